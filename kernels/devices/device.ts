@@ -1,0 +1,82 @@
+import type { Port } from "../signature.ts";
+
+/** Arrays that an op's reference reads and writes: f32 on the CPU device, f64 in tests, u32 for bytes and indices. */
+export type NumberArray = Float32Array | Float64Array | Uint32Array;
+
+/** What kernels may depend on: properties of the adapter, never of one machine. */
+export interface Tuning {
+  /** Invocations in a workgroup of a kernel without a shape of its own. */
+  readonly workgroupSize: number;
+  /** Whether shaders run on a CPU: large register tiles, no workgroup memory. */
+  readonly software: boolean;
+}
+
+/** What a device needs to know to run one op; made by `defineOp`. */
+export interface Kernel {
+  readonly name: string;
+  /** Buffers in binding order: the inputs, then the outputs that are not updated inputs. */
+  readonly ports: readonly (Port & { readonly writable: boolean })[];
+  /** Which of the dims are f32 in the kernel's uniform; all others are u32. */
+  readonly floats: ReadonlySet<string>;
+  /** Dims that are compiled into the shader: a pipeline for each of their values. */
+  readonly specialise: readonly string[];
+  /** WGSL that defines `fn kernel(i: u32)`, run for every i below the call's `invocations`. */
+  readonly wgsl: (tuning: Tuning, specialised: Dims) => string;
+  readonly invocations: (dims: Dims, tuning: Tuning) => number;
+  /** The op in plain loops: the CPU device, and the oracle of the tests. */
+  readonly reference: (arrays: Record<string, NumberArray>, dims: Dims) => void;
+}
+
+/** Lengths and attributes of one call by name. */
+export type Dims = Readonly<Record<string, number>>;
+
+/** Memory of a device. Opaque to all but the device that made it. */
+export interface DeviceBuffer {
+  readonly bytes: number;
+}
+
+/** A range of a buffer, in elements of 4 bytes. */
+export interface BufferRange {
+  readonly buffer: DeviceBuffer;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** One op on given memory: all that a device ever executes. */
+export interface KernelCall {
+  readonly kernel: Kernel;
+  readonly ranges: readonly BufferRange[];
+  readonly dims: Dims;
+}
+
+/** Where tensors live and ops run. Calls take effect in the order they are made. */
+export interface Device {
+  readonly kind: "webgpu" | "cpu";
+  /** Name of the adapter or processor, for people. */
+  readonly description: string;
+  readonly tuning: Tuning;
+  /** Largest range a kernel can bind, in bytes. */
+  readonly maxRangeBytes: number;
+  /** Ranges that start inside a buffer must start at a multiple of this many elements. */
+  readonly offsetAlignment: number;
+  /** Memory now held for buffers, pooled ones included, in bytes. */
+  readonly allocatedBytes: number;
+  /** Memory for a tensor: its content is whatever was there before. */
+  allocate(bytes: number): DeviceBuffer;
+  /** Gives memory back to the device's pool; work already queued on it still sees it. */
+  release(buffer: DeviceBuffer): void;
+  write(range: BufferRange, data: Float32Array | Uint32Array): void;
+  /** Copies a range to the host as it is after all earlier calls. */
+  read(range: BufferRange): Promise<ArrayBuffer>;
+  run(call: KernelCall): void;
+  /** Prepares a fixed list of calls; the result runs them all, as often as it is called. */
+  prepare(calls: readonly KernelCall[]): () => void;
+  /** Waits until all queued work is done. */
+  finished(): Promise<void>;
+  close(): void;
+}
+
+/** A device could not be had, or failed at work: a validation error, lost device or too little memory. */
+export class DeviceError extends Error {
+  override name = "DeviceError";
+}

@@ -1,0 +1,123 @@
+import { DeviceError, type Dims, type Kernel, type KernelCall, type Tuning } from "./device.ts";
+
+/** A compiled kernel. */
+export interface Pipeline {
+  readonly id: number;
+  readonly kernel: Kernel;
+  readonly handle: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+  readonly uniforms: Map<string, Uniforms>;
+}
+
+/** The uniform buffer of one set of dims; shapes repeat, so there are few. */
+export interface Uniforms {
+  readonly id: number;
+  readonly buffer: GPUBuffer;
+  readonly invocations: number;
+}
+
+/** Compiles each kernel once and keeps its pipeline and uniform buffers. */
+export class PipelineCache {
+  #pipelines = new Map<string, Pipeline>();
+  #checks: Promise<void>[] = [];
+  #uniformCount = 0;
+
+  constructor(
+    readonly device: GPUDevice,
+    readonly tuning: Tuning,
+    readonly onError: (error: DeviceError) => void,
+  ) {}
+
+  of(kernel: Kernel, dims: Dims): Pipeline {
+    const key = [kernel.name, ...kernel.specialise.map((name) => dims[name])].join();
+    let pipeline = this.#pipelines.get(key);
+    if (!pipeline) this.#pipelines.set(key, pipeline = this.#compile(kernel, dims));
+    return pipeline;
+  }
+
+  uniforms(pipeline: Pipeline, { kernel, dims }: KernelCall): Uniforms {
+    const key = Object.values(dims).join();
+    let uniforms = pipeline.uniforms.get(key);
+    if (!uniforms) pipeline.uniforms.set(key, uniforms = this.#makeUniforms(kernel, dims));
+    return uniforms;
+  }
+
+  /** Waits for the checks of all kernels compiled so far. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#checks.splice(0));
+  }
+
+  #makeUniforms(kernel: Kernel, dims: Dims): Uniforms {
+    const invocations = kernel.invocations(dims, this.tuning);
+    const names = Object.keys(dims);
+    const bytes = new ArrayBuffer(Math.ceil((names.length + 1) / 4) * 16);
+    const view = new DataView(bytes);
+    names.forEach((name, i) => {
+      if (kernel.floats.has(name)) view.setFloat32(i * 4, dims[name], true);
+      else view.setUint32(i * 4, dims[name], true);
+    });
+    view.setUint32(names.length * 4, invocations, true);
+    const buffer = this.device.createBuffer({
+      size: bytes.byteLength,
+      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    });
+    this.device.queue.writeBuffer(buffer, 0, bytes);
+    return { id: this.#uniformCount++, buffer, invocations };
+  }
+
+  #compile(kernel: Kernel, dims: Dims): Pipeline {
+    const label = kernel.name;
+    this.device.pushErrorScope("validation");
+    const layout = this.device.createBindGroupLayout({
+      label,
+      entries: [
+        { binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: "uniform" } },
+        ...kernel.ports.map(({ writable }, i): GPUBindGroupLayoutEntry => ({
+          binding: i + 1,
+          visibility: GPUShaderStage.COMPUTE,
+          buffer: { type: writable ? "storage" : "read-only-storage" },
+        })),
+      ],
+    });
+    const module = this.device.createShaderModule({ label, code: shaderOf(kernel, dims, this.tuning) });
+    const handle = this.device.createComputePipeline({
+      label,
+      layout: this.device.createPipelineLayout({ label, bindGroupLayouts: [layout] }),
+      compute: { module, entryPoint: "main" },
+    });
+    this.#checks.push(
+      this.device.popErrorScope().then((error) => {
+        if (error) {
+          this.onError(new DeviceError(`Cannot compile the kernel of ${label}: ${error.message.trim()}`));
+        }
+      }),
+    );
+    return { id: this.#pipelines.size, kernel, handle, layout, uniforms: new Map() };
+  }
+}
+
+/** The whole shader of a kernel: dims and buffers by name, the op's `fn kernel`, and the entry that runs it. */
+export function shaderOf(kernel: Kernel, dims: Dims, tuning: Tuning): string {
+  const fields = Object.keys(dims).map((name) => `  ${name}: ${kernel.floats.has(name) ? "f32" : "u32"},`);
+  const buffers = kernel.ports.map(({ name, type, writable, axes }, i) =>
+    `@group(0) @binding(${i + 1}) var<storage, ${
+      writable ? "read_write" : "read"
+    }> ${name}: array<${type}>;` +
+    ` // [${axes.join(", ")}]`
+  );
+  return `struct Dims {
+${fields.join("\n")}
+  invocations: u32,
+}
+@group(0) @binding(0) var<uniform> dims: Dims;
+${buffers.join("\n")}
+
+${kernel.wgsl(tuning, Object.fromEntries(kernel.specialise.map((name) => [name, dims[name]])))}
+
+@compute @workgroup_size(${tuning.workgroupSize})
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.x + id.y * groups.x * ${tuning.workgroupSize}u;
+  if (i < dims.invocations) { kernel(i); }
+}
+`;
+}

@@ -1,0 +1,251 @@
+import { type BufferRange, type Device, type DeviceBuffer, DeviceError, type KernelCall } from "./device.ts";
+import { BufferPool, GpuBuffer } from "./buffer_pool.ts";
+import { type Pipeline, PipelineCache } from "./pipelines.ts";
+
+/** Dispatches after which queued work is handed to the GPU, so that it starts before the host has queued all. */
+const dispatchesPerSubmit = 256;
+/** Bind groups kept for calls that come again on the same memory. */
+const maxBindGroups = 1 << 14;
+
+interface Dispatch {
+  readonly pipeline: GPUComputePipeline;
+  readonly bindGroup: GPUBindGroup;
+  readonly x: number;
+  readonly y: number;
+}
+
+/** Why there is no WebGPU device, as far as can be told. */
+const noAdapter =
+  "No WebGPU adapter: install a Vulkan driver and loader (Debian: mesa-vulkan-drivers libvulkan1), start through ./denow, " +
+  "or use the CPU device (--device cpu)";
+
+/** Runs ops as WGSL compute shaders on the adapter that WebGPU gives. */
+export class WebGpuDevice implements Device {
+  readonly kind = "webgpu";
+  readonly description: string;
+  readonly tuning;
+  readonly maxRangeBytes: number;
+  readonly offsetAlignment: number;
+  #device: GPUDevice;
+  #pool: BufferPool;
+  #pipelines: PipelineCache;
+  #bindGroups = new Map<string, Dispatch>();
+  #encoder: GPUCommandEncoder | undefined;
+  #pass: GPUComputePassEncoder | undefined;
+  #queued = 0;
+  #failure: DeviceError | undefined;
+  #closed = false;
+
+  private constructor(device: GPUDevice, info: GPUAdapterInfo, software: boolean) {
+    const { limits } = device;
+    this.#device = device;
+    this.description = [info.description || info.vendor, software ? "software" : ""].filter(Boolean).join(
+      ", ",
+    );
+    this.tuning = {
+      workgroupSize: Math.min(64, limits.maxComputeWorkgroupSizeX, limits.maxComputeInvocationsPerWorkgroup),
+      software,
+    };
+    this.maxRangeBytes = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+    this.offsetAlignment = Math.max(1, limits.minStorageBufferOffsetAlignment / 4);
+    this.#pool = new BufferPool(device);
+    this.#pipelines = new PipelineCache(device, this.tuning, (error) => this.#fail(error));
+    device.addEventListener("uncapturederror", (event) => {
+      const { error } = event as GPUUncapturedErrorEvent;
+      this.#fail(new DeviceError(`WebGPU reports: ${oneLine(error.message)}`));
+      event.preventDefault();
+    });
+    device.lost.then(({ reason, message }) => {
+      if (!this.#closed) {
+        this.#fail(
+          new DeviceError(
+            `The WebGPU device was lost (${reason}): ${oneLine(message)}; start again to go on`,
+          ),
+        );
+      }
+    });
+  }
+
+  /**
+   * The device of the adapter that WebGPU prefers, with all that the adapter allows.
+   *
+   * @throws {DeviceError} if there is no adapter or it gives no device
+   */
+  static async open(): Promise<WebGpuDevice> {
+    const adapter = await globalThis.navigator?.gpu?.requestAdapter({ powerPreference: "high-performance" });
+    if (!adapter) throw new DeviceError(noAdapter);
+    const { limits } = adapter;
+    try {
+      const device = await adapter.requestDevice({
+        requiredLimits: {
+          maxBufferSize: limits.maxBufferSize,
+          maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
+          maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
+          maxComputeWorkgroupSizeX: limits.maxComputeWorkgroupSizeX,
+          maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
+        },
+      });
+      return new WebGpuDevice(device, adapter.info, isSoftware(adapter));
+    } catch (cause) {
+      throw new DeviceError(`The WebGPU adapter ${adapter.info.description} gives no device: ${cause}`, {
+        cause,
+      });
+    }
+  }
+
+  get allocatedBytes(): number {
+    return this.#pool.bytes;
+  }
+
+  allocate(bytes: number): DeviceBuffer {
+    return this.#pool.take(bytes);
+  }
+
+  release(buffer: DeviceBuffer): void {
+    if (!this.#closed) this.#pool.give(buffer as GpuBuffer);
+  }
+
+  write({ buffer, offset }: BufferRange, data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>): void {
+    this.#submit(); // a queue write overtakes commands that are encoded but not submitted
+    this.#device.queue.writeBuffer((buffer as GpuBuffer).handle, offset * 4, data);
+  }
+
+  async read({ buffer, offset, length }: BufferRange): Promise<ArrayBuffer> {
+    this.#check();
+    const bytes = Math.max(length * 4, 4);
+    const staging = this.#device.createBuffer({
+      size: bytes,
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    });
+    this.#endPass();
+    this.#encoder ??= this.#device.createCommandEncoder();
+    this.#encoder.copyBufferToBuffer((buffer as GpuBuffer).handle, offset * 4, staging, 0, bytes);
+    this.#submit();
+    try {
+      await staging.mapAsync(GPUMapMode.READ);
+    } catch (cause) {
+      this.#check();
+      throw new DeviceError(`Cannot read from the device: ${cause}`, { cause });
+    }
+    await this.#pipelines.settled();
+    this.#check();
+    const copy = staging.getMappedRange().slice(0, length * 4);
+    staging.destroy();
+    return copy;
+  }
+
+  run(call: KernelCall): void {
+    this.#check();
+    this.#encode(this.#dispatch(call));
+    if (++this.#queued >= dispatchesPerSubmit) this.#submit();
+  }
+
+  prepare(calls: readonly KernelCall[]): () => void {
+    this.#check();
+    const dispatches = calls.map((call) => this.#dispatch(call));
+    return () => {
+      this.#check();
+      for (const dispatch of dispatches) this.#encode(dispatch);
+      this.#submit();
+    };
+  }
+
+  async finished(): Promise<void> {
+    this.#submit();
+    await this.#device.queue.onSubmittedWorkDone();
+    await this.#pipelines.settled();
+    this.#check();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#bindGroups.clear();
+    this.#device.destroy();
+  }
+
+  #dispatch(call: KernelCall): Dispatch {
+    const pipeline = this.#pipelines.of(call.kernel, call.dims);
+    let key = `${pipeline.id}`;
+    for (const { buffer, offset, length } of call.ranges) {
+      key += `,${(buffer as GpuBuffer).id}:${offset}:${length}`;
+    }
+    const uniforms = this.#pipelines.uniforms(pipeline, call);
+    key += `|${uniforms.id}`;
+    const known = this.#bindGroups.get(key);
+    if (known) return known;
+    if (this.#bindGroups.size >= maxBindGroups) this.#bindGroups.clear();
+    const dispatch = {
+      pipeline: pipeline.handle,
+      bindGroup: this.#bind(pipeline, call, uniforms.buffer),
+      ...this.#grid(uniforms.invocations),
+    };
+    this.#bindGroups.set(key, dispatch);
+    return dispatch;
+  }
+
+  #bind(pipeline: Pipeline, { kernel, ranges }: KernelCall, uniforms: GPUBuffer): GPUBindGroup {
+    return this.#device.createBindGroup({
+      label: kernel.name,
+      layout: pipeline.layout,
+      entries: [
+        { binding: 0, resource: { buffer: uniforms } },
+        ...ranges.map(({ buffer, offset, length }, i) => ({
+          binding: i + 1,
+          resource: {
+            buffer: (buffer as GpuBuffer).handle,
+            offset: offset * 4,
+            size: Math.max(length * 4, 4),
+          },
+        })),
+      ],
+    });
+  }
+
+  #grid(invocations: number): { x: number; y: number } {
+    const groups = Math.ceil(invocations / this.tuning.workgroupSize);
+    const x = Math.min(groups, this.#device.limits.maxComputeWorkgroupsPerDimension);
+    return { x, y: Math.ceil(groups / Math.max(x, 1)) };
+  }
+
+  #encode({ pipeline, bindGroup, x, y }: Dispatch): void {
+    this.#encoder ??= this.#device.createCommandEncoder();
+    this.#pass ??= this.#encoder.beginComputePass();
+    this.#pass.setPipeline(pipeline);
+    this.#pass.setBindGroup(0, bindGroup);
+    this.#pass.dispatchWorkgroups(x, y);
+  }
+
+  #endPass(): void {
+    this.#pass?.end();
+    this.#pass = undefined;
+  }
+
+  #submit(): void {
+    this.#endPass();
+    if (this.#encoder) this.#device.queue.submit([this.#encoder.finish()]);
+    this.#encoder = undefined;
+    this.#queued = 0;
+  }
+
+  #fail(error: DeviceError): void {
+    this.#failure ??= error;
+  }
+
+  #check(): void {
+    if (this.#closed) {
+      throw new DeviceError("Cannot use a WebGPU device after close(): init() gives a new one");
+    }
+    if (this.#failure) throw this.#failure;
+  }
+}
+
+function oneLine(message: string): string {
+  return message.trim().replace(/\s*\n\s*/g, " ");
+}
+
+/** Whether the adapter runs on the CPU; browsers and Deno say so in different places. */
+function isSoftware(adapter: GPUAdapter): boolean {
+  const flagged = adapter.info.isFallbackAdapter ??
+    (adapter as { isFallbackAdapter?: boolean }).isFallbackAdapter;
+  return flagged ?? /llvmpipe|lavapipe|swiftshader/i.test(adapter.info.description);
+}

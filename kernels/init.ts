@@ -1,0 +1,58 @@
+import { context } from "./context.ts";
+import { CpuDevice } from "./devices/cpu.ts";
+import { type Device, DeviceError } from "./devices/device.ts";
+import { WebGpuDevice } from "./devices/webgpu.ts";
+
+/** Which device to use: `auto` takes WebGPU where there is an adapter, else the CPU. */
+export type DeviceChoice = "auto" | "webgpu" | "cpu";
+
+/**
+ * Opens a device and makes it the one in use. Importing this library touches none.
+ *
+ * @returns the device; `close()` it when a program is done early, the end of the program does it too
+ * @throws {DeviceError} if `webgpu` is asked for and there is no adapter
+ *
+ * ```ts
+ * import { init } from "./mod.ts";
+ *
+ * const device = await init({ device: "cpu" });
+ * console.log(device.kind);
+ * ```
+ */
+export async function init({ device = "auto" }: { device?: DeviceChoice } = {}): Promise<Device> {
+  context.device = await open(device);
+  return context.device;
+}
+
+async function open(choice: DeviceChoice): Promise<Device> {
+  if (choice === "cpu") return new CpuDevice();
+  try {
+    return await WebGpuDevice.open();
+  } catch (error) {
+    if (choice === "webgpu" || !(error instanceof DeviceError)) throw error;
+    return new CpuDevice();
+  }
+}
+
+/**
+ * Runs a function with another device in use. An asynchronous one has it until its promise settles, so nothing else
+ * should run meanwhile.
+ */
+export function withDevice<T>(device: Device, run: () => T): T {
+  const before = context.device;
+  const restore = () => {
+    if (before) context.device = before;
+    else delete context.device;
+  };
+  context.device = device;
+  let result: T;
+  try {
+    result = run();
+  } catch (error) {
+    restore();
+    throw error;
+  }
+  if (result instanceof Promise) return result.finally(restore) as T;
+  restore();
+  return result;
+}

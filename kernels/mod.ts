@@ -1,0 +1,31 @@
+/**
+ * Tensors, reverse-mode autograd and the ops of small image networks, on WebGPU or the CPU.
+ *
+ * @module
+ */
+export { gradients } from "./autograd.ts";
+export { currentDevice } from "./context.ts";
+export { type Device, DeviceError } from "./devices/device.ts";
+export { type DeviceChoice, init, withDevice } from "./init.ts";
+export { type AttributeTypes, defineOp, type Op, type OpDefinition, type Sample } from "./op.ts";
+export { conv2d } from "./ops/conv2d.ts";
+export { convTranspose2d } from "./ops/conv_transpose2d.ts";
+export { add, divide, multiply, negate, subtract } from "./ops/elementwise.ts";
+export { assign, full, zeros } from "./ops/fill.ts";
+export { gatherImages, packBytes } from "./ops/gather.ts";
+export { groupNorm } from "./ops/group_norm.ts";
+export { meanSquaredError } from "./ops/loss.ts";
+export { linear, matmul, matmulTransposedA, matmulTransposedB, transpose } from "./ops/matmul.ts";
+export { concat, permute, reshape, slice } from "./ops/movement.ts";
+export { adamL2Update, adamUpdate, emaUpdate, sgdUpdate, squaredNorm } from "./ops/optimizer.ts";
+export { maxPool2d } from "./ops/pool.ts";
+export { randomNormal, randomUniform } from "./ops/random.ts";
+export { mean, sum } from "./ops/reduce.ts";
+export { resizeBilinear } from "./ops/resample.ts";
+export { softmax } from "./ops/softmax.ts";
+export { randomBits, uniforms } from "./ops/threefry.ts";
+export { exp, gelu, log, relu, sigmoid, silu, sqrt, square, tanh } from "./ops/unary.ts";
+export { type MemoryPlan, planMemory, record, type RecordedStep } from "./record.ts";
+export { scope } from "./scope.ts";
+export { type Shape, ShapeError } from "./shape.ts";
+export { Tensor, tensor } from "./tensor.ts";

@@ -1,0 +1,233 @@
+import { context, currentDevice } from "./context.ts";
+import type { Dims, Kernel, NumberArray, Tuning } from "./devices/device.ts";
+import { type Shape, ShapeError, sizeOf } from "./shape.ts";
+import {
+  bindAxes,
+  type InputNames,
+  type OutputNames,
+  outputShape,
+  parseSignature,
+  type Port,
+} from "./signature.ts";
+import { allocate } from "./storage.ts";
+import { Tensor } from "./tensor.ts";
+
+/** Settings of an op that are not tensors, with the type they have in the kernel's uniform. */
+export type AttributeTypes = Readonly<Record<string, "u32" | "f32">>;
+type Values<A extends AttributeTypes> = { readonly [K in keyof A]: number };
+
+/** Inputs on which the registry test tries an op. Values are normal random numbers unless given. */
+export interface Sample {
+  readonly shapes: Readonly<Record<string, Shape>>;
+  readonly attributes?: Readonly<Record<string, number>>;
+  readonly values?: Readonly<Record<string, ArrayLike<number>>>;
+}
+
+/** What an op's gradient may use: its inputs and outputs by name, and `dy`, the gradient of its first output. */
+type Saved<S extends string> =
+  & { readonly [name in InputNames<S>[number] | OutputNames<S>[number]]: Tensor }
+  & { readonly dy: Tensor };
+
+/** An op in one declaration. */
+export interface OpDefinition<S extends string, A extends AttributeTypes> {
+  readonly name: string;
+  /** Buffers and axes, `a[M, K], b[K, N] -> y[M, N]`: documentation, shape check, output shape and uniform in one. */
+  readonly signature: S;
+  readonly attributes?: A;
+  /** Further axes and kernel settings that follow from those of the call; a shape gives an `S...` axis. */
+  readonly derive?: (
+    dims: Readonly<Record<string, number>> & Values<A>,
+    shapes: Readonly<Record<string, Shape>>,
+  ) => Readonly<Record<string, number | Shape>>;
+  /** WGSL with `fn kernel(i: u32)`; buffers and `dims` are declared for it. A function gets the specialised dims. */
+  readonly wgsl: string | ((tuning: Tuning, specialised: Dims) => string);
+  /** Dims to compile into the shader, where that was measured to pay: each set of values costs a pipeline. */
+  readonly specialise?: readonly string[];
+  /** How often `kernel` runs: by default once for every element of the first output. */
+  readonly invocations?: (dims: Dims, tuning: Tuning) => number;
+  /** Gradient of each differentiable input, evaluated only if wanted. Without it, gradients stop at the op. */
+  readonly backward?: (
+    saved: Saved<S>,
+    attributes: Values<A>,
+  ) => { readonly [name in InputNames<S>[number]]?: () => Tensor };
+  /** The op in plain loops over arrays by buffer name: the CPU device and the tests' oracle. */
+  readonly reference: (
+    arrays: { readonly [name in InputNames<S>[number] | OutputNames<S>[number]]: NumberArray },
+    dims: Dims,
+  ) => void;
+  readonly samples: readonly Sample[];
+}
+
+type Tensors<Names extends readonly string[]> = { [K in keyof Names]: Tensor };
+type Inputs<S extends string> = Tensors<InputNames<S>>;
+type Result<Names extends readonly string[]> = Names extends [string] ? Tensor : Tensors<Names>;
+type NoAttributes<A> = keyof A extends never ? true : string extends keyof A ? true : false;
+type Arguments<S extends string, A extends AttributeTypes> = NoAttributes<A> extends true ? Inputs<S>
+  : [...Inputs<S>, attributes: Values<A>];
+
+/** A declared op: call it with tensors in the order of its signature, attributes last. */
+export interface Op<S extends string, A extends AttributeTypes> {
+  (...args: Arguments<S, A>): Result<OutputNames<S>>;
+  readonly definition: OpDefinition<S, A>;
+  readonly kernel: Kernel;
+}
+
+/** Every declared op by name; the registry test walks it. */
+export const registry: Map<string, RegisteredOp> = new Map();
+
+/** An op as the registry sees it, whatever its signature. */
+export interface RegisteredOp {
+  readonly name: string;
+  readonly signature: string;
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  readonly samples: readonly Sample[];
+  readonly differentiable: boolean;
+  readonly kernel: Kernel;
+  readonly run: (inputs: readonly Tensor[], attributes: Readonly<Record<string, number>>) => Tensor[];
+  /** Dims of a call and shapes of its outputs, without running it. */
+  readonly plan: (shapes: readonly Shape[], attributes: Readonly<Record<string, number>>) => CallPlan;
+}
+
+interface CallPlan {
+  readonly dims: Dims;
+  readonly outputs: readonly Shape[];
+}
+
+let order = 0;
+
+/** The next number in the order of ops. */
+export function nextOrder(): number {
+  return order++;
+}
+
+/**
+ * Declares an op: checks shapes, allocates outputs, runs the kernel on the tensors' device and keeps the history for
+ * `gradients`.
+ *
+ * @throws {Error} if an op of that name is declared already
+ */
+export function defineOp<const S extends string, const A extends AttributeTypes = Record<never, never>>(
+  definition: OpDefinition<S, A>,
+): Op<S, A> {
+  const { name, backward } = definition;
+  if (registry.has(name)) throw new Error(`Cannot declare op ${name}: there is one of that name already`);
+  const signature = parseSignature(definition.signature);
+  const isInput = (port: Port) => signature.inputs.some((input) => input.name === port.name);
+  const fresh = signature.outputs.filter((port) => !isInput(port));
+  const updated = new Set(signature.outputs.filter(isInput).map((port) => port.name));
+  const { wgsl, invocations } = definition;
+  const first = signature.outputs[0];
+
+  const kernel: Kernel = {
+    name,
+    ports: [
+      ...signature.inputs.map((port) => ({ ...port, writable: updated.has(port.name) })),
+      ...fresh.map((port) => ({ ...port, writable: true })),
+    ],
+    floats: new Set(
+      Object.entries(definition.attributes ?? {}).filter(([, t]) => t === "f32").map(([key]) => key),
+    ),
+    specialise: definition.specialise ?? [],
+    wgsl: typeof wgsl === "string" ? () => wgsl : wgsl,
+    invocations: invocations ?? ((dims) => first.axes.reduce((n, axis) => n * lengthOf(axis, dims), 1)),
+    reference: definition.reference as Kernel["reference"],
+  };
+
+  function plan(shapes: readonly Shape[], attributes: Readonly<Record<string, number>>): CallPlan {
+    const axes = bindAxes(name, signature, shapes);
+    Object.assign(axes.dims, attributes);
+    const derived = definition.derive?.(axes.dims as Record<string, number> & Values<A>, axes.shapes) ?? {};
+    for (const [key, value] of Object.entries(derived)) {
+      if (typeof value === "number") axes.dims[key] = value;
+      else {
+        axes.shapes[key] = value;
+        axes.dims[key] = sizeOf(value);
+      }
+    }
+    return { dims: axes.dims, outputs: fresh.map((port) => outputShape(port, axes)) };
+  }
+
+  function run(inputs: readonly Tensor[], attributes: Readonly<Record<string, number>>): Tensor[] {
+    signature.inputs.forEach(({ name: port, type }, i) => {
+      if (inputs[i]?.type !== type) {
+        throw new TypeError(
+          `Cannot run ${name}: ${port} is ${inputs[i]} (expected ${type} in ${signature.text})`,
+        );
+      }
+    });
+    const { dims, outputs: shapes } = plan(inputs.map((input) => input.shape), attributes);
+    const device = inputs[0]?.device ?? currentDevice();
+    const outputs = shapes.map((shape, i) =>
+      new Tensor(allocate(device, sizeOf(shape)), shape, fresh[i].type, 0, i === 0 ? historyOf() : undefined)
+    );
+    execute(kernel, [...inputs, ...outputs], dims, device);
+    return outputs;
+
+    function historyOf() {
+      if (!backward) return undefined;
+      return {
+        order: nextOrder(),
+        op: name,
+        inputs,
+        backward: (dy: Tensor) => {
+          const saved: Record<string, Tensor> = { dy };
+          signature.inputs.forEach((port, i) => saved[port.name] = inputs[i]);
+          fresh.forEach((port, i) => saved[port.name] = outputs[i]);
+          const given = backward(saved as Saved<S>, attributes as Values<A>) as Record<string, () => Tensor>;
+          return signature.inputs.map((port) => given[port.name]);
+        },
+      };
+    }
+  }
+
+  registry.set(name, {
+    name,
+    signature: signature.text,
+    inputs: signature.inputs,
+    outputs: signature.outputs,
+    samples: definition.samples,
+    differentiable: backward !== undefined,
+    kernel,
+    run,
+    plan,
+  });
+
+  const call = (...args: unknown[]) => {
+    const count = signature.inputs.length;
+    const outputs = run(args.slice(0, count) as Tensor[], (args[count] ?? {}) as Record<string, number>);
+    return outputs.length === 1 ? outputs[0] : outputs;
+  };
+  return Object.assign(call, { definition, kernel }) as unknown as Op<S, A>;
+}
+
+function lengthOf(axis: string, dims: Dims): number {
+  return /^\d+$/.test(axis) ? Number(axis) : dims[axis.endsWith("...") ? axis.slice(0, -3) : axis];
+}
+
+/** Runs a kernel now, or notes it in the step that is being recorded. */
+function execute(kernel: Kernel, tensors: readonly Tensor[], dims: Dims, device: Tensor["device"]): void {
+  const stray = tensors.find((tensor) => tensor.device !== device);
+  if (stray) {
+    throw new Error(
+      `Cannot run ${kernel.name}: ${stray} lives on ${stray.device.kind}, the others on ${device.kind}`,
+    );
+  }
+  if (context.recording) {
+    context.recording.add({
+      kernel,
+      tensors: tensors.map(({ storage, offset, size }) => ({ storage, offset, size })),
+      dims,
+    });
+    return;
+  }
+  const ranges = tensors.map(({ storage, offset, size }) => storage.range(offset, size));
+  const large = ranges.findIndex(({ length }) => length * 4 > device.maxRangeBytes);
+  if (large >= 0) {
+    throw new ShapeError(
+      `Cannot run ${kernel.name}: ${kernel.ports[large].name} ${tensors[large]} is larger than the ` +
+        `${device.maxRangeBytes} bytes that a kernel can bind on this device; use a smaller batch`,
+    );
+  }
+  device.run({ kernel, ranges, dims });
+}

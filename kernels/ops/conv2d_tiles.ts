@@ -1,0 +1,169 @@
+import type { Tuning } from "../devices/device.ts";
+
+/**
+ * Pixels of the target that one invocation computes for four channels, all in registers. Software adapters load every
+ * number lane by lane, so they want the most arithmetic a load; GPUs want many invocations.
+ */
+const pixelTile = ({ software }: Tuning) => software ? { height: 4, width: 7 } : { height: 2, width: 4 };
+
+/** Channels of y and of x that one invocation of the weight gradient holds, and the pixels of a row it takes at once. */
+const weightTile = (R: number, { software }: Tuning) =>
+  software && R <= 3 ? { outputs: 4, inputs: 2, row: 7 } : { outputs: 4, inputs: 1, row: 1 };
+
+/** Tiles that cover an image. */
+export function pixelTiles(height: number, width: number, tuning: Tuning): number {
+  const tile = pixelTile(tuning);
+  return Math.ceil(height / tile.height) * Math.ceil(width / tile.width);
+}
+
+/** Tiles that cover a weight. */
+export function weightTiles(K: number, C: number, R: number, _S: number, tuning: Tuning): number {
+  const tile = weightTile(R, tuning);
+  return Math.ceil(K / tile.outputs) * Math.ceil(C / tile.inputs);
+}
+
+/** Lines for i = 0 .. n - 1. */
+function each(n: number, line: (i: number) => string): string {
+  return Array.from({ length: n }, (_, i) => line(i)).join("\n");
+}
+
+/** What differs between the convolution and its input gradient. */
+interface Convolution {
+  readonly R: number;
+  readonly S: number;
+  readonly source: string;
+  readonly target: string;
+  /** Expressions for the lengths of source[N, C, H, W] and target[N, K, P, Q]. */
+  readonly lengths: { C: string; H: string; W: string; K: string; P: string; Q: string };
+  readonly padding: string;
+  /** Expression of the weight from channel c to channel k at a tap. */
+  readonly weight: (k: string, c: string, tap: number) => string;
+  readonly bias?: string;
+}
+
+/**
+ * A direct convolution: an invocation holds height x width pixels of four channels. For each source channel it walks the
+ * source rows once; a row serves every target row and tap that needs it.
+ */
+export function convolutionWgsl(tuning: Tuning, conv: Convolution): string {
+  const { height, width } = pixelTile(tuning);
+  const { R, S, source, target, lengths: { C, H, W, K, P, Q }, padding, weight, bias } = conv;
+  const columns = width + S - 1;
+  const sum = (p: number, q: number) => `sum_${p}_${q}`;
+  const taps = (row: number) =>
+    Array.from({ length: R }, (_, r) => ({ r, p: row - r })).filter(({ p }) => p >= 0 && p < height);
+  return `
+fn kernel(i: u32) {
+  let quads = (${K} + 3u) / 4u;
+  let across = (${Q} + ${width - 1}u) / ${width}u;
+  let down = (${P} + ${height - 1}u) / ${height}u;
+  let k0 = i % quads * 4u;
+  let tile = i / quads;
+  let q0 = tile % across * ${width}u;
+  let p0 = tile / across % down * ${height}u;
+  let n = tile / (across * down);
+  let last = ${K} - 1u;
+  let k1 = min(k0 + 1u, last); let k2 = min(k0 + 2u, last); let k3 = min(k0 + 3u, last);
+${each(height, (p) => each(width, (q) => `  var ${sum(p, q)} = vec4f();`))}
+${each(columns, (j) => `  let w${j} = q0 + ${j}u - ${padding}; let inside${j} = w${j} < ${W};`)}
+  for (var c = 0u; c < ${C}; c++) {
+    let plane = (n * ${C} + c) * ${H};
+${
+    each(R * S, (tap) =>
+      `    let t${tap} = vec4f(${
+        ["k0", "k1", "k2", "k3"].map((k) => weight(k, "c", tap)).join(", ")
+      });`)
+  }
+${
+    each(height + R - 1, (row) =>
+      `    {
+      let h = p0 + ${row}u - ${padding};
+      let within = h < ${H};
+      let base = (plane + h) * ${W};
+${each(columns, (j) => `      let v${j} = select(0.0, ${source}[base + w${j}], within && inside${j});`)}
+${
+        taps(row).map(({ r, p }) =>
+          each(S, (s) => each(width, (q) => `      ${sum(p, q)} += v${q + s} * t${r * S + s};`))
+        ).join("\n")
+      }
+    }`)
+  }
+  }
+${
+    each(4, (j) =>
+      `  if (k0 + ${j}u < ${K}) {
+    let k = k0 + ${j}u;
+    let offset = ${bias ?? "0.0"};
+    let to = ((n * ${K} + k) * ${P} + p0) * ${Q} + q0;
+${
+        each(height, (p) =>
+          each(width, (q) =>
+            `    if (p0 + ${p}u < ${P} && q0 + ${q}u < ${Q}) ` +
+            `{ ${target}[to + ${p}u * ${Q} + ${q}u] = ${sum(p, q)}[${j}] + offset; }`))
+      }
+  }`)
+  }
+}`;
+}
+
+/**
+ * Weight gradient of a run of images: an invocation holds all taps of outputs x inputs channels and walks the pixels of
+ * dy, several of a row at once.
+ */
+export function weightGradientWgsl(tuning: Tuning, R: number, S: number): string {
+  const { outputs, inputs, row } = weightTile(R, tuning);
+  const sum = (c: number, tap: number) => `sum_${c}_${tap}`;
+  return `
+fn kernel(i: u32) {
+  let tilesC = (dims.C + ${inputs - 1}u) / ${inputs}u;
+  let tilesK = (dims.K + ${outputs - 1}u) / ${outputs}u;
+  let c0 = i % tilesC * ${inputs}u;
+  let k0 = i / tilesC % tilesK * ${outputs}u;
+  let g = i / (tilesC * tilesK);
+  let lastK = dims.K - 1u;
+  let k1 = min(k0 + 1u, lastK); let k2 = min(k0 + 2u, lastK); let k3 = min(k0 + 3u, lastK);
+${each(inputs, (c) => `  let c_${c} = min(c0 + ${c}u, dims.C - 1u);`)}
+${each(inputs, (c) => each(R * S, (tap) => `  var ${sum(c, tap)} = vec4f();`))}
+  for (var n = g * dims.run; n < min((g + 1u) * dims.run, dims.N); n++) {
+    for (var p = 0u; p < dims.P; p++) {
+      for (var q = 0u; q < dims.Q; q += ${row}u) {
+${
+    each(row, (j) =>
+      `        let live${j} = q + ${j}u < dims.Q;
+        let d${j} = select(vec4f(), vec4f(${
+        ["k0", "k1", "k2", "k3"].map((k) => `dy[((n * dims.K + ${k}) * dims.P + p) * dims.Q + q + ${j}u]`)
+          .join(", ")
+      }), live${j});`)
+  }
+${each(row + S - 1, (j) => `        let w${j} = q + ${j}u - dims.padding; let inside${j} = w${j} < dims.W;`)}
+${
+    each(R, (r) =>
+      `        {
+          let h = p + ${r}u - dims.padding;
+          let within = h < dims.H;
+${
+        each(inputs, (c) =>
+          `          {
+            let base = ((n * dims.C + c_${c}) * dims.H + h) * dims.W;
+${each(row + S - 1, (j) => `            let v${j} = select(0.0, x[base + w${j}], within && inside${j});`)}
+${
+            each(S, (s) =>
+              each(row, (j) => `            ${sum(c, r * S + s)} += v${j + s} * d${j};`))
+          }
+          }`)
+      }
+        }`)
+  }
+      }
+    }
+  }
+${
+    each(inputs, (c) =>
+      each(4, (j) =>
+        `  if (c0 + ${c}u < dims.C && k0 + ${j}u < dims.K) {
+    let to = ((g * dims.K + k0 + ${j}u) * dims.C + c0 + ${c}u) * ${R * S}u;
+${each(R * S, (tap) => `    dw[to + ${tap}u] = ${sum(c, tap)}[${j}];`)}
+  }`))
+  }
+}`;
+}

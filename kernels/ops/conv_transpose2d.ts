@@ -1,0 +1,152 @@
+import { defineOp } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+import { sum } from "./reduce.ts";
+
+/** Every input pixel becomes 2 x 2 output pixels: an invocation computes them for one output channel. */
+const transposed = defineOp({
+  name: "convTranspose2d",
+  signature: "x[N, C, H, W], w[C, K, 2, 2], bias[K] -> y[N, K, P, Q]",
+  derive: ({ H, W }) => ({ P: 2 * H, Q: 2 * W }),
+  invocations: ({ N, K, H, W }) => N * K * H * W,
+  wgsl: `fn kernel(i: u32) {
+  let w_ = i % dims.W;
+  let h = i / dims.W % dims.H;
+  let k = i / (dims.W * dims.H) % dims.K;
+  let n = i / (dims.W * dims.H * dims.K);
+  var s = vec4f(bias[k]);
+  let pixels = dims.H * dims.W;
+  let base = n * dims.C * pixels + h * dims.W + w_;
+  for (var c = 0u; c < dims.C; c++) {
+    let at = (c * dims.K + k) * 4u;
+    s += x[base + c * pixels] * vec4f(w[at], w[at + 1u], w[at + 2u], w[at + 3u]);
+  }
+  let to = ((n * dims.K + k) * dims.P + 2u * h) * dims.Q + 2u * w_;
+  y[to] = s[0]; y[to + 1u] = s[1];
+  y[to + dims.Q] = s[2]; y[to + dims.Q + 1u] = s[3];
+}`,
+  backward: ({ x, w, dy }) => ({
+    x: () => inputGradient(dy, w),
+    w: () => sum(weightGradientRuns(x, dy), [0]),
+    bias: () => sum(dy, [0, 2, 3]),
+  }),
+  reference({ x, w, bias, y }, { N, C, H, W, K, P, Q }) {
+    for (let n = 0; n < N; n++) {
+      for (let k = 0; k < K; k++) {
+        for (let p = 0; p < P; p++) {
+          for (let q = 0; q < Q; q++) {
+            let total = bias[k];
+            const h = Math.floor(p / 2), w_ = Math.floor(q / 2), tap = p % 2 * 2 + q % 2;
+            for (let c = 0; c < C; c++) total += x[((n * C + c) * H + h) * W + w_] * w[(c * K + k) * 4 + tap];
+            y[((n * K + k) * P + p) * Q + q] = total;
+          }
+        }
+      }
+    }
+  },
+  samples: [
+    { shapes: { x: [2, 3, 3, 5], w: [3, 4, 2, 2], bias: [4] } },
+    { shapes: { x: [1, 1, 1, 1], w: [1, 1, 2, 2], bias: [1] } },
+  ],
+});
+
+/** dx[n, c, h, w] = sum over k and the four taps of dy w: an invocation computes four channels c of a pixel. */
+const inputGradient = defineOp({
+  name: "convTranspose2dInputGradient",
+  signature: "dy[N, K, P, Q], w[C, K, 2, 2] -> dx[N, C, H, W]",
+  derive: ({ P, Q }) => ({ H: P / 2, W: Q / 2 }),
+  invocations: ({ N, C, H, W }) => N * Math.ceil(C / 4) * H * W,
+  wgsl: `fn kernel(i: u32) {
+  let w_ = i % dims.W;
+  let h = i / dims.W % dims.H;
+  let quads = (dims.C + 3u) / 4u;
+  let c0 = i / (dims.W * dims.H) % quads * 4u;
+  let n = i / (dims.W * dims.H * quads);
+  let stride = dims.K * 4u;
+  let last = dims.C - 1u;
+  var s = vec4f();
+  for (var k = 0u; k < dims.K; k++) {
+    let base = ((n * dims.K + k) * dims.P + 2u * h) * dims.Q + 2u * w_;
+    let d = vec4f(dy[base], dy[base + 1u], dy[base + dims.Q], dy[base + dims.Q + 1u]);
+    for (var j = 0u; j < 4u; j++) {
+      let at = min(c0 + j, last) * stride + k * 4u;
+      s[j] += dot(d, vec4f(w[at], w[at + 1u], w[at + 2u], w[at + 3u]));
+    }
+  }
+  for (var j = 0u; j < 4u; j++) {
+    if (c0 + j < dims.C) { dx[((n * dims.C + c0 + j) * dims.H + h) * dims.W + w_] = s[j]; }
+  }
+}`,
+  reference({ dy, w, dx }, { N, C, H, W, K, P, Q }) {
+    for (let n = 0; n < N; n++) {
+      for (let c = 0; c < C; c++) {
+        for (let h = 0; h < H; h++) {
+          for (let w_ = 0; w_ < W; w_++) {
+            let total = 0;
+            for (let k = 0; k < K; k++) {
+              for (let tap = 0; tap < 4; tap++) {
+                const p = 2 * h + Math.floor(tap / 2), q = 2 * w_ + tap % 2;
+                total += dy[((n * K + k) * P + p) * Q + q] * w[(c * K + k) * 4 + tap];
+              }
+            }
+            dx[((n * C + c) * H + h) * W + w_] = total;
+          }
+        }
+      }
+    }
+  },
+  samples: [{ shapes: { dy: [2, 4, 6, 10], w: [3, 4, 2, 2] } }, {
+    shapes: { dy: [1, 2, 2, 2], w: [5, 2, 2, 2] },
+  }],
+});
+
+/** Weight gradient of each image: an invocation holds the four taps of a pair of channels; images are summed after. */
+const weightGradientRuns = defineOp({
+  name: "convTranspose2dWeightGradient",
+  signature: "x[N, C, H, W], dy[N, K, P, Q] -> dw[N, C, K, 2, 2]",
+  invocations: ({ N, C, K }) => N * C * K,
+  wgsl: `fn kernel(i: u32) {
+  let k = i % dims.K;
+  let nc = i / dims.K;
+  let n = nc / dims.C;
+  var s = vec4f();
+  for (var h = 0u; h < dims.H; h++) {
+    for (var w = 0u; w < dims.W; w++) {
+      let base = ((n * dims.K + k) * dims.P + 2u * h) * dims.Q + 2u * w;
+      s += x[(nc * dims.H + h) * dims.W + w] *
+        vec4f(dy[base], dy[base + 1u], dy[base + dims.Q], dy[base + dims.Q + 1u]);
+    }
+  }
+  for (var tap = 0u; tap < 4u; tap++) { dw[i * 4u + tap] = s[tap]; }
+}`,
+  reference({ x, dy, dw }, { N, C, H, W, K, P, Q }) {
+    for (let n = 0; n < N; n++) {
+      for (let c = 0; c < C; c++) {
+        for (let k = 0; k < K; k++) {
+          for (let tap = 0; tap < 4; tap++) {
+            let total = 0;
+            for (let h = 0; h < H; h++) {
+              for (let w = 0; w < W; w++) {
+                const p = 2 * h + Math.floor(tap / 2), q = 2 * w + tap % 2;
+                total += x[((n * C + c) * H + h) * W + w] * dy[((n * K + k) * P + p) * Q + q];
+              }
+            }
+            dw[((n * C + c) * K + k) * 4 + tap] = total;
+          }
+        }
+      }
+    }
+  },
+  samples: [{ shapes: { x: [2, 3, 3, 5], dy: [2, 4, 6, 10] } }],
+});
+
+/**
+ * Transposed convolution with a 2 x 2 kernel and stride 2: doubles height and width.
+ *
+ * @param x f32[N, C, H, W]
+ * @param w f32[C, K, 2, 2]
+ * @param bias f32[K]
+ * @returns f32[N, K, 2 H, 2 W]
+ */
+export function convTranspose2d(x: Tensor, w: Tensor, bias: Tensor): Tensor {
+  return transposed(x, w, bias);
+}

@@ -1,0 +1,35 @@
+import { defineOp } from "../op.ts";
+import { type Shape, sizeOf } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+import { reshape } from "./movement.ts";
+
+const fill = defineOp({
+  name: "fill",
+  signature: " -> y[n]",
+  attributes: { n: "u32", value: "f32" },
+  wgsl: "fn kernel(i: u32) { y[i] = dims.value; }",
+  reference: ({ y }, { value }) => void y.fill(value),
+  samples: [{ shapes: {}, attributes: { n: 7, value: 0.5 } }, {
+    shapes: {},
+    attributes: { n: 1, value: -3 },
+  }],
+});
+
+/** A tensor of one value, made on the device in use. */
+export function full(shape: Shape, value: number): Tensor {
+  return reshape(fill({ n: sizeOf(shape), value }), shape);
+}
+
+/** A tensor of zeros, made on the device in use. */
+export function zeros(shape: Shape): Tensor {
+  return full(shape, 0);
+}
+
+/** Overwrites y with the values of x, in place and on the device; for steps that keep results. */
+export const assign = defineOp({
+  name: "assign",
+  signature: "y[S...], x[S...] -> y[S...]",
+  wgsl: "fn kernel(i: u32) { y[i] = x[i]; }",
+  reference: ({ y, x }) => y.set(x),
+  samples: [{ shapes: { y: [3, 5], x: [3, 5] } }],
+});

@@ -1,0 +1,38 @@
+/** Tests that are reported as ignored, with the reason, where something they need is not available. */
+
+/** Permissions a test may need. */
+export type PermissionName = "read" | "write" | "run" | "net" | "env";
+
+/** Whether a permission is granted in full; never prompts. */
+export function granted(name: PermissionName): boolean {
+  return Deno.permissions.querySync({ name }).state === "granted";
+}
+
+/**
+ * Defines a test that is ignored, with the reason in its name, where a permission is missing.
+ *
+ * @param needs the permissions, each set to true
+ * @param name `symbol() what holds`
+ * @param fn the test
+ */
+export function testNeeding(
+  needs: Partial<Record<PermissionName, true>>,
+  name: string,
+  fn: () => void | Promise<void>,
+): void {
+  const missing = (Object.keys(needs) as PermissionName[]).filter((need) => !granted(need));
+  const flags = missing.map((need) => `--allow-${need}`).join(" ");
+  testUnless(flags === "" ? undefined : `needs ${flags}`, name, fn);
+}
+
+/**
+ * Defines a test that is ignored if there is a reason to, which then stands in its name.
+ *
+ * @param reason why the test cannot run here; undefined runs it
+ * @param name `symbol() what holds`
+ * @param fn the test
+ */
+export function testUnless(reason: string | undefined, name: string, fn: () => void | Promise<void>): void {
+  if (reason === undefined) Deno.test(name, fn);
+  else Deno.test({ name: `${name} (ignored: ${reason})`, ignore: true, fn });
+}

@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { type Device, DeviceError, init, withDevice } from "../kernels/mod.ts";
+
+/** A device to test on, or the reason why there is none. */
+async function open(kind: "cpu" | "webgpu"): Promise<Device | string> {
+  try {
+    return await init({ device: kind });
+  } catch (error) {
+    if (error instanceof DeviceError) return error.message;
+    throw error;
+  }
+}
+
+const devices = new Map<"cpu" | "webgpu", Device | string>([
+  ["cpu", await open("cpu")],
+  ["webgpu", await open("webgpu")],
+]);
+
+/** Defines a test that runs on every device; without an adapter, the WebGPU one is reported as ignored with the reason. */
+export function testOnDevices(name: string, test: (device: Device) => void | Promise<void>): void {
+  for (const [kind, device] of devices) {
+    if (typeof device === "string") {
+      Deno.test({ name: `${name} [${kind}: ignored: ${device}]`, ignore: true, fn() {} });
+    } else {
+      Deno.test({ name: `${name} [${kind}]`, fn: () => withDevice(device, () => test(device)) });
+    }
+  }
+}
+
+/** Largest absolute difference of two arrays. */
+export function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  assert.equal(a.length, b.length, "arrays of different lengths");
+  let largest = 0;
+  for (let i = 0; i < a.length; i++) {
+    const difference = Math.abs(a[i] - b[i]);
+    if (!(difference <= largest)) largest = difference; // a NaN stays
+  }
+  return largest;
+}
+
+/** Asserts that two arrays are equal to `tolerance`, relative to the largest expected value if that is above 1. */
+export function assertClose(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  tolerance: number,
+  what = "values",
+): void {
+  let size = 1;
+  for (let i = 0; i < expected.length; i++) size = Math.max(size, Math.abs(expected[i]));
+  const difference = largestDifference(actual, expected);
+  assert.ok(difference <= tolerance * size, `${what} differ by ${difference} (allowed: ${tolerance * size})`);
+}
