@@ -1,0 +1,51 @@
+/** `.ci/run` beside a stand-in for denow that prints what Deno prints. */
+
+import assert from "node:assert/strict";
+import { testNeeding, testUnless } from "../permissions.ts";
+
+const script = new URL("../../.ci/run", import.meta.url);
+
+/** What .ci/run's last line and exit status are where the test command prints `output` and exits with `status`. */
+function ci(output: string, status: number): [string, number] {
+  const folder = Deno.makeTempDirSync({ prefix: "ci test " });
+  try {
+    Deno.mkdirSync(`${folder}/.ci`);
+    Deno.copyFileSync(script, `${folder}/.ci/run`);
+    Deno.writeTextFileSync(`${folder}/output`, `${output}\n`);
+    const denow = `#!/bin/sh\n[ "$*" = "task test" ] || exit 99\ncat output >&2\nexit ${status}\n`;
+    Deno.writeTextFileSync(`${folder}/denow`, denow, { mode: 0o755 });
+    const { code, stdout } = new Deno.Command("bash", { args: [`${folder}/.ci/run`] }).outputSync();
+    const lines = new TextDecoder().decode(stdout).trimEnd().split("\n");
+    assert.deepEqual(lines.slice(0, -1), output.split("\n"), "the output is handed on");
+    return [lines.at(-1)!, code];
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+}
+
+const cases: [string, string, number, [string, number]][] = [
+  ["a pass", "ok | 12 passed (3 steps) | 0 failed (2s)", 0, ["12 passed, 0 failed", 0]],
+  ["ignored tests", "ok | 12 passed | 0 failed | 2 ignored (2s)", 0, ["12 passed, 0 failed, 2 skipped", 0]],
+  [
+    "failures",
+    "FAILED | 11 passed (1 step) | 1 failed (2 steps) | 3 filtered out (1m2s)\n\nerror: Test failed",
+    1,
+    ["11 passed, 1 failed", 1],
+  ],
+  ["two runs", "ok | 2 passed | 0 failed (1s)\nok | 3 passed | 0 failed (1s)", 0, ["5 passed, 0 failed", 0]],
+  ["a crash", "Segmentation fault", 139, ["0 passed, 1 failed", 139]],
+  ["no tests at all", "nothing to do", 0, ["0 passed, 1 failed", 1]],
+  ["a failure outside the tests", "ok | 2 passed | 0 failed (1s)", 3, ["2 passed, 1 failed", 3]],
+  [
+    "a summary that a test prints",
+    "------- output -------\nok | 9 passed | 9 failed (1s)\n----- output end -----\nok | 1 passed | 0 failed (1s)",
+    0,
+    ["1 passed, 0 failed", 0],
+  ],
+];
+
+for (const [what, output, status, expected] of cases) {
+  const run = () => assert.deepEqual(ci(output, status), expected);
+  if (Deno.build.os === "windows") testUnless("needs bash", `.ci/run counts ${what}`, run);
+  else testNeeding({ read: true, write: true, run: true }, `.ci/run counts ${what}`, run);
+}
