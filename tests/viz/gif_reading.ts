@@ -1,0 +1,40 @@
+// @ts-types="npm:@types/omggif@1.0.5"
+import { GifReader } from "npm:omggif@1.0.10";
+import type { Buffer } from "node:buffer";
+
+/** What an independent decoder finds in a GIF. */
+export interface Gif {
+  width: number;
+  height: number;
+  /** Null where the file names none, 0 for ever, else plays after the first. */
+  loopCount: number | null;
+  /** Milliseconds of each frame. */
+  delays: number[];
+  /** Frames, u8[height, width, 4] each. */
+  frames: Uint8Array[];
+  /** Offset of each frame's colours in the file: one for all where they are global. */
+  paletteOffsets: number[];
+}
+
+export function readGif(bytes: Uint8Array): Gif {
+  const reader = new GifReader(bytes as Buffer);
+  const { width, height } = reader;
+  const infos = Array.from({ length: reader.numFrames() }, (_, i) => reader.frameInfo(i));
+  return {
+    width,
+    height,
+    loopCount: reader.loopCount(),
+    delays: infos.map(({ delay }) => 10 * delay),
+    frames: infos.map((_, i) => {
+      const rgba = new Uint8Array(4 * width * height);
+      reader.decodeAndBlitFrameRGBA(i, rgba);
+      return rgba;
+    }),
+    paletteOffsets: infos.map((info) => info.palette_offset ?? -1),
+  };
+}
+
+/** Colours of indices under a palette, u8[n, 4], opaque. */
+export function rgba(pixels: Uint8Array, palette: Uint8Array): number[] {
+  return [...pixels].flatMap((index) => [...palette.subarray(3 * index, 3 * index + 3), 255]);
+}

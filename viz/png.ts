@@ -1,0 +1,31 @@
+import { encode } from "npm:fast-png@8.0.0";
+import { checkPalette, colormap, type Palette } from "./colormap.ts";
+import { checkPicture, type Picture } from "./picture.ts";
+
+/**
+ * Encodes a picture as PNG: 8-bit greyscale under the `gray` palette, 8-bit RGB under any other.
+ *
+ * @example
+ * ```ts
+ * import { colormap, encodePng, grid } from "./mod.ts";
+ * import assert from "node:assert/strict";
+ *
+ * const bytes = encodePng(grid(Float32Array.of(0, 0.5, 1), [3, 1, 1]), colormap("viridis"));
+ * assert.equal(new TextDecoder().decode(bytes.subarray(1, 4)), "PNG");
+ * ```
+ *
+ * @param palette colours of the indices, u8[256, 3]; default `gray`
+ * @returns bytes of a `.png` file
+ * @throws {RangeError} if the pixels do not fill the picture or the palette is not of 256 colours
+ */
+export function encodePng(picture: Picture, palette: Palette = colormap("gray")): Uint8Array {
+  checkPicture("encode PNG", picture);
+  checkPalette("encode PNG", palette);
+  const { width, height, pixels } = picture;
+  if (palette.every((value, i) => value === Math.floor(i / 3))) {
+    return encode({ width, height, data: pixels, channels: 1 });
+  }
+  const data = new Uint8Array(3 * pixels.length);
+  pixels.forEach((index, i) => data.set(palette.subarray(3 * index, 3 * index + 3), 3 * i));
+  return encode({ width, height, data, channels: 3 });
+}
