@@ -1,0 +1,89 @@
+import { join } from "node:path";
+import type { Flags } from "./flags.ts";
+import { type PresetName, presets } from "./presets.ts";
+import { checkConfig, checkEffects } from "./config_checks.ts";
+import { ConfigError, flagOf } from "./setting.ts";
+import { training, type TrainingConfig } from "./training_settings.ts";
+
+export { ConfigError, type PresetName, type TrainingConfig };
+
+/** What the command line of a training run says. */
+export type TrainingFlags = Flags<typeof training.rows>;
+
+/** The flags that a resumed run may be given; all else comes from its `config.json`. */
+const resumable = ["epochs", "maxSteps", "maxMinutes", "device", "logEvery"] as const;
+
+/**
+ * Reads the flags of a training run, before it is known which preset completes them.
+ *
+ * @throws {ConfigError} if the flags cannot be used, in one line that names the flag
+ */
+export function parseTrainingFlags(argv: readonly string[]): TrainingFlags {
+  return training.parse(argv);
+}
+
+/**
+ * The settings of a run: the flags, completed by the preset or, with `--resume`, by the resumed run's own.
+ *
+ * @param flags what `parseTrainingFlags` returned
+ * @param defaultPreset the preset where the flags name none
+ * @throws {ConfigError} if a setting is missing, has no effect or contradicts another
+ */
+export function resolveConfig({ values }: TrainingFlags, defaultPreset: PresetName): TrainingConfig {
+  if (typeof values.resume === "string") return resumedConfig(values, values.resume);
+  const preset = values.preset ?? defaultPreset;
+  const config = training.resolve({ ...values, preset }, presets[preset]);
+  checkEffects(values, config);
+  checkConfig(config);
+  return config;
+}
+
+/** The text for `--help`, with the defaults of the preset that the flags name, else of the given one. */
+export function trainingHelp(usage: string, { values }: TrainingFlags, defaultPreset: PresetName): string {
+  const preset = values.preset ?? defaultPreset;
+  return training.help(usage, { preset, ...presets[preset] });
+}
+
+/**
+ * Reads the settings of an earlier run.
+ *
+ * @param run the run's folder, which holds its `config.json`
+ * @throws {ConfigError} if the file cannot be read or a field cannot be used
+ */
+export function readConfig(run: string): TrainingConfig {
+  const path = join(run, "config.json");
+  const config = training.read(readJson(path), path);
+  checkConfig(config);
+  return config;
+}
+
+function resumedConfig(given: TrainingFlags["values"], run: string): TrainingConfig {
+  const allowed: readonly string[] = ["resume", "model", ...resumable];
+  const refused = Object.keys(given).find((name) => !allowed.includes(name));
+  if (refused !== undefined) {
+    throw new ConfigError(
+      `Cannot use ${flagOf(refused)} with --resume: the run keeps its settings, ` +
+        `except ${resumable.map(flagOf).join(", ")}`,
+    );
+  }
+  const saved = readConfig(run);
+  if (given.model !== undefined && given.model !== saved.model) {
+    throw new ConfigError(
+      `Cannot resume ${run} with --model ${given.model}: it trains the ${saved.model} model`,
+    );
+  }
+  const config = training.resolve(given, saved);
+  checkConfig(config);
+  return config;
+}
+
+function readJson(path: string): unknown {
+  try {
+    return JSON.parse(Deno.readTextFileSync(path));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) {
+      throw new ConfigError(`Cannot read ${path}: there is no such file (expected the folder of a run)`);
+    }
+    throw new ConfigError(`Cannot read ${path}: ${error instanceof Error ? error.message : error}`);
+  }
+}

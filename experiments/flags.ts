@@ -1,0 +1,80 @@
+import { parseArgs } from "node:util";
+import { nearest } from "./nearest.ts";
+import { accepted, ConfigError, flagOf, type Rows, type Values } from "./setting.ts";
+
+/** What a command line says: the values it gives, and whether it asks for help. */
+export interface Flags<Table extends Rows> {
+  readonly help: boolean;
+  readonly values: Partial<Values<Table>>;
+}
+
+/**
+ * Reads a command line without filling in defaults.
+ *
+ * @param rows the settings that may be given, by name
+ * @param argv the words after the script's name
+ * @throws {ConfigError} for an unknown flag, a flag given twice, a missing or unacceptable value, a stray word
+ */
+export function parseFlags<Table extends Rows>(rows: Table, argv: readonly string[]): Flags<Table> {
+  const names = new Map<string, string>();
+  for (const [name, { hint }] of Object.entries(rows)) {
+    const flag = flagOf(name).slice(2);
+    names.set(flag, name);
+    if (hint === undefined) names.set(`no-${flag}`, name);
+  }
+
+  const values = new Map<string, unknown>();
+  let help = false;
+  for (const token of tokenize(rows, names, argv)) {
+    if (token.kind !== "option") {
+      const word = JSON.stringify(argv[token.index]);
+      throw new ConfigError(`Cannot use ${word}: only flags are expected (see --help)`);
+    }
+    if (token.name === "help" || token.name === "h") {
+      help = true;
+      continue;
+    }
+    const [word] = argv[token.index].split("=");
+    const name = names.get(token.name);
+    if (name === undefined) {
+      const meant = nearest(word.replace(/^-+/, ""), [...names.keys(), "help"]);
+      throw new ConfigError(`Unknown flag ${word} (${meant ? `did you mean --${meant}?` : "see --help"})`);
+    }
+    const given = token.value === undefined ? word : `${word} ${JSON.stringify(token.value)}`;
+    if (values.has(name)) throw new ConfigError(`Cannot use ${given}: ${flagOf(name)} is already given`);
+    values.set(name, valueOf(rows, name, token, given));
+  }
+  return { help, values: Object.fromEntries(values) as Partial<Values<Table>> };
+}
+
+function tokenize(rows: Rows, names: ReadonlyMap<string, string>, argv: readonly string[]) {
+  const options = [...names].map(([flag, name]) => {
+    return [flag, { type: rows[name].hint === undefined ? "boolean" as const : "string" as const }] as const;
+  });
+  return parseArgs({
+    args: [...argv],
+    options: { ...Object.fromEntries(options), help: { type: "boolean", short: "h" } },
+    strict: false,
+    tokens: true,
+  }).tokens;
+}
+
+function valueOf(
+  rows: Rows,
+  name: string,
+  token: { name: string; value?: string | undefined; inlineValue?: boolean | undefined },
+  given: string,
+): unknown {
+  const setting = rows[name];
+  const flag = flagOf(name);
+  if (setting.hint === undefined) {
+    if (token.value === undefined) return token.name === flag.slice(2);
+    throw new ConfigError(
+      `Cannot use ${given}: it takes no value (expected ${flag} or --no-${flag.slice(2)})`,
+    );
+  }
+  if (token.value === undefined || (!token.inlineValue && token.value.startsWith("--"))) {
+    throw new ConfigError(`Missing value of ${flag}: expected ${setting.expected}`);
+  }
+  return accepted(setting, setting.fromText(token.value), given);
+}

@@ -1,0 +1,94 @@
+/** The four IDX files of a data set in a folder, gzipped or not. */
+
+import { join } from "node:path";
+import { DataError } from "./idx.ts";
+
+/** The names of the four files. */
+export const IDX_NAMES = {
+  trainImages: "train-images-idx3-ubyte",
+  trainLabels: "train-labels-idx1-ubyte",
+  testImages: "t10k-images-idx3-ubyte",
+  testLabels: "t10k-labels-idx1-ubyte",
+};
+
+/** A file with its content, unpacked. */
+export interface IdxFile {
+  path: string;
+  bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** The four files of a data set. */
+export type IdxFiles = Record<keyof typeof IDX_NAMES, IdxFile>;
+
+/**
+ * Reads the four files from a folder; each may end in `.gz` and may be spelled `train-images.idx3-ubyte`.
+ *
+ * @param folder path of the folder
+ * @returns the files, unpacked
+ * @throws {DataError} if the folder or a file is missing, cannot be read, or is not what its name says
+ */
+export async function readIdxFolder(folder: string): Promise<IdxFiles> {
+  const present = await listFolder(folder);
+  const found = Object.entries(IDX_NAMES).map(([part, name]) => ({
+    part,
+    name,
+    spelling: spellings(name).find((spelling) => present.has(spelling)),
+  }));
+  const missing = found.filter(({ spelling }) => spelling === undefined);
+  if (missing.length > 0) {
+    throw new DataError(
+      `Cannot find ${missing.map(({ name }) => name).join(", ")} in ${folder} ` +
+        `(expected as ${spellings(missing[0].name).join(", ")}); put the four IDX files there`,
+    );
+  }
+  const files = found.map(async ({ part, spelling }) => [part, await readFile(join(folder, spelling!))]);
+  return Object.fromEntries(await Promise.all(files));
+}
+
+/** The spellings a file is looked for under, the first that exists is taken. */
+function spellings(name: string): string[] {
+  const dotted = name.replace("-idx", ".idx");
+  return [name, `${name}.gz`, dotted, `${dotted}.gz`];
+}
+
+async function listFolder(folder: string): Promise<Set<string>> {
+  try {
+    return new Set((await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name));
+  } catch (error) {
+    const names = Object.values(IDX_NAMES).join(", ");
+    throw new DataError(
+      `Cannot read the data folder ${folder}: ${reason(error)} (expected a folder with ${names})`,
+      { cause: error },
+    );
+  }
+}
+
+async function readFile(path: string): Promise<IdxFile> {
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = await Deno.readFile(path);
+  } catch (error) {
+    throw new DataError(`Cannot read ${path}: ${reason(error)}`, { cause: error });
+  }
+  return { path, bytes: path.endsWith(".gz") ? await gunzip(bytes, path) : bytes };
+}
+
+async function gunzip(bytes: Uint8Array<ArrayBuffer>, path: string): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return await new Response(unpacked).bytes();
+  } catch (error) {
+    throw new DataError(
+      `Cannot unpack ${path}: it is not a gzip file, or a damaged one (expected gzip, as .gz says); ` +
+        `fetch it again, or drop .gz from its name if it is not packed`,
+      { cause: error },
+    );
+  }
+}
+
+/** Why the file system refused, in words for a message. */
+function reason(error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) return "it does not exist";
+  if (error instanceof Deno.errors.NotADirectory) return "it is not a folder";
+  return error instanceof Error ? error.message : String(error);
+}

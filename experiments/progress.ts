@@ -1,0 +1,130 @@
+import { progressLine, progressText } from "./progress_text.ts";
+
+/** Where progress is shown. */
+export interface Terminal {
+  /** Whether a line can be rewritten; else lines are only added, and rarely. */
+  readonly isTerminal: boolean;
+  /** Width in characters. */
+  columns(): number;
+  write(text: string): void;
+}
+
+/** The standard error stream. */
+export const stderr: Terminal = {
+  isTerminal: Deno.stderr.isTerminal(),
+  columns() {
+    try {
+      return Deno.consoleSize().columns;
+    } catch {
+      return 80; // no stream is a terminal
+    }
+  },
+  write(text) {
+    let bytes = new TextEncoder().encode(text);
+    while (bytes.length > 0) bytes = bytes.subarray(Deno.stderr.writeSync(bytes));
+  },
+};
+
+/** What is to be done, in steps. */
+export interface Work {
+  /** The step at which the work ends, 0 where only `maxMinutes` ends it. */
+  readonly totalSteps: number;
+  /** Images in a step, for the rate. */
+  readonly imagesPerStep: number;
+  /** Steps done before the start, by a run that is resumed; 0 if not given. */
+  readonly startStep?: number;
+  /** Minutes from now after which the work ends even before the last step; 0 or not given: no limit. */
+  readonly maxMinutes?: number;
+}
+
+const redrawMs = 100;
+const lineMs = 10_000;
+const smoothingSeconds = 10;
+const eraseToEnd = "\x1b[K";
+
+/**
+ * Progress of a long task: a line rewritten in place on a terminal, at most 10 times a second; elsewhere a
+ * plain line every 10 seconds and at the end. It hides no cursor, so that no way to end leaves one hidden.
+ */
+export class ProgressBar {
+  readonly #work: Work;
+  readonly #terminal: Terminal;
+  readonly #now: () => number;
+  readonly #startMs: number;
+  #step: number;
+  #stepMs: number;
+  #loss: number | undefined;
+  #recentSteps = 0;
+  #recentSeconds = 0;
+  #drawnMs: number;
+  #visible = false;
+  #finished = false;
+
+  /**
+   * @param terminal where to show it
+   * @param now the time in milliseconds
+   */
+  constructor(work: Work, terminal: Terminal = stderr, now: () => number = () => performance.now()) {
+    this.#work = work;
+    this.#terminal = terminal;
+    this.#now = now;
+    this.#startMs = this.#stepMs = now();
+    this.#step = work.startStep ?? 0;
+    this.#drawnMs = terminal.isTerminal ? -Infinity : this.#startMs;
+  }
+
+  /**
+   * Shows that a step is done, unless the last drawing is too recent.
+   *
+   * @param step steps done, those before the start included
+   * @param loss the loss if it is known at this step; else the last one stays
+   */
+  update(step: number, loss?: number): void {
+    const nowMs = this.#now();
+    const seconds = (nowMs - this.#stepMs) / 1000;
+    const kept = Math.exp(-seconds / smoothingSeconds);
+    this.#recentSteps = this.#recentSteps * kept + step - this.#step;
+    this.#recentSeconds = this.#recentSeconds * kept + seconds;
+    this.#step = step;
+    this.#stepMs = nowMs;
+    this.#loss = loss ?? this.#loss;
+    if (nowMs - this.#drawnMs >= (this.#terminal.isTerminal ? redrawMs : lineMs)) this.#draw(nowMs);
+  }
+
+  /** Removes the bar until the next update, so that other lines can be printed. */
+  clear(): void {
+    if (!this.#visible) return;
+    this.#terminal.write("\r" + eraseToEnd);
+    this.#visible = false;
+  }
+
+  /** Shows the last state and ends the line; a second call does nothing. */
+  finish(): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.#draw(this.#now());
+    if (this.#terminal.isTerminal) this.#terminal.write("\n");
+  }
+
+  /** Finishes, so that `using` ends the line however its block ends. */
+  [Symbol.dispose](): void {
+    this.finish();
+  }
+
+  #draw(nowMs: number): void {
+    this.#drawnMs = nowMs;
+    const progress = {
+      step: this.#step,
+      totalSteps: this.#work.totalSteps,
+      elapsedSeconds: (nowMs - this.#startMs) / 1000,
+      limitSeconds: this.#work.maxMinutes ? this.#work.maxMinutes * 60 : Infinity,
+      stepsPerSecond: this.#recentSeconds > 0 ? this.#recentSteps / this.#recentSeconds : 0,
+      imagesPerStep: this.#work.imagesPerStep,
+      loss: this.#loss,
+    };
+    if (!this.#terminal.isTerminal) return this.#terminal.write(progressText(progress) + "\n");
+    const width = this.#terminal.columns() - 1; // a line as wide as the terminal would wrap
+    this.#terminal.write("\r" + progressLine(progress, width) + eraseToEnd);
+    this.#visible = true;
+  }
+}

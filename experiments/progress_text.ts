@@ -1,0 +1,61 @@
+/** How far a task is. */
+export interface Progress {
+  /** Steps done. */
+  readonly step: number;
+  /** The step at which the task ends, 0 where only time ends it. */
+  readonly totalSteps: number;
+  readonly elapsedSeconds: number;
+  /** Elapsed seconds at which the task ends before its last step, Infinity if at none. */
+  readonly limitSeconds: number;
+  /** 0 where not known yet. */
+  readonly stepsPerSecond: number;
+  readonly imagesPerStep: number;
+  readonly loss: number | undefined;
+}
+
+/**
+ * Progress in one line, e.g. `██████░░░░ 1200/2000  812 images/s  loss 0.1923  1:35 elapsed  1:03 left`.
+ *
+ * @param width most characters; the bar takes up to 40 that the numbers leave, and goes first
+ */
+export function progressLine(progress: Progress, width: number): string {
+  const text = progressText(progress);
+  const cells = Math.min(40, width - text.length - 1);
+  if (cells < 5) return text.slice(0, width);
+  const full = Math.floor(shareDone(progress) * cells);
+  return "█".repeat(full) + "░".repeat(cells - full) + " " + text;
+}
+
+/** The numbers of a progress line. */
+export function progressText(progress: Progress): string {
+  const { step, totalSteps, stepsPerSecond, imagesPerStep, loss, elapsedSeconds } = progress;
+  const rate = stepsPerSecond * imagesPerStep;
+  const left = secondsLeft(progress);
+  return [
+    totalSteps > 0 ? `${String(step).padStart(String(totalSteps).length)}/${totalSteps}` : `${step} steps`,
+    ...(rate > 0 ? [`${rate.toFixed(rate < 100 ? 1 : 0)} images/s`] : []),
+    ...(loss === undefined ? [] : [`loss ${loss.toFixed(4)}`]),
+    `${clock(elapsedSeconds)} elapsed`,
+    ...(Number.isFinite(left) ? [`${clock(left)} left`] : []),
+  ].join("  ");
+}
+
+/** Seconds until the last step at the present rate or until the limit, whichever comes first. */
+function secondsLeft({ step, totalSteps, stepsPerSecond, elapsedSeconds, limitSeconds }: Progress): number {
+  const untilLimit = Math.max(0, limitSeconds - elapsedSeconds);
+  if (totalSteps === 0) return untilLimit;
+  if (step >= totalSteps) return 0;
+  return stepsPerSecond > 0 ? Math.min(untilLimit, (totalSteps - step) / stepsPerSecond) : untilLimit;
+}
+
+/** Share of the steps or of the time, whichever is further. */
+function shareDone({ step, totalSteps, elapsedSeconds, limitSeconds }: Progress): number {
+  return Math.min(1, Math.max(totalSteps > 0 ? step / totalSteps : 0, elapsedSeconds / limitSeconds));
+}
+
+function clock(seconds: number): string {
+  const whole = Math.round(seconds);
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const ending = String(whole % 60).padStart(2, "0");
+  return hours > 0 ? `${hours}:${String(minutes).padStart(2, "0")}:${ending}` : `${minutes}:${ending}`;
+}

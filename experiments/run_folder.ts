@@ -1,0 +1,66 @@
+import { join } from "node:path";
+import { reasonOf, RunError, writeAtomic } from "./atomic_write.ts";
+
+export { RunError, writeAtomic };
+
+/** Where a run's files go. */
+export interface RunFolderOptions {
+  /** Ends the folder's name, where `out` does not give it. */
+  readonly name: string;
+  /** The folder itself, made if it does not exist. */
+  readonly out?: string | null;
+  /** The folder of all runs, `runs` if not given. */
+  readonly root?: string;
+  /** Begins the folder's name, in local time. */
+  readonly startedAt: Date;
+}
+
+/**
+ * Makes the folder of a new run: `out`, or `runs/<YYYYMMDD-HHMMSS>-<name>`, with `-2` and so on after it
+ * where a run of that second and name exists.
+ *
+ * @returns the folder's path
+ * @throws {RunError} if `out` is a file or a folder that holds anything, or no folder can be made there
+ */
+export async function createRunFolder(
+  { name, out, root = "runs", startedAt }: RunFolderOptions,
+): Promise<string> {
+  const path = out ?? join(root, `${timestamp(startedAt)}-${name}`);
+  try {
+    if (typeof out === "string") return await takeEmptyFolder(out);
+    await Deno.mkdir(root, { recursive: true });
+    return await makeNewFolder(path);
+  } catch (error) {
+    if (error instanceof RunError) throw error;
+    throw new RunError(`Cannot make the run folder ${path}: ${reasonOf(error)}`);
+  }
+}
+
+async function takeEmptyFolder(path: string): Promise<string> {
+  await Deno.mkdir(path, { recursive: true });
+  for await (const { name } of Deno.readDir(path)) {
+    throw new RunError(
+      `Cannot use ${path} as run folder: it holds ${name} (expected a new or empty folder; ` +
+        `to go on with an earlier run, give --resume ${path})`,
+    );
+  }
+  return path;
+}
+
+async function makeNewFolder(path: string): Promise<string> {
+  for (let count = 1;; count++) {
+    const numbered = count === 1 ? path : `${path}-${count}`;
+    try {
+      await Deno.mkdir(numbered);
+      return numbered;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    }
+  }
+}
+
+function timestamp(time: Date): string {
+  const two = (n: number) => String(n).padStart(2, "0");
+  const date = `${time.getFullYear()}${two(time.getMonth() + 1)}${two(time.getDate())}`;
+  return `${date}-${two(time.getHours())}${two(time.getMinutes())}${two(time.getSeconds())}`;
+}

@@ -1,0 +1,56 @@
+import { nearest } from "./nearest.ts";
+
+/** A setting, a flag or a field of `config.json` that cannot be used as given. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+/** One setting: what it means, how it is read from a command line, and which values it accepts. */
+export interface Setting<Value> {
+  /** Meaning and unit, one line of `--help`. */
+  readonly doc: string;
+  /** Stands for the value in `--help`, e.g. `N`; a switch has none. */
+  readonly hint?: string;
+  /** Ends the sentence "expected ..." in errors. */
+  readonly expected: string;
+  /** The accepted words, where only these are accepted. */
+  readonly choices?: readonly string[];
+  /** Value where none is given; a setting without one must be given. */
+  readonly default?: Value;
+  /** The value that a command line's text stands for, accepted or not. */
+  fromText(text: string): unknown;
+  /** Whether a value read from anywhere is one of this setting. */
+  accepts(value: unknown): value is Value;
+}
+
+/** A table of settings by their names in `config.json`. */
+export type Rows = Readonly<Record<string, Setting<unknown>>>;
+
+/** The values that a table describes: a field for every row, of its row's type. */
+export type Values<Table extends Rows> = {
+  readonly [Name in keyof Table]: Table[Name] extends Setting<infer Value> ? Value : never;
+};
+
+/** The flag of a setting: `batchSize` is given by `--batch-size`. */
+export function flagOf(name: string): string {
+  return "--" + name.replace(/[A-Z]/g, (letter) => "-" + letter.toLowerCase());
+}
+
+/**
+ * Reads a value that a setting must accept.
+ *
+ * @param where the flag or field with its value as it was given, for the error
+ * @throws {ConfigError} if the setting does not accept the value
+ */
+export function accepted<Value>(setting: Setting<Value>, value: unknown, where: string): Value {
+  if (setting.accepts(value)) return value;
+  throw new ConfigError(
+    `Cannot use ${where}: expected ${setting.expected}${didYouMean(String(value), setting.choices ?? [])}`,
+  );
+}
+
+/** ` (did you mean adamw?)`, or nothing where no known name is near. */
+export function didYouMean(name: string, known: readonly string[]): string {
+  const meant = nearest(name, known);
+  return meant === undefined ? "" : ` (did you mean ${meant}?)`;
+}

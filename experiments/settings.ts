@@ -1,0 +1,79 @@
+import { type Flags, parseFlags } from "./flags.ts";
+import { helpText } from "./help_text.ts";
+import { accepted, ConfigError, didYouMean, flagOf, type Rows, type Values } from "./setting.ts";
+
+/** A table of settings, and what can be read with it. */
+export interface Settings<Table extends Rows> {
+  /** The settings by name. */
+  readonly rows: Table;
+  /**
+   * Reads a command line without filling in defaults.
+   *
+   * @throws {ConfigError} for an unknown flag, a flag given twice, a missing or unacceptable value, a stray word
+   */
+  parse(argv: readonly string[]): Flags<Table>;
+  /**
+   * Completes given values by those of a preset, then by the table's defaults.
+   *
+   * @throws {ConfigError} if a setting without default is not given
+   */
+  resolve(given: Partial<Values<Table>>, preset?: Partial<Values<Table>>): Values<Table>;
+  /**
+   * Checks what was parsed from a file that `JSON.stringify` made of the values.
+   *
+   * @param source the file, for errors
+   * @throws {ConfigError} for an unknown, missing or unacceptable field
+   */
+  read(json: unknown, source: string): Values<Table>;
+  /** The text for `--help`, with the defaults that `resolve` would fill in. */
+  help(usage: string, preset?: Partial<Values<Table>>): string;
+}
+
+/**
+ * Makes settings that a command line and a file can give.
+ *
+ * @param rows the settings by name; the flag of `batchSize` is `--batch-size`
+ * @param headings for `--help`: the heading printed above the named setting
+ */
+export function defineSettings<const Table extends Rows>(
+  rows: Table,
+  headings: { readonly [Name in keyof Table]?: string } = {},
+): Settings<Table> {
+  return {
+    rows,
+    parse: (argv) => parseFlags(rows, argv),
+    resolve: (given, preset = {}) =>
+      everyValue(rows, (name) => {
+        const value = given[name] ?? preset[name] ?? rows[name].default;
+        if (value !== undefined) return value;
+        const { hint, doc } = rows[name];
+        throw new ConfigError(`Missing ${flagOf(name)} ${hint}: ${doc}`);
+      }),
+    read(json, source) {
+      const fields = fieldsOf(json, Object.keys(rows), source);
+      return everyValue(rows, (name) => {
+        if (!fields.has(name)) {
+          throw new ConfigError(`Missing field ${name} in ${source}: expected ${rows[name].expected}`);
+        }
+        const value = fields.get(name);
+        return accepted(rows[name], value, `${name} ${JSON.stringify(value)} in ${source}`);
+      });
+    },
+    help: (usage, preset = {}) => helpText(usage, rows, { ...preset }, { ...headings }),
+  };
+}
+
+function everyValue<Table extends Rows>(rows: Table, valueOf: (name: string) => unknown): Values<Table> {
+  const values = Object.keys(rows).map((name) => [name, valueOf(name)]);
+  return Object.fromEntries(values) as Values<Table>;
+}
+
+function fieldsOf(json: unknown, names: readonly string[], source: string): Map<string, unknown> {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw new ConfigError(`Cannot read ${source}: expected an object with the fields ${names.join(", ")}`);
+  }
+  const fields = new Map<string, unknown>(Object.entries(json));
+  const unknown = [...fields.keys()].find((name) => !names.includes(name));
+  if (unknown === undefined) return fields;
+  throw new ConfigError(`Unknown field ${unknown} in ${source}${didYouMean(unknown, names)}`);
+}
