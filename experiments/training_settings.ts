@@ -63,6 +63,11 @@ export const training = defineSettings({
   resume: optional(path("RUN", "go on with the run of this folder, under its settings")),
   device: choice(["auto", "webgpu", "cpu"], { doc: "where to compute", default: "auto" }),
   preset: choice(presetNames, { doc: "defaults for no GPU, for a GPU, or of the study" }),
+  checkpointMinutes: number({
+    doc: "minutes between checkpoints, besides those of each epoch",
+    min: 0,
+    default: 2,
+  }),
   logEvery: integer({ doc: "steps between lines of metrics.jsonl", min: 1, default: 20 }),
 }, { model: "Model", data: "Data", batchSize: "Optimisation", valBatches: "Evaluation", name: "Run" });
 

@@ -11,7 +11,7 @@ export { type AttributeTypes, defineOp, type Op, type OpDefinition, type Sample 
 export { conv2d } from "./ops/conv2d.ts";
 export { convTranspose2d } from "./ops/conv_transpose2d.ts";
 export { add, divide, multiply, negate, subtract } from "./ops/elementwise.ts";
-export { assign, full, zeros } from "./ops/fill.ts";
+export { assign, full, put, zeros } from "./ops/fill.ts";
 export { gatherImages, packBytes } from "./ops/gather.ts";
 export { groupNorm } from "./ops/group_norm.ts";
 export { meanSquaredError } from "./ops/loss.ts";

@@ -1,7 +1,7 @@
 import { context } from "./context.ts";
 import type { Device, Dims, Kernel } from "./devices/device.ts";
 import { tensorsIn } from "./scope.ts";
-import { Storage } from "./storage.ts";
+import { allocateNow, giveOwner, Storage } from "./storage.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** One op of a record, on memory that may not exist yet. */
@@ -68,14 +68,20 @@ export interface RecordedStep<T> {
   run(): void;
 }
 
-/** Holds on to the memory of its values for as long as it can be run. */
+/** Holds on to all memory that it reads and writes for as long as it can be run. */
 class Recorded<T> implements RecordedStep<T> {
-  constructor(
-    readonly result: T,
-    readonly plan: MemoryPlan,
-    readonly run: () => void,
-    readonly memory: readonly Storage[],
-  ) {}
+  readonly #run: () => void;
+  readonly #memory: ReadonlySet<Storage>;
+
+  constructor(readonly result: T, readonly plan: MemoryPlan, run: () => void, memory: ReadonlySet<Storage>) {
+    this.#run = run;
+    this.#memory = memory;
+  }
+
+  run(): void {
+    for (const storage of this.#memory) storage.check();
+    this.#run();
+  }
 }
 
 /** Sizes of reusable buffers, handed out smallest first. */
@@ -141,6 +147,7 @@ function planOf(recording: Recording, slots: Slots, kept: ReadonlySet<Storage>):
 export function planMemory(step: () => unknown): MemoryPlan {
   const { recording, result } = trace(step);
   const kept = new Set(tensorsIn(result).map(({ storage }) => storage));
+  for (const storage of recording.constants) storage.free();
   return planOf(recording, assignSlots(recording, kept).slots, kept);
 }
 
@@ -148,7 +155,8 @@ export function planMemory(step: () => unknown): MemoryPlan {
  * Traces a step once, so that running it again costs the host next to nothing: no allocation, no graph.
  *
  * Everything that changes from run to run must live in tensors (written before `run`); numbers are fixed by the trace.
- * The memory of the values inside is shared by lifetime.
+ * The memory of the values inside is shared by lifetime. It belongs to the scope around `record`, if there is one;
+ * else it lives as long as the step.
  *
  * ```ts
  * import { add, init, record, tensor } from "./mod.ts";
@@ -176,15 +184,24 @@ export function record<T>(step: () => T): RecordedStep<T> {
     );
   }
   for (const output of outputs) output.detach();
+  for (const storage of recording.constants) giveOwner(storage);
   const own = [...kept].filter((storage) => !storage.planned);
-  const memory = slots.sizes.map((bytes) => new Storage(device, bytes / 4, device.allocate(bytes)));
-  for (const storage of own) storage.assign(device.allocate(storage.bytes));
-  for (const storage of [...own, ...memory]) storage.leaveToCollector();
+  const memory = slots.sizes.map((bytes) => allocateNow(device, bytes / 4));
+  for (const storage of own) {
+    storage.assign(device.allocate(storage.bytes));
+    giveOwner(storage);
+  }
   for (const [storage, slot] of slotOf) storage.assign(memory[slot].range(0, 0).buffer);
   const run = device.prepare(recording.calls.map(({ kernel, tensors, dims }) => ({
     kernel,
     dims,
     ranges: tensors.map(({ storage, offset, size }) => storage.range(offset, size)),
   })));
-  return new Recorded(result, plan, run, [...memory, ...recording.constants]);
+  const outside = recording.calls.flatMap(({ tensors }) => tensors.map(({ storage }) => storage));
+  return new Recorded(
+    result,
+    plan,
+    run,
+    new Set([...memory, ...own, ...outside.filter((s) => !slotOf.has(s))]),
+  );
 }

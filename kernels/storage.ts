@@ -24,10 +24,15 @@ export class Storage {
     return this.#buffer !== undefined;
   }
 
-  range(offset: number, length: number): BufferRange {
+  /** @throws {Error} if the memory was given back */
+  check(): void {
     if (this.#freed) {
       throw new Error("Cannot use a tensor after its scope has ended: return it from the scope to keep it");
     }
+  }
+
+  range(offset: number, length: number): BufferRange {
+    this.check();
     if (!this.#buffer) {
       throw new Error("Cannot use a value of a recorded step outside it: return it from the step");
     }
@@ -62,8 +67,13 @@ export function allocate(device: Device, elements: number): Storage {
 export function allocateNow(device: Device, elements: number): Storage {
   const bytes = Math.max(elements, 1) * 4;
   const storage = new Storage(device, elements, device.allocate(bytes));
+  giveOwner(storage);
+  return storage;
+}
+
+/** Says who frees new memory: the step being recorded, else the innermost scope, else the garbage collector. */
+export function giveOwner(storage: Storage): void {
   if (context.recording) context.recording.constants.push(storage);
   else if (context.scope) context.scope.add(storage);
   else storage.leaveToCollector();
-  return storage;
 }

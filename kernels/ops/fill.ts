@@ -17,7 +17,9 @@ const fill = defineOp({
 
 /** A tensor of one value, made on the device in use. */
 export function full(shape: Shape, value: number): Tensor {
-  return reshape(fill({ n: sizeOf(shape), value }), shape);
+  const y = reshape(fill({ n: sizeOf(shape), value }), shape);
+  y.detach(); // a constant is where gradients end
+  return y;
 }
 
 /** A tensor of zeros, made on the device in use. */
@@ -32,4 +34,19 @@ export const assign = defineOp({
   wgsl: "fn kernel(i: u32) { y[i] = x[i]; }",
   reference: ({ y, x }) => y.set(x),
   samples: [{ shapes: { y: [3, 5], x: [3, 5] } }],
+});
+
+/** Writes one number into `y` at an index that lives on the device, in place: a log that recorded steps keep. */
+export const put = defineOp({
+  name: "put",
+  signature: "y[n], x[1], index:u32[1] -> y[n]",
+  invocations: () => 1,
+  wgsl: "fn kernel(i: u32) { if (index[i] < dims.n) { y[index[i]] = x[i]; } }",
+  reference: ({ y, x, index }) => {
+    if (index[0] < y.length) y[index[0]] = x[0];
+  },
+  samples: [2, 9].map((at) => ({
+    shapes: { y: [4], x: [1], index: [1] },
+    values: { index: Uint32Array.of(at) },
+  })),
 });

@@ -1,0 +1,66 @@
+import {
+  mean,
+  randomNormal,
+  randomUniform,
+  record,
+  square,
+  subtract,
+  type Tensor,
+  tensor,
+} from "../kernels/mod.ts";
+import { path, type VelocityField } from "../models/mod.ts";
+import { streams } from "./batches.ts";
+import type { ImageSource } from "./image_source.ts";
+
+/** Batches whose losses may be under way to the host at once. */
+const readAhead = 16;
+
+/**
+ * Measures the flow-matching loss on held-out images with noise and times that are drawn once and for all, so that two
+ * measurements differ by the network alone. It uses the weights the model has when it is made, also if they change later.
+ */
+export class Evaluation {
+  readonly #indices: Tensor;
+  readonly #noiseKey = tensor(new Uint32Array(3));
+  readonly #timeKey = tensor(new Uint32Array(3));
+  readonly #step;
+
+  constructor(model: VelocityField, source: ImageSource, readonly batchSize: number, readonly seed: number) {
+    this.#indices = tensor(new Uint32Array(batchSize));
+    this.#step = record(() => {
+      const x1 = source.batch(this.#indices);
+      const x0 = randomNormal(this.#noiseKey, x1.shape);
+      const t = randomUniform(this.#timeKey, [batchSize]);
+      const { xt, u } = path(x0, x1, t);
+      return mean(square(subtract(model.velocity(xt, t), u)), [1, 2, 3]);
+    });
+  }
+
+  /**
+   * Mean loss over images.
+   *
+   * @param images indices of the images; each counts once
+   */
+  async loss(images: Uint32Array): Promise<number> {
+    let total = 0;
+    let open: Promise<Float32Array>[] = [];
+    const add = async () => {
+      for (const losses of await Promise.all(open)) total += losses.reduce((sum, loss) => sum + loss, 0);
+      open = [];
+    };
+    for (let start = 0, batch = 0; start < images.length; start += this.batchSize, batch++) {
+      const count = Math.min(this.batchSize, images.length - start);
+      // A last batch that is not full is filled up with its first image, and only its own losses count.
+      this.#indices.write(
+        Uint32Array.from({ length: this.batchSize }, (_, i) => images[start + (i < count ? i : 0)]),
+      );
+      this.#noiseKey.write(Uint32Array.of(this.seed, streams.heldOutNoise, batch));
+      this.#timeKey.write(Uint32Array.of(this.seed, streams.heldOutTime, batch));
+      this.#step.run();
+      open.push(this.#step.result.read().then((losses) => losses.subarray(0, count)));
+      if (open.length >= readAhead) await add();
+    }
+    await add();
+    return total / images.length;
+  }
+}

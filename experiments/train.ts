@@ -1,0 +1,92 @@
+import { join } from "node:path";
+import { type Device, init } from "../kernels/mod.ts";
+import { runTask, stopSignal } from "./command.ts";
+import {
+  parseTrainingFlags,
+  type PresetName,
+  readConfig,
+  resolveConfig,
+  type TrainingConfig,
+  trainingHelp,
+} from "./config.ts";
+import { loadDataset } from "./data.ts";
+import { collectEnvironment } from "./environment.ts";
+import { fitBatch } from "./fit_batch.ts";
+import { ImageSource, normalizationTo } from "./image_source.ts";
+import { ProgressBar } from "./progress.ts";
+import { createRunFolder, writeAtomic } from "./run_folder.ts";
+import { Trainer } from "./trainer.ts";
+import { Training } from "./training.ts";
+
+await runTask(async () => {
+  const startedAt = new Date();
+  const flags = parseTrainingFlags(Deno.args);
+  // A resumed run computes where it did, unless told otherwise.
+  const saved = flags.values.resume ? readConfig(flags.values.resume) : undefined;
+  const device = await init({ device: flags.values.device ?? saved?.device ?? "auto" });
+  const preset = presetFor(device);
+  if (flags.help) {
+    console.log(trainingHelp(`deno task train:${flags.values.model ?? "residual"}`, flags, preset));
+    return;
+  }
+  const asked = resolveConfig(flags, preset);
+  const data = await loadDataset(asked.data ?? undefined);
+  const source = new ImageSource(data.train.images, data, normalizationTo(asked.normalize));
+  const { config, trainer } = fittingTrainer(asked, device, source);
+  const run = config.resume ??
+    await createRunFolder({ name: config.name ?? config.model, out: config.out, startedAt });
+
+  using stop = stopSignal((signal) =>
+    console.error(`\n${signal}: finishing the step and saving; once more to quit at once`)
+  );
+  const training = new Training({
+    config,
+    run,
+    device,
+    data,
+    trainer,
+    source,
+    stop,
+    progressBar: (work) => new ProgressBar({ ...work, imagesPerStep: config.batchSize }),
+  });
+  if (config.resume) await training.resume();
+  await writeAtomic(join(run, "config.json"), JSON.stringify({ ...config, resume: null }, null, 2) + "\n");
+  const adapter = { kind: device.kind, description: device.description };
+  await writeAtomic(
+    join(run, config.resume ? `environment-resumed-${startedAt.getTime()}.json` : "environment.json"),
+    JSON.stringify(await collectEnvironment(adapter, startedAt), null, 2) + "\n",
+  );
+  const parameters = trainer.parameters.values().reduce((sum, { size }) => sum + size, 0);
+  console.error(
+    `${config.model} U-Net [${config.filters}], ${
+      parameters.toLocaleString("en")
+    } parameters, preset ${config.preset}, ` +
+      `on ${device.description}\nrun folder ${run}`,
+  );
+  report(run, await training.run());
+  device.close();
+});
+
+function presetFor(device: Device): PresetName {
+  return device.kind === "webgpu" && !device.tuning.software ? "standard" : "quick";
+}
+
+/** A trainer whose step fits the device; says so if the batch had to be smaller than asked for. */
+function fittingTrainer(config: TrainingConfig, device: Device, source: ImageSource) {
+  const trainer = new Trainer(config, source);
+  const { batchSize, reason } = fitBatch(device, config.batchSize, (size) => trainer.plan(size));
+  if (reason === undefined) return { config, trainer };
+  console.error(`Batches of ${batchSize} images instead of ${config.batchSize}: ${reason}`);
+  const fitting = { ...config, batchSize };
+  return { config: fitting, trainer: new Trainer(fitting, source) };
+}
+
+function report(run: string, result: Awaited<ReturnType<Training["run"]>>): void {
+  const { step, interrupted, valLoss, testLoss, imagesPerSecond } = result;
+  const losses = [["validation loss", valLoss], ["test loss", testLoss]]
+    .flatMap(([name, loss]) => typeof loss === "number" ? [`${name} ${loss.toFixed(4)}`] : []);
+  console.error([`step ${step}`, ...losses, `${imagesPerSecond.toFixed(1)} images/s`].join(", "));
+  console.error(
+    interrupted ? `Stopped; go on with --resume ${run}` : `Done; see ${join(run, "samples.png")}`,
+  );
+}

@@ -1,0 +1,276 @@
+import { join } from "node:path";
+import type { Device } from "../kernels/mod.ts";
+import { createSchedule, type Schedule, type ScheduleName } from "../models/mod.ts";
+import { BatchOrder, splitImages } from "./batches.ts";
+import { TrainingError } from "./command.ts";
+import type { TrainingConfig } from "./config.ts";
+import type { Dataset } from "./data.ts";
+import { Evaluation } from "./evaluation.ts";
+import { ImageSource } from "./image_source.ts";
+import { appendMetrics, truncateAfterStep } from "./metrics_log.ts";
+import { writePictures } from "./pictures.ts";
+import type { ProgressBar } from "./progress.ts";
+import { restoreRunState, type RunProgress, saveRunState, saveWeights } from "./run_state.ts";
+import { maxOpenLosses, type Trainer } from "./trainer.ts";
+
+/** Milliseconds of work to queue before the host looks up: reads losses, draws the bar, hears Ctrl-C. */
+const burstMs = 300;
+
+/** How a session of training ended. */
+export interface TrainingResult {
+  readonly step: number;
+  /** Whether it was stopped before its end. */
+  readonly interrupted: boolean;
+  readonly valLoss: number | undefined;
+  readonly testLoss: number | undefined;
+  readonly imagesPerSecond: number;
+}
+
+/** What a session of training works with. */
+export interface TrainingSession {
+  readonly config: TrainingConfig;
+  /** The run's folder. */
+  readonly run: string;
+  readonly device: Device;
+  readonly data: Dataset;
+  readonly trainer: Trainer;
+  readonly source: ImageSource;
+  readonly stop: { readonly stopped: boolean };
+  /** Makes the bar once it is known how much there is to do. */
+  readonly progressBar: (work: { totalSteps: number; startStep: number; maxMinutes: number }) => ProgressBar;
+}
+
+/** Trains a network and leaves weights, metrics and pictures in the run's folder. */
+export class Training {
+  readonly #session: TrainingSession;
+  readonly #order: BatchOrder;
+  readonly #validation: Uint32Array;
+  readonly #schedule: Schedule;
+  readonly #totalSteps: number;
+  readonly #metrics: string;
+  #evaluation: Evaluation | undefined;
+  #valLoss: number | undefined;
+  #bestValLoss = Infinity;
+  #openLosses: number[] = [];
+  #elapsedBefore = 0;
+  #startedMs = 0;
+  #savedMs = 0;
+  #imagesSeen = 0;
+  #lastGoodStep = 0;
+
+  constructor(session: TrainingSession) {
+    const { config, data, run } = session;
+    const { train, validation } = splitImages(data.train.count, { ...config, limit: config.trainLimit });
+    if (config.batchSize > train.length) {
+      throw new TrainingError(
+        `Cannot take batches of ${config.batchSize} images from ${train.length} training images: use a smaller --batch-size`,
+      );
+    }
+    this.#session = session;
+    this.#order = new BatchOrder(train, config.batchSize, config.seed);
+    const most = config.valBatches > 0 ? config.valBatches * config.batchSize : validation.length;
+    this.#validation = validation.slice(0, most);
+    this.#schedule = createSchedule(scheduleNames[config.schedule], config.lr, scheduleSettings(config));
+    const byEpochs = config.epochs > 0 ? this.#order.stepsFor(config.epochs) : Infinity;
+    this.#totalSteps = Math.min(byEpochs, config.maxSteps > 0 ? config.maxSteps : Infinity);
+    this.#metrics = join(run, "metrics.jsonl");
+  }
+
+  /** Goes on from where the run stopped. */
+  async resume(): Promise<void> {
+    const { run, trainer, data } = this.#session;
+    const progress = await restoreRunState(run, trainer, data.digest);
+    this.#elapsedBefore = progress.elapsedSeconds;
+    this.#bestValLoss = progress.bestValLoss ?? Infinity;
+    this.#openLosses = [...progress.openLosses];
+    this.#schedule.restore?.(progress.schedule);
+    this.#lastGoodStep = progress.step;
+    await truncateAfterStep(this.#metrics, progress.step);
+  }
+
+  /**
+   * Trains until the configured end or a stop signal, then saves; at the end also measures the test loss and draws.
+   *
+   * @throws {TrainingError} if the loss stops being a number
+   */
+  async run(): Promise<TrainingResult> {
+    const { config, stop, trainer, progressBar } = this.#session;
+    if (this.#over()) {
+      throw new TrainingError(
+        `Nothing is left to do: the run is at step ${trainer.step} of ${this.#totalSteps}, ` +
+          `${
+            (this.#elapsedBefore / 60).toFixed(1)
+          } minutes in; give a larger --epochs, --max-steps or --max-minutes`,
+      );
+    }
+    this.#startedMs = this.#savedMs = performance.now();
+    using bar = progressBar({
+      totalSteps: Number.isFinite(this.#totalSteps) ? this.#totalSteps : 0,
+      startStep: trainer.step,
+      maxMinutes: config.maxMinutes > 0 ? config.maxMinutes - this.#elapsedBefore / 60 : 0,
+    });
+    let burst = 1;
+    while (!this.#over() && !stop.stopped) {
+      const started = performance.now();
+      const losses = await this.#steps(burst);
+      bar.update(trainer.step, losses[losses.length - 1]);
+      const msPerStep = (performance.now() - started) / losses.length;
+      burst = Math.min(Math.max(Math.floor(burstMs / msPerStep), 1), maxOpenLosses / 2);
+      const epochOver =
+        this.#order.epochsAfter(trainer.step) > this.#order.epochsAfter(trainer.step - losses.length);
+      if (epochOver && !this.#over()) await this.#validate();
+      if (epochOver || performance.now() - this.#savedMs > config.checkpointMinutes * 60e3) {
+        await this.#save();
+      }
+    }
+    const trainSeconds = (performance.now() - this.#startedMs) / 1000;
+    if (!stop.stopped) await this.#validate();
+    await this.#save();
+    bar.finish();
+    const testLoss = stop.stopped ? undefined : await this.#finish();
+    return {
+      step: trainer.step,
+      interrupted: stop.stopped,
+      valLoss: this.#valLoss,
+      testLoss,
+      imagesPerSecond: this.#imagesSeen / trainSeconds,
+    };
+  }
+
+  get #elapsedSeconds(): number {
+    return this.#elapsedBefore + (performance.now() - this.#startedMs) / 1000;
+  }
+
+  /** Share of the run that is done, by steps or by time, whichever ends it first. */
+  get #progress(): number {
+    const { config, trainer } = this.#session;
+    const bySteps = trainer.step / Math.max(this.#totalSteps - 1, 1);
+    const byTime = config.maxMinutes > 0 && this.#startedMs > 0
+      ? this.#elapsedSeconds / (config.maxMinutes * 60)
+      : 0;
+    return Math.min(Math.max(bySteps, byTime), 1);
+  }
+
+  #over(): boolean {
+    const { config, trainer } = this.#session;
+    const seconds = this.#startedMs > 0 ? this.#elapsedSeconds : this.#elapsedBefore;
+    return trainer.step >= this.#totalSteps || (config.maxMinutes > 0 && seconds >= config.maxMinutes * 60);
+  }
+
+  /** Runs up to `count` steps, none beyond the end of an epoch or of the run, and reads their losses. */
+  async #steps(count: number): Promise<number[]> {
+    const { config, trainer } = this.#session;
+    const from = trainer.step;
+    const end = Math.min(
+      from + count,
+      this.#totalSteps,
+      this.#order.stepsFor(this.#order.epochsAfter(from) + 1),
+    );
+    while (trainer.step < end) {
+      trainer.queueStep(this.#order.batch(trainer.step), this.#schedule.learningRate(this.#progress));
+    }
+    const losses = await trainer.losses();
+    this.#imagesSeen += losses.length * config.batchSize;
+    losses.forEach((loss, i) => this.#note(from + i, loss));
+    return losses;
+  }
+
+  /** Takes note of a step's loss; every `logEvery` steps their mean becomes a line of the metrics. */
+  #note(step: number, loss: number): void {
+    const { config, run } = this.#session;
+    if (!Number.isFinite(loss)) {
+      const images = Array.from(this.#order.batch(step));
+      throw new TrainingError(
+        `The loss is ${loss} at step ${step + 1} (epoch ${this.#order.epochsAfter(step) + 1}, images ` +
+          `${images.slice(0, 8).join(", ")}${images.length > 8 ? ", ..." : ""}): ` + (this.#lastGoodStep > 0
+            ? `the last good checkpoint is ${join(run, "last.safetensors")} of step ${this.#lastGoodStep}`
+            : "no checkpoint was saved before") +
+          "; try a smaller --lr or --clip 1",
+      );
+    }
+    this.#openLosses.push(loss);
+    if ((step + 1) % config.logEvery !== 0) return;
+    appendMetrics(this.#metrics, {
+      step: step + 1,
+      epoch: this.#order.epochsAfter(step + 1),
+      train_loss: this.#openLosses.reduce((sum, value) => sum + value, 0) / this.#openLosses.length,
+      learning_rate: this.#schedule.learningRate(this.#progress),
+      elapsed_seconds: Number(this.#elapsedSeconds.toFixed(3)),
+    });
+    this.#openLosses = [];
+  }
+
+  async #validate(): Promise<void> {
+    const { config, trainer, source, run } = this.#session;
+    if (this.#validation.length === 0) return;
+    this.#evaluation ??= trainer.withBestWeights(() =>
+      new Evaluation(trainer.model, source, config.batchSize, config.seed)
+    );
+    this.#valLoss = await this.#evaluation.loss(this.#validation);
+    this.#schedule.observe?.(this.#valLoss);
+    appendMetrics(this.#metrics, {
+      step: trainer.step,
+      epoch: this.#order.epochsAfter(trainer.step),
+      val_loss: this.#valLoss,
+      elapsed_seconds: Number(this.#elapsedSeconds.toFixed(3)),
+    });
+    if (!(this.#valLoss < this.#bestValLoss)) return;
+    this.#bestValLoss = this.#valLoss;
+    await saveWeights(run, "best", trainer, source);
+  }
+
+  async #save(): Promise<void> {
+    const { run, trainer, source, data } = this.#session;
+    const progress: RunProgress = {
+      step: trainer.step,
+      elapsedSeconds: this.#elapsedSeconds,
+      bestValLoss: Number.isFinite(this.#bestValLoss) ? this.#bestValLoss : null,
+      schedule: this.#schedule.state?.() ?? {},
+      openLosses: this.#openLosses,
+      dataDigest: data.digest,
+    };
+    await saveWeights(run, "last", trainer, source);
+    if (trainer.ema) await saveWeights(run, "ema", trainer, source);
+    await saveRunState(run, trainer, progress);
+    this.#savedMs = performance.now();
+    this.#lastGoodStep = trainer.step;
+  }
+
+  /** The test loss and the pictures. */
+  async #finish(): Promise<number> {
+    const { config, data, run, trainer, source } = this.#session;
+    const test = new ImageSource(data.test.images, data, source.normalization);
+    const evaluation = trainer.withBestWeights(() =>
+      new Evaluation(trainer.model, test, config.batchSize, config.seed)
+    );
+    const testLoss = await evaluation.loss(Uint32Array.from({ length: data.test.count }, (_, i) => i));
+    appendMetrics(this.#metrics, {
+      step: trainer.step,
+      epoch: this.#order.epochsAfter(trainer.step),
+      test_loss: testLoss,
+    });
+    await writePictures(run, { model: trainer.model, ...source.info }, {
+      count: config.samples,
+      flowCount: config.flowSamples,
+      seed: config.seed,
+      steps: config.sampleSteps,
+      solver: config.solver,
+      pacing: config.pacing,
+      frames: config.flowFrames,
+    }, (draw) => trainer.withBestWeights(draw));
+    return testLoss;
+  }
+}
+
+const scheduleNames: Record<TrainingConfig["schedule"], ScheduleName> = {
+  "constant": "constant",
+  "cosine": "cosine",
+  "one-cycle": "one_cycle",
+  "plateau": "plateau",
+};
+
+function scheduleSettings({ schedule, warmUp, plateauFactor, plateauPatience }: TrainingConfig) {
+  return schedule === "plateau"
+    ? { warmup: warmUp, factor: plateauFactor, patience: plateauPatience }
+    : { warmup: warmUp };
+}

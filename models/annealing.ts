@@ -1,0 +1,76 @@
+import type { Schedule } from "./schedule.ts";
+
+/** Linear warm-up from 0, then `after`, which is given the share of the rest that is done. */
+export function warmUp(warmup: number, after: (progress: number) => number): (progress: number) => number {
+  return twoPhases(warmup, (progress) => after(0) * progress, after);
+}
+
+/** `first` for a share of the run, then `second`; each is given the share of its own part that is done. */
+function twoPhases(
+  share: number,
+  first: (progress: number) => number,
+  second: (progress: number) => number,
+): (progress: number) => number {
+  if (!(share >= 0 && share < 1)) {
+    throw new RangeError(`Cannot warm up for ${share} of a run (expected 0 <= warmup < 1)`);
+  }
+  return (progress) => {
+    const done = Math.min(Math.max(progress, 0), 1);
+    return done < share ? first(done / share) : second((done - share) / (1 - share));
+  };
+}
+
+/** From `start` at 0 to `end` at 1 along half a cosine. */
+function cosineBetween(start: number, end: number, progress: number): number {
+  return end + (start - end) * (1 + Math.cos(Math.PI * progress)) / 2;
+}
+
+/**
+ * One rate throughout.
+ *
+ * @param warmup share of the run with linear warm-up from 0
+ * @throws {RangeError} if `warmup` is outside [0, 1)
+ */
+export function constant(learningRate: number, { warmup = 0 }: { warmup?: number } = {}): Schedule {
+  return { learningRate: warmUp(warmup, () => learningRate) };
+}
+
+/**
+ * From the rate to `final` along half a cosine.
+ *
+ * @param warmup share of the run with linear warm-up from 0
+ * @throws {RangeError} if `warmup` is outside [0, 1)
+ * Source: Loshchilov and Hutter 2016, arXiv:1608.03983
+ */
+export function cosine(
+  learningRate: number,
+  { warmup = 0, final = 0 }: { warmup?: number; final?: number } = {},
+): Schedule {
+  return { learningRate: warmUp(warmup, (progress) => cosineBetween(learningRate, final, progress)) };
+}
+
+/**
+ * Up to the rate along half a cosine, then down to almost nothing along another.
+ *
+ * PyTorch's OneCycleLR of T steps is at progress s / (T - 1) in step s, with `warmup` (pct_start T - 1) / (T - 1).
+ *
+ * @param learningRate the highest
+ * @param warmup share of the run that goes up
+ * @param startDivisor the rate at the start is the highest divided by this
+ * @param endDivisor the rate at the end is that at the start divided by this
+ * @throws {RangeError} if `warmup` is outside [0, 1)
+ * Source: Smith and Topin 2017, arXiv:1708.07120
+ */
+export function oneCycle(
+  learningRate: number,
+  { warmup = 0.3, startDivisor = 25, endDivisor = 1e4 }: {
+    warmup?: number;
+    startDivisor?: number;
+    endDivisor?: number;
+  } = {},
+): Schedule {
+  const start = learningRate / startDivisor;
+  const up = (progress: number) => cosineBetween(start, learningRate, progress);
+  const down = (progress: number) => cosineBetween(learningRate, start / endDivisor, progress);
+  return { learningRate: twoPhases(warmup, up, down) };
+}

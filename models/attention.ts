@@ -1,0 +1,48 @@
+import {
+  add,
+  matmulTransposedA,
+  matmulTransposedB,
+  multiply,
+  reshape,
+  softmax,
+  type Tensor,
+} from "../kernels/mod.ts";
+import type { Initialiser } from "./initialiser.ts";
+import { Conv2d, GroupNorm } from "./layers.ts";
+import { Module } from "./module.ts";
+
+/**
+ * Self-attention over the pixels of an image, one head: x + final(v softmax(q^T k / sqrt(C))^T).
+ *
+ * `final` starts at zero, so that a fresh block is the identity.
+ *
+ * Source: Vaswani et al. 2017, arXiv:1706.03762; over pixels: Ho et al. 2020, arXiv:2006.11239
+ */
+export class Attention extends Module {
+  readonly gn: GroupNorm;
+  readonly q: Conv2d;
+  readonly k: Conv2d;
+  readonly v: Conv2d;
+  readonly final: Conv2d;
+
+  /** @throws {ShapeError} if the channels do not divide into the groups */
+  constructor(channels: number, groups: number, initialiser: Initialiser) {
+    super();
+    const { constant } = initialiser;
+    this.gn = new GroupNorm(groups, channels, initialiser);
+    this.q = new Conv2d(channels, channels, 1, initialiser);
+    this.k = new Conv2d(channels, channels, 1, initialiser);
+    this.v = new Conv2d(channels, channels, 1, initialiser);
+    this.final = new Conv2d(channels, channels, 1, { constant, uniform: (shape) => constant(shape, 0) });
+  }
+
+  /** f32[N, C, H, W] -> the same shape. @throws {ShapeError} if x has another number of channels */
+  forward(x: Tensor): Tensor {
+    const [N, C, H, W] = x.shape;
+    const h = this.gn.forward(x);
+    const [q, k, v] = [this.q, this.k, this.v].map((conv) => reshape(conv.forward(h), [N, C, H * W]));
+    const scores = multiply(matmulTransposedA(q, k), 1 / Math.sqrt(C)); // [N, query, key]
+    const mixed = matmulTransposedB(v, softmax(scores)); // [N, C, query]
+    return add(x, this.final.forward(reshape(mixed, x.shape)));
+  }
+}

@@ -1,0 +1,121 @@
+import { blankInitialiser } from "./initialiser.ts";
+import { loadState, stateOf } from "./module.ts";
+import { completeOptions, createModel, type Model, type ModelOptions } from "./networks.ts";
+import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
+import type { State } from "./state.ts";
+
+/** What a program must know of a network to sample from it. */
+export interface CheckpointInfo {
+  readonly config: ModelOptions;
+  /** From a pixel in [0, 1] to what the network sees: scale pixel + shift. */
+  readonly normalization: { readonly scale: number; readonly shift: number };
+  /** Height and width of the images that the network was trained on. */
+  readonly imageSize: readonly [number, number];
+}
+
+/** A file is no checkpoint that can be loaded. */
+export class CheckpointError extends Error {
+  override name = "CheckpointError";
+}
+
+const VERSION = "1";
+
+/**
+ * Encodes a network as a safetensors file: weights under their PyTorch names, the rest as metadata.
+ *
+ * @param weights by default those of the model as they are at the moment of the call
+ */
+export async function saveCheckpoint(
+  model: Model,
+  { config, normalization, imageSize }: CheckpointInfo,
+  weights?: State,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { type, filters, tEmb, channels, attn, groups } = completeOptions(config);
+  return encodeSafetensors(weights ?? await stateOf(model), {
+    format_version: VERSION,
+    config: JSON.stringify({ type, filters, t_emb: tEmb, channels, attn, groups }),
+    normalization: JSON.stringify(normalization),
+    image_size: JSON.stringify(imageSize),
+  });
+}
+
+/**
+ * Makes the network of a checkpoint on the device in use.
+ *
+ * @param bytes the safetensors file
+ * @param source name of the file, for messages
+ * @param fallback what to take where the file says nothing, as one written by PyTorch does; without it, pixels in
+ * [0, 1] and images of 28 x 28
+ * @throws {CheckpointError} if the file's metadata is damaged, or nobody says which network it is of
+ * @throws {SafetensorsError} if the file is damaged
+ * @throws {StateError} if the weights are those of another network
+ */
+export function loadCheckpoint(
+  bytes: Uint8Array,
+  source: string,
+  fallback: Partial<CheckpointInfo> = {},
+): { model: Model; info: CheckpointInfo } {
+  const { tensors, metadata } = decodeSafetensors(bytes, source);
+  const { format_version: version = VERSION } = metadata;
+  if (version !== VERSION) {
+    throw new CheckpointError(
+      `Cannot load ${source}: its format is ${version} (expected ${VERSION}); use a newer program`,
+    );
+  }
+  const field = (name: string) => name in metadata ? parse(metadata[name], name, source) : undefined;
+  const config = configOf(field("config"), source) ?? fallback.config;
+  if (!config) {
+    throw new CheckpointError(
+      `Cannot load ${source}: it does not say which network it is of; give its config`,
+    );
+  }
+  const info: CheckpointInfo = {
+    config: completeOptions(config),
+    normalization: numbersOf(field("normalization"), { scale: 0, shift: 0 }, "normalization", source) ??
+      fallback.normalization ?? { scale: 1, shift: 0 },
+    imageSize: numbersOf(field("image_size"), [0, 0] as const, "image_size", source) ?? fallback.imageSize ??
+      [28, 28],
+  };
+  const model = createModel(config, blankInitialiser);
+  loadState(model, tensors, source);
+  return { model, info };
+}
+
+function parse(text: string, name: string, source: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new CheckpointError(`Cannot load ${source}: its ${name} is not JSON: ${text.slice(0, 60)}`);
+  }
+}
+
+function configOf(value: unknown, source: string): ModelOptions | undefined {
+  if (value === undefined) return undefined;
+  const { t_emb: tEmb, ...rest } = Object(value);
+  try {
+    return completeOptions({ ...rest, tEmb });
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new CheckpointError(`Cannot load ${source}: its config does not fit: ${error.message}`);
+  }
+}
+
+/** A value, if it has the fields of the example and all are finite numbers. */
+function numbersOf<T extends object>(
+  value: unknown,
+  example: T,
+  name: string,
+  source: string,
+): T | undefined {
+  if (value === undefined) return undefined;
+  const fields = Object.keys(example);
+  const given = Object(value) as Record<string, unknown>;
+  if (Object.keys(given).length === fields.length && fields.every((key) => Number.isFinite(given[key]))) {
+    return value as T;
+  }
+  throw new CheckpointError(
+    `Cannot load ${source}: its ${name} is ${JSON.stringify(value)} (expected numbers as in ${
+      JSON.stringify(example)
+    })`,
+  );
+}

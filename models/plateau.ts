@@ -1,0 +1,57 @@
+import { warmUp } from "./annealing.ts";
+import type { Schedule } from "./schedule.ts";
+
+/** Smallest change of the rate worth making; PyTorch's. */
+const LEAST_CHANGE = 1e-8;
+
+/**
+ * A rate that falls whenever the validation loss has stopped falling; PyTorch's ReduceLROnPlateau.
+ *
+ * @param learningRate at first
+ * @param warmup share of the run with linear warm-up from 0
+ * @param factor the rate is multiplied by
+ * @param patience losses without improvement that are let pass
+ * @param threshold a loss is better if it is below (1 - threshold) times the best
+ * @param cooldown losses after a change that do not count
+ * @param minimum the rate stays at or above
+ * @throws {RangeError} if `warmup` is outside [0, 1) or `factor` outside (0, 1)
+ */
+export function plateau(
+  learningRate: number,
+  { warmup = 0, factor = 0.1, patience = 10, threshold = 1e-4, cooldown = 0, minimum = 0 }: {
+    warmup?: number;
+    factor?: number;
+    patience?: number;
+    threshold?: number;
+    cooldown?: number;
+    minimum?: number;
+  } = {},
+): Required<Schedule> {
+  if (!(factor > 0 && factor < 1)) {
+    throw new RangeError(`Cannot reduce the rate by factor ${factor} (expected 0 < factor < 1)`);
+  }
+  // The largest finite number, not Infinity: the state must survive JSON.
+  let state = { learningRate, best: Number.MAX_VALUE, bad: 0, cooling: 0 };
+  return {
+    learningRate: warmUp(warmup, () => state.learningRate),
+    observe(validationLoss) {
+      if (validationLoss < state.best * (1 - threshold)) {
+        state.best = validationLoss;
+        state.bad = 0;
+      } else state.bad++;
+      if (state.cooling > 0) {
+        state.cooling--;
+        state.bad = 0;
+      }
+      if (state.bad <= patience) return;
+      const lower = Math.max(state.learningRate * factor, minimum);
+      if (state.learningRate - lower > LEAST_CHANGE) state.learningRate = lower;
+      state.cooling = cooldown;
+      state.bad = 0;
+    },
+    state: () => ({ ...state }),
+    restore: (saved) => {
+      state = { ...state, ...saved };
+    },
+  };
+}

@@ -1,0 +1,122 @@
+import { add, gelu, maxPool2d, type Tensor } from "../kernels/mod.ts";
+import { Attention } from "./attention.ts";
+import type { VelocityField } from "./flow.ts";
+import type { Initialiser } from "./initialiser.ts";
+import { Conv2d, GroupNorm, Linear } from "./layers.ts";
+import { Module } from "./module.ts";
+import { TimeEmbedding } from "./time_embedding.ts";
+import { checkSize, type UNetOptions, Up } from "./unet.ts";
+
+/**
+ * Pre-activated residual block with the time embedding added between its convolutions:
+ * x + conv2(gelu(gn2(conv1(gelu(gn1(x))) + t_proj(t_emb)))).
+ *
+ * Source: He et al. 2016, arXiv:1603.05027
+ */
+export class ResidualBlock extends Module {
+  readonly gn1: GroupNorm;
+  readonly conv1: Conv2d;
+  readonly t_proj: Linear;
+  readonly gn2: GroupNorm;
+  readonly conv2: Conv2d;
+
+  /** @throws {ShapeError} if the channels do not divide into the groups */
+  constructor(channels: number, { tEmb, groups }: UNetOptions, initialiser: Initialiser) {
+    super();
+    this.gn1 = new GroupNorm(groups, channels, initialiser);
+    this.conv1 = new Conv2d(channels, channels, 3, initialiser);
+    this.t_proj = new Linear(tEmb, channels, initialiser);
+    this.gn2 = new GroupNorm(groups, channels, initialiser);
+    this.conv2 = new Conv2d(channels, channels, 3, initialiser);
+  }
+
+  /** x f32[N, C, H, W] and the time embedding f32[N, T] -> f32[N, C, H, W]. */
+  forward(x: Tensor, embedding: Tensor): Tensor {
+    const h = this.conv1.forward(gelu(this.gn1.forward(x)), this.t_proj.forward(embedding));
+    return add(x, this.conv2.forward(gelu(this.gn2.forward(h))));
+  }
+}
+
+/** One level on the way down: convolution to its width, then a residual block. */
+export class ResidualDown extends Module {
+  readonly conv: Conv2d;
+  readonly residual: ResidualBlock;
+
+  constructor(inputs: number, outputs: number, options: UNetOptions, initialiser: Initialiser) {
+    super();
+    this.conv = new Conv2d(inputs, outputs, 3, initialiser);
+    this.residual = new ResidualBlock(outputs, options, initialiser);
+  }
+
+  /** x f32[N, C, H, W] and the time embedding f32[N, T] -> f32[N, K, H, W]. */
+  forward(x: Tensor, embedding: Tensor): Tensor {
+    return this.residual.forward(this.conv.forward(x), embedding);
+  }
+}
+
+/** One level on the way up: joined with the skip, then a residual block. */
+export class ResidualUp extends Up {
+  readonly residual: ResidualBlock;
+
+  constructor(inputs: number, outputs: number, options: UNetOptions, initialiser: Initialiser) {
+    super(inputs, outputs, initialiser);
+    this.residual = new ResidualBlock(outputs, options, initialiser);
+  }
+
+  /** x f32[N, C, h, w], the skip f32[N, K, H, W] and the time embedding f32[N, T] -> f32[N, K, H, W]. */
+  forward(x: Tensor, skip: Tensor, embedding: Tensor): Tensor {
+    return this.residual.forward(this.join(x, skip), embedding);
+  }
+}
+
+/** The residual U-Net, `UNet_FM_Residuals`: a residual block with GroupNorm a level. */
+export class ResidualUNet extends Module implements VelocityField {
+  readonly time_mlp: TimeEmbedding;
+  readonly downs: readonly ResidualDown[];
+  readonly mid_res: ResidualBlock;
+  readonly mid_attn: Attention | undefined;
+  readonly ups: readonly ResidualUp[];
+  readonly last: Conv2d;
+
+  /** @throws {ShapeError} if a level's filters do not divide into the groups */
+  constructor(options: UNetOptions, initialiser: Initialiser) {
+    super();
+    const { filters, tEmb, channels, attn, groups } = options;
+    const widths = filters.map((width, i) => [filters[i - 1] ?? channels, width]);
+    const middle = filters[filters.length - 1];
+    this.time_mlp = new TimeEmbedding(tEmb, initialiser);
+    this.downs = widths.map(([outer, width]) => new ResidualDown(outer, width, options, initialiser));
+    this.mid_res = new ResidualBlock(middle, options, initialiser);
+    this.mid_attn = attn ? new Attention(middle, groups, initialiser) : undefined;
+    this.ups = widths.slice(1).reverse().map(([outer, width]) =>
+      new ResidualUp(width, outer, options, initialiser)
+    );
+    this.last = new Conv2d(filters[0], channels, 3, initialiser);
+  }
+
+  /**
+   * Velocity v(xt, t).
+   *
+   * @param xt f32[N, C, H, W]
+   * @param t f32[N] in [0, 1]
+   * @returns f32[N, C, H, W]
+   * @throws {ShapeError} if the number of channels or times differs, or the image is too small for the levels
+   */
+  velocity(xt: Tensor, t: Tensor): Tensor {
+    checkSize(xt, this.downs.length);
+    const embedding = this.time_mlp.forward(t);
+    const skips: Tensor[] = [];
+    let x = xt;
+    this.downs.forEach((down, i) => {
+      if (i > 0) {
+        skips.push(x);
+        x = maxPool2d(x);
+      }
+      x = down.forward(x, embedding);
+    });
+    x = this.mid_res.forward(x, embedding);
+    if (this.mid_attn) x = this.mid_attn.forward(x);
+    for (const up of this.ups) x = up.forward(x, skips.pop()!, embedding);
+    return this.last.forward(x);
+  }
+}

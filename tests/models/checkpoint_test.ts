@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { withDevice } from "../../kernels/mod.ts";
+import {
+  CheckpointError,
+  type CheckpointInfo,
+  createModel,
+  encodeSafetensors,
+  loadCheckpoint,
+  noise,
+  saveCheckpoint,
+  StateError,
+  stateOf,
+} from "../../models/mod.ts";
+import { assertClose, testOnDevices } from "../testing.ts";
+import { testWithVectors } from "./vectors.ts";
+
+const info: CheckpointInfo = {
+  config: { type: "UNet_FM_Residuals", filters: [2, 4], tEmb: 3, channels: 3, attn: true, groups: 2 },
+  normalization: { scale: 2, shift: -1 },
+  imageSize: [9, 8],
+};
+
+testOnDevices("saveCheckpoint() and loadCheckpoint() keep every bit", async (device) => {
+  const model = createModel(info.config, 46020);
+  const x = noise(1, [2, 3, 9, 8]);
+  const t = noise(2, [2]);
+  const bytes = await saveCheckpoint(model, info);
+  const loaded = withDevice(device, () => loadCheckpoint(bytes, "a file"));
+  assert.deepEqual(loaded.info, info);
+  assert.deepEqual(await stateOf(loaded.model), await stateOf(model));
+  const [a, b] = withDevice(device, () => [model, loaded.model].map((either) => either.velocity(x, t)));
+  assert.deepEqual(await a.read(), await b.read());
+  assert.deepEqual(await saveCheckpoint(loaded.model, loaded.info), bytes);
+});
+
+testOnDevices("saveCheckpoint() saves other weights of the network if given", async (device) => {
+  const [model, other] = [1, 2].map((seed) => createModel(info.config, seed));
+  const bytes = await saveCheckpoint(model, info, await stateOf(other));
+  const loaded = withDevice(device, () => loadCheckpoint(bytes, "a file"));
+  assert.deepEqual(await stateOf(loaded.model), await stateOf(other));
+});
+
+testWithVectors(
+  "loadCheckpoint() reads a plain PyTorch file, given its config",
+  "residual",
+  async (vectors) => {
+    const bytes = encodeSafetensors(vectors.part("param."));
+    assert.throws(() => loadCheckpoint(bytes, "torch.safetensors"), CheckpointError);
+    assert.throws(
+      () => loadCheckpoint(bytes, "torch.safetensors"),
+      /does not say which network it is of; give its config/,
+    );
+    const { model, info } = loadCheckpoint(bytes, "torch.safetensors", { config: vectors.config });
+    assert.deepEqual(info, {
+      config: vectors.config,
+      normalization: { scale: 1, shift: 0 },
+      imageSize: [28, 28],
+    });
+    const output = model.velocity(vectors.tensor("xt"), vectors.tensor("t"));
+    assertClose(await output.read(), vectors.values("output"), 1e-5);
+  },
+);
+
+testOnDevices("loadCheckpoint() refuses what does not fit", async (device) => {
+  const model = createModel(info.config, 0);
+  const state = await stateOf(model);
+  const good = {
+    config: '{"type":"UNet_FM_Residuals","filters":[2,4],"t_emb":3,"channels":3,"attn":true,"groups":2}',
+  };
+  const refuses = (metadata: Record<string, string>, kind: new (message: string) => Error, error: RegExp) =>
+    withDevice(
+      device,
+      () =>
+        assert.throws(() => loadCheckpoint(encodeSafetensors(state, metadata), "a file"), (given: Error) => {
+          assert.match(given.message, error);
+          return given instanceof kind;
+        }),
+    );
+  withDevice(device, () => loadCheckpoint(encodeSafetensors(state, good), "a file"));
+  refuses({ ...good, format_version: "2" }, CheckpointError, /its format is 2 \(expected 1\)/);
+  refuses({ config: "{" }, CheckpointError, /its config is not JSON/);
+  refuses({ config: "[]" }, CheckpointError, /its config does not fit/);
+  refuses(
+    { config: good.config.replace("UNet_FM_R", "UNet_FM_r") },
+    CheckpointError,
+    /did you mean "UNet_FM_Residuals"/,
+  );
+  refuses({ config: good.config.replace("filters", "filter") }, CheckpointError, /did you mean "filters"/);
+  refuses(
+    { config: good.config.replace('"attn":true', '"attn":false') },
+    StateError,
+    /"mid_attn.gn.weight" is not known/,
+  );
+  refuses({ ...good, normalization: '{"scale":"2","shift":0}' }, CheckpointError, /its normalization is/);
+  refuses({ ...good, image_size: "[28]" }, CheckpointError, /its image_size is \[28\]/);
+});

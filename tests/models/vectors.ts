@@ -1,0 +1,72 @@
+/** Parity vectors from PyTorch for tests on every device; see tests/vectors/README.md. */
+
+import { type Device, type Tensor, tensor } from "../../kernels/mod.ts";
+import {
+  createModel,
+  decodeSafetensors,
+  loadState,
+  type Model,
+  type ModelOptions,
+} from "../../models/mod.ts";
+import type { SafetensorsTensor } from "../../models/mod.ts";
+import { granted, testUnless } from "../permissions.ts";
+import { testOnDevices } from "../testing.ts";
+
+/** Where the vectors lie. */
+export const folder = new URL("../vectors/", import.meta.url);
+
+/** One file of vectors. */
+export class Vectors {
+  readonly tensors: Map<string, SafetensorsTensor>;
+  readonly metadata: Record<string, string>;
+
+  constructor(name: string) {
+    const bytes = Deno.readFileSync(new URL(`${name}.safetensors`, folder));
+    ({ tensors: this.tensors, metadata: this.metadata } = decodeSafetensors(bytes, name));
+  }
+
+  /** Settings of the network. */
+  get config(): ModelOptions {
+    const { t_emb: tEmb, ...rest } = JSON.parse(this.metadata.config);
+    return { ...rest, tEmb };
+  }
+
+  /** Parameters whose gradient vanishes in exact arithmetic. */
+  get zeroGradient(): Set<string> {
+    return new Set(JSON.parse(this.metadata.zero_gradient));
+  }
+
+  /** Parameters in PyTorch's order. */
+  get parameterNames(): string[] {
+    return [...this.part("param.").keys()];
+  }
+
+  /** The tensors whose names begin with a prefix, under the rest of their names. */
+  part(prefix: string): Map<string, SafetensorsTensor> {
+    const entries = [...this.tensors].filter(([name]) => name.startsWith(prefix));
+    return new Map(entries.map(([name, value]) => [name.slice(prefix.length), value]));
+  }
+
+  values(name: string): Float32Array {
+    return this.tensors.get(name)!.data;
+  }
+
+  tensor = (name: string): Tensor => tensor(this.values(name), this.tensors.get(name)!.shape);
+
+  /** The network with the parameters before training. */
+  model(): Model {
+    const model = createModel(this.config, 0);
+    loadState(model, this.part("param."), "vectors");
+    return model;
+  }
+}
+
+/** Defines a test on every device that needs a file of vectors; ignored where files may not be read. */
+export function testWithVectors(
+  name: string,
+  file: string,
+  test: (vectors: Vectors, device: Device) => void | Promise<void>,
+): void {
+  if (granted("read")) testOnDevices(name, (device) => test(new Vectors(file), device));
+  else testUnless("needs --allow-read", name, () => {});
+}
