@@ -3,9 +3,10 @@
 /** Permissions a test may need. */
 export type PermissionName = "read" | "write" | "run" | "net" | "env";
 
-/** Whether a permission is granted in full; never prompts. */
+/** Whether a permission is granted in full, or for `net` to this machine; never prompts. */
 export function granted(name: PermissionName): boolean {
-  return Deno.permissions.querySync({ name }).state === "granted";
+  const descriptor = name === "net" ? { name, host: "127.0.0.1" } as const : { name };
+  return Deno.permissions.querySync(descriptor).state === "granted";
 }
 
 /**

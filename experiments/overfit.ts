@@ -1,0 +1,79 @@
+import { join } from "node:path";
+import { init } from "../kernels/mod.ts";
+import { BatchOrder, splitImages } from "./batches.ts";
+import { runTask, stopSignal, TrainingError } from "./command.ts";
+import { resolveConfig } from "./config.ts";
+import { loadDataset } from "./data.ts";
+import { Evaluation } from "./evaluation.ts";
+import { ImageSource, normalizationTo } from "./image_source.ts";
+import { overfitting, resolveOverfitConfig } from "./overfit_config.ts";
+import { drawSamples, samplesPng } from "./pictures.ts";
+import { ProgressBar } from "./progress.ts";
+import { createRunFolder, writeAtomic } from "./run_folder.ts";
+import { saveWeights } from "./run_state.ts";
+import { Trainer } from "./trainer.ts";
+
+/** Steps between looks at the loss. */
+const burst = 5;
+/** Images of the final picture. */
+const samples = 25;
+
+await runTask(async () => {
+  const flags = overfitting.parse(Deno.args);
+  if (flags.help) {
+    console.log(overfitting.help("deno task overfit"));
+    return;
+  }
+  const { images: count, steps, out, ...settings } = resolveOverfitConfig(flags);
+  const values = {
+    ...settings,
+    schedule: "constant",
+    warmUp: 0,
+    ema: 0,
+    trainLimit: count,
+    maxSteps: steps,
+  } as const;
+  const config = resolveConfig({ help: false, values }, "quick");
+  if (count < config.batchSize) {
+    throw new TrainingError(
+      `Cannot take batches of ${config.batchSize} from ${count} images: use a smaller --batch-size`,
+    );
+  }
+  const device = await init({ device: config.device });
+  const data = await loadDataset(config.data ?? undefined);
+  const { train, validation } = splitImages(data.train.count, { ...config, limit: count });
+  const folder = out === null
+    ? undefined
+    : await createRunFolder({ name: "overfit", out, startedAt: new Date() });
+  const source = new ImageSource(data.train.images, data, normalizationTo(config.normalize));
+  const trainer = new Trainer(config, source);
+  const order = new BatchOrder(train, config.batchSize, config.seed);
+  const evaluation = new Evaluation(trainer.model, source, config.batchSize, config.seed);
+  const others = validation.slice(0, count);
+  const before = await evaluation.loss(train);
+
+  using stop = stopSignal((signal) => console.error(`\n${signal}: stopping`));
+  using bar = new ProgressBar({ totalSteps: steps, imagesPerStep: config.batchSize });
+  while (trainer.step < steps && !stop.stopped) {
+    for (let i = 0; i < burst && trainer.step < steps; i++) {
+      trainer.queueStep(order.batch(trainer.step), config.lr);
+    }
+    bar.update(trainer.step, (await trainer.losses()).at(-1));
+  }
+  bar.finish();
+
+  const after = await evaluation.loss(train);
+  console.log(
+    `loss on the ${train.length} images: ${before.toFixed(4)} before, ${
+      after.toFixed(4)
+    } after ${trainer.step} steps; ` +
+      `on ${others.length} others: ${(await evaluation.loss(others)).toFixed(4)}`,
+  );
+  if (folder !== undefined) {
+    const drawing = { count: samples, seed: config.seed, steps: config.sampleSteps, solver: config.solver };
+    const pixels = await drawSamples({ model: trainer.model, ...source.info }, drawing);
+    await writeAtomic(join(folder, "samples.png"), samplesPng(pixels, samples, source.info.imageSize));
+    await saveWeights(folder, "last", trainer, source);
+  }
+  device.close();
+});

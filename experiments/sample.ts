@@ -1,0 +1,41 @@
+import { init } from "../kernels/mod.ts";
+import { encodeNpy, loadCheckpoint } from "../models/mod.ts";
+import { reasonOf } from "./atomic_write.ts";
+import { runTask } from "./command.ts";
+import { drawSamples, samplesPng } from "./pictures.ts";
+import { RunError, writeAtomic } from "./run_folder.ts";
+import { sampling } from "./sample_config.ts";
+
+await runTask(async () => {
+  const flags = sampling.parse(Deno.args);
+  if (flags.help) {
+    console.log(sampling.help("deno task sample"));
+    return;
+  }
+  const { checkpoint, count, seed, solver, steps, columns, out, device: choice } = sampling.resolve(
+    flags.values,
+  );
+  const bytes = await readFile(checkpoint);
+  const device = await init({ device: choice });
+  const { model, info } = loadCheckpoint(bytes, checkpoint);
+  const started = performance.now();
+  const pixels = await drawSamples({ model, ...info }, { count, seed, solver, steps });
+  const seconds = (performance.now() - started) / 1000;
+  const { imageSize, config: { channels = 1 } } = info;
+  await writeAtomic(
+    out,
+    out.endsWith(".npy")
+      ? encodeNpy([count, channels, ...imageSize], pixels)
+      : samplesPng(pixels, count, imageSize, columns),
+  );
+  console.error(`${count} samples in ${seconds.toFixed(1)} s on ${device.description}: ${out}`);
+  device.close();
+});
+
+async function readFile(path: string): Promise<Uint8Array> {
+  try {
+    return await Deno.readFile(path);
+  } catch (error) {
+    throw new RunError(`Cannot read the checkpoint ${path}: ${reasonOf(error)}`);
+  }
+}

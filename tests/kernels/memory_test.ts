@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import {
+  add,
+  currentDevice,
+  DeviceError,
+  full,
+  gradients,
+  init,
+  multiply,
+  planMemory,
+  put,
+  record,
+  reshape,
+  scope,
+  sum,
+  tensor,
+  withDevice,
+} from "../../kernels/mod.ts";
+import { assertClose, testOnDevices } from "../testing.ts";
+
+testOnDevices("scope() frees what it does not return", async () => {
+  let inner;
+  const kept = scope(() => {
+    inner = full([4], 1);
+    return { list: [add(inner, 1)] };
+  });
+  assertClose(await kept.list[0].read(), [2, 2, 2, 2], 0);
+  assert.throws(() => add(inner!, 1), /Cannot use a tensor after its scope has ended/);
+});
+
+testOnDevices("scope() passes what an inner scope returns to the outer one", () => {
+  let escaped;
+  scope(() => {
+    escaped = scope(() => full([4], 1));
+    add(escaped, 1);
+  });
+  assert.throws(() => add(escaped!, 1), /after its scope has ended/);
+});
+
+testOnDevices("scope() refuses an asynchronous function", () => {
+  assert.throws(() => scope(() => Promise.resolve()), TypeError);
+});
+
+testOnDevices("scope() lets memory be used again: ten thousand rounds need no more than one", () => {
+  const round = () =>
+    scope(() => {
+      multiply(full([1000], 2), full([1000], 3));
+    });
+  round();
+  const before = currentDevice().allocatedBytes;
+  for (let i = 0; i < 10_000; i++) round();
+  assert.ok(currentDevice().allocatedBytes <= before);
+});
+
+testOnDevices("record() gives what the function gives, again and again on new inputs", async () => {
+  const w = tensor([1, 2, 3]);
+  const x = tensor([0, 0, 0]);
+  const step = record(() => gradients(sum(multiply(multiply(x, x), w)), [x])[0]);
+  for (const values of [[1, 1, 1], [2, -1, 0.5]]) {
+    x.write(Float32Array.from(values));
+    step.run();
+    assertClose(await step.result.read(), values.map((v, i) => 2 * v * (i + 1)), 1e-6);
+  }
+});
+
+testOnDevices("record() shares memory among values that are not alive at once", () => {
+  const x = full([1000], 1);
+  const chain = () => {
+    let y = x;
+    for (let i = 0; i < 50; i++) y = add(y, 1);
+    return y;
+  };
+  const { bytes, calls, largestBytes } = planMemory(chain);
+  assert.equal(calls, 50);
+  assert.equal(largestBytes, 4000);
+  assert.equal(bytes, 3 * 4000); // the result, and two values in turn
+});
+
+testOnDevices("record() keeps what it reads alive, and says so when a scope took it away", async () => {
+  const step = record(() => add(tensor([1, 2]), 1));
+  for (let i = 0; i < 50; i++) full([2], 1000);
+  step.run();
+  assertClose(await step.result.read(), [2, 3], 0);
+  const lost = scope(() => {
+    const inside = record(() => add(full([2], 1), 1));
+    return { inside: () => inside.run() };
+  });
+  assert.throws(() => lost.inside(), /after its scope has ended/);
+});
+
+testOnDevices("record() refuses to nest, to be asynchronous, and to give away its values", () => {
+  assert.throws(() => record(() => record(() => full([1], 1))), /Cannot record a step inside another/);
+  assert.throws(() => record(() => Promise.resolve()), TypeError);
+  let inner;
+  record(() => add(inner = full([1], 1), 1));
+  assert.doesNotThrow(() => add(full([1], 1), 1));
+  assert.ok(inner);
+});
+
+testOnDevices("a recorded step does not grow in memory over a thousand runs", async () => {
+  const log = tensor(new Float32Array(8));
+  const index = tensor(new Uint32Array(1));
+  const x = full([1], 0);
+  const step = record(() => {
+    put(x, add(x, 1), tensor(new Uint32Array(1)));
+    put(log, reshape(x, [1]), index);
+  });
+  step.run();
+  const before = currentDevice().allocatedBytes;
+  for (let i = 1; i < 1000; i++) {
+    index.write(Uint32Array.of(i % 8));
+    step.run();
+  }
+  assertClose(await x.read(), [1000], 0);
+  assertClose(await log.read(), [993, 994, 995, 996, 997, 998, 999, 1000], 0);
+  assert.ok(currentDevice().allocatedBytes <= before);
+});
+
+Deno.test("tensor() before init() says what to do", () => {
+  const device = currentDevice;
+  assert.throws(() => withDevice(undefined as unknown as ReturnType<typeof device>, () => tensor([1])), {
+    name: "DeviceError",
+    message: /await init\(\)/,
+  });
+});
+
+testOnDevices("a tensor of another device is refused by name", async (device) => {
+  const other = await init({ device: "cpu" });
+  const here = withDevice(device, () => tensor([1]));
+  const there = withDevice(other, () => tensor([1]));
+  assert.throws(() => add(here, there), /Cannot run add: f32\[1\] lives on cpu/);
+  assert.ok(DeviceError);
+});

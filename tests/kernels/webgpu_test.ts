@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { add, defineOp, DeviceError, full, init, sum, tensor, withDevice } from "../../kernels/mod.ts";
+import { registry } from "../../kernels/op.ts";
+import { assertClose, testOnDevices } from "../testing.ts";
+
+/** Runs a test on a WebGPU device of its own, since it will break it. */
+function testOnWebGpu(name: string, test: (device: Awaited<ReturnType<typeof init>>) => Promise<void>): void {
+  testOnDevices(name, async (device) => {
+    if (device.kind !== "webgpu") return;
+    const own = await init({ device: "webgpu" });
+    await withDevice(own, () => test(own));
+    own.close();
+  });
+}
+
+testOnWebGpu("a kernel that does not compile is an exception that names the op", async () => {
+  const broken = defineOp({
+    name: "brokenForTest",
+    signature: "x[n] -> y[n]",
+    wgsl: "fn kernel(i: u32) { y[i] = x[i] +; }",
+    reference: ({ x, y }) => y.set(x),
+    samples: [],
+  });
+  registry.delete("brokenForTest");
+  broken(tensor([1]));
+  await assert.rejects(tensor([1]).read(), (error) => {
+    assert.ok(error instanceof DeviceError);
+    assert.match(error.message, /Cannot compile the kernel of brokenForTest: /);
+    return true;
+  });
+});
+
+testOnWebGpu("a device that is closed says so", async (device) => {
+  const x = tensor([1]);
+  device.close();
+  await assert.rejects(x.read(), /after close\(\)/);
+  assert.throws(() => add(x, 1), DeviceError);
+});
+
+testOnWebGpu("a value larger than a binding is refused by the op's name", async (device) => {
+  const elements = Math.floor(device.maxRangeBytes / 4) + 64;
+  if (elements * 4 > 2 ** 30) return; // an adapter that binds more than that would take too long
+  assert.throws(() => full([elements], 1), {
+    name: "ShapeError",
+    message: /Cannot run fill: y f32\[\d+\] is larger/,
+  });
+  await Promise.resolve();
+});
+
+testOnDevices("values written between ops arrive in order", async () => {
+  const x = tensor([1, 1]);
+  const first = add(x, 1);
+  x.write(Float32Array.of(10, 10));
+  const second = add(x, 1);
+  assertClose(await first.read(), [2, 2], 0);
+  assertClose(await second.read(), [11, 11], 0);
+});
+
+testOnDevices("sum() of a million values is exact to 1e-6", async () => {
+  const values = Float32Array.from({ length: 1 << 20 }, (_, i) => (i % 1000) / 1000);
+  const exact = values.reduce((total, v) => total + v, 0);
+  const [found] = await sum(tensor(values)).read();
+  assert.ok(Math.abs(found - exact) < 1e-6 * exact, `${found} is not ${exact}`);
+});
