@@ -26,10 +26,10 @@ export type Preset = Pick<
 /** Defaults by preset: `quick` without a GPU, `standard` with one, `paper` exactly as in the study. */
 export const presets: Readonly<Record<PresetName, Preset>> = {
   quick: {
-    filters: [16, 32, 64],
+    filters: [8, 16, 32],
     tEmb: 64,
     normalize: "-1..1",
-    batchSize: 64,
+    batchSize: 32,
     epochs: 0,
     maxMinutes: 10,
     lr: 2e-3,

@@ -243,7 +243,9 @@ export class Training {
     const evaluation = trainer.withBestWeights(() =>
       new Evaluation(trainer.model, test, config.batchSize, config.seed)
     );
-    const testLoss = await evaluation.loss(Uint32Array.from({ length: data.test.count }, (_, i) => i));
+    const most = config.testBatches > 0 ? config.testBatches * config.batchSize : Infinity;
+    const count = Math.min(data.test.count, most);
+    const testLoss = await evaluation.loss(Uint32Array.from({ length: count }, (_, i) => i));
     appendMetrics(this.#metrics, {
       step: trainer.step,
       epoch: this.#order.epochsAfter(trainer.step),

@@ -43,6 +43,7 @@ export const training = defineSettings({
   seed: integer({ doc: "seed of weights, order, noise and times", max: 2 ** 32 - 1, default: 46020 }),
 
   valBatches: integer({ doc: "batches of a validation, 0 = all" }),
+  testBatches: integer({ doc: "batches of the test at the end, 0 = all", default: 0 }),
   samples: integer({ doc: "images in samples.png", default: 64 }),
   solver: choice(["euler", "midpoint", "heun", "rk4"], { doc: "solver of the flow" }),
   sampleSteps: integer({ doc: "steps of the solver from noise to image", min: 1 }),

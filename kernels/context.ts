@@ -1,5 +1,5 @@
 import { type Device, DeviceError } from "./devices/device.ts";
-import type { Recording } from "./record.ts";
+import type { Recording } from "./recording.ts";
 import type { Scope } from "./scope.ts";
 
 /** What the program is in the middle of: the device in use, the innermost scope, the step being recorded. */

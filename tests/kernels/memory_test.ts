@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   add,
+  assign,
   currentDevice,
   DeviceError,
   full,
@@ -13,6 +14,7 @@ import {
   reshape,
   scope,
   sum,
+  Tensor,
   tensor,
   withDevice,
 } from "../../kernels/mod.ts";
@@ -95,6 +97,40 @@ testOnDevices("record() refuses to nest, to be asynchronous, and to give away it
   record(() => add(inner = full([1], 1), 1));
   assert.doesNotThrow(() => add(full([1], 1), 1));
   assert.ok(inner);
+});
+
+testOnDevices("record() lets an op write straight to where its result is assigned", async () => {
+  const flat = full([192], 7);
+  const [first, last] = [0, 128].map((offset) => new Tensor(flat.storage, [3], "f32", offset));
+  const x = tensor([1, 2, 3]);
+  const step = record(() => {
+    assign(first, multiply(x, 2));
+    const shared = multiply(x, 3); // has another reader, so it is copied
+    assign(last, shared);
+    return add(shared, first);
+  });
+  assert.equal(step.plan.calls, 4);
+  step.run();
+  assertClose(await step.result.read(), [5, 10, 15], 0);
+  const expected = Array.from(
+    { length: 192 },
+    (_, i) => i < 3 ? 2 * (i + 1) : i >= 128 && i < 131 ? 3 * (i - 127) : 7,
+  );
+  assertClose(await flat.read(), expected, 0);
+});
+
+testOnDevices("record() does not forward past an op that still reads the target", async () => {
+  const target = tensor([1, 1]);
+  const x = tensor([5, 6]);
+  const step = record(() => {
+    const next = multiply(x, 10);
+    const before = add(target, 0);
+    assign(target, next);
+    return before;
+  });
+  step.run();
+  assertClose(await step.result.read(), [1, 1], 0);
+  assertClose(await target.read(), [50, 60], 0);
 });
 
 testOnDevices("a recorded step does not grow in memory over a thousand runs", async () => {
