@@ -108,8 +108,13 @@ export class GroupNorm extends Module {
     this.#groups = groups;
   }
 
-  /** f32[N, C, H, W] -> the same shape. @throws {ShapeError} if x has another number of channels */
-  forward(x: Tensor): Tensor {
-    return groupNorm(x, this.weight, this.bias, { groups: this.#groups, epsilon: 1e-5 });
+  /**
+   * f32[N, C, H, W] -> the same shape.
+   *
+   * @param activation what follows, in the same kernel
+   * @throws {ShapeError} if x has another number of channels
+   */
+  forward(x: Tensor, activation: "none" | "gelu" = "none"): Tensor {
+    return groupNorm(x, this.weight, this.bias, { groups: this.#groups, epsilon: 1e-5, activation });
   }
 }

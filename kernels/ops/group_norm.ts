@@ -2,21 +2,47 @@ import { defineOp } from "../op.ts";
 import { ShapeError } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { sum } from "./reduce.ts";
+import erfWgsl from "./erf.wgsl" with { type: "text" };
+import { geluOf, geluSlope } from "./gelu.ts";
 import backwardWgsl from "./group_norm_gradient.wgsl" with { type: "text" };
-import wgsl from "./group_norm.wgsl" with { type: "text" };
+import forwardWgsl from "./group_norm.wgsl" with { type: "text" };
+
+/** What follows the normalisation, in one kernel with it: f and f' of the value z. */
+const activations = [
+  { name: "none", value: "z", slope: "1.0", apply: (z: number) => z, derivative: () => 1 },
+  {
+    name: "gelu",
+    value: "z * normalCdf(z)",
+    slope: "normalCdf(z) + z * 0.3989422804 * exp(-0.5 * z * z)",
+    apply: geluOf,
+    derivative: geluSlope,
+  },
+] as const;
+
+/** The kernels for each activation, which is compiled in. */
+function withActivation(wgsl: string) {
+  return (_: unknown, { activation }: Readonly<Record<string, number>>) => {
+    const { value, slope } = activations[activation];
+    return `${erfWgsl}
+fn activate(z: f32) -> f32 { return ${value}; }
+fn activationSlope(z: f32) -> f32 { return ${slope}; }
+${wgsl}`;
+  };
+}
 
 const normalise = defineOp({
   name: "groupNorm",
-  signature: "x[N, C, H, W], gamma[C], beta[C] -> y[N, C, H, W], mean[N, G], rstd[N, G]",
-  attributes: { G: "u32", epsilon: "f32" },
+  signature: "x[N, C, H, W], gamma[C], beta[C] -> y[N, C, H, W], stats[N, G, 2]",
+  attributes: { G: "u32", epsilon: "f32", activation: "u32" },
+  specialise: ["activation"],
   invocations: ({ N, G }) => N * G,
-  wgsl,
-  backward({ x, gamma, mean, rstd, dy }) {
+  wgsl: withActivation(forwardWgsl),
+  backward({ x, gamma, beta, stats, dy }, { activation }) {
     let parts: Tensor[] | undefined;
-    const part = (k: number) => (parts ??= groupNormGradient(x, gamma, mean, rstd, dy))[k];
+    const part = (k: number) => (parts ??= groupNormGradient(x, gamma, beta, stats, dy, { activation }))[k];
     return { x: () => part(0), gamma: () => sum(part(1), [0]), beta: () => sum(part(2), [0]) };
   },
-  reference({ x, gamma, beta, y, mean, rstd }, { N, C, H, W, G, epsilon }) {
+  reference({ x, gamma, beta, y, stats }, { N, C, H, W, G, epsilon, activation }) {
     const channels = C / G, pixels = H * W, count = channels * pixels;
     for (let n = 0; n < N; n++) {
       for (let g = 0; g < G; g++) {
@@ -24,42 +50,58 @@ const normalise = defineOp({
         let m = 0, variance = 0;
         for (let i = 0; i < count; i++) m += x[from + i] / count;
         for (let i = 0; i < count; i++) variance += (x[from + i] - m) ** 2 / count;
-        mean[n * G + g] = m;
-        const r = rstd[n * G + g] = 1 / Math.sqrt(variance + epsilon);
+        const r = 1 / Math.sqrt(variance + epsilon);
+        stats.set([m, r], (n * G + g) * 2);
         for (let i = 0; i < count; i++) {
           const c = g * channels + Math.floor(i / pixels);
-          y[from + i] = (x[from + i] - m) * r * gamma[c] + beta[c];
+          y[from + i] = activations[activation].apply((x[from + i] - m) * r * gamma[c] + beta[c]);
         }
       }
     }
   },
   samples: [
-    { shapes: { x: [2, 6, 3, 5], gamma: [6], beta: [6] }, attributes: { G: 3, epsilon: 1e-5 } },
-    { shapes: { x: [1, 4, 1, 2], gamma: [4], beta: [4] }, attributes: { G: 4, epsilon: 1e-5 } },
+    {
+      shapes: { x: [2, 6, 3, 5], gamma: [6], beta: [6] },
+      attributes: { G: 3, epsilon: 1e-5, activation: 0 },
+    },
+    {
+      shapes: { x: [2, 6, 3, 5], gamma: [6], beta: [6] },
+      attributes: { G: 2, epsilon: 1e-5, activation: 1 },
+    },
+    {
+      shapes: { x: [1, 4, 1, 2], gamma: [4], beta: [4] },
+      attributes: { G: 4, epsilon: 1e-5, activation: 0 },
+    },
   ],
 });
 
 /**
- * dx = rstd (gamma dy - mean(gamma dy) - xhat mean(gamma dy xhat)), means over the group;
- * dgamma and dbeta are the sums over n of `scales` = sum(dy xhat) and `shifts` = sum(dy) of each image and channel.
+ * With dz = f'(z) dy behind an activation f, z = gamma xhat + beta:
+ * dx = rstd (gamma dz - mean(gamma dz) - xhat mean(gamma dz xhat)), means over the group;
+ * dgamma and dbeta are the sums over n of `scales` = sum(dz xhat) and `shifts` = sum(dz) of each image and channel.
  */
 const groupNormGradient = defineOp({
   name: "groupNormGradient",
   signature:
-    "x[N, C, H, W], gamma[C], mean[N, G], rstd[N, G], dy[N, C, H, W] -> dx[N, C, H, W], scales[N, C], shifts[N, C]",
+    "x[N, C, H, W], gamma[C], beta[C], stats[N, G, 2], dy[N, C, H, W] -> dx[N, C, H, W], scales[N, C], shifts[N, C]",
+  attributes: { activation: "u32" },
+  specialise: ["activation"],
   invocations: ({ N, G }) => N * G,
-  wgsl: backwardWgsl,
-  reference({ x, gamma, mean, rstd, dy, dx, scales, shifts }, { N, C, H, W, G }) {
+  wgsl: withActivation(backwardWgsl),
+  reference({ x, gamma, beta, stats, dy, dx, scales, shifts }, { N, C, H, W, G, activation }) {
     const channels = C / G, pixels = H * W, count = channels * pixels;
+    const { derivative } = activations[activation];
     for (let n = 0; n < N; n++) {
       for (let g = 0; g < G; g++) {
-        const m = mean[n * G + g], r = rstd[n * G + g];
+        const [m, r] = stats.subarray((n * G + g) * 2);
         let meanShift = 0, meanScale = 0;
         for (let c = g * channels; c < (g + 1) * channels; c++) {
           let scale = 0, shift = 0;
           for (let i = (n * C + c) * pixels; i < (n * C + c + 1) * pixels; i++) {
-            scale += dy[i] * (x[i] - m) * r;
-            shift += dy[i];
+            const xhat = (x[i] - m) * r;
+            const dz = dx[i] = dy[i] * derivative(xhat * gamma[c] + beta[c]);
+            scale += dz * xhat;
+            shift += dz;
           }
           scales[n * C + c] = scale;
           shifts[n * C + c] = shift;
@@ -68,15 +110,16 @@ const groupNormGradient = defineOp({
         }
         for (let c = g * channels; c < (g + 1) * channels; c++) {
           for (let i = (n * C + c) * pixels; i < (n * C + c + 1) * pixels; i++) {
-            dx[i] = r * (gamma[c] * dy[i] - meanShift - (x[i] - m) * r * meanScale);
+            dx[i] = r * (gamma[c] * dx[i] - meanShift - (x[i] - m) * r * meanScale);
           }
         }
       }
     }
   },
-  samples: [{
-    shapes: { x: [2, 6, 3, 5], gamma: [6], mean: [2, 3], rstd: [2, 3], dy: [2, 6, 3, 5] },
-  }],
+  samples: [0, 1].map((activation) => ({
+    shapes: { x: [2, 6, 3, 5], gamma: [6], beta: [6], stats: [2, 3, 2], dy: [2, 6, 3, 5] },
+    attributes: { activation },
+  })),
 });
 
 /**
@@ -85,6 +128,7 @@ const groupNormGradient = defineOp({
  * @param x f32[N, C, H, W]
  * @param gamma f32[C]
  * @param beta f32[C]
+ * @param activation what follows in the same kernel, `none` by default
  * @throws {ShapeError} if `groups` does not divide C
  * Source: Wu and He 2018, arXiv:1803.08494
  */
@@ -92,10 +136,15 @@ export function groupNorm(
   x: Tensor,
   gamma: Tensor,
   beta: Tensor,
-  { groups, epsilon = 1e-5 }: { groups: number; epsilon?: number },
+  { groups, epsilon = 1e-5, activation = "none" }: {
+    groups: number;
+    epsilon?: number;
+    activation?: typeof activations[number]["name"];
+  },
 ): Tensor {
   if (!Number.isInteger(groups) || groups < 1 || x.shape[1] % groups !== 0) {
     throw new ShapeError(`Cannot run groupNorm: ${groups} groups do not divide the channels of x ${x}`);
   }
-  return normalise(x, gamma, beta, { G: groups, epsilon })[0];
+  const chosen = activations.findIndex(({ name }) => name === activation);
+  return normalise(x, gamma, beta, { G: groups, epsilon, activation: chosen })[0];
 }

@@ -1,29 +1,31 @@
-// One invocation a group of an image: mean, variance around it, then the normalised values.
+// One invocation a group of an image: mean, variance around it, then the normalised and activated values.
+// Sums go row by row, so that no f32 sum runs long.
 fn kernel(i: u32) {
-  let pixels = dims.H * dims.W;
   let channels = dims.C / dims.G;
-  let count = channels * pixels;
+  let rows = channels * dims.H;
+  let count = f32(rows * dims.W);
   let g = i % dims.G;
-  let start = (i / dims.G * dims.C + g * channels) * pixels;
+  let start = (i / dims.G * dims.C + g * channels) * dims.H * dims.W;
   var total = 0.0;
-  for (var c = 0u; c < channels; c++) {
-    var part = 0.0; // sums a channel at a time, so that no f32 sum runs long
-    for (var j = 0u; j < pixels; j++) { part += x[start + c * pixels + j]; }
-    total += part;
+  for (var h = 0u; h < rows; h++) {
+    var row = 0.0;
+    for (var w = 0u; w < dims.W; w++) { row += x[start + h * dims.W + w]; }
+    total += row;
   }
-  let m = total / f32(count);
+  let m = total / count;
   var squares = 0.0;
-  for (var c = 0u; c < channels; c++) {
-    var part = 0.0;
-    for (var j = 0u; j < pixels; j++) { let d = x[start + c * pixels + j] - m; part += d * d; }
-    squares += part;
+  for (var h = 0u; h < rows; h++) {
+    var row = 0.0;
+    for (var w = 0u; w < dims.W; w++) { let d = x[start + h * dims.W + w] - m; row += d * d; }
+    squares += row;
   }
-  let r = 1.0 / sqrt(squares / f32(count) + dims.epsilon);
-  mean[i] = m;
-  rstd[i] = r;
+  let r = 1.0 / sqrt(squares / count + dims.epsilon);
+  stats[2u * i] = m;
+  stats[2u * i + 1u] = r;
   for (var c = 0u; c < channels; c++) {
     let scale = r * gamma[g * channels + c];
-    let shift = beta[g * channels + c] - m * scale;
-    for (var j = 0u; j < pixels; j++) { let at = start + c * pixels + j; y[at] = x[at] * scale + shift; }
+    let shift = beta[g * channels + c];
+    let first = start + c * dims.H * dims.W;
+    for (var j = 0u; j < dims.H * dims.W; j++) { y[first + j] = activate((x[first + j] - m) * scale + shift); }
   }
 }

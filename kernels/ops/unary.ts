@@ -1,6 +1,6 @@
 import { defineOp, type Sample } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
-import { erf } from "./erf.ts";
+import { geluOf, geluSlope } from "./gelu.ts";
 import erfWgsl from "./erf.wgsl" with { type: "text" };
 
 interface Unary {
@@ -48,9 +48,6 @@ function defineUnary(
   return op;
 }
 
-/** Standard normal density phi(x) and distribution function Phi(x). */
-const phi = (x: number) => Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI);
-const Phi = (x: number) => (1 + erf(x / Math.SQRT2)) / 2;
 const logistic = (x: number) => 1 / (1 + Math.exp(-x));
 const logisticWgsl = "fn logistic(x: f32) -> f32 { return 1.0 / (1.0 + exp(-x)); }";
 /** Near 0 the quotient would lose digits, so a series takes over. */
@@ -65,8 +62,8 @@ const positive: readonly Sample[] = [{ shapes: { x: [6] }, values: { x: [0.05, 0
 export const gelu = defineUnary("gelu", {
   value: "v * normalCdf(v)",
   slope: "normalCdf(v) + v * 0.3989422804 * exp(-0.5 * v * v)",
-  apply: (x) => x * Phi(x),
-  derivative: (x) => Phi(x) + x * phi(x),
+  apply: geluOf,
+  derivative: geluSlope,
   functions: erfWgsl,
 });
 
