@@ -32,7 +32,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     batchSize: 32,
     epochs: 0,
     maxMinutes: 10,
-    lr: 2e-3,
+    lr: 4e-3,
     schedule: "one-cycle",
     warmUp: 0.1,
     clip: 1,

@@ -114,7 +114,7 @@ const weightGradientRuns = defineOp({
   attributes: { R: "u32", S: "u32", padding: "u32", run: "u32" },
   derive: ({ N, run }) => ({ G: Math.ceil(N / run) }),
   specialise: ["R", "S"],
-  invocations: ({ G, K, C, R, S }, tuning) => G * weightTiles(K, C, R, S, tuning),
+  invocations: ({ G, K, C, R }, tuning) => G * weightTiles(K, C, R, tuning),
   wgsl: (tuning, { R, S }) => weightGradientWgsl(tuning, R, S),
   reference({ x, dy, dw }, { N, C, H, W, K, P, Q, R, S, padding, run }) {
     dw.fill(0);
@@ -153,7 +153,7 @@ function weightGradient(x: Tensor, dy: Tensor, w: Tensor, padding: number): Tens
   const [K, C, R, S] = w.shape;
   const N = x.shape[0];
   const { tuning } = x.device;
-  const groups = Math.min(N, Math.ceil(enoughInvocations(tuning) / weightTiles(K, C, R, S, tuning)));
+  const groups = Math.min(N, Math.ceil(enoughInvocations(tuning) / weightTiles(K, C, R, tuning)));
   return sum(weightGradientRuns(x, dy, { R, S, padding, run: Math.ceil(N / groups) }), [0]);
 }
 

@@ -6,9 +6,9 @@ import type { Tuning } from "../devices/device.ts";
  */
 const pixelTile = ({ software }: Tuning) => software ? { height: 4, width: 7 } : { height: 2, width: 4 };
 
-/** Channels of y and of x that one invocation of the weight gradient holds, and the pixels of a row it takes at once. */
+/** Channels of x that one invocation of the weight gradient holds beside four of y, and the pixels it takes at once. */
 const weightTile = (R: number, { software }: Tuning) =>
-  software && R <= 3 ? { outputs: 4, inputs: 2, row: 7 } : { outputs: 4, inputs: 1, row: 1 };
+  software && R <= 3 ? { inputs: 4, height: 2, width: 7 } : { inputs: 1, height: 1, width: 1 };
 
 /** Tiles that cover an image. */
 export function pixelTiles(height: number, width: number, tuning: Tuning): number {
@@ -17,9 +17,8 @@ export function pixelTiles(height: number, width: number, tuning: Tuning): numbe
 }
 
 /** Tiles that cover a weight. */
-export function weightTiles(K: number, C: number, R: number, _S: number, tuning: Tuning): number {
-  const tile = weightTile(R, tuning);
-  return Math.ceil(K / tile.outputs) * Math.ceil(C / tile.inputs);
+export function weightTiles(K: number, C: number, R: number, tuning: Tuning): number {
+  return Math.ceil(K / 4) * Math.ceil(C / weightTile(R, tuning).inputs);
 }
 
 /** Lines for i = 0 .. n - 1. */
@@ -107,48 +106,57 @@ ${
 }
 
 /**
- * Weight gradient of a run of images: an invocation holds all taps of outputs x inputs channels and walks the pixels of
- * dy, several of a row at once.
+ * Weight gradient of a run of images: an invocation holds all taps of four output channels x `inputs` input channels and
+ * walks the pixels of dy, height x width at once; a row of x serves every row of dy and tap that needs it.
  */
 export function weightGradientWgsl(tuning: Tuning, R: number, S: number): string {
-  const { outputs, inputs, row } = weightTile(R, tuning);
+  const { inputs, height, width } = weightTile(R, tuning);
+  const columns = width + S - 1;
   const sum = (c: number, tap: number) => `sum_${c}_${tap}`;
+  const lanes = ["k0", "k1", "k2", "k3"];
+  const taps = (row: number) =>
+    Array.from({ length: R }, (_, r) => ({ r, p: row - r })).filter(({ p }) => p >= 0 && p < height);
   return `
 fn kernel(i: u32) {
   let tilesC = (dims.C + ${inputs - 1}u) / ${inputs}u;
-  let tilesK = (dims.K + ${outputs - 1}u) / ${outputs}u;
+  let tilesK = (dims.K + 3u) / 4u;
   let c0 = i % tilesC * ${inputs}u;
-  let k0 = i / tilesC % tilesK * ${outputs}u;
+  let k0 = i / tilesC % tilesK * 4u;
   let g = i / (tilesC * tilesK);
-  let lastK = dims.K - 1u;
-  let k1 = min(k0 + 1u, lastK); let k2 = min(k0 + 2u, lastK); let k3 = min(k0 + 3u, lastK);
+  let last = dims.K - 1u;
+  let k1 = min(k0 + 1u, last); let k2 = min(k0 + 2u, last); let k3 = min(k0 + 3u, last);
 ${each(inputs, (c) => `  let c_${c} = min(c0 + ${c}u, dims.C - 1u);`)}
 ${each(inputs, (c) => each(R * S, (tap) => `  var ${sum(c, tap)} = vec4f();`))}
   for (var n = g * dims.run; n < min((g + 1u) * dims.run, dims.N); n++) {
-    for (var p = 0u; p < dims.P; p++) {
-      for (var q = 0u; q < dims.Q; q += ${row}u) {
+    for (var p = 0u; p < dims.P; p += ${height}u) {
+      for (var q = 0u; q < dims.Q; q += ${width}u) {
 ${
-    each(row, (j) =>
-      `        let live${j} = q + ${j}u < dims.Q;
-        let d${j} = select(vec4f(), vec4f(${
-        ["k0", "k1", "k2", "k3"].map((k) => `dy[((n * dims.K + ${k}) * dims.P + p) * dims.Q + q + ${j}u]`)
-          .join(", ")
-      }), live${j});`)
+    each(height, (r) =>
+      each(width, (j) =>
+        `        let d_${r}_${j} = select(vec4f(), vec4f(${
+          lanes.map((k) =>
+            `dy[((n * dims.K + ${k}) * dims.P + p + ${r}u) * dims.Q + q + ${j}u]`
+          ).join(", ")
+        }), p + ${r}u < dims.P && q + ${j}u < dims.Q);`))
   }
-${each(row + S - 1, (j) => `        let w${j} = q + ${j}u - dims.padding; let inside${j} = w${j} < dims.W;`)}
+${each(columns, (j) => `        let w${j} = q + ${j}u - dims.padding; let inside${j} = w${j} < dims.W;`)}
 ${
-    each(R, (r) =>
+    each(height + R - 1, (row) =>
       `        {
-          let h = p + ${r}u - dims.padding;
+          let h = p + ${row}u - dims.padding;
           let within = h < dims.H;
 ${
         each(inputs, (c) =>
           `          {
             let base = ((n * dims.C + c_${c}) * dims.H + h) * dims.W;
-${each(row + S - 1, (j) => `            let v${j} = select(0.0, x[base + w${j}], within && inside${j});`)}
+${each(columns, (j) => `            let v${j} = select(0.0, x[base + w${j}], within && inside${j});`)}
 ${
-            each(S, (s) =>
-              each(row, (j) => `            ${sum(c, r * S + s)} += v${j + s} * d${j};`))
+            taps(row).map(({ r, p }) =>
+              each(
+                S,
+                (s) => each(width, (j) => `            ${sum(c, r * S + s)} += v${j + s} * d_${p}_${j};`),
+              )
+            ).join("\n")
           }
           }`)
       }
