@@ -1,42 +1,26 @@
 /** `deno task bench [--json] [--device auto|webgpu|cpu] [--ops] [--networks]`: how fast ops and networks run here. */
 import { parseArgs } from "node:util";
-import { type DeviceChoice, init } from "../../kernels/mod.ts";
-import { benchNetwork, type Case } from "./networks.ts";
+import { init } from "../../kernels/mod.ts";
+import { commonFlags, deviceChoice } from "./flags.ts";
+import { benchNetwork, cases } from "./networks.ts";
 import { benchOps } from "./ops.ts";
-import type { Measurement } from "./timing.ts";
+import { Reporter } from "./report.ts";
 
-const cases: readonly Case[] = [
-  { model: "base", filters: [16, 32, 64], tEmb: 64, batchSize: 64 },
-  { model: "residual", filters: [16, 32, 64], tEmb: 64, batchSize: 64 },
-  { model: "residual", filters: [8, 16, 32], tEmb: 64, batchSize: 32 },
-];
-
-const { values: { json, device: choice, ops, networks } } = parseArgs({
-  args: Deno.args,
+const { values } = parseArgs({
   options: {
-    json: { type: "boolean", default: false },
-    device: { type: "string", default: "auto" },
+    json: commonFlags.json,
+    device: commonFlags.device,
     ops: { type: "boolean", default: false },
     networks: { type: "boolean", default: false },
   },
 });
-const both = ops === networks;
+const both = values.ops === values.networks;
 
-const device = await init({ device: choice as DeviceChoice });
-const found: Measurement[] = [];
-const report = (measurement: Measurement) => {
-  found.push(measurement);
-  const { name, milliseconds, rate, unit } = measurement;
-  if (!json) {
-    console.log(
-      `${name.padEnd(60)} ${milliseconds.toFixed(2).padStart(9)} ms ${rate.toFixed(1).padStart(9)} ${unit}`,
-    );
-  }
-};
-if (!json) console.log(`device: ${device.description}`);
-if (both || ops) await benchOps(device, report);
-if (both || networks) {
-  for (const c of cases) await benchNetwork(device, c, report);
+const device = await init({ device: deviceChoice(values.device) });
+const reporter = new Reporter(device.description, values.json);
+if (both || values.ops) await benchOps(device, reporter.add);
+if (both || values.networks) {
+  for (const c of cases) await benchNetwork(device, c, reporter.add);
 }
-if (json) console.log(JSON.stringify({ device: device.description, measurements: found }, null, 2));
+reporter.end();
 device.close();

@@ -5,20 +5,95 @@ export interface Measurement {
   readonly name: string;
   /** Median over repetitions, milliseconds. */
   readonly milliseconds: number;
-  /** What was done a second, and in which unit: GFLOP/s, GB/s or images/s. */
+  /** What was done a second, in the unit. */
   readonly rate: number;
-  readonly unit: "GFLOP/s" | "GB/s" | "images/s";
+  readonly unit: "GFLOP/s" | "GB/s" | "images/s" | "steps/s";
 }
 
-/** Runs of a measurement, and the least time each of them takes, so that the wait for the device's answer is small. */
-const repetitions = 5;
+/** Work to be timed. */
+export interface Work {
+  readonly name: string;
+  /** What one step does: FLOP, bytes, images or steps. */
+  readonly amount: number;
+  readonly unit: Measurement["unit"];
+  /** Does some steps and waits until they are done. */
+  run(count: number): Promise<void>;
+}
+
+/** How often each work is timed, unless told otherwise. */
+export const defaultRepetitions = 5;
+/** The least time of a repetition, so that the wait for the device's answer is small. */
 const leastMs = 200;
 
 /**
- * Times a step: recorded, warmed up, then the median of several runs, each of enough steps to drown the wait at the end.
+ * The value in the middle, or half way between the two in the middle.
  *
- * @param amount what one step does: FLOP, bytes or images
+ * @throws {RangeError} if there are no values
  */
+export function median(values: readonly number[]): number {
+  if (values.length === 0) throw new RangeError("Cannot take a median: there are no values");
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** A measurement from the time of a step. */
+export function measurement(
+  { name, amount, unit }: Pick<Work, "name" | "amount" | "unit">,
+  milliseconds: number,
+): Measurement {
+  const perSecond = amount / milliseconds * 1000;
+  return { name, milliseconds, rate: unit.startsWith("G") ? perSecond / 1e9 : perSecond, unit };
+}
+
+/**
+ * Times several works in turn (a, b, a, b, ...), so that a busy neighbour disturbs all of them alike: warmed up, then
+ * the median of several repetitions, each of enough steps to drown the wait at the end.
+ */
+export async function timeInTurn(
+  works: readonly Work[],
+  repetitions: number = defaultRepetitions,
+): Promise<Measurement[]> {
+  const counts: number[] = [];
+  for (const work of works) {
+    await work.run(1);
+    counts.push(Math.ceil(leastMs / Math.max(await time(work, 1), 0.1)));
+  }
+  const times = works.map((): number[] => []);
+  for (let repetition = 0; repetition < repetitions; repetition++) {
+    for (const [i, work] of works.entries()) times[i].push(await time(work, counts[i]) / counts[i]);
+  }
+  return works.map((work, i) => measurement(work, median(times[i])));
+}
+
+async function time(work: Work, count: number): Promise<number> {
+  const started = performance.now();
+  await work.run(count);
+  return performance.now() - started;
+}
+
+/** Work that is one function, which queues a step on the device. */
+export function queued(
+  device: Device,
+  name: string,
+  amount: number,
+  unit: Measurement["unit"],
+  step: () => void,
+): Work {
+  const run = async (count: number) => {
+    for (let i = 0; i < count; i++) step();
+    await device.finished();
+  };
+  return { name, amount, unit, run };
+}
+
+/** Times a function that queues a step on the device. */
+export async function timeRuns(...work: Parameters<typeof queued>): Promise<Measurement> {
+  const [found] = await timeInTurn([queued(...work)]);
+  return found;
+}
+
+/** Records a step and times it. */
 export async function measure(
   device: Device,
   name: string,
@@ -28,27 +103,4 @@ export async function measure(
 ): Promise<Measurement> {
   const recorded = record(step);
   return await timeRuns(device, name, amount, unit, () => recorded.run());
-}
-
-/** Times a function that queues work. */
-export async function timeRuns(
-  device: Device,
-  name: string,
-  amount: number,
-  unit: Measurement["unit"],
-  run: () => void,
-): Promise<Measurement> {
-  const time = async (count: number) => {
-    const started = performance.now();
-    for (let i = 0; i < count; i++) run();
-    await device.finished();
-    return performance.now() - started;
-  };
-  await time(1);
-  const count = Math.ceil(leastMs / Math.max(await time(1), 0.1));
-  const times: number[] = [];
-  for (let i = 0; i < repetitions; i++) times.push(await time(count) / count);
-  const milliseconds = times.sort((a, b) => a - b)[repetitions >> 1];
-  const perSecond = amount / milliseconds * 1000;
-  return { name, milliseconds, rate: unit === "images/s" ? perSecond : perSecond / 1e9, unit };
 }

@@ -1,0 +1,36 @@
+/**
+ * `deno run tests/bench/against_jax.ts [--json] [--repetitions N]`: this library and jax-js in turn, on WebGPU, on the
+ * work of `three_convs.ts`.
+ */
+import { parseArgs } from "node:util";
+import { init } from "../../kernels/mod.ts";
+import { commonFlags, count } from "./flags.ts";
+import { jaxName, jaxThreeConvolutions } from "./jax_three_convs.ts";
+import { Reporter } from "./report.ts";
+import { ourThreeConvolutions } from "./three_convs.ts";
+import { timeInTurn } from "./timing.ts";
+
+const { values } = parseArgs({ options: { json: commonFlags.json, repetitions: commonFlags.repetitions } });
+const repetitions = count("repetitions", values.repetitions);
+const device = await init({ device: "webgpu" });
+const reporter = new Reporter(device.description, values.json);
+const { problem, ours } = await ourThreeConvolutions(device);
+const theirs = await jaxThreeConvolutions(problem);
+
+// The same work gives the same losses: another one would be no comparison.
+for (let step = 1; step <= 5; step++) {
+  await ours.train.run(1);
+  await theirs.train.run(1);
+  const [our, their] = [await ours.loss(), await theirs.loss()];
+  if (!(Math.abs(our - their) <= 1e-3 * their)) {
+    throw new Error(`The losses of step ${step} differ: ours is ${our}, that of ${jaxName} ${their}`);
+  }
+}
+
+const found = [];
+for (const work of ["train", "forward"] as const) {
+  found.push(await timeInTurn([ours[work], theirs[work]], repetitions));
+}
+reporter.against(jaxName, found.map(([our]) => our), found.map(([, their]) => their));
+reporter.end();
+device.close();

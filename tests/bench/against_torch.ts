@@ -1,0 +1,87 @@
+/**
+ * `deno run --allow-env=BENCH_PYTHON --allow-run=python3 tests/bench/against_torch.ts [flags]`: this library, then PyTorch
+ * eager on the same machine, on the work of `three_convs.ts` and on the networks. Flags: `--json`, `--device`,
+ * `--repetitions N`, `--threads N` and `--torch-device cpu|cuda` of PyTorch, `--nchw` (instead of channels_last).
+ *
+ * Python is `python3`, or what BENCH_PYTHON names (then `--allow-run` must name that).
+ */
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { type Device, init } from "../../kernels/mod.ts";
+import { commonFlags, count, deviceChoice, oneOf } from "./flags.ts";
+import { cases, networkWorks } from "./networks.ts";
+import { readReport, type Report, Reporter } from "./report.ts";
+import { ourThreeConvolutions } from "./three_convs.ts";
+import { type Measurement, timeInTurn, type Work } from "./timing.ts";
+
+const { values } = parseArgs({
+  options: {
+    ...commonFlags,
+    threads: { type: "string", default: "2" },
+    "torch-device": { type: "string", default: "cpu" },
+    nchw: { type: "boolean", default: false },
+  },
+});
+const repetitions = count("repetitions", values.repetitions);
+const threads = count("threads", values.threads);
+const torchDevice = oneOf("torch-device", values["torch-device"], ["cpu", "cuda"]);
+const python = Deno.env.get("BENCH_PYTHON") ?? "python3";
+
+/** Runs Python; returns what it printed. @throws {Error} with the last line of its complaint */
+async function runPython(...args: string[]): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(python, { args: ["-B", ...args] }).output();
+  if (success) return new TextDecoder().decode(stdout);
+  throw new Error(new TextDecoder().decode(stderr).trim().split("\n").at(-1));
+}
+
+/** Why Python cannot take part, or undefined. */
+async function obstacle(): Promise<string | undefined> {
+  try {
+    const needed = torchDevice === "cuda" ? "; torch.zeros(1, device='cuda')" : "";
+    await runPython("-c", `import torch, safetensors${needed}`);
+    return undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "there is no such program";
+    if (error instanceof Deno.errors.NotCapable) return `it needs --allow-run=${python}`;
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** What PyTorch does on this machine. */
+async function measureTorch(): Promise<Report> {
+  const source = "torch_networks.py";
+  const printed = await runPython(
+    fileURLToPath(import.meta.resolve(`./${source}`)),
+    `--cases=${JSON.stringify(cases)}`,
+    `--threads=${threads}`,
+    `--repetitions=${repetitions}`,
+    `--device=${torchDevice}`,
+    values.nchw ? "--no-channels-last" : "--channels-last",
+  );
+  return readReport(printed, `the output of ${source}`);
+}
+
+/** What this library does; the networks one after the other, so that only one needs memory. */
+async function measureOurs(device: Device): Promise<Measurement[]> {
+  const { ours } = await ourThreeConvolutions(device);
+  const time = (works: readonly Work[]) => timeInTurn(works, repetitions);
+  const found = await time([ours.train, ours.forward]);
+  for (const c of cases) found.push(...await time(networkWorks(device, c)));
+  return found;
+}
+
+const reason = await obstacle();
+if (reason === undefined) {
+  const device = await init({ device: deviceChoice(values.device) });
+  const reporter = new Reporter(device.description, values.json);
+  const ours = await measureOurs(device);
+  const torch = await measureTorch();
+  reporter.note(`against ${torch.device}, ${values.nchw ? "NCHW" : "channels_last"}`);
+  reporter.against("PyTorch", ours, torch.measurements);
+  reporter.end();
+  device.close();
+} else {
+  console.error(
+    `Skipped: ${python} cannot run the comparison: ${reason} (needs torch and safetensors; BENCH_PYTHON names another Python)`,
+  );
+}

@@ -1,0 +1,100 @@
+/**
+ * `deno run tests/bench/host.ts [--json] [--device auto|webgpu|cpu] [--repetitions N] [--steps 200] [--batch 8]`: what a
+ * recorded training step of the residual U-Net costs the host, whether memory grows over many steps, and what sampling
+ * costs beyond the forward passes that it needs.
+ */
+import { parseArgs } from "node:util";
+import { type Device, init } from "../../kernels/mod.ts";
+import { commonFlags, count, deviceChoice } from "./flags.ts";
+import { type Case, inference, nameOf, training } from "./networks.ts";
+import { Reporter } from "./report.ts";
+import { measurement, median, queued, timeInTurn } from "./timing.ts";
+
+/** Steps whose host time is taken. */
+const hostSteps = 50;
+/** Steps before memory is first looked at: pools and the engine's heap have settled. */
+const warmUpSteps = 20;
+/** Steps between two reads of the losses, as in training. */
+const stepsBetweenReads = 50;
+/** Euler steps of a sampling. */
+const samplingSteps = 10;
+
+/** Milliseconds until the host has queued a step on an idle device, of many steps. */
+async function hostTimes(device: Device, step: () => void): Promise<number[]> {
+  const times: number[] = [];
+  for (let i = 0; i < hostSteps; i++) {
+    await device.finished();
+    const started = performance.now();
+    step();
+    times.push(performance.now() - started);
+  }
+  return times;
+}
+
+/** Host time of a step, whole and by dispatch, and the memory of many steps. */
+async function benchTraining(device: Device, c: Case, steps: number, reporter: Reporter): Promise<void> {
+  const { trainer, step } = training(c);
+  const { calls, bytes } = trainer.plan(c.batchSize);
+  const run = async (count: number) => {
+    for (let i = 1; i <= count; i++) {
+      step();
+      if (i % stepsBetweenReads === 0) await trainer.losses();
+    }
+    await trainer.losses();
+  };
+  await run(warmUpSteps);
+
+  const name = `host, a recorded step, ${nameOf(c)}`;
+  const milliseconds = median(await hostTimes(device, step));
+  reporter.add(measurement({ name, amount: 1, unit: "steps/s" }, milliseconds));
+  reporter.fact("dispatches a step", calls, "dispatches");
+  reporter.fact("host a dispatch", milliseconds / calls * 1000, "microseconds");
+  reporter.fact("allowed: 1 ms and 5 microseconds a dispatch", 1 + 0.005 * calls, "ms a step");
+
+  await trainer.losses();
+  const before = [device.allocatedBytes, Deno.memoryUsage().rss];
+  await run(steps);
+  const after = [device.allocatedBytes, Deno.memoryUsage().rss];
+  reporter.fact("memory planned for a step", bytes / 2 ** 20, "MiB");
+  for (const [i, kind] of ["device memory", "resident memory of the process"].entries()) {
+    reporter.fact(`${kind} before`, before[i] / 2 ** 20, "MiB");
+    reporter.fact(`${kind}, growth over ${steps} steps`, (after[i] - before[i]) / 2 ** 20, "MiB");
+  }
+}
+
+/** Sampling against forward passes alone. */
+async function benchSampling(
+  device: Device,
+  c: Case,
+  repetitions: number,
+  reporter: Reporter,
+): Promise<void> {
+  const { forward, sample } = inference(c, samplingSteps);
+  const work = (name: string, step: () => void) =>
+    queued(device, `${name} ${nameOf(c)}`, c.batchSize, "images/s", step);
+  const found = await timeInTurn(
+    [work("forward", forward), work(`sample, ${samplingSteps} Euler steps,`, sample)],
+    repetitions,
+  );
+  found.forEach(reporter.add);
+  const [once, all] = found.map(({ milliseconds }) => milliseconds);
+  reporter.fact("sampling over its forward passes", all / (samplingSteps * once), "times");
+}
+
+const { values } = parseArgs({
+  options: {
+    ...commonFlags,
+    steps: { type: "string", default: "200" },
+    batch: { type: "string", default: "8" },
+  },
+});
+const steps = count("steps", values.steps);
+const repetitions = count("repetitions", values.repetitions);
+const batchSize = count("batch", values.batch);
+const device = await init({ device: deviceChoice(values.device) });
+const reporter = new Reporter(device.description, values.json);
+const network: Case = { model: "residual", filters: [16, 32, 64], tEmb: 64, batchSize };
+await benchTraining(device, network, steps, reporter);
+await benchSampling(device, network, repetitions, reporter);
+reporter.end();
+device.close();

@@ -1,0 +1,113 @@
+import type { Measurement } from "./timing.ts";
+
+/** A number that is no time, such as bytes of memory. */
+export interface Fact {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+}
+
+/** What a benchmark prints with `--json`, and `compare.ts` reads. */
+export interface Report {
+  /** The adapter or processor. */
+  readonly device: string;
+  readonly measurements: readonly Measurement[];
+  readonly facts: readonly Fact[];
+}
+
+/** A text is no report. */
+export class ReportError extends Error {
+  override name = "ReportError";
+}
+
+/**
+ * Reads what a benchmark printed with `--json`.
+ *
+ * @param source where the text comes from, for messages
+ * @throws {ReportError} if it is something else
+ */
+export function readReport(text: string, source: string): Report {
+  const expected = "(expected what a benchmark prints with --json)";
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    throw new ReportError(`Cannot read ${source}: it is no JSON ${expected}`);
+  }
+  const { device, measurements, facts = [] } = Object(parsed) as Partial<Report>;
+  if (typeof device !== "string" || !Array.isArray(measurements)) {
+    throw new ReportError(`Cannot read ${source}: it has no device or no measurements ${expected}`);
+  }
+  measurements.forEach((found: Partial<Measurement> | null, i) => {
+    if (typeof found?.name === "string" && Number.isFinite(found.milliseconds) && found.milliseconds! > 0) {
+      return;
+    }
+    throw new ReportError(
+      `Cannot read ${source}: measurement ${i} has no name or no milliseconds above 0 ${expected}`,
+    );
+  });
+  return { device, measurements, facts };
+}
+
+/** Shows what a benchmark finds: line by line for people, or all at once, as JSON. */
+export class Reporter {
+  readonly #measurements: Measurement[] = [];
+  readonly #facts: Fact[] = [];
+
+  constructor(readonly device: string, readonly json: boolean) {
+    this.note(`device: ${device}`);
+  }
+
+  /** Text for people. */
+  note(text: string): void {
+    if (!this.json) console.log(text);
+  }
+
+  /** Something measured. */
+  readonly add = (found: Measurement): void => {
+    this.#measurements.push(found);
+    const { name, milliseconds, rate, unit } = found;
+    this.note(`${name.padEnd(68)} ${number(milliseconds, 9)} ms ${number(rate, 9)} ${unit}`);
+  };
+
+  /** Something counted, or a ratio of what was measured. */
+  fact(name: string, value: number, unit: string): void {
+    this.#facts.push({ name, value, unit });
+    this.note(`${name.padEnd(68)} ${number(value, 12)} ${unit}`);
+  }
+
+  /**
+   * Our measurements against another library's of the same names, as a table; in the JSON, names say whose they are.
+   *
+   * @param theirs in any order
+   */
+  against(who: string, ours: readonly Measurement[], theirs: readonly Measurement[]): void {
+    const byName = new Map(theirs.map((found) => [found.name, found]));
+    this.note(`\n${"".padEnd(60)} ${"ours".padStart(10)} ${who.padStart(10)}   ours / ${who}`);
+    for (const our of ours) {
+      const their = byName.get(our.name);
+      if (!their) throw new Error(`${who} did not measure "${our.name}"`);
+      this.#measurements.push({ ...our, name: `ours: ${our.name}` }, {
+        ...their,
+        name: `${who}: ${our.name}`,
+      });
+      const ratio = `${number(our.rate / their.rate, 5)} times`;
+      this.note(
+        `${our.name.padEnd(60)} ${number(our.rate, 10)} ${number(their.rate, 10)} ${our.unit} ${ratio}`,
+      );
+    }
+  }
+
+  /** To be called at the end. */
+  end(): void {
+    if (!this.json) return;
+    const report: Report = { device: this.device, measurements: this.#measurements, facts: this.#facts };
+    console.log(JSON.stringify(report, null, 2));
+  }
+}
+
+/** Three significant digits, or all digits before the point, right-aligned. */
+function number(value: number, width: number): string {
+  const digits = value === 0 ? 0 : Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
+  return value.toFixed(Math.min(digits, 6)).padStart(width);
+}

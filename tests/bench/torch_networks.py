@@ -1,0 +1,127 @@
+"""Times PyTorch eager on the work of the benchmarks: JSON on standard output.
+
+`python tests/bench/torch_networks.py --cases '[{"model": "base", "filters": [8, 16],
+"tEmb": 16, "batchSize": 32}]'`. Needs torch, and safetensors for the networks' file.
+"""
+
+import argparse
+import json
+import math
+import platform
+import runpy
+import statistics
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+VECTORS = Path(__file__).parent.parent / "vectors" / "make_vectors.py"
+TYPES = {"base": "UNet_FM", "residual": "UNet_FM_Residuals"}
+LEAST_SECONDS = 0.2
+
+
+class ThreeConvolutions(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        convs = (nn.Conv2d(channels, channels, 3, padding=1) for _ in range(3))
+        self.convs = nn.ModuleList(convs)
+
+    def forward(self, x):
+        first, second, third = self.convs
+        return third(F.gelu(second(F.gelu(first(x)))))
+
+
+def wait(device):
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def time_runs(name, images, step, device, repetitions):
+    """Warmed up, then the median of repetitions of enough steps each."""
+
+    def run(count):
+        start = time.perf_counter()
+        for _ in range(count):
+            step()
+        wait(device)
+        return time.perf_counter() - start
+
+    run(1)
+    count = math.ceil(LEAST_SECONDS / max(run(1), 1e-4))
+    seconds = statistics.median(run(count) / count for _ in range(repetitions))
+    rate = images / seconds
+    return {
+        "name": name,
+        "milliseconds": seconds * 1000,
+        "rate": rate,
+        "unit": "images/s",
+    }
+
+
+def time_network(name, model, optimizer, x, more, args):
+    """Training steps (forward, MSE, backward, optimizer) and forward passes."""
+    layout = torch.channels_last if args.channels_last else torch.contiguous_format
+    model = model.to(x.device, memory_format=layout)
+    x = x.contiguous(memory_format=layout)
+    target = torch.randn_like(x)
+    opt = optimizer(model.parameters())
+
+    def train():
+        opt.zero_grad(set_to_none=True)
+        F.mse_loss(model(x, *more), target).backward()
+        opt.step()
+
+    @torch.no_grad()
+    def forward():
+        model(x, *more)
+
+    for what, step in (("train", train), ("forward", forward)):
+        full = f"{what} {name}"
+        yield time_runs(full, len(x), step, x.device, args.repetitions)
+
+
+def measure(args, device):
+    x = torch.randn(32, 32, 28, 28, device=device)
+    name = "three 3x3 convolutions, batch 32"
+    yield from time_network(name, ThreeConvolutions(32), torch.optim.Adam, x, (), args)
+
+    networks = runpy.run_path(str(VECTORS))
+    for case in args.cases:
+        model, filters, t_emb = case["model"], case["filters"], case["tEmb"]
+        batch = case["batchSize"]
+        network = networks["build"](**networks["config"](TYPES[model], filters, t_emb))
+        name = f"{model} [{','.join(map(str, filters))}] T {t_emb}, batch {batch}"
+        x = torch.randn(batch, 1, 28, 28, device=device)
+        t = torch.rand(batch, device=device)
+        yield from time_network(name, network, torch.optim.AdamW, x, (t,), args)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", type=json.loads, default=[])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument(
+        "--channels-last", action=argparse.BooleanOptionalAction, default=True
+    )
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    # Compared with f32: TF32 would round the factors to 10 bits.
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+
+    device = torch.device(args.device)
+    if args.device == "cuda":
+        where = torch.cuda.get_device_name()
+    else:
+        where = f"{platform.processor() or platform.machine()}, {args.threads} threads"
+    measurements = list(measure(args, device))
+    report = {"device": f"PyTorch {torch.__version__}, {where}"}
+    print(json.dumps(report | {"measurements": measurements, "facts": []}))
+
+
+if __name__ == "__main__":
+    main()
