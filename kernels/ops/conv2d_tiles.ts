@@ -4,11 +4,11 @@ import type { Tuning } from "../devices/device.ts";
  * Pixels of the target that one invocation computes for four channels, all in registers. Software adapters load every
  * number lane by lane, so they want the most arithmetic a load; GPUs want many invocations.
  */
-const pixelTile = ({ software }: Tuning) => software ? { height: 4, width: 7 } : { height: 2, width: 4 };
+const pixelTile = ({ software }: Tuning) => software ? { height: 7, width: 4 } : { height: 2, width: 4 };
 
 /** Channels of x that one invocation of the weight gradient holds beside four of y, and the pixels it takes at once. */
 const weightTile = (R: number, { software }: Tuning) =>
-  software && R <= 3 ? { inputs: 4, height: 2, width: 7 } : { inputs: 1, height: 1, width: 1 };
+  software && R <= 3 ? { inputs: 2, height: 7, width: 4 } : { inputs: 1, height: 1, width: 1 };
 
 /** Tiles that cover an image. */
 export function pixelTiles(height: number, width: number, tuning: Tuning): number {
