@@ -1,4 +1,5 @@
 import { randomBits } from "../kernels/mod.ts";
+import { TrainingError } from "./command.ts";
 
 /** Streams of random numbers that training draws from; the networks draw from 0 and sampling from 6. */
 export const streams = { order: 1, noise: 2, time: 3, heldOutNoise: 4, heldOutTime: 5, split: 7 } as const;
@@ -18,19 +19,37 @@ export function permutation(seed: number, stream: number, counter: number, n: nu
   return order;
 }
 
+/** Indices of the images that a network learns from, and of those that it is measured on while it does. */
+export interface ImageSplit {
+  readonly train: Uint32Array;
+  readonly validation: Uint32Array;
+}
+
 /**
  * Splits a data set into training and validation images.
  *
- * @param limit most training images, 0 for all
+ * @param trainLimit most training images, 0 for all
  * @returns indices of images; the validation images are the same whatever the limit
+ * @throws {TrainingError} if the training images do not fill a batch
  */
 export function splitImages(
   count: number,
-  { seed, valFraction, limit }: { seed: number; valFraction: number; limit: number },
-): { train: Uint32Array; validation: Uint32Array } {
+  { seed, valFraction, trainLimit, batchSize }: {
+    seed: number;
+    valFraction: number;
+    trainLimit: number;
+    batchSize: number;
+  },
+): ImageSplit {
   const order = permutation(seed, streams.split, 0, count);
   const kept = count - Math.round(count * valFraction);
-  return { train: order.slice(0, limit > 0 ? Math.min(limit, kept) : kept), validation: order.slice(kept) };
+  const train = order.slice(0, trainLimit > 0 ? Math.min(trainLimit, kept) : kept);
+  if (batchSize > train.length) {
+    throw new TrainingError(
+      `Cannot take batches of ${batchSize} images from ${train.length} training images: use a smaller --batch-size`,
+    );
+  }
+  return { train, validation: order.slice(kept) };
 }
 
 /**

@@ -34,6 +34,11 @@ export async function runTask(task: () => Promise<void>): Promise<void> {
   }
 }
 
+/** Lets signals in: a device that computes in this thread leaves them no other time. */
+export function hearSignals(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
+}
+
 /**
  * A signal that Ctrl-C and SIGTERM raise, once; the second Ctrl-C ends the program at once.
  *

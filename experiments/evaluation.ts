@@ -10,6 +10,7 @@ import {
 } from "../kernels/mod.ts";
 import { path, type VelocityField } from "../models/mod.ts";
 import { streams } from "./batches.ts";
+import { hearSignals } from "./command.ts";
 import type { ImageSource } from "./image_source.ts";
 
 /** Batches whose losses may be under way to the host at once. */
@@ -47,6 +48,7 @@ export class Evaluation {
     const add = async () => {
       for (const losses of await Promise.all(open)) total += losses.reduce((sum, loss) => sum + loss, 0);
       open = [];
+      await hearSignals();
     };
     for (let start = 0, batch = 0; start < images.length; start += this.batchSize, batch++) {
       const count = Math.min(this.batchSize, images.length - start);

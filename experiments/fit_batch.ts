@@ -12,7 +12,7 @@ const shareOfMemory = 0.8;
  * @throws {TrainingError} if not even a single image fits
  */
 export function fitBatch(
-  device: Device,
+  device: Pick<Device, "tuning" | "maxRangeBytes">,
   wanted: number,
   plan: (batchSize: number) => MemoryPlan,
 ): { batchSize: number; reason?: string } {

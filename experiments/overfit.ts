@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
 import { BatchOrder, splitImages } from "./batches.ts";
-import { runTask, stopSignal, TrainingError } from "./command.ts";
+import { hearSignals, runTask, stopSignal } from "./command.ts";
 import { resolveConfig } from "./config.ts";
 import { loadDataset } from "./data.ts";
 import { Evaluation } from "./evaluation.ts";
@@ -34,14 +34,9 @@ await runTask(async () => {
     maxSteps: steps,
   } as const;
   const config = resolveConfig({ help: false, values }, "quick");
-  if (count < config.batchSize) {
-    throw new TrainingError(
-      `Cannot take batches of ${config.batchSize} from ${count} images: use a smaller --batch-size`,
-    );
-  }
   const device = await init({ device: config.device });
   const data = await loadDataset(config.data ?? undefined);
-  const { train, validation } = splitImages(data.train.count, { ...config, limit: count });
+  const { train, validation } = splitImages(data.train.count, config);
   const folder = out === null
     ? undefined
     : await createRunFolder({ name: "overfit", out, startedAt: new Date() });
@@ -59,6 +54,7 @@ await runTask(async () => {
       trainer.queueStep(order.batch(trainer.step), config.lr);
     }
     bar.update(trainer.step, (await trainer.losses()).at(-1));
+    await hearSignals();
   }
   bar.finish();
 

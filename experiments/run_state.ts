@@ -18,6 +18,8 @@ export interface RunProgress {
   readonly elapsedSeconds: number;
   /** Lowest validation loss, null before the first. */
   readonly bestValLoss: number | null;
+  /** Step of the latest validation, 0 before the first. */
+  readonly validatedStep: number;
   /** State of the learning-rate schedule. */
   readonly schedule: Record<string, number>;
   /** Losses that no line of `metrics.jsonl` tells of yet. */
@@ -29,8 +31,18 @@ export interface RunProgress {
 /** The file of a run folder that `--resume` goes on from. */
 export const stateFile = "state.safetensors";
 
-/** Writes what a run goes on from, as one file, so that it is whole at any moment. */
-export async function saveRunState(run: string, trainer: Trainer, progress: RunProgress): Promise<void> {
+/**
+ * Writes the latest and the averaged weights, and what the run goes on from as one file, so that it is whole at any
+ * moment.
+ *
+ * @returns false, with nothing written, if a weight or a moment is no finite number
+ */
+export async function saveRun(
+  run: string,
+  trainer: Trainer,
+  source: ImageSource,
+  progress: RunProgress,
+): Promise<boolean> {
   const parts = { p: trainer.flat.state(), o: trainer.optimizer.state(), e: trainer.ema?.state() };
   const tensors: State = new Map();
   const add = (prefix: string, state: State) =>
@@ -38,7 +50,11 @@ export async function saveRunState(run: string, trainer: Trainer, progress: RunP
   add("p", await parts.p);
   add("o", (await parts.o).tensors);
   if (parts.e) add("e", (await parts.e).tensors);
+  if (!tensors.values().every(({ data }) => data.every(Number.isFinite))) return false;
+  await saveWeights(run, "last", trainer, source);
+  if (trainer.ema) await saveWeights(run, "ema", trainer, source);
   await writeAtomic(join(run, stateFile), encodeSafetensors(tensors, { progress: JSON.stringify(progress) }));
+  return true;
 }
 
 /**
@@ -63,10 +79,10 @@ export async function restoreRunState(
     );
   }
   const { tensors, metadata } = decodeSafetensors(bytes, path);
-  if (!metadata.progress) {
+  const progress = progressOf(metadata.progress);
+  if (!progress) {
     throw new StateError(`Cannot resume ${run}: ${path} holds no progress; is it of another program?`);
   }
-  const progress: RunProgress = JSON.parse(metadata.progress);
   if (progress.dataDigest !== dataDigest) {
     throw new RunError(
       `Cannot resume ${run}: its training images were others (digest ${progress.dataDigest.slice(0, 12)}...)`,
@@ -81,6 +97,14 @@ export async function restoreRunState(
   trainer.ema?.restore({ step: progress.step, tensors: part("e") }, path);
   trainer.restored();
   return progress;
+}
+
+function progressOf(json = ""): RunProgress | undefined {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined; // not JSON
+  }
 }
 
 /** Writes weights as a checkpoint that other programs load: the latest, the best, or the averaged ones. */

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { type Device, init } from "../kernels/mod.ts";
+import { splitImages } from "./batches.ts";
 import { runTask, stopSignal } from "./command.ts";
 import {
   parseTrainingFlags,
@@ -33,6 +34,7 @@ await runTask(async () => {
   const data = await loadDataset(asked.data ?? undefined);
   const source = new ImageSource(data.train.images, data, normalizationTo(asked.normalize));
   const { config, trainer } = fittingTrainer(asked, device, source);
+  const images = splitImages(data.train.count, config);
   const run = config.resume ??
     await createRunFolder({ name: config.name ?? config.model, out: config.out, startedAt });
 
@@ -44,6 +46,7 @@ await runTask(async () => {
     run,
     device,
     data,
+    images,
     trainer,
     source,
     stop,

@@ -1,16 +1,16 @@
 import { join } from "node:path";
 import type { Device } from "../kernels/mod.ts";
 import { createSchedule, type Schedule, type ScheduleName } from "../models/mod.ts";
-import { BatchOrder, splitImages } from "./batches.ts";
-import { TrainingError } from "./command.ts";
+import { BatchOrder, type ImageSplit } from "./batches.ts";
+import { hearSignals, TrainingError } from "./command.ts";
 import type { TrainingConfig } from "./config.ts";
 import type { Dataset } from "./data.ts";
 import { Evaluation } from "./evaluation.ts";
 import { ImageSource } from "./image_source.ts";
-import { appendMetrics, truncateAfterStep } from "./metrics_log.ts";
+import { appendMetrics, readMetrics, truncateAfterStep } from "./metrics_log.ts";
 import { writePictures } from "./pictures.ts";
 import type { ProgressBar } from "./progress.ts";
-import { restoreRunState, type RunProgress, saveRunState, saveWeights } from "./run_state.ts";
+import { restoreRunState, saveRun, saveWeights } from "./run_state.ts";
 import { maxOpenLosses, type Trainer } from "./trainer.ts";
 
 /** Milliseconds of work to queue before the host looks up: reads losses, draws the bar, hears Ctrl-C. */
@@ -33,6 +33,7 @@ export interface TrainingSession {
   readonly run: string;
   readonly device: Device;
   readonly data: Dataset;
+  readonly images: ImageSplit;
   readonly trainer: Trainer;
   readonly source: ImageSource;
   readonly stop: { readonly stopped: boolean };
@@ -57,15 +58,10 @@ export class Training {
   #savedMs = 0;
   #imagesSeen = 0;
   #lastGoodStep = 0;
+  #validatedStep = 0;
 
   constructor(session: TrainingSession) {
-    const { config, data, run } = session;
-    const { train, validation } = splitImages(data.train.count, { ...config, limit: config.trainLimit });
-    if (config.batchSize > train.length) {
-      throw new TrainingError(
-        `Cannot take batches of ${config.batchSize} images from ${train.length} training images: use a smaller --batch-size`,
-      );
-    }
+    const { config, images: { train, validation }, run } = session;
     this.#session = session;
     this.#order = new BatchOrder(train, config.batchSize, config.seed);
     const most = config.valBatches > 0 ? config.valBatches * config.batchSize : validation.length;
@@ -76,7 +72,11 @@ export class Training {
     this.#metrics = join(run, "metrics.jsonl");
   }
 
-  /** Goes on from where the run stopped. */
+  /**
+   * Goes on from where the run stopped.
+   *
+   * @throws {TrainingError} if nothing is left to do
+   */
   async resume(): Promise<void> {
     const { run, trainer, data } = this.#session;
     const progress = await restoreRunState(run, trainer, data.digest);
@@ -85,6 +85,14 @@ export class Training {
     this.#openLosses = [...progress.openLosses];
     this.#schedule.restore?.(progress.schedule);
     this.#lastGoodStep = progress.step;
+    this.#validatedStep = progress.validatedStep;
+    if (this.#over() && await this.#finished()) {
+      const minutes = (this.#elapsedBefore / 60).toFixed(1);
+      throw new TrainingError(
+        `Nothing is left to do: the run is at step ${progress.step} of ${this.#totalSteps}, ` +
+          `${minutes} minutes in; give a larger --epochs, --max-steps or --max-minutes`,
+      );
+    }
     await truncateAfterStep(this.#metrics, progress.step);
   }
 
@@ -95,14 +103,6 @@ export class Training {
    */
   async run(): Promise<TrainingResult> {
     const { config, stop, trainer, progressBar } = this.#session;
-    if (this.#over()) {
-      throw new TrainingError(
-        `Nothing is left to do: the run is at step ${trainer.step} of ${this.#totalSteps}, ` +
-          `${
-            (this.#elapsedBefore / 60).toFixed(1)
-          } minutes in; give a larger --epochs, --max-steps or --max-minutes`,
-      );
-    }
     this.#startedMs = this.#savedMs = performance.now();
     using bar = progressBar({
       totalSteps: Number.isFinite(this.#totalSteps) ? this.#totalSteps : 0,
@@ -113,24 +113,26 @@ export class Training {
     while (!this.#over() && !stop.stopped) {
       const started = performance.now();
       const losses = await this.#steps(burst);
+      await hearSignals();
       bar.update(trainer.step, losses[losses.length - 1]);
       const msPerStep = (performance.now() - started) / losses.length;
       burst = Math.min(Math.max(Math.floor(burstMs / msPerStep), 1), maxOpenLosses / 2);
       const epochOver =
         this.#order.epochsAfter(trainer.step) > this.#order.epochsAfter(trainer.step - losses.length);
-      if (epochOver && !this.#over()) await this.#validate();
+      if (epochOver) await this.#validate();
       if (epochOver || performance.now() - this.#savedMs > config.checkpointMinutes * 60e3) {
         await this.#save();
       }
     }
     const trainSeconds = (performance.now() - this.#startedMs) / 1000;
-    if (!stop.stopped) await this.#validate();
+    const interrupted = stop.stopped;
+    if (!interrupted) await this.#validate();
     await this.#save();
     bar.finish();
-    const testLoss = stop.stopped ? undefined : await this.#finish();
+    const testLoss = interrupted ? undefined : await this.#finish();
     return {
       step: trainer.step,
-      interrupted: stop.stopped,
+      interrupted,
       valLoss: this.#valLoss,
       testLoss,
       imagesPerSecond: this.#imagesSeen / trainSeconds,
@@ -166,26 +168,28 @@ export class Training {
       this.#totalSteps,
       this.#order.stepsFor(this.#order.epochsAfter(from) + 1),
     );
+    const learningRates: number[] = [];
     while (trainer.step < end) {
-      trainer.queueStep(this.#order.batch(trainer.step), this.#schedule.learningRate(this.#progress));
+      const learningRate = this.#schedule.learningRate(this.#progress);
+      learningRates.push(learningRate);
+      trainer.queueStep(this.#order.batch(trainer.step), learningRate);
     }
     const losses = await trainer.losses();
     this.#imagesSeen += losses.length * config.batchSize;
-    losses.forEach((loss, i) => this.#note(from + i, loss));
+    losses.forEach((loss, i) => this.#note(from + i, loss, learningRates[i]));
     return losses;
   }
 
   /** Takes note of a step's loss; every `logEvery` steps their mean becomes a line of the metrics. */
-  #note(step: number, loss: number): void {
-    const { config, run } = this.#session;
+  #note(step: number, loss: number, learningRate: number): void {
+    const { config } = this.#session;
     if (!Number.isFinite(loss)) {
       const images = Array.from(this.#order.batch(step));
       throw new TrainingError(
         `The loss is ${loss} at step ${step + 1} (epoch ${this.#order.epochsAfter(step) + 1}, images ` +
-          `${images.slice(0, 8).join(", ")}${images.length > 8 ? ", ..." : ""}): ` + (this.#lastGoodStep > 0
-            ? `the last good checkpoint is ${join(run, "last.safetensors")} of step ${this.#lastGoodStep}`
-            : "no checkpoint was saved before") +
-          "; try a smaller --lr or --clip 1",
+          `${images.slice(0, 8).join(", ")}${
+            images.length > 8 ? ", ..." : ""
+          }): ${this.#adviceOnDivergence()}`,
       );
     }
     this.#openLosses.push(loss);
@@ -194,15 +198,26 @@ export class Training {
       step: step + 1,
       epoch: this.#order.epochsAfter(step + 1),
       train_loss: this.#openLosses.reduce((sum, value) => sum + value, 0) / this.#openLosses.length,
-      learning_rate: this.#schedule.learningRate(this.#progress),
+      learning_rate: learningRate,
       elapsed_seconds: Number(this.#elapsedSeconds.toFixed(3)),
     });
     this.#openLosses = [];
   }
 
+  #adviceOnDivergence(): string {
+    const checkpoint = this.#lastGoodStep > 0
+      ? `the last good checkpoint is ${
+        join(this.#session.run, "last.safetensors")
+      } of step ${this.#lastGoodStep}`
+      : "no checkpoint was saved before";
+    return `${checkpoint}; try a smaller --lr or --clip 1`;
+  }
+
+  /** Measures the validation loss, once at a step. */
   async #validate(): Promise<void> {
     const { config, trainer, source, run } = this.#session;
-    if (this.#validation.length === 0) return;
+    if (this.#validation.length === 0 || this.#validatedStep === trainer.step) return;
+    this.#validatedStep = trainer.step;
     this.#evaluation ??= trainer.withBestWeights(() =>
       new Evaluation(trainer.model, source, config.batchSize, config.seed)
     );
@@ -221,22 +236,31 @@ export class Training {
 
   async #save(): Promise<void> {
     const { run, trainer, source, data } = this.#session;
-    const progress: RunProgress = {
+    const saved = await saveRun(run, trainer, source, {
       step: trainer.step,
       elapsedSeconds: this.#elapsedSeconds,
       bestValLoss: Number.isFinite(this.#bestValLoss) ? this.#bestValLoss : null,
+      validatedStep: this.#validatedStep,
       schedule: this.#schedule.state?.() ?? {},
       openLosses: this.#openLosses,
       dataDigest: data.digest,
-    };
-    await saveWeights(run, "last", trainer, source);
-    if (trainer.ema) await saveWeights(run, "ema", trainer, source);
-    await saveRunState(run, trainer, progress);
+    });
+    if (!saved) {
+      throw new TrainingError(
+        `The weights are no finite numbers after step ${trainer.step}: ${this.#adviceOnDivergence()}`,
+      );
+    }
     this.#savedMs = performance.now();
     this.#lastGoodStep = trainer.step;
   }
 
-  /** The test loss and the pictures. */
+  /** Whether this step was also the last one of an earlier session, which left pictures and a test loss. */
+  async #finished(): Promise<boolean> {
+    const metrics = await readMetrics(this.#metrics);
+    return metrics.some((line) => line.step === this.#session.trainer.step && "test_loss" in line);
+  }
+
+  /** Draws the pictures, then notes the test loss, which tells that a run is finished. */
   async #finish(): Promise<number> {
     const { config, data, run, trainer, source } = this.#session;
     const test = new ImageSource(data.test.images, data, source.normalization);
@@ -246,11 +270,6 @@ export class Training {
     const most = config.testBatches > 0 ? config.testBatches * config.batchSize : Infinity;
     const count = Math.min(data.test.count, most);
     const testLoss = await evaluation.loss(Uint32Array.from({ length: count }, (_, i) => i));
-    appendMetrics(this.#metrics, {
-      step: trainer.step,
-      epoch: this.#order.epochsAfter(trainer.step),
-      test_loss: testLoss,
-    });
     await writePictures(run, { model: trainer.model, ...source.info }, {
       count: config.samples,
       flowCount: config.flowSamples,
@@ -260,6 +279,11 @@ export class Training {
       pacing: config.pacing,
       frames: config.flowFrames,
     }, (draw) => trainer.withBestWeights(draw));
+    appendMetrics(this.#metrics, {
+      step: trainer.step,
+      epoch: this.#order.epochsAfter(trainer.step),
+      test_loss: testLoss,
+    });
     return testLoss;
   }
 }

@@ -1,0 +1,160 @@
+/** Runs the tasks of `deno.json` as a user does: a program of its own, with the task's permissions. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import settings from "../../deno.json" with { type: "json" };
+import { type Metrics, readMetrics } from "../../experiments/metrics_log.ts";
+import { flagOf, type Rows } from "../../experiments/setting.ts";
+import { decodeSafetensors } from "../../models/mod.ts";
+import { testNeeding, testUnless } from "../permissions.ts";
+import { writeTinyIdx } from "./tiny_idx.ts";
+
+/** A task of `deno.json` that a test can run. */
+export type Task = "train:residual" | "train:base" | "sample" | "overfit";
+
+/** How a task ended. */
+export interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Flags of a network so small that plain JavaScript trains it in seconds, on the made-up data set. */
+export const tinyNetwork = "--data data --filters 4,8 --groups 4 --t-emb 8 --batch-size 8 --device cpu";
+
+/** Flags of a whole training run of seconds. */
+export const tinyRun =
+  `${tinyNetwork} --epochs 3 --max-minutes 0 --log-every 3 --sample-steps 2 --solver euler ` +
+  "--samples 5 --flow-samples 2 --flow-frames 3";
+
+/** A folder where tasks run, with the made-up data set in `data`. */
+export class Workplace {
+  readonly #processes: Deno.ChildProcess[] = [];
+
+  constructor(readonly path: string) {}
+
+  /** Ends what still runs in it, and removes it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const process of this.#processes) {
+      try {
+        process.kill("SIGKILL");
+      } catch (error) {
+        if (!(error instanceof TypeError)) throw error; // it has ended
+      }
+      await process.status;
+    }
+    await Deno.remove(this.path, { recursive: true });
+  }
+
+  /** Starts a task; its flags are separated by spaces, its paths relative to the folder. */
+  start(task: Task, flags: string, env: Record<string, string> = {}): Deno.ChildProcess {
+    const [program, ...words] = settings.tasks[task].command.split(" ");
+    assert.equal(program, "deno");
+    const script = words.findIndex((word) => word.endsWith(".ts"));
+    words[script] = fileURLToPath(new URL(`../../${words[script]}`, import.meta.url));
+    const process = new Deno.Command(Deno.execPath(), {
+      args: [...words, ...flags.trim().split(/ +/)],
+      cwd: this.path,
+      env: { NO_COLOR: "1", ...env },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#processes.push(process);
+    return process;
+  }
+
+  /** Runs a task to its end, whatever that is. */
+  async run(task: Task, flags: string, env: Record<string, string> = {}): Promise<Ended> {
+    return await ended(this.start(task, flags, env));
+  }
+
+  /** Runs a task that must succeed. */
+  async succeed(task: Task, flags: string): Promise<Ended> {
+    const end = await this.run(task, flags);
+    assert.equal(end.code, 0, end.stderr);
+    return end;
+  }
+
+  file(...names: string[]): string {
+    return join(this.path, ...names);
+  }
+
+  read(...names: string[]): Promise<Uint8Array<ArrayBuffer>> {
+    return Deno.readFile(this.file(...names));
+  }
+
+  /** Names in a folder of it, sorted. */
+  async names(...names: string[]): Promise<string[]> {
+    return (await Array.fromAsync(Deno.readDir(this.file(...names)), ({ name }) => name)).sort();
+  }
+
+  /** All that lies in it, but for links: of a file the time of its last change and its bytes. */
+  async listing(folder = this.path): Promise<Map<string, string>> {
+    const entries = new Map<string, string>();
+    for await (const { name, isDirectory, isFile } of Deno.readDir(folder)) {
+      const path = join(folder, name);
+      if (isFile) {
+        const { mtime } = await Deno.stat(path);
+        entries.set(path, `${mtime?.getTime()} ${(await Deno.readFile(path)).toBase64()}`);
+      } else if (isDirectory) {
+        entries.set(path, "folder");
+        for (const [inside, entry] of await this.listing(path)) entries.set(inside, entry);
+      }
+    }
+    return entries;
+  }
+
+  /** The metrics of a run without its times, which no two runs share. */
+  async metrics(run: string): Promise<Metrics[]> {
+    const lines = await readMetrics(this.file(run, "metrics.jsonl"));
+    return lines.map(({ elapsed_seconds: _, ...line }) => line as Metrics);
+  }
+
+  /** What a run goes on from, without its times. */
+  async state(run: string): Promise<{ tensors: Map<string, unknown>; progress: Record<string, unknown> }> {
+    const { tensors, metadata } = decodeSafetensors(await this.read(run, "state.safetensors"), run);
+    const { elapsedSeconds: _, ...progress } = JSON.parse(metadata.progress);
+    return { tensors, progress };
+  }
+}
+
+/** What a started task prints and how it ends. */
+export async function ended(process: Deno.ChildProcess): Promise<Ended> {
+  const { code, stdout, stderr } = await process.output();
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+/** Asserts that a help text has a line for every setting, with its default where it has one. */
+export function assertHelp(help: string, rows: Rows): void {
+  assert.match(help, /^Usage: deno task [\w:]+ \[flags\]\n/);
+  const lines = help.replaceAll(/\n {20,}/g, " ").split("\n"); // a long flag has its meaning on the next line
+  for (const [name, setting] of Object.entries(rows)) {
+    const line = lines.find((line) => line.trimStart().split(/[ ,]/)[0] === flagOf(name)) ?? "";
+    assert.ok(line.includes(setting.doc), `${flagOf(name)} is missing: ${help}`);
+    const value = setting.hint === undefined ? (setting.default ? "on" : "off") : setting.default;
+    if (value !== undefined && value !== null) assert.ok(line.endsWith(` (default: ${value})`), line);
+  }
+  assert.match(help, /\n {2}-h, --help /);
+}
+
+/**
+ * Defines a test in a workplace of its own, which is removed after it.
+ *
+ * @param reason why the test cannot run here, if it cannot
+ */
+export function testTask(
+  name: string,
+  test: (place: Workplace) => Promise<void>,
+  reason?: string,
+): void {
+  const run = async () => {
+    await using place = new Workplace(await Deno.makeTempDir({ prefix: "flow-" }));
+    await writeTinyIdx(place.file("data"));
+    await test(place);
+  };
+  if (reason !== undefined) testUnless(reason, name, run);
+  else testNeeding({ read: true, write: true, run: true }, name, run);
+}

@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+// @ts-types="npm:@types/pngjs@6.0.5"
+import { PNG } from "npm:pngjs@7.0.0";
+import { overfitting } from "../../experiments/overfit_config.ts";
+import { assertHelp, testTask, tinyNetwork } from "./cli.ts";
+import { imageSize } from "./tiny_idx.ts";
+
+testTask("overfit lowers the loss on the images it sees, and draws", async (place) => {
+  const { stdout } = await place.succeed(
+    "overfit",
+    `${tinyNetwork} --model base --images 8 --steps 60 --lr 0.01 --out result`,
+  );
+  const line =
+    /^loss on the 8 images: (\d+\.\d{4}) before, (\d+\.\d{4}) after 60 steps; on 8 others: \d+\.\d{4}\n$/
+      .exec(stdout);
+  assert.ok(line, stdout);
+  assert.ok(Number(line[2]) < 0.7 * Number(line[1]), stdout);
+  assert.deepEqual(await place.names("result"), ["last.safetensors", "samples.png"]);
+  const { width, height } = PNG.sync.read(Buffer.from(await place.read("result", "samples.png")));
+  const side = 5 * (3 * imageSize + 2) - 2;
+  assert.deepEqual([width, height], [side, side]);
+  await place.succeed("sample", "--checkpoint result/last.safetensors --device cpu --count 1 --steps 1");
+});
+
+testTask("overfit writes nothing unless asked to, and repeats itself", async (place) => {
+  const flags = `${tinyNetwork} --images 8 --steps 3`;
+  const [a, b] = await Promise.all([place.succeed("overfit", flags), place.succeed("overfit", flags)]);
+  assert.equal(a.stdout, b.stdout);
+  assert.deepEqual(await place.names(), ["data"]);
+});
+
+testTask("overfit --help lists every flag with its default", async (place) => {
+  const { code, stdout } = await place.run("overfit", "--help");
+  assert.equal(code, 0);
+  assertHelp(stdout, overfitting.rows);
+  assert.match(stdout, /--filters N,N,\.\.\. .*\(default: 16,32\)/);
+  assert.deepEqual(await place.names(), ["data"]);
+});

@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { IDX_NAMES } from "../../experiments/idx_folder.ts";
+import { type Ended, ended, testTask, tinyRun, type Workplace } from "./cli.ts";
+import { writeTinyIdx } from "./tiny_idx.ts";
+
+const pictures = ["samples.png", "flow_linear.gif"];
+const weights = ["last.safetensors", "best.safetensors"];
+
+/** A run of more steps, so that a signal surely reaches it before its end. */
+const longRun = tinyRun.replace("--epochs 3", "--epochs 8");
+const longRunSteps = 86;
+
+/** Starts a run in `cut` and ends it by a signal when it is a few steps into its second epoch. */
+async function interrupt(place: Workplace, flags: string, signal: Deno.Signal): Promise<Ended> {
+  const process = place.start("train:base", `${longRun} --checkpoint-minutes 0 ${flags} --out cut`);
+  let running = true;
+  const end = ended(process).finally(() => running = false);
+  while (running && await stepOf(place, "cut") < 12) await new Promise((resolve) => setTimeout(resolve, 5));
+  if (running) process.kill(signal);
+  const { stderr } = await end;
+  const step = await stepOf(place, "cut");
+  assert.ok(step >= 12 && step < longRunSteps, `the run was at step ${step} when it ended: ${stderr}`);
+  return end;
+}
+
+/** Steps that a run has saved, 0 before it saves any. */
+async function stepOf(place: Workplace, run: string): Promise<number> {
+  try {
+    return (await place.state(run)).progress.step as number;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
+}
+
+/** Asserts that two finished runs left the same, bit for bit, apart from their times. */
+async function assertSameRun(place: Workplace, actual: string, expected: string): Promise<void> {
+  assert.deepEqual(await place.metrics(actual), await place.metrics(expected));
+  assert.deepEqual(await place.state(actual), await place.state(expected));
+  const averaged = (await place.names(expected)).filter((name) => name === "ema.safetensors");
+  for (const name of [...weights, ...averaged, ...pictures]) {
+    assert.deepEqual(await place.read(actual, name), await place.read(expected, name), name);
+  }
+}
+
+const kinds = {
+  "adamw, one-cycle and averaged weights": "--optimizer adamw --schedule one-cycle --ema 0.9",
+  "sgd": "--optimizer sgd --lr 0.01 --schedule cosine --ema 0",
+  "a plateau schedule":
+    "--schedule plateau --plateau-patience 0 --plateau-factor 0.1 --lr 0.1 --ema 0 --val-fraction 0.3",
+};
+for (const [kind, flags] of Object.entries(kinds)) {
+  testTask(`train --resume ends a killed run as if it had never stopped: ${kind}`, async (place) => {
+    const whole = place.succeed("train:base", `${longRun} ${flags} --out whole`);
+    const { code } = await interrupt(place, flags, "SIGKILL");
+    assert.notEqual(code, 0);
+    await place.succeed("train:base", "--resume cut");
+    await whole;
+    await assertSameRun(place, "cut", "whole");
+    const rates = (await place.metrics("cut")).flatMap((line) => line.learning_rate ?? []);
+    assert.ok(new Set(rates).size > 1, `the schedule had nothing to do: ${rates}`);
+  });
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  testTask(`train saves at ${signal} and can be resumed`, async (place) => {
+    const whole = place.succeed("train:base", `${longRun} --out whole`);
+    const { code, stderr } = await interrupt(place, "", signal);
+    await whole;
+    assert.equal(code, 0, stderr);
+    assert.match(
+      stderr,
+      new RegExp(`\n${signal}: finishing the step and saving; once more to quit at once\n`),
+    );
+    assert.match(stderr, /\nstep \d+, .*images\/s\nStopped; go on with --resume cut\n$/);
+    assert.ok(!(await place.names("cut")).includes("samples.png"));
+    const { stderr: resumed } = await place.succeed("train:base", "--resume cut");
+    assert.match(resumed, /\nDone; see cut\/samples.png\n$/);
+    await assertSameRun(place, "cut", "whole");
+  });
+}
+
+testTask("train quits at once at the second Ctrl-C", async (place) => {
+  // One step is an epoch, and the validation after it takes seconds.
+  await writeTinyIdx(place.file("data"), { train: 6000, test: 1 });
+  const flags = `${tinyRun} --val-fraction 0.99 --train-limit 8 --val-batches 0 --out run`;
+  const process = place.start("train:residual", flags);
+  const errors = process.stderr.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  const until = async (words: string) => {
+    while (!text.includes(words)) {
+      const { done, value } = await errors.read();
+      assert.ok(!done, `ended before it said "${words}": ${text}`);
+      text += value;
+    }
+  };
+  await until("run folder run\n");
+  process.kill("SIGINT");
+  await until("once more to quit at once\n");
+  process.kill("SIGINT");
+  assert.equal((await process.status).code, 130);
+  await Promise.all([process.stdout.cancel(), errors.cancel()]);
+  assert.deepEqual(await place.names("run"), ["config.json", "environment.json"]);
+});
+
+testTask("train --resume of a finished run says so, and goes on with more epochs", async (place) => {
+  await place.succeed("train:base", `${tinyRun} --schedule constant --out run`);
+  const before = await place.listing();
+  const { code, stderr } = await place.run("train:base", "--resume run");
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /^TrainingError: Nothing is left to do: the run is at step 33 of 33, [\d.]+ minutes in; give a larger --epochs, --max-steps or --max-minutes\n$/,
+  );
+  assert.deepEqual(await place.listing(), before);
+
+  const lines = await place.metrics("run");
+  await place.succeed("train:base", "--resume run --epochs 4");
+  const longer = await place.metrics("run");
+  assert.deepEqual(longer.slice(0, lines.length), lines);
+  assert.deepEqual(longer.slice(lines.length).map(({ step }) => step), [36, 39, 42, 43, 43]);
+  assert.equal(JSON.parse(await Deno.readTextFile(place.file("run", "config.json"))).epochs, 4);
+  assert.equal(
+    (await place.names("run")).filter((name) => name.startsWith("environment-resumed-")).length,
+    1,
+  );
+});
+
+testTask("train --resume finishes a run that was cut off while it drew", async (place) => {
+  await place.succeed("train:base", `${tinyRun} --out whole`);
+  await Deno.mkdir(place.file("cut"));
+  for (const name of await place.names("whole")) {
+    if (!pictures.includes(name)) await Deno.copyFile(place.file("whole", name), place.file("cut", name));
+  }
+  const metrics = (await Deno.readTextFile(place.file("whole", "metrics.jsonl"))).split("\n");
+  assert.match(metrics.at(-2)!, /test_loss/);
+  await Deno.writeTextFile(
+    place.file("cut", "metrics.jsonl"),
+    metrics.slice(0, -2).join("\n") + '\n{"step":33,"test',
+  );
+  await place.succeed("train:base", "--resume cut");
+  await assertSameRun(place, "cut", "whole");
+});
+
+testTask("train --resume refuses other training images, and leaves the run as it is", async (place) => {
+  await place.succeed("train:base", `${tinyRun} --max-steps 2 --out run`);
+  const path = join("data", IDX_NAMES.trainImages);
+  const bytes = await place.read(path);
+  bytes[bytes.length - 1] ^= 1;
+  await Deno.writeFile(place.file(path), bytes);
+  const before = await place.listing();
+  const { code, stderr } = await place.run("train:base", "--resume run --epochs 4");
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /^RunError: Cannot resume run: its training images were others \(digest [0-9a-f]{12}\.\.\.\)\n$/,
+  );
+  assert.deepEqual(await place.listing(), before);
+});

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+// @ts-types="npm:@types/pngjs@6.0.5"
+import { PNG } from "npm:pngjs@7.0.0";
+import { sampling } from "../../experiments/sample_config.ts";
+import { assertHelp, testTask, tinyNetwork } from "./cli.ts";
+import { imageSize } from "./tiny_idx.ts";
+
+const training = `${tinyNetwork} --max-minutes 0 --max-steps 3 --samples 0 --flow-samples 0 --out run`;
+const drawing = "--checkpoint run/last.safetensors --device cpu --steps 3";
+
+/** Header and values of an npy file of f32. */
+function readNpy(bytes: Uint8Array<ArrayBuffer>): { header: string; values: Float32Array } {
+  const start = 10 + new DataView(bytes.buffer).getUint16(8, true);
+  return {
+    header: new TextDecoder().decode(bytes.subarray(10, start)).trimEnd(),
+    values: new Float32Array(bytes.buffer.slice(start)),
+  };
+}
+
+testTask("sample draws a grid, as near to a square as can be or of some columns", async (place) => {
+  await place.succeed("train:residual", training);
+  const { stderr } = await place.succeed("sample", `${drawing} --count 7`);
+  assert.match(stderr, /^7 samples in [\d.]+ s on .*: grid.png\n$/);
+  await place.succeed("sample", `${drawing} --count 7 --columns 2 --out two.png`);
+  const cell = 3 * imageSize + 2;
+  const size = async (name: string) => {
+    const { width, height } = PNG.sync.read(Buffer.from(await place.read(name)));
+    return [width, height];
+  };
+  assert.deepEqual(await size("grid.png"), [3 * cell - 2, 3 * cell - 2]);
+  assert.deepEqual(await size("two.png"), [2 * cell - 2, 4 * cell - 2]);
+});
+
+testTask("sample gives the same bytes for the same seed, and sample n whatever the count", async (place) => {
+  await place.succeed("train:base", training);
+  await Promise.all(
+    Object.entries({ a: "", b: "", other: "--seed 1", few: "--count 2", euler: "--solver euler" }).map(
+      ([name, flags]) =>
+        place.succeed(
+          "sample",
+          `${drawing} ${flags.includes("--count") ? "" : "--count 5"} ${flags} --out ${name}.npy`,
+        ),
+    ),
+  );
+  const a = await place.read("a.npy");
+  assert.deepEqual(await place.read("b.npy"), a);
+  assert.notDeepEqual(await place.read("other.npy"), a);
+  assert.notDeepEqual(await place.read("euler.npy"), a);
+  const { header, values } = readNpy(a);
+  assert.equal(
+    header,
+    `{'descr': '<f4', 'fortran_order': False, 'shape': (5, 1, ${imageSize}, ${imageSize}), }`,
+  );
+  assert.ok(values.every(Number.isFinite));
+  assert.deepEqual(readNpy(await place.read("few.npy")).values, values.slice(0, 2 * imageSize ** 2));
+});
+
+testTask("sample draws from each checkpoint of a run, and replaces its old output", async (place) => {
+  await place.succeed("train:residual", `${training} --attn`);
+  await Deno.writeTextFile(place.file("grid.npy"), "old");
+  const drawn = [];
+  for (const name of ["last", "ema"]) {
+    const flags = `--checkpoint run/${name}.safetensors --device cpu --steps 2 --count 1 --out grid.npy`;
+    await place.succeed("sample", flags);
+    drawn.push(await place.read("grid.npy"));
+  }
+  assert.notDeepEqual(drawn[0], drawn[1]);
+  assert.deepEqual(await place.names(), ["data", "grid.npy", "run"]);
+});
+
+testTask("sample --help lists every flag with its default", async (place) => {
+  const { code, stdout } = await place.run("sample", "--help");
+  assert.equal(code, 0);
+  assertHelp(stdout, sampling.rows);
+  assert.match(stdout, /--count N .*\(default: 64\)/);
+  assert.match(stdout, /--checkpoint FILE .*\(required\)/);
+  assert.deepEqual(await place.names(), ["data"]);
+});

@@ -1,0 +1,249 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+// @ts-types="npm:@types/pngjs@6.0.5"
+import { PNG } from "npm:pngjs@7.0.0";
+import { presets } from "../../experiments/presets.ts";
+import { flagOf } from "../../experiments/setting.ts";
+import { training } from "../../experiments/training_settings.ts";
+import { DeviceError, init } from "../../kernels/mod.ts";
+import { decodeSafetensors } from "../../models/mod.ts";
+import { readGif } from "../viz/gif_reading.ts";
+import { assertHelp, testTask, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
+import { imageSize } from "./tiny_idx.ts";
+
+/** Why no run on WebGPU can be tested here. */
+async function missingAdapter(): Promise<string | undefined> {
+  try {
+    (await init({ device: "webgpu" })).close();
+  } catch (error) {
+    if (error instanceof DeviceError) return error.message;
+    throw error;
+  }
+}
+
+/** Every number of the metrics with a name. */
+function values(metrics: readonly Readonly<Record<string, unknown>>[], name: string): number[] {
+  return metrics.flatMap((line) => name in line ? [line[name] as number] : []);
+}
+
+testTask("train leaves weights, metrics, pictures and what it ran on", async (place) => {
+  const { stderr } = await place.succeed("train:residual", `${tinyRun} --out run`);
+  assert.match(stderr, /^residual U-Net \[4,8\], [\d,]+ parameters, .*\nrun folder run\n/);
+  assert.match(
+    stderr,
+    /\nstep 33, validation loss [\d.]+, test loss [\d.]+, .*\nDone; see run\/samples.png\n$/,
+  );
+  assert.deepEqual(await place.names("run"), [
+    "best.safetensors",
+    "config.json",
+    "ema.safetensors",
+    "environment.json",
+    "flow_linear.gif",
+    "last.safetensors",
+    "metrics.jsonl",
+    "samples.png",
+    "state.safetensors",
+  ]);
+
+  const metrics = await place.metrics("run");
+  assert.deepEqual(metrics.map(({ step }) => step), [
+    3,
+    6,
+    9,
+    11,
+    12,
+    15,
+    18,
+    21,
+    22,
+    24,
+    27,
+    30,
+    33,
+    33,
+    33,
+  ]);
+  assert.deepEqual(metrics.filter((line) => "val_loss" in line).map(({ step, epoch }) => [step, epoch]), [
+    [11, 1],
+    [22, 2],
+    [33, 3],
+  ]);
+  const [losses, rates] = [values(metrics, "train_loss"), values(metrics, "learning_rate")];
+  assert.equal(losses.length, 11);
+  assert.ok(losses.at(-1)! < 0.8 * losses[0], `${losses}`);
+  assert.equal(rates.length, losses.length);
+  assert.equal(new Set(rates).size, rates.length, `one-cycle changes the rate from step to step: ${rates}`);
+  const held = [...values(metrics, "val_loss"), ...values(metrics, "test_loss")];
+  assert.equal(held.length, 4);
+  assert.ok(held.every((loss) => loss > 0 && loss < losses[0]), `${held}`);
+
+  const config = JSON.parse(await Deno.readTextFile(place.file("run", "config.json")));
+  assert.deepEqual([config.model, config.filters, config.epochs, config.resume], [
+    "residual",
+    [4, 8],
+    3,
+    null,
+  ]);
+  const environment = JSON.parse(await Deno.readTextFile(place.file("run", "environment.json")));
+  assert.equal(environment.adapter.kind, "cpu");
+  assert.equal(environment.denoVersion, Deno.version.deno);
+  assert.match(environment.gitCommit ?? "0".repeat(40), /^[0-9a-f]{40}$/); // null outside a repository
+  assert.ok(environment.argv.includes("--epochs"));
+
+  const cell = 3 * imageSize + 2;
+  const png = PNG.sync.read(Buffer.from(await place.read("run", "samples.png")));
+  assert.deepEqual([png.width, png.height], [3 * cell - 2, 2 * cell - 2]); // 5 samples in 2 rows of 3
+  const gif = readGif(await place.read("run", "flow_linear.gif"));
+  assert.equal(gif.frames.length, 3);
+  assert.equal(gif.width, 2 * cell - 2);
+
+  await assertFinite(place, "run");
+  assert.notDeepEqual(
+    await place.read("run", "ema.safetensors"),
+    await place.read("run", "last.safetensors"),
+  );
+});
+
+testTask("train gives the same run for the same seed, and another for another", async (place) => {
+  const flags = `${tinyRun} --epochs 1`.replace("--epochs 3 ", "");
+  await Promise.all([
+    place.succeed("train:base", `${flags} --out a`),
+    place.succeed("train:base", `${flags} --out b`),
+  ]);
+  await place.succeed("train:base", `${flags} --out other --seed 1`);
+  assert.deepEqual(await place.metrics("b"), await place.metrics("a"));
+  assert.notDeepEqual(
+    values(await place.metrics("other"), "train_loss"),
+    values(await place.metrics("a"), "train_loss"),
+  );
+  for (
+    const name of [
+      "last.safetensors",
+      "best.safetensors",
+      "ema.safetensors",
+      "samples.png",
+      "flow_linear.gif",
+    ]
+  ) {
+    assert.deepEqual(await place.read("b", name), await place.read("a", name), name);
+    assert.notDeepEqual(await place.read("other", name), await place.read("a", name), name);
+  }
+  assert.deepEqual(await place.state("b"), await place.state("a"));
+});
+
+testTask("train leaves out the averaged weights and the pictures where none are wanted", async (place) => {
+  const flags = `${tinyNetwork} --max-minutes 0 --max-steps 2 --ema 0 --samples 0 --flow-samples 0 --out run`;
+  await place.succeed("train:base", flags);
+  assert.deepEqual(await place.names("run"), [
+    "best.safetensors",
+    "config.json",
+    "environment.json",
+    "last.safetensors",
+    "metrics.jsonl",
+    "state.safetensors",
+  ]);
+});
+
+testTask("train ends after the minutes it is given", async (place) => {
+  const flags = `${tinyNetwork} --epochs 0 --max-minutes 0.01 --samples 0 --flow-samples 0 --out run`;
+  const { stderr } = await place.succeed("train:base", flags);
+  assert.match(stderr, /\nDone; /);
+  const steps = values(await place.metrics("run"), "test_loss");
+  assert.equal(steps.length, 1);
+});
+
+const noAdapter = await missingAdapter();
+testTask("train runs on WebGPU as on the CPU", async (place) => {
+  const flags = tinyRun.replace("--epochs 3", "--epochs 1");
+  await place.succeed("train:residual", `${flags} --out cpu`);
+  await place.succeed("train:residual", `${flags.replace("--device cpu", "--device webgpu")} --out webgpu`);
+  const environment = JSON.parse(await Deno.readTextFile(place.file("webgpu", "environment.json")));
+  assert.equal(environment.adapter.kind, "webgpu");
+  assert.deepEqual(await place.names("webgpu"), await place.names("cpu"));
+  const [cpu, webgpu] = [await place.metrics("cpu"), await place.metrics("webgpu")];
+  assert.deepEqual(webgpu.map(({ step }) => step), cpu.map(({ step }) => step));
+  for (const name of ["train_loss", "val_loss", "test_loss"]) {
+    values(cpu, name).forEach((loss, i) => {
+      const other = values(webgpu, name)[i];
+      assert.ok(Math.abs(other - loss) < 0.01 * loss, `${name} ${other} on WebGPU, ${loss} on the CPU`);
+    });
+  }
+}, noAdapter);
+
+const diverging = `${tinyRun} --clip 0 --optimizer sgd --schedule constant --ema 0 --out run`;
+const advice = "try a smaller --lr or --clip 1\\n$";
+const images = "images (\\d+, ){7}\\d+";
+
+async function assertFinite(place: Workplace, run: string): Promise<void> {
+  for (const name of (await place.names(run)).filter((name) => name.endsWith(".safetensors"))) {
+    const { tensors } = decodeSafetensors(await place.read(run, name), name);
+    assert.ok(tensors.values().every(({ data }) => data.every(Number.isFinite)), name);
+  }
+}
+
+testTask("train stops where the loss is no number, and says that nothing was saved", async (place) => {
+  const { code, stderr } = await place.run("train:base", `${diverging} --lr 1e30 --warm-up 0`);
+  assert.equal(code, 1);
+  const message =
+    `The loss is NaN at step 2 \\(epoch 1, ${images}\\): no checkpoint was saved before; ${advice}`;
+  assert.match(stderr, new RegExp(`\nTrainingError: ${message}`));
+  assert.doesNotMatch(stderr, /^ {4}at /m);
+  assert.deepEqual(await place.names("run"), ["config.json", "environment.json"]);
+});
+
+testTask("train stops where the loss is no number, and names the last good checkpoint", async (place) => {
+  const flags = `${diverging} --lr 1e30 --warm-up 0.5 --checkpoint-minutes 0`;
+  const { code, stderr } = await place.run("train:base", flags);
+  assert.equal(code, 1);
+  const message = `The loss is NaN at step 3 \\(epoch 1, ${images}\\): ` +
+    `the last good checkpoint is run/last.safetensors of step [12]; ${advice}`;
+  assert.match(stderr, new RegExp(`\nTrainingError: ${message}`));
+  await assertFinite(place, "run");
+});
+
+testTask(
+  "train saves no weights that are no finite numbers, whatever the loss before them",
+  async (place) => {
+    const { code, stderr } = await place.run(
+      "train:base",
+      `${diverging} --lr 1e39 --warm-up 0 --max-steps 1`,
+    );
+    assert.equal(code, 1);
+    const message =
+      `The weights are no finite numbers after step 1: no checkpoint was saved before; ${advice}`;
+    assert.match(stderr, new RegExp(`\nTrainingError: ${message}`));
+    await assertFinite(place, "run");
+  },
+);
+
+testTask("train --help lists every flag with the defaults of the preset", async (place) => {
+  const [help, paper] = await Promise.all([
+    place.run("train:residual", "--device cpu --help"),
+    place.run("train:base", "--device cpu --preset paper --help"),
+  ]);
+  assert.deepEqual([help.code, paper.code], [0, 0]);
+  assertHelp(help.stdout, training.rows);
+  assertHelp(paper.stdout, training.rows);
+  assert.match(help.stdout, /^Usage: deno task train:residual /);
+  assert.match(
+    help.stdout,
+    new RegExp(`--filters N,N,\\.\\.\\. .*\\(default: ${presets.quick.filters}\\)\n`),
+  );
+  const study = {
+    filters: "256,512,1024",
+    tEmb: "512",
+    batchSize: "256",
+    epochs: "100",
+    lr: "0.0001",
+    schedule: "plateau",
+    plateauFactor: "0.5",
+    plateauPatience: "5",
+    seed: "46020",
+    solver: "euler",
+    sampleSteps: "1000",
+  };
+  for (const [name, value] of Object.entries(study)) {
+    assert.match(paper.stdout, new RegExp(`\n  ${flagOf(name)} [^(]*\\(default: ${value}\\)\n`));
+  }
+  assert.deepEqual(await place.names(), ["data"]);
+});
