@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { type Device, init } from "../kernels/mod.ts";
 import { splitImages } from "./batches.ts";
-import { runTask, stopSignal } from "./command.ts";
+import { runTask, stopSignal, TrainingError } from "./command.ts";
 import {
   parseTrainingFlags,
   type PresetName,
@@ -79,6 +79,11 @@ function fittingTrainer(config: TrainingConfig, device: Device, source: ImageSou
   const trainer = new Trainer(config, source);
   const { batchSize, reason } = fitBatch(device, config.batchSize, (size) => trainer.plan(size));
   if (reason === undefined) return { config, trainer };
+  if (config.resume) {
+    throw new TrainingError(
+      `Cannot resume ${config.resume} here: its batches of ${config.batchSize} images do not fit, ${reason}`,
+    );
+  }
   console.error(`Batches of ${batchSize} images instead of ${config.batchSize}: ${reason}`);
   const fitting = { ...config, batchSize };
   return { config: fitting, trainer: new Trainer(fitting, source) };
@@ -90,6 +95,6 @@ function report(run: string, result: Awaited<ReturnType<Training["run"]>>): void
     .flatMap(([name, loss]) => typeof loss === "number" ? [`${name} ${loss.toFixed(4)}`] : []);
   console.error([`step ${step}`, ...losses, `${imagesPerSecond.toFixed(1)} images/s`].join(", "));
   console.error(
-    interrupted ? `Stopped; go on with --resume ${run}` : `Done; see ${join(run, "samples.png")}`,
+    interrupted ? `Stopped; go on with --resume ${run}` : `Done; see ${run}`,
   );
 }

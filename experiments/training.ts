@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Device } from "../kernels/mod.ts";
-import { createSchedule, type Schedule, type ScheduleName } from "../models/mod.ts";
+import type { Schedule } from "../models/mod.ts";
 import { BatchOrder, type ImageSplit } from "./batches.ts";
 import { hearSignals, TrainingError } from "./command.ts";
 import type { TrainingConfig } from "./config.ts";
@@ -10,6 +10,7 @@ import { ImageSource } from "./image_source.ts";
 import { appendMetrics, readMetrics, truncateAfterStep } from "./metrics_log.ts";
 import { writePictures } from "./pictures.ts";
 import type { ProgressBar } from "./progress.ts";
+import { scheduleOf } from "./schedule_of.ts";
 import { restoreRunState, saveRun, saveWeights } from "./run_state.ts";
 import { maxOpenLosses, type Trainer } from "./trainer.ts";
 
@@ -66,7 +67,7 @@ export class Training {
     this.#order = new BatchOrder(train, config.batchSize, config.seed);
     const most = config.valBatches > 0 ? config.valBatches * config.batchSize : validation.length;
     this.#validation = validation.slice(0, most);
-    this.#schedule = createSchedule(scheduleNames[config.schedule], config.lr, scheduleSettings(config));
+    this.#schedule = scheduleOf(config);
     const byEpochs = config.epochs > 0 ? this.#order.stepsFor(config.epochs) : Infinity;
     this.#totalSteps = Math.min(byEpochs, config.maxSteps > 0 ? config.maxSteps : Infinity);
     this.#metrics = join(run, "metrics.jsonl");
@@ -286,17 +287,4 @@ export class Training {
     });
     return testLoss;
   }
-}
-
-const scheduleNames: Record<TrainingConfig["schedule"], ScheduleName> = {
-  "constant": "constant",
-  "cosine": "cosine",
-  "one-cycle": "one_cycle",
-  "plateau": "plateau",
-};
-
-function scheduleSettings({ schedule, warmUp, plateauFactor, plateauPatience }: TrainingConfig) {
-  return schedule === "plateau"
-    ? { warmup: warmUp, factor: plateauFactor, patience: plateauPatience }
-    : { warmup: warmUp };
 }

@@ -1,8 +1,9 @@
 import { blankInitialiser } from "./initialiser.ts";
-import { loadState, stateOf } from "./module.ts";
+import { planMemory } from "../kernels/mod.ts";
+import { loadState, namedParameters, stateOf } from "./module.ts";
 import { completeOptions, createModel, type Model, type ModelOptions } from "./networks.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
-import type { State } from "./state.ts";
+import { checkState, type State } from "./state.ts";
 
 /** What a program must know of a network to sample from it. */
 export interface CheckpointInfo {
@@ -71,11 +72,12 @@ export function loadCheckpoint(
   }
   const info: CheckpointInfo = {
     config: completeOptions(config),
-    normalization: numbersOf(field("normalization"), { scale: 0, shift: 0 }, "normalization", source) ??
-      fallback.normalization ?? { scale: 1, shift: 0 },
-    imageSize: numbersOf(field("image_size"), [0, 0] as const, "image_size", source) ?? fallback.imageSize ??
-      [28, 28],
+    normalization: numbersOf(field("normalization"), normalizationRule, source) ?? fallback.normalization ??
+      { scale: 1, shift: 0 },
+    imageSize: numbersOf(field("image_size"), imageSizeRule, source) ?? fallback.imageSize ?? [28, 28],
   };
+  // In a trace nothing is allocated, so a file that lies about its network costs no memory.
+  planMemory(() => checkState(namedParameters(createModel(config, blankInitialiser)), tensors, source));
   const model = createModel(config, blankInitialiser);
   loadState(model, tensors, source);
   return { model, info };
@@ -100,22 +102,40 @@ function configOf(value: unknown, source: string): ModelOptions | undefined {
   }
 }
 
-/** A value, if it has the fields of the example and all are finite numbers. */
-function numbersOf<T extends object>(
-  value: unknown,
-  example: T,
-  name: string,
-  source: string,
-): T | undefined {
+/** What a field of numbers must look like. */
+interface Rule<T> {
+  readonly name: string;
+  readonly example: T;
+  readonly expected: string;
+  readonly fits: (value: T) => boolean;
+}
+
+const normalizationRule: Rule<CheckpointInfo["normalization"]> = {
+  name: "normalization",
+  example: { scale: 2, shift: -1 },
+  expected: "a scale other than 0 and a shift",
+  fits: ({ scale }) => scale !== 0,
+};
+
+const imageSizeRule: Rule<CheckpointInfo["imageSize"]> = {
+  name: "image_size",
+  example: [28, 28],
+  expected: "two positive integers",
+  fits: (size) => size.every((length) => Number.isInteger(length) && length > 0),
+};
+
+/** A value, if it has the fields of the rule's example, all finite numbers, and fits the rule. */
+function numbersOf<T extends object>(value: unknown, rule: Rule<T>, source: string): T | undefined {
   if (value === undefined) return undefined;
-  const fields = Object.keys(example);
+  const fields = Object.keys(rule.example);
   const given = Object(value) as Record<string, unknown>;
-  if (Object.keys(given).length === fields.length && fields.every((key) => Number.isFinite(given[key]))) {
-    return value as T;
-  }
+  const alike = Object.keys(given).length === fields.length &&
+    fields.every((key) => Number.isFinite(given[key])) &&
+    Array.isArray(value) === Array.isArray(rule.example);
+  if (alike && rule.fits(value as T)) return value as T;
   throw new CheckpointError(
-    `Cannot load ${source}: its ${name} is ${JSON.stringify(value)} (expected numbers as in ${
-      JSON.stringify(example)
+    `Cannot load ${source}: its ${rule.name} is ${JSON.stringify(value)} (expected ${rule.expected}, as in ${
+      JSON.stringify(rule.example)
     })`,
   );
 }

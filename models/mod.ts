@@ -46,7 +46,7 @@ export {
   solvers,
   step,
 } from "./solvers.ts";
-export { readState, type State, StateError, writeState } from "./state.ts";
+export { checkState, readState, type State, StateError, writeState } from "./state.ts";
 export { TimeEmbedding } from "./time_embedding.ts";
 export { UNet, type UNetOptions, Up } from "./unet.ts";
 export { type OptimizerKind, optimizerKinds, type OptimizerOptions } from "./update_rules.ts";

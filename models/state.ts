@@ -25,12 +25,12 @@ export async function readState(tensors: ReadonlyMap<string, Tensor>): Promise<S
 }
 
 /**
- * Overwrites named tensors with the values of a state; nothing is written unless everything fits.
+ * Checks that a state has the names and shapes of tensors.
  *
  * @param source where the state comes from, for messages
  * @throws {StateError} if a name is missing or unknown, or a shape differs
  */
-export function writeState(tensors: ReadonlyMap<string, Tensor>, state: State, source: string): void {
+export function checkState(tensors: ReadonlyMap<string, Tensor>, state: State, source: string): void {
   for (const name of state.keys()) {
     if (tensors.has(name)) continue;
     throw new StateError(
@@ -48,6 +48,16 @@ export function writeState(tensors: ReadonlyMap<string, Tensor>, state: State, s
         `is it of a network with other settings?`,
     );
   }
+}
+
+/**
+ * Overwrites named tensors with the values of a state; nothing is written unless everything fits.
+ *
+ * @param source where the state comes from, for messages
+ * @throws {StateError} if a name is missing or unknown, or a shape differs
+ */
+export function writeState(tensors: ReadonlyMap<string, Tensor>, state: State, source: string): void {
+  checkState(tensors, state, source);
   for (const [name, tensor] of tensors) tensor.write(state.get(name)!.data);
 }
 

@@ -92,5 +92,15 @@ testOnDevices("loadCheckpoint() refuses what does not fit", async (device) => {
     /"mid_attn.gn.weight" is not known/,
   );
   refuses({ ...good, normalization: '{"scale":"2","shift":0}' }, CheckpointError, /its normalization is/);
+  refuses({ ...good, normalization: '{"scale":0,"shift":0}' }, CheckpointError, /a scale other than 0/);
   refuses({ ...good, image_size: "[28]" }, CheckpointError, /its image_size is \[28\]/);
+  refuses({ ...good, image_size: "[12.5,12]" }, CheckpointError, /two positive integers/);
+  refuses({ ...good, image_size: "[0,12]" }, CheckpointError, /two positive integers/);
+  const before = device.allocatedBytes;
+  refuses(
+    { config: good.config.replace("[2,4]", "[1000000,1000000]") },
+    StateError,
+    /"downs.0.conv.weight" is/,
+  );
+  assert.ok(device.allocatedBytes <= before + 2 ** 20, "a file that lies about its network took memory");
 });
