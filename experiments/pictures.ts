@@ -55,7 +55,7 @@ export function drawFlow(
       range: rangeOf(normalization),
       pacing,
       frames,
-      scale: 3,
+      scale: 2,
       gap: 2,
       hold: 1500,
     })

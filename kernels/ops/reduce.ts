@@ -1,10 +1,11 @@
+import type { Tuning } from "../devices/device.ts";
 import { defineOp } from "../op.ts";
 import { axisOf, type Shape, sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { multiply } from "./elementwise.ts";
 import { reshape } from "./movement.ts";
 
-/** Sums runs of `chunk` along the middle axis: split sums keep f32 exact enough and the device busy. */
+/** Sums runs of `chunk` along the middle axis, in parts of 32: split sums keep f32 exact enough. */
 const sumChunks = defineOp({
   name: "sumChunks",
   signature: "x[A, R, B] -> y[A, S, B]",
@@ -18,7 +19,11 @@ const sumChunks = defineOp({
   let count = min(dims.chunk, dims.R - first);
   let base = (a * dims.R + first) * dims.B + b;
   var total = 0.0;
-  for (var r = 0u; r < count; r++) { total += x[base + r * dims.B]; }
+  for (var start = 0u; start < count; start += 32u) {
+    var part = 0.0;
+    for (var r = start; r < min(start + 32u, count); r++) { part += x[base + r * dims.B]; }
+    total += part;
+  }
   y[i] = total;
 }`,
   backward: ({ x, dy }, { chunk }) => ({ x: () => spreadChunks(dy, { chunk, R: x.shape[1] }) }),
@@ -36,6 +41,7 @@ const sumChunks = defineOp({
   samples: [
     { shapes: { x: [2, 7, 3] }, attributes: { chunk: 7 } },
     { shapes: { x: [3, 10, 1] }, attributes: { chunk: 4 } },
+    { shapes: { x: [2, 70, 1] }, attributes: { chunk: 66 } },
     { shapes: { x: [1, 1, 1] }, attributes: { chunk: 1 } },
   ],
 });
@@ -61,13 +67,15 @@ const spreadChunks = defineOp({
   samples: [{ shapes: { dy: [2, 3, 2] }, attributes: { chunk: 4, R: 10 } }],
 });
 
-/** Runs longer than this are summed in parts, if too few of them run side by side to fill a device. */
-const longRun = 128;
-const enoughRuns = 2048;
+/** Runs up to this length are summed by one invocation each, whatever their number. */
+const shortRun = 128;
+/** So are runs up to this length, if there are enough of them to keep the device busy. */
+const longRun = 2048;
+const enoughRuns = ({ software }: Tuning) => software ? 256 : 4096;
 
 function sumMiddle(x: Tensor): Tensor {
   const [A, R, B] = x.shape;
-  const inOne = R <= longRun || (A * B >= enoughRuns && R <= enoughRuns);
+  const inOne = R <= shortRun || (R <= longRun && A * B >= enoughRuns(x.device.tuning));
   const chunk = inOne ? R : Math.min(Math.max(Math.ceil(Math.sqrt(R)), 32), 1024);
   const y = sumChunks(x, { chunk });
   return y.shape[1] > 1 ? sumMiddle(y) : y;

@@ -8,7 +8,7 @@ import {
   truncateAfterStep,
 } from "../../experiments/metrics_log.ts";
 import { createRunFolder, RunError, writeAtomic } from "../../experiments/run_folder.ts";
-import { granted, testNeeding, testUnless } from "../permissions.ts";
+import { granted, testNeeding } from "../permissions.ts";
 
 const files = { read: true, write: true } as const;
 const startedAt = new Date(2024, 0, 2, 3, 4, 5);
@@ -115,39 +115,6 @@ testNeeding(
     await assert.rejects(writeAtomic(join(folder, "missing", "file"), "text"), RunError);
   }),
 );
-
-// Linux's /dev/full fails every write as a full disk does; Deno opens it only with all permissions.
-const everything = (["read", "write", "run", "net", "env", "sys", "ffi"] as const).every(
-  (name) => Deno.permissions.querySync({ name }).state === "granted",
-);
-const noFullDisk = Deno.build.os !== "linux"
-  ? "needs /dev/full of Linux"
-  : everything
-  ? undefined
-  : "needs --allow-all";
-
-testUnless(
-  noFullDisk,
-  "writeAtomic() keeps the old file on a full disk",
-  inFolder(async (folder) => {
-    const path = join(folder, "file");
-    await writeAtomic(path, "old");
-    await Deno.symlink("/dev/full", `${path}.tmp`);
-    await assert.rejects(writeAtomic(path, "new"), {
-      name: "RunError",
-      message: `Cannot write ${path}: no space is left on the disk; the file is as it was before`,
-    });
-    assert.equal(await Deno.readTextFile(path), "old");
-    assert.deepEqual(await namesIn(folder), ["file"]);
-  }),
-);
-
-testUnless(noFullDisk, "appendMetrics() names the file on a full disk", () => {
-  assert.throws(() => appendMetrics("/dev/full", { step: 1 }), {
-    name: "RunError",
-    message: "Cannot write /dev/full: no space is left on the disk",
-  });
-});
 
 Deno.test({
   name: "writeAtomic() names the file where writing is not allowed",
