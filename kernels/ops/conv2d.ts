@@ -1,10 +1,11 @@
-import type { Dims, NumberArray, Tuning } from "../devices/device.ts";
+import type { Dims, NumberArray } from "../devices/device.ts";
 import { defineOp } from "../op.ts";
 import { ShapeError } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { convolutionWgsl, pixelTiles, weightGradientWgsl, weightTiles } from "./conv2d_tiles.ts";
 import { reshape } from "./movement.ts";
 import { sum } from "./reduce.ts";
+import { imagesPerRun } from "./runs.ts";
 
 /** Target[n, k, p, q] = sum over c, r, s of source[n, c, p + r - padding, q + s - padding] w(k, c, r, s) + bias. */
 function convolve(
@@ -146,15 +147,11 @@ const weightGradientRuns = defineOp({
   ],
 });
 
-/** Invocations that keep the widest device busy; more runs than that only cost memory. */
-const enoughInvocations = (tuning: Tuning) => tuning.software ? 512 : 16384;
-
 function weightGradient(x: Tensor, dy: Tensor, w: Tensor, padding: number): Tensor {
   const [K, C, R, S] = w.shape;
-  const N = x.shape[0];
   const { tuning } = x.device;
-  const groups = Math.min(N, Math.ceil(enoughInvocations(tuning) / weightTiles(K, C, R, tuning)));
-  return sum(weightGradientRuns(x, dy, { R, S, padding, run: Math.ceil(N / groups) }), [0]);
+  const run = imagesPerRun(x.shape[0], weightTiles(K, C, R, tuning), tuning);
+  return sum(weightGradientRuns(x, dy, { R, S, padding, run }), [0]);
 }
 
 /**

@@ -1,6 +1,7 @@
 import { defineOp } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 import { sum } from "./reduce.ts";
+import { imagesPerRun } from "./runs.ts";
 
 /** Every input pixel becomes 2 x 2 output pixels: an invocation computes them for one output channel. */
 const transposed = defineOp({
@@ -26,7 +27,7 @@ const transposed = defineOp({
 }`,
   backward: ({ x, w, dy }) => ({
     x: () => inputGradient(dy, w),
-    w: () => sum(weightGradientRuns(x, dy), [0]),
+    w: () => weightGradient(x, dy, w),
     bias: () => sum(dy, [0, 2, 3]),
   }),
   reference({ x, w, bias, y }, { N, C, H, W, K, P, Q }) {
@@ -99,26 +100,34 @@ const inputGradient = defineOp({
   }],
 });
 
-/** Weight gradient of each image: an invocation holds the four taps of a pair of channels; images are summed after. */
+/** Weight gradient of runs of `run` images: an invocation holds the four taps of a pair of channels. */
 const weightGradientRuns = defineOp({
   name: "convTranspose2dWeightGradient",
-  signature: "x[N, C, H, W], dy[N, K, P, Q] -> dw[N, C, K, 2, 2]",
-  invocations: ({ N, C, K }) => N * C * K,
+  signature: "x[N, C, H, W], dy[N, K, P, Q] -> dw[G, C, K, 2, 2]",
+  attributes: { run: "u32" },
+  derive: ({ N, run }) => ({ G: Math.ceil(N / run) }),
+  invocations: ({ G, C, K }) => G * C * K,
   wgsl: `fn kernel(i: u32) {
   let k = i % dims.K;
-  let nc = i / dims.K;
-  let n = nc / dims.C;
+  let c = i / dims.K % dims.C;
+  let g = i / (dims.K * dims.C);
   var s = vec4f();
-  for (var h = 0u; h < dims.H; h++) {
-    for (var w = 0u; w < dims.W; w++) {
-      let base = ((n * dims.K + k) * dims.P + 2u * h) * dims.Q + 2u * w;
-      s += x[(nc * dims.H + h) * dims.W + w] *
-        vec4f(dy[base], dy[base + 1u], dy[base + dims.Q], dy[base + dims.Q + 1u]);
+  for (var n = g * dims.run; n < min((g + 1u) * dims.run, dims.N); n++) {
+    for (var h = 0u; h < dims.H; h++) {
+      let source = ((n * dims.C + c) * dims.H + h) * dims.W;
+      let top = ((n * dims.K + k) * dims.P + 2u * h) * dims.Q;
+      var row = vec4f();
+      for (var w = 0u; w < dims.W; w++) {
+        let at = top + 2u * w;
+        row += x[source + w] * vec4f(dy[at], dy[at + 1u], dy[at + dims.Q], dy[at + dims.Q + 1u]);
+      }
+      s += row;
     }
   }
   for (var tap = 0u; tap < 4u; tap++) { dw[i * 4u + tap] = s[tap]; }
 }`,
-  reference({ x, dy, dw }, { N, C, H, W, K, P, Q }) {
+  reference({ x, dy, dw }, { N, C, H, W, K, P, Q, run }) {
+    dw.fill(0);
     for (let n = 0; n < N; n++) {
       for (let c = 0; c < C; c++) {
         for (let k = 0; k < K; k++) {
@@ -130,14 +139,24 @@ const weightGradientRuns = defineOp({
                 total += x[((n * C + c) * H + h) * W + w] * dy[((n * K + k) * P + p) * Q + q];
               }
             }
-            dw[((n * C + c) * K + k) * 4 + tap] = total;
+            dw[((Math.floor(n / run) * C + c) * K + k) * 4 + tap] += total;
           }
         }
       }
     }
   },
-  samples: [{ shapes: { x: [2, 3, 3, 5], dy: [2, 4, 6, 10] } }],
+  samples: [
+    { shapes: { x: [2, 3, 3, 5], dy: [2, 4, 6, 10] }, attributes: { run: 1 } },
+    { shapes: { x: [3, 2, 2, 3], dy: [3, 1, 4, 6] }, attributes: { run: 2 } },
+  ],
 });
+
+function weightGradient(x: Tensor, dy: Tensor, w: Tensor): Tensor {
+  const N = x.shape[0];
+  return sum(weightGradientRuns(x, dy, { run: imagesPerRun(N, w.shape[0] * w.shape[1], x.device.tuning) }), [
+    0,
+  ]);
+}
 
 /**
  * Transposed convolution with a 2 x 2 kernel and stride 2: doubles height and width.

@@ -102,7 +102,7 @@ export function sum(
     while (start > 0 && summed.has(start - 1)) start--;
     const before = sizeOf(x.shape.slice(0, start));
     const along = sizeOf(x.shape.slice(start, end));
-    y = sumMiddle(reshape(y, [before, along, y.size / (before * along)]));
+    if (along > 1) y = sumMiddle(reshape(y, [before, along, y.size / (before * along)]));
     end = start;
   }
   return reshape(y, keepAxes ? kept : x.shape.filter((_, axis) => !summed.has(axis)));
