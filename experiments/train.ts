@@ -17,7 +17,7 @@ import { ImageSource, normalizationTo } from "./image_source.ts";
 import { ProgressBar } from "./progress.ts";
 import { createRunFolder, writeAtomic } from "./run_folder.ts";
 import { Trainer } from "./trainer.ts";
-import { Training } from "./training.ts";
+import { Training, type TrainingResult } from "./training.ts";
 
 await runTask(async () => {
   const startedAt = new Date();
@@ -66,7 +66,7 @@ await runTask(async () => {
     } parameters, preset ${config.preset}, ` +
       `on ${device.description}\nrun folder ${run}`,
   );
-  report(run, await training.run());
+  report(run, await training.run(), config.samples > 0 ? join(run, "samples.png") : run);
   device.close();
 });
 
@@ -89,12 +89,12 @@ function fittingTrainer(config: TrainingConfig, device: Device, source: ImageSou
   return { config: fitting, trainer: new Trainer(fitting, source) };
 }
 
-function report(run: string, result: Awaited<ReturnType<Training["run"]>>): void {
+function report(run: string, result: TrainingResult, best: string): void {
   const { step, interrupted, valLoss, testLoss, imagesPerSecond } = result;
   const losses = [["validation loss", valLoss], ["test loss", testLoss]]
     .flatMap(([name, loss]) => typeof loss === "number" ? [`${name} ${loss.toFixed(4)}`] : []);
   console.error([`step ${step}`, ...losses, `${imagesPerSecond.toFixed(1)} images/s`].join(", "));
   console.error(
-    interrupted ? `Stopped; go on with --resume ${run}` : `Done; see ${run}`,
+    interrupted ? `Stopped; go on with --resume ${run}` : `Done; see ${best}`,
   );
 }
