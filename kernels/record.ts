@@ -78,13 +78,13 @@ export function record<T>(step: () => T): RecordedStep<T> {
     storage.assign(device.allocate(storage.bytes));
     giveOwner(storage);
   }
-  for (const [storage, slot] of slotOf) storage.assign(memory[slot].range(0, 0).buffer);
+  // Values inside get no storage of their own, so that using one outside the step stays an error.
+  const memoryOf = (storage: Storage) => slotOf.has(storage) ? memory[slotOf.get(storage)!] : storage;
   const replay = device.prepare(recording.calls.map(({ kernel, tensors, dims }) => ({
     kernel,
     dims,
-    ranges: tensors.map(({ storage, offset, size }) => storage.range(offset, size)),
+    ranges: tensors.map(({ storage, offset, size }) => memoryOf(storage).range(offset, size)),
   })));
-  const outside = recording.calls.flatMap(({ tensors }) => tensors.map(({ storage }) => storage));
-  const memoryUsed = new Set([...memory, ...own, ...outside.filter((storage) => !slotOf.has(storage))]);
-  return recordedStep(result, plan, memoryUsed, replay);
+  const used = recording.calls.flatMap(({ tensors }) => tensors.map(({ storage }) => memoryOf(storage)));
+  return recordedStep(result, plan, new Set([...used, ...own]), replay);
 }
