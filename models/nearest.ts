@@ -1,17 +1,13 @@
+import { closest } from "npm:fastest-levenshtein@1.0.16";
+
 /**
  * The known name that is most like a given one, for messages about names that are not known.
  *
  * @returns undefined if no name is known
- * Source: Levenshtein 1966, Binary codes capable of correcting deletions, insertions and reversals
  */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
-  let best: string | undefined;
-  let least = Infinity;
-  for (const candidate of known) {
-    const distance = editDistance(name, candidate);
-    if (distance < least) [best, least] = [candidate, distance];
-  }
-  return best;
+  const names = [...known];
+  return names.length === 0 ? undefined : closest(name, names);
 }
 
 /**
@@ -29,18 +25,4 @@ export function rejectUnknown(settings: object, known: readonly string[], of: st
       })`,
     );
   }
-}
-
-/** Fewest characters to insert, delete or replace to get from a to b. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, row[j] + 1, next[j - 1] + 1));
-    }
-    row = next;
-  }
-  return row[b.length];
 }
