@@ -69,7 +69,7 @@ await runTask(async () => {
     const drawing = { count: samples, seed: config.seed, steps: config.sampleSteps, solver: config.solver };
     const pixels = await drawSamples({ model: trainer.model, ...source.info }, drawing);
     await writeAtomic(join(folder, "samples.png"), samplesPng(pixels, samples, source.info.imageSize));
-    await saveWeights(folder, "last", trainer, source);
+    await saveWeights(folder, "last", trainer, source, await trainer.flat.state());
   }
   device.close();
 });

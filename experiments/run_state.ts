@@ -47,12 +47,14 @@ export async function saveRun(
   const tensors: State = new Map();
   const add = (prefix: string, state: State) =>
     state.forEach((value, name) => tensors.set(`${prefix}.${name}`, value));
-  add("p", await parts.p);
+  const latest = await parts.p;
+  const averaged = (await parts.e)?.tensors;
+  add("p", latest);
   add("o", (await parts.o).tensors);
-  if (parts.e) add("e", (await parts.e).tensors);
+  if (averaged) add("e", averaged);
   if (!tensors.values().every(({ data }) => data.every(Number.isFinite))) return false;
-  await saveWeights(run, "last", trainer, source);
-  if (trainer.ema) await saveWeights(run, "ema", trainer, source);
+  await saveWeights(run, "last", trainer, source, latest);
+  if (averaged) await saveWeights(run, "ema", trainer, source, averaged);
   await writeAtomic(join(run, stateFile), encodeSafetensors(tensors, { progress: JSON.stringify(progress) }));
   return true;
 }
@@ -107,17 +109,17 @@ function progressOf(json = ""): RunProgress | undefined {
   }
 }
 
-/** Writes weights as a checkpoint that other programs load: the latest, the best, or the averaged ones. */
+/** Writes weights of a trainer's network as a checkpoint that other programs load. */
 export async function saveWeights(
   run: string,
   name: "last" | "best" | "ema",
   trainer: Trainer,
   source: ImageSource,
+  weights: State,
 ): Promise<void> {
-  const weights = name !== "last" && trainer.ema ? trainer.ema.values : trainer.flat;
   const info = { config: trainer.options, ...source.info };
   await writeAtomic(
     join(run, `${name}.safetensors`),
-    await saveCheckpoint(trainer.model, info, await weights.state()),
+    await saveCheckpoint(trainer.model, info, weights),
   );
 }

@@ -44,7 +44,6 @@ await runTask(async () => {
   const training = new Training({
     config,
     run,
-    device,
     data,
     images,
     trainer,

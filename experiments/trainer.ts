@@ -117,9 +117,14 @@ export class Trainer {
     this.#read = this.step;
   }
 
-  /** Runs a synchronous function with the weights to use: the averaged ones if there are any. */
+  /** The weights to use: the averaged ones if there are any. */
+  get bestWeights(): FlatParameters {
+    return this.ema?.values ?? this.flat;
+  }
+
+  /** Runs a synchronous function with the weights to use. */
   withBestWeights<T>(run: () => T): T {
-    return this.ema ? withParameters(this.parameters, this.ema.values, run) : run();
+    return withParameters(this.parameters, this.bestWeights, run);
   }
 
   #work(indices: Tensor): Tensor {

@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import type { Device } from "../kernels/mod.ts";
 import type { Schedule } from "../models/mod.ts";
 import { BatchOrder, type ImageSplit } from "./batches.ts";
 import { hearSignals, TrainingError } from "./command.ts";
@@ -32,7 +31,6 @@ export interface TrainingSession {
   readonly config: TrainingConfig;
   /** The run's folder. */
   readonly run: string;
-  readonly device: Device;
   readonly data: Dataset;
   readonly images: ImageSplit;
   readonly trainer: Trainer;
@@ -232,7 +230,7 @@ export class Training {
     });
     if (!(this.#valLoss < this.#bestValLoss)) return;
     this.#bestValLoss = this.#valLoss;
-    await saveWeights(run, "best", trainer, source);
+    await saveWeights(run, "best", trainer, source, await trainer.bestWeights.state());
   }
 
   async #save(): Promise<void> {
