@@ -1,5 +1,4 @@
 import {
-  add,
   matmulTransposedA,
   matmulTransposedB,
   multiply,
@@ -43,6 +42,6 @@ export class Attention extends Module {
     const [q, k, v] = [this.q, this.k, this.v].map((conv) => reshape(conv.forward(h), [N, C, H * W]));
     const scores = multiply(matmulTransposedA(q, k), 1 / Math.sqrt(C)); // [N, query, key]
     const mixed = matmulTransposedB(v, softmax(scores)); // [N, C, query]
-    return add(x, this.final.forward(reshape(mixed, x.shape)));
+    return this.final.forward(reshape(mixed, x.shape), { residual: x });
   }
 }

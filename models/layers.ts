@@ -50,11 +50,12 @@ export class Conv2d extends Module {
    * f32[N, C, H, W] -> f32[N, K, H, W].
    *
    * @param shift f32[N, K], added to every pixel of an image, such as a time embedding
+   * @param residual f32[N, K, H, W], added to the result
    * @throws {ShapeError} if x has another number of channels
    */
-  forward(x: Tensor, shift?: Tensor): Tensor {
+  forward(x: Tensor, { shift, residual }: { shift?: Tensor; residual?: Tensor } = {}): Tensor {
     const bias = shift ? add(shift, this.bias) : this.bias;
-    return conv2d(x, this.weight, bias, { padding: this.#padding });
+    return conv2d(x, this.weight, bias, { padding: this.#padding, ...residual && { residual } });
   }
 }
 

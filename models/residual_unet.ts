@@ -1,4 +1,4 @@
-import { add, maxPool2d, type Tensor } from "../kernels/mod.ts";
+import { maxPool2d, type Tensor } from "../kernels/mod.ts";
 import { Attention } from "./attention.ts";
 import type { VelocityField } from "./flow.ts";
 import type { Initialiser } from "./initialiser.ts";
@@ -32,8 +32,8 @@ export class ResidualBlock extends Module {
 
   /** x f32[N, C, H, W] and the time embedding f32[N, T] -> f32[N, C, H, W]. */
   forward(x: Tensor, embedding: Tensor): Tensor {
-    const h = this.conv1.forward(this.gn1.forward(x, "gelu"), this.t_proj.forward(embedding));
-    return add(x, this.conv2.forward(this.gn2.forward(h, "gelu")));
+    const h = this.conv1.forward(this.gn1.forward(x, "gelu"), { shift: this.t_proj.forward(embedding) });
+    return this.conv2.forward(this.gn2.forward(h, "gelu"), { residual: x });
   }
 }
 

@@ -40,7 +40,7 @@ export class Up extends Module {
     const [, , H, W] = skip.shape;
     const up = this.upsample.forward(x);
     const resized = up.shape[2] === H && up.shape[3] === W ? up : resizeBilinear(up, H, W);
-    return this.convskip.forward(concat([resized, skip], 1), shift);
+    return this.convskip.forward(concat([resized, skip], 1), shift && { shift });
   }
 }
 
@@ -90,7 +90,7 @@ export class UNet extends Module implements VelocityField {
         skips.push(x);
         x = maxPool2d(x);
       }
-      x = gelu(down.forward(x, this.time_emb_passes[i].forward(embedding)));
+      x = gelu(down.forward(x, { shift: this.time_emb_passes[i].forward(embedding) }));
     });
     if (this.mid) x = this.mid.forward(x);
     this.ups.forEach((up, i) => {

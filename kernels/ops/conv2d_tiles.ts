@@ -37,7 +37,10 @@ interface Convolution {
   readonly padding: string;
   /** Expression of the weight from channel c to channel k at a tap. */
   readonly weight: (k: string, c: string, tap: number) => string;
+  /** Expression of what is added to channel k of image n. */
   readonly bias?: string;
+  /** Expression of what is added to the target's element `to`. */
+  readonly addend?: string;
 }
 
 /**
@@ -46,7 +49,7 @@ interface Convolution {
  */
 export function convolutionWgsl(tuning: Tuning, conv: Convolution): string {
   const { height, width } = pixelTile(tuning);
-  const { R, S, source, target, lengths: { C, H, W, K, P, Q }, padding, weight, bias } = conv;
+  const { R, S, source, target, lengths: { C, H, W, K, P, Q }, padding, weight, bias, addend } = conv;
   const columns = width + S - 1;
   const sum = (p: number, q: number) => `sum_${p}_${q}`;
   const taps = (row: number) =>
@@ -93,12 +96,12 @@ ${
       `  if (k0 + ${j}u < ${K}) {
     let k = k0 + ${j}u;
     let offset = ${bias ?? "0.0"};
-    let to = ((n * ${K} + k) * ${P} + p0) * ${Q} + q0;
+    let origin = ((n * ${K} + k) * ${P} + p0) * ${Q} + q0;
 ${
         each(height, (p) =>
           each(width, (q) =>
-            `    if (p0 + ${p}u < ${P} && q0 + ${q}u < ${Q}) ` +
-            `{ ${target}[to + ${p}u * ${Q} + ${q}u] = ${sum(p, q)}[${j}] + offset; }`))
+            `    if (p0 + ${p}u < ${P} && q0 + ${q}u < ${Q}) { let to = origin + ${p}u * ${Q} + ${q}u; ` +
+            `${target}[to] = ${sum(p, q)}[${j}] + offset${addend ? ` + ${addend}` : ""}; }`))
       }
   }`)
   }
