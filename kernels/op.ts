@@ -1,5 +1,5 @@
 import { context, currentDevice } from "./context.ts";
-import type { Dims, Kernel, NumberArray, Tuning } from "./devices/device.ts";
+import type { Dims, Kernel, NumberArray, Tuning, Workgroups } from "./devices/device.ts";
 import { type Shape, ShapeError, sizeOf } from "./shape.ts";
 import {
   bindAxes,
@@ -41,10 +41,20 @@ export interface OpDefinition<S extends string, A extends AttributeTypes> {
   ) => Readonly<Record<string, number | Shape>>;
   /** WGSL with `fn kernel(i: u32)`; buffers and `dims` are declared for it. A function gets the specialised dims. */
   readonly wgsl: string | ((tuning: Tuning, specialised: Dims) => string);
-  /** Dims to compile into the shader, where that was measured to pay: each set of values costs a pipeline. */
-  readonly specialise?: readonly string[];
+  /**
+   * Dims to compile into the shader, where that was measured to pay: each set of values costs a pipeline. A function may
+   * add choices that follow from dims and tuning, such as a tile.
+   */
+  readonly specialise?: readonly string[] | ((dims: Dims, tuning: Tuning) => Dims);
   /** How often `kernel` runs: by default once for every element of the first output. */
   readonly invocations?: (dims: Dims, tuning: Tuning) => number;
+  /**
+   * Makes the kernel one of workgroups, for the tunings where it gives any: the WGSL is then `fn kernel(group: u32, lane:
+   * u32)`, run by all `lanes` of each of `count` groups, with `var<workgroup>` memory and `workgroupBarrier()`. What
+   * surrounds a barrier may depend on `group` and `dims`, never on `lane`. Whether there are workgroups, and their lanes,
+   * may depend only on the tuning and on what is specialised; 256 lanes and 16 KiB are what every adapter has.
+   */
+  readonly workgroups?: (dims: Dims, tuning: Tuning) => Workgroups | undefined;
   /** Gradient of each differentiable input, evaluated only if wanted. Without it, gradients stop at the op. */
   readonly backward?: (
     saved: Saved<S>,
@@ -116,7 +126,7 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
   const isInput = (port: Port) => signature.inputs.some((input) => input.name === port.name);
   const fresh = signature.outputs.filter((port) => !isInput(port));
   const updated = new Set(signature.outputs.filter(isInput).map((port) => port.name));
-  const { wgsl, invocations } = definition;
+  const { wgsl, invocations, workgroups, specialise = [] } = definition;
   const first = signature.outputs[0];
 
   const kernel: Kernel = {
@@ -128,9 +138,12 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     floats: new Set(
       Object.entries(definition.attributes ?? {}).filter(([, t]) => t === "f32").map(([key]) => key),
     ),
-    specialise: definition.specialise ?? [],
+    specialise: typeof specialise === "function"
+      ? specialise
+      : (dims) => Object.fromEntries(specialise.map((key) => [key, dims[key]])),
     wgsl: typeof wgsl === "string" ? () => wgsl : wgsl,
     invocations: invocations ?? ((dims) => first.axes.reduce((n, axis) => n * lengthOf(axis, dims), 1)),
+    workgroups: workgroups ?? (() => undefined),
     reference: definition.reference as Kernel["reference"],
   };
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type Device, DeviceError, init, withDevice } from "../kernels/mod.ts";
+import { WebGpuDevice } from "../kernels/devices/webgpu.ts";
 
 /** A device to test on, or the reason why there is none. */
 async function open(kind: "cpu" | "webgpu"): Promise<Device | string> {
@@ -16,14 +17,33 @@ const devices = new Map<"cpu" | "webgpu", Device | string>([
   ["webgpu", await open("webgpu")],
 ]);
 
+/** The kernels that the adapter would not get: those for GPUs if it is software, else those for software adapters. */
+const webgpu = devices.get("webgpu")!;
+const otherKernels = typeof webgpu === "string"
+  ? webgpu
+  : await WebGpuDevice.open({ software: !webgpu.tuning.software });
+
+/** Defines a test as `testOnDevices` does, which runs on the kernels for other adapters than the one at hand, too. */
+export function testOnAllKernels(name: string, test: (device: Device) => void | Promise<void>): void {
+  testOnDevices(name, test);
+  testOn("webgpu, kernels for other adapters", otherKernels, name, test);
+}
+
 /** Defines a test that runs on every device; without an adapter, the WebGPU one is reported as ignored with the reason. */
 export function testOnDevices(name: string, test: (device: Device) => void | Promise<void>): void {
-  for (const [kind, device] of devices) {
-    if (typeof device === "string") {
-      Deno.test({ name: `${name} [${kind}: ignored: ${device}]`, ignore: true, fn() {} });
-    } else {
-      Deno.test({ name: `${name} [${kind}]`, fn: () => withDevice(device, () => test(device)) });
-    }
+  for (const [kind, device] of devices) testOn(kind, device, name, test);
+}
+
+function testOn(
+  kind: string,
+  device: Device | string,
+  name: string,
+  test: (device: Device) => void | Promise<void>,
+): void {
+  if (typeof device === "string") {
+    Deno.test({ name: `${name} [${kind}: ignored: ${device}]`, ignore: true, fn() {} });
+  } else {
+    Deno.test({ name: `${name} [${kind}]`, fn: () => withDevice(device, () => test(device)) });
   }
 }
 

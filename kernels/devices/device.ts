@@ -11,6 +11,12 @@ export interface Tuning {
   readonly software: boolean;
 }
 
+/** Invocations that share workgroup memory: how many groups, and lanes in each. */
+export interface Workgroups {
+  readonly count: number;
+  readonly lanes: number;
+}
+
 /** What a device needs to know to run one op; made by `defineOp`. */
 export interface Kernel {
   readonly name: string;
@@ -18,11 +24,14 @@ export interface Kernel {
   readonly ports: readonly (Port & { readonly writable: boolean })[];
   /** Which of the dims are f32 in the kernel's uniform; all others are u32. */
   readonly floats: ReadonlySet<string>;
-  /** Dims that are compiled into the shader: a pipeline for each of their values. */
-  readonly specialise: readonly string[];
-  /** WGSL that defines `fn kernel(i: u32)`, run for every i below the call's `invocations`. */
+  /** What is compiled into the shader of a call, by name: a pipeline for each of its values. */
+  readonly specialise: (dims: Dims, tuning: Tuning) => Dims;
+  /** WGSL that defines `fn kernel(i: u32)`, or `fn kernel(group: u32, lane: u32)` for a kernel with `workgroups`. */
   readonly wgsl: (tuning: Tuning, specialised: Dims) => string;
+  /** How often a kernel without `workgroups` runs. */
   readonly invocations: (dims: Dims, tuning: Tuning) => number;
+  /** Workgroups of a kernel that is written for them with this tuning. */
+  readonly workgroups: (dims: Dims, tuning: Tuning) => Workgroups | undefined;
   /** The op in plain loops: the CPU device, and the oracle of the tests. */
   readonly reference: (arrays: Record<string, NumberArray>, dims: Dims) => void;
 }

@@ -13,7 +13,8 @@ export interface Pipeline {
 export interface Uniforms {
   readonly id: number;
   readonly buffer: GPUBuffer;
-  readonly invocations: number;
+  /** Workgroups to dispatch. */
+  readonly groups: number;
 }
 
 /** Compiles each kernel once and keeps its pipeline and uniform buffers. */
@@ -29,7 +30,7 @@ export class PipelineCache {
   ) {}
 
   of(kernel: Kernel, dims: Dims): Pipeline {
-    const key = [kernel.name, ...kernel.specialise.map((name) => dims[name])].join();
+    const key = [kernel.name, ...Object.values(kernel.specialise(dims, this.tuning))].join();
     let pipeline = this.#pipelines.get(key);
     if (!pipeline) this.#pipelines.set(key, pipeline = this.#compile(kernel, dims));
     return pipeline;
@@ -48,7 +49,9 @@ export class PipelineCache {
   }
 
   #makeUniforms(kernel: Kernel, dims: Dims): Uniforms {
-    const invocations = kernel.invocations(dims, this.tuning);
+    const workgroups = kernel.workgroups(dims, this.tuning);
+    const runs = workgroups?.count ?? kernel.invocations(dims, this.tuning);
+    const groups = workgroups?.count ?? Math.ceil(runs / this.tuning.workgroupSize);
     const names = Object.keys(dims);
     const bytes = new ArrayBuffer(Math.ceil((names.length + 1) / 4) * 16);
     const view = new DataView(bytes);
@@ -56,13 +59,13 @@ export class PipelineCache {
       if (kernel.floats.has(name)) view.setFloat32(i * 4, dims[name], true);
       else view.setUint32(i * 4, dims[name], true);
     });
-    view.setUint32(names.length * 4, invocations, true);
+    view.setUint32(names.length * 4, runs, true);
     const buffer = this.device.createBuffer({
       size: bytes.byteLength,
       usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
     });
     this.device.queue.writeBuffer(buffer, 0, bytes);
-    return { id: this.#uniformCount++, buffer, invocations };
+    return { id: this.#uniformCount++, buffer, groups };
   }
 
   #compile(kernel: Kernel, dims: Dims): Pipeline {
@@ -107,17 +110,33 @@ export function shaderOf(kernel: Kernel, dims: Dims, tuning: Tuning): string {
   );
   return `struct Dims {
 ${fields.join("\n")}
-  invocations: u32,
+  runs: u32,
 }
 @group(0) @binding(0) var<uniform> dims: Dims;
 ${buffers.join("\n")}
 
-${kernel.wgsl(tuning, Object.fromEntries(kernel.specialise.map((name) => [name, dims[name]])))}
+${kernel.wgsl(tuning, kernel.specialise(dims, tuning))}
+${entry(kernel.workgroups(dims, tuning)?.lanes, tuning)}`;
+}
 
-@compute @workgroup_size(${tuning.workgroupSize})
+/** The entry point of a kernel of workgroups, or of one that knows only its own invocation. */
+function entry(lanes: number | undefined, { workgroupSize }: Tuning): string {
+  if (lanes !== undefined) {
+    return `
+@compute @workgroup_size(${lanes})
+fn main(
+  @builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32,
+) {
+  let group = id.x + id.y * groups.x;
+  if (group < dims.runs) { kernel(group, lane); }
+}
+`;
+  }
+  return `
+@compute @workgroup_size(${workgroupSize})
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.x + id.y * groups.x * ${tuning.workgroupSize}u;
-  if (i < dims.invocations) { kernel(i); }
+  let i = id.x + id.y * groups.x * ${workgroupSize}u;
+  if (i < dims.runs) { kernel(i); }
 }
 `;
 }

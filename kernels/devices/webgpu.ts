@@ -69,9 +69,11 @@ export class WebGpuDevice implements Device {
   /**
    * The device of the adapter that WebGPU prefers, with all that the adapter allows.
    *
+   * @param software which kernels to run, those for software adapters or those for GPUs; by default as the adapter is.
+   * Either are correct everywhere: tests run both
    * @throws {DeviceError} if there is no adapter or it gives no device
    */
-  static async open(): Promise<WebGpuDevice> {
+  static async open({ software }: { software?: boolean } = {}): Promise<WebGpuDevice> {
     const adapter = await globalThis.navigator?.gpu?.requestAdapter({ powerPreference: "high-performance" });
     if (!adapter) throw new DeviceError(noAdapter);
     const { limits } = adapter;
@@ -85,7 +87,7 @@ export class WebGpuDevice implements Device {
           maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
         },
       });
-      return new WebGpuDevice(device, adapter.info, isSoftware(adapter));
+      return new WebGpuDevice(device, adapter.info, software ?? isSoftware(adapter));
     } catch (cause) {
       throw new DeviceError(`The WebGPU adapter ${adapter.info.description} gives no device: ${cause}`, {
         cause,
@@ -177,7 +179,7 @@ export class WebGpuDevice implements Device {
     const dispatch = {
       pipeline: pipeline.handle,
       bindGroup: this.#bind(pipeline, call, uniforms.buffer),
-      ...this.#grid(uniforms.invocations),
+      ...this.#grid(uniforms.groups),
     };
     this.#bindGroups.set(key, dispatch);
     return dispatch;
@@ -201,8 +203,7 @@ export class WebGpuDevice implements Device {
     });
   }
 
-  #grid(invocations: number): { x: number; y: number } {
-    const groups = Math.ceil(invocations / this.tuning.workgroupSize);
+  #grid(groups: number): { x: number; y: number } {
     const x = Math.min(groups, this.#device.limits.maxComputeWorkgroupsPerDimension);
     return { x, y: Math.ceil(groups / Math.max(x, 1)) };
   }

@@ -1,15 +1,28 @@
-import type { Dims, Tuning } from "../devices/device.ts";
+import type { Dims } from "../devices/device.ts";
 import { defineOp } from "../op.ts";
 import { ShapeError } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { inputGradient, weightGradient } from "./conv2d_gradients.ts";
 import { convolve } from "./conv2d_reference.ts";
-import { convolutionWgsl, pixelTiles } from "./conv2d_tiles.ts";
+import { convolutionProduct } from "./conv2d_product.ts";
+import { type Convolution, convolutionWgsl, pixelTiles } from "./conv2d_tiles.ts";
 import { reshape } from "./movement.ts";
+import { asProduct } from "./product_op.ts";
 import { sum } from "./reduce.ts";
 
 /** What the convolution has in common with and without a residual; `addend` is its expression at the target's index `to`. */
 function shared(name: string, addend?: string) {
+  const form = ({ R, S }: Dims): Convolution => ({
+    R,
+    S,
+    source: "x",
+    target: "y",
+    lengths: { C: "dims.C", H: "dims.H", W: "dims.W", K: "dims.K", P: "dims.P", Q: "dims.Q" },
+    padding: "dims.padding",
+    weight: (k, c, tap) => `w[(${k} * dims.C + ${c}) * ${R * S}u + ${tap}]`,
+    bias: (n, k) => `bias[${n} % dims.B * dims.K + ${k}]`,
+    ...addend && { addend },
+  });
   return {
     attributes: { padding: "u32" },
     derive: ({ N, B, H, W, R, S, padding }: Record<string, number>) => {
@@ -18,20 +31,15 @@ function shared(name: string, addend?: string) {
       }
       return { P: H + 2 * padding - R + 1, Q: W + 2 * padding - S + 1 };
     },
-    specialise: ["R", "S"],
-    invocations: ({ N, K, P, Q }: Dims, tuning: Tuning) => N * Math.ceil(K / 4) * pixelTiles(P, Q, tuning),
-    wgsl: (tuning: Tuning, { R, S }: Dims) =>
-      convolutionWgsl(tuning, {
-        R,
-        S,
-        source: "x",
-        target: "y",
-        lengths: { C: "dims.C", H: "dims.H", W: "dims.W", K: "dims.K", P: "dims.P", Q: "dims.Q" },
-        padding: "dims.padding",
-        weight: (k, c, tap) => `w[(${k} * dims.C + ${c}) * ${R * S}u + ${tap}u]`,
-        bias: "bias[n % dims.B * dims.K + k]",
-        ...addend && { addend },
-      }),
+    ...asProduct({
+      specialise: ["R", "S"],
+      size: ({ N, K, P, Q }) => ({ rows: K, columns: N * P * Q, batches: 1 }),
+      product: (dims) => convolutionProduct(form(dims)),
+      software: {
+        invocations: ({ N, K, P, Q }) => N * Math.ceil(K / 4) * pixelTiles(P, Q),
+        wgsl: (dims) => convolutionWgsl(form(dims)),
+      },
+    }),
   } as const;
 }
 

@@ -1,9 +1,29 @@
+import type { Dims } from "../devices/device.ts";
 import { defineOp } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 import { convolve } from "./conv2d_reference.ts";
-import { convolutionWgsl, pixelTiles, weightGradientWgsl, weightTiles } from "./conv2d_tiles.ts";
+import { convolutionProduct, weightGradientProduct } from "./conv2d_product.ts";
+import {
+  type Convolution,
+  convolutionWgsl,
+  pixelTiles,
+  weightGradientWgsl,
+  weightTiles,
+} from "./conv2d_tiles.ts";
+import { asProduct } from "./product_op.ts";
+import { fewestGroups } from "./product_tiles.ts";
 import { sum } from "./reduce.ts";
 import { imagesPerRun } from "./runs.ts";
+
+const turnedConvolution = ({ R, S }: Dims): Convolution => ({
+  R,
+  S,
+  source: "dy",
+  target: "dx",
+  lengths: { C: "dims.K", H: "dims.P", W: "dims.Q", K: "dims.C", P: "dims.H", Q: "dims.W" },
+  padding: "dims.turned",
+  weight: (k, c, tap) => `w[(${c} * dims.C + ${k}) * ${R * S}u + ${R * S - 1}u - ${tap}]`,
+});
 
 /** dx is a convolution of dy with the weights turned by half and in and out swapped, padded by R - 1 - padding. */
 export const inputGradient = defineOp({
@@ -11,18 +31,15 @@ export const inputGradient = defineOp({
   signature: "dy[N, K, P, Q], w[K, C, R, S] -> dx[N, C, H, W]",
   attributes: { padding: "u32", H: "u32", W: "u32" },
   derive: ({ R, padding }) => ({ turned: R - 1 - padding }),
-  specialise: ["R", "S"],
-  invocations: ({ N, C, H, W }, tuning) => N * Math.ceil(C / 4) * pixelTiles(H, W, tuning),
-  wgsl: (tuning, { R, S }) =>
-    convolutionWgsl(tuning, {
-      R,
-      S,
-      source: "dy",
-      target: "dx",
-      lengths: { C: "dims.K", H: "dims.P", W: "dims.Q", K: "dims.C", P: "dims.H", Q: "dims.W" },
-      padding: "dims.turned",
-      weight: (k, c, tap) => `w[(${c} * dims.C + ${k}) * ${R * S}u + ${R * S - 1 - tap}u]`,
-    }),
+  ...asProduct({
+    specialise: ["R", "S"],
+    size: ({ N, C, H, W }) => ({ rows: C, columns: N * H * W, batches: 1 }),
+    product: (dims) => convolutionProduct(turnedConvolution(dims)),
+    software: {
+      invocations: ({ N, C, H, W }) => N * Math.ceil(C / 4) * pixelTiles(H, W),
+      wgsl: (dims) => convolutionWgsl(turnedConvolution(dims)),
+    },
+  }),
   reference: ({ dy, w, dx }, { N, K, P, Q, C, H, W, R, S, turned }) => {
     const dims = { N, C: K, H: P, W: Q, K: C, P: H, Q: W, R, S, padding: turned };
     convolve(dy, dx, dims, (k, c, r, s) => w[((c * C + k) * R + R - 1 - r) * S + S - 1 - s], () => 0);
@@ -40,9 +57,15 @@ const weightGradientRuns = defineOp({
   signature: "x[N, C, H, W], dy[N, K, P, Q] -> dw[G, K, C, R, S]",
   attributes: { R: "u32", S: "u32", padding: "u32", run: "u32" },
   derive: ({ N, run }) => ({ G: Math.ceil(N / run) }),
-  specialise: ["R", "S"],
-  invocations: ({ G, K, C, R }, tuning) => G * weightTiles(K, C, R, tuning),
-  wgsl: (tuning, { R, S }) => weightGradientWgsl(tuning, R, S),
+  ...asProduct({
+    specialise: ["R", "S"],
+    size: ({ G, K, C, R, S }) => ({ rows: K, columns: C * R * S, batches: G }),
+    product: ({ R, S }) => weightGradientProduct(R, S),
+    software: {
+      invocations: ({ G, K, C, R }) => G * weightTiles(K, C, R),
+      wgsl: ({ R, S }) => weightGradientWgsl(R, S),
+    },
+  }),
   reference({ x, dy, dw }, { N, C, H, W, K, P, Q, R, S, padding, run }) {
     dw.fill(0);
     for (let n = 0; n < N; n++) {
@@ -75,7 +98,8 @@ const weightGradientRuns = defineOp({
 
 export function weightGradient(x: Tensor, dy: Tensor, w: Tensor, padding: number): Tensor {
   const [K, C, R, S] = w.shape;
-  const { tuning } = x.device;
-  const run = imagesPerRun(x.shape[0], weightTiles(K, C, R, tuning), tuning);
+  const { software } = x.device.tuning;
+  const tiles = software ? weightTiles(K, C, R) : fewestGroups({ rows: K, columns: C * R * S, batches: 1 });
+  const run = imagesPerRun(x.shape[0], tiles);
   return sum(weightGradientRuns(x, dy, { R, S, padding, run }), [0]);
 }

@@ -1,24 +1,21 @@
-import type { Tuning } from "../devices/device.ts";
-
 /**
- * Pixels of the target that one invocation computes for four channels, all in registers. Software adapters load every
- * number lane by lane, so they want the most arithmetic a load; GPUs want many invocations.
+ * Direct convolutions for software adapters, which load every number lane by lane and so want the most arithmetic a load:
+ * pixels of the target that one invocation computes for four channels, all in registers.
  */
-const pixelTile = ({ software }: Tuning) => software ? { height: 7, width: 4 } : { height: 2, width: 4 };
+const pixelTile = { height: 7, width: 4 };
 
 /** Channels of x that one invocation of the weight gradient holds beside four of y, and the pixels it takes at once. */
-const weightTile = (R: number, { software }: Tuning) =>
-  software && R <= 3 ? { inputs: 2, height: 7, width: 4 } : { inputs: 1, height: 1, width: 1 };
+const weightTile = (R: number) =>
+  R <= 3 ? { inputs: 2, height: 7, width: 4 } : { inputs: 1, height: 1, width: 1 };
 
 /** Tiles that cover an image. */
-export function pixelTiles(height: number, width: number, tuning: Tuning): number {
-  const tile = pixelTile(tuning);
-  return Math.ceil(height / tile.height) * Math.ceil(width / tile.width);
+export function pixelTiles(height: number, width: number): number {
+  return Math.ceil(height / pixelTile.height) * Math.ceil(width / pixelTile.width);
 }
 
 /** Tiles that cover a weight. */
-export function weightTiles(K: number, C: number, R: number, tuning: Tuning): number {
-  return Math.ceil(K / 4) * Math.ceil(C / weightTile(R, tuning).inputs);
+export function weightTiles(K: number, C: number, R: number): number {
+  return Math.ceil(K / 4) * Math.ceil(C / weightTile(R).inputs);
 }
 
 /** Lines for i = 0 .. n - 1. */
@@ -27,7 +24,7 @@ function each(n: number, line: (i: number) => string): string {
 }
 
 /** What differs between the convolution and its input gradient. */
-interface Convolution {
+export interface Convolution {
   readonly R: number;
   readonly S: number;
   readonly source: string;
@@ -36,9 +33,9 @@ interface Convolution {
   readonly lengths: { C: string; H: string; W: string; K: string; P: string; Q: string };
   readonly padding: string;
   /** Expression of the weight from channel c to channel k at a tap. */
-  readonly weight: (k: string, c: string, tap: number) => string;
+  readonly weight: (k: string, c: string, tap: string) => string;
   /** Expression of what is added to channel k of image n. */
-  readonly bias?: string;
+  readonly bias?: (n: string, k: string) => string;
   /** Expression of what is added to the target's element `to`. */
   readonly addend?: string;
 }
@@ -47,8 +44,8 @@ interface Convolution {
  * A direct convolution: an invocation holds height x width pixels of four channels. For each source channel it walks the
  * source rows once; a row serves every target row and tap that needs it.
  */
-export function convolutionWgsl(tuning: Tuning, conv: Convolution): string {
-  const { height, width } = pixelTile(tuning);
+export function convolutionWgsl(conv: Convolution): string {
+  const { height, width } = pixelTile;
   const { R, S, source, target, lengths: { C, H, W, K, P, Q }, padding, weight, bias, addend } = conv;
   const columns = width + S - 1;
   const sum = (p: number, q: number) => `sum_${p}_${q}`;
@@ -73,7 +70,9 @@ ${each(columns, (j) => `  let w${j} = q0 + ${j}u - ${padding}; let inside${j} = 
 ${
     each(R * S, (tap) =>
       `    let t${tap} = vec4f(${
-        ["k0", "k1", "k2", "k3"].map((k) => weight(k, "c", tap)).join(", ")
+        ["k0", "k1", "k2", "k3"].map((k) =>
+          weight(k, "c", `${tap}u`)
+        ).join(", ")
       });`)
   }
 ${
@@ -95,7 +94,7 @@ ${
     each(4, (j) =>
       `  if (k0 + ${j}u < ${K}) {
     let k = k0 + ${j}u;
-    let offset = ${bias ?? "0.0"};
+    let offset = ${bias?.("n", "k") ?? "0.0"};
     let origin = ((n * ${K} + k) * ${P} + p0) * ${Q} + q0;
 ${
         each(height, (p) =>
@@ -112,8 +111,8 @@ ${
  * Weight gradient of a run of images: an invocation holds all taps of four output channels x `inputs` input channels and
  * walks the pixels of dy, height x width at once; a row of x serves every row of dy and tap that needs it.
  */
-export function weightGradientWgsl(tuning: Tuning, R: number, S: number): string {
-  const { inputs, height, width } = weightTile(R, tuning);
+export function weightGradientWgsl(R: number, S: number): string {
+  const { inputs, height, width } = weightTile(R);
   const columns = width + S - 1;
   const sum = (c: number, tap: number) => `sum_${c}_${tap}`;
   const lanes = ["k0", "k1", "k2", "k3"];

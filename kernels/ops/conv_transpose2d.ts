@@ -1,5 +1,8 @@
 import { defineOp } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
+import { forwardProduct, inputGradientProduct, weightGradientProduct } from "./conv_transpose2d_product.ts";
+import { asProduct } from "./product_op.ts";
+import { fewestGroups } from "./product_tiles.ts";
 import { sum } from "./reduce.ts";
 import { imagesPerRun } from "./runs.ts";
 
@@ -8,8 +11,13 @@ const transposed = defineOp({
   name: "convTranspose2d",
   signature: "x[N, C, H, W], w[C, K, 2, 2], bias[K] -> y[N, K, P, Q]",
   derive: ({ H, W }) => ({ P: 2 * H, Q: 2 * W }),
-  invocations: ({ N, K, H, W }) => N * K * H * W,
-  wgsl: `fn kernel(i: u32) {
+  ...asProduct({
+    size: ({ N, K, H, W }) => ({ rows: 4 * K, columns: N * H * W, batches: 1 }),
+    product: () => forwardProduct,
+    software: {
+      invocations: ({ N, K, H, W }) => N * K * H * W,
+      wgsl: () =>
+        `fn kernel(i: u32) {
   let w_ = i % dims.W;
   let h = i / dims.W % dims.H;
   let k = i / (dims.W * dims.H) % dims.K;
@@ -25,6 +33,8 @@ const transposed = defineOp({
   y[to] = s[0]; y[to + 1u] = s[1];
   y[to + dims.Q] = s[2]; y[to + dims.Q + 1u] = s[3];
 }`,
+    },
+  }),
   backward: ({ x, w, dy }) => ({
     x: () => inputGradient(dy, w),
     w: () => weightGradient(x, dy, w),
@@ -55,8 +65,13 @@ const inputGradient = defineOp({
   name: "convTranspose2dInputGradient",
   signature: "dy[N, K, P, Q], w[C, K, 2, 2] -> dx[N, C, H, W]",
   derive: ({ P, Q }) => ({ H: P / 2, W: Q / 2 }),
-  invocations: ({ N, C, H, W }) => N * Math.ceil(C / 4) * H * W,
-  wgsl: `fn kernel(i: u32) {
+  ...asProduct({
+    size: ({ N, C, H, W }) => ({ rows: C, columns: N * H * W, batches: 1 }),
+    product: () => inputGradientProduct,
+    software: {
+      invocations: ({ N, C, H, W }) => N * Math.ceil(C / 4) * H * W,
+      wgsl: () =>
+        `fn kernel(i: u32) {
   let w_ = i % dims.W;
   let h = i / dims.W % dims.H;
   let quads = (dims.C + 3u) / 4u;
@@ -77,6 +92,8 @@ const inputGradient = defineOp({
     if (c0 + j < dims.C) { dx[((n * dims.C + c0 + j) * dims.H + h) * dims.W + w_] = s[j]; }
   }
 }`,
+    },
+  }),
   reference({ dy, w, dx }, { N, C, H, W, K, P, Q }) {
     for (let n = 0; n < N; n++) {
       for (let c = 0; c < C; c++) {
@@ -106,8 +123,13 @@ const weightGradientRuns = defineOp({
   signature: "x[N, C, H, W], dy[N, K, P, Q] -> dw[G, C, K, 2, 2]",
   attributes: { run: "u32" },
   derive: ({ N, run }) => ({ G: Math.ceil(N / run) }),
-  invocations: ({ G, C, K }) => G * C * K,
-  wgsl: `fn kernel(i: u32) {
+  ...asProduct({
+    size: ({ G, C, K }) => ({ rows: C, columns: 4 * K, batches: G }),
+    product: () => weightGradientProduct,
+    software: {
+      invocations: ({ G, C, K }) => G * C * K,
+      wgsl: () =>
+        `fn kernel(i: u32) {
   let k = i % dims.K;
   let c = i / dims.K % dims.C;
   let g = i / (dims.K * dims.C);
@@ -126,6 +148,8 @@ const weightGradientRuns = defineOp({
   }
   for (var tap = 0u; tap < 4u; tap++) { dw[i * 4u + tap] = s[tap]; }
 }`,
+    },
+  }),
   reference({ x, dy, dw }, { N, C, H, W, K, P, Q, run }) {
     dw.fill(0);
     for (let n = 0; n < N; n++) {
@@ -152,10 +176,10 @@ const weightGradientRuns = defineOp({
 });
 
 function weightGradient(x: Tensor, dy: Tensor, w: Tensor): Tensor {
-  const N = x.shape[0];
-  return sum(weightGradientRuns(x, dy, { run: imagesPerRun(N, w.shape[0] * w.shape[1], x.device.tuning) }), [
-    0,
-  ]);
+  const [C, K] = w.shape;
+  const { software } = x.device.tuning;
+  const tiles = software ? C * K : fewestGroups({ rows: C, columns: 4 * K, batches: 1 });
+  return sum(weightGradientRuns(x, dy, { run: imagesPerRun(x.shape[0], tiles) }), [0]);
 }
 
 /**

@@ -6,7 +6,7 @@ import { gradients } from "../../kernels/autograd.ts";
 import { multiply, sum } from "../../kernels/mod.ts";
 import { sizeOf } from "../../kernels/shape.ts";
 import { uniforms } from "../../kernels/ops/threefry.ts";
-import { assertClose, testOnDevices } from "../testing.ts";
+import { assertClose, testOnAllKernels } from "../testing.ts";
 
 /** Allowed error of f32 kernels, relative to the largest value. */
 const tolerance = 2e-5;
@@ -45,7 +45,7 @@ function tensorsOf(op: RegisteredOp, { shapes }: Sample, inputs: readonly (Float
 
 for (const op of registry.values()) {
   op.samples.forEach((sample, k) => {
-    testOnDevices(`${op.name}() equals its f64 reference, sample ${k}`, async () => {
+    testOnAllKernels(`${op.name}() equals its f64 reference, sample ${k}`, async () => {
       const inputs = inputsOf(op, sample);
       const expected = oracle(op, sample, inputs);
       const tensors = tensorsOf(op, sample, inputs);
@@ -59,7 +59,7 @@ for (const op of registry.values()) {
     });
 
     if (!op.differentiable) return;
-    testOnDevices(`${op.name}() has the gradient of its f64 reference, sample ${k}`, async () => {
+    testOnAllKernels(`${op.name}() has the gradient of its f64 reference, sample ${k}`, async () => {
       const inputs = inputsOf(op, sample);
       const tensors = tensorsOf(op, sample, inputs);
       const [y] = op.run(tensors, sample.attributes ?? {});
