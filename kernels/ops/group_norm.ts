@@ -1,3 +1,4 @@
+import type { Dims, Tuning } from "../devices/device.ts";
 import { defineOp } from "../op.ts";
 import { ShapeError } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -5,7 +6,10 @@ import { sum } from "./reduce.ts";
 import erfWgsl from "./erf.wgsl" with { type: "text" };
 import { geluOf, geluSlope } from "./gelu.ts";
 import backwardWgsl from "./group_norm_gradient.wgsl" with { type: "text" };
+import backwardWorkgroupWgsl from "./group_norm_gradient_workgroup.wgsl" with { type: "text" };
 import forwardWgsl from "./group_norm.wgsl" with { type: "text" };
+import forwardWorkgroupWgsl from "./group_norm_workgroup.wgsl" with { type: "text" };
+import { summingLanes, workgroupSumWgsl } from "./workgroup_sum.ts";
 
 /** What follows the normalisation, in one kernel with it: f and f' of the value z. */
 const activations = [
@@ -19,14 +23,29 @@ const activations = [
   },
 ] as const;
 
-/** The kernels for each activation, which is compiled in. */
-function withActivation(wgsl: string) {
-  return (_: unknown, { activation }: Readonly<Record<string, number>>) => {
-    const { value, slope } = activations[activation];
-    return `${erfWgsl}
+/** Lanes that share a channel in the gradient's workgroups: some pixels for each. */
+function channelWidth(pixels: number, lanes: number): number {
+  return Math.min(lanes, 2 ** Math.ceil(Math.log2(Math.max(1, pixels / 4))));
+}
+
+/** How a group of an image is computed: by one invocation on software adapters, by a workgroup on GPUs. */
+function aGroupEach(invocationWgsl: string, workgroupWgsl: string) {
+  return {
+    invocations: ({ N, G }: Dims) => N * G,
+    specialise({ C, G, H, W, activation }: Dims, { software }: Tuning): Dims {
+      if (software) return { activation };
+      const lanes = summingLanes(C / G * H * W);
+      return { activation, lanes, width: channelWidth(H * W, lanes) };
+    },
+    workgroups: ({ N, C, G, H, W }: Dims, { software }: Tuning) =>
+      software ? undefined : { count: N * G, lanes: summingLanes(C / G * H * W) },
+    wgsl({ software }: Tuning, { activation, lanes, width }: Dims) {
+      const { value, slope } = activations[activation];
+      return `${erfWgsl}
 fn activate(z: f32) -> f32 { return ${value}; }
 fn activationSlope(z: f32) -> f32 { return ${slope}; }
-${wgsl}`;
+${software ? invocationWgsl : `${workgroupSumWgsl(lanes)}\nconst width = ${width}u;\n${workgroupWgsl}`}`;
+    },
   };
 }
 
@@ -34,9 +53,7 @@ const normalise = defineOp({
   name: "groupNorm",
   signature: "x[N, C, H, W], gamma[C], beta[C] -> y[N, C, H, W], stats[N, G, 2]",
   attributes: { G: "u32", epsilon: "f32", activation: "u32" },
-  specialise: ["activation"],
-  invocations: ({ N, G }) => N * G,
-  wgsl: withActivation(forwardWgsl),
+  ...aGroupEach(forwardWgsl, forwardWorkgroupWgsl),
   backward({ x, gamma, beta, stats, dy }, { activation }) {
     let parts: Tensor[] | undefined;
     const part = (k: number) => (parts ??= groupNormGradient(x, gamma, beta, stats, dy, { activation }))[k];
@@ -69,6 +86,10 @@ const normalise = defineOp({
       attributes: { G: 2, epsilon: 1e-5, activation: 1 },
     },
     {
+      shapes: { x: [1, 6, 19, 20], gamma: [6], beta: [6] },
+      attributes: { G: 1, epsilon: 1e-5, activation: 1 },
+    },
+    {
       shapes: { x: [1, 4, 1, 2], gamma: [4], beta: [4] },
       attributes: { G: 4, epsilon: 1e-5, activation: 0 },
     },
@@ -85,9 +106,7 @@ const groupNormGradient = defineOp({
   signature:
     "x[N, C, H, W], gamma[C], beta[C], stats[N, G, 2], dy[N, C, H, W] -> dx[N, C, H, W], scales[N, C], shifts[N, C]",
   attributes: { activation: "u32" },
-  specialise: ["activation"],
-  invocations: ({ N, G }) => N * G,
-  wgsl: withActivation(backwardWgsl),
+  ...aGroupEach(backwardWgsl, backwardWorkgroupWgsl),
   reference({ x, gamma, beta, stats, dy, dx, scales, shifts }, { N, C, H, W, G, activation }) {
     const channels = C / G, pixels = H * W, count = channels * pixels;
     const { derivative } = activations[activation];

@@ -1,9 +1,14 @@
+import type { Tuning } from "../devices/device.ts";
 import { defineOp } from "../op.ts";
 import { sameShape, ShapeError } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { multiply, negate } from "./elementwise.ts";
 import { reshape } from "./movement.ts";
 import { sum } from "./reduce.ts";
+import { summingLanes, workgroupSumWgsl } from "./workgroup_sum.ts";
+
+/** Lanes of a workgroup that sums one run on a GPU; 0 on software adapters and for short runs. */
+const lanesFor = (chunk: number, { software }: Tuning) => software || chunk < 64 ? 0 : summingLanes(chunk);
 
 /** Sums of (a - b)^2 over runs of `chunk` elements: one pass, and few enough terms for f32. */
 const squaredErrors = defineOp({
@@ -11,7 +16,24 @@ const squaredErrors = defineOp({
   signature: "a[n], b[n] -> y[S]",
   attributes: { chunk: "u32" },
   derive: ({ n, chunk }) => ({ S: Math.ceil(n / chunk) }),
-  wgsl: `fn kernel(i: u32) {
+  specialise: ({ chunk }, tuning) => ({ lanes: lanesFor(chunk, tuning) }),
+  workgroups({ S, chunk }, tuning) {
+    const lanes = lanesFor(chunk, tuning);
+    return lanes > 0 ? { count: S, lanes } : undefined;
+  },
+  wgsl: (_, { lanes }) =>
+    lanes > 0
+      ? `${workgroupSumWgsl(lanes)}
+fn kernel(group: u32, lane: u32) {
+  var part = 0.0;
+  for (var j = group * dims.chunk + lane; j < min((group + 1u) * dims.chunk, dims.n); j += lanes) {
+    let d = a[j] - b[j];
+    part += d * d;
+  }
+  let total = runSum(lane, lanes, vec2f(part, 0.0)).x;
+  if (lane == 0u) { y[group] = total; }
+}`
+      : `fn kernel(i: u32) {
   var total = 0.0;
   for (var j = i * dims.chunk; j < min((i + 1u) * dims.chunk, dims.n); j++) { let d = a[j] - b[j]; total += d * d; }
   y[i] = total;
@@ -27,6 +49,7 @@ const squaredErrors = defineOp({
   samples: [
     { shapes: { a: [10], b: [10] }, attributes: { chunk: 4 } },
     { shapes: { a: [1], b: [1] }, attributes: { chunk: 1 } },
+    { shapes: { a: [300], b: [300] }, attributes: { chunk: 200 } },
   ],
 });
 

@@ -1,14 +1,17 @@
-import type { Dims, NumberArray, Tuning } from "../devices/device.ts";
+import type { Dims, NumberArray } from "../devices/device.ts";
 import { defineOp } from "../op.ts";
 import { broadcastShapes, type Shape, ShapeError, sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { add } from "./elementwise.ts";
 import { full } from "./fill.ts";
 import { permute, reshape } from "./movement.ts";
+import type { Product } from "./product.ts";
+import { asProduct } from "./product_op.ts";
 import { sumTo } from "./reduce.ts";
 
-/** Rows and columns (in fours) of the result that one invocation holds in registers. */
-const tileOf = ({ software }: Tuning) => software ? { rows: 8, quads: 2 } : { rows: 4, quads: 1 };
+/** Rows and columns (in fours) of the result that one invocation of a software adapter holds in registers. */
+const rows = 8;
+const quads = 2;
 
 /** Index of a[batch, m, k] and b[batch, k, n] for the three layouts: plain, b transposed, a transposed. */
 const layouts = {
@@ -17,9 +20,36 @@ const layouts = {
   matmulTransposedA: { a: "k * dims.M + m", b: "k * dims.N + n" },
 };
 
+/** The same for workgroup memory. */
+function productOf(name: keyof typeof layouts): Product {
+  const aAlong = name === "matmulTransposedA" ? "edge" : "depth";
+  const bAlong = name === "matmulTransposedB" ? "depth" : "edge";
+  const { a, b } = layouts[name];
+  return {
+    declarations: `fn indexA(m: u32, k: u32) -> u32 { return ${a}; }
+fn indexB(k: u32, n: u32) -> u32 { return ${b}; }`,
+    rows: "dims.M",
+    columns: "dims.N",
+    depth: "dims.K",
+    position: "k",
+    a: {
+      along: aAlong,
+      edge: (m) => m,
+      element: (m) => `a[batch % dims.A * dims.M * dims.K + indexA(${m}, d)]`,
+    },
+    b: {
+      along: bAlong,
+      edge: (n) => n,
+      element: (n) => `b[batch % dims.B * dims.N * dims.K + indexB(d, ${n})]`,
+    },
+    columnTarget: "batch * dims.M * dims.N + column",
+    rowTarget: "row * dims.N",
+    target: "y",
+  };
+}
+
 /** A register tile: each step of k loads rows + 4 quads numbers and does 4 rows quads multiply-adds. */
-function tiledWgsl(layout: { a: string; b: string }, tuning: Tuning): string {
-  const { rows, quads } = tileOf(tuning);
+function tiledWgsl(layout: { a: string; b: string }): string {
   const each = (n: number, line: (i: number) => string) =>
     Array.from({ length: n }, (_, i) => line(i)).join("\n");
   const cell = (r: number, q: number) => `sum_${r}_${q}`;
@@ -68,11 +98,14 @@ function definition(name: keyof typeof layouts) {
       if (A !== B && A !== 1 && B !== 1) throw new ShapeError(`Cannot run ${name}: batches of ${A} and ${B}`);
       return { Y: Math.max(A, B) };
     },
-    invocations: ({ Y, M, N }: Dims, tuning: Tuning) => {
-      const { rows, quads } = tileOf(tuning);
-      return Y * Math.ceil(M / rows) * Math.ceil(N / (4 * quads));
-    },
-    wgsl: (tuning: Tuning) => tiledWgsl(layouts[name], tuning),
+    ...asProduct({
+      size: ({ Y, M, N }) => ({ rows: M, columns: N, batches: Y }),
+      product: () => productOf(name),
+      software: {
+        invocations: ({ Y, M, N }) => Y * Math.ceil(M / rows) * Math.ceil(N / (4 * quads)),
+        wgsl: () => tiledWgsl(layouts[name]),
+      },
+    }),
   };
 }
 

@@ -1,9 +1,14 @@
-import type { Tuning } from "../devices/device.ts";
+import type { Dims, Tuning } from "../devices/device.ts";
 import { defineOp } from "../op.ts";
 import { axisOf, type Shape, sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { multiply } from "./elementwise.ts";
 import { reshape } from "./movement.ts";
+import { summingLanes, workgroupSumWgsl } from "./workgroup_sum.ts";
+
+/** Lanes of a workgroup that sums one run on a GPU; 0 where an invocation each is better: short or strided runs. */
+const lanesFor = ({ B, chunk }: Dims, { software }: Tuning) =>
+  software || B > 1 || chunk < 64 ? 0 : summingLanes(chunk);
 
 /** Sums runs of `chunk` along the middle axis, in parts of 32: split sums keep f32 exact enough. */
 const sumChunks = defineOp({
@@ -11,7 +16,24 @@ const sumChunks = defineOp({
   signature: "x[A, R, B] -> y[A, S, B]",
   attributes: { chunk: "u32" },
   derive: ({ R, chunk }) => ({ S: Math.ceil(R / chunk) }),
-  wgsl: `fn kernel(i: u32) {
+  specialise: (dims, tuning) => ({ lanes: lanesFor(dims, tuning) }),
+  workgroups({ A, S, B, chunk }, tuning) {
+    const lanes = lanesFor({ B, chunk }, tuning);
+    return lanes > 0 ? { count: A * S, lanes } : undefined;
+  },
+  wgsl: (_, { lanes }) =>
+    lanes > 0
+      ? `${workgroupSumWgsl(lanes)}
+fn kernel(group: u32, lane: u32) {
+  let first = group % dims.S * dims.chunk;
+  let count = min(dims.chunk, dims.R - first);
+  let base = group / dims.S * dims.R + first;
+  var part = 0.0;
+  for (var r = lane; r < count; r += lanes) { part += x[base + r]; }
+  let total = runSum(lane, lanes, vec2f(part, 0.0)).x;
+  if (lane == 0u) { y[group] = total; }
+}`
+      : `fn kernel(i: u32) {
   let b = i % dims.B;
   let s = i / dims.B % dims.S;
   let a = i / (dims.B * dims.S);
@@ -42,6 +64,7 @@ const sumChunks = defineOp({
     { shapes: { x: [2, 7, 3] }, attributes: { chunk: 7 } },
     { shapes: { x: [3, 10, 1] }, attributes: { chunk: 4 } },
     { shapes: { x: [2, 70, 1] }, attributes: { chunk: 66 } },
+    { shapes: { x: [1, 5000, 1] }, attributes: { chunk: 2400 } },
     { shapes: { x: [1, 1, 1] }, attributes: { chunk: 1 } },
   ],
 });
@@ -72,11 +95,18 @@ const shortRun = 128;
 /** So are runs up to this length, if there are enough of them to keep the device busy. */
 const longRun = 2048;
 const enoughRuns = ({ software }: Tuning) => software ? 256 : 4096;
+/** Runs that are contiguous are summed by a workgroup each on a GPU, in parts of this length. */
+const workgroupRun = 4096;
 
 function sumMiddle(x: Tensor): Tensor {
   const [A, R, B] = x.shape;
-  const inOne = R <= shortRun || (R <= longRun && A * B >= enoughRuns(x.device.tuning));
-  const chunk = inOne ? R : Math.min(Math.max(Math.ceil(Math.sqrt(R)), 32), 1024);
+  const { tuning } = x.device;
+  const inOne = R <= shortRun || (R <= longRun && A * B >= enoughRuns(tuning));
+  const chunk = B === 1 && !tuning.software
+    ? Math.min(R, workgroupRun)
+    : inOne
+    ? R
+    : Math.min(Math.max(Math.ceil(Math.sqrt(R)), 32), 1024);
   const y = sumChunks(x, { chunk });
   return y.shape[1] > 1 ? sumMiddle(y) : y;
 }

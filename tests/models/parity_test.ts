@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { gradients, meanSquaredError, type Tensor } from "../../kernels/mod.ts";
 import { flatten, flowMatchingLoss, namedParameters, optimizer } from "../../models/mod.ts";
-import { largestDifference } from "../testing.ts";
+import { largestDifference, testOnAllKernels } from "../testing.ts";
 import { testWithVectors } from "./vectors.ts";
 
 const cases = [
@@ -46,6 +46,7 @@ for (const name of cases) {
         }
       }
     },
+    testOnAllKernels,
   );
 
   testWithVectors(`optimizer() makes PyTorch's first AdamW steps with ${name}`, name, async (vectors) => {

@@ -66,7 +66,8 @@ export function testWithVectors(
   name: string,
   file: string,
   test: (vectors: Vectors, device: Device) => void | Promise<void>,
+  define = testOnDevices,
 ): void {
-  if (granted("read")) testOnDevices(name, (device) => test(new Vectors(file), device));
+  if (granted("read")) define(name, (device) => test(new Vectors(file), device));
   else testUnless("needs --allow-read", name, () => {});
 }
