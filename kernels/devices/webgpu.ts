@@ -1,18 +1,10 @@
 import { type BufferRange, type Device, type DeviceBuffer, DeviceError, type KernelCall } from "./device.ts";
 import { BufferPool, GpuBuffer } from "./buffer_pool.ts";
+import { CommandQueue, type Dispatch } from "./command_queue.ts";
 import { type Pipeline, PipelineCache } from "./pipelines.ts";
 
-/** Dispatches after which queued work is handed to the GPU, so that it starts before the host has queued all. */
-const dispatchesPerSubmit = 256;
 /** Bind groups kept for calls that come again on the same memory. */
 const maxBindGroups = 1 << 14;
-
-interface Dispatch {
-  readonly pipeline: GPUComputePipeline;
-  readonly bindGroup: GPUBindGroup;
-  readonly x: number;
-  readonly y: number;
-}
 
 /** Why there is no WebGPU device, as far as can be told. */
 const noAdapter =
@@ -30,9 +22,7 @@ export class WebGpuDevice implements Device {
   #pool: BufferPool;
   #pipelines: PipelineCache;
   #bindGroups = new Map<string, Dispatch>();
-  #encoder: GPUCommandEncoder | undefined;
-  #pass: GPUComputePassEncoder | undefined;
-  #queued = 0;
+  #queue: CommandQueue;
   #failure: DeviceError | undefined;
   #closed = false;
 
@@ -49,6 +39,7 @@ export class WebGpuDevice implements Device {
     this.maxRangeBytes = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
     this.offsetAlignment = Math.max(1, limits.minStorageBufferOffsetAlignment / 4);
     this.#pool = new BufferPool(device);
+    this.#queue = new CommandQueue(device);
     this.#pipelines = new PipelineCache(device, this.tuning, (error) => this.#fail(error));
     device.addEventListener("uncapturederror", (event) => {
       const { error } = event as GPUUncapturedErrorEvent;
@@ -108,8 +99,7 @@ export class WebGpuDevice implements Device {
   }
 
   write({ buffer, offset }: BufferRange, data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>): void {
-    this.#submit(); // a queue write overtakes commands that are encoded but not submitted
-    this.#device.queue.writeBuffer((buffer as GpuBuffer).handle, offset * 4, data);
+    this.#queue.write((buffer as GpuBuffer).handle, offset * 4, data);
   }
 
   async read({ buffer, offset, length }: BufferRange): Promise<ArrayBuffer> {
@@ -119,10 +109,8 @@ export class WebGpuDevice implements Device {
       size: bytes,
       usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
     });
-    this.#endPass();
-    this.#encoder ??= this.#device.createCommandEncoder();
-    this.#encoder.copyBufferToBuffer((buffer as GpuBuffer).handle, offset * 4, staging, 0, bytes);
-    this.#submit();
+    this.#queue.copy((buffer as GpuBuffer).handle, offset * 4, staging, 0, bytes);
+    this.#queue.submit();
     try {
       await staging.mapAsync(GPUMapMode.READ);
     } catch (cause) {
@@ -138,8 +126,7 @@ export class WebGpuDevice implements Device {
 
   run(call: KernelCall): void {
     this.#check();
-    this.#encode(this.#dispatch(call));
-    if (++this.#queued >= dispatchesPerSubmit) this.#submit();
+    this.#queue.dispatch(this.#dispatch(call));
   }
 
   prepare(calls: readonly KernelCall[]): () => void {
@@ -147,13 +134,12 @@ export class WebGpuDevice implements Device {
     const dispatches = calls.map((call) => this.#dispatch(call));
     return () => {
       this.#check();
-      for (const dispatch of dispatches) this.#encode(dispatch);
-      this.#submit();
+      for (const dispatch of dispatches) this.#queue.dispatch(dispatch);
     };
   }
 
   async finished(): Promise<void> {
-    this.#submit();
+    this.#queue.submit();
     await this.#device.queue.onSubmittedWorkDone();
     await this.#pipelines.settled();
     this.#check();
@@ -161,6 +147,7 @@ export class WebGpuDevice implements Device {
 
   close(): void {
     this.#closed = true;
+    this.#queue.close();
     this.#bindGroups.clear();
     this.#device.destroy();
   }
@@ -206,26 +193,6 @@ export class WebGpuDevice implements Device {
   #grid(groups: number): { x: number; y: number } {
     const x = Math.min(groups, this.#device.limits.maxComputeWorkgroupsPerDimension);
     return { x, y: Math.ceil(groups / Math.max(x, 1)) };
-  }
-
-  #encode({ pipeline, bindGroup, x, y }: Dispatch): void {
-    this.#encoder ??= this.#device.createCommandEncoder();
-    this.#pass ??= this.#encoder.beginComputePass();
-    this.#pass.setPipeline(pipeline);
-    this.#pass.setBindGroup(0, bindGroup);
-    this.#pass.dispatchWorkgroups(x, y);
-  }
-
-  #endPass(): void {
-    this.#pass?.end();
-    this.#pass = undefined;
-  }
-
-  #submit(): void {
-    this.#endPass();
-    if (this.#encoder) this.#device.queue.submit([this.#encoder.finish()]);
-    this.#encoder = undefined;
-    this.#queued = 0;
   }
 
   #fail(error: DeviceError): void {

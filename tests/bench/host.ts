@@ -10,8 +10,10 @@ import { type Case, inference, nameOf, training } from "./networks.ts";
 import { Reporter } from "./report.ts";
 import { measurement, median, queued, timeInTurn } from "./timing.ts";
 
-/** Steps whose host time is taken. */
-const hostSteps = 50;
+/** Bursts whose host time is taken. */
+const hostBursts = 25;
+/** Steps queued without waiting, as training does. A software adapter makes the host wait at the second submit. */
+const burstSteps = 4;
 /** Steps before memory is first looked at: pools and the engine's heap have settled. */
 const warmUpSteps = 20;
 /** Steps between two reads of the losses, as in training. */
@@ -19,16 +21,41 @@ const stepsBetweenReads = 50;
 /** Euler steps of a sampling. */
 const samplingSteps = 10;
 
-/** Milliseconds until the host has queued a step on an idle device, of many steps. */
-async function hostTimes(device: Device, step: () => void): Promise<number[]> {
+/** Milliseconds a step until the host has queued a burst of them on an idle device and handed it over, of many bursts. */
+async function hostTimes(device: Device, step: () => void, burst: number): Promise<number[]> {
   const times: number[] = [];
-  for (let i = 0; i < hostSteps; i++) {
+  for (let i = 0; i < hostBursts; i++) {
     await device.finished();
     const started = performance.now();
-    step();
-    times.push(performance.now() - started);
+    for (let k = 0; k < burst; k++) step();
+    await Promise.resolve(); // queued work is handed over when its code gives way
+    times.push((performance.now() - started) / burst);
   }
   return times;
+}
+
+/** Submits and writes of a WebGPU queue while a burst of steps is queued, a step; nothing on another device. */
+async function queueCalls(
+  device: Device,
+  step: () => void,
+): Promise<Record<"submit" | "writeBuffer", number>> {
+  const counts = { submit: 0, writeBuffer: 0 };
+  if (device.kind !== "webgpu") return counts;
+  await device.finished();
+  const prototype = GPUQueue.prototype;
+  const { submit, writeBuffer } = prototype;
+  prototype.submit = function (...given) {
+    counts.submit += 1 / burstSteps;
+    return submit.apply(this, given);
+  };
+  prototype.writeBuffer = function (...given) {
+    counts.writeBuffer += 1 / burstSteps;
+    return writeBuffer.apply(this, given);
+  };
+  for (let k = 0; k < burstSteps; k++) step();
+  await Promise.resolve();
+  Object.assign(prototype, { submit, writeBuffer });
+  return counts;
 }
 
 /** Host time of a step, whole and by dispatch, and the memory of many steps. */
@@ -44,11 +71,19 @@ async function benchTraining(device: Device, c: Case, steps: number, reporter: R
   };
   await run(warmUpSteps);
 
-  const name = `host, a recorded step, ${nameOf(c)}`;
-  const milliseconds = median(await hostTimes(device, step));
-  reporter.add(measurement({ name, amount: 1, unit: "steps/s" }, milliseconds));
+  const hostTime = async (name: string, burst: number) => {
+    const milliseconds = median(await hostTimes(device, step, burst));
+    const whole = `${name}, ${nameOf(c)}`;
+    reporter.add(measurement({ name: whole, amount: 1, unit: "steps/s" }, milliseconds));
+    return milliseconds;
+  };
+  await hostTime("host, a recorded step alone", 1);
+  const milliseconds = await hostTime(`host, a recorded step of ${burstSteps}`, burstSteps);
   reporter.fact("dispatches a step", calls, "dispatches");
   reporter.fact("host a dispatch", milliseconds / calls * 1000, "microseconds");
+  const { submit, writeBuffer } = await queueCalls(device, step);
+  reporter.fact("submits a step", submit, "submits");
+  reporter.fact("queue writes a step", writeBuffer, "writes");
   reporter.fact("allowed: 1 ms and 5 microseconds a dispatch", 1 + 0.005 * calls, "ms a step");
 
   await trainer.losses();

@@ -1,5 +1,18 @@
 import assert from "node:assert/strict";
-import { add, defineOp, DeviceError, full, init, sum, tensor, withDevice } from "../../kernels/mod.ts";
+import {
+  add,
+  assign,
+  defineOp,
+  DeviceError,
+  full,
+  init,
+  multiply,
+  record,
+  slice,
+  sum,
+  tensor,
+  withDevice,
+} from "../../kernels/mod.ts";
 import { registry } from "../../kernels/op.ts";
 import { assertClose, testOnDevices } from "../testing.ts";
 
@@ -54,6 +67,47 @@ testOnDevices("values written between ops arrive in order", async () => {
   const second = add(x, 1);
   assertClose(await first.read(), [2, 2], 0);
   assertClose(await second.read(), [11, 11], 0);
+});
+
+testOnDevices("values written before each of many runs reach the run they were written for", async () => {
+  const n = 64, large = 5000, runs = 1000; // more bytes than wait for a submit, and writes too large to wait
+  const x = tensor(new Float32Array(n));
+  const many = tensor(new Float32Array(large));
+  const y = full([n], 0);
+  const step = record(() => assign(y, add(add(multiply(y, 0.5), x), slice(many, 0, 0, n))));
+  let expected = 0;
+  for (let run = 1; run <= runs; run++) {
+    x.write(new Float32Array(n).fill(run % 7));
+    if (run % 100 === 0) many.write(new Float32Array(large).fill(run / 100));
+    step.run();
+    expected = 0.5 * expected + run % 7 + Math.floor(run / 100);
+  }
+  assertClose(await y.read(), new Float32Array(n).fill(expected), 1e-6);
+});
+
+testOnWebGpu("runs of a recorded step that are queued in one go share a submit", async (device) => {
+  const x = tensor([0]);
+  const y = full([1], 0);
+  const step = record(() => assign(y, add(y, x)));
+  await device.finished();
+  let submits = 0;
+  const { submit } = GPUQueue.prototype;
+  GPUQueue.prototype.submit = function (...given) {
+    submits++;
+    return submit.apply(this, given);
+  };
+  try {
+    for (let run = 1; run <= 20; run++) {
+      x.write(Float32Array.of(run));
+      step.run();
+    }
+    assert.equal(submits, 0);
+    await Promise.resolve();
+    assert.equal(submits, 1);
+  } finally {
+    GPUQueue.prototype.submit = submit;
+  }
+  assertClose(await y.read(), [210], 0);
 });
 
 testOnDevices("sum() of a million values is exact to 1e-6", async () => {
