@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
 import { BatchOrder, splitImages } from "./batches.ts";
 import { hearSignals, runTask, stopSignal } from "./command.ts";
+import { compileKernels } from "./compile_kernels.ts";
 import { resolveConfig } from "./config.ts";
 import { loadDataset } from "./data.ts";
 import { Evaluation } from "./evaluation.ts";
@@ -48,6 +49,7 @@ await runTask(async () => {
   const before = await evaluation.loss(train);
 
   using stop = stopSignal((signal) => console.error(`\n${signal}: stopping`));
+  await compileKernels(trainer);
   using bar = new ProgressBar({ totalSteps: steps, imagesPerStep: config.batchSize });
   while (trainer.step < steps && !stop.stopped) {
     for (let i = 0; i < burst && trainer.step < steps; i++) {

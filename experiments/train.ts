@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { type Device, init } from "../kernels/mod.ts";
 import { splitImages } from "./batches.ts";
 import { runTask, stopSignal, TrainingError } from "./command.ts";
+import { compileKernels } from "./compile_kernels.ts";
 import {
   parseTrainingFlags,
   type PresetName,
@@ -65,6 +66,7 @@ await runTask(async () => {
     } parameters, preset ${config.preset}, ` +
       `on ${device.description}\nrun folder ${run}`,
   );
+  await compileKernels(trainer);
   report(run, await training.run(), config.samples > 0 ? join(run, "samples.png") : run);
   device.close();
 });

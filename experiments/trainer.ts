@@ -90,9 +90,18 @@ export class Trainer {
     return planMemory(() => this.#work(tensor(new Uint32Array(batchSize))));
   }
 
+  /**
+   * Compiles the kernels of a step, so that the first one need not wait for them.
+   *
+   * @param progress hears how many are done, of how many
+   */
+  async compile(progress: (done: number, all: number) => void): Promise<void> {
+    await this.#step().compile(progress);
+  }
+
   /** Queues a training step on images of given indices, u32[batchSize]. */
   queueStep(images: Uint32Array, learningRate: number): void {
-    this.#recorded ??= record(() => this.#work(this.#indices));
+    const recorded = this.#step();
     const { seed } = this.#config;
     const step = this.step;
     this.#indices.write(images);
@@ -101,7 +110,7 @@ export class Trainer {
     this.#lossIndex.write(Uint32Array.of(step % maxOpenLosses));
     this.optimizer.beforeStep(learningRate);
     this.ema?.beforeStep();
-    this.#recorded.run();
+    recorded.run();
   }
 
   /** Losses of the steps queued since the last call, in order; at most `maxOpenLosses` steps may be. */
@@ -125,6 +134,10 @@ export class Trainer {
   /** Runs a synchronous function with the weights to use. */
   withBestWeights<T>(run: () => T): T {
     return withParameters(this.parameters, this.bestWeights, run);
+  }
+
+  #step(): RecordedStep<Tensor> {
+    return this.#recorded ??= record(() => this.#work(this.#indices));
   }
 
   #work(indices: Tensor): Tensor {

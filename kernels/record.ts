@@ -1,3 +1,4 @@
+import type { CompileProgress, Device, KernelCall } from "./devices/device.ts";
 import { forwardResults } from "./forwarding.ts";
 import { assignSlots, type MemoryPlan, planOf } from "./memory_plan.ts";
 import { trace } from "./recording.ts";
@@ -10,22 +11,14 @@ export interface RecordedStep<T> {
   /** What the function returned; its tensors hold the values of the latest run. */
   readonly result: T;
   readonly plan: MemoryPlan;
+  /**
+   * Compiles the step's kernels ahead, so that the first run need not wait for them; it would compile them too.
+   *
+   * @param progress hears how many of those not compiled before are done
+   */
+  compile(progress?: CompileProgress): Promise<void>;
   /** Queues the whole step. */
   run(): void;
-}
-
-/** A step that holds on to all memory that it reads and writes for as long as it can be run. */
-function recordedStep<T>(
-  result: T,
-  plan: MemoryPlan,
-  memory: ReadonlySet<Storage>,
-  replay: () => void,
-): RecordedStep<T> {
-  const run = () => {
-    for (const storage of memory) storage.check();
-    replay();
-  };
-  return { result, plan, run };
 }
 
 /** How much memory a step would need, without running it or allocating any for it. */
@@ -80,11 +73,37 @@ export function record<T>(step: () => T): RecordedStep<T> {
   }
   // Values inside get no storage of their own, so that using one outside the step stays an error.
   const memoryOf = (storage: Storage) => slotOf.has(storage) ? memory[slotOf.get(storage)!] : storage;
-  const replay = device.prepare(recording.calls.map(({ kernel, tensors, dims }) => ({
+  const calls = recording.calls.map(({ kernel, tensors, dims }) => ({
     kernel,
     dims,
     ranges: tensors.map(({ storage, offset, size }) => memoryOf(storage).range(offset, size)),
-  })));
+  }));
   const used = recording.calls.flatMap(({ tensors }) => tensors.map(({ storage }) => memoryOf(storage)));
-  return recordedStep(result, plan, new Set([...used, ...own]), replay);
+  return recordedStep(device, calls, result, plan, new Set([...used, ...own]));
+}
+
+/** A step that holds on to all memory that it reads and writes for as long as it can be run. */
+function recordedStep<T>(
+  device: Device,
+  calls: readonly KernelCall[],
+  result: T,
+  plan: MemoryPlan,
+  memory: ReadonlySet<Storage>,
+): RecordedStep<T> {
+  const replay = device.prepare(calls);
+  const check = () => {
+    for (const storage of memory) storage.check();
+  };
+  return {
+    result,
+    plan,
+    async compile(progress = () => {}) {
+      check();
+      await device.compile?.(calls, progress);
+    },
+    run() {
+      check();
+      replay();
+    },
+  };
 }

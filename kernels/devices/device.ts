@@ -58,6 +58,9 @@ export interface KernelCall {
   readonly dims: Dims;
 }
 
+/** Hears how far compiling is. */
+export type CompileProgress = (done: number, all: number) => void;
+
 /** Where tensors live and ops run. Calls take effect in the order they are made. */
 export interface Device {
   readonly kind: "webgpu" | "cpu";
@@ -80,6 +83,12 @@ export interface Device {
   run(call: KernelCall): void;
   /** Prepares a fixed list of calls; the result runs them all, as often as it is called. */
   prepare(calls: readonly KernelCall[]): () => void;
+  /**
+   * Compiles the kernels of prepared calls ahead of their first run, where that takes time.
+   *
+   * @param progress hears how many of the kernels that were not compiled before are done
+   */
+  compile?(calls: readonly KernelCall[], progress: CompileProgress): Promise<void>;
   /** Waits until all queued work is done. */
   finished(): Promise<void>;
   close(): void;

@@ -30,10 +30,32 @@ export class PipelineCache {
   ) {}
 
   of(kernel: Kernel, dims: Dims): Pipeline {
-    const key = [kernel.name, ...Object.values(kernel.specialise(dims, this.tuning))].join();
-    let pipeline = this.#pipelines.get(key);
-    if (!pipeline) this.#pipelines.set(key, pipeline = this.#compile(kernel, dims));
-    return pipeline;
+    const known = this.#pipelines.get(this.#keyOf(kernel, dims));
+    if (known) return known;
+    return this.#checked(kernel, () => {
+      const { descriptor, layout } = this.#describe(kernel, dims);
+      return this.#keep(kernel, dims, layout, this.device.createComputePipeline(descriptor));
+    });
+  }
+
+  /** The calls whose kernels are not compiled yet, one for each pipeline. */
+  missing(calls: readonly KernelCall[]): KernelCall[] {
+    const first = new Map(calls.toReversed().map((call) => [this.#keyOf(call.kernel, call.dims), call]));
+    return [...first].filter(([key]) => !this.#pipelines.has(key)).map(([, call]) => call).toReversed();
+  }
+
+  /** Compiles a kernel, where the platform can beside other work. */
+  async compile({ kernel, dims }: KernelCall): Promise<void> {
+    const { layout, made } = this.#checked(kernel, () => {
+      const { descriptor, layout } = this.#describe(kernel, dims);
+      return { layout, made: this.device.createComputePipelineAsync(descriptor) };
+    });
+    try {
+      this.#keep(kernel, dims, layout, await made);
+    } catch (error) {
+      await this.settled(); // the shader's own error says more
+      this.#refuse(kernel, error as GPUPipelineError);
+    }
   }
 
   uniforms(pipeline: Pipeline, { kernel, dims }: KernelCall): Uniforms {
@@ -68,9 +90,8 @@ export class PipelineCache {
     return { id: this.#uniformCount++, buffer, groups };
   }
 
-  #compile(kernel: Kernel, dims: Dims): Pipeline {
+  #describe(kernel: Kernel, dims: Dims) {
     const label = kernel.name;
-    this.device.pushErrorScope("validation");
     const layout = this.device.createBindGroupLayout({
       label,
       entries: [
@@ -82,20 +103,38 @@ export class PipelineCache {
         })),
       ],
     });
-    const module = this.device.createShaderModule({ label, code: shaderOf(kernel, dims, this.tuning) });
-    const handle = this.device.createComputePipeline({
+    const descriptor = {
       label,
       layout: this.device.createPipelineLayout({ label, bindGroupLayouts: [layout] }),
-      compute: { module, entryPoint: "main" },
-    });
-    this.#checks.push(
-      this.device.popErrorScope().then((error) => {
-        if (error) {
-          this.onError(new DeviceError(`Cannot compile the kernel of ${label}: ${error.message.trim()}`));
-        }
-      }),
-    );
-    return { id: this.#pipelines.size, kernel, handle, layout, uniforms: new Map() };
+      compute: {
+        module: this.device.createShaderModule({ label, code: shaderOf(kernel, dims, this.tuning) }),
+        entryPoint: "main",
+      },
+    };
+    return { descriptor, layout };
+  }
+
+  /** Runs what makes a kernel's pipeline; an error of validation in it is one that names the kernel. */
+  #checked<T>(kernel: Kernel, make: () => T): T {
+    this.device.pushErrorScope("validation");
+    const made = make();
+    const check = this.device.popErrorScope();
+    this.#checks.push(check.then((error) => error ? this.#refuse(kernel, error) : undefined));
+    return made;
+  }
+
+  #keep(kernel: Kernel, dims: Dims, layout: GPUBindGroupLayout, handle: GPUComputePipeline): Pipeline {
+    const pipeline = { id: this.#pipelines.size, kernel, handle, layout, uniforms: new Map() };
+    this.#pipelines.set(this.#keyOf(kernel, dims), pipeline);
+    return pipeline;
+  }
+
+  #keyOf(kernel: Kernel, dims: Dims): string {
+    return [kernel.name, ...Object.values(kernel.specialise(dims, this.tuning))].join();
+  }
+
+  #refuse({ name }: Kernel, { message }: { message: string }): void {
+    this.onError(new DeviceError(`Cannot compile the kernel of ${name}: ${message.trim()}`));
   }
 }
 

@@ -1,4 +1,11 @@
-import { type BufferRange, type Device, type DeviceBuffer, DeviceError, type KernelCall } from "./device.ts";
+import {
+  type BufferRange,
+  type CompileProgress,
+  type Device,
+  type DeviceBuffer,
+  DeviceError,
+  type KernelCall,
+} from "./device.ts";
 import { BufferPool, GpuBuffer } from "./buffer_pool.ts";
 import { CommandQueue, type Dispatch } from "./command_queue.ts";
 import { type Pipeline, PipelineCache } from "./pipelines.ts";
@@ -131,11 +138,30 @@ export class WebGpuDevice implements Device {
 
   prepare(calls: readonly KernelCall[]): () => void {
     this.#check();
-    const dispatches = calls.map((call) => this.#dispatch(call));
+    let dispatches: readonly Dispatch[] | undefined; // made by the first run, so that compile() can go before
     return () => {
       this.#check();
+      dispatches ??= calls.map((call) => this.#dispatch(call));
       for (const dispatch of dispatches) this.#queue.dispatch(dispatch);
     };
+  }
+
+  async compile(calls: readonly KernelCall[], progress: CompileProgress): Promise<void> {
+    this.#check();
+    const missing = this.#pipelines.missing(calls);
+    // All are begun at once; where the platform compiles while it is called, other code runs between two of them.
+    const compiled = missing.map((call, i) => task(i).then(() => this.#pipelines.compile(call)));
+    for (const [i, call] of missing.entries()) {
+      await compiled[i];
+      this.#check();
+      // Some drivers compile at the first dispatch; one of no workgroups does nothing else. Lavapipe does so and makes
+      // the next submit wait for it.
+      this.#queue.dispatch({ ...this.#dispatch(call), x: 0 });
+      this.#queue.submit();
+      await task(0);
+      progress(i + 1, missing.length);
+    }
+    await this.finished();
   }
 
   async finished(): Promise<void> {
@@ -205,6 +231,11 @@ export class WebGpuDevice implements Device {
     }
     if (this.#failure) throw this.#failure;
   }
+}
+
+/** Waits for the i-th of the tasks that come next. */
+function task(i: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, i));
 }
 
 function oneLine(message: string): string {

@@ -10,6 +10,7 @@ import {
   record,
   slice,
   sum,
+  type Tensor,
   tensor,
   withDevice,
 } from "../../kernels/mod.ts";
@@ -26,7 +27,9 @@ function testOnWebGpu(name: string, test: (device: Awaited<ReturnType<typeof ini
   });
 }
 
-testOnWebGpu("a kernel that does not compile is an exception that names the op", async () => {
+/** An op whose kernel is no WGSL. */
+function brokenOp(): (x: Tensor) => Tensor {
+  registry.delete("brokenForTest");
   const broken = defineOp({
     name: "brokenForTest",
     signature: "x[n] -> y[n]",
@@ -35,12 +38,37 @@ testOnWebGpu("a kernel that does not compile is an exception that names the op",
     samples: [],
   });
   registry.delete("brokenForTest");
-  broken(tensor([1]));
-  await assert.rejects(tensor([1]).read(), (error) => {
-    assert.ok(error instanceof DeviceError);
-    assert.match(error.message, /Cannot compile the kernel of brokenForTest: /);
-    return true;
-  });
+  return broken;
+}
+
+/** What is thrown because of the broken op. */
+function namesBrokenOp(error: unknown): true {
+  assert.ok(error instanceof DeviceError);
+  assert.match(error.message, /Cannot compile the kernel of brokenForTest: .*\+;/s);
+  return true;
+}
+
+testOnWebGpu("a kernel that does not compile is an exception that names the op", async () => {
+  brokenOp()(tensor([1]));
+  await assert.rejects(tensor([1]).read(), namesBrokenOp);
+});
+
+testOnWebGpu("RecordedStep.compile() fails with the name of an op that does not compile", async () => {
+  const x = tensor([1]);
+  const broken = brokenOp();
+  await assert.rejects(record(() => broken(x)).compile(), namesBrokenOp);
+});
+
+testOnWebGpu("RecordedStep.compile() tells of each new kernel once, and changes no value", async () => {
+  const y = full([70], 1);
+  const step = record(() => assign(y, add(multiply(y, 3), multiply(y, y))));
+  const heard: string[] = [];
+  await step.compile((done, all) => heard.push(`${done}/${all}`));
+  assert.deepEqual(heard, ["1/3", "2/3", "3/3"]); // the sum goes straight to y
+  await step.compile(() => assert.fail("compiled twice"));
+  assertClose(await y.read(), new Float32Array(70).fill(1), 0);
+  step.run();
+  assertClose(await y.read(), new Float32Array(70).fill(4), 0);
 });
 
 testOnWebGpu("a device that is closed says so", async (device) => {
