@@ -2,17 +2,15 @@
  * `deno run tests/bench/against_jax.ts [--json] [--repetitions N]`: this library and jax-js in turn, on WebGPU, on the
  * work of `three_convs.ts`.
  */
-import { parseArgs } from "node:util";
-import { init } from "../../kernels/mod.ts";
-import { commonFlags, count } from "./flags.ts";
+import { commonFlags, count, flagValues, openDevice } from "./flags.ts";
 import { jaxName, jaxThreeConvolutions } from "./jax_three_convs.ts";
 import { Reporter } from "./report.ts";
 import { ourThreeConvolutions } from "./three_convs.ts";
 import { timeInTurn } from "./timing.ts";
 
-const { values } = parseArgs({ options: { json: commonFlags.json, repetitions: commonFlags.repetitions } });
+const values = flagValues({ json: commonFlags.json, repetitions: commonFlags.repetitions });
 const repetitions = count("repetitions", values.repetitions);
-const device = await init({ device: "webgpu" });
+const device = await openDevice("webgpu");
 const reporter = new Reporter(device.description, values.json);
 const { problem, ours } = await ourThreeConvolutions(device);
 const theirs = await jaxThreeConvolutions(problem);

@@ -6,21 +6,18 @@
  * Python is `python3`, or what BENCH_PYTHON names (then `--allow-run` must name that).
  */
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
-import { type Device, init } from "../../kernels/mod.ts";
-import { commonFlags, count, deviceChoice, oneOf } from "./flags.ts";
+import type { Device } from "../../kernels/mod.ts";
+import { commonFlags, count, deviceChoice, flagValues, oneOf, openDevice } from "./flags.ts";
 import { cases, networkWorks } from "./networks.ts";
 import { readReport, type Report, Reporter } from "./report.ts";
 import { ourThreeConvolutions } from "./three_convs.ts";
 import { type Measurement, timeInTurn, type Work } from "./timing.ts";
 
-const { values } = parseArgs({
-  options: {
-    ...commonFlags,
-    threads: { type: "string", default: "2" },
-    "torch-device": { type: "string", default: "cpu" },
-    nchw: { type: "boolean", default: false },
-  },
+const values = flagValues({
+  ...commonFlags,
+  threads: { type: "string", default: "2" },
+  "torch-device": { type: "string", default: "cpu" },
+  nchw: { type: "boolean", default: false },
 });
 const repetitions = count("repetitions", values.repetitions);
 const threads = count("threads", values.threads);
@@ -72,7 +69,7 @@ async function measureOurs(device: Device): Promise<Measurement[]> {
 
 const reason = await obstacle();
 if (reason === undefined) {
-  const device = await init({ device: deviceChoice(values.device) });
+  const device = await openDevice(deviceChoice(values.device));
   const reporter = new Reporter(device.description, values.json);
   const ours = await measureOurs(device);
   const torch = await measureTorch();

@@ -1,26 +1,35 @@
-/** `deno task bench [--json] [--device auto|webgpu|cpu] [--ops] [--networks]`: how fast ops and networks run here. */
-import { parseArgs } from "node:util";
-import { init } from "../../kernels/mod.ts";
-import { commonFlags, deviceChoice } from "./flags.ts";
-import { benchNetwork, cases } from "./networks.ts";
+/**
+ * `deno task bench [--json] [--device auto|webgpu|cpu] [--ops] [--networks] [--shares]`: how fast ops and networks run
+ * here, and which ops a training step spends its time in. Without a choice, all three.
+ */
+import { commonFlags, deviceChoice, flagValues, openDevice } from "./flags.ts";
+import { benchNetwork, cases, nameOf, training } from "./networks.ts";
 import { benchOps } from "./ops.ts";
 import { Reporter } from "./report.ts";
+import { sharesOf } from "./shares.ts";
 
-const { values } = parseArgs({
-  options: {
-    json: commonFlags.json,
-    device: commonFlags.device,
-    ops: { type: "boolean", default: false },
-    networks: { type: "boolean", default: false },
-  },
+const values = flagValues({
+  json: commonFlags.json,
+  device: commonFlags.device,
+  ops: { type: "boolean", default: false },
+  networks: { type: "boolean", default: false },
+  shares: { type: "boolean", default: false },
 });
-const both = values.ops === values.networks;
+const all = !values.ops && !values.networks && !values.shares;
+const open = () => openDevice(deviceChoice(values.device));
 
-const device = await init({ device: deviceChoice(values.device) });
+const device = await open();
 const reporter = new Reporter(device.description, values.json);
-if (both || values.ops) await benchOps(device, reporter.add);
-if (both || values.networks) {
-  for (const c of cases) await benchNetwork(device, c, reporter.add);
+if (all || values.ops) await benchOps(device, reporter.add);
+device.close();
+for (const c of all || values.networks ? cases : []) await benchNetwork(open, c, reporter);
+if (all || values.shares) {
+  const [, residual] = cases;
+  const own = await open();
+  const { step } = training(residual);
+  for (const { name, calls, share } of await sharesOf(own, step, 1)) {
+    reporter.fact(`share of train ${nameOf(residual)}: ${name}, ${calls} calls`, 100 * share, "%");
+  }
+  own.close();
 }
 reporter.end();
-device.close();

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { testNeeding } from "../permissions.ts";
 import { compare } from "./compare.ts";
 import { readReport, type Report, ReportError } from "./report.ts";
 import { type Measurement, measurement, median, timeInTurn, type Work } from "./timing.ts";
@@ -59,6 +61,24 @@ Deno.test("compare() marks what changed by more than 10 %, and lists what only o
   ]);
   assert.deepEqual([onlyOld, onlyNew], [["gone"], ["fresh"]]);
 });
+
+for (
+  const [args, line] of [
+    ["--fast", "Unknown option '--fast' (known: --json, --device, --ops, --networks, --shares)"],
+    ["--device gpu", "Cannot use --device gpu (expected auto or webgpu or cpu)"],
+    ["--device", "Option '--device <value>' argument missing (known: --json, "],
+  ]
+) {
+  testNeeding({ read: true, run: true }, `bench ${args} is refused in one line`, async () => {
+    const bench = fileURLToPath(import.meta.resolve("./bench.ts"));
+    const command = ["run", "--allow-read", bench, ...args.split(" ")];
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), { args: command }).output();
+    const said = new TextDecoder().decode(stderr).split("\n").filter((text) => text !== "");
+    assert.equal(code, 1);
+    assert.equal(said.length, 1);
+    assert.ok(said[0].startsWith(line), said[0]);
+  });
+}
 
 Deno.test("readReport() reads what was written, and says what is wrong with anything else", () => {
   const written = report({ a: 1.5 });

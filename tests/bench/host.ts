@@ -3,10 +3,9 @@
  * recorded training step of the residual U-Net costs the host, whether memory grows over many steps, and what sampling
  * costs beyond the forward passes that it needs.
  */
-import { parseArgs } from "node:util";
-import { type Device, init } from "../../kernels/mod.ts";
-import { commonFlags, count, deviceChoice } from "./flags.ts";
-import { type Case, inference, nameOf, training } from "./networks.ts";
+import type { Device } from "../../kernels/mod.ts";
+import { commonFlags, count, deviceChoice, flagValues, openDevice } from "./flags.ts";
+import { type Case, forwardPass, nameOf, sampling, training } from "./networks.ts";
 import { Reporter } from "./report.ts";
 import { measurement, median, queued, timeInTurn } from "./timing.ts";
 
@@ -104,11 +103,13 @@ async function benchSampling(
   repetitions: number,
   reporter: Reporter,
 ): Promise<void> {
-  const { forward, sample } = inference(c, samplingSteps);
   const work = (name: string, step: () => void) =>
     queued(device, `${name} ${nameOf(c)}`, c.batchSize, "images/s", step);
   const found = await timeInTurn(
-    [work("forward", forward), work(`sample, ${samplingSteps} Euler steps,`, sample)],
+    [
+      work("forward", forwardPass(c)),
+      work(`sample, ${samplingSteps} Euler steps,`, sampling(c, samplingSteps)),
+    ],
     repetitions,
   );
   found.forEach(reporter.add);
@@ -116,17 +117,15 @@ async function benchSampling(
   reporter.fact("sampling over its forward passes", all / (samplingSteps * once), "times");
 }
 
-const { values } = parseArgs({
-  options: {
-    ...commonFlags,
-    steps: { type: "string", default: "200" },
-    batch: { type: "string", default: "8" },
-  },
+const values = flagValues({
+  ...commonFlags,
+  steps: { type: "string", default: "200" },
+  batch: { type: "string", default: "8" },
 });
 const steps = count("steps", values.steps);
 const repetitions = count("repetitions", values.repetitions);
 const batchSize = count("batch", values.batch);
-const device = await init({ device: deviceChoice(values.device) });
+const device = await openDevice(deviceChoice(values.device));
 const reporter = new Reporter(device.description, values.json);
 const network: Case = { model: "residual", filters: [16, 32, 64], tEmb: 64, batchSize };
 await benchTraining(device, network, steps, reporter);

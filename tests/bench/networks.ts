@@ -3,7 +3,11 @@ import { createModel, Sampler } from "../../models/mod.ts";
 import { resolveConfig } from "../../experiments/config.ts";
 import { ImageSource } from "../../experiments/image_source.ts";
 import { modelOptions, Trainer } from "../../experiments/trainer.ts";
-import { type Measurement, queued, timeInTurn, type Work } from "./timing.ts";
+import type { Reporter } from "./report.ts";
+import { queued, timeInTurn, type Work } from "./timing.ts";
+
+/** Steps of a sampling. */
+const samplingSteps = 10;
 
 /** Which network at which batch. */
 export interface Case {
@@ -40,34 +44,54 @@ export function training(c: Case, imageSize = 28): { trainer: Trainer; step: () 
   return { trainer, step: () => trainer.queueStep(images, 1e-4) };
 }
 
-/** Forward passes and sampling from noise of 28 x 28: functions that queue one forward pass, and a whole sampling. */
-export function inference(c: Case, steps: number): { forward: () => void; sample: () => void } {
-  const network = createModel(modelOptions(configOf(c), 1), 1);
-  const shape = [c.batchSize, 1, 28, 28];
-  const x = randomNormal(tensor(Uint32Array.of(1, 9, 0)), shape);
+/** Forward passes on noise of 28 x 28: a function that queues one. */
+export function forwardPass(c: Case): () => void {
+  const { network, x } = onNoise(c);
   const t = randomUniform(tensor(Uint32Array.of(1, 9, 1)), [c.batchSize]);
   const recorded = record(() => network.velocity(x, t));
-  const sampler = new Sampler(network, shape, { steps, solver: "euler" });
-  return { forward: () => recorded.run(), sample: () => scope(() => void sampler.run(x)) };
+  return () => recorded.run();
+}
+
+/** Sampling from noise of 28 x 28: a function that queues a whole one. */
+export function sampling(c: Case, steps: number): () => void {
+  const { network, x } = onNoise(c);
+  const sampler = new Sampler(network, x.shape, { steps, solver: "euler" });
+  return () => scope(() => void sampler.run(x));
+}
+
+function onNoise(c: Case) {
+  const network = createModel(modelOptions(configOf(c), 1), 1);
+  return { network, x: randomNormal(tensor(Uint32Array.of(1, 9, 0)), [c.batchSize, 1, 28, 28]) };
+}
+
+/** What is timed of a case: training steps, forward passes and sampling. */
+const works: Readonly<Record<string, (c: Case) => () => void>> = {
+  train: (c: Case) => training(c).step,
+  forward: forwardPass,
+  [`sample, ${samplingSteps} Euler steps,`]: (c: Case) => sampling(c, samplingSteps),
+};
+
+function workOf(device: Device, what: string, c: Case): Work {
+  return queued(device, `${what} ${nameOf(c)}`, c.batchSize, "images/s", works[what](c));
 }
 
 /** Training steps and forward passes of a case, to be timed. */
 export function networkWorks(device: Device, c: Case): [train: Work, forward: Work] {
-  const work = (what: string, step: () => void) =>
-    queued(device, `${what} ${nameOf(c)}`, c.batchSize, "images/s", step);
-  return [work("train", training(c).step), work("forward", inference(c, 1).forward)];
+  return [workOf(device, "train", c), workOf(device, "forward", c)];
 }
 
-/** Times training steps, forward passes and sampling of a network on random images of 28 x 28. */
-export async function benchNetwork(
-  device: Device,
-  c: Case,
-  report: (found: Measurement) => void,
-): Promise<void> {
-  const steps = 10;
-  const name = `sample, ${steps} Euler steps, ${nameOf(c)}`;
-  const sample = queued(device, name, c.batchSize, "images/s", inference(c, steps).sample);
-  for (const work of [...networkWorks(device, c), sample]) {
-    for (const found of await timeInTurn([work])) report(found);
+/**
+ * Times training steps, forward passes and sampling of a network on random images of 28 x 28, and tells the device
+ * memory of each: the peak, since a pool keeps what it had.
+ *
+ * @param open gives a device of its own for each
+ */
+export async function benchNetwork(open: () => Promise<Device>, c: Case, reporter: Reporter): Promise<void> {
+  for (const what of Object.keys(works)) {
+    const device = await open();
+    const [found] = await timeInTurn([workOf(device, what, c)]);
+    reporter.add(found);
+    reporter.fact(`device memory, ${found.name}`, device.allocatedBytes / 2 ** 20, "MiB");
+    device.close();
   }
 }

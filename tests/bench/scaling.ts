@@ -2,9 +2,7 @@
  * `deno run tests/bench/scaling.ts [--json] [--device auto|webgpu|cpu] [--repetitions N] [--model residual|base] [--vary
  * batch|width|size]`: time of a training step against batch size, width and image size, one of them varied at a time.
  */
-import { parseArgs } from "node:util";
-import { init } from "../../kernels/mod.ts";
-import { commonFlags, count, deviceChoice, oneOf } from "./flags.ts";
+import { commonFlags, count, deviceChoice, flagValues, oneOf, openDevice } from "./flags.ts";
 import { type Case, nameOf, training } from "./networks.ts";
 import { Reporter } from "./report.ts";
 import { queued, timeInTurn } from "./timing.ts";
@@ -12,12 +10,10 @@ import { queued, timeInTurn } from "./timing.ts";
 /** A case on images of a size. */
 type Row = Case & { readonly imageSize: number };
 
-const { values } = parseArgs({
-  options: {
-    ...commonFlags,
-    model: { type: "string", default: "residual" },
-    vary: { type: "string" },
-  },
+const values = flagValues({
+  ...commonFlags,
+  model: { type: "string", default: "residual" },
+  vary: { type: "string" },
 });
 const repetitions = count("repetitions", values.repetitions);
 const choice = deviceChoice(values.device);
@@ -36,13 +32,13 @@ const tables: Record<"batch" | "width" | "size", readonly Row[]> = {
 const axes = ["batch", "width", "size"] as const;
 const wanted = values.vary === undefined ? axes : [oneOf("vary", values.vary, axes)];
 
-const probe = await init({ device: choice });
+const probe = await openDevice(choice);
 const reporter = new Reporter(probe.description, values.json);
 probe.close();
 for (const axis of wanted) {
   reporter.note(`\nby ${axis}:`);
   for (const row of tables[axis]) {
-    const device = await init({ device: choice }); // one for each row, so that its memory goes with it
+    const device = await openDevice(choice); // one for each row, so that its memory goes with it
     const name = `${axis}: train ${nameOf(row)}, ${row.imageSize} x ${row.imageSize}`;
     const { step } = training(row, row.imageSize);
     const [found] = await timeInTurn(

@@ -2,12 +2,10 @@
  * `deno run tests/bench/three_convs.ts [--json] [--device auto|webgpu|cpu] [--repetitions N]`: three 3x3 convolutions
  * 32->32 with GELU between on 32 x 32 x 28 x 28, forward and in training (MSE, Adam).
  */
-import { parseArgs } from "node:util";
 import {
   type Device,
   gelu,
   gradients,
-  init,
   meanSquaredError,
   record,
   type Tensor,
@@ -24,7 +22,7 @@ import {
   type State,
   stateOf,
 } from "../../models/mod.ts";
-import { commonFlags, count, deviceChoice } from "./flags.ts";
+import { commonFlags, count, deviceChoice, flagValues, openDevice } from "./flags.ts";
 import { Reporter } from "./report.ts";
 import { queued, timeInTurn, type Work } from "./timing.ts";
 
@@ -103,9 +101,9 @@ export async function ourThreeConvolutions(device: Device): Promise<{ problem: P
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({ options: commonFlags });
+  const values = flagValues(commonFlags);
   const repetitions = count("repetitions", values.repetitions);
-  const device = await init({ device: deviceChoice(values.device) });
+  const device = await openDevice(deviceChoice(values.device));
   const reporter = new Reporter(device.description, values.json);
   const { ours } = await ourThreeConvolutions(device);
   for (const found of await timeInTurn([ours.train, ours.forward], repetitions)) reporter.add(found);

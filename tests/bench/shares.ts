@@ -1,0 +1,37 @@
+import type { Device, KernelCall } from "../../kernels/devices/device.ts";
+import { queued, timeInTurn } from "./timing.ts";
+
+/** What an op takes of a step, all its calls together. */
+export interface Share {
+  readonly name: string;
+  readonly calls: number;
+  readonly milliseconds: number;
+  /** Part of the sum over all ops, in [0, 1]. */
+  readonly share: number;
+}
+
+/**
+ * Where a recorded step spends its time: calls of one op on equal shapes are timed together, alone, many times over.
+ *
+ * @param step queues the step; its first call records it
+ * @returns the ops, the longest first
+ */
+export async function sharesOf(device: Device, step: () => void, repetitions?: number): Promise<Share[]> {
+  let calls: readonly KernelCall[] = [];
+  const prepare = device.prepare.bind(device);
+  device.prepare = (all) => prepare(calls = all);
+  step();
+  device.prepare = prepare;
+  const alike = Map.groupBy(calls, ({ kernel, dims }) => `${kernel.name} ${JSON.stringify(dims)}`);
+  const totals = new Map<string, { calls: number; milliseconds: number }>();
+  for (const group of alike.values()) {
+    const work = queued(device, "", 1, "steps/s", prepare(group));
+    const [{ milliseconds }] = await timeInTurn([work], repetitions);
+    const { name } = group[0].kernel;
+    const total = totals.get(name) ?? { calls: 0, milliseconds: 0 };
+    totals.set(name, { calls: total.calls + group.length, milliseconds: total.milliseconds + milliseconds });
+  }
+  const sum = totals.values().reduce((all, { milliseconds }) => all + milliseconds, 0);
+  return Array.from(totals, ([name, total]) => ({ name, ...total, share: total.milliseconds / sum }))
+    .sort((a, b) => b.share - a.share);
+}
