@@ -8,6 +8,7 @@ export { currentDevice } from "./context.ts";
 export { type Device, DeviceError } from "./devices/device.ts";
 export { type DeviceChoice, init, withDevice } from "./init.ts";
 export { type AttributeTypes, defineOp, type Op, type OpDefinition, type Sample } from "./op.ts";
+export { attend } from "./ops/attend.ts";
 export { conv2d } from "./ops/conv2d.ts";
 export { convTranspose2d } from "./ops/conv_transpose2d.ts";
 export { add, divide, multiply, negate, subtract } from "./ops/elementwise.ts";

@@ -1,11 +1,4 @@
-import {
-  matmulTransposedA,
-  matmulTransposedB,
-  multiply,
-  reshape,
-  softmax,
-  type Tensor,
-} from "../kernels/mod.ts";
+import { attend, reshape, type Tensor } from "../kernels/mod.ts";
 import type { Initialiser } from "./initialiser.ts";
 import { Conv2d, GroupNorm } from "./layers.ts";
 import { Module } from "./module.ts";
@@ -40,8 +33,7 @@ export class Attention extends Module {
     const [N, C, H, W] = x.shape;
     const h = this.gn.forward(x);
     const [q, k, v] = [this.q, this.k, this.v].map((conv) => reshape(conv.forward(h), [N, C, H * W]));
-    const scores = multiply(matmulTransposedA(q, k), 1 / Math.sqrt(C)); // [N, query, key]
-    const mixed = matmulTransposedB(v, softmax(scores)); // [N, C, query]
+    const mixed = attend(q, k, v, { scale: 1 / Math.sqrt(C) }); // [N, C, query]
     return this.final.forward(reshape(mixed, x.shape), { residual: x });
   }
 }

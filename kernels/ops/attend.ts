@@ -1,0 +1,96 @@
+import type { Dims, Tuning } from "../devices/device.ts";
+import { defineOp } from "../op.ts";
+import { sameShape, ShapeError } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+import { attendReference, keyValueGradientReference, queryGradientReference } from "./attend_reference.ts";
+import {
+  attendGroups,
+  attendKeyValueGradientWgsl,
+  attendLanes,
+  attendQueryGradientWgsl,
+  attendWgsl,
+} from "./attend_wgsl.ts";
+import { multiply } from "./elementwise.ts";
+import { matmulTransposedA, matmulTransposedB } from "./matmul.ts";
+import { softmax } from "./softmax.ts";
+
+/** How each of the three ops runs: in workgroups, with the lanes compiled in. */
+function inWorkgroups(wgsl: (lanes: number) => string) {
+  return {
+    specialise: ({ C, L }: Dims) => ({ lanes: attendLanes(C, L) }),
+    workgroups: ({ N, C, L }: Dims) => ({ count: attendGroups(N, L), lanes: attendLanes(C, L) }),
+    wgsl: (_: Tuning, { lanes }: Dims) => wgsl(lanes),
+  };
+}
+
+/**
+ * y[n, c, i] = sum over j of p[i, j] v[n, c, j], with p[i, j] = exp(scale q_i k_j - stats[n, i, 0]) / stats[n, i, 1]: the
+ * softmax over j, whose maximum and sum are kept for the gradients instead of p.
+ */
+const attention = defineOp({
+  name: "attend",
+  signature: "q[N, C, L], k[N, C, L], v[N, C, L] -> y[N, C, L], stats[N, L, 2]",
+  attributes: { scale: "f32" },
+  ...inWorkgroups(attendWgsl),
+  backward({ q, k, v, y, stats, dy }, { scale }) {
+    let ofQueries: [Tensor, Tensor] | undefined;
+    let ofKeys: [Tensor, Tensor] | undefined;
+    const queries = () => ofQueries ??= queryGradient(q, k, v, y, stats, dy, { scale });
+    const keys = () => ofKeys ??= keyValueGradient(q, k, v, stats, queries()[1], dy, { scale });
+    return { q: () => queries()[0], k: () => keys()[0], v: () => keys()[1] };
+  },
+  reference: attendReference,
+  samples: [
+    { shapes: { q: [2, 5, 9], k: [2, 5, 9], v: [2, 5, 9] }, attributes: { scale: 0.5 } },
+    { shapes: { q: [1, 2, 66], k: [1, 2, 66], v: [1, 2, 66] }, attributes: { scale: 2 } },
+    { shapes: { q: [1, 1, 1], k: [1, 1, 1], v: [1, 1, 1] }, attributes: { scale: 1 } },
+  ],
+});
+
+/** Statistics that a softmax could have had. */
+const gradientSample = (N: number, C: number, L: number) => ({
+  shapes: {
+    ...Object.fromEntries(["q", "k", "v", "y", "dy"].map((name) => [name, [N, C, L]])),
+    stats: [N, L, 2],
+    dots: [N, L],
+  },
+  attributes: { scale: 0.5 },
+  values: { stats: Array.from({ length: N * L * 2 }, (_, i) => i % 2 === 0 ? i % 5 : 3 + i % 7) },
+});
+
+const queryGradient = defineOp({
+  name: "attendQueryGradient",
+  signature:
+    "q[N, C, L], k[N, C, L], v[N, C, L], y[N, C, L], stats[N, L, 2], dy[N, C, L] -> dq[N, C, L], dots[N, L]",
+  attributes: { scale: "f32" },
+  ...inWorkgroups(attendQueryGradientWgsl),
+  reference: queryGradientReference,
+  samples: [gradientSample(2, 5, 9), gradientSample(1, 67, 133)],
+});
+
+const keyValueGradient = defineOp({
+  name: "attendKeyValueGradient",
+  signature:
+    "q[N, C, L], k[N, C, L], v[N, C, L], stats[N, L, 2], dots[N, L], dy[N, C, L] -> dk[N, C, L], dv[N, C, L]",
+  attributes: { scale: "f32" },
+  ...inWorkgroups(attendKeyValueGradientWgsl),
+  reference: keyValueGradientReference,
+  samples: [gradientSample(2, 5, 9), gradientSample(1, 67, 133)],
+});
+
+/**
+ * Attention of every position to every position: v softmax(scale q^T k)^T, on GPUs without the [L, L] weights in memory.
+ *
+ * @param q f32[N, C, L], as k and v
+ * @returns f32[N, C, L]
+ * @throws {ShapeError} if the shapes differ
+ * Source: Milakov and Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135
+ */
+export function attend(q: Tensor, k: Tensor, v: Tensor, { scale }: { scale: number }): Tensor {
+  if (q.shape.length !== 3 || !sameShape(q.shape, k.shape) || !sameShape(q.shape, v.shape)) {
+    throw new ShapeError(`Cannot run attend: q ${q}, k ${k}, v ${v} (expected one shape [N, C, L])`);
+  }
+  if (!q.device.tuning.software) return attention(q, k, v, { scale })[0];
+  // Without workgroup memory the weights are cheaper in memory than made twice: measured 3 to 4 times on lavapipe.
+  return matmulTransposedB(v, softmax(multiply(matmulTransposedA(q, k), scale)));
+}
