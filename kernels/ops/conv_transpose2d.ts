@@ -1,12 +1,13 @@
 import { defineOp } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 import { forwardProduct, inputGradientProduct, weightGradientProduct } from "./conv_transpose2d_product.ts";
+import { forwardWgsl, inputGradientWgsl, tilesOf, weightGradientWgsl } from "./conv_transpose2d_tiles.ts";
 import { asProduct } from "./product_op.ts";
 import { fewestGroups } from "./product_tiles.ts";
 import { sum } from "./reduce.ts";
 import { imagesPerRun } from "./runs.ts";
 
-/** Every input pixel becomes 2 x 2 output pixels: an invocation computes them for one output channel. */
+/** Every input pixel becomes 2 x 2 output pixels. */
 const transposed = defineOp({
   name: "convTranspose2d",
   signature: "x[N, C, H, W], w[C, K, 2, 2], bias[K] -> y[N, K, P, Q]",
@@ -15,24 +16,8 @@ const transposed = defineOp({
     size: ({ N, K, H, W }) => ({ rows: 4 * K, columns: N * H * W, batches: 1 }),
     product: () => forwardProduct,
     software: {
-      invocations: ({ N, K, H, W }) => N * K * H * W,
-      wgsl: () =>
-        `fn kernel(i: u32) {
-  let w_ = i % dims.W;
-  let h = i / dims.W % dims.H;
-  let k = i / (dims.W * dims.H) % dims.K;
-  let n = i / (dims.W * dims.H * dims.K);
-  var s = vec4f(bias[k]);
-  let pixels = dims.H * dims.W;
-  let base = n * dims.C * pixels + h * dims.W + w_;
-  for (var c = 0u; c < dims.C; c++) {
-    let at = (c * dims.K + k) * 4u;
-    s += x[base + c * pixels] * vec4f(w[at], w[at + 1u], w[at + 2u], w[at + 3u]);
-  }
-  let to = ((n * dims.K + k) * dims.P + 2u * h) * dims.Q + 2u * w_;
-  y[to] = s[0]; y[to + 1u] = s[1];
-  y[to + dims.Q] = s[2]; y[to + dims.Q + 1u] = s[3];
-}`,
+      invocations: ({ N, K, H, W }) => N * tilesOf.forward(K, H * W),
+      wgsl: () => forwardWgsl,
     },
   }),
   backward: ({ x, w, dy }) => ({
@@ -57,10 +42,11 @@ const transposed = defineOp({
   samples: [
     { shapes: { x: [2, 3, 3, 5], w: [3, 4, 2, 2], bias: [4] } },
     { shapes: { x: [1, 1, 1, 1], w: [1, 1, 2, 2], bias: [1] } },
+    { shapes: { x: [1, 9, 2, 5], w: [9, 6, 2, 2], bias: [6] } },
   ],
 });
 
-/** dx[n, c, h, w] = sum over k and the four taps of dy w: an invocation computes four channels c of a pixel. */
+/** dx[n, c, h, w] = sum over k and the four taps of dy w. */
 const inputGradient = defineOp({
   name: "convTranspose2dInputGradient",
   signature: "dy[N, K, P, Q], w[C, K, 2, 2] -> dx[N, C, H, W]",
@@ -69,29 +55,8 @@ const inputGradient = defineOp({
     size: ({ N, C, H, W }) => ({ rows: C, columns: N * H * W, batches: 1 }),
     product: () => inputGradientProduct,
     software: {
-      invocations: ({ N, C, H, W }) => N * Math.ceil(C / 4) * H * W,
-      wgsl: () =>
-        `fn kernel(i: u32) {
-  let w_ = i % dims.W;
-  let h = i / dims.W % dims.H;
-  let quads = (dims.C + 3u) / 4u;
-  let c0 = i / (dims.W * dims.H) % quads * 4u;
-  let n = i / (dims.W * dims.H * quads);
-  let stride = dims.K * 4u;
-  let last = dims.C - 1u;
-  var s = vec4f();
-  for (var k = 0u; k < dims.K; k++) {
-    let base = ((n * dims.K + k) * dims.P + 2u * h) * dims.Q + 2u * w_;
-    let d = vec4f(dy[base], dy[base + 1u], dy[base + dims.Q], dy[base + dims.Q + 1u]);
-    for (var j = 0u; j < 4u; j++) {
-      let at = min(c0 + j, last) * stride + k * 4u;
-      s[j] += dot(d, vec4f(w[at], w[at + 1u], w[at + 2u], w[at + 3u]));
-    }
-  }
-  for (var j = 0u; j < 4u; j++) {
-    if (c0 + j < dims.C) { dx[((n * dims.C + c0 + j) * dims.H + h) * dims.W + w_] = s[j]; }
-  }
-}`,
+      invocations: ({ N, C, H, W }) => N * tilesOf.input(C, H * W),
+      wgsl: () => inputGradientWgsl,
     },
   }),
   reference({ dy, w, dx }, { N, C, H, W, K, P, Q }) {
@@ -117,7 +82,7 @@ const inputGradient = defineOp({
   }],
 });
 
-/** Weight gradient of runs of `run` images: an invocation holds the four taps of a pair of channels. */
+/** Weight gradient of runs of `run` images each; the runs are summed after. */
 const weightGradientRuns = defineOp({
   name: "convTranspose2dWeightGradient",
   signature: "x[N, C, H, W], dy[N, K, P, Q] -> dw[G, C, K, 2, 2]",
@@ -127,27 +92,8 @@ const weightGradientRuns = defineOp({
     size: ({ G, C, K }) => ({ rows: C, columns: 4 * K, batches: G }),
     product: () => weightGradientProduct,
     software: {
-      invocations: ({ G, C, K }) => G * C * K,
-      wgsl: () =>
-        `fn kernel(i: u32) {
-  let k = i % dims.K;
-  let c = i / dims.K % dims.C;
-  let g = i / (dims.K * dims.C);
-  var s = vec4f();
-  for (var n = g * dims.run; n < min((g + 1u) * dims.run, dims.N); n++) {
-    for (var h = 0u; h < dims.H; h++) {
-      let source = ((n * dims.C + c) * dims.H + h) * dims.W;
-      let top = ((n * dims.K + k) * dims.P + 2u * h) * dims.Q;
-      var row = vec4f();
-      for (var w = 0u; w < dims.W; w++) {
-        let at = top + 2u * w;
-        row += x[source + w] * vec4f(dy[at], dy[at + 1u], dy[at + dims.Q], dy[at + dims.Q + 1u]);
-      }
-      s += row;
-    }
-  }
-  for (var tap = 0u; tap < 4u; tap++) { dw[i * 4u + tap] = s[tap]; }
-}`,
+      invocations: ({ G, C, K }) => G * tilesOf.weight(C, K),
+      wgsl: () => weightGradientWgsl,
     },
   }),
   reference({ x, dy, dw }, { N, C, H, W, K, P, Q, run }) {
@@ -178,7 +124,7 @@ const weightGradientRuns = defineOp({
 function weightGradient(x: Tensor, dy: Tensor, w: Tensor): Tensor {
   const [C, K] = w.shape;
   const { software } = x.device.tuning;
-  const tiles = software ? C * K : fewestGroups({ rows: C, columns: 4 * K, batches: 1 });
+  const tiles = software ? tilesOf.weight(C, K) : fewestGroups({ rows: C, columns: 4 * K, batches: 1 });
   return sum(weightGradientRuns(x, dy, { run: imagesPerRun(x.shape[0], tiles) }), [0]);
 }
 
