@@ -3,12 +3,13 @@ import { CpuDevice } from "./devices/cpu.ts";
 import { type Device, DeviceError } from "./devices/device.ts";
 import { WebGpuDevice } from "./devices/webgpu.ts";
 
-/** Which device to use: `auto` takes WebGPU where there is an adapter, else the CPU. */
+/** Which device to use: `auto` takes WebGPU where there is a GPU, else the CPU; `webgpu` takes a software adapter too. */
 export type DeviceChoice = "auto" | "webgpu" | "cpu";
 
 /**
  * Opens a device and makes it the one in use. Importing this library touches none.
  *
+ * @param threads how many the CPU device uses, by default one a core
  * @returns the device; `close()` it when a program is done early, the end of the program does it too
  * @throws {DeviceError} if `webgpu` is asked for and there is no adapter
  *
@@ -19,19 +20,24 @@ export type DeviceChoice = "auto" | "webgpu" | "cpu";
  * console.log(device.kind);
  * ```
  */
-export async function init({ device = "auto" }: { device?: DeviceChoice } = {}): Promise<Device> {
-  context.device = await open(device);
+export async function init(
+  { device = "auto", threads }: { device?: DeviceChoice; threads?: number } = {},
+): Promise<Device> {
+  context.device = await open(device, threads === undefined ? {} : { threads });
   return context.device;
 }
 
-async function open(choice: DeviceChoice): Promise<Device> {
-  if (choice === "cpu") return new CpuDevice();
+async function open(choice: DeviceChoice, cpu: { threads?: number }): Promise<Device> {
+  if (choice === "cpu") return CpuDevice.open(cpu);
+  if (choice === "webgpu") return WebGpuDevice.open();
   try {
-    return await WebGpuDevice.open();
+    const webgpu = await WebGpuDevice.open();
+    if (!webgpu.tuning.software) return webgpu;
+    webgpu.close(); // an adapter that is software runs on the same cores, five times slower
   } catch (error) {
-    if (choice === "webgpu" || !(error instanceof DeviceError)) throw error;
-    return new CpuDevice();
+    if (!(error instanceof DeviceError)) throw error;
   }
+  return CpuDevice.open(cpu);
 }
 
 /**

@@ -1,62 +1,210 @@
-import type { BufferRange, Device, DeviceBuffer, KernelCall, NumberArray } from "./device.ts";
+import {
+  type BufferRange,
+  type Device,
+  type DeviceBuffer,
+  DeviceError,
+  type KernelCall,
+  type NumberArray,
+} from "./device.ts";
+import { compileKernels, hasRelaxedSimd } from "./wasm/kernels.ts";
+import { layout } from "./wasm/layout.ts";
+import { lowerings, type WasmCall } from "./wasm/lowering.ts";
+import { SharedMemory } from "./wasm/memory.ts";
+import { Team } from "./wasm/team.ts";
 
 class CpuBuffer implements DeviceBuffer {
-  readonly data: ArrayBuffer;
-  constructor(readonly bytes: number) {
-    this.data = new ArrayBuffer(bytes);
-  }
+  constructor(readonly address: number, readonly bytes: number) {}
 }
 
-function view({ buffer, offset, length }: BufferRange, type: "f32" | "u32"): NumberArray {
-  const { data } = buffer as CpuBuffer;
-  return type === "u32"
-    ? new Uint32Array(data, offset * 4, length)
-    : new Float32Array(data, offset * 4, length);
-}
+/** Elements that calls touch from which on other threads are woken for them: some ten microseconds of work. */
+const heavyElements = 1 << 16;
+/** Calls that fit the memory for ops that are not recorded. */
+const maxEagerCalls = 8;
+/** Threads beyond that only wait for each other. */
+const maxThreads = 64;
 
-/** Runs every op's plain reference: needs no driver, correct everywhere, slow. */
+/** What a prepared step is made of: calls in memory that the kernels walk alone, and references between them. */
+type Segment =
+  | { readonly program: number; readonly calls: number; readonly heavy: boolean }
+  | { readonly reference: KernelCall };
+
+/**
+ * Runs ops on the processor: WebAssembly kernels with SIMD on all cores, and an op's plain reference where there is no
+ * kernel. Results do not depend on the number of threads.
+ */
 export class CpuDevice implements Device {
   readonly kind = "cpu";
-  readonly description = "plain references in JavaScript";
-  readonly tuning = { workgroupSize: 1, software: true };
-  readonly maxRangeBytes = 2 ** 32;
+  readonly description: string;
+  readonly tuning = { workgroupSize: 1, software: true, pieces: 1 };
+  readonly maxRangeBytes = 2 ** 31;
   readonly offsetAlignment = 1;
-  #allocated = 0;
+  readonly #memory: SharedMemory;
+  readonly #team: Team;
+  readonly #eager: number;
+  #workspace = { address: 0, bytes: 0 };
+  #closed = false;
+  /** Programs whose steps are gone give their memory back. */
+  readonly #programs = new FinalizationRegistry<{ address: number; bytes: number }>(({ address, bytes }) =>
+    this.#memory.release(address, bytes)
+  );
+
+  private constructor(module: WebAssembly.Module, threads: number) {
+    this.#memory = new SharedMemory(layout.reserved);
+    this.#team = new Team(module, this.#memory, threads);
+    this.#eager = this.#memory.allocate(maxEagerCalls * layout.callBytes);
+    this.description = `${threads} thread${threads > 1 ? "s" : ""}, WebAssembly SIMD${
+      hasRelaxedSimd() ? " with fused multiply-add" : ""
+    }`;
+  }
+
+  /**
+   * The device of this machine's processor.
+   *
+   * @param threads how many to use, by default one a core
+   * @throws {DeviceError} if the number of threads makes no sense, or the engine has no shared memory
+   */
+  static async open({ threads }: { threads?: number } = {}): Promise<CpuDevice> {
+    if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= maxThreads)) {
+      throw new DeviceError(
+        `Cannot open the CPU device with ${threads} threads (expected a whole number from 1 to ${maxThreads})`,
+      );
+    }
+    const cores = globalThis.navigator?.hardwareConcurrency ?? 1;
+    try {
+      return new CpuDevice(await compileKernels(), threads ?? Math.min(cores, maxThreads));
+    } catch (cause) {
+      if (cause instanceof DeviceError) throw cause;
+      throw new DeviceError(`Cannot open the CPU device: ${cause}`, { cause });
+    }
+  }
+
+  get threads(): number {
+    return this.#team.threads;
+  }
 
   get allocatedBytes(): number {
-    return this.#allocated;
+    return this.#memory.held;
   }
 
   allocate(bytes: number): DeviceBuffer {
-    this.#allocated += bytes;
-    return new CpuBuffer(bytes);
+    this.#check();
+    return new CpuBuffer(this.#memory.allocate(bytes), bytes);
   }
 
   release(buffer: DeviceBuffer): void {
-    this.#allocated -= buffer.bytes;
+    this.#memory.release((buffer as CpuBuffer).address, buffer.bytes);
   }
 
   write(range: BufferRange, data: Float32Array | Uint32Array): void {
-    view(range, data instanceof Uint32Array ? "u32" : "f32").set(data);
+    this.#view(range, data instanceof Uint32Array ? "u32" : "f32").set(data);
   }
 
-  read({ buffer, offset, length }: BufferRange): Promise<ArrayBuffer> {
-    return Promise.resolve((buffer as CpuBuffer).data.slice(offset * 4, (offset + length) * 4));
+  read(range: BufferRange): Promise<ArrayBuffer> {
+    return Promise.resolve(this.#view(range, "u32").slice().buffer as ArrayBuffer);
   }
 
-  run({ kernel, ranges, dims }: KernelCall): void {
-    const arrays: Record<string, NumberArray> = {};
-    kernel.ports.forEach((port, i) => arrays[port.name] = view(ranges[i], port.type));
-    kernel.reference(arrays, dims);
+  run(call: KernelCall): void {
+    this.#check();
+    const calls = this.#lower(call);
+    if (!calls) return this.#refer(call);
+    this.#reserve(calls);
+    this.#lay(calls, this.#eager);
+    this.#team.run(this.#eager, calls.length, isHeavy([call]));
   }
 
   prepare(calls: readonly KernelCall[]): () => void {
-    return () => calls.forEach((call) => this.run(call));
+    this.#check();
+    const segments: Segment[] = [];
+    const own: { address: number; bytes: number }[] = [];
+    let open: { calls: KernelCall[]; lowered: WasmCall[] } = { calls: [], lowered: [] };
+    const close = () => {
+      if (open.lowered.length === 0) return;
+      this.#reserve(open.lowered);
+      const bytes = open.lowered.length * layout.callBytes;
+      const program = this.#memory.allocate(bytes);
+      own.push({ address: program, bytes });
+      this.#lay(open.lowered, program);
+      segments.push({ program, calls: open.lowered.length, heavy: isHeavy(open.calls) });
+      open = { calls: [], lowered: [] };
+    };
+    for (const call of calls) {
+      const lowered = this.#lower(call);
+      if (lowered) {
+        open.calls.push(call);
+        open.lowered.push(...lowered);
+      } else {
+        close();
+        segments.push({ reference: call });
+      }
+    }
+    close();
+    const replay = () => {
+      this.#check();
+      for (const segment of segments) {
+        if ("reference" in segment) this.#refer(segment.reference);
+        else this.#team.run(segment.program, segment.calls, segment.heavy);
+      }
+    };
+    for (const part of own) this.#programs.register(replay, part);
+    return replay;
   }
 
   finished(): Promise<void> {
     return Promise.resolve();
   }
 
-  close(): void {}
+  close(): void {
+    this.#closed = true;
+    this.#team.rest();
+  }
+
+  #view({ buffer, offset, length }: BufferRange, type: "f32"): Float32Array;
+  #view({ buffer, offset, length }: BufferRange, type: "f32" | "u32"): Float32Array | Uint32Array;
+  #view({ buffer, offset, length }: BufferRange, type: "f32" | "u32"): Float32Array | Uint32Array {
+    const start = (buffer as CpuBuffer).address / 4 + offset;
+    return this.#memory[type].subarray(start, start + length);
+  }
+
+  #refer({ kernel, ranges, dims }: KernelCall): void {
+    const arrays: Record<string, NumberArray> = {};
+    kernel.ports.forEach((port, i) => arrays[port.name] = this.#view(ranges[i], port.type) as NumberArray);
+    kernel.reference(arrays, dims);
+  }
+
+  #lower({ kernel, ranges, dims }: KernelCall): readonly WasmCall[] | undefined {
+    const addresses = ranges.map(({ buffer, offset }) => (buffer as CpuBuffer).address + 4 * offset);
+    return lowerings[kernel.name]?.(addresses, dims, this.#team.threads);
+  }
+
+  /** Makes the workspace large enough for calls; kernels read its address anew at every call. */
+  #reserve(calls: readonly WasmCall[]): void {
+    const needed = calls.reduce((most, { workspace = 0 }) => Math.max(most, workspace), 0);
+    const { address, bytes } = this.#workspace;
+    if (needed <= bytes) return;
+    if (bytes > 0) this.#memory.release(address, bytes);
+    this.#workspace = { address: 0, bytes: 0 };
+    this.#workspace = { address: this.#memory.allocate(needed), bytes: needed };
+    this.#memory.u32[layout.workspace / 4] = this.#workspace.address;
+  }
+
+  /** Writes calls to memory as the kernels read them. */
+  #lay(calls: readonly WasmCall[], at: number): void {
+    const words = new Int32Array(this.#memory.memory.buffer);
+    calls.forEach(({ opcode, words: values }, i) => {
+      const start = (at + i * layout.callBytes) / 4;
+      words[start] = opcode;
+      words[start + 1] = 0;
+      words.set(values, start + layout.words / 4);
+    });
+  }
+
+  #check(): void {
+    if (this.#closed) throw new DeviceError("Cannot use a CPU device after close(): init() gives a new one");
+  }
+}
+
+function isHeavy(calls: readonly KernelCall[]): boolean {
+  let elements = 0;
+  for (const { ranges } of calls) for (const { length } of ranges) elements += length;
+  return elements >= heavyElements;
 }

@@ -9,6 +9,11 @@ export interface Tuning {
   readonly workgroupSize: number;
   /** Whether shaders run on a CPU: large register tiles, no workgroup memory. */
   readonly software: boolean;
+  /**
+   * Pieces that an op should leave its work in where it may choose, such as the runs of images of a weight gradient: enough to
+   * keep the device busy, or 1 if the device splits work by itself.
+   */
+  readonly pieces: number;
 }
 
 /** Invocations that share workgroup memory: how many groups, and lanes in each. */

@@ -42,6 +42,7 @@ export class WebGpuDevice implements Device {
     this.tuning = {
       workgroupSize: Math.min(64, limits.maxComputeWorkgroupSizeX, limits.maxComputeInvocationsPerWorkgroup),
       software,
+      pieces: 512, // invocations on a software adapter, workgroups on a GPU
     };
     this.maxRangeBytes = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
     this.offsetAlignment = Math.max(1, limits.minStorageBufferOffsetAlignment / 4);

@@ -100,6 +100,6 @@ export function weightGradient(x: Tensor, dy: Tensor, w: Tensor, padding: number
   const [K, C, R, S] = w.shape;
   const { software } = x.device.tuning;
   const tiles = software ? weightTiles(K, C, R) : fewestGroups({ rows: K, columns: C * R * S, batches: 1 });
-  const run = imagesPerRun(x.shape[0], tiles);
+  const run = imagesPerRun(x.shape[0], tiles, x.device.tuning);
   return sum(weightGradientRuns(x, dy, { R, S, padding, run }), [0]);
 }

@@ -125,7 +125,7 @@ function weightGradient(x: Tensor, dy: Tensor, w: Tensor): Tensor {
   const [C, K] = w.shape;
   const { software } = x.device.tuning;
   const tiles = software ? tilesOf.weight(C, K) : fewestGroups({ rows: C, columns: 4 * K, batches: 1 });
-  return sum(weightGradientRuns(x, dy, { run: imagesPerRun(x.shape[0], tiles) }), [0]);
+  return sum(weightGradientRuns(x, dy, { run: imagesPerRun(x.shape[0], tiles, x.device.tuning) }), [0]);
 }
 
 /**

@@ -1,5 +1,4 @@
-/** Pieces of work that keep the widest device busy: invocations on a software adapter, workgroups on a GPU. */
-const enough = 512;
+import type { Tuning } from "../devices/device.ts";
 
 /**
  * Images whose weight gradients one piece of work adds up: few enough that there are pieces to keep the device busy, so many
@@ -8,6 +7,6 @@ const enough = 512;
  * @param N images
  * @param tiles pieces of work for one run of images
  */
-export function imagesPerRun(N: number, tiles: number): number {
-  return Math.ceil(N / Math.min(N, Math.ceil(enough / tiles)));
+export function imagesPerRun(N: number, tiles: number, { pieces }: Tuning): number {
+  return Math.ceil(N / Math.min(N, Math.ceil(pieces / tiles)));
 }

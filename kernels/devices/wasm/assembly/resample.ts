@@ -1,0 +1,91 @@
+// Pooling and bilinear resizing, a plane a task.
+
+import { nextTask, pointer, word } from "./call.ts";
+
+/** Largest of each 2x2 window. */
+export function maxPool(call: usize): void {
+  const x = pointer(call, 0), y = pointer(call, 1);
+  const planes = word(call, 2), H = word(call, 3), W = word(call, 4), P = word(call, 5), Q = word(call, 6);
+  const row: usize = (<usize>W) << 2;
+  for (let plane = nextTask(call); plane < planes; plane = nextTask(call)) {
+    let to = y + ((<usize>(plane * P * Q)) << 2);
+    for (let p = 0; p < P; p++) {
+      let at = x + ((<usize>((plane * H + 2 * p) * W)) << 2);
+      let q = 0;
+      for (; q + 4 <= Q; q += 4, at += 32, to += 16) {
+        const a = f32x4.max(v128.load(at), v128.load(at + row));
+        const b = f32x4.max(v128.load(at, 16), v128.load(at + row, 16));
+        v128.store(to, f32x4.max(i32x4.shuffle(a, b, 0, 2, 4, 6), i32x4.shuffle(a, b, 1, 3, 5, 7)));
+      }
+      for (; q < Q; q++, at += 8, to += 4) {
+        const top = max(load<f32>(at), load<f32>(at, 4)), bottom = max(load<f32>(at + row), load<f32>(at + row, 4));
+        store<f32>(to, max(top, bottom));
+      }
+    }
+  }
+}
+
+/** dy goes to the first maximum of its window. */
+export function maxPoolGradient(call: usize): void {
+  const x = pointer(call, 0), dy = pointer(call, 1), dx = pointer(call, 2);
+  const planes = word(call, 3), H = word(call, 4), W = word(call, 5), P = word(call, 6), Q = word(call, 7);
+  const row: usize = (<usize>W) << 2;
+  const pixels: usize = (<usize>H) * row;
+  for (let plane = nextTask(call); plane < planes; plane = nextTask(call)) {
+    const start: usize = (<usize>plane) * pixels;
+    if ((H | W) & 1) memory.fill(dx + start, 0, pixels);
+    let from = dy + ((<usize>(plane * P * Q)) << 2);
+    for (let p = 0; p < P; p++) {
+      let at: usize = start + (<usize>(2 * p)) * row;
+      for (let q = 0; q < Q; q++, at += 8, from += 4) {
+        const a = load<f32>(x + at), b = load<f32>(x + at, 4);
+        const c = load<f32>(x + at + row), d = load<f32>(x + at + row, 4);
+        const slope = load<f32>(from);
+        const low = b > a, top = low ? b : a, high = d > c, bottom = high ? d : c;
+        const down = bottom > top;
+        store<f32>(dx + at, down || low ? 0 : slope);
+        store<f32>(dx + at, down || !low ? 0 : slope, 4);
+        store<f32>(dx + at + row, !down || high ? 0 : slope);
+        store<f32>(dx + at + row, !down || !high ? 0 : slope, 4);
+      }
+    }
+  }
+}
+
+/** The source position of target pixel o. */
+function source(o: i32, inLength: i32, outLength: i32): f32 {
+  return max<f32>((<f32>o + 0.5) * <f32>inLength / <f32>outLength - 0.5, 0);
+}
+
+/** Bilinear resize from H x W to P x Q; with `gradient`, dx of it from dy. */
+function resize(x: usize, y: usize, H: i32, W: i32, P: i32, Q: i32, gradient: bool): void {
+  if (gradient) memory.fill(x, 0, (<usize>(H * W)) << 2);
+  for (let p = 0; p < P; p++) {
+    const h = source(p, H, P), below = h - floor(h);
+    const top = x + ((<usize>((<i32>h) * W)) << 2), bottom = x + ((<usize>(min(<i32>h + 1, H - 1) * W)) << 2);
+    for (let q = 0; q < Q; q++, y += 4) {
+      const w = source(q, W, Q), right = w - floor(w);
+      const l: usize = (<usize><i32>w) << 2, r: usize = (<usize>min(<i32>w + 1, W - 1)) << 2;
+      if (gradient) {
+        const d = load<f32>(y);
+        store<f32>(top + l, load<f32>(top + l) + d * (1 - below) * (1 - right));
+        store<f32>(top + r, load<f32>(top + r) + d * (1 - below) * right);
+        store<f32>(bottom + l, load<f32>(bottom + l) + d * below * (1 - right));
+        store<f32>(bottom + r, load<f32>(bottom + r) + d * below * right);
+      } else {
+        const a = load<f32>(top + l), b = load<f32>(top + r), c = load<f32>(bottom + l), d = load<f32>(bottom + r);
+        const upper = a + (b - a) * right, lower = c + (d - c) * right;
+        store<f32>(y, upper + (lower - upper) * below);
+      }
+    }
+  }
+}
+
+export function resizeBilinear(call: usize): void {
+  const x = pointer(call, 0), y = pointer(call, 1);
+  const planes = word(call, 2), H = word(call, 3), W = word(call, 4), P = word(call, 5), Q = word(call, 6);
+  const gradient = word(call, 7) != 0;
+  for (let plane = nextTask(call); plane < planes; plane = nextTask(call)) {
+    resize(x + ((<usize>(plane * H * W)) << 2), y + ((<usize>(plane * P * Q)) << 2), H, W, P, Q, gradient);
+  }
+}

@@ -1,0 +1,27 @@
+// Four f32 at a time. One name for a b + c, fused where the engine can.
+
+export function madd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
+  return f32x4.add(f32x4.mul(a, b), c);
+}
+
+export function splat(x: f32): v128 {
+  return f32x4.splat(x);
+}
+
+export function add(a: v128, b: v128): v128 {
+  return f32x4.add(a, b);
+}
+
+export function sub(a: v128, b: v128): v128 {
+  return f32x4.sub(a, b);
+}
+
+export function mul(a: v128, b: v128): v128 {
+  return f32x4.mul(a, b);
+}
+
+/** Sum of the four lanes. */
+export function total(v: v128): f32 {
+  return (f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1)) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3));
+}

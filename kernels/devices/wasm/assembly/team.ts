@@ -1,0 +1,65 @@
+// The threads that run a program together: who takes which task, and where they wait for each other.
+
+/** Words that host and threads share, each on a cache line of its own. */
+export const START: usize = 1024; // counts programs; idle threads sleep on it
+export const PROGRAM: usize = 1088; // address of the first call
+export const CALLS: usize = 1152;
+export const TEAM: usize = 1216; // threads that take part in this program
+export const ARRIVED: usize = 1280; // threads at the barrier
+export const ROUND: usize = 1344; // counts barriers
+export const READY: usize = 1408; // workers that can be called
+export const QUIT: usize = 1472;
+export const FAILED: usize = 1536; // a thread has trapped
+export const WORKSPACE: usize = 1600; // address of memory that lasts for one call
+
+/** Spins before a thread sleeps: at a barrier the others are microseconds away, between programs the host is. */
+const BARRIER_SPINS: i32 = 4000;
+const START_SPINS: i32 = 20000;
+/** Nanoseconds after which a sleeper looks whether another thread has failed. */
+const PATIENCE: i64 = 100_000_000;
+
+/** This thread's number; 0 is the host's own. */
+export let me: i32 = 0;
+let team: i32 = 1;
+
+export function join(thread: i32): void {
+  me = thread;
+}
+
+export function setTeam(threads: i32): void {
+  team = threads;
+}
+
+/** Waits until a word differs from `value`; false if a thread has failed meanwhile. */
+function waitWhile(word: usize, value: i32, spins: i32): bool {
+  for (let i = 0; i < spins; i++) {
+    if (atomic.load<i32>(word) != value) return true;
+  }
+  while (atomic.load<i32>(word) == value) {
+    if (atomic.load<i32>(FAILED)) return false;
+    atomic.wait<i32>(word, value, PATIENCE);
+  }
+  return true;
+}
+
+/** Waits until all threads of the program are here; false if one has failed. */
+export function barrier(): bool {
+  if (team == 1) return true;
+  const round = atomic.load<i32>(ROUND);
+  if (atomic.add<i32>(ARRIVED, 1) == team - 1) {
+    atomic.store<i32>(ARRIVED, 0);
+    atomic.store<i32>(ROUND, round + 1);
+    atomic.notify(ROUND, -1);
+    return true;
+  }
+  return waitWhile(ROUND, round, BARRIER_SPINS);
+}
+
+/** Waits for the program after the one numbered `seen`; its number, or -1 at the end. */
+export function nextProgram(seen: i32): i32 {
+  for (let i = 0; i < START_SPINS; i++) {
+    if (atomic.load<i32>(START) != seen) break;
+  }
+  while (atomic.load<i32>(START) == seen) atomic.wait<i32>(START, seen, -1);
+  return atomic.load<i32>(QUIT) ? -1 : atomic.load<i32>(START);
+}

@@ -1,0 +1,19 @@
+import { plain, relaxed } from "./binary.ts";
+
+/** The smallest module with `f32x4.relaxed_madd`: whether it is valid tells whether the engine has it. */
+const probe = Uint8Array.of(
+  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 8, 1, 96, 3, 123, 123, 123, 1, 123, 3, 2, 1, 0],
+  ...[10, 13, 1, 11, 0, 32, 0, 32, 1, 32, 2, 253, 133, 2, 11],
+);
+
+/** Whether this engine fuses multiply and add four at a time. */
+export function hasRelaxedSimd(): boolean {
+  return WebAssembly.validate(probe);
+}
+
+let compiled: Promise<WebAssembly.Module> | undefined;
+
+/** The kernels for this engine, compiled once. */
+export function compileKernels(): Promise<WebAssembly.Module> {
+  return compiled ??= WebAssembly.compile(Uint8Array.fromBase64(hasRelaxedSimd() ? relaxed : plain));
+}

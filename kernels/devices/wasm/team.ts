@@ -1,0 +1,114 @@
+import { DeviceError } from "../device.ts";
+import { layout } from "./layout.ts";
+import type { SharedMemory } from "./memory.ts";
+
+/** What the kernels' module offers. */
+interface Exports {
+  /** Runs a list of calls on this thread. */
+  runAlone(program: number, calls: number): void;
+  /** Runs a list of calls on all threads; 0 if one has failed. */
+  runTogether(program: number, calls: number, threads: number): number;
+}
+
+/** The whole program of a worker. It comes from a data URL, which takes no permission to load. */
+const workerSource = `onmessage = ({ data: { module, memory, thread } }) => {
+  try {
+    new WebAssembly.Instance(module, { env: { memory } }).exports.work(thread);
+  } catch (error) {
+    Atomics.store(new Int32Array(memory.buffer), ${layout.failed / 4}, 1);
+    throw error;
+  }
+  close();
+};`;
+
+/** Milliseconds without work after which the workers end, so that a program that has no more work can exit. */
+const idleMs = 300;
+
+/** The threads that run the kernels: the caller's own, and workers that start with the first work that is worth it. */
+export class Team {
+  readonly #module: WebAssembly.Module;
+  readonly #memory: SharedMemory;
+  readonly #exports: Exports;
+  #workers: Worker[] = [];
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #worked = false;
+  #failure: string | undefined;
+
+  constructor(module: WebAssembly.Module, memory: SharedMemory, readonly threads: number) {
+    this.#module = module;
+    this.#memory = memory;
+    this.#exports = new WebAssembly.Instance(module, { env: { memory: memory.memory } })
+      .exports as unknown as Exports;
+  }
+
+  /**
+   * Runs calls that lie in memory, one after the other.
+   *
+   * @param heavy whether they are worth more than one thread
+   * @throws {DeviceError} if a kernel trapped, now or before
+   */
+  run(program: number, calls: number, heavy: boolean): void {
+    this.#check();
+    this.#worked = true;
+    try {
+      if (heavy && this.threads > 1 && this.#gathered()) {
+        if (!this.#exports.runTogether(program, calls, this.threads)) this.#failure = "a worker stopped";
+      } else this.#exports.runAlone(program, calls);
+    } catch (error) {
+      Atomics.store(this.#words(), layout.failed / 4, 1);
+      this.#failure = String(error);
+    }
+    this.#check();
+  }
+
+  /** Ends the workers; the next heavy work starts new ones. */
+  rest(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    if (this.#workers.length === 0) return;
+    const words = this.#words();
+    if (Atomics.load(words, layout.ready / 4) < this.#workers.length) {
+      for (const worker of this.#workers) worker.terminate(); // still starting: they hear nothing yet
+    } else {
+      Atomics.store(words, layout.quit / 4, 1);
+      Atomics.add(words, layout.start / 4, 1);
+      Atomics.notify(words, layout.start / 4);
+    }
+    this.#workers = [];
+  }
+
+  /** Whether all workers are there; if they are not, they are called and come soon. */
+  #gathered(): boolean {
+    const words = this.#words();
+    if (this.#workers.length === 0) {
+      Atomics.store(words, layout.quit / 4, 0);
+      Atomics.store(words, layout.ready / 4, 0);
+      this.#workers = Array.from({ length: this.threads - 1 }, (_, i) => this.#worker(i + 1));
+      this.#timer = setInterval(() => {
+        if (this.#worked) this.#worked = false;
+        else this.rest();
+      }, idleMs);
+    }
+    return Atomics.load(words, layout.ready / 4) === this.#workers.length;
+  }
+
+  #worker(thread: number): Worker {
+    const worker = new Worker(`data:text/javascript,${encodeURIComponent(workerSource)}`, { type: "module" });
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.#failure ??= event.message;
+    };
+    worker.postMessage({ module: this.#module, memory: this.#memory.memory, thread });
+    return worker;
+  }
+
+  #words(): Int32Array {
+    return new Int32Array(this.#memory.memory.buffer, 0, layout.reserved / 4);
+  }
+
+  #check(): void {
+    if (this.#failure !== undefined) {
+      throw new DeviceError(`A kernel of the CPU device failed: ${this.#failure}; start again to go on`);
+    }
+  }
+}
