@@ -21,7 +21,7 @@ function f32(value: number): number {
 }
 
 /** Bytes of `gemm`'s scratch; `assembly/gemm.ts` says the same. */
-const gemmScratch = 256 * (96 + 8) * 4 + 6 * 8 * 4;
+const gemmScratch = 256 * (192 + 8) * 4 + 6 * 8 * 4;
 /** Parts whose weight gradients are summed apart: as many as threads are of use, whatever there are. */
 const gradientParts = 8;
 /** Bytes of transformed tiles that a thread works on at once: what stays in its second cache. */

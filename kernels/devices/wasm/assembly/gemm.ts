@@ -6,7 +6,7 @@ const ROWS: i32 = 6;
 const COLUMNS: i32 = 8;
 /** Depth and height of what is packed at once: a block of a stays in the second cache, a panel of b in the first. */
 const DEPTH: i32 = 256;
-const HEIGHT: i32 = 96;
+const HEIGHT: i32 = 192;
 
 /** Bytes of scratch that `gemm` needs; `tables.ts` of the host says the same. */
 export const GEMM_SCRATCH: usize = <usize>(DEPTH * (HEIGHT + COLUMNS) * 4 + ROWS * COLUMNS * 4);
@@ -90,7 +90,16 @@ function atEdge(a: usize, b: usize, depth: i32, c: usize, cm: usize, rows: i32, 
   }
 }
 
-/** c += a b. Strides are in bytes; c's columns are adjacent. */
+/** Whether all of a fits the scratch, so that the next product with the same a may find it there. */
+export function staysPacked(M: i32, K: i32): bool {
+  return M <= HEIGHT && K <= DEPTH;
+}
+
+/**
+ * c += a b. Strides are in bytes; c's columns are adjacent.
+ *
+ * @param packed whether the scratch holds a from the product before
+ */
 export function gemm(
   M: i32,
   N: i32,
@@ -104,6 +113,7 @@ export function gemm(
   c: usize,
   cm: usize,
   scratch: usize,
+  packed: bool,
 ): void {
   const panel = scratch + <usize>(DEPTH * HEIGHT * 4);
   const tile = panel + <usize>(DEPTH * COLUMNS * 4);
@@ -111,7 +121,7 @@ export function gemm(
     const depth = min(DEPTH, K - k);
     for (let m = 0; m < M; m += HEIGHT) {
       const height = min(HEIGHT, M - m);
-      packA(a + (<usize>m) * am + (<usize>k) * ak, am, ak, height, depth, scratch);
+      if (!packed) packA(a + (<usize>m) * am + (<usize>k) * ak, am, ak, height, depth, scratch);
       for (let n = 0; n < N; n += COLUMNS) {
         const columns = min(COLUMNS, N - n);
         packB(b + (<usize>k) * bk + (<usize>n) * bn, bk, bn, columns, depth, panel);

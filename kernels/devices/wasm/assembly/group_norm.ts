@@ -55,11 +55,17 @@ export function groupNorm(call: usize): void {
       const channel: usize = (<usize>(task % G * channels + c)) << 2;
       const scale = r * load<f32>(gamma + channel);
       const a = splat(scale), b = splat(load<f32>(beta + channel)), centre = splat(m);
-      let at: usize = offset + ((<usize>(c * pixels)) << 2);
-      for (let i = 0; i < pixels; i += 4, at += 16) {
-        let z = madd(sub(v128.load(x + at), centre), a, b);
-        if (activation) z = gelu(z);
-        storeFirst(y + at, z, pixels - i);
+      const at: usize = offset + ((<usize>(c * pixels)) << 2);
+      if (activation) {
+        for (let i = 0; i < pixels; i += 4) {
+          const j: usize = at + ((<usize>i) << 2);
+          storeFirst(y + j, gelu(madd(sub(v128.load(x + j), centre), a, b)), pixels - i);
+        }
+      } else {
+        for (let i = 0; i < pixels; i += 4) {
+          const j: usize = at + ((<usize>i) << 2);
+          storeFirst(y + j, madd(sub(v128.load(x + j), centre), a, b), pixels - i);
+        }
       }
     }
   }

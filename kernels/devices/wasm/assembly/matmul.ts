@@ -1,12 +1,12 @@
 // Products of matrices, of images as matrices [channel][pixel], and their gradients.
 
 import { nextTask, pointer, word } from "./call.ts";
-import { fillRows, gemm, GEMM_SCRATCH } from "./gemm.ts";
+import { fillRows, gemm, GEMM_SCRATCH, staysPacked } from "./gemm.ts";
 import { add, splat } from "./simd.ts";
 import { me, WORKSPACE } from "./team.ts";
 
 /** Rows and columns of a task. */
-const TASK_ROWS: i32 = 96;
+const TASK_ROWS: i32 = 192;
 const TASK_COLUMNS: i32 = 128;
 
 /** y[batch] = a[batch] b[batch] for any strides; a batch of 1 serves all. A task is a block of a result. */
@@ -36,6 +36,7 @@ export function matmul(call: usize): void {
       to,
       row,
       scratch,
+      false,
     );
   }
 }
@@ -47,6 +48,7 @@ export function mixChannels(call: usize): void {
   const wk = pointer(call, 10), wc = pointer(call, 11);
   const scratch = load<usize>(WORKSPACE) + (<usize>me) * GEMM_SCRATCH;
   const row: usize = (<usize>pixels) << 2;
+  let packed = false;
   for (let n = nextTask(call); n < N; n = nextTask(call)) {
     const to = y + (<usize>(n * K)) * row;
     if (addend) {
@@ -58,7 +60,8 @@ export function mixChannels(call: usize): void {
         }
       }
     } else fillRows(to, row, K, pixels, bias ? bias + ((<usize>(n % B * K)) << 2) : 0);
-    gemm(K, pixels, C, w, wk, wc, x + (<usize>(n * C)) * row, row, 4, to, row, scratch);
+    gemm(K, pixels, C, w, wk, wc, x + (<usize>(n * C)) * row, row, 4, to, row, scratch, packed);
+    packed = staysPacked(K, C);
   }
 }
 
@@ -115,9 +118,11 @@ export function convTranspose(call: usize): void {
   const scratch = load<usize>(WORKSPACE) + (<usize>me) * pointer(call, 9);
   const taps = scratch + GEMM_SCRATCH;
   const row: usize = (<usize>(H * W)) << 2;
+  let packed = false;
   for (let n = nextTask(call); n < N; n = nextTask(call)) {
     memory.fill(taps, 0, (<usize>(4 * K)) * row);
-    gemm(4 * K, H * W, C, w, 4, (<usize>K) << 4, x + (<usize>(n * C)) * row, row, 4, taps, row, scratch);
+    gemm(4 * K, H * W, C, w, 4, (<usize>K) << 4, x + (<usize>(n * C)) * row, row, 4, taps, row, scratch, packed);
+    packed = staysPacked(4 * K, C);
     fold(taps, K, H, W, bias, y + (<usize>(n * K)) * 4 * row);
   }
 }
@@ -129,11 +134,13 @@ export function convTransposeInputGradient(call: usize): void {
   const scratch = load<usize>(WORKSPACE) + (<usize>me) * pointer(call, 8);
   const taps = scratch + GEMM_SCRATCH;
   const row: usize = (<usize>(H * W)) << 2;
+  let packed = false;
   for (let n = nextTask(call); n < N; n = nextTask(call)) {
     unfold(dy + (<usize>(n * K)) * 4 * row, K, H, W, taps);
     const to = dx + (<usize>(n * C)) * row;
     memory.fill(to, 0, (<usize>C) * row);
-    gemm(C, H * W, 4 * K, w, (<usize>K) << 4, 4, taps, row, 4, to, row, scratch);
+    gemm(C, H * W, 4 * K, w, (<usize>K) << 4, 4, taps, row, 4, to, row, scratch, packed);
+    packed = staysPacked(C, 4 * K);
   }
 }
 
@@ -156,7 +163,7 @@ export function correlateParts(call: usize): void {
     for (let n = start + part * count / parts; n < start + (part + 1) * count / parts; n++) {
       let other = b + (<usize>(n * K)) * row;
       if (folded) unfold(other, K >> 2, H, W, taps), other = taps;
-      gemm(M, K, H * W, a + (<usize>(n * M)) * row, row, 4, other, 4, row, sum, (<usize>K) << 2, scratch);
+      gemm(M, K, H * W, a + (<usize>(n * M)) * row, row, 4, other, 4, row, sum, (<usize>K) << 2, scratch, false);
     }
   }
 }

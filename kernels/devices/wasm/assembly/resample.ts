@@ -37,7 +37,23 @@ export function maxPoolGradient(call: usize): void {
     let from = dy + ((<usize>(plane * P * Q)) << 2);
     for (let p = 0; p < P; p++) {
       let at: usize = start + (<usize>(2 * p)) * row;
-      for (let q = 0; q < Q; q++, at += 8, from += 4) {
+      let q = 0;
+      for (; q + 4 <= Q; q += 4, at += 32, from += 16) {
+        const e = v128.load(x + at), f = v128.load(x + at, 16), g = v128.load(x + at + row), h = v128.load(x + at + row, 16);
+        const a = i32x4.shuffle(e, f, 0, 2, 4, 6), b = i32x4.shuffle(e, f, 1, 3, 5, 7);
+        const c = i32x4.shuffle(g, h, 0, 2, 4, 6), d = i32x4.shuffle(g, h, 1, 3, 5, 7);
+        const low = f32x4.gt(b, a), high = f32x4.gt(d, c);
+        const down = f32x4.gt(v128.bitselect(d, c, high), v128.bitselect(b, a, low));
+        const slope = v128.load(from);
+        const up = v128.andnot(slope, down), under = v128.and(slope, down);
+        const upLeft = v128.andnot(up, low), upRight = v128.and(up, low);
+        const underLeft = v128.andnot(under, high), underRight = v128.and(under, high);
+        v128.store(dx + at, i32x4.shuffle(upLeft, upRight, 0, 4, 1, 5));
+        v128.store(dx + at, i32x4.shuffle(upLeft, upRight, 2, 6, 3, 7), 16);
+        v128.store(dx + at + row, i32x4.shuffle(underLeft, underRight, 0, 4, 1, 5));
+        v128.store(dx + at + row, i32x4.shuffle(underLeft, underRight, 2, 6, 3, 7), 16);
+      }
+      for (; q < Q; q++, at += 8, from += 4) {
         const a = load<f32>(x + at), b = load<f32>(x + at, 4);
         const c = load<f32>(x + at + row), d = load<f32>(x + at + row, 4);
         const slope = load<f32>(from);

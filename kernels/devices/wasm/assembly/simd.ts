@@ -5,6 +5,20 @@ export function madd(a: v128, b: v128, c: v128): v128 {
   return f32x4.add(f32x4.mul(a, b), c);
 }
 
+/** c - a b. */
+export function nmadd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_nmadd(a, b, c);
+  return f32x4.sub(c, f32x4.mul(a, b));
+}
+
+/**
+ * Four times the number at an address. For constants: engines make a vector constant anew at every use, from several
+ * instructions, but read one from memory with a single one.
+ */
+export function at(address: usize): v128 {
+  return v128.load_splat<f32>(address);
+}
+
 export function splat(x: f32): v128 {
   return f32x4.splat(x);
 }

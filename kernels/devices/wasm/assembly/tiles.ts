@@ -109,8 +109,28 @@ export function overTiles(v: usize, d: usize, dStep: usize, tiles: i32, u: usize
   let s2 = v128.load(u, 64), t2 = v128.load(u, 80);
   let s3 = v128.load(u, 96), t3 = v128.load(u, 112);
   let e = d + dStep;
+  for (; tiles >= 2; tiles -= 2, v += 32, d += 32, e += 32) {
+    let p = v128.load(d), q = v128.load(e);
+    let b = v128.load_splat<f32>(v);
+    s0 = madd(b, p, s0), t0 = madd(b, q, t0);
+    b = v128.load_splat<f32>(v, 4);
+    s1 = madd(b, p, s1), t1 = madd(b, q, t1);
+    b = v128.load_splat<f32>(v, 8);
+    s2 = madd(b, p, s2), t2 = madd(b, q, t2);
+    b = v128.load_splat<f32>(v, 12);
+    s3 = madd(b, p, s3), t3 = madd(b, q, t3);
+    p = v128.load(d, 16), q = v128.load(e, 16);
+    b = v128.load_splat<f32>(v, 16);
+    s0 = madd(b, p, s0), t0 = madd(b, q, t0);
+    b = v128.load_splat<f32>(v, 20);
+    s1 = madd(b, p, s1), t1 = madd(b, q, t1);
+    b = v128.load_splat<f32>(v, 24);
+    s2 = madd(b, p, s2), t2 = madd(b, q, t2);
+    b = v128.load_splat<f32>(v, 28);
+    s3 = madd(b, p, s3), t3 = madd(b, q, t3);
+  }
   for (; tiles > 0; tiles--, v += 16, d += 16, e += 16) {
-    const p = v128.load(d), q = v128.load(e);
+    let p = v128.load(d), q = v128.load(e);
     let b = v128.load_splat<f32>(v);
     s0 = madd(b, p, s0), t0 = madd(b, q, t0);
     b = v128.load_splat<f32>(v, 4);

@@ -7,9 +7,17 @@
 //
 // Source: Winograd 1980, Arithmetic complexity of computations; Lavin and Gray 2015, arXiv:1509.09308
 
-import { add, madd, mul, splat, sub } from "./simd.ts";
+import { add, at as constant, madd, mul, nmadd, sub } from "./simd.ts";
 
 const ZERO: v128 = f32x4.splat(0);
+const TWO = memory.data<f32>([2.0]);
+const FOUR = memory.data<f32>([4.0]);
+const FIVE = memory.data<f32>([5.0]);
+const EIGHT = memory.data<f32>([8.0]);
+const QUARTER = memory.data<f32>([0.25]);
+const MINUS_SIXTH = memory.data<f32>([-0.16666667]);
+const TWELFTH = memory.data<f32>([0.083333336]);
+const TWENTY_FOURTH = memory.data<f32>([0.041666668]);
 
 /** Four planes of an image, one channel a lane: from[c][h][w] to to[h + 1][w + 1][c]. Absent channels are zeros. */
 export function interleave(
@@ -45,24 +53,23 @@ export function interleave(
 }
 
 /** B' d for six values. */
-function sourceStep(from: usize, step: usize, to: usize, toStep: usize): void {
+function sourceStep(from: usize, step: usize, to: usize, toStep: usize, two: v128, four: v128, five: v128): void {
   const d0 = v128.load(from);
   const d1 = v128.load(from + step);
   const d2 = v128.load(from + 2 * step);
   const d3 = v128.load(from + 3 * step);
   const d4 = v128.load(from + 4 * step);
   const d5 = v128.load(from + 5 * step);
-  const four = splat(4), minusFour = splat(-4), minusFive = splat(-5), two = splat(2), minusTwo = splat(-2);
-  const a = madd(minusFour, d2, d4);
-  const b = madd(minusFour, d1, d3);
+  const a = nmadd(four, d2, d4);
+  const b = nmadd(four, d1, d3);
   const c = sub(d4, d2);
   const e = sub(d3, d1);
-  v128.store(to, madd(minusFive, d2, madd(four, d0, d4)));
+  v128.store(to, nmadd(five, d2, madd(four, d0, d4)));
   v128.store(to + toStep, add(a, b));
   v128.store(to + 2 * toStep, sub(a, b));
   v128.store(to + 3 * toStep, madd(two, e, c));
-  v128.store(to + 4 * toStep, madd(minusTwo, e, c));
-  v128.store(to + 5 * toStep, madd(minusFive, d3, madd(four, d1, d5)));
+  v128.store(to + 4 * toStep, nmadd(two, e, c));
+  v128.store(to + 5 * toStep, nmadd(five, d3, madd(four, d1, d5)));
 }
 
 /**
@@ -73,21 +80,22 @@ function sourceStep(from: usize, step: usize, to: usize, toStep: usize): void {
  * @param to V of the first tile; elements of the transform are `step` bytes apart, tiles 16
  */
 export function transformSource(image: usize, down: i32, across: i32, rows: usize, to: usize, step: usize): void {
+  const two = constant(TWO), four = constant(FOUR), five = constant(FIVE);
   const pitch = 4 * across + 2;
   const row: usize = (<usize>pitch) << 4;
   for (let y = 0; y < down; y++) {
     let at = image + (<usize>(4 * y)) * row;
-    for (let x = 0; x < pitch; x++) sourceStep(at + ((<usize>x) << 4), row, rows + ((<usize>x) << 4), row);
+    for (let x = 0; x < pitch; x++) sourceStep(at + ((<usize>x) << 4), row, rows + ((<usize>x) << 4), row, two, four, five);
     for (let x = 0; x < across; x++, to += 16) {
       let tile = rows + ((<usize>x) << 6);
       let target = to;
-      for (let i = 0; i < 6; i++, tile += row, target += 6 * step) sourceStep(tile, 16, target, step);
+      for (let i = 0; i < 6; i++, tile += row, target += 6 * step) sourceStep(tile, 16, target, step, two, four, five);
     }
   }
 }
 
 /** A' m for six values. */
-function targetStep(from: usize, step: usize, to: usize, toStep: usize): void {
+function targetStep(from: usize, step: usize, to: usize, toStep: usize, two: v128, four: v128, eight: v128): void {
   const m0 = v128.load(from);
   const m1 = v128.load(from + step);
   const m2 = v128.load(from + 2 * step);
@@ -96,31 +104,32 @@ function targetStep(from: usize, step: usize, to: usize, toStep: usize): void {
   const m5 = v128.load(from + 5 * step);
   const s = add(m1, m2), d = sub(m1, m2), t = add(m3, m4), e = sub(m3, m4);
   v128.store(to, add(m0, add(s, t)));
-  v128.store(to + toStep, madd(splat(2), e, d));
-  v128.store(to + 2 * toStep, madd(splat(4), t, s));
-  v128.store(to + 3 * toStep, add(madd(splat(8), e, d), m5));
+  v128.store(to + toStep, madd(two, e, d));
+  v128.store(to + 2 * toStep, madd(four, t, s));
+  v128.store(to + 3 * toStep, add(madd(eight, e, d), m5));
 }
 
 /** y = A' M A of all tiles of four channels, to an image [4 down][4 across][4]. */
 export function transformTarget(from: usize, step: usize, down: i32, across: i32, rows: usize, image: usize): void {
+  const two = constant(TWO), four = constant(FOUR), eight = constant(EIGHT);
   const pitch: usize = (<usize>(4 * across)) << 4;
   for (let y = 0; y < down; y++) {
     for (let x = 0; x < across; x++, from += 16) {
       const target = image + (<usize>(4 * y)) * pitch + ((<usize>x) << 6);
-      for (let j = 0; j < 6; j++) targetStep(from + (<usize>j) * step, 6 * step, rows + ((<usize>j) << 4), 96);
-      for (let i = 0; i < 4; i++) targetStep(rows + <usize>(96 * i), 16, target + (<usize>i) * pitch, 16);
+      for (let j = 0; j < 6; j++) targetStep(from + (<usize>j) * step, 6 * step, rows + ((<usize>j) << 4), 96, two, four, eight);
+      for (let i = 0; i < 4; i++) targetStep(rows + <usize>(96 * i), 16, target + (<usize>i) * pitch, 16, two, four, eight);
     }
   }
 }
 
 /** A d for four values. */
-function gradientStep(from: usize, step: usize, to: usize, toStep: usize): void {
+function gradientStep(from: usize, step: usize, to: usize, toStep: usize, two: v128, four: v128): void {
   const d0 = v128.load(from);
   const d1 = v128.load(from + step);
   const d2 = v128.load(from + 2 * step);
   const d3 = v128.load(from + 3 * step);
   const even = add(d0, d2), odd = add(d1, d3);
-  const even2 = madd(splat(4), d2, d0), odd2 = mul(splat(2), madd(splat(4), d3, d1));
+  const even2 = madd(four, d2, d0), odd2 = mul(two, madd(four, d3, d1));
   v128.store(to, d0);
   v128.store(to + toStep, add(even, odd));
   v128.store(to + 2 * toStep, sub(even, odd));
@@ -131,12 +140,13 @@ function gradientStep(from: usize, step: usize, to: usize, toStep: usize): void 
 
 /** D = A dy A' of all tiles of four channels; `image` is [4 down][4 across][4]. */
 export function transformGradient(image: usize, down: i32, across: i32, rows: usize, to: usize, step: usize): void {
+  const two = constant(TWO), four = constant(FOUR);
   const pitch: usize = (<usize>(4 * across)) << 4;
   for (let y = 0; y < down; y++) {
     for (let x = 0; x < across; x++, to += 16) {
       const tile = image + (<usize>(4 * y)) * pitch + ((<usize>x) << 6);
-      for (let j = 0; j < 4; j++) gradientStep(tile + ((<usize>j) << 4), pitch, rows + ((<usize>j) << 4), 64);
-      for (let i = 0; i < 6; i++) gradientStep(rows + <usize>(64 * i), 16, to + (<usize>(6 * i)) * step, step);
+      for (let j = 0; j < 4; j++) gradientStep(tile + ((<usize>j) << 4), pitch, rows + ((<usize>j) << 4), 64, two, four);
+      for (let i = 0; i < 6; i++) gradientStep(rows + <usize>(64 * i), 16, to + (<usize>(6 * i)) * step, step, two, four);
     }
   }
 }
@@ -144,12 +154,12 @@ export function transformGradient(image: usize, down: i32, across: i32, rows: us
 /** G g for three values. */
 function weightStep(g0: v128, g1: v128, g2: v128, to: usize, toStep: usize): void {
   const s = add(g0, g2);
-  const t = madd(splat(4), g2, g0);
-  const third = splat(-1.0 / 6.0), small = splat(1.0 / 24.0);
-  const odd = mul(splat(2), g1);
-  v128.store(to, mul(splat(0.25), g0));
-  v128.store(to + toStep, mul(third, add(s, g1)));
-  v128.store(to + 2 * toStep, mul(third, sub(s, g1)));
+  const t = madd(constant(FOUR), g2, g0);
+  const sixth = constant(MINUS_SIXTH), small = constant(TWENTY_FOURTH);
+  const odd = add(g1, g1);
+  v128.store(to, mul(constant(QUARTER), g0));
+  v128.store(to + toStep, mul(sixth, add(s, g1)));
+  v128.store(to + 2 * toStep, mul(sixth, sub(s, g1)));
   v128.store(to + 3 * toStep, mul(small, add(t, odd)));
   v128.store(to + 4 * toStep, mul(small, sub(t, odd)));
   v128.store(to + 5 * toStep, g2);
@@ -201,10 +211,10 @@ function weightGradientStep(from: usize, step: usize, to: usize, toStep: usize):
   const u4 = v128.load(from + 4 * step);
   const u5 = v128.load(from + 5 * step);
   const s = add(u1, u2), d = sub(u1, u2), t = add(u3, u4), e = sub(u3, u4);
-  const third = splat(-1.0 / 6.0), twelfth = splat(1.0 / 12.0), small = splat(1.0 / 24.0);
-  v128.store(to, madd(small, t, madd(third, s, mul(splat(0.25), u0))));
-  v128.store(to + toStep, madd(twelfth, e, mul(third, d)));
-  v128.store(to + 2 * toStep, add(u5, mul(splat(1.0 / 6.0), sub(t, s))));
+  const sixth = constant(MINUS_SIXTH), twelfth = constant(TWELFTH), small = constant(TWENTY_FOURTH);
+  v128.store(to, madd(small, t, madd(sixth, s, mul(constant(QUARTER), u0))));
+  v128.store(to + toStep, madd(twelfth, e, mul(sixth, d)));
+  v128.store(to + 2 * toStep, madd(sixth, sub(s, t), u5));
 }
 
 /** dg = G' u G, nine vectors to `to`; `rows` is scratch for 18. */
