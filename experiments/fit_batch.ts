@@ -12,13 +12,16 @@ const shareOfMemory = 0.8;
  * @throws {TrainingError} if not even a single image fits
  */
 export function fitBatch(
-  device: Pick<Device, "tuning" | "maxRangeBytes">,
+  device: Pick<Device, "tuning" | "maxRangeBytes" | "maxBytes" | "allocatedBytes">,
   wanted: number,
   plan: (batchSize: number) => MemoryPlan,
 ): { batchSize: number; reason?: string } {
   const inMainMemory = device.tuning.software &&
     Deno.permissions.querySync({ name: "sys", kind: "systemMemoryInfo" }).state === "granted";
-  const free = inMainMemory ? Deno.systemMemoryInfo().available * shareOfMemory : Infinity;
+  const free = Math.min(
+    inMainMemory ? Deno.systemMemoryInfo().available * shareOfMemory : Infinity,
+    device.maxBytes - device.allocatedBytes,
+  );
   let reason: string | undefined;
   for (let batchSize = wanted;; batchSize = Math.floor(batchSize / 2)) {
     if (batchSize < 1) {

@@ -35,7 +35,7 @@ await runTask(async () => {
     maxSteps: steps,
   } as const;
   const config = resolveConfig({ help: false, values }, "quick");
-  const device = await init({ device: config.device });
+  const device = await init(config);
   const data = await loadDataset(config.data ?? undefined);
   const { train, validation } = splitImages(data.train.count, config);
   const folder = out === null

@@ -20,6 +20,7 @@ export const overfitting = defineSettings({
   data: training.rows.data,
   out: optional(path("DIR", "folder of the results (else none are written)")),
   device: training.rows.device,
+  threads: training.rows.threads,
 });
 
 /** The settings of the overfitting task by name. */

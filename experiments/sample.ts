@@ -12,11 +12,11 @@ await runTask(async () => {
     console.log(sampling.help("deno task sample"));
     return;
   }
-  const { checkpoint, count, seed, solver, steps, columns, out, device: choice } = sampling.resolve(
+  const { checkpoint, count, seed, solver, steps, columns, out, device: choice, threads } = sampling.resolve(
     flags.values,
   );
   const bytes = await readFile(checkpoint);
-  const device = await init({ device: choice });
+  const device = await init({ device: choice, threads });
   const { model, info } = loadCheckpoint(bytes, checkpoint);
   const started = performance.now();
   const pixels = await drawSamples({ model, ...info }, { count, seed, solver, steps });

@@ -19,6 +19,7 @@ export const sampling = defineSettings({
     default: "grid.png",
   }),
   device: training.rows.device,
+  threads: training.rows.threads,
 });
 
 /** The settings of the sampling task by name. */

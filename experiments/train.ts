@@ -25,7 +25,10 @@ await runTask(async () => {
   const flags = parseTrainingFlags(Deno.args);
   // A resumed run computes where it did, unless told otherwise.
   const saved = flags.values.resume ? readConfig(flags.values.resume) : undefined;
-  const device = await init({ device: flags.values.device ?? saved?.device ?? "auto" });
+  const device = await init({
+    device: flags.values.device ?? saved?.device ?? "auto",
+    threads: flags.values.threads ?? saved?.threads ?? 0,
+  });
   const preset = presetFor(device);
   if (flags.help) {
     console.log(trainingHelp(`deno task train:${flags.values.model ?? "residual"}`, flags, preset));

@@ -62,7 +62,11 @@ export const training = defineSettings({
   })),
   out: optional(path("DIR", "folder of the run (else runs/<time>-<name>)")),
   resume: optional(path("RUN", "go on with the run of this folder, under its settings")),
-  device: choice(["auto", "webgpu", "cpu"], { doc: "where to compute", default: "auto" }),
+  device: choice(["auto", "webgpu", "cpu"], {
+    doc: "where to compute; auto = a GPU, else the CPU",
+    default: "auto",
+  }),
+  threads: integer({ doc: "threads of the CPU device, 0 = one a core", max: 64, default: 0 }),
   preset: choice(presetNames, { doc: "defaults for no GPU, for a GPU, or of the study" }),
   checkpointMinutes: number({
     doc: "minutes between checkpoints, besides those of each epoch",

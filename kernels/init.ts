@@ -9,7 +9,7 @@ export type DeviceChoice = "auto" | "webgpu" | "cpu";
 /**
  * Opens a device and makes it the one in use. Importing this library touches none.
  *
- * @param threads how many the CPU device uses, by default one a core
+ * @param threads how many the CPU device uses, 0 for one a core
  * @returns the device; `close()` it when a program is done early, the end of the program does it too
  * @throws {DeviceError} if `webgpu` is asked for and there is no adapter
  *
@@ -21,14 +21,14 @@ export type DeviceChoice = "auto" | "webgpu" | "cpu";
  * ```
  */
 export async function init(
-  { device = "auto", threads }: { device?: DeviceChoice; threads?: number } = {},
+  { device = "auto", threads = 0 }: { device?: DeviceChoice; threads?: number } = {},
 ): Promise<Device> {
-  context.device = await open(device, threads === undefined ? {} : { threads });
+  context.device = await open(device, threads);
   return context.device;
 }
 
-async function open(choice: DeviceChoice, cpu: { threads?: number }): Promise<Device> {
-  if (choice === "cpu") return CpuDevice.open(cpu);
+async function open(choice: DeviceChoice, threads: number): Promise<Device> {
+  if (choice === "cpu") return CpuDevice.open({ threads });
   if (choice === "webgpu") return WebGpuDevice.open();
   try {
     const webgpu = await WebGpuDevice.open();
@@ -37,7 +37,7 @@ async function open(choice: DeviceChoice, cpu: { threads?: number }): Promise<De
   } catch (error) {
     if (!(error instanceof DeviceError)) throw error;
   }
-  return CpuDevice.open(cpu);
+  return CpuDevice.open({ threads });
 }
 
 /**

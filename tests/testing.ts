@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type Device, DeviceError, init, withDevice } from "../kernels/mod.ts";
+import { CpuDevice } from "../kernels/devices/cpu.ts";
 import { WebGpuDevice } from "../kernels/devices/webgpu.ts";
 
 /** A device to test on, or the reason why there is none. */
@@ -23,10 +24,14 @@ const otherKernels = typeof webgpu === "string"
   ? webgpu
   : await WebGpuDevice.open({ software: !webgpu.tuning.software });
 
-/** Defines a test as `testOnDevices` does, which runs on the kernels for other adapters than the one at hand, too. */
+/** The CPU kernels of engines that cannot fuse multiply and add. */
+const plainCpu = await CpuDevice.open({ fused: false });
+
+/** Defines a test as `testOnDevices` does, which runs on the kernels for other adapters and engines than those at hand, too. */
 export function testOnAllKernels(name: string, test: (device: Device) => void | Promise<void>): void {
   testOnDevices(name, test);
   testOn("webgpu, kernels for other adapters", otherKernels, name, test);
+  testOn("cpu, without fused multiply-add", plainCpu, name, test);
 }
 
 /** Defines a test that runs on every device; without an adapter, the WebGPU one is reported as ignored with the reason. */

@@ -6,7 +6,7 @@ import {
   type KernelCall,
   type NumberArray,
 } from "./device.ts";
-import { compileKernels, hasRelaxedSimd } from "./wasm/kernels.ts";
+import { hasRelaxedSimd, loadKernels } from "./wasm/kernels.ts";
 import { layout } from "./wasm/layout.ts";
 import { lowerings, type WasmCall } from "./wasm/lowering.ts";
 import { SharedMemory } from "./wasm/memory.ts";
@@ -37,6 +37,7 @@ export class CpuDevice implements Device {
   readonly description: string;
   readonly tuning = { workgroupSize: 1, software: true, pieces: 1 };
   readonly maxRangeBytes = 2 ** 31;
+  readonly maxBytes = SharedMemory.maxBytes;
   readonly offsetAlignment = 1;
   readonly #memory: SharedMemory;
   readonly #team: Team;
@@ -48,30 +49,33 @@ export class CpuDevice implements Device {
     this.#memory.release(address, bytes)
   );
 
-  private constructor(module: WebAssembly.Module, threads: number) {
+  private constructor(module: WebAssembly.Module, threads: number, fused: boolean) {
     this.#memory = new SharedMemory(layout.reserved);
     this.#team = new Team(module, this.#memory, threads);
     this.#eager = this.#memory.allocate(maxEagerCalls * layout.callBytes);
     this.description = `${threads} thread${threads > 1 ? "s" : ""}, WebAssembly SIMD${
-      hasRelaxedSimd() ? " with fused multiply-add" : ""
+      fused ? " with fused multiply-add" : ""
     }`;
   }
 
   /**
    * The device of this machine's processor.
    *
-   * @param threads how many to use, by default one a core
+   * @param threads how many to use, 0 for one a core
+   * @param fused whether multiply and add are fused; by default where the engine can
    * @throws {DeviceError} if the number of threads makes no sense, or the engine has no shared memory
    */
-  static async open({ threads }: { threads?: number } = {}): Promise<CpuDevice> {
-    if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= maxThreads)) {
+  static async open(
+    { threads = 0, fused = hasRelaxedSimd() }: { threads?: number; fused?: boolean } = {},
+  ): Promise<CpuDevice> {
+    if (!(Number.isInteger(threads) && threads >= 0 && threads <= maxThreads)) {
       throw new DeviceError(
-        `Cannot open the CPU device with ${threads} threads (expected a whole number from 1 to ${maxThreads})`,
+        `Cannot open the CPU device with ${threads} threads (expected 1 to ${maxThreads}, or 0 for one a core)`,
       );
     }
-    const cores = globalThis.navigator?.hardwareConcurrency ?? 1;
+    const cores = Math.min(globalThis.navigator?.hardwareConcurrency ?? 1, maxThreads);
     try {
-      return new CpuDevice(await compileKernels(), threads ?? Math.min(cores, maxThreads));
+      return new CpuDevice(await loadKernels(fused), threads || cores, fused);
     } catch (cause) {
       if (cause instanceof DeviceError) throw cause;
       throw new DeviceError(`Cannot open the CPU device: ${cause}`, { cause });
@@ -151,6 +155,11 @@ export class CpuDevice implements Device {
 
   finished(): Promise<void> {
     return Promise.resolve();
+  }
+
+  /** Ends the helper threads; the next large op starts them again. Idle ones end by themselves. */
+  rest(): void {
+    this.#team.rest();
   }
 
   close(): void {

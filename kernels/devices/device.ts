@@ -74,6 +74,8 @@ export interface Device {
   readonly tuning: Tuning;
   /** Largest range a kernel can bind, in bytes. */
   readonly maxRangeBytes: number;
+  /** All memory that the device can give out, in bytes, as far as it knows. */
+  readonly maxBytes: number;
   /** Ranges that start inside a buffer must start at a multiple of this many elements. */
   readonly offsetAlignment: number;
   /** Memory now held for buffers, pooled ones included, in bytes. */

@@ -24,6 +24,7 @@ export class WebGpuDevice implements Device {
   readonly description: string;
   readonly tuning;
   readonly maxRangeBytes: number;
+  readonly maxBytes = Infinity;
   readonly offsetAlignment: number;
   #device: GPUDevice;
   #pool: BufferPool;

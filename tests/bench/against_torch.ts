@@ -1,7 +1,7 @@
 /**
  * `deno run --allow-env=BENCH_PYTHON --allow-run=python3 tests/bench/against_torch.ts [flags]`: this library, then PyTorch
  * eager on the same machine, on the work of `three_convs.ts` and on the networks. Flags: `--json`, `--device`,
- * `--repetitions N`, `--threads N` and `--torch-device cpu|cuda` of PyTorch, `--nchw` (instead of channels_last).
+ * `--repetitions N`, `--threads N` of both, `--torch-device cpu|cuda`, `--nchw` (instead of channels_last).
  *
  * Python is `python3`, or what BENCH_PYTHON names (then `--allow-run` must name that).
  */
@@ -69,7 +69,7 @@ async function measureOurs(device: Device): Promise<Measurement[]> {
 
 const reason = await obstacle();
 if (reason === undefined) {
-  const device = await openDevice(deviceChoice(values.device));
+  const device = await openDevice(deviceChoice(values.device), values.threads);
   const reporter = new Reporter(device.description, values.json);
   const ours = await measureOurs(device);
   const torch = await measureTorch();

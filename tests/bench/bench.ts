@@ -11,12 +11,13 @@ import { sharesOf } from "./shares.ts";
 const values = flagValues({
   json: commonFlags.json,
   device: commonFlags.device,
+  threads: commonFlags.threads,
   ops: { type: "boolean", default: false },
   networks: { type: "boolean", default: false },
   shares: { type: "boolean", default: false },
 });
 const all = !values.ops && !values.networks && !values.shares;
-const open = () => openDevice(deviceChoice(values.device));
+const open = () => openDevice(deviceChoice(values.device), values.threads);
 
 const device = await open();
 const reporter = new Reporter(device.description, values.json);

@@ -6,6 +6,7 @@ import { defaultRepetitions } from "./timing.ts";
 export const commonFlags = {
   json: { type: "boolean", default: false },
   device: { type: "string", default: "auto" },
+  threads: { type: "string" },
   repetitions: { type: "string", default: String(defaultRepetitions) },
 } as const;
 
@@ -45,9 +46,9 @@ export function deviceChoice(text: string): DeviceChoice {
 }
 
 /** Opens a device; where there is none of the kind, the program ends with a line that says so. */
-export async function openDevice(device: DeviceChoice): Promise<Device> {
+export async function openDevice(device: DeviceChoice, threads?: string): Promise<Device> {
   try {
-    return await init({ device });
+    return await init({ device, ...threads !== undefined && { threads: count("threads", threads) } });
   } catch (error) {
     if (!(error instanceof DeviceError)) throw error;
     refuse(`DeviceError: ${error.message}`);

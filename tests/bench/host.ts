@@ -125,7 +125,7 @@ const values = flagValues({
 const steps = count("steps", values.steps);
 const repetitions = count("repetitions", values.repetitions);
 const batchSize = count("batch", values.batch);
-const device = await openDevice(deviceChoice(values.device));
+const device = await openDevice(deviceChoice(values.device), values.threads);
 const reporter = new Reporter(device.description, values.json);
 const network: Case = { model: "residual", filters: [16, 32, 64], tEmb: 64, batchSize };
 await benchTraining(device, network, steps, reporter);

@@ -12,7 +12,7 @@ import { timeRuns } from "./timing.ts";
 
 await runTask(async () => {
   const flags = parseTrainingFlags(Deno.args);
-  const device = await init({ device: flags.values.device ?? "auto" });
+  const device = await init({ device: flags.values.device ?? "auto", threads: flags.values.threads ?? 0 });
   const config = resolveConfig({ ...flags, values: { model: "residual", ...flags.values } }, "quick");
   const pixels = Uint8Array.from({ length: config.batchSize * 784 }, (_, i) => (i * 2654435761) >>> 24);
   const source = new ImageSource(pixels, { height: 28, width: 28 }, normalizationTo(config.normalize));

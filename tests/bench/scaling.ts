@@ -32,13 +32,13 @@ const tables: Record<"batch" | "width" | "size", readonly Row[]> = {
 const axes = ["batch", "width", "size"] as const;
 const wanted = values.vary === undefined ? axes : [oneOf("vary", values.vary, axes)];
 
-const probe = await openDevice(choice);
+const probe = await openDevice(choice, values.threads);
 const reporter = new Reporter(probe.description, values.json);
 probe.close();
 for (const axis of wanted) {
   reporter.note(`\nby ${axis}:`);
   for (const row of tables[axis]) {
-    const device = await openDevice(choice); // one for each row, so that its memory goes with it
+    const device = await openDevice(choice, values.threads); // one for each row, so that its memory goes with it
     const name = `${axis}: train ${nameOf(row)}, ${row.imageSize} x ${row.imageSize}`;
     const { step } = training(row, row.imageSize);
     const [found] = await timeInTurn(

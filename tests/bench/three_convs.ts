@@ -103,7 +103,7 @@ export async function ourThreeConvolutions(device: Device): Promise<{ problem: P
 if (import.meta.main) {
   const values = flagValues(commonFlags);
   const repetitions = count("repetitions", values.repetitions);
-  const device = await openDevice(deviceChoice(values.device));
+  const device = await openDevice(deviceChoice(values.device), values.threads);
   const reporter = new Reporter(device.description, values.json);
   const { ours } = await ourThreeConvolutions(device);
   for (const found of await timeInTurn([ours.train, ours.forward], repetitions)) reporter.add(found);

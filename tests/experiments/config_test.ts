@@ -229,7 +229,7 @@ testNeeding({ read: true, write: true }, "resolveConfig() resumes a run under it
     assert.deepEqual(config, { ...saved, resume: run, epochs: 7, device: "cpu" });
     assert.throws(() => configOf(`--resume ${run} --lr 1`), {
       message: "Cannot use --lr with --resume: the run keeps its settings, " +
-        "except --epochs, --max-steps, --max-minutes, --device, --checkpoint-minutes, --log-every",
+        "except --epochs, --max-steps, --max-minutes, --device, --threads, --checkpoint-minutes, --log-every",
     });
     assert.throws(() => configOf(`--resume ${run} --model residual`), {
       message: `Cannot resume ${run} with --model residual: it trains the base model`,
@@ -260,6 +260,7 @@ Deno.test("sampling needs a checkpoint and a picture or an array to write", () =
     columns: 0,
     out: "grid.png",
     device: "auto",
+    threads: 0,
   });
   assert.throws(() => sampling.resolve({}), /^ConfigError: Missing --checkpoint FILE: /);
   assert.throws(() => sampling.parse(["--out", "grid.gif"]), {

@@ -4,9 +4,11 @@ import type { MemoryPlan } from "../../kernels/mod.ts";
 import { testUnless } from "../permissions.ts";
 
 const MiB = 2 ** 20;
-const device = (maxRangeBytes: number, software = false) => ({
+const device = (maxRangeBytes: number, software = false, maxBytes = Infinity) => ({
   maxRangeBytes,
-  tuning: { workgroupSize: 1, software },
+  maxBytes,
+  allocatedBytes: MiB,
+  tuning: { workgroupSize: 1, software, pieces: 1 },
 });
 /** A step that needs `bytes` an image, half of them for its largest value. */
 const plan = (bytes: number) => (images: number): MemoryPlan => ({
@@ -29,6 +31,11 @@ Deno.test("fitBatch() halves the batch until its largest value can be bound, and
   assert.deepEqual(fitBatch(device(63 * MiB), 128, plan(MiB)), { batchSize: 64, reason: reason(64, 63) });
   assert.deepEqual(fitBatch(device(4 * MiB), 100, plan(MiB)), { batchSize: 6, reason: reason(50, 4) });
   assert.deepEqual(fitBatch(device(MiB / 2), 3, plan(MiB)), { batchSize: 1, reason: reason(2, 1) });
+});
+
+Deno.test("fitBatch() halves the batch until a step fits what the device has left", () => {
+  const reason = "a step of 8 MiB is more than the memory that is free, 4 MiB";
+  assert.deepEqual(fitBatch(device(64 * MiB, false, 5 * MiB), 8, plan(MiB)), { batchSize: 4, reason });
 });
 
 Deno.test("fitBatch() refuses a network of which not even one image fits", () => {

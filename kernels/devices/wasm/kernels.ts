@@ -11,9 +11,13 @@ export function hasRelaxedSimd(): boolean {
   return WebAssembly.validate(probe);
 }
 
-let compiled: Promise<WebAssembly.Module> | undefined;
+const compiled = new Map<boolean, Promise<WebAssembly.Module>>();
 
-/** The kernels for this engine, compiled once. */
-export function compileKernels(): Promise<WebAssembly.Module> {
-  return compiled ??= WebAssembly.compile(Uint8Array.fromBase64(hasRelaxedSimd() ? relaxed : plain));
+/** The kernels, with fused multiply-add or without; each compiled once. */
+export function loadKernels(fused: boolean): Promise<WebAssembly.Module> {
+  let module = compiled.get(fused);
+  if (!module) {
+    compiled.set(fused, module = WebAssembly.compile(Uint8Array.fromBase64(fused ? relaxed : plain)));
+  }
+  return module;
 }

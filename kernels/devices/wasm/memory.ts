@@ -7,6 +7,8 @@ const slackBytes = 256;
 
 /** Memory that the kernels and all their threads share, and who has which part of it. */
 export class SharedMemory {
+  /** As far as the memory can grow. */
+  static readonly maxBytes: number = 2 ** 32;
   readonly memory: WebAssembly.Memory;
   /** Free parts in order of address; no two touch. */
   readonly #free: { address: number; bytes: number }[] = [];
@@ -15,14 +17,11 @@ export class SharedMemory {
   #f32: Float32Array;
   #u32: Uint32Array;
 
-  /**
-   * @param reserved bytes at the start that are not given out
-   * @param maxBytes how far the memory may grow, 4 GiB at most
-   */
-  constructor(reserved: number, maxBytes: number = 2 ** 32) {
+  /** @param reserved bytes at the start that are not given out */
+  constructor(reserved: number) {
     this.memory = new WebAssembly.Memory({
       initial: Math.ceil((reserved + slackBytes) / pageBytes),
-      maximum: maxBytes / pageBytes,
+      maximum: SharedMemory.maxBytes / pageBytes,
       shared: true,
     });
     this.#top = Math.ceil(reserved / alignment) * alignment;

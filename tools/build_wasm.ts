@@ -1,12 +1,13 @@
 /**
- * Compiles the kernels in `assembly/` (AssemblyScript) and writes them to `binary.ts`, which is part of the repository:
+ * Compiles the CPU device's kernels in `kernels/devices/wasm/assembly/` (AssemblyScript) and writes them to `binary.ts` beside it,
+ * which is part of the repository:
  * importers need no compiler, and no permission to read a file. A test compiles them again and compares.
  *
  * `deno task build:wasm`
  */
 import asc from "npm:assemblyscript@0.28.20/asc";
 
-const folder = new URL("./assembly/", import.meta.url);
+const folder = new URL("../kernels/devices/wasm/assembly/", import.meta.url);
 
 /** Compiles the kernels, with fused multiply-add or without. */
 export async function compileKernels({ relaxed }: { relaxed: boolean }): Promise<Uint8Array> {
@@ -60,5 +61,5 @@ export const plain =
 }
 
 if (import.meta.main) {
-  await Deno.writeTextFile(new URL("./binary.ts", import.meta.url), await binaryModule());
+  await Deno.writeTextFile(new URL("../binary.ts", folder), await binaryModule());
 }
