@@ -47,7 +47,7 @@ const attention = defineOp({
   ],
 });
 
-/** Statistics that a softmax could have had. */
+/** A sample of both gradients, with statistics that a softmax could have had. */
 const gradientSample = (N: number, C: number, L: number) => ({
   shapes: {
     ...Object.fromEntries(["q", "k", "v", "y", "dy"].map((name) => [name, [N, C, L]])),
@@ -58,24 +58,28 @@ const gradientSample = (N: number, C: number, L: number) => ({
   values: { stats: Array.from({ length: N * L * 2 }, (_, i) => i % 2 === 0 ? i % 5 : 3 + i % 7) },
 });
 
+/** What the gradients have in common. */
+const gradientForm = <Reference>(wgsl: (lanes: number) => string, reference: Reference) => ({
+  ...inWorkgroups(wgsl),
+  reference,
+  attributes: { scale: "f32" },
+  samples: [gradientSample(2, 5, 9), gradientSample(1, 67, 133)],
+} as const);
+
+/** dq, and `dots`, the sum over c of dy y for each query, which the gradients of k and v use too. */
 const queryGradient = defineOp({
   name: "attendQueryGradient",
   signature:
     "q[N, C, L], k[N, C, L], v[N, C, L], y[N, C, L], stats[N, L, 2], dy[N, C, L] -> dq[N, C, L], dots[N, L]",
-  attributes: { scale: "f32" },
-  ...inWorkgroups(attendQueryGradientWgsl),
-  reference: queryGradientReference,
-  samples: [gradientSample(2, 5, 9), gradientSample(1, 67, 133)],
+  ...gradientForm(attendQueryGradientWgsl, queryGradientReference),
 });
 
+/** dk and dv in one, since both need the weights. */
 const keyValueGradient = defineOp({
   name: "attendKeyValueGradient",
   signature:
     "q[N, C, L], k[N, C, L], v[N, C, L], stats[N, L, 2], dots[N, L], dy[N, C, L] -> dk[N, C, L], dv[N, C, L]",
-  attributes: { scale: "f32" },
-  ...inWorkgroups(attendKeyValueGradientWgsl),
-  reference: keyValueGradientReference,
-  samples: [gradientSample(2, 5, 9), gradientSample(1, 67, 133)],
+  ...gradientForm(attendKeyValueGradientWgsl, keyValueGradientReference),
 });
 
 /**

@@ -1,3 +1,5 @@
+import { each } from "./lines.ts";
+
 /**
  * Attention on GPUs: a workgroup computes eight columns of the result, walking the other side in chunks of `lanes` positions.
  * Only the weights between the two, 8 x lanes, are ever in memory.
@@ -14,10 +16,6 @@ export function attendLanes(C: number, L: number): number {
 /** Workgroups for all columns of all images. */
 export function attendGroups(N: number, L: number): number {
   return N * Math.ceil(L / columns);
-}
-
-function each(n: number, line: (i: number) => string): string {
-  return Array.from({ length: n }, (_, i) => line(i)).join("\n");
 }
 
 /** WGSL for each of the eight columns: its number, and where it is in a pair of vectors a and b. */

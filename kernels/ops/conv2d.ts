@@ -4,10 +4,9 @@ import { ShapeError } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { inputGradient, weightGradient } from "./conv2d_gradients.ts";
 import { convolve } from "./conv2d_reference.ts";
-import { convolutionProduct } from "./conv2d_product.ts";
-import { type Convolution, convolutionWgsl, pixelTiles } from "./conv2d_tiles.ts";
+import { asConvolution } from "./conv2d_form.ts";
+import type { Convolution } from "./conv2d_tiles.ts";
 import { reshape } from "./movement.ts";
-import { asProduct } from "./product_op.ts";
 import { sum } from "./reduce.ts";
 
 /** What the convolution has in common with and without a residual; `addend` is its expression at the target's index `to`. */
@@ -31,15 +30,7 @@ function shared(name: string, addend?: string) {
       }
       return { P: H + 2 * padding - R + 1, Q: W + 2 * padding - S + 1 };
     },
-    ...asProduct({
-      specialise: ["R", "S"],
-      size: ({ N, K, P, Q }) => ({ rows: K, columns: N * P * Q, batches: 1 }),
-      product: (dims) => convolutionProduct(form(dims)),
-      software: {
-        invocations: ({ N, K, P, Q }) => N * Math.ceil(K / 4) * pixelTiles(P, Q),
-        wgsl: (dims) => convolutionWgsl(form(dims)),
-      },
-    }),
+    ...asConvolution(form, ({ N, K, P, Q }) => ({ N, K, P, Q })),
   } as const;
 }
 

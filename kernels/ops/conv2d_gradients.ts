@@ -1,15 +1,10 @@
 import type { Dims } from "../devices/device.ts";
 import { defineOp } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
+import { asConvolution } from "./conv2d_form.ts";
+import { weightGradientProduct } from "./conv2d_product.ts";
 import { convolve } from "./conv2d_reference.ts";
-import { convolutionProduct, weightGradientProduct } from "./conv2d_product.ts";
-import {
-  type Convolution,
-  convolutionWgsl,
-  pixelTiles,
-  weightGradientWgsl,
-  weightTiles,
-} from "./conv2d_tiles.ts";
+import { type Convolution, weightGradientWgsl, weightTiles } from "./conv2d_tiles.ts";
 import { asProduct } from "./product_op.ts";
 import { fewestGroups } from "./product_tiles.ts";
 import { sum } from "./reduce.ts";
@@ -31,15 +26,7 @@ export const inputGradient = defineOp({
   signature: "dy[N, K, P, Q], w[K, C, R, S] -> dx[N, C, H, W]",
   attributes: { padding: "u32", H: "u32", W: "u32" },
   derive: ({ R, padding }) => ({ turned: R - 1 - padding }),
-  ...asProduct({
-    specialise: ["R", "S"],
-    size: ({ N, C, H, W }) => ({ rows: C, columns: N * H * W, batches: 1 }),
-    product: (dims) => convolutionProduct(turnedConvolution(dims)),
-    software: {
-      invocations: ({ N, C, H, W }) => N * Math.ceil(C / 4) * pixelTiles(H, W),
-      wgsl: (dims) => convolutionWgsl(turnedConvolution(dims)),
-    },
-  }),
+  ...asConvolution(turnedConvolution, ({ N, C, H, W }) => ({ N, K: C, P: H, Q: W })),
   reference: ({ dy, w, dx }, { N, K, P, Q, C, H, W, R, S, turned }) => {
     const dims = { N, C: K, H: P, W: Q, K: C, P: H, Q: W, R, S, padding: turned };
     convolve(dy, dx, dims, (k, c, r, s) => w[((c * C + k) * R + R - 1 - r) * S + S - 1 - s], () => 0);

@@ -1,3 +1,5 @@
+import { each } from "./lines.ts";
+
 /**
  * Direct convolutions for software adapters, which load every number lane by lane and so want the most arithmetic a load:
  * pixels of the target that one invocation computes for four channels, all in registers.
@@ -16,11 +18,6 @@ export function pixelTiles(height: number, width: number): number {
 /** Tiles that cover a weight. */
 export function weightTiles(K: number, C: number, R: number): number {
   return Math.ceil(K / 4) * Math.ceil(C / weightTile(R).inputs);
-}
-
-/** Lines for i = 0 .. n - 1. */
-function each(n: number, line: (i: number) => string): string {
-  return Array.from({ length: n }, (_, i) => line(i)).join("\n");
 }
 
 /** What differs between the convolution and its input gradient. */

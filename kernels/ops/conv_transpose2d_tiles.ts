@@ -1,3 +1,5 @@
+import { each } from "./lines.ts";
+
 /**
  * Transposed convolutions for software adapters, which load every number lane by lane: each invocation holds a tile in
  * registers, so that a loaded number is used several times.
@@ -9,10 +11,6 @@ const pixels = 7;
 const outputs = 4;
 const inputs = 8;
 
-/** Lines for i = 0 .. n - 1. */
-function each(n: number, line: (i: number) => string): string {
-  return Array.from({ length: n }, (_, i) => line(i)).join("\n");
-}
 const vector = (element: (j: number) => string) => `vec4f(${[0, 1, 2, 3].map(element).join(", ")})`;
 
 /** Invocations of y, of the gradient of x, and of the gradient of w for one run of images. */

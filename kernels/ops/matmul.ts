@@ -4,6 +4,7 @@ import { broadcastShapes, type Shape, ShapeError, sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { add } from "./elementwise.ts";
 import { full } from "./fill.ts";
+import { each } from "./lines.ts";
 import { permute, reshape } from "./movement.ts";
 import type { Product } from "./product.ts";
 import { asProduct } from "./product_op.ts";
@@ -20,7 +21,7 @@ const layouts = {
   matmulTransposedA: { a: "k * dims.M + m", b: "k * dims.N + n" },
 };
 
-/** The same for workgroup memory. */
+/** A product as GPUs compute it. */
 function productOf(name: keyof typeof layouts): Product {
   const aAlong = name === "matmulTransposedA" ? "edge" : "depth";
   const bAlong = name === "matmulTransposedB" ? "depth" : "edge";
@@ -50,8 +51,6 @@ fn indexB(k: u32, n: u32) -> u32 { return ${b}; }`,
 
 /** A register tile: each step of k loads rows + 4 quads numbers and does 4 rows quads multiply-adds. */
 function tiledWgsl(layout: { a: string; b: string }): string {
-  const each = (n: number, line: (i: number) => string) =>
-    Array.from({ length: n }, (_, i) => line(i)).join("\n");
   const cell = (r: number, q: number) => `sum_${r}_${q}`;
   return `
 fn indexA(m: u32, k: u32) -> u32 { return ${layout.a}; }

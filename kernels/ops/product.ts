@@ -1,3 +1,4 @@
+import { each } from "./lines.ts";
 import { lanesOf, type ProductTile } from "./product_tiles.ts";
 
 /**
@@ -32,11 +33,6 @@ export interface Product {
   readonly target: string;
   /** WGSL expression of what is stored, from `value`, `row`, `column` and `to`, the index in the target. */
   readonly stored?: string;
-}
-
-/** Lines for i = 0 .. n - 1. */
-function each(n: number, line: (i: number) => string): string {
-  return Array.from({ length: n }, (_, i) => line(i)).join("\n");
 }
 
 /**

@@ -1,4 +1,5 @@
 import {
+  attend,
   conv2d,
   convTranspose2d,
   type Device,
@@ -67,6 +68,16 @@ export async function benchOps(device: Device, report: (found: Measurement) => v
   const bytes = 2 * x.size * 4;
   report(await measure(device, "gelu", bytes, "GB/s", () => gelu(x)));
   report(await measure(device, "groupNorm", bytes, "GB/s", () => groupNorm(x, gamma, beta, { groups: 8 })));
+  const [q, k, v] = [0, 1, 2].map(() => random(N, 64, 49));
+  report(
+    await measure(
+      device,
+      "attend 64 channels 7x7",
+      2 * 2 * N * 64 * 49 ** 2,
+      "GFLOP/s",
+      () => attend(q, k, v, { scale: 1 / 8 }),
+    ),
+  );
   const rows = random(N * 49, 49);
   report(await measure(device, "softmax", 2 * rows.size * 4, "GB/s", () => softmax(rows)));
   const key = tensor(Uint32Array.of(1, 2, 3));
