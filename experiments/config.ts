@@ -17,6 +17,7 @@ const resumable = [
   "maxMinutes",
   "device",
   "threads",
+  "precision",
   "checkpointMinutes",
   "logEvery",
 ] as const;

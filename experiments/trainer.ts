@@ -1,6 +1,7 @@
 import {
   gradients,
   type MemoryPlan,
+  multiply,
   planMemory,
   put,
   randomNormal,
@@ -59,6 +60,7 @@ export class Trainer {
   readonly ema: Ema | undefined;
   readonly #config: TrainingConfig;
   readonly #source: ImageSource;
+  readonly #lossScale: number;
   readonly #indices: Tensor;
   readonly #noiseKey = tensor(new Uint32Array(3));
   readonly #timeKey = tensor(new Uint32Array(3));
@@ -74,7 +76,9 @@ export class Trainer {
     this.model = createModel(this.options, config.seed);
     this.parameters = namedParameters(this.model);
     this.flat = flatten(this.parameters);
-    this.optimizer = optimizer(config.optimizer, this.flat, optimizerOptions(config));
+    this.#lossScale = lossScaleOf(config, source);
+    const lossScale = this.#lossScale;
+    this.optimizer = optimizer(config.optimizer, this.flat, { ...optimizerOptions(config), lossScale });
     this.ema = config.ema > 0 ? new Ema(this.flat, { decay: config.ema }) : undefined;
     this.#indices = tensor(new Uint32Array(config.batchSize));
     this.#read = this.step;
@@ -87,7 +91,8 @@ export class Trainer {
 
   /** What a step of a batch size would need, without running it. */
   plan(batchSize: number): MemoryPlan {
-    return planMemory(() => this.#work(tensor(new Uint32Array(batchSize))));
+    const { precision } = this.#config;
+    return planMemory(() => this.#work(tensor(new Uint32Array(batchSize))), { precision });
   }
 
   /**
@@ -137,7 +142,9 @@ export class Trainer {
   }
 
   #step(): RecordedStep<Tensor> {
-    return this.#recorded ??= record(() => this.#work(this.#indices));
+    return this.#recorded ??= record(() => this.#work(this.#indices), {
+      precision: this.#config.precision,
+    });
   }
 
   #work(indices: Tensor): Tensor {
@@ -145,11 +152,22 @@ export class Trainer {
     const x0 = randomNormal(this.#noiseKey, x1.shape);
     const t = randomUniform(this.#timeKey, [indices.size]);
     const loss = flowMatchingLoss(this.model, x0, x1, t);
-    this.optimizer.update(gradients(loss, [...this.parameters.values()]));
+    const scaled = this.#lossScale === 1 ? loss : multiply(loss, this.#lossScale);
+    this.optimizer.update(gradients(scaled, [...this.parameters.values()]));
     this.ema?.update();
     put(this.#losses, reshape(loss, [1]), this.#lossIndex);
     return loss;
   }
+}
+
+/**
+ * What the loss of a step in f16 is multiplied by: half its number of terms, as a power of two, which makes the first
+ * gradient, 2 (v - u) / terms, about v - u.
+ */
+function lossScaleOf({ precision, batchSize }: TrainingConfig, { shape }: ImageSource): number {
+  if (precision === "f32") return 1;
+  const terms = shape.reduce((product, length) => product * length, batchSize);
+  return 2 ** Math.round(Math.log2(terms / 2));
 }
 
 function optimizerOptions({ lr, weightDecay, momentum, beta1, beta2, eps, clip }: TrainingConfig) {

@@ -27,7 +27,7 @@ export { softmax } from "./ops/softmax.ts";
 export { randomBits, uniforms } from "./ops/threefry.ts";
 export { exp, gelu, log, relu, sigmoid, silu, sqrt, square, tanh } from "./ops/unary.ts";
 export type { MemoryPlan } from "./memory_plan.ts";
-export { planMemory, record, type RecordedStep } from "./record.ts";
+export { planMemory, record, type RecordedStep, type RecordOptions } from "./record.ts";
 export { scope } from "./scope.ts";
 export { type Shape, ShapeError } from "./shape.ts";
 export { Tensor, tensor } from "./tensor.ts";

@@ -1,10 +1,10 @@
-import type { CompileProgress, Device, KernelCall } from "./devices/device.ts";
+import { type CompileProgress, type Device, DeviceError, type KernelCall } from "./devices/device.ts";
 import { forwardResults } from "./forwarding.ts";
+import { halfValues } from "./half_values.ts";
 import { assignSlots, type MemoryPlan, planOf } from "./memory_plan.ts";
 import { trace } from "./recording.ts";
 import { tensorsIn } from "./scope.ts";
 import { allocateNow, giveOwner, type Storage } from "./storage.ts";
-import type { Tensor } from "./tensor.ts";
 
 /** A step traced once, to be run many times. */
 export interface RecordedStep<T> {
@@ -21,13 +21,52 @@ export interface RecordedStep<T> {
   run(): void;
 }
 
-/** How much memory a step would need, without running it or allocating any for it. */
-export function planMemory(step: () => unknown): MemoryPlan {
+/** How a step is recorded. */
+export interface RecordOptions {
+  /**
+   * How the large values inside the step are kept, `f32` by default. In `f16` they take half the memory, to three digits
+   * and from 6e-8 to 65504; the arithmetic, and all that goes in and out, stays in f32.
+   */
+  readonly precision?: "f32" | "f16";
+}
+
+/** A step's ops, and which values share which memory. */
+function laidOut<T>(step: () => T, { precision = "f32" }: RecordOptions) {
   const { recording, result } = trace(step);
-  const kept = new Set(tensorsIn(result).map(({ storage }) => storage));
-  for (const storage of recording.constants) storage.free();
+  const device = recording.calls[0]?.tensors[0]?.storage.device;
+  if (!device) throw new Error("Cannot record a step that runs no op");
+  if (precision === "f16" && !device.halfStorage) {
+    throw new DeviceError(
+      `Cannot keep values in f16 on ${device.description}: it has no shader-f16 (expected precision f32)`,
+    );
+  }
+  const outputs = tensorsIn(result);
+  const kept = new Set(outputs.map(({ storage }) => storage));
   forwardResults(recording, kept);
-  return planOf(recording, assignSlots(recording, kept).slots, kept);
+  const half = precision === "f16" ? halfValues(recording, kept) : new Set<Storage>();
+  const { slots, slotOf } = assignSlots(recording, kept, half);
+  return {
+    recording,
+    result,
+    device,
+    outputs,
+    kept,
+    half,
+    slots,
+    slotOf,
+    plan: planOf(recording, slots, kept, half),
+  };
+}
+
+/**
+ * How much memory a step would need, without running it or allocating any for it.
+ *
+ * @throws {DeviceError} if values cannot be kept in the precision wanted
+ */
+export function planMemory(step: () => unknown, options: RecordOptions = {}): MemoryPlan {
+  const { recording, plan } = laidOut(step, options);
+  for (const storage of recording.constants) storage.free();
+  return plan;
 }
 
 /**
@@ -36,6 +75,8 @@ export function planMemory(step: () => unknown): MemoryPlan {
  * Everything that changes from run to run must live in tensors (written before `run`); numbers are fixed by the trace.
  * The memory of the values inside is shared by lifetime. It belongs to the scope around `record`, if there is one;
  * else it lives as long as the step.
+ *
+ * @throws {DeviceError} if values cannot be kept in the precision wanted
  *
  * ```ts
  * import { add, init, record, tensor } from "./mod.ts";
@@ -48,15 +89,8 @@ export function planMemory(step: () => unknown): MemoryPlan {
  * console.log(await step.result.read()); // [42]
  * ```
  */
-export function record<T>(step: () => T): RecordedStep<T> {
-  const { recording, result } = trace(step);
-  const outputs: Tensor[] = tensorsIn(result);
-  const kept = new Set(outputs.map(({ storage }) => storage));
-  forwardResults(recording, kept);
-  const { slots, slotOf } = assignSlots(recording, kept);
-  const plan = planOf(recording, slots, kept);
-  const device = recording.calls[0]?.tensors[0]?.storage.device;
-  if (!device) throw new Error("Cannot record a step that runs no op");
+export function record<T>(step: () => T, options: RecordOptions = {}): RecordedStep<T> {
+  const { recording, result, device, outputs, kept, half, slots, slotOf, plan } = laidOut(step, options);
   if (plan.largestBytes > device.maxRangeBytes) {
     throw new Error(
       `Cannot record the step: its largest value has ${plan.largestBytes} bytes, and a kernel can bind ` +
@@ -76,7 +110,10 @@ export function record<T>(step: () => T): RecordedStep<T> {
   const calls = recording.calls.map(({ kernel, tensors, dims }) => ({
     kernel,
     dims,
-    ranges: tensors.map(({ storage, offset, size }) => memoryOf(storage).range(offset, size)),
+    ranges: tensors.map(({ storage, offset, size }) =>
+      memoryOf(storage).range(offset, half.has(storage) ? Math.ceil(size / 2) : size)
+    ),
+    half: kernel.ports.flatMap(({ name }, i) => half.has(tensors[i].storage) ? [name] : []),
   }));
   const used = recording.calls.flatMap(({ tensors }) => tensors.map(({ storage }) => memoryOf(storage)));
   return recordedStep(device, calls, result, plan, new Set([...used, ...own]));

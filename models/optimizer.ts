@@ -1,4 +1,4 @@
-import { add, assign, squaredNorm, type Tensor, tensor } from "../kernels/mod.ts";
+import { add, assign, multiply, squaredNorm, type Tensor, tensor } from "../kernels/mod.ts";
 import { nearest, rejectUnknown } from "./nearest.ts";
 import type { FlatParameters } from "./parameters.ts";
 import { type State, StateError } from "./state.ts";
@@ -30,12 +30,15 @@ export class Optimizer {
 
   /** See `optimizer`. */
   constructor(kind: OptimizerKind, parameters: FlatParameters, options: OptimizerOptions) {
-    const defaults = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, momentum: 0.9, clip: 0 };
+    const defaults = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, momentum: 0.9, clip: 0, lossScale: 1 };
     const complete = { ...defaults, weightDecay: kind === "adamw" ? 0.01 : 0, ...options };
     rejectUnknown(options, ["learningRate", "weightDecay", ...Object.keys(defaults)], "an optimizer");
     for (const [name, value] of Object.entries(complete)) {
       if (Number.isFinite(value) && value >= 0) continue;
       throw new TypeError(`Cannot make an optimizer: ${name} is ${value} (expected a number of at least 0)`);
+    }
+    if (complete.lossScale === 0) {
+      throw new TypeError("Cannot make an optimizer: lossScale is 0 (expected a number above 0)");
     }
     this.kind = kind;
     this.#options = complete;
@@ -73,6 +76,8 @@ export class Optimizer {
       throw new RangeError(`Cannot update ${views.size} parameters with ${gradients.length} gradients`);
     }
     [...views.values()].forEach((view, i) => assign(view, gradients[i]));
+    const { lossScale } = this.#options;
+    if (lossScale !== 1) { for (const chunk of chunks) assign(chunk, multiply(chunk, 1 / lossScale)); }
     assign(this.#norm, chunks.map(squaredNorm).reduce((a, b) => add(a, b)));
     const { update }: UpdateRule = updateRules[this.kind];
     this.#parameters.chunks.forEach((p, i) => {

@@ -16,6 +16,13 @@ export interface OptimizerOptions {
   readonly momentum?: number;
   /** Largest norm of the whole gradient, which is scaled down to it; 0, none. */
   readonly clip?: number;
+  /**
+   * What the loss was multiplied by before its gradients were taken, 1: they are divided by it. A power of two keeps the
+   * gradients of an f16 step, which are tiny where a loss is a mean of many terms, above the least that f16 can hold.
+   *
+   * Source: Micikevicius et al. 2017, arXiv:1710.03740, section 3.2
+   */
+  readonly lossScale?: number;
 }
 
 type Update = (p: Tensor, moments: readonly Tensor[], g: Tensor, norm: Tensor, settings: Tensor) => void;

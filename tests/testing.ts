@@ -29,7 +29,13 @@ const plainCpu = await CpuDevice.open({ fused: false });
 
 /** Defines a test as `testOnDevices` does, which runs on the kernels for other adapters and engines than those at hand, too. */
 export function testOnAllKernels(name: string, test: (device: Device) => void | Promise<void>): void {
-  testOnDevices(name, test);
+  testOn("cpu", devices.get("cpu")!, name, test);
+  testOnShaders(name, test);
+}
+
+/** Defines a test of WGSL, on the kernels for the adapter and on those for other ones. */
+export function testOnShaders(name: string, test: (device: Device) => void | Promise<void>): void {
+  testOn("webgpu", webgpu, name, test);
   testOn("webgpu, kernels for other adapters", otherKernels, name, test);
   testOn("cpu, without fused multiply-add", plainCpu, name, test);
 }

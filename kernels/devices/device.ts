@@ -61,6 +61,8 @@ export interface KernelCall {
   readonly kernel: Kernel;
   readonly ranges: readonly BufferRange[];
   readonly dims: Dims;
+  /** Ports whose ranges hold f16, two to an element, where the device has `halfStorage`. */
+  readonly half?: readonly string[];
 }
 
 /** Hears how far compiling is. */
@@ -78,6 +80,8 @@ export interface Device {
   readonly maxBytes: number;
   /** Ranges that start inside a buffer must start at a multiple of this many elements. */
   readonly offsetAlignment: number;
+  /** Whether kernels can keep numbers in f16; not so where it is not said. */
+  readonly halfStorage?: boolean;
   /** Memory now held for buffers, pooled ones included, in bytes. */
   readonly allocatedBytes: number;
   /** Memory for a tensor: its content is whatever was there before. */

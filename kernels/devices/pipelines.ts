@@ -1,4 +1,5 @@
 import { DeviceError, type Dims, type Kernel, type KernelCall, type Tuning } from "./device.ts";
+import { halfWgsl } from "./half_wgsl.ts";
 
 /** A compiled kernel. */
 export interface Pipeline {
@@ -29,32 +30,32 @@ export class PipelineCache {
     readonly onError: (error: DeviceError) => void,
   ) {}
 
-  of(kernel: Kernel, dims: Dims): Pipeline {
-    const known = this.#pipelines.get(this.#keyOf(kernel, dims));
+  of(call: KernelCall): Pipeline {
+    const known = this.#pipelines.get(this.#keyOf(call));
     if (known) return known;
-    return this.#checked(kernel, () => {
-      const { descriptor, layout } = this.#describe(kernel, dims);
-      return this.#keep(kernel, dims, layout, this.device.createComputePipeline(descriptor));
+    return this.#checked(call, () => {
+      const { descriptor, layout } = this.#describe(call);
+      return this.#keep(call, layout, this.device.createComputePipeline(descriptor));
     });
   }
 
   /** The calls whose kernels are not compiled yet, one for each pipeline. */
   missing(calls: readonly KernelCall[]): KernelCall[] {
-    const first = new Map(calls.toReversed().map((call) => [this.#keyOf(call.kernel, call.dims), call]));
+    const first = new Map(calls.toReversed().map((call) => [this.#keyOf(call), call]));
     return [...first].filter(([key]) => !this.#pipelines.has(key)).map(([, call]) => call).toReversed();
   }
 
   /** Compiles a kernel, where the platform can beside other work. */
-  async compile({ kernel, dims }: KernelCall): Promise<void> {
-    const { layout, made } = this.#checked(kernel, () => {
-      const { descriptor, layout } = this.#describe(kernel, dims);
+  async compile(call: KernelCall): Promise<void> {
+    const { layout, made } = this.#checked(call, () => {
+      const { descriptor, layout } = this.#describe(call);
       return { layout, made: this.device.createComputePipelineAsync(descriptor) };
     });
     try {
-      this.#keep(kernel, dims, layout, await made);
+      this.#keep(call, layout, await made);
     } catch (error) {
       await this.settled(); // the shader's own error says more
-      this.#refuse(kernel, error as GPUPipelineError);
+      this.#refuse(call, error as GPUPipelineError);
     }
   }
 
@@ -90,7 +91,8 @@ export class PipelineCache {
     return { id: this.#uniformCount++, buffer, groups };
   }
 
-  #describe(kernel: Kernel, dims: Dims) {
+  #describe(call: KernelCall) {
+    const { kernel } = call;
     const label = kernel.name;
     const layout = this.device.createBindGroupLayout({
       label,
@@ -107,7 +109,7 @@ export class PipelineCache {
       label,
       layout: this.device.createPipelineLayout({ label, bindGroupLayouts: [layout] }),
       compute: {
-        module: this.device.createShaderModule({ label, code: shaderOf(kernel, dims, this.tuning) }),
+        module: this.device.createShaderModule({ label, code: shaderOf(call, this.tuning) }),
         entryPoint: "main",
       },
     };
@@ -115,46 +117,46 @@ export class PipelineCache {
   }
 
   /** Runs what makes a kernel's pipeline; an error of validation in it is one that names the kernel. */
-  #checked<T>(kernel: Kernel, make: () => T): T {
+  #checked<T>(call: KernelCall, make: () => T): T {
     this.device.pushErrorScope("validation");
     const made = make();
     const check = this.device.popErrorScope();
-    this.#checks.push(check.then((error) => error ? this.#refuse(kernel, error) : undefined));
+    this.#checks.push(check.then((error) => error ? this.#refuse(call, error) : undefined));
     return made;
   }
 
-  #keep(kernel: Kernel, dims: Dims, layout: GPUBindGroupLayout, handle: GPUComputePipeline): Pipeline {
-    const pipeline = { id: this.#pipelines.size, kernel, handle, layout, uniforms: new Map() };
-    this.#pipelines.set(this.#keyOf(kernel, dims), pipeline);
+  #keep(call: KernelCall, layout: GPUBindGroupLayout, handle: GPUComputePipeline): Pipeline {
+    const pipeline = { id: this.#pipelines.size, kernel: call.kernel, handle, layout, uniforms: new Map() };
+    this.#pipelines.set(this.#keyOf(call), pipeline);
     return pipeline;
   }
 
-  #keyOf(kernel: Kernel, dims: Dims): string {
-    return [kernel.name, ...Object.values(kernel.specialise(dims, this.tuning))].join();
+  #keyOf({ kernel, dims, half = [] }: KernelCall): string {
+    return [kernel.name, ...half, ...Object.values(kernel.specialise(dims, this.tuning))].join();
   }
 
-  #refuse({ name }: Kernel, { message }: { message: string }): void {
+  #refuse({ kernel: { name } }: KernelCall, { message }: { message: string }): void {
     this.onError(new DeviceError(`Cannot compile the kernel of ${name}: ${message.trim()}`));
   }
 }
 
 /** The whole shader of a kernel: dims and buffers by name, the op's `fn kernel`, and the entry that runs it. */
-export function shaderOf(kernel: Kernel, dims: Dims, tuning: Tuning): string {
+export function shaderOf({ kernel, dims, half = [] }: KernelCall, tuning: Tuning): string {
   const fields = Object.keys(dims).map((name) => `  ${name}: ${kernel.floats.has(name) ? "f32" : "u32"},`);
   const buffers = kernel.ports.map(({ name, type, writable, axes }, i) =>
-    `@group(0) @binding(${i + 1}) var<storage, ${
-      writable ? "read_write" : "read"
-    }> ${name}: array<${type}>;` +
+    `@group(0) @binding(${i + 1}) var<storage, ${writable ? "read_write" : "read"}> ${name}: array<${
+      half.includes(name) ? "f16" : type
+    }>;` +
     ` // [${axes.join(", ")}]`
   );
-  return `struct Dims {
+  return `${half.length > 0 ? "enable f16;\n" : ""}struct Dims {
 ${fields.join("\n")}
   runs: u32,
 }
 @group(0) @binding(0) var<uniform> dims: Dims;
 ${buffers.join("\n")}
 
-${kernel.wgsl(tuning, kernel.specialise(dims, tuning))}
+${halfWgsl(kernel.wgsl(tuning, kernel.specialise(dims, tuning)), half)}
 ${entry(kernel.workgroups(dims, tuning)?.lanes, tuning)}`;
 }
 

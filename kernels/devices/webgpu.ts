@@ -26,6 +26,7 @@ export class WebGpuDevice implements Device {
   readonly maxRangeBytes: number;
   readonly maxBytes = Infinity;
   readonly offsetAlignment: number;
+  readonly halfStorage: boolean;
   #device: GPUDevice;
   #pool: BufferPool;
   #pipelines: PipelineCache;
@@ -47,6 +48,7 @@ export class WebGpuDevice implements Device {
     };
     this.maxRangeBytes = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
     this.offsetAlignment = Math.max(1, limits.minStorageBufferOffsetAlignment / 4);
+    this.halfStorage = device.features.has("shader-f16");
     this.#pool = new BufferPool(device);
     this.#queue = new CommandQueue(device);
     this.#pipelines = new PipelineCache(device, this.tuning, (error) => this.#fail(error));
@@ -79,6 +81,7 @@ export class WebGpuDevice implements Device {
     const { limits } = adapter;
     try {
       const device = await adapter.requestDevice({
+        requiredFeatures: adapter.features.has("shader-f16") ? ["shader-f16"] : [],
         requiredLimits: {
           maxBufferSize: limits.maxBufferSize,
           maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
@@ -181,7 +184,7 @@ export class WebGpuDevice implements Device {
   }
 
   #dispatch(call: KernelCall): Dispatch {
-    const pipeline = this.#pipelines.of(call.kernel, call.dims);
+    const pipeline = this.#pipelines.of(call);
     let key = `${pipeline.id}`;
     for (const { buffer, offset, length } of call.ranges) {
       key += `,${(buffer as GpuBuffer).id}:${offset}:${length}`;

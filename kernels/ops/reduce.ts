@@ -11,7 +11,7 @@ const lanesFor = ({ B, chunk }: Dims, { software }: Tuning) =>
   software || B > 1 || chunk < 64 ? 0 : summingLanes(chunk);
 
 /** Sums runs of `chunk` along the middle axis, in parts of 32: split sums keep f32 exact enough. */
-const sumChunks = defineOp({
+export const sumChunks = defineOp({
   name: "sumChunks",
   signature: "x[A, R, B] -> y[A, S, B]",
   attributes: { chunk: "u32" },

@@ -1,8 +1,9 @@
 /**
- * `deno task bench [--json] [--device auto|webgpu|cpu] [--ops] [--networks] [--shares]`: how fast ops and networks run
+ * `deno task bench [--json] [--device auto|webgpu|cpu] [--ops] [--networks] [--shares]
+ * [--precision f16]`: how fast ops and networks run
  * here, and which ops a training step spends its time in. Without a choice, all three.
  */
-import { commonFlags, deviceChoice, flagValues, openDevice } from "./flags.ts";
+import { commonFlags, deviceChoice, flagValues, oneOf, openDevice } from "./flags.ts";
 import { benchNetwork, cases, nameOf, training } from "./networks.ts";
 import { benchOps } from "./ops.ts";
 import { Reporter } from "./report.ts";
@@ -15,17 +16,19 @@ const values = flagValues({
   ops: { type: "boolean", default: false },
   networks: { type: "boolean", default: false },
   shares: { type: "boolean", default: false },
+  precision: { type: "string", default: "f32" },
 });
 const all = !values.ops && !values.networks && !values.shares;
+const precision = oneOf("precision", values.precision, ["f32", "f16"]);
 const open = () => openDevice(deviceChoice(values.device), values.threads);
 
 const device = await open();
 const reporter = new Reporter(device.description, values.json);
 if (all || values.ops) await benchOps(device, reporter.add);
 device.close();
-for (const c of all || values.networks ? cases : []) await benchNetwork(open, c, reporter);
+for (const c of all || values.networks ? cases : []) await benchNetwork(open, { ...c, precision }, reporter);
 if (all || values.shares) {
-  const [, residual] = cases;
+  const residual = { ...cases[1], precision };
   const own = await open();
   const { step } = training(residual);
   for (const { name, calls, share } of await sharesOf(own, step, 1)) {

@@ -64,7 +64,10 @@ Deno.test("compare() marks what changed by more than 10 %, and lists what only o
 
 for (
   const [args, line] of [
-    ["--fast", "Unknown option '--fast' (known: --json, --device, --threads, --ops, --networks, --shares)"],
+    [
+      "--fast",
+      "Unknown option '--fast' (known: --json, --device, --threads, --ops, --networks, --shares, --precision)",
+    ],
     ["--device gpu", "Cannot use --device gpu (expected auto or webgpu or cpu)"],
     ["--device", "Option '--device <value>' argument missing (known: --json, "],
   ]

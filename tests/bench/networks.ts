@@ -15,6 +15,8 @@ export interface Case {
   readonly filters: readonly number[];
   readonly tEmb: number;
   readonly batchSize: number;
+  /** Of activations in training; `f32` by default. */
+  readonly precision?: "f32" | "f16";
 }
 
 /** The networks that benchmarks time. */
@@ -25,13 +27,13 @@ export const cases: readonly Case[] = [
 ];
 
 /** A case in words. */
-export function nameOf({ model, filters, tEmb, batchSize }: Case): string {
-  return `${model} [${filters}] T ${tEmb}, batch ${batchSize}`;
+export function nameOf({ model, filters, tEmb, batchSize, precision }: Case): string {
+  return `${model} [${filters}] T ${tEmb}, batch ${batchSize}${precision === "f16" ? ", f16" : ""}`;
 }
 
 /** Settings of a training run of a case. */
-function configOf({ model, filters, tEmb, batchSize }: Case) {
-  return resolveConfig({ help: false, values: { model, filters: [...filters], tEmb, batchSize } }, "quick");
+function configOf({ filters, ...rest }: Case) {
+  return resolveConfig({ help: false, values: { ...rest, filters: [...filters] } }, "quick");
 }
 
 /** Training on random images: the trainer, and a function that queues a step of it. */

@@ -104,6 +104,10 @@ testRefusals("train refuses", {
     prepare: (place) => Deno.writeTextFile(place.file("file"), ""),
     says: ["RunError: Cannot make the run folder file/run: "],
   },
+  "f16 on a device without it": {
+    flags: `${newRun} --precision f16`,
+    says: ["DeviceError: Cannot keep values in f16 on ", "it has no shader-f16 (expected precision f32)"],
+  },
   "WebGPU where there is no adapter": {
     flags: newRun.replace("--device cpu", "--device webgpu"),
     env: { DENO_WEBGPU_BACKEND: Deno.build.os === "windows" ? "metal" : "dx12" }, // what this system lacks

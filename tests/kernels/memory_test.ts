@@ -12,6 +12,7 @@ import {
   record,
   reshape,
   scope,
+  square,
   sum,
   Tensor,
   tensor,
@@ -75,6 +76,43 @@ testOnDevices("record() shares memory among values that are not alive at once", 
   assert.equal(calls, 50);
   assert.equal(largestBytes, 4000);
   assert.equal(bytes, 3 * 4000); // the result, and two values in turn
+});
+
+/** The sum of the fourth powers of n threes and a third: the squares are a large value inside. */
+function fourthPowers(n: number) {
+  const x = full([n], 3 + 1 / 3);
+  return () => sum(square(square(x)));
+}
+
+testOnDevices("record() in f16 halves the memory of large values, and rounds them alone", async (device) => {
+  const work = fourthPowers(4096);
+  if (!device.halfStorage) {
+    for (const refused of [record, planMemory]) {
+      assert.throws(() => refused(work, { precision: "f16" }), {
+        name: "DeviceError",
+        message:
+          `Cannot keep values in f16 on ${device.description}: it has no shader-f16 (expected precision f32)`,
+      });
+    }
+    return;
+  }
+  const [whole, half] = (["f32", "f16"] as const).map((precision) => record(work, { precision }));
+  assert.equal(whole.plan.bytes - half.plan.bytes, 4096 * 2); // the squares; their squares are only summed
+  for (const step of [whole, half]) step.run();
+  const squared = (3 + 1 / 3) ** 2;
+  assertClose(await whole.result.read(), [4096 * squared ** 2], 1e-6);
+  assertClose(await half.result.read(), [4096 * Math.f16round(squared) ** 2], 1e-6);
+});
+
+testOnDevices("record() in f16 keeps small values, and terms of a sum, in f32", async (device) => {
+  if (!device.halfStorage) return;
+  const small = record(fourthPowers(100), { precision: "f16" });
+  small.run();
+  assertClose(await small.result.read(), [100 * (3 + 1 / 3) ** 4], 1e-6);
+  const tiny = full([4096], 1e-5); // its square, 1e-10, would be 0 in f16
+  const norm = record(() => sum(square(tiny)), { precision: "f16" });
+  norm.run();
+  assertClose([(await norm.result.read())[0] * 1e6], [0.4096], 1e-6);
 });
 
 testOnDevices("record() keeps what it reads alive, and says so when a scope took it away", async () => {

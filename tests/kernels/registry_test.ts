@@ -4,38 +4,12 @@ import { tensor } from "../../kernels/mod.ts";
 import { type RegisteredOp, registry, type Sample } from "../../kernels/op.ts";
 import { gradients } from "../../kernels/autograd.ts";
 import { multiply, sum } from "../../kernels/mod.ts";
-import { sizeOf } from "../../kernels/shape.ts";
 import { uniforms } from "../../kernels/ops/threefry.ts";
 import { assertClose, testOnAllKernels } from "../testing.ts";
+import { inputsOf, oracle } from "./oracle.ts";
 
 /** Allowed error of f32 kernels, relative to the largest value. */
 const tolerance = 2e-5;
-
-/** Arrays of a sample's inputs in f64, exactly representable in f32. */
-function inputsOf(op: RegisteredOp, { shapes, values }: Sample): (Float64Array | Uint32Array)[] {
-  return op.inputs.map(({ name, type }, i) => {
-    const given = values?.[name];
-    if (type === "u32") return Uint32Array.from(given!);
-    const count = sizeOf(shapes[name]);
-    const drawn = given ?? uniforms(7, i + 1, op.name.length, count).map((u) => 4 * u - 2);
-    return Float64Array.from(drawn, Math.fround);
-  });
-}
-
-/** Runs an op's reference in f64: the final content of every buffer by name. */
-function oracle(
-  op: RegisteredOp,
-  { shapes, attributes = {} }: Sample,
-  inputs: readonly (Float64Array | Uint32Array)[],
-) {
-  const { dims, outputs } = op.plan(op.inputs.map(({ name }) => shapes[name]), attributes);
-  const arrays: Record<string, Float64Array | Uint32Array> = {};
-  op.inputs.forEach(({ name }, i) => arrays[name] = inputs[i].slice());
-  const fresh = op.outputs.filter(({ name }) => !(name in arrays));
-  fresh.forEach(({ name }, i) => arrays[name] = new Float64Array(sizeOf(outputs[i])));
-  op.kernel.reference(arrays, dims);
-  return arrays;
-}
 
 function tensorsOf(op: RegisteredOp, { shapes }: Sample, inputs: readonly (Float64Array | Uint32Array)[]) {
   return op.inputs.map(({ name, type }, i) =>

@@ -31,6 +31,22 @@ const kinds: Record<string, OptimizerKind> = {
   sgd_momentum: "sgd",
 };
 
+for (const kind of optimizerKinds) {
+  testOnDevices(`optimizer() of ${kind} undoes the scale of a loss before it clips, to the bit`, async () => {
+    const steps = (lossScale: number) => {
+      const p = tensor([1, -2, 3]);
+      const rule = optimizer(kind, flatten(new Map([["p", p]])), { learningRate: 0.1, clip: 0.5, lossScale });
+      const gradient = tensor([0.3, -0.1, 2].map((g) => g * lossScale));
+      for (let step = 0; step < 3; step++) {
+        rule.beforeStep();
+        rule.update([gradient]);
+      }
+      return Promise.all([p.read(), rule.gradientNorm()]);
+    };
+    assert.deepEqual(await steps(4096), await steps(1));
+  });
+}
+
 for (const [name, kind] of Object.entries(kinds)) {
   // 64 elements fit a chunk of 256 bytes: each parameter has one of its own.
   for (const chunkBytes of [1 << 20, 256]) {
@@ -173,5 +189,6 @@ testOnDevices("optimizer() refuses settings that it does not know or cannot use"
     /Unknown setting "weight_decay".*did you mean "weightDecay"/,
   );
   assert.throws(() => make("sgd", { momentum: -1 }), /momentum is -1 \(expected a number of at least 0\)/);
+  assert.throws(() => make("sgd", { lossScale: 0 }), /lossScale is 0 \(expected a number above 0\)/);
   assert.throws(() => make("sgd", {}).update([]), /Cannot update 1 parameters with 0 gradients/);
 });

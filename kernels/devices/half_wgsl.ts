@@ -1,0 +1,41 @@
+/**
+ * WGSL in which some buffers hold f16: what it reads from them becomes f32 at once, and f16 only where it is stored, so
+ * that all arithmetic stays in f32. Ops are written for f32 and know nothing of it.
+ *
+ * @param wgsl statements that use the buffers by `name[index]` alone
+ * @param names of the buffers, declared as `array<f16>`
+ */
+export function halfWgsl(wgsl: string, names: readonly string[]): string {
+  if (names.length === 0) return wgsl;
+  return rewritten(wgsl.replaceAll(/\/\/.*/g, ""), new RegExp(`(?<![\\w.])(${names.join("|")})\\s*\\[`));
+}
+
+/** An assignment, not a comparison: its operator, if it has one before the sign. */
+const assignment = /^\s*([-+*/]?)=(?!=)/;
+
+function rewritten(wgsl: string, use: RegExp): string {
+  const found = use.exec(wgsl);
+  if (!found) return wgsl;
+  const open = found.index + found[0].length;
+  const close = endOf(wgsl, open, "]");
+  const element = `${found[1]}[${rewritten(wgsl.slice(open, close), use)}]`;
+  const before = wgsl.slice(0, found.index);
+  const after = wgsl.slice(close + 1);
+  const stored = assignment.exec(after);
+  if (!stored) return `${before}f32(${element})${rewritten(after, use)}`;
+  const end = endOf(after, stored[0].length, ";");
+  const value = rewritten(after.slice(stored[0].length, end), use);
+  const sum = stored[1] === "" ? value : `f32(${element}) ${stored[1]} (${value})`;
+  return `${before}${element} = f16(${sum})${rewritten(after.slice(end), use)}`;
+}
+
+/** Where the bracket that is open at `from` is closed, or the statement ends. */
+function endOf(wgsl: string, from: number, closing: "]" | ";"): number {
+  let depth = 0;
+  for (let i = from; i < wgsl.length; i++) {
+    if (depth === 0 && wgsl[i] === closing) return i;
+    if ("([{".includes(wgsl[i])) depth++;
+    else if (")]}".includes(wgsl[i])) depth--;
+  }
+  throw new SyntaxError(`Cannot store in f16: no "${closing}" after ${wgsl.slice(from, from + 40)}`);
+}
