@@ -68,7 +68,7 @@ export const training = defineSettings({
   }),
   threads: integer({ doc: "threads of the CPU device, 0 = one a core", max: 64, default: 0 }),
   precision: choice(["f32", "f16"], {
-    doc: "how activations are kept; f16: half the memory, webgpu with shader-f16",
+    doc: "how activations are kept; f16 needs webgpu with shader-f16",
     default: "f32",
   }),
   preset: choice(presetNames, { doc: "defaults for no GPU, for a GPU, or of the study" }),
