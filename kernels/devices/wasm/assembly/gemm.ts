@@ -1,6 +1,6 @@
 // Matrix products of one thread on packed panels: c[m][n] = sum over k of a[m][k] b[k][n].
 
-import { madd } from "./simd.ts";
+import { add, madd } from "./simd.ts";
 
 const ROWS: i32 = 6;
 const COLUMNS: i32 = 8;
@@ -84,7 +84,10 @@ function atEdge(a: usize, b: usize, depth: i32, c: usize, cm: usize, rows: i32, 
   memory.fill(tile, 0, ROWS * COLUMNS * 4);
   sixByEight(a, b, depth, tile, COLUMNS * 4);
   for (let r = 0; r < rows; r++, c += cm, tile += COLUMNS * 4) {
-    for (let n: usize = 0; n < (<usize>columns) << 2; n += 4) {
+    if (columns == COLUMNS) {
+      v128.store(c, add(v128.load(c), v128.load(tile)));
+      v128.store(c, add(v128.load(c, 16), v128.load(tile, 16)), 16);
+    } else for (let n: usize = 0; n < (<usize>columns) << 2; n += 4) {
       store<f32>(c + n, load<f32>(c + n) + load<f32>(tile + n));
     }
   }

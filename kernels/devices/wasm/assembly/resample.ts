@@ -2,6 +2,11 @@
 
 import { nextTask, pointer, word } from "./call.ts";
 
+/** How far to go on after four of `left` results: less than four where that makes the last four fit the end of the row. */
+function stride(left: i32): i32 {
+  return left > 4 && left < 8 ? left - 4 : 4;
+}
+
 /** Largest of each 2x2 window. */
 export function maxPool(call: usize): void {
   const x = pointer(call, 0), y = pointer(call, 1);
@@ -12,10 +17,12 @@ export function maxPool(call: usize): void {
     for (let p = 0; p < P; p++) {
       let at = x + ((<usize>((plane * H + 2 * p) * W)) << 2);
       let q = 0;
-      for (; q + 4 <= Q; q += 4, at += 32, to += 16) {
+      while (Q - q >= 4) {
         const a = f32x4.max(v128.load(at), v128.load(at + row));
         const b = f32x4.max(v128.load(at, 16), v128.load(at + row, 16));
         v128.store(to, f32x4.max(i32x4.shuffle(a, b, 0, 2, 4, 6), i32x4.shuffle(a, b, 1, 3, 5, 7)));
+        const step = stride(Q - q);
+        q += step, at += (<usize>step) << 3, to += (<usize>step) << 2;
       }
       for (; q < Q; q++, at += 8, to += 4) {
         const top = max(load<f32>(at), load<f32>(at, 4)), bottom = max(load<f32>(at + row), load<f32>(at + row, 4));
@@ -38,7 +45,7 @@ export function maxPoolGradient(call: usize): void {
     for (let p = 0; p < P; p++) {
       let at: usize = start + (<usize>(2 * p)) * row;
       let q = 0;
-      for (; q + 4 <= Q; q += 4, at += 32, from += 16) {
+      while (Q - q >= 4) {
         const e = v128.load(x + at), f = v128.load(x + at, 16), g = v128.load(x + at + row), h = v128.load(x + at + row, 16);
         const a = i32x4.shuffle(e, f, 0, 2, 4, 6), b = i32x4.shuffle(e, f, 1, 3, 5, 7);
         const c = i32x4.shuffle(g, h, 0, 2, 4, 6), d = i32x4.shuffle(g, h, 1, 3, 5, 7);
@@ -52,6 +59,8 @@ export function maxPoolGradient(call: usize): void {
         v128.store(dx + at, i32x4.shuffle(upLeft, upRight, 2, 6, 3, 7), 16);
         v128.store(dx + at + row, i32x4.shuffle(underLeft, underRight, 0, 4, 1, 5));
         v128.store(dx + at + row, i32x4.shuffle(underLeft, underRight, 2, 6, 3, 7), 16);
+        const step = stride(Q - q);
+        q += step, at += (<usize>step) << 3, from += (<usize>step) << 2;
       }
       for (; q < Q; q++, at += 8, from += 4) {
         const a = load<f32>(x + at), b = load<f32>(x + at, 4);
