@@ -1,6 +1,6 @@
 // A call as the host lays it out: [opcode, next task, words: addresses of the buffers, then dims].
 
-/** Bytes of a call; `call_layout.ts` of the host says the same. */
+/** Bytes of a call; `layout.ts` of the host says the same. */
 export const CALL_BYTES: usize = 128;
 const NEXT: usize = 4;
 const WORDS: usize = 8;
@@ -11,15 +11,15 @@ export function opcode(call: usize): i32 {
 
 /** The i-th word as an address or a length. */
 export function word(call: usize, i: i32): i32 {
-  return load<i32>(call + WORDS + ((<usize>i) << 2));
+  return load<i32>(call + WORDS + ((<usize> i) << 2));
 }
 
 export function pointer(call: usize, i: i32): usize {
-  return <usize>word(call, i);
+  return <usize> word(call, i);
 }
 
 export function number(call: usize, i: i32): f32 {
-  return load<f32>(call + WORDS + ((<usize>i) << 2));
+  return load<f32>(call + WORDS + ((<usize> i) << 2));
 }
 
 /** The next task of a call that nobody has taken. */

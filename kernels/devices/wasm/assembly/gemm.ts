@@ -8,14 +8,14 @@ const COLUMNS: i32 = 8;
 const DEPTH: i32 = 256;
 const HEIGHT: i32 = 192;
 
-/** Bytes of scratch that `gemm` needs; `tables.ts` of the host says the same. */
-export const GEMM_SCRATCH: usize = <usize>(DEPTH * (HEIGHT + COLUMNS) * 4 + ROWS * COLUMNS * 4);
+/** Bytes of scratch that `gemm` needs; `lowering.ts` of the host says the same. */
+export const GEMM_SCRATCH: usize = <usize> (DEPTH * (HEIGHT + COLUMNS) * 4 + ROWS * COLUMNS * 4);
 
 /** Panels [rows / 6][depth][6] of a; rows that do not exist are zeros. */
 function packA(a: usize, am: usize, ak: usize, rows: i32, depth: i32, to: usize): void {
   for (let m = 0; m < rows; m += ROWS) {
     const whole = m + ROWS <= rows;
-    let at = a + (<usize>m) * am;
+    let at = a + (<usize> m) * am;
     for (let k = 0; k < depth; k++, at += ak, to += 24) {
       if (whole) {
         store<f32>(to, load<f32>(at));
@@ -26,7 +26,7 @@ function packA(a: usize, am: usize, ak: usize, rows: i32, depth: i32, to: usize)
         store<f32>(to, load<f32>(at + 5 * am), 20);
       } else {
         for (let r = 0; r < ROWS; r++) {
-          store<f32>(to + ((<usize>r) << 2), m + r < rows ? load<f32>(at + (<usize>r) * am) : 0);
+          store<f32>(to + ((<usize> r) << 2), m + r < rows ? load<f32>(at + (<usize> r) * am) : 0);
         }
       }
     }
@@ -41,7 +41,7 @@ function packB(b: usize, bk: usize, bn: usize, columns: i32, depth: i32, to: usi
       v128.store(to, v128.load(b, 16), 16);
     } else {
       for (let n = 0; n < COLUMNS; n++) {
-        store<f32>(to + ((<usize>n) << 2), n < columns ? load<f32>(b + (<usize>n) * bn) : 0);
+        store<f32>(to + ((<usize> n) << 2), n < columns ? load<f32>(b + (<usize> n) * bn) : 0);
       }
     }
   }
@@ -80,16 +80,25 @@ function sixByEight(a: usize, b: usize, depth: i32, c: usize, cm: usize): void {
 }
 
 /** Results at the edge of c: only some of the six rows and eight columns exist. */
-function atEdge(a: usize, b: usize, depth: i32, c: usize, cm: usize, rows: i32, columns: i32, tile: usize): void {
+function atEdge(
+  a: usize,
+  b: usize,
+  depth: i32,
+  c: usize,
+  cm: usize,
+  rows: i32,
+  columns: i32,
+  tile: usize,
+): void {
   memory.fill(tile, 0, ROWS * COLUMNS * 4);
   sixByEight(a, b, depth, tile, COLUMNS * 4);
   for (let r = 0; r < rows; r++, c += cm, tile += COLUMNS * 4) {
     if (columns == COLUMNS) {
       v128.store(c, add(v128.load(c), v128.load(tile)));
       v128.store(c, add(v128.load(c, 16), v128.load(tile, 16)), 16);
-    } else for (let n: usize = 0; n < (<usize>columns) << 2; n += 4) {
-      store<f32>(c + n, load<f32>(c + n) + load<f32>(tile + n));
-    }
+    } else {for (let n: usize = 0; n < (<usize> columns) << 2; n += 4) {
+        store<f32>(c + n, load<f32>(c + n) + load<f32>(tile + n));
+      }}
   }
 }
 
@@ -118,20 +127,20 @@ export function gemm(
   scratch: usize,
   packed: bool,
 ): void {
-  const panel = scratch + <usize>(DEPTH * HEIGHT * 4);
-  const tile = panel + <usize>(DEPTH * COLUMNS * 4);
+  const panel = scratch + <usize> (DEPTH * HEIGHT * 4);
+  const tile = panel + <usize> (DEPTH * COLUMNS * 4);
   for (let k = 0; k < K; k += DEPTH) {
     const depth = min(DEPTH, K - k);
     for (let m = 0; m < M; m += HEIGHT) {
       const height = min(HEIGHT, M - m);
-      if (!packed) packA(a + (<usize>m) * am + (<usize>k) * ak, am, ak, height, depth, scratch);
+      if (!packed) packA(a + (<usize> m) * am + (<usize> k) * ak, am, ak, height, depth, scratch);
       for (let n = 0; n < N; n += COLUMNS) {
         const columns = min(COLUMNS, N - n);
-        packB(b + (<usize>k) * bk + (<usize>n) * bn, bk, bn, columns, depth, panel);
+        packB(b + (<usize> k) * bk + (<usize> n) * bn, bk, bn, columns, depth, panel);
         for (let r = 0; r < height; r += ROWS) {
           const rows = min(ROWS, height - r);
-          const from = scratch + <usize>(r * depth * 4);
-          const to = c + (<usize>(m + r)) * cm + ((<usize>n) << 2);
+          const from = scratch + <usize> (r * depth * 4);
+          const to = c + (<usize> (m + r)) * cm + ((<usize> n) << 2);
           if (rows == ROWS && columns == COLUMNS) sixByEight(from, panel, depth, to, cm);
           else atEdge(from, panel, depth, to, cm, rows, columns, tile);
         }
@@ -143,10 +152,10 @@ export function gemm(
 /** Rows of c set to one number each, or to zero. */
 export function fillRows(c: usize, cm: usize, M: i32, N: i32, values: usize): void {
   for (let m = 0; m < M; m++, c += cm) {
-    const value = values ? load<f32>(values + ((<usize>m) << 2)) : 0;
+    const value = values ? load<f32>(values + ((<usize> m) << 2)) : 0;
     const v = f32x4.splat(value);
     let n = 0;
-    for (; n + 4 <= N; n += 4) v128.store(c + ((<usize>n) << 2), v);
-    for (; n < N; n++) store<f32>(c + ((<usize>n) << 2), value);
+    for (; n + 4 <= N; n += 4) v128.store(c + ((<usize> n) << 2), v);
+    for (; n < N; n++) store<f32>(c + ((<usize> n) << 2), value);
   }
 }

@@ -41,29 +41,33 @@ function sumOf(x: usize, n: i32, m: f32, squared: bool): f32 {
 
 /** A task is a group of an image. */
 export function groupNorm(call: usize): void {
-  const x = pointer(call, 0), gamma = pointer(call, 1), beta = pointer(call, 2), y = pointer(call, 3), stats = pointer(call, 4);
+  const x = pointer(call, 0),
+    gamma = pointer(call, 1),
+    beta = pointer(call, 2),
+    y = pointer(call, 3),
+    stats = pointer(call, 4);
   const N = word(call, 5), C = word(call, 6), H = word(call, 7), W = word(call, 8), G = word(call, 9);
   const epsilon = number(call, 10), activation = word(call, 11);
   const channels = C / G, pixels = H * W, count = channels * pixels;
   for (let task = nextTask(call); task < N * G; task = nextTask(call)) {
-    const offset: usize = (<usize>(task * count)) << 2;
-    const m = sumOf(x + offset, count, 0, false) / <f32>count;
-    const r: f32 = 1 / sqrt<f32>(sumOf(x + offset, count, m, true) / <f32>count + epsilon);
-    store<f32>(stats + ((<usize>task) << 3), m);
-    store<f32>(stats + ((<usize>task) << 3), r, 4);
+    const offset: usize = (<usize> (task * count)) << 2;
+    const m = sumOf(x + offset, count, 0, false) / <f32> count;
+    const r: f32 = 1 / sqrt<f32>(sumOf(x + offset, count, m, true) / <f32> count + epsilon);
+    store<f32>(stats + ((<usize> task) << 3), m);
+    store<f32>(stats + ((<usize> task) << 3), r, 4);
     for (let c = 0; c < channels; c++) {
-      const channel: usize = (<usize>(task % G * channels + c)) << 2;
+      const channel: usize = (<usize> (task % G * channels + c)) << 2;
       const scale = r * load<f32>(gamma + channel);
       const a = splat(scale), b = splat(load<f32>(beta + channel)), centre = splat(m);
-      const at: usize = offset + ((<usize>(c * pixels)) << 2);
+      const at: usize = offset + ((<usize> (c * pixels)) << 2);
       if (activation) {
         for (let i = 0; i < pixels; i += 4) {
-          const j: usize = at + ((<usize>i) << 2);
+          const j: usize = at + ((<usize> i) << 2);
           storeFirst(y + j, gelu(madd(sub(v128.load(x + j), centre), a, b)), pixels - i);
         }
       } else {
         for (let i = 0; i < pixels; i += 4) {
-          const j: usize = at + ((<usize>i) << 2);
+          const j: usize = at + ((<usize> i) << 2);
           storeFirst(y + j, madd(sub(v128.load(x + j), centre), a, b), pixels - i);
         }
       }
@@ -77,15 +81,15 @@ export function groupNormGradient(call: usize): void {
   const dy = pointer(call, 4), dx = pointer(call, 5), scales = pointer(call, 6), shifts = pointer(call, 7);
   const N = word(call, 8), C = word(call, 9), H = word(call, 10), W = word(call, 11), G = word(call, 12);
   const activation = word(call, 13);
-  const channels = C / G, pixels = H * W, count = <f32>(channels * pixels);
+  const channels = C / G, pixels = H * W, count = <f32> (channels * pixels);
   for (let task = nextTask(call); task < N * G; task = nextTask(call)) {
-    const m = load<f32>(stats + ((<usize>task) << 3)), r = load<f32>(stats + ((<usize>task) << 3), 4);
+    const m = load<f32>(stats + ((<usize> task) << 3)), r = load<f32>(stats + ((<usize> task) << 3), 4);
     const centre = splat(m), deviation = splat(r);
     let meanScale: f32 = 0, meanShift: f32 = 0;
     for (let c = 0; c < channels; c++) {
       const own = task % G * channels + c; // in [0, C)
-      const image: usize = (<usize>(task / G * C + own)) << 2; // in [N, C]
-      const gammaC = load<f32>(gamma + ((<usize>own) << 2)), betaC = load<f32>(beta + ((<usize>own) << 2));
+      const image: usize = (<usize> (task / G * C + own)) << 2; // in [N, C]
+      const gammaC = load<f32>(gamma + ((<usize> own) << 2)), betaC = load<f32>(beta + ((<usize> own) << 2));
       const a = splat(gammaC), b = splat(betaC);
       let scale = splat(0), shift = splat(0);
       let at: usize = image * pixels;
@@ -108,8 +112,8 @@ export function groupNormGradient(call: usize): void {
     const q = splat(-r * r * meanScale), s = splat(-r * meanShift);
     for (let c = 0; c < channels; c++) {
       const own = task % G * channels + c;
-      const p = splat(r * load<f32>(gamma + ((<usize>own) << 2)));
-      let at: usize = ((<usize>(task / G * C + own)) << 2) * pixels;
+      const p = splat(r * load<f32>(gamma + ((<usize> own) << 2)));
+      let at: usize = ((<usize> (task / G * C + own)) << 2) * pixels;
       for (let i = 0; i < pixels; i += 4, at += 16) {
         const value = madd(v128.load(dx + at), p, madd(sub(v128.load(x + at), centre), q, s));
         storeFirst(dx + at, value, pixels - i);

@@ -6,7 +6,7 @@ const BLOCK: i32 = 8192;
 
 /** Scale that brings a gradient of squared norm `norm` to at most `clip`; 1 without clipping. */
 function clipScale(clip: f32, norm: f32): f32 {
-  return clip > 0 ? min<f32>(1, clip / (sqrt(norm) + <f32>1e-6)) : 1;
+  return clip > 0 ? min<f32>(1, clip / (sqrt(norm) + <f32> 1e-6)) : 1;
 }
 
 function setting(settings: usize, i: usize): f32 {
@@ -25,7 +25,7 @@ export function adamUpdate(call: usize): void {
   const keep: f32 = decoupled ? 1 - lr * decay : 1, pull: f32 = decoupled ? 0 : decay;
   for (let first = nextTask(call) * BLOCK; first < n; first = nextTask(call) * BLOCK) {
     for (let i = first; i < min(n, first + BLOCK); i++) {
-      const at: usize = (<usize>i) << 2;
+      const at: usize = (<usize> i) << 2;
       const before = load<f32>(p + at) * keep;
       const d = load<f32>(g + at) * scale + pull * before;
       const mean = beta1 * load<f32>(m + at) + (1 - beta1) * d;
@@ -39,14 +39,18 @@ export function adamUpdate(call: usize): void {
 
 /** Gradient descent with momentum. */
 export function sgdUpdate(call: usize): void {
-  const p = pointer(call, 0), m = pointer(call, 1), g = pointer(call, 2), norm = pointer(call, 3), settings = pointer(call, 4);
+  const p = pointer(call, 0),
+    m = pointer(call, 1),
+    g = pointer(call, 2),
+    norm = pointer(call, 3),
+    settings = pointer(call, 4);
   const n = word(call, 5);
   const lr = setting(settings, 0), momentum = setting(settings, 1), decay = setting(settings, 4);
   const isFirst = setting(settings, 5) > 0;
   const scale = clipScale(setting(settings, 7), load<f32>(norm));
   for (let first = nextTask(call) * BLOCK; first < n; first = nextTask(call) * BLOCK) {
     for (let i = first; i < min(n, first + BLOCK); i++) {
-      const at: usize = (<usize>i) << 2;
+      const at: usize = (<usize> i) << 2;
       const d = load<f32>(g + at) * scale + decay * load<f32>(p + at);
       const buffer = isFirst ? d : momentum * load<f32>(m + at) + d;
       store<f32>(m + at, buffer);
@@ -61,7 +65,7 @@ export function emaUpdate(call: usize): void {
   const decay = setting(settings, 0);
   for (let first = nextTask(call) * BLOCK; first < n; first = nextTask(call) * BLOCK) {
     for (let i = first; i < min(n, first + BLOCK); i++) {
-      const at: usize = (<usize>i) << 2;
+      const at: usize = (<usize> i) << 2;
       store<f32>(e + at, decay * load<f32>(e + at) + (1 - decay) * load<f32>(p + at));
     }
   }

@@ -16,9 +16,9 @@ function sumRow(x: usize, n: i32): f32 {
     const end = min(n, start + RUN);
     let s = splat(0);
     let i = start;
-    for (; i + 4 <= end; i += 4) s = add(s, v128.load(x + ((<usize>i) << 2)));
+    for (; i + 4 <= end; i += 4) s = add(s, v128.load(x + ((<usize> i) << 2)));
     let rest: f32 = 0;
-    for (; i < end; i++) rest += load<f32>(x + ((<usize>i) << 2));
+    for (; i < end; i++) rest += load<f32>(x + ((<usize> i) << 2));
     whole += total(s) + rest;
   }
   return whole;
@@ -33,27 +33,27 @@ export function sumChunks(call: usize): void {
     for (let first = nextTask(call) * perTask; first < A * S; first = nextTask(call) * perTask) {
       for (let i = first; i < min(A * S, first + perTask); i++) {
         const start = i % S * chunk;
-        const sum = sumRow(x + ((<usize>(i / S * R + start)) << 2), min(chunk, R - start));
-        store<f32>(y + ((<usize>i) << 2), sum);
+        const sum = sumRow(x + ((<usize> (i / S * R + start)) << 2), min(chunk, R - start));
+        store<f32>(y + ((<usize> i) << 2), sum);
       }
     }
     return;
   }
   // Columns four at a time.
   const across = (B + 3) >> 2, perTask = max(1, BLOCK / (4 * chunk));
-  const step: usize = (<usize>B) << 2;
+  const step: usize = (<usize> B) << 2;
   for (let first = nextTask(call) * perTask; first < A * S * across; first = nextTask(call) * perTask) {
     for (let i = first; i < min(A * S * across, first + perTask); i++) {
       const b = i % across << 2, s = i / across % S, a = i / (across * S);
       const start = s * chunk, end = min(R, start + chunk);
-      let at = x + ((<usize>((a * R + start) * B + b)) << 2);
+      let at = x + ((<usize> ((a * R + start) * B + b)) << 2);
       let whole = splat(0);
       for (let r = start; r < end; r += 32) {
         let part = splat(0);
         for (let k = r; k < min(end, r + 32); k++, at += step) part = add(part, v128.load(at));
         whole = add(whole, part);
       }
-      const to = y + ((<usize>((a * S + s) * B + b)) << 2);
+      const to = y + ((<usize> ((a * S + s) * B + b)) << 2);
       if (b + 4 <= B) v128.store(to, whole);
       else {
         store<f32>(to, f32x4.extract_lane(whole, 0));
@@ -70,9 +70,9 @@ export function spreadChunks(call: usize): void {
   const A = word(call, 2), R = word(call, 3), B = word(call, 4), S = word(call, 5), chunk = word(call, 6);
   for (let task = nextTask(call); task < A * S; task = nextTask(call)) {
     const s = task % S, a = task / S;
-    const from = dy + ((<usize>(task * B)) << 2);
+    const from = dy + ((<usize> (task * B)) << 2);
     for (let r = s * chunk; r < min(R, (s + 1) * chunk); r++) {
-      memory.copy(dx + ((<usize>((a * R + r) * B)) << 2), from, (<usize>B) << 2);
+      memory.copy(dx + ((<usize> ((a * R + r) * B)) << 2), from, (<usize> B) << 2);
     }
   }
 }
@@ -89,14 +89,14 @@ export function squaredErrors(call: usize): void {
       let rest: f32 = 0;
       let i = s * chunk;
       for (; i + 4 <= end; i += 4) {
-        const d = sub(v128.load(a + ((<usize>i) << 2)), v128.load(b + ((<usize>i) << 2)));
+        const d = sub(v128.load(a + ((<usize> i) << 2)), v128.load(b + ((<usize> i) << 2)));
         sum = madd(d, d, sum);
       }
       for (; i < end; i++) {
-        const d = load<f32>(a + ((<usize>i) << 2)) - load<f32>(b + ((<usize>i) << 2));
+        const d = load<f32>(a + ((<usize> i) << 2)) - load<f32>(b + ((<usize> i) << 2));
         rest += d * d;
       }
-      store<f32>(y + ((<usize>s) << 2), total(sum) + rest);
+      store<f32>(y + ((<usize> s) << 2), total(sum) + rest);
     }
   }
 }
@@ -109,14 +109,14 @@ export function squaredErrorsGradient(call: usize): void {
   for (let first = nextTask(call) * perTask; first < S; first = nextTask(call) * perTask) {
     for (let s = first; s < min(S, first + perTask); s++) {
       const end = min(n, (s + 1) * chunk);
-      const slope: f32 = <f32>2 * load<f32>(dy + ((<usize>s) << 2));
+      const slope: f32 = <f32> 2 * load<f32>(dy + ((<usize> s) << 2));
       let i = s * chunk;
       for (; i + 4 <= end; i += 4) {
-        const at: usize = (<usize>i) << 2;
+        const at: usize = (<usize> i) << 2;
         v128.store(da + at, mul(sub(v128.load(a + at), v128.load(b + at)), splat(slope)));
       }
       for (; i < end; i++) {
-        const at: usize = (<usize>i) << 2;
+        const at: usize = (<usize> i) << 2;
         store<f32>(da + at, (load<f32>(a + at) - load<f32>(b + at)) * slope);
       }
     }
@@ -127,12 +127,12 @@ export function squaredErrorsGradient(call: usize): void {
 export function softmax(call: usize): void {
   const x = pointer(call, 0), y = pointer(call, 1), R = word(call, 2), C = word(call, 3);
   for (let r = nextTask(call); r < R; r = nextTask(call)) {
-    const from = x + ((<usize>(r * C)) << 2), to = y + ((<usize>(r * C)) << 2);
+    const from = x + ((<usize> (r * C)) << 2), to = y + ((<usize> (r * C)) << 2);
     let top = load<f32>(from);
-    for (let c = 1; c < C; c++) top = max(top, load<f32>(from + ((<usize>c) << 2)));
+    for (let c = 1; c < C; c++) top = max(top, load<f32>(from + ((<usize> c) << 2)));
     let sum: f32 = 0;
     for (let c = 0; c < C; c += 4) {
-      const e = exp(sub(v128.load(from + ((<usize>c) << 2)), splat(top)));
+      const e = exp(sub(v128.load(from + ((<usize> c) << 2)), splat(top)));
       for (let lane = 0; lane < min(4, C - c); lane++) {
         const value = lane == 0
           ? f32x4.extract_lane(e, 0)
@@ -141,13 +141,13 @@ export function softmax(call: usize): void {
           : lane == 2
           ? f32x4.extract_lane(e, 2)
           : f32x4.extract_lane(e, 3);
-        store<f32>(to + ((<usize>(c + lane)) << 2), value);
+        store<f32>(to + ((<usize> (c + lane)) << 2), value);
         sum += value;
       }
     }
     const scale: f32 = 1 / sum;
     for (let c = 0; c < C; c++) {
-      const at = to + ((<usize>c) << 2);
+      const at = to + ((<usize> c) << 2);
       store<f32>(at, load<f32>(at) * scale);
     }
   }
@@ -155,9 +155,13 @@ export function softmax(call: usize): void {
 
 /** dx = y (dy - sum(y dy)), a row a task. */
 export function softmaxGradient(call: usize): void {
-  const y = pointer(call, 0), dy = pointer(call, 1), dx = pointer(call, 2), R = word(call, 3), C = word(call, 4);
+  const y = pointer(call, 0),
+    dy = pointer(call, 1),
+    dx = pointer(call, 2),
+    R = word(call, 3),
+    C = word(call, 4);
   for (let r = nextTask(call); r < R; r = nextTask(call)) {
-    const row: usize = (<usize>(r * C)) << 2, end: usize = (<usize>((r + 1) * C)) << 2;
+    const row: usize = (<usize> (r * C)) << 2, end: usize = (<usize> ((r + 1) * C)) << 2;
     let dot: f32 = 0;
     for (let at = row; at < end; at += 4) dot += load<f32>(y + at) * load<f32>(dy + at);
     for (let at = row; at < end; at += 4) {

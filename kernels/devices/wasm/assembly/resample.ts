@@ -11,21 +11,22 @@ function stride(left: i32): i32 {
 export function maxPool(call: usize): void {
   const x = pointer(call, 0), y = pointer(call, 1);
   const planes = word(call, 2), H = word(call, 3), W = word(call, 4), P = word(call, 5), Q = word(call, 6);
-  const row: usize = (<usize>W) << 2;
+  const row: usize = (<usize> W) << 2;
   for (let plane = nextTask(call); plane < planes; plane = nextTask(call)) {
-    let to = y + ((<usize>(plane * P * Q)) << 2);
+    let to = y + ((<usize> (plane * P * Q)) << 2);
     for (let p = 0; p < P; p++) {
-      let at = x + ((<usize>((plane * H + 2 * p) * W)) << 2);
+      let at = x + ((<usize> ((plane * H + 2 * p) * W)) << 2);
       let q = 0;
       while (Q - q >= 4) {
         const a = f32x4.max(v128.load(at), v128.load(at + row));
         const b = f32x4.max(v128.load(at, 16), v128.load(at + row, 16));
         v128.store(to, f32x4.max(i32x4.shuffle(a, b, 0, 2, 4, 6), i32x4.shuffle(a, b, 1, 3, 5, 7)));
         const step = stride(Q - q);
-        q += step, at += (<usize>step) << 3, to += (<usize>step) << 2;
+        q += step, at += (<usize> step) << 3, to += (<usize> step) << 2;
       }
       for (; q < Q; q++, at += 8, to += 4) {
-        const top = max(load<f32>(at), load<f32>(at, 4)), bottom = max(load<f32>(at + row), load<f32>(at + row, 4));
+        const top = max(load<f32>(at), load<f32>(at, 4)),
+          bottom = max(load<f32>(at + row), load<f32>(at + row, 4));
         store<f32>(to, max(top, bottom));
       }
     }
@@ -36,17 +37,20 @@ export function maxPool(call: usize): void {
 export function maxPoolGradient(call: usize): void {
   const x = pointer(call, 0), dy = pointer(call, 1), dx = pointer(call, 2);
   const planes = word(call, 3), H = word(call, 4), W = word(call, 5), P = word(call, 6), Q = word(call, 7);
-  const row: usize = (<usize>W) << 2;
-  const pixels: usize = (<usize>H) * row;
+  const row: usize = (<usize> W) << 2;
+  const pixels: usize = (<usize> H) * row;
   for (let plane = nextTask(call); plane < planes; plane = nextTask(call)) {
-    const start: usize = (<usize>plane) * pixels;
+    const start: usize = (<usize> plane) * pixels;
     if ((H | W) & 1) memory.fill(dx + start, 0, pixels);
-    let from = dy + ((<usize>(plane * P * Q)) << 2);
+    let from = dy + ((<usize> (plane * P * Q)) << 2);
     for (let p = 0; p < P; p++) {
-      let at: usize = start + (<usize>(2 * p)) * row;
+      let at: usize = start + (<usize> (2 * p)) * row;
       let q = 0;
       while (Q - q >= 4) {
-        const e = v128.load(x + at), f = v128.load(x + at, 16), g = v128.load(x + at + row), h = v128.load(x + at + row, 16);
+        const e = v128.load(x + at),
+          f = v128.load(x + at, 16),
+          g = v128.load(x + at + row),
+          h = v128.load(x + at + row, 16);
         const a = i32x4.shuffle(e, f, 0, 2, 4, 6), b = i32x4.shuffle(e, f, 1, 3, 5, 7);
         const c = i32x4.shuffle(g, h, 0, 2, 4, 6), d = i32x4.shuffle(g, h, 1, 3, 5, 7);
         const low = f32x4.gt(b, a), high = f32x4.gt(d, c);
@@ -60,7 +64,7 @@ export function maxPoolGradient(call: usize): void {
         v128.store(dx + at + row, i32x4.shuffle(underLeft, underRight, 0, 4, 1, 5));
         v128.store(dx + at + row, i32x4.shuffle(underLeft, underRight, 2, 6, 3, 7), 16);
         const step = stride(Q - q);
-        q += step, at += (<usize>step) << 3, from += (<usize>step) << 2;
+        q += step, at += (<usize> step) << 3, from += (<usize> step) << 2;
       }
       for (; q < Q; q++, at += 8, from += 4) {
         const a = load<f32>(x + at), b = load<f32>(x + at, 4);
@@ -79,18 +83,19 @@ export function maxPoolGradient(call: usize): void {
 
 /** The source position of target pixel o. */
 function source(o: i32, inLength: i32, outLength: i32): f32 {
-  return max<f32>((<f32>o + 0.5) * <f32>inLength / <f32>outLength - 0.5, 0);
+  return max<f32>((<f32> o + 0.5) * <f32> inLength / <f32> outLength - 0.5, 0);
 }
 
 /** Bilinear resize from H x W to P x Q; with `gradient`, dx of it from dy. */
 function resize(x: usize, y: usize, H: i32, W: i32, P: i32, Q: i32, gradient: bool): void {
-  if (gradient) memory.fill(x, 0, (<usize>(H * W)) << 2);
+  if (gradient) memory.fill(x, 0, (<usize> (H * W)) << 2);
   for (let p = 0; p < P; p++) {
     const h = source(p, H, P), below = h - floor(h);
-    const top = x + ((<usize>((<i32>h) * W)) << 2), bottom = x + ((<usize>(min(<i32>h + 1, H - 1) * W)) << 2);
+    const top = x + ((<usize> ((<i32> h) * W)) << 2),
+      bottom = x + ((<usize> (min(<i32> h + 1, H - 1) * W)) << 2);
     for (let q = 0; q < Q; q++, y += 4) {
       const w = source(q, W, Q), right = w - floor(w);
-      const l: usize = (<usize><i32>w) << 2, r: usize = (<usize>min(<i32>w + 1, W - 1)) << 2;
+      const l: usize = (<usize> <i32> w) << 2, r: usize = (<usize> min(<i32> w + 1, W - 1)) << 2;
       if (gradient) {
         const d = load<f32>(y);
         store<f32>(top + l, load<f32>(top + l) + d * (1 - below) * (1 - right));
@@ -98,7 +103,10 @@ function resize(x: usize, y: usize, H: i32, W: i32, P: i32, Q: i32, gradient: bo
         store<f32>(bottom + l, load<f32>(bottom + l) + d * below * (1 - right));
         store<f32>(bottom + r, load<f32>(bottom + r) + d * below * right);
       } else {
-        const a = load<f32>(top + l), b = load<f32>(top + r), c = load<f32>(bottom + l), d = load<f32>(bottom + r);
+        const a = load<f32>(top + l),
+          b = load<f32>(top + r),
+          c = load<f32>(bottom + l),
+          d = load<f32>(bottom + r);
         const upper = a + (b - a) * right, lower = c + (d - c) * right;
         store<f32>(y, upper + (lower - upper) * below);
       }
@@ -111,6 +119,6 @@ export function resizeBilinear(call: usize): void {
   const planes = word(call, 2), H = word(call, 3), W = word(call, 4), P = word(call, 5), Q = word(call, 6);
   const gradient = word(call, 7) != 0;
   for (let plane = nextTask(call); plane < planes; plane = nextTask(call)) {
-    resize(x + ((<usize>(plane * H * W)) << 2), y + ((<usize>(plane * P * Q)) << 2), H, W, P, Q, gradient);
+    resize(x + ((<usize> (plane * H * W)) << 2), y + ((<usize> (plane * P * Q)) << 2), H, W, P, Q, gradient);
   }
 }

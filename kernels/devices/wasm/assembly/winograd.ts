@@ -29,10 +29,10 @@ export function interleave(
   pitch: i32, // pixels in a row of `to`
   border: i32, // rows and columns before the image
 ): void {
-  const plane: usize = (<usize>(H * W)) << 2;
+  const plane: usize = (<usize> (H * W)) << 2;
   for (let h = 0; h < H; h++) {
-    let source = from + ((<usize>(h * W)) << 2);
-    let target = to + ((<usize>((h + border) * pitch + border)) << 4);
+    let source = from + ((<usize> (h * W)) << 2);
+    let target = to + ((<usize> ((h + border) * pitch + border)) << 4);
     for (let w = 0; w < W; w += 4, source += 16, target += 64) {
       const a = v128.load(source);
       const b = channels > 1 ? v128.load(source + plane) : ZERO;
@@ -53,7 +53,15 @@ export function interleave(
 }
 
 /** B' d for six values. */
-function sourceStep(from: usize, step: usize, to: usize, toStep: usize, two: v128, four: v128, five: v128): void {
+function sourceStep(
+  from: usize,
+  step: usize,
+  to: usize,
+  toStep: usize,
+  two: v128,
+  four: v128,
+  five: v128,
+): void {
   const d0 = v128.load(from);
   const d1 = v128.load(from + step);
   const d2 = v128.load(from + 2 * step);
@@ -79,23 +87,42 @@ function sourceStep(from: usize, step: usize, to: usize, toStep: usize, two: v12
  * @param rows scratch, [6][4 across + 2][4]
  * @param to V of the first tile; elements of the transform are `step` bytes apart, tiles 16
  */
-export function transformSource(image: usize, down: i32, across: i32, rows: usize, to: usize, step: usize): void {
+export function transformSource(
+  image: usize,
+  down: i32,
+  across: i32,
+  rows: usize,
+  to: usize,
+  step: usize,
+): void {
   const two = constant(TWO), four = constant(FOUR), five = constant(FIVE);
   const pitch = 4 * across + 2;
-  const row: usize = (<usize>pitch) << 4;
+  const row: usize = (<usize> pitch) << 4;
   for (let y = 0; y < down; y++) {
-    let at = image + (<usize>(4 * y)) * row;
-    for (let x = 0; x < pitch; x++) sourceStep(at + ((<usize>x) << 4), row, rows + ((<usize>x) << 4), row, two, four, five);
+    let at = image + (<usize> (4 * y)) * row;
+    for (let x = 0; x < pitch; x++) {
+      sourceStep(at + ((<usize> x) << 4), row, rows + ((<usize> x) << 4), row, two, four, five);
+    }
     for (let x = 0; x < across; x++, to += 16) {
-      let tile = rows + ((<usize>x) << 6);
+      let tile = rows + ((<usize> x) << 6);
       let target = to;
-      for (let i = 0; i < 6; i++, tile += row, target += 6 * step) sourceStep(tile, 16, target, step, two, four, five);
+      for (let i = 0; i < 6; i++, tile += row, target += 6 * step) {
+        sourceStep(tile, 16, target, step, two, four, five);
+      }
     }
   }
 }
 
 /** A' m for six values. */
-function targetStep(from: usize, step: usize, to: usize, toStep: usize, two: v128, four: v128, eight: v128): void {
+function targetStep(
+  from: usize,
+  step: usize,
+  to: usize,
+  toStep: usize,
+  two: v128,
+  four: v128,
+  eight: v128,
+): void {
   const m0 = v128.load(from);
   const m1 = v128.load(from + step);
   const m2 = v128.load(from + 2 * step);
@@ -110,14 +137,25 @@ function targetStep(from: usize, step: usize, to: usize, toStep: usize, two: v12
 }
 
 /** y = A' M A of all tiles of four channels, to an image [4 down][4 across][4]. */
-export function transformTarget(from: usize, step: usize, down: i32, across: i32, rows: usize, image: usize): void {
+export function transformTarget(
+  from: usize,
+  step: usize,
+  down: i32,
+  across: i32,
+  rows: usize,
+  image: usize,
+): void {
   const two = constant(TWO), four = constant(FOUR), eight = constant(EIGHT);
-  const pitch: usize = (<usize>(4 * across)) << 4;
+  const pitch: usize = (<usize> (4 * across)) << 4;
   for (let y = 0; y < down; y++) {
     for (let x = 0; x < across; x++, from += 16) {
-      const target = image + (<usize>(4 * y)) * pitch + ((<usize>x) << 6);
-      for (let j = 0; j < 6; j++) targetStep(from + (<usize>j) * step, 6 * step, rows + ((<usize>j) << 4), 96, two, four, eight);
-      for (let i = 0; i < 4; i++) targetStep(rows + <usize>(96 * i), 16, target + (<usize>i) * pitch, 16, two, four, eight);
+      const target = image + (<usize> (4 * y)) * pitch + ((<usize> x) << 6);
+      for (let j = 0; j < 6; j++) {
+        targetStep(from + (<usize> j) * step, 6 * step, rows + ((<usize> j) << 4), 96, two, four, eight);
+      }
+      for (let i = 0; i < 4; i++) {
+        targetStep(rows + <usize> (96 * i), 16, target + (<usize> i) * pitch, 16, two, four, eight);
+      }
     }
   }
 }
@@ -139,14 +177,25 @@ function gradientStep(from: usize, step: usize, to: usize, toStep: usize, two: v
 }
 
 /** D = A dy A' of all tiles of four channels; `image` is [4 down][4 across][4]. */
-export function transformGradient(image: usize, down: i32, across: i32, rows: usize, to: usize, step: usize): void {
+export function transformGradient(
+  image: usize,
+  down: i32,
+  across: i32,
+  rows: usize,
+  to: usize,
+  step: usize,
+): void {
   const two = constant(TWO), four = constant(FOUR);
-  const pitch: usize = (<usize>(4 * across)) << 4;
+  const pitch: usize = (<usize> (4 * across)) << 4;
   for (let y = 0; y < down; y++) {
     for (let x = 0; x < across; x++, to += 16) {
-      const tile = image + (<usize>(4 * y)) * pitch + ((<usize>x) << 6);
-      for (let j = 0; j < 4; j++) gradientStep(tile + ((<usize>j) << 4), pitch, rows + ((<usize>j) << 4), 64, two, four);
-      for (let i = 0; i < 6; i++) gradientStep(rows + <usize>(64 * i), 16, to + (<usize>(6 * i)) * step, step, two, four);
+      const tile = image + (<usize> (4 * y)) * pitch + ((<usize> x) << 6);
+      for (let j = 0; j < 4; j++) {
+        gradientStep(tile + ((<usize> j) << 4), pitch, rows + ((<usize> j) << 4), 64, two, four);
+      }
+      for (let i = 0; i < 6; i++) {
+        gradientStep(rows + <usize> (64 * i), 16, to + (<usize> (6 * i)) * step, step, two, four);
+      }
     }
   }
 }
@@ -195,7 +244,7 @@ export function transformWeight(
     const g0 = lanes(at, stride, count);
     const g1 = lanes(at + 3 * tap, stride, count);
     const g2 = lanes(at + 6 * tap, stride, count);
-    weightStep(g0, g1, g2, rows + ((<usize>s) << 4), 48);
+    weightStep(g0, g1, g2, rows + ((<usize> s) << 4), 48);
   }
   for (let i = 0; i < 6; i++, rows += 48, to += 6 * step) {
     weightStep(v128.load(rows), v128.load(rows, 16), v128.load(rows, 32), to, step);
@@ -219,6 +268,8 @@ function weightGradientStep(from: usize, step: usize, to: usize, toStep: usize):
 
 /** dg = G' u G, nine vectors to `to`; `rows` is scratch for 18. */
 export function transformWeightGradient(from: usize, step: usize, rows: usize, to: usize): void {
-  for (let j = 0; j < 6; j++) weightGradientStep(from + (<usize>j) * step, 6 * step, rows + ((<usize>j) << 4), 96);
-  for (let i = 0; i < 3; i++) weightGradientStep(rows + <usize>(96 * i), 16, to + <usize>(48 * i), 16);
+  for (let j = 0; j < 6; j++) {
+    weightGradientStep(from + (<usize> j) * step, 6 * step, rows + ((<usize> j) << 4), 96);
+  }
+  for (let i = 0; i < 3; i++) weightGradientStep(rows + <usize> (96 * i), 16, to + <usize> (48 * i), 16);
 }
