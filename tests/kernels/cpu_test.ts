@@ -122,6 +122,27 @@ Deno.test({
   sanitizeResources: false,
 });
 
+Deno.test({
+  name: "CpuDevice.rest() may come between any two steps",
+  async fn() {
+    const device = await CpuDevice.open({ threads: 3 });
+    await withDevice(device, async () => {
+      const x = full([4, 16, 28, 28], 1), w = full([16, 16, 3, 3], 0.1), bias = full([16], 0);
+      const step = record(() => conv2d(x, w, bias, { padding: 1 }));
+      for (let i = 0; i < 300; i++) {
+        step.run();
+        if (i % 3 === 0) device.rest();
+        if (i % 7 === 0) await new Promise((resolve) => setTimeout(resolve, i % 5 * 8));
+      }
+      const values = await step.result.read();
+      assert.equal(values[29].toFixed(3), "14.400");
+    });
+    device.close();
+  },
+  sanitizeOps: false,
+  sanitizeResources: false,
+});
+
 Deno.test("CpuDevice holds no more memory after many steps, recorded or not", async () => {
   const device = await CpuDevice.open({ threads: 1 });
   await withDevice(device, async () => {

@@ -5,6 +5,7 @@ export const layout = {
   quit: 1472,
   failed: 1536,
   workspace: 1600,
+  left: 1664,
   /** Memory below is the kernels' own. */
   reserved: 8192,
   callBytes: 128,

@@ -30,6 +30,8 @@ export class Team {
   readonly #memory: SharedMemory;
   readonly #exports: Exports;
   #workers: Worker[] = [];
+  /** Workers of before that have been told to end. */
+  #leaving = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
   #worked = false;
   #failure: string | undefined;
@@ -67,13 +69,10 @@ export class Team {
     this.#timer = undefined;
     if (this.#workers.length === 0) return;
     const words = this.#words();
-    if (Atomics.load(words, layout.ready / 4) < this.#workers.length) {
-      for (const worker of this.#workers) worker.terminate(); // still starting: they hear nothing yet
-    } else {
-      Atomics.store(words, layout.quit / 4, 1);
-      Atomics.add(words, layout.start / 4, 1);
-      Atomics.notify(words, layout.start / 4);
-    }
+    Atomics.store(words, layout.quit / 4, 1);
+    Atomics.add(words, layout.start / 4, 1);
+    Atomics.notify(words, layout.start / 4);
+    this.#leaving = this.#workers.length;
     this.#workers = [];
   }
 
@@ -81,8 +80,10 @@ export class Team {
   #gathered(): boolean {
     const words = this.#words();
     if (this.#workers.length === 0) {
-      Atomics.store(words, layout.quit / 4, 0);
-      Atomics.store(words, layout.ready / 4, 0);
+      // One that has not heard yet that it shall end would take the next program for its own.
+      if (Atomics.load(words, layout.left / 4) < this.#leaving) return false;
+      for (const word of [layout.quit, layout.ready, layout.left]) Atomics.store(words, word / 4, 0);
+      this.#leaving = 0;
       this.#workers = Array.from({ length: this.threads - 1 }, (_, i) => this.#worker(i + 1));
       this.#timer = setInterval(() => {
         if (this.#worked) this.#worked = false;

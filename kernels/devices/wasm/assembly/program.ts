@@ -29,7 +29,7 @@ import {
 } from "./reduce.ts";
 import { maxPool, maxPoolGradient, resizeBilinear } from "./resample.ts";
 import { Opcode } from "./opcodes.ts";
-import { barrier, CALLS, join, me, nextProgram, PROGRAM, READY, setTeam, START, TEAM } from "./team.ts";
+import { barrier, CALLS, join, LEFT, me, nextProgram, PROGRAM, READY, setTeam, START, TEAM } from "./team.ts";
 
 function execute(call: usize): void {
   switch (opcode(call)) {
@@ -145,4 +145,5 @@ export function work(thread: i32): void {
     setTeam(load<i32>(TEAM));
     share(load<usize>(PROGRAM), load<i32>(CALLS));
   }
+  atomic.add<i32>(LEFT, 1);
 }

@@ -11,6 +11,7 @@ export const READY: usize = 1408; // workers that can be called
 export const QUIT: usize = 1472;
 export const FAILED: usize = 1536; // a thread has trapped
 export const WORKSPACE: usize = 1600; // address of memory that lasts for one call
+export const LEFT: usize = 1664; // workers that have ended since they were told to
 
 /** Spins before a thread sleeps: at a barrier the others are microseconds away, between programs the host is. */
 const BARRIER_SPINS: i32 = 4000;
@@ -60,6 +61,6 @@ export function nextProgram(seen: i32): i32 {
   for (let i = 0; i < START_SPINS; i++) {
     if (atomic.load<i32>(START) != seen) break;
   }
-  while (atomic.load<i32>(START) == seen) atomic.wait<i32>(START, seen, -1);
+  while (atomic.load<i32>(START) == seen && !atomic.load<i32>(QUIT)) atomic.wait<i32>(START, seen, -1);
   return atomic.load<i32>(QUIT) ? -1 : atomic.load<i32>(START);
 }
