@@ -269,14 +269,19 @@ export class Training {
     const most = config.testBatches > 0 ? config.testBatches * config.batchSize : Infinity;
     const count = Math.min(data.test.count, most);
     const testLoss = await evaluation.loss(Uint32Array.from({ length: count }, (_, i) => i));
+    const { seed, pacing, flowFrames: frames } = config;
     await writePictures(run, { model: trainer.model, ...source.info }, {
-      count: config.samples,
-      flowCount: config.flowSamples,
-      seed: config.seed,
-      steps: config.sampleSteps,
-      solver: config.solver,
-      pacing: config.pacing,
-      frames: config.flowFrames,
+      samples: { count: config.samples, seed, steps: config.sampleSteps, solver: config.solver },
+      // Euler, as in the study: then x of the next snapshot is x + v / steps, as readers of the files may expect.
+      flow: {
+        count: config.flowSamples,
+        seed,
+        steps: config.flowSteps,
+        solver: "euler",
+        modelType: trainer.options.type,
+      },
+      pacing,
+      frames,
     }, (draw) => trainer.withBestWeights(draw));
     appendMetrics(this.#metrics, {
       step: trainer.step,

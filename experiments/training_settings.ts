@@ -47,7 +47,8 @@ export const training = defineSettings({
   samples: integer({ doc: "images in samples.png", default: 64 }),
   solver: choice(["euler", "midpoint", "heun", "rk4"], { doc: "solver of the flow" }),
   sampleSteps: integer({ doc: "steps of the solver from noise to image", min: 1 }),
-  flowSamples: integer({ doc: "images whose way from noise is stored" }),
+  flowSamples: integer({ doc: "images whose way from noise is stored", default: 5 }),
+  flowSteps: integer({ doc: "Euler steps on their way, a snapshot each", min: 1 }),
   flowFrames: integer({ doc: "frames of their animation", min: 2, default: 60 }),
   pacing: choice(["linear", "quadratic", "inv_quadratic", "logarithmic"], {
     doc: "which times the frames show",

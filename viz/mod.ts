@@ -5,6 +5,7 @@
  */
 export { colormap, type ColormapName, type Palette } from "./colormap.ts";
 export { flowGif, type FlowGifOptions } from "./flow_gif.ts";
+export { checkEvolution, type Evolution } from "./evolution.ts";
 export { encodeGif, type GifOptions } from "./gif.ts";
 export { grid, type GridOptions, type ImagesShape } from "./grid.ts";
 export { pace, type Pacing } from "./pacing.ts";

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
+import { readFlowSnapshots } from "../../experiments/flow_snapshots.ts";
 import { presets } from "../../experiments/presets.ts";
 import { flagOf } from "../../experiments/setting.ts";
 import { training } from "../../experiments/training_settings.ts";
@@ -38,6 +39,7 @@ testTask("train leaves weights, metrics, pictures and what it ran on", async (pl
     "config.json",
     "ema.safetensors",
     "environment.json",
+    "flow",
     "flow_linear.gif",
     "last.safetensors",
     "metrics.jsonl",
@@ -96,6 +98,14 @@ testTask("train leaves weights, metrics, pictures and what it ran on", async (pl
   const gif = readGif(await place.read("run", "flow_linear.gif"));
   assert.equal(gif.frames.length, 3);
   assert.equal(gif.width, 2 * (2 * imageSize + 2) - 2);
+
+  const stored = await readFlowSnapshots(place.file("run"));
+  assert.deepEqual(
+    stored.map(({ k, modelType, solver, steps, seed, evolution: { shape } }) => {
+      return [k, modelType, solver, steps, seed, ...shape];
+    }),
+    [1, 2].map((k) => [k, "UNet_FM_Residuals", "euler", 4, 46020, 5, imageSize, imageSize]),
+  );
 
   await assertFinite(place, "run");
   assert.notDeepEqual(
