@@ -54,6 +54,7 @@ export const training = defineSettings({
     doc: "which times the frames show",
     default: "linear",
   }),
+  pathSamples: integer({ doc: "images whose paths the report shows in a plane, 0 = none", default: 200 }),
 
   name: optional(text({
     doc: "ends the name of the run's folder (else the model)",
