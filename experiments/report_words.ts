@@ -19,7 +19,7 @@ export function summaryOf(record: RunRecord): string {
   return [
     `${networkOf(record.config)}${parameters ? `, ${parameters} parameters` : ""}`,
     ...minutes
-      ? [`trained for ${minutes}${device ? ` on ${device}` : ""}${rate ? ` at ${rate} images/s` : ""}`]
+      ? [`trained for ${minutes}${rate ? ` at ${rate} images/s` : ""}${device ? ` on ${device}` : ""}`]
       : [],
     ...test ? [`test loss ${test}`] : [],
   ].join("; ") + ".";

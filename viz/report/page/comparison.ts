@@ -55,7 +55,7 @@ export class ComparisonView {
     }, () => ({
       showlegend: true,
       xaxis: { title: { text: "t" }, range: [0, 1] },
-      yaxis: { title: { text: "|v_A \u2212 v_B|, RMS a pixel" }, rangemode: "tozero" },
+      yaxis: { title: { text: "|v<sub>A</sub> \u2212 v<sub>B</sub>|, RMS" }, rangemode: "tozero" },
     }));
     const changed = () => views.changed();
     chooseRun(this.#a, this.#names, 0, changed);
@@ -85,12 +85,19 @@ export class ComparisonView {
     drawImage(byId("compare-xb"), part(this.#points[b]), size, grey);
     drawImage(byId("compare-va"), part(this.#velocities[a][a]), size, colours);
     drawImage(byId("compare-vb"), part(this.#velocities[b][b]), size, colours);
-    const [va, vb] = [part(this.#velocities[a][a]), part(this.#velocities[a][b])];
-    const difference = va.map((value, k) => value - vb[k]);
-    drawImage(byId("compare-d"), difference, size, colours);
-    byId("compare-text").textContent =
-      `points at t = ${t[i].toFixed(2)}; |v_A \u2212 v_B| of this sample at A's point: ` +
-      Math.sqrt(difference.reduce((sum, d) => sum + d * d, 0) / difference.length).toFixed(3);
+    const difference = (k: number) => {
+      const from = (Number(this.#sample.value) * T + k) * H * W;
+      const vb = this.#velocities[a][b].subarray(from, from + H * W);
+      return this.#velocities[a][a].subarray(from, from + H * W).map((value, j) => value - vb[j]);
+    };
+    // One scale for all times, so that they can be compared.
+    const most = t.reduce((m, _, k) => difference(k).reduce((n, d) => Math.max(n, Math.abs(d)), m), 0) || 1;
+    const now = difference(i);
+    drawImage(byId("compare-d"), now, size, { palette: this.#diverging, range: [most, -most] });
+    const rms = Math.sqrt(now.reduce((sum, d) => sum + d * d, 0) / now.length);
+    byId("compare-d-scale").textContent = `\u2212${most.toFixed(2)} to +${most.toFixed(2)}`;
+    byId("compare-text").textContent = `points at t = ${t[i].toFixed(2)}; ` +
+      `root mean square of the difference in this picture ${rms.toFixed(3)}`;
   }
 
   #drawChart(): void {

@@ -153,7 +153,7 @@ function band(
   const edge = { x: t, mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
   return [
     { ...edge, y: low },
-    { ...edge, y: high, fill: "tonexty", fillcolor: line.color, opacity: 0.15 },
+    { ...edge, y: high, fill: "tonexty", fillcolor: `${line.color}28` },
     { x: t, y: median, name, mode: "lines", line, hovertemplate: "%{y:.3f}" },
   ];
 }

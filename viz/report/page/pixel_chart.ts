@@ -36,16 +36,18 @@ export class PixelChart {
     ];
   }, ({ line }) => ({
     showlegend: true,
-    xaxis: { title: { text: "t" }, range: [0, 1] },
-    yaxis: { title: { text: "pixel value" } },
+    xaxis: { title: { text: "t" }, range: [0, 1], anchor: "y2" },
+    yaxis: { title: { text: "value" }, domain: [0.56, 1], nticks: 4 },
     yaxis2: {
       title: { text: "velocity" },
-      overlaying: "y",
-      side: "right",
+      domain: [0, 0.44],
+      nticks: 4,
+      gridcolor: line,
       zerolinecolor: line,
-      showgrid: false,
+      linecolor: line,
+      tickcolor: line,
+      automargin: true,
     },
-    margin: { r: 52 },
   }));
 
   show(course: PixelCourse, t: number): void {

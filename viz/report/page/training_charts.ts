@@ -11,12 +11,13 @@ export function showTraining(runs: readonly RunPayload[], views: Views): void {
   show("loss-chart", (theme) => runs.flatMap((run, i) => losses(run, several, runLine(theme, i))), () => ({
     ...legend,
     xaxis: { title: { text: "step" } },
-    yaxis: { title: { text: "loss" }, type: "log" },
+    yaxis: { title: { text: "loss" }, type: "log", tickformat: ".3~g", dtick: "D2" },
   }));
   show("rate-chart", (theme) =>
     runs.map(({ name, learningRate: { step, value } }, i) => {
       return { x: step, y: value, name: plain(name), mode: "lines", line: runLine(theme, i) };
     }), () => ({ xaxis: { title: { text: "step" } }, yaxis: { title: { text: "learning rate" } } }));
+  if (!document.getElementById("bins-chart")) return;
   show("bins-chart", (theme) =>
     runs.map(({ name, lossByTime }, i) => ({
       type: "bar",
