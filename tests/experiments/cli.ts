@@ -11,7 +11,7 @@ import { testNeeding, testUnless } from "../permissions.ts";
 import { writeTinyIdx } from "./tiny_idx.ts";
 
 /** A task of `deno.json` that a test can run. */
-export type Task = "train:residual" | "train:base" | "sample" | "overfit";
+export type Task = "train:residual" | "train:base" | "sample" | "overfit" | "report";
 
 /** How a task ended. */
 export interface Ended {

@@ -5,7 +5,7 @@ import type { Clock } from "./clock.ts";
 import { bytesOf, decode } from "./decode.ts";
 import { byId, chooseRun } from "./dom.ts";
 import { drawImage } from "./image_panel.ts";
-import { pathsAt, type PlanePaths } from "./plane.ts";
+import { pathsAt, type PlanePaths, type Shape } from "./plane.ts";
 import { plain } from "./training_charts.ts";
 import type { Views } from "./views.ts";
 
@@ -23,6 +23,7 @@ export class PathsView {
   readonly #chart: Chart;
   readonly #magma: Uint8Array;
   #drawnRun = -1;
+  #sample = 0;
 
   constructor(
     runs: readonly RunPayload[],
@@ -55,21 +56,28 @@ export class PathsView {
     if (this.#drawnRun !== Number(this.#choice.value)) {
       this.#drawnRun = Number(this.#choice.value);
       this.#chart.draw();
-      if (first) this.#chart.onPoint(({ customdata }) => this.#showSample(Number(customdata)));
+      if (first) {
+        this.#chart.onPoint(({ customdata }) => {
+          this.#showSample(Number(customdata));
+          this.views.changed(this.#place);
+        });
+      }
       this.#showSample(0);
-      return;
     }
     const at = classes.map((c) => pathsAt(this.#run.plane, c, this.clock.t));
-    this.#chart.restyle(
-      {
-        x: at.flatMap(({ points, arrows }) => [arrows.x, points.x]),
-        y: at.flatMap(({ points, arrows }) => [arrows.y, points.y]),
-      },
-      at.flatMap((_, i) => [2 + 3 * i, 3 + 3 * i]),
-    );
+    const shapes = [...at.flatMap(({ points, arrows }) => [arrows, points]), this.#chosen(at)];
+    const traces = [...classes.flatMap((c) => [2 + 3 * c, 3 + 3 * c]), 1 + 3 * classes.length];
+    this.#chart.restyle({ x: shapes.map(({ x }) => x), y: shapes.map(({ y }) => y) }, traces);
   }
 
-  /** The real images, then for each class its trails, its arrows and its points. */
+  /** The place of the sample whose image is shown. */
+  #chosen(at: readonly ReturnType<typeof pathsAt>[]): Shape {
+    const { points } = at[this.#run.paths.classes[this.#sample]] ?? at[0];
+    const i = points.customdata.indexOf(this.#sample);
+    return i < 0 ? { x: [], y: [] } : { x: [points.x[i]], y: [points.y[i]] };
+  }
+
+  /** The real images, for each class its trails, its arrows and its points, and a ring around the chosen sample. */
   #traces(theme: Theme): Figure[] {
     const { paths: { real }, plane } = this.#run;
     const place = decode(real.position);
@@ -80,6 +88,13 @@ export class PathsView {
       marker: { size: 5, opacity: 0.22, color: real.classes.map((c) => theme.classes[c % 10]) },
       hoverinfo: "skip",
       name: "real images",
+      showlegend: false,
+    };
+    const ring = {
+      ...this.#chosen(classes.map((c) => pathsAt(plane, c, this.clock.t))),
+      mode: "markers",
+      marker: { symbol: "circle-open", size: 15, color: theme.ink, line: { width: 2 } },
+      hoverinfo: "skip",
       showlegend: false,
     };
     return [
@@ -101,6 +116,7 @@ export class PathsView {
           },
         ];
       }),
+      ring,
     ];
   }
 
@@ -117,6 +133,7 @@ export class PathsView {
 
   /** Shows where a sample of the plane ends. */
   #showSample(n: number): void {
+    this.#sample = n;
     const { paths: { image, shape: [, , H, W], classes: found } } = this.#run;
     const start = n * H * W;
     drawImage(byId("paths-image"), decode(image).subarray(start, start + H * W), [H, W], {
