@@ -45,6 +45,7 @@ testTask("train leaves weights, metrics, pictures and what it ran on", async (pl
     "loss_by_time.json",
     "metrics.jsonl",
     "report.html",
+    "run.json",
     "samples.png",
     "state.safetensors",
   ]);
@@ -155,6 +156,7 @@ testTask("train leaves out the averaged weights and the pictures where none are 
     "loss_by_time.json",
     "metrics.jsonl",
     "report.html",
+    "run.json",
     "state.safetensors",
   ]);
 });
@@ -204,7 +206,7 @@ testTask("train stops where the loss is no number, and says that nothing was sav
     `The loss is NaN at step 2 \\(epoch 1, ${images}\\): no checkpoint was saved before; ${advice}`;
   assert.match(stderr, new RegExp(`\nTrainingError: ${message}`));
   assert.doesNotMatch(stderr, /^ {4}at /m);
-  assert.deepEqual(await place.names("run"), ["config.json", "environment.json"]);
+  assert.deepEqual(await place.names("run"), ["config.json", "environment.json", "run.json"]);
 });
 
 testTask("train stops where the loss is no number, and names the last good checkpoint", async (place) => {
