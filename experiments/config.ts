@@ -11,7 +11,15 @@ export { ConfigError, type PresetName, type TrainingConfig };
 export type TrainingFlags = Flags<typeof training.rows>;
 
 /** The flags that a resumed run may be given; all else comes from its `config.json`. */
-const resumable = ["epochs", "maxSteps", "maxMinutes", "device", "checkpointMinutes", "logEvery"] as const;
+const resumable = [
+  "epochs",
+  "maxSteps",
+  "maxMinutes",
+  "device",
+  "checkpointMinutes",
+  "logEvery",
+  "mlflow",
+] as const;
 
 /**
  * Reads the flags of a training run, before it is known which preset completes them.

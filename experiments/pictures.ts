@@ -46,6 +46,25 @@ export async function flowAnimation(
   return flowGif(frames, await rasterizer(), { hold });
 }
 
+/**
+ * Writes the samples of a step as `samples/step_<step>.png`.
+ *
+ * @returns the picture's path below the run
+ */
+export async function writeSampleGrid(
+  run: string,
+  step: number,
+  drawable: Drawable,
+  drawing: Drawing,
+  withWeights: <T>(draw: () => T) => T,
+): Promise<string> {
+  const path = `samples/step_${String(step).padStart(6, "0")}.png`;
+  const pixels = await withWeights(() => drawSamples(drawable, drawing));
+  await Deno.mkdir(join(run, "samples"), { recursive: true });
+  await writeAtomic(join(run, path), samplesPng(pixels, drawing.count, drawable.imageSize));
+  return path;
+}
+
 /** Pictures of a run: how samples are drawn, and how the evolutions of the first of them are stored and animated. */
 export interface RunPictures {
   readonly samples: Drawing;

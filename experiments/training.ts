@@ -6,15 +6,18 @@ import type { TrainingConfig } from "./config.ts";
 import type { Dataset } from "./data.ts";
 import { Evaluation } from "./evaluation.ts";
 import { ImageSource } from "./image_source.ts";
-import { appendMetrics, readMetrics, truncateAfterStep } from "./metrics_log.ts";
-import { writePictures } from "./pictures.ts";
+import { readMetrics } from "./metrics_log.ts";
+import { writePictures, writeSampleGrid } from "./pictures.ts";
 import type { ProgressBar } from "./progress.ts";
 import { scheduleOf } from "./schedule_of.ts";
 import { restoreRunState, saveRun, saveWeights } from "./run_state.ts";
+import type { Tracker } from "./tracking/tracker.ts";
 import { maxOpenLosses, type Trainer } from "./trainer.ts";
 
 /** Milliseconds of work to queue before the host looks up: reads losses, draws the bar, hears Ctrl-C. */
 const burstMs = 300;
+/** Most images of a grid that is drawn while training. */
+const gridSamples = 16;
 
 /** How a session of training ended. */
 export interface TrainingResult {
@@ -48,6 +51,7 @@ export class Training {
   readonly #schedule: Schedule;
   readonly #totalSteps: number;
   readonly #metrics: string;
+  #tracker!: Tracker;
   #evaluation: Evaluation | undefined;
   #valLoss: number | undefined;
   #bestValLoss = Infinity;
@@ -72,11 +76,12 @@ export class Training {
   }
 
   /**
-   * Goes on from where the run stopped.
+   * Goes on from where the run stopped. Writes nothing yet.
    *
+   * @returns the step of its last checkpoint
    * @throws {TrainingError} if nothing is left to do
    */
-  async resume(): Promise<void> {
+  async resume(): Promise<number> {
     const { run, trainer, data } = this.#session;
     const progress = await restoreRunState(run, trainer, data.digest);
     this.#elapsedBefore = progress.elapsedSeconds;
@@ -92,16 +97,18 @@ export class Training {
           `${minutes} minutes in; give a larger --epochs, --max-steps or --max-minutes`,
       );
     }
-    await truncateAfterStep(this.#metrics, progress.step);
+    return progress.step;
   }
 
   /**
    * Trains until the configured end or a stop signal, then saves; at the end also measures the test loss and draws.
    *
+   * @param tracker is told what is measured
    * @throws {TrainingError} if the loss stops being a number
    */
-  async run(): Promise<TrainingResult> {
+  async run(tracker: Tracker): Promise<TrainingResult> {
     const { config, stop, trainer, progressBar } = this.#session;
+    this.#tracker = tracker;
     this.#startedMs = this.#savedMs = performance.now();
     using bar = progressBar({
       totalSteps: Number.isFinite(this.#totalSteps) ? this.#totalSteps : 0,
@@ -118,7 +125,10 @@ export class Training {
       burst = Math.min(Math.max(Math.floor(burstMs / msPerStep), 1), maxOpenLosses / 2);
       const epochOver =
         this.#order.epochsAfter(trainer.step) > this.#order.epochsAfter(trainer.step - losses.length);
-      if (epochOver) await this.#validate();
+      if (epochOver) {
+        await this.#validate();
+        await this.#drawSamples();
+      }
       if (epochOver || performance.now() - this.#savedMs > config.checkpointMinutes * 60e3) {
         await this.#save();
       }
@@ -193,7 +203,7 @@ export class Training {
     }
     this.#openLosses.push(loss);
     if ((step + 1) % config.logEvery !== 0) return;
-    appendMetrics(this.#metrics, {
+    this.#tracker.log({
       step: step + 1,
       epoch: this.#order.epochsAfter(step + 1),
       train_loss: this.#openLosses.reduce((sum, value) => sum + value, 0) / this.#openLosses.length,
@@ -222,7 +232,7 @@ export class Training {
     );
     this.#valLoss = await this.#evaluation.loss(this.#validation);
     this.#schedule.observe?.(this.#valLoss);
-    appendMetrics(this.#metrics, {
+    this.#tracker.log({
       step: trainer.step,
       epoch: this.#order.epochsAfter(trainer.step),
       val_loss: this.#valLoss,
@@ -231,6 +241,20 @@ export class Training {
     if (!(this.#valLoss < this.#bestValLoss)) return;
     this.#bestValLoss = this.#valLoss;
     await saveWeights(run, "best", trainer, source, await trainer.bestWeights.state());
+  }
+
+  /** Draws samples of the same noise each time, so that they can be compared over the epochs. */
+  async #drawSamples(): Promise<void> {
+    const { config, run, trainer, source } = this.#session;
+    const epoch = this.#order.epochsAfter(trainer.step);
+    if (config.sampleEpochs === 0 || config.samples === 0 || epoch % config.sampleEpochs !== 0) return;
+    const picture = await writeSampleGrid(run, trainer.step, { model: trainer.model, ...source.info }, {
+      count: Math.min(config.samples, gridSamples),
+      seed: config.seed,
+      steps: config.sampleSteps,
+      solver: config.solver,
+    }, (draw) => trainer.withBestWeights(draw));
+    this.#tracker.log({ step: trainer.step, epoch, "image/samples": picture });
   }
 
   async #save(): Promise<void> {
@@ -283,7 +307,7 @@ export class Training {
       pacing,
       frames,
     }, (draw) => trainer.withBestWeights(draw));
-    appendMetrics(this.#metrics, {
+    this.#tracker.log({
       step: trainer.step,
       epoch: this.#order.epochsAfter(trainer.step),
       test_loss: testLoss,

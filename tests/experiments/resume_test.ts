@@ -101,7 +101,7 @@ testTask("train quits at once at the second Ctrl-C", async (place) => {
   process.kill("SIGINT");
   assert.equal((await process.status).code, 130);
   await Promise.all([process.stdout.cancel(), errors.cancel()]);
-  assert.deepEqual(await place.names("run"), ["config.json", "environment.json"]);
+  assert.deepEqual(await place.names("run"), ["config.json", "environment.json", "run.json"]);
 });
 
 testTask("train --resume of a finished run says so, and goes on with more epochs", async (place) => {

@@ -43,6 +43,7 @@ testTask("train leaves weights, metrics, pictures and what it ran on", async (pl
     "flow_linear.gif",
     "last.safetensors",
     "metrics.jsonl",
+    "run.json",
     "samples.png",
     "state.safetensors",
   ]);
@@ -150,6 +151,7 @@ testTask("train leaves out the averaged weights and the pictures where none are 
     "environment.json",
     "last.safetensors",
     "metrics.jsonl",
+    "run.json",
     "state.safetensors",
   ]);
 });
@@ -198,7 +200,7 @@ testTask("train stops where the loss is no number, and says that nothing was sav
     `The loss is NaN at step 2 \\(epoch 1, ${images}\\): no checkpoint was saved before; ${advice}`;
   assert.match(stderr, new RegExp(`\nTrainingError: ${message}`));
   assert.doesNotMatch(stderr, /^ {4}at /m);
-  assert.deepEqual(await place.names("run"), ["config.json", "environment.json"]);
+  assert.deepEqual(await place.names("run"), ["config.json", "environment.json", "run.json"]);
 });
 
 testTask("train stops where the loss is no number, and names the last good checkpoint", async (place) => {
