@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { reportHtml } from "../../../viz/report/mod.ts";
 import { decode } from "../../../viz/report/page/decode.ts";
 import { pathsAt } from "../../../viz/report/page/plane.ts";
-import { quiverOf } from "../../../viz/report/page/quiver.ts";
 import { differences, payloadOf, quantiles } from "../../../viz/report/payload.ts";
 import { quantise } from "../../../viz/report/quantise.ts";
 import { smoothed, thinned } from "../../../viz/report/series.ts";
@@ -129,18 +128,6 @@ Deno.test("differences() are root mean squares at each time", () => {
     differences(a, new Float32Array(8), [2, 2, 1, 2]),
     [Math.sqrt(12 / 4), 5].map((x) => Number(x.toPrecision(6))),
   );
-});
-
-Deno.test("quiverOf() is the gradient of block means, as numpy has it", () => {
-  const [H, W] = [13, 14]; // rows and columns beyond the blocks are left out
-  const field = Float32Array.from({ length: H * W }, (_, i) => 2 * Math.floor(i / W) - 3 * (i % W));
-  const { size, dy, dx } = quiverOf(field, [H, W]);
-  assert.deepEqual(size, [3, 3]);
-  assert.ok(
-    dy.every((value) => Math.abs(value - 8) < 1e-4) && dx.every((value) => Math.abs(value + 12) < 1e-4),
-  );
-  const curved = Float32Array.from({ length: 144 }, (_, i) => [0, 1, 4][Math.floor(i % 12 / 4)]);
-  assert.deepEqual([...quiverOf(curved, [12, 12]).dx.slice(0, 3)], [1, 2, 3]);
 });
 
 Deno.test("pathsAt() goes straight between snapshots", () => {

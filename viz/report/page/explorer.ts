@@ -1,11 +1,12 @@
 /// <reference lib="dom" />
+import { quiver } from "../../quiver.ts";
 import type { FlowPayload, RunPayload } from "../payload.ts";
+import { drawArrows } from "./arrows.ts";
 import { type Clock, nearestTime } from "./clock.ts";
 import { bytesOf, decode } from "./decode.ts";
 import { byId, chooseRun, element, signed } from "./dom.ts";
 import { drawImage, type Pixel, pointAtPixels } from "./image_panel.ts";
 import { PixelChart } from "./pixel_chart.ts";
-import { drawQuiver, quiverOf } from "./quiver.ts";
 import type { Views } from "./views.ts";
 
 /** The snapshots of a run with their numbers unpacked. */
@@ -111,7 +112,7 @@ export class Explorer {
     drawImage(byId("view-v"), v, size, signedColours);
     drawImage(byId("view-end"), m === M - 1 ? x : end, size, grey);
     drawImage(byId("view-quiver"), x, size, grey);
-    drawQuiver(byId("view-arrows"), quiverOf(v, size), size, this.#steepest());
+    drawArrows(byId("view-arrows"), quiver(v, size), size, this.#steepest());
     byId("view-v-scale").textContent = `\u2212${fastest.toFixed(1)} to +${fastest.toFixed(1)}`;
     byId("flow-times").textContent = `snapshot at t = ${t[m].toFixed(3)}` +
       (velocityT[m] === t[m] ? "" : `; velocity of the last step, t = ${velocityT[m].toFixed(3)}`);
@@ -139,8 +140,9 @@ export class Explorer {
     const { shape: [, M, H, W] } = this.#flow;
     let most = 0;
     for (let m = 0; m < M; m += Math.max(1, Math.floor(M / 10))) {
-      const { dy, dx } = quiverOf(this.#field("velocity", m), [H, W]);
-      dy.forEach((down, i) => most = Math.max(most, Math.hypot(down, dx[i])));
+      for (const { dx, dy } of quiver(this.#field("velocity", m), [H, W])) {
+        most = Math.max(most, Math.hypot(dx, dy));
+      }
     }
     return most / 1.5; // the longest arrow spans one and a half blocks
   }
