@@ -1,34 +1,10 @@
 import { slice } from "../kernels/mod.ts";
 import { noise, Sampler, type Snapshot } from "../models/mod.ts";
+import type { Paths } from "../viz/report/mod.ts";
 import type { Dataset } from "./data.ts";
 import type { Drawable } from "./evolve.ts";
 import { NearestDigits } from "./nearest_digits.ts";
 import { project } from "./principal_components.ts";
-
-/** Ways of many samples from noise to data, seen in the plane of the first two principal components of real images. */
-export interface FlowPaths {
-  /** Times, rising from 0 to 1, f32[M]. */
-  readonly t: Float32Array;
-  /** Coordinates of each sample at each time, f32[M, N, 2]. */
-  readonly position: Float32Array;
-  /** Velocity in that plane, f32[M - 1, N, 2]. */
-  readonly velocity: Float32Array;
-  /** Root of the mean square over all pixels of the velocity, pixels a unit of t, f32[M - 1, N]. */
-  readonly speed: Float32Array;
-  /** Cosine of the angle between velocity and the straight way x1 - x0, over all pixels, f32[M - 1, N]. */
-  readonly straightness: Float32Array;
-  /** The samples at t = 1 in pixels, f32[N, H, W]. */
-  readonly image: Float32Array;
-  /** Class of each sample by the classifier of `NearestDigits`, u8[N]. */
-  readonly classes: Uint8Array;
-  /** Real images: coordinates f32[D, 2] and classes u8[D]. */
-  readonly real: { readonly position: Float32Array; readonly classes: Uint8Array };
-  /** Share of the variance of real images along the two components. */
-  readonly share: readonly [number, number];
-  /** How many held-out images the classifier got right. */
-  readonly classifier: { readonly right: number; readonly tried: number };
-  readonly shape: readonly [M: number, N: number, H: number, W: number];
-}
 
 /** Real images that are shown behind the paths. */
 const shownReal = 500;
@@ -48,7 +24,7 @@ export interface PathOptions {
  *
  * @param data the images whose components span the plane
  */
-export function followPaths(drawable: Drawable, data: Dataset, options: PathOptions): Promise<FlowPaths> {
+export function followPaths(drawable: Drawable, data: Dataset, options: PathOptions): Promise<Paths> {
   const { model, imageSize: [H, W], normalization } = drawable;
   const { count: N, seed, steps } = options;
   const length = Math.ceil(N / Math.ceil(N / options.batch)); // batches of like size
@@ -56,7 +32,7 @@ export function followPaths(drawable: Drawable, data: Dataset, options: PathOpti
   const x0 = noise(seed, [N, 1, H, W]);
   return follow();
 
-  async function follow(): Promise<FlowPaths> {
+  async function follow(): Promise<Paths> {
     const P = H * W;
     const digits = new NearestDigits(data.train, P);
     const [M, first] = [steps + 1, Math.min(shownReal, digits.count)];
@@ -91,7 +67,7 @@ export function followPaths(drawable: Drawable, data: Dataset, options: PathOpti
   }
 }
 
-type Arrays = Pick<FlowPaths, "position" | "velocity" | "speed" | "straightness" | "image">;
+type Arrays = Pick<Paths, "position" | "velocity" | "speed" | "straightness" | "image">;
 
 /** Adds the samples from `start` on, of N in all. */
 function addBatch(

@@ -1,18 +1,18 @@
 import { join } from "node:path";
 import { decodeSafetensors, encodeSafetensors } from "../models/mod.ts";
+import type { Paths } from "../viz/report/mod.ts";
 import { reasonOf, RunError, writeAtomic } from "./atomic_write.ts";
-import type { FlowPaths } from "./flow_paths.ts";
 import { flowFolder } from "./flow_snapshots.ts";
 
 const fileName = "paths.safetensors";
 
 /**
- * Writes paths as `flow/paths.safetensors` of a run: f32 tensors named as the fields of {@linkcode FlowPaths}, and as
+ * Writes paths as `flow/paths.safetensors` of a run: f32 tensors named as the fields of {@linkcode Paths}, and as
  * metadata the share of variance and what the classifier got right.
  *
  * @throws {RunError} if the file cannot be written
  */
-export async function writeFlowPaths(run: string, paths: FlowPaths): Promise<void> {
+export async function writeFlowPaths(run: string, paths: Paths): Promise<void> {
   const { t, position, velocity, speed, straightness, image, classes, real, shape: [M, N, H, W] } = paths;
   const floats = (bytes: Uint8Array) => Float32Array.from(bytes);
   const bytes = encodeSafetensors(
@@ -44,7 +44,7 @@ export async function writeFlowPaths(run: string, paths: FlowPaths): Promise<voi
  * @throws {RunError} if the file cannot be read or holds no paths
  * @throws {SafetensorsError} if the file is damaged
  */
-export async function readFlowPaths(run: string): Promise<FlowPaths | undefined> {
+export async function readFlowPaths(run: string): Promise<Paths | undefined> {
   const path = join(run, flowFolder, fileName);
   let bytes: Uint8Array;
   try {

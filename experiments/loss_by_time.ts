@@ -1,14 +1,7 @@
 import { join } from "node:path";
+import type { TimeBin } from "../viz/report/mod.ts";
 import { reasonOf, RunError, writeAtomic } from "./atomic_write.ts";
 import type { TimedLosses } from "./evaluation.ts";
-
-/** The mean loss of the images whose time fell into [from, to); null where none did. */
-export interface TimeBin {
-  readonly from: number;
-  readonly to: number;
-  readonly images: number;
-  readonly loss: number | null;
-}
 
 /** The file of a run folder that tells at which times the network errs. */
 export const lossByTimeFile = "loss_by_time.json";
