@@ -3,6 +3,7 @@ import { CheckpointError, SafetensorsError, StateError } from "../models/mod.ts"
 import { DataError } from "./data.ts";
 import { RunError } from "./run_folder.ts";
 import { ConfigError } from "./setting.ts";
+import { ServerError } from "./tracking/http.ts";
 
 /** Training cannot go on; the message says at which step and what can be done. */
 export class TrainingError extends Error {
@@ -17,6 +18,7 @@ const explained = [
   DeviceError,
   RunError,
   SafetensorsError,
+  ServerError,
   ShapeError,
   StateError,
   TrainingError,

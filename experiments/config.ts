@@ -20,6 +20,7 @@ const resumable = [
   "precision",
   "checkpointMinutes",
   "logEvery",
+  "mlflow",
 ] as const;
 
 /**

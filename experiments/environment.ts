@@ -1,9 +1,11 @@
 import { cpus } from "node:os";
+import { withoutCredentials } from "./tracking/address.ts";
 
 /** What a run ran on, the content of `environment.json`; null is what permissions or the system withhold. */
 export interface Environment {
   /** ISO 8601, UTC. */
   readonly startedAt: string;
+  /** Without the credentials that an address may hold. */
   readonly argv: readonly string[];
   readonly denoVersion: string;
   readonly v8Version: string;
@@ -30,11 +32,11 @@ export interface Environment {
  */
 export async function collectEnvironment(adapter: unknown, startedAt: Date): Promise<Environment> {
   const memory = may("systemMemoryInfo") ? Deno.systemMemoryInfo() : undefined;
-  const commit = await git("rev-parse", "HEAD");
-  const changes = await git("status", "--porcelain");
+  const commit = await runGit("rev-parse", "HEAD");
+  const changes = await runGit("status", "--porcelain");
   return {
     startedAt: startedAt.toISOString(),
-    argv: Deno.args,
+    argv: Deno.args.map(withoutCredentials),
     denoVersion: Deno.version.deno,
     v8Version: Deno.version.v8,
     typescriptVersion: Deno.version.typescript,
@@ -55,7 +57,7 @@ function may(kind: "cpus" | "systemMemoryInfo"): boolean {
 }
 
 /** What git prints about the folder of this file; undefined without git, its permission or a repository. */
-async function git(...args: string[]): Promise<string | undefined> {
+export async function runGit(...args: string[]): Promise<string | undefined> {
   const folder = import.meta.dirname;
   const permission = Deno.permissions.querySync({ name: "run", command: "git" });
   if (folder === undefined || permission.state !== "granted") return undefined;

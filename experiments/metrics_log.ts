@@ -1,6 +1,9 @@
 import { reasonOf, RunError, writeAtomic } from "./atomic_write.ts";
 
-/** What was measured at a step: numbers with their units in their names, e.g. `elapsedSeconds`. */
+/**
+ * What was measured at a step: numbers with their units in their names, e.g. `elapsedSeconds`. `time` is when, in
+ * milliseconds since 1970; a name that begins with `image/` has a picture of the run folder as its value.
+ */
 export interface Metrics {
   readonly step: number;
   readonly [name: string]: number | string;
@@ -30,7 +33,7 @@ export function appendMetrics(path: string, metrics: Metrics): void {
 export async function readMetrics(path: string): Promise<Metrics[]> {
   const lines = (await readText(path)).split("\n").filter((line) => line !== "");
   return lines.flatMap((line, index) => {
-    const metrics = parseLine(line);
+    const metrics = parseMetrics(line);
     if (metrics !== undefined) return [metrics];
     if (index === lines.length - 1) return [];
     throw new RunError(
@@ -44,14 +47,17 @@ export async function readMetrics(path: string): Promise<Metrics[]> {
  * resumed at this step goes on without a gap or a repetition.
  *
  * @param step the step of the checkpoint; its own line is kept
+ * @returns the lines that were dropped
  * @throws {RunError} if the file cannot be read or written
  */
-export async function truncateAfterStep(path: string, step: number): Promise<void> {
+export async function truncateAfterStep(path: string, step: number): Promise<Metrics[]> {
   const metrics = await readMetrics(path);
   await writeAtomic(path, metrics.filter((line) => line.step <= step).map(lineOf).join(""));
+  return metrics.filter((line) => line.step > step);
 }
 
-function lineOf(metrics: Metrics): string {
+/** A line of `metrics.jsonl`, with its line break. */
+export function lineOf(metrics: Metrics): string {
   const finite = (_: string, value: unknown) =>
     typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
   return JSON.stringify(metrics, finite) + "\n";
@@ -66,7 +72,8 @@ async function readText(path: string): Promise<string> {
   }
 }
 
-function parseLine(line: string): Metrics | undefined {
+/** Reads a line of `metrics.jsonl`; undefined if it is none. */
+export function parseMetrics(line: string): Metrics | undefined {
   const nonFinite = (_: string, value: unknown) =>
     value === "NaN" || value === "Infinity" || value === "-Infinity" ? Number(value) : value;
   try {

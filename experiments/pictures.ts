@@ -1,29 +1,21 @@
 import { join } from "node:path";
-import { type Model, sample, type SolverName, trajectory } from "../models/mod.ts";
-import { encodePng, flowGif, grid, type Pacing } from "../viz/mod.ts";
-import type { Normalization } from "./image_source.ts";
+import { type ModelType, sample } from "../models/mod.ts";
+import {
+  encodePng,
+  type Evolution,
+  flowFrames,
+  type FlowFramesOptions,
+  flowGif,
+  grid,
+  type Pacing,
+  rasterizer,
+} from "../viz/mod.ts";
+import { type Drawable, type Drawing, evolve } from "./evolve.ts";
+import { writeFlowSnapshots } from "./flow_snapshots.ts";
 import { writeAtomic } from "./run_folder.ts";
 
-/** A model to draw from, with the images it knows. */
-export interface Drawable {
-  readonly model: Model;
-  readonly normalization: Normalization;
-  /** Height and width. */
-  readonly imageSize: readonly [number, number];
-}
-
-/** How to follow the flow. */
-export interface Drawing {
-  readonly count: number;
-  readonly seed: number;
-  readonly steps: number;
-  readonly solver: SolverName;
-}
-
-/** Values of the network that are black and white. */
-function rangeOf({ scale, shift }: Normalization): [number, number] {
-  return [shift, shift + scale];
-}
+/** Milliseconds that the finished image at the end of an animation is shown. */
+export const hold = 1500;
 
 /** Samples as pixels in [0, 1] (values beyond are kept), f32[count, H, W] on the host. Synchronous up to the read-back. */
 export function drawSamples(
@@ -44,39 +36,57 @@ export function samplesPng(
   return encodePng(grid(pixels, [count, ...imageSize], { scale: 3, gap: 2, ...columns > 0 && { columns } }));
 }
 
-/** An animation of samples on their way from noise, as a GIF. Its recording takes place before it returns. */
-export function drawFlow(
-  { model, normalization, imageSize }: Drawable,
-  { pacing, frames, ...drawing }: Drawing & { readonly pacing: Pacing; readonly frames: number },
+/** An animation of samples on their way from noise, side by side, as a GIF. */
+export async function flowAnimation(
+  evolutions: readonly Evolution[],
+  options: FlowFramesOptions,
 ): Promise<Uint8Array> {
-  const snapshots = trajectory(model, { ...drawing, shape: [1, ...imageSize] });
-  return Array.fromAsync(snapshots).then((all) =>
-    flowGif(all.map(({ image }) => image), all.map(({ t }) => t), [drawing.count, ...imageSize], {
-      range: rangeOf(normalization),
-      pacing,
-      frames,
-      scale: 2,
-      gap: 2,
-      hold: 1500,
-    })
-  );
+  const columnTitles = evolutions.length > 1 ? evolutions.map((_, i) => `Sample ${i + 1}`) : undefined;
+  const frames = flowFrames([{ evolutions }], { ...options, ...columnTitles && { columnTitles } });
+  return flowGif(frames, await rasterizer(), { hold });
 }
 
-/** Writes `samples.png` and `flow_<pacing>.gif` of a run. */
+/**
+ * Writes the samples of a step as `samples/step_<step>.png`.
+ *
+ * @returns the picture's path below the run
+ */
+export async function writeSampleGrid(
+  run: string,
+  step: number,
+  drawable: Drawable,
+  drawing: Drawing,
+  withWeights: <T>(draw: () => T) => T,
+): Promise<string> {
+  const path = `samples/step_${String(step).padStart(6, "0")}.png`;
+  const pixels = await withWeights(() => drawSamples(drawable, drawing));
+  await Deno.mkdir(join(run, "samples"), { recursive: true });
+  await writeAtomic(join(run, path), samplesPng(pixels, drawing.count, drawable.imageSize));
+  return path;
+}
+
+/** Pictures of a run: how samples are drawn, and how the evolutions of the first of them are stored and animated. */
+export interface RunPictures {
+  readonly samples: Drawing;
+  readonly flow: Drawing & { readonly modelType: ModelType };
+  readonly pacing: Pacing;
+  readonly frames: number;
+}
+
+/** Writes `samples.png`, the evolutions in `flow/` and `flow_<pacing>.gif` of a run. */
 export async function writePictures(
   run: string,
   drawable: Drawable,
-  settings: Drawing & { readonly pacing: Pacing; readonly frames: number; readonly flowCount: number },
+  { samples, flow, pacing, frames }: RunPictures,
   withWeights: <T>(draw: () => T) => T,
 ): Promise<void> {
-  const { pacing, frames, flowCount, ...drawing } = settings;
-  if (drawing.count > 0) {
-    const pixels = await withWeights(() => drawSamples(drawable, drawing));
-    await writeAtomic(join(run, "samples.png"), samplesPng(pixels, drawing.count, drawable.imageSize));
+  if (samples.count > 0) {
+    const pixels = await withWeights(() => drawSamples(drawable, samples));
+    await writeAtomic(join(run, "samples.png"), samplesPng(pixels, samples.count, drawable.imageSize));
   }
-  if (flowCount > 0) {
-    const steps = Math.max(drawing.steps, frames);
-    const flow = { ...drawing, count: flowCount, steps, pacing, frames };
-    await writeAtomic(join(run, `flow_${pacing}.gif`), await withWeights(() => drawFlow(drawable, flow)));
+  if (flow.count > 0) {
+    const evolutions = await withWeights(() => evolve(drawable, flow));
+    await writeFlowSnapshots(run, evolutions, flow);
+    await writeAtomic(join(run, `flow_${pacing}.gif`), await flowAnimation(evolutions, { pacing, frames }));
   }
 }

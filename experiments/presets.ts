@@ -20,7 +20,7 @@ export type Preset = Pick<
   | "valBatches"
   | "solver"
   | "sampleSteps"
-  | "flowSamples"
+  | "flowSteps"
 >;
 
 /** Defaults by preset: `quick` without a GPU, `standard` with one, `paper` exactly as in the study. */
@@ -40,7 +40,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     valBatches: 16,
     solver: "heun",
     sampleSteps: 20,
-    flowSamples: 16,
+    flowSteps: 100,
   },
   standard: {
     filters: [32, 64, 128],
@@ -57,7 +57,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     valBatches: 0,
     solver: "heun",
     sampleSteps: 25,
-    flowSamples: 16,
+    flowSteps: 250,
   },
   paper: {
     filters: [256, 512, 1024],
@@ -74,6 +74,6 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     valBatches: 0,
     solver: "euler",
     sampleSteps: 1000,
-    flowSamples: 5,
+    flowSteps: 1000,
   },
 };

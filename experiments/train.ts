@@ -17,6 +17,9 @@ import { fitBatch } from "./fit_batch.ts";
 import { ImageSource, normalizationTo } from "./image_source.ts";
 import { ProgressBar } from "./progress.ts";
 import { createRunFolder, writeAtomic } from "./run_folder.ts";
+import { gauges } from "./tracking/gauges.ts";
+import { startTracking, trackingOf } from "./tracking/start.ts";
+import { tracked } from "./tracking/tracker.ts";
 import { Trainer } from "./trainer.ts";
 import { Training, type TrainingResult } from "./training.ts";
 
@@ -24,10 +27,10 @@ await runTask(async () => {
   const startedAt = new Date();
   const flags = parseTrainingFlags(Deno.args);
   // A resumed run computes where it did, unless told otherwise.
-  const saved = flags.values.resume ? readConfig(flags.values.resume) : undefined;
+  const earlier = flags.values.resume ? readConfig(flags.values.resume) : undefined;
   const device = await init({
-    device: flags.values.device ?? saved?.device ?? "auto",
-    threads: flags.values.threads ?? saved?.threads ?? 0,
+    device: flags.values.device ?? earlier?.device ?? "auto",
+    threads: flags.values.threads ?? earlier?.threads ?? 0,
   });
   const preset = presetFor(device);
   if (flags.help) {
@@ -35,6 +38,7 @@ await runTask(async () => {
     return;
   }
   const asked = resolveConfig(flags, preset);
+  const choice = await trackingOf(asked, asked.resume);
   const data = await loadDataset(asked.data ?? undefined);
   const source = new ImageSource(data.train.images, data, normalizationTo(asked.normalize));
   const { config, trainer } = fittingTrainer(asked, device, source);
@@ -45,6 +49,7 @@ await runTask(async () => {
   using stop = stopSignal((signal) =>
     console.error(`\n${signal}: finishing the step and saving; once more to quit at once`)
   );
+  let bar: ProgressBar | undefined;
   const training = new Training({
     config,
     run,
@@ -53,16 +58,43 @@ await runTask(async () => {
     trainer,
     source,
     stop,
-    progressBar: (work) => new ProgressBar({ ...work, imagesPerStep: config.batchSize }),
+    progressBar: (work) => bar = new ProgressBar({ ...work, imagesPerStep: config.batchSize }),
   });
-  if (config.resume) await training.resume();
-  await writeAtomic(join(run, "config.json"), JSON.stringify({ ...config, resume: null }, null, 2) + "\n");
+  const resumedAt = config.resume ? await training.resume() : undefined;
+  const parameters = trainer.parameters.values().reduce((sum, { size }) => sum + size, 0);
+  const { name, digest, source: from, height, width, test } = data;
+  await using tracker = await startTracking(run, {
+    choice,
+    startedAt,
+    ...resumedAt !== undefined && { resumedAt },
+    about: {
+      source: `deno task train:${config.model}`,
+      parameterCount: parameters,
+      dataset: {
+        name,
+        digest,
+        source: from,
+        height,
+        width,
+        train: images.train.length,
+        validation: images.validation.length,
+        test: test.count,
+      },
+    },
+    gauges: gauges(device, () => trainer.step * config.batchSize),
+    say(message) {
+      bar?.clear();
+      console.error(message);
+    },
+  });
+  // An address may hold a password, and a resumed run knows its server from mlflow.json.
+  const saved = { ...config, resume: null, mlflow: null };
+  await writeAtomic(join(run, "config.json"), JSON.stringify(saved, null, 2) + "\n");
   const adapter = { kind: device.kind, description: device.description };
   await writeAtomic(
     join(run, config.resume ? `environment-resumed-${startedAt.getTime()}.json` : "environment.json"),
     JSON.stringify(await collectEnvironment(adapter, startedAt), null, 2) + "\n",
   );
-  const parameters = trainer.parameters.values().reduce((sum, { size }) => sum + size, 0);
   console.error(
     `${config.model} U-Net [${config.filters}], ${
       parameters.toLocaleString("en")
@@ -70,7 +102,9 @@ await runTask(async () => {
       `on ${device.description}\nrun folder ${run}`,
   );
   await compileKernels(trainer);
-  report(run, await training.run(), config.samples > 0 ? join(run, "samples.png") : run);
+  const result = await tracked(tracker, () => training.run(tracker));
+  await tracker.end(result.interrupted ? "KILLED" : "FINISHED");
+  report(run, result, config.samples > 0 ? join(run, "samples.png") : run);
   device.close();
 });
 

@@ -4,17 +4,27 @@ import { BatchOrder, type ImageSplit } from "./batches.ts";
 import { hearSignals, TrainingError } from "./command.ts";
 import type { TrainingConfig } from "./config.ts";
 import type { Dataset } from "./data.ts";
-import { Evaluation } from "./evaluation.ts";
+import { Evaluation, meanLoss } from "./evaluation.ts";
+import { followPaths } from "./flow_paths.ts";
+import { writeFlowPaths } from "./flow_paths_file.ts";
 import { ImageSource } from "./image_source.ts";
-import { appendMetrics, readMetrics, truncateAfterStep } from "./metrics_log.ts";
-import { writePictures } from "./pictures.ts";
+import { writeLossByTime } from "./loss_by_time.ts";
+import { readMetrics } from "./metrics_log.ts";
+import { writePictures, writeSampleGrid } from "./pictures.ts";
 import type { ProgressBar } from "./progress.ts";
+import { writeReport } from "./report_file.ts";
 import { scheduleOf } from "./schedule_of.ts";
 import { restoreRunState, saveRun, saveWeights } from "./run_state.ts";
+import type { Tracker } from "./tracking/tracker.ts";
 import { maxOpenLosses, type Trainer } from "./trainer.ts";
 
 /** Milliseconds of work to queue before the host looks up: reads losses, draws the bar, hears Ctrl-C. */
 const burstMs = 300;
+/** Most images of a grid that is drawn while training. */
+const gridSamples = 16;
+
+/** Euler steps of the many paths that the report shows: enough for a line, few enough for seconds. */
+const pathSteps = 20;
 
 /** How a session of training ended. */
 export interface TrainingResult {
@@ -48,6 +58,7 @@ export class Training {
   readonly #schedule: Schedule;
   readonly #totalSteps: number;
   readonly #metrics: string;
+  #tracker!: Tracker;
   #evaluation: Evaluation | undefined;
   #valLoss: number | undefined;
   #bestValLoss = Infinity;
@@ -72,11 +83,12 @@ export class Training {
   }
 
   /**
-   * Goes on from where the run stopped.
+   * Goes on from where the run stopped. Writes nothing yet.
    *
+   * @returns the step of its last checkpoint
    * @throws {TrainingError} if nothing is left to do
    */
-  async resume(): Promise<void> {
+  async resume(): Promise<number> {
     const { run, trainer, data } = this.#session;
     const progress = await restoreRunState(run, trainer, data.digest);
     this.#elapsedBefore = progress.elapsedSeconds;
@@ -92,16 +104,18 @@ export class Training {
           `${minutes} minutes in; give a larger --epochs, --max-steps or --max-minutes`,
       );
     }
-    await truncateAfterStep(this.#metrics, progress.step);
+    return progress.step;
   }
 
   /**
    * Trains until the configured end or a stop signal, then saves; at the end also measures the test loss and draws.
    *
+   * @param tracker is told what is measured
    * @throws {TrainingError} if the loss stops being a number
    */
-  async run(): Promise<TrainingResult> {
+  async run(tracker: Tracker): Promise<TrainingResult> {
     const { config, stop, trainer, progressBar } = this.#session;
+    this.#tracker = tracker;
     this.#startedMs = this.#savedMs = performance.now();
     using bar = progressBar({
       totalSteps: Number.isFinite(this.#totalSteps) ? this.#totalSteps : 0,
@@ -118,7 +132,10 @@ export class Training {
       burst = Math.min(Math.max(Math.floor(burstMs / msPerStep), 1), maxOpenLosses / 2);
       const epochOver =
         this.#order.epochsAfter(trainer.step) > this.#order.epochsAfter(trainer.step - losses.length);
-      if (epochOver) await this.#validate();
+      if (epochOver) {
+        await this.#validate();
+        await this.#drawSamples();
+      }
       if (epochOver || performance.now() - this.#savedMs > config.checkpointMinutes * 60e3) {
         await this.#save();
       }
@@ -193,7 +210,7 @@ export class Training {
     }
     this.#openLosses.push(loss);
     if ((step + 1) % config.logEvery !== 0) return;
-    appendMetrics(this.#metrics, {
+    this.#tracker.log({
       step: step + 1,
       epoch: this.#order.epochsAfter(step + 1),
       train_loss: this.#openLosses.reduce((sum, value) => sum + value, 0) / this.#openLosses.length,
@@ -222,7 +239,7 @@ export class Training {
     );
     this.#valLoss = await this.#evaluation.loss(this.#validation);
     this.#schedule.observe?.(this.#valLoss);
-    appendMetrics(this.#metrics, {
+    this.#tracker.log({
       step: trainer.step,
       epoch: this.#order.epochsAfter(trainer.step),
       val_loss: this.#valLoss,
@@ -231,6 +248,20 @@ export class Training {
     if (!(this.#valLoss < this.#bestValLoss)) return;
     this.#bestValLoss = this.#valLoss;
     await saveWeights(run, "best", trainer, source, await trainer.bestWeights.state());
+  }
+
+  /** Draws samples of the same noise each time, so that they can be compared over the epochs. */
+  async #drawSamples(): Promise<void> {
+    const { config, run, trainer, source } = this.#session;
+    const epoch = this.#order.epochsAfter(trainer.step);
+    if (config.sampleEpochs === 0 || config.samples === 0 || epoch % config.sampleEpochs !== 0) return;
+    const picture = await writeSampleGrid(run, trainer.step, { model: trainer.model, ...source.info }, {
+      count: Math.min(config.samples, gridSamples),
+      seed: config.seed,
+      steps: config.sampleSteps,
+      solver: config.solver,
+    }, (draw) => trainer.withBestWeights(draw));
+    this.#tracker.log({ step: trainer.step, epoch, "image/samples": picture });
   }
 
   async #save(): Promise<void> {
@@ -259,7 +290,7 @@ export class Training {
     return metrics.some((line) => line.step === this.#session.trainer.step && "test_loss" in line);
   }
 
-  /** Draws the pictures, then notes the test loss, which tells that a run is finished. */
+  /** Draws the pictures, notes the test loss, which tells that a run is finished, and reports. */
   async #finish(): Promise<number> {
     const { config, data, run, trainer, source } = this.#session;
     const test = new ImageSource(data.test.images, data, source.normalization);
@@ -268,21 +299,34 @@ export class Training {
     );
     const most = config.testBatches > 0 ? config.testBatches * config.batchSize : Infinity;
     const count = Math.min(data.test.count, most);
-    const testLoss = await evaluation.loss(Uint32Array.from({ length: count }, (_, i) => i));
-    await writePictures(run, { model: trainer.model, ...source.info }, {
-      count: config.samples,
-      flowCount: config.flowSamples,
-      seed: config.seed,
-      steps: config.sampleSteps,
-      solver: config.solver,
-      pacing: config.pacing,
-      frames: config.flowFrames,
+    const losses = await evaluation.losses(Uint32Array.from({ length: count }, (_, i) => i));
+    const testLoss = meanLoss(losses);
+    await writeLossByTime(run, losses);
+    const drawable = { model: trainer.model, ...source.info };
+    const { seed, pacing, flowFrames: frames } = config;
+    await writePictures(run, drawable, {
+      samples: { count: config.samples, seed, steps: config.sampleSteps, solver: config.solver },
+      // Euler, as in the study: then x of the next snapshot is x + v / steps, as readers of the files may expect.
+      flow: {
+        count: config.flowSamples,
+        seed,
+        steps: config.flowSteps,
+        solver: "euler",
+        modelType: trainer.options.type,
+      },
+      pacing,
+      frames,
     }, (draw) => trainer.withBestWeights(draw));
-    appendMetrics(this.#metrics, {
+    if (config.pathSamples > 0) {
+      const options = { count: config.pathSamples, seed, steps: pathSteps, batch: config.batchSize };
+      await writeFlowPaths(run, await trainer.withBestWeights(() => followPaths(drawable, data, options)));
+    }
+    this.#tracker.log({
       step: trainer.step,
       epoch: this.#order.epochsAfter(trainer.step),
       test_loss: testLoss,
     });
+    await writeReport([run], join(run, "report.html"));
     return testLoss;
   }
 }

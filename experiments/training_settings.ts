@@ -10,6 +10,11 @@ export function path(hint: string, doc: string) {
   return text({ doc, hint, pattern: /./, expected: "a path" });
 }
 
+/** A name or address as a setting. */
+export function line(hint: string, doc: string) {
+  return text({ doc, hint, pattern: /^\P{Cc}+$/u, expected: "one line of text" });
+}
+
 /** The settings of a training run. Those without default here come from the preset or must be given. */
 export const training = defineSettings({
   model: choice(["residual", "base"], { doc: "network to train" }),
@@ -47,12 +52,15 @@ export const training = defineSettings({
   samples: integer({ doc: "images in samples.png", default: 64 }),
   solver: choice(["euler", "midpoint", "heun", "rk4"], { doc: "solver of the flow" }),
   sampleSteps: integer({ doc: "steps of the solver from noise to image", min: 1 }),
-  flowSamples: integer({ doc: "images whose way from noise is stored" }),
+  flowSamples: integer({ doc: "images whose way from noise is stored", default: 5 }),
+  flowSteps: integer({ doc: "Euler steps on their way, a snapshot each", min: 1 }),
   flowFrames: integer({ doc: "frames of their animation", min: 2, default: 60 }),
   pacing: choice(["linear", "quadratic", "inv_quadratic", "logarithmic"], {
     doc: "which times the frames show",
     default: "linear",
   }),
+  sampleEpochs: integer({ doc: "epochs between grids of samples in samples/, 0 = none", default: 1 }),
+  pathSamples: integer({ doc: "images whose paths the report shows in a plane, 0 = none", default: 200 }),
 
   name: optional(text({
     doc: "ends the name of the run's folder (else the model)",
@@ -78,7 +86,18 @@ export const training = defineSettings({
     default: 2,
   }),
   logEvery: integer({ doc: "steps between lines of metrics.jsonl", min: 1, default: 20 }),
-}, { model: "Model", data: "Data", batchSize: "Optimisation", valBatches: "Evaluation", name: "Run" });
+
+  mlflow: optional(line("URI", "MLflow server that also shows the run (else MLFLOW_TRACKING_URI)")),
+  experiment: optional(line("NAME", "experiment of the run (else MLFLOW_EXPERIMENT_NAME, UNet_FM)")),
+  runName: optional(line("NAME", "name of the run in MLflow (else MLFLOW_RUN_NAME, its folder's name)")),
+}, {
+  model: "Model",
+  data: "Data",
+  batchSize: "Optimisation",
+  valBatches: "Evaluation",
+  name: "Run",
+  mlflow: "Tracking",
+});
 
 /** The settings of a training run by name, as in its `config.json`. */
 export type TrainingConfig = Values<typeof training.rows>;

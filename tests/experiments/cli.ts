@@ -11,7 +11,7 @@ import { testNeeding, testUnless } from "../permissions.ts";
 import { writeTinyIdx } from "./tiny_idx.ts";
 
 /** A task of `deno.json` that a test can run. */
-export type Task = "train:residual" | "train:base" | "sample" | "overfit";
+export type Task = "train:residual" | "train:base" | "sample" | "overfit" | "report" | "sync" | "runs";
 
 /** How a task ended. */
 export interface Ended {
@@ -26,7 +26,8 @@ export const tinyNetwork = "--data data --filters 4,8 --groups 4 --t-emb 8 --bat
 /** Flags of a whole training run of seconds. */
 export const tinyRun =
   `${tinyNetwork} --epochs 3 --max-minutes 0 --log-every 3 --sample-steps 2 --solver euler ` +
-  "--samples 5 --flow-samples 2 --flow-frames 3";
+  "--samples 5 --sample-epochs 0 --flow-samples 2 --flow-steps 4 --flow-frames 3 " +
+  "--path-samples 6";
 
 /** A folder where tasks run, with the made-up data set in `data`. */
 export class Workplace {
@@ -56,7 +57,7 @@ export class Workplace {
     const process = new Deno.Command(Deno.execPath(), {
       args: [...words, ...flags.trim().split(/ +/)],
       cwd: this.path,
-      env: { NO_COLOR: "1", ...env },
+      env: { NO_COLOR: "1", MLFLOW_TRACKING_URI: "", ...env },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
@@ -71,8 +72,8 @@ export class Workplace {
   }
 
   /** Runs a task that must succeed. */
-  async succeed(task: Task, flags: string): Promise<Ended> {
-    const end = await this.run(task, flags);
+  async succeed(task: Task, flags: string, env: Record<string, string> = {}): Promise<Ended> {
+    const end = await this.run(task, flags, env);
     assert.equal(end.code, 0, end.stderr);
     return end;
   }
@@ -85,9 +86,10 @@ export class Workplace {
     return Deno.readFile(this.file(...names));
   }
 
-  /** Names in a folder of it, sorted. */
+  /** Names in a folder of it, sorted, but for hidden ones: a run's lock. */
   async names(...names: string[]): Promise<string[]> {
-    return (await Array.fromAsync(Deno.readDir(this.file(...names)), ({ name }) => name)).sort();
+    const all = await Array.fromAsync(Deno.readDir(this.file(...names)), ({ name }) => name);
+    return all.filter((name) => !name.startsWith(".")).sort();
   }
 
   /** All that lies in it, but for links: of a file the time of its last change and its bytes. */
@@ -106,10 +108,12 @@ export class Workplace {
     return entries;
   }
 
-  /** The metrics of a run without its times, which no two runs share. */
+  /** The metrics of a run without its times and its machine, which no two runs share. */
   async metrics(run: string): Promise<Metrics[]> {
     const lines = await readMetrics(this.file(run, "metrics.jsonl"));
-    return lines.map(({ elapsed_seconds: _, ...line }) => line as Metrics);
+    return lines.map(({ elapsed_seconds: _, time: __, ...line }) =>
+      Object.fromEntries(Object.entries(line).filter(([name]) => !name.startsWith("system/"))) as Metrics
+    );
   }
 
   /** What a run goes on from, without its times. */

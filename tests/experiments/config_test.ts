@@ -229,7 +229,7 @@ testNeeding({ read: true, write: true }, "resolveConfig() resumes a run under it
     assert.deepEqual(config, { ...saved, resume: run, epochs: 7, device: "cpu" });
     assert.throws(() => configOf(`--resume ${run} --lr 1`), {
       message: "Cannot use --lr with --resume: the run keeps its settings, " +
-        "except --epochs, --max-steps, --max-minutes, --device, --threads, --precision, --checkpoint-minutes, --log-every",
+        "except --epochs, --max-steps, --max-minutes, --device, --threads, --precision, --checkpoint-minutes, --log-every, --mlflow",
     });
     assert.throws(() => configOf(`--resume ${run} --model residual`), {
       message: `Cannot resume ${run} with --model residual: it trains the base model`,

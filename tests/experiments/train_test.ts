@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
+import { readFlowSnapshots } from "../../experiments/flow_snapshots.ts";
 import { presets } from "../../experiments/presets.ts";
 import { flagOf } from "../../experiments/setting.ts";
 import { training } from "../../experiments/training_settings.ts";
@@ -38,9 +39,13 @@ testTask("train leaves weights, metrics, pictures and what it ran on", async (pl
     "config.json",
     "ema.safetensors",
     "environment.json",
+    "flow",
     "flow_linear.gif",
     "last.safetensors",
+    "loss_by_time.json",
     "metrics.jsonl",
+    "report.html",
+    "run.json",
     "samples.png",
     "state.safetensors",
   ]);
@@ -97,6 +102,14 @@ testTask("train leaves weights, metrics, pictures and what it ran on", async (pl
   assert.equal(gif.frames.length, 3);
   assert.equal(gif.width, 2 * (2 * imageSize + 2) - 2);
 
+  const stored = await readFlowSnapshots(place.file("run"));
+  assert.deepEqual(
+    stored.map(({ k, modelType, solver, steps, seed, evolution: { shape } }) => {
+      return [k, modelType, solver, steps, seed, ...shape];
+    }),
+    [1, 2].map((k) => [k, "UNet_FM_Residuals", "euler", 4, 46020, 5, imageSize, imageSize]),
+  );
+
   await assertFinite(place, "run");
   assert.notDeepEqual(
     await place.read("run", "ema.safetensors"),
@@ -132,20 +145,25 @@ testTask("train gives the same run for the same seed, and another for another", 
 });
 
 testTask("train leaves out the averaged weights and the pictures where none are wanted", async (place) => {
-  const flags = `${tinyNetwork} --max-minutes 0 --max-steps 2 --ema 0 --samples 0 --flow-samples 0 --out run`;
+  const flags =
+    `${tinyNetwork} --max-minutes 0 --max-steps 2 --ema 0 --samples 0 --flow-samples 0 --path-samples 0 --out run`;
   await place.succeed("train:base", flags);
   assert.deepEqual(await place.names("run"), [
     "best.safetensors",
     "config.json",
     "environment.json",
     "last.safetensors",
+    "loss_by_time.json",
     "metrics.jsonl",
+    "report.html",
+    "run.json",
     "state.safetensors",
   ]);
 });
 
 testTask("train ends after the minutes it is given", async (place) => {
-  const flags = `${tinyNetwork} --epochs 0 --max-minutes 0.01 --samples 0 --flow-samples 0 --out run`;
+  const flags =
+    `${tinyNetwork} --epochs 0 --max-minutes 0.01 --samples 0 --flow-samples 0 --path-samples 0 --out run`;
   const { stderr } = await place.succeed("train:base", flags);
   assert.match(stderr, /\nDone; /);
   const steps = values(await place.metrics("run"), "test_loss");
@@ -188,7 +206,7 @@ testTask("train stops where the loss is no number, and says that nothing was sav
     `The loss is NaN at step 2 \\(epoch 1, ${images}\\): no checkpoint was saved before; ${advice}`;
   assert.match(stderr, new RegExp(`\nTrainingError: ${message}`));
   assert.doesNotMatch(stderr, /^ {4}at /m);
-  assert.deepEqual(await place.names("run"), ["config.json", "environment.json"]);
+  assert.deepEqual(await place.names("run"), ["config.json", "environment.json", "run.json"]);
 });
 
 testTask("train stops where the loss is no number, and names the last good checkpoint", async (place) => {

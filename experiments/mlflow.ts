@@ -1,0 +1,29 @@
+import { runTask, stopSignal, TrainingError } from "./command.ts";
+import { serving } from "./mlflow_config.ts";
+import { checkPort, installMlflow, mlflowVersion, startMlflow } from "./tracking/local_server.ts";
+
+await runTask(async () => {
+  const flags = serving.parse(Deno.args);
+  if (flags.help) {
+    console.log(serving.help("deno task mlflow"));
+    return;
+  }
+  const { port, data } = serving.resolve(flags.values);
+  checkPort(port);
+  console.error(
+    `MLflow ${mlflowVersion}: looking for it in .cache; installing it there takes about a minute`,
+  );
+  const python = await installMlflow();
+  if (typeof python !== "string") {
+    throw new TrainingError(
+      `Cannot install MLflow: ${python.reason}; install Python 3 with venv, or use another server`,
+    );
+  }
+  const { url, process } = await startMlflow(python, { data, port });
+  console.log(`${url}\n`);
+  console.log(`  MLFLOW_TRACKING_URI=${url} deno task train:residual   mirrors a run`);
+  console.log(`  deno task sync --mlflow ${url}   sends earlier runs\n`);
+  console.log(`Its data are in ${data}; Ctrl-C ends it`);
+  using _ = stopSignal(() => process.kill("SIGTERM"));
+  await process.status;
+});

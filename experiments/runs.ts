@@ -1,0 +1,80 @@
+import { runTask } from "./command.ts";
+import { listing } from "./runs_config.ts";
+import { ConfigError, didYouMean } from "./setting.ts";
+import { FolderStore, summarize } from "./tracking/folder_store.ts";
+import { compareTable, listTable, showTable } from "./tracking/run_tables.ts";
+import { ServerStore } from "./tracking/server_store.ts";
+import { chooseTracking, readEnvironment } from "./tracking/settings.ts";
+import type { RunStore, RunSummary } from "./tracking/store.ts";
+import { splitWords } from "./words.ts";
+
+const usage = "deno task runs [list | show RUN | compare RUN RUN ...]";
+const actions = ["list", "show", "compare"];
+
+await runTask(async () => {
+  const { words: [action = "list", ...names], flags } = splitWords(Deno.args);
+  const { help, values } = listing.parse(flags);
+  if (help) {
+    console.log(listing.help(usage));
+    return;
+  }
+  check(action, names);
+  const settings = listing.resolve(values);
+  const store = storeOf(settings);
+  const experiment = settings.experiment ?? undefined;
+  if (action === "list") {
+    const runs = await store.list(experiment);
+    if (settings.json) printJson(runs);
+    else console.log(runs.length === 0 ? `There are no runs in ${store.description}` : listTable(runs));
+    return;
+  }
+  const runs: RunSummary[] = [];
+  for (const name of names) runs.push(await find(store, name, experiment));
+  if (action === "compare") {
+    if (settings.json) printJson(runs);
+    else console.log(compareTable(runs));
+    return;
+  }
+  const files = await store.files(runs[0]);
+  if (settings.json) printJson({ ...runs[0], files });
+  else console.log(showTable(runs[0], files));
+});
+
+function check(action: string, names: readonly string[]): void {
+  if (!actions.includes(action)) {
+    const hint = didYouMean(action, actions) || " (expected list, show or compare)";
+    throw new ConfigError(`Unknown action ${JSON.stringify(action)}${hint}`);
+  }
+  const [least, most] = action === "list" ? [0, 0] : action === "show" ? [1, 1] : [2, Infinity];
+  if (names.length >= least && names.length <= most) return;
+  throw new ConfigError(`Cannot ${action} ${names.length} runs: expected ${usage}`);
+}
+
+function storeOf({ from, mlflow, root, experiment }: ReturnType<typeof listing.resolve>): RunStore {
+  if (from === "folders" && mlflow === null) return new FolderStore(root);
+  const { address, ...choice } = chooseTracking({ mlflow, experiment }, readEnvironment());
+  if (address !== undefined) return new ServerStore({ address, ...choice });
+  throw new ConfigError(
+    "Cannot look on a server: none is named (expected --mlflow URI or MLFLOW_TRACKING_URI)",
+  );
+}
+
+/** A run by its folder, its id on the server, or its name, of which the latest run is taken. */
+async function find(store: RunStore, name: string, experiment: string | undefined): Promise<RunSummary> {
+  const runs = await store.list(experiment);
+  const found = runs.find(({ key }) => key === name) ?? runs.findLast((run) => run.name === name);
+  if (found !== undefined) return found;
+  if (store instanceof FolderStore) return await summarize(name);
+  throw new ConfigError(
+    `Cannot find the run ${JSON.stringify(name)} in ${store.description}${
+      didYouMean(name, runs.map((run) => run.name))
+    }`,
+  );
+}
+
+/** Numbers that JSON lacks are the words NaN, Infinity and -Infinity. */
+function printJson(value: unknown): void {
+  const finite = (_: string, part: unknown) =>
+    typeof part === "number" && !Number.isFinite(part) ? String(part) : part;
+  console.log(JSON.stringify(value, finite, 2));
+}

@@ -1,0 +1,54 @@
+import { runTask } from "./command.ts";
+import { ConfigError } from "./setting.ts";
+import { syncing } from "./sync_config.ts";
+import { readCursor } from "./tracking/cursor.ts";
+import { ServerError } from "./tracking/http.ts";
+import { sendRun, type Sent } from "./tracking/send.ts";
+import { chooseTracking, readEnvironment } from "./tracking/settings.ts";
+import { runFolders } from "./tracking/folder_store.ts";
+import { splitWords } from "./words.ts";
+
+const usage = "deno task sync [RUN ...]";
+
+await runTask(async () => {
+  const { words, flags } = splitWords(Deno.args);
+  const { help, values } = syncing.parse(flags);
+  if (help) {
+    console.log(syncing.help(usage));
+    return;
+  }
+  const { mlflow, root } = syncing.resolve(values);
+  const runs = words.length > 0 ? words : await runFolders(root);
+  let [targets, failures] = [0, 0];
+  for (const run of runs) {
+    const choice = chooseTracking({ mlflow }, readEnvironment(), (await readCursor(run))?.server);
+    const { address, patience } = choice;
+    if (address === undefined) continue;
+    targets++;
+    try {
+      for await (const sent of sendRun(run, { address, patience })) report(sent);
+    } catch (error) {
+      // One run that cannot be sent keeps no other back, but without a server none can be.
+      if (!(error instanceof ServerError) || error.details.status === undefined) throw error;
+      failures++;
+      console.error(`${run}: ${error.message}`);
+    }
+  }
+  if (runs.length > 0 && targets === 0) {
+    throw new ConfigError(
+      "Cannot send: no server is named and no run has been on one (expected --mlflow URI or MLFLOW_TRACKING_URI)",
+    );
+  }
+  if (runs.length === 0) console.log(`There are no runs in ${root}`);
+  if (failures > 0) Deno.exit(1);
+});
+
+function report({ run, state, points, files, refused, page }: Sent): void {
+  if (state === "busy") {
+    console.log(`${run}: at work now; its own program sends it`);
+    return;
+  }
+  const news = points + files === 0 ? "nothing was missing" : `${points} points and ${files} files sent`;
+  console.log(`${run}: ${news}, ${page}`);
+  for (const [what, why] of Object.entries(refused)) console.log(`  not taken: ${what}: ${why}`);
+}

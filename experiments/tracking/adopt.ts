@@ -1,0 +1,73 @@
+import { basename, join, resolve } from "node:path";
+import { RunError } from "../atomic_write.ts";
+import { readMetrics } from "../metrics_log.ts";
+import { metricsFile } from "./mirror.ts";
+import { readJson, readRecord, type RunRecord, writeRecord } from "./record.ts";
+import { isLocked } from "./run_lock.ts";
+import { defaultExperiment } from "./settings.ts";
+
+/**
+ * What a folder says of its run, as it stands: a run that nobody works on any more has been killed, whatever it said
+ * last, and a folder from before there was a `run.json` is told by its other files.
+ *
+ * @returns undefined if the folder is no run
+ * @throws {RunError} if a file cannot be read
+ */
+export async function standing(folder: string): Promise<RunRecord | undefined> {
+  const record = await readRecord(folder) ?? await fromOtherFiles(folder);
+  if (record?.status !== "RUNNING" || await isLocked(folder)) return record;
+  return { ...record, status: "KILLED", endedAt: await lastSign(folder, record) };
+}
+
+/**
+ * Writes down how a run stands, that is that it was killed; the caller holds its lock.
+ *
+ * @throws {RunError} if the folder is no run, or cannot be read or written
+ */
+export async function settle(folder: string): Promise<RunRecord> {
+  const written = await readRecord(folder);
+  const record = written ?? await fromOtherFiles(folder);
+  if (record === undefined) {
+    throw new RunError(`Cannot send ${folder}: it is no run folder (expected run.json or config.json in it)`);
+  }
+  const settled = record.status === "RUNNING"
+    ? { ...record, status: "KILLED" as const, endedAt: await lastSign(folder, record) }
+    : record;
+  if (settled !== written) await writeRecord(folder, settled);
+  return settled;
+}
+
+async function fromOtherFiles(folder: string): Promise<RunRecord | undefined> {
+  const config = await readJson(join(folder, "config.json"));
+  if (config === undefined) return undefined;
+  const environment = await readJson(join(folder, "environment.json")) ?? {};
+  const started = Date.parse(String(environment.startedAt));
+  const info = await Deno.stat(join(folder, "config.json"));
+  const startedAt = Number.isFinite(started) ? started : info.mtime?.getTime() ?? 0;
+  const lines = await readMetrics(join(folder, metricsFile));
+  const record: RunRecord = {
+    id: crypto.randomUUID(),
+    name: basename(resolve(folder)),
+    experiment: defaultExperiment,
+    status: lines.some((line) => "test_loss" in line) ? "FINISHED" : "KILLED",
+    startedAt,
+    endedAt: null,
+    reason: null,
+    user: null,
+    source: `deno task train:${config.model}`,
+    gitBranch: null,
+    parameterCount: null,
+    dataset: null,
+    standsFor: null,
+  };
+  return { ...record, endedAt: await lastSign(folder, record) };
+}
+
+/** When a run was last seen alive, milliseconds since 1970. */
+async function lastSign(folder: string, { startedAt }: RunRecord): Promise<number> {
+  const lines = await readMetrics(join(folder, metricsFile));
+  const times = lines.map(({ time, elapsed_seconds: seconds }) =>
+    typeof time === "number" ? time : typeof seconds === "number" ? startedAt + 1000 * seconds : startedAt
+  );
+  return Math.trunc(times.reduce((latest, time) => Math.max(latest, time), startedAt));
+}

@@ -1,0 +1,84 @@
+import { basename, dirname, join, resolve } from "node:path";
+import { reasonOf, RunError } from "../atomic_write.ts";
+import { createRunFolder } from "../run_folder.ts";
+import { standing } from "./adopt.ts";
+import { runFiles } from "./files.ts";
+import { metricsFile } from "./mirror.ts";
+import { writeRecord } from "./record.ts";
+import { userName } from "./start.ts";
+
+/** What a comparison copies of each run, so that a server can show the models side by side. */
+const copied = new Set(["config.json", "environment.json", metricsFile, "samples.png"]);
+
+/**
+ * Records a comparison of runs: a run folder with a nested run for each model. What is written into it afterwards
+ * (animations, a report) belongs to it; `sendRun` mirrors it as a parent with its children.
+ *
+ * @param runs folders of the runs; their base names, made different where they are not, name the nested ones
+ * @returns the comparison's folder
+ * @throws {RunError} if one is no run, or the folder cannot be made
+ */
+export async function recordComparison(
+  runs: readonly string[],
+  { out, root, name = "comparison", startedAt }: {
+    readonly out?: string | null;
+    readonly root?: string;
+    readonly name?: string;
+    readonly startedAt: Date;
+  },
+): Promise<string> {
+  const records = await Promise.all(runs.map(async (run) => {
+    const record = await standing(run);
+    if (record !== undefined) return { run, record };
+    throw new RunError(`Cannot compare ${run}: it is no run folder (expected run.json or config.json in it)`);
+  }));
+  const folder = await createRunFolder({ name, startedAt, ...out && { out }, ...root && { root } });
+  const about = {
+    status: "FINISHED",
+    startedAt: startedAt.getTime(),
+    endedAt: Date.now(),
+    reason: null,
+    user: userName(),
+    source: "deno task compare",
+    experiment: records[0]?.record.experiment ?? "",
+    gitBranch: null,
+  } as const;
+  await writeRecord(folder, {
+    ...about,
+    id: crypto.randomUUID(),
+    name: basename(resolve(folder)),
+    parameterCount: null,
+    dataset: null,
+    standsFor: null,
+  });
+  const names = new Set<string>();
+  for (const { run, record } of records) {
+    let child = basename(resolve(run));
+    for (let count = 2; names.has(child); count++) child = `${basename(resolve(run))}-${count}`;
+    names.add(child);
+    const nested = join(folder, child);
+    await Deno.mkdir(nested);
+    for (const { path } of await runFiles(run)) {
+      if (copied.has(path) || path.startsWith("samples/")) await copy(join(run, path), join(nested, path));
+    }
+    const { parameterCount, dataset, id: standsFor } = record;
+    await writeRecord(nested, {
+      ...about,
+      id: crypto.randomUUID(),
+      name: record.name,
+      parameterCount,
+      dataset,
+      standsFor,
+    });
+  }
+  return folder;
+}
+
+async function copy(from: string, to: string): Promise<void> {
+  try {
+    await Deno.mkdir(dirname(to), { recursive: true });
+    await Deno.copyFile(from, to);
+  } catch (error) {
+    throw new RunError(`Cannot copy ${from} to ${to}: ${reasonOf(error)}`);
+  }
+}

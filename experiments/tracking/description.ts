@@ -1,0 +1,88 @@
+import { join } from "node:path";
+import type { DatasetInput } from "./client.ts";
+import type { Cursor } from "./cursor.ts";
+import { type TextEntry, textEntry } from "./entries.ts";
+import { noteOf } from "./note.ts";
+import { readJson, type RunRecord } from "./record.ts";
+
+/** The tag by which a run is found again on any server. */
+export const idTag = "flow.run_id";
+
+/** Settings that say where a run is kept and shown, not what it trains. */
+const notParams = ["name", "out", "resume", "mlflow", "experiment", "runName"];
+
+/** What a run is, in MLflow's words. */
+export interface Description {
+  readonly params: readonly TextEntry[];
+  readonly tags: readonly TextEntry[];
+  readonly inputs: readonly DatasetInput[];
+}
+
+/**
+ * Describes a run by its `run.json`, `config.json` and `environment.json`.
+ *
+ * @param cursor what the server has: the latest metrics, pictures that a note can show
+ * @throws {RunError} if one of the files cannot be read
+ */
+export async function describe(run: string, record: RunRecord, cursor: Cursor): Promise<Description> {
+  const config = await readJson(join(run, "config.json")) ?? {};
+  const environment = await readJson(join(run, "environment.json")) ?? {};
+  const note = noteOf({ folder: run, record, config, environment, cursor });
+  const tags: Record<string, unknown> = {
+    [idTag]: record.id,
+    "mlflow.runName": record.name,
+    "mlflow.user": record.user,
+    "mlflow.source.name": record.source,
+    "mlflow.source.type": "LOCAL",
+    "mlflow.source.git.commit": environment.gitCommit,
+    "mlflow.source.git.branch": record.gitBranch,
+    "mlflow.note.content": note,
+    "mlflow.loggedImages": cursor.images > 0 ? "True" : null,
+    problem: record.dataset === null ? null : `flow matching on ${record.dataset.name}`,
+    git_dirty: environment.gitDirty,
+    "flow.stands_for": record.standsFor,
+    "flow.failure": record.reason,
+  };
+  return { params: paramsOf(record, config), tags: entries("tag", tags), inputs: inputsOf(record) };
+}
+
+/** The settings of the model, the training and the data. */
+export function paramsOf(record: RunRecord, config: Readonly<Record<string, unknown>>): TextEntry[] {
+  const settings = Object.entries(config).filter(([name]) => !notParams.includes(name));
+  const { dataset, parameterCount } = record;
+  return entries("param", {
+    ...Object.fromEntries(settings),
+    parameters: parameterCount,
+    ...dataset && { dataset: dataset.name, trainImages: dataset.train, validationImages: dataset.validation },
+  });
+}
+
+function inputsOf({ dataset }: RunRecord): DatasetInput[] {
+  if (dataset === null) return [];
+  const { name, digest, source, height, width, train, validation, test } = dataset;
+  const schema = JSON.stringify({
+    mlflow_tensorspec: {
+      features: JSON.stringify([{
+        type: "tensor",
+        "tensor-spec": { dtype: "uint8", shape: [-1, height, width] },
+      }]),
+      targets: JSON.stringify([{ type: "tensor", "tensor-spec": { dtype: "uint8", shape: [-1] } }]),
+    },
+  });
+  return [{
+    tags: [{ key: "mlflow.data.context", value: "training" }],
+    dataset: {
+      name: name.slice(0, 500),
+      digest: digest.slice(0, 36), // MLflow keeps no more
+      source_type: source.includes(":") ? "http" : "local",
+      source: JSON.stringify({ uri: source }),
+      schema,
+      profile: JSON.stringify({ train, validation, test, sha256: digest }),
+    },
+  }];
+}
+
+function entries(kind: "param" | "tag", values: Readonly<Record<string, unknown>>): TextEntry[] {
+  const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined);
+  return given.map(([key, value]) => textEntry(kind, key, value));
+}

@@ -1,0 +1,112 @@
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { cursorFile, type SentFile } from "./cursor.ts";
+import { recordFile } from "./record.ts";
+
+/** A file of a run folder. */
+export interface RunFile {
+  /** Below the folder, with `/`. */
+  readonly path: string;
+  readonly size: number;
+  readonly modified: number;
+}
+
+/** Larger files are not read into memory. */
+const inMemory = 32 << 20;
+const piece = 1 << 18;
+
+/**
+ * The files of a run that belong to its record, sorted: not what says how they were sent, nor hidden or unfinished
+ * files, nor the runs nested in it.
+ */
+export async function runFiles(run: string, below = ""): Promise<RunFile[]> {
+  const files: RunFile[] = [];
+  for await (const { name, isFile, isDirectory } of Deno.readDir(join(run, below))) {
+    const path = below === "" ? name : `${below}/${name}`;
+    if (name.startsWith(".") || name.endsWith(".tmp") || path === cursorFile) continue;
+    if (isDirectory && !(await exists(join(run, path, recordFile)))) files.push(...await runFiles(run, path));
+    if (!isFile) continue;
+    const info = await statOf(join(run, path));
+    if (info) files.push({ path, size: info.size, modified: info.mtime?.getTime() ?? 0 });
+  }
+  return files.sort((a, b) => a.path < b.path ? -1 : 1);
+}
+
+/** Runs nested in a run, as a comparison's models are: folders in it that are runs, sorted by name. */
+export async function nestedRuns(run: string): Promise<string[]> {
+  const nested: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(run)) {
+    if (isDirectory && await exists(join(run, name, recordFile))) nested.push(join(run, name));
+  }
+  return nested.sort();
+}
+
+/** A file to send that stays as it was opened, even if a new one takes its place. */
+export class OpenFile implements Disposable {
+  readonly #file: Deno.FsFile;
+  readonly sent: SentFile;
+  #bytes: Uint8Array<ArrayBuffer> | undefined;
+
+  private constructor(file: Deno.FsFile, sent: SentFile, bytes?: Uint8Array<ArrayBuffer>) {
+    this.#file = file;
+    this.sent = sent;
+    this.#bytes = bytes;
+  }
+
+  /** @returns undefined if it is gone */
+  static async open(path: string): Promise<OpenFile | undefined> {
+    let file: Deno.FsFile;
+    try {
+      file = await Deno.open(path);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+    const { size, mtime } = await file.stat();
+    const hash = createHash("sha256");
+    const bytes = size <= inMemory ? new Uint8Array(size) : undefined;
+    let read = 0;
+    for (const part = new Uint8Array(piece); read < size;) {
+      const count = await file.read(part.subarray(0, Math.min(piece, size - read)));
+      if (count === null) break;
+      hash.update(part.subarray(0, count));
+      bytes?.set(part.subarray(0, count), read);
+      read += count;
+    }
+    const sent = { size: read, modified: mtime?.getTime() ?? 0, sha256: hash.digest("hex") };
+    return new OpenFile(file, sent, bytes?.subarray(0, read));
+  }
+
+  /** Its content, once for each try to send it. */
+  body(): BodyInit {
+    if (this.#bytes !== undefined) return this.#bytes;
+    let left = this.sent.size;
+    return new ReadableStream<Uint8Array>({
+      start: async () => void await this.#file.seek(0, Deno.SeekMode.Start),
+      pull: async (controller) => {
+        const part = new Uint8Array(Math.min(piece, left));
+        const count = left === 0 ? null : await this.#file.read(part);
+        if (count === null) return controller.close();
+        left -= count;
+        controller.enqueue(part.subarray(0, count));
+      },
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#file.close();
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await statOf(path) !== undefined;
+}
+
+async function statOf(path: string): Promise<Deno.FileInfo | undefined> {
+  try {
+    return await Deno.stat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}

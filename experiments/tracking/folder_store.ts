@@ -1,0 +1,87 @@
+import { join, relative } from "node:path";
+import { reasonOf, RunError } from "../atomic_write.ts";
+import { readMetrics } from "../metrics_log.ts";
+import { standing } from "./adopt.ts";
+import { paramsOf } from "./description.ts";
+import { nestedRuns, runFiles } from "./files.ts";
+import { metricsFile } from "./mirror.ts";
+import { readJson } from "./record.ts";
+import type { RunStore, RunSummary } from "./store.ts";
+
+/**
+ * The run folders in a folder, sorted by name, which begins with their time; none where the folder does not exist.
+ *
+ * @throws {RunError} if it cannot be read
+ */
+export async function runFolders(root: string): Promise<string[]> {
+  let names: string[];
+  try {
+    const folders = await Array.fromAsync(Deno.readDir(root));
+    names = folders.filter(({ isDirectory }) => isDirectory).map(({ name }) => name).sort();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw new RunError(`Cannot read ${root}: ${reasonOf(error)}`);
+  }
+  const folders = names.map((name) => join(root, name));
+  const are = await Promise.all(folders.map(async (folder) => await standing(folder) !== undefined));
+  return folders.filter((_, i) => are[i]);
+}
+
+/** Runs as their folders tell them. */
+export class FolderStore implements RunStore {
+  /** @param root the folder of the runs */
+  constructor(readonly root: string) {}
+
+  get description(): string {
+    return this.root;
+  }
+
+  async list(experiment?: string): Promise<RunSummary[]> {
+    const top = await runFolders(this.root);
+    const all = (await Promise.all(top.map(async (run) => [run, ...await nestedRuns(run)]))).flat();
+    const runs = await Promise.all(all.map((run) => summarize(run)));
+    return runs.filter((run) => experiment === undefined || run.experiment === experiment);
+  }
+
+  async files({ key }: RunSummary): Promise<string[]> {
+    return (await runFiles(key)).map(({ path }) => path);
+  }
+
+  async read({ key }: RunSummary, path: string): Promise<Uint8Array> {
+    const file = join(key, path);
+    if (relative(key, file).startsWith("..")) throw new RunError(`Cannot read ${path}: it is not in ${key}`);
+    try {
+      return await Deno.readFile(file);
+    } catch (error) {
+      throw new RunError(`Cannot read ${file}: ${reasonOf(error)}`);
+    }
+  }
+}
+
+/**
+ * A run as its folder tells it.
+ *
+ * @throws {RunError} if it is no run, or cannot be read
+ */
+export async function summarize(folder: string): Promise<RunSummary> {
+  const record = await standing(folder);
+  if (record === undefined) {
+    throw new RunError(`Cannot read ${folder}: it is no run folder (expected run.json or config.json in it)`);
+  }
+  const params = paramsOf(record, await readJson(join(folder, "config.json")) ?? {});
+  const metrics: Record<string, number> = {};
+  for (const { step: _, time: __, ...values } of await readMetrics(join(folder, metricsFile))) {
+    for (const [key, value] of Object.entries(values)) if (typeof value === "number") metrics[key] = value;
+  }
+  const { name, experiment, status, startedAt, endedAt } = record;
+  return {
+    key: folder,
+    name,
+    experiment,
+    status,
+    startedAt,
+    endedAt,
+    params: Object.fromEntries(params.map(({ key, value }) => [key, value])),
+    metrics,
+  };
+}

@@ -1,0 +1,118 @@
+import { join } from "node:path";
+import { RunError, writeAtomic } from "../atomic_write.ts";
+import { appendMetrics, lineOf, type Metrics, truncateAfterStep } from "../metrics_log.ts";
+import { metricsFile } from "./mirror.ts";
+import { readRecord, type RunRecord, writeRecord } from "./record.ts";
+import { lockRun, type RunLock } from "./run_lock.ts";
+import type { Ending, Tracker } from "./tracker.ts";
+
+/** Milliseconds between measurements of the machine. */
+const gaugeMs = 10_000;
+
+/** What a run's folder is told at its start. */
+export interface RunStart {
+  /** All of `run.json` that the start knows. */
+  readonly about: Omit<RunRecord, "id" | "status" | "endedAt" | "reason" | "startedAt">;
+  readonly startedAt: Date;
+  /** The step at which an earlier session's checkpoint stands; not given for a new run. */
+  readonly resumedAt?: number;
+  /** What to measure of the machine every 10 seconds, by name. */
+  readonly gauges?: () => Readonly<Record<string, number>>;
+}
+
+/** Tells a run to its folder: `run.json` and `metrics.jsonl`. While it lives, no other program may write there. */
+export class FolderTracker implements Tracker {
+  readonly #lock: RunLock;
+  readonly #path: string;
+  readonly #gauges: () => Readonly<Record<string, number>>;
+  #record: RunRecord;
+  #gaugedMs = -Infinity;
+  /** Lines that an earlier session wrote after its checkpoint, by what they measure, until they are measured anew. */
+  #replaced = new Map<string, Metrics>();
+
+  private constructor(lock: RunLock, record: RunRecord, gauges: RunStart["gauges"]) {
+    this.#lock = lock;
+    this.#path = join(lock.run, metricsFile);
+    this.#record = record;
+    this.#gauges = gauges ?? (() => ({}));
+  }
+
+  /**
+   * Starts a run in its folder, or goes on with one.
+   *
+   * @throws {RunError} if the folder cannot be written, or another program works on the run
+   */
+  static async start(run: string, { about, startedAt, resumedAt, gauges }: RunStart): Promise<FolderTracker> {
+    const lock = await lockRun(run);
+    if (lock === undefined) {
+      throw new RunError(`Cannot write ${run}: another program trains or sends this run; wait for its end`);
+    }
+    try {
+      const earlier = await readRecord(run);
+      const record: RunRecord = {
+        id: crypto.randomUUID(),
+        ...about,
+        startedAt: startedAt.getTime(),
+        ...earlier,
+        status: "RUNNING",
+        endedAt: null,
+        reason: null,
+      };
+      const tracker = new FolderTracker(lock, record, gauges);
+      await writeRecord(run, record);
+      if (resumedAt !== undefined) await tracker.#rewind(resumedAt);
+      return tracker;
+    } catch (error) {
+      lock[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  get run(): string {
+    return this.#lock.run;
+  }
+
+  log(metrics: Metrics): void {
+    const now = Date.now();
+    const due = now - this.#gaugedMs >= gaugeMs;
+    if (due) this.#gaugedMs = now;
+    const line = { ...metrics, time: now, ...due && this.#gauges() };
+    // A server may have the earlier line: the same words are stored there once, others would stand beside them.
+    const same = this.#replaced.get(measured(line));
+    appendMetrics(this.#path, same ?? line);
+  }
+
+  async end(status: Ending, reason?: string): Promise<void> {
+    if (this.#record.status !== "RUNNING") return;
+    this.#record = { ...this.#record, status, endedAt: Date.now(), reason: reason ?? null };
+    await writeRecord(this.run, this.#record);
+  }
+
+  /** Frees the folder; a run that has not ended has failed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.end("FAILED");
+    } finally {
+      this.#lock[Symbol.dispose]();
+    }
+  }
+
+  /** Goes back to a step; what was measured after it is kept in a file of its own. */
+  async #rewind(step: number): Promise<void> {
+    const cut = await truncateAfterStep(this.#path, step);
+    if (cut.length === 0) return;
+    for (const line of cut) this.#replaced.set(measured(line), line);
+    await writeAtomic(
+      join(this.run, `metrics-replaced-${Date.now()}.jsonl`),
+      cut.map(lineOf).join(""),
+    );
+  }
+}
+
+/** What a line measures, without the time and the state of the machine. */
+function measured(line: Metrics): string {
+  const kept = Object.entries(line).filter(([key]) =>
+    key !== "time" && key !== "elapsed_seconds" && !key.startsWith("system/")
+  );
+  return JSON.stringify(kept.map(([key, value]) => [key, String(value)]).sort());
+}

@@ -1,0 +1,22 @@
+import type { Device } from "../../kernels/mod.ts";
+
+/**
+ * What a run measures of its machine, under the names that MLflow groups as system metrics. Megabytes are 1e6 bytes; the
+ * rate is the mean since the last call.
+ *
+ * @param device memory that it holds is measured
+ * @param images how many images have been trained on so far
+ */
+export function gauges(device: Device, images: () => number): () => Record<string, number> {
+  let [ms, seen] = [performance.now(), images()];
+  return () => {
+    const [nowMs, now] = [performance.now(), images()];
+    const rate = nowMs > ms ? 1000 * (now - seen) / (nowMs - ms) : 0;
+    [ms, seen] = [nowMs, now];
+    return {
+      "system/images_per_second": rate,
+      "system/process_memory_megabytes": Deno.memoryUsage().rss / 1e6,
+      "system/device_memory_megabytes": device.allocatedBytes / 1e6,
+    };
+  };
+}

@@ -1,0 +1,160 @@
+import type { ServerAddress } from "./address.ts";
+import { type Patience, Pauses, withRetries } from "./retry.ts";
+
+/** A server that could not be reached, or that refused or failed a request. */
+export class ServerError extends Error {
+  override readonly name = "ServerError";
+
+  constructor(
+    message: string,
+    readonly details: {
+      /** Of the answer; undefined where none came. */
+      readonly status?: number;
+      /** MLflow's name of the error, e.g. `RESOURCE_DOES_NOT_EXIST`. */
+      readonly code?: string | undefined;
+      /** Whether the request surely did nothing: no connection, or told to come again. */
+      readonly untouched?: boolean;
+      /** Whether another try may work. */
+      readonly passing: boolean;
+      /** Milliseconds that the server asks to wait. */
+      readonly waitMs?: number;
+    },
+  ) {
+    super(message);
+  }
+}
+
+/** What to send: JSON, bytes, or a stream that can be made anew for every try. */
+export interface Content {
+  readonly type: string;
+  readonly body: () => BodyInit;
+}
+
+/** What a request may be told. */
+export interface RequestOptions {
+  readonly content?: Content;
+  /** For requests that must not be done twice: retries only what surely did nothing. */
+  readonly once?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const passingStatuses = [408, 429, 500, 502, 503, 504];
+
+/** A server that is asked over HTTP, with the patience of MLflow's own client. */
+export class HttpServer {
+  /** Its pauses between tries, to cut them short. */
+  readonly pauses = new Pauses();
+  /** Called whenever the server answered or took bytes. */
+  onProgress: () => void = () => {};
+
+  constructor(readonly address: ServerAddress, readonly patience: Patience) {}
+
+  /**
+   * Asks the server.
+   *
+   * @param path below the address, with a slash before it
+   * @returns the answer's bytes
+   * @throws {ServerError} after the last try
+   */
+  request(method: "GET" | "POST" | "PUT", path: string, options: RequestOptions = {}): Promise<Uint8Array> {
+    const waitFor = (error: unknown) => {
+      if (!(error instanceof ServerError)) return undefined;
+      const { passing, untouched, waitMs = 0 } = error.details;
+      return passing && (!options.once || untouched) ? waitMs : undefined;
+    };
+    const { patience, pauses } = this;
+    return withRetries(() => this.#attempt(method, path, options), waitFor, {
+      patience,
+      pauses,
+      signal: options.signal,
+    });
+  }
+
+  async #attempt(method: string, path: string, { content, signal }: RequestOptions): Promise<Uint8Array> {
+    const timeout = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const alive = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => timeout.abort(), this.patience.timeoutMs);
+    };
+    alive();
+    try {
+      const body = content?.body();
+      const response = await fetch(this.address.url + path, {
+        method,
+        headers: { ...this.address.headers, ...content && { "content-type": content.type } },
+        ...body !== undefined && { body: body instanceof ReadableStream ? watched(body, alive) : body },
+        redirect: "manual",
+        signal: signal ? AbortSignal.any([timeout.signal, signal]) : timeout.signal,
+      });
+      const bytes = await response.bytes();
+      if (!response.ok) throw this.#refusal(response, bytes);
+      this.onProgress();
+      return bytes;
+    } catch (error) {
+      if (error instanceof ServerError) throw error;
+      signal?.throwIfAborted();
+      throw this.#unreachable(error, timeout.signal.aborted);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #refusal({ status, headers }: Response, bytes: Uint8Array): ServerError {
+    const { url } = this.address;
+    const text = new TextDecoder().decode(bytes);
+    const answer = answerOf(text);
+    const said = this.address.hide(answer.message ?? text).replaceAll(/\s+/g, " ").trim().slice(0, 300);
+    const passing = passingStatuses.includes(status);
+    const what = status === 401 || (status === 403 && !/host header/i.test(said))
+      ? `refuses these credentials (${status}; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN)`
+      : status >= 300 && status < 400
+      ? `is elsewhere (${status} to ${this.address.hide(headers.get("location") ?? "?")}; give that address)`
+      : `answered ${status}${said === "" ? "" : `: ${said}`}`;
+    return new ServerError(`${url} ${what}`, {
+      status,
+      code: answer.code,
+      passing,
+      untouched: status === 408 || status === 429,
+      waitMs: 1000 * (Number(headers.get("retry-after")) || 0),
+    });
+  }
+
+  #unreachable(error: unknown, timedOut: boolean): ServerError {
+    const { url } = this.address;
+    if (timedOut) {
+      const seconds = this.patience.timeoutMs / 1000;
+      return new ServerError(`${url} did not answer within ${seconds} s`, { passing: true });
+    }
+    const cause = error instanceof Error ? (error.cause ?? error) : error;
+    const reason = this.address.hide(cause instanceof Error ? cause.message : String(cause));
+    const untouched = /connect error|\(Connect\)|refused|dns error/i.test(reason);
+    // The innermost reason stands last.
+    const shown = reason.split(": ").at(-1)?.replace(/ \(os error \d+\)$/, "");
+    return new ServerError(`${url} cannot be reached (${shown})`, { passing: true, untouched });
+  }
+}
+
+/** Passes a stream on and tells of every chunk. */
+function watched(stream: ReadableStream<Uint8Array>, alive: () => void): ReadableStream<Uint8Array> {
+  return stream.pipeThrough(
+    new TransformStream({
+      transform(chunk, controller) {
+        alive();
+        controller.enqueue(chunk);
+      },
+    }),
+  );
+}
+
+function answerOf(text: string): { code?: string; message?: string } {
+  try {
+    const { error_code: code, message } = JSON.parse(text);
+    return {
+      ...typeof code === "string" && { code },
+      ...typeof message === "string" && { message },
+    };
+  } catch {
+    return {}; // plain text or a page
+  }
+}

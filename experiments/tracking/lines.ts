@@ -1,0 +1,41 @@
+/** Whole lines of a file, in pieces that bound the memory. */
+export interface Lines {
+  readonly lines: readonly string[];
+  /** Bytes of the file up to their end. */
+  readonly end: number;
+}
+
+const pieceBytes = 1 << 18;
+
+/**
+ * Reads the lines of a file that is being written, from an offset to its present end.
+ *
+ * @param whole whether a last line without its line break counts: nobody writes any more
+ */
+export async function* linesFrom(path: string, offset: number, whole: boolean): AsyncGenerator<Lines> {
+  let file: Deno.FsFile;
+  try {
+    file = await Deno.open(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
+  }
+  using _ = file;
+  await file.seek(offset, Deno.SeekMode.Start);
+  let open = new Uint8Array(0);
+  for (;;) {
+    const piece = new Uint8Array(pieceBytes);
+    const read = await file.read(piece);
+    const text = new Uint8Array(open.length + (read ?? 0));
+    text.set(open);
+    text.set(piece.subarray(0, read ?? 0), open.length);
+    const length = read === null && whole ? text.length : text.lastIndexOf(10) + 1;
+    offset += length;
+    const lines = new TextDecoder().decode(text.subarray(0, length)).split("\n").filter((line) =>
+      line !== ""
+    );
+    if (lines.length > 0) yield { lines, end: offset };
+    if (read === null) return;
+    open = text.slice(length);
+  }
+}

@@ -1,0 +1,97 @@
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { reasonOf } from "../atomic_write.ts";
+import { pythonEnvironment, type Unavailable } from "../python_environment.ts";
+import { ServerError } from "./http.ts";
+
+/** The MLflow that is installed. */
+export const mlflowVersion = "3.17.2";
+
+/** The private environment of that MLflow, below the project's `.cache`. */
+const environment = new URL(`../../.cache/mlflow-${mlflowVersion}`, import.meta.url);
+
+const startMs = 120_000;
+const pauseMs = 100;
+
+/** Finds MLflow's python or installs it, in about a minute; or the reason why it cannot be had. */
+export function installMlflow(): Promise<string | Unavailable> {
+  return pythonEnvironment(fileURLToPath(environment), [`mlflow==${mlflowVersion}`]);
+}
+
+/** An MLflow server of this machine. */
+export interface LocalServer {
+  readonly url: string;
+  readonly process: Deno.ChildProcess;
+}
+
+/**
+ * Starts a server that keeps all its data in a folder, and waits until it answers.
+ *
+ * @param python as `installMlflow` returned it
+ * @param data made if it does not exist
+ * @param detached whether to start a process group of its own, so that Ctrl-C reaches this program only
+ * @throws {ServerError} if it ends or does not answer; the end of its log, `server.log` in the folder, says why
+ */
+export async function startMlflow(
+  python: string,
+  { data, port, detached = false }: { data: string; port: number; detached?: boolean },
+): Promise<LocalServer> {
+  const folder = resolve(data);
+  await Deno.mkdir(folder, { recursive: true });
+  const log = join(folder, "server.log");
+  await Deno.writeTextFile(log, "");
+  const process = new Deno.Command(python, {
+    args: ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", String(port), "--workers", "1"].concat(
+      ["--backend-store-uri", `sqlite:///${join(folder, "mlflow.db")}`],
+      ["--artifacts-destination", join(folder, "artifacts")],
+    ),
+    // Its workers for evaluating language models are seven more processes; its statistics go to its makers.
+    env: { MLFLOW_SERVER_ENABLE_JOB_EXECUTION: "false", MLFLOW_DISABLE_TELEMETRY: "true" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    detached,
+  }).spawn();
+  const output = { create: true, append: true } as const;
+  const logged = [process.stdout, process.stderr].map((stream) =>
+    Deno.open(log, output).then((file) => stream.pipeTo(file.writable)).catch(() => {})
+  );
+  const url = `http://127.0.0.1:${port}`;
+  let running = true;
+  const ended = process.status.then(() => running = false);
+  for (const until = Date.now() + startMs; running && Date.now() < until;) {
+    if (await answers(url)) return { url, process };
+    await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, pauseMs))]);
+  }
+  if (running) process.kill();
+  await Promise.all([ended, ...logged]);
+  const last = (await Deno.readTextFile(log)).trim().split("\n").at(-1);
+  throw new ServerError(`Cannot start MLflow at ${url}: ${last} (all of it is in ${log})`, {
+    passing: false,
+  });
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(5_000) });
+    await response.body?.cancel();
+    return response.ok;
+  } catch {
+    return false; // not yet
+  }
+}
+
+/**
+ * Checks that a port of this machine is free.
+ *
+ * @throws {ServerError} if another program has it
+ */
+export function checkPort(port: number): void {
+  try {
+    Deno.listen({ hostname: "127.0.0.1", port }).close();
+  } catch (error) {
+    throw new ServerError(`Cannot use port ${port}: ${reasonOf(error)}; give another --port`, {
+      passing: false,
+    });
+  }
+}

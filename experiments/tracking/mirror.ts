@@ -1,0 +1,273 @@
+import { createHash } from "node:crypto";
+import { dirname, join } from "node:path";
+import { RunError } from "../atomic_write.ts";
+import { parseMetrics } from "../metrics_log.ts";
+import { hasCode, type MlflowClient, type ServerRun } from "./client.ts";
+import { type Cursor, newCursor, readCursor, writeCursor } from "./cursor.ts";
+import { describe, idTag } from "./description.ts";
+import { keyOf, type MetricEntry, metricEntry } from "./entries.ts";
+import { OpenFile, runFiles } from "./files.ts";
+import { ServerError } from "./http.ts";
+import { linesFrom } from "./lines.ts";
+import { readRecord, type RunRecord } from "./record.ts";
+import { withRetries } from "./retry.ts";
+
+/** The file of a run that holds its metrics. */
+export const metricsFile = "metrics.jsonl";
+
+/** Files that every checkpoint writes anew, or every step: sent when the run is over. */
+const changing = /^metrics\.jsonl$|\.safetensors$/;
+
+/**
+ * Brings an MLflow server to what a run folder holds. A pass sends what the server lacks and notes it in the folder, so
+ * that the next one, of this program or another, goes on from there; one that is cut off at any point is repeated
+ * without harm: metrics that come again are stored once, artifacts replace themselves, and a run is searched by its
+ * own id before it is made. The caller holds the run's lock.
+ */
+export class Mirror {
+  #cursor: Cursor | undefined;
+  /** Whether this program has seen the run on the server. */
+  #claimed = false;
+  readonly #restart: boolean;
+  readonly #onFound: (page: string) => void;
+
+  /**
+   * @param restart whether `metrics.jsonl` may have been cut and written anew since it was last sent
+   * @param onFound told the run's page when the server is seen to have the run
+   */
+  constructor(
+    readonly run: string,
+    readonly client: MlflowClient,
+    { restart = false, onFound = () => {} }: { restart?: boolean; onFound?: (page: string) => void } = {},
+  ) {
+    this.#restart = restart;
+    this.#onFound = onFound;
+  }
+
+  /** What the server will never take, and why. */
+  get refused(): Readonly<Record<string, string>> {
+    return this.#cursor?.refused ?? {};
+  }
+
+  /**
+   * Sends what the server lacks: of a run that goes on what is final by now, of one that is over everything.
+   *
+   * @returns how much was sent
+   * @throws {ServerError} if the server cannot be reached or refuses
+   * @throws {RunError} if the folder cannot be read or written
+   */
+  async pass(): Promise<{ points: number; files: number }> {
+    const record = await readRecord(this.run);
+    if (record === undefined) throw new RunError(`Cannot send ${this.run}: it is no run folder`);
+    try {
+      const cursor = await this.#claim(record);
+      const over = record.status !== "RUNNING";
+      if (cursor.status !== "RUNNING" && !over) await this.#tellStatus(record, cursor);
+      await this.#describe(record, cursor);
+      const points = await this.#sendMetrics(record, cursor, over);
+      const files = await this.#sendFiles(cursor, over);
+      await this.#describe(record, cursor);
+      if (over && cursor.status !== record.status) await this.#tellStatus(record, cursor);
+      return { points, files };
+    } catch (error) {
+      this.#claimed = false;
+      throw error;
+    }
+  }
+
+  async #claim(record: RunRecord): Promise<Cursor> {
+    this.#cursor ??= await this.#openCursor();
+    if (this.#claimed) return this.#cursor;
+    const experimentId = await this.client.ensureExperiment(record.experiment);
+    const { info } = await this.#find(experimentId, record);
+    if (info.lifecycle_stage === "deleted") {
+      throw new ServerError(`${this.client.url} has deleted the run ${info.run_id}; restore it there`, {
+        passing: false,
+      });
+    }
+    if (this.#cursor.runId !== info.run_id) {
+      this.#cursor = { ...newCursor(this.client.url), runId: info.run_id, status: info.status };
+    }
+    this.#cursor.experimentId = experimentId;
+    this.#cursor.artifactUri = info.artifact_uri ?? "";
+    await writeCursor(this.run, this.#cursor);
+    this.#claimed = true;
+    this.#onFound(pageOf(this.client.url, this.#cursor));
+    return this.#cursor;
+  }
+
+  async #openCursor(): Promise<Cursor> {
+    const cursor = await readCursor(this.run, this.client.url) ?? newCursor(this.client.url);
+    if (this.#restart) Object.assign(cursor, { metricsBytes: 0, latest: {}, images: 0 });
+    return cursor;
+  }
+
+  /** The run on the server, which is made if there is none; of several, which lost answers can leave, one stays. */
+  async #find(experimentId: string, record: RunRecord): Promise<ServerRun> {
+    const filter = `tags.\`${idTag}\` = '${record.id.replaceAll("'", "")}'`;
+    const search = () => this.client.searchRuns(experimentId, filter, "ALL");
+    let unsure = false;
+    const found = await withRetries(
+      async () => {
+        unsure = false;
+        const runs = await search();
+        if (runs.length > 0) return runs;
+        unsure = true; // from here on an error may mean that there is a run
+        return [await this.#create(experimentId, record)];
+      },
+      (error) => unsure && error instanceof ServerError && error.details.passing ? 0 : undefined,
+      {
+        pauses: this.client.http.pauses,
+        patience: this.client.http.patience,
+        signal: this.client.signal,
+      },
+    );
+    const runs = unsure ? await search() : found;
+    const active = runs.filter(({ info }) => info.lifecycle_stage === "active");
+    const known = active.find(({ info }) => info.run_id === this.#cursor?.runId);
+    const kept = known ?? active.sort((a, b) => a.info.run_id < b.info.run_id ? -1 : 1)[0] ?? runs[0];
+    for (const { info } of active) if (info !== kept.info) await this.client.deleteRun(info.run_id);
+    return kept;
+  }
+
+  async #create(experimentId: string, record: RunRecord): Promise<ServerRun> {
+    const parent = await this.#parent();
+    return await this.client.createRun({
+      experiment_id: experimentId,
+      run_name: record.name,
+      start_time: record.startedAt,
+      tags: [
+        { key: idTag, value: record.id },
+        ...parent === undefined ? [] : [{ key: "mlflow.parentRunId", value: parent }],
+      ],
+    });
+  }
+
+  /** The server's id of the run that this one is nested in, as its folder is. */
+  async #parent(): Promise<string | undefined> {
+    const folder = dirname(this.run);
+    if (await readRecord(folder) === undefined) return undefined;
+    const runId = (await readCursor(folder, this.client.url))?.runId;
+    if (runId) return runId;
+    throw new RunError(
+      `Cannot send ${this.run}: the run that it is nested in, ${folder}, must be sent first`,
+    );
+  }
+
+  async #tellStatus({ status, endedAt }: RunRecord, cursor: Cursor): Promise<void> {
+    await this.client.updateRun(cursor.runId!, { status, ...endedAt !== null && { end_time: endedAt } });
+    cursor.status = status;
+    await writeCursor(this.run, cursor);
+  }
+
+  async #describe(record: RunRecord, cursor: Cursor): Promise<void> {
+    const { params, tags, inputs } = await describe(this.run, record, cursor);
+    // A param can be set once; what a resumed run was told anew stands beside it as a tag.
+    const changed = params.flatMap(({ key, value }) =>
+      key in cursor.params && cursor.params[key] !== value ? [{ key: `resumed.${key}`, value }] : []
+    );
+    const newParams = params.filter(({ key }) => !(key in cursor.params));
+    const newTags = [...tags, ...changed].filter(({ key, value }) => cursor.tags[key] !== value);
+    const newInputs = JSON.stringify(inputs);
+    const sendInputs = inputs.length > 0 && newInputs !== cursor.inputs;
+    if (newParams.length + newTags.length === 0 && !sendInputs) return;
+    for (const [kind, entries] of [["params", newParams], ["tags", newTags]] as const) {
+      await this.client.logAll(cursor.runId!, kind, entries, ({ key }, reason) => {
+        cursor.refused[`${kind}/${key}`] = reason;
+      });
+      for (const { key, value } of entries) cursor[kind][key] = value;
+    }
+    if (sendInputs) {
+      await this.client.logInputs(cursor.runId!, inputs);
+      cursor.inputs = newInputs;
+    }
+    await writeCursor(this.run, cursor);
+  }
+
+  async #sendMetrics(record: RunRecord, cursor: Cursor, over: boolean): Promise<number> {
+    const path = join(this.run, metricsFile);
+    let points = 0;
+    for await (const { lines, end } of linesFrom(path, cursor.metricsBytes, over)) {
+      const entries: MetricEntry[] = [];
+      for (const text of lines) {
+        const line = parseMetrics(text);
+        if (line === undefined) continue; // the torn end of a run that was killed
+        const { step, time, ...values } = line;
+        const at = typeof time === "number" ? time : record.startedAt;
+        for (const [key, value] of Object.entries(values)) {
+          if (typeof value === "number") {
+            entries.push(metricEntry(key, value, at, step));
+            cursor.latest[key] = { value, step };
+          } else if (key.startsWith("image/")) {
+            await this.#sendImage(cursor, key.slice("image/".length), value, step, at);
+          }
+        }
+      }
+      await this.client.logAll(cursor.runId!, "metrics", entries, ({ key }, reason) => {
+        cursor.refused[`metrics/${key}`] = reason;
+      });
+      points += entries.length;
+      cursor.metricsBytes = end;
+      await writeCursor(this.run, cursor);
+    }
+    return points;
+  }
+
+  /** Sends a picture as MLflow's page looks for images over steps: under a name of key, step and time. */
+  async #sendImage(cursor: Cursor, key: string, path: string, step: number, time: number): Promise<void> {
+    using file = await OpenFile.open(join(this.run, path));
+    if (file === undefined) {
+      cursor.refused[`images/${path}`] = "the file is gone";
+      return;
+    }
+    // The same name each time, so that a picture that is sent again replaces itself.
+    const id = createHash("sha256").update(`${cursor.runId}/${path}`).digest("hex");
+    const uuid = [id.slice(0, 8), id.slice(8, 12), id.slice(12, 16), id.slice(16, 20), id.slice(20, 32)].join(
+      "-",
+    );
+    const stem = `images/${keyOf(key).replaceAll("/", "~")}+step+${step}+timestamp+${
+      Math.trunc(time)
+    }+${uuid}`;
+    for (const name of [`${stem}.png`, `${stem}+compressed.webp`]) {
+      await this.#put(cursor, name, file);
+    }
+    cursor.images++;
+  }
+
+  async #sendFiles(cursor: Cursor, over: boolean): Promise<number> {
+    let count = 0;
+    for (const { path, size, modified } of await runFiles(this.run)) {
+      const sent = cursor.files[path];
+      if ((!over && changing.test(path)) || (sent?.size === size && sent.modified === modified)) continue;
+      using file = await OpenFile.open(join(this.run, path));
+      if (file === undefined) continue; // gone since it was listed
+      if (sent?.sha256 !== file.sent.sha256) {
+        if (!await this.#put(cursor, path, file)) continue;
+        count++;
+      }
+      cursor.files[path] = file.sent;
+      await writeCursor(this.run, cursor);
+    }
+    return count;
+  }
+
+  /** Stores a file; false if the server never will. */
+  async #put(cursor: Cursor, path: string, file: OpenFile): Promise<boolean> {
+    try {
+      await this.client.putArtifact(cursor.artifactUri!, path, () => file.body());
+      delete cursor.refused[`artifacts/${path}`];
+      return true;
+    } catch (error) {
+      if (!hasCode(error, "INVALID_PARAMETER_VALUE") && !hasCode(error, "NO_ARTIFACTS")) throw error;
+      cursor.refused[`artifacts/${path}`] = (error as Error).message;
+      await writeCursor(this.run, cursor);
+      return false;
+    }
+  }
+}
+
+/** The address of a run's page. */
+export function pageOf(server: string, run: { experimentId: string | null; runId: string | null }): string {
+  // Without the query the page opens in another mode.
+  return `${server}/#/experiments/${run.experimentId}/runs/${run.runId}?workflowType=machine_learning`;
+}

@@ -1,0 +1,135 @@
+import type { Metrics } from "../metrics_log.ts";
+import { MlflowClient } from "./client.ts";
+import type { FolderTracker } from "./folder_tracker.ts";
+import { HttpServer } from "./http.ts";
+import { Mirror } from "./mirror.ts";
+import { Pauses } from "./retry.ts";
+import type { Choice } from "./settings.ts";
+import type { Ending, Tracker } from "./tracker.ts";
+
+/** Milliseconds between looks at the run folder. */
+const lookMs = 2_000;
+/** Milliseconds before a server that failed all retries is asked anew. */
+const outageMs = 30_000;
+/** Milliseconds without an answer after which the end of a run stops waiting. */
+const patienceMs = 30_000;
+
+/** How long the tracker waits. */
+export interface Waiting {
+  readonly lookMs: number;
+  readonly outageMs: number;
+  readonly patienceMs: number;
+}
+
+/**
+ * Tells a run to its folder, and mirrors the folder to an MLflow server meanwhile: between the steps of training, from
+ * the folder itself, so that nothing queues up in memory however long the server is away.
+ */
+export class MlflowTracker implements Tracker {
+  readonly #folder: FolderTracker;
+  readonly #mirror: Mirror;
+  readonly #http: HttpServer;
+  readonly #say: (message: string) => void;
+  readonly #waiting: Waiting;
+  readonly #giveUp = new AbortController();
+  readonly #pauses = new Pauses();
+  readonly #mirroring: Promise<void>;
+  #ending = false;
+  #ended: Promise<void> | undefined;
+
+  /**
+   * @param resumed whether an earlier session's metrics may have been cut
+   * @param say shows a line to the user
+   */
+  constructor(
+    folder: FolderTracker,
+    { address, patience, resumed, say, waiting = { lookMs, outageMs, patienceMs } }:
+      & Required<Pick<Choice, "address" | "patience">>
+      & { resumed: boolean; say: (message: string) => void; waiting?: Waiting },
+  ) {
+    this.#folder = folder;
+    this.#say = say;
+    this.#waiting = waiting;
+    this.#http = new HttpServer(address, patience);
+    let shown = false;
+    this.#mirror = new Mirror(folder.run, new MlflowClient(this.#http, this.#giveUp.signal), {
+      restart: resumed,
+      onFound(page) {
+        if (!shown) say(`MLflow shows the run at ${page}`);
+        shown = true;
+      },
+    });
+    this.#mirroring = this.#mirrorUntilEnd();
+  }
+
+  log(metrics: Metrics): void {
+    this.#folder.log(metrics);
+  }
+
+  async end(status: Ending, reason?: string): Promise<void> {
+    await this.#folder.end(status, reason);
+    await (this.#ended ??= this.#finish());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.end("FAILED");
+    } finally {
+      await this.#folder[Symbol.asyncDispose]();
+    }
+  }
+
+  async #mirrorUntilEnd(): Promise<void> {
+    let away = false;
+    while (!this.#ending) {
+      try {
+        await this.#mirror.pass();
+        if (away) this.#say("MLflow is back");
+        away = false;
+      } catch (error) {
+        // Once an outage: nobody wants to read it every minute.
+        if (!away && !this.#ending) {
+          this.#say(`MLflow: ${messageOf(error)}; training goes on, and what is missing there is sent later`);
+        }
+        away = true;
+      }
+      if (!this.#ending) await this.#pauses.pause(away ? this.#waiting.outageMs : this.#waiting.lookMs);
+    }
+  }
+
+  /** Sends the rest, as long as the server takes something. */
+  async #finish(): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const alive = () => {
+      clearTimeout(timer);
+      timer = setTimeout(
+        () => this.#giveUp.abort(new Error(`${this.#http.address.url} takes nothing any more`)),
+        this.#waiting.patienceMs,
+      );
+    };
+    this.#http.onProgress = alive;
+    alive();
+    this.#ending = true;
+    this.#pauses.wake();
+    this.#http.pauses.wake();
+    try {
+      await this.#mirroring;
+      await this.#mirror.pass();
+      for (const [what, why] of Object.entries(this.#mirror.refused)) {
+        this.#say(`MLflow does not take ${what}: ${why}`);
+      }
+    } catch (error) {
+      this.#say(
+        `MLflow: ${
+          messageOf(error)
+        }; not everything is there, deno task sync ${this.#folder.run} sends the rest`,
+      );
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

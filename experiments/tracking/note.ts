@@ -1,0 +1,58 @@
+import type { Cursor } from "./cursor.ts";
+import type { RunRecord } from "./record.ts";
+
+const results = {
+  train_loss: "training loss",
+  val_loss: "validation loss",
+  test_loss: "test loss",
+  "system/images_per_second": "images a second",
+};
+
+const endings = { RUNNING: "is running", FINISHED: "finished", FAILED: "failed", KILLED: "was stopped" };
+
+/** A run in a page of Markdown: what it trains on what, its results, where it is kept. */
+export function noteOf({ folder, record, config, environment, cursor }: {
+  readonly folder: string;
+  readonly record: RunRecord;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly environment: Readonly<Record<string, unknown>>;
+  readonly cursor: Cursor;
+}): string {
+  const { dataset, parameterCount, status, startedAt, endedAt, reason } = record;
+  const adapter = environment.adapter as { description?: unknown } | undefined;
+  const facts = [
+    config.model === undefined ? `**${plain(record.name)}**` : `**${plain(config.model)} U-Net**`,
+    ...Array.isArray(config.filters) ? [`channels ${config.filters.join(", ")}`] : [],
+    ...parameterCount === null ? [] : [`${parameterCount.toLocaleString("en")} parameters`],
+    ...dataset === null
+      ? []
+      : [`trained on ${dataset.train.toLocaleString("en")} images of ${plain(dataset.name)}`],
+    ...adapter?.description === undefined ? [] : [`computed by ${plain(adapter.description)}`],
+  ];
+  const minutes = endedAt === null ? "" : ` after ${((endedAt - startedAt) / 60e3).toFixed(1)} minutes`;
+  const rows = Object.entries(results).flatMap(([key, name]) => {
+    const found = cursor.latest[key];
+    // JSON has no NaN.
+    const value = typeof found?.value === "number" ? Number(found.value.toPrecision(4)) : "not a number";
+    return found === undefined ? [] : [`| ${name} | ${value} | ${found.step} |`];
+  });
+  const commit = environment.gitCommit;
+  return [
+    facts.join(", "),
+    `The run ${endings[status]}${minutes}${reason === null ? "" : `: ${plain(reason)}`}.`,
+    ...rows.length === 0 ? [] : [["| result | value | step |", "| --- | --- | --- |", ...rows].join("\n")],
+    // Relative to the server's page.
+    ..."samples.png" in cursor.files
+      ? [`![samples](get-artifact?path=samples.png&run_uuid=${cursor.runId})`]
+      : [],
+    `Run folder \`${plain(folder)}\`` +
+    (typeof commit === "string"
+      ? `, code of commit ${commit.slice(0, 10)}${environment.gitDirty ? " with changes" : ""}`
+      : ""),
+  ].join("\n\n");
+}
+
+/** A text of the user's without the marks that Markdown and its tables would take for their own. */
+function plain(text: unknown): string {
+  return String(text).replaceAll(/[\\`*_[\]<>|~#]/g, (mark) => `\\${mark}`).replaceAll(/\s+/g, " ");
+}

@@ -1,0 +1,82 @@
+import { join } from "node:path";
+import { reasonOf, RunError, writeAtomic } from "../atomic_write.ts";
+import type { RunStatus } from "./client.ts";
+
+/** The file that makes a folder a run: what it is, and how it stands. */
+export const recordFile = "run.json";
+
+/** What a run trains on. */
+export interface RecordedDataset {
+  readonly name: string;
+  /** SHA-256 of the training images, in hex. */
+  readonly digest: string;
+  readonly source: string;
+  readonly height: number;
+  readonly width: number;
+  /** Images that the network learns from. */
+  readonly train: number;
+  readonly validation: number;
+  readonly test: number;
+}
+
+/** What a run is, the content of `run.json`. Times are milliseconds since 1970. */
+export interface RunRecord {
+  /** Ours, the same on every server. */
+  readonly id: string;
+  readonly name: string;
+  readonly experiment: string;
+  readonly status: RunStatus;
+  readonly startedAt: number;
+  /** null while it runs. */
+  readonly endedAt: number | null;
+  /** Why it failed. */
+  readonly reason: string | null;
+  readonly user: string | null;
+  /** The script or task. */
+  readonly source: string;
+  readonly gitBranch: string | null;
+  readonly parameterCount: number | null;
+  readonly dataset: RecordedDataset | null;
+  /** The id of the run that this one stands for in a comparison. */
+  readonly standsFor: string | null;
+}
+
+/**
+ * Reads what a folder says of its run.
+ *
+ * @returns undefined if the folder is no run
+ * @throws {RunError} if the file cannot be read
+ */
+export async function readRecord(folder: string): Promise<RunRecord | undefined> {
+  const json = await readJson(join(folder, recordFile));
+  return json === undefined ? undefined : json as unknown as RunRecord;
+}
+
+/** @throws {RunError} if the folder cannot be written */
+export async function writeRecord(folder: string, record: RunRecord): Promise<void> {
+  await writeAtomic(join(folder, recordFile), JSON.stringify(record, null, 2) + "\n");
+}
+
+/**
+ * Reads a JSON object.
+ *
+ * @returns undefined if there is no such file
+ * @throws {RunError} if it cannot be read or is no object
+ */
+export async function readJson(path: string): Promise<Record<string, unknown> | undefined> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    const none = error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
+    if (none) return undefined;
+    throw new RunError(`Cannot read ${path}: ${reasonOf(error)}`);
+  }
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
+  } catch {
+    // Said below.
+  }
+  throw new RunError(`Cannot read ${path}: it is no JSON object`);
+}

@@ -1,0 +1,83 @@
+/** How long and how often a server is asked. */
+export interface Patience {
+  /** Attempts after the first. */
+  readonly maxRetries: number;
+  /** Seconds before the second retry; each next one waits twice as long. The first comes at once. */
+  readonly backoffFactor: number;
+  /** Milliseconds without an answer, or without a byte taken of an upload, after which an attempt has failed. */
+  readonly timeoutMs: number;
+}
+
+/** What MLflow's own client does. */
+export const mlflowPatience: Patience = { maxRetries: 7, backoffFactor: 2, timeoutMs: 120_000 };
+
+const longestMs = 120_000;
+
+/**
+ * Milliseconds before a retry, with jitter, so that many clients of a server that comes back do not all ask at once.
+ *
+ * @param retry 1 for the first
+ * @param random in [0, 1)
+ * Source: urllib3's Retry as MLflow configures it, with up to a second of jitter, here never more than the wait itself
+ */
+export function backoffMs(retry: number, factor: number, random: number): number {
+  const seconds = retry <= 1 ? 0 : factor * 2 ** (retry - 1);
+  return Math.min(longestMs, 1000 * (seconds + Math.min(1, factor) * random));
+}
+
+/** Pauses that can be cut short. */
+export class Pauses {
+  #wake: () => void = () => {};
+  #hurried = false;
+
+  /** Ends the present pause, and the next if there is none. */
+  wake(): void {
+    this.#hurried = true;
+    this.#wake();
+  }
+
+  /**
+   * @throws {unknown} the signal's reason, once it is aborted
+   */
+  async pause(ms: number, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    if (!this.#hurried) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, ms);
+      this.#wake = resolve;
+      signal?.addEventListener("abort", this.#wake, { once: true });
+      await promise;
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", this.#wake);
+    }
+    this.#hurried = false;
+    signal?.throwIfAborted();
+  }
+}
+
+/**
+ * Tries until it works, the retries are used up or the error is of a kind that stays.
+ *
+ * @param attempt one try
+ * @param waitFor milliseconds that the error asks to wait at least, undefined if another try is no use
+ */
+export async function withRetries<T>(
+  attempt: () => Promise<T>,
+  waitFor: (error: unknown) => number | undefined,
+  { patience, pauses, signal }: {
+    readonly patience: Patience;
+    readonly pauses: Pauses;
+    readonly signal?: AbortSignal | undefined;
+  },
+): Promise<T> {
+  for (let retry = 1;; retry++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const asked = waitFor(error);
+      if (asked === undefined || retry > patience.maxRetries) throw error;
+      const ms = Math.max(asked, backoffMs(retry, patience.backoffFactor, Math.random()));
+      await pauses.pause(Math.min(ms, longestMs), signal);
+    }
+  }
+}

@@ -1,0 +1,79 @@
+import type { RunSummary } from "./store.ts";
+
+/** Metrics that a list has a column for. */
+const columns = ["train_loss", "val_loss", "test_loss"];
+
+/** Runs, a line each. */
+export function listTable(runs: readonly RunSummary[]): string {
+  const head = ["run", "status", "started (UTC)", "minutes", "model", "filters", ...columns];
+  const rows = runs.map((run) => [
+    run.key,
+    run.status,
+    date(run.startedAt),
+    minutes(run),
+    run.params.model ?? "",
+    run.params.filters ?? "",
+    ...columns.map((name) => shown(run.metrics[name])),
+  ]);
+  return table([head, ...rows]);
+}
+
+/** All that is known of a run. */
+export function showTable(run: RunSummary, files: readonly string[]): string {
+  const about = [
+    ["run", run.key],
+    ["name", run.name],
+    ["experiment", run.experiment],
+    ["status", run.status],
+    ["started (UTC)", date(run.startedAt)],
+    ["minutes", minutes(run)],
+  ];
+  const metrics = Object.entries(run.metrics).map(([name, value]) => [name, shown(value)]);
+  return [
+    table(about),
+    ["Latest metrics", table(metrics)].join("\n"),
+    ["Settings", table(Object.entries(run.params))].join("\n"),
+    ["Files", ...files].join("\n  "),
+  ].join("\n\n");
+}
+
+/** Runs side by side: their metrics, and the settings in which they differ. */
+export function compareTable(runs: readonly RunSummary[]): string {
+  const names = (values: readonly Readonly<Record<string, unknown>>[]) => [
+    ...new Set(values.flatMap((value) => Object.keys(value))),
+  ];
+  const metrics = names(runs.map((run) => run.metrics)).map((name) => [
+    name,
+    ...runs.map((run) => shown(run.metrics[name])),
+  ]);
+  const settings = names(runs.map(({ params }) => params))
+    .map((name) => [name, ...runs.map(({ params }) => params[name] ?? "")])
+    .filter(([, first, ...others]) => others.some((value) => value !== first));
+  return table([
+    ["", ...runs.map((run) => run.name)],
+    ["status", ...runs.map((run) => run.status)],
+    ["minutes", ...runs.map(minutes)],
+    ...metrics,
+    ...settings,
+  ]);
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => [...row[i]].length)));
+  return rows.map((row) => {
+    const cells = row.map((cell, i) => cell + " ".repeat(widths[i] - [...cell].length));
+    return `  ${cells.join("  ")}`.trimEnd();
+  }).join("\n");
+}
+
+function shown(value: number | undefined): string {
+  return value === undefined ? "" : String(Number(value.toPrecision(4)));
+}
+
+function date(ms: number | null): string {
+  return ms === null ? "" : new Date(ms).toISOString().slice(0, 16).replace("T", " ");
+}
+
+function minutes({ startedAt, endedAt }: RunSummary): string {
+  return startedAt === null || endedAt === null ? "" : ((endedAt - startedAt) / 60e3).toFixed(1);
+}

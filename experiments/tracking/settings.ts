@@ -1,0 +1,104 @@
+import { ConfigError } from "../setting.ts";
+import { parseAddress, type ServerAddress } from "./address.ts";
+import { mlflowPatience, type Patience } from "./retry.ts";
+
+/** The environment variables that tracking reads, all of them MLflow's own. */
+export const variables = [
+  "MLFLOW_TRACKING_URI",
+  "MLFLOW_EXPERIMENT_NAME",
+  "MLFLOW_RUN_NAME",
+  "MLFLOW_TRACKING_USERNAME",
+  "MLFLOW_TRACKING_PASSWORD",
+  "MLFLOW_TRACKING_TOKEN",
+  "MLFLOW_HTTP_REQUEST_MAX_RETRIES",
+  "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR",
+  "MLFLOW_HTTP_REQUEST_TIMEOUT",
+] as const;
+
+/** Values of the variables that are set. */
+export type Environment = Readonly<Partial<Record<typeof variables[number], string>>>;
+
+/** The experiment of a run that is given none: the study's. */
+export const defaultExperiment = "UNet_FM";
+
+/** Where a run is told, besides its folder. */
+export interface Choice {
+  /** Not given: nowhere. */
+  readonly address?: ServerAddress;
+  readonly patience: Patience;
+  readonly experiment: string;
+  /** Not given: the folder's name. */
+  readonly runName?: string;
+}
+
+/** Reads the variables; one that may not be read counts as not set. Never prompts. */
+export function readEnvironment(): Environment {
+  const set = variables.flatMap((variable) => {
+    const { state } = Deno.permissions.querySync({ name: "env", variable });
+    const value = state === "granted" ? Deno.env.get(variable) : undefined;
+    return value === undefined || value === "" ? [] : [[variable, value]];
+  });
+  return Object.fromEntries(set);
+}
+
+/**
+ * Where a run is told: by flags, else by MLflow's environment.
+ *
+ * @param flags what the command line says; null is not given
+ * @param known the server that the run is on already, used where neither names one
+ * @throws {ConfigError} if the server's address or a number cannot be used, or the program may not reach it
+ */
+export function chooseTracking(
+  flags: {
+    readonly mlflow?: string | null;
+    readonly experiment?: string | null;
+    readonly runName?: string | null;
+  },
+  environment: Environment,
+  known?: string,
+): Choice {
+  const [uri, source] = flags.mlflow
+    ? [flags.mlflow, "--mlflow"]
+    : environment.MLFLOW_TRACKING_URI
+    ? [environment.MLFLOW_TRACKING_URI, "MLFLOW_TRACKING_URI"]
+    : [known, "the run's server"];
+  const credentials = {
+    username: environment.MLFLOW_TRACKING_USERNAME,
+    password: environment.MLFLOW_TRACKING_PASSWORD,
+    token: environment.MLFLOW_TRACKING_TOKEN,
+  };
+  const address = uri === undefined ? undefined : parseAddress(uri, source, credentials);
+  if (address) checkNetwork(address);
+  const runName = flags.runName ?? environment.MLFLOW_RUN_NAME;
+  return {
+    ...address && { address },
+    patience: patienceOf(environment),
+    experiment: flags.experiment ?? environment.MLFLOW_EXPERIMENT_NAME ?? defaultExperiment,
+    ...runName && { runName },
+  };
+}
+
+function patienceOf(environment: Environment): Patience {
+  const { maxRetries, backoffFactor, timeoutMs } = mlflowPatience;
+  return {
+    maxRetries: numberOf(environment, "MLFLOW_HTTP_REQUEST_MAX_RETRIES", maxRetries),
+    backoffFactor: numberOf(environment, "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", backoffFactor),
+    timeoutMs: 1000 * numberOf(environment, "MLFLOW_HTTP_REQUEST_TIMEOUT", timeoutMs / 1000),
+  };
+}
+
+function numberOf(environment: Environment, name: keyof Environment, otherwise: number): number {
+  const text = environment[name];
+  if (text === undefined) return otherwise;
+  const value = Number(text);
+  if (text.trim() !== "" && value >= 0 && Number.isFinite(value)) return value;
+  throw new ConfigError(`Cannot use ${name} ${JSON.stringify(text)}: expected a number of at least 0`);
+}
+
+function checkNetwork({ url }: ServerAddress): void {
+  const { host } = new URL(url);
+  if (Deno.permissions.querySync({ name: "net", host }).state === "granted") return;
+  throw new ConfigError(
+    `Cannot send runs to ${url}: the program may not use the network (--allow-net=${host})`,
+  );
+}

@@ -1,0 +1,66 @@
+import { userInfo } from "node:os";
+import { basename, resolve } from "node:path";
+import { runGit } from "../environment.ts";
+import { readCursor } from "./cursor.ts";
+import { FolderTracker, type RunStart } from "./folder_tracker.ts";
+import { MlflowTracker } from "./mlflow_tracker.ts";
+import { type Choice, chooseTracking, readEnvironment } from "./settings.ts";
+import type { Tracker } from "./tracker.ts";
+
+/** What a training run says of itself at its start. */
+export interface TrackingStart extends Pick<RunStart, "startedAt" | "resumedAt" | "gauges"> {
+  readonly choice: Choice;
+  readonly about: Pick<RunStart["about"], "source" | "parameterCount" | "dataset">;
+  /** Shows a line to the user. */
+  readonly say: (message: string) => void;
+}
+
+/**
+ * Where a run is told by its flags and the environment; one that goes on, also where it was told before.
+ *
+ * @throws {ConfigError} if the server cannot be used
+ */
+export async function trackingOf(
+  flags: Parameters<typeof chooseTracking>[0],
+  resumed: string | null,
+): Promise<Choice> {
+  const known = resumed === null ? undefined : (await readCursor(resumed))?.server;
+  return chooseTracking(flags, readEnvironment(), known);
+}
+
+/**
+ * Starts to tell a run, or goes on: to its folder always, and to a server if one is chosen.
+ *
+ * @throws {RunError} if the folder cannot be written, or another program works on the run
+ */
+export async function startTracking(
+  run: string,
+  { choice, about, say, ...start }: TrackingStart,
+): Promise<Tracker> {
+  const folder = await FolderTracker.start(run, {
+    ...start,
+    about: {
+      ...about,
+      name: choice.runName ?? basename(resolve(run)),
+      experiment: choice.experiment,
+      user: userName(),
+      gitBranch: await runGit("rev-parse", "--abbrev-ref", "HEAD") ?? null,
+      standsFor: null,
+    },
+  });
+  const { address, patience } = choice;
+  if (address === undefined) return folder;
+  return new MlflowTracker(folder, { address, patience, resumed: start.resumedAt !== undefined, say });
+}
+
+/** Who runs this; null where that may not be asked. */
+export function userName(): string | null {
+  // Deno asks for all three, and its types do not know the first.
+  const kinds = ["userInfo", "uid", "gid"] as NonNullable<Deno.SysPermissionDescriptor["kind"]>[];
+  const may = kinds.every((kind) => Deno.permissions.querySync({ name: "sys", kind }).state === "granted");
+  try {
+    return may ? userInfo().username : null;
+  } catch {
+    return null; // a user without a name
+  }
+}
