@@ -26,12 +26,12 @@ export type Preset = Pick<
 /** Defaults by preset: `quick` without a GPU, `standard` with one, `paper` exactly as in the study. */
 export const presets: Readonly<Record<PresetName, Preset>> = {
   quick: {
-    filters: [8, 16, 32],
+    filters: [16, 32, 64],
     tEmb: 64,
     normalize: "-1..1",
     batchSize: 32,
     epochs: 0,
-    maxMinutes: 10,
+    maxMinutes: 6.5,
     lr: 4e-3,
     schedule: "one-cycle",
     warmUp: 0.1,

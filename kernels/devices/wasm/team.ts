@@ -29,6 +29,8 @@ export class Team {
   readonly #module: WebAssembly.Module;
   readonly #memory: SharedMemory;
   readonly #exports: Exports;
+  /** What the threads share; memory that has grown is still the same there. */
+  readonly #words: Int32Array;
   #workers: Worker[] = [];
   /** Workers of before that have been told to end. */
   #leaving = 0;
@@ -39,6 +41,7 @@ export class Team {
   constructor(module: WebAssembly.Module, memory: SharedMemory, readonly threads: number) {
     this.#module = module;
     this.#memory = memory;
+    this.#words = new Int32Array(memory.memory.buffer, 0, layout.reserved / 4);
     this.#exports = new WebAssembly.Instance(module, { env: { memory: memory.memory } })
       .exports as unknown as Exports;
   }
@@ -57,7 +60,7 @@ export class Team {
         if (!this.#exports.runTogether(program, calls, this.threads)) this.#failure = "a worker stopped";
       } else this.#exports.runAlone(program, calls);
     } catch (error) {
-      Atomics.store(this.#words(), layout.failed / 4, 1);
+      Atomics.store(this.#words, layout.failed / 4, 1);
       this.#failure = String(error);
     }
     this.#check();
@@ -68,7 +71,7 @@ export class Team {
     clearInterval(this.#timer);
     this.#timer = undefined;
     if (this.#workers.length === 0) return;
-    const words = this.#words();
+    const words = this.#words;
     Atomics.store(words, layout.quit / 4, 1);
     Atomics.add(words, layout.start / 4, 1);
     Atomics.notify(words, layout.start / 4);
@@ -78,7 +81,7 @@ export class Team {
 
   /** Whether all workers are there; if they are not, they are called and come soon. */
   #gathered(): boolean {
-    const words = this.#words();
+    const words = this.#words;
     if (this.#workers.length === 0) {
       // One that has not heard yet that it shall end would take the next program for its own.
       if (Atomics.load(words, layout.left / 4) < this.#leaving) return false;
@@ -101,10 +104,6 @@ export class Team {
     };
     worker.postMessage({ module: this.#module, memory: this.#memory.memory, thread });
     return worker;
-  }
-
-  #words(): Int32Array {
-    return new Int32Array(this.#memory.memory.buffer, 0, layout.reserved / 4);
   }
 
   #check(): void {
