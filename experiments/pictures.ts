@@ -1,9 +1,21 @@
 import { join } from "node:path";
 import { type ModelType, sample } from "../models/mod.ts";
-import { encodePng, type Evolution, flowGif, grid, type Pacing } from "../viz/mod.ts";
+import {
+  encodePng,
+  type Evolution,
+  flowFrames,
+  type FlowFramesOptions,
+  flowGif,
+  grid,
+  type Pacing,
+  rasterizer,
+} from "../viz/mod.ts";
 import { type Drawable, type Drawing, evolve } from "./evolve.ts";
 import { writeFlowSnapshots } from "./flow_snapshots.ts";
 import { writeAtomic } from "./run_folder.ts";
+
+/** Milliseconds that the finished image at the end of an animation is shown. */
+export const hold = 1500;
 
 /** Samples as pixels in [0, 1] (values beyond are kept), f32[count, H, W] on the host. Synchronous up to the read-back. */
 export function drawSamples(
@@ -24,22 +36,14 @@ export function samplesPng(
   return encodePng(grid(pixels, [count, ...imageSize], { scale: 3, gap: 2, ...columns > 0 && { columns } }));
 }
 
-/** An animation of samples on their way from noise, as a GIF. */
-export function flowAnimation(evolutions: readonly Evolution[], pacing: Pacing, frames: number): Uint8Array {
-  const [{ t, shape: [M, H, W] }] = evolutions;
-  const size = H * W;
-  const snapshots = Array.from(t, (_, m) => {
-    const images = new Float32Array(evolutions.length * size);
-    evolutions.forEach(({ image }, n) => images.set(image.subarray(m * size, (m + 1) * size), n * size));
-    return images;
-  });
-  return flowGif(snapshots, [...t], [evolutions.length, H, W], {
-    pacing,
-    frames: Math.min(frames, M),
-    scale: 2,
-    gap: 2,
-    hold: 1500,
-  });
+/** An animation of samples on their way from noise, side by side, as a GIF. */
+export async function flowAnimation(
+  evolutions: readonly Evolution[],
+  options: FlowFramesOptions,
+): Promise<Uint8Array> {
+  const columnTitles = evolutions.length > 1 ? evolutions.map((_, i) => `Sample ${i + 1}`) : undefined;
+  const frames = flowFrames([{ evolutions }], { ...options, ...columnTitles && { columnTitles } });
+  return flowGif(frames, await rasterizer(), { hold });
 }
 
 /**
@@ -83,6 +87,6 @@ export async function writePictures(
   if (flow.count > 0) {
     const evolutions = await withWeights(() => evolve(drawable, flow));
     await writeFlowSnapshots(run, evolutions, flow);
-    await writeAtomic(join(run, `flow_${pacing}.gif`), flowAnimation(evolutions, pacing, frames));
+    await writeAtomic(join(run, `flow_${pacing}.gif`), await flowAnimation(evolutions, { pacing, frames }));
   }
 }

@@ -34,7 +34,15 @@ const folderOf = (specifier: string) =>
 
 testNeeding({ run: true }, "imports follow the arrows of the house", async () => {
   let seen = 0;
-  for (const entry of ["mod.ts", "experiments/train.ts", "experiments/sample.ts", "experiments/overfit.ts"]) {
+  for (
+    const entry of [
+      "mod.ts",
+      "experiments/train.ts",
+      "experiments/sample.ts",
+      "experiments/overfit.ts",
+      "experiments/report.ts",
+    ]
+  ) {
     const { modules } = await graphOf(entry);
     for (const { specifier, dependencies = [] } of modules) {
       const from = folderOf(specifier);

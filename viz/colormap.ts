@@ -21,6 +21,9 @@ const colors: Record<ColormapName, (position: number) => string> = {
   rdbu: interpolateRdBu,
 };
 
+/** All names of colour maps. */
+export const colormapNames = Object.keys(colors) as readonly ColormapName[];
+
 /**
  * Makes the palette of a colour map.
  *
@@ -41,10 +44,12 @@ const colors: Record<ColormapName, (position: number) => string> = {
  * Source: matplotlib (magma, viridis) and ColorBrewer (RdBu), as d3-scale-chromatic carries them
  */
 export function colormap(name: ColormapName): Palette {
-  const names = Object.keys(colors);
+  const names = colormapNames;
   if (!names.includes(name)) {
     throw new TypeError(
-      `Cannot make colormap: no map is named "${name}", did you mean "${closest(String(name), names)}"? ` +
+      `Cannot make colormap: no map is named "${name}", did you mean "${
+        closest(String(name), [...names])
+      }"? ` +
         `(expected one of ${names.join(", ")})`,
     );
   }

@@ -3,11 +3,22 @@
  *
  * @module
  */
-export { colormap, type ColormapName, type Palette } from "./colormap.ts";
-export { flowGif, type FlowGifOptions } from "./flow_gif.ts";
+export { encodeApng } from "./apng.ts";
+export { colormap, type ColormapName, colormapNames, type Palette } from "./colormap.ts";
 export { checkEvolution, type Evolution } from "./evolution.ts";
-export { encodeGif, type GifOptions } from "./gif.ts";
+export { type FlowField, flowFields } from "./flow_cell.ts";
+export {
+  filmstrip,
+  type FlowFrames,
+  flowFrames,
+  type FlowFramesOptions,
+  type FlowRow,
+} from "./flow_frames.ts";
+export { flowGif } from "./flow_gif.ts";
+export { encodeGif, type GifOptions, type Timing } from "./gif.ts";
 export { grid, type GridOptions, type ImagesShape } from "./grid.ts";
-export { pace, type Pacing } from "./pacing.ts";
+export { pace, type Pacing, pacings } from "./pacing.ts";
 export type { Picture } from "./picture.ts";
-export { encodePng } from "./png.ts";
+export { encodePng, encodeRasterPng } from "./png.ts";
+export { type Arrow, quiver } from "./quiver.ts";
+export { type Raster, type Rasterizer, rasterizer } from "./raster.ts";

@@ -13,6 +13,9 @@ const places: Record<Pacing, (s: number, last: number) => number> = {
   logarithmic: (s, last) => last - ((last + 1) ** (1 - s) - 1),
 };
 
+/** All names of pacings. */
+export const pacings = Object.keys(places) as readonly Pacing[];
+
 /**
  * Chooses which snapshots become the frames of an animation.
  *
@@ -35,11 +38,11 @@ const places: Record<Pacing, (s: number, last: number) => number> = {
  * @throws {RangeError} if M or n is no positive integer
  */
 export function pace(pacing: Pacing, M: number, n: number): number[] {
-  const names = Object.keys(places);
+  const names = pacings;
   if (!names.includes(pacing)) {
     throw new TypeError(
       `Cannot pace frames: no pacing is named "${pacing}", did you mean "${
-        closest(String(pacing), names)
+        closest(String(pacing), [...names])
       }"? ` +
         `(expected one of ${names.join(", ")})`,
     );

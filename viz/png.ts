@@ -1,6 +1,7 @@
 import { encode } from "npm:fast-png@8.0.0";
 import { checkPalette, colormap, type Palette } from "./colormap.ts";
 import { checkPicture, type Picture } from "./picture.ts";
+import type { Raster } from "./raster.ts";
 
 /**
  * Encodes a picture as PNG: 8-bit greyscale under the `gray` palette, 8-bit RGB under any other.
@@ -28,4 +29,16 @@ export function encodePng(picture: Picture, palette: Palette = colormap("gray"))
   const data = new Uint8Array(3 * pixels.length);
   pixels.forEach((index, i) => data.set(palette.subarray(3 * index, 3 * index + 3), 3 * i));
   return encode({ width, height, data, channels: 3 });
+}
+
+/**
+ * Encodes a picture in full colour as PNG, 8-bit RGB if it is opaque, else RGBA.
+ *
+ * @returns bytes of a `.png` file
+ */
+export function encodeRasterPng({ width, height, rgba }: Raster): Uint8Array {
+  const opaque = rgba.every((value, i) => i % 4 < 3 || value === 255);
+  return opaque
+    ? encode({ width, height, channels: 3, data: rgba.filter((_, i) => i % 4 < 3) })
+    : encode({ width, height, channels: 4, data: rgba });
 }

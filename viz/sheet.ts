@@ -1,0 +1,96 @@
+/** What is written around the cells of a picture; each part takes room only if it is given. */
+export interface Captions {
+  /** Above everything. */
+  readonly title?: string;
+  /** Above each column. */
+  readonly columns?: readonly string[];
+  /** Left of each row, upwards. */
+  readonly rows?: readonly string[];
+  /** Below everything, smaller. */
+  readonly note?: string;
+}
+
+/** Cells of one size in rows and columns, with captions. */
+export interface Sheet {
+  readonly width: number;
+  readonly height: number;
+  /** Left and upper edge of a cell. */
+  place(row: number, column: number): readonly [x: number, y: number];
+  /** The picture as SVG: cells, and captions that take the room of those the sheet was laid out for. */
+  svg(cells: string, captions: Captions): string;
+}
+
+/** Pixels. */
+const room = { gap: 6, title: 28, column: 20, row: 22, note: 20, least: 120 };
+const font = { title: 16, column: 12, row: 12, note: 10.5 };
+/** Width of a letter of DejaVu Sans in its size, a little more than the mean. */
+const letter = 0.62;
+
+/**
+ * Lays out a picture.
+ *
+ * @param counts rows and columns
+ * @param cell width and height of a cell
+ * @param captions which captions there will be
+ */
+export function sheet(
+  [rows, columns]: readonly [rows: number, columns: number],
+  cell: readonly [width: number, height: number],
+  captions: Captions,
+): Sheet {
+  const inner = columns * (cell[0] + room.gap) - room.gap;
+  const left = captions.rows ? room.row : 0;
+  // A picture of tiny cells is still wide enough for its captions.
+  const width = Math.max(left + inner, room.least);
+  const indent = left + Math.floor((width - left - inner) / 2);
+  const titleTop = captions.columns ? room.column : 0;
+  const top = (captions.title === undefined ? 0 : room.title) + titleTop;
+  const bottom = top + rows * (cell[1] + room.gap) - room.gap;
+  const height = bottom + (captions.note ? room.note : 0);
+  const place = (row: number, column: number) =>
+    [indent + column * (cell[0] + room.gap), top + row * (cell[1] + room.gap)] as const;
+
+  return {
+    width,
+    height,
+    place,
+    svg(cells, { title, columns: heads = [], rows: labels = [], note }) {
+      const middle = indent + inner / 2;
+      const texts = [
+        title === undefined ? "" : text(title, middle, room.title / 2, font.title, width),
+        ...heads.map((head, i) =>
+          text(head, place(0, i)[0] + cell[0] / 2, top - room.column / 2, font.column, cell[0] + room.gap)
+        ),
+        ...labels.map((label, i) => {
+          const y = place(i, 0)[1] + cell[1] / 2;
+          return `<g transform="translate(${indent - room.row / 2} ${y}) rotate(-90)">${
+            text(label, 0, 0, font.row, cell[1])
+          }</g>`;
+        }),
+        note ? text(note, middle, height - room.note / 2, font.note, width) : "",
+      ];
+      return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" ` +
+        `viewBox="0 0 ${width} ${height}"><path d="M0 0h${width}v${height}h-${width}z" fill="#fff"/>` +
+        `${cells}<g font-family="DejaVu Sans" fill="#222" text-anchor="middle">${texts.join("")}</g></svg>`;
+    },
+  };
+}
+
+/** Text around a point, smaller if it would be longer than `most` pixels, cut if it would get illegible. */
+function text(words: string, x: number, y: number, size: number, most: number): string {
+  const legible = 7;
+  const letters = Math.floor(most / (letter * legible));
+  const shown = words.length > letters ? `${words.slice(0, Math.max(letters - 1, 0))}…` : words;
+  const fitting = Math.min(size, most / (letter * Math.max(shown.length, 1)));
+  return `<text x="${x}" y="${(y + 0.36 * fitting).toFixed(1)}" font-size="${fitting.toFixed(1)}">${
+    escape(shown)
+  }</text>`;
+}
+
+/** Text as it may stand in SVG: characters that XML forbids become a replacement mark. */
+function escape(words: string): string {
+  const marks: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
+  // deno-lint-ignore no-control-regex
+  return words.toWellFormed().replaceAll(/[\x00-\x1f\ufffe\uffff]/g, "\ufffd")
+    .replaceAll(/[&<>"]/g, (sign) => marks[sign]);
+}
