@@ -1,4 +1,5 @@
 import {
+  concat,
   mean,
   randomNormal,
   randomUniform,
@@ -15,6 +16,12 @@ import type { ImageSource } from "./image_source.ts";
 
 /** Batches whose losses may be under way to the host at once. */
 const readAhead = 16;
+
+/** The loss of each image at the time that was drawn for it, f32[N] both. */
+export interface TimedLosses {
+  readonly t: Float32Array;
+  readonly loss: Float32Array;
+}
 
 /**
  * Measures the flow-matching loss on held-out images with noise and times that are drawn once and for all, so that two
@@ -33,7 +40,7 @@ export class Evaluation {
       const x0 = randomNormal(this.#noiseKey, x1.shape);
       const t = randomUniform(this.#timeKey, [batchSize]);
       const { xt, u } = path(x0, x1, t);
-      return mean(square(subtract(model.velocity(xt, t), u)), [1, 2, 3]);
+      return concat([mean(square(subtract(model.velocity(xt, t), u)), [1, 2, 3]), t], 0);
     });
   }
 
@@ -43,10 +50,21 @@ export class Evaluation {
    * @param images indices of the images; each counts once
    */
   async loss(images: Uint32Array): Promise<number> {
-    let total = 0;
-    let open: Promise<Float32Array>[] = [];
-    const add = async () => {
-      for (const losses of await Promise.all(open)) total += losses.reduce((sum, loss) => sum + loss, 0);
+    return meanLoss(await this.losses(images));
+  }
+
+  /**
+   * The loss of each image.
+   *
+   * @param images indices of the images
+   * @returns losses and times in the order of the images
+   */
+  async losses(images: Uint32Array): Promise<TimedLosses> {
+    const t = new Float32Array(images.length);
+    const loss = new Float32Array(images.length);
+    let open: Promise<void>[] = [];
+    const settle = async () => {
+      await Promise.all(open);
       open = [];
       await hearSignals();
     };
@@ -59,10 +77,20 @@ export class Evaluation {
       this.#noiseKey.write(Uint32Array.of(this.seed, streams.heldOutNoise, batch));
       this.#timeKey.write(Uint32Array.of(this.seed, streams.heldOutTime, batch));
       this.#step.run();
-      open.push(this.#step.result.read().then((losses) => losses.subarray(0, count)));
-      if (open.length >= readAhead) await add();
+      open.push(
+        this.#step.result.read().then((values) => {
+          loss.set(values.subarray(0, count), start);
+          t.set(values.subarray(this.batchSize, this.batchSize + count), start);
+        }),
+      );
+      if (open.length >= readAhead) await settle();
     }
-    await add();
-    return total / images.length;
+    await settle();
+    return { t, loss };
   }
+}
+
+/** Mean of the losses of images. */
+export function meanLoss({ loss }: TimedLosses): number {
+  return loss.reduce((sum, value) => sum + value, 0) / loss.length;
 }

@@ -60,6 +60,7 @@ export const training = defineSettings({
     default: "linear",
   }),
   sampleEpochs: integer({ doc: "epochs between grids of samples in samples/, 0 = none", default: 1 }),
+  pathSamples: integer({ doc: "images whose paths the report shows in a plane, 0 = none", default: 200 }),
 
   name: optional(text({
     doc: "ends the name of the run's folder (else the model)",

@@ -41,6 +41,7 @@ testNeeding({ run: true }, "imports follow the arrows of the house", async () =>
       "experiments/sample.ts",
       "experiments/overfit.ts",
       "experiments/compare.ts",
+      "experiments/report.ts",
     ]
   ) {
     const { modules } = await graphOf(entry);

@@ -128,7 +128,7 @@ testRefusals("overfit refuses", {
   },
 });
 
-const smallRun = `${tinyNetwork} --max-minutes 0 --max-steps 2 --samples 0 --flow-samples 0`;
+const smallRun = `${tinyNetwork} --max-minutes 0 --max-steps 2 --samples 0 --flow-samples 0 --path-samples 0`;
 
 /** Makes a run to spoil. */
 const trained = (place: Workplace) => place.succeed("train:base", `${smallRun} --out run`);
@@ -311,7 +311,7 @@ async function mountDisk(path: string): Promise<() => Promise<unknown>> {
   await Deno.mkdir(path, { recursive: true });
   const command = (name: string, ...args: string[]) =>
     new Deno.Command(name, { args, stderr: "piped" }).output();
-  const { success, stderr } = await command("mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", path);
+  const { success, stderr } = await command("mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", path);
   if (!success) throw new Error(new TextDecoder().decode(stderr).trim().split("\n")[0]);
   return () => command("umount", path);
 }
@@ -335,7 +335,7 @@ testTask("train --resume and sample leave all files whole where the disk is full
   try {
     await place.succeed("train:base", `${smallRun} --out disk/run`);
     await Deno.writeTextFile(place.file("disk", "grid.png"), "old");
-    await Deno.writeFile(place.file("disk", "ballast"), new Uint8Array(2 ** 20)).catch(() => {}); // as much as fits
+    await Deno.writeFile(place.file("disk", "ballast"), new Uint8Array(2 ** 22)).catch(() => {}); // as much as fits
     await assertRefused(place, {
       flags: "--resume disk/run --max-steps 3",
       says: [

@@ -16,6 +16,7 @@ export type Task =
   | "train:base"
   | "sample"
   | "overfit"
+  | "report"
   | "sync"
   | "runs"
   | "animate"
@@ -34,7 +35,8 @@ export const tinyNetwork = "--data data --filters 4,8 --groups 4 --t-emb 8 --bat
 /** Flags of a whole training run of seconds. */
 export const tinyRun =
   `${tinyNetwork} --epochs 3 --max-minutes 0 --log-every 3 --sample-steps 2 --solver euler ` +
-  "--samples 5 --sample-epochs 0 --flow-samples 2 --flow-steps 4 --flow-frames 3";
+  "--samples 5 --sample-epochs 0 --flow-samples 2 --flow-steps 4 --flow-frames 3 " +
+  "--path-samples 6";
 
 /** A folder where tasks run, with the made-up data set in `data`. */
 export class Workplace {

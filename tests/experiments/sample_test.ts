@@ -6,7 +6,8 @@ import { sampling } from "../../experiments/sample_config.ts";
 import { assertHelp, testTask, tinyNetwork } from "./cli.ts";
 import { imageSize } from "./tiny_idx.ts";
 
-const training = `${tinyNetwork} --max-minutes 0 --max-steps 3 --samples 0 --flow-samples 0 --out run`;
+const training =
+  `${tinyNetwork} --max-minutes 0 --max-steps 3 --samples 0 --flow-samples 0 --path-samples 0 --out run`;
 const drawing = "--checkpoint run/last.safetensors --device cpu --steps 3";
 
 /** Header and values of an npy file of f32. */

@@ -42,7 +42,9 @@ testTask("train leaves weights, metrics, pictures and what it ran on", async (pl
     "flow",
     "flow_linear.gif",
     "last.safetensors",
+    "loss_by_time.json",
     "metrics.jsonl",
+    "report.html",
     "run.json",
     "samples.png",
     "state.safetensors",
@@ -143,21 +145,25 @@ testTask("train gives the same run for the same seed, and another for another", 
 });
 
 testTask("train leaves out the averaged weights and the pictures where none are wanted", async (place) => {
-  const flags = `${tinyNetwork} --max-minutes 0 --max-steps 2 --ema 0 --samples 0 --flow-samples 0 --out run`;
+  const flags =
+    `${tinyNetwork} --max-minutes 0 --max-steps 2 --ema 0 --samples 0 --flow-samples 0 --path-samples 0 --out run`;
   await place.succeed("train:base", flags);
   assert.deepEqual(await place.names("run"), [
     "best.safetensors",
     "config.json",
     "environment.json",
     "last.safetensors",
+    "loss_by_time.json",
     "metrics.jsonl",
+    "report.html",
     "run.json",
     "state.safetensors",
   ]);
 });
 
 testTask("train ends after the minutes it is given", async (place) => {
-  const flags = `${tinyNetwork} --epochs 0 --max-minutes 0.01 --samples 0 --flow-samples 0 --out run`;
+  const flags =
+    `${tinyNetwork} --epochs 0 --max-minutes 0.01 --samples 0 --flow-samples 0 --path-samples 0 --out run`;
   const { stderr } = await place.succeed("train:base", flags);
   assert.match(stderr, /\nDone; /);
   const steps = values(await place.metrics("run"), "test_loss");

@@ -1,0 +1,129 @@
+import { slice } from "../kernels/mod.ts";
+import { noise, Sampler, type Snapshot } from "../models/mod.ts";
+import type { Dataset } from "./data.ts";
+import type { Drawable } from "./evolve.ts";
+import { NearestDigits } from "./nearest_digits.ts";
+import { project } from "./principal_components.ts";
+
+/** Ways of many samples from noise to data, seen in the plane of the first two principal components of real images. */
+export interface FlowPaths {
+  /** Times, rising from 0 to 1, f32[M]. */
+  readonly t: Float32Array;
+  /** Coordinates of each sample at each time, f32[M, N, 2]. */
+  readonly position: Float32Array;
+  /** Velocity in that plane, f32[M - 1, N, 2]. */
+  readonly velocity: Float32Array;
+  /** Root of the mean square over all pixels of the velocity, pixels a unit of t, f32[M - 1, N]. */
+  readonly speed: Float32Array;
+  /** Cosine of the angle between velocity and the straight way x1 - x0, over all pixels, f32[M - 1, N]. */
+  readonly straightness: Float32Array;
+  /** The samples at t = 1 in pixels, f32[N, H, W]. */
+  readonly image: Float32Array;
+  /** Class of each sample by the classifier of `NearestDigits`, u8[N]. */
+  readonly classes: Uint8Array;
+  /** Real images: coordinates f32[D, 2] and classes u8[D]. */
+  readonly real: { readonly position: Float32Array; readonly classes: Uint8Array };
+  /** Share of the variance of real images along the two components. */
+  readonly share: readonly [number, number];
+  /** How many held-out images the classifier got right. */
+  readonly classifier: { readonly right: number; readonly tried: number };
+  readonly shape: readonly [M: number, N: number, H: number, W: number];
+}
+
+/** Real images that are shown behind the paths. */
+const shownReal = 500;
+
+/** How many samples are followed, from which noise, and in how many Euler steps. */
+export interface PathOptions {
+  readonly count: number;
+  readonly seed: number;
+  readonly steps: number;
+  /** Most samples to work on at once. */
+  readonly batch: number;
+}
+
+/**
+ * Follows many samples from noise to data. Recording takes place before it returns, so that weights may be put back
+ * after the call.
+ *
+ * @param data the images whose components span the plane
+ */
+export function followPaths(drawable: Drawable, data: Dataset, options: PathOptions): Promise<FlowPaths> {
+  const { model, imageSize: [H, W], normalization } = drawable;
+  const { count: N, seed, steps } = options;
+  const length = Math.ceil(N / Math.ceil(N / options.batch)); // batches of like size
+  const sampler = new Sampler(model, [length, 1, H, W], { steps });
+  const x0 = noise(seed, [N, 1, H, W]);
+  return follow();
+
+  async function follow(): Promise<FlowPaths> {
+    const P = H * W;
+    const digits = new NearestDigits(data.train, P);
+    const [M, first] = [steps + 1, Math.min(shownReal, digits.count)];
+    const paths = {
+      t: Float32Array.from({ length: M }, (_, m) => m / steps),
+      position: new Float32Array(M * N * 2),
+      velocity: new Float32Array(steps * N * 2),
+      speed: new Float32Array(steps * N),
+      straightness: new Float32Array(steps * N),
+      image: new Float32Array(N * P),
+    };
+    for (let from = 0; from < N; from += length) {
+      const start = Math.min(from, N - length); // the last batch starts early to be full
+      const snapshots = await Array.fromAsync(sampler.trajectory(slice(x0, 0, start, length)));
+      addBatch(paths, snapshots.map((snapshot) => inPixels(snapshot, normalization)), digits, start, N);
+    }
+    const K = digits.coordinates.length / digits.count;
+    return {
+      ...paths,
+      classes: digits.classify(paths.image),
+      real: {
+        position: Float32Array.from(
+          { length: 2 * first },
+          (_, i) => digits.coordinates[(i >> 1) * K + i % 2],
+        ),
+        classes: digits.labels.slice(0, first),
+      },
+      share: [digits.pca.share[0], digits.pca.share[1] ?? 0],
+      classifier: digits.tryOn(data.test, P),
+      shape: [M, N, H, W],
+    };
+  }
+}
+
+type Arrays = Pick<FlowPaths, "position" | "velocity" | "speed" | "straightness" | "image">;
+
+/** Adds the samples from `start` on, of N in all. */
+function addBatch(
+  paths: Arrays,
+  snapshots: Snapshot[],
+  { pca }: NearestDigits,
+  start: number,
+  N: number,
+): void {
+  const P = pca.mean.length;
+  const [x0, x1] = [snapshots[0].image, snapshots[snapshots.length - 1].image];
+  const way = x1.map((value, i) => value - x0[i]);
+  paths.image.set(x1, start * P);
+  snapshots.forEach(({ image, velocity }, m) => {
+    paths.position.set(project(image, pca, 2), (m * N + start) * 2);
+    if (!velocity) return;
+    paths.velocity.set(project(velocity, pca, 2, false), (m * N + start) * 2);
+    for (let n = 0; n < x0.length / P; n++) {
+      const v = velocity.subarray(n * P, (n + 1) * P);
+      const u = way.subarray(n * P, (n + 1) * P);
+      const [vv, uu, uv] = [dot(v, v), dot(u, u), dot(u, v)];
+      paths.speed[m * N + start + n] = Math.sqrt(vv / P);
+      paths.straightness[m * N + start + n] = vv > 0 && uu > 0 ? uv / Math.sqrt(vv * uu) : 0;
+    }
+  });
+}
+
+function dot(a: Float32Array, b: Float32Array): number {
+  return a.reduce((sum, value, i) => sum + value * b[i], 0);
+}
+
+function inPixels({ t, image, velocity }: Snapshot, { scale, shift }: Drawable["normalization"]): Snapshot {
+  const pixels = image.map((x) => (x - shift) / scale);
+  return { t, image: pixels, ...velocity && { velocity: velocity.map((v) => v / scale) } };
+}

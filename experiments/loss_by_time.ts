@@ -1,0 +1,69 @@
+import { join } from "node:path";
+import { reasonOf, RunError, writeAtomic } from "./atomic_write.ts";
+import type { TimedLosses } from "./evaluation.ts";
+
+/** The mean loss of the images whose time fell into [from, to); null where none did. */
+export interface TimeBin {
+  readonly from: number;
+  readonly to: number;
+  readonly images: number;
+  readonly loss: number | null;
+}
+
+/** The file of a run folder that tells at which times the network errs. */
+export const lossByTimeFile = "loss_by_time.json";
+
+const what =
+  "flow-matching loss on the test images, by the time t drawn for each (test_loss is the mean over all)";
+
+/** Means of losses over equal bins of t. */
+export function binByTime({ t, loss }: TimedLosses, bins = 10): TimeBin[] {
+  const sums = new Float64Array(bins);
+  const images = new Uint32Array(bins);
+  t.forEach((time, i) => {
+    const bin = Math.min(Math.floor(time * bins), bins - 1);
+    sums[bin] += loss[i];
+    images[bin]++;
+  });
+  return Array.from(sums, (sum, bin) => ({
+    from: bin / bins,
+    to: (bin + 1) / bins,
+    images: images[bin],
+    loss: images[bin] > 0 ? sum / images[bin] : null,
+  }));
+}
+
+/**
+ * Writes `loss_by_time.json` of a run.
+ *
+ * @throws {RunError} if the file cannot be written
+ */
+export async function writeLossByTime(run: string, losses: TimedLosses): Promise<void> {
+  await writeAtomic(
+    join(run, lossByTimeFile),
+    JSON.stringify({ what, bins: binByTime(losses) }, null, 2) + "\n",
+  );
+}
+
+/**
+ * Reads `loss_by_time.json` of a run.
+ *
+ * @returns the bins, or undefined where the run has none
+ * @throws {RunError} if the file is there but cannot be read
+ */
+export async function readLossByTime(run: string): Promise<TimeBin[] | undefined> {
+  const path = join(run, lossByTimeFile);
+  try {
+    const { bins } = JSON.parse(await Deno.readTextFile(path));
+    if (Array.isArray(bins) && bins.every(isBin)) return bins;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw new RunError(`Cannot read ${path}: ${reasonOf(error)}`);
+  }
+  throw new RunError(`Cannot read ${path}: it holds no bins of from, to, images and loss`);
+}
+
+function isBin(value: unknown): value is TimeBin {
+  const { from, to, images, loss } = Object(value);
+  return [from, to, images].every(Number.isFinite) && (loss === null || Number.isFinite(loss));
+}

@@ -1,0 +1,89 @@
+import { join } from "node:path";
+import { scope, tensor } from "../kernels/mod.ts";
+import { loadCheckpoint, noise, Sampler } from "../models/mod.ts";
+import type { Comparison } from "../viz/report/mod.ts";
+import { reasonOf, RunError } from "./atomic_write.ts";
+import type { Drawable } from "./evolve.ts";
+
+/** Samples, and Euler steps on their ways: the points at which models are compared. */
+const samples = 5;
+const steps = 20;
+/** Of the noise that all models start from. */
+const seed = 0;
+
+/**
+ * Follows samples of each model from the same noise, and asks all models for their velocities at the points they pass.
+ *
+ * @param runs folders of runs; the device in use computes
+ * @returns velocities in pixels a unit of t; undefined, with a line on the standard error stream, if the runs scale
+ * pixels differently, so that no point means the same to them
+ * @throws {RunError} if a run has no weights
+ */
+export async function compareModels(runs: readonly string[]): Promise<Comparison | undefined> {
+  const models = await Promise.all(runs.map(loadRun));
+  const [{ normalization: { scale, shift }, imageSize: [H, W] }] = models;
+  const other = models.findIndex(({ normalization: n }) => n.scale !== scale || n.shift !== shift);
+  if (other >= 0) {
+    console.error(`No comparison of velocities: ${runs[0]} and ${runs[other]} scale pixels differently`);
+    return undefined;
+  }
+  const shape = [samples, 1, H, W];
+  const x0 = noise(seed, shape);
+  const points: Float32Array[] = [];
+  const velocities: Float32Array[][] = [];
+  for (const [p, { model }] of models.entries()) {
+    points.push(new Float32Array(samples * steps * H * W));
+    velocities.push(models.map(() => new Float32Array(samples * steps * H * W)));
+    const place = (
+      values: Float32Array,
+      i: number,
+      into: Float32Array,
+      change: (value: number) => number,
+    ) => {
+      for (let s = 0; s < samples; s++) {
+        const image = values.subarray(s * H * W, (s + 1) * H * W);
+        into.set(image.map(change), (s * steps + i) * H * W);
+      }
+    };
+    let i = 0;
+    for await (const { t, image, velocity } of new Sampler(model, shape, { steps }).trajectory(x0)) {
+      if (!velocity) break; // the end of the way
+      place(image, i, points[p], (x) => (x - shift) / scale);
+      for (const [r, other] of models.entries()) {
+        const v = r === p ? velocity : await velocityAt(other, image, shape, t);
+        place(v, i, velocities[p][r], (value) => value / scale);
+      }
+      i++;
+    }
+  }
+  const t = Float32Array.from({ length: steps }, (_, i) => i / steps);
+  return { t, shape: [samples, steps, H, W], points, velocities };
+}
+
+function velocityAt(
+  { model }: Drawable,
+  image: Float32Array,
+  shape: number[],
+  t: number,
+): Promise<Float32Array> {
+  const v = scope(() => model.velocity(tensor(image, shape), tensor(new Float32Array(shape[0]).fill(t))));
+  return v.read();
+}
+
+/** The network of a run with its averaged weights, or its last ones where it keeps no average. */
+async function loadRun(run: string): Promise<Drawable> {
+  let problem = "";
+  for (const name of ["ema", "last"]) {
+    const path = join(run, `${name}.safetensors`);
+    let bytes: Uint8Array;
+    try {
+      bytes = await Deno.readFile(path);
+    } catch (error) {
+      problem = reasonOf(error);
+      continue;
+    }
+    const { model, info } = loadCheckpoint(bytes, path);
+    return { model, ...info };
+  }
+  throw new RunError(`Cannot compare ${run}: it has no ema.safetensors or last.safetensors (${problem})`);
+}

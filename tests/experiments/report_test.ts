@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { readFlowPaths } from "../../experiments/flow_paths_file.ts";
+import { readLossByTime } from "../../experiments/loss_by_time.ts";
+import { reporting } from "../../experiments/report_config.ts";
+import type { Payload } from "../../viz/report/payload.ts";
+import { assertHelp, testTask, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
+import { imageSize } from "./tiny_idx.ts";
+
+async function payloadOf(place: Workplace, ...path: string[]): Promise<Payload> {
+  const page = new TextDecoder().decode(await place.read(...path));
+  return JSON.parse(/<script type="application\/json" id="payload">(.*?)<\/script>/s.exec(page)![1]);
+}
+
+testTask("report shows what a run left, from its folder alone, and compares two", async (place) => {
+  await place.succeed("train:residual", `${tinyRun} --out a`);
+  await place.succeed("train:base", `${tinyRun} --out b`);
+
+  const bins = (await readLossByTime(place.file("a")))!;
+  const images = bins.reduce((sum, bin) => sum + bin.images, 0);
+  assert.equal(images, 24, "each test image is in one bin");
+  const mean = bins.reduce((sum, bin) => sum + (bin.loss ?? 0) * bin.images, 0) / images;
+  const testLoss = (await place.metrics("a")).at(-1)!.test_loss as number;
+  assert.ok(Math.abs(mean - testLoss) < 1e-6 * testLoss, `${mean} is not ${testLoss}`);
+  assert.deepEqual((await readFlowPaths(place.file("a")))!.shape, [21, 6, imageSize, imageSize]);
+
+  const atTheEnd = await place.read("a", "report.html");
+  await Deno.remove(place.file("a", "report.html"));
+  await Deno.remove(place.file("data"), { recursive: true });
+  const { stderr } = await place.succeed("report", "a");
+  assert.equal(stderr, "Done; see a/report.html\n");
+  assert.deepEqual(await place.read("a", "report.html"), atTheEnd);
+
+  const { runs: [a] } = await payloadOf(place, "a", "report.html");
+  assert.deepEqual(a.trainLoss.step, [3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33]);
+  assert.deepEqual(a.flow!.shape, [2, 5, imageSize, imageSize]);
+  assert.equal(a.lossByTime.length, 10);
+
+  await place.succeed("report", "a b --out both.html --device cpu");
+  const { runs, comparison } = await payloadOf(place, "both.html");
+  assert.deepEqual(runs.map(({ name }) => name), ["a", "b"]);
+  assert.deepEqual(comparison!.shape, [5, 20, imageSize, imageSize]);
+  for (const p of [0, 1]) {
+    const { difference: { [p]: { 0: own, 1: other } } } = comparison!;
+    assert.ok(own[0].every((value) => value === 0), "a model differs from itself");
+    assert.ok(own[1].every((value) => value > 0) && own[1].length === 20);
+    assert.deepEqual(own[1], other[0]);
+  }
+});
+
+testTask("report says in one line why it cannot, and writes nothing", async (place) => {
+  const nothing = "--samples 0 --flow-samples 0 --path-samples 0";
+  await place.succeed(
+    "train:base",
+    `${tinyNetwork} --max-minutes 0 --max-steps 2 --log-every 1 ${nothing} --out a`,
+  );
+  for (const name of ["last", "ema"]) await Deno.remove(place.file("a", `${name}.safetensors`));
+  await Deno.mkdir(place.file("b"));
+  await Deno.copyFile(place.file("a", "config.json"), place.file("b", "config.json"));
+  await Deno.mkdir(place.file("c"));
+  await Deno.mkdir(place.file("d", "flow"), { recursive: true });
+  await Deno.writeTextFile(place.file("d", "config.json"), "{}");
+  await Deno.writeTextFile(place.file("d", "flow", "paths.safetensors"), "damaged");
+  await Deno.mkdir(place.file("e"));
+  await Deno.writeTextFile(place.file("e", "config.json"), "[1");
+  const before = await place.listing();
+  const cases: [flags: string, expected: RegExp][] = [
+    ["--out x.html", /^ConfigError: Missing RUN: name the folder of a run/],
+    ["a --outt x.html", /^ConfigError: Unknown flag --outt \(did you mean --out\?\)/],
+    [
+      "nowhere",
+      /^RunError: Cannot report nowhere: there is no config.json in it \(expected the folder of a run\)/,
+    ],
+    ["c", /^RunError: Cannot report c: there is no config.json/],
+    ["a a", /^RunError: Cannot report a twice: give each run once/],
+    ["a ./a", /^RunError: Cannot report .\/a twice/],
+    ["d", /^SafetensorsError: Cannot read d\/flow\/paths.safetensors: /],
+    ["e", /^RunError: Cannot read e\/config.json: it holds no JSON object/],
+    ["a --out no/such/folder.html", /^RunError: Cannot write no\/such\/folder.html: /],
+    ["a b --device cpu", /RunError: Cannot compare a: it has no ema.safetensors or last.safetensors \(/],
+  ];
+  for (const [flags, expected] of cases) {
+    const { code, stderr } = await place.run("report", flags);
+    const line = stderr.replace(/^Comparing .*\n/, "");
+    assert.equal(code, 1, flags);
+    assert.match(line, expected);
+    assert.equal(line.trimEnd().split("\n").length, 1, line);
+  }
+  assert.deepEqual(await place.listing(), before);
+
+  // A run without weights, samples or paths still has its losses.
+  await place.succeed("report", "b --out b.html");
+  const page = new TextDecoder().decode(await place.read("b.html"));
+  assert.ok(page.includes('id="loss-chart"') && !page.includes('id="clock"'));
+});
+
+testTask("report --help", async (place) => {
+  const { stdout } = await place.succeed("report", "--help");
+  assertHelp(stdout.replace("report RUN...", "report"), reporting.rows);
+});

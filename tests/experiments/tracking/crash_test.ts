@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { readMetrics } from "../../../experiments/metrics_log.ts";
+import { ended, type Workplace } from "../cli.ts";
+import { assertMirrored } from "./mirrored.ts";
+import { exists, mirroredRun, newExperiment, pause, quick, testMirrored, until } from "./shared_server.ts";
+
+/** How often a trainer is killed, and how many seconds a server stays away: FLOW_KILLS=20 FLOW_OUTAGE=20 take minutes. */
+const [kills, outageSeconds] = ["FLOW_KILLS", "FLOW_OUTAGE"].map((variable) => {
+  const { state } = Deno.permissions.querySync({ name: "env", variable });
+  return Number(state === "granted" ? Deno.env.get(variable) ?? 4 : 4);
+});
+
+testMirrored(
+  "train goes on while its server is dead, and sends the rest when that is back",
+  async (place, server) => {
+    const experiment = newExperiment();
+    const env = { ...quick, MLFLOW_TRACKING_URI: server.url, MLFLOW_EXPERIMENT_NAME: experiment };
+    const process = place.start("train:base", mirroredRun.replace("--epochs 3", "--epochs 10000"), env);
+    const end = ended(process);
+    const size = async () => (await Deno.stat(place.file("run", "metrics.jsonl"))).size;
+    await until(async () => await sentBytes(place) > 0);
+    await server.kill();
+    const before = await size();
+    await pause(outageSeconds * 1000);
+    const then = await size();
+    assert.ok(then > before, "training stood still");
+    await server.restart();
+    await until(async () => await sentBytes(place) > then);
+    process.kill("SIGINT");
+    const { code, stderr } = await end;
+    assert.equal(code, 0, stderr);
+    await assertMirrored(server, experiment, place.file("run"));
+    const { stdout } = await place.succeed("sync", "run", env);
+    assert.match(stdout, /^run: nothing was missing/);
+  },
+);
+
+testMirrored(
+  `train killed at ${kills} random moments leaves a folder that sync mirrors exactly`,
+  async (place, server) => {
+    const experiment = newExperiment();
+    const env = { ...quick, MLFLOW_TRACKING_URI: server.url, MLFLOW_EXPERIMENT_NAME: experiment };
+    let [cut, whole] = [0, 0];
+    const started = performance.now();
+    await place.succeed("train:base", mirroredRun.replace("--out run", "--out whole"), env);
+    // From the first words in the run folder to the last ones on the server, and a little longer.
+    const duration = performance.now() - started;
+    for (let i = 0; i < kills; i++) {
+      const run = `run${i}`;
+      const process = place.start(
+        "train:base",
+        `${mirroredRun} --checkpoint-minutes 0`.replace("--out run", `--out ${run}`),
+        env,
+      );
+      const end = ended(process);
+      while (!await exists(place.file(run, "run.json"))) await pause(5);
+      await pause(Math.random() * duration);
+      try {
+        process.kill("SIGKILL");
+      } catch (error) {
+        if (!(error instanceof TypeError)) throw error; // it has ended
+      }
+      const { code } = await end;
+      if (code === 0) whole++;
+      else cut++;
+      // A run killed before its first line has no metrics.jsonl yet, and nothing to compare.
+      await Deno.writeTextFile(place.file(run, "metrics.jsonl"), "", { append: true });
+      await place.succeed("sync", run, env);
+      const { info } = await assertMirrored(server, experiment, place.file(run));
+      assert.equal(info.status, code === 0 ? "FINISHED" : "KILLED");
+    }
+    console.log(`${cut} runs were cut, ${whole} had ended before`);
+  },
+);
+
+testMirrored("train --resume after a kill and a sync leaves every point once", async (place, server) => {
+  const experiment = newExperiment();
+  const env = { ...quick, MLFLOW_TRACKING_URI: server.url, MLFLOW_EXPERIMENT_NAME: experiment };
+  // Checkpoints are those of the epochs, of 11 steps: what comes after one is measured anew.
+  const longer = mirroredRun.replace("--epochs 3", "--epochs 8").replace("--log-every 3", "--log-every 1");
+  const process = place.start("train:base", longer, env);
+  const end = ended(process);
+  const last = async () => (await readMetrics(place.file("run", "metrics.jsonl"))).at(-1)?.step ?? 0;
+  await until(async () => await last() >= 14);
+  process.kill("SIGKILL");
+  await end;
+  await place.succeed("sync", "run", env);
+  const { info } = await assertMirrored(server, experiment, place.file("run"));
+  assert.equal(info.status, "KILLED");
+  const cut = await readMetrics(place.file("run", "metrics.jsonl"));
+  assert.ok(cut.at(-1)!.step < 86);
+
+  await place.succeed("train:base", "--resume run", env);
+  const again = await assertMirrored(server, experiment, place.file("run"));
+  assert.deepEqual([again.info.run_id, again.info.status], [info.run_id, "FINISHED"]);
+  const names = await place.names("run");
+  const replaced = names.filter((name) => name.startsWith("metrics-replaced-"));
+  assert.equal(replaced.length, 1, `nothing was measured anew: ${names}`);
+  assert.deepEqual((await readMetrics(place.file("run", "metrics.jsonl"))).slice(0, cut.length), cut);
+});
+
+/** Bytes of the metrics that the run folder says are on the server. */
+async function sentBytes(place: Workplace): Promise<number> {
+  const path = place.file("run", "mlflow.json");
+  return await exists(path) ? JSON.parse(await Deno.readTextFile(path)).metricsBytes : 0;
+}

@@ -1,0 +1,215 @@
+/** Reports in a real Chromium: from a file, and in a frame without an origin, as MLflow shows them. */
+
+import assert from "node:assert/strict";
+import { reportHtml } from "../../../viz/report/mod.ts";
+import { type Browser, type Page, testInBrowser } from "../../browser.ts";
+import { hostile, one, size, two, valueAt, velocityAt } from "./made_up.ts";
+
+type Options = NonNullable<Parameters<Browser["newContext"]>[0]>;
+
+/** Opens a report and does something with it; any complaint of the page fails. */
+async function open(
+  browser: Browser,
+  address: string,
+  options: Options,
+  visit: (page: Page) => Promise<void>,
+): Promise<void> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on("console", (message) => complaints.push(message.text()));
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("request", (request) => {
+    if (!/^(data:|file:|http:\/\/127)/.test(request.url())) complaints.push(`asks for ${request.url()}`);
+  });
+  await page.goto(address);
+  await page.waitForSelector("html[data-ready]");
+  await visit(page);
+  assert.deepEqual(complaints, []);
+  await context.close();
+}
+
+async function fromFile(
+  browser: Browser,
+  report: string,
+  options: Options,
+  visit: (page: Page) => Promise<void>,
+) {
+  const path = await Deno.makeTempFile({ suffix: ".html" });
+  try {
+    await Deno.writeTextFile(path, report);
+    await open(browser, `file://${path}`, options, visit);
+  } finally {
+    await Deno.remove(path);
+  }
+}
+
+/** Serves a report as MLflow does: its programs may run, but have no origin, so no storage and no other file. */
+async function fromServer(browser: Browser, report: string, visit: (page: Page) => Promise<void>) {
+  const headers = { "content-type": "text/html", "content-security-policy": "sandbox allow-scripts" };
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    (request) =>
+      new URL(request.url).pathname === "/"
+        ? new Response(report, { headers })
+        : new Response("", { status: 404 }),
+  );
+  try {
+    await open(browser, `http://127.0.0.1:${server.addr.port}/`, {}, visit);
+  } finally {
+    await server.shutdown();
+  }
+}
+
+/** Scrolls to an element, so that it is drawn. */
+async function see(page: Page, id: string): Promise<void> {
+  await page.locator(`#${id}`).scrollIntoViewIfNeeded();
+  await page.waitForFunction((id) => document.querySelector(`#${id} .main-svg`), id);
+}
+
+/** What a canvas shows. */
+function picture(page: Page, id: string): Promise<string> {
+  return page.evaluate((id) => (document.getElementById(id) as HTMLCanvasElement).toDataURL(), id);
+}
+
+const moveTo = async (page: Page, position: number) => {
+  await page.locator("#time").fill(String(position));
+  await page.evaluate(() =>
+    new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))
+  );
+};
+
+const text = (page: Page, id: string) => page.locator(`#${id}`).innerText();
+
+/** What the page says of a pixel. */
+const told = (s: number, t: number, row: number, column: number) => {
+  const [x, v] = [valueAt(s, t, row, column), velocityAt(s, row, column)];
+  return [x, v, x + (1 - t) * v];
+};
+
+const numbersIn = (words: string) =>
+  [...words.matchAll(/[+\u2212]\d+\.\d+/g)].map(([number]) => Number(number.replace("\u2212", "-")));
+
+function assertNear(actual: readonly number[], expected: readonly number[]): void {
+  assert.equal(actual.length, expected.length, `${actual}`);
+  actual.forEach((value, i) =>
+    assert.ok(Math.abs(value - expected[i]) < 1.5e-3, `${actual} is not ${expected}`)
+  );
+}
+
+/** The slider, the keys, the player, the pixels: what must work wherever the page is opened. */
+async function explore(page: Page): Promise<void> {
+  assert.equal(await page.title(), `${hostile}: flow matching report`);
+  assert.equal(await page.locator("h1").innerText(), hostile);
+  assert.equal(await page.locator(".note").innerText(), hostile);
+  assert.equal(await page.locator("img").count(), 1);
+
+  await page.locator("#explorer").scrollIntoViewIfNeeded();
+  await moveTo(page, 25);
+  assert.equal(await text(page, "time-text"), "t = 0.25");
+  const frame = page.locator(".frame").first();
+  const box = (await frame.boundingBox())!;
+  const point = (row: number, column: number) =>
+    [box.x + (column + 0.5) / size.W * box.width, box.y + (row + 0.5) / size.H * box.height] as const;
+  await page.mouse.move(...point(3, 7));
+  await page.waitForFunction(() =>
+    document.getElementById("pixel-text")!.textContent!.startsWith("row 3, column 7:")
+  );
+  assertNear(numbersIn(await text(page, "pixel-text")), told(1, 0.25, 3, 7));
+
+  // A click holds the pixel, arrows move it, and the other sample has other numbers.
+  await page.mouse.click(...point(3, 7));
+  await page.mouse.move(...point(9, 1));
+  await frame.focus();
+  await page.keyboard.press("ArrowDown");
+  await page.getByLabel("Sample 2").click();
+  await moveTo(page, 75);
+  await page.waitForFunction(() =>
+    document.getElementById("pixel-text")!.textContent!.startsWith("row 4, column 7:")
+  );
+  assertNear(numbersIn(await text(page, "pixel-text")), told(2, 0.75, 4, 7));
+  await see(page, "pixel-chart");
+  const curve = await page.evaluate(() =>
+    (document.getElementById("pixel-chart") as unknown as PlotData).data[0].y
+  );
+  assertNear(curve, Array.from({ length: 21 }, (_, m) => valueAt(2, m / 20, 4, 7)));
+
+  // Keys move t, where they mean nothing else.
+  await page.evaluate(() => (document.activeElement as HTMLElement).blur());
+  await page.keyboard.press("ArrowRight");
+  assert.equal(await text(page, "time-text"), "t = 0.76");
+
+  // The player goes from noise to the finished digit.
+  const before = await picture(page, "view-x");
+  await page.locator("#pacing").selectOption("quadratic");
+  await page.locator("#play").click();
+  assert.equal(await text(page, "play"), "Pause");
+  await page.waitForFunction(() => Number((document.getElementById("time") as HTMLInputElement).value) < 20);
+  await page.waitForFunction(() => {
+    const position = Number((document.getElementById("time") as HTMLInputElement).value);
+    return position > 5 && position < 70;
+  });
+  await page.locator("#play").click();
+  assert.equal(await text(page, "play"), "Play");
+  assert.notEqual(await picture(page, "view-x"), before);
+
+  await moveTo(page, 100);
+  await see(page, "paths-chart");
+  const points = await page.evaluate(() =>
+    (document.getElementById("paths-chart") as unknown as PlotData).data[3].x
+  );
+  assertNear(points, [0, 10].map((n) => 4 * Math.cos(n)));
+  await see(page, "straightness-chart");
+}
+
+/** What Plotly keeps on the element of a chart. */
+interface PlotData {
+  readonly data: { x: number[]; y: number[] }[];
+}
+
+await testInBrowser("reportHtml() can be explored from a file", async (browser) => {
+  await fromFile(browser, reportHtml(one), {}, explore);
+});
+
+await testInBrowser("reportHtml() can be explored in a frame without an origin", async (browser) => {
+  await fromServer(browser, reportHtml(one), explore);
+});
+
+await testInBrowser("reportHtml() compares two runs under one slider", async (browser) => {
+  await fromFile(browser, reportHtml(two), {}, async (page) => {
+    await see(page, "difference-chart");
+    await moveTo(page, 60);
+    assert.match(await text(page, "compare-text"), /^points at t = 0.50; .* 0.250$/);
+    const curves = await page.evaluate(() =>
+      (document.getElementById("difference-chart") as unknown as PlotData).data.map(({ y }) => y)
+    );
+    assert.deepEqual(curves, [Array(4).fill(0.25), Array(4).fill(0.5)]);
+    await page.locator("#compare-a").selectOption("1");
+    await page.waitForFunction(() =>
+      document.getElementById("compare-text")!.textContent!.endsWith(" 0.000")
+    );
+    await page.locator("#explorer-run").selectOption("1");
+    await page.locator("#paths-run").selectOption("1");
+    await see(page, "paths-chart");
+  });
+});
+
+await testInBrowser("reportHtml() is dark in the dark, and fits a phone", async (browser) => {
+  const colours: string[] = [];
+  for (const colorScheme of ["light", "dark"] as const) {
+    const phone = { colorScheme, viewport: { width: 375, height: 700 }, reducedMotion: "reduce" as const };
+    await fromFile(browser, reportHtml(two), phone, async (page) => {
+      colours.push(await page.evaluate(() => getComputedStyle(document.body).backgroundColor));
+      for (const id of ["loss-chart", "bins-chart", "pixel-chart", "paths-chart", "difference-chart"]) {
+        await see(page, id);
+      }
+      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 375);
+      // With motion reduced the player shows stills: after a moment it is at the first yet.
+      await page.locator("#play").click();
+      await page.waitForTimeout(200);
+      assert.equal(await text(page, "time-text"), "t = 0.00");
+    });
+  }
+  const [light, dark] = colours.map((colour) => Number(/\d+/.exec(colour)![0]));
+  assert.ok(light > 200 && dark < 60, `${colours}`);
+});

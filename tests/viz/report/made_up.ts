@@ -1,0 +1,89 @@
+/** A report of made-up runs, whose every number is known. */
+
+import { encodePng, type Evolution, grid } from "../../../viz/mod.ts";
+import type { Comparison, Paths, ReportData, ReportRun } from "../../../viz/report/mod.ts";
+
+/** Height and width of the images. */
+export const size = { H: 12, W: 12 } as const;
+const { H, W } = size;
+const P = H * W;
+
+/** A name that would run a program, if it were not escaped. */
+export const hostile = `</script><img src=x onerror="document.title='hurt'"> & <b>co</b>`;
+
+/** The value of a pixel of sample s at time t, and its velocity; both may be negative. */
+export const valueAt = (s: number, t: number, row: number, column: number) =>
+  Math.cos(row + 2 * column + s) * (1 - t) + t * (row / H - column / W);
+export const velocityAt = (s: number, row: number, column: number) =>
+  row / H - column / W - Math.cos(row + 2 * column + s);
+
+function evolution(s: number, M: number): Evolution {
+  const t = Float32Array.from({ length: M }, (_, m) => m / (M - 1));
+  const pixel = (i: number) => [Math.floor(i % P / W), i % W] as const;
+  return {
+    t,
+    image: Float32Array.from({ length: M * P }, (_, i) => valueAt(s, t[Math.floor(i / P)], ...pixel(i))),
+    velocity: Float32Array.from({ length: (M - 1) * P }, (_, i) => velocityAt(s, ...pixel(i))),
+    shape: [M, H, W],
+  };
+}
+
+function paths(M: number, N: number): Paths {
+  const to = (n: number) => [4 * Math.cos(n), 4 * Math.sin(n)];
+  return {
+    t: Float32Array.from({ length: M }, (_, m) => m / (M - 1)),
+    position: Float32Array.from({ length: M * N * 2 }, (_, i) => {
+      return Math.floor(i / (2 * N)) / (M - 1) * to((i >> 1) % N)[i % 2];
+    }),
+    velocity: Float32Array.from({ length: (M - 1) * N * 2 }, (_, i) => to((i >> 1) % N)[i % 2]),
+    speed: new Float32Array((M - 1) * N).map((_, i) => 1 + i % N),
+    straightness: new Float32Array((M - 1) * N).fill(1),
+    image: Float32Array.from({ length: N * P }, (_, i) => i % W / W),
+    classes: Uint8Array.from({ length: N }, (_, n) => n % 10),
+    real: {
+      position: Float32Array.from({ length: 60 }, (_, i) => Math.sin(i)),
+      classes: new Uint8Array(30).map((_, n) => n % 10),
+    },
+    share: [0.1, 0.07],
+    classifier: { right: 9, tried: 10 },
+    shape: [M, N, H, W],
+  };
+}
+
+/** A made-up run. */
+export function run(name: string, more: Partial<ReportRun> = {}): ReportRun {
+  const step = Array.from({ length: 40 }, (_, i) => 5 * (i + 1));
+  return {
+    name,
+    summary: `${name} in one sentence.`,
+    results: [["Test loss", "0.2000"]],
+    settings: [["lr", "0.001"]],
+    environment: [["os", "linux"]],
+    trainLoss: { step, value: step.map((s) => 1 / s) },
+    valLoss: { step: [100, 200], value: [0.3, 0.25] },
+    learningRate: { step, value: step.map(() => 1e-3) },
+    lossByTime: [{ from: 0, to: 0.5, images: 3, loss: 0.5 }, { from: 0.5, to: 1, images: 0, loss: null }],
+    samplesPng: encodePng(grid(new Float32Array(4 * P).fill(0.5), [4, H, W])),
+    evolutions: [1, 2].map((s) => evolution(s, 21)),
+    paths: paths(6, 20),
+    ...more,
+  };
+}
+
+/** Two models, whose velocities are 0 and 0.25 everywhere on A's way, 0 and 0.5 on B's. */
+function comparison(): Comparison {
+  const [S, T] = [2, 4];
+  const full = (value: number) => new Float32Array(S * T * P).fill(value);
+  return {
+    t: Float32Array.of(0, 0.25, 0.5, 0.75),
+    shape: [S, T, H, W],
+    points: [full(0.2), full(0.4)],
+    velocities: [[full(0), full(0.25)], [full(0), full(0.5)]],
+  };
+}
+
+/** One run, of a hostile name and note. */
+export const one: ReportData = { runs: [run(hostile, { note: hostile })] };
+
+/** Two runs side by side. */
+export const two: ReportData = { runs: [run("residual"), run("base")], comparison: comparison() };

@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import { reportHtml } from "../../../viz/report/mod.ts";
+import { decode } from "../../../viz/report/page/decode.ts";
+import { pathsAt } from "../../../viz/report/page/plane.ts";
+import { quiverOf } from "../../../viz/report/page/quiver.ts";
+import { differences, payloadOf, quantiles } from "../../../viz/report/payload.ts";
+import { quantise } from "../../../viz/report/quantise.ts";
+import { smoothed, thinned } from "../../../viz/report/series.ts";
+import { testNeeding } from "../../permissions.ts";
+import { bundlePage } from "./bundle.ts";
+import { hostile, one, run, two, valueAt } from "./made_up.ts";
+
+testNeeding(
+  { read: true, run: true, env: true },
+  "viz/report/page.js is built from its modules",
+  async () => {
+    const built = await Deno.readTextFile(new URL("../../../viz/report/page.js", import.meta.url));
+    assert.ok(built === await bundlePage(), "it is not: run deno task build:page");
+  },
+);
+
+Deno.test("reportHtml() takes a user's words for words", () => {
+  const page = reportHtml(one);
+  assert.equal(page.split("<img src=x").length, 1, "a tag of a user stands in the page");
+  assert.equal(page.match(/<\/script/g)?.length, 3);
+  assert.equal(page.match(/<img /g)?.length, 1);
+  assert.ok(page.includes("&#60;/script&#62;&#60;img src=x"));
+});
+
+Deno.test("reportHtml() asks for nothing outside the file", () => {
+  const markup = reportHtml(two).replace(/<script[\s\S]*?<\/script>/g, "");
+  const addresses = [...markup.matchAll(/\b(?:src|href)="([^"]{0,20})/g)].map(([, address]) => address);
+  assert.ok(
+    addresses.length >= 3 && addresses.every((address) => address.startsWith("data:")),
+    `${addresses}`,
+  );
+  assert.doesNotMatch(markup, /url\(|@import/);
+});
+
+Deno.test("reportHtml() refuses runs it cannot tell apart, and numbers it cannot draw", () => {
+  assert.throws(
+    () => reportHtml({ runs: [] }),
+    /^RangeError: Cannot report: no run is given \(expected at least 1\)$/,
+  );
+  assert.throws(
+    () => reportHtml({ runs: [run(hostile), run(hostile)] }),
+    /^RangeError: Cannot report: two runs are named .* \(expected a name for each\)$/,
+  );
+  const [evolution] = run("a").evolutions;
+  const broken = { ...evolution, image: evolution.image.with(3, NaN) };
+  assert.throws(
+    () => reportHtml({ runs: [run("a", { evolutions: [broken] })] }),
+    /^RangeError: Cannot quantise: value 3 is NaN/,
+  );
+});
+
+Deno.test("reportHtml() does without what a run does not have", () => {
+  const { lossByTime: _, samplesPng: __, paths: ___, ...rest } = run("bare");
+  const page = reportHtml({ runs: [{ ...rest, evolutions: [] }] });
+  for (const id of ["clock", "explorer", "paths-chart", "bins-chart"]) {
+    assert.ok(!page.includes(`id="${id}"`), id);
+  }
+  assert.ok(page.includes('id="loss-chart"'));
+});
+
+Deno.test("payloadOf() keeps to its budget, with all samples at fewer times before fewer samples", () => {
+  const [H, W, M, S] = [64, 64, 40, 8];
+  const evolutions = Array.from({ length: S }, () => ({
+    t: Float32Array.from({ length: M }, (_, m) => m / (M - 1)),
+    image: new Float32Array(M * H * W),
+    velocity: new Float32Array((M - 1) * H * W),
+    shape: [M, H, W] as const,
+  }));
+  for (const [runs, samples, times] of [[1, 8, 34], [4, 6, 11], [40, 1, 6]]) {
+    const { runs: [{ flow }] } = payloadOf({
+      runs: Array.from({ length: runs }, (_, i) => run(`${i}`, { evolutions })),
+    });
+    assert.deepEqual(flow!.shape, [samples, times, H, W]);
+    assert.deepEqual([flow!.t[0], flow!.t.at(-1)], [0, 1], "the first and the last snapshot stay");
+    const length = flow!.image.data.length + flow!.velocity.data.length;
+    assert.ok(runs * length <= 6.01e6, `${runs * length}`);
+  }
+});
+
+Deno.test("payloadOf() thins snapshots without changing them", () => {
+  const { runs: [{ flow }] } = payloadOf(two);
+  const [S, M, H, W] = flow!.shape;
+  assert.deepEqual([S, M, H, W], [2, 21, 12, 12]);
+  const image = decode(flow!.image);
+  const at = ((1 * M + 5) * H + 3) * W + 7;
+  assert.ok(Math.abs(image[at] - valueAt(2, 0.25, 3, 7)) <= flow!.image.step / 2 + 1e-6);
+  assert.equal(flow!.velocityT.at(-1), flow!.t.at(-2), "the end has the velocity of the last step");
+});
+
+Deno.test("quantise() is off by half a step at most", () => {
+  const values = Float32Array.from({ length: 1000 }, (_, i) => 3 * Math.sin(i) ** 3);
+  for (const bits of [8, 16] as const) {
+    const quantised = quantise(values, bits);
+    assert.ok(Math.abs(quantised.step - 3 / (2 ** (bits - 1) - 1)) < 1e-3 * quantised.step);
+    decode(quantised).forEach((value, i) => {
+      assert.ok(Math.abs(value - values[i]) <= quantised.step / 2 + 1e-6, `${i}`);
+    });
+  }
+  assert.deepEqual(decode(quantise(new Float32Array(3), 8)), new Float32Array(3));
+});
+
+Deno.test("thinned() averages neighbours and leaves out what is no number", () => {
+  const series = { step: [1, 2, 3, 4, 5], value: [1, NaN, 3, 5, 7] };
+  assert.deepEqual(thinned(series, 2), { step: [3, 5], value: [2, 6] });
+  assert.deepEqual(thinned(series, 10), { step: [1, 3, 4, 5], value: [1, 3, 5, 7] });
+  assert.deepEqual(thinned({ step: [], value: [] }, 2), { step: [], value: [] });
+});
+
+Deno.test("smoothed() keeps a constant and lags behind a jump", () => {
+  const step = Array.from({ length: 100 }, (_, i) => i);
+  assert.ok(smoothed({ step, value: step.map(() => 2) }).value.every((value) => Math.abs(value - 2) < 1e-12));
+  const { value } = smoothed({ step, value: step.map((i) => i < 50 ? 0 : 1) });
+  assert.ok(value[49] === 0 && value[50] > 0.1 && value[50] < 0.5 && value[99] > 0.99, `${value[50]}`);
+});
+
+Deno.test("quantiles() are over the samples at each time", () => {
+  const values = Float32Array.from({ length: 22 }, (_, i) => i < 11 ? 10 - i : 7); // 10 .. 0, then sevens
+  assert.deepEqual(quantiles(values, 11), { low: [1, 7], median: [5, 7], high: [9, 7] });
+});
+
+Deno.test("differences() are root mean squares at each time", () => {
+  const a = Float32Array.of(1, 1, 5, 5, 3, 1, 5, 5); // [S, T, H, W] = [2, 2, 1, 2]
+  assert.deepEqual(
+    differences(a, new Float32Array(8), [2, 2, 1, 2]),
+    [Math.sqrt(12 / 4), 5].map((x) => Number(x.toPrecision(6))),
+  );
+});
+
+Deno.test("quiverOf() is the gradient of block means, as numpy has it", () => {
+  const [H, W] = [13, 14]; // rows and columns beyond the blocks are left out
+  const field = Float32Array.from({ length: H * W }, (_, i) => 2 * Math.floor(i / W) - 3 * (i % W));
+  const { size, dy, dx } = quiverOf(field, [H, W]);
+  assert.deepEqual(size, [3, 3]);
+  assert.ok(
+    dy.every((value) => Math.abs(value - 8) < 1e-4) && dx.every((value) => Math.abs(value + 12) < 1e-4),
+  );
+  const curved = Float32Array.from({ length: 144 }, (_, i) => [0, 1, 4][Math.floor(i % 12 / 4)]);
+  assert.deepEqual([...quiverOf(curved, [12, 12]).dx.slice(0, 3)], [1, 2, 3]);
+});
+
+Deno.test("pathsAt() goes straight between snapshots", () => {
+  const paths = {
+    shape: [3, 2, 1, 1] as const,
+    t: [0, 0.5, 1],
+    classes: [4, 7],
+    position: Float32Array.of(0, 0, 9, 9, 1, 2, 9, 9, 3, 2, 9, 9),
+    velocity: Float32Array.of(2, 4, 0, 0, 4, 0, 0, 0),
+  };
+  const { points, arrows, trails } = pathsAt(paths, 4, 0.75);
+  assert.deepEqual(points, { x: [2], y: [2], customdata: [0] });
+  assert.deepEqual([arrows.x.slice(0, 2), arrows.y.slice(0, 2)], [[2, 2.4], [2, 2]]);
+  assert.deepEqual(trails, { x: [0, 1, 3, null], y: [0, 2, 2, null] });
+  assert.deepEqual(pathsAt(paths, 4, 1).points.x, [3]);
+  assert.deepEqual(pathsAt(paths, 4, 1).arrows.x, [], "at the end there is no velocity");
+  assert.deepEqual(pathsAt(paths, 5, 0.5).points.x, []);
+});

@@ -1,0 +1,86 @@
+import type { Evolution } from "../evolution.ts";
+
+/** Numbers at training steps. */
+export interface Series {
+  readonly step: readonly number[];
+  readonly value: readonly number[];
+}
+
+/** Mean loss of the held-out images whose time fell into [from, to); null where none did. */
+export interface TimeBin {
+  readonly from: number;
+  readonly to: number;
+  readonly images: number;
+  readonly loss: number | null;
+}
+
+/** A line of a table: what, and its value in words. */
+export type Fact = readonly [name: string, value: string];
+
+/** Ways of many samples in the plane of two principal components of real images. */
+export interface Paths {
+  /** Times, rising from 0 to 1, f32[M]. */
+  readonly t: Float32Array;
+  /** Coordinates, f32[M, N, 2]. */
+  readonly position: Float32Array;
+  /** Velocity in the plane, f32[M - 1, N, 2]. */
+  readonly velocity: Float32Array;
+  /** Root of the mean square of the velocity over all pixels, f32[M - 1, N]. */
+  readonly speed: Float32Array;
+  /** Cosine between velocity and the straight way from noise to sample, f32[M - 1, N]. */
+  readonly straightness: Float32Array;
+  /** The samples at the end, pixels in [0, 1], f32[N, H, W]. */
+  readonly image: Float32Array;
+  /** Class of each sample as a small classifier sees it, u8[N]. */
+  readonly classes: Uint8Array;
+  /** Real images: coordinates f32[D, 2] and classes u8[D]. */
+  readonly real: { readonly position: Float32Array; readonly classes: Uint8Array };
+  /** Share of the variance of real images along the two components. */
+  readonly share: readonly [number, number];
+  /** How many held-out images the classifier got right. */
+  readonly classifier: { readonly right: number; readonly tried: number };
+  readonly shape: readonly [M: number, N: number, H: number, W: number];
+}
+
+/** A training run as a report tells of it. Any text may be a user's and is shown as it is. */
+export interface ReportRun {
+  /** What to call it; different from those of the other runs. */
+  readonly name: string;
+  /** One sentence that sums it up. */
+  readonly summary: string;
+  /** The user's words on it. */
+  readonly note?: string;
+  /** The numbers to compare runs by, in one order for all runs. */
+  readonly results: readonly Fact[];
+  /** Settings, each of which the run may be repeated with. */
+  readonly settings: readonly Fact[];
+  /** The machine and the code. */
+  readonly environment: readonly Fact[];
+  readonly trainLoss: Series;
+  readonly valLoss: Series;
+  readonly learningRate: Series;
+  readonly lossByTime?: readonly TimeBin[];
+  /** A picture of samples, bytes of a PNG. */
+  readonly samplesPng?: Uint8Array;
+  /** How some samples came to be, all of one size [H, W] and with the same times. */
+  readonly evolutions: readonly Evolution[];
+  readonly paths?: Paths;
+}
+
+/** Velocities of several models at the same points. */
+export interface Comparison {
+  /** Times of the points, in [0, 1), f32[T]. */
+  readonly t: Float32Array;
+  readonly shape: readonly [S: number, T: number, H: number, W: number];
+  /** For each run the points on its own paths, all from the same noise, f32[S, T, H, W]. */
+  readonly points: readonly Float32Array[];
+  /** `velocities[p][r]`: of run r at the points of run p, f32[S, T, H, W]. */
+  readonly velocities: readonly (readonly Float32Array[])[];
+}
+
+/** All that a report shows. */
+export interface ReportData {
+  readonly runs: readonly ReportRun[];
+  /** For two runs or more. */
+  readonly comparison?: Comparison;
+}

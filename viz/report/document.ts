@@ -1,0 +1,83 @@
+import plotly from "npm:plotly.js-basic-dist-min@4.1.1/plotly-basic.min.js" with { type: "text" };
+import { clockBar } from "./clock_bar.ts";
+import { comparisonSection } from "./comparison_section.ts";
+import type { ReportData } from "./data.ts";
+import { flowSection } from "./flow_section.ts";
+import { Markup, markup, scriptJson } from "./markup.ts";
+import page from "./page.js" with { type: "text" };
+import { pathsSection } from "./paths_section.ts";
+import { type Payload, payloadOf } from "./payload.ts";
+import { runSection } from "./run_section.ts";
+import style from "./style.css" with { type: "text" };
+
+/**
+ * Makes a report of training runs: one HTML file with all it needs, which asks for no network, storage or other file.
+ *
+ * @param data what it shows; of two runs or more also how they compare
+ * @returns text of a `.html` file
+ * @throws {RangeError} if there is no run, two have one name, or a number to draw is not finite
+ */
+export function reportHtml(data: ReportData): string {
+  const { runs } = data;
+  const names = runs.map(({ name }) => name);
+  if (runs.length === 0) throw new RangeError("Cannot report: no run is given (expected at least 1)");
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice !== undefined) {
+    throw new RangeError(
+      `Cannot report: two runs are named ${JSON.stringify(twice)} (expected a name for each)`,
+    );
+  }
+  const payload = payloadOf(data);
+  const title = names.join(" and ");
+  const words = runs.map(({ name, summary, note }) => {
+    const whose = runs.length > 1 ? markup`<b>${name}</b>: ` : undefined;
+    const said = note === undefined ? undefined : markup`<p class="note">${note}</p>`;
+    return markup`<p class="dek">${whose}${summary}</p>${said}`;
+  });
+  return markup`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${title}: flow matching report</title>
+<link rel="icon" href="data:,">
+<style>${new Markup(style)}</style>
+</head>
+<body>
+<header>
+<p class="kicker">Flow matching report</p>
+<h1>${title}</h1>
+${words}
+</header>
+<main>
+${runSection(data, payload)}
+${flowViews(data, payload)}
+</main>
+<footer>${footer}</footer>
+<script type="application/json" id="payload">${scriptJson(payload)}</script>
+<script>${inScript(plotly)}</script>
+<script>${inScript(page)}</script>
+</body>
+</html>
+`.text;
+}
+
+/** All that the one slider moves, with the slider, which stays on the screen as long as one of them is there. */
+function flowViews({ runs, comparison }: ReportData, payload: Payload): Markup | undefined {
+  const views = [
+    ...runs.some(({ evolutions }) => evolutions.length > 0) ? [flowSection()] : [],
+    ...runs.some(({ paths }) => paths !== undefined) ? [pathsSection(runs, payload)] : [],
+    ...comparison ? [comparisonSection(runs, comparison, payload)] : [],
+  ];
+  return views.length > 0 ? markup`<div>${views}${clockBar()}</div>` : undefined;
+}
+
+const footer =
+  `Numbers in pictures are rounded to keep this file small: images and velocities of the explorer and the plane
+to 1/32767 of their largest magnitude, those of the comparison and the final samples of the plane to 1/127. Charts and
+tables of training are from the full numbers; losses of long runs are averaged to 1,000 points.`;
+
+/** A program as it may stand in a script element; what is replaced can stand in texts only, where it means the same. */
+function inScript(program: string): Markup {
+  return new Markup(program.replace(/<(?=\/script|!--)/gi, "\\x3c"));
+}

@@ -1,0 +1,36 @@
+import { type Markup, markup } from "./markup.ts";
+import { chart } from "./tables.ts";
+
+/** One sample in four linked pictures. */
+export function flowSection(): Markup {
+  const scale = markup`<span id="view-v-scale"></span>`;
+  const arrows = markup`<canvas id="view-arrows" aria-hidden="true"></canvas>`;
+  return markup`<section id="flow" aria-labelledby="flow-title">
+<h2 id="flow-title">The flow, pixel by pixel</h2>
+<p>A sample starts as noise and follows the velocity that the network gives it, until t = 1. Move the slider at the
+bottom, play it, or point at a pixel to see what becomes of it; a click holds the pixel.</p>
+<div class="controls"><div id="explorer-samples" class="thumbnails" role="group" aria-label="Sample"></div>
+<label>Model <select id="explorer-run"></select></label></div>
+<div id="explorer"><div class="panels">
+${panel("view-x", "x at t", markup`The image on its way, black 0, white 1.`)}
+${panel("view-v", "Velocity v(x, t)", markup`Red brightens, blue darkens, ${scale} a unit of t.`)}
+${panel("view-end", "Predicted end", markup`x + (1 \u2212 t) v: where the current velocity would lead.`)}
+${panel("view-quiver", "The study\u2019s quiver", quiverText, arrows)}
+</div>
+<p class="readout"><span id="pixel-text" aria-live="polite"></span>
+<button id="pixel-release" type="button" hidden>Release pixel</button></p>
+<p class="small" id="flow-times"></p></div>
+${chart("pixel-chart", "Value and velocity of the chosen pixel over t")}
+</section>`;
+}
+
+const quiverText =
+  markup`The gradient of v averaged over 4 x 4 blocks: where velocity rises, not where anything moves.`;
+
+/** A picture that a reader can point at, with a mark at the pixel. */
+function panel(id: string, title: string, text: Markup, over?: Markup): Markup {
+  return markup`<figure>
+<div class="frame" tabindex="0" data-arrows role="group" aria-label="${title}: arrow keys choose a pixel">
+<canvas id="${id}" role="img" aria-label="${title}"></canvas>${over}<div class="mark"></div></div>
+<figcaption><b>${title}</b><br>${text}</figcaption></figure>`;
+}

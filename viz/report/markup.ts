@@ -1,0 +1,29 @@
+/** Text that is markup already. */
+export class Markup {
+  constructor(readonly text: string) {}
+}
+
+/** What can stand in markup: text, which is escaped, markup, which is not, and lists of both. */
+export type Content = string | number | Markup | undefined | readonly Content[];
+
+/** HTML from a template whose values are escaped unless they are markup themselves; undefined is nothing. */
+export function markup(strings: TemplateStringsArray, ...values: readonly Content[]): Markup {
+  return new Markup(strings.reduce((text, string, i) => text + textOf(values[i - 1]) + string));
+}
+
+function textOf(content: Content): string {
+  if (content === undefined) return "";
+  if (content instanceof Markup) return content.text;
+  if (typeof content === "object") return content.map(textOf).join("");
+  return escape(String(content));
+}
+
+/** Text as it may stand between tags and in a quoted attribute. */
+export function escape(text: string): string {
+  return text.replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`);
+}
+
+/** JSON as it may stand in a script element: `</script>` and `<!--` would end or change it. */
+export function scriptJson(value: unknown): Markup {
+  return new Markup(JSON.stringify(value).replaceAll("<", "\\u003c"));
+}

@@ -1,0 +1,8 @@
+/**
+ * Reports of training runs as one HTML file to explore: plain data in, text out. Kept apart from `viz/mod.ts`, as it
+ * brings all of Plotly.
+ *
+ * @module
+ */
+export type { Comparison, Fact, Paths, ReportData, ReportRun, Series, TimeBin } from "./data.ts";
+export { reportHtml } from "./document.ts";

@@ -1,0 +1,152 @@
+/// <reference lib="dom" />
+
+/** A trace or a layout in Plotly's terms. */
+export type Figure = Record<string, unknown>;
+
+/** The part of Plotly used here; the page holds all of it. */
+declare const Plotly: {
+  react(element: HTMLElement, traces: readonly Figure[], layout: Figure, config: Figure): Promise<unknown>;
+  relayout(element: HTMLElement, changes: Figure): Promise<unknown>;
+  restyle(element: HTMLElement, changes: Figure, traces: readonly number[]): Promise<unknown>;
+};
+
+/** What Plotly makes of an element: it tells of points that are pointed at. */
+interface PlotElement extends HTMLElement {
+  on(event: "plotly_hover" | "plotly_click", handler: (event: { points: PlotPoint[] }) => void): void;
+}
+
+/** A point that is pointed at. */
+export interface PlotPoint {
+  readonly customdata: unknown;
+}
+
+/** Colours of the page as they are now, light or dark. */
+export interface Theme {
+  readonly ink: string;
+  readonly muted: string;
+  readonly line: string;
+  readonly paper: string;
+  /** Of the runs, in their order. */
+  readonly runs: readonly string[];
+  /** Of ten classes. */
+  readonly classes: readonly string[];
+}
+
+function themeNow(): Theme {
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name: string) => style.getPropertyValue(`--${name}`).trim();
+  return {
+    ink: colour("ink"),
+    muted: colour("muted"),
+    line: colour("line"),
+    paper: colour("paper"),
+    runs: Array.from({ length: 6 }, (_, i) => colour(`run-${i}`)),
+    classes: Array.from({ length: 10 }, (_, i) => colour(`class-${i}`)),
+  };
+}
+
+/** Colour of a run: after six they begin anew, with other dashes. */
+export function runLine(theme: Theme, run: number): { color: string; dash: string; width: number } {
+  const dash = ["solid", "dash", "dot"][Math.floor(run / theme.runs.length) % 3];
+  return { color: theme.runs[run % theme.runs.length], dash, width: 2 };
+}
+
+const all: Chart[] = [];
+matchMedia("(prefers-color-scheme: dark)").addEventListener(
+  "change",
+  () => all.forEach((chart) => chart.refresh()),
+);
+
+/** A Plotly chart in the colours of the page, with a line at the time t where it is asked for. */
+export class Chart {
+  #drawn = false;
+  #t: number | undefined;
+
+  /**
+   * @param traces and
+   * @param layout in Plotly's terms, made anew when colours or data change; the layout adds to the common one
+   */
+  constructor(
+    readonly element: HTMLElement,
+    readonly traces: (theme: Theme) => readonly Figure[],
+    readonly layout: (theme: Theme) => Figure,
+  ) {
+    all.push(this);
+  }
+
+  /** Draws, with the line at t if one is given. */
+  draw(t?: number): void {
+    this.#t = t;
+    const theme = themeNow();
+    Plotly.react(this.element, this.traces(theme), merge(this.#common(theme), this.layout(theme)), {
+      displayModeBar: false,
+      responsive: true,
+    });
+    this.#drawn = true;
+  }
+
+  /** Draws again, in the colours and with the data of now, if it was drawn before. */
+  refresh(): void {
+    if (this.#drawn) this.draw(this.#t);
+  }
+
+  /** Moves the line to t; draws where that was not done yet. */
+  moveTo(t: number): void {
+    if (!this.#drawn) return this.draw(t);
+    if (t === this.#t) return;
+    this.#t = t;
+    Plotly.relayout(this.element, { "shapes[0].x0": t, "shapes[0].x1": t });
+  }
+
+  /** Changes data of traces, in Plotly's terms. */
+  restyle(changes: Figure, traces: readonly number[]): void {
+    Plotly.restyle(this.element, changes, traces);
+  }
+
+  /** Calls back with the point that the reader points at or touches; after the first drawing. */
+  onPoint(handler: (point: PlotPoint) => void): void {
+    for (const event of ["plotly_hover", "plotly_click"] as const) {
+      (this.element as PlotElement).on(event, ({ points: [point] }) => handler(point));
+    }
+  }
+
+  #common({ ink, muted, line }: Theme): Figure {
+    const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, tickcolor: line, automargin: true };
+    return {
+      font: { family: "system-ui, sans-serif", size: 12, color: muted },
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+      margin: { l: 48, r: 12, t: 8, b: 40 },
+      hovermode: "x unified",
+      hoverlabel: { font: { family: "system-ui, sans-serif" } },
+      showlegend: false,
+      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: ink } },
+      dragmode: false,
+      xaxis: { ...axis, showgrid: false },
+      yaxis: { ...axis },
+      ...this.#t !== undefined && {
+        shapes: [{
+          type: "line",
+          x0: this.#t,
+          x1: this.#t,
+          y0: 0,
+          y1: 1,
+          yref: "paper",
+          line: { color: ink, width: 1 },
+        }],
+      },
+    };
+  }
+}
+
+function merge(a: Figure, b: Figure): Figure {
+  const both = { ...a };
+  for (const [key, value] of Object.entries(b)) {
+    const old = both[key];
+    const nested = [old, value].every((part) =>
+      typeof part === "object" && part !== null && !Array.isArray(part)
+    );
+    both[key] = nested ? merge(old as Figure, value as Figure) : value;
+  }
+  return both;
+}

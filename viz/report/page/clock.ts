@@ -1,0 +1,83 @@
+/// <reference lib="dom" />
+import { byId } from "./dom.ts";
+
+/** Milliseconds that a flow is played for, and that a still is shown where motion is to be reduced. */
+const playMs = 6000;
+const stillMs = 700;
+
+/** The one time t that all views of the flow show: a slider, keys and a player with four pacings. */
+export class Clock {
+  readonly #slider = byId<HTMLInputElement>("time");
+  readonly #output = byId("time-text");
+  readonly #button = byId<HTMLButtonElement>("play");
+  readonly #pacing = byId<HTMLSelectElement>("pacing");
+  #frame: number | undefined;
+
+  /**
+   * @param pacings positions in [0, 100] that a player visits, by pacing
+   * @param onChange called after each change of t
+   */
+  constructor(readonly pacings: Readonly<Record<string, readonly number[]>>, readonly onChange: () => void) {
+    this.#slider.addEventListener("input", () => {
+      this.#stop();
+      this.#show();
+    });
+    this.#button.addEventListener("click", () => this.#frame === undefined ? this.#play() : this.#stop());
+    document.addEventListener("keydown", (event) => this.#key(event));
+    this.#show();
+  }
+
+  /** In [0, 1]. */
+  get t(): number {
+    return Number(this.#slider.value) / 100;
+  }
+
+  set position(position: number) {
+    this.#slider.value = String(position);
+    this.#show();
+  }
+
+  #show(): void {
+    this.#output.textContent = `t = ${this.t.toFixed(2)}`;
+    this.#slider.setAttribute("aria-valuetext", `t = ${this.t.toFixed(2)}`);
+    this.onChange();
+  }
+
+  #play(): void {
+    const positions = this.pacings[this.#pacing.value];
+    const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const frames = reduced ? 10 : positions.length - 1;
+    const frameMs = reduced ? stillMs : playMs / frames;
+    const started = performance.now();
+    this.#button.textContent = "Pause";
+    const tick = () => {
+      const frame = Math.min(Math.floor((performance.now() - started) / frameMs), frames);
+      const position = positions[Math.round(frame / frames * (positions.length - 1))];
+      if (position !== Number(this.#slider.value)) this.position = position;
+      if (frame === frames) this.#stop();
+      else this.#frame = requestAnimationFrame(tick);
+    };
+    this.#frame = requestAnimationFrame(tick);
+  }
+
+  #stop(): void {
+    if (this.#frame !== undefined) cancelAnimationFrame(this.#frame);
+    this.#frame = undefined;
+    this.#button.textContent = "Play";
+  }
+
+  /** Arrows move t from wherever they mean nothing else. */
+  #key(event: KeyboardEvent): void {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const busy = (event.target as Element).closest("input, select, textarea, [data-arrows]");
+    if (by === undefined || busy || event.altKey || event.ctrlKey || event.metaKey) return;
+    this.#stop();
+    this.position = Math.max(0, Math.min(100, Number(this.#slider.value) + by));
+    event.preventDefault();
+  }
+}
+
+/** The place of t among rising times: the nearest one. */
+export function nearestTime(times: readonly number[], t: number): number {
+  return times.reduce((best, time, i) => Math.abs(time - t) < Math.abs(times[best] - t) ? i : best, 0);
+}

@@ -1,0 +1,62 @@
+/// <reference lib="dom" />
+
+/** Values as colours: a palette u8[256, 3] and the values at its ends. */
+export interface Colours {
+  readonly palette: Uint8Array;
+  readonly range: readonly [low: number, high: number];
+}
+
+/** Draws an image of H x W values, one canvas pixel each; style sheets enlarge it without smoothing. */
+export function drawImage(
+  canvas: HTMLCanvasElement,
+  values: Float32Array,
+  [H, W]: readonly [number, number],
+  { palette, range: [low, high] }: Colours,
+): void {
+  if (canvas.width !== W || canvas.height !== H) Object.assign(canvas, { width: W, height: H });
+  const context = canvas.getContext("2d")!;
+  const picture = context.createImageData(W, H);
+  for (let i = 0; i < H * W; i++) {
+    const index = Math.round(255 * Math.min(1, Math.max(0, (values[i] - low) / (high - low))));
+    for (let c = 0; c < 3; c++) picture.data[4 * i + c] = palette[3 * index + c];
+    picture.data[4 * i + 3] = 255;
+  }
+  context.putImageData(picture, 0, 0);
+}
+
+/** A pixel of an image. */
+export interface Pixel {
+  readonly row: number;
+  readonly column: number;
+}
+
+/**
+ * Lets a reader point at pixels of an image: a mouse points and a click holds, arrows move when it has the focus.
+ *
+ * @param current the pixel pointed at now
+ * @param onPoint called with a pixel, and whether it is to be held
+ */
+export function pointAtPixels(
+  frame: HTMLElement,
+  [H, W]: readonly [number, number],
+  current: () => Pixel,
+  onPoint: (pixel: Pixel, hold: boolean) => void,
+): void {
+  const limited = (row: number, column: number) => ({
+    row: Math.max(0, Math.min(H - 1, row)),
+    column: Math.max(0, Math.min(W - 1, column)),
+  });
+  const at = ({ clientX, clientY }: MouseEvent) => {
+    const { left, top, width, height } = frame.getBoundingClientRect();
+    return limited(Math.floor((clientY - top) / height * H), Math.floor((clientX - left) / width * W));
+  };
+  frame.addEventListener("pointermove", (event) => onPoint(at(event), false));
+  frame.addEventListener("click", (event) => onPoint(at(event), true));
+  frame.addEventListener("keydown", (event) => {
+    const by = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    if (!by) return;
+    const { row, column } = current();
+    onPoint(limited(row + by[0], column + by[1]), true);
+    event.preventDefault();
+  });
+}

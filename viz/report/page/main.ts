@@ -1,0 +1,21 @@
+/// <reference lib="dom" />
+import type { Payload } from "../payload.ts";
+import { Clock } from "./clock.ts";
+import { ComparisonView } from "./comparison.ts";
+import { byId } from "./dom.ts";
+import { Explorer } from "./explorer.ts";
+import { PathsView } from "./paths.ts";
+import { showTraining } from "./training_charts.ts";
+import { Views } from "./views.ts";
+
+const { runs, comparison, palettes, pacings }: Payload = JSON.parse(byId("payload").textContent!);
+const views = new Views();
+showTraining(runs, views);
+if (document.getElementById("clock")) {
+  const clock = new Clock(pacings, () => views.changed());
+  if (runs.some(({ flow }) => flow)) new Explorer(runs, palettes, clock, views);
+  if (runs.some(({ paths }) => paths)) new PathsView(runs, palettes, clock, views);
+  if (comparison) new ComparisonView(runs, comparison, palettes, clock, views);
+  clock.position = 50; // neither noise nor digit: here there is most to see
+}
+document.documentElement.dataset.ready = "true";

@@ -1,0 +1,64 @@
+/** Ways of samples in a plane. */
+export interface PlanePaths {
+  readonly shape: readonly [M: number, N: number, H: number, W: number];
+  readonly t: readonly number[];
+  readonly classes: readonly number[];
+  /** [M, N, 2] */
+  readonly position: Float32Array;
+  /** [M - 1, N, 2] */
+  readonly velocity: Float32Array;
+}
+
+/** Coordinates of points or of lines, which null ends. */
+export interface Shape {
+  readonly x: (number | null)[];
+  readonly y: (number | null)[];
+}
+
+/** Share of t that arrows look ahead. */
+const ahead = 0.1;
+
+/**
+ * The samples of a class at time t: where they are, arrows to where they would be a tenth of t later, and their ways.
+ * Between the steps of Euler's method the way is a line, so the place between two snapshots is exact.
+ */
+export function pathsAt(paths: PlanePaths, wanted: number, t: number) {
+  const { shape: [M, N], t: times, classes, position, velocity } = paths;
+  const points: Shape & { customdata: number[] } = { x: [], y: [], customdata: [] };
+  const arrows: Shape = { x: [], y: [] };
+  const trails: Shape = { x: [], y: [] };
+  const m = Math.max(0, Math.min(M - 2, times.findLastIndex((time) => time <= t)));
+  const share = M > 1 ? Math.min(1, (t - times[m]) / (times[m + 1] - times[m])) : 0;
+  for (let n = 0; n < N; n++) {
+    if (classes[n] !== wanted) continue;
+    const at = (k: number, axis: number) => position[(k * N + n) * 2 + axis];
+    const [x, y] = [0, 1].map((axis) => at(m, axis) + share * (at(m + 1, axis) - at(m, axis)));
+    points.x.push(x);
+    points.y.push(y);
+    points.customdata.push(n);
+    if (t < 1) {
+      addArrow(arrows, x, y, ahead * velocity[(m * N + n) * 2], ahead * velocity[(m * N + n) * 2 + 1]);
+    }
+    for (let k = 0; k < M; k++) add(trails, at(k, 0), at(k, 1));
+    add(trails, null, null);
+  }
+  return { points, arrows, trails };
+}
+
+function addArrow(to: Shape, x: number, y: number, dx: number, dy: number): void {
+  const [endX, endY] = [x + dx, y + dy];
+  add(to, x, y);
+  add(to, endX, endY);
+  for (const side of [-1, 1]) { // two barbs, turned by half a radian
+    const [cos, sin] = [Math.cos(0.5), side * Math.sin(0.5)];
+    add(to, null, null);
+    add(to, endX, endY);
+    add(to, endX - 0.3 * (cos * dx - sin * dy), endY - 0.3 * (sin * dx + cos * dy));
+  }
+  add(to, null, null);
+}
+
+function add(to: Shape, x: number | null, y: number | null): void {
+  to.x.push(x);
+  to.y.push(y);
+}

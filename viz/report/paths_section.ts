@@ -1,0 +1,50 @@
+import type { ReportRun } from "./data.ts";
+import { type Markup, markup } from "./markup.ts";
+import type { Payload } from "./payload.ts";
+import { chart, details, table } from "./tables.ts";
+
+/** Many samples in a plane; the runs must have paths, at least one of them. */
+export function pathsSection(runs: readonly ReportRun[], payload: Payload): Markup {
+  const { shape: [M, N], share: [first, second], classifier: { right, tried }, real } = runs.find((
+    { paths },
+  ) => paths)!.paths!;
+  const numbers = payload.runs.map(({ name, paths }) => {
+    if (!paths) return undefined;
+    const rows = paths.speed.median.map((speed, m) => {
+      return [paths.t[m].toFixed(2), speed.toFixed(3), paths.straightness.median[m].toFixed(3)];
+    });
+    return markup`<h3>${name}</h3>${table(["t", "median speed", "median straightness"], rows)}`;
+  });
+  return markup`<section id="paths" aria-labelledby="paths-title">
+<h2 id="paths-title">Paths through the space of images</h2>
+<p>${N} samples on their way (${
+    M - 1
+  } Euler steps), seen along the two directions in which real images differ most. This
+plane is a linear projection and holds ${percent(first)} + ${
+    percent(second)
+  } of the variance of real images: samples that
+meet here may be far apart in the other directions. Faint points are ${real.classes.length} real images; arrows are the
+velocity in this plane, a tenth of t ahead.</p>
+<div class="controls"><label>Model <select id="paths-run"></select></label></div>
+<div class="plane">
+${chart("paths-chart", "Samples in the plane of two principal components", "tall")}
+<figure><canvas id="paths-image" aria-hidden="true"></canvas>
+<figcaption id="paths-text" aria-live="polite"></figcaption></figure></div>
+<p class="small">Colours are classes by the five nearest real images along 20 components, a simple classifier that is right
+on ${right} of ${tried} held-out images (${
+    percent(right / tried)
+  }); of samples that are no digits it names one all the same.
+A click on a class in the legend hides it.</p>
+<div class="columns">
+<div><h3>Speed</h3>${chart("speed-chart", "Speed over t", "low")}</div>
+<div><h3>Straightness</h3>${chart("straightness-chart", "Straightness over t", "low")}</div>
+</div>
+<p class="small">Over all pixels, not the plane alone: the median of the samples and the band of the middle eight tenths.
+Straightness is the cosine between velocity and x1 \u2212 x0; a flow of straight lines has 1 throughout.</p>
+${details("Numbers of speed and straightness", markup`${numbers}`)}
+</section>`;
+}
+
+function percent(part: number): string {
+  return `${(100 * part).toFixed(1)} %`;
+}

@@ -1,0 +1,42 @@
+import type { ReportData } from "./data.ts";
+import { type Markup, markup } from "./markup.ts";
+import type { Payload } from "./payload.ts";
+import { base64 } from "./quantise.ts";
+import { chart, details, factTable, trainingNumbers } from "./tables.ts";
+
+/** What came of the runs: samples, results, losses, settings. */
+export function runSection({ runs }: ReportData, payload: Payload): Markup {
+  const several = runs.length > 1;
+  const tableOf = (facts: "results" | "settings" | "environment") => {
+    return factTable(runs.map((run) => ({ name: run.name, facts: run[facts] })));
+  };
+  const pictures = runs.flatMap(({ name, samplesPng }) => samplesPng ? [samples(name, samplesPng)] : []);
+  const results = several ? markup`<h3>Results</h3>${tableOf("results")}` : undefined;
+  const beside = several ? undefined : markup`<div>${tableOf("results")}</div>`;
+  return markup`<section aria-labelledby="run-title">
+<h2 id="run-title">${several ? "The runs" : "The run"}</h2>
+<div class="columns">${pictures}${beside}</div>
+${results}
+<h3>Loss</h3>
+${chart("loss-chart", "Training and validation loss over the steps")}
+<div class="columns">
+${payload.runs.some(({ lossByTime }) => lossByTime.length > 0) ? lossOverTime : undefined}
+<div><h3>Learning rate</h3>
+${chart("rate-chart", "Learning rate over the steps", "low")}</div>
+</div>
+${details("Numbers of these charts", trainingNumbers(runs, payload))}
+${details("Settings", tableOf("settings"))}
+${details("Machine and code", tableOf("environment"))}
+</section>`;
+}
+
+const lossOverTime = markup`<div><h3>Where in time it errs</h3>
+${chart("bins-chart", "Test loss by time t", "low")}
+<p class="small">Mean loss of the test images by the time t that was drawn for each. Near t = 0 the end of the way is
+still open, so the best velocity is an average over digits and some of the loss cannot be learnt away.</p></div>`;
+
+function samples(name: string, png: Uint8Array): Markup {
+  const address = `data:image/png;base64,${base64(png)}`;
+  return markup`<figure><img class="samples" src="${address}" alt="Samples of ${name}">
+<figcaption>Samples of <b>${name}</b></figcaption></figure>`;
+}
