@@ -2,9 +2,8 @@ import { runTask } from "./command.ts";
 import { listing } from "./runs_config.ts";
 import { ConfigError, didYouMean } from "./setting.ts";
 import { FolderStore, summarize } from "./tracking/folder_store.ts";
+import { openStore } from "./tracking/open_store.ts";
 import { compareTable, listTable, showTable } from "./tracking/run_tables.ts";
-import { ServerStore } from "./tracking/server_store.ts";
-import { chooseTracking, readEnvironment } from "./tracking/settings.ts";
 import type { RunStore, RunSummary } from "./tracking/store.ts";
 import { splitWords } from "./words.ts";
 
@@ -20,7 +19,7 @@ await runTask(async () => {
   }
   check(action, names);
   const settings = listing.resolve(values);
-  const store = storeOf(settings);
+  const store = openStore(settings);
   const experiment = settings.experiment ?? undefined;
   if (action === "list") {
     const runs = await store.list(experiment);
@@ -48,15 +47,6 @@ function check(action: string, names: readonly string[]): void {
   const [least, most] = action === "list" ? [0, 0] : action === "show" ? [1, 1] : [2, Infinity];
   if (names.length >= least && names.length <= most) return;
   throw new ConfigError(`Cannot ${action} ${names.length} runs: expected ${usage}`);
-}
-
-function storeOf({ from, mlflow, root, experiment }: ReturnType<typeof listing.resolve>): RunStore {
-  if (from === "folders" && mlflow === null) return new FolderStore(root);
-  const { address, ...choice } = chooseTracking({ mlflow, experiment }, readEnvironment());
-  if (address !== undefined) return new ServerStore({ address, ...choice });
-  throw new ConfigError(
-    "Cannot look on a server: none is named (expected --mlflow URI or MLFLOW_TRACKING_URI)",
-  );
 }
 
 /** A run by its folder, its id on the server, or its name, of which the latest run is taken. */

@@ -40,6 +40,7 @@ testNeeding({ run: true }, "imports follow the arrows of the house", async () =>
       "experiments/train.ts",
       "experiments/sample.ts",
       "experiments/overfit.ts",
+      "experiments/compare.ts",
       "experiments/report.ts",
     ]
   ) {

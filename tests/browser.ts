@@ -39,10 +39,15 @@ export function chromium(): Promise<string | { reason: string }> {
  *
  * @param name `symbol() what holds`
  * @param test what to do; the browser is closed after it
+ * @param otherReason why the test cannot run here whatever browser there is, if it cannot
  */
-export async function testInBrowser(name: string, test: (browser: Browser) => Promise<void>): Promise<void> {
+export async function testInBrowser(
+  name: string,
+  test: (browser: Browser) => Promise<void>,
+  otherReason?: string,
+): Promise<void> {
   const program = await chromium();
-  const reason = typeof program === "string" ? undefined : program.reason;
+  const reason = otherReason ?? (typeof program === "string" ? undefined : program.reason);
   testUnless(reason, name, async () => {
     const { chromium } = await playwright();
     const browser = await chromium.launch({

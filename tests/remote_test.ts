@@ -9,6 +9,7 @@ import { testNeeding } from "./permissions.ts";
 
 const types: Record<string, string> = {
   ".ts": "text/typescript",
+  ".js": "text/javascript",
   ".wgsl": "text/plain",
   ".json": "application/json",
 };
@@ -45,11 +46,14 @@ testNeeding(
       );
       await Deno.writeTextFile(
         join(folder, "main.ts"),
-        `import { encodePng, grid, init, loadCheckpoint, sample } from "http://127.0.0.1:${port}/mod.ts";
+        `import { encodePng, encodeRasterPng, filmstrip, grid, init, loadCheckpoint, rasterizer, sample } from "http://127.0.0.1:${port}/mod.ts";
 await init({ device: "cpu" });
 const { model } = loadCheckpoint(await Deno.readFile("model.safetensors"), "model.safetensors");
 const images = await sample(model, { count: 4, shape: [1, 8, 8], seed: 0, steps: 2, solver: "heun" }).read();
 await Deno.writeFile("digits.png", encodePng(grid(images, [4, 8, 8], { range: [-1, 1] })));
+const evolution = { t: Float32Array.of(0, 1), image: images.slice(128), velocity: images.slice(0, 64), shape: [2, 8, 8] } as const;
+const draw = await rasterizer();
+await Deno.writeFile("strip.png", encodeRasterPng(draw(filmstrip([{ evolutions: [evolution] }], { frames: 2 }))));
 `,
       );
       const { success, stderr } = await new Deno.Command(Deno.execPath(), {
@@ -59,7 +63,7 @@ await Deno.writeFile("digits.png", encodePng(grid(images, [4, 8, 8], { range: [-
           "--check",
           `--allow-import=127.0.0.1:${port}`,
           "--allow-read=model.safetensors",
-          "--allow-write=digits.png",
+          "--allow-write=digits.png,strip.png",
           "main.ts",
         ],
         cwd: folder,
@@ -68,6 +72,8 @@ await Deno.writeFile("digits.png", encodePng(grid(images, [4, 8, 8], { range: [-
       assert.ok(success, new TextDecoder().decode(stderr));
       const picture = PNG.sync.read(Buffer.from(await Deno.readFile(join(folder, "digits.png"))));
       assert.deepEqual([picture.width, picture.height], [16, 16]);
+      const strip = PNG.sync.read(Buffer.from(await Deno.readFile(join(folder, "strip.png"))));
+      assert.deepEqual([strip.width, strip.height], [2 * 112 + 6, 20 + 112 + 20]);
     } finally {
       await Deno.remove(folder, { recursive: true });
     }

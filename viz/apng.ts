@@ -20,7 +20,17 @@ export function encodeApng(
   const delays = frames.map((_, i) => i === frames.length - 1 ? hold : delay);
   const [{ width, height }] = frames;
   const lossless = 0;
-  return new Uint8Array(
-    UPNG.encode(frames.map(({ rgba }) => rgba.slice().buffer), width, height, lossless, delays),
-  );
+  return new Uint8Array(UPNG.encode(frames.map(withRoom), width, height, lossless, delays));
+}
+
+/**
+ * A frame's bytes with white pixels after them that nothing reads: upng-js makes its file no longer than the frames it is
+ * given, which is too short for tiny frames and for noise.
+ */
+function withRoom({ width, height, rgba }: Raster): ArrayBuffer {
+  const paletteAndChunks = 2048;
+  const filterBytes = 4 * (width + height);
+  const bytes = new Uint8Array(rgba.length + paletteAndChunks + filterBytes).fill(255);
+  bytes.set(rgba);
+  return bytes.buffer;
 }

@@ -2,7 +2,7 @@
 import { rgb } from "npm:d3-color@3.1.0";
 // @ts-types="npm:@types/d3-scale-chromatic@3.1.0"
 import { interpolateMagma, interpolateRdBu, interpolateViridis } from "npm:d3-scale-chromatic@3.1.0";
-import { closest } from "npm:fastest-levenshtein@1.0.16";
+import { checkName } from "./check.ts";
 
 /** 256 colours as R, G, B bytes, u8[256, 3]: entry i is the colour of pixel index i. */
 export type Palette = Uint8Array;
@@ -44,15 +44,7 @@ export const colormapNames = Object.keys(colors) as readonly ColormapName[];
  * Source: matplotlib (magma, viridis) and ColorBrewer (RdBu), as d3-scale-chromatic carries them
  */
 export function colormap(name: ColormapName): Palette {
-  const names = colormapNames;
-  if (!names.includes(name)) {
-    throw new TypeError(
-      `Cannot make colormap: no map is named "${name}", did you mean "${
-        closest(String(name), [...names])
-      }"? ` +
-        `(expected one of ${names.join(", ")})`,
-    );
-  }
+  checkName("make colormap", "map", name, colormapNames);
   const palette = new Uint8Array(256 * 3);
   for (let i = 0; i < 256; i++) {
     const { r, g, b } = rgb(colors[name](i / 255));

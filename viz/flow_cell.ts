@@ -65,9 +65,7 @@ export function flowCell(
     const ends = map === "rdbu" ? ["red", "blue"] : ["dark", "light"];
     return {
       ...size,
-      note: `velocity in pixel values a unit of t: ${ends[0]} −${most.toFixed(1)}, ${ends[1]} ${
-        most.toFixed(1)
-      }`,
+      note: `velocity: ${ends[0]} −${most.toFixed(1)}, ${ends[1]} ${most.toFixed(1)}`,
       draw(evolution, t, x, y) {
         const m = nearestSnapshot(evolution.t, t);
         // Nothing was computed at the end: it keeps the last velocity there is.

@@ -1,7 +1,7 @@
-import { checkInteger } from "./check.ts";
+import { checkInteger, checkName } from "./check.ts";
 import { checkEvolution, type Evolution } from "./evolution.ts";
 import type { ColormapName } from "./colormap.ts";
-import { type FlowCell, flowCell, type FlowField } from "./flow_cell.ts";
+import { type FlowCell, flowCell, type FlowField, flowFields } from "./flow_cell.ts";
 import { pace, type Pacing } from "./pacing.ts";
 import { type Captions, type Sheet, sheet } from "./sheet.ts";
 
@@ -64,7 +64,7 @@ export interface FlowFrames {
  * @param rows at least one evolution in each row, all of one image size
  * @throws {RangeError} if an evolution's arrays do not fit, sizes differ, an option is out of range, or, when its frame
  * is described, a snapshot holds NaN
- * @throws {TypeError} if there is no such pacing or colour map
+ * @throws {TypeError} if there is no such field, pacing or colour map
  */
 export function flowFrames(rows: readonly FlowRow[], options: FlowFramesOptions = {}): FlowFrames {
   const { pacing = "linear", frames = 100, columnTitles } = options;
@@ -148,6 +148,7 @@ function cellFor(rows: readonly FlowRow[], columns: number, options: FlowFramesO
   const { field = "quiver", scale = Math.min(Math.max(Math.floor((760 / columns - 6) / W), 1), 14) } =
     options;
   checkInteger(task, "scale", scale, 1);
+  checkName(task, "field", field, flowFields);
   return flowCell(evolutions, { field, map: mapOf(options), scale });
 }
 

@@ -1,5 +1,4 @@
-import { closest } from "npm:fastest-levenshtein@1.0.16";
-import { checkInteger } from "./check.ts";
+import { checkInteger, checkName } from "./check.ts";
 
 /** Ways {@linkcode pace} spreads frames over snapshots. */
 export type Pacing = "linear" | "quadratic" | "inv_quadratic" | "logarithmic";
@@ -38,15 +37,7 @@ export const pacings = Object.keys(places) as readonly Pacing[];
  * @throws {RangeError} if M or n is no positive integer
  */
 export function pace(pacing: Pacing, M: number, n: number): number[] {
-  const names = pacings;
-  if (!names.includes(pacing)) {
-    throw new TypeError(
-      `Cannot pace frames: no pacing is named "${pacing}", did you mean "${
-        closest(String(pacing), [...names])
-      }"? ` +
-        `(expected one of ${names.join(", ")})`,
-    );
-  }
+  checkName("pace frames", "pacing", pacing, pacings);
   checkInteger("pace frames", "number of snapshots", M, 1);
   checkInteger("pace frames", "number of frames", n, 1);
   if (n === 1) return [M - 1];

@@ -2,7 +2,7 @@ import type { Device } from "../../kernels/mod.ts";
 
 /**
  * What a run measures of its machine, under the names that MLflow groups as system metrics. Megabytes are 1e6 bytes; the
- * rate is the mean since the last call.
+ * rate is the mean since the last call, and left out while nothing is trained.
  *
  * @param device memory that it holds is measured
  * @param images how many images have been trained on so far
@@ -11,10 +11,10 @@ export function gauges(device: Device, images: () => number): () => Record<strin
   let [ms, seen] = [performance.now(), images()];
   return () => {
     const [nowMs, now] = [performance.now(), images()];
-    const rate = nowMs > ms ? 1000 * (now - seen) / (nowMs - ms) : 0;
+    const rate = 1000 * (now - seen) / (nowMs - ms);
     [ms, seen] = [nowMs, now];
     return {
-      "system/images_per_second": rate,
+      ...rate > 0 && { "system/images_per_second": rate },
       "system/process_memory_megabytes": Deno.memoryUsage().rss / 1e6,
       "system/device_memory_megabytes": device.allocatedBytes / 1e6,
     };

@@ -2,9 +2,9 @@ import type { Cursor } from "./cursor.ts";
 import type { RunRecord } from "./record.ts";
 
 const results = {
-  train_loss: "training loss",
-  val_loss: "validation loss",
   test_loss: "test loss",
+  val_loss: "validation loss",
+  train_loss: "training loss",
   "system/images_per_second": "images a second",
 };
 
@@ -30,22 +30,27 @@ export function noteOf({ folder, record, config, environment, cursor }: {
     ...adapter?.description === undefined ? [] : [`computed by ${plain(adapter.description)}`],
   ];
   const minutes = endedAt === null ? "" : ` after ${((endedAt - startedAt) / 60e3).toFixed(1)} minutes`;
-  const rows = Object.entries(results).flatMap(([key, name]) => {
+  const measured = Object.entries(results).flatMap(([key, name]) => {
     const found = cursor.latest[key];
     // JSON has no NaN.
     const value = typeof found?.value === "number" ? Number(found.value.toPrecision(4)) : "not a number";
-    return found === undefined ? [] : [`| ${name} | ${value} | ${found.step} |`];
+    return found === undefined ? [] : [{ name, value, step: found.step }];
   });
+  const rows = measured.map(({ name, value, step }) => `| ${name} | ${value} | ${step} |`);
+  // The page folds all but the first lines, so these say it.
+  const outcome = reason === null
+    ? measured.map(({ name, value }) => `${name} ${value}`).join(", ")
+    : plain(reason);
   const commit = environment.gitCommit;
   return [
     facts.join(", "),
-    `The run ${endings[status]}${minutes}${reason === null ? "" : `: ${plain(reason)}`}.`,
+    `The run ${endings[status]}${minutes}${outcome === "" ? "" : `: ${outcome}`}.`,
     ...rows.length === 0 ? [] : [["| result | value | step |", "| --- | --- | --- |", ...rows].join("\n")],
     // Relative to the server's page.
     ..."samples.png" in cursor.files
       ? [`![samples](get-artifact?path=samples.png&run_uuid=${cursor.runId})`]
       : [],
-    `Run folder \`${plain(folder)}\`` +
+    `Run folder \`${folder.replaceAll("`", "'")}\`` +
     (typeof commit === "string"
       ? `, code of commit ${commit.slice(0, 10)}${environment.gitDirty ? " with changes" : ""}`
       : ""),

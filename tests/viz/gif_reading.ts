@@ -25,13 +25,18 @@ export function readGif(bytes: Uint8Array): Gif {
     height,
     loopCount: reader.loopCount(),
     delays: infos.map(({ delay }) => 10 * delay),
-    frames: infos.map((_, i) => {
-      const rgba = new Uint8Array(4 * width * height);
-      reader.decodeAndBlitFrameRGBA(i, rgba);
-      return rgba;
-    }),
+    frames: composed(reader, infos.length),
     paletteOffsets: infos.map((info) => info.palette_offset ?? -1),
   };
+}
+
+/** Each frame over those before it, as a viewer shows it. */
+function composed(reader: GifReader, count: number): Uint8Array[] {
+  const screen = new Uint8Array(4 * reader.width * reader.height);
+  return Array.from({ length: count }, (_, i) => {
+    reader.decodeAndBlitFrameRGBA(i, screen);
+    return screen.slice();
+  });
 }
 
 /** Colours of indices under a palette, u8[n, 4], opaque. */

@@ -28,6 +28,23 @@ Deno.test("encodeGif() is pixel-exact, with one global palette", () => {
   }
 });
 
+Deno.test("encodeGif() stores unchanged pixels so that they pack, and stays pixel-exact", () => {
+  const fewer = (seed: number) => {
+    const { width, height, pixels } = scatter(120, 90, 7 * seed);
+    const kept = scatter(120, 90, 0).pixels;
+    // All but a tenth stay as they were.
+    return { width, height, pixels: pixels.map((index, i) => (i % 10 === seed ? index : kept[i]) % 200) };
+  };
+  for (const colors of [200, 3, 2, 1]) {
+    const frames = [0, 1, 2, 2, 3].map(fewer)
+      .map((frame) => ({ ...frame, pixels: frame.pixels.map((index) => index % colors) }));
+    const bytes = encodeGif(frames, magma);
+    readGif(bytes).frames.forEach((frame, i) => assert.deepEqual([...frame], rgba(frames[i].pixels, magma)));
+    const alone = frames.reduce((sum, frame) => sum + encodeGif([frame], magma).length, 0);
+    if (colors === 200) assert.ok(bytes.length < 0.6 * alone, `${bytes.length} of ${alone} bytes`);
+  }
+});
+
 Deno.test("encodeGif() stores the delay of each frame and the hold of the last", () => {
   assert.deepEqual(encoded(3).delays, [50, 50, 50]);
   assert.deepEqual(encoded(3, { delay: 120 }).delays, [120, 120, 120]);

@@ -1,0 +1,21 @@
+import { animating, parseAnimation } from "./animate_config.ts";
+import { runTask } from "./command.ts";
+import { drawFlows, pictureName } from "./flow_picture.ts";
+import { flowRows, loadFlows } from "./flow_source.ts";
+import { writeAtomic } from "./run_folder.ts";
+
+await runTask(async () => {
+  const config = parseAnimation(Deno.args);
+  if (config.help) {
+    console.log(animating.help("deno task animate RUN..."));
+    return;
+  }
+  const started = performance.now();
+  const { warning, ...picture } = flowRows(await loadFlows(config.runs, config), config.samples ?? []);
+  if (warning) console.error(warning);
+  const { bytes, holds } = await drawFlows(picture, config);
+  const out = config.out ?? pictureName(config);
+  await writeAtomic(out, bytes);
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  console.error(`${holds}, ${(bytes.length / 1e6).toFixed(2)} MB in ${seconds} s: ${out}`);
+});

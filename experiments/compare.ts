@@ -1,0 +1,38 @@
+import { join } from "node:path";
+import { animating, parseAnimation } from "./animate_config.ts";
+import { runTask } from "./command.ts";
+import { drawFlows, pictureName } from "./flow_picture.ts";
+import { flowRows, loadFlows, type StoredFlow } from "./flow_source.ts";
+import { writeAtomic } from "./run_folder.ts";
+import { ConfigError } from "./setting.ts";
+import { recordComparison } from "./tracking/comparison.ts";
+import { summarize } from "./tracking/folder_store.ts";
+import { compareTable } from "./tracking/run_tables.ts";
+
+await runTask(async () => {
+  const config = parseAnimation(Deno.args);
+  if (config.help) {
+    console.log(animating.help("deno task compare RUN RUN..."));
+    return;
+  }
+  const startedAt = new Date();
+  const flows = await loadFlows(config.runs, config);
+  if (flows.length < 2) throw new ConfigError(`Cannot compare ${flows.length} run: expected two or more`);
+  const { warning, ...picture } = flowRows(flows, config.samples ?? []);
+  console.log(compareTable(await Promise.all(flows.map(summaryOf))));
+  if (warning) console.error(warning);
+  const { bytes, holds } = await drawFlows(picture, config);
+  const out = config.out ?? join(await recordedFolder(flows, config.root, startedAt), pictureName(config));
+  await writeAtomic(out, bytes);
+  console.error(`${holds}, ${(bytes.length / 1e6).toFixed(2)} MB: ${out}`);
+});
+
+async function summaryOf({ summary, key }: StoredFlow) {
+  return summary ?? await summarize(key);
+}
+
+/** A comparison of folders is a run of its own; one of runs on a server leaves its picture here. */
+async function recordedFolder(flows: readonly StoredFlow[], root: string, startedAt: Date): Promise<string> {
+  if (flows.some(({ summary }) => summary !== undefined)) return ".";
+  return await recordComparison(flows.map(({ key }) => key), { root, startedAt });
+}

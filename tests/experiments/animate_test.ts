@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+// @ts-types="npm:@types/pngjs@6.0.5"
+import { PNG } from "npm:pngjs@7.0.0";
+import { animating } from "../../experiments/animate_config.ts";
+import { type FlowSource, writeFlowSnapshots } from "../../experiments/flow_snapshots.ts";
+import { readGif } from "../viz/gif_reading.ts";
+import { madeUpFlow } from "../viz/made_up_flow.ts";
+import { assertHelp, testTask, type Workplace } from "./cli.ts";
+
+const source: FlowSource = { modelType: "UNet_FM", seed: 1, solver: "euler", steps: 10 };
+
+/** A run's folder with nothing but evolutions of 8 x 8 pixels. */
+async function storeFlows(place: Workplace, run: string, options: Partial<FlowSource> = {}, count = 3) {
+  const all = { ...source, ...options };
+  const flows = Array.from({ length: count }, (_, n) => madeUpFlow(n, all.steps + 1, [8, 8]));
+  await writeFlowSnapshots(place.file(run), flows, all);
+}
+
+testTask("animate draws a grid of samples, or some, as GIF, APNG or strip", async (place) => {
+  await storeFlows(place, "run");
+  const { stderr } = await place.succeed("animate", "run --frames 4 --scale 10 --hold 900");
+  assert.match(stderr, /4 frames of 252 x 148 pixels, [\d.]+ MB in [\d.]+ s: flow_quiver_linear\.gif\n$/);
+  const gif = readGif(await place.read("flow_quiver_linear.gif"));
+  assert.deepEqual([gif.width, gif.height, gif.delays], [252, 148, [50, 50, 50, 900]]);
+
+  const one = "run --samples 2 --field velocity --pacing logarithmic --frames 3 --scale 20";
+  await place.succeed("animate", `${one} --format apng --out one.apng`);
+  const first = PNG.sync.read(Buffer.from(await place.read("one.apng")));
+  assert.deepEqual([first.width, first.height], [160, 28 + 160 + 20]);
+
+  await place.succeed("animate", "run --format png --scale 5 --field none --map gray");
+  const strip = PNG.sync.read(Buffer.from(await place.read("flow_none_linear.png")));
+  assert.deepEqual([strip.width, strip.height], [22 + 8 * 46 - 6, 20 + 3 * 46 - 6]);
+  assert.deepEqual(await place.names(), [
+    "data",
+    "flow_none_linear.png",
+    "flow_quiver_linear.gif",
+    "one.apng",
+    "run",
+  ]);
+});
+
+testTask(
+  "animate puts runs of different steps under one t, and says where their noise differs",
+  async (place) => {
+    await storeFlows(place, "a", {}, 2);
+    await storeFlows(place, "b", { modelType: "UNet_FM_Residuals", steps: 4, seed: 2 }, 3);
+    const { stderr } = await place.succeed("animate", "a b --frames 2 --field none --scale 10 --out two.gif");
+    assert.match(stderr, /The runs start from different noise: their seeds are 1, 2 in the order given\n/);
+    const gif = readGif(await place.read("two.gif"));
+    assert.deepEqual([gif.width, gif.height], [22 + 2 * 86 - 6, 28 + 20 + 2 * 86 - 6]);
+  },
+);
+
+testTask("animate and compare say in one line what is wrong, and leave no file", async (place) => {
+  await storeFlows(place, "run");
+  await Deno.mkdir(place.file("empty"));
+  await Deno.writeTextFile(place.file("empty", "config.json"), "{}");
+  const wrong = {
+    "--frames 2": /^ConfigError: Missing RUN: name the folder of a run, or an --experiment \(see --help\)\n$/,
+    "empty": /^RunError: Cannot find snapshots of empty: there is no empty\/flow\/sample_<k>.safetensors \(/,
+    "none": /^ConfigError: Cannot find the run none: there is no such folder/,
+    "run --samples 1,7": /^RunError: Cannot draw sample 7 of run: it stores 1, 2, 3\n$/,
+    "run --field quiwer": /--field "quiwer": expected .* \(did you mean quiver\?\)\n$/,
+    "run --map magna": /\(did you mean magma\?\)\n$/,
+    "run --format png --hold 90": /^ConfigError: Cannot use --hold with --format png: a strip of stills/,
+    "run --out flow.png": /"flow.png" with --format gif: expected a name that ends with \.gif\n$/,
+    "run --out missing/flow.gif --frames 1": /^RunError: Cannot write missing\/flow.gif: /,
+    "--experiment other":
+      /^RunError: Cannot find snapshots: no run of experiment other in runs stores any\n$/,
+    "run --from server": /^ConfigError: Cannot look on a server: none is named/,
+  };
+  for (const [flags, message] of Object.entries(wrong)) {
+    const { code, stderr } = await place.run("animate", flags);
+    assert.equal(code, 1, flags);
+    assert.match(stderr, message);
+  }
+  const { code, stderr } = await place.run("compare", "run");
+  assert.equal(code, 1);
+  assert.match(stderr, /^ConfigError: Cannot compare 1 run: expected two or more\n$/);
+  assert.deepEqual(await place.names(), ["data", "empty", "run"]);
+});
+
+testTask("compare prints the runs' metrics and records the comparison with its animation", async (place) => {
+  for (const [model, type] of [["base", "UNet_FM"], ["residual", "UNet_FM_Residuals"]] as const) {
+    await storeFlows(place, model, { modelType: type });
+    await Deno.writeTextFile(place.file(model, "config.json"), JSON.stringify({ model }));
+    const loss = model === "base" ? 0.25 : 0.125;
+    await Deno.writeTextFile(
+      place.file(model, "metrics.jsonl"),
+      JSON.stringify({ step: 1, test_loss: loss }) + "\n",
+    );
+  }
+  const { stdout, stderr } = await place.succeed("compare", "base residual --frames 3 --field none");
+  assert.match(stdout, /^ +base +residual\n/);
+  assert.match(stdout, /\n +test_loss +0.25 +0.125\n/);
+  const path = /: (runs\/.*-comparison\/flow_none_linear\.gif)\n$/.exec(stderr)?.[1];
+  assert.ok(path, stderr);
+  assert.equal(readGif(await place.read(path)).frames.length, 3);
+  const names = await place.names(path, "..");
+  for (const name of ["base", "residual", "run.json"]) assert.ok(names.includes(name), `${names}`);
+
+  const alone = "--experiment UNet_FM --root . --frames 2 --field none --out all.gif";
+  await place.succeed("compare", alone);
+  assert.equal(readGif(await place.read("all.gif")).frames.length, 2);
+});
+
+testTask("animate --help and compare --help list every flag with its default", async (place) => {
+  for (const task of ["animate", "compare"] as const) {
+    const { code, stdout } = await place.run(task, "--help");
+    assert.equal(code, 0);
+    assertHelp(stdout.replace(" RUN RUN...", "").replace(" RUN...", ""), animating.rows);
+  }
+});

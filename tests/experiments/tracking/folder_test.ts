@@ -1,0 +1,195 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { readMetrics } from "../../../experiments/metrics_log.ts";
+import { standing } from "../../../experiments/tracking/adopt.ts";
+import { OpenFile, runFiles } from "../../../experiments/tracking/files.ts";
+import { FolderTracker, type RunStart } from "../../../experiments/tracking/folder_tracker.ts";
+import { linesFrom } from "../../../experiments/tracking/lines.ts";
+import { readRecord } from "../../../experiments/tracking/record.ts";
+import { isLocked, lockRun } from "../../../experiments/tracking/run_lock.ts";
+import { tracked } from "../../../experiments/tracking/tracker.ts";
+import { testNeeding } from "../../permissions.ts";
+
+const startedAt = new Date(2024, 0, 2);
+const about: RunStart["about"] = {
+  name: "a run",
+  experiment: "UNet_FM",
+  user: null,
+  source: "a test",
+  gitBranch: null,
+  parameterCount: null,
+  dataset: null,
+  standsFor: null,
+};
+
+/** Defines a test in a folder that is removed after it. */
+function testInFolder(name: string, test: (folder: string) => Promise<void>): void {
+  testNeeding({ read: true, write: true }, name, async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      await test(folder);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
+
+testInFolder(
+  "FolderTracker tells lines with their time, the machine now and then, and the end",
+  async (folder) => {
+    const gauges = () => ({ "system/process_memory_megabytes": 5 });
+    const before = Date.now();
+    await using tracker = await FolderTracker.start(folder, { about, startedAt, gauges });
+    assert.equal((await readRecord(folder))?.status, "RUNNING");
+    tracker.log({ step: 1, loss: NaN });
+    tracker.log({ step: 2, loss: 1 });
+    await tracker.end("FINISHED");
+    await tracker.end("KILLED");
+    const [first, second] = await readMetrics(join(folder, "metrics.jsonl"));
+    assert.ok(before <= (first.time as number) && (first.time as number) <= Date.now());
+    assert.deepEqual(first, { step: 1, loss: NaN, time: first.time, "system/process_memory_megabytes": 5 });
+    assert.deepEqual(second, { step: 2, loss: 1, time: second.time });
+    const record = await readRecord(folder);
+    assert.equal(record?.status, "FINISHED");
+    assert.ok(record!.endedAt! >= before);
+  },
+);
+
+testInFolder("FolderTracker has one program at a time", async (folder) => {
+  assert.equal(await isLocked(folder), false);
+  {
+    await using _ = await FolderTracker.start(folder, { about, startedAt });
+    assert.equal(await isLocked(folder), true);
+    assert.equal(await lockRun(folder), undefined);
+    await assert.rejects(FolderTracker.start(folder, { about, startedAt }), {
+      name: "RunError",
+      message: `Cannot write ${folder}: another program trains or sends this run; wait for its end`,
+    });
+  }
+  assert.equal(await isLocked(folder), false);
+});
+
+testInFolder("tracked() tells an error as the reason of a failure", async (folder) => {
+  {
+    await using tracker = await FolderTracker.start(folder, { about, startedAt });
+    const work = tracked(tracker, () => Promise.reject(new Error("the loss is NaN")));
+    await assert.rejects(work, /the loss is NaN/);
+  }
+  const { status, reason } = (await readRecord(folder))!;
+  assert.deepEqual([status, reason], ["FAILED", "the loss is NaN"]);
+});
+
+testInFolder(
+  "standing() tells a run that nobody works on as killed, and old folders by their files",
+  async (folder) => {
+    assert.equal(await standing(folder), undefined);
+    {
+      await using tracker = await FolderTracker.start(folder, { about, startedAt });
+      tracker.log({ step: 1, loss: 1 });
+      assert.equal((await standing(folder))?.status, "RUNNING");
+      await tracker.end("FINISHED");
+    }
+    const record = (await readRecord(folder))!;
+    const crashed = JSON.stringify({ ...record, status: "RUNNING", endedAt: null });
+    await Deno.writeTextFile(join(folder, "run.json"), crashed);
+    const [{ time }] = await readMetrics(join(folder, "metrics.jsonl"));
+    assert.deepEqual(await standing(folder), { ...record, status: "KILLED", endedAt: time });
+
+    const old = join(folder, "20240102-030405-base");
+    await Deno.mkdir(old);
+    await Deno.writeTextFile(join(old, "config.json"), '{"model":"base"}');
+    await Deno.writeTextFile(join(old, "environment.json"), `{"startedAt":"${startedAt.toISOString()}"}`);
+    await Deno.writeTextFile(
+      join(old, "metrics.jsonl"),
+      '{"step":3,"elapsed_seconds":2}\n{"step":3,"test_loss":1}\n',
+    );
+    const { name, status, endedAt, source } = (await standing(old))!;
+    assert.deepEqual(
+      [name, status, endedAt, source],
+      ["20240102-030405-base", "FINISHED", startedAt.getTime() + 2000, "deno task train:base"],
+    );
+  },
+);
+
+testInFolder(
+  "FolderTracker repeats the words of a line that is measured anew with the same result",
+  async (folder) => {
+    const path = join(folder, "metrics.jsonl");
+    {
+      await using tracker = await FolderTracker.start(folder, { about, startedAt });
+      for (const step of [1, 2, 3, 4]) {
+        tracker.log({
+          step,
+          loss: step === 2 ? NaN : step,
+          elapsed_seconds: step,
+        });
+      }
+      await tracker.end("KILLED");
+    }
+    const before = (await Deno.readTextFile(path)).split("\n");
+    const { id } = (await readRecord(folder))!;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    {
+      await using tracker = await FolderTracker.start(folder, { about, startedAt: new Date(), resumedAt: 1 });
+      tracker.log({ step: 2, loss: NaN, elapsed_seconds: 20 });
+      tracker.log({ step: 3, loss: 3, elapsed_seconds: 30 });
+      tracker.log({ step: 4, loss: 5, elapsed_seconds: 40 });
+      await tracker.end("FINISHED");
+    }
+    const after = (await Deno.readTextFile(path)).split("\n");
+    assert.deepEqual(after.slice(0, 3), before.slice(0, 3));
+    assert.match(after[3], /"loss":5,"elapsed_seconds":40/);
+    const record = (await readRecord(folder))!;
+    assert.deepEqual([record.id, record.startedAt, record.status], [id, startedAt.getTime(), "FINISHED"]);
+    const files = (await runFiles(folder)).map(({ path }) => path);
+    const replaced = files.find((file) => file.startsWith("metrics-replaced-"))!;
+    assert.equal(await Deno.readTextFile(join(folder, replaced)), before.slice(1).join("\n"));
+  },
+);
+
+testInFolder("runFiles() lists what belongs to the record", async (folder) => {
+  for (const path of ["flow", "samples", "child", "empty"]) await Deno.mkdir(join(folder, path));
+  const kept = ["a b#.txt", "flow/sample_1.safetensors", "run.json", "samples/1.png"];
+  for (const path of [...kept, ".lock", "mlflow.json", "state.safetensors.tmp", "child/run.json"]) {
+    await Deno.writeTextFile(join(folder, path), path);
+  }
+  assert.deepEqual((await runFiles(folder)).map(({ path }) => path), kept);
+});
+
+testInFolder("linesFrom() reads whole lines in pieces, wherever the writer is", async (folder) => {
+  const path = join(folder, "lines");
+  assert.deepEqual(await Array.fromAsync(linesFrom(path, 0, true)), []);
+  const long = "ü".repeat(400_000);
+  await Deno.writeTextFile(path, `a\n${long}\n\nb\nhalf`);
+  const open = await Array.fromAsync(linesFrom(path, 0, false));
+  assert.deepEqual(open.flatMap(({ lines }) => lines), ["a", long, "b"]);
+  const { end } = open.at(-1)!;
+  assert.deepEqual(await Array.fromAsync(linesFrom(path, end, false)), []);
+  assert.deepEqual((await Array.fromAsync(linesFrom(path, end, true))).flatMap(({ lines }) => lines), [
+    "half",
+  ]);
+  await Deno.writeTextFile(path, " and half\n", { append: true });
+  assert.deepEqual((await Array.fromAsync(linesFrom(path, end, false))).flatMap(({ lines }) => lines), [
+    "half and half",
+  ]);
+});
+
+testInFolder("OpenFile sends the file it opened, also after another took its place", async (folder) => {
+  const path = join(folder, "weights");
+  // Above the size that is read at once.
+  for (const size of [1000, (32 << 20) + 1000]) {
+    const bytes = new Uint8Array(size).map((_, i) => i * 7);
+    await Deno.writeFile(path, bytes);
+    using file = (await OpenFile.open(path))!;
+    await Deno.writeFile(`${path}.tmp`, new Uint8Array(10));
+    await Deno.rename(`${path}.tmp`, path);
+    for (let tries = 0; tries < 2; tries++) {
+      const body = await new Response(file.body()).bytes();
+      assert.equal(body.length, size);
+      assert.ok(body.every((byte, i) => byte === bytes[i]));
+    }
+    const digest = await crypto.subtle.digest("SHA-256", bytes);
+    assert.equal(file.sent.sha256, new Uint8Array(digest).toHex());
+  }
+  assert.equal(await OpenFile.open(join(folder, "none")), undefined);
+});
