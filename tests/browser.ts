@@ -84,6 +84,9 @@ async function findOrInstall(): Promise<string | { reason: string }> {
   const known = await recentFailure();
   if (known !== undefined) return { reason: known };
 
+  if (Deno.env.get("DENOW_NO_INSTALL") === "1") {
+    return { reason: "needs Chromium, and DENOW_NO_INSTALL forbids to install one" };
+  }
   const problem = await install();
   const program = problem === undefined ? await firstThatRuns() : undefined;
   if (program !== undefined) return program;
@@ -109,7 +112,6 @@ async function recentFailure(): Promise<string | undefined> {
 }
 
 async function install(): Promise<string | undefined> {
-  if (Deno.env.get("DENOW_NO_INSTALL") === "1") return "DENOW_NO_INSTALL forbids to install one";
   const aptGet = ["apt-get", "-y", "-o", "DPkg::Lock::Timeout=300"];
   const prefix = Deno.uid() === 0 ? [] : ["sudo", "-n"];
   const get = [...prefix, "env", "DEBIAN_FRONTEND=noninteractive", ...aptGet];
