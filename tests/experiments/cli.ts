@@ -11,7 +11,15 @@ import { testNeeding, testUnless } from "../permissions.ts";
 import { writeTinyIdx } from "./tiny_idx.ts";
 
 /** A task of `deno.json` that a test can run. */
-export type Task = "train:residual" | "train:base" | "sample" | "overfit" | "report" | "sync" | "runs";
+export type Task =
+  | "train:residual"
+  | "train:base"
+  | "sample"
+  | "overfit"
+  | "report"
+  | "sync"
+  | "runs"
+  | "mlflow";
 
 /** How a task ended. */
 export interface Ended {
