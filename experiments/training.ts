@@ -116,6 +116,7 @@ export class Training {
   async run(tracker: Tracker): Promise<TrainingResult> {
     const { config, stop, trainer, progressBar } = this.#session;
     this.#tracker = tracker;
+    if (trainer.step === 0) await this.#drawSamples();
     this.#startedMs = this.#savedMs = performance.now();
     using bar = progressBar({
       totalSteps: Number.isFinite(this.#totalSteps) ? this.#totalSteps : 0,

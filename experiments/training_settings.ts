@@ -59,7 +59,10 @@ export const training = defineSettings({
     doc: "which times the frames show",
     default: "linear",
   }),
-  sampleEpochs: integer({ doc: "epochs between grids of samples in samples/, 0 = none", default: 1 }),
+  sampleEpochs: integer({
+    doc: "epochs between grids of samples in samples/, the first before training; 0 = none",
+    default: 1,
+  }),
   pathSamples: integer({ doc: "images whose paths the report shows in a plane, 0 = none", default: 200 }),
 
   name: optional(text({

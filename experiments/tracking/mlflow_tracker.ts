@@ -7,19 +7,17 @@ import { Pauses } from "./retry.ts";
 import type { Choice } from "./settings.ts";
 import type { Ending, Tracker } from "./tracker.ts";
 
-/** Milliseconds between looks at the run folder. */
-const lookMs = 2_000;
-/** Milliseconds before a server that failed all retries is asked anew. */
-const outageMs = 30_000;
-/** Milliseconds without an answer after which the end of a run stops waiting. */
-const patienceMs = 30_000;
-
-/** How long the tracker waits. */
+/** How long the tracker waits, in milliseconds. */
 export interface Waiting {
+  /** Between looks at the run folder. */
   readonly lookMs: number;
+  /** Before a server that failed all retries is asked anew. */
   readonly outageMs: number;
+  /** For an answer, at the end of a run. */
   readonly patienceMs: number;
 }
+
+const usual: Waiting = { lookMs: 2_000, outageMs: 30_000, patienceMs: 30_000 };
 
 /**
  * Tells a run to its folder, and mirrors the folder to an MLflow server meanwhile: between the steps of training, from
@@ -43,7 +41,7 @@ export class MlflowTracker implements Tracker {
    */
   constructor(
     folder: FolderTracker,
-    { address, patience, resumed, say, waiting = { lookMs, outageMs, patienceMs } }:
+    { address, patience, resumed, say, waiting = usual }:
       & Required<Pick<Choice, "address" | "patience">>
       & { resumed: boolean; say: (message: string) => void; waiting?: Waiting },
   ) {

@@ -20,7 +20,8 @@ export type Task =
   | "sync"
   | "runs"
   | "animate"
-  | "compare";
+  | "compare"
+  | "mlflow";
 
 /** How a task ended. */
 export interface Ended {

@@ -5,7 +5,7 @@ import { writeTinyIdx } from "../tiny_idx.ts";
 import { mirroredRun, newExperiment, noServer, quick, theServer } from "./shared_server.ts";
 
 /** Milliseconds that a part of the page may take to appear, on a busy machine. */
-const timeout = 60_000;
+const timeout = 120_000;
 
 await testInBrowser("MLflow's page shows a run's note, charts, images and report", async (browser) => {
   await using place = new Workplace(await Deno.makeTempDir({ prefix: "flow-" }));
@@ -36,7 +36,7 @@ async function look(browser: Browser, address: string): Promise<void> {
   await tab("model-metrics");
   await page.getByText("train_loss", { exact: true }).first().waitFor({ timeout });
   await page.locator(".js-plotly-plot .scatterlayer .point").first().waitFor({ timeout, state: "attached" });
-  const images = page.locator('img[src*="images%2F"], img[src*="images/"], img[src^="blob:"]');
+  const images = page.locator('img[src*="get-artifact?path=images%2Fsamples"]');
   await images.first().waitFor({ timeout });
   const width = await images.first().evaluate((image) =>
     (image as unknown as { naturalWidth: number }).naturalWidth
