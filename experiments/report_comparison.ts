@@ -20,7 +20,8 @@ const seed = 0;
  * @throws {RunError} if a run has no weights
  */
 export async function compareModels(runs: readonly string[]): Promise<Comparison | undefined> {
-  const models = await Promise.all(runs.map(loadRun));
+  const models: Drawable[] = [];
+  for (const run of runs) models.push(await loadRun(run)); // in turn: of two errors always the same is told
   const [{ normalization: { scale, shift }, imageSize: [H, W] }] = models;
   const other = models.findIndex(({ normalization: n }) => n.scale !== scale || n.shift !== shift);
   if (other >= 0) {

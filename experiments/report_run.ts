@@ -20,10 +20,12 @@ export async function readReportRuns(folders: readonly string[]): Promise<Report
   const twice = folders.find((_, i) => paths.indexOf(paths[i]) < i);
   if (twice !== undefined) throw new RunError(`Cannot report ${twice} twice: give each run once`);
   const names = paths.map((path) => basename(path));
-  const runs = await Promise.all(folders.map((folder, i) => {
+  const runs: ReportRun[] = [];
+  for (const [i, folder] of folders.entries()) { // in turn: of two errors always the same is told
     // Runs of one name in different folders are told apart by the folders.
-    return readReportRun(folder, names.filter((name) => name === names[i]).length > 1 ? folder : names[i]);
-  }));
+    const shared = names.filter((name) => name === names[i]).length > 1;
+    runs.push(await readReportRun(folder, shared ? folder : names[i]));
+  }
   checkSizes(runs);
   return runs;
 }
