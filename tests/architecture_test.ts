@@ -40,6 +40,9 @@ testNeeding({ run: true }, "imports follow the arrows of the house", async () =>
       "experiments/train.ts",
       "experiments/sample.ts",
       "experiments/overfit.ts",
+      "experiments/sync.ts",
+      "experiments/runs.ts",
+      "experiments/mlflow.ts",
       "experiments/report.ts",
     ]
   ) {
