@@ -41,6 +41,9 @@ testNeeding({ run: true }, "imports follow the arrows of the house", async () =>
       "experiments/sample.ts",
       "experiments/overfit.ts",
       "experiments/compare.ts",
+      "experiments/sync.ts",
+      "experiments/runs.ts",
+      "experiments/mlflow.ts",
       "experiments/report.ts",
     ]
   ) {

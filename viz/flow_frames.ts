@@ -1,4 +1,5 @@
-import { checkInteger, checkName } from "./check.ts";
+import { checkInteger } from "./check.ts";
+import { checkName } from "./check_name.ts";
 import { checkEvolution, type Evolution } from "./evolution.ts";
 import type { ColormapName } from "./colormap.ts";
 import { type FlowCell, flowCell, type FlowField, flowFields } from "./flow_cell.ts";

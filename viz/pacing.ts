@@ -1,4 +1,5 @@
-import { checkInteger, checkName } from "./check.ts";
+import { checkInteger } from "./check.ts";
+import { checkName } from "./check_name.ts";
 
 /** Ways {@linkcode pace} spreads frames over snapshots. */
 export type Pacing = "linear" | "quadratic" | "inv_quadratic" | "logarithmic";

@@ -20,16 +20,27 @@ export async function standing(folder: string): Promise<RunRecord | undefined> {
 }
 
 /**
+ * As `standing`, of a folder that must be a run.
+ *
+ * @param what is tried, for the error, e.g. `send`
+ * @throws {RunError} if the folder is no run, or a file cannot be read
+ */
+export async function mustStand(folder: string, what: string): Promise<RunRecord> {
+  const record = await standing(folder);
+  if (record !== undefined) return record;
+  throw new RunError(
+    `Cannot ${what} ${folder}: it is no run folder (expected run.json or config.json in it)`,
+  );
+}
+
+/**
  * Writes down how a run stands, that is that it was killed; the caller holds its lock.
  *
  * @throws {RunError} if the folder is no run, or cannot be read or written
  */
 export async function settle(folder: string): Promise<RunRecord> {
   const written = await readRecord(folder);
-  const record = written ?? await fromOtherFiles(folder);
-  if (record === undefined) {
-    throw new RunError(`Cannot send ${folder}: it is no run folder (expected run.json or config.json in it)`);
-  }
+  const record = written ?? await mustStand(folder, "send");
   const settled = record.status === "RUNNING"
     ? { ...record, status: "KILLED" as const, endedAt: await lastSign(folder, record) }
     : record;

@@ -1,7 +1,7 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { reasonOf, RunError } from "../atomic_write.ts";
 import { createRunFolder } from "../run_folder.ts";
-import { standing } from "./adopt.ts";
+import { mustStand } from "./adopt.ts";
 import { runFiles } from "./files.ts";
 import { metricsFile } from "./mirror.ts";
 import { writeRecord } from "./record.ts";
@@ -27,11 +27,9 @@ export async function recordComparison(
     readonly startedAt: Date;
   },
 ): Promise<string> {
-  const records = await Promise.all(runs.map(async (run) => {
-    const record = await standing(run);
-    if (record !== undefined) return { run, record };
-    throw new RunError(`Cannot compare ${run}: it is no run folder (expected run.json or config.json in it)`);
-  }));
+  const records = await Promise.all(
+    runs.map(async (run) => ({ run, record: await mustStand(run, "compare") })),
+  );
   const folder = await createRunFolder({ name, startedAt, ...out && { out }, ...root && { root } });
   const about = {
     status: "FINISHED",

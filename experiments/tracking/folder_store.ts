@@ -1,7 +1,7 @@
 import { join, relative } from "node:path";
 import { reasonOf, RunError } from "../atomic_write.ts";
 import { readMetrics } from "../metrics_log.ts";
-import { standing } from "./adopt.ts";
+import { mustStand, standing } from "./adopt.ts";
 import { paramsOf } from "./description.ts";
 import { nestedRuns, runFiles } from "./files.ts";
 import { metricsFile } from "./mirror.ts";
@@ -64,10 +64,7 @@ export class FolderStore implements RunStore {
  * @throws {RunError} if it is no run, or cannot be read
  */
 export async function summarize(folder: string): Promise<RunSummary> {
-  const record = await standing(folder);
-  if (record === undefined) {
-    throw new RunError(`Cannot read ${folder}: it is no run folder (expected run.json or config.json in it)`);
-  }
+  const record = await mustStand(folder, "read");
   const params = paramsOf(record, await readJson(join(folder, "config.json")) ?? {});
   const metrics: Record<string, number> = {};
   for (const { step: _, time: __, ...values } of await readMetrics(join(folder, metricsFile))) {

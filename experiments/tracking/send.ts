@@ -1,5 +1,5 @@
 import { MlflowClient } from "./client.ts";
-import { settle } from "./adopt.ts";
+import { mustStand, settle } from "./adopt.ts";
 import { nestedRuns } from "./files.ts";
 import { HttpServer } from "./http.ts";
 import { Mirror } from "./mirror.ts";
@@ -30,6 +30,7 @@ export async function* sendRun(
   run: string,
   { address, patience }: Required<Pick<Choice, "address" | "patience">>,
 ): AsyncGenerator<Sent> {
+  await mustStand(run, "send"); // before a lock is left in a folder that is none
   {
     using lock = await lockRun(run);
     if (lock === undefined) {

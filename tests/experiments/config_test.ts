@@ -23,7 +23,7 @@ Deno.test("resolveConfig() completes flags by the given preset", () => {
   assert.equal(config.lr, 0.5);
   assert.deepEqual(config.filters, [4, 8]);
   assert.equal(config.attn, false);
-  assert.equal(config.maxMinutes, 10);
+  assert.equal(config.maxMinutes, 6.5);
   assert.equal(config.out, null);
 });
 

@@ -28,7 +28,7 @@ testTask("sync and runs say what they cannot do, in one line", async (place) => 
       "ConfigError: Cannot send: no server is named and no run has been on one " +
       "(expected --mlflow URI or MLFLOW_TRACKING_URI)",
     ],
-    ["sync", "nowhere --mlflow http://127.0.0.1:9", "RunError: Cannot lock nowhere: "],
+    ["sync", "nowhere --mlflow http://127.0.0.1:9", "RunError: Cannot send nowhere: it is no run folder "],
     ["sync", "runs/one --mlflow mlruns", 'ConfigError: Cannot use --mlflow "mlruns": it names a folder, '],
     ["runs", "lst", 'ConfigError: Unknown action "lst" (did you mean list?)'],
     ["runs", "show", "ConfigError: Cannot show 0 runs: expected deno task runs "],
