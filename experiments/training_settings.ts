@@ -60,7 +60,7 @@ export const training = defineSettings({
     default: "linear",
   }),
   sampleEpochs: integer({
-    doc: "epochs between grids of samples in samples/, the first before training; 0 = none",
+    doc: "epochs between grids in samples/, the first of epoch 0; 0 = none",
     default: 1,
   }),
   pathSamples: integer({ doc: "images whose paths the report shows in a plane, 0 = none", default: 200 }),

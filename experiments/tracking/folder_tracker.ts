@@ -16,7 +16,7 @@ export interface RunStart {
   readonly startedAt: Date;
   /** The step at which an earlier session's checkpoint stands; not given for a new run. */
   readonly resumedAt?: number;
-  /** What to measure of the machine every 10 seconds, by name. */
+  /** What to measure of the machine every 10 seconds of training, by name. */
   readonly gauges?: () => Readonly<Record<string, number>>;
 }
 
@@ -74,7 +74,8 @@ export class FolderTracker implements Tracker {
 
   log(metrics: Metrics): void {
     const now = Date.now();
-    const due = now - this.#gaugedMs >= gaugeMs;
+    // With a training loss only: what else is logged interrupts the training, and its rate.
+    const due = "train_loss" in metrics && now - this.#gaugedMs >= gaugeMs;
     if (due) this.#gaugedMs = now;
     const line = { ...metrics, time: now, ...due && this.#gauges() };
     // A server may have the earlier line: the same words are stored there once, others would stand beside them.

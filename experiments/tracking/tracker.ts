@@ -25,7 +25,8 @@ export async function tracked<T>(tracker: Tracker, work: () => Promise<T>): Prom
   try {
     return await work();
   } catch (error) {
-    await tracker.end("FAILED", error instanceof Error ? error.message : String(error));
+    // Where the folder cannot be written, that may be the error itself, and it is the first one to report.
+    await tracker.end("FAILED", error instanceof Error ? error.message : String(error)).catch(() => {});
     throw error;
   }
 }

@@ -41,14 +41,21 @@ testInFolder(
     const before = Date.now();
     await using tracker = await FolderTracker.start(folder, { about, startedAt, gauges });
     assert.equal((await readRecord(folder))?.status, "RUNNING");
-    tracker.log({ step: 1, loss: NaN });
-    tracker.log({ step: 2, loss: 1 });
+    tracker.log({ step: 0, loss: 2 });
+    tracker.log({ step: 1, train_loss: NaN });
+    tracker.log({ step: 2, train_loss: 1 });
     await tracker.end("FINISHED");
     await tracker.end("KILLED");
-    const [first, second] = await readMetrics(join(folder, "metrics.jsonl"));
+    const [untrained, first, second] = await readMetrics(join(folder, "metrics.jsonl"));
+    assert.deepEqual(Object.keys(untrained), ["step", "loss", "time"]);
     assert.ok(before <= (first.time as number) && (first.time as number) <= Date.now());
-    assert.deepEqual(first, { step: 1, loss: NaN, time: first.time, "system/process_memory_megabytes": 5 });
-    assert.deepEqual(second, { step: 2, loss: 1, time: second.time });
+    assert.deepEqual(first, {
+      step: 1,
+      train_loss: NaN,
+      time: first.time,
+      "system/process_memory_megabytes": 5,
+    });
+    assert.deepEqual(second, { step: 2, train_loss: 1, time: second.time });
     const record = await readRecord(folder);
     assert.equal(record?.status, "FINISHED");
     assert.ok(record!.endedAt! >= before);
