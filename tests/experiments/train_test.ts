@@ -100,7 +100,7 @@ testTask("train leaves weights, metrics, pictures and what it ran on", async (pl
   assert.deepEqual([png.width, png.height], [3 * cell - 2, 2 * cell - 2]); // 5 samples in 2 rows of 3
   const gif = readGif(await place.read("run", "flow_linear.gif"));
   assert.equal(gif.frames.length, 3);
-  assert.equal(gif.width, 2 * (2 * imageSize + 2) - 2);
+  assert.equal(gif.width, 2 * (14 * imageSize + 6) - 6);
 
   const stored = await readFlowSnapshots(place.file("run"));
   assert.deepEqual(
