@@ -21,7 +21,10 @@ await testInBrowser("MLflow's page shows a run's note, charts, images and report
 
 async function look(browser: Browser, address: string): Promise<void> {
   const page = await browser.newPage({ viewport: { width: 1400, height: 1000 } });
-  const tab = (name: string) => page.goto(address.replace("?", `/${name}?`));
+  const tab = async (name: string) => {
+    await page.goto(address.replace("?", `/${name}?`));
+    await page.reload(); // the address differs after its # only, which a busy page may miss
+  };
 
   await page.goto(address);
   await page.getByText("4,125 parameters, trained on 86 images of data").waitFor({ timeout });
