@@ -46,7 +46,11 @@ export class TestServer implements AsyncDisposable {
     const process = this.#running?.process;
     this.#running = undefined;
     if (process === undefined) return;
-    Deno.kill(-process.pid, "SIGKILL");
+    try {
+      Deno.kill(-process.pid, "SIGKILL");
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error; // it has ended by itself
+    }
     await process.status;
   }
 
