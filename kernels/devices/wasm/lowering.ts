@@ -28,13 +28,15 @@ const gradientParts = 8;
 const tileBytes = 600_000;
 
 const quads = (channels: number) => Math.ceil(channels / 4);
+/** Of the target, eight channels are computed at once, whether there are as many or not. */
+const targetQuads = (channels: number) => 2 * Math.ceil(channels / 8);
 /** Bytes between elements of the Winograd transform; `assembly/conv2d.ts` says the same. */
 const elementStep = (vectors: number) => ((vectors * 16 + 63) & ~127) + 64;
 
 /** Sizes of the Winograd convolution of [N, C, H, W] to [N, K, H, W]. */
 function winograd({ N, C, H, W, K }: Dims) {
   const down = Math.ceil(H / 4), across = Math.ceil(W / 4), tiles = down * across;
-  const perImage = 36 * 16 * (quads(C) + quads(K)) * tiles;
+  const perImage = 36 * 16 * (quads(C) + targetQuads(K)) * tiles;
   const chunk = Math.max(1, Math.min(N, Math.floor(tileBytes / perImage)));
   const slots = Math.ceil(chunk * tiles / 6) * 6;
   const image = (4 * down + 2) * (4 * across + 2) * 16;
@@ -42,7 +44,7 @@ function winograd({ N, C, H, W, K }: Dims) {
     chunk,
     weights: 36 * quads(C) * 128 * Math.ceil(K / 8),
     thread: 2 * image + 6 * (4 * across + 2) * 16 + 576 +
-      36 * (elementStep(quads(C) * slots) + elementStep(quads(K) * slots)),
+      36 * (elementStep(quads(C) * slots) + elementStep(targetQuads(K) * slots)),
   };
 }
 

@@ -3,7 +3,7 @@
 import { nextTask, pointer, word } from "./call.ts";
 import { add, splat } from "./simd.ts";
 import { me, WORKSPACE } from "./team.ts";
-import { sixTiles, sixTilesOfFour } from "./tiles.ts";
+import { sixTiles } from "./tiles.ts";
 import { interleave, transformSource, transformTarget, transformWeight } from "./winograd.ts";
 
 /** Bytes between two of the 36 elements: an odd number of cache lines, lest all fall on the same few of the cache. */
@@ -102,7 +102,7 @@ export function convolve(call: usize): void {
   const slots = (chunk * tiles + 5) / 6 * 6;
   const panel: usize = (<usize> quadsC) << 7;
   const uStep = panel * panels;
-  const vStep = elementStep(quadsC * slots), mStep = elementStep(quadsK * slots);
+  const vStep = elementStep(quadsC * slots), mStep = elementStep(2 * panels * slots);
   const row: usize = (<usize> slots) << 4;
 
   const pixels: usize = (<usize> ((4 * down + 2) * (4 * across + 2))) << 4;
@@ -138,14 +138,8 @@ export function convolve(call: usize): void {
         const u = work + f * uStep + (<usize> pair) * panel;
         const v = V + f * vStep;
         const m = M + f * mStep + (<usize> (2 * pair)) * row;
-        if (2 * pair + 1 < quadsK) {
-          for (let t = 0; t < count; t += 6) {
-            sixTiles(v + ((<usize> t) << 4), row, u, quadsC, m + ((<usize> t) << 4), row);
-          }
-        } else {
-          for (let t = 0; t < count; t += 6) {
-            sixTilesOfFour(v + ((<usize> t) << 4), row, u, quadsC, m + ((<usize> t) << 4));
-          }
+        for (let t = 0; t < count; t += 6) {
+          sixTiles(v + ((<usize> t) << 4), row, u, quadsC, m + ((<usize> t) << 4), row);
         }
       }
     }

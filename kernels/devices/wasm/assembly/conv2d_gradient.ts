@@ -4,7 +4,7 @@ import { nextTask, pointer, word } from "./call.ts";
 import { elementStep, quadsOf } from "./conv2d.ts";
 import { add } from "./simd.ts";
 import { me, WORKSPACE } from "./team.ts";
-import { overTiles, overTilesOfFour } from "./tiles.ts";
+import { overTiles } from "./tiles.ts";
 import { interleave, transformGradient, transformSource, transformWeightGradient } from "./winograd.ts";
 
 /** dU of groups of `run` images, each in parts, to the workspace: [group][part][36][K / 8][C][8]. A task is a part. */
@@ -18,7 +18,7 @@ export function convWeightGradientParts(call: usize): void {
   const slots = chunk * tiles;
   const panel: usize = (<usize> quadsC) << 7;
   const uStep = panel * panels;
-  const vStep = elementStep(quadsC * slots), dStep = elementStep(quadsK * slots);
+  const vStep = elementStep(quadsC * slots), dStep = elementStep(2 * panels * slots);
   const row: usize = (<usize> slots) << 4;
 
   const pixels: usize = (<usize> ((4 * down + 2) * (4 * across + 2))) << 4;
@@ -55,8 +55,7 @@ export function convWeightGradientParts(call: usize): void {
           for (let pair = 0; pair < panels; pair++) {
             const u = U + f * uStep + (<usize> pair) * panel + ((<usize> q) << 7);
             const d = D + f * dStep + (<usize> (2 * pair)) * row;
-            if (2 * pair + 1 < quadsK) overTiles(v, d, row, count, u);
-            else overTilesOfFour(v, d, count, u);
+            overTiles(v, d, row, count, u);
           }
         }
       }

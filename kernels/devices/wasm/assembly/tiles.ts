@@ -54,48 +54,6 @@ export function sixTiles(v: usize, vStep: usize, u: usize, quads: i32, m: usize,
   v128.store(m, s5, 80), v128.store(n, t5, 80);
 }
 
-/** The same for the last four target channels, where their number is no multiple of eight. */
-export function sixTilesOfFour(v: usize, vStep: usize, u: usize, quads: i32, m: usize): void {
-  let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0;
-  let p = s0;
-  for (; quads > 0; quads--, v += vStep, u += 128) {
-    p = v128.load(u, 0);
-    s0 = madd(v128.load_splat<f32>(v, 0), p, s0);
-    s1 = madd(v128.load_splat<f32>(v, 16), p, s1);
-    s2 = madd(v128.load_splat<f32>(v, 32), p, s2);
-    s3 = madd(v128.load_splat<f32>(v, 48), p, s3);
-    s4 = madd(v128.load_splat<f32>(v, 64), p, s4);
-    s5 = madd(v128.load_splat<f32>(v, 80), p, s5);
-    p = v128.load(u, 32);
-    s0 = madd(v128.load_splat<f32>(v, 4), p, s0);
-    s1 = madd(v128.load_splat<f32>(v, 20), p, s1);
-    s2 = madd(v128.load_splat<f32>(v, 36), p, s2);
-    s3 = madd(v128.load_splat<f32>(v, 52), p, s3);
-    s4 = madd(v128.load_splat<f32>(v, 68), p, s4);
-    s5 = madd(v128.load_splat<f32>(v, 84), p, s5);
-    p = v128.load(u, 64);
-    s0 = madd(v128.load_splat<f32>(v, 8), p, s0);
-    s1 = madd(v128.load_splat<f32>(v, 24), p, s1);
-    s2 = madd(v128.load_splat<f32>(v, 40), p, s2);
-    s3 = madd(v128.load_splat<f32>(v, 56), p, s3);
-    s4 = madd(v128.load_splat<f32>(v, 72), p, s4);
-    s5 = madd(v128.load_splat<f32>(v, 88), p, s5);
-    p = v128.load(u, 96);
-    s0 = madd(v128.load_splat<f32>(v, 12), p, s0);
-    s1 = madd(v128.load_splat<f32>(v, 28), p, s1);
-    s2 = madd(v128.load_splat<f32>(v, 44), p, s2);
-    s3 = madd(v128.load_splat<f32>(v, 60), p, s3);
-    s4 = madd(v128.load_splat<f32>(v, 76), p, s4);
-    s5 = madd(v128.load_splat<f32>(v, 92), p, s5);
-  }
-  v128.store(m, s0);
-  v128.store(m, s1, 16);
-  v128.store(m, s2, 32);
-  v128.store(m, s3, 48);
-  v128.store(m, s4, 64);
-  v128.store(m, s5, 80);
-}
-
 /**
  * Four source by eight target channels, summed over tiles and added to u[c][k]:
  * u[c][k] += sum over tiles of v[tile][c] d[tile][k].
@@ -144,20 +102,4 @@ export function overTiles(v: usize, d: usize, dStep: usize, tiles: i32, u: usize
   v128.store(u, s1, 32), v128.store(u, t1, 48);
   v128.store(u, s2, 64), v128.store(u, t2, 80);
   v128.store(u, s3, 96), v128.store(u, t3, 112);
-}
-
-/** The same for the last four target channels; the other half of the panel is left alone. */
-export function overTilesOfFour(v: usize, d: usize, tiles: i32, u: usize): void {
-  let s0 = v128.load(u), s1 = v128.load(u, 32), s2 = v128.load(u, 64), s3 = v128.load(u, 96);
-  for (; tiles > 0; tiles--, v += 16, d += 16) {
-    const p = v128.load(d);
-    s0 = madd(v128.load_splat<f32>(v), p, s0);
-    s1 = madd(v128.load_splat<f32>(v, 4), p, s1);
-    s2 = madd(v128.load_splat<f32>(v, 8), p, s2);
-    s3 = madd(v128.load_splat<f32>(v, 12), p, s3);
-  }
-  v128.store(u, s0);
-  v128.store(u, s1, 32);
-  v128.store(u, s2, 64);
-  v128.store(u, s3, 96);
 }
