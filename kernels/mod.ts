@@ -4,6 +4,7 @@
  * @module
  */
 export { gradients } from "./autograd.ts";
+export { checkGradients, type GradientCheck, GradientError } from "./check_gradients.ts";
 export { currentDevice } from "./context.ts";
 export {
   type BufferRange,
