@@ -14,29 +14,35 @@ import { Tensor } from "./tensor.ts";
 
 /** Settings of an op that are not tensors, with the type they have in the kernel's uniform. */
 export type AttributeTypes = Readonly<Record<string, "u32" | "f32">>;
-type Values<A extends AttributeTypes> = { readonly [K in keyof A]: number };
+/** Attributes of a call by name. */
+export type AttributeValues<A extends AttributeTypes> = { readonly [K in keyof A]: number };
 
 /** Inputs on which the registry test tries an op. Values are normal random numbers unless given. */
 export interface Sample {
+  /** Shape of each input by name. */
   readonly shapes: Readonly<Record<string, Shape>>;
+  /** Attributes of the call. */
   readonly attributes?: Readonly<Record<string, number>>;
+  /** Values of inputs by name: the bits of u32 inputs, and numbers that an op needs to be in its domain. */
   readonly values?: Readonly<Record<string, ArrayLike<number>>>;
 }
 
 /** What an op's gradient may use: its inputs and outputs by name, and `dy`, the gradient of its first output. */
-type Saved<S extends string> =
+export type Saved<S extends string> =
   & { readonly [name in InputNames<S>[number] | OutputNames<S>[number]]: Tensor }
   & { readonly dy: Tensor };
 
 /** An op in one declaration. */
 export interface OpDefinition<S extends string, A extends AttributeTypes> {
+  /** Unique among all ops; messages and profiles show it. */
   readonly name: string;
   /** Buffers and axes, `a[M, K], b[K, N] -> y[M, N]`: documentation, shape check, output shape and uniform in one. */
   readonly signature: S;
+  /** Settings by name with their type; the caller gives them last, as an object. */
   readonly attributes?: A;
   /** Further axes and kernel settings that follow from those of the call; a shape gives an `S...` axis. */
   readonly derive?: (
-    dims: Readonly<Record<string, number>> & Values<A>,
+    dims: Readonly<Record<string, number>> & AttributeValues<A>,
     shapes: Readonly<Record<string, Shape>>,
   ) => Readonly<Record<string, number | Shape>>;
   /** WGSL with `fn kernel(i: u32)`; buffers and `dims` are declared for it. A function gets the specialised dims. */
@@ -58,27 +64,35 @@ export interface OpDefinition<S extends string, A extends AttributeTypes> {
   /** Gradient of each differentiable input, evaluated only if wanted. Without it, gradients stop at the op. */
   readonly backward?: (
     saved: Saved<S>,
-    attributes: Values<A>,
+    attributes: AttributeValues<A>,
   ) => { readonly [name in InputNames<S>[number]]?: () => Tensor };
   /** The op in plain loops over arrays by buffer name: the CPU device and the tests' oracle. */
   readonly reference: (
     arrays: { readonly [name in InputNames<S>[number] | OutputNames<S>[number]]: NumberArray },
     dims: Dims,
   ) => void;
+  /** What the tests of ops try it on; `[]` where an op is checked by other means, such as `checkGradients`. */
   readonly samples: readonly Sample[];
 }
 
-type Tensors<Names extends readonly string[]> = { [K in keyof Names]: Tensor };
-type Inputs<S extends string> = Tensors<InputNames<S>>;
-type Result<Names extends readonly string[]> = Names extends [string] ? Tensor : Tensors<Names>;
-type NoAttributes<A> = keyof A extends never ? true : string extends keyof A ? true : false;
-type Arguments<S extends string, A extends AttributeTypes> = NoAttributes<A> extends true ? Inputs<S>
-  : [...Inputs<S>, attributes: Values<A>];
+/** A tensor for each name. */
+export type Tensors<Names extends readonly string[]> = { [K in keyof Names]: Tensor };
+/** What an op gives: its one output, or all in order. */
+export type OpResult<Names extends readonly string[]> = Names extends [string] ? Tensor : Tensors<Names>;
+/** Whether an op has no attributes. */
+export type NoAttributes<A> = keyof A extends never ? true : string extends keyof A ? true : false;
+/** What an op is called with. */
+export type OpArguments<S extends string, A extends AttributeTypes> = NoAttributes<A> extends true
+  ? Tensors<InputNames<S>>
+  : [...Tensors<InputNames<S>>, attributes: AttributeValues<A>];
 
 /** A declared op: call it with tensors in the order of its signature, attributes last. */
-export interface Op<S extends string, A extends AttributeTypes> {
-  (...args: Arguments<S, A>): Result<OutputNames<S>>;
+export interface Op<S extends string, A extends AttributeTypes = Record<never, never>> {
+  /** Runs the op. @throws {ShapeError} if shapes do not fit the signature */
+  (...args: OpArguments<S, A>): OpResult<OutputNames<S>>;
+  /** As it was declared. */
   readonly definition: OpDefinition<S, A>;
+  /** What a device runs. */
   readonly kernel: Kernel;
 }
 
@@ -150,7 +164,8 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
   function plan(shapes: readonly Shape[], attributes: Readonly<Record<string, number>>): CallPlan {
     const axes = bindAxes(name, signature, shapes);
     Object.assign(axes.dims, attributes);
-    const derived = definition.derive?.(axes.dims as Record<string, number> & Values<A>, axes.shapes) ?? {};
+    const derived =
+      definition.derive?.(axes.dims as Record<string, number> & AttributeValues<A>, axes.shapes) ?? {};
     for (const [key, value] of Object.entries(derived)) {
       if (typeof value === "number") axes.dims[key] = value;
       else {
@@ -187,7 +202,10 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
           const saved: Record<string, Tensor> = { dy };
           signature.inputs.forEach((port, i) => saved[port.name] = inputs[i]);
           fresh.forEach((port, i) => saved[port.name] = outputs[i]);
-          const given = backward(saved as Saved<S>, attributes as Values<A>) as Record<string, () => Tensor>;
+          const given = backward(saved as Saved<S>, attributes as AttributeValues<A>) as Record<
+            string,
+            () => Tensor
+          >;
           return signature.inputs.map((port) => given[port.name]);
         },
       };

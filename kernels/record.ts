@@ -10,6 +10,7 @@ import { allocateNow, giveOwner, type Storage } from "./storage.ts";
 export interface RecordedStep<T> {
   /** What the function returned; its tensors hold the values of the latest run. */
   readonly result: T;
+  /** Memory that the step needs. */
   readonly plan: MemoryPlan;
   /**
    * Compiles the step's kernels ahead, so that the first run need not wait for them; it would compile them too.

@@ -3,6 +3,7 @@ export type Shape = readonly number[];
 
 /** An operation was given tensors whose shapes do not fit it; the message names the op, the shapes and the rule. */
 export class ShapeError extends Error {
+  /** Told from other errors by this name. */
   override name = "ShapeError";
 }
 

@@ -5,8 +5,11 @@ export type DataType = "f32" | "u32";
 
 /** One buffer of an op. An axis written `S...` stands for any number of axes. */
 export interface Port {
+  /** Name of the buffer in the signature, the WGSL and the reference. */
   readonly name: string;
+  /** Type of its elements. */
   readonly type: DataType;
+  /** Names or fixed lengths of its axes. */
   readonly axes: readonly string[];
 }
 
@@ -17,9 +20,13 @@ export interface Signature {
   readonly outputs: readonly Port[];
 }
 
-type Bare<S extends string> = S extends `, ${infer R}` ? Bare<R> : S extends `${infer N}:u32` ? N : S;
-type PortNames<S extends string> = S extends `${infer Head}[${infer _Axes}]${infer Rest}`
-  ? [Bare<Head>, ...PortNames<Rest>]
+/** A buffer's name without what surrounds it in the text. */
+export type BareName<S extends string> = S extends `, ${infer R}` ? BareName<R>
+  : S extends `${infer N}:u32` ? N
+  : S;
+/** Names of the buffers in one side of a signature's text. */
+export type PortNames<S extends string> = S extends `${infer Head}[${infer _Axes}]${infer Rest}`
+  ? [BareName<Head>, ...PortNames<Rest>]
   : [];
 
 /** Names of the inputs in a signature's text, as a tuple type. */

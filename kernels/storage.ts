@@ -11,10 +11,12 @@ export class Storage {
   #buffer: DeviceBuffer | undefined;
   #freed = false;
 
+  /** Memory for `elements` of 4 bytes; without a buffer it is to be planned. */
   constructor(readonly device: Device, readonly elements: number, buffer?: DeviceBuffer) {
     this.#buffer = buffer;
   }
 
+  /** Its size; an empty tensor has memory for one element, too. */
   get bytes(): number {
     return Math.max(this.elements, 1) * 4;
   }
@@ -24,13 +26,14 @@ export class Storage {
     return this.#buffer !== undefined;
   }
 
-  /** @throws {Error} if the memory was given back */
+  /** Sees to it that there is memory. @throws {Error} if it was given back */
   check(): void {
     if (this.#freed) {
       throw new Error("Cannot use a tensor after its scope has ended: return it from the scope to keep it");
     }
   }
 
+  /** A part of it. @throws {Error} if the memory was given back, or lies inside a recorded step */
   range(offset: number, length: number): BufferRange {
     this.check();
     if (!this.#buffer) {
@@ -39,6 +42,7 @@ export class Storage {
     return { buffer: this.#buffer, offset, length };
   }
 
+  /** Gives it the memory that was planned for it. */
   assign(buffer: DeviceBuffer): void {
     this.#buffer = buffer;
   }

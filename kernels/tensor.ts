@@ -8,7 +8,9 @@ import { allocateNow, type Storage } from "./storage.ts";
 export interface History {
   /** Grows with every op, so that inputs always have smaller numbers than outputs. */
   readonly order: number;
+  /** Name of the op. */
   readonly op: string;
+  /** What the op was called with. */
   readonly inputs: readonly Tensor[];
   /** Gradient of each input given that of the output; undefined for inputs that have none. Evaluated when wanted. */
   readonly backward: (dy: Tensor) => readonly ((() => Tensor) | undefined)[];
@@ -18,6 +20,7 @@ export interface History {
 export class Tensor {
   #history: History | undefined;
 
+  /** A view of memory from element `offset` on; `tensor` and `zeros` make one with memory of its own. */
   constructor(
     public storage: Storage,
     readonly shape: Shape,
@@ -28,6 +31,7 @@ export class Tensor {
     this.#history = history;
   }
 
+  /** Where its memory lies. */
   get device(): Device {
     return this.storage.device;
   }
@@ -37,6 +41,7 @@ export class Tensor {
     return sizeOf(this.shape);
   }
 
+  /** How it came to be; undefined for data, parameters, constants and what was detached. */
   get history(): History | undefined {
     return this.#history;
   }
@@ -73,6 +78,7 @@ export class Tensor {
     this.device.write(this.storage.range(this.offset, this.size), values);
   }
 
+  /** Type and shape, `f32[2, 3]`. */
   toString(): string {
     return showShape(this.shape, this.type);
   }

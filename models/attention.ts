@@ -11,13 +11,18 @@ import { Module } from "./module.ts";
  * Source: Vaswani et al. 2017, arXiv:1706.03762; over pixels: Ho et al. 2020, arXiv:2006.11239
  */
 export class Attention extends Module {
+  /** Normalises the image before q, k and v. */
   readonly gn: GroupNorm;
+  /** Queries, C to C channels by a 1x1 convolution. */
   readonly q: Conv2d;
+  /** Keys, likewise. */
   readonly k: Conv2d;
+  /** Values, likewise. */
   readonly v: Conv2d;
+  /** What is added to the image, by a 1x1 convolution of the mixed values. */
   readonly final: Conv2d;
 
-  /** @throws {ShapeError} if the channels do not divide into the groups */
+  /** For images of so many channels. @throws {ShapeError} if they do not divide into the groups */
   constructor(channels: number, groups: number, initialiser: Initialiser) {
     super();
     const { constant } = initialiser;

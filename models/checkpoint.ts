@@ -7,6 +7,7 @@ import { checkState, type State } from "./state.ts";
 
 /** What a program must know of a network to sample from it. */
 export interface CheckpointInfo {
+  /** Which network, and its size. */
   readonly config: ModelOptions;
   /** From a pixel in [0, 1] to what the network sees: scale pixel + shift. */
   readonly normalization: { readonly scale: number; readonly shift: number };
@@ -16,6 +17,7 @@ export interface CheckpointInfo {
 
 /** A file is no checkpoint that can be loaded. */
 export class CheckpointError extends Error {
+  /** Told from other errors by this name. */
   override name = "CheckpointError";
 }
 

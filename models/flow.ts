@@ -2,6 +2,7 @@ import { add, meanSquaredError, multiply, reshape, subtract, type Tensor } from 
 
 /** A velocity v(x, t): x f32[N, ...], t f32[N] in [0, 1] -> the shape of x. */
 export interface VelocityField {
+  /** v(x, t), without reading anything back, so that it can be recorded. */
   velocity(x: Tensor, t: Tensor): Tensor;
 }
 

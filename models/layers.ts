@@ -13,6 +13,7 @@ export class Linear extends Module {
   /** f32[O] */
   readonly bias: Tensor;
 
+  /** From I `inputs` to O `outputs`. */
   constructor(inputs: number, outputs: number, initialiser: Initialiser) {
     super();
     const bound = 1 / Math.sqrt(inputs);
@@ -38,6 +39,7 @@ export class Conv2d extends Module {
   readonly bias: Tensor;
   readonly #padding: number;
 
+  /** From C `inputs` to K `outputs`; R, the side of the kernel, is 1 or 3. */
   constructor(inputs: number, outputs: number, kernel: 1 | 3, initialiser: Initialiser) {
     super();
     const bound = 1 / Math.sqrt(inputs * kernel * kernel);
@@ -70,6 +72,7 @@ export class ConvTranspose2d extends Module {
   /** f32[K] */
   readonly bias: Tensor;
 
+  /** From C `inputs` to K `outputs`. */
   constructor(inputs: number, outputs: number, initialiser: Initialiser) {
     super();
     const bound = 1 / Math.sqrt(outputs * 4);
@@ -95,7 +98,7 @@ export class GroupNorm extends Module {
   readonly bias: Tensor;
   readonly #groups: number;
 
-  /** @throws {ShapeError} if the channels do not divide into the groups */
+  /** For images of so many channels. @throws {ShapeError} if they do not divide into the groups */
   constructor(groups: number, channels: number, initialiser: Initialiser) {
     super();
     if (channels % groups !== 0) {

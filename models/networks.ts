@@ -6,11 +6,12 @@ import { nearest, rejectUnknown } from "./nearest.ts";
 import { ResidualUNet } from "./residual_unet.ts";
 import { UNet, type UNetOptions } from "./unet.ts";
 
-/** The networks by the name that checkpoints give them. */
-const networks = { UNet_FM: UNet, UNet_FM_Residuals: ResidualUNet };
-
 /** Name of a network. */
-export type ModelType = keyof typeof networks;
+export type ModelType = "UNet_FM" | "UNet_FM_Residuals";
+
+/** The networks by the name that checkpoints give them. */
+const networks = { UNet_FM: UNet, UNet_FM_Residuals: ResidualUNet } satisfies Record<ModelType, unknown>;
+
 /** All names of networks. */
 export const modelTypes: readonly ModelType[] = Object.keys(networks) as ModelType[];
 

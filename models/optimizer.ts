@@ -14,11 +14,13 @@ import {
 export interface TrainingState {
   /** Steps taken. */
   readonly step: number;
+  /** Moments, named `m.<parameter>` and `v.<parameter>`. */
   readonly tensors: State;
 }
 
 /** Updates flat parameters from gradients. `update` is device ops only, for recorded steps; `beforeStep` is the host's. */
 export class Optimizer {
+  /** Which update rule it follows. */
   readonly kind: OptimizerKind;
   #options: Required<OptimizerOptions>;
   #parameters: FlatParameters;

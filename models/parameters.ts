@@ -7,8 +7,11 @@ const ALIGNMENT = 64;
 
 /** Where a parameter lies. */
 export interface Place {
+  /** Index of the chunk. */
   readonly chunk: number;
+  /** First element within the chunk. */
   readonly offset: number;
+  /** Its shape. */
   readonly shape: Shape;
 }
 

@@ -14,13 +14,18 @@ import { checkSize, type UNetOptions, Up } from "./unet.ts";
  * Source: He et al. 2016, arXiv:1603.05027
  */
 export class ResidualBlock extends Module {
+  /** Before the first convolution. */
   readonly gn1: GroupNorm;
+  /** The first convolution, 3x3. */
   readonly conv1: Conv2d;
+  /** From the time embedding to a shift of each channel. */
   readonly t_proj: Linear;
+  /** Before the second convolution. */
   readonly gn2: GroupNorm;
+  /** The second convolution, 3x3. */
   readonly conv2: Conv2d;
 
-  /** @throws {ShapeError} if the channels do not divide into the groups */
+  /** For images of so many channels. @throws {ShapeError} if they do not divide into the groups */
   constructor(channels: number, { tEmb, groups }: UNetOptions, initialiser: Initialiser) {
     super();
     this.gn1 = new GroupNorm(groups, channels, initialiser);
@@ -39,9 +44,12 @@ export class ResidualBlock extends Module {
 
 /** One level on the way down: convolution to its width, then a residual block. */
 export class ResidualDown extends Module {
+  /** To the level's width, 3x3. */
   readonly conv: Conv2d;
+  /** At the level's width. */
   readonly residual: ResidualBlock;
 
+  /** From `inputs` channels to `outputs`. @throws {ShapeError} if `outputs` does not divide into the groups */
   constructor(inputs: number, outputs: number, options: UNetOptions, initialiser: Initialiser) {
     super();
     this.conv = new Conv2d(inputs, outputs, 3, initialiser);
@@ -56,8 +64,10 @@ export class ResidualDown extends Module {
 
 /** One level on the way up: joined with the skip, then a residual block. */
 export class ResidualUp extends Up {
+  /** At the level's width. */
   readonly residual: ResidualBlock;
 
+  /** From `inputs` channels to `outputs`. @throws {ShapeError} if `outputs` does not divide into the groups */
   constructor(inputs: number, outputs: number, options: UNetOptions, initialiser: Initialiser) {
     super(inputs, outputs, initialiser);
     this.residual = new ResidualBlock(outputs, options, initialiser);
@@ -71,14 +81,20 @@ export class ResidualUp extends Up {
 
 /** The residual U-Net, `UNet_FM_Residuals`: a residual block with GroupNorm a level. */
 export class ResidualUNet extends Module implements VelocityField {
+  /** Embeds t for all levels. */
   readonly time_mlp: TimeEmbedding;
+  /** Levels on the way down, outermost first. */
   readonly downs: readonly ResidualDown[];
+  /** At the innermost level. */
   readonly mid_res: ResidualBlock;
+  /** Attention at the innermost level, if wanted. */
   readonly mid_attn: Attention | undefined;
+  /** Levels on the way up, innermost first. */
   readonly ups: readonly ResidualUp[];
+  /** From the outermost width to the image's channels, 3x3. */
   readonly last: Conv2d;
 
-  /** @throws {ShapeError} if a level's filters do not divide into the groups */
+  /** A network of these sizes. @throws {ShapeError} if a level's filters do not divide into the groups */
   constructor(options: UNetOptions, initialiser: Initialiser) {
     super();
     const { filters, tEmb, channels, attn, groups } = options;

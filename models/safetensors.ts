@@ -19,7 +19,9 @@ export { SafetensorsError };
 
 /** A tensor in host memory: its shape and its values in row-major order. */
 export interface SafetensorsTensor {
+  /** Lengths of its axes, outermost first; empty for a single number. */
   shape: readonly number[];
+  /** As many values as the shape holds. */
   data: Float32Array;
 }
 

@@ -2,6 +2,7 @@
 
 /** Raised when bytes are no valid safetensors file, or when tensors cannot be written as one. */
 export class SafetensorsError extends Error {
+  /** Told from other errors by this name. */
   override name = "SafetensorsError";
 }
 

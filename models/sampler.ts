@@ -35,6 +35,8 @@ export class Sampler {
   readonly #step: RecordedStep<Tensor>;
 
   /**
+   * Records one step of the solver.
+   *
    * @param shape [N, C, H, W] of a batch
    * @throws {RangeError} if `steps` is no positive integer
    * @throws {TypeError} if there is no such solver

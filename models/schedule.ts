@@ -14,16 +14,17 @@ export interface Schedule {
   restore?(state: Record<string, number>): void;
 }
 
+/** Name of a schedule. */
+export type ScheduleName = "constant" | "cosine" | "one_cycle" | "plateau";
+
 /** The schedules by name, with the names of their settings. */
 const schedules = {
   constant: { make: constant, settings: ["warmup"] },
   cosine: { make: cosine, settings: ["warmup", "final"] },
   one_cycle: { make: oneCycle, settings: ["warmup", "startDivisor", "endDivisor"] },
   plateau: { make: plateau, settings: ["warmup", "factor", "patience", "threshold", "cooldown", "minimum"] },
-};
+} satisfies Record<ScheduleName, unknown>;
 
-/** Name of a schedule. */
-export type ScheduleName = keyof typeof schedules;
 /** All names of schedules. */
 export const scheduleNames: readonly ScheduleName[] = Object.keys(schedules) as ScheduleName[];
 

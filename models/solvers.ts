@@ -9,8 +9,11 @@ import type { VelocityField } from "./flow.ts";
 export interface ButcherTableau {
   /** The error after a fixed time falls as dt^order. */
   readonly order: number;
+  /** How much of each earlier k goes into the point where the next is taken, a row for each k. */
   readonly a: readonly (readonly number[])[];
+  /** Weight of each k in the step; their sum is 1. */
   readonly b: readonly number[];
+  /** When each k is taken, as a share of the step. */
   readonly c: readonly number[];
 }
 

@@ -8,6 +8,7 @@ export type State = Map<string, SafetensorsTensor>;
 
 /** A state does not fit what it is loaded into: a name is missing or unknown, or a shape differs. */
 export class StateError extends Error {
+  /** Told from other errors by this name. */
   override name = "StateError";
 }
 

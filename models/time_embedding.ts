@@ -5,9 +5,12 @@ import { Module } from "./module.ts";
 
 /** Embedding of the plain time, Linear(1 -> T), GELU, Linear(T -> T); fields are named by place, as in a Sequential. */
 export class TimeEmbedding extends Module {
+  /** 1 -> T. */
   readonly 0: Linear;
+  /** T -> T; GELU is number 1. */
   readonly 2: Linear;
 
+  /** With T `features`. */
   constructor(features: number, initialiser: Initialiser) {
     super();
     this[0] = new Linear(1, features, initialiser);

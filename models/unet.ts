@@ -22,9 +22,12 @@ export interface UNetOptions {
 
 /** Upsampling by two, resized to the skip where sizes differ, joined with it and convolved. */
 export class Up extends Module {
+  /** Doubles height and width. */
   readonly upsample: ConvTranspose2d;
+  /** Convolves what was upsampled, joined with the skip, 3x3. */
   readonly convskip: Conv2d;
 
+  /** From `inputs` channels to `outputs`, the channels of the skip. */
   constructor(inputs: number, outputs: number, initialiser: Initialiser) {
     super();
     this.upsample = new ConvTranspose2d(inputs, outputs, initialiser);
@@ -50,15 +53,22 @@ export class Up extends Module {
  * Source: Ronneberger et al. 2015, arXiv:1505.04597
  */
 export class UNet extends Module implements VelocityField {
+  /** Embeds t for all levels. */
   readonly time_mlp: TimeEmbedding;
+  /** Convolutions on the way down, outermost first, 3x3. */
   readonly downs: readonly Conv2d[];
+  /** From the time embedding to a shift of each channel, one a level on the way down. */
   readonly time_emb_passes: readonly Linear[];
+  /** Attention at the innermost level, if wanted. */
   readonly mid: Attention | undefined;
+  /** Levels on the way up, innermost first. */
   readonly ups: readonly Up[];
+  /** From the time embedding to a shift of each channel, one a level on the way up. */
   readonly time_emb_passes_up: readonly Linear[];
+  /** From the outermost width to the image's channels, 3x3. */
   readonly last: Conv2d;
 
-  /** @throws {ShapeError} if there is attention and the innermost filters do not divide into the groups */
+  /** A network of these sizes. @throws {ShapeError} if there is attention and the innermost filters do not divide into the groups */
   constructor({ filters, tEmb, channels, attn, groups }: UNetOptions, initialiser: Initialiser) {
     super();
     const widths = filters.map((width, i) => [filters[i - 1] ?? channels, width]);

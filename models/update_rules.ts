@@ -51,6 +51,9 @@ const adamSettings: UpdateRule["settings"] = (
   return [learningRate, beta1, beta2, epsilon, weightDecay, left(beta1), left(beta2), clip];
 };
 
+/** Name of an optimizer. */
+export type OptimizerKind = "adamw" | "adam" | "sgd";
+
 /** The optimizers by name. */
 export const updateRules = {
   adamw: {
@@ -72,9 +75,7 @@ export const updateRules = {
       step,
     ) => [learningRate, momentum, 0, 0, weightDecay, step === 1 ? 1 : 0, 0, clip],
   },
-} satisfies Record<string, UpdateRule>;
+} satisfies Record<OptimizerKind, UpdateRule>;
 
-/** Name of an optimizer. */
-export type OptimizerKind = keyof typeof updateRules;
 /** All names of optimizers. */
 export const optimizerKinds: readonly OptimizerKind[] = Object.keys(updateRules) as OptimizerKind[];

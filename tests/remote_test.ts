@@ -5,7 +5,9 @@ import { Buffer } from "node:buffer";
 import { extname, join } from "node:path";
 import { init } from "../kernels/mod.ts";
 import { createModel, saveCheckpoint } from "../models/mod.ts";
-import { testNeeding } from "./permissions.ts";
+import { digitFeatures, distance, nearestDigit } from "./digit_features.ts";
+import { granted, testNeeding, testUnless } from "./permissions.ts";
+import digits from "./vectors/digit_means.json" with { type: "json" };
 
 const types: Record<string, string> = {
   ".ts": "text/typescript",
@@ -29,24 +31,63 @@ function serveCheckout(): Deno.HttpServer<Deno.NetAddr> {
   });
 }
 
-testNeeding(
-  { read: true, write: true, run: true, net: true, env: true },
-  "mod.ts imported over HTTP samples from a checkpoint, with a fresh cache and no deno.json",
-  async () => {
+/** Arguments of the README's command that runs an example, with a host instead of the one that stands there. */
+async function commandOf(example: string, host: string): Promise<string[]> {
+  const readme = await Deno.readTextFile(new URL("../README.md", import.meta.url));
+  const [, words] = new RegExp(`^deno run (.*/examples/${example})$`, "m").exec(readme) ??
+    assert.fail(`the README does not run ${example}`);
+  return words.replace("https://example.org/flow", `http://${host}`).replace("example.org", host).split(" ");
+}
+
+/** Someone else's machine: an empty folder, a fresh cache, and this checkout at a web address. */
+interface Elsewhere {
+  /** `127.0.0.1:<port>`. */
+  readonly host: string;
+  readonly folder: string;
+  /** Runs a program with these flags and no permission besides; gives what it printed. */
+  readonly run: (...args: readonly string[]) => Promise<string>;
+  /** A picture that a program left. */
+  readonly png: (name: string) => Promise<PNG>;
+}
+
+function testElsewhere(name: string, test: (elsewhere: Elsewhere) => Promise<void>): void {
+  testNeeding({ read: true, write: true, run: true, net: true, env: true }, name, async () => {
     await using server = serveCheckout();
-    const { port } = server.addr;
     const folder = await Deno.makeTempDir();
     try {
-      const config = { type: "UNet_FM_Residuals", filters: [8, 8], tEmb: 8 } as const;
-      await init({ device: "cpu" });
-      const info = { config, normalization: { scale: 2, shift: -1 }, imageSize: [8, 8] } as const;
-      await Deno.writeFile(
-        join(folder, "model.safetensors"),
-        await saveCheckpoint(createModel(config, 1), info),
-      );
-      await Deno.writeTextFile(
-        join(folder, "main.ts"),
-        `import { encodePng, encodeRasterPng, filmstrip, grid, init, loadCheckpoint, rasterizer, sample } from "http://127.0.0.1:${port}/mod.ts";
+      await test({
+        host: `127.0.0.1:${server.addr.port}`,
+        folder,
+        async run(...args) {
+          const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+            args: ["run", "--no-prompt", "--check", ...args],
+            cwd: folder,
+            env: { DENO_DIR: join(folder, "cache"), NO_COLOR: "1" },
+          }).output();
+          assert.ok(success, new TextDecoder().decode(stderr));
+          return new TextDecoder().decode(stdout);
+        },
+        png: async (name) => PNG.sync.read(Buffer.from(await Deno.readFile(join(folder, name)))),
+      });
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
+
+testElsewhere(
+  "mod.ts imported over HTTP samples from a checkpoint, with a fresh cache and no deno.json",
+  async ({ host, folder, run, png }) => {
+    const config = { type: "UNet_FM_Residuals", filters: [8, 8], tEmb: 8 } as const;
+    await init({ device: "cpu" });
+    const info = { config, normalization: { scale: 2, shift: -1 }, imageSize: [8, 8] } as const;
+    await Deno.writeFile(
+      join(folder, "model.safetensors"),
+      await saveCheckpoint(createModel(config, 1), info),
+    );
+    await Deno.writeTextFile(
+      join(folder, "main.ts"),
+      `import { encodePng, encodeRasterPng, filmstrip, grid, init, loadCheckpoint, rasterizer, sample } from "http://${host}/mod.ts";
 await init({ device: "cpu" });
 const { model } = loadCheckpoint(await Deno.readFile("model.safetensors"), "model.safetensors");
 const images = await sample(model, { count: 4, shape: [1, 8, 8], seed: 0, steps: 2, solver: "heun" }).read();
@@ -55,27 +96,75 @@ const evolution = { t: Float32Array.of(0, 1), image: images.slice(128), velocity
 const draw = await rasterizer();
 await Deno.writeFile("strip.png", encodeRasterPng(draw(filmstrip([{ evolutions: [evolution] }], { frames: 2 }))));
 `,
-      );
-      const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-        args: [
-          "run",
-          "--no-prompt",
-          "--check",
-          `--allow-import=127.0.0.1:${port}`,
-          "--allow-read=model.safetensors",
-          "--allow-write=digits.png,strip.png",
-          "main.ts",
-        ],
-        cwd: folder,
-        env: { DENO_DIR: join(folder, "cache"), NO_COLOR: "1" },
-      }).output();
-      assert.ok(success, new TextDecoder().decode(stderr));
-      const picture = PNG.sync.read(Buffer.from(await Deno.readFile(join(folder, "digits.png"))));
-      assert.deepEqual([picture.width, picture.height], [16, 16]);
-      const strip = PNG.sync.read(Buffer.from(await Deno.readFile(join(folder, "strip.png"))));
-      assert.deepEqual([strip.width, strip.height], [2 * 112 + 6, 20 + 112 + 20]);
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
+    );
+    await run(
+      `--allow-import=${host}`,
+      "--allow-read=model.safetensors",
+      "--allow-write=digits.png,strip.png",
+      "main.ts",
+    );
+    const picture = await png("digits.png");
+    assert.deepEqual([picture.width, picture.height], [16, 16]);
+    const strip = await png("strip.png");
+    assert.deepEqual([strip.width, strip.height], [2 * 112 + 6, 20 + 112 + 20]);
+    // The same checkpoint, given by its path to the example.
+    await run(
+      "--allow-read=model.safetensors",
+      "--allow-write=digits.png",
+      `http://${host}/examples/sample_digits.ts`,
+      "model.safetensors",
+    );
+    const tiles = await png("digits.png");
+    assert.deepEqual([tiles.width, tiles.height], [32, 32]);
   },
 );
+
+testElsewhere(
+  "examples/sample_digits.ts draws 16 digits over HTTP, by the README's command",
+  async ({ host, run, png }) => {
+    await run(...await commandOf("sample_digits.ts", host));
+    const picture = await png("digits.png");
+    assert.deepEqual([picture.width, picture.height], [4 * 28, 4 * 28]);
+    const seen = Array.from({ length: 16 }, (_, n) => {
+      const image = Array.from({ length: 784 }, (_, i) => {
+        const row = Math.floor(n / 4) * 28 + Math.floor(i / 28);
+        return picture.data[(row * picture.width + n % 4 * 28 + i % 28) * 4] / 255;
+      });
+      const features = digitFeatures(image);
+      const digit = nearestDigit(features, digits.means);
+      return { digit, near: distance(features, digits.means[digit]) <= digits.near };
+    });
+    const told = JSON.stringify(seen);
+    assert.ok(seen.filter(({ near }) => near).length >= 14, `as near to digits as MNIST's own: ${told}`);
+    assert.ok(new Set(seen.map(({ digit }) => digit)).size >= 5, `several digits: ${told}`);
+  },
+);
+
+testElsewhere(
+  "examples/ train a network, fit a line and declare an op over HTTP, by the README's commands",
+  async ({ host, run }) => {
+    const example = async (name: string) => run(...await commandOf(name, host));
+    const ring = await example("train_ring.ts");
+    const away = Number(/^mean distance from the ring (0\.\d+)\n$/.exec(ring)?.[1]);
+    assert.ok(away < 0.12, ring); // plain noise is 0.5 away
+    assert.equal(await example("fit_line.ts"), "y = 1.940 x + 1.090\n");
+    assert.match(
+      await example("new_op.ts"),
+      /^(webgpu|cpu) \[[^\]]*0\.6931471\d+,[^\]]*\]\n$/,
+    );
+  },
+);
+
+const noWgsl = !granted("run")
+  ? "needs --allow-run"
+  : await navigator.gpu?.requestAdapter()
+  ? undefined
+  : "no WebGPU adapter";
+testUnless(noWgsl, "examples/new_op.ts has its WGSL checked where it is asked to use WebGPU", async () => {
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "examples/new_op.ts", "webgpu"],
+    cwd: new URL("..", import.meta.url),
+    env: { NO_COLOR: "1" },
+  }).output();
+  assert.match(new TextDecoder().decode(stdout), /^webgpu /, new TextDecoder().decode(stderr));
+});

@@ -8,6 +8,7 @@ export interface Evolution {
   readonly image: Float32Array;
   /** v(x, t) in pixels a unit of t, f32[M - 1, H, W]: the last snapshot has none. */
   readonly velocity: Float32Array;
+  /** Number of snapshots, height and width. */
   readonly shape: readonly [M: number, H: number, W: number];
 }
 

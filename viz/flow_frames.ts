@@ -10,6 +10,7 @@ import { type Captions, type Sheet, sheet } from "./sheet.ts";
 export interface FlowRow {
   /** Stands left of the row. */
   readonly label?: string;
+  /** At least one, all of one image size. */
   readonly evolutions: readonly Evolution[];
 }
 
@@ -31,7 +32,9 @@ export interface FlowFramesOptions {
 
 /** An animation before it is drawn: each frame is an SVG of one size. */
 export interface FlowFrames {
+  /** Of each frame, in pixels. */
   readonly width: number;
+  /** Of each frame, in pixels. */
   readonly height: number;
   /** The colour map of its images. */
   readonly map: ColormapName;

@@ -18,12 +18,15 @@ export interface Tuning {
 
 /** Invocations that share workgroup memory: how many groups, and lanes in each. */
 export interface Workgroups {
+  /** Number of workgroups. */
   readonly count: number;
+  /** Invocations in each. */
   readonly lanes: number;
 }
 
 /** What a device needs to know to run one op; made by `defineOp`. */
 export interface Kernel {
+  /** Name of the op. */
   readonly name: string;
   /** Buffers in binding order: the inputs, then the outputs that are not updated inputs. */
   readonly ports: readonly (Port & { readonly writable: boolean })[];
@@ -46,20 +49,27 @@ export type Dims = Readonly<Record<string, number>>;
 
 /** Memory of a device. Opaque to all but the device that made it. */
 export interface DeviceBuffer {
+  /** Its size. */
   readonly bytes: number;
 }
 
 /** A range of a buffer, in elements of 4 bytes. */
 export interface BufferRange {
+  /** Where the range lies. */
   readonly buffer: DeviceBuffer;
+  /** Its first element. */
   readonly offset: number;
+  /** Number of elements. */
   readonly length: number;
 }
 
 /** One op on given memory: all that a device ever executes. */
 export interface KernelCall {
+  /** What runs. */
   readonly kernel: Kernel;
+  /** Memory of each port, in binding order. */
   readonly ranges: readonly BufferRange[];
+  /** Lengths and attributes of this call. */
   readonly dims: Dims;
   /** Ports whose ranges hold f16, two to an element, where the device has `halfStorage`. */
   readonly half?: readonly string[];
@@ -70,9 +80,11 @@ export type CompileProgress = (done: number, all: number) => void;
 
 /** Where tensors live and ops run. Calls take effect in the order they are made. */
 export interface Device {
+  /** Which implementation it is. */
   readonly kind: "webgpu" | "cpu";
   /** Name of the adapter or processor, for people. */
   readonly description: string;
+  /** What kernels may depend on. */
   readonly tuning: Tuning;
   /** Largest range a kernel can bind, in bytes. */
   readonly maxRangeBytes: number;
@@ -88,9 +100,11 @@ export interface Device {
   allocate(bytes: number): DeviceBuffer;
   /** Gives memory back to the device's pool; work already queued on it still sees it. */
   release(buffer: DeviceBuffer): void;
+  /** Overwrites a range with as many values. */
   write(range: BufferRange, data: Float32Array | Uint32Array): void;
   /** Copies a range to the host as it is after all earlier calls. */
   read(range: BufferRange): Promise<ArrayBuffer>;
+  /** Queues one op. */
   run(call: KernelCall): void;
   /** Prepares a fixed list of calls; the result runs them all, as often as it is called. */
   prepare(calls: readonly KernelCall[]): () => void;
@@ -102,10 +116,12 @@ export interface Device {
   compile?(calls: readonly KernelCall[], progress: CompileProgress): Promise<void>;
   /** Waits until all queued work is done. */
   finished(): Promise<void>;
+  /** Gives everything back; the device is of no use afterwards. */
   close(): void;
 }
 
 /** A device could not be had, or failed at work: a validation error, lost device or too little memory. */
 export class DeviceError extends Error {
+  /** Told from other errors by this name. */
   override name = "DeviceError";
 }

@@ -124,6 +124,7 @@ export function add(a: Tensor, b: Tensor | number): Tensor {
 
 /** a - b, broadcasting; either may be a number. @throws {ShapeError} if the shapes do not broadcast */
 export function subtract(a: Tensor | number, b: Tensor): Tensor;
+/** a - b, broadcasting. @throws {ShapeError} if the shapes do not broadcast */
 export function subtract(a: Tensor, b: Tensor | number): Tensor;
 export function subtract(a: Tensor | number, b: Tensor | number): Tensor {
   if (!(a instanceof Tensor)) return affine(b as Tensor, { scale: -1, shift: a });

@@ -1,4 +1,4 @@
-import { defineOp } from "../op.ts";
+import { defineOp, type Op } from "../op.ts";
 import { type Shape, sizeOf } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { reshape } from "./movement.ts";
@@ -28,7 +28,7 @@ export function zeros(shape: Shape): Tensor {
 }
 
 /** Overwrites y with the values of x, in place and on the device; for steps that keep results. */
-export const assign = defineOp({
+export const assign: Op<"y[S...], x[S...] -> y[S...]"> = defineOp({
   name: "assign",
   signature: "y[S...], x[S...] -> y[S...]",
   wgsl: "fn kernel(i: u32) { y[i] = x[i]; }",
@@ -37,7 +37,7 @@ export const assign = defineOp({
 });
 
 /** Writes one number into `y` at an index that lives on the device, in place: a log that recorded steps keep. */
-export const put = defineOp({
+export const put: Op<"y[n], x[1], index:u32[1] -> y[n]"> = defineOp({
   name: "put",
   signature: "y[n], x[1], index:u32[1] -> y[n]",
   invocations: () => 1,

@@ -158,7 +158,7 @@ export function groupNorm(
   { groups, epsilon = 1e-5, activation = "none" }: {
     groups: number;
     epsilon?: number;
-    activation?: typeof activations[number]["name"];
+    activation?: "none" | "gelu";
   },
 ): Tensor {
   if (!Number.isInteger(groups) || groups < 1 || x.shape[1] % groups !== 0) {

@@ -1,4 +1,4 @@
-import { defineOp } from "../op.ts";
+import { defineOp, type Op } from "../op.ts";
 import type { Dims, NumberArray } from "../devices/device.ts";
 import { reshape } from "./movement.ts";
 import { sum } from "./reduce.ts";
@@ -15,7 +15,10 @@ const clipScale = (clip: number, squaredNorm: number) =>
 const moments = { shapes: { p: [7], m: [7], v: [7], g: [7], norm: [1], settings: [8] } } as const;
 const positive = { v: [0, 1e-4, 0.5, 2, 1, 0.1, 3], norm: [9] };
 
-function defineAdam(name: string, decoupled: boolean) {
+/** AdamW's and Adam's signature. */
+export type Adam = Op<"p[n], m[n], v[n], g[n], norm[1], settings[8] -> p[n], m[n], v[n]">;
+
+function defineAdam(name: string, decoupled: boolean): Adam {
   return defineOp({
     name,
     signature: "p[n], m[n], v[n], g[n], norm[1], settings[8] -> p[n], m[n], v[n]",
@@ -59,17 +62,17 @@ fn kernel(i: u32) {
  *
  * Source: Loshchilov and Hutter 2017, arXiv:1711.05101
  */
-export const adamUpdate = defineAdam("adamUpdate", true);
+export const adamUpdate: Adam = defineAdam("adamUpdate", true);
 
 /** Adam with weight decay added to the gradient; arguments as of `adamUpdate`. Source: Kingma and Ba 2014, arXiv:1412.6980 */
-export const adamL2Update = defineAdam("adamL2Update", false);
+export const adamL2Update: Adam = defineAdam("adamL2Update", false);
 
 /**
  * Gradient descent with momentum, in place: b = momentum b + g (b = g at the first step), p -= lr b.
  *
  * `settings` is [learning rate, momentum, -, -, weight decay, 1 at the first step, -, clip (0: none)].
  */
-export const sgdUpdate = defineOp({
+export const sgdUpdate: Op<"p[n], m[n], g[n], norm[1], settings[8] -> p[n], m[n]"> = defineOp({
   name: "sgdUpdate",
   signature: "p[n], m[n], g[n], norm[1], settings[8] -> p[n], m[n]",
   wgsl: `${clipWgsl}
@@ -95,7 +98,7 @@ fn kernel(i: u32) {
 });
 
 /** Exponential moving average, in place: e = decay e + (1 - decay) p; `settings` is [decay]. */
-export const emaUpdate = defineOp({
+export const emaUpdate: Op<"e[n], p[n], settings[1] -> e[n]"> = defineOp({
   name: "emaUpdate",
   signature: "e[n], p[n], settings[1] -> e[n]",
   wgsl: "fn kernel(i: u32) { e[i] = settings[0] * e[i] + (1.0 - settings[0]) * p[i]; }",

@@ -1,4 +1,4 @@
-import { defineOp } from "../op.ts";
+import { defineOp, type Op } from "../op.ts";
 
 /** Offsets of the four pixels in a 2x2 window, in the order in which ties are decided: the first maximum wins. */
 const window = [[0, 0], [0, 1], [1, 0], [1, 1]] as const;
@@ -8,7 +8,7 @@ const window = [[0, 0], [0, 1], [1, 0], [1, 1]] as const;
  *
  * @throws {ShapeError} if x is not f32[N, C, H, W]
  */
-export const maxPool2d = defineOp({
+export const maxPool2d: Op<"x[N, C, H, W] -> y[N, C, P, Q]"> = defineOp({
   name: "maxPool2d",
   signature: "x[N, C, H, W] -> y[N, C, P, Q]",
   derive: ({ H, W }) => ({ P: Math.floor(H / 2), Q: Math.floor(W / 2) }),

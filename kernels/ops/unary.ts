@@ -59,7 +59,7 @@ const tanhWgsl = `fn hyperbolicTangent(x: f32) -> f32 {
 const positive: readonly Sample[] = [{ shapes: { x: [6] }, values: { x: [0.05, 0.5, 1, 1.5, 3, 20] } }];
 
 /** GELU(x) = x Phi(x), the exact one. Source: Hendrycks and Gimpel 2016, arXiv:1606.08415 */
-export const gelu = defineUnary("gelu", {
+export const gelu: (x: Tensor) => Tensor = defineUnary("gelu", {
   value: "v * normalCdf(v)",
   slope: "normalCdf(v) + v * 0.3989422804 * exp(-0.5 * v * v)",
   apply: geluOf,
@@ -68,7 +68,7 @@ export const gelu = defineUnary("gelu", {
 });
 
 /** SiLU(x) = x / (1 + exp(-x)). */
-export const silu = defineUnary("silu", {
+export const silu: (x: Tensor) => Tensor = defineUnary("silu", {
   value: "v * logistic(v)",
   slope: "logistic(v) * (1.0 + v * (1.0 - logistic(v)))",
   apply: (x) => x * logistic(x),
@@ -77,7 +77,7 @@ export const silu = defineUnary("silu", {
 });
 
 /** ReLU(x) = max(x, 0), with slope 0 at 0. */
-export const relu = defineUnary("relu", {
+export const relu: (x: Tensor) => Tensor = defineUnary("relu", {
   value: "max(v, 0.0)",
   slope: "select(0.0, 1.0, v > 0.0)",
   apply: (x) => Math.max(x, 0),
@@ -85,7 +85,7 @@ export const relu = defineUnary("relu", {
 });
 
 /** Hyperbolic tangent. */
-export const tanh = defineUnary("tanh", {
+export const tanh: (x: Tensor) => Tensor = defineUnary("tanh", {
   value: "hyperbolicTangent(v)",
   slope: "1.0 - hyperbolicTangent(v) * hyperbolicTangent(v)",
   apply: Math.tanh,
@@ -94,7 +94,7 @@ export const tanh = defineUnary("tanh", {
 });
 
 /** Logistic function, 1 / (1 + exp(-x)). */
-export const sigmoid = defineUnary("sigmoid", {
+export const sigmoid: (x: Tensor) => Tensor = defineUnary("sigmoid", {
   value: "logistic(v)",
   slope: "logistic(v) * (1.0 - logistic(v))",
   apply: logistic,
@@ -103,7 +103,7 @@ export const sigmoid = defineUnary("sigmoid", {
 });
 
 /** x^2. */
-export const square = defineUnary("square", {
+export const square: (x: Tensor) => Tensor = defineUnary("square", {
   value: "v * v",
   slope: "2.0 * v",
   apply: (x) => x * x,
@@ -111,7 +111,7 @@ export const square = defineUnary("square", {
 });
 
 /** e^x. */
-export const exp = defineUnary("exp", {
+export const exp: (x: Tensor) => Tensor = defineUnary("exp", {
   value: "exp(v)",
   slope: "exp(v)",
   apply: Math.exp,
@@ -120,7 +120,7 @@ export const exp = defineUnary("exp", {
 });
 
 /** Natural logarithm. */
-export const log = defineUnary("log", {
+export const log: (x: Tensor) => Tensor = defineUnary("log", {
   value: "log(v)",
   slope: "1.0 / v",
   apply: Math.log,
@@ -129,7 +129,7 @@ export const log = defineUnary("log", {
 });
 
 /** Square root. */
-export const sqrt = defineUnary("sqrt", {
+export const sqrt: (x: Tensor) => Tensor = defineUnary("sqrt", {
   value: "sqrt(v)",
   slope: "0.5 / sqrt(v)",
   apply: Math.sqrt,

@@ -2,15 +2,21 @@ import type { Evolution } from "../evolution.ts";
 
 /** Numbers at training steps. */
 export interface Series {
+  /** Steps, rising from 0. */
   readonly step: readonly number[];
+  /** What was measured at each of them. */
   readonly value: readonly number[];
 }
 
 /** Mean loss of the held-out images whose time fell into [from, to); null where none did. */
 export interface TimeBin {
+  /** Lower end, included. */
   readonly from: number;
+  /** Upper end, excluded. */
   readonly to: number;
+  /** How many images fell into it. */
   readonly images: number;
+  /** Mean over them. */
   readonly loss: number | null;
 }
 
@@ -39,6 +45,7 @@ export interface Paths {
   readonly share: readonly [number, number];
   /** How many held-out images the classifier got right. */
   readonly classifier: { readonly right: number; readonly tried: number };
+  /** Number of times and of samples, height and width. */
   readonly shape: readonly [M: number, N: number, H: number, W: number];
 }
 
@@ -56,14 +63,19 @@ export interface ReportRun {
   readonly settings: readonly Fact[];
   /** The machine and the code. */
   readonly environment: readonly Fact[];
+  /** Loss of the batches trained on. */
   readonly trainLoss: Series;
+  /** Loss of held-out images. */
   readonly valLoss: Series;
+  /** Learning rate of each step. */
   readonly learningRate: Series;
+  /** Loss of held-out images by the time at which the network errs. */
   readonly lossByTime?: readonly TimeBin[];
   /** A picture of samples, bytes of a PNG. */
   readonly samplesPng?: Uint8Array;
   /** How some samples came to be, all of one size [H, W] and with the same times. */
   readonly evolutions: readonly Evolution[];
+  /** Ways of many samples, if they were kept. */
   readonly paths?: Paths;
 }
 
@@ -71,6 +83,7 @@ export interface ReportRun {
 export interface Comparison {
   /** Times of the points, in [0, 1), f32[T]. */
   readonly t: Float32Array;
+  /** Number of samples and of times, height and width. */
   readonly shape: readonly [S: number, T: number, H: number, W: number];
   /** For each run the points on its own paths, all from the same noise, f32[S, T, H, W]. */
   readonly points: readonly Float32Array[];
@@ -80,6 +93,7 @@ export interface Comparison {
 
 /** All that a report shows. */
 export interface ReportData {
+  /** One or more, each with a name of its own. */
   readonly runs: readonly ReportRun[];
   /** For two runs or more. */
   readonly comparison?: Comparison;

@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { cp } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { testNeeding } from "./permissions.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+/** What the commands of CONTRIBUTING.md may need. */
+const copied = [
+  ...["deno.json", "deno.lock", "mod.ts", "kernels", "models", "viz", "experiments", "checkpoints"],
+  ...["tests/testing.ts", "tests/permissions.ts", "tests/kernels", "tests/models"],
+];
+
+/** The blocks of code in a Markdown text: their language and lines. */
+function blocksOf(markdown: string): { readonly language: string; readonly text: string }[] {
+  const fences = markdown.matchAll(/^(`{3,})(\w+)[^\n]*\n(.*?\n)\1$/gms);
+  return Array.from(fences, ([, , language, text]) => ({ language, text }));
+}
+
+/** Makes a change that is given as `--- file` and lines that start with a space, a plus or a minus. */
+async function change(folder: string, diff: string): Promise<void> {
+  const [, name, body] = /^--- (\S+)\n(.*)$/s.exec(diff) ?? assert.fail(diff);
+  const side = (drop: string) =>
+    body.split("\n").filter((line) => !line.startsWith(drop)).map((line) => line.slice(1)).join("\n");
+  const path = join(folder, name);
+  const before = await Deno.readTextFile(path);
+  const parts = before.split(side("+"));
+  assert.equal(parts.length, 2, `${name} holds once:\n${side("+")}`);
+  await Deno.writeTextFile(path, parts.join(side("-")));
+}
+
+testNeeding(
+  { read: true, write: true, run: true, env: true },
+  "CONTRIBUTING.md leads to an op, a layer, a solver, an experiment and a view that pass, followed to the letter",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    const run = async (args: readonly string[]) => {
+      const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: [...args],
+        cwd: folder,
+        env: { NO_COLOR: "1" },
+      }).output();
+      const said = new TextDecoder().decode(stdout);
+      assert.ok(success, `deno ${args.join(" ")}\n${said}${new TextDecoder().decode(stderr)}`);
+      return said;
+    };
+    try {
+      for (const name of copied) await cp(join(root, name), join(folder, name), { recursive: true });
+      const said: string[] = [];
+      for (const { language, text } of blocksOf(await Deno.readTextFile(join(root, "CONTRIBUTING.md")))) {
+        if (language === "diff") await change(folder, text);
+        if (language === "ts") {
+          const [, name, code] = /^\/\/ (\S+)\n(.*)$/s.exec(text) ?? assert.fail(text);
+          await Deno.mkdir(dirname(join(folder, name)), { recursive: true });
+          await Deno.writeTextFile(join(folder, name), code);
+        }
+        if (language === "sh") said.push(await run(text.trim().split(" ").slice(1)));
+      }
+      const [op, layer, solver, experiment, view] = said;
+      for (const tests of [op, layer, solver, view]) {
+        assert.match(tests, /ok \| [1-9]\d* passed.* \| 0 failed/);
+      }
+      assert.match(experiment, /^The way is 1\.\d+ times the straight line\n$/);
+      await run(["fmt", "--check"]);
+      await run(["lint"]);
+      await run(["doc", "--lint", "mod.ts"]);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);

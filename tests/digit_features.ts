@@ -1,0 +1,17 @@
+/** Mean brightness of the 7 x 7 blocks of a 28 x 28 image, f32[28, 28] with 0 black and 1 white. */
+export function digitFeatures(image: ArrayLike<number>): number[] {
+  const features = new Array<number>(49).fill(0);
+  for (let i = 0; i < 784; i++) features[Math.floor(i / 112) * 7 + Math.floor(i % 28 / 4)] += image[i] / 16;
+  return features;
+}
+
+/** Euclidean distance. */
+export function distance(a: readonly number[], b: readonly number[]): number {
+  return Math.hypot(...a.map((value, i) => value - b[i]));
+}
+
+/** The digit whose mean is nearest. */
+export function nearestDigit(features: readonly number[], means: readonly (readonly number[])[]): number {
+  const distances = means.map((mean) => distance(features, mean));
+  return distances.indexOf(Math.min(...distances));
+}
