@@ -14,7 +14,7 @@ export const WORKSPACE: usize = 1600; // address of memory that lasts for one ca
 export const LEFT: usize = 1664; // workers that have ended since they were told to
 
 /** Spins before a thread sleeps: at a barrier the others are microseconds away, between programs the host is. */
-const BARRIER_SPINS: i32 = 4000;
+const BARRIER_SPINS: i32 = 30000;
 const START_SPINS: i32 = 20000;
 /** Nanoseconds after which a sleeper looks whether another thread has failed. */
 const PATIENCE: i64 = 100_000_000;
