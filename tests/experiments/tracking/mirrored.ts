@@ -72,7 +72,11 @@ function point(step: number, time: number, value: unknown): string {
 
 /** Every setting of the network, the data and the training is a param; those of the run's place are not. */
 async function assertParams({ data }: StoredRun, folder: string): Promise<void> {
-  const config = await json(folder, "config.json");
+  // A run that was killed at once may have no settings yet.
+  const config = await json(folder, "config.json").catch((error) => {
+    if (error instanceof Deno.errors.NotFound) return {};
+    throw error;
+  });
   const record = await json(folder, "run.json");
   const expected: Record<string, string> = {};
   for (const [name, value] of Object.entries(config)) {
