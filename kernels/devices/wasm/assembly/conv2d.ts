@@ -111,14 +111,12 @@ export function convolve(call: usize): void {
   const V = rows + (<usize> (6 * (4 * across + 2)) << 4) + 576;
   const M = V + 36 * vStep;
   const plane: usize = (<usize> (H * W)) << 2;
-  let fresh = true;
 
   for (let task = nextTask(call); task * chunk < N; task = nextTask(call)) {
     const first = task * chunk;
     const images = min(chunk, N - first);
     const count = images * tiles;
-    if (fresh) memory.fill(image, 0, pixels), fresh = false;
-    else clearBorder(image, H, W, down, across);
+    clearBorder(image, H, W, down, across);
     for (let q = 0; q < quadsC; q++) {
       for (let i = 0; i < images; i++) {
         interleave(

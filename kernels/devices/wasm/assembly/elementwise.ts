@@ -3,7 +3,7 @@
 import { nextTask, number, pointer, word } from "./call.ts";
 import { exp, gelu, geluSlope, logistic } from "./maths.ts";
 import { Binary, Unary } from "./opcodes.ts";
-import { add, madd, mul, splat, sub } from "./simd.ts";
+import { add, madd, mul, splat, storeFirst, sub } from "./simd.ts";
 
 /** Elements of a task; `lowering.ts` of the host says the same. */
 const BLOCK: i32 = 8192;
@@ -11,16 +11,6 @@ const BLOCK: i32 = 8192;
 /** The end of a block that starts at `first`, for arrays of n. */
 function endOf(first: i32, n: i32): i32 {
   return min(n, first + BLOCK);
-}
-
-/** Stores lanes up to element `end`; loads may reach beyond, stores never. */
-function storeUpTo(to: usize, v: v128, left: i32): void {
-  if (left >= 4) v128.store(to, v);
-  else {
-    store<f32>(to, f32x4.extract_lane(v, 0));
-    if (left > 1) store<f32>(to, f32x4.extract_lane(v, 1), 4);
-    if (left > 2) store<f32>(to, f32x4.extract_lane(v, 2), 8);
-  }
 }
 
 function valueOf(f: i32, x: v128): v128 {
@@ -71,7 +61,7 @@ export function unary(call: usize): void {
   for (let i = nextTask(call) * BLOCK; i < n; i = nextTask(call) * BLOCK) {
     for (let j = i; j < endOf(i, n); j += 4) {
       const at: usize = (<usize> j) << 2;
-      storeUpTo(y + at, valueOf(f, v128.load(x + at)), n - j);
+      storeFirst(y + at, valueOf(f, v128.load(x + at)), n - j);
     }
   }
 }
@@ -86,7 +76,7 @@ export function unaryGradient(call: usize): void {
   for (let i = nextTask(call) * BLOCK; i < n; i = nextTask(call) * BLOCK) {
     for (let j = i; j < endOf(i, n); j += 4) {
       const at: usize = (<usize> j) << 2;
-      storeUpTo(dx + at, mul(v128.load(dy + at), slopeOf(f, v128.load(x + at))), n - j);
+      storeFirst(dx + at, mul(v128.load(dy + at), slopeOf(f, v128.load(x + at))), n - j);
     }
   }
 }
@@ -114,7 +104,7 @@ export function binary(call: usize): void {
   for (let i = nextTask(call) * BLOCK; i < n; i = nextTask(call) * BLOCK) {
     for (let j = i; j < endOf(i, n); j += 4) {
       const at: usize = (<usize> j) << 2;
-      storeUpTo(y + at, combine(f, v128.load(a + at), v128.load(b + at)), n - j);
+      storeFirst(y + at, combine(f, v128.load(a + at), v128.load(b + at)), n - j);
     }
   }
 }
@@ -143,7 +133,7 @@ export function broadcast(call: usize): void {
       const to = y + ((<usize> (row * n3)) << 2);
       for (let j = 0; j < n3; j += 4) {
         const lane = <usize> j;
-        storeUpTo(
+        storeFirst(
           to + (lane << 2),
           combine(f, loadEvery(u + lane * aStep, aStep), loadEvery(v + lane * bStep, bStep)),
           n3 - j,
@@ -160,7 +150,7 @@ export function affine(call: usize): void {
   for (let i = nextTask(call) * BLOCK; i < n; i = nextTask(call) * BLOCK) {
     for (let j = i; j < endOf(i, n); j += 4) {
       const at: usize = (<usize> j) << 2;
-      storeUpTo(y + at, madd(scale, v128.load(x + at), shift), n - j);
+      storeFirst(y + at, madd(scale, v128.load(x + at), shift), n - j);
     }
   }
 }
@@ -169,7 +159,7 @@ export function affine(call: usize): void {
 export function fill(call: usize): void {
   const y = pointer(call, 0), n = word(call, 1), value = splat(number(call, 2));
   for (let i = nextTask(call) * BLOCK; i < n; i = nextTask(call) * BLOCK) {
-    for (let j = i; j < endOf(i, n); j += 4) storeUpTo(y + ((<usize> j) << 2), value, n - j);
+    for (let j = i; j < endOf(i, n); j += 4) storeFirst(y + ((<usize> j) << 2), value, n - j);
   }
 }
 

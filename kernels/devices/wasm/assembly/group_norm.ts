@@ -2,23 +2,12 @@
 
 import { nextTask, number, pointer, word } from "./call.ts";
 import { gelu, geluSlope } from "./maths.ts";
-import { add, madd, mul, splat, sub, total } from "./simd.ts";
+import { add, madd, mul, splat, storeFirst, sub, total } from "./simd.ts";
 
 /** The first `left` lanes of v, zeros behind them. */
 function first(v: v128, left: i32): v128 {
   const lane = i32x4(0, 1, 2, 3);
   return v128.and(v, i32x4.lt_s(lane, i32x4.splat(left)));
-}
-
-/** Stores the first lanes of v, at most four. */
-function storeFirst(to: usize, v: v128, left: i32): void {
-  if (left >= 4) {
-    v128.store(to, v);
-    return;
-  }
-  store<f32>(to, f32x4.extract_lane(v, 0));
-  if (left > 1) store<f32>(to, f32x4.extract_lane(v, 1), 4);
-  if (left > 2) store<f32>(to, f32x4.extract_lane(v, 2), 8);
 }
 
 /** Sum of x - m, or of its square, over `n` numbers, in four lanes of two sums. */

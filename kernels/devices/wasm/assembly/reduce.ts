@@ -2,7 +2,7 @@
 
 import { nextTask, pointer, word } from "./call.ts";
 import { exp } from "./maths.ts";
-import { add, madd, mul, splat, sub, total } from "./simd.ts";
+import { add, madd, mul, splat, storeFirst, sub, total } from "./simd.ts";
 
 /** Elements that a task reads, about. */
 const BLOCK: i32 = 8192;
@@ -54,12 +54,7 @@ export function sumChunks(call: usize): void {
         whole = add(whole, part);
       }
       const to = y + ((<usize> ((a * S + s) * B + b)) << 2);
-      if (b + 4 <= B) v128.store(to, whole);
-      else {
-        store<f32>(to, f32x4.extract_lane(whole, 0));
-        if (b + 1 < B) store<f32>(to, f32x4.extract_lane(whole, 1), 4);
-        if (b + 2 < B) store<f32>(to, f32x4.extract_lane(whole, 2), 8);
-      }
+      storeFirst(to, whole, B - b);
     }
   }
 }

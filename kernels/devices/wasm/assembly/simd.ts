@@ -40,3 +40,14 @@ export function total(v: v128): f32 {
   return (f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1)) +
     (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3));
 }
+
+/** Stores the first lanes of v, all four if `left` is that or more: loads may reach beyond an array's end, stores never. */
+export function storeFirst(to: usize, v: v128, left: i32): void {
+  if (left >= 4) {
+    v128.store(to, v);
+    return;
+  }
+  store<f32>(to, f32x4.extract_lane(v, 0));
+  if (left > 1) store<f32>(to, f32x4.extract_lane(v, 1), 4);
+  if (left > 2) store<f32>(to, f32x4.extract_lane(v, 2), 8);
+}
