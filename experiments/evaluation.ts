@@ -9,8 +9,7 @@ import {
   type Tensor,
   tensor,
 } from "../kernels/mod.ts";
-import { path, type VelocityField } from "../models/mod.ts";
-import { streams } from "./batches.ts";
+import { path, streams, type VelocityField } from "../models/mod.ts";
 import { hearSignals } from "./command.ts";
 import type { ImageSource } from "./image_source.ts";
 

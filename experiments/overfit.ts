@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
-import { BatchOrder, splitImages } from "./batches.ts";
+import { BatchOrder } from "../models/mod.ts";
+import { splitImages } from "./batches.ts";
 import { hearSignals, runTask, stopSignal } from "./command.ts";
 import { compileKernels } from "./compile_kernels.ts";
 import { resolveConfig } from "./config.ts";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import type { Schedule } from "../models/mod.ts";
-import { BatchOrder, type ImageSplit } from "./batches.ts";
+import { BatchOrder, type Schedule } from "../models/mod.ts";
+import type { ImageSplit } from "./batches.ts";
 import { hearSignals, TrainingError } from "./command.ts";
 import type { TrainingConfig } from "./config.ts";
 import type { Dataset } from "./data.ts";

@@ -38,7 +38,7 @@ export { conv2d } from "./ops/conv2d.ts";
 export { convTranspose2d } from "./ops/conv_transpose2d.ts";
 export { add, divide, multiply, negate, subtract } from "./ops/elementwise.ts";
 export { assign, full, put, zeros } from "./ops/fill.ts";
-export { gatherImages, packBytes } from "./ops/gather.ts";
+export { gatherImages, gatherRows, packBytes } from "./ops/gather.ts";
 export { groupNorm } from "./ops/group_norm.ts";
 export { meanSquaredError } from "./ops/loss.ts";
 export { linear, matmul, matmulTransposedA, matmulTransposedB, transpose } from "./ops/matmul.ts";

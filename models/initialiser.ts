@@ -1,5 +1,6 @@
 import { full, type Shape, type Tensor, tensor, uniforms } from "../kernels/mod.ts";
 import { sizeOf } from "../kernels/shape.ts";
+import { streams } from "./streams.ts";
 
 /** Makes the parameters of layers. */
 export interface Initialiser {
@@ -8,9 +9,6 @@ export interface Initialiser {
   /** All elements of one value. */
   constant(shape: Shape, value: number): Tensor;
 }
-
-/** Stream of random numbers for parameters; see `randomBits`. */
-const STREAM = 0;
 
 /**
  * Draws parameters: the n-th one from the seed and n alone, the same bits on every device.
@@ -21,7 +19,7 @@ export function randomInitialiser(seed: number): Initialiser {
   let n = 0;
   return {
     uniform: (shape, bound) =>
-      tensor(uniforms(seed, STREAM, n++, sizeOf(shape)).map((u) => (2 * u - 1) * bound), shape),
+      tensor(uniforms(seed, streams.weights, n++, sizeOf(shape)).map((u) => (2 * u - 1) * bound), shape),
     constant(shape, value) {
       n++;
       return constant(shape, value);

@@ -6,8 +6,10 @@
 
 export { constant, cosine, oneCycle } from "./annealing.ts";
 export { Attention } from "./attention.ts";
+export { BatchOrder, permutation } from "./batches.ts";
 export { CheckpointError, type CheckpointInfo, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 export { Ema } from "./ema.ts";
+export { fit, FitError, type FitOptions, type FitProgress } from "./fit.ts";
 export { flowMatchingLoss, path, type VelocityField } from "./flow.ts";
 export { blankInitialiser, type Initialiser, randomInitialiser } from "./initialiser.ts";
 export { Conv2d, ConvTranspose2d, GroupNorm, Linear } from "./layers.ts";
@@ -47,6 +49,7 @@ export {
   step,
 } from "./solvers.ts";
 export { checkState, readState, type State, StateError, writeState } from "./state.ts";
+export { streams } from "./streams.ts";
 export { TimeEmbedding } from "./time_embedding.ts";
 export { UNet, type UNetOptions, Up } from "./unet.ts";
 export { type OptimizerKind, optimizerKinds, type OptimizerOptions } from "./update_rules.ts";

@@ -1,9 +1,7 @@
 import { concat, randomNormal, scope, type Shape, slice, type Tensor, tensor } from "../kernels/mod.ts";
 import type { VelocityField } from "./flow.ts";
 import { Sampler, type SamplerOptions, type Snapshot } from "./sampler.ts";
-
-/** Stream of random numbers for the noise that sampling starts from; see `randomNormal`. */
-const STREAM = 6;
+import { streams } from "./streams.ts";
 
 /** Where sampling starts: from given noise, or from a seed. */
 export type Start =
@@ -24,7 +22,7 @@ export type Start =
  * @param shape [N, C, H, W]
  */
 export function noise(seed: number, shape: Shape): Tensor {
-  return randomNormal(tensor(Uint32Array.of(seed, STREAM, 0)), shape);
+  return randomNormal(tensor(Uint32Array.of(seed, streams.samples, 0)), shape);
 }
 
 /**

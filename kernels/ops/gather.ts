@@ -1,4 +1,4 @@
-import { defineOp } from "../op.ts";
+import { defineOp, type Op } from "../op.ts";
 import { ShapeError } from "../shape.ts";
 import { type Tensor, tensor } from "../tensor.ts";
 
@@ -40,6 +40,19 @@ export function gatherImages(
 ): Tensor {
   return gather(bytes, indices, { P: pixels, scale, shift });
 }
+
+/** Rows of a table, picked by indices below M; gradients end at it. */
+export const gatherRows: Op<"table[M, P], indices:u32[N] -> y[N, P]"> = defineOp({
+  name: "gatherRows",
+  signature: "table[M, P], indices:u32[N] -> y[N, P]",
+  wgsl: "fn kernel(i: u32) { y[i] = table[indices[i / dims.P] * dims.P + i % dims.P]; }",
+  reference({ table, indices, y }, { P }) {
+    for (let n = 0; n < indices.length; n++) {
+      y.set(table.subarray(indices[n] * P, (indices[n] + 1) * P), n * P);
+    }
+  },
+  samples: [{ shapes: { table: [4, 3], indices: [5] }, values: { indices: Uint32Array.of(2, 0, 3, 3, 1) } }],
+});
 
 /**
  * Bytes as a u32 tensor on the device in use, four to a word, the last word filled with zeros.

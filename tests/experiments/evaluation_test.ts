@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { streams } from "../../experiments/batches.ts";
 import { Evaluation } from "../../experiments/evaluation.ts";
 import { ImageSource, normalizationTo } from "../../experiments/image_source.ts";
 import { multiply, randomNormal, randomUniform, reshape, type Tensor, tensor } from "../../kernels/mod.ts";
+import { streams } from "../../models/mod.ts";
 import { assertClose, testOnDevices } from "../testing.ts";
 
 const size = { height: 3, width: 4 };

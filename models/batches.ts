@@ -1,0 +1,61 @@
+import { randomBits } from "../kernels/mod.ts";
+import { streams } from "./streams.ts";
+
+/**
+ * A random order of 0 .. n - 1, from the seed, stream and counter alone.
+ *
+ * Source: Fisher and Yates, as in Knuth 1997, The Art of Computer Programming 2, algorithm 3.4.2P
+ */
+export function permutation(seed: number, stream: number, counter: number, n: number): Uint32Array {
+  const order = Uint32Array.from({ length: n }, (_, i) => i);
+  const bits = randomBits(seed, stream, counter, n);
+  for (let i = n - 1; i > 0; i--) {
+    const j = Math.floor(bits[i] * 2 ** -32 * (i + 1));
+    [order[i], order[j]] = [order[j], order[i]];
+  }
+  return order;
+}
+
+/**
+ * The examples of each training step. Every epoch is a new permutation, and the epochs follow each other without a gap,
+ * so that every example is seen once an epoch and all batches have one size.
+ */
+export class BatchOrder {
+  #orders = new Map<number, Uint32Array>();
+
+  /**
+   * @param examples their indices in the data
+   * @param batchSize examples a step
+   * @param seed integer in [0, 2^32)
+   */
+  constructor(readonly examples: Uint32Array, readonly batchSize: number, readonly seed: number) {}
+
+  /** Steps after which an epoch is over. */
+  stepsFor(epochs: number): number {
+    return Math.ceil(epochs * this.examples.length / this.batchSize);
+  }
+
+  /** Whole epochs that are over after a number of steps. */
+  epochsAfter(steps: number): number {
+    return Math.floor(steps * this.batchSize / this.examples.length);
+  }
+
+  /** Indices of the examples of step 0, 1, ... */
+  batch(step: number): Uint32Array<ArrayBuffer> {
+    const n = this.examples.length;
+    return Uint32Array.from({ length: this.batchSize }, (_, i) => {
+      const position = step * this.batchSize + i;
+      return this.examples[this.#order(Math.floor(position / n))[position % n]];
+    });
+  }
+
+  #order(epoch: number): Uint32Array {
+    let order = this.#orders.get(epoch);
+    if (!order) {
+      this.#orders.delete(epoch - 2);
+      order = permutation(this.seed, streams.order, epoch, this.examples.length);
+      this.#orders.set(epoch, order);
+    }
+    return order;
+  }
+}
