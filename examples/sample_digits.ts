@@ -1,21 +1,9 @@
 /** Draws 16 digits: `digits.png`, from the checkpoint beside this library or from the one named, a path or URL. */
-import { pathToFileURL } from "node:url";
-import { encodePng, grid, init, loadCheckpoint, sample } from "../mod.ts";
-
-const [given] = Deno.args;
-const source = given === undefined
-  ? import.meta.resolve("../checkpoints/mnist_residual.safetensors")
-  : URL.canParse(given)
-  ? given
-  : pathToFileURL(given).href;
-const response = await fetch(source);
-if (!response.ok) throw new Error(`Cannot read ${source}: ${response.status} ${response.statusText}`);
+import { encodePng, grid, init, openCheckpoint, sample } from "../mod.ts";
 
 await init();
-const { model, info } = loadCheckpoint(await response.bytes(), source);
-const { imageSize, normalization: { scale, shift }, config: { channels = 1 } } = info;
-const x1 = sample(model, { count: 16, shape: [channels, ...imageSize], seed: 0, steps: 20, solver: "heun" });
-await Deno.writeFile(
-  "digits.png",
-  encodePng(grid(await x1.read(), [16, ...imageSize], { range: [shift, scale + shift] })),
-);
+const [source = import.meta.resolve("../checkpoints/mnist_residual.safetensors")] = Deno.args;
+const { model, shape, range } = await openCheckpoint(source);
+const x1 = sample(model, { count: 16, shape, seed: 0, steps: 20, solver: "heun" });
+const [, H, W] = shape;
+await Deno.writeFile("digits.png", encodePng(grid(await x1.read(), [16, H, W], { range, scale: 4 })));

@@ -24,6 +24,8 @@ export class BatchOrder {
   #orders = new Map<number, Uint32Array>();
 
   /**
+   * Orders nothing yet.
+   *
    * @param examples their indices in the data
    * @param batchSize examples a step
    * @param seed integer in [0, 2^32)

@@ -15,6 +15,18 @@ export interface CheckpointInfo {
   readonly imageSize: readonly [number, number];
 }
 
+/** A network ready to sample from. */
+export interface Checkpoint {
+  /** On the device that was in use when it was loaded. */
+  readonly model: Model;
+  /** What the file says. */
+  readonly info: CheckpointInfo;
+  /** [C, H, W] of a sample. */
+  readonly shape: readonly [C: number, H: number, W: number];
+  /** The values of a black and of a white pixel. */
+  readonly range: readonly [black: number, white: number];
+}
+
 /** A file is no checkpoint that can be loaded. */
 export class CheckpointError extends Error {
   /** Told from other errors by this name. */
@@ -57,7 +69,7 @@ export function loadCheckpoint(
   bytes: Uint8Array,
   source: string,
   fallback: Partial<CheckpointInfo> = {},
-): { model: Model; info: CheckpointInfo } {
+): Checkpoint {
   const { tensors, metadata } = decodeSafetensors(bytes, source);
   const { format_version: version = VERSION } = metadata;
   if (version !== VERSION) {
@@ -82,7 +94,9 @@ export function loadCheckpoint(
   planMemory(() => checkState(namedParameters(createModel(config, blankInitialiser)), tensors, source));
   const model = createModel(config, blankInitialiser);
   loadState(model, tensors, source);
-  return { model, info };
+  const { scale, shift } = info.normalization;
+  const { channels = 1 } = info.config;
+  return { model, info, shape: [channels, ...info.imageSize], range: [shift, scale + shift] };
 }
 
 function parse(text: string, name: string, source: string): unknown {

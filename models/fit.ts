@@ -39,8 +39,9 @@ export interface FitOptions {
 
 /** How far `fit` is. */
 export interface FitProgress {
-  /** Steps taken, of how many. */
+  /** Steps taken. */
   readonly step: number;
+  /** Steps to take. */
   readonly steps: number;
   /** Loss of each step so far. */
   readonly losses: Float32Array;

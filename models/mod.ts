@@ -7,7 +7,13 @@
 export { constant, cosine, oneCycle } from "./annealing.ts";
 export { Attention } from "./attention.ts";
 export { BatchOrder, permutation } from "./batches.ts";
-export { CheckpointError, type CheckpointInfo, loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
+export {
+  type Checkpoint,
+  CheckpointError,
+  type CheckpointInfo,
+  loadCheckpoint,
+  saveCheckpoint,
+} from "./checkpoint.ts";
 export { Ema } from "./ema.ts";
 export { fit, FitError, type FitOptions, type FitProgress } from "./fit.ts";
 export { flowMatchingLoss, path, type VelocityField } from "./flow.ts";
@@ -25,6 +31,7 @@ export {
   modelTypes,
 } from "./networks.ts";
 export { encodeNpy } from "./npy.ts";
+export { openCheckpoint } from "./open_checkpoint.ts";
 export { Optimizer, optimizer, type TrainingState } from "./optimizer.ts";
 export { FlatParameters, flatten, type Place, withParameters } from "./parameters.ts";
 export { plateau } from "./plateau.ts";

