@@ -17,9 +17,11 @@ export type Preset = Pick<
   | "warmUp"
   | "clip"
   | "ema"
+  | "valEpochs"
   | "valBatches"
   | "solver"
   | "sampleSteps"
+  | "sampleEpochs"
   | "flowSteps"
 >;
 
@@ -37,9 +39,11 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     warmUp: 0.1,
     clip: 1,
     ema: 0.995,
+    valEpochs: 0.25,
     valBatches: 16,
     solver: "heun",
     sampleSteps: 20,
+    sampleEpochs: 0.25,
     flowSteps: 100,
   },
   standard: {
@@ -54,9 +58,11 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     warmUp: 0.1,
     clip: 1,
     ema: 0.999,
+    valEpochs: 1,
     valBatches: 0,
     solver: "heun",
     sampleSteps: 25,
+    sampleEpochs: 1,
     flowSteps: 250,
   },
   paper: {
@@ -71,9 +77,11 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     warmUp: 0,
     clip: 0,
     ema: 0,
+    valEpochs: 1,
     valBatches: 0,
     solver: "euler",
     sampleSteps: 1000,
+    sampleEpochs: 1,
     flowSteps: 1000,
   },
 };

@@ -22,7 +22,7 @@ export interface Settings<Table extends Rows> {
    * Checks what was parsed from a file that `JSON.stringify` made of the values.
    *
    * @param source the file, for errors
-   * @throws {ConfigError} for an unknown, missing or unacceptable field
+   * @throws {ConfigError} for a field that is unknown, unacceptable, or missing and without default
    */
   read(json: unknown, source: string): Values<Table>;
   /** The text for `--help`, with the defaults that `resolve` would fill in. */
@@ -53,6 +53,8 @@ export function defineSettings<const Table extends Rows>(
       const fields = fieldsOf(json, Object.keys(rows), source);
       return everyValue(rows, (name) => {
         if (!fields.has(name)) {
+          // Files are older than some settings; the default of a new one is what was done before.
+          if (rows[name].default !== undefined) return rows[name].default;
           throw new ConfigError(`Missing field ${name} in ${source}: expected ${rows[name].expected}`);
         }
         const value = fields.get(name);

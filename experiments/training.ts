@@ -126,18 +126,15 @@ export class Training {
     let burst = 1;
     while (!this.#over() && !stop.stopped) {
       const started = performance.now();
+      const from = trainer.step;
       const losses = await this.#steps(burst);
       await hearSignals();
       bar.update(trainer.step, losses[losses.length - 1]);
       const msPerStep = (performance.now() - started) / losses.length;
       burst = Math.min(Math.max(Math.floor(burstMs / msPerStep), 1), maxOpenLosses / 2);
-      const epochOver =
-        this.#order.epochsAfter(trainer.step) > this.#order.epochsAfter(trainer.step - losses.length);
-      if (epochOver) {
-        await this.#validate();
-        await this.#drawSamples();
-      }
-      if (epochOver || performance.now() - this.#savedMs > config.checkpointMinutes * 60e3) {
+      if (this.#isOver(config.valEpochs, from)) await this.#validate();
+      if (this.#isOver(config.sampleEpochs, from)) await this.#drawSamples();
+      if (this.#isOver(1, from) || performance.now() - this.#savedMs > config.checkpointMinutes * 60e3) {
         await this.#save();
       }
     }
@@ -176,15 +173,25 @@ export class Training {
     return trainer.step >= this.#totalSteps || (config.maxMinutes > 0 && seconds >= config.maxMinutes * 60);
   }
 
-  /** Runs up to `count` steps, none beyond the end of an epoch or of the run, and reads their losses. */
+  /** Whether an interval of so many epochs has ended since a step. */
+  #isOver(epochs: number, since: number): boolean {
+    if (epochs === 0) return false;
+    const { step } = this.#session.trainer;
+    return this.#order.intervalsAfter(step, epochs) > this.#order.intervalsAfter(since, epochs);
+  }
+
+  /** The step with which an interval of so many epochs ends. */
+  #endOf(epochs: number): number {
+    if (epochs === 0) return Infinity;
+    return this.#order.stepsFor(this.#order.intervalsAfter(this.#session.trainer.step, epochs) + 1, epochs);
+  }
+
+  /** Runs up to `count` steps, none beyond the next event or the end of the run, and reads their losses. */
   async #steps(count: number): Promise<number[]> {
     const { config, trainer } = this.#session;
     const from = trainer.step;
-    const end = Math.min(
-      from + count,
-      this.#totalSteps,
-      this.#order.stepsFor(this.#order.epochsAfter(from) + 1),
-    );
+    const events = [1, config.valEpochs, config.sampleEpochs].map((epochs) => this.#endOf(epochs));
+    const end = Math.min(from + count, this.#totalSteps, ...events);
     const learningRates: number[] = [];
     while (trainer.step < end) {
       const learningRate = this.#schedule.learningRate(this.#progress);
@@ -254,14 +261,14 @@ export class Training {
   /** Draws samples of the same noise each time, so that they can be compared over the epochs. */
   async #drawSamples(): Promise<void> {
     const { config, run, trainer, source } = this.#session;
-    const epoch = this.#order.epochsAfter(trainer.step);
-    if (config.sampleEpochs === 0 || config.samples === 0 || epoch % config.sampleEpochs !== 0) return;
+    if (config.sampleEpochs === 0 || config.samples === 0) return;
     const picture = await writeSampleGrid(run, trainer.step, { model: trainer.model, ...source.info }, {
       count: Math.min(config.samples, gridSamples),
       seed: config.seed,
       steps: config.sampleSteps,
       solver: config.solver,
     }, (draw) => trainer.withBestWeights(draw));
+    const epoch = this.#order.epochsAfter(trainer.step);
     this.#tracker.log({ step: trainer.step, epoch, "image/samples": picture });
   }
 

@@ -42,11 +42,12 @@ export const training = defineSettings({
   schedule: choice(["constant", "cosine", "one-cycle", "plateau"], { doc: "learning rate over time" }),
   warmUp: number({ doc: "share of the steps in which the rate rises", min: 0, below: 1 }),
   plateauFactor: number({ doc: "plateau multiplies the rate by X", above: 0, below: 1, default: 0.5 }),
-  plateauPatience: integer({ doc: "after N epochs without better validation loss", default: 5 }),
+  plateauPatience: integer({ doc: "after N validations without a better loss", default: 5 }),
   clip: number({ doc: "largest global norm of the gradients, 0 = off", min: 0 }),
   ema: number({ doc: "decay of the averaged weights per step, 0 = off", min: 0, below: 1 }),
   seed: integer({ doc: "seed of weights, order, noise and times", max: 2 ** 32 - 1, default: 46020 }),
 
+  valEpochs: number({ doc: "epochs between validations", above: 0, default: 1 }),
   valBatches: integer({ doc: "batches of a validation, 0 = all" }),
   testBatches: integer({ doc: "batches of the test at the end, 0 = all", default: 0 }),
   samples: integer({ doc: "images in samples.png", default: 64 }),
@@ -59,8 +60,9 @@ export const training = defineSettings({
     doc: "which times the frames show",
     default: "linear",
   }),
-  sampleEpochs: integer({
+  sampleEpochs: number({
     doc: "epochs between grids in samples/, the first of epoch 0; 0 = none",
+    min: 0,
     default: 1,
   }),
   pathSamples: integer({ doc: "images whose paths the report shows in a plane, 0 = none", default: 200 }),
@@ -97,7 +99,7 @@ export const training = defineSettings({
   model: "Model",
   data: "Data",
   batchSize: "Optimisation",
-  valBatches: "Evaluation",
+  valEpochs: "Evaluation",
   name: "Run",
   mlflow: "Tracking",
 });

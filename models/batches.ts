@@ -32,14 +32,19 @@ export class BatchOrder {
    */
   constructor(readonly examples: Uint32Array, readonly batchSize: number, readonly seed: number) {}
 
-  /** Steps after which an epoch is over. */
-  stepsFor(epochs: number): number {
-    return Math.ceil(epochs * this.examples.length / this.batchSize);
+  /** Steps after which so many intervals are over, of one epoch each or of some. */
+  stepsFor(intervals: number, epochs = 1): number {
+    return Math.ceil(intervals * this.#examplesIn(epochs) / this.batchSize);
   }
 
   /** Whole epochs that are over after a number of steps. */
   epochsAfter(steps: number): number {
-    return Math.floor(steps * this.batchSize / this.examples.length);
+    return this.intervalsAfter(steps, 1);
+  }
+
+  /** Whole intervals of some epochs, or of part of one, that are over after a number of steps. */
+  intervalsAfter(steps: number, epochs: number): number {
+    return Math.floor(steps * this.batchSize / this.#examplesIn(epochs));
   }
 
   /** Indices of the examples of step 0, 1, ... */
@@ -49,6 +54,11 @@ export class BatchOrder {
       const position = step * this.batchSize + i;
       return this.examples[this.#order(Math.floor(position / n))[position % n]];
     });
+  }
+
+  /** A whole number, so that an interval is over at the same step however it is asked for. */
+  #examplesIn(epochs: number): number {
+    return Math.max(1, Math.round(epochs * this.examples.length));
   }
 
   #order(epoch: number): Uint32Array {

@@ -36,7 +36,7 @@ export const tinyNetwork = "--data data --filters 4,8 --groups 4 --t-emb 8 --bat
 /** Flags of a whole training run of seconds. */
 export const tinyRun =
   `${tinyNetwork} --epochs 3 --max-minutes 0 --log-every 3 --sample-steps 2 --solver euler ` +
-  "--samples 5 --sample-epochs 0 --flow-samples 2 --flow-steps 4 --flow-frames 3 " +
+  "--samples 5 --val-epochs 1 --sample-epochs 0 --flow-samples 2 --flow-steps 4 --flow-frames 3 " +
   "--path-samples 6";
 
 /** A folder where tasks run, with the made-up data set in `data`. */
@@ -141,14 +141,15 @@ export async function ended(process: Deno.ChildProcess): Promise<Ended> {
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
-/** Asserts that a help text has a line for every setting, with its default where it has one. */
-export function assertHelp(help: string, rows: Rows): void {
+/** Asserts that a help text has a line for every setting, with its default where it or the preset has one. */
+export function assertHelp(help: string, rows: Rows, preset: Readonly<Record<string, unknown>> = {}): void {
   assert.match(help, /^Usage: deno task [\w:]+ \[flags\]\n/);
   const lines = help.replaceAll(/\n {20,}/g, " ").split("\n"); // a long flag has its meaning on the next line
   for (const [name, setting] of Object.entries(rows)) {
     const line = lines.find((line) => line.trimStart().split(/[ ,]/)[0] === flagOf(name)) ?? "";
     assert.ok(line.includes(setting.doc), `${flagOf(name)} is missing: ${help}`);
-    const value = setting.hint === undefined ? (setting.default ? "on" : "off") : setting.default;
+    const value = preset[name] ??
+      (setting.hint === undefined ? (setting.default ? "on" : "off") : setting.default);
     if (value !== undefined && value !== null) assert.ok(line.endsWith(` (default: ${value})`), line);
   }
   assert.match(help, /\n {2}-h, --help /);

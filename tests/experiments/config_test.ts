@@ -193,6 +193,12 @@ Deno.test("Settings.read() reads back what JSON.stringify() wrote", () => {
   assert.deepEqual(training.read(JSON.parse(JSON.stringify(config)), "config.json"), config);
 });
 
+Deno.test("Settings.read() takes the default of a setting that the file is too old to know", () => {
+  const config = configOf("--model base --val-epochs 0.5");
+  const { valEpochs: _, ...older } = config;
+  assert.deepEqual(training.read(older, "config.json"), { ...config, valEpochs: 1 });
+});
+
 Deno.test("Settings.read() refuses unknown, missing and unacceptable fields", () => {
   const config = configOf("--model base");
   const { lr: _, ...incomplete } = config;

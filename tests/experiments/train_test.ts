@@ -27,6 +27,16 @@ function values(metrics: readonly Readonly<Record<string, unknown>>[], name: str
   return metrics.flatMap((line) => name in line ? [line[name] as number] : []);
 }
 
+testTask("train validates and draws samples in parts of epochs, apart from each other", async (place) => {
+  const run = tinyRun.replace("--val-epochs 1 --sample-epochs 0", "--val-epochs 0.5 --sample-epochs 0.75");
+  await place.succeed("train:base", `${run} --epochs 2 --out run`.replace("--epochs 3 ", ""));
+  const metrics = await place.metrics("run");
+  const validated = metrics.filter((line) => "val_loss" in line).map(({ step }) => step);
+  assert.deepEqual(validated, [6, 11, 17, 22]); // of 8 of 86 images: 5.375 steps are half an epoch
+  const grids = ["step_000000.png", "step_000009.png", "step_000017.png"];
+  assert.deepEqual(await place.names("run/samples"), grids);
+});
+
 testTask("train leaves weights, metrics, pictures and what it ran on", async (place) => {
   const { stderr } = await place.succeed("train:residual", `${tinyRun} --out run`);
   assert.match(stderr, /^residual U-Net \[4,8\], [\d,]+ parameters, .*\nrun folder run\n/);
@@ -240,8 +250,8 @@ testTask("train --help lists every flag with the defaults of the preset", async 
     place.run("train:base", "--device cpu --preset paper --help"),
   ]);
   assert.deepEqual([help.code, paper.code], [0, 0]);
-  assertHelp(help.stdout, training.rows);
-  assertHelp(paper.stdout, training.rows);
+  assertHelp(help.stdout, training.rows, { ...presets.quick });
+  assertHelp(paper.stdout, training.rows, { ...presets.paper });
   assert.match(help.stdout, /^Usage: deno task train:residual /);
   assert.match(
     help.stdout,

@@ -59,13 +59,23 @@ Deno.test("BatchOrder.batch() depends on the seed and the step alone, not on wha
 Deno.test("BatchOrder counts an epoch as over with the step that shows its last example", () => {
   const order = new BatchOrder(examples(86), 8, 46020); // 10.75 steps an epoch
   assert.deepEqual([0, 1, 2, 3, 4].map((epochs) => order.stepsFor(epochs)), [0, 11, 22, 33, 43]);
-  assert.deepEqual([0, 10, 11, 21, 22, 42, 43].map((steps) => order.epochsAfter(steps)), [
-    0,
-    0,
-    1,
-    1,
-    2,
-    3,
-    4,
-  ]);
+  const after = [0, 10, 11, 21, 22, 42, 43].map((steps) => order.epochsAfter(steps));
+  assert.deepEqual(after, [0, 0, 1, 1, 2, 3, 4]);
+});
+
+Deno.test("BatchOrder.intervalsAfter() counts parts of epochs as stepsFor() does, whatever the fraction", () => {
+  for (const [n, batchSize] of [[86, 8], [54000, 32], [7, 3], [3, 2]]) {
+    const order = new BatchOrder(examples(n), batchSize, 46020);
+    for (const epochs of [0.1, 0.25, 1 / 3, 0.7, 1, 1.5, 2, 1e-6]) {
+      for (let k = 1; k < 50; k++) {
+        const end = order.stepsFor(k, epochs);
+        assert.ok(order.intervalsAfter(end, epochs) >= k, `${n} ${epochs} ${k}`);
+        assert.ok(order.intervalsAfter(end - 1, epochs) < k, `${n} ${epochs} ${k}`);
+        // From within an interval, its end lies ahead.
+        assert.ok(order.stepsFor(order.intervalsAfter(end, epochs) + 1, epochs) > end);
+      }
+    }
+    const quarters = order.stepsFor(4, 0.25);
+    assert.ok(Math.abs(quarters - order.stepsFor(1)) <= 1, `${quarters}`);
+  }
 });
