@@ -1,4 +1,5 @@
-import { permutation, streams } from "../models/mod.ts";
+import { permutation } from "../models/batches.ts";
+import { streams } from "../models/streams.ts";
 import { TrainingError } from "./command.ts";
 
 /** Indices of the images that a network learns from, and of those that it is measured on while it does. */

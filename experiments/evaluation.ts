@@ -9,7 +9,8 @@ import {
   type Tensor,
   tensor,
 } from "../kernels/mod.ts";
-import { path, streams, type VelocityField } from "../models/mod.ts";
+import { path, type VelocityField } from "../models/mod.ts";
+import { streams } from "../models/streams.ts";
 import { hearSignals } from "./command.ts";
 import type { ImageSource } from "./image_source.ts";
 

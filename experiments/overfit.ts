@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
-import { BatchOrder } from "../models/mod.ts";
+import { BatchOrder } from "../models/batches.ts";
 import { splitImages } from "./batches.ts";
 import { hearSignals, runTask, stopSignal } from "./command.ts";
 import { compileKernels } from "./compile_kernels.ts";

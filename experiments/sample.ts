@@ -1,5 +1,6 @@
 import { init } from "../kernels/mod.ts";
-import { encodeNpy, loadCheckpoint } from "../models/mod.ts";
+import { loadCheckpoint } from "../models/mod.ts";
+import { encodeNpy } from "../models/npy.ts";
 import { reasonOf } from "./atomic_write.ts";
 import { runTask } from "./command.ts";
 import { drawSamples, samplesPng } from "./pictures.ts";

@@ -23,9 +23,9 @@ import {
   namedParameters,
   type Optimizer,
   optimizer,
-  streams,
   withParameters,
 } from "../models/mod.ts";
+import { streams } from "../models/streams.ts";
 import type { TrainingConfig } from "./config.ts";
 import type { ImageSource } from "./image_source.ts";
 

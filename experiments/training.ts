@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { BatchOrder, type Schedule } from "../models/mod.ts";
+import { BatchOrder } from "../models/batches.ts";
+import type { Schedule } from "../models/mod.ts";
 import type { ImageSplit } from "./batches.ts";
 import { hearSignals, TrainingError } from "./command.ts";
 import type { TrainingConfig } from "./config.ts";

@@ -6,7 +6,6 @@
 
 export { constant, cosine, oneCycle } from "./annealing.ts";
 export { Attention } from "./attention.ts";
-export { BatchOrder, permutation } from "./batches.ts";
 export {
   type Checkpoint,
   CheckpointError,
@@ -20,7 +19,6 @@ export { flowMatchingLoss, path, type VelocityField } from "./flow.ts";
 export { blankInitialiser, type Initialiser, randomInitialiser } from "./initialiser.ts";
 export { Conv2d, ConvTranspose2d, GroupNorm, Linear } from "./layers.ts";
 export { loadState, Module, namedParameters, stateOf } from "./module.ts";
-export { nearest, rejectUnknown } from "./nearest.ts";
 export {
   completeOptions,
   countParameters,
@@ -30,7 +28,6 @@ export {
   type ModelType,
   modelTypes,
 } from "./networks.ts";
-export { encodeNpy } from "./npy.ts";
 export { openCheckpoint } from "./open_checkpoint.ts";
 export { Optimizer, optimizer, type TrainingState } from "./optimizer.ts";
 export { FlatParameters, flatten, type Place, withParameters } from "./parameters.ts";
@@ -55,8 +52,7 @@ export {
   solvers,
   step,
 } from "./solvers.ts";
-export { checkState, readState, type State, StateError, writeState } from "./state.ts";
-export { streams } from "./streams.ts";
+export { type State, StateError } from "./state.ts";
 export { TimeEmbedding } from "./time_embedding.ts";
 export { UNet, type UNetOptions, Up } from "./unet.ts";
 export { type OptimizerKind, optimizerKinds, type OptimizerOptions } from "./update_rules.ts";

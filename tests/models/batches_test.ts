@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { BatchOrder, permutation } from "../../models/mod.ts";
+import { BatchOrder, permutation } from "../../models/batches.ts";
 
 const sorted = (values: Iterable<number>) => [...values].sort((a, b) => a - b);
 const upTo = (n: number) => Array.from({ length: n }, (_, i) => i);
