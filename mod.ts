@@ -1,7 +1,44 @@
 /**
  * Flow matching on Deno and WebGPU: tensors and autograd, networks and solvers, pictures.
  *
- * Importing touches nothing: `init()` opens the device.
+ * Importing touches nothing: `init()` opens the device, a GPU or else the CPU.
+ *
+ * @example Sample from a trained model
+ * ```ts
+ * import { encodePng, grid, init, openCheckpoint, sample } from "./mod.ts";
+ *
+ * await init();
+ * const { model, shape, range } = await openCheckpoint("checkpoints/mnist_residual.safetensors");
+ * const x1 = sample(model, { count: 4, shape, seed: 0, steps: 10, solver: "heun" });
+ * const png = encodePng(grid(await x1.read(), [4, 28, 28], { range }));
+ * console.log(png.length, "bytes of a picture of four digits");
+ * ```
+ *
+ * @example Train a network of one's own: anything with a `velocity(x, t)`
+ * ```ts
+ * import { concat, fit, init, Linear, Module, randomInitialiser, reshape, sample, type Tensor, tensor } from "./mod.ts";
+ *
+ * class LinearField extends Module {
+ *   map = new Linear(3, 2, randomInitialiser(1));
+ *   velocity = (x: Tensor, t: Tensor) => this.map.forward(concat([x, reshape(t, [t.size, 1])], 1));
+ * }
+ *
+ * await init();
+ * const field = new LinearField();
+ * const losses = await fit(field, tensor([3, 4, 3.5, 4.5, 2.5, 3.5], [3, 2]), { steps: 20, learningRate: 0.05 });
+ * const points = sample(field, { count: 5, shape: [2], seed: 0, steps: 10 });
+ * console.log(losses.at(-1), await points.read());
+ * ```
+ *
+ * @example Use the autograd core alone
+ * ```ts
+ * import { gradients, init, multiply, sum, tensor } from "./mod.ts";
+ *
+ * await init();
+ * const x = tensor([1, 2, 3]);
+ * const [dx] = gradients(sum(multiply(x, x)), [x]);
+ * console.log(await dx.read()); // [2, 4, 6]
+ * ```
  *
  * @module
  */
