@@ -5,13 +5,11 @@ import type { ImageSplit } from "./batches.ts";
 import { hearSignals, TrainingError } from "./command.ts";
 import type { TrainingConfig } from "./config.ts";
 import type { Dataset } from "./data.ts";
-import { Evaluation, meanLoss } from "./evaluation.ts";
-import { followPaths } from "./flow_paths.ts";
-import { writeFlowPaths } from "./flow_paths_file.ts";
-import { ImageSource } from "./image_source.ts";
-import { writeLossByTime } from "./loss_by_time.ts";
+import { Evaluation } from "./evaluation.ts";
+import { finishRun } from "./finish_run.ts";
+import type { ImageSource } from "./image_source.ts";
 import { readMetrics } from "./metrics_log.ts";
-import { writePictures, writeSampleGrid } from "./pictures.ts";
+import { writeSampleGrid } from "./pictures.ts";
 import type { ProgressBar } from "./progress.ts";
 import { writeReport } from "./report_file.ts";
 import { scheduleOf } from "./schedule_of.ts";
@@ -23,9 +21,6 @@ import { maxOpenLosses, type Trainer } from "./trainer.ts";
 const burstMs = 300;
 /** Most images of a grid that is drawn while training. */
 const gridSamples = 16;
-
-/** Euler steps of the many paths that the report shows: enough for a line, few enough for seconds. */
-const pathSteps = 20;
 
 /** How a session of training ended. */
 export interface TrainingResult {
@@ -299,37 +294,10 @@ export class Training {
     return metrics.some((line) => line.step === this.#session.trainer.step && "test_loss" in line);
   }
 
-  /** Draws the pictures, notes the test loss, which tells that a run is finished, and reports. */
+  /** Leaves pictures and report, and notes the test loss, which tells that a run is finished. */
   async #finish(): Promise<number> {
-    const { config, data, run, trainer, source } = this.#session;
-    const test = new ImageSource(data.test.images, data, source.normalization);
-    const evaluation = trainer.withBestWeights(() =>
-      new Evaluation(trainer.model, test, config.batchSize, config.seed)
-    );
-    const most = config.testBatches > 0 ? config.testBatches * config.batchSize : Infinity;
-    const count = Math.min(data.test.count, most);
-    const losses = await evaluation.losses(Uint32Array.from({ length: count }, (_, i) => i));
-    const testLoss = meanLoss(losses);
-    await writeLossByTime(run, losses);
-    const drawable = { model: trainer.model, ...source.info };
-    const { seed, pacing, flowFrames: frames } = config;
-    await writePictures(run, drawable, {
-      samples: { count: config.samples, seed, steps: config.sampleSteps, solver: config.solver },
-      // Euler, as in the study: then x of the next snapshot is x + v / steps, as readers of the files may expect.
-      flow: {
-        count: config.flowSamples,
-        seed,
-        steps: config.flowSteps,
-        solver: "euler",
-        modelType: trainer.options.type,
-      },
-      pacing,
-      frames,
-    }, (draw) => trainer.withBestWeights(draw));
-    if (config.pathSamples > 0) {
-      const options = { count: config.pathSamples, seed, steps: pathSteps, batch: config.batchSize };
-      await writeFlowPaths(run, await trainer.withBestWeights(() => followPaths(drawable, data, options)));
-    }
+    const { run, trainer } = this.#session;
+    const testLoss = await finishRun(this.#session);
     this.#tracker.log({
       step: trainer.step,
       epoch: this.#order.epochsAfter(trainer.step),
