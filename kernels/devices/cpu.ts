@@ -76,7 +76,9 @@ export class CpuDevice implements Device {
     }
     const alone = threads === 1 ? undefined : whyAlone();
     if (threads > 1 && alone !== undefined) {
-      throw new DeviceError(`Cannot open the CPU device with ${threads} threads: ${alone} (expected 1, or 0)`);
+      throw new DeviceError(
+        `Cannot open the CPU device with ${threads} threads: ${alone} (expected 1, or 0)`,
+      );
     }
     const cores = Math.min(globalThis.navigator?.hardwareConcurrency ?? 1, maxThreads);
     try {
