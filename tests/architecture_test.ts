@@ -7,7 +7,7 @@ const allowed: Record<string, readonly string[]> = {
   models: ["kernels", "models"],
   viz: ["viz"],
   web: ["kernels", "models", "viz"],
-  experiments: ["kernels", "models", "viz", "experiments"],
+  experiments: ["kernels", "models", "viz", "web", "experiments"],
 };
 
 interface ModuleGraph {
