@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 import type { Library, Values } from "../library.ts";
-import type { Steps } from "./course.ts";
+import { inWords, type Steps } from "./course.ts";
 import { bytesOf } from "./decode.ts";
 import { byId } from "./dom.ts";
 
@@ -56,9 +56,15 @@ export class Engine {
     return Object.keys(this.#library.solvers);
   }
 
-  /** How often a solver asks the network in a step. */
-  evaluations(solver: string): number {
-    return this.#library.solvers[solver].c.length;
+  /** What solving a flow from the step `first` on took, in words; of several images at once, `count`. */
+  account({ solver, steps }: Steps, started: number, { first = 0, count = 1 } = {}): string {
+    const left = steps - first;
+    const evaluations = left * this.#library.solvers[solver].c.length;
+    const asked = `${evaluations} evaluation${evaluations > 1 ? "s" : ""}${
+      count > 1 ? ` of ${count} images` : ""
+    }`;
+    const ms = Math.round(performance.now() - started).toLocaleString("en");
+    return `${inWords({ solver, steps: left })}, ${asked}, ${ms} ms on ${this.device}`;
   }
 
   /** A value that the network of a run sees, as a pixel. */

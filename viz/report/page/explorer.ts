@@ -8,7 +8,7 @@ import { bytesOf } from "./decode.ts";
 import { byId, chooseRun, signed } from "./dom.ts";
 import { drawImage, type Pixel, pointAtPixels } from "./image_panel.ts";
 import { PixelChart } from "./pixel_chart.ts";
-import { type Sample, Thumbnails } from "./thumbnails.ts";
+import { type Sample, settled, shown, Thumbnails } from "./thumbnails.ts";
 import type { Views } from "./views.ts";
 
 /** A run with the samples that a reader can look at. */
@@ -80,8 +80,7 @@ export class Explorer {
 
   /** The course on the screen. */
   get shown(): Course {
-    const { chosen } = this.#run;
-    return chosen.painted ?? chosen.course;
+    return shown(this.#run.chosen);
   }
 
   /** The sample on the screen. */
@@ -120,13 +119,19 @@ export class Explorer {
     this.#choose(sample);
   }
 
-  /** Shows another course of a sample, or its own again; `done` tells that it will stay for a while. */
-  paint(sample: Sample, painted: Course | undefined, done: boolean): void {
-    if (painted) sample.painted = painted;
-    else delete sample.painted;
+  /** Shows what has become of a sample so far, since the reader painted in it. */
+  grow(sample: Sample, growing: Course): void {
+    sample.growing = growing;
     this.#thumbnails.show(this.#run.samples, this.#run.chosen);
     this.views.changed(this.#place);
-    if (done) this.views.changed(this.#chart.element);
+  }
+
+  /** Shows what became of a painted sample; without a course its last one again. */
+  settle(sample: Sample, painted: Course = settled(sample)): void {
+    delete sample.growing;
+    if (painted === sample.course) delete sample.painted;
+    else sample.painted = painted;
+    this.#changed();
   }
 
   #choose(sample: Sample): void {

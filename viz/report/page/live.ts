@@ -1,18 +1,16 @@
 /// <reference lib="dom" />
 import type { Clock } from "./clock.ts";
-import { type Course, GrowingCourse, inWords, stateAt, type Steps } from "./course.ts";
+import { GrowingCourse, inWords, type Steps } from "./course.ts";
 import { byId, element } from "./dom.ts";
 import type { Engine } from "./engine.ts";
 import type { Explorer } from "./explorer.ts";
 import { LiveGrid } from "./live_grid.ts";
-import { type Brush, Painter, standardNormal } from "./painter.ts";
-import type { Sample } from "./thumbnails.ts";
+import { LivePaint } from "./live_paint.ts";
 import { WorkQueue } from "./work.ts";
 
 /** Pictures of "16 from here". */
 const many = 16;
-/** Milliseconds between two pictures of a course that is not done yet, and after which work may be stopped. */
-const betweenMs = 100;
+/** Milliseconds after which work may be stopped. */
 const longMs = 700;
 const maxSeed = 2 ** 32 - 1;
 
@@ -25,11 +23,9 @@ export class Live {
   readonly #undo = byId("paint-undo");
   readonly #queue: WorkQueue;
   readonly #grid: LiveGrid;
+  readonly #paint: LivePaint;
   /** Why the run on the screen has no network. */
   #why: string | undefined;
-  #strokes = 0;
-  /** A state that was painted and whose course is not known yet. */
-  #draft: { sample: Sample; from: Course; first: number; image: Float32Array } | undefined;
 
   /** @param notLive why runs have no network in the page, by their place among all runs */
   constructor(
@@ -47,6 +43,7 @@ export class Live {
     }, (error) => this.#say(`This went wrong: ${error instanceof Error ? error.message : error}`));
     stop.addEventListener("click", () => {
       this.#queue.stop();
+      this.#paint.stop();
       this.#say("Stopped");
     });
     this.#grid = new LiveGrid(byId("live-grid"), explorer);
@@ -54,8 +51,8 @@ export class Live {
     if (engine.solvers.includes("heun")) this.#solver.value = "heun";
     byId("live-draw").addEventListener("click", () => this.#draw());
     byId("live-many").addEventListener("click", () => this.#drawMany());
-    this.#undo.addEventListener("click", () => this.#unpaint());
-    new Painter(explorer, (pixels, brush) => this.#paint(pixels, brush));
+    this.#paint = new LivePaint(engine, explorer, clock, this.#queue, (words) => this.#say(words));
+    this.#undo.addEventListener("click", () => this.#paint.undo());
     explorer.onChange(() => this.#showTools());
     this.#say(this.#where);
     this.#showTools();
@@ -91,7 +88,7 @@ export class Live {
         growing.add(states);
       }
       this.explorer.open(run, growing.course);
-      this.#tell(`Seed ${seeds[0]}`, how, 0, started);
+      this.#say(`Seed ${seeds[0]}: ${this.engine.account(how, started)}.`);
     });
   }
 
@@ -116,75 +113,20 @@ export class Live {
           this.#grid.draw(places.get(run)!, image);
         }
         this.#grid.finish(places.get(run)!, run, growing.map(({ course }) => course));
-        this.#tell(`Seeds ${seeds[0]} to ${seeds[many - 1]}`, how, 0, started, many);
+        const account = this.engine.account(how, started, { count: many });
+        this.#say(`Seeds ${seeds[0]} to ${seeds[many - 1]}: ${account}.`);
       });
     }
-  }
-
-  /** Changes x at t, and lets the flow go on from there. */
-  #paint(pixels: readonly number[], brush: Brush): void {
-    const { sample, run, shown } = this.explorer;
-    const how = shown.solved;
-    if (!how) return this.#say("How this sample was solved is not known: draw new noise to paint in.");
-    this.clock.stop();
-    const first = Math.round(this.clock.t * how.steps);
-    if (first >= how.steps) return this.#say("At t = 1 no flow is left: move t back to paint.");
-    if (this.#draft?.sample !== sample || this.#draft.first !== first) {
-      this.#draft = { sample, from: shown, first, image: stateAt(shown, first / how.steps).image };
-    }
-    const { from, image } = this.#draft;
-    for (const pixel of pixels) {
-      image[pixel] = brush === "noise"
-        ? this.engine.pixelOf(run, standardNormal())
-        : Number(brush === "white");
-    }
-    const stroke = ++this.#strokes;
-    const x = image.slice();
-    this.#queue.add(async (wanted) => {
-      if (stroke < this.#strokes) return; // there is more paint by now
-      const started = performance.now();
-      const origin = [sample.course.origin, `painted at t = ${(first / how.steps).toFixed(2)}`];
-      const words = { name: sample.course.name, origin: origin.filter(Boolean).join(", ") };
-      const growing = new GrowingCourse(words, how, this.explorer.size, { course: from, first });
-      let shownAt = -Infinity;
-      for await (const states of this.engine.follow(run, x, how, first)) {
-        if (!wanted() || stroke < this.#strokes) return;
-        growing.add(states);
-        if (performance.now() - shownAt < betweenMs) continue;
-        this.explorer.paint(sample, growing.course, false);
-        shownAt = performance.now();
-      }
-      this.explorer.paint(sample, growing.course, true);
-      this.#tell(`Painted at t = ${(first / how.steps).toFixed(2)}`, how, first, started);
-      this.#showTools();
-    });
-  }
-
-  #unpaint(): void {
-    this.#strokes++; // what is still being solved is not wanted any more
-    this.#draft = undefined;
-    this.explorer.paint(this.explorer.sample, undefined, true);
-    this.#say("Back on the way without paint.");
-    this.#showTools();
   }
 
   /** Shows what can be done with the run and the sample on the screen. */
   #showTools(): void {
     const why = this.notLive.get(this.explorer.run);
     byId("live").hidden = byId("paint-tools").hidden = why !== undefined;
-    this.#undo.hidden = this.explorer.sample.painted === undefined;
+    this.#undo.hidden = this.explorer.shown === this.explorer.sample.course;
     if (why !== undefined) this.#say(`No samples are drawn in this page from this model: ${why}.`);
     else if (this.#why !== undefined) this.#say(this.#where);
     this.#why = why;
-  }
-
-  #tell(what: string, how: Steps, first: number, started: number, count = 1): void {
-    const evaluations = (how.steps - first) * this.engine.evaluations(how.solver);
-    const ms = Math.round(performance.now() - started).toLocaleString("en");
-    const steps = inWords({ ...how, steps: how.steps - first });
-    const each = count > 1 ? ` of ${count} images` : "";
-    const asked = `${evaluations} evaluation${evaluations > 1 ? "s" : ""}${each}`;
-    this.#say(`${what}: ${steps}, ${asked}, ${ms} ms on ${this.engine.device}.`);
   }
 
   #say(text: string): void {

@@ -31,6 +31,9 @@ export class LiveGrid {
         element("figcaption", { text: words }),
       );
     });
+    const hide = element("button", { type: "button", text: "Hide" });
+    hide.addEventListener("click", () => this.place.hidden = true);
+    figures.at(-1)!.querySelector("figcaption")!.append(" ", hide);
     this.place.replaceChildren(...figures);
     this.place.hidden = false;
     return places;

@@ -3,10 +3,23 @@ import { type Course, field } from "./course.ts";
 import { element } from "./dom.ts";
 import { drawImage } from "./image_panel.ts";
 
-/** A sample to choose: its course, and the one that a reader's painting made of it. */
+/** A sample to choose. */
 export interface Sample {
   readonly course: Course;
+  /** What a reader's painting made of it. */
   painted?: Course;
+  /** The beginning of what more paint makes of it. */
+  growing?: Course;
+}
+
+/** The course of a sample that is known to its end. */
+export function settled({ course, painted }: Sample): Course {
+  return painted ?? course;
+}
+
+/** The course of a sample to look at. */
+export function shown(sample: Sample): Course {
+  return sample.growing ?? settled(sample);
 }
 
 /** A button, and the course that it shows. */
@@ -46,19 +59,19 @@ export class Thumbnails {
   }
 
   #update(entry: Entry, chosen: boolean): void {
-    const { sample: { course, painted }, button } = entry;
-    const shown = painted ?? course;
+    const { sample, button } = entry;
+    const course = shown(sample);
     const pressed = `${chosen}`;
     if (button.getAttribute("aria-pressed") !== pressed) {
       button.setAttribute("aria-pressed", pressed);
       if (chosen) this.place.scrollLeft = Math.max(this.#leftFor(button), 0);
     }
-    if (entry.drawn === shown) return;
-    entry.drawn = shown;
-    const { shape: [M, H, W] } = shown;
+    if (entry.drawn === course) return;
+    entry.drawn = course;
+    const { shape: [M, H, W] } = course;
     const colours = { palette: this.palette, range: [0, 1] as const };
-    drawImage(button.querySelector("canvas")!, field(shown, "image", M - 1), [H, W], colours);
-    button.classList.toggle("painted", painted !== undefined);
+    drawImage(button.querySelector("canvas")!, field(course, "image", M - 1), [H, W], colours);
+    button.classList.toggle("painted", course !== sample.course);
   }
 
   /** How far the row is to be scrolled so that a button is in it. */
