@@ -39,9 +39,9 @@ export async function readLive(runs: readonly string[], wanted: boolean): Promis
 
 async function checkpointOf(run: string): Promise<Uint8Array | string> {
   const weights = await readWeights(run);
-  if (typeof weights === "string") return weights;
+  if (typeof weights === "string") return "its folder holds no weights";
   const { bytes } = weights;
   if (bytes.length <= most) return bytes;
-  const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  const mebibytes = (bytes: number) => `${(Math.ceil(10 * bytes / 2 ** 20) / 10).toFixed(1)} MiB`;
   return `its weights take ${mebibytes(bytes.length)}, and a report holds ${mebibytes(most)} at most`;
 }

@@ -1,10 +1,11 @@
+/// <reference lib="dom" />
 /** A real Chromium, to open pages in as a reader does. */
 
 import { fileURLToPath } from "node:url";
 import type { Browser } from "npm:playwright-core@1.65.1";
 import { granted, type PermissionName, testUnless } from "./permissions.ts";
 
-export type { Browser, Page } from "npm:playwright-core@1.65.1";
+export type { Browser, Frame, Page } from "npm:playwright-core@1.65.1";
 
 const NEEDED: PermissionName[] = ["read", "write", "run", "env", "net"];
 
@@ -71,6 +72,16 @@ export async function testInBrowserWithWebGpu(
     });
   }
   await testInBrowser(name, test, adapter ? undefined : "Chromium gives no WebGPU adapter", software);
+}
+
+/** For a page to run before all else: takes away what the library computes on. */
+export function withoutDevices(): void {
+  Object.defineProperty(navigator, "gpu", { value: undefined });
+  WebAssembly.Memory = class {
+    constructor() {
+      throw new TypeError("no shared memory");
+    }
+  } as unknown as typeof WebAssembly.Memory;
 }
 
 async function browse(

@@ -2,7 +2,7 @@
 /** The library in a real Chromium: `web/flow.js` and the example that imports it. */
 
 import assert from "node:assert/strict";
-import { type Page, testInBrowser, testInBrowserWithWebGpu } from "../browser.ts";
+import { type Page, testInBrowser, testInBrowserWithWebGpu, withoutDevices } from "../browser.ts";
 import { assertLikeDigits } from "../digit_features.ts";
 import { serveCheckout } from "../serve_checkout.ts";
 import { largestDifference } from "../testing.ts";
@@ -108,14 +108,7 @@ await testInBrowser(
   async (browser) => {
     await using server = serveCheckout();
     const page = await browser.newPage();
-    await page.addInitScript(() => {
-      Object.defineProperty(navigator, "gpu", { value: undefined });
-      WebAssembly.Memory = class {
-        constructor() {
-          throw new TypeError("no shared memory");
-        }
-      } as unknown as typeof WebAssembly.Memory;
-    });
+    await page.addInitScript(withoutDevices);
     await openAt(page, server, "examples/sample_in_page.html");
     await page.waitForFunction(() => document.getElementById("words")!.textContent !== "Sampling");
     assert.equal(
