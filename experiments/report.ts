@@ -5,20 +5,21 @@ import { parseReportWords, reporting } from "./report_config.ts";
 import { reportPath, writeReport } from "./report_file.ts";
 
 await runTask(async () => {
-  const { help, runs, out, device: choice } = parseReportWords(Deno.args);
+  const { help, runs, out, live, device: choice } = parseReportWords(Deno.args);
   if (help) {
     console.log(reporting.help("deno task report RUN..."));
     return;
   }
   const path = out ?? reportPath(runs);
-  await writeReport(runs, path, async (read) => {
+  const compare = async () => {
     const device = await init({ device: choice });
-    console.error(`Comparing ${read.length} models on ${device.description}`);
+    console.error(`Comparing ${runs.length} models on ${device.description}`);
     try {
       return await compareModels(runs);
     } finally {
       device.close();
     }
-  });
+  };
+  await writeReport(runs, path, { compare, live });
   console.error(`Done; see ${path}`);
 });

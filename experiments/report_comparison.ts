@@ -1,9 +1,9 @@
-import { join } from "node:path";
 import { scope, tensor } from "../kernels/mod.ts";
 import { loadCheckpoint, noise, Sampler } from "../models/mod.ts";
 import type { Comparison } from "../viz/report/mod.ts";
-import { reasonOf, RunError } from "./atomic_write.ts";
+import { RunError } from "./atomic_write.ts";
 import type { Drawable } from "./evolve.ts";
+import { readWeights } from "./report_weights.ts";
 
 /** Samples, and Euler steps on their ways: the points at which models are compared. */
 const samples = 5;
@@ -71,20 +71,9 @@ function velocityAt(
   return v.read();
 }
 
-/** The network of a run with its averaged weights, or its last ones where it keeps no average. */
 async function loadRun(run: string): Promise<Drawable> {
-  let problem = "";
-  for (const name of ["ema", "last"]) {
-    const path = join(run, `${name}.safetensors`);
-    let bytes: Uint8Array;
-    try {
-      bytes = await Deno.readFile(path);
-    } catch (error) {
-      problem = reasonOf(error);
-      continue;
-    }
-    const { model, info } = loadCheckpoint(bytes, path);
-    return { model, ...info };
-  }
-  throw new RunError(`Cannot compare ${run}: it has no ema.safetensors or last.safetensors (${problem})`);
+  const weights = await readWeights(run);
+  if (typeof weights === "string") throw new RunError(`Cannot compare ${run}: ${weights}`);
+  const { model, info } = loadCheckpoint(weights.bytes, weights.path);
+  return { model, ...info };
 }

@@ -1,4 +1,4 @@
-import { optional } from "./setting_kinds.ts";
+import { optional, toggle } from "./setting_kinds.ts";
 import { ConfigError } from "./setting.ts";
 import { defineSettings } from "./settings.ts";
 import { path, training } from "./training_settings.ts";
@@ -7,6 +7,7 @@ import { splitWords } from "./words.ts";
 /** The settings of the task that reports. */
 export const reporting = defineSettings({
   out: optional(path("FILE", "the report (else report.html, in the run's folder if it is of one run)")),
+  live: toggle({ doc: "holds the weights, so that it draws new samples in a browser", default: true }),
   device: { ...training.rows.device, doc: "where several runs are compared" },
 });
 
@@ -15,6 +16,7 @@ export interface ReportWords {
   readonly help: boolean;
   readonly runs: readonly string[];
   readonly out: string | null;
+  readonly live: boolean;
   readonly device: "auto" | "webgpu" | "cpu";
 }
 

@@ -1,7 +1,8 @@
 import { join } from "node:path";
-import { type Comparison, reportHtml, type ReportRun } from "../viz/report/mod.ts";
+import { type Comparison, type ReportData, reportHtml } from "../viz/report/mod.ts";
 import { RunError, writeAtomic } from "./atomic_write.ts";
 import { readReportRuns } from "./report_run.ts";
+import { readLive } from "./report_weights.ts";
 
 /** Where the report of runs goes if nobody says. */
 export function reportPath(runs: readonly string[]): string {
@@ -14,21 +15,29 @@ export function reportPath(runs: readonly string[]): string {
  * @param runs folders of runs; those of one report must be of images of one size
  * @param out the file
  * @param compare compares several runs, once all are read; without it they are not compared
+ * @param live whether it holds weights and library, so that it draws new samples in a browser
  * @throws {RunError} if a run cannot be read or the file not be written; then nothing is written
  */
 export async function writeReport(
   runs: readonly string[],
   out: string,
-  compare?: (read: readonly ReportRun[]) => Promise<Comparison | undefined>,
+  { compare, live = true }: { compare?: () => Promise<Comparison | undefined>; live?: boolean } = {},
 ): Promise<void> {
   const read = await readReportRuns(runs);
-  const comparison = read.length > 1 ? await compare?.(read) : undefined;
-  await writeAtomic(out, pageOf(read, comparison));
+  const comparison = read.length > 1 ? await compare?.() : undefined;
+  await writeAtomic(
+    out,
+    pageOf({
+      runs: read,
+      ...comparison && { comparison },
+      live: await readLive(runs, live),
+    }),
+  );
 }
 
-function pageOf(runs: readonly ReportRun[], comparison: Comparison | undefined): string {
+function pageOf(data: ReportData): string {
   try {
-    return reportHtml({ runs, ...comparison && { comparison } });
+    return reportHtml(data);
   } catch (error) {
     if (error instanceof RangeError) throw new RunError(error.message);
     throw error;

@@ -1,5 +1,4 @@
 import { basename, join, resolve } from "node:path";
-import type { Evolution } from "../viz/mod.ts";
 import type { ReportRun, Series } from "../viz/report/mod.ts";
 import { reasonOf, RunError } from "./atomic_write.ts";
 import { countWeights } from "./count_weights.ts";
@@ -59,7 +58,7 @@ async function readReportRun(folder: string, name: string): Promise<ReportRun> {
     learningRate: seriesOf(metrics, "learning_rate"),
     ...lossByTime && { lossByTime },
     ...samplesPng && { samplesPng },
-    evolutions: await readEvolutions(folder),
+    ...await readEvolutions(folder),
     ...paths && { paths },
   };
 }
@@ -70,13 +69,15 @@ export function seriesOf(metrics: readonly Metrics[], name: string): Series {
   return { step: lines.map(({ step }) => step), value: lines.map((line) => Number(line[name])) };
 }
 
-async function readEvolutions(folder: string): Promise<Evolution[]> {
+async function readEvolutions(folder: string): Promise<Pick<ReportRun, "evolutions" | "solved">> {
   try {
     await Deno.stat(join(folder, flowFolder, "sample_1.safetensors"));
   } catch {
-    return []; // the run stores none
+    return { evolutions: [] }; // the run stores none
   }
-  return (await readFlowSnapshots(folder)).map(({ evolution }) => evolution);
+  const snapshots = await readFlowSnapshots(folder);
+  const [{ seed, solver, steps }] = snapshots;
+  return { evolutions: snapshots.map(({ evolution }) => evolution), solved: { seed, solver, steps } };
 }
 
 /** The fields of a JSON file, undefined where it does not exist. */

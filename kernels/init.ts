@@ -9,9 +9,10 @@ export type DeviceChoice = "auto" | "webgpu" | "cpu";
 /**
  * Opens a device and makes it the one in use. Importing this library touches none.
  *
- * @param threads how many the CPU device uses, 0 for one a core
+ * @param threads how many the CPU device uses, 0 for one a core; in a browser one, except in workers of pages that are
+ * cross-origin isolated
  * @returns the device; `close()` it when a program is done early, the end of the program does it too
- * @throws {DeviceError} if `webgpu` is asked for and there is no adapter
+ * @throws {DeviceError} if the device asked for is not there, with `auto` neither
  *
  * ```ts
  * import { init } from "./mod.ts";
@@ -30,14 +31,21 @@ export async function init(
 async function open(choice: DeviceChoice, threads: number): Promise<Device> {
   if (choice === "cpu") return CpuDevice.open({ threads });
   if (choice === "webgpu") return WebGpuDevice.open();
+  let none = "the WebGPU adapter is software";
   try {
     const webgpu = await WebGpuDevice.open();
     if (!webgpu.tuning.software) return webgpu;
-    webgpu.close(); // an adapter that is software runs on the same cores, five times slower
+    webgpu.close(); // it runs on the same cores, five times slower
   } catch (error) {
     if (!(error instanceof DeviceError)) throw error;
+    none = error.message;
   }
-  return CpuDevice.open({ threads });
+  try {
+    return await CpuDevice.open({ threads });
+  } catch (error) {
+    if (!(error instanceof DeviceError)) throw error;
+    throw new DeviceError(`${error.message}; nor is there a GPU: ${none}`, { cause: error.cause });
+  }
 }
 
 /**

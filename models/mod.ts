@@ -40,7 +40,7 @@ export {
   type SafetensorsTensor,
 } from "./safetensors.ts";
 export { noise, sample, type Start, trajectory } from "./sample.ts";
-export { Sampler, type SamplerOptions, type Snapshot } from "./sampler.ts";
+export { Sampler, type SamplerOptions, type Snapshot, type TrajectoryOptions } from "./sampler.ts";
 export { createSchedule, type Schedule, type ScheduleName, scheduleNames } from "./schedule.ts";
 export {
   type ButcherTableau,

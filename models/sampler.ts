@@ -21,8 +21,16 @@ export interface Snapshot {
   readonly velocity?: Float32Array;
 }
 
-/** Snapshots that may be under way to the host at once. */
-const READ_AHEAD = 64;
+/** Which part of a trajectory to follow, and how it comes to the host. */
+export interface TrajectoryOptions {
+  /** The step to begin with, so that x is the state at t = first / steps; by default 0. */
+  readonly first?: number;
+  /**
+   * Snapshots that may be under way to the host at once; by default 64, which keeps a GPU busy. With 1 each comes as soon
+   * as it is there.
+   */
+  readonly ahead?: number;
+}
 
 /**
  * Samples batch after batch of one size: one step of the solver is recorded, then replayed. It uses the weights that
@@ -76,20 +84,35 @@ export class Sampler {
   }
 
   /**
-   * Follows the flow from noise to data, with a snapshot of every step, `steps` + 1 in all.
+   * Follows the flow to data with a snapshot of every step, `steps` - `first` + 1 in all: from noise, or from any state on
+   * the way, which need not be one that the flow would reach by itself.
    *
-   * @param x0 noise, f32[N, C, H, W]
+   * @param x the state to begin with, f32[N, C, H, W]; noise for `first` 0
    * @returns images and velocities on the host, in order; the last snapshot is the data, without velocity
-   * @throws {ShapeError} if x0 has another shape than the sampler was made for
+   * @throws {RangeError} if there is no step `first`, or `ahead` is no positive integer
+   * @throws {ShapeError} if x has another shape than the sampler was made for
    */
-  async *trajectory(x0: Tensor): AsyncGenerator<Snapshot, void, void> {
-    assign(this.#x, x0);
+  trajectory(
+    x: Tensor,
+    { first = 0, ahead = 64 }: TrajectoryOptions = {},
+  ): AsyncGenerator<Snapshot, void, void> {
+    if (!(Number.isInteger(first) && first >= 0 && first < this.#steps)) {
+      throw new RangeError(`Cannot sample from step ${first} (expected 0 to ${this.#steps - 1})`);
+    }
+    if (!(Number.isInteger(ahead) && ahead > 0)) {
+      throw new RangeError(`Cannot sample with ${ahead} snapshots ahead (expected a positive integer)`);
+    }
+    return this.#follow(x, first, ahead);
+  }
+
+  async *#follow(x: Tensor, first: number, ahead: number): AsyncGenerator<Snapshot, void, void> {
+    assign(this.#x, x);
     let open: Promise<Snapshot>[] = [];
-    for (let i = 0; i < this.#steps; i++) {
+    for (let i = first; i < this.#steps; i++) {
       const image = this.#x.read();
       this.#advance(i);
       open.push(snapshot(i / this.#steps, image, this.#step.result.read()));
-      if (open.length < READ_AHEAD) continue;
+      if (open.length < ahead) continue;
       yield* await Promise.all(open);
       open = [];
     }

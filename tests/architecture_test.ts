@@ -6,7 +6,8 @@ const allowed: Record<string, readonly string[]> = {
   kernels: ["kernels"],
   models: ["kernels", "models"],
   viz: ["viz"],
-  experiments: ["kernels", "models", "viz", "experiments"],
+  web: ["kernels", "models", "viz"],
+  experiments: ["kernels", "models", "viz", "web", "experiments"],
 };
 
 interface ModuleGraph {
@@ -37,6 +38,7 @@ testNeeding({ run: true }, "imports follow the arrows of the house", async () =>
   for (
     const entry of [
       "mod.ts",
+      "web/mod.ts",
       "experiments/train.ts",
       "experiments/sample.ts",
       "experiments/overfit.ts",
@@ -82,9 +84,9 @@ testNeeding(
 
 testNeeding(
   { read: true },
-  "kernels, models and viz do not touch Deno, so they run in a browser too",
+  "kernels, models, viz and web do not touch Deno, so they run in a browser too",
   async () => {
-    for (const folder of ["kernels", "models", "viz"]) {
+    for (const folder of ["kernels", "models", "viz", "web"]) {
       for await (const path of sources(new URL(`${folder}/`, root))) {
         const code = (await Deno.readTextFile(path)).replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
         assert.doesNotMatch(code, /\bDeno\./, path.href);

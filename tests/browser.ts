@@ -1,10 +1,11 @@
+/// <reference lib="dom" />
 /** A real Chromium, to open pages in as a reader does. */
 
 import { fileURLToPath } from "node:url";
 import type { Browser } from "npm:playwright-core@1.65.1";
 import { granted, type PermissionName, testUnless } from "./permissions.ts";
 
-export type { Browser, Page } from "npm:playwright-core@1.65.1";
+export type { Browser, Frame, Page } from "npm:playwright-core@1.65.1";
 
 const NEEDED: PermissionName[] = ["read", "write", "run", "env", "net"];
 
@@ -40,26 +41,62 @@ export function chromium(): Promise<string | { reason: string }> {
  * @param name `symbol() what holds`
  * @param test what to do; the browser is closed after it
  * @param otherReason why the test cannot run here whatever browser there is, if it cannot
+ * @param graphics flags of Chromium that say where it draws and computes; by default without a GPU
  */
 export async function testInBrowser(
   name: string,
   test: (browser: Browser) => Promise<void>,
   otherReason?: string,
+  graphics: readonly string[] = ["--disable-gpu"],
 ): Promise<void> {
   const program = await chromium();
   const reason = otherReason ?? (typeof program === "string" ? undefined : program.reason);
-  testUnless(reason, name, async () => {
-    const { chromium } = await playwright();
-    const browser = await chromium.launch({
-      executablePath: program as string,
-      args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+  testUnless(reason, name, () => browse(program as string, graphics, test));
+}
+
+/** Flags with which Chromium offers WebGPU on the processor, by its own software adapter. */
+const software = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
+
+/** Defines a test as `testInBrowser` does, whose pages have WebGPU; it is ignored where Chromium gives no adapter. */
+export async function testInBrowserWithWebGpu(
+  name: string,
+  test: (browser: Browser) => Promise<void>,
+): Promise<void> {
+  const program = await chromium();
+  let adapter = false;
+  if (typeof program === "string") {
+    await browse(program, software, async (browser) => {
+      const page = await browser.newPage();
+      await page.goto(import.meta.resolve("../README.md")); // WebGPU is for pages that have an address
+      adapter = await page.evaluate(async () => await navigator.gpu?.requestAdapter() !== null);
     });
-    try {
-      await test(browser);
-    } finally {
-      await browser.close();
+  }
+  await testInBrowser(name, test, adapter ? undefined : "Chromium gives no WebGPU adapter", software);
+}
+
+/** For a page to run before all else: takes away what the library computes on. */
+export function withoutDevices(): void {
+  Object.defineProperty(navigator, "gpu", { value: undefined });
+  WebAssembly.Memory = class {
+    constructor() {
+      throw new TypeError("no shared memory");
     }
-  });
+  } as unknown as typeof WebAssembly.Memory;
+}
+
+async function browse(
+  executablePath: string,
+  graphics: readonly string[],
+  visit: (browser: Browser) => Promise<void>,
+): Promise<void> {
+  const { chromium } = await playwright();
+  const args = ["--no-sandbox", "--disable-dev-shm-usage", ...graphics];
+  const browser = await chromium.launch({ executablePath, args });
+  try {
+    await visit(browser);
+  } finally {
+    await browser.close();
+  }
 }
 
 /**

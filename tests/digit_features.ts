@@ -1,3 +1,6 @@
+import assert from "node:assert/strict";
+import digits from "./vectors/digit_means.json" with { type: "json" };
+
 /** Mean brightness of the 7 x 7 blocks of a 28 x 28 image, f32[28, 28] with 0 black and 1 white. */
 export function digitFeatures(image: ArrayLike<number>): number[] {
   const features = new Array<number>(49).fill(0);
@@ -14,4 +17,17 @@ export function distance(a: readonly number[], b: readonly number[]): number {
 export function nearestDigit(features: readonly number[], means: readonly (readonly number[])[]): number {
   const distances = means.map((mean) => distance(features, mean));
   return distances.indexOf(Math.min(...distances));
+}
+
+/** Asserts that 16 images look like digits of several kinds, as near to them as those of MNIST are. */
+export function assertLikeDigits(images: readonly ArrayLike<number>[]): void {
+  assert.equal(images.length, 16);
+  const seen = images.map((image) => {
+    const features = digitFeatures(image);
+    const digit = nearestDigit(features, digits.means);
+    return { digit, near: distance(features, digits.means[digit]) <= digits.near };
+  });
+  const told = JSON.stringify(seen);
+  assert.ok(seen.filter(({ near }) => near).length >= 14, `as near to digits as MNIST's own: ${told}`);
+  assert.ok(new Set(seen.map(({ digit }) => digit)).size >= 5, `several digits: ${told}`);
 }

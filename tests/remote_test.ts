@@ -2,34 +2,12 @@ import assert from "node:assert/strict";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
 import { Buffer } from "node:buffer";
-import { extname, join } from "node:path";
+import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
 import { createModel, saveCheckpoint } from "../models/mod.ts";
-import { digitFeatures, distance, nearestDigit } from "./digit_features.ts";
+import { assertLikeDigits } from "./digit_features.ts";
 import { granted, testNeeding, testUnless } from "./permissions.ts";
-import digits from "./vectors/digit_means.json" with { type: "json" };
-
-const types: Record<string, string> = {
-  ".ts": "text/typescript",
-  ".js": "text/javascript",
-  ".wgsl": "text/plain",
-  ".json": "application/json",
-};
-
-/** Serves the checkout as a static host would. */
-function serveCheckout(): Deno.HttpServer<Deno.NetAddr> {
-  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
-    const { pathname } = new URL(request.url);
-    try {
-      const bytes = await Deno.readFile(new URL(`..${pathname}`, import.meta.url));
-      return new Response(bytes, {
-        headers: { "content-type": types[extname(pathname)] ?? "application/octet-stream" },
-      });
-    } catch {
-      return new Response("not found", { status: 404 });
-    }
-  });
-}
+import { serveCheckout } from "./serve_checkout.ts";
 
 /** Arguments of the README's command that runs an example, with a host instead of the one that stands there. */
 async function commandOf(example: string, host: string): Promise<string[]> {
@@ -125,18 +103,11 @@ testElsewhere(
     await run(...await commandOf("sample_digits.ts", host));
     const picture = await png("digits.png");
     assert.deepEqual([picture.width, picture.height], [4 * 112, 4 * 112]);
-    const seen = Array.from({ length: 16 }, (_, n) => {
-      const image = Array.from({ length: 784 }, (_, i) => {
+    assertLikeDigits(Array.from({ length: 16 }, (_, n) =>
+      Array.from({ length: 784 }, (_, i) => {
         const row = 4 * (Math.floor(n / 4) * 28 + Math.floor(i / 28)); // a pixel of a digit is 4 x 4
         return picture.data[4 * (row * picture.width + 4 * (n % 4 * 28 + i % 28))] / 255;
-      });
-      const features = digitFeatures(image);
-      const digit = nearestDigit(features, digits.means);
-      return { digit, near: distance(features, digits.means[digit]) <= digits.near };
-    });
-    const told = JSON.stringify(seen);
-    assert.ok(seen.filter(({ near }) => near).length >= 14, `as near to digits as MNIST's own: ${told}`);
-    assert.ok(new Set(seen.map(({ digit }) => digit)).size >= 5, `several digits: ${told}`);
+      })));
   },
 );
 

@@ -6,6 +6,7 @@ import {
   type KernelCall,
   type NumberArray,
 } from "./device.ts";
+import { whyAlone } from "./wasm/alone.ts";
 import { hasRelaxedSimd, loadKernels } from "./wasm/kernels.ts";
 import { layout } from "./wasm/layout.ts";
 import { lowerings, type WasmCall } from "./wasm/lowering.ts";
@@ -61,9 +62,9 @@ export class CpuDevice implements Device {
   /**
    * The device of this machine's processor.
    *
-   * @param threads how many to use, 0 for one a core
+   * @param threads how many to use, 0 for one a core, or for 1 where a browser allows no more
    * @param fused whether multiply and add are fused; by default where the engine can
-   * @throws {DeviceError} if the number of threads makes no sense, or the engine has no shared memory
+   * @throws {DeviceError} if the number of threads makes no sense or is not allowed here, or the engine has no shared memory
    */
   static async open(
     { threads = 0, fused = hasRelaxedSimd() }: { threads?: number; fused?: boolean } = {},
@@ -73,9 +74,15 @@ export class CpuDevice implements Device {
         `Cannot open the CPU device with ${threads} threads (expected 1 to ${maxThreads}, or 0 for one a core)`,
       );
     }
+    const alone = threads === 1 ? undefined : whyAlone();
+    if (threads > 1 && alone !== undefined) {
+      throw new DeviceError(
+        `Cannot open the CPU device with ${threads} threads: ${alone} (expected 1, or 0)`,
+      );
+    }
     const cores = Math.min(globalThis.navigator?.hardwareConcurrency ?? 1, maxThreads);
     try {
-      return new CpuDevice(await loadKernels(fused), threads || cores, fused);
+      return new CpuDevice(await loadKernels(fused), threads || (alone === undefined ? cores : 1), fused);
     } catch (cause) {
       if (cause instanceof DeviceError) throw cause;
       throw new DeviceError(`Cannot open the CPU device: ${cause}`, { cause });

@@ -14,9 +14,13 @@ import { type Pipeline, PipelineCache } from "./pipelines.ts";
 const maxBindGroups = 1 << 14;
 
 /** Why there is no WebGPU device, as far as can be told. */
-const noAdapter =
-  "No WebGPU adapter: install a Vulkan driver and loader (Debian: mesa-vulkan-drivers libvulkan1), start through ./denow, " +
-  "or use the CPU device (--device cpu)";
+function noAdapter(): string {
+  if ("document" in globalThis) {
+    return "No WebGPU adapter: this browser has none for this page (it needs https, localhost or a file, and a GPU)";
+  }
+  return "No WebGPU adapter: install a Vulkan driver and loader (Debian: mesa-vulkan-drivers libvulkan1), start through " +
+    "./denow, or use the CPU device (--device cpu)";
+}
 
 /** Runs ops as WGSL compute shaders on the adapter that WebGPU gives. */
 export class WebGpuDevice implements Device {
@@ -77,7 +81,7 @@ export class WebGpuDevice implements Device {
    */
   static async open({ software }: { software?: boolean } = {}): Promise<WebGpuDevice> {
     const adapter = await globalThis.navigator?.gpu?.requestAdapter({ powerPreference: "high-performance" });
-    if (!adapter) throw new DeviceError(noAdapter);
+    if (!adapter) throw new DeviceError(noAdapter());
     const { limits } = adapter;
     try {
       const device = await adapter.requestDevice({

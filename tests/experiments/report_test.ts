@@ -1,15 +1,47 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { readFlowPaths } from "../../experiments/flow_paths_file.ts";
 import { readLossByTime } from "../../experiments/loss_by_time.ts";
 import { reporting } from "../../experiments/report_config.ts";
+import { readLive } from "../../experiments/report_weights.ts";
+import { testNeeding } from "../permissions.ts";
 import type { Payload } from "../../viz/report/payload.ts";
 import { assertHelp, testTask, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
 import { imageSize } from "./tiny_idx.ts";
 
+async function textOf(place: Workplace, ...path: string[]): Promise<string> {
+  return new TextDecoder().decode(await place.read(...path));
+}
+
 async function payloadOf(place: Workplace, ...path: string[]): Promise<Payload> {
-  const page = new TextDecoder().decode(await place.read(...path));
+  const page = await textOf(place, ...path);
   return JSON.parse(/<script type="application\/json" id="payload">(.*?)<\/script>/s.exec(page)![1]);
 }
+
+/** The checkpoints in a page. */
+function weightsIn(page: string): Uint8Array[] {
+  return [...page.matchAll(/<script type="text\/plain" id="checkpoint-\d">(.*?)<\/script>/gs)]
+    .map(([, base64]) => Uint8Array.fromBase64(base64));
+}
+
+testNeeding(
+  { read: true, write: true },
+  "readLive() leaves out weights that are too many, and says so",
+  async () => {
+    const run = await Deno.makeTempDir();
+    try {
+      await Deno.writeFile(join(run, "last.safetensors"), new Uint8Array(8 * 2 ** 20 + 1));
+      const { checkpoints: [large] } = await readLive([run], true);
+      assert.equal(large, "its weights take 8.1 MiB, and a report holds 8.0 MiB at most");
+      await Deno.writeFile(join(run, "ema.safetensors"), new Uint8Array(7));
+      assert.deepEqual((await readLive([run], true)).checkpoints, [new Uint8Array(7)]);
+      const { checkpoints: [none] } = await readLive([join(run, "none")], true);
+      assert.equal(none, "its folder holds no weights");
+    } finally {
+      await Deno.remove(run, { recursive: true });
+    }
+  },
+);
 
 testTask("report shows what a run left, from its folder alone, and compares two", async (place) => {
   await place.succeed("train:residual", `${tinyRun} --out a`);
@@ -34,6 +66,17 @@ testTask("report shows what a run left, from its folder alone, and compares two"
   assert.deepEqual(a.trainLoss.step, [3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33]);
   assert.deepEqual(a.flow!.shape, [2, 5, imageSize, imageSize]);
   assert.equal(a.lossByTime.length, 10);
+
+  // The weights lie in it to the bit, unless they are not wanted.
+  assert.deepEqual(weightsIn(await textOf(place, "a", "report.html")), [
+    await place.read("a", "ema.safetensors"),
+  ]);
+  await place.succeed("report", "a --no-live --out small.html");
+  const small = await textOf(place, "small.html");
+  assert.deepEqual(weightsIn(small), []);
+  assert.ok(
+    small.includes('"notLive":"the report was made with --no-live"') && !small.includes('id="library"'),
+  );
 
   await place.succeed("report", "a b --out both.html --device cpu");
   const { runs, comparison } = await payloadOf(place, "both.html");
@@ -89,7 +132,7 @@ testTask("report says in one line why it cannot, and writes nothing", async (pla
 
   // A run without weights, samples or paths still has its losses.
   await place.succeed("report", "b --out b.html");
-  const page = new TextDecoder().decode(await place.read("b.html"));
+  const page = await textOf(place, "b.html");
   assert.ok(page.includes('id="loss-chart"') && !page.includes('id="clock"'));
 });
 

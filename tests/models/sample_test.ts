@@ -77,6 +77,31 @@ testOnDevices(
   },
 );
 
+testOnDevices("Sampler.trajectory() goes on from any step as from the first", async () => {
+  const model = createModel(tiny, 46020);
+  const [steps, solver] = [5, "heun"] as const;
+  const sampler = new Sampler(model, [2, ...shape], { steps, solver });
+  const whole = await Array.fromAsync(sampler.trajectory(noise(3, [2, ...shape])));
+  const x = tensor(whole[3].image, [2, ...shape]);
+  for (const ahead of [1, 64]) {
+    const rest = await Array.fromAsync(sampler.trajectory(x, { first: 3, ahead }));
+    assert.deepEqual(rest, whole.slice(3));
+  }
+  const other = await Array.fromAsync(sampler.trajectory(add(x, 1), { first: 3 }));
+  assert.deepEqual(other[0].image, whole[3].image.map((value) => Math.fround(value + 1)));
+  assert.notDeepEqual(other[2].image, whole[5].image);
+  for (const first of [-1, 0.5, 5]) {
+    assert.throws(() => sampler.trajectory(x, { first }), {
+      name: "RangeError",
+      message: `Cannot sample from step ${first} (expected 0 to 4)`,
+    });
+  }
+  assert.throws(
+    () => sampler.trajectory(x, { ahead: 0 }),
+    /with 0 snapshots ahead \(expected a positive integer\)/,
+  );
+});
+
 testOnDevices("Sampler keeps the weights that it was made with through withParameters()", async (device) => {
   const model = createModel(tiny, 1);
   const parameters = namedParameters(model);

@@ -49,6 +49,24 @@ export interface Paths {
   readonly shape: readonly [M: number, N: number, H: number, W: number];
 }
 
+/** How flows were solved from noise to data, in the terms of the library that a page samples with. */
+export interface Solved {
+  /** Seed of the noise: sample k starts from the k-th noise of it. */
+  readonly seed: number;
+  /** Name of the solver. */
+  readonly solver: string;
+  /** Equal steps from t = 0 to t = 1. */
+  readonly steps: number;
+}
+
+/** What a page samples with by itself. */
+export interface Live {
+  /** Text of an ES module without imports that offers a `Library` as in `library.ts`, such as `web/flow.js`. */
+  readonly library: string;
+  /** For each run the bytes of its checkpoint, or why there are none, as the end of a sentence. */
+  readonly checkpoints: readonly (Uint8Array | string)[];
+}
+
 /** A training run as a report tells of it. Any text may be a user's and is shown as it is. */
 export interface ReportRun {
   /** What to call it; different from those of the other runs. */
@@ -75,6 +93,8 @@ export interface ReportRun {
   readonly samplesPng?: Uint8Array;
   /** How some samples came to be, all of one size [H, W] and with the same times. */
   readonly evolutions: readonly Evolution[];
+  /** How their flows were solved, if it is known; the page continues them in the same way. */
+  readonly solved?: Solved;
   /** Ways of many samples, if they were kept. */
   readonly paths?: Paths;
 }
@@ -97,4 +117,6 @@ export interface ReportData {
   readonly runs: readonly ReportRun[];
   /** For two runs or more. */
   readonly comparison?: Comparison;
+  /** With it readers may draw samples of runs that have evolutions, paint in them and see the flow go on. */
+  readonly live?: Live;
 }

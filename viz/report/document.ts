@@ -3,7 +3,8 @@ import { clockBar } from "./clock_bar.ts";
 import { comparisonSection } from "./comparison_section.ts";
 import type { ReportData } from "./data.ts";
 import { flowSection } from "./flow_section.ts";
-import { Markup, markup, scriptJson } from "./markup.ts";
+import { liveScripts } from "./live_section.ts";
+import { inScript, Markup, markup, scriptJson } from "./markup.ts";
 import page from "./page.js" with { type: "text" };
 import { pathsSection } from "./paths_section.ts";
 import { type Payload, payloadOf } from "./payload.ts";
@@ -15,16 +16,22 @@ import style from "./style.css" with { type: "text" };
  *
  * @param data what it shows; of two runs or more also how they compare
  * @returns text of a `.html` file
- * @throws {RangeError} if there is no run, two have one name, or a number to draw is not finite
+ * @throws {RangeError} if there is no run, two have one name, a number to draw is not finite, or `live` does not
+ * speak of each run
  */
 export function reportHtml(data: ReportData): string {
-  const { runs } = data;
+  const { runs, live } = data;
   const names = runs.map(({ name }) => name);
   if (runs.length === 0) throw new RangeError("Cannot report: no run is given (expected at least 1)");
   const twice = names.find((name, i) => names.indexOf(name) < i);
   if (twice !== undefined) {
     throw new RangeError(
       `Cannot report: two runs are named ${JSON.stringify(twice)} (expected a name for each)`,
+    );
+  }
+  if (live && live.checkpoints.length !== runs.length) {
+    throw new RangeError(
+      `Cannot report: live has checkpoints of ${live.checkpoints.length} runs (expected ${runs.length})`,
     );
   }
   const payload = payloadOf(data);
@@ -55,6 +62,7 @@ ${flowViews(data, payload)}
 </main>
 <footer>${footer}</footer>
 <script type="application/json" id="payload">${scriptJson(payload)}</script>
+${liveScripts(data)}
 <script>${inScript(plotly)}</script>
 <script>${inScript(page)}</script>
 </body>
@@ -63,9 +71,9 @@ ${flowViews(data, payload)}
 }
 
 /** All that the one slider moves, with the slider, which stays on the screen as long as one of them is there. */
-function flowViews({ runs, comparison }: ReportData, payload: Payload): Markup | undefined {
+function flowViews({ runs, comparison, live }: ReportData, payload: Payload): Markup | undefined {
   const views = [
-    ...runs.some(({ evolutions }) => evolutions.length > 0) ? [flowSection()] : [],
+    ...runs.some(({ evolutions }) => evolutions.length > 0) ? [flowSection(live !== undefined)] : [],
     ...runs.some(({ paths }) => paths !== undefined) ? [pathsSection(runs, payload)] : [],
     ...comparison ? [comparisonSection(runs, comparison, payload)] : [],
   ];
@@ -76,8 +84,3 @@ const footer =
   `Numbers in pictures are rounded to keep this file small: images and velocities of the explorer and the plane
 to 1/32767 of their largest magnitude, those of the comparison and the final samples of the plane to 1/127. Charts and
 tables of training are from the full numbers; losses of long runs are averaged to 1,000 points.`;
-
-/** A program as it may stand in a script element; what is replaced can stand in texts only, where it means the same. */
-function inScript(program: string): Markup {
-  return new Markup(program.replace(/<(?=\/script|!--)/gi, "\\x3c"));
-}

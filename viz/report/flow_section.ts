@@ -1,9 +1,11 @@
+import { liveControls, paintTools } from "./live_section.ts";
 import { type Markup, markup } from "./markup.ts";
 import { chart } from "./tables.ts";
 
-/** One sample in four linked pictures. */
-export function flowSection(): Markup {
+/** One sample in four linked pictures; with `live` also what draws new ones and paints in them. */
+export function flowSection(live: boolean): Markup {
   const scale = markup`<span id="view-v-scale"></span>`;
+  const ring = markup`<div id="brush-ring" class="ring" hidden></div>`;
   const arrows = markup`<canvas id="view-arrows" aria-hidden="true"></canvas>`;
   return markup`<section id="flow" aria-labelledby="flow-title">
 <h2 id="flow-title">The flow, pixel by pixel</h2>
@@ -11,11 +13,19 @@ export function flowSection(): Markup {
 bottom, play it, or point at a pixel to see what becomes of it; a click holds the pixel.</p>
 <div class="controls"><div id="explorer-samples" class="thumbnails" role="group" aria-label="Sample"></div>
 <label>Model <select id="explorer-run"></select></label></div>
+${live ? liveControls : undefined}
 <div id="explorer"><div class="panels">
-${panel("view-x", "x at t", markup`The image on its way, black 0, white 1.`)}
+${
+    panel(
+      "view-x",
+      "x at t",
+      markup`The image on its way, black 0, white 1.`,
+      live ? { over: ring, tools: paintTools } : {},
+    )
+  }
 ${panel("view-v", "Velocity v(x, t)", markup`Red brightens, blue darkens, ${scale} a unit of t.`)}
 ${panel("view-end", "Predicted end", markup`x + (1 \u2212 t) v: where the current velocity would lead.`)}
-${panel("view-quiver", "The study\u2019s quiver", quiverText, arrows)}
+${panel("view-quiver", "The study\u2019s quiver", quiverText, { over: arrows })}
 </div>
 <p class="readout"><span id="pixel-text" aria-live="polite"></span>
 <button id="pixel-release" type="button" hidden>Release pixel</button></p>
@@ -28,9 +38,14 @@ const quiverText =
   markup`The gradient of v averaged over 4 x 4 blocks: where velocity rises, not where anything moves.`;
 
 /** A picture that a reader can point at, with a mark at the pixel. */
-function panel(id: string, title: string, text: Markup, over?: Markup): Markup {
+function panel(
+  id: string,
+  title: string,
+  text: Markup,
+  { over, tools }: { over?: Markup; tools?: Markup | undefined } = {},
+): Markup {
   return markup`<figure>
 <div class="frame" tabindex="0" data-arrows role="group" aria-label="${title}: arrow keys choose a pixel">
 <canvas id="${id}" role="img" aria-label="${title}"></canvas>${over}<div class="mark"></div></div>
-<figcaption><b>${title}</b><br>${text}</figcaption></figure>`;
+<figcaption><b>${title}</b><br>${text}</figcaption>${tools}</figure>`;
 }

@@ -27,3 +27,8 @@ export function escape(text: string): string {
 export function scriptJson(value: unknown): Markup {
   return new Markup(JSON.stringify(value).replaceAll("<", "\\u003c"));
 }
+
+/** A program as it may stand in a script element; what is replaced can stand in texts only, where it means the same. */
+export function inScript(program: string): Markup {
+  return new Markup(program.replace(/<(?=\/script|!--)/gi, "\\x3c"));
+}

@@ -4,5 +4,16 @@
  *
  * @module
  */
-export type { Comparison, Fact, Paths, ReportData, ReportRun, Series, TimeBin } from "./data.ts";
+export type {
+  Comparison,
+  Fact,
+  Live,
+  Paths,
+  ReportData,
+  ReportRun,
+  Series,
+  Solved,
+  TimeBin,
+} from "./data.ts";
 export { reportHtml } from "./document.ts";
+export type { Library, Values } from "./library.ts";

@@ -1,7 +1,7 @@
 import { colormap } from "../colormap.ts";
 import type { Evolution } from "../evolution.ts";
 import { pace, type Pacing } from "../pacing.ts";
-import type { Comparison, Paths, ReportData, ReportRun, Series, TimeBin } from "./data.ts";
+import type { Comparison, Paths, ReportData, ReportRun, Series, Solved, TimeBin } from "./data.ts";
 import { base64, quantise, type Quantised } from "./quantise.ts";
 import { smoothed, thinned } from "./series.ts";
 
@@ -25,6 +25,8 @@ export interface RunPayload {
   readonly lossByTime: readonly TimeBin[];
   readonly flow?: FlowPayload;
   readonly paths?: PathsPayload;
+  /** Why the page cannot sample from it; with flow and live data alone. */
+  readonly notLive?: string;
 }
 
 /** Snapshots of samples, thinned to what the page can hold. */
@@ -37,6 +39,7 @@ export interface FlowPayload {
   readonly velocity: Quantised;
   /** Time of the velocity at each snapshot. */
   readonly velocityT: readonly number[];
+  readonly solved?: Solved;
 }
 
 /** {@linkcode Paths} as the page holds it. */
@@ -70,10 +73,16 @@ export interface ComparisonPayload {
 const flowBudget = 6e6;
 
 /** Turns what a report shows into what its page computes with. */
-export function payloadOf({ runs, comparison }: ReportData): Payload {
+export function payloadOf({ runs, comparison, live }: ReportData): Payload {
   const positions = (name: Pacing) => pace(name, 101, 101);
   return {
-    runs: runs.map((run) => runPayload(run, flowBudget / runs.length)),
+    runs: runs.map((run, i) => {
+      const checkpoint = live?.checkpoints[i];
+      return {
+        ...runPayload(run, flowBudget / runs.length),
+        ...typeof checkpoint === "string" && { notLive: checkpoint },
+      };
+    }),
     ...comparison && { comparison: comparisonPayload(comparison) },
     palettes: { magma: base64(colormap("magma")), diverging: base64(colormap("rdbu")) },
     pacings: {
@@ -94,13 +103,13 @@ function runPayload(run: ReportRun, budget: number): RunPayload {
     valLoss: rounded(run.valLoss),
     learningRate: rounded(thinned(run.learningRate, 1000)),
     lossByTime: run.lossByTime ?? [],
-    ...run.evolutions.length > 0 && { flow: flowPayload(run.evolutions, budget) },
+    ...run.evolutions.length > 0 && { flow: flowPayload(run, budget) },
     ...run.paths && { paths: pathsPayload(run.paths) },
   };
 }
 
 /** Takes as many samples and snapshots as the budget of bytes allows: fewer snapshots first, then fewer samples. */
-function flowPayload(evolutions: readonly Evolution[], budget: number): FlowPayload {
+function flowPayload({ evolutions, solved }: ReportRun, budget: number): FlowPayload {
   const [all, H, W] = evolutions[0].shape;
   const affordable = Math.floor(budget / (2 * 2 * 4 / 3 * H * W)); // two fields of 16 bits in base64
   const S = Math.max(1, Math.min(evolutions.length, 8, Math.floor(affordable / Math.min(all, 11))));
@@ -124,6 +133,7 @@ function flowPayload(evolutions: readonly Evolution[], budget: number): FlowPayl
     image: take(({ image }) => image, all - 1),
     velocity: take(({ velocity }) => velocity, all - 2),
     velocityT: chosen.map((m) => t[Math.max(0, Math.min(m, all - 2))]),
+    ...solved && { solved },
   };
 }
 

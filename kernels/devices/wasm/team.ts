@@ -10,7 +10,7 @@ interface Exports {
   runTogether(program: number, calls: number, threads: number): number;
 }
 
-/** The whole program of a worker. It comes from a data URL, which takes no permission to load. */
+/** The whole program of a worker. */
 const workerSource = `onmessage = ({ data: { module, memory, thread } }) => {
   try {
     new WebAssembly.Instance(module, { env: { memory } }).exports.work(thread);
@@ -20,6 +20,9 @@ const workerSource = `onmessage = ({ data: { module, memory, thread } }) => {
   }
   close();
 };`;
+
+/** Its address: a blob takes no permission to load, and belongs to the page that made it, so that memory may be shared. */
+let workerUrl: string | undefined;
 
 /** Milliseconds without work after which the workers end, so that a program that has no more work can exit. */
 const idleMs = 300;
@@ -97,7 +100,8 @@ export class Team {
   }
 
   #worker(thread: number): Worker {
-    const worker = new Worker(`data:text/javascript,${encodeURIComponent(workerSource)}`, { type: "module" });
+    workerUrl ??= URL.createObjectURL(new Blob([workerSource], { type: "text/javascript" }));
+    const worker = new Worker(workerUrl, { type: "module" });
     worker.onerror = (event) => {
       event.preventDefault();
       this.#failure ??= event.message;

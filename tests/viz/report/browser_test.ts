@@ -3,84 +3,9 @@
 
 import assert from "node:assert/strict";
 import { reportHtml } from "../../../viz/report/mod.ts";
-import { type Browser, type Page, testInBrowser } from "../../browser.ts";
+import { type Page, testInBrowser } from "../../browser.ts";
 import { hostile, one, size, two, valueAt, velocityAt } from "./made_up.ts";
-
-type Options = NonNullable<Parameters<Browser["newContext"]>[0]>;
-
-/** Opens a report and does something with it; any complaint of the page fails. */
-async function open(
-  browser: Browser,
-  address: string,
-  options: Options,
-  visit: (page: Page) => Promise<void>,
-): Promise<void> {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
-  const page = await context.newPage();
-  const complaints: string[] = [];
-  page.on("console", (message) => complaints.push(message.text()));
-  page.on("pageerror", (error) => complaints.push(error.message));
-  page.on("request", (request) => {
-    if (!/^(data:|file:|http:\/\/127)/.test(request.url())) complaints.push(`asks for ${request.url()}`);
-  });
-  await page.goto(address);
-  await page.waitForSelector("html[data-ready]");
-  await visit(page);
-  assert.deepEqual(complaints, []);
-  await context.close();
-}
-
-async function fromFile(
-  browser: Browser,
-  report: string,
-  options: Options,
-  visit: (page: Page) => Promise<void>,
-) {
-  const path = await Deno.makeTempFile({ suffix: ".html" });
-  try {
-    await Deno.writeTextFile(path, report);
-    await open(browser, `file://${path}`, options, visit);
-  } finally {
-    await Deno.remove(path);
-  }
-}
-
-/** Serves a report as MLflow does: its programs may run, but have no origin, so no storage and no other file. */
-async function fromServer(browser: Browser, report: string, visit: (page: Page) => Promise<void>) {
-  const headers = { "content-type": "text/html", "content-security-policy": "sandbox allow-scripts" };
-  const server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen() {} },
-    (request) =>
-      new URL(request.url).pathname === "/"
-        ? new Response(report, { headers })
-        : new Response("", { status: 404 }),
-  );
-  try {
-    await open(browser, `http://127.0.0.1:${server.addr.port}/`, {}, visit);
-  } finally {
-    await server.shutdown();
-  }
-}
-
-/** Scrolls to an element, so that it is drawn. */
-async function see(page: Page, id: string): Promise<void> {
-  await page.locator(`#${id}`).scrollIntoViewIfNeeded();
-  await page.waitForFunction((id) => document.querySelector(`#${id} .main-svg`), id);
-}
-
-/** What a canvas shows. */
-function picture(page: Page, id: string): Promise<string> {
-  return page.evaluate((id) => (document.getElementById(id) as HTMLCanvasElement).toDataURL(), id);
-}
-
-const moveTo = async (page: Page, position: number) => {
-  await page.locator("#time").fill(String(position));
-  await page.evaluate(() =>
-    new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))
-  );
-};
-
-const text = (page: Page, id: string) => page.locator(`#${id}`).innerText();
+import { fromFile, fromServer, moveTo, picture, see, text } from "./opened.ts";
 
 /** What the page says of a pixel. */
 const told = (s: number, t: number, row: number, column: number) => {

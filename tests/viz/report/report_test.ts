@@ -5,18 +5,7 @@ import { pathsAt } from "../../../viz/report/page/plane.ts";
 import { differences, payloadOf, quantiles } from "../../../viz/report/payload.ts";
 import { quantise } from "../../../viz/report/quantise.ts";
 import { smoothed, thinned } from "../../../viz/report/series.ts";
-import { testNeeding } from "../../permissions.ts";
-import { bundlePage } from "./bundle.ts";
 import { hostile, one, run, two, valueAt } from "./made_up.ts";
-
-testNeeding(
-  { read: true, run: true, env: true },
-  "viz/report/page.js is built from its modules",
-  async () => {
-    const built = await Deno.readTextFile(new URL("../../../viz/report/page.js", import.meta.url));
-    assert.ok(built === await bundlePage(), "it is not: run deno task build:page");
-  },
-);
 
 Deno.test("reportHtml() takes a user's words for words", () => {
   const page = reportHtml(one);

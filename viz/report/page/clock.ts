@@ -19,10 +19,10 @@ export class Clock {
    */
   constructor(readonly pacings: Readonly<Record<string, readonly number[]>>, readonly onChange: () => void) {
     this.#slider.addEventListener("input", () => {
-      this.#stop();
+      this.stop();
       this.#show();
     });
-    this.#button.addEventListener("click", () => this.#frame === undefined ? this.#play() : this.#stop());
+    this.#button.addEventListener("click", () => this.#frame === undefined ? this.#play() : this.stop());
     document.addEventListener("keydown", (event) => this.#key(event));
     this.#show();
   }
@@ -54,13 +54,14 @@ export class Clock {
       const frame = Math.min(Math.floor((performance.now() - started) / frameMs), frames);
       const position = positions[Math.round(frame / frames * (positions.length - 1))];
       if (position !== Number(this.#slider.value)) this.position = position;
-      if (frame === frames) this.#stop();
+      if (frame === frames) this.stop();
       else this.#frame = requestAnimationFrame(tick);
     };
     this.#frame = requestAnimationFrame(tick);
   }
 
-  #stop(): void {
+  /** Ends the player, if it plays. */
+  stop(): void {
     if (this.#frame !== undefined) cancelAnimationFrame(this.#frame);
     this.#frame = undefined;
     this.#button.textContent = "Play";
@@ -71,7 +72,7 @@ export class Clock {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     const busy = (event.target as Element).closest("input, select, textarea, [data-arrows]");
     if (by === undefined || busy || event.altKey || event.ctrlKey || event.metaKey) return;
-    this.#stop();
+    this.stop();
     this.position = Math.max(0, Math.min(100, Number(this.#slider.value) + by));
     event.preventDefault();
   }

@@ -4,6 +4,7 @@ import { Clock } from "./clock.ts";
 import { ComparisonView } from "./comparison.ts";
 import { byId } from "./dom.ts";
 import { Explorer } from "./explorer.ts";
+import { startLive } from "./start_live.ts";
 import { PathsView } from "./paths.ts";
 import { showTraining } from "./training_charts.ts";
 import { Views } from "./views.ts";
@@ -13,9 +14,26 @@ const views = new Views();
 showTraining(runs, views);
 if (document.getElementById("clock")) {
   const clock = new Clock(pacings, () => views.changed());
-  if (runs.some(({ flow }) => flow)) new Explorer(runs, palettes, clock, views);
+  if (runs.some(({ flow }) => flow)) {
+    const explorer = new Explorer(runs, palettes, clock, views);
+    if (document.getElementById("live")) {
+      views.add(
+        byId("flow"),
+        once(() => startLive(runs, explorer, clock)),
+      );
+    }
+  }
   if (runs.some(({ paths }) => paths)) new PathsView(runs, palettes, clock, views);
   if (comparison) new ComparisonView(runs, comparison, palettes, clock, views);
   clock.position = 50; // neither noise nor digit: here there is most to see
 }
 document.documentElement.dataset.ready = "true";
+
+/** A function that does something the first time alone. */
+function once(act: () => void): () => void {
+  let done = false;
+  return () => {
+    if (!done) act();
+    done = true;
+  };
+}

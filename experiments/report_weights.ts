@@ -1,0 +1,47 @@
+import { join } from "node:path";
+import library from "../web/flow.js" with { type: "text" };
+import type { Live } from "../viz/report/mod.ts";
+import { reasonOf } from "./atomic_write.ts";
+
+/** Bytes of a checkpoint that a report still holds, a third more in the file: some two million weights. */
+const most = 8 * 2 ** 20;
+
+/**
+ * The weights to show of a run: averaged over its last steps, or the last ones where it keeps no average.
+ *
+ * @returns the checkpoint with its path, or why there is none
+ */
+export async function readWeights(run: string): Promise<{ bytes: Uint8Array; path: string } | string> {
+  let problem = "";
+  for (const name of ["ema", "last"]) {
+    const path = join(run, `${name}.safetensors`);
+    try {
+      return { bytes: await Deno.readFile(path), path };
+    } catch (error) {
+      problem = reasonOf(error);
+    }
+  }
+  return `it has no ema.safetensors or last.safetensors (${problem})`;
+}
+
+/**
+ * What a page needs to sample from runs by itself.
+ *
+ * @param wanted whether it shall; if not, the page says that it was told not to
+ */
+export async function readLive(runs: readonly string[], wanted: boolean): Promise<Live> {
+  const checkpoints: (Uint8Array | string)[] = [];
+  for (const run of runs) {
+    checkpoints.push(wanted ? await checkpointOf(run) : "the report was made with --no-live");
+  }
+  return { library, checkpoints };
+}
+
+async function checkpointOf(run: string): Promise<Uint8Array | string> {
+  const weights = await readWeights(run);
+  if (typeof weights === "string") return "its folder holds no weights";
+  const { bytes } = weights;
+  if (bytes.length <= most) return bytes;
+  const mebibytes = (bytes: number) => `${(Math.ceil(10 * bytes / 2 ** 20) / 10).toFixed(1)} MiB`;
+  return `its weights take ${mebibytes(bytes.length)}, and a report holds ${mebibytes(most)} at most`;
+}

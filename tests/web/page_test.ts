@@ -1,0 +1,120 @@
+/// <reference lib="dom" />
+/** The library in a real Chromium: `web/flow.js` and the example that imports it. */
+
+import assert from "node:assert/strict";
+import { type Page, testInBrowser, testInBrowserWithWebGpu, withoutDevices } from "../browser.ts";
+import { assertLikeDigits } from "../digit_features.ts";
+import { serveCheckout } from "../serve_checkout.ts";
+import { largestDifference } from "../testing.ts";
+
+type Library = typeof import("../../web/mod.ts");
+
+/** Opens a file of the repository; what a test runs in the page can import `/web/flow.js`. */
+async function openAt(page: Page, server: Deno.HttpServer<Deno.NetAddr>, path: string): Promise<void> {
+  await page.goto(`http://127.0.0.1:${server.addr.port}/${path}`);
+}
+
+/** Draws few digits in few steps on a device; gives the pixels, and the device in words. */
+function drawFew(page: Page, device: "cpu" | "webgpu", threads = 0) {
+  return page.evaluate(async ([device, threads]) => {
+    const address = "/web/flow.js"; // the page's, not this module's
+    const { init, openCheckpoint, sample }: Library = await import(address);
+    try {
+      const { description } = await init({ device, threads });
+      const { model, shape } = await openCheckpoint("/checkpoints/mnist_residual.safetensors");
+      const x1 = sample(model, { count: 3, shape, seed: 0, steps: 4, solver: "heun" });
+      return { description, pixels: [...await x1.read()] };
+    } catch (error) {
+      return { description: `${error}`, pixels: [] };
+    }
+  }, [device, threads] as const);
+}
+
+await testInBrowser("examples/sample_in_page.html draws 16 digits on the processor", async (browser) => {
+  await using server = serveCheckout();
+  const page = await browser.newPage();
+  await openAt(page, server, "examples/sample_in_page.html");
+  await page.waitForFunction(() => document.getElementById("words")!.textContent !== "Sampling");
+  assert.match(
+    await page.locator("#words").innerText(),
+    /^16 digits in \d+ ms on cpu: 1 thread, WebAssembly SIMD/,
+  );
+  const grey = await page.evaluate(() => {
+    const context = (document.getElementById("digits") as HTMLCanvasElement).getContext("2d")!;
+    return [...context.getImageData(0, 0, 448, 448).data].filter((_, i) => i % 4 === 0);
+  });
+  assertLikeDigits(Array.from({ length: 16 }, (_, n) =>
+    Array.from({ length: 784 }, (_, i) => {
+      const [y, x] = [28 * Math.floor(n / 4) + Math.floor(i / 28), 28 * (n % 4) + i % 28];
+      return grey[4 * (448 * y + x)] / 255;
+    })));
+});
+
+await testInBrowserWithWebGpu("init() in a page: WebGPU draws what the CPU device draws", async (browser) => {
+  await using server = serveCheckout();
+  const page = await browser.newPage();
+  await openAt(page, server, "deno.json");
+  const cpu = await drawFew(page, "cpu");
+  const gpu = await drawFew(page, "webgpu");
+  assert.match(cpu.description, /^1 thread, /);
+  assert.match(gpu.description, /software/);
+  assert.equal(gpu.pixels.length, 3 * 784);
+  assert.ok(largestDifference(gpu.pixels, cpu.pixels) < 2e-3, `${largestDifference(gpu.pixels, cpu.pixels)}`);
+});
+
+await testInBrowser("init() in a page: no more threads than the browser allows", async (browser) => {
+  await using open = serveCheckout();
+  await using isolated = serveCheckout({
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-embedder-policy": "require-corp",
+  });
+  const page = await browser.newPage();
+  await openAt(page, open, "deno.json");
+  assert.equal(
+    (await drawFew(page, "cpu", 2)).description,
+    "DeviceError: Cannot open the CPU device with 2 threads: this page is not cross-origin isolated (expected 1, or 0)",
+  );
+  const one = await drawFew(page, "cpu");
+  assert.match(one.description, /^1 thread, /);
+
+  await openAt(page, isolated, "deno.json");
+  assert.match((await drawFew(page, "cpu", 2)).description, /2 threads: the thread of a page may not wait/);
+  assert.match((await drawFew(page, "cpu")).description, /^1 thread, /);
+
+  // A worker of an isolated page may have threads, and they take part.
+  const two = await page.evaluate(() => {
+    const program = `
+      import { init, openCheckpoint, sample } from "${location.origin}/web/flow.js";
+      const { description } = await init({ device: "cpu", threads: 2 });
+      const checkpoint = "${location.origin}/checkpoints/mnist_residual.safetensors";
+      const { model, shape } = await openCheckpoint(checkpoint);
+      const draw = () => sample(model, { count: 3, shape, seed: 0, steps: 4, solver: "heun" }).read();
+      await draw();
+      await new Promise((resolve) => setTimeout(resolve, 200)); // by now the other thread is there
+      postMessage({ description, pixels: [...await draw()] });`;
+    const address = URL.createObjectURL(new Blob([program], { type: "text/javascript" }));
+    const worker = new Worker(address, { type: "module" });
+    return new Promise<{ description: string; pixels: number[] }>((resolve, reject) => {
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.onerror = ({ message }) => reject(new Error(message));
+    });
+  });
+  assert.match(two.description, /^2 threads, /);
+  assert.deepEqual(two.pixels, one.pixels, "results do not depend on the number of threads");
+});
+
+await testInBrowser(
+  "init() in a page with neither WebGPU nor shared memory says so in one line",
+  async (browser) => {
+    await using server = serveCheckout();
+    const page = await browser.newPage();
+    await page.addInitScript(withoutDevices);
+    await openAt(page, server, "examples/sample_in_page.html");
+    await page.waitForFunction(() => document.getElementById("words")!.textContent !== "Sampling");
+    assert.equal(
+      await page.locator("#words").innerText(),
+      "DeviceError: Cannot open the CPU device: TypeError: no shared memory; nor is there a GPU: No WebGPU adapter: this " +
+        "browser has none for this page (it needs https, localhost or a file, and a GPU)",
+    );
+  },
+);

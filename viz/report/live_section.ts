@@ -1,0 +1,39 @@
+import type { ReportData } from "./data.ts";
+import { inScript, type Markup, markup } from "./markup.ts";
+import { base64 } from "./quantise.ts";
+
+/** The controls to sample with; they show once the page has found a device. */
+export const liveControls = markup`<div id="live" role="group" aria-label="Samples drawn in this page" hidden>
+<div class="controls"><button id="live-draw" type="button">New noise</button>
+<label>Seed <input id="live-seed" type="number" min="0" max="4294967295" step="1" value="1"></label>
+<label>Solver <select id="live-solver"></select></label>
+<label>Steps <input id="live-steps" type="number" min="1" max="1000" step="1" value="20"></label>
+<button id="live-many" type="button">16 from here</button>
+<button id="live-stop" type="button" hidden>Stop</button></div>
+</div>
+<p class="small" id="live-text" aria-live="polite"></p>
+<div id="live-grid" class="columns" hidden></div>`;
+
+/** The brush, below the image that it paints in. */
+export const paintTools = markup`<div id="paint-tools" class="tools" hidden>
+<button id="paint" type="button" aria-pressed="false">Paint</button>
+<div id="brush" role="radiogroup" aria-label="Brush" hidden>
+${brush("white", "White")}${brush("black", "Black")}${brush("noise", "Noise")}
+<input id="brush-size" type="range" min="1" max="9" step="2" value="3" aria-label="Width of the brush in pixels"></div>
+<button id="paint-undo" type="button" title="Undo the painting" aria-label="Undo the painting" hidden>\u21b6</button></div>`;
+
+function brush(value: string, title: string): Markup {
+  const checked = value === "white" ? markup` checked` : undefined;
+  return markup`<label title="${title}"><input type="radio" name="brush" value="${value}"${checked}>
+<span class="brush ${value}"></span><span class="unseen">${title}</span></label>`;
+}
+
+/** The library and the weights, as texts that cost nothing until someone wants them. */
+export function liveScripts({ runs, live }: ReportData): Markup | undefined {
+  const weights = (live?.checkpoints ?? []).flatMap((checkpoint, i) => {
+    if (typeof checkpoint === "string" || runs[i].evolutions.length === 0) return [];
+    return [markup`<script type="text/plain" id="checkpoint-${i}">${base64(checkpoint)}</script>\n`];
+  });
+  if (!live || weights.length === 0) return undefined;
+  return markup`<script type="text/plain" id="library">${inScript(live.library)}</script>\n${weights}`;
+}

@@ -1,0 +1,139 @@
+/// <reference lib="dom" />
+import type { Clock } from "./clock.ts";
+import { GrowingCourse, inWords, type Steps } from "./course.ts";
+import { byId, element } from "./dom.ts";
+import type { Engine } from "./engine.ts";
+import type { Explorer } from "./explorer.ts";
+import { LiveGrid } from "./live_grid.ts";
+import { LivePaint } from "./live_paint.ts";
+import { WorkQueue } from "./work.ts";
+
+/** Pictures of "16 from here". */
+const many = 16;
+/** Milliseconds after which work may be stopped. */
+const longMs = 700;
+const maxSeed = 2 ** 32 - 1;
+
+/** What a reader does with the networks in the page: new samples, and paint on the way of one. */
+export class Live {
+  readonly #seed = byId<HTMLInputElement>("live-seed");
+  readonly #solver = byId<HTMLSelectElement>("live-solver");
+  readonly #steps = byId<HTMLInputElement>("live-steps");
+  readonly #text = byId("live-text");
+  readonly #undo = byId("paint-undo");
+  readonly #queue: WorkQueue;
+  readonly #grid: LiveGrid;
+  readonly #paint: LivePaint;
+  /** Why the run on the screen has no network. */
+  #why: string | undefined;
+
+  /** @param notLive why runs have no network in the page, by their place among all runs */
+  constructor(
+    readonly engine: Engine,
+    readonly explorer: Explorer,
+    readonly clock: Clock,
+    readonly notLive: ReadonlyMap<number, string>,
+  ) {
+    const stop = byId("live-stop");
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    this.#queue = new WorkQueue((busy) => {
+      clearTimeout(timer);
+      if (busy) timer = setTimeout(() => stop.hidden = false, longMs);
+      else stop.hidden = true;
+    }, (error) => this.#say(`This went wrong: ${error instanceof Error ? error.message : error}`));
+    stop.addEventListener("click", () => {
+      this.#queue.stop();
+      this.#paint.stop();
+      this.#say("Stopped");
+    });
+    this.#grid = new LiveGrid(byId("live-grid"), explorer);
+    for (const name of engine.solvers) this.#solver.append(element("option", { value: name, text: name }));
+    if (engine.solvers.includes("heun")) this.#solver.value = "heun";
+    byId("live-draw").addEventListener("click", () => this.#draw());
+    byId("live-many").addEventListener("click", () => this.#drawMany());
+    this.#paint = new LivePaint(engine, explorer, clock, this.#queue, (words) => this.#say(words));
+    this.#undo.addEventListener("click", () => this.#paint.undo());
+    explorer.onChange(() => this.#showTools());
+    this.#say(this.#where);
+    this.#showTools();
+  }
+
+  get #where(): string {
+    return `The network is in this page, on ${this.engine.device}: ` +
+      "draw new noise, or paint in x at any t and see what the flow makes of it.";
+  }
+
+  /** What the reader asks for; undefined, and told, if it makes no sense. */
+  #choices(count: number): { seeds: number[]; how: Steps } | undefined {
+    for (const field of [this.#seed, this.#steps]) if (!field.reportValidity()) return undefined;
+    const first = this.#seed.valueAsNumber;
+    this.#seed.value = String((first + count) % (maxSeed + 1)); // the next press draws others
+    return {
+      seeds: Array.from({ length: count }, (_, i) => (first + i) % (maxSeed + 1)),
+      how: { solver: this.#solver.value, steps: this.#steps.valueAsNumber },
+    };
+  }
+
+  #draw(): void {
+    const chosen = this.#choices(1);
+    if (!chosen) return;
+    const { seeds, how } = chosen;
+    const { run } = this.explorer;
+    this.#queue.add(async (wanted) => {
+      const x0 = await this.engine.noise(run, seeds);
+      const started = performance.now();
+      const growing = new GrowingCourse(wordsOf(seeds[0], how), how, this.explorer.size);
+      for await (const states of this.engine.follow(run, x0, how)) {
+        if (!wanted()) return;
+        growing.add(states);
+      }
+      this.explorer.open(run, growing.course);
+      this.#say(`Seed ${seeds[0]}: ${this.engine.account(how, started)}.`);
+    });
+  }
+
+  #drawMany(): void {
+    const chosen = this.#choices(many);
+    if (!chosen) return;
+    const { seeds, how } = chosen;
+    const runs = [...this.explorer.names].filter(([run]) => !this.notLive.has(run));
+    const places = this.#grid.prepare(runs, seeds);
+    const [H, W] = this.explorer.size;
+    for (const [run] of runs) {
+      this.#queue.add(async (wanted) => {
+        const x0 = await this.engine.noise(run, seeds);
+        const started = performance.now();
+        const growing = seeds.map((seed) => new GrowingCourse(wordsOf(seed, how), how, this.explorer.size));
+        for await (const { image, velocity } of this.engine.follow(run, x0, how)) {
+          if (!wanted()) return;
+          growing.forEach((course, n) => {
+            const part = (values: Float32Array) => values.subarray(n * H * W, (n + 1) * H * W);
+            course.add({ image: part(image), ...velocity && { velocity: part(velocity) } });
+          });
+          this.#grid.draw(places.get(run)!, image);
+        }
+        this.#grid.finish(places.get(run)!, run, growing.map(({ course }) => course));
+        const account = this.engine.account(how, started, { count: many });
+        this.#say(`Seeds ${seeds[0]} to ${seeds[many - 1]}: ${account}.`);
+      });
+    }
+  }
+
+  /** Shows what can be done with the run and the sample on the screen. */
+  #showTools(): void {
+    const why = this.notLive.get(this.explorer.run);
+    byId("live").hidden = byId("paint-tools").hidden = why !== undefined;
+    this.#undo.hidden = this.explorer.shown === this.explorer.sample.course;
+    if (why !== undefined) this.#say(`No samples are drawn in this page from this model: ${why}.`);
+    else if (this.#why !== undefined) this.#say(this.#where);
+    this.#why = why;
+  }
+
+  #say(text: string): void {
+    this.#text.textContent = text;
+  }
+}
+
+function wordsOf(seed: number, how: Steps): { name: string; origin: string } {
+  return { name: `Seed ${seed}`, origin: `drawn in this page by ${inWords(how)}` };
+}

@@ -1,0 +1,15 @@
+/**
+ * The library for pages: all of `kernels` and `models`, and of `viz` what is small enough for one. `deno task build:web`
+ * makes `flow.js` of it, one ES module without imports, which pages import.
+ *
+ * @module
+ */
+export * from "../kernels/mod.ts";
+export * from "../models/mod.ts";
+export { colormap, type ColormapName, colormapNames, type Palette } from "../viz/colormap.ts";
+export { encodeGif, type GifOptions, type Timing } from "../viz/gif.ts";
+export { grid, type GridOptions, type ImagesShape } from "../viz/grid.ts";
+export { pace, type Pacing, pacings } from "../viz/pacing.ts";
+export type { Picture } from "../viz/picture.ts";
+export { encodePng } from "../viz/png.ts";
+export { type Arrow, quiver } from "../viz/quiver.ts";
