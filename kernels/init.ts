@@ -12,6 +12,7 @@ export type DeviceChoice = "auto" | "webgpu" | "cpu";
  * @param threads how many the CPU device uses, 0 for one a core
  * @returns the device; `close()` it when a program is done early, the end of the program does it too
  * @throws {DeviceError} if `webgpu` is asked for and there is no adapter
+ * @throws {TypeError} if there is no such choice
  *
  * ```ts
  * import { init } from "./mod.ts";
@@ -30,6 +31,7 @@ export async function init(
 async function open(choice: DeviceChoice, threads: number): Promise<Device> {
   if (choice === "cpu") return CpuDevice.open({ threads });
   if (choice === "webgpu") return WebGpuDevice.open();
+  if (choice !== "auto") throw new TypeError(`Unknown device "${choice}" (expected auto, webgpu or cpu)`);
   try {
     const webgpu = await WebGpuDevice.open();
     if (!webgpu.tuning.software) return webgpu;
