@@ -83,6 +83,7 @@ function resumedConfig(given: TrainingFlags["values"], run: string): TrainingCon
     );
   }
   const config = training.resolve(given, saved);
+  checkEffects(given, config);
   checkConfig(config);
   return config;
 }

@@ -29,7 +29,7 @@ function values(metrics: readonly Readonly<Record<string, unknown>>[], name: str
 
 testTask("train leaves weights, metrics, pictures and what it ran on", async (place) => {
   const { stderr } = await place.succeed("train:residual", `${tinyRun} --out run`);
-  assert.match(stderr, /^residual U-Net \[4,8\], [\d,]+ parameters, .*\nrun folder run\n/);
+  assert.match(stderr, /^residual U-Net \[8,16\], [\d,]+ parameters, .*\nrun folder run\n/);
   assert.match(
     stderr,
     /\nstep 33, validation loss [\d.]+, test loss [\d.]+, .*\nDone; see run\/samples.png\n$/,
@@ -85,7 +85,7 @@ testTask("train leaves weights, metrics, pictures and what it ran on", async (pl
   const config = JSON.parse(await Deno.readTextFile(place.file("run", "config.json")));
   assert.deepEqual([config.model, config.filters, config.epochs, config.resume], [
     "residual",
-    [4, 8],
+    [8, 16],
     3,
     null,
   ]);
