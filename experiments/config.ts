@@ -50,8 +50,8 @@ export function resolveConfig({ values }: TrainingFlags, defaultPreset: PresetNa
 
 /** The text for `--help`, with the defaults of the preset that the flags name, else of the given one. */
 export function trainingHelp(usage: string, { values }: TrainingFlags, defaultPreset: PresetName): string {
-  const preset = values.preset ?? defaultPreset;
-  return training.help(usage, { preset, ...presets[preset] });
+  const { model, preset = defaultPreset } = values;
+  return training.help(usage, { preset, ...presets[preset], ...model && { model } });
 }
 
 /**

@@ -10,9 +10,9 @@ import { writeFlowPaths } from "./flow_paths_file.ts";
 import { ImageSource } from "./image_source.ts";
 import { writeLossByTime } from "./loss_by_time.ts";
 import { readMetrics } from "./metrics_log.ts";
-import { writePictures, writeSampleGrid } from "./pictures.ts";
+import { writeFlow, writeSampleGrid, writeSamples } from "./pictures.ts";
 import type { ProgressBar } from "./progress.ts";
-import { writeReport } from "./report_file.ts";
+import { reportName, writeReport } from "./report_file.ts";
 import { scheduleOf } from "./schedule_of.ts";
 import { restoreRunState, saveRun, saveWeights } from "./run_state.ts";
 import type { Tracker } from "./tracking/tracker.ts";
@@ -46,6 +46,8 @@ export interface TrainingSession {
   readonly trainer: Trainer;
   readonly source: ImageSource;
   readonly stop: { readonly stopped: boolean };
+  /** Shows a line to the user. */
+  readonly say: (message: string) => void;
   /** Makes the bar once it is known how much there is to do. */
   readonly progressBar: (work: { totalSteps: number; startStep: number; maxMinutes: number }) => ProgressBar;
 }
@@ -108,7 +110,8 @@ export class Training {
   }
 
   /**
-   * Trains until the configured end or a stop signal, then saves; at the end also measures the test loss and draws.
+   * Trains until the configured end or a stop signal, then saves; at the end also measures the test loss and draws,
+   * which a stop signal leaves to the next session.
    *
    * @param tracker is told what is measured
    * @throws {TrainingError} if the loss stops being a number
@@ -142,14 +145,13 @@ export class Training {
       }
     }
     const trainSeconds = (performance.now() - this.#startedMs) / 1000;
-    const interrupted = stop.stopped;
-    if (!interrupted) await this.#validate();
+    if (!stop.stopped) await this.#validate();
     await this.#save();
     bar.finish();
-    const testLoss = interrupted ? undefined : await this.#finish();
+    const testLoss = await this.#finish();
     return {
       step: trainer.step,
-      interrupted,
+      interrupted: testLoss === undefined,
       valLoss: this.#valLoss,
       testLoss,
       imagesPerSecond: this.#imagesSeen / trainSeconds,
@@ -285,15 +287,29 @@ export class Training {
     this.#lastGoodStep = trainer.step;
   }
 
-  /** Whether this step was also the last one of an earlier session, which left pictures and a test loss. */
+  /** Whether this step was also the last one of an earlier session, which left all that a run leaves. */
   async #finished(): Promise<boolean> {
+    const { run } = this.#session;
+    return await this.#tested() && await Deno.stat(join(run, reportName)).then(() => true, () => false);
+  }
+
+  /** Whether the test loss of this step is noted. */
+  async #tested(): Promise<boolean> {
     const metrics = await readMetrics(this.#metrics);
     return metrics.some((line) => line.step === this.#session.trainer.step && "test_loss" in line);
   }
 
-  /** Draws the pictures, notes the test loss, which tells that a run is finished, and reports. */
-  async #finish(): Promise<number> {
-    const { config, data, run, trainer, source } = this.#session;
+  /** Whether a signal came; it is heard between two works at the end of a run, too. */
+  async #stopped(): Promise<boolean> {
+    await hearSignals();
+    return this.#session.stop.stopped;
+  }
+
+  /** Draws the pictures, notes the test loss and reports. @returns the test loss, unless stopped on the way */
+  async #finish(): Promise<number | undefined> {
+    if (await this.#stopped()) return;
+    const { config, data, run, trainer, source, say } = this.#session;
+    say("Measuring the test loss and drawing");
     const test = new ImageSource(data.test.images, data, source.normalization);
     const evaluation = trainer.withBestWeights(() =>
       new Evaluation(trainer.model, test, config.batchSize, config.seed)
@@ -303,31 +319,28 @@ export class Training {
     const losses = await evaluation.losses(Uint32Array.from({ length: count }, (_, i) => i));
     const testLoss = meanLoss(losses);
     await writeLossByTime(run, losses);
+    if (await this.#stopped()) return;
     const drawable = { model: trainer.model, ...source.info };
-    const { seed, pacing, flowFrames: frames } = config;
-    await writePictures(run, drawable, {
-      samples: { count: config.samples, seed, steps: config.sampleSteps, solver: config.solver },
-      // Euler, as in the study: then x of the next snapshot is x + v / steps, as readers of the files may expect.
-      flow: {
-        count: config.flowSamples,
-        seed,
-        steps: config.flowSteps,
-        solver: "euler",
-        modelType: trainer.options.type,
-      },
-      pacing,
-      frames,
-    }, (draw) => trainer.withBestWeights(draw));
+    const withWeights = <T>(draw: () => T) => trainer.withBestWeights(draw);
+    const { seed } = config;
+    const drawing = { count: config.samples, seed, steps: config.sampleSteps, solver: config.solver };
+    await writeSamples(run, drawable, drawing, withWeights);
+    if (await this.#stopped()) return;
+    // Euler, as in the study: then x of the next snapshot is x + v / steps, as readers of the files may expect.
+    const flow = { count: config.flowSamples, seed, steps: config.flowSteps, solver: "euler" } as const;
+    const animation = { pacing: config.pacing, frames: config.flowFrames };
+    await writeFlow(run, drawable, { ...flow, modelType: trainer.options.type }, animation, withWeights);
+    if (await this.#stopped()) return;
     if (config.pathSamples > 0) {
       const options = { count: config.pathSamples, seed, steps: pathSteps, batch: config.batchSize };
-      await writeFlowPaths(run, await trainer.withBestWeights(() => followPaths(drawable, data, options)));
+      await writeFlowPaths(run, await withWeights(() => followPaths(drawable, data, options)));
     }
-    this.#tracker.log({
-      step: trainer.step,
-      epoch: this.#order.epochsAfter(trainer.step),
-      test_loss: testLoss,
-    });
-    await writeReport([run], join(run, "report.html"));
+    if (await this.#stopped()) return;
+    if (!await this.#tested()) {
+      const epoch = this.#order.epochsAfter(trainer.step);
+      this.#tracker.log({ step: trainer.step, epoch, test_loss: testLoss });
+    }
+    await writeReport([run], join(run, reportName));
     return testLoss;
   }
 }
