@@ -41,6 +41,16 @@ export function hearSignals(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve));
 }
 
+/** As `hearSignals`, ten times a second at most: for a loop of short rounds. */
+export function hearingSignals(): () => Promise<void> {
+  let heardMs = performance.now();
+  return async () => {
+    if (performance.now() - heardMs < 100) return;
+    await hearSignals();
+    heardMs = performance.now();
+  };
+}
+
 /**
  * A signal that Ctrl-C and SIGTERM raise, once; the second Ctrl-C ends the program at once.
  *

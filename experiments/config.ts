@@ -50,8 +50,8 @@ export function resolveConfig({ values }: TrainingFlags, defaultPreset: PresetNa
 
 /** The text for `--help`, with the defaults of the preset that the flags name, else of the given one. */
 export function trainingHelp(usage: string, { values }: TrainingFlags, defaultPreset: PresetName): string {
-  const preset = values.preset ?? defaultPreset;
-  return training.help(usage, { preset, ...presets[preset] });
+  const { model, preset = defaultPreset } = values;
+  return training.help(usage, { preset, ...presets[preset], ...model && { model } });
 }
 
 /**
@@ -83,6 +83,7 @@ function resumedConfig(given: TrainingFlags["values"], run: string): TrainingCon
     );
   }
   const config = training.resolve(given, saved);
+  checkEffects(given, config);
   checkConfig(config);
   return config;
 }

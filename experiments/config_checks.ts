@@ -44,30 +44,50 @@ export function checkConfig(config: TrainingConfig): void {
   }
 }
 
-/** For settings that only some methods read: which setting must have which of its values. */
-const needs = {
-  momentum: ["optimizer", ["sgd"]],
-  beta1: ["optimizer", ["adamw", "adam"]],
-  beta2: ["optimizer", ["adamw", "adam"]],
-  eps: ["optimizer", ["adamw", "adam"]],
-  plateauFactor: ["schedule", ["plateau"]],
-  plateauPatience: ["schedule", ["plateau"]],
-} as const;
+/** What a setting needs to have an effect, in words and as a question. */
+type Need = readonly [words: string, met: (config: Partial<TrainingConfig>) => boolean];
+
+const adam: Need = ["--optimizer adamw or adam", ({ optimizer }) => optimizer !== "sgd"];
+const plateau: Need = ["--schedule plateau", ({ schedule }) => schedule === "plateau"];
+const samples: Need = ["--samples above 0", (config) => config.samples !== 0];
+const flow: Need = ["--flow-samples above 0", (config) => config.flowSamples !== 0];
+
+/** Settings that are read only under others. */
+const needs: { readonly [Name in keyof TrainingConfig]?: Need } = {
+  momentum: ["--optimizer sgd", ({ optimizer }) => optimizer === "sgd"],
+  beta1: adam,
+  beta2: adam,
+  eps: adam,
+  plateauFactor: plateau,
+  plateauPatience: plateau,
+  groups: ["--model residual or --attn", ({ model, attn }) => model === "residual" || attn === true],
+  valBatches: ["--val-fraction above 0", ({ valFraction }) => valFraction !== 0],
+  solver: samples,
+  sampleSteps: samples,
+  sampleEpochs: samples,
+  flowSteps: flow,
+  flowFrames: flow,
+  pacing: flow,
+  name: ["no --out, which names the folder itself", ({ out }) => typeof out !== "string"],
+  threads: ["--device cpu or auto", ({ device }) => device !== "webgpu"],
+};
+
+/** Settings that turn off what they are about: they are true wherever it is off already. */
+const off: Partial<TrainingConfig> = { sampleEpochs: 0, valBatches: 0, threads: 0 };
 
 /**
  * Checks that every setting given has an effect, so that none is believed to have one.
  *
  * @param given the settings that the command line gives
- * @param config all settings of the run
+ * @param config the settings that decide about it
  * @throws {ConfigError} that names the setting and what it needs
  */
-export function checkEffects(given: Partial<TrainingConfig>, config: TrainingConfig): void {
-  for (const [name, [needed, methods]] of Object.entries(needs)) {
-    const words: readonly string[] = methods;
-    if (!(name in given) || words.includes(config[needed])) continue;
+export function checkEffects(given: Partial<TrainingConfig>, config: Partial<TrainingConfig>): void {
+  for (const name of Object.keys(given) as (keyof TrainingConfig)[]) {
+    const [words, met] = needs[name] ?? ["", () => true];
+    if (met(config) || (name in off && given[name] === off[name])) continue;
     throw new ConfigError(
-      `Cannot use ${flagOf(name)} with ${flagOf(needed)} ${config[needed]}: ` +
-        `it has an effect only with ${flagOf(needed)} ${words.join(" or ")}`,
+      `Cannot use ${flagOf(name)} here: it has an effect only with ${words} (leave it out)`,
     );
   }
 }

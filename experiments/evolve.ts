@@ -1,5 +1,6 @@
 import { type Model, type SolverName, trajectory } from "../models/mod.ts";
 import type { Evolution } from "../viz/mod.ts";
+import { hearingSignals } from "./command.ts";
 import type { Normalization } from "./image_source.ts";
 
 /** A model to draw from, with the images it knows. */
@@ -43,6 +44,7 @@ export function evolve(
       velocity: new Float32Array((M - 1) * size),
       shape: [M, H, W] as const,
     }));
+    const hear = hearingSignals();
     let m = 0;
     for await (const { t, image, velocity } of snapshots) {
       evolutions.forEach((evolution, n) => {
@@ -52,6 +54,7 @@ export function evolve(
         if (velocity) evolution.velocity.set(part(velocity).map((v) => v / scale), m * size);
       });
       m++;
+      await hear();
     }
     return evolutions;
   }

@@ -2,6 +2,7 @@ import { slice } from "../kernels/mod.ts";
 import { noise, Sampler, type Snapshot } from "../models/mod.ts";
 import type { Paths } from "../viz/report/mod.ts";
 import type { Dataset } from "./data.ts";
+import { hearSignals } from "./command.ts";
 import type { Drawable } from "./evolve.ts";
 import { NearestDigits } from "./nearest_digits.ts";
 import { project } from "./principal_components.ts";
@@ -47,6 +48,7 @@ export function followPaths(drawable: Drawable, data: Dataset, options: PathOpti
     for (let from = 0; from < N; from += length) {
       const start = Math.min(from, N - length); // the last batch starts early to be full
       const snapshots = await Array.fromAsync(sampler.trajectory(slice(x0, 0, start, length)));
+      await hearSignals();
       addBatch(paths, snapshots.map((snapshot) => inPixels(snapshot, normalization)), digits, start, N);
     }
     const K = digits.coordinates.length / digits.count;

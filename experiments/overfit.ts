@@ -4,16 +4,18 @@ import { BatchOrder } from "../models/batches.ts";
 import { splitImages } from "./batches.ts";
 import { hearSignals, runTask, stopSignal } from "./command.ts";
 import { compileKernels } from "./compile_kernels.ts";
-import { resolveConfig } from "./config.ts";
+import { checkConfig } from "./config_checks.ts";
 import { loadDataset } from "./data.ts";
 import { Evaluation } from "./evaluation.ts";
 import { ImageSource, normalizationTo } from "./image_source.ts";
 import { overfitting, resolveOverfitConfig } from "./overfit_config.ts";
 import { drawSamples, samplesPng } from "./pictures.ts";
 import { ProgressBar } from "./progress.ts";
+import { presets } from "./presets.ts";
 import { createRunFolder, writeAtomic } from "./run_folder.ts";
 import { saveWeights } from "./run_state.ts";
 import { Trainer } from "./trainer.ts";
+import { training } from "./training_settings.ts";
 
 /** Steps between looks at the loss. */
 const burst = 5;
@@ -35,7 +37,8 @@ await runTask(async () => {
     trainLimit: count,
     maxSteps: steps,
   } as const;
-  const config = resolveConfig({ help: false, values }, "quick");
+  const config = training.resolve({ ...values, preset: "quick" }, presets.quick);
+  checkConfig(config);
   const device = await init(config);
   const data = await loadDataset(config.data ?? undefined);
   const { train, validation } = splitImages(data.train.count, config);

@@ -1,4 +1,4 @@
-import { checkGroups } from "./config_checks.ts";
+import { checkEffects, checkGroups } from "./config_checks.ts";
 import type { Flags } from "./flags.ts";
 import type { Values } from "./setting.ts";
 import { integer, integers, number, optional } from "./setting_kinds.ts";
@@ -29,10 +29,11 @@ export type OverfitConfig = Values<typeof overfitting.rows>;
 /**
  * The settings of an overfitting task: the flags, completed by the defaults.
  *
- * @throws {ConfigError} if the network cannot be built
+ * @throws {ConfigError} if the network cannot be built, or a setting has no effect
  */
 export function resolveOverfitConfig({ values }: Flags<typeof overfitting.rows>): OverfitConfig {
   const config = overfitting.resolve(values);
+  checkEffects(values, config);
   checkGroups(config);
   return config;
 }

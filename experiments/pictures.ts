@@ -65,28 +65,28 @@ export async function writeSampleGrid(
   return path;
 }
 
-/** Pictures of a run: how samples are drawn, and how the evolutions of the first of them are stored and animated. */
-export interface RunPictures {
-  readonly samples: Drawing;
-  readonly flow: Drawing & { readonly modelType: ModelType };
-  readonly pacing: Pacing;
-  readonly frames: number;
-}
-
-/** Writes `samples.png`, the evolutions in `flow/` and `flow_<pacing>.gif` of a run. */
-export async function writePictures(
+/** Writes `samples.png` of a run, unless no samples are wanted. */
+export async function writeSamples(
   run: string,
   drawable: Drawable,
-  { samples, flow, pacing, frames }: RunPictures,
+  drawing: Drawing,
   withWeights: <T>(draw: () => T) => T,
 ): Promise<void> {
-  if (samples.count > 0) {
-    const pixels = await withWeights(() => drawSamples(drawable, samples));
-    await writeAtomic(join(run, "samples.png"), samplesPng(pixels, samples.count, drawable.imageSize));
-  }
-  if (flow.count > 0) {
-    const evolutions = await withWeights(() => evolve(drawable, flow));
-    await writeFlowSnapshots(run, evolutions, flow);
-    await writeAtomic(join(run, `flow_${pacing}.gif`), await flowAnimation(evolutions, { pacing, frames }));
-  }
+  if (drawing.count === 0) return;
+  const pixels = await withWeights(() => drawSamples(drawable, drawing));
+  await writeAtomic(join(run, "samples.png"), samplesPng(pixels, drawing.count, drawable.imageSize));
+}
+
+/** Writes the evolutions of samples in `flow/` and `flow_<pacing>.gif` of a run, unless none are wanted. */
+export async function writeFlow(
+  run: string,
+  drawable: Drawable,
+  drawing: Drawing & { readonly modelType: ModelType },
+  { pacing, frames }: { readonly pacing: Pacing; readonly frames: number },
+  withWeights: <T>(draw: () => T) => T,
+): Promise<void> {
+  if (drawing.count === 0) return;
+  const evolutions = await withWeights(() => evolve(drawable, drawing));
+  await writeFlowSnapshots(run, evolutions, drawing);
+  await writeAtomic(join(run, `flow_${pacing}.gif`), await flowAnimation(evolutions, { pacing, frames }));
 }

@@ -23,13 +23,16 @@ export interface ReportWords {
 /**
  * Reads `RUN... [flags]`.
  *
- * @throws {ConfigError} if no run is named, or a flag cannot be used
+ * @throws {ConfigError} if no run is named, or a flag cannot be used or has no effect
  */
 export function parseReportWords(argv: readonly string[]): ReportWords {
   const { words, flags } = splitWords(argv);
   const { help, values } = reporting.parse(flags);
   if (words.length === 0 && !help) {
     throw new ConfigError("Missing RUN: name the folder of a run, or of several to compare (see --help)");
+  }
+  if (words.length === 1 && "device" in values) {
+    throw new ConfigError("Cannot use --device with one run: only several are compared on a device");
   }
   return { help, runs: words, ...reporting.resolve(values) };
 }

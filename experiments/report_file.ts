@@ -4,9 +4,12 @@ import { RunError, writeAtomic } from "./atomic_write.ts";
 import { readReportRuns } from "./report_run.ts";
 import { readLive } from "./report_weights.ts";
 
+/** The file that a training run leaves its report in. */
+export const reportName = "report.html";
+
 /** Where the report of runs goes if nobody says. */
 export function reportPath(runs: readonly string[]): string {
-  return runs.length === 1 ? join(runs[0], "report.html") : "report.html";
+  return runs.length === 1 ? join(runs[0], reportName) : reportName;
 }
 
 /**

@@ -5,7 +5,7 @@ import { reasonOf } from "./atomic_write.ts";
 import { runTask } from "./command.ts";
 import { drawSamples, samplesPng } from "./pictures.ts";
 import { RunError, writeAtomic } from "./run_folder.ts";
-import { sampling } from "./sample_config.ts";
+import { resolveSampleConfig, sampling } from "./sample_config.ts";
 
 await runTask(async () => {
   const flags = sampling.parse(Deno.args);
@@ -13,9 +13,8 @@ await runTask(async () => {
     console.log(sampling.help("deno task sample"));
     return;
   }
-  const { checkpoint, count, seed, solver, steps, columns, out, device: choice, threads } = sampling.resolve(
-    flags.values,
-  );
+  const { checkpoint, count, seed, solver, steps, columns, out, device: choice, threads } =
+    resolveSampleConfig(flags);
   const bytes = await readFile(checkpoint);
   const device = await init({ device: choice, threads });
   const { model, info } = loadCheckpoint(bytes, checkpoint);

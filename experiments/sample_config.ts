@@ -1,4 +1,6 @@
-import type { Values } from "./setting.ts";
+import { checkEffects } from "./config_checks.ts";
+import type { Flags } from "./flags.ts";
+import { ConfigError, type Values } from "./setting.ts";
 import { integer, text } from "./setting_kinds.ts";
 import { defineSettings } from "./settings.ts";
 import { path, training } from "./training_settings.ts";
@@ -24,3 +26,20 @@ export const sampling = defineSettings({
 
 /** The settings of the sampling task by name. */
 export type SampleConfig = Values<typeof sampling.rows>;
+
+/**
+ * The settings of a sampling task: the flags, completed by the defaults.
+ *
+ * @throws {ConfigError} if a setting is missing or has no effect
+ */
+export function resolveSampleConfig({ values }: Flags<typeof sampling.rows>): SampleConfig {
+  const config = sampling.resolve(values);
+  const { device } = config;
+  if ("threads" in values) checkEffects({ threads: config.threads }, { device });
+  if ("columns" in values && config.out.endsWith(".npy")) {
+    throw new ConfigError(
+      `Cannot use --columns with --out ${config.out}: an array has no columns (expected a .png, or no --columns)`,
+    );
+  }
+  return config;
+}

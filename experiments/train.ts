@@ -26,18 +26,19 @@ import { Training, type TrainingResult } from "./training.ts";
 await runTask(async () => {
   const startedAt = new Date();
   const flags = parseTrainingFlags(Deno.args);
+  if (flags.help) {
+    console.log(
+      trainingHelp(`deno task train:${flags.values.model ?? "residual"}`, flags, await presetHere()),
+    );
+    return;
+  }
   // A resumed run computes where it did, unless told otherwise.
   const earlier = flags.values.resume ? readConfig(flags.values.resume) : undefined;
   const device = await init({
     device: flags.values.device ?? earlier?.device ?? "auto",
     threads: flags.values.threads ?? earlier?.threads ?? 0,
   });
-  const preset = presetFor(device);
-  if (flags.help) {
-    console.log(trainingHelp(`deno task train:${flags.values.model ?? "residual"}`, flags, preset));
-    return;
-  }
-  const asked = resolveConfig(flags, preset);
+  const asked = resolveConfig(flags, presetFor(device));
   const choice = await trackingOf(asked, asked.resume);
   const data = await loadDataset(asked.data ?? undefined);
   const source = new ImageSource(data.train.images, data, normalizationTo(asked.normalize));
@@ -58,6 +59,7 @@ await runTask(async () => {
     trainer,
     source,
     stop,
+    say: (message) => console.error(message),
     progressBar: (work) => bar = new ProgressBar({ ...work, imagesPerStep: config.batchSize }),
   });
   const resumedAt = config.resume ? await training.resume() : undefined;
@@ -107,6 +109,13 @@ await runTask(async () => {
   report(run, result, config.samples > 0 ? join(run, "samples.png") : run);
   device.close();
 });
+
+/** The preset of a run that is started here without flags. */
+async function presetHere(): Promise<PresetName> {
+  const device = await init();
+  device.close();
+  return presetFor(device);
+}
 
 function presetFor(device: Device): PresetName {
   return device.kind === "webgpu" && !device.tuning.software ? "standard" : "quick";

@@ -11,7 +11,7 @@ import type { ImageSource } from "./image_source.ts";
 import { readMetrics } from "./metrics_log.ts";
 import { writeSampleGrid } from "./pictures.ts";
 import type { ProgressBar } from "./progress.ts";
-import { writeReport } from "./report_file.ts";
+import { reportName, writeReport } from "./report_file.ts";
 import { scheduleOf } from "./schedule_of.ts";
 import { restoreRunState, saveRun, saveWeights } from "./run_state.ts";
 import type { Tracker } from "./tracking/tracker.ts";
@@ -42,6 +42,8 @@ export interface TrainingSession {
   readonly trainer: Trainer;
   readonly source: ImageSource;
   readonly stop: { readonly stopped: boolean };
+  /** Shows a line to the user. */
+  readonly say: (message: string) => void;
   /** Makes the bar once it is known how much there is to do. */
   readonly progressBar: (work: { totalSteps: number; startStep: number; maxMinutes: number }) => ProgressBar;
 }
@@ -104,7 +106,8 @@ export class Training {
   }
 
   /**
-   * Trains until the configured end or a stop signal, then saves; at the end also measures the test loss and draws.
+   * Trains until the configured end or a stop signal, then saves; at the end also measures the test loss and draws,
+   * which a stop signal leaves to the next session.
    *
    * @param tracker is told what is measured
    * @throws {TrainingError} if the loss stops being a number
@@ -135,14 +138,13 @@ export class Training {
       }
     }
     const trainSeconds = (performance.now() - this.#startedMs) / 1000;
-    const interrupted = stop.stopped;
-    if (!interrupted) await this.#validate();
+    if (!stop.stopped) await this.#validate();
     await this.#save();
     bar.finish();
-    const testLoss = interrupted ? undefined : await this.#finish();
+    const testLoss = await this.#finish();
     return {
       step: trainer.step,
-      interrupted,
+      interrupted: testLoss === undefined,
       valLoss: this.#valLoss,
       testLoss,
       imagesPerSecond: this.#imagesSeen / trainSeconds,
@@ -288,22 +290,31 @@ export class Training {
     this.#lastGoodStep = trainer.step;
   }
 
-  /** Whether this step was also the last one of an earlier session, which left pictures and a test loss. */
+  /** Whether this step was also the last one of an earlier session, which left all that a run leaves. */
   async #finished(): Promise<boolean> {
+    const { run } = this.#session;
+    return await this.#tested() && await Deno.stat(join(run, reportName)).then(() => true, () => false);
+  }
+
+  /** Whether the test loss of this step is noted. */
+  async #tested(): Promise<boolean> {
     const metrics = await readMetrics(this.#metrics);
     return metrics.some((line) => line.step === this.#session.trainer.step && "test_loss" in line);
   }
 
-  /** Leaves pictures and report, and notes the test loss, which tells that a run is finished. */
-  async #finish(): Promise<number> {
-    const { run, trainer } = this.#session;
-    const testLoss = await finishRun(this.#session);
-    this.#tracker.log({
-      step: trainer.step,
-      epoch: this.#order.epochsAfter(trainer.step),
-      test_loss: testLoss,
+  /** Draws the pictures, notes the test loss and reports. @returns the test loss, unless stopped on the way */
+  async #finish(): Promise<number | undefined> {
+    const { run, trainer, stop } = this.#session;
+    const testLoss = await finishRun(this.#session, async () => {
+      await hearSignals();
+      return stop.stopped;
     });
-    await writeReport([run], join(run, "report.html"));
+    if (testLoss === undefined) return;
+    if (!await this.#tested()) {
+      const epoch = this.#order.epochsAfter(trainer.step);
+      this.#tracker.log({ step: trainer.step, epoch, test_loss: testLoss });
+    }
+    await writeReport([run], join(run, reportName));
     return testLoss;
   }
 }

@@ -13,6 +13,7 @@ export type DeviceChoice = "auto" | "webgpu" | "cpu";
  * cross-origin isolated
  * @returns the device; `close()` it when a program is done early, the end of the program does it too
  * @throws {DeviceError} if the device asked for is not there, with `auto` neither
+ * @throws {TypeError} if there is no such choice
  *
  * ```ts
  * import { init } from "./mod.ts";
@@ -31,6 +32,7 @@ export async function init(
 async function open(choice: DeviceChoice, threads: number): Promise<Device> {
   if (choice === "cpu") return CpuDevice.open({ threads });
   if (choice === "webgpu") return WebGpuDevice.open();
+  if (choice !== "auto") throw new TypeError(`Unknown device "${choice}" (expected auto, webgpu or cpu)`);
   let none = "the WebGPU adapter is software";
   try {
     const webgpu = await WebGpuDevice.open();

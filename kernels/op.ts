@@ -241,7 +241,10 @@ function execute(kernel: Kernel, tensors: readonly Tensor[], dims: Dims, device:
   const stray = tensors.find((tensor) => tensor.device !== device);
   if (stray) {
     throw new Error(
-      `Cannot run ${kernel.name}: ${stray} lives on ${stray.device.kind}, the others on ${device.kind}`,
+      `Cannot run ${kernel.name}: ${stray} lives on ${stray.device.kind}, the others on ${
+        stray.device.kind === device.kind ? "another " : ""
+      }${device.kind}; each init() opens a device of its own: make all tensors on one, after the last init() ` +
+        "or in withDevice()",
     );
   }
   if (context.recording) {

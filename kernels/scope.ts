@@ -24,19 +24,18 @@ export class Scope {
   }
 }
 
-/** All tensors in a value: a tensor, or arrays, maps and plain objects of such values. */
-export function tensorsIn(value: unknown): Tensor[] {
+/** All tensors in a value: a tensor, or arrays, sets, maps and the public fields of objects that hold such values. */
+export function tensorsIn(value: unknown, seen: Set<unknown> = new Set()): Tensor[] {
   if (value instanceof Tensor) return [value];
-  if (Array.isArray(value)) return value.flatMap(tensorsIn);
-  if (value instanceof Map) return [...value.values()].flatMap(tensorsIn);
-  if (value && Object.getPrototypeOf(value) === Object.prototype) {
-    return Object.values(value).flatMap(tensorsIn);
-  }
-  return [];
+  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value) || seen.has(value)) return [];
+  seen.add(value);
+  const parts = value instanceof Map || value instanceof Set ? [...value.values()] : Object.values(value);
+  return parts.flatMap((part) => tensorsIn(part, seen));
 }
 
 /**
- * Runs a function and frees every tensor that it made, except those in what it returns.
+ * Runs a function and frees every tensor that it made, except those in what it returns: in arrays, sets, maps and the
+ * public fields of objects, of a network too.
  *
  * Returned tensors keep their values but lose their history: `gradients` does not reach back through the end of a scope.
  *

@@ -12,6 +12,21 @@ export function sizeOf(shape: Shape): number {
   return shape.reduce((product, length) => product * length, 1);
 }
 
+/**
+ * Number of elements of a shape that a caller gives.
+ *
+ * @throws {ShapeError} if a length is no whole number of at least 0
+ */
+export function checkedSizeOf(shape: Shape): number {
+  const size = sizeOf(shape);
+  if (Number.isSafeInteger(size) && shape.every((length) => Number.isInteger(length) && length >= 0)) {
+    return size;
+  }
+  throw new ShapeError(
+    `Cannot make a tensor of shape [${shape.join(", ")}] (expected whole numbers of at least 0)`,
+  );
+}
+
 /** Whether two shapes are the same. */
 export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((length, axis) => length === b[axis]);

@@ -1,6 +1,6 @@
 import { currentDevice } from "./context.ts";
 import type { Device } from "./devices/device.ts";
-import { type Shape, ShapeError, showShape, sizeOf } from "./shape.ts";
+import { checkedSizeOf, type Shape, ShapeError, showShape, sizeOf } from "./shape.ts";
 import type { DataType } from "./signature.ts";
 import { allocateNow, type Storage } from "./storage.ts";
 
@@ -69,11 +69,20 @@ export class Tensor {
   /**
    * Overwrites the values in place.
    *
+   * @param values a `Uint32Array` for a u32 tensor, else a `Float32Array`: their bits are copied
    * @throws {ShapeError} if the number of values is not that of the tensor
+   * @throws {TypeError} if they are of another type
    */
   write(values: Float32Array | Uint32Array): void {
     if (values.length !== this.size) {
       throw new ShapeError(`Cannot write ${values.length} values to a tensor ${this} of ${this.size}`);
+    }
+    if ((values instanceof Uint32Array) !== (this.type === "u32")) {
+      throw new TypeError(
+        `Cannot write a ${values.constructor.name} to a tensor ${this} (expected a ${
+          this.type === "u32" ? "Uint32Array" : "Float32Array"
+        })`,
+      );
     }
     this.device.write(this.storage.range(this.offset, this.size), values);
   }
@@ -89,11 +98,11 @@ export class Tensor {
  *
  * @param values numbers, row-major; a `Uint32Array` makes a u32 tensor, all else f32
  * @param shape by default one axis with all values
- * @throws {ShapeError} if the shape does not hold that many values
+ * @throws {ShapeError} if the shape does not hold that many values, or is none
  * @throws {DeviceError} before `init()`
  */
 export function tensor(values: ArrayLike<number>, shape: Shape = [values.length]): Tensor {
-  if (sizeOf(shape) !== values.length) {
+  if (checkedSizeOf(shape) !== values.length) {
     throw new ShapeError(`Cannot make a tensor of shape [${shape.join(", ")}] from ${values.length} values`);
   }
   const device = currentDevice();

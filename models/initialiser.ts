@@ -1,6 +1,6 @@
 import { full, type Shape, type Tensor, tensor, uniforms } from "../kernels/mod.ts";
 import { sizeOf } from "../kernels/shape.ts";
-import { streams } from "./streams.ts";
+import { checkedSeed, streams } from "./streams.ts";
 
 /** Makes the parameters of layers. */
 export interface Initialiser {
@@ -14,9 +14,11 @@ export interface Initialiser {
  * Draws parameters: the n-th one from the seed and n alone, the same bits on every device.
  *
  * @param seed integer in [0, 2^32)
+ * @throws {RangeError} if the seed is none
  */
 export function randomInitialiser(seed: number): Initialiser {
   let n = 0;
+  checkedSeed(seed);
   return {
     uniform: (shape, bound) =>
       tensor(uniforms(seed, streams.weights, n++, sizeOf(shape)).map((u) => (2 * u - 1) * bound), shape),

@@ -68,6 +68,7 @@ export function completeOptions(options: ModelOptions): Required<ModelOptions> {
  * @param seed integer in [0, 2^32), or what makes the parameters
  * @throws {TypeError} if a setting is unknown or has an impossible value
  * @throws {ShapeError} if a level's filters do not divide into the groups
+ * @throws {RangeError} if the seed is none
  *
  * ```ts
  * import { init } from "../kernels/mod.ts";

@@ -1,7 +1,7 @@
 import { concat, randomNormal, scope, type Shape, slice, type Tensor, tensor } from "../kernels/mod.ts";
 import type { VelocityField } from "./flow.ts";
 import { Sampler, type SamplerOptions, type Snapshot } from "./sampler.ts";
-import { streams } from "./streams.ts";
+import { checkedSeed, streams } from "./streams.ts";
 
 /** Where sampling starts: from given noise, or from a seed. */
 export type Start =
@@ -20,9 +20,10 @@ export type Start =
  *
  * @param seed integer in [0, 2^32)
  * @param shape [N, C, H, W]
+ * @throws {RangeError} if the seed is none
  */
 export function noise(seed: number, shape: Shape): Tensor {
-  return randomNormal(tensor(Uint32Array.of(seed, streams.samples, 0)), shape);
+  return randomNormal(tensor(Uint32Array.of(checkedSeed(seed), streams.samples, 0)), shape);
 }
 
 /**
@@ -30,7 +31,7 @@ export function noise(seed: number, shape: Shape): Tensor {
  *
  * @param batch most samples to work on at once
  * @returns f32[N, C, H, W]
- * @throws {RangeError} if `steps`, `count` or `batch` is no positive integer
+ * @throws {RangeError} if `steps`, `count` or `batch` is no positive integer, or the seed is none
  *
  * ```ts
  * import { init } from "../kernels/mod.ts";
@@ -67,7 +68,7 @@ export function sample(
  * Samples from a model with a snapshot of every step, `steps` + 1 in all.
  *
  * @returns images and velocities on the host, in order; the last snapshot is the data, without velocity
- * @throws {RangeError} if `steps` or `count` is no positive integer
+ * @throws {RangeError} if `steps` or `count` is no positive integer, or the seed is none
  */
 export function trajectory(
   model: VelocityField,

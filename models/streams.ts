@@ -9,3 +9,15 @@ export const streams = {
   samples: 6,
   split: 7,
 } as const;
+
+/**
+ * A seed that a caller gives.
+ *
+ * @throws {RangeError} if it is no integer in [0, 2^32), which the device would silently make another one
+ */
+export function checkedSeed(seed: number): number {
+  if (Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32) return seed;
+  throw new RangeError(
+    `Cannot draw from the seed ${seed} (expected a whole number of at least 0, below 2^32)`,
+  );
+}

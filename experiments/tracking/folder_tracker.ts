@@ -40,7 +40,8 @@ export class FolderTracker implements Tracker {
   /**
    * Starts a run in its folder, or goes on with one.
    *
-   * @throws {RunError} if the folder cannot be written, or another program works on the run
+   * @throws {RunError} if the folder cannot be written, another program works on the run, or a new run would begin where
+   * there is one
    */
   static async start(run: string, { about, startedAt, resumedAt, gauges }: RunStart): Promise<FolderTracker> {
     const lock = await lockRun(run);
@@ -49,6 +50,11 @@ export class FolderTracker implements Tracker {
     }
     try {
       const earlier = await readRecord(run);
+      if (earlier !== undefined && resumedAt === undefined) {
+        throw new RunError(
+          `Cannot start a run in ${run}: another program has begun one there meanwhile (expected a new or empty folder)`,
+        );
+      }
       const record: RunRecord = {
         id: crypto.randomUUID(),
         ...about,

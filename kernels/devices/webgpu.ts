@@ -107,6 +107,13 @@ export class WebGpuDevice implements Device {
   }
 
   allocate(bytes: number): DeviceBuffer {
+    const most = this.#device.limits.maxBufferSize;
+    if (bytes > most) { // asking for it would fail this device for good
+      throw new DeviceError(
+        `Cannot allocate ${bytes} bytes: one value has at most ${most} on ${this.description}; ` +
+          "use a smaller batch or network",
+      );
+    }
     return this.#pool.take(bytes);
   }
 

@@ -1,5 +1,5 @@
 import { defineOp, type Op } from "../op.ts";
-import { type Shape, sizeOf } from "../shape.ts";
+import { checkedSizeOf, type Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { reshape } from "./movement.ts";
 
@@ -15,14 +15,14 @@ const fill = defineOp({
   }],
 });
 
-/** A tensor of one value, made on the device in use. */
+/** A tensor of one value, made on the device in use. @throws {ShapeError} if a length is no whole number of at least 0 */
 export function full(shape: Shape, value: number): Tensor {
-  const y = reshape(fill({ n: sizeOf(shape), value }), shape);
+  const y = reshape(fill({ n: checkedSizeOf(shape), value }), shape);
   y.detach(); // a constant is where gradients end
   return y;
 }
 
-/** A tensor of zeros, made on the device in use. */
+/** A tensor of zeros, made on the device in use. @throws {ShapeError} if a length is no whole number of at least 0 */
 export function zeros(shape: Shape): Tensor {
   return full(shape, 0);
 }

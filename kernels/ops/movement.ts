@@ -1,14 +1,14 @@
 import { defineOp, nextOrder } from "../op.ts";
-import { axisOf, type Shape, ShapeError, showShape, sizeOf, stridesOf } from "../shape.ts";
+import { axisOf, checkedSizeOf, type Shape, ShapeError, showShape, sizeOf, stridesOf } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 
 /**
  * The same values under another shape; no copy.
  *
- * @throws {ShapeError} if the number of elements differs
+ * @throws {ShapeError} if the number of elements differs, or a length is no whole number of at least 0
  */
 export function reshape(x: Tensor, shape: Shape): Tensor {
-  if (sizeOf(shape) !== x.size) {
+  if (checkedSizeOf(shape) !== x.size) {
     throw new ShapeError(`Cannot reshape ${x} to ${showShape(shape)}: ${x.size} elements`);
   }
   return new Tensor(x.storage, shape, x.type, x.offset, {
@@ -156,12 +156,12 @@ function around(shape: Shape, axis: number): [number, number, number] {
 /**
  * Joins tensors along an axis.
  *
- * @throws {ShapeError} if other axes differ, or there is no tensor
+ * @throws {ShapeError} if other axes differ, or there is no such axis or no tensor
  */
 export function concat(tensors: readonly Tensor[], axis: number): Tensor {
   if (tensors.length === 0) throw new ShapeError("Cannot concat no tensors (expected at least one)");
+  const k = axisOf(axis, tensors[0].shape.length, "concat");
   return tensors.reduce((a, b) => {
-    const k = axisOf(axis, a.shape.length, "concat");
     if (
       b.shape.length !== a.shape.length ||
       a.shape.some((length, other) => other !== k && length !== b.shape[other])

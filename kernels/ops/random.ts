@@ -1,5 +1,5 @@
 import { defineOp } from "../op.ts";
-import { type Shape, sizeOf } from "../shape.ts";
+import { checkedSizeOf, type Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { reshape } from "./movement.ts";
 import normalWgsl from "./normal.wgsl" with { type: "text" };
@@ -48,7 +48,7 @@ const normal = defineOp({
  * @returns f32 of the shape
  */
 export function randomUniform(key: Tensor, shape: Shape): Tensor {
-  return reshape(uniform(key, { n: sizeOf(shape) }), shape);
+  return reshape(uniform(key, { n: checkedSizeOf(shape) }), shape);
 }
 
 /**
@@ -59,5 +59,5 @@ export function randomUniform(key: Tensor, shape: Shape): Tensor {
  * Source: Box and Muller 1958
  */
 export function randomNormal(key: Tensor, shape: Shape): Tensor {
-  return reshape(normal(key, { n: sizeOf(shape) }), shape);
+  return reshape(normal(key, { n: checkedSizeOf(shape) }), shape);
 }

@@ -88,8 +88,8 @@ testRefusals("train refuses", {
   },
   "groups that do not divide the channels": {
     task: "train:residual",
-    flags: newRun.replace("--groups 4", "--groups 3"),
-    says: ["ConfigError: Cannot use --groups 3 with --filters 4,8", "3 does not divide 4", "level 1"],
+    flags: `${newRun} --groups 3`,
+    says: ["ConfigError: Cannot use --groups 3 with --filters 8,16", "3 does not divide 8", "level 1"],
   },
   "a run folder that holds something": {
     flags: newRun,
@@ -300,7 +300,7 @@ testRefusals("sample refuses", {
     "StateError: Cannot load run/last.safetensors: ",
   ),
   "an unknown network": drawn(
-    withMetadata("config", { type: "UNet_MF", filters: [4, 8], t_emb: 8 }),
+    withMetadata("config", { type: "UNet_MF", filters: [8, 16], t_emb: 8 }),
     "CheckpointError: Cannot load run/last.safetensors: ",
     "UNet_FM",
   ),

@@ -31,7 +31,7 @@ export interface Ended {
 }
 
 /** Flags of a network so small that plain JavaScript trains it in seconds, on the made-up data set. */
-export const tinyNetwork = "--data data --filters 4,8 --groups 4 --t-emb 8 --batch-size 8 --device cpu";
+export const tinyNetwork = "--data data --filters 8,16 --t-emb 8 --batch-size 8 --device cpu";
 
 /** Flags of a whole training run of seconds. */
 export const tinyRun =

@@ -4,7 +4,8 @@ import { parseTrainingFlags, resolveConfig, trainingHelp } from "../../experimen
 import { ConfigError, type PresetName, readConfig, type TrainingConfig } from "../../experiments/config.ts";
 import { nearest } from "../../experiments/nearest.ts";
 import { overfitting, resolveOverfitConfig } from "../../experiments/overfit_config.ts";
-import { sampling } from "../../experiments/sample_config.ts";
+import { parseReportWords } from "../../experiments/report_config.ts";
+import { resolveSampleConfig, sampling } from "../../experiments/sample_config.ts";
 import { training } from "../../experiments/training_settings.ts";
 import { testNeeding } from "../permissions.ts";
 
@@ -159,14 +160,42 @@ Deno.test("resolveConfig() refuses settings that are missing or contradict each 
 });
 
 Deno.test("resolveConfig() refuses flags without effect", () => {
-  assertRefused(
-    "--momentum 0.5",
-    "Cannot use --momentum with --optimizer adamw: it has an effect only with --optimizer sgd",
+  const idle = {
+    "--momentum 0.5": "--optimizer sgd",
+    "--optimizer sgd --beta2 0.5": "--optimizer adamw or adam",
+    "--plateau-patience 3": "--schedule plateau",
+    "--val-batches 3 --val-fraction 0": "--val-fraction above 0",
+    "--solver rk4 --samples 0": "--samples above 0",
+    "--sample-epochs 2 --samples 0": "--samples above 0",
+    "--flow-steps 9 --flow-samples 0": "--flow-samples above 0",
+    "--pacing linear --flow-samples 0": "--flow-samples above 0",
+    "--name x --out y": "no --out, which names the folder itself",
+    "--threads 2 --device webgpu": "--device cpu or auto",
+  };
+  for (const [flags, needed] of Object.entries(idle)) {
+    const [name] = flags.match(/--(?!optimizer)[\w-]+/)!;
+    const message = `Cannot use ${name} here: it has an effect only with ${needed} (leave it out)`;
+    assertRefused(flags, message);
+  }
+  assert.throws(() => configOf("--model base --groups 4"), /--groups here: .* --model residual or --attn/);
+  assert.equal(configOf("--model base --attn --groups 4 --samples 0 --sample-epochs 0").groups, 4);
+  assert.throws(
+    () => resolveOverfitConfig(overfitting.parse(["--model", "base", "--groups", "4"])),
+    /--groups here/,
   );
-  assertRefused(
-    "--optimizer sgd --beta2 0.5",
-    "Cannot use --beta2 with --optimizer sgd: it has an effect only with --optimizer adamw or adam",
+  const drawing = (flags: string) =>
+    resolveSampleConfig(sampling.parse(`--checkpoint f ${flags}`.split(" ")));
+  assert.throws(
+    () => drawing("--columns 2 --out a.npy"),
+    /^ConfigError: Cannot use --columns with --out a.npy/,
   );
+  assert.throws(() => drawing("--threads 2 --device webgpu"), /--threads here/);
+  assert.equal(drawing("--columns 2 --threads 2").columns, 2);
+  assert.throws(
+    () => parseReportWords(["run", "--device", "cpu"]),
+    /^ConfigError: Cannot use --device with one/,
+  );
+  assert.deepEqual(parseReportWords(["run", "other", "--device", "cpu"]).device, "cpu");
   assert.equal(configOf("--model base --optimizer sgd --momentum 0.5").momentum, 0.5);
 });
 

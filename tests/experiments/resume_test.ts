@@ -81,11 +81,8 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 
-testTask("train quits at once at the second Ctrl-C", async (place) => {
-  // One step is an epoch, and the validation after it takes seconds.
-  await writeTinyIdx(place.file("data"), { train: 6000, test: 1 });
-  const flags = `${tinyRun} --val-fraction 0.99 --train-limit 8 --val-batches 0 --out run`;
-  const process = place.start("train:residual", flags);
+/** Waits for words on the error stream of a process. */
+function listener(process: Deno.ChildProcess) {
   const errors = process.stderr.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   const until = async (words: string) => {
@@ -95,6 +92,43 @@ testTask("train quits at once at the second Ctrl-C", async (place) => {
       text += value;
     }
   };
+  return { until, errors };
+}
+
+testTask("train stops at Ctrl-C while it draws at its end, and can be resumed", async (place) => {
+  const flags = `${tinyRun} --sample-steps 40 --flow-steps 400`
+    .replace("--sample-steps 2 ", "").replace("--flow-steps 4 ", "");
+  const whole = place.succeed("train:base", `${flags} --out whole`);
+  const process = place.start("train:base", `${flags} --out cut`);
+  const { until, errors } = listener(process);
+  await until("Measuring the test loss and drawing\n");
+  process.kill("SIGINT");
+  await until("\nStopped; go on with --resume cut\n");
+  assert.equal((await process.status).code, 0);
+  await Promise.all([process.stdout.cancel(), errors.cancel()]);
+  assert.equal(JSON.parse(await Deno.readTextFile(place.file("cut", "run.json"))).status, "KILLED");
+  assert.ok(!(await place.names("cut")).includes("report.html"));
+  await whole;
+  await place.succeed("train:base", "--resume cut");
+  await assertSameRun(place, "cut", "whole");
+  assert.ok((await place.names("cut")).includes("report.html"));
+});
+
+testTask("train --resume writes the report that a full disk left out", async (place) => {
+  await place.succeed("train:base", `${tinyRun} --out run`);
+  const metrics = await place.metrics("run");
+  await Deno.remove(place.file("run", "report.html"));
+  await place.succeed("train:base", "--resume run");
+  assert.ok((await place.names("run")).includes("report.html"));
+  assert.deepEqual(await place.metrics("run"), metrics);
+});
+
+testTask("train quits at once at the second Ctrl-C", async (place) => {
+  // One step is an epoch, and the validation after it takes seconds.
+  await writeTinyIdx(place.file("data"), { train: 6000, test: 1 });
+  const flags = `${tinyRun} --val-fraction 0.99 --train-limit 8 --val-batches 0 --out run`;
+  const process = place.start("train:residual", flags);
+  const { until, errors } = listener(process);
   await until("run folder run\n");
   process.kill("SIGINT");
   await until("once more to quit at once\n");

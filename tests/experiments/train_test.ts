@@ -39,7 +39,7 @@ testTask("train validates and draws samples in parts of epochs, apart from each 
 
 testTask("train leaves weights, metrics, pictures and what it ran on", async (place) => {
   const { stderr } = await place.succeed("train:residual", `${tinyRun} --out run`);
-  assert.match(stderr, /^residual U-Net \[4,8\], [\d,]+ parameters, .*\nrun folder run\n/);
+  assert.match(stderr, /^residual U-Net \[8,16\], [\d,]+ parameters, .*\nrun folder run\n/);
   assert.match(
     stderr,
     /\nstep 33, validation loss [\d.]+, test loss [\d.]+, .*\nDone; see run\/samples.png\n$/,
@@ -95,7 +95,7 @@ testTask("train leaves weights, metrics, pictures and what it ran on", async (pl
   const config = JSON.parse(await Deno.readTextFile(place.file("run", "config.json")));
   assert.deepEqual([config.model, config.filters, config.epochs, config.resume], [
     "residual",
-    [4, 8],
+    [8, 16],
     3,
     null,
   ]);

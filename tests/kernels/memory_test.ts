@@ -30,6 +30,16 @@ testOnDevices("scope() frees what it does not return", async () => {
   assert.throws(() => add(inner!, 1), /Cannot use a tensor after its scope has ended/);
 });
 
+testOnDevices("scope() keeps what sets and objects of classes hold, round in circles too", async () => {
+  class Layer {
+    readonly weight = full([2], 3);
+    readonly self = this;
+  }
+  const [layer, set] = scope(() => [new Layer(), new Set([full([1], 4)])] as const);
+  assertClose(await layer.weight.read(), [3, 3], 0);
+  assertClose(await [...set][0].read(), [4], 0);
+});
+
 testOnDevices("scope() passes what an inner scope returns to the outer one", () => {
   let escaped;
   scope(() => {
@@ -204,4 +214,43 @@ testOnDevices("a tensor of another device is refused by name", async (device) =>
   const here = withDevice(device, () => tensor([1]));
   const there = withDevice(other, () => tensor([1]));
   assert.throws(() => add(here, there), /Cannot run add: f32\[1\] lives on cpu/);
+});
+
+testOnDevices("a tensor of an earlier device of the same kind is refused as such", async () => {
+  const [one, two] = [await init({ device: "cpu" }), await init({ device: "cpu" })];
+  const here = withDevice(one, () => tensor([1]));
+  const there = withDevice(two, () => tensor([1]));
+  assert.throws(() => add(here, there), /lives on cpu, the others on another cpu; .*after the last init\(\)/);
+});
+
+testOnDevices("a shape that is none is refused, and costs nothing", async () => {
+  const before = currentDevice().allocatedBytes;
+  for (const shape of [[1.5], [NaN], [-2, -2], [Infinity]]) {
+    const refused = { name: "ShapeError", message: /Cannot make a tensor of shape .*whole numbers/ };
+    assert.throws(() => full(shape, 0), refused);
+    assert.throws(() => tensor([1, 2, 3, 4], shape), refused);
+    assert.throws(() => reshape(full([4], 0), shape), refused);
+  }
+  assert.ok(Number.isFinite(currentDevice().allocatedBytes - before));
+  assertClose(await full([0], 1).read(), [], 0);
+});
+
+testOnDevices("write() refuses words for numbers and numbers for words", () => {
+  assert.throws(
+    () => tensor([1]).write(Uint32Array.of(1)),
+    /Cannot write a Uint32Array to a tensor f32\[1\]/,
+  );
+  assert.throws(() => tensor(Uint32Array.of(1)).write(Float32Array.of(1)), /expected a Uint32Array/);
+});
+
+testOnDevices("a device goes on after a tensor that it cannot hold", async () => {
+  assert.throws(() => full([1e6, 1e6], 0), {
+    name: "DeviceError",
+    message: /^Cannot allocate .*; use a smaller/,
+  });
+  assertClose(await add(full([1], 1), 1).read(), [2], 0);
+});
+
+Deno.test("init() refuses a device that there is not", async () => {
+  await assert.rejects(() => init({ device: "gpu" as "cpu" }), /Unknown device "gpu"/);
 });

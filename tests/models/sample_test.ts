@@ -126,6 +126,11 @@ testOnDevices("sample() refuses what it cannot do", () => {
   assert.throws(() => sample(model, { ...start, steps: 0 }), /0 steps \(expected a positive integer\)/);
   assert.throws(() => sample(model, { ...start, steps: 1, batch: 0 }), /batches of 0/);
   assert.throws(() => sample(model, { ...start, steps: 1, count: 0 }), /as many as 0/);
+  for (const seed of [-1, 0.5, NaN, 2 ** 32]) {
+    const refused = { name: "RangeError", message: /^Cannot draw from the seed / };
+    assert.throws(() => sample(model, { ...start, steps: 1, seed }), refused);
+    assert.throws(() => createModel(tiny, seed), refused);
+  }
   const solver = "rk5" as SolverName;
   assert.throws(
     () => sample(model, { ...start, steps: 1, solver }),

@@ -200,3 +200,19 @@ testInFolder("OpenFile sends the file it opened, also after another took its pla
   }
   assert.equal(await OpenFile.open(join(folder, "none")), undefined);
 });
+
+testInFolder(
+  "FolderTracker begins no second run in a folder, also where the first is over",
+  async (folder) => {
+    {
+      await using first = await FolderTracker.start(folder, { about, startedAt });
+      await first.end("FINISHED");
+    }
+    await assert.rejects(FolderTracker.start(folder, { about, startedAt }), {
+      name: "RunError",
+      message: /^Cannot start a run in .*: another program has begun one there/,
+    });
+    assert.equal(await isLocked(folder), false);
+    assert.equal((await readRecord(folder))?.status, "FINISHED");
+  },
+);

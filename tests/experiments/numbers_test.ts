@@ -1,0 +1,164 @@
+/** The numbers of a run, worked out a second time from its files by the formulae in the docs. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { splitImages } from "../../experiments/batches.ts";
+import { resolveConfig, type TrainingConfig } from "../../experiments/config.ts";
+import { IDX_NAMES } from "../../experiments/idx_folder.ts";
+import { ImageSource } from "../../experiments/image_source.ts";
+import { readMetrics } from "../../experiments/metrics_log.ts";
+import { Trainer } from "../../experiments/trainer.ts";
+import { add, init, multiply, randomNormal, randomUniform, reshape, tensor } from "../../kernels/mod.ts";
+import { decodeSafetensors, encodeSafetensors, loadCheckpoint } from "../../models/mod.ts";
+import { testTask, tinyNetwork, type Workplace } from "./cli.ts";
+import { imageSize } from "./tiny_idx.ts";
+
+const bare = `${tinyNetwork} --max-minutes 0 --log-every 1 --samples 0 --flow-samples 0 --path-samples 0`;
+
+async function learningRates(place: Workplace, run: string): Promise<number[]> {
+  return (await place.metrics(run)).flatMap((line) => line.learning_rate as number ?? []);
+}
+
+function assertNear(actual: readonly number[], expected: readonly number[], tolerance: number): void {
+  const near = actual.length === expected.length &&
+    actual.every((value, i) => Math.abs(value - expected[i]) <= tolerance * Math.abs(expected[i]));
+  assert.ok(near, `${actual} instead of ${expected}`);
+}
+
+testTask("train has the learning rates of its schedule from the first step to the last", async (place) => {
+  const down = (share: number) => (1 + Math.cos(Math.PI * share)) / 2;
+  const lr = 0.01, least = lr / 25 / 1e4;
+  const expected = {
+    "constant --warm-up 0.5": [0, lr / 2, lr, lr, lr],
+    "cosine --warm-up 0": [0, 1, 2, 3, 4].map((step) => lr * down(step / 4)),
+    "one-cycle --warm-up 0.25": [
+      lr / 25,
+      ...[0, 1, 2, 3].map((step) => least + (lr - least) * down(step / 3)),
+    ],
+  };
+  for (const [schedule, rates] of Object.entries(expected)) {
+    const run = schedule.split(" ")[0];
+    await place.succeed("train:base", `${bare} --max-steps 5 --lr ${lr} --schedule ${schedule} --out ${run}`);
+    assertNear(await learningRates(place, run), rates, 1e-9);
+  }
+});
+
+testTask("train --resume keeps what a plateau schedule knows", async (place) => {
+  // So small a rate that no loss is better than the first by a ten-thousandth.
+  const flags =
+    `${bare} --schedule plateau --plateau-patience 0 --plateau-factor 0.5 --lr 3e-7 --warm-up 0 --val-fraction 0.3`;
+  await place.succeed("train:base", `${flags} --epochs 5 --out whole`);
+  await place.succeed("train:base", `${flags} --epochs 3 --out halves`);
+  await place.succeed("train:base", "--resume halves --epochs 5");
+  const rates = await learningRates(place, "whole");
+  assert.ok(new Set(rates).size >= 4, `${rates}`);
+  assert.deepEqual(await learningRates(place, "halves"), rates);
+});
+
+testTask("train --resume counts the time of earlier sessions", async (place) => {
+  await place.succeed("train:base", `${bare} --max-steps 3 --schedule constant --out run`);
+  const path = place.file("run", "state.safetensors");
+  const { tensors, metadata } = decodeSafetensors(await Deno.readFile(path), path);
+  const progress = JSON.stringify({ ...JSON.parse(metadata.progress), elapsedSeconds: 1000 });
+  await Deno.writeFile(path, encodeSafetensors(tensors, { ...metadata, progress }));
+  const late = await place.run("train:base", "--resume run --max-steps 4 --max-minutes 16");
+  assert.match(late.stderr, /^TrainingError: Nothing is left to do: .* 16.7 minutes in/);
+  await place.succeed("train:base", "--resume run --max-steps 4");
+  const times = (await readMetrics(place.file("run", "metrics.jsonl")))
+    .flatMap(({ step, elapsed_seconds: seconds }) =>
+      step === 4 && typeof seconds === "number" ? seconds : []
+    );
+  assert.ok(times.length > 0 && times.every((seconds) => seconds >= 1000 && seconds < 1100), `${times}`);
+});
+
+/** The mean flow-matching loss of a checkpoint on images of an IDX file, by its formula. */
+async function lossOf(
+  checkpoint: string,
+  images: string,
+  indices: Uint32Array,
+  seed: number,
+): Promise<number> {
+  const { model } = loadCheckpoint(await Deno.readFile(checkpoint), checkpoint);
+  const bytes = (await Deno.readFile(images)).subarray(16);
+  const pixels = imageSize ** 2, batch = 8;
+  let sum = 0;
+  for (let start = 0; start < indices.length; start += batch) {
+    const N = batch, shape = [N, 1, imageSize, imageSize];
+    const x0 = randomNormal(tensor(Uint32Array.of(seed, 4, start / batch)), shape);
+    const t = randomUniform(tensor(Uint32Array.of(seed, 5, start / batch)), [N]);
+    const x1 = Float32Array.from({ length: N * pixels }, (_, i) => {
+      return bytes[(indices[start + Math.floor(i / pixels)] ?? indices[start]) * pixels + i % pixels] / 255;
+    });
+    const share = reshape(t, [N, 1, 1, 1]);
+    const xt = add(multiply(share, tensor(x1, shape)), multiply(add(multiply(share, -1), 1), x0));
+    const v = await model.velocity(xt, t).read();
+    const noise = await x0.read();
+    const count = Math.min(N, indices.length - start) * pixels;
+    for (let i = 0; i < count; i++) sum += (v[i] - (x1[i] - noise[i])) ** 2;
+  }
+  return sum / (indices.length * pixels);
+}
+
+testTask(
+  "train measures its averaged weights: all test images, and images that it did not learn from",
+  async (place) => {
+    const flags =
+      `${bare} --max-steps 6 --val-fraction 0.2 --normalize 0..1 --lr 0.02 --warm-up 0 --ema 0.8 --seed 7`;
+    await place.succeed("train:residual", `${flags} --out run`);
+    await init({ device: "cpu" });
+    const metrics = await place.metrics("run");
+    const [val, test] = ["val_loss", "test_loss"].map((name) =>
+      metrics.findLast((line) => name in line)![name] as number
+    );
+    const ema = place.file("run", "ema.safetensors");
+    const data = (name: string) => place.file(join("data", name));
+    const all = Uint32Array.from({ length: 24 }, (_, i) => i);
+    assertNear([test], [await lossOf(ema, data(IDX_NAMES.testImages), all, 7)], 1e-5);
+    const split = { seed: 7, valFraction: 0.2, trainLimit: 0, batchSize: 8 };
+    const { train, validation } = splitImages(96, split);
+    assert.deepEqual(
+      [...train, ...validation].sort((a, b) => a - b),
+      Array.from({ length: 96 }, (_, i) => i),
+    );
+    assertNear([val], [await lossOf(ema, data(IDX_NAMES.trainImages), validation, 7)], 1e-5);
+    // The weights of the last step would have told another loss.
+    const last = await lossOf(place.file("run", "last.safetensors"), data(IDX_NAMES.testImages), all, 7);
+    assert.ok(Math.abs(last - test) > 1e-4, `${last} and ${test}`);
+  },
+);
+
+/** Weights and moments after steps under some settings. */
+async function trained(values: Partial<TrainingConfig>, steps: number) {
+  const network = { model: "base", filters: [4, 8], tEmb: 8, batchSize: 4, clip: 0, ema: 0 } as const;
+  const config = resolveConfig({ help: false, values: { ...network, ...values } }, "quick");
+  const bytes = Uint8Array.from({ length: 8 * 64 }, (_, i) => i * 37 % 256);
+  const source = new ImageSource(bytes, { height: 8, width: 8 }, { scale: 2, shift: -1 });
+  const trainer = new Trainer(config, source);
+  for (let step = 0; step < steps; step++) trainer.queueStep(Uint32Array.of(0, 1, 2, 3), config.lr);
+  const moments = (await trainer.optimizer.state()).tensors;
+  const of = (name: string) =>
+    [...moments].flatMap(([key, { data }]) => key.startsWith(name) ? [...data] : []);
+  const weights = [...(await trainer.flat.state()).values()].flatMap(({ data }) => [...data]);
+  return { weights, m: of("m."), v: of("v.") };
+}
+
+Deno.test("Trainer gives every setting of the optimizer to where it belongs", async () => {
+  await init({ device: "cpu" });
+  const norm = (values: readonly number[]) => Math.hypot(...values);
+  const start = await trained({}, 0);
+  const { m: gradient } = await trained({ optimizer: "sgd", weightDecay: 0 }, 1);
+  const step = (after: { weights: number[] }) => after.weights.map((w, i) => w - start.weights[i]);
+
+  const adam = await trained({ optimizer: "adam", weightDecay: 0, beta1: 0.5, beta2: 0.8 }, 1);
+  assertNear([norm(adam.m)], [0.5 * norm(gradient)], 1e-4);
+  assertNear([norm(adam.v)], [0.2 * norm(gradient.map((g) => g * g))], 1e-4);
+  const blunt = await trained({ optimizer: "adam", weightDecay: 0, lr: 100, eps: 1e4 }, 1);
+  assertNear([norm(step(blunt))], [100 * norm(gradient) / 1e4], 1e-2);
+  const clipped = await trained({ optimizer: "sgd", weightDecay: 0, clip: 0.01 }, 1);
+  assertNear([norm(clipped.m)], [0.01], 1e-3);
+  const decayed = await trained({ optimizer: "adamw", lr: 1e-9, weightDecay: 1e7 }, 1);
+  assertNear([norm(decayed.weights)], [0.99 * norm(start.weights)], 1e-4);
+  const heavy = await trained({ optimizer: "sgd", weightDecay: 0, momentum: 0.5, lr: 1e-9 }, 2);
+  const light = await trained({ optimizer: "sgd", weightDecay: 0, momentum: 0, lr: 1e-9 }, 2);
+  assertNear([norm(heavy.m.map((b, i) => b - light.m[i]))], [0.5 * norm(gradient)], 1e-3);
+});
