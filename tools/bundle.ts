@@ -27,7 +27,8 @@ export async function bundle(name: keyof typeof bundles): Promise<string> {
     env: { NO_COLOR: "1" },
   }).output();
   if (!success) throw new Error(`Cannot bundle ${entry}: ${new TextDecoder().decode(stderr)}`);
-  const text = new TextDecoder().decode(stdout).trim();
+  // Its only line ends stand in texts, where \n means the same: the program is one line.
+  const text = new TextDecoder().decode(stdout).trim().replaceAll("\n", "\\n");
   return `// Built from ${entry} by \`deno task build:${name}\`; do not edit.\n${text}\n`;
 }
 

@@ -54,5 +54,9 @@ async function look(browser: Browser, address: string): Promise<void> {
   await report.getByRole("heading").first().waitFor({ timeout });
   // What its script draws.
   await report.locator("canvas").first().waitFor({ timeout, state: "attached" });
+  // The network in it draws, though the frame has no origin.
+  await report.locator("#explorer").scrollIntoViewIfNeeded();
+  await report.locator("#live-draw").click({ timeout });
+  await report.getByText(/^Seed 1: 20 steps of heun, 40 evaluations, /).waitFor({ timeout });
   await page.close();
 }
