@@ -121,6 +121,7 @@ testTask(
       Array.from({ length: 96 }, (_, i) => i),
     );
     assertNear([val], [await lossOf(ema, data(IDX_NAMES.trainImages), validation, 7)], 1e-5);
+    assert.deepEqual(await place.read("run", "best.safetensors"), await place.read("run", "ema.safetensors"));
     // The weights of the last step would have told another loss.
     const last = await lossOf(place.file("run", "last.safetensors"), data(IDX_NAMES.testImages), all, 7);
     assert.ok(Math.abs(last - test) > 1e-4, `${last} and ${test}`);
