@@ -14,7 +14,7 @@ export const animating = defineSettings({
   }),
   map: optional(choice(colormapNames, { doc: "colour map (else magma, for velocity rdbu)" })),
   pacing: { ...training.rows.pacing, doc: "where on the way frames crowd" },
-  frames: optional(integer({ doc: "frames (else 100, for png 8)", min: 1 })),
+  frames: optional(integer({ doc: "frames (else 100, for png 8)", min: 1, max: 10_000 })),
   samples: optional(integers({ doc: "numbers of the samples to draw (else all)" })),
   scale: optional(integer({ doc: "pixels along each side of an image's pixel (else what fits)", min: 1 })),
   delay: integer({ doc: "milliseconds a frame is shown", min: 20, max: 655_350, default: 50 }),

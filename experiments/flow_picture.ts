@@ -9,6 +9,7 @@ import {
   rasterizer,
 } from "../viz/mod.ts";
 import type { AnimateConfig } from "./animate_config.ts";
+import { RunError } from "./atomic_write.ts";
 import type { FlowRows } from "./flow_source.ts";
 
 /** Most samples of one run that stand in one row. */
@@ -25,8 +26,21 @@ export function pictureName(
  * Draws flows: an animation, or a strip of stills with a row for each sample.
  *
  * @returns the bytes of the file, and a line on what it holds
+ * @throws {RunError} if the flows cannot be drawn so: a picture too large, or a snapshot that holds NaN
  */
 export async function drawFlows(
+  flows: Pick<FlowRows, "rows" | "columnTitles">,
+  config: AnimateConfig,
+): Promise<{ readonly bytes: Uint8Array; readonly holds: string }> {
+  try {
+    return await drawn(flows, config);
+  } catch (error) {
+    if (error instanceof RangeError) throw new RunError(error.message);
+    throw error;
+  }
+}
+
+async function drawn(
   { rows, columnTitles }: Pick<FlowRows, "rows" | "columnTitles">,
   { format, field, map, pacing, frames, scale, delay, hold }: AnimateConfig,
 ): Promise<{ readonly bytes: Uint8Array; readonly holds: string }> {

@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { type ModelType, sample } from "../models/mod.ts";
+import { slice } from "../kernels/mod.ts";
+import { type ModelType, noise, sample, Sampler } from "../models/mod.ts";
 import {
   encodePng,
   type Evolution,
@@ -12,7 +13,8 @@ import {
 } from "../viz/mod.ts";
 import { type Drawable, type Drawing, evolve } from "./evolve.ts";
 import { writeFlowSnapshots } from "./flow_snapshots.ts";
-import { writeAtomic } from "./run_folder.ts";
+import { hearSignals } from "./command.ts";
+import { RunError, writeAtomic } from "./run_folder.ts";
 
 /** Milliseconds that the finished image at the end of an animation is shown. */
 export const hold = 1500;
@@ -26,6 +28,56 @@ export function drawSamples(
   return x1.read().then((values) => values.map((x) => (x - normalization.shift) / normalization.scale));
 }
 
+/** Most images to work on at once where progress is shown. */
+const batch = 64;
+
+/**
+ * Samples as `drawSamples` draws them, to the bit, in batches.
+ *
+ * @param onProgress hears how many are done: of a batch, its share of the steps
+ */
+export async function drawSamplesInBatches(
+  { model, normalization: { scale, shift }, imageSize }: Drawable,
+  { count, seed, steps, solver }: Drawing,
+  onProgress: (done: number) => void,
+): Promise<Float32Array> {
+  const shape = [1, ...imageSize];
+  const size = imageSize[0] * imageSize[1];
+  const length = Math.ceil(count / Math.ceil(count / batch)); // batches of like size
+  const x0 = noise(seed, [count, ...shape]);
+  const sampler = new Sampler(model, [length, ...shape], { steps, solver });
+  const pixels = new Float32Array(count * size);
+  for (let from = 0; from < count; from += length) {
+    const start = Math.min(from, count - length); // the last batch starts early to be full
+    let done = 0;
+    for await (const { image, velocity } of sampler.trajectory(slice(x0, 0, start, length))) {
+      if (velocity) onProgress(Math.floor(from + Math.min(length, count - from) * ++done / steps));
+      else pixels.set(image.map((x) => (x - shift) / scale), start * size);
+    }
+    await hearSignals();
+  }
+  return pixels;
+}
+
+/** Pixels of the largest grid. */
+const mostPixels = 2 ** 26;
+/** Pixels along each side of an image's pixel, and between images. */
+const look = { scale: 3, gap: 2 } as const;
+
+/**
+ * Checks that images fit in one grid, before they are drawn.
+ *
+ * @throws {RunError} if they do not
+ */
+export function checkGrid(count: number, [H, W]: readonly [number, number]): void {
+  const cell = (look.scale * H + look.gap) * (look.scale * W + look.gap);
+  const most = Math.floor(mostPixels / cell);
+  if (count <= most) return;
+  throw new RunError(
+    `Cannot draw ${count} images of ${H} x ${W} in one grid (expected at most ${most}, or a file that ends with .npy)`,
+  );
+}
+
 /** A grid of samples as a PNG. */
 export function samplesPng(
   pixels: Float32Array,
@@ -33,7 +85,7 @@ export function samplesPng(
   imageSize: readonly [number, number],
   columns = 0,
 ): Uint8Array {
-  return encodePng(grid(pixels, [count, ...imageSize], { scale: 3, gap: 2, ...columns > 0 && { columns } }));
+  return encodePng(grid(pixels, [count, ...imageSize], { ...look, ...columns > 0 && { columns } }));
 }
 
 /** An animation of samples on their way from noise, side by side, as a GIF. */

@@ -123,7 +123,8 @@ export class ProgressBar {
       loss: this.#loss,
     };
     if (!this.#terminal.isTerminal) return this.#terminal.write(progressText(progress) + "\n");
-    const width = this.#terminal.columns() - 1; // a line as wide as the terminal would wrap
+    const columns = this.#terminal.columns() || 80; // some pseudo-terminals say 0
+    const width = columns - 1; // a line as wide as the terminal would wrap
     this.#terminal.write("\r" + progressLine(progress, width) + eraseToEnd);
     this.#visible = true;
   }

@@ -3,7 +3,8 @@ import { loadCheckpoint } from "../models/mod.ts";
 import { encodeNpy } from "../models/npy.ts";
 import { reasonOf } from "./atomic_write.ts";
 import { runTask } from "./command.ts";
-import { drawSamples, samplesPng } from "./pictures.ts";
+import { checkGrid, drawSamplesInBatches, samplesPng } from "./pictures.ts";
+import { ProgressBar } from "./progress.ts";
 import { RunError, writeAtomic } from "./run_folder.ts";
 import { resolveSampleConfig, sampling } from "./sample_config.ts";
 
@@ -18,8 +19,12 @@ await runTask(async () => {
   const bytes = await readFile(checkpoint);
   const device = await init({ device: choice, threads });
   const { model, info } = loadCheckpoint(bytes, checkpoint);
+  if (!out.endsWith(".npy")) checkGrid(count, info.imageSize);
   const started = performance.now();
-  const pixels = await drawSamples({ model, ...info }, { count, seed, solver, steps });
+  const bar = new ProgressBar({ totalSteps: count, imagesPerStep: 1 });
+  const drawing = { count, seed, solver, steps };
+  const pixels = await drawSamplesInBatches({ model, ...info }, drawing, (done) => bar.update(done))
+    .finally(() => bar.clear());
   const seconds = (performance.now() - started) / 1000;
   const { imageSize, config: { channels = 1 } } = info;
   await writeAtomic(

@@ -55,7 +55,7 @@ export const training = defineSettings({
   sampleSteps: integer({ doc: "steps of the solver from noise to image", min: 1 }),
   flowSamples: integer({ doc: "images whose way from noise is stored", default: 5 }),
   flowSteps: integer({ doc: "Euler steps on their way, a snapshot each", min: 1 }),
-  flowFrames: integer({ doc: "frames of their animation", min: 2, default: 60 }),
+  flowFrames: integer({ doc: "frames of their animation", min: 2, max: 10_000, default: 60 }),
   pacing: choice(["linear", "quadratic", "inv_quadratic", "logarithmic"], {
     doc: "which times the frames show",
     default: "linear",

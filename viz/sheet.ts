@@ -23,6 +23,8 @@ export interface Sheet {
 /** Pixels. */
 const room = { gap: 6, title: 28, column: 20, row: 22, note: 20, least: 120 };
 const font = { title: 16, column: 12, row: 12, note: 10.5 };
+/** Pixels of the largest picture that can still be drawn: its SVG is rendered in memory of 4 GiB, several bytes a pixel. */
+const mostPixels = 2 ** 26;
 /** Width of a letter of DejaVu Sans in its size, a little more than the mean. */
 const letter = 0.62;
 
@@ -32,6 +34,7 @@ const letter = 0.62;
  * @param counts rows and columns
  * @param cell width and height of a cell
  * @param captions which captions there will be
+ * @throws {RangeError} if the picture would be too large to draw
  */
 export function sheet(
   [rows, columns]: readonly [rows: number, columns: number],
@@ -47,6 +50,12 @@ export function sheet(
   const top = (captions.title === undefined ? 0 : room.title) + titleTop;
   const bottom = top + rows * (cell[1] + room.gap) - room.gap;
   const height = bottom + (captions.note ? room.note : 0);
+  if (width * height > mostPixels) {
+    throw new RangeError(
+      `Cannot draw a picture of ${width} x ${height} pixels (expected at most ${mostPixels} in all): ` +
+        "choose a smaller scale, or fewer samples or frames",
+    );
+  }
   const place = (row: number, column: number) =>
     [indent + column * (cell[0] + room.gap), top + row * (cell[1] + room.gap)] as const;
 

@@ -46,6 +46,8 @@ export class HttpServer {
   readonly pauses = new Pauses();
   /** Called whenever the server answered or took bytes. */
   onProgress: () => void = () => {};
+  /** Called with what went wrong, before another try. */
+  onRetry: (error: ServerError) => void = () => {};
 
   constructor(readonly address: ServerAddress, readonly patience: Patience) {}
 
@@ -62,11 +64,13 @@ export class HttpServer {
       const { passing, untouched, waitMs = 0 } = error.details;
       return passing && (!options.once || untouched) ? waitMs : undefined;
     };
+    const onRetry = (error: unknown) => this.onRetry(error as ServerError);
     const { patience, pauses } = this;
     return withRetries(() => this.#attempt(method, path, options), waitFor, {
       patience,
       pauses,
       signal: options.signal,
+      onRetry,
     });
   }
 
@@ -133,6 +137,18 @@ export class HttpServer {
     const shown = reason.split(": ").at(-1)?.replace(/ \(os error \d+\)$/, "");
     return new ServerError(`${url} cannot be reached (${shown})`, { passing: true, untouched });
   }
+}
+
+/** A server that somebody waits for: the error stream says, once, that it does not answer and is asked again. */
+export function awaitedServer(address: ServerAddress, patience: Patience): HttpServer {
+  const server = new HttpServer(address, patience);
+  server.onRetry = ({ message }) => {
+    server.onRetry = () => {};
+    console.error(
+      `${message}: trying again, ${patience.maxRetries} times at most (MLFLOW_HTTP_REQUEST_MAX_RETRIES)`,
+    );
+  };
+  return server;
 }
 
 /** Passes a stream on and tells of every chunk. */

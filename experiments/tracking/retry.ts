@@ -64,10 +64,12 @@ export class Pauses {
 export async function withRetries<T>(
   attempt: () => Promise<T>,
   waitFor: (error: unknown) => number | undefined,
-  { patience, pauses, signal }: {
+  { patience, pauses, signal, onRetry }: {
     readonly patience: Patience;
     readonly pauses: Pauses;
     readonly signal?: AbortSignal | undefined;
+    /** Told of each error after which there is another try. */
+    readonly onRetry?: (error: unknown) => void;
   },
 ): Promise<T> {
   for (let retry = 1;; retry++) {
@@ -76,6 +78,7 @@ export async function withRetries<T>(
     } catch (error) {
       const asked = waitFor(error);
       if (asked === undefined || retry > patience.maxRetries) throw error;
+      onRetry?.(error);
       const ms = Math.max(asked, backoffMs(retry, patience.backoffFactor, Math.random()));
       await pauses.pause(Math.min(ms, longestMs), signal);
     }

@@ -1,7 +1,7 @@
 import { MlflowClient } from "./client.ts";
 import { mustStand, settle } from "./adopt.ts";
 import { nestedRuns } from "./files.ts";
-import { HttpServer } from "./http.ts";
+import { awaitedServer } from "./http.ts";
 import { Mirror } from "./mirror.ts";
 import { lockRun } from "./run_lock.ts";
 import type { Choice } from "./settings.ts";
@@ -39,7 +39,7 @@ export async function* sendRun(
     }
     await settle(run);
     let page: string | undefined;
-    const client = new MlflowClient(new HttpServer(address, patience));
+    const client = new MlflowClient(awaitedServer(address, patience));
     const mirror = new Mirror(run, client, { onFound: (found) => page = found });
     const counts = await mirror.pass();
     yield { run, state: "sent", ...counts, refused: mirror.refused, page };

@@ -1,5 +1,5 @@
 import { MlflowClient, type ServerRun } from "./client.ts";
-import { HttpServer, ServerError } from "./http.ts";
+import { awaitedServer, ServerError } from "./http.ts";
 import type { Choice } from "./settings.ts";
 import type { RunStore, RunSummary } from "./store.ts";
 
@@ -11,7 +11,7 @@ export class ServerStore implements RunStore {
 
   /** @param choice its `experiment` is the one that is read where none is named */
   constructor({ address, patience, experiment }: Required<Omit<Choice, "runName">>) {
-    this.#client = new MlflowClient(new HttpServer(address, patience));
+    this.#client = new MlflowClient(awaitedServer(address, patience));
     this.#experiment = experiment;
   }
 

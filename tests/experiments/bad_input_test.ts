@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { IDX_NAMES } from "../../experiments/idx_folder.ts";
 import { granted } from "../permissions.ts";
 import { type Task, testTask, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
@@ -116,6 +117,19 @@ testRefusals("train refuses", {
   "to resume a folder that is no run": {
     flags: "--resume data",
     says: ["ConfigError: Cannot read data/config.json: there is no such file"],
+  },
+});
+
+testRefusals("sample refuses", {
+  "more images than a picture can hold, before it draws any": {
+    task: "sample",
+    flags: `--checkpoint ${
+      fileURLToPath(new URL("../../checkpoints/mnist_residual.safetensors", import.meta.url))
+    } --count 1000000 --device cpu`,
+    says: [
+      "RunError: Cannot draw 1000000 images of 28 x 28 in one grid (expected at most 9073, or a file",
+      ".npy",
+    ],
   },
 });
 

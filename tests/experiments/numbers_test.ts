@@ -4,12 +4,21 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { splitImages } from "../../experiments/batches.ts";
 import { resolveConfig, type TrainingConfig } from "../../experiments/config.ts";
+import { readFlowPaths } from "../../experiments/flow_paths_file.ts";
+import { readFlowSnapshots } from "../../experiments/flow_snapshots.ts";
 import { IDX_NAMES } from "../../experiments/idx_folder.ts";
 import { ImageSource } from "../../experiments/image_source.ts";
 import { readMetrics } from "../../experiments/metrics_log.ts";
 import { Trainer } from "../../experiments/trainer.ts";
 import { add, init, multiply, randomNormal, randomUniform, reshape, tensor } from "../../kernels/mod.ts";
-import { decodeSafetensors, encodeSafetensors, loadCheckpoint } from "../../models/mod.ts";
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  loadCheckpoint,
+  sample,
+  trajectory,
+} from "../../models/mod.ts";
+import { assertClose } from "../testing.ts";
 import { testTask, tinyNetwork, type Workplace } from "./cli.ts";
 import { imageSize } from "./tiny_idx.ts";
 
@@ -121,11 +130,83 @@ testTask(
       Array.from({ length: 96 }, (_, i) => i),
     );
     assertNear([val], [await lossOf(ema, data(IDX_NAMES.trainImages), validation, 7)], 1e-5);
+    assert.equal(
+      (await place.read("run", "best.safetensors")).toBase64(),
+      (await Deno.readFile(ema)).toBase64(),
+    );
     // The weights of the last step would have told another loss.
     const last = await lossOf(place.file("run", "last.safetensors"), data(IDX_NAMES.testImages), all, 7);
     assert.ok(Math.abs(last - test) > 1e-4, `${last} and ${test}`);
   },
 );
+
+testTask(
+  "train measures as many batches as it is told, and tells the mean loss since the last line",
+  async (place) => {
+    const flags = `${bare} --max-steps 6 --normalize 0..1 --seed 7`;
+    await place.succeed(
+      "train:base",
+      `${flags} --val-fraction 0.4 --val-batches 2 --test-batches 1 --out few`,
+    );
+    await place.succeed(
+      "train:base",
+      `${flags} --val-fraction 0.4 --out all`.replace("--log-every 1", "--log-every 3"),
+    );
+    const [few, all] = [await place.metrics("few"), await place.metrics("all")];
+    const values = (metrics: typeof few, name: string) =>
+      metrics.flatMap((line) => line[name] as number ?? []);
+    const each = values(few, "train_loss");
+    const mean = (losses: number[]) => losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+    assertNear(values(all, "train_loss"), [mean(each.slice(0, 3)), mean(each.slice(3))], 1e-12);
+    await init({ device: "cpu" });
+    const ema = place.file("few", "ema.safetensors");
+    const { validation } = splitImages(96, { seed: 7, valFraction: 0.4, trainLimit: 0, batchSize: 8 });
+    const data = (name: string) => place.file("data", name);
+    assertNear(values(few, "val_loss").slice(-1), [
+      await lossOf(ema, data(IDX_NAMES.trainImages), validation.slice(0, 16), 7),
+    ], 1e-5);
+    assertNear(values(few, "test_loss"), [
+      await lossOf(ema, data(IDX_NAMES.testImages), Uint32Array.of(0, 1, 2, 3, 4, 5, 6, 7), 7),
+    ], 1e-5);
+    const { parameterCount } = JSON.parse(await Deno.readTextFile(place.file("few", "run.json")));
+    const linear = (from: number, to: number) => from * to + to;
+    const conv = (from: number, to: number) => linear(9 * from, to);
+    const time = linear(1, 8) + linear(8, 8) + linear(8, 8) + linear(8, 16) + linear(8, 8);
+    assert.equal(parameterCount, time + conv(1, 8) + conv(8, 16) + 16 * 8 * 4 + 8 + conv(16, 8) + conv(8, 1));
+  },
+);
+
+testTask("train draws from its averaged weights, in pixels", async (place) => {
+  const flags =
+    `${tinyNetwork} --max-minutes 0 --max-steps 8 --lr 0.02 --warm-up 0 --ema 0.8 --seed 7 --samples 5 ` +
+    "--sample-steps 2 --solver heun --sample-epochs 0 --flow-samples 2 --flow-steps 4 --flow-frames 2 --path-samples 6";
+  await place.succeed("train:base", `${flags} --out run`);
+  const drawing = "--count 5 --seed 7 --steps 2 --solver heun --device cpu";
+  for (const name of ["ema", "last"]) {
+    await place.succeed("sample", `--checkpoint run/${name}.safetensors ${drawing} --out ${name}.png`);
+  }
+  const [own, ema, last] = await Promise.all(
+    ["run/samples.png", "ema.png", "last.png"].map(async (name) => (await place.read(name)).toBase64()),
+  );
+  assert.equal(own, ema);
+  assert.notEqual(own, last);
+  await init({ device: "cpu" });
+  const { model } = loadCheckpoint(await place.read("run", "ema.safetensors"), "ema");
+  const shape = [1, imageSize, imageSize];
+  const expected = await Array.fromAsync(trajectory(model, { count: 2, shape, seed: 7, steps: 4 }));
+  const pixels = imageSize ** 2;
+  for (const { k, evolution } of await readFlowSnapshots(place.file("run"))) {
+    expected.forEach(({ image, velocity }, m) => {
+      const part = (values: Float32Array) => values.subarray((k - 1) * pixels, k * pixels);
+      const stored = (values: Float32Array) => values.subarray(m * pixels, (m + 1) * pixels);
+      assertClose(stored(evolution.image), part(image).map((x) => (x + 1) / 2), 1e-6);
+      if (velocity) assertClose(stored(evolution.velocity), part(velocity).map((v) => v / 2), 1e-6);
+    });
+  }
+  const paths = await readFlowPaths(place.file("run"));
+  const ends = await sample(model, { count: 6, shape, seed: 7, steps: 20 }).read();
+  assertClose(paths!.image, ends.map((x) => (x + 1) / 2), 1e-5);
+});
 
 /** Weights and moments after steps under some settings. */
 async function trained(values: Partial<TrainingConfig>, steps: number) {

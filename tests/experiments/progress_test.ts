@@ -40,6 +40,15 @@ Deno.test("ProgressBar.update() shows steps, rate, loss, elapsed time and time l
   );
 });
 
+Deno.test("ProgressBar.update() writes whole lines on a terminal that does not say how wide it is", () => {
+  const { bar, clock, written } = barOn({ isTerminal: true, columns: 0 });
+  clock.ms += 1000;
+  bar.update(50);
+  const text = " 50/100  3200 images/s  0:01 elapsed  0:01 left";
+  const half = Math.floor((79 - 1 - text.length) / 2); // of the cells, which are 31
+  assert.equal(written.at(-1), `\r${"█".repeat(half)}${"░".repeat(half + 1)} ${text}\x1b[K`);
+});
+
 Deno.test("ProgressBar.update() keeps the last loss where none is given", () => {
   const { bar, clock, written } = barOn(screen);
   clock.ms += 1000;

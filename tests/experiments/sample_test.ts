@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
+import { drawSamples, drawSamplesInBatches } from "../../experiments/pictures.ts";
 import { sampling } from "../../experiments/sample_config.ts";
+import { createModel } from "../../models/mod.ts";
+import { testOnDevices } from "../testing.ts";
 import { assertHelp, testTask, tinyNetwork } from "./cli.ts";
 import { imageSize } from "./tiny_idx.ts";
 
@@ -77,4 +80,21 @@ testTask("sample --help lists every flag with its default", async (place) => {
   assert.match(stdout, /--count N .*\(default: 64\)/);
   assert.match(stdout, /--checkpoint FILE .*\(required\)/);
   assert.deepEqual(await place.names(), ["data"]);
+});
+
+testOnDevices("drawSamplesInBatches() draws as drawSamples(), and tells of every step", async () => {
+  const drawable = {
+    model: createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 1),
+    normalization: { scale: 2, shift: -1 },
+    imageSize: [4, 4],
+  } as const;
+  for (const count of [5, 64, 131]) { // of 131, the last of three batches starts early
+    const drawing = { count, seed: 3, steps: 2, solver: "heun" } as const;
+    const told: number[] = [];
+    const pixels = await drawSamplesInBatches(drawable, drawing, (done) => told.push(done));
+    assert.deepEqual(pixels, await drawSamples(drawable, drawing));
+    assert.deepEqual(told.toSorted((a, b) => a - b), told);
+    assert.equal(told.at(-1), count);
+    assert.equal(told.length, 2 * Math.ceil(count / 64));
+  }
 });

@@ -17,10 +17,10 @@ function idx(lengths: readonly number[], valueAt: (i: number) => number): Uint8A
   return bytes;
 }
 
-/** Images of a bright spot on black, each somewhere else. */
-function images(count: number): Uint8Array {
+/** Images of a bright spot on black, each somewhere else; the first is number `from`. */
+function images(count: number, from = 0): Uint8Array {
   return idx([count, imageSize, imageSize], (i) => {
-    const image = Math.floor(i / imageSize ** 2);
+    const image = from + Math.floor(i / imageSize ** 2);
     const y = Math.floor(i / imageSize) % imageSize - (3 + image * 5 % 7);
     const x = i % imageSize - (3 + image * 3 % 7);
     return Math.round(255 * Math.exp(-(x * x + y * y) / 6));
@@ -33,7 +33,7 @@ export async function writeTinyIdx(folder: string, { train, test } = imageCounts
   const files: [string, Uint8Array][] = [
     [IDX_NAMES.trainImages, images(train)],
     [IDX_NAMES.trainLabels, idx([train], (i) => i % 10)],
-    [IDX_NAMES.testImages, images(test)],
+    [IDX_NAMES.testImages, images(test, 3)], // else they would be the first of the others
     [IDX_NAMES.testLabels, idx([test], (i) => i % 10)],
   ];
   for (const [name, bytes] of files) await Deno.writeFile(join(folder, name), bytes);

@@ -141,6 +141,13 @@ Deno.test("flowFrames() says what it cannot draw", () => {
     message: "Cannot draw flow: images are 1 x 3 but also 1 x 4 (expected one size)",
   });
   assert.throws(() => flowFrames([{ evolutions: [evolution] }], { scale: 0 }), /scale is 0/);
+  for (const draw of [flowFrames, filmstrip]) {
+    assert.throws(() => draw([{ evolutions: [evolution] }], { scale: 1e5 }), {
+      name: "RangeError",
+      message:
+        /^Cannot draw a picture of \d+ x \d+ pixels \(expected at most 67108864 in all\): choose a smaller/,
+    });
+  }
   assert.throws(() => flowFrames([{ evolutions: [evolution] }], { field: "quivr" as FlowField }), {
     name: "TypeError",
     message: 'Cannot draw flow: no field is named "quivr", did you mean "quiver"? ' +

@@ -75,3 +75,23 @@ testTask("runs lists, shows and compares runs of folders, also such as have no r
   const [, b] = JSON.parse((await place.succeed("runs", "list --json")).stdout);
   assert.deepEqual([b.name, b.metrics.train_loss, b.params.model], ["b", "NaN", "base"]);
 });
+
+testTask("runs and sync say that a server does not answer before they ask it again", async (place) => {
+  await Deno.mkdir(place.file("runs", "one"), { recursive: true });
+  await Deno.writeTextFile(place.file("runs", "one", "config.json"), '{"model":"base"}');
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const url = `http://127.0.0.1:${listener.addr.port}`;
+  listener.close(); // nobody listens there any more
+  const env = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: "2", MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR: "0.01" };
+  for (const task of ["runs", "sync"] as const) {
+    const { code, stderr } = await place.run(task, `--mlflow ${url}`, env);
+    assert.equal(code, 1);
+    const lines = stderr.trim().split("\n");
+    assert.equal(lines.length, 2, stderr);
+    assert.match(
+      lines[0],
+      /cannot be reached \(.*\): trying again, 2 times at most \(MLFLOW_HTTP_REQUEST_MAX/,
+    );
+    assert.match(lines[1], /^ServerError: http:.* cannot be reached/);
+  }
+});
