@@ -17,6 +17,14 @@ export {
 export { flowGif } from "./flow_gif.ts";
 export { encodeGif, type GifOptions, type Timing } from "./gif.ts";
 export { grid, type GridOptions, type ImagesShape } from "./grid.ts";
+export {
+  type Displayable,
+  type ImageFile,
+  type Json,
+  type MediaBundle,
+  notebookDisplay,
+  showAs,
+} from "./notebook.ts";
 export { pace, type Pacing, pacings } from "./pacing.ts";
 export type { Picture } from "./picture.ts";
 export { encodePng, encodeRasterPng } from "./png.ts";
