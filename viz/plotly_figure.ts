@@ -1,7 +1,7 @@
 import type { FigureFrame, FigureParts, Trace } from "./figure.ts";
 import type { Json } from "./notebook.ts";
 
-/** A figure as Plotly takes it, numbers to four digits. */
+/** A figure as Plotly takes it; numbers are f32, in base64. */
 export interface PlotlyFigure {
   /** The traces; those that move with the slider are the last. */
   readonly data: readonly { readonly [name: string]: Json }[];
@@ -65,10 +65,8 @@ function slider(frames: readonly FigureFrame[]): Json {
   };
 }
 
-/** As JSON can state them: integers as they are, others to four digits, what is not finite as null. */
+/** A typed array as Plotly.js 2.28 and later read it, a fifth of the digits' length; what is not finite stays so, in f32. */
 function numbers(values: ArrayLike<number>): Json {
-  return Array.from(values, (value) => {
-    if (!Number.isFinite(value)) return null;
-    return Number.isInteger(value) ? value : Number(value.toPrecision(4));
-  });
+  const bytes = new Uint8Array(Float32Array.from(values).buffer);
+  return { dtype: "f4", bdata: bytes.toBase64() };
 }
