@@ -29,6 +29,12 @@ export async function registerKernel(home = inRepository(".cache/jupyter")): Pro
     join(kernel, "kernel.json"),
     JSON.stringify({ argv, display_name: "Deno", language: "typescript" }),
   );
+  const asked = join(home, "settings", "@jupyterlab", "apputils-extension");
+  await Deno.mkdir(asked, { recursive: true });
+  await Deno.writeTextFile(
+    join(asked, "notification.jupyterlab-settings"),
+    `{"fetchNews": "false", "checkForUpdates": false}`,
+  );
   return {
     JUPYTER_DATA_DIR: home,
     JUPYTER_CONFIG_DIR: join(home, "config"),

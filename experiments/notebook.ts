@@ -34,6 +34,12 @@ async function executeInPlace(python: string, notebook: string, env: Record<stri
 
 /** Serves JupyterLab until it is ended. Deno's kernel knows no limits: only who has the token of the address may use it. */
 async function openLab(python: string, port: number, env: Record<string, string>): Promise<void> {
+  const trust = new Deno.Command(python, {
+    args: ["-m", "nbformat.sign", ...notebooks],
+    env,
+    stdout: "null",
+  });
+  await trust.output(); // figures of notebooks that are not trusted show as stills
   const token = crypto.randomUUID();
   const [first] = notebooks;
   const process = new Deno.Command(python, {
@@ -48,8 +54,6 @@ async function openLab(python: string, port: number, env: Record<string, string>
       ["--log-level=ERROR", `--ServerApp.root_dir=${resolve(".")}`],
       [
         "--KernelSpecManager.ensure_native_kernel=False",
-        "--LabApp.news_url=None",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
       ],
       Deno.uid() === 0 ? ["--allow-root"] : [],
     ),

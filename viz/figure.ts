@@ -1,5 +1,5 @@
 import { figureSvg } from "./figure_svg.ts";
-import { type Displayable, notebookDisplay, showAs } from "./notebook.ts";
+import { type Displayable, inPage, showAs } from "./notebook.ts";
 import { describe, type PlotlyFigure } from "./plotly_figure.ts";
 import { encodeRasterPng } from "./png.ts";
 import { rasterizer } from "./raster.ts";
@@ -105,10 +105,11 @@ export function figure(
   const svg = figureSvg(parts);
   const plotly = describe(parts);
   return showAs({ plotly, svg }, async () => {
-    const draw = await rasterizer();
+    const still = (await rasterizer())(svg, 1.5);
     return {
       "application/vnd.plotly.v1+json": { ...plotly },
-      ...await encodeRasterPng(draw(svg, 1.5))[notebookDisplay](),
+      // Not under image/png, which JupyterLab's Plotly would show in place of the figure.
+      "text/html": inPage(encodeRasterPng(still), "image/png", still.width / 1.5),
       "text/plain": layout.title ?? "Figure",
     };
   });

@@ -52,6 +52,14 @@ export function showAs<T extends object>(
 export function imageFile(bytes: Uint8Array, type: ImageType): ImageFile {
   return showAs(bytes as Uint8Array<ArrayBuffer>, () => ({
     [type]: bytes.toBase64(),
+    // nbconvert, and with it much that shows notebooks, does not know image/gif.
+    ...type === "image/gif" && { "text/html": inPage(bytes, type) },
     "text/plain": `${type}, ${bytes.length} bytes`,
   }));
+}
+
+/** An image in HTML, of a width in pixels. */
+export function inPage(bytes: Uint8Array, type: ImageType, width?: number): string {
+  const size = width === undefined ? "" : ` width="${Math.round(width)}"`;
+  return `<img src="data:${type};base64,${bytes.toBase64()}"${size} style="max-width: 100%">`;
 }
