@@ -45,13 +45,10 @@ export async function registerKernel(home = inRepository(".cache/jupyter")): Pro
   };
 }
 
-/** Arguments of a python that runs a notebook's cells and writes a copy with their outputs. */
+/** Arguments of a python that runs a notebook's cells and writes it with what they show. */
 export function executeArguments(
   notebook: string,
   { to, seconds }: { to: string; seconds: number },
 ): string[] {
-  return ["-m", "nbconvert", "--to", "notebook", "--execute", "--output", to, "--log-level", "ERROR"].concat(
-    [`--ExecutePreprocessor.timeout=${seconds}`, "--ExecutePreprocessor.record_timing=False"],
-    [notebook],
-  );
+  return [inRepository("experiments/execute_notebook.py"), notebook, to, String(seconds)];
 }

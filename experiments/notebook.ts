@@ -27,7 +27,7 @@ await runTask(async () => {
 
 async function executeInPlace(python: string, notebook: string, env: Record<string, string>): Promise<void> {
   console.error(`Running ${notebook}`);
-  const args = executeArguments(notebook, { to: resolve(notebook), seconds: 300 });
+  const args = executeArguments(notebook, { to: notebook, seconds: 300 });
   const { success } = await new Deno.Command(python, { args, env, stdin: "null" }).output();
   if (!success) throw new TrainingError(`Cannot run ${notebook}: one of its cells failed, see above`);
 }
