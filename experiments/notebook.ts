@@ -28,35 +28,20 @@ await runTask(async () => {
 async function executeInPlace(python: string, notebook: string, env: Record<string, string>): Promise<void> {
   console.error(`Running ${notebook}`);
   const args = executeArguments(notebook, { to: notebook, seconds: 300 });
-  const { success } = await new Deno.Command(python, { args, env, stdin: "null" }).output();
+  const { success } = await new Deno.Command(python, { args, env, stdin: "null" }).spawn().status;
   if (!success) throw new TrainingError(`Cannot run ${notebook}: one of its cells failed, see above`);
 }
 
 /** Serves JupyterLab until it is ended. Deno's kernel knows no limits: only who has the token of the address may use it. */
 async function openLab(python: string, port: number, env: Record<string, string>): Promise<void> {
-  const trust = new Deno.Command(python, {
-    args: ["-m", "nbformat.sign", ...notebooks],
-    env,
-    stdout: "null",
-  });
-  await trust.output(); // figures of notebooks that are not trusted show as stills
   const token = crypto.randomUUID();
   const [first] = notebooks;
   const process = new Deno.Command(python, {
-    args: [
-      "-m",
-      "jupyterlab",
-      "--no-browser",
-      `--port=${port}`,
-      "--ServerApp.port_retries=0",
-      "--ip=127.0.0.1",
-    ].concat(
-      ["--log-level=ERROR", `--ServerApp.root_dir=${resolve(".")}`],
-      [
-        "--KernelSpecManager.ensure_native_kernel=False",
-      ],
-      Deno.uid() === 0 ? ["--allow-root"] : [],
-    ),
+    args: ["-m", "jupyterlab", "--no-browser", "--log-level=ERROR", "--ip=127.0.0.1", `--port=${port}`]
+      .concat(
+        ["--ServerApp.port_retries=0", `--ServerApp.root_dir=${resolve(".")}`],
+        ["--KernelSpecManager.allowed_kernelspecs=deno", ...(Deno.uid() === 0 ? ["--allow-root"] : [])],
+      ),
     env: { ...env, JUPYTER_TOKEN: token },
     stdin: "null",
   }).spawn();
