@@ -1,6 +1,7 @@
 import { currentDevice } from "./context.ts";
 import type { Device } from "./devices/device.ts";
 import { checkedSizeOf, type Shape, ShapeError, showShape, sizeOf } from "./shape.ts";
+import { showTensor, tensorDisplay } from "./show_tensor.ts";
 import type { DataType } from "./signature.ts";
 import { allocateNow, type Storage } from "./storage.ts";
 
@@ -90,6 +91,11 @@ export class Tensor {
   /** Type and shape, `f32[2, 3]`. */
   toString(): string {
     return showShape(this.shape, this.type);
+  }
+
+  /** What a notebook shows of it: type, shape, and the first values, which it reads. */
+  [tensorDisplay](): Promise<{ "text/plain": string; "text/html": string }> {
+    return showTensor(this);
   }
 }
 

@@ -1,26 +1,30 @@
 // @ts-types="npm:@types/upng-js@2.1.5"
 import UPNG from "npm:upng-js@2.1.0";
 import { checkDuration, checkSizes, type Timing } from "./gif.ts";
+import { type ImageFile, imageFile } from "./notebook.ts";
 import type { Raster } from "./raster.ts";
 
 /**
  * Encodes frames as an animated PNG in full colour, played for ever.
  *
  * @param frames at least one, all of one size
- * @returns bytes of a `.png` file; programs that know no animation show its first frame
+ * @returns bytes of a `.png` file, which a notebook plays; programs that know no animation show its first frame
  * @throws {RangeError} if there is no frame, sizes differ, or a duration is out of range
  */
 export function encodeApng(
   frames: readonly Raster[],
   { delay = 50, hold = delay }: Timing = {},
-): Uint8Array<ArrayBuffer> {
+): ImageFile {
   checkSizes("encode APNG", frames);
   checkDuration("encode APNG", "delay", delay);
   checkDuration("encode APNG", "hold", hold);
   const delays = frames.map((_, i) => i === frames.length - 1 ? hold : delay);
   const [{ width, height }] = frames;
   const lossless = 0;
-  return new Uint8Array(UPNG.encode(frames.map(withRoom), width, height, lossless, delays));
+  return imageFile(
+    new Uint8Array(UPNG.encode(frames.map(withRoom), width, height, lossless, delays)),
+    "image/png",
+  );
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { FlowFrames } from "./flow_frames.ts";
 import { framePalette, Indexer } from "./frame_palette.ts";
 import { encodeGif, type GifOptions } from "./gif.ts";
+import type { ImageFile } from "./notebook.ts";
 import type { Rasterizer } from "./raster.ts";
 
 /** Distance in R, G and B that pixels in motion may be off: about a twentieth of a colour map's length. */
@@ -11,14 +12,14 @@ const tolerance = 20;
  * moves only where it changes visibly. The last frame, which is held, is exact up to the palette.
  *
  * @param draw from `rasterizer()`
- * @returns bytes of a `.gif` file
+ * @returns bytes of a `.gif` file, which a notebook plays
  * @throws {RangeError} if a snapshot holds NaN or a duration is out of range
  */
 export function flowGif(
   frames: FlowFrames,
   draw: Rasterizer,
   options: GifOptions = {},
-): Uint8Array {
+): ImageFile {
   const palette = framePalette(frames.map);
   const indexer = new Indexer(palette);
   const last = frames.times.length - 1;

@@ -1,6 +1,7 @@
 import untyped from "npm:gifenc@1.0.3";
 import { checkInteger } from "./check.ts";
 import { checkPalette, type Palette } from "./colormap.ts";
+import { type ImageFile, imageFile } from "./notebook.ts";
 import { checkPicture, type Picture } from "./picture.ts";
 
 /** The part of gifenc used here, which comes without types. */
@@ -62,14 +63,14 @@ export interface GifOptions extends Timing {
  *
  * @param frames at least one, all of one size, at most 65,535 pixels a side
  * @param palette colours of the indices, u8[256, 3]
- * @returns bytes of a `.gif` file
+ * @returns bytes of a `.gif` file, which a notebook plays
  * @throws {RangeError} if there is no frame, sizes differ, or a palette, picture or option is out of range
  */
 export function encodeGif(
   frames: readonly Picture[],
   palette: Palette,
   { delay = 50, hold = delay, plays = Infinity }: GifOptions = {},
-): Uint8Array {
+): ImageFile {
   checkSizes("encode GIF", frames);
   frames.forEach((frame, i) => checkPicture(`encode GIF frame ${i}`, frame));
   checkPalette("encode GIF", palette);
@@ -100,7 +101,7 @@ export function encodeGif(
     });
   });
   encoder.finish();
-  return encoder.bytes();
+  return imageFile(encoder.bytes(), "image/gif");
 }
 
 /** Throws a {@linkcode RangeError} unless there are frames, all of one size that files can state. */

@@ -1,5 +1,7 @@
 import { checkInteger } from "./check.ts";
-import type { Picture } from "./picture.ts";
+import { type Displayable, notebookDisplay, showAs } from "./notebook.ts";
+import { magnified, type Picture } from "./picture.ts";
+import { encodePng } from "./png.ts";
 
 /** Number, height and width of single-channel images. */
 export type ImagesShape = readonly [N: number, H: number, W: number];
@@ -30,10 +32,15 @@ export interface GridOptions {
  *
  * @param images values, f32[N, H, W]
  * @param shape [N, H, W]
- * @returns picture of rows × (H scale + gap) - gap by columns × (W scale + gap) - gap pixels
+ * @returns picture of rows × (H scale + gap) - gap by columns × (W scale + gap) - gap pixels;
+ * a notebook shows it in grey, small ones magnified
  * @throws {RangeError} if images do not fill their shape or hold NaN, or an option is out of range
  */
-export function grid(images: Float32Array, shape: ImagesShape, options: GridOptions = {}): Picture {
+export function grid(
+  images: Float32Array,
+  shape: ImagesShape,
+  options: GridOptions = {},
+): Picture & Displayable {
   checkImages("draw grid", images, shape);
   const [N, H, W] = shape;
   const { range: [low, high] = [0, 1], columns = Math.ceil(Math.sqrt(N)), scale = 1, gap = 0 } = options;
@@ -61,7 +68,13 @@ export function grid(images: Float32Array, shape: ImagesShape, options: GridOpti
       pixels.fill(Math.round(255 * position), y * width + left, y * width + left + scale);
     }
   }
-  return { width, height, pixels };
+  const picture = { width, height, pixels };
+  return showAs(picture, () => encodePng(magnified(picture, notebookZoom(picture)))[notebookDisplay]());
+}
+
+/** How many times larger a notebook shows a picture, so that small images can be read. */
+function notebookZoom({ width, height }: Picture): number {
+  return Math.min(Math.max(Math.floor(560 / Math.max(width, height)), 1), 8);
 }
 
 /** Throws a {@linkcode RangeError} unless `images` fill `shape` with numbers. */

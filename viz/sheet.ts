@@ -92,12 +92,12 @@ function text(words: string, x: number, y: number, size: number, most: number): 
   const shown = words.length > letters ? `${words.slice(0, Math.max(letters - 1, 0))}…` : words;
   const fitting = Math.min(size, most / (letter * Math.max(shown.length, 1)));
   return `<text x="${x}" y="${(y + 0.36 * fitting).toFixed(1)}" font-size="${fitting.toFixed(1)}">${
-    escape(shown)
+    escapeXml(shown)
   }</text>`;
 }
 
 /** Text as it may stand in SVG: characters that XML forbids become a replacement mark. */
-function escape(words: string): string {
+export function escapeXml(words: string): string {
   const marks: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
   // deno-lint-ignore no-control-regex
   return words.toWellFormed().replaceAll(/[\x00-\x1f\ufffe\uffff]/g, "\ufffd")

@@ -32,6 +32,6 @@ export interface Library<Model, Tensor extends Values, Solver extends string> {
 
 /** Numbers that can be read back. */
 export interface Values {
-  /** The numbers, on the host. */
+  /** Copies them to the host. */
   read(): Promise<Float32Array>;
 }

@@ -1,0 +1,53 @@
+import { resolve } from "node:path";
+import { runTask, stopSignal, TrainingError } from "./command.ts";
+import { executeArguments, installJupyter, notebooks, registerKernel } from "./jupyter.ts";
+import { notebookSettings } from "./notebook_config.ts";
+import { checkPort } from "./tracking/local_server.ts";
+
+await runTask(async () => {
+  const flags = notebookSettings.parse(Deno.args);
+  if (flags.help) {
+    console.log(notebookSettings.help("deno task notebook"));
+    return;
+  }
+  const { port, execute } = notebookSettings.resolve(flags.values);
+  if (!execute) checkPort(port);
+  console.error("JupyterLab: looking for it in .cache; installing it there takes about a minute");
+  const python = await installJupyter();
+  if (typeof python !== "string") {
+    throw new TrainingError(
+      `Cannot install JupyterLab: ${python.reason}; install Python 3 with venv, or use another Jupyter: ` +
+        "`deno jupyter --install` gives it Deno's kernel",
+    );
+  }
+  const env = await registerKernel();
+  if (execute) { for (const notebook of notebooks) await executeInPlace(python, notebook, env); }
+  else await openLab(python, port, env);
+});
+
+async function executeInPlace(python: string, notebook: string, env: Record<string, string>): Promise<void> {
+  console.error(`Running ${notebook}`);
+  const args = executeArguments(notebook, { to: notebook, seconds: 300 });
+  const { success } = await new Deno.Command(python, { args, env, stdin: "null" }).spawn().status;
+  if (!success) throw new TrainingError(`Cannot run ${notebook}: one of its cells failed, see above`);
+}
+
+/** Serves JupyterLab until it is ended. Deno's kernel knows no limits: only who has the token of the address may use it. */
+async function openLab(python: string, port: number, env: Record<string, string>): Promise<void> {
+  const token = crypto.randomUUID();
+  const [first] = notebooks;
+  const process = new Deno.Command(python, {
+    args: ["-m", "jupyterlab", "--no-browser", "--log-level=ERROR", "--ip=127.0.0.1", `--port=${port}`]
+      .concat(
+        ["--ServerApp.port_retries=0", `--ServerApp.root_dir=${resolve(".")}`],
+        ["--KernelSpecManager.allowed_kernelspecs=deno", ...(Deno.uid() === 0 ? ["--allow-root"] : [])],
+      ),
+    env: { ...env, JUPYTER_TOKEN: token },
+    stdin: "null",
+  }).spawn();
+  using _ = stopSignal(() => process.kill("SIGTERM"));
+  console.log(`http://127.0.0.1:${port}/lab/tree/${first}?token=${token}\n`);
+  console.log("Open this address in a few seconds; Ctrl-C ends it");
+  const { success, signal } = await process.status;
+  if (!success && signal === null) throw new TrainingError("JupyterLab ended with an error, see above");
+}

@@ -1,0 +1,210 @@
+/** The notebooks, run by Jupyter with the kernel of the Deno that runs the tests. */
+
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+// @ts-types="npm:@types/pngjs@6.0.5"
+import { PNG } from "npm:pngjs@7.0.0";
+import settings from "../deno.json" with { type: "json" };
+import { executeArguments, installJupyter, notebooks, registerKernel } from "../experiments/jupyter.ts";
+import {
+  type Cell,
+  figureOf,
+  imagesOf,
+  type PlotlyData,
+  readCells,
+  shownAs,
+  traceOf,
+} from "./notebook_reading.ts";
+import { granted, type PermissionName, testNeeding, testUnless } from "./permissions.ts";
+import { readGif } from "./viz/gif_reading.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const needed: PermissionName[] = ["read", "write", "run", "env", "net"];
+const missing = needed.filter((name) => !granted(name)).map((name) => `--allow-${name}`);
+const python = missing.length > 0 ? { reason: `needs ${missing.join(" ")}` } : await installJupyter();
+
+/** Defines a test that is ignored, with the reason, where Jupyter cannot be had. */
+function testWithJupyter(name: string, test: (python: string) => Promise<void>): void {
+  testUnless(typeof python === "string" ? undefined : python.reason, name, () => test(String(python)));
+}
+
+/** What each notebook must have shown. */
+const checks: Record<string, (cells: readonly Cell[]) => void> = {
+  "notebooks/tiny_flow.ipynb"(cells) {
+    const [tensor] = shownAs(cells, "text/html");
+    assert.match(String(tensor), /^<table><caption>f32\[2000, 2\] on (cpu|webgpu)<\/caption>/);
+    const losses = traceOf(figureOf(cells, /^Loss$/), 0, "y");
+    assert.ok(mean(losses.subarray(-200)) < 0.7 * mean(losses.subarray(0, 20)), "the loss does not fall");
+    const ways = figureOf(cells, /^Ways/);
+    assert.deepEqual(
+      [ways.data.length, ways.frames.length],
+      [21, 21],
+      "20 steps, and the points at 21 times",
+    );
+    const [x, y] = [traceOf(ways, 19, "x"), traceOf(ways, 19, "y")];
+    const distances = Array.from({ length: 200 }, (_, n) => fromMoons(x[3 * n + 1], y[3 * n + 1]));
+    assert.ok(mean(distances) < 0.25, `points end ${mean(distances)} from the moons`);
+    assert.equal(figureOf(cells, /^Velocity$/).frames.length, 6);
+    const solvers = figureOf(cells, /^Error of the solvers$/);
+    for (const solver of [0, 1, 2]) {
+      const errors = traceOf(solvers, solver, "y");
+      assert.ok(errors[5] < 0.2 * errors[0], `error falls from ${errors[0]} to ${errors[5]} only`);
+    }
+  },
+  "notebooks/digits.ipynb"(cells) {
+    const [digits, strip] = imagesOf(cells, "image/png").map((bytes) => PNG.sync.read(Buffer.from(bytes)));
+    assert.deepEqual([digits.width, digits.height], [4 * 115, 4 * 115]);
+    for (const { data } of [digits, strip]) assert.ok(new Set(data).size > 50, "a picture is blank");
+    const [sixDigits, velocities] = imagesOf(cells, "image/gif").map(readGif);
+    assert.deepEqual([sixDigits.frames.length, sixDigits.width], [11, 6 * 85 - 1]);
+    assert.equal(velocities.frames.length, 21);
+    for (const { frames } of [sixDigits, velocities]) {
+      assert.ok(
+        frames.every((frame, i) => i === 0 || Buffer.compare(frame, frames[i - 1]) !== 0),
+        "nothing moves",
+      );
+    }
+    assert.equal(figureOf(cells, /^Two directions, \d+ % of the variance$/).frames.length, 17);
+  },
+};
+
+/** Checks that every cell ran, in order and without error, and showed something. */
+function checkRun(cells: readonly Cell[]): void {
+  const code = cells.filter(({ cell_type }) => cell_type === "code");
+  assert.deepEqual(code.map(({ execution_count }) => execution_count), code.map((_, i) => i + 1));
+  for (const { source, outputs } of code) {
+    assert.deepEqual(outputs?.map(({ output_type }) => output_type), ["execute_result"], source.join(""));
+  }
+  for (const figure of shownAs(cells, "application/vnd.plotly.v1+json") as PlotlyData[]) {
+    figure.data.forEach((_, i) => {
+      const values = traceOf(figure, i, "y");
+      assert.ok(values.some(Number.isFinite) && !values.includes(Infinity), "a trace holds no numbers");
+    });
+  }
+}
+
+for (const notebook of notebooks) {
+  testNeeding({ read: true }, `${notebook} holds what its cells show, and is small`, async () => {
+    const cells = await readCells(join(root, notebook));
+    checkRun(cells);
+    checks[notebook](cells);
+    assert.ok((await Deno.stat(join(root, notebook))).size < 1_500_000);
+  });
+
+  testWithJupyter(`${notebook} runs in Deno's kernel, and shows what is kept in it`, async (python) => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const to = join(folder, "run.ipynb");
+      const { success, stderr } = await new Deno.Command(python, {
+        args: executeArguments(join(root, notebook), { to, seconds: 120 }),
+        env: await registerKernel(folder),
+        stdin: "null",
+      }).output();
+      assert.ok(success, new TextDecoder().decode(stderr));
+      const [cells, kept] = [await readCells(to), await readCells(join(root, notebook))];
+      checkRun(cells);
+      checks[notebook](cells);
+      assert.deepEqual(
+        cells.map(essence),
+        kept.map(essence),
+        "run `deno task notebook --execute` and commit",
+      );
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
+
+testNeeding({ read: true, write: true, run: true }, "the cells of the notebooks are typed", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const programs = await Promise.all(notebooks.map(async (notebook, i) => {
+      const code = (await readCells(join(root, notebook))).filter(({ cell_type }) => cell_type === "code");
+      const program = join(folder, `notebook_${i}.ts`);
+      const text = code.map(({ source }) => source.join("")).join("\n").replaceAll(
+        /from "\.\.\//g,
+        `from "${new URL("..", import.meta.url)}`,
+      );
+      await Deno.writeTextFile(program, text);
+      return program;
+    }));
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        "check",
+        "--config",
+        join(root, "deno.json"),
+        "--lock",
+        join(root, "tests/deno.lock"),
+        ...programs,
+      ],
+    }).output();
+    assert.ok(success, new TextDecoder().decode(stderr));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+testWithJupyter(
+  "deno task notebook serves JupyterLab to who has the address, until it is ended",
+  async () => {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr;
+    listener.close();
+    const [, ...args] = settings.tasks.notebook.command.split(" ");
+    const task = new Deno.Command(Deno.execPath(), {
+      args: [...args, "--port", String(port)],
+      cwd: root,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    const reader = task.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    try {
+      const { value = "" } = await reader.read();
+      const [address, token] = /^http:\S+\?token=(\S+)/.exec(value) ?? assert.fail(value);
+      assert.equal(new URL(address).port, String(port));
+      const api = `http://127.0.0.1:${port}/api/kernelspecs`;
+      assert.equal(await statusOf(api), 403);
+      const response = await fetch(`${api}?token=${token}`);
+      const { kernelspecs } = await response.json();
+      assert.deepEqual(Object.keys(kernelspecs), ["deno"]);
+      assert.equal(kernelspecs.deno.spec.argv[0], Deno.execPath());
+    } finally {
+      task.kill("SIGTERM");
+      await reader.cancel();
+      assert.equal((await task.status).success, true);
+    }
+  },
+);
+
+/** The status of a server's answer, once it answers. */
+async function statusOf(url: string): Promise<number> {
+  for (const until = Date.now() + 60_000; Date.now() < until;) {
+    try {
+      const response = await fetch(url);
+      await response.body?.cancel();
+      return response.status;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 100)); // not yet
+    }
+  }
+  return assert.fail(`${url} does not answer`);
+}
+
+/** What of a cell does not depend on the machine: its source and the kinds of what it shows. */
+function essence({ source, outputs = [] }: Cell) {
+  return [source, outputs.map(({ data = {} }) => Object.keys(data).sort())];
+}
+
+function mean(values: ArrayLike<number>): number {
+  return Array.from(values).reduce((sum, value) => sum + value) / values.length;
+}
+
+/** Distance of a point from the nearer of the two half moons. */
+function fromMoons(x: number, y: number): number {
+  const arc = (left: number, up: number) =>
+    up >= 0 ? Math.abs(2 - Math.hypot(left, up)) : Math.hypot(Math.abs(left) - 2, up);
+  return Math.min(arc(x + 1, y + 0.5), arc(1 - x, 0.5 - y));
+}

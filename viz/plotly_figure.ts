@@ -1,0 +1,72 @@
+import type { FigureFrame, FigureParts, Trace } from "./figure.ts";
+import type { Json } from "./notebook.ts";
+
+/** A figure as Plotly takes it; numbers are f32, in base64. */
+export interface PlotlyFigure {
+  /** The traces; those that move with the slider are the last. */
+  readonly data: readonly { readonly [name: string]: Json }[];
+  /** Axes, titles and the slider. */
+  readonly layout: { readonly [name: string]: Json };
+  /** What the slider shows at each of its places. */
+  readonly frames: readonly { readonly [name: string]: Json }[];
+}
+
+/** The figure in Plotly's terms. */
+export function describe({ traces, layout, frames }: FigureParts): PlotlyFigure {
+  const moving = frames.length > 0 ? frames[0].traces : [];
+  const axis = (title = "", range?: readonly [number, number], log = false) => ({
+    title: { text: title },
+    zeroline: false,
+    ...log && { type: "log" },
+    ...range && { range: log ? range.map(Math.log10) : [...range] },
+  });
+  const places = moving.map((_, i) => traces.length + i);
+  return {
+    data: [...traces, ...moving].map(plotlyTrace),
+    layout: {
+      width: layout.width ?? 700,
+      height: (layout.height ?? 400) + (frames.length > 0 ? 80 : 0),
+      margin: { l: 60, r: 20, t: layout.title ? 50 : 20, b: 50 },
+      hovermode: "closest",
+      ...layout.title && { title: { text: layout.title } },
+      xaxis: axis(layout.xTitle, layout.xRange, layout.xLog),
+      yaxis: {
+        ...axis(layout.yTitle, layout.yRange, layout.yLog),
+        ...layout.equalAxes && { scaleanchor: "x" },
+      },
+      ...frames.length > 0 && { sliders: [slider(frames)] },
+    },
+    frames: frames.map(({ label, traces }) => ({
+      name: label,
+      data: traces.map(plotlyTrace),
+      traces: places,
+    })),
+  };
+}
+
+function plotlyTrace(
+  { x, y, mode = "lines", name, color = "", size }: Trace,
+): { readonly [key: string]: Json } {
+  return {
+    type: "scatter",
+    mode,
+    x: numbers(x),
+    y: numbers(y),
+    ...(mode === "lines" ? { line: { color, width: size ?? 1.5 } } : { marker: { color, size: size ?? 5 } }),
+    ...(name === undefined ? { showlegend: false, hoverinfo: "x+y" } : { showlegend: true, name }),
+  };
+}
+
+function slider(frames: readonly FigureFrame[]): Json {
+  const atOnce = { mode: "immediate", frame: { duration: 0, redraw: false }, transition: { duration: 0 } };
+  return {
+    pad: { t: 40 },
+    steps: frames.map(({ label }) => ({ label, method: "animate", args: [[label], atOnce] })),
+  };
+}
+
+/** A typed array as Plotly.js 2.28 and later read it, a fifth of the digits' length; what is not finite stays so, in f32. */
+function numbers(values: ArrayLike<number>): Json {
+  const bytes = new Uint8Array(Float32Array.from(values).buffer);
+  return { dtype: "f4", bdata: bytes.toBase64() };
+}
