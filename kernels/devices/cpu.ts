@@ -8,7 +8,7 @@ import {
 } from "./device.ts";
 import { whyAlone } from "./wasm/alone.ts";
 import { hasRelaxedSimd, loadKernels } from "./wasm/kernels.ts";
-import { layout } from "./wasm/layout.ts";
+import { Layout } from "./wasm/assembly/layout.ts";
 import { lowerings, type WasmCall } from "./wasm/lowering.ts";
 import { SharedMemory } from "./wasm/memory.ts";
 import { Team } from "./wasm/team.ts";
@@ -51,9 +51,9 @@ export class CpuDevice implements Device {
   );
 
   private constructor(module: WebAssembly.Module, threads: number, fused: boolean) {
-    this.#memory = new SharedMemory(layout.reserved);
+    this.#memory = new SharedMemory(Layout.reserved);
     this.#team = new Team(module, this.#memory, threads);
-    this.#eager = this.#memory.allocate(maxEagerCalls * layout.callBytes);
+    this.#eager = this.#memory.allocate(maxEagerCalls * Layout.callBytes);
     this.description = `${threads} thread${threads > 1 ? "s" : ""}, WebAssembly SIMD${
       fused ? " with fused multiply-add" : ""
     }`;
@@ -131,7 +131,7 @@ export class CpuDevice implements Device {
     const close = () => {
       if (open.lowered.length === 0) return;
       this.#reserve(open.lowered);
-      const bytes = open.lowered.length * layout.callBytes;
+      const bytes = open.lowered.length * Layout.callBytes;
       const program = this.#memory.allocate(bytes);
       own.push({ address: program, bytes });
       this.#lay(open.lowered, program);
@@ -200,17 +200,17 @@ export class CpuDevice implements Device {
     if (bytes > 0) this.#memory.release(address, bytes);
     this.#workspace = { address: 0, bytes: 0 };
     this.#workspace = { address: this.#memory.allocate(needed), bytes: needed };
-    this.#memory.u32[layout.workspace / 4] = this.#workspace.address;
+    this.#memory.u32[Layout.workspace / 4] = this.#workspace.address;
   }
 
   /** Writes calls to memory as the kernels read them. */
   #lay(calls: readonly WasmCall[], at: number): void {
     const words = new Int32Array(this.#memory.memory.buffer);
     calls.forEach(({ opcode, words: values }, i) => {
-      const start = (at + i * layout.callBytes) / 4;
+      const start = (at + i * Layout.callBytes) / 4;
       words[start] = opcode;
       words[start + 1] = 0;
-      words.set(values, start + layout.words / 4);
+      words.set(values, start + Layout.words / 4);
     });
   }
 

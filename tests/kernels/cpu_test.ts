@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { CpuDevice } from "../../kernels/devices/cpu.ts";
 import { type Dims, type Kernel } from "../../kernels/devices/device.ts";
-import { layout } from "../../kernels/devices/wasm/layout.ts";
+import { Layout } from "../../kernels/devices/wasm/assembly/layout.ts";
 import { hasRelaxedSimd, loadKernels } from "../../kernels/devices/wasm/kernels.ts";
 import { lowerings } from "../../kernels/devices/wasm/lowering.ts";
 import { SharedMemory } from "../../kernels/devices/wasm/memory.ts";
@@ -188,7 +188,7 @@ Deno.test("CpuDevice says when its memory is full, and goes on", async () => {
 });
 
 Deno.test("SharedMemory gives parts out again, whole and joined", () => {
-  const memory = new SharedMemory(layout.reserved);
+  const memory = new SharedMemory(Layout.reserved);
   const [a, b, c] = [100, 1000, 64].map((bytes) => memory.allocate(bytes));
   assert.deepEqual([a % 64, b - a, c - b], [0, 128, 1024]);
   memory.release(a, 100);
@@ -202,9 +202,9 @@ Deno.test("SharedMemory gives parts out again, whole and joined", () => {
 Deno.test({
   name: "Team reports a kernel that traps, on every thread, and stays failed",
   async fn() {
-    const memory = new SharedMemory(layout.reserved);
+    const memory = new SharedMemory(Layout.reserved);
     const team = new Team(await loadKernels(hasRelaxedSimd()), memory, 2);
-    const program = memory.allocate(layout.callBytes);
+    const program = memory.allocate(Layout.callBytes);
     const words = new Int32Array(memory.memory.buffer);
     words[program / 4] = 2 ** 20; // no such opcode
     const failure = /^A kernel of the CPU device failed: RuntimeError: unreachable.*; start again to go on$/;
@@ -214,10 +214,10 @@ Deno.test({
 
     // The same where all helpers are at work.
     const other = new Team(await loadKernels(hasRelaxedSimd()), memory, 2);
-    Atomics.store(words, layout.failed / 4, 0);
+    Atomics.store(words, Layout.failed / 4, 0);
     words[program / 4] = 0;
     other.run(program, 0, true);
-    while (Atomics.load(words, layout.ready / 4) < 1) await new Promise((resolve) => setTimeout(resolve, 10));
+    while (Atomics.load(words, Layout.ready / 4) < 1) await new Promise((resolve) => setTimeout(resolve, 10));
     words[program / 4] = 2 ** 20;
     assert.throws(() => other.run(program, 1, true), { name: "DeviceError", message: failure });
     other.rest();

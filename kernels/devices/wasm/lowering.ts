@@ -1,4 +1,5 @@
 import type { Dims } from "../device.ts";
+import { Gemm } from "./assembly/layout.ts";
 import { Binary, Opcode, Unary } from "./assembly/opcodes.ts";
 
 /** One call of a kernel: addresses and numbers in the order in which the kernel reads them. */
@@ -20,8 +21,6 @@ function f32(value: number): number {
   return floatBits[0];
 }
 
-/** Bytes of `gemm`'s scratch; `assembly/gemm.ts` says the same. */
-const gemmScratch = 256 * (192 + 8) * 4 + 6 * 8 * 4;
 /** Parts whose weight gradients are summed apart: as many as threads are of use, whatever there are. */
 const gradientParts = 8;
 /** Bytes of transformed tiles that a thread works on at once: what stays in its second cache. */
@@ -73,7 +72,7 @@ function convolve(
 }
 
 function mixChannels(words: readonly number[], threads: number): readonly WasmCall[] {
-  return [{ opcode: Opcode.mixChannels, words, workspace: threads * gemmScratch }];
+  return [{ opcode: Opcode.mixChannels, words, workspace: threads * Gemm.scratch }];
 }
 
 const is3x3 = ({ R, S }: Dims, padding: number) => R === 3 && S === 3 && padding === 1;
@@ -105,7 +104,7 @@ function correlate(
 ): readonly WasmCall[] {
   const parts = Math.min(gradientParts, run);
   const sums = G * parts * M * K * 4;
-  const thread = gemmScratch + folded * K * H * W * 4;
+  const thread = Gemm.scratch + folded * K * H * W * 4;
   return [
     {
       opcode: Opcode.correlateParts,
@@ -124,7 +123,7 @@ function product(strides: (dims: Dims) => readonly [number, number, number, numb
     return [{
       opcode: Opcode.matmul,
       words: [a, b, y, A, B, Y, M, N, K, ...bytes],
-      workspace: threads * gemmScratch,
+      workspace: threads * Gemm.scratch,
     }];
   };
 }
@@ -193,7 +192,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
     ];
   },
   convTranspose2d: ([x, w, bias, y], { N, C, H, W, K }, threads) => {
-    const thread = gemmScratch + 4 * K * H * W * 4;
+    const thread = Gemm.scratch + 4 * K * H * W * 4;
     return [{
       opcode: Opcode.convTranspose,
       words: [x, w, bias, y, N, C, H, W, K, thread],
@@ -201,7 +200,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
     }];
   },
   convTranspose2dInputGradient: ([dy, w, dx], { N, K, C, H, W }, threads) => {
-    const thread = gemmScratch + 4 * K * H * W * 4;
+    const thread = Gemm.scratch + 4 * K * H * W * 4;
     return [{
       opcode: Opcode.convTransposeInputGradient,
       words: [dy, w, dx, N, K, C, H, W, thread],

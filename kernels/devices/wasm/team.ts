@@ -1,5 +1,5 @@
 import { DeviceError } from "../device.ts";
-import { layout } from "./layout.ts";
+import { Layout } from "./assembly/layout.ts";
 import type { SharedMemory } from "./memory.ts";
 
 /** What the kernels' module offers. */
@@ -15,7 +15,7 @@ const workerSource = `onmessage = ({ data: { module, memory, thread } }) => {
   try {
     new WebAssembly.Instance(module, { env: { memory } }).exports.work(thread);
   } catch (error) {
-    Atomics.store(new Int32Array(memory.buffer), ${layout.failed / 4}, 1);
+    Atomics.store(new Int32Array(memory.buffer), ${Layout.failed / 4}, 1);
     throw error;
   }
   close();
@@ -44,7 +44,7 @@ export class Team {
   constructor(module: WebAssembly.Module, memory: SharedMemory, readonly threads: number) {
     this.#module = module;
     this.#memory = memory;
-    this.#words = new Int32Array(memory.memory.buffer, 0, layout.reserved / 4);
+    this.#words = new Int32Array(memory.memory.buffer, 0, Layout.reserved / 4);
     this.#exports = new WebAssembly.Instance(module, { env: { memory: memory.memory } })
       .exports as unknown as Exports;
   }
@@ -63,7 +63,7 @@ export class Team {
         if (!this.#exports.runTogether(program, calls, this.threads)) this.#failure = "a worker stopped";
       } else this.#exports.runAlone(program, calls);
     } catch (error) {
-      Atomics.store(this.#words, layout.failed / 4, 1);
+      Atomics.store(this.#words, Layout.failed / 4, 1);
       this.#failure = String(error);
     }
     this.#check();
@@ -75,9 +75,9 @@ export class Team {
     this.#timer = undefined;
     if (this.#workers.length === 0) return;
     const words = this.#words;
-    Atomics.store(words, layout.quit / 4, 1);
-    Atomics.add(words, layout.start / 4, 1);
-    Atomics.notify(words, layout.start / 4);
+    Atomics.store(words, Layout.quit / 4, 1);
+    Atomics.add(words, Layout.start / 4, 1);
+    Atomics.notify(words, Layout.start / 4);
     this.#leaving = this.#workers.length;
     this.#workers = [];
   }
@@ -87,8 +87,8 @@ export class Team {
     const words = this.#words;
     if (this.#workers.length === 0) {
       // One that has not heard yet that it shall end would take the next program for its own.
-      if (Atomics.load(words, layout.left / 4) < this.#leaving) return false;
-      for (const word of [layout.quit, layout.ready, layout.left]) Atomics.store(words, word / 4, 0);
+      if (Atomics.load(words, Layout.left / 4) < this.#leaving) return false;
+      for (const word of [Layout.quit, Layout.ready, Layout.left]) Atomics.store(words, word / 4, 0);
       this.#leaving = 0;
       this.#workers = Array.from({ length: this.threads - 1 }, (_, i) => this.#worker(i + 1));
       this.#timer = setInterval(() => {
@@ -96,7 +96,7 @@ export class Team {
         else this.rest();
       }, idleMs);
     }
-    return Atomics.load(words, layout.ready / 4) === this.#workers.length;
+    return Atomics.load(words, Layout.ready / 4) === this.#workers.length;
   }
 
   #worker(thread: number): Worker {

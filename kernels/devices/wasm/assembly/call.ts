@@ -1,9 +1,10 @@
 // A call as the host lays it out: [opcode, next task, words: addresses of the buffers, then dims].
 
-/** Bytes of a call; `layout.ts` of the host says the same. */
-export const CALL_BYTES: usize = 128;
+import { Layout } from "./layout.ts";
+
+export const CALL_BYTES: usize = Layout.callBytes;
 const NEXT: usize = 4;
-const WORDS: usize = 8;
+const WORDS: usize = Layout.words;
 
 export function opcode(call: usize): i32 {
   return load<i32>(call);

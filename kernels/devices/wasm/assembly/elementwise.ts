@@ -5,7 +5,7 @@ import { exp, gelu, geluSlope, logistic } from "./maths.ts";
 import { Binary, Unary } from "./opcodes.ts";
 import { add, madd, mul, splat, storeFirst, sub } from "./simd.ts";
 
-/** Elements of a task; `lowering.ts` of the host says the same. */
+/** Elements of a task. */
 const BLOCK: i32 = 8192;
 
 /** The end of a block that starts at `first`, for arrays of n. */

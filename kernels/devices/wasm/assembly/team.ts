@@ -1,17 +1,18 @@
 // The threads that run a program together: who takes which task, and where they wait for each other.
 
-/** Words that host and threads share, each on a cache line of its own. */
-export const START: usize = 1024; // counts programs; idle threads sleep on it
-export const PROGRAM: usize = 1088; // address of the first call
-export const CALLS: usize = 1152;
-export const TEAM: usize = 1216; // threads that take part in this program
-export const ARRIVED: usize = 1280; // threads at the barrier
-export const ROUND: usize = 1344; // counts barriers
-export const READY: usize = 1408; // workers that can be called
-export const QUIT: usize = 1472;
-export const FAILED: usize = 1536; // a thread has trapped
-export const WORKSPACE: usize = 1600; // address of memory that lasts for one call
-export const LEFT: usize = 1664; // workers that have ended since they were told to
+import { Layout } from "./layout.ts";
+
+export const START: usize = Layout.start;
+export const PROGRAM: usize = Layout.program;
+export const CALLS: usize = Layout.calls;
+export const TEAM: usize = Layout.team;
+export const ARRIVED: usize = Layout.arrived;
+export const ROUND: usize = Layout.round;
+export const READY: usize = Layout.ready;
+export const QUIT: usize = Layout.quit;
+export const FAILED: usize = Layout.failed;
+export const WORKSPACE: usize = Layout.workspace;
+export const LEFT: usize = Layout.left;
 
 /** Spins before a thread sleeps: at a barrier the others are microseconds away, between programs the host is. */
 const BARRIER_SPINS: i32 = 30000;
