@@ -84,7 +84,8 @@ export function withoutDevices(): void {
   } as unknown as typeof WebAssembly.Memory;
 }
 
-async function browse(
+/** Opens a Chromium of some graphics, and closes it after the visit. */
+export async function browse(
   executablePath: string,
   graphics: readonly string[],
   visit: (browser: Browser) => Promise<void>,

@@ -1,0 +1,99 @@
+/// <reference lib="dom" />
+/**
+ * Films a report in which a reader paints into a sample on its way: `docs/paint.gif` of the README.
+ *
+ * `deno run -A --lock=tests/deno.lock tools/film_report.ts runs/residual/report.html docs/paint.gif`
+ */
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { decode } from "npm:fast-png@8.0.0";
+import untyped from "npm:gifenc@1.0.3";
+import { browse, chromium, type Page } from "../tests/browser.ts";
+import { Indexer } from "../viz/frame_palette.ts";
+import { encodeGif, type Raster } from "../viz/mod.ts";
+
+/** The part of gifenc used here, which comes without types. */
+const { quantize } = untyped as { quantize(rgba: Uint8Array, colors: number): number[][] };
+
+const delay = 80;
+/** Distance of colours up to which a pixel keeps that of the frame before. */
+const tolerance = 24;
+
+/** What is drawn at t = 0.45: the stroke of a seven, in shares of the image's sides. */
+const stroke = [[0.22, 0.2], [0.78, 0.2], [0.5, 0.85]] as const;
+
+async function film(page: Page, frame: () => Promise<void>): Promise<void> {
+  const moveTo = async (position: number) => {
+    await page.locator("#time").evaluate((slider, position) => {
+      (slider as HTMLInputElement).value = String(position);
+      slider.dispatchEvent(new Event("input"));
+    }, position);
+    await page.waitForTimeout(30);
+    await frame();
+  };
+  const several = async (count: number) => {
+    for (let i = 0; i < count; i++) await frame();
+  };
+  for (let position = 0; position <= 45; position += 3) await moveTo(position);
+  await page.locator("#paint").click();
+  const { x, y, width, height } = (await page.locator("#view-x").boundingBox())!;
+  const at = ([column, row]: readonly [number, number]) => [x + column * width, y + row * height] as const;
+  await page.mouse.move(...at(stroke[0]));
+  await page.mouse.down();
+  for (let i = 1; i < stroke.length; i++) {
+    for (let part = 1; part <= 8; part++) {
+      const between = (axis: 0 | 1) =>
+        stroke[i - 1][axis] + part / 8 * (stroke[i][axis] - stroke[i - 1][axis]);
+      await page.mouse.move(...at([between(0), between(1)]));
+      await page.waitForTimeout(120); // the flow goes on from the paint meanwhile
+      await frame();
+    }
+  }
+  await page.mouse.up();
+  await page.mouse.move(x + width / 2, y - 200);
+  await page.waitForTimeout(1000);
+  await several(4);
+  for (let position = 45; position <= 100; position += 3) await moveTo(Math.min(position, 100));
+  await moveTo(100);
+}
+
+const [report, out] = Deno.args;
+const program = await chromium();
+if (report === undefined || out === undefined || typeof program !== "string") {
+  throw new Error("Cannot film: expected a report, the GIF to write, and Chromium");
+}
+const frames: Raster[] = [];
+await browse(program, ["--disable-gpu"], async (browser) => {
+  const page = await browser.newPage({ viewport: { width: 1000, height: 760 } });
+  await page.goto(pathToFileURL(resolve(report)).href);
+  await page.locator("#explorer").scrollIntoViewIfNeeded();
+  await page.waitForFunction(() => document.documentElement.dataset.live === "ready");
+  await page.locator("#brush-size").evaluate((size) => (size as HTMLInputElement).value = "3");
+  await page.locator("#flow .panels").evaluate((panels) => panels.scrollIntoView({ block: "start" }));
+  await page.waitForTimeout(1000);
+  await film(page, async () => {
+    const [first, last] = await Promise.all(
+      ["#view-x", "#view-end"].map((id) => page.locator(id).boundingBox()),
+    );
+    const { x, y } = first!;
+    const clip = { x, y, width: last!.x + last!.width - x, height: first!.height + 72 };
+    const { width, height, data } = decode(await page.screenshot({ clip }));
+    const rgba = new Uint8Array(4 * width * height).fill(255);
+    const channels = data.length / (width * height);
+    for (let i = 0; i < width * height; i++) {
+      for (let c = 0; c < 3; c++) rgba[4 * i + c] = data[channels * i + c];
+    }
+    frames.push({ width, height, rgba });
+  });
+});
+const some = frames.filter((_, i) => i % 8 === 0);
+const colors = quantize(new Uint8Array(some.flatMap(({ rgba }) => [...rgba])), 120);
+const palette = new Uint8Array(3 * 256);
+colors.forEach(([r, g, b], i) => palette.set([r, g, b], 3 * i));
+const indexer = new Indexer(palette);
+const pictures = frames.map((frame, i) => indexer.index(frame, i === frames.length - 1 ? 0 : tolerance));
+const gif = encodeGif(pictures, palette, { delay, hold: 2500 });
+await Deno.writeFile(out, gif);
+console.log(
+  `${frames.length} frames of ${frames[0].width} x ${frames[0].height}, ${gif.length} bytes: ${out}`,
+);
