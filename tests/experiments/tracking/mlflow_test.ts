@@ -47,7 +47,7 @@ testMirrored("train mirrors all that it logs to a real MLflow server", async (pl
   const testLoss = (await readMetrics(place.file("run", "metrics.jsonl"))).at(-1)!.test_loss as number;
   assert.match(
     note,
-    /\*\*residual U-Net\*\*, channels 4, 8, [\d,]+ parameters, trained on 86 images of data/,
+    /\*\*residual U-Net\*\*, channels 8, 16, [\d,]+ parameters, trained on 86 images of data/,
   );
   assert.ok(note.includes(`| test loss | ${Number(testLoss.toPrecision(4))} | 33 |`), note);
 

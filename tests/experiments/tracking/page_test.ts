@@ -27,7 +27,7 @@ async function look(browser: Browser, address: string): Promise<void> {
   };
 
   await page.goto(address);
-  await page.getByText("4,125 parameters, trained on 86 images of data").waitFor({ timeout });
+  await page.getByText("15,329 parameters, trained on 86 images of data").waitFor({ timeout });
   await page.getByRole("cell", { name: "validation loss" }).waitFor({ timeout });
   // The samples that the note shows have been loaded.
   const samples = page.locator('img[src*="samples.png"]');
