@@ -53,13 +53,13 @@ export class Sampler {
     if (!(Number.isInteger(steps) && steps > 0)) {
       throw new RangeError(`Cannot sample in ${steps} steps (expected a positive integer)`);
     }
-    const tableau = solvers[solver];
-    if (!tableau) {
+    if (!Object.hasOwn(solvers, solver)) {
       const names = Object.keys(solvers);
       throw new TypeError(
         `Unknown solver "${solver}": did you mean "${nearest(solver, names)}"? (known: ${names.join(", ")})`,
       );
     }
+    const tableau = solvers[solver];
     this.#steps = steps;
     this.#x = zeros(shape);
     this.#t = tensor(new Float32Array(shape[0]));

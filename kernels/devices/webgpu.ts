@@ -65,7 +65,9 @@ export class WebGpuDevice implements Device {
       if (!this.#closed) {
         this.#fail(
           new DeviceError(
-            `The WebGPU device was lost (${reason}): ${oneLine(message)}; start again to go on`,
+            `The WebGPU device was lost (${reason}): ${
+              oneLine(message)
+            }; start again, or open a new device by init()`,
           ),
         );
       }

@@ -207,7 +207,8 @@ Deno.test({
     const program = memory.allocate(Layout.callBytes);
     const words = new Int32Array(memory.memory.buffer);
     words[program / 4] = 2 ** 20; // no such opcode
-    const failure = /^A kernel of the CPU device failed: RuntimeError: unreachable.*; start again to go on$/;
+    const failure =
+      /^A kernel of the CPU device failed: RuntimeError: unreachable.*; start again, or open a new device by init\(\)$/;
     assert.throws(() => team.run(program, 1, true), { name: "DeviceError", message: failure });
     assert.throws(() => team.run(program, 1, false), { name: "DeviceError", message: failure });
     team.rest();

@@ -131,9 +131,14 @@ testOnDevices("sample() refuses what it cannot do", () => {
     assert.throws(() => sample(model, { ...start, steps: 1, seed }), refused);
     assert.throws(() => createModel(tiny, seed), refused);
   }
-  const solver = "rk5" as SolverName;
-  assert.throws(
-    () => sample(model, { ...start, steps: 1, solver }),
-    /Unknown solver "rk5": did you mean "rk4"/,
-  );
+  for (
+    const [given, said] of [["rk5", /"rk5": did you mean "rk4"/], [
+      "toString",
+      /^Unknown solver "toString"/,
+    ]] as const
+  ) {
+    assert.throws(() => sample(model, { ...start, steps: 1, solver: given as SolverName }), {
+      message: said,
+    });
+  }
 });

@@ -112,7 +112,9 @@ export class Team {
 
   #check(): void {
     if (this.#failure !== undefined) {
-      throw new DeviceError(`A kernel of the CPU device failed: ${this.#failure}; start again to go on`);
+      throw new DeviceError(
+        `A kernel of the CPU device failed: ${this.#failure}; start again, or open a new device by init()`,
+      );
     }
   }
 }
