@@ -30,6 +30,8 @@ async function explore(page: Page): Promise<void> {
   assert.equal(await page.locator(".note").innerText(), hostile);
   assert.equal(await page.locator("img").count(), 1);
 
+  const shape = await page.locator("#view-x").evaluate((canvas) => canvas.clientHeight / canvas.clientWidth);
+  assert.equal(shape, size.H / size.W, "nothing moves when it is drawn");
   await page.locator("#explorer").scrollIntoViewIfNeeded();
   await moveTo(page, 25);
   assert.equal(await text(page, "time-text"), "t = 0.25");

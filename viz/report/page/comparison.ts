@@ -4,7 +4,7 @@ import { Chart, type Figure, runLine } from "./charts.ts";
 import { type Clock, nearestTime } from "./clock.ts";
 import { bytesOf, decode } from "./decode.ts";
 import { byId, chooseRun, element } from "./dom.ts";
-import { drawImage } from "./image_panel.ts";
+import { drawImage, reserve } from "./image_panel.ts";
 import { plain } from "./training_charts.ts";
 import type { Views } from "./views.ts";
 
@@ -57,6 +57,8 @@ export class ComparisonView {
       xaxis: { title: { text: "t" }, range: [0, 1] },
       yaxis: { title: { text: "|v<sub>A</sub> \u2212 v<sub>B</sub>|, RMS" }, rangemode: "tozero" },
     }));
+    const [, , H, W] = comparison.shape;
+    reserve(this.#place, [H, W]);
     const changed = () => views.changed();
     chooseRun(this.#a, this.#names, 0, changed);
     chooseRun(this.#b, this.#names, 1, changed);

@@ -6,7 +6,7 @@ import { type Clock, nearestTime } from "./clock.ts";
 import { type Course, field, recordedCourses } from "./course.ts";
 import { bytesOf } from "./decode.ts";
 import { byId, chooseRun, signed } from "./dom.ts";
-import { drawImage, type Pixel, pointAtPixels } from "./image_panel.ts";
+import { drawImage, type Pixel, pointAtPixels, reserve } from "./image_panel.ts";
 import { PixelChart } from "./pixel_chart.ts";
 import { type Sample, settled, shown, Thumbnails } from "./thumbnails.ts";
 import type { Views } from "./views.ts";
@@ -53,6 +53,7 @@ export class Explorer {
       (sample) => this.#choose(sample),
     );
     const [, H, W] = this.shown.shape;
+    reserve(this.#place, [H, W]);
     this.#pixel = { row: H >> 1, column: W >> 1 };
     chooseRun(this.#choice, this.#runs.map(({ name }) => name), 0, () => this.#changed());
     for (const frame of this.#place.querySelectorAll<HTMLElement>(".frame")) {

@@ -24,6 +24,11 @@ export function drawImage(
   context.putImageData(picture, 0, 0);
 }
 
+/** Gives the canvases of a place the shape of the images to come, so that nothing moves when they are drawn. */
+export function reserve(place: HTMLElement, [H, W]: readonly [number, number]): void {
+  for (const canvas of place.querySelectorAll("canvas")) Object.assign(canvas, { width: W, height: H });
+}
+
 /** A pixel of an image. */
 export interface Pixel {
   readonly row: number;
