@@ -2,7 +2,8 @@
 /**
  * Films a report in which a reader paints into a sample on its way: `docs/paint.gif` of the README.
  *
- * `deno run -A --lock=tests/deno.lock tools/film_report.ts runs/residual/report.html docs/paint.gif`
+ * `deno run --lock=tests/deno.lock --allow-read --allow-write --allow-run --allow-env --allow-sys --allow-net=127.0.0.1 \
+ * tools/film_report.ts runs/residual/report.html docs/paint.gif`
  */
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
