@@ -14,7 +14,8 @@ export interface ProductTile {
 
 /**
  * The tiles there are, in the order in which they are tried: what loads least for its arithmetic first. A lane of 8 x 8
- * does 64 multiply-adds for 16 numbers read from workgroup memory, one of 4 x 4 does 16 for 8.
+ * does 64 multiply-adds for 16 numbers read from workgroup memory, one of 4 x 4 does 16 for 8. The slices of each fit the
+ * 16 KiB of workgroup memory that every WebGPU device has.
  */
 export const tiles: readonly ProductTile[] = [
   { rows: 64, columns: 128, depth: 8, laneRows: 8, laneColumns: 8 },
@@ -23,7 +24,7 @@ export const tiles: readonly ProductTile[] = [
   { rows: 32, columns: 32, depth: 16, laneRows: 4, laneColumns: 4 },
   { rows: 16, columns: 128, depth: 16, laneRows: 4, laneColumns: 4, flat: true },
   { rows: 16, columns: 64, depth: 16, laneRows: 4, laneColumns: 4, flat: true },
-  { rows: 4, columns: 256, depth: 16, laneRows: 4, laneColumns: 4, flat: true },
+  { rows: 4, columns: 256, depth: 8, laneRows: 4, laneColumns: 4, flat: true },
 ];
 
 /** Groups that fill a large GPU, two for each of its cores; with fewer, a smaller tile that gives more of them is better. */

@@ -52,6 +52,26 @@ tiles.forEach((tile, number) => {
   });
 });
 
+Deno.test("productWgsl() asks for no more workgroup memory than every WebGPU device has", () => {
+  const factor = { along: "edge", edge: () => "0u", element: () => "0.0" } as const;
+  const lengths = { rows: "1u", columns: "1u", depth: "1u", position: "k" };
+  for (const tile of tiles) {
+    const wgsl = productWgsl(tile, {
+      ...lengths,
+      a: factor,
+      b: factor,
+      columnTarget: "0u",
+      rowTarget: "0u",
+      target: "y",
+    });
+    const vectors = [...wgsl.matchAll(/var<workgroup> \w+: array<vec4f, (\d+)>/g)].map(([, count]) =>
+      Number(count)
+    );
+    assert.equal(vectors.length, 2);
+    assert.ok(16 * (vectors[0] + vectors[1]) <= 16_384, `${tile.rows} x ${tile.columns}: ${vectors}`);
+  }
+});
+
 Deno.test("chooseTile() takes tiles that fit: large ones for much work, many for little", () => {
   const chosen = (rows: number, columns: number) => {
     const { rows: down, columns: across } = tiles[chooseTile({ rows, columns, batches: 1 })];
