@@ -62,15 +62,16 @@ export function flowCell(
 
   if (field === "velocity") {
     const most = quantile(velocities(evolutions).map((v) => v.map(Math.abs))) || 1;
-    const ends = map === "rdbu" ? ["red", "blue"] : ["dark", "light"];
+    const diverging = map === "rdbu"; // drawn from its end: red brightens, blue darkens, as in reports
+    const ends = diverging ? ["blue", "red"] : ["dark", "light"];
     return {
       ...size,
       note: `velocity: ${ends[0]} −${most.toFixed(1)}, ${ends[1]} ${most.toFixed(1)}`,
       draw(evolution, t, x, y) {
         const m = nearestSnapshot(evolution.t, t);
         // Nothing was computed at the end: it keeps the last velocity there is.
-        const v = velocityAt(evolution, Math.min(m, evolution.shape[0] - 2));
-        return heatMap(v ?? new Float32Array(H * W), -most, most, t, x, y);
+        const v = velocityAt(evolution, Math.min(m, evolution.shape[0] - 2)) ?? new Float32Array(H * W);
+        return heatMap(diverging ? v.map((value) => -value) : v, -most, most, t, x, y);
       },
     };
   }

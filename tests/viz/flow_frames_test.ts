@@ -98,9 +98,9 @@ Deno.test("flowFrames() draws velocity in colours of one range, and keeps the la
       return Math.sign(Math.round((rgba[at] - rgba[at + 2]) / 8)); // red 1, blue -1, white 0
     });
   });
-  assert.deepEqual(colors, [[1, 0, -1], [1, 0, -1], [1, 0, -1]]);
+  assert.deepEqual(colors, [[-1, 0, 1], [-1, 0, 1], [-1, 0, 1]]);
   assert.notDeepEqual(draw(frames.svg(0)), draw(frames.svg(1)));
-  assert.match(frames.svg(0), /red −1.0, blue 1.0/);
+  assert.match(frames.svg(0), /blue −1.0, red 1.0/);
 });
 
 Deno.test("flowFrames() says what its arrows are, and draws none where there is no velocity", () => {
