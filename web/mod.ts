@@ -9,6 +9,8 @@ export * from "../models/mod.ts";
 export { colormap, type ColormapName, colormapNames, type Palette } from "../viz/colormap.ts";
 export { encodeGif, type GifOptions, type Timing } from "../viz/gif.ts";
 export { grid, type GridOptions, type ImagesShape } from "../viz/grid.ts";
+export type { Displayable, ImageFile, ImageType, Json, MediaBundle } from "../viz/notebook.ts";
+export { notebookDisplay, showAs } from "../viz/notebook.ts";
 export { pace, type Pacing, pacings } from "../viz/pacing.ts";
 export type { Picture } from "../viz/picture.ts";
 export { encodePng } from "../viz/png.ts";
