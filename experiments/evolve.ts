@@ -1,7 +1,7 @@
 import { type Model, type SolverName, trajectory } from "../models/mod.ts";
 import type { Evolution } from "../viz/mod.ts";
 import { hearingSignals } from "./command.ts";
-import type { Normalization } from "./image_source.ts";
+import { inPixels, type Normalization } from "./image_source.ts";
 
 /** A model to draw from, with the images it knows. */
 export interface Drawable {
@@ -29,7 +29,7 @@ export interface Drawing {
  * @returns their evolutions in pixels
  */
 export function evolve(
-  { model, normalization: { scale, shift }, imageSize }: Drawable,
+  { model, normalization, imageSize }: Drawable,
   options: Drawing,
 ): Promise<Evolution[]> {
   const snapshots = trajectory(model, { ...options, shape: [1, ...imageSize] });
@@ -46,12 +46,13 @@ export function evolve(
     }));
     const hear = hearingSignals();
     let m = 0;
-    for await (const { t, image, velocity } of snapshots) {
+    for await (const snapshot of snapshots) {
+      const { t, image, velocity } = inPixels(snapshot, normalization);
       evolutions.forEach((evolution, n) => {
         const part = (batch: Float32Array) => batch.subarray(n * size, (n + 1) * size);
         evolution.t[m] = t;
-        evolution.image.set(part(image).map((x) => (x - shift) / scale), m * size);
-        if (velocity) evolution.velocity.set(part(velocity).map((v) => v / scale), m * size);
+        evolution.image.set(part(image), m * size);
+        if (velocity) evolution.velocity.set(part(velocity), m * size);
       });
       m++;
       await hear();

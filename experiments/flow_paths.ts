@@ -1,9 +1,11 @@
 import { slice } from "../kernels/mod.ts";
+import { fullBatches } from "../models/batches.ts";
 import { noise, Sampler, type Snapshot } from "../models/mod.ts";
 import type { Paths } from "../viz/report/mod.ts";
 import type { Dataset } from "./data.ts";
 import { hearSignals } from "./command.ts";
 import type { Drawable } from "./evolve.ts";
+import { inPixels } from "./image_source.ts";
 import { NearestDigits } from "./nearest_digits.ts";
 import { project } from "./principal_components.ts";
 
@@ -28,7 +30,7 @@ export interface PathOptions {
 export function followPaths(drawable: Drawable, data: Dataset, options: PathOptions): Promise<Paths> {
   const { model, imageSize: [H, W], normalization } = drawable;
   const { count: N, seed, steps } = options;
-  const length = Math.ceil(N / Math.ceil(N / options.batch)); // batches of like size
+  const { length, batches } = fullBatches(N, options.batch);
   const sampler = new Sampler(model, [length, 1, H, W], { steps });
   const x0 = noise(seed, [N, 1, H, W]);
   return follow();
@@ -45,11 +47,10 @@ export function followPaths(drawable: Drawable, data: Dataset, options: PathOpti
       straightness: new Float32Array(steps * N),
       image: new Float32Array(N * P),
     };
-    for (let from = 0; from < N; from += length) {
-      const start = Math.min(from, N - length); // the last batch starts early to be full
-      const snapshots = await Array.fromAsync(sampler.trajectory(slice(x0, 0, start, length)));
+    for (const { from } of batches) {
+      const snapshots = await Array.fromAsync(sampler.trajectory(slice(x0, 0, from, length)));
       await hearSignals();
-      addBatch(paths, snapshots.map((snapshot) => inPixels(snapshot, normalization)), digits, start, N);
+      addBatch(paths, snapshots.map((snapshot) => inPixels(snapshot, normalization)), digits, from, N);
     }
     const K = digits.coordinates.length / digits.count;
     return {
@@ -99,9 +100,4 @@ function addBatch(
 
 function dot(a: Float32Array, b: Float32Array): number {
   return a.reduce((sum, value, i) => sum + value * b[i], 0);
-}
-
-function inPixels({ t, image, velocity }: Snapshot, { scale, shift }: Drawable["normalization"]): Snapshot {
-  const pixels = image.map((x) => (x - shift) / scale);
-  return { t, image: pixels, ...velocity && { velocity: velocity.map((v) => v / scale) } };
 }

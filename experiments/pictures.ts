@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { slice } from "../kernels/mod.ts";
+import { fullBatches } from "../models/batches.ts";
 import { type ModelType, noise, sample, Sampler } from "../models/mod.ts";
 import {
   encodePng,
@@ -14,6 +15,7 @@ import {
 import { type Drawable, type Drawing, evolve } from "./evolve.ts";
 import { writeFlowSnapshots } from "./flow_snapshots.ts";
 import { hearSignals } from "./command.ts";
+import { pixelsOf } from "./image_source.ts";
 import { RunError, writeAtomic } from "./run_folder.ts";
 
 /** Milliseconds that the finished image at the end of an animation is shown. */
@@ -25,7 +27,7 @@ export function drawSamples(
   drawing: Drawing,
 ): Promise<Float32Array> {
   const x1 = sample(model, { ...drawing, shape: [1, ...imageSize] });
-  return x1.read().then((values) => values.map((x) => (x - normalization.shift) / normalization.scale));
+  return x1.read().then((values) => pixelsOf(values, normalization));
 }
 
 /** Most images to work on at once where progress is shown. */
@@ -37,22 +39,21 @@ const batch = 64;
  * @param onProgress hears how many are done: of a batch, its share of the steps
  */
 export async function drawSamplesInBatches(
-  { model, normalization: { scale, shift }, imageSize }: Drawable,
+  { model, normalization, imageSize }: Drawable,
   { count, seed, steps, solver }: Drawing,
   onProgress: (done: number) => void,
 ): Promise<Float32Array> {
   const shape = [1, ...imageSize];
   const size = imageSize[0] * imageSize[1];
-  const length = Math.ceil(count / Math.ceil(count / batch)); // batches of like size
+  const { length, batches } = fullBatches(count, batch);
   const x0 = noise(seed, [count, ...shape]);
   const sampler = new Sampler(model, [length, ...shape], { steps, solver });
   const pixels = new Float32Array(count * size);
-  for (let from = 0; from < count; from += length) {
-    const start = Math.min(from, count - length); // the last batch starts early to be full
+  for (const { from, fresh } of batches) {
     let done = 0;
-    for await (const { image, velocity } of sampler.trajectory(slice(x0, 0, start, length))) {
-      if (velocity) onProgress(Math.floor(from + Math.min(length, count - from) * ++done / steps));
-      else pixels.set(image.map((x) => (x - shift) / scale), start * size);
+    for await (const { image, velocity } of sampler.trajectory(slice(x0, 0, from, length))) {
+      if (velocity) onProgress(Math.floor(fresh + (from + length - fresh) * ++done / steps));
+      else pixels.set(pixelsOf(image, normalization), from * size);
     }
     await hearSignals();
   }

@@ -3,6 +3,7 @@ import { loadCheckpoint, noise, Sampler } from "../models/mod.ts";
 import type { Comparison } from "../viz/report/mod.ts";
 import { RunError } from "./atomic_write.ts";
 import type { Drawable } from "./evolve.ts";
+import { pixelsOf } from "./image_source.ts";
 import { readWeights } from "./report_weights.ts";
 
 /** Samples, and Euler steps on their ways: the points at which models are compared. */
@@ -22,7 +23,8 @@ const seed = 0;
 export async function compareModels(runs: readonly string[]): Promise<Comparison | undefined> {
   const models: Drawable[] = [];
   for (const run of runs) models.push(await loadRun(run)); // in turn: of two errors always the same is told
-  const [{ normalization: { scale, shift }, imageSize: [H, W] }] = models;
+  const [{ normalization, imageSize: [H, W] }] = models;
+  const { scale, shift } = normalization;
   const other = models.findIndex(({ normalization: n }) => n.scale !== scale || n.shift !== shift);
   if (other >= 0) {
     console.error(`No comparison of velocities: ${runs[0]} and ${runs[other]} scale pixels differently`);
@@ -35,24 +37,18 @@ export async function compareModels(runs: readonly string[]): Promise<Comparison
   for (const [p, { model }] of models.entries()) {
     points.push(new Float32Array(samples * steps * H * W));
     velocities.push(models.map(() => new Float32Array(samples * steps * H * W)));
-    const place = (
-      values: Float32Array,
-      i: number,
-      into: Float32Array,
-      change: (value: number) => number,
-    ) => {
+    const place = (values: Float32Array, i: number, into: Float32Array) => {
       for (let s = 0; s < samples; s++) {
-        const image = values.subarray(s * H * W, (s + 1) * H * W);
-        into.set(image.map(change), (s * steps + i) * H * W);
+        into.set(values.subarray(s * H * W, (s + 1) * H * W), (s * steps + i) * H * W);
       }
     };
     let i = 0;
     for await (const { t, image, velocity } of new Sampler(model, shape, { steps }).trajectory(x0)) {
       if (!velocity) break; // the end of the way
-      place(image, i, points[p], (x) => (x - shift) / scale);
+      place(pixelsOf(image, normalization), i, points[p]);
       for (const [r, other] of models.entries()) {
         const v = r === p ? velocity : await velocityAt(other, image, shape, t);
-        place(v, i, velocities[p][r], (value) => value / scale);
+        place(v.map((value) => value / scale), i, velocities[p][r]);
       }
       i++;
     }

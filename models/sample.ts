@@ -1,4 +1,5 @@
 import { concat, randomNormal, scope, type Shape, slice, type Tensor, tensor } from "../kernels/mod.ts";
+import { fullBatches } from "./batches.ts";
 import type { VelocityField } from "./flow.ts";
 import { Sampler, type SamplerOptions, type Snapshot } from "./sampler.ts";
 import { checkedSeed, streams } from "./streams.ts";
@@ -52,14 +53,12 @@ export function sample(
   return scope(() => {
     const x0 = startOf(options);
     const N = x0.shape[0];
-    const length = Math.ceil(N / Math.ceil(N / batch)); // batches of like size
+    const { length, batches } = fullBatches(N, batch);
     const sampler = new Sampler(model, [length, ...x0.shape.slice(1)], options);
-    const parts: Tensor[] = [];
-    for (let start = 0; start < N; start += length) {
-      const from = Math.min(start, N - length); // the last batch starts early to be full
+    const parts = batches.map(({ from, fresh }) => {
       const x1 = sampler.run(slice(x0, 0, from, length));
-      parts.push(slice(x1, 0, start - from, length - (start - from)));
-    }
+      return slice(x1, 0, fresh - from, from + length - fresh);
+    });
     return concat(parts, 0);
   });
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { BatchOrder, permutation } from "../../models/batches.ts";
+import { BatchOrder, fullBatches, permutation } from "../../models/batches.ts";
 
 const sorted = (values: Iterable<number>) => [...values].sort((a, b) => a - b);
 const upTo = (n: number) => Array.from({ length: n }, (_, i) => i);
@@ -77,5 +77,17 @@ Deno.test("BatchOrder.intervalsAfter() counts parts of epochs as stepsFor() does
     }
     const quarters = order.stepsFor(4, 0.25);
     assert.ok(Math.abs(quarters - order.stepsFor(1)) <= 1, `${quarters}`);
+  }
+});
+
+Deno.test("fullBatches() covers every sample, by batches of one size that are no larger than allowed", () => {
+  for (const [count, most] of [[1, 1], [3, 2], [10, 3], [16, 256], [257, 256], [200, 32], [7, 7]]) {
+    const { length, batches } = fullBatches(count, most);
+    assert.ok(length <= most);
+    const taken = batches.flatMap(({ from, fresh }) => {
+      assert.ok(from >= 0 && from + length <= count && from <= fresh);
+      return upTo(from + length).slice(fresh);
+    });
+    assert.deepEqual(taken, upTo(count), `${count} by ${most}`);
   }
 });
