@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { decodeSafetensors, encodeSafetensors } from "../models/mod.ts";
 import type { Paths } from "../viz/report/mod.ts";
 import { reasonOf, RunError, writeAtomic } from "./atomic_write.ts";
+import { readIfThere } from "./read_file.ts";
 import { flowFolder } from "./flow_snapshots.ts";
 
 const fileName = "paths.safetensors";
@@ -46,13 +47,8 @@ export async function writeFlowPaths(run: string, paths: Paths): Promise<void> {
  */
 export async function readFlowPaths(run: string): Promise<Paths | undefined> {
   const path = join(run, flowFolder, fileName);
-  let bytes: Uint8Array;
-  try {
-    bytes = await Deno.readFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw new RunError(`Cannot read ${path}: ${reasonOf(error)}`);
-  }
+  const bytes = await readIfThere(path);
+  if (bytes === undefined) return undefined;
   const { tensors, metadata } = decodeSafetensors(bytes, path);
   const [M] = tensors.get("t")?.shape ?? [];
   const [N, H, W] = tensors.get("image")?.shape ?? [];

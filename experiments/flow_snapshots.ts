@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { decodeSafetensors, encodeSafetensors, type ModelType, type SolverName } from "../models/mod.ts";
 import { checkEvolution, type Evolution } from "../viz/mod.ts";
 import { reasonOf, RunError, writeAtomic } from "./atomic_write.ts";
+import { readFile } from "./read_file.ts";
 
 /** From which noise and how the flow is followed. */
 export interface FlowSource {
@@ -139,12 +140,4 @@ export function decodeFlowSnapshots(bytes: Uint8Array, source: string): FlowSnap
     steps: numbers[2],
     evolution,
   };
-}
-
-async function readFile(path: string): Promise<Uint8Array> {
-  try {
-    return await Deno.readFile(path);
-  } catch (error) {
-    throw new RunError(`Cannot read ${path}: ${reasonOf(error)}`);
-  }
 }

@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import type { TimeBin } from "../viz/report/mod.ts";
-import { reasonOf, RunError, writeAtomic } from "./atomic_write.ts";
+import { RunError, writeAtomic } from "./atomic_write.ts";
 import type { TimedLosses } from "./evaluation.ts";
+import { readJson } from "./read_file.ts";
 
 /** The file of a run folder that tells at which times the network errs. */
 export const lossByTimeFile = "loss_by_time.json";
@@ -46,13 +47,10 @@ export async function writeLossByTime(run: string, losses: TimedLosses): Promise
  */
 export async function readLossByTime(run: string): Promise<TimeBin[] | undefined> {
   const path = join(run, lossByTimeFile);
-  try {
-    const { bins } = JSON.parse(await Deno.readTextFile(path));
-    if (Array.isArray(bins) && bins.every(isBin)) return bins;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw new RunError(`Cannot read ${path}: ${reasonOf(error)}`);
-  }
+  const json = await readJson(path);
+  if (json === undefined) return undefined;
+  const { bins } = json;
+  if (Array.isArray(bins) && bins.every(isBin)) return bins;
   throw new RunError(`Cannot read ${path}: it holds no bins of from, to, images and loss`);
 }
 

@@ -1,4 +1,5 @@
 import { reasonOf, RunError, writeAtomic } from "./atomic_write.ts";
+import { readIfThere } from "./read_file.ts";
 
 /**
  * What was measured at a step: numbers with their units in their names, e.g. `elapsedSeconds`. `time` is when, in
@@ -58,18 +59,16 @@ export async function truncateAfterStep(path: string, step: number): Promise<Met
 
 /** A line of `metrics.jsonl`, with its line break. */
 export function lineOf(metrics: Metrics): string {
-  const finite = (_: string, value: unknown) =>
-    typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
   return JSON.stringify(metrics, finite) + "\n";
 }
 
+/** For `JSON.stringify`: numbers that JSON lacks become the words NaN, Infinity and -Infinity. */
+export function finite(_: string, value: unknown): unknown {
+  return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
+}
+
 async function readText(path: string): Promise<string> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "";
-    throw new RunError(`Cannot read ${path}: ${reasonOf(error)}`);
-  }
+  return new TextDecoder().decode(await readIfThere(path));
 }
 
 /** Reads a line of `metrics.jsonl`; undefined if it is none. */

@@ -1,11 +1,12 @@
 import { basename, join, resolve } from "node:path";
 import type { ReportRun, Series } from "../viz/report/mod.ts";
-import { reasonOf, RunError } from "./atomic_write.ts";
+import { RunError } from "./atomic_write.ts";
 import { countWeights } from "./count_weights.ts";
 import { readFlowPaths } from "./flow_paths_file.ts";
 import { flowFolder, readFlowSnapshots } from "./flow_snapshots.ts";
 import { readLossByTime } from "./loss_by_time.ts";
 import { type Metrics, readMetrics } from "./metrics_log.ts";
+import { readIfThere, readJson } from "./read_file.ts";
 import { factsOf, resultsOf, summaryOf } from "./report_words.ts";
 
 /**
@@ -78,26 +79,6 @@ async function readEvolutions(folder: string): Promise<Pick<ReportRun, "evolutio
   const snapshots = await readFlowSnapshots(folder);
   const [{ seed, solver, steps }] = snapshots;
   return { evolutions: snapshots.map(({ evolution }) => evolution), solved: { seed, solver, steps } };
-}
-
-/** The fields of a JSON file, undefined where it does not exist. */
-async function readJson(path: string): Promise<Record<string, unknown> | undefined> {
-  const bytes = await readIfThere(path);
-  if (bytes === undefined) return undefined;
-  try {
-    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
-  } catch { /* not JSON */ }
-  throw new RunError(`Cannot read ${path}: it holds no JSON object`);
-}
-
-async function readIfThere(path: string): Promise<Uint8Array | undefined> {
-  try {
-    return await Deno.readFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw new RunError(`Cannot read ${path}: ${reasonOf(error)}`);
-  }
 }
 
 /** One slider, one set of pictures: all images of a report are of one size. */

@@ -1,4 +1,5 @@
 import { runTask } from "./command.ts";
+import { finite } from "./metrics_log.ts";
 import { listing } from "./runs_config.ts";
 import { ConfigError, didYouMean } from "./setting.ts";
 import { FolderStore, summarize } from "./tracking/folder_store.ts";
@@ -64,7 +65,5 @@ async function find(store: RunStore, name: string, experiment: string | undefine
 
 /** Numbers that JSON lacks are the words NaN, Infinity and -Infinity. */
 function printJson(value: unknown): void {
-  const finite = (_: string, part: unknown) =>
-    typeof part === "number" && !Number.isFinite(part) ? String(part) : part;
   console.log(JSON.stringify(value, finite, 2));
 }

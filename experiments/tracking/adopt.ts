@@ -1,8 +1,9 @@
 import { basename, join, resolve } from "node:path";
 import { RunError } from "../atomic_write.ts";
 import { readMetrics } from "../metrics_log.ts";
+import { readJson } from "../read_file.ts";
 import { metricsFile } from "./mirror.ts";
-import { readJson, readRecord, type RunRecord, writeRecord } from "./record.ts";
+import { readRecord, type RunRecord, writeRecord } from "./record.ts";
 import { isLocked } from "./run_lock.ts";
 import { defaultExperiment } from "./settings.ts";
 

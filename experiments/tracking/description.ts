@@ -1,9 +1,10 @@
 import { join } from "node:path";
+import { readJson } from "../read_file.ts";
 import type { DatasetInput } from "./client.ts";
 import type { Cursor } from "./cursor.ts";
 import { type TextEntry, textEntry } from "./entries.ts";
 import { noteOf } from "./note.ts";
-import { readJson, type RunRecord } from "./record.ts";
+import type { RunRecord } from "./record.ts";
 
 /** The tag by which a run is found again on any server. */
 export const idTag = "flow.run_id";

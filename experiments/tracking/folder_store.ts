@@ -1,11 +1,11 @@
 import { join, relative } from "node:path";
 import { reasonOf, RunError } from "../atomic_write.ts";
 import { readMetrics } from "../metrics_log.ts";
+import { readFile, readJson } from "../read_file.ts";
 import { mustStand, standing } from "./adopt.ts";
 import { paramsOf } from "./description.ts";
 import { nestedRuns, runFiles } from "./files.ts";
 import { metricsFile } from "./mirror.ts";
-import { readJson } from "./record.ts";
 import type { RunStore, RunSummary } from "./store.ts";
 
 /**
@@ -50,11 +50,7 @@ export class FolderStore implements RunStore {
   async read({ key }: RunSummary, path: string): Promise<Uint8Array> {
     const file = join(key, path);
     if (relative(key, file).startsWith("..")) throw new RunError(`Cannot read ${path}: it is not in ${key}`);
-    try {
-      return await Deno.readFile(file);
-    } catch (error) {
-      throw new RunError(`Cannot read ${file}: ${reasonOf(error)}`);
-    }
+    return await readFile(file);
   }
 }
 

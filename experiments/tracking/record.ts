@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { reasonOf, RunError, writeAtomic } from "../atomic_write.ts";
+import { writeAtomic } from "../atomic_write.ts";
+import { readJson } from "../read_file.ts";
 import type { RunStatus } from "./client.ts";
 
 /** The file that makes a folder a run: what it is, and how it stands. */
@@ -55,28 +56,4 @@ export async function readRecord(folder: string): Promise<RunRecord | undefined>
 /** @throws {RunError} if the folder cannot be written */
 export async function writeRecord(folder: string, record: RunRecord): Promise<void> {
   await writeAtomic(join(folder, recordFile), JSON.stringify(record, null, 2) + "\n");
-}
-
-/**
- * Reads a JSON object.
- *
- * @returns undefined if there is no such file
- * @throws {RunError} if it cannot be read or is no object
- */
-export async function readJson(path: string): Promise<Record<string, unknown> | undefined> {
-  let text: string;
-  try {
-    text = await Deno.readTextFile(path);
-  } catch (error) {
-    const none = error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
-    if (none) return undefined;
-    throw new RunError(`Cannot read ${path}: ${reasonOf(error)}`);
-  }
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
-  } catch {
-    // Said below.
-  }
-  throw new RunError(`Cannot read ${path}: it is no JSON object`);
 }
