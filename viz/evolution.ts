@@ -37,3 +37,12 @@ export function checkEvolution(task: string, { t, image, velocity, shape }: Evol
       "(expected times that rise within [0, 1])",
   );
 }
+
+/** Index of the time that is nearest to t, the earlier of two. */
+export function nearestSnapshot(times: ArrayLike<number>, t: number): number {
+  let nearest = 0;
+  for (let m = 1; m < times.length; m++) {
+    if (Math.abs(times[m] - t) < Math.abs(times[nearest] - t)) nearest = m;
+  }
+  return nearest;
+}

@@ -1,6 +1,6 @@
 import { checkImages, grid } from "./grid.ts";
 import { colormap, type ColormapName } from "./colormap.ts";
-import type { Evolution } from "./evolution.ts";
+import { type Evolution, nearestSnapshot } from "./evolution.ts";
 import { encodePng } from "./png.ts";
 import { type Arrow, blockSize, quiver } from "./quiver.ts";
 
@@ -103,15 +103,6 @@ export function flowCell(
       return heatMap(values, 0, 1, t, x, y);
     },
   };
-}
-
-/** Index of the time that is nearest to t, the earlier of two. */
-export function nearestSnapshot(times: Float32Array, t: number): number {
-  let nearest = 0;
-  times.forEach((time, m) => {
-    if (Math.abs(time - t) < Math.abs(times[nearest] - t)) nearest = m;
-  });
-  return nearest;
 }
 
 function imageAt({ image, shape: [, H, W] }: Evolution, m: number): Float32Array {

@@ -1,5 +1,6 @@
 import { checkInteger } from "./check.ts";
 import { type Figure, figure, type Trace } from "./figure.ts";
+import { movingAverage } from "./moving_average.ts";
 
 /** Options of {@linkcode lossFigure}. */
 export interface LossFigureOptions {
@@ -34,7 +35,7 @@ export function lossFigure(
   if (smoothing !== undefined) checkInteger("draw losses", "smoothing", smoothing, 1);
   const layout = { title, xTitle: "step", yTitle: "loss", yLog: true };
   const smooth = (values: ArrayLike<number>) =>
-    smoothed(values, smoothing ?? Math.max(1, Math.round(values.length / 40)));
+    movingAverage(values, smoothing ?? Math.max(1, Math.round(values.length / 40)));
   if (isList(losses)) {
     return figure([
       { ...curve(losses), name: "each step", color: "#b8cfe0", size: 1 },
@@ -53,15 +54,4 @@ function curve(values: ArrayLike<number>): Trace {
   const stride = Math.ceil(values.length / mostPoints);
   const steps = Array.from({ length: Math.ceil(values.length / stride) }, (_, i) => i * stride);
   return { x: steps.map((step) => step + 1), y: steps.map((step) => values[step]) };
-}
-
-/** Exponential moving average with a memory of so many steps; the first values weigh no more than the others. */
-function smoothed(values: ArrayLike<number>, memory: number): Float64Array {
-  const keep = 1 - 1 / memory;
-  let [sum, weight] = [0, 0];
-  return Float64Array.from(values, (value) => {
-    sum = keep * sum + value;
-    weight = keep * weight + 1;
-    return sum / weight;
-  });
 }

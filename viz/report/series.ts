@@ -1,3 +1,4 @@
+import { movingAverage } from "../moving_average.ts";
 import type { Series } from "./data.ts";
 
 /** A series of at most so many points, each the mean of its neighbours; without the numbers that are not finite. */
@@ -16,20 +17,7 @@ export function thinned({ step, value }: Series, most: number): Series {
   };
 }
 
-/**
- * Exponential moving average over about a twentieth of the series, without the pull of a start at 0.
- *
- * Source: Kingma and Ba 2015, arXiv:1412.6980, section 3 (bias correction)
- */
+/** Its moving average over about a twentieth of the series. */
 export function smoothed({ step, value }: Series): Series {
-  const decay = 1 - 1 / Math.max(1, value.length / 20);
-  let [sum, weight] = [0, 0];
-  return {
-    step,
-    value: value.map((number) => {
-      sum = decay * sum + (1 - decay) * number;
-      weight = decay * weight + (1 - decay);
-      return sum / weight;
-    }),
-  };
+  return { step, value: movingAverage(value, Math.max(1, value.length / 20)) };
 }

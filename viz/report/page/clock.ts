@@ -77,8 +77,3 @@ export class Clock {
     event.preventDefault();
   }
 }
-
-/** The place of t among rising times: the nearest one. */
-export function nearestTime(times: readonly number[], t: number): number {
-  return times.reduce((best, time, i) => Math.abs(time - t) < Math.abs(times[best] - t) ? i : best, 0);
-}

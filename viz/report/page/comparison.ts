@@ -1,7 +1,8 @@
 /// <reference lib="dom" />
+import { nearestSnapshot } from "../../evolution.ts";
 import type { ComparisonPayload, RunPayload } from "../payload.ts";
 import { Chart, type Figure, runLine } from "./charts.ts";
-import { type Clock, nearestTime } from "./clock.ts";
+import type { Clock } from "./clock.ts";
 import { bytesOf, decode } from "./decode.ts";
 import { byId, chooseRun, element } from "./dom.ts";
 import { drawImage, reserve } from "./image_panel.ts";
@@ -76,7 +77,7 @@ export class ComparisonView {
 
   #draw(): void {
     const { t, shape: [, T, H, W] } = this.#data;
-    const i = nearestTime(t, this.clock.t);
+    const i = nearestSnapshot(t, this.clock.t);
     const [a, b] = this.#pair;
     const start = (Number(this.#sample.value) * T + i) * H * W;
     const part = (values: Float32Array) => values.subarray(start, start + H * W);

@@ -1,8 +1,9 @@
 /// <reference lib="dom" />
+import { nearestSnapshot } from "../../evolution.ts";
 import { quiver } from "../../quiver.ts";
 import type { RunPayload } from "../payload.ts";
 import { drawArrows } from "./arrows.ts";
-import { type Clock, nearestTime } from "./clock.ts";
+import type { Clock } from "./clock.ts";
 import { type Course, field, recordedCourses } from "./course.ts";
 import { bytesOf } from "./decode.ts";
 import { byId, chooseRun, signed } from "./dom.ts";
@@ -163,7 +164,7 @@ export class Explorer {
     const course = this.shown;
     const { shape: [, H, W], t, velocityT } = course;
     const { fastest } = this.#run;
-    const m = nearestTime(t, this.clock.t);
+    const m = nearestSnapshot(t, this.clock.t);
     const [x, v] = [field(course, "image", m), field(course, "velocity", m)];
     // At the end there is nothing left to predict.
     const end = velocityT[m] === t[m] ? x.map((value, i) => value + (1 - t[m]) * v[i]) : x;

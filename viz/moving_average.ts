@@ -1,0 +1,14 @@
+/**
+ * Exponential moving average with a memory of so many values, without the pull of a start at 0.
+ *
+ * Source: Kingma and Ba 2015, arXiv:1412.6980, section 3 (bias correction)
+ */
+export function movingAverage(values: ArrayLike<number>, memory: number): number[] {
+  const keep = 1 - 1 / memory;
+  let [sum, weight] = [0, 0];
+  return Array.from(values, (value) => {
+    sum = keep * sum + value;
+    weight = keep * weight + 1;
+    return sum / weight;
+  });
+}
