@@ -4,7 +4,8 @@ import type { Comparison } from "../viz/report/mod.ts";
 import { RunError } from "./atomic_write.ts";
 import type { Drawable } from "./evolve.ts";
 import { pixelsOf } from "./image_source.ts";
-import { readWeights } from "./report_weights.ts";
+import { readFile } from "./read_file.ts";
+import { findWeights } from "./report_weights.ts";
 
 /** Samples, and Euler steps on their ways: the points at which models are compared. */
 const samples = 5;
@@ -68,8 +69,8 @@ function velocityAt(
 }
 
 async function loadRun(run: string): Promise<Drawable> {
-  const weights = await readWeights(run);
+  const weights = await findWeights(run);
   if (typeof weights === "string") throw new RunError(`Cannot compare ${run}: ${weights}`);
-  const { model, info } = loadCheckpoint(weights.bytes, weights.path);
+  const { model, info } = loadCheckpoint(await readFile(weights.path), weights.path);
   return { model, ...info };
 }

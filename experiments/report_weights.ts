@@ -2,6 +2,7 @@ import { join } from "node:path";
 import library from "../web/flow.js" with { type: "text" };
 import type { Live } from "../viz/report/mod.ts";
 import { reasonOf } from "./atomic_write.ts";
+import { readFile } from "./read_file.ts";
 
 /** Bytes of a checkpoint that a report still holds, a third more in the file: some two million weights. */
 const most = 8 * 2 ** 20;
@@ -9,14 +10,14 @@ const most = 8 * 2 ** 20;
 /**
  * The weights to show of a run: averaged over its last steps, or the last ones where it keeps no average.
  *
- * @returns the checkpoint with its path, or why there is none
+ * @returns the checkpoint's path and size, or why there is none
  */
-export async function readWeights(run: string): Promise<{ bytes: Uint8Array; path: string } | string> {
+export async function findWeights(run: string): Promise<{ path: string; size: number } | string> {
   let problem = "";
   for (const name of ["ema", "last"]) {
     const path = join(run, `${name}.safetensors`);
     try {
-      return { bytes: await Deno.readFile(path), path };
+      return { path, size: (await Deno.stat(path)).size };
     } catch (error) {
       problem = reasonOf(error);
     }
@@ -38,10 +39,10 @@ export async function readLive(runs: readonly string[], wanted: boolean): Promis
 }
 
 async function checkpointOf(run: string): Promise<Uint8Array | string> {
-  const weights = await readWeights(run);
+  const weights = await findWeights(run);
   if (typeof weights === "string") return "its folder holds no weights";
-  const { bytes } = weights;
-  if (bytes.length <= most) return bytes;
+  const { path, size } = weights;
+  if (size <= most) return await readFile(path);
   const mebibytes = (bytes: number) => `${(Math.ceil(10 * bytes / 2 ** 20) / 10).toFixed(1)} MiB`;
-  return `its weights take ${mebibytes(bytes.length)}, and a report holds ${mebibytes(most)} at most`;
+  return `its weights take ${mebibytes(size)}, and a report holds ${mebibytes(most)} at most`;
 }

@@ -28,8 +28,9 @@ await runTask(async () => {
     else console.log(runs.length === 0 ? `There are no runs in ${store.description}` : listTable(runs));
     return;
   }
+  const all = await store.list(experiment);
   const runs: RunSummary[] = [];
-  for (const name of names) runs.push(await find(store, name, experiment));
+  for (const name of names) runs.push(await find(store, all, name));
   if (action === "compare") {
     if (settings.json) printJson(runs);
     else console.log(compareTable(runs));
@@ -51,8 +52,7 @@ function check(action: string, names: readonly string[]): void {
 }
 
 /** A run by its folder, its id on the server, or its name, of which the latest run is taken. */
-async function find(store: RunStore, name: string, experiment: string | undefined): Promise<RunSummary> {
-  const runs = await store.list(experiment);
+async function find(store: RunStore, runs: readonly RunSummary[], name: string): Promise<RunSummary> {
   const found = runs.find(({ key }) => key === name) ?? runs.findLast((run) => run.name === name);
   if (found !== undefined) return found;
   if (store instanceof FolderStore) return await summarize(name);

@@ -106,6 +106,7 @@ export async function fit(
 
   let step = 0;
   let burst = 1;
+  let soFar = new Float32Array(0);
   while (step < steps && !signal?.aborted) {
     const started = performance.now();
     for (const end = Math.min(step + burst, steps); step < end; step++) {
@@ -116,7 +117,7 @@ export async function fit(
       rule.beforeStep(schedule.learningRate(step / steps));
       recorded.run();
     }
-    const soFar = (await losses.read()).subarray(0, step); // waits until the device has done them
+    soFar = (await losses.read()).subarray(0, step); // waits until the device has done them
     const wanted = burst * BURST_MS / (performance.now() - started);
     burst = Math.max(1, Math.min(2 * burst, Math.floor(wanted)));
     const bad = soFar.findIndex((loss) => !Number.isFinite(loss));
@@ -129,7 +130,7 @@ export async function fit(
     onProgress?.({ step, steps, losses: soFar });
     await new Promise((resolve) => setTimeout(resolve)); // signals and timers have their turn
   }
-  return (await losses.read()).slice(0, step);
+  return soFar.slice();
 }
 
 function checkCount(name: string, count: number, most: number): void {
