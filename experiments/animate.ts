@@ -1,8 +1,8 @@
-import { animating, parseAnimation } from "./animate_config.ts";
-import { runTask } from "./command.ts";
-import { drawFlows, pictureName } from "./flow_picture.ts";
-import { flowRows, loadFlows } from "./flow_source.ts";
-import { writeAtomic } from "./run_folder.ts";
+import { animating, parseAnimation } from "./settings/animate_config.ts";
+import { runTask } from "./program/command.ts";
+import { drawFlows, pictureName } from "./draw/flow_picture.ts";
+import { flowRows, loadFlows } from "./draw/flow_source.ts";
+import { writeAtomic } from "./run/run_folder.ts";
 
 await runTask(async () => {
   const config = parseAnimation(Deno.args);

@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import { animating, parseAnimation } from "./animate_config.ts";
-import { runTask } from "./command.ts";
-import { drawFlows, pictureName } from "./flow_picture.ts";
-import { flowRows, loadFlows, type StoredFlow } from "./flow_source.ts";
-import { writeAtomic } from "./run_folder.ts";
-import { ConfigError } from "./setting.ts";
+import { animating, parseAnimation } from "./settings/animate_config.ts";
+import { runTask } from "./program/command.ts";
+import { drawFlows, pictureName } from "./draw/flow_picture.ts";
+import { flowRows, loadFlows, type StoredFlow } from "./draw/flow_source.ts";
+import { writeAtomic } from "./run/run_folder.ts";
+import { ConfigError } from "./settings/setting.ts";
 import { recordComparison } from "./tracking/comparison.ts";
 import { summarize } from "./tracking/folder_store.ts";
 import { compareTable } from "./tracking/run_tables.ts";

@@ -1,21 +1,21 @@
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
-import { BatchOrder } from "../models/batches.ts";
-import { splitImages } from "./batches.ts";
-import { hearSignals, runTask, stopSignal } from "./command.ts";
-import { compileKernels } from "./compile_kernels.ts";
-import { checkConfig } from "./config_checks.ts";
-import { loadDataset } from "./data.ts";
-import { Evaluation } from "./evaluation.ts";
-import { ImageSource, normalizationTo } from "./image_source.ts";
-import { overfitting, resolveOverfitConfig } from "./overfit_config.ts";
-import { drawSamples, samplesPng } from "./pictures.ts";
-import { ProgressBar } from "./progress.ts";
-import { presets } from "./presets.ts";
-import { createRunFolder, writeAtomic } from "./run_folder.ts";
-import { saveWeights } from "./run_state.ts";
-import { Trainer } from "./trainer.ts";
-import { training } from "./training_settings.ts";
+import { BatchOrder } from "../models/train/batches.ts";
+import { splitImages } from "./data/split.ts";
+import { hearSignals, runTask, stopSignal } from "./program/command.ts";
+import { compileKernels } from "./training/compile_kernels.ts";
+import { checkConfig } from "./settings/config_checks.ts";
+import { loadDataset } from "./data/dataset.ts";
+import { Evaluation } from "./training/evaluation.ts";
+import { ImageSource, normalizationTo } from "./data/image_source.ts";
+import { overfitting, resolveOverfitConfig } from "./settings/overfit_config.ts";
+import { drawSamples, samplesPng } from "./draw/pictures.ts";
+import { ProgressBar } from "./program/progress.ts";
+import { presets } from "./settings/presets.ts";
+import { createRunFolder, writeAtomic } from "./run/run_folder.ts";
+import { saveWeights } from "./run/run_state.ts";
+import { Trainer } from "./training/trainer.ts";
+import { training } from "./settings/training_settings.ts";
 
 /** Steps between looks at the loss. */
 const burst = 5;

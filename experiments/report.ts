@@ -1,8 +1,8 @@
 import { init } from "../kernels/mod.ts";
-import { runTask } from "./command.ts";
-import { compareModels } from "./report_comparison.ts";
-import { parseReportWords, reporting } from "./report_config.ts";
-import { reportPath, writeReport } from "./report_file.ts";
+import { runTask } from "./program/command.ts";
+import { compareModels } from "./report/comparison.ts";
+import { parseReportWords, reporting } from "./settings/report_config.ts";
+import { reportPath, writeReport } from "./report/report_file.ts";
 
 await runTask(async () => {
   const { help, runs, out, live, device: choice } = parseReportWords(Deno.args);

@@ -1,12 +1,12 @@
-import { runTask } from "./command.ts";
-import { finite } from "./metrics_log.ts";
-import { listing } from "./runs_config.ts";
-import { ConfigError, didYouMean } from "./setting.ts";
+import { runTask } from "./program/command.ts";
+import { finite } from "./run/metrics_log.ts";
+import { listing } from "./settings/runs_config.ts";
+import { ConfigError, didYouMean } from "./settings/setting.ts";
 import { FolderStore, summarize } from "./tracking/folder_store.ts";
 import { openStore } from "./tracking/open_store.ts";
 import { compareTable, listTable, showTable } from "./tracking/run_tables.ts";
 import type { RunStore, RunSummary } from "./tracking/store.ts";
-import { splitWords } from "./words.ts";
+import { splitWords } from "./settings/words.ts";
 
 const usage = "deno task runs [list | show RUN | compare RUN RUN ...]";
 const actions = ["list", "show", "compare"];

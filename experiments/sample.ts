@@ -1,12 +1,12 @@
 import { init } from "../kernels/mod.ts";
 import { loadCheckpoint } from "../models/mod.ts";
-import { encodeNpy } from "../models/npy.ts";
-import { reasonOf } from "./atomic_write.ts";
-import { runTask } from "./command.ts";
-import { checkGrid, drawSamplesInBatches, samplesPng } from "./pictures.ts";
-import { ProgressBar } from "./progress.ts";
-import { RunError, writeAtomic } from "./run_folder.ts";
-import { resolveSampleConfig, sampling } from "./sample_config.ts";
+import { encodeNpy } from "../models/files/npy.ts";
+import { reasonOf } from "./run/atomic_write.ts";
+import { runTask } from "./program/command.ts";
+import { checkGrid, drawSamplesInBatches, samplesPng } from "./draw/pictures.ts";
+import { ProgressBar } from "./program/progress.ts";
+import { RunError, writeAtomic } from "./run/run_folder.ts";
+import { resolveSampleConfig, sampling } from "./settings/sample_config.ts";
 
 await runTask(async () => {
   const flags = sampling.parse(Deno.args);

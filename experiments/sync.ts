@@ -1,12 +1,12 @@
-import { runTask } from "./command.ts";
-import { ConfigError } from "./setting.ts";
-import { syncing } from "./sync_config.ts";
+import { runTask } from "./program/command.ts";
+import { ConfigError } from "./settings/setting.ts";
+import { syncing } from "./settings/sync_config.ts";
 import { readCursor } from "./tracking/cursor.ts";
 import { ServerError } from "./tracking/http.ts";
 import { sendRun, type Sent } from "./tracking/send.ts";
 import { chooseTracking, readEnvironment } from "./tracking/settings.ts";
 import { runFolders } from "./tracking/folder_store.ts";
-import { splitWords } from "./words.ts";
+import { splitWords } from "./settings/words.ts";
 
 const usage = "deno task sync [RUN ...]";
 

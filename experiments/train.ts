@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { type Device, init } from "../kernels/mod.ts";
-import { splitImages } from "./batches.ts";
-import { runTask, stopSignal, TrainingError } from "./command.ts";
-import { compileKernels } from "./compile_kernels.ts";
+import { splitImages } from "./data/split.ts";
+import { runTask, stopSignal, TrainingError } from "./program/command.ts";
+import { compileKernels } from "./training/compile_kernels.ts";
 import {
   parseTrainingFlags,
   type PresetName,
@@ -10,18 +10,18 @@ import {
   resolveConfig,
   type TrainingConfig,
   trainingHelp,
-} from "./config.ts";
-import { loadDataset } from "./data.ts";
-import { collectEnvironment } from "./environment.ts";
-import { fitBatch } from "./fit_batch.ts";
-import { ImageSource, normalizationTo } from "./image_source.ts";
-import { ProgressBar } from "./progress.ts";
-import { createRunFolder, writeAtomic } from "./run_folder.ts";
+} from "./settings/config.ts";
+import { loadDataset } from "./data/dataset.ts";
+import { collectEnvironment } from "./run/environment.ts";
+import { fitBatch } from "./training/fit_batch.ts";
+import { ImageSource, normalizationTo } from "./data/image_source.ts";
+import { ProgressBar } from "./program/progress.ts";
+import { createRunFolder, writeAtomic } from "./run/run_folder.ts";
 import { gauges } from "./tracking/gauges.ts";
 import { startTracking, trackingOf } from "./tracking/start.ts";
 import { tracked } from "./tracking/tracker.ts";
-import { Trainer } from "./trainer.ts";
-import { Training, type TrainingResult } from "./training.ts";
+import { Trainer } from "./training/trainer.ts";
+import { Training, type TrainingResult } from "./training/training.ts";
 
 await runTask(async () => {
   const startedAt = new Date();

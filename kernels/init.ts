@@ -1,7 +1,7 @@
-import { context } from "./context.ts";
-import { CpuDevice } from "./devices/cpu.ts";
+import { context } from "./core/context.ts";
+import { CpuDevice } from "./devices/cpu/cpu_device.ts";
 import { type Device, DeviceError } from "./devices/device.ts";
-import { WebGpuDevice } from "./devices/webgpu.ts";
+import { WebGpuDevice } from "./devices/webgpu/webgpu_device.ts";
 
 /** Which device to use: `auto` takes WebGPU where there is a GPU, else the CPU; `webgpu` takes a software adapter too. */
 export type DeviceChoice = "auto" | "webgpu" | "cpu";

@@ -3,9 +3,9 @@
  *
  * @module
  */
-export { gradients } from "./autograd.ts";
-export { checkGradients, type GradientCheck, GradientError } from "./check_gradients.ts";
-export { currentDevice } from "./context.ts";
+export { gradients } from "./autograd/gradients.ts";
+export { checkGradients, type GradientCheck, GradientError } from "./autograd/check_gradients.ts";
+export { currentDevice } from "./core/context.ts";
 export {
   type BufferRange,
   type CompileProgress,
@@ -33,28 +33,35 @@ export {
   type Saved,
   type Tensors,
 } from "./op.ts";
-export { attend } from "./ops/attend.ts";
-export { conv2d } from "./ops/conv2d.ts";
-export { convTranspose2d } from "./ops/conv_transpose2d.ts";
-export { add, divide, multiply, negate, subtract } from "./ops/elementwise.ts";
-export { assign, full, put, zeros } from "./ops/fill.ts";
-export { gatherImages, gatherRows, packBytes } from "./ops/gather.ts";
-export { groupNorm } from "./ops/group_norm.ts";
-export { meanSquaredError } from "./ops/loss.ts";
-export { linear, matmul, matmulTransposedA, matmulTransposedB, transpose } from "./ops/matmul.ts";
-export { concat, permute, reshape, slice } from "./ops/movement.ts";
-export { type Adam, adamL2Update, adamUpdate, emaUpdate, sgdUpdate, squaredNorm } from "./ops/optimizer.ts";
-export { maxPool2d } from "./ops/pool.ts";
-export { randomNormal, randomUniform } from "./ops/random.ts";
-export { mean, sum } from "./ops/reduce.ts";
-export { resizeBilinear } from "./ops/resample.ts";
-export { softmax } from "./ops/softmax.ts";
-export { randomBits, uniforms } from "./ops/threefry.ts";
-export { exp, gelu, log, relu, sigmoid, silu, sqrt, square, tanh } from "./ops/unary.ts";
-export type { MemoryPlan } from "./memory_plan.ts";
-export { planMemory, record, type RecordedStep, type RecordOptions } from "./record.ts";
-export { scope } from "./scope.ts";
-export { type Shape, ShapeError } from "./shape.ts";
-export type { BareName, DataType, InputNames, OutputNames, Port, PortNames } from "./signature.ts";
-export type { Storage } from "./storage.ts";
-export { type History, Tensor, tensor } from "./tensor.ts";
+export { attend } from "./ops/attend/op.ts";
+export { conv2d } from "./ops/conv2d/op.ts";
+export { convTranspose2d } from "./ops/conv_transpose2d/op.ts";
+export { add, divide, multiply, negate, subtract } from "./ops/elementwise/binary.ts";
+export { assign, full, put, zeros } from "./ops/layout/fill.ts";
+export { gatherImages, gatherRows, packBytes } from "./ops/layout/gather.ts";
+export { groupNorm } from "./ops/group_norm/op.ts";
+export { meanSquaredError } from "./ops/reduce/loss.ts";
+export { linear, matmul, matmulTransposedA, matmulTransposedB, transpose } from "./ops/matmul/op.ts";
+export { concat, permute, reshape, slice } from "./ops/layout/movement.ts";
+export {
+  type Adam,
+  adamL2Update,
+  adamUpdate,
+  emaUpdate,
+  sgdUpdate,
+  squaredNorm,
+} from "./ops/optimizer/optimizer.ts";
+export { maxPool2d } from "./ops/resample/pool.ts";
+export { randomNormal, randomUniform } from "./ops/random/random.ts";
+export { mean, sum } from "./ops/reduce/reduce.ts";
+export { resizeBilinear } from "./ops/resample/resample.ts";
+export { softmax } from "./ops/reduce/softmax.ts";
+export { randomBits, uniforms } from "./ops/random/threefry.ts";
+export { exp, gelu, log, relu, sigmoid, silu, sqrt, square, tanh } from "./ops/elementwise/unary.ts";
+export type { MemoryPlan } from "./record/memory_plan.ts";
+export { planMemory, record, type RecordedStep, type RecordOptions } from "./record/record.ts";
+export { scope } from "./core/scope.ts";
+export { type Shape, ShapeError } from "./core/shape.ts";
+export type { BareName, DataType, InputNames, OutputNames, Port, PortNames } from "./core/signature.ts";
+export type { Storage } from "./core/storage.ts";
+export { type History, Tensor, tensor } from "./core/tensor.ts";

@@ -1,6 +1,6 @@
-import { context, currentDevice } from "./context.ts";
+import { context, currentDevice } from "./core/context.ts";
 import type { Dims, Kernel, NumberArray, Tuning, Workgroups } from "./devices/device.ts";
-import { type Shape, ShapeError, sizeOf } from "./shape.ts";
+import { type Shape, ShapeError, sizeOf } from "./core/shape.ts";
 import {
   bindAxes,
   type InputNames,
@@ -8,9 +8,9 @@ import {
   outputShape,
   parseSignature,
   type Port,
-} from "./signature.ts";
-import { allocate } from "./storage.ts";
-import { Tensor } from "./tensor.ts";
+} from "./core/signature.ts";
+import { allocate } from "./core/storage.ts";
+import { Tensor } from "./core/tensor.ts";
 
 /** Settings of an op that are not tensors, with the type they have in the kernel's uniform. */
 export type AttributeTypes = Readonly<Record<string, "u32" | "f32">>;

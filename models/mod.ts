@@ -4,21 +4,21 @@
  * @module
  */
 
-export { constant, cosine, oneCycle } from "./annealing.ts";
-export { Attention } from "./attention.ts";
+export { constant, cosine, oneCycle } from "./train/annealing.ts";
+export { Attention } from "./nn/attention.ts";
 export {
   type Checkpoint,
   CheckpointError,
   type CheckpointInfo,
   loadCheckpoint,
   saveCheckpoint,
-} from "./checkpoint.ts";
-export { Ema } from "./ema.ts";
-export { fit, FitError, type FitOptions, type FitProgress } from "./fit.ts";
-export { flowMatchingLoss, path, type VelocityField } from "./flow.ts";
-export { blankInitialiser, type Initialiser, randomInitialiser } from "./initialiser.ts";
-export { Conv2d, ConvTranspose2d, GroupNorm, Linear } from "./layers.ts";
-export { loadState, Module, namedParameters, stateOf } from "./module.ts";
+} from "./files/checkpoint.ts";
+export { Ema } from "./train/ema.ts";
+export { fit, FitError, type FitOptions, type FitProgress } from "./train/fit.ts";
+export { flowMatchingLoss, path, type VelocityField } from "./flow/flow.ts";
+export { blankInitialiser, type Initialiser, randomInitialiser } from "./nn/initialiser.ts";
+export { Conv2d, ConvTranspose2d, GroupNorm, Linear } from "./nn/layers.ts";
+export { loadState, Module, namedParameters, stateOf } from "./nn/module.ts";
 export {
   completeOptions,
   countParameters,
@@ -27,21 +27,21 @@ export {
   type ModelOptions,
   type ModelType,
   modelTypes,
-} from "./networks.ts";
-export { openCheckpoint } from "./open_checkpoint.ts";
-export { Optimizer, optimizer, type TrainingState } from "./optimizer.ts";
-export { FlatParameters, flatten, type Place, withParameters } from "./parameters.ts";
-export { plateau } from "./plateau.ts";
-export { ResidualBlock, ResidualDown, ResidualUNet, ResidualUp } from "./residual_unet.ts";
+} from "./nets/networks.ts";
+export { openCheckpoint } from "./files/open_checkpoint.ts";
+export { Optimizer, optimizer, type TrainingState } from "./train/optimizer.ts";
+export { FlatParameters, flatten, type Place, withParameters } from "./train/parameters.ts";
+export { plateau } from "./train/plateau.ts";
+export { ResidualBlock, ResidualDown, ResidualUNet, ResidualUp } from "./nets/residual_unet.ts";
 export {
   decodeSafetensors,
   encodeSafetensors,
   SafetensorsError,
   type SafetensorsTensor,
-} from "./safetensors.ts";
-export { noise, sample, type Start, trajectory } from "./sample.ts";
-export { Sampler, type SamplerOptions, type Snapshot, type TrajectoryOptions } from "./sampler.ts";
-export { createSchedule, type Schedule, type ScheduleName, scheduleNames } from "./schedule.ts";
+} from "./files/safetensors.ts";
+export { noise, sample, type Start, trajectory } from "./solve/sample.ts";
+export { Sampler, type SamplerOptions, type Snapshot, type TrajectoryOptions } from "./solve/sampler.ts";
+export { createSchedule, type Schedule, type ScheduleName, scheduleNames } from "./train/schedule.ts";
 export {
   type ButcherTableau,
   euler,
@@ -51,8 +51,8 @@ export {
   type SolverName,
   solvers,
   step,
-} from "./solvers.ts";
-export { type State, StateError } from "./state.ts";
-export { TimeEmbedding } from "./time_embedding.ts";
-export { UNet, type UNetOptions, Up } from "./unet.ts";
-export { type OptimizerKind, optimizerKinds, type OptimizerOptions } from "./update_rules.ts";
+} from "./solve/solvers.ts";
+export { type State, StateError } from "./files/state.ts";
+export { TimeEmbedding } from "./nn/time_embedding.ts";
+export { UNet, type UNetOptions, Up } from "./nets/unet.ts";
+export { type OptimizerKind, optimizerKinds, type OptimizerOptions } from "./train/update_rules.ts";

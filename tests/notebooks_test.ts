@@ -7,7 +7,12 @@ import { fileURLToPath } from "node:url";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
 import settings from "../deno.json" with { type: "json" };
-import { executeArguments, installJupyter, notebooks, registerKernel } from "../experiments/jupyter.ts";
+import {
+  executeArguments,
+  installJupyter,
+  notebooks,
+  registerKernel,
+} from "../experiments/program/jupyter.ts";
 import {
   type Cell,
   figureOf,
@@ -18,7 +23,7 @@ import {
   traceOf,
 } from "./notebook_reading.ts";
 import { granted, type PermissionName, testNeeding, testUnless } from "./permissions.ts";
-import { readGif } from "./viz/gif_reading.ts";
+import { readGif } from "./viz/image/gif_reading.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const needed: PermissionName[] = ["read", "write", "run", "env", "net"];

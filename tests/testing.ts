@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type Device, DeviceError, init, withDevice } from "../kernels/mod.ts";
-import { CpuDevice } from "../kernels/devices/cpu.ts";
-import { WebGpuDevice } from "../kernels/devices/webgpu.ts";
+import { CpuDevice } from "../kernels/devices/cpu/cpu_device.ts";
+import { WebGpuDevice } from "../kernels/devices/webgpu/webgpu_device.ts";
 
 /** A device to test on, or the reason why there is none. */
 async function open(kind: "cpu" | "webgpu"): Promise<Device | string> {

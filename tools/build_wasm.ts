@@ -1,5 +1,5 @@
 /**
- * Compiles the CPU device's kernels in `kernels/devices/wasm/assembly/` (AssemblyScript) and writes them to `binary.ts` beside it,
+ * Compiles the CPU device's kernels in `kernels/devices/cpu/assembly/` (AssemblyScript) and writes them to `binary.ts` beside it,
  * which is part of the repository:
  * importers need no compiler, and no permission to read a file. A test compiles them again and compares.
  *
@@ -7,7 +7,7 @@
  */
 import asc from "npm:assemblyscript@0.28.20/asc";
 
-const folder = new URL("../kernels/devices/wasm/assembly/", import.meta.url);
+const folder = new URL("../kernels/devices/cpu/assembly/", import.meta.url);
 
 /** Compiles the kernels, with fused multiply-add or without. */
 export async function compileKernels({ relaxed }: { relaxed: boolean }): Promise<Uint8Array> {

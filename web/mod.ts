@@ -6,12 +6,12 @@
  */
 export * from "../kernels/mod.ts";
 export * from "../models/mod.ts";
-export { colormap, type ColormapName, colormapNames, type Palette } from "../viz/colormap.ts";
-export { encodeGif, type GifOptions, type Timing } from "../viz/gif.ts";
-export { grid, type GridOptions, type ImagesShape } from "../viz/grid.ts";
-export type { Displayable, ImageFile, ImageType, Json, MediaBundle } from "../viz/notebook.ts";
-export { notebookDisplay, showAs } from "../viz/notebook.ts";
-export { pace, type Pacing, pacings } from "../viz/pacing.ts";
-export type { Picture } from "../viz/picture.ts";
-export { encodePng } from "../viz/png.ts";
-export { type Arrow, quiver } from "../viz/quiver.ts";
+export { colormap, type ColormapName, colormapNames, type Palette } from "../viz/image/colormap.ts";
+export { encodeGif, type GifOptions, type Timing } from "../viz/image/gif.ts";
+export { grid, type GridOptions, type ImagesShape } from "../viz/image/grid.ts";
+export type { Displayable, ImageFile, ImageType, Json, MediaBundle } from "../viz/figure/notebook.ts";
+export { notebookDisplay, showAs } from "../viz/figure/notebook.ts";
+export { pace, type Pacing, pacings } from "../viz/flow/pacing.ts";
+export type { Picture } from "../viz/image/picture.ts";
+export { encodePng } from "../viz/image/png.ts";
+export { type Arrow, quiver } from "../viz/flow/quiver.ts";

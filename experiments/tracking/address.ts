@@ -1,4 +1,4 @@
-import { ConfigError } from "../setting.ts";
+import { ConfigError } from "../settings/setting.ts";
 
 /** An MLflow server and how to be let in. The secrets are private: no log, error or JSON of it holds them. */
 export class ServerAddress {

@@ -1,7 +1,7 @@
 import { basename, join, resolve } from "node:path";
-import { RunError } from "../atomic_write.ts";
-import { readMetrics } from "../metrics_log.ts";
-import { readJson } from "../read_file.ts";
+import { RunError } from "../run/atomic_write.ts";
+import { readMetrics } from "../run/metrics_log.ts";
+import { readJson } from "../run/read_file.ts";
 import { metricsFile } from "./mirror.ts";
 import { readRecord, type RunRecord, writeRecord } from "./record.ts";
 import { isLocked } from "./run_lock.ts";

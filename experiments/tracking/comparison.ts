@@ -1,6 +1,6 @@
 import { basename, dirname, join, resolve } from "node:path";
-import { reasonOf, RunError } from "../atomic_write.ts";
-import { createRunFolder } from "../run_folder.ts";
+import { reasonOf, RunError } from "../run/atomic_write.ts";
+import { createRunFolder } from "../run/run_folder.ts";
 import { mustStand } from "./adopt.ts";
 import { runFiles } from "./files.ts";
 import { metricsFile } from "./mirror.ts";

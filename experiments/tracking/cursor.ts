@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import { writeAtomic } from "../atomic_write.ts";
+import { writeAtomic } from "../run/atomic_write.ts";
 import type { RunStatus } from "./client.ts";
-import { readJson } from "../read_file.ts";
+import { readJson } from "../run/read_file.ts";
 
 /** The file of a run folder that says what of it a server has. */
 export const cursorFile = "mlflow.json";

@@ -1,7 +1,7 @@
 import { join, relative } from "node:path";
-import { reasonOf, RunError } from "../atomic_write.ts";
-import { readMetrics } from "../metrics_log.ts";
-import { readFile, readJson } from "../read_file.ts";
+import { reasonOf, RunError } from "../run/atomic_write.ts";
+import { readMetrics } from "../run/metrics_log.ts";
+import { readFile, readJson } from "../run/read_file.ts";
 import { mustStand, standing } from "./adopt.ts";
 import { paramsOf } from "./description.ts";
 import { nestedRuns, runFiles } from "./files.ts";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { RunError, writeAtomic } from "../atomic_write.ts";
-import { appendMetrics, lineOf, type Metrics, truncateAfterStep } from "../metrics_log.ts";
+import { RunError, writeAtomic } from "../run/atomic_write.ts";
+import { appendMetrics, lineOf, type Metrics, truncateAfterStep } from "../run/metrics_log.ts";
 import { metricsFile } from "./mirror.ts";
 import { readRecord, type RunRecord, writeRecord } from "./record.ts";
 import { lockRun, type RunLock } from "./run_lock.ts";

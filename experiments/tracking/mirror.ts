@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
-import { RunError } from "../atomic_write.ts";
-import { parseMetrics } from "../metrics_log.ts";
+import { RunError } from "../run/atomic_write.ts";
+import { parseMetrics } from "../run/metrics_log.ts";
 import { hasCode, type MlflowClient, type ServerRun } from "./client.ts";
 import { type Cursor, newCursor, readCursor, writeCursor } from "./cursor.ts";
 import { describe, idTag } from "./description.ts";

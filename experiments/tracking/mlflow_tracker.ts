@@ -1,4 +1,4 @@
-import type { Metrics } from "../metrics_log.ts";
+import type { Metrics } from "../run/metrics_log.ts";
 import { MlflowClient } from "./client.ts";
 import type { FolderTracker } from "./folder_tracker.ts";
 import { HttpServer } from "./http.ts";

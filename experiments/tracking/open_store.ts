@@ -1,4 +1,4 @@
-import { ConfigError } from "../setting.ts";
+import { ConfigError } from "../settings/setting.ts";
 import { FolderStore } from "./folder_store.ts";
 import { ServerStore } from "./server_store.ts";
 import { chooseTracking, readEnvironment } from "./settings.ts";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { writeAtomic } from "../atomic_write.ts";
-import { readJson } from "../read_file.ts";
+import { writeAtomic } from "../run/atomic_write.ts";
+import { readJson } from "../run/read_file.ts";
 import type { RunStatus } from "./client.ts";
 
 /** The file that makes a folder a run: what it is, and how it stands. */

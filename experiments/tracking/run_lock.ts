@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { reasonOf, RunError } from "../atomic_write.ts";
+import { reasonOf, RunError } from "../run/atomic_write.ts";
 
 /** The file whose lock says that a program works on a run. The system frees it with the program, however that ends. */
 const lockFile = ".lock";

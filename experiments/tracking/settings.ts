@@ -1,4 +1,4 @@
-import { ConfigError } from "../setting.ts";
+import { ConfigError } from "../settings/setting.ts";
 import { parseAddress, type ServerAddress } from "./address.ts";
 import { mlflowPatience, type Patience } from "./retry.ts";
 

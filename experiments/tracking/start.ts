@@ -1,6 +1,6 @@
 import { userInfo } from "node:os";
 import { basename, resolve } from "node:path";
-import { runGit } from "../environment.ts";
+import { runGit } from "../run/environment.ts";
 import { readCursor } from "./cursor.ts";
 import { FolderTracker, type RunStart } from "./folder_tracker.ts";
 import { MlflowTracker } from "./mlflow_tracker.ts";

@@ -1,4 +1,4 @@
-import type { Metrics } from "../metrics_log.ts";
+import type { Metrics } from "../run/metrics_log.ts";
 import type { RunStatus } from "./client.ts";
 
 /** How a run can end. */

@@ -1,4 +1,4 @@
-import type { Port } from "../signature.ts";
+import type { Port } from "../core/signature.ts";
 
 /** Arrays that an op's reference reads and writes: f32 on the CPU device, f64 in tests, u32 for bytes and indices. */
 export type NumberArray = Float32Array | Float64Array | Uint32Array;

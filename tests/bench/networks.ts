@@ -1,8 +1,8 @@
 import { type Device, randomNormal, randomUniform, record, scope, tensor } from "../../kernels/mod.ts";
 import { createModel, Sampler } from "../../models/mod.ts";
-import { resolveConfig } from "../../experiments/config.ts";
-import { ImageSource } from "../../experiments/image_source.ts";
-import { modelOptions, Trainer } from "../../experiments/trainer.ts";
+import { resolveConfig } from "../../experiments/settings/config.ts";
+import { ImageSource } from "../../experiments/data/image_source.ts";
+import { modelOptions, Trainer } from "../../experiments/training/trainer.ts";
 import type { Reporter } from "./report.ts";
 import { queued, timeInTurn, type Work } from "./timing.ts";
 

@@ -5,7 +5,7 @@
  */
 
 import { encodeApng, flowFrames, flowGif, rasterizer } from "../../viz/mod.ts";
-import { madeUpFlow } from "../viz/made_up_flow.ts";
+import { madeUpFlow } from "../viz/flow/made_up_flow.ts";
 
 const count = 100;
 const draw = await rasterizer();

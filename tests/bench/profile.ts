@@ -3,10 +3,10 @@
  * training step spends its time, op by op. Each op of the recorded step is timed alone, many times over.
  */
 import { init } from "../../kernels/mod.ts";
-import { runTask } from "../../experiments/command.ts";
-import { parseTrainingFlags, resolveConfig } from "../../experiments/config.ts";
-import { ImageSource, normalizationTo } from "../../experiments/image_source.ts";
-import { Trainer } from "../../experiments/trainer.ts";
+import { runTask } from "../../experiments/program/command.ts";
+import { parseTrainingFlags, resolveConfig } from "../../experiments/settings/config.ts";
+import { ImageSource, normalizationTo } from "../../experiments/data/image_source.ts";
+import { Trainer } from "../../experiments/training/trainer.ts";
 import { sharesOf } from "./shares.ts";
 import { timeRuns } from "./timing.ts";
 

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
-import { animating } from "../../experiments/animate_config.ts";
-import { type FlowSource, writeFlowSnapshots } from "../../experiments/flow_snapshots.ts";
-import { readGif } from "../viz/gif_reading.ts";
-import { madeUpFlow } from "../viz/made_up_flow.ts";
+import { animating } from "../../experiments/settings/animate_config.ts";
+import { type FlowSource, writeFlowSnapshots } from "../../experiments/draw/flow_snapshots.ts";
+import { readGif } from "../viz/image/gif_reading.ts";
+import { madeUpFlow } from "../viz/flow/made_up_flow.ts";
 import { assertHelp, testTask, type Workplace } from "./cli.ts";
 
 const source: FlowSource = { modelType: "UNet_FM", seed: 1, solver: "euler", steps: 10 };

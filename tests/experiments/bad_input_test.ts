@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { IDX_NAMES } from "../../experiments/idx_folder.ts";
+import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
 import { granted } from "../permissions.ts";
 import { type Task, testTask, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
 

@@ -4,11 +4,11 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import settings from "../../deno.json" with { type: "json" };
-import { type Metrics, readMetrics } from "../../experiments/metrics_log.ts";
-import { flagOf, type Rows } from "../../experiments/setting.ts";
+import { type Metrics, readMetrics } from "../../experiments/run/metrics_log.ts";
+import { flagOf, type Rows } from "../../experiments/settings/setting.ts";
 import { decodeSafetensors } from "../../models/mod.ts";
 import { testNeeding, testUnless } from "../permissions.ts";
-import { writeTinyIdx } from "./tiny_idx.ts";
+import { writeTinyIdx } from "./data/tiny_idx.ts";
 
 /** A task of `deno.json` that a test can run. */
 export type Task =

@@ -2,14 +2,14 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { splitImages } from "../../experiments/batches.ts";
-import { resolveConfig, type TrainingConfig } from "../../experiments/config.ts";
-import { readFlowPaths } from "../../experiments/flow_paths_file.ts";
-import { readFlowSnapshots } from "../../experiments/flow_snapshots.ts";
-import { IDX_NAMES } from "../../experiments/idx_folder.ts";
-import { ImageSource } from "../../experiments/image_source.ts";
-import { readMetrics } from "../../experiments/metrics_log.ts";
-import { Trainer } from "../../experiments/trainer.ts";
+import { splitImages } from "../../experiments/data/split.ts";
+import { resolveConfig, type TrainingConfig } from "../../experiments/settings/config.ts";
+import { readFlowPaths } from "../../experiments/draw/flow_paths_file.ts";
+import { readFlowSnapshots } from "../../experiments/draw/flow_snapshots.ts";
+import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
+import { ImageSource } from "../../experiments/data/image_source.ts";
+import { readMetrics } from "../../experiments/run/metrics_log.ts";
+import { Trainer } from "../../experiments/training/trainer.ts";
 import { add, init, multiply, randomNormal, randomUniform, reshape, tensor } from "../../kernels/mod.ts";
 import {
   decodeSafetensors,
@@ -20,7 +20,7 @@ import {
 } from "../../models/mod.ts";
 import { assertClose } from "../testing.ts";
 import { testTask, tinyNetwork, type Workplace } from "./cli.ts";
-import { imageSize } from "./tiny_idx.ts";
+import { imageSize } from "./data/tiny_idx.ts";
 
 const bare = `${tinyNetwork} --max-minutes 0 --log-every 1 --samples 0 --flow-samples 0 --path-samples 0`;
 

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
-import { overfitting } from "../../experiments/overfit_config.ts";
+import { overfitting } from "../../experiments/settings/overfit_config.ts";
 import { assertHelp, testTask, tinyNetwork } from "./cli.ts";
-import { imageSize } from "./tiny_idx.ts";
+import { imageSize } from "./data/tiny_idx.ts";
 
 testTask("overfit lowers the loss on the images it sees, and draws", async (place) => {
   const { stdout } = await place.succeed(

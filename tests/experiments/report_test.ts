@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { readFlowPaths } from "../../experiments/flow_paths_file.ts";
-import { readLossByTime } from "../../experiments/loss_by_time.ts";
-import { reporting } from "../../experiments/report_config.ts";
-import { readLive } from "../../experiments/report_weights.ts";
+import { readFlowPaths } from "../../experiments/draw/flow_paths_file.ts";
+import { readLossByTime } from "../../experiments/draw/loss_by_time.ts";
+import { reporting } from "../../experiments/settings/report_config.ts";
+import { readLive } from "../../experiments/report/weights.ts";
 import { testNeeding } from "../permissions.ts";
 import type { Payload } from "../../viz/report/payload.ts";
 import { assertHelp, testTask, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
-import { imageSize } from "./tiny_idx.ts";
+import { imageSize } from "./data/tiny_idx.ts";
 
 async function textOf(place: Workplace, ...path: string[]): Promise<string> {
   return new TextDecoder().decode(await place.read(...path));

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { IDX_NAMES } from "../../experiments/idx_folder.ts";
+import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
 import { type Ended, ended, testTask, tinyRun, type Workplace } from "./cli.ts";
-import { writeTinyIdx } from "./tiny_idx.ts";
+import { writeTinyIdx } from "./data/tiny_idx.ts";
 
 const pictures = ["samples.png", "flow_linear.gif", "flow/sample_1.safetensors", "flow/sample_2.safetensors"];
 const weights = ["last.safetensors", "best.safetensors"];

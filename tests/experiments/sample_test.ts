@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
-import { drawSamples, drawSamplesInBatches } from "../../experiments/pictures.ts";
-import { sampling } from "../../experiments/sample_config.ts";
+import { drawSamples, drawSamplesInBatches } from "../../experiments/draw/pictures.ts";
+import { sampling } from "../../experiments/settings/sample_config.ts";
 import { createModel } from "../../models/mod.ts";
 import { testOnDevices } from "../testing.ts";
 import { assertHelp, testTask, tinyNetwork } from "./cli.ts";
-import { imageSize } from "./tiny_idx.ts";
+import { imageSize } from "./data/tiny_idx.ts";
 
 const training =
   `${tinyNetwork} --max-minutes 0 --max-steps 3 --samples 0 --flow-samples 0 --path-samples 0 --out run`;

@@ -2,15 +2,15 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
-import { readFlowSnapshots } from "../../experiments/flow_snapshots.ts";
-import { presets } from "../../experiments/presets.ts";
-import { flagOf } from "../../experiments/setting.ts";
-import { training } from "../../experiments/training_settings.ts";
+import { readFlowSnapshots } from "../../experiments/draw/flow_snapshots.ts";
+import { presets } from "../../experiments/settings/presets.ts";
+import { flagOf } from "../../experiments/settings/setting.ts";
+import { training } from "../../experiments/settings/training_settings.ts";
 import { DeviceError, init } from "../../kernels/mod.ts";
 import { decodeSafetensors } from "../../models/mod.ts";
-import { readGif } from "../viz/gif_reading.ts";
+import { readGif } from "../viz/image/gif_reading.ts";
 import { assertHelp, testTask, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
-import { imageSize } from "./tiny_idx.ts";
+import { imageSize } from "./data/tiny_idx.ts";
 
 /** Why no run on WebGPU can be tested here. */
 async function missingAdapter(): Promise<string | undefined> {

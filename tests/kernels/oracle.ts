@@ -1,8 +1,8 @@
 /** What ops should give: their references in f64 on the inputs of their samples. */
 
 import type { RegisteredOp, Sample } from "../../kernels/op.ts";
-import { sizeOf } from "../../kernels/shape.ts";
-import { uniforms } from "../../kernels/ops/threefry.ts";
+import { sizeOf } from "../../kernels/core/shape.ts";
+import { uniforms } from "../../kernels/ops/random/threefry.ts";
 
 /** Arrays of a sample's inputs in f64, exactly representable in f32. */
 export function inputsOf(op: RegisteredOp, { shapes, values }: Sample): (Float64Array | Uint32Array)[] {

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import "../../kernels/mod.ts";
 import { tensor } from "../../kernels/mod.ts";
 import { type RegisteredOp, registry, type Sample } from "../../kernels/op.ts";
-import { gradients } from "../../kernels/autograd.ts";
+import { gradients } from "../../kernels/autograd/gradients.ts";
 import { multiply, sum } from "../../kernels/mod.ts";
-import { uniforms } from "../../kernels/ops/threefry.ts";
+import { uniforms } from "../../kernels/ops/random/threefry.ts";
 import { assertClose, testOnAllKernels } from "../testing.ts";
 import { inputsOf, oracle } from "./oracle.ts";
 

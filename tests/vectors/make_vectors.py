@@ -461,7 +461,7 @@ CURVE |= {"lr": 4e-3, "weight_decay": 0.01, "clip": 1.0}
 
 
 def write_loss_curve():
-    """Training as `experiments/trainer.ts` does it, in float32."""
+    """Training as `experiments/training/trainer.ts` does it, in float32."""
     settings = config(RESIDUAL, [4, 8], 8, groups=4)
     seed, size, batch = CURVE["seed"], CURVE["size"], CURVE["batch"]
     torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-import type { Pacing } from "../pacing.ts";
+import type { Pacing } from "../flow/pacing.ts";
 import { type Markup, markup } from "./markup.ts";
 
 const pacings: readonly Pacing[] = ["linear", "quadratic", "inv_quadratic", "logarithmic"];

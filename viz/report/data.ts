@@ -1,4 +1,4 @@
-import type { Evolution } from "../evolution.ts";
+import type { Evolution } from "../flow/evolution.ts";
 
 /** Numbers at training steps. */
 export interface Series {

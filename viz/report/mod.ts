@@ -16,5 +16,5 @@ export type {
   TimeBin,
 } from "./data.ts";
 export { reportHtml } from "./document.ts";
-export type { Evolution } from "../evolution.ts";
+export type { Evolution } from "../flow/evolution.ts";
 export type { Library, Values } from "./library.ts";

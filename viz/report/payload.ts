@@ -1,6 +1,6 @@
-import { colormap } from "../colormap.ts";
-import type { Evolution } from "../evolution.ts";
-import { pace, type Pacing } from "../pacing.ts";
+import { colormap } from "../image/colormap.ts";
+import type { Evolution } from "../flow/evolution.ts";
+import { pace, type Pacing } from "../flow/pacing.ts";
 import type { Comparison, Paths, ReportData, ReportRun, Series, Solved, TimeBin } from "./data.ts";
 import { base64, quantise, type Quantised } from "./quantise.ts";
 import { smoothed, thinned } from "./series.ts";

@@ -1,4 +1,4 @@
-import { movingAverage } from "../moving_average.ts";
+import { movingAverage } from "../figure/moving_average.ts";
 import type { Series } from "./data.ts";
 
 /** A series of at most so many points, each the mean of its neighbours; without the numbers that are not finite. */

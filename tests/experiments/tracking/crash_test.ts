@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readMetrics } from "../../../experiments/metrics_log.ts";
+import { readMetrics } from "../../../experiments/run/metrics_log.ts";
 import { ended, type Workplace } from "../cli.ts";
 import { assertMirrored } from "./mirrored.ts";
 import { exists, mirroredRun, newExperiment, pause, quick, testMirrored, until } from "./shared_server.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { readMetrics } from "../../../experiments/metrics_log.ts";
+import { readMetrics } from "../../../experiments/run/metrics_log.ts";
 import { standing } from "../../../experiments/tracking/adopt.ts";
 import { OpenFile, runFiles } from "../../../experiments/tracking/files.ts";
 import { FolderTracker, type RunStart } from "../../../experiments/tracking/folder_tracker.ts";

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { readMetrics } from "../../../experiments/metrics_log.ts";
+import { readMetrics } from "../../../experiments/run/metrics_log.ts";
 import { recordComparison } from "../../../experiments/tracking/comparison.ts";
 import { FolderStore } from "../../../experiments/tracking/folder_store.ts";
 import { ServerStore } from "../../../experiments/tracking/server_store.ts";
 import { chooseTracking } from "../../../experiments/tracking/settings.ts";
 import { loadSnapshots } from "../../../experiments/tracking/snapshots.ts";
 import { ended } from "../cli.ts";
-import { imageSize } from "../tiny_idx.ts";
+import { imageSize } from "../data/tiny_idx.ts";
 import { assertMirrored } from "./mirrored.ts";
 import { valuesOf } from "./mlflow_server.ts";
 import { mirroredRun, newExperiment, quick, testMirrored, until } from "./shared_server.ts";

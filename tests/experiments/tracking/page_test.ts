@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type Browser, testInBrowser } from "../../browser.ts";
 import { Workplace } from "../cli.ts";
-import { writeTinyIdx } from "../tiny_idx.ts";
+import { writeTinyIdx } from "../data/tiny_idx.ts";
 import { mirroredRun, newExperiment, noServer, quick, theServer } from "./shared_server.ts";
 
 /** Milliseconds that a part of the page may take to appear, on a busy machine. */

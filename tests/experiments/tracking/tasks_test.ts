@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { serving } from "../../../experiments/mlflow_config.ts";
-import { listing } from "../../../experiments/runs_config.ts";
-import { flagOf } from "../../../experiments/setting.ts";
-import { syncing } from "../../../experiments/sync_config.ts";
+import { serving } from "../../../experiments/settings/mlflow_config.ts";
+import { listing } from "../../../experiments/settings/runs_config.ts";
+import { flagOf } from "../../../experiments/settings/setting.ts";
+import { syncing } from "../../../experiments/settings/sync_config.ts";
 import { type Task, testTask, tinyNetwork } from "../cli.ts";
 
 testTask("sync, runs and mlflow --help list every flag", async (place) => {

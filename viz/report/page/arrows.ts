@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-import { type Arrow, blockSize } from "../../quiver.ts";
+import { type Arrow, blockSize } from "../../flow/quiver.ts";
 
 /**
  * Draws arrows over an image of H x W pixels that fills the canvas.

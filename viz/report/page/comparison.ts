@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-import { nearestSnapshot } from "../../evolution.ts";
+import { nearestSnapshot } from "../../flow/evolution.ts";
 import type { ComparisonPayload, RunPayload } from "../payload.ts";
 import { Chart, type Figure, runLine } from "./charts.ts";
 import type { Clock } from "./clock.ts";

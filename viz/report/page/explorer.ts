@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
-import { nearestSnapshot } from "../../evolution.ts";
-import { quiver } from "../../quiver.ts";
+import { nearestSnapshot } from "../../flow/evolution.ts";
+import { quiver } from "../../flow/quiver.ts";
 import type { RunPayload } from "../payload.ts";
 import { drawArrows } from "./arrows.ts";
 import type { Clock } from "./clock.ts";

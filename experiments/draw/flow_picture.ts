@@ -1,0 +1,91 @@
+import {
+  encodeApng,
+  encodeRasterPng,
+  filmstrip,
+  flowFrames,
+  type FlowFramesOptions,
+  flowGif,
+  type FlowRow,
+  rasterizer,
+} from "../../viz/mod.ts";
+import type { AnimateConfig } from "../settings/animate_config.ts";
+import { RunError } from "../run/atomic_write.ts";
+import type { FlowRows } from "./flow_source.ts";
+
+/** Most samples of one run that stand in one row. */
+const mostInRow = 6;
+
+/** The name of a picture's file where none is given. */
+export function pictureName(
+  { field, pacing, format }: Pick<AnimateConfig, "field" | "pacing" | "format">,
+): string {
+  return `flow_${field}_${pacing}.${format === "gif" ? "gif" : "png"}`;
+}
+
+/**
+ * Draws flows: an animation, or a strip of stills with a row for each sample.
+ *
+ * @returns the bytes of the file, and a line on what it holds
+ * @throws {RunError} if the flows cannot be drawn so: a picture too large, or a snapshot that holds NaN
+ */
+export async function drawFlows(
+  flows: Pick<FlowRows, "rows" | "columnTitles">,
+  config: AnimateConfig,
+): Promise<{ readonly bytes: Uint8Array; readonly holds: string }> {
+  try {
+    return await drawn(flows, config);
+  } catch (error) {
+    if (error instanceof RangeError) throw new RunError(error.message);
+    throw error;
+  }
+}
+
+async function drawn(
+  { rows, columnTitles }: Pick<FlowRows, "rows" | "columnTitles">,
+  { format, field, map, pacing, frames, scale, delay, hold }: AnimateConfig,
+): Promise<{ readonly bytes: Uint8Array; readonly holds: string }> {
+  const draw = await rasterizer();
+  const options: FlowFramesOptions = {
+    field,
+    pacing,
+    ...map && { map },
+    ...frames !== null && { frames },
+    ...scale !== null && { scale },
+  };
+  if (format === "png") {
+    const still = draw(filmstrip(stripRows(rows, columnTitles), options));
+    return { bytes: encodeRasterPng(still), holds: `${still.width} x ${still.height} pixels` };
+  }
+  const grid = rows.length === 1 ? inRows(rows[0]) : rows;
+  const titled = columnTitles.length > 1 && (rows.length > 1 || grid.length === 1);
+  const animation = flowFrames(grid, { ...options, ...titled && { columnTitles } });
+  const bytes = format === "gif"
+    ? flowGif(animation, draw, { delay, hold })
+    : encodeApng(animation.times.map((_, i) => draw(animation.svg(i))), { delay, hold });
+  return {
+    bytes,
+    holds: `${animation.times.length} frames of ${animation.width} x ${animation.height} pixels`,
+  };
+}
+
+/** The samples of one run, in as many rows as make them near to a square if they are many. */
+function inRows({ evolutions }: FlowRow): FlowRow[] {
+  const columns = evolutions.length <= mostInRow
+    ? evolutions.length
+    : Math.ceil(Math.sqrt(evolutions.length));
+  return Array.from({ length: Math.ceil(evolutions.length / columns) }, (_, row) => ({
+    evolutions: evolutions.slice(row * columns, (row + 1) * columns),
+  }));
+}
+
+/** A strip has a row for each sample, so that each says of which run and sample it is. */
+function stripRows(rows: readonly FlowRow[], titles: readonly string[]): FlowRow[] {
+  return rows.flatMap(({ label, evolutions }) =>
+    evolutions.map((evolution, i) => {
+      const words = [label, evolutions.length > 1 ? titles[i] : undefined].filter((word) =>
+        word !== undefined
+      );
+      return { evolutions: [evolution], ...words.length > 0 && { label: words.join(", ") } };
+    })
+  );
+}

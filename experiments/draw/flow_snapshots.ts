@@ -1,0 +1,143 @@
+import { join } from "node:path";
+import { decodeSafetensors, encodeSafetensors, type ModelType, type SolverName } from "../../models/mod.ts";
+import { checkEvolution, type Evolution } from "../../viz/mod.ts";
+import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
+import { readFile } from "../run/read_file.ts";
+
+/** From which noise and how the flow is followed. */
+export interface FlowSource {
+  readonly modelType: ModelType;
+  /** Seed of the noise: sample k starts from the same noise in every model. */
+  readonly seed: number;
+  readonly solver: SolverName;
+  /** Equal steps from t = 0 to t = 1. */
+  readonly steps: number;
+}
+
+/** The stored evolution of one sample. */
+export interface FlowSnapshots extends FlowSource {
+  /** Number of the sample, from 1; sample k starts from the k-th noise of the seed. */
+  readonly k: number;
+  readonly evolution: Evolution;
+}
+
+/** The folder of a run that holds its evolutions. */
+export const flowFolder = "flow";
+
+const fileName = /^sample_([1-9]\d*)\.safetensors$/;
+
+/**
+ * Writes evolutions of a run as `flow/sample_<k>.safetensors`, for pictures, reports and other programs.
+ *
+ * Each file holds f32 tensors `t` [M], `image` [M, H, W] (pixels, 0 black, 1 white, not clipped) and `velocity`
+ * [M - 1, H, W] (pixels a unit of t, as the network computed it at that t), and as metadata the model's type, the seed,
+ * the sample's number, solver and steps.
+ *
+ * @returns the paths written
+ * @throws {RunError} if the folder cannot be written
+ */
+export async function writeFlowSnapshots(
+  run: string,
+  evolutions: readonly Evolution[],
+  source: FlowSource,
+): Promise<string[]> {
+  if (evolutions.length === 0) return [];
+  const folder = join(run, flowFolder);
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw new RunError(`Cannot make ${folder}: ${reasonOf(error)}`);
+  }
+  return await Promise.all(evolutions.map(async (evolution, i) => {
+    const path = join(folder, `sample_${i + 1}.safetensors`);
+    await writeAtomic(path, encodeFlowSnapshots({ ...source, k: i + 1, evolution }));
+    return path;
+  }));
+}
+
+/**
+ * Reads the evolutions of a run, in the order of their numbers.
+ *
+ * @throws {RunError} if the run holds none, or one cannot be read
+ * @throws {SafetensorsError} if a file is damaged
+ */
+export async function readFlowSnapshots(run: string): Promise<FlowSnapshots[]> {
+  const folder = join(run, flowFolder);
+  let names: string[];
+  try {
+    names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) {
+      throw new RunError(`Cannot read the snapshots of ${run}: ${reasonOf(error)}`);
+    }
+    names = [];
+  }
+  const files = names.filter((name) => fileName.test(name));
+  if (files.length === 0) {
+    throw new RunError(
+      `Cannot find snapshots of ${run}: there is no ${folder}/sample_<k>.safetensors (a training run writes them at ` +
+        "its end, unless --flow-samples is 0)",
+    );
+  }
+  const all = await Promise.all(files.map(async (name) => {
+    const path = join(folder, name);
+    return decodeFlowSnapshots(await readFile(path), path);
+  }));
+  return all.sort((a, b) => a.k - b.k);
+}
+
+/** Encodes one sample's evolution; `decodeFlowSnapshots` gives back the same values. */
+export function encodeFlowSnapshots(
+  { evolution, modelType, seed, k, solver, steps }: FlowSnapshots,
+): Uint8Array<ArrayBuffer> {
+  checkEvolution("store evolution", evolution);
+  const { t, image, velocity, shape: [M, H, W] } = evolution;
+  const tensors = new Map([
+    ["t", { shape: [M], data: t }],
+    ["image", { shape: [M, H, W], data: image }],
+    ["velocity", { shape: [M - 1, H, W], data: velocity }],
+  ]);
+  const numbers = { seed, sample: k, steps };
+  const texts = Object.entries(numbers).map(([name, value]) => [name, String(value)]);
+  return encodeSafetensors(tensors, { model_type: modelType, solver, ...Object.fromEntries(texts) });
+}
+
+/**
+ * Decodes one sample's evolution.
+ *
+ * @param source name of the file, for messages
+ * @throws {SafetensorsError} if the bytes are no safetensors file
+ * @throws {RunError} if it holds no evolution
+ */
+export function decodeFlowSnapshots(bytes: Uint8Array, source: string): FlowSnapshots {
+  const { tensors, metadata } = decodeSafetensors(bytes, source);
+  const [t, image, velocity] = ["t", "image", "velocity"].map((name) => {
+    const tensor = tensors.get(name);
+    if (tensor) return tensor;
+    throw new RunError(`Cannot read ${source}: it holds no ${name} (expected t, image and velocity)`);
+  });
+  const [M, H, W] = image.shape;
+  const evolution = { t: t.data, image: image.data, velocity: velocity.data, shape: [M, H, W] as const };
+  const { model_type: modelType, solver, seed, sample, steps } = metadata;
+  const numbers = [seed, sample, steps].map(Number);
+  if (!modelType || !solver || !numbers.every(Number.isInteger)) {
+    throw new RunError(
+      `Cannot read ${source}: its metadata are ${JSON.stringify(metadata)} ` +
+        "(expected model_type, solver, seed, sample and steps)",
+    );
+  }
+  try {
+    checkEvolution(`read ${source}`, evolution);
+  } catch (error) {
+    if (error instanceof RangeError) throw new RunError(error.message);
+    throw error;
+  }
+  return {
+    k: numbers[1],
+    modelType: modelType as ModelType,
+    solver: solver as SolverName,
+    seed: numbers[0],
+    steps: numbers[2],
+    evolution,
+  };
+}

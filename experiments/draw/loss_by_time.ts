@@ -1,0 +1,60 @@
+import { join } from "node:path";
+import type { TimeBin } from "../../viz/report/mod.ts";
+import { RunError, writeAtomic } from "../run/atomic_write.ts";
+import type { TimedLosses } from "../training/evaluation.ts";
+import { readJson } from "../run/read_file.ts";
+
+/** The file of a run folder that tells at which times the network errs. */
+export const lossByTimeFile = "loss_by_time.json";
+
+const what =
+  "flow-matching loss on the test images, by the time t drawn for each (test_loss is the mean over all)";
+
+/** Means of losses over equal bins of t. */
+export function binByTime({ t, loss }: TimedLosses, bins = 10): TimeBin[] {
+  const sums = new Float64Array(bins);
+  const images = new Uint32Array(bins);
+  t.forEach((time, i) => {
+    const bin = Math.min(Math.floor(time * bins), bins - 1);
+    sums[bin] += loss[i];
+    images[bin]++;
+  });
+  return Array.from(sums, (sum, bin) => ({
+    from: bin / bins,
+    to: (bin + 1) / bins,
+    images: images[bin],
+    loss: images[bin] > 0 ? sum / images[bin] : null,
+  }));
+}
+
+/**
+ * Writes `loss_by_time.json` of a run.
+ *
+ * @throws {RunError} if the file cannot be written
+ */
+export async function writeLossByTime(run: string, losses: TimedLosses): Promise<void> {
+  await writeAtomic(
+    join(run, lossByTimeFile),
+    JSON.stringify({ what, bins: binByTime(losses) }, null, 2) + "\n",
+  );
+}
+
+/**
+ * Reads `loss_by_time.json` of a run.
+ *
+ * @returns the bins, or undefined where the run has none
+ * @throws {RunError} if the file is there but cannot be read
+ */
+export async function readLossByTime(run: string): Promise<TimeBin[] | undefined> {
+  const path = join(run, lossByTimeFile);
+  const json = await readJson(path);
+  if (json === undefined) return undefined;
+  const { bins } = json;
+  if (Array.isArray(bins) && bins.every(isBin)) return bins;
+  throw new RunError(`Cannot read ${path}: it holds no bins of from, to, images and loss`);
+}
+
+function isBin(value: unknown): value is TimeBin {
+  const { from, to, images, loss } = Object(value);
+  return [from, to, images].every(Number.isFinite) && (loss === null || Number.isFinite(loss));
+}

@@ -1,0 +1,48 @@
+import { join } from "node:path";
+import { type Comparison, type ReportData, reportHtml } from "../../viz/report/mod.ts";
+import { RunError, writeAtomic } from "../run/atomic_write.ts";
+import { readReportRuns } from "./report_run.ts";
+import { readLive } from "./weights.ts";
+
+/** The file that a training run leaves its report in. */
+export const reportName = "report.html";
+
+/** Where the report of runs goes if nobody says. */
+export function reportPath(runs: readonly string[]): string {
+  return runs.length === 1 ? join(runs[0], reportName) : reportName;
+}
+
+/**
+ * Writes the report of runs, from their folders alone.
+ *
+ * @param runs folders of runs; those of one report must be of images of one size
+ * @param out the file
+ * @param compare compares several runs, once all are read; without it they are not compared
+ * @param live whether it holds weights and library, so that it draws new samples in a browser
+ * @throws {RunError} if a run cannot be read or the file not be written; then nothing is written
+ */
+export async function writeReport(
+  runs: readonly string[],
+  out: string,
+  { compare, live = true }: { compare?: () => Promise<Comparison | undefined>; live?: boolean } = {},
+): Promise<void> {
+  const read = await readReportRuns(runs);
+  const comparison = read.length > 1 ? await compare?.() : undefined;
+  await writeAtomic(
+    out,
+    pageOf({
+      runs: read,
+      ...comparison && { comparison },
+      live: await readLive(runs, live),
+    }),
+  );
+}
+
+function pageOf(data: ReportData): string {
+  try {
+    return reportHtml(data);
+  } catch (error) {
+    if (error instanceof RangeError) throw new RunError(error.message);
+    throw error;
+  }
+}

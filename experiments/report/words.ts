@@ -1,0 +1,92 @@
+import type { Fact } from "../../viz/report/mod.ts";
+import type { Metrics } from "../run/metrics_log.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** What a report knows of a run besides its curves. */
+export interface RunRecord {
+  /** The content of `config.json` and of `environment.json`. */
+  readonly config: Fields;
+  readonly environment: Fields;
+  readonly metrics: readonly Metrics[];
+  /** Number of weights. */
+  readonly parameters: number | undefined;
+}
+
+/** A run in one sentence. */
+export function summaryOf(record: RunRecord): string {
+  const { parameters, minutes, rate, device, test } = measuresOf(record);
+  return [
+    `${networkOf(record.config)}${parameters ? `, ${parameters} parameters` : ""}`,
+    ...minutes
+      ? [`trained for ${minutes}${rate ? ` at ${rate} images/s` : ""}${device ? ` on ${device}` : ""}`]
+      : [],
+    ...test ? [`test loss ${test}`] : [],
+  ].join("; ") + ".";
+}
+
+/** What came of a run. */
+export function resultsOf(record: RunRecord): Fact[] {
+  const { test, val, bestVal, train, step, images, minutes, rate, parameters, device } = measuresOf(record);
+  const facts: [string, string | undefined][] = [
+    ["Test loss", test],
+    ["Validation loss", val],
+    ["Best validation loss", bestVal],
+    ["Training loss at the end", train],
+    ["Network", networkOf(record.config)],
+    ["Parameters", parameters],
+    ["Steps", step],
+    ["Images seen", images],
+    ["Images/s", rate],
+    ["Training time", minutes],
+    ["Device", device],
+  ];
+  return facts.flatMap(([name, value]) => value === undefined ? [] : [[name, value] as const]);
+}
+
+/** Fields as a table shows them. */
+export function factsOf(fields: Fields): Fact[] {
+  return Object.entries(fields)
+    .filter(([name, value]) => value !== null && name !== "note")
+    .map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]);
+}
+
+function measuresOf({ config, environment, metrics, parameters }: RunRecord) {
+  const all = (name: string) =>
+    metrics.flatMap((line) => Number.isFinite(line[name]) ? [Number(line[name])] : []);
+  const loss = (value: number | undefined) => value?.toFixed(4);
+  const step = metrics.reduce((most, line) => Math.max(most, line.step), 0);
+  const seconds = all("elapsed_seconds").at(-1);
+  const images = step * Number(config.batchSize);
+  const vals = all("val_loss");
+  return {
+    test: loss(all("test_loss").at(-1)),
+    val: loss(vals.at(-1)),
+    bestVal: vals.length > 0 ? loss(Math.min(...vals)) : undefined,
+    train: loss(meanOf(all("train_loss").slice(-10))),
+    step: step > 0 ? step.toLocaleString("en") : undefined,
+    images: images > 0 ? images.toLocaleString("en") : undefined,
+    rate: seconds && images > 0 ? (images / seconds).toFixed(1) : undefined,
+    minutes: seconds === undefined ? undefined : durationOf(seconds),
+    parameters: parameters?.toLocaleString("en"),
+    device: deviceOf(environment),
+  };
+}
+
+function meanOf(values: readonly number[]): number | undefined {
+  return values.length > 0 ? values.reduce((sum, value) => sum + value, 0) / values.length : undefined;
+}
+
+function durationOf(seconds: number): string {
+  if (seconds < 100) return `${seconds.toFixed(1)} s`;
+  return seconds < 6000 ? `${(seconds / 60).toFixed(1)} min` : `${(seconds / 3600).toFixed(1)} h`;
+}
+
+function networkOf({ model, filters, attn }: Fields): string {
+  return `${model} U-Net [${filters}]${attn ? " with attention" : ""}`;
+}
+
+function deviceOf({ adapter }: Fields): string | undefined {
+  const { description } = Object(adapter);
+  return typeof description === "string" ? description : undefined;
+}

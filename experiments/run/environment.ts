@@ -1,0 +1,70 @@
+import { cpus } from "node:os";
+import { withoutCredentials } from "../tracking/address.ts";
+
+/** What a run ran on, the content of `environment.json`; null is what permissions or the system withhold. */
+export interface Environment {
+  /** ISO 8601, UTC. */
+  readonly startedAt: string;
+  /** Without the credentials that an address may hold. */
+  readonly argv: readonly string[];
+  readonly denoVersion: string;
+  readonly v8Version: string;
+  readonly typescriptVersion: string;
+  readonly os: string;
+  readonly architecture: string;
+  readonly cpuModel: string | null;
+  readonly cpuCount: number;
+  readonly memoryTotalBytes: number | null;
+  readonly memoryAvailableBytes: number | null;
+  /** What the device says of itself. */
+  readonly adapter: unknown;
+  /** The commit of this suite's code. */
+  readonly gitCommit: string | null;
+  /** Whether that code differs from the commit. */
+  readonly gitDirty: boolean | null;
+}
+
+/**
+ * Describes the machine and the code of a run. Never prompts and never fails: what it may not ask is null.
+ *
+ * @param adapter what the device says of itself, anything that JSON can hold
+ * @param startedAt when the run started
+ */
+export async function collectEnvironment(adapter: unknown, startedAt: Date): Promise<Environment> {
+  const memory = may("systemMemoryInfo") ? Deno.systemMemoryInfo() : undefined;
+  const commit = await runGit("rev-parse", "HEAD");
+  const changes = await runGit("status", "--porcelain");
+  return {
+    startedAt: startedAt.toISOString(),
+    argv: Deno.args.map(withoutCredentials),
+    denoVersion: Deno.version.deno,
+    v8Version: Deno.version.v8,
+    typescriptVersion: Deno.version.typescript,
+    os: Deno.build.os,
+    architecture: Deno.build.arch,
+    cpuModel: may("cpus") ? cpus()[0]?.model ?? null : null,
+    cpuCount: navigator.hardwareConcurrency,
+    memoryTotalBytes: memory?.total ?? null,
+    memoryAvailableBytes: memory?.available ?? null,
+    adapter,
+    gitCommit: commit ?? null,
+    gitDirty: changes === undefined ? null : changes !== "",
+  };
+}
+
+function may(kind: "cpus" | "systemMemoryInfo"): boolean {
+  return Deno.permissions.querySync({ name: "sys", kind }).state === "granted";
+}
+
+/** What git prints about the folder of this file; undefined without git, its permission or a repository. */
+export async function runGit(...args: string[]): Promise<string | undefined> {
+  const folder = import.meta.dirname;
+  const permission = Deno.permissions.querySync({ name: "run", command: "git" });
+  if (folder === undefined || permission.state !== "granted") return undefined;
+  try {
+    const { success, stdout } = await new Deno.Command("git", { args, cwd: folder }).output();
+    return success ? new TextDecoder().decode(stdout).trim() : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,64 @@
+import { colormapNames, flowFields } from "../../viz/mod.ts";
+import { listing } from "./runs_config.ts";
+import { ConfigError, flagOf, type Values } from "./setting.ts";
+import { choice, integer, integers, optional } from "./setting_kinds.ts";
+import { defineSettings } from "./settings.ts";
+import { path, training } from "./training_settings.ts";
+import { splitWords } from "./words.ts";
+
+/** The settings of the tasks that draw stored flows. */
+export const animating = defineSettings({
+  field: choice(flowFields, {
+    doc: "arrows of the study, velocity in colours, predicted end point, or the image alone",
+    default: "quiver",
+  }),
+  map: optional(choice(colormapNames, { doc: "colour map (else magma, for velocity rdbu)" })),
+  pacing: { ...training.rows.pacing, doc: "where on the way frames crowd" },
+  frames: optional(integer({ doc: "frames (else 100, for png 8)", min: 1, max: 10_000 })),
+  samples: optional(integers({ doc: "numbers of the samples to draw (else all)" })),
+  scale: optional(integer({ doc: "pixels along each side of an image's pixel (else what fits)", min: 1 })),
+  delay: integer({ doc: "milliseconds a frame is shown", min: 20, max: 655_350, default: 50 }),
+  hold: integer({ doc: "milliseconds the last frame is shown", min: 20, max: 655_350, default: 1500 }),
+  format: choice(["gif", "apng", "png"], {
+    doc: "animation in few colours, in full colour, or a strip of stills",
+    default: "gif",
+  }),
+  out: optional(path("FILE", "the picture (else flow_<field>_<pacing>.gif or .png)")),
+  from: listing.rows.from,
+  mlflow: listing.rows.mlflow,
+  experiment: { ...training.rows.experiment, doc: "draw its runs, all or those named" },
+  root: listing.rows.root,
+}, { field: "Picture", from: "Runs" });
+
+/** What to draw and how. */
+export type AnimateConfig = Values<typeof animating.rows> & {
+  readonly help: boolean;
+  readonly runs: readonly string[];
+};
+
+const endings = { gif: [".gif"], apng: [".png", ".apng"], png: [".png"] } as const;
+
+/**
+ * Reads `RUN... [flags]`.
+ *
+ * @throws {ConfigError} if a flag cannot be used or has no effect, or the file's name ends otherwise than its format does
+ */
+export function parseAnimation(argv: readonly string[]): AnimateConfig {
+  const { words: runs, flags } = splitWords(argv);
+  const { help, values } = animating.parse(flags);
+  const config = animating.resolve(values);
+  const { format, out } = config;
+  const idle = (["delay", "hold"] as const).find((name) => format === "png" && name in values);
+  if (idle) {
+    throw new ConfigError(
+      `Cannot use ${flagOf(idle)} with --format png: a strip of stills does not move (expected gif or apng)`,
+    );
+  }
+  if (out !== null && !endings[format].some((ending) => out.toLowerCase().endsWith(ending))) {
+    throw new ConfigError(
+      `Cannot use --out ${JSON.stringify(out)} with --format ${format}: ` +
+        `expected a name that ends with ${endings[format].join(" or ")}`,
+    );
+  }
+  return { ...config, help, runs };
+}

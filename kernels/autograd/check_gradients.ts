@@ -1,0 +1,110 @@
+import { gradients } from "./gradients.ts";
+import { multiply } from "../ops/elementwise/binary.ts";
+import { sum } from "../ops/reduce/reduce.ts";
+import { uniforms } from "../ops/random/threefry.ts";
+import { scope } from "../core/scope.ts";
+import { parseSignature } from "../core/signature.ts";
+import { type Tensor, tensor } from "../core/tensor.ts";
+
+/** A gradient is not that of its function. */
+export class GradientError extends Error {
+  /** Told from other errors by this name. */
+  override name = "GradientError";
+}
+
+/** How gradients are checked. */
+export interface GradientCheck {
+  /** Allowed error, relative to the largest element of an input's gradient, 1e-3. */
+  readonly tolerance?: number;
+  /** How far inputs are moved, 1/32, and twice as far: f32 differences over a smaller step measure rounding. */
+  readonly step?: number;
+}
+
+/** Weights of f at x + 2h, x + h, x - h and x - 2h in 12h f'(x): the error falls as h^4. */
+const stencil = [[2, -1], [1, 8], [-1, -8], [-2, 1]] as const;
+
+/**
+ * Checks the gradient of an op, or of any function of tensors, against central differences on the device in use.
+ *
+ * Every element of every f32 input is moved; u32 inputs are passed on. Outputs count with random weights in [-1, 1), so
+ * that no error hides in their sum.
+ *
+ * @param f the same for the same inputs; smooth within two steps of them, so keep clear of kinks such as relu's at 0
+ * @param inputs small ones: f runs four times an element
+ * @throws {GradientError} that names input, element, both values and what was allowed
+ * @throws {Error} if f does not depend on an f32 input, or gradients stop on the way to it
+ *
+ * ```ts
+ * import { checkGradients, init, multiply, tanh, tensor } from "../mod.ts";
+ *
+ * await init({ device: "cpu" });
+ * await checkGradients((a, b) => multiply(tanh(a), b), [tensor([0.5, -1]), tensor([2, 3])]);
+ * ```
+ * Source: Fornberg 1988, Generation of finite difference formulas on arbitrarily spaced grids, table 1
+ */
+export async function checkGradients(
+  f: (...inputs: Tensor[]) => Tensor,
+  inputs: readonly Tensor[],
+  { tolerance = 1e-3, step = 1 / 32 }: GradientCheck = {},
+): Promise<void> {
+  const copies = await Promise.all(inputs.map(async (x) => {
+    return x.type === "u32" ? x : tensor(await x.read(), x.shape); // moving must not touch the caller's
+  }));
+  const y = scope(() => f(...copies));
+  const values = await y.read();
+  const weights = uniforms(11, 3, 0, y.size).map((u) => 2 * u - 1);
+  const moving = copies.filter(({ type }) => type === "f32");
+  const found = scope(() => gradients(sum(multiply(f(...copies), tensor(weights, y.shape))), moving));
+  const rounding = largest(values) * 2 ** -21 / step; // what differences of f32 numbers cannot tell from 0
+
+  for (const [k, x] of moving.entries()) {
+    const dx = await found[k].read();
+    const expected = await differences(x);
+    const allowed = tolerance * largest(expected) + rounding;
+    for (const [i, value] of expected.entries()) {
+      if (Math.abs(dx[i] - value) <= allowed) continue;
+      throw new GradientError(
+        `Cannot confirm the gradient${nameOf(f)}: at element ${i} of ${
+          inputName(copies.indexOf(x))
+        } ${x} it is ` +
+          `${dx[i]}, but central differences give ${value} (expected within ${allowed.toPrecision(3)})`,
+      );
+    }
+  }
+
+  /** Derivative of the weighted outputs by each element of an input. */
+  async function differences(x: Tensor): Promise<Float64Array> {
+    const before = await x.read();
+    const slopes = new Float64Array(x.size);
+    for (let i = 0; i < x.size; i++) {
+      const moved = await Promise.all(stencil.map(([steps]) => {
+        x.write(before.with(i, before[i] + steps * step));
+        return scope(() => f(...copies)).read();
+      }));
+      moved.forEach((values, k) => {
+        const weighted = values.reduce((total, value, j) => total + weights[j] * value, 0);
+        slopes[i] += stencil[k][1] * weighted / (12 * step);
+      });
+    }
+    x.write(before);
+    return slopes;
+  }
+
+  function inputName(i: number): string {
+    return "definition" in f ? signatureOf(f).inputs[i].name : `input ${i}`;
+  }
+}
+
+const signatureOf = (op: { readonly definition?: unknown }) =>
+  parseSignature((op.definition as { readonly signature: string }).signature);
+
+function nameOf(f: object): string {
+  if ("definition" in f) return ` of ${(f.definition as { readonly name: string }).name}`;
+  return "name" in f && f.name !== "" ? ` of ${f.name}` : "";
+}
+
+function largest(values: Float32Array | Float64Array): number {
+  let most = 0;
+  for (const value of values) most = Math.max(most, Math.abs(value));
+  return most;
+}

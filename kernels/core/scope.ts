@@ -1,0 +1,73 @@
+import { context } from "./context.ts";
+import type { Storage } from "./storage.ts";
+import { Tensor } from "./tensor.ts";
+
+/** The memory that was allocated while a function ran. */
+export class Scope {
+  #storages = new Set<Storage>();
+
+  constructor(readonly outer: Scope | undefined) {}
+
+  add(storage: Storage): void {
+    this.#storages.add(storage);
+  }
+
+  /** Frees all but `kept`, which passes to the scope around this one. */
+  end(kept: readonly Tensor[]): void {
+    for (const tensor of kept) {
+      tensor.detach();
+      if (!this.#storages.delete(tensor.storage)) continue;
+      if (this.outer) this.outer.add(tensor.storage);
+      else tensor.storage.leaveToCollector();
+    }
+    for (const storage of this.#storages) storage.free();
+  }
+}
+
+/** All tensors in a value: a tensor, or arrays, sets, maps and the public fields of objects that hold such values. */
+export function tensorsIn(value: unknown, seen: Set<unknown> = new Set()): Tensor[] {
+  if (value instanceof Tensor) return [value];
+  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value) || seen.has(value)) return [];
+  seen.add(value);
+  const parts = value instanceof Map || value instanceof Set ? [...value.values()] : Object.values(value);
+  return parts.flatMap((part) => tensorsIn(part, seen));
+}
+
+/**
+ * Runs a function and frees every tensor that it made, except those in what it returns: in arrays, sets, maps and the
+ * public fields of objects, of a network too.
+ *
+ * Returned tensors keep their values but lose their history: `gradients` does not reach back through the end of a scope.
+ *
+ * @throws {TypeError} if the function is asynchronous: read values back after the scope
+ *
+ * ```ts
+ * import { init, multiply, scope, tensor } from "../mod.ts";
+ *
+ * await init({ device: "cpu" });
+ * const y = scope(() => {
+ *   const x = tensor([1, 2, 3]);
+ *   return multiply(x, multiply(x, x));
+ * });
+ * console.log(await y.read()); // [1, 8, 27]
+ * ```
+ */
+export function scope<T>(run: () => T): T {
+  const inner = new Scope(context.scope);
+  context.scope = inner;
+  let kept: Tensor[] = [];
+  try {
+    const result = run();
+    if (result instanceof Promise) {
+      throw new TypeError(
+        "Cannot run an asynchronous function in a scope: await what it reads after the scope",
+      );
+    }
+    kept = tensorsIn(result);
+    return result;
+  } finally {
+    if (inner.outer) context.scope = inner.outer;
+    else delete context.scope;
+    inner.end(kept);
+  }
+}

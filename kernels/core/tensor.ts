@@ -1,0 +1,125 @@
+import { currentDevice } from "./context.ts";
+import type { Device } from "../devices/device.ts";
+import { checkedSizeOf, type Shape, ShapeError, showShape, sizeOf } from "./shape.ts";
+import { showTensor, tensorDisplay } from "./show_tensor.ts";
+import type { DataType } from "./signature.ts";
+import { allocateNow, type Storage } from "./storage.ts";
+
+/** How a tensor came to be, for reverse-mode differentiation. */
+export interface History {
+  /** Grows with every op, so that inputs always have smaller numbers than outputs. */
+  readonly order: number;
+  /** Name of the op. */
+  readonly op: string;
+  /** What the op was called with. */
+  readonly inputs: readonly Tensor[];
+  /** Gradient of each input given that of the output; undefined for inputs that have none. Evaluated when wanted. */
+  readonly backward: (dy: Tensor) => readonly ((() => Tensor) | undefined)[];
+}
+
+/** An n-dimensional array on a device: f32 numbers, or u32 for bytes, indices and random keys. Row-major. */
+export class Tensor {
+  #history: History | undefined;
+
+  /** A view of memory from element `offset` on; `tensor` and `zeros` make one with memory of its own. */
+  constructor(
+    public storage: Storage,
+    readonly shape: Shape,
+    readonly type: DataType = "f32",
+    public offset: number = 0,
+    history?: History,
+  ) {
+    this.#history = history;
+  }
+
+  /** Where its memory lies. */
+  get device(): Device {
+    return this.storage.device;
+  }
+
+  /** Number of elements. */
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+
+  /** How it came to be; undefined for data, parameters, constants and what was detached. */
+  get history(): History | undefined {
+    return this.#history;
+  }
+
+  /** Forgets how the tensor was computed: gradients stop here. */
+  detach(): void {
+    this.#history = undefined;
+  }
+
+  /**
+   * Copies the values to the host, as they are after all ops called so far.
+   *
+   * @throws {DeviceError} if the device failed at an op before
+   */
+  async read(): Promise<Float32Array<ArrayBuffer>> {
+    const buffer = await this.device.read(this.storage.range(this.offset, this.size));
+    return this.type === "u32" ? Float32Array.from(new Uint32Array(buffer)) : new Float32Array(buffer);
+  }
+
+  /** Copies the raw 32-bit words to the host: exact for u32. */
+  async readWords(): Promise<Uint32Array<ArrayBuffer>> {
+    return new Uint32Array(await this.device.read(this.storage.range(this.offset, this.size)));
+  }
+
+  /**
+   * Overwrites the values in place.
+   *
+   * @param values a `Uint32Array` for a u32 tensor, else a `Float32Array`: their bits are copied
+   * @throws {ShapeError} if the number of values is not that of the tensor
+   * @throws {TypeError} if they are of another type
+   */
+  write(values: Float32Array | Uint32Array): void {
+    if (values.length !== this.size) {
+      throw new ShapeError(`Cannot write ${values.length} values to a tensor ${this} of ${this.size}`);
+    }
+    if ((values instanceof Uint32Array) !== (this.type === "u32")) {
+      throw new TypeError(
+        `Cannot write a ${values.constructor.name} to a tensor ${this} (expected a ${
+          this.type === "u32" ? "Uint32Array" : "Float32Array"
+        })`,
+      );
+    }
+    this.device.write(this.storage.range(this.offset, this.size), values);
+  }
+
+  /** Type and shape, `f32[2, 3]`. */
+  toString(): string {
+    return showShape(this.shape, this.type);
+  }
+
+  /** What a notebook shows of it: type, shape, and the first values, which it reads. */
+  [tensorDisplay](): Promise<{ "text/plain": string; "text/html": string }> {
+    return showTensor(this);
+  }
+}
+
+/**
+ * A tensor from numbers on the host.
+ *
+ * @param values numbers, row-major; a `Uint32Array` makes a u32 tensor, all else f32
+ * @param shape by default one axis with all values
+ * @throws {ShapeError} if the shape does not hold that many values, or is none
+ * @throws {DeviceError} before `init()`
+ */
+export function tensor(values: ArrayLike<number>, shape: Shape = [values.length]): Tensor {
+  if (checkedSizeOf(shape) !== values.length) {
+    throw new ShapeError(`Cannot make a tensor of shape [${shape.join(", ")}] from ${values.length} values`);
+  }
+  const device = currentDevice();
+  const data = values instanceof Uint32Array || values instanceof Float32Array
+    ? values
+    : Float32Array.from(values);
+  const made = new Tensor(
+    allocateNow(device, data.length),
+    shape,
+    data instanceof Uint32Array ? "u32" : "f32",
+  );
+  made.write(data);
+  return made;
+}

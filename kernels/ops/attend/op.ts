@@ -1,0 +1,100 @@
+import type { Dims, Tuning } from "../../devices/device.ts";
+import { defineOp } from "../../op.ts";
+import { sameShape, ShapeError } from "../../core/shape.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { attendReference, keyValueGradientReference, queryGradientReference } from "./reference.ts";
+import {
+  attendGroups,
+  attendKeyValueGradientWgsl,
+  attendLanes,
+  attendQueryGradientWgsl,
+  attendWgsl,
+} from "./wgsl.ts";
+import { multiply } from "../elementwise/binary.ts";
+import { matmulTransposedA, matmulTransposedB } from "../matmul/op.ts";
+import { softmax } from "../reduce/softmax.ts";
+
+/** How each of the three ops runs: in workgroups, with the lanes compiled in. */
+function inWorkgroups(wgsl: (lanes: number) => string) {
+  return {
+    specialise: ({ C, L }: Dims) => ({ lanes: attendLanes(C, L) }),
+    workgroups: ({ N, C, L }: Dims) => ({ count: attendGroups(N, L), lanes: attendLanes(C, L) }),
+    wgsl: (_: Tuning, { lanes }: Dims) => wgsl(lanes),
+  };
+}
+
+/**
+ * y[n, c, i] = sum over j of p[i, j] v[n, c, j], with p[i, j] = exp(scale q_i k_j - stats[n, i, 0]) / stats[n, i, 1]: the
+ * softmax over j, whose maximum and sum are kept for the gradients instead of p.
+ */
+const attention = defineOp({
+  name: "attend",
+  signature: "q[N, C, L], k[N, C, L], v[N, C, L] -> y[N, C, L], stats[N, L, 2]",
+  attributes: { scale: "f32" },
+  ...inWorkgroups(attendWgsl),
+  backward({ q, k, v, y, stats, dy }, { scale }) {
+    let ofQueries: [Tensor, Tensor] | undefined;
+    let ofKeys: [Tensor, Tensor] | undefined;
+    const queries = () => ofQueries ??= queryGradient(q, k, v, y, stats, dy, { scale });
+    const keys = () => ofKeys ??= keyValueGradient(q, k, v, stats, queries()[1], dy, { scale });
+    return { q: () => queries()[0], k: () => keys()[0], v: () => keys()[1] };
+  },
+  reference: attendReference,
+  samples: [
+    { shapes: { q: [2, 5, 9], k: [2, 5, 9], v: [2, 5, 9] }, attributes: { scale: 0.5 } },
+    { shapes: { q: [1, 2, 66], k: [1, 2, 66], v: [1, 2, 66] }, attributes: { scale: 2 } },
+    { shapes: { q: [1, 1, 1], k: [1, 1, 1], v: [1, 1, 1] }, attributes: { scale: 1 } },
+  ],
+});
+
+/** A sample of both gradients, with statistics that a softmax could have had. */
+const gradientSample = (N: number, C: number, L: number) => ({
+  shapes: {
+    ...Object.fromEntries(["q", "k", "v", "y", "dy"].map((name) => [name, [N, C, L]])),
+    stats: [N, L, 2],
+    dots: [N, L],
+  },
+  attributes: { scale: 0.5 },
+  values: { stats: Array.from({ length: N * L * 2 }, (_, i) => i % 2 === 0 ? i % 5 : 3 + i % 7) },
+});
+
+/** What the gradients have in common. */
+const gradientForm = <Reference>(wgsl: (lanes: number) => string, reference: Reference) => ({
+  ...inWorkgroups(wgsl),
+  reference,
+  attributes: { scale: "f32" },
+  samples: [gradientSample(2, 5, 9), gradientSample(1, 67, 133)],
+} as const);
+
+/** dq, and `dots`, the sum over c of dy y for each query, which the gradients of k and v use too. */
+const queryGradient = defineOp({
+  name: "attendQueryGradient",
+  signature:
+    "q[N, C, L], k[N, C, L], v[N, C, L], y[N, C, L], stats[N, L, 2], dy[N, C, L] -> dq[N, C, L], dots[N, L]",
+  ...gradientForm(attendQueryGradientWgsl, queryGradientReference),
+});
+
+/** dk and dv in one, since both need the weights. */
+const keyValueGradient = defineOp({
+  name: "attendKeyValueGradient",
+  signature:
+    "q[N, C, L], k[N, C, L], v[N, C, L], stats[N, L, 2], dots[N, L], dy[N, C, L] -> dk[N, C, L], dv[N, C, L]",
+  ...gradientForm(attendKeyValueGradientWgsl, keyValueGradientReference),
+});
+
+/**
+ * Attention of every position to every position: v softmax(scale q^T k)^T, on GPUs without the [L, L] weights in memory.
+ *
+ * @param q f32[N, C, L], as k and v
+ * @returns f32[N, C, L]
+ * @throws {ShapeError} if the shapes differ
+ * Source: Milakov and Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135
+ */
+export function attend(q: Tensor, k: Tensor, v: Tensor, { scale }: { scale: number }): Tensor {
+  if (q.shape.length !== 3 || !sameShape(q.shape, k.shape) || !sameShape(q.shape, v.shape)) {
+    throw new ShapeError(`Cannot run attend: q ${q}, k ${k}, v ${v} (expected one shape [N, C, L])`);
+  }
+  if (!q.device.tuning.software) return attention(q, k, v, { scale })[0];
+  // Without workgroup memory the weights are cheaper in memory than made twice: measured 3 to 4 times on lavapipe.
+  return matmulTransposedB(v, softmax(multiply(matmulTransposedA(q, k), scale)));
+}

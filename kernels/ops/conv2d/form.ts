@@ -1,0 +1,26 @@
+import type { Dims } from "../../devices/device.ts";
+import { convolutionProduct } from "./product.ts";
+import { type Convolution, convolutionWgsl, pixelTiles } from "./tiles.ts";
+import { asProduct } from "../matmul/product_op.ts";
+
+/** How a convolution runs, given what it is and the lengths of its target[N, K, P, Q]. */
+export function asConvolution(
+  form: (dims: Dims) => Convolution,
+  targetOf: (dims: Dims) => { N: number; K: number; P: number; Q: number },
+) {
+  return asProduct({
+    specialise: ["R", "S"],
+    size: (dims) => {
+      const { N, K, P, Q } = targetOf(dims);
+      return { rows: K, columns: N * P * Q, batches: 1 };
+    },
+    product: (dims) => convolutionProduct(form(dims)),
+    software: {
+      invocations: (dims) => {
+        const { N, K, P, Q } = targetOf(dims);
+        return N * Math.ceil(K / 4) * pixelTiles(P, Q);
+      },
+      wgsl: (dims) => convolutionWgsl(form(dims)),
+    },
+  });
+}

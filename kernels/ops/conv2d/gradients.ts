@@ -1,0 +1,92 @@
+import type { Dims } from "../../devices/device.ts";
+import { defineOp } from "../../op.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { asConvolution } from "./form.ts";
+import { weightGradientProduct } from "./product.ts";
+import { convolve } from "./reference.ts";
+import { type Convolution, weightGradientWgsl, weightTiles } from "./tiles.ts";
+import { asProduct } from "../matmul/product_op.ts";
+import { fewestGroups } from "../matmul/product_tiles.ts";
+import { sum } from "../reduce/reduce.ts";
+import { imagesPerRun } from "../matmul/images_per_run.ts";
+
+const turnedConvolution = ({ R, S }: Dims): Convolution => ({
+  R,
+  S,
+  source: "dy",
+  target: "dx",
+  lengths: { C: "dims.K", H: "dims.P", W: "dims.Q", K: "dims.C", P: "dims.H", Q: "dims.W" },
+  padding: "dims.turned",
+  weight: (k, c, tap) => `w[(${c} * dims.C + ${k}) * ${R * S}u + ${R * S - 1}u - ${tap}]`,
+});
+
+/** dx is a convolution of dy with the weights turned by half and in and out swapped, padded by R - 1 - padding. */
+export const inputGradient = defineOp({
+  name: "conv2dInputGradient",
+  signature: "dy[N, K, P, Q], w[K, C, R, S] -> dx[N, C, H, W]",
+  attributes: { padding: "u32", H: "u32", W: "u32" },
+  derive: ({ R, padding }) => ({ turned: R - 1 - padding }),
+  ...asConvolution(turnedConvolution, ({ N, C, H, W }) => ({ N, K: C, P: H, Q: W })),
+  reference: ({ dy, w, dx }, { N, K, P, Q, C, H, W, R, S, turned }) => {
+    const dims = { N, C: K, H: P, W: Q, K: C, P: H, Q: W, R, S, padding: turned };
+    convolve(dy, dx, dims, (k, c, r, s) => w[((c * C + k) * R + R - 1 - r) * S + S - 1 - s], () => 0);
+  },
+  samples: [
+    { shapes: { dy: [2, 5, 5, 6], w: [5, 3, 3, 3] }, attributes: { padding: 1, H: 5, W: 6 } },
+    { shapes: { dy: [1, 3, 2, 3], w: [3, 6, 3, 3] }, attributes: { padding: 0, H: 4, W: 5 } },
+    { shapes: { dy: [1, 2, 7, 8], w: [2, 5, 5, 5] }, attributes: { padding: 2, H: 7, W: 8 } },
+  ],
+});
+
+/** Weight gradient of runs of `run` images each; the runs are summed after, so that there is work for every core. */
+const weightGradientRuns = defineOp({
+  name: "conv2dWeightGradient",
+  signature: "x[N, C, H, W], dy[N, K, P, Q] -> dw[G, K, C, R, S]",
+  attributes: { R: "u32", S: "u32", padding: "u32", run: "u32" },
+  derive: ({ N, run }) => ({ G: Math.ceil(N / run) }),
+  ...asProduct({
+    specialise: ["R", "S"],
+    size: ({ G, K, C, R, S }) => ({ rows: K, columns: C * R * S, batches: G }),
+    product: ({ R, S }) => weightGradientProduct(R, S),
+    software: {
+      invocations: ({ G, K, C, R }) => G * weightTiles(K, C, R),
+      wgsl: ({ R, S }) => weightGradientWgsl(R, S),
+    },
+  }),
+  reference({ x, dy, dw }, { N, C, H, W, K, P, Q, R, S, padding, run }) {
+    dw.fill(0);
+    for (let n = 0; n < N; n++) {
+      for (let k = 0; k < K; k++) {
+        for (let c = 0; c < C; c++) {
+          for (let r = 0; r < R; r++) {
+            for (let s = 0; s < S; s++) {
+              let total = 0;
+              for (let p = Math.max(0, padding - r); p < Math.min(P, H + padding - r); p++) {
+                for (let q = Math.max(0, padding - s); q < Math.min(Q, W + padding - s); q++) {
+                  total += dy[((n * K + k) * P + p) * Q + q] *
+                    x[((n * C + c) * H + p + r - padding) * W + q + s - padding];
+                }
+              }
+              dw[(((Math.floor(n / run) * K + k) * C + c) * R + r) * S + s] += total;
+            }
+          }
+        }
+      }
+    }
+  },
+  samples: [
+    { shapes: { x: [3, 3, 5, 6], dy: [3, 5, 5, 6] }, attributes: { R: 3, S: 3, padding: 1, run: 2 } },
+    { shapes: { x: [2, 2, 9, 15], dy: [2, 4, 9, 15] }, attributes: { R: 3, S: 3, padding: 1, run: 1 } },
+    { shapes: { x: [1, 5, 3, 4], dy: [1, 6, 3, 4] }, attributes: { R: 1, S: 1, padding: 0, run: 1 } },
+    { shapes: { x: [2, 3, 7, 8], dy: [2, 2, 7, 8] }, attributes: { R: 5, S: 5, padding: 2, run: 2 } },
+    { shapes: { x: [1, 1, 4, 5], dy: [1, 1, 2, 3] }, attributes: { R: 3, S: 3, padding: 0, run: 1 } },
+  ],
+});
+
+export function weightGradient(x: Tensor, dy: Tensor, w: Tensor, padding: number): Tensor {
+  const [K, C, R, S] = w.shape;
+  const { software } = x.device.tuning;
+  const tiles = software ? weightTiles(K, C, R) : fewestGroups({ rows: K, columns: C * R * S, batches: 1 });
+  const run = imagesPerRun(x.shape[0], tiles, x.device.tuning);
+  return sum(weightGradientRuns(x, dy, { R, S, padding, run }), [0]);
+}

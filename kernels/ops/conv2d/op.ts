@@ -1,0 +1,124 @@
+import type { Dims } from "../../devices/device.ts";
+import { defineOp } from "../../op.ts";
+import { ShapeError } from "../../core/shape.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { inputGradient, weightGradient } from "./gradients.ts";
+import { convolve } from "./reference.ts";
+import { asConvolution } from "./form.ts";
+import type { Convolution } from "./tiles.ts";
+import { reshape } from "../layout/movement.ts";
+import { sum } from "../reduce/reduce.ts";
+
+/** What the convolution has in common with and without a residual; `addend` is its expression at the target's index `to`. */
+function shared(name: string, addend?: string) {
+  const form = ({ R, S }: Dims): Convolution => ({
+    R,
+    S,
+    source: "x",
+    target: "y",
+    lengths: { C: "dims.C", H: "dims.H", W: "dims.W", K: "dims.K", P: "dims.P", Q: "dims.Q" },
+    padding: "dims.padding",
+    weight: (k, c, tap) => `w[(${k} * dims.C + ${c}) * ${R * S}u + ${tap}]`,
+    bias: (n, k) => `bias[${n} % dims.B * dims.K + ${k}]`,
+    ...addend && { addend },
+  });
+  return {
+    attributes: { padding: "u32" },
+    derive: ({ N, B, H, W, R, S, padding }: Record<string, number>) => {
+      if (B !== 1 && B !== N) {
+        throw new ShapeError(`Cannot run ${name}: ${B} rows of biases for ${N} images (expected 1 or ${N})`);
+      }
+      return { P: H + 2 * padding - R + 1, Q: W + 2 * padding - S + 1 };
+    },
+    ...asConvolution(form, ({ N, K, P, Q }) => ({ N, K, P, Q })),
+  } as const;
+}
+
+/** Gradients that do not depend on a residual. */
+function backward(
+  { x, w, bias, dy }: Record<"x" | "w" | "bias" | "dy", Tensor>,
+  { padding }: { padding: number },
+) {
+  return {
+    x: () => inputGradient(dy, w, { padding, H: x.shape[2], W: x.shape[3] }),
+    w: () => weightGradient(x, dy, w, padding),
+    bias: () => sum(dy, bias.shape[0] === 1 ? [0, 2, 3] : [2, 3]),
+  };
+}
+
+/** Index of a weight in w[K, C, R, S]. */
+const weightAt = ({ C, R, S }: Dims) => (k: number, c: number, r: number, s: number) =>
+  ((k * C + c) * R + r) * S + s;
+
+const convolution = defineOp({
+  ...shared("conv2d"),
+  name: "conv2d",
+  signature: "x[N, C, H, W], w[K, C, R, S], bias[B, K] -> y[N, K, P, Q]",
+  backward,
+  reference({ x, w, bias, y }, dims) {
+    const at = weightAt(dims);
+    convolve(x, y, dims, (k, c, r, s) => w[at(k, c, r, s)], (n, k) => bias[n % dims.B * dims.K + k]);
+  },
+  samples: [
+    { shapes: { x: [2, 3, 5, 6], w: [5, 3, 3, 3], bias: [1, 5] }, attributes: { padding: 1 } },
+    { shapes: { x: [2, 2, 9, 15], w: [4, 2, 3, 3], bias: [2, 4] }, attributes: { padding: 1 } },
+    { shapes: { x: [1, 5, 3, 4], w: [6, 5, 1, 1], bias: [1, 6] }, attributes: { padding: 0 } },
+    { shapes: { x: [1, 2, 7, 8], w: [3, 2, 5, 5], bias: [1, 3] }, attributes: { padding: 2 } },
+    { shapes: { x: [1, 1, 4, 5], w: [1, 1, 3, 3], bias: [1, 1] }, attributes: { padding: 0 } },
+    { shapes: { x: [1, 1, 1, 1], w: [1, 1, 3, 3], bias: [1, 1] }, attributes: { padding: 1 } },
+  ],
+});
+
+/** A convolution added to another tensor, such as a residual connection: saves a pass over y. */
+const convolutionAdd = defineOp({
+  ...shared("conv2dAdd", "residual[to]"),
+  name: "conv2dAdd",
+  signature: "x[N, C, H, W], w[K, C, R, S], bias[B, K], residual[N, K, P, Q] -> y[N, K, P, Q]",
+  backward: (saved, attributes) => ({ ...backward(saved, attributes), residual: () => saved.dy }),
+  reference({ x, w, bias, residual, y }, dims) {
+    const at = weightAt(dims);
+    const start = (n: number, k: number, to: number) => bias[n % dims.B * dims.K + k] + residual[to];
+    convolve(x, y, dims, (k, c, r, s) => w[at(k, c, r, s)], start);
+  },
+  samples: [
+    {
+      shapes: { x: [2, 3, 5, 6], w: [5, 3, 3, 3], bias: [1, 5], residual: [2, 5, 5, 6] },
+      attributes: { padding: 1 },
+    },
+    {
+      shapes: { x: [2, 2, 9, 6], w: [4, 2, 1, 1], bias: [2, 4], residual: [2, 4, 9, 6] },
+      attributes: { padding: 0 },
+    },
+    {
+      shapes: { x: [1, 1, 1, 1], w: [1, 1, 3, 3], bias: [1, 1], residual: [1, 1, 1, 1] },
+      attributes: { padding: 1 },
+    },
+  ],
+});
+
+/**
+ * Two-dimensional convolution (cross-correlation), stride 1.
+ *
+ * @param x f32[N, C, H, W]
+ * @param w f32[K, C, R, S]
+ * @param bias f32[K], or f32[N, K] for a bias of each image (how a time embedding enters)
+ * @param residual added to the result in the same kernel, of its shape
+ * @param padding pixels of zeros on each side; R - 1 at most
+ * @returns f32[N, K, H + 2 padding - R + 1, W + 2 padding - S + 1]
+ * @throws {ShapeError} if channels do not fit or the kernel is larger than the padded image
+ */
+export function conv2d(
+  x: Tensor,
+  w: Tensor,
+  bias: Tensor,
+  { padding = 0, residual }: { padding?: number; residual?: Tensor } = {},
+): Tensor {
+  const [, , R, S] = w.shape;
+  const [, , H, W] = x.shape;
+  if (padding > Math.min(R, S) - 1 || H + 2 * padding < R || W + 2 * padding < S) {
+    throw new ShapeError(`Cannot run conv2d: padding ${padding} does not suit w ${w} on x ${x}`);
+  }
+  if (R !== S) throw new ShapeError(`Cannot run conv2d: w ${w} is not square`);
+  const rows = bias.shape.length === 1 ? reshape(bias, [1, bias.size]) : bias;
+  return residual ? convolutionAdd(x, w, rows, residual, { padding }) : convolution(x, w, rows, { padding });
+}

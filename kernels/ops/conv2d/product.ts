@@ -1,0 +1,84 @@
+import type { Convolution } from "./tiles.ts";
+import type { Product } from "../matmul/product.ts";
+
+/** Lengths of source[N, C, H, W] and of the pixels P x Q that it is seen from, as WGSL expressions. */
+interface Lengths {
+  readonly C: string;
+  readonly H: string;
+  readonly W: string;
+  readonly P: string;
+  readonly Q: string;
+}
+
+/**
+ * The source as a matrix of taps (c, r, s) by pixels (n, p, q), never made: element (tap, pixel) is
+ * source[n, c, p + r - padding, q + s - padding], zero outside. Differences below zero wrap and are not below H or W.
+ */
+function patches(
+  source: string,
+  { C, H, W, P, Q }: Lengths,
+  { R, S, padding }: { R: number; S: number; padding: string },
+): string {
+  return `struct Pixel { origin: u32, h: u32, w: u32, image: u32, at: u32 }
+fn pixelOf(i: u32) -> Pixel {
+  let image = i / (${P} * ${Q});
+  let at = i % (${P} * ${Q});
+  let h = at / ${Q} - ${padding};
+  let w = at % ${Q} - ${padding};
+  return Pixel((image * ${C} * ${H} + h) * ${W} + w, h, w, image, at);
+}
+struct Tap { offset: u32, c: u32, r: u32, s: u32, tap: u32 }
+fn tapOf(i: u32) -> Tap {
+  let c = i / ${R * S}u;
+  let tap = i % ${R * S}u;
+  let r = tap / ${S}u;
+  let s = tap % ${S}u;
+  return Tap((c * ${H} + r) * ${W} + s, c, r, s, tap);
+}
+fn sourceAt(pixel: Pixel, tap: Tap) -> f32 {
+  let inside = pixel.h + tap.r < ${H} && pixel.w + tap.s < ${W};
+  return select(0.0, ${source}[pixel.origin + tap.offset], inside);
+}`;
+}
+
+/** The convolution as a product, weights[k, tap] times patches[tap, pixel]. */
+export function convolutionProduct(conv: Convolution): Product {
+  const { R, S, source, target, lengths, padding, weight, bias, addend } = conv;
+  const { C, K, P, Q } = lengths;
+  const terms = ["value", bias?.("image", "row"), addend];
+  return {
+    declarations: patches(source, lengths, { R, S, padding }),
+    rows: K,
+    columns: `dims.N * ${P} * ${Q}`,
+    depth: `${C} * ${R * S}u`,
+    position: "tapOf(k)",
+    a: { along: "depth", edge: (k) => k, element: (k) => weight(k, "d.c", "d.tap") },
+    b: { along: "edge", edge: (i) => `pixelOf(${i})`, element: (pixel) => `sourceAt(${pixel}, d)` },
+    columnContext: `let image = column / (${P} * ${Q});`,
+    columnTarget: `image * ${K} * ${P} * ${Q} + column % (${P} * ${Q})`,
+    rowTarget: `row * ${P} * ${Q}`,
+    target,
+    stored: terms.filter((term) => term).join(" + "),
+  };
+}
+
+/** The weight gradient of a run of images as a product, dy[k, pixel] times patches[pixel, tap]. */
+export function weightGradientProduct(R: number, S: number): Product {
+  const lengths = { C: "dims.C", H: "dims.H", W: "dims.W", P: "dims.P", Q: "dims.Q" };
+  return {
+    declarations: patches("x", lengths, { R, S, padding: "dims.padding" }),
+    rows: "dims.K",
+    columns: `dims.C * ${R * S}u`,
+    depth: "min(dims.run, dims.N - batch * dims.run) * dims.P * dims.Q",
+    position: "pixelOf(batch * dims.run * dims.P * dims.Q + k)",
+    a: {
+      along: "depth",
+      edge: (k) => k,
+      element: (k) => `dy[(d.image * dims.K + ${k}) * dims.P * dims.Q + d.at]`,
+    },
+    b: { along: "depth", edge: (i) => `tapOf(${i})`, element: (tap) => `sourceAt(d, ${tap})` },
+    columnTarget: "batch * rows * columns + column",
+    rowTarget: "row * columns",
+    target: "dw",
+  };
+}

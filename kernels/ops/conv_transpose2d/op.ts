@@ -1,0 +1,141 @@
+import { defineOp } from "../../op.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { forwardProduct, inputGradientProduct, weightGradientProduct } from "./product.ts";
+import { forwardWgsl, inputGradientWgsl, tilesOf, weightGradientWgsl } from "./tiles.ts";
+import { asProduct } from "../matmul/product_op.ts";
+import { fewestGroups } from "../matmul/product_tiles.ts";
+import { sum } from "../reduce/reduce.ts";
+import { imagesPerRun } from "../matmul/images_per_run.ts";
+
+/** Every input pixel becomes 2 x 2 output pixels. */
+const transposed = defineOp({
+  name: "convTranspose2d",
+  signature: "x[N, C, H, W], w[C, K, 2, 2], bias[K] -> y[N, K, P, Q]",
+  derive: ({ H, W }) => ({ P: 2 * H, Q: 2 * W }),
+  ...asProduct({
+    size: ({ N, K, H, W }) => ({ rows: 4 * K, columns: N * H * W, batches: 1 }),
+    product: () => forwardProduct,
+    software: {
+      invocations: ({ N, K, H, W }) => N * tilesOf.forward(K, H * W),
+      wgsl: () => forwardWgsl,
+    },
+  }),
+  backward: ({ x, w, dy }) => ({
+    x: () => inputGradient(dy, w),
+    w: () => weightGradient(x, dy, w),
+    bias: () => sum(dy, [0, 2, 3]),
+  }),
+  reference({ x, w, bias, y }, { N, C, H, W, K, P, Q }) {
+    for (let n = 0; n < N; n++) {
+      for (let k = 0; k < K; k++) {
+        for (let p = 0; p < P; p++) {
+          for (let q = 0; q < Q; q++) {
+            let total = bias[k];
+            const h = Math.floor(p / 2), w_ = Math.floor(q / 2), tap = p % 2 * 2 + q % 2;
+            for (let c = 0; c < C; c++) total += x[((n * C + c) * H + h) * W + w_] * w[(c * K + k) * 4 + tap];
+            y[((n * K + k) * P + p) * Q + q] = total;
+          }
+        }
+      }
+    }
+  },
+  samples: [
+    { shapes: { x: [2, 3, 3, 5], w: [3, 4, 2, 2], bias: [4] } },
+    { shapes: { x: [1, 1, 1, 1], w: [1, 1, 2, 2], bias: [1] } },
+    { shapes: { x: [1, 9, 2, 5], w: [9, 6, 2, 2], bias: [6] } },
+  ],
+});
+
+/** dx[n, c, h, w] = sum over k and the four taps of dy w. */
+const inputGradient = defineOp({
+  name: "convTranspose2dInputGradient",
+  signature: "dy[N, K, P, Q], w[C, K, 2, 2] -> dx[N, C, H, W]",
+  derive: ({ P, Q }) => ({ H: P / 2, W: Q / 2 }),
+  ...asProduct({
+    size: ({ N, C, H, W }) => ({ rows: C, columns: N * H * W, batches: 1 }),
+    product: () => inputGradientProduct,
+    software: {
+      invocations: ({ N, C, H, W }) => N * tilesOf.input(C, H * W),
+      wgsl: () => inputGradientWgsl,
+    },
+  }),
+  reference({ dy, w, dx }, { N, C, H, W, K, P, Q }) {
+    for (let n = 0; n < N; n++) {
+      for (let c = 0; c < C; c++) {
+        for (let h = 0; h < H; h++) {
+          for (let w_ = 0; w_ < W; w_++) {
+            let total = 0;
+            for (let k = 0; k < K; k++) {
+              for (let tap = 0; tap < 4; tap++) {
+                const p = 2 * h + Math.floor(tap / 2), q = 2 * w_ + tap % 2;
+                total += dy[((n * K + k) * P + p) * Q + q] * w[(c * K + k) * 4 + tap];
+              }
+            }
+            dx[((n * C + c) * H + h) * W + w_] = total;
+          }
+        }
+      }
+    }
+  },
+  samples: [{ shapes: { dy: [2, 4, 6, 10], w: [3, 4, 2, 2] } }, {
+    shapes: { dy: [1, 2, 2, 2], w: [5, 2, 2, 2] },
+  }],
+});
+
+/** Weight gradient of runs of `run` images each; the runs are summed after. */
+const weightGradientRuns = defineOp({
+  name: "convTranspose2dWeightGradient",
+  signature: "x[N, C, H, W], dy[N, K, P, Q] -> dw[G, C, K, 2, 2]",
+  attributes: { run: "u32" },
+  derive: ({ N, run }) => ({ G: Math.ceil(N / run) }),
+  ...asProduct({
+    size: ({ G, C, K }) => ({ rows: C, columns: 4 * K, batches: G }),
+    product: () => weightGradientProduct,
+    software: {
+      invocations: ({ G, C, K }) => G * tilesOf.weight(C, K),
+      wgsl: () => weightGradientWgsl,
+    },
+  }),
+  reference({ x, dy, dw }, { N, C, H, W, K, P, Q, run }) {
+    dw.fill(0);
+    for (let n = 0; n < N; n++) {
+      for (let c = 0; c < C; c++) {
+        for (let k = 0; k < K; k++) {
+          for (let tap = 0; tap < 4; tap++) {
+            let total = 0;
+            for (let h = 0; h < H; h++) {
+              for (let w = 0; w < W; w++) {
+                const p = 2 * h + Math.floor(tap / 2), q = 2 * w + tap % 2;
+                total += x[((n * C + c) * H + h) * W + w] * dy[((n * K + k) * P + p) * Q + q];
+              }
+            }
+            dw[((Math.floor(n / run) * C + c) * K + k) * 4 + tap] += total;
+          }
+        }
+      }
+    }
+  },
+  samples: [
+    { shapes: { x: [2, 3, 3, 5], dy: [2, 4, 6, 10] }, attributes: { run: 1 } },
+    { shapes: { x: [3, 2, 2, 3], dy: [3, 1, 4, 6] }, attributes: { run: 2 } },
+  ],
+});
+
+function weightGradient(x: Tensor, dy: Tensor, w: Tensor): Tensor {
+  const [C, K] = w.shape;
+  const { software } = x.device.tuning;
+  const tiles = software ? tilesOf.weight(C, K) : fewestGroups({ rows: C, columns: 4 * K, batches: 1 });
+  return sum(weightGradientRuns(x, dy, { run: imagesPerRun(x.shape[0], tiles, x.device.tuning) }), [0]);
+}
+
+/**
+ * Transposed convolution with a 2 x 2 kernel and stride 2: doubles height and width.
+ *
+ * @param x f32[N, C, H, W]
+ * @param w f32[C, K, 2, 2]
+ * @param bias f32[K]
+ * @returns f32[N, K, 2 H, 2 W]
+ */
+export function convTranspose2d(x: Tensor, w: Tensor, bias: Tensor): Tensor {
+  return transposed(x, w, bias);
+}

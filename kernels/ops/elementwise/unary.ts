@@ -1,0 +1,138 @@
+import { defineOp, type Sample } from "../../op.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { geluOf, geluSlope } from "./gelu.ts";
+import erfWgsl from "./erf.wgsl" with { type: "text" };
+
+interface Unary {
+  /** WGSL of f(x) and of f'(x), as expressions in `v`. */
+  readonly value: string;
+  readonly slope: string;
+  readonly apply: (x: number) => number;
+  readonly derivative: (x: number) => number;
+  readonly functions?: string;
+  readonly samples?: readonly Sample[];
+}
+
+const spread: Sample = {
+  shapes: { x: [9] },
+  values: { x: [-30, -6, -2.5, -0.75, -0.01, 0.02, 0.6, 3, 25] },
+};
+
+/** Declares f and the op of its gradient, dx = f'(x) dy. */
+function defineUnary(
+  name: string,
+  { value, slope, apply, derivative, functions = "", samples = [{ shapes: { x: [3, 5] } }, spread] }: Unary,
+): (x: Tensor) => Tensor {
+  const gradient = defineOp({
+    name: `${name}Gradient`,
+    signature: "x[S...], dy[S...] -> dx[S...]",
+    wgsl: `${functions}\nfn kernel(i: u32) { let v = x[i]; dx[i] = dy[i] * (${slope}); }`,
+    reference({ x, dy, dx }) {
+      for (let i = 0; i < dx.length; i++) dx[i] = dy[i] * derivative(x[i]);
+    },
+    samples: samples.map(({ shapes, values }) => ({
+      shapes: { ...shapes, dy: shapes.x },
+      ...values && { values },
+    })),
+  });
+  const op = defineOp({
+    name,
+    signature: "x[S...] -> y[S...]",
+    wgsl: `${functions}\nfn kernel(i: u32) { let v = x[i]; y[i] = ${value}; }`,
+    backward: ({ x, dy }) => ({ x: () => gradient(x, dy) }),
+    reference({ x, y }) {
+      for (let i = 0; i < y.length; i++) y[i] = apply(x[i]);
+    },
+    samples,
+  });
+  return op;
+}
+
+const logistic = (x: number) => 1 / (1 + Math.exp(-x));
+const logisticWgsl = "fn logistic(x: f32) -> f32 { return 1.0 / (1.0 + exp(-x)); }";
+/** Near 0 the quotient would lose digits, so a series takes over. */
+const tanhWgsl = `fn hyperbolicTangent(x: f32) -> f32 {
+  let s = x * x;
+  let series = x * (1.0 - s * (0.33333333 - s * (0.13333333 - s * 0.053968254)));
+  return select(1.0 - 2.0 / (exp(2.0 * min(x, 40.0)) + 1.0), series, abs(x) < 0.2);
+}`;
+const positive: readonly Sample[] = [{ shapes: { x: [6] }, values: { x: [0.05, 0.5, 1, 1.5, 3, 20] } }];
+
+/** GELU(x) = x Phi(x), the exact one. Source: Hendrycks and Gimpel 2016, arXiv:1606.08415 */
+export const gelu: (x: Tensor) => Tensor = defineUnary("gelu", {
+  value: "v * normalCdf(v)",
+  slope: "normalCdf(v) + v * 0.3989422804 * exp(-0.5 * v * v)",
+  apply: geluOf,
+  derivative: geluSlope,
+  functions: erfWgsl,
+});
+
+/** SiLU(x) = x / (1 + exp(-x)). */
+export const silu: (x: Tensor) => Tensor = defineUnary("silu", {
+  value: "v * logistic(v)",
+  slope: "logistic(v) * (1.0 + v * (1.0 - logistic(v)))",
+  apply: (x) => x * logistic(x),
+  derivative: (x) => logistic(x) * (1 + x * (1 - logistic(x))),
+  functions: logisticWgsl,
+});
+
+/** ReLU(x) = max(x, 0), with slope 0 at 0. */
+export const relu: (x: Tensor) => Tensor = defineUnary("relu", {
+  value: "max(v, 0.0)",
+  slope: "select(0.0, 1.0, v > 0.0)",
+  apply: (x) => Math.max(x, 0),
+  derivative: (x) => x > 0 ? 1 : 0,
+});
+
+/** Hyperbolic tangent. */
+export const tanh: (x: Tensor) => Tensor = defineUnary("tanh", {
+  value: "hyperbolicTangent(v)",
+  slope: "1.0 - hyperbolicTangent(v) * hyperbolicTangent(v)",
+  apply: Math.tanh,
+  derivative: (x) => 1 - Math.tanh(x) ** 2,
+  functions: tanhWgsl,
+});
+
+/** Logistic function, 1 / (1 + exp(-x)). */
+export const sigmoid: (x: Tensor) => Tensor = defineUnary("sigmoid", {
+  value: "logistic(v)",
+  slope: "logistic(v) * (1.0 - logistic(v))",
+  apply: logistic,
+  derivative: (x) => logistic(x) * (1 - logistic(x)),
+  functions: logisticWgsl,
+});
+
+/** x^2. */
+export const square: (x: Tensor) => Tensor = defineUnary("square", {
+  value: "v * v",
+  slope: "2.0 * v",
+  apply: (x) => x * x,
+  derivative: (x) => 2 * x,
+});
+
+/** e^x. */
+export const exp: (x: Tensor) => Tensor = defineUnary("exp", {
+  value: "exp(v)",
+  slope: "exp(v)",
+  apply: Math.exp,
+  derivative: Math.exp,
+  samples: [{ shapes: { x: [3, 5] } }],
+});
+
+/** Natural logarithm. */
+export const log: (x: Tensor) => Tensor = defineUnary("log", {
+  value: "log(v)",
+  slope: "1.0 / v",
+  apply: Math.log,
+  derivative: (x) => 1 / x,
+  samples: positive,
+});
+
+/** Square root. */
+export const sqrt: (x: Tensor) => Tensor = defineUnary("sqrt", {
+  value: "sqrt(v)",
+  slope: "0.5 / sqrt(v)",
+  apply: Math.sqrt,
+  derivative: (x) => 0.5 / Math.sqrt(x),
+  samples: positive,
+});

@@ -1,0 +1,169 @@
+import type { Dims, Tuning } from "../../devices/device.ts";
+import { defineOp } from "../../op.ts";
+import { ShapeError } from "../../core/shape.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { sum } from "../reduce/reduce.ts";
+import erfWgsl from "../elementwise/erf.wgsl" with { type: "text" };
+import { geluOf, geluSlope } from "../elementwise/gelu.ts";
+import backwardWgsl from "./gradient.wgsl" with { type: "text" };
+import backwardWorkgroupWgsl from "./gradient_workgroup.wgsl" with { type: "text" };
+import forwardWgsl from "./forward.wgsl" with { type: "text" };
+import forwardWorkgroupWgsl from "./forward_workgroup.wgsl" with { type: "text" };
+import { summingLanes, workgroupSumWgsl } from "../reduce/workgroup_sum.ts";
+
+/** What follows the normalisation, in one kernel with it: f and f' of the value z. */
+const activations = [
+  { name: "none", value: "z", slope: "1.0", apply: (z: number) => z, derivative: () => 1 },
+  {
+    name: "gelu",
+    value: "z * normalCdf(z)",
+    slope: "normalCdf(z) + z * 0.3989422804 * exp(-0.5 * z * z)",
+    apply: geluOf,
+    derivative: geluSlope,
+  },
+] as const;
+
+/** Lanes that share a channel in the gradient's workgroups: some pixels for each. */
+function channelWidth(pixels: number, lanes: number): number {
+  return Math.min(lanes, 2 ** Math.ceil(Math.log2(Math.max(1, pixels / 4))));
+}
+
+/** How a group of an image is computed: by one invocation on software adapters, by a workgroup on GPUs. */
+function aGroupEach(invocationWgsl: string, workgroupWgsl: string) {
+  return {
+    invocations: ({ N, G }: Dims) => N * G,
+    specialise({ C, G, H, W, activation }: Dims, { software }: Tuning): Dims {
+      if (software) return { activation };
+      const lanes = summingLanes(C / G * H * W);
+      return { activation, lanes, width: channelWidth(H * W, lanes) };
+    },
+    workgroups: ({ N, C, G, H, W }: Dims, { software }: Tuning) =>
+      software ? undefined : { count: N * G, lanes: summingLanes(C / G * H * W) },
+    wgsl({ software }: Tuning, { activation, lanes, width }: Dims) {
+      const { value, slope } = activations[activation];
+      return `${erfWgsl}
+fn activate(z: f32) -> f32 { return ${value}; }
+fn activationSlope(z: f32) -> f32 { return ${slope}; }
+${software ? invocationWgsl : `${workgroupSumWgsl(lanes)}\nconst width = ${width}u;\n${workgroupWgsl}`}`;
+    },
+  };
+}
+
+const normalise = defineOp({
+  name: "groupNorm",
+  signature: "x[N, C, H, W], gamma[C], beta[C] -> y[N, C, H, W], stats[N, G, 2]",
+  attributes: { G: "u32", epsilon: "f32", activation: "u32" },
+  ...aGroupEach(forwardWgsl, forwardWorkgroupWgsl),
+  backward({ x, gamma, beta, stats, dy }, { activation }) {
+    let parts: Tensor[] | undefined;
+    const part = (k: number) => (parts ??= groupNormGradient(x, gamma, beta, stats, dy, { activation }))[k];
+    return { x: () => part(0), gamma: () => sum(part(1), [0]), beta: () => sum(part(2), [0]) };
+  },
+  reference({ x, gamma, beta, y, stats }, { N, C, H, W, G, epsilon, activation }) {
+    const channels = C / G, pixels = H * W, count = channels * pixels;
+    for (let n = 0; n < N; n++) {
+      for (let g = 0; g < G; g++) {
+        const from = (n * C + g * channels) * pixels;
+        let m = 0, variance = 0;
+        for (let i = 0; i < count; i++) m += x[from + i] / count;
+        for (let i = 0; i < count; i++) variance += (x[from + i] - m) ** 2 / count;
+        const r = 1 / Math.sqrt(variance + epsilon);
+        stats.set([m, r], (n * G + g) * 2);
+        for (let i = 0; i < count; i++) {
+          const c = g * channels + Math.floor(i / pixels);
+          y[from + i] = activations[activation].apply((x[from + i] - m) * r * gamma[c] + beta[c]);
+        }
+      }
+    }
+  },
+  samples: [
+    {
+      shapes: { x: [2, 6, 3, 5], gamma: [6], beta: [6] },
+      attributes: { G: 3, epsilon: 1e-5, activation: 0 },
+    },
+    {
+      shapes: { x: [2, 6, 3, 5], gamma: [6], beta: [6] },
+      attributes: { G: 2, epsilon: 1e-5, activation: 1 },
+    },
+    {
+      shapes: { x: [1, 6, 19, 20], gamma: [6], beta: [6] },
+      attributes: { G: 1, epsilon: 1e-5, activation: 1 },
+    },
+    {
+      shapes: { x: [1, 4, 1, 2], gamma: [4], beta: [4] },
+      attributes: { G: 4, epsilon: 1e-5, activation: 0 },
+    },
+  ],
+});
+
+/**
+ * With dz = f'(z) dy behind an activation f, z = gamma xhat + beta:
+ * dx = rstd (gamma dz - mean(gamma dz) - xhat mean(gamma dz xhat)), means over the group;
+ * dgamma and dbeta are the sums over n of `scales` = sum(dz xhat) and `shifts` = sum(dz) of each image and channel.
+ */
+const groupNormGradient = defineOp({
+  name: "groupNormGradient",
+  signature:
+    "x[N, C, H, W], gamma[C], beta[C], stats[N, G, 2], dy[N, C, H, W] -> dx[N, C, H, W], scales[N, C], shifts[N, C]",
+  attributes: { activation: "u32" },
+  ...aGroupEach(backwardWgsl, backwardWorkgroupWgsl),
+  reference({ x, gamma, beta, stats, dy, dx, scales, shifts }, { N, C, H, W, G, activation }) {
+    const channels = C / G, pixels = H * W, count = channels * pixels;
+    const { derivative } = activations[activation];
+    for (let n = 0; n < N; n++) {
+      for (let g = 0; g < G; g++) {
+        const [m, r] = stats.subarray((n * G + g) * 2);
+        let meanShift = 0, meanScale = 0;
+        for (let c = g * channels; c < (g + 1) * channels; c++) {
+          let scale = 0, shift = 0;
+          for (let i = (n * C + c) * pixels; i < (n * C + c + 1) * pixels; i++) {
+            const xhat = (x[i] - m) * r;
+            const dz = dx[i] = dy[i] * derivative(xhat * gamma[c] + beta[c]);
+            scale += dz * xhat;
+            shift += dz;
+          }
+          scales[n * C + c] = scale;
+          shifts[n * C + c] = shift;
+          meanScale += gamma[c] * scale / count;
+          meanShift += gamma[c] * shift / count;
+        }
+        for (let c = g * channels; c < (g + 1) * channels; c++) {
+          for (let i = (n * C + c) * pixels; i < (n * C + c + 1) * pixels; i++) {
+            dx[i] = r * (gamma[c] * dx[i] - meanShift - (x[i] - m) * r * meanScale);
+          }
+        }
+      }
+    }
+  },
+  samples: [0, 1].map((activation) => ({
+    shapes: { x: [2, 6, 3, 5], gamma: [6], beta: [6], stats: [2, 3, 2], dy: [2, 6, 3, 5] },
+    attributes: { activation },
+  })),
+});
+
+/**
+ * Group normalisation: each group of channels of each image to mean 0 and variance 1, then gamma and beta a channel.
+ *
+ * @param x f32[N, C, H, W]
+ * @param gamma f32[C]
+ * @param beta f32[C]
+ * @param activation what follows in the same kernel, `none` by default
+ * @throws {ShapeError} if `groups` does not divide C
+ * Source: Wu and He 2018, arXiv:1803.08494
+ */
+export function groupNorm(
+  x: Tensor,
+  gamma: Tensor,
+  beta: Tensor,
+  { groups, epsilon = 1e-5, activation = "none" }: {
+    groups: number;
+    epsilon?: number;
+    activation?: "none" | "gelu";
+  },
+): Tensor {
+  if (!Number.isInteger(groups) || groups < 1 || x.shape[1] % groups !== 0) {
+    throw new ShapeError(`Cannot run groupNorm: ${groups} groups do not divide the channels of x ${x}`);
+  }
+  const chosen = activations.findIndex(({ name }) => name === activation);
+  return normalise(x, gamma, beta, { G: groups, epsilon, activation: chosen })[0];
+}

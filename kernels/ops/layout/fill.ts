@@ -1,0 +1,52 @@
+import { defineOp, type Op } from "../../op.ts";
+import { checkedSizeOf, type Shape } from "../../core/shape.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { reshape } from "./movement.ts";
+
+const fill = defineOp({
+  name: "fill",
+  signature: " -> y[n]",
+  attributes: { n: "u32", value: "f32" },
+  wgsl: "fn kernel(i: u32) { y[i] = dims.value; }",
+  reference: ({ y }, { value }) => void y.fill(value),
+  samples: [{ shapes: {}, attributes: { n: 7, value: 0.5 } }, {
+    shapes: {},
+    attributes: { n: 1, value: -3 },
+  }],
+});
+
+/** A tensor of one value, made on the device in use. @throws {ShapeError} if a length is no whole number of at least 0 */
+export function full(shape: Shape, value: number): Tensor {
+  const y = reshape(fill({ n: checkedSizeOf(shape), value }), shape);
+  y.detach(); // a constant is where gradients end
+  return y;
+}
+
+/** A tensor of zeros, made on the device in use. @throws {ShapeError} if a length is no whole number of at least 0 */
+export function zeros(shape: Shape): Tensor {
+  return full(shape, 0);
+}
+
+/** Overwrites y with the values of x, in place and on the device; for steps that keep results. */
+export const assign: Op<"y[S...], x[S...] -> y[S...]"> = defineOp({
+  name: "assign",
+  signature: "y[S...], x[S...] -> y[S...]",
+  wgsl: "fn kernel(i: u32) { y[i] = x[i]; }",
+  reference: ({ y, x }) => y.set(x),
+  samples: [{ shapes: { y: [3, 5], x: [3, 5] } }],
+});
+
+/** Writes one number into `y` at an index that lives on the device, in place: a log that recorded steps keep. */
+export const put: Op<"y[n], x[1], index:u32[1] -> y[n]"> = defineOp({
+  name: "put",
+  signature: "y[n], x[1], index:u32[1] -> y[n]",
+  invocations: () => 1,
+  wgsl: "fn kernel(i: u32) { if (index[i] < dims.n) { y[index[i]] = x[i]; } }",
+  reference: ({ y, x, index }) => {
+    if (index[0] < y.length) y[index[0]] = x[0];
+  },
+  samples: [2, 9].map((at) => ({
+    shapes: { y: [4], x: [1], index: [1] },
+    values: { index: Uint32Array.of(at) },
+  })),
+});

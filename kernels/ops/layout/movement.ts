@@ -1,0 +1,201 @@
+import { defineOp, nextOrder } from "../../op.ts";
+import {
+  axisOf,
+  checkedSizeOf,
+  type Shape,
+  ShapeError,
+  showShape,
+  sizeOf,
+  stridesOf,
+} from "../../core/shape.ts";
+import { Tensor } from "../../core/tensor.ts";
+
+/**
+ * The same values under another shape; no copy.
+ *
+ * @throws {ShapeError} if the number of elements differs, or a length is no whole number of at least 0
+ */
+export function reshape(x: Tensor, shape: Shape): Tensor {
+  if (checkedSizeOf(shape) !== x.size) {
+    throw new ShapeError(`Cannot reshape ${x} to ${showShape(shape)}: ${x.size} elements`);
+  }
+  return new Tensor(x.storage, shape, x.type, x.offset, {
+    order: nextOrder(),
+    op: "reshape",
+    inputs: [x],
+    backward: (dy) => [() => reshape(dy, x.shape)],
+  });
+}
+
+const maxRank = 6;
+
+const permuted = defineOp({
+  name: "permute",
+  signature: "x[X...] -> y[Y...]",
+  attributes: { order0: "u32", order1: "u32", order2: "u32", order3: "u32", order4: "u32", order5: "u32" },
+  derive(dims, { X }) {
+    const order = X.map((_, axis) => dims[`order${axis}`]);
+    const strides = stridesOf(X);
+    const walk: Record<string, number | Shape> = { Y: order.map((axis) => X[axis]) };
+    for (let k = 0; k < maxRank; k++) {
+      const axis = order[k - maxRank + X.length];
+      walk[`n${k}`] = axis === undefined ? 1 : X[axis];
+      walk[`s${k}`] = axis === undefined ? 0 : strides[axis];
+    }
+    return walk;
+  },
+  wgsl: `fn kernel(i: u32) {
+  var r = i;
+  var at = r % dims.n5 * dims.s5; r /= dims.n5;
+  at += r % dims.n4 * dims.s4; r /= dims.n4;
+  at += r % dims.n3 * dims.s3; r /= dims.n3;
+  at += r % dims.n2 * dims.s2; r /= dims.n2;
+  at += r % dims.n1 * dims.s1; r /= dims.n1;
+  y[i] = x[at + r * dims.s0];
+}`,
+  backward: ({ x, dy }, attributes) => ({
+    x: () => {
+      const order = x.shape.map((_, axis) => (attributes as Record<string, number>)[`order${axis}`]);
+      return permute(dy, order.map((_, axis) => order.indexOf(axis)));
+    },
+  }),
+  reference({ x, y }, dims) {
+    for (let i = 0; i < y.length; i++) {
+      let at = 0;
+      for (let k = maxRank - 1, r = i; k >= 0; k--) {
+        at += r % dims[`n${k}`] * dims[`s${k}`];
+        r = Math.floor(r / dims[`n${k}`]);
+      }
+      y[i] = x[at];
+    }
+  },
+  samples: [
+    { shapes: { x: [2, 3, 5] }, attributes: orderAttributes([2, 0, 1]) },
+    { shapes: { x: [2, 1, 3, 2, 1, 2] }, attributes: orderAttributes([5, 3, 1, 0, 2, 4]) },
+  ],
+});
+
+function orderAttributes(order: readonly number[]) {
+  const [order0 = 0, order1 = 0, order2 = 0, order3 = 0, order4 = 0, order5 = 0] = order;
+  return { order0, order1, order2, order3, order4, order5 };
+}
+
+/**
+ * Axes in another order: axis k of the result is axis `order[k]` of x.
+ *
+ * @throws {ShapeError} if `order` is not a permutation of the axes, or there are more than six
+ */
+export function permute(x: Tensor, order: readonly number[]): Tensor {
+  const rank = x.shape.length;
+  if (
+    order.length !== rank || new Set(order).size !== rank || order.some((axis) => !(axis in x.shape)) ||
+    rank > maxRank
+  ) {
+    throw new ShapeError(
+      `Cannot permute ${x} by [${order.join(", ")}] (expected each axis once, at most ${maxRank} axes)`,
+    );
+  }
+  return permuted(x, orderAttributes(order));
+}
+
+const concatPair = defineOp({
+  name: "concat",
+  signature: "a[P, A, Q], b[P, B, Q] -> y[P, C, Q]",
+  derive: ({ A, B }) => ({ C: A + B }),
+  wgsl: `fn kernel(i: u32) {
+  let inner = dims.C * dims.Q;
+  let p = i / inner;
+  let j = i % inner;
+  let own = dims.A * dims.Q;
+  if (j < own) { y[i] = a[p * own + j]; } else { y[i] = b[p * dims.B * dims.Q + j - own]; }
+}`,
+  backward: ({ a, b, dy }) => ({
+    a: () => sliceMiddle(dy, { start: 0, B: a.shape[1] }),
+    b: () => sliceMiddle(dy, { start: a.shape[1], B: b.shape[1] }),
+  }),
+  reference({ a, b, y }, { P, A, B, Q }) {
+    for (let p = 0; p < P; p++) {
+      y.set(a.subarray(p * A * Q, (p + 1) * A * Q), p * (A + B) * Q);
+      y.set(b.subarray(p * B * Q, (p + 1) * B * Q), p * (A + B) * Q + A * Q);
+    }
+  },
+  samples: [{ shapes: { a: [2, 3, 5], b: [2, 1, 5] } }, { shapes: { a: [1, 1, 1], b: [1, 1, 1] } }],
+});
+
+const sliceMiddle = defineOp({
+  name: "slice",
+  signature: "x[P, A, Q] -> y[P, B, Q]",
+  attributes: { start: "u32", B: "u32" },
+  wgsl: `fn kernel(i: u32) {
+  let inner = dims.B * dims.Q;
+  y[i] = x[i / inner * dims.A * dims.Q + dims.start * dims.Q + i % inner];
+}`,
+  backward: ({ x, dy }, { start }) => ({ x: () => embedMiddle(dy, { start, A: x.shape[1] }) }),
+  reference({ x, y }, { P, A, B, Q, start }) {
+    for (let p = 0; p < P; p++) y.set(x.subarray((p * A + start) * Q, (p * A + start + B) * Q), p * B * Q);
+  },
+  samples: [{ shapes: { x: [2, 5, 3] }, attributes: { start: 1, B: 3 } }],
+});
+
+/** Gradient of `slice`: dy in its place, zero elsewhere. */
+const embedMiddle = defineOp({
+  name: "sliceGradient",
+  signature: "dy[P, B, Q] -> dx[P, A, Q]",
+  attributes: { start: "u32", A: "u32" },
+  wgsl: `fn kernel(i: u32) {
+  let p = i / (dims.A * dims.Q);
+  let a = i / dims.Q % dims.A;
+  let inside = a >= dims.start && a < dims.start + dims.B;
+  dx[i] = 0.0;
+  if (inside) { dx[i] = dy[(p * dims.B + a - dims.start) * dims.Q + i % dims.Q]; }
+}`,
+  reference({ dy, dx }, { P, A, B, Q, start }) {
+    dx.fill(0);
+    for (let p = 0; p < P; p++) dx.set(dy.subarray(p * B * Q, (p + 1) * B * Q), (p * A + start) * Q);
+  },
+  samples: [{ shapes: { dy: [2, 3, 3] }, attributes: { start: 1, A: 5 } }],
+});
+
+/** A shape as [before, along, after] one axis. */
+function around(shape: Shape, axis: number): [number, number, number] {
+  return [sizeOf(shape.slice(0, axis)), shape[axis], sizeOf(shape.slice(axis + 1))];
+}
+
+/**
+ * Joins tensors along an axis.
+ *
+ * @throws {ShapeError} if other axes differ, or there is no such axis or no tensor
+ */
+export function concat(tensors: readonly Tensor[], axis: number): Tensor {
+  if (tensors.length === 0) throw new ShapeError("Cannot concat no tensors (expected at least one)");
+  const k = axisOf(axis, tensors[0].shape.length, "concat");
+  return tensors.reduce((a, b) => {
+    if (
+      b.shape.length !== a.shape.length ||
+      a.shape.some((length, other) => other !== k && length !== b.shape[other])
+    ) {
+      throw new ShapeError(`Cannot concat ${a} with ${b} along axis ${k}: other axes differ`);
+    }
+    const y = concatPair(reshape(a, around(a.shape, k)), reshape(b, around(b.shape, k)));
+    return reshape(y, a.shape.map((length, other) => other === k ? length + b.shape[k] : length));
+  });
+}
+
+/**
+ * The part of a tensor from `start`, `length` long, along an axis.
+ *
+ * @throws {ShapeError} if the part reaches outside
+ */
+export function slice(x: Tensor, axis: number, start: number, length: number): Tensor {
+  const k = axisOf(axis, x.shape.length, "slice");
+  if (
+    !(Number.isInteger(start) && Number.isInteger(length) && start >= 0 && length >= 1 &&
+      start + length <= x.shape[k])
+  ) {
+    throw new ShapeError(
+      `Cannot slice ${x}: ${length} from ${start} along axis ${k} of length ${x.shape[k]}`,
+    );
+  }
+  const y = sliceMiddle(reshape(x, around(x.shape, k)), { start, B: length });
+  return reshape(y, x.shape.map((whole, other) => other === k ? length : whole));
+}

@@ -1,0 +1,229 @@
+import type { Dims, NumberArray } from "../../devices/device.ts";
+import { defineOp } from "../../op.ts";
+import { broadcastShapes, type Shape, ShapeError, sizeOf } from "../../core/shape.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { add } from "../elementwise/binary.ts";
+import { full } from "../layout/fill.ts";
+import { each } from "./repeat_lines.ts";
+import { permute, reshape } from "../layout/movement.ts";
+import type { Product } from "./product.ts";
+import { asProduct } from "./product_op.ts";
+import { sumTo } from "../reduce/reduce.ts";
+
+/** Rows and columns (in fours) of the result that one invocation of a software adapter holds in registers. */
+const rows = 8;
+const quads = 2;
+
+/** Index of a[batch, m, k] and b[batch, k, n] for the three layouts: plain, b transposed, a transposed. */
+const layouts = {
+  matmul: { a: "m * dims.K + k", b: "k * dims.N + n" },
+  matmulTransposedB: { a: "m * dims.K + k", b: "n * dims.K + k" },
+  matmulTransposedA: { a: "k * dims.M + m", b: "k * dims.N + n" },
+};
+
+/** A product as GPUs compute it. */
+function productOf(name: keyof typeof layouts): Product {
+  const aAlong = name === "matmulTransposedA" ? "edge" : "depth";
+  const bAlong = name === "matmulTransposedB" ? "depth" : "edge";
+  const { a, b } = layouts[name];
+  return {
+    declarations: `fn indexA(m: u32, k: u32) -> u32 { return ${a}; }
+fn indexB(k: u32, n: u32) -> u32 { return ${b}; }`,
+    rows: "dims.M",
+    columns: "dims.N",
+    depth: "dims.K",
+    position: "k",
+    a: {
+      along: aAlong,
+      edge: (m) => m,
+      element: (m) => `a[batch % dims.A * dims.M * dims.K + indexA(${m}, d)]`,
+    },
+    b: {
+      along: bAlong,
+      edge: (n) => n,
+      element: (n) => `b[batch % dims.B * dims.N * dims.K + indexB(d, ${n})]`,
+    },
+    columnTarget: "batch * dims.M * dims.N + column",
+    rowTarget: "row * dims.N",
+    target: "y",
+  };
+}
+
+/** A register tile: each step of k loads rows + 4 quads numbers and does 4 rows quads multiply-adds. */
+function tiledWgsl(layout: { a: string; b: string }): string {
+  const cell = (r: number, q: number) => `sum_${r}_${q}`;
+  return `
+fn indexA(m: u32, k: u32) -> u32 { return ${layout.a}; }
+fn indexB(k: u32, n: u32) -> u32 { return ${layout.b}; }
+fn kernel(i: u32) {
+  let across = (dims.N + ${4 * quads - 1}u) / ${4 * quads}u;
+  let down = (dims.M + ${rows - 1}u) / ${rows}u;
+  let left = i % across * ${4 * quads}u;
+  let top = i / across % down * ${rows}u;
+  let batch = i / (across * down);
+  let fromA = batch % dims.A * dims.M * dims.K;
+  let fromB = batch % dims.B * dims.N * dims.K;
+${each(rows, (r) => each(quads, (q) => `  var ${cell(r, q)} = vec4f();`))}
+${each(rows, (r) => `  let m${r} = min(top + ${r}u, dims.M - 1u);`)}
+${each(4 * quads, (c) => `  let n${c} = min(left + ${c}u, dims.N - 1u);`)}
+  for (var k = 0u; k < dims.K; k++) {
+${
+    each(quads, (q) =>
+      `    let b${q} = vec4f(${
+        [0, 1, 2, 3].map((c) => `b[fromB + indexB(k, n${4 * q + c})]`).join(", ")
+      });`)
+  }
+${
+    each(rows, (r) =>
+      `    { let v = a[fromA + indexA(m${r}, k)];\n${
+        each(quads, (q) =>
+          `      ${cell(r, q)} += v * b${q};`)
+      } }`)
+  }
+  }
+  let to = batch * dims.M * dims.N;
+${
+    each(rows, (r) =>
+      each(4 * quads, (c) =>
+        `  if (top + ${r}u < dims.M && left + ${c}u < dims.N) ` +
+        `{ y[to + (top + ${r}u) * dims.N + left + ${c}u] = ${cell(r, Math.floor(c / 4))}[${c % 4}]; }`))
+  }
+}`;
+}
+
+function definition(name: keyof typeof layouts) {
+  return {
+    derive: ({ A, B }: Record<string, number>) => {
+      if (A !== B && A !== 1 && B !== 1) throw new ShapeError(`Cannot run ${name}: batches of ${A} and ${B}`);
+      return { Y: Math.max(A, B) };
+    },
+    ...asProduct({
+      size: ({ Y, M, N }) => ({ rows: M, columns: N, batches: Y }),
+      product: () => productOf(name),
+      software: {
+        invocations: ({ Y, M, N }) => Y * Math.ceil(M / rows) * Math.ceil(N / (4 * quads)),
+        wgsl: () => tiledWgsl(layouts[name]),
+      },
+    }),
+  };
+}
+
+/** y = a b for strides of a and b along m, k and n. */
+function multiplyLoops(
+  { a, b, y }: Record<"a" | "b" | "y", NumberArray>,
+  { A, B, Y, M, N, K }: Dims,
+  [am, ak, bk, bn]: readonly number[],
+): void {
+  for (let batch = 0; batch < Y; batch++) {
+    const fromA = batch % A * M * K, fromB = batch % B * N * K;
+    for (let m = 0; m < M; m++) {
+      for (let n = 0; n < N; n++) {
+        let total = 0;
+        for (let k = 0; k < K; k++) total += a[fromA + m * am + k * ak] * b[fromB + k * bk + n * bn];
+        y[(batch * M + m) * N + n] = total;
+      }
+    }
+  }
+}
+
+const plain = defineOp({
+  name: "matmul",
+  signature: "a[A, M, K], b[B, K, N] -> y[Y, M, N]",
+  ...definition("matmul"),
+  backward: ({ a, b, dy }) => ({
+    a: () => sumTo(matmulTransposedB(dy, b), a.shape),
+    b: () => sumTo(matmulTransposedA(a, dy), b.shape),
+  }),
+  reference: (arrays, dims) => multiplyLoops(arrays, dims, [dims.K, 1, dims.N, 1]),
+  samples: [
+    { shapes: { a: [1, 9, 5], b: [1, 5, 17] } },
+    { shapes: { a: [2, 1, 1], b: [2, 1, 1] } },
+    { shapes: { a: [3, 4, 6], b: [1, 6, 8] } },
+    { shapes: { a: [1, 17, 3], b: [2, 3, 10] } },
+  ],
+});
+
+/** y = a b^T. */
+const transposedB = defineOp({
+  name: "matmulTransposedB",
+  signature: "a[A, M, K], b[B, N, K] -> y[Y, M, N]",
+  ...definition("matmulTransposedB"),
+  backward: ({ a, b, dy }) => ({
+    a: () => sumTo(matmul(dy, b), a.shape),
+    b: () => sumTo(matmulTransposedA(dy, a), b.shape),
+  }),
+  reference: (arrays, dims) => multiplyLoops(arrays, dims, [dims.K, 1, 1, dims.K]),
+  samples: [{ shapes: { a: [1, 9, 5], b: [1, 17, 5] } }, { shapes: { a: [2, 3, 4], b: [1, 2, 4] } }],
+});
+
+/** y = a^T b. */
+const transposedA = defineOp({
+  name: "matmulTransposedA",
+  signature: "a[A, K, M], b[B, K, N] -> y[Y, M, N]",
+  ...definition("matmulTransposedA"),
+  backward: ({ a, b, dy }) => ({
+    a: () => sumTo(matmulTransposedB(b, dy), a.shape),
+    b: () => sumTo(matmul(a, dy), b.shape),
+  }),
+  reference: (arrays, dims) => multiplyLoops(arrays, dims, [1, dims.M, dims.N, 1]),
+  samples: [{ shapes: { a: [1, 5, 9], b: [1, 5, 17] } }, { shapes: { a: [2, 4, 3], b: [2, 4, 2] } }],
+});
+
+/**
+ * Matrix product over the last two axes; the axes before are batches and broadcast.
+ *
+ * @param a f32[..., M, K]
+ * @param b f32[..., K, N]
+ * @returns f32[..., M, N]
+ * @throws {ShapeError} if the inner lengths differ or the batches do not broadcast
+ */
+export function matmul(a: Tensor, b: Tensor): Tensor {
+  return batched(plain, a, b);
+}
+
+/** a b^T over the last two axes: f32[..., M, K] and f32[..., N, K] to f32[..., M, N]; see `matmul`. */
+export function matmulTransposedB(a: Tensor, b: Tensor): Tensor {
+  return batched(transposedB, a, b);
+}
+
+/** a^T b over the last two axes: f32[..., K, M] and f32[..., K, N] to f32[..., M, N]; see `matmul`. */
+export function matmulTransposedA(a: Tensor, b: Tensor): Tensor {
+  return batched(transposedA, a, b);
+}
+
+function batched(product: (a: Tensor, b: Tensor) => Tensor, a: Tensor, b: Tensor): Tensor {
+  if (a.shape.length < 2 || b.shape.length < 2) {
+    throw new ShapeError(`Cannot multiply ${a} and ${b} as matrices (expected at least two axes each)`);
+  }
+  const batches = [a, b].map((x) => x.shape.slice(0, -2));
+  const batch = broadcastShapes(batches[0], batches[1]);
+  // A batch that is neither whole nor single would need a walk of its own: make it whole.
+  const flat = [a, b].map((x, k) => {
+    const whole = sizeOf(batches[k]) === 1 || sizeOf(batches[k]) === sizeOf(batch) ? x : repeat(x, batch);
+    return reshape(whole, [whole.size / sizeOf(x.shape.slice(-2)), ...x.shape.slice(-2)]);
+  });
+  const y = product(flat[0], flat[1]);
+  return reshape(y, [...batch, ...y.shape.slice(1)]);
+}
+
+function repeat(x: Tensor, batch: Shape): Tensor {
+  return add(reshape(full(batch, 0), [...batch, 1, 1]), x);
+}
+
+/** x with its last two axes swapped. */
+export function transpose(x: Tensor): Tensor {
+  const rank = x.shape.length;
+  return permute(x, [...x.shape.keys()].map((axis) => axis < rank - 2 ? axis : 2 * rank - 3 - axis));
+}
+
+/**
+ * x w^T + bias.
+ *
+ * @param x f32[N, I]
+ * @param w f32[O, I]
+ * @param bias f32[O]
+ * @returns f32[N, O]
+ */
+export function linear(x: Tensor, w: Tensor, bias: Tensor): Tensor {
+  return add(matmulTransposedB(x, w), bias);
+}

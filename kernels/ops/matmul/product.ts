@@ -1,0 +1,148 @@
+import { each } from "./repeat_lines.ts";
+import { lanesOf, type ProductTile } from "./product_tiles.ts";
+
+/**
+ * One factor of a product. Its functions work on structs that the op declares, so that what depends on the row (or column)
+ * alone is computed once, before the loop over the depth.
+ */
+interface Factor {
+  /** Which axis is contiguous in memory: neighbouring lanes read along it. */
+  readonly along: "depth" | "edge";
+  /** WGSL expressions: what is known of a row (or column) before the loop, and the element there and at `d`. */
+  readonly edge: (index: string) => string;
+  readonly element: (edge: string) => string;
+}
+
+/** What a product of matrices is in one op: y[row, column] = sum over d of a[row, d] b[d, column], for every `batch`. */
+export interface Product {
+  /** WGSL declarations used by the expressions. */
+  readonly declarations?: string;
+  /** WGSL expressions of the lengths, in terms of `dims`; `depth` may use `batch`. */
+  readonly rows: string;
+  readonly columns: string;
+  readonly depth: string;
+  /** WGSL expression of what elements use of the position `k` along the depth: they see it as `d`. */
+  readonly position: string;
+  readonly a: Factor;
+  readonly b: Factor;
+  /** WGSL statements that what follows may use, run for every column. */
+  readonly columnContext?: string;
+  /** WGSL expressions of index in y: the part that depends on `column`, and the part of `row`. Both may use `batch`. */
+  readonly columnTarget: string;
+  readonly rowTarget: string;
+  readonly target: string;
+  /** WGSL expression of what is stored, from `value`, `row`, `column` and `to`, the index in the target. */
+  readonly stored?: string;
+}
+
+/**
+ * A product with workgroup memory: the lanes load a slice of both factors, `depth` deep, then each lane multiplies its rows
+ * by its columns from there, in vectors of four rows.
+ *
+ * The slices lie in memory as [depth][edge / 4] vectors, one vector longer than needed, so that lanes that store along the
+ * depth hit different banks. Vectors are stored whole, since writing one component may touch the others.
+ */
+export function productWgsl(tile: ProductTile, product: Product): string {
+  const lanes = lanesOf(tile);
+  const { a, b, target, stored = "value" } = product;
+  const sides = [
+    { ...a, name: "A", quads: tile.rows / 4, origin: "row0", last: "rows" },
+    { ...b, name: "B", quads: tile.columns / 4, origin: "column0", last: "columns" },
+  ];
+  const across = tile.columns / tile.laneColumns; // lanes side by side
+  const down = tile.rows / tile.laneRows;
+  const rowQuads = tile.laneRows / 4;
+  const columnQuads = tile.laneColumns / 4;
+  const stride = (quads: number) => quads + 1;
+
+  /** The vectors of a slice that a lane loads: where they lie, what of that is known before the loop, and the loads. */
+  const loads = sides.map(({ name, along, quads, origin, last, edge, element }) => {
+    const count = Math.ceil(quads * tile.depth / lanes);
+    const partial = quads * tile.depth % lanes !== 0;
+    const inner = along === "depth" ? tile.depth : quads; // divides the lanes, so that a lane stays at one of them
+    const still = `lane % ${inner}u`;
+    const moving = (i: number) => `lane / ${inner}u + ${i * lanes / inner}u`;
+    const at = (i: number) =>
+      along === "depth" ? { depth: still, quad: moving(i) } : { depth: moving(i), quad: still };
+    const before = each(count, (i) =>
+      `  let depth${name}${i} = ${at(i).depth};
+  let to${name}${i} = depth${name}${i} * ${stride(quads)}u + ${at(i).quad};
+${
+        each(4, (j) =>
+          `  let edge${name}${i}_${j} = ${
+            edge(`min(${origin} + 4u * (${at(i).quad}) + ${j}u, ${last} - 1u)`)
+          };`)
+      }`);
+    const inside = each(count, (i) => {
+      const load = `{
+      let k = start + depth${name}${i};
+      let within = k < depth;
+      let d = ${product.position};
+      slice${name}[to${name}${i}] = select(vec4f(), vec4f(${
+        [0, 1, 2, 3].map((j) => element(`edge${name}${i}_${j}`)).join(", ")
+      }), within);
+    }`;
+      return partial ? `    if (lane + ${i * lanes}u < ${quads * tile.depth}u) ${load}` : `    ${load}`;
+    });
+    return { before, inside };
+  });
+
+  return `${product.declarations ?? ""}
+${
+    sides.map(({ name, quads }) =>
+      `var<workgroup> slice${name}: array<vec4f, ${tile.depth * stride(quads)}>;`
+    ).join("\n")
+  }
+fn kernel(group: u32, lane: u32) {
+  let rows = ${product.rows};
+  let columns = ${product.columns};
+  let tilesDown = (rows + ${tile.rows - 1}u) / ${tile.rows}u;
+  let tilesAcross = (columns + ${tile.columns - 1}u) / ${tile.columns}u;
+  let row0 = group % tilesDown * ${tile.rows}u;
+  let column0 = group / tilesDown % tilesAcross * ${tile.columns}u;
+  let batch = group / (tilesDown * tilesAcross);
+  let depth = ${product.depth};
+  let laneColumn = lane % ${across}u;
+  let laneRow = lane / ${across}u;
+${loads.map(({ before }) => before).join("\n")}
+${each(rowQuads, (i) => each(tile.laneColumns, (j) => `  var sum_${i}_${j} = vec4f();`))}
+  for (var start = 0u; start < depth; start += ${tile.depth}u) {
+${loads.map(({ inside }) => inside).join("\n")}
+    workgroupBarrier();
+    for (var k = 0u; k < ${tile.depth}u; k++) {
+${each(rowQuads, (i) => `      let a${i} = sliceA[k * ${stride(tile.rows / 4)}u + laneRow + ${i * down}u];`)}
+${
+    each(columnQuads, (j) =>
+      `      let b${j} = sliceB[k * ${stride(tile.columns / 4)}u + laneColumn + ${j * across}u];`)
+  }
+${
+    each(rowQuads, (i) =>
+      each(tile.laneColumns, (j) => `      sum_${i}_${j} += a${i} * b${Math.floor(j / 4)}[${j % 4}];`))
+  }
+    }
+    workgroupBarrier();
+  }
+${
+    each(tile.laneColumns, (j) =>
+      `  {
+    let column = column0 + 4u * (laneColumn + ${Math.floor(j / 4) * across}u) + ${j % 4}u;
+    if (column < columns) {
+      ${product.columnContext ?? ""}
+      let fromColumn = ${product.columnTarget};
+${
+        each(rowQuads, (i) =>
+          each(4, (r) =>
+            `      {
+        let row = row0 + 4u * (laneRow + ${i * down}u) + ${r}u;
+        if (row < rows) {
+          let to = fromColumn + ${product.rowTarget};
+          let value = sum_${i}_${j}[${r}];
+          ${target}[to] = ${stored};
+        }
+      }`))
+      }
+    }
+  }`)
+  }
+}`;
+}

@@ -1,0 +1,33 @@
+import type { Dims, Tuning, Workgroups } from "../../devices/device.ts";
+import { type Product, productWgsl } from "./product.ts";
+import { chooseTile, productGroups, type ProductSize, tiles } from "./product_tiles.ts";
+
+/** An op that is a product of matrices in workgroup memory on GPUs, and another kernel on software adapters. */
+interface ProductForms {
+  /** Dims that both kernels have compiled in. */
+  readonly specialise?: readonly string[];
+  readonly size: (dims: Dims) => ProductSize;
+  readonly product: (specialised: Dims) => Product;
+  /** For software adapters, a kernel of single invocations. */
+  readonly software: {
+    readonly invocations: (dims: Dims) => number;
+    readonly wgsl: (specialised: Dims) => string;
+  };
+}
+
+/** Those fields of an op's declaration that say how it runs. */
+export function asProduct({ specialise = [], size, product, software }: ProductForms) {
+  return {
+    specialise: (dims: Dims, tuning: Tuning): Dims => ({
+      ...Object.fromEntries(specialise.map((name) => [name, dims[name]])),
+      ...!tuning.software && { tile: chooseTile(size(dims)) },
+    }),
+    invocations: software.invocations,
+    workgroups: (dims: Dims, tuning: Tuning): Workgroups | undefined =>
+      tuning.software ? undefined : productGroups(size(dims)),
+    wgsl: (tuning: Tuning, specialised: Dims): string =>
+      tuning.software
+        ? software.wgsl(specialised)
+        : productWgsl(tiles[specialised.tile], product(specialised)),
+  };
+}

@@ -1,0 +1,114 @@
+import { defineOp, type Op } from "../../op.ts";
+import type { Dims, NumberArray } from "../../devices/device.ts";
+import { reshape } from "../layout/movement.ts";
+import { sum } from "../reduce/reduce.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { square } from "../elementwise/unary.ts";
+
+/** Scale that brings a gradient of squared norm `norm` to at most `clip`; no clipping at 0. As in PyTorch. */
+const clipWgsl = `fn clipScale() -> f32 {
+  return select(1.0, min(1.0, settings[7] / (sqrt(norm[0]) + 1e-6)), settings[7] > 0.0);
+}`;
+const clipScale = (clip: number, squaredNorm: number) =>
+  clip > 0 ? Math.min(1, clip / (Math.sqrt(squaredNorm) + 1e-6)) : 1;
+
+const moments = { shapes: { p: [7], m: [7], v: [7], g: [7], norm: [1], settings: [8] } } as const;
+const positive = { v: [0, 1e-4, 0.5, 2, 1, 0.1, 3], norm: [9] };
+
+/** AdamW's and Adam's signature. */
+export type Adam = Op<"p[n], m[n], v[n], g[n], norm[1], settings[8] -> p[n], m[n], v[n]">;
+
+function defineAdam(name: string, decoupled: boolean): Adam {
+  return defineOp({
+    name,
+    signature: "p[n], m[n], v[n], g[n], norm[1], settings[8] -> p[n], m[n], v[n]",
+    wgsl: `${clipWgsl}
+fn kernel(i: u32) {
+  let lr = settings[0]; let beta1 = settings[1]; let beta2 = settings[2]; let decay = settings[4];
+  ${
+      decoupled
+        ? "let before = p[i] * (1.0 - lr * decay);\n  let d = g[i] * clipScale();"
+        : "let before = p[i];\n  let d = g[i] * clipScale() + decay * before;"
+    }
+  let first = beta1 * m[i] + (1.0 - beta1) * d;
+  let second = beta2 * v[i] + (1.0 - beta2) * d * d;
+  m[i] = first;
+  v[i] = second;
+  p[i] = before - lr / settings[5] * first / (sqrt(second / settings[6]) + settings[3]);
+}`,
+    reference({ p, m, v, g, norm, settings }: Record<string, NumberArray>, { n }: Dims) {
+      const [lr, beta1, beta2, epsilon, decay, correction1, correction2, clip] = settings;
+      const scale = clipScale(clip, norm[0]);
+      for (let i = 0; i < n; i++) {
+        const before = decoupled ? p[i] * (1 - lr * decay) : p[i];
+        const d = g[i] * scale + (decoupled ? 0 : decay * before);
+        m[i] = beta1 * m[i] + (1 - beta1) * d;
+        v[i] = beta2 * v[i] + (1 - beta2) * d * d;
+        p[i] = before - lr / correction1 * m[i] / (Math.sqrt(v[i] / correction2) + epsilon);
+      }
+    },
+    samples: [
+      { ...moments, values: { ...positive, settings: [0.01, 0.9, 0.999, 1e-8, 0.1, 0.1, 0.001, 1] } },
+      { ...moments, values: { ...positive, settings: [0.01, 0.9, 0.999, 1e-8, 0, 0.19, 0.002, 0] } },
+    ],
+  });
+}
+
+/**
+ * AdamW on flat parameters, in place, with the gradient clipped to a norm.
+ *
+ * `settings` is [learning rate, beta1, beta2, epsilon, weight decay, 1 - beta1^k, 1 - beta2^k, clip (0: none)];
+ * `norm` is the gradient's squared norm.
+ *
+ * Source: Loshchilov and Hutter 2017, arXiv:1711.05101
+ */
+export const adamUpdate: Adam = defineAdam("adamUpdate", true);
+
+/** Adam with weight decay added to the gradient; arguments as of `adamUpdate`. Source: Kingma and Ba 2014, arXiv:1412.6980 */
+export const adamL2Update: Adam = defineAdam("adamL2Update", false);
+
+/**
+ * Gradient descent with momentum, in place: b = momentum b + g (b = g at the first step), p -= lr b.
+ *
+ * `settings` is [learning rate, momentum, -, -, weight decay, 1 at the first step, -, clip (0: none)].
+ */
+export const sgdUpdate: Op<"p[n], m[n], g[n], norm[1], settings[8] -> p[n], m[n]"> = defineOp({
+  name: "sgdUpdate",
+  signature: "p[n], m[n], g[n], norm[1], settings[8] -> p[n], m[n]",
+  wgsl: `${clipWgsl}
+fn kernel(i: u32) {
+  let d = g[i] * clipScale() + settings[4] * p[i];
+  let buffer = select(settings[1] * m[i] + d, d, settings[5] > 0.0);
+  m[i] = buffer;
+  p[i] -= settings[0] * buffer;
+}`,
+  reference({ p, m, g, norm, settings }, { n }) {
+    const [lr, momentum, , , decay, first, , clip] = settings;
+    const scale = clipScale(clip, norm[0]);
+    for (let i = 0; i < n; i++) {
+      const d = g[i] * scale + decay * p[i];
+      m[i] = first > 0 ? d : momentum * m[i] + d;
+      p[i] -= lr * m[i];
+    }
+  },
+  samples: [0, 1].map((first) => ({
+    shapes: { p: [7], m: [7], g: [7], norm: [1], settings: [8] },
+    values: { norm: [9], settings: [0.1, 0.9, 0, 0, 0.01, first, 0, 1] },
+  })),
+});
+
+/** Exponential moving average, in place: e = decay e + (1 - decay) p; `settings` is [decay]. */
+export const emaUpdate: Op<"e[n], p[n], settings[1] -> e[n]"> = defineOp({
+  name: "emaUpdate",
+  signature: "e[n], p[n], settings[1] -> e[n]",
+  wgsl: "fn kernel(i: u32) { e[i] = settings[0] * e[i] + (1.0 - settings[0]) * p[i]; }",
+  reference({ e, p, settings }, { n }) {
+    for (let i = 0; i < n; i++) e[i] = settings[0] * e[i] + (1 - settings[0]) * p[i];
+  },
+  samples: [{ shapes: { e: [7], p: [7], settings: [1] }, values: { settings: [0.9] } }],
+});
+
+/** Sum of squares of all elements. @returns f32[1] */
+export function squaredNorm(g: Tensor): Tensor {
+  return reshape(sum(square(g)), [1]);
+}

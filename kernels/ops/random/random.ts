@@ -1,0 +1,63 @@
+import { defineOp } from "../../op.ts";
+import { checkedSizeOf, type Shape } from "../../core/shape.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { reshape } from "../layout/movement.ts";
+import normalWgsl from "./normal.wgsl" with { type: "text" };
+import { randomBits, uniforms } from "./threefry.ts";
+import threefryWgsl from "./threefry.wgsl" with { type: "text" };
+
+const keys = { key: Uint32Array.of(46020, 2, 7) };
+const samples = [1, 2, 9].map((n) => ({ shapes: { key: [3] }, attributes: { n }, values: keys }));
+
+const uniform = defineOp({
+  name: "randomUniform",
+  signature: "key:u32[3] -> y[n]",
+  attributes: { n: "u32" },
+  wgsl: `${threefryWgsl}
+fn kernel(i: u32) {
+  let bits = threefry(vec2u(key[0], key[1]), vec2u(i / 2u, key[2]));
+  y[i] = f32(select(bits.x, bits.y, i % 2u == 1u) >> 8u) * 0x1p-24;
+}`,
+  reference: ({ key, y }) => y.set(uniforms(key[0], key[1], key[2], y.length)),
+  samples,
+});
+
+/** Box and Muller: a pair of normals from a pair of uniforms. The log and the cosine are ours, so that all devices agree. */
+const normal = defineOp({
+  name: "randomNormal",
+  signature: "key:u32[3] -> y[n]",
+  attributes: { n: "u32" },
+  invocations: ({ n }) => Math.ceil(n / 2),
+  wgsl: `${threefryWgsl}\n${normalWgsl}`,
+  reference({ key, y }) {
+    const bits = randomBits(key[0], key[1], key[2], y.length + y.length % 2);
+    for (let i = 0; i < y.length; i += 2) {
+      const radius = Math.sqrt(-2 * Math.log(((bits[i] >>> 8) + 1) * 2 ** -24));
+      const angle = 2 * Math.PI * (bits[i + 1] >>> 8) * 2 ** -24;
+      y[i] = radius * Math.cos(angle);
+      if (i + 1 < y.length) y[i + 1] = radius * Math.sin(angle);
+    }
+  },
+  samples,
+});
+
+/**
+ * Uniform random numbers in [0, 1): the same bits for the same key on every device.
+ *
+ * @param key u32[3]: seed, stream, counter. Element i depends on the key and i alone
+ * @returns f32 of the shape
+ */
+export function randomUniform(key: Tensor, shape: Shape): Tensor {
+  return reshape(uniform(key, { n: checkedSizeOf(shape) }), shape);
+}
+
+/**
+ * Standard normal random numbers: equal to 1e-5 for the same key on every device.
+ *
+ * @param key u32[3]: seed, stream, counter. Element i depends on the key and i alone
+ * @returns f32 of the shape
+ * Source: Box and Muller 1958
+ */
+export function randomNormal(key: Tensor, shape: Shape): Tensor {
+  return reshape(normal(key, { n: checkedSizeOf(shape) }), shape);
+}

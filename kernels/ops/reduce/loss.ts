@@ -1,0 +1,79 @@
+import type { Tuning } from "../../devices/device.ts";
+import { defineOp } from "../../op.ts";
+import { sameShape, ShapeError } from "../../core/shape.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { multiply, negate } from "../elementwise/binary.ts";
+import { reshape } from "../layout/movement.ts";
+import { sum } from "./reduce.ts";
+import { summingLanes, workgroupSumWgsl } from "./workgroup_sum.ts";
+
+/** Lanes of a workgroup that sums one run on a GPU; 0 on software adapters and for short runs. */
+const lanesFor = (chunk: number, { software }: Tuning) => software || chunk < 64 ? 0 : summingLanes(chunk);
+
+/** Sums of (a - b)^2 over runs of `chunk` elements: one pass, and few enough terms for f32. */
+const squaredErrors = defineOp({
+  name: "squaredErrors",
+  signature: "a[n], b[n] -> y[S]",
+  attributes: { chunk: "u32" },
+  derive: ({ n, chunk }) => ({ S: Math.ceil(n / chunk) }),
+  specialise: ({ chunk }, tuning) => ({ lanes: lanesFor(chunk, tuning) }),
+  workgroups({ S, chunk }, tuning) {
+    const lanes = lanesFor(chunk, tuning);
+    return lanes > 0 ? { count: S, lanes } : undefined;
+  },
+  wgsl: (_, { lanes }) =>
+    lanes > 0
+      ? `${workgroupSumWgsl(lanes)}
+fn kernel(group: u32, lane: u32) {
+  var part = 0.0;
+  for (var j = group * dims.chunk + lane; j < min((group + 1u) * dims.chunk, dims.n); j += lanes) {
+    let d = a[j] - b[j];
+    part += d * d;
+  }
+  let total = runSum(lane, lanes, vec2f(part, 0.0)).x;
+  if (lane == 0u) { y[group] = total; }
+}`
+      : `fn kernel(i: u32) {
+  var total = 0.0;
+  for (var j = i * dims.chunk; j < min((i + 1u) * dims.chunk, dims.n); j++) { let d = a[j] - b[j]; total += d * d; }
+  y[i] = total;
+}`,
+  backward: ({ a, b, dy }, { chunk }) => ({
+    a: () => squaredErrorsGradient(a, b, dy, { chunk }),
+    b: () => negate(squaredErrorsGradient(a, b, dy, { chunk })),
+  }),
+  reference({ a, b, y }, { n, chunk }) {
+    y.fill(0);
+    for (let j = 0; j < n; j++) y[Math.floor(j / chunk)] += (a[j] - b[j]) ** 2;
+  },
+  samples: [
+    { shapes: { a: [10], b: [10] }, attributes: { chunk: 4 } },
+    { shapes: { a: [1], b: [1] }, attributes: { chunk: 1 } },
+    { shapes: { a: [300], b: [300] }, attributes: { chunk: 200 } },
+  ],
+});
+
+const squaredErrorsGradient = defineOp({
+  name: "squaredErrorsGradient",
+  signature: "a[n], b[n], dy[S] -> da[n]",
+  attributes: { chunk: "u32" },
+  wgsl: "fn kernel(i: u32) { da[i] = 2.0 * (a[i] - b[i]) * dy[i / dims.chunk]; }",
+  reference({ a, b, dy, da }, { n, chunk }) {
+    for (let j = 0; j < n; j++) da[j] = 2 * (a[j] - b[j]) * dy[Math.floor(j / chunk)];
+  },
+  samples: [{ shapes: { a: [10], b: [10], dy: [3] }, attributes: { chunk: 4 } }],
+});
+
+/**
+ * Mean of (a - b)^2 over all elements.
+ *
+ * @returns f32[]
+ * @throws {ShapeError} if the shapes differ
+ */
+export function meanSquaredError(a: Tensor, b: Tensor): Tensor {
+  if (!sameShape(a.shape, b.shape)) {
+    throw new ShapeError(`Cannot run meanSquaredError: a ${a}, b ${b} (expected one shape)`);
+  }
+  const chunk = Math.min(Math.max(Math.ceil(Math.sqrt(a.size)), 32), 1024);
+  return multiply(sum(squaredErrors(reshape(a, [a.size]), reshape(b, [b.size]), { chunk })), 1 / a.size);
+}

@@ -1,0 +1,154 @@
+import type { Dims, Tuning } from "../../devices/device.ts";
+import { defineOp } from "../../op.ts";
+import { axisOf, type Shape, sizeOf } from "../../core/shape.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { multiply } from "../elementwise/binary.ts";
+import { reshape } from "../layout/movement.ts";
+import { summingLanes, workgroupSumWgsl } from "./workgroup_sum.ts";
+
+/** Lanes of a workgroup that sums one run on a GPU; 0 where an invocation each is better: short or strided runs. */
+const lanesFor = ({ B, chunk }: Dims, { software }: Tuning) =>
+  software || B > 1 || chunk < 64 ? 0 : summingLanes(chunk);
+
+/** Sums runs of `chunk` along the middle axis, in parts of 32: split sums keep f32 exact enough. */
+export const sumChunks = defineOp({
+  name: "sumChunks",
+  signature: "x[A, R, B] -> y[A, S, B]",
+  attributes: { chunk: "u32" },
+  derive: ({ R, chunk }) => ({ S: Math.ceil(R / chunk) }),
+  specialise: (dims, tuning) => ({ lanes: lanesFor(dims, tuning) }),
+  workgroups({ A, S, B, chunk }, tuning) {
+    const lanes = lanesFor({ B, chunk }, tuning);
+    return lanes > 0 ? { count: A * S, lanes } : undefined;
+  },
+  wgsl: (_, { lanes }) =>
+    lanes > 0
+      ? `${workgroupSumWgsl(lanes)}
+fn kernel(group: u32, lane: u32) {
+  let first = group % dims.S * dims.chunk;
+  let count = min(dims.chunk, dims.R - first);
+  let base = group / dims.S * dims.R + first;
+  var part = 0.0;
+  for (var r = lane; r < count; r += lanes) { part += x[base + r]; }
+  let total = runSum(lane, lanes, vec2f(part, 0.0)).x;
+  if (lane == 0u) { y[group] = total; }
+}`
+      : `fn kernel(i: u32) {
+  let b = i % dims.B;
+  let s = i / dims.B % dims.S;
+  let a = i / (dims.B * dims.S);
+  let first = s * dims.chunk;
+  let count = min(dims.chunk, dims.R - first);
+  let base = (a * dims.R + first) * dims.B + b;
+  var total = 0.0;
+  for (var start = 0u; start < count; start += 32u) {
+    var part = 0.0;
+    for (var r = start; r < min(start + 32u, count); r++) { part += x[base + r * dims.B]; }
+    total += part;
+  }
+  y[i] = total;
+}`,
+  backward: ({ x, dy }, { chunk }) => ({ x: () => spreadChunks(dy, { chunk, R: x.shape[1] }) }),
+  reference({ x, y }, { A, R, B, S, chunk }) {
+    for (let a = 0; a < A; a++) {
+      for (let s = 0; s < S; s++) {
+        for (let b = 0; b < B; b++) {
+          let total = 0;
+          for (let r = s * chunk; r < Math.min(R, (s + 1) * chunk); r++) total += x[(a * R + r) * B + b];
+          y[(a * S + s) * B + b] = total;
+        }
+      }
+    }
+  },
+  samples: [
+    { shapes: { x: [2, 7, 3] }, attributes: { chunk: 7 } },
+    { shapes: { x: [3, 10, 1] }, attributes: { chunk: 4 } },
+    { shapes: { x: [2, 70, 1] }, attributes: { chunk: 66 } },
+    { shapes: { x: [1, 5000, 1] }, attributes: { chunk: 2400 } },
+    { shapes: { x: [1, 1, 1] }, attributes: { chunk: 1 } },
+  ],
+});
+
+/** Gradient of `sumChunks`: every element of a run gets the run's gradient. */
+const spreadChunks = defineOp({
+  name: "spreadChunks",
+  signature: "dy[A, S, B] -> dx[A, R, B]",
+  attributes: { chunk: "u32", R: "u32" },
+  wgsl: `fn kernel(i: u32) {
+  let b = i % dims.B;
+  let r = i / dims.B % dims.R;
+  let a = i / (dims.B * dims.R);
+  dx[i] = dy[(a * dims.S + r / dims.chunk) * dims.B + b];
+}`,
+  reference({ dy, dx }, { A, R, B, S, chunk }) {
+    for (let a = 0; a < A; a++) {
+      for (let r = 0; r < R; r++) {
+        for (let b = 0; b < B; b++) dx[(a * R + r) * B + b] = dy[(a * S + Math.floor(r / chunk)) * B + b];
+      }
+    }
+  },
+  samples: [{ shapes: { dy: [2, 3, 2] }, attributes: { chunk: 4, R: 10 } }],
+});
+
+/** Runs up to this length are summed by one invocation each, whatever their number. */
+const shortRun = 128;
+/** So are runs up to this length, if there are enough of them to keep the device busy. */
+const longRun = 2048;
+const enoughRuns = ({ software }: Tuning) => software ? 256 : 4096;
+/** Runs that are contiguous are summed by a workgroup each on a GPU, in parts of this length. */
+const workgroupRun = 4096;
+
+function sumMiddle(x: Tensor): Tensor {
+  const [A, R, B] = x.shape;
+  const { tuning } = x.device;
+  const inOne = R <= shortRun || (R <= longRun && A * B >= enoughRuns(tuning));
+  const chunk = B === 1 && !tuning.software
+    ? Math.min(R, workgroupRun)
+    : inOne
+    ? R
+    : Math.min(Math.max(Math.ceil(Math.sqrt(R)), 32), 1024);
+  const y = sumChunks(x, { chunk });
+  return y.shape[1] > 1 ? sumMiddle(y) : y;
+}
+
+/**
+ * Sum over axes.
+ *
+ * @param axes by default all; negative ones count from the end
+ * @param keepAxes whether summed axes stay, with length 1
+ * @throws {ShapeError} if an axis is outside the tensor's rank
+ */
+export function sum(
+  x: Tensor,
+  axes: readonly number[] = x.shape.map((_, axis) => axis),
+  keepAxes = false,
+): Tensor {
+  const summed = new Set(axes.map((axis) => axisOf(axis, x.shape.length, "sum")));
+  const kept = x.shape.map((length, axis) => summed.has(axis) ? 1 : length);
+  let y = x;
+  for (let end = x.shape.length; end > 0; end--) {
+    if (!summed.has(end - 1)) continue;
+    let start = end - 1;
+    while (start > 0 && summed.has(start - 1)) start--;
+    const before = sizeOf(x.shape.slice(0, start));
+    const along = sizeOf(x.shape.slice(start, end));
+    if (along > 1) y = sumMiddle(reshape(y, [before, along, y.size / (before * along)]));
+    end = start;
+  }
+  return reshape(y, keepAxes ? kept : x.shape.filter((_, axis) => !summed.has(axis)));
+}
+
+/** Mean over axes; see `sum`. */
+export function mean(x: Tensor, axes?: readonly number[], keepAxes = false): Tensor {
+  const y = sum(x, axes, keepAxes);
+  return multiply(y, y.size / x.size);
+}
+
+/** Sums a tensor down to a shape that broadcasts to its own: the gradient of broadcasting. */
+export function sumTo(x: Tensor, shape: Shape): Tensor {
+  const extra = x.shape.length - shape.length;
+  const axes = x.shape.flatMap((length, axis) =>
+    axis < extra || (shape[axis - extra] === 1 && length !== 1) ? [axis] : []
+  );
+  return axes.length === 0 ? reshape(x, shape) : reshape(sum(x, axes, true), shape);
+}

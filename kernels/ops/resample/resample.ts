@@ -1,0 +1,124 @@
+import { defineOp } from "../../op.ts";
+import type { Tensor } from "../../core/tensor.ts";
+
+/**
+ * Source pixel of target pixel `o`: s = max((o + 0.5) in / out - 0.5, 0), between rows floor(s) and floor(s) + 1.
+ * This is PyTorch's `align_corners=False`.
+ */
+const sourceWgsl = `fn source(o: u32, inLength: u32, outLength: u32) -> f32 {
+  return max((f32(o) + 0.5) * f32(inLength) / f32(outLength) - 0.5, 0.0);
+}`;
+const source = (o: number, inLength: number, outLength: number) =>
+  Math.max((o + 0.5) * inLength / outLength - 0.5, 0);
+
+const resize = defineOp({
+  name: "resizeBilinear",
+  signature: "x[N, C, H, W] -> y[N, C, P, Q]",
+  attributes: { P: "u32", Q: "u32" },
+  wgsl: `${sourceWgsl}
+fn kernel(i: u32) {
+  let q = i % dims.Q;
+  let p = i / dims.Q % dims.P;
+  let plane = i / (dims.P * dims.Q) * dims.H * dims.W;
+  let h = source(p, dims.H, dims.P);
+  let w = source(q, dims.W, dims.Q);
+  let top = plane + u32(h) * dims.W;
+  let bottom = plane + min(u32(h) + 1u, dims.H - 1u) * dims.W;
+  let left = u32(w);
+  let right = min(left + 1u, dims.W - 1u);
+  y[i] = mix(mix(x[top + left], x[top + right], fract(w)), mix(x[bottom + left], x[bottom + right], fract(w)), fract(h));
+}`,
+  backward: ({ x, dy }) => ({ x: () => resizeBilinearGradient(dy, { H: x.shape[2], W: x.shape[3] }) }),
+  reference({ x, y }, { N, C, H, W, P, Q }) {
+    eachTap(
+      N * C,
+      H,
+      W,
+      P,
+      Q,
+      (target, origin, weight, first) => y[target] = (first ? 0 : y[target]) + weight * x[origin],
+    );
+  },
+  samples: [
+    { shapes: { x: [2, 2, 3, 4] }, attributes: { P: 7, Q: 5 } },
+    { shapes: { x: [1, 2, 6, 6] }, attributes: { P: 7, Q: 7 } },
+    { shapes: { x: [1, 1, 7, 5] }, attributes: { P: 3, Q: 5 } },
+    { shapes: { x: [1, 1, 1, 1] }, attributes: { P: 2, Q: 3 } },
+  ],
+});
+
+/** Gathers, for each source pixel, from the target pixels that read it. */
+const resizeBilinearGradient = defineOp({
+  name: "resizeBilinearGradient",
+  signature: "dy[N, C, P, Q] -> dx[N, C, H, W]",
+  attributes: { H: "u32", W: "u32" },
+  wgsl: `${sourceWgsl}
+fn weight(o: u32, i: u32, inLength: u32, outLength: u32) -> f32 {
+  let s = source(o, inLength, outLength);
+  let low = u32(s);
+  return select(0.0, 1.0 - fract(s), low == i) + select(0.0, fract(s), min(low + 1u, inLength - 1u) == i);
+}
+// The first target pixel that may read source pixel i, with one to spare for rounding.
+fn first(i: u32, inLength: u32, outLength: u32) -> u32 {
+  return u32(max((f32(i) - 0.5) * f32(outLength) / f32(inLength) - 1.5, 0.0));
+}
+fn last(i: u32, inLength: u32, outLength: u32) -> u32 {
+  return min(u32((f32(i) + 1.5) * f32(outLength) / f32(inLength)) + 1u, outLength - 1u);
+}
+fn kernel(i: u32) {
+  let w = i % dims.W;
+  let h = i / dims.W % dims.H;
+  let plane = i / (dims.H * dims.W) * dims.P * dims.Q;
+  var total = 0.0;
+  for (var p = first(h, dims.H, dims.P); p <= last(h, dims.H, dims.P); p++) {
+    let down = weight(p, h, dims.H, dims.P);
+    for (var q = first(w, dims.W, dims.Q); q <= last(w, dims.W, dims.Q); q++) {
+      total += down * weight(q, w, dims.W, dims.Q) * dy[plane + p * dims.Q + q];
+    }
+  }
+  dx[i] = total;
+}`,
+  reference({ dy, dx }, { N, C, H, W, P, Q }) {
+    dx.fill(0);
+    eachTap(N * C, H, W, P, Q, (target, origin, weight) => dx[origin] += weight * dy[target]);
+  },
+  samples: [
+    { shapes: { dy: [2, 2, 7, 5] }, attributes: { H: 3, W: 4 } },
+    { shapes: { dy: [1, 1, 3, 3] }, attributes: { H: 7, W: 8 } },
+    { shapes: { dy: [1, 1, 2, 3] }, attributes: { H: 1, W: 1 } },
+  ],
+});
+
+/** Every (target pixel, source pixel, weight) of a resize; `first` at the first source of a target. */
+function eachTap(
+  planes: number,
+  H: number,
+  W: number,
+  P: number,
+  Q: number,
+  tap: (target: number, origin: number, weight: number, first: boolean) => void,
+): void {
+  for (let plane = 0; plane < planes; plane++) {
+    for (let p = 0; p < P; p++) {
+      for (let q = 0; q < Q; q++) {
+        const h = source(p, H, P), w = source(q, W, Q);
+        for (const [r, down] of [[0, 1 - h % 1], [1, h % 1]]) {
+          for (const [s, across] of [[0, 1 - w % 1], [1, w % 1]]) {
+            const origin = Math.min(Math.floor(h) + r, H - 1) * W + Math.min(Math.floor(w) + s, W - 1);
+            tap((plane * P + p) * Q + q, plane * H * W + origin, down * across, r + s === 0);
+          }
+        }
+      }
+    }
+  }
+}
+
+/**
+ * Bilinear resize to `height` x `width`, corners not aligned.
+ *
+ * @param x f32[N, C, H, W]
+ * @returns f32[N, C, height, width]
+ */
+export function resizeBilinear(x: Tensor, height: number, width: number): Tensor {
+  return resize(x, { P: height, Q: width });
+}

@@ -1,0 +1,47 @@
+import { assign } from "../ops/layout/fill.ts";
+import type { RecordedCall, Recording } from "./trace.ts";
+import type { Storage } from "../core/storage.ts";
+
+/**
+ * Lets an op write straight to where its result would be copied: `assign(target, f(x))` becomes f writing to target.
+ *
+ * So gradients that training gathers in one flat buffer cost no copies. It is done where nobody else reads the value and
+ * nothing in between touches the target's part of memory.
+ */
+export function forwardResults(recording: Recording, kept: ReadonlySet<Storage>): void {
+  const { calls } = recording;
+  const uses = usesOf(calls);
+  const moved = new Map<Storage, RecordedCall["tensors"][number]>();
+  const dropped = new Set<number>();
+  calls.forEach(({ kernel, tensors: [target, source] }, at) => {
+    if (kernel !== assign.kernel || !recording.owns(source.storage) || kept.has(source.storage)) return;
+    const [made, copied, ...others] = uses.get(source.storage)!;
+    if (copied !== at || others.length > 0 || recording.owns(target.storage)) return;
+    if (source.offset !== 0 || source.size !== source.storage.elements) return;
+    const touches = (call: RecordedCall) =>
+      call.tensors.some(({ storage, offset, size }) =>
+        storage === target.storage && offset < target.offset + target.size && target.offset < offset + size
+      );
+    const shares = calls[made].tensors.some(({ storage }) => storage === target.storage);
+    if (shares || calls.slice(made, at).some(touches)) return;
+    moved.set(source.storage, target);
+    dropped.add(at);
+  });
+  recording.calls = calls.filter((_, at) => !dropped.has(at)).map((call) => ({
+    ...call,
+    tensors: call.tensors.map((tensor) => moved.get(tensor.storage) ?? tensor),
+  }));
+}
+
+/** The calls that use each storage, in order, each once. */
+function usesOf(calls: readonly RecordedCall[]): Map<Storage, number[]> {
+  const uses = new Map<Storage, number[]>();
+  calls.forEach(({ tensors }, at) => {
+    for (const storage of new Set(tensors.map(({ storage }) => storage))) {
+      const list = uses.get(storage);
+      if (list) list.push(at);
+      else uses.set(storage, [at]);
+    }
+  });
+  return uses;
+}

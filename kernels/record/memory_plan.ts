@@ -1,0 +1,73 @@
+import type { Recording } from "./trace.ts";
+import type { Storage } from "../core/storage.ts";
+
+/** What a recorded step needs, known before it runs. */
+export interface MemoryPlan {
+  /** Memory for the values inside the step, in bytes. */
+  readonly bytes: number;
+  /** The largest single value, in bytes: no device can bind more than its `maxRangeBytes`. */
+  readonly largestBytes: number;
+  /** Ops in the step. */
+  readonly calls: number;
+}
+
+/** Sizes of reusable buffers, handed out smallest first. */
+class Slots {
+  readonly sizes: number[] = [];
+  readonly #free: number[] = [];
+
+  take(bytes: number): number {
+    const fit = this.#free.filter((slot) => this.sizes[slot] >= bytes && this.sizes[slot] <= 2 * bytes);
+    const slot = fit.sort((a, b) => this.sizes[a] - this.sizes[b])[0] ?? this.sizes.push(bytes) - 1;
+    const at = this.#free.indexOf(slot);
+    if (at >= 0) this.#free.splice(at, 1);
+    return slot;
+  }
+
+  give(slot: number): void {
+    this.#free.push(slot);
+  }
+}
+
+/** Bytes of elements in f32, or of elements in f16, in whole words. */
+function bytesOf(elements: number, half: boolean): number {
+  return Math.max(half ? Math.ceil(elements / 2) : elements, 1) * 4;
+}
+
+/** Gives every value of a record a slot, shared with values whose lives do not overlap. */
+export function assignSlots(
+  recording: Recording,
+  kept: ReadonlySet<Storage>,
+  half: ReadonlySet<Storage>,
+): { slots: Slots; slotOf: Map<Storage, number> } {
+  const { first, last } = recording.lifetimes(kept);
+  const slots = new Slots();
+  const slotOf = new Map<Storage, number>();
+  recording.calls.forEach((_, i) => {
+    for (const storage of first.get(i) ?? []) {
+      slotOf.set(storage, slots.take(bytesOf(storage.elements, half.has(storage))));
+    }
+    for (const storage of last.get(i) ?? []) slots.give(slotOf.get(storage)!);
+  });
+  return { slots, slotOf };
+}
+
+/** What a record needs, given the slots of its values. */
+export function planOf(
+  recording: Recording,
+  slots: Slots,
+  kept: ReadonlySet<Storage>,
+  half: ReadonlySet<Storage>,
+): MemoryPlan {
+  const outputs = [...kept].filter((storage) => !storage.planned).reduce((sum, { bytes }) => sum + bytes, 0);
+  return {
+    bytes: outputs + slots.sizes.reduce((sum, bytes) => sum + bytes, 0),
+    largestBytes: Math.max(
+      0,
+      ...recording.calls.flatMap(({ tensors }) =>
+        tensors.map(({ size, storage }) => bytesOf(size, half.has(storage)))
+      ),
+    ),
+    calls: recording.calls.length,
+  };
+}

@@ -1,0 +1,157 @@
+import { blankInitialiser } from "../nn/initialiser.ts";
+import { planMemory } from "../../kernels/mod.ts";
+import { loadState, namedParameters, stateOf } from "../nn/module.ts";
+import { completeOptions, createModel, type Model, type ModelOptions } from "../nets/networks.ts";
+import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
+import { checkState, type State } from "./state.ts";
+
+/** What a program must know of a network to sample from it. */
+export interface CheckpointInfo {
+  /** Which network, and its size. */
+  readonly config: ModelOptions;
+  /** From a pixel in [0, 1] to what the network sees: scale pixel + shift. */
+  readonly normalization: { readonly scale: number; readonly shift: number };
+  /** Height and width of the images that the network was trained on. */
+  readonly imageSize: readonly [number, number];
+}
+
+/** A network ready to sample from. */
+export interface Checkpoint {
+  /** On the device that was in use when it was loaded. */
+  readonly model: Model;
+  /** What the file says. */
+  readonly info: CheckpointInfo;
+  /** [C, H, W] of a sample. */
+  readonly shape: readonly [C: number, H: number, W: number];
+  /** The values of a black and of a white pixel. */
+  readonly range: readonly [black: number, white: number];
+}
+
+/** A file is no checkpoint that can be loaded. */
+export class CheckpointError extends Error {
+  /** Told from other errors by this name. */
+  override name = "CheckpointError";
+}
+
+const VERSION = "1";
+
+/**
+ * Encodes a network as a safetensors file: weights under their PyTorch names, the rest as metadata.
+ *
+ * @param weights by default those of the model as they are at the moment of the call
+ */
+export async function saveCheckpoint(
+  model: Model,
+  { config, normalization, imageSize }: CheckpointInfo,
+  weights?: State,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { type, filters, tEmb, channels, attn, groups } = completeOptions(config);
+  return encodeSafetensors(weights ?? await stateOf(model), {
+    format_version: VERSION,
+    config: JSON.stringify({ type, filters, t_emb: tEmb, channels, attn, groups }),
+    normalization: JSON.stringify(normalization),
+    image_size: JSON.stringify(imageSize),
+  });
+}
+
+/**
+ * Makes the network of a checkpoint on the device in use.
+ *
+ * @param bytes the safetensors file
+ * @param source name of the file, for messages
+ * @param fallback what to take where the file says nothing, as one written by PyTorch does; without it, pixels in
+ * [0, 1] and images of 28 x 28
+ * @throws {CheckpointError} if the file's metadata is damaged, or nobody says which network it is of
+ * @throws {SafetensorsError} if the file is damaged
+ * @throws {StateError} if the weights are those of another network
+ */
+export function loadCheckpoint(
+  bytes: Uint8Array,
+  source: string,
+  fallback: Partial<CheckpointInfo> = {},
+): Checkpoint {
+  const { tensors, metadata } = decodeSafetensors(bytes, source);
+  const { format_version: version = VERSION } = metadata;
+  if (version !== VERSION) {
+    throw new CheckpointError(
+      `Cannot load ${source}: its format is ${version} (expected ${VERSION}); use a newer program`,
+    );
+  }
+  const field = (name: string) => name in metadata ? parse(metadata[name], name, source) : undefined;
+  const config = configOf(field("config"), source) ?? fallback.config;
+  if (!config) {
+    throw new CheckpointError(
+      `Cannot load ${source}: it does not say which network it is of; give its config`,
+    );
+  }
+  const info: CheckpointInfo = {
+    config: completeOptions(config),
+    normalization: numbersOf(field("normalization"), normalizationRule, source) ?? fallback.normalization ??
+      { scale: 1, shift: 0 },
+    imageSize: numbersOf(field("image_size"), imageSizeRule, source) ?? fallback.imageSize ?? [28, 28],
+  };
+  // In a trace nothing is allocated, so a file that lies about its network costs no memory.
+  planMemory(() => checkState(namedParameters(createModel(config, blankInitialiser)), tensors, source));
+  const model = createModel(config, blankInitialiser);
+  loadState(model, tensors, source);
+  const { scale, shift } = info.normalization;
+  const { channels = 1 } = info.config;
+  return { model, info, shape: [channels, ...info.imageSize], range: [shift, scale + shift] };
+}
+
+function parse(text: string, name: string, source: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new CheckpointError(`Cannot load ${source}: its ${name} is not JSON: ${text.slice(0, 60)}`);
+  }
+}
+
+function configOf(value: unknown, source: string): ModelOptions | undefined {
+  if (value === undefined) return undefined;
+  const { t_emb: tEmb, ...rest } = Object(value);
+  try {
+    return completeOptions({ ...rest, tEmb });
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new CheckpointError(`Cannot load ${source}: its config does not fit: ${error.message}`);
+  }
+}
+
+/** What a field of numbers must look like. */
+interface Rule<T> {
+  readonly name: string;
+  readonly example: T;
+  readonly expected: string;
+  readonly fits: (value: T) => boolean;
+}
+
+const normalizationRule: Rule<CheckpointInfo["normalization"]> = {
+  name: "normalization",
+  example: { scale: 2, shift: -1 },
+  expected: "a scale other than 0 and a shift",
+  fits: ({ scale }) => scale !== 0,
+};
+
+const imageSizeRule: Rule<CheckpointInfo["imageSize"]> = {
+  name: "image_size",
+  example: [28, 28],
+  expected: "two positive integers",
+  fits: (size) => size.every((length) => Number.isInteger(length) && length > 0),
+};
+
+/** A value, if it has the fields of the rule's example, all finite numbers, and fits the rule. */
+function numbersOf<T extends object>(value: unknown, rule: Rule<T>, source: string): T | undefined {
+  if (value === undefined) return undefined;
+  const fields = Object.keys(rule.example);
+  const given = Object(value) as Record<string, unknown>;
+  const alike = Object.keys(given).length === fields.length &&
+    fields.every((key) => Number.isFinite(given[key])) &&
+    Array.isArray(value) === Array.isArray(rule.example);
+  if (alike && rule.fits(value as T)) return value as T;
+  throw new CheckpointError(
+    `Cannot load ${source}: its ${rule.name} is ${JSON.stringify(value)} (expected ${rule.expected}, as in ${
+      JSON.stringify(rule.example)
+    })`,
+  );
+}

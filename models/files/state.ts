@@ -1,0 +1,67 @@
+import { type Tensor } from "../../kernels/mod.ts";
+import { sameShape, showShape } from "../../kernels/core/shape.ts";
+import { nearest } from "../nearest.ts";
+import type { SafetensorsTensor } from "./safetensors.ts";
+
+/** Tensors in host memory by name: the weights of a network, the moments of an optimizer. */
+export type State = Map<string, SafetensorsTensor>;
+
+/** A state does not fit what it is loaded into: a name is missing or unknown, or a shape differs. */
+export class StateError extends Error {
+  /** Told from other errors by this name. */
+  override name = "StateError";
+}
+
+/**
+ * Copies named tensors to the host, all as they are at the moment of the call.
+ *
+ * @throws {DeviceError} if the device failed before
+ */
+export async function readState(tensors: ReadonlyMap<string, Tensor>): Promise<State> {
+  const reads = Array.from(
+    tensors,
+    async ([name, tensor]) => [name, { shape: tensor.shape, data: await tensor.read() }] as const,
+  );
+  return new Map(await Promise.all(reads));
+}
+
+/**
+ * Checks that a state has the names and shapes of tensors.
+ *
+ * @param source where the state comes from, for messages
+ * @throws {StateError} if a name is missing or unknown, or a shape differs
+ */
+export function checkState(tensors: ReadonlyMap<string, Tensor>, state: State, source: string): void {
+  for (const name of state.keys()) {
+    if (tensors.has(name)) continue;
+    throw new StateError(
+      `Cannot load ${source}: "${name}" is not known here${like(name, tensors)}; is it of another network?`,
+    );
+  }
+  for (const [name, tensor] of tensors) {
+    const given = state.get(name);
+    if (!given) {
+      throw new StateError(`Cannot load ${source}: there is no "${name}" in it${like(name, state)}`);
+    }
+    if (sameShape(given.shape, tensor.shape)) continue;
+    throw new StateError(
+      `Cannot load ${source}: "${name}" is ${showShape(given.shape)} (expected ${tensor}); ` +
+        `is it of a network with other settings?`,
+    );
+  }
+}
+
+/**
+ * Overwrites named tensors with the values of a state; nothing is written unless everything fits.
+ *
+ * @param source where the state comes from, for messages
+ * @throws {StateError} if a name is missing or unknown, or a shape differs
+ */
+export function writeState(tensors: ReadonlyMap<string, Tensor>, state: State, source: string): void {
+  checkState(tensors, state, source);
+  for (const [name, tensor] of tensors) tensor.write(state.get(name)!.data);
+}
+
+function like(name: string, known: ReadonlyMap<string, unknown>): string {
+  return known.size === 0 ? "" : ` (nearest: "${nearest(name, known.keys())}")`;
+}

@@ -1,0 +1,138 @@
+import { maxPool2d, type Tensor } from "../../kernels/mod.ts";
+import { Attention } from "../nn/attention.ts";
+import type { VelocityField } from "../flow/flow.ts";
+import type { Initialiser } from "../nn/initialiser.ts";
+import { Conv2d, GroupNorm, Linear } from "../nn/layers.ts";
+import { Module } from "../nn/module.ts";
+import { TimeEmbedding } from "../nn/time_embedding.ts";
+import { checkSize, type UNetOptions, Up } from "./unet.ts";
+
+/**
+ * Pre-activated residual block with the time embedding added between its convolutions:
+ * x + conv2(gelu(gn2(conv1(gelu(gn1(x))) + t_proj(t_emb)))).
+ *
+ * Source: He et al. 2016, arXiv:1603.05027
+ */
+export class ResidualBlock extends Module {
+  /** Before the first convolution. */
+  readonly gn1: GroupNorm;
+  /** The first convolution, 3x3. */
+  readonly conv1: Conv2d;
+  /** From the time embedding to a shift of each channel. */
+  readonly t_proj: Linear;
+  /** Before the second convolution. */
+  readonly gn2: GroupNorm;
+  /** The second convolution, 3x3. */
+  readonly conv2: Conv2d;
+
+  /** For images of so many channels. @throws {ShapeError} if they do not divide into the groups */
+  constructor(channels: number, { tEmb, groups }: UNetOptions, initialiser: Initialiser) {
+    super();
+    this.gn1 = new GroupNorm(groups, channels, initialiser);
+    this.conv1 = new Conv2d(channels, channels, 3, initialiser);
+    this.t_proj = new Linear(tEmb, channels, initialiser);
+    this.gn2 = new GroupNorm(groups, channels, initialiser);
+    this.conv2 = new Conv2d(channels, channels, 3, initialiser);
+  }
+
+  /** x f32[N, C, H, W] and the time embedding f32[N, T] -> f32[N, C, H, W]. */
+  forward(x: Tensor, embedding: Tensor): Tensor {
+    const h = this.conv1.forward(this.gn1.forward(x, "gelu"), { shift: this.t_proj.forward(embedding) });
+    return this.conv2.forward(this.gn2.forward(h, "gelu"), { residual: x });
+  }
+}
+
+/** One level on the way down: convolution to its width, then a residual block. */
+export class ResidualDown extends Module {
+  /** To the level's width, 3x3. */
+  readonly conv: Conv2d;
+  /** At the level's width. */
+  readonly residual: ResidualBlock;
+
+  /** From `inputs` channels to `outputs`. @throws {ShapeError} if `outputs` does not divide into the groups */
+  constructor(inputs: number, outputs: number, options: UNetOptions, initialiser: Initialiser) {
+    super();
+    this.conv = new Conv2d(inputs, outputs, 3, initialiser);
+    this.residual = new ResidualBlock(outputs, options, initialiser);
+  }
+
+  /** x f32[N, C, H, W] and the time embedding f32[N, T] -> f32[N, K, H, W]. */
+  forward(x: Tensor, embedding: Tensor): Tensor {
+    return this.residual.forward(this.conv.forward(x), embedding);
+  }
+}
+
+/** One level on the way up: joined with the skip, then a residual block. */
+export class ResidualUp extends Up {
+  /** At the level's width. */
+  readonly residual: ResidualBlock;
+
+  /** From `inputs` channels to `outputs`. @throws {ShapeError} if `outputs` does not divide into the groups */
+  constructor(inputs: number, outputs: number, options: UNetOptions, initialiser: Initialiser) {
+    super(inputs, outputs, initialiser);
+    this.residual = new ResidualBlock(outputs, options, initialiser);
+  }
+
+  /** x f32[N, C, h, w], the skip f32[N, K, H, W] and the time embedding f32[N, T] -> f32[N, K, H, W]. */
+  forward(x: Tensor, skip: Tensor, embedding: Tensor): Tensor {
+    return this.residual.forward(this.join(x, skip), embedding);
+  }
+}
+
+/** The residual U-Net, `UNet_FM_Residuals`: a residual block with GroupNorm a level. */
+export class ResidualUNet extends Module implements VelocityField {
+  /** Embeds t for all levels. */
+  readonly time_mlp: TimeEmbedding;
+  /** Levels on the way down, outermost first. */
+  readonly downs: readonly ResidualDown[];
+  /** At the innermost level. */
+  readonly mid_res: ResidualBlock;
+  /** Attention at the innermost level, if wanted. */
+  readonly mid_attn: Attention | undefined;
+  /** Levels on the way up, innermost first. */
+  readonly ups: readonly ResidualUp[];
+  /** From the outermost width to the image's channels, 3x3. */
+  readonly last: Conv2d;
+
+  /** A network of these sizes. @throws {ShapeError} if a level's filters do not divide into the groups */
+  constructor(options: UNetOptions, initialiser: Initialiser) {
+    super();
+    const { filters, tEmb, channels, attn, groups } = options;
+    const widths = filters.map((width, i) => [filters[i - 1] ?? channels, width]);
+    const middle = filters[filters.length - 1];
+    this.time_mlp = new TimeEmbedding(tEmb, initialiser);
+    this.downs = widths.map(([outer, width]) => new ResidualDown(outer, width, options, initialiser));
+    this.mid_res = new ResidualBlock(middle, options, initialiser);
+    this.mid_attn = attn ? new Attention(middle, groups, initialiser) : undefined;
+    this.ups = widths.slice(1).reverse().map(([outer, width]) =>
+      new ResidualUp(width, outer, options, initialiser)
+    );
+    this.last = new Conv2d(filters[0], channels, 3, initialiser);
+  }
+
+  /**
+   * Velocity v(xt, t).
+   *
+   * @param xt f32[N, C, H, W]
+   * @param t f32[N] in [0, 1]
+   * @returns f32[N, C, H, W]
+   * @throws {ShapeError} if the number of channels or times differs, or the image is too small for the levels
+   */
+  velocity(xt: Tensor, t: Tensor): Tensor {
+    checkSize(xt, this.downs.length);
+    const embedding = this.time_mlp.forward(t);
+    const skips: Tensor[] = [];
+    let x = xt;
+    this.downs.forEach((down, i) => {
+      if (i > 0) {
+        skips.push(x);
+        x = maxPool2d(x);
+      }
+      x = down.forward(x, embedding);
+    });
+    x = this.mid_res.forward(x, embedding);
+    if (this.mid_attn) x = this.mid_attn.forward(x);
+    for (const up of this.ups) x = up.forward(x, skips.pop()!, embedding);
+    return this.last.forward(x);
+  }
+}

@@ -1,0 +1,120 @@
+import { concat, gelu, maxPool2d, resizeBilinear, ShapeError, type Tensor } from "../../kernels/mod.ts";
+import { Attention } from "../nn/attention.ts";
+import type { VelocityField } from "../flow/flow.ts";
+import type { Initialiser } from "../nn/initialiser.ts";
+import { Conv2d, ConvTranspose2d, Linear } from "../nn/layers.ts";
+import { Module } from "../nn/module.ts";
+import { TimeEmbedding } from "../nn/time_embedding.ts";
+
+/** Size of a U-Net. */
+export interface UNetOptions {
+  /** Channels of each level, outermost first. */
+  readonly filters: readonly number[];
+  /** Features of the time embedding. */
+  readonly tEmb: number;
+  /** Channels of the images. */
+  readonly channels: number;
+  /** Whether there is attention at the innermost level. */
+  readonly attn: boolean;
+  /** Groups of every GroupNorm. */
+  readonly groups: number;
+}
+
+/** Upsampling by two, resized to the skip where sizes differ, joined with it and convolved. */
+export class Up extends Module {
+  /** Doubles height and width. */
+  readonly upsample: ConvTranspose2d;
+  /** Convolves what was upsampled, joined with the skip, 3x3. */
+  readonly convskip: Conv2d;
+
+  /** From `inputs` channels to `outputs`, the channels of the skip. */
+  constructor(inputs: number, outputs: number, initialiser: Initialiser) {
+    super();
+    this.upsample = new ConvTranspose2d(inputs, outputs, initialiser);
+    this.convskip = new Conv2d(2 * outputs, outputs, 3, initialiser);
+  }
+
+  /**
+   * f32[N, C, h, w] and the skip f32[N, K, H, W] -> f32[N, K, H, W].
+   *
+   * @param shift f32[N, K], added to every pixel of an image
+   */
+  join(x: Tensor, skip: Tensor, shift?: Tensor): Tensor {
+    const [, , H, W] = skip.shape;
+    const up = this.upsample.forward(x);
+    const resized = up.shape[2] === H && up.shape[3] === W ? up : resizeBilinear(up, H, W);
+    return this.convskip.forward(concat([resized, skip], 1), shift && { shift });
+  }
+}
+
+/**
+ * The base U-Net, `UNet_FM`: one convolution and GELU a level, with the time embedding added.
+ *
+ * Source: Ronneberger et al. 2015, arXiv:1505.04597
+ */
+export class UNet extends Module implements VelocityField {
+  /** Embeds t for all levels. */
+  readonly time_mlp: TimeEmbedding;
+  /** Convolutions on the way down, outermost first, 3x3. */
+  readonly downs: readonly Conv2d[];
+  /** From the time embedding to a shift of each channel, one a level on the way down. */
+  readonly time_emb_passes: readonly Linear[];
+  /** Attention at the innermost level, if wanted. */
+  readonly mid: Attention | undefined;
+  /** Levels on the way up, innermost first. */
+  readonly ups: readonly Up[];
+  /** From the time embedding to a shift of each channel, one a level on the way up. */
+  readonly time_emb_passes_up: readonly Linear[];
+  /** From the outermost width to the image's channels, 3x3. */
+  readonly last: Conv2d;
+
+  /** A network of these sizes. @throws {ShapeError} if there is attention and the innermost filters do not divide into the groups */
+  constructor({ filters, tEmb, channels, attn, groups }: UNetOptions, initialiser: Initialiser) {
+    super();
+    const widths = filters.map((width, i) => [filters[i - 1] ?? channels, width]);
+    const inner = widths.slice(1).reverse();
+    this.time_mlp = new TimeEmbedding(tEmb, initialiser);
+    this.downs = widths.map(([outer, width]) => new Conv2d(outer, width, 3, initialiser));
+    this.time_emb_passes = widths.map(([, width]) => new Linear(tEmb, width, initialiser));
+    this.mid = attn ? new Attention(filters[filters.length - 1], groups, initialiser) : undefined;
+    this.ups = inner.map(([outer, width]) => new Up(width, outer, initialiser));
+    this.time_emb_passes_up = inner.map(([outer]) => new Linear(tEmb, outer, initialiser));
+    this.last = new Conv2d(filters[0], channels, 3, initialiser);
+  }
+
+  /**
+   * Velocity v(xt, t).
+   *
+   * @param xt f32[N, C, H, W]
+   * @param t f32[N] in [0, 1]
+   * @returns f32[N, C, H, W]
+   * @throws {ShapeError} if the number of channels or times differs, or the image is too small for the levels
+   */
+  velocity(xt: Tensor, t: Tensor): Tensor {
+    checkSize(xt, this.downs.length);
+    const embedding = this.time_mlp.forward(t);
+    const skips: Tensor[] = [];
+    let x = xt;
+    this.downs.forEach((down, i) => {
+      if (i > 0) {
+        skips.push(x);
+        x = maxPool2d(x);
+      }
+      x = gelu(down.forward(x, { shift: this.time_emb_passes[i].forward(embedding) }));
+    });
+    if (this.mid) x = this.mid.forward(x);
+    this.ups.forEach((up, i) => {
+      x = gelu(up.join(x, skips.pop()!, this.time_emb_passes_up[i].forward(embedding)));
+    });
+    return this.last.forward(x);
+  }
+}
+
+/** @throws {ShapeError} if halving an image for every level but the first leaves nothing of it */
+export function checkSize(x: Tensor, levels: number): void {
+  const least = 2 ** (levels - 1);
+  if (x.shape.length === 4 && Math.min(x.shape[2], x.shape[3]) >= least) return;
+  throw new ShapeError(
+    `Cannot run a U-Net of ${levels} levels on ${x} (expected f32[N, C, H, W] with H and W at least ${least})`,
+  );
+}

@@ -1,0 +1,44 @@
+import { attend, reshape, type Tensor } from "../../kernels/mod.ts";
+import type { Initialiser } from "./initialiser.ts";
+import { Conv2d, GroupNorm } from "./layers.ts";
+import { Module } from "./module.ts";
+
+/**
+ * Self-attention over the pixels of an image, one head: x + final(v softmax(q^T k / sqrt(C))^T).
+ *
+ * `final` starts at zero, so that a fresh block is the identity.
+ *
+ * Source: Vaswani et al. 2017, arXiv:1706.03762; over pixels: Ho et al. 2020, arXiv:2006.11239
+ */
+export class Attention extends Module {
+  /** Normalises the image before q, k and v. */
+  readonly gn: GroupNorm;
+  /** Queries, C to C channels by a 1x1 convolution. */
+  readonly q: Conv2d;
+  /** Keys, likewise. */
+  readonly k: Conv2d;
+  /** Values, likewise. */
+  readonly v: Conv2d;
+  /** What is added to the image, by a 1x1 convolution of the mixed values. */
+  readonly final: Conv2d;
+
+  /** For images of so many channels. @throws {ShapeError} if they do not divide into the groups */
+  constructor(channels: number, groups: number, initialiser: Initialiser) {
+    super();
+    const { constant } = initialiser;
+    this.gn = new GroupNorm(groups, channels, initialiser);
+    this.q = new Conv2d(channels, channels, 1, initialiser);
+    this.k = new Conv2d(channels, channels, 1, initialiser);
+    this.v = new Conv2d(channels, channels, 1, initialiser);
+    this.final = new Conv2d(channels, channels, 1, { constant, uniform: (shape) => constant(shape, 0) });
+  }
+
+  /** f32[N, C, H, W] -> the same shape. @throws {ShapeError} if x has another number of channels */
+  forward(x: Tensor): Tensor {
+    const [N, C, H, W] = x.shape;
+    const h = this.gn.forward(x);
+    const [q, k, v] = [this.q, this.k, this.v].map((conv) => reshape(conv.forward(h), [N, C, H * W]));
+    const mixed = attend(q, k, v, { scale: 1 / Math.sqrt(C) }); // [N, C, query]
+    return this.final.forward(reshape(mixed, x.shape), { residual: x });
+  }
+}

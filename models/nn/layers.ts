@@ -1,0 +1,132 @@
+import {
+  add,
+  conv2d,
+  convTranspose2d,
+  groupNorm,
+  linear,
+  ShapeError,
+  type Tensor,
+} from "../../kernels/mod.ts";
+import type { Initialiser } from "./initialiser.ts";
+import { Module } from "./module.ts";
+
+/**
+ * y = x w^T + b.
+ *
+ * Initialised as in PyTorch: uniform in ±1/sqrt(I).
+ */
+export class Linear extends Module {
+  /** f32[O, I] */
+  readonly weight: Tensor;
+  /** f32[O] */
+  readonly bias: Tensor;
+
+  /** From I `inputs` to O `outputs`. */
+  constructor(inputs: number, outputs: number, initialiser: Initialiser) {
+    super();
+    const bound = 1 / Math.sqrt(inputs);
+    this.weight = initialiser.uniform([outputs, inputs], bound);
+    this.bias = initialiser.uniform([outputs], bound);
+  }
+
+  /** f32[N, I] -> f32[N, O]. @throws {ShapeError} if x has another number of inputs */
+  forward(x: Tensor): Tensor {
+    return linear(x, this.weight, this.bias);
+  }
+}
+
+/**
+ * Convolution that keeps height and width: odd kernel, zero padding.
+ *
+ * Initialised as in PyTorch: uniform in ±1/sqrt(C R S).
+ */
+export class Conv2d extends Module {
+  /** f32[K, C, R, R] */
+  readonly weight: Tensor;
+  /** f32[K] */
+  readonly bias: Tensor;
+  readonly #padding: number;
+
+  /** From C `inputs` to K `outputs`; R, the side of the kernel, is 1 or 3. */
+  constructor(inputs: number, outputs: number, kernel: 1 | 3, initialiser: Initialiser) {
+    super();
+    const bound = 1 / Math.sqrt(inputs * kernel * kernel);
+    this.weight = initialiser.uniform([outputs, inputs, kernel, kernel], bound);
+    this.bias = initialiser.uniform([outputs], bound);
+    this.#padding = (kernel - 1) / 2;
+  }
+
+  /**
+   * f32[N, C, H, W] -> f32[N, K, H, W].
+   *
+   * @param shift f32[N, K], added to every pixel of an image, such as a time embedding
+   * @param residual f32[N, K, H, W], added to the result
+   * @throws {ShapeError} if x has another number of channels
+   */
+  forward(x: Tensor, { shift, residual }: { shift?: Tensor; residual?: Tensor } = {}): Tensor {
+    const bias = shift ? add(shift, this.bias) : this.bias;
+    return conv2d(x, this.weight, bias, { padding: this.#padding, ...residual && { residual } });
+  }
+}
+
+/**
+ * Transposed convolution with kernel 2 and stride 2: doubles height and width.
+ *
+ * Initialised as in PyTorch, whose fan-in counts the outputs here: uniform in ±1/sqrt(K 2 2).
+ */
+export class ConvTranspose2d extends Module {
+  /** f32[C, K, 2, 2] */
+  readonly weight: Tensor;
+  /** f32[K] */
+  readonly bias: Tensor;
+
+  /** From C `inputs` to K `outputs`. */
+  constructor(inputs: number, outputs: number, initialiser: Initialiser) {
+    super();
+    const bound = 1 / Math.sqrt(outputs * 4);
+    this.weight = initialiser.uniform([inputs, outputs, 2, 2], bound);
+    this.bias = initialiser.uniform([outputs], bound);
+  }
+
+  /** f32[N, C, H, W] -> f32[N, K, 2 H, 2 W]. @throws {ShapeError} if x has another number of channels */
+  forward(x: Tensor): Tensor {
+    return convTranspose2d(x, this.weight, this.bias);
+  }
+}
+
+/**
+ * Normalises groups of channels of each image to mean 0 and variance 1, then scales and shifts every channel.
+ *
+ * Source: Wu and He 2018, arXiv:1803.08494
+ */
+export class GroupNorm extends Module {
+  /** f32[C] */
+  readonly weight: Tensor;
+  /** f32[C] */
+  readonly bias: Tensor;
+  readonly #groups: number;
+
+  /** For images of so many channels. @throws {ShapeError} if they do not divide into the groups */
+  constructor(groups: number, channels: number, initialiser: Initialiser) {
+    super();
+    if (channels % groups !== 0) {
+      throw new ShapeError(
+        `Cannot make a GroupNorm: ${channels} channels do not divide into ${groups} groups; ` +
+          `choose filters that are multiples of the groups`,
+      );
+    }
+    this.weight = initialiser.constant([channels], 1);
+    this.bias = initialiser.constant([channels], 0);
+    this.#groups = groups;
+  }
+
+  /**
+   * f32[N, C, H, W] -> the same shape.
+   *
+   * @param activation what follows, in the same kernel
+   * @throws {ShapeError} if x has another number of channels
+   */
+  forward(x: Tensor, activation: "none" | "gelu" = "none"): Tensor {
+    return groupNorm(x, this.weight, this.bias, { groups: this.#groups, epsilon: 1e-5, activation });
+  }
+}

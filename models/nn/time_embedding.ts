@@ -1,0 +1,24 @@
+import { gelu, reshape, type Tensor } from "../../kernels/mod.ts";
+import type { Initialiser } from "./initialiser.ts";
+import { Linear } from "./layers.ts";
+import { Module } from "./module.ts";
+
+/** Embedding of the plain time, Linear(1 -> T), GELU, Linear(T -> T); fields are named by place, as in a Sequential. */
+export class TimeEmbedding extends Module {
+  /** 1 -> T. */
+  readonly 0: Linear;
+  /** T -> T; GELU is number 1. */
+  readonly 2: Linear;
+
+  /** With T `features`. */
+  constructor(features: number, initialiser: Initialiser) {
+    super();
+    this[0] = new Linear(1, features, initialiser);
+    this[2] = new Linear(features, features, initialiser);
+  }
+
+  /** Times f32[N] in [0, 1] -> f32[N, T]. */
+  forward(t: Tensor): Tensor {
+    return this[2].forward(gelu(this[0].forward(reshape(t, [t.size, 1]))));
+  }
+}

@@ -1,0 +1,89 @@
+import { concat, randomNormal, scope, type Shape, slice, type Tensor, tensor } from "../../kernels/mod.ts";
+import { fullBatches } from "../train/batches.ts";
+import type { VelocityField } from "../flow/flow.ts";
+import { Sampler, type SamplerOptions, type Snapshot } from "./sampler.ts";
+import { checkedSeed, streams } from "../streams.ts";
+
+/** Where sampling starts: from given noise, or from a seed. */
+export type Start =
+  | { /** Noise, f32[N, C, H, W]. */ readonly x0: Tensor }
+  | {
+    /** Number of samples. */
+    readonly count: number;
+    /** [C, H, W] of a sample. */
+    readonly shape: Shape;
+    /** Integer in [0, 2^32). */
+    readonly seed: number;
+  };
+
+/**
+ * Noise to sample from: the same for the same seed on every device, and sample n does not depend on how many there are.
+ *
+ * @param seed integer in [0, 2^32)
+ * @param shape [N, C, H, W]
+ * @throws {RangeError} if the seed is none
+ */
+export function noise(seed: number, shape: Shape): Tensor {
+  return randomNormal(tensor(Uint32Array.of(checkedSeed(seed), streams.samples, 0)), shape);
+}
+
+/**
+ * Samples from a model: solves dx/dt = v(x, t) from noise at t = 0 to data at t = 1.
+ *
+ * @param batch most samples to work on at once
+ * @returns f32[N, C, H, W]
+ * @throws {RangeError} if `steps`, `count` or `batch` is no positive integer, or the seed is none
+ *
+ * ```ts
+ * import { init } from "../../kernels/mod.ts";
+ * import { createModel, sample } from "../mod.ts";
+ *
+ * await init({ device: "cpu" });
+ * const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 46020);
+ * const x1 = sample(model, { count: 3, shape: [1, 4, 4], seed: 1, steps: 2, solver: "heun" });
+ * console.log(x1.shape); // [3, 1, 4, 4]
+ * ```
+ * Source: Lipman et al. 2023, arXiv:2210.02747, equation 1
+ */
+export function sample(
+  model: VelocityField,
+  { batch = 256, ...options }: Start & SamplerOptions & { readonly batch?: number },
+): Tensor {
+  checkCount(batch, "in batches of");
+  return scope(() => {
+    const x0 = startOf(options);
+    const N = x0.shape[0];
+    const { length, batches } = fullBatches(N, batch);
+    const sampler = new Sampler(model, [length, ...x0.shape.slice(1)], options);
+    const parts = batches.map(({ from, fresh }) => {
+      const x1 = sampler.run(slice(x0, 0, from, length));
+      return slice(x1, 0, fresh - from, from + length - fresh);
+    });
+    return concat(parts, 0);
+  });
+}
+
+/**
+ * Samples from a model with a snapshot of every step, `steps` + 1 in all.
+ *
+ * @returns images and velocities on the host, in order; the last snapshot is the data, without velocity
+ * @throws {RangeError} if `steps` or `count` is no positive integer, or the seed is none
+ */
+export function trajectory(
+  model: VelocityField,
+  options: Start & SamplerOptions,
+): AsyncGenerator<Snapshot, void, void> {
+  const x0 = startOf(options);
+  return new Sampler(model, x0.shape, options).trajectory(x0);
+}
+
+function startOf(start: Start): Tensor {
+  if ("x0" in start) return start.x0;
+  checkCount(start.count, "as many as");
+  return noise(start.seed, [start.count, ...start.shape]);
+}
+
+function checkCount(count: number, what: string): void {
+  if (Number.isInteger(count) && count > 0) return;
+  throw new RangeError(`Cannot sample ${what} ${count} (expected a positive integer)`);
+}

@@ -1,0 +1,62 @@
+import { emaUpdate, tensor } from "../../kernels/mod.ts";
+import type { TrainingState } from "./optimizer.ts";
+import type { FlatParameters } from "./parameters.ts";
+
+/**
+ * Exponential moving average of parameters, e = d e + (1 - d) p, where d grows with the steps to the decay wanted:
+ * min(decay, (1 + k) / (10 + k)) after k steps.
+ *
+ * Source: Polyak and Juditsky 1992; the warm-up is that of TensorFlow's ExponentialMovingAverage
+ */
+export class Ema {
+  /** The average: evaluate with it through `withParameters`, save it through `values.state()`. */
+  readonly values: FlatParameters;
+  readonly #parameters: FlatParameters;
+  readonly #decay: number;
+  readonly #settings = tensor(new Float32Array(1));
+  #step = 0;
+
+  /**
+   * Starts from the parameters as they are.
+   *
+   * @param decay share of the average that stays at a step, in [0, 1)
+   * @throws {RangeError} if the decay is outside
+   */
+  constructor(parameters: FlatParameters, { decay }: { decay: number }) {
+    if (!(decay >= 0 && decay < 1)) {
+      throw new RangeError(`Cannot average: decay is ${decay} (expected 0 <= decay < 1)`);
+    }
+    this.#parameters = parameters;
+    this.#decay = decay;
+    this.values = parameters.like();
+    this.values.copy(parameters);
+  }
+
+  /** Begins a step: counts it and writes its decay. To be called before each run of `update`. */
+  beforeStep(): void {
+    const k = this.#step++;
+    this.#settings.write(Float32Array.of(Math.min(this.#decay, (1 + k) / (10 + k))));
+  }
+
+  /** Moves the average towards the parameters; device ops only, for recorded steps. */
+  update(): void {
+    this.values.chunks.forEach((e, i) => emaUpdate(e, this.#parameters.chunks[i], this.#settings));
+  }
+
+  /** Copies the average to the host, by parameter names. */
+  async state(): Promise<TrainingState> {
+    const step = this.#step;
+    return { step, tensors: await this.values.state() };
+  }
+
+  /**
+   * Goes on from a state.
+   *
+   * @param source where the state comes from, for messages
+   * @throws {StateError} if it is that of another network
+   */
+  restore({ step, tensors }: TrainingState, source: string): void {
+    this.values.load(tensors, source);
+    this.#step = step;
+  }
+}

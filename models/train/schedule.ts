@@ -1,0 +1,52 @@
+import { constant, cosine, oneCycle } from "./annealing.ts";
+import { nearest, rejectUnknown } from "../nearest.ts";
+import { plateau } from "./plateau.ts";
+
+/** Learning rate over a training run, whatever it is measured in: steps, epochs or time. */
+export interface Schedule {
+  /** The rate when this share of the run is done; shares outside [0, 1] count as its ends. */
+  learningRate(progress: number): number;
+  /** Takes note of a validation loss. Only schedules that follow it have this. */
+  observe?(validationLoss: number): void;
+  /** What to keep to go on exactly, as JSON. Only schedules that change have this. */
+  state?(): Record<string, number>;
+  /** Goes on from a state. */
+  restore?(state: Record<string, number>): void;
+}
+
+/** Name of a schedule. */
+export type ScheduleName = "constant" | "cosine" | "one_cycle" | "plateau";
+
+/** The schedules by name, with the names of their settings. */
+const schedules = {
+  constant: { make: constant, settings: ["warmup"] },
+  cosine: { make: cosine, settings: ["warmup", "final"] },
+  one_cycle: { make: oneCycle, settings: ["warmup", "startDivisor", "endDivisor"] },
+  plateau: { make: plateau, settings: ["warmup", "factor", "patience", "threshold", "cooldown", "minimum"] },
+} satisfies Record<ScheduleName, unknown>;
+
+/** All names of schedules. */
+export const scheduleNames: readonly ScheduleName[] = Object.keys(schedules) as ScheduleName[];
+
+/**
+ * Makes a schedule by name.
+ *
+ * @param settings those of `constant`, `cosine`, `oneCycle` or `plateau`
+ * @throws {TypeError} if the name or a setting is unknown
+ * @throws {RangeError} if a setting has an impossible value
+ */
+export function createSchedule(
+  name: ScheduleName,
+  learningRate: number,
+  settings: Readonly<Record<string, number>> = {},
+): Schedule {
+  if (!Object.hasOwn(schedules, name)) {
+    const guess = nearest(name, scheduleNames);
+    throw new TypeError(
+      `Unknown schedule "${name}": did you mean "${guess}"? (known: ${scheduleNames.join(", ")})`,
+    );
+  }
+  const { make, settings: known } = schedules[name];
+  rejectUnknown(settings, known, `schedule ${name}`);
+  return make(learningRate, settings);
+}

@@ -1,0 +1,40 @@
+import { join } from "node:path";
+import { IDX_NAMES } from "../../../experiments/data/idx_folder.ts";
+
+/** Height and width of the made-up images. */
+export const imageSize = 12;
+/** How many made-up images there are. */
+const imageCounts = { train: 96, test: 24 };
+
+/** An IDX file of unsigned bytes: the magic number, the lengths, the values. */
+function idx(lengths: readonly number[], valueAt: (i: number) => number): Uint8Array {
+  const start = 4 + 4 * lengths.length;
+  const size = lengths.reduce((product, length) => product * length, 1);
+  const bytes = new Uint8Array(start + size);
+  const view = new DataView(bytes.buffer);
+  [0x800 + lengths.length, ...lengths].forEach((value, i) => view.setUint32(4 * i, value));
+  for (let i = 0; i < size; i++) bytes[start + i] = valueAt(i);
+  return bytes;
+}
+
+/** Images of a bright spot on black, each somewhere else; the first is number `from`. */
+function images(count: number, from = 0): Uint8Array {
+  return idx([count, imageSize, imageSize], (i) => {
+    const image = from + Math.floor(i / imageSize ** 2);
+    const y = Math.floor(i / imageSize) % imageSize - (3 + image * 5 % 7);
+    const x = i % imageSize - (3 + image * 3 % 7);
+    return Math.round(255 * Math.exp(-(x * x + y * y) / 6));
+  });
+}
+
+/** Writes a made-up data set as the four IDX files: the same bytes each time, a few kilobytes. */
+export async function writeTinyIdx(folder: string, { train, test } = imageCounts): Promise<void> {
+  await Deno.mkdir(folder, { recursive: true });
+  const files: [string, Uint8Array][] = [
+    [IDX_NAMES.trainImages, images(train)],
+    [IDX_NAMES.trainLabels, idx([train], (i) => i % 10)],
+    [IDX_NAMES.testImages, images(test, 3)], // else they would be the first of the others
+    [IDX_NAMES.testLabels, idx([test], (i) => i % 10)],
+  ];
+  for (const [name, bytes] of files) await Deno.writeFile(join(folder, name), bytes);
+}

@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { followPaths } from "../../../experiments/draw/flow_paths.ts";
+import { readFlowPaths, writeFlowPaths } from "../../../experiments/draw/flow_paths_file.ts";
+import { binByTime } from "../../../experiments/draw/loss_by_time.ts";
+import { principalComponents } from "../../../experiments/draw/principal_components.ts";
+import { add, init, multiply, tanh, withDevice } from "../../../kernels/mod.ts";
+import { type Model, noise } from "../../../models/mod.ts";
+import { testNeeding } from "../../permissions.ts";
+import { assertClose } from "../../testing.ts";
+
+const [H, W, P] = [3, 4, 12];
+const split = (count: number) => ({
+  count,
+  labels: Uint8Array.from({ length: count }, (_, n) => n % 10),
+  images: Uint8Array.from({ length: count * P }, (_, i) => (i * 37 + Math.floor(i / P) * i) % 256),
+});
+const data = {
+  name: "made up",
+  train: split(40),
+  test: split(20),
+  height: H,
+  width: W,
+  digest: "",
+  source: "",
+};
+const device = await init({ device: "cpu" });
+
+/** Paths of a velocity that is not a network's, in pixels of twice the size. */
+const follow = (velocity: Model["velocity"], count: number, batch: number) => {
+  return withDevice(device, () => {
+    const model = { velocity } as Model;
+    const drawable = { model, normalization: { scale: 2, shift: -1 }, imageSize: [H, W] as const };
+    return followPaths(drawable, data, { count, seed: 5, steps: 4, batch });
+  });
+};
+
+Deno.test("followPaths() of a straight flow are lines of one speed", async () => {
+  const { position, velocity, speed, straightness, image, shape } = await follow(
+    (x) => add(multiply(x, 0), 3),
+    5,
+    2,
+  );
+  assert.deepEqual(shape, [5, 5, H, W]);
+  assertClose(speed, speed.map(() => 1.5), 1e-6); // 3 in pixels of -1 to 1 is 1.5 in pixels of 0 to 1
+  assertClose(straightness, straightness.map(() => 1), 1e-6);
+  const x0 = await withDevice(device, () => noise(5, [5, 1, H, W])).read();
+  assertClose(image, x0.map((x) => (x + 3 + 1) / 2), 1e-5);
+
+  const { mean, components } = principalComponents(
+    Float32Array.from(data.train.images, (v) => v / 255),
+    P,
+    P,
+  );
+  const along = (image: Float32Array, k: number) =>
+    image.reduce((sum, value, p) => sum + ((value + 1) / 2 - mean[p]) * components[k * P + p], 0);
+  for (let n = 0; n < 5; n++) {
+    for (const k of [0, 1]) {
+      const [start, rise] = [position[n * 2 + k], velocity[n * 2 + k]];
+      assert.ok(Math.abs(start - along(x0.subarray(n * P, (n + 1) * P), k)) < 1e-4);
+      for (let m = 1; m < 5; m++) {
+        assert.ok(Math.abs(position[(m * 5 + n) * 2 + k] - start - m / 4 * rise) < 1e-4);
+      }
+    }
+  }
+});
+
+Deno.test("followPaths() of a bent flow are not straight, whatever the batch", async () => {
+  const bent: Model["velocity"] = (x) => tanh(multiply(x, 3));
+  const [one, many] = [await follow(bent, 5, 5), await follow(bent, 5, 2)];
+  assert.deepEqual(one, many);
+  assert.ok(one.straightness.some((value) => value < 0.999));
+  assert.ok(one.straightness.every((value) => value >= -1.000001 && value <= 1.000001));
+});
+
+testNeeding({ read: true, write: true }, "readFlowPaths() reads what writeFlowPaths() wrote", async () => {
+  const run = await Deno.makeTempDir();
+  try {
+    assert.equal(await readFlowPaths(run), undefined);
+    const paths = await follow((x) => x, 3, 3);
+    await writeFlowPaths(run, paths);
+    assert.deepEqual(await readFlowPaths(run), paths);
+    await writeFlowPaths(run, { ...paths, shape: [5, 3, W, H] });
+    assert.deepEqual((await readFlowPaths(run))!.shape, [5, 3, W, H]);
+  } finally {
+    await Deno.remove(run, { recursive: true });
+  }
+});
+
+Deno.test("binByTime() averages over the images of each bin", () => {
+  const losses = { t: Float32Array.of(0, 0.49, 0.5, 0.999), loss: Float32Array.of(1, 3, 4, 6) };
+  assert.deepEqual(binByTime(losses, 4), [
+    { from: 0, to: 0.25, images: 1, loss: 1 },
+    { from: 0.25, to: 0.5, images: 1, loss: 3 },
+    { from: 0.5, to: 0.75, images: 1, loss: 4 },
+    { from: 0.75, to: 1, images: 1, loss: 6 },
+  ]);
+  assert.equal(binByTime({ t: Float32Array.of(0.1), loss: Float32Array.of(1) }, 2)[1].loss, null);
+});

@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { evolve } from "../../../experiments/draw/evolve.ts";
+import {
+  encodeFlowSnapshots,
+  type FlowSource,
+  readFlowSnapshots,
+  writeFlowSnapshots,
+} from "../../../experiments/draw/flow_snapshots.ts";
+import { multiply, type Tensor } from "../../../kernels/mod.ts";
+import { createModel, encodeSafetensors, type Model } from "../../../models/mod.ts";
+import type { Evolution } from "../../../viz/mod.ts";
+import { testNeeding } from "../../permissions.ts";
+import { assertClose, testOnDevices } from "../../testing.ts";
+
+const source: FlowSource = { modelType: "UNet_FM", seed: 7, solver: "euler", steps: 2 };
+const shape = [3, 2, 1] as const;
+const files = { read: true, write: true } as const;
+
+function evolution(from: number): Evolution {
+  return {
+    t: Float32Array.of(0, 0.5, 1),
+    image: Float32Array.from({ length: 6 }, (_, i) => Math.sin(from + i)),
+    velocity: Float32Array.from({ length: 4 }, (_, i) => Math.cos(from + i)),
+    shape,
+  };
+}
+
+async function inFolder(test: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "flow-" });
+  try {
+    await test(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+testNeeding(
+  files,
+  "readFlowSnapshots() reads what writeFlowSnapshots() wrote, in order",
+  () =>
+    inFolder(async (run) => {
+      const evolutions = Array.from({ length: 11 }, (_, n) => evolution(n));
+      const paths = await writeFlowSnapshots(run, evolutions, source);
+      assert.equal(paths[10], join(run, "flow", "sample_11.safetensors"));
+      assert.deepEqual(
+        await readFlowSnapshots(run),
+        evolutions.map((evolution, n) => ({ ...source, k: n + 1, evolution })),
+      );
+    }),
+);
+
+testNeeding(files, "writeFlowSnapshots() makes no folder for no evolutions", () =>
+  inFolder(async (run) => {
+    assert.deepEqual(await writeFlowSnapshots(run, [], source), []);
+    assert.deepEqual(await Array.fromAsync(Deno.readDir(run)), []);
+  }));
+
+testNeeding(
+  files,
+  "readFlowSnapshots() says what is missing, and how it is made",
+  () =>
+    inFolder(async (run) => {
+      const message = new RegExp(
+        `Cannot find snapshots of .*: there is no .*sample_<k>.safetensors \\(a training run writes them at its end`,
+      );
+      await assert.rejects(readFlowSnapshots(run), { name: "RunError", message });
+      await writeFlowSnapshots(run, [evolution(0)], source);
+      const file = join(run, "flow", "sample_1.safetensors");
+      const bytes = await Deno.readFile(file);
+      await Deno.writeFile(file, bytes.subarray(0, -1));
+      await assert.rejects(readFlowSnapshots(run), { name: "SafetensorsError" });
+      await Deno.writeFile(
+        file,
+        encodeSafetensors(new Map([["t", { shape: [1], data: Float32Array.of(0) }]])),
+      );
+      await assert.rejects(readFlowSnapshots(run), /sample_1.safetensors: it holds no image/);
+      const tensors = ["t", "image", "velocity"].map((name) =>
+        [name, { shape: [1, 1, 1], data: Float32Array.of(0) }] as const
+      );
+      await Deno.writeFile(file, encodeSafetensors(new Map(tensors), { solver: "euler" }));
+      await assert.rejects(
+        readFlowSnapshots(run),
+        /its metadata are {"solver":"euler"} \(expected model_type/,
+      );
+    }),
+);
+
+Deno.test("encodeFlowSnapshots() refuses arrays that do not fit", () => {
+  const wrong = { ...evolution(0), velocity: new Float32Array(6) };
+  assert.throws(() => encodeFlowSnapshots({ ...source, k: 1, evolution: wrong }), {
+    name: "RangeError",
+    message: "Cannot store evolution: velocity holds 6 values (expected 4 for [M, H, W] = [3,2,1])",
+  });
+  const back = { ...evolution(0), t: Float32Array.of(0, 0.5, 0.5) };
+  assert.throws(() => encodeFlowSnapshots({ ...source, k: 1, evolution: back }), /t of snapshot 2 is 0.5/);
+});
+
+/** v(x, t) = -x: stands in for a network. */
+const decay = { velocity: (x: Tensor) => multiply(x, -1) } as unknown as Model;
+
+testOnDevices("evolve() is the flow in pixels, with the velocity at each t", async () => {
+  const drawable = { model: decay, normalization: { scale: 2, shift: -1 }, imageSize: [3, 2] as const };
+  const [first, second] = await evolve(drawable, { count: 2, seed: 5, steps: 4, solver: "euler" });
+  for (const { t, image, velocity, shape } of [first, second]) {
+    assert.deepEqual(shape, [5, 3, 2]);
+    assert.deepEqual([...t], [0, 0.25, 0.5, 0.75, 1]);
+    // In pixels p the network's x is 2 p - 1, so dp/dt = -(2 p - 1) / 2.
+    assertClose(velocity, image.subarray(0, 24).map((p) => -(2 * p - 1) / 2), 1e-6);
+    assertClose(image.subarray(6), image.subarray(0, 24).map((p, i) => p + velocity[i] / 4), 1e-6);
+  }
+  assert.notDeepEqual(first.image, second.image);
+});
+
+testOnDevices("evolve() starts from the same noise whatever the model and the count", async () => {
+  const noiseOf = async (model: Model, count: number) => {
+    const drawable = { model, normalization: { scale: 1, shift: 0 }, imageSize: [8, 8] as const };
+    const all = await evolve(drawable, { count, seed: 46020, steps: 1, solver: "euler" });
+    return all.map(({ image }) => image.subarray(0, 64));
+  };
+  const network = createModel({ type: "UNet_FM", filters: [4, 8], tEmb: 8 }, 1);
+  const [a, b] = [await noiseOf(decay, 1), await noiseOf(network, 3)];
+  assert.deepEqual(a[0], b[0]);
+  assert.equal(b.length, 3);
+});

@@ -1,0 +1,325 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { parseTrainingFlags, resolveConfig, trainingHelp } from "../../../experiments/settings/config.ts";
+import {
+  ConfigError,
+  type PresetName,
+  readConfig,
+  type TrainingConfig,
+} from "../../../experiments/settings/config.ts";
+import { nearest } from "../../../experiments/settings/nearest.ts";
+import { overfitting, resolveOverfitConfig } from "../../../experiments/settings/overfit_config.ts";
+import { parseReportWords } from "../../../experiments/settings/report_config.ts";
+import { resolveSampleConfig, sampling } from "../../../experiments/settings/sample_config.ts";
+import { training } from "../../../experiments/settings/training_settings.ts";
+import { testNeeding } from "../../permissions.ts";
+
+function configOf(flags: string, preset: PresetName = "quick"): TrainingConfig {
+  return resolveConfig(parseTrainingFlags(flags.split(" ")), preset);
+}
+
+/** Checks that flags are refused with this one line. */
+function assertRefused(flags: string, message: string): void {
+  assert.throws(() => configOf(`--model residual ${flags}`), { name: "ConfigError", message });
+}
+
+Deno.test("resolveConfig() completes flags by the given preset", () => {
+  const config = configOf("--model base --lr 0.5 --filters 4,8 --no-attn");
+  assert.equal(config.preset, "quick");
+  assert.equal(config.lr, 0.5);
+  assert.deepEqual(config.filters, [4, 8]);
+  assert.equal(config.attn, false);
+  assert.equal(config.maxMinutes, 6.5);
+  assert.equal(config.out, null);
+});
+
+Deno.test("resolveConfig() prefers the preset that the flags name", () => {
+  const config = configOf("--model base --preset standard", "quick");
+  assert.equal(config.preset, "standard");
+  assert.equal(config.batchSize, 128);
+});
+
+Deno.test("resolveConfig() gives the study's settings for the preset paper", () => {
+  const config = configOf("--model residual", "paper");
+  const study: Partial<TrainingConfig> = {
+    filters: [256, 512, 1024],
+    tEmb: 512,
+    attn: false,
+    groups: 8,
+    valFraction: 0.1,
+    normalize: "0..1",
+    trainLimit: 0,
+    batchSize: 256,
+    epochs: 100,
+    maxSteps: 0,
+    maxMinutes: 0,
+    optimizer: "adamw",
+    lr: 1e-4,
+    weightDecay: 0.01,
+    schedule: "plateau",
+    plateauFactor: 0.5,
+    plateauPatience: 5,
+    warmUp: 0,
+    clip: 0,
+    ema: 0,
+    seed: 46020,
+    solver: "euler",
+    sampleSteps: 1000,
+  };
+  assert.deepEqual({ ...config, ...study }, config);
+});
+
+Deno.test("parseTrainingFlags() reads every kind of value", () => {
+  const flags =
+    "--attn --normalize -1..1 --lr=1e-3 --schedule cosine --name a-b.c --data some/folder --seed 0";
+  assert.deepEqual(parseTrainingFlags(flags.split(" ")), {
+    help: false,
+    values: {
+      attn: true,
+      normalize: "-1..1",
+      lr: 1e-3,
+      schedule: "cosine",
+      name: "a-b.c",
+      data: "some/folder",
+      seed: 0,
+    },
+  });
+  assert.equal(parseTrainingFlags(["-h"]).help, true);
+});
+
+Deno.test("parseTrainingFlags() refuses unknown flags and names the nearest known one", () => {
+  assertRefused("--batch-sise 3", "Unknown flag --batch-sise (did you mean --batch-size?)");
+  assertRefused("--batchSize=3", "Unknown flag --batchSize (did you mean --batch-size?)");
+  assertRefused("-lr 3", "Unknown flag -lr (did you mean --lr?)");
+  assertRefused("--no-groups", "Unknown flag --no-groups (did you mean --groups?)");
+  assertRefused("--x", "Unknown flag --x (see --help)");
+  assertRefused("--__proto__ 1", "Unknown flag --__proto__ (see --help)");
+});
+
+Deno.test("parseTrainingFlags() refuses values out of range", () => {
+  const size = "expected a whole number of at least 1";
+  for (const value of ["abc", "0", "-1", "1.5", "NaN", "Infinity"]) {
+    assertRefused(`--batch-size ${value}`, `Cannot use --batch-size "${value}": ${size}`);
+  }
+  assertRefused("--batch-size=", `Cannot use --batch-size "": ${size}`);
+  assertRefused("--lr 0", 'Cannot use --lr "0": expected a number above 0');
+  assertRefused("--lr NaN", 'Cannot use --lr "NaN": expected a number above 0');
+  assertRefused(
+    "--val-fraction 1",
+    'Cannot use --val-fraction "1": expected a number of at least 0 and below 1',
+  );
+  assertRefused(
+    "--filters 16,,8",
+    'Cannot use --filters "16,,8": expected whole numbers of at least 1, such as 16,32,64',
+  );
+  assertRefused(
+    "--optimizer adm",
+    'Cannot use --optimizer "adm": expected adamw, adam or sgd (did you mean adam?)',
+  );
+  assertRefused(
+    "--preset papr",
+    'Cannot use --preset "papr": expected quick, standard or paper (did you mean paper?)',
+  );
+  assertRefused(
+    "--name a/b",
+    'Cannot use --name "a/b": expected letters, digits, dots, hyphens and underscores',
+  );
+});
+
+Deno.test("parseTrainingFlags() refuses missing values, repeated flags and stray words", () => {
+  assertRefused("--lr", "Missing value of --lr: expected a number above 0");
+  assertRefused("--lr --epochs 3", "Missing value of --lr: expected a number above 0");
+  assertRefused("--lr 1 --lr 2", 'Cannot use --lr "2": --lr is already given');
+  assertRefused("--attn --no-attn", "Cannot use --no-attn: --attn is already given");
+  assertRefused(
+    "--attn=true",
+    'Cannot use --attn "true": it takes no value (expected --attn or --no-attn)',
+  );
+  assertRefused("a=b", 'Cannot use "a=b": only flags are expected (see --help)');
+  assertRefused("-- --lr 1", 'Cannot use "--": only flags are expected (see --help)');
+});
+
+Deno.test("resolveConfig() refuses settings that are missing or contradict each other", () => {
+  assert.throws(() => configOf("--epochs 3"), {
+    name: "ConfigError",
+    message: "Missing --model residual|base: network to train",
+  });
+  assertRefused(
+    "--filters 16,12,8",
+    "Cannot use --groups 8 with --filters 16,12,8: 8 does not divide 12, the channels of level 2 " +
+      "(the residual model normalises every level)",
+  );
+  assert.deepEqual(configOf("--model base --filters 12,16 --attn").filters, [12, 16]);
+  assert.throws(() => configOf("--model base --filters 16,12 --attn"), {
+    message: "Cannot use --groups 8 with --filters 16,12: 8 does not divide 12, the channels of level 2 " +
+      "(--attn normalises the last)",
+  });
+  assertRefused(
+    "--max-minutes 0",
+    "Cannot train without an end: --epochs, --max-steps and --max-minutes are all 0 (expected one above 0)",
+  );
+  assertRefused(
+    "--schedule plateau --val-fraction 0",
+    "Cannot use --schedule plateau with --val-fraction 0: it follows the validation loss (expected above 0)",
+  );
+});
+
+Deno.test("resolveConfig() refuses flags without effect", () => {
+  const idle = {
+    "--momentum 0.5": "--optimizer sgd",
+    "--optimizer sgd --beta2 0.5": "--optimizer adamw or adam",
+    "--plateau-patience 3": "--schedule plateau",
+    "--val-batches 3 --val-fraction 0": "--val-fraction above 0",
+    "--solver rk4 --samples 0": "--samples above 0",
+    "--sample-epochs 2 --samples 0": "--samples above 0",
+    "--flow-steps 9 --flow-samples 0": "--flow-samples above 0",
+    "--pacing linear --flow-samples 0": "--flow-samples above 0",
+    "--name x --out y": "no --out, which names the folder itself",
+    "--threads 2 --device webgpu": "--device cpu or auto",
+  };
+  for (const [flags, needed] of Object.entries(idle)) {
+    const [name] = flags.match(/--(?!optimizer)[\w-]+/)!;
+    const message = `Cannot use ${name} here: it has an effect only with ${needed} (leave it out)`;
+    assertRefused(flags, message);
+  }
+  assert.throws(() => configOf("--model base --groups 4"), /--groups here: .* --model residual or --attn/);
+  assert.equal(configOf("--model base --attn --groups 4 --samples 0 --sample-epochs 0").groups, 4);
+  assert.throws(
+    () => resolveOverfitConfig(overfitting.parse(["--model", "base", "--groups", "4"])),
+    /--groups here/,
+  );
+  const drawing = (flags: string) =>
+    resolveSampleConfig(sampling.parse(`--checkpoint f ${flags}`.split(" ")));
+  assert.throws(
+    () => drawing("--columns 2 --out a.npy"),
+    /^ConfigError: Cannot use --columns with --out a.npy/,
+  );
+  assert.throws(() => drawing("--threads 2 --device webgpu"), /--threads here/);
+  assert.equal(drawing("--columns 2 --threads 2").columns, 2);
+  assert.throws(
+    () => parseReportWords(["run", "--device", "cpu"]),
+    /^ConfigError: Cannot use --device with one/,
+  );
+  assert.deepEqual(parseReportWords(["run", "other", "--device", "cpu"]).device, "cpu");
+  assert.equal(configOf("--model base --optimizer sgd --momentum 0.5").momentum, 0.5);
+});
+
+Deno.test("trainingHelp() lists every flag with the default of the preset", () => {
+  const help = trainingHelp("deno task train", parseTrainingFlags(["--help"]), "standard");
+  const paper = trainingHelp(
+    "deno task train",
+    parseTrainingFlags(["--help", "--preset", "paper"]),
+    "standard",
+  );
+  assert.match(help, /^Usage: deno task train \[flags\]\n/);
+  assert.match(help, /\n {2}--batch-size N +images in a step \(default: 128\)\n/);
+  assert.match(paper, /\n {2}--batch-size N +images in a step \(default: 256\)\n/);
+  assert.match(help, /\n {2}--attn, --no-attn +.* \(default: off\)\n/);
+  for (const name of Object.keys(training.rows)) {
+    const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    assert.match(help, new RegExp(`\n  --${flag}[ ,]`));
+  }
+  assert(help.split("\n").every((line) => line.length <= 110));
+});
+
+Deno.test("Settings.read() reads back what JSON.stringify() wrote", () => {
+  const config = configOf("--model base --name a --lr 0.1", "paper");
+  assert.deepEqual(training.read(JSON.parse(JSON.stringify(config)), "config.json"), config);
+});
+
+Deno.test("Settings.read() takes the default of a setting that the file is too old to know", () => {
+  const config = configOf("--model base --val-epochs 0.5");
+  const { valEpochs: _, ...older } = config;
+  assert.deepEqual(training.read(older, "config.json"), { ...config, valEpochs: 1 });
+});
+
+Deno.test("Settings.read() refuses unknown, missing and unacceptable fields", () => {
+  const config = configOf("--model base");
+  const { lr: _, ...incomplete } = config;
+  const refusals: [unknown, string][] = [
+    [{ ...config, batchSise: 3 }, "Unknown field batchSise in config.json (did you mean batchSize?)"],
+    [incomplete, "Missing field lr in config.json: expected a number above 0"],
+    [{ ...config, lr: "0.1" }, 'Cannot use lr "0.1" in config.json: expected a number above 0'],
+    [
+      { ...config, filters: [] },
+      "Cannot use filters [] in config.json: expected whole numbers of at least 1, such as 16,32,64",
+    ],
+    [
+      { ...config, model: "basis" },
+      'Cannot use model "basis" in config.json: expected residual or base (did you mean base?)',
+    ],
+  ];
+  for (const [json, message] of refusals) {
+    assert.throws(() => training.read(json, "config.json"), { name: "ConfigError", message });
+  }
+  assert.throws(
+    () => training.read([], "config.json"),
+    /^ConfigError: Cannot read config.json: expected an object/,
+  );
+});
+
+testNeeding({ read: true, write: true }, "resolveConfig() resumes a run under its own settings", async () => {
+  const run = await Deno.makeTempDir();
+  try {
+    const saved = configOf("--model base --lr 0.25 --epochs 3", "standard");
+    await Deno.writeTextFile(join(run, "config.json"), JSON.stringify(saved));
+    assert.deepEqual(readConfig(run), saved);
+
+    const config = configOf(`--model base --resume ${run} --epochs 7 --device cpu`, "quick");
+    assert.deepEqual(config, { ...saved, resume: run, epochs: 7, device: "cpu" });
+    assert.throws(() => configOf(`--resume ${run} --lr 1`), {
+      message: "Cannot use --lr with --resume: the run keeps its settings, " +
+        "except --epochs, --max-steps, --max-minutes, --device, --threads, --precision, --checkpoint-minutes, --log-every, --mlflow",
+    });
+    assert.throws(() => configOf(`--resume ${run} --model residual`), {
+      message: `Cannot resume ${run} with --model residual: it trains the base model`,
+    });
+    assert.throws(() => configOf(`--resume ${run} --epochs 0`), /^ConfigError: Cannot train without an end/);
+
+    await Deno.writeTextFile(join(run, "config.json"), "{");
+    assert.throws(() => readConfig(run), ConfigError);
+    await Deno.remove(join(run, "config.json"));
+    assert.throws(() => readConfig(run), {
+      message: `Cannot read ${
+        join(run, "config.json")
+      }: there is no such file (expected the folder of a run)`,
+    });
+  } finally {
+    await Deno.remove(run, { recursive: true });
+  }
+});
+
+Deno.test("sampling needs a checkpoint and a picture or an array to write", () => {
+  const config = sampling.resolve(sampling.parse(["--checkpoint", "a.safetensors", "--count", "9"]).values);
+  assert.deepEqual(config, {
+    checkpoint: "a.safetensors",
+    count: 9,
+    seed: 0,
+    solver: "heun",
+    steps: 20,
+    columns: 0,
+    out: "grid.png",
+    device: "auto",
+    threads: 0,
+  });
+  assert.throws(() => sampling.resolve({}), /^ConfigError: Missing --checkpoint FILE: /);
+  assert.throws(() => sampling.parse(["--out", "grid.gif"]), {
+    message: 'Cannot use --out "grid.gif": expected a path that ends with .png or .npy',
+  });
+});
+
+Deno.test("resolveOverfitConfig() completes the flags and checks the network", () => {
+  assert.equal(resolveOverfitConfig(overfitting.parse(["--images", "10"])).images, 10);
+  assert.deepEqual(resolveOverfitConfig(overfitting.parse([])).filters, [16, 32]);
+  assert.throws(
+    () => resolveOverfitConfig(overfitting.parse(["--filters", "6"])),
+    /^ConfigError: Cannot use --groups 8 with --filters 6/,
+  );
+});
+
+Deno.test("nearest() finds misspelt names and leaves others alone", () => {
+  assert.equal(nearest("AdamW", ["sgd", "adam", "adamw"]), "adamw");
+  assert.equal(nearest("warmup", ["lr", "warm-up"]), "warm-up");
+  assert.equal(nearest("dropout", ["lr", "warm-up"]), undefined);
+  assert.equal(nearest("lr", []), undefined);
+});

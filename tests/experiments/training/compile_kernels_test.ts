@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { compileKernels } from "../../../experiments/training/compile_kernels.ts";
+
+/** What is written while three kernels compile, each in so many milliseconds. */
+async function shown(isTerminal: boolean, kernelMs: number): Promise<string> {
+  let text = "", ms = 0;
+  const terminal = { isTerminal, columns: () => 80, write: (more: string) => void (text += more) };
+  const compile = (progress: (done: number, all: number) => void) => {
+    for (let done = 1; done <= 3; done++) {
+      ms += kernelMs;
+      progress(done, 3);
+    }
+    return Promise.resolve();
+  };
+  await compileKernels({ compile }, terminal, () => ms);
+  return text;
+}
+
+Deno.test("compileKernels() says how far it is where that takes a while, and leaves a clean line", async () => {
+  assert.equal(await shown(true, 600), "\rcompiling kernels 2/3\x1b[K\rcompiling kernels 3/3\x1b[K\r\x1b[K");
+  assert.equal(await shown(false, 600), "compiling kernels, 3 in all\n");
+});
+
+Deno.test("compileKernels() says nothing where the kernels are there at once", async () => {
+  assert.equal(await shown(true, 10) + await shown(false, 10), "");
+});

@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import {
+  add,
+  checkGradients,
+  conv2d,
+  defineOp,
+  GradientError,
+  init,
+  matmul,
+  multiply,
+  silu,
+  softmax,
+  sum,
+  tensor,
+} from "../../../kernels/mod.ts";
+import { uniforms } from "../../../kernels/ops/random/threefry.ts";
+import { testOnAllKernels, testOnDevices } from "../../testing.ts";
+
+const random = (shape: readonly number[], stream: number) =>
+  tensor(uniforms(5, stream, 0, shape.reduce((n, length) => n * length, 1)).map((u) => 2 * u - 1), shape);
+
+/** x^3, whose gradient is `slope` x^2. */
+function cubeWith(name: string, slope: number) {
+  const gradient = defineOp({
+    name: `${name}Gradient`,
+    signature: "x[S...], dy[S...] -> dx[S...]",
+    wgsl: `fn kernel(i: u32) { dx[i] = ${slope.toFixed(1)} * x[i] * x[i] * dy[i]; }`,
+    reference: ({ x, dy, dx }) => {
+      for (let i = 0; i < dx.length; i++) dx[i] = slope * x[i] ** 2 * dy[i];
+    },
+    samples: [],
+  });
+  return defineOp({
+    name,
+    signature: "x[S...] -> y[S...]",
+    wgsl: "fn kernel(i: u32) { y[i] = x[i] * x[i] * x[i]; }",
+    backward: ({ x, dy }) => ({ x: () => gradient(x, dy) }),
+    reference: ({ x, y }) => {
+      for (let i = 0; i < y.length; i++) y[i] = x[i] ** 3;
+    },
+    samples: [],
+  });
+}
+const right = cubeWith("testCube", 3);
+const wrong = cubeWith("testWrongCube", 3.1);
+
+testOnAllKernels(
+  "checkGradients() confirms the gradient of a right op and names what is wrong with a wrong one",
+  async () => {
+    const x = random([2, 3], 1);
+    await checkGradients(right, [x]);
+    const before = await x.read();
+    const last = before.reduce((best, value, i) => Math.abs(value) > Math.abs(before[best]) ? i : best, 0);
+    await assert.rejects(() => checkGradients(wrong, [x]), (error: Error) => {
+      assert.ok(error instanceof GradientError);
+      const words =
+        /^Cannot confirm the gradient of testWrongCube: at element (\d) of x f32\[2, 3\] it is (\S+), but central differences give (\S+) \(expected within (\S+)\)$/;
+      const [, element, found, expected, allowed] = (words.exec(error.message) ?? assert.fail(error.message))
+        .map(Number);
+      assert.ok(element <= last);
+      assert.ok(Math.abs(found / expected - 3.1 / 3) < 1e-3, `${found} / ${expected}`);
+      assert.ok(Math.abs(found - expected) > allowed);
+      return true;
+    });
+    assert.deepEqual(await x.read(), before, "the caller's tensor is left alone");
+  },
+);
+
+testOnDevices("checkGradients() takes any function of tensors", async () => {
+  await checkGradients(matmul, [random([3, 2], 2), random([2, 4], 3)]);
+  await checkGradients((x, w) => silu(conv2d(x, w, tensor([0.5, -0.5]), { padding: 1 })), [
+    random([1, 1, 3, 2], 4),
+    random([2, 1, 3, 3], 5),
+  ]);
+  // The sum of a softmax is constant: its gradient is zero up to rounding.
+  await checkGradients((x) => sum(softmax(x)), [random([2, 3], 6)]);
+});
+
+Deno.test("checkGradients() finds an input that is left out of the gradient, whatever its place", async () => {
+  await init({ device: "cpu" });
+  const detached = (a: ReturnType<typeof tensor>, b: ReturnType<typeof tensor>) => {
+    const half = multiply(b, b);
+    half.detach();
+    return add(multiply(a, a), add(half, b));
+  };
+  await assert.rejects(
+    () => checkGradients(detached, [random([2], 7), random([2], 8)]),
+    /^GradientError: Cannot confirm the gradient of detached: at element 0 of input 1 f32\[2\]/,
+  );
+  await assert.rejects(
+    () => checkGradients((a) => multiply(a, a), [tensor([1]), tensor([1])]),
+    /the loss does not depend on parameter 1/,
+  );
+});
+
+Deno.test("checkGradients() refuses values that are not numbers, and holds to the tolerance given", async () => {
+  await init({ device: "cpu" });
+  await assert.rejects(
+    () => checkGradients(right, [tensor([NaN])]),
+    /it is NaN, but central differences give NaN/,
+  );
+  await checkGradients(wrong, [tensor([1, 2])], { tolerance: 0.05 });
+  await assert.rejects(() => checkGradients(wrong, [tensor([1, 2])], { tolerance: 0.02 }), GradientError);
+});

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { type Tensor, tensor, zeros } from "../../../kernels/mod.ts";
+import { tensorDisplay } from "../../../kernels/core/show_tensor.ts";
+import { testOnDevices } from "../../testing.ts";
+
+const shown = async (value: Tensor) => await value[tensorDisplay]();
+
+testOnDevices("a tensor shows type, shape, device and its values in notebooks", async ({ kind }) => {
+  const bundle = await shown(tensor([1, -0.123456, 2e9, 0, 4, 5], [2, 3]));
+  assert.equal(
+    bundle["text/plain"],
+    `f32[2, 3] on ${kind}\n         1    -0.1235 2000000000\n         0          4          5`,
+  );
+  assert.equal(
+    bundle["text/html"],
+    `<table><caption>f32[2, 3] on ${kind}</caption><tr><td>1</td><td>-0.1235</td><td>2000000000</td></tr>` +
+      "<tr><td>0</td><td>4</td><td>5</td></tr></table>",
+  );
+  assert.equal(
+    (await shown(tensor(Uint32Array.of(4294967295))))["text/plain"],
+    `u32[1] on ${kind}\n4294967295`,
+  );
+  assert.equal((await shown(tensor([7], [])))["text/plain"], `f32[] on ${kind}\n7`);
+});
+
+testOnDevices("a large tensor shows, and reads, the corner of its first matrix only", async (device) => {
+  const large = tensor(Float32Array.from({ length: 2 * 9 * 20 }, (_, i) => i), [2, 9, 20]);
+  const read = device.read;
+  let elements = 0;
+  device.read = (range) => {
+    elements += range.length;
+    return read.call(device, range);
+  };
+  let lines: string[];
+  try {
+    lines = (await shown(large))["text/plain"].split("\n");
+  } finally {
+    device.read = read;
+  }
+  assert.equal(elements, 6 * 8);
+  assert.equal(lines[0], `f32[2, 9, 20] on ${device.kind}, of it [0, :, :]`);
+  assert.deepEqual(lines[2].trim().split(/ +/), ["20", "21", "22", "23", "24", "25", "26", "27", "…"]);
+  assert.equal(lines.length, 1 + 6 + 1);
+});
+
+testOnDevices("an empty tensor shows its shape", async ({ kind }) => {
+  assert.equal((await shown(zeros([0, 3])))["text/plain"], `f32[0, 3] on ${kind}`);
+});

@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import {
+  add,
+  assign,
+  defineOp,
+  DeviceError,
+  full,
+  init,
+  multiply,
+  record,
+  slice,
+  sum,
+  type Tensor,
+  tensor,
+  withDevice,
+} from "../../../kernels/mod.ts";
+import { registry } from "../../../kernels/op.ts";
+import { assertClose, testOnDevices } from "../../testing.ts";
+
+/** Runs a test on a WebGPU device of its own, since it will break it. */
+function testOnWebGpu(name: string, test: (device: Awaited<ReturnType<typeof init>>) => Promise<void>): void {
+  testOnDevices(name, async (device) => {
+    if (device.kind !== "webgpu") return;
+    const own = await init({ device: "webgpu" });
+    await withDevice(own, () => test(own));
+    own.close();
+  });
+}
+
+/** An op whose kernel is no WGSL. */
+function brokenOp(): (x: Tensor) => Tensor {
+  registry.delete("brokenForTest");
+  const broken = defineOp({
+    name: "brokenForTest",
+    signature: "x[n] -> y[n]",
+    wgsl: "fn kernel(i: u32) { y[i] = x[i] +; }",
+    reference: ({ x, y }) => y.set(x),
+    samples: [],
+  });
+  registry.delete("brokenForTest");
+  return broken;
+}
+
+/** What is thrown because of the broken op. */
+function namesBrokenOp(error: unknown): true {
+  assert.ok(error instanceof DeviceError);
+  assert.match(error.message, /Cannot compile the kernel of brokenForTest: .*\+;/s);
+  return true;
+}
+
+testOnWebGpu("a kernel that does not compile is an exception that names the op", async () => {
+  brokenOp()(tensor([1]));
+  await assert.rejects(tensor([1]).read(), namesBrokenOp);
+});
+
+testOnWebGpu("RecordedStep.compile() fails with the name of an op that does not compile", async () => {
+  const x = tensor([1]);
+  const broken = brokenOp();
+  await assert.rejects(record(() => broken(x)).compile(), namesBrokenOp);
+});
+
+testOnWebGpu("RecordedStep.compile() tells of each new kernel once, and changes no value", async () => {
+  const y = full([70], 1);
+  const step = record(() => assign(y, add(multiply(y, 3), multiply(y, y))));
+  const heard: string[] = [];
+  await step.compile((done, all) => heard.push(`${done}/${all}`));
+  assert.deepEqual(heard, ["1/3", "2/3", "3/3"]); // the sum goes straight to y
+  await step.compile(() => assert.fail("compiled twice"));
+  assertClose(await y.read(), new Float32Array(70).fill(1), 0);
+  step.run();
+  assertClose(await y.read(), new Float32Array(70).fill(4), 0);
+});
+
+testOnWebGpu("a device that is closed says so", async (device) => {
+  const x = tensor([1]);
+  device.close();
+  await assert.rejects(x.read(), /after close\(\)/);
+  assert.throws(() => add(x, 1), DeviceError);
+});
+
+testOnWebGpu("a value larger than a binding is refused by the op's name", async (device) => {
+  const elements = Math.floor(device.maxRangeBytes / 4) + 64;
+  if (elements * 4 > 2 ** 30) return; // an adapter that binds more than that would take too long
+  assert.throws(() => full([elements], 1), {
+    name: "ShapeError",
+    message: /Cannot run fill: y f32\[\d+\] is larger/,
+  });
+  await Promise.resolve();
+});
+
+testOnDevices("values written between ops arrive in order", async () => {
+  const x = tensor([1, 1]);
+  const first = add(x, 1);
+  x.write(Float32Array.of(10, 10));
+  const second = add(x, 1);
+  assertClose(await first.read(), [2, 2], 0);
+  assertClose(await second.read(), [11, 11], 0);
+});
+
+testOnDevices("values written before each of many runs reach the run they were written for", async () => {
+  const n = 64, large = 5000, runs = 1000; // more bytes than wait for a submit, and writes too large to wait
+  const x = tensor(new Float32Array(n));
+  const many = tensor(new Float32Array(large));
+  const y = full([n], 0);
+  const step = record(() => assign(y, add(add(multiply(y, 0.5), x), slice(many, 0, 0, n))));
+  let expected = 0;
+  for (let run = 1; run <= runs; run++) {
+    x.write(new Float32Array(n).fill(run % 7));
+    if (run % 100 === 0) many.write(new Float32Array(large).fill(run / 100));
+    step.run();
+    expected = 0.5 * expected + run % 7 + Math.floor(run / 100);
+  }
+  assertClose(await y.read(), new Float32Array(n).fill(expected), 1e-6);
+});
+
+testOnWebGpu("runs of a recorded step that are queued in one go share a submit", async (device) => {
+  const x = tensor([0]);
+  const y = full([1], 0);
+  const step = record(() => assign(y, add(y, x)));
+  await device.finished();
+  let submits = 0;
+  const { submit } = GPUQueue.prototype;
+  GPUQueue.prototype.submit = function (...given) {
+    submits++;
+    return submit.apply(this, given);
+  };
+  try {
+    for (let run = 1; run <= 20; run++) {
+      x.write(Float32Array.of(run));
+      step.run();
+    }
+    assert.equal(submits, 0);
+    await Promise.resolve();
+    assert.equal(submits, 1);
+  } finally {
+    GPUQueue.prototype.submit = submit;
+  }
+  assertClose(await y.read(), [210], 0);
+});
+
+testOnDevices("sum() of a million values is exact to 1e-6", async () => {
+  const values = Float32Array.from({ length: 1 << 20 }, (_, i) => (i % 1000) / 1000);
+  const exact = values.reduce((total, v) => total + v, 0);
+  const [found] = await sum(tensor(values)).read();
+  assert.ok(Math.abs(found - exact) < 1e-6 * exact, `${found} is not ${exact}`);
+});

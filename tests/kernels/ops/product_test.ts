@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { conv2d, defineOp, gradients, multiply, sum, tensor } from "../../../kernels/mod.ts";
+import { registry } from "../../../kernels/op.ts";
+import { productWgsl } from "../../../kernels/ops/matmul/product.ts";
+import { chooseTile, lanesOf, tiles } from "../../../kernels/ops/matmul/product_tiles.ts";
+import { uniforms } from "../../../kernels/ops/random/threefry.ts";
+import { assertClose, testOnAllKernels } from "../../testing.ts";
+
+/** [M, K] times [K, N], neither a multiple of any tile. */
+const [M, K, N] = [70, 37, 261];
+const signature = "a[M, K], b[K, N] -> y[M, N]";
+
+const random = (stream: number, count: number) =>
+  Float32Array.from(uniforms(3, stream, 1, count), (u) => 2 * u - 1);
+
+function multiplied(a: Float32Array, b: Float32Array): Float64Array {
+  return Float64Array.from({ length: M * N }, (_, i) => {
+    let total = 0;
+    for (let k = 0; k < K; k++) total += a[Math.floor(i / N) * K + k] * b[k * N + i % N];
+    return total;
+  });
+}
+
+tiles.forEach((tile, number) => {
+  const { rows, columns } = tile;
+  testOnAllKernels(`productWgsl() multiplies with the tile of ${rows} x ${columns}`, async () => {
+    const a = random(1, M * K), b = random(2, K * N);
+    for (const along of ["depth", "edge"] as const) {
+      const name = `productForTest${number}${along}`;
+      const product = defineOp({
+        name,
+        signature,
+        workgroups: () => ({ count: Math.ceil(M / rows) * Math.ceil(N / columns), lanes: lanesOf(tile) }),
+        wgsl: productWgsl(tile, {
+          rows: "dims.M",
+          columns: "dims.N",
+          depth: "dims.K",
+          position: "k",
+          a: { along, edge: (m) => m, element: (m) => `a[${m} * dims.K + d]` },
+          b: { along, edge: (n) => n, element: (n) => `b[d * dims.N + ${n}]` },
+          columnTarget: "column",
+          rowTarget: "row * dims.N",
+          target: "y",
+        }),
+        reference: ({ a, b, y }) => y.set(multiplied(Float32Array.from(a), Float32Array.from(b))),
+        samples: [],
+      });
+      registry.delete(name);
+      const y = product(tensor(a, [M, K]), tensor(b, [K, N]));
+      assertClose(await y.read(), multiplied(a, b), 1e-5, `product along the ${along}`);
+    }
+  });
+});
+
+Deno.test("productWgsl() asks for no more workgroup memory than every WebGPU device has", () => {
+  const factor = { along: "edge", edge: () => "0u", element: () => "0.0" } as const;
+  const lengths = { rows: "1u", columns: "1u", depth: "1u", position: "k" };
+  for (const tile of tiles) {
+    const wgsl = productWgsl(tile, {
+      ...lengths,
+      a: factor,
+      b: factor,
+      columnTarget: "0u",
+      rowTarget: "0u",
+      target: "y",
+    });
+    const vectors = [...wgsl.matchAll(/var<workgroup> \w+: array<vec4f, (\d+)>/g)].map(([, count]) =>
+      Number(count)
+    );
+    assert.equal(vectors.length, 2);
+    assert.ok(16 * (vectors[0] + vectors[1]) <= 16_384, `${tile.rows} x ${tile.columns}: ${vectors}`);
+  }
+});
+
+Deno.test("chooseTile() takes tiles that fit: large ones for much work, many for little", () => {
+  const chosen = (rows: number, columns: number) => {
+    const { rows: down, columns: across } = tiles[chooseTile({ rows, columns, batches: 1 })];
+    return [down, across];
+  };
+  assert.deepEqual(chosen(256, 256 * 784), [64, 128]);
+  assert.deepEqual(chosen(64, 64 * 49), [32, 32]);
+  assert.deepEqual(chosen(16, 64 * 784), [16, 128]);
+  assert.deepEqual(chosen(1, 64 * 784), [4, 256]);
+});
+
+/** Convolutions as in the networks: [N, C, K, R, H, W]. */
+const convolutions = [
+  [3, 1, 16, 3, 28, 28],
+  [2, 16, 1, 3, 28, 28],
+  [5, 33, 65, 3, 7, 7],
+  [2, 24, 20, 3, 14, 13],
+  [2, 64, 64, 1, 7, 7],
+];
+
+for (const [N, C, K, R, H, W] of convolutions) {
+  testOnAllKernels(
+    `conv2d() ${C} -> ${K} of ${R}x${R} on ${H}x${W} has the values and gradients of its reference`,
+    async () => {
+      const padding = (R - 1) / 2;
+      const x = random(4, N * C * H * W), w = random(5, K * C * R * R), bias = random(6, N * K);
+      const dy = random(7, N * K * H * W);
+      const tensors = [tensor(x, [N, C, H, W]), tensor(w, [K, C, R, R]), tensor(bias, [N, K])];
+      const y = conv2d(tensors[0], tensors[1], tensors[2], { padding });
+      const found = gradients(sum(multiply(y, tensor(dy, y.shape))), tensors);
+
+      const dims = { N, B: N, C, H, W, K, P: H, Q: W, R, S: R, padding, turned: padding, run: N };
+      const run = (name: string, arrays: Record<string, Float32Array | Float64Array>) =>
+        registry.get(name)!.kernel.reference(arrays, dims);
+      const expected = {
+        y: new Float64Array(N * K * H * W),
+        dx: new Float64Array(x.length),
+        dw: new Float64Array(w.length),
+      };
+      run("conv2d", { x, w, bias, y: expected.y });
+      run("conv2dInputGradient", { dy, w, dx: expected.dx });
+      run("conv2dWeightGradient", { x, dy, dw: expected.dw });
+      const sums = Float64Array.from(
+        bias,
+        (_, i) => dy.slice(i * H * W, (i + 1) * H * W).reduce((a, b) => a + b, 0),
+      );
+      assertClose(await y.read(), expected.y, 1e-5, "y");
+      assertClose(await found[0].read(), expected.dx, 1e-5, "dx");
+      assertClose(await found[1].read(), expected.dw, 1e-5, "dw");
+      assertClose(await found[2].read(), sums, 1e-5, "dbias");
+    },
+  );
+}

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import "../../../kernels/mod.ts";
+import type { BufferRange, Device } from "../../../kernels/devices/device.ts";
+import { halfWgsl } from "../../../kernels/devices/webgpu/half_wgsl.ts";
+import { type RegisteredOp, registry, type Sample } from "../../../kernels/op.ts";
+import { assertClose, testOnShaders } from "../../testing.ts";
+import { inputsOf, oracle } from "../oracle.ts";
+
+Deno.test("halfWgsl() reads f16 as f32 and stores f32 as f16, for the buffers named", () => {
+  const half = (wgsl: string) => halfWgsl(wgsl, ["x", "y"]);
+  assert.equal(half("y[i] = x[i] + w[i];"), "y[i] = f16( f32(x[i]) + w[i]);");
+  assert.equal(half("y[i] += x[at[i] + 1u];"), "y[i] = f16(f32(y[i]) + ( f32(x[at[i] + 1u])));");
+  assert.equal(
+    half("if (x[i] == y[j]) { dx[i] = xy.x[0]; }"),
+    "if (f32(x[i]) == f32(y[j])) { dx[i] = xy.x[0]; }",
+  );
+  assert.equal(
+    half("let v = select(0.0, x[b + x[0]], in);"),
+    "let v = select(0.0, f32(x[b + f32(x[0])]), in);",
+  );
+  assert.equal(half("// x[n] = 1\ny[0] = f(a[1], x[1]);"), "\ny[0] = f16( f(a[1], f32(x[1])));");
+  assert.equal(halfWgsl("y[i] = x[i];", []), "y[i] = x[i];");
+});
+
+/** Numbers that f16 holds exactly, as the device reads them: two to a word. */
+function packed(values: ArrayLike<number>): Uint32Array<ArrayBuffer> {
+  const halves = new Float16Array(Math.ceil(values.length / 2) * 2);
+  halves.set(Array.from(values));
+  return new Uint32Array(halves.buffer);
+}
+
+/** Memory with values in it, in f16 or as they are. */
+function upload(device: Device, values: ArrayLike<number>, half: boolean): BufferRange {
+  const data = half
+    ? packed(values)
+    : values instanceof Uint32Array
+    ? values
+    : Float32Array.from(Array.from(values));
+  const range = { buffer: device.allocate(Math.max(data.byteLength, 4)), offset: 0, length: data.length };
+  device.write(range, data);
+  return range;
+}
+
+/** Runs an op with its inputs and its first output in f16, as in a recorded step; returns its outputs by name. */
+async function runInHalf(
+  device: Device,
+  op: RegisteredOp,
+  { shapes, attributes = {} }: Sample,
+  arrays: Record<string, ArrayLike<number>>,
+): Promise<Record<string, ArrayLike<number>>> {
+  const { ports } = op.kernel;
+  const half = ports.filter(({ name, type }) => type === "f32" && isHalf(op, name)).map(({ name }) => name);
+  const { dims } = op.plan(op.inputs.map(({ name }) => shapes[name]), attributes);
+  const ranges = ports.map(({ name }) => upload(device, arrays[name], half.includes(name)));
+  device.run({ kernel: op.kernel, ranges, dims, half });
+  const outputs: Record<string, ArrayLike<number>> = {};
+  for (const { name } of op.outputs) {
+    const bytes = await device.read(ranges[ports.findIndex((port) => port.name === name)]);
+    const { length } = arrays[name];
+    outputs[name] = half.includes(name)
+      ? new Float16Array(bytes).subarray(0, length)
+      : new Float32Array(bytes);
+  }
+  return outputs;
+}
+
+const isHalf = (op: RegisteredOp, name: string) =>
+  op.outputs[0].name === name || !op.outputs.some((port) => port.name === name);
+
+for (const op of registry.values()) {
+  const updates = op.outputs.some(({ name }) => op.inputs.some((input) => input.name === name));
+  if (updates) continue; // parameters, moments and logs are never in f16
+  // The results of the first sample, at least, must be in the range of f16.
+  op.samples.forEach((sample, k) => {
+    testOnShaders(`${op.name}() equals its f64 reference on f16 storage, sample ${k}`, async (device) => {
+      if (!device.halfStorage) return;
+      const inputs = inputsOf(op, sample).map((values) =>
+        values instanceof Uint32Array ? values : Float64Array.from(new Float16Array(values))
+      );
+      const expected = oracle(op, sample, inputs);
+      if (k > 0 && op.outputs.some(({ name }) => expected[name].some((value) => Math.abs(value) > 65504))) {
+        return;
+      }
+      const start = Object.entries(expected).map(([name, { length }]) => [name, new Float64Array(length)]);
+      const given = op.inputs.map(({ name }, i) => [name, inputs[i]]);
+      const found = await runInHalf(device, op, sample, Object.fromEntries([...start, ...given]));
+      for (const { name } of op.outputs) assertClose(found[name], expected[name], 1e-3, name);
+    });
+  });
+}

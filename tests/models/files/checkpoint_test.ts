@@ -1,0 +1,151 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { init, withDevice } from "../../../kernels/mod.ts";
+import {
+  CheckpointError,
+  type CheckpointInfo,
+  createModel,
+  encodeSafetensors,
+  loadCheckpoint,
+  noise,
+  openCheckpoint,
+  saveCheckpoint,
+  StateError,
+  stateOf,
+} from "../../../models/mod.ts";
+import { testNeeding } from "../../permissions.ts";
+import { assertClose, testOnDevices } from "../../testing.ts";
+import { testWithVectors } from "../vectors.ts";
+
+const info: CheckpointInfo = {
+  config: { type: "UNet_FM_Residuals", filters: [2, 4], tEmb: 3, channels: 3, attn: true, groups: 2 },
+  normalization: { scale: 2, shift: -1 },
+  imageSize: [9, 8],
+};
+
+testOnDevices("saveCheckpoint() and loadCheckpoint() keep every bit", async (device) => {
+  const model = createModel(info.config, 46020);
+  const x = noise(1, [2, 3, 9, 8]);
+  const t = noise(2, [2]);
+  const bytes = await saveCheckpoint(model, info);
+  const loaded = withDevice(device, () => loadCheckpoint(bytes, "a file"));
+  assert.deepEqual(loaded.info, info);
+  assert.deepEqual(await stateOf(loaded.model), await stateOf(model));
+  const [a, b] = withDevice(device, () => [model, loaded.model].map((either) => either.velocity(x, t)));
+  assert.deepEqual(await a.read(), await b.read());
+  assert.deepEqual(await saveCheckpoint(loaded.model, loaded.info), bytes);
+});
+
+testOnDevices("saveCheckpoint() saves other weights of the network if given", async (device) => {
+  const [model, other] = [1, 2].map((seed) => createModel(info.config, seed));
+  const bytes = await saveCheckpoint(model, info, await stateOf(other));
+  const loaded = withDevice(device, () => loadCheckpoint(bytes, "a file"));
+  assert.deepEqual(await stateOf(loaded.model), await stateOf(other));
+});
+
+testWithVectors(
+  "loadCheckpoint() reads a plain PyTorch file, given its config",
+  "residual",
+  async (vectors) => {
+    const bytes = encodeSafetensors(vectors.part("param."));
+    assert.throws(() => loadCheckpoint(bytes, "torch.safetensors"), CheckpointError);
+    assert.throws(
+      () => loadCheckpoint(bytes, "torch.safetensors"),
+      /does not say which network it is of; give its config/,
+    );
+    const { model, info } = loadCheckpoint(bytes, "torch.safetensors", { config: vectors.config });
+    assert.deepEqual(info, {
+      config: vectors.config,
+      normalization: { scale: 1, shift: 0 },
+      imageSize: [28, 28],
+    });
+    const output = model.velocity(vectors.tensor("xt"), vectors.tensor("t"));
+    assertClose(await output.read(), vectors.values("output"), 1e-5);
+  },
+);
+
+testOnDevices("loadCheckpoint() refuses what does not fit", async (device) => {
+  const model = createModel(info.config, 0);
+  const state = await stateOf(model);
+  const good = {
+    config: '{"type":"UNet_FM_Residuals","filters":[2,4],"t_emb":3,"channels":3,"attn":true,"groups":2}',
+  };
+  const refuses = (metadata: Record<string, string>, kind: new (message: string) => Error, error: RegExp) =>
+    withDevice(
+      device,
+      () =>
+        assert.throws(() => loadCheckpoint(encodeSafetensors(state, metadata), "a file"), (given: Error) => {
+          assert.match(given.message, error);
+          return given instanceof kind;
+        }),
+    );
+  withDevice(device, () => loadCheckpoint(encodeSafetensors(state, good), "a file"));
+  refuses({ ...good, format_version: "2" }, CheckpointError, /its format is 2 \(expected 1\)/);
+  refuses({ config: "{" }, CheckpointError, /its config is not JSON/);
+  refuses({ config: "[]" }, CheckpointError, /its config does not fit/);
+  refuses(
+    { config: good.config.replace("UNet_FM_R", "UNet_FM_r") },
+    CheckpointError,
+    /did you mean "UNet_FM_Residuals"/,
+  );
+  refuses({ config: good.config.replace("filters", "filter") }, CheckpointError, /did you mean "filters"/);
+  refuses(
+    { config: good.config.replace('"attn":true', '"attn":false') },
+    StateError,
+    /"mid_attn.gn.weight" is not known/,
+  );
+  refuses({ ...good, normalization: '{"scale":"2","shift":0}' }, CheckpointError, /its normalization is/);
+  refuses({ ...good, normalization: '{"scale":0,"shift":0}' }, CheckpointError, /a scale other than 0/);
+  refuses({ ...good, image_size: "[28]" }, CheckpointError, /its image_size is \[28\]/);
+  refuses({ ...good, image_size: "[12.5,12]" }, CheckpointError, /two positive integers/);
+  refuses({ ...good, image_size: "[0,12]" }, CheckpointError, /two positive integers/);
+  const before = device.allocatedBytes;
+  refuses(
+    { config: good.config.replace("[2,4]", "[1000000,1000000]") },
+    StateError,
+    /"downs.0.conv.weight" is/,
+  );
+  assert.ok(device.allocatedBytes <= before + 2 ** 20, "a file that lies about its network took memory");
+});
+
+testNeeding(
+  { read: true, write: true, net: true },
+  "openCheckpoint() reads a path, a file URL and a web address",
+  async () => {
+    await init({ device: "cpu" });
+    const config = { type: "UNet_FM", filters: [2, 4], tEmb: 4, channels: 2 } as const;
+    const model = createModel(config, 5);
+    const bytes = await saveCheckpoint(model, {
+      config,
+      normalization: { scale: 2, shift: -1 },
+      imageSize: [6, 4],
+    });
+    const folder = await Deno.makeTempDir();
+    await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+      return request.url.endsWith("/model")
+        ? new Response(bytes)
+        : new Response("gone", { status: 404, statusText: "Not Found" });
+    });
+    const web = `http://127.0.0.1:${server.addr.port}`;
+    try {
+      const path = join(folder, "a 100% #1.safetensors"); // what an address would read otherwise
+      await Deno.writeFile(path, bytes);
+      for (const source of [path, pathToFileURL(path), `${web}/model`]) {
+        const opened = await openCheckpoint(source);
+        assert.deepEqual(await stateOf(opened.model), await stateOf(model));
+        assert.deepEqual(opened.shape, [2, 6, 4]);
+        assert.deepEqual(opened.range, [-1, 1]);
+      }
+      await assert.rejects(openCheckpoint(join(folder, "none")), {
+        name: "CheckpointError",
+        message: new RegExp(`^Cannot open ${folder}/none: .*no such file`),
+      });
+      await assert.rejects(openCheckpoint(`${web}/none`), {
+        message: `Cannot open ${web}/none: 404 Not Found`,
+      });
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);

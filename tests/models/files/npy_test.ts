@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { encodeNpy } from "../../../models/files/npy.ts";
+import { testUnless } from "../../permissions.ts";
+import { pythonWith } from "../../python.ts";
+
+Deno.test("encodeNpy() writes magic, version, header and data as the format says", () => {
+  const bytes = encodeNpy([2, 1], new Float32Array([1, -2]));
+  assert.equal(bytes.length, 128 + 8);
+  assert.deepEqual([...bytes.subarray(0, 10)], [0x93, ...new TextEncoder().encode("NUMPY"), 1, 0, 118, 0]);
+  assert.equal(
+    new TextDecoder().decode(bytes.subarray(10, 128)),
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1), }".padEnd(117) + "\n",
+  );
+  assert.deepEqual([...bytes.subarray(128)], [0, 0, 128, 63, 0, 0, 0, 192]);
+});
+
+Deno.test("encodeNpy() writes every shape as a Python tuple", () => {
+  const shapeOf = (shape: number[], length: number) =>
+    /'shape': (.*), \}/.exec(new TextDecoder().decode(encodeNpy(shape, new Float32Array(length))))?.[1];
+  assert.equal(shapeOf([], 1), "()");
+  assert.equal(shapeOf([3], 3), "(3,)");
+  assert.equal(shapeOf([2, 0, 4], 0), "(2, 0, 4)");
+});
+
+Deno.test("encodeNpy() aligns the data to 64 bytes for headers of every length", () => {
+  for (let rank = 1; rank <= 32; rank++) {
+    const bytes = encodeNpy(Array(rank).fill(1), new Float32Array([1]));
+    assert.equal((bytes.length - 4) % 64, 0, `rank ${rank}`);
+    assert.equal(bytes[bytes.length - 5], 0x0a, `rank ${rank}`);
+  }
+});
+
+Deno.test("encodeNpy() refuses a shape that does not fit", () => {
+  assert.throws(() => encodeNpy([2, 2], new Float32Array(3)), {
+    name: "RangeError",
+    message: "Cannot encode npy: shape [2, 2] does not fit 3 values",
+  });
+});
+
+const python = await pythonWith(["numpy", "safetensors"]);
+
+testUnless(
+  typeof python === "string" ? undefined : python.reason,
+  "encodeNpy() writes files that NumPy reads back",
+  async () => {
+    const path = await Deno.makeTempFile({ suffix: ".npy" });
+    try {
+      for (const shape of [[], [5], [2, 3], [1, 0, 4], [2, 1, 28, 28]]) {
+        const data = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => i / 3);
+        await Deno.writeFile(path, encodeNpy(shape, data));
+        const program = `
+import json, sys, numpy
+a = numpy.load(sys.argv[1])
+print(json.dumps([a.dtype.str, list(a.shape), bool(a.flags.c_contiguous), a.tobytes().hex()]))`;
+        const command = new Deno.Command(python as string, {
+          args: ["-c", program, path],
+          stderr: "inherit",
+        });
+        const { stdout } = await command.output();
+        const read = JSON.parse(new TextDecoder().decode(stdout));
+        assert.deepEqual(read, ["<f4", shape, true, new Uint8Array(data.buffer).toHex()]);
+      }
+    } finally {
+      await Deno.remove(path);
+    }
+  },
+);

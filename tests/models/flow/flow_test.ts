@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { gradients, multiply, record, reshape, type Tensor, tensor } from "../../../kernels/mod.ts";
+import {
+  createModel,
+  flatten,
+  flowMatchingLoss,
+  namedParameters,
+  noise,
+  optimizer,
+  path,
+} from "../../../models/mod.ts";
+import { assertClose, testOnDevices } from "../../testing.ts";
+import { testWithVectors } from "../vectors.ts";
+
+testOnDevices("path() is noise at 0, data at 1, and straight between", async () => {
+  const x0 = tensor([1, 2, 3, 4, 5, 6], [3, 2]);
+  const x1 = tensor([-1, 0, 7, 0, 1, 2], [3, 2]);
+  const { xt, u } = path(x0, x1, tensor([0, 1, 0.25]));
+  assertClose(await xt.read(), [1, 2, 7, 0, 4, 5], 0);
+  assertClose(await u.read(), [-2, -2, 4, -4, -4, -4], 0);
+});
+
+testWithVectors("path() is PyTorch's", "base", async (vectors) => {
+  const [x0, x1, t] = ["x0", "x1", "t"].map(vectors.tensor);
+  const { xt, u } = path(x0, x1, t);
+  assertClose(await xt.read(), vectors.values("xt"), 1e-6);
+  assertClose(await u.read(), vectors.values("u"), 1e-6);
+});
+
+testOnDevices("flowMatchingLoss() is 0 for the true velocity and its square for none", async () => {
+  const x0 = tensor([0, 1, 2], [3, 1]);
+  const x1 = tensor([1, 3, 5], [3, 1]);
+  const t = tensor([0.1, 0.5, 0.9]);
+  const truth = {
+    velocity: (_: Tensor, t: Tensor) =>
+      multiply(reshape(tensor([10, 4, 10 / 3]), [3, 1]), reshape(t, [3, 1])),
+  };
+  const none = { velocity: (x: Tensor) => multiply(x, 0) };
+  assertClose(await flowMatchingLoss(truth, x0, x1, t).read(), [0], 1e-10);
+  assertClose(await flowMatchingLoss(none, x0, x1, t).read(), [14 / 3], 1e-6);
+});
+
+for (const type of ["UNet_FM", "UNet_FM_Residuals"] as const) {
+  testOnDevices(
+    `flowMatchingLoss() of ${type} falls to a tenth on one batch, in a recorded step`,
+    async () => {
+      const model = createModel({ type, filters: [8, 16], tEmb: 8, groups: 4 }, 46020);
+      const parameters = namedParameters(model);
+      const rule = optimizer("adamw", flatten(parameters), { learningRate: 5e-3, clip: 1 });
+      const x0 = noise(1, [2, 1, 6, 6]);
+      const x1 = tensor(Array.from({ length: 72 }, (_, i) => Math.sin(i * i)), [2, 1, 6, 6]);
+      const t = tensor([0.3, 0.7]);
+      const step = record(() => {
+        const loss = flowMatchingLoss(model, x0, x1, t);
+        rule.update(gradients(loss, [...parameters.values()]));
+        return loss;
+      });
+      const losses: Promise<Float32Array>[] = [];
+      for (let i = 0; i < 120; i++) {
+        rule.beforeStep();
+        step.run();
+        if (i === 0 || i === 119) losses.push(step.result.read());
+      }
+      const [[first], [last]] = await Promise.all(losses);
+      assert.ok(last < first / 10, `the loss fell from ${first} to ${last}`);
+    },
+  );
+}

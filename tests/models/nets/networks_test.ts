@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { ShapeError, tensor, withDevice } from "../../../kernels/mod.ts";
+import {
+  countParameters,
+  createModel,
+  loadState,
+  type ModelOptions,
+  namedParameters,
+  StateError,
+  stateOf,
+} from "../../../models/mod.ts";
+import { testOnDevices } from "../../testing.ts";
+
+const base = (filters: number[], tEmb: number): ModelOptions => ({ type: "UNet_FM", filters, tEmb });
+const residual = (filters: number[], tEmb: number): ModelOptions => ({
+  ...base(filters, tEmb),
+  type: "UNet_FM_Residuals",
+});
+const tiny = { ...residual([2, 4], 3), groups: 2 };
+
+testOnDevices("countParameters() gives the study's numbers, without memory for the parameters", (device) => {
+  const before = device.allocatedBytes;
+  assert.equal(countParameters(base([16, 32, 64], 64)), 71_505);
+  assert.equal(countParameters(base([32, 64, 128], 64)), 251_361);
+  assert.equal(countParameters(residual([16, 32, 64], 64)), 270_545);
+  assert.equal(countParameters(residual([32, 64, 128], 64)), 1_036_513);
+  assert.equal((countParameters(base([256, 512, 1024], 512)) / 1e6).toFixed(1), "16.0");
+  assert.equal((countParameters(residual([256, 512, 1024], 512)) / 1e6).toFixed(1), "66.1");
+  assert.equal(device.allocatedBytes, before);
+});
+
+testOnDevices("createModel() makes the same network from the same seed, another from another", async () => {
+  const [a, b, c] = [1, 1, 2].map((seed) => stateOf(createModel(tiny, seed)));
+  assert.deepEqual(await a, await b);
+  assert.notDeepEqual(await a, await c);
+});
+
+testOnDevices("createModel() draws weights as PyTorch does", async () => {
+  const state = await stateOf(createModel({ ...residual([32, 64], 64), attn: true }, 46020));
+  const bounds = {
+    "time_mlp.2.weight": 1 / Math.sqrt(64),
+    "downs.1.conv.weight": 1 / Math.sqrt(32 * 9),
+    "downs.1.conv.bias": 1 / Math.sqrt(32 * 9),
+    "ups.0.upsample.weight": 1 / Math.sqrt(32 * 4), // counts the outputs
+    "ups.0.upsample.bias": 1 / Math.sqrt(32 * 4),
+  };
+  for (const [name, bound] of Object.entries(bounds)) {
+    const { data } = state.get(name)!;
+    const largest = Math.max(...data.map(Math.abs));
+    assert.ok(largest <= bound && largest > 0.9 * bound, `${name} reaches ${largest} of ${bound}`);
+    const mean = data.reduce((sum, x) => sum + x, 0) / data.length;
+    assert.ok(Math.abs(mean) < 4 * bound / Math.sqrt(3 * data.length), `${name} has mean ${mean}`);
+  }
+  assert.ok(state.get("mid_res.gn1.weight")!.data.every((x) => x === 1));
+  assert.ok(state.get("mid_res.gn1.bias")!.data.every((x) => x === 0));
+  assert.ok(state.get("mid_attn.final.weight")!.data.every((x) => x === 0));
+  assert.ok(state.get("mid_attn.final.bias")!.data.every((x) => x === 0));
+});
+
+testOnDevices("createModel() makes an attention block that is the identity", async (device) => {
+  const options = { ...base([2, 4], 3), groups: 2 };
+  const with_ = createModel({ ...options, attn: true }, 1);
+  const without = createModel(options, 1);
+  const shared = await stateOf(with_);
+  for (const name of shared.keys()) if (name.startsWith("mid.")) shared.delete(name);
+  const [a, b] = withDevice(device, () => {
+    loadState(without, shared, "the other");
+    const x = tensor(Array.from({ length: 32 }, (_, i) => Math.sin(i)), [2, 1, 4, 4]);
+    return [with_, without].map((model) => model.velocity(x, tensor([0.2, 0.9])));
+  });
+  assert.deepEqual(await a.read(), await b.read());
+});
+
+testOnDevices("createModel() refuses settings that it does not know or cannot use", () => {
+  const refuses = (options: object, error: RegExp) =>
+    assert.throws(() => createModel({ ...tiny, ...options } as ModelOptions, 0), error);
+  refuses({ type: "UNet_FN" }, /Unknown network "UNet_FN": did you mean "UNet_FM"/);
+  refuses({ filter: [1] }, /Unknown setting "filter" of a network: did you mean "filters"/);
+  refuses({ filters: [] }, /filters is \[\]/);
+  refuses({ filters: [4, 1.5] }, /filters\[1\] is 1.5/);
+  refuses({ tEmb: 0 }, /tEmb is 0/);
+  refuses({ attn: "yes" }, /attn is yes/);
+  assert.throws(() => createModel({ ...tiny, groups: 3 }, 0), ShapeError);
+  createModel({ ...base([5, 7], 2), groups: 8 }, 0); // no GroupNorm, no groups
+});
+
+testOnDevices("velocity() refuses images that do not fit", () => {
+  const model = createModel(tiny, 0);
+  const t = tensor([0.5]);
+  assert.throws(
+    () => model.velocity(tensor([1, 2, 3], [1, 1, 1, 3]), t),
+    /levels on f32\[1, 1, 1, 3\].*at least 2/,
+  );
+  assert.throws(() => model.velocity(tensor(new Float32Array(8), [1, 2, 2, 2]), t), ShapeError);
+  assert.throws(
+    () => model.velocity(tensor(new Float32Array(8), [2, 1, 2, 2]), tensor([0, 0, 0])),
+    ShapeError,
+  );
+});
+
+testOnDevices("loadState() restores what stateOf() gave, and nothing that does not fit", async () => {
+  const [model, other] = [1, 2].map((seed) => createModel(tiny, seed));
+  const state = await stateOf(model);
+  loadState(other, state, "a");
+  assert.deepEqual(await stateOf(other), state);
+
+  const fails = (change: (copy: typeof state) => void, error: RegExp) => {
+    const copy = new Map(state);
+    change(copy);
+    assert.throws(() => loadState(other, copy, "weights"), (given: Error) => {
+      return given instanceof StateError && error.test(given.message);
+    });
+  };
+  fails(
+    (copy) => copy.delete("last.bias"),
+    /Cannot load weights: there is no "last.bias" in it \(nearest: "last/,
+  );
+  const one = { shape: [1], data: new Float32Array(1) };
+  fails(
+    (copy) => copy.set("downs.0.conv.wait", one),
+    /"downs.0.conv.wait" is not known.*"downs.0.conv.weight"/,
+  );
+  fails((copy) => copy.set("last.weight", one), /"last.weight" is f32\[1\] \(expected f32\[1, 2, 3, 3\]\)/);
+  assert.deepEqual(await stateOf(other), state);
+  assert.deepEqual([...namedParameters(model).keys()], [...state.keys()]);
+});

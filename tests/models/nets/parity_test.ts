@@ -1,0 +1,72 @@
+/** Networks, gradients and training against PyTorch; see tests/vectors/README.md. */
+
+import assert from "node:assert/strict";
+import { gradients, meanSquaredError, type Tensor } from "../../../kernels/mod.ts";
+import { flatten, flowMatchingLoss, namedParameters, optimizer } from "../../../models/mod.ts";
+import { largestDifference, testOnAllKernels } from "../../testing.ts";
+import { testWithVectors } from "../vectors.ts";
+
+const cases = [
+  "base",
+  "base_attention_odd",
+  "base_one_level",
+  "residual",
+  "residual_attention",
+  "residual_attention_odd_rgb",
+];
+/** Largest error of a gradient, relative to its largest element. */
+const GRADIENT_TOLERANCE = 2e-4;
+
+/** Largest error over the largest value expected. */
+async function relativeError(actual: Tensor, expected: Float32Array): Promise<number> {
+  return largestDifference(await actual.read(), expected) / Math.max(...expected.map(Math.abs));
+}
+
+for (const name of cases) {
+  testWithVectors(
+    `velocity() of ${name} is PyTorch's, and so are all its gradients`,
+    name,
+    async (vectors) => {
+      const model = vectors.model();
+      const parameters = namedParameters(model);
+      assert.deepEqual([...parameters.keys()], vectors.parameterNames);
+      const [xt, t, u] = ["xt", "t", "u"].map(vectors.tensor);
+      const output = model.velocity(xt, t);
+      const loss = meanSquaredError(output, u);
+      const all = gradients(loss, [xt, ...parameters.values()]);
+
+      assert.ok(await relativeError(output, vectors.values("output")) <= 1e-5);
+      assert.ok(Math.abs((await loss.read())[0] - vectors.values("loss")[0]) <= 1e-5);
+      for (const [i, of] of ["grad_xt", ...parameters.keys().map((key) => `grad.${key}`)].entries()) {
+        if (vectors.zeroGradient.has(of.slice("grad.".length))) {
+          assert.ok(largestDifference(await all[i].read(), vectors.values(of)) <= 1e-6, of);
+        } else {
+          const error = await relativeError(all[i], vectors.values(of));
+          assert.ok(error <= GRADIENT_TOLERANCE, `${of} is off by ${error}`);
+        }
+      }
+    },
+    testOnAllKernels,
+  );
+
+  testWithVectors(`optimizer() makes PyTorch's first AdamW steps with ${name}`, name, async (vectors) => {
+    const model = vectors.model();
+    const parameters = namedParameters(model);
+    const rule = optimizer("adamw", flatten(parameters), { learningRate: 1e-3, weightDecay: 0.01 });
+    const [x0, x1, t] = ["x0", "x1", "t"].map(vectors.tensor);
+    const losses = Array.from({ length: 3 }, () => {
+      const loss = flowMatchingLoss(model, x0, x1, t);
+      rule.beforeStep();
+      rule.update(gradients(loss, [...parameters.values()]));
+      return loss.read();
+    });
+
+    const read = (await Promise.all(losses)).map(([loss]) => loss);
+    assert.ok(largestDifference(read, vectors.values("losses")) <= 1e-5);
+    for (const [key, parameter] of parameters) {
+      if (vectors.zeroGradient.has(key)) continue;
+      const error = largestDifference(await parameter.read(), vectors.values(`after.${key}`));
+      assert.ok(error <= 1e-4, `${key} is off by ${error}`);
+    }
+  });
+}

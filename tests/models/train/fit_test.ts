@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { concat, reshape, type Tensor, tensor } from "../../../kernels/mod.ts";
+import {
+  fit,
+  FitError,
+  Linear,
+  Module,
+  oneCycle,
+  randomInitialiser,
+  sample,
+  stateOf,
+} from "../../../models/mod.ts";
+import { testOnDevices } from "../../testing.ts";
+
+/** v(x, t) = W (x, t) + b on the line: enough to move noise to one point's neighbourhood, not to split it. */
+class LineField extends Module {
+  readonly map: Linear;
+
+  constructor(seed: number) {
+    super();
+    this.map = new Linear(2, 1, randomInitialiser(seed));
+  }
+
+  velocity(x: Tensor, t: Tensor): Tensor {
+    return this.map.forward(concat([x, reshape(t, [t.size, 1])], 1));
+  }
+}
+
+const data = () => tensor(Float32Array.from({ length: 50 }, (_, i) => 3 + (i - 24.5) / 100), [50, 1]);
+
+testOnDevices("fit() moves noise to the data, with falling loss", async () => {
+  const model = new LineField(1);
+  const losses = await fit(model, data(), { steps: 600, learningRate: oneCycle(0.05), batchSize: 32 });
+  assert.equal(losses.length, 600);
+  const mean = (values: Float32Array) => values.reduce((sum, value) => sum + value) / values.length;
+  // E |x1 - x0|^2 = 9 + 1 at first; the best linear field leaves the variance of x0 that it cannot tell from xt.
+  assert.ok(mean(losses.subarray(0, 5)) > 5, `${losses.subarray(0, 5)}`);
+  assert.ok(mean(losses.subarray(500)) < 0.7, `${mean(losses.subarray(500))}`);
+  const x1 = await sample(model, { count: 200, shape: [1], seed: 0, steps: 20 }).read();
+  assert.ok(Math.abs(mean(x1) - 3) < 0.15, `${mean(x1)}`);
+});
+
+testOnDevices("fit() repeats itself from its seed, and follows its options", async () => {
+  const run = async (options: Partial<Parameters<typeof fit>[2]>) => {
+    const model = new LineField(1);
+    const losses = await fit(model, data(), { steps: 12, batchSize: 7, learningRate: 0.05, ...options });
+    return { losses, weights: [...(await stateOf(model)).values()].map(({ data }) => [...data]) };
+  };
+  const first = await run({});
+  assert.deepEqual(await run({}), first);
+  for (
+    const other of [{ seed: 7 }, { batchSize: 8 }, { learningRate: 0.01 }, { optimizer: "sgd" as const }, {
+      steps: 13,
+    }]
+  ) {
+    assert.notDeepEqual((await run(other)).weights, first.weights, JSON.stringify(other));
+  }
+});
+
+testOnDevices("fit() tells how far it is and ends early on a signal, with what it has learnt", async () => {
+  const model = new LineField(1);
+  const before = [...(await stateOf(model)).values()].map(({ data }) => [...data]);
+  const stop = new AbortController();
+  const heard: number[] = [];
+  const losses = await fit(model, data(), {
+    steps: 1_000_000,
+    signal: stop.signal,
+    onProgress({ step, steps, losses }) {
+      assert.equal(steps, 1_000_000);
+      assert.equal(losses.length, step);
+      heard.push(step);
+      if (heard.length === 3) stop.abort();
+    },
+  });
+  assert.equal(losses.length, heard[2]);
+  assert.ok(heard[0] < heard[1] && heard[1] < heard[2], `${heard}`);
+  assert.notDeepEqual([...(await stateOf(model)).values()].map(({ data }) => [...data]), before);
+});
+
+testOnDevices("fit() refuses what makes no sense, and says where training failed", async () => {
+  const attempt = (options: Parameters<typeof fit>[2], x1 = data()) => fit(new LineField(1), x1, options);
+  await assert.rejects(attempt({ steps: 0 }), {
+    name: "FitError",
+    message: "Cannot train: steps is 0 (expected an integer from 1 to 16777216)",
+  });
+  await assert.rejects(
+    attempt({ steps: 1, batchSize: 51 }),
+    /batchSize is 51 \(expected an integer from 1 to 50\)/,
+  );
+  await assert.rejects(attempt({ steps: 1, batchSize: 1.5 }), FitError);
+  await assert.rejects(
+    attempt({ steps: 4, batchSize: 1 }, tensor([NaN], [1, 1])),
+    /Training failed in step 1: its loss is NaN \(expected a number\)/,
+  );
+  class Fixed extends Module {
+    velocity(x: Tensor): Tensor {
+      return x;
+    }
+  }
+  await assert.rejects(fit(new Fixed(), data(), { steps: 1 }), /without parameters/);
+});

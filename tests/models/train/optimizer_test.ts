@@ -1,0 +1,194 @@
+import assert from "node:assert/strict";
+import { gradients, record, square, sum, tensor, withDevice } from "../../../kernels/mod.ts";
+import {
+  Ema,
+  flatten,
+  optimizer,
+  type OptimizerKind,
+  optimizerKinds,
+  type OptimizerOptions,
+  StateError,
+} from "../../../models/mod.ts";
+import { assertClose, testOnDevices } from "../../testing.ts";
+import { testWithVectors, type Vectors } from "../vectors.ts";
+
+/** What PyTorch calls the settings, in ours. */
+function settingsOf(vectors: Vectors, name: string): OptimizerOptions {
+  const given = JSON.parse(vectors.metadata.settings)[name];
+  return {
+    learningRate: given.lr,
+    weightDecay: given.weight_decay ?? 0,
+    momentum: given.momentum ?? 0,
+    clip: given.max_norm ?? 0,
+  };
+}
+
+const kinds: Record<string, OptimizerKind> = {
+  adam: "adam",
+  adamw: "adamw",
+  adamw_clipped: "adamw",
+  sgd: "sgd",
+  sgd_momentum: "sgd",
+};
+
+for (const kind of optimizerKinds) {
+  testOnDevices(`optimizer() of ${kind} undoes the scale of a loss before it clips, to the bit`, async () => {
+    const steps = (lossScale: number) => {
+      const p = tensor([1, -2, 3]);
+      const rule = optimizer(kind, flatten(new Map([["p", p]])), { learningRate: 0.1, clip: 0.5, lossScale });
+      const gradient = tensor([0.3, -0.1, 2].map((g) => g * lossScale));
+      for (let step = 0; step < 3; step++) {
+        rule.beforeStep();
+        rule.update([gradient]);
+      }
+      return Promise.all([p.read(), rule.gradientNorm()]);
+    };
+    assert.deepEqual(await steps(4096), await steps(1));
+  });
+}
+
+for (const [name, kind] of Object.entries(kinds)) {
+  // 64 elements fit a chunk of 256 bytes: each parameter has one of its own.
+  for (const chunkBytes of [1 << 20, 256]) {
+    testWithVectors(
+      `optimizer() takes the steps of PyTorch's ${name}, chunks of ${chunkBytes}`,
+      "optimizers",
+      async (vectors) => {
+        const parameters = new Map(["a", "b"].map((p) => [p, vectors.tensor(`param.${p}`)]));
+        const flat = flatten(parameters, { chunkBytes });
+        assert.equal(flat.chunks.length, chunkBytes === 256 ? 2 : 1);
+        const rule = optimizer(kind, flat, settingsOf(vectors, name));
+        const steps = [1, 2, 3, 4, 5].map((step) => {
+          rule.beforeStep();
+          rule.update(["a", "b"].map((p) => vectors.tensor(`grad.${step}.${p}`)));
+          return Promise.all([rule.gradientNorm(), ...["a", "b"].map((p) => parameters.get(p)!.read())]);
+        });
+        const norms: number[] = JSON.parse(vectors.metadata.norms);
+        for (const [i, [norm, a, b]] of (await Promise.all(steps)).entries()) {
+          assertClose([norm as number], [norms[i]], 1e-6);
+          assertClose(a as Float32Array, vectors.values(`${name}.${i + 1}.a`), 1e-6, `a after step ${i + 1}`);
+          assertClose(b as Float32Array, vectors.values(`${name}.${i + 1}.b`), 1e-6, `b after step ${i + 1}`);
+        }
+      },
+    );
+  }
+}
+
+/** A quadratic bowl with an optimizer and an average, and its step as a function. */
+function bowl(kind: OptimizerKind) {
+  const parameters = new Map([["x", tensor([1, -2, 3])], ["y", tensor([4])]]);
+  const flat = flatten(parameters);
+  const rule = optimizer(kind, flat, { learningRate: 0.1 });
+  const ema = new Ema(flat, { decay: 0.5 });
+  const step = () => {
+    const [x, y] = parameters.values();
+    rule.update(gradients(sum(square(x)), [x]).concat(gradients(sum(square(y)), [y])));
+    ema.update();
+  };
+  const run = (times: number, once: () => void) => {
+    for (let i = 0; i < times; i++) {
+      rule.beforeStep(0.1 / (rule.step + 1));
+      ema.beforeStep();
+      once();
+    }
+  };
+  return { flat, rule, ema, step, run };
+}
+
+for (const kind of optimizerKinds) {
+  testOnDevices(`update() of ${kind} in a recorded step equals calling it`, async () => {
+    const [eager, recorded] = [bowl(kind), bowl(kind)];
+    eager.run(4, eager.step);
+    const { run } = record(recorded.step);
+    recorded.run(4, run);
+    assert.deepEqual(await recorded.flat.state(), await eager.flat.state());
+    assert.deepEqual(await recorded.ema.state(), await eager.ema.state());
+  });
+
+  testOnDevices(`restore() of ${kind} goes on exactly`, async (device) => {
+    const [straight, stopped, resumed] = [bowl(kind), bowl(kind), bowl(kind)];
+    straight.run(5, straight.step);
+    stopped.run(2, stopped.step);
+    const [parameters, moments, average] = await Promise.all([
+      stopped.flat.state(),
+      stopped.rule.state(),
+      stopped.ema.state(),
+    ]);
+    withDevice(device, () => {
+      resumed.flat.load(parameters, "parameters");
+      resumed.rule.restore(moments, "moments");
+      resumed.ema.restore(average, "average");
+      resumed.run(3, resumed.step);
+    });
+    assert.equal(resumed.rule.step, 5);
+    assert.deepEqual(await resumed.flat.state(), await straight.flat.state());
+    assert.deepEqual(await resumed.rule.state(), await straight.rule.state());
+    assert.deepEqual(await resumed.ema.state(), await straight.ema.state());
+  });
+}
+
+testOnDevices("restore() refuses the state of another optimizer", async () => {
+  const [adamw, sgd] = [bowl("adamw"), bowl("sgd")];
+  const state = await adamw.rule.state();
+  assert.throws(() => sgd.rule.restore(state, "a file"), StateError);
+  assert.throws(
+    () => sgd.rule.restore(state, "a file"),
+    /Cannot load a file: "v.x" is no moment of sgd \(m\)/,
+  );
+});
+
+testOnDevices("flatten() keeps values, and its gaps stay zero", async () => {
+  const parameters = new Map([["x", tensor([1, 2, 3], [3, 1])], ["y", tensor([4])]]);
+  const flat = flatten(parameters);
+  const [chunk] = await Promise.all(flat.chunks.map((chunk) => chunk.read()));
+  assert.deepEqual([...chunk], Array.from({ length: 128 }, (_, i) => i < 3 ? i + 1 : i === 64 ? 4 : 0));
+  assert.deepEqual([...await parameters.get("x")!.read()], [1, 2, 3]);
+  assert.deepEqual(
+    await flat.state(),
+    new Map([
+      ["x", { shape: [3, 1], data: Float32Array.of(1, 2, 3) }],
+      ["y", { shape: [1], data: Float32Array.of(4) }],
+    ]),
+  );
+});
+
+testOnDevices("flatten() refuses what does not fit a chunk", () => {
+  const parameters = new Map([["x", tensor(new Float32Array(65))]]);
+  assert.throws(
+    () => flatten(parameters, { chunkBytes: 256 }),
+    /"x": it has 260 bytes \(expected at most 256\)/,
+  );
+  assert.throws(() => flatten(new Map()), /there are none/);
+});
+
+testOnDevices("Ema warms up: 0.1, then 2/11, then the decay wanted", async () => {
+  const x = tensor([0]);
+  const parameters = flatten(new Map([["x", x]]));
+  const ema = new Ema(parameters, { decay: 0.2 });
+  x.write(Float32Array.of(1));
+  const averages = [0, 1, 2, 3].map(() => {
+    ema.beforeStep();
+    ema.update();
+    return ema.values.views.get("x")!.read();
+  });
+  let e = 0;
+  for (const [i, decay] of [0.1, 2 / 11, 0.2, 0.2].entries()) {
+    e = decay * e + 1 - decay;
+    assertClose(await averages[i], [e], 1e-6);
+  }
+  assert.throws(() => new Ema(parameters, { decay: 1 }), /decay is 1 \(expected 0 <= decay < 1\)/);
+});
+
+testOnDevices("optimizer() refuses settings that it does not know or cannot use", () => {
+  const flat = flatten(new Map([["x", tensor([0])]]));
+  const make = (kind: string, options: object) =>
+    optimizer(kind as OptimizerKind, flat, { learningRate: 1, ...options });
+  assert.throws(() => make("adamv", {}), /Unknown optimizer "adamv": did you mean "adamw"/);
+  assert.throws(
+    () => make("adamw", { weight_decay: 0 }),
+    /Unknown setting "weight_decay".*did you mean "weightDecay"/,
+  );
+  assert.throws(() => make("sgd", { momentum: -1 }), /momentum is -1 \(expected a number of at least 0\)/);
+  assert.throws(() => make("sgd", { lossScale: 0 }), /lossScale is 0 \(expected a number above 0\)/);
+  assert.throws(() => make("sgd", {}).update([]), /Cannot update 1 parameters with 0 gradients/);
+});

@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import {
+  constant,
+  cosine,
+  createSchedule,
+  oneCycle,
+  plateau,
+  type ScheduleName,
+} from "../../../models/mod.ts";
+import { testNeeding } from "../../permissions.ts";
+import { folder } from "../vectors.ts";
+
+const vectors = () => JSON.parse(Deno.readTextFileSync(new URL("schedules.json", folder)));
+
+function assertRates(actual: number[], expected: number[]): void {
+  assert.equal(actual.length, expected.length);
+  actual.forEach((rate, i) =>
+    assert.ok(Math.abs(rate - expected[i]) <= 1e-12, `${rate} is not ${expected[i]}`)
+  );
+}
+
+testNeeding({ read: true }, "oneCycle() is PyTorch's", () => {
+  const { settings, learning_rates: expected } = vectors().OneCycleLR;
+  const last = settings.total_steps - 1;
+  const { learningRate } = oneCycle(settings.max_lr, {
+    warmup: (settings.pct_start * settings.total_steps - 1) / last,
+    startDivisor: settings.div_factor,
+    endDivisor: settings.final_div_factor,
+  });
+  assertRates(expected.map((_: number, i: number) => learningRate(i / last)), expected);
+});
+
+testNeeding({ read: true }, "cosine() is PyTorch's", () => {
+  const { settings, learning_rates: expected } = vectors().CosineAnnealingLR;
+  const { learningRate } = cosine(settings.lr, { final: settings.eta_min });
+  assertRates(expected.map((_: number, i: number) => learningRate(i / settings.T_max)), expected);
+});
+
+testNeeding({ read: true }, "plateau() is PyTorch's, also through its state", () => {
+  const { settings, losses, learning_rates: expected } = vectors().ReduceLROnPlateau;
+  const { lr, factor, patience, threshold } = settings;
+  const rates = losses.map((_: number, i: number) => {
+    const [first, second] = [0, 1].map(() => plateau(lr, { factor, patience, threshold }));
+    losses.slice(0, i / 2).forEach(first.observe);
+    second.restore(JSON.parse(JSON.stringify(first.state())));
+    losses.slice(i / 2, i + 1).forEach(second.observe);
+    return second.learningRate(i / losses.length);
+  });
+  assertRates(rates, expected);
+});
+
+Deno.test("plateau() cools down, and stays at its minimum", () => {
+  const schedule = plateau(1, { factor: 0.5, patience: 0, cooldown: 2, minimum: 0.4 });
+  const rates = [1, 1, 1, 1, 1, 1, 1, 1].map((loss) => {
+    schedule.observe(loss);
+    return schedule.learningRate(0);
+  });
+  assert.deepEqual(rates, [1, 0.5, 0.5, 0.5, 0.4, 0.4, 0.4, 0.4]);
+});
+
+Deno.test("constant(), cosine() and plateau() warm up linearly", () => {
+  for (
+    const { learningRate } of [
+      constant(2, { warmup: 0.5 }),
+      cosine(2, { warmup: 0.5 }),
+      plateau(2, { warmup: 0.5 }),
+    ]
+  ) {
+    assert.deepEqual([0, 0.125, 0.25, 0.5].map(learningRate), [0, 0.5, 1, 2]);
+  }
+  assert.ok(Math.abs(cosine(2, { warmup: 0.5, final: 1 }).learningRate(0.75) - 1.5) < 1e-15);
+});
+
+Deno.test("createSchedule() gives every schedule by name; progress outside the run counts as its ends", () => {
+  for (const name of ["constant", "cosine", "one_cycle", "plateau"] as const) {
+    const { learningRate } = createSchedule(name, 0.5, { warmup: 0.25 });
+    assert.ok(Math.abs(learningRate(0.25) - 0.5) < 1e-12, name);
+    assert.equal(learningRate(-1), learningRate(0), name);
+    assert.equal(learningRate(7), learningRate(1), name);
+  }
+  assert.equal(createSchedule("one_cycle", 1, { warmup: 0 }).learningRate(-1), 1);
+});
+
+Deno.test("createSchedule() refuses what it does not know or cannot use", () => {
+  assert.throws(
+    () => createSchedule("cosin" as ScheduleName, 1),
+    /Unknown schedule "cosin": did you mean "cosine"/,
+  );
+  assert.throws(
+    () => createSchedule("cosine", 1, { warm_up: 0.1 }),
+    /"warm_up" of schedule cosine: did you mean "warmup"/,
+  );
+  assert.throws(() => createSchedule("cosine", 1, { warmup: 1 }), /warm up for 1 of a run/);
+  assert.throws(() => createSchedule("plateau", 1, { factor: 2 }), /factor 2 \(expected 0 < factor < 1\)/);
+});

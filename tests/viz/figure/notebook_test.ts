@@ -1,0 +1,195 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+// @ts-types="npm:@types/pngjs@6.0.5"
+import { PNG } from "npm:pngjs@7.0.0";
+import {
+  arrowsFigure,
+  colormap,
+  type Displayable,
+  encodeApng,
+  encodeGif,
+  encodePng,
+  encodeRasterPng,
+  type Figure,
+  figure,
+  flowFrames,
+  flowGif,
+  grid,
+  lossFigure,
+  type MediaBundle,
+  notebookDisplay,
+  pathsFigure,
+  rasterizer,
+  showAs,
+} from "../../../viz/mod.ts";
+import { readGif } from "../image/gif_reading.ts";
+import { madeUpFlow } from "../flow/made_up_flow.ts";
+
+const shown = async (value: Displayable): Promise<MediaBundle> => await value[notebookDisplay]();
+
+/** The bytes that a media bundle holds in base64. */
+function bytesOf(bundle: MediaBundle, type: string): Uint8Array {
+  const text = bundle[type];
+  assert.ok(typeof text === "string", `no ${type} in ${Object.keys(bundle)}`);
+  return Uint8Array.fromBase64(text);
+}
+
+/** The values of a trace, as Plotly decodes them. */
+function valuesOf({ plotly }: Figure, trace: number, axis: "x" | "y"): number[] {
+  const { dtype, bdata } = Object(plotly.data[trace][axis]);
+  assert.equal(dtype, "f4");
+  return [...new Float32Array(Uint8Array.fromBase64(bdata).buffer)];
+}
+
+/** Pixels of the still that stands in for a figure. */
+async function stillOf(figure: Figure): Promise<PNG> {
+  const html = String((await shown(figure))["text/html"]);
+  const [, base64] = /^<img src="data:image\/png;base64,([^"]+)"/.exec(html) ??
+    assert.fail(html.slice(0, 80));
+  return PNG.sync.read(Buffer.from(base64, "base64"));
+}
+
+/** How many pixels of an image are not white. */
+const inked = ({ data }: PNG) =>
+  data.filter((value, i) => i % 4 === 0 && value + data[i + 1] + data[i + 2] < 765).length;
+
+Deno.test("showAs() leaves a value as it is to all but notebooks", async () => {
+  const plain = { width: 1 };
+  const value = showAs({ width: 1 }, () => ({ "text/plain": "wide" }));
+  assert.deepEqual(value, plain);
+  assert.deepEqual(Object.keys(value), ["width"]);
+  assert.equal(Deno.inspect(value), Deno.inspect(plain));
+  assert.deepEqual(await shown(value), { "text/plain": "wide" });
+  assert.equal(notebookDisplay, Symbol.for("Jupyter.display"), "the symbol that Deno's kernel asks for");
+});
+
+Deno.test("encodePng(), encodeRasterPng() and encodeApng() show as the file they are", async () => {
+  const picture = grid(Float32Array.of(0, 1), [2, 1, 1]);
+  const raster = { width: 1, height: 1, rgba: Uint8Array.of(9, 8, 7, 255) };
+  for (const file of [encodePng(picture), encodeRasterPng(raster), encodeApng([raster, raster])]) {
+    assert.deepEqual(bytesOf(await shown(file), "image/png"), new Uint8Array(file));
+    assert.ok(!(notebookDisplay in file.slice(0, 8)), "a part of a file is no picture");
+    assert.ok(!(notebookDisplay in file.subarray(0, 8)), "a part of a file is no picture");
+  }
+});
+
+Deno.test("encodeGif() and flowGif() show as an animation, also in HTML", async () => {
+  const frames = [0, 1].map((value) => grid(Float32Array.of(value), [1, 1, 1]));
+  const flow = flowGif(
+    flowFrames([{ evolutions: [madeUpFlow(1, 5)] }], { frames: 3, scale: 1 }),
+    await rasterizer(),
+  );
+  for (const [file, count] of [[encodeGif(frames, colormap("gray")), 2], [flow, 3]] as const) {
+    const bundle = await shown(file);
+    assert.equal(readGif(bytesOf(bundle, "image/gif")).frames.length, count);
+    assert.ok(String(bundle["text/html"]).includes(`data:image/gif;base64,${bundle["image/gif"]}`));
+  }
+});
+
+Deno.test("grid() shows small images magnified, and large ones as they are", async () => {
+  const small = await shown(grid(Float32Array.of(0, 0.5, 1, 0), [1, 2, 2]));
+  const { width, height, data } = PNG.sync.read(Buffer.from(bytesOf(small, "image/png")));
+  assert.deepEqual([width, height], [16, 16]);
+  const greys = [[0, 0], [8, 0], [0, 8], [15, 7]].map(([x, y]) => data[4 * (y * width + x)]);
+  assert.deepEqual(greys, [0, 128, 255, 128]);
+  const large = await shown(grid(new Float32Array(300 * 400), [1, 300, 400]));
+  assert.equal(PNG.sync.read(Buffer.from(bytesOf(large, "image/png"))).width, 400);
+});
+
+Deno.test("figure() gives Plotly its traces, and other viewers a still", async () => {
+  const made = figure(
+    [{ x: [1, 2, 3], y: [1, NaN, 9], name: "a < b" }, {
+      x: [0],
+      y: [0],
+      mode: "markers",
+      color: "#123456",
+      size: 9,
+    }],
+    { title: "Some & more", xTitle: "n", yRange: [1, 100], yLog: true },
+  );
+  assert.deepEqual(valuesOf(made, 0, "y"), [1, NaN, 9]);
+  const [line, points] = made.plotly.data;
+  assert.deepEqual([line.mode, line.name, points.mode, points.showlegend], [
+    "lines",
+    "a < b",
+    "markers",
+    false,
+  ]);
+  assert.deepEqual(points.marker, { color: "#123456", size: 9 });
+  assert.deepEqual(Object(made.plotly.layout.yaxis).range, [0, 2], "Plotly wants logarithms");
+  const bundle = await shown(made);
+  assert.deepEqual(bundle["application/vnd.plotly.v1+json"], made.plotly);
+  assert.doesNotMatch(JSON.stringify(bundle["application/vnd.plotly.v1+json"]), /undefined|NaN/);
+  assert.ok(!("image/png" in bundle), "JupyterLab would show it in place of the figure");
+  assert.match(made.svg, /a &lt; b/);
+  const still = await stillOf(made);
+  assert.deepEqual([still.width, still.height], [1050, 642]);
+  assert.ok(inked(still) > 2000, "the still is blank");
+});
+
+Deno.test("figure() rejects traces that do not fit, and empty ones", () => {
+  assert.throws(() => figure([{ x: [1, 2], y: [1], name: "odd" }]), {
+    name: "RangeError",
+    message: 'Cannot draw figure: trace "odd" has 2 x and 1 y (expected as many)',
+  });
+  assert.throws(() => figure([{ x: [1], y: [-1] }], { yLog: true }), {
+    name: "RangeError",
+    message: "Cannot draw figure: no positive value along an axis (expected a finite one)",
+  });
+  const trace = { x: [1], y: [1] };
+  const frames = [{ label: "a", traces: [trace] }, { label: "b", traces: [] }];
+  assert.throws(() => figure([], {}, frames), {
+    message: 'Cannot draw figure: frame "b" has 0 traces, frame "a" 1 (expected as many)',
+  });
+});
+
+Deno.test("lossFigure() smooths without lagging at the start, and thins long runs", () => {
+  const one = lossFigure([4, 2, 2, 2], { smoothing: 2 });
+  assert.deepEqual(valuesOf(one, 0, "y"), [4, 2, 2, 2]);
+  const expected = [4, (4 * 0.5 + 2) / 1.5, (4 * 0.25 + 3) / 1.75, (4 * 0.125 + 3.5) / 1.875];
+  assert.deepEqual(valuesOf(one, 1, "y"), [...Float32Array.from(expected)]);
+  assert.deepEqual(valuesOf(lossFigure(new Float32Array(4001).fill(1)), 0, "x").slice(0, 3), [1, 4, 7]);
+  assert.deepEqual(lossFigure({ adam: [2, 1], sgd: [3, 2] }).plotly.data.map(({ name }) => name), [
+    "adam",
+    "sgd",
+  ]);
+});
+
+Deno.test("pathsFigure() joins the places of each point, coloured by time, and moves the points", async () => {
+  const snapshots = [0, 0.5, 1].map((t) => ({ t, image: Float32Array.of(t, -t, 1, t) }));
+  const made = pathsFigure(snapshots);
+  assert.deepEqual(valuesOf(made, 1, "x"), [0.5, 1, NaN, 1, 1, NaN]);
+  assert.deepEqual(valuesOf(made, 1, "y"), [-0.5, -1, NaN, 0.5, 1, NaN]);
+  const colors = made.plotly.data.slice(0, 2).map(({ line }) => Object(line).color);
+  const viridis = colormap("viridis");
+  assert.deepEqual(colors, [64, 191].map((i) => `rgb(${viridis.subarray(3 * i, 3 * i + 3)})`));
+  assert.deepEqual(made.plotly.frames.map(({ name }) => name), ["t = 0.00", "t = 0.50", "t = 1.00"]);
+  assert.ok(
+    made.plotly.frames.every(({ traces }) => String(traces) === "2"),
+    "frames move the points, the last trace",
+  );
+  assert.ok(inked(await stillOf(made)) > 1000);
+  assert.throws(() => pathsFigure(snapshots.slice(0, 1)), /1 snapshots were given \(expected at least 2\)/);
+  assert.throws(
+    () => pathsFigure([...snapshots, { t: 1, image: new Float32Array(2) }]),
+    /at t = 1 there are 2 coord/,
+  );
+});
+
+Deno.test("arrowsFigure() draws all times to one scale, and leaves out what has no velocity", () => {
+  const image = Float32Array.of(0, 0, 2, 0);
+  const made = arrowsFigure([
+    { t: 0, image, velocity: Float32Array.of(0, 4, 0, 0) },
+    { t: 0.5, image, velocity: Float32Array.of(2, 0, 0, 0) },
+    { t: 1, image },
+  ]);
+  assert.equal(made.plotly.frames.length, 2);
+  const tips = made.plotly.frames.map(({ data }) => {
+    const [{ x, y }] = data as { x: { bdata: string }; y: { bdata: string } }[];
+    const second = ({ bdata }: { bdata: string }) => new Float32Array(Uint8Array.fromBase64(bdata).buffer)[1];
+    return [second(x), second(y)];
+  });
+  assert.ok(tips[0][1] > 0 && tips[0][0] === 0);
+  assert.equal(tips[1][0], tips[0][1] / 2);
+  assert.throws(() => arrowsFigure([{ t: 1, image }]), /no snapshot has a velocity/);
+});

@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import {
+  type Evolution,
+  filmstrip,
+  type FlowField,
+  flowFields,
+  flowFrames,
+  pace,
+  pacings,
+  rasterizer,
+} from "../../../viz/mod.ts";
+import { madeUpFlow } from "./made_up_flow.ts";
+
+const draw = await rasterizer();
+
+/** One bright value on black, which moves a pixel to the right at each snapshot. */
+function moving(M: number, velocity = 0): Evolution {
+  const image = new Float32Array(M * M);
+  for (let m = 0; m < M; m++) image[m * M + m] = 1;
+  return {
+    t: Float32Array.from({ length: M }, (_, m) => m / (M - 1)),
+    image,
+    velocity: new Float32Array((M - 1) * M).fill(velocity),
+    shape: [M, 1, M],
+  };
+}
+
+/** Where the brightest value of a cell stands, in values; the cell begins at (left, top) of a picture of map `gray`. */
+function brightest(svg: string, count: number, scale: number, [left, top]: [number, number]): number {
+  const { width, rgba } = draw(svg);
+  const values = Array.from({ length: count }, (_, i) => rgba[4 * (top * width + left + i * scale)]);
+  return values.indexOf(Math.max(...values));
+}
+
+Deno.test("flowFrames() shows the paced snapshots, from the first to the last", () => {
+  for (const pacing of pacings) {
+    const frames = flowFrames([{ evolutions: [moving(21)] }], {
+      pacing,
+      frames: 7,
+      field: "none",
+      map: "gray",
+      scale: 10,
+    });
+    assert.deepEqual([frames.width, frames.height], [210, 28 + 10]);
+    const places = frames.times.map((_, i) => brightest(frames.svg(i), 21, 10, [5, 33]));
+    assert.deepEqual(places, pace(pacing, 21, 7));
+    assert.match(frames.svg(6), />t = 1.00</);
+  }
+});
+
+Deno.test("flowFrames() shows all cells at one t, whatever the numbers of snapshots", () => {
+  const rows = [{ label: "coarse", evolutions: [moving(11)] }, { label: "fine", evolutions: [moving(11)] }];
+  const third = { ...moving(11), t: moving(11).t.map((t) => t ** 2) };
+  const uneven = [rows[0], { label: "uneven", evolutions: [third] }];
+  const frames = flowFrames(uneven, {
+    frames: 11,
+    field: "none",
+    map: "gray",
+    scale: 20,
+    pacing: "quadratic",
+  });
+  frames.times.forEach((t, i) => {
+    const nearest = Math.round(10 * t);
+    assert.equal(brightest(frames.svg(i), 11, 20, [30, 38]), nearest);
+    const squares = Array.from({ length: 11 }, (_, m) => Math.abs(Math.fround((m / 10) ** 2) - t));
+    const best = squares.indexOf(Math.min(...squares));
+    const shown = brightest(frames.svg(i), 11, 20, [30, 38 + 26]);
+    assert.ok(Math.abs(squares[shown] - squares[best]) < 1e-6, `${shown} at t = ${t}, expected ${best}`);
+    assert.match(frames.svg(i), new RegExp(`t = ${t.toFixed(2)}, quadratic pacing`));
+  });
+  const fine = flowFrames([rows[0], { evolutions: [madeUpFlow(0, 101, [1, 11])] }], { frames: 3 });
+  assert.deepEqual(fine.times, [0, 0.5, 1]);
+});
+
+Deno.test("flowFrames() draws x + (1 - t) v as prediction, which is x at the end", () => {
+  const evolution = moving(3, 0.5);
+  const frames = flowFrames([{ evolutions: [evolution] }], {
+    field: "prediction",
+    map: "gray",
+    frames: 3,
+    scale: 50,
+  });
+  // At t = 0 all but the bright value are 0 + 1 * 0.5, at t = 0.5 they are 0 + 0.5 * 0.5.
+  const levels = [0, 1, 2].map((i) => {
+    const { width, rgba } = draw(frames.svg(i));
+    return [0, 1, 2].map((x) => rgba[4 * (40 * width + 10 + 50 * x)]);
+  });
+  assert.deepEqual(levels, [[255, 128, 128], [64, 255, 64], [0, 0, 255]]);
+});
+
+Deno.test("flowFrames() draws velocity in colours of one range, and keeps the last at the end", () => {
+  const evolution = { ...moving(3), velocity: Float32Array.of(-1, 0, 1, -0.5, 0, 0.5) };
+  const frames = flowFrames([{ evolutions: [evolution] }], { field: "velocity", frames: 3, scale: 120 });
+  const colors = [0, 1, 2].map((i) => {
+    const { width, rgba } = draw(frames.svg(i));
+    return [0, 1, 2].map((x) => {
+      const at = 4 * (40 * width + 10 + 120 * x);
+      return Math.sign(Math.round((rgba[at] - rgba[at + 2]) / 8)); // red 1, blue -1, white 0
+    });
+  });
+  assert.deepEqual(colors, [[-1, 0, 1], [-1, 0, 1], [-1, 0, 1]]);
+  assert.notDeepEqual(draw(frames.svg(0)), draw(frames.svg(1)));
+  assert.match(frames.svg(0), /blue −1.0, red 1.0/);
+});
+
+Deno.test("flowFrames() says what its arrows are, and draws none where there is no velocity", () => {
+  const frames = flowFrames([{ evolutions: [madeUpFlow(0, 5)] }], { frames: 5 });
+  assert.deepEqual([frames.width, frames.height, frames.map], [392, 440, "magma"]);
+  assert.match(frames.svg(0), /arrows: gradient of the velocity’s 4 × 4 block means/);
+  const arrows = (svg: string) => /fill-opacity=".8" d="([^"]*)"/.exec(svg)?.[1].split("M").length ?? 0;
+  assert.equal(arrows(frames.svg(0)), 50); // 49 arrows
+  assert.equal(arrows(frames.svg(4)), 0);
+});
+
+Deno.test("flowFrames() escapes words, and keeps long ones in the picture", () => {
+  const label = `<script>"&'\u0000`;
+  const svg = flowFrames([{ label, evolutions: [madeUpFlow(0, 3)] }], { columnTitles: ["a<b".repeat(99)] })
+    .svg(0);
+  assert.ok(svg.includes(">&lt;script&gt;&quot;&amp;'\ufffd<"));
+  assert.match(svg, />(a&lt;b)+(a|a&lt;)?…</);
+  assert.equal(draw(svg).width, 22 + 392);
+});
+
+Deno.test("filmstrip() has a column for each time and a row for each sample", () => {
+  const rows = [{ label: "one", evolutions: [moving(5)] }, { label: "two", evolutions: [moving(5)] }];
+  const svg = filmstrip(rows, { frames: 3, field: "none", map: "gray", scale: 40 });
+  for (const words of ["t = 0.00", "t = 0.50", "t = 1.00", "one", "two"]) {
+    assert.ok(svg.includes(`>${words}<`));
+  }
+  const { width, height } = draw(svg);
+  assert.deepEqual([width, height], [22 + 3 * 200 + 2 * 6, 20 + 2 * 40 + 6]);
+  assert.deepEqual([0, 1, 2].map((i) => brightest(svg, 5, 40, [22 + 206 * i + 20, 40])), [0, 2, 4]);
+});
+
+Deno.test("flowFrames() says what it cannot draw", () => {
+  const evolution = moving(3);
+  assert.throws(() => flowFrames([]), /a row without evolutions/);
+  assert.throws(() => flowFrames([{ evolutions: [] }]), /a row without evolutions/);
+  assert.throws(() => flowFrames([{ evolutions: [evolution, moving(4)] }]), {
+    name: "RangeError",
+    message: "Cannot draw flow: images are 1 x 3 but also 1 x 4 (expected one size)",
+  });
+  assert.throws(() => flowFrames([{ evolutions: [evolution] }], { scale: 0 }), /scale is 0/);
+  for (const draw of [flowFrames, filmstrip]) {
+    assert.throws(() => draw([{ evolutions: [evolution] }], { scale: 1e5 }), {
+      name: "RangeError",
+      message:
+        /^Cannot draw a picture of \d+ x \d+ pixels \(expected at most 67108864 in all\): choose a smaller/,
+    });
+  }
+  assert.throws(() => flowFrames([{ evolutions: [evolution] }], { field: "quivr" as FlowField }), {
+    name: "TypeError",
+    message: 'Cannot draw flow: no field is named "quivr", did you mean "quiver"? ' +
+      "(expected one of quiver, velocity, prediction, none)",
+  });
+  const short = { ...evolution, velocity: new Float32Array(2) };
+  assert.throws(() => flowFrames([{ evolutions: [short] }]), /velocity holds 2 values \(expected 6/);
+  const holed = { ...evolution, image: evolution.image.map(() => NaN) };
+  const frames = flowFrames([{ evolutions: [holed] }], { frames: 2 });
+  assert.throws(() => frames.svg(1), /Cannot draw quiver at t = 1: image 0 is NaN at row 0, column 0/);
+});
+
+Deno.test("flowFrames() draws a flow of one snapshot, and of images of one pixel, in every field", () => {
+  for (const field of flowFields satisfies readonly FlowField[]) {
+    for (const evolution of [madeUpFlow(1, 1), madeUpFlow(1, 2, [1, 1]), madeUpFlow(1, 3, [5, 3])]) {
+      const frames = flowFrames([{ evolutions: [evolution] }], { field, frames: 3 });
+      assert.equal(frames.times.length, 3);
+      for (let i = 0; i < 3; i++) assert.equal(draw(frames.svg(i)).width, frames.width);
+    }
+  }
+});

@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { colormap, flowFrames, flowGif, rasterizer } from "../../../viz/mod.ts";
+import { framePalette, Indexer } from "../../../viz/flow/frame_palette.ts";
+import { readGif } from "../image/gif_reading.ts";
+import { madeUpFlow } from "./made_up_flow.ts";
+
+const draw = await rasterizer();
+
+Deno.test("flowGif() stays near the true colours in all frames, nearest in the last, and is small", () => {
+  const frames = flowFrames([{ evolutions: [madeUpFlow(0, 101)] }], { frames: 12, pacing: "logarithmic" });
+  const bytes = flowGif(frames, draw, { hold: 1500 });
+  const gif = readGif(bytes);
+  assert.deepEqual([gif.width, gif.height, gif.frames.length], [392, 440, 12]);
+  assert.deepEqual(gif.delays, [...new Array(11).fill(50), 1500]);
+  gif.frames.forEach((frame, i) => {
+    const { rgba } = draw(frames.svg(i));
+    let most = 0;
+    for (let p = 0; p < rgba.length; p += 4) {
+      const difference = Math.hypot(...[0, 1, 2].map((c) => rgba[p + c] - frame[p + c]));
+      most = Math.max(most, difference);
+    }
+    // A border of an arrow may lie between two mixtures of the palette.
+    assert.ok(most <= 40, `frame ${i} is off by ${most}`);
+  });
+  assert.ok(bytes.length < 12 * 20_000, `${bytes.length} bytes`);
+});
+
+Deno.test("framePalette() holds the colour map and leaves an entry free", () => {
+  for (const map of ["magma", "gray", "viridis", "rdbu"] as const) {
+    const [palette, full] = [framePalette(map), colormap(map)];
+    assert.deepEqual(palette.subarray(0, 3), full.subarray(0, 3));
+    for (let i = 0; i < 256; i++) {
+      const nearest = Math.min(
+        ...Array.from(
+          { length: 256 },
+          (_, j) => Math.hypot(...[0, 1, 2].map((c) => full[3 * i + c] - palette[3 * j + c])),
+        ),
+      );
+      assert.ok(nearest <= 8, `${map} ${i} is off by ${nearest}`);
+    }
+    assert.deepEqual([...palette.subarray(3 * 255)], [0, 0, 0]);
+  }
+});
+
+Deno.test("Indexer keeps an old colour within the tolerance of the new one, and no further", () => {
+  const palette = colormap("gray");
+  const raster = (...levels: number[]) => ({
+    width: levels.length,
+    height: 1,
+    rgba: Uint8Array.from(levels.flatMap((level) => [level, level, level, 255])),
+  });
+  const indexer = new Indexer(palette);
+  assert.deepEqual([...indexer.index(raster(100, 100, 100), 9).pixels], [100, 100, 100]);
+  // 5 levels are 8.7 in RGB, 6 are 10.4.
+  assert.deepEqual([...indexer.index(raster(105, 106, 95), 9).pixels], [100, 106, 100]);
+  assert.deepEqual([...indexer.index(raster(106, 106, 94), 9).pixels], [106, 106, 94]);
+  assert.deepEqual([...indexer.index(raster(105, 107, 95), 0).pixels], [105, 107, 95]);
+});

@@ -1,0 +1,34 @@
+/** A made-up flow: the same at every run, without a network. */
+
+import type { Evolution } from "../../../viz/mod.ts";
+
+/** Numbers in [0, 1) without pattern. */
+function scattered(i: number, seed: number): number {
+  let hash = Math.imul(i + 1, 0x9e3779b1) ^ Math.imul(seed + 1, 0x85ebca6b);
+  hash = Math.imul(hash ^ hash >>> 15, 0x2c1b3c6d);
+  hash = Math.imul(hash ^ hash >>> 12, 0x297a2d39);
+  return ((hash ^ hash >>> 15) >>> 0) / 2 ** 32;
+}
+
+/** From noise to a ring on straight lines, with a velocity that wavers a little around them. */
+export function madeUpFlow(seed: number, M: number, [H, W]: readonly [number, number] = [28, 28]): Evolution {
+  const size = H * W;
+  const t = Float32Array.from({ length: M }, (_, m) => M > 1 ? m / (M - 1) : 1);
+  const x0 = Float32Array.from({ length: size }, (_, i) => {
+    const [a, b] = [scattered(2 * i, seed), scattered(2 * i + 1, seed)];
+    return 0.5 + 0.5 * Math.sqrt(-2 * Math.log(1 - a)) * Math.cos(2 * Math.PI * b);
+  });
+  const x1 = Float32Array.from({ length: size }, (_, i) => {
+    const radius = Math.hypot(Math.floor(i / W) - H / 2, i % W - W / 2) / Math.min(H, W);
+    return Math.exp(-(((radius - 0.25 - 0.02 * seed) / 0.06) ** 2));
+  });
+  const image = new Float32Array(M * size);
+  const velocity = new Float32Array((M - 1) * size);
+  for (let m = 0; m < M; m++) {
+    for (let i = 0; i < size; i++) {
+      image[m * size + i] = t[m] * x1[i] + (1 - t[m]) * x0[i];
+      if (m < M - 1) velocity[m * size + i] = x1[i] - x0[i] + 0.1 * Math.sin(i / 9 + 6 * t[m]);
+    }
+  }
+  return { t, image, velocity, shape: [M, H, W] };
+}

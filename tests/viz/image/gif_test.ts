@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { colormap, encodeGif, type GifOptions, type Picture } from "../../../viz/mod.ts";
+import { readGif, rgba } from "./gif_reading.ts";
+
+const magma = colormap("magma");
+
+/** Scattered indices, the same at every run. */
+function scatter(width: number, height: number, seed: number): Picture {
+  const pixels = Uint8Array.from({ length: width * height }, (_, i) => ((i + seed) * 2_654_435_761) >>> 13);
+  return { width, height, pixels };
+}
+
+function encoded(frames: number, options: GifOptions = {}) {
+  return readGif(encodeGif(Array.from({ length: frames }, (_, i) => scatter(4, 3, i)), magma, options));
+}
+
+Deno.test("encodeGif() is pixel-exact, with one global palette", () => {
+  for (const name of ["gray", "magma", "viridis", "rdbu"] as const) {
+    for (const [width, height] of [[1, 1], [1, 9], [17, 5], [120, 90]]) {
+      const frames = [0, 1, 2].map((seed) => scatter(width, height, 1000 * seed));
+      frames.push({ width, height, pixels: new Uint8Array(width * height).fill(255) });
+      const gif = readGif(encodeGif(frames, colormap(name)));
+      assert.deepEqual([gif.width, gif.height, gif.frames.length], [width, height, 4]);
+      // 6 bytes of signature and 7 of screen precede global colours.
+      assert.deepEqual(gif.paletteOffsets, [13, 13, 13, 13]);
+      frames.forEach(({ pixels }, i) => assert.deepEqual([...gif.frames[i]], rgba(pixels, colormap(name))));
+    }
+  }
+});
+
+Deno.test("encodeGif() stores unchanged pixels so that they pack, and stays pixel-exact", () => {
+  const fewer = (seed: number) => {
+    const { width, height, pixels } = scatter(120, 90, 7 * seed);
+    const kept = scatter(120, 90, 0).pixels;
+    // All but a tenth stay as they were.
+    return { width, height, pixels: pixels.map((index, i) => (i % 10 === seed ? index : kept[i]) % 200) };
+  };
+  for (const colors of [200, 3, 2, 1]) {
+    const frames = [0, 1, 2, 2, 3].map(fewer)
+      .map((frame) => ({ ...frame, pixels: frame.pixels.map((index) => index % colors) }));
+    const bytes = encodeGif(frames, magma);
+    readGif(bytes).frames.forEach((frame, i) => assert.deepEqual([...frame], rgba(frames[i].pixels, magma)));
+    const alone = frames.reduce((sum, frame) => sum + encodeGif([frame], magma).length, 0);
+    if (colors === 200) assert.ok(bytes.length < 0.6 * alone, `${bytes.length} of ${alone} bytes`);
+  }
+});
+
+Deno.test("encodeGif() stores the delay of each frame and the hold of the last", () => {
+  assert.deepEqual(encoded(3).delays, [50, 50, 50]);
+  assert.deepEqual(encoded(3, { delay: 120 }).delays, [120, 120, 120]);
+  assert.deepEqual(encoded(3, { delay: 20, hold: 655_350 }).delays, [20, 20, 655_350]);
+  assert.deepEqual(encoded(1, { delay: 40, hold: 900 }).delays, [900]);
+  assert.deepEqual(encoded(2, { delay: 33, hold: 47 }).delays, [30, 50]);
+});
+
+Deno.test("encodeGif() stores how often it is played", () => {
+  assert.equal(encoded(2).loopCount, 0);
+  assert.equal(encoded(2, { plays: Infinity }).loopCount, 0);
+  assert.equal(encoded(2, { plays: 1 }).loopCount, null);
+  assert.equal(encoded(2, { plays: 2 }).loopCount, 1);
+  assert.equal(encoded(2, { plays: 65_536 }).loopCount, 65_535);
+});
+
+Deno.test("encodeGif() rejects no frames, frames of other sizes, and options out of range", () => {
+  assert.throws(() => encodeGif([], magma), {
+    name: "RangeError",
+    message: "Cannot encode GIF: no frames given (expected at least 1)",
+  });
+  assert.throws(() => encodeGif([scatter(4, 3, 0), scatter(3, 4, 0)], magma), {
+    name: "RangeError",
+    message: "Cannot encode GIF: frame 1 is 3 wide and 4 high (expected 4 and 3 as in frame 0)",
+  });
+  const short = { width: 4, height: 3, pixels: new Uint8Array(11) };
+  assert.throws(
+    () => encodeGif([scatter(4, 3, 0), short], magma),
+    /encode GIF frame 1: picture holds 11 pixels/,
+  );
+  assert.throws(
+    () => encodeGif([scatter(65_536, 1, 0)], magma),
+    /65536 wide and 1 high \(expected at most 65535/,
+  );
+  assert.throws(() => encodeGif([scatter(4, 3, 0)], new Uint8Array(6)), /palette holds 6 bytes/);
+  for (const delay of [0, 19, NaN, -50, Infinity]) {
+    assert.throws(() => encoded(1, { delay }), /delay is .* ms \(expected 20 to 655350 ms\)/);
+    assert.throws(() => encoded(1, { hold: delay }), /hold is .* ms \(expected 20 to 655350 ms\)/);
+  }
+  for (const plays of [0, -1, 1.5, NaN, 65_537]) {
+    assert.throws(() => encoded(1, { plays }), /plays is .* \(expected/);
+  }
+});

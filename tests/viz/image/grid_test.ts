@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { grid } from "../../../viz/mod.ts";
+
+Deno.test("grid() tiles row by row, and leaves index 0 in gaps and empty cells", () => {
+  const images = Float32Array.from([1, 2, 3, 4, 5, 6], (value) => value / 255);
+  assert.deepEqual(grid(images, [3, 1, 2], { columns: 2, gap: 1 }), {
+    width: 5,
+    height: 3,
+    // deno-fmt-ignore
+    pixels: Uint8Array.of(
+      1, 2, 0, 3, 4,
+      0, 0, 0, 0, 0,
+      5, 6, 0, 0, 0,
+    ),
+  });
+});
+
+Deno.test("grid() agrees with reading each pixel back from its image", () => {
+  for (
+    const [N, H, W, columns, scale, gap] of [[1, 1, 1, 1, 1, 0], [5, 3, 2, 2, 3, 2], [7, 2, 5, 4, 1, 1], [
+      2,
+      3,
+      3,
+      3,
+      2,
+      0,
+    ]]
+  ) {
+    const images = Float32Array.from({ length: N * H * W }, (_, i) => (1 + i) / 255);
+    const picture = grid(images, [N, H, W], { columns, scale, gap });
+    assert.equal(picture.width, columns * (W * scale + gap) - gap);
+    assert.equal(picture.height, Math.ceil(N / columns) * (H * scale + gap) - gap);
+    picture.pixels.forEach((index, i) => {
+      const [y, x] = [Math.floor(i / picture.width), i % picture.width];
+      const [row, column] = [Math.floor(y / (H * scale + gap)), Math.floor(x / (W * scale + gap))];
+      const h = Math.floor((y % (H * scale + gap)) / scale);
+      const w = Math.floor((x % (W * scale + gap)) / scale);
+      const n = row * columns + column;
+      assert.equal(index, n < N && h < H && w < W ? 1 + (n * H + h) * W + w : 0);
+    });
+  }
+});
+
+Deno.test("grid() takes ceil(sqrt(N)) columns by default", () => {
+  for (const [N, columns, rows] of [[1, 1, 1], [2, 2, 1], [4, 2, 2], [5, 3, 2], [10, 4, 3]]) {
+    const { width, height } = grid(new Float32Array(N), [N, 1, 1]);
+    assert.deepEqual([width, height], [columns, rows]);
+  }
+});
+
+Deno.test("grid() maps the range to 0 to 255, rounds, and clamps what lies outside", () => {
+  const values = Float32Array.of(-Infinity, -2, -1, 0, 0.5, 1, 3, Infinity);
+  assert.deepEqual([...grid(values, [1, 1, 8], { range: [-1, 1] }).pixels], [
+    0,
+    0,
+    0,
+    128,
+    191,
+    255,
+    255,
+    255,
+  ]);
+  assert.deepEqual([...grid(values, [1, 1, 8]).pixels], [0, 0, 0, 0, 128, 255, 255, 255]);
+});
+
+Deno.test("grid() names the image that holds NaN", () => {
+  const images = new Float32Array(3 * 2 * 4);
+  images[2 * 8 + 1 * 4 + 3] = NaN;
+  assert.throws(() => grid(images, [3, 2, 4]), {
+    name: "RangeError",
+    message: "Cannot draw grid: image 2 is NaN at row 1, column 3 (expected numbers)",
+  });
+});
+
+Deno.test("grid() rejects a wrong shape or option", () => {
+  const images = new Float32Array(4);
+  assert.throws(() => grid(images, [1, 2, 3]), {
+    name: "RangeError",
+    message: "Cannot draw grid: images hold 4 values (expected 6, f32[1, 2, 3])",
+  });
+  assert.throws(() => grid(new Float32Array(0), [0, 2, 2]), /N is 0 \(expected an integer of at least 1\)/);
+  assert.throws(() => grid(images, [1, 2, 2], { scale: 1.5 }), /scale is 1\.5/);
+  assert.throws(() => grid(images, [1, 2, 2], { columns: 0 }), /columns is 0/);
+  assert.throws(
+    () => grid(images, [1, 2, 2], { gap: -1 }),
+    /gap is -1 \(expected an integer of at least 0\)/,
+  );
+  for (const range of [[1, 1], [1, 0], [0, NaN], [0, Infinity]] as const) {
+    assert.throws(
+      () => grid(images, [1, 2, 2], { range }),
+      /range is \[.*\] \(expected two finite numbers, rising\)/,
+    );
+  }
+});

@@ -1,0 +1,57 @@
+import { checkInteger } from "../check.ts";
+import { type Figure, figure, type Trace } from "./figure.ts";
+import { movingAverage } from "./moving_average.ts";
+
+/** Options of {@linkcode lossFigure}. */
+export interface LossFigureOptions {
+  /** Steps that the smoothed line looks back on; default a fortieth of the run, at least 1. */
+  readonly smoothing?: number;
+  /** Default `Loss`. */
+  readonly title?: string;
+}
+
+/** Points of a line at most; of longer runs every k-th step is drawn. */
+const mostPoints = 2000;
+
+/**
+ * Draws the losses of steps over a logarithmic axis: of one run as they are and smoothed, of several only smoothed.
+ *
+ * @example
+ * ```ts
+ * import { lossFigure } from "../mod.ts";
+ * import assert from "node:assert/strict";
+ *
+ * const { plotly } = lossFigure({ adam: [4, 2, 1], sgd: [4, 3, 2] });
+ * assert.equal(plotly.data.length, 2);
+ * ```
+ *
+ * @param losses of steps 1, 2, ...; or those of several runs by their names
+ * @throws {RangeError} if no loss is positive and finite
+ */
+export function lossFigure(
+  losses: ArrayLike<number> | Readonly<Record<string, ArrayLike<number>>>,
+  { smoothing, title = "Loss" }: LossFigureOptions = {},
+): Figure {
+  if (smoothing !== undefined) checkInteger("draw losses", "smoothing", smoothing, 1);
+  const layout = { title, xTitle: "step", yTitle: "loss", yLog: true };
+  const smooth = (values: ArrayLike<number>) =>
+    movingAverage(values, smoothing ?? Math.max(1, Math.round(values.length / 40)));
+  if (isList(losses)) {
+    return figure([
+      { ...curve(losses), name: "each step", color: "#b8cfe0", size: 1 },
+      { ...curve(smooth(losses)), name: "smoothed", color: "#0072b2", size: 2 },
+    ], layout);
+  }
+  const lines = Object.entries(losses).map(([name, values]) => ({ ...curve(smooth(values)), name, size: 2 }));
+  return figure(lines, layout);
+}
+
+function isList(losses: object): losses is ArrayLike<number> {
+  return Array.isArray(losses) || ArrayBuffer.isView(losses);
+}
+
+function curve(values: ArrayLike<number>): Trace {
+  const stride = Math.ceil(values.length / mostPoints);
+  const steps = Array.from({ length: Math.ceil(values.length / stride) }, (_, i) => i * stride);
+  return { x: steps.map((step) => step + 1), y: steps.map((step) => values[step]) };
+}

@@ -1,0 +1,133 @@
+import { checkInteger } from "../check.ts";
+import { colormap } from "../image/colormap.ts";
+import { type Figure, figure, type FigureLayout, type Trace } from "./figure.ts";
+
+/** Points of the plane at a time, as `trajectory` gives them. */
+export interface PlaneSnapshot {
+  /** In [0, 1]: 0 is noise, 1 is data. */
+  readonly t: number;
+  /** x of each point, f32[N, 2]. */
+  readonly image: Float32Array;
+  /** v(x, t) at each point, f32[N, 2]. */
+  readonly velocity?: Float32Array;
+}
+
+/** Options of figures of the plane. */
+export interface PlaneFigureOptions {
+  /** Stands above the figure. */
+  readonly title?: string;
+  /** Points that are drawn, the first ones; default 200. */
+  readonly points?: number;
+  /** Ends of both axes; by default those of the points. */
+  readonly range?: readonly [low: number, high: number];
+}
+
+/**
+ * Draws points of the plane on their ways from noise to data: the ways coloured by time from dark to bright, the points
+ * at each time with a slider.
+ *
+ * @param snapshots in order of time, all of one number of points
+ * @throws {RangeError} if there are fewer than two snapshots, or their sizes differ
+ */
+export function pathsFigure(snapshots: readonly PlaneSnapshot[], options: PlaneFigureOptions = {}): Figure {
+  const N = pointsOf(snapshots, options);
+  if (snapshots.length < 2) {
+    throw new RangeError(`Cannot draw paths: ${snapshots.length} snapshots were given (expected at least 2)`);
+  }
+  const color = colorsOfTime();
+  const ways = snapshots.slice(1).map(({ t, image: to }, i): Trace => {
+    const { t: start, image: from } = snapshots[i];
+    const ends = (axis: 0 | 1) =>
+      Array.from({ length: N }, (_, n) => [from[2 * n + axis], to[2 * n + axis], NaN]).flat();
+    return { x: ends(0), y: ends(1), color: color((start + t) / 2), size: 0.7 };
+  });
+  const frames = snapshots.map(({ t, image }) => ({
+    label: `t = ${t.toFixed(2)}`,
+    traces: [{ ...columns(image, N), mode: "markers", color: "#d55e00", size: 4 } as const],
+  }));
+  return figure(ways, layout("Ways from noise to data", options), frames);
+}
+
+/**
+ * Draws velocities at points of the plane as arrows, with a slider over time. All arrows are to one scale.
+ *
+ * @param snapshots velocities at points, those of a grid for example; one without velocity is left out
+ * @throws {RangeError} if there is no velocity, or sizes differ
+ */
+export function arrowsFigure(snapshots: readonly PlaneSnapshot[], options: PlaneFigureOptions = {}): Figure {
+  const N = pointsOf(snapshots, options);
+  const moving = snapshots.flatMap(({ t, image, velocity }) => velocity ? [{ t, image, velocity }] : []);
+  if (moving.length === 0) {
+    throw new RangeError("Cannot draw arrows: no snapshot has a velocity (expected at least one)");
+  }
+  const fastest = Math.max(...moving.map(({ velocity }) => largest(velocity, N)));
+  const [{ image }] = moving;
+  const spread = Math.max(spanOf(columns(image, N).x), spanOf(columns(image, N).y));
+  const scale = fastest > 0 ? 1.5 * spread / Math.sqrt(N) / fastest : 0;
+  const frames = moving.map(({ t, image, velocity }) => ({
+    label: `t = ${t.toFixed(2)}`,
+    traces: [{ ...arrows(image, velocity, N, scale), size: 1.2, color: "#0072b2" }],
+  }));
+  return figure([], layout("Velocity", options), frames);
+}
+
+/** How many points to draw, after the sizes of all snapshots were checked. */
+function pointsOf(snapshots: readonly PlaneSnapshot[], { points = 200 }: PlaneFigureOptions): number {
+  checkInteger("draw points", "points", points, 1);
+  const length = snapshots[0]?.image.length ?? 0;
+  for (const { t, image, velocity = image } of snapshots) {
+    if (image.length === length && velocity.length === length && length % 2 === 0) continue;
+    throw new RangeError(
+      `Cannot draw points: at t = ${t} there are ${image.length} coordinates and ${velocity.length} of velocity ` +
+        `(expected ${length}, two a point)`,
+    );
+  }
+  return Math.min(points, length / 2);
+}
+
+function layout(name: string, { title = name, range }: PlaneFigureOptions): FigureLayout {
+  return { title, equalAxes: true, width: 640, height: 600, ...range && { xRange: range, yRange: range } };
+}
+
+function columns(points: Float32Array, N: number): { x: Float32Array; y: Float32Array } {
+  const column = (axis: 0 | 1) => Float32Array.from({ length: N }, (_, n) => points[2 * n + axis]);
+  return { x: column(0), y: column(1) };
+}
+
+/** Arrows as lines: a shaft and two strokes of a head, in the figure's units. */
+function arrows(points: Float32Array, velocity: Float32Array, N: number, scale: number): Trace {
+  const [x, y]: [number[], number[]] = [[], []];
+  for (let n = 0; n < N; n++) {
+    const [left, low, dx, dy] = [
+      points[2 * n],
+      points[2 * n + 1],
+      scale * velocity[2 * n],
+      scale * velocity[2 * n + 1],
+    ];
+    const [tipX, tipY] = [left + dx, low + dy];
+    const stroke = (side: 1 | -1) => [tipX - 0.3 * dx - side * 0.15 * dy, tipY - 0.3 * dy + side * 0.15 * dx];
+    const [one, other] = [stroke(1), stroke(-1)];
+    x.push(left, tipX, NaN, one[0], tipX, other[0], NaN);
+    y.push(low, tipY, NaN, one[1], tipY, other[1], NaN);
+  }
+  return { x, y };
+}
+
+function largest(velocity: Float32Array, N: number): number {
+  let most = 0;
+  for (let n = 0; n < N; n++) most = Math.max(most, Math.hypot(velocity[2 * n], velocity[2 * n + 1]));
+  return most;
+}
+
+function spanOf(values: Float32Array): number {
+  return values.reduce((a, b) => Math.max(a, b)) - values.reduce((a, b) => Math.min(a, b));
+}
+
+/** CSS colours of viridis for t in [0, 1]. */
+function colorsOfTime(): (t: number) => string {
+  const palette = colormap("viridis");
+  return (t) => {
+    const at = 3 * Math.round(255 * Math.min(Math.max(t, 0), 1));
+    return `rgb(${palette.subarray(at, at + 3).join(",")})`;
+  };
+}

@@ -1,0 +1,164 @@
+import { checkInteger } from "../check.ts";
+import { checkName } from "../check_name.ts";
+import { checkEvolution, type Evolution } from "./evolution.ts";
+import type { ColormapName } from "../image/colormap.ts";
+import { type FlowCell, flowCell, type FlowField, flowFields } from "./flow_cell.ts";
+import { pace, type Pacing } from "./pacing.ts";
+import { type Captions, type Sheet, sheet } from "./sheet.ts";
+
+/** Evolutions side by side, one for each sample: those of one model, or a part of a large grid. */
+export interface FlowRow {
+  /** Stands left of the row. */
+  readonly label?: string;
+  /** At least one, all of one image size. */
+  readonly evolutions: readonly Evolution[];
+}
+
+/** Options of {@linkcode flowFrames} and {@linkcode filmstrip}. */
+export interface FlowFramesOptions {
+  /** Default `quiver`. */
+  readonly field?: FlowField;
+  /** Default `rdbu` for `velocity`, else `magma`. */
+  readonly map?: ColormapName;
+  /** Pixels along each side of a value; default 14, as in the study, or less to make rows no wider than 760 pixels. */
+  readonly scale?: number;
+  /** Which times become frames; default `linear`. */
+  readonly pacing?: Pacing;
+  /** Number of frames; default 100, for a filmstrip 8. */
+  readonly frames?: number;
+  /** Stands above each column of an animation, e.g. `Sample 1`. */
+  readonly columnTitles?: readonly string[];
+}
+
+/** An animation before it is drawn: each frame is an SVG of one size. */
+export interface FlowFrames {
+  /** Of each frame, in pixels. */
+  readonly width: number;
+  /** Of each frame, in pixels. */
+  readonly height: number;
+  /** The colour map of its images. */
+  readonly map: ColormapName;
+  /** t of each frame, from the first snapshot's to the last's. */
+  readonly times: readonly number[];
+  /** The SVG of a frame. */
+  svg(frame: number): string;
+}
+
+/**
+ * Describes an animation of flows: each frame shows all samples at one t, at their snapshots nearest to it.
+ *
+ * A single sample is titled `t = 0.37`; several also say how the frames are paced.
+ *
+ * @example
+ * ```ts
+ * import { flowFrames } from "../mod.ts";
+ * import assert from "node:assert/strict";
+ *
+ * const evolution = {
+ *   t: Float32Array.of(0, 0.5, 1),
+ *   image: new Float32Array(3 * 28 * 28),
+ *   velocity: new Float32Array(2 * 28 * 28),
+ *   shape: [3, 28, 28],
+ * } as const;
+ * const frames = flowFrames([{ evolutions: [evolution] }], { frames: 5 });
+ * assert.deepEqual(frames.times, [0, 0.5, 0.5, 1, 1]);
+ * assert.match(frames.svg(1), /t = 0.50/);
+ * ```
+ *
+ * @param rows at least one evolution in each row, all of one image size
+ * @throws {RangeError} if an evolution's arrays do not fit, sizes differ, an option is out of range, or, when its frame
+ * is described, a snapshot holds NaN
+ * @throws {TypeError} if there is no such field, pacing or colour map
+ */
+export function flowFrames(rows: readonly FlowRow[], options: FlowFramesOptions = {}): FlowFrames {
+  const { pacing = "linear", frames = 100, columnTitles } = options;
+  const columns = Math.max(...rows.map(({ evolutions }) => evolutions.length));
+  const map = mapOf(options);
+  const cell = cellFor(rows, columns, options);
+  const times = frameTimes(rows, pacing, frames);
+  const single = rows.length === 1 && columns === 1;
+  const captions = (t: number) => ({
+    title: `t = ${t.toFixed(2)}${single ? "" : `, ${pacing.replace("_", " ")} pacing`}`,
+    ...columnTitles && { columns: columnTitles },
+    ...labels(rows),
+    note: cell.note,
+  });
+  const layout = sheet([rows.length, columns], [cell.width, cell.height], captions(0));
+  return {
+    width: layout.width,
+    height: layout.height,
+    map,
+    times,
+    svg: (frame) => layout.svg(drawRows(rows, cell, layout, times[frame]), captions(times[frame])),
+  };
+}
+
+/**
+ * Describes a still with a column for each of some times, titled `t = 0.37`, and a row for each sample.
+ *
+ * @returns an SVG
+ * @throws as {@linkcode flowFrames}
+ */
+export function filmstrip(rows: readonly FlowRow[], options: FlowFramesOptions = {}): string {
+  const { pacing = "linear", frames = 8 } = options;
+  const cell = cellFor(rows, frames, options);
+  const times = frameTimes(rows, pacing, frames);
+  const lines = rows.flatMap(({ evolutions, label }) =>
+    evolutions.map((evolution) => ({ evolution, label }))
+  );
+  const captions: Captions = {
+    columns: times.map((t) => `t = ${t.toFixed(2)}`),
+    ...labels(lines),
+    note: cell.note,
+  };
+  const layout = sheet([lines.length, times.length], [cell.width, cell.height], captions);
+  const cells = lines.flatMap(({ evolution }, row) =>
+    times.map((t, column) => cell.draw(evolution, t, ...layout.place(row, column)))
+  );
+  return layout.svg(cells.join(""), captions);
+}
+
+function mapOf({ field, map = field === "velocity" ? "rdbu" : "magma" }: FlowFramesOptions): ColormapName {
+  return map;
+}
+
+function labels(rows: readonly { readonly label?: string | undefined }[]): Pick<Captions, "rows"> {
+  return rows.some(({ label }) => label) ? { rows: rows.map(({ label = "" }) => label) } : {};
+}
+
+function drawRows(rows: readonly FlowRow[], cell: FlowCell, layout: Sheet, t: number): string {
+  return rows.flatMap(({ evolutions }, row) =>
+    evolutions.map((evolution, column) => cell.draw(evolution, t, ...layout.place(row, column)))
+  ).join("");
+}
+
+/** A painter for all evolutions, after they were checked. */
+function cellFor(rows: readonly FlowRow[], columns: number, options: FlowFramesOptions): FlowCell {
+  const task = "draw flow";
+  const evolutions = rows.flatMap(({ evolutions }) => evolutions);
+  if (rows.length === 0 || rows.some(({ evolutions }) => evolutions.length === 0)) {
+    throw new RangeError(`Cannot ${task}: there is a row without evolutions (expected at least one in each)`);
+  }
+  evolutions.forEach((evolution) => checkEvolution(task, evolution));
+  const [[, H, W], other] = [
+    evolutions[0].shape,
+    evolutions.find(({ shape }) => `${shape.slice(1)}` !== `${evolutions[0].shape.slice(1)}`)?.shape,
+  ];
+  if (other) {
+    throw new RangeError(
+      `Cannot ${task}: images are ${H} x ${W} but also ${other[1]} x ${other[2]} (expected one size)`,
+    );
+  }
+  const { field = "quiver", scale = Math.min(Math.max(Math.floor((760 / columns - 6) / W), 1), 14) } =
+    options;
+  checkInteger(task, "scale", scale, 1);
+  checkName(task, "field", field, flowFields);
+  return flowCell(evolutions, { field, map: mapOf(options), scale });
+}
+
+/** The times of frames, chosen among those of the evolution with most snapshots. */
+function frameTimes(rows: readonly FlowRow[], pacing: Pacing, frames: number): number[] {
+  const all = rows.flatMap(({ evolutions }) => evolutions);
+  const finest = all.reduce((best, other) => other.shape[0] > best.shape[0] ? other : best);
+  return pace(pacing, finest.shape[0], frames).map((m) => finest.t[m]);
+}

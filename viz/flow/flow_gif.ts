@@ -1,0 +1,28 @@
+import type { FlowFrames } from "./flow_frames.ts";
+import { framePalette, Indexer } from "./frame_palette.ts";
+import { encodeGif, type GifOptions } from "../image/gif.ts";
+import type { ImageFile } from "../figure/notebook.ts";
+import type { Rasterizer } from "../image/raster.ts";
+
+/** Distance in R, G and B that pixels in motion may be off: about a twentieth of a colour map's length. */
+const tolerance = 20;
+
+/**
+ * Draws an animation of flows as a GIF, small for what it shows: one palette fitted to the colour map, and noise that
+ * moves only where it changes visibly. The last frame, which is held, is exact up to the palette.
+ *
+ * @param draw from `rasterizer()`
+ * @returns bytes of a `.gif` file, which a notebook plays
+ * @throws {RangeError} if a snapshot holds NaN or a duration is out of range
+ */
+export function flowGif(
+  frames: FlowFrames,
+  draw: Rasterizer,
+  options: GifOptions = {},
+): ImageFile {
+  const palette = framePalette(frames.map);
+  const indexer = new Indexer(palette);
+  const last = frames.times.length - 1;
+  const pictures = frames.times.map((_, i) => indexer.index(draw(frames.svg(i)), i === last ? 0 : tolerance));
+  return encodeGif(pictures, palette, options);
+}

@@ -1,0 +1,94 @@
+import { colormap, type ColormapName, type Palette } from "../image/colormap.ts";
+import type { Picture } from "../image/picture.ts";
+import type { Raster } from "../image/raster.ts";
+
+/** Numbers of colours of the map, of its mixtures with white arrows, of captions: more make larger files. */
+const counts = { map: 64, mixed: 16, greys: 12 };
+/** Shares of white in the mixtures: an arrow's inside is 0.8 opaque, its anti-aliased border less. */
+const whites = [0.2, 0.4, 0.6, 0.8];
+
+/**
+ * Colours for all frames of a flow under a colour map, instead of colours of their own for each.
+ *
+ * @returns u8[256, 3]; entries after those that are needed are black
+ */
+export function framePalette(map: ColormapName): Palette {
+  const all = colormap(map);
+  const colorOf = (i: number, count: number) => {
+    const at = Math.round(255 * i / (count - 1));
+    return all.subarray(3 * at, 3 * at + 3);
+  };
+  const colors = Array.from({ length: counts.map }, (_, i) => colorOf(i, counts.map));
+  for (const white of whites) {
+    for (let i = 0; i < counts.mixed; i++) {
+      colors.push(colorOf(i, counts.mixed).map((value) => Math.round((1 - white) * value + white * 255)));
+    }
+  }
+  for (let i = 0; i < counts.greys; i++) {
+    colors.push(new Uint8Array(3).fill(Math.round(0x22 + (255 - 0x22) * i / (counts.greys - 1))));
+  }
+  const palette = new Uint8Array(256 * 3);
+  colors.forEach((color, i) => palette.set(color, 3 * i));
+  return palette;
+}
+
+/** Turns rasters into pictures under one palette, one after the other. */
+export class Indexer {
+  readonly #palette: Palette;
+  readonly #nearest = new Map<number, number>();
+  #previous: Picture | undefined;
+
+  /** @param palette u8[256, 3]; black entries after its first are not used */
+  constructor(palette: Palette) {
+    this.#palette = palette;
+  }
+
+  /**
+   * Finds for each pixel the nearest colour, or keeps that of the picture before where it is near enough.
+   *
+   * Noise that changes a little from frame to frame then stays still in most of its pixels, which is what makes a GIF of
+   * it small. No pixel is ever further from its true colour than the tolerance, or than the nearest colour is.
+   *
+   * @param tolerance Euclidean distance of R, G and B up to which an old colour is kept; 0 keeps none
+   */
+  index({ width, height, rgba }: Raster, tolerance: number): Picture {
+    const words = new Uint32Array(rgba.buffer, rgba.byteOffset, width * height);
+    const pixels = new Uint8Array(words.length);
+    const before = this.#previous?.pixels;
+    const kept = new Map<number, number>(); // by colour and old index: neighbours are often alike
+    words.forEach((word, i) => {
+      const color = word & 0xffffff;
+      const nearest = this.#indexOf(color);
+      if (!before || before[i] === nearest || tolerance <= 0) {
+        pixels[i] = nearest;
+        return;
+      }
+      const key = color * 256 + before[i];
+      let index = kept.get(key);
+      if (index === undefined) {
+        index = this.#distance(color, before[i]) <= tolerance ** 2 ? before[i] : nearest;
+        kept.set(key, index);
+      }
+      pixels[i] = index;
+    });
+    return this.#previous = { width, height, pixels };
+  }
+
+  #indexOf(color: number): number {
+    const known = this.#nearest.get(color);
+    if (known !== undefined) return known;
+    let best = 0;
+    for (let i = 1; i < 256; i++) if (this.#distance(color, i) < this.#distance(color, best)) best = i;
+    this.#nearest.set(color, best);
+    return best;
+  }
+
+  /** Squared distance of a colour (R lowest) to a palette's entry. */
+  #distance(color: number, index: number): number {
+    const palette = this.#palette;
+    const r = (color & 255) - palette[3 * index];
+    const g = (color >> 8 & 255) - palette[3 * index + 1];
+    const b = (color >> 16) - palette[3 * index + 2];
+    return r * r + g * g + b * b;
+  }
+}

@@ -1,0 +1,40 @@
+// @ts-types="npm:@types/upng-js@2.1.5"
+import UPNG from "npm:upng-js@2.1.0";
+import { checkDuration, checkSizes, type Timing } from "./gif.ts";
+import { type ImageFile, imageFile } from "../figure/notebook.ts";
+import type { Raster } from "./raster.ts";
+
+/**
+ * Encodes frames as an animated PNG in full colour, played for ever.
+ *
+ * @param frames at least one, all of one size
+ * @returns bytes of a `.png` file, which a notebook plays; programs that know no animation show its first frame
+ * @throws {RangeError} if there is no frame, sizes differ, or a duration is out of range
+ */
+export function encodeApng(
+  frames: readonly Raster[],
+  { delay = 50, hold = delay }: Timing = {},
+): ImageFile {
+  checkSizes("encode APNG", frames);
+  checkDuration("encode APNG", "delay", delay);
+  checkDuration("encode APNG", "hold", hold);
+  const delays = frames.map((_, i) => i === frames.length - 1 ? hold : delay);
+  const [{ width, height }] = frames;
+  const lossless = 0;
+  return imageFile(
+    new Uint8Array(UPNG.encode(frames.map(withRoom), width, height, lossless, delays)),
+    "image/png",
+  );
+}
+
+/**
+ * A frame's bytes with white pixels after them that nothing reads: upng-js makes its file no longer than the frames it is
+ * given, which is too short for tiny frames and for noise.
+ */
+function withRoom({ width, height, rgba }: Raster): ArrayBuffer {
+  const paletteAndChunks = 2048;
+  const filterBytes = 4 * (width + height);
+  const bytes = new Uint8Array(rgba.length + paletteAndChunks + filterBytes).fill(255);
+  bytes.set(rgba);
+  return bytes.buffer;
+}

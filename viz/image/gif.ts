@@ -1,0 +1,132 @@
+import untyped from "npm:gifenc@1.0.3";
+import { checkInteger } from "../check.ts";
+import { checkPalette, type Palette } from "./colormap.ts";
+import { type ImageFile, imageFile } from "../figure/notebook.ts";
+import { checkPicture, type Picture } from "./picture.ts";
+
+/** The part of gifenc used here, which comes without types. */
+interface Gifenc {
+  GIFEncoder(): {
+    writeFrame(index: Uint8Array, width: number, height: number, options: FrameOptions): void;
+    finish(): void;
+    bytes(): Uint8Array;
+  };
+}
+
+interface FrameOptions {
+  /** Milliseconds. */
+  delay: number;
+  /** Global colours, with the first frame only: with another they would be written again as local ones. */
+  palette?: number[][];
+  /** Plays after the first: -1 none, 0 without end. */
+  repeat?: number;
+  /** Whether pixels of an index show what was there before. */
+  transparent: boolean;
+  transparentIndex: number;
+  /** Bits of an index at most. */
+  colorDepth: number;
+  /** 1 leaves a frame in place when the next is drawn. */
+  dispose: number;
+}
+
+const { GIFEncoder } = untyped as Gifenc;
+
+/** How long frames are shown. */
+export interface Timing {
+  /** Milliseconds a frame is shown, stored to the nearest 10; at least 20, as viewers slow shorter ones; default 50. */
+  readonly delay?: number;
+  /** Milliseconds the last frame is shown, as `delay`; default `delay`. */
+  readonly hold?: number;
+}
+
+/** Options of {@linkcode encodeGif}. */
+export interface GifOptions extends Timing {
+  /** Times the animation is played, `Infinity` for ever; default `Infinity`. */
+  readonly plays?: number;
+}
+
+/**
+ * Encodes frames as an animated GIF whose one global palette is the palette given, so colours are exact.
+ *
+ * Where the frames leave a palette entry unused, pixels that stay as they were are stored as "unchanged", which packs
+ * well.
+ *
+ * @example
+ * ```ts
+ * import { colormap, encodeGif, grid } from "../mod.ts";
+ * import assert from "node:assert/strict";
+ *
+ * const frames = [0, 0.5, 1].map((value) => grid(Float32Array.of(value), [1, 1, 1], { scale: 8 }));
+ * const bytes = encodeGif(frames, colormap("magma"), { delay: 40, hold: 1000 });
+ * assert.equal(new TextDecoder().decode(bytes.subarray(0, 6)), "GIF89a");
+ * ```
+ *
+ * @param frames at least one, all of one size, at most 65,535 pixels a side
+ * @param palette colours of the indices, u8[256, 3]
+ * @returns bytes of a `.gif` file, which a notebook plays
+ * @throws {RangeError} if there is no frame, sizes differ, or a palette, picture or option is out of range
+ */
+export function encodeGif(
+  frames: readonly Picture[],
+  palette: Palette,
+  { delay = 50, hold = delay, plays = Infinity }: GifOptions = {},
+): ImageFile {
+  checkSizes("encode GIF", frames);
+  frames.forEach((frame, i) => checkPicture(`encode GIF frame ${i}`, frame));
+  checkPalette("encode GIF", palette);
+  checkDuration("encode GIF", "delay", delay);
+  checkDuration("encode GIF", "hold", hold);
+  if (plays !== Infinity) checkInteger("encode GIF", "plays", plays, 1);
+  if (plays !== Infinity && plays > 65_536) {
+    throw new RangeError(`Cannot encode GIF: plays is ${plays} (expected at most 65536, or Infinity)`);
+  }
+
+  const encoder = GIFEncoder();
+  const used = frames.reduce((most, { pixels }) => pixels.reduce((a, b) => Math.max(a, b), most), 0) + 1;
+  const unchanged = frames.length > 1 && used < 256 ? used : undefined;
+  const colorDepth = Math.max(Math.ceil(Math.log2(unchanged === undefined ? used : used + 1)), 2);
+  const colors = Array.from({ length: 2 ** colorDepth }, (_, i) => [...palette.subarray(3 * i, 3 * i + 3)]);
+  const repeat = plays === Infinity ? 0 : plays === 1 ? -1 : plays - 1;
+  frames.forEach(({ width, height, pixels }, i) => {
+    const steady = i > 0 && unchanged !== undefined;
+    const before = frames[Math.max(i - 1, 0)].pixels;
+    const stored = steady ? pixels.map((index, at) => index === before[at] ? unchanged : index) : pixels;
+    encoder.writeFrame(stored, width, height, {
+      delay: i === frames.length - 1 ? hold : delay,
+      transparent: steady,
+      transparentIndex: unchanged ?? 0,
+      colorDepth,
+      dispose: 1,
+      ...(i === 0 ? { palette: colors, repeat } : {}),
+    });
+  });
+  encoder.finish();
+  return imageFile(encoder.bytes(), "image/gif");
+}
+
+/** Throws a {@linkcode RangeError} unless there are frames, all of one size that files can state. */
+export function checkSizes(
+  task: string,
+  frames: readonly { readonly width: number; readonly height: number }[],
+): void {
+  if (frames.length === 0) throw new RangeError(`Cannot ${task}: no frames given (expected at least 1)`);
+  const [{ width, height }] = frames;
+  if (Math.max(width, height) > 65_535) {
+    throw new RangeError(
+      `Cannot ${task}: frames are ${width} wide and ${height} high (expected at most 65535 each)`,
+    );
+  }
+  frames.forEach((frame, i) => {
+    if (frame.width === width && frame.height === height) return;
+    throw new RangeError(
+      `Cannot ${task}: frame ${i} is ${frame.width} wide and ${frame.height} high ` +
+        `(expected ${width} and ${height} as in frame 0)`,
+    );
+  });
+}
+
+/** Throws a {@linkcode RangeError} unless a duration can be stored and is shown as stored. */
+export function checkDuration(task: string, name: string, milliseconds: number): void {
+  if (milliseconds >= 20 && milliseconds <= 655_350) return;
+  throw new RangeError(`Cannot ${task}: ${name} is ${milliseconds} ms (expected 20 to 655350 ms)`);
+}

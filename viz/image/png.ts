@@ -1,0 +1,46 @@
+import { encode } from "npm:fast-png@8.0.0";
+import { checkPalette, colormap, type Palette } from "./colormap.ts";
+import { type ImageFile, imageFile } from "../figure/notebook.ts";
+import { checkPicture, type Picture } from "./picture.ts";
+import type { Raster } from "./raster.ts";
+
+/**
+ * Encodes a picture as PNG: 8-bit greyscale under the `gray` palette, 8-bit RGB under any other.
+ *
+ * @example
+ * ```ts
+ * import { colormap, encodePng, grid } from "../mod.ts";
+ * import assert from "node:assert/strict";
+ *
+ * const bytes = encodePng(grid(Float32Array.of(0, 0.5, 1), [3, 1, 1]), colormap("viridis"));
+ * assert.equal(new TextDecoder().decode(bytes.subarray(1, 4)), "PNG");
+ * ```
+ *
+ * @param palette colours of the indices, u8[256, 3]; default `gray`
+ * @returns bytes of a `.png` file, which a notebook shows
+ * @throws {RangeError} if the pixels do not fill the picture or the palette is not of 256 colours
+ */
+export function encodePng(picture: Picture, palette: Palette = colormap("gray")): ImageFile {
+  checkPicture("encode PNG", picture);
+  checkPalette("encode PNG", palette);
+  const { width, height, pixels } = picture;
+  if (palette.every((value, i) => value === Math.floor(i / 3))) {
+    return imageFile(encode({ width, height, data: pixels, channels: 1 }), "image/png");
+  }
+  const data = new Uint8Array(3 * pixels.length);
+  pixels.forEach((index, i) => data.set(palette.subarray(3 * index, 3 * index + 3), 3 * i));
+  return imageFile(encode({ width, height, data, channels: 3 }), "image/png");
+}
+
+/**
+ * Encodes a picture in full colour as PNG, 8-bit RGB if it is opaque, else RGBA.
+ *
+ * @returns bytes of a `.png` file, which a notebook shows
+ */
+export function encodeRasterPng({ width, height, rgba }: Raster): ImageFile {
+  const opaque = rgba.every((value, i) => i % 4 < 3 || value === 255);
+  const bytes = opaque
+    ? encode({ width, height, channels: 3, data: rgba.filter((_, i) => i % 4 < 3) })
+    : encode({ width, height, channels: 4, data: rgba });
+  return imageFile(bytes, "image/png");
+}

@@ -1,0 +1,54 @@
+import { initWasm, Resvg } from "npm:@resvg/resvg-wasm@2.6.2";
+import { dejaVuSans } from "./font.ts";
+
+/** A picture in full colour: R, G, B and opacity of each pixel, rows from the top. */
+export interface Raster {
+  /** Pixels in a row. */
+  readonly width: number;
+  /** Number of rows. */
+  readonly height: number;
+  /** u8[height, width, 4]. */
+  readonly rgba: Uint8Array;
+}
+
+/** Draws an SVG, each of its units `zoom` pixels (default 1). Its text is set in DejaVu Sans. */
+export type Rasterizer = (svg: string, zoom?: number) => Raster;
+
+let loading: Promise<Rasterizer> | undefined;
+
+/**
+ * Loads resvg and the font, once; needs no permission.
+ *
+ * @example
+ * ```ts
+ * import { rasterizer } from "../mod.ts";
+ * import assert from "node:assert/strict";
+ *
+ * const draw = await rasterizer();
+ * const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="2" height="1"><path d="M0 0h2v1h-2z" fill="#f00"/></svg>`;
+ * assert.deepEqual(draw(svg), { width: 2, height: 1, rgba: Uint8Array.of(255, 0, 0, 255, 255, 0, 0, 255) });
+ * ```
+ *
+ * @returns a function that draws; it throws an {@linkcode Error} if what it is given is no SVG
+ */
+export function rasterizer(): Promise<Rasterizer> {
+  return loading ??= load();
+}
+
+async function load(): Promise<Rasterizer> {
+  // Imported here, so that importing this library compiles nothing.
+  const { default: wasm } = await import("./resvg_wasm.js") as { default: WebAssembly.Module };
+  await initWasm(wasm);
+  const fontBuffers = [Uint8Array.fromBase64(dejaVuSans)];
+  return (svg, zoom = 1) => {
+    const drawing = new Resvg(svg, {
+      fitTo: { mode: "zoom", value: zoom },
+      font: { fontBuffers, defaultFontFamily: "DejaVu Sans" },
+    });
+    const image = drawing.render();
+    const raster = { width: image.width, height: image.height, rgba: image.pixels };
+    image.free();
+    drawing.free();
+    return raster;
+  };
+}
