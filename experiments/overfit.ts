@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
-import { BatchOrder } from "../models/train/batches.ts";
+import { BatchOrder } from "../models/mod.ts";
 import { splitImages } from "./data/split.ts";
 import { hearSignals, runTask, stopSignal } from "./program/command.ts";
 import { compileKernels } from "./training/compile_kernels.ts";

@@ -1,5 +1,5 @@
-import { permutation } from "../../models/train/batches.ts";
-import { streams } from "../../models/streams.ts";
+import { permutation } from "../../models/random/permutation.ts";
+import { streams } from "../../models/random/streams.ts";
 import { TrainingError } from "../program/command.ts";
 
 /** Indices of the images that a network learns from, and of those that it is measured on while it does. */

@@ -1,5 +1,5 @@
 import { slice } from "../../kernels/mod.ts";
-import { fullBatches } from "../../models/train/batches.ts";
+import { fullBatches } from "../../models/solve/full_batches.ts";
 import { noise, Sampler, type Snapshot } from "../../models/mod.ts";
 import type { Paths } from "../../viz/report/mod.ts";
 import type { Dataset } from "../data/dataset.ts";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { slice } from "../../kernels/mod.ts";
-import { fullBatches } from "../../models/train/batches.ts";
+import { fullBatches } from "../../models/solve/full_batches.ts";
 import { type ModelType, noise, sample, Sampler } from "../../models/mod.ts";
 import {
   encodePng,

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { BatchOrder } from "../../models/train/batches.ts";
+import { BatchOrder } from "../../models/mod.ts";
 import type { Schedule } from "../../models/mod.ts";
 import type { ImageSplit } from "../data/split.ts";
 import { hearSignals, TrainingError } from "../program/command.ts";

@@ -1,5 +1,5 @@
 import { planMemory } from "../../kernels/mod.ts";
-import type { VelocityField } from "../flow/flow.ts";
+import type { VelocityField } from "../flow/field.ts";
 import { blankInitialiser, type Initialiser, randomInitialiser } from "../nn/initialiser.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import { nearest, rejectUnknown } from "../nearest.ts";

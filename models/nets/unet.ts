@@ -1,6 +1,6 @@
 import { concat, gelu, maxPool2d, resizeBilinear, ShapeError, type Tensor } from "../../kernels/mod.ts";
 import { Attention } from "../nn/attention.ts";
-import type { VelocityField } from "../flow/flow.ts";
+import type { VelocityField } from "../flow/field.ts";
 import type { Initialiser } from "../nn/initialiser.ts";
 import { Conv2d, ConvTranspose2d, Linear } from "../nn/layers.ts";
 import { Module } from "../nn/module.ts";

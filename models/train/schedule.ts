@@ -14,6 +14,11 @@ export interface Schedule {
   restore?(state: Record<string, number>): void;
 }
 
+/** The share of a run of some steps that is done before a step, counted from 0: 0 at the first, 1 at the last. */
+export function progressAt(step: number, steps: number): number {
+  return Math.min(step / Math.max(steps - 1, 1), 1);
+}
+
 /** Name of a schedule. */
 export type ScheduleName = "constant" | "cosine" | "one_cycle" | "plateau";
 

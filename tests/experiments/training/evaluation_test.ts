@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Evaluation } from "../../../experiments/training/evaluation.ts";
 import { ImageSource, normalizationTo } from "../../../experiments/data/image_source.ts";
 import { multiply, randomNormal, randomUniform, reshape, type Tensor, tensor } from "../../../kernels/mod.ts";
-import { streams } from "../../../models/streams.ts";
+import { streams } from "../../../models/random/streams.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
 const size = { height: 3, width: 4 };

@@ -11,9 +11,9 @@ export const streams = {
 } as const;
 
 /**
- * A seed that a caller gives.
+ * Checks a seed that a caller gives.
  *
- * @throws {RangeError} if it is no integer in [0, 2^32), which the device would silently make another one
+ * @throws {RangeError} if it is not an integer in [0, 2^32): the device would silently use another one
  */
 export function checkedSeed(seed: number): number {
   if (Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32) return seed;

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { BatchOrder, fullBatches, permutation } from "../../../models/train/batches.ts";
+import { BatchOrder } from "../../../models/train/batch_order.ts";
+import { permutation } from "../../../models/random/permutation.ts";
+import { fullBatches } from "../../../models/solve/full_batches.ts";
 
 const sorted = (values: Iterable<number>) => [...values].sort((a, b) => a - b);
 const upTo = (n: number) => Array.from({ length: n }, (_, i) => i);
