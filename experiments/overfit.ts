@@ -16,6 +16,7 @@ import { createRunFolder, writeAtomic } from "./run/run_folder.ts";
 import { saveWeights } from "./run/run_state.ts";
 import { Trainer } from "./training/trainer.ts";
 import { training } from "./settings/training_settings.ts";
+import { runFile } from "./run/layout.ts";
 
 /** Steps between looks at the loss. */
 const burst = 5;
@@ -74,7 +75,7 @@ await runTask(async () => {
   if (folder !== undefined) {
     const drawing = { count: samples, seed: config.seed, steps: config.sampleSteps, solver: config.solver };
     const pixels = await drawSamples({ model: trainer.model, ...source.info }, drawing);
-    await writeAtomic(join(folder, "samples.png"), samplesPng(pixels, samples, source.info.imageSize));
+    await writeAtomic(join(folder, runFile.samples), samplesPng(pixels, samples, source.info.imageSize));
     await saveWeights(folder, "last", trainer, source, await trainer.flat.state());
   }
   device.close();

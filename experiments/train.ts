@@ -22,6 +22,7 @@ import { startTracking, trackingOf } from "./tracking/start.ts";
 import { tracked } from "./tracking/tracker.ts";
 import { Trainer } from "./training/trainer.ts";
 import { Training, type TrainingResult } from "./training/training.ts";
+import { resumedEnvironmentFile, runFile } from "./run/layout.ts";
 
 await runTask(async () => {
   const startedAt = new Date();
@@ -91,10 +92,10 @@ await runTask(async () => {
   });
   // An address may hold a password, and a resumed run knows its server from mlflow.json.
   const saved = { ...config, resume: null, mlflow: null };
-  await writeAtomic(join(run, "config.json"), JSON.stringify(saved, null, 2) + "\n");
+  await writeAtomic(join(run, runFile.config), JSON.stringify(saved, null, 2) + "\n");
   const adapter = { kind: device.kind, description: device.description };
   await writeAtomic(
-    join(run, config.resume ? `environment-resumed-${startedAt.getTime()}.json` : "environment.json"),
+    join(run, config.resume ? resumedEnvironmentFile(startedAt.getTime()) : runFile.environment),
     JSON.stringify(await collectEnvironment(adapter, startedAt), null, 2) + "\n",
   );
   console.error(
@@ -106,7 +107,7 @@ await runTask(async () => {
   await compileKernels(trainer);
   const result = await tracked(tracker, () => training.run(tracker));
   await tracker.end(result.interrupted ? "KILLED" : "FINISHED");
-  report(run, result, config.samples > 0 ? join(run, "samples.png") : run);
+  report(run, result, config.samples > 0 ? join(run, runFile.samples) : run);
   device.close();
 });
 

@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { appendMetrics, lineOf, type Metrics, truncateAfterStep } from "../run/metrics_log.ts";
-import { metricsFile } from "./mirror.ts";
 import { readRecord, type RunRecord, writeRecord } from "./record.ts";
 import { lockRun, type RunLock } from "./run_lock.ts";
 import type { Ending, Tracker } from "./tracker.ts";
+import { replacedMetricsFile, runFile } from "../run/layout.ts";
 
 /** Milliseconds between measurements of the machine. */
 const gaugeMs = 10_000;
@@ -32,7 +32,7 @@ export class FolderTracker implements Tracker {
 
   private constructor(lock: RunLock, record: RunRecord, gauges: RunStart["gauges"]) {
     this.#lock = lock;
-    this.#path = join(lock.run, metricsFile);
+    this.#path = join(lock.run, runFile.metrics);
     this.#record = record;
     this.#gauges = gauges ?? (() => ({}));
   }
@@ -110,7 +110,7 @@ export class FolderTracker implements Tracker {
     if (cut.length === 0) return;
     for (const line of cut) this.#replaced.set(measured(line), line);
     await writeAtomic(
-      join(this.run, `metrics-replaced-${Date.now()}.jsonl`),
+      join(this.run, replacedMetricsFile(Date.now())),
       cut.map(lineOf).join(""),
     );
   }

@@ -1,8 +1,6 @@
 import { join } from "node:path";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
-
-/** The file whose lock says that a program works on a run. The system frees it with the program, however that ends. */
-const lockFile = ".lock";
+import { runFile } from "../run/layout.ts";
 
 const tries = 10;
 const pauseMs = 50;
@@ -19,7 +17,7 @@ export interface RunLock extends Disposable {
  * @throws {RunError} if the folder cannot be written
  */
 export async function lockRun(run: string): Promise<RunLock | undefined> {
-  const path = join(run, lockFile);
+  const path = join(run, runFile.lock);
   let file: Deno.FsFile;
   try {
     file = await Deno.open(path, { read: true, write: true, create: true });
@@ -38,7 +36,7 @@ export async function lockRun(run: string): Promise<RunLock | undefined> {
 /** Whether a program works on a run now. Needs no write permission. */
 export async function isLocked(run: string): Promise<boolean> {
   try {
-    using file = await Deno.open(join(run, lockFile), { read: true });
+    using file = await Deno.open(join(run, runFile.lock), { read: true });
     return !(await file.tryLock(false));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
