@@ -3,7 +3,7 @@ import { RunError } from "../run/atomic_write.ts";
 import { readMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/read_file.ts";
 import { readRecord, type RunRecord, writeRecord } from "./record.ts";
-import { isLocked } from "./run_lock.ts";
+import { isLocked } from "../run/run_lock.ts";
 import { defaultExperiment } from "./settings.ts";
 import { runFile } from "../run/layout.ts";
 
