@@ -4,18 +4,18 @@ import { BatchOrder } from "../models/train/batches.ts";
 import { splitImages } from "./data/split.ts";
 import { hearSignals, runTask, stopSignal } from "./program/command.ts";
 import { compileKernels } from "./training/compile_kernels.ts";
-import { checkConfig } from "./settings/config_checks.ts";
+import { checkConfig } from "./settings/tasks/train_checks.ts";
 import { loadDataset } from "./data/dataset.ts";
 import { Evaluation } from "./training/evaluation.ts";
 import { ImageSource, normalizationTo } from "./data/image_source.ts";
-import { overfitting, resolveOverfitConfig } from "./settings/overfit_config.ts";
+import { overfitting, resolveOverfitConfig } from "./settings/tasks/overfit.ts";
 import { drawSamples, samplesPng } from "./draw/pictures.ts";
 import { ProgressBar } from "./program/progress.ts";
-import { presets } from "./settings/presets.ts";
+import { presets } from "./settings/tasks/presets.ts";
 import { createRunFolder, writeAtomic } from "./run/run_folder.ts";
 import { saveWeights } from "./run/run_state.ts";
 import { Trainer } from "./training/trainer.ts";
-import { training } from "./settings/training_settings.ts";
+import { training } from "./settings/tasks/train.ts";
 import { runFile } from "./run/layout.ts";
 
 /** Steps between looks at the loss. */

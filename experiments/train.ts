@@ -11,7 +11,7 @@ import {
   type TrainingConfig,
   type TrainingFlags,
   trainingHelp,
-} from "./settings/config.ts";
+} from "./settings/tasks/train_config.ts";
 import { loadDataset } from "./data/dataset.ts";
 import { collectEnvironment } from "./run/environment.ts";
 import { fitBatch } from "./training/fit_batch.ts";

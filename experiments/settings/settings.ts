@@ -1,5 +1,5 @@
 import { type Flags, parseFlags } from "./flags.ts";
-import { helpText } from "./help_text.ts";
+import { helpText } from "./help.ts";
 import { accepted, ConfigError, didYouMean, flagOf, type Rows, type Values } from "./setting.ts";
 
 /** A table of settings, and what can be read with it. */

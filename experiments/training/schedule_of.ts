@@ -1,5 +1,5 @@
 import { constant, cosine, oneCycle, plateau, type Schedule } from "../../models/mod.ts";
-import type { TrainingConfig } from "../settings/config.ts";
+import type { TrainingConfig } from "../settings/tasks/train_config.ts";
 
 /** The learning-rate schedule of a configuration. */
 export function scheduleOf(

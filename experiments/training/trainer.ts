@@ -26,7 +26,7 @@ import {
   withParameters,
 } from "../../models/mod.ts";
 import { streams } from "../../models/streams.ts";
-import type { TrainingConfig } from "../settings/config.ts";
+import type { TrainingConfig } from "../settings/tasks/train_config.ts";
 import type { ImageSource } from "../data/image_source.ts";
 
 /** Losses that may wait on the device. */

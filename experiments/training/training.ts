@@ -3,7 +3,7 @@ import { BatchOrder } from "../../models/train/batches.ts";
 import type { Schedule } from "../../models/mod.ts";
 import type { ImageSplit } from "../data/split.ts";
 import { hearSignals, TrainingError } from "../program/command.ts";
-import type { TrainingConfig } from "../settings/config.ts";
+import type { TrainingConfig } from "../settings/tasks/train_config.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { Evaluation } from "./evaluation.ts";
 import { finishRun } from "./finish_run.ts";

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { splitImages } from "../../experiments/data/split.ts";
-import { resolveConfig, type TrainingConfig } from "../../experiments/settings/config.ts";
+import { resolveConfig, type TrainingConfig } from "../../experiments/settings/tasks/train_config.ts";
 import { readFlowPaths } from "../../experiments/draw/flow_paths_file.ts";
 import { readFlowSnapshots } from "../../experiments/draw/flow_snapshots.ts";
 import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";

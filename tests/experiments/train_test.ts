@@ -3,9 +3,9 @@ import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
 import { readFlowSnapshots } from "../../experiments/draw/flow_snapshots.ts";
-import { presets } from "../../experiments/settings/presets.ts";
+import { presets } from "../../experiments/settings/tasks/presets.ts";
 import { flagOf } from "../../experiments/settings/setting.ts";
-import { training } from "../../experiments/settings/training_settings.ts";
+import { training } from "../../experiments/settings/tasks/train.ts";
 import { DeviceError, init } from "../../kernels/mod.ts";
 import { decodeSafetensors } from "../../models/mod.ts";
 import { readGif } from "../viz/image/gif_reading.ts";

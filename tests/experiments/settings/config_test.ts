@@ -1,17 +1,21 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { parseTrainingFlags, resolveConfig, trainingHelp } from "../../../experiments/settings/config.ts";
+import {
+  parseTrainingFlags,
+  resolveConfig,
+  trainingHelp,
+} from "../../../experiments/settings/tasks/train_config.ts";
 import {
   ConfigError,
   type PresetName,
   readConfig,
   type TrainingConfig,
-} from "../../../experiments/settings/config.ts";
+} from "../../../experiments/settings/tasks/train_config.ts";
 import { nearest } from "../../../experiments/settings/nearest.ts";
-import { overfitting, resolveOverfitConfig } from "../../../experiments/settings/overfit_config.ts";
-import { parseReportWords } from "../../../experiments/settings/report_config.ts";
-import { resolveSampleConfig, sampling } from "../../../experiments/settings/sample_config.ts";
-import { training } from "../../../experiments/settings/training_settings.ts";
+import { overfitting, resolveOverfitConfig } from "../../../experiments/settings/tasks/overfit.ts";
+import { parseReportWords } from "../../../experiments/settings/tasks/report.ts";
+import { resolveSampleConfig, sampling } from "../../../experiments/settings/tasks/sample.ts";
+import { training } from "../../../experiments/settings/tasks/train.ts";
 import { testNeeding } from "../../permissions.ts";
 
 function configOf(flags: string, preset: PresetName = "quick"): TrainingConfig {

@@ -1,9 +1,9 @@
-import { checkEffects } from "./config_checks.ts";
-import type { Flags } from "./flags.ts";
-import { ConfigError, type Values } from "./setting.ts";
-import { integer, text } from "./setting_kinds.ts";
-import { defineSettings } from "./settings.ts";
-import { path, training } from "./training_settings.ts";
+import { checkEffects } from "./train_checks.ts";
+import type { Flags } from "../flags.ts";
+import { ConfigError, type Values } from "../setting.ts";
+import { integer, text } from "../kinds.ts";
+import { defineSettings } from "../settings.ts";
+import { path, training } from "./train.ts";
 
 /** The settings of the task that draws images from a trained network. */
 export const sampling = defineSettings({

@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import type { Flags } from "./flags.ts";
+import type { Flags } from "../flags.ts";
 import { type PresetName, presets } from "./presets.ts";
-import { checkConfig, checkEffects } from "./config_checks.ts";
-import { ConfigError, flagOf } from "./setting.ts";
-import { training, type TrainingConfig } from "./training_settings.ts";
-import { runFile } from "../run/layout.ts";
+import { checkConfig, checkEffects } from "./train_checks.ts";
+import { ConfigError, flagOf } from "../setting.ts";
+import { training, type TrainingConfig } from "./train.ts";
+import { runFile } from "../../run/layout.ts";
 
 export { ConfigError, type PresetName, type TrainingConfig };
 

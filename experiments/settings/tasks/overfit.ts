@@ -1,9 +1,9 @@
-import { checkEffects, checkGroups } from "./config_checks.ts";
-import type { Flags } from "./flags.ts";
-import type { Values } from "./setting.ts";
-import { integer, integers, number, optional } from "./setting_kinds.ts";
-import { defineSettings } from "./settings.ts";
-import { path, training } from "./training_settings.ts";
+import { checkEffects, checkGroups } from "./train_checks.ts";
+import type { Flags } from "../flags.ts";
+import type { Values } from "../setting.ts";
+import { integer, integers, number, optional } from "../kinds.ts";
+import { defineSettings } from "../settings.ts";
+import { path, training } from "./train.ts";
 
 /** The settings of the task that checks whether a network can overfit a few images. */
 export const overfitting = defineSettings({

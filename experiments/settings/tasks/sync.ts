@@ -1,5 +1,5 @@
-import { defineSettings } from "./settings.ts";
-import { path, training } from "./training_settings.ts";
+import { defineSettings } from "../settings.ts";
+import { path, training } from "./train.ts";
 
 /** The settings of the task that sends run folders to a server. */
 export const syncing = defineSettings({

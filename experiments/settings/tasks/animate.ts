@@ -1,10 +1,10 @@
-import { colormapNames, flowFields } from "../../viz/mod.ts";
-import { listing } from "./runs_config.ts";
-import { ConfigError, flagOf, type Values } from "./setting.ts";
-import { choice, integer, integers, optional } from "./setting_kinds.ts";
-import { defineSettings } from "./settings.ts";
-import { path, training } from "./training_settings.ts";
-import { splitWords } from "./words.ts";
+import { colormapNames, flowFields } from "../../../viz/mod.ts";
+import { listing } from "./runs.ts";
+import { ConfigError, flagOf, type Values } from "../setting.ts";
+import { choice, integer, integers, optional } from "../kinds.ts";
+import { defineSettings } from "../settings.ts";
+import { path, training } from "./train.ts";
+import { splitWords } from "../words.ts";
 
 /** The settings of the tasks that draw stored flows. */
 export const animating = defineSettings({

@@ -1,6 +1,6 @@
-import { choice, toggle } from "./setting_kinds.ts";
-import { defineSettings } from "./settings.ts";
-import { path, training } from "./training_settings.ts";
+import { choice, toggle } from "../kinds.ts";
+import { defineSettings } from "../settings.ts";
+import { path, training } from "./train.ts";
 
 /** The settings of the task that lists, shows and compares runs. */
 export const listing = defineSettings({

@@ -1,8 +1,8 @@
-import { optional, toggle } from "./setting_kinds.ts";
-import { ConfigError } from "./setting.ts";
-import { defineSettings } from "./settings.ts";
-import { path, training } from "./training_settings.ts";
-import { splitWords } from "./words.ts";
+import { optional, toggle } from "../kinds.ts";
+import { ConfigError } from "../setting.ts";
+import { defineSettings } from "../settings.ts";
+import { path, training } from "./train.ts";
+import { splitWords } from "../words.ts";
 
 /** The settings of the task that reports. */
 export const reporting = defineSettings({

@@ -1,6 +1,6 @@
-import type { Values } from "./setting.ts";
-import { choice, integer, integers, number, optional, text, toggle } from "./setting_kinds.ts";
-import { defineSettings } from "./settings.ts";
+import type { Values } from "../setting.ts";
+import { choice, integer, integers, number, optional, text, toggle } from "../kinds.ts";
+import { defineSettings } from "../settings.ts";
 
 /** The presets by name; what they set stands in `presets.ts`. */
 export const presetNames = ["quick", "standard", "paper"] as const;

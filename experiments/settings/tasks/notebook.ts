@@ -1,5 +1,5 @@
-import { integer, toggle } from "./setting_kinds.ts";
-import { defineSettings } from "./settings.ts";
+import { integer, toggle } from "../kinds.ts";
+import { defineSettings } from "../settings.ts";
 
 /** The settings of the task that opens the notebooks. */
 export const notebookSettings = defineSettings({

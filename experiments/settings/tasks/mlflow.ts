@@ -1,6 +1,6 @@
-import { integer } from "./setting_kinds.ts";
-import { defineSettings } from "./settings.ts";
-import { path } from "./training_settings.ts";
+import { integer } from "../kinds.ts";
+import { defineSettings } from "../settings.ts";
+import { path } from "./train.ts";
 
 /** The settings of the task that starts a local MLflow server. */
 export const serving = defineSettings({

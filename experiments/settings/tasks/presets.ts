@@ -1,4 +1,4 @@
-import type { presetNames, TrainingConfig } from "./training_settings.ts";
+import type { presetNames, TrainingConfig } from "./train.ts";
 
 /** The name of a preset. */
 export type PresetName = typeof presetNames[number];
