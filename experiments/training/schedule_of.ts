@@ -10,7 +10,7 @@ export function scheduleOf(
       return constant(lr, { warmup });
     case "cosine":
       return cosine(lr, { warmup });
-    case "one-cycle":
+    case "one_cycle":
       return oneCycle(lr, { warmup });
     case "plateau":
       return plateau(lr, { warmup, factor, patience });

@@ -28,6 +28,7 @@ import {
 import { streams } from "../../models/streams.ts";
 import type { TrainingConfig } from "../settings/tasks/train_config.ts";
 import type { ImageSource } from "../data/image_source.ts";
+import { networkTypes } from "../settings/tasks/networks.ts";
 
 /** Losses that may wait on the device. */
 export const maxOpenLosses = 256;
@@ -41,7 +42,7 @@ export function modelOptions(
   channels: number,
 ): ModelOptions {
   return {
-    type: model === "residual" ? "UNet_FM_Residuals" : "UNet_FM",
+    type: networkTypes[model],
     filters: [...filters],
     tEmb,
     channels,

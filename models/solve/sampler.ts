@@ -8,7 +8,7 @@ import {
   zeros,
 } from "../../kernels/mod.ts";
 import type { VelocityField } from "../flow/flow.ts";
-import { nearest } from "../nearest.ts";
+import { unknownName } from "../nearest.ts";
 import { type SolverName, solvers, step } from "./solvers.ts";
 
 /** How the flow is solved. */
@@ -62,10 +62,7 @@ export class Sampler {
       throw new RangeError(`Cannot sample in ${steps} steps (expected a positive integer)`);
     }
     if (!Object.hasOwn(solvers, solver)) {
-      const names = Object.keys(solvers);
-      throw new TypeError(
-        `Unknown solver "${solver}": did you mean "${nearest(solver, names)}"? (known: ${names.join(", ")})`,
-      );
+      throw new TypeError(unknownName("solver", solver, Object.keys(solvers)));
     }
     const tableau = solvers[solver];
     this.#steps = steps;

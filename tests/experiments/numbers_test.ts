@@ -40,7 +40,7 @@ testTask("train has the learning rates of its schedule from the first step to th
   const expected = {
     "constant --warm-up 0.5": [0, lr / 2, lr, lr, lr],
     "cosine --warm-up 0": [0, 1, 2, 3, 4].map((step) => lr * down(step / 4)),
-    "one-cycle --warm-up 0.25": [
+    "one_cycle --warm-up 0.25": [
       lr / 25,
       ...[0, 1, 2, 3].map((step) => least + (lr - least) * down(step / 3)),
     ],

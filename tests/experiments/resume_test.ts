@@ -45,7 +45,7 @@ async function assertSameRun(place: Workplace, actual: string, expected: string)
 }
 
 const kinds = {
-  "adamw, one-cycle and averaged weights": "--optimizer adamw --schedule one-cycle --ema 0.9",
+  "adamw, one_cycle and averaged weights": "--optimizer adamw --schedule one_cycle --ema 0.9",
   "sgd": "--optimizer sgd --lr 0.01 --schedule cosine --ema 0",
   "a plateau schedule":
     "--schedule plateau --plateau-patience 0 --plateau-factor 0.1 --lr 0.1 --ema 0 --val-fraction 0.3",

@@ -5,7 +5,7 @@ import { defineSettings } from "../settings.ts";
 export const notebookSettings = defineSettings({
   port: integer({ doc: "port on this machine", min: 1, max: 65535, default: 8888 }),
   execute: toggle({
-    doc: "runs all cells of the notebooks instead and keeps what they show",
+    doc: "run all cells of the notebooks instead, and save their outputs",
     default: false,
   }),
 });

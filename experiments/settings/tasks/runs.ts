@@ -1,18 +1,18 @@
-import { choice, toggle } from "../kinds.ts";
+import { choice, path, toggle } from "../kinds.ts";
 import { defineSettings } from "../settings.ts";
-import { path, training } from "./train.ts";
+import { shared } from "./shared.ts";
 
 /** The settings of the task that lists, shows and compares runs. */
 export const listing = defineSettings({
   from: choice(["folders", "server"], {
-    doc: "where to look; a server is also taken if --mlflow names it",
+    doc: "where to look; --mlflow implies server",
     default: "folders",
   }),
-  root: { ...path("DIR", "folder of the run folders"), default: "runs" },
-  mlflow: { ...training.rows.mlflow, doc: "MLflow server (else MLFLOW_TRACKING_URI)" },
+  root: { ...path("DIR", "folder that holds the runs"), default: "runs" },
+  mlflow: shared.mlflow,
   experiment: {
-    ...training.rows.experiment,
-    doc: "only its runs (else all folders, or on a server MLFLOW_EXPERIMENT_NAME, UNet_FM)",
+    ...shared.experiment,
+    doc: "only its runs (else all folders; on a server MLFLOW_EXPERIMENT_NAME, UNet_FM)",
   },
-  json: toggle({ doc: "print JSON instead of a table", default: false }),
+  json: toggle({ doc: "print JSON, not a table", default: false }),
 });
