@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { animating, parseAnimation } from "./settings/animate_config.ts";
+import { animating, parseAnimation } from "./settings/tasks/animate.ts";
 import { runTask } from "./program/command.ts";
 import { drawFlows, pictureName } from "./draw/flow_picture.ts";
 import { flowRows, loadFlows, type StoredFlow } from "./draw/flow_source.ts";

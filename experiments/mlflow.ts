@@ -1,5 +1,5 @@
 import { runTask, stopSignal, TrainingError } from "./program/command.ts";
-import { serving } from "./settings/mlflow_config.ts";
+import { serving } from "./settings/tasks/mlflow.ts";
 import { checkPort, installMlflow, mlflowVersion, startMlflow } from "./tracking/local_server.ts";
 
 await runTask(async () => {

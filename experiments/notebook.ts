@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { runTask, stopSignal, TrainingError } from "./program/command.ts";
 import { executeArguments, installJupyter, notebooks, registerKernel } from "./program/jupyter.ts";
-import { notebookSettings } from "./settings/notebook_config.ts";
+import { notebookSettings } from "./settings/tasks/notebook.ts";
 import { checkPort } from "./tracking/local_server.ts";
 
 await runTask(async () => {

@@ -4,18 +4,19 @@ import { BatchOrder } from "../models/mod.ts";
 import { splitImages } from "./data/split.ts";
 import { hearSignals, runTask, stopSignal } from "./program/command.ts";
 import { compileKernels } from "./training/compile_kernels.ts";
-import { checkConfig } from "./settings/config_checks.ts";
+import { checkConfig } from "./settings/tasks/train_checks.ts";
 import { loadDataset } from "./data/dataset.ts";
 import { Evaluation } from "./training/evaluation.ts";
 import { ImageSource, normalizationTo } from "./data/image_source.ts";
-import { overfitting, resolveOverfitConfig } from "./settings/overfit_config.ts";
+import { overfitting, resolveOverfitConfig } from "./settings/tasks/overfit.ts";
 import { drawSamples, samplesPng } from "./draw/pictures.ts";
 import { ProgressBar } from "./program/progress.ts";
-import { presets } from "./settings/presets.ts";
+import { presets } from "./settings/tasks/presets.ts";
 import { createRunFolder, writeAtomic } from "./run/run_folder.ts";
 import { saveWeights } from "./run/run_state.ts";
 import { Trainer } from "./training/trainer.ts";
-import { training } from "./settings/training_settings.ts";
+import { training } from "./settings/tasks/train.ts";
+import { runFile } from "./run/layout.ts";
 
 /** Steps between looks at the loss. */
 const burst = 5;
@@ -74,7 +75,7 @@ await runTask(async () => {
   if (folder !== undefined) {
     const drawing = { count: samples, seed: config.seed, steps: config.sampleSteps, solver: config.solver };
     const pixels = await drawSamples({ model: trainer.model, ...source.info }, drawing);
-    await writeAtomic(join(folder, "samples.png"), samplesPng(pixels, samples, source.info.imageSize));
+    await writeAtomic(join(folder, runFile.samples), samplesPng(pixels, samples, source.info.imageSize));
     await saveWeights(folder, "last", trainer, source, await trainer.flat.state());
   }
   device.close();

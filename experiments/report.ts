@@ -1,7 +1,7 @@
 import { init } from "../kernels/mod.ts";
 import { runTask } from "./program/command.ts";
 import { compareModels } from "./report/comparison.ts";
-import { parseReportWords, reporting } from "./settings/report_config.ts";
+import { parseReportWords, reporting } from "./settings/tasks/report.ts";
 import { reportPath, writeReport } from "./report/report_file.ts";
 
 await runTask(async () => {

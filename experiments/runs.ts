@@ -1,6 +1,6 @@
 import { runTask } from "./program/command.ts";
 import { finite } from "./run/metrics_log.ts";
-import { listing } from "./settings/runs_config.ts";
+import { listing } from "./settings/tasks/runs.ts";
 import { ConfigError, didYouMean } from "./settings/setting.ts";
 import { FolderStore, summarize } from "./tracking/folder_store.ts";
 import { openStore } from "./tracking/open_store.ts";

@@ -6,7 +6,7 @@ import { runTask } from "./program/command.ts";
 import { checkGrid, drawSamplesInBatches, samplesPng } from "./draw/pictures.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { RunError, writeAtomic } from "./run/run_folder.ts";
-import { resolveSampleConfig, sampling } from "./settings/sample_config.ts";
+import { resolveSampleConfig, sampling } from "./settings/tasks/sample.ts";
 
 await runTask(async () => {
   const flags = sampling.parse(Deno.args);

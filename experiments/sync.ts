@@ -1,6 +1,6 @@
 import { runTask } from "./program/command.ts";
 import { ConfigError } from "./settings/setting.ts";
-import { syncing } from "./settings/sync_config.ts";
+import { syncing } from "./settings/tasks/sync.ts";
 import { readCursor } from "./tracking/cursor.ts";
 import { ServerError } from "./tracking/http.ts";
 import { sendRun, type Sent } from "./tracking/send.ts";

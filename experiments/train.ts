@@ -9,19 +9,22 @@ import {
   readConfig,
   resolveConfig,
   type TrainingConfig,
+  type TrainingFlags,
   trainingHelp,
-} from "./settings/config.ts";
+} from "./settings/tasks/train_config.ts";
 import { loadDataset } from "./data/dataset.ts";
 import { collectEnvironment } from "./run/environment.ts";
 import { fitBatch } from "./training/fit_batch.ts";
 import { ImageSource, normalizationTo } from "./data/image_source.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { createRunFolder, writeAtomic } from "./run/run_folder.ts";
+import { lockRun, type RunLock } from "./run/run_lock.ts";
 import { gauges } from "./tracking/gauges.ts";
 import { startTracking, trackingOf } from "./tracking/start.ts";
 import { tracked } from "./tracking/tracker.ts";
 import { Trainer } from "./training/trainer.ts";
 import { Training, type TrainingResult } from "./training/training.ts";
+import { resumedEnvironmentFile, runFile } from "./run/layout.ts";
 
 await runTask(async () => {
   const startedAt = new Date();
@@ -32,6 +35,7 @@ await runTask(async () => {
     );
     return;
   }
+  using resumed = await lockResumed(flags);
   // A resumed run computes where it did, unless told otherwise.
   const earlier = flags.values.resume ? readConfig(flags.values.resume) : undefined;
   const device = await init({
@@ -46,6 +50,7 @@ await runTask(async () => {
   const images = splitImages(data.train.count, config);
   const run = config.resume ??
     await createRunFolder({ name: config.name ?? config.model, out: config.out, startedAt });
+  using lock = resumed ?? await lockRun(run);
 
   using stop = stopSignal((signal) =>
     console.error(`\n${signal}: finishing the step and saving; once more to quit at once`)
@@ -65,7 +70,7 @@ await runTask(async () => {
   const resumedAt = config.resume ? await training.resume() : undefined;
   const parameters = trainer.parameters.values().reduce((sum, { size }) => sum + size, 0);
   const { name, digest, source: from, height, width, test } = data;
-  await using tracker = await startTracking(run, {
+  await using tracker = await startTracking(lock, {
     choice,
     startedAt,
     ...resumedAt !== undefined && { resumedAt },
@@ -91,10 +96,10 @@ await runTask(async () => {
   });
   // An address may hold a password, and a resumed run knows its server from mlflow.json.
   const saved = { ...config, resume: null, mlflow: null };
-  await writeAtomic(join(run, "config.json"), JSON.stringify(saved, null, 2) + "\n");
+  await writeAtomic(join(run, runFile.config), JSON.stringify(saved, null, 2) + "\n");
   const adapter = { kind: device.kind, description: device.description };
   await writeAtomic(
-    join(run, config.resume ? `environment-resumed-${startedAt.getTime()}.json` : "environment.json"),
+    join(run, config.resume ? resumedEnvironmentFile(startedAt.getTime()) : runFile.environment),
     JSON.stringify(await collectEnvironment(adapter, startedAt), null, 2) + "\n",
   );
   console.error(
@@ -106,9 +111,21 @@ await runTask(async () => {
   await compileKernels(trainer);
   const result = await tracked(tracker, () => training.run(tracker));
   await tracker.end(result.interrupted ? "KILLED" : "FINISHED");
-  report(run, result, config.samples > 0 ? join(run, "samples.png") : run);
+  report(run, result, config.samples > 0 ? join(run, runFile.samples) : run);
   device.close();
 });
+
+/**
+ * Locks the run that is to go on, before anything is read that another session may be writing.
+ *
+ * @returns undefined if the run is a new one
+ */
+async function lockResumed(flags: TrainingFlags): Promise<RunLock | undefined> {
+  const { resume } = flags.values;
+  if (!resume) return undefined;
+  resolveConfig(flags, "quick"); // flags that cannot be used, or a folder that is no run, leave no lock behind
+  return await lockRun(resume);
+}
 
 /** The preset of a run that is started here without flags. */
 async function presetHere(): Promise<PresetName> {

@@ -1,7 +1,7 @@
 import { gatherImages, packBytes, reshape, type Tensor } from "../../kernels/mod.ts";
 import type { Snapshot } from "../../models/mod.ts";
 import type { Dataset } from "./dataset.ts";
-import type { TrainingConfig } from "../settings/config.ts";
+import type { TrainingConfig } from "../settings/tasks/train_config.ts";
 
 /** From a pixel in [0, 1] to what the network sees: scale pixel + shift. */
 export interface Normalization {

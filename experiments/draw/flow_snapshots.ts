@@ -3,6 +3,7 @@ import { decodeSafetensors, encodeSafetensors, type ModelType, type SolverName }
 import { checkEvolution, type Evolution } from "../../viz/mod.ts";
 import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
 import { readFile } from "../run/read_file.ts";
+import { flowFile, isFlowFile, runFolder } from "../run/layout.ts";
 
 /** From which noise and how the flow is followed. */
 export interface FlowSource {
@@ -21,11 +22,6 @@ export interface FlowSnapshots extends FlowSource {
   readonly evolution: Evolution;
 }
 
-/** The folder of a run that holds its evolutions. */
-export const flowFolder = "flow";
-
-const fileName = /^sample_([1-9]\d*)\.safetensors$/;
-
 /**
  * Writes evolutions of a run as `flow/sample_<k>.safetensors`, for pictures, reports and other programs.
  *
@@ -42,14 +38,14 @@ export async function writeFlowSnapshots(
   source: FlowSource,
 ): Promise<string[]> {
   if (evolutions.length === 0) return [];
-  const folder = join(run, flowFolder);
+  const folder = join(run, runFolder.flow);
   try {
     await Deno.mkdir(folder, { recursive: true });
   } catch (error) {
     throw new RunError(`Cannot make ${folder}: ${reasonOf(error)}`);
   }
   return await Promise.all(evolutions.map(async (evolution, i) => {
-    const path = join(folder, `sample_${i + 1}.safetensors`);
+    const path = join(run, flowFile(i + 1));
     await writeAtomic(path, encodeFlowSnapshots({ ...source, k: i + 1, evolution }));
     return path;
   }));
@@ -62,7 +58,7 @@ export async function writeFlowSnapshots(
  * @throws {SafetensorsError} if a file is damaged
  */
 export async function readFlowSnapshots(run: string): Promise<FlowSnapshots[]> {
-  const folder = join(run, flowFolder);
+  const folder = join(run, runFolder.flow);
   let names: string[];
   try {
     names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
@@ -72,15 +68,17 @@ export async function readFlowSnapshots(run: string): Promise<FlowSnapshots[]> {
     }
     names = [];
   }
-  const files = names.filter((name) => fileName.test(name));
+  const files = names.map((name) => `${runFolder.flow}/${name}`).filter(isFlowFile);
   if (files.length === 0) {
     throw new RunError(
-      `Cannot find snapshots of ${run}: there is no ${folder}/sample_<k>.safetensors (a training run writes them at ` +
+      `Cannot find snapshots of ${run}: there is no ${
+        join(run, flowFile("<k>"))
+      } (a training run writes them at ` +
         "its end, unless --flow-samples is 0)",
     );
   }
   const all = await Promise.all(files.map(async (name) => {
-    const path = join(folder, name);
+    const path = join(run, name);
     return decodeFlowSnapshots(await readFile(path), path);
   }));
   return all.sort((a, b) => a.k - b.k);

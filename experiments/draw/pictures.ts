@@ -17,6 +17,7 @@ import { writeFlowSnapshots } from "./flow_snapshots.ts";
 import { hearSignals } from "../program/command.ts";
 import { pixelsOf } from "../data/image_source.ts";
 import { RunError, writeAtomic } from "../run/run_folder.ts";
+import { flowAnimationFile, runFile, runFolder, sampleGridFile } from "../run/layout.ts";
 
 /** Milliseconds that the finished image at the end of an animation is shown. */
 export const hold = 1500;
@@ -111,9 +112,9 @@ export async function writeSampleGrid(
   drawing: Drawing,
   withWeights: <T>(draw: () => T) => T,
 ): Promise<string> {
-  const path = `samples/step_${String(step).padStart(6, "0")}.png`;
+  const path = sampleGridFile(step);
   const pixels = await withWeights(() => drawSamples(drawable, drawing));
-  await Deno.mkdir(join(run, "samples"), { recursive: true });
+  await Deno.mkdir(join(run, runFolder.samples), { recursive: true });
   await writeAtomic(join(run, path), samplesPng(pixels, drawing.count, drawable.imageSize));
   return path;
 }
@@ -127,7 +128,7 @@ export async function writeSamples(
 ): Promise<void> {
   if (drawing.count === 0) return;
   const pixels = await withWeights(() => drawSamples(drawable, drawing));
-  await writeAtomic(join(run, "samples.png"), samplesPng(pixels, drawing.count, drawable.imageSize));
+  await writeAtomic(join(run, runFile.samples), samplesPng(pixels, drawing.count, drawable.imageSize));
 }
 
 /** Writes the evolutions of samples in `flow/` and `flow_<pacing>.gif` of a run, unless none are wanted. */
@@ -141,5 +142,8 @@ export async function writeFlow(
   if (drawing.count === 0) return;
   const evolutions = await withWeights(() => evolve(drawable, drawing));
   await writeFlowSnapshots(run, evolutions, drawing);
-  await writeAtomic(join(run, `flow_${pacing}.gif`), await flowAnimation(evolutions, { pacing, frames }));
+  await writeAtomic(
+    join(run, flowAnimationFile(pacing)),
+    await flowAnimation(evolutions, { pacing, frames }),
+  );
 }

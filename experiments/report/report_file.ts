@@ -3,13 +3,11 @@ import { type Comparison, type ReportData, reportHtml } from "../../viz/report/m
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { readReportRuns } from "./report_run.ts";
 import { readLive } from "./weights.ts";
-
-/** The file that a training run leaves its report in. */
-export const reportName = "report.html";
+import { runFile } from "../run/layout.ts";
 
 /** Where the report of runs goes if nobody says. */
 export function reportPath(runs: readonly string[]): string {
-  return runs.length === 1 ? join(runs[0], reportName) : reportName;
+  return runs.length === 1 ? join(runs[0], runFile.report) : runFile.report;
 }
 
 /**

@@ -3,11 +3,12 @@ import type { ReportRun, Series } from "../../viz/report/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { countWeights } from "./count_weights.ts";
 import { readFlowPaths } from "../draw/flow_paths_file.ts";
-import { flowFolder, readFlowSnapshots } from "../draw/flow_snapshots.ts";
+import { readFlowSnapshots } from "../draw/flow_snapshots.ts";
 import { readLossByTime } from "../draw/loss_by_time.ts";
 import { type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { readIfThere, readJson } from "../run/read_file.ts";
 import { factsOf, resultsOf, summaryOf } from "./words.ts";
+import { flowFile, runFile, weightsFile } from "../run/layout.ts";
 
 /**
  * Reads all that a report tells of runs from their folders.
@@ -31,21 +32,21 @@ export async function readReportRuns(folders: readonly string[]): Promise<Report
 }
 
 async function readReportRun(folder: string, name: string): Promise<ReportRun> {
-  const config = await readJson(join(folder, "config.json"));
+  const config = await readJson(join(folder, runFile.config));
   if (config === undefined) {
     throw new RunError(
-      `Cannot report ${folder}: there is no config.json in it (expected the folder of a run)`,
+      `Cannot report ${folder}: there is no ${runFile.config} in it (expected the folder of a run)`,
     );
   }
   const record = {
     config,
-    environment: await readJson(join(folder, "environment.json")) ?? {},
-    metrics: await readMetrics(join(folder, "metrics.jsonl")),
-    parameters: await countWeights(join(folder, "last.safetensors")),
+    environment: await readJson(join(folder, runFile.environment)) ?? {},
+    metrics: await readMetrics(join(folder, runFile.metrics)),
+    parameters: await countWeights(join(folder, weightsFile("last"))),
   };
   const { environment, metrics } = record;
   const lossByTime = await readLossByTime(folder);
-  const samplesPng = await readIfThere(join(folder, "samples.png"));
+  const samplesPng = await readIfThere(join(folder, runFile.samples));
   const paths = await readFlowPaths(folder);
   return {
     name,
@@ -72,7 +73,7 @@ export function seriesOf(metrics: readonly Metrics[], name: string): Series {
 
 async function readEvolutions(folder: string): Promise<Pick<ReportRun, "evolutions" | "solved">> {
   try {
-    await Deno.stat(join(folder, flowFolder, "sample_1.safetensors"));
+    await Deno.stat(join(folder, flowFile(1)));
   } catch {
     return { evolutions: [] }; // the run stores none
   }

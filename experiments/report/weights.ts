@@ -3,6 +3,7 @@ import library from "../../web/flow.js" with { type: "text" };
 import type { Live } from "../../viz/report/mod.ts";
 import { reasonOf } from "../run/atomic_write.ts";
 import { readFile } from "../run/read_file.ts";
+import { weightsFile } from "../run/layout.ts";
 
 /** Bytes of a checkpoint that a report still holds, a third more in the file: some two million weights. */
 const most = 8 * 2 ** 20;
@@ -14,15 +15,15 @@ const most = 8 * 2 ** 20;
  */
 export async function findWeights(run: string): Promise<{ path: string; size: number } | string> {
   let problem = "";
-  for (const name of ["ema", "last"]) {
-    const path = join(run, `${name}.safetensors`);
+  for (const name of ["ema", "last"] as const) {
+    const path = join(run, weightsFile(name));
     try {
       return { path, size: (await Deno.stat(path)).size };
     } catch (error) {
       problem = reasonOf(error);
     }
   }
-  return `it has no ema.safetensors or last.safetensors (${problem})`;
+  return `it has no ${weightsFile("ema")} or ${weightsFile("last")} (${problem})`;
 }
 
 /**

@@ -10,6 +10,7 @@ import { RunError, writeAtomic } from "./run_folder.ts";
 import { reasonOf } from "./atomic_write.ts";
 import type { Trainer } from "../training/trainer.ts";
 import type { ImageSource } from "../data/image_source.ts";
+import { runFile, weightsFile, type WeightsName } from "./layout.ts";
 
 /** What a run must know to go on as if it had never stopped, besides weights, moments and averages. */
 export interface RunProgress {
@@ -27,9 +28,6 @@ export interface RunProgress {
   /** Digest of the training images. */
   readonly dataDigest: string;
 }
-
-/** The file of a run folder that `--resume` goes on from. */
-export const stateFile = "state.safetensors";
 
 /**
  * Writes the latest and the averaged weights, and what the run goes on from as one file, so that it is whole at any
@@ -55,7 +53,10 @@ export async function saveRun(
   if (!tensors.values().every(({ data }) => data.every(Number.isFinite))) return false;
   await saveWeights(run, "last", trainer, source, latest);
   if (averaged) await saveWeights(run, "ema", trainer, source, averaged);
-  await writeAtomic(join(run, stateFile), encodeSafetensors(tensors, { progress: JSON.stringify(progress) }));
+  await writeAtomic(
+    join(run, runFile.state),
+    encodeSafetensors(tensors, { progress: JSON.stringify(progress) }),
+  );
   return true;
 }
 
@@ -71,7 +72,7 @@ export async function restoreRunState(
   trainer: Trainer,
   dataDigest: string,
 ): Promise<RunProgress> {
-  const path = join(run, stateFile);
+  const path = join(run, runFile.state);
   let bytes: Uint8Array;
   try {
     bytes = await Deno.readFile(path);
@@ -112,14 +113,14 @@ function progressOf(json = ""): RunProgress | undefined {
 /** Writes weights of a trainer's network as a checkpoint that other programs load. */
 export async function saveWeights(
   run: string,
-  name: "last" | "best" | "ema",
+  name: WeightsName,
   trainer: Trainer,
   source: ImageSource,
   weights: State,
 ): Promise<void> {
   const info = { config: trainer.options, ...source.info };
   await writeAtomic(
-    join(run, `${name}.safetensors`),
+    join(run, weightsFile(name)),
     await saveCheckpoint(trainer.model, info, weights),
   );
 }

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../../models/nearest.ts";
 import { accepted, ConfigError, flagOf, type Rows, type Values } from "./setting.ts";
 
 /** What a command line says: the values it gives, and whether it asks for help. */

@@ -1,4 +1,4 @@
-import { nearest } from "./nearest.ts";
+import { nearest } from "../../models/nearest.ts";
 
 /** A setting, a flag or a field of `config.json` that cannot be used as given. */
 export class ConfigError extends Error {
@@ -15,12 +15,18 @@ export interface Setting<Value> {
   readonly expected: string;
   /** The accepted words, where only these are accepted. */
   readonly choices?: readonly string[];
+  /** More lines of `--help`, below the first. */
+  readonly details?: readonly string[];
   /** Value where none is given; a setting without one must be given. */
   readonly default?: Value;
   /** The value that a command line's text stands for, accepted or not. */
   fromText(text: string): unknown;
+  /** The value that a field of an older file stands for; not given: itself. */
+  fromFile?(value: unknown): unknown;
   /** Whether a value read from anywhere is one of this setting. */
   accepts(value: unknown): value is Value;
+  /** What is wrong with a value that is not accepted, where `expected` says too little. */
+  problem?(value: unknown): string;
 }
 
 /** A table of settings by their names in `config.json`. */
@@ -44,9 +50,9 @@ export function flagOf(name: string): string {
  */
 export function accepted<Value>(setting: Setting<Value>, value: unknown, where: string): Value {
   if (setting.accepts(value)) return value;
-  throw new ConfigError(
-    `Cannot use ${where}: expected ${setting.expected}${didYouMean(String(value), setting.choices ?? [])}`,
-  );
+  const problem = setting.problem?.(value) ??
+    `expected ${setting.expected}${didYouMean(String(value), setting.choices ?? [])}`;
+  throw new ConfigError(`Cannot use ${where}: ${problem}`);
 }
 
 /** ` (did you mean adamw?)`, or nothing where no known name is near. */

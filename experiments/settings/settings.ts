@@ -1,5 +1,5 @@
 import { type Flags, parseFlags } from "./flags.ts";
-import { helpText } from "./help_text.ts";
+import { helpText } from "./help.ts";
 import { accepted, ConfigError, didYouMean, flagOf, type Rows, type Values } from "./setting.ts";
 
 /** A table of settings, and what can be read with it. */
@@ -57,8 +57,9 @@ export function defineSettings<const Table extends Rows>(
           if (rows[name].default !== undefined) return rows[name].default;
           throw new ConfigError(`Missing field ${name} in ${source}: expected ${rows[name].expected}`);
         }
-        const value = fields.get(name);
-        return accepted(rows[name], value, `${name} ${JSON.stringify(value)} in ${source}`);
+        const field = fields.get(name);
+        const value = rows[name].fromFile?.(field) ?? field;
+        return accepted(rows[name], value, `${name} ${JSON.stringify(field)} in ${source}`);
       });
     },
     help: (usage, preset = {}) => helpText(usage, rows, { ...preset }, { ...headings }),

@@ -2,10 +2,10 @@ import { basename, join, resolve } from "node:path";
 import { RunError } from "../run/atomic_write.ts";
 import { readMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/read_file.ts";
-import { metricsFile } from "./mirror.ts";
 import { readRecord, type RunRecord, writeRecord } from "./record.ts";
-import { isLocked } from "./run_lock.ts";
+import { isLocked } from "../run/run_lock.ts";
 import { defaultExperiment } from "./settings.ts";
+import { runFile } from "../run/layout.ts";
 
 /**
  * What a folder says of its run, as it stands: a run that nobody works on any more has been killed, whatever it said
@@ -30,7 +30,7 @@ export async function mustStand(folder: string, what: string): Promise<RunRecord
   const record = await standing(folder);
   if (record !== undefined) return record;
   throw new RunError(
-    `Cannot ${what} ${folder}: it is no run folder (expected run.json or config.json in it)`,
+    `Cannot ${what} ${folder}: it is no run folder (expected ${runFile.record} or ${runFile.config} in it)`,
   );
 }
 
@@ -50,13 +50,13 @@ export async function settle(folder: string): Promise<RunRecord> {
 }
 
 async function fromOtherFiles(folder: string): Promise<RunRecord | undefined> {
-  const config = await readJson(join(folder, "config.json"));
+  const config = await readJson(join(folder, runFile.config));
   if (config === undefined) return undefined;
-  const environment = await readJson(join(folder, "environment.json")) ?? {};
+  const environment = await readJson(join(folder, runFile.environment)) ?? {};
   const started = Date.parse(String(environment.startedAt));
-  const info = await Deno.stat(join(folder, "config.json"));
+  const info = await Deno.stat(join(folder, runFile.config));
   const startedAt = Number.isFinite(started) ? started : info.mtime?.getTime() ?? 0;
-  const lines = await readMetrics(join(folder, metricsFile));
+  const lines = await readMetrics(join(folder, runFile.metrics));
   const record: RunRecord = {
     id: crypto.randomUUID(),
     name: basename(resolve(folder)),
@@ -77,7 +77,7 @@ async function fromOtherFiles(folder: string): Promise<RunRecord | undefined> {
 
 /** When a run was last seen alive, milliseconds since 1970. */
 async function lastSign(folder: string, { startedAt }: RunRecord): Promise<number> {
-  const lines = await readMetrics(join(folder, metricsFile));
+  const lines = await readMetrics(join(folder, runFile.metrics));
   const times = lines.map(({ time, elapsed_seconds: seconds }) =>
     typeof time === "number" ? time : typeof seconds === "number" ? startedAt + 1000 * seconds : startedAt
   );

@@ -3,12 +3,12 @@ import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { createRunFolder } from "../run/run_folder.ts";
 import { mustStand } from "./adopt.ts";
 import { runFiles } from "./files.ts";
-import { metricsFile } from "./mirror.ts";
 import { writeRecord } from "./record.ts";
 import { userName } from "./start.ts";
+import { runFile, runFolder } from "../run/layout.ts";
 
 /** What a comparison copies of each run, so that a server can show the models side by side. */
-const copied = new Set(["config.json", "environment.json", metricsFile, "samples.png"]);
+const copied = new Set<string>([runFile.config, runFile.environment, runFile.metrics, runFile.samples]);
 
 /**
  * Records a comparison of runs: a run folder with a nested run for each model. What is written into it afterwards
@@ -57,7 +57,9 @@ export async function recordComparison(
     const nested = join(folder, child);
     await Deno.mkdir(nested);
     for (const { path } of await runFiles(run)) {
-      if (copied.has(path) || path.startsWith("samples/")) await copy(join(run, path), join(nested, path));
+      if (copied.has(path) || path.startsWith(`${runFolder.samples}/`)) {
+        await copy(join(run, path), join(nested, path));
+      }
     }
     const { parameterCount, dataset, id: standsFor } = record;
     await writeRecord(nested, {

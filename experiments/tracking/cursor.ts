@@ -2,9 +2,7 @@ import { join } from "node:path";
 import { writeAtomic } from "../run/atomic_write.ts";
 import type { RunStatus } from "./client.ts";
 import { readJson } from "../run/read_file.ts";
-
-/** The file of a run folder that says what of it a server has. */
-export const cursorFile = "mlflow.json";
+import { runFile } from "../run/layout.ts";
 
 /** A file as it was sent. */
 export interface SentFile {
@@ -70,12 +68,12 @@ export function newCursor(server: string): Cursor {
  * @param server its address; without one, whichever the folder names
  */
 export async function readCursor(run: string, server?: string): Promise<Cursor | undefined> {
-  const saved = await readJson(join(run, cursorFile)) as Cursor | undefined;
+  const saved = await readJson(join(run, runFile.cursor)) as Cursor | undefined;
   if (saved === undefined || (server !== undefined && saved.server !== server)) return undefined;
   return { ...newCursor(saved.server), ...saved };
 }
 
 /** @throws {RunError} if the folder cannot be written */
 export async function writeCursor(run: string, cursor: Cursor): Promise<void> {
-  await writeAtomic(join(run, cursorFile), JSON.stringify(cursor, null, 1) + "\n");
+  await writeAtomic(join(run, runFile.cursor), JSON.stringify(cursor, null, 1) + "\n");
 }

@@ -5,6 +5,7 @@ import type { Cursor } from "./cursor.ts";
 import { type TextEntry, textEntry } from "./entries.ts";
 import { noteOf } from "./note.ts";
 import type { RunRecord } from "./record.ts";
+import { runFile } from "../run/layout.ts";
 
 /** The tag by which a run is found again on any server. */
 export const idTag = "flow.run_id";
@@ -26,8 +27,8 @@ export interface Description {
  * @throws {RunError} if one of the files cannot be read
  */
 export async function describe(run: string, record: RunRecord, cursor: Cursor): Promise<Description> {
-  const config = await readJson(join(run, "config.json")) ?? {};
-  const environment = await readJson(join(run, "environment.json")) ?? {};
+  const config = await readJson(join(run, runFile.config)) ?? {};
+  const environment = await readJson(join(run, runFile.environment)) ?? {};
   const note = noteOf({ folder: run, record, config, environment, cursor });
   const tags: Record<string, unknown> = {
     [idTag]: record.id,

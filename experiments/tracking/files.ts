@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { cursorFile, type SentFile } from "./cursor.ts";
-import { recordFile } from "./record.ts";
+import type { SentFile } from "./cursor.ts";
+import { runFile } from "../run/layout.ts";
 
 /** A file of a run folder. */
 export interface RunFile {
@@ -23,8 +23,10 @@ export async function runFiles(run: string, below = ""): Promise<RunFile[]> {
   const files: RunFile[] = [];
   for await (const { name, isFile, isDirectory } of Deno.readDir(join(run, below))) {
     const path = below === "" ? name : `${below}/${name}`;
-    if (name.startsWith(".") || name.endsWith(".tmp") || path === cursorFile) continue;
-    if (isDirectory && !(await exists(join(run, path, recordFile)))) files.push(...await runFiles(run, path));
+    if (name.startsWith(".") || name.endsWith(".tmp") || path === runFile.cursor) continue;
+    if (isDirectory && !(await exists(join(run, path, runFile.record)))) {
+      files.push(...await runFiles(run, path));
+    }
     if (!isFile) continue;
     const info = await statOf(join(run, path));
     if (info) files.push({ path, size: info.size, modified: info.mtime?.getTime() ?? 0 });
@@ -36,7 +38,7 @@ export async function runFiles(run: string, below = ""): Promise<RunFile[]> {
 export async function nestedRuns(run: string): Promise<string[]> {
   const nested: string[] = [];
   for await (const { name, isDirectory } of Deno.readDir(run)) {
-    if (isDirectory && await exists(join(run, name, recordFile))) nested.push(join(run, name));
+    if (isDirectory && await exists(join(run, name, runFile.record))) nested.push(join(run, name));
   }
   return nested.sort();
 }

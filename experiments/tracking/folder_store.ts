@@ -5,8 +5,8 @@ import { readFile, readJson } from "../run/read_file.ts";
 import { mustStand, standing } from "./adopt.ts";
 import { paramsOf } from "./description.ts";
 import { nestedRuns, runFiles } from "./files.ts";
-import { metricsFile } from "./mirror.ts";
 import type { RunStore, RunSummary } from "./store.ts";
+import { runFile } from "../run/layout.ts";
 
 /**
  * The run folders in a folder, sorted by name, which begins with their time; none where the folder does not exist.
@@ -61,9 +61,9 @@ export class FolderStore implements RunStore {
  */
 export async function summarize(folder: string): Promise<RunSummary> {
   const record = await mustStand(folder, "read");
-  const params = paramsOf(record, await readJson(join(folder, "config.json")) ?? {});
+  const params = paramsOf(record, await readJson(join(folder, runFile.config)) ?? {});
   const metrics: Record<string, number> = {};
-  for (const { step: _, time: __, ...values } of await readMetrics(join(folder, metricsFile))) {
+  for (const { step: _, time: __, ...values } of await readMetrics(join(folder, runFile.metrics))) {
     for (const [key, value] of Object.entries(values)) if (typeof value === "number") metrics[key] = value;
   }
   const { name, experiment, status, startedAt, endedAt } = record;

@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { appendMetrics, lineOf, type Metrics, truncateAfterStep } from "../run/metrics_log.ts";
-import { metricsFile } from "./mirror.ts";
 import { readRecord, type RunRecord, writeRecord } from "./record.ts";
-import { lockRun, type RunLock } from "./run_lock.ts";
+import type { RunLock } from "../run/run_lock.ts";
 import type { Ending, Tracker } from "./tracker.ts";
+import { replacedMetricsFile, runFile } from "../run/layout.ts";
 
 /** Milliseconds between measurements of the machine. */
 const gaugeMs = 10_000;
@@ -20,9 +20,10 @@ export interface RunStart {
   readonly gauges?: () => Readonly<Record<string, number>>;
 }
 
-/** Tells a run to its folder: `run.json` and `metrics.jsonl`. While it lives, no other program may write there. */
+/** Tells a run to its folder: `run.json` and `metrics.jsonl`. Its caller holds the run's lock, so no other program writes there. */
 export class FolderTracker implements Tracker {
-  readonly #lock: RunLock;
+  /** The run's folder. */
+  readonly run: string;
   readonly #path: string;
   readonly #gauges: () => Readonly<Record<string, number>>;
   #record: RunRecord;
@@ -30,9 +31,9 @@ export class FolderTracker implements Tracker {
   /** Lines that an earlier session wrote after its checkpoint, by what they measure, until they are measured anew. */
   #replaced = new Map<string, Metrics>();
 
-  private constructor(lock: RunLock, record: RunRecord, gauges: RunStart["gauges"]) {
-    this.#lock = lock;
-    this.#path = join(lock.run, metricsFile);
+  private constructor(run: string, record: RunRecord, gauges: RunStart["gauges"]) {
+    this.run = run;
+    this.#path = join(run, runFile.metrics);
     this.#record = record;
     this.#gauges = gauges ?? (() => ({}));
   }
@@ -40,42 +41,32 @@ export class FolderTracker implements Tracker {
   /**
    * Starts a run in its folder, or goes on with one.
    *
-   * @throws {RunError} if the folder cannot be written, another program works on the run, or a new run would begin where
-   * there is one
+   * @param lock the caller's, who frees it after the tracker is disposed of
+   * @throws {RunError} if the folder cannot be written, or a new run would begin where there is one
    */
-  static async start(run: string, { about, startedAt, resumedAt, gauges }: RunStart): Promise<FolderTracker> {
-    const lock = await lockRun(run);
-    if (lock === undefined) {
-      throw new RunError(`Cannot write ${run}: another program trains or sends this run; wait for its end`);
+  static async start(
+    { run }: RunLock,
+    { about, startedAt, resumedAt, gauges }: RunStart,
+  ): Promise<FolderTracker> {
+    const earlier = await readRecord(run);
+    if (earlier !== undefined && resumedAt === undefined) {
+      throw new RunError(
+        `Cannot start a run in ${run}: another program has begun one there meanwhile (expected a new or empty folder)`,
+      );
     }
-    try {
-      const earlier = await readRecord(run);
-      if (earlier !== undefined && resumedAt === undefined) {
-        throw new RunError(
-          `Cannot start a run in ${run}: another program has begun one there meanwhile (expected a new or empty folder)`,
-        );
-      }
-      const record: RunRecord = {
-        id: crypto.randomUUID(),
-        ...about,
-        startedAt: startedAt.getTime(),
-        ...earlier,
-        status: "RUNNING",
-        endedAt: null,
-        reason: null,
-      };
-      const tracker = new FolderTracker(lock, record, gauges);
-      await writeRecord(run, record);
-      if (resumedAt !== undefined) await tracker.#rewind(resumedAt);
-      return tracker;
-    } catch (error) {
-      lock[Symbol.dispose]();
-      throw error;
-    }
-  }
-
-  get run(): string {
-    return this.#lock.run;
+    const record: RunRecord = {
+      id: crypto.randomUUID(),
+      ...about,
+      startedAt: startedAt.getTime(),
+      ...earlier,
+      status: "RUNNING",
+      endedAt: null,
+      reason: null,
+    };
+    const tracker = new FolderTracker(run, record, gauges);
+    await writeRecord(run, record);
+    if (resumedAt !== undefined) await tracker.#rewind(resumedAt);
+    return tracker;
   }
 
   log(metrics: Metrics): void {
@@ -95,13 +86,9 @@ export class FolderTracker implements Tracker {
     await writeRecord(this.run, this.#record);
   }
 
-  /** Frees the folder; a run that has not ended has failed. */
+  /** A run that has not ended by now has failed. */
   async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      await this.end("FAILED");
-    } finally {
-      this.#lock[Symbol.dispose]();
-    }
+    await this.end("FAILED");
   }
 
   /** Goes back to a step; what was measured after it is kept in a file of its own. */
@@ -110,7 +97,7 @@ export class FolderTracker implements Tracker {
     if (cut.length === 0) return;
     for (const line of cut) this.#replaced.set(measured(line), line);
     await writeAtomic(
-      join(this.run, `metrics-replaced-${Date.now()}.jsonl`),
+      join(this.run, replacedMetricsFile(Date.now())),
       cut.map(lineOf).join(""),
     );
   }

@@ -11,12 +11,10 @@ import { ServerError } from "./http.ts";
 import { linesFrom } from "./lines.ts";
 import { readRecord, type RunRecord } from "./record.ts";
 import { withRetries } from "./retry.ts";
+import { runFile } from "../run/layout.ts";
 
-/** The file of a run that holds its metrics. */
-export const metricsFile = "metrics.jsonl";
-
-/** Files that every checkpoint writes anew, or every step: sent when the run is over. */
-const changing = /^metrics\.jsonl$|\.safetensors$/;
+/** Whether every step or every checkpoint writes a file anew: it is sent when the run is over. */
+const changes = (path: string) => path === runFile.metrics || path.endsWith(".safetensors");
 
 /**
  * Brings an MLflow server to what a run folder holds. A pass sends what the server lacks and notes it in the folder, so
@@ -185,7 +183,7 @@ export class Mirror {
   }
 
   async #sendMetrics(record: RunRecord, cursor: Cursor, over: boolean): Promise<number> {
-    const path = join(this.run, metricsFile);
+    const path = join(this.run, runFile.metrics);
     let points = 0;
     for await (const { lines, end } of linesFrom(path, cursor.metricsBytes, over)) {
       const entries: MetricEntry[] = [];
@@ -238,7 +236,7 @@ export class Mirror {
     let count = 0;
     for (const { path, size, modified } of await runFiles(this.run)) {
       const sent = cursor.files[path];
-      if ((!over && changing.test(path)) || (sent?.size === size && sent.modified === modified)) continue;
+      if ((!over && changes(path)) || (sent?.size === size && sent.modified === modified)) continue;
       using file = await OpenFile.open(join(this.run, path));
       if (file === undefined) continue; // gone since it was listed
       if (sent?.sha256 !== file.sent.sha256) {

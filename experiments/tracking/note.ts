@@ -1,5 +1,6 @@
 import type { Cursor } from "./cursor.ts";
 import type { RunRecord } from "./record.ts";
+import { runFile } from "../run/layout.ts";
 
 const results = {
   test_loss: "test loss",
@@ -47,8 +48,8 @@ export function noteOf({ folder, record, config, environment, cursor }: {
     `The run ${endings[status]}${minutes}${outcome === "" ? "" : `: ${outcome}`}.`,
     ...rows.length === 0 ? [] : [["| result | value | step |", "| --- | --- | --- |", ...rows].join("\n")],
     // Relative to the server's page.
-    ..."samples.png" in cursor.files
-      ? [`![samples](get-artifact?path=samples.png&run_uuid=${cursor.runId})`]
+    ...runFile.samples in cursor.files
+      ? [`![samples](get-artifact?path=${runFile.samples}&run_uuid=${cursor.runId})`]
       : [],
     `Run folder \`${folder.replaceAll("`", "'")}\`` +
     (typeof commit === "string"

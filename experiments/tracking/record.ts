@@ -2,9 +2,7 @@ import { join } from "node:path";
 import { writeAtomic } from "../run/atomic_write.ts";
 import { readJson } from "../run/read_file.ts";
 import type { RunStatus } from "./client.ts";
-
-/** The file that makes a folder a run: what it is, and how it stands. */
-export const recordFile = "run.json";
+import { runFile } from "../run/layout.ts";
 
 /** What a run trains on. */
 export interface RecordedDataset {
@@ -49,11 +47,11 @@ export interface RunRecord {
  * @throws {RunError} if the file cannot be read
  */
 export async function readRecord(folder: string): Promise<RunRecord | undefined> {
-  const json = await readJson(join(folder, recordFile));
+  const json = await readJson(join(folder, runFile.record));
   return json === undefined ? undefined : json as unknown as RunRecord;
 }
 
 /** @throws {RunError} if the folder cannot be written */
 export async function writeRecord(folder: string, record: RunRecord): Promise<void> {
-  await writeAtomic(join(folder, recordFile), JSON.stringify(record, null, 2) + "\n");
+  await writeAtomic(join(folder, runFile.record), JSON.stringify(record, null, 2) + "\n");
 }

@@ -3,7 +3,7 @@ import { mustStand, settle } from "./adopt.ts";
 import { nestedRuns } from "./files.ts";
 import { awaitedServer } from "./http.ts";
 import { Mirror } from "./mirror.ts";
-import { lockRun } from "./run_lock.ts";
+import { tryLockRun } from "../run/run_lock.ts";
 import type { Choice } from "./settings.ts";
 
 /** What sending a run came to. */
@@ -32,7 +32,7 @@ export async function* sendRun(
 ): AsyncGenerator<Sent> {
   await mustStand(run, "send"); // before a lock is left in a folder that is none
   {
-    using lock = await lockRun(run);
+    using lock = await tryLockRun(run);
     if (lock === undefined) {
       yield { run, state: "busy", points: 0, files: 0, refused: {}, page: undefined };
       return;

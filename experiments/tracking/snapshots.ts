@@ -1,5 +1,6 @@
 import { decodeFlowSnapshots, type FlowSnapshots } from "../draw/flow_snapshots.ts";
 import type { RunStore, RunSummary } from "./store.ts";
+import { isFlowFile } from "../run/layout.ts";
 
 /** A run with the evolutions of its samples. */
 export interface RunFlow {
@@ -7,8 +8,6 @@ export interface RunFlow {
   /** In the order of their numbers. */
   readonly samples: readonly FlowSnapshots[];
 }
-
-const snapshotFile = /^flow\/sample_\d+\.safetensors$/;
 
 /**
  * Brings back the flow snapshots of all runs of an experiment, to compare them; runs without any are left out.
@@ -22,7 +21,7 @@ const snapshotFile = /^flow\/sample_\d+\.safetensors$/;
 export async function loadSnapshots(store: RunStore, experiment?: string): Promise<RunFlow[]> {
   const flows: RunFlow[] = [];
   for (const run of await store.list(experiment)) {
-    const paths = (await store.files(run)).filter((path) => snapshotFile.test(path));
+    const paths = (await store.files(run)).filter((path) => isFlowFile(path));
     const samples = await Promise.all(paths.map(async (path) => {
       return decodeFlowSnapshots(await store.read(run, path), `${run.key}/${path}`);
     }));

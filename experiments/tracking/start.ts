@@ -1,6 +1,7 @@
 import { userInfo } from "node:os";
 import { basename, resolve } from "node:path";
 import { runGit } from "../run/environment.ts";
+import type { RunLock } from "../run/run_lock.ts";
 import { readCursor } from "./cursor.ts";
 import { FolderTracker, type RunStart } from "./folder_tracker.ts";
 import { MlflowTracker } from "./mlflow_tracker.ts";
@@ -31,17 +32,18 @@ export async function trackingOf(
 /**
  * Starts to tell a run, or goes on: to its folder always, and to a server if one is chosen.
  *
- * @throws {RunError} if the folder cannot be written, or another program works on the run
+ * @param lock the run's, which the caller frees after the tracker is disposed of
+ * @throws {RunError} if the folder cannot be written, or a new run would begin where there is one
  */
 export async function startTracking(
-  run: string,
+  lock: RunLock,
   { choice, about, say, ...start }: TrackingStart,
 ): Promise<Tracker> {
-  const folder = await FolderTracker.start(run, {
+  const folder = await FolderTracker.start(lock, {
     ...start,
     about: {
       ...about,
-      name: choice.runName ?? basename(resolve(run)),
+      name: choice.runName ?? basename(resolve(lock.run)),
       experiment: choice.experiment,
       user: userName(),
       gitBranch: await runGit("rev-parse", "--abbrev-ref", "HEAD") ?? null,

@@ -1,5 +1,5 @@
 import { constant, cosine, oneCycle, plateau, type Schedule } from "../../models/mod.ts";
-import type { TrainingConfig } from "../settings/config.ts";
+import type { TrainingConfig } from "../settings/tasks/train_config.ts";
 
 /** The learning-rate schedule of a configuration. */
 export function scheduleOf(
@@ -10,7 +10,7 @@ export function scheduleOf(
       return constant(lr, { warmup });
     case "cosine":
       return cosine(lr, { warmup });
-    case "one-cycle":
+    case "one_cycle":
       return oneCycle(lr, { warmup });
     case "plateau":
       return plateau(lr, { warmup, factor, patience });

@@ -3,7 +3,7 @@ import { BatchOrder } from "../../models/mod.ts";
 import type { Schedule } from "../../models/mod.ts";
 import type { ImageSplit } from "../data/split.ts";
 import { hearSignals, TrainingError } from "../program/command.ts";
-import type { TrainingConfig } from "../settings/config.ts";
+import type { TrainingConfig } from "../settings/tasks/train_config.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { Evaluation } from "./evaluation.ts";
 import { finishRun } from "./finish_run.ts";
@@ -11,11 +11,12 @@ import type { ImageSource } from "../data/image_source.ts";
 import { readMetrics } from "../run/metrics_log.ts";
 import { writeSampleGrid } from "../draw/pictures.ts";
 import type { ProgressBar } from "../program/progress.ts";
-import { reportName, writeReport } from "../report/report_file.ts";
+import { writeReport } from "../report/report_file.ts";
 import { scheduleOf } from "./schedule_of.ts";
 import { restoreRunState, saveRun, saveWeights } from "../run/run_state.ts";
 import type { Tracker } from "../tracking/tracker.ts";
 import { maxOpenLosses, type Trainer } from "./trainer.ts";
+import { runFile, weightsFile } from "../run/layout.ts";
 
 /** Milliseconds of work to queue before the host looks up: reads losses, draws the bar, hears Ctrl-C. */
 const burstMs = 300;
@@ -77,7 +78,7 @@ export class Training {
     this.#schedule = scheduleOf(config);
     const byEpochs = config.epochs > 0 ? this.#order.stepsFor(config.epochs) : Infinity;
     this.#totalSteps = Math.min(byEpochs, config.maxSteps > 0 ? config.maxSteps : Infinity);
-    this.#metrics = join(run, "metrics.jsonl");
+    this.#metrics = join(run, runFile.metrics);
   }
 
   /**
@@ -229,7 +230,7 @@ export class Training {
   #adviceOnDivergence(): string {
     const checkpoint = this.#lastGoodStep > 0
       ? `the last good checkpoint is ${
-        join(this.#session.run, "last.safetensors")
+        join(this.#session.run, weightsFile("last"))
       } of step ${this.#lastGoodStep}`
       : "no checkpoint was saved before";
     return `${checkpoint}; try a smaller --lr or --clip 1`;
@@ -293,7 +294,7 @@ export class Training {
   /** Whether this step was also the last one of an earlier session, which left all that a run leaves. */
   async #finished(): Promise<boolean> {
     const { run } = this.#session;
-    return await this.#tested() && await Deno.stat(join(run, reportName)).then(() => true, () => false);
+    return await this.#tested() && await Deno.stat(join(run, runFile.report)).then(() => true, () => false);
   }
 
   /** Whether the test loss of this step is noted. */
@@ -314,7 +315,7 @@ export class Training {
       const epoch = this.#order.epochsAfter(trainer.step);
       this.#tracker.log({ step: trainer.step, epoch, test_loss: testLoss });
     }
-    await writeReport([run], join(run, reportName));
+    await writeReport([run], join(run, runFile.report));
     return testLoss;
   }
 }

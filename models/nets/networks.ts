@@ -2,7 +2,7 @@ import { planMemory } from "../../kernels/mod.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { blankInitialiser, type Initialiser, randomInitialiser } from "../nn/initialiser.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
-import { nearest, rejectUnknown } from "../nearest.ts";
+import { rejectUnknown, unknownName } from "../nearest.ts";
 import { ResidualUNet } from "./residual_unet.ts";
 import { UNet, type UNetOptions } from "./unet.ts";
 
@@ -36,10 +36,7 @@ export function completeOptions(options: ModelOptions): Required<ModelOptions> {
   const complete = { channels: 1, attn: false, groups: 8, ...options };
   const { type, filters, tEmb, channels, attn, groups } = complete;
   if (!Object.hasOwn(networks, type)) {
-    const guess = nearest(String(type), modelTypes);
-    throw new TypeError(
-      `Unknown network "${type}": did you mean "${guess}"? (known: ${modelTypes.join(", ")})`,
-    );
+    throw new TypeError(unknownName("network", String(type), modelTypes));
   }
   if (!Array.isArray(filters) || filters.length === 0) {
     throw new TypeError(

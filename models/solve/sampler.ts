@@ -13,7 +13,7 @@ import {
 } from "../../kernels/mod.ts";
 import { sameShape } from "../../kernels/core/shape.ts";
 import type { VelocityField } from "../flow/field.ts";
-import { nearest } from "../nearest.ts";
+import { unknownName } from "../nearest.ts";
 import { type SolverName, solvers } from "./solvers.ts";
 import { step } from "./step.ts";
 import type { ButcherTableau } from "./tableau.ts";
@@ -217,10 +217,7 @@ function timesOf({ steps, times }: SamplerOptions): readonly number[] {
 
 function tableauOf({ solver = "euler" }: SamplerOptions): ButcherTableau {
   if (Object.hasOwn(solvers, solver)) return solvers[solver];
-  const names = Object.keys(solvers);
-  throw new TypeError(
-    `Unknown solver "${solver}": did you mean "${nearest(solver, names)}"? (known: ${names.join(", ")})`,
-  );
+  throw new TypeError(unknownName("solver", solver, Object.keys(solvers)));
 }
 
 function checkShape(x: Tensor, own: Tensor): void {

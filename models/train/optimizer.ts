@@ -1,5 +1,5 @@
 import { add, assign, multiply, squaredNorm, type Tensor, tensor } from "../../kernels/mod.ts";
-import { nearest, rejectUnknown } from "../nearest.ts";
+import { rejectUnknown, unknownName } from "../nearest.ts";
 import type { FlatParameters } from "./flat_parameters.ts";
 import { type State, StateError } from "../files/state.ts";
 import {
@@ -140,9 +140,5 @@ export function optimizer(
   options: OptimizerOptions,
 ): Optimizer {
   if (Object.hasOwn(updateRules, kind)) return new Optimizer(kind, parameters, options);
-  throw new TypeError(
-    `Unknown optimizer "${kind}": did you mean "${nearest(kind, optimizerKinds)}"? (known: ${
-      optimizerKinds.join(", ")
-    })`,
-  );
+  throw new TypeError(unknownName("optimizer", kind, optimizerKinds));
 }

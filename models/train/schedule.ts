@@ -1,5 +1,5 @@
 import { constant, cosine, oneCycle } from "./annealing.ts";
-import { nearest, rejectUnknown } from "../nearest.ts";
+import { rejectUnknown, unknownName } from "../nearest.ts";
 import { plateau } from "./plateau.ts";
 
 /** Learning rate over a training run, whatever it is measured in: steps, epochs or time. */
@@ -46,10 +46,7 @@ export function createSchedule(
   settings: Readonly<Record<string, number>> = {},
 ): Schedule {
   if (!Object.hasOwn(schedules, name)) {
-    const guess = nearest(name, scheduleNames);
-    throw new TypeError(
-      `Unknown schedule "${name}": did you mean "${guess}"? (known: ${scheduleNames.join(", ")})`,
-    );
+    throw new TypeError(unknownName("schedule", name, scheduleNames));
   }
   const { make, settings: known } = schedules[name];
   rejectUnknown(settings, known, `schedule ${name}`);

@@ -1,6 +1,6 @@
 import { type Device, randomNormal, randomUniform, record, scope, tensor } from "../../kernels/mod.ts";
 import { createModel, Sampler } from "../../models/mod.ts";
-import { resolveConfig } from "../../experiments/settings/config.ts";
+import { resolveConfig } from "../../experiments/settings/tasks/train_config.ts";
 import { ImageSource } from "../../experiments/data/image_source.ts";
 import { modelOptions, Trainer } from "../../experiments/training/trainer.ts";
 import type { Reporter } from "./report.ts";

@@ -4,7 +4,7 @@
  */
 import { init } from "../../kernels/mod.ts";
 import { runTask } from "../../experiments/program/command.ts";
-import { parseTrainingFlags, resolveConfig } from "../../experiments/settings/config.ts";
+import { parseTrainingFlags, resolveConfig } from "../../experiments/settings/tasks/train_config.ts";
 import { ImageSource, normalizationTo } from "../../experiments/data/image_source.ts";
 import { Trainer } from "../../experiments/training/trainer.ts";
 import { sharesOf } from "./shares.ts";

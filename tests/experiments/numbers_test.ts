@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { splitImages } from "../../experiments/data/split.ts";
-import { resolveConfig, type TrainingConfig } from "../../experiments/settings/config.ts";
+import { resolveConfig, type TrainingConfig } from "../../experiments/settings/tasks/train_config.ts";
 import { readFlowPaths } from "../../experiments/draw/flow_paths_file.ts";
 import { readFlowSnapshots } from "../../experiments/draw/flow_snapshots.ts";
 import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
@@ -40,7 +40,7 @@ testTask("train has the learning rates of its schedule from the first step to th
   const expected = {
     "constant --warm-up 0.5": [0, lr / 2, lr, lr, lr],
     "cosine --warm-up 0": [0, 1, 2, 3, 4].map((step) => lr * down(step / 4)),
-    "one-cycle --warm-up 0.25": [
+    "one_cycle --warm-up 0.25": [
       lr / 25,
       ...[0, 1, 2, 3].map((step) => least + (lr - least) * down(step / 3)),
     ],

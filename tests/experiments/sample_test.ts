@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
 import { drawSamples, drawSamplesInBatches } from "../../experiments/draw/pictures.ts";
-import { sampling } from "../../experiments/settings/sample_config.ts";
+import { sampling } from "../../experiments/settings/tasks/sample.ts";
 import { createModel } from "../../models/mod.ts";
 import { testOnDevices } from "../testing.ts";
 import { assertHelp, testTask, tinyNetwork } from "./cli.ts";

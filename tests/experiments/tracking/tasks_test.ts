@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { serving } from "../../../experiments/settings/mlflow_config.ts";
-import { listing } from "../../../experiments/settings/runs_config.ts";
+import { serving } from "../../../experiments/settings/tasks/mlflow.ts";
+import { listing } from "../../../experiments/settings/tasks/runs.ts";
 import { flagOf } from "../../../experiments/settings/setting.ts";
-import { syncing } from "../../../experiments/settings/sync_config.ts";
+import { syncing } from "../../../experiments/settings/tasks/sync.ts";
 import { type Task, testTask, tinyNetwork } from "../cli.ts";
 
 testTask("sync, runs and mlflow --help list every flag", async (place) => {

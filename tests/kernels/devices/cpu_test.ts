@@ -29,6 +29,7 @@ import {
   type ModelOptions,
   namedParameters,
   optimizer,
+  optimizerKinds,
 } from "../../../models/mod.ts";
 import { testNeeding } from "../../permissions.ts";
 
@@ -68,7 +69,7 @@ const networks: readonly ModelOptions[] = [
 
 for (const options of networks) {
   const { type, attn = false, channels = 1 } = options;
-  for (const name of ["adamw", "adam", "sgd"] as const) {
+  for (const name of optimizerKinds) {
     const what = `${type}${attn ? " with attention, 15x13 pixels" : ""}, ${name}`;
     Deno.test(`CpuDevice has a kernel for every op of a training step: ${what}`, async () => {
       const device = await CpuDevice.open({ threads: 1 });

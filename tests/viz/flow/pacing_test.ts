@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
-import { pace, type Pacing } from "../../../viz/mod.ts";
+import { pace, type Pacing, pacings } from "../../../viz/mod.ts";
 
-const pacings: Pacing[] = ["linear", "quadratic", "inv_quadratic", "logarithmic"];
 const counts = [
   ...Array.from({ length: 40 }, (_, i) => i + 1),
   64,

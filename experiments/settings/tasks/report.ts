@@ -1,14 +1,14 @@
-import { optional, toggle } from "./setting_kinds.ts";
-import { ConfigError } from "./setting.ts";
-import { defineSettings } from "./settings.ts";
-import { path, training } from "./training_settings.ts";
-import { splitWords } from "./words.ts";
+import { optional, path, toggle } from "../kinds.ts";
+import { ConfigError } from "../setting.ts";
+import { defineSettings } from "../settings.ts";
+import { shared } from "./shared.ts";
+import { splitWords } from "../words.ts";
 
 /** The settings of the task that reports. */
 export const reporting = defineSettings({
-  out: optional(path("FILE", "the report (else report.html, in the run's folder if it is of one run)")),
-  live: toggle({ doc: "holds the weights, so that it draws new samples in a browser", default: true }),
-  device: { ...training.rows.device, doc: "where several runs are compared" },
+  out: optional(path("FILE", "the report (else report.html, for one run in its folder)")),
+  live: toggle({ doc: "include the weights, so that the report samples in the browser", default: true }),
+  device: { ...shared.device, doc: "where to compute the comparison of several runs" },
 });
 
 /** What the command line of the task says. */

@@ -1,9 +1,10 @@
 import { join } from "node:path";
-import type { Flags } from "./flags.ts";
+import type { Flags } from "../flags.ts";
 import { type PresetName, presets } from "./presets.ts";
-import { checkConfig, checkEffects } from "./config_checks.ts";
-import { ConfigError, flagOf } from "./setting.ts";
-import { training, type TrainingConfig } from "./training_settings.ts";
+import { checkConfig, checkEffects } from "./train_checks.ts";
+import { ConfigError, flagOf } from "../setting.ts";
+import { training, type TrainingConfig } from "./train.ts";
+import { runFile } from "../../run/layout.ts";
 
 export { ConfigError, type PresetName, type TrainingConfig };
 
@@ -61,7 +62,7 @@ export function trainingHelp(usage: string, { values }: TrainingFlags, defaultPr
  * @throws {ConfigError} if the file cannot be read or a field cannot be used
  */
 export function readConfig(run: string): TrainingConfig {
-  const path = join(run, "config.json");
+  const path = join(run, runFile.config);
   const config = training.read(readJson(path), path);
   checkConfig(config);
   return config;

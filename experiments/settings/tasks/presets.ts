@@ -1,4 +1,4 @@
-import type { presetNames, TrainingConfig } from "./training_settings.ts";
+import type { presetNames, TrainingConfig } from "./train.ts";
 
 /** The name of a preset. */
 export type PresetName = typeof presetNames[number];
@@ -35,7 +35,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     epochs: 0,
     maxMinutes: 6.5,
     lr: 4e-3,
-    schedule: "one-cycle",
+    schedule: "one_cycle",
     warmUp: 0.1,
     clip: 1,
     ema: 0.995,
@@ -54,7 +54,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     epochs: 20,
     maxMinutes: 0,
     lr: 2e-3,
-    schedule: "one-cycle",
+    schedule: "one_cycle",
     warmUp: 0.1,
     clip: 1,
     ema: 0.999,

@@ -1,5 +1,5 @@
-import { ConfigError, flagOf } from "./setting.ts";
-import type { TrainingConfig } from "./training_settings.ts";
+import { ConfigError, flagOf } from "../setting.ts";
+import type { TrainingConfig } from "./train.ts";
 
 /** The settings of a network, as far as they can contradict each other. */
 export type NetworkConfig = Pick<TrainingConfig, "model" | "filters" | "attn" | "groups">;

@@ -31,7 +31,7 @@ export function number(options: Options<number> & Range): Setting<number> {
   return {
     ...options,
     hint: "X",
-    expected: `a number ${inWords(options)}`,
+    expected: `a number ${inWords(options)}`.trim(),
     fromText: toNumber,
     accepts: (value): value is number => Number.isFinite(value) && within(value as number, options),
   };
@@ -52,12 +52,17 @@ export function integers(options: Options<readonly number[]>): Setting<readonly 
 /** One of a few words. */
 export function choice<const Word extends string>(
   choices: readonly Word[],
-  options: Options<NoInfer<Word>>,
+  { formerly, ...options }: Options<NoInfer<Word>> & {
+    /** Words of older `config.json` files, and what they are called now. */
+    readonly formerly?: Readonly<Record<string, NoInfer<Word>>>;
+  },
 ): Setting<Word> {
   return {
     ...options,
+    ...formerly &&
+      { fromFile: (value) => new Map<unknown, unknown>(Object.entries(formerly)).get(value) ?? value },
     hint: choices.join("|"),
-    expected: `${choices.slice(0, -1).join(", ")} or ${choices.at(-1)}`,
+    expected: anyOf(choices),
     choices,
     fromText: (text) => text,
     accepts: (value): value is Word => choices.some((word) => word === value),
@@ -85,6 +90,16 @@ export function text(
   };
 }
 
+/** A path; `hint` stands for it in `--help`. */
+export function path(hint: string, doc: string): Setting<string> {
+  return text({ doc, hint, pattern: /./, expected: "a path" });
+}
+
+/** A name or an address; `hint` stands for it in `--help`. */
+export function line(hint: string, doc: string): Setting<string> {
+  return text({ doc, hint, pattern: /^\P{Cc}+$/u, expected: "one line of text" });
+}
+
 /** A setting that may also be absent, null in `config.json`; it has no default. */
 export function optional<Value>(setting: Setting<Value>): Setting<Value | null> {
   return {
@@ -92,6 +107,11 @@ export function optional<Value>(setting: Setting<Value>): Setting<Value | null> 
     default: null,
     accepts: (value): value is Value | null => value === null || setting.accepts(value),
   };
+}
+
+/** Words as the end of "expected ...": `a, b or c`. */
+export function anyOf(words: readonly string[]): string {
+  return words.length < 2 ? words.join() : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
 }
 
 function toNumber(text: string): number {

@@ -22,7 +22,8 @@ export function helpText(
       ? `${flag}, ${flag.replace("--", "--no-")}`
       : `${flag} ${setting.hint}`;
     const right = setting.doc + remark(setting, preset[name] ?? setting.default);
-    return [...(headings[name] ? ["", headings[name]] : []), ...columns(left, right)];
+    const details = (setting.details ?? []).map((line) => " ".repeat(column) + line);
+    return [...(headings[name] ? ["", headings[name]] : []), ...columns(left, right), ...details];
   });
   const end = ["", ...columns("-h, --help", "print this text")];
   return [`Usage: ${usage} [flags]`, ...(lines[0] === "" ? [] : [""]), ...lines, ...end].join("\n");

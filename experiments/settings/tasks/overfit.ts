@@ -1,24 +1,24 @@
-import { checkEffects, checkGroups } from "./config_checks.ts";
-import type { Flags } from "./flags.ts";
-import type { Values } from "./setting.ts";
-import { integer, integers, number, optional } from "./setting_kinds.ts";
-import { defineSettings } from "./settings.ts";
-import { path, training } from "./training_settings.ts";
+import { checkEffects, checkGroups } from "./train_checks.ts";
+import type { Flags } from "../flags.ts";
+import type { Values } from "../setting.ts";
+import { integer, integers, number, optional, path } from "../kinds.ts";
+import { defineSettings } from "../settings.ts";
+import { training } from "./train.ts";
 
-/** The settings of the task that checks whether a network can overfit a few images. */
+/** The settings of the task that checks that a network can overfit a few images. */
 export const overfitting = defineSettings({
   model: { ...training.rows.model, default: "residual" },
-  filters: integers({ doc: "channels of each level; the study's are 32,64,128", default: [16, 32] }),
-  tEmb: integer({ doc: "features of the time embedding; the study's are 64", min: 1, default: 32 }),
+  filters: integers({ doc: "channels of each level (the study: 32,64,128)", default: [16, 32] }),
+  tEmb: integer({ doc: "features of the time embedding (the study: 64)", min: 1, default: 32 }),
   attn: training.rows.attn,
   groups: training.rows.groups,
   images: integer({ doc: "images to overfit", min: 1, default: 100 }),
   steps: integer({ doc: "training steps", min: 1, default: 300 }),
-  batchSize: integer({ doc: "images in a step", min: 1, default: 50 }),
+  batchSize: integer({ doc: "images per step", min: 1, default: 50 }),
   lr: number({ doc: "learning rate", above: 0, default: 2e-3 }),
   seed: training.rows.seed,
   data: training.rows.data,
-  out: optional(path("DIR", "folder of the results (else none are written)")),
+  out: optional(path("DIR", "folder for weights and samples (else nothing is written)")),
   device: training.rows.device,
   threads: training.rows.threads,
 });
@@ -27,7 +27,7 @@ export const overfitting = defineSettings({
 export type OverfitConfig = Values<typeof overfitting.rows>;
 
 /**
- * The settings of an overfitting task: the flags, completed by the defaults.
+ * The settings of an overfitting task: the flags, completed by defaults.
  *
  * @throws {ConfigError} if the network cannot be built, or a setting has no effect
  */
