@@ -38,8 +38,12 @@ export {
   countParameters,
   createModel,
   type Model,
+  type ModelName,
+  modelNameOf,
+  modelNames,
   type ModelOptions,
   type ModelType,
+  modelTypeOf,
   modelTypes,
 } from "./nets/networks.ts";
 export { ResidualBlock, ResidualDown, ResidualUNet, ResidualUp } from "./nets/residual_unet.ts";
@@ -60,7 +64,13 @@ export { BatchOrder } from "./train/batch_order.ts";
 export { type BatchSource, type Examples, rowsOf } from "./train/batch_source.ts";
 export { Ema } from "./train/ema.ts";
 export { fit, FitError, type FitOptions, type FitProgress, type Validation } from "./train/fit.ts";
-export { FlatParameters, flatten, type Place, withParameters } from "./train/flat_parameters.ts";
+export {
+  FlatParameters,
+  flatten,
+  type Place,
+  shareParameters,
+  withParameters,
+} from "./train/flat_parameters.ts";
 export { HeldOutLoss, type HeldOutOptions, meanLoss, type TimedLosses } from "./train/held_out_loss.ts";
 export { Optimizer, optimizer, type OptimizerState } from "./train/optimizer.ts";
 export { plateau } from "./train/plateau.ts";
@@ -70,6 +80,7 @@ export {
   type Schedule,
   type ScheduleName,
   scheduleNames,
+  scheduleSettings,
 } from "./train/schedule.ts";
 export { Trainer, type TrainerOptions, type TrainerState } from "./train/trainer.ts";
 export { type OptimizerKind, optimizerKinds, type OptimizerOptions } from "./train/update_rules.ts";

@@ -1,5 +1,5 @@
 import { gatherImages, packBytes, reshape, type Tensor } from "../../kernels/mod.ts";
-import type { Snapshot } from "../../models/mod.ts";
+import type { BatchSource, Examples, Snapshot } from "../../models/mod.ts";
 import type { Dataset } from "./dataset.ts";
 import type { TrainingConfig } from "../settings/tasks/train_config.ts";
 
@@ -30,7 +30,7 @@ export function inPixels({ t, image, velocity }: Snapshot, normalization: Normal
 }
 
 /** Images that lie on the device as bytes and come out as normalised batches. */
-export class ImageSource {
+export class ImageSource implements BatchSource {
   readonly #bytes: Tensor;
 
   constructor(
@@ -52,12 +52,10 @@ export class ImageSource {
   }
 
   /** The images of u32[N] indices, f32[N, 1, H, W]; a device op, for recorded steps. */
-  batch(indices: Tensor): Tensor {
+  batch(indices: Tensor): Examples {
     const { scale, shift } = this.normalization;
     const pixels = this.size.height * this.size.width;
-    return reshape(gatherImages(this.#bytes, indices, { pixels, scale: scale / 255, shift }), [
-      indices.size,
-      ...this.shape,
-    ]);
+    const images = gatherImages(this.#bytes, indices, { pixels, scale: scale / 255, shift });
+    return { x1: reshape(images, [indices.size, ...this.shape]) };
   }
 }

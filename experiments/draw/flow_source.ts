@@ -1,7 +1,7 @@
 import { basename, join, resolve } from "node:path";
 import type { FlowRow } from "../../viz/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
-import { networkName } from "../settings/tasks/networks.ts";
+import { modelNameOf } from "../../models/mod.ts";
 import { type FlowSnapshots, readFlowSnapshots } from "./flow_snapshots.ts";
 import { ConfigError, didYouMean } from "../settings/setting.ts";
 import { FolderStore } from "../tracking/folder_store.ts";
@@ -130,7 +130,7 @@ export function flowRows(flows: readonly StoredFlow[], samples: readonly number[
 
 /** Short names of models where they tell runs apart, else the runs' names. */
 function labelsOf(flows: readonly StoredFlow[]): string[] {
-  const models = flows.map(({ samples: [{ modelType }] }) => networkName(modelType));
+  const models = flows.map(({ samples: [{ modelType }] }) => modelNameOf(modelType));
   return new Set(models).size === flows.length ? models : flows.map(({ name }) => name);
 }
 

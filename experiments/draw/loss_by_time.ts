@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { TimeBin } from "../../viz/report/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
-import type { TimedLosses } from "../training/evaluation.ts";
+import type { TimedLosses } from "../../models/mod.ts";
 import { readJson } from "../run/read_file.ts";
 import { runFile } from "../run/layout.ts";
 

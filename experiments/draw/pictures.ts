@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { slice } from "../../kernels/mod.ts";
 import { fullBatches } from "../../models/solve/full_batches.ts";
-import { type ModelType, noise, sample, Sampler } from "../../models/mod.ts";
+import { noise, sample, Sampler } from "../../models/mod.ts";
 import {
   encodePng,
   type Evolution,
@@ -9,11 +9,9 @@ import {
   type FlowFramesOptions,
   flowGif,
   grid,
-  type Pacing,
   rasterizer,
 } from "../../viz/mod.ts";
-import { type Drawable, type Drawing, evolve } from "./evolve.ts";
-import { writeFlowSnapshots } from "./flow_snapshots.ts";
+import type { Drawable, Drawing } from "./evolve.ts";
 import { hearSignals } from "../program/command.ts";
 import { pixelsOf } from "../data/image_source.ts";
 import { RunError, writeAtomic } from "../run/run_folder.ts";
@@ -110,40 +108,20 @@ export async function writeSampleGrid(
   step: number,
   drawable: Drawable,
   drawing: Drawing,
-  withWeights: <T>(draw: () => T) => T,
 ): Promise<string> {
   const path = sampleGridFile(step);
-  const pixels = await withWeights(() => drawSamples(drawable, drawing));
+  const pixels = await drawSamples(drawable, drawing);
   await Deno.mkdir(join(run, runFolder.samples), { recursive: true });
   await writeAtomic(join(run, path), samplesPng(pixels, drawing.count, drawable.imageSize));
   return path;
 }
 
-/** Writes `samples.png` of a run, unless no samples are wanted. */
+/** Writes `samples.png` of a run. */
 export async function writeSamples(
   run: string,
   drawable: Drawable,
   drawing: Drawing,
-  withWeights: <T>(draw: () => T) => T,
 ): Promise<void> {
-  if (drawing.count === 0) return;
-  const pixels = await withWeights(() => drawSamples(drawable, drawing));
+  const pixels = await drawSamples(drawable, drawing);
   await writeAtomic(join(run, runFile.samples), samplesPng(pixels, drawing.count, drawable.imageSize));
-}
-
-/** Writes the evolutions of samples in `flow/` and `flow_<pacing>.gif` of a run, unless none are wanted. */
-export async function writeFlow(
-  run: string,
-  drawable: Drawable,
-  drawing: Drawing & { readonly modelType: ModelType },
-  { pacing, frames }: { readonly pacing: Pacing; readonly frames: number },
-  withWeights: <T>(draw: () => T) => T,
-): Promise<void> {
-  if (drawing.count === 0) return;
-  const evolutions = await withWeights(() => evolve(drawable, drawing));
-  await writeFlowSnapshots(run, evolutions, drawing);
-  await writeAtomic(
-    join(run, flowAnimationFile(pacing)),
-    await flowAnimation(evolutions, { pacing, frames }),
-  );
 }

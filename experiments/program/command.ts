@@ -58,22 +58,20 @@ export function hearingSignals(): () => Promise<void> {
  */
 export function stopSignal(
   onStop: (signal: Deno.Signal) => void,
-): { readonly stopped: boolean; [Symbol.dispose](): void } {
+): { readonly signal: AbortSignal; [Symbol.dispose](): void } {
   const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
-  let stopped = false;
+  const stop = new AbortController();
   const listeners = signals.map((signal) => {
     const listener = () => {
-      if (stopped) Deno.exit(130);
-      stopped = true;
+      if (stop.signal.aborted) Deno.exit(130);
+      stop.abort();
       onStop(signal);
     };
     Deno.addSignalListener(signal, listener);
     return () => Deno.removeSignalListener(signal, listener);
   });
   return {
-    get stopped() {
-      return stopped;
-    },
+    signal: stop.signal,
     [Symbol.dispose]: () => listeners.forEach((remove) => remove()),
   };
 }

@@ -73,7 +73,7 @@ export class FlatParameters {
  *
  * @param parameters by name, see `namedParameters`
  * @param chunkBytes largest chunk, by default the most that a kernel can bind
- * @throws {RangeError} if a single parameter is larger than a chunk, or there are none
+ * @throws {RangeError} if a single parameter is larger than a chunk, or there is no parameter
  */
 export function flatten(
   parameters: ReadonlyMap<string, Tensor>,
@@ -89,8 +89,7 @@ export function flatten(
 }
 
 /**
- * Runs a synchronous function while parameters have other values, such as their moving average. What is recorded
- * meanwhile keeps using those values.
+ * Runs a synchronous function while parameters have other values. What is recorded meanwhile keeps using them.
  *
  * @param parameters by name, see `namedParameters`
  * @param values for each of them
@@ -109,6 +108,20 @@ export function withParameters<T>(
     return run();
   } finally {
     for (const [parameter, storage, offset] of before) Object.assign(parameter, { storage, offset });
+  }
+}
+
+/**
+ * Makes parameters lie in flat memory for good, so that they always have the values that it has.
+ *
+ * @param parameters by name, see `namedParameters`; what their own memory held is lost to them
+ * @throws {RangeError} if the flat memory has no values for one
+ */
+export function shareParameters(parameters: ReadonlyMap<string, Tensor>, values: FlatParameters): void {
+  for (const [name, parameter] of parameters) {
+    const view = values.views.get(name);
+    if (!view) throw new RangeError(`Cannot share parameters: there are no values for "${name}"`);
+    pointTo(parameter, view);
   }
 }
 

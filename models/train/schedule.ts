@@ -34,6 +34,16 @@ const schedules = {
 export const scheduleNames: readonly ScheduleName[] = Object.keys(schedules) as ScheduleName[];
 
 /**
+ * Names of the settings that a schedule has.
+ *
+ * @throws {TypeError} if there is no such schedule
+ */
+export function scheduleSettings(name: ScheduleName): readonly string[] {
+  if (!Object.hasOwn(schedules, name)) throw new TypeError(unknownName("schedule", name, scheduleNames));
+  return schedules[name].settings;
+}
+
+/**
  * Makes a schedule by name.
  *
  * @param settings those of `constant`, `cosine`, `oneCycle` or `plateau`
@@ -45,10 +55,6 @@ export function createSchedule(
   learningRate: number,
   settings: Readonly<Record<string, number>> = {},
 ): Schedule {
-  if (!Object.hasOwn(schedules, name)) {
-    throw new TypeError(unknownName("schedule", name, scheduleNames));
-  }
-  const { make, settings: known } = schedules[name];
-  rejectUnknown(settings, known, `schedule ${name}`);
-  return make(learningRate, settings);
+  rejectUnknown(settings, scheduleSettings(name), `schedule ${name}`);
+  return schedules[name].make(learningRate, settings);
 }

@@ -1,8 +1,8 @@
 import { type Device, randomNormal, randomUniform, record, scope, tensor } from "../../kernels/mod.ts";
-import { createModel, Sampler } from "../../models/mod.ts";
+import { createModel, Sampler, type Trainer } from "../../models/mod.ts";
 import { resolveConfig } from "../../experiments/settings/tasks/train_config.ts";
 import { ImageSource } from "../../experiments/data/image_source.ts";
-import { modelOptions, Trainer } from "../../experiments/training/trainer.ts";
+import { makeNetwork, modelOptions } from "../../experiments/training/network.ts";
 import type { Reporter } from "./report.ts";
 import { queued, timeInTurn, type Work } from "./timing.ts";
 
@@ -41,7 +41,7 @@ export function training(c: Case, imageSize = 28): { trainer: Trainer; step: () 
   const bytes = c.batchSize * imageSize ** 2;
   const pixels = Uint8Array.from({ length: bytes }, (_, i) => (i * 2654435761) >>> 24);
   const source = new ImageSource(pixels, { height: imageSize, width: imageSize }, { scale: 2, shift: -1 });
-  const trainer = new Trainer(configOf(c), source);
+  const { trainer } = makeNetwork(configOf(c), source);
   const images = Uint32Array.from({ length: c.batchSize }, (_, i) => i);
   return { trainer, step: () => trainer.queueStep(images, 1e-4) };
 }

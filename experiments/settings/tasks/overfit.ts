@@ -1,9 +1,10 @@
-import { checkEffects, checkGroups } from "./train_checks.ts";
+import { presets } from "./presets.ts";
+import { checkConfig, checkEffects, checkGroups } from "./train_checks.ts";
 import type { Flags } from "../flags.ts";
 import type { Values } from "../setting.ts";
 import { integer, integers, number, optional, path } from "../kinds.ts";
 import { defineSettings } from "../settings.ts";
-import { training } from "./train.ts";
+import { training, type TrainingConfig } from "./train.ts";
 
 /** The settings of the task that checks that a network can overfit a few images. */
 export const overfitting = defineSettings({
@@ -35,5 +36,17 @@ export function resolveOverfitConfig({ values }: Flags<typeof overfitting.rows>)
   const config = overfitting.resolve(values);
   checkEffects(values, config);
   checkGroups(config);
+  return config;
+}
+
+/**
+ * The training that overfits: one learning rate throughout, weights that are not averaged.
+ *
+ * @throws {ConfigError} if settings contradict each other
+ */
+export function trainingConfigOf({ images, steps, out: _, ...settings }: OverfitConfig): TrainingConfig {
+  const fixed = { schedule: "constant", warmUp: 0, ema: 0, trainLimit: images, maxSteps: steps } as const;
+  const config = training.resolve({ ...settings, ...fixed, preset: "quick" }, presets.quick);
+  checkConfig(config);
   return config;
 }

@@ -1,3 +1,8 @@
+import { couplings } from "../../../models/flow/coupling.ts";
+import { paths } from "../../../models/flow/path.ts";
+import { predictions } from "../../../models/flow/prediction.ts";
+import { timeDistributions } from "../../../models/flow/time_distribution.ts";
+import { lossWeights } from "../../../models/flow/weight.ts";
 import { optimizerKinds } from "../../../models/train/update_rules.ts";
 import { scheduleNames } from "../../../models/train/schedule.ts";
 import { type SolverName, solvers } from "../../../models/solve/solvers.ts";
@@ -5,7 +10,8 @@ import { pacings } from "../../../viz/flow/pacing.ts";
 import { choice, integer, integers, line, number, optional, path, text, toggle } from "../kinds.ts";
 import type { Values } from "../setting.ts";
 import { defineSettings } from "../settings.ts";
-import { networkNames } from "./networks.ts";
+import { variant } from "../variant.ts";
+import { modelNames } from "../../../models/nets/networks.ts";
 import { shared } from "./shared.ts";
 
 /** The presets by name; their values stand in `presets.ts`. */
@@ -13,7 +19,7 @@ export const presetNames = ["quick", "standard", "paper"] as const;
 
 /** The settings of a training run. Those without a default here come from the preset or must be given. */
 export const training = defineSettings({
-  model: choice(networkNames, { doc: "network to train" }),
+  model: choice(modelNames, { doc: "network to train" }),
   filters: integers({ doc: "channels of each level" }),
   tEmb: integer({ doc: "features of the time embedding", min: 1 }),
   attn: toggle({ doc: "attention in the middle of the network", default: false }),
@@ -23,6 +29,12 @@ export const training = defineSettings({
   valFraction: number({ doc: "share of the training images held out", min: 0, below: 1, default: 0.1 }),
   normalize: choice(["-1..1", "0..1"], { doc: "range of the pixels" }),
   trainLimit: integer({ doc: "train on N images only, 0 = all", default: 0 }),
+
+  path: variant(paths, { doc: "path from noise to data", default: "linear" }),
+  times: variant(timeDistributions, { doc: "distribution of t", default: "uniform" }),
+  coupling: variant(couplings, { doc: "which noise meets which data", default: "independent" }),
+  prediction: variant(predictions, { doc: "what the network's output means", default: "velocity" }),
+  lossWeight: variant(lossWeights, { doc: "weight of the loss at t", default: "constant" }),
 
   batchSize: integer({ doc: "images per step", min: 1 }),
   epochs: integer({ doc: "stop after N epochs, 0 = no limit" }),
@@ -96,6 +108,7 @@ export const training = defineSettings({
 }, {
   model: "Model",
   data: "Data",
+  path: "Objective",
   batchSize: "Optimisation",
   valEpochs: "Evaluation",
   name: "Run",

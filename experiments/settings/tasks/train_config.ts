@@ -11,11 +11,12 @@ export { ConfigError, type PresetName, type TrainingConfig };
 /** What the command line of a training run says. */
 export type TrainingFlags = Flags<typeof training.rows>;
 
+/** The settings that end a run. */
+const ends = ["epochs", "maxSteps", "maxMinutes"] as const;
+
 /** The flags that a resumed run may be given; all else comes from its `config.json`. */
 const resumable = [
-  "epochs",
-  "maxSteps",
-  "maxMinutes",
+  ...ends,
   "device",
   "threads",
   "precision",
@@ -43,7 +44,7 @@ export function parseTrainingFlags(argv: readonly string[]): TrainingFlags {
 export function resolveConfig({ values }: TrainingFlags, defaultPreset: PresetName): TrainingConfig {
   if (typeof values.resume === "string") return resumedConfig(values, values.resume);
   const preset = values.preset ?? defaultPreset;
-  const config = training.resolve({ ...values, preset }, presets[preset]);
+  const config = training.resolve({ ...values, preset }, withEnds(values, presets[preset]));
   checkEffects(values, config);
   checkConfig(config);
   return config;
@@ -83,10 +84,16 @@ function resumedConfig(given: TrainingFlags["values"], run: string): TrainingCon
       `Cannot resume ${run} with --model ${given.model}: it trains the ${saved.model} model`,
     );
   }
-  const config = training.resolve(given, saved);
+  const config = training.resolve(given, withEnds(given, saved));
   checkEffects(given, config);
   checkConfig(config);
   return config;
+}
+
+/** The values that complete given ones: an end of the run that is given stands for all ends. */
+function withEnds<T extends Partial<TrainingConfig>>(given: TrainingFlags["values"], values: T): T {
+  const named = ends.some((name) => given[name] !== undefined);
+  return named ? { ...values, ...Object.fromEntries(ends.map((name) => [name, 0])) } : values;
 }
 
 function readJson(path: string): unknown {

@@ -16,8 +16,14 @@ import { parseReportWords } from "../../../experiments/settings/tasks/report.ts"
 import { resolveSampleConfig, sampling } from "../../../experiments/settings/tasks/sample.ts";
 import { training } from "../../../experiments/settings/tasks/train.ts";
 import { animating } from "../../../experiments/settings/tasks/animate.ts";
-import { type NetworkName, networkName, networkTypes } from "../../../experiments/settings/tasks/networks.ts";
-import { modelTypes, optimizerKinds, scheduleNames, solvers } from "../../../models/mod.ts";
+import {
+  modelNameOf,
+  modelTypeOf,
+  modelTypes,
+  optimizerKinds,
+  scheduleNames,
+  solvers,
+} from "../../../models/mod.ts";
 import { pacings } from "../../../viz/mod.ts";
 import { testNeeding } from "../../permissions.ts";
 
@@ -255,11 +261,8 @@ Deno.test("choices of flags are the names of the registries", () => {
   assert.deepEqual(optimizer.choices, optimizerKinds);
   assert.deepEqual(schedule.choices, scheduleNames);
   assert.deepEqual([pacing.choices, animating.rows.pacing.choices], [pacings, pacings]);
-  assert.deepEqual(
-    model.choices?.map((name) => networkTypes[name as NetworkName]).sort(),
-    [...modelTypes].sort(),
-  );
-  assert.deepEqual(modelTypes.map((type) => networkTypes[networkName(type) as NetworkName]), modelTypes);
+  assert.deepEqual(model.choices?.map(modelTypeOf), modelTypes);
+  assert.deepEqual(modelTypes.map(modelNameOf), model.choices);
 });
 
 Deno.test("Settings.read() refuses unknown, missing and unacceptable fields", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { Evaluation } from "../../../experiments/training/evaluation.ts";
 import { ImageSource, normalizationTo } from "../../../experiments/data/image_source.ts";
 import { multiply, randomNormal, randomUniform, reshape, type Tensor, tensor } from "../../../kernels/mod.ts";
+import { HeldOutLoss, meanLoss } from "../../../models/mod.ts";
 import { streams } from "../../../models/random/streams.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
@@ -14,8 +14,10 @@ const batchSize = 4;
 /** A field that depends on all that the loss is made of: v(x, t) = t x. */
 const field = { velocity: (x: Tensor, t: Tensor) => multiply(x, reshape(t, [t.size, 1, 1, 1])) };
 
-function evaluationOf(batchSize: number): Evaluation {
-  return new Evaluation(field, new ImageSource(bytes, size, normalizationTo("-1..1")), batchSize, seed);
+function measurement(batchSize: number): (images: Uint32Array) => Promise<number> {
+  const source = new ImageSource(bytes, size, normalizationTo("-1..1"));
+  const heldOut = new HeldOutLoss(field, source, { batchSize, seed });
+  return async (images) => meanLoss(await heldOut.losses(images));
 }
 
 /** The mean loss of images in plain numbers: the noise and times of each batch, the loss of each of its images. */
@@ -38,27 +40,32 @@ async function expectedLoss(images: readonly number[]): Promise<number> {
   return total / images.length;
 }
 
-testOnDevices("Evaluation.loss() counts each image once, also where the last batch is not full", async () => {
-  const evaluation = evaluationOf(batchSize);
-  for (const images of [[3], [9, 2, 5], [0, 7, 4, 11], [19, 1, 18, 2, 17, 3, 16], [5, 5, 6, 5, 5, 8, 0, 1]]) {
-    assertClose([await evaluation.loss(Uint32Array.from(images))], [await expectedLoss(images)], 1e-5);
-  }
-});
+testOnDevices(
+  "HeldOutLoss.losses() counts each image once, also where the last batch is not full",
+  async () => {
+    const lossOf = measurement(batchSize);
+    for (
+      const images of [[3], [9, 2, 5], [0, 7, 4, 11], [19, 1, 18, 2, 17, 3, 16], [5, 5, 6, 5, 5, 8, 0, 1]]
+    ) {
+      assertClose([await lossOf(Uint32Array.from(images))], [await expectedLoss(images)], 1e-5);
+    }
+  },
+);
 
-testOnDevices("Evaluation.loss() reads more batches than may be under way at once", async () => {
+testOnDevices("HeldOutLoss.losses() reads more batches than may be under way at once", async () => {
   const images = Array.from({ length: 77 }, (_, i) => i % 20);
   assertClose(
-    [await evaluationOf(batchSize).loss(Uint32Array.from(images))],
+    [await measurement(batchSize)(Uint32Array.from(images))],
     [await expectedLoss(images)],
     1e-5,
   );
 });
 
-testOnDevices("Evaluation.loss() gives the same number each time", async () => {
+testOnDevices("HeldOutLoss.losses() gives the same number each time", async () => {
   const images = Uint32Array.of(19, 1, 18, 2, 17, 3, 16);
-  const evaluation = evaluationOf(batchSize);
-  const first = await evaluation.loss(images);
-  await evaluation.loss(Uint32Array.of(0, 1));
-  assert.equal(await evaluation.loss(images), first);
-  assert.equal(await evaluationOf(batchSize).loss(images), first);
+  const lossOf = measurement(batchSize);
+  const first = await lossOf(images);
+  await lossOf(Uint32Array.of(0, 1));
+  assert.equal(await lossOf(images), first);
+  assert.equal(await measurement(batchSize)(images), first);
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { fitBatch } from "../../../experiments/training/fit_batch.ts";
+import { fitBatch } from "../../../experiments/training/fit_memory.ts";
 import type { MemoryPlan } from "../../../kernels/mod.ts";
 import { testUnless } from "../../permissions.ts";
 

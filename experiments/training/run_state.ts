@@ -5,12 +5,12 @@ import {
   saveCheckpoint,
   type State,
   StateError,
+  type Trainer,
 } from "../../models/mod.ts";
-import { RunError, writeAtomic } from "./run_folder.ts";
-import { reasonOf } from "./atomic_write.ts";
-import type { Trainer } from "../training/trainer.ts";
 import type { ImageSource } from "../data/image_source.ts";
-import { runFile, weightsFile, type WeightsName } from "./layout.ts";
+import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
+import { runFile, weightsFile, type WeightsName } from "../run/layout.ts";
+import type { Network } from "./network.ts";
 
 /** What a run must know to go on as if it had never stopped, besides weights, moments and averages. */
 export interface RunProgress {
@@ -37,22 +37,20 @@ export interface RunProgress {
  */
 export async function saveRun(
   run: string,
-  trainer: Trainer,
+  network: Network,
   source: ImageSource,
   progress: RunProgress,
 ): Promise<boolean> {
-  const parts = { p: trainer.flat.state(), o: trainer.optimizer.state(), e: trainer.ema?.state() };
+  const { parameters, optimizer, ema } = await network.trainer.state();
   const tensors: State = new Map();
-  const add = (prefix: string, state: State) =>
+  const add = (prefix: string, state: State = new Map()) =>
     state.forEach((value, name) => tensors.set(`${prefix}.${name}`, value));
-  const latest = await parts.p;
-  const averaged = (await parts.e)?.tensors;
-  add("p", latest);
-  add("o", (await parts.o).tensors);
-  if (averaged) add("e", averaged);
+  add("p", parameters);
+  add("o", optimizer);
+  add("e", ema);
   if (!tensors.values().every(({ data }) => data.every(Number.isFinite))) return false;
-  await saveWeights(run, "last", trainer, source, latest);
-  if (averaged) await saveWeights(run, "ema", trainer, source, averaged);
+  await saveWeights(run, "last", network, source, parameters);
+  if (ema) await saveWeights(run, "ema", network, source, ema);
   await writeAtomic(
     join(run, runFile.state),
     encodeSafetensors(tensors, { progress: JSON.stringify(progress) }),
@@ -95,10 +93,8 @@ export async function restoreRunState(
     new Map(
       [...tensors].flatMap(([name, value]) => name.startsWith(`${prefix}.`) ? [[name.slice(2), value]] : []),
     );
-  trainer.flat.load(part("p"), path);
-  trainer.optimizer.restore({ step: progress.step, tensors: part("o") }, path);
-  trainer.ema?.restore({ step: progress.step, tensors: part("e") }, path);
-  trainer.restored();
+  const { step } = progress;
+  trainer.restore({ step, parameters: part("p"), optimizer: part("o"), ema: part("e") }, path);
   return progress;
 }
 
@@ -110,17 +106,17 @@ function progressOf(json = ""): RunProgress | undefined {
   }
 }
 
-/** Writes weights of a trainer's network as a checkpoint that other programs load. */
+/** Writes weights of a network as a checkpoint that other programs load. */
 export async function saveWeights(
   run: string,
   name: WeightsName,
-  trainer: Trainer,
+  { model, options }: Network,
   source: ImageSource,
   weights: State,
 ): Promise<void> {
-  const info = { config: trainer.options, ...source.info };
+  const info = { config: options, ...source.info };
   await writeAtomic(
     join(run, weightsFile(name)),
-    await saveCheckpoint(trainer.model, info, weights),
+    await saveCheckpoint(model, info, weights),
   );
 }

@@ -1,0 +1,12 @@
+import { join } from "node:path";
+import { writeReport } from "../report/report_file.ts";
+import { runFile } from "../run/layout.ts";
+import type { Artifact } from "./artifact.ts";
+
+/** The page that shows all of the run. */
+export const report: Artifact = {
+  needs: "folder",
+  file: () => runFile.report,
+  wanted: () => true,
+  write: ({ run }) => writeReport([run], join(run, runFile.report)),
+};
