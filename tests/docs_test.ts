@@ -57,3 +57,12 @@ testNeeding(
     }
   },
 );
+
+testNeeding({ read: true }, "docs/layout.md has a row for each room and for nothing else", async () => {
+  const parents = ["kernels", "models", "viz", "experiments"];
+  const files = (await Promise.all(parents.map((parent) => filesBelow(`${parent}/`)))).flat();
+  const rooms = files.map((path) => path.split("/")).filter(({ length }) => length > 2)
+    .map(([parent, room]) => `${parent}/${room}/`);
+  const rows = (await textOf("docs/layout.md")).matchAll(/^\| `(\w+\/\w+\/)`/gm);
+  assert.deepEqual(Array.from(rows, ([, room]) => room).sort(), [...new Set(rooms)].sort());
+});
