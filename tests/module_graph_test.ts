@@ -27,7 +27,7 @@ testNeeding(
     const imports = await importsFrom([
       "notebooks/digits.ipynb",
       "examples/sample_in_page.html",
-      "experiments/train.ts",
+      "kernels/mod.ts",
       "viz/report/page/main.ts",
     ]);
     const sees = (from: string, to: string, runtime: boolean) => {
