@@ -1,7 +1,8 @@
 /**
- * Compiles the CPU device's kernels in `kernels/devices/cpu/assembly/` (AssemblyScript) and writes them to `binary.ts` beside it,
- * which is part of the repository:
- * importers need no compiler, and no permission to read a file. A test compiles them again and compares.
+ * Compiles the CPU device's kernels, `kernels/devices/cpu/assembly/` (AssemblyScript), into `binary.ts` beside it.
+ *
+ * The result is part of the repository, so importers need neither a compiler nor permission to read a file. A test
+ * compiles the kernels again and compares.
  *
  * `deno task build:wasm`
  */

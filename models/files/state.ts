@@ -1,4 +1,4 @@
-import { type Tensor } from "../../kernels/mod.ts";
+import type { Tensor } from "../../kernels/mod.ts";
 import { sameShape, showShape } from "../../kernels/core/shape.ts";
 import { nearest } from "../nearest.ts";
 import type { SafetensorsTensor } from "./safetensors.ts";

@@ -6,10 +6,10 @@ import { makeNetwork, modelOptions } from "../../experiments/training/network.ts
 import type { Reporter } from "./report.ts";
 import { queued, timeInTurn, type Work } from "./timing.ts";
 
-/** Steps of a sampling. */
+/** Solver steps for one batch of samples. */
 const samplingSteps = 10;
 
-/** Which network at which batch. */
+/** A network and its batch size. */
 export interface Case {
   readonly model: "base" | "residual";
   readonly filters: readonly number[];
@@ -26,7 +26,7 @@ export const cases: readonly Case[] = [
   { model: "residual", filters: [8, 16, 32], tEmb: 64, batchSize: 32 },
 ];
 
-/** A case in words. */
+/** Name of a case, for tables. */
 export function nameOf({ model, filters, tEmb, batchSize, precision }: Case): string {
   return `${model} [${filters}] T ${tEmb}, batch ${batchSize}${precision === "f16" ? ", f16" : ""}`;
 }
@@ -66,7 +66,7 @@ function onNoise(c: Case) {
   return { network, x: randomNormal(tensor(Uint32Array.of(1, 9, 0)), [c.batchSize, 1, 28, 28]) };
 }
 
-/** What is timed of a case: training steps, forward passes and sampling. */
+/** What is timed for a case: training steps, forward passes and sampling. */
 const works: Readonly<Record<string, (c: Case) => () => void>> = {
   train: (c: Case) => training(c).step,
   forward: forwardPass,
@@ -83,10 +83,10 @@ export function networkWorks(device: Device, c: Case): [train: Work, forward: Wo
 }
 
 /**
- * Times training steps, forward passes and sampling of a network on random images of 28 x 28, and tells the device
- * memory of each: the peak, since a pool keeps what it had.
+ * Times training steps, forward passes and sampling of a network on random images of 28 x 28, and measures the peak
+ * device memory of each.
  *
- * @param open gives a device of its own for each
+ * @param open opens a new device for each of them
  */
 export async function benchNetwork(open: () => Promise<Device>, c: Case, reporter: Reporter): Promise<void> {
   for (const what of Object.keys(works)) {

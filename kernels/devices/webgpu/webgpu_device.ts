@@ -6,7 +6,7 @@ import {
   DeviceError,
   type KernelCall,
 } from "../device.ts";
-import { BufferPool, GpuBuffer } from "./buffer_pool.ts";
+import { BufferPool, type GpuBuffer } from "./buffer_pool.ts";
 import { CommandQueue, type Dispatch } from "./command_queue.ts";
 import { type Pipeline, PipelineCache } from "./pipelines.ts";
 

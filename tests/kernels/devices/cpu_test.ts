@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { CpuDevice } from "../../../kernels/devices/cpu/cpu_device.ts";
-import { type Dims, type Kernel } from "../../../kernels/devices/device.ts";
+import type { Dims, Kernel } from "../../../kernels/devices/device.ts";
 import { Layout } from "../../../kernels/devices/cpu/assembly/layout.ts";
 import { hasRelaxedSimd, loadKernels } from "../../../kernels/devices/cpu/kernels.ts";
 import { lowerings } from "../../../kernels/devices/cpu/lowering.ts";
