@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
 import { BatchOrder, HeldOutLoss, meanLoss } from "../models/mod.ts";
 import { loadDataset } from "./data/dataset.ts";

@@ -15,7 +15,7 @@ import type { Drawable, Drawing } from "./evolve.ts";
 import { hearSignals } from "../program/command.ts";
 import { pixelsOf } from "../data/image_source.ts";
 import { RunError, writeAtomic } from "../run/run_folder.ts";
-import { flowAnimationFile, runFile, runFolder, sampleGridFile } from "../run/layout.ts";
+import { runFile, runFolder, sampleGridFile } from "../run/layout.ts";
 
 /** Milliseconds that the finished image at the end of an animation is shown. */
 export const hold = 1500;

@@ -6,7 +6,7 @@ import { init } from "../../kernels/mod.ts";
 import { runTask } from "../../experiments/program/command.ts";
 import { parseTrainingFlags, resolveConfig } from "../../experiments/settings/tasks/train_config.ts";
 import { ImageSource, normalizationTo } from "../../experiments/data/image_source.ts";
-import { Trainer } from "../../experiments/training/trainer.ts";
+import { makeNetwork } from "../../experiments/training/network.ts";
 import { sharesOf } from "./shares.ts";
 import { timeRuns } from "./timing.ts";
 
@@ -16,7 +16,7 @@ await runTask(async () => {
   const config = resolveConfig({ ...flags, values: { model: "residual", ...flags.values } }, "quick");
   const pixels = Uint8Array.from({ length: config.batchSize * 784 }, (_, i) => (i * 2654435761) >>> 24);
   const source = new ImageSource(pixels, { height: 28, width: 28 }, normalizationTo(config.normalize));
-  const trainer = new Trainer(config, source);
+  const { trainer } = makeNetwork(config, source);
   const images = Uint32Array.from({ length: config.batchSize }, (_, i) => i);
   const step = () => trainer.queueStep(images, 1e-4);
 
