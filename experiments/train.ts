@@ -69,7 +69,7 @@ await runTask(async () => {
   });
   const resumedAt = config.resume ? await training.resume() : undefined;
   const parameters = trainer.parameters.values().reduce((sum, { size }) => sum + size, 0);
-  const { name, digest, source: from, height, width, test } = data;
+  const { name, digest, source: from, channels, height, width, classes, test } = data;
   await using tracker = await startTracking(lock, {
     choice,
     startedAt,
@@ -81,8 +81,10 @@ await runTask(async () => {
         name,
         digest,
         source: from,
+        channels,
         height,
         width,
+        classes,
         train: images.train.length,
         validation: images.validation.length,
         test: test.count,

@@ -213,7 +213,7 @@ async function trained(values: Partial<TrainingConfig>, steps: number) {
   const network = { model: "base", filters: [4, 8], tEmb: 8, batchSize: 4, clip: 0, ema: 0 } as const;
   const config = resolveConfig({ help: false, values: { ...network, ...values } }, "quick");
   const bytes = Uint8Array.from({ length: 8 * 64 }, (_, i) => i * 37 % 256);
-  const source = new ImageSource(bytes, { height: 8, width: 8 }, { scale: 2, shift: -1 });
+  const source = new ImageSource(bytes, { channels: 1, height: 8, width: 8 }, { scale: 2, shift: -1 });
   const trainer = new Trainer(config, source);
   for (let step = 0; step < steps; step++) trainer.queueStep(Uint32Array.of(0, 1, 2, 3), config.lr);
   const moments = (await trainer.optimizer.state()).tensors;

@@ -59,6 +59,8 @@ testMirrored("train mirrors all that it logs to a real MLflow server", async (pl
     train: 86,
     validation: 10,
     test: 24,
+    channels: 1,
+    classes: 10,
     sha256: record.dataset.digest,
   });
 
