@@ -16,7 +16,7 @@ await runTask(async () => {
   const python = await installMlflow();
   if (typeof python !== "string") {
     throw new TrainingError(
-      `Cannot install MLflow: ${python.reason}; install Python 3 with venv, or use another server`,
+      `Cannot install MLflow: ${python.reason}; a server elsewhere will do as well`,
     );
   }
   const { url, process } = await startMlflow(python, { data, port });

@@ -16,8 +16,8 @@ await runTask(async () => {
   const python = await installJupyter();
   if (typeof python !== "string") {
     throw new TrainingError(
-      `Cannot install JupyterLab: ${python.reason}; install Python 3 with venv, or use another Jupyter: ` +
-        "`deno jupyter --install` gives it Deno's kernel",
+      `Cannot install JupyterLab: ${python.reason}; another Jupyter will do as well, once ` +
+        "`deno jupyter --install` has given it Deno's kernel",
     );
   }
   const env = await registerKernel();
