@@ -1,4 +1,5 @@
-import { runTask, stopSignal, TrainingError } from "./program/command.ts";
+import { runTask, stopSignal } from "./program/command.ts";
+import { PythonError } from "./python/python_environment.ts";
 import { serving } from "./settings/tasks/mlflow.ts";
 import { checkPort, installMlflow, mlflowVersion, startMlflow } from "./tracking/local_server.ts";
 
@@ -15,7 +16,7 @@ await runTask(async () => {
   );
   const python = await installMlflow();
   if (typeof python !== "string") {
-    throw new TrainingError(
+    throw new PythonError(
       `Cannot install MLflow: ${python.reason}; a server elsewhere will do as well`,
     );
   }

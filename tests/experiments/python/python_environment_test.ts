@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { testNeeding } from "../../permissions.ts";
 
 const module = JSON.stringify(
-  new URL("../../../experiments/program/python_environment.ts", import.meta.url).href,
+  new URL("../../../experiments/python/python_environment.ts", import.meta.url).href,
 );
 
 /** What pythonEnvironment() returns where `python3` is this script, or where there is none. */

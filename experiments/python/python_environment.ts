@@ -1,5 +1,10 @@
 import { dirname, join } from "node:path";
 
+/** Python cannot be had, or a program of it failed; the message says what can be done. */
+export class PythonError extends Error {
+  override readonly name = "PythonError";
+}
+
 /** Why there is no Python with the packages, in one line that says what to do about it. */
 export interface Unavailable {
   readonly reason: string;
