@@ -1,4 +1,5 @@
-import { runTask, stopSignal, TrainingError } from "./program/command.ts";
+import { runTask, stopSignal } from "./program/command.ts";
+import { PythonError } from "./python/python_environment.ts";
 import { serving } from "./settings/tasks/mlflow.ts";
 import { checkPort, installMlflow, mlflowVersion, startMlflow } from "./tracking/local_server.ts";
 
@@ -15,8 +16,8 @@ await runTask(async () => {
   );
   const python = await installMlflow();
   if (typeof python !== "string") {
-    throw new TrainingError(
-      `Cannot install MLflow: ${python.reason}; install Python 3 with venv, or use another server`,
+    throw new PythonError(
+      `Cannot install MLflow: ${python.reason}; a server elsewhere will do as well`,
     );
   }
   const { url, process } = await startMlflow(python, { data, port });

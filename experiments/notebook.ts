@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
-import { runTask, stopSignal, TrainingError } from "./program/command.ts";
-import { executeArguments, installJupyter, notebooks, registerKernel } from "./program/jupyter.ts";
+import { runTask, stopSignal } from "./program/command.ts";
+import { executeArguments, installJupyter, notebooks, registerKernel } from "./python/jupyter.ts";
+import { PythonError } from "./python/python_environment.ts";
 import { notebookSettings } from "./settings/tasks/notebook.ts";
 import { checkPort } from "./tracking/local_server.ts";
 
@@ -15,9 +16,9 @@ await runTask(async () => {
   console.error("JupyterLab: looking for it in .cache; installing it there takes about a minute");
   const python = await installJupyter();
   if (typeof python !== "string") {
-    throw new TrainingError(
-      `Cannot install JupyterLab: ${python.reason}; install Python 3 with venv, or use another Jupyter: ` +
-        "`deno jupyter --install` gives it Deno's kernel",
+    throw new PythonError(
+      `Cannot install JupyterLab: ${python.reason}; another Jupyter will do as well, once ` +
+        "`deno jupyter --install` has given it Deno's kernel",
     );
   }
   const env = await registerKernel();
@@ -29,7 +30,7 @@ async function executeInPlace(python: string, notebook: string, env: Record<stri
   console.error(`Running ${notebook}`);
   const args = executeArguments(notebook, { to: notebook, seconds: 300 });
   const { success } = await new Deno.Command(python, { args, env, stdin: "null" }).spawn().status;
-  if (!success) throw new TrainingError(`Cannot run ${notebook}: one of its cells failed, see above`);
+  if (!success) throw new PythonError(`Cannot run ${notebook}: one of its cells failed, see above`);
 }
 
 /** Serves JupyterLab until it is ended. Deno's kernel knows no limits: only who has the token of the address may use it. */
@@ -49,5 +50,5 @@ async function openLab(python: string, port: number, env: Record<string, string>
   console.log(`http://127.0.0.1:${port}/lab/tree/${first}?token=${token}\n`);
   console.log("Open this address in a few seconds; Ctrl-C ends it");
   const { success, signal } = await process.status;
-  if (!success && signal === null) throw new TrainingError("JupyterLab ended with an error, see above");
+  if (!success && signal === null) throw new PythonError("JupyterLab ended with an error, see above");
 }

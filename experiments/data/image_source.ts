@@ -33,9 +33,10 @@ export function inPixels({ t, image, velocity }: Snapshot, normalization: Normal
 export class ImageSource implements BatchSource {
   readonly #bytes: Tensor;
 
+  /** @param images u8[N, C, H, W] */
   constructor(
     images: Uint8Array,
-    readonly size: Pick<Dataset, "height" | "width">,
+    readonly size: Pick<Dataset, "channels" | "height" | "width">,
     readonly normalization: Normalization,
   ) {
     this.#bytes = packBytes(images);
@@ -43,7 +44,7 @@ export class ImageSource implements BatchSource {
 
   /** [C, H, W] of an image. */
   get shape(): readonly [number, number, number] {
-    return [1, this.size.height, this.size.width];
+    return [this.size.channels, this.size.height, this.size.width];
   }
 
   /** What a checkpoint says of its images. */
@@ -51,10 +52,10 @@ export class ImageSource implements BatchSource {
     return { normalization: this.normalization, imageSize: [this.size.height, this.size.width] };
   }
 
-  /** The images of u32[N] indices, f32[N, 1, H, W]; a device op, for recorded steps. */
+  /** The images of u32[N] indices, f32[N, C, H, W]; a device op, for recorded steps. */
   batch(indices: Tensor): Examples {
     const { scale, shift } = this.normalization;
-    const pixels = this.size.height * this.size.width;
+    const pixels = this.shape.reduce((product, length) => product * length, 1);
     const images = gatherImages(this.#bytes, indices, { pixels, scale: scale / 255, shift });
     return { x1: reshape(images, [indices.size, ...this.shape]) };
   }

@@ -1,5 +1,5 @@
 import { cpus } from "node:os";
-import { withoutCredentials } from "../tracking/address.ts";
+import { withoutCredentials } from "./without_credentials.ts";
 
 /** What a run ran on, the content of `environment.json`; null is what permissions or the system withhold. */
 export interface Environment {

@@ -1,3 +1,4 @@
+import { withoutCredentials } from "../run/without_credentials.ts";
 import { ConfigError } from "../settings/setting.ts";
 
 /** An MLflow server and how to be let in. The secrets are private: no log, error or JSON of it holds them. */
@@ -65,11 +66,6 @@ export function parseAddress(uri: string, source: string, credentials: Credentia
     : { authorization: undefined, secrets: [] };
   const plain = url.origin + url.pathname.replace(/\/+$/, "");
   return new ServerAddress(plain, authorization, inside ? [...secrets, url.password] : secrets);
-}
-
-/** A text in which no URI holds a user or password. */
-export function withoutCredentials(text: string): string {
-  return text.replace(/:\/\/.*@/, "://");
 }
 
 function basic(username: string, password: string) {

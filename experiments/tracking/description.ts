@@ -61,12 +61,13 @@ export function paramsOf(record: RunRecord, config: Readonly<Record<string, unkn
 
 function inputsOf({ dataset }: RunRecord): DatasetInput[] {
   if (dataset === null) return [];
-  const { name, digest, source, height, width, train, validation, test } = dataset;
+  const { name, digest, source, channels = 1, height, width, classes, train, validation, test } = dataset;
+  const shape = channels === 1 ? [-1, height, width] : [-1, channels, height, width];
   const schema = JSON.stringify({
     mlflow_tensorspec: {
       features: JSON.stringify([{
         type: "tensor",
-        "tensor-spec": { dtype: "uint8", shape: [-1, height, width] },
+        "tensor-spec": { dtype: "uint8", shape },
       }]),
       targets: JSON.stringify([{ type: "tensor", "tensor-spec": { dtype: "uint8", shape: [-1] } }]),
     },
@@ -79,7 +80,14 @@ function inputsOf({ dataset }: RunRecord): DatasetInput[] {
       source_type: source.includes(":") ? "http" : "local",
       source: JSON.stringify({ uri: source }),
       schema,
-      profile: JSON.stringify({ train, validation, test, sha256: digest }),
+      profile: JSON.stringify({
+        train,
+        validation,
+        test,
+        channels: dataset.channels,
+        classes,
+        sha256: digest,
+      }),
     },
   }];
 }

@@ -1,7 +1,7 @@
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { reasonOf } from "../run/atomic_write.ts";
-import { pythonEnvironment, type Unavailable } from "../program/python_environment.ts";
+import { pythonEnvironment, type Unavailable } from "../python/python_environment.ts";
 import { ServerError } from "./http.ts";
 
 /** The MLflow that is installed. */

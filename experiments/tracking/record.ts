@@ -10,8 +10,12 @@ export interface RecordedDataset {
   /** SHA-256 of the training images, in hex. */
   readonly digest: string;
   readonly source: string;
+  /** Not in records of version 0.1, whose images have one channel. */
+  readonly channels?: number;
   readonly height: number;
   readonly width: number;
+  /** Number of classes; not in records of version 0.1. */
+  readonly classes?: number;
   /** Images that the network learns from. */
   readonly train: number;
   readonly validation: number;

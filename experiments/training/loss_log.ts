@@ -1,4 +1,4 @@
-import { BatchOrder } from "../../models/mod.ts";
+import type { BatchOrder } from "../../models/mod.ts";
 import { TrainingError } from "../program/command.ts";
 import type { Metrics } from "../run/metrics_log.ts";
 

@@ -10,6 +10,7 @@ import { createRunFolder, writeAtomic } from "../run/run_folder.ts";
 import { lockRun } from "../run/run_lock.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
 import { gauges } from "../tracking/gauges.ts";
+import type { RecordedDataset } from "../tracking/record.ts";
 import { startTracking, trackingOf } from "../tracking/start.ts";
 import { tracked } from "../tracking/tracker.ts";
 import { compileKernels } from "./compile_kernels.ts";
@@ -117,9 +118,10 @@ function repeatable(config: TrainingConfig, { totalSteps }: TrainingLoop): Train
   return config.maxMinutes > 0 ? { ...saved, maxSteps: totalSteps, maxMinutes: 0 } : saved;
 }
 
-function recordOf({ name, digest, source, height, width, test }: Dataset, { train, validation }: ImageSplit) {
+function recordOf(data: Dataset, { train, validation }: ImageSplit): RecordedDataset {
+  const { name, digest, source, channels, height, width, classes, test } = data;
   return {
-    ...{ name, digest, source, height, width },
+    ...{ name, digest, source, channels, height, width, classes },
     train: train.length,
     validation: validation.length,
     test: test.count,

@@ -40,7 +40,10 @@ function configOf({ filters, ...rest }: Case) {
 export function training(c: Case, imageSize = 28): { trainer: Trainer; step: () => void } {
   const bytes = c.batchSize * imageSize ** 2;
   const pixels = Uint8Array.from({ length: bytes }, (_, i) => (i * 2654435761) >>> 24);
-  const source = new ImageSource(pixels, { height: imageSize, width: imageSize }, { scale: 2, shift: -1 });
+  const source = new ImageSource(pixels, { channels: 1, height: imageSize, width: imageSize }, {
+    scale: 2,
+    shift: -1,
+  });
   const { trainer } = makeNetwork(configOf(c), source);
   const images = Uint32Array.from({ length: c.batchSize }, (_, i) => i);
   return { trainer, step: () => trainer.queueStep(images, 1e-4) };

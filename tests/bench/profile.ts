@@ -15,7 +15,11 @@ await runTask(async () => {
   const device = await init({ device: flags.values.device ?? "auto", threads: flags.values.threads ?? 0 });
   const config = resolveConfig({ ...flags, values: { model: "residual", ...flags.values } }, "quick");
   const pixels = Uint8Array.from({ length: config.batchSize * 784 }, (_, i) => (i * 2654435761) >>> 24);
-  const source = new ImageSource(pixels, { height: 28, width: 28 }, normalizationTo(config.normalize));
+  const source = new ImageSource(
+    pixels,
+    { channels: 1, height: 28, width: 28 },
+    normalizationTo(config.normalize),
+  );
   const { trainer } = makeNetwork(config, source);
   const images = Uint32Array.from({ length: config.batchSize }, (_, i) => i);
   const step = () => trainer.queueStep(images, 1e-4);

@@ -85,7 +85,7 @@ testRefusals("train refuses", {
   },
   "a batch larger than the data set": {
     flags: newRun.replace("--batch-size 8", "--batch-size 87"),
-    says: ["TrainingError: Cannot take batches of 87 images from 86", "--batch-size"],
+    says: ["ConfigError: Cannot take batches of 87 images from 86", "--batch-size"],
   },
   "groups that do not divide the channels": {
     task: "train:residual",
@@ -137,7 +137,7 @@ testRefusals("overfit refuses", {
   "more images in a batch than there are": {
     task: "overfit",
     flags: `${tinyNetwork} --images 7 --out result`,
-    says: ["TrainingError: Cannot take batches of 8 images from 7 training images", "--batch-size"],
+    says: ["ConfigError: Cannot take batches of 8 images from 7 training images", "--batch-size"],
   },
   "a result folder that holds something": {
     task: "overfit",

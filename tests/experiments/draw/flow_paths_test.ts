@@ -18,6 +18,8 @@ const data = {
   name: "made up",
   train: split(40),
   test: split(20),
+  channels: 1,
+  classes: 10,
   height: H,
   width: W,
   digest: "",

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { inspect } from "node:util";
-import { parseAddress, withoutCredentials } from "../../../experiments/tracking/address.ts";
+import { withoutCredentials } from "../../../experiments/run/without_credentials.ts";
+import { parseAddress } from "../../../experiments/tracking/address.ts";
 import { chooseTracking } from "../../../experiments/tracking/settings.ts";
 import { granted, testUnless } from "../../permissions.ts";
 

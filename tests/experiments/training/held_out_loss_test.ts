@@ -5,7 +5,7 @@ import { HeldOutLoss, meanLoss } from "../../../models/mod.ts";
 import { streams } from "../../../models/random/streams.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
-const size = { height: 3, width: 4 };
+const size = { channels: 1, height: 3, width: 4 };
 const pixels = size.height * size.width;
 const bytes = Uint8Array.from({ length: 20 * pixels }, (_, i) => i * 37 % 256);
 const seed = 46020;

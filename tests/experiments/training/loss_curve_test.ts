@@ -37,7 +37,7 @@ async function lossesOf(vectors: Vectors, precision: "f32" | "f16"): Promise<num
   const network = { model: "residual", filters: [...filters], tEmb, groups } as const;
   const values = { ...network, batchSize: batch, lr, weightDecay, clip, seed, precision };
   const bytes = discs(images, size);
-  const source = new ImageSource(bytes, { height: size, width: size }, { scale: 2, shift: -1 });
+  const source = new ImageSource(bytes, { channels: 1, height: size, width: size }, { scale: 2, shift: -1 });
   const { trainer, model } = makeNetwork(resolveConfig({ help: false, values }, "quick"), source);
   loadState(model, vectors.part("param."), "vectors");
   for (let step = 0; step < steps; step++) {

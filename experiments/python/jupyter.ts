@@ -50,5 +50,5 @@ export function executeArguments(
   notebook: string,
   { to, seconds }: { to: string; seconds: number },
 ): string[] {
-  return [inRepository("experiments/program/execute_notebook.py"), notebook, to, String(seconds)];
+  return [inRepository("experiments/python/execute_notebook.py"), notebook, to, String(seconds)];
 }

@@ -1,5 +1,5 @@
-import { decodeFlowSnapshots, type FlowSnapshots } from "../draw/flow_snapshots.ts";
-import type { RunStore, RunSummary } from "./store.ts";
+import { decodeFlowSnapshots, type FlowSnapshots } from "./flow_snapshots.ts";
+import type { RunStore, RunSummary } from "../tracking/store.ts";
 import { isFlowFile } from "../run/layout.ts";
 
 /** A run with the evolutions of its samples. */
@@ -10,7 +10,7 @@ export interface RunFlow {
 }
 
 /**
- * Brings back the flow snapshots of all runs of an experiment, to compare them; runs without any are left out.
+ * Loads the flow snapshots of all runs of an experiment, to compare them; runs without any are left out.
  *
  * @param store run folders or a server
  * @param experiment its name; not given, all runs of a folder, or the server store's own experiment

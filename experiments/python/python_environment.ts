@@ -1,18 +1,27 @@
 import { dirname, join } from "node:path";
 
-/** Why no Python could be had, in one line. */
+/** Python cannot be had, or a program of it failed; the message says what can be done. */
+export class PythonError extends Error {
+  override readonly name = "PythonError";
+}
+
+/** Why there is no Python with the packages, in one line that says what to do about it. */
 export interface Unavailable {
   readonly reason: string;
 }
 
+/** What brings a Python that makes virtual environments. */
+const advice =
+  "on Debian and Ubuntu, ./denow installs it for root, and others run 'sudo apt-get install python3-venv'";
+
 /**
  * Finds or makes a private virtual environment with packages. It is built beside its place and moved there when it is
- * whole, so that half an environment is never used and two builders at once do no harm; a moved one runs as
- * `python -m`, not by the scripts in its `bin`.
+ * complete, so half an environment is never used and two builders do not disturb each other. A moved environment runs
+ * as `python -m`, not by the scripts in its `bin`.
  *
  * @param folder where it is or goes
- * @param packages names for pip, with a version or without
- * @param deadline milliseconds that each of making the environment and installing may take
+ * @param packages names for pip, with or without a version
+ * @param deadline milliseconds for each of the two steps, making the environment and installing
  * @returns the path of its python, or the reason why there is none
  */
 export async function pythonEnvironment(
@@ -26,7 +35,7 @@ export async function pythonEnvironment(
   const building = await Deno.makeTempDir({ dir: dirname(folder), prefix: ".python-" });
   const environment = join(building, "environment");
   try {
-    // Its own python, which has no path yet that a permission could name, is started by the system's.
+    // The system's python starts the environment's own, whose path no permission can name yet.
     const pip = `import os, sys; os.execv(sys.argv[1], sys.argv[1:])`;
     const install = [join(environment, "bin", "python"), "-m", "pip", "install", "--quiet"];
     const problem = await run(["-m", "venv", environment], "python3 -m venv", deadline) ??
@@ -57,13 +66,20 @@ async function isThere(path: string): Promise<boolean> {
 async function run(args: readonly string[], name: string, deadline: number): Promise<string | undefined> {
   const signal = AbortSignal.timeout(deadline);
   try {
-    const options = { signal, stdin: "null", stdout: "null", stderr: "piped" } as const;
-    const { success, stderr } = await new Deno.Command("python3", { ...options, args: [...args] }).output();
+    const options = { signal, stdin: "null", stdout: "piped", stderr: "piped" } as const;
+    const { success, ...said } = await new Deno.Command("python3", { ...options, args: [...args] }).output();
     if (success) return undefined;
-    const lastLine = new TextDecoder().decode(stderr).trim().split("\n").at(-1);
-    return signal.aborted ? `${name} took longer than ${deadline / 1000} s` : `${name} failed: ${lastLine}`;
+    if (signal.aborted) return `${name} took longer than ${deadline / 1000} s`;
+    const [stdout, stderr] = [said.stdout, said.stderr].map((bytes) =>
+      new TextDecoder().decode(bytes).trim()
+    );
+    // Debian's Python says on stdout that it was split, in a paragraph.
+    if (/ensurepip\s+is\s+not\s+available/.test(stdout)) {
+      return `python3 cannot make virtual environments (${advice})`;
+    }
+    return `${name} failed: ${(stderr || stdout).split("\n").at(-1)}`;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "needs python3";
+    if (error instanceof Deno.errors.NotFound) return `there is no python3 (${advice})`;
     throw error;
   }
 }
