@@ -7,11 +7,11 @@ import { writeSamples } from "./draw/pictures.ts";
 import { hearSignals, runTask, stopSignal } from "./program/command.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
 import { createRunFolder } from "./run/run_folder.ts";
+import { heldOutOptions } from "./settings/tasks/objective.ts";
 import { overfitting, resolveOverfitConfig, trainingConfigOf } from "./settings/tasks/overfit.ts";
 import { compileKernels } from "./training/compile_kernels.ts";
 import { makeNetwork } from "./training/network.ts";
 import { saveWeights } from "./training/run_state.ts";
-import { heldOutOptions } from "./training/validation.ts";
 
 /** Steps between looks at the loss. */
 const burst = 5;

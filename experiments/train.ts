@@ -3,7 +3,7 @@ import { type Device, init } from "../kernels/mod.ts";
 import { runTask, stopSignal } from "./program/command.ts";
 import { stderr } from "./program/progress.ts";
 import { runFile } from "./run/layout.ts";
-import { lockRun } from "./run/run_lock.ts";
+import { lockRun, type RunLock } from "./run/run_lock.ts";
 import {
   parseTrainingFlags,
   type PresetName,
@@ -23,13 +23,14 @@ await runTask(async () => {
     );
     return;
   }
+  using lock = await lockResumed(flags);
   const device = await deviceOf(flags);
   const config = resolveConfig(flags, presetFor(device));
   using stop = stopSignal((signal) =>
     console.error(`\n${signal}: finishing the step and saving; once more to quit at once`)
   );
   const result = await runTraining(config, {
-    ...{ device, startedAt, signal: stop.signal },
+    ...{ device, startedAt, signal: stop.signal, ...lock && { lock } },
     say: (message) => console.error(message),
     terminal: stderr,
   });
@@ -39,17 +40,19 @@ await runTask(async () => {
 
 /** A resumed run computes where it did, unless the flags say otherwise. */
 async function deviceOf({ values: { resume, device, threads } }: TrainingFlags): Promise<Device> {
-  const earlier = typeof resume === "string" ? await readLocked(resume) : undefined;
+  const earlier = resume ? readConfig(resume) : undefined;
   return await init({
     device: device ?? earlier?.device ?? "auto",
     threads: threads ?? earlier?.threads ?? 0,
   });
 }
 
-/** Reads the settings of a run while no other program works on it. */
-async function readLocked(run: string) {
-  using _lock = await lockRun(run);
-  return readConfig(run);
+/** Locks the run to go on with, before anything of it is read that counts. */
+async function lockResumed(flags: TrainingFlags): Promise<RunLock | undefined> {
+  const { resume } = flags.values;
+  if (!resume) return undefined;
+  resolveConfig(flags, "quick"); // flags that cannot be used, or a folder that is no run, leave no lock behind
+  return await lockRun(resume);
 }
 
 /** The preset of a run that is started here without flags. */

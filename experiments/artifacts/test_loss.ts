@@ -2,7 +2,7 @@ import { HeldOutLoss, meanLoss } from "../../models/mod.ts";
 import { ImageSource } from "../data/image_source.ts";
 import { writeLossByTime } from "../draw/loss_by_time.ts";
 import { hearSignals } from "../program/command.ts";
-import { heldOutOptions } from "../training/validation.ts";
+import { heldOutOptions } from "../settings/tasks/objective.ts";
 import type { Artifact } from "./artifact.ts";
 
 /** The loss on the test images, in all and by t. */

@@ -2,9 +2,9 @@ import type { Device, MemoryPlan } from "../../kernels/mod.ts";
 import { HeldOutLoss, Sampler } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { TrainingError } from "../program/command.ts";
+import { heldOutOptions } from "../settings/tasks/objective.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
 import { makeNetwork, type Network } from "./network.ts";
-import { heldOutOptions } from "./validation.ts";
 
 /** Share of the free memory that a step may take where the device computes in main memory. */
 const shareOfMemory = 0.8;

@@ -10,8 +10,8 @@ import {
   Trainer,
 } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
+import { objectiveOf } from "../settings/tasks/objective.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
-import { objectiveOf } from "./objective.ts";
 
 /** The settings that say which network it is. */
 export type NetworkConfig = Pick<TrainingConfig, "model" | "filters" | "tEmb" | "attn" | "groups">;

@@ -7,7 +7,7 @@ import { ProgressBar, type Terminal } from "../program/progress.ts";
 import { collectEnvironment } from "../run/environment.ts";
 import { resumedEnvironmentFile, runFile } from "../run/layout.ts";
 import { createRunFolder, writeAtomic } from "../run/run_folder.ts";
-import { lockRun } from "../run/run_lock.ts";
+import { lockRun, type RunLock } from "../run/run_lock.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
 import { gauges } from "../tracking/gauges.ts";
 import type { RecordedDataset } from "../tracking/record.ts";
@@ -30,6 +30,8 @@ export interface RunOptions {
   readonly terminal?: Terminal;
   /** By default now. */
   readonly startedAt?: Date;
+  /** The lock of the run to go on with, if the caller holds it; the caller frees it. */
+  readonly lock?: RunLock;
 }
 
 /** A run that has ended. */
@@ -62,7 +64,8 @@ export async function runTraining(config: TrainingConfig, options: RunOptions = 
 async function trainOn(device: Device, asked: TrainingConfig, options: RunOptions): Promise<TrainingResult> {
   const { signal = new AbortController().signal, say = () => {}, terminal, startedAt = new Date() } = options;
   // Nothing of a run is read before it is this program's alone.
-  using resumed = asked.resume === null ? undefined : await lockRun(asked.resume);
+  using own = options.lock || asked.resume === null ? undefined : await lockRun(asked.resume);
+  const resumed = options.lock ?? own;
   const choice = await trackingOf(asked, asked.resume);
   const data = await loadDataset(asked.data ?? undefined);
   const source = new ImageSource(data.train.images, data, normalizationTo(asked.normalize));
@@ -95,10 +98,14 @@ async function trainOn(device: Device, asked: TrainingConfig, options: RunOption
       join(run, resumed ? resumedEnvironmentFile(startedAt.getTime()) : runFile.environment),
       await collectEnvironment(adapter, startedAt),
     );
+    const fixed = config.maxMinutes === 0;
+    if (fixed) await writeConfig(run, config);
     say(describe(config, network, device) + `\nrun folder ${run}`);
     await compileKernels(network.trainer, terminal);
-    await loop.fixSteps();
-    await writeJson(join(run, runFile.config), repeatable(config, loop));
+    if (!fixed) {
+      await loop.fixSteps();
+      await writeConfig(run, { ...config, maxSteps: loop.totalSteps, maxMinutes: 0 });
+    }
     using shown = terminal && new ProgressBar({
       totalSteps: loop.totalSteps,
       startStep: network.trainer.step,
@@ -111,11 +118,10 @@ async function trainOn(device: Device, asked: TrainingConfig, options: RunOption
   return { run, ...outcome };
 }
 
-/** Settings that repeat the run, bit for bit on a device of the kind: a number of steps stands for minutes. */
-function repeatable(config: TrainingConfig, { totalSteps }: TrainingLoop): TrainingConfig {
+/** Writes settings that repeat the run, bit for bit on a device of the kind. */
+async function writeConfig(run: string, config: TrainingConfig): Promise<void> {
   // An address may hold a password, and a resumed run knows its server from mlflow.json.
-  const saved = { ...config, resume: null, mlflow: null };
-  return config.maxMinutes > 0 ? { ...saved, maxSteps: totalSteps, maxMinutes: 0 } : saved;
+  await writeJson(join(run, runFile.config), { ...config, resume: null, mlflow: null });
 }
 
 function recordOf(data: Dataset, { train, validation }: ImageSplit): RecordedDataset {

@@ -1,14 +1,8 @@
 import { HeldOutLoss, meanLoss, type Model } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { hearSignals } from "../program/command.ts";
+import { heldOutOptions } from "../settings/tasks/objective.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
-import { objectiveOf } from "./objective.ts";
-
-/** How losses of held-out images are measured under a configuration. */
-export function heldOutOptions(config: TrainingConfig) {
-  const { batchSize, seed } = config;
-  return { batchSize, seed, objective: objectiveOf(config) };
-}
 
 /** Measures the validation loss, and knows the lowest one. */
 export class Validation {

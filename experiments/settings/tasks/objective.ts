@@ -1,13 +1,14 @@
 import {
   couplings,
+  type HeldOutOptions,
   lossWeights,
   type Objective,
   paths,
   predictions,
   timeDistributions,
-} from "../../models/mod.ts";
-import type { TrainingConfig } from "../settings/tasks/train.ts";
-import { makeVariant } from "../settings/variant.ts";
+} from "../../../models/mod.ts";
+import type { TrainingConfig } from "./train.ts";
+import { makeVariant } from "../variant.ts";
 
 /** What the network of a configuration learns. */
 export function objectiveOf(
@@ -23,4 +24,10 @@ export function objectiveOf(
     prediction: makeVariant(predictions, prediction),
     weight: makeVariant(lossWeights, lossWeight),
   };
+}
+
+/** How losses of held-out images are measured. */
+export function heldOutOptions(config: TrainingConfig): HeldOutOptions {
+  const { batchSize, seed } = config;
+  return { batchSize, seed, objective: objectiveOf(config) };
 }
