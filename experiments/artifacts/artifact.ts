@@ -35,13 +35,14 @@ interface ArtifactOf<Source> {
 }
 
 /**
- * Something that a run leaves behind: made from the trained network, or from the run's folder alone, which `deno task
- * report` can do again at any time.
+ * Something that a run leaves behind: made from the trained network, or from files of the run's folder, which `deno
+ * task report` can do again at any time.
  */
 export type Artifact =
   | ({ readonly needs: "network" } & ArtifactOf<TrainedRun>)
   | ({
-    readonly needs: "folder";
-    /** Its path below the run's folder. */
+    /** Files that it is made from: paths below the run's folder. */
+    readonly needs: readonly string[];
+    /** Its own path there. */
     file(config: TrainingConfig): string;
   } & ArtifactOf<RunFiles>);

@@ -2,12 +2,12 @@ import { join } from "node:path";
 import { readFlowSnapshots } from "../draw/flow_snapshots.ts";
 import { flowAnimation } from "../draw/pictures.ts";
 import { writeAtomic } from "../run/atomic_write.ts";
-import { flowAnimationFile } from "../run/layout.ts";
+import { flowAnimationFile, flowFile } from "../run/layout.ts";
 import type { Artifact } from "./artifact.ts";
 
 /** The flows as an animation. */
 export const flowGif: Artifact = {
-  needs: "folder",
+  needs: [flowFile(1)],
   file: ({ pacing }) => flowAnimationFile(pacing),
   wanted: (config) => config.flowSamples > 0,
   async write({ run, config: { pacing, flowFrames: frames } }) {

@@ -5,7 +5,7 @@ import type { Artifact } from "./artifact.ts";
 
 /** The page that shows all of the run. */
 export const report: Artifact = {
-  needs: "folder",
+  needs: [runFile.config],
   file: () => runFile.report,
   wanted: () => true,
   write: ({ run }) => writeReport([run], join(run, runFile.report)),

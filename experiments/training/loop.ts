@@ -159,9 +159,10 @@ export class TrainingLoop {
       bar?.update(trainer.step, losses[losses.length - 1]);
       const msPerStep = (performance.now() - started) / losses.length;
       burst = Math.min(Math.max(Math.floor(burstMs / msPerStep), 1), Trainer.maxOpenLosses / 2);
-      if (this.#isOver(config.valEpochs, from)) await this.#validate();
-      if (this.#isOver(config.sampleEpochs, from)) await this.#logGrid();
-      if (this.#isOver(1, from) || performance.now() - this.#savedMs > config.checkpointMinutes * 60e3) {
+      const isOver = (epochs: number) => this.#order.endsWithin(from, trainer.step, epochs);
+      if (isOver(config.valEpochs)) await this.#validate();
+      if (isOver(config.sampleEpochs)) await this.#logGrid();
+      if (isOver(1) || performance.now() - this.#savedMs > config.checkpointMinutes * 60e3) {
         await this.#save();
       }
     }
@@ -185,24 +186,13 @@ export class TrainingLoop {
     return this.#elapsedBefore + since / 1000;
   }
 
-  /** Whether an interval of some epochs has ended since a step. */
-  #isOver(epochs: number, since: number): boolean {
-    if (epochs === 0) return false;
-    return this.#order.intervalsAfter(this.#trainer.step, epochs) > this.#order.intervalsAfter(since, epochs);
-  }
-
-  /** The step with which an interval of some epochs ends. */
-  #endOf(epochs: number): number {
-    if (epochs === 0) return Infinity;
-    return this.#order.stepsFor(this.#order.intervalsAfter(this.#trainer.step, epochs) + 1, epochs);
-  }
-
   /** Runs up to `count` steps, none beyond the next event or the end of the run, and reads their losses. */
   async #steps(count: number): Promise<number[]> {
     const { config } = this.#session;
     const trainer = this.#trainer;
     const from = trainer.step;
-    const events = [1, config.valEpochs, config.sampleEpochs].map((epochs) => this.#endOf(epochs));
+    const intervals = [1, config.valEpochs, config.sampleEpochs];
+    const events = intervals.map((epochs) => this.#order.endAfter(from, epochs));
     const end = Math.min(from + count, this.#totalSteps, ...events);
     const learningRates: number[] = [];
     while (trainer.step < end) {

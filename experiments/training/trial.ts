@@ -1,8 +1,8 @@
 import type { Trainer } from "../../models/mod.ts";
 import { hearSignals } from "../program/command.ts";
 
-/** Seconds of trial steps from which the rate is taken. */
-const trialSeconds = 3;
+/** Seconds of trial steps from which the rate is taken, and the share of a short run that they may take. */
+const trial = { seconds: 3, share: 0.05 } as const;
 /** Steps that are not counted: the first ones are slower, while threads start and memory is touched. */
 const warmUpSteps = 2;
 
@@ -37,6 +37,7 @@ export async function stepsWithin(
 ): Promise<number> {
   const before = await trainer.state();
   const from = trainer.step;
+  const trialSeconds = Math.min(trial.seconds, trial.share * seconds);
   const startedMs = performance.now();
   const secondsSince = (ms: number) => (performance.now() - ms) / 1000;
   const run = async (steps: number) => {

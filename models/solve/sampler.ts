@@ -25,8 +25,8 @@ export interface SamplerOptions {
   readonly steps?: number;
   /** Times to solve at, two or more within [0, 1], rising or falling. */
   readonly times?: readonly number[];
-  /** By default `euler`. */
-  readonly solver?: SolverName;
+  /** Its name, or a tableau of one's own; by default `euler`. */
+  readonly solver?: SolverName | ButcherTableau;
   /** Condition of the field, one row for each sample; what is written to it later counts from then on. */
   readonly condition?: Tensor;
 }
@@ -216,6 +216,7 @@ function timesOf({ steps, times }: SamplerOptions): readonly number[] {
 }
 
 function tableauOf({ solver = "euler" }: SamplerOptions): ButcherTableau {
+  if (typeof solver === "object") return solver;
   if (Object.hasOwn(solvers, solver)) return solvers[solver];
   throw new TypeError(unknownName("solver", solver, Object.keys(solvers)));
 }

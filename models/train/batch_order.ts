@@ -32,6 +32,16 @@ export class BatchOrder {
     return Math.floor(steps * this.batchSize / this.#examplesIn(epochs));
   }
 
+  /** Whether an interval of some epochs ends after step `from`, by step `to`; never where there are none, 0 epochs. */
+  endsWithin(from: number, to: number, epochs: number): boolean {
+    return epochs > 0 && this.intervalsAfter(to, epochs) > this.intervalsAfter(from, epochs);
+  }
+
+  /** The step with which the interval ends that a step is in; Infinity where there are none, 0 epochs. */
+  endAfter(step: number, epochs: number): number {
+    return epochs > 0 ? this.stepsFor(this.intervalsAfter(step, epochs) + 1, epochs) : Infinity;
+  }
+
   /** Indices of the examples of step 0, 1, ... */
   batch(step: number): Uint32Array<ArrayBuffer> {
     const n = this.examples.length;

@@ -115,7 +115,7 @@ export async function fit(
   while (trainer.step < steps && !signal?.aborted) {
     const started = performance.now();
     const from = trainer.step;
-    const epoch = order.stepsFor(order.epochsAfter(from) + 1);
+    const epoch = order.endAfter(from, 1);
     const end = Math.min(from + burst, steps, measure ? epoch : steps);
     while (trainer.step < end) {
       trainer.queueStep(order.batch(trainer.step), schedule.learningRate(progressAt(trainer.step, steps)));
