@@ -1,4 +1,5 @@
 import type { Port } from "../core/signature.ts";
+import type { WasmCall } from "./cpu/wasm_call.ts";
 
 /** Arrays that an op's reference reads and writes: f32 on the CPU device, f64 in tests, u32 for bytes and indices. */
 export type NumberArray = Float32Array | Float64Array | Uint32Array;
@@ -40,7 +41,12 @@ export interface Kernel {
   readonly invocations: (dims: Dims, tuning: Tuning) => number;
   /** Workgroups of a kernel that is written for them with this tuning. */
   readonly workgroups: (dims: Dims, tuning: Tuning) => Workgroups | undefined;
-  /** The op in plain loops: the CPU device, and the oracle of the tests. */
+  /** The WebAssembly kernels that the CPU device calls, from the addresses of the buffers; undefined if none fits. */
+  readonly wasm?: (
+    addresses: Readonly<Record<string, number>>,
+    dims: Dims,
+  ) => readonly WasmCall[] | undefined;
+  /** The op in plain loops: the CPU device where it has no WebAssembly kernel, and the oracle of the tests. */
   readonly reference: (arrays: Record<string, NumberArray>, dims: Dims) => void;
 }
 

@@ -5,6 +5,7 @@ import { asConvolution } from "./form.ts";
 import { weightGradientProduct } from "./product.ts";
 import { convolve } from "./reference.ts";
 import { type Convolution, weightGradientWgsl, weightTiles } from "./tiles.ts";
+import { inputGradientCalls, weightGradientCalls } from "./wasm.ts";
 import { asProduct } from "../matmul/product_op.ts";
 import { fewestGroups } from "../matmul/product_tiles.ts";
 import { sum } from "../reduce/reduce.ts";
@@ -27,6 +28,7 @@ export const inputGradient = defineOp({
   attributes: { padding: "u32", H: "u32", W: "u32" },
   derive: ({ R, padding }) => ({ turned: R - 1 - padding }),
   ...asConvolution(turnedConvolution, ({ N, C, H, W }) => ({ N, K: C, P: H, Q: W })),
+  wasm: inputGradientCalls,
   reference: ({ dy, w, dx }, { N, K, P, Q, C, H, W, R, S, turned }) => {
     const dims = { N, C: K, H: P, W: Q, K: C, P: H, Q: W, R, S, padding: turned };
     convolve(dy, dx, dims, (k, c, r, s) => w[((c * C + k) * R + R - 1 - r) * S + S - 1 - s], () => 0);
@@ -53,6 +55,7 @@ const weightGradientRuns = defineOp({
       wgsl: ({ R, S }) => weightGradientWgsl(R, S),
     },
   }),
+  wasm: weightGradientCalls,
   reference({ x, dy, dw }, { N, C, H, W, K, P, Q, R, S, padding, run }) {
     dw.fill(0);
     for (let n = 0; n < N; n++) {

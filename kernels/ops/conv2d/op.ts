@@ -6,6 +6,7 @@ import { inputGradient, weightGradient } from "./gradients.ts";
 import { convolve } from "./reference.ts";
 import { asConvolution } from "./form.ts";
 import type { Convolution } from "./tiles.ts";
+import { forwardCalls } from "./wasm.ts";
 import { reshape } from "../layout/movement.ts";
 import { sum } from "../reduce/reduce.ts";
 
@@ -55,6 +56,7 @@ const convolution = defineOp({
   name: "conv2d",
   signature: "x[N, C, H, W], w[K, C, R, S], bias[B, K] -> y[N, K, P, Q]",
   backward,
+  wasm: (addresses, dims) => forwardCalls({ ...addresses, residual: 0 }, dims),
   reference({ x, w, bias, y }, dims) {
     const at = weightAt(dims);
     convolve(x, y, dims, (k, c, r, s) => w[at(k, c, r, s)], (n, k) => bias[n % dims.B * dims.K + k]);
@@ -75,6 +77,7 @@ const convolutionAdd = defineOp({
   name: "conv2dAdd",
   signature: "x[N, C, H, W], w[K, C, R, S], bias[B, K], residual[N, K, P, Q] -> y[N, K, P, Q]",
   backward: (saved, attributes) => ({ ...backward(saved, attributes), residual: () => saved.dy }),
+  wasm: forwardCalls,
   reference({ x, w, bias, residual, y }, dims) {
     const at = weightAt(dims);
     const start = (n: number, k: number, to: number) => bias[n % dims.B * dims.K + k] + residual[to];

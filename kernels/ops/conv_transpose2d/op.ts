@@ -4,6 +4,7 @@ import { forwardProduct, inputGradientProduct, weightGradientProduct } from "./p
 import { forwardWgsl, inputGradientWgsl, tilesOf, weightGradientWgsl } from "./tiles.ts";
 import { asProduct } from "../matmul/product_op.ts";
 import { fewestGroups } from "../matmul/product_tiles.ts";
+import { correlation } from "../matmul/wasm.ts";
 import { sum } from "../reduce/reduce.ts";
 import { imagesPerRun } from "../matmul/images_per_run.ts";
 
@@ -25,6 +26,7 @@ const transposed = defineOp({
     w: () => weightGradient(x, dy, w),
     bias: () => sum(dy, [0, 2, 3]),
   }),
+  wasm: "convTranspose2d",
   reference({ x, w, bias, y }, { N, C, H, W, K, P, Q }) {
     for (let n = 0; n < N; n++) {
       for (let k = 0; k < K; k++) {
@@ -59,6 +61,7 @@ const inputGradient = defineOp({
       wgsl: () => inputGradientWgsl,
     },
   }),
+  wasm: "convTranspose2dInputGradient",
   reference({ dy, w, dx }, { N, C, H, W, K, P, Q }) {
     for (let n = 0; n < N; n++) {
       for (let c = 0; c < C; c++) {
@@ -96,6 +99,8 @@ const weightGradientRuns = defineOp({
       wgsl: () => weightGradientWgsl,
     },
   }),
+  wasm: ({ x, dy, dw }, { N, C, H, W, K, G, run }) =>
+    correlation([x, dy, dw], { N, M: C, H, W, K: 4 * K, groups: G, run, folded: 1 }),
   reference({ x, dy, dw }, { N, C, H, W, K, P, Q, run }) {
     dw.fill(0);
     for (let n = 0; n < N; n++) {

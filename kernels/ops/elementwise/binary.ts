@@ -1,6 +1,7 @@
 import { defineOp } from "../../op.ts";
 import { broadcastShapes, broadcastStrides, type Shape, ShapeError } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
+import { Binary } from "../../devices/cpu/elementwise_functions.ts";
 import { sumTo } from "../reduce/reduce.ts";
 
 /**
@@ -37,11 +38,12 @@ function broadcastWalk(a: Shape, b: Shape): Record<string, number | Shape> {
 }
 
 function defineBinary(
-  name: string,
+  name: keyof typeof Binary,
   expression: string,
   apply: (a: number, b: number) => number,
   backward: (saved: { a: Tensor; b: Tensor; y: Tensor; dy: Tensor }) => { a: () => Tensor; b: () => Tensor },
 ) {
+  const f = Binary[name];
   return defineOp({
     name,
     signature: "a[A...], b[B...] -> y[Y...]",
@@ -64,6 +66,10 @@ function defineBinary(
       const whole = backward({ a, b, y, dy });
       return { a: () => sumTo(whole.a(), a.shape), b: () => sumTo(whole.b(), b.shape) };
     },
+    wasm: ({ a, b, y }, { flat, Y, n0, a0, b0, n1, a1, b1, n2, a2, b2, n3, a3, b3 }) =>
+      flat
+        ? [{ kernel: "binary", args: { a, b, y, n: Y, f } }]
+        : [{ kernel: "broadcast", args: { a, b, y, f, n0, a0, b0, n1, a1, b1, n2, a2, b2, n3, a3, b3 } }],
     reference({ a, b, y }, { n1, n2, n3, a0, a1, a2, a3, b0, b1, b2, b3 }) {
       for (let i = 0; i < y.length; i++) {
         const i3 = i % n3, i2 = Math.floor(i / n3) % n2, i1 = Math.floor(i / (n3 * n2)) % n1;
@@ -106,6 +112,7 @@ const affine = defineOp({
   attributes: { scale: "f32", shift: "f32" },
   wgsl: "fn kernel(i: u32) { y[i] = dims.scale * x[i] + dims.shift; }",
   backward: ({ dy }, { scale }) => ({ x: () => multiply(dy, scale) }),
+  wasm: "affine",
   reference({ x, y }, { scale, shift }) {
     for (let i = 0; i < y.length; i++) y[i] = scale * x[i] + shift;
   },

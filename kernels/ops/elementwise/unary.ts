@@ -1,5 +1,6 @@
 import { defineOp, type Sample } from "../../op.ts";
 import type { Tensor } from "../../core/tensor.ts";
+import { Unary as WasmFunction } from "../../devices/cpu/elementwise_functions.ts";
 import { geluOf, geluSlope } from "./gelu.ts";
 import erfWgsl from "./erf.wgsl" with { type: "text" };
 
@@ -23,10 +24,13 @@ function defineUnary(
   name: string,
   { value, slope, apply, derivative, functions = "", samples = [{ shapes: { x: [3, 5] } }, spread] }: Unary,
 ): (x: Tensor) => Tensor {
+  const f: number | undefined = WasmFunction[name as keyof typeof WasmFunction];
   const gradient = defineOp({
     name: `${name}Gradient`,
     signature: "x[S...], dy[S...] -> dx[S...]",
     wgsl: `${functions}\nfn kernel(i: u32) { let v = x[i]; dx[i] = dy[i] * (${slope}); }`,
+    wasm: ({ x, dy, dx }, { S }) =>
+      f === undefined ? undefined : [{ kernel: "unaryGradient", args: { x, dy, dx, n: S, f } }],
     reference({ x, dy, dx }) {
       for (let i = 0; i < dx.length; i++) dx[i] = dy[i] * derivative(x[i]);
     },
@@ -40,6 +44,7 @@ function defineUnary(
     signature: "x[S...] -> y[S...]",
     wgsl: `${functions}\nfn kernel(i: u32) { let v = x[i]; y[i] = ${value}; }`,
     backward: ({ x, dy }) => ({ x: () => gradient(x, dy) }),
+    wasm: ({ x, y }, { S }) => f === undefined ? undefined : [{ kernel: "unary", args: { x, y, n: S, f } }],
     reference({ x, y }) {
       for (let i = 0; i < y.length; i++) y[i] = apply(x[i]);
     },

@@ -59,6 +59,7 @@ const normalise = defineOp({
     const part = (k: number) => (parts ??= groupNormGradient(x, gamma, beta, stats, dy, { activation }))[k];
     return { x: () => part(0), gamma: () => sum(part(1), [0]), beta: () => sum(part(2), [0]) };
   },
+  wasm: "groupNorm",
   reference({ x, gamma, beta, y, stats }, { N, C, H, W, G, epsilon, activation }) {
     const channels = C / G, pixels = H * W, count = channels * pixels;
     for (let n = 0; n < N; n++) {
@@ -107,6 +108,7 @@ const groupNormGradient = defineOp({
     "x[N, C, H, W], gamma[C], beta[C], stats[N, G, 2], dy[N, C, H, W] -> dx[N, C, H, W], scales[N, C], shifts[N, C]",
   attributes: { activation: "u32" },
   ...aGroupEach(backwardWgsl, backwardWorkgroupWgsl),
+  wasm: "groupNormGradient",
   reference({ x, gamma, beta, stats, dy, dx, scales, shifts }, { N, C, H, W, G, activation }) {
     const channels = C / G, pixels = H * W, count = channels * pixels;
     const { derivative } = activations[activation];

@@ -2,12 +2,14 @@ import { defineOp, type Op } from "../../op.ts";
 import { checkedSizeOf, type Shape } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { reshape } from "./movement.ts";
+import { copyRows } from "./wasm.ts";
 
 const fill = defineOp({
   name: "fill",
   signature: " -> y[n]",
   attributes: { n: "u32", value: "f32" },
   wgsl: "fn kernel(i: u32) { y[i] = dims.value; }",
+  wasm: "fill",
   reference: ({ y }, { value }) => void y.fill(value),
   samples: [{ shapes: {}, attributes: { n: 7, value: 0.5 } }, {
     shapes: {},
@@ -32,6 +34,7 @@ export const assign: Op<"y[S...], x[S...] -> y[S...]"> = defineOp({
   name: "assign",
   signature: "y[S...], x[S...] -> y[S...]",
   wgsl: "fn kernel(i: u32) { y[i] = x[i]; }",
+  wasm: ({ y, x }, { S }) => [copyRows(x, y, 1, S, S, S)],
   reference: ({ y, x }) => y.set(x),
   samples: [{ shapes: { y: [3, 5], x: [3, 5] } }],
 });
@@ -42,6 +45,7 @@ export const put: Op<"y[n], x[1], index:u32[1] -> y[n]"> = defineOp({
   signature: "y[n], x[1], index:u32[1] -> y[n]",
   invocations: () => 1,
   wgsl: "fn kernel(i: u32) { if (index[i] < dims.n) { y[index[i]] = x[i]; } }",
+  wasm: "put",
   reference: ({ y, x, index }) => {
     if (index[0] < y.length) y[index[0]] = x[0];
   },

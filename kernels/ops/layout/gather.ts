@@ -10,6 +10,7 @@ const gather = defineOp({
   let at = indices[i / dims.P] * dims.P + i % dims.P;
   x[i] = dims.scale * f32((bytes[at / 4u] >> (8u * (at % 4u))) & 255u) + dims.shift;
 }`,
+  wasm: "gatherImages",
   reference({ bytes, indices, x }, { P, scale, shift }) {
     for (let i = 0; i < x.length; i++) {
       const at = indices[Math.floor(i / P)] * P + i % P;

@@ -9,6 +9,7 @@ import { permute, reshape } from "../layout/movement.ts";
 import type { Product } from "./product.ts";
 import { asProduct } from "./product_op.ts";
 import { sumTo } from "../reduce/reduce.ts";
+import { product } from "./wasm.ts";
 
 /** Rows and columns (in fours) of the result that one invocation of a software adapter holds in registers. */
 const rows = 8;
@@ -134,6 +135,7 @@ const plain = defineOp({
     a: () => sumTo(matmulTransposedB(dy, b), a.shape),
     b: () => sumTo(matmulTransposedA(a, dy), b.shape),
   }),
+  wasm: (addresses, dims) => product(addresses, dims, [dims.K, 1, dims.N, 1]),
   reference: (arrays, dims) => multiplyLoops(arrays, dims, [dims.K, 1, dims.N, 1]),
   samples: [
     { shapes: { a: [1, 9, 5], b: [1, 5, 17] } },
@@ -152,6 +154,7 @@ const transposedB = defineOp({
     a: () => sumTo(matmul(dy, b), a.shape),
     b: () => sumTo(matmulTransposedA(dy, a), b.shape),
   }),
+  wasm: (addresses, dims) => product(addresses, dims, [dims.K, 1, 1, dims.K]),
   reference: (arrays, dims) => multiplyLoops(arrays, dims, [dims.K, 1, 1, dims.K]),
   samples: [{ shapes: { a: [1, 9, 5], b: [1, 17, 5] } }, { shapes: { a: [2, 3, 4], b: [1, 2, 4] } }],
 });
@@ -165,6 +168,7 @@ const transposedA = defineOp({
     a: () => sumTo(matmulTransposedB(b, dy), a.shape),
     b: () => sumTo(matmul(a, dy), b.shape),
   }),
+  wasm: (addresses, dims) => product(addresses, dims, [1, dims.M, dims.N, 1]),
   reference: (arrays, dims) => multiplyLoops(arrays, dims, [1, dims.M, dims.N, 1]),
   samples: [{ shapes: { a: [1, 5, 9], b: [1, 5, 17] } }, { shapes: { a: [2, 4, 3], b: [2, 4, 2] } }],
 });

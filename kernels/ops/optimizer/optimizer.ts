@@ -36,6 +36,9 @@ fn kernel(i: u32) {
   v[i] = second;
   p[i] = before - lr / settings[5] * first / (sqrt(second / settings[6]) + settings[3]);
 }`,
+    wasm: (addresses, { n }) => [
+      { kernel: "adamUpdate", args: { ...addresses, n, decoupled: decoupled ? 1 : 0 } },
+    ],
     reference({ p, m, v, g, norm, settings }: Record<string, NumberArray>, { n }: Dims) {
       const [lr, beta1, beta2, epsilon, decay, correction1, correction2, clip] = settings;
       const scale = clipScale(clip, norm[0]);
@@ -82,6 +85,7 @@ fn kernel(i: u32) {
   m[i] = buffer;
   p[i] -= settings[0] * buffer;
 }`,
+  wasm: "sgdUpdate",
   reference({ p, m, g, norm, settings }, { n }) {
     const [lr, momentum, , , decay, first, , clip] = settings;
     const scale = clipScale(clip, norm[0]);
@@ -102,6 +106,7 @@ export const emaUpdate: Op<"e[n], p[n], settings[1] -> e[n]"> = defineOp({
   name: "emaUpdate",
   signature: "e[n], p[n], settings[1] -> e[n]",
   wgsl: "fn kernel(i: u32) { e[i] = settings[0] * e[i] + (1.0 - settings[0]) * p[i]; }",
+  wasm: "emaUpdate",
   reference({ e, p, settings }, { n }) {
     for (let i = 0; i < n; i++) e[i] = settings[0] * e[i] + (1 - settings[0]) * p[i];
   },

@@ -18,6 +18,7 @@ fn kernel(i: u32) {
   let bits = threefry(vec2u(key[0], key[1]), vec2u(i / 2u, key[2]));
   y[i] = f32(select(bits.x, bits.y, i % 2u == 1u) >> 8u) * 0x1p-24;
 }`,
+  wasm: "randomUniform",
   reference: ({ key, y }) => y.set(uniforms(key[0], key[1], key[2], y.length)),
   samples,
 });
@@ -29,6 +30,7 @@ const normal = defineOp({
   attributes: { n: "u32" },
   invocations: ({ n }) => Math.ceil(n / 2),
   wgsl: `${threefryWgsl}\n${normalWgsl}`,
+  wasm: "randomNormal",
   reference({ key, y }) {
     const bits = randomBits(key[0], key[1], key[2], y.length + y.length % 2);
     for (let i = 0; i < y.length; i += 2) {

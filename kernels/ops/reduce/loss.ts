@@ -42,6 +42,7 @@ fn kernel(group: u32, lane: u32) {
     a: () => squaredErrorsGradient(a, b, dy, { chunk }),
     b: () => negate(squaredErrorsGradient(a, b, dy, { chunk })),
   }),
+  wasm: "squaredErrors",
   reference({ a, b, y }, { n, chunk }) {
     y.fill(0);
     for (let j = 0; j < n; j++) y[Math.floor(j / chunk)] += (a[j] - b[j]) ** 2;
@@ -58,6 +59,7 @@ const squaredErrorsGradient = defineOp({
   signature: "a[n], b[n], dy[S] -> da[n]",
   attributes: { chunk: "u32" },
   wgsl: "fn kernel(i: u32) { da[i] = 2.0 * (a[i] - b[i]) * dy[i / dims.chunk]; }",
+  wasm: "squaredErrorsGradient",
   reference({ a, b, dy, da }, { n, chunk }) {
     for (let j = 0; j < n; j++) da[j] = 2 * (a[j] - b[j]) * dy[Math.floor(j / chunk)];
   },

@@ -49,6 +49,7 @@ fn kernel(group: u32, lane: u32) {
   y[i] = total;
 }`,
   backward: ({ x, dy }, { chunk }) => ({ x: () => spreadChunks(dy, { chunk, R: x.shape[1] }) }),
+  wasm: "sumChunks",
   reference({ x, y }, { A, R, B, S, chunk }) {
     for (let a = 0; a < A; a++) {
       for (let s = 0; s < S; s++) {
@@ -80,6 +81,7 @@ const spreadChunks = defineOp({
   let a = i / (dims.B * dims.R);
   dx[i] = dy[(a * dims.S + r / dims.chunk) * dims.B + b];
 }`,
+  wasm: "spreadChunks",
   reference({ dy, dx }, { A, R, B, S, chunk }) {
     for (let a = 0; a < A; a++) {
       for (let r = 0; r < R; r++) {

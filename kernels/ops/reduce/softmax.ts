@@ -15,6 +15,7 @@ const softmaxRows = defineOp({
   for (var c = 0u; c < dims.C; c++) { y[base + c] /= total; }
 }`,
   backward: ({ y, dy }) => ({ x: () => softmaxGradient(y, dy) }),
+  wasm: "softmax",
   reference({ x, y }, { R, C }) {
     for (let r = 0; r < R; r++) {
       let top = -Infinity;
@@ -42,6 +43,7 @@ const softmaxGradient = defineOp({
   for (var c = 0u; c < dims.C; c++) { dot += y[base + c] * dy[base + c]; }
   for (var c = 0u; c < dims.C; c++) { dx[base + c] = y[base + c] * (dy[base + c] - dot); }
 }`,
+  wasm: "softmaxGradient",
   reference({ y, dy, dx }, { R, C }) {
     for (let r = 0; r < R; r++) {
       let dot = 0;

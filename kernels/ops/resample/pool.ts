@@ -19,6 +19,7 @@ export const maxPool2d: Op<"x[N, C, H, W] -> y[N, C, P, Q]"> = defineOp({
   y[i] = max(max(x[base], x[base + 1u]), max(x[base + dims.W], x[base + dims.W + 1u]));
 }`,
   backward: ({ x, dy }) => ({ x: () => maxPool2dGradient(x, dy) }),
+  wasm: "maxPool2d",
   reference({ x, y }, { N, C, H, W, P, Q }) {
     for (let nc = 0; nc < N * C; nc++) {
       for (let p = 0; p < P; p++) {
@@ -58,6 +59,7 @@ const maxPool2dGradient = defineOp({
   }
   dx[i] = gradient;
 }`,
+  wasm: "maxPool2dGradient",
   reference({ x, dy, dx }, { N, C, H, W, P, Q }) {
     dx.fill(0);
     for (let nc = 0; nc < N * C; nc++) {

@@ -29,6 +29,7 @@ fn kernel(i: u32) {
   y[i] = mix(mix(x[top + left], x[top + right], fract(w)), mix(x[bottom + left], x[bottom + right], fract(w)), fract(h));
 }`,
   backward: ({ x, dy }) => ({ x: () => resizeBilinearGradient(dy, { H: x.shape[2], W: x.shape[3] }) }),
+  wasm: "resizeBilinear",
   reference({ x, y }, { N, C, H, W, P, Q }) {
     eachTap(
       N * C,
@@ -78,6 +79,7 @@ fn kernel(i: u32) {
   }
   dx[i] = total;
 }`,
+  wasm: "resizeBilinearGradient",
   reference({ dy, dx }, { N, C, H, W, P, Q }) {
     dx.fill(0);
     eachTap(N * C, H, W, P, Q, (target, origin, weight) => dx[origin] += weight * dy[target]);

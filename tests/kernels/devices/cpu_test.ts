@@ -2,11 +2,10 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { CpuDevice } from "../../../kernels/devices/cpu/cpu_device.ts";
 import type { Dims, Kernel } from "../../../kernels/devices/device.ts";
-import { Layout } from "../../../kernels/devices/cpu/assembly/layout.ts";
-import { hasRelaxedSimd, loadKernels } from "../../../kernels/devices/cpu/kernels.ts";
-import { lowerings } from "../../../kernels/devices/cpu/lowering.ts";
-import { SharedMemory } from "../../../kernels/devices/cpu/memory.ts";
-import { Team } from "../../../kernels/devices/cpu/team.ts";
+import { Layout } from "../../../kernels/devices/cpu/memory_layout.ts";
+import { hasRelaxedSimd, loadKernels } from "../../../kernels/devices/cpu/load_kernels.ts";
+import { SharedMemory } from "../../../kernels/devices/cpu/shared_memory.ts";
+import { ThreadTeam } from "../../../kernels/devices/cpu/thread_team.ts";
 import { trace } from "../../../kernels/record/trace.ts";
 import {
   conv2d,
@@ -85,8 +84,8 @@ for (const options of networks) {
   }
 }
 
-function hasKernel({ name, ports }: Kernel, dims: Dims): boolean {
-  return lowerings[name]?.(ports.map(() => 0), dims, 1) !== undefined;
+function hasKernel({ ports, wasm }: Kernel, dims: Dims): boolean {
+  return wasm?.(Object.fromEntries(ports.map(({ name }) => [name, 0])), dims) !== undefined;
 }
 
 /** Losses and weights after some steps that are large enough for helpers. */
@@ -167,7 +166,7 @@ Deno.test("CpuDevice refuses a number of threads that makes no sense, and work a
   for (const threads of [-1, 1.5, 65, NaN]) {
     await assert.rejects(CpuDevice.open({ threads }), {
       name: "DeviceError",
-      message: `Cannot open the CPU device with ${threads} threads (expected 1 to 64, or 0 for one a core)`,
+      message: `Cannot open the CPU device with ${threads} threads (expected 1 to 64, or 0 for one per core)`,
     });
   }
   const device = await CpuDevice.open();
@@ -201,21 +200,21 @@ Deno.test("SharedMemory gives parts out again, whole and joined", () => {
 });
 
 Deno.test({
-  name: "Team reports a kernel that traps, on every thread, and stays failed",
+  name: "ThreadTeam reports a kernel that traps, on every thread, and stays failed",
   async fn() {
     const memory = new SharedMemory(Layout.reserved);
-    const team = new Team(await loadKernels(hasRelaxedSimd()), memory, 2);
+    const team = new ThreadTeam(await loadKernels(hasRelaxedSimd()), memory, 2);
     const program = memory.allocate(Layout.callBytes);
     const words = new Int32Array(memory.memory.buffer);
     words[program / 4] = 2 ** 20; // no such opcode
     const failure =
-      /^A kernel of the CPU device failed: RuntimeError: unreachable.*; start again, or open a new device by init\(\)$/;
+      /^A kernel of the CPU device failed: RuntimeError: unreachable.*; restart, or open a new device with init\(\)$/;
     assert.throws(() => team.run(program, 1, true), { name: "DeviceError", message: failure });
     assert.throws(() => team.run(program, 1, false), { name: "DeviceError", message: failure });
     team.rest();
 
     // The same where all helpers are at work.
-    const other = new Team(await loadKernels(hasRelaxedSimd()), memory, 2);
+    const other = new ThreadTeam(await loadKernels(hasRelaxedSimd()), memory, 2);
     Atomics.store(words, Layout.failed / 4, 0);
     words[program / 4] = 0;
     other.run(program, 0, true);
@@ -267,13 +266,14 @@ testNeeding(
 
 testNeeding(
   { read: true, env: true },
-  "build_wasm.ts makes the binaries of the repository",
+  "build_wasm.ts makes the kernels and signatures of the repository",
   async () => {
-    const { binaryModule } = await import("../../../tools/build_wasm.ts");
-    const kept = await Deno.readTextFile(new URL("../../../kernels/devices/cpu/binary.ts", import.meta.url));
-    assert.ok(
-      await binaryModule() === kept,
-      "binary.ts is not what assembly/ compiles to: run deno task build:wasm",
-    );
+    const { builtModules } = await import("../../../tools/build_wasm.ts");
+    for (const [name, built] of Object.entries(await builtModules())) {
+      const kept = await Deno.readTextFile(
+        new URL(`../../../kernels/devices/cpu/${name}`, import.meta.url),
+      );
+      assert.ok(built === kept, `${name} is not what assembly/ builds: run deno task build:wasm`);
+    }
   },
 );

@@ -1,15 +1,15 @@
 // Matrix products of one thread on packed panels: c[m][n] = sum over k of a[m][k] b[k][n].
 
-import { Gemm } from "./layout.ts";
 import { add, madd } from "./simd.ts";
 
-const ROWS: i32 = Gemm.rows;
-const COLUMNS: i32 = Gemm.columns;
-const DEPTH: i32 = Gemm.depth;
-const HEIGHT: i32 = Gemm.height;
+const ROWS: i32 = 6;
+const COLUMNS: i32 = 8;
+/** A packed block of a, depth x height, stays in the second-level cache, a panel of b, depth x columns, in the first. */
+const DEPTH: i32 = 256;
+const HEIGHT: i32 = 192;
 
-/** Bytes of scratch that `gemm` needs. */
-export const GEMM_SCRATCH: usize = Gemm.scratch;
+/** Bytes of scratch that `gemm` needs: a block of a, a panel of b, a tile of c. */
+export const GEMM_SCRATCH: usize = (DEPTH * (HEIGHT + COLUMNS) + ROWS * COLUMNS) * 4;
 
 /** Panels [rows / 6][depth][6] of a; rows that do not exist are zeros. */
 function packA(a: usize, am: usize, ak: usize, rows: i32, depth: i32, to: usize): void {

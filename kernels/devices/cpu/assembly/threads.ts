@@ -1,6 +1,6 @@
 // The threads that run a program together: who takes which task, and where they wait for each other.
 
-import { Layout } from "./layout.ts";
+import { Layout } from "../memory_layout.ts";
 
 export const START: usize = Layout.start;
 export const PROGRAM: usize = Layout.program;
@@ -11,7 +11,6 @@ export const ROUND: usize = Layout.round;
 export const READY: usize = Layout.ready;
 export const QUIT: usize = Layout.quit;
 export const FAILED: usize = Layout.failed;
-export const WORKSPACE: usize = Layout.workspace;
 export const LEFT: usize = Layout.left;
 
 /** Spins before a thread sleeps: at a barrier the others are microseconds away, between programs the host is. */
@@ -22,7 +21,8 @@ const PATIENCE: i64 = 100_000_000;
 
 /** This thread's number; 0 is the host's own. */
 export let me: i32 = 0;
-let team: i32 = 1;
+/** Threads of this program. */
+export let team: i32 = 1;
 
 export function join(thread: i32): void {
   me = thread;
