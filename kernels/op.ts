@@ -73,16 +73,16 @@ export interface OpDefinition<S extends string, A extends AttributeTypes> {
     saved: Saved<S>,
     attributes: AttributeValues<A>,
   ) => { readonly [name in InputNames<S>[number]]?: () => Tensor };
+  /** The op in plain loops over arrays by buffer name: the CPU device and the tests' oracle. */
+  readonly reference: (
+    arrays: { readonly [name in InputNames<S>[number] | OutputNames<S>[number]]: NumberArray },
+    dims: Dims,
+  ) => void;
   /**
    * The fast kernel of the CPU device: the name of one whose parameters are buffers, axes and attributes of the op, or
    * the kernel calls that do the op's work, undefined for dims that no kernel fits. Without one the reference runs.
    */
   readonly wasm?: WasmKernel | WasmLowering<S>;
-  /** The op in plain loops over arrays by buffer name: the CPU device without a kernel, and the tests' oracle. */
-  readonly reference: (
-    arrays: { readonly [name in InputNames<S>[number] | OutputNames<S>[number]]: NumberArray },
-    dims: Dims,
-  ) => void;
   /** What the tests of ops try it on; `[]` where an op is checked by other means, such as `checkGradients`. */
   readonly samples: readonly Sample[];
 }

@@ -21,6 +21,9 @@ export interface KernelSource extends ExportedFunction {
   readonly size?: ExportedFunction;
 }
 
+/** Where `deno fmt` breaks lines. */
+const lineWidth = 110;
+
 /** How a thread reads an argument of each type. */
 const readers: Readonly<Record<string, string>> = { usize: "pointer", i32: "integer", f32: "real" };
 
@@ -123,9 +126,10 @@ export function workspaceOf(call: usize, threads: i32): u64 {
 
 /** TypeScript: the arguments of every kernel, by which the host lays out calls. */
 export function signaturesModule(kernels: readonly KernelSource[]): string {
-  const rows = kernels.map(({ name, words }) =>
-    `  ${name}: "${words.map(([word, type]) => `${word}: ${type}`).join(", ")}",`
-  );
+  const rows = kernels.map(({ name, words }) => {
+    const text = `"${words.map(([word, type]) => `${word}: ${type}`).join(", ")}",`;
+    return `  ${name}:${name.length + text.length + 4 > lineWidth ? `\n    ${text}` : ` ${text}`}`;
+  });
   return `// Made by \`deno task build:wasm\` from assembly/kernels/; do not edit.
 
 /** Arguments of each kernel in order: addresses and bytes are usize. The position of a kernel is its opcode. */

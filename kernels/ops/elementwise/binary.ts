@@ -66,10 +66,6 @@ function defineBinary(
       const whole = backward({ a, b, y, dy });
       return { a: () => sumTo(whole.a(), a.shape), b: () => sumTo(whole.b(), b.shape) };
     },
-    wasm: ({ a, b, y }, { flat, Y, n0, a0, b0, n1, a1, b1, n2, a2, b2, n3, a3, b3 }) =>
-      flat
-        ? [{ kernel: "binary", args: { a, b, y, n: Y, f } }]
-        : [{ kernel: "broadcast", args: { a, b, y, f, n0, a0, b0, n1, a1, b1, n2, a2, b2, n3, a3, b3 } }],
     reference({ a, b, y }, { n1, n2, n3, a0, a1, a2, a3, b0, b1, b2, b3 }) {
       for (let i = 0; i < y.length; i++) {
         const i3 = i % n3, i2 = Math.floor(i / n3) % n2, i1 = Math.floor(i / (n3 * n2)) % n1;
@@ -80,6 +76,10 @@ function defineBinary(
         );
       }
     },
+    wasm: ({ a, b, y }, { flat, Y, n0, a0, b0, n1, a1, b1, n2, a2, b2, n3, a3, b3 }) =>
+      flat
+        ? [{ kernel: "binary", args: { a, b, y, n: Y, f } }]
+        : [{ kernel: "broadcast", args: { a, b, y, f, n0, a0, b0, n1, a1, b1, n2, a2, b2, n3, a3, b3 } }],
     samples: [
       { shapes: { a: [3, 5], b: [3, 5] } },
       { shapes: { a: [2, 3, 4, 5], b: [3, 1, 5] } },
@@ -112,10 +112,10 @@ const affine = defineOp({
   attributes: { scale: "f32", shift: "f32" },
   wgsl: "fn kernel(i: u32) { y[i] = dims.scale * x[i] + dims.shift; }",
   backward: ({ dy }, { scale }) => ({ x: () => multiply(dy, scale) }),
-  wasm: "affine",
   reference({ x, y }, { scale, shift }) {
     for (let i = 0; i < y.length; i++) y[i] = scale * x[i] + shift;
   },
+  wasm: "affine",
   samples: [{ shapes: { x: [3, 5] }, attributes: { scale: -2, shift: 0.5 } }],
 });
 

@@ -9,8 +9,8 @@ const fill = defineOp({
   signature: " -> y[n]",
   attributes: { n: "u32", value: "f32" },
   wgsl: "fn kernel(i: u32) { y[i] = dims.value; }",
-  wasm: "fill",
   reference: ({ y }, { value }) => void y.fill(value),
+  wasm: "fill",
   samples: [{ shapes: {}, attributes: { n: 7, value: 0.5 } }, {
     shapes: {},
     attributes: { n: 1, value: -3 },
@@ -34,8 +34,8 @@ export const assign: Op<"y[S...], x[S...] -> y[S...]"> = defineOp({
   name: "assign",
   signature: "y[S...], x[S...] -> y[S...]",
   wgsl: "fn kernel(i: u32) { y[i] = x[i]; }",
-  wasm: ({ y, x }, { S }) => [copyRows(x, y, 1, S, S, S)],
   reference: ({ y, x }) => y.set(x),
+  wasm: ({ y, x }, { S }) => [copyRows(x, y, 1, S, S, S)],
   samples: [{ shapes: { y: [3, 5], x: [3, 5] } }],
 });
 
@@ -45,10 +45,10 @@ export const put: Op<"y[n], x[1], index:u32[1] -> y[n]"> = defineOp({
   signature: "y[n], x[1], index:u32[1] -> y[n]",
   invocations: () => 1,
   wgsl: "fn kernel(i: u32) { if (index[i] < dims.n) { y[index[i]] = x[i]; } }",
-  wasm: "put",
   reference: ({ y, x, index }) => {
     if (index[0] < y.length) y[index[0]] = x[0];
   },
+  wasm: "put",
   samples: [2, 9].map((at) => ({
     shapes: { y: [4], x: [1], index: [1] },
     values: { index: Uint32Array.of(at) },

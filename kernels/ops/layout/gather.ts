@@ -10,13 +10,13 @@ const gather = defineOp({
   let at = indices[i / dims.P] * dims.P + i % dims.P;
   x[i] = dims.scale * f32((bytes[at / 4u] >> (8u * (at % 4u))) & 255u) + dims.shift;
 }`,
-  wasm: "gatherImages",
   reference({ bytes, indices, x }, { P, scale, shift }) {
     for (let i = 0; i < x.length; i++) {
       const at = indices[Math.floor(i / P)] * P + i % P;
       x[i] = scale * ((bytes[Math.floor(at / 4)] >>> (8 * (at % 4))) & 255) + shift;
     }
   },
+  wasm: "gatherImages",
   samples: [{
     shapes: { bytes: [4], indices: [3] },
     attributes: { P: 5, scale: 2 / 255, shift: -1 },

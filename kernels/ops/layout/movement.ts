@@ -114,16 +114,16 @@ const concatPair = defineOp({
     a: () => sliceMiddle(dy, { start: 0, B: a.shape[1] }),
     b: () => sliceMiddle(dy, { start: a.shape[1], B: b.shape[1] }),
   }),
-  wasm: ({ a, b, y }, { P, A, B, C, Q }) => [
-    copyRows(a, y, P, A * Q, A * Q, C * Q),
-    copyRows(b, y + 4 * A * Q, P, B * Q, B * Q, C * Q),
-  ],
   reference({ a, b, y }, { P, A, B, Q }) {
     for (let p = 0; p < P; p++) {
       y.set(a.subarray(p * A * Q, (p + 1) * A * Q), p * (A + B) * Q);
       y.set(b.subarray(p * B * Q, (p + 1) * B * Q), p * (A + B) * Q + A * Q);
     }
   },
+  wasm: ({ a, b, y }, { P, A, B, C, Q }) => [
+    copyRows(a, y, P, A * Q, A * Q, C * Q),
+    copyRows(b, y + 4 * A * Q, P, B * Q, B * Q, C * Q),
+  ],
   samples: [{ shapes: { a: [2, 3, 5], b: [2, 1, 5] } }, { shapes: { a: [1, 1, 1], b: [1, 1, 1] } }],
 });
 
@@ -136,10 +136,10 @@ const sliceMiddle = defineOp({
   y[i] = x[i / inner * dims.A * dims.Q + dims.start * dims.Q + i % inner];
 }`,
   backward: ({ x, dy }, { start }) => ({ x: () => embedMiddle(dy, { start, A: x.shape[1] }) }),
-  wasm: ({ x, y }, { P, A, B, Q, start }) => [copyRows(x + 4 * start * Q, y, P, B * Q, A * Q, B * Q)],
   reference({ x, y }, { P, A, B, Q, start }) {
     for (let p = 0; p < P; p++) y.set(x.subarray((p * A + start) * Q, (p * A + start + B) * Q), p * B * Q);
   },
+  wasm: ({ x, y }, { P, A, B, Q, start }) => [copyRows(x + 4 * start * Q, y, P, B * Q, A * Q, B * Q)],
   samples: [{ shapes: { x: [2, 5, 3] }, attributes: { start: 1, B: 3 } }],
 });
 

@@ -18,8 +18,8 @@ fn kernel(i: u32) {
   let bits = threefry(vec2u(key[0], key[1]), vec2u(i / 2u, key[2]));
   y[i] = f32(select(bits.x, bits.y, i % 2u == 1u) >> 8u) * 0x1p-24;
 }`,
-  wasm: "randomUniform",
   reference: ({ key, y }) => y.set(uniforms(key[0], key[1], key[2], y.length)),
+  wasm: "randomUniform",
   samples,
 });
 
@@ -30,7 +30,6 @@ const normal = defineOp({
   attributes: { n: "u32" },
   invocations: ({ n }) => Math.ceil(n / 2),
   wgsl: `${threefryWgsl}\n${normalWgsl}`,
-  wasm: "randomNormal",
   reference({ key, y }) {
     const bits = randomBits(key[0], key[1], key[2], y.length + y.length % 2);
     for (let i = 0; i < y.length; i += 2) {
@@ -40,6 +39,7 @@ const normal = defineOp({
       if (i + 1 < y.length) y[i + 1] = radius * Math.sin(angle);
     }
   },
+  wasm: "randomNormal",
   samples,
 });
 

@@ -42,11 +42,11 @@ fn kernel(group: u32, lane: u32) {
     a: () => squaredErrorsGradient(a, b, dy, { chunk }),
     b: () => negate(squaredErrorsGradient(a, b, dy, { chunk })),
   }),
-  wasm: "squaredErrors",
   reference({ a, b, y }, { n, chunk }) {
     y.fill(0);
     for (let j = 0; j < n; j++) y[Math.floor(j / chunk)] += (a[j] - b[j]) ** 2;
   },
+  wasm: "squaredErrors",
   samples: [
     { shapes: { a: [10], b: [10] }, attributes: { chunk: 4 } },
     { shapes: { a: [1], b: [1] }, attributes: { chunk: 1 } },
@@ -59,10 +59,10 @@ const squaredErrorsGradient = defineOp({
   signature: "a[n], b[n], dy[S] -> da[n]",
   attributes: { chunk: "u32" },
   wgsl: "fn kernel(i: u32) { da[i] = 2.0 * (a[i] - b[i]) * dy[i / dims.chunk]; }",
-  wasm: "squaredErrorsGradient",
   reference({ a, b, dy, da }, { n, chunk }) {
     for (let j = 0; j < n; j++) da[j] = 2 * (a[j] - b[j]) * dy[Math.floor(j / chunk)];
   },
+  wasm: "squaredErrorsGradient",
   samples: [{ shapes: { a: [10], b: [10], dy: [3] }, attributes: { chunk: 4 } }],
 });
 

@@ -49,7 +49,6 @@ fn kernel(group: u32, lane: u32) {
   y[i] = total;
 }`,
   backward: ({ x, dy }, { chunk }) => ({ x: () => spreadChunks(dy, { chunk, R: x.shape[1] }) }),
-  wasm: "sumChunks",
   reference({ x, y }, { A, R, B, S, chunk }) {
     for (let a = 0; a < A; a++) {
       for (let s = 0; s < S; s++) {
@@ -61,6 +60,7 @@ fn kernel(group: u32, lane: u32) {
       }
     }
   },
+  wasm: "sumChunks",
   samples: [
     { shapes: { x: [2, 7, 3] }, attributes: { chunk: 7 } },
     { shapes: { x: [3, 10, 1] }, attributes: { chunk: 4 } },
@@ -81,7 +81,6 @@ const spreadChunks = defineOp({
   let a = i / (dims.B * dims.R);
   dx[i] = dy[(a * dims.S + r / dims.chunk) * dims.B + b];
 }`,
-  wasm: "spreadChunks",
   reference({ dy, dx }, { A, R, B, S, chunk }) {
     for (let a = 0; a < A; a++) {
       for (let r = 0; r < R; r++) {
@@ -89,6 +88,7 @@ const spreadChunks = defineOp({
       }
     }
   },
+  wasm: "spreadChunks",
   samples: [{ shapes: { dy: [2, 3, 2] }, attributes: { chunk: 4, R: 10 } }],
 });
 

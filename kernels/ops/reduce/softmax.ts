@@ -15,7 +15,6 @@ const softmaxRows = defineOp({
   for (var c = 0u; c < dims.C; c++) { y[base + c] /= total; }
 }`,
   backward: ({ y, dy }) => ({ x: () => softmaxGradient(y, dy) }),
-  wasm: "softmax",
   reference({ x, y }, { R, C }) {
     for (let r = 0; r < R; r++) {
       let top = -Infinity;
@@ -25,6 +24,7 @@ const softmaxRows = defineOp({
       for (let c = 0; c < C; c++) y[r * C + c] = Math.exp(x[r * C + c] - top) / total;
     }
   },
+  wasm: "softmax",
   samples: [
     { shapes: { x: [3, 5] } },
     { shapes: { x: [1, 1] } },
@@ -43,7 +43,6 @@ const softmaxGradient = defineOp({
   for (var c = 0u; c < dims.C; c++) { dot += y[base + c] * dy[base + c]; }
   for (var c = 0u; c < dims.C; c++) { dx[base + c] = y[base + c] * (dy[base + c] - dot); }
 }`,
-  wasm: "softmaxGradient",
   reference({ y, dy, dx }, { R, C }) {
     for (let r = 0; r < R; r++) {
       let dot = 0;
@@ -51,6 +50,7 @@ const softmaxGradient = defineOp({
       for (let c = 0; c < C; c++) dx[r * C + c] = y[r * C + c] * (dy[r * C + c] - dot);
     }
   },
+  wasm: "softmaxGradient",
   samples: [{ shapes: { y: [3, 5], dy: [3, 5] } }],
 });
 

@@ -19,7 +19,6 @@ export const maxPool2d: Op<"x[N, C, H, W] -> y[N, C, P, Q]"> = defineOp({
   y[i] = max(max(x[base], x[base + 1u]), max(x[base + dims.W], x[base + dims.W + 1u]));
 }`,
   backward: ({ x, dy }) => ({ x: () => maxPool2dGradient(x, dy) }),
-  wasm: "maxPool2d",
   reference({ x, y }, { N, C, H, W, P, Q }) {
     for (let nc = 0; nc < N * C; nc++) {
       for (let p = 0; p < P; p++) {
@@ -31,6 +30,7 @@ export const maxPool2d: Op<"x[N, C, H, W] -> y[N, C, P, Q]"> = defineOp({
       }
     }
   },
+  wasm: "maxPool2d",
   samples: [{ shapes: { x: [2, 3, 4, 6] } }, { shapes: { x: [1, 2, 7, 5] } }, {
     shapes: { x: [1, 1, 2, 2] },
   }],
@@ -59,7 +59,6 @@ const maxPool2dGradient = defineOp({
   }
   dx[i] = gradient;
 }`,
-  wasm: "maxPool2dGradient",
   reference({ x, dy, dx }, { N, C, H, W, P, Q }) {
     dx.fill(0);
     for (let nc = 0; nc < N * C; nc++) {
@@ -72,6 +71,7 @@ const maxPool2dGradient = defineOp({
       }
     }
   },
+  wasm: "maxPool2dGradient",
   samples: [
     { shapes: { x: [2, 3, 5, 6], dy: [2, 3, 2, 3] } },
     { shapes: { x: [1, 1, 2, 2], dy: [1, 1, 1, 1] }, values: { x: [1, 1, 1, 1] } },

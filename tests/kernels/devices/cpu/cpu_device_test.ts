@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { CpuDevice } from "../../../kernels/devices/cpu/cpu_device.ts";
-import type { Dims, Kernel } from "../../../kernels/devices/device.ts";
-import { Layout } from "../../../kernels/devices/cpu/memory_layout.ts";
-import { hasRelaxedSimd, loadKernels } from "../../../kernels/devices/cpu/load_kernels.ts";
-import { SharedMemory } from "../../../kernels/devices/cpu/shared_memory.ts";
-import { ThreadTeam } from "../../../kernels/devices/cpu/thread_team.ts";
-import { trace } from "../../../kernels/record/trace.ts";
+import { CpuDevice } from "../../../../kernels/devices/cpu/cpu_device.ts";
+import type { Dims, Kernel } from "../../../../kernels/devices/device.ts";
+import { Layout } from "../../../../kernels/devices/cpu/memory_layout.ts";
+import { hasRelaxedSimd, loadKernels } from "../../../../kernels/devices/cpu/load_kernels.ts";
+import { SharedMemory } from "../../../../kernels/devices/cpu/shared_memory.ts";
+import { ThreadTeam } from "../../../../kernels/devices/cpu/thread_team.ts";
+import { trace } from "../../../../kernels/record/trace.ts";
 import {
   conv2d,
   DeviceError,
@@ -18,7 +18,7 @@ import {
   scope,
   tensor,
   withDevice,
-} from "../../../kernels/mod.ts";
+} from "../../../../kernels/mod.ts";
 import {
   createModel,
   Ema,
@@ -29,8 +29,8 @@ import {
   namedParameters,
   optimizer,
   optimizerKinds,
-} from "../../../models/mod.ts";
-import { testNeeding } from "../../permissions.ts";
+} from "../../../../models/mod.ts";
+import { testNeeding } from "../../../permissions.ts";
 
 const key = (stream: number) => tensor(Uint32Array.of(46020, stream, 0));
 
@@ -229,7 +229,7 @@ Deno.test({
 });
 
 const exporting = `
-  import { conv2d, full, init, record } from ${JSON.stringify(import.meta.resolve("../../../mod.ts"))};
+  import { conv2d, full, init, record } from ${JSON.stringify(import.meta.resolve("../../../../mod.ts"))};
   const device = await init({ device: "cpu", threads: 2 });
   const x = full([16, 16, 28, 28], 1), w = full([16, 16, 3, 3], 0.1), bias = full([16], 0);
   const step = record(() => conv2d(x, w, bias, { padding: 1 }));
@@ -251,7 +251,7 @@ testNeeding(
           "-q",
           "--no-prompt",
           "--config",
-          fileURLToPath(import.meta.resolve("../../../deno.json")),
+          fileURLToPath(import.meta.resolve("../../../../deno.json")),
           `${folder}/main.ts`,
         ],
         signal: AbortSignal.timeout(60_000),
@@ -268,10 +268,10 @@ testNeeding(
   { read: true, env: true },
   "build_wasm.ts makes the kernels and signatures of the repository",
   async () => {
-    const { builtModules } = await import("../../../tools/build_wasm.ts");
+    const { builtModules } = await import("../../../../tools/build_wasm.ts");
     for (const [name, built] of Object.entries(await builtModules())) {
       const kept = await Deno.readTextFile(
-        new URL(`../../../kernels/devices/cpu/${name}`, import.meta.url),
+        new URL(`../../../../kernels/devices/cpu/${name}`, import.meta.url),
       );
       assert.ok(built === kept, `${name} is not what assembly/ builds: run deno task build:wasm`);
     }
