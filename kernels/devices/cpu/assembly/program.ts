@@ -1,4 +1,4 @@
-// The entry points: a program is a list of calls that all threads of the team run, with a barrier after each.
+// The entry points. A program is a list of calls that all threads of the team run, with a barrier after each.
 
 import { CALL_BYTES, rewind } from "./call.ts";
 import { execute, workspaceOf } from "./dispatch.ts"; // made by tools/build_wasm.ts from kernels/
@@ -16,7 +16,7 @@ import {
   TEAM,
 } from "./threads.ts";
 
-/** Runs this thread's share of a program; false if another thread has failed. */
+/** Runs this thread's share of a program; false if another thread fails. */
 function share(program: usize, calls: i32): bool {
   const end = program + (<usize> calls) * CALL_BYTES;
   for (let call = program; call < end; call += CALL_BYTES) {
@@ -33,7 +33,7 @@ export function runAlone(program: usize, calls: i32): void {
   share(program, calls);
 }
 
-/** Runs a program with all workers; false if one has failed. */
+/** Runs a program with all workers; false if one fails. */
 export function runTogether(program: usize, calls: i32, threads: i32): bool {
   setTeam(threads);
   store<usize>(PROGRAM, program);
@@ -51,7 +51,7 @@ export function workspaceBytes(program: usize, calls: i32, threads: i32): f64 {
   return <f64> most;
 }
 
-/** The life of a worker: programs, one after the other. */
+/** The loop of a worker: one program after the other. */
 export function work(thread: i32): void {
   join(thread);
   let seen = atomic.load<i32>(START);

@@ -34,7 +34,7 @@ import { testNeeding } from "../../../permissions.ts";
 
 const key = (stream: number) => tensor(Uint32Array.of(46020, stream, 0));
 
-/** A whole training step: noise, times, loss, gradients, clipping, update and averaged weights. */
+/** A complete training step: noise, times, loss, gradients, clipping, update and averaged weights. */
 function trainingStep(
   model: Model,
   [N, C, H, W]: readonly number[],
@@ -88,7 +88,7 @@ function hasKernel({ ports, wasm }: Kernel, dims: Dims): boolean {
   return wasm?.(Object.fromEntries(ports.map(({ name }) => [name, 0])), dims) !== undefined;
 }
 
-/** Losses and weights after some steps that are large enough for helpers. */
+/** Losses and weights after some steps that are large enough for worker threads. */
 async function train(device: CpuDevice, steps: number): Promise<{ losses: number[]; weights: Float32Array }> {
   return await withDevice(device, async () => {
     const model = createModel({ type: "UNet_FM_Residuals", filters: [8, 16], tEmb: 8 }, 1);
@@ -99,7 +99,7 @@ async function train(device: CpuDevice, steps: number): Promise<{ losses: number
       before();
       step.run();
       losses.push((await step.result.read())[0]);
-      await new Promise((resolve) => setTimeout(resolve, i < 4 ? 50 : 0)); // helpers come while the first steps run
+      await new Promise((resolve) => setTimeout(resolve, i < 4 ? 50 : 0)); // workers start during the first steps
     }
     return { losses, weights: await flat.chunks[0].read() };
   });
@@ -118,12 +118,12 @@ Deno.test({
     assert.deepEqual(results[2], results[0]);
     assert.ok(results[0].losses[7] < results[0].losses[0]);
   },
-  sanitizeOps: false, // the helpers end a moment after close()
+  sanitizeOps: false, // workers end a moment after close()
   sanitizeResources: false,
 });
 
 Deno.test({
-  name: "CpuDevice.rest() may come between any two steps",
+  name: "CpuDevice.rest() is safe between any two steps",
   async fn() {
     const device = await CpuDevice.open({ threads: 3 });
     await withDevice(device, async () => {
@@ -162,7 +162,7 @@ Deno.test("CpuDevice holds no more memory after many steps, recorded or not", as
   device.close();
 });
 
-Deno.test("CpuDevice refuses a number of threads that makes no sense, and work after close()", async () => {
+Deno.test("CpuDevice refuses an invalid number of threads, and work after close()", async () => {
   for (const threads of [-1, 1.5, 65, NaN]) {
     await assert.rejects(CpuDevice.open({ threads }), {
       name: "DeviceError",
@@ -174,7 +174,7 @@ Deno.test("CpuDevice refuses a number of threads that makes no sense, and work a
   assert.throws(() => withDevice(device, () => full([1], 0)), DeviceError);
 });
 
-Deno.test("CpuDevice says when its memory is full, and goes on", async () => {
+Deno.test("CpuDevice reports when its memory is full, and continues to work", async () => {
   const device = await CpuDevice.open({ threads: 1 });
   const held = device.allocatedBytes;
   assert.throws(() => device.allocate(2 ** 32), {
@@ -187,7 +187,7 @@ Deno.test("CpuDevice says when its memory is full, and goes on", async () => {
   device.close();
 });
 
-Deno.test("SharedMemory gives parts out again, whole and joined", () => {
+Deno.test("SharedMemory reuses free parts, whole and merged", () => {
   const memory = new SharedMemory(Layout.reserved);
   const [a, b, c] = [100, 1000, 64].map((bytes) => memory.allocate(bytes));
   assert.deepEqual([a % 64, b - a, c - b], [0, 128, 1024]);
@@ -195,12 +195,12 @@ Deno.test("SharedMemory gives parts out again, whole and joined", () => {
   memory.release(c, 64);
   assert.equal(memory.allocate(60), c, "the smallest part that is large enough");
   memory.release(b, 1000);
-  assert.equal(memory.allocate(1152), a, "neighbours are one part");
+  assert.equal(memory.allocate(1152), a, "neighbours are merged");
   assert.equal(memory.held, 1152 + 64);
 });
 
 Deno.test({
-  name: "ThreadTeam reports a kernel that traps, on every thread, and stays failed",
+  name: "ThreadTeam.run() reports a kernel that traps on any thread, and stays failed",
   async fn() {
     const memory = new SharedMemory(Layout.reserved);
     const team = new ThreadTeam(await loadKernels(hasRelaxedSimd()), memory, 2);
@@ -213,7 +213,7 @@ Deno.test({
     assert.throws(() => team.run(program, 1, false), { name: "DeviceError", message: failure });
     team.rest();
 
-    // The same where all helpers are at work.
+    // The same while all workers are busy.
     const other = new ThreadTeam(await loadKernels(hasRelaxedSimd()), memory, 2);
     Atomics.store(words, Layout.failed / 4, 0);
     words[program / 4] = 0;
@@ -240,7 +240,7 @@ const exporting = `
 
 testNeeding(
   { run: true, write: true, read: true },
-  "CpuDevice lets a program end by itself, without a permission",
+  "CpuDevice lets a program exit by itself, and needs no permission",
   async () => {
     const folder = await Deno.makeTempDir();
     try {

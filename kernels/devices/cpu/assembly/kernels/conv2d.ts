@@ -1,4 +1,4 @@
-// 3x3 convolutions with one pixel of padding; the input gradient is one, too.
+// 3x3 convolutions with one pixel of padding, and their input gradients, which are such convolutions.
 
 import { nextTask } from "../call.ts";
 import { add, splat } from "../simd.ts";
@@ -61,7 +61,7 @@ export function winogradWeights(
   }
 }
 
-/** An image [H][W pitched][4] to four planes, plus a bias for each and, if there is one, another image. */
+/** An image [H][pitch][4] to four planes, plus a bias for each, plus another image unless `addend` is 0. */
 function deinterleave(
   from: usize,
   pitch: i32,
@@ -185,7 +185,7 @@ export function winogradConvolve(
   }
 }
 
-/** Zeros around an image [4 down + 2][4 across + 2][4] whose inside is overwritten next. */
+/** Zeros around the inside of an image [4 down + 2][4 across + 2][4]. */
 function clearBorder(image: usize, H: i32, W: i32, down: i32, across: i32): void {
   const pitch: usize = (<usize> (4 * across + 2)) << 4;
   memory.fill(image, 0, pitch);

@@ -1,4 +1,4 @@
-// Transposed 2x2 convolutions as products of matrices, and their input gradient.
+// Transposed 2x2 convolutions and their input gradients, as products of matrices.
 
 import { nextTask } from "../call.ts";
 import { gemm, GEMM_SCRATCH, staysPacked } from "../gemm.ts";
@@ -44,7 +44,7 @@ export function convTranspose2dInputGradientWorkspace(K: i32, H: i32, W: i32, th
   return threads * threadBytes(K, H, W);
 }
 
-/** Transposed 2x2 convolution: a product with the weights as [4K][C], then the four taps go to their places. A task is an image. */
+/** Transposed 2x2 convolution: a product with the weights as [4K][C], whose four taps then move to their places. A task is an image. */
 export function convTranspose2d(
   call: usize,
   workspace: usize,

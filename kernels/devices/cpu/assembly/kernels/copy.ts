@@ -6,7 +6,7 @@ import { splat, storeFirst } from "../simd.ts";
 /** Elements of a task. */
 const BLOCK: i32 = 8192;
 
-/** Every element the same. */
+/** y = value. */
 export function fill(call: usize, y: usize, n: i32, value: f32): void {
   const v = splat(value);
   for (let i = nextTask(call) * BLOCK; i < n; i = nextTask(call) * BLOCK) {
@@ -14,14 +14,14 @@ export function fill(call: usize, y: usize, n: i32, value: f32): void {
   }
 }
 
-/** y[index] = x, where there is such an element. */
+/** y[index] = x, if there is such an element. */
 export function put(call: usize, y: usize, x: usize, index: usize, n: i32): void {
   if (nextTask(call) > 0) return;
   const at = load<u32>(index);
   if (at < <u32> n) store<f32>(y + ((<usize> at) << 2), load<f32>(x));
 }
 
-/** Rows of bytes from one place to another, each with a stride. A task is some rows. */
+/** Copies rows of bytes between arrays, each with a stride. A task is some rows. */
 export function copyRows(
   call: usize,
   from: usize,
@@ -39,7 +39,7 @@ export function copyRows(
   }
 }
 
-/** Images of bytes picked by index, as scale byte + shift. A task is an image. */
+/** Images of bytes selected by index, as scale byte + shift. A task is an image. */
 export function gatherImages(
   call: usize,
   bytes: usize,

@@ -88,7 +88,7 @@ function combine(f: i32, a: v128, b: v128): v128 {
   }
 }
 
-/** y = f(a, b), both read in order. */
+/** y = f(a, b) for arrays of one shape. */
 export function binary(call: usize, a: usize, b: usize, y: usize, n: i32, f: i32): void {
   for (let i = nextTask(call) * BLOCK; i < n; i = nextTask(call) * BLOCK) {
     for (let j = i; j < endOf(i, n); j += 4) {
@@ -108,7 +108,7 @@ function loadEvery(at: usize, step: usize): v128 {
   return v128.load_lane<f32>(at + 3 * step, v, 3);
 }
 
-/** y = f(a, b), each walked by strides along four axes n0 .. n3. A task is some rows along the last axis. */
+/** y = f(a, b), each read with strides along four axes n0 .. n3. A task is some rows along the last axis. */
 export function broadcast(
   call: usize,
   a: usize,

@@ -1,16 +1,16 @@
-// Group normalisation, alone or with GELU behind it. A group of channels of an image is contiguous.
+// Group normalisation, alone or followed by GELU. A group of channels of an image is contiguous.
 
 import { nextTask } from "../call.ts";
 import { gelu, geluSlope } from "../vector_functions.ts";
 import { add, madd, mul, splat, storeFirst, sub, total } from "../simd.ts";
 
-/** The first `left` lanes of v, zeros behind them. */
+/** The first `left` lanes of v, then zeros. */
 function first(v: v128, left: i32): v128 {
   const lane = i32x4(0, 1, 2, 3);
   return v128.and(v, i32x4.lt_s(lane, i32x4.splat(left)));
 }
 
-/** Sum of x - m, or of its square, over `n` numbers, in four lanes of two sums. */
+/** Sum of x - m or of its square over n numbers. */
 function sumOf(x: usize, n: i32, m: f32, squared: bool): f32 {
   const centre = splat(m);
   let s = splat(0), t = splat(0);
@@ -28,7 +28,7 @@ function sumOf(x: usize, n: i32, m: f32, squared: bool): f32 {
   return total(add(s, t));
 }
 
-/** A task is a group of an image. */
+/** y = (x - mean) / deviation * gamma + beta, then GELU if `activation` is 1. A task is a group of an image. */
 export function groupNorm(
   call: usize,
   x: usize,
@@ -71,7 +71,7 @@ export function groupNorm(
   }
 }
 
-/** A task is a group of an image. */
+/** Gradient of x, and of gamma and beta for each image. A task is a group of an image. */
 export function groupNormGradient(
   call: usize,
   x: usize,

@@ -1,4 +1,4 @@
-// Threefry-2x32 and the normals made of it: the same bits as every other device. See ops/threefry.ts and ops/normal.wgsl.
+// Threefry-2x32, with the same bits as on every other device, and normals from it. See threefry.ts and normal.wgsl of the ops.
 
 import { nextTask } from "../call.ts";
 

@@ -4,9 +4,9 @@ import { nextTask } from "../call.ts";
 import { exp } from "../vector_functions.ts";
 import { add, madd, mul, splat, storeFirst, sub, total } from "../simd.ts";
 
-/** Elements that a task reads, about. */
+/** About how many elements a task reads. */
 const BLOCK: i32 = 8192;
-/** Terms that one f32 sum takes before it is added to the next level: keeps long sums exact enough. */
+/** Terms of a partial sum: adding partial sums keeps long f32 sums accurate. */
 const RUN: i32 = 256;
 
 /** Sum of n adjacent numbers. */

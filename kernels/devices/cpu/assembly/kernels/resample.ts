@@ -2,7 +2,7 @@
 
 import { nextTask } from "../call.ts";
 
-/** How far to go on after four of `left` results: less than four where that makes the last four fit the end of the row. */
+/** How far to advance after four of `left` results: by less than four if the last four then end with the row. */
 function stride(left: i32): i32 {
   return left > 4 && left < 8 ? left - 4 : 4;
 }
