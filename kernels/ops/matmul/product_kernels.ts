@@ -2,9 +2,9 @@ import type { Dims, Tuning, Workgroups } from "../../devices/device.ts";
 import { type Product, productWgsl } from "./product.ts";
 import { chooseTile, productGroups, type ProductSize, tiles } from "./product_tiles.ts";
 
-/** An op that is a product of matrices in workgroup memory on GPUs, and another kernel on software adapters. */
-interface ProductForms {
-  /** Dims that both kernels have compiled in. */
+/** How an op is a product of matrices: in workgroup memory on GPUs, and in another kernel on software adapters. */
+interface ProductOptions {
+  /** Dims that are compiled into both kernels. */
   readonly specialise?: readonly string[];
   readonly size: (dims: Dims) => ProductSize;
   readonly product: (specialised: Dims) => Product;
@@ -15,8 +15,8 @@ interface ProductForms {
   };
 }
 
-/** Those fields of an op's declaration that say how it runs. */
-export function asProduct({ specialise = [], size, product, software }: ProductForms) {
+/** WebGPU kernels of an op that is a product of matrices: fields of its declaration. */
+export function productKernels({ specialise = [], size, product, software }: ProductOptions) {
   return {
     specialise: (dims: Dims, tuning: Tuning): Dims => ({
       ...Object.fromEntries(specialise.map((name) => [name, dims[name]])),

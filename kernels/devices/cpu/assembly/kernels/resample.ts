@@ -1,18 +1,26 @@
 // Pooling and bilinear resizing, a plane a task.
 
-import { nextTask, pointer, word } from "./call.ts";
+import { nextTask } from "../call.ts";
 
-/** How far to go on after four of `left` results: less than four where that makes the last four fit the end of the row. */
+/** How far to advance after four of `left` results: by less than four if the last four then end with the row. */
 function stride(left: i32): i32 {
   return left > 4 && left < 8 ? left - 4 : 4;
 }
 
 /** Largest of each 2x2 window. */
-export function maxPool(call: usize): void {
-  const x = pointer(call, 0), y = pointer(call, 1);
-  const planes = word(call, 2), H = word(call, 3), W = word(call, 4), P = word(call, 5), Q = word(call, 6);
+export function maxPool2d(
+  call: usize,
+  x: usize,
+  y: usize,
+  N: i32,
+  C: i32,
+  H: i32,
+  W: i32,
+  P: i32,
+  Q: i32,
+): void {
   const row: usize = (<usize> W) << 2;
-  for (let plane = nextTask(call); plane < planes; plane = nextTask(call)) {
+  for (let plane = nextTask(call); plane < N * C; plane = nextTask(call)) {
     let to = y + ((<usize> (plane * P * Q)) << 2);
     for (let p = 0; p < P; p++) {
       let at = x + ((<usize> ((plane * H + 2 * p) * W)) << 2);
@@ -34,12 +42,21 @@ export function maxPool(call: usize): void {
 }
 
 /** dy goes to the first maximum of its window. */
-export function maxPoolGradient(call: usize): void {
-  const x = pointer(call, 0), dy = pointer(call, 1), dx = pointer(call, 2);
-  const planes = word(call, 3), H = word(call, 4), W = word(call, 5), P = word(call, 6), Q = word(call, 7);
+export function maxPool2dGradient(
+  call: usize,
+  x: usize,
+  dy: usize,
+  dx: usize,
+  N: i32,
+  C: i32,
+  H: i32,
+  W: i32,
+  P: i32,
+  Q: i32,
+): void {
   const row: usize = (<usize> W) << 2;
   const pixels: usize = (<usize> H) * row;
-  for (let plane = nextTask(call); plane < planes; plane = nextTask(call)) {
+  for (let plane = nextTask(call); plane < N * C; plane = nextTask(call)) {
     const start: usize = (<usize> plane) * pixels;
     if ((H | W) & 1) memory.fill(dx + start, 0, pixels);
     let from = dy + ((<usize> (plane * P * Q)) << 2);
@@ -114,11 +131,36 @@ function resize(x: usize, y: usize, H: i32, W: i32, P: i32, Q: i32, gradient: bo
   }
 }
 
-export function resizeBilinear(call: usize): void {
-  const x = pointer(call, 0), y = pointer(call, 1);
-  const planes = word(call, 2), H = word(call, 3), W = word(call, 4), P = word(call, 5), Q = word(call, 6);
-  const gradient = word(call, 7) != 0;
-  for (let plane = nextTask(call); plane < planes; plane = nextTask(call)) {
-    resize(x + ((<usize> (plane * H * W)) << 2), y + ((<usize> (plane * P * Q)) << 2), H, W, P, Q, gradient);
+/** Bilinear resize from H x W to P x Q. */
+export function resizeBilinear(
+  call: usize,
+  x: usize,
+  y: usize,
+  N: i32,
+  C: i32,
+  H: i32,
+  W: i32,
+  P: i32,
+  Q: i32,
+): void {
+  for (let plane = nextTask(call); plane < N * C; plane = nextTask(call)) {
+    resize(x + ((<usize> (plane * H * W)) << 2), y + ((<usize> (plane * P * Q)) << 2), H, W, P, Q, false);
+  }
+}
+
+/** Its gradient. */
+export function resizeBilinearGradient(
+  call: usize,
+  dy: usize,
+  dx: usize,
+  N: i32,
+  C: i32,
+  H: i32,
+  W: i32,
+  P: i32,
+  Q: i32,
+): void {
+  for (let plane = nextTask(call); plane < N * C; plane = nextTask(call)) {
+    resize(dx + ((<usize> (plane * H * W)) << 2), dy + ((<usize> (plane * P * Q)) << 2), H, W, P, Q, true);
   }
 }

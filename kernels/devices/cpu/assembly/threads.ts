@@ -1,6 +1,6 @@
-// The threads that run a program together: who takes which task, and where they wait for each other.
+// The threads that run a program together, and where they wait for each other.
 
-import { Layout } from "./layout.ts";
+import { Layout } from "../memory_layout.ts";
 
 export const START: usize = Layout.start;
 export const PROGRAM: usize = Layout.program;
@@ -11,18 +11,18 @@ export const ROUND: usize = Layout.round;
 export const READY: usize = Layout.ready;
 export const QUIT: usize = Layout.quit;
 export const FAILED: usize = Layout.failed;
-export const WORKSPACE: usize = Layout.workspace;
 export const LEFT: usize = Layout.left;
 
-/** Spins before a thread sleeps: at a barrier the others are microseconds away, between programs the host is. */
+/** Spins before a thread sleeps. Other threads reach a barrier within microseconds, as the host does the next program. */
 const BARRIER_SPINS: i32 = 30000;
 const START_SPINS: i32 = 20000;
-/** Nanoseconds after which a sleeper looks whether another thread has failed. */
+/** Nanoseconds between checks of a sleeping thread whether another has failed. */
 const PATIENCE: i64 = 100_000_000;
 
-/** This thread's number; 0 is the host's own. */
+/** This thread's number; 0 is the host's. */
 export let me: i32 = 0;
-let team: i32 = 1;
+/** Threads of this program. */
+export let team: i32 = 1;
 
 export function join(thread: i32): void {
   me = thread;
@@ -32,7 +32,7 @@ export function setTeam(threads: i32): void {
   team = threads;
 }
 
-/** Waits until a word differs from `value`; false if a thread has failed meanwhile. */
+/** Waits until a word differs from `value`; false if a thread fails meanwhile. */
 function waitWhile(word: usize, value: i32, spins: i32): bool {
   for (let i = 0; i < spins; i++) {
     if (atomic.load<i32>(word) != value) return true;
@@ -44,7 +44,7 @@ function waitWhile(word: usize, value: i32, spins: i32): bool {
   return true;
 }
 
-/** Waits until all threads of the program are here; false if one has failed. */
+/** Waits until all threads of the program arrive; false if one has failed. */
 export function barrier(): bool {
   if (team == 1) return true;
   const round = atomic.load<i32>(ROUND);
@@ -57,7 +57,7 @@ export function barrier(): bool {
   return waitWhile(ROUND, round, BARRIER_SPINS);
 }
 
-/** Waits for the program after the one numbered `seen`; its number, or -1 at the end. */
+/** Waits for the program after number `seen`, and returns its number, or -1 if the thread shall end. */
 export function nextProgram(seen: i32): i32 {
   for (let i = 0; i < START_SPINS; i++) {
     if (atomic.load<i32>(START) != seen) break;

@@ -1,6 +1,6 @@
 // Updates of flat parameters, in place. A task is a block of elements.
 
-import { nextTask, pointer, word } from "./call.ts";
+import { nextTask } from "../call.ts";
 
 const BLOCK: i32 = 8192;
 
@@ -14,10 +14,17 @@ function setting(settings: usize, i: usize): f32 {
 }
 
 /** Adam, its weight decay decoupled or added to the gradient. */
-export function adamUpdate(call: usize): void {
-  const p = pointer(call, 0), m = pointer(call, 1), v = pointer(call, 2), g = pointer(call, 3);
-  const norm = pointer(call, 4), settings = pointer(call, 5);
-  const n = word(call, 6), decoupled = word(call, 7) != 0;
+export function adamUpdate(
+  call: usize,
+  p: usize,
+  m: usize,
+  v: usize,
+  g: usize,
+  norm: usize,
+  settings: usize,
+  n: i32,
+  decoupled: i32,
+): void {
   const lr = setting(settings, 0), beta1 = setting(settings, 1), beta2 = setting(settings, 2);
   const epsilon = setting(settings, 3), decay = setting(settings, 4);
   const correction2 = setting(settings, 6), rate = lr / setting(settings, 5);
@@ -38,13 +45,15 @@ export function adamUpdate(call: usize): void {
 }
 
 /** Gradient descent with momentum. */
-export function sgdUpdate(call: usize): void {
-  const p = pointer(call, 0),
-    m = pointer(call, 1),
-    g = pointer(call, 2),
-    norm = pointer(call, 3),
-    settings = pointer(call, 4);
-  const n = word(call, 5);
+export function sgdUpdate(
+  call: usize,
+  p: usize,
+  m: usize,
+  g: usize,
+  norm: usize,
+  settings: usize,
+  n: i32,
+): void {
   const lr = setting(settings, 0), momentum = setting(settings, 1), decay = setting(settings, 4);
   const isFirst = setting(settings, 5) > 0;
   const scale = clipScale(setting(settings, 7), load<f32>(norm));
@@ -60,8 +69,7 @@ export function sgdUpdate(call: usize): void {
 }
 
 /** e = decay e + (1 - decay) p. */
-export function emaUpdate(call: usize): void {
-  const e = pointer(call, 0), p = pointer(call, 1), settings = pointer(call, 2), n = word(call, 3);
+export function emaUpdate(call: usize, e: usize, p: usize, settings: usize, n: i32): void {
   const decay = setting(settings, 0);
   for (let first = nextTask(call) * BLOCK; first < n; first = nextTask(call) * BLOCK) {
     for (let i = first; i < min(n, first + BLOCK); i++) {

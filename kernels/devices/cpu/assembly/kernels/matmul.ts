@@ -1,21 +1,37 @@
 // Products of matrices, of images as matrices [channel][pixel], and their gradients.
 
-import { nextTask, pointer, word } from "./call.ts";
-import { fillRows, gemm, GEMM_SCRATCH, staysPacked } from "./gemm.ts";
-import { unfold } from "./conv_transpose.ts";
-import { me, WORKSPACE } from "./team.ts";
+import { nextTask } from "../call.ts";
+import { fillRows, gemm, GEMM_SCRATCH, staysPacked } from "../gemm.ts";
+import { me } from "../threads.ts";
+import { unfold } from "../unfold.ts";
 
 /** Rows and columns of a task. */
 const TASK_ROWS: i32 = 192;
 const TASK_COLUMNS: i32 = 128;
 
+export function matmulWorkspace(threads: i32): u64 {
+  return <u64> threads * GEMM_SCRATCH;
+}
+
 /** y[batch] = a[batch] b[batch] for any strides; a batch of 1 serves all. A task is a block of a result. */
-export function matmul(call: usize): void {
-  const a = pointer(call, 0), b = pointer(call, 1), y = pointer(call, 2);
-  const A = word(call, 3), B = word(call, 4), Y = word(call, 5);
-  const M = word(call, 6), N = word(call, 7), K = word(call, 8);
-  const am = pointer(call, 9), ak = pointer(call, 10), bk = pointer(call, 11), bn = pointer(call, 12);
-  const scratch = load<usize>(WORKSPACE) + (<usize> me) * GEMM_SCRATCH;
+export function matmul(
+  call: usize,
+  workspace: usize,
+  a: usize,
+  b: usize,
+  y: usize,
+  A: i32,
+  B: i32,
+  Y: i32,
+  M: i32,
+  N: i32,
+  K: i32,
+  am: usize,
+  ak: usize,
+  bk: usize,
+  bn: usize,
+): void {
+  const scratch = workspace + (<usize> me) * GEMM_SCRATCH;
   const across = (N + TASK_COLUMNS - 1) / TASK_COLUMNS, down = (M + TASK_ROWS - 1) / TASK_ROWS;
   const row: usize = (<usize> N) << 2;
   for (let task = nextTask(call); task < Y * across * down; task = nextTask(call)) {
@@ -43,16 +59,28 @@ export function matmul(call: usize): void {
   }
 }
 
+export function conv1x1Workspace(threads: i32): u64 {
+  return <u64> threads * GEMM_SCRATCH;
+}
+
 /** y[n] = w x[n] + bias[n] + addend[n] for images [channel][pixel]: a 1x1 convolution or its input gradient. A task is an image. */
-export function mixChannels(call: usize): void {
-  const x = pointer(call, 0),
-    w = pointer(call, 1),
-    bias = pointer(call, 2),
-    addend = pointer(call, 3),
-    y = pointer(call, 4);
-  const N = word(call, 5), C = word(call, 6), pixels = word(call, 7), K = word(call, 8), B = word(call, 9);
-  const wk = pointer(call, 10), wc = pointer(call, 11);
-  const scratch = load<usize>(WORKSPACE) + (<usize> me) * GEMM_SCRATCH;
+export function conv1x1(
+  call: usize,
+  workspace: usize,
+  x: usize,
+  w: usize,
+  bias: usize,
+  addend: usize,
+  y: usize,
+  N: i32,
+  C: i32,
+  pixels: i32,
+  K: i32,
+  B: i32,
+  wk: usize,
+  wc: usize,
+): void {
+  const scratch = workspace + (<usize> me) * GEMM_SCRATCH;
   const row: usize = (<usize> pixels) << 2;
   let packed = false;
   for (let n = nextTask(call); n < N; n = nextTask(call)) {
@@ -71,21 +99,55 @@ export function mixChannels(call: usize): void {
   }
 }
 
+/** Bytes of the sums of all parts. */
+function sumBytes(groups: i32, parts: i32, n: i32): u64 {
+  return 4 * <u64> groups * parts * n;
+}
+
+/** Bytes that a thread of `correlateParts` needs: packed blocks, then an unfolded image. */
+function threadBytes(K: i32, H: i32, W: i32, folded: i32): u64 {
+  return GEMM_SCRATCH + (folded ? 4 * <u64> K * H * W : 0);
+}
+
+export function correlatePartsWorkspace(
+  M: i32,
+  H: i32,
+  W: i32,
+  K: i32,
+  groups: i32,
+  parts: i32,
+  folded: i32,
+  threads: i32,
+): u64 {
+  return sumBytes(groups, parts, M * K) + threads * threadBytes(K, H, W, folded);
+}
+
 /**
  * Sums over images and pixels of a[n][m][pixel] b[n][k][pixel], for groups of `run` images, each in parts:
- * the weight gradient of 1x1 and (with b unfolded) of transposed convolutions. To the workspace as [group][part][m][k].
+ * the weight gradient of 1x1 and (with b unfolded) of transposed convolutions. To the workspace as [group][part][m][k]. A task is a part.
  */
-export function correlateParts(call: usize): void {
-  const a = pointer(call, 0), b = pointer(call, 1);
-  const N = word(call, 2), M = word(call, 3), H = word(call, 4), W = word(call, 5), K = word(call, 6);
-  const groups = word(call, 7), run = word(call, 8), parts = word(call, 9), folded = word(call, 10) != 0;
-  const work = load<usize>(WORKSPACE);
-  const scratch = work + pointer(call, 11) + (<usize> me) * pointer(call, 12);
+export function correlateParts(
+  call: usize,
+  workspace: usize,
+  a: usize,
+  b: usize,
+  N: i32,
+  M: i32,
+  H: i32,
+  W: i32,
+  K: i32,
+  groups: i32,
+  run: i32,
+  parts: i32,
+  folded: i32,
+): void {
+  const scratch = workspace + <usize> sumBytes(groups, parts, M * K) +
+    (<usize> me) * <usize> threadBytes(K, H, W, folded);
   const taps = scratch + GEMM_SCRATCH;
   const row: usize = (<usize> (H * W)) << 2;
   for (let task = nextTask(call); task < groups * parts; task = nextTask(call)) {
     const start = task / parts * run, count = min(run, N - start), part = task % parts;
-    const sum = work + ((<usize> (task * M * K)) << 2);
+    const sum = workspace + ((<usize> (task * M * K)) << 2);
     memory.fill(sum, 0, (<usize> (M * K)) << 2);
     for (let n = start + part * count / parts; n < start + (part + 1) * count / parts; n++) {
       let other = b + (<usize> (n * K)) * row;
@@ -109,18 +171,19 @@ export function correlateParts(call: usize): void {
   }
 }
 
+export function sumPartsWorkspace(groups: i32, parts: i32, n: i32): u64 {
+  return sumBytes(groups, parts, n);
+}
+
 /** Sum of the parts of each group: y[group][i]. A task is 4096 elements. */
-export function sumParts(call: usize): void {
-  const y = pointer(call, 0);
-  const groups = word(call, 1), parts = word(call, 2), n = word(call, 3);
-  const work = load<usize>(WORKSPACE);
+export function sumParts(call: usize, workspace: usize, y: usize, groups: i32, parts: i32, n: i32): void {
   const across = (n + 4095) >> 12;
   for (let task = nextTask(call); task < groups * across; task = nextTask(call)) {
     const group = task / across, first = (task % across) << 12;
     for (let i = first; i < min(n, first + 4096); i++) {
       let sum: f32 = 0;
       for (let part = 0; part < parts; part++) {
-        sum += load<f32>(work + ((<usize> ((group * parts + part) * n + i)) << 2));
+        sum += load<f32>(workspace + ((<usize> ((group * parts + part) * n + i)) << 2));
       }
       store<f32>(y + ((<usize> (group * n + i)) << 2), sum);
     }

@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { CpuDevice } from "../../../kernels/devices/cpu/cpu_device.ts";
-import type { Dims, Kernel } from "../../../kernels/devices/device.ts";
-import { Layout } from "../../../kernels/devices/cpu/assembly/layout.ts";
-import { hasRelaxedSimd, loadKernels } from "../../../kernels/devices/cpu/kernels.ts";
-import { lowerings } from "../../../kernels/devices/cpu/lowering.ts";
-import { SharedMemory } from "../../../kernels/devices/cpu/memory.ts";
-import { Team } from "../../../kernels/devices/cpu/team.ts";
-import { trace } from "../../../kernels/record/trace.ts";
+import { CpuDevice } from "../../../../kernels/devices/cpu/cpu_device.ts";
+import type { Dims, Kernel } from "../../../../kernels/devices/device.ts";
+import { Layout } from "../../../../kernels/devices/cpu/memory_layout.ts";
+import { hasRelaxedSimd, loadKernels } from "../../../../kernels/devices/cpu/load_kernels.ts";
+import { SharedMemory } from "../../../../kernels/devices/cpu/shared_memory.ts";
+import { ThreadTeam } from "../../../../kernels/devices/cpu/thread_team.ts";
+import { trace } from "../../../../kernels/record/trace.ts";
 import {
   conv2d,
   DeviceError,
@@ -19,7 +18,7 @@ import {
   scope,
   tensor,
   withDevice,
-} from "../../../kernels/mod.ts";
+} from "../../../../kernels/mod.ts";
 import {
   createModel,
   Ema,
@@ -30,12 +29,12 @@ import {
   namedParameters,
   optimizer,
   optimizerKinds,
-} from "../../../models/mod.ts";
-import { testNeeding } from "../../permissions.ts";
+} from "../../../../models/mod.ts";
+import { testNeeding } from "../../../permissions.ts";
 
 const key = (stream: number) => tensor(Uint32Array.of(46020, stream, 0));
 
-/** A whole training step: noise, times, loss, gradients, clipping, update and averaged weights. */
+/** A complete training step: noise, times, loss, gradients, clipping, update and averaged weights. */
 function trainingStep(
   model: Model,
   [N, C, H, W]: readonly number[],
@@ -85,11 +84,11 @@ for (const options of networks) {
   }
 }
 
-function hasKernel({ name, ports }: Kernel, dims: Dims): boolean {
-  return lowerings[name]?.(ports.map(() => 0), dims, 1) !== undefined;
+function hasKernel({ ports, wasm }: Kernel, dims: Dims): boolean {
+  return wasm?.(Object.fromEntries(ports.map(({ name }) => [name, 0])), dims) !== undefined;
 }
 
-/** Losses and weights after some steps that are large enough for helpers. */
+/** Losses and weights after some steps that are large enough for worker threads. */
 async function train(device: CpuDevice, steps: number): Promise<{ losses: number[]; weights: Float32Array }> {
   return await withDevice(device, async () => {
     const model = createModel({ type: "UNet_FM_Residuals", filters: [8, 16], tEmb: 8 }, 1);
@@ -100,7 +99,7 @@ async function train(device: CpuDevice, steps: number): Promise<{ losses: number
       before();
       step.run();
       losses.push((await step.result.read())[0]);
-      await new Promise((resolve) => setTimeout(resolve, i < 4 ? 50 : 0)); // helpers come while the first steps run
+      await new Promise((resolve) => setTimeout(resolve, i < 4 ? 50 : 0)); // workers start during the first steps
     }
     return { losses, weights: await flat.chunks[0].read() };
   });
@@ -119,12 +118,12 @@ Deno.test({
     assert.deepEqual(results[2], results[0]);
     assert.ok(results[0].losses[7] < results[0].losses[0]);
   },
-  sanitizeOps: false, // the helpers end a moment after close()
+  sanitizeOps: false, // workers end a moment after close()
   sanitizeResources: false,
 });
 
 Deno.test({
-  name: "CpuDevice.rest() may come between any two steps",
+  name: "CpuDevice.rest() is safe between any two steps",
   async fn() {
     const device = await CpuDevice.open({ threads: 3 });
     await withDevice(device, async () => {
@@ -163,11 +162,11 @@ Deno.test("CpuDevice holds no more memory after many steps, recorded or not", as
   device.close();
 });
 
-Deno.test("CpuDevice refuses a number of threads that makes no sense, and work after close()", async () => {
+Deno.test("CpuDevice refuses an invalid number of threads, and work after close()", async () => {
   for (const threads of [-1, 1.5, 65, NaN]) {
     await assert.rejects(CpuDevice.open({ threads }), {
       name: "DeviceError",
-      message: `Cannot open the CPU device with ${threads} threads (expected 1 to 64, or 0 for one a core)`,
+      message: `Cannot open the CPU device with ${threads} threads (expected 1 to 64, or 0 for one per core)`,
     });
   }
   const device = await CpuDevice.open();
@@ -175,7 +174,7 @@ Deno.test("CpuDevice refuses a number of threads that makes no sense, and work a
   assert.throws(() => withDevice(device, () => full([1], 0)), DeviceError);
 });
 
-Deno.test("CpuDevice says when its memory is full, and goes on", async () => {
+Deno.test("CpuDevice reports when its memory is full, and continues to work", async () => {
   const device = await CpuDevice.open({ threads: 1 });
   const held = device.allocatedBytes;
   assert.throws(() => device.allocate(2 ** 32), {
@@ -188,7 +187,7 @@ Deno.test("CpuDevice says when its memory is full, and goes on", async () => {
   device.close();
 });
 
-Deno.test("SharedMemory gives parts out again, whole and joined", () => {
+Deno.test("SharedMemory reuses free parts, whole and merged", () => {
   const memory = new SharedMemory(Layout.reserved);
   const [a, b, c] = [100, 1000, 64].map((bytes) => memory.allocate(bytes));
   assert.deepEqual([a % 64, b - a, c - b], [0, 128, 1024]);
@@ -196,26 +195,26 @@ Deno.test("SharedMemory gives parts out again, whole and joined", () => {
   memory.release(c, 64);
   assert.equal(memory.allocate(60), c, "the smallest part that is large enough");
   memory.release(b, 1000);
-  assert.equal(memory.allocate(1152), a, "neighbours are one part");
+  assert.equal(memory.allocate(1152), a, "neighbours are merged");
   assert.equal(memory.held, 1152 + 64);
 });
 
 Deno.test({
-  name: "Team reports a kernel that traps, on every thread, and stays failed",
+  name: "ThreadTeam.run() reports a kernel that traps on any thread, and stays failed",
   async fn() {
     const memory = new SharedMemory(Layout.reserved);
-    const team = new Team(await loadKernels(hasRelaxedSimd()), memory, 2);
+    const team = new ThreadTeam(await loadKernels(hasRelaxedSimd()), memory, 2);
     const program = memory.allocate(Layout.callBytes);
     const words = new Int32Array(memory.memory.buffer);
     words[program / 4] = 2 ** 20; // no such opcode
     const failure =
-      /^A kernel of the CPU device failed: RuntimeError: unreachable.*; start again, or open a new device by init\(\)$/;
+      /^A kernel of the CPU device failed: RuntimeError: unreachable.*; restart, or open a new device with init\(\)$/;
     assert.throws(() => team.run(program, 1, true), { name: "DeviceError", message: failure });
     assert.throws(() => team.run(program, 1, false), { name: "DeviceError", message: failure });
     team.rest();
 
-    // The same where all helpers are at work.
-    const other = new Team(await loadKernels(hasRelaxedSimd()), memory, 2);
+    // The same while all workers are busy.
+    const other = new ThreadTeam(await loadKernels(hasRelaxedSimd()), memory, 2);
     Atomics.store(words, Layout.failed / 4, 0);
     words[program / 4] = 0;
     other.run(program, 0, true);
@@ -230,7 +229,7 @@ Deno.test({
 });
 
 const exporting = `
-  import { conv2d, full, init, record } from ${JSON.stringify(import.meta.resolve("../../../mod.ts"))};
+  import { conv2d, full, init, record } from ${JSON.stringify(import.meta.resolve("../../../../mod.ts"))};
   const device = await init({ device: "cpu", threads: 2 });
   const x = full([16, 16, 28, 28], 1), w = full([16, 16, 3, 3], 0.1), bias = full([16], 0);
   const step = record(() => conv2d(x, w, bias, { padding: 1 }));
@@ -241,7 +240,7 @@ const exporting = `
 
 testNeeding(
   { run: true, write: true, read: true },
-  "CpuDevice lets a program end by itself, without a permission",
+  "CpuDevice lets a program exit by itself, and needs no permission",
   async () => {
     const folder = await Deno.makeTempDir();
     try {
@@ -252,7 +251,7 @@ testNeeding(
           "-q",
           "--no-prompt",
           "--config",
-          fileURLToPath(import.meta.resolve("../../../deno.json")),
+          fileURLToPath(import.meta.resolve("../../../../deno.json")),
           `${folder}/main.ts`,
         ],
         signal: AbortSignal.timeout(60_000),
@@ -267,13 +266,14 @@ testNeeding(
 
 testNeeding(
   { read: true, env: true },
-  "build_wasm.ts makes the binaries of the repository",
+  "build_wasm.ts makes the kernels and signatures of the repository",
   async () => {
-    const { binaryModule } = await import("../../../tools/build_wasm.ts");
-    const kept = await Deno.readTextFile(new URL("../../../kernels/devices/cpu/binary.ts", import.meta.url));
-    assert.ok(
-      await binaryModule() === kept,
-      "binary.ts is not what assembly/ compiles to: run deno task build:wasm",
-    );
+    const { builtModules } = await import("../../../../tools/build_wasm.ts");
+    for (const [name, built] of Object.entries(await builtModules())) {
+      const kept = await Deno.readTextFile(
+        new URL(`../../../../kernels/devices/cpu/${name}`, import.meta.url),
+      );
+      assert.ok(built === kept, `${name} is not what assembly/ builds: run deno task build:wasm`);
+    }
   },
 );

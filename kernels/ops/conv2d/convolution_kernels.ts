@@ -1,14 +1,14 @@
 import type { Dims } from "../../devices/device.ts";
 import { convolutionProduct } from "./product.ts";
 import { type Convolution, convolutionWgsl, pixelTiles } from "./tiles.ts";
-import { asProduct } from "../matmul/product_op.ts";
+import { productKernels } from "../matmul/product_kernels.ts";
 
-/** How a convolution runs, given what it is and the lengths of its target[N, K, P, Q]. */
-export function asConvolution(
+/** WebGPU kernels of a convolution to target[N, K, P, Q]: fields of an op's declaration. */
+export function convolutionKernels(
   form: (dims: Dims) => Convolution,
   targetOf: (dims: Dims) => { N: number; K: number; P: number; Q: number },
 ) {
-  return asProduct({
+  return productKernels({
     specialise: ["R", "S"],
     size: (dims) => {
       const { N, K, P, Q } = targetOf(dims);

@@ -1,12 +1,12 @@
 // Sums, losses and softmax.
 
-import { nextTask, pointer, word } from "./call.ts";
-import { exp } from "./maths.ts";
-import { add, madd, mul, splat, storeFirst, sub, total } from "./simd.ts";
+import { nextTask } from "../call.ts";
+import { exp } from "../vector_functions.ts";
+import { add, madd, mul, splat, storeFirst, sub, total } from "../simd.ts";
 
-/** Elements that a task reads, about. */
+/** About how many elements a task reads. */
 const BLOCK: i32 = 8192;
-/** Terms that one f32 sum takes before it is added to the next level: keeps long sums exact enough. */
+/** Terms of a partial sum: adding partial sums keeps long f32 sums accurate. */
 const RUN: i32 = 256;
 
 /** Sum of n adjacent numbers. */
@@ -25,9 +25,7 @@ function sumRow(x: usize, n: i32): f32 {
 }
 
 /** y[a][s][b] = sum over runs of `chunk` of x[a][r][b]. A task is some results. */
-export function sumChunks(call: usize): void {
-  const x = pointer(call, 0), y = pointer(call, 1);
-  const A = word(call, 2), R = word(call, 3), B = word(call, 4), S = word(call, 5), chunk = word(call, 6);
+export function sumChunks(call: usize, x: usize, y: usize, A: i32, R: i32, B: i32, S: i32, chunk: i32): void {
   if (B == 1) {
     const perTask = max(1, BLOCK / chunk);
     for (let first = nextTask(call) * perTask; first < A * S; first = nextTask(call) * perTask) {
@@ -60,9 +58,16 @@ export function sumChunks(call: usize): void {
 }
 
 /** dx[a][r][b] = dy[a][r / chunk][b]. A task is a row of results. */
-export function spreadChunks(call: usize): void {
-  const dy = pointer(call, 0), dx = pointer(call, 1);
-  const A = word(call, 2), R = word(call, 3), B = word(call, 4), S = word(call, 5), chunk = word(call, 6);
+export function spreadChunks(
+  call: usize,
+  dy: usize,
+  dx: usize,
+  A: i32,
+  R: i32,
+  B: i32,
+  S: i32,
+  chunk: i32,
+): void {
   for (let task = nextTask(call); task < A * S; task = nextTask(call)) {
     const s = task % S, a = task / S;
     const from = dy + ((<usize> (task * B)) << 2);
@@ -73,9 +78,7 @@ export function spreadChunks(call: usize): void {
 }
 
 /** Sums of (a - b)^2 over runs. A task is some runs. */
-export function squaredErrors(call: usize): void {
-  const a = pointer(call, 0), b = pointer(call, 1), y = pointer(call, 2);
-  const n = word(call, 3), chunk = word(call, 4), S = word(call, 5);
+export function squaredErrors(call: usize, a: usize, b: usize, y: usize, n: i32, chunk: i32, S: i32): void {
   const perTask = max(1, BLOCK / chunk);
   for (let first = nextTask(call) * perTask; first < S; first = nextTask(call) * perTask) {
     for (let s = first; s < min(S, first + perTask); s++) {
@@ -97,9 +100,16 @@ export function squaredErrors(call: usize): void {
 }
 
 /** da = 2 (a - b) dy of the run. A task is some runs. */
-export function squaredErrorsGradient(call: usize): void {
-  const a = pointer(call, 0), b = pointer(call, 1), dy = pointer(call, 2), da = pointer(call, 3);
-  const n = word(call, 4), chunk = word(call, 5), S = word(call, 6);
+export function squaredErrorsGradient(
+  call: usize,
+  a: usize,
+  b: usize,
+  dy: usize,
+  da: usize,
+  n: i32,
+  chunk: i32,
+  S: i32,
+): void {
   const perTask = max(1, BLOCK / chunk);
   for (let first = nextTask(call) * perTask; first < S; first = nextTask(call) * perTask) {
     for (let s = first; s < min(S, first + perTask); s++) {
@@ -119,8 +129,7 @@ export function squaredErrorsGradient(call: usize): void {
 }
 
 /** Softmax of rows. A task is a row. */
-export function softmax(call: usize): void {
-  const x = pointer(call, 0), y = pointer(call, 1), R = word(call, 2), C = word(call, 3);
+export function softmax(call: usize, x: usize, y: usize, R: i32, C: i32): void {
   for (let r = nextTask(call); r < R; r = nextTask(call)) {
     const from = x + ((<usize> (r * C)) << 2), to = y + ((<usize> (r * C)) << 2);
     let top = load<f32>(from);
@@ -149,12 +158,7 @@ export function softmax(call: usize): void {
 }
 
 /** dx = y (dy - sum(y dy)), a row a task. */
-export function softmaxGradient(call: usize): void {
-  const y = pointer(call, 0),
-    dy = pointer(call, 1),
-    dx = pointer(call, 2),
-    R = word(call, 3),
-    C = word(call, 4);
+export function softmaxGradient(call: usize, y: usize, dy: usize, dx: usize, R: i32, C: i32): void {
   for (let r = nextTask(call); r < R; r = nextTask(call)) {
     const row: usize = (<usize> (r * C)) << 2, end: usize = (<usize> ((r + 1) * C)) << 2;
     let dot: f32 = 0;

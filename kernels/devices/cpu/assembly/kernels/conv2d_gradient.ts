@@ -1,31 +1,69 @@
 // The weight gradient of 3x3 convolutions with one pixel of padding.
 
-import { nextTask, pointer, word } from "./call.ts";
-import { elementStep, quadsOf } from "./conv2d.ts";
-import { add } from "./simd.ts";
-import { me, WORKSPACE } from "./team.ts";
-import { overTiles } from "./tiles.ts";
-import { interleave, transformGradient, transformSource, transformWeightGradient } from "./winograd.ts";
+import { nextTask } from "../call.ts";
+import { add } from "../simd.ts";
+import { me } from "../threads.ts";
+import { interleave, transformGradient, transformSource, transformWeightGradient } from "../winograd.ts";
+import { overTiles } from "../winograd_products.ts";
+import {
+  chunkOf,
+  elementStep,
+  imageBytes,
+  panelsOf,
+  quadsOf,
+  rowBytes,
+  threadBytes,
+  tilesAlong,
+  weightBytes,
+} from "../winograd_sizes.ts";
+
+/** Bytes of the sums dU of all parts. */
+function sumBytes(C: i32, K: i32, groups: i32, parts: i32): u64 {
+  return <u64> groups * parts * weightBytes(C, K);
+}
+
+export function winogradGradientPartsWorkspace(
+  N: i32,
+  C: i32,
+  H: i32,
+  W: i32,
+  K: i32,
+  groups: i32,
+  parts: i32,
+  threads: i32,
+): u64 {
+  return sumBytes(C, K, groups, parts) + threads * threadBytes(N, C, H, W, K);
+}
 
 /** dU of groups of `run` images, each in parts, to the workspace: [group][part][36][K / 8][C][8]. A task is a part. */
-export function convWeightGradientParts(call: usize): void {
-  const x = pointer(call, 0), dy = pointer(call, 1);
-  const N = word(call, 2), C = word(call, 3), H = word(call, 4), W = word(call, 5), K = word(call, 6);
-  const groups = word(call, 7), run = word(call, 8), parts = word(call, 9), chunk = word(call, 10);
-  const work = load<usize>(WORKSPACE);
-  const down = (H + 3) >> 2, across = (W + 3) >> 2, tiles = down * across;
-  const quadsC = quadsOf(C), quadsK = quadsOf(K), panels = (K + 7) >> 3;
-  const slots = chunk * tiles;
+export function winogradGradientParts(
+  call: usize,
+  workspace: usize,
+  x: usize,
+  dy: usize,
+  N: i32,
+  C: i32,
+  H: i32,
+  W: i32,
+  K: i32,
+  groups: i32,
+  run: i32,
+  parts: i32,
+): void {
+  const chunk = chunkOf(N, C, H, W, K);
+  const down = tilesAlong(H), across = tilesAlong(W), tiles = down * across, slots = chunk * tiles;
+  const quadsC = quadsOf(C), quadsK = quadsOf(K), panels = panelsOf(K);
   const panel: usize = (<usize> quadsC) << 7;
   const uStep = panel * panels;
-  const vStep = elementStep(quadsC * slots), dStep = elementStep(2 * panels * slots);
+  const vStep = <usize> elementStep(quadsC * slots), dStep = <usize> elementStep(2 * panels * slots);
   const row: usize = (<usize> slots) << 4;
 
-  const pixels: usize = (<usize> ((4 * down + 2) * (4 * across + 2))) << 4;
-  const image = work + pointer(call, 11) + (<usize> me) * pointer(call, 12);
+  const pixels = <usize> imageBytes(H, W);
+  const image = workspace + <usize> sumBytes(C, K, groups, parts) +
+    (<usize> me) * <usize> threadBytes(N, C, H, W, K);
   const edge = image + pixels;
   const rows = edge + pixels;
-  const V = rows + (<usize> (6 * (4 * across + 2)) << 4);
+  const V = rows + <usize> rowBytes(W);
   const D = V + 36 * vStep;
   const plane: usize = (<usize> (H * W)) << 2;
   memory.fill(image, 0, 2 * pixels);
@@ -33,7 +71,7 @@ export function convWeightGradientParts(call: usize): void {
   for (let task = nextTask(call); task < groups * parts; task = nextTask(call)) {
     const start = task / parts * run, all = min(run, N - start), part = task % parts;
     const end = start + (part + 1) * all / parts;
-    const U = work + (<usize> task) * 36 * uStep;
+    const U = workspace + (<usize> task) * 36 * uStep;
     memory.fill(U, 0, 36 * uStep);
     for (let first = start + part * all / parts; first < end; first += chunk) {
       const images = min(chunk, end - first);
@@ -63,19 +101,31 @@ export function convWeightGradientParts(call: usize): void {
   }
 }
 
+/** Bytes of a sum, of 18 vectors between the two halves of its transform, and of the result. */
+const SCRATCH: u64 = 1024;
+
+export function winogradGradientSumWorkspace(C: i32, K: i32, groups: i32, parts: i32, threads: i32): u64 {
+  return sumBytes(C, K, groups, parts) + threads * SCRATCH;
+}
+
 /** dw of each group from the sum of its parts. A task is four target channels of a group. */
-export function convWeightGradientSum(call: usize): void {
-  const dw = pointer(call, 0);
-  const C = word(call, 1), K = word(call, 2), groups = word(call, 3), parts = word(call, 4);
-  const quadsK = quadsOf(K), panels = (K + 7) >> 3;
+export function winogradGradientSum(
+  call: usize,
+  workspace: usize,
+  dw: usize,
+  C: i32,
+  K: i32,
+  groups: i32,
+  parts: i32,
+): void {
+  const quadsK = quadsOf(K), panels = panelsOf(K);
   const panel: usize = (<usize> quadsOf(C)) << 7;
   const uStep = panel * panels;
-  const work = load<usize>(WORKSPACE);
-  const u = work + (<usize> (groups * parts)) * 36 * uStep + (<usize> me) * 1024;
+  const u = workspace + <usize> sumBytes(C, K, groups, parts) + (<usize> me) * <usize> SCRATCH;
   const rows = u + 576, result = rows + 288;
   for (let task = nextTask(call); task < groups * quadsK; task = nextTask(call)) {
     const q = task % quadsK, group = task / quadsK;
-    const first = work + (<usize> (group * parts)) * 36 * uStep + (<usize> (q >> 1)) * panel +
+    const first = workspace + (<usize> (group * parts)) * 36 * uStep + (<usize> (q >> 1)) * panel +
       ((<usize> (q & 1)) << 4);
     for (let c = 0; c < C; c++) {
       const at = first + ((<usize> c) << 5);

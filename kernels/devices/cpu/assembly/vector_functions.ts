@@ -11,7 +11,7 @@ const LOG2_E = memory.data<f32>([1.44269504]);
 /** ln 2 in two parts, so that the remainder is exact. */
 const MINUS_LN2_HIGH = memory.data<f32>([-0.693145752]);
 const MINUS_LN2_LOW = memory.data<f32>([-1.42860677e-6]);
-/** Adding 1.5 x 2^23 rounds to an integer, which then stands in the low bits. */
+/** Adding 1.5 x 2^23 rounds to an integer, which ends up in the low bits. */
 const ROUNDER = memory.data<f32>([12582912.0]);
 const EXP_LOWEST = memory.data<f32>([-87.33]);
 const BELL_LOWEST = memory.data<f32>([-60.0]);
@@ -36,14 +36,14 @@ function expInside(x: v128): v128 {
   return i32x4.add(p, i32x4.shl(rounded, 23));
 }
 
-/** e^x to two units in the last place; 0 below -87.3, infinite above 88.7. */
+/** e^x, within two units in the last place; 0 below -87.3, infinite above 88.7. */
 export function exp(x: v128): v128 {
   const y = expInside(f32x4.pmin(f32x4.pmax(x, at(EXP_LOWEST)), at(EXP_HIGHEST)));
   const low = f32x4.lt(x, at(EXP_LOWEST)), high = f32x4.gt(x, at(EXP_HIGHEST));
   return v128.bitselect(at(INFINITE), v128.andnot(y, low), high);
 }
 
-/** exp(-x^2 / 2); 1e-26 where it would be less, lest what follows is subnormal, which takes a hundred times as long. */
+/** exp(-x^2 / 2), at least 1e-26: subnormal results would make later arithmetic a hundred times slower. */
 function bellOf(x: v128): v128 {
   const y = mul(mul(at(HALF), x), x);
   return expInside(f32x4.pmax(f32x4.neg(y), at(BELL_LOWEST)));
@@ -58,7 +58,7 @@ const CDF_4 = memory.data<f32>([-0.7265760135]);
 const CDF_5 = memory.data<f32>([0.5307027145]);
 const BELL_TOP = memory.data<f32>([0.3989422804]);
 
-/** Phi(x) from exp(-x^2 / 2), to 1e-7. Source: Abramowitz and Stegun 1964, 7.1.26 */
+/** Phi(x) from exp(-x^2 / 2), with an error below 1e-7. Source: Abramowitz and Stegun 1964, 7.1.26 */
 function normalCdfOf(x: v128, bell: v128): v128 {
   const s = f32x4.div(at(ONE), madd(at(CDF_SCALE), f32x4.abs(x), at(ONE)));
   let p = madd(at(CDF_5), s, at(CDF_4));

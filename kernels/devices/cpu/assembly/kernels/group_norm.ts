@@ -1,16 +1,16 @@
-// Group normalisation, alone or with GELU behind it. A group of channels of an image is contiguous.
+// Group normalisation, alone or followed by GELU. A group of channels of an image is contiguous.
 
-import { nextTask, number, pointer, word } from "./call.ts";
-import { gelu, geluSlope } from "./maths.ts";
-import { add, madd, mul, splat, storeFirst, sub, total } from "./simd.ts";
+import { nextTask } from "../call.ts";
+import { gelu, geluSlope } from "../vector_functions.ts";
+import { add, madd, mul, splat, storeFirst, sub, total } from "../simd.ts";
 
-/** The first `left` lanes of v, zeros behind them. */
+/** The first `left` lanes of v, then zeros. */
 function first(v: v128, left: i32): v128 {
   const lane = i32x4(0, 1, 2, 3);
   return v128.and(v, i32x4.lt_s(lane, i32x4.splat(left)));
 }
 
-/** Sum of x - m, or of its square, over `n` numbers, in four lanes of two sums. */
+/** Sum of x - m or of its square over n numbers. */
 function sumOf(x: usize, n: i32, m: f32, squared: bool): f32 {
   const centre = splat(m);
   let s = splat(0), t = splat(0);
@@ -28,15 +28,22 @@ function sumOf(x: usize, n: i32, m: f32, squared: bool): f32 {
   return total(add(s, t));
 }
 
-/** A task is a group of an image. */
-export function groupNorm(call: usize): void {
-  const x = pointer(call, 0),
-    gamma = pointer(call, 1),
-    beta = pointer(call, 2),
-    y = pointer(call, 3),
-    stats = pointer(call, 4);
-  const N = word(call, 5), C = word(call, 6), H = word(call, 7), W = word(call, 8), G = word(call, 9);
-  const epsilon = number(call, 10), activation = word(call, 11);
+/** y = (x - mean) / deviation * gamma + beta, then GELU if `activation` is 1. A task is a group of an image. */
+export function groupNorm(
+  call: usize,
+  x: usize,
+  gamma: usize,
+  beta: usize,
+  y: usize,
+  stats: usize,
+  N: i32,
+  C: i32,
+  H: i32,
+  W: i32,
+  G: i32,
+  epsilon: f32,
+  activation: i32,
+): void {
   const channels = C / G, pixels = H * W, count = channels * pixels;
   for (let task = nextTask(call); task < N * G; task = nextTask(call)) {
     const offset: usize = (<usize> (task * count)) << 2;
@@ -64,12 +71,24 @@ export function groupNorm(call: usize): void {
   }
 }
 
-/** A task is a group of an image. */
-export function groupNormGradient(call: usize): void {
-  const x = pointer(call, 0), gamma = pointer(call, 1), beta = pointer(call, 2), stats = pointer(call, 3);
-  const dy = pointer(call, 4), dx = pointer(call, 5), scales = pointer(call, 6), shifts = pointer(call, 7);
-  const N = word(call, 8), C = word(call, 9), H = word(call, 10), W = word(call, 11), G = word(call, 12);
-  const activation = word(call, 13);
+/** Gradient of x, and of gamma and beta for each image. A task is a group of an image. */
+export function groupNormGradient(
+  call: usize,
+  x: usize,
+  gamma: usize,
+  beta: usize,
+  stats: usize,
+  dy: usize,
+  dx: usize,
+  scales: usize,
+  shifts: usize,
+  N: i32,
+  C: i32,
+  H: i32,
+  W: i32,
+  G: i32,
+  activation: i32,
+): void {
   const channels = C / G, pixels = H * W, count = <f32> (channels * pixels);
   for (let task = nextTask(call); task < N * G; task = nextTask(call)) {
     const m = load<f32>(stats + ((<usize> task) << 3)), r = load<f32>(stats + ((<usize> task) << 3), 4);

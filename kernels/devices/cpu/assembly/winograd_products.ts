@@ -1,15 +1,15 @@
-// Micro-kernels of the 36 matrix products of a Winograd convolution. Source and target have four channels to a vector:
-// [channel / 4][tile][4]; weights are panels [channel of the source][8 of the target].
+// Inner loops of the 36 matrix products of a Winograd convolution. Source and target hold four channels in a vector,
+// [channel / 4][tile][4]; weights are panels [source channel][8 target channels].
 
 import { madd } from "./simd.ts";
 
 /**
  * Six tiles of eight target channels: m[tile][k] = sum over c of v[tile][c] u[c][k].
  *
- * @param v first tile's first four channels; the next four are `vStep` bytes on
+ * @param v first four channels of the first tile; the next four are `vStep` bytes further
  * @param u panel of weights
  * @param quads source channels / 4
- * @param m first tile's first four target channels; the next four are `mStep` bytes on
+ * @param m first four target channels of the first tile; the next four are `mStep` bytes further
  */
 export function sixTiles(v: usize, vStep: usize, u: usize, quads: i32, m: usize, mStep: usize): void {
   let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0;
@@ -58,7 +58,7 @@ export function sixTiles(v: usize, vStep: usize, u: usize, quads: i32, m: usize,
  * Four source by eight target channels, summed over tiles and added to u[c][k]:
  * u[c][k] += sum over tiles of v[tile][c] d[tile][k].
  *
- * @param v, d first tile; the next eight target channels' second half is `dStep` bytes on
+ * @param v, d first tile; the second four target channels are `dStep` bytes after the first
  * @param u panel, [4][8]
  */
 export function overTiles(v: usize, d: usize, dStep: usize, tiles: i32, u: usize): void {

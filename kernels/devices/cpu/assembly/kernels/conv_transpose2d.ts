@@ -1,33 +1,12 @@
-// Transposed 2x2 convolutions as products of matrices, and their input gradient.
+// Transposed 2x2 convolutions and their input gradients, as products of matrices.
 
-import { nextTask, pointer, word } from "./call.ts";
-import { gemm, GEMM_SCRATCH, staysPacked } from "./gemm.ts";
-import { add, splat } from "./simd.ts";
-import { me, WORKSPACE } from "./team.ts";
+import { nextTask } from "../call.ts";
+import { gemm, GEMM_SCRATCH, staysPacked } from "../gemm.ts";
+import { add, splat } from "../simd.ts";
+import { me } from "../threads.ts";
+import { unfold } from "../unfold.ts";
 
-/** Planes [k][2h + r][2w + s] to [4k + 2r + s][h][w]. */
-export function unfold(from: usize, K: i32, H: i32, W: i32, to: usize): void {
-  const plane: usize = (<usize> (H * W)) << 2;
-  for (let k = 0; k < K; k++, to += 4 * plane) {
-    for (let h = 0; h < H; h++) {
-      for (let r: usize = 0; r < 2; r++, from += (<usize> W) << 3) {
-        const even = to + 2 * r * plane + ((<usize> (h * W)) << 2), odd = even + plane;
-        let w = 0;
-        for (; w + 4 <= W; w += 4) {
-          const a = v128.load(from + ((<usize> w) << 3)), b = v128.load(from + ((<usize> w) << 3), 16);
-          v128.store(even + ((<usize> w) << 2), i32x4.shuffle(a, b, 0, 2, 4, 6));
-          v128.store(odd + ((<usize> w) << 2), i32x4.shuffle(a, b, 1, 3, 5, 7));
-        }
-        for (; w < W; w++) {
-          store<f32>(even + ((<usize> w) << 2), load<f32>(from + ((<usize> w) << 3)));
-          store<f32>(odd + ((<usize> w) << 2), load<f32>(from + ((<usize> w) << 3), 4));
-        }
-      }
-    }
-  }
-}
-
-/** The way back, plus a bias for each k. */
+/** Planes [4k + 2r + s][h][w] to [k][2h + r][2w + s], the inverse of `unfold`, plus a bias for each k. */
 function fold(from: usize, K: i32, H: i32, W: i32, bias: usize, to: usize): void {
   const plane: usize = (<usize> (H * W)) << 2;
   for (let k = 0; k < K; k++, from += 4 * plane) {
@@ -52,11 +31,34 @@ function fold(from: usize, K: i32, H: i32, W: i32, bias: usize, to: usize): void
   }
 }
 
-/** Transposed 2x2 convolution: a product with the weights as [4K][C], then the four taps go to their places. A task is an image. */
-export function convTranspose(call: usize): void {
-  const x = pointer(call, 0), w = pointer(call, 1), bias = pointer(call, 2), y = pointer(call, 3);
-  const N = word(call, 4), C = word(call, 5), H = word(call, 6), W = word(call, 7), K = word(call, 8);
-  const scratch = load<usize>(WORKSPACE) + (<usize> me) * pointer(call, 9);
+/** Bytes that a thread needs: packed blocks, then the four taps of an image. */
+function threadBytes(K: i32, H: i32, W: i32): u64 {
+  return GEMM_SCRATCH + 16 * <u64> K * H * W;
+}
+
+export function convTranspose2dWorkspace(K: i32, H: i32, W: i32, threads: i32): u64 {
+  return threads * threadBytes(K, H, W);
+}
+
+export function convTranspose2dInputGradientWorkspace(K: i32, H: i32, W: i32, threads: i32): u64 {
+  return threads * threadBytes(K, H, W);
+}
+
+/** Transposed 2x2 convolution: a product with the weights as [4K][C], whose four taps then move to their places. A task is an image. */
+export function convTranspose2d(
+  call: usize,
+  workspace: usize,
+  x: usize,
+  w: usize,
+  bias: usize,
+  y: usize,
+  N: i32,
+  C: i32,
+  H: i32,
+  W: i32,
+  K: i32,
+): void {
+  const scratch = workspace + (<usize> me) * (<usize> threadBytes(K, H, W));
   const taps = scratch + GEMM_SCRATCH;
   const row: usize = (<usize> (H * W)) << 2;
   let packed = false;
@@ -83,10 +85,19 @@ export function convTranspose(call: usize): void {
 }
 
 /** Its input gradient. H and W are of dx. */
-export function convTransposeInputGradient(call: usize): void {
-  const dy = pointer(call, 0), w = pointer(call, 1), dx = pointer(call, 2);
-  const N = word(call, 3), K = word(call, 4), C = word(call, 5), H = word(call, 6), W = word(call, 7);
-  const scratch = load<usize>(WORKSPACE) + (<usize> me) * pointer(call, 8);
+export function convTranspose2dInputGradient(
+  call: usize,
+  workspace: usize,
+  dy: usize,
+  w: usize,
+  dx: usize,
+  N: i32,
+  K: i32,
+  C: i32,
+  H: i32,
+  W: i32,
+): void {
+  const scratch = workspace + (<usize> me) * (<usize> threadBytes(K, H, W));
   const taps = scratch + GEMM_SCRATCH;
   const row: usize = (<usize> (H * W)) << 2;
   let packed = false;

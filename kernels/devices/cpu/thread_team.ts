@@ -1,16 +1,19 @@
 import { DeviceError } from "../device.ts";
-import { Layout } from "./assembly/layout.ts";
-import type { SharedMemory } from "./memory.ts";
+import { Layout } from "./memory_layout.ts";
+import type { SharedMemory } from "./shared_memory.ts";
+import { kernelNames } from "./wasm_call.ts";
 
-/** What the kernels' module offers. */
+/** What the kernels' module exports. */
 interface Exports {
   /** Runs a list of calls on this thread. */
   runAlone(program: number, calls: number): void;
   /** Runs a list of calls on all threads; 0 if one has failed. */
   runTogether(program: number, calls: number, threads: number): number;
+  /** Bytes of workspace that a list of calls needs with so many threads. */
+  workspaceBytes(program: number, calls: number, threads: number): number;
 }
 
-/** The whole program of a worker. */
+/** The program of a worker. */
 const workerSource = `onmessage = ({ data: { module, memory, thread } }) => {
   try {
     new WebAssembly.Instance(module, { env: { memory } }).exports.work(thread);
@@ -21,21 +24,21 @@ const workerSource = `onmessage = ({ data: { module, memory, thread } }) => {
   close();
 };`;
 
-/** Its address: a blob takes no permission to load, and belongs to the page that made it, so that memory may be shared. */
+/** Its address: a blob needs no permission to load, and has the origin of its page, which sharing memory requires. */
 let workerUrl: string | undefined;
 
-/** Milliseconds without work after which the workers end, so that a program that has no more work can exit. */
+/** Milliseconds without work after which the workers end, so that an idle program can exit. */
 const idleMs = 300;
 
-/** The threads that run the kernels: the caller's own, and workers that start with the first work that is worth it. */
-export class Team {
+/** The threads that run the kernels: the caller's own, and workers that start when there is enough work for them. */
+export class ThreadTeam {
   readonly #module: WebAssembly.Module;
   readonly #memory: SharedMemory;
   readonly #exports: Exports;
-  /** What the threads share; memory that has grown is still the same there. */
+  /** Words that the threads share; growing the memory does not move them. */
   readonly #words: Int32Array;
   #workers: Worker[] = [];
-  /** Workers of before that have been told to end. */
+  /** Earlier workers that have been told to end. */
   #leaving = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
   #worked = false;
@@ -59,14 +62,19 @@ export class Team {
     this.#check();
     this.#worked = true;
     try {
-      if (heavy && this.threads > 1 && this.#gathered()) {
-        if (!this.#exports.runTogether(program, calls, this.threads)) this.#failure = "a worker stopped";
+      if (heavy && this.threads > 1 && this.#ready()) {
+        if (!this.#exports.runTogether(program, calls, this.threads)) this.#fail("a worker stopped");
       } else this.#exports.runAlone(program, calls);
     } catch (error) {
       Atomics.store(this.#words, Layout.failed / 4, 1);
-      this.#failure = String(error);
+      this.#fail(String(error));
     }
     this.#check();
+  }
+
+  /** Bytes of workspace that calls in memory need. */
+  workspaceBytes(program: number, calls: number): number {
+    return this.#exports.workspaceBytes(program, calls, this.threads);
   }
 
   /** Ends the workers; the next heavy work starts new ones. */
@@ -82,11 +90,11 @@ export class Team {
     this.#workers = [];
   }
 
-  /** Whether all workers are there; if they are not, they are called and come soon. */
-  #gathered(): boolean {
+  /** Whether all workers are ready; starts them if there are none. */
+  #ready(): boolean {
     const words = this.#words;
     if (this.#workers.length === 0) {
-      // One that has not heard yet that it shall end would take the next program for its own.
+      // An earlier worker that has not yet ended would take the next program for its own.
       if (Atomics.load(words, Layout.left / 4) < this.#leaving) return false;
       for (const word of [Layout.quit, Layout.ready, Layout.left]) Atomics.store(words, word / 4, 0);
       this.#leaving = 0;
@@ -110,10 +118,20 @@ export class Team {
     return worker;
   }
 
+  #fail(reason: string): void {
+    const needed = new Float64Array(this.#memory.memory.buffer)[Layout.neededBytes / 8];
+    const available = this.#words[Layout.workspaceBytes / 4] >>> 0;
+    this.#failure = needed === 0
+      ? reason
+      : `${
+        kernelNames[this.#words[Layout.shortOpcode / 4]]
+      } needs ${needed} bytes of workspace, but has ${available}`;
+  }
+
   #check(): void {
     if (this.#failure !== undefined) {
       throw new DeviceError(
-        `A kernel of the CPU device failed: ${this.#failure}; start again, or open a new device by init()`,
+        `A kernel of the CPU device failed: ${this.#failure}; restart, or open a new device with init()`,
       );
     }
   }

@@ -1,6 +1,6 @@
-// Threefry-2x32 and the normals made of it: the same bits as every other device. See ops/threefry.ts and ops/normal.wgsl.
+// Threefry-2x32, with the same bits as on every other device, and normals from it. See threefry.ts and normal.wgsl of the ops.
 
-import { nextTask, pointer, word } from "./call.ts";
+import { nextTask } from "../call.ts";
 
 const BLOCK: i32 = 4096;
 
@@ -41,8 +41,7 @@ function fraction(bits: u32): f32 {
   return <f32> (bits >> 8) * <f32> 5.9604644775390625e-8;
 }
 
-export function randomUniform(call: usize): void {
-  const key = pointer(call, 0), y = pointer(call, 1), n = word(call, 2);
+export function randomUniform(call: usize, key: usize, y: usize, n: i32): void {
   const k0 = load<u32>(key), k1 = load<u32>(key, 4), counter = load<u32>(key, 8);
   for (let first = nextTask(call) * BLOCK; first < n; first = nextTask(call) * BLOCK) {
     for (let i = first; i < min(n, first + BLOCK); i += 2) {
@@ -65,8 +64,7 @@ function logarithm(x: f32): f32 {
   return <f32> e * <f32> 0.69314718 + series;
 }
 
-export function randomNormal(call: usize): void {
-  const key = pointer(call, 0), y = pointer(call, 1), n = word(call, 2);
+export function randomNormal(call: usize, key: usize, y: usize, n: i32): void {
   const k0 = load<u32>(key), k1 = load<u32>(key, 4), counter = load<u32>(key, 8);
   for (let first = nextTask(call) * BLOCK; first < n; first = nextTask(call) * BLOCK) {
     for (let i = first; i < min(n, first + BLOCK); i += 2) {

@@ -2,22 +2,22 @@ import { DeviceError } from "../device.ts";
 
 const pageBytes = 65536;
 const alignment = 64;
-/** Kernels load whole vectors, a few bytes beyond an array's end: the memory's end is kept free. */
+/** Kernels load whole vectors, a few bytes beyond the end of an array, so the end of the memory is kept free. */
 const slackBytes = 256;
 
-/** Memory that the kernels and all their threads share, and who has which part of it. */
+/** Memory that the kernels and all their threads share, with its allocator. */
 export class SharedMemory {
-  /** As far as the memory can grow. */
+  /** The most that the memory can grow to. */
   static readonly maxBytes: number = 2 ** 32;
   readonly memory: WebAssembly.Memory;
-  /** Free parts in order of address; no two touch. */
+  /** Free parts in order of address; neighbours are merged. */
   readonly #free: { address: number; bytes: number }[] = [];
   #top: number;
   #held = 0;
   #f32: Float32Array;
   #u32: Uint32Array;
 
-  /** @param reserved bytes at the start that are not given out */
+  /** @param reserved bytes at the start that are never allocated */
   constructor(reserved: number) {
     this.memory = new WebAssembly.Memory({
       initial: Math.ceil((reserved + slackBytes) / pageBytes),
@@ -29,7 +29,7 @@ export class SharedMemory {
     this.#u32 = new Uint32Array(this.memory.buffer);
   }
 
-  /** Bytes given out and not given back. */
+  /** Bytes that are allocated. */
   get held(): number {
     return this.#held;
   }
@@ -44,7 +44,7 @@ export class SharedMemory {
   }
 
   /**
-   * The address of some memory, whatever is in it: the smallest free part that is large enough, else new memory.
+   * The address of memory with arbitrary content: the smallest free part that is large enough, else new memory.
    *
    * @throws {DeviceError} if the memory cannot grow that far
    */
@@ -68,7 +68,7 @@ export class SharedMemory {
     return address;
   }
 
-  /** Gives memory back; neighbours that are free become one. */
+  /** Frees memory, and merges it with free neighbours. */
   release(address: number, bytes: number): void {
     const size = Math.ceil(bytes / alignment) * alignment;
     this.#held -= size;

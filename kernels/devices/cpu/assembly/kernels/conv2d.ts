@@ -1,35 +1,49 @@
-// 3x3 convolutions with one pixel of padding; the input gradient is one, too.
+// 3x3 convolutions with one pixel of padding, and their input gradients, which are such convolutions.
 
-import { nextTask, pointer, word } from "./call.ts";
-import { add, splat } from "./simd.ts";
-import { me, WORKSPACE } from "./team.ts";
-import { sixTiles } from "./tiles.ts";
-import { interleave, transformSource, transformTarget, transformWeight } from "./winograd.ts";
+import { nextTask } from "../call.ts";
+import { add, splat } from "../simd.ts";
+import { me } from "../threads.ts";
+import { interleave, transformSource, transformTarget, transformWeight } from "../winograd.ts";
+import { sixTiles } from "../winograd_products.ts";
+import {
+  chunkOf,
+  elementStep,
+  imageBytes,
+  panelsOf,
+  quadsOf,
+  rowBytes,
+  slotsOf,
+  threadBytes,
+  tilesAlong,
+  weightBytes,
+} from "../winograd_sizes.ts";
 
-/** Bytes between two of the 36 elements: an odd number of cache lines, lest all fall on the same few of the cache. */
-export function elementStep(vectors: i32): usize {
-  return (((<usize> vectors) << 4) + 63 & ~127) + 64;
-}
+/** Bytes of scratch for one transformed weight, 18 vectors. */
+const SCRATCH: u64 = 288;
 
-export function quadsOf(channels: i32): i32 {
-  return (channels + 3) >> 2;
+export function winogradWeightsWorkspace(C: i32, K: i32, threads: i32): u64 {
+  return weightBytes(C, K) + threads * SCRATCH;
 }
 
 /** U[36][K / 8][C][8] of weights w[k][c] with strides in bytes. A task is eight target channels. */
-export function convWeights(call: usize): void {
-  const w = pointer(call, 0);
-  const C = word(call, 1), K = word(call, 2);
-  const strideC = pointer(call, 3), strideK = pointer(call, 4);
-  const turned = word(call, 5) != 0;
-  const panels = (K + 7) >> 3;
+export function winogradWeights(
+  call: usize,
+  workspace: usize,
+  w: usize,
+  C: i32,
+  K: i32,
+  strideC: usize,
+  strideK: usize,
+  turned: i32,
+): void {
+  const panels = panelsOf(K);
   const height = quadsOf(C) << 2;
   const panel: usize = (<usize> height) << 5;
   const step = panel * panels;
-  const work = load<usize>(WORKSPACE);
-  const rows = work + step * 36 + (<usize> me) * 288;
+  const rows = workspace + <usize> weightBytes(C, K) + (<usize> me) * <usize> SCRATCH;
   for (let task = nextTask(call); task < 2 * panels; task = nextTask(call)) {
     const k = task << 2;
-    const to = work + (<usize> (task >> 1)) * panel + ((<usize> (task & 1)) << 4);
+    const to = workspace + (<usize> (task >> 1)) * panel + ((<usize> (task & 1)) << 4);
     for (let c = 0; c < height; c++) {
       const target = to + ((<usize> c) << 5);
       if (c < C && k < K) {
@@ -37,7 +51,7 @@ export function convWeights(call: usize): void {
           w + (<usize> k) * strideK + (<usize> c) * strideC,
           strideK,
           K - k,
-          turned,
+          turned != 0,
           rows,
           target,
           step,
@@ -47,7 +61,7 @@ export function convWeights(call: usize): void {
   }
 }
 
-/** An image [H][W pitched][4] to four planes, plus a bias for each and, if there is one, another image. */
+/** An image [H][pitch][4] to four planes, plus a bias for each, plus another image unless `addend` is 0. */
 function deinterleave(
   from: usize,
   pitch: i32,
@@ -88,27 +102,36 @@ function deinterleave(
   }
 }
 
-/** A whole convolution of images with weights that `convWeights` has left in the workspace. A task is `chunk` images. */
-export function convolve(call: usize): void {
-  const source = pointer(call, 0),
-    target = pointer(call, 1),
-    bias = pointer(call, 2),
-    addend = pointer(call, 3);
-  const N = word(call, 4), C = word(call, 5), H = word(call, 6), W = word(call, 7), K = word(call, 8);
-  const B = word(call, 9), chunk = word(call, 10);
-  const work = load<usize>(WORKSPACE);
-  const down = (H + 3) >> 2, across = (W + 3) >> 2, tiles = down * across;
-  const quadsC = quadsOf(C), quadsK = quadsOf(K), panels = (K + 7) >> 3;
-  const slots = (chunk * tiles + 5) / 6 * 6;
+export function winogradConvolveWorkspace(N: i32, C: i32, H: i32, W: i32, K: i32, threads: i32): u64 {
+  return weightBytes(C, K) + threads * threadBytes(N, C, H, W, K);
+}
+
+/** A convolution with the weights that `winogradWeights` left in the workspace. A task is a chunk of images. */
+export function winogradConvolve(
+  call: usize,
+  workspace: usize,
+  source: usize,
+  target: usize,
+  bias: usize,
+  addend: usize,
+  N: i32,
+  C: i32,
+  H: i32,
+  W: i32,
+  K: i32,
+  B: i32,
+): void {
+  const chunk = chunkOf(N, C, H, W, K), slots = slotsOf(chunk, H, W);
+  const down = tilesAlong(H), across = tilesAlong(W), tiles = down * across;
+  const quadsC = quadsOf(C), quadsK = quadsOf(K), panels = panelsOf(K);
   const panel: usize = (<usize> quadsC) << 7;
   const uStep = panel * panels;
-  const vStep = elementStep(quadsC * slots), mStep = elementStep(2 * panels * slots);
+  const vStep = <usize> elementStep(quadsC * slots), mStep = <usize> elementStep(2 * panels * slots);
   const row: usize = (<usize> slots) << 4;
 
-  const pixels: usize = (<usize> ((4 * down + 2) * (4 * across + 2))) << 4;
-  const image = work + pointer(call, 11) + (<usize> me) * pointer(call, 12);
-  const rows = image + pixels;
-  const V = rows + (<usize> (6 * (4 * across + 2)) << 4) + 576;
+  const image = workspace + <usize> weightBytes(C, K) + (<usize> me) * <usize> threadBytes(N, C, H, W, K);
+  const rows = image + <usize> imageBytes(H, W);
+  const V = rows + <usize> rowBytes(W);
   const M = V + 36 * vStep;
   const plane: usize = (<usize> (H * W)) << 2;
 
@@ -133,7 +156,7 @@ export function convolve(call: usize): void {
     }
     for (let f: usize = 0; f < 36; f++) {
       for (let pair = 0; pair < panels; pair++) {
-        const u = work + f * uStep + (<usize> pair) * panel;
+        const u = workspace + f * uStep + (<usize> pair) * panel;
         const v = V + f * vStep;
         const m = M + f * mStep + (<usize> (2 * pair)) * row;
         for (let t = 0; t < count; t += 6) {
@@ -162,7 +185,7 @@ export function convolve(call: usize): void {
   }
 }
 
-/** Zeros around an image [4 down + 2][4 across + 2][4] whose inside is overwritten next. */
+/** Zeros around the inside of an image [4 down + 2][4 across + 2][4]. */
 function clearBorder(image: usize, H: i32, W: i32, down: i32, across: i32): void {
   const pitch: usize = (<usize> (4 * across + 2)) << 4;
   memory.fill(image, 0, pitch);
