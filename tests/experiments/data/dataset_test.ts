@@ -273,8 +273,8 @@ testNeeding(READ_WRITE, "loadDataset() refuses damaged files, gzipped or not", a
         files.delete(IDX_NAMES.testLabels);
         files.set(`${IDX_NAMES.testLabels}.gz`, damaged);
       },
-      "Cannot unpack DIR/t10k-labels-idx1-ubyte.gz: it is not a gzip file, or a damaged one (expected gzip, " +
-        "as .gz says); download it again, or drop .gz from its name if it is not packed",
+      "Cannot unpack DIR/t10k-labels-idx1-ubyte.gz: it is damaged or no gzip file (expected gzip, " +
+        "as its name says); download it again, or remove .gz from its name if it is not packed",
     );
   }
 });
