@@ -132,9 +132,10 @@ Deno.test("checkFingerprint() refuses another length and a changed byte", async 
   });
   const changed = bytes.slice();
   changed[10] ^= 1;
+  const digest = await sha256(changed);
   await assert.rejects(checkFingerprint({ path: "a", bytes: changed }, expected), {
     name: "DataError",
-    message: `Cannot use a: its SHA-256 is ${await sha256(changed)} (expected ${expected.sha256}); ${ADVICE}`,
+    message: `Cannot use a: its SHA-256 is ${digest} (expected ${expected.sha256}); ${ADVICE}`,
   });
 });
 
