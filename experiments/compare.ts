@@ -31,7 +31,7 @@ async function summaryOf({ summary, key }: StoredFlow) {
   return summary ?? await summarize(key);
 }
 
-/** A comparison of folders is a run of its own; one of runs on a server leaves its picture here. */
+/** A comparison of folders is itself a run; one of runs on a server only leaves its picture here. */
 async function recordedFolder(flows: readonly StoredFlow[], root: string, startedAt: Date): Promise<string> {
   if (flows.some(({ summary }) => summary !== undefined)) return ".";
   return await recordComparison(flows.map(({ key }) => key), { root, startedAt });

@@ -12,19 +12,19 @@ await runTask(async () => {
   const { port, data } = serving.resolve(flags.values);
   checkPort(port);
   console.error(
-    `MLflow ${mlflowVersion}: looking for it in .cache; installing it there takes about a minute`,
+    `Starting MLflow ${mlflowVersion}; the first time it is installed in .cache, which takes about a minute`,
   );
   const python = await installMlflow();
   if (typeof python !== "string") {
     throw new PythonError(
-      `Cannot install MLflow: ${python.reason}; a server elsewhere will do as well`,
+      `Cannot install MLflow: ${python.reason}; or use a server elsewhere`,
     );
   }
   const { url, process } = await startMlflow(python, { data, port });
   console.log(`${url}\n`);
   console.log(`  MLFLOW_TRACKING_URI=${url} deno task train:residual   mirrors a run`);
   console.log(`  deno task sync --mlflow ${url}   sends earlier runs\n`);
-  console.log(`Its data are in ${data}; Ctrl-C ends it`);
+  console.log(`Data in ${data}; stop with Ctrl-C`);
   using _ = stopSignal(() => process.kill("SIGTERM"));
   await process.status;
 });

@@ -89,7 +89,7 @@ function parse(bytes: Uint8Array, file: string, what: string, ranks: readonly nu
   return { data: bytes.subarray(start), lengths };
 }
 
-/** Bytes of the header, which must be there. */
+/** Number of bytes of the header, once it is sure that the file has them. */
 function checkHeader({ length }: Uint8Array, file: string, rank: number): number {
   const start = 4 + 4 * rank;
   if (length >= start) return start;

@@ -11,7 +11,7 @@ export const IDX_NAMES = {
   testLabels: "t10k-labels-idx1-ubyte",
 };
 
-/** A file with its content, unpacked. */
+/** A file and its content, unpacked. */
 export interface IdxFile {
   path: string;
   bytes: Uint8Array<ArrayBuffer>;
@@ -84,14 +84,14 @@ async function gunzip(bytes: Uint8Array<ArrayBuffer>, path: string): Promise<Uin
     return await new Response(unpacked).bytes();
   } catch (error) {
     throw new DataError(
-      `Cannot unpack ${path}: it is not a gzip file, or a damaged one (expected gzip, as .gz says); ` +
-        `download it again, or drop .gz from its name if it is not packed`,
+      `Cannot unpack ${path}: it is damaged or no gzip file (expected gzip, as its name says); ` +
+        `download it again, or remove .gz from its name if it is not packed`,
       { cause: error },
     );
   }
 }
 
-/** Why the file system refused, in words for a message. */
+/** Why the file system refused, for a message. */
 function reason(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "it does not exist";
   if (error instanceof Deno.errors.NotADirectory) return "it is not a folder";

@@ -14,12 +14,12 @@ export function normalizationTo(range: TrainingConfig["normalize"]): Normalizati
   return range === "-1..1" ? { scale: 2, shift: -1 } : { scale: 1, shift: 0 };
 }
 
-/** Values as the network sees them, as pixels. */
+/** From what the network sees back to pixels. */
 export function pixelsOf(values: Float32Array, { scale, shift }: Normalization): Float32Array {
   return values.map((x) => (x - shift) / scale);
 }
 
-/** A snapshot in pixels and pixels a unit of t. */
+/** A snapshot in pixels, its velocity in pixels per unit of t. */
 export function inPixels({ t, image, velocity }: Snapshot, normalization: Normalization): Snapshot {
   const { scale } = normalization;
   return {
@@ -29,7 +29,7 @@ export function inPixels({ t, image, velocity }: Snapshot, normalization: Normal
   };
 }
 
-/** Images that lie on the device as bytes and come out as normalised batches. */
+/** Images that stay on the device as bytes and come out as normalised batches. */
 export class ImageSource implements BatchSource {
   readonly #bytes: Tensor;
 
@@ -47,7 +47,7 @@ export class ImageSource implements BatchSource {
     return [this.size.channels, this.size.height, this.size.width];
   }
 
-  /** What a checkpoint says of its images. */
+  /** What a checkpoint records about its images. */
   get info(): { readonly normalization: Normalization; readonly imageSize: readonly [number, number] } {
     return { normalization: this.normalization, imageSize: [this.size.height, this.size.width] };
   }

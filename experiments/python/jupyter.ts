@@ -2,24 +2,24 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { pythonEnvironment, type Unavailable } from "./python_environment.ts";
 
-/** What is installed: JupyterLab, which brings nbconvert, and what draws Plotly figures in it. */
+/** JupyterLab, which includes nbconvert, and what it needs to draw Plotly figures. */
 const packages = ["jupyterlab==4.6.6", "plotly==7.1.0"];
 
 const inRepository = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
-/** The notebooks of this repository, in the order to read them. */
+/** The notebooks of this repository, in reading order. */
 export const notebooks: readonly string[] = ["notebooks/tiny_flow.ipynb", "notebooks/digits.ipynb"];
 
-/** Finds JupyterLab's python below the project's `.cache` or installs it, in about a minute; or the reason why it cannot. */
+/** Finds JupyterLab's python in the project's `.cache`, or installs it in about a minute; or the reason why it cannot. */
 export function installJupyter(): Promise<string | Unavailable> {
   return pythonEnvironment(inRepository(".cache/jupyterlab-4.6.6"), packages);
 }
 
 /**
- * Registers the kernel of the Deno that runs this, in a folder of its own: what the user has installed is not touched.
+ * Registers this Deno as a kernel, in a separate folder that leaves the user's own Jupyter alone.
  *
- * @param home where Jupyter is to keep its kernels and settings; made if it does not exist
- * @returns variables by which Jupyter finds them
+ * @param home where Jupyter keeps its kernels and settings; created if missing
+ * @returns environment variables that point Jupyter there
  */
 export async function registerKernel(home = inRepository(".cache/jupyter")): Promise<Record<string, string>> {
   const kernel = join(home, "kernels", "deno");
@@ -45,7 +45,7 @@ export async function registerKernel(home = inRepository(".cache/jupyter")): Pro
   };
 }
 
-/** Arguments of a python that runs a notebook's cells and writes it with what they show. */
+/** Arguments with which python runs a notebook's cells and saves it with their outputs. */
 export function executeArguments(
   notebook: string,
   { to, seconds }: { to: string; seconds: number },

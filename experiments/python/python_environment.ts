@@ -1,6 +1,6 @@
 import { dirname, join } from "node:path";
 
-/** Python cannot be had, or a program of it failed; the message says what can be done. */
+/** There is no usable Python, or a Python program failed; the message says what to do. */
 export class PythonError extends Error {
   override readonly name = "PythonError";
 }
@@ -10,7 +10,7 @@ export interface Unavailable {
   readonly reason: string;
 }
 
-/** What brings a Python that makes virtual environments. */
+/** How to get a Python that makes virtual environments. */
 const advice =
   "on Debian and Ubuntu, ./denow installs it for root, and others run 'sudo apt-get install python3-venv'";
 
@@ -42,7 +42,7 @@ export async function pythonEnvironment(
       await run(["-c", pip, ...install, "--only-binary=:all:", ...packages], "pip install", deadline);
     if (problem !== undefined) return { reason: problem };
     if (!await isThere(python)) {
-      await Deno.remove(folder, { recursive: true }).catch(() => {}); // its python is gone, as after an upgrade
+      await Deno.remove(folder, { recursive: true }).catch(() => {}); // its python is gone, e.g. after an upgrade
       await Deno.rename(environment, folder);
     }
     return python;
@@ -51,7 +51,7 @@ export async function pythonEnvironment(
   }
 }
 
-/** Whether a file is there; a link to a system's python that was removed is not. */
+/** Whether a file exists; a dangling link to a removed python does not count. */
 async function isThere(path: string): Promise<boolean> {
   try {
     await Deno.stat(path);
@@ -62,7 +62,7 @@ async function isThere(path: string): Promise<boolean> {
   }
 }
 
-/** Runs the system's python; returns what went wrong in one line, or undefined. */
+/** Runs the system's python; returns what went wrong, in one line, or undefined. */
 async function run(args: readonly string[], name: string, deadline: number): Promise<string | undefined> {
   const signal = AbortSignal.timeout(deadline);
   try {
@@ -73,7 +73,7 @@ async function run(args: readonly string[], name: string, deadline: number): Pro
     const [stdout, stderr] = [said.stdout, said.stderr].map((bytes) =>
       new TextDecoder().decode(bytes).trim()
     );
-    // Debian's Python says on stdout that it was split, in a paragraph.
+    // Debian's Python explains on stdout, in a whole paragraph, that venv is a package of its own.
     if (/ensurepip\s+is\s+not\s+available/.test(stdout)) {
       return `python3 cannot make virtual environments (${advice})`;
     }

@@ -3,12 +3,12 @@ import { flagOf, type Rows, type Setting } from "./setting.ts";
 const column = 32;
 
 /**
- * The text for `--help`: a line for every setting, with its default.
+ * The text of `--help`: a line for every setting, with its default.
  *
  * @param usage the command, e.g. `deno task train`
  * @param rows the settings by name
- * @param preset defaults that come before those of the table, by name
- * @param headings the heading printed above the named setting
+ * @param preset defaults that override those of the table, by name
+ * @param headings what to print above a setting, by its name
  */
 export function helpText(
   usage: string,

@@ -1,6 +1,6 @@
 import type { Setting } from "./setting.ts";
 
-/** Bounds of a number: `min` and `max` belong to the range, `above` and `below` do not. */
+/** Bounds of a number: `min` and `max` are in the range, `above` and `below` are not. */
 export interface Range {
   readonly min?: number;
   readonly above?: number;
@@ -8,7 +8,7 @@ export interface Range {
   readonly below?: number;
 }
 
-/** What every kind of setting is given. */
+/** What every kind of setting takes. */
 export interface Options<Value> {
   readonly doc: string;
   readonly default?: Value;
@@ -49,7 +49,7 @@ export function integers(options: Options<readonly number[]>): Setting<readonly 
   };
 }
 
-/** One of a few words. */
+/** One of several words. */
 export function choice<const Word extends string>(
   choices: readonly Word[],
   { formerly, ...options }: Options<NoInfer<Word>> & {
@@ -100,7 +100,7 @@ export function line(hint: string, doc: string): Setting<string> {
   return text({ doc, hint, pattern: /^\P{Cc}+$/u, expected: "one line of text" });
 }
 
-/** A setting that may also be absent, null in `config.json`; it has no default. */
+/** A setting that may be absent, which is null in `config.json`. */
 export function optional<Value>(setting: Setting<Value>): Setting<Value | null> {
   return {
     ...setting,
@@ -109,7 +109,7 @@ export function optional<Value>(setting: Setting<Value>): Setting<Value | null> 
   };
 }
 
-/** Words as the end of "expected ...": `a, b or c`. */
+/** Lists words as `a, b or c`. */
 export function anyOf(words: readonly string[]): string {
   return words.length < 2 ? words.join() : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
 }

@@ -1,7 +1,7 @@
 import { anyOf, number, type Range } from "./kinds.ts";
 import { didYouMean, type Setting } from "./setting.ts";
 
-/** A number that an entry of a registry can be given. */
+/** A number that an entry of a registry takes. */
 export interface VariantSetting extends Range {
   readonly doc: string;
   readonly default: number;
@@ -11,9 +11,9 @@ export interface VariantSetting extends Range {
 export interface Variant<T> {
   /** One line of `--help`. */
   readonly doc: string;
-  /** The entry's own settings by name; none if it has no choice to offer. */
+  /** The entry's own settings by name; may be empty. */
   readonly settings: Readonly<Record<string, VariantSetting>>;
-  /** Makes the value of the entry from all its settings. */
+  /** Makes the entry's value from its settings, which are complete. */
   make(settings: Readonly<Record<string, number>>): T;
 }
 
@@ -24,16 +24,18 @@ export type VariantRegistry<T> = Readonly<Record<string, Variant<T>>>;
  * A setting that names an entry of a registry and may give the entry's own settings: `name` or
  * `name:key=value,key=value`. Its value is this text, on the command line and in `config.json`.
  *
- * @param registry what can be chosen; names, settings, defaults and bounds come from it
+ * @param registry where names, settings, defaults and bounds come from
  */
 export function variant(
   registry: VariantRegistry<unknown>,
   options: { readonly doc: string; readonly default?: string },
 ): Setting<string> {
-  const expected = anyOf(Object.keys(registry));
+  const names = Object.keys(registry);
+  const expected = anyOf(names);
+  const plain = names.every((name) => Object.keys(registry[name].settings).length === 0);
   return {
     ...options,
-    hint: "NAME[:KEY=X,...]",
+    hint: plain ? names.join("|") : "NAME[:KEY=X,...]",
     expected,
     details: Object.entries(registry).map(helpLine),
     fromText: (text) => text,
@@ -56,7 +58,7 @@ function helpLine([name, { doc, settings }]: [string, Variant<unknown>]): string
 /**
  * Makes what a value of {@linkcode variant} stands for.
  *
- * @throws {RangeError} if the text is none of the registry's; a setting's checks have refused it before
+ * @throws {RangeError} if the text names no entry or gives it impossible settings; {@linkcode variant} refuses such text
  */
 export function makeVariant<T>(registry: VariantRegistry<T>, text: string): T {
   const result = parse(registry, text);

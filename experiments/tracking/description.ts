@@ -7,13 +7,13 @@ import { noteOf } from "./note.ts";
 import type { RunRecord } from "./record.ts";
 import { runFile } from "../run/layout.ts";
 
-/** The tag by which a run is found again on any server. */
+/** The tag that identifies a run on any server. */
 export const idTag = "flow.run_id";
 
-/** Settings that say where a run is kept and shown, not what it trains. */
+/** Settings that say where a run is stored and shown, not what it trains. */
 const notParams = ["name", "out", "resume", "mlflow", "experiment", "runName"];
 
-/** What a run is, in MLflow's words. */
+/** Description of a run in MLflow's terms. */
 export interface Description {
   readonly params: readonly TextEntry[];
   readonly tags: readonly TextEntry[];
@@ -23,7 +23,7 @@ export interface Description {
 /**
  * Describes a run by its `run.json`, `config.json` and `environment.json`.
  *
- * @param cursor what the server has: the latest metrics, pictures that a note can show
+ * @param cursor what the server has: latest metrics, and pictures for the note
  * @throws {RunError} if one of the files cannot be read
  */
 export async function describe(run: string, record: RunRecord, cursor: Cursor): Promise<Description> {

@@ -4,7 +4,7 @@ import { readJson } from "../run/read_file.ts";
 import type { RunStatus } from "./client.ts";
 import { runFile } from "../run/layout.ts";
 
-/** What a run trains on. */
+/** The data that a run trains on. */
 export interface RecordedDataset {
   readonly name: string;
   /** SHA-256 of the training images, in hex. */
@@ -22,32 +22,32 @@ export interface RecordedDataset {
   readonly test: number;
 }
 
-/** What a run is, the content of `run.json`. Times are milliseconds since 1970. */
+/** Identity and status of a run, the content of `run.json`. Times are milliseconds since 1970. */
 export interface RunRecord {
-  /** Ours, the same on every server. */
+  /** Our own id, the same on every server. */
   readonly id: string;
   readonly name: string;
   readonly experiment: string;
   readonly status: RunStatus;
   readonly startedAt: number;
-  /** null while it runs. */
+  /** null while the run is running. */
   readonly endedAt: number | null;
   /** Why it failed. */
   readonly reason: string | null;
   readonly user: string | null;
-  /** The script or task. */
+  /** The task that made it. */
   readonly source: string;
   readonly gitBranch: string | null;
   readonly parameterCount: number | null;
   readonly dataset: RecordedDataset | null;
-  /** The id of the run that this one stands for in a comparison. */
+  /** In a comparison: the id of the run that this one represents. */
   readonly standsFor: string | null;
 }
 
 /**
- * Reads what a folder says of its run.
+ * Reads the record of a run.
  *
- * @returns undefined if the folder is no run
+ * @returns undefined if the folder has none
  * @throws {RunError} if the file cannot be read
  */
 export async function readRecord(folder: string): Promise<RunRecord | undefined> {

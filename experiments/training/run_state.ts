@@ -12,10 +12,10 @@ import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile, weightsFile, type WeightsName } from "../run/layout.ts";
 import type { Network } from "./network.ts";
 
-/** What a run must know to go on as if it had never stopped, besides weights, moments and averages. */
+/** What a run needs to continue as if it had never stopped, besides weights, moments and averages. */
 export interface RunProgress {
   readonly step: number;
-  /** Seconds of training so far, over all sessions of the run. */
+  /** Seconds of training so far, in all sessions of the run. */
   readonly elapsedSeconds: number;
   /** Lowest validation loss, null before the first. */
   readonly bestValLoss: number | null;
@@ -23,17 +23,17 @@ export interface RunProgress {
   readonly validatedStep: number;
   /** State of the learning-rate schedule. */
   readonly schedule: Record<string, number>;
-  /** Losses that no line of `metrics.jsonl` tells of yet. */
+  /** Losses that are not in `metrics.jsonl` yet. */
   readonly openLosses: readonly number[];
   /** Digest of the training images. */
   readonly dataDigest: string;
 }
 
 /**
- * Writes the latest and the averaged weights, and what the run goes on from as one file, so that it is whole at any
+ * Writes the latest and the averaged weights, and all that the run continues from as one file, which is consistent at any
  * moment.
  *
- * @returns false, with nothing written, if a weight or a moment is no finite number
+ * @returns false, with nothing written, if a weight or a moment is not finite
  */
 export async function saveRun(
   run: string,
@@ -59,9 +59,9 @@ export async function saveRun(
 }
 
 /**
- * Brings a trainer to where a run stopped.
+ * Restores a trainer to where a run stopped.
  *
- * @throws {RunError} if the run has no checkpoint, or it is of other data
+ * @throws {RunError} if the run has no checkpoint, or was trained on other data
  * @throws {SafetensorsError} if the file is damaged
  * @throws {StateError} if it is of another network
  */
@@ -76,17 +76,19 @@ export async function restoreRunState(
     bytes = await Deno.readFile(path);
   } catch (error) {
     throw new RunError(
-      `Cannot resume ${run}: ${path} cannot be read (${reasonOf(error)}); the run saved no checkpoint`,
+      `Cannot resume ${run}: ${path} cannot be read (${reasonOf(error)}); the run has saved no checkpoint`,
     );
   }
   const { tensors, metadata } = decodeSafetensors(bytes, path);
   const progress = progressOf(metadata.progress);
   if (!progress) {
-    throw new StateError(`Cannot resume ${run}: ${path} holds no progress; is it of another program?`);
+    throw new StateError(
+      `Cannot resume ${run}: ${path} holds no progress; was it written by another program?`,
+    );
   }
   if (progress.dataDigest !== dataDigest) {
     throw new RunError(
-      `Cannot resume ${run}: its training images were others (digest ${progress.dataDigest.slice(0, 12)}...)`,
+      `Cannot resume ${run}: it was trained on other images (digest ${progress.dataDigest.slice(0, 12)}...)`,
     );
   }
   const part = (prefix: string): State =>
@@ -106,7 +108,7 @@ function progressOf(json = ""): RunProgress | undefined {
   }
 }
 
-/** Writes weights of a network as a checkpoint that other programs load. */
+/** Writes weights of a network as a checkpoint that other programs can load. */
 export async function saveWeights(
   run: string,
   name: WeightsName,

@@ -103,7 +103,7 @@ testRefusals("train refuses", {
   "a run folder that cannot be made": {
     flags: `${tinyRun} --out file/run`,
     prepare: (place) => Deno.writeTextFile(place.file("file"), ""),
-    says: ["RunError: Cannot make the run folder file/run: "],
+    says: ["RunError: Cannot create the run folder file/run: "],
   },
   "f16 on a device without it": {
     flags: `${newRun} --precision f16`,
@@ -359,7 +359,7 @@ testTask("train --resume and sample leave all files whole where the disk is full
       says: [
         "RunError: Cannot write disk/run/",
         "no space is left on the disk",
-        "the file is as it was before",
+        "the file is unchanged",
       ],
     });
     await assertRefused(place, {

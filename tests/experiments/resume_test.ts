@@ -212,7 +212,7 @@ testTask("train --resume refuses other training images, and leaves the run as it
   assert.equal(code, 1);
   assert.match(
     stderr,
-    /^RunError: Cannot resume run: its training images were others \(digest [0-9a-f]{12}\.\.\.\)\n$/,
+    /^RunError: Cannot resume run: it was trained on other images \(digest [0-9a-f]{12}\.\.\.\)\n$/,
   );
   assert.deepEqual(await place.listing(), before);
 });

@@ -1,14 +1,14 @@
 import { ConfigError, flagOf } from "../setting.ts";
 import type { TrainingConfig } from "./train.ts";
 
-/** The settings of a network, as far as they can contradict each other. */
+/** The settings of a network that can contradict each other. */
 export type NetworkConfig = Pick<TrainingConfig, "model" | "filters" | "attn" | "groups">;
 
 /**
- * Checks that the group normalisations of a network can split its channels: those of every level in the
- * residual network, and with attention those of the last level.
+ * Checks that the group normalisations of a network divide its channels: in the residual network those of every level,
+ * with attention those of the last level.
  *
- * @throws {ConfigError} that names the level whose channels the groups do not divide
+ * @throws {ConfigError} naming the level whose channels the groups do not divide
  */
 export function checkGroups({ model, filters, attn, groups }: NetworkConfig): void {
   const last = filters.length - 1;
@@ -28,7 +28,7 @@ export function checkGroups({ model, filters, attn, groups }: NetworkConfig): vo
 /**
  * Checks the settings of a training run against each other.
  *
- * @throws {ConfigError} if the network cannot be built, the run would not end or its schedule sees no loss
+ * @throws {ConfigError} if the network cannot be built, the run would never end, or its schedule would see no loss
  */
 export function checkConfig(config: TrainingConfig): void {
   checkGroups(config);
@@ -44,7 +44,7 @@ export function checkConfig(config: TrainingConfig): void {
   }
 }
 
-/** What a setting needs to have an effect, in words and as a question. */
+/** What a setting needs to have an effect: in words, and whether it is met. */
 type Need = readonly [words: string, met: (config: Partial<TrainingConfig>) => boolean];
 
 const adam: Need = ["--optimizer adamw or adam", ({ optimizer }) => optimizer !== "sgd"];
@@ -53,7 +53,7 @@ const heldOut: Need = ["--val-fraction above 0", ({ valFraction }) => valFractio
 const samples: Need = ["--samples above 0", (config) => config.samples !== 0];
 const flow: Need = ["--flow-samples above 0", (config) => config.flowSamples !== 0];
 
-/** Settings that are read only under others. */
+/** Settings that have an effect only with others. */
 const needs: { readonly [Name in keyof TrainingConfig]?: Need } = {
   momentum: ["--optimizer sgd", ({ optimizer }) => optimizer === "sgd"],
   beta1: adam,
@@ -74,15 +74,15 @@ const needs: { readonly [Name in keyof TrainingConfig]?: Need } = {
   threads: ["--device cpu or auto", ({ device }) => device !== "webgpu"],
 };
 
-/** Settings that turn off what they are about: they are true wherever it is off already. */
+/** Values that turn something off: allowed where it is off anyway. */
 const off: Partial<TrainingConfig> = { sampleEpochs: 0, valBatches: 0, threads: 0 };
 
 /**
- * Checks that every setting given has an effect, so that none is believed to have one.
+ * Checks that every given setting has an effect.
  *
- * @param given the settings that the command line gives
- * @param config the settings that decide about it
- * @throws {ConfigError} that names the setting and what it needs
+ * @param given the settings on the command line
+ * @param config all settings of the run
+ * @throws {ConfigError} naming the setting and what it needs
  */
 export function checkEffects(given: Partial<TrainingConfig>, config: Partial<TrainingConfig>): void {
   for (const name of Object.keys(given) as (keyof TrainingConfig)[]) {

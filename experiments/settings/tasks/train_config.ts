@@ -8,13 +8,13 @@ import { runFile } from "../../run/layout.ts";
 
 export { ConfigError, type PresetName, type TrainingConfig };
 
-/** What the command line of a training run says. */
+/** The parsed command line of a training run. */
 export type TrainingFlags = Flags<typeof training.rows>;
 
 /** The settings that end a run. */
 const ends = ["epochs", "maxSteps", "maxMinutes"] as const;
 
-/** The flags that a resumed run may be given; all else comes from its `config.json`. */
+/** The flags that `--resume` allows; everything else comes from the run's `config.json`. */
 const resumable = [
   ...ends,
   "device",
@@ -26,9 +26,9 @@ const resumable = [
 ] as const;
 
 /**
- * Reads the flags of a training run, before it is known which preset completes them.
+ * Parses the flags of a training run, before the preset that completes them is known.
  *
- * @throws {ConfigError} if the flags cannot be used, in one line that names the flag
+ * @throws {ConfigError} if a flag cannot be used
  */
 export function parseTrainingFlags(argv: readonly string[]): TrainingFlags {
   return training.parse(argv);
@@ -38,7 +38,7 @@ export function parseTrainingFlags(argv: readonly string[]): TrainingFlags {
  * The settings of a run: the flags, completed by the preset or, with `--resume`, by the resumed run's own.
  *
  * @param flags what `parseTrainingFlags` returned
- * @param defaultPreset the preset where the flags name none
+ * @param defaultPreset the preset if the flags name none
  * @throws {ConfigError} if a setting is missing, has no effect or contradicts another
  */
 export function resolveConfig({ values }: TrainingFlags, defaultPreset: PresetName): TrainingConfig {
@@ -50,7 +50,7 @@ export function resolveConfig({ values }: TrainingFlags, defaultPreset: PresetNa
   return config;
 }
 
-/** The text for `--help`, with the defaults of the preset that the flags name, else of the given one. */
+/** The text of `--help`, with the defaults of the preset in the flags, else of the default preset. */
 export function trainingHelp(usage: string, { values }: TrainingFlags, defaultPreset: PresetName): string {
   const { model, preset = defaultPreset } = values;
   return training.help(usage, { preset, ...presets[preset], ...model && { model } });
@@ -59,7 +59,7 @@ export function trainingHelp(usage: string, { values }: TrainingFlags, defaultPr
 /**
  * Reads the settings of an earlier run.
  *
- * @param run the run's folder, which holds its `config.json`
+ * @param run the run's folder
  * @throws {ConfigError} if the file cannot be read or a field cannot be used
  */
 export function readConfig(run: string): TrainingConfig {

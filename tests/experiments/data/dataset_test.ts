@@ -132,9 +132,10 @@ Deno.test("checkFingerprint() refuses another length and a changed byte", async 
   });
   const changed = bytes.slice();
   changed[10] ^= 1;
+  const digest = await sha256(changed);
   await assert.rejects(checkFingerprint({ path: "a", bytes: changed }, expected), {
     name: "DataError",
-    message: `Cannot use a: its SHA-256 is ${await sha256(changed)} (expected ${expected.sha256}); ${ADVICE}`,
+    message: `Cannot use a: its SHA-256 is ${digest} (expected ${expected.sha256}); ${ADVICE}`,
   });
 });
 
@@ -273,8 +274,8 @@ testNeeding(READ_WRITE, "loadDataset() refuses damaged files, gzipped or not", a
         files.delete(IDX_NAMES.testLabels);
         files.set(`${IDX_NAMES.testLabels}.gz`, damaged);
       },
-      "Cannot unpack DIR/t10k-labels-idx1-ubyte.gz: it is not a gzip file, or a damaged one (expected gzip, " +
-        "as .gz says); download it again, or drop .gz from its name if it is not packed",
+      "Cannot unpack DIR/t10k-labels-idx1-ubyte.gz: it is damaged or no gzip file (expected gzip, " +
+        "as its name says); download it again, or remove .gz from its name if it is not packed",
     );
   }
 });

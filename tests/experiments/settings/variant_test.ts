@@ -70,4 +70,6 @@ Deno.test("variant() lists names, settings and defaults in --help", () => {
     "fixed  always 7",
     "sum-of-two:first=1,second=2  a + b; first: a; second: b",
   ]);
+  const { fixed } = sizes;
+  assert.equal(variant({ fixed, other: fixed }, { doc: "size of things" }).hint, "fixed|other");
 });

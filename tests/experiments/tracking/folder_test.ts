@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readMetrics } from "../../../experiments/run/metrics_log.ts";
-import { standing } from "../../../experiments/tracking/adopt.ts";
+import { currentRecord } from "../../../experiments/tracking/current_record.ts";
 import { OpenFile, runFiles } from "../../../experiments/tracking/files.ts";
 import { FolderTracker, type RunStart } from "../../../experiments/tracking/folder_tracker.ts";
 import { linesFrom } from "../../../experiments/tracking/lines.ts";
@@ -90,21 +90,21 @@ testInFolder("tracked() tells an error as the reason of a failure", async (folde
 });
 
 testInFolder(
-  "standing() tells a run that nobody works on as killed, and old folders by their files",
+  "currentRecord() tells a run that nobody works on as killed, and old folders by their files",
   async (folder) => {
-    assert.equal(await standing(folder), undefined);
+    assert.equal(await currentRecord(folder), undefined);
     {
       using lock = await lockRun(folder);
       await using tracker = await FolderTracker.start(lock, { about, startedAt });
       tracker.log({ step: 1, loss: 1 });
-      assert.equal((await standing(folder))?.status, "RUNNING");
+      assert.equal((await currentRecord(folder))?.status, "RUNNING");
       await tracker.end("FINISHED");
     }
     const record = (await readRecord(folder))!;
     const crashed = JSON.stringify({ ...record, status: "RUNNING", endedAt: null });
     await Deno.writeTextFile(join(folder, "run.json"), crashed);
     const [{ time }] = await readMetrics(join(folder, "metrics.jsonl"));
-    assert.deepEqual(await standing(folder), { ...record, status: "KILLED", endedAt: time });
+    assert.deepEqual(await currentRecord(folder), { ...record, status: "KILLED", endedAt: time });
 
     const old = join(folder, "20240102-030405-base");
     await Deno.mkdir(old);
@@ -114,7 +114,7 @@ testInFolder(
       join(old, "metrics.jsonl"),
       '{"step":3,"elapsed_seconds":2}\n{"step":3,"test_loss":1}\n',
     );
-    const { name, status, endedAt, source } = (await standing(old))!;
+    const { name, status, endedAt, source } = (await currentRecord(old))!;
     assert.deepEqual(
       [name, status, endedAt, source],
       ["20240102-030405-base", "FINISHED", startedAt.getTime() + 2000, "deno task train:base"],
@@ -218,7 +218,7 @@ testInFolder(
     using lock = await lockRun(folder);
     await assert.rejects(FolderTracker.start(lock, { about, startedAt }), {
       name: "RunError",
-      message: /^Cannot start a run in .*: another program has begun one there/,
+      message: /^Cannot start a run in .*: another program has just started one there/,
     });
     assert.equal((await readRecord(folder))?.status, "FINISHED");
   },

@@ -72,7 +72,7 @@ testMirrored("train mirrors all that it logs to a real MLflow server", async (pl
   assert.doesNotMatch(stderr, /secret|somebody/);
 
   const again = await place.succeed("sync", "run", { MLFLOW_TRACKING_URI: server.url });
-  assert.match(again.stdout, /^run: nothing was missing, http/);
+  assert.match(again.stdout, /^run: already complete, http/);
   await assertMirrored(server, experiment, place.file("run"));
 });
 

@@ -8,26 +8,26 @@ import { defaultExperiment } from "./settings.ts";
 import { runFile } from "../run/layout.ts";
 
 /**
- * What a folder says of its run, as it stands: a run that nobody works on any more has been killed, whatever it said
- * last, and a folder from before there was a `run.json` is told by its other files.
+ * The record of a run as of now: a run that is marked as running but has no program was killed. Folders from before
+ * `run.json` existed are described by their other files.
  *
- * @returns undefined if the folder is no run
+ * @returns undefined if the folder holds no run
  * @throws {RunError} if a file cannot be read
  */
-export async function standing(folder: string): Promise<RunRecord | undefined> {
+export async function currentRecord(folder: string): Promise<RunRecord | undefined> {
   const record = await readRecord(folder) ?? await fromOtherFiles(folder);
   if (record?.status !== "RUNNING" || await isLocked(folder)) return record;
-  return { ...record, status: "KILLED", endedAt: await lastSign(folder, record) };
+  return { ...record, status: "KILLED", endedAt: await lastActivity(folder, record) };
 }
 
 /**
- * As `standing`, of a folder that must be a run.
+ * As `currentRecord`, for a folder that must hold a run.
  *
- * @param what is tried, for the error, e.g. `send`
- * @throws {RunError} if the folder is no run, or a file cannot be read
+ * @param what what is tried, for the error, e.g. `send`
+ * @throws {RunError} if the folder holds no run, or a file cannot be read
  */
-export async function mustStand(folder: string, what: string): Promise<RunRecord> {
-  const record = await standing(folder);
+export async function requireRecord(folder: string, what: string): Promise<RunRecord> {
+  const record = await currentRecord(folder);
   if (record !== undefined) return record;
   throw new RunError(
     `Cannot ${what} ${folder}: it is no run folder (expected ${runFile.record} or ${runFile.config} in it)`,
@@ -35,15 +35,15 @@ export async function mustStand(folder: string, what: string): Promise<RunRecord
 }
 
 /**
- * Writes down how a run stands, that is that it was killed; the caller holds its lock.
+ * Writes the record of a run as of now, for instance that it was killed; the caller holds its lock.
  *
- * @throws {RunError} if the folder is no run, or cannot be read or written
+ * @throws {RunError} if the folder holds no run, or cannot be read or written
  */
-export async function settle(folder: string): Promise<RunRecord> {
+export async function settleRecord(folder: string): Promise<RunRecord> {
   const written = await readRecord(folder);
-  const record = written ?? await mustStand(folder, "send");
+  const record = written ?? await requireRecord(folder, "send");
   const settled = record.status === "RUNNING"
-    ? { ...record, status: "KILLED" as const, endedAt: await lastSign(folder, record) }
+    ? { ...record, status: "KILLED" as const, endedAt: await lastActivity(folder, record) }
     : record;
   if (settled !== written) await writeRecord(folder, settled);
   return settled;
@@ -72,11 +72,11 @@ async function fromOtherFiles(folder: string): Promise<RunRecord | undefined> {
     dataset: null,
     standsFor: null,
   };
-  return { ...record, endedAt: await lastSign(folder, record) };
+  return { ...record, endedAt: await lastActivity(folder, record) };
 }
 
-/** When a run was last seen alive, milliseconds since 1970. */
-async function lastSign(folder: string, { startedAt }: RunRecord): Promise<number> {
+/** When a run last wrote something, in milliseconds since 1970. */
+async function lastActivity(folder: string, { startedAt }: RunRecord): Promise<number> {
   const lines = await readMetrics(join(folder, runFile.metrics));
   const times = lines.map(({ time, elapsed_seconds: seconds }) =>
     typeof time === "number" ? time : typeof seconds === "number" ? startedAt + 1000 * seconds : startedAt
