@@ -35,7 +35,7 @@ export async function writeArtifacts(
 }
 
 /**
- * Makes what a run's folder lacks and has the files for, and the report anew.
+ * Makes what a run's folder lacks and has the files for; the report, which can be made in several ways, is left out.
  *
  * @throws {ConfigError} if the folder's `config.json` cannot be read
  * @throws {RunError} if an artifact cannot be made
@@ -43,10 +43,11 @@ export async function writeArtifacts(
 export async function completeArtifacts(run: string): Promise<void> {
   const files = { run, config: readConfig(run) };
   for (const artifact of Object.values<Artifact>(artifacts)) {
-    if (artifact.needs === "network" || !artifact.wanted(files.config)) continue;
+    if (artifact === report || artifact.needs === "network" || !artifact.wanted(files.config)) continue;
     const there = await Promise.all(artifact.needs.map((path) => isFile(join(run, path))));
-    const made = artifact !== report && await isFile(join(run, artifact.file(files.config)));
-    if (there.every(Boolean) && !made) await artifact.write(files);
+    if (there.every(Boolean) && !await isFile(join(run, artifact.file(files.config)))) {
+      await artifact.write(files);
+    }
   }
 }
 
