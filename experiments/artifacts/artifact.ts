@@ -34,15 +34,18 @@ interface ArtifactOf<Source> {
   write(source: Source): Promise<Measured | void>;
 }
 
-/**
- * Something that a run leaves behind: made from the trained network, or from files of the run's folder, which `deno
- * task report` can do again at any time.
- */
-export type Artifact =
-  | ({ readonly needs: "network" } & ArtifactOf<TrainedRun>)
-  | ({
-    /** Files that it is made from: paths below the run's folder. */
-    readonly needs: readonly string[];
-    /** Its own path there. */
-    file(config: TrainingConfig): string;
-  } & ArtifactOf<RunFiles>);
+/** What is made from the trained network. */
+export interface NetworkArtifact extends ArtifactOf<TrainedRun> {
+  readonly needs: "network";
+}
+
+/** What is made from files of the run's folder, which `deno task report` can do again at any time. */
+export interface FolderArtifact extends ArtifactOf<RunFiles> {
+  /** These files: paths below the run's folder. */
+  readonly needs: readonly string[];
+  /** Its own path there. */
+  file(config: TrainingConfig): string;
+}
+
+/** Something that a run leaves behind. */
+export type Artifact = NetworkArtifact | FolderArtifact;

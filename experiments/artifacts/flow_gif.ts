@@ -3,10 +3,10 @@ import { readFlowSnapshots } from "../draw/flow_snapshots.ts";
 import { flowAnimation } from "../draw/pictures.ts";
 import { writeAtomic } from "../run/atomic_write.ts";
 import { flowAnimationFile, flowFile } from "../run/layout.ts";
-import type { Artifact } from "./artifact.ts";
+import type { FolderArtifact } from "./artifact.ts";
 
 /** The flows as an animation. */
-export const flowGif: Artifact = {
+export const flowGif: FolderArtifact = {
   needs: [flowFile(1)],
   file: ({ pacing }) => flowAnimationFile(pacing),
   wanted: (config) => config.flowSamples > 0,

@@ -1,10 +1,10 @@
 import { modelTypeOf } from "../../models/mod.ts";
 import { evolve } from "../draw/evolve.ts";
 import { writeFlowSnapshots } from "../draw/flow_snapshots.ts";
-import type { Artifact } from "./artifact.ts";
+import type { NetworkArtifact } from "./artifact.ts";
 
 /** How some samples came to be, with a snapshot at each step. */
-export const flows: Artifact = {
+export const flows: NetworkArtifact = {
   needs: "network",
   wanted: (config) => config.flowSamples > 0,
   async write({ run, config: { model, flowSamples: count, flowSteps: steps, seed }, drawable }) {

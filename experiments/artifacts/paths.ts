@@ -1,12 +1,12 @@
 import { followPaths } from "../draw/flow_paths.ts";
 import { writeFlowPaths } from "../draw/flow_paths_file.ts";
-import type { Artifact } from "./artifact.ts";
+import type { NetworkArtifact } from "./artifact.ts";
 
 /** Euler steps of a path: enough for a line, few enough for seconds. */
 const steps = 20;
 
 /** The paths of many samples in a plane. */
-export const paths: Artifact = {
+export const paths: NetworkArtifact = {
   needs: "network",
   wanted: (config) => config.pathSamples > 0,
   async write({ run, config: { pathSamples: count, seed, batchSize: batch }, data, drawable }) {

@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { writeReport } from "../report/report_file.ts";
 import { runFile } from "../run/layout.ts";
-import type { Artifact } from "./artifact.ts";
+import type { FolderArtifact } from "./artifact.ts";
 
 /** The page that shows all of the run. */
-export const report: Artifact = {
+export const report: FolderArtifact = {
   needs: [runFile.config],
   file: () => runFile.report,
   wanted: () => true,

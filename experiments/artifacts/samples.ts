@@ -1,8 +1,8 @@
 import { writeSamples } from "../draw/pictures.ts";
-import type { Artifact } from "./artifact.ts";
+import type { NetworkArtifact } from "./artifact.ts";
 
 /** A grid of samples. */
-export const samples: Artifact = {
+export const samples: NetworkArtifact = {
   needs: "network",
   wanted: (config) => config.samples > 0,
   async write({ run, config: { samples: count, seed, sampleSteps: steps, solver }, drawable }) {

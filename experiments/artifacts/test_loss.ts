@@ -3,10 +3,10 @@ import { ImageSource } from "../data/image_source.ts";
 import { writeLossByTime } from "../draw/loss_by_time.ts";
 import { hearSignals } from "../program/command.ts";
 import { heldOutOptions } from "../settings/tasks/objective.ts";
-import type { Artifact } from "./artifact.ts";
+import type { NetworkArtifact } from "./artifact.ts";
 
 /** The loss on the test images, in all and by t. */
-export const testLoss: Artifact = {
+export const testLoss: NetworkArtifact = {
   needs: "network",
   wanted: () => true,
   async write({ run, config, data, source, drawable }) {
