@@ -1,5 +1,6 @@
 import { context, currentDevice } from "./core/context.ts";
-import type { WasmCall, WasmKernel } from "./devices/cpu/wasm_call.ts";
+import type { WasmKernel } from "./devices/cpu/wasm_call.ts";
+import { loweringOf, type WasmLowering } from "./devices/cpu/wasm_lowering.ts";
 import type { Dims, Kernel, NumberArray, Tuning, Workgroups } from "./devices/device.ts";
 import { type Shape, ShapeError, sizeOf } from "./core/shape.ts";
 import {
@@ -32,12 +33,6 @@ export interface Sample {
 export type Saved<S extends string> =
   & { readonly [name in InputNames<S>[number] | OutputNames<S>[number]]: Tensor }
   & { readonly dy: Tensor };
-
-/** Kernel calls from the addresses of an op's buffers by name, and its dims. */
-export type WasmLowering<S extends string> = (
-  addresses: { readonly [name in InputNames<S>[number] | OutputNames<S>[number]]: number },
-  dims: Dims,
-) => readonly WasmCall[] | undefined;
 
 /** An op in one declaration. */
 export interface OpDefinition<S extends string, A extends AttributeTypes> {
@@ -170,8 +165,7 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     wgsl: typeof wgsl === "string" ? () => wgsl : wgsl,
     invocations: invocations ?? ((dims) => first.axes.reduce((n, axis) => n * lengthOf(axis, dims), 1)),
     workgroups: workgroups ?? (() => undefined),
-    ...wasm !== undefined &&
-      { wasm: typeof wasm === "string" ? callsOf(wasm) : wasm as NonNullable<Kernel["wasm"]> },
+    ...wasm !== undefined && { wasm: loweringOf(wasm) },
     reference: definition.reference as Kernel["reference"],
   };
 
@@ -244,11 +238,6 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     return outputs.length === 1 ? outputs[0] : outputs;
   };
   return Object.assign(call, { definition, kernel }) as unknown as Op<S, A>;
-}
-
-/** One call of a kernel whose parameters are buffers and dims of the op. */
-function callsOf(kernel: WasmKernel): NonNullable<Kernel["wasm"]> {
-  return (addresses, dims) => [{ kernel, args: { ...dims, ...addresses } } as WasmCall];
 }
 
 function lengthOf(axis: string, dims: Dims): number {
