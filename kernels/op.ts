@@ -14,6 +14,8 @@ import {
 } from "./core/signature.ts";
 import { allocate } from "./core/storage.ts";
 import { type History, Tensor } from "./core/tensor.ts";
+import type { WasmKernel } from "./devices/cpu/wasm_call.ts";
+import { loweringOf, type WasmLowering } from "./devices/cpu/wasm_lowering.ts";
 import type { Dims, Kernel, NumberArray, Tuning, Workgroups } from "./devices/device.ts";
 
 export type { AttributeTypes, AttributeValues } from "./core/attributes.ts";
@@ -41,12 +43,6 @@ export type FirstName<Names extends readonly string[]> = Names extends
 export type Saved<S extends string> = {
   readonly [name in InputNames<S>[number] | OutputNames<S>[number] | `d${FirstName<OutputNames<S>>}`]: Tensor;
 };
-
-/** Kernel calls from the addresses of an op's buffers by name, and its dims. */
-export type WasmLowering<S extends string> = (
-  addresses: { readonly [name in InputNames<S>[number] | OutputNames<S>[number]]: number },
-  dims: Dims,
-) => readonly WasmCall[] | undefined;
 
 /** An op in one declaration. */
 export interface OpDefinition<S extends string, A extends AttributeTypes> {
@@ -186,8 +182,7 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     wgsl: typeof wgsl === "string" ? () => wgsl : wgsl,
     invocations: invocations ?? ((dims) => first.axes.reduce((n, axis) => n * lengthOf(axis, dims), 1)),
     workgroups: workgroups ?? (() => undefined),
-    ...wasm !== undefined &&
-      { wasm: typeof wasm === "string" ? callsOf(wasm) : wasm as NonNullable<Kernel["wasm"]> },
+    ...wasm !== undefined && { wasm: loweringOf(wasm) },
     reference: definition.reference as Kernel["reference"],
   };
 
@@ -298,11 +293,6 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     return outputs.length === 1 ? outputs[0] : outputs;
   };
   return Object.assign(call, { definition, kernel }) as unknown as Op<S, A>;
-}
-
-/** One call of a kernel whose parameters are buffers and dims of the op. */
-function callsOf(kernel: WasmKernel): NonNullable<Kernel["wasm"]> {
-  return (addresses, dims) => [{ kernel, args: { ...dims, ...addresses } } as WasmCall];
 }
 
 function lengthOf(axis: string, dims: Dims): number {
