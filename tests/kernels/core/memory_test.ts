@@ -49,6 +49,39 @@ testOnDevices("scope() passes what an inner scope returns to the outer one", () 
   assert.throws(() => add(escaped!, 1), /after its scope has ended/);
 });
 
+testOnDevices("scope() leaves the history of tensors that were made outside it", async () => {
+  const x = tensor([1, 2]);
+  const y = square(x);
+  const [same, view, made] = scope(() => {
+    const inner = multiply(y, 2);
+    return [y, reshape(y, [1, 2]), inner, reshape(inner, [1, 2])];
+  });
+  assertClose(await gradients(sum(same), [x])[0].read(), [2, 4], 0);
+  assertClose(await gradients(sum(view), [x])[0].read(), [2, 4], 0);
+  assert.equal(made.history, undefined);
+});
+
+testOnDevices(
+  "scope() cuts the history of what it returns, in a recorded step and of views too",
+  async () => {
+    const x = tensor([1, 2]);
+    const inside = () => {
+      const made = scope(() => {
+        const inner = scope(() => multiply(x, 2));
+        return [inner, reshape(inner, [1, 2])];
+      });
+      assert.deepEqual(made.map(({ history }) => history), [undefined, undefined]);
+      return made;
+    };
+    inside();
+    const y = square(x);
+    const step = record(() => [...inside(), y]);
+    step.run();
+    assertClose(await step.result[0].read(), [2, 4], 0);
+    assertClose(await gradients(sum(y), [x])[0].read(), [2, 4], 0);
+  },
+);
+
 testOnDevices("scope() refuses an asynchronous function", () => {
   assert.throws(() => scope(() => Promise.resolve()), TypeError);
 });
@@ -135,6 +168,34 @@ testOnDevices("record() keeps what it reads alive, and says so when a scope took
     return { inside: () => inside.run() };
   });
   assert.throws(() => lost.inside(), /after its scope has ended/);
+});
+
+testOnDevices("record() and planMemory() that fail keep no memory", (device) => {
+  const bad = () => {
+    add(tensor(new Float32Array(1000)), 1);
+    throw new Error("a step that fails");
+  };
+  const empty = () => tensor(new Float32Array(1000));
+  const tooLarge = () => {
+    const { maxRangeBytes } = device;
+    Object.assign(device, { maxRangeBytes: 64 });
+    try {
+      return record(() => add(tensor(new Float32Array(1000)), 1));
+    } finally {
+      Object.assign(device, { maxRangeBytes });
+    }
+  };
+  const attempts = () => {
+    assert.throws(() => record(bad), /a step that fails/);
+    assert.throws(() => planMemory(bad), /a step that fails/);
+    assert.throws(() => record(empty), /Cannot record a step that runs no op/);
+    assert.throws(tooLarge, /Cannot record the step: its largest value has 4000 bytes/);
+    assert.throws(() => record(async () => await Promise.resolve(empty())), /asynchronous/);
+  };
+  attempts();
+  const before = device.allocatedBytes;
+  for (let i = 0; i < 20; i++) attempts();
+  assert.equal(device.allocatedBytes, before);
 });
 
 testOnDevices("record() refuses to nest, to be asynchronous, and to give away its values", async () => {
