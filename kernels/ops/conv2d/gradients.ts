@@ -137,8 +137,9 @@ export function weightGradient(x: Tensor, dy: Tensor, w: Tensor, padding: number
   const history = makeHistory({
     op: "conv2dWeightGradient",
     output: "dw",
-    inputs: { x, dy },
-    rules: (ddw) => ({
+    names: ["x", "dy"],
+    inputs: [x, dy],
+    rules: (_, ddw) => ({
       x: () => inputGradient(dy, ddw, { padding, H: x.shape[2], W: x.shape[3] }),
       dy: () => unbiased(x, ddw, { padding }),
     }),

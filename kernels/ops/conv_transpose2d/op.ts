@@ -148,8 +148,9 @@ function weightGradient(x: Tensor, dy: Tensor, w: Tensor): Tensor {
   const history = makeHistory({
     op: "convTranspose2dWeightGradient",
     output: "dw",
-    inputs: { x, dy },
-    rules: (ddw) => ({ x: () => inputGradient(dy, ddw), dy: () => unbiased(x, ddw) }),
+    names: ["x", "dy"],
+    inputs: [x, dy],
+    rules: (_, ddw) => ({ x: () => inputGradient(dy, ddw), dy: () => unbiased(x, ddw) }),
   });
   return new Tensor(dw.storage, dw.shape, dw.type, dw.offset, history);
 }

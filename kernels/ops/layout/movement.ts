@@ -24,8 +24,9 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   const history = makeHistory({
     op: "reshape",
     output: "y",
-    inputs: { x },
-    rules: (dy) => ({ x: () => reshape(dy, x.shape) }),
+    names: ["x"],
+    inputs: [x],
+    rules: (_, dy) => ({ x: () => reshape(dy, x.shape) }),
   });
   return new Tensor(x.storage, shape, x.type, x.offset, history);
 }
