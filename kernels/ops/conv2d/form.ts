@@ -3,7 +3,7 @@ import { convolutionProduct } from "./product.ts";
 import { type Convolution, convolutionWgsl, pixelTiles } from "./tiles.ts";
 import { asProduct } from "../matmul/product_op.ts";
 
-/** How a convolution runs, given what it is and the lengths of its target[N, K, P, Q]. */
+/** How a convolution runs, given its form and the lengths of its target[N, K, P, Q]. */
 export function asConvolution(
   form: (dims: Dims) => Convolution,
   targetOf: (dims: Dims) => { N: number; K: number; P: number; Q: number },

@@ -81,7 +81,7 @@ export const inputGradient: Op<
   ],
 });
 
-/** Weight gradient of runs of `run` images each; the runs are summed after, which gives every core work. */
+/** Weight gradient of runs of `run` images each; summed afterwards, which gives every core work. */
 const weightGradientRuns = defineOp({
   name: "conv2dWeightGradient",
   signature: "x[N, C, H, W], dy[N, K, P, Q] -> dw[G, K, C, R, S]",

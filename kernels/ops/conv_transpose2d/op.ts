@@ -87,7 +87,7 @@ const inputGradient: Op<"dy[N, K, P, Q], w[C, K, 2, 2] -> dx[N, C, H, W]"> = def
   }],
 });
 
-/** Weight gradient of runs of `run` images each; the runs are summed after. */
+/** Weight gradient of runs of `run` images each; the runs are summed afterwards. */
 const weightGradientRuns = defineOp({
   name: "convTranspose2dWeightGradient",
   signature: "x[N, C, H, W], dy[N, K, P, Q] -> dw[G, C, K, 2, 2]",

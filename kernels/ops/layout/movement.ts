@@ -13,7 +13,7 @@ import { Tensor } from "../../core/tensor.ts";
 import { zeros } from "./fill.ts";
 
 /**
- * The same values under another shape; no copy.
+ * The same values in another shape, without a copy.
  *
  * @throws {ShapeError} if the number of elements differs, or a length is not a whole number of at least 0
  */
@@ -85,7 +85,7 @@ function orderAttributes(order: readonly number[]) {
 }
 
 /**
- * Axes in another order: axis k of the result is axis `order[k]` of x.
+ * Reorders axes: axis k of the result is axis `order[k]` of x.
  *
  * @throws {ShapeError} if `order` is not a permutation of the axes, or there are more than six
  */
@@ -190,9 +190,9 @@ export function concat(tensors: readonly Tensor[], axis: number): Tensor {
 }
 
 /**
- * The part of a tensor from `start`, `length` long, along an axis.
+ * The `length` elements from `start` on along an axis.
  *
- * @throws {ShapeError} if the part reaches outside
+ * @throws {ShapeError} if they are not all inside the tensor, or `length` is 0
  */
 export function slice(x: Tensor, axis: number, start: number, length: number): Tensor {
   const k = axisOf(axis, x.shape.length, "slice");

@@ -10,7 +10,7 @@ import type { Product } from "./product.ts";
 import { asProduct } from "./product_op.ts";
 import { sumTo } from "../reduce/reduce.ts";
 
-/** Rows and columns (in fours) of the result that one invocation of a software adapter holds in registers. */
+/** Rows, and columns in fours, of the result that an invocation holds in registers on a software adapter. */
 const rows = 8;
 const quads = 2;
 
@@ -21,7 +21,7 @@ const layouts = {
   matmulTransposedA: { a: "k * dims.M + m", b: "k * dims.N + n" },
 };
 
-/** A product as GPUs compute it. */
+/** The product for GPUs. */
 function productOf(name: keyof typeof layouts): Product {
   const aAlong = name === "matmulTransposedA" ? "edge" : "depth";
   const bAlong = name === "matmulTransposedB" ? "depth" : "edge";
@@ -49,7 +49,7 @@ fn indexB(k: u32, n: u32) -> u32 { return ${b}; }`,
   };
 }
 
-/** A register tile: each step of k loads rows + 4 quads numbers and does 4 rows quads multiply-adds. */
+/** A tile in registers: each step of k loads rows + 4 quads numbers for 4 rows quads multiply-adds. */
 function tiledWgsl(layout: { a: string; b: string }): string {
   const cell = (r: number, q: number) => `sum_${r}_${q}`;
   return `
@@ -171,7 +171,7 @@ const transposedA = defineOp({
 });
 
 /**
- * Matrix product over the last two axes; the axes before are batches and broadcast.
+ * Matrix product over the last two axes; earlier axes are batches and broadcast.
  *
  * @param a f32[..., M, K]
  * @param b f32[..., K, N]

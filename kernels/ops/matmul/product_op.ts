@@ -2,20 +2,20 @@ import type { Dims, Tuning, Workgroups } from "../../devices/device.ts";
 import { type Product, productWgsl } from "./product.ts";
 import { chooseTile, productGroups, type ProductSize, tiles } from "./product_tiles.ts";
 
-/** An op that is a product of matrices in workgroup memory on GPUs, and another kernel on software adapters. */
+/** An op that runs as a product of matrices in workgroup memory on GPUs, and as another kernel on software adapters. */
 interface ProductForms {
-  /** Dims that both kernels have compiled in. */
+  /** Dims that are compiled into both kernels. */
   readonly specialise?: readonly string[];
   readonly size: (dims: Dims) => ProductSize;
   readonly product: (specialised: Dims) => Product;
-  /** For software adapters, a kernel of single invocations. */
+  /** The kernel for software adapters, of single invocations. */
   readonly software: {
     readonly invocations: (dims: Dims) => number;
     readonly wgsl: (specialised: Dims) => string;
   };
 }
 
-/** Those fields of an op's declaration that say how it runs. */
+/** The fields of an op's declaration that say how it runs. */
 export function asProduct({ specialise = [], size, product, software }: ProductForms) {
   return {
     specialise: (dims: Dims, tuning: Tuning): Dims => ({
