@@ -8,7 +8,7 @@ import { type Tensor, tensor } from "../core/tensor.ts";
 
 /** A gradient differs from the derivative of its function. */
 export class GradientError extends Error {
-  /** Identifies the class, even across copies of this library. */
+  /** The name of the class, also in minified code. */
   override name = "GradientError";
 }
 

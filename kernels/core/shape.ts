@@ -3,7 +3,7 @@ export type Shape = readonly number[];
 
 /** An op was given tensors of shapes that do not fit; the message names the op, the shapes and the rule. */
 export class ShapeError extends Error {
-  /** Identifies the class, even across copies of this library. */
+  /** The name of the class, also in minified code. */
   override name = "ShapeError";
 }
 
