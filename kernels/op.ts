@@ -1,6 +1,6 @@
 import { makeHistory } from "./autograd/history.ts";
 import { checkSaved } from "./autograd/rule.ts";
-import { type AttributeTypes, type AttributeValues, checkedAttributes } from "./core/attributes.ts";
+import { attributeCheck, type AttributeTypes, type AttributeValues } from "./core/attributes.ts";
 import { currentDevice } from "./core/context.ts";
 import { execute } from "./core/execute.ts";
 import { type Shape, ShapeError, showShape, sizeOf } from "./core/shape.ts";
@@ -147,6 +147,7 @@ export interface RegisteredOp {
 interface CallPlan {
   readonly dims: Dims;
   readonly outputs: readonly Shape[];
+  readonly hasEmptyInput: boolean;
 }
 
 /**
@@ -166,6 +167,9 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
   const updated = new Set(signature.outputs.filter(isInput).map((port) => port.name));
   const { wgsl, wasm, invocations, workgroups, specialise = [] } = definition;
   const first = signature.outputs[0];
+  const checkAttributes = attributeCheck(name, definition.attributes ?? {});
+  const inputNames = signature.inputs.map((port) => port.name);
+  const takesNumbers = signature.inputs.some(({ type }) => type === "f32");
 
   const kernel: Kernel = {
     name,
@@ -188,7 +192,8 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
 
   function plan(shapes: readonly Shape[], attributes: Readonly<Record<string, number>>): CallPlan {
     const axes = bindAxes(name, signature, shapes);
-    Object.assign(axes.dims, checkedAttributes(name, definition.attributes ?? {}, attributes));
+    const hasEmptyInput = Object.values(axes.dims).includes(0);
+    checkAttributes(attributes, axes.dims);
     const derived =
       definition.derive?.(axes.dims as Record<string, number> & AttributeValues<A>, axes.shapes) ?? {};
     for (const [key, value] of Object.entries(derived)) {
@@ -208,7 +213,7 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
         } (expected ${signature.text})`,
       );
     });
-    return { dims: axes.dims, outputs };
+    return { dims: axes.dims, outputs, hasEmptyInput };
   }
 
   function run(inputs: readonly Tensor[], attributes: Readonly<Record<string, number>>): Tensor[] {
@@ -219,35 +224,30 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
         );
       }
     });
-    const { dims, outputs: shapes } = plan(inputs.map((input) => input.shape), attributes);
+    const { dims, outputs: shapes, hasEmptyInput } = plan(inputs.map((input) => input.shape), attributes);
     checkSaved(inputs);
     const device = inputs[0]?.device ?? currentDevice();
-    const written = inputs.filter((_, i) => updated.has(signature.inputs[i].name));
-    const nothingToDo = [...shapes.map(sizeOf), ...written.map(({ size }) => size)].every((size) =>
-      size === 0
-    );
-    const ofNothing = nothingToDo ? undefined : resultOfNothing(inputs, shapes[0]);
+    const written = updated.size === 0 ? [] : inputs.filter((_, i) => updated.has(inputNames[i]));
+    const nothingToDo = shapes.every((shape) => sizeOf(shape) === 0) &&
+      written.every(({ size }) => size === 0);
+    const ofNothing = hasEmptyInput && !nothingToDo ? resultOfNothing(inputs, shapes[0]) : undefined;
     const outputs: Tensor[] = [];
     shapes.forEach((shape, i) => {
-      const { storage, offset } = ofNothing ?? { storage: allocate(device, sizeOf(shape)), offset: 0 };
-      outputs.push(
-        new Tensor(storage, shape, fresh[i].type, offset, historyOf(i, inputs, outputs, attributes)),
-      );
+      const storage = ofNothing?.storage ?? allocate(device, sizeOf(shape));
+      const history = historyOf(i, inputs, outputs, attributes);
+      outputs.push(new Tensor(storage, shape, fresh[i].type, ofNothing?.offset, history));
     });
     if (!nothingToDo && !ofNothing) execute(kernel, [...inputs, ...outputs], dims, device);
     for (const { storage, offset, size } of written) storage.noteWrite(offset, size, name);
     return outputs;
   }
 
-  /** The result where an input is empty, if one is. */
-  function resultOfNothing(inputs: readonly Tensor[], shape: Shape): Tensor | undefined {
-    const at = inputs.findIndex(({ size }) => size === 0);
-    if (at < 0) return undefined;
+  /** The result where an input is empty. */
+  function resultOfNothing(inputs: readonly Tensor[], shape: Shape): Tensor {
     if (definition.empty) return definition.empty(shape);
+    const at = inputs.findIndex(({ size }) => size === 0);
     throw new ShapeError(
-      `Cannot run ${name}: ${signature.inputs[at].name} ${
-        inputs[at]
-      } is empty (expected at least one element)`,
+      `Cannot run ${name}: ${inputNames[at]} ${inputs[at]} is empty (expected at least one element)`,
     );
   }
 
@@ -258,19 +258,17 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     outputs: readonly Tensor[],
     attributes: Readonly<Record<string, number>>,
   ): History | undefined {
-    if (inputs.every(({ type }) => type !== "f32")) return undefined;
-    const named = (ports: readonly Port[], tensors: readonly Tensor[]): Record<string, Tensor> =>
-      Object.fromEntries(ports.map(({ name }, i) => [name, tensors[i]]));
-    const [before, after] = [named(signature.inputs, inputs), () => named(fresh, outputs)];
+    if (!takesNumbers) return undefined;
     return makeHistory({
       op: name,
       output: fresh[at].name,
-      inputs: before,
-      outputs: after,
-      rules(dy) {
+      names: inputNames,
+      inputs,
+      outputs: () => outputs.map((output, i) => [fresh[i].name, output]),
+      rules(saved, dy) {
         if (!backward || at > 0) return {};
-        const saved = { ...before, ...after(), [`d${fresh[at].name}`]: dy };
-        return backward(saved as Saved<S>, attributes as AttributeValues<A>);
+        const all = { ...saved, [`d${fresh[at].name}`]: dy };
+        return backward(all as Saved<S>, attributes as AttributeValues<A>);
       },
     });
   }

@@ -2,44 +2,39 @@ import { nextOrder } from "../core/order.ts";
 import type { History, Tensor } from "../core/tensor.ts";
 import { type Rule, runRule } from "./rule.ts";
 
+type Rules = Readonly<Record<string, (() => Tensor) | undefined>>;
+type Saved = Readonly<Record<string, Tensor>>;
+
 /** A call of an op, and the rules of its gradients. */
-interface Call {
-  readonly op: string;
-  /** Name of the output that the history is for. */
-  readonly output: string;
-  readonly inputs: Readonly<Record<string, Tensor>>;
-  /** Outputs that the rules may read. */
-  readonly outputs?: () => Readonly<Record<string, Tensor>>;
-  /** The gradient of each input that has one, given that of the output; made of differentiable ops. */
-  readonly rules: (dy: Tensor) => Readonly<Record<string, (() => Tensor) | undefined>>;
+interface Call extends Pick<History, "op" | "output" | "names" | "inputs"> {
+  /** Outputs, by name, that the rules may read. */
+  readonly outputs?: () => readonly (readonly [string, Tensor])[];
+  /** For each input that has one, its gradient given that of the output; made of differentiable ops. */
+  readonly rules: (saved: Saved, dy: Tensor) => Rules;
 }
 
 /** The history of an op's result. Its rules refuse to read what was overwritten since. */
-export function makeHistory({ op, output, inputs, outputs, rules }: Call): History {
-  const names = Object.keys(inputs);
-  const values = Object.values(inputs);
+export function makeHistory({ op, output, names, inputs, outputs, rules }: Call): History {
   let overwritten: Map<number, string> | undefined;
-  values.forEach((x, i) => {
-    const by = overwrittenSinceMade(x);
+  for (let i = 0; i < inputs.length; i++) {
+    const by = overwrittenSinceMade(inputs[i]);
     if (by !== undefined) (overwritten ??= new Map()).set(i, by);
-  });
+  }
   const order = nextOrder();
-  return {
-    order,
-    op,
-    output,
-    names,
-    inputs: values,
-    ...overwritten && { overwritten },
-    backward(dy) {
-      const rule: Rule = { op, order, saved: { ...inputs, ...outputs?.() } };
-      const given = runRule(rule, () => rules(dy));
-      return names.map((name) => {
-        const gradient = given[name];
-        return gradient && (() => runRule(rule, gradient));
-      });
-    },
+  const backward = (dy: Tensor) => {
+    const saved = Object.fromEntries([
+      ...names.map((name, i) => [name, inputs[i]] as const),
+      ...outputs?.() ?? [],
+    ]);
+    const rule: Rule = { op, order, saved };
+    const given = runRule(rule, () => rules(saved, dy));
+    return names.map((name) => {
+      const gradient = given[name];
+      return gradient && (() => runRule(rule, gradient));
+    });
   };
+  const history = { order, op, output, names, inputs, backward };
+  return overwritten ? { ...history, overwritten } : history;
 }
 
 /** What has overwritten the values that a tensor's history leads to, if anything did. */

@@ -3,32 +3,41 @@ export type AttributeTypes = Readonly<Record<string, "u32" | "f32">>;
 /** Attributes of a call by name. */
 export type AttributeValues<A extends AttributeTypes> = { readonly [K in keyof A]: number };
 
+/** Copies the attributes of a call to its dims, in the order of their declaration, whatever the order of the call. */
+export type AttributeCheck = (given: Readonly<Record<string, unknown>>, dims: Record<string, number>) => void;
+
 /**
- * The attributes of a call in the order in which they are declared, whatever the order in which they are given.
+ * Makes the check of an op's attributes.
  *
- * @throws {TypeError} if one is missing, unknown or not of its type
+ * @returns a function that throws a TypeError if an attribute is missing, unknown or not of its type
  */
-export function checkedAttributes(
-  op: string,
-  types: AttributeTypes,
-  given: Readonly<Record<string, unknown>>,
-): Record<string, number> {
+export function attributeCheck(op: string, types: AttributeTypes): AttributeCheck {
   const declared = Object.entries(types);
-  const refuse = (why: string): never => {
-    const expected = declared.map(([name, type]) => `${name}: ${type}`).join(", ") || "none";
-    throw new TypeError(`Cannot run ${op}: ${why} (expected attributes: ${expected})`);
+  return (given, dims) => {
+    for (const [name, type] of declared) {
+      const value = given[name];
+      if (!fits(value, type)) refuse(op, types, given);
+      dims[name] = value;
+    }
+    for (const name in given) if (!(name in types)) refuse(op, types, given);
   };
-  const list = (names: readonly string[]) => `attribute${names.length > 1 ? "s" : ""} ${names.join(", ")}`;
-  const unknown = Object.keys(given).filter((name) => !Object.hasOwn(types, name));
-  if (unknown.length > 0) refuse(`unknown ${list(unknown)}`);
+}
+
+function fits(value: unknown, type: "u32" | "f32"): value is number {
+  return typeof value === "number" && (type === "f32" || (Number.isSafeInteger(value) && value >= 0));
+}
+
+function refuse(op: string, types: AttributeTypes, given: Readonly<Record<string, unknown>>): never {
+  const declared = Object.entries(types);
+  const unknown = Object.keys(given).filter((name) => !(name in types));
   const missing = declared.map(([name]) => name).filter((name) => given[name] === undefined);
-  if (missing.length > 0) refuse(`missing ${list(missing)}`);
-  const values: Record<string, number> = {};
-  for (const [name, type] of declared) {
-    const value = given[name];
-    const fits = typeof value === "number" && (type === "f32" || (Number.isSafeInteger(value) && value >= 0));
-    if (!fits) refuse(`attribute ${name} is ${value}`);
-    values[name] = value as number;
-  }
-  return values;
+  const wrong = declared.filter(([name, type]) => !fits(given[name], type)).map(([name]) => name);
+  const list = (names: readonly string[]) => `attribute${names.length > 1 ? "s" : ""} ${names.join(", ")}`;
+  const why = unknown.length > 0
+    ? `unknown ${list(unknown)}`
+    : missing.length > 0
+    ? `missing ${list(missing)}`
+    : `attribute ${wrong[0]} is ${given[wrong[0]]}`;
+  const expected = declared.map(([name, type]) => `${name}: ${type}`).join(", ") || "none";
+  throw new TypeError(`Cannot run ${op}: ${why} (expected attributes: ${expected})`);
 }

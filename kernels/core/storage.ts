@@ -11,8 +11,7 @@ const collected = new FinalizationRegistry<{ device: Device; buffer: DeviceBuffe
 export class Storage {
   #buffer: DeviceBuffer | undefined;
   #freed = false;
-  /** What was overwritten since it was made; undefined if nothing was. */
-  writes: Writes | undefined;
+  #writes: Writes | undefined;
 
   /** Memory for `elements` of 4 bytes; without a buffer, it is planned later. */
   constructor(readonly device: Device, readonly elements: number, buffer?: DeviceBuffer) {
@@ -29,7 +28,7 @@ export class Storage {
     return this.#buffer !== undefined;
   }
 
-  /** @throws {Error} if the memory was freed */
+  /** Checks that it can be used. @throws {Error} if the memory was freed */
   check(): void {
     if (this.#freed) {
       throw new Error("Cannot use a tensor after its scope has ended: return it from the scope to keep it");
@@ -53,12 +52,18 @@ export class Storage {
   /** Notes that a range was overwritten: gradients that need its old values are refused. */
   noteWrite(offset: number, length: number, by: string): void {
     context.recording?.keepWrites(this);
-    (this.writes ??= new Writes()).add(offset, length, by);
+    (this.#writes ??= new Writes()).add(offset, length, by);
+  }
+
+  /** Keeps what is noted of writes up to now: the function returned forgets all later ones. */
+  keepWrites(): () => void {
+    const kept = this.#writes?.copy();
+    return () => this.#writes = kept;
   }
 
   /** What has overwritten any part of a range after the event `since`, if anything did. */
   overwritten(offset: number, length: number, since: number): string | undefined {
-    return this.writes?.find(offset, length, since);
+    return this.#writes?.find(offset, length, since);
   }
 
   /** Frees the memory at once. */

@@ -15,7 +15,7 @@ export class Recording {
   /** Memory that exists already and lives as long as the record, such as that of tensors made from host values. */
   readonly memory: Storage[] = [];
   readonly #values = new Set<Storage>();
-  readonly #writesBefore = new Map<Storage, Storage["writes"]>();
+  readonly #forgetWrites = new Map<Storage, () => void>();
 
   allocate(device: Device, elements: number): Storage {
     const storage = new Storage(device, elements);
@@ -27,14 +27,14 @@ export class Recording {
     this.calls.push(call);
   }
 
-  /** Keeps what is known of writes to a storage before a traced op, which is not run yet, adds to it. */
+  /** Keeps what is noted of writes to a storage before a traced op adds to it. */
   keepWrites(storage: Storage): void {
-    if (!this.#writesBefore.has(storage)) this.#writesBefore.set(storage, storage.writes?.copy());
+    if (!this.#forgetWrites.has(storage)) this.#forgetWrites.set(storage, storage.keepWrites());
   }
 
-  /** Restores what is known of writes: those of traced ops have not happened. */
-  restoreWrites(): void {
-    for (const [storage, writes] of this.#writesBefore) storage.writes = writes;
+  /** Forgets the writes of traced ops, which have not run. */
+  forgetWrites(): void {
+    for (const forget of this.#forgetWrites.values()) forget();
   }
 
   /** Frees its memory, when nothing will run the record. */
@@ -84,6 +84,6 @@ export function trace<T>(step: () => T): { recording: Recording; result: T } {
     throw error;
   } finally {
     delete context.recording;
-    recording.restoreWrites();
+    recording.forgetWrites();
   }
 }

@@ -84,7 +84,7 @@ export const inputGradient: Op<
   ],
 });
 
-/** Weight gradient of runs of `run` images each; the runs are summed after, which gives every core work. */
+/** Weight gradient of runs of `run` images each; summed afterwards, which gives every core work. */
 const weightGradientRuns = defineOp({
   name: "conv2dWeightGradient",
   signature: "x[N, C, H, W], dy[N, K, P, Q] -> dw[G, K, C, R, S]",
@@ -141,8 +141,9 @@ export function weightGradient(x: Tensor, dy: Tensor, w: Tensor, padding: number
   const history = makeHistory({
     op: "conv2dWeightGradient",
     output: "dw",
-    inputs: { x, dy },
-    rules: (ddw) => ({
+    names: ["x", "dy"],
+    inputs: [x, dy],
+    rules: (_, ddw) => ({
       x: () => inputGradient(dy, ddw, { padding, H: x.shape[2], W: x.shape[3] }),
       dy: () => unbiased(x, ddw, { padding }),
     }),

@@ -65,7 +65,7 @@ const convolution = defineOp({
   ],
 });
 
-/** A convolution added to another tensor, such as a residual connection: saves a pass over y. */
+/** A convolution added to another tensor, such as a residual connection: which saves a pass over y. */
 const convolutionAdd = defineOp({
   ...convolutionFields("conv2dAdd", "residual[to]"),
   name: "conv2dAdd",
@@ -98,8 +98,8 @@ const convolutionAdd = defineOp({
  *
  * @param x f32[N, C, H, W]
  * @param w f32[K, C, R, S]
- * @param bias f32[K], or f32[N, K] for a bias of each image (how a time embedding enters)
- * @param residual added to the result in the same kernel, of its shape
+ * @param bias f32[K], or f32[1, K], or f32[N, K] for a bias of each image, such as a time embedding
+ * @param residual added to the result in the same kernel, of the result's shape
  * @param padding pixels of zeros on each side; R - 1 at most
  * @returns f32[N, K, H + 2 padding - R + 1, W + 2 padding - S + 1]
  * @throws {ShapeError} if channels do not fit or the kernel is larger than the padded image

@@ -90,7 +90,7 @@ const inputGradient: Op<"dy[N, K, P, Q], w[C, K, 2, 2] -> dx[N, C, H, W]"> = def
   }],
 });
 
-/** Weight gradient of runs of `run` images each; the runs are summed after. */
+/** Weight gradient of runs of `run` images each; the runs are summed afterwards. */
 const weightGradientRuns = defineOp({
   name: "convTranspose2dWeightGradient",
   signature: "x[N, C, H, W], dy[N, K, P, Q] -> dw[G, C, K, 2, 2]",
@@ -153,8 +153,9 @@ function weightGradient(x: Tensor, dy: Tensor, w: Tensor): Tensor {
   const history = makeHistory({
     op: "convTranspose2dWeightGradient",
     output: "dw",
-    inputs: { x, dy },
-    rules: (ddw) => ({ x: () => inputGradient(dy, ddw), dy: () => unbiased(x, ddw) }),
+    names: ["x", "dy"],
+    inputs: [x, dy],
+    rules: (_, ddw) => ({ x: () => inputGradient(dy, ddw), dy: () => unbiased(x, ddw) }),
   });
   return new Tensor(dw.storage, dw.shape, dw.type, dw.offset, history);
 }

@@ -80,7 +80,7 @@ const tanhWgsl = `fn hyperbolicTangent(x: f32) -> f32 {
 }`;
 const positive: readonly Sample[] = [{ shapes: { x: [6] }, values: { x: [0.05, 0.5, 1, 1.5, 3, 20] } }];
 
-/** GELU(x) = x Phi(x), the exact one. Source: Hendrycks and Gimpel 2016, arXiv:1606.08415 */
+/** GELU(x) = x Phi(x), exact. Source: Hendrycks and Gimpel 2016, arXiv:1606.08415 */
 export const gelu: (x: Tensor) => Tensor = defineUnary("gelu", {
   value: "v * normalCdf(v)",
   slope: "normalCdf(v) + v * 0.3989422804 * exp(-0.5 * v * v)",

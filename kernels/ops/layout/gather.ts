@@ -123,7 +123,7 @@ export function gatherRows(table: Tensor, indices: Tensor): Tensor {
 }
 
 /**
- * Bytes as a u32 tensor on the device in use, four to a word, the last word filled with zeros.
+ * Bytes as a u32 tensor on the device in use, four to a word; zeros fill the last word.
  *
  * @throws {ShapeError} if there are none
  */

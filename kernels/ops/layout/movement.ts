@@ -14,7 +14,7 @@ import { zeros } from "./fill.ts";
 import { copyRows } from "./wasm.ts";
 
 /**
- * The same values under another shape; no copy.
+ * The same values in another shape, without a copy.
  *
  * @throws {ShapeError} if the number of elements differs, or a length is not a whole number of at least 0
  */
@@ -25,8 +25,9 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   const history = makeHistory({
     op: "reshape",
     output: "y",
-    inputs: { x },
-    rules: (dy) => ({ x: () => reshape(dy, x.shape) }),
+    names: ["x"],
+    inputs: [x],
+    rules: (_, dy) => ({ x: () => reshape(dy, x.shape) }),
   });
   return new Tensor(x.storage, shape, x.type, x.offset, history);
 }
@@ -85,7 +86,7 @@ function orderAttributes(order: readonly number[]) {
 }
 
 /**
- * Axes in another order: axis k of the result is axis `order[k]` of x.
+ * Reorders axes: axis k of the result is axis `order[k]` of x.
  *
  * @throws {ShapeError} if `order` is not a permutation of the axes, or there are more than six
  */
@@ -195,9 +196,9 @@ export function concat(tensors: readonly Tensor[], axis: number): Tensor {
 }
 
 /**
- * The part of a tensor from `start`, `length` long, along an axis.
+ * The `length` elements from `start` on along an axis.
  *
- * @throws {ShapeError} if the part reaches outside
+ * @throws {ShapeError} if they are not all inside the tensor, or `length` is 0
  */
 export function slice(x: Tensor, axis: number, start: number, length: number): Tensor {
   const k = axisOf(axis, x.shape.length, "slice");

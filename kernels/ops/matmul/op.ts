@@ -11,7 +11,7 @@ import { productKernels } from "./product_kernels.ts";
 import { sumTo } from "../reduce/reduce.ts";
 import { product } from "./wasm.ts";
 
-/** Rows and columns (in fours) of the result that one invocation of a software adapter holds in registers. */
+/** Rows, and columns in fours, of the result that an invocation holds in registers on a software adapter. */
 const rows = 8;
 const quads = 2;
 
@@ -35,7 +35,7 @@ const layouts = {
   matmulTransposedA: { a: "k * dims.M + m", b: "k * dims.N + n", strides: ({ M, N }) => [1, M, N, 1] },
 } satisfies Record<string, Layout>;
 
-/** A product as GPUs compute it. */
+/** The product for GPUs. */
 function productOf(name: keyof typeof layouts): Product {
   const aAlong = name === "matmulTransposedA" ? "edge" : "depth";
   const bAlong = name === "matmulTransposedB" ? "depth" : "edge";
@@ -63,7 +63,7 @@ fn indexB(k: u32, n: u32) -> u32 { return ${b}; }`,
   };
 }
 
-/** A register tile: each step of k loads rows + 4 quads numbers and does 4 rows quads multiply-adds. */
+/** A tile in registers: each step of k loads rows + 4 quads numbers for 4 rows quads multiply-adds. */
 function tiledWgsl(layout: { a: string; b: string }): string {
   const cell = (r: number, q: number) => `sum_${r}_${q}`;
   return `
@@ -186,7 +186,7 @@ const transposedA = defineOp({
 });
 
 /**
- * Matrix product over the last two axes; the axes before are batches and broadcast.
+ * Matrix product over the last two axes; earlier axes are batches and broadcast.
  *
  * @param a f32[..., M, K]
  * @param b f32[..., K, N]

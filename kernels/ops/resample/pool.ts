@@ -5,7 +5,7 @@ import { zeros } from "../layout/fill.ts";
 const window = [[0, 0], [0, 1], [1, 0], [1, 1]] as const;
 
 /**
- * Largest of each 2x2 window, stride 2; an odd last row or column is dropped.
+ * Largest of each 2x2 window, stride 2; drops an odd last row or column.
  *
  * @throws {ShapeError} if x is not f32[N, C, H, W]
  */

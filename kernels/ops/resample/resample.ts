@@ -94,7 +94,7 @@ fn kernel(i: u32) {
   ],
 });
 
-/** Every (target pixel, source pixel, weight) of a resize; `first` at the first source of a target. */
+/** Visits every (target pixel, source pixel, weight) of a resize; `first` marks the first source of a target. */
 function eachTap(
   planes: number,
   H: number,
@@ -119,7 +119,7 @@ function eachTap(
 }
 
 /**
- * Bilinear resize to `height` x `width`, corners not aligned.
+ * Bilinear resize to `height` x `width`, without aligned corners as in PyTorch's default.
  *
  * @param x f32[N, C, H, W]
  * @returns f32[N, C, height, width]
