@@ -7,7 +7,7 @@ import { testNeeding } from "./permissions.ts";
 const root = fileURLToPath(new URL("..", import.meta.url));
 /** What the commands of CONTRIBUTING.md may need. */
 const copied = [
-  ...["deno.json", "deno.lock", "mod.ts", "kernels", "models", "viz", "experiments", "checkpoints"],
+  ...["deno.json", "deno.lock", "mod.ts", "kernels", "models", "viz", "experiments", "web", "checkpoints"],
   ...[
     "tests/testing.ts",
     "tests/permissions.ts",
@@ -38,7 +38,7 @@ async function change(folder: string, diff: string): Promise<void> {
 
 testNeeding(
   { read: true, write: true, run: true, env: true },
-  "CONTRIBUTING.md leads to an op, a layer, a solver, an experiment and a view that pass, followed to the letter",
+  "CONTRIBUTING.md leads to an op, a layer, a solver, a condition, a task and all else that passes, to the letter",
   async () => {
     const folder = await Deno.makeTempDir();
     const run = async (args: readonly string[]) => {
@@ -47,13 +47,17 @@ testNeeding(
         cwd: folder,
         env: { NO_COLOR: "1" },
       }).output();
-      const said = new TextDecoder().decode(stdout);
-      assert.ok(success, `deno ${args.join(" ")}\n${said}${new TextDecoder().decode(stderr)}`);
+      const [said, errors] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+      return { success, said, errors };
+    };
+    const succeed = async (...args: string[]) => {
+      const { success, said, errors } = await run(args);
+      assert.ok(success, `deno ${args.join(" ")}\n${said}${errors}`);
       return said;
     };
     try {
       for (const name of copied) await cp(join(root, name), join(folder, name), { recursive: true });
-      const said: string[] = [];
+      const commands: string[] = [];
       for (const { language, text } of blocksOf(await Deno.readTextFile(join(root, "CONTRIBUTING.md")))) {
         if (language === "diff") await change(folder, text);
         if (language === "ts") {
@@ -61,16 +65,26 @@ testNeeding(
           await Deno.mkdir(dirname(join(folder, name)), { recursive: true });
           await Deno.writeTextFile(join(folder, name), code);
         }
-        if (language === "sh") said.push(await run(text.trim().split(" ").slice(1)));
+        if (language !== "sh") continue;
+        const [, ...args] = text.trim().split(" ");
+        commands.push(args.slice(0, 2).join(" "));
+        if (args.includes("logit_normal:scale=0")) {
+          const { success, errors } = await run(args);
+          assert.equal(success, false);
+          assert.match(
+            errors,
+            /ConfigError: .*scale of logit_normal is "0" \(expected a number above 0\)\n$/,
+          );
+          continue;
+        }
+        const said = await succeed(...args);
+        if (args[0] === "test") assert.match(said, /ok \| [1-9]\d* passed.* \| 0 failed/);
+        if (args[1] === "straightness") assert.match(said, /^The way is 1\.\d+ times the straight line\n$/);
       }
-      const [op, , fastOp, layer, solver, experiment, view] = said;
-      for (const tests of [op, fastOp, layer, solver, view]) {
-        assert.match(tests, /ok \| [1-9]\d* passed.* \| 0 failed/);
-      }
-      assert.match(experiment, /^The way is 1\.\d+ times the straight line\n$/);
-      await run(["fmt", "--check"]);
-      await run(["lint"]);
-      await run(["doc", "--lint", "mod.ts"]);
+      assert.ok(commands.length >= 10 && commands.includes("task straightness"), `${commands}`);
+      await succeed("fmt", "--check");
+      await succeed("lint");
+      await succeed("doc", "--lint", "mod.ts");
     } finally {
       await Deno.remove(folder, { recursive: true });
     }
