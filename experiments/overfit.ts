@@ -9,7 +9,8 @@ import { loadDataset } from "./data/dataset.ts";
 import { Evaluation } from "./training/evaluation.ts";
 import { ImageSource, normalizationTo } from "./data/image_source.ts";
 import { overfitting, resolveOverfitConfig } from "./settings/overfit_config.ts";
-import { drawSamples, samplesPng } from "./draw/pictures.ts";
+import { samplesPng } from "./draw/sample_grid.ts";
+import { drawSamples } from "./draw/samples.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { presets } from "./settings/presets.ts";
 import { createRunFolder, writeAtomic } from "./run/run_folder.ts";
@@ -73,8 +74,12 @@ await runTask(async () => {
   );
   if (folder !== undefined) {
     const drawing = { count: samples, seed: config.seed, steps: config.sampleSteps, solver: config.solver };
-    const pixels = await drawSamples({ model: trainer.model, ...source.info }, drawing);
-    await writeAtomic(join(folder, "samples.png"), samplesPng(pixels, samples, source.info.imageSize));
+    const pixels = await drawSamples({
+      model: trainer.model,
+      normalization: source.normalization,
+      shape: source.shape,
+    }, drawing);
+    await writeAtomic(join(folder, "samples.png"), samplesPng(pixels, samples, source.shape));
     await saveWeights(folder, "last", trainer, source, await trainer.flat.state());
   }
   device.close();

@@ -1,8 +1,8 @@
 import { init } from "../kernels/mod.ts";
 import { runTask } from "./program/command.ts";
-import { compareModels } from "./report/comparison.ts";
+import { compareModels } from "./report/compare_models.ts";
 import { parseReportWords, reporting } from "./settings/report_config.ts";
-import { reportPath, writeReport } from "./report/report_file.ts";
+import { reportPath, writeReport } from "./report/write_report.ts";
 
 await runTask(async () => {
   const { help, runs, out, live, device: choice } = parseReportWords(Deno.args);

@@ -28,6 +28,13 @@ export {
   type ModelType,
   modelTypes,
 } from "./nets/networks.ts";
+export {
+  fromPixels,
+  type Normalization,
+  snapshotToPixels,
+  toPixels,
+  velocityToPixels,
+} from "./normalization.ts";
 export { openCheckpoint } from "./files/open_checkpoint.ts";
 export { Optimizer, optimizer, type TrainingState } from "./train/optimizer.ts";
 export { FlatParameters, flatten, type Place, withParameters } from "./train/parameters.ts";

@@ -1,4 +1,4 @@
-import { decodeFlowSnapshots, type FlowSnapshots } from "../draw/flow_snapshots.ts";
+import { decodeFlowSnapshots, type FlowSnapshots } from "../draw/snapshot_files.ts";
 import type { RunStore, RunSummary } from "./store.ts";
 
 /** A run with the evolutions of its samples. */

@@ -1,9 +1,10 @@
 import { Evaluation, meanLoss } from "./evaluation.ts";
-import { followPaths } from "../draw/flow_paths.ts";
-import { writeFlowPaths } from "../draw/flow_paths_file.ts";
+import { followPaths } from "../draw/follow_paths.ts";
+import { writeFlowPaths } from "../draw/path_file.ts";
 import { ImageSource } from "../data/image_source.ts";
 import { writeLossByTime } from "../draw/loss_by_time.ts";
-import { writeFlow, writeSamples } from "../draw/pictures.ts";
+import { writeSamples } from "../draw/sample_grid.ts";
+import { writeFlow } from "../draw/write_flow.ts";
 import type { TrainingSession } from "./training.ts";
 
 /** Euler steps of the many paths that the report shows: enough for a line, few enough for seconds. */
@@ -30,7 +31,7 @@ export async function finishRun(
   const losses = await evaluation.losses(Uint32Array.from({ length: count }, (_, i) => i));
   await writeLossByTime(run, losses);
   if (await stopped()) return;
-  const drawable = { model: trainer.model, ...source.info };
+  const drawable = { model: trainer.model, normalization: source.normalization, shape: source.shape };
   const withWeights = <T>(draw: () => T) => trainer.withBestWeights(draw);
   const { seed } = config;
   const drawing = { count: config.samples, seed, steps: config.sampleSteps, solver: config.solver };

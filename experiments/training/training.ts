@@ -9,9 +9,9 @@ import { Evaluation } from "./evaluation.ts";
 import { finishRun } from "./finish_run.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { readMetrics } from "../run/metrics_log.ts";
-import { writeSampleGrid } from "../draw/pictures.ts";
+import { writeSampleGrid } from "../draw/sample_grid.ts";
 import type { ProgressBar } from "../program/progress.ts";
-import { reportName, writeReport } from "../report/report_file.ts";
+import { reportName, writeReport } from "../report/write_report.ts";
 import { scheduleOf } from "./schedule_of.ts";
 import { restoreRunState, saveRun, saveWeights } from "../run/run_state.ts";
 import type { Tracker } from "../tracking/tracker.ts";
@@ -260,7 +260,11 @@ export class Training {
   async #drawSamples(): Promise<void> {
     const { config, run, trainer, source } = this.#session;
     if (config.sampleEpochs === 0 || config.samples === 0) return;
-    const picture = await writeSampleGrid(run, trainer.step, { model: trainer.model, ...source.info }, {
+    const picture = await writeSampleGrid(run, trainer.step, {
+      model: trainer.model,
+      normalization: source.normalization,
+      shape: source.shape,
+    }, {
       count: Math.min(config.samples, gridSamples),
       seed: config.seed,
       steps: config.sampleSteps,

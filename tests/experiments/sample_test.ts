@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
-import { drawSamples, drawSamplesInBatches } from "../../experiments/draw/pictures.ts";
+import { drawSamples, drawSamplesInBatches } from "../../experiments/draw/samples.ts";
 import { sampling } from "../../experiments/settings/sample_config.ts";
 import { createModel } from "../../models/mod.ts";
 import { testOnDevices } from "../testing.ts";
@@ -86,7 +86,7 @@ testOnDevices("drawSamplesInBatches() draws as drawSamples(), and tells of every
   const drawable = {
     model: createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 1),
     normalization: { scale: 2, shift: -1 },
-    imageSize: [4, 4],
+    shape: [1, 4, 4],
   } as const;
   for (const count of [5, 64, 131]) { // of 131, the last of three batches starts early
     const drawing = { count, seed: 3, steps: 2, solver: "heun" } as const;

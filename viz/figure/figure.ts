@@ -1,5 +1,5 @@
 import { figureSvg } from "./figure_svg.ts";
-import { type Displayable, inPage, showAs } from "./notebook.ts";
+import { type Displayable, inPage, showAs } from "../image/notebook.ts";
 import { describe, type PlotlyFigure } from "./plotly_figure.ts";
 import { encodeRasterPng } from "../image/png.ts";
 import { rasterizer } from "../image/raster.ts";

@@ -1,7 +1,7 @@
 // @ts-types="npm:@types/d3-scale@4.0.9"
 import { scaleLinear, scaleLog } from "npm:d3-scale@4.0.3";
 import type { FigureLayout, Trace } from "./figure.ts";
-import { escapeXml } from "../flow/sheet.ts";
+import { escapeXml } from "../image/sheet.ts";
 
 /** Ends of an axis. */
 export type Range = readonly [low: number, high: number];

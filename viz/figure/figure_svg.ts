@@ -1,6 +1,6 @@
 import { drawPanel, type Range } from "./figure_panel.ts";
 import type { FigureParts } from "./figure.ts";
-import { sheet } from "../flow/sheet.ts";
+import { sheet } from "../image/sheet.ts";
 
 /** Draws a figure as SVG; of a figure with frames, up to four of them side by side. */
 export function figureSvg({ traces, layout, frames }: FigureParts): string {

@@ -1,5 +1,5 @@
 import type { FigureFrame, FigureParts, Trace } from "./figure.ts";
-import type { Json } from "./notebook.ts";
+import type { Json } from "../image/notebook.ts";
 
 /** A figure as Plotly takes it; numbers are f32, in base64. */
 export interface PlotlyFigure {

@@ -1,6 +1,15 @@
+import untyped from "npm:gifenc@1.0.3";
 import { colormap, type ColormapName, type Palette } from "../image/colormap.ts";
-import type { Picture } from "../image/picture.ts";
-import type { Raster } from "../image/raster.ts";
+import type { Picture, Raster } from "../image/picture.ts";
+
+/** The part of gifenc used here, which comes without types. */
+const { quantize } = untyped as {
+  quantize(
+    rgba: Uint8Array,
+    most: number,
+    options: { format: "rgb444" },
+  ): [r: number, g: number, b: number][];
+};
 
 /** Numbers of colours of the map, of its mixtures with white arrows, of captions: more make larger files. */
 const counts = { map: 64, mixed: 16, greys: 12 };
@@ -24,9 +33,37 @@ export function framePalette(map: ColormapName): Palette {
       colors.push(colorOf(i, counts.mixed).map((value) => Math.round((1 - white) * value + white * 255)));
     }
   }
-  for (let i = 0; i < counts.greys; i++) {
-    colors.push(new Uint8Array(3).fill(Math.round(0x22 + (255 - 0x22) * i / (counts.greys - 1))));
+  return paletteOf([...colors, ...captionGreys()]);
+}
+
+/**
+ * Colours for all frames of a flow whose images have colours of their own, fitted to some of the frames.
+ *
+ * @returns u8[256, 3]; entries after those that are needed are black
+ */
+export function fittedPalette(rasters: readonly Raster[]): Palette {
+  const rgba = new Uint8Array(rasters.reduce((sum, { rgba }) => sum + rgba.length, 0));
+  let start = 0;
+  for (const raster of rasters) {
+    rgba.set(raster.rgba, start);
+    start += raster.rgba.length;
   }
+  // Black comes first: later black entries are free.
+  return paletteOf([
+    [0, 0, 0],
+    ...captionGreys(),
+    ...quantize(rgba, 254 - counts.greys, { format: "rgb444" }),
+  ]);
+}
+
+/** From the dark of letters to white. */
+function captionGreys(): Uint8Array[] {
+  return Array.from({ length: counts.greys }, (_, i) => {
+    return new Uint8Array(3).fill(Math.round(0x22 + (255 - 0x22) * i / (counts.greys - 1)));
+  });
+}
+
+function paletteOf(colors: readonly ArrayLike<number>[]): Palette {
   const palette = new Uint8Array(256 * 3);
   colors.forEach((color, i) => palette.set(color, 3 * i));
   return palette;

@@ -1,8 +1,8 @@
 // @ts-types="npm:@types/upng-js@2.1.5"
 import UPNG from "npm:upng-js@2.1.0";
 import { checkDuration, checkSizes, type Timing } from "./gif.ts";
-import { type ImageFile, imageFile } from "../figure/notebook.ts";
-import type { Raster } from "./raster.ts";
+import { type ImageFile, imageFile } from "./notebook.ts";
+import type { Raster } from "./picture.ts";
 
 /**
  * Encodes frames as an animated PNG in full colour, played for ever.

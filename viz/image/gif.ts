@@ -1,7 +1,7 @@
 import untyped from "npm:gifenc@1.0.3";
-import { checkInteger } from "../check.ts";
+import { checkInteger } from "../check/integer.ts";
 import { checkPalette, type Palette } from "./colormap.ts";
-import { type ImageFile, imageFile } from "../figure/notebook.ts";
+import { type ImageFile, imageFile } from "./notebook.ts";
 import { checkPicture, type Picture } from "./picture.ts";
 
 /** The part of gifenc used here, which comes without types. */

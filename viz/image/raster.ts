@@ -1,15 +1,6 @@
 import { initWasm, Resvg } from "npm:@resvg/resvg-wasm@2.6.2";
 import { dejaVuSans } from "./font.ts";
-
-/** A picture in full colour: R, G, B and opacity of each pixel, rows from the top. */
-export interface Raster {
-  /** Pixels in a row. */
-  readonly width: number;
-  /** Number of rows. */
-  readonly height: number;
-  /** u8[height, width, 4]. */
-  readonly rgba: Uint8Array;
-}
+import type { Raster } from "./picture.ts";
 
 /** Draws an SVG, each of its units `zoom` pixels (default 1). Its text is set in DejaVu Sans. */
 export type Rasterizer = (svg: string, zoom?: number) => Raster;

@@ -6,7 +6,7 @@ import {
   type FlowSource,
   readFlowSnapshots,
   writeFlowSnapshots,
-} from "../../../experiments/draw/flow_snapshots.ts";
+} from "../../../experiments/draw/snapshot_files.ts";
 import { multiply, type Tensor } from "../../../kernels/mod.ts";
 import { createModel, encodeSafetensors, type Model } from "../../../models/mod.ts";
 import type { Evolution } from "../../../viz/mod.ts";
@@ -100,7 +100,7 @@ Deno.test("encodeFlowSnapshots() refuses arrays that do not fit", () => {
 const decay = { velocity: (x: Tensor) => multiply(x, -1) } as unknown as Model;
 
 testOnDevices("evolve() is the flow in pixels, with the velocity at each t", async () => {
-  const drawable = { model: decay, normalization: { scale: 2, shift: -1 }, imageSize: [3, 2] as const };
+  const drawable = { model: decay, normalization: { scale: 2, shift: -1 }, shape: [1, 3, 2] as const };
   const [first, second] = await evolve(drawable, { count: 2, seed: 5, steps: 4, solver: "euler" });
   for (const { t, image, velocity, shape } of [first, second]) {
     assert.deepEqual(shape, [5, 3, 2]);
@@ -114,7 +114,7 @@ testOnDevices("evolve() is the flow in pixels, with the velocity at each t", asy
 
 testOnDevices("evolve() starts from the same noise whatever the model and the count", async () => {
   const noiseOf = async (model: Model, count: number) => {
-    const drawable = { model, normalization: { scale: 1, shift: 0 }, imageSize: [8, 8] as const };
+    const drawable = { model, normalization: { scale: 1, shift: 0 }, shape: [1, 8, 8] as const };
     const all = await evolve(drawable, { count, seed: 46020, steps: 1, solver: "euler" });
     return all.map(({ image }) => image.subarray(0, 64));
   };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { followPaths } from "../../../experiments/draw/flow_paths.ts";
-import { readFlowPaths, writeFlowPaths } from "../../../experiments/draw/flow_paths_file.ts";
+import { followPaths } from "../../../experiments/draw/follow_paths.ts";
+import { readFlowPaths, writeFlowPaths } from "../../../experiments/draw/path_file.ts";
 import { binByTime } from "../../../experiments/draw/loss_by_time.ts";
 import { principalComponents } from "../../../experiments/draw/principal_components.ts";
 import { add, init, multiply, tanh, withDevice } from "../../../kernels/mod.ts";
@@ -29,7 +29,7 @@ const device = await init({ device: "cpu" });
 const follow = (velocity: Model["velocity"], count: number, batch: number) => {
   return withDevice(device, () => {
     const model = { velocity } as Model;
-    const drawable = { model, normalization: { scale: 2, shift: -1 }, imageSize: [H, W] as const };
+    const drawable = { model, normalization: { scale: 2, shift: -1 }, shape: [1, H, W] as const };
     return followPaths(drawable, data, { count, seed: 5, steps: 4, batch });
   });
 };
