@@ -4,7 +4,7 @@ import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import type { TimedLosses } from "../training/evaluation.ts";
 import { readJson } from "../run/read_file.ts";
 
-/** The file of a run folder that tells at which times the network errs. */
+/** The file of a run folder with the test loss by t. */
 export const lossByTimeFile = "loss_by_time.json";
 
 const what =
@@ -43,7 +43,7 @@ export async function writeLossByTime(run: string, losses: TimedLosses): Promise
  * Reads `loss_by_time.json` of a run.
  *
  * @returns the bins, or undefined where the run has none
- * @throws {RunError} if the file is there but cannot be read
+ * @throws {RunError} if the file cannot be read
  */
 export async function readLossByTime(run: string): Promise<TimeBin[] | undefined> {
   const path = join(run, lossByTimeFile);

@@ -4,7 +4,7 @@ import { encodeGif, type GifOptions } from "../image/gif.ts";
 import type { ImageFile } from "../image/notebook.ts";
 import type { Rasterizer } from "../image/raster.ts";
 
-/** Distance in R, G and B that pixels in motion may be off: about a twentieth of a colour map's length. */
+/** How far pixels in motion may be off, as a distance of R, G and B: about a twentieth of a colour map's length. */
 const tolerance = 20;
 /** Frames that the palette of images in their own colours is fitted to. */
 const looks = 8;

@@ -2,20 +2,20 @@ import { checkInteger } from "../check/integer.ts";
 import { checkName } from "../check/name.ts";
 import { evenTimes, nearestSnapshot } from "./evolution.ts";
 
-/** Place of a frame in [0, last] for s in [0, 1]: rising, 0 at s = 0 and last at s = 1. */
-const places = {
-  linear: (s: number, last: number): number => s * last,
-  quadratic: (s: number, last: number): number => s ** 2 * last,
-  inv_quadratic: (s: number, last: number): number => Math.sqrt(s) * last,
-  // Frame k from the end is M^(k / (n - 1)) - 1 before the last; the 1 puts k = 0 on the last itself.
-  logarithmic: (s: number, last: number): number => last - ((last + 1) ** (1 - s) - 1),
-};
+/** All names of pacings. */
+export const pacings = ["linear", "quadratic", "inv_quadratic", "logarithmic"] as const;
 
 /** Ways {@linkcode pace} spreads frames over snapshots. */
-export type Pacing = keyof typeof places;
+export type Pacing = typeof pacings[number];
 
-/** All names of pacings. */
-export const pacings = Object.keys(places) as readonly Pacing[];
+/** Place of a frame in [0, last] for s in [0, 1]: rising, 0 at s = 0 and last at s = 1. */
+const places: Record<Pacing, (s: number, last: number) => number> = {
+  linear: (s, last) => s * last,
+  quadratic: (s, last) => s ** 2 * last,
+  inv_quadratic: (s, last) => Math.sqrt(s) * last,
+  // Frame k from the end is M^(k / (n - 1)) - 1 before the last; the 1 puts k = 0 on the last itself.
+  logarithmic: (s, last) => last - ((last + 1) ** (1 - s) - 1),
+};
 
 /**
  * Chooses which snapshots become the frames of an animation.

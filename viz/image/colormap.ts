@@ -7,9 +7,15 @@ import { checkName } from "../check/name.ts";
 /** 256 colours as R, G, B bytes, u8[256, 3]: entry i is the colour of pixel index i. */
 export type Palette = Uint8Array;
 
-/** CSS colours over position in [0, 1]. */
-const colors = {
-  gray(position: number): string {
+/** All names of colour maps. */
+export const colormapNames = ["gray", "magma", "viridis", "rdbu"] as const;
+
+/** Names {@linkcode colormap} knows: `gray`, `magma`, `viridis` run from dark to light, `rdbu` diverges. */
+export type ColormapName = typeof colormapNames[number];
+
+/** CSS colours by position in [0, 1]. */
+const colors: Record<ColormapName, (position: number) => string> = {
+  gray(position) {
     const level = Math.round(255 * position);
     return `rgb(${level}, ${level}, ${level})`;
   },
@@ -17,12 +23,6 @@ const colors = {
   viridis: interpolateViridis,
   rdbu: interpolateRdBu,
 };
-
-/** Names {@linkcode colormap} knows: `gray`, `magma`, `viridis` run from dark to light, `rdbu` diverges. */
-export type ColormapName = keyof typeof colors;
-
-/** All names of colour maps. */
-export const colormapNames = Object.keys(colors) as readonly ColormapName[];
 
 /** The colour maps of pictures of one channel, and of signed values, unless a caller asks for another. */
 export const defaultMaps = { image: "magma", signed: "rdbu" } as const satisfies Record<string, ColormapName>;

@@ -116,7 +116,9 @@ export class ComparisonView {
     const rms = Math.sqrt(now.reduce((sum, d) => sum + d * d, 0) / now.length);
     byId("compare-d-scale").textContent = `\u2212${most.toFixed(2)} to +${most.toFixed(2)}`;
     byId("compare-text").textContent = `points at t = ${t[i].toFixed(2)}; ` +
-      `root mean square of the difference in this picture ${rms.toFixed(3)}`;
+      `root mean square of the difference ${C === 1 ? "in this picture" : "over all channels"} ${
+        rms.toFixed(3)
+      }`;
   }
 
   #drawChart(): void {

@@ -8,8 +8,9 @@ import type { Clock } from "./clock.ts";
 import { type Course, field, recordedCourses } from "./course.ts";
 import { bytesOf } from "./decode.ts";
 import { byId, chooseRun, signed } from "./dom.ts";
-import { drawImage, type Pixel, pointAtPixels, reserve } from "./image_panel.ts";
+import { channelsOf, drawImage, type Pixel, pointAtPixels, reserve } from "./image_panel.ts";
 import { PixelChart } from "./pixel_chart.ts";
+import { fastestOf, steepest } from "./scales.ts";
 import { type Sample, settled, shown, Thumbnails } from "./thumbnails.ts";
 import type { Views } from "./views.ts";
 
@@ -214,34 +215,4 @@ export class Explorer {
       velocity: over("velocity"),
     }, this.clock.t);
   }
-}
-
-/** The values of a pixel's channels. */
-function channelsOf(image: Float32Array, [C, H, W]: ImageSize, { row, column }: Pixel): number[] {
-  return Array.from({ length: C }, (_, c) => image[(c * H + row) * W + column]);
-}
-
-/** The largest magnitude of a velocity, or of its mean over the channels. */
-function fastestOf(courses: readonly Course[]): number {
-  let most = 0;
-  for (const course of courses) {
-    const [, ...size] = course.shape;
-    course.t.forEach((_, m) => {
-      most = channelMean(field(course, "velocity", m), size).reduce((a, b) => Math.max(a, Math.abs(b)), most);
-    });
-  }
-  return most;
-}
-
-/** The largest difference between blocks over the sample's whole course, so that arrows can be compared over t. */
-function steepest(course: Course): number {
-  const { shape: [M, ...size] } = course;
-  const [, H, W] = size;
-  let most = 0;
-  for (let m = 0; m < M; m += Math.max(1, Math.floor(M / 10))) {
-    for (const { dx, dy } of quiver(channelMean(field(course, "velocity", m), size), [H, W])) {
-      most = Math.max(most, Math.hypot(dx, dy));
-    }
-  }
-  return most / 1.5; // the longest arrow spans one and a half blocks
 }

@@ -42,6 +42,11 @@ export interface Pixel {
   readonly column: number;
 }
 
+/** The values of a pixel's channels. */
+export function channelsOf(image: Float32Array, [C, H, W]: ImageSize, { row, column }: Pixel): number[] {
+  return Array.from({ length: C }, (_, c) => image[(c * H + row) * W + column]);
+}
+
 /**
  * Lets a reader point at pixels of an image: the mouse points, a click holds, arrow keys move when it has the focus.
  *
