@@ -14,7 +14,7 @@
  * console.log(png.length, "bytes of a picture of four digits");
  * ```
  *
- * @example Train a network of one's own: anything with a `velocity(x, t)`
+ * @example Train your own network: anything with a `velocity(x, t)`
  * ```ts
  * import { concat, fit, init, Linear, Module, randomInitialiser, reshape, sample, type Tensor, tensor } from "./mod.ts";
  *

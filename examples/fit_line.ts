@@ -1,4 +1,4 @@
-/** Fits a line to points by gradient descent, with the autograd core alone. */
+/** Fits a line to points by gradient descent, using only the autograd core. */
 import { add, assign, gradients, init, meanSquaredError, multiply, scope, tensor } from "../kernels/mod.ts";
 
 await init();

@@ -1,4 +1,4 @@
-/** Draws 16 digits: `digits.png`, from the checkpoint beside this library or from the one named, a path or URL. */
+/** Draws 16 digits into `digits.png`, from the repository's checkpoint or from one given as path or URL. */
 import { encodePng, grid, init, openCheckpoint, sample } from "../mod.ts";
 
 await init();

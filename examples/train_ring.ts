@@ -1,4 +1,4 @@
-/** Defines a velocity network, trains it to move noise onto a ring, and prints how far from it points come to lie. */
+/** Defines a velocity network, trains it to move noise onto a ring, and prints how far from the ring points end. */
 import * as flow from "../mod.ts";
 
 const initialiser = flow.randomInitialiser(46020);

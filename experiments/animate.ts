@@ -1,4 +1,4 @@
-import { animating, parseAnimation } from "./settings/animate_config.ts";
+import { animating, parseAnimation } from "./settings/tasks/animate.ts";
 import { runTask } from "./program/command.ts";
 import { drawFlows, pictureName } from "./draw/draw_flows.ts";
 import { flowRows } from "./draw/flow_rows.ts";

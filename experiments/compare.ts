@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { animating, parseAnimation } from "./settings/animate_config.ts";
+import { animating, parseAnimation } from "./settings/tasks/animate.ts";
 import { runTask } from "./program/command.ts";
 import { drawFlows, pictureName } from "./draw/draw_flows.ts";
 import { flowRows } from "./draw/flow_rows.ts";
@@ -32,7 +32,7 @@ async function summaryOf({ summary, key }: StoredFlow) {
   return summary ?? await summarize(key);
 }
 
-/** A comparison of folders is a run of its own; one of runs on a server leaves its picture here. */
+/** A comparison of folders is itself a run; one of runs on a server only leaves its picture here. */
 async function recordedFolder(flows: readonly StoredFlow[], root: string, startedAt: Date): Promise<string> {
   if (flows.some(({ summary }) => summary !== undefined)) return ".";
   return await recordComparison(flows.map(({ key }) => key), { root, startedAt });

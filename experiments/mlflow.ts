@@ -1,5 +1,6 @@
-import { runTask, stopSignal, TrainingError } from "./program/command.ts";
-import { serving } from "./settings/mlflow_config.ts";
+import { runTask, stopSignal } from "./program/command.ts";
+import { PythonError } from "./python/python_environment.ts";
+import { serving } from "./settings/tasks/mlflow.ts";
 import { checkPort, installMlflow, mlflowVersion, startMlflow } from "./tracking/local_server.ts";
 
 await runTask(async () => {
@@ -11,19 +12,19 @@ await runTask(async () => {
   const { port, data } = serving.resolve(flags.values);
   checkPort(port);
   console.error(
-    `MLflow ${mlflowVersion}: looking for it in .cache; installing it there takes about a minute`,
+    `Starting MLflow ${mlflowVersion}; the first time it is installed in .cache, which takes about a minute`,
   );
   const python = await installMlflow();
   if (typeof python !== "string") {
-    throw new TrainingError(
-      `Cannot install MLflow: ${python.reason}; install Python 3 with venv, or use another server`,
+    throw new PythonError(
+      `Cannot install MLflow: ${python.reason}; or use a server elsewhere`,
     );
   }
   const { url, process } = await startMlflow(python, { data, port });
   console.log(`${url}\n`);
   console.log(`  MLFLOW_TRACKING_URI=${url} deno task train:residual   mirrors a run`);
   console.log(`  deno task sync --mlflow ${url}   sends earlier runs\n`);
-  console.log(`Its data are in ${data}; Ctrl-C ends it`);
+  console.log(`Data in ${data}; stop with Ctrl-C`);
   using _ = stopSignal(() => process.kill("SIGTERM"));
   await process.status;
 });

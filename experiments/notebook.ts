@@ -1,7 +1,8 @@
 import { resolve } from "node:path";
-import { runTask, stopSignal, TrainingError } from "./program/command.ts";
-import { executeArguments, installJupyter, notebooks, registerKernel } from "./program/jupyter.ts";
-import { notebookSettings } from "./settings/notebook_config.ts";
+import { runTask, stopSignal } from "./program/command.ts";
+import { executeArguments, installJupyter, notebooks, registerKernel } from "./python/jupyter.ts";
+import { PythonError } from "./python/python_environment.ts";
+import { notebookSettings } from "./settings/tasks/notebook.ts";
 import { checkPort } from "./tracking/local_server.ts";
 
 await runTask(async () => {
@@ -12,12 +13,12 @@ await runTask(async () => {
   }
   const { port, execute } = notebookSettings.resolve(flags.values);
   if (!execute) checkPort(port);
-  console.error("JupyterLab: looking for it in .cache; installing it there takes about a minute");
+  console.error("Starting JupyterLab; the first time it is installed in .cache, which takes about a minute");
   const python = await installJupyter();
   if (typeof python !== "string") {
-    throw new TrainingError(
-      `Cannot install JupyterLab: ${python.reason}; install Python 3 with venv, or use another Jupyter: ` +
-        "`deno jupyter --install` gives it Deno's kernel",
+    throw new PythonError(
+      `Cannot install JupyterLab: ${python.reason}; or use another Jupyter: ` +
+        "`deno jupyter --install` adds Deno's kernel to it",
     );
   }
   const env = await registerKernel();
@@ -29,10 +30,10 @@ async function executeInPlace(python: string, notebook: string, env: Record<stri
   console.error(`Running ${notebook}`);
   const args = executeArguments(notebook, { to: notebook, seconds: 300 });
   const { success } = await new Deno.Command(python, { args, env, stdin: "null" }).spawn().status;
-  if (!success) throw new TrainingError(`Cannot run ${notebook}: one of its cells failed, see above`);
+  if (!success) throw new PythonError(`Cannot run ${notebook}: one of its cells failed, see above`);
 }
 
-/** Serves JupyterLab until it is ended. Deno's kernel knows no limits: only who has the token of the address may use it. */
+/** Serves JupyterLab until it is stopped. Deno's kernel has all permissions, so only the token in the address gives access. */
 async function openLab(python: string, port: number, env: Record<string, string>): Promise<void> {
   const token = crypto.randomUUID();
   const [first] = notebooks;
@@ -47,7 +48,7 @@ async function openLab(python: string, port: number, env: Record<string, string>
   }).spawn();
   using _ = stopSignal(() => process.kill("SIGTERM"));
   console.log(`http://127.0.0.1:${port}/lab/tree/${first}?token=${token}\n`);
-  console.log("Open this address in a few seconds; Ctrl-C ends it");
+  console.log("Open this address in a few seconds; stop with Ctrl-C");
   const { success, signal } = await process.status;
-  if (!success && signal === null) throw new TrainingError("JupyterLab ended with an error, see above");
+  if (!success && signal === null) throw new PythonError("JupyterLab ended with an error, see above");
 }

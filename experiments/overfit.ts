@@ -1,22 +1,18 @@
-import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
-import { BatchOrder } from "../models/train/batches.ts";
-import { splitImages } from "./data/split.ts";
-import { hearSignals, runTask, stopSignal } from "./program/command.ts";
-import { compileKernels } from "./training/compile_kernels.ts";
-import { checkConfig } from "./settings/config_checks.ts";
+import { BatchOrder, HeldOutLoss, meanLoss } from "../models/mod.ts";
 import { loadDataset } from "./data/dataset.ts";
-import { Evaluation } from "./training/evaluation.ts";
 import { ImageSource, normalizationTo } from "./data/image_source.ts";
-import { overfitting, resolveOverfitConfig } from "./settings/overfit_config.ts";
-import { samplesPng } from "./draw/sample_grid.ts";
-import { drawSamples } from "./draw/samples.ts";
-import { ProgressBar } from "./program/progress.ts";
-import { presets } from "./settings/presets.ts";
-import { createRunFolder, writeAtomic } from "./run/run_folder.ts";
-import { saveWeights } from "./run/run_state.ts";
-import { Trainer } from "./training/trainer.ts";
-import { training } from "./settings/training_settings.ts";
+import { splitImages } from "./data/split.ts";
+import { drawableOf } from "./draw/drawable.ts";
+import { writeSamples } from "./draw/sample_grid.ts";
+import { hearSignals, runTask, stopSignal } from "./program/command.ts";
+import { ProgressBar, stderr } from "./program/progress.ts";
+import { createRunFolder } from "./run/run_folder.ts";
+import { heldOutOptions } from "./settings/tasks/objective.ts";
+import { overfitting, resolveOverfitConfig, trainingConfigOf } from "./settings/tasks/overfit.ts";
+import { compileKernels } from "./training/compile_kernels.ts";
+import { makeNetwork } from "./training/network.ts";
+import { saveWeights } from "./training/run_state.ts";
 
 /** Steps between looks at the loss. */
 const burst = 5;
@@ -29,17 +25,9 @@ await runTask(async () => {
     console.log(overfitting.help("deno task overfit"));
     return;
   }
-  const { images: count, steps, out, ...settings } = resolveOverfitConfig(flags);
-  const values = {
-    ...settings,
-    schedule: "constant",
-    warmUp: 0,
-    ema: 0,
-    trainLimit: count,
-    maxSteps: steps,
-  } as const;
-  const config = training.resolve({ ...values, preset: "quick" }, presets.quick);
-  checkConfig(config);
+  const settings = resolveOverfitConfig(flags);
+  const { images: count, steps, out } = settings;
+  const config = trainingConfigOf(settings);
   const device = await init(config);
   const data = await loadDataset(config.data ?? undefined);
   const { train, validation } = splitImages(data.train.count, config);
@@ -47,16 +35,19 @@ await runTask(async () => {
     ? undefined
     : await createRunFolder({ name: "overfit", out, startedAt: new Date() });
   const source = new ImageSource(data.train.images, data, normalizationTo(config.normalize));
-  const trainer = new Trainer(config, source);
+  const network = makeNetwork(config, source);
+  const { trainer, model } = network;
   const order = new BatchOrder(train, config.batchSize, config.seed);
-  const evaluation = new Evaluation(trainer.model, source, config.batchSize, config.seed);
+  const heldOut = new HeldOutLoss(model, source, heldOutOptions(config));
+  const lossOf = async (images: Uint32Array) =>
+    meanLoss(await heldOut.losses(images, hearSignals)).toFixed(4);
   const others = validation.slice(0, count);
-  const before = await evaluation.loss(train);
+  const before = await lossOf(train);
 
   using stop = stopSignal((signal) => console.error(`\n${signal}: stopping`));
-  await compileKernels(trainer);
+  await compileKernels(trainer, stderr);
   using bar = new ProgressBar({ totalSteps: steps, imagesPerStep: config.batchSize });
-  while (trainer.step < steps && !stop.stopped) {
+  while (trainer.step < steps && !stop.signal.aborted) {
     for (let i = 0; i < burst && trainer.step < steps; i++) {
       trainer.queueStep(order.batch(trainer.step), config.lr);
     }
@@ -65,22 +56,21 @@ await runTask(async () => {
   }
   bar.finish();
 
-  const after = await evaluation.loss(train);
   console.log(
-    `loss on the ${train.length} images: ${before.toFixed(4)} before, ${
-      after.toFixed(4)
-    } after ${trainer.step} steps; ` +
-      `on ${others.length} others: ${(await evaluation.loss(others)).toFixed(4)}`,
+    `loss on the ${train.length} images: ${before} before, ${await lossOf(
+      train,
+    )} after ${trainer.step} steps; ` +
+      `on ${others.length} others: ${await lossOf(others)}`,
   );
   if (folder !== undefined) {
-    const drawing = { count: samples, seed: config.seed, steps: config.sampleSteps, solver: config.solver };
-    const pixels = await drawSamples({
-      model: trainer.model,
-      normalization: source.normalization,
-      shape: source.shape,
-    }, drawing);
-    await writeAtomic(join(folder, "samples.png"), samplesPng(pixels, samples, source.shape));
-    await saveWeights(folder, "last", trainer, source, await trainer.flat.state());
+    const { seed, sampleSteps, solver } = config;
+    await writeSamples(folder, drawableOf(model, source), {
+      count: samples,
+      seed,
+      steps: sampleSteps,
+      solver,
+    });
+    await saveWeights(folder, "last", network, source, await trainer.flat.state());
   }
   device.close();
 });

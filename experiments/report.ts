@@ -1,7 +1,9 @@
 import { init } from "../kernels/mod.ts";
+import { completeArtifacts } from "./artifacts/artifacts.ts";
 import { runTask } from "./program/command.ts";
 import { compareModels } from "./report/compare_models.ts";
-import { parseReportWords, reporting } from "./settings/report_config.ts";
+import { ConfigError } from "./settings/setting.ts";
+import { parseReportWords, reporting } from "./settings/tasks/report.ts";
 import { reportPath, writeReport } from "./report/write_report.ts";
 
 await runTask(async () => {
@@ -20,6 +22,16 @@ await runTask(async () => {
       device.close();
     }
   };
+  if (out === null && runs.length === 1) await complete(runs[0]);
   await writeReport(runs, path, { compare, live });
   console.error(`Done; see ${path}`);
 });
+
+/** Makes what else the folder lacks; that of a program with other settings stays as it is. */
+async function complete(run: string): Promise<void> {
+  try {
+    await completeArtifacts(run);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+  }
+}

@@ -1,6 +1,6 @@
 import { runTask } from "./program/command.ts";
 import { finite } from "./run/metrics_log.ts";
-import { listing } from "./settings/runs_config.ts";
+import { listing } from "./settings/tasks/runs.ts";
 import { ConfigError, didYouMean } from "./settings/setting.ts";
 import { FolderStore, summarize } from "./tracking/folder_store.ts";
 import { openStore } from "./tracking/open_store.ts";
@@ -51,7 +51,7 @@ function check(action: string, names: readonly string[]): void {
   throw new ConfigError(`Cannot ${action} ${names.length} runs: expected ${usage}`);
 }
 
-/** A run by its folder, its id on the server, or its name, of which the latest run is taken. */
+/** Finds a run by its folder, its id on the server, or its name; of several with that name the latest. */
 async function find(store: RunStore, runs: readonly RunSummary[], name: string): Promise<RunSummary> {
   const found = runs.find(({ key }) => key === name) ?? runs.findLast((run) => run.name === name);
   if (found !== undefined) return found;
@@ -63,7 +63,7 @@ async function find(store: RunStore, runs: readonly RunSummary[], name: string):
   );
 }
 
-/** Numbers that JSON lacks are the words NaN, Infinity and -Infinity. */
+/** Prints JSON, with NaN, Infinity and -Infinity as strings. */
 function printJson(value: unknown): void {
   console.log(JSON.stringify(value, finite, 2));
 }

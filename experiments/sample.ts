@@ -7,7 +7,7 @@ import { checkGrid, samplesPng } from "./draw/sample_grid.ts";
 import { drawSamplesInBatches } from "./draw/samples.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { RunError, writeAtomic } from "./run/run_folder.ts";
-import { resolveSampleConfig, sampling } from "./settings/sample_config.ts";
+import { resolveSampleConfig, sampling } from "./settings/tasks/sample.ts";
 
 await runTask(async () => {
   const flags = sampling.parse(Deno.args);

@@ -1,6 +1,6 @@
 import { runTask } from "./program/command.ts";
 import { ConfigError } from "./settings/setting.ts";
-import { syncing } from "./settings/sync_config.ts";
+import { syncing } from "./settings/tasks/sync.ts";
 import { readCursor } from "./tracking/cursor.ts";
 import { ServerError } from "./tracking/http.ts";
 import { sendRun, type Sent } from "./tracking/send.ts";
@@ -28,7 +28,7 @@ await runTask(async () => {
     try {
       for await (const sent of sendRun(run, { address, patience })) report(sent);
     } catch (error) {
-      // One run that cannot be sent keeps no other back, but without a server none can be.
+      // Other runs may still be sent, unless the server is gone.
       if (!(error instanceof ServerError) || error.details.status === undefined) throw error;
       failures++;
       console.error(`${run}: ${error.message}`);
@@ -36,7 +36,7 @@ await runTask(async () => {
   }
   if (runs.length > 0 && targets === 0) {
     throw new ConfigError(
-      "Cannot send: no server is named and no run has been on one (expected --mlflow URI or MLFLOW_TRACKING_URI)",
+      "Cannot send: no server is given and no run has been sent to one before (expected --mlflow URI or MLFLOW_TRACKING_URI)",
     );
   }
   if (runs.length === 0) console.log(`There are no runs in ${root}`);
@@ -45,10 +45,10 @@ await runTask(async () => {
 
 function report({ run, state, points, files, refused, page }: Sent): void {
   if (state === "busy") {
-    console.log(`${run}: at work now; its own program sends it`);
+    console.log(`${run}: another program is working on it, and sends it`);
     return;
   }
-  const news = points + files === 0 ? "nothing was missing" : `${points} points and ${files} files sent`;
+  const news = points + files === 0 ? "already complete" : `${points} points and ${files} files sent`;
   console.log(`${run}: ${news}, ${page}`);
-  for (const [what, why] of Object.entries(refused)) console.log(`  not taken: ${what}: ${why}`);
+  for (const [what, why] of Object.entries(refused)) console.log(`  rejected: ${what}: ${why}`);
 }

@@ -1,27 +1,18 @@
 import { join } from "node:path";
 import { type Device, init } from "../kernels/mod.ts";
-import { splitImages } from "./data/split.ts";
-import { runTask, stopSignal, TrainingError } from "./program/command.ts";
-import { compileKernels } from "./training/compile_kernels.ts";
+import { runTask, stopSignal } from "./program/command.ts";
+import { stderr } from "./program/progress.ts";
+import { runFile } from "./run/layout.ts";
+import { lockRun, type RunLock } from "./run/run_lock.ts";
 import {
   parseTrainingFlags,
   type PresetName,
   readConfig,
   resolveConfig,
-  type TrainingConfig,
+  type TrainingFlags,
   trainingHelp,
-} from "./settings/config.ts";
-import { loadDataset } from "./data/dataset.ts";
-import { collectEnvironment } from "./run/environment.ts";
-import { fitBatch } from "./training/fit_batch.ts";
-import { ImageSource, normalizationTo } from "./data/image_source.ts";
-import { ProgressBar } from "./program/progress.ts";
-import { createRunFolder, writeAtomic } from "./run/run_folder.ts";
-import { gauges } from "./tracking/gauges.ts";
-import { startTracking, trackingOf } from "./tracking/start.ts";
-import { tracked } from "./tracking/tracker.ts";
-import { Trainer } from "./training/trainer.ts";
-import { Training, type TrainingResult } from "./training/training.ts";
+} from "./settings/tasks/train_config.ts";
+import { runTraining, type TrainingResult } from "./training/run_training.ts";
 
 await runTask(async () => {
   const startedAt = new Date();
@@ -32,83 +23,37 @@ await runTask(async () => {
     );
     return;
   }
-  // A resumed run computes where it did, unless told otherwise.
-  const earlier = flags.values.resume ? readConfig(flags.values.resume) : undefined;
-  const device = await init({
-    device: flags.values.device ?? earlier?.device ?? "auto",
-    threads: flags.values.threads ?? earlier?.threads ?? 0,
-  });
-  const asked = resolveConfig(flags, presetFor(device));
-  const choice = await trackingOf(asked, asked.resume);
-  const data = await loadDataset(asked.data ?? undefined);
-  const source = new ImageSource(data.train.images, data, normalizationTo(asked.normalize));
-  const { config, trainer } = fittingTrainer(asked, device, source);
-  const images = splitImages(data.train.count, config);
-  const run = config.resume ??
-    await createRunFolder({ name: config.name ?? config.model, out: config.out, startedAt });
-
+  using lock = await lockResumed(flags);
+  const device = await deviceOf(flags);
+  const config = resolveConfig(flags, presetFor(device));
   using stop = stopSignal((signal) =>
     console.error(`\n${signal}: finishing the step and saving; once more to quit at once`)
   );
-  let bar: ProgressBar | undefined;
-  const training = new Training({
-    config,
-    run,
-    data,
-    images,
-    trainer,
-    source,
-    stop,
+  const result = await runTraining(config, {
+    ...{ device, startedAt, signal: stop.signal, ...lock && { lock } },
     say: (message) => console.error(message),
-    progressBar: (work) => bar = new ProgressBar({ ...work, imagesPerStep: config.batchSize }),
+    terminal: stderr,
   });
-  const resumedAt = config.resume ? await training.resume() : undefined;
-  const parameters = trainer.parameters.values().reduce((sum, { size }) => sum + size, 0);
-  const { name, digest, source: from, height, width, test } = data;
-  await using tracker = await startTracking(run, {
-    choice,
-    startedAt,
-    ...resumedAt !== undefined && { resumedAt },
-    about: {
-      source: `deno task train:${config.model}`,
-      parameterCount: parameters,
-      dataset: {
-        name,
-        digest,
-        source: from,
-        height,
-        width,
-        train: images.train.length,
-        validation: images.validation.length,
-        test: test.count,
-      },
-    },
-    gauges: gauges(device, () => trainer.step * config.batchSize),
-    say(message) {
-      bar?.clear();
-      console.error(message);
-    },
-  });
-  // An address may hold a password, and a resumed run knows its server from mlflow.json.
-  const saved = { ...config, resume: null, mlflow: null };
-  await writeAtomic(join(run, "config.json"), JSON.stringify(saved, null, 2) + "\n");
-  const adapter = { kind: device.kind, description: device.description };
-  await writeAtomic(
-    join(run, config.resume ? `environment-resumed-${startedAt.getTime()}.json` : "environment.json"),
-    JSON.stringify(await collectEnvironment(adapter, startedAt), null, 2) + "\n",
-  );
-  console.error(
-    `${config.model} U-Net [${config.filters}], ${
-      parameters.toLocaleString("en")
-    } parameters, preset ${config.preset}, ` +
-      `on ${device.description}\nrun folder ${run}`,
-  );
-  await compileKernels(trainer);
-  const result = await tracked(tracker, () => training.run(tracker));
-  await tracker.end(result.interrupted ? "KILLED" : "FINISHED");
-  report(run, result, config.samples > 0 ? join(run, "samples.png") : run);
+  tell(result, config.samples > 0 ? join(result.run, runFile.samples) : result.run);
   device.close();
 });
+
+/** A resumed run computes where it did, unless the flags say otherwise. */
+async function deviceOf({ values: { resume, device, threads } }: TrainingFlags): Promise<Device> {
+  const earlier = resume ? readConfig(resume) : undefined;
+  return await init({
+    device: device ?? earlier?.device ?? "auto",
+    threads: threads ?? earlier?.threads ?? 0,
+  });
+}
+
+/** Locks the run to go on with, before anything of it is read that counts. */
+async function lockResumed(flags: TrainingFlags): Promise<RunLock | undefined> {
+  const { resume } = flags.values;
+  if (!resume) return undefined;
+  resolveConfig(flags, "quick"); // flags that cannot be used, or a folder that is no run, leave no lock behind
+  return await lockRun(resume);
+}
 
 /** The preset of a run that is started here without flags. */
 async function presetHere(): Promise<PresetName> {
@@ -121,27 +66,12 @@ function presetFor(device: Device): PresetName {
   return device.kind === "webgpu" && !device.tuning.software ? "standard" : "quick";
 }
 
-/** A trainer whose step fits the device; says so if the batch had to be smaller than asked for. */
-function fittingTrainer(config: TrainingConfig, device: Device, source: ImageSource) {
-  const trainer = new Trainer(config, source);
-  const { batchSize, reason } = fitBatch(device, config.batchSize, (size) => trainer.plan(size));
-  if (reason === undefined) return { config, trainer };
-  if (config.resume) {
-    throw new TrainingError(
-      `Cannot resume ${config.resume} here: its batches of ${config.batchSize} images do not fit, ${reason}`,
-    );
-  }
-  console.error(`Batches of ${batchSize} images instead of ${config.batchSize}: ${reason}`);
-  const fitting = { ...config, batchSize };
-  return { config: fitting, trainer: new Trainer(fitting, source) };
-}
-
-function report(run: string, result: TrainingResult, best: string): void {
-  const { step, interrupted, valLoss, testLoss, imagesPerSecond } = result;
+function tell(
+  { run, step, interrupted, valLoss, testLoss, imagesPerSecond }: TrainingResult,
+  best: string,
+): void {
   const losses = [["validation loss", valLoss], ["test loss", testLoss]]
     .flatMap(([name, loss]) => typeof loss === "number" ? [`${name} ${loss.toFixed(4)}`] : []);
   console.error([`step ${step}`, ...losses, `${imagesPerSecond.toFixed(1)} images/s`].join(", "));
-  console.error(
-    interrupted ? `Stopped; go on with --resume ${run}` : `Done; see ${best}`,
-  );
+  console.error(interrupted ? `Stopped; go on with --resume ${run}` : `Done; see ${best}`);
 }

@@ -19,6 +19,8 @@ export {
   type Tuning,
   type Workgroups,
 } from "./devices/device.ts";
+export { kernelSignatures } from "./devices/cpu/kernel_signatures.ts";
+export type { WasmCall, WasmKernel, WasmParameters } from "./devices/cpu/wasm_call.ts";
 export { type DeviceChoice, init, withDevice } from "./init.ts";
 export {
   type AttributeTypes,
@@ -32,6 +34,7 @@ export {
   type Sample,
   type Saved,
   type Tensors,
+  type WasmLowering,
 } from "./op.ts";
 export { attend } from "./ops/attend/op.ts";
 export { conv2d } from "./ops/conv2d/op.ts";

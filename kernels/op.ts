@@ -1,4 +1,5 @@
 import { context, currentDevice } from "./core/context.ts";
+import type { WasmCall, WasmKernel } from "./devices/cpu/wasm_call.ts";
 import type { Dims, Kernel, NumberArray, Tuning, Workgroups } from "./devices/device.ts";
 import { type Shape, ShapeError, sizeOf } from "./core/shape.ts";
 import {
@@ -31,6 +32,12 @@ export interface Sample {
 export type Saved<S extends string> =
   & { readonly [name in InputNames<S>[number] | OutputNames<S>[number]]: Tensor }
   & { readonly dy: Tensor };
+
+/** Kernel calls from the addresses of an op's buffers by name, and its dims. */
+export type WasmLowering<S extends string> = (
+  addresses: { readonly [name in InputNames<S>[number] | OutputNames<S>[number]]: number },
+  dims: Dims,
+) => readonly WasmCall[] | undefined;
 
 /** An op in one declaration. */
 export interface OpDefinition<S extends string, A extends AttributeTypes> {
@@ -71,6 +78,11 @@ export interface OpDefinition<S extends string, A extends AttributeTypes> {
     arrays: { readonly [name in InputNames<S>[number] | OutputNames<S>[number]]: NumberArray },
     dims: Dims,
   ) => void;
+  /**
+   * The fast kernel of the CPU device: the name of one whose parameters are buffers, axes and attributes of the op, or
+   * the kernel calls that do the op's work, undefined for dims that no kernel fits. Without one the reference runs.
+   */
+  readonly wasm?: WasmKernel | WasmLowering<S>;
   /** What the tests of ops try it on; `[]` where an op is checked by other means, such as `checkGradients`. */
   readonly samples: readonly Sample[];
 }
@@ -140,7 +152,7 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
   const isInput = (port: Port) => signature.inputs.some((input) => input.name === port.name);
   const fresh = signature.outputs.filter((port) => !isInput(port));
   const updated = new Set(signature.outputs.filter(isInput).map((port) => port.name));
-  const { wgsl, invocations, workgroups, specialise = [] } = definition;
+  const { wgsl, wasm, invocations, workgroups, specialise = [] } = definition;
   const first = signature.outputs[0];
 
   const kernel: Kernel = {
@@ -158,6 +170,8 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     wgsl: typeof wgsl === "string" ? () => wgsl : wgsl,
     invocations: invocations ?? ((dims) => first.axes.reduce((n, axis) => n * lengthOf(axis, dims), 1)),
     workgroups: workgroups ?? (() => undefined),
+    ...wasm !== undefined &&
+      { wasm: typeof wasm === "string" ? callsOf(wasm) : wasm as NonNullable<Kernel["wasm"]> },
     reference: definition.reference as Kernel["reference"],
   };
 
@@ -230,6 +244,11 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     return outputs.length === 1 ? outputs[0] : outputs;
   };
   return Object.assign(call, { definition, kernel }) as unknown as Op<S, A>;
+}
+
+/** One call of a kernel whose parameters are buffers and dims of the op. */
+function callsOf(kernel: WasmKernel): NonNullable<Kernel["wasm"]> {
+  return (addresses, dims) => [{ kernel, args: { ...dims, ...addresses } } as WasmCall];
 }
 
 function lengthOf(axis: string, dims: Dims): number {

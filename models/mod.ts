@@ -4,8 +4,20 @@
  * @module
  */
 
-export { constant, cosine, oneCycle } from "./train/annealing.ts";
-export { Attention } from "./nn/attention.ts";
+export {
+  flowMatching,
+  flowMatchingLoss,
+  lossesOf,
+  lossOf,
+  type Objective,
+  type Pairs,
+} from "./flow/objective.ts";
+export { type Coupling, couplings, independentCoupling, type NoiseDraw } from "./flow/coupling.ts";
+export type { VelocityField } from "./flow/field.ts";
+export { linearPath, type Path, path, paths } from "./flow/path.ts";
+export { type Prediction, predictions, velocityPrediction } from "./flow/prediction.ts";
+export { type TimeDistribution, timeDistributions, uniformDistribution } from "./flow/time_distribution.ts";
+export { constantWeight, lossWeights, type Weight } from "./flow/weight.ts";
 export {
   type Checkpoint,
   CheckpointError,
@@ -13,21 +25,34 @@ export {
   loadCheckpoint,
   saveCheckpoint,
 } from "./files/checkpoint.ts";
-export { Ema } from "./train/ema.ts";
-export { fit, FitError, type FitOptions, type FitProgress } from "./train/fit.ts";
-export { flowMatchingLoss, path, type VelocityField } from "./flow/flow.ts";
-export { blankInitialiser, type Initialiser, randomInitialiser } from "./nn/initialiser.ts";
-export { Conv2d, ConvTranspose2d, GroupNorm, Linear } from "./nn/layers.ts";
-export { loadState, Module, namedParameters, stateOf } from "./nn/module.ts";
+export { openCheckpoint } from "./files/open_checkpoint.ts";
+export {
+  decodeSafetensors,
+  encodeSafetensors,
+  SafetensorsError,
+  type SafetensorsTensor,
+} from "./files/safetensors.ts";
+export { type State, StateError } from "./files/state.ts";
 export {
   completeOptions,
   countParameters,
   createModel,
   type Model,
+  type ModelName,
+  modelNameOf,
+  modelNames,
   type ModelOptions,
   type ModelType,
+  modelTypeOf,
   modelTypes,
 } from "./nets/networks.ts";
+export { ResidualBlock, ResidualDown, ResidualUNet, ResidualUp } from "./nets/residual_unet.ts";
+export { UNet, type UNetOptions, Up } from "./nets/unet.ts";
+export { Attention } from "./nn/attention.ts";
+export { blankInitialiser, type Initialiser, randomInitialiser } from "./nn/initialiser.ts";
+export { Conv2d, ConvTranspose2d, GroupNorm, Linear } from "./nn/layers.ts";
+export { loadState, Module, namedParameters, stateOf } from "./nn/module.ts";
+export { TimeEmbedding } from "./nn/time_embedding.ts";
 export {
   fromPixels,
   type Normalization,
@@ -35,31 +60,34 @@ export {
   toPixels,
   velocityToPixels,
 } from "./normalization.ts";
-export { openCheckpoint } from "./files/open_checkpoint.ts";
-export { Optimizer, optimizer, type TrainingState } from "./train/optimizer.ts";
-export { FlatParameters, flatten, type Place, withParameters } from "./train/parameters.ts";
-export { plateau } from "./train/plateau.ts";
-export { ResidualBlock, ResidualDown, ResidualUNet, ResidualUp } from "./nets/residual_unet.ts";
-export {
-  decodeSafetensors,
-  encodeSafetensors,
-  SafetensorsError,
-  type SafetensorsTensor,
-} from "./files/safetensors.ts";
 export { noise, sample, type Start, trajectory } from "./solve/sample.ts";
 export { Sampler, type SamplerOptions, type Snapshot, type TrajectoryOptions } from "./solve/sampler.ts";
-export { createSchedule, type Schedule, type ScheduleName, scheduleNames } from "./train/schedule.ts";
+export { euler, heun, midpoint, rk4, type SolverName, solvers } from "./solve/solvers.ts";
+export { step, type StepOptions, type StepResult } from "./solve/step.ts";
+export { type ButcherTableau, defineTableau, evaluations, type Tableau } from "./solve/tableau.ts";
+export { uniformTimes } from "./solve/times.ts";
+export { constant, cosine, oneCycle } from "./train/annealing.ts";
+export { BatchOrder } from "./train/batch_order.ts";
+export { type BatchSource, type Examples, rowsOf } from "./train/batch_source.ts";
+export { Ema } from "./train/ema.ts";
+export { fit, FitError, type FitOptions, type FitProgress, type Validation } from "./train/fit.ts";
 export {
-  type ButcherTableau,
-  euler,
-  heun,
-  midpoint,
-  rk4,
-  type SolverName,
-  solvers,
-  step,
-} from "./solve/solvers.ts";
-export { type State, StateError } from "./files/state.ts";
-export { TimeEmbedding } from "./nn/time_embedding.ts";
-export { UNet, type UNetOptions, Up } from "./nets/unet.ts";
+  FlatParameters,
+  flatten,
+  type Place,
+  shareParameters,
+  withParameters,
+} from "./train/flat_parameters.ts";
+export { HeldOutLoss, type HeldOutOptions, meanLoss, type TimedLosses } from "./train/held_out_loss.ts";
+export { Optimizer, optimizer, type OptimizerState } from "./train/optimizer.ts";
+export { plateau } from "./train/plateau.ts";
+export {
+  createSchedule,
+  progressAt,
+  type Schedule,
+  type ScheduleName,
+  scheduleNames,
+  scheduleSettings,
+} from "./train/schedule.ts";
+export { Trainer, type TrainerOptions, type TrainerState } from "./train/trainer.ts";
 export { type OptimizerKind, optimizerKinds, type OptimizerOptions } from "./train/update_rules.ts";

@@ -1,83 +1,135 @@
 import assert from "node:assert/strict";
+import settings from "../deno.json" with { type: "json" };
+import { bundles } from "../tools/bundle.ts";
+import { circles, filesBelow, type Import, importsFrom, reachedFrom, textOf } from "./module_graph.ts";
 import { testNeeding } from "./permissions.ts";
 
-/** Which folder may import which; the order of the house. */
-const allowed: Record<string, readonly string[]> = {
-  kernels: ["kernels"],
-  models: ["kernels", "models"],
-  viz: ["viz"],
+/** What each part of the repository may import besides itself; the README says the same. */
+const arrows: Record<string, readonly string[]> = {
+  kernels: [],
+  viz: [],
+  models: ["kernels"],
+  "mod.ts": ["kernels", "models", "viz"],
   web: ["kernels", "models", "viz"],
-  experiments: ["kernels", "models", "viz", "web", "experiments"],
+  experiments: ["kernels", "models", "viz", "web"],
+  examples: ["mod.ts", "kernels", "web"],
+  notebooks: ["mod.ts", "experiments"],
 };
 
-interface ModuleGraph {
-  readonly modules: readonly {
-    readonly specifier: string;
-    readonly dependencies?: readonly {
-      readonly specifier: string;
-      readonly code?: { readonly specifier?: string };
-    }[];
-  }[];
+/** The folders with the code of library and tasks; all others show, test or build it. */
+const product = ["kernels", "models", "viz", "web", "experiments"];
+const maxLines = 300;
+
+const partOf = (path: string) => path.split("/")[0];
+const under = async (folders: readonly string[], type: RegExp) =>
+  (await Promise.all(folders.map((folder) => filesBelow(`${folder}/`)))).flat().filter((path) =>
+    type.test(path)
+  );
+
+/** The modules that programs start with: those the package exports, the tasks, and what `tools/` builds from. */
+const entries = [
+  ...Object.values(settings.exports).map((path) => path.slice(2)),
+  ...Object.values(settings.tasks).flatMap(({ command }) => command.match(/[\w/]+\.ts\b/g) ?? []),
+  ...Object.values(bundles).map(({ entry }) => entry),
+  "kernels/devices/cpu/assembly/program.ts",
+];
+
+/** All imports in the repository, those of notebooks and pages too. */
+async function allImports(): Promise<Import[]> {
+  const files = await filesBelow("./", ["runs", "node_modules", "coverage"]);
+  return importsFrom(files.filter((path) => /\.(ts|html|ipynb)$/.test(path)));
 }
 
-async function graphOf(entry: string): Promise<ModuleGraph> {
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["info", "--json", entry],
-    cwd: new URL("..", import.meta.url),
-  }).output();
-  assert.ok(success, new TextDecoder().decode(stderr));
-  return JSON.parse(new TextDecoder().decode(stdout));
-}
+testNeeding(
+  { read: true, write: true, run: true },
+  "imports follow the README's arrows, and there is no arrow that none needs",
+  async () => {
+    const crossing = (await allImports())
+      .flatMap(({ from, to }) => to ? [{ from, to, arrow: [partOf(from), partOf(to)] as const }] : [])
+      .filter(({ arrow: [from, to] }) => from !== to && from !== "tests" && from !== "tools");
+    const against = crossing.filter(({ arrow: [from, to] }) => !arrows[from]?.includes(to));
+    assert.deepEqual(against.map(({ from, to }) => `${from} imports ${to}`), []);
+    const used = new Set(crossing.map(({ arrow }) => arrow.join(" -> ")));
+    const allowed = Object.entries(arrows).flatMap(([from, targets]) =>
+      targets.map((to) => `${from} -> ${to}`)
+    );
+    assert.deepEqual([...used].sort(), allowed.sort());
+  },
+);
 
-const root = new URL("..", import.meta.url).href;
-const folderOf = (specifier: string) =>
-  specifier.startsWith(root) ? specifier.slice(root.length).split("/")[0] : undefined;
+testNeeding({ read: true }, "the README draws the arrows that this test enforces", async () => {
+  const [, diagram] = /^## Layout$.*?^```text\n(.*?)^```$/ms.exec(await textOf("README.md")) ??
+    assert.fail("the README has no diagram under Layout");
+  const drawn = diagram.trimEnd().split("\n").map((line) => {
+    const [, from, targets] = /^(\S+) +-> (.+)$/.exec(line) ?? assert.fail(`not an arrow: ${line}`);
+    return [from, targets === "nothing" ? [] : targets.split(", ")];
+  });
+  assert.deepEqual(Object.fromEntries(drawn), arrows);
+});
 
-testNeeding({ run: true }, "imports follow the arrows of the house", async () => {
-  let seen = 0;
-  for (
-    const entry of [
-      "mod.ts",
-      "web/mod.ts",
-      "experiments/train.ts",
-      "experiments/sample.ts",
-      "experiments/overfit.ts",
-      "experiments/compare.ts",
-      "experiments/sync.ts",
-      "experiments/runs.ts",
-      "experiments/mlflow.ts",
-      "experiments/report.ts",
-    ]
-  ) {
-    const { modules } = await graphOf(entry);
-    for (const { specifier, dependencies = [] } of modules) {
-      const from = folderOf(specifier);
-      if (from === undefined || !(from in allowed)) continue;
-      for (const { code } of dependencies) {
-        const to = code?.specifier && folderOf(code.specifier);
-        if (!to) continue;
-        seen++;
-        assert.ok(allowed[from].includes(to), `${specifier} imports ${code.specifier}`);
-      }
-    }
-  }
-  assert.ok(seen > 100, `only ${seen} imports were seen`);
+testNeeding({ read: true, write: true, run: true }, "no modules import each other in a circle", async () => {
+  const found = circles(await allImports());
+  assert.equal(found.length, 0, `${found.length} circles of imports:\n${found.join("\n")}`);
 });
 
 testNeeding(
-  { read: true, run: true },
+  { read: true, write: true, run: true },
+  "every module is reached from an export, a task or a notebook",
+  async () => {
+    const unreached = await unreachedFrom(
+      [...entries, ...await under(["notebooks"], /\.ipynb$/)],
+      await under(product, /\.(ts|js|wgsl|css)$/),
+    );
+    const built = Object.values(bundles).map(({ out }): string => out);
+    assert.deepEqual(unreached.filter((path) => !built.includes(path)), []);
+  },
+);
+
+testNeeding(
+  { read: true, write: true, run: true },
+  "every module of the tests and tools is reached from a test, a task or a command in the docs",
+  async () => {
+    const sources = await under(["tests", "tools"], /\.ts$/);
+    const texts = await Promise.all([...sources, ...await under(["tests"], /\.md$/)].map(textOf));
+    const commands = texts.join("\n").matchAll(/deno run [^`]{0,200}?\b((?:tests|tools)\/[\w/]+\.ts)\b/g);
+    const programs = [
+      ...entries,
+      ...sources.filter((path) => path.endsWith("_test.ts")),
+      ...Array.from(commands, ([, path]) => path),
+    ];
+    assert.deepEqual(await unreachedFrom(programs, sources), []);
+  },
+);
+
+/** Which of some files no program imports. */
+async function unreachedFrom(programs: readonly string[], files: readonly string[]): Promise<string[]> {
+  const reached = reachedFrom(programs, await importsFrom(programs));
+  return files.filter((path) => !reached.has(path));
+}
+
+testNeeding({ read: true }, `no file is longer than ${maxLines} lines`, async () => {
+  const sources = await under(product, /\.(ts|wgsl|css|py)$/);
+  const lengths = await Promise.all(sources.map(async (path) => {
+    const lines = (await textOf(path)).trimEnd().split("\n").length;
+    return { path, lines };
+  }));
+  lengths.sort((a, b) => a.lines - b.lines);
+  console.log(`${lengths.length} files, median ${lengths[lengths.length >> 1].lines} lines`);
+  const long = lengths.filter(({ lines }) => lines > maxLines);
+  assert.deepEqual(long.map(({ path, lines }) => `${path}: ${lines} lines`), []);
+});
+
+testNeeding(
+  { read: true, write: true, run: true },
   "library modules use relative, node: or pinned npm: specifiers only",
   async () => {
-    const { modules } = await graphOf("mod.ts");
-    for (const { specifier, dependencies = [] } of modules) {
-      if (folderOf(specifier) === undefined) continue;
-      for (const { specifier: written } of dependencies) {
-        assert.match(
-          written,
-          /^(\.\.?\/|node:|npm:(@[\w-]+\/)?[\w.-]+@\d+\.\d+\.\d+($|\/))/,
-          `${specifier} imports "${written}"`,
-        );
-      }
+    for (const { from, specifier } of await allImports()) {
+      if (!["mod.ts", "kernels", "models", "viz", "web"].includes(partOf(from))) continue;
+      assert.match(
+        specifier,
+        /^(\.\.?\/|node:|npm:(@[\w-]+\/)?[\w.-]+@\d+\.\d+\.\d+($|\/))/,
+        `${from} imports "${specifier}"`,
+      );
     }
   },
 );
@@ -86,18 +138,9 @@ testNeeding(
   { read: true },
   "kernels, models, viz and web do not touch Deno, so they run in a browser too",
   async () => {
-    for (const folder of ["kernels", "models", "viz", "web"]) {
-      for await (const path of sources(new URL(`${folder}/`, root))) {
-        const code = (await Deno.readTextFile(path)).replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
-        assert.doesNotMatch(code, /\bDeno\./, path.href);
-      }
+    for (const path of await under(["kernels", "models", "viz", "web"], /\.ts$/)) {
+      const code = (await textOf(path)).replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
+      assert.doesNotMatch(code, /\bDeno\./, path);
     }
   },
 );
-
-async function* sources(folder: URL): AsyncGenerator<URL> {
-  for await (const { name, isDirectory } of Deno.readDir(folder)) {
-    if (isDirectory) yield* sources(new URL(`${name}/`, folder));
-    else if (name.endsWith(".ts")) yield new URL(name, folder);
-  }
-}

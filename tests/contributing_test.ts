@@ -8,7 +8,14 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 /** What the commands of CONTRIBUTING.md may need. */
 const copied = [
   ...["deno.json", "deno.lock", "mod.ts", "kernels", "models", "viz", "experiments", "checkpoints"],
-  ...["tests/testing.ts", "tests/permissions.ts", "tests/kernels", "tests/models"],
+  ...[
+    "tests/testing.ts",
+    "tests/permissions.ts",
+    "tests/kernels",
+    "tests/models",
+    "tests/deno.lock",
+    "tools",
+  ],
 ];
 
 /** The blocks of code in a Markdown text: their language and lines. */
@@ -56,8 +63,8 @@ testNeeding(
         }
         if (language === "sh") said.push(await run(text.trim().split(" ").slice(1)));
       }
-      const [op, layer, solver, experiment, view] = said;
-      for (const tests of [op, layer, solver, view]) {
+      const [op, , fastOp, layer, solver, experiment, view] = said;
+      for (const tests of [op, fastOp, layer, solver, view]) {
         assert.match(tests, /ok \| [1-9]\d* passed.* \| 0 failed/);
       }
       assert.match(experiment, /^The way is 1\.\d+ times the straight line\n$/);

@@ -55,7 +55,8 @@ class Machine {
   readonly root = `${this.folder}/root`;
 
   /**
-   * @param commands stand-ins by name; the machine is a Linux one and its user is root, unless they say else
+   * @param commands stand-ins by name; unless they say otherwise, it is a Linux machine, its user is root, and its Python
+   *   makes environments
    * @param files what there is below the root folder
    */
   constructor(commands: Record<string, string>, files: string[] = [loader, software]) {
@@ -64,7 +65,8 @@ class Machine {
     }
     Deno.copyFileSync(script, `${this.project}/denow`);
     Deno.writeTextFileSync(this.calls, "");
-    const system = { uname: "echo Linux x86_64", id: "echo 0", ldconfig: ":" };
+    const python3 = "deno" in commands ? ":" : undefined; // where Deno is to be installed, Python may do it
+    const system = { uname: "echo Linux x86_64", id: "echo 0", ldconfig: ":", ...python3 && { python3 } };
     for (const [name, body] of Object.entries({ ...system, ...commands })) this.command(`bin/${name}`, body);
     for (const name of tools) Deno.symlinkSync(which(name), `${this.folder}/bin/${name}`);
     for (const file of files) this.write(`root/${file}`, "");
@@ -471,7 +473,7 @@ test(
     const second = machine.denow(["test"]);
     assert.deepEqual([second.code, second.calls], [0, []]);
     assert.match(second.err, /apt-get failed within the last hour/);
-    Deno.utimeSync(`${machine.project}/.cache/denow/apt-failed`, 0, 0);
+    Deno.utimeSync(`${machine.project}/.cache/denow/apt-failed-mesa-vulkan-drivers`, 0, 0);
     assert.notDeepEqual(machine.denow(["test"]).calls, []);
   },
 );
@@ -507,5 +509,74 @@ test(
       assert.match(machine.denow(args).err, /installing mesa-vulkan-drivers libvulkan1$/, args.join(" "));
       Deno.removeSync(`${machine.root}/usr`, { recursive: true });
     }
+  },
+);
+
+// Python for MLflow and JupyterLab.
+
+/** Python without Debian's python3-venv, until it is installed. */
+const bare = `[ -e "$DENOW_ROOT/ensurepip" ]`;
+const aptVenv = tells("apt-get", `case "$*" in *python3-venv) : >"$DENOW_ROOT/ensurepip" ;; esac`);
+
+for (
+  const args of [["task", "test"], ["task", "ok"], ["task", "mlflow"], ["task", "notebook", "--execute"]]
+) {
+  test(
+    `installs python3-venv for ${args.join(" ")}, once`,
+    { deno: deno("2.9.6"), python3: bare, "apt-get": aptVenv },
+    undefined,
+    (machine) => {
+      const { code, err, calls } = machine.denow(args);
+      assert.deepEqual([code, err], [
+        0,
+        "denow: No Python that makes virtual environments: installing python3-venv",
+      ]);
+      assert.deepEqual(calls, [
+        "apt-get -y -o DPkg::Lock::Timeout=60 install --no-install-recommends python3-venv",
+      ]);
+      const again = machine.denow(args);
+      assert.deepEqual([again.err, again.calls], ["", []]);
+    },
+  );
+}
+
+test(
+  "installs no Python for other tasks",
+  { deno: deno("2.9.6"), python3: bare, "apt-get": aptVenv },
+  undefined,
+  (machine) => {
+    for (const args of [["task", "train:residual"], ["run", "x.ts"], ["check"]]) {
+      const { err, calls } = machine.denow(args);
+      assert.deepEqual([err, calls], ["", []], args.join(" "));
+    }
+  },
+);
+
+test(
+  "says which command brings python3-venv to who may not install it",
+  { deno: deno("2.9.6"), id: "echo 1000", python3: bare, "apt-get": aptVenv },
+  undefined,
+  (machine) => {
+    const { code, err, calls } = machine.denow(["task", "mlflow"]);
+    assert.deepEqual([code, calls], [0, []]);
+    assert.equal(
+      err,
+      "denow: No Python that makes virtual environments: for MLflow and the notebooks, " +
+        "as root run 'apt-get install python3-venv'. Going on without it",
+    );
+  },
+);
+
+test(
+  "goes on where apt-get brings no python3-venv, and does not try again at once",
+  { deno: deno("2.9.6"), python3: bare, "apt-get": tells("apt-get", "echo cannot resolve >&2; exit 100") },
+  undefined,
+  (machine) => {
+    const first = machine.denow(["task", "mlflow"]);
+    assert.deepEqual([first.code, first.calls.length], [0, 2]);
+    assert.match(first.err, /even after apt-get.*Going on without it\ncannot resolve/s);
+    const second = machine.denow(["task", "mlflow"]);
+    assert.deepEqual([second.code, second.calls], [0, []]);
+    assert.match(second.err, /apt-get failed within the last hour/);
   },
 );

@@ -12,7 +12,7 @@ import {
   installJupyter,
   notebooks,
   registerKernel,
-} from "../experiments/program/jupyter.ts";
+} from "../experiments/python/jupyter.ts";
 import {
   type Cell,
   figureOf,

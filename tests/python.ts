@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
-import { pythonEnvironment, type Unavailable } from "../experiments/program/python_environment.ts";
+import { pythonEnvironment, type Unavailable } from "../experiments/python/python_environment.ts";
 import { granted, type PermissionName } from "./permissions.ts";
 
 const NEEDED: PermissionName[] = ["read", "write", "run"];

@@ -9,11 +9,11 @@ import { assertLikeDigits } from "./digit_features.ts";
 import { granted, testNeeding, testUnless } from "./permissions.ts";
 import { serveCheckout } from "./serve_checkout.ts";
 
-/** Arguments of the README's command that runs an example, with a host instead of the one that stands there. */
+/** Arguments of the command by which docs/library.md runs an example, with another host. */
 async function commandOf(example: string, host: string): Promise<string[]> {
-  const readme = await Deno.readTextFile(new URL("../README.md", import.meta.url));
-  const [, words] = new RegExp(`^deno run (.*/examples/${example})$`, "m").exec(readme) ??
-    assert.fail(`the README does not run ${example}`);
+  const page = await Deno.readTextFile(new URL("../docs/library.md", import.meta.url));
+  const [, words] = new RegExp(`^deno run (.*/examples/${example})$`, "m").exec(page) ??
+    assert.fail(`docs/library.md does not run ${example}`);
   return words.replace("https://example.org/flow", `http://${host}`).replace("example.org", host).split(" ");
 }
 
@@ -98,7 +98,7 @@ await Deno.writeFile("strip.png", encodeRasterPng(draw(filmstrip([{ evolutions: 
 );
 
 testElsewhere(
-  "examples/sample_digits.ts draws 16 digits over HTTP, by the README's command",
+  "examples/sample_digits.ts draws 16 digits over HTTP, by the command in the docs",
   async ({ host, run, png }) => {
     await run(...await commandOf("sample_digits.ts", host));
     const picture = await png("digits.png");
@@ -112,7 +112,7 @@ testElsewhere(
 );
 
 testElsewhere(
-  "examples/ train a network, fit a line and declare an op over HTTP, by the README's commands",
+  "examples/ train a network, fit a line and declare an op over HTTP, by the commands in the docs",
   async ({ host, run }) => {
     const example = async (name: string) => run(...await commandOf(name, host));
     const ring = await example("train_ring.ts");

@@ -1,33 +1,36 @@
 /**
- * Compiles the CPU device's kernels in `kernels/devices/cpu/assembly/` (AssemblyScript) and writes them to `binary.ts` beside it,
- * which is part of the repository:
- * importers need no compiler, and no permission to read a file. A test compiles them again and compares.
+ * Compiles the CPU device's kernels, `kernels/devices/cpu/assembly/` (AssemblyScript), and writes `compiled_kernels.ts`
+ * and `kernel_signatures.ts` beside them. Both are part of the repository, so that importers need no compiler and no
+ * permission to read a file. A test compiles the kernels again and compares.
  *
  * `deno task build:wasm`
  */
 import asc from "npm:assemblyscript@0.28.20/asc";
+import { Layout } from "../kernels/devices/cpu/memory_layout.ts";
+import { dispatchSource, type KernelSource, kernelSources, signaturesModule } from "./kernel_signatures.ts";
 
-const folder = new URL("../kernels/devices/cpu/assembly/", import.meta.url);
+const folder = new URL("../kernels/devices/cpu/", import.meta.url);
+
+async function readKernels(): Promise<readonly KernelSource[]> {
+  const sources: Record<string, string> = {};
+  const files = await Array.fromAsync(Deno.readDir(new URL("assembly/kernels/", folder)), ({ name }) => name);
+  for (const name of files.sort()) {
+    sources[name] = await Deno.readTextFile(new URL(`assembly/kernels/${name}`, folder));
+  }
+  return kernelSources(sources, (Layout.callBytes - Layout.words) / 4);
+}
 
 /** Compiles the kernels, with fused multiply-add or without. */
-export async function compileKernels({ relaxed }: { relaxed: boolean }): Promise<Uint8Array> {
+async function compileKernels(dispatch: string, { relaxed }: { relaxed: boolean }): Promise<Uint8Array> {
   let binary: Uint8Array | undefined;
   const { error, stderr } = await asc.main([
-    "program.ts",
+    "assembly/program.ts",
     ...["--outFile", "kernels.wasm", "-O3", "--noAssert", "--runtime", "stub", "--disableWarning", "112"],
     ...["--enable", `simd,threads,bulk-memory${relaxed ? ",relaxed-simd" : ""}`],
-    ...[
-      "--importMemory",
-      "--sharedMemory",
-      "--initialMemory",
-      "1",
-      "--maximumMemory",
-      "65536",
-      "--memoryBase",
-      "4096",
-    ],
+    ...["--importMemory", "--sharedMemory", "--initialMemory", "1", "--maximumMemory", "65536"],
+    ...["--memoryBase", "4096"],
   ], {
-    readFile: (name: string) => readSource(name),
+    readFile: (name: string) => name === "assembly/dispatch.ts" ? dispatch : readSource(name),
     writeFile: (_: string, contents: Uint8Array | string) => {
       if (typeof contents !== "string") binary = contents;
     },
@@ -45,10 +48,16 @@ async function readSource(name: string): Promise<string | null> {
   }
 }
 
-/** The module that holds both binaries. */
-export async function binaryModule(): Promise<string> {
-  const [relaxed, plain] = await Promise.all([true, false].map((relaxed) => compileKernels({ relaxed })));
-  return `// Made by \`deno task build:wasm\` from assembly/; do not edit.
+/** The modules that the kernels become, by file name. */
+export async function builtModules(): Promise<Readonly<Record<string, string>>> {
+  const kernels = await readKernels();
+  const dispatch = dispatchSource(kernels);
+  const [relaxed, plain] = await Promise.all(
+    [true, false].map((relaxed) => compileKernels(dispatch, { relaxed })),
+  );
+  return {
+    "kernel_signatures.ts": signaturesModule(kernels),
+    "compiled_kernels.ts": `// Made by \`deno task build:wasm\` from assembly/; do not edit.
 
 /** Kernels for engines with relaxed SIMD: multiply and add are fused. */
 export const relaxed =
@@ -57,9 +66,12 @@ export const relaxed =
 /** Kernels for all other engines. */
 export const plain =
   "${plain.toBase64()}";
-`;
+`,
+  };
 }
 
 if (import.meta.main) {
-  await Deno.writeTextFile(new URL("../binary.ts", folder), await binaryModule());
+  for (const [name, text] of Object.entries(await builtModules())) {
+    await Deno.writeTextFile(new URL(name, folder), text);
+  }
 }

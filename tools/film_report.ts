@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * Films a report in which a reader paints into a sample on its way: `docs/paint.gif` of the README.
+ * Records a GIF of a report in which someone paints over a half-finished sample: the README's `docs/paint.gif`.
  *
  * `deno run --lock=tests/deno.lock --allow-read --allow-write --allow-run --allow-env --allow-sys --allow-net=127.0.0.1 \
  * tools/film_report.ts runs/residual/report.html docs/paint.gif`
@@ -13,14 +13,14 @@ import { browse, chromium, type Page } from "../tests/browser.ts";
 import { Indexer } from "../viz/flow/frame_palette.ts";
 import { encodeGif, type Raster } from "../viz/mod.ts";
 
-/** The part of gifenc used here, which comes without types. */
+/** The part of gifenc used here; it has no types of its own. */
 const { quantize } = untyped as { quantize(rgba: Uint8Array, colors: number): number[][] };
 
 const delay = 80;
-/** Distance of colours up to which a pixel keeps that of the frame before. */
+/** Largest distance of colours at which a pixel keeps its colour from the previous frame. */
 const tolerance = 24;
 
-/** What is drawn at t = 0.45: the stroke of a seven, in shares of the image's sides. */
+/** The stroke drawn at t = 0.45, a seven; coordinates as fractions of the image's sides. */
 const stroke = [[0.22, 0.2], [0.78, 0.2], [0.5, 0.85]] as const;
 
 async function film(page: Page, frame: () => Promise<void>): Promise<void> {
@@ -46,7 +46,7 @@ async function film(page: Page, frame: () => Promise<void>): Promise<void> {
       const between = (axis: 0 | 1) =>
         stroke[i - 1][axis] + part / 8 * (stroke[i][axis] - stroke[i - 1][axis]);
       await page.mouse.move(...at([between(0), between(1)]));
-      await page.waitForTimeout(120); // the flow goes on from the paint meanwhile
+      await page.waitForTimeout(120); // time for the flow to continue from the paint
       await frame();
     }
   }
@@ -61,7 +61,7 @@ async function film(page: Page, frame: () => Promise<void>): Promise<void> {
 const [report, out] = Deno.args;
 const program = await chromium();
 if (report === undefined || out === undefined || typeof program !== "string") {
-  throw new Error("Cannot film: expected a report, the GIF to write, and Chromium");
+  throw new Error("Cannot record: expected two arguments, the report and the GIF to write, and Chromium");
 }
 const frames: Raster[] = [];
 await browse(program, ["--disable-gpu"], async (browser) => {

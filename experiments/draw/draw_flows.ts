@@ -8,7 +8,7 @@ import {
   type FlowRow,
   rasterizer,
 } from "../../viz/mod.ts";
-import type { AnimateConfig } from "../settings/animate_config.ts";
+import type { AnimateConfig } from "../settings/tasks/animate.ts";
 import { RunError } from "../run/atomic_write.ts";
 import type { FlowRows } from "./flow_rows.ts";
 

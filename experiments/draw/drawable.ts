@@ -20,5 +20,7 @@ export interface Drawing {
   readonly solver: SolverName;
 }
 
-/** Runs a synchronous function while the model has the weights to draw with. */
-export type WithWeights = <T>(draw: () => T) => T;
+/** A network with the images that it is trained on. */
+export function drawableOf(model: Model, { normalization, shape }: Omit<Drawable, "model">): Drawable {
+  return { model, normalization, shape };
+}

@@ -1,6 +1,6 @@
+import { modelNameOf } from "../../models/mod.ts";
 import { type FlowRow, imageSizeOf, sizeInWords } from "../../viz/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
-import { networkName } from "./network_names.ts";
 import type { StoredFlow } from "./stored_flows.ts";
 
 /** The rows of a picture, and what its reader should know. */
@@ -55,7 +55,7 @@ export function flowRows(flows: readonly StoredFlow[], samples: readonly number[
 
 /** The networks' names where they tell the runs apart, else the runs' names. */
 function labelsOf(flows: readonly StoredFlow[]): string[] {
-  const models = flows.map(({ samples: [{ modelType }] }) => networkName(modelType));
+  const models = flows.map(({ samples: [{ modelType }] }) => modelNameOf(modelType));
   return new Set(models).size === flows.length ? models : flows.map(({ name }) => name);
 }
 

@@ -1,6 +1,6 @@
 import { slice } from "../../kernels/mod.ts";
 import { noise, Sampler, type Snapshot, snapshotToPixels } from "../../models/mod.ts";
-import { fullBatches } from "../../models/train/batches.ts";
+import { fullBatches } from "../../models/solve/full_batches.ts";
 import type { Paths } from "../../viz/report/mod.ts";
 import { hearSignals } from "../program/command.ts";
 import type { Drawable } from "./drawable.ts";

@@ -1,11 +1,9 @@
 import { join } from "node:path";
 import type { TimeBin } from "../../viz/report/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
-import type { TimedLosses } from "../training/evaluation.ts";
+import type { TimedLosses } from "../../models/mod.ts";
+import { runFile } from "../run/layout.ts";
 import { readJson } from "../run/read_file.ts";
-
-/** The file of a run folder with the test loss by t. */
-export const lossByTimeFile = "loss_by_time.json";
 
 const what =
   "flow-matching loss on the test images, by the time t drawn for each (test_loss is the mean over all)";
@@ -34,7 +32,7 @@ export function binByTime({ t, loss }: TimedLosses, bins = 10): TimeBin[] {
  */
 export async function writeLossByTime(run: string, losses: TimedLosses): Promise<void> {
   await writeAtomic(
-    join(run, lossByTimeFile),
+    join(run, runFile.lossByTime),
     JSON.stringify({ what, bins: binByTime(losses) }, null, 2) + "\n",
   );
 }
@@ -46,7 +44,7 @@ export async function writeLossByTime(run: string, losses: TimedLosses): Promise
  * @throws {RunError} if the file cannot be read
  */
 export async function readLossByTime(run: string): Promise<TimeBin[] | undefined> {
-  const path = join(run, lossByTimeFile);
+  const path = join(run, runFile.lossByTime);
   const json = await readJson(path);
   if (json === undefined) return undefined;
   const { bins } = json;

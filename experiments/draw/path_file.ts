@@ -2,10 +2,8 @@ import { join } from "node:path";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsTensor } from "../../models/mod.ts";
 import type { Paths } from "../../viz/report/mod.ts";
 import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
+import { runFile, runFolder } from "../run/layout.ts";
 import { readIfThere } from "../run/read_file.ts";
-import { flowFolder } from "./snapshot_files.ts";
-
-const fileName = "paths.safetensors";
 
 /**
  * Writes paths as `flow/paths.safetensors` of a run: f32 tensors named as the fields of {@linkcode Paths}, and as
@@ -36,11 +34,11 @@ export async function writeFlowPaths(run: string, paths: Paths): Promise<void> {
     ...paths.classifier && { classifier: JSON.stringify(paths.classifier) },
   });
   try {
-    await Deno.mkdir(join(run, flowFolder), { recursive: true });
+    await Deno.mkdir(join(run, runFolder.flow), { recursive: true });
   } catch (error) {
-    throw new RunError(`Cannot make ${join(run, flowFolder)}: ${reasonOf(error)}`);
+    throw new RunError(`Cannot make ${join(run, runFolder.flow)}: ${reasonOf(error)}`);
   }
-  await writeAtomic(join(run, flowFolder, fileName), bytes);
+  await writeAtomic(join(run, runFile.paths), bytes);
 }
 
 /**
@@ -51,7 +49,7 @@ export async function writeFlowPaths(run: string, paths: Paths): Promise<void> {
  * @throws {SafetensorsError} if the file is damaged
  */
 export async function readFlowPaths(run: string): Promise<Paths | undefined> {
-  const path = join(run, flowFolder, fileName);
+  const path = join(run, runFile.paths);
   const bytes = await readIfThere(path);
   if (bytes === undefined) return undefined;
   const { tensors, metadata } = decodeSafetensors(bytes, path);

@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { encodePng, grid, type ImageSize } from "../../viz/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
-import type { Drawable, Drawing, WithWeights } from "./drawable.ts";
+import { runFile, runFolder, sampleGridFile } from "../run/layout.ts";
+import type { Drawable, Drawing } from "./drawable.ts";
 import { drawSamples } from "./samples.ts";
 
 /** Pixels of the largest grid. */
@@ -53,23 +54,20 @@ export async function writeSampleGrid(
   step: number,
   drawable: Drawable,
   drawing: Drawing,
-  withWeights: WithWeights,
 ): Promise<string> {
-  const path = `samples/step_${String(step).padStart(6, "0")}.png`;
-  const pixels = await withWeights(() => drawSamples(drawable, drawing));
-  await Deno.mkdir(join(run, "samples"), { recursive: true });
+  const path = sampleGridFile(step);
+  const pixels = await drawSamples(drawable, drawing);
+  await Deno.mkdir(join(run, runFolder.samples), { recursive: true });
   await writeAtomic(join(run, path), samplesPng(pixels, drawing.count, drawable.shape));
   return path;
 }
 
-/** Writes `samples.png` of a run, unless the count is 0. */
+/** Writes `samples.png` of a run. */
 export async function writeSamples(
   run: string,
   drawable: Drawable,
   drawing: Drawing,
-  withWeights: WithWeights,
 ): Promise<void> {
-  if (drawing.count === 0) return;
-  const pixels = await withWeights(() => drawSamples(drawable, drawing));
-  await writeAtomic(join(run, "samples.png"), samplesPng(pixels, drawing.count, drawable.shape));
+  const pixels = await drawSamples(drawable, drawing);
+  await writeAtomic(join(run, runFile.samples), samplesPng(pixels, drawing.count, drawable.shape));
 }

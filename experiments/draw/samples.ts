@@ -1,6 +1,6 @@
 import { slice } from "../../kernels/mod.ts";
 import { noise, sample, Sampler, toPixels } from "../../models/mod.ts";
-import { fullBatches } from "../../models/train/batches.ts";
+import { fullBatches } from "../../models/solve/full_batches.ts";
 import { hearSignals } from "../program/command.ts";
 import type { Drawable, Drawing } from "./drawable.ts";
 

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { decodeSafetensors, encodeSafetensors, type ModelType, type SolverName } from "../../models/mod.ts";
 import { checkEvolution, type Evolution } from "../../viz/mod.ts";
 import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
+import { flowFile, isFlowFile, runFolder } from "../run/layout.ts";
 import { readFile } from "../run/read_file.ts";
 
 /** From which noise, by which network and how a flow is followed. */
@@ -21,11 +22,6 @@ export interface FlowSnapshots extends FlowSource {
   readonly evolution: Evolution;
 }
 
-/** The folder of a run that holds its evolutions. */
-export const flowFolder = "flow";
-
-const fileName = /^sample_([1-9]\d*)\.safetensors$/;
-
 /**
  * Writes evolutions of a run as `flow/sample_<k>.safetensors`, for pictures, reports and other programs.
  *
@@ -42,14 +38,14 @@ export async function writeFlowSnapshots(
   source: FlowSource,
 ): Promise<string[]> {
   if (evolutions.length === 0) return [];
-  const folder = join(run, flowFolder);
+  const folder = join(run, runFolder.flow);
   try {
     await Deno.mkdir(folder, { recursive: true });
   } catch (error) {
     throw new RunError(`Cannot make ${folder}: ${reasonOf(error)}`);
   }
   return await Promise.all(evolutions.map(async (evolution, i) => {
-    const path = join(folder, `sample_${i + 1}.safetensors`);
+    const path = join(run, flowFile(i + 1));
     await writeAtomic(path, encodeFlowSnapshots({ ...source, k: i + 1, evolution }));
     return path;
   }));
@@ -65,7 +61,7 @@ export async function readFlowSnapshots(run: string): Promise<FlowSnapshots[]> {
   const all = await findFlowSnapshots(run);
   if (all.length > 0) return all;
   throw new RunError(
-    `Cannot find snapshots of ${run}: there is no ${join(run, flowFolder)}/sample_<k>.safetensors ` +
+    `Cannot find snapshots of ${run}: there is no ${join(run, flowFile("<k>"))} ` +
       "(a training run writes them at its end, unless --flow-samples is 0)",
   );
 }
@@ -78,7 +74,7 @@ export async function readFlowSnapshots(run: string): Promise<FlowSnapshots[]> {
  * @throws {SafetensorsError} if a file is damaged
  */
 export async function findFlowSnapshots(run: string): Promise<FlowSnapshots[]> {
-  const folder = join(run, flowFolder);
+  const folder = join(run, runFolder.flow);
   let names: string[];
   try {
     names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
@@ -88,9 +84,9 @@ export async function findFlowSnapshots(run: string): Promise<FlowSnapshots[]> {
     }
     names = [];
   }
-  const files = names.filter((name) => fileName.test(name));
+  const files = names.map((name) => `${runFolder.flow}/${name}`).filter(isFlowFile);
   const all = await Promise.all(files.map(async (name) => {
-    const path = join(folder, name);
+    const path = join(run, name);
     return decodeFlowSnapshots(await readFile(path), path);
   }));
   return all.sort((a, b) => a.k - b.k);

@@ -4,7 +4,7 @@ import { type FlowSnapshots, readFlowSnapshots } from "./snapshot_files.ts";
 import { ConfigError, didYouMean } from "../settings/setting.ts";
 import { FolderStore } from "../tracking/folder_store.ts";
 import { openStore, type StoreChoice } from "../tracking/open_store.ts";
-import { loadSnapshots } from "../tracking/snapshots.ts";
+import { loadSnapshots } from "./load_snapshots.ts";
 import type { RunSummary } from "../tracking/store.ts";
 
 /** A run and the evolutions it stores. */

@@ -1,6 +1,7 @@
 import { DeviceError, ShapeError } from "../../kernels/mod.ts";
 import { CheckpointError, SafetensorsError, StateError } from "../../models/mod.ts";
 import { DataError } from "../data/dataset.ts";
+import { PythonError } from "../python/python_environment.ts";
 import { RunError } from "../run/run_folder.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { ServerError } from "../tracking/http.ts";
@@ -10,12 +11,13 @@ export class TrainingError extends Error {
   override name = "TrainingError";
 }
 
-/** Errors that say all a user needs in one line. */
+/** Errors whose message is all that a user needs. */
 const explained = [
   CheckpointError,
   ConfigError,
   DataError,
   DeviceError,
+  PythonError,
   RunError,
   SafetensorsError,
   ServerError,
@@ -24,7 +26,7 @@ const explained = [
   TrainingError,
 ];
 
-/** Runs a task: an error that explains itself becomes one line and exit code 1, any other keeps its trace. */
+/** Runs a task: an error that explains itself becomes one line, any other keeps its trace; both exit with code 1. */
 export async function runTask(task: () => Promise<void>): Promise<void> {
   try {
     await task();
@@ -36,12 +38,12 @@ export async function runTask(task: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Lets signals in: a device that computes in this thread leaves them no other time. */
+/** Lets signals in, which otherwise wait while a device computes in this thread. */
 export function hearSignals(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve));
 }
 
-/** As `hearSignals`, ten times a second at most: for a loop of short rounds. */
+/** As `hearSignals`, but at most ten times a second: for loops with short rounds. */
 export function hearingSignals(): () => Promise<void> {
   let heardMs = performance.now();
   return async () => {
@@ -52,28 +54,26 @@ export function hearingSignals(): () => Promise<void> {
 }
 
 /**
- * A signal that Ctrl-C and SIGTERM raise, once; the second Ctrl-C ends the program at once.
+ * Listens for Ctrl-C and SIGTERM: the first sets `stopped`, the second ends the program at once.
  *
- * @param onStop called at the first
+ * @param onStop called at the first signal
  */
 export function stopSignal(
   onStop: (signal: Deno.Signal) => void,
-): { readonly stopped: boolean; [Symbol.dispose](): void } {
+): { readonly signal: AbortSignal; [Symbol.dispose](): void } {
   const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
-  let stopped = false;
+  const stop = new AbortController();
   const listeners = signals.map((signal) => {
     const listener = () => {
-      if (stopped) Deno.exit(130);
-      stopped = true;
+      if (stop.signal.aborted) Deno.exit(130);
+      stop.abort();
       onStop(signal);
     };
     Deno.addSignalListener(signal, listener);
     return () => Deno.removeSignalListener(signal, listener);
   });
   return {
-    get stopped() {
-      return stopped;
-    },
+    signal: stop.signal,
     [Symbol.dispose]: () => listeners.forEach((remove) => remove()),
   };
 }

@@ -2,7 +2,7 @@ import { progressLine, progressText } from "./progress_text.ts";
 
 /** Where progress is shown. */
 export interface Terminal {
-  /** Whether a line can be rewritten; else lines are only added, and rarely. */
+  /** Whether a line can be rewritten; if not, lines are added, only now and then. */
   readonly isTerminal: boolean;
   /** Width in characters. */
   columns(): number;
@@ -25,15 +25,15 @@ export const stderr: Terminal = {
   },
 };
 
-/** What is to be done, in steps. */
+/** How much there is to do. */
 export interface Work {
-  /** The step at which the work ends, 0 where only `maxMinutes` ends it. */
+  /** The step at which the work ends, 0 if only `maxMinutes` ends it. */
   readonly totalSteps: number;
-  /** Images in a step, for the rate. */
+  /** Images per step, for the rate. */
   readonly imagesPerStep: number;
-  /** Steps done before the start, by a run that is resumed; 0 if not given. */
+  /** Steps that a resumed run has done before; default 0. */
   readonly startStep?: number;
-  /** Minutes from now after which the work ends even before the last step; 0 or not given: no limit. */
+  /** Minutes from now after which the work ends even before its last step; 0 or not given: no limit. */
   readonly maxMinutes?: number;
 }
 
@@ -43,8 +43,8 @@ const smoothingSeconds = 10;
 const eraseToEnd = "\x1b[K";
 
 /**
- * Progress of a long task: a line rewritten in place on a terminal, at most 10 times a second; elsewhere a
- * plain line every 10 seconds and at the end. It hides no cursor, so that no way to end leaves one hidden.
+ * Progress of a long task: on a terminal a line that is rewritten up to 10 times per second, elsewhere a plain line
+ * every 10 seconds and at the end. It never hides the cursor, so no crash can leave it hidden.
  */
 export class ProgressBar {
   readonly #work: Work;
@@ -74,10 +74,10 @@ export class ProgressBar {
   }
 
   /**
-   * Shows that a step is done, unless the last drawing is too recent.
+   * Shows progress, unless the line was drawn a moment ago.
    *
-   * @param step steps done, those before the start included
-   * @param loss the loss if it is known at this step; else the last one stays
+   * @param step steps done, including those before the start
+   * @param loss the loss if known at this step; otherwise the last one stays
    */
   update(step: number, loss?: number): void {
     const nowMs = this.#now();
@@ -98,7 +98,7 @@ export class ProgressBar {
     this.#visible = false;
   }
 
-  /** Shows the last state and ends the line; a second call does nothing. */
+  /** Draws once more and ends the line; a second call does nothing. */
   finish(): void {
     if (this.#finished) return;
     this.#finished = true;
@@ -106,7 +106,7 @@ export class ProgressBar {
     if (this.#terminal.isTerminal) this.#terminal.write("\n");
   }
 
-  /** Finishes, so that `using` ends the line however its block ends. */
+  /** Ends the line however a block with `using` ends. */
   [Symbol.dispose](): void {
     this.finish();
   }

@@ -1,13 +1,13 @@
-/** How far a task is. */
+/** How far a task has come. */
 export interface Progress {
   /** Steps done. */
   readonly step: number;
-  /** The step at which the task ends, 0 where only time ends it. */
+  /** The step at which the task ends, 0 if only time ends it. */
   readonly totalSteps: number;
   readonly elapsedSeconds: number;
-  /** Elapsed seconds at which the task ends before its last step, Infinity if at none. */
+  /** Elapsed seconds after which the task ends even before its last step; Infinity: no limit. */
   readonly limitSeconds: number;
-  /** 0 where not known yet. */
+  /** 0 until known. */
   readonly stepsPerSecond: number;
   readonly imagesPerStep: number;
   readonly loss: number | undefined;
@@ -16,7 +16,7 @@ export interface Progress {
 /**
  * Progress in one line, e.g. `██████░░░░ 1200/2000  812 images/s  loss 0.1923  1:35 elapsed  1:03 left`.
  *
- * @param width most characters; the bar takes up to 40 that the numbers leave, and goes first
+ * @param width maximum number of characters; the bar takes up to 40 of those that the numbers leave, if any
  */
 export function progressLine(progress: Progress, width: number): string {
   const text = progressText(progress);
@@ -40,7 +40,7 @@ export function progressText(progress: Progress): string {
   ].join("  ");
 }
 
-/** Seconds until the last step at the present rate or until the limit, whichever comes first. */
+/** Seconds until the last step at the current rate, or until the limit if that is sooner. */
 function secondsLeft({ step, totalSteps, stepsPerSecond, elapsedSeconds, limitSeconds }: Progress): number {
   const untilLimit = Math.max(0, limitSeconds - elapsedSeconds);
   if (totalSteps === 0) return untilLimit;
@@ -48,7 +48,7 @@ function secondsLeft({ step, totalSteps, stepsPerSecond, elapsedSeconds, limitSe
   return stepsPerSecond > 0 ? Math.min(untilLimit, (totalSteps - step) / stepsPerSecond) : untilLimit;
 }
 
-/** Share of the steps or of the time, whichever is further. */
+/** Share of the steps or of the time, whichever is larger. */
 function shareDone({ step, totalSteps, elapsedSeconds, limitSeconds }: Progress): number {
   return Math.min(1, Math.max(totalSteps > 0 ? step / totalSteps : 0, elapsedSeconds / limitSeconds));
 }

@@ -6,6 +6,7 @@ import { countWeights } from "./count_weights.ts";
 import { readFlowPaths } from "../draw/path_file.ts";
 import { findFlowSnapshots } from "../draw/snapshot_files.ts";
 import { readLossByTime } from "../draw/loss_by_time.ts";
+import { runFile, weightsFile } from "../run/layout.ts";
 import { type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { readIfThere, readJson } from "../run/read_file.ts";
 import { factsOf, resultsOf, summaryOf } from "./facts.ts";
@@ -32,21 +33,21 @@ export async function readReportRuns(folders: readonly string[]): Promise<Report
 }
 
 async function readReportRun(folder: string, name: string): Promise<ReportRun> {
-  const config = await readJson(join(folder, "config.json"));
+  const config = await readJson(join(folder, runFile.config));
   if (config === undefined) {
     throw new RunError(
-      `Cannot report ${folder}: there is no config.json in it (expected the folder of a run)`,
+      `Cannot report ${folder}: there is no ${runFile.config} in it (expected the folder of a run)`,
     );
   }
   const record = {
     config,
-    environment: await readJson(join(folder, "environment.json")) ?? {},
-    metrics: await readMetrics(join(folder, "metrics.jsonl")),
-    parameters: await countWeights(join(folder, "last.safetensors")),
+    environment: await readJson(join(folder, runFile.environment)) ?? {},
+    metrics: await readMetrics(join(folder, runFile.metrics)),
+    parameters: await countWeights(join(folder, weightsFile("last"))),
   };
   const { environment, metrics } = record;
   const lossByTime = await readLossByTime(folder);
-  const samplesPng = await readIfThere(join(folder, "samples.png"));
+  const samplesPng = await readIfThere(join(folder, runFile.samples));
   const paths = await readFlowPaths(folder);
   return {
     name,

@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
+import { weightsFile } from "../run/layout.ts";
 
 /** The weights of a run by preference: averaged over its last steps, or the last ones where it keeps no average. */
-const names = ["ema.safetensors", "last.safetensors"];
+const names = [weightsFile("ema"), weightsFile("last")];
 
 /** A checkpoint and its size in bytes. */
 export interface RunWeights {

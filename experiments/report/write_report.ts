@@ -1,15 +1,13 @@
 import { join } from "node:path";
 import { type Comparison, type ReportData, reportHtml } from "../../viz/report/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
+import { runFile } from "../run/layout.ts";
 import { readReportRuns } from "./read_runs.ts";
 import { readLive } from "./live.ts";
 
-/** The file that a training run leaves its report in. */
-export const reportName = "report.html";
-
 /** Where the report of runs goes by default. */
 export function reportPath(runs: readonly string[]): string {
-  return runs.length === 1 ? join(runs[0], reportName) : reportName;
+  return runs.length === 1 ? join(runs[0], runFile.report) : runFile.report;
 }
 
 /**

@@ -1,11 +1,11 @@
-/** A run's files that cannot be written or read. */
+/** A file of a run cannot be read or written. */
 export class RunError extends Error {
   override readonly name = "RunError";
 }
 
 /**
- * Writes a file so that it holds the old or the new content at any time, never a part: under a temporary
- * name beside it, flushed to the disk, then renamed. The folder must have one writer per file.
+ * Writes a file atomically: at any time it holds either the old or the new content. The content goes to a temporary file
+ * beside it, is flushed to disk, then renamed. There must be one writer per file.
  *
  * @throws {RunError} if the disk is full or the folder not writable; the old file is then as it was
  */
@@ -16,7 +16,7 @@ export async function writeAtomic(path: string, content: string | Uint8Array): P
     await Deno.rename(temporary, path);
   } catch (error) {
     await Deno.remove(temporary).catch(() => {}); // the first error is the one to report
-    throw new RunError(`Cannot write ${path}: ${reasonOf(error)}; the file is as it was before`);
+    throw new RunError(`Cannot write ${path}: ${reasonOf(error)}; the file is unchanged`);
   }
 }
 

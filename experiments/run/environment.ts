@@ -1,11 +1,11 @@
 import { cpus } from "node:os";
-import { withoutCredentials } from "../tracking/address.ts";
+import { withoutCredentials } from "./without_credentials.ts";
 
-/** What a run ran on, the content of `environment.json`; null is what permissions or the system withhold. */
+/** What a run ran on, the content of `environment.json`; null where permissions or the system withhold it. */
 export interface Environment {
   /** ISO 8601, UTC. */
   readonly startedAt: string;
-  /** Without the credentials that an address may hold. */
+  /** Without credentials that an address may contain. */
   readonly argv: readonly string[];
   readonly denoVersion: string;
   readonly v8Version: string;
@@ -16,7 +16,7 @@ export interface Environment {
   readonly cpuCount: number;
   readonly memoryTotalBytes: number | null;
   readonly memoryAvailableBytes: number | null;
-  /** What the device says of itself. */
+  /** The device's description of itself. */
   readonly adapter: unknown;
   /** The commit of this suite's code. */
   readonly gitCommit: string | null;
@@ -25,9 +25,9 @@ export interface Environment {
 }
 
 /**
- * Describes the machine and the code of a run. Never prompts and never fails: what it may not ask is null.
+ * Describes the machine and the code of a run. Never prompts, never fails: what it may not read is null.
  *
- * @param adapter what the device says of itself, anything that JSON can hold
+ * @param adapter the device's description of itself, any JSON value
  * @param startedAt when the run started
  */
 export async function collectEnvironment(adapter: unknown, startedAt: Date): Promise<Environment> {
@@ -56,7 +56,7 @@ function may(kind: "cpus" | "systemMemoryInfo"): boolean {
   return Deno.permissions.querySync({ name: "sys", kind }).state === "granted";
 }
 
-/** What git prints about the folder of this file; undefined without git, its permission or a repository. */
+/** The output of git in this file's folder; undefined without git, permission to run it, or a repository. */
 export async function runGit(...args: string[]): Promise<string | undefined> {
   const folder = import.meta.dirname;
   const permission = Deno.permissions.querySync({ name: "run", command: "git" });

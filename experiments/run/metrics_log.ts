@@ -3,7 +3,7 @@ import { readIfThere } from "./read_file.ts";
 
 /**
  * What was measured at a step: numbers with their units in their names, e.g. `elapsedSeconds`. `time` is when, in
- * milliseconds since 1970; a name that begins with `image/` has a picture of the run folder as its value.
+ * milliseconds since 1970; the value of a name that begins with `image/` is the path of a picture in the run folder.
  */
 export interface Metrics {
   readonly step: number;
@@ -11,8 +11,7 @@ export interface Metrics {
 }
 
 /**
- * Adds a line to `metrics.jsonl`: an object, in which the numbers that JSON lacks are the strings "NaN",
- * "Infinity" and "-Infinity".
+ * Appends a line to `metrics.jsonl`: a JSON object in which NaN, Infinity and -Infinity are strings.
  *
  * @throws {RunError} if the file cannot be written
  */
@@ -25,11 +24,11 @@ export function appendMetrics(path: string, metrics: Metrics): void {
 }
 
 /**
- * Reads `metrics.jsonl` back, its strings "NaN", "Infinity" and "-Infinity" as numbers. A last line that is
- * half-written, by a run that was cut off or is still writing, is left out.
+ * Reads `metrics.jsonl`, with the strings "NaN", "Infinity" and "-Infinity" as numbers. An incomplete last line, of a run
+ * that was killed or is still writing, is left out.
  *
- * @returns the lines in their order; none where the file does not exist
- * @throws {RunError} if the file cannot be read, or holds a line before the last that is no metrics
+ * @returns the lines in order; none if the file does not exist
+ * @throws {RunError} if the file cannot be read, or a line before the last holds no metrics
  */
 export async function readMetrics(path: string): Promise<Metrics[]> {
   const lines = (await readText(path)).split("\n").filter((line) => line !== "");
@@ -44,10 +43,10 @@ export async function readMetrics(path: string): Promise<Metrics[]> {
 }
 
 /**
- * Drops what `metrics.jsonl` tells of the time after a step, and a half-written last line, so that a run
- * resumed at this step goes on without a gap or a repetition.
+ * Drops all lines of `metrics.jsonl` after a step, and an incomplete last line, so that a run resumed at this step leaves
+ * neither gap nor repetition.
  *
- * @param step the step of the checkpoint; its own line is kept
+ * @param step the step of the checkpoint; its line is kept
  * @returns the lines that were dropped
  * @throws {RunError} if the file cannot be read or written
  */
@@ -57,12 +56,12 @@ export async function truncateAfterStep(path: string, step: number): Promise<Met
   return metrics.filter((line) => line.step > step);
 }
 
-/** A line of `metrics.jsonl`, with its line break. */
+/** A line of `metrics.jsonl`, including the line break. */
 export function lineOf(metrics: Metrics): string {
   return JSON.stringify(metrics, finite) + "\n";
 }
 
-/** For `JSON.stringify`: numbers that JSON lacks become the words NaN, Infinity and -Infinity. */
+/** For `JSON.stringify`: turns NaN, Infinity and -Infinity into strings. */
 export function finite(_: string, value: unknown): unknown {
   return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
 }
@@ -71,7 +70,7 @@ async function readText(path: string): Promise<string> {
   return new TextDecoder().decode(await readIfThere(path));
 }
 
-/** Reads a line of `metrics.jsonl`; undefined if it is none. */
+/** Parses a line of `metrics.jsonl`; undefined if it holds no metrics. */
 export function parseMetrics(line: string): Metrics | undefined {
   const nonFinite = (_: string, value: unknown) =>
     value === "NaN" || value === "Infinity" || value === "-Infinity" ? Number(value) : value;

@@ -14,10 +14,10 @@ export async function readFile(path: string): Promise<Uint8Array> {
 }
 
 /**
- * Reads a file that a run may lack.
+ * Reads a file that a run need not have.
  *
  * @returns undefined if there is no such file
- * @throws {RunError} if it is there but cannot be read
+ * @throws {RunError} if it exists but cannot be read
  */
 export async function readIfThere(path: string): Promise<Uint8Array | undefined> {
   try {
@@ -33,7 +33,7 @@ export async function readIfThere(path: string): Promise<Uint8Array | undefined>
  * Reads a JSON object.
  *
  * @returns undefined if there is no such file
- * @throws {RunError} if it cannot be read or holds none
+ * @throws {RunError} if it cannot be read or holds no object
  */
 export async function readJson(path: string): Promise<Record<string, unknown> | undefined> {
   const bytes = await readIfThere(path);

@@ -3,24 +3,23 @@ import { reasonOf, RunError, writeAtomic } from "./atomic_write.ts";
 
 export { RunError, writeAtomic };
 
-/** Where a run's files go. */
+/** Where the files of a new run go. */
 export interface RunFolderOptions {
-  /** Ends the folder's name, where `out` does not give it. */
+  /** End of the folder's name, unless `out` gives it. */
   readonly name: string;
-  /** The folder itself, made if it does not exist. */
+  /** The folder itself, created if missing. */
   readonly out?: string | null;
-  /** The folder of all runs, `runs` if not given. */
+  /** The folder of all runs, default `runs`. */
   readonly root?: string;
-  /** Begins the folder's name, in local time. */
+  /** Start of the folder's name, in local time. */
   readonly startedAt: Date;
 }
 
 /**
- * Makes the folder of a new run: `out`, or `runs/<YYYYMMDD-HHMMSS>-<name>`, with `-2` and so on after it
- * where a run of that second and name exists.
+ * Creates the folder of a new run: `out`, or `runs/<YYYYMMDD-HHMMSS>-<name>`, followed by `-2` and so on if that exists.
  *
  * @returns the folder's path
- * @throws {RunError} if `out` is a file or a folder that holds anything, or no folder can be made there
+ * @throws {RunError} if `out` is a file or a folder that is not empty, or the folder cannot be created
  */
 export async function createRunFolder(
   { name, out, root = "runs", startedAt }: RunFolderOptions,
@@ -32,7 +31,7 @@ export async function createRunFolder(
     return await makeNewFolder(path);
   } catch (error) {
     if (error instanceof RunError) throw error;
-    throw new RunError(`Cannot make the run folder ${path}: ${reasonOf(error)}`);
+    throw new RunError(`Cannot create the run folder ${path}: ${reasonOf(error)}`);
   }
 }
 
@@ -41,7 +40,7 @@ async function takeEmptyFolder(path: string): Promise<string> {
   for await (const { name } of Deno.readDir(path)) {
     throw new RunError(
       `Cannot use ${path} as run folder: it holds ${name} (expected a new or empty folder; ` +
-        `to go on with an earlier run, give --resume ${path})`,
+        `to continue an earlier run, give --resume ${path})`,
     );
   }
   return path;

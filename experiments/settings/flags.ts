@@ -1,15 +1,15 @@
 import { parseArgs } from "node:util";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../../models/nearest.ts";
 import { accepted, ConfigError, flagOf, type Rows, type Values } from "./setting.ts";
 
-/** What a command line says: the values it gives, and whether it asks for help. */
+/** A parsed command line: the values it gives, and whether it asks for help. */
 export interface Flags<Table extends Rows> {
   readonly help: boolean;
   readonly values: Partial<Values<Table>>;
 }
 
 /**
- * Reads a command line without filling in defaults.
+ * Parses a command line, without filling in defaults.
  *
  * @param rows the settings that may be given, by name
  * @param argv the words after the script's name

@@ -1,6 +1,6 @@
-import { nearest } from "./nearest.ts";
+import { nearest } from "../../models/nearest.ts";
 
-/** A setting, a flag or a field of `config.json` that cannot be used as given. */
+/** A flag, an environment variable or a field of `config.json` cannot be used as given. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
 }
@@ -9,18 +9,24 @@ export class ConfigError extends Error {
 export interface Setting<Value> {
   /** Meaning and unit, one line of `--help`. */
   readonly doc: string;
-  /** Stands for the value in `--help`, e.g. `N`; a switch has none. */
+  /** Placeholder for the value in `--help`, e.g. `N`; switches have none. */
   readonly hint?: string;
   /** Ends the sentence "expected ..." in errors. */
   readonly expected: string;
-  /** The accepted words, where only these are accepted. */
+  /** The accepted words, if only these are accepted. */
   readonly choices?: readonly string[];
-  /** Value where none is given; a setting without one must be given. */
+  /** More lines of `--help`, below the first. */
+  readonly details?: readonly string[];
+  /** Value if none is given; a setting without one is required. */
   readonly default?: Value;
-  /** The value that a command line's text stands for, accepted or not. */
+  /** The value that a text on the command line stands for, accepted or not. */
   fromText(text: string): unknown;
-  /** Whether a value read from anywhere is one of this setting. */
+  /** What the value of an older file is called now; without it, values are as they were. */
+  fromFile?(value: unknown): unknown;
+  /** Whether the setting accepts a value, wherever it comes from. */
   accepts(value: unknown): value is Value;
+  /** What is wrong with a value that is not accepted, if `expected` does not say enough. */
+  problem?(value: unknown): string;
 }
 
 /** A table of settings by their names in `config.json`. */
@@ -37,19 +43,19 @@ export function flagOf(name: string): string {
 }
 
 /**
- * Reads a value that a setting must accept.
+ * Returns a value that the setting accepts.
  *
- * @param where the flag or field with its value as it was given, for the error
+ * @param where the flag or field with its value as given, for the error
  * @throws {ConfigError} if the setting does not accept the value
  */
 export function accepted<Value>(setting: Setting<Value>, value: unknown, where: string): Value {
   if (setting.accepts(value)) return value;
-  throw new ConfigError(
-    `Cannot use ${where}: expected ${setting.expected}${didYouMean(String(value), setting.choices ?? [])}`,
-  );
+  const problem = setting.problem?.(value) ??
+    `expected ${setting.expected}${didYouMean(String(value), setting.choices ?? [])}`;
+  throw new ConfigError(`Cannot use ${where}: ${problem}`);
 }
 
-/** ` (did you mean adamw?)`, or nothing where no known name is near. */
+/** ` (did you mean adamw?)`, or nothing if no known name is near. */
 export function didYouMean(name: string, known: readonly string[]): string {
   const meant = nearest(name, known);
   return meant === undefined ? "" : ` (did you mean ${meant}?)`;

@@ -1,39 +1,39 @@
 import { type Flags, parseFlags } from "./flags.ts";
-import { helpText } from "./help_text.ts";
+import { helpText } from "./help.ts";
 import { accepted, ConfigError, didYouMean, flagOf, type Rows, type Values } from "./setting.ts";
 
-/** A table of settings, and what can be read with it. */
+/** A table of settings, and what reads them. */
 export interface Settings<Table extends Rows> {
   /** The settings by name. */
   readonly rows: Table;
   /**
-   * Reads a command line without filling in defaults.
+   * Parses a command line, without filling in defaults.
    *
    * @throws {ConfigError} for an unknown flag, a flag given twice, a missing or unacceptable value, a stray word
    */
   parse(argv: readonly string[]): Flags<Table>;
   /**
-   * Completes given values by those of a preset, then by the table's defaults.
+   * Completes values by those of a preset, then by the table's defaults.
    *
-   * @throws {ConfigError} if a setting without default is not given
+   * @throws {ConfigError} if a required setting is missing
    */
   resolve(given: Partial<Values<Table>>, preset?: Partial<Values<Table>>): Values<Table>;
   /**
-   * Checks what was parsed from a file that `JSON.stringify` made of the values.
+   * Reads values back from parsed JSON.
    *
    * @param source the file, for errors
    * @throws {ConfigError} for a field that is unknown, unacceptable, or missing and without default
    */
   read(json: unknown, source: string): Values<Table>;
-  /** The text for `--help`, with the defaults that `resolve` would fill in. */
+  /** The text of `--help`, with the defaults that `resolve` would fill in. */
   help(usage: string, preset?: Partial<Values<Table>>): string;
 }
 
 /**
- * Makes settings that a command line and a file can give.
+ * Defines settings that a command line or a file can give.
  *
  * @param rows the settings by name; the flag of `batchSize` is `--batch-size`
- * @param headings for `--help`: the heading printed above the named setting
+ * @param headings for `--help`: what to print above a setting, by its name
  */
 export function defineSettings<const Table extends Rows>(
   rows: Table,
@@ -53,12 +53,13 @@ export function defineSettings<const Table extends Rows>(
       const fields = fieldsOf(json, Object.keys(rows), source);
       return everyValue(rows, (name) => {
         if (!fields.has(name)) {
-          // Files are older than some settings; the default of a new one is what was done before.
+          // The file may be older than the setting; its default is what was done before it existed.
           if (rows[name].default !== undefined) return rows[name].default;
           throw new ConfigError(`Missing field ${name} in ${source}: expected ${rows[name].expected}`);
         }
-        const value = fields.get(name);
-        return accepted(rows[name], value, `${name} ${JSON.stringify(value)} in ${source}`);
+        const field = fields.get(name);
+        const value = rows[name].fromFile?.(field) ?? field;
+        return accepted(rows[name], value, `${name} ${JSON.stringify(field)} in ${source}`);
       });
     },
     help: (usage, preset = {}) => helpText(usage, rows, { ...preset }, { ...headings }),

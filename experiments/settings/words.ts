@@ -1,4 +1,4 @@
-/** A command line of words, then flags. */
+/** A command line of words followed by flags. */
 export interface Words {
   readonly words: readonly string[];
   /** From the first flag on. */

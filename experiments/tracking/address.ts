@@ -1,8 +1,9 @@
+import { withoutCredentials } from "../run/without_credentials.ts";
 import { ConfigError } from "../settings/setting.ts";
 
-/** An MLflow server and how to be let in. The secrets are private: no log, error or JSON of it holds them. */
+/** The address of an MLflow server, and credentials. These are private: no log, error or JSON of it contains them. */
 export class ServerAddress {
-  /** Without credentials and without a slash at the end. */
+  /** Without credentials and without a trailing slash. */
   readonly url: string;
   readonly #authorization: string | undefined;
   readonly #secrets: readonly string[];
@@ -13,18 +14,18 @@ export class ServerAddress {
     this.#secrets = secrets.filter((secret) => secret !== "").sort((a, b) => b.length - a.length);
   }
 
-  /** What a request must carry to be let in. */
+  /** The headers that authorise a request. */
   get headers(): Record<string, string> {
     return this.#authorization === undefined ? {} : { authorization: this.#authorization };
   }
 
-  /** A text from elsewhere without the secrets it may repeat. */
+  /** A text from elsewhere, with any secrets in it replaced. */
   hide(text: string): string {
     return this.#secrets.reduce((rest, secret) => rest.replaceAll(secret, "***"), text);
   }
 }
 
-/** Who one is to the server, where its address does not say it: MLflow's own environment variables. */
+/** Credentials from MLflow's environment variables, used if the address has none. */
 export interface Credentials {
   readonly username?: string | undefined;
   readonly password?: string | undefined;
@@ -32,12 +33,12 @@ export interface Credentials {
 }
 
 /**
- * Reads the address of an MLflow server. Credentials in it come before a user and password of the environment, and
- * these before a token, as in MLflow.
+ * Parses the address of an MLflow server. As in MLflow, credentials in it take precedence over user and password of the
+ * environment, and these over a token.
  *
  * @param uri e.g. `http://127.0.0.1:5000` or `https://user:password@host/mlflow`
  * @param source the flag or variable that gave it, for errors
- * @throws {ConfigError} if it names no server that speaks HTTP; the message holds no credentials
+ * @throws {ConfigError} if it is no HTTP address; the message contains no credentials
  */
 export function parseAddress(uri: string, source: string, credentials: Credentials = {}): ServerAddress {
   const shown = `${source} ${JSON.stringify(withoutCredentials(uri))}`;
@@ -45,8 +46,8 @@ export function parseAddress(uri: string, source: string, credentials: Credentia
   const local = scheme === undefined || scheme === "file" || /^[a-z]$/.test(scheme);
   if (local || (scheme !== "http" && scheme !== "https")) {
     const why = local
-      ? "it names a folder, and runs are sent to a server only (the run folder itself needs no setting)"
-      : `it names a ${scheme} store, and runs are sent over HTTP only`;
+      ? "it names a folder, but runs are sent only to servers (the run folder itself needs no setting)"
+      : `it names a ${scheme} store, but runs are sent only over HTTP`;
     throw new ConfigError(
       `Cannot use ${shown}: ${why}; start a server, with deno task mlflow or mlflow server, and give its http:// address`,
     );
@@ -67,11 +68,6 @@ export function parseAddress(uri: string, source: string, credentials: Credentia
   return new ServerAddress(plain, authorization, inside ? [...secrets, url.password] : secrets);
 }
 
-/** A text in which no URI holds a user or password. */
-export function withoutCredentials(text: string): string {
-  return text.replace(/:\/\/.*@/, "://");
-}
-
 function basic(username: string, password: string) {
   const encoded = new TextEncoder().encode(`${username}:${password}`).toBase64();
   return { authorization: `Basic ${encoded}`, secrets: [password, encoded] };
@@ -80,7 +76,7 @@ function basic(username: string, password: string) {
 function bearer(token: string) {
   // Deno's own error would show the token.
   if (!/^[\x21-\x7e]+$/.test(token)) {
-    throw new ConfigError("Cannot use MLFLOW_TRACKING_TOKEN: it holds characters that no token has");
+    throw new ConfigError("Cannot use MLFLOW_TRACKING_TOKEN: it contains characters that no token has");
   }
   return { authorization: `Bearer ${token}`, secrets: [token] };
 }

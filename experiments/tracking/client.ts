@@ -2,10 +2,10 @@ import type { MetricEntry, TextEntry } from "./entries.ts";
 import { batches } from "./entries.ts";
 import { type HttpServer, type RequestOptions, ServerError } from "./http.ts";
 
-/** How a run stands: MLflow's own words. */
+/** Status of a run, in MLflow's words. */
 export type RunStatus = "RUNNING" | "FINISHED" | "FAILED" | "KILLED";
 
-/** A run as the server tells it. */
+/** A run as the server returns it. */
 export interface ServerRun {
   readonly info: {
     readonly run_id: string;
@@ -38,7 +38,7 @@ export interface DatasetInput {
   };
 }
 
-/** The actions of an MLflow server's REST interface that tracking needs. Every method throws `ServerError`. */
+/** The part of MLflow's REST interface that tracking needs. Every method throws `ServerError`. */
 export class MlflowClient {
   constructor(readonly http: HttpServer, readonly signal?: AbortSignal) {}
 
@@ -60,14 +60,14 @@ export class MlflowClient {
     }
   }
 
-  /** The id of an experiment, which is made if there is none. */
+  /** The id of an experiment, which is created if there is none. */
   async ensureExperiment(name: string): Promise<string> {
     let found = await this.experiment(name);
     if (!found) {
       try {
         return (await this.#post<{ experiment_id: string }>("experiments/create", { name })).experiment_id;
       } catch (error) {
-        // Another program, or an earlier try whose answer was lost, made it meanwhile.
+        // Another program, or an earlier attempt whose answer was lost, has created it.
         if (!hasCode(error, "RESOURCE_ALREADY_EXISTS")) throw error;
         found = await this.experiment(name);
       }
@@ -79,7 +79,7 @@ export class MlflowClient {
     );
   }
 
-  /** All runs of an experiment that a filter lets through, oldest first; deleted ones only if wanted. */
+  /** The runs of an experiment that match a filter, oldest first; by default without deleted ones. */
   async searchRuns(experimentId: string, filter = "", view: "ACTIVE_ONLY" | "ALL" = "ACTIVE_ONLY") {
     const runs: ServerRun[] = [];
     for (let token: string | undefined, first = true; first || token; first = false) {
@@ -97,7 +97,7 @@ export class MlflowClient {
     return runs;
   }
 
-  /** Makes a run. Not to be repeated blindly: two calls make two runs. */
+  /** Creates a run. Never retried blindly: two calls create two runs. */
   async createRun(run: { experiment_id: string; run_name: string; start_time: number; tags: TextEntry[] }) {
     return (await this.#post<{ run: ServerRun }>("runs/create", run, { once: true })).run;
   }
@@ -122,10 +122,10 @@ export class MlflowClient {
   }
 
   /**
-   * Logs entries of one kind in as many requests as the server's limits ask for. An entry that the server will never
-   * take is left out, and all others are logged.
+   * Logs entries of one kind, in as many requests as the server's limits require. Entries that the server rejects for good
+   * are skipped.
    *
-   * @param onRefused told of every entry left out
+   * @param onRefused called with every skipped entry
    */
   async logAll(
     runId: string,
@@ -150,7 +150,7 @@ export class MlflowClient {
     }
   }
 
-  /** Every point of a metric, in the order it was logged. */
+  /** All points of a metric, in the order in which they were logged. */
   async metricHistory(runId: string, key: string) {
     const all: { value: number | string; timestamp: number; step?: number }[] = [];
     for (let token: string | undefined, first = true; first || token; first = false) {
@@ -175,7 +175,7 @@ export class MlflowClient {
     return (await Promise.all(below)).flat();
   }
 
-  /** Stores an artifact, in the place of an earlier one of that path. */
+  /** Stores an artifact; one with the same path is replaced. */
   async putArtifact(artifactUri: string, path: string, body: () => BodyInit): Promise<void> {
     const content = { type: "application/octet-stream", body };
     await this.http.request("PUT", this.#artifactPath(artifactUri, path), this.#options({ content }));

@@ -1,22 +1,22 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { createRunFolder } from "../run/run_folder.ts";
-import { mustStand } from "./adopt.ts";
+import { requireRecord } from "./current_record.ts";
 import { runFiles } from "./files.ts";
-import { metricsFile } from "./mirror.ts";
 import { writeRecord } from "./record.ts";
 import { userName } from "./start.ts";
+import { runFile, runFolder } from "../run/layout.ts";
 
-/** What a comparison copies of each run, so that a server can show the models side by side. */
-const copied = new Set(["config.json", "environment.json", metricsFile, "samples.png"]);
+/** Files of each run that a comparison copies, so that a server shows the models side by side. */
+const copied = new Set<string>([runFile.config, runFile.environment, runFile.metrics, runFile.samples]);
 
 /**
- * Records a comparison of runs: a run folder with a nested run for each model. What is written into it afterwards
- * (animations, a report) belongs to it; `sendRun` mirrors it as a parent with its children.
+ * Records a comparison of runs: a run folder with a nested run per model. Files added later (animations, a report) belong
+ * to it; `sendRun` mirrors it as a parent run with children.
  *
- * @param runs folders of the runs; their base names, made different where they are not, name the nested ones
+ * @param runs folders of the runs; their base names, made unique, name the nested runs
  * @returns the comparison's folder
- * @throws {RunError} if one is no run, or the folder cannot be made
+ * @throws {RunError} if one holds no run, or the folder cannot be created
  */
 export async function recordComparison(
   runs: readonly string[],
@@ -28,7 +28,7 @@ export async function recordComparison(
   },
 ): Promise<string> {
   const records = await Promise.all(
-    runs.map(async (run) => ({ run, record: await mustStand(run, "compare") })),
+    runs.map(async (run) => ({ run, record: await requireRecord(run, "compare") })),
   );
   const folder = await createRunFolder({ name, startedAt, ...out && { out }, ...root && { root } });
   const about = {
@@ -57,7 +57,9 @@ export async function recordComparison(
     const nested = join(folder, child);
     await Deno.mkdir(nested);
     for (const { path } of await runFiles(run)) {
-      if (copied.has(path) || path.startsWith("samples/")) await copy(join(run, path), join(nested, path));
+      if (copied.has(path) || path.startsWith(`${runFolder.samples}/`)) {
+        await copy(join(run, path), join(nested, path));
+      }
     }
     const { parameterCount, dataset, id: standsFor } = record;
     await writeRecord(nested, {

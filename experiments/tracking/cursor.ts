@@ -2,11 +2,9 @@ import { join } from "node:path";
 import { writeAtomic } from "../run/atomic_write.ts";
 import type { RunStatus } from "./client.ts";
 import { readJson } from "../run/read_file.ts";
+import { runFile } from "../run/layout.ts";
 
-/** The file of a run folder that says what of it a server has. */
-export const cursorFile = "mlflow.json";
-
-/** A file as it was sent. */
+/** A file as sent. */
 export interface SentFile {
   readonly size: number;
   /** Time of its last change, milliseconds since 1970. */
@@ -16,12 +14,12 @@ export interface SentFile {
 
 /** The latest value of a metric. */
 export interface Latest {
-  /** null in a file where it is no finite number. */
+  /** null, in JSON, if it is not finite. */
   readonly value: number | null;
   readonly step: number;
 }
 
-/** What a server has of a run, the content of `mlflow.json`. It holds no credentials. */
+/** How much of a run a server has, the content of `mlflow.json`. It contains no credentials. */
 export interface Cursor {
   /** Address of the server. */
   server: string;
@@ -30,22 +28,22 @@ export interface Cursor {
   runId: string | null;
   artifactUri: string | null;
   status: RunStatus | null;
-  /** Bytes of `metrics.jsonl` that are sent. */
+  /** Bytes of `metrics.jsonl` that have been sent. */
   metricsBytes: number;
-  /** Of the metrics that are sent. */
+  /** The latest values that have been sent. */
   latest: Record<string, Latest>;
-  /** Images over steps that are sent, files sent again after a resumption included. */
+  /** Images that have been sent, including those sent again after a run was resumed. */
   images: number;
   params: Record<string, string>;
   tags: Record<string, string>;
-  /** The data sets as they were sent. */
+  /** The data sets as sent. */
   inputs: string | null;
   files: Record<string, SentFile>;
-  /** What the server will never take, and why. */
+  /** What the server rejected for good, and why. */
   refused: Record<string, string>;
 }
 
-/** A cursor of a server that has nothing. */
+/** The cursor of a server that has nothing yet. */
 export function newCursor(server: string): Cursor {
   return {
     server,
@@ -65,17 +63,17 @@ export function newCursor(server: string): Cursor {
 }
 
 /**
- * Reads what a server has of a run; one server's cursor says nothing of another.
+ * Reads how much of a run a server has. A cursor is about one server only.
  *
- * @param server its address; without one, whichever the folder names
+ * @param server its address; not given: the server that the folder names
  */
 export async function readCursor(run: string, server?: string): Promise<Cursor | undefined> {
-  const saved = await readJson(join(run, cursorFile)) as Cursor | undefined;
+  const saved = await readJson(join(run, runFile.cursor)) as Cursor | undefined;
   if (saved === undefined || (server !== undefined && saved.server !== server)) return undefined;
   return { ...newCursor(saved.server), ...saved };
 }
 
 /** @throws {RunError} if the folder cannot be written */
 export async function writeCursor(run: string, cursor: Cursor): Promise<void> {
-  await writeAtomic(join(run, cursorFile), JSON.stringify(cursor, null, 1) + "\n");
+  await writeAtomic(join(run, runFile.cursor), JSON.stringify(cursor, null, 1) + "\n");
 }

@@ -5,14 +5,15 @@ import type { Cursor } from "./cursor.ts";
 import { type TextEntry, textEntry } from "./entries.ts";
 import { noteOf } from "./note.ts";
 import type { RunRecord } from "./record.ts";
+import { runFile } from "../run/layout.ts";
 
-/** The tag by which a run is found again on any server. */
+/** The tag that identifies a run on any server. */
 export const idTag = "flow.run_id";
 
-/** Settings that say where a run is kept and shown, not what it trains. */
+/** Settings that say where a run is stored and shown, not what it trains. */
 const notParams = ["name", "out", "resume", "mlflow", "experiment", "runName"];
 
-/** What a run is, in MLflow's words. */
+/** Description of a run in MLflow's terms. */
 export interface Description {
   readonly params: readonly TextEntry[];
   readonly tags: readonly TextEntry[];
@@ -22,12 +23,12 @@ export interface Description {
 /**
  * Describes a run by its `run.json`, `config.json` and `environment.json`.
  *
- * @param cursor what the server has: the latest metrics, pictures that a note can show
+ * @param cursor what the server has: latest metrics, and pictures for the note
  * @throws {RunError} if one of the files cannot be read
  */
 export async function describe(run: string, record: RunRecord, cursor: Cursor): Promise<Description> {
-  const config = await readJson(join(run, "config.json")) ?? {};
-  const environment = await readJson(join(run, "environment.json")) ?? {};
+  const config = await readJson(join(run, runFile.config)) ?? {};
+  const environment = await readJson(join(run, runFile.environment)) ?? {};
   const note = noteOf({ folder: run, record, config, environment, cursor });
   const tags: Record<string, unknown> = {
     [idTag]: record.id,
@@ -60,12 +61,13 @@ export function paramsOf(record: RunRecord, config: Readonly<Record<string, unkn
 
 function inputsOf({ dataset }: RunRecord): DatasetInput[] {
   if (dataset === null) return [];
-  const { name, digest, source, height, width, train, validation, test } = dataset;
+  const { name, digest, source, channels = 1, height, width, classes, train, validation, test } = dataset;
+  const shape = channels === 1 ? [-1, height, width] : [-1, channels, height, width];
   const schema = JSON.stringify({
     mlflow_tensorspec: {
       features: JSON.stringify([{
         type: "tensor",
-        "tensor-spec": { dtype: "uint8", shape: [-1, height, width] },
+        "tensor-spec": { dtype: "uint8", shape },
       }]),
       targets: JSON.stringify([{ type: "tensor", "tensor-spec": { dtype: "uint8", shape: [-1] } }]),
     },
@@ -78,7 +80,14 @@ function inputsOf({ dataset }: RunRecord): DatasetInput[] {
       source_type: source.includes(":") ? "http" : "local",
       source: JSON.stringify({ uri: source }),
       schema,
-      profile: JSON.stringify({ train, validation, test, sha256: digest }),
+      profile: JSON.stringify({
+        train,
+        validation,
+        test,
+        channels: dataset.channels,
+        classes,
+        sha256: digest,
+      }),
     },
   }];
 }

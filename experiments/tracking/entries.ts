@@ -1,11 +1,11 @@
-/** MLflow's metrics, params and tags, cut and spelled so that a server takes them whole. */
+/** MLflow's metrics, params and tags, with names and lengths that a server accepts. */
 
 /** A value at a step and a time. */
 export interface MetricEntry {
   readonly key: string;
-  /** The numbers that JSON lacks are the words NaN, Infinity and -Infinity. */
+  /** NaN, Infinity and -Infinity are strings. */
   readonly value: number | string;
-  /** Milliseconds since 1970, whole. */
+  /** Whole milliseconds since 1970. */
   readonly timestamp: number;
   readonly step: number;
 }
@@ -17,11 +17,11 @@ export interface TextEntry {
 }
 
 const keyLength = 250;
-/** Characters of a value that are kept; MLflow cuts longer ones without a word. */
+/** Most characters of a value; MLflow silently cuts longer ones. */
 export const valueLengths = { param: 6000, tag: 8000 } as const;
 
 /**
- * A name as MLflow takes it: letters, digits and `_ - . : / space`, and a path that is its own shortest form.
+ * A name that MLflow accepts: letters, digits and `_ - . : / space`, and a normalised path.
  *
  * @returns e.g. `lr_` for `lr%`; `_` if nothing is left
  */
@@ -32,7 +32,7 @@ export function keyOf(name: string): string {
 }
 
 /**
- * A metric as a server takes it. Steps and times are whole: a fraction would make the server drop all that follows.
+ * A metric that a server accepts. Steps and times are whole: at a fraction the server would drop all that follows.
  */
 export function metricEntry(key: string, value: number, timestamp: number, step: number): MetricEntry {
   return {
@@ -43,14 +43,14 @@ export function metricEntry(key: string, value: number, timestamp: number, step:
   };
 }
 
-/** A param or tag as a server takes it: always text, cut with `...` where it is too long. */
+/** A param or tag that a server accepts: always text, ending in `...` if it had to be cut. */
 export function textEntry(kind: keyof typeof valueLengths, key: string, value: unknown): TextEntry {
   const text = typeof value === "string" ? value : JSON.stringify(value);
   const most = valueLengths[kind];
   return { key: keyOf(key), value: text.length > most ? text.slice(0, most - 3) + "..." : text };
 }
 
-/** Splits entries into requests within the server's limits of entries and of bytes. */
+/** Splits entries into requests within the server's limits on number and bytes. */
 export function batches<Entry>(entries: readonly Entry[], most: number, mostBytes = 900_000): Entry[][] {
   const all: Entry[][] = [];
   let bytes = Infinity;

@@ -1,30 +1,31 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { cursorFile, type SentFile } from "./cursor.ts";
-import { recordFile } from "./record.ts";
+import type { SentFile } from "./cursor.ts";
+import { runFile } from "../run/layout.ts";
 
 /** A file of a run folder. */
 export interface RunFile {
-  /** Below the folder, with `/`. */
+  /** Relative to the folder, with `/`. */
   readonly path: string;
   readonly size: number;
   readonly modified: number;
 }
 
-/** Larger files are not read into memory. */
+/** Bytes up to which a file is read into memory. */
 const inMemory = 32 << 20;
 const piece = 1 << 18;
 
 /**
- * The files of a run that belong to its record, sorted: not what says how they were sent, nor hidden or unfinished
- * files, nor the runs nested in it.
+ * The files of a run to send, sorted: without the cursor, hidden or unfinished files, and nested runs.
  */
 export async function runFiles(run: string, below = ""): Promise<RunFile[]> {
   const files: RunFile[] = [];
   for await (const { name, isFile, isDirectory } of Deno.readDir(join(run, below))) {
     const path = below === "" ? name : `${below}/${name}`;
-    if (name.startsWith(".") || name.endsWith(".tmp") || path === cursorFile) continue;
-    if (isDirectory && !(await exists(join(run, path, recordFile)))) files.push(...await runFiles(run, path));
+    if (name.startsWith(".") || name.endsWith(".tmp") || path === runFile.cursor) continue;
+    if (isDirectory && !(await exists(join(run, path, runFile.record)))) {
+      files.push(...await runFiles(run, path));
+    }
     if (!isFile) continue;
     const info = await statOf(join(run, path));
     if (info) files.push({ path, size: info.size, modified: info.mtime?.getTime() ?? 0 });
@@ -32,16 +33,16 @@ export async function runFiles(run: string, below = ""): Promise<RunFile[]> {
   return files.sort((a, b) => a.path < b.path ? -1 : 1);
 }
 
-/** Runs nested in a run, as a comparison's models are: folders in it that are runs, sorted by name. */
+/** The runs nested in a run, such as the models of a comparison, sorted by name. */
 export async function nestedRuns(run: string): Promise<string[]> {
   const nested: string[] = [];
   for await (const { name, isDirectory } of Deno.readDir(run)) {
-    if (isDirectory && await exists(join(run, name, recordFile))) nested.push(join(run, name));
+    if (isDirectory && await exists(join(run, name, runFile.record))) nested.push(join(run, name));
   }
   return nested.sort();
 }
 
-/** A file to send that stays as it was opened, even if a new one takes its place. */
+/** A file to send; its content stays as opened, even if another file replaces it. */
 export class OpenFile implements Disposable {
   readonly #file: Deno.FsFile;
   readonly sent: SentFile;
@@ -53,7 +54,7 @@ export class OpenFile implements Disposable {
     this.#bytes = bytes;
   }
 
-  /** @returns undefined if it is gone */
+  /** @returns undefined if there is no such file */
   static async open(path: string): Promise<OpenFile | undefined> {
     let file: Deno.FsFile;
     try {
@@ -77,7 +78,7 @@ export class OpenFile implements Disposable {
     return new OpenFile(file, sent, bytes?.subarray(0, read));
   }
 
-  /** Its content, once for each try to send it. */
+  /** Its content, for one attempt to send it. */
   body(): BodyInit {
     if (this.#bytes !== undefined) return this.#bytes;
     let left = this.sent.size;

@@ -2,14 +2,14 @@ import { join, relative } from "node:path";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { readMetrics } from "../run/metrics_log.ts";
 import { readFile, readJson } from "../run/read_file.ts";
-import { mustStand, standing } from "./adopt.ts";
+import { currentRecord, requireRecord } from "./current_record.ts";
 import { paramsOf } from "./description.ts";
 import { nestedRuns, runFiles } from "./files.ts";
-import { metricsFile } from "./mirror.ts";
 import type { RunStore, RunSummary } from "./store.ts";
+import { runFile } from "../run/layout.ts";
 
 /**
- * The run folders in a folder, sorted by name, which begins with their time; none where the folder does not exist.
+ * The run folders in a folder, sorted by name, and so by time; none if the folder does not exist.
  *
  * @throws {RunError} if it cannot be read
  */
@@ -23,11 +23,11 @@ export async function runFolders(root: string): Promise<string[]> {
     throw new RunError(`Cannot read ${root}: ${reasonOf(error)}`);
   }
   const folders = names.map((name) => join(root, name));
-  const are = await Promise.all(folders.map(async (folder) => await standing(folder) !== undefined));
+  const are = await Promise.all(folders.map(async (folder) => await currentRecord(folder) !== undefined));
   return folders.filter((_, i) => are[i]);
 }
 
-/** Runs as their folders tell them. */
+/** Runs in folders. */
 export class FolderStore implements RunStore {
   /** @param root the folder of the runs */
   constructor(readonly root: string) {}
@@ -55,15 +55,15 @@ export class FolderStore implements RunStore {
 }
 
 /**
- * A run as its folder tells it.
+ * Summarises a run from its folder.
  *
- * @throws {RunError} if it is no run, or cannot be read
+ * @throws {RunError} if the folder holds no run, or cannot be read
  */
 export async function summarize(folder: string): Promise<RunSummary> {
-  const record = await mustStand(folder, "read");
-  const params = paramsOf(record, await readJson(join(folder, "config.json")) ?? {});
+  const record = await requireRecord(folder, "read");
+  const params = paramsOf(record, await readJson(join(folder, runFile.config)) ?? {});
   const metrics: Record<string, number> = {};
-  for (const { step: _, time: __, ...values } of await readMetrics(join(folder, metricsFile))) {
+  for (const { step: _, time: __, ...values } of await readMetrics(join(folder, runFile.metrics))) {
     for (const [key, value] of Object.entries(values)) if (typeof value === "number") metrics[key] = value;
   }
   const { name, experiment, status, startedAt, endedAt } = record;

@@ -1,90 +1,81 @@
 import { join } from "node:path";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { appendMetrics, lineOf, type Metrics, truncateAfterStep } from "../run/metrics_log.ts";
-import { metricsFile } from "./mirror.ts";
 import { readRecord, type RunRecord, writeRecord } from "./record.ts";
-import { lockRun, type RunLock } from "./run_lock.ts";
+import type { RunLock } from "../run/run_lock.ts";
 import type { Ending, Tracker } from "./tracker.ts";
+import { replacedMetricsFile, runFile } from "../run/layout.ts";
 
 /** Milliseconds between measurements of the machine. */
 const gaugeMs = 10_000;
 
-/** What a run's folder is told at its start. */
+/** What is known about a run at its start. */
 export interface RunStart {
-  /** All of `run.json` that the start knows. */
+  /** The part of `run.json` that is known by then. */
   readonly about: Omit<RunRecord, "id" | "status" | "endedAt" | "reason" | "startedAt">;
   readonly startedAt: Date;
-  /** The step at which an earlier session's checkpoint stands; not given for a new run. */
+  /** The step of the checkpoint that the run continues from; not given for a new run. */
   readonly resumedAt?: number;
-  /** What to measure of the machine every 10 seconds of training, by name. */
+  /** Measures the machine, every 10 seconds of training. */
   readonly gauges?: () => Readonly<Record<string, number>>;
 }
 
-/** Tells a run to its folder: `run.json` and `metrics.jsonl`. While it lives, no other program may write there. */
+/** Records a run in its folder, as `run.json` and `metrics.jsonl`. The caller holds the run's lock, so nobody else writes there. */
 export class FolderTracker implements Tracker {
-  readonly #lock: RunLock;
+  /** The run's folder. */
+  readonly run: string;
   readonly #path: string;
   readonly #gauges: () => Readonly<Record<string, number>>;
   #record: RunRecord;
   #gaugedMs = -Infinity;
-  /** Lines that an earlier session wrote after its checkpoint, by what they measure, until they are measured anew. */
+  /** Lines that an earlier session wrote after its checkpoint, by what they measure. */
   #replaced = new Map<string, Metrics>();
 
-  private constructor(lock: RunLock, record: RunRecord, gauges: RunStart["gauges"]) {
-    this.#lock = lock;
-    this.#path = join(lock.run, metricsFile);
+  private constructor(run: string, record: RunRecord, gauges: RunStart["gauges"]) {
+    this.run = run;
+    this.#path = join(run, runFile.metrics);
     this.#record = record;
     this.#gauges = gauges ?? (() => ({}));
   }
 
   /**
-   * Starts a run in its folder, or goes on with one.
+   * Starts a run in its folder, or continues one.
    *
-   * @throws {RunError} if the folder cannot be written, another program works on the run, or a new run would begin where
-   * there is one
+   * @param lock the run's lock, which the caller releases after disposing of the tracker
+   * @throws {RunError} if the folder cannot be written, or a new run would begin where there is one
    */
-  static async start(run: string, { about, startedAt, resumedAt, gauges }: RunStart): Promise<FolderTracker> {
-    const lock = await lockRun(run);
-    if (lock === undefined) {
-      throw new RunError(`Cannot write ${run}: another program trains or sends this run; wait for its end`);
+  static async start(
+    { run }: RunLock,
+    { about, startedAt, resumedAt, gauges }: RunStart,
+  ): Promise<FolderTracker> {
+    const earlier = await readRecord(run);
+    if (earlier !== undefined && resumedAt === undefined) {
+      throw new RunError(
+        `Cannot start a run in ${run}: another program has just started one there (expected a new or empty folder)`,
+      );
     }
-    try {
-      const earlier = await readRecord(run);
-      if (earlier !== undefined && resumedAt === undefined) {
-        throw new RunError(
-          `Cannot start a run in ${run}: another program has begun one there meanwhile (expected a new or empty folder)`,
-        );
-      }
-      const record: RunRecord = {
-        id: crypto.randomUUID(),
-        ...about,
-        startedAt: startedAt.getTime(),
-        ...earlier,
-        status: "RUNNING",
-        endedAt: null,
-        reason: null,
-      };
-      const tracker = new FolderTracker(lock, record, gauges);
-      await writeRecord(run, record);
-      if (resumedAt !== undefined) await tracker.#rewind(resumedAt);
-      return tracker;
-    } catch (error) {
-      lock[Symbol.dispose]();
-      throw error;
-    }
-  }
-
-  get run(): string {
-    return this.#lock.run;
+    const record: RunRecord = {
+      id: crypto.randomUUID(),
+      ...about,
+      startedAt: startedAt.getTime(),
+      ...earlier,
+      status: "RUNNING",
+      endedAt: null,
+      reason: null,
+    };
+    const tracker = new FolderTracker(run, record, gauges);
+    await writeRecord(run, record);
+    if (resumedAt !== undefined) await tracker.#rewind(resumedAt);
+    return tracker;
   }
 
   log(metrics: Metrics): void {
     const now = Date.now();
-    // With a training loss only: what else is logged interrupts the training, and its rate.
+    // Only with a training loss: everything else that is logged interrupts the training and lowers its rate.
     const due = "train_loss" in metrics && now - this.#gaugedMs >= gaugeMs;
     if (due) this.#gaugedMs = now;
     const line = { ...metrics, time: now, ...due && this.#gauges() };
-    // A server may have the earlier line: the same words are stored there once, others would stand beside them.
+    // A server may have the earlier line. It stores an identical line once, but would keep a different one beside it.
     const same = this.#replaced.get(measured(line));
     appendMetrics(this.#path, same ?? line);
   }
@@ -95,28 +86,24 @@ export class FolderTracker implements Tracker {
     await writeRecord(this.run, this.#record);
   }
 
-  /** Frees the folder; a run that has not ended has failed. */
+  /** A run that has not ended has failed. */
   async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      await this.end("FAILED");
-    } finally {
-      this.#lock[Symbol.dispose]();
-    }
+    await this.end("FAILED");
   }
 
-  /** Goes back to a step; what was measured after it is kept in a file of its own. */
+  /** Goes back to a step; later lines are moved to a separate file. */
   async #rewind(step: number): Promise<void> {
     const cut = await truncateAfterStep(this.#path, step);
     if (cut.length === 0) return;
     for (const line of cut) this.#replaced.set(measured(line), line);
     await writeAtomic(
-      join(this.run, `metrics-replaced-${Date.now()}.jsonl`),
+      join(this.run, replacedMetricsFile(Date.now())),
       cut.map(lineOf).join(""),
     );
   }
 }
 
-/** What a line measures, without the time and the state of the machine. */
+/** A line without its time and the state of the machine. */
 function measured(line: Metrics): string {
   const kept = Object.entries(line).filter(([key]) =>
     key !== "time" && key !== "elapsed_seconds" && !key.startsWith("system/")

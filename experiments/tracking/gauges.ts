@@ -1,11 +1,11 @@
 import type { Device } from "../../kernels/mod.ts";
 
 /**
- * What a run measures of its machine, under the names that MLflow groups as system metrics. Megabytes are 1e6 bytes; the
- * rate is the mean since the last call, and left out while nothing is trained.
+ * Measures of the machine, under names that MLflow groups as system metrics. A megabyte is 1e6 bytes; the rate is the mean
+ * since the last call, and missing while nothing is trained.
  *
- * @param device memory that it holds is measured
- * @param images how many images have been trained on so far
+ * @param device the device whose memory is measured
+ * @param images number of images trained on so far
  */
 export function gauges(device: Device, images: () => number): () => Record<string, number> {
   let [ms, seen] = [performance.now(), images()];

@@ -1,22 +1,22 @@
 import type { ServerAddress } from "./address.ts";
 import { type Patience, Pauses, withRetries } from "./retry.ts";
 
-/** A server that could not be reached, or that refused or failed a request. */
+/** A server cannot be reached, or it refused or failed a request. */
 export class ServerError extends Error {
   override readonly name = "ServerError";
 
   constructor(
     message: string,
     readonly details: {
-      /** Of the answer; undefined where none came. */
+      /** HTTP status; undefined if there was no answer. */
       readonly status?: number;
       /** MLflow's name of the error, e.g. `RESOURCE_DOES_NOT_EXIST`. */
       readonly code?: string | undefined;
-      /** Whether the request surely did nothing: no connection, or told to come again. */
+      /** Whether the request certainly had no effect: no connection, or the server asked to retry later. */
       readonly untouched?: boolean;
-      /** Whether another try may work. */
+      /** Whether a retry may work. */
       readonly passing: boolean;
-      /** Milliseconds that the server asks to wait. */
+      /** Milliseconds that the server asks to wait before a retry. */
       readonly waitMs?: number;
     },
   ) {
@@ -24,39 +24,39 @@ export class ServerError extends Error {
   }
 }
 
-/** What to send: JSON, bytes, or a stream that can be made anew for every try. */
+/** What to send; the body is made anew for every attempt. */
 export interface Content {
   readonly type: string;
   readonly body: () => BodyInit;
 }
 
-/** What a request may be told. */
+/** Options of a request. */
 export interface RequestOptions {
   readonly content?: Content;
-  /** For requests that must not be done twice: retries only what surely did nothing. */
+  /** For requests that must not run twice: retry only if the request certainly had no effect. */
   readonly once?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
 const passingStatuses = [408, 429, 500, 502, 503, 504];
 
-/** A server that is asked over HTTP, with the patience of MLflow's own client. */
+/** A server reached over HTTP, with the retries of MLflow's own client. */
 export class HttpServer {
-  /** Its pauses between tries, to cut them short. */
+  /** The pauses between retries, which can be cut short. */
   readonly pauses = new Pauses();
-  /** Called whenever the server answered or took bytes. */
+  /** Called whenever the server answers or accepts bytes. */
   onProgress: () => void = () => {};
-  /** Called with what went wrong, before another try. */
+  /** Called with what went wrong, before a retry. */
   onRetry: (error: ServerError) => void = () => {};
 
   constructor(readonly address: ServerAddress, readonly patience: Patience) {}
 
   /**
-   * Asks the server.
+   * Sends a request.
    *
-   * @param path below the address, with a slash before it
-   * @returns the answer's bytes
-   * @throws {ServerError} after the last try
+   * @param path relative to the address, with a leading slash
+   * @returns the body of the answer
+   * @throws {ServerError} after the last retry
    */
   request(method: "GET" | "POST" | "PUT", path: string, options: RequestOptions = {}): Promise<Uint8Array> {
     const waitFor = (error: unknown) => {
@@ -133,25 +133,25 @@ export class HttpServer {
     const cause = error instanceof Error ? (error.cause ?? error) : error;
     const reason = this.address.hide(cause instanceof Error ? cause.message : String(cause));
     const untouched = /connect error|\(Connect\)|refused|dns error/i.test(reason);
-    // The innermost reason stands last.
+    // The innermost reason comes last.
     const shown = reason.split(": ").at(-1)?.replace(/ \(os error \d+\)$/, "");
     return new ServerError(`${url} cannot be reached (${shown})`, { passing: true, untouched });
   }
 }
 
-/** A server that somebody waits for: the error stream says, once, that it does not answer and is asked again. */
+/** A server that the user waits for: stderr says, once, that it does not answer and requests are repeated. */
 export function awaitedServer(address: ServerAddress, patience: Patience): HttpServer {
   const server = new HttpServer(address, patience);
   server.onRetry = ({ message }) => {
     server.onRetry = () => {};
     console.error(
-      `${message}: trying again, ${patience.maxRetries} times at most (MLFLOW_HTTP_REQUEST_MAX_RETRIES)`,
+      `${message}: retrying up to ${patience.maxRetries} times (MLFLOW_HTTP_REQUEST_MAX_RETRIES)`,
     );
   };
   return server;
 }
 
-/** Passes a stream on and tells of every chunk. */
+/** Passes a stream through and reports every chunk. */
 function watched(stream: ReadableStream<Uint8Array>, alive: () => void): ReadableStream<Uint8Array> {
   return stream.pipeThrough(
     new TransformStream({

@@ -1,16 +1,16 @@
-/** Whole lines of a file, in pieces that bound the memory. */
+/** Some complete lines of a file. */
 export interface Lines {
   readonly lines: readonly string[];
-  /** Bytes of the file up to their end. */
+  /** Offset in the file of the end of the last one, in bytes. */
   readonly end: number;
 }
 
 const pieceBytes = 1 << 18;
 
 /**
- * Reads the lines of a file that is being written, from an offset to its present end.
+ * Reads the lines of a file that may still be written, from an offset to its current end, in pieces of limited size.
  *
- * @param whole whether a last line without its line break counts: nobody writes any more
+ * @param whole whether a last line without a line break counts, because the file is complete
  */
 export async function* linesFrom(path: string, offset: number, whole: boolean): AsyncGenerator<Lines> {
   let file: Deno.FsFile;

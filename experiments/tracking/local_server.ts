@@ -1,36 +1,36 @@
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { reasonOf } from "../run/atomic_write.ts";
-import { pythonEnvironment, type Unavailable } from "../program/python_environment.ts";
+import { pythonEnvironment, type Unavailable } from "../python/python_environment.ts";
 import { ServerError } from "./http.ts";
 
-/** The MLflow that is installed. */
+/** The version of MLflow to install. */
 export const mlflowVersion = "3.17.2";
 
-/** The private environment of that MLflow, below the project's `.cache`. */
+/** Its Python environment, in the project's `.cache`. */
 const environment = new URL(`../../.cache/mlflow-${mlflowVersion}`, import.meta.url);
 
 const startMs = 120_000;
 const pauseMs = 100;
 
-/** Finds MLflow's python or installs it, in about a minute; or the reason why it cannot be had. */
+/** Finds MLflow's python, or installs it in about a minute; or the reason why it cannot. */
 export function installMlflow(): Promise<string | Unavailable> {
   return pythonEnvironment(fileURLToPath(environment), [`mlflow==${mlflowVersion}`]);
 }
 
-/** An MLflow server of this machine. */
+/** An MLflow server on this machine. */
 export interface LocalServer {
   readonly url: string;
   readonly process: Deno.ChildProcess;
 }
 
 /**
- * Starts a server that keeps all its data in a folder, and waits until it answers.
+ * Starts a server that keeps its data in a folder, and waits until it answers.
  *
  * @param python as `installMlflow` returned it
- * @param data made if it does not exist
- * @param detached whether to start a process group of its own, so that Ctrl-C reaches this program only
- * @throws {ServerError} if it ends or does not answer; the end of its log, `server.log` in the folder, says why
+ * @param data the folder, created if missing
+ * @param detached whether to start a process group, so that Ctrl-C reaches only this program
+ * @throws {ServerError} if it exits or does not answer; the end of `server.log` in the folder says why
  */
 export async function startMlflow(
   python: string,
@@ -45,7 +45,7 @@ export async function startMlflow(
       ["--backend-store-uri", `sqlite:///${join(folder, "mlflow.db")}`],
       ["--artifacts-destination", join(folder, "artifacts")],
     ),
-    // Its workers for evaluating language models are seven more processes; its statistics go to its makers.
+    // No seven worker processes for evaluating language models, and no statistics sent to MLflow's makers.
     env: { MLFLOW_SERVER_ENABLE_JOB_EXECUTION: "false", MLFLOW_DISABLE_TELEMETRY: "true" },
     stdin: "null",
     stdout: "piped",
@@ -66,7 +66,7 @@ export async function startMlflow(
   if (running) process.kill();
   await Promise.all([ended, ...logged]);
   const last = (await Deno.readTextFile(log)).trim().split("\n").at(-1);
-  throw new ServerError(`Cannot start MLflow at ${url}: ${last} (all of it is in ${log})`, {
+  throw new ServerError(`Cannot start MLflow at ${url}: ${last} (the whole log: ${log})`, {
     passing: false,
   });
 }
@@ -82,9 +82,9 @@ async function answers(url: string): Promise<boolean> {
 }
 
 /**
- * Checks that a port of this machine is free.
+ * Checks that a port on this machine is free.
  *
- * @throws {ServerError} if another program has it
+ * @throws {ServerError} if another program uses it
  */
 export function checkPort(port: number): void {
   try {

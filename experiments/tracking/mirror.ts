@@ -11,18 +11,16 @@ import { ServerError } from "./http.ts";
 import { linesFrom } from "./lines.ts";
 import { readRecord, type RunRecord } from "./record.ts";
 import { withRetries } from "./retry.ts";
+import { runFile } from "../run/layout.ts";
 
-/** The file of a run that holds its metrics. */
-export const metricsFile = "metrics.jsonl";
-
-/** Files that every checkpoint writes anew, or every step: sent when the run is over. */
-const changing = /^metrics\.jsonl$|\.safetensors$/;
+/** Whether a file changes with every step or checkpoint: such files are sent when the run is over. */
+const changes = (path: string) => path === runFile.metrics || path.endsWith(".safetensors");
 
 /**
- * Brings an MLflow server to what a run folder holds. A pass sends what the server lacks and notes it in the folder, so
- * that the next one, of this program or another, goes on from there; one that is cut off at any point is repeated
- * without harm: metrics that come again are stored once, artifacts replace themselves, and a run is searched by its
- * own id before it is made. The caller holds the run's lock.
+ * Mirrors a run folder to an MLflow server. A pass sends what the server lacks and notes it in the folder, so that the
+ * next pass, by this program or another, continues from there. A pass may be cut off anywhere and repeated: metrics that
+ * are sent again are stored once, artifacts replace themselves, and a run is looked up by its own id before it is created.
+ * The caller holds the run's lock.
  */
 export class Mirror {
   #cursor: Cursor | undefined;
@@ -32,8 +30,8 @@ export class Mirror {
   readonly #onFound: (page: string) => void;
 
   /**
-   * @param restart whether `metrics.jsonl` may have been cut and written anew since it was last sent
-   * @param onFound told the run's page when the server is seen to have the run
+   * @param restart whether `metrics.jsonl` may have been truncated and rewritten since it was last sent
+   * @param onFound called with the run's page once the server has the run
    */
   constructor(
     readonly run: string,
@@ -44,13 +42,13 @@ export class Mirror {
     this.#onFound = onFound;
   }
 
-  /** What the server will never take, and why. */
+  /** What the server rejected for good, and why. */
   get refused(): Readonly<Record<string, string>> {
     return this.#cursor?.refused ?? {};
   }
 
   /**
-   * Sends what the server lacks: of a run that goes on what is final by now, of one that is over everything.
+   * Sends what the server lacks: of a running run what is final by now, of a finished one everything.
    *
    * @returns how much was sent
    * @throws {ServerError} if the server cannot be reached or refuses
@@ -62,12 +60,12 @@ export class Mirror {
     try {
       const cursor = await this.#claim(record);
       const over = record.status !== "RUNNING";
-      if (cursor.status !== "RUNNING" && !over) await this.#tellStatus(record, cursor);
+      if (cursor.status !== "RUNNING" && !over) await this.#sendStatus(record, cursor);
       await this.#describe(record, cursor);
       const points = await this.#sendMetrics(record, cursor, over);
       const files = await this.#sendFiles(cursor, over);
       await this.#describe(record, cursor);
-      if (over && cursor.status !== record.status) await this.#tellStatus(record, cursor);
+      if (over && cursor.status !== record.status) await this.#sendStatus(record, cursor);
       return { points, files };
     } catch (error) {
       this.#claimed = false;
@@ -102,7 +100,7 @@ export class Mirror {
     return cursor;
   }
 
-  /** The run on the server, which is made if there is none; of several, which lost answers can leave, one stays. */
+  /** The run on the server, created if missing. Lost answers can leave several; all but one are deleted. */
   async #find(experimentId: string, record: RunRecord): Promise<ServerRun> {
     const filter = `tags.\`${idTag}\` = '${record.id.replaceAll("'", "")}'`;
     const search = () => this.client.searchRuns(experimentId, filter, "ALL");
@@ -112,7 +110,7 @@ export class Mirror {
         unsure = false;
         const runs = await search();
         if (runs.length > 0) return runs;
-        unsure = true; // from here on an error may mean that there is a run
+        unsure = true; // from here on, the run may exist in spite of an error
         return [await this.#create(experimentId, record)];
       },
       (error) => unsure && error instanceof ServerError && error.details.passing ? 0 : undefined,
@@ -143,18 +141,18 @@ export class Mirror {
     });
   }
 
-  /** The server's id of the run that this one is nested in, as its folder is. */
+  /** The server's id of the run whose folder contains this one. */
   async #parent(): Promise<string | undefined> {
     const folder = dirname(this.run);
     if (await readRecord(folder) === undefined) return undefined;
     const runId = (await readCursor(folder, this.client.url))?.runId;
     if (runId) return runId;
     throw new RunError(
-      `Cannot send ${this.run}: the run that it is nested in, ${folder}, must be sent first`,
+      `Cannot send ${this.run}: the run that it is nested in, ${folder}, has to be sent first`,
     );
   }
 
-  async #tellStatus({ status, endedAt }: RunRecord, cursor: Cursor): Promise<void> {
+  async #sendStatus({ status, endedAt }: RunRecord, cursor: Cursor): Promise<void> {
     await this.client.updateRun(cursor.runId!, { status, ...endedAt !== null && { end_time: endedAt } });
     cursor.status = status;
     await writeCursor(this.run, cursor);
@@ -162,7 +160,7 @@ export class Mirror {
 
   async #describe(record: RunRecord, cursor: Cursor): Promise<void> {
     const { params, tags, inputs } = await describe(this.run, record, cursor);
-    // A param can be set once; what a resumed run was told anew stands beside it as a tag.
+    // A param can be set only once; values that a resumed run changed become tags.
     const changed = params.flatMap(({ key, value }) =>
       key in cursor.params && cursor.params[key] !== value ? [{ key: `resumed.${key}`, value }] : []
     );
@@ -185,13 +183,13 @@ export class Mirror {
   }
 
   async #sendMetrics(record: RunRecord, cursor: Cursor, over: boolean): Promise<number> {
-    const path = join(this.run, metricsFile);
+    const path = join(this.run, runFile.metrics);
     let points = 0;
     for await (const { lines, end } of linesFrom(path, cursor.metricsBytes, over)) {
       const entries: MetricEntry[] = [];
       for (const text of lines) {
         const line = parseMetrics(text);
-        if (line === undefined) continue; // the torn end of a run that was killed
+        if (line === undefined) continue; // the incomplete last line of a run that was killed
         const { step, time, ...values } = line;
         const at = typeof time === "number" ? time : record.startedAt;
         for (const [key, value] of Object.entries(values)) {
@@ -213,14 +211,14 @@ export class Mirror {
     return points;
   }
 
-  /** Sends a picture as MLflow's page looks for images over steps: under a name of key, step and time. */
+  /** Sends a picture under the name of key, step and time by which MLflow's page finds images over steps. */
   async #sendImage(cursor: Cursor, key: string, path: string, step: number, time: number): Promise<void> {
     using file = await OpenFile.open(join(this.run, path));
     if (file === undefined) {
       cursor.refused[`images/${path}`] = "the file is gone";
       return;
     }
-    // The same name each time, so that a picture that is sent again replaces itself.
+    // A fixed name, so that a picture that is sent again replaces itself.
     const id = createHash("sha256").update(`${cursor.runId}/${path}`).digest("hex");
     const uuid = [id.slice(0, 8), id.slice(8, 12), id.slice(12, 16), id.slice(16, 20), id.slice(20, 32)].join(
       "-",
@@ -238,9 +236,9 @@ export class Mirror {
     let count = 0;
     for (const { path, size, modified } of await runFiles(this.run)) {
       const sent = cursor.files[path];
-      if ((!over && changing.test(path)) || (sent?.size === size && sent.modified === modified)) continue;
+      if ((!over && changes(path)) || (sent?.size === size && sent.modified === modified)) continue;
       using file = await OpenFile.open(join(this.run, path));
-      if (file === undefined) continue; // gone since it was listed
+      if (file === undefined) continue; // deleted since it was listed
       if (sent?.sha256 !== file.sent.sha256) {
         if (!await this.#put(cursor, path, file)) continue;
         count++;
@@ -251,7 +249,7 @@ export class Mirror {
     return count;
   }
 
-  /** Stores a file; false if the server never will. */
+  /** Stores a file; false if the server rejects it for good. */
   async #put(cursor: Cursor, path: string, file: OpenFile): Promise<boolean> {
     try {
       await this.client.putArtifact(cursor.artifactUri!, path, () => file.body());
@@ -268,6 +266,6 @@ export class Mirror {
 
 /** The address of a run's page. */
 export function pageOf(server: string, run: { experimentId: string | null; runId: string | null }): string {
-  // Without the query the page opens in another mode.
+  // Without the query, the page opens in another mode.
   return `${server}/#/experiments/${run.experimentId}/runs/${run.runId}?workflowType=machine_learning`;
 }

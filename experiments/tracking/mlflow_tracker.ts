@@ -9,19 +9,19 @@ import type { Ending, Tracker } from "./tracker.ts";
 
 /** How long the tracker waits, in milliseconds. */
 export interface Waiting {
-  /** Between looks at the run folder. */
+  /** Between checks of the run folder. */
   readonly lookMs: number;
-  /** Before a server that failed all retries is asked anew. */
+  /** Before the next attempt after all retries failed. */
   readonly outageMs: number;
-  /** For an answer, at the end of a run. */
+  /** For progress, at the end of a run. */
   readonly patienceMs: number;
 }
 
 const usual: Waiting = { lookMs: 2_000, outageMs: 30_000, patienceMs: 30_000 };
 
 /**
- * Tells a run to its folder, and mirrors the folder to an MLflow server meanwhile: between the steps of training, from
- * the folder itself, so that nothing queues up in memory however long the server is away.
+ * Records a run in its folder, and mirrors the folder to an MLflow server in the meantime. It reads what to send from the
+ * folder, so nothing queues up in memory however long the server is down.
  */
 export class MlflowTracker implements Tracker {
   readonly #folder: FolderTracker;
@@ -36,7 +36,7 @@ export class MlflowTracker implements Tracker {
   #ended: Promise<void> | undefined;
 
   /**
-   * @param resumed whether an earlier session's metrics may have been cut
+   * @param resumed whether metrics of an earlier session may have been truncated
    * @param say shows a line to the user
    */
   constructor(
@@ -85,9 +85,9 @@ export class MlflowTracker implements Tracker {
         if (away) this.#say("MLflow is back");
         away = false;
       } catch (error) {
-        // Once an outage: nobody wants to read it every minute.
+        // Once per outage, not every minute.
         if (!away && !this.#ending) {
-          this.#say(`MLflow: ${messageOf(error)}; training goes on, and what is missing there is sent later`);
+          this.#say(`MLflow: ${messageOf(error)}; training continues; what is missing there is sent later`);
         }
         away = true;
       }
@@ -95,13 +95,13 @@ export class MlflowTracker implements Tracker {
     }
   }
 
-  /** Sends the rest, as long as the server takes something. */
+  /** Sends the rest, as long as the server accepts something. */
   async #finish(): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const alive = () => {
       clearTimeout(timer);
       timer = setTimeout(
-        () => this.#giveUp.abort(new Error(`${this.#http.address.url} takes nothing any more`)),
+        () => this.#giveUp.abort(new Error(`${this.#http.address.url} accepts nothing any more`)),
         this.#waiting.patienceMs,
       );
     };
@@ -114,13 +114,13 @@ export class MlflowTracker implements Tracker {
       await this.#mirroring;
       await this.#mirror.pass();
       for (const [what, why] of Object.entries(this.#mirror.refused)) {
-        this.#say(`MLflow does not take ${what}: ${why}`);
+        this.#say(`MLflow rejects ${what}: ${why}`);
       }
     } catch (error) {
       this.#say(
         `MLflow: ${
           messageOf(error)
-        }; not everything is there, deno task sync ${this.#folder.run} sends the rest`,
+        }; not everything was sent; deno task sync ${this.#folder.run} sends the rest`,
       );
     } finally {
       clearTimeout(timer);

@@ -1,5 +1,6 @@
 import type { Cursor } from "./cursor.ts";
 import type { RunRecord } from "./record.ts";
+import { runFile } from "../run/layout.ts";
 
 const results = {
   test_loss: "test loss",
@@ -10,7 +11,7 @@ const results = {
 
 const endings = { RUNNING: "is running", FINISHED: "finished", FAILED: "failed", KILLED: "was stopped" };
 
-/** A run in a page of Markdown: what it trains on what, its results, where it is kept. */
+/** Describes a run in Markdown: network, data, results and folder. */
 export function noteOf({ folder, record, config, environment, cursor }: {
   readonly folder: string;
   readonly record: RunRecord;
@@ -37,7 +38,7 @@ export function noteOf({ folder, record, config, environment, cursor }: {
     return found === undefined ? [] : [{ name, value, step: found.step }];
   });
   const rows = measured.map(({ name, value, step }) => `| ${name} | ${value} | ${step} |`);
-  // The page folds all but the first lines, so these say it.
+  // The page shows only the first lines unless it is unfolded.
   const outcome = reason === null
     ? measured.map(({ name, value }) => `${name} ${value}`).join(", ")
     : plain(reason);
@@ -46,9 +47,9 @@ export function noteOf({ folder, record, config, environment, cursor }: {
     facts.join(", "),
     `The run ${endings[status]}${minutes}${outcome === "" ? "" : `: ${outcome}`}.`,
     ...rows.length === 0 ? [] : [["| result | value | step |", "| --- | --- | --- |", ...rows].join("\n")],
-    // Relative to the server's page.
-    ..."samples.png" in cursor.files
-      ? [`![samples](get-artifact?path=samples.png&run_uuid=${cursor.runId})`]
+    // Relative to the run's page.
+    ...runFile.samples in cursor.files
+      ? [`![samples](get-artifact?path=${runFile.samples}&run_uuid=${cursor.runId})`]
       : [],
     `Run folder \`${folder.replaceAll("`", "'")}\`` +
     (typeof commit === "string"
@@ -57,7 +58,7 @@ export function noteOf({ folder, record, config, environment, cursor }: {
   ].join("\n\n");
 }
 
-/** A text of the user's without the marks that Markdown and its tables would take for their own. */
+/** A text with the characters escaped that mean something in Markdown. */
 function plain(text: unknown): string {
   return String(text).replaceAll(/[\\`*_[\]<>|~#]/g, (mark) => `\\${mark}`).replaceAll(/\s+/g, " ");
 }

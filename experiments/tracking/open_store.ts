@@ -4,19 +4,19 @@ import { ServerStore } from "./server_store.ts";
 import { chooseTracking, readEnvironment } from "./settings.ts";
 import type { RunStore } from "./store.ts";
 
-/** Where a task is told to look for runs. */
+/** Where to look for runs. */
 export interface StoreChoice {
   readonly from: "folders" | "server";
   readonly mlflow: string | null;
-  /** The folder of the run folders. */
+  /** The folder that holds the runs. */
   readonly root: string;
   readonly experiment: string | null;
 }
 
 /**
- * The runs that a task is told to look at: those of folders, or of a server.
+ * Opens the runs in folders, or those on a server.
  *
- * @throws {ConfigError} if a server is asked for and none is named, or it cannot be used
+ * @throws {ConfigError} if a server is asked for but none is named, or it cannot be used
  */
 export function openStore({ from, mlflow, root, experiment }: StoreChoice): RunStore {
   if (from === "folders" && mlflow === null) return new FolderStore(root);

@@ -2,58 +2,60 @@ import { join } from "node:path";
 import { writeAtomic } from "../run/atomic_write.ts";
 import { readJson } from "../run/read_file.ts";
 import type { RunStatus } from "./client.ts";
+import { runFile } from "../run/layout.ts";
 
-/** The file that makes a folder a run: what it is, and how it stands. */
-export const recordFile = "run.json";
-
-/** What a run trains on. */
+/** The data that a run trains on. */
 export interface RecordedDataset {
   readonly name: string;
   /** SHA-256 of the training images, in hex. */
   readonly digest: string;
   readonly source: string;
+  /** Not in records of version 0.1, whose images have one channel. */
+  readonly channels?: number;
   readonly height: number;
   readonly width: number;
+  /** Number of classes; not in records of version 0.1. */
+  readonly classes?: number;
   /** Images that the network learns from. */
   readonly train: number;
   readonly validation: number;
   readonly test: number;
 }
 
-/** What a run is, the content of `run.json`. Times are milliseconds since 1970. */
+/** Identity and status of a run, the content of `run.json`. Times are milliseconds since 1970. */
 export interface RunRecord {
-  /** Ours, the same on every server. */
+  /** Our own id, the same on every server. */
   readonly id: string;
   readonly name: string;
   readonly experiment: string;
   readonly status: RunStatus;
   readonly startedAt: number;
-  /** null while it runs. */
+  /** null while the run is running. */
   readonly endedAt: number | null;
   /** Why it failed. */
   readonly reason: string | null;
   readonly user: string | null;
-  /** The script or task. */
+  /** The task that made it. */
   readonly source: string;
   readonly gitBranch: string | null;
   readonly parameterCount: number | null;
   readonly dataset: RecordedDataset | null;
-  /** The id of the run that this one stands for in a comparison. */
+  /** In a comparison: the id of the run that this one represents. */
   readonly standsFor: string | null;
 }
 
 /**
- * Reads what a folder says of its run.
+ * Reads the record of a run.
  *
- * @returns undefined if the folder is no run
+ * @returns undefined if the folder has none
  * @throws {RunError} if the file cannot be read
  */
 export async function readRecord(folder: string): Promise<RunRecord | undefined> {
-  const json = await readJson(join(folder, recordFile));
+  const json = await readJson(join(folder, runFile.record));
   return json === undefined ? undefined : json as unknown as RunRecord;
 }
 
 /** @throws {RunError} if the folder cannot be written */
 export async function writeRecord(folder: string, record: RunRecord): Promise<void> {
-  await writeAtomic(join(folder, recordFile), JSON.stringify(record, null, 2) + "\n");
+  await writeAtomic(join(folder, runFile.record), JSON.stringify(record, null, 2) + "\n");
 }

@@ -1,24 +1,24 @@
-/** How long and how often a server is asked. */
+/** How often a request is retried, and how long each attempt may take. */
 export interface Patience {
-  /** Attempts after the first. */
+  /** Attempts after the first one. */
   readonly maxRetries: number;
-  /** Seconds before the second retry; each next one waits twice as long. The first comes at once. */
+  /** Seconds before the second retry, doubled for each further one; the first retry comes at once. */
   readonly backoffFactor: number;
-  /** Milliseconds without an answer, or without a byte taken of an upload, after which an attempt has failed. */
+  /** Milliseconds without an answer or progress of an upload, after which an attempt has failed. */
   readonly timeoutMs: number;
 }
 
-/** What MLflow's own client does. */
+/** The defaults of MLflow's own client. */
 export const mlflowPatience: Patience = { maxRetries: 7, backoffFactor: 2, timeoutMs: 120_000 };
 
 const longestMs = 120_000;
 
 /**
- * Milliseconds before a retry, with jitter, so that many clients of a server that comes back do not all ask at once.
+ * Milliseconds before a retry, with jitter, so that many clients do not all return at once to a server that is back.
  *
  * @param retry 1 for the first
  * @param random in [0, 1)
- * Source: urllib3's Retry as MLflow configures it, with up to a second of jitter, here never more than the wait itself
+ * Source: urllib3's Retry as MLflow configures it, with up to a second of jitter, here at most the wait itself
  */
 export function backoffMs(retry: number, factor: number, random: number): number {
   const seconds = retry <= 1 ? 0 : factor * 2 ** (retry - 1);
@@ -30,7 +30,7 @@ export class Pauses {
   #wake: () => void = () => {};
   #hurried = false;
 
-  /** Ends the present pause, and the next if there is none. */
+  /** Ends the current pause, or the next one if there is none. */
   wake(): void {
     this.#hurried = true;
     this.#wake();
@@ -56,10 +56,10 @@ export class Pauses {
 }
 
 /**
- * Tries until it works, the retries are used up or the error is of a kind that stays.
+ * Repeats an attempt until it succeeds, the retries are used up, or the error is permanent.
  *
- * @param attempt one try
- * @param waitFor milliseconds that the error asks to wait at least, undefined if another try is no use
+ * @param attempt one attempt
+ * @param waitFor milliseconds to wait at least after an error, undefined if a retry is pointless
  */
 export async function withRetries<T>(
   attempt: () => Promise<T>,
@@ -68,7 +68,7 @@ export async function withRetries<T>(
     readonly patience: Patience;
     readonly pauses: Pauses;
     readonly signal?: AbortSignal | undefined;
-    /** Told of each error after which there is another try. */
+    /** Called with each error before a retry. */
     readonly onRetry?: (error: unknown) => void;
   },
 ): Promise<T> {

@@ -1,9 +1,9 @@
 import type { RunSummary } from "./store.ts";
 
-/** Metrics that a list has a column for. */
+/** Metrics with a column in the list. */
 const columns = ["train_loss", "val_loss", "test_loss"];
 
-/** Runs, a line each. */
+/** A table of runs, one per line. */
 export function listTable(runs: readonly RunSummary[]): string {
   const head = ["run", "status", "started (UTC)", "minutes", "model", "filters", ...columns];
   const rows = runs.map((run) => [
@@ -18,7 +18,7 @@ export function listTable(runs: readonly RunSummary[]): string {
   return table([head, ...rows]);
 }
 
-/** All that is known of a run. */
+/** Everything that is known about a run. */
 export function showTable(run: RunSummary, files: readonly string[]): string {
   const about = [
     ["run", run.key],
@@ -37,7 +37,7 @@ export function showTable(run: RunSummary, files: readonly string[]): string {
   ].join("\n\n");
 }
 
-/** Runs side by side: their metrics, and the settings in which they differ. */
+/** Runs side by side: metrics, and the settings in which they differ. */
 export function compareTable(runs: readonly RunSummary[]): string {
   const names = (values: readonly Readonly<Record<string, unknown>>[]) => [
     ...new Set(values.flatMap((value) => Object.keys(value))),

@@ -1,43 +1,43 @@
 import { MlflowClient } from "./client.ts";
-import { mustStand, settle } from "./adopt.ts";
+import { requireRecord, settleRecord } from "./current_record.ts";
 import { nestedRuns } from "./files.ts";
 import { awaitedServer } from "./http.ts";
 import { Mirror } from "./mirror.ts";
-import { lockRun } from "./run_lock.ts";
+import { tryLockRun } from "../run/run_lock.ts";
 import type { Choice } from "./settings.ts";
 
-/** What sending a run came to. */
+/** The outcome of sending a run. */
 export interface Sent {
   readonly run: string;
-  /** "busy": another program works on it. */
+  /** "busy": another program is working on it. */
   readonly state: "sent" | "busy";
-  /** Points of metrics and files that the server lacked. */
+  /** Number of metric points, and of files, that the server lacked. */
   readonly points: number;
   readonly files: number;
-  /** What the server will never take, and why. */
+  /** What the server rejected for good, and why. */
   readonly refused: Readonly<Record<string, string>>;
   /** The run's page. */
   readonly page: string | undefined;
 }
 
 /**
- * Brings a server to what run folders hold: the given one, then those nested in it. A run that was killed is told so.
+ * Sends a server what it lacks of a run folder, then of the runs nested in it. A run without a program is marked as killed.
  *
  * @throws {ServerError} if the server cannot be reached or refuses
- * @throws {RunError} if a folder is no run, or cannot be read or written
+ * @throws {RunError} if a folder holds no run, or cannot be read or written
  */
 export async function* sendRun(
   run: string,
   { address, patience }: Required<Pick<Choice, "address" | "patience">>,
 ): AsyncGenerator<Sent> {
-  await mustStand(run, "send"); // before a lock is left in a folder that is none
+  await requireRecord(run, "send"); // before a lock is left in a folder that holds no run
   {
-    using lock = await lockRun(run);
+    using lock = await tryLockRun(run);
     if (lock === undefined) {
       yield { run, state: "busy", points: 0, files: 0, refused: {}, page: undefined };
       return;
     }
-    await settle(run);
+    await settleRecord(run);
     let page: string | undefined;
     const client = new MlflowClient(awaitedServer(address, patience));
     const mirror = new Mirror(run, client, { onFound: (found) => page = found });

@@ -3,13 +3,13 @@ import { awaitedServer, ServerError } from "./http.ts";
 import type { Choice } from "./settings.ts";
 import type { RunStore, RunSummary } from "./store.ts";
 
-/** Runs as an MLflow server tells them, ours and those of other programs. */
+/** Runs on an MLflow server, ours and those of other programs. */
 export class ServerStore implements RunStore {
   readonly #client: MlflowClient;
   readonly #experiment: string;
   readonly #artifactUris = new Map<string, string>();
 
-  /** @param choice its `experiment` is the one that is read where none is named */
+  /** @param choice its `experiment` is the default */
   constructor({ address, patience, experiment }: Required<Omit<Choice, "runName">>) {
     this.#client = new MlflowClient(awaitedServer(address, patience));
     this.#experiment = experiment;

@@ -2,7 +2,7 @@ import { ConfigError } from "../settings/setting.ts";
 import { parseAddress, type ServerAddress } from "./address.ts";
 import { mlflowPatience, type Patience } from "./retry.ts";
 
-/** The environment variables that tracking reads, all of them MLflow's own. */
+/** The environment variables that tracking reads, all of them MLflow's. */
 export const variables = [
   "MLFLOW_TRACKING_URI",
   "MLFLOW_EXPERIMENT_NAME",
@@ -18,20 +18,20 @@ export const variables = [
 /** Values of the variables that are set. */
 export type Environment = Readonly<Partial<Record<typeof variables[number], string>>>;
 
-/** The experiment of a run that is given none: the study's. */
+/** The default experiment: the study's. */
 export const defaultExperiment = "UNet_FM";
 
-/** Where a run is told, besides its folder. */
+/** Where a run is recorded besides its folder. */
 export interface Choice {
   /** Not given: nowhere. */
   readonly address?: ServerAddress;
   readonly patience: Patience;
   readonly experiment: string;
-  /** Not given: the folder's name. */
+  /** Default: the folder's name. */
   readonly runName?: string;
 }
 
-/** Reads the variables; one that may not be read counts as not set. Never prompts. */
+/** Reads the variables; one without permission counts as not set. Never prompts. */
 export function readEnvironment(): Environment {
   const set = variables.flatMap((variable) => {
     const { state } = Deno.permissions.querySync({ name: "env", variable });
@@ -42,10 +42,10 @@ export function readEnvironment(): Environment {
 }
 
 /**
- * Where a run is told: by flags, else by MLflow's environment.
+ * Chooses where a run is recorded: by flags, else by MLflow's environment.
  *
- * @param flags what the command line says; null is not given
- * @param known the server that the run is on already, used where neither names one
+ * @param flags the command line; null is not given
+ * @param known the server that already has the run, used if neither names one
  * @throws {ConfigError} if the server's address or a number cannot be used, or the program may not reach it
  */
 export function chooseTracking(

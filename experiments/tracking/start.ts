@@ -1,13 +1,14 @@
 import { userInfo } from "node:os";
 import { basename, resolve } from "node:path";
 import { runGit } from "../run/environment.ts";
+import type { RunLock } from "../run/run_lock.ts";
 import { readCursor } from "./cursor.ts";
 import { FolderTracker, type RunStart } from "./folder_tracker.ts";
 import { MlflowTracker } from "./mlflow_tracker.ts";
 import { type Choice, chooseTracking, readEnvironment } from "./settings.ts";
 import type { Tracker } from "./tracker.ts";
 
-/** What a training run says of itself at its start. */
+/** What a training run records at its start. */
 export interface TrackingStart extends Pick<RunStart, "startedAt" | "resumedAt" | "gauges"> {
   readonly choice: Choice;
   readonly about: Pick<RunStart["about"], "source" | "parameterCount" | "dataset">;
@@ -16,7 +17,7 @@ export interface TrackingStart extends Pick<RunStart, "startedAt" | "resumedAt" 
 }
 
 /**
- * Where a run is told by its flags and the environment; one that goes on, also where it was told before.
+ * Chooses where a run is recorded: by its flags, the environment or, for a resumed run, the server that already has it.
  *
  * @throws {ConfigError} if the server cannot be used
  */
@@ -29,19 +30,20 @@ export async function trackingOf(
 }
 
 /**
- * Starts to tell a run, or goes on: to its folder always, and to a server if one is chosen.
+ * Starts or continues to record a run: in its folder, and on a server if one is chosen.
  *
- * @throws {RunError} if the folder cannot be written, or another program works on the run
+ * @param lock the run's lock, which the caller releases after disposing of the tracker
+ * @throws {RunError} if the folder cannot be written, or a new run would begin where there is one
  */
 export async function startTracking(
-  run: string,
+  lock: RunLock,
   { choice, about, say, ...start }: TrackingStart,
 ): Promise<Tracker> {
-  const folder = await FolderTracker.start(run, {
+  const folder = await FolderTracker.start(lock, {
     ...start,
     about: {
       ...about,
-      name: choice.runName ?? basename(resolve(run)),
+      name: choice.runName ?? basename(resolve(lock.run)),
       experiment: choice.experiment,
       user: userName(),
       gitBranch: await runGit("rev-parse", "--abbrev-ref", "HEAD") ?? null,
@@ -53,9 +55,9 @@ export async function startTracking(
   return new MlflowTracker(folder, { address, patience, resumed: start.resumedAt !== undefined, say });
 }
 
-/** Who runs this; null where that may not be asked. */
+/** The name of the user; null without permission to ask. */
 export function userName(): string | null {
-  // Deno asks for all three, and its types do not know the first.
+  // Deno requires all three, and its types lack the first.
   const kinds = ["userInfo", "uid", "gid"] as NonNullable<Deno.SysPermissionDescriptor["kind"]>[];
   const may = kinds.every((kind) => Deno.permissions.querySync({ name: "sys", kind }).state === "granted");
   try {

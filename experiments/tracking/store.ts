@@ -1,8 +1,8 @@
 import type { RunStatus } from "./client.ts";
 
-/** A run in a list of runs. Times are milliseconds since 1970. */
+/** Summary of a run. Times are milliseconds since 1970. */
 export interface RunSummary {
-  /** How the store names it: a folder, or a server's id. */
+  /** The store's name for it: a folder, or a server's id. */
   readonly key: string;
   readonly name: string;
   readonly experiment: string;
@@ -10,15 +10,15 @@ export interface RunSummary {
   readonly startedAt: number | null;
   readonly endedAt: number | null;
   readonly params: Readonly<Record<string, string>>;
-  /** The latest value of every metric. */
+  /** Latest value of every metric. */
   readonly metrics: Readonly<Record<string, number>>;
 }
 
-/** Where runs can be found: run folders, or a server. */
+/** A collection of runs: run folders, or a server. */
 export interface RunStore {
-  /** What it is, for messages. */
+  /** Its name in messages. */
   readonly description: string;
-  /** Its runs, oldest first; of one experiment only, if it is named. */
+  /** Its runs, oldest first; of one experiment only, if given. */
   list(experiment?: string): Promise<RunSummary[]>;
   /** Paths of a run's files. */
   files(run: RunSummary): Promise<string[]>;

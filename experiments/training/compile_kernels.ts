@@ -1,5 +1,5 @@
-import { stderr, type Terminal } from "../program/progress.ts";
-import type { Trainer } from "./trainer.ts";
+import type { Terminal } from "../program/progress.ts";
+import type { Trainer } from "../../models/mod.ts";
 
 /** Milliseconds of compiling that nobody needs to hear of: a driver that kept the kernels of an earlier start is faster. */
 const patienceMs = 1000;
@@ -8,21 +8,21 @@ const patienceMs = 1000;
  * Compiles the kernels of a training step. Where that takes a while, as on a first start, a terminal shows how far it
  * is, and other output gets one line.
  *
- * @param terminal where to show it
+ * @param terminal where to show it, if anywhere
  * @param now the time in milliseconds
  */
 export async function compileKernels(
   trainer: Pick<Trainer, "compile">,
-  terminal: Terminal = stderr,
+  terminal: Terminal | undefined,
   now: () => number = () => performance.now(),
 ): Promise<void> {
   const startMs = now();
   let shown = false;
   await trainer.compile((done, all) => {
-    if (now() - startMs < patienceMs) return;
+    if (!terminal || now() - startMs < patienceMs) return;
     if (terminal.isTerminal) terminal.write(`\rcompiling kernels ${done}/${all}\x1b[K`);
     else if (!shown) terminal.write(`compiling kernels, ${all} in all\n`);
     shown = true;
   });
-  if (shown && terminal.isTerminal) terminal.write("\r\x1b[K");
+  if (shown && terminal?.isTerminal) terminal.write("\r\x1b[K");
 }

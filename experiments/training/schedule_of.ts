@@ -1,18 +1,11 @@
-import { constant, cosine, oneCycle, plateau, type Schedule } from "../../models/mod.ts";
-import type { TrainingConfig } from "../settings/config.ts";
+import { createSchedule, type Schedule, scheduleSettings } from "../../models/mod.ts";
+import type { TrainingConfig } from "../settings/tasks/train.ts";
 
 /** The learning-rate schedule of a configuration. */
 export function scheduleOf(
   { schedule, lr, warmUp: warmup, plateauFactor: factor, plateauPatience: patience }: TrainingConfig,
 ): Schedule {
-  switch (schedule) {
-    case "constant":
-      return constant(lr, { warmup });
-    case "cosine":
-      return cosine(lr, { warmup });
-    case "one-cycle":
-      return oneCycle(lr, { warmup });
-    case "plateau":
-      return plateau(lr, { warmup, factor, patience });
-  }
+  const known = scheduleSettings(schedule);
+  const settings = Object.entries({ warmup, factor, patience }).filter(([name]) => known.includes(name));
+  return createSchedule(schedule, lr, Object.fromEntries(settings));
 }

@@ -1,22 +1,23 @@
 import type { Port } from "../core/signature.ts";
+import type { WasmCall } from "./cpu/wasm_call.ts";
 
 /** Arrays that an op's reference reads and writes: f32 on the CPU device, f64 in tests, u32 for bytes and indices. */
 export type NumberArray = Float32Array | Float64Array | Uint32Array;
 
-/** What kernels may depend on: properties of the adapter, never of one machine. */
+/** Properties of the adapter that kernels may depend on. */
 export interface Tuning {
-  /** Invocations in a workgroup of a kernel without a shape of its own. */
+  /** Invocations in a workgroup of a kernel that does not choose its own. */
   readonly workgroupSize: number;
-  /** Whether shaders run on a CPU: large register tiles, no workgroup memory. */
+  /** Whether shaders run on a CPU: kernels then use large register tiles and no workgroup memory. */
   readonly software: boolean;
   /**
-   * Pieces that an op should leave its work in where it may choose, such as the runs of images of a weight gradient: enough to
-   * keep the device busy, or 1 if the device splits work by itself.
+   * Pieces into which an op should split its work if it can, such as the runs of images of a weight gradient: enough to
+   * keep the device busy, or 1 if the device itself splits work.
    */
   readonly pieces: number;
 }
 
-/** Invocations that share workgroup memory: how many groups, and lanes in each. */
+/** How many groups of invocations that share workgroup memory, and how many lanes in each. */
 export interface Workgroups {
   /** Number of workgroups. */
   readonly count: number;
@@ -24,7 +25,7 @@ export interface Workgroups {
   readonly lanes: number;
 }
 
-/** What a device needs to know to run one op; made by `defineOp`. */
+/** What a device needs to run an op; made by `defineOp`. */
 export interface Kernel {
   /** Name of the op. */
   readonly name: string;
@@ -32,22 +33,27 @@ export interface Kernel {
   readonly ports: readonly (Port & { readonly writable: boolean })[];
   /** Which of the dims are f32 in the kernel's uniform; all others are u32. */
   readonly floats: ReadonlySet<string>;
-  /** What is compiled into the shader of a call, by name: a pipeline for each of its values. */
+  /** Dims that are compiled into the shader of a call: each set of values is a pipeline. */
   readonly specialise: (dims: Dims, tuning: Tuning) => Dims;
   /** WGSL that defines `fn kernel(i: u32)`, or `fn kernel(group: u32, lane: u32)` for a kernel with `workgroups`. */
   readonly wgsl: (tuning: Tuning, specialised: Dims) => string;
   /** How often a kernel without `workgroups` runs. */
   readonly invocations: (dims: Dims, tuning: Tuning) => number;
-  /** Workgroups of a kernel that is written for them with this tuning. */
+  /** Workgroups, if the kernel uses them with this tuning. */
   readonly workgroups: (dims: Dims, tuning: Tuning) => Workgroups | undefined;
-  /** The op in plain loops: the CPU device, and the oracle of the tests. */
+  /** The WebAssembly kernels that the CPU device calls, from the addresses of the buffers; undefined if none fits. */
+  readonly wasm?: (
+    addresses: Readonly<Record<string, number>>,
+    dims: Dims,
+  ) => readonly WasmCall[] | undefined;
+  /** The op in plain loops: the CPU device where it has no WebAssembly kernel, and the oracle of the tests. */
   readonly reference: (arrays: Record<string, NumberArray>, dims: Dims) => void;
 }
 
 /** Lengths and attributes of one call by name. */
 export type Dims = Readonly<Record<string, number>>;
 
-/** Memory of a device. Opaque to all but the device that made it. */
+/** Memory of a device. Only the device that made it knows what it is. */
 export interface DeviceBuffer {
   /** Its size. */
   readonly bytes: number;
@@ -63,7 +69,7 @@ export interface BufferRange {
   readonly length: number;
 }
 
-/** One op on given memory: all that a device ever executes. */
+/** One op on given memory: the only thing that a device runs. */
 export interface KernelCall {
   /** What runs. */
   readonly kernel: Kernel;
@@ -71,57 +77,57 @@ export interface KernelCall {
   readonly ranges: readonly BufferRange[];
   /** Lengths and attributes of this call. */
   readonly dims: Dims;
-  /** Ports whose ranges hold f16, two to an element, where the device has `halfStorage`. */
+  /** Ports whose ranges hold f16, two per element, on a device with `halfStorage`. */
   readonly half?: readonly string[];
 }
 
-/** Hears how far compiling is. */
+/** Receives the progress of compilation. */
 export type CompileProgress = (done: number, all: number) => void;
 
-/** Where tensors live and ops run. Calls take effect in the order they are made. */
+/** Where tensors live and ops run. Calls take effect in order. */
 export interface Device {
   /** Which implementation it is. */
   readonly kind: "webgpu" | "cpu";
-  /** Name of the adapter or processor, for people. */
+  /** Name of the adapter or processor, to show to people. */
   readonly description: string;
-  /** What kernels may depend on. */
+  /** Properties that kernels may depend on. */
   readonly tuning: Tuning;
-  /** Largest range a kernel can bind, in bytes. */
+  /** Largest range that a kernel can bind, in bytes. */
   readonly maxRangeBytes: number;
-  /** All memory that the device can give out, in bytes, as far as it knows. */
+  /** All memory that the device can allocate, in bytes; infinite if it does not know. */
   readonly maxBytes: number;
   /** Ranges that start inside a buffer must start at a multiple of this many elements. */
   readonly offsetAlignment: number;
-  /** Whether kernels can keep numbers in f16; not so where it is not said. */
+  /** Whether kernels can keep numbers in f16; no if absent. */
   readonly halfStorage?: boolean;
-  /** Memory now held for buffers, pooled ones included, in bytes. */
+  /** Memory that buffers now take, including pooled ones, in bytes. */
   readonly allocatedBytes: number;
-  /** Memory for a tensor: its content is whatever was there before. */
+  /** Allocates memory with arbitrary content. */
   allocate(bytes: number): DeviceBuffer;
-  /** Gives memory back to the device's pool; work already queued on it still sees it. */
+  /** Returns memory to the device's pool; work that is already queued still sees it. */
   release(buffer: DeviceBuffer): void;
-  /** Overwrites a range with as many values. */
+  /** Overwrites a range with values, one per element. */
   write(range: BufferRange, data: Float32Array | Uint32Array): void;
-  /** Copies a range to the host as it is after all earlier calls. */
+  /** Copies a range to the host, as it is after all earlier calls. */
   read(range: BufferRange): Promise<ArrayBuffer>;
   /** Queues one op. */
   run(call: KernelCall): void;
-  /** Prepares a fixed list of calls; the result runs them all, as often as it is called. */
+  /** Prepares a fixed list of calls; the result runs them all each time it is called. */
   prepare(calls: readonly KernelCall[]): () => void;
   /**
-   * Compiles the kernels of prepared calls ahead of their first run, where that takes time.
+   * Compiles the kernels of prepared calls ahead of their first run, on devices where that takes time.
    *
-   * @param progress hears how many of the kernels that were not compiled before are done
+   * @param progress receives how many of the kernels that were not compiled before are done
    */
   compile?(calls: readonly KernelCall[], progress: CompileProgress): Promise<void>;
   /** Waits until all queued work is done. */
   finished(): Promise<void>;
-  /** Gives everything back; the device is of no use afterwards. */
+  /** Releases everything; the device cannot be used afterwards. */
   close(): void;
 }
 
-/** A device could not be had, or failed at work: a validation error, lost device or too little memory. */
+/** A device could not be opened, or failed: validation error, lost device, too little memory. */
 export class DeviceError extends Error {
-  /** Told from other errors by this name. */
+  /** Distinguishes it from other errors. */
   override name = "DeviceError";
 }

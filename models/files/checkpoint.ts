@@ -4,6 +4,7 @@ import { loadState, namedParameters, stateOf } from "../nn/module.ts";
 import { completeOptions, createModel, type Model, type ModelOptions } from "../nets/networks.ts";
 import type { Normalization } from "../normalization.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
+import { readOptions, storedOptions } from "../nets/options.ts";
 import { checkState, type State } from "./state.ts";
 
 /** What a program must know of a network to sample from it. */
@@ -46,10 +47,10 @@ export async function saveCheckpoint(
   { config, normalization, imageSize }: CheckpointInfo,
   weights?: State,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { type, filters, tEmb, channels, attn, groups } = completeOptions(config);
+  const { type, ...options } = completeOptions(config);
   return encodeSafetensors(weights ?? await stateOf(model), {
     format_version: VERSION,
-    config: JSON.stringify({ type, filters, t_emb: tEmb, channels, attn, groups }),
+    config: JSON.stringify({ type, ...storedOptions(options) }),
     normalization: JSON.stringify(normalization),
     image_size: JSON.stringify(imageSize),
   });
@@ -110,9 +111,8 @@ function parse(text: string, name: string, source: string): unknown {
 
 function configOf(value: unknown, source: string): ModelOptions | undefined {
   if (value === undefined) return undefined;
-  const { t_emb: tEmb, ...rest } = Object(value);
   try {
-    return completeOptions({ ...rest, tEmb });
+    return completeOptions(readOptions(Object(value)) as unknown as ModelOptions);
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     throw new CheckpointError(`Cannot load ${source}: its config does not fit: ${error.message}`);

@@ -1,4 +1,4 @@
-import { type Tensor } from "../../kernels/mod.ts";
+import type { Tensor } from "../../kernels/mod.ts";
 import { sameShape, showShape } from "../../kernels/core/shape.ts";
 import { nearest } from "../nearest.ts";
 import type { SafetensorsTensor } from "./safetensors.ts";
@@ -63,5 +63,6 @@ export function writeState(tensors: ReadonlyMap<string, Tensor>, state: State, s
 }
 
 function like(name: string, known: ReadonlyMap<string, unknown>): string {
-  return known.size === 0 ? "" : ` (nearest: "${nearest(name, known.keys())}")`;
+  const meant = nearest(name, known.keys());
+  return meant === undefined ? "" : ` (nearest: "${meant}")`;
 }

@@ -1,19 +1,45 @@
 import { planMemory } from "../../kernels/mod.ts";
-import type { VelocityField } from "../flow/flow.ts";
+import type { VelocityField } from "../flow/field.ts";
 import { blankInitialiser, type Initialiser, randomInitialiser } from "../nn/initialiser.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
-import { nearest, rejectUnknown } from "../nearest.ts";
+import { unknownName } from "../nearest.ts";
+import { completeUNetOptions } from "./options.ts";
 import { ResidualUNet } from "./residual_unet.ts";
 import { UNet, type UNetOptions } from "./unet.ts";
 
-/** Name of a network. */
+/** Name of a network as checkpoints have it. */
 export type ModelType = "UNet_FM" | "UNet_FM_Residuals";
 
-/** The networks by the name that checkpoints give them. */
-const networks = { UNet_FM: UNet, UNet_FM_Residuals: ResidualUNet } satisfies Record<ModelType, unknown>;
+/** The networks by the name that checkpoints give them, with the one that people use. */
+const networks = {
+  UNet_FM_Residuals: { name: "residual", make: ResidualUNet },
+  UNet_FM: { name: "base", make: UNet },
+} as const satisfies Record<ModelType, unknown>;
 
-/** All names of networks. */
+/** All names of networks as checkpoints have them. */
 export const modelTypes: readonly ModelType[] = Object.keys(networks) as ModelType[];
+
+/** Short name of a network, for people. */
+export type ModelName = typeof networks[ModelType]["name"];
+
+/** All short names of networks. */
+export const modelNames: readonly ModelName[] = modelTypes.map((type) => networks[type].name);
+
+/** The short name of a network; the type itself if there is no such network. */
+export function modelNameOf(type: string): string {
+  return Object.hasOwn(networks, type) ? networks[type as ModelType].name : type;
+}
+
+/**
+ * The network of a short name.
+ *
+ * @throws {TypeError} if there is none
+ */
+export function modelTypeOf(name: string): ModelType {
+  const type = modelTypes.find((type) => networks[type].name === name);
+  if (type) return type;
+  throw new TypeError(unknownName("network", name, modelNames));
+}
 
 /** Which network, and its size; `channels` is 1, `attn` false and `groups` 8 unless given. */
 export type ModelOptions =
@@ -24,42 +50,15 @@ export type ModelOptions =
 /** A network that gives a velocity. */
 export type Model = Module & VelocityField;
 
-const names = ["type", "filters", "tEmb", "channels", "attn", "groups"];
-
 /**
  * Checks a network's settings and fills in the defaults.
  *
  * @throws {TypeError} if a setting is unknown or has an impossible value
  */
 export function completeOptions(options: ModelOptions): Required<ModelOptions> {
-  rejectUnknown(options, names, "a network");
-  const complete = { channels: 1, attn: false, groups: 8, ...options };
-  const { type, filters, tEmb, channels, attn, groups } = complete;
-  if (!Object.hasOwn(networks, type)) {
-    const guess = nearest(String(type), modelTypes);
-    throw new TypeError(
-      `Unknown network "${type}": did you mean "${guess}"? (known: ${modelTypes.join(", ")})`,
-    );
-  }
-  if (!Array.isArray(filters) || filters.length === 0) {
-    throw new TypeError(
-      `Cannot make a network: filters is ${JSON.stringify(filters)} (expected a list of at least one)`,
-    );
-  }
-  const counts = {
-    ...Object.fromEntries(filters.map((width, i) => [`filters[${i}]`, width])),
-    tEmb,
-    channels,
-    groups,
-  };
-  for (const [name, value] of Object.entries(counts)) {
-    if (Number.isInteger(value) && value > 0) continue;
-    throw new TypeError(`Cannot make a network: ${name} is ${value} (expected a positive integer)`);
-  }
-  if (typeof attn !== "boolean") {
-    throw new TypeError(`Cannot make a network: attn is ${attn} (expected true or false)`);
-  }
-  return complete;
+  const { type, ...rest } = options;
+  if (!Object.hasOwn(networks, type)) throw new TypeError(unknownName("network", String(type), modelTypes));
+  return { type, ...completeUNetOptions(rest) };
 }
 
 /**
@@ -68,7 +67,7 @@ export function completeOptions(options: ModelOptions): Required<ModelOptions> {
  * @param seed integer in [0, 2^32), or what makes the parameters
  * @throws {TypeError} if a setting is unknown or has an impossible value
  * @throws {ShapeError} if a level's filters do not divide into the groups
- * @throws {RangeError} if the seed is none
+ * @throws {RangeError} if the seed is not an integer in [0, 2^32)
  *
  * ```ts
  * import { init } from "../../kernels/mod.ts";
@@ -81,7 +80,10 @@ export function completeOptions(options: ModelOptions): Required<ModelOptions> {
  */
 export function createModel(options: ModelOptions, seed: number | Initialiser): Model {
   const complete = completeOptions(options);
-  return new networks[complete.type](complete, typeof seed === "number" ? randomInitialiser(seed) : seed);
+  return new networks[complete.type].make(
+    complete,
+    typeof seed === "number" ? randomInitialiser(seed) : seed,
+  );
 }
 
 /**

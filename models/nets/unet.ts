@@ -1,6 +1,6 @@
 import { concat, gelu, maxPool2d, resizeBilinear, ShapeError, type Tensor } from "../../kernels/mod.ts";
 import { Attention } from "../nn/attention.ts";
-import type { VelocityField } from "../flow/flow.ts";
+import type { VelocityField } from "../flow/field.ts";
 import type { Initialiser } from "../nn/initialiser.ts";
 import { Conv2d, ConvTranspose2d, Linear } from "../nn/layers.ts";
 import { Module } from "../nn/module.ts";
@@ -87,12 +87,13 @@ export class UNet extends Module implements VelocityField {
    *
    * @param xt f32[N, C, H, W]
    * @param t f32[N] in [0, 1]
+   * @param condition none yet: the embedding refuses it
    * @returns f32[N, C, H, W]
    * @throws {ShapeError} if the number of channels or times differs, or the image is too small for the levels
    */
-  velocity(xt: Tensor, t: Tensor): Tensor {
+  velocity(xt: Tensor, t: Tensor, condition?: Tensor): Tensor {
     checkSize(xt, this.downs.length);
-    const embedding = this.time_mlp.forward(t);
+    const embedding = this.time_mlp.forward(t, condition);
     const skips: Tensor[] = [];
     let x = xt;
     this.downs.forEach((down, i) => {

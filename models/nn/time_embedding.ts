@@ -17,8 +17,15 @@ export class TimeEmbedding extends Module {
     this[2] = new Linear(features, features, initialiser);
   }
 
-  /** Times f32[N] in [0, 1] -> f32[N, T]. */
-  forward(t: Tensor): Tensor {
+  /**
+   * Times f32[N] in [0, 1] -> f32[N, T]. The one place where a condition would enter both networks.
+   *
+   * @throws {TypeError} if there is a condition: the networks have no use for one
+   */
+  forward(t: Tensor, condition?: Tensor): Tensor {
+    if (condition) {
+      throw new TypeError(`Cannot use the condition ${condition}: the network was made without one`);
+    }
     return this[2].forward(gelu(this[0].forward(reshape(t, [t.size, 1]))));
   }
 }

@@ -1,8 +1,18 @@
-import { concat, randomNormal, scope, type Shape, slice, type Tensor, tensor } from "../../kernels/mod.ts";
-import { fullBatches } from "../train/batches.ts";
-import type { VelocityField } from "../flow/flow.ts";
+import {
+  concat,
+  randomNormal,
+  scope,
+  type Shape,
+  ShapeError,
+  slice,
+  type Tensor,
+  tensor,
+} from "../../kernels/mod.ts";
+import type { VelocityField } from "../flow/field.ts";
+import { checkedSeed, streams } from "../random/streams.ts";
+import { rowsAt } from "../train/batch_source.ts";
+import { fullBatches } from "./full_batches.ts";
 import { Sampler, type SamplerOptions, type Snapshot } from "./sampler.ts";
-import { checkedSeed, streams } from "../streams.ts";
 
 /** Where sampling starts: from given noise, or from a seed. */
 export type Start =
@@ -21,7 +31,7 @@ export type Start =
  *
  * @param seed integer in [0, 2^32)
  * @param shape [N, C, H, W]
- * @throws {RangeError} if the seed is none
+ * @throws {RangeError} if the seed is not an integer in [0, 2^32)
  */
 export function noise(seed: number, shape: Shape): Tensor {
   return randomNormal(tensor(Uint32Array.of(checkedSeed(seed), streams.samples, 0)), shape);
@@ -32,7 +42,8 @@ export function noise(seed: number, shape: Shape): Tensor {
  *
  * @param batch most samples to work on at once
  * @returns f32[N, C, H, W]
- * @throws {RangeError} if `steps`, `count` or `batch` is no positive integer, or the seed is none
+ * @throws {RangeError} if `steps`, `count` or `batch` is not a positive integer, or the seed not one in [0, 2^32)
+ * @throws {ShapeError} if there is a condition, but not one row for each sample
  *
  * ```ts
  * import { init } from "../../kernels/mod.ts";
@@ -47,15 +58,23 @@ export function noise(seed: number, shape: Shape): Tensor {
  */
 export function sample(
   model: VelocityField,
-  { batch = 256, ...options }: Start & SamplerOptions & { readonly batch?: number },
+  { batch = 256, condition, ...options }: Start & SamplerOptions & { readonly batch?: number },
 ): Tensor {
   checkCount(batch, "in batches of");
   return scope(() => {
     const x0 = startOf(options);
     const N = x0.shape[0];
+    if (condition && condition.shape[0] !== N) {
+      throw new ShapeError(`Cannot sample ${N} images under the condition ${condition} (expected ${N} rows)`);
+    }
     const { length, batches } = fullBatches(N, batch);
-    const sampler = new Sampler(model, [length, ...x0.shape.slice(1)], options);
+    const rows = tensor(new Uint32Array(length));
+    const field: VelocityField = condition
+      ? { velocity: (x, t) => model.velocity(x, t, rowsAt(condition, rows)) }
+      : model;
+    const sampler = new Sampler(field, [length, ...x0.shape.slice(1)], options);
     const parts = batches.map(({ from, fresh }) => {
+      rows.write(Uint32Array.from({ length }, (_, i) => from + i));
       const x1 = sampler.run(slice(x0, 0, from, length));
       return slice(x1, 0, fresh - from, from + length - fresh);
     });
@@ -64,10 +83,10 @@ export function sample(
 }
 
 /**
- * Samples from a model with a snapshot of every step, `steps` + 1 in all.
+ * Samples from a model with a snapshot at each of the times it solves at.
  *
  * @returns images and velocities on the host, in order; the last snapshot is the data, without velocity
- * @throws {RangeError} if `steps` or `count` is no positive integer, or the seed is none
+ * @throws {RangeError} if `steps` or `count` is not a positive integer, or the seed not one in [0, 2^32)
  */
 export function trajectory(
   model: VelocityField,

@@ -1,6 +1,6 @@
 import { emaUpdate, tensor } from "../../kernels/mod.ts";
-import type { TrainingState } from "./optimizer.ts";
-import type { FlatParameters } from "./parameters.ts";
+import type { OptimizerState } from "./optimizer.ts";
+import type { FlatParameters } from "./flat_parameters.ts";
 
 /**
  * Exponential moving average of parameters, e = d e + (1 - d) p, where d grows with the steps to the decay wanted:
@@ -44,7 +44,7 @@ export class Ema {
   }
 
   /** Copies the average to the host, by parameter names. */
-  async state(): Promise<TrainingState> {
+  async state(): Promise<OptimizerState> {
     const step = this.#step;
     return { step, tensors: await this.values.state() };
   }
@@ -55,7 +55,7 @@ export class Ema {
    * @param source where the state comes from, for messages
    * @throws {StateError} if it is that of another network
    */
-  restore({ step, tensors }: TrainingState, source: string): void {
+  restore({ step, tensors }: OptimizerState, source: string): void {
     this.values.load(tensors, source);
     this.#step = step;
   }

@@ -1,22 +1,12 @@
-import {
-  gatherRows,
-  gradients,
-  put,
-  randomNormal,
-  randomUniform,
-  record,
-  reshape,
-  type Tensor,
-  tensor,
-  zeros,
-} from "../../kernels/mod.ts";
-import { BatchOrder } from "./batches.ts";
-import { flowMatchingLoss, type VelocityField } from "../flow/flow.ts";
+import type { Tensor } from "../../kernels/mod.ts";
+import type { VelocityField } from "../flow/field.ts";
+import type { Objective } from "../flow/objective.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
-import { optimizer } from "./optimizer.ts";
-import { flatten } from "./parameters.ts";
-import type { Schedule } from "./schedule.ts";
-import { streams } from "../streams.ts";
+import { BatchOrder } from "./batch_order.ts";
+import { rowsOf } from "./batch_source.ts";
+import { HeldOutLoss, meanLoss } from "./held_out_loss.ts";
+import { progressAt, type Schedule } from "./schedule.ts";
+import { Trainer } from "./trainer.ts";
 import type { OptimizerKind } from "./update_rules.ts";
 
 /** How `fit` trains. */
@@ -29,12 +19,26 @@ export interface FitOptions {
   readonly learningRate?: number | Schedule;
   /** By default `adamw`. */
   readonly optimizer?: OptimizerKind;
+  /** What the network learns; by default flow matching on straight paths. */
+  readonly objective?: Objective;
+  /** Condition of the field, one row for each example: f32[M, ...] or u32[M, ...]. */
+  readonly condition?: Tensor;
+  /** Held-out data whose loss is measured once an epoch and at the end; a schedule that follows it needs some. */
+  readonly validation?: Validation;
   /** Of batches, noise and times: integer in [0, 2^32), by default 46020. The weights are as the model has them. */
   readonly seed?: number;
   /** Ends training early; the model keeps what it has learnt. */
   readonly signal?: AbortSignal;
   /** Hears some ten times a second how far training is. */
   readonly onProgress?: (progress: FitProgress) => void;
+}
+
+/** Data to measure the loss on. */
+export interface Validation {
+  /** Data, f32[V, ...]. */
+  readonly x1: Tensor;
+  /** Condition of the field, one row for each example. */
+  readonly condition?: Tensor;
 }
 
 /** How far `fit` is. */
@@ -45,6 +49,8 @@ export interface FitProgress {
   readonly steps: number;
   /** Loss of each step so far. */
   readonly losses: Float32Array;
+  /** The latest loss of the held-out data, if there is one. */
+  readonly validationLoss?: number;
 }
 
 /** Training cannot go on, or not begin. */
@@ -54,15 +60,16 @@ export class FitError extends Error {
 }
 
 /** Milliseconds of steps after which others have their turn: a signal, a page, a progress bar. */
-const BURST_MS = 100;
+const burstMs = 100;
 
 /**
- * Trains a velocity field by flow matching, on the device in use. Noise is standard normal, times are uniform in [0, 1).
+ * Trains a velocity field by flow matching, on the device in use. Noise is standard normal.
  *
  * @param model its parameters are updated in place
  * @param x1 data, f32[M, ...]
  * @returns the loss of each step taken
- * @throws {FitError} if the loss stops being a number, or an option makes no sense
+ * @throws {FitError} if the loss stops being a number, an option makes no sense, or a schedule that follows the
+ * validation loss gets none
  * @throws {ShapeError} if the velocity has not the shape of the data
  *
  * ```ts
@@ -82,55 +89,107 @@ export async function fit(
   x1: Tensor,
   { steps, seed = 46020, signal, onProgress, ...options }: FitOptions,
 ): Promise<Float32Array> {
-  const [M, ...shape] = x1.shape;
-  const { batchSize = Math.min(M, 256), learningRate = 1e-3, optimizer: kind = "adamw" } = options;
+  const M = x1.shape[0];
+  const { batchSize = Math.min(M, 256), learningRate = 1e-3, validation } = options;
   checkCount("steps", steps, 2 ** 24);
   checkCount("batchSize", batchSize, M);
-  const parameters = namedParameters(model);
-  if (parameters.size === 0) throw new FitError("Cannot train a model without parameters");
+  checkRows("condition", options.condition, M);
   const schedule = typeof learningRate === "number" ? { learningRate: () => learningRate } : learningRate;
-  const rule = optimizer(kind, flatten(parameters), { learningRate: schedule.learningRate(0) });
-  const order = new BatchOrder(Uint32Array.from({ length: M }, (_, i) => i), batchSize, seed);
-  const indices = tensor(new Uint32Array(batchSize));
-  const [noiseKey, timeKey] = [tensor(new Uint32Array(3)), tensor(new Uint32Array(3))];
-  const losses = zeros([steps]);
-  const place = tensor(new Uint32Array(1));
-  const table = reshape(x1, [M, x1.size / M]);
-  const recorded = record(() => {
-    const batch = reshape(gatherRows(table, indices), [batchSize, ...shape]);
-    const x0 = randomNormal(noiseKey, batch.shape);
-    const loss = flowMatchingLoss(model, x0, batch, randomUniform(timeKey, [batchSize]));
-    rule.update(gradients(loss, [...parameters.values()]));
-    put(losses, reshape(loss, [1]), place);
+  if ("observe" in schedule && !validation) {
+    throw new FitError(
+      "Cannot train: the schedule follows the validation loss, and there is no `validation`",
+    );
+  }
+  const trainer = trainerOf(model, x1, {
+    ...options,
+    batchSize,
+    seed,
+    learningRate: schedule.learningRate(0),
   });
+  const order = new BatchOrder(Uint32Array.from({ length: M }, (_, i) => i), batchSize, seed);
+  const measure = validation && validator(model, validation, { ...options, batchSize, seed });
 
-  let step = 0;
+  const losses = new Float32Array(steps);
+  let validationLoss: number | undefined;
   let burst = 1;
-  let soFar = new Float32Array(0);
-  while (step < steps && !signal?.aborted) {
+  while (trainer.step < steps && !signal?.aborted) {
     const started = performance.now();
-    for (const end = Math.min(step + burst, steps); step < end; step++) {
-      indices.write(order.batch(step));
-      noiseKey.write(Uint32Array.of(seed, streams.noise, step));
-      timeKey.write(Uint32Array.of(seed, streams.time, step));
-      place.write(Uint32Array.of(step));
-      rule.beforeStep(schedule.learningRate(step / steps));
-      recorded.run();
+    const from = trainer.step;
+    const epoch = order.endAfter(from, 1);
+    const end = Math.min(from + burst, steps, measure ? epoch : steps);
+    while (trainer.step < end) {
+      trainer.queueStep(order.batch(trainer.step), schedule.learningRate(progressAt(trainer.step, steps)));
     }
-    soFar = (await losses.read()).subarray(0, step); // waits until the device has done them
-    const wanted = burst * BURST_MS / (performance.now() - started);
-    burst = Math.max(1, Math.min(2 * burst, Math.floor(wanted)));
-    const bad = soFar.findIndex((loss) => !Number.isFinite(loss));
-    if (bad >= 0) {
-      throw new FitError(
-        `Training failed in step ${bad + 1}: its loss is ${soFar[bad]} (expected a number); ` +
-          `use a smaller learning rate, and check that the data is finite`,
-      );
+    losses.set(await trainer.losses(), from); // waits until the device has done them
+    const wanted = burst * burstMs / (performance.now() - started);
+    burst = Math.max(1, Math.min(2 * burst, Math.floor(wanted), Trainer.maxOpenLosses));
+    checkLosses(losses, from, end);
+    if (measure && (end === epoch || end === steps)) {
+      validationLoss = await measure();
+      schedule.observe?.(validationLoss);
     }
-    onProgress?.({ step, steps, losses: soFar });
+    onProgress?.({
+      step: end,
+      steps,
+      losses: losses.subarray(0, end),
+      ...validationLoss !== undefined && { validationLoss },
+    });
     await new Promise((resolve) => setTimeout(resolve)); // signals and timers have their turn
   }
-  return soFar.slice();
+  return losses.slice(0, trainer.step);
+}
+
+type Settings = Pick<FitOptions, "optimizer" | "objective" | "condition"> & {
+  readonly batchSize: number;
+  readonly seed: number;
+};
+
+function trainerOf(
+  model: Module & VelocityField,
+  x1: Tensor,
+  { optimizer, objective, condition, batchSize, seed, learningRate }: Settings & {
+    readonly learningRate: number;
+  },
+): Trainer {
+  if (namedParameters(model).size === 0) throw new FitError("Cannot train a model without parameters");
+  return new Trainer(model, rowsOf(x1, condition), {
+    batchSize,
+    seed,
+    learningRate,
+    ...optimizer && { optimizer },
+    ...objective && { objective },
+  });
+}
+
+/** Measures the mean loss on held-out data, always with the same noise and times. */
+function validator(
+  model: VelocityField,
+  { x1, condition }: Validation,
+  { batchSize, seed, objective }: Settings,
+): () => Promise<number> {
+  const V = x1.shape[0];
+  checkRows("condition of the validation", condition, V);
+  const examples = Uint32Array.from({ length: V }, (_, i) => i);
+  const heldOut = new HeldOutLoss(model, rowsOf(x1, condition), {
+    batchSize: Math.min(batchSize, V),
+    seed,
+    ...objective && { objective },
+  });
+  return async () => meanLoss(await heldOut.losses(examples));
+}
+
+function checkLosses(losses: Float32Array, from: number, end: number): void {
+  const bad = losses.subarray(from, end).findIndex((loss) => !Number.isFinite(loss));
+  if (bad < 0) return;
+  throw new FitError(
+    `Training failed in step ${from + bad + 1}: its loss is ${losses[from + bad]} (expected a number); ` +
+      `use a smaller learning rate, and check that the data is finite`,
+  );
+}
+
+function checkRows(name: string, rows: Tensor | undefined, count: number): void {
+  if (!rows || rows.shape[0] === count) return;
+  throw new FitError(`Cannot train: the ${name} is ${rows} (expected ${count} rows, one for each example)`);
 }
 
 function checkCount(name: string, count: number, most: number): void {

@@ -1,6 +1,6 @@
 import { add, assign, multiply, squaredNorm, type Tensor, tensor } from "../../kernels/mod.ts";
-import { nearest, rejectUnknown } from "../nearest.ts";
-import type { FlatParameters } from "./parameters.ts";
+import { rejectUnknown, unknownName } from "../nearest.ts";
+import type { FlatParameters } from "./flat_parameters.ts";
 import { type State, StateError } from "../files/state.ts";
 import {
   type OptimizerKind,
@@ -11,7 +11,7 @@ import {
 } from "./update_rules.ts";
 
 /** What training must keep to go on exactly where it stopped. */
-export interface TrainingState {
+export interface OptimizerState {
   /** Steps taken. */
   readonly step: number;
   /** Moments, named `m.<parameter>` and `v.<parameter>`. */
@@ -94,7 +94,7 @@ export class Optimizer {
   }
 
   /** Copies what goes on from step to step to the host; moments are named `m.<parameter>` and `v.<parameter>`. */
-  async state(): Promise<TrainingState> {
+  async state(): Promise<OptimizerState> {
     const step = this.#step;
     const states = Array.from(this.#moments, async ([moment, flat]) => {
       return Array.from(await flat.state(), ([name, value]) => [`${moment}.${name}`, value] as const);
@@ -108,7 +108,7 @@ export class Optimizer {
    * @param source where the state comes from, for messages
    * @throws {StateError} if it is that of another optimizer or network
    */
-  restore({ step, tensors }: TrainingState, source: string): void {
+  restore({ step, tensors }: OptimizerState, source: string): void {
     const moments = [...this.#moments.keys()];
     const parts = new Map(moments.map((moment) => [moment, new Map() as State]));
     for (const [name, value] of tensors) {
@@ -140,9 +140,5 @@ export function optimizer(
   options: OptimizerOptions,
 ): Optimizer {
   if (Object.hasOwn(updateRules, kind)) return new Optimizer(kind, parameters, options);
-  throw new TypeError(
-    `Unknown optimizer "${kind}": did you mean "${nearest(kind, optimizerKinds)}"? (known: ${
-      optimizerKinds.join(", ")
-    })`,
-  );
+  throw new TypeError(unknownName("optimizer", kind, optimizerKinds));
 }

@@ -1,5 +1,5 @@
 import { constant, cosine, oneCycle } from "./annealing.ts";
-import { nearest, rejectUnknown } from "../nearest.ts";
+import { rejectUnknown, unknownName } from "../nearest.ts";
 import { plateau } from "./plateau.ts";
 
 /** Learning rate over a training run, whatever it is measured in: steps, epochs or time. */
@@ -12,6 +12,11 @@ export interface Schedule {
   state?(): Record<string, number>;
   /** Goes on from a state. */
   restore?(state: Record<string, number>): void;
+}
+
+/** The share of a run of some steps that is done before a step, counted from 0: 0 at the first, 1 at the last. */
+export function progressAt(step: number, steps: number): number {
+  return Math.min(step / Math.max(steps - 1, 1), 1);
 }
 
 /** Name of a schedule. */
@@ -29,6 +34,16 @@ const schedules = {
 export const scheduleNames: readonly ScheduleName[] = Object.keys(schedules) as ScheduleName[];
 
 /**
+ * Names of the settings that a schedule has.
+ *
+ * @throws {TypeError} if there is no such schedule
+ */
+export function scheduleSettings(name: ScheduleName): readonly string[] {
+  if (!Object.hasOwn(schedules, name)) throw new TypeError(unknownName("schedule", name, scheduleNames));
+  return schedules[name].settings;
+}
+
+/**
  * Makes a schedule by name.
  *
  * @param settings those of `constant`, `cosine`, `oneCycle` or `plateau`
@@ -40,13 +55,6 @@ export function createSchedule(
   learningRate: number,
   settings: Readonly<Record<string, number>> = {},
 ): Schedule {
-  if (!Object.hasOwn(schedules, name)) {
-    const guess = nearest(name, scheduleNames);
-    throw new TypeError(
-      `Unknown schedule "${name}": did you mean "${guess}"? (known: ${scheduleNames.join(", ")})`,
-    );
-  }
-  const { make, settings: known } = schedules[name];
-  rejectUnknown(settings, known, `schedule ${name}`);
-  return make(learningRate, settings);
+  rejectUnknown(settings, scheduleSettings(name), `schedule ${name}`);
+  return schedules[name].make(learningRate, settings);
 }

@@ -3,7 +3,7 @@
  * eager on the same machine, on the work of `three_convs.ts` and on the networks. Flags: `--json`, `--device`,
  * `--repetitions N`, `--threads N` of both, `--torch-device cpu|cuda`, `--nchw` (instead of channels_last).
  *
- * Python is `python3`, or what BENCH_PYTHON names (then `--allow-run` must name that).
+ * Python is `python3`, or the one that BENCH_PYTHON names; `--allow-run` must then name it, too.
  */
 import { fileURLToPath } from "node:url";
 import type { Device } from "../../kernels/mod.ts";
@@ -24,14 +24,14 @@ const threads = count("threads", values.threads);
 const torchDevice = oneOf("torch-device", values["torch-device"], ["cpu", "cuda"]);
 const python = Deno.env.get("BENCH_PYTHON") ?? "python3";
 
-/** Runs Python; returns what it printed. @throws {Error} with the last line of its complaint */
+/** Runs Python and returns its output. @throws {Error} with the last line that it wrote to stderr */
 async function runPython(...args: string[]): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command(python, { args: ["-B", ...args] }).output();
   if (success) return new TextDecoder().decode(stdout);
   throw new Error(new TextDecoder().decode(stderr).trim().split("\n").at(-1));
 }
 
-/** Why Python cannot take part, or undefined. */
+/** Why PyTorch cannot be timed here, or undefined if it can. */
 async function obstacle(): Promise<string | undefined> {
   try {
     const needed = torchDevice === "cuda" ? "; torch.zeros(1, device='cuda')" : "";
@@ -44,7 +44,7 @@ async function obstacle(): Promise<string | undefined> {
   }
 }
 
-/** What PyTorch does on this machine. */
+/** Times PyTorch on this machine. */
 async function measureTorch(): Promise<Report> {
   const source = "torch_networks.py";
   const printed = await runPython(
@@ -58,7 +58,7 @@ async function measureTorch(): Promise<Report> {
   return readReport(printed, `the output of ${source}`);
 }
 
-/** What this library does; the networks one after the other, so that only one needs memory. */
+/** Times this library, one network after another, so that only one of them holds memory. */
 async function measureOurs(device: Device): Promise<Measurement[]> {
   const { ours } = await ourThreeConvolutions(device);
   const time = (works: readonly Work[]) => timeInTurn(works, repetitions);

@@ -1,7 +1,6 @@
 /**
- * `deno task bench [--json] [--device auto|webgpu|cpu] [--ops] [--networks] [--shares]
- * [--precision f16]`: how fast ops and networks run
- * here, and which ops a training step spends its time in. Without a choice, all three.
+ * `deno task bench [--json] [--device auto|webgpu|cpu] [--ops] [--networks] [--shares] [--precision f16]`: speed of
+ * ops and networks, and the share of each op in a training step. Without any of the three flags, all of them.
  */
 import { commonFlags, deviceChoice, flagValues, oneOf, openDevice } from "./flags.ts";
 import { benchNetwork, cases, nameOf, training } from "./networks.ts";

@@ -1,6 +1,6 @@
 /**
- * `deno run --allow-read=OLD,NEW tests/bench/compare.ts OLD NEW`: two outputs of a benchmark with `--json`, by name;
- * marks what became more than 10 % slower or faster.
+ * `deno run --allow-read=OLD,NEW tests/bench/compare.ts OLD NEW`: compares two outputs of a benchmark with `--json`
+ * and marks what became more than 10 % slower or faster.
  */
 import { parseArgs } from "node:util";
 import { readReport, type Report, ReportError } from "./report.ts";
@@ -13,7 +13,7 @@ export interface Change {
   readonly mark: "" | "slower" | "faster";
 }
 
-/** What two reports have in common, and the names of what only one of them has. */
+/** What two reports share, and the names that stand in only one of them. */
 export interface Comparison {
   readonly changes: readonly Change[];
   readonly onlyOld: readonly string[];
@@ -40,7 +40,7 @@ export function compare(old: Report, now: Report): Comparison {
   };
 }
 
-/** @throws {ReportError} if there is no such file, or it is no report */
+/** @throws {ReportError} if the file does not exist or holds no report */
 function readFile(path: string): Report {
   try {
     return readReport(Deno.readTextFileSync(path), path);

@@ -2,7 +2,7 @@ import { parseArgs, type ParseArgsConfig } from "node:util";
 import { type Device, type DeviceChoice, DeviceError, init } from "../../kernels/mod.ts";
 import { defaultRepetitions } from "./timing.ts";
 
-/** Flags that every benchmark has, for `flagValues`. */
+/** Flags that most benchmarks have, for `flagValues`. */
 export const commonFlags = {
   json: { type: "boolean", default: false },
   device: { type: "string", default: "auto" },
@@ -10,13 +10,13 @@ export const commonFlags = {
   repetitions: { type: "string", default: String(defaultRepetitions) },
 } as const;
 
-/** Ends the program with a line that says what is wrong with the command. */
+/** Ends the program with a message about the command line. */
 function refuse(line: string): never {
   console.error(line);
   Deno.exit(1);
 }
 
-/** The values of the command line's flags; another flag, or one without its value, ends the program with a line. */
+/** Parses the flags; an unknown flag, or a missing value, ends the program with a message. */
 export function flagValues<const Options extends NonNullable<ParseArgsConfig["options"]>>(options: Options) {
   try {
     return parseArgs({ options }).values;
@@ -26,26 +26,26 @@ export function flagValues<const Options extends NonNullable<ParseArgsConfig["op
   }
 }
 
-/** A flag's positive integer; anything else ends the program with a line. */
+/** The value of a flag that takes a positive integer; anything else ends the program with a message. */
 export function count(flag: string, text: string): number {
   const value = Number(text);
   if (Number.isSafeInteger(value) && value > 0) return value;
   refuse(`Cannot use --${flag} ${text} (expected a positive integer)`);
 }
 
-/** A flag's word; one that is not known ends the program with a line. */
+/** The value of a flag that takes one of some words; any other ends the program with a message. */
 export function oneOf<T extends string>(flag: string, text: string, known: readonly T[]): T {
   const found = known.find((word) => word === text);
   if (found !== undefined) return found;
   refuse(`Cannot use --${flag} ${text} (expected ${known.join(" or ")})`);
 }
 
-/** The choice of `--device`. */
+/** The value of `--device`. */
 export function deviceChoice(text: string): DeviceChoice {
   return oneOf("device", text, ["auto", "webgpu", "cpu"]);
 }
 
-/** Opens a device; where there is none of the kind, the program ends with a line that says so. */
+/** Opens a device; if there is none of the kind, the program ends with a message. */
 export async function openDevice(device: DeviceChoice, threads?: string): Promise<Device> {
   try {
     return await init({ device, ...threads !== undefined && { threads: count("threads", threads) } });

@@ -9,18 +9,18 @@ import { type Case, forwardPass, nameOf, sampling, training } from "./networks.t
 import { Reporter } from "./report.ts";
 import { measurement, median, queued, timeInTurn } from "./timing.ts";
 
-/** Bursts whose host time is taken. */
+/** Bursts that are timed. */
 const hostBursts = 25;
 /** Steps queued without waiting, as training does. A software adapter makes the host wait at the second submit. */
 const burstSteps = 4;
-/** Steps before memory is first looked at: pools and the engine's heap have settled. */
+/** Steps before memory is first measured, so that pools and the engine's heap have settled. */
 const warmUpSteps = 20;
 /** Steps between two reads of the losses, as in training. */
 const stepsBetweenReads = 50;
-/** Euler steps of a sampling. */
+/** Euler steps for one batch of samples. */
 const samplingSteps = 10;
 
-/** Milliseconds a step until the host has queued a burst of them on an idle device and handed it over, of many bursts. */
+/** Milliseconds per step that the host needs to queue and submit a burst on an idle device, for each of many bursts. */
 async function hostTimes(device: Device, step: () => void, burst: number): Promise<number[]> {
   const times: number[] = [];
   for (let i = 0; i < hostBursts; i++) {
@@ -33,7 +33,7 @@ async function hostTimes(device: Device, step: () => void, burst: number): Promi
   return times;
 }
 
-/** Submits and writes of a WebGPU queue while a burst of steps is queued, a step; nothing on another device. */
+/** Submits and writes per step of a WebGPU queue while a burst is queued; nothing on other devices. */
 async function queueCalls(
   device: Device,
   step: () => void,
@@ -57,7 +57,7 @@ async function queueCalls(
   return counts;
 }
 
-/** Host time of a step, whole and by dispatch, and the memory of many steps. */
+/** Host time per step and per dispatch, and memory over many steps. */
 async function benchTraining(device: Device, c: Case, steps: number, reporter: Reporter): Promise<void> {
   const { trainer, step } = training(c);
   const { calls, bytes } = trainer.plan(c.batchSize);
@@ -96,7 +96,7 @@ async function benchTraining(device: Device, c: Case, steps: number, reporter: R
   }
 }
 
-/** Sampling against forward passes alone. */
+/** Sampling, compared with the forward passes alone. */
 async function benchSampling(
   device: Device,
   c: Case,

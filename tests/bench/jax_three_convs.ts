@@ -14,7 +14,7 @@ import { type Contender, learningRate, names, type Problem, shape } from "./thre
 /** Name and version, for tables. */
 export const jaxName = "jax-js";
 
-// Arrays are counted: a function consumes its arguments, and `.ref` is one more use.
+// jax-js counts references: a function consumes its arguments, and `.ref` adds a use.
 type Layer = { weight: np.Array; bias: np.Array };
 type Training = {
   layers: Layer[];
@@ -63,9 +63,9 @@ function step(
 }
 
 /**
- * The work in jax-js on WebGPU: jitted, with no read-back in the loop. jax-js dispatches nothing before somebody waits
- * for a result, and drops what nobody waits for, so every step is waited for, one step late: the device has always
- * work, and the memory of finished steps goes round. Adam is written out, as `@jax-js/optax` is not on npm.
+ * The work in jax-js on WebGPU: jitted, with no read-back in the loop. jax-js dispatches nothing before a result is
+ * awaited, and drops what is never awaited. So every step is awaited, one step late: the device always has work, and
+ * the memory of finished steps is reused. Adam is written out, since `@jax-js/optax` is not on npm.
  *
  * @throws {Error} if jax-js finds no adapter
  */

@@ -1,15 +1,15 @@
 import { type Device, randomNormal, randomUniform, record, scope, tensor } from "../../kernels/mod.ts";
-import { createModel, Sampler } from "../../models/mod.ts";
-import { resolveConfig } from "../../experiments/settings/config.ts";
+import { createModel, Sampler, type Trainer } from "../../models/mod.ts";
+import { resolveConfig } from "../../experiments/settings/tasks/train_config.ts";
 import { ImageSource } from "../../experiments/data/image_source.ts";
-import { modelOptions, Trainer } from "../../experiments/training/trainer.ts";
+import { makeNetwork, modelOptions } from "../../experiments/training/network.ts";
 import type { Reporter } from "./report.ts";
 import { queued, timeInTurn, type Work } from "./timing.ts";
 
-/** Steps of a sampling. */
+/** Solver steps for one batch of samples. */
 const samplingSteps = 10;
 
-/** Which network at which batch. */
+/** A network and its batch size. */
 export interface Case {
   readonly model: "base" | "residual";
   readonly filters: readonly number[];
@@ -26,7 +26,7 @@ export const cases: readonly Case[] = [
   { model: "residual", filters: [8, 16, 32], tEmb: 64, batchSize: 32 },
 ];
 
-/** A case in words. */
+/** Name of a case, for tables. */
 export function nameOf({ model, filters, tEmb, batchSize, precision }: Case): string {
   return `${model} [${filters}] T ${tEmb}, batch ${batchSize}${precision === "f16" ? ", f16" : ""}`;
 }
@@ -40,8 +40,11 @@ function configOf({ filters, ...rest }: Case) {
 export function training(c: Case, imageSize = 28): { trainer: Trainer; step: () => void } {
   const bytes = c.batchSize * imageSize ** 2;
   const pixels = Uint8Array.from({ length: bytes }, (_, i) => (i * 2654435761) >>> 24);
-  const source = new ImageSource(pixels, { height: imageSize, width: imageSize }, { scale: 2, shift: -1 });
-  const trainer = new Trainer(configOf(c), source);
+  const source = new ImageSource(pixels, { channels: 1, height: imageSize, width: imageSize }, {
+    scale: 2,
+    shift: -1,
+  });
+  const { trainer } = makeNetwork(configOf(c), source);
   const images = Uint32Array.from({ length: c.batchSize }, (_, i) => i);
   return { trainer, step: () => trainer.queueStep(images, 1e-4) };
 }
@@ -66,7 +69,7 @@ function onNoise(c: Case) {
   return { network, x: randomNormal(tensor(Uint32Array.of(1, 9, 0)), [c.batchSize, 1, 28, 28]) };
 }
 
-/** What is timed of a case: training steps, forward passes and sampling. */
+/** What is timed for a case: training steps, forward passes and sampling. */
 const works: Readonly<Record<string, (c: Case) => () => void>> = {
   train: (c: Case) => training(c).step,
   forward: forwardPass,
@@ -83,10 +86,10 @@ export function networkWorks(device: Device, c: Case): [train: Work, forward: Wo
 }
 
 /**
- * Times training steps, forward passes and sampling of a network on random images of 28 x 28, and tells the device
- * memory of each: the peak, since a pool keeps what it had.
+ * Times training steps, forward passes and sampling of a network on random images of 28 x 28, and measures the peak
+ * device memory of each.
  *
- * @param open gives a device of its own for each
+ * @param open opens a new device for each of them
  */
 export async function benchNetwork(open: () => Promise<Device>, c: Case, reporter: Reporter): Promise<void> {
   for (const what of Object.keys(works)) {

@@ -18,7 +18,7 @@ const N = 64;
 /** Channels in and out, and height = width, of the convolutions of a [16, 32, 64] network. */
 const convolutions = [[1, 16, 28], [16, 16, 28], [32, 16, 28], [32, 32, 14], [64, 64, 7]];
 
-/** Times the ops that a training step of the U-Nets spends its time in. */
+/** Times the ops that take most of the U-Nets' training step. */
 export async function benchOps(device: Device, report: (found: Measurement) => void): Promise<void> {
   let counter = 0;
   const random = (...shape: number[]) => randomNormal(tensor(Uint32Array.of(1, 9, counter++)), shape);

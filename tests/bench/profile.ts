@@ -1,12 +1,12 @@
 /**
  * `deno run --allow-read tests/bench/profile.ts [flags of train, e.g. --model residual --filters 16,32,64]`: where a
- * training step spends its time, op by op. Each op of the recorded step is timed alone, many times over.
+ * training step spends its time, op by op. Each op of the recorded step is timed on its own, many times.
  */
 import { init } from "../../kernels/mod.ts";
 import { runTask } from "../../experiments/program/command.ts";
-import { parseTrainingFlags, resolveConfig } from "../../experiments/settings/config.ts";
+import { parseTrainingFlags, resolveConfig } from "../../experiments/settings/tasks/train_config.ts";
 import { ImageSource, normalizationTo } from "../../experiments/data/image_source.ts";
-import { Trainer } from "../../experiments/training/trainer.ts";
+import { makeNetwork } from "../../experiments/training/network.ts";
 import { sharesOf } from "./shares.ts";
 import { timeRuns } from "./timing.ts";
 
@@ -15,8 +15,12 @@ await runTask(async () => {
   const device = await init({ device: flags.values.device ?? "auto", threads: flags.values.threads ?? 0 });
   const config = resolveConfig({ ...flags, values: { model: "residual", ...flags.values } }, "quick");
   const pixels = Uint8Array.from({ length: config.batchSize * 784 }, (_, i) => (i * 2654435761) >>> 24);
-  const source = new ImageSource(pixels, { height: 28, width: 28 }, normalizationTo(config.normalize));
-  const trainer = new Trainer(config, source);
+  const source = new ImageSource(
+    pixels,
+    { channels: 1, height: 28, width: 28 },
+    normalizationTo(config.normalize),
+  );
+  const { trainer } = makeNetwork(config, source);
   const images = Uint32Array.from({ length: config.batchSize }, (_, i) => i);
   const step = () => trainer.queueStep(images, 1e-4);
 

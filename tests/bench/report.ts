@@ -1,6 +1,6 @@
 import type { Measurement } from "./timing.ts";
 
-/** A number that is no time, such as bytes of memory. */
+/** A number other than a time, such as bytes of memory. */
 export interface Fact {
   readonly name: string;
   readonly value: number;
@@ -15,7 +15,7 @@ export interface Report {
   readonly facts: readonly Fact[];
 }
 
-/** A text is no report. */
+/** A text does not hold a report. */
 export class ReportError extends Error {
   override name = "ReportError";
 }
@@ -49,7 +49,7 @@ export function readReport(text: string, source: string): Report {
   return { device, measurements, facts };
 }
 
-/** Shows what a benchmark finds: line by line for people, or all at once, as JSON. */
+/** Prints the results of a benchmark: line by line as text, or all at once as JSON. */
 export class Reporter {
   readonly #measurements: Measurement[] = [];
   readonly #facts: Fact[] = [];
@@ -58,26 +58,26 @@ export class Reporter {
     this.note(`device: ${device}`);
   }
 
-  /** Text for people. */
+  /** A line of text; left out of the JSON. */
   note(text: string): void {
     if (!this.json) console.log(text);
   }
 
-  /** Something measured. */
+  /** A measurement. */
   readonly add = (found: Measurement): void => {
     this.#measurements.push(found);
     const { name, milliseconds, rate, unit } = found;
     this.note(`${name.padEnd(68)} ${number(milliseconds, 9)} ms ${number(rate, 9)} ${unit}`);
   };
 
-  /** Something counted, or a ratio of what was measured. */
+  /** A count, or a ratio of measurements. */
   fact(name: string, value: number, unit: string): void {
     this.#facts.push({ name, value, unit });
     this.note(`${name.padEnd(68)} ${number(value, 12)} ${unit}`);
   }
 
   /**
-   * Our measurements against another library's of the same names, as a table; in the JSON, names say whose they are.
+   * Our measurements beside those of another library, as a table; in the JSON, names say whose they are.
    *
    * @param theirs in any order
    */
@@ -98,7 +98,7 @@ export class Reporter {
     }
   }
 
-  /** To be called at the end. */
+  /** Prints the JSON; call it at the end. */
   end(): void {
     if (!this.json) return;
     const report: Report = { device: this.device, measurements: this.#measurements, facts: this.#facts };

@@ -1,7 +1,7 @@
 import type { Device, KernelCall } from "../../kernels/devices/device.ts";
 import { queued, timeInTurn } from "./timing.ts";
 
-/** What an op takes of a step, all its calls together. */
+/** The share of an op in a step, all its calls together. */
 export interface Share {
   readonly name: string;
   readonly calls: number;
@@ -11,7 +11,8 @@ export interface Share {
 }
 
 /**
- * Where a recorded step spends its time: calls of one op on equal shapes are timed together, alone, many times over.
+ * Where a recorded step spends its time. Calls of one op on equal shapes are timed together, apart from all others,
+ * many times.
  *
  * @param step queues the step; its first call records it
  * @returns the ops, the longest first

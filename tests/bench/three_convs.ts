@@ -28,7 +28,7 @@ import { queued, timeInTurn, type Work } from "./timing.ts";
 
 /** [N, C, H, W] of input, target and output. */
 export const shape = [32, 32, 28, 28] as const;
-/** Of Adam, without weight decay. */
+/** Settings of Adam, without weight decay. */
 export const learningRate = 1e-3;
 /** Names of the works, the same for every library. */
 export const names = {
@@ -36,7 +36,7 @@ export const names = {
   forward: "forward three 3x3 convolutions, batch 32",
 } as const;
 
-/** What every library starts from. */
+/** The numbers that every library starts from. */
 export interface Problem {
   /** f32[N, C, H, W] */
   readonly x: Float32Array<ArrayBuffer>;

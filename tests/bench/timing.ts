@@ -1,11 +1,11 @@
 import { type Device, record } from "../../kernels/mod.ts";
 
-/** A measured piece of work. */
+/** The result of timing some work. */
 export interface Measurement {
   readonly name: string;
   /** Median over repetitions, milliseconds. */
   readonly milliseconds: number;
-  /** What was done a second, in the unit. */
+  /** Amount of work per second, in the unit. */
   readonly rate: number;
   readonly unit: "GFLOP/s" | "GB/s" | "images/s" | "steps/s";
 }
@@ -20,13 +20,13 @@ export interface Work {
   run(count: number): Promise<void>;
 }
 
-/** How often each work is timed, unless told otherwise. */
+/** Default number of repetitions. */
 export const defaultRepetitions = 5;
-/** The least time of a repetition, so that the wait for the device's answer is small. */
+/** Minimum time of a repetition, so that waiting for the device hardly counts. */
 const leastMs = 200;
 
 /**
- * The value in the middle, or half way between the two in the middle.
+ * The middle value, or the mean of the two middle values.
  *
  * @throws {RangeError} if there are no values
  */
@@ -47,8 +47,8 @@ export function measurement(
 }
 
 /**
- * Times several works in turn (a, b, a, b, ...), so that a busy neighbour disturbs all of them alike: warmed up, then
- * the median of several repetitions, each of enough steps to drown the wait at the end.
+ * Times several works alternately (a, b, a, b, ...), so that a busy neighbour disturbs all of them alike. After a
+ * warm-up, takes the median of several repetitions, each with enough steps that waiting at the end hardly counts.
  */
 export async function timeInTurn(
   works: readonly Work[],

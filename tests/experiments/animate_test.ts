@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
-import { animating } from "../../experiments/settings/animate_config.ts";
+import { animating } from "../../experiments/settings/tasks/animate.ts";
 import { type FlowSource, writeFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
 import { readGif } from "../viz/image/gif_reading.ts";
 import { madeUpFlow } from "../viz/flow/made_up_flow.ts";

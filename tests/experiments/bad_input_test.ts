@@ -85,7 +85,7 @@ testRefusals("train refuses", {
   },
   "a batch larger than the data set": {
     flags: newRun.replace("--batch-size 8", "--batch-size 87"),
-    says: ["TrainingError: Cannot take batches of 87 images from 86", "--batch-size"],
+    says: ["ConfigError: Cannot take batches of 87 images from 86", "--batch-size"],
   },
   "groups that do not divide the channels": {
     task: "train:residual",
@@ -103,7 +103,7 @@ testRefusals("train refuses", {
   "a run folder that cannot be made": {
     flags: `${tinyRun} --out file/run`,
     prepare: (place) => Deno.writeTextFile(place.file("file"), ""),
-    says: ["RunError: Cannot make the run folder file/run: "],
+    says: ["RunError: Cannot create the run folder file/run: "],
   },
   "f16 on a device without it": {
     flags: `${newRun} --precision f16`,
@@ -137,7 +137,7 @@ testRefusals("overfit refuses", {
   "more images in a batch than there are": {
     task: "overfit",
     flags: `${tinyNetwork} --images 7 --out result`,
-    says: ["TrainingError: Cannot take batches of 8 images from 7 training images", "--batch-size"],
+    says: ["ConfigError: Cannot take batches of 8 images from 7 training images", "--batch-size"],
   },
   "a result folder that holds something": {
     task: "overfit",
@@ -359,7 +359,7 @@ testTask("train --resume and sample leave all files whole where the disk is full
       says: [
         "RunError: Cannot write disk/run/",
         "no space is left on the disk",
-        "the file is as it was before",
+        "the file is unchanged",
       ],
     });
     await assertRefused(place, {

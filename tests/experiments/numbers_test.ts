@@ -3,13 +3,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { splitImages } from "../../experiments/data/split.ts";
-import { resolveConfig, type TrainingConfig } from "../../experiments/settings/config.ts";
+import { resolveConfig, type TrainingConfig } from "../../experiments/settings/tasks/train_config.ts";
 import { readFlowPaths } from "../../experiments/draw/path_file.ts";
 import { readFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
 import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
 import { ImageSource } from "../../experiments/data/image_source.ts";
 import { readMetrics } from "../../experiments/run/metrics_log.ts";
-import { Trainer } from "../../experiments/training/trainer.ts";
+import { makeNetwork } from "../../experiments/training/network.ts";
 import { add, init, multiply, randomNormal, randomUniform, reshape, tensor } from "../../kernels/mod.ts";
 import {
   decodeSafetensors,
@@ -40,7 +40,7 @@ testTask("train has the learning rates of its schedule from the first step to th
   const expected = {
     "constant --warm-up 0.5": [0, lr / 2, lr, lr, lr],
     "cosine --warm-up 0": [0, 1, 2, 3, 4].map((step) => lr * down(step / 4)),
-    "one-cycle --warm-up 0.25": [
+    "one_cycle --warm-up 0.25": [
       lr / 25,
       ...[0, 1, 2, 3].map((step) => least + (lr - least) * down(step / 3)),
     ],
@@ -213,17 +213,17 @@ async function trained(values: Partial<TrainingConfig>, steps: number) {
   const network = { model: "base", filters: [4, 8], tEmb: 8, batchSize: 4, clip: 0, ema: 0 } as const;
   const config = resolveConfig({ help: false, values: { ...network, ...values } }, "quick");
   const bytes = Uint8Array.from({ length: 8 * 64 }, (_, i) => i * 37 % 256);
-  const source = new ImageSource(bytes, { height: 8, width: 8 }, { scale: 2, shift: -1 });
-  const trainer = new Trainer(config, source);
+  const source = new ImageSource(bytes, { channels: 1, height: 8, width: 8 }, { scale: 2, shift: -1 });
+  const { trainer } = makeNetwork(config, source);
   for (let step = 0; step < steps; step++) trainer.queueStep(Uint32Array.of(0, 1, 2, 3), config.lr);
-  const moments = (await trainer.optimizer.state()).tensors;
+  const { optimizer: moments } = await trainer.state();
   const of = (name: string) =>
     [...moments].flatMap(([key, { data }]) => key.startsWith(name) ? [...data] : []);
   const weights = [...(await trainer.flat.state()).values()].flatMap(({ data }) => [...data]);
   return { weights, m: of("m."), v: of("v.") };
 }
 
-Deno.test("Trainer gives every setting of the optimizer to where it belongs", async () => {
+Deno.test("makeNetwork() gives every setting of the optimizer to where it belongs", async () => {
   await init({ device: "cpu" });
   const norm = (values: readonly number[]) => Math.hypot(...values);
   const start = await trained({}, 0);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
-import { overfitting } from "../../experiments/settings/overfit_config.ts";
+import { overfitting } from "../../experiments/settings/tasks/overfit.ts";
 import { assertHelp, testTask, tinyNetwork } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 

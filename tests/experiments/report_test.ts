@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readFlowPaths } from "../../experiments/draw/path_file.ts";
 import { readLossByTime } from "../../experiments/draw/loss_by_time.ts";
-import { reporting } from "../../experiments/settings/report_config.ts";
+import { reporting } from "../../experiments/settings/tasks/report.ts";
 import { readLive } from "../../experiments/report/live.ts";
 import { testNeeding } from "../permissions.ts";
 import type { Payload } from "../../viz/report/payload.ts";

@@ -45,7 +45,7 @@ async function assertSameRun(place: Workplace, actual: string, expected: string)
 }
 
 const kinds = {
-  "adamw, one-cycle and averaged weights": "--optimizer adamw --schedule one-cycle --ema 0.9",
+  "adamw, one_cycle and averaged weights": "--optimizer adamw --schedule one_cycle --ema 0.9",
   "sgd": "--optimizer sgd --lr 0.01 --schedule cosine --ema 0",
   "a plateau schedule":
     "--schedule plateau --plateau-patience 0 --plateau-factor 0.1 --lr 0.1 --ema 0 --val-fraction 0.3",
@@ -179,6 +179,28 @@ testTask("train --resume finishes a run that was cut off while it drew", async (
   await assertSameRun(place, "cut", "whole");
 });
 
+testTask(
+  "train --resume refuses a run that another program trains, before it reads anything else",
+  async (place) => {
+    // One step is an epoch, and the validation after it takes seconds: there is no state to resume from yet.
+    await writeTinyIdx(place.file("data"), { train: 6000, test: 1 });
+    const flags = `${tinyRun} --val-fraction 0.99 --train-limit 8 --val-batches 0 --out run`;
+    const first = place.start("train:residual", flags);
+    const { until, errors } = listener(first);
+    await until("run folder run\n");
+    const before = await place.names("run");
+    const { code, stderr } = await place.run("train:residual", "--resume run");
+    assert.equal(
+      stderr,
+      "RunError: Cannot write run: another program trains or sends this run; wait for its end\n",
+    );
+    assert.equal(code, 1);
+    assert.deepEqual(await place.names("run"), before);
+    first.kill("SIGKILL");
+    await Promise.all([first.status, first.stdout.cancel(), errors.cancel()]);
+  },
+);
+
 testTask("train --resume refuses other training images, and leaves the run as it is", async (place) => {
   await place.succeed("train:base", `${tinyRun} --max-steps 2 --out run`);
   const path = join("data", IDX_NAMES.trainImages);
@@ -190,7 +212,7 @@ testTask("train --resume refuses other training images, and leaves the run as it
   assert.equal(code, 1);
   assert.match(
     stderr,
-    /^RunError: Cannot resume run: its training images were others \(digest [0-9a-f]{12}\.\.\.\)\n$/,
+    /^RunError: Cannot resume run: it was trained on other images \(digest [0-9a-f]{12}\.\.\.\)\n$/,
   );
   assert.deepEqual(await place.listing(), before);
 });

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
 import { drawSamples, drawSamplesInBatches } from "../../experiments/draw/samples.ts";
-import { sampling } from "../../experiments/settings/sample_config.ts";
+import { sampling } from "../../experiments/settings/tasks/sample.ts";
 import { init, withDevice } from "../../kernels/mod.ts";
 import { createModel, saveCheckpoint } from "../../models/mod.ts";
 import { testOnDevices } from "../testing.ts";

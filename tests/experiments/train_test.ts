@@ -3,9 +3,9 @@ import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
 import { readFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
-import { presets } from "../../experiments/settings/presets.ts";
+import { presets } from "../../experiments/settings/tasks/presets.ts";
 import { flagOf } from "../../experiments/settings/setting.ts";
-import { training } from "../../experiments/settings/training_settings.ts";
+import { training } from "../../experiments/settings/tasks/train.ts";
 import { DeviceError, init } from "../../kernels/mod.ts";
 import { decodeSafetensors } from "../../models/mod.ts";
 import { readGif } from "../viz/image/gif_reading.ts";
@@ -87,7 +87,7 @@ testTask("train leaves weights, metrics, pictures and what it ran on", async (pl
   assert.equal(losses.length, 11);
   assert.ok(losses.at(-1)! < 0.8 * losses[0], `${losses}`);
   assert.equal(rates.length, losses.length);
-  assert.equal(new Set(rates).size, rates.length, `one-cycle changes the rate from step to step: ${rates}`);
+  assert.equal(new Set(rates).size, rates.length, `one_cycle changes the rate from step to step: ${rates}`);
   const held = [...values(metrics, "val_loss"), ...values(metrics, "test_loss")];
   assert.equal(held.length, 4);
   assert.ok(held.every((loss) => loss > 0 && loss < losses[0]), `${held}`);

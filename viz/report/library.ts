@@ -43,15 +43,17 @@ export interface Library<Model, Tensor extends Values, Solver extends string> {
   readonly Sampler: new (
     model: Model,
     shape: readonly number[],
-    options: { readonly steps: number; readonly times?: readonly number[]; readonly solver: Solver },
+    options: { readonly steps?: number; readonly times?: readonly number[]; readonly solver: Solver },
   ) => {
     trajectory(
       x: Tensor,
       options: { readonly first: number; readonly ahead: number },
     ): AsyncIterable<LibrarySnapshot>;
   };
-  /** The solvers by name; `c` has an entry for each evaluation of a step. */
-  readonly solvers: Readonly<Record<Solver, { readonly c: readonly number[] }>>;
+  /** The solvers by name; the page only passes them on. */
+  readonly solvers: Readonly<Record<Solver, object>>;
+  /** How often a solver asks the network for velocities in a number of steps. */
+  evaluations(solver: object, steps: number): number;
 }
 
 /** Numbers that can be read back. */

@@ -6,31 +6,37 @@ import {
   type KernelCall,
   type NumberArray,
 } from "../device.ts";
-import { whyAlone } from "./alone.ts";
-import { hasRelaxedSimd, loadKernels } from "./kernels.ts";
-import { Layout } from "./assembly/layout.ts";
-import { lowerings, type WasmCall } from "./lowering.ts";
-import { SharedMemory } from "./memory.ts";
-import { Team } from "./team.ts";
+import { Layout } from "./memory_layout.ts";
+import { hasRelaxedSimd, loadKernels } from "./load_kernels.ts";
+import { SharedMemory } from "./shared_memory.ts";
+import { whySingleThreaded } from "./thread_support.ts";
+import { ThreadTeam } from "./thread_team.ts";
+import { type WasmCall, writeCall } from "./wasm_call.ts";
 
 class CpuBuffer implements DeviceBuffer {
   constructor(readonly address: number, readonly bytes: number) {}
 }
 
-/** Elements that calls touch from which on other threads are woken for them: some ten microseconds of work. */
+/** Calls that touch this many elements, about ten microseconds of work, run on all threads. */
 const heavyElements = 1 << 16;
-/** Calls that fit the memory for ops that are not recorded. */
+/** Kernel calls that an op may consist of if it is not recorded. */
 const maxEagerCalls = 8;
-/** Threads beyond that only wait for each other. */
+/** More threads would only wait for each other. */
 const maxThreads = 64;
 
-/** What a prepared step is made of: calls in memory that the kernels walk alone, and references between them. */
+/** A call of a WebAssembly kernel, and the op that it belongs to. */
+interface LoweredCall {
+  readonly op: string;
+  readonly call: WasmCall;
+}
+
+/** A part of a prepared step: a list of kernel calls in memory, or an op that runs as its reference. */
 type Segment =
   | { readonly program: number; readonly calls: number; readonly heavy: boolean }
   | { readonly reference: KernelCall };
 
 /**
- * Runs ops on the processor: WebAssembly kernels with SIMD on all cores, and an op's plain reference where there is no
+ * Runs ops on the processor: as WebAssembly kernels with SIMD on all cores, or as their plain reference if they have no
  * kernel. Results do not depend on the number of threads.
  */
 export class CpuDevice implements Device {
@@ -41,18 +47,18 @@ export class CpuDevice implements Device {
   readonly maxBytes = SharedMemory.maxBytes;
   readonly offsetAlignment = 1;
   readonly #memory: SharedMemory;
-  readonly #team: Team;
+  readonly #team: ThreadTeam;
   readonly #eager: number;
   #workspace = { address: 0, bytes: 0 };
   #closed = false;
-  /** Programs whose steps are gone give their memory back. */
+  /** Frees the programs of steps that have been collected. */
   readonly #programs = new FinalizationRegistry<{ address: number; bytes: number }>(({ address, bytes }) =>
     this.#memory.release(address, bytes)
   );
 
   private constructor(module: WebAssembly.Module, threads: number, fused: boolean) {
     this.#memory = new SharedMemory(Layout.reserved);
-    this.#team = new Team(module, this.#memory, threads);
+    this.#team = new ThreadTeam(module, this.#memory, threads);
     this.#eager = this.#memory.allocate(maxEagerCalls * Layout.callBytes);
     this.description = `${threads} thread${threads > 1 ? "s" : ""}, WebAssembly SIMD${
       fused ? " with fused multiply-add" : ""
@@ -62,27 +68,27 @@ export class CpuDevice implements Device {
   /**
    * The device of this machine's processor.
    *
-   * @param threads how many to use, 0 for one a core, or for 1 where a browser allows no more
-   * @param fused whether multiply and add are fused; by default where the engine can
-   * @throws {DeviceError} if the number of threads makes no sense or is not allowed here, or the engine has no shared memory
+   * @param threads how many to use; 0 for one per core, or for one where a browser allows no more
+   * @param fused whether multiply and add are fused; by default if the engine can
+   * @throws {DeviceError} if the number of threads is invalid or not allowed here, or the engine has no shared memory
    */
   static async open(
     { threads = 0, fused = hasRelaxedSimd() }: { threads?: number; fused?: boolean } = {},
   ): Promise<CpuDevice> {
     if (!(Number.isInteger(threads) && threads >= 0 && threads <= maxThreads)) {
       throw new DeviceError(
-        `Cannot open the CPU device with ${threads} threads (expected 1 to ${maxThreads}, or 0 for one a core)`,
+        `Cannot open the CPU device with ${threads} threads (expected 1 to ${maxThreads}, or 0 for one per core)`,
       );
     }
-    const alone = threads === 1 ? undefined : whyAlone();
-    if (threads > 1 && alone !== undefined) {
+    const reason = threads === 1 ? undefined : whySingleThreaded();
+    if (threads > 1 && reason !== undefined) {
       throw new DeviceError(
-        `Cannot open the CPU device with ${threads} threads: ${alone} (expected 1, or 0)`,
+        `Cannot open the CPU device with ${threads} threads: ${reason} (expected 1, or 0)`,
       );
     }
     const cores = Math.min(globalThis.navigator?.hardwareConcurrency ?? 1, maxThreads);
     try {
-      return new CpuDevice(await loadKernels(fused), threads || (alone === undefined ? cores : 1), fused);
+      return new CpuDevice(await loadKernels(fused), threads || (reason === undefined ? cores : 1), fused);
     } catch (cause) {
       if (cause instanceof DeviceError) throw cause;
       throw new DeviceError(`Cannot open the CPU device: ${cause}`, { cause });
@@ -117,46 +123,54 @@ export class CpuDevice implements Device {
   run(call: KernelCall): void {
     this.#check();
     const calls = this.#lower(call);
-    if (!calls) return this.#refer(call);
-    this.#reserve(calls);
-    this.#lay(calls, this.#eager);
+    if (!calls) return this.#runReference(call);
+    if (calls.length > maxEagerCalls) {
+      throw new DeviceError(
+        `Cannot run ${call.kernel.name}: it is ${calls.length} kernel calls (expected at most ${maxEagerCalls}, or a recorded step)`,
+      );
+    }
+    this.#write(calls, this.#eager);
     this.#team.run(this.#eager, calls.length, isHeavy([call]));
   }
 
   prepare(calls: readonly KernelCall[]): () => void {
     this.#check();
     const segments: Segment[] = [];
-    const own: { address: number; bytes: number }[] = [];
-    let open: { calls: KernelCall[]; lowered: WasmCall[] } = { calls: [], lowered: [] };
+    const programs: { address: number; bytes: number }[] = [];
+    let open: { calls: KernelCall[]; lowered: LoweredCall[] } = { calls: [], lowered: [] };
     const close = () => {
       if (open.lowered.length === 0) return;
-      this.#reserve(open.lowered);
       const bytes = open.lowered.length * Layout.callBytes;
       const program = this.#memory.allocate(bytes);
-      own.push({ address: program, bytes });
-      this.#lay(open.lowered, program);
+      programs.push({ address: program, bytes });
+      this.#write(open.lowered, program);
       segments.push({ program, calls: open.lowered.length, heavy: isHeavy(open.calls) });
       open = { calls: [], lowered: [] };
     };
-    for (const call of calls) {
-      const lowered = this.#lower(call);
-      if (lowered) {
-        open.calls.push(call);
-        open.lowered.push(...lowered);
-      } else {
-        close();
-        segments.push({ reference: call });
+    try {
+      for (const call of calls) {
+        const lowered = this.#lower(call);
+        if (lowered) {
+          open.calls.push(call);
+          open.lowered.push(...lowered);
+        } else {
+          close();
+          segments.push({ reference: call });
+        }
       }
+      close();
+    } catch (error) {
+      for (const { address, bytes } of programs) this.#memory.release(address, bytes);
+      throw error;
     }
-    close();
     const replay = () => {
       this.#check();
       for (const segment of segments) {
-        if ("reference" in segment) this.#refer(segment.reference);
+        if ("reference" in segment) this.#runReference(segment.reference);
         else this.#team.run(segment.program, segment.calls, segment.heavy);
       }
     };
-    for (const part of own) this.#programs.register(replay, part);
+    for (const program of programs) this.#programs.register(replay, program);
     return replay;
   }
 
@@ -164,7 +178,7 @@ export class CpuDevice implements Device {
     return Promise.resolve();
   }
 
-  /** Ends the helper threads; the next large op starts them again. Idle ones end by themselves. */
+  /** Ends the worker threads; the next large op starts them again. Idle ones end by themselves. */
   rest(): void {
     this.#team.rest();
   }
@@ -181,41 +195,55 @@ export class CpuDevice implements Device {
     return this.#memory[type].subarray(start, start + length);
   }
 
-  #refer({ kernel, ranges, dims }: KernelCall): void {
+  #runReference({ kernel, ranges, dims }: KernelCall): void {
     const arrays: Record<string, NumberArray> = {};
     kernel.ports.forEach((port, i) => arrays[port.name] = this.#view(ranges[i], port.type) as NumberArray);
     kernel.reference(arrays, dims);
   }
 
-  #lower({ kernel, ranges, dims }: KernelCall): readonly WasmCall[] | undefined {
-    const addresses = ranges.map(({ buffer, offset }) => (buffer as CpuBuffer).address + 4 * offset);
-    return lowerings[kernel.name]?.(addresses, dims, this.#team.threads);
+  /** The calls of WebAssembly kernels that an op becomes; undefined if it has none. */
+  #lower({ kernel, ranges, dims }: KernelCall): readonly LoweredCall[] | undefined {
+    const addresses: Record<string, number> = {};
+    kernel.ports.forEach(({ name }, i) => {
+      addresses[name] = (ranges[i].buffer as CpuBuffer).address + 4 * ranges[i].offset;
+    });
+    return kernel.wasm?.(addresses, dims)?.map((call) => ({ op: kernel.name, call }));
   }
 
-  /** Makes the workspace large enough for calls; kernels read its address anew at every call. */
-  #reserve(calls: readonly WasmCall[]): void {
-    const needed = calls.reduce((most, { workspace = 0 }) => Math.max(most, workspace), 0);
+  /** Writes calls to memory as the kernels read them, and makes the workspace as large as they need. */
+  #write(calls: readonly LoweredCall[], program: number): void {
+    const at = (i: number) => program + i * Layout.callBytes;
+    calls.forEach(({ call }, i) => writeCall(this.#memory, at(i), call));
+    const needed = this.#team.workspaceBytes(program, calls.length);
+    try {
+      this.#reserve(needed);
+    } catch (cause) {
+      const largest = calls.find((_, i) => this.#team.workspaceBytes(at(i), 1) === needed);
+      throw new DeviceError(
+        `Cannot run ${largest?.op}: it needs ${needed} bytes of workspace; ${(cause as Error).message}`,
+        { cause },
+      );
+    }
+  }
+
+  /** Makes the workspace large enough; kernels read its address at every call. */
+  #reserve(needed: number): void {
     const { address, bytes } = this.#workspace;
     if (needed <= bytes) return;
-    if (bytes > 0) this.#memory.release(address, bytes);
-    this.#workspace = { address: 0, bytes: 0 };
-    this.#workspace = { address: this.#memory.allocate(needed), bytes: needed };
-    this.#memory.u32[Layout.workspace / 4] = this.#workspace.address;
-  }
-
-  /** Writes calls to memory as the kernels read them. */
-  #lay(calls: readonly WasmCall[], at: number): void {
-    const words = new Int32Array(this.#memory.memory.buffer);
-    calls.forEach(({ opcode, words: values }, i) => {
-      const start = (at + i * Layout.callBytes) / 4;
-      words[start] = opcode;
-      words[start + 1] = 0;
-      words.set(values, start + Layout.words / 4);
-    });
+    if (bytes > 0) this.#memory.release(address, bytes); // so that the larger one may take its place
+    try {
+      this.#workspace = { address: this.#memory.allocate(needed), bytes: needed };
+    } catch (error) {
+      if (bytes > 0) this.#workspace = { address: this.#memory.allocate(bytes), bytes };
+      throw error;
+    } finally {
+      this.#memory.u32[Layout.workspace / 4] = this.#workspace.address;
+      this.#memory.u32[Layout.workspaceBytes / 4] = this.#workspace.bytes;
+    }
   }
 
   #check(): void {
-    if (this.#closed) throw new DeviceError("Cannot use a CPU device after close(): init() gives a new one");
+    if (this.#closed) throw new DeviceError("Cannot use a CPU device after close(); init() opens a new one");
   }
 }
 

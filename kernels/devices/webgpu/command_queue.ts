@@ -1,9 +1,9 @@
-/** Dispatches after which queued work is handed to the GPU, so that it starts before the host has queued all. */
+/** Dispatches after which queued work is submitted, so that the GPU starts before the host has queued everything. */
 const dispatchesPerSubmit = 1024;
-/** Bytes of small writes that go out together. */
+/** Bytes of small writes that are submitted together. */
 const stagingBytes = 1 << 16;
 
-/** A pipeline on given memory. */
+/** A pipeline with its memory and grid. */
 export interface Dispatch {
   readonly pipeline: GPUComputePipeline;
   readonly bindGroup: GPUBindGroup;
@@ -12,11 +12,11 @@ export interface Dispatch {
 }
 
 /**
- * Encodes dispatches, copies and writes in the order of the calls, and hands them to the GPU in few submits: when there
- * is enough work, when the host wants an answer, and at the latest when the code that queued it gives way to other code.
+ * Encodes dispatches, copies and writes in call order, and submits them in few batches: when there is enough work, when
+ * the host waits for a result, and at the latest in the next microtask.
  *
  * A queue write overtakes commands that are encoded but not submitted. So small writes, such as those before each run of
- * a recorded step, become copies from a staging buffer that a submit fills at once: many steps can share a submit.
+ * a recorded step, become copies from a staging buffer that is filled once per submit: many steps can share a submit.
  */
 export class CommandQueue {
   readonly #device: GPUDevice;
@@ -74,7 +74,7 @@ export class CommandQueue {
     this.#stagedBytes = this.#dispatches = 0;
   }
 
-  /** Drops what was not submitted: the device is going away. */
+  /** Drops commands that were not submitted, because the device is closing. */
   close(): void {
     this.#closed = true;
   }

@@ -1,16 +1,16 @@
 /**
- * WGSL in which some buffers hold f16: what it reads from them becomes f32 at once, and f16 only where it is stored, so
- * that all arithmetic stays in f32. Ops are written for f32 and know nothing of it.
+ * Rewrites WGSL so that some buffers hold f16: values become f32 when they are read and f16 when they are stored, so all
+ * arithmetic stays in f32. Ops are written for f32 and need no change.
  *
- * @param wgsl statements that use the buffers by `name[index]` alone
- * @param names of the buffers, declared as `array<f16>`
+ * @param wgsl statements that use the buffers only as `name[index]`
+ * @param names buffers that are declared as `array<f16>`
  */
 export function halfWgsl(wgsl: string, names: readonly string[]): string {
   if (names.length === 0) return wgsl;
   return rewritten(wgsl.replaceAll(/\/\/.*/g, ""), new RegExp(`(?<![\\w.])(${names.join("|")})\\s*\\[`));
 }
 
-/** An assignment, not a comparison: its operator, if it has one before the sign. */
+/** An assignment, not a comparison; captures the operator of a compound one. */
 const assignment = /^\s*([-+*/]?)=(?!=)/;
 
 function rewritten(wgsl: string, use: RegExp): string {
@@ -29,7 +29,7 @@ function rewritten(wgsl: string, use: RegExp): string {
   return `${before}${element} = f16(${sum})${rewritten(after.slice(end), use)}`;
 }
 
-/** Where the bracket that is open at `from` is closed, or the statement ends. */
+/** Index of the bracket that closes the one open at `from`, or of the end of the statement. */
 function endOf(wgsl: string, from: number, closing: "]" | ";"): number {
   let depth = 0;
   for (let i = from; i < wgsl.length; i++) {

@@ -10,7 +10,7 @@ export interface Pipeline {
   readonly uniforms: Map<string, Uniforms>;
 }
 
-/** The uniform buffer of one set of dims; shapes repeat, so there are few. */
+/** The uniform buffer for one set of dims. Shapes repeat, so there are few. */
 export interface Uniforms {
   readonly id: number;
   readonly buffer: GPUBuffer;
@@ -18,7 +18,7 @@ export interface Uniforms {
   readonly groups: number;
 }
 
-/** Compiles each kernel once and keeps its pipeline and uniform buffers. */
+/** Compiles each kernel once, and keeps its pipeline and uniform buffers. */
 export class PipelineCache {
   #pipelines = new Map<string, Pipeline>();
   #checks: Promise<void>[] = [];
@@ -39,13 +39,13 @@ export class PipelineCache {
     });
   }
 
-  /** The calls whose kernels are not compiled yet, one for each pipeline. */
+  /** Calls whose kernels are not compiled yet, one per pipeline. */
   missing(calls: readonly KernelCall[]): KernelCall[] {
     const first = new Map(calls.toReversed().map((call) => [this.#keyOf(call), call]));
     return [...first].filter(([key]) => !this.#pipelines.has(key)).map(([, call]) => call).toReversed();
   }
 
-  /** Compiles a kernel, where the platform can beside other work. */
+  /** Compiles a kernel, concurrently with other work if the platform can. */
   async compile(call: KernelCall): Promise<void> {
     const { layout, made } = this.#checked(call, () => {
       const { descriptor, layout } = this.#describe(call);
@@ -54,7 +54,7 @@ export class PipelineCache {
     try {
       this.#keep(call, layout, await made);
     } catch (error) {
-      await this.settled(); // the shader's own error says more
+      await this.settled(); // the error of the shader is more specific
       this.#refuse(call, error as GPUPipelineError);
     }
   }
@@ -66,7 +66,7 @@ export class PipelineCache {
     return uniforms;
   }
 
-  /** Waits for the checks of all kernels compiled so far. */
+  /** Waits until all kernels compiled so far have been validated. */
   async settled(): Promise<void> {
     await Promise.all(this.#checks.splice(0));
   }
@@ -116,7 +116,7 @@ export class PipelineCache {
     return { descriptor, layout };
   }
 
-  /** Runs what makes a kernel's pipeline; an error of validation in it is one that names the kernel. */
+  /** Runs the creation of a pipeline; validation errors in it are reported with the name of the op. */
   #checked<T>(call: KernelCall, make: () => T): T {
     this.device.pushErrorScope("validation");
     const made = make();
@@ -140,7 +140,7 @@ export class PipelineCache {
   }
 }
 
-/** The whole shader of a kernel: dims and buffers by name, the op's `fn kernel`, and the entry that runs it. */
+/** The complete shader of a kernel: dims and buffers by name, the op's `fn kernel`, and the entry point. */
 export function shaderOf({ kernel, dims, half = [] }: KernelCall, tuning: Tuning): string {
   const fields = Object.keys(dims).map((name) => `  ${name}: ${kernel.floats.has(name) ? "f32" : "u32"},`);
   const buffers = kernel.ports.map(({ name, type, writable, axes }, i) =>
@@ -160,7 +160,7 @@ ${halfWgsl(kernel.wgsl(tuning, kernel.specialise(dims, tuning)), half)}
 ${entry(kernel.workgroups(dims, tuning)?.lanes, tuning)}`;
 }
 
-/** The entry point of a kernel of workgroups, or of one that knows only its own invocation. */
+/** The entry point: of a kernel of workgroups with so many lanes, or of one of single invocations. */
 function entry(lanes: number | undefined, { workgroupSize }: Tuning): string {
   if (lanes !== undefined) {
     return `

@@ -6,14 +6,14 @@ import {
   DeviceError,
   type KernelCall,
 } from "../device.ts";
-import { BufferPool, GpuBuffer } from "./buffer_pool.ts";
+import { BufferPool, type GpuBuffer } from "./buffer_pool.ts";
 import { CommandQueue, type Dispatch } from "./command_queue.ts";
 import { type Pipeline, PipelineCache } from "./pipelines.ts";
 
-/** Bind groups kept for calls that come again on the same memory. */
+/** Bind groups kept for calls that recur on the same memory. */
 const maxBindGroups = 1 << 14;
 
-/** Why there is no WebGPU device, as far as can be told. */
+/** Why there is no WebGPU device, and what to do. */
 function noAdapter(): string {
   if ("document" in globalThis) {
     return "No WebGPU adapter: this browser has none for this page (it needs https, localhost or a file, and a GPU)";
@@ -22,7 +22,7 @@ function noAdapter(): string {
     "./denow, or use the CPU device (--device cpu)";
 }
 
-/** Runs ops as WGSL compute shaders on the adapter that WebGPU gives. */
+/** Runs ops as WGSL compute shaders on a WebGPU adapter. */
 export class WebGpuDevice implements Device {
   readonly kind = "webgpu";
   readonly description: string;
@@ -67,7 +67,7 @@ export class WebGpuDevice implements Device {
           new DeviceError(
             `The WebGPU device was lost (${reason}): ${
               oneLine(message)
-            }; start again, or open a new device by init()`,
+            }; restart, or open a new device with init()`,
           ),
         );
       }
@@ -75,11 +75,11 @@ export class WebGpuDevice implements Device {
   }
 
   /**
-   * The device of the adapter that WebGPU prefers, with all that the adapter allows.
+   * A device of the adapter that WebGPU prefers, with the adapter's limits.
    *
-   * @param software which kernels to run, those for software adapters or those for GPUs; by default as the adapter is.
-   * Either are correct everywhere: tests run both
-   * @throws {DeviceError} if there is no adapter or it gives no device
+   * @param software whether to run the kernels for software adapters or those for GPUs; by default what the adapter is.
+   * Both are correct everywhere, and tests run both
+   * @throws {DeviceError} if there is no adapter, or it offers no device
    */
   static async open({ software }: { software?: boolean } = {}): Promise<WebGpuDevice> {
     const adapter = await globalThis.navigator?.gpu?.requestAdapter({ powerPreference: "high-performance" });
@@ -98,7 +98,7 @@ export class WebGpuDevice implements Device {
       });
       return new WebGpuDevice(device, adapter.info, software ?? isSoftware(adapter));
     } catch (cause) {
-      throw new DeviceError(`The WebGPU adapter ${adapter.info.description} gives no device: ${cause}`, {
+      throw new DeviceError(`The WebGPU adapter ${adapter.info.description} offers no device: ${cause}`, {
         cause,
       });
     }
@@ -110,9 +110,9 @@ export class WebGpuDevice implements Device {
 
   allocate(bytes: number): DeviceBuffer {
     const most = this.#device.limits.maxBufferSize;
-    if (bytes > most) { // asking for it would fail this device for good
+    if (bytes > most) { // a request for it would make this device fail for good
       throw new DeviceError(
-        `Cannot allocate ${bytes} bytes: one value has at most ${most} on ${this.description}; ` +
+        `Cannot allocate ${bytes} bytes for one value on ${this.description} (expected at most ${most}); ` +
           "use a smaller batch or network",
       );
     }
@@ -156,7 +156,7 @@ export class WebGpuDevice implements Device {
 
   prepare(calls: readonly KernelCall[]): () => void {
     this.#check();
-    let dispatches: readonly Dispatch[] | undefined; // made by the first run, so that compile() can go before
+    let dispatches: readonly Dispatch[] | undefined; // created by the first run, so that compile() can come first
     return () => {
       this.#check();
       dispatches ??= calls.map((call) => this.#dispatch(call));
@@ -167,13 +167,13 @@ export class WebGpuDevice implements Device {
   async compile(calls: readonly KernelCall[], progress: CompileProgress): Promise<void> {
     this.#check();
     const missing = this.#pipelines.missing(calls);
-    // All are begun at once; where the platform compiles while it is called, other code runs between two of them.
+    // All start at once. Where compiling blocks, other code gets to run between two of them.
     const compiled = missing.map((call, i) => task(i).then(() => this.#pipelines.compile(call)));
     for (const [i, call] of missing.entries()) {
       await compiled[i];
       this.#check();
-      // Some drivers compile at the first dispatch; one of no workgroups does nothing else. Lavapipe does so and makes
-      // the next submit wait for it.
+      // Some drivers, such as Lavapipe, compile at the first dispatch and let the next submit wait for it. A dispatch
+      // without workgroups does nothing else.
       this.#queue.dispatch({ ...this.#dispatch(call), x: 0 });
       this.#queue.submit();
       await task(0);
@@ -245,13 +245,13 @@ export class WebGpuDevice implements Device {
 
   #check(): void {
     if (this.#closed) {
-      throw new DeviceError("Cannot use a WebGPU device after close(): init() gives a new one");
+      throw new DeviceError("Cannot use a WebGPU device after close(); init() opens a new one");
     }
     if (this.#failure) throw this.#failure;
   }
 }
 
-/** Waits for the i-th of the tasks that come next. */
+/** Waits for the i-th of the next tasks. */
 function task(i: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, i));
 }
@@ -260,7 +260,7 @@ function oneLine(message: string): string {
   return message.trim().replace(/\s*\n\s*/g, " ");
 }
 
-/** Whether the adapter runs on the CPU; browsers and Deno say so in different places. */
+/** Whether the adapter runs on the CPU, which browsers and Deno report in different places. */
 function isSoftware(adapter: GPUAdapter): boolean {
   const flagged = adapter.info.isFallbackAdapter ??
     (adapter as { isFallbackAdapter?: boolean }).isFallbackAdapter;

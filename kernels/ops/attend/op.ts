@@ -14,8 +14,8 @@ import { multiply } from "../elementwise/binary.ts";
 import { matmulTransposedA, matmulTransposedB } from "../matmul/op.ts";
 import { softmax } from "../reduce/softmax.ts";
 
-/** How each of the three ops runs: in workgroups, with the lanes compiled in. */
-function inWorkgroups(wgsl: (lanes: number) => string) {
+/** WebGPU kernels of attention: workgroups, with the number of lanes compiled in. */
+function attentionKernels(wgsl: (lanes: number) => string) {
   return {
     specialise: ({ C, L }: Dims) => ({ lanes: attendLanes(C, L) }),
     workgroups: ({ N, C, L }: Dims) => ({ count: attendGroups(N, L), lanes: attendLanes(C, L) }),
@@ -31,7 +31,7 @@ const attention = defineOp({
   name: "attend",
   signature: "q[N, C, L], k[N, C, L], v[N, C, L] -> y[N, C, L], stats[N, L, 2]",
   attributes: { scale: "f32" },
-  ...inWorkgroups(attendWgsl),
+  ...attentionKernels(attendWgsl),
   backward({ q, k, v, y, stats, dy }, { scale }) {
     let ofQueries: [Tensor, Tensor] | undefined;
     let ofKeys: [Tensor, Tensor] | undefined;
@@ -60,7 +60,7 @@ const gradientSample = (N: number, C: number, L: number) => ({
 
 /** What the gradients have in common. */
 const gradientForm = <Reference>(wgsl: (lanes: number) => string, reference: Reference) => ({
-  ...inWorkgroups(wgsl),
+  ...attentionKernels(wgsl),
   reference,
   attributes: { scale: "f32" },
   samples: [gradientSample(2, 5, 9), gradientSample(1, 67, 133)],

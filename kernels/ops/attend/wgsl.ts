@@ -1,4 +1,4 @@
-import { each } from "../matmul/repeat_lines.ts";
+import { repeatLines } from "../matmul/repeat_lines.ts";
 
 /**
  * Attention on GPUs: a workgroup computes eight columns of the result, walking the other side in chunks of `lanes` positions.
@@ -20,7 +20,7 @@ export function attendGroups(N: number, L: number): number {
 
 /** WGSL for each of the eight columns: its number, and where it is in a pair of vectors a and b. */
 const eachColumn = (line: (r: number, component: string) => string) =>
-  each(columns, (r) => line(r, `${"ab"[Math.floor(r / 4)]}[${r % 4}]`));
+  repeatLines(columns, (r) => line(r, `${"ab"[Math.floor(r / 4)]}[${r % 4}]`));
 
 /** A function that joins the values of all lanes, `join` being a WGSL expression of l and r. */
 const reduction = (name: string, join: string) =>

@@ -1,11 +1,12 @@
 import type { Dims } from "../../devices/device.ts";
 import { defineOp } from "../../op.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import { asConvolution } from "./form.ts";
+import { convolutionKernels } from "./convolution_kernels.ts";
 import { weightGradientProduct } from "./product.ts";
 import { convolve } from "./reference.ts";
 import { type Convolution, weightGradientWgsl, weightTiles } from "./tiles.ts";
-import { asProduct } from "../matmul/product_op.ts";
+import { inputGradientCalls, weightGradientCalls } from "./wasm.ts";
+import { productKernels } from "../matmul/product_kernels.ts";
 import { fewestGroups } from "../matmul/product_tiles.ts";
 import { sum } from "../reduce/reduce.ts";
 import { imagesPerRun } from "../matmul/images_per_run.ts";
@@ -26,11 +27,12 @@ export const inputGradient = defineOp({
   signature: "dy[N, K, P, Q], w[K, C, R, S] -> dx[N, C, H, W]",
   attributes: { padding: "u32", H: "u32", W: "u32" },
   derive: ({ R, padding }) => ({ turned: R - 1 - padding }),
-  ...asConvolution(turnedConvolution, ({ N, C, H, W }) => ({ N, K: C, P: H, Q: W })),
+  ...convolutionKernels(turnedConvolution, ({ N, C, H, W }) => ({ N, K: C, P: H, Q: W })),
   reference: ({ dy, w, dx }, { N, K, P, Q, C, H, W, R, S, turned }) => {
     const dims = { N, C: K, H: P, W: Q, K: C, P: H, Q: W, R, S, padding: turned };
     convolve(dy, dx, dims, (k, c, r, s) => w[((c * C + k) * R + R - 1 - r) * S + S - 1 - s], () => 0);
   },
+  wasm: inputGradientCalls,
   samples: [
     { shapes: { dy: [2, 5, 5, 6], w: [5, 3, 3, 3] }, attributes: { padding: 1, H: 5, W: 6 } },
     { shapes: { dy: [1, 3, 2, 3], w: [3, 6, 3, 3] }, attributes: { padding: 0, H: 4, W: 5 } },
@@ -44,7 +46,7 @@ const weightGradientRuns = defineOp({
   signature: "x[N, C, H, W], dy[N, K, P, Q] -> dw[G, K, C, R, S]",
   attributes: { R: "u32", S: "u32", padding: "u32", run: "u32" },
   derive: ({ N, run }) => ({ G: Math.ceil(N / run) }),
-  ...asProduct({
+  ...productKernels({
     specialise: ["R", "S"],
     size: ({ G, K, C, R, S }) => ({ rows: K, columns: C * R * S, batches: G }),
     product: ({ R, S }) => weightGradientProduct(R, S),
@@ -74,6 +76,7 @@ const weightGradientRuns = defineOp({
       }
     }
   },
+  wasm: weightGradientCalls,
   samples: [
     { shapes: { x: [3, 3, 5, 6], dy: [3, 5, 5, 6] }, attributes: { R: 3, S: 3, padding: 1, run: 2 } },
     { shapes: { x: [2, 2, 9, 15], dy: [2, 4, 9, 15] }, attributes: { R: 3, S: 3, padding: 1, run: 1 } },

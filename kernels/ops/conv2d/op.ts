@@ -4,13 +4,14 @@ import { ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { inputGradient, weightGradient } from "./gradients.ts";
 import { convolve } from "./reference.ts";
-import { asConvolution } from "./form.ts";
+import { convolutionKernels } from "./convolution_kernels.ts";
 import type { Convolution } from "./tiles.ts";
+import { forwardCalls } from "./wasm.ts";
 import { reshape } from "../layout/movement.ts";
 import { sum } from "../reduce/reduce.ts";
 
 /** What the convolution has in common with and without a residual; `addend` is its expression at the target's index `to`. */
-function shared(name: string, addend?: string) {
+function convolutionFields(name: string, addend?: string) {
   const form = ({ R, S }: Dims): Convolution => ({
     R,
     S,
@@ -30,7 +31,7 @@ function shared(name: string, addend?: string) {
       }
       return { P: H + 2 * padding - R + 1, Q: W + 2 * padding - S + 1 };
     },
-    ...asConvolution(form, ({ N, K, P, Q }) => ({ N, K, P, Q })),
+    ...convolutionKernels(form, ({ N, K, P, Q }) => ({ N, K, P, Q })),
   } as const;
 }
 
@@ -51,7 +52,7 @@ const weightAt = ({ C, R, S }: Dims) => (k: number, c: number, r: number, s: num
   ((k * C + c) * R + r) * S + s;
 
 const convolution = defineOp({
-  ...shared("conv2d"),
+  ...convolutionFields("conv2d"),
   name: "conv2d",
   signature: "x[N, C, H, W], w[K, C, R, S], bias[B, K] -> y[N, K, P, Q]",
   backward,
@@ -59,6 +60,7 @@ const convolution = defineOp({
     const at = weightAt(dims);
     convolve(x, y, dims, (k, c, r, s) => w[at(k, c, r, s)], (n, k) => bias[n % dims.B * dims.K + k]);
   },
+  wasm: (addresses, dims) => forwardCalls({ ...addresses, residual: 0 }, dims),
   samples: [
     { shapes: { x: [2, 3, 5, 6], w: [5, 3, 3, 3], bias: [1, 5] }, attributes: { padding: 1 } },
     { shapes: { x: [2, 2, 9, 15], w: [4, 2, 3, 3], bias: [2, 4] }, attributes: { padding: 1 } },
@@ -71,7 +73,7 @@ const convolution = defineOp({
 
 /** A convolution added to another tensor, such as a residual connection: saves a pass over y. */
 const convolutionAdd = defineOp({
-  ...shared("conv2dAdd", "residual[to]"),
+  ...convolutionFields("conv2dAdd", "residual[to]"),
   name: "conv2dAdd",
   signature: "x[N, C, H, W], w[K, C, R, S], bias[B, K], residual[N, K, P, Q] -> y[N, K, P, Q]",
   backward: (saved, attributes) => ({ ...backward(saved, attributes), residual: () => saved.dy }),
@@ -80,6 +82,7 @@ const convolutionAdd = defineOp({
     const start = (n: number, k: number, to: number) => bias[n % dims.B * dims.K + k] + residual[to];
     convolve(x, y, dims, (k, c, r, s) => w[at(k, c, r, s)], start);
   },
+  wasm: forwardCalls,
   samples: [
     {
       shapes: { x: [2, 3, 5, 6], w: [5, 3, 3, 3], bias: [1, 5], residual: [2, 5, 5, 6] },

@@ -1,4 +1,4 @@
-import { each } from "../matmul/repeat_lines.ts";
+import { repeatLines } from "../matmul/repeat_lines.ts";
 
 /**
  * Direct convolutions for software adapters, which load every number lane by lane and so want the most arithmetic a load:
@@ -60,12 +60,12 @@ fn kernel(i: u32) {
   let n = tile / (across * down);
   let last = ${K} - 1u;
   let k1 = min(k0 + 1u, last); let k2 = min(k0 + 2u, last); let k3 = min(k0 + 3u, last);
-${each(height, (p) => each(width, (q) => `  var ${sum(p, q)} = vec4f();`))}
-${each(columns, (j) => `  let w${j} = q0 + ${j}u - ${padding}; let inside${j} = w${j} < ${W};`)}
+${repeatLines(height, (p) => repeatLines(width, (q) => `  var ${sum(p, q)} = vec4f();`))}
+${repeatLines(columns, (j) => `  let w${j} = q0 + ${j}u - ${padding}; let inside${j} = w${j} < ${W};`)}
   for (var c = 0u; c < ${C}; c++) {
     let plane = (n * ${C} + c) * ${H};
 ${
-    each(R * S, (tap) =>
+    repeatLines(R * S, (tap) =>
       `    let t${tap} = vec4f(${
         ["k0", "k1", "k2", "k3"].map((k) =>
           weight(k, "c", `${tap}u`)
@@ -73,29 +73,33 @@ ${
       });`)
   }
 ${
-    each(height + R - 1, (row) =>
+    repeatLines(height + R - 1, (row) =>
       `    {
       let h = p0 + ${row}u - ${padding};
       let within = h < ${H};
       let base = (plane + h) * ${W};
-${each(columns, (j) => `      let v${j} = select(0.0, ${source}[base + w${j}], within && inside${j});`)}
+${
+        repeatLines(columns, (j) =>
+          `      let v${j} = select(0.0, ${source}[base + w${j}], within && inside${j});`)
+      }
 ${
         taps(row).map(({ r, p }) =>
-          each(S, (s) => each(width, (q) => `      ${sum(p, q)} += v${q + s} * t${r * S + s};`))
+          repeatLines(S, (s) =>
+            repeatLines(width, (q) => `      ${sum(p, q)} += v${q + s} * t${r * S + s};`))
         ).join("\n")
       }
     }`)
   }
   }
 ${
-    each(4, (j) =>
+    repeatLines(4, (j) =>
       `  if (k0 + ${j}u < ${K}) {
     let k = k0 + ${j}u;
     let offset = ${bias?.("n", "k") ?? "0.0"};
     let origin = ((n * ${K} + k) * ${P} + p0) * ${Q} + q0;
 ${
-        each(height, (p) =>
-          each(width, (q) =>
+        repeatLines(height, (p) =>
+          repeatLines(width, (q) =>
             `    if (p0 + ${p}u < ${P} && q0 + ${q}u < ${Q}) { let to = origin + ${p}u * ${Q} + ${q}u; ` +
             `${target}[to] = ${sum(p, q)}[${j}] + offset${addend ? ` + ${addend}` : ""}; }`))
       }
@@ -124,36 +128,40 @@ fn kernel(i: u32) {
   let g = i / (tilesC * tilesK);
   let last = dims.K - 1u;
   let k1 = min(k0 + 1u, last); let k2 = min(k0 + 2u, last); let k3 = min(k0 + 3u, last);
-${each(inputs, (c) => `  let c_${c} = min(c0 + ${c}u, dims.C - 1u);`)}
-${each(inputs, (c) => each(R * S, (tap) => `  var ${sum(c, tap)} = vec4f();`))}
+${repeatLines(inputs, (c) => `  let c_${c} = min(c0 + ${c}u, dims.C - 1u);`)}
+${repeatLines(inputs, (c) => repeatLines(R * S, (tap) => `  var ${sum(c, tap)} = vec4f();`))}
   for (var n = g * dims.run; n < min((g + 1u) * dims.run, dims.N); n++) {
     for (var p = 0u; p < dims.P; p += ${height}u) {
       for (var q = 0u; q < dims.Q; q += ${width}u) {
 ${
-    each(height, (r) =>
-      each(width, (j) =>
+    repeatLines(height, (r) =>
+      repeatLines(width, (j) =>
         `        let d_${r}_${j} = select(vec4f(), vec4f(${
           lanes.map((k) =>
             `dy[((n * dims.K + ${k}) * dims.P + p + ${r}u) * dims.Q + q + ${j}u]`
           ).join(", ")
         }), p + ${r}u < dims.P && q + ${j}u < dims.Q);`))
   }
-${each(columns, (j) => `        let w${j} = q + ${j}u - dims.padding; let inside${j} = w${j} < dims.W;`)}
 ${
-    each(height + R - 1, (row) =>
+    repeatLines(columns, (j) =>
+      `        let w${j} = q + ${j}u - dims.padding; let inside${j} = w${j} < dims.W;`)
+  }
+${
+    repeatLines(height + R - 1, (row) =>
       `        {
           let h = p + ${row}u - dims.padding;
           let within = h < dims.H;
 ${
-        each(inputs, (c) =>
+        repeatLines(inputs, (c) =>
           `          {
             let base = ((n * dims.C + c_${c}) * dims.H + h) * dims.W;
-${each(columns, (j) => `            let v${j} = select(0.0, x[base + w${j}], within && inside${j});`)}
+${repeatLines(columns, (j) => `            let v${j} = select(0.0, x[base + w${j}], within && inside${j});`)}
 ${
             taps(row).map(({ r, p }) =>
-              each(
+              repeatLines(
                 S,
-                (s) => each(width, (j) => `            ${sum(c, r * S + s)} += v${j + s} * d_${p}_${j};`),
+                (s) =>
+                  repeatLines(width, (j) => `            ${sum(c, r * S + s)} += v${j + s} * d_${p}_${j};`),
               )
             ).join("\n")
           }
@@ -165,11 +173,11 @@ ${
     }
   }
 ${
-    each(inputs, (c) =>
-      each(4, (j) =>
+    repeatLines(inputs, (c) =>
+      repeatLines(4, (j) =>
         `  if (c0 + ${c}u < dims.C && k0 + ${j}u < dims.K) {
     let to = ((g * dims.K + k0 + ${j}u) * dims.C + c0 + ${c}u) * ${R * S}u;
-${each(R * S, (tap) => `    dw[to + ${tap}u] = ${sum(c, tap)}[${j}];`)}
+${repeatLines(R * S, (tap) => `    dw[to + ${tap}u] = ${sum(c, tap)}[${j}];`)}
   }`))
   }
 }`;

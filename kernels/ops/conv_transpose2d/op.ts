@@ -2,8 +2,9 @@ import { defineOp } from "../../op.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { forwardProduct, inputGradientProduct, weightGradientProduct } from "./product.ts";
 import { forwardWgsl, inputGradientWgsl, tilesOf, weightGradientWgsl } from "./tiles.ts";
-import { asProduct } from "../matmul/product_op.ts";
+import { productKernels } from "../matmul/product_kernels.ts";
 import { fewestGroups } from "../matmul/product_tiles.ts";
+import { correlation } from "../matmul/wasm.ts";
 import { sum } from "../reduce/reduce.ts";
 import { imagesPerRun } from "../matmul/images_per_run.ts";
 
@@ -12,7 +13,7 @@ const transposed = defineOp({
   name: "convTranspose2d",
   signature: "x[N, C, H, W], w[C, K, 2, 2], bias[K] -> y[N, K, P, Q]",
   derive: ({ H, W }) => ({ P: 2 * H, Q: 2 * W }),
-  ...asProduct({
+  ...productKernels({
     size: ({ N, K, H, W }) => ({ rows: 4 * K, columns: N * H * W, batches: 1 }),
     product: () => forwardProduct,
     software: {
@@ -39,6 +40,7 @@ const transposed = defineOp({
       }
     }
   },
+  wasm: "convTranspose2d",
   samples: [
     { shapes: { x: [2, 3, 3, 5], w: [3, 4, 2, 2], bias: [4] } },
     { shapes: { x: [1, 1, 1, 1], w: [1, 1, 2, 2], bias: [1] } },
@@ -51,7 +53,7 @@ const inputGradient = defineOp({
   name: "convTranspose2dInputGradient",
   signature: "dy[N, K, P, Q], w[C, K, 2, 2] -> dx[N, C, H, W]",
   derive: ({ P, Q }) => ({ H: P / 2, W: Q / 2 }),
-  ...asProduct({
+  ...productKernels({
     size: ({ N, C, H, W }) => ({ rows: C, columns: N * H * W, batches: 1 }),
     product: () => inputGradientProduct,
     software: {
@@ -77,6 +79,7 @@ const inputGradient = defineOp({
       }
     }
   },
+  wasm: "convTranspose2dInputGradient",
   samples: [{ shapes: { dy: [2, 4, 6, 10], w: [3, 4, 2, 2] } }, {
     shapes: { dy: [1, 2, 2, 2], w: [5, 2, 2, 2] },
   }],
@@ -88,7 +91,7 @@ const weightGradientRuns = defineOp({
   signature: "x[N, C, H, W], dy[N, K, P, Q] -> dw[G, C, K, 2, 2]",
   attributes: { run: "u32" },
   derive: ({ N, run }) => ({ G: Math.ceil(N / run) }),
-  ...asProduct({
+  ...productKernels({
     size: ({ G, C, K }) => ({ rows: C, columns: 4 * K, batches: G }),
     product: () => weightGradientProduct,
     software: {
@@ -115,6 +118,8 @@ const weightGradientRuns = defineOp({
       }
     }
   },
+  wasm: ({ x, dy, dw }, { N, C, H, W, K, G, run }) =>
+    correlation([x, dy, dw], { N, M: C, H, W, K: 4 * K, groups: G, run, folded: 1 }),
   samples: [
     { shapes: { x: [2, 3, 3, 5], dy: [2, 4, 6, 10] }, attributes: { run: 1 } },
     { shapes: { x: [3, 2, 2, 3], dy: [3, 1, 4, 6] }, attributes: { run: 2 } },

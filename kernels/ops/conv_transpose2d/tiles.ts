@@ -1,4 +1,4 @@
-import { each } from "../matmul/repeat_lines.ts";
+import { repeatLines } from "../matmul/repeat_lines.ts";
 
 /**
  * Transposed convolutions for software adapters, which load every number lane by lane: each invocation holds a tile in
@@ -26,7 +26,7 @@ const pixelPositions = `  let size = dims.H * dims.W;
   let first = i / tiles % runs * ${pixels}u;
   let n = i / (tiles * runs);
 ${
-  each(pixels, (p) =>
+  repeatLines(pixels, (p) =>
     `  let at${p} = min(first + ${p}u, size - 1u);
   let up${p} = at${p} / dims.W * 2u * dims.Q + at${p} % dims.W * 2u;`)
 }`;
@@ -36,26 +36,29 @@ export const forwardWgsl = `fn kernel(i: u32) {
   let tiles = (dims.K + ${outputs - 1}u) / ${outputs}u;
   let firstK = i % tiles * ${outputs}u;
 ${pixelPositions}
-${each(outputs, (j) => `  let k${j} = min(firstK + ${j}u, dims.K - 1u);`)}
-${each(pixels, (p) => each(outputs, (j) => `  var s_${p}_${j} = vec4f(bias[k${j}]);`))}
+${repeatLines(outputs, (j) => `  let k${j} = min(firstK + ${j}u, dims.K - 1u);`)}
+${repeatLines(pixels, (p) => repeatLines(outputs, (j) => `  var s_${p}_${j} = vec4f(bias[k${j}]);`))}
   for (var c = 0u; c < dims.C; c++) {
     let source = (n * dims.C + c) * size;
 ${
-  each(outputs, (j) =>
+  repeatLines(outputs, (j) =>
     `    let from${j} = (c * dims.K + k${j}) * 4u;
     let w${j} = ${vector((tap) => `w[from${j} + ${tap}u]`)};`)
 }
 ${
-  each(pixels, (p) =>
-    `    let x${p} = x[source + at${p}];\n${each(outputs, (j) => `    s_${p}_${j} += x${p} * w${j};`)}`)
+  repeatLines(pixels, (p) =>
+    `    let x${p} = x[source + at${p}];\n${
+      repeatLines(outputs, (j) =>
+        `    s_${p}_${j} += x${p} * w${j};`)
+    }`)
 }
   }
 ${
-  each(outputs, (j) =>
+  repeatLines(outputs, (j) =>
     `  if (firstK + ${j}u < dims.K) {
     let plane = (n * dims.K + k${j}) * dims.P * dims.Q;
 ${
-      each(pixels, (p) =>
+      repeatLines(pixels, (p) =>
         `    if (first + ${p}u < size) {
       let to = plane + up${p};
       y[to] = s_${p}_${j}[0]; y[to + 1u] = s_${p}_${j}[1];
@@ -73,32 +76,32 @@ export const inputGradientWgsl = `fn kernel(i: u32) {
   let tiles = (dims.C + ${inputs - 1}u) / ${inputs}u;
   let firstC = i % tiles * ${inputs}u;
 ${pixelPositions}
-${each(inputs, (j) => `  let from${j} = min(firstC + ${j}u, dims.C - 1u) * dims.K * 4u;`)}
-${each(pixels, (p) => each(inputs / 4, (q) => `  var s_${p}_${q} = vec4f();`))}
+${repeatLines(inputs, (j) => `  let from${j} = min(firstC + ${j}u, dims.C - 1u) * dims.K * 4u;`)}
+${repeatLines(pixels, (p) => repeatLines(inputs / 4, (q) => `  var s_${p}_${q} = vec4f();`))}
   for (var k = 0u; k < dims.K; k++) {
     let plane = (n * dims.K + k) * dims.P * dims.Q;
 ${
-  each(4, (tap) =>
-    each(inputs / 4, (q) =>
+  repeatLines(4, (tap) =>
+    repeatLines(inputs / 4, (q) =>
       `    let w${tap}_${q} = ${
         vector((j) => `w[from${4 * q + j} + 4u * k + ${tap}u]`)
       };`))
 }
 ${
-  each(pixels, (p) =>
-    each(4, (tap) =>
+  repeatLines(pixels, (p) =>
+    repeatLines(4, (tap) =>
       `    let d_${p}_${tap} = dy[plane + up${p}${taps[tap]}];\n${
-        each(inputs / 4, (q) =>
+        repeatLines(inputs / 4, (q) =>
           `    s_${p}_${q} += d_${p}_${tap} * w${tap}_${q};`)
       }`))
 }
   }
 ${
-  each(inputs, (j) =>
+  repeatLines(inputs, (j) =>
     `  if (firstC + ${j}u < dims.C) {
     let plane = (n * dims.C + firstC + ${j}u) * size;
 ${
-      each(pixels, (p) =>
+      repeatLines(pixels, (p) =>
         `    if (first + ${p}u < size) { dx[plane + at${p}] = s_${p}_${Math.floor(j / 4)}[${j % 4}]; }`)
     }
   }`)
@@ -112,30 +115,33 @@ export const weightGradientWgsl = `fn kernel(i: u32) {
   let firstC = i % tilesC * ${inputs}u;
   let firstK = i / tilesC % tilesK * ${outputs}u;
   let g = i / (tilesC * tilesK);
-${each(inputs, (c) => `  let c${c} = min(firstC + ${c}u, dims.C - 1u) * dims.H * dims.W;`)}
-${each(outputs, (j) => `  let k${j} = min(firstK + ${j}u, dims.K - 1u) * dims.P * dims.Q;`)}
-${each(inputs, (c) => each(outputs, (j) => `  var s_${c}_${j} = vec4f();`))}
+${repeatLines(inputs, (c) => `  let c${c} = min(firstC + ${c}u, dims.C - 1u) * dims.H * dims.W;`)}
+${repeatLines(outputs, (j) => `  let k${j} = min(firstK + ${j}u, dims.K - 1u) * dims.P * dims.Q;`)}
+${repeatLines(inputs, (c) => repeatLines(outputs, (j) => `  var s_${c}_${j} = vec4f();`))}
   for (var n = g * dims.run; n < min((g + 1u) * dims.run, dims.N); n++) {
     for (var h = 0u; h < dims.H; h++) {
       for (var w = 0u; w < dims.W; w++) {
         let small = (n * dims.C * dims.H + h) * dims.W + w;
         let large = (n * dims.K * dims.P + 2u * h) * dims.Q + 2u * w;
-${each(outputs, (j) => `        let d${j} = ${vector((tap) => `dy[large + k${j}${taps[tap]}]`)};`)}
+${repeatLines(outputs, (j) => `        let d${j} = ${vector((tap) => `dy[large + k${j}${taps[tap]}]`)};`)}
 ${
-  each(inputs, (c) =>
+  repeatLines(inputs, (c) =>
     `        let x${c} = x[small + c${c}];\n${
-      each(outputs, (j) => `        s_${c}_${j} += x${c} * d${j};`)
+      repeatLines(outputs, (j) =>
+        `        s_${c}_${j} += x${c} * d${j};`)
     }`)
 }
       }
     }
   }
 ${
-  each(inputs, (c) =>
-    each(outputs, (j) =>
+  repeatLines(inputs, (c) =>
+    repeatLines(outputs, (j) =>
       `  if (firstC + ${c}u < dims.C && firstK + ${j}u < dims.K) {
     let to = ((g * dims.C + firstC + ${c}u) * dims.K + firstK + ${j}u) * 4u;
-${each(4, (tap) => `    dw[to + ${tap}u] = s_${c}_${j}[${tap}];`)}
+${
+        repeatLines(4, (tap) => `    dw[to + ${tap}u] = s_${c}_${j}[${tap}];`)
+      }
   }`))
 }
 }`;

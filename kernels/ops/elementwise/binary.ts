@@ -1,6 +1,7 @@
 import { defineOp } from "../../op.ts";
 import { broadcastShapes, broadcastStrides, type Shape, ShapeError } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
+import { Binary } from "../../devices/cpu/elementwise_functions.ts";
 import { sumTo } from "../reduce/reduce.ts";
 
 /**
@@ -37,11 +38,12 @@ function broadcastWalk(a: Shape, b: Shape): Record<string, number | Shape> {
 }
 
 function defineBinary(
-  name: string,
+  name: keyof typeof Binary,
   expression: string,
   apply: (a: number, b: number) => number,
   backward: (saved: { a: Tensor; b: Tensor; y: Tensor; dy: Tensor }) => { a: () => Tensor; b: () => Tensor },
 ) {
+  const f = Binary[name];
   return defineOp({
     name,
     signature: "a[A...], b[B...] -> y[Y...]",
@@ -74,6 +76,10 @@ function defineBinary(
         );
       }
     },
+    wasm: ({ a, b, y }, { flat, Y, n0, a0, b0, n1, a1, b1, n2, a2, b2, n3, a3, b3 }) =>
+      flat
+        ? [{ kernel: "binary", args: { a, b, y, n: Y, f } }]
+        : [{ kernel: "broadcast", args: { a, b, y, f, n0, a0, b0, n1, a1, b1, n2, a2, b2, n3, a3, b3 } }],
     samples: [
       { shapes: { a: [3, 5], b: [3, 5] } },
       { shapes: { a: [2, 3, 4, 5], b: [3, 1, 5] } },
@@ -109,6 +115,7 @@ const affine = defineOp({
   reference({ x, y }, { scale, shift }) {
     for (let i = 0; i < y.length; i++) y[i] = scale * x[i] + shift;
   },
+  wasm: "affine",
   samples: [{ shapes: { x: [3, 5] }, attributes: { scale: -2, shift: 0.5 } }],
 });
 

@@ -1,9 +1,11 @@
 import { defineOp, type Sample } from "../../op.ts";
 import type { Tensor } from "../../core/tensor.ts";
+import { Unary } from "../../devices/cpu/elementwise_functions.ts";
 import { geluOf, geluSlope } from "./gelu.ts";
 import erfWgsl from "./erf.wgsl" with { type: "text" };
 
-interface Unary {
+/** A function of one number, and how it is computed. */
+interface UnaryFunction {
   /** WGSL of f(x) and of f'(x), as expressions in `v`. */
   readonly value: string;
   readonly slope: string;
@@ -21,8 +23,10 @@ const spread: Sample = {
 /** Declares f and the op of its gradient, dx = f'(x) dy. */
 function defineUnary(
   name: string,
-  { value, slope, apply, derivative, functions = "", samples = [{ shapes: { x: [3, 5] } }, spread] }: Unary,
+  { value, slope, apply, derivative, functions = "", samples = [{ shapes: { x: [3, 5] } }, spread] }:
+    UnaryFunction,
 ): (x: Tensor) => Tensor {
+  const f: number | undefined = Unary[name as keyof typeof Unary]; // not all have a WebAssembly kernel
   const gradient = defineOp({
     name: `${name}Gradient`,
     signature: "x[S...], dy[S...] -> dx[S...]",
@@ -30,6 +34,8 @@ function defineUnary(
     reference({ x, dy, dx }) {
       for (let i = 0; i < dx.length; i++) dx[i] = dy[i] * derivative(x[i]);
     },
+    wasm: ({ x, dy, dx }, { S }) =>
+      f === undefined ? undefined : [{ kernel: "unaryGradient", args: { x, dy, dx, n: S, f } }],
     samples: samples.map(({ shapes, values }) => ({
       shapes: { ...shapes, dy: shapes.x },
       ...values && { values },
@@ -43,6 +49,7 @@ function defineUnary(
     reference({ x, y }) {
       for (let i = 0; i < y.length; i++) y[i] = apply(x[i]);
     },
+    wasm: ({ x, y }, { S }) => f === undefined ? undefined : [{ kernel: "unary", args: { x, y, n: S, f } }],
     samples,
   });
   return op;

@@ -28,8 +28,8 @@ function channelWidth(pixels: number, lanes: number): number {
   return Math.min(lanes, 2 ** Math.ceil(Math.log2(Math.max(1, pixels / 4))));
 }
 
-/** How a group of an image is computed: by one invocation on software adapters, by a workgroup on GPUs. */
-function aGroupEach(invocationWgsl: string, workgroupWgsl: string) {
+/** WebGPU kernels that compute a group of an image each: in one invocation on software adapters, in a workgroup on GPUs. */
+function groupNormKernels(invocationWgsl: string, workgroupWgsl: string) {
   return {
     invocations: ({ N, G }: Dims) => N * G,
     specialise({ C, G, H, W, activation }: Dims, { software }: Tuning): Dims {
@@ -53,7 +53,7 @@ const normalise = defineOp({
   name: "groupNorm",
   signature: "x[N, C, H, W], gamma[C], beta[C] -> y[N, C, H, W], stats[N, G, 2]",
   attributes: { G: "u32", epsilon: "f32", activation: "u32" },
-  ...aGroupEach(forwardWgsl, forwardWorkgroupWgsl),
+  ...groupNormKernels(forwardWgsl, forwardWorkgroupWgsl),
   backward({ x, gamma, beta, stats, dy }, { activation }) {
     let parts: Tensor[] | undefined;
     const part = (k: number) => (parts ??= groupNormGradient(x, gamma, beta, stats, dy, { activation }))[k];
@@ -76,6 +76,7 @@ const normalise = defineOp({
       }
     }
   },
+  wasm: "groupNorm",
   samples: [
     {
       shapes: { x: [2, 6, 3, 5], gamma: [6], beta: [6] },
@@ -106,7 +107,7 @@ const groupNormGradient = defineOp({
   signature:
     "x[N, C, H, W], gamma[C], beta[C], stats[N, G, 2], dy[N, C, H, W] -> dx[N, C, H, W], scales[N, C], shifts[N, C]",
   attributes: { activation: "u32" },
-  ...aGroupEach(backwardWgsl, backwardWorkgroupWgsl),
+  ...groupNormKernels(backwardWgsl, backwardWorkgroupWgsl),
   reference({ x, gamma, beta, stats, dy, dx, scales, shifts }, { N, C, H, W, G, activation }) {
     const channels = C / G, pixels = H * W, count = channels * pixels;
     const { derivative } = activations[activation];
@@ -135,6 +136,7 @@ const groupNormGradient = defineOp({
       }
     }
   },
+  wasm: "groupNormGradient",
   samples: [0, 1].map((activation) => ({
     shapes: { x: [2, 6, 3, 5], gamma: [6], beta: [6], stats: [2, 3, 2], dy: [2, 6, 3, 5] },
     attributes: { activation },

@@ -2,6 +2,7 @@ import { defineOp, type Op } from "../../op.ts";
 import { checkedSizeOf, type Shape } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { reshape } from "./movement.ts";
+import { copyRows } from "./wasm.ts";
 
 const fill = defineOp({
   name: "fill",
@@ -9,6 +10,7 @@ const fill = defineOp({
   attributes: { n: "u32", value: "f32" },
   wgsl: "fn kernel(i: u32) { y[i] = dims.value; }",
   reference: ({ y }, { value }) => void y.fill(value),
+  wasm: "fill",
   samples: [{ shapes: {}, attributes: { n: 7, value: 0.5 } }, {
     shapes: {},
     attributes: { n: 1, value: -3 },
@@ -33,6 +35,7 @@ export const assign: Op<"y[S...], x[S...] -> y[S...]"> = defineOp({
   signature: "y[S...], x[S...] -> y[S...]",
   wgsl: "fn kernel(i: u32) { y[i] = x[i]; }",
   reference: ({ y, x }) => y.set(x),
+  wasm: ({ y, x }, { S }) => [copyRows(x, y, 1, S, S, S)],
   samples: [{ shapes: { y: [3, 5], x: [3, 5] } }],
 });
 
@@ -45,6 +48,7 @@ export const put: Op<"y[n], x[1], index:u32[1] -> y[n]"> = defineOp({
   reference: ({ y, x, index }) => {
     if (index[0] < y.length) y[index[0]] = x[0];
   },
+  wasm: "put",
   samples: [2, 9].map((at) => ({
     shapes: { y: [4], x: [1], index: [1] },
     values: { index: Uint32Array.of(at) },

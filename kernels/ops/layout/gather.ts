@@ -16,6 +16,7 @@ const gather = defineOp({
       x[i] = scale * ((bytes[Math.floor(at / 4)] >>> (8 * (at % 4))) & 255) + shift;
     }
   },
+  wasm: "gatherImages",
   samples: [{
     shapes: { bytes: [4], indices: [3] },
     attributes: { P: 5, scale: 2 / 255, shift: -1 },

@@ -9,6 +9,7 @@ import {
   stridesOf,
 } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
+import { copyRows } from "./wasm.ts";
 
 /**
  * The same values under another shape; no copy.
@@ -119,6 +120,10 @@ const concatPair = defineOp({
       y.set(b.subarray(p * B * Q, (p + 1) * B * Q), p * (A + B) * Q + A * Q);
     }
   },
+  wasm: ({ a, b, y }, { P, A, B, C, Q }) => [
+    copyRows(a, y, P, A * Q, A * Q, C * Q),
+    copyRows(b, y + 4 * A * Q, P, B * Q, B * Q, C * Q),
+  ],
   samples: [{ shapes: { a: [2, 3, 5], b: [2, 1, 5] } }, { shapes: { a: [1, 1, 1], b: [1, 1, 1] } }],
 });
 
@@ -134,6 +139,7 @@ const sliceMiddle = defineOp({
   reference({ x, y }, { P, A, B, Q, start }) {
     for (let p = 0; p < P; p++) y.set(x.subarray((p * A + start) * Q, (p * A + start + B) * Q), p * B * Q);
   },
+  wasm: ({ x, y }, { P, A, B, Q, start }) => [copyRows(x + 4 * start * Q, y, P, B * Q, A * Q, B * Q)],
   samples: [{ shapes: { x: [2, 5, 3] }, attributes: { start: 1, B: 3 } }],
 });
 

@@ -4,22 +4,36 @@ import { broadcastShapes, type Shape, ShapeError, sizeOf } from "../../core/shap
 import type { Tensor } from "../../core/tensor.ts";
 import { add } from "../elementwise/binary.ts";
 import { full } from "../layout/fill.ts";
-import { each } from "./repeat_lines.ts";
+import { repeatLines } from "./repeat_lines.ts";
 import { permute, reshape } from "../layout/movement.ts";
 import type { Product } from "./product.ts";
-import { asProduct } from "./product_op.ts";
+import { productKernels } from "./product_kernels.ts";
 import { sumTo } from "../reduce/reduce.ts";
+import { product } from "./wasm.ts";
 
 /** Rows and columns (in fours) of the result that one invocation of a software adapter holds in registers. */
 const rows = 8;
 const quads = 2;
 
-/** Index of a[batch, m, k] and b[batch, k, n] for the three layouts: plain, b transposed, a transposed. */
+/** Something for each buffer of a product y = a b. */
+type Buffers<T> = Readonly<Record<"a" | "b" | "y", T>>;
+
+/** Strides in elements of a along m and k, of b along k and n. */
+type Strides = readonly [am: number, ak: number, bk: number, bn: number];
+
+/** How a[batch] and b[batch] lie in memory: the index of a[m, k] and of b[k, n] as WGSL, and their strides. */
+interface Layout {
+  readonly a: string;
+  readonly b: string;
+  readonly strides: (dims: Dims) => Strides;
+}
+
+/** The three layouts: plain, b transposed, a transposed. */
 const layouts = {
-  matmul: { a: "m * dims.K + k", b: "k * dims.N + n" },
-  matmulTransposedB: { a: "m * dims.K + k", b: "n * dims.K + k" },
-  matmulTransposedA: { a: "k * dims.M + m", b: "k * dims.N + n" },
-};
+  matmul: { a: "m * dims.K + k", b: "k * dims.N + n", strides: ({ K, N }) => [K, 1, N, 1] },
+  matmulTransposedB: { a: "m * dims.K + k", b: "n * dims.K + k", strides: ({ K }) => [K, 1, 1, K] },
+  matmulTransposedA: { a: "k * dims.M + m", b: "k * dims.N + n", strides: ({ M, N }) => [1, M, N, 1] },
+} satisfies Record<string, Layout>;
 
 /** A product as GPUs compute it. */
 function productOf(name: keyof typeof layouts): Product {
@@ -63,41 +77,43 @@ fn kernel(i: u32) {
   let batch = i / (across * down);
   let fromA = batch % dims.A * dims.M * dims.K;
   let fromB = batch % dims.B * dims.N * dims.K;
-${each(rows, (r) => each(quads, (q) => `  var ${cell(r, q)} = vec4f();`))}
-${each(rows, (r) => `  let m${r} = min(top + ${r}u, dims.M - 1u);`)}
-${each(4 * quads, (c) => `  let n${c} = min(left + ${c}u, dims.N - 1u);`)}
+${repeatLines(rows, (r) => repeatLines(quads, (q) => `  var ${cell(r, q)} = vec4f();`))}
+${repeatLines(rows, (r) => `  let m${r} = min(top + ${r}u, dims.M - 1u);`)}
+${repeatLines(4 * quads, (c) => `  let n${c} = min(left + ${c}u, dims.N - 1u);`)}
   for (var k = 0u; k < dims.K; k++) {
 ${
-    each(quads, (q) =>
+    repeatLines(quads, (q) =>
       `    let b${q} = vec4f(${
         [0, 1, 2, 3].map((c) => `b[fromB + indexB(k, n${4 * q + c})]`).join(", ")
       });`)
   }
 ${
-    each(rows, (r) =>
+    repeatLines(rows, (r) =>
       `    { let v = a[fromA + indexA(m${r}, k)];\n${
-        each(quads, (q) =>
+        repeatLines(quads, (q) =>
           `      ${cell(r, q)} += v * b${q};`)
       } }`)
   }
   }
   let to = batch * dims.M * dims.N;
 ${
-    each(rows, (r) =>
-      each(4 * quads, (c) =>
+    repeatLines(rows, (r) =>
+      repeatLines(4 * quads, (c) =>
         `  if (top + ${r}u < dims.M && left + ${c}u < dims.N) ` +
         `{ y[to + (top + ${r}u) * dims.N + left + ${c}u] = ${cell(r, Math.floor(c / 4))}[${c % 4}]; }`))
   }
 }`;
 }
 
-function definition(name: keyof typeof layouts) {
+/** What the declarations of the three products share. */
+function productFields(name: keyof typeof layouts) {
+  const { strides }: Layout = layouts[name];
   return {
     derive: ({ A, B }: Record<string, number>) => {
       if (A !== B && A !== 1 && B !== 1) throw new ShapeError(`Cannot run ${name}: batches of ${A} and ${B}`);
       return { Y: Math.max(A, B) };
     },
-    ...asProduct({
+    ...productKernels({
       size: ({ Y, M, N }) => ({ rows: M, columns: N, batches: Y }),
       product: () => productOf(name),
       software: {
@@ -105,14 +121,16 @@ function definition(name: keyof typeof layouts) {
         wgsl: () => tiledWgsl(layouts[name]),
       },
     }),
+    reference: (arrays: Buffers<NumberArray>, dims: Dims) => multiplyLoops(arrays, dims, strides(dims)),
+    wasm: (addresses: Buffers<number>, dims: Dims) => product(addresses, dims, strides(dims)),
   };
 }
 
 /** y = a b for strides of a and b along m, k and n. */
 function multiplyLoops(
-  { a, b, y }: Record<"a" | "b" | "y", NumberArray>,
+  { a, b, y }: Buffers<NumberArray>,
   { A, B, Y, M, N, K }: Dims,
-  [am, ak, bk, bn]: readonly number[],
+  [am, ak, bk, bn]: Strides,
 ): void {
   for (let batch = 0; batch < Y; batch++) {
     const fromA = batch % A * M * K, fromB = batch % B * N * K;
@@ -129,12 +147,11 @@ function multiplyLoops(
 const plain = defineOp({
   name: "matmul",
   signature: "a[A, M, K], b[B, K, N] -> y[Y, M, N]",
-  ...definition("matmul"),
+  ...productFields("matmul"),
   backward: ({ a, b, dy }) => ({
     a: () => sumTo(matmulTransposedB(dy, b), a.shape),
     b: () => sumTo(matmulTransposedA(a, dy), b.shape),
   }),
-  reference: (arrays, dims) => multiplyLoops(arrays, dims, [dims.K, 1, dims.N, 1]),
   samples: [
     { shapes: { a: [1, 9, 5], b: [1, 5, 17] } },
     { shapes: { a: [2, 1, 1], b: [2, 1, 1] } },
@@ -147,12 +164,11 @@ const plain = defineOp({
 const transposedB = defineOp({
   name: "matmulTransposedB",
   signature: "a[A, M, K], b[B, N, K] -> y[Y, M, N]",
-  ...definition("matmulTransposedB"),
+  ...productFields("matmulTransposedB"),
   backward: ({ a, b, dy }) => ({
     a: () => sumTo(matmul(dy, b), a.shape),
     b: () => sumTo(matmulTransposedA(dy, a), b.shape),
   }),
-  reference: (arrays, dims) => multiplyLoops(arrays, dims, [dims.K, 1, 1, dims.K]),
   samples: [{ shapes: { a: [1, 9, 5], b: [1, 17, 5] } }, { shapes: { a: [2, 3, 4], b: [1, 2, 4] } }],
 });
 
@@ -160,12 +176,11 @@ const transposedB = defineOp({
 const transposedA = defineOp({
   name: "matmulTransposedA",
   signature: "a[A, K, M], b[B, K, N] -> y[Y, M, N]",
-  ...definition("matmulTransposedA"),
+  ...productFields("matmulTransposedA"),
   backward: ({ a, b, dy }) => ({
     a: () => sumTo(matmulTransposedB(b, dy), a.shape),
     b: () => sumTo(matmul(a, dy), b.shape),
   }),
-  reference: (arrays, dims) => multiplyLoops(arrays, dims, [1, dims.M, dims.N, 1]),
   samples: [{ shapes: { a: [1, 5, 9], b: [1, 5, 17] } }, { shapes: { a: [2, 4, 3], b: [2, 4, 2] } }],
 });
 

@@ -1,4 +1,4 @@
-import { each } from "./repeat_lines.ts";
+import { repeatLines } from "./repeat_lines.ts";
 import { lanesOf, type ProductTile } from "./product_tiles.ts";
 
 /**
@@ -64,16 +64,16 @@ export function productWgsl(tile: ProductTile, product: Product): string {
     const moving = (i: number) => `lane / ${inner}u + ${i * lanes / inner}u`;
     const at = (i: number) =>
       along === "depth" ? { depth: still, quad: moving(i) } : { depth: moving(i), quad: still };
-    const before = each(count, (i) =>
+    const before = repeatLines(count, (i) =>
       `  let depth${name}${i} = ${at(i).depth};
   let to${name}${i} = depth${name}${i} * ${stride(quads)}u + ${at(i).quad};
 ${
-        each(4, (j) =>
+        repeatLines(4, (j) =>
           `  let edge${name}${i}_${j} = ${
             edge(`min(${origin} + 4u * (${at(i).quad}) + ${j}u, ${last} - 1u)`)
           };`)
       }`);
-    const inside = each(count, (i) => {
+    const inside = repeatLines(count, (i) => {
       const load = `{
       let k = start + depth${name}${i};
       let within = k < depth;
@@ -105,33 +105,37 @@ fn kernel(group: u32, lane: u32) {
   let laneColumn = lane % ${across}u;
   let laneRow = lane / ${across}u;
 ${loads.map(({ before }) => before).join("\n")}
-${each(rowQuads, (i) => each(tile.laneColumns, (j) => `  var sum_${i}_${j} = vec4f();`))}
+${repeatLines(rowQuads, (i) => repeatLines(tile.laneColumns, (j) => `  var sum_${i}_${j} = vec4f();`))}
   for (var start = 0u; start < depth; start += ${tile.depth}u) {
 ${loads.map(({ inside }) => inside).join("\n")}
     workgroupBarrier();
     for (var k = 0u; k < ${tile.depth}u; k++) {
-${each(rowQuads, (i) => `      let a${i} = sliceA[k * ${stride(tile.rows / 4)}u + laneRow + ${i * down}u];`)}
 ${
-    each(columnQuads, (j) =>
+    repeatLines(rowQuads, (i) =>
+      `      let a${i} = sliceA[k * ${stride(tile.rows / 4)}u + laneRow + ${i * down}u];`)
+  }
+${
+    repeatLines(columnQuads, (j) =>
       `      let b${j} = sliceB[k * ${stride(tile.columns / 4)}u + laneColumn + ${j * across}u];`)
   }
 ${
-    each(rowQuads, (i) =>
-      each(tile.laneColumns, (j) => `      sum_${i}_${j} += a${i} * b${Math.floor(j / 4)}[${j % 4}];`))
+    repeatLines(rowQuads, (i) =>
+      repeatLines(tile.laneColumns, (j) =>
+        `      sum_${i}_${j} += a${i} * b${Math.floor(j / 4)}[${j % 4}];`))
   }
     }
     workgroupBarrier();
   }
 ${
-    each(tile.laneColumns, (j) =>
+    repeatLines(tile.laneColumns, (j) =>
       `  {
     let column = column0 + 4u * (laneColumn + ${Math.floor(j / 4) * across}u) + ${j % 4}u;
     if (column < columns) {
       ${product.columnContext ?? ""}
       let fromColumn = ${product.columnTarget};
 ${
-        each(rowQuads, (i) =>
-          each(4, (r) =>
+        repeatLines(rowQuads, (i) =>
+          repeatLines(4, (r) =>
             `      {
         let row = row0 + 4u * (laneRow + ${i * down}u) + ${r}u;
         if (row < rows) {

@@ -47,6 +47,9 @@ fn kernel(i: u32) {
         p[i] = before - lr / correction1 * m[i] / (Math.sqrt(v[i] / correction2) + epsilon);
       }
     },
+    wasm: (addresses, { n }) => [
+      { kernel: "adamUpdate", args: { ...addresses, n, decoupled: decoupled ? 1 : 0 } },
+    ],
     samples: [
       { ...moments, values: { ...positive, settings: [0.01, 0.9, 0.999, 1e-8, 0.1, 0.1, 0.001, 1] } },
       { ...moments, values: { ...positive, settings: [0.01, 0.9, 0.999, 1e-8, 0, 0.19, 0.002, 0] } },
@@ -91,6 +94,7 @@ fn kernel(i: u32) {
       p[i] -= lr * m[i];
     }
   },
+  wasm: "sgdUpdate",
   samples: [0, 1].map((first) => ({
     shapes: { p: [7], m: [7], g: [7], norm: [1], settings: [8] },
     values: { norm: [9], settings: [0.1, 0.9, 0, 0, 0.01, first, 0, 1] },
@@ -105,6 +109,7 @@ export const emaUpdate: Op<"e[n], p[n], settings[1] -> e[n]"> = defineOp({
   reference({ e, p, settings }, { n }) {
     for (let i = 0; i < n; i++) e[i] = settings[0] * e[i] + (1 - settings[0]) * p[i];
   },
+  wasm: "emaUpdate",
   samples: [{ shapes: { e: [7], p: [7], settings: [1] }, values: { settings: [0.9] } }],
 });
 

@@ -19,6 +19,7 @@ fn kernel(i: u32) {
   y[i] = f32(select(bits.x, bits.y, i % 2u == 1u) >> 8u) * 0x1p-24;
 }`,
   reference: ({ key, y }) => y.set(uniforms(key[0], key[1], key[2], y.length)),
+  wasm: "randomUniform",
   samples,
 });
 
@@ -38,6 +39,7 @@ const normal = defineOp({
       if (i + 1 < y.length) y[i + 1] = radius * Math.sin(angle);
     }
   },
+  wasm: "randomNormal",
   samples,
 });
 

@@ -46,6 +46,7 @@ fn kernel(group: u32, lane: u32) {
     y.fill(0);
     for (let j = 0; j < n; j++) y[Math.floor(j / chunk)] += (a[j] - b[j]) ** 2;
   },
+  wasm: "squaredErrors",
   samples: [
     { shapes: { a: [10], b: [10] }, attributes: { chunk: 4 } },
     { shapes: { a: [1], b: [1] }, attributes: { chunk: 1 } },
@@ -61,6 +62,7 @@ const squaredErrorsGradient = defineOp({
   reference({ a, b, dy, da }, { n, chunk }) {
     for (let j = 0; j < n; j++) da[j] = 2 * (a[j] - b[j]) * dy[Math.floor(j / chunk)];
   },
+  wasm: "squaredErrorsGradient",
   samples: [{ shapes: { a: [10], b: [10], dy: [3] }, attributes: { chunk: 4 } }],
 });
 

@@ -60,6 +60,7 @@ fn kernel(group: u32, lane: u32) {
       }
     }
   },
+  wasm: "sumChunks",
   samples: [
     { shapes: { x: [2, 7, 3] }, attributes: { chunk: 7 } },
     { shapes: { x: [3, 10, 1] }, attributes: { chunk: 4 } },
@@ -87,6 +88,7 @@ const spreadChunks = defineOp({
       }
     }
   },
+  wasm: "spreadChunks",
   samples: [{ shapes: { dy: [2, 3, 2] }, attributes: { chunk: 4, R: 10 } }],
 });
 

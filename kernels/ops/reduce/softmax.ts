@@ -24,6 +24,7 @@ const softmaxRows = defineOp({
       for (let c = 0; c < C; c++) y[r * C + c] = Math.exp(x[r * C + c] - top) / total;
     }
   },
+  wasm: "softmax",
   samples: [
     { shapes: { x: [3, 5] } },
     { shapes: { x: [1, 1] } },
@@ -49,6 +50,7 @@ const softmaxGradient = defineOp({
       for (let c = 0; c < C; c++) dx[r * C + c] = y[r * C + c] * (dy[r * C + c] - dot);
     }
   },
+  wasm: "softmaxGradient",
   samples: [{ shapes: { y: [3, 5], dy: [3, 5] } }],
 });
 

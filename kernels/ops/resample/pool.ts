@@ -30,6 +30,7 @@ export const maxPool2d: Op<"x[N, C, H, W] -> y[N, C, P, Q]"> = defineOp({
       }
     }
   },
+  wasm: "maxPool2d",
   samples: [{ shapes: { x: [2, 3, 4, 6] } }, { shapes: { x: [1, 2, 7, 5] } }, {
     shapes: { x: [1, 1, 2, 2] },
   }],
@@ -70,6 +71,7 @@ const maxPool2dGradient = defineOp({
       }
     }
   },
+  wasm: "maxPool2dGradient",
   samples: [
     { shapes: { x: [2, 3, 5, 6], dy: [2, 3, 2, 3] } },
     { shapes: { x: [1, 1, 2, 2], dy: [1, 1, 1, 1] }, values: { x: [1, 1, 1, 1] } },

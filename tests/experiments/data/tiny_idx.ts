@@ -4,7 +4,7 @@ import { IDX_NAMES } from "../../../experiments/data/idx_folder.ts";
 /** Height and width of the made-up images. */
 export const imageSize = 12;
 /** How many made-up images there are. */
-const imageCounts = { train: 96, test: 24 };
+const counts = { train: 96, test: 24 };
 
 /** An IDX file of unsigned bytes: the magic number, the lengths, the values. */
 function idx(lengths: readonly number[], valueAt: (i: number) => number): Uint8Array {
@@ -17,24 +17,34 @@ function idx(lengths: readonly number[], valueAt: (i: number) => number): Uint8A
   return bytes;
 }
 
-/** Images of a bright spot on black, each somewhere else; the first is number `from`. */
-function images(count: number, from = 0): Uint8Array {
-  return idx([count, imageSize, imageSize], (i) => {
-    const image = from + Math.floor(i / imageSize ** 2);
-    const y = Math.floor(i / imageSize) % imageSize - (3 + image * 5 % 7);
-    const x = i % imageSize - (3 + image * 3 % 7);
-    return Math.round(255 * Math.exp(-(x * x + y * y) / 6));
+/** Images of a bright spot on black, each somewhere else; the first is number `from`. Later channels are darker. */
+function images(count: number, channels: number, from = 0): Uint8Array {
+  const lengths = [count, imageSize, imageSize, ...channels === 1 ? [] : [channels]];
+  return idx(lengths, (i) => {
+    const [pixel, channel] = [Math.floor(i / channels), i % channels];
+    const image = from + Math.floor(pixel / imageSize ** 2);
+    const y = Math.floor(pixel / imageSize) % imageSize - (3 + image * 5 % 7);
+    const x = pixel % imageSize - (3 + image * 3 % 7);
+    return Math.round(255 * Math.exp(-(x * x + y * y) / 6) / (channel + 1));
   });
 }
 
 /** Writes a made-up data set as the four IDX files: the same bytes each time, a few kilobytes. */
-export async function writeTinyIdx(folder: string, { train, test } = imageCounts): Promise<void> {
+export async function writeTinyIdx(
+  folder: string,
+  { train = counts.train, test = counts.test, channels = 1, classes = 10 }: {
+    train?: number;
+    test?: number;
+    channels?: number;
+    classes?: number;
+  } = {},
+): Promise<void> {
   await Deno.mkdir(folder, { recursive: true });
   const files: [string, Uint8Array][] = [
-    [IDX_NAMES.trainImages, images(train)],
-    [IDX_NAMES.trainLabels, idx([train], (i) => i % 10)],
-    [IDX_NAMES.testImages, images(test, 3)], // else they would be the first of the others
-    [IDX_NAMES.testLabels, idx([test], (i) => i % 10)],
+    [IDX_NAMES.trainImages, images(train, channels)],
+    [IDX_NAMES.trainLabels, idx([train], (i) => i % classes)],
+    [IDX_NAMES.testImages, images(test, channels, 3)], // else they would be the first of the others
+    [IDX_NAMES.testLabels, idx([test], (i) => i % classes)],
   ];
   for (const [name, bytes] of files) await Deno.writeFile(join(folder, name), bytes);
 }

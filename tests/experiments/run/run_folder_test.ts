@@ -53,7 +53,7 @@ testNeeding(
     await assert.rejects(createRunFolder({ name: "base", out, startedAt }), {
       name: "RunError",
       message: `Cannot use ${out} as run folder: it holds notes.txt (expected a new or empty folder; ` +
-        `to go on with an earlier run, give --resume ${out})`,
+        `to continue an earlier run, give --resume ${out})`,
     });
     assert.deepEqual(await namesIn(out), ["notes.txt"]);
     const file = join(out, "notes.txt");
@@ -108,7 +108,7 @@ testNeeding(
     await Deno.mkdir(join(path, "inner"), { recursive: true });
     await assert.rejects(writeAtomic(path, "text"), (error: Error) => {
       assert.equal(error.name, "RunError");
-      assert.match(error.message, /^Cannot write \S+taken: [^\n]+; the file is as it was before$/);
+      assert.match(error.message, /^Cannot write \S+taken: [^\n]+; the file is unchanged$/);
       return true;
     });
     assert.deepEqual(await namesIn(folder), ["taken"]);

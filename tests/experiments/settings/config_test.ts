@@ -1,17 +1,30 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { parseTrainingFlags, resolveConfig, trainingHelp } from "../../../experiments/settings/config.ts";
+import {
+  parseTrainingFlags,
+  resolveConfig,
+  trainingHelp,
+} from "../../../experiments/settings/tasks/train_config.ts";
 import {
   ConfigError,
   type PresetName,
   readConfig,
   type TrainingConfig,
-} from "../../../experiments/settings/config.ts";
-import { nearest } from "../../../experiments/settings/nearest.ts";
-import { overfitting, resolveOverfitConfig } from "../../../experiments/settings/overfit_config.ts";
-import { parseReportWords } from "../../../experiments/settings/report_config.ts";
-import { resolveSampleConfig, sampling } from "../../../experiments/settings/sample_config.ts";
-import { training } from "../../../experiments/settings/training_settings.ts";
+} from "../../../experiments/settings/tasks/train_config.ts";
+import { overfitting, resolveOverfitConfig } from "../../../experiments/settings/tasks/overfit.ts";
+import { parseReportWords } from "../../../experiments/settings/tasks/report.ts";
+import { resolveSampleConfig, sampling } from "../../../experiments/settings/tasks/sample.ts";
+import { training } from "../../../experiments/settings/tasks/train.ts";
+import { animating } from "../../../experiments/settings/tasks/animate.ts";
+import {
+  modelNameOf,
+  modelTypeOf,
+  modelTypes,
+  optimizerKinds,
+  scheduleNames,
+  solvers,
+} from "../../../models/mod.ts";
+import { pacings } from "../../../viz/mod.ts";
 import { testNeeding } from "../../permissions.ts";
 
 function configOf(flags: string, preset: PresetName = "quick"): TrainingConfig {
@@ -212,8 +225,8 @@ Deno.test("trainingHelp() lists every flag with the default of the preset", () =
     "standard",
   );
   assert.match(help, /^Usage: deno task train \[flags\]\n/);
-  assert.match(help, /\n {2}--batch-size N +images in a step \(default: 128\)\n/);
-  assert.match(paper, /\n {2}--batch-size N +images in a step \(default: 256\)\n/);
+  assert.match(help, /\n {2}--batch-size N +images per step \(default: 128\)\n/);
+  assert.match(paper, /\n {2}--batch-size N +images per step \(default: 256\)\n/);
   assert.match(help, /\n {2}--attn, --no-attn +.* \(default: off\)\n/);
   for (const name of Object.keys(training.rows)) {
     const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
@@ -231,6 +244,25 @@ Deno.test("Settings.read() takes the default of a setting that the file is too o
   const config = configOf("--model base --val-epochs 0.5");
   const { valEpochs: _, ...older } = config;
   assert.deepEqual(training.read(older, "config.json"), { ...config, valEpochs: 1 });
+});
+
+Deno.test("Settings.read() reads words that older files spell otherwise; the command line does not", () => {
+  const config = configOf("--model base --schedule one_cycle");
+  assert.deepEqual(training.read({ ...config, schedule: "one-cycle" }, "config.json"), config);
+  assertRefused(
+    "--schedule one-cycle",
+    'Cannot use --schedule "one-cycle": expected constant, cosine, one_cycle or plateau (did you mean one_cycle?)',
+  );
+});
+
+Deno.test("choices of flags are the names of the registries", () => {
+  const { model, solver, optimizer, schedule, pacing } = training.rows;
+  assert.deepEqual(solver.choices, Object.keys(solvers));
+  assert.deepEqual(optimizer.choices, optimizerKinds);
+  assert.deepEqual(schedule.choices, scheduleNames);
+  assert.deepEqual([pacing.choices, animating.rows.pacing.choices], [pacings, pacings]);
+  assert.deepEqual(model.choices?.map(modelTypeOf), modelTypes);
+  assert.deepEqual(modelTypes.map(modelNameOf), model.choices);
 });
 
 Deno.test("Settings.read() refuses unknown, missing and unacceptable fields", () => {
@@ -315,11 +347,4 @@ Deno.test("resolveOverfitConfig() completes the flags and checks the network", (
     () => resolveOverfitConfig(overfitting.parse(["--filters", "6"])),
     /^ConfigError: Cannot use --groups 8 with --filters 6/,
   );
-});
-
-Deno.test("nearest() finds misspelt names and leaves others alone", () => {
-  assert.equal(nearest("AdamW", ["sgd", "adam", "adamw"]), "adamw");
-  assert.equal(nearest("warmup", ["lr", "warm-up"]), "warm-up");
-  assert.equal(nearest("dropout", ["lr", "warm-up"]), undefined);
-  assert.equal(nearest("lr", []), undefined);
 });

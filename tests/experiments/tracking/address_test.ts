@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { inspect } from "node:util";
-import { parseAddress, withoutCredentials } from "../../../experiments/tracking/address.ts";
+import { withoutCredentials } from "../../../experiments/run/without_credentials.ts";
+import { parseAddress } from "../../../experiments/tracking/address.ts";
 import { chooseTracking } from "../../../experiments/tracking/settings.ts";
 import { granted, testUnless } from "../../permissions.ts";
 
@@ -27,7 +28,7 @@ Deno.test("parseAddress() takes servers, and credentials from the address before
 Deno.test("parseAddress() tells folders and other stores apart, and shows no credentials", () => {
   const start = "start a server, with deno task mlflow or mlflow server, and give its http:// address";
   const folder =
-    "it names a folder, and runs are sent to a server only (the run folder itself needs no setting)";
+    "it names a folder, but runs are sent only to servers (the run folder itself needs no setting)";
   const cases: [string, string, string][] = [
     ["./mlruns", "./mlruns", `${folder}; ${start}`],
     ["file:///data/mlruns", "file:///data/mlruns", `${folder}; ${start}`],
@@ -35,7 +36,7 @@ Deno.test("parseAddress() tells folders and other stores apart, and shows no cre
     [
       `postgresql://me:${secret}@db/mlflow`,
       "postgresql://db/mlflow",
-      `it names a postgresql store, and runs are sent over HTTP only; ${start}`,
+      `it names a postgresql store, but runs are sent only over HTTP; ${start}`,
     ],
     [
       `http://me:${secret}@host:port`,

@@ -36,7 +36,7 @@ testMirrored(
     assert.equal(code, 0, stderr);
     await assertMirrored(server, experiment, place.file("run"));
     const { stdout } = await place.succeed("sync", "run", env);
-    assert.match(stdout, /^run: nothing was missing/);
+    assert.match(stdout, /^run: already complete/);
   },
 );
 

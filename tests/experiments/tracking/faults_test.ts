@@ -60,7 +60,7 @@ for (const [what, { fault, timeoutMs }] of Object.entries(faults)) {
         after: (_, said) =>
           assert.match(
             said.at(-1)!,
-            /^MLflow: .*; not everything is there, deno task sync .* sends the rest$/,
+            /^MLflow: .*; not everything was sent; deno task sync .* sends the rest$/,
           ),
       }),
   );
@@ -114,7 +114,7 @@ testMirrored(
       { ...quick, MLFLOW_HTTP_REQUEST_MAX_RETRIES: "2" },
     );
     assert.match(stderr, /\nMLflow: http:\/\/127.0.0.1:9 cannot be reached \(.*\); training goes on/);
-    assert.match(stderr, /\nMLflow: .*; not everything is there, deno task sync run sends the rest\n/);
+    assert.match(stderr, /\nMLflow: .*; not everything was sent; deno task sync run sends the rest\n/);
     assert.match(stderr, /\nDone; see run\/samples.png\n$/);
     const { stdout } = await place.succeed("sync", `--root . --mlflow ${server.url}`);
     assert.match(stdout, /^run: \d+ points and \d+ files sent, http/);

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readMetrics } from "../../../experiments/run/metrics_log.ts";
-import { standing } from "../../../experiments/tracking/adopt.ts";
+import { currentRecord } from "../../../experiments/tracking/current_record.ts";
 import { OpenFile, runFiles } from "../../../experiments/tracking/files.ts";
 import { FolderTracker, type RunStart } from "../../../experiments/tracking/folder_tracker.ts";
 import { linesFrom } from "../../../experiments/tracking/lines.ts";
 import { readRecord } from "../../../experiments/tracking/record.ts";
-import { isLocked, lockRun } from "../../../experiments/tracking/run_lock.ts";
+import { isLocked, lockRun, tryLockRun } from "../../../experiments/run/run_lock.ts";
 import { tracked } from "../../../experiments/tracking/tracker.ts";
 import { testNeeding } from "../../permissions.ts";
 
@@ -39,7 +39,8 @@ testInFolder(
   async (folder) => {
     const gauges = () => ({ "system/process_memory_megabytes": 5 });
     const before = Date.now();
-    await using tracker = await FolderTracker.start(folder, { about, startedAt, gauges });
+    using lock = await lockRun(folder);
+    await using tracker = await FolderTracker.start(lock, { about, startedAt, gauges });
     assert.equal((await readRecord(folder))?.status, "RUNNING");
     tracker.log({ step: 0, loss: 2 });
     tracker.log({ step: 1, train_loss: NaN });
@@ -62,23 +63,25 @@ testInFolder(
   },
 );
 
-testInFolder("FolderTracker has one program at a time", async (folder) => {
+testInFolder("lockRun() gives a run to one program at a time", async (folder) => {
   assert.equal(await isLocked(folder), false);
   {
-    await using _ = await FolderTracker.start(folder, { about, startedAt });
+    using lock = await lockRun(folder);
     assert.equal(await isLocked(folder), true);
-    assert.equal(await lockRun(folder), undefined);
-    await assert.rejects(FolderTracker.start(folder, { about, startedAt }), {
+    assert.equal(await tryLockRun(folder), undefined);
+    await assert.rejects(lockRun(folder), {
       name: "RunError",
       message: `Cannot write ${folder}: another program trains or sends this run; wait for its end`,
     });
+    lock[Symbol.dispose](); // and once more at the end of this block
   }
   assert.equal(await isLocked(folder), false);
 });
 
 testInFolder("tracked() tells an error as the reason of a failure", async (folder) => {
   {
-    await using tracker = await FolderTracker.start(folder, { about, startedAt });
+    using lock = await lockRun(folder);
+    await using tracker = await FolderTracker.start(lock, { about, startedAt });
     const work = tracked(tracker, () => Promise.reject(new Error("the loss is NaN")));
     await assert.rejects(work, /the loss is NaN/);
   }
@@ -87,20 +90,21 @@ testInFolder("tracked() tells an error as the reason of a failure", async (folde
 });
 
 testInFolder(
-  "standing() tells a run that nobody works on as killed, and old folders by their files",
+  "currentRecord() tells a run that nobody works on as killed, and old folders by their files",
   async (folder) => {
-    assert.equal(await standing(folder), undefined);
+    assert.equal(await currentRecord(folder), undefined);
     {
-      await using tracker = await FolderTracker.start(folder, { about, startedAt });
+      using lock = await lockRun(folder);
+      await using tracker = await FolderTracker.start(lock, { about, startedAt });
       tracker.log({ step: 1, loss: 1 });
-      assert.equal((await standing(folder))?.status, "RUNNING");
+      assert.equal((await currentRecord(folder))?.status, "RUNNING");
       await tracker.end("FINISHED");
     }
     const record = (await readRecord(folder))!;
     const crashed = JSON.stringify({ ...record, status: "RUNNING", endedAt: null });
     await Deno.writeTextFile(join(folder, "run.json"), crashed);
     const [{ time }] = await readMetrics(join(folder, "metrics.jsonl"));
-    assert.deepEqual(await standing(folder), { ...record, status: "KILLED", endedAt: time });
+    assert.deepEqual(await currentRecord(folder), { ...record, status: "KILLED", endedAt: time });
 
     const old = join(folder, "20240102-030405-base");
     await Deno.mkdir(old);
@@ -110,7 +114,7 @@ testInFolder(
       join(old, "metrics.jsonl"),
       '{"step":3,"elapsed_seconds":2}\n{"step":3,"test_loss":1}\n',
     );
-    const { name, status, endedAt, source } = (await standing(old))!;
+    const { name, status, endedAt, source } = (await currentRecord(old))!;
     assert.deepEqual(
       [name, status, endedAt, source],
       ["20240102-030405-base", "FINISHED", startedAt.getTime() + 2000, "deno task train:base"],
@@ -123,7 +127,8 @@ testInFolder(
   async (folder) => {
     const path = join(folder, "metrics.jsonl");
     {
-      await using tracker = await FolderTracker.start(folder, { about, startedAt });
+      using lock = await lockRun(folder);
+      await using tracker = await FolderTracker.start(lock, { about, startedAt });
       for (const step of [1, 2, 3, 4]) {
         tracker.log({
           step,
@@ -137,7 +142,8 @@ testInFolder(
     const { id } = (await readRecord(folder))!;
     await new Promise((resolve) => setTimeout(resolve, 5));
     {
-      await using tracker = await FolderTracker.start(folder, { about, startedAt: new Date(), resumedAt: 1 });
+      using lock = await lockRun(folder);
+      await using tracker = await FolderTracker.start(lock, { about, startedAt: new Date(), resumedAt: 1 });
       tracker.log({ step: 2, loss: NaN, elapsed_seconds: 20 });
       tracker.log({ step: 3, loss: 3, elapsed_seconds: 30 });
       tracker.log({ step: 4, loss: 5, elapsed_seconds: 40 });
@@ -205,14 +211,15 @@ testInFolder(
   "FolderTracker begins no second run in a folder, also where the first is over",
   async (folder) => {
     {
-      await using first = await FolderTracker.start(folder, { about, startedAt });
+      using lock = await lockRun(folder);
+      await using first = await FolderTracker.start(lock, { about, startedAt });
       await first.end("FINISHED");
     }
-    await assert.rejects(FolderTracker.start(folder, { about, startedAt }), {
+    using lock = await lockRun(folder);
+    await assert.rejects(FolderTracker.start(lock, { about, startedAt }), {
       name: "RunError",
-      message: /^Cannot start a run in .*: another program has begun one there/,
+      message: /^Cannot start a run in .*: another program has just started one there/,
     });
-    assert.equal(await isLocked(folder), false);
     assert.equal((await readRecord(folder))?.status, "FINISHED");
   },
 );

@@ -5,7 +5,7 @@ import { recordComparison } from "../../../experiments/tracking/comparison.ts";
 import { FolderStore } from "../../../experiments/tracking/folder_store.ts";
 import { ServerStore } from "../../../experiments/tracking/server_store.ts";
 import { chooseTracking } from "../../../experiments/tracking/settings.ts";
-import { loadSnapshots } from "../../../experiments/tracking/snapshots.ts";
+import { loadSnapshots } from "../../../experiments/draw/load_snapshots.ts";
 import { ended } from "../cli.ts";
 import { imageSize } from "../data/tiny_idx.ts";
 import { assertMirrored } from "./mirrored.ts";
@@ -59,6 +59,8 @@ testMirrored("train mirrors all that it logs to a real MLflow server", async (pl
     train: 86,
     validation: 10,
     test: 24,
+    channels: 1,
+    classes: 10,
     sha256: record.dataset.digest,
   });
 
@@ -70,7 +72,7 @@ testMirrored("train mirrors all that it logs to a real MLflow server", async (pl
   assert.doesNotMatch(stderr, /secret|somebody/);
 
   const again = await place.succeed("sync", "run", { MLFLOW_TRACKING_URI: server.url });
-  assert.match(again.stdout, /^run: nothing was missing, http/);
+  assert.match(again.stdout, /^run: already complete, http/);
   await assertMirrored(server, experiment, place.file("run"));
 });
 

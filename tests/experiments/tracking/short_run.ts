@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { lockRun } from "../../../experiments/run/run_lock.ts";
 import { FolderTracker } from "../../../experiments/tracking/folder_tracker.ts";
 import { MlflowTracker } from "../../../experiments/tracking/mlflow_tracker.ts";
 import type { Choice } from "../../../experiments/tracking/settings.ts";
@@ -15,7 +16,8 @@ export async function shortRun(
   { address, patience, experiment }: Required<Omit<Choice, "runName">>,
 ): Promise<string[]> {
   const said: string[] = [];
-  const started = await FolderTracker.start(folder, {
+  using lock = await lockRun(folder);
+  const started = await FolderTracker.start(lock, {
     startedAt: new Date(),
     about: {
       name: "short",

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { serving } from "../../../experiments/settings/mlflow_config.ts";
-import { listing } from "../../../experiments/settings/runs_config.ts";
+import { serving } from "../../../experiments/settings/tasks/mlflow.ts";
+import { listing } from "../../../experiments/settings/tasks/runs.ts";
 import { flagOf } from "../../../experiments/settings/setting.ts";
-import { syncing } from "../../../experiments/settings/sync_config.ts";
+import { syncing } from "../../../experiments/settings/tasks/sync.ts";
 import { type Task, testTask, tinyNetwork } from "../cli.ts";
 
 testTask("sync, runs and mlflow --help list every flag", async (place) => {
@@ -25,7 +25,7 @@ testTask("sync and runs say what they cannot do, in one line", async (place) => 
     [
       "sync",
       "",
-      "ConfigError: Cannot send: no server is named and no run has been on one " +
+      "ConfigError: Cannot send: no server is given and no run has been sent to one before " +
       "(expected --mlflow URI or MLFLOW_TRACKING_URI)",
     ],
     ["sync", "nowhere --mlflow http://127.0.0.1:9", "RunError: Cannot send nowhere: it is no run folder "],
@@ -90,7 +90,7 @@ testTask("runs and sync say that a server does not answer before they ask it aga
     assert.equal(lines.length, 2, stderr);
     assert.match(
       lines[0],
-      /cannot be reached \(.*\): trying again, 2 times at most \(MLFLOW_HTTP_REQUEST_MAX/,
+      /cannot be reached \(.*\): retrying up to 2 times \(MLFLOW_HTTP_REQUEST_MAX/,
     );
     assert.match(lines[1], /^ServerError: http:.* cannot be reached/);
   }

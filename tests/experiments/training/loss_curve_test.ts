@@ -1,9 +1,9 @@
 /** A whole training run, as `train` does it, against PyTorch; see tests/vectors/README.md. */
 
 import assert from "node:assert/strict";
-import { resolveConfig } from "../../../experiments/settings/config.ts";
+import { resolveConfig } from "../../../experiments/settings/tasks/train_config.ts";
 import { ImageSource } from "../../../experiments/data/image_source.ts";
-import { Trainer } from "../../../experiments/training/trainer.ts";
+import { makeNetwork } from "../../../experiments/training/network.ts";
 import { DeviceError } from "../../../kernels/mod.ts";
 import { loadState } from "../../../models/mod.ts";
 import { testWithVectors, type Vectors } from "../../models/vectors.ts";
@@ -37,9 +37,9 @@ async function lossesOf(vectors: Vectors, precision: "f32" | "f16"): Promise<num
   const network = { model: "residual", filters: [...filters], tEmb, groups } as const;
   const values = { ...network, batchSize: batch, lr, weightDecay, clip, seed, precision };
   const bytes = discs(images, size);
-  const source = new ImageSource(bytes, { height: size, width: size }, { scale: 2, shift: -1 });
-  const trainer = new Trainer(resolveConfig({ help: false, values }, "quick"), source);
-  loadState(trainer.model, vectors.part("param."), "vectors");
+  const source = new ImageSource(bytes, { channels: 1, height: size, width: size }, { scale: 2, shift: -1 });
+  const { trainer, model } = makeNetwork(resolveConfig({ help: false, values }, "quick"), source);
+  loadState(model, vectors.part("param."), "vectors");
   for (let step = 0; step < steps; step++) {
     trainer.queueStep(Uint32Array.from({ length: batch }, (_, i) => (step * batch + i) % images), lr);
   }

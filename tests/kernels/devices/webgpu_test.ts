@@ -17,7 +17,7 @@ import {
 import { registry } from "../../../kernels/op.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
-/** Runs a test on a WebGPU device of its own, since it will break it. */
+/** Runs a test on its own WebGPU device, which it may break. */
 function testOnWebGpu(name: string, test: (device: Awaited<ReturnType<typeof init>>) => Promise<void>): void {
   testOnDevices(name, async (device) => {
     if (device.kind !== "webgpu") return;
@@ -27,7 +27,7 @@ function testOnWebGpu(name: string, test: (device: Awaited<ReturnType<typeof ini
   });
 }
 
-/** An op whose kernel is no WGSL. */
+/** An op whose kernel is not valid WGSL. */
 function brokenOp(): (x: Tensor) => Tensor {
   registry.delete("brokenForTest");
   const broken = defineOp({
@@ -41,46 +41,46 @@ function brokenOp(): (x: Tensor) => Tensor {
   return broken;
 }
 
-/** What is thrown because of the broken op. */
+/** Checks the error that the broken op causes. */
 function namesBrokenOp(error: unknown): true {
   assert.ok(error instanceof DeviceError);
   assert.match(error.message, /Cannot compile the kernel of brokenForTest: .*\+;/s);
   return true;
 }
 
-testOnWebGpu("a kernel that does not compile is an exception that names the op", async () => {
+testOnWebGpu("WebGpuDevice.read() names an op whose kernel does not compile", async () => {
   brokenOp()(tensor([1]));
   await assert.rejects(tensor([1]).read(), namesBrokenOp);
 });
 
-testOnWebGpu("RecordedStep.compile() fails with the name of an op that does not compile", async () => {
+testOnWebGpu("RecordedStep.compile() names an op whose kernel does not compile", async () => {
   const x = tensor([1]);
   const broken = brokenOp();
   await assert.rejects(record(() => broken(x)).compile(), namesBrokenOp);
 });
 
-testOnWebGpu("RecordedStep.compile() tells of each new kernel once, and changes no value", async () => {
+testOnWebGpu("RecordedStep.compile() reports each new kernel once, and changes no value", async () => {
   const y = full([70], 1);
   const step = record(() => assign(y, add(multiply(y, 3), multiply(y, y))));
   const heard: string[] = [];
   await step.compile((done, all) => heard.push(`${done}/${all}`));
-  assert.deepEqual(heard, ["1/3", "2/3", "3/3"]); // the sum goes straight to y
+  assert.deepEqual(heard, ["1/3", "2/3", "3/3"]); // add() writes to y itself
   await step.compile(() => assert.fail("compiled twice"));
   assertClose(await y.read(), new Float32Array(70).fill(1), 0);
   step.run();
   assertClose(await y.read(), new Float32Array(70).fill(4), 0);
 });
 
-testOnWebGpu("a device that is closed says so", async (device) => {
+testOnWebGpu("WebGpuDevice refuses work after close()", async (device) => {
   const x = tensor([1]);
   device.close();
   await assert.rejects(x.read(), /after close\(\)/);
   assert.throws(() => add(x, 1), DeviceError);
 });
 
-testOnWebGpu("a value larger than a binding is refused by the op's name", async (device) => {
+testOnWebGpu("an op refuses a value that is larger than a binding, and names it", async (device) => {
   const elements = Math.floor(device.maxRangeBytes / 4) + 64;
-  if (elements * 4 > 2 ** 30) return; // an adapter that binds more than that would take too long
+  if (elements * 4 > 2 ** 30) return; // too slow on adapters that can bind more
   assert.throws(() => full([elements], 1), {
     name: "ShapeError",
     message: /Cannot run fill: y f32\[\d+\] is larger/,
@@ -88,7 +88,7 @@ testOnWebGpu("a value larger than a binding is refused by the op's name", async 
   await Promise.resolve();
 });
 
-testOnDevices("values written between ops arrive in order", async () => {
+testOnDevices("Tensor.write() between ops takes effect in order", async () => {
   const x = tensor([1, 1]);
   const first = add(x, 1);
   x.write(Float32Array.of(10, 10));
@@ -97,8 +97,8 @@ testOnDevices("values written between ops arrive in order", async () => {
   assertClose(await second.read(), [11, 11], 0);
 });
 
-testOnDevices("values written before each of many runs reach the run they were written for", async () => {
-  const n = 64, large = 5000, runs = 1000; // more bytes than wait for a submit, and writes too large to wait
+testOnDevices("Tensor.write() before each of many runs takes effect in that run", async () => {
+  const n = 64, large = 5000, runs = 1000; // more bytes than are staged for a submit, and writes too large for staging
   const x = tensor(new Float32Array(n));
   const many = tensor(new Float32Array(large));
   const y = full([n], 0);
@@ -113,7 +113,7 @@ testOnDevices("values written before each of many runs reach the run they were w
   assertClose(await y.read(), new Float32Array(n).fill(expected), 1e-6);
 });
 
-testOnWebGpu("runs of a recorded step that are queued in one go share a submit", async (device) => {
+testOnWebGpu("RecordedStep.run() shares a submit with other runs of the same task", async (device) => {
   const x = tensor([0]);
   const y = full([1], 0);
   const step = record(() => assign(y, add(y, x)));

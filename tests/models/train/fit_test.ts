@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
-import { concat, reshape, type Tensor, tensor } from "../../../kernels/mod.ts";
+import { concat, multiply, reshape, type Tensor, tensor } from "../../../kernels/mod.ts";
 import {
   fit,
   FitError,
   Linear,
   Module,
   oneCycle,
+  plateau,
   randomInitialiser,
   sample,
+  type Schedule,
   stateOf,
 } from "../../../models/mod.ts";
 import { testOnDevices } from "../../testing.ts";
@@ -98,4 +100,64 @@ testOnDevices("fit() refuses what makes no sense, and says where training failed
     }
   }
   await assert.rejects(fit(new Fixed(), data(), { steps: 1 }), /without parameters/);
+});
+
+testOnDevices("fit() gives a schedule the share of the run: 0 in the first step, 1 in the last", async () => {
+  const asked: number[] = [];
+  const learningRate: Schedule = {
+    learningRate(progress) {
+      asked.push(progress);
+      return 0.01;
+    },
+  };
+  await fit(new LineField(1), data(), { steps: 5, learningRate });
+  assert.deepEqual(asked, [0, 0, 0.25, 0.5, 0.75, 1]); // the first is the optimizer's own
+});
+
+testOnDevices("fit() tells a schedule the validation loss after every epoch", async () => {
+  const validation = { x1: data() };
+  const schedule = plateau(0.05, { factor: 0.5, patience: 0, threshold: 0.9 });
+  const heard: number[] = [];
+  const observed: number[] = [];
+  const learningRate: Schedule = {
+    learningRate: schedule.learningRate,
+    observe(loss) {
+      observed.push(loss);
+      schedule.observe(loss);
+    },
+  };
+  await fit(new LineField(1), data(), {
+    steps: 25,
+    batchSize: 10,
+    learningRate,
+    validation,
+    onProgress: ({ validationLoss }) => void (validationLoss !== undefined && heard.push(validationLoss)),
+  });
+  assert.equal(observed.length, 5); // an epoch is 5 steps of 10
+  assert.ok(observed[4] < observed[0], `${observed}`);
+  assert.deepEqual([...new Set(heard)], observed);
+  assert.ok(schedule.learningRate(1) < 0.05, "the rate fell");
+  await assert.rejects(fit(new LineField(1), data(), { steps: 1, learningRate: schedule }), {
+    name: "FitError",
+    message: "Cannot train: the schedule follows the validation loss, and there is no `validation`",
+  });
+});
+
+testOnDevices("fit() gives each example's condition to the field", async () => {
+  class Seen extends LineField {
+    readonly classes: number[][] = [];
+    override velocity(x: Tensor, t: Tensor, condition?: Tensor): Tensor {
+      this.classes.push([...condition!.shape]);
+      return super.velocity(multiply(x, reshape(condition!, [t.size, 1])), t);
+    }
+  }
+  const run = async (condition: Tensor) =>
+    await fit(new Seen(1), data(), { steps: 3, batchSize: 5, condition });
+  const ones = tensor(new Float32Array(50).fill(1));
+  const twos = tensor(new Float32Array(50).fill(2));
+  assert.deepEqual(await run(ones), await fit(new LineField(1), data(), { steps: 3, batchSize: 5 }));
+  assert.notDeepEqual(await run(twos), await run(ones));
+  await assert.rejects(run(tensor([1])), {
+    message: "Cannot train: the condition is f32[1] (expected 50 rows, one for each example)",
+  });
 });

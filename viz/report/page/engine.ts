@@ -51,7 +51,7 @@ export class Engine {
   /** What it took to solve the flow of `count` images from the step `first`, in words. */
   account({ solver, steps }: Steps, started: number, { first = 0, count = 1 } = {}): string {
     const left = steps - first;
-    const evaluations = left * this.#library.solvers[solver].c.length;
+    const evaluations = this.#library.evaluations(this.#library.solvers[solver], left);
     const asked = `${evaluations} evaluation${evaluations > 1 ? "s" : ""}${
       count > 1 ? ` of ${count} images` : ""
     }`;
@@ -115,7 +115,7 @@ export class Engine {
   #sampler({ model, samplers }: Drawable, shape: readonly number[], { solver, steps, times }: Steps) {
     const key = `${shape[0]} ${solver} ${times ?? steps}`;
     const sampler = samplers.get(key) ??
-      new this.#library.Sampler(model, shape, { solver, steps, ...times && { times } });
+      new this.#library.Sampler(model, shape, { solver, ...times ? { times } : { steps } });
     samplers.delete(key); // so that the one used last is the last
     samplers.set(key, sampler);
     if (samplers.size > maxSamplers) samplers.delete(samplers.keys().next().value!);

@@ -1,29 +1,32 @@
-// A call as the host lays it out: [opcode, next task, words: addresses of the buffers, then dims].
+// A call as the host writes it: opcode, next task, then the arguments of the kernel, one word each.
 
-import { Layout } from "./layout.ts";
+import { Layout } from "../memory_layout.ts";
 
 export const CALL_BYTES: usize = Layout.callBytes;
-const NEXT: usize = 4;
+const NEXT: usize = Layout.nextTask;
 const WORDS: usize = Layout.words;
 
+/** Which kernel runs. */
 export function opcode(call: usize): i32 {
   return load<i32>(call);
 }
 
-/** The i-th word as an address or a length. */
-export function word(call: usize, i: i32): i32 {
-  return load<i32>(call + WORDS + ((<usize> i) << 2));
+/** An argument that is a whole number. */
+export function integer(call: usize, i: usize): i32 {
+  return load<i32>(call + WORDS + (i << 2));
 }
 
-export function pointer(call: usize, i: i32): usize {
-  return <usize> word(call, i);
+/** An argument that is an address or a number of bytes. */
+export function pointer(call: usize, i: usize): usize {
+  return load<usize>(call + WORDS + (i << 2));
 }
 
-export function number(call: usize, i: i32): f32 {
-  return load<f32>(call + WORDS + ((<usize> i) << 2));
+/** An argument that is a real number. */
+export function real(call: usize, i: usize): f32 {
+  return load<f32>(call + WORDS + (i << 2));
 }
 
-/** The next task of a call that nobody has taken. */
+/** The next task of a call that no thread has taken. */
 export function nextTask(call: usize): i32 {
   return atomic.add<i32>(call + NEXT, 1);
 }

@@ -1,17 +1,17 @@
 // Matrix products of one thread on packed panels: c[m][n] = sum over k of a[m][k] b[k][n].
 
-import { Gemm } from "./layout.ts";
 import { add, madd } from "./simd.ts";
 
-const ROWS: i32 = Gemm.rows;
-const COLUMNS: i32 = Gemm.columns;
-const DEPTH: i32 = Gemm.depth;
-const HEIGHT: i32 = Gemm.height;
+const ROWS: i32 = 6;
+const COLUMNS: i32 = 8;
+/** A packed block of a, depth x height, stays in the second-level cache, a panel of b, depth x columns, in the first. */
+const DEPTH: i32 = 256;
+const HEIGHT: i32 = 192;
 
-/** Bytes of scratch that `gemm` needs. */
-export const GEMM_SCRATCH: usize = Gemm.scratch;
+/** Bytes of scratch that `gemm` needs: a block of a, a panel of b, a tile of c. */
+export const GEMM_SCRATCH: usize = (DEPTH * (HEIGHT + COLUMNS) + ROWS * COLUMNS) * 4;
 
-/** Panels [rows / 6][depth][6] of a; rows that do not exist are zeros. */
+/** Panels [rows / 6][depth][6] of a; missing rows are zeros. */
 function packA(a: usize, am: usize, ak: usize, rows: i32, depth: i32, to: usize): void {
   for (let m = 0; m < rows; m += ROWS) {
     const whole = m + ROWS <= rows;
@@ -33,7 +33,7 @@ function packA(a: usize, am: usize, ak: usize, rows: i32, depth: i32, to: usize)
   }
 }
 
-/** A panel [depth][8] of b; columns that do not exist are zeros. */
+/** A panel [depth][8] of b; missing columns are zeros. */
 function packB(b: usize, bk: usize, bn: usize, columns: i32, depth: i32, to: usize): void {
   for (let k = 0; k < depth; k++, b += bk, to += 32) {
     if (columns == COLUMNS && bn == 4) {
@@ -47,7 +47,7 @@ function packB(b: usize, bk: usize, bn: usize, columns: i32, depth: i32, to: usi
   }
 }
 
-/** Six by eight results, added to what is in c. */
+/** Six by eight results, added to c. */
 function sixByEight(a: usize, b: usize, depth: i32, c: usize, cm: usize): void {
   const c1 = c + cm, c2 = c1 + cm, c3 = c2 + cm, c4 = c3 + cm, c5 = c4 + cm;
   let s0 = v128.load(c), t0 = v128.load(c, 16);
@@ -79,7 +79,7 @@ function sixByEight(a: usize, b: usize, depth: i32, c: usize, cm: usize): void {
   v128.store(c5, s5), v128.store(c5, t5, 16);
 }
 
-/** Results at the edge of c: only some of the six rows and eight columns exist. */
+/** Results at the edge of c, where some of the six rows and eight columns are missing. */
 function atEdge(
   a: usize,
   b: usize,
@@ -102,7 +102,7 @@ function atEdge(
   }
 }
 
-/** Whether all of a fits the scratch, so that the next product with the same a may find it there. */
+/** Whether all of a fits the scratch, so that the next product with the same a finds it there. */
 export function staysPacked(M: i32, K: i32): bool {
   return M <= HEIGHT && K <= DEPTH;
 }
@@ -110,7 +110,7 @@ export function staysPacked(M: i32, K: i32): bool {
 /**
  * c += a b. Strides are in bytes; c's columns are adjacent.
  *
- * @param packed whether the scratch holds a from the product before
+ * @param packed whether the scratch holds a from the previous product
  */
 export function gemm(
   M: i32,
@@ -149,7 +149,7 @@ export function gemm(
   }
 }
 
-/** Rows of c set to one number each, or to zero. */
+/** Sets each row of c to one number, or to zero. */
 export function fillRows(c: usize, cm: usize, M: i32, N: i32, values: usize): void {
   for (let m = 0; m < M; m++, c += cm) {
     const value = values ? load<f32>(values + ((<usize> m) << 2)) : 0;

@@ -1,4 +1,4 @@
-// Four f32 at a time. One name for a b + c, fused where the engine can.
+// Four f32 at a time. Multiply and add are fused where the engine can.
 
 export function madd(a: v128, b: v128, c: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
@@ -12,8 +12,8 @@ export function nmadd(a: v128, b: v128, c: v128): v128 {
 }
 
 /**
- * Four times the number at an address. For constants: engines make a vector constant anew at every use, from several
- * instructions, but read one from memory with a single one.
+ * Four copies of the number at an address, for constants: engines build a vector constant at every use, with several
+ * instructions, but load one from memory with a single instruction.
  */
 export function at(address: usize): v128 {
   return v128.load_splat<f32>(address);
@@ -41,7 +41,7 @@ export function total(v: v128): f32 {
     (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3));
 }
 
-/** Stores the first lanes of v, all four if `left` is that or more: loads may reach beyond an array's end, stores never. */
+/** Stores the first `left` lanes of v, at most four: loads may reach beyond the end of an array, stores may not. */
 export function storeFirst(to: usize, v: v128, left: i32): void {
   if (left >= 4) {
     v128.store(to, v);

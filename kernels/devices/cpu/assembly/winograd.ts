@@ -2,8 +2,8 @@
 //
 //   y = A' [(G g G') * (B' d B)] A,   dg = G' [(B' d B) * (A dy A')] G     (* elementwise, ' transposed)
 //
-// d are overlapping 6x6 tiles of the source, y 4x4 tiles of the target. Each of the 36 elements is a matrix product over
-// channels, between tiles and weights. Channels go four to a vector, so that the transforms need no shuffles.
+// d are overlapping 6x6 tiles of the source, y 4x4 tiles of the target. Each of the 36 elements is a matrix product of
+// tiles and weights over channels. A vector holds four channels, so that the transforms need no shuffles.
 //
 // Source: Winograd 1980, Arithmetic complexity of computations; Lavin and Gray 2015, arXiv:1509.09308
 
@@ -19,7 +19,7 @@ const MINUS_SIXTH = memory.data<f32>([-0.16666667]);
 const TWELFTH = memory.data<f32>([0.083333336]);
 const TWENTY_FOURTH = memory.data<f32>([0.041666668]);
 
-/** Four planes of an image, one channel a lane: from[c][h][w] to to[h + 1][w + 1][c]. Absent channels are zeros. */
+/** Four planes of an image, one per lane: from[c][h][w] to to[h + border][w + border][c]. Missing channels are zeros. */
 export function interleave(
   from: usize,
   channels: i32,
@@ -214,7 +214,7 @@ function weightStep(g0: v128, g1: v128, g2: v128, to: usize, toStep: usize): voi
   v128.store(to + 5 * toStep, g2);
 }
 
-/** Lanes k .. k + 3 of w; lanes at or after K are zeros. */
+/** Four numbers `stride` bytes apart; those from `count` on are zeros. */
 function lanes(at: usize, stride: usize, count: i32): v128 {
   let v = f32x4.splat(load<f32>(at));
   v = count > 1 ? f32x4.replace_lane(v, 1, load<f32>(at + stride)) : f32x4.replace_lane(v, 1, 0);
@@ -225,7 +225,7 @@ function lanes(at: usize, stride: usize, count: i32): v128 {
 /**
  * U = G g G' of the weights from one channel to four.
  *
- * @param at weight of the first of the four, `stride` bytes apart; `count` of them exist
+ * @param at weight of the first of the four channels, `stride` bytes apart; `count` of them exist
  * @param turned whether the taps are read backwards
  * @param rows scratch, 18 vectors
  */

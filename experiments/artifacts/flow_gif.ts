@@ -1,0 +1,20 @@
+import { join } from "node:path";
+import { flowAnimation } from "../draw/flow_animation.ts";
+import { readFlowSnapshots } from "../draw/snapshot_files.ts";
+import { writeAtomic } from "../run/atomic_write.ts";
+import { flowAnimationFile, flowFile } from "../run/layout.ts";
+import type { FolderArtifact } from "./artifact.ts";
+
+/** The flows as an animation. */
+export const flowGif: FolderArtifact = {
+  needs: [flowFile(1)],
+  file: ({ pacing }) => flowAnimationFile(pacing),
+  wanted: (config) => config.flowSamples > 0,
+  async write({ run, config: { pacing, flowFrames: frames } }) {
+    const evolutions = (await readFlowSnapshots(run)).map(({ evolution }) => evolution);
+    await writeAtomic(
+      join(run, flowAnimationFile(pacing)),
+      await flowAnimation(evolutions, { pacing, frames }),
+    );
+  },
+};

@@ -1,0 +1,15 @@
+import { followPaths } from "../draw/follow_paths.ts";
+import { writeFlowPaths } from "../draw/path_file.ts";
+import type { NetworkArtifact } from "./artifact.ts";
+
+/** Euler steps of a path: enough for a line, few enough for seconds. */
+const steps = 20;
+
+/** The paths of many samples in a plane. */
+export const paths: NetworkArtifact = {
+  needs: "network",
+  wanted: (config) => config.pathSamples > 0,
+  async write({ run, config: { pathSamples: count, seed, batchSize: batch }, data, drawable }) {
+    await writeFlowPaths(run, await followPaths(drawable, data, { count, seed, steps, batch }));
+  },
+};

@@ -1,0 +1,21 @@
+import { HeldOutLoss, meanLoss } from "../../models/mod.ts";
+import { ImageSource } from "../data/image_source.ts";
+import { writeLossByTime } from "../draw/loss_by_time.ts";
+import { hearSignals } from "../program/command.ts";
+import { heldOutOptions } from "../settings/tasks/objective.ts";
+import type { NetworkArtifact } from "./artifact.ts";
+
+/** The loss on the test images, in all and by t. */
+export const testLoss: NetworkArtifact = {
+  needs: "network",
+  wanted: () => true,
+  async write({ run, config, data, source, drawable }) {
+    const test = new ImageSource(data.test.images, data, source.normalization);
+    const heldOut = new HeldOutLoss(drawable.model, test, heldOutOptions(config));
+    const most = config.testBatches > 0 ? config.testBatches * config.batchSize : Infinity;
+    const images = Uint32Array.from({ length: Math.min(data.test.count, most) }, (_, i) => i);
+    const losses = await heldOut.losses(images, hearSignals);
+    await writeLossByTime(run, losses);
+    return { test_loss: meanLoss(losses) };
+  },
+};

@@ -1,0 +1,85 @@
+import { dirname, join } from "node:path";
+
+/** There is no usable Python, or a Python program failed; the message says what to do. */
+export class PythonError extends Error {
+  override readonly name = "PythonError";
+}
+
+/** Why there is no Python with the packages, in one line that says what to do about it. */
+export interface Unavailable {
+  readonly reason: string;
+}
+
+/** How to get a Python that makes virtual environments. */
+const advice =
+  "on Debian and Ubuntu, ./denow installs it for root, and others run 'sudo apt-get install python3-venv'";
+
+/**
+ * Finds or makes a private virtual environment with packages. It is built beside its place and moved there when it is
+ * complete, so half an environment is never used and two builders do not disturb each other. A moved environment runs
+ * as `python -m`, not by the scripts in its `bin`.
+ *
+ * @param folder where it is or goes
+ * @param packages names for pip, with or without a version
+ * @param deadline milliseconds for each of the two steps, making the environment and installing
+ * @returns the path of its python, or the reason why there is none
+ */
+export async function pythonEnvironment(
+  folder: string,
+  packages: readonly string[],
+  { deadline = 600_000 }: { deadline?: number } = {},
+): Promise<string | Unavailable> {
+  const python = join(folder, "bin", "python");
+  if (await isThere(python)) return python;
+  await Deno.mkdir(dirname(folder), { recursive: true });
+  const building = await Deno.makeTempDir({ dir: dirname(folder), prefix: ".python-" });
+  const environment = join(building, "environment");
+  try {
+    // The system's python starts the environment's own, whose path no permission can name yet.
+    const pip = `import os, sys; os.execv(sys.argv[1], sys.argv[1:])`;
+    const install = [join(environment, "bin", "python"), "-m", "pip", "install", "--quiet"];
+    const problem = await run(["-m", "venv", environment], "python3 -m venv", deadline) ??
+      await run(["-c", pip, ...install, "--only-binary=:all:", ...packages], "pip install", deadline);
+    if (problem !== undefined) return { reason: problem };
+    if (!await isThere(python)) {
+      await Deno.remove(folder, { recursive: true }).catch(() => {}); // its python is gone, e.g. after an upgrade
+      await Deno.rename(environment, folder);
+    }
+    return python;
+  } finally {
+    await Deno.remove(building, { recursive: true });
+  }
+}
+
+/** Whether a file exists; a dangling link to a removed python does not count. */
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
+    throw error;
+  }
+}
+
+/** Runs the system's python; returns what went wrong, in one line, or undefined. */
+async function run(args: readonly string[], name: string, deadline: number): Promise<string | undefined> {
+  const signal = AbortSignal.timeout(deadline);
+  try {
+    const options = { signal, stdin: "null", stdout: "piped", stderr: "piped" } as const;
+    const { success, ...said } = await new Deno.Command("python3", { ...options, args: [...args] }).output();
+    if (success) return undefined;
+    if (signal.aborted) return `${name} took longer than ${deadline / 1000} s`;
+    const [stdout, stderr] = [said.stdout, said.stderr].map((bytes) =>
+      new TextDecoder().decode(bytes).trim()
+    );
+    // Debian's Python explains on stdout, in a whole paragraph, that venv is a package of its own.
+    if (/ensurepip\s+is\s+not\s+available/.test(stdout)) {
+      return `python3 cannot make virtual environments (${advice})`;
+    }
+    return `${name} failed: ${(stderr || stdout).split("\n").at(-1)}`;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return `there is no python3 (${advice})`;
+    throw error;
+  }
+}

@@ -1,0 +1,72 @@
+/** Where the files of a run stand: every name in a run folder, once. Paths are relative to the folder, with `/`. */
+
+/** Files that a run has at most one of. */
+export const runFile = {
+  /** What the run is and how it stands. */
+  record: "run.json",
+  /** Its settings. */
+  config: "config.json",
+  /** The machine and the code of its first session. */
+  environment: "environment.json",
+  /** What was measured, a line for each time. */
+  metrics: "metrics.jsonl",
+  /** What `--resume` goes on from. */
+  state: "state.safetensors",
+  /** The grid of samples at the end. */
+  samples: "samples.png",
+  /** The paths of many samples in a plane. */
+  paths: "flow/paths.safetensors",
+  /** The test loss in bins of t. */
+  lossByTime: "loss_by_time.json",
+  report: "report.html",
+  /** What an MLflow server has of the run. */
+  cursor: "mlflow.json",
+  /** Locked while a program works on the run. */
+  lock: ".lock",
+} as const;
+
+/** Folders in a run folder. */
+export const runFolder = {
+  /** Grids of samples over the epochs. */
+  samples: "samples",
+  /** Flows of samples, and paths. */
+  flow: "flow",
+} as const;
+
+/** Weights that a run keeps: of the last step, of the lowest validation loss, averaged. */
+export type WeightsName = "last" | "best" | "ema";
+
+/** The file of weights, e.g. `ema.safetensors`. */
+export function weightsFile(name: WeightsName): string {
+  return `${name}.safetensors`;
+}
+
+/** The grid of samples at a step, e.g. `samples/step_000400.png`. */
+export function sampleGridFile(step: number): string {
+  return `${runFolder.samples}/step_${String(step).padStart(6, "0")}.png`;
+}
+
+/** The flow of a sample, counted from 1: `flow/sample_1.safetensors`. */
+export function flowFile(sample: number | "<k>"): string {
+  return `${runFolder.flow}/sample_${sample}.safetensors`;
+}
+
+/** Whether a path is that of a sample's flow. */
+export function isFlowFile(path: string): boolean {
+  return /^flow\/sample_[1-9]\d*\.safetensors$/.test(path);
+}
+
+/** The animation of the flows, e.g. `flow_linear.gif`. */
+export function flowAnimationFile(pacing: string): string {
+  return `flow_${pacing}.gif`;
+}
+
+/** The lines of `metrics.jsonl` that a session, resumed at a time in milliseconds since 1970, replaced. */
+export function replacedMetricsFile(time: number): string {
+  return `metrics-replaced-${time}.jsonl`;
+}
+
+/** The machine and the code of a session, resumed at a time in milliseconds since 1970. */
+export function resumedEnvironmentFile(time: number): string {
+  return `environment-resumed-${time}.json`;
+}

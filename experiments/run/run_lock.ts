@@ -1,0 +1,70 @@
+import { join } from "node:path";
+import { reasonOf, RunError } from "./atomic_write.ts";
+import { runFile } from "./layout.ts";
+
+const tries = 10;
+const pauseMs = 50;
+
+/**
+ * A run that only this program may write, until the lock is disposed of; disposing of it twice does no harm. The system
+ * frees it with the program, however that ends.
+ */
+export interface RunLock extends Disposable {
+  /** The run's folder. */
+  readonly run: string;
+}
+
+/**
+ * Locks a run for this program alone.
+ *
+ * @returns undefined if another program works on it
+ * @throws {RunError} if the folder cannot be written
+ */
+export async function tryLockRun(run: string): Promise<RunLock | undefined> {
+  let file: Deno.FsFile;
+  try {
+    file = await Deno.open(join(run, runFile.lock), { read: true, write: true, create: true });
+  } catch (error) {
+    throw new RunError(`Cannot lock ${run}: ${reasonOf(error)}`);
+  }
+  // `isLocked` of another program holds it for a moment.
+  for (let left = tries; left > 0; left--) {
+    if (await file.tryLock(true)) return lockOf(run, file);
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+  file.close();
+  return undefined;
+}
+
+/**
+ * Locks a run for this program alone. Lock a run before anything is read that another program may be writing.
+ *
+ * @throws {RunError} if another program works on it, or the folder cannot be written
+ */
+export async function lockRun(run: string): Promise<RunLock> {
+  const lock = await tryLockRun(run);
+  if (lock !== undefined) return lock;
+  throw new RunError(`Cannot write ${run}: another program trains or sends this run; wait for its end`);
+}
+
+/** Whether a program works on a run now. Needs no write permission. */
+export async function isLocked(run: string): Promise<boolean> {
+  try {
+    using file = await Deno.open(join(run, runFile.lock), { read: true });
+    return !(await file.tryLock(false));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw new RunError(`Cannot see whether a program works on ${run}: ${reasonOf(error)}`);
+  }
+}
+
+function lockOf(run: string, file: Deno.FsFile): RunLock {
+  let held = true;
+  return {
+    run,
+    [Symbol.dispose]() {
+      if (held) file.close();
+      held = false;
+    },
+  };
+}

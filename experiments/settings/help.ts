@@ -1,0 +1,42 @@
+import { flagOf, type Rows, type Setting } from "./setting.ts";
+
+const column = 32;
+
+/**
+ * The text of `--help`: a line for every setting, with its default.
+ *
+ * @param usage the command, e.g. `deno task train`
+ * @param rows the settings by name
+ * @param preset defaults that override those of the table, by name
+ * @param headings what to print above a setting, by its name
+ */
+export function helpText(
+  usage: string,
+  rows: Rows,
+  preset: Readonly<Record<string, unknown>>,
+  headings: Readonly<Record<string, string | undefined>>,
+): string {
+  const lines = Object.entries(rows).flatMap(([name, setting]) => {
+    const flag = flagOf(name);
+    const left = setting.hint === undefined
+      ? `${flag}, ${flag.replace("--", "--no-")}`
+      : `${flag} ${setting.hint}`;
+    const right = setting.doc + remark(setting, preset[name] ?? setting.default);
+    const details = (setting.details ?? []).map((line) => " ".repeat(column) + line);
+    return [...(headings[name] ? ["", headings[name]] : []), ...columns(left, right), ...details];
+  });
+  const end = ["", ...columns("-h, --help", "print this text")];
+  return [`Usage: ${usage} [flags]`, ...(lines[0] === "" ? [] : [""]), ...lines, ...end].join("\n");
+}
+
+function columns(left: string, right: string): string[] {
+  if (left.length + 2 > column - 2) return [`  ${left}`, " ".repeat(column) + right];
+  return [`  ${left}`.padEnd(column) + right];
+}
+
+function remark(setting: Setting<unknown>, value: unknown): string {
+  if (value === null) return "";
+  if (value === undefined) return " (required)";
+  if (setting.hint === undefined) return ` (default: ${value ? "on" : "off"})`;
+  return ` (default: ${value})`;
+}

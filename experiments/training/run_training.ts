@@ -1,0 +1,144 @@
+import { join } from "node:path";
+import { type Device, init } from "../../kernels/mod.ts";
+import { type Dataset, loadDataset } from "../data/dataset.ts";
+import { ImageSource, normalizationTo } from "../data/image_source.ts";
+import { type ImageSplit, splitImages } from "../data/split.ts";
+import { ProgressBar, type Terminal } from "../program/progress.ts";
+import { collectEnvironment } from "../run/environment.ts";
+import { resumedEnvironmentFile, runFile } from "../run/layout.ts";
+import { createRunFolder, writeAtomic } from "../run/run_folder.ts";
+import { lockRun, type RunLock } from "../run/run_lock.ts";
+import type { TrainingConfig } from "../settings/tasks/train.ts";
+import { gauges } from "../tracking/gauges.ts";
+import type { RecordedDataset } from "../tracking/record.ts";
+import { startTracking, trackingOf } from "../tracking/start.ts";
+import { tracked } from "../tracking/tracker.ts";
+import { compileKernels } from "./compile_kernels.ts";
+import { fittingNetwork } from "./fit_memory.ts";
+import { TrainingLoop, type TrainingOutcome } from "./loop.ts";
+import type { Network } from "./network.ts";
+
+/** What a training run works with besides its settings. */
+export interface RunOptions {
+  /** Where to compute; by default a device is opened as the settings say, and closed at the end. */
+  readonly device?: Device;
+  /** Ends the run early, saved so that it can be resumed. */
+  readonly signal?: AbortSignal;
+  /** Hears lines for the user; by default nobody does. */
+  readonly say?: (message: string) => void;
+  /** Where progress is shown; by default nowhere. */
+  readonly terminal?: Terminal;
+  /** By default now. */
+  readonly startedAt?: Date;
+  /** The lock of the run to go on with, if the caller holds it; the caller frees it. */
+  readonly lock?: RunLock;
+}
+
+/** A run that has ended. */
+export interface TrainingResult extends TrainingOutcome {
+  /** Its folder. */
+  readonly run: string;
+}
+
+/**
+ * Trains a network, and leaves weights, metrics, pictures and a report in the run's folder: what `deno task train` does.
+ *
+ * @param config settings, such as `resolveConfig` makes them; with `resume` it goes on with that run
+ * @returns how it ended, and where the folder is
+ * @throws {ConfigError} if a tracking server cannot be used
+ * @throws {DataError} if there is no data
+ * @throws {DeviceError} if the device is not there or fails
+ * @throws {RunError} if the folder cannot be written, or another program works on it
+ * @throws {TrainingError} if the network does not fit, nothing is left to do, or the loss stops being a number
+ */
+export async function runTraining(config: TrainingConfig, options: RunOptions = {}): Promise<TrainingResult> {
+  if (options.device) return await trainOn(options.device, config, options);
+  const device = await init(config);
+  try {
+    return await trainOn(device, config, options);
+  } finally {
+    device.close();
+  }
+}
+
+async function trainOn(device: Device, asked: TrainingConfig, options: RunOptions): Promise<TrainingResult> {
+  const { signal = new AbortController().signal, say = () => {}, terminal, startedAt = new Date() } = options;
+  // Nothing of a run is read before it is this program's alone.
+  using own = options.lock || asked.resume === null ? undefined : await lockRun(asked.resume);
+  const resumed = options.lock ?? own;
+  const choice = await trackingOf(asked, asked.resume);
+  const data = await loadDataset(asked.data ?? undefined);
+  const source = new ImageSource(data.train.images, data, normalizationTo(asked.normalize));
+  const { config, network } = fittingNetwork(asked, device, source, say);
+  const images = splitImages(data.train.count, config);
+  const run = config.resume ??
+    await createRunFolder({ name: config.name ?? config.model, out: config.out, startedAt });
+  using lock = resumed ?? await lockRun(run);
+  const loop = new TrainingLoop({ config, run, data, images, network, source, signal, say });
+  const resumedAt = resumed ? await loop.resume() : undefined;
+  let bar: ProgressBar | undefined;
+  await using tracker = await startTracking(lock, {
+    choice,
+    startedAt,
+    ...resumedAt !== undefined && { resumedAt },
+    about: {
+      source: `deno task train:${config.model}`,
+      parameterCount: network.size,
+      dataset: recordOf(data, images),
+    },
+    gauges: gauges(device, () => network.trainer.step * config.batchSize),
+    say(message) {
+      bar?.clear();
+      say(message);
+    },
+  });
+  const outcome = await tracked(tracker, async () => {
+    const adapter = { kind: device.kind, description: device.description };
+    await writeJson(
+      join(run, resumed ? resumedEnvironmentFile(startedAt.getTime()) : runFile.environment),
+      await collectEnvironment(adapter, startedAt),
+    );
+    const fixed = config.maxMinutes === 0;
+    if (fixed) await writeConfig(run, config);
+    say(describe(config, network, device) + `\nrun folder ${run}`);
+    await compileKernels(network.trainer, terminal);
+    if (!fixed) {
+      await loop.fixSteps();
+      await writeConfig(run, { ...config, maxSteps: loop.totalSteps, maxMinutes: 0 });
+    }
+    using shown = terminal && new ProgressBar({
+      totalSteps: loop.totalSteps,
+      startStep: network.trainer.step,
+      imagesPerStep: config.batchSize,
+    }, terminal);
+    bar = shown;
+    return await loop.run(tracker, bar);
+  });
+  await tracker.end(outcome.interrupted ? "KILLED" : "FINISHED");
+  return { run, ...outcome };
+}
+
+/** Writes settings that repeat the run, bit for bit on a device of the kind. */
+async function writeConfig(run: string, config: TrainingConfig): Promise<void> {
+  // An address may hold a password, and a resumed run knows its server from mlflow.json.
+  await writeJson(join(run, runFile.config), { ...config, resume: null, mlflow: null });
+}
+
+function recordOf(data: Dataset, { train, validation }: ImageSplit): RecordedDataset {
+  const { name, digest, source, channels, height, width, classes, test } = data;
+  return {
+    ...{ name, digest, source, channels, height, width, classes },
+    train: train.length,
+    validation: validation.length,
+    test: test.count,
+  };
+}
+
+function describe({ model, filters, preset }: TrainingConfig, { size }: Network, device: Device): string {
+  return `${model} U-Net [${filters}], ${size.toLocaleString("en")} parameters, preset ${preset}, ` +
+    `on ${device.description}`;
+}
+
+async function writeJson(path: string, value: unknown): Promise<void> {
+  await writeAtomic(path, JSON.stringify(value, null, 2) + "\n");
+}

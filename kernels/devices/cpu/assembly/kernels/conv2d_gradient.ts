@@ -1,0 +1,148 @@
+// The weight gradient of 3x3 convolutions with one pixel of padding.
+
+import { nextTask } from "../call.ts";
+import { add } from "../simd.ts";
+import { me } from "../threads.ts";
+import { interleave, transformGradient, transformSource, transformWeightGradient } from "../winograd.ts";
+import { overTiles } from "../winograd_products.ts";
+import {
+  chunkOf,
+  elementStep,
+  imageBytes,
+  panelsOf,
+  quadsOf,
+  rowBytes,
+  threadBytes,
+  tilesAlong,
+  weightBytes,
+} from "../winograd_sizes.ts";
+
+/** Bytes of the sums dU of all parts. */
+function sumBytes(C: i32, K: i32, groups: i32, parts: i32): u64 {
+  return <u64> groups * parts * weightBytes(C, K);
+}
+
+export function winogradGradientPartsWorkspace(
+  N: i32,
+  C: i32,
+  H: i32,
+  W: i32,
+  K: i32,
+  groups: i32,
+  parts: i32,
+  threads: i32,
+): u64 {
+  return sumBytes(C, K, groups, parts) + threads * threadBytes(N, C, H, W, K);
+}
+
+/** dU of groups of `run` images, each in parts, to the workspace: [group][part][36][K / 8][C][8]. A task is a part. */
+export function winogradGradientParts(
+  call: usize,
+  workspace: usize,
+  x: usize,
+  dy: usize,
+  N: i32,
+  C: i32,
+  H: i32,
+  W: i32,
+  K: i32,
+  groups: i32,
+  run: i32,
+  parts: i32,
+): void {
+  const chunk = chunkOf(N, C, H, W, K);
+  const down = tilesAlong(H), across = tilesAlong(W), tiles = down * across, slots = chunk * tiles;
+  const quadsC = quadsOf(C), quadsK = quadsOf(K), panels = panelsOf(K);
+  const panel: usize = (<usize> quadsC) << 7;
+  const uStep = panel * panels;
+  const vStep = <usize> elementStep(quadsC * slots), dStep = <usize> elementStep(2 * panels * slots);
+  const row: usize = (<usize> slots) << 4;
+
+  const pixels = <usize> imageBytes(H, W);
+  const image = workspace + <usize> sumBytes(C, K, groups, parts) +
+    (<usize> me) * <usize> threadBytes(N, C, H, W, K);
+  const edge = image + pixels;
+  const rows = edge + pixels;
+  const V = rows + <usize> rowBytes(W);
+  const D = V + 36 * vStep;
+  const plane: usize = (<usize> (H * W)) << 2;
+  memory.fill(image, 0, 2 * pixels);
+
+  for (let task = nextTask(call); task < groups * parts; task = nextTask(call)) {
+    const start = task / parts * run, all = min(run, N - start), part = task % parts;
+    const end = start + (part + 1) * all / parts;
+    const U = workspace + (<usize> task) * 36 * uStep;
+    memory.fill(U, 0, 36 * uStep);
+    for (let first = start + part * all / parts; first < end; first += chunk) {
+      const images = min(chunk, end - first);
+      const count = images * tiles;
+      for (let i = 0; i < images; i++) {
+        const n = first + i;
+        for (let q = 0; q < quadsC; q++) {
+          interleave(x + (<usize> (n * C + 4 * q)) * plane, C - 4 * q, H, W, image, 4 * across + 2, 1);
+          transformSource(image, down, across, rows, V + ((<usize> (q * slots + i * tiles)) << 4), vStep);
+        }
+        for (let q = 0; q < quadsK; q++) {
+          interleave(dy + (<usize> (n * K + 4 * q)) * plane, K - 4 * q, H, W, edge, 4 * across, 0);
+          transformGradient(edge, down, across, rows, D + ((<usize> (q * slots + i * tiles)) << 4), dStep);
+        }
+      }
+      for (let f: usize = 0; f < 36; f++) {
+        for (let q = 0; q < quadsC; q++) {
+          const v = V + f * vStep + (<usize> q) * row;
+          for (let pair = 0; pair < panels; pair++) {
+            const u = U + f * uStep + (<usize> pair) * panel + ((<usize> q) << 7);
+            const d = D + f * dStep + (<usize> (2 * pair)) * row;
+            overTiles(v, d, row, count, u);
+          }
+        }
+      }
+    }
+  }
+}
+
+/** Bytes of a sum, of 18 vectors between the two halves of its transform, and of the result. */
+const SCRATCH: u64 = 1024;
+
+export function winogradGradientSumWorkspace(C: i32, K: i32, groups: i32, parts: i32, threads: i32): u64 {
+  return sumBytes(C, K, groups, parts) + threads * SCRATCH;
+}
+
+/** dw of each group from the sum of its parts. A task is four target channels of a group. */
+export function winogradGradientSum(
+  call: usize,
+  workspace: usize,
+  dw: usize,
+  C: i32,
+  K: i32,
+  groups: i32,
+  parts: i32,
+): void {
+  const quadsK = quadsOf(K), panels = panelsOf(K);
+  const panel: usize = (<usize> quadsOf(C)) << 7;
+  const uStep = panel * panels;
+  const u = workspace + <usize> sumBytes(C, K, groups, parts) + (<usize> me) * <usize> SCRATCH;
+  const rows = u + 576, result = rows + 288;
+  for (let task = nextTask(call); task < groups * quadsK; task = nextTask(call)) {
+    const q = task % quadsK, group = task / quadsK;
+    const first = workspace + (<usize> (group * parts)) * 36 * uStep + (<usize> (q >> 1)) * panel +
+      ((<usize> (q & 1)) << 4);
+    for (let c = 0; c < C; c++) {
+      const at = first + ((<usize> c) << 5);
+      for (let f: usize = 0; f < 36; f++) {
+        let sum = v128.load(at + f * uStep);
+        for (let part: usize = 1; part < <usize> parts; part++) {
+          sum = add(sum, v128.load(at + (36 * part + f) * uStep));
+        }
+        v128.store(u + (f << 4), sum);
+      }
+      transformWeightGradient(u, 16, rows, result);
+      for (let k = 4 * q; k < min(K, 4 * q + 4); k++) {
+        const to = dw + (<usize> (((group * K + k) * C + c) * 36));
+        for (let tap: usize = 0; tap < 9; tap++) {
+          store<f32>(to + (tap << 2), load<f32>(result + (tap << 4) + (<usize> (k & 3) << 2)));
+        }
+      }
+    }
+  }
+}

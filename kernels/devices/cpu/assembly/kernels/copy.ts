@@ -1,0 +1,60 @@
+// Constants and copies.
+
+import { nextTask } from "../call.ts";
+import { splat, storeFirst } from "../simd.ts";
+
+/** Elements of a task. */
+const BLOCK: i32 = 8192;
+
+/** y = value. */
+export function fill(call: usize, y: usize, n: i32, value: f32): void {
+  const v = splat(value);
+  for (let i = nextTask(call) * BLOCK; i < n; i = nextTask(call) * BLOCK) {
+    for (let j = i; j < min(n, i + BLOCK); j += 4) storeFirst(y + ((<usize> j) << 2), v, n - j);
+  }
+}
+
+/** y[index] = x, if there is such an element. */
+export function put(call: usize, y: usize, x: usize, index: usize, n: i32): void {
+  if (nextTask(call) > 0) return;
+  const at = load<u32>(index);
+  if (at < <u32> n) store<f32>(y + ((<usize> at) << 2), load<f32>(x));
+}
+
+/** Copies rows of bytes between arrays, each with a stride. A task is some rows. */
+export function copyRows(
+  call: usize,
+  from: usize,
+  to: usize,
+  rows: i32,
+  bytes: usize,
+  fromStep: usize,
+  toStep: usize,
+): void {
+  const perTask = max(1, BLOCK * 4 / max(1, <i32> bytes));
+  for (let first = nextTask(call) * perTask; first < rows; first = nextTask(call) * perTask) {
+    for (let row = first; row < min(rows, first + perTask); row++) {
+      memory.copy(to + (<usize> row) * toStep, from + (<usize> row) * fromStep, bytes);
+    }
+  }
+}
+
+/** Images of bytes selected by index, as scale byte + shift. A task is an image. */
+export function gatherImages(
+  call: usize,
+  bytes: usize,
+  indices: usize,
+  x: usize,
+  N: i32,
+  P: i32,
+  scale: f32,
+  shift: f32,
+): void {
+  for (let n = nextTask(call); n < N; n = nextTask(call)) {
+    const from = bytes + load<usize>(indices + ((<usize> n) << 2)) * <usize> P;
+    const to = x + ((<usize> (n * P)) << 2);
+    for (let i: usize = 0; i < <usize> P; i++) {
+      store<f32>(to + (i << 2), scale * <f32> load<u8>(from + i) + shift);
+    }
+  }
+}

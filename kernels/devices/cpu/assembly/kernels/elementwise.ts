@@ -1,0 +1,160 @@
+// Element by element: functions of one or two arrays. A task is a block of elements.
+
+import { nextTask } from "../call.ts";
+import { Binary, Unary } from "../../elementwise_functions.ts";
+import { add, madd, mul, splat, storeFirst, sub } from "../simd.ts";
+import { exp, gelu, geluSlope, logistic } from "../vector_functions.ts";
+
+/** Elements of a task. */
+const BLOCK: i32 = 8192;
+
+/** The end of a block that starts at `first`, for arrays of n. */
+function endOf(first: i32, n: i32): i32 {
+  return min(n, first + BLOCK);
+}
+
+function valueOf(f: i32, x: v128): v128 {
+  switch (f) {
+    case Unary.gelu:
+      return gelu(x);
+    case Unary.silu:
+      return mul(x, logistic(x));
+    case Unary.relu:
+      return f32x4.max(x, splat(0));
+    case Unary.sigmoid:
+      return logistic(x);
+    case Unary.square:
+      return mul(x, x);
+    case Unary.sqrt:
+      return f32x4.sqrt(x);
+    default:
+      return exp(x);
+  }
+}
+
+function slopeOf(f: i32, x: v128): v128 {
+  switch (f) {
+    case Unary.gelu:
+      return geluSlope(x);
+    case Unary.silu: {
+      const s = logistic(x);
+      return mul(s, madd(x, sub(splat(1), s), splat(1)));
+    }
+    case Unary.relu:
+      return v128.and(f32x4.gt(x, splat(0)), splat(1));
+    case Unary.sigmoid: {
+      const s = logistic(x);
+      return mul(s, sub(splat(1), s));
+    }
+    case Unary.square:
+      return add(x, x);
+    case Unary.sqrt:
+      return f32x4.div(splat(0.5), f32x4.sqrt(x));
+    default:
+      return exp(x);
+  }
+}
+
+/** y = f(x). */
+export function unary(call: usize, x: usize, y: usize, n: i32, f: i32): void {
+  for (let i = nextTask(call) * BLOCK; i < n; i = nextTask(call) * BLOCK) {
+    for (let j = i; j < endOf(i, n); j += 4) {
+      const at: usize = (<usize> j) << 2;
+      storeFirst(y + at, valueOf(f, v128.load(x + at)), n - j);
+    }
+  }
+}
+
+/** dx = f'(x) dy. */
+export function unaryGradient(call: usize, x: usize, dy: usize, dx: usize, n: i32, f: i32): void {
+  for (let i = nextTask(call) * BLOCK; i < n; i = nextTask(call) * BLOCK) {
+    for (let j = i; j < endOf(i, n); j += 4) {
+      const at: usize = (<usize> j) << 2;
+      storeFirst(dx + at, mul(v128.load(dy + at), slopeOf(f, v128.load(x + at))), n - j);
+    }
+  }
+}
+
+function combine(f: i32, a: v128, b: v128): v128 {
+  switch (f) {
+    case Binary.add:
+      return add(a, b);
+    case Binary.subtract:
+      return sub(a, b);
+    case Binary.multiply:
+      return mul(a, b);
+    default:
+      return f32x4.div(a, b);
+  }
+}
+
+/** y = f(a, b) for arrays of one shape. */
+export function binary(call: usize, a: usize, b: usize, y: usize, n: i32, f: i32): void {
+  for (let i = nextTask(call) * BLOCK; i < n; i = nextTask(call) * BLOCK) {
+    for (let j = i; j < endOf(i, n); j += 4) {
+      const at: usize = (<usize> j) << 2;
+      storeFirst(y + at, combine(f, v128.load(a + at), v128.load(b + at)), n - j);
+    }
+  }
+}
+
+/** Four elements, `step` apart. */
+function loadEvery(at: usize, step: usize): v128 {
+  if (step == 4) return v128.load(at);
+  let v = v128.load_splat<f32>(at);
+  if (step == 0) return v;
+  v = v128.load_lane<f32>(at + step, v, 1);
+  v = v128.load_lane<f32>(at + 2 * step, v, 2);
+  return v128.load_lane<f32>(at + 3 * step, v, 3);
+}
+
+/** y = f(a, b), each read with strides along four axes n0 .. n3. A task is some rows along the last axis. */
+export function broadcast(
+  call: usize,
+  a: usize,
+  b: usize,
+  y: usize,
+  f: i32,
+  n0: i32,
+  a0: i32,
+  b0: i32,
+  n1: i32,
+  a1: i32,
+  b1: i32,
+  n2: i32,
+  a2: i32,
+  b2: i32,
+  n3: i32,
+  a3: i32,
+  b3: i32,
+): void {
+  const aStep: usize = (<usize> a3) << 2, bStep: usize = (<usize> b3) << 2;
+  const rows = n0 * n1 * n2, perTask = max(1, BLOCK / max(1, n3));
+  for (let first = nextTask(call) * perTask; first < rows; first = nextTask(call) * perTask) {
+    for (let row = first; row < min(rows, first + perTask); row++) {
+      const i2 = row % n2, i1 = row / n2 % n1, i0 = row / (n2 * n1);
+      const u = a + ((<usize> (i0 * a0 + i1 * a1 + i2 * a2)) << 2);
+      const v = b + ((<usize> (i0 * b0 + i1 * b1 + i2 * b2)) << 2);
+      const to = y + ((<usize> (row * n3)) << 2);
+      for (let j = 0; j < n3; j += 4) {
+        const lane = <usize> j;
+        storeFirst(
+          to + (lane << 2),
+          combine(f, loadEvery(u + lane * aStep, aStep), loadEvery(v + lane * bStep, bStep)),
+          n3 - j,
+        );
+      }
+    }
+  }
+}
+
+/** y = scale x + shift. */
+export function affine(call: usize, x: usize, y: usize, S: i32, scale: f32, shift: f32): void {
+  const a = splat(scale), b = splat(shift);
+  for (let i = nextTask(call) * BLOCK; i < S; i = nextTask(call) * BLOCK) {
+    for (let j = i; j < endOf(i, S); j += 4) {
+      const at: usize = (<usize> j) << 2;
+      storeFirst(y + at, madd(a, v128.load(x + at), b), S - j);
+    }
+  }
+}

@@ -1,0 +1,131 @@
+// Group normalisation, alone or followed by GELU. A group of channels of an image is contiguous.
+
+import { nextTask } from "../call.ts";
+import { gelu, geluSlope } from "../vector_functions.ts";
+import { add, madd, mul, splat, storeFirst, sub, total } from "../simd.ts";
+
+/** The first `left` lanes of v, then zeros. */
+function first(v: v128, left: i32): v128 {
+  const lane = i32x4(0, 1, 2, 3);
+  return v128.and(v, i32x4.lt_s(lane, i32x4.splat(left)));
+}
+
+/** Sum of x - m or of its square over n numbers. */
+function sumOf(x: usize, n: i32, m: f32, squared: bool): f32 {
+  const centre = splat(m);
+  let s = splat(0), t = splat(0);
+  let i = 0;
+  for (; i + 8 <= n; i += 8, x += 32) {
+    const a = sub(v128.load(x), centre), b = sub(v128.load(x, 16), centre);
+    if (squared) s = madd(a, a, s), t = madd(b, b, t);
+    else s = add(s, a), t = add(t, b);
+  }
+  for (; i < n; i += 4, x += 16) {
+    const a = first(sub(v128.load(x), centre), n - i);
+    if (squared) s = madd(a, a, s);
+    else s = add(s, a);
+  }
+  return total(add(s, t));
+}
+
+/** y = (x - mean) / deviation * gamma + beta, then GELU if `activation` is 1. A task is a group of an image. */
+export function groupNorm(
+  call: usize,
+  x: usize,
+  gamma: usize,
+  beta: usize,
+  y: usize,
+  stats: usize,
+  N: i32,
+  C: i32,
+  H: i32,
+  W: i32,
+  G: i32,
+  epsilon: f32,
+  activation: i32,
+): void {
+  const channels = C / G, pixels = H * W, count = channels * pixels;
+  for (let task = nextTask(call); task < N * G; task = nextTask(call)) {
+    const offset: usize = (<usize> (task * count)) << 2;
+    const m = sumOf(x + offset, count, 0, false) / <f32> count;
+    const r: f32 = 1 / sqrt<f32>(sumOf(x + offset, count, m, true) / <f32> count + epsilon);
+    store<f32>(stats + ((<usize> task) << 3), m);
+    store<f32>(stats + ((<usize> task) << 3), r, 4);
+    for (let c = 0; c < channels; c++) {
+      const channel: usize = (<usize> (task % G * channels + c)) << 2;
+      const scale = r * load<f32>(gamma + channel);
+      const a = splat(scale), b = splat(load<f32>(beta + channel)), centre = splat(m);
+      const at: usize = offset + ((<usize> (c * pixels)) << 2);
+      if (activation) {
+        for (let i = 0; i < pixels; i += 4) {
+          const j: usize = at + ((<usize> i) << 2);
+          storeFirst(y + j, gelu(madd(sub(v128.load(x + j), centre), a, b)), pixels - i);
+        }
+      } else {
+        for (let i = 0; i < pixels; i += 4) {
+          const j: usize = at + ((<usize> i) << 2);
+          storeFirst(y + j, madd(sub(v128.load(x + j), centre), a, b), pixels - i);
+        }
+      }
+    }
+  }
+}
+
+/** Gradient of x, and of gamma and beta for each image. A task is a group of an image. */
+export function groupNormGradient(
+  call: usize,
+  x: usize,
+  gamma: usize,
+  beta: usize,
+  stats: usize,
+  dy: usize,
+  dx: usize,
+  scales: usize,
+  shifts: usize,
+  N: i32,
+  C: i32,
+  H: i32,
+  W: i32,
+  G: i32,
+  activation: i32,
+): void {
+  const channels = C / G, pixels = H * W, count = <f32> (channels * pixels);
+  for (let task = nextTask(call); task < N * G; task = nextTask(call)) {
+    const m = load<f32>(stats + ((<usize> task) << 3)), r = load<f32>(stats + ((<usize> task) << 3), 4);
+    const centre = splat(m), deviation = splat(r);
+    let meanScale: f32 = 0, meanShift: f32 = 0;
+    for (let c = 0; c < channels; c++) {
+      const own = task % G * channels + c; // in [0, C)
+      const image: usize = (<usize> (task / G * C + own)) << 2; // in [N, C]
+      const gammaC = load<f32>(gamma + ((<usize> own) << 2)), betaC = load<f32>(beta + ((<usize> own) << 2));
+      const a = splat(gammaC), b = splat(betaC);
+      let scale = splat(0), shift = splat(0);
+      let at: usize = image * pixels;
+      for (let i = 0; i < pixels; i += 4, at += 16) {
+        let xhat = mul(sub(v128.load(x + at), centre), deviation);
+        let dz = v128.load(dy + at);
+        if (activation) dz = mul(dz, geluSlope(madd(xhat, a, b)));
+        const left = pixels - i;
+        if (left < 4) dz = first(dz, left), xhat = first(xhat, left);
+        storeFirst(dx + at, dz, left); // for the second pass
+        scale = madd(dz, xhat, scale);
+        shift = add(shift, dz);
+      }
+      store<f32>(scales + image, total(scale));
+      store<f32>(shifts + image, total(shift));
+      meanScale += gammaC / count * total(scale);
+      meanShift += gammaC / count * total(shift);
+    }
+    // dx = r (gamma dz - meanShift - xhat meanScale), as dz p + (x - m) q + s
+    const q = splat(-r * r * meanScale), s = splat(-r * meanShift);
+    for (let c = 0; c < channels; c++) {
+      const own = task % G * channels + c;
+      const p = splat(r * load<f32>(gamma + ((<usize> own) << 2)));
+      let at: usize = ((<usize> (task / G * C + own)) << 2) * pixels;
+      for (let i = 0; i < pixels; i += 4, at += 16) {
+        const value = madd(v128.load(dx + at), p, madd(sub(v128.load(x + at), centre), q, s));
+        storeFirst(dx + at, value, pixels - i);
+      }
+    }
+  }
+}

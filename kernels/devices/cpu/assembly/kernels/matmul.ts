@@ -1,0 +1,191 @@
+// Products of matrices, of images as matrices [channel][pixel], and their gradients.
+
+import { nextTask } from "../call.ts";
+import { fillRows, gemm, GEMM_SCRATCH, staysPacked } from "../gemm.ts";
+import { me } from "../threads.ts";
+import { unfold } from "../unfold.ts";
+
+/** Rows and columns of a task. */
+const TASK_ROWS: i32 = 192;
+const TASK_COLUMNS: i32 = 128;
+
+export function matmulWorkspace(threads: i32): u64 {
+  return <u64> threads * GEMM_SCRATCH;
+}
+
+/** y[batch] = a[batch] b[batch] for any strides; a batch of 1 serves all. A task is a block of a result. */
+export function matmul(
+  call: usize,
+  workspace: usize,
+  a: usize,
+  b: usize,
+  y: usize,
+  A: i32,
+  B: i32,
+  Y: i32,
+  M: i32,
+  N: i32,
+  K: i32,
+  am: usize,
+  ak: usize,
+  bk: usize,
+  bn: usize,
+): void {
+  const scratch = workspace + (<usize> me) * GEMM_SCRATCH;
+  const across = (N + TASK_COLUMNS - 1) / TASK_COLUMNS, down = (M + TASK_ROWS - 1) / TASK_ROWS;
+  const row: usize = (<usize> N) << 2;
+  for (let task = nextTask(call); task < Y * across * down; task = nextTask(call)) {
+    const n = task % across * TASK_COLUMNS,
+      m = task / across % down * TASK_ROWS,
+      batch = task / (across * down);
+    const rows = min(TASK_ROWS, M - m), columns = min(TASK_COLUMNS, N - n);
+    const to = y + (<usize> (batch * M + m)) * row + ((<usize> n) << 2);
+    fillRows(to, row, rows, columns, 0);
+    gemm(
+      rows,
+      columns,
+      K,
+      a + ((<usize> (batch % A * M * K)) << 2) + (<usize> m) * am,
+      am,
+      ak,
+      b + ((<usize> (batch % B * N * K)) << 2) + (<usize> n) * bn,
+      bk,
+      bn,
+      to,
+      row,
+      scratch,
+      false,
+    );
+  }
+}
+
+export function conv1x1Workspace(threads: i32): u64 {
+  return <u64> threads * GEMM_SCRATCH;
+}
+
+/** y[n] = w x[n] + bias[n] + addend[n] for images [channel][pixel]: a 1x1 convolution or its input gradient. A task is an image. */
+export function conv1x1(
+  call: usize,
+  workspace: usize,
+  x: usize,
+  w: usize,
+  bias: usize,
+  addend: usize,
+  y: usize,
+  N: i32,
+  C: i32,
+  pixels: i32,
+  K: i32,
+  B: i32,
+  wk: usize,
+  wc: usize,
+): void {
+  const scratch = workspace + (<usize> me) * GEMM_SCRATCH;
+  const row: usize = (<usize> pixels) << 2;
+  let packed = false;
+  for (let n = nextTask(call); n < N; n = nextTask(call)) {
+    const to = y + (<usize> (n * K)) * row;
+    if (addend) {
+      const from = addend + (<usize> (n * K)) * row;
+      for (let k = 0; k < K; k++) {
+        const shift = bias ? load<f32>(bias + ((<usize> (n % B * K + k)) << 2)) : 0;
+        for (let i: usize = (<usize> k) * row; i < (<usize> (k + 1)) * row; i += 4) {
+          store<f32>(to + i, load<f32>(from + i) + shift);
+        }
+      }
+    } else fillRows(to, row, K, pixels, bias ? bias + ((<usize> (n % B * K)) << 2) : 0);
+    gemm(K, pixels, C, w, wk, wc, x + (<usize> (n * C)) * row, row, 4, to, row, scratch, packed);
+    packed = staysPacked(K, C);
+  }
+}
+
+/** Bytes of the sums of all parts. */
+function sumBytes(groups: i32, parts: i32, n: i32): u64 {
+  return 4 * <u64> groups * parts * n;
+}
+
+/** Bytes that a thread of `correlateParts` needs: packed blocks, then an unfolded image. */
+function threadBytes(K: i32, H: i32, W: i32, folded: i32): u64 {
+  return GEMM_SCRATCH + (folded ? 4 * <u64> K * H * W : 0);
+}
+
+export function correlatePartsWorkspace(
+  M: i32,
+  H: i32,
+  W: i32,
+  K: i32,
+  groups: i32,
+  parts: i32,
+  folded: i32,
+  threads: i32,
+): u64 {
+  return sumBytes(groups, parts, M * K) + threads * threadBytes(K, H, W, folded);
+}
+
+/**
+ * Sums over images and pixels of a[n][m][pixel] b[n][k][pixel], for groups of `run` images, each in parts:
+ * the weight gradient of 1x1 and (with b unfolded) of transposed convolutions. To the workspace as [group][part][m][k]. A task is a part.
+ */
+export function correlateParts(
+  call: usize,
+  workspace: usize,
+  a: usize,
+  b: usize,
+  N: i32,
+  M: i32,
+  H: i32,
+  W: i32,
+  K: i32,
+  groups: i32,
+  run: i32,
+  parts: i32,
+  folded: i32,
+): void {
+  const scratch = workspace + <usize> sumBytes(groups, parts, M * K) +
+    (<usize> me) * <usize> threadBytes(K, H, W, folded);
+  const taps = scratch + GEMM_SCRATCH;
+  const row: usize = (<usize> (H * W)) << 2;
+  for (let task = nextTask(call); task < groups * parts; task = nextTask(call)) {
+    const start = task / parts * run, count = min(run, N - start), part = task % parts;
+    const sum = workspace + ((<usize> (task * M * K)) << 2);
+    memory.fill(sum, 0, (<usize> (M * K)) << 2);
+    for (let n = start + part * count / parts; n < start + (part + 1) * count / parts; n++) {
+      let other = b + (<usize> (n * K)) * row;
+      if (folded) unfold(other, K >> 2, H, W, taps), other = taps;
+      gemm(
+        M,
+        K,
+        H * W,
+        a + (<usize> (n * M)) * row,
+        row,
+        4,
+        other,
+        4,
+        row,
+        sum,
+        (<usize> K) << 2,
+        scratch,
+        false,
+      );
+    }
+  }
+}
+
+export function sumPartsWorkspace(groups: i32, parts: i32, n: i32): u64 {
+  return sumBytes(groups, parts, n);
+}
+
+/** Sum of the parts of each group: y[group][i]. A task is 4096 elements. */
+export function sumParts(call: usize, workspace: usize, y: usize, groups: i32, parts: i32, n: i32): void {
+  const across = (n + 4095) >> 12;
+  for (let task = nextTask(call); task < groups * across; task = nextTask(call)) {
+    const group = task / across, first = (task % across) << 12;
+    for (let i = first; i < min(n, first + 4096); i++) {
+      let sum: f32 = 0;
+      for (let part = 0; part < parts; part++) {
+        sum += load<f32>(workspace + ((<usize> ((group * parts + part) * n + i)) << 2));
+      }
+      store<f32>(y + ((<usize> (group * n + i)) << 2), sum);
+    }
+  }
+}

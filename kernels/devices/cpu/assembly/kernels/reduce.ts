@@ -1,0 +1,170 @@
+// Sums, losses and softmax.
+
+import { nextTask } from "../call.ts";
+import { exp } from "../vector_functions.ts";
+import { add, madd, mul, splat, storeFirst, sub, total } from "../simd.ts";
+
+/** About how many elements a task reads. */
+const BLOCK: i32 = 8192;
+/** Terms of a partial sum: adding partial sums keeps long f32 sums accurate. */
+const RUN: i32 = 256;
+
+/** Sum of n adjacent numbers. */
+function sumRow(x: usize, n: i32): f32 {
+  let whole: f32 = 0;
+  for (let start = 0; start < n; start += RUN) {
+    const end = min(n, start + RUN);
+    let s = splat(0);
+    let i = start;
+    for (; i + 4 <= end; i += 4) s = add(s, v128.load(x + ((<usize> i) << 2)));
+    let rest: f32 = 0;
+    for (; i < end; i++) rest += load<f32>(x + ((<usize> i) << 2));
+    whole += total(s) + rest;
+  }
+  return whole;
+}
+
+/** y[a][s][b] = sum over runs of `chunk` of x[a][r][b]. A task is some results. */
+export function sumChunks(call: usize, x: usize, y: usize, A: i32, R: i32, B: i32, S: i32, chunk: i32): void {
+  if (B == 1) {
+    const perTask = max(1, BLOCK / chunk);
+    for (let first = nextTask(call) * perTask; first < A * S; first = nextTask(call) * perTask) {
+      for (let i = first; i < min(A * S, first + perTask); i++) {
+        const start = i % S * chunk;
+        const sum = sumRow(x + ((<usize> (i / S * R + start)) << 2), min(chunk, R - start));
+        store<f32>(y + ((<usize> i) << 2), sum);
+      }
+    }
+    return;
+  }
+  // Columns four at a time.
+  const across = (B + 3) >> 2, perTask = max(1, BLOCK / (4 * chunk));
+  const step: usize = (<usize> B) << 2;
+  for (let first = nextTask(call) * perTask; first < A * S * across; first = nextTask(call) * perTask) {
+    for (let i = first; i < min(A * S * across, first + perTask); i++) {
+      const b = i % across << 2, s = i / across % S, a = i / (across * S);
+      const start = s * chunk, end = min(R, start + chunk);
+      let at = x + ((<usize> ((a * R + start) * B + b)) << 2);
+      let whole = splat(0);
+      for (let r = start; r < end; r += 32) {
+        let part = splat(0);
+        for (let k = r; k < min(end, r + 32); k++, at += step) part = add(part, v128.load(at));
+        whole = add(whole, part);
+      }
+      const to = y + ((<usize> ((a * S + s) * B + b)) << 2);
+      storeFirst(to, whole, B - b);
+    }
+  }
+}
+
+/** dx[a][r][b] = dy[a][r / chunk][b]. A task is a row of results. */
+export function spreadChunks(
+  call: usize,
+  dy: usize,
+  dx: usize,
+  A: i32,
+  R: i32,
+  B: i32,
+  S: i32,
+  chunk: i32,
+): void {
+  for (let task = nextTask(call); task < A * S; task = nextTask(call)) {
+    const s = task % S, a = task / S;
+    const from = dy + ((<usize> (task * B)) << 2);
+    for (let r = s * chunk; r < min(R, (s + 1) * chunk); r++) {
+      memory.copy(dx + ((<usize> ((a * R + r) * B)) << 2), from, (<usize> B) << 2);
+    }
+  }
+}
+
+/** Sums of (a - b)^2 over runs. A task is some runs. */
+export function squaredErrors(call: usize, a: usize, b: usize, y: usize, n: i32, chunk: i32, S: i32): void {
+  const perTask = max(1, BLOCK / chunk);
+  for (let first = nextTask(call) * perTask; first < S; first = nextTask(call) * perTask) {
+    for (let s = first; s < min(S, first + perTask); s++) {
+      const end = min(n, (s + 1) * chunk);
+      let sum = splat(0);
+      let rest: f32 = 0;
+      let i = s * chunk;
+      for (; i + 4 <= end; i += 4) {
+        const d = sub(v128.load(a + ((<usize> i) << 2)), v128.load(b + ((<usize> i) << 2)));
+        sum = madd(d, d, sum);
+      }
+      for (; i < end; i++) {
+        const d = load<f32>(a + ((<usize> i) << 2)) - load<f32>(b + ((<usize> i) << 2));
+        rest += d * d;
+      }
+      store<f32>(y + ((<usize> s) << 2), total(sum) + rest);
+    }
+  }
+}
+
+/** da = 2 (a - b) dy of the run. A task is some runs. */
+export function squaredErrorsGradient(
+  call: usize,
+  a: usize,
+  b: usize,
+  dy: usize,
+  da: usize,
+  n: i32,
+  chunk: i32,
+  S: i32,
+): void {
+  const perTask = max(1, BLOCK / chunk);
+  for (let first = nextTask(call) * perTask; first < S; first = nextTask(call) * perTask) {
+    for (let s = first; s < min(S, first + perTask); s++) {
+      const end = min(n, (s + 1) * chunk);
+      const slope: f32 = <f32> 2 * load<f32>(dy + ((<usize> s) << 2));
+      let i = s * chunk;
+      for (; i + 4 <= end; i += 4) {
+        const at: usize = (<usize> i) << 2;
+        v128.store(da + at, mul(sub(v128.load(a + at), v128.load(b + at)), splat(slope)));
+      }
+      for (; i < end; i++) {
+        const at: usize = (<usize> i) << 2;
+        store<f32>(da + at, (load<f32>(a + at) - load<f32>(b + at)) * slope);
+      }
+    }
+  }
+}
+
+/** Softmax of rows. A task is a row. */
+export function softmax(call: usize, x: usize, y: usize, R: i32, C: i32): void {
+  for (let r = nextTask(call); r < R; r = nextTask(call)) {
+    const from = x + ((<usize> (r * C)) << 2), to = y + ((<usize> (r * C)) << 2);
+    let top = load<f32>(from);
+    for (let c = 1; c < C; c++) top = max(top, load<f32>(from + ((<usize> c) << 2)));
+    let sum: f32 = 0;
+    for (let c = 0; c < C; c += 4) {
+      const e = exp(sub(v128.load(from + ((<usize> c) << 2)), splat(top)));
+      for (let lane = 0; lane < min(4, C - c); lane++) {
+        const value = lane == 0
+          ? f32x4.extract_lane(e, 0)
+          : lane == 1
+          ? f32x4.extract_lane(e, 1)
+          : lane == 2
+          ? f32x4.extract_lane(e, 2)
+          : f32x4.extract_lane(e, 3);
+        store<f32>(to + ((<usize> (c + lane)) << 2), value);
+        sum += value;
+      }
+    }
+    const scale: f32 = 1 / sum;
+    for (let c = 0; c < C; c++) {
+      const at = to + ((<usize> c) << 2);
+      store<f32>(at, load<f32>(at) * scale);
+    }
+  }
+}
+
+/** dx = y (dy - sum(y dy)), a row a task. */
+export function softmaxGradient(call: usize, y: usize, dy: usize, dx: usize, R: i32, C: i32): void {
+  for (let r = nextTask(call); r < R; r = nextTask(call)) {
+    const row: usize = (<usize> (r * C)) << 2, end: usize = (<usize> ((r + 1) * C)) << 2;
+    let dot: f32 = 0;
+    for (let at = row; at < end; at += 4) dot += load<f32>(y + at) * load<f32>(dy + at);
+    for (let at = row; at < end; at += 4) {
+      store<f32>(dx + at, load<f32>(y + at) * (load<f32>(dy + at) - dot));
+    }
+  }
+}

@@ -1,0 +1,166 @@
+// Pooling and bilinear resizing, a plane a task.
+
+import { nextTask } from "../call.ts";
+
+/** How far to advance after four of `left` results: by less than four if the last four then end with the row. */
+function stride(left: i32): i32 {
+  return left > 4 && left < 8 ? left - 4 : 4;
+}
+
+/** Largest of each 2x2 window. */
+export function maxPool2d(
+  call: usize,
+  x: usize,
+  y: usize,
+  N: i32,
+  C: i32,
+  H: i32,
+  W: i32,
+  P: i32,
+  Q: i32,
+): void {
+  const row: usize = (<usize> W) << 2;
+  for (let plane = nextTask(call); plane < N * C; plane = nextTask(call)) {
+    let to = y + ((<usize> (plane * P * Q)) << 2);
+    for (let p = 0; p < P; p++) {
+      let at = x + ((<usize> ((plane * H + 2 * p) * W)) << 2);
+      let q = 0;
+      while (Q - q >= 4) {
+        const a = f32x4.max(v128.load(at), v128.load(at + row));
+        const b = f32x4.max(v128.load(at, 16), v128.load(at + row, 16));
+        v128.store(to, f32x4.max(i32x4.shuffle(a, b, 0, 2, 4, 6), i32x4.shuffle(a, b, 1, 3, 5, 7)));
+        const step = stride(Q - q);
+        q += step, at += (<usize> step) << 3, to += (<usize> step) << 2;
+      }
+      for (; q < Q; q++, at += 8, to += 4) {
+        const top = max(load<f32>(at), load<f32>(at, 4)),
+          bottom = max(load<f32>(at + row), load<f32>(at + row, 4));
+        store<f32>(to, max(top, bottom));
+      }
+    }
+  }
+}
+
+/** dy goes to the first maximum of its window. */
+export function maxPool2dGradient(
+  call: usize,
+  x: usize,
+  dy: usize,
+  dx: usize,
+  N: i32,
+  C: i32,
+  H: i32,
+  W: i32,
+  P: i32,
+  Q: i32,
+): void {
+  const row: usize = (<usize> W) << 2;
+  const pixels: usize = (<usize> H) * row;
+  for (let plane = nextTask(call); plane < N * C; plane = nextTask(call)) {
+    const start: usize = (<usize> plane) * pixels;
+    if ((H | W) & 1) memory.fill(dx + start, 0, pixels);
+    let from = dy + ((<usize> (plane * P * Q)) << 2);
+    for (let p = 0; p < P; p++) {
+      let at: usize = start + (<usize> (2 * p)) * row;
+      let q = 0;
+      while (Q - q >= 4) {
+        const e = v128.load(x + at),
+          f = v128.load(x + at, 16),
+          g = v128.load(x + at + row),
+          h = v128.load(x + at + row, 16);
+        const a = i32x4.shuffle(e, f, 0, 2, 4, 6), b = i32x4.shuffle(e, f, 1, 3, 5, 7);
+        const c = i32x4.shuffle(g, h, 0, 2, 4, 6), d = i32x4.shuffle(g, h, 1, 3, 5, 7);
+        const low = f32x4.gt(b, a), high = f32x4.gt(d, c);
+        const down = f32x4.gt(v128.bitselect(d, c, high), v128.bitselect(b, a, low));
+        const slope = v128.load(from);
+        const up = v128.andnot(slope, down), under = v128.and(slope, down);
+        const upLeft = v128.andnot(up, low), upRight = v128.and(up, low);
+        const underLeft = v128.andnot(under, high), underRight = v128.and(under, high);
+        v128.store(dx + at, i32x4.shuffle(upLeft, upRight, 0, 4, 1, 5));
+        v128.store(dx + at, i32x4.shuffle(upLeft, upRight, 2, 6, 3, 7), 16);
+        v128.store(dx + at + row, i32x4.shuffle(underLeft, underRight, 0, 4, 1, 5));
+        v128.store(dx + at + row, i32x4.shuffle(underLeft, underRight, 2, 6, 3, 7), 16);
+        const step = stride(Q - q);
+        q += step, at += (<usize> step) << 3, from += (<usize> step) << 2;
+      }
+      for (; q < Q; q++, at += 8, from += 4) {
+        const a = load<f32>(x + at), b = load<f32>(x + at, 4);
+        const c = load<f32>(x + at + row), d = load<f32>(x + at + row, 4);
+        const slope = load<f32>(from);
+        const low = b > a, top = low ? b : a, high = d > c, bottom = high ? d : c;
+        const down = bottom > top;
+        store<f32>(dx + at, down || low ? 0 : slope);
+        store<f32>(dx + at, down || !low ? 0 : slope, 4);
+        store<f32>(dx + at + row, !down || high ? 0 : slope);
+        store<f32>(dx + at + row, !down || !high ? 0 : slope, 4);
+      }
+    }
+  }
+}
+
+/** The source position of target pixel o. */
+function source(o: i32, inLength: i32, outLength: i32): f32 {
+  return max<f32>((<f32> o + 0.5) * <f32> inLength / <f32> outLength - 0.5, 0);
+}
+
+/** Bilinear resize from H x W to P x Q; with `gradient`, dx of it from dy. */
+function resize(x: usize, y: usize, H: i32, W: i32, P: i32, Q: i32, gradient: bool): void {
+  if (gradient) memory.fill(x, 0, (<usize> (H * W)) << 2);
+  for (let p = 0; p < P; p++) {
+    const h = source(p, H, P), below = h - floor(h);
+    const top = x + ((<usize> ((<i32> h) * W)) << 2),
+      bottom = x + ((<usize> (min(<i32> h + 1, H - 1) * W)) << 2);
+    for (let q = 0; q < Q; q++, y += 4) {
+      const w = source(q, W, Q), right = w - floor(w);
+      const l: usize = (<usize> <i32> w) << 2, r: usize = (<usize> min(<i32> w + 1, W - 1)) << 2;
+      if (gradient) {
+        const d = load<f32>(y);
+        store<f32>(top + l, load<f32>(top + l) + d * (1 - below) * (1 - right));
+        store<f32>(top + r, load<f32>(top + r) + d * (1 - below) * right);
+        store<f32>(bottom + l, load<f32>(bottom + l) + d * below * (1 - right));
+        store<f32>(bottom + r, load<f32>(bottom + r) + d * below * right);
+      } else {
+        const a = load<f32>(top + l),
+          b = load<f32>(top + r),
+          c = load<f32>(bottom + l),
+          d = load<f32>(bottom + r);
+        const upper = a + (b - a) * right, lower = c + (d - c) * right;
+        store<f32>(y, upper + (lower - upper) * below);
+      }
+    }
+  }
+}
+
+/** Bilinear resize from H x W to P x Q. */
+export function resizeBilinear(
+  call: usize,
+  x: usize,
+  y: usize,
+  N: i32,
+  C: i32,
+  H: i32,
+  W: i32,
+  P: i32,
+  Q: i32,
+): void {
+  for (let plane = nextTask(call); plane < N * C; plane = nextTask(call)) {
+    resize(x + ((<usize> (plane * H * W)) << 2), y + ((<usize> (plane * P * Q)) << 2), H, W, P, Q, false);
+  }
+}
+
+/** Its gradient. */
+export function resizeBilinearGradient(
+  call: usize,
+  dy: usize,
+  dx: usize,
+  N: i32,
+  C: i32,
+  H: i32,
+  W: i32,
+  P: i32,
+  Q: i32,
+): void {
+  for (let plane = nextTask(call); plane < N * C; plane = nextTask(call)) {
+    resize(dx + ((<usize> (plane * H * W)) << 2), dy + ((<usize> (plane * P * Q)) << 2), H, W, P, Q, true);
+  }
+}

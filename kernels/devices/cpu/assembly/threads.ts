@@ -1,0 +1,67 @@
+// The threads that run a program together, and where they wait for each other.
+
+import { Layout } from "../memory_layout.ts";
+
+export const START: usize = Layout.start;
+export const PROGRAM: usize = Layout.program;
+export const CALLS: usize = Layout.calls;
+export const TEAM: usize = Layout.team;
+export const ARRIVED: usize = Layout.arrived;
+export const ROUND: usize = Layout.round;
+export const READY: usize = Layout.ready;
+export const QUIT: usize = Layout.quit;
+export const FAILED: usize = Layout.failed;
+export const LEFT: usize = Layout.left;
+
+/** Spins before a thread sleeps. Other threads reach a barrier within microseconds, as the host does the next program. */
+const BARRIER_SPINS: i32 = 30000;
+const START_SPINS: i32 = 20000;
+/** Nanoseconds between checks of a sleeping thread whether another has failed. */
+const PATIENCE: i64 = 100_000_000;
+
+/** This thread's number; 0 is the host's. */
+export let me: i32 = 0;
+/** Threads of this program. */
+export let team: i32 = 1;
+
+export function join(thread: i32): void {
+  me = thread;
+}
+
+export function setTeam(threads: i32): void {
+  team = threads;
+}
+
+/** Waits until a word differs from `value`; false if a thread fails meanwhile. */
+function waitWhile(word: usize, value: i32, spins: i32): bool {
+  for (let i = 0; i < spins; i++) {
+    if (atomic.load<i32>(word) != value) return true;
+  }
+  while (atomic.load<i32>(word) == value) {
+    if (atomic.load<i32>(FAILED)) return false;
+    atomic.wait<i32>(word, value, PATIENCE);
+  }
+  return true;
+}
+
+/** Waits until all threads of the program arrive; false if one has failed. */
+export function barrier(): bool {
+  if (team == 1) return true;
+  const round = atomic.load<i32>(ROUND);
+  if (atomic.add<i32>(ARRIVED, 1) == team - 1) {
+    atomic.store<i32>(ARRIVED, 0);
+    atomic.store<i32>(ROUND, round + 1);
+    atomic.notify(ROUND, -1);
+    return true;
+  }
+  return waitWhile(ROUND, round, BARRIER_SPINS);
+}
+
+/** Waits for the program after number `seen`, and returns its number, or -1 if the thread shall end. */
+export function nextProgram(seen: i32): i32 {
+  for (let i = 0; i < START_SPINS; i++) {
+    if (atomic.load<i32>(START) != seen) break;
+  }
+  while (atomic.load<i32>(START) == seen && !atomic.load<i32>(QUIT)) atomic.wait<i32>(START, seen, -1);
+  return atomic.load<i32>(QUIT) ? -1 : atomic.load<i32>(START);
+}

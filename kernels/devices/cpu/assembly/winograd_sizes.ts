@@ -1,0 +1,58 @@
+// How a Winograd convolution lies in the workspace: transformed weights (or sums of their gradients), then for each thread
+// padded images, rows, and the transformed tiles of a chunk of images.
+
+/** Bytes of transformed tiles that a thread works on at a time: what fits its second-level cache. */
+const CHUNK_BYTES: u64 = 600_000;
+
+/** Vectors of four channels. */
+export function quadsOf(channels: i32): i32 {
+  return (channels + 3) >> 2;
+}
+
+/** Panels of eight target channels, which are computed together even where fewer exist. */
+export function panelsOf(channels: i32): i32 {
+  return (channels + 7) >> 3;
+}
+
+/** Tiles of 4x4 pixels along a side of an image. */
+export function tilesAlong(pixels: i32): i32 {
+  return (pixels + 3) >> 2;
+}
+
+/** Bytes between two of the 36 elements: an odd number of cache lines, so that they do not share the same few cache sets. */
+export function elementStep(vectors: u64): u64 {
+  return ((vectors << 4) + 63 & ~127) + 64;
+}
+
+/** Images that a thread transforms at a time. */
+export function chunkOf(N: i32, C: i32, H: i32, W: i32, K: i32): i32 {
+  const perImage = 576 * <u64> (quadsOf(C) + 2 * panelsOf(K)) * tilesAlong(H) * tilesAlong(W);
+  return max<i32>(1, min<i32>(N, <i32> (CHUNK_BYTES / max<u64>(1, perImage))));
+}
+
+/** Tiles of a chunk, rounded up to the six that are multiplied at a time. */
+export function slotsOf(chunk: i32, H: i32, W: i32): i32 {
+  return (chunk * tilesAlong(H) * tilesAlong(W) + 5) / 6 * 6;
+}
+
+/** Bytes of the transformed weights U[36][K / 8][C][8]. */
+export function weightBytes(C: i32, K: i32): u64 {
+  return 36 * 128 * <u64> quadsOf(C) * panelsOf(K);
+}
+
+/** Bytes of an image [4 down + 2][4 across + 2][4]. */
+export function imageBytes(H: i32, W: i32): u64 {
+  return 16 * <u64> (4 * tilesAlong(H) + 2) * (4 * tilesAlong(W) + 2);
+}
+
+/** Bytes of the half-transformed rows of a tile row, [6][4 across + 2][4], and of one more tile. */
+export function rowBytes(W: i32): u64 {
+  return 96 * <u64> (4 * tilesAlong(W) + 2) + 576;
+}
+
+/** Bytes that a thread needs: two images, rows, and transformed tiles of C and of K channels. */
+export function threadBytes(N: i32, C: i32, H: i32, W: i32, K: i32): u64 {
+  const slots = <u64> slotsOf(chunkOf(N, C, H, W, K), H, W);
+  const tiles = elementStep(quadsOf(C) * slots) + elementStep(2 * panelsOf(K) * slots);
+  return 2 * imageBytes(H, W) + rowBytes(W) + 36 * tiles;
+}

@@ -1,0 +1,49 @@
+// Made by `deno task build:wasm` from assembly/kernels/; do not edit.
+
+/** Arguments of each kernel in order: addresses and bytes are usize. The position of a kernel is its opcode. */
+export const kernelSignatures = {
+  winogradWeights: "w: usize, C: i32, K: i32, strideC: usize, strideK: usize, turned: i32",
+  winogradConvolve:
+    "source: usize, target: usize, bias: usize, addend: usize, N: i32, C: i32, H: i32, W: i32, K: i32, B: i32",
+  winogradGradientParts:
+    "x: usize, dy: usize, N: i32, C: i32, H: i32, W: i32, K: i32, groups: i32, run: i32, parts: i32",
+  winogradGradientSum: "dw: usize, C: i32, K: i32, groups: i32, parts: i32",
+  convTranspose2d: "x: usize, w: usize, bias: usize, y: usize, N: i32, C: i32, H: i32, W: i32, K: i32",
+  convTranspose2dInputGradient: "dy: usize, w: usize, dx: usize, N: i32, K: i32, C: i32, H: i32, W: i32",
+  fill: "y: usize, n: i32, value: f32",
+  put: "y: usize, x: usize, index: usize, n: i32",
+  copyRows: "from: usize, to: usize, rows: i32, bytes: usize, fromStep: usize, toStep: usize",
+  gatherImages: "bytes: usize, indices: usize, x: usize, N: i32, P: i32, scale: f32, shift: f32",
+  unary: "x: usize, y: usize, n: i32, f: i32",
+  unaryGradient: "x: usize, dy: usize, dx: usize, n: i32, f: i32",
+  binary: "a: usize, b: usize, y: usize, n: i32, f: i32",
+  broadcast:
+    "a: usize, b: usize, y: usize, f: i32, n0: i32, a0: i32, b0: i32, n1: i32, a1: i32, b1: i32, n2: i32, a2: i32, b2: i32, n3: i32, a3: i32, b3: i32",
+  affine: "x: usize, y: usize, S: i32, scale: f32, shift: f32",
+  groupNorm:
+    "x: usize, gamma: usize, beta: usize, y: usize, stats: usize, N: i32, C: i32, H: i32, W: i32, G: i32, epsilon: f32, activation: i32",
+  groupNormGradient:
+    "x: usize, gamma: usize, beta: usize, stats: usize, dy: usize, dx: usize, scales: usize, shifts: usize, N: i32, C: i32, H: i32, W: i32, G: i32, activation: i32",
+  matmul:
+    "a: usize, b: usize, y: usize, A: i32, B: i32, Y: i32, M: i32, N: i32, K: i32, am: usize, ak: usize, bk: usize, bn: usize",
+  conv1x1:
+    "x: usize, w: usize, bias: usize, addend: usize, y: usize, N: i32, C: i32, pixels: i32, K: i32, B: i32, wk: usize, wc: usize",
+  correlateParts:
+    "a: usize, b: usize, N: i32, M: i32, H: i32, W: i32, K: i32, groups: i32, run: i32, parts: i32, folded: i32",
+  sumParts: "y: usize, groups: i32, parts: i32, n: i32",
+  adamUpdate: "p: usize, m: usize, v: usize, g: usize, norm: usize, settings: usize, n: i32, decoupled: i32",
+  sgdUpdate: "p: usize, m: usize, g: usize, norm: usize, settings: usize, n: i32",
+  emaUpdate: "e: usize, p: usize, settings: usize, n: i32",
+  randomUniform: "key: usize, y: usize, n: i32",
+  randomNormal: "key: usize, y: usize, n: i32",
+  sumChunks: "x: usize, y: usize, A: i32, R: i32, B: i32, S: i32, chunk: i32",
+  spreadChunks: "dy: usize, dx: usize, A: i32, R: i32, B: i32, S: i32, chunk: i32",
+  squaredErrors: "a: usize, b: usize, y: usize, n: i32, chunk: i32, S: i32",
+  squaredErrorsGradient: "a: usize, b: usize, dy: usize, da: usize, n: i32, chunk: i32, S: i32",
+  softmax: "x: usize, y: usize, R: i32, C: i32",
+  softmaxGradient: "y: usize, dy: usize, dx: usize, R: i32, C: i32",
+  maxPool2d: "x: usize, y: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32",
+  maxPool2dGradient: "x: usize, dy: usize, dx: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32",
+  resizeBilinear: "x: usize, y: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32",
+  resizeBilinearGradient: "dy: usize, dx: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32",
+} as const;

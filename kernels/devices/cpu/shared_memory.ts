@@ -1,0 +1,105 @@
+import { DeviceError } from "../device.ts";
+
+const pageBytes = 65536;
+const alignment = 64;
+/** Kernels load whole vectors, a few bytes beyond the end of an array, so the end of the memory is kept free. */
+const slackBytes = 256;
+
+/** Memory that the kernels and all their threads share, with its allocator. */
+export class SharedMemory {
+  /** The most that the memory can grow to. */
+  static readonly maxBytes: number = 2 ** 32;
+  readonly memory: WebAssembly.Memory;
+  /** Free parts in order of address; neighbours are merged. */
+  readonly #free: { address: number; bytes: number }[] = [];
+  #top: number;
+  #held = 0;
+  #f32: Float32Array;
+  #u32: Uint32Array;
+
+  /** @param reserved bytes at the start that are never allocated */
+  constructor(reserved: number) {
+    this.memory = new WebAssembly.Memory({
+      initial: Math.ceil((reserved + slackBytes) / pageBytes),
+      maximum: SharedMemory.maxBytes / pageBytes,
+      shared: true,
+    });
+    this.#top = Math.ceil(reserved / alignment) * alignment;
+    this.#f32 = new Float32Array(this.memory.buffer);
+    this.#u32 = new Uint32Array(this.memory.buffer);
+  }
+
+  /** Bytes that are allocated. */
+  get held(): number {
+    return this.#held;
+  }
+
+  /** All memory as numbers; valid until the next `allocate`. */
+  get f32(): Float32Array {
+    return this.#f32;
+  }
+
+  get u32(): Uint32Array {
+    return this.#u32;
+  }
+
+  /**
+   * The address of memory with arbitrary content: the smallest free part that is large enough, else new memory.
+   *
+   * @throws {DeviceError} if the memory cannot grow that far
+   */
+  allocate(bytes: number): number {
+    const size = Math.ceil(bytes / alignment) * alignment;
+    let best = -1;
+    this.#free.forEach((part, i) => {
+      if (part.bytes >= size && (best < 0 || part.bytes < this.#free[best].bytes)) best = i;
+    });
+    this.#held += size;
+    if (best >= 0) {
+      const part = this.#free[best];
+      const { address } = part;
+      if (part.bytes === size) this.#free.splice(best, 1);
+      else part.address += size, part.bytes -= size;
+      return address;
+    }
+    const address = this.#top;
+    this.#reach(address + size);
+    this.#top += size;
+    return address;
+  }
+
+  /** Frees memory, and merges it with free neighbours. */
+  release(address: number, bytes: number): void {
+    const size = Math.ceil(bytes / alignment) * alignment;
+    this.#held -= size;
+    let at = this.#free.findIndex((part) => part.address > address);
+    if (at < 0) at = this.#free.length;
+    this.#free.splice(at, 0, { address, bytes: size });
+    const joins = (i: number) =>
+      i >= 0 && i + 1 < this.#free.length &&
+      this.#free[i].address + this.#free[i].bytes === this.#free[i + 1].address;
+    for (const i of [at, at - 1]) {
+      if (joins(i)) this.#free[i].bytes += this.#free.splice(i + 1, 1)[0].bytes;
+    }
+  }
+
+  #reach(end: number): void {
+    const missing = Math.ceil((end + slackBytes - this.memory.buffer.byteLength) / pageBytes);
+    if (missing <= 0) return;
+    try {
+      this.memory.grow(missing);
+    } catch (cause) {
+      this.#held -= end - this.#top;
+      const mebibytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
+      throw new DeviceError(
+        `Cannot allocate ${mebibytes(end - this.#top)}: the CPU device holds ${
+          mebibytes(this.#held)
+        } already ` +
+          `(expected at most 4 GiB in all); use a smaller batch or network`,
+        { cause },
+      );
+    }
+    this.#f32 = new Float32Array(this.memory.buffer);
+    this.#u32 = new Uint32Array(this.memory.buffer);
+  }
+}

@@ -1,0 +1,138 @@
+import { DeviceError } from "../device.ts";
+import { Layout } from "./memory_layout.ts";
+import type { SharedMemory } from "./shared_memory.ts";
+import { kernelNames } from "./wasm_call.ts";
+
+/** What the kernels' module exports. */
+interface Exports {
+  /** Runs a list of calls on this thread. */
+  runAlone(program: number, calls: number): void;
+  /** Runs a list of calls on all threads; 0 if one has failed. */
+  runTogether(program: number, calls: number, threads: number): number;
+  /** Bytes of workspace that a list of calls needs with so many threads. */
+  workspaceBytes(program: number, calls: number, threads: number): number;
+}
+
+/** The program of a worker. */
+const workerSource = `onmessage = ({ data: { module, memory, thread } }) => {
+  try {
+    new WebAssembly.Instance(module, { env: { memory } }).exports.work(thread);
+  } catch (error) {
+    Atomics.store(new Int32Array(memory.buffer), ${Layout.failed / 4}, 1);
+    throw error;
+  }
+  close();
+};`;
+
+/** Its address: a blob needs no permission to load, and has the origin of its page, which sharing memory requires. */
+let workerUrl: string | undefined;
+
+/** Milliseconds without work after which the workers end, so that an idle program can exit. */
+const idleMs = 300;
+
+/** The threads that run the kernels: the caller's own, and workers that start when there is enough work for them. */
+export class ThreadTeam {
+  readonly #module: WebAssembly.Module;
+  readonly #memory: SharedMemory;
+  readonly #exports: Exports;
+  /** Words that the threads share; growing the memory does not move them. */
+  readonly #words: Int32Array;
+  #workers: Worker[] = [];
+  /** Earlier workers that have been told to end. */
+  #leaving = 0;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #worked = false;
+  #failure: string | undefined;
+
+  constructor(module: WebAssembly.Module, memory: SharedMemory, readonly threads: number) {
+    this.#module = module;
+    this.#memory = memory;
+    this.#words = new Int32Array(memory.memory.buffer, 0, Layout.reserved / 4);
+    this.#exports = new WebAssembly.Instance(module, { env: { memory: memory.memory } })
+      .exports as unknown as Exports;
+  }
+
+  /**
+   * Runs calls that lie in memory, one after the other.
+   *
+   * @param heavy whether they are worth more than one thread
+   * @throws {DeviceError} if a kernel trapped, now or before
+   */
+  run(program: number, calls: number, heavy: boolean): void {
+    this.#check();
+    this.#worked = true;
+    try {
+      if (heavy && this.threads > 1 && this.#ready()) {
+        if (!this.#exports.runTogether(program, calls, this.threads)) this.#fail("a worker stopped");
+      } else this.#exports.runAlone(program, calls);
+    } catch (error) {
+      Atomics.store(this.#words, Layout.failed / 4, 1);
+      this.#fail(String(error));
+    }
+    this.#check();
+  }
+
+  /** Bytes of workspace that calls in memory need. */
+  workspaceBytes(program: number, calls: number): number {
+    return this.#exports.workspaceBytes(program, calls, this.threads);
+  }
+
+  /** Ends the workers; the next heavy work starts new ones. */
+  rest(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    if (this.#workers.length === 0) return;
+    const words = this.#words;
+    Atomics.store(words, Layout.quit / 4, 1);
+    Atomics.add(words, Layout.start / 4, 1);
+    Atomics.notify(words, Layout.start / 4);
+    this.#leaving = this.#workers.length;
+    this.#workers = [];
+  }
+
+  /** Whether all workers are ready; starts them if there are none. */
+  #ready(): boolean {
+    const words = this.#words;
+    if (this.#workers.length === 0) {
+      // An earlier worker that has not yet ended would take the next program for its own.
+      if (Atomics.load(words, Layout.left / 4) < this.#leaving) return false;
+      for (const word of [Layout.quit, Layout.ready, Layout.left]) Atomics.store(words, word / 4, 0);
+      this.#leaving = 0;
+      this.#workers = Array.from({ length: this.threads - 1 }, (_, i) => this.#worker(i + 1));
+      this.#timer = setInterval(() => {
+        if (this.#worked) this.#worked = false;
+        else this.rest();
+      }, idleMs);
+    }
+    return Atomics.load(words, Layout.ready / 4) === this.#workers.length;
+  }
+
+  #worker(thread: number): Worker {
+    workerUrl ??= URL.createObjectURL(new Blob([workerSource], { type: "text/javascript" }));
+    const worker = new Worker(workerUrl, { type: "module" });
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.#failure ??= event.message;
+    };
+    worker.postMessage({ module: this.#module, memory: this.#memory.memory, thread });
+    return worker;
+  }
+
+  #fail(reason: string): void {
+    const needed = new Float64Array(this.#memory.memory.buffer)[Layout.neededBytes / 8];
+    const available = this.#words[Layout.workspaceBytes / 4] >>> 0;
+    this.#failure = needed === 0
+      ? reason
+      : `${
+        kernelNames[this.#words[Layout.shortOpcode / 4]]
+      } needs ${needed} bytes of workspace, but has ${available}`;
+  }
+
+  #check(): void {
+    if (this.#failure !== undefined) {
+      throw new DeviceError(
+        `A kernel of the CPU device failed: ${this.#failure}; restart, or open a new device with init()`,
+      );
+    }
+  }
+}

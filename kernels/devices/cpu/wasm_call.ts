@@ -1,0 +1,64 @@
+import { Layout } from "./memory_layout.ts";
+import { kernelSignatures } from "./kernel_signatures.ts";
+import type { SharedMemory } from "./shared_memory.ts";
+
+/** Name of a WebAssembly kernel of the CPU device. */
+export type WasmKernel = keyof typeof kernelSignatures;
+
+/** Names of the parameters of a kernel, of its signature `x: usize, n: i32`. */
+export type WasmParameters<Signature extends string> = Signature extends
+  `${infer Name}: ${string}, ${infer Rest}` ? Name | WasmParameters<Rest>
+  : Signature extends `${infer Name}: ${string}` ? Name
+  : never;
+
+/** One call of a WebAssembly kernel: addresses, lengths and other arguments by name. */
+export type WasmCall = {
+  [K in WasmKernel]: {
+    readonly kernel: K;
+    readonly args: { readonly [name in WasmParameters<typeof kernelSignatures[K]>]: number };
+  };
+}[WasmKernel];
+
+/** Names of the kernels by opcode. */
+export const kernelNames = Object.keys(kernelSignatures) as readonly WasmKernel[];
+
+/** Opcode and parameters of each kernel, `isReal` for f32. */
+const layouts = new Map(
+  Object.entries(kernelSignatures).map(([kernel, signature], opcode) => {
+    const parameters = signature.split(", ").map((parameter) => {
+      const [name, type] = parameter.split(": ");
+      return { name, isReal: type === "f32" };
+    });
+    return [kernel as WasmKernel, { opcode, parameters }];
+  }),
+);
+
+/**
+ * Writes a call to memory as its kernel reads it.
+ *
+ * @throws {TypeError} if there is no such kernel, or an argument is missing or not of its type
+ */
+export function writeCall(memory: SharedMemory, address: number, { kernel, args }: WasmCall): void {
+  const layout = layouts.get(kernel);
+  if (!layout) {
+    throw new TypeError(
+      `Cannot call WebAssembly kernel ${kernel}: there is none of that name (expected ${
+        kernelNames.join(", ")
+      })`,
+    );
+  }
+  const { opcode, parameters } = layout;
+  memory.u32[address / 4] = opcode;
+  memory.u32[(address + Layout.nextTask) / 4] = 0;
+  parameters.forEach(({ name, isReal }, i) => {
+    const value = (args as Readonly<Record<string, number>>)[name];
+    if (isReal ? typeof value !== "number" : !Number.isInteger(value)) {
+      throw new TypeError(
+        `Cannot call WebAssembly kernel ${kernel}: ${name} is ${value} (expected ${
+          kernelSignatures[kernel]
+        })`,
+      );
+    }
+    memory[isReal ? "f32" : "u32"][(address + Layout.words) / 4 + i] = value;
+  });
+}

@@ -1,0 +1,86 @@
+import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
+import type { Dims } from "../../devices/device.ts";
+import { correlation, partsOf } from "../matmul/wasm.ts";
+
+/** Addresses of a convolution's buffers; 0 where there is none. */
+interface Buffers {
+  readonly source: number;
+  readonly w: number;
+  readonly target: number;
+  readonly bias: number;
+  readonly addend: number;
+}
+
+/** Where the weight of target channel k and source channel c is, in elements, and whether its taps are read backwards. */
+interface WeightLayout {
+  readonly strideC: number;
+  readonly strideK: number;
+  readonly turned: boolean;
+}
+
+const is3x3 = ({ R, S, padding }: Dims) => R === 3 && S === 3 && padding === 1;
+const is1x1 = ({ R, S, padding }: Dims) => R === 1 && S === 1 && padding === 0;
+
+/** Convolution of [N, C, H, W] to [N, K, H, W]: 3x3 by Winograd, 1x1 as a product; others have no kernel. */
+function convolution(
+  { source, w, target, bias, addend }: Buffers,
+  { strideC, strideK, turned }: WeightLayout,
+  dims: Dims,
+): readonly WasmCall[] | undefined {
+  const { N, C, H, W, K, B } = dims;
+  const stride = { C: 4 * strideC, K: 4 * strideK };
+  if (is3x3(dims)) {
+    return [
+      {
+        kernel: "winogradWeights",
+        args: { w, C, K, strideC: stride.C, strideK: stride.K, turned: turned ? 1 : 0 },
+      },
+      { kernel: "winogradConvolve", args: { source, target, bias, addend, N, C, H, W, K, B } },
+    ];
+  }
+  if (!is1x1(dims)) return undefined;
+  return [{
+    kernel: "conv1x1",
+    args: { x: source, w, bias, addend, y: target, N, C, pixels: H * W, K, B, wk: stride.K, wc: stride.C },
+  }];
+}
+
+/** y = x * w + bias, plus a residual if its address is not 0. */
+export function forwardCalls(
+  { x, w, bias, residual, y }: Readonly<Record<"x" | "w" | "bias" | "residual" | "y", number>>,
+  dims: Dims,
+): readonly WasmCall[] | undefined {
+  const { C, R, S } = dims;
+  return convolution(
+    { source: x, w, target: y, bias, addend: residual },
+    { strideC: R * S, strideK: R * S * C, turned: false },
+    dims,
+  );
+}
+
+/** dx: a convolution of dy by the turned weights, from K channels to C. */
+export function inputGradientCalls(
+  { dy, w, dx }: Readonly<Record<"dy" | "w" | "dx", number>>,
+  { N, C, H, W, K, R, S, padding }: Dims,
+): readonly WasmCall[] | undefined {
+  return convolution(
+    { source: dy, w, target: dx, bias: 0, addend: 0 },
+    { strideC: R * S * C, strideK: R * S, turned: true },
+    { N, C: K, H, W, K: C, R, S, padding, B: 1 },
+  );
+}
+
+/** dw of groups of `run` images each. */
+export function weightGradientCalls(
+  { x, dy, dw }: Readonly<Record<"x" | "dy" | "dw", number>>,
+  dims: Dims,
+): readonly WasmCall[] | undefined {
+  const { N, C, H, W, K, run, G: groups } = dims;
+  if (is1x1(dims)) return correlation([dy, x, dw], { N, M: K, H, W, K: C, groups, run, folded: 0 });
+  if (!is3x3(dims)) return undefined;
+  const parts = partsOf(run);
+  return [
+    { kernel: "winogradGradientParts", args: { x, dy, N, C, H, W, K, groups, run, parts } },
+    { kernel: "winogradGradientSum", args: { dw, C, K, groups, parts } },
+  ];
+}

@@ -1,0 +1,74 @@
+import { rejectUnknown } from "../nearest.ts";
+import type { UNetOptions } from "./unet.ts";
+
+/** One option of the networks. */
+interface OptionRule {
+  /** Its name in checkpoints. */
+  readonly stored: string;
+  /** Its value where none is given; an option without one must be given. */
+  readonly default?: unknown;
+  /** What is wrong with a value, and what is expected. */
+  problem(name: string, value: unknown): string | undefined;
+}
+
+const count: OptionRule["problem"] = (name, value) =>
+  Number.isInteger(value) && Number(value) > 0
+    ? undefined
+    : `${name} is ${value} (expected a positive integer)`;
+
+/** The options that all networks share; a new one is a row here and a field of {@linkcode UNetOptions}. */
+const rules = {
+  filters: {
+    stored: "filters",
+    problem(name, value) {
+      if (!Array.isArray(value) || value.length === 0) {
+        return `${name} is ${JSON.stringify(value)} (expected a list of at least one)`;
+      }
+      return value.map((width, i) => count(`${name}[${i}]`, width)).find((problem) => problem !== undefined);
+    },
+  },
+  tEmb: { stored: "t_emb", problem: count },
+  channels: { stored: "channels", default: 1, problem: count },
+  attn: {
+    stored: "attn",
+    default: false,
+    problem: (name, value) =>
+      typeof value === "boolean" ? undefined : `${name} is ${value} (expected true or false)`,
+  },
+  groups: { stored: "groups", default: 8, problem: count },
+} as const satisfies Record<keyof UNetOptions, OptionRule>;
+
+/** The options with their defaults, as they come before they are checked. */
+type GivenOptions = Readonly<Partial<Record<keyof UNetOptions, unknown>>>;
+
+const entries: readonly (readonly [keyof UNetOptions, OptionRule])[] = Object.entries(rules) as [
+  keyof UNetOptions,
+  OptionRule,
+][];
+
+/**
+ * Checks options and fills in the defaults.
+ *
+ * @throws {TypeError} if one is unknown or has an impossible value
+ */
+export function completeUNetOptions(options: GivenOptions): UNetOptions {
+  rejectUnknown(options, ["type", ...Object.keys(rules)], "a network");
+  const complete = entries.map(([name, rule]) => {
+    const value = options[name] === undefined ? rule.default : options[name];
+    const problem = rule.problem(name, value);
+    if (problem !== undefined) throw new TypeError(`Cannot make a network: ${problem}`);
+    return [name, value];
+  });
+  return Object.fromEntries(complete) as UNetOptions;
+}
+
+/** Options as checkpoints hold them. */
+export function storedOptions(options: UNetOptions): Record<string, unknown> {
+  return Object.fromEntries(entries.map(([name, { stored }]) => [stored, options[name]]));
+}
+
+/** What a checkpoint holds, under our names; fields that are none of ours keep theirs. */
+export function readOptions(stored: object): Record<string, unknown> {
+  const nameOf = new Map(entries.map(([name, { stored }]) => [stored, name as string]));
+  return Object.fromEntries(Object.entries(stored).map(([name, value]) => [nameOf.get(name) ?? name, value]));
+}

@@ -1,0 +1,67 @@
+/**
+ * An explicit Runge-Kutta method: k_i = v(x + dt sum_j a_ij k_j, t + c_i dt), x + dt sum_i b_i k_i.
+ *
+ * Source: Butcher 1964, On Runge-Kutta processes of high order
+ */
+export interface Tableau {
+  /** The error after a fixed time falls as dt^order. */
+  readonly order: number;
+  /** How much of each earlier k goes into the point where the next is taken, a row for each k. */
+  readonly a: readonly (readonly number[])[];
+  /** Weight of each k in the step; their sum is 1. */
+  readonly b: readonly number[];
+  /** When each k is taken, as a share of the step. */
+  readonly c: readonly number[];
+  /** Weight of each k in the estimate of the step's error, dt sum_i error_i k_i; their sum is 0. */
+  readonly error?: readonly number[];
+}
+
+/** A tableau that was checked, and what follows from it. */
+export interface ButcherTableau extends Tableau {
+  /** Whether the last k is the velocity at the end of the step, so that the next step need not compute its first. */
+  readonly firstSameAsLast: boolean;
+}
+
+/** Sums of fractions may be off by a few roundings. */
+const tolerance = 1e-12;
+
+/**
+ * Checks a tableau.
+ *
+ * @throws {RangeError} if it is not explicit, or rows of a do not sum to c, b to 1 or the error weights to 0
+ */
+export function defineTableau(tableau: Tableau): ButcherTableau {
+  const { order, a, b, c, error } = tableau;
+  const stages = b.length;
+  const fail = (why: string): never => {
+    throw new RangeError(`Cannot make a solver: ${why}`);
+  };
+  const sums = (row: readonly number[], expected: number, what: string) => {
+    const total = row.reduce((sum, x) => sum + x, 0);
+    if (Math.abs(total - expected) > tolerance) fail(`${what} sums to ${total} (expected ${expected})`);
+  };
+  if (!(Number.isInteger(order) && order >= 1)) fail(`its order is ${order} (expected a positive integer)`);
+  if (a.length !== stages || c.length !== stages) {
+    fail(`a has ${a.length} rows and c ${c.length} values (expected ${stages}, as many as b)`);
+  }
+  a.forEach((row, i) => {
+    if (row.length > i) {
+      fail(`row ${i} of a has ${row.length} values (expected at most ${i}: it is explicit)`);
+    }
+    sums(row, c[i], `row ${i} of a`);
+  });
+  sums(b, 1, "b");
+  if (error && error.length !== stages) {
+    fail(`error has ${error.length} values (expected ${stages}, as many as b)`);
+  }
+  if (error) sums(error, 0, "error");
+  const last = a[stages - 1];
+  const firstSameAsLast = stages > 1 && c[stages - 1] === 1 &&
+    b.every((weight, i) => weight === (last[i] ?? 0));
+  return { ...tableau, firstSameAsLast };
+}
+
+/** How often a solver asks the field for velocities in a number of steps. */
+export function evaluations({ b, firstSameAsLast }: ButcherTableau, steps: number): number {
+  return firstSameAsLast ? 1 + steps * (b.length - 1) : steps * b.length;
+}

@@ -1,0 +1,30 @@
+/**
+ * Equal steps from noise to data: 0, 1 / steps, ..., 1.
+ *
+ * @throws {RangeError} if `steps` is not a positive integer
+ */
+export function uniformTimes(steps: number): number[] {
+  if (Number.isInteger(steps) && steps > 0) return Array.from({ length: steps + 1 }, (_, i) => i / steps);
+  throw new RangeError(`Cannot sample in ${steps} steps (expected a positive integer)`);
+}
+
+/**
+ * Checks times to solve at.
+ *
+ * @param times two or more within [0, 1], rising from noise to data or falling back
+ * @throws {RangeError} that names the first time that does not fit
+ */
+export function checkedTimes(times: readonly number[]): readonly number[] {
+  if (times.length < 2) {
+    throw new RangeError(`Cannot sample at ${times.length} times (expected two or more)`);
+  }
+  const direction = Math.sign(times[1] - times[0]);
+  const bad = times.findIndex((t, i) =>
+    !(t >= 0 && t <= 1) || (i > 0 && !(Math.sign(t - times[i - 1]) === direction && direction !== 0))
+  );
+  if (bad < 0) return times;
+  throw new RangeError(
+    `Cannot sample at t = ${times[bad]}, time ${bad} of ${times.length} ` +
+      "(expected times within [0, 1] that all rise or all fall)",
+  );
+}

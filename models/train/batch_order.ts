@@ -1,0 +1,68 @@
+import { permutation } from "../random/permutation.ts";
+import { streams } from "../random/streams.ts";
+
+/**
+ * The examples of each training step. Every epoch is a new permutation, and epochs follow each other without a gap, so
+ * that every example is seen once an epoch and all batches have one size.
+ */
+export class BatchOrder {
+  #orders = new Map<number, Uint32Array>();
+
+  /**
+   * Orders nothing yet.
+   *
+   * @param examples their indices in the data
+   * @param batchSize examples a step
+   * @param seed integer in [0, 2^32)
+   */
+  constructor(readonly examples: Uint32Array, readonly batchSize: number, readonly seed: number) {}
+
+  /** Steps that complete a number of intervals, of one epoch each unless told otherwise. */
+  stepsFor(intervals: number, epochs = 1): number {
+    return Math.ceil(intervals * this.#examplesIn(epochs) / this.batchSize);
+  }
+
+  /** Epochs completed after a number of steps. */
+  epochsAfter(steps: number): number {
+    return this.intervalsAfter(steps, 1);
+  }
+
+  /** Intervals of some epochs, or a part of one, completed after a number of steps. */
+  intervalsAfter(steps: number, epochs: number): number {
+    return Math.floor(steps * this.batchSize / this.#examplesIn(epochs));
+  }
+
+  /** Whether an interval of some epochs ends after step `from`, by step `to`; never where there are none, 0 epochs. */
+  endsWithin(from: number, to: number, epochs: number): boolean {
+    return epochs > 0 && this.intervalsAfter(to, epochs) > this.intervalsAfter(from, epochs);
+  }
+
+  /** The step with which the interval ends that a step is in; Infinity where there are none, 0 epochs. */
+  endAfter(step: number, epochs: number): number {
+    return epochs > 0 ? this.stepsFor(this.intervalsAfter(step, epochs) + 1, epochs) : Infinity;
+  }
+
+  /** Indices of the examples of step 0, 1, ... */
+  batch(step: number): Uint32Array<ArrayBuffer> {
+    const n = this.examples.length;
+    return Uint32Array.from({ length: this.batchSize }, (_, i) => {
+      const position = step * this.batchSize + i;
+      return this.examples[this.#order(Math.floor(position / n))[position % n]];
+    });
+  }
+
+  /** A whole number, so that an interval ends at the same step however it is asked for. */
+  #examplesIn(epochs: number): number {
+    return Math.max(1, Math.round(epochs * this.examples.length));
+  }
+
+  #order(epoch: number): Uint32Array {
+    let order = this.#orders.get(epoch);
+    if (!order) {
+      this.#orders.delete(epoch - 2);
+      order = permutation(this.seed, streams.order, epoch, this.examples.length);
+      this.#orders.set(epoch, order);
+    }
+    return order;
+  }
+}

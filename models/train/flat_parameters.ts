@@ -1,0 +1,155 @@
+import { assign, currentDevice, type Shape, Tensor, zeros } from "../../kernels/mod.ts";
+import { sizeOf } from "../../kernels/core/shape.ts";
+import { readState, type State, writeState } from "../files/state.ts";
+
+/** Every parameter starts at a multiple of this many elements: WebGPU binds from multiples of 256 bytes only. */
+const ALIGNMENT = 64;
+
+/** Where a parameter lies. */
+export interface Place {
+  /** Index of the chunk. */
+  readonly chunk: number;
+  /** First element within the chunk. */
+  readonly offset: number;
+  /** Its shape. */
+  readonly shape: Shape;
+}
+
+/**
+ * One number for each element of a network's parameters, laid end to end, so that an optimizer updates them all at
+ * once. It is a few chunks where one buffer would be larger than a kernel can bind; gaps hold zeros.
+ */
+export class FlatParameters {
+  /** f32[n] each. */
+  readonly chunks: readonly Tensor[];
+  /** The part of the chunks that belongs to a parameter, in its shape. */
+  readonly views: ReadonlyMap<string, Tensor>;
+  readonly #places: ReadonlyMap<string, Place>;
+
+  /** Zeros, with room for parameters at places. */
+  constructor(places: ReadonlyMap<string, Place>) {
+    const lengths: number[] = [];
+    for (const { chunk, offset, shape } of places.values()) lengths[chunk] = endOf(offset, shape);
+    this.#places = places;
+    this.chunks = lengths.map((length) => zeros([length]));
+    this.views = new Map(
+      Array.from(
+        places,
+        (
+          [name, { chunk, offset, shape }],
+        ) => [name, new Tensor(this.chunks[chunk].storage, shape, "f32", offset)],
+      ),
+    );
+  }
+
+  /** Zeros of the same layout: gradients, moments, averages. */
+  like(): FlatParameters {
+    return new FlatParameters(this.#places);
+  }
+
+  /** Takes over the values of another one of the same layout. */
+  copy(source: FlatParameters): void {
+    this.chunks.forEach((chunk, i) => assign(chunk, source.chunks[i]));
+  }
+
+  /** Copies the values to the host, as they are at the moment of the call. */
+  state(): Promise<State> {
+    return readState(this.views);
+  }
+
+  /**
+   * Overwrites the values.
+   *
+   * @param source where the state comes from, for messages
+   * @throws {StateError} if a name is missing or unknown, or a shape differs
+   */
+  load(state: State, source: string): void {
+    writeState(this.views, state, source);
+  }
+}
+
+/**
+ * Moves parameters into flat memory: the tensors stay, with their values, but now lie in its chunks.
+ *
+ * @param parameters by name, see `namedParameters`
+ * @param chunkBytes largest chunk, by default the most that a kernel can bind
+ * @throws {RangeError} if a single parameter is larger than a chunk, or there is no parameter
+ */
+export function flatten(
+  parameters: ReadonlyMap<string, Tensor>,
+  { chunkBytes = currentDevice().maxRangeBytes }: { chunkBytes?: number } = {},
+): FlatParameters {
+  const flat = new FlatParameters(layOut(parameters, chunkBytes / 4));
+  for (const [name, view] of flat.views) {
+    const parameter = parameters.get(name)!;
+    assign(view, parameter);
+    pointTo(parameter, view);
+  }
+  return flat;
+}
+
+/**
+ * Runs a synchronous function while parameters have other values. What is recorded meanwhile keeps using them.
+ *
+ * @param parameters by name, see `namedParameters`
+ * @param values for each of them
+ */
+export function withParameters<T>(
+  parameters: ReadonlyMap<string, Tensor>,
+  values: FlatParameters,
+  run: () => T,
+): T {
+  const before = Array.from(
+    parameters,
+    ([, parameter]) => [parameter, parameter.storage, parameter.offset] as const,
+  );
+  for (const [name, parameter] of parameters) pointTo(parameter, values.views.get(name)!);
+  try {
+    return run();
+  } finally {
+    for (const [parameter, storage, offset] of before) Object.assign(parameter, { storage, offset });
+  }
+}
+
+/**
+ * Makes parameters lie in flat memory for good, so that they always have the values that it has.
+ *
+ * @param parameters by name, see `namedParameters`; what their own memory held is lost to them
+ * @throws {RangeError} if the flat memory has no values for one
+ */
+export function shareParameters(parameters: ReadonlyMap<string, Tensor>, values: FlatParameters): void {
+  for (const [name, parameter] of parameters) {
+    const view = values.views.get(name);
+    if (!view) throw new RangeError(`Cannot share parameters: there are no values for "${name}"`);
+    pointTo(parameter, view);
+  }
+}
+
+function pointTo(parameter: Tensor, { storage, offset }: Tensor): void {
+  parameter.storage = storage;
+  parameter.offset = offset;
+}
+
+/** Fills chunk after chunk with parameters, in order. */
+function layOut(parameters: ReadonlyMap<string, Tensor>, chunkLength: number): Map<string, Place> {
+  if (parameters.size === 0) throw new RangeError("Cannot flatten parameters: there are none");
+  const places = new Map<string, Place>();
+  let chunk = 0;
+  let offset = 0;
+  for (const [name, { shape, size }] of parameters) {
+    if (size > chunkLength) {
+      throw new RangeError(
+        `Cannot flatten "${name}": it has ${size * 4} bytes (expected at most ${chunkLength * 4})`,
+      );
+    }
+    if (endOf(offset, shape) > chunkLength && offset > 0) [chunk, offset] = [chunk + 1, 0];
+    places.set(name, { chunk, offset, shape });
+    offset = endOf(offset, shape);
+  }
+  return places;
+}
+
+/** The first aligned place after a parameter. */
+function endOf(offset: number, shape: Shape): number {
+  return Math.ceil((offset + sizeOf(shape)) / ALIGNMENT) * ALIGNMENT;
+}

@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { posix } from "node:path";
+import settings from "../deno.json" with { type: "json" };
+import { filesBelow, textOf } from "./module_graph.ts";
+import { testNeeding } from "./permissions.ts";
+
+/** README.md and the other pages that people read, with their texts. */
+async function pages(): Promise<Map<string, string>> {
+  const names = (await filesBelow("./", ["runs", "node_modules", "coverage"])).filter((path) =>
+    path.endsWith(".md")
+  );
+  return new Map(await Promise.all(names.map(async (path) => [path, await textOf(path)] as const)));
+}
+
+/** Targets of links and pictures in Markdown, but web addresses, as paths of the repository with their anchors. */
+function linksOf(page: string, text: string): { readonly path: string; readonly anchor: string }[] {
+  return Array.from(text.matchAll(/\]\((?!\w+:)([^)#\s]*)(?:#([\w-]+))?\)/g), ([, path, anchor = ""]) => {
+    return { path: path === "" ? page : posix.join(posix.dirname(page), path), anchor };
+  });
+}
+
+testNeeding({ read: true }, "links in Markdown lead to files and headings that exist", async () => {
+  const texts = await pages();
+  for (const [page, text] of texts) {
+    for (const { path, anchor } of linksOf(page, text)) {
+      await assert.doesNotReject(Deno.stat(new URL(`../${path}`, import.meta.url)), `${page} links ${path}`);
+      const headings = Array.from(
+        (texts.get(path) ?? "").matchAll(/^#+ (.*)$/gm),
+        ([, heading]) => heading.toLowerCase().replace(/[^\w -]/g, "").replaceAll(" ", "-"),
+      );
+      assert.ok(anchor === "" || headings.includes(anchor), `${page} links ${path}#${anchor}`);
+    }
+  }
+});
+
+testNeeding({ read: true }, "the README links every page in docs/", async () => {
+  const readme = linksOf("README.md", await textOf("README.md")).map(({ path }) => path);
+  const inDocs = (await filesBelow("docs/")).filter((path) => path.endsWith(".md"));
+  assert.deepEqual(inDocs.filter((path) => !readme.includes(path)), []);
+});
+
+testNeeding(
+  { read: true },
+  "the README's table lists the tasks of deno.json, and pages name no others",
+  async () => {
+    const tasks = Object.keys(settings.tasks);
+    const [, table] = /^## Tasks$(.*?)^## /ms.exec(await textOf("README.md")) ??
+      assert.fail("no table of tasks");
+    const listed = Array.from(table.matchAll(/^\| `([\w:]+)`/gm), ([, task]) => task);
+    assert.deepEqual(listed.sort(), tasks.filter((task) => !task.startsWith("build:")).sort());
+    for (const [page, text] of await pages()) {
+      // CONTRIBUTING.md adds a task.
+      if (page === "CONTRIBUTING.md") continue;
+      for (const [, task] of text.matchAll(/\b(?:deno|denow) task ([\w:]+)/g)) {
+        assert.ok(tasks.includes(task) || task === "TASK", `${page} names the task ${task}`);
+      }
+    }
+  },
+);
+
+testNeeding({ read: true }, "docs/layout.md has a row for each room and for nothing else", async () => {
+  const parents = ["kernels", "models", "viz", "experiments"];
+  const files = (await Promise.all(parents.map((parent) => filesBelow(`${parent}/`)))).flat();
+  const rooms = files.map((path) => path.split("/")).filter(({ length }) => length > 2)
+    .map(([parent, room]) => `${parent}/${room}/`);
+  const rows = (await textOf("docs/layout.md")).matchAll(/^\| `(\w+\/\w+\/)`/gm);
+  assert.deepEqual(Array.from(rows, ([, room]) => room).sort(), [...new Set(rooms)].sort());
+});

@@ -1,0 +1,19 @@
+import { ImageSource, normalizationTo } from "../../../experiments/data/image_source.ts";
+import { tensor } from "../../../kernels/mod.ts";
+import assert from "node:assert/strict";
+import { assertClose, testOnDevices } from "../../testing.ts";
+
+for (const channels of [1, 3]) {
+  const size = { channels, height: 3, width: 5 };
+  const values = channels * 15;
+  testOnDevices(`ImageSource gives normalised batches of ${channels} channels`, async () => {
+    const bytes = Uint8Array.from({ length: 4 * values }, (_, i) => i * 37 % 256);
+    const source = new ImageSource(bytes, size, normalizationTo("-1..1"));
+    assert.deepEqual(source.shape, [channels, 3, 5]);
+    assert.deepEqual(source.info, { normalization: { scale: 2, shift: -1 }, imageSize: [3, 5] });
+    const { x1 } = source.batch(tensor(Uint32Array.of(3, 0)));
+    assert.deepEqual(x1.shape, [2, channels, 3, 5]);
+    const expected = [...bytes.subarray(3 * values), ...bytes.subarray(0, values)];
+    assertClose(await x1.read(), expected.map((byte) => byte / 127.5 - 1), 1e-6);
+  });
+}

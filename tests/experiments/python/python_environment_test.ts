@@ -1,0 +1,60 @@
+/** Virtual environments, made by stand-ins for python3. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { testNeeding } from "../../permissions.ts";
+
+const module = JSON.stringify(
+  new URL("../../../experiments/python/python_environment.ts", import.meta.url).href,
+);
+
+/** What pythonEnvironment() returns where `python3` is this script, or where there is none. */
+async function environmentWith(python3?: string): Promise<unknown> {
+  const folder = await Deno.makeTempDir();
+  try {
+    const bin = join(folder, "bin");
+    await Deno.mkdir(bin);
+    if (python3) await Deno.writeTextFile(join(bin, "python3"), `#!/bin/sh\n${python3}\n`, { mode: 0o755 });
+    const program = `import { pythonEnvironment } from ${module};
+      console.log(JSON.stringify(await pythonEnvironment(${
+      JSON.stringify(join(folder, "place"))
+    }, ["some==1"])));`;
+    const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["eval", program],
+      env: { PATH: bin, NO_COLOR: "1" },
+    }).output();
+    assert.ok(success, new TextDecoder().decode(stderr));
+    assert.deepEqual((await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name), ["bin"]);
+    return JSON.parse(new TextDecoder().decode(stdout));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const needed = { read: true, write: true, run: true } as const;
+const advice =
+  "on Debian and Ubuntu, ./denow installs it for root, and others run 'sudo apt-get install python3-venv'";
+
+testNeeding(needed, "pythonEnvironment() says what brings venv where Debian has split it off", async () => {
+  const debian = `echo "The virtual environment was not created successfully because ensurepip is not
+available.  On Debian/Ubuntu systems, you need to install the python3-venv
+package using the following command.
+
+    apt install python3.13-venv
+
+Failing command: /some/bin/python3"; exit 1`;
+  assert.deepEqual(await environmentWith(debian), {
+    reason: `python3 cannot make virtual environments (${advice})`,
+  });
+  assert.deepEqual(await environmentWith(), { reason: `there is no python3 (${advice})` });
+});
+
+testNeeding(needed, "pythonEnvironment() gives Python's reason, wherever Python says it", async () => {
+  for (const redirection of ["", " >&2"]) {
+    assert.deepEqual(await environmentWith(`{ echo first; echo the disk is full; }${redirection}; exit 1`), {
+      reason: "python3 -m venv failed: the disk is full",
+    });
+  }
+  const pip = `case "$*" in *pip*) echo "no network" >&2; exit 1 ;; esac`;
+  assert.deepEqual(await environmentWith(pip), { reason: "pip install failed: no network" });
+});

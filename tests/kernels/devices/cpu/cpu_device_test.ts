@@ -1,0 +1,279 @@
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { CpuDevice } from "../../../../kernels/devices/cpu/cpu_device.ts";
+import type { Dims, Kernel } from "../../../../kernels/devices/device.ts";
+import { Layout } from "../../../../kernels/devices/cpu/memory_layout.ts";
+import { hasRelaxedSimd, loadKernels } from "../../../../kernels/devices/cpu/load_kernels.ts";
+import { SharedMemory } from "../../../../kernels/devices/cpu/shared_memory.ts";
+import { ThreadTeam } from "../../../../kernels/devices/cpu/thread_team.ts";
+import { trace } from "../../../../kernels/record/trace.ts";
+import {
+  conv2d,
+  DeviceError,
+  full,
+  gradients,
+  randomNormal,
+  randomUniform,
+  record,
+  scope,
+  tensor,
+  withDevice,
+} from "../../../../kernels/mod.ts";
+import {
+  createModel,
+  Ema,
+  flatten,
+  flowMatchingLoss,
+  type Model,
+  type ModelOptions,
+  namedParameters,
+  optimizer,
+  optimizerKinds,
+} from "../../../../models/mod.ts";
+import { testNeeding } from "../../../permissions.ts";
+
+const key = (stream: number) => tensor(Uint32Array.of(46020, stream, 0));
+
+/** A complete training step: noise, times, loss, gradients, clipping, update and averaged weights. */
+function trainingStep(
+  model: Model,
+  [N, C, H, W]: readonly number[],
+  name: Parameters<typeof optimizer>[0] = "adamw",
+) {
+  const parameters = namedParameters(model);
+  const flat = flatten(parameters);
+  const rule = optimizer(name, flat, { learningRate: 1e-3, clip: 1 });
+  const ema = new Ema(flat, { decay: 0.9 });
+  const x1 = randomNormal(key(0), [N, C, H, W]);
+  const keys = [key(1), key(2)];
+  const work = () => {
+    const loss = flowMatchingLoss(model, randomNormal(keys[0], x1.shape), x1, randomUniform(keys[1], [N]));
+    rule.update(gradients(loss, [...parameters.values()]));
+    ema.update();
+    return loss;
+  };
+  const before = () => {
+    rule.beforeStep(1e-3);
+    ema.beforeStep();
+  };
+  return { work, before, flat };
+}
+
+const networks: readonly ModelOptions[] = [
+  { type: "UNet_FM", filters: [8, 16], tEmb: 8 },
+  { type: "UNet_FM_Residuals", filters: [8, 16], tEmb: 8 },
+  { type: "UNet_FM", filters: [8, 16, 24], tEmb: 8, attn: true, channels: 3 },
+  { type: "UNet_FM_Residuals", filters: [8, 16, 24], tEmb: 8, attn: true, channels: 3 },
+];
+
+for (const options of networks) {
+  const { type, attn = false, channels = 1 } = options;
+  for (const name of optimizerKinds) {
+    const what = `${type}${attn ? " with attention, 15x13 pixels" : ""}, ${name}`;
+    Deno.test(`CpuDevice has a kernel for every op of a training step: ${what}`, async () => {
+      const device = await CpuDevice.open({ threads: 1 });
+      withDevice(device, () => {
+        const shape = attn ? [2, channels, 15, 13] : [2, channels, 12, 12];
+        const { recording } = trace(trainingStep(createModel(options, 1), shape, name).work);
+        const missing = recording.calls.filter(({ kernel, dims }) => !hasKernel(kernel, dims));
+        assert.deepEqual([...new Set(missing.map(({ kernel }) => kernel.name))], []);
+        assert.ok(recording.calls.length > 60);
+      });
+      device.close();
+    });
+  }
+}
+
+function hasKernel({ ports, wasm }: Kernel, dims: Dims): boolean {
+  return wasm?.(Object.fromEntries(ports.map(({ name }) => [name, 0])), dims) !== undefined;
+}
+
+/** Losses and weights after some steps that are large enough for worker threads. */
+async function train(device: CpuDevice, steps: number): Promise<{ losses: number[]; weights: Float32Array }> {
+  return await withDevice(device, async () => {
+    const model = createModel({ type: "UNet_FM_Residuals", filters: [8, 16], tEmb: 8 }, 1);
+    const { work, before, flat } = trainingStep(model, [16, 1, 20, 20]);
+    const step = record(work);
+    const losses: number[] = [];
+    for (let i = 0; i < steps; i++) {
+      before();
+      step.run();
+      losses.push((await step.result.read())[0]);
+      await new Promise((resolve) => setTimeout(resolve, i < 4 ? 50 : 0)); // workers start during the first steps
+    }
+    return { losses, weights: await flat.chunks[0].read() };
+  });
+}
+
+Deno.test({
+  name: "CpuDevice computes the same bits with 1, 2 and 8 threads",
+  async fn() {
+    const results = [];
+    for (const threads of [1, 2, 8]) {
+      const device = await CpuDevice.open({ threads });
+      results.push(await train(device, 8));
+      device.close();
+    }
+    assert.deepEqual(results[1], results[0]);
+    assert.deepEqual(results[2], results[0]);
+    assert.ok(results[0].losses[7] < results[0].losses[0]);
+  },
+  sanitizeOps: false, // workers end a moment after close()
+  sanitizeResources: false,
+});
+
+Deno.test({
+  name: "CpuDevice.rest() is safe between any two steps",
+  async fn() {
+    const device = await CpuDevice.open({ threads: 3 });
+    await withDevice(device, async () => {
+      const x = full([4, 16, 28, 28], 1), w = full([16, 16, 3, 3], 0.1), bias = full([16], 0);
+      const step = record(() => conv2d(x, w, bias, { padding: 1 }));
+      for (let i = 0; i < 300; i++) {
+        step.run();
+        if (i % 3 === 0) device.rest();
+        if (i % 7 === 0) await new Promise((resolve) => setTimeout(resolve, i % 5 * 8));
+      }
+      const values = await step.result.read();
+      assert.equal(values[29].toFixed(3), "14.400");
+    });
+    device.close();
+  },
+  sanitizeOps: false,
+  sanitizeResources: false,
+});
+
+Deno.test("CpuDevice holds no more memory after many steps, recorded or not", async () => {
+  const device = await CpuDevice.open({ threads: 1 });
+  await withDevice(device, async () => {
+    const x = full([2, 8, 9, 9], 1), w = full([8, 8, 3, 3], 0.1), bias = full([8], 0);
+    const step = record(() => conv2d(x, w, bias, { padding: 1 }));
+    const round = () =>
+      scope(() => {
+        conv2d(conv2d(x, w, bias, { padding: 1 }), w, bias, { padding: 1 });
+        step.run();
+      });
+    round();
+    const held = device.allocatedBytes;
+    for (let i = 0; i < 2000; i++) round();
+    assert.equal(device.allocatedBytes, held);
+    await step.result.read();
+  });
+  device.close();
+});
+
+Deno.test("CpuDevice refuses an invalid number of threads, and work after close()", async () => {
+  for (const threads of [-1, 1.5, 65, NaN]) {
+    await assert.rejects(CpuDevice.open({ threads }), {
+      name: "DeviceError",
+      message: `Cannot open the CPU device with ${threads} threads (expected 1 to 64, or 0 for one per core)`,
+    });
+  }
+  const device = await CpuDevice.open();
+  device.close();
+  assert.throws(() => withDevice(device, () => full([1], 0)), DeviceError);
+});
+
+Deno.test("CpuDevice reports when its memory is full, and continues to work", async () => {
+  const device = await CpuDevice.open({ threads: 1 });
+  const held = device.allocatedBytes;
+  assert.throws(() => device.allocate(2 ** 32), {
+    name: "DeviceError",
+    message:
+      /^Cannot allocate 4096 MiB: the CPU device holds \d+ MiB already \(expected at most 4 GiB in all\)/,
+  });
+  assert.equal(device.allocatedBytes, held);
+  device.release(device.allocate(2 ** 20));
+  device.close();
+});
+
+Deno.test("SharedMemory reuses free parts, whole and merged", () => {
+  const memory = new SharedMemory(Layout.reserved);
+  const [a, b, c] = [100, 1000, 64].map((bytes) => memory.allocate(bytes));
+  assert.deepEqual([a % 64, b - a, c - b], [0, 128, 1024]);
+  memory.release(a, 100);
+  memory.release(c, 64);
+  assert.equal(memory.allocate(60), c, "the smallest part that is large enough");
+  memory.release(b, 1000);
+  assert.equal(memory.allocate(1152), a, "neighbours are merged");
+  assert.equal(memory.held, 1152 + 64);
+});
+
+Deno.test({
+  name: "ThreadTeam.run() reports a kernel that traps on any thread, and stays failed",
+  async fn() {
+    const memory = new SharedMemory(Layout.reserved);
+    const team = new ThreadTeam(await loadKernels(hasRelaxedSimd()), memory, 2);
+    const program = memory.allocate(Layout.callBytes);
+    const words = new Int32Array(memory.memory.buffer);
+    words[program / 4] = 2 ** 20; // no such opcode
+    const failure =
+      /^A kernel of the CPU device failed: RuntimeError: unreachable.*; restart, or open a new device with init\(\)$/;
+    assert.throws(() => team.run(program, 1, true), { name: "DeviceError", message: failure });
+    assert.throws(() => team.run(program, 1, false), { name: "DeviceError", message: failure });
+    team.rest();
+
+    // The same while all workers are busy.
+    const other = new ThreadTeam(await loadKernels(hasRelaxedSimd()), memory, 2);
+    Atomics.store(words, Layout.failed / 4, 0);
+    words[program / 4] = 0;
+    other.run(program, 0, true);
+    while (Atomics.load(words, Layout.ready / 4) < 1) await new Promise((resolve) => setTimeout(resolve, 10));
+    words[program / 4] = 2 ** 20;
+    assert.throws(() => other.run(program, 1, true), { name: "DeviceError", message: failure });
+    other.rest();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  },
+  sanitizeOps: false,
+  sanitizeResources: false,
+});
+
+const exporting = `
+  import { conv2d, full, init, record } from ${JSON.stringify(import.meta.resolve("../../../../mod.ts"))};
+  const device = await init({ device: "cpu", threads: 2 });
+  const x = full([16, 16, 28, 28], 1), w = full([16, 16, 3, 3], 0.1), bias = full([16], 0);
+  const step = record(() => conv2d(x, w, bias, { padding: 1 }));
+  for (let i = 0; i < 50; i++) step.run();
+  const values = await step.result.read();
+  console.log(values[29].toFixed(3), new Float32Array(new Int32Array(1).buffer)[0]);
+`;
+
+testNeeding(
+  { run: true, write: true, read: true },
+  "CpuDevice lets a program exit by itself, and needs no permission",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      await Deno.writeTextFile(`${folder}/main.ts`, exporting);
+      const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: [
+          "run",
+          "-q",
+          "--no-prompt",
+          "--config",
+          fileURLToPath(import.meta.resolve("../../../../deno.json")),
+          `${folder}/main.ts`,
+        ],
+        signal: AbortSignal.timeout(60_000),
+      }).output();
+      assert.deepEqual([success, new TextDecoder().decode(stderr)], [true, ""]);
+      assert.equal(new TextDecoder().decode(stdout), "14.400 0\n");
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);
+
+testNeeding(
+  { read: true, env: true },
+  "build_wasm.ts makes the kernels and signatures of the repository",
+  async () => {
+    const { builtModules } = await import("../../../../tools/build_wasm.ts");
+    for (const [name, built] of Object.entries(await builtModules())) {
+      const kept = await Deno.readTextFile(
+        new URL(`../../../../kernels/devices/cpu/${name}`, import.meta.url),
+      );
+      assert.ok(built === kept, `${name} is not what assembly/ builds: run deno task build:wasm`);
+    }
+  },
+);

@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { CpuDevice } from "../../../../kernels/devices/cpu/cpu_device.ts";
+import { hasRelaxedSimd, loadKernels } from "../../../../kernels/devices/cpu/load_kernels.ts";
+import { Layout } from "../../../../kernels/devices/cpu/memory_layout.ts";
+import { SharedMemory } from "../../../../kernels/devices/cpu/shared_memory.ts";
+import { ThreadTeam } from "../../../../kernels/devices/cpu/thread_team.ts";
+import { type WasmCall, writeCall } from "../../../../kernels/devices/cpu/wasm_call.ts";
+import "../../../../kernels/mod.ts";
+import { registry } from "../../../../kernels/op.ts";
+
+/** What is written behind a workspace, to see whether it stays. */
+const canary = 0x5ca1ab1e;
+const canaryWords = 1024;
+
+/** Memory, threads and calls in it, as the CPU device has them. */
+async function openTeam(threads: number) {
+  const memory = new SharedMemory(Layout.reserved);
+  const team = new ThreadTeam(await loadKernels(hasRelaxedSimd()), memory, threads);
+  return {
+    memory,
+    team,
+    /** Writes calls to new memory, with a workspace of so many bytes before the canary. */
+    lay(calls: readonly WasmCall[], bytesOf: (needed: number) => number) {
+      const program = memory.allocate(calls.length * Layout.callBytes);
+      calls.forEach((call, i) => writeCall(memory, program + i * Layout.callBytes, call));
+      const needed = team.workspaceBytes(program, calls.length), bytes = bytesOf(needed);
+      const workspace = memory.allocate(needed + 4 * canaryWords);
+      memory.u32[Layout.workspace / 4] = workspace;
+      memory.u32[Layout.workspaceBytes / 4] = bytes;
+      const guarded = () =>
+        memory.u32.subarray((workspace + bytes) / 4, (workspace + bytes) / 4 + canaryWords);
+      guarded().fill(canary);
+      return { program, needed, isIntact: () => guarded().every((word) => word === canary) };
+    },
+  };
+}
+
+/** A product of matrices of which nothing is in memory but room for it. */
+function someProduct(memory: SharedMemory): WasmCall {
+  const [a, b, y] = [1, 2, 3].map(() => memory.allocate(1024));
+  const args = { a, b, y, A: 1, B: 1, Y: 1, M: 8, N: 8, K: 8, am: 32, ak: 4, bk: 32, bn: 4 };
+  return { kernel: "matmul", args };
+}
+
+for (const { name, kernel, inputs, plan, samples } of registry.values()) {
+  if (!kernel.wasm) continue;
+  Deno.test(`${name}() writes no further than the workspace that its kernels ask for`, async () => {
+    const { memory, team, lay } = await openTeam(1);
+    for (const { shapes, attributes = {} } of samples) {
+      const { dims, outputs } = plan(inputs.map((input) => shapes[input.name]), attributes);
+      const all = [...inputs.map((input) => shapes[input.name]), ...outputs];
+      const sizes = all.map((shape) => shape.reduce((size, length) => size * length, 4));
+      const addresses = Object.fromEntries(
+        kernel.ports.map((port, i) => {
+          const address = memory.allocate(sizes[i]);
+          memory.u32.fill(0, address / 4, (address + sizes[i]) / 4);
+          return [port.name, address];
+        }),
+      );
+      const calls = kernel.wasm?.(addresses, dims);
+      if (!calls) continue;
+      const { program, isIntact } = lay(calls, (needed) => needed);
+      team.run(program, calls.length, false);
+      assert.ok(isIntact(), JSON.stringify(shapes));
+    }
+  });
+}
+
+Deno.test("ThreadTeam.run() names the kernel and sizes if the workspace is too small, and writes nothing", async () => {
+  const { memory, team, lay } = await openTeam(1);
+  const call = someProduct(memory);
+  const { program, needed, isIntact } = lay([call], (needed) => needed - 4);
+  assert.throws(() => team.run(program, 1, false), {
+    name: "DeviceError",
+    message:
+      `A kernel of the CPU device failed: matmul needs ${needed} bytes of workspace, but has ${
+        needed - 4
+      }; ` +
+      "restart, or open a new device with init()",
+  });
+  assert.ok(isIntact());
+});
+
+Deno.test("ThreadTeam.workspaceBytes() grows with the number of threads", async () => {
+  const [one, four] = await Promise.all([1, 4].map(async (threads) => {
+    const { memory, lay } = await openTeam(threads);
+    return lay([someProduct(memory)], (needed) => needed).needed;
+  }));
+  assert.ok(one > 0);
+  assert.equal(four, 4 * one);
+});
+
+Deno.test("CpuDevice.run() names an op whose workspace exceeds the memory, and goes on", async () => {
+  const device = await CpuDevice.open({ threads: 1 });
+  const { kernel, inputs } = registry.get("conv2d")!;
+  const buffer = device.allocate(4096);
+  const ranges = kernel.ports.map(() => ({ buffer, offset: 0, length: 1 }));
+  const dims = { N: 1, C: 1, H: 1, W: 1, K: 1, P: 1, Q: 1, B: 1, R: 3, S: 3, padding: 1 };
+  const call = { kernel, ranges, dims };
+  const step = device.prepare([call]);
+  assert.throws(() => device.run({ ...call, dims: { ...dims, C: 2 ** 14, K: 2 ** 14 } }), {
+    name: "DeviceError",
+    message:
+      /^Cannot run conv2d: it needs \d{11} bytes of workspace; Cannot allocate \d+ MiB: the CPU device holds/,
+  });
+  assert.equal(inputs.length, 3);
+  step(); // its workspace is still there
+  device.close();
+});
+
+Deno.test("copyRows of rows without bytes does nothing", async () => {
+  const { memory, team, lay } = await openTeam(1);
+  const [from, to] = [1, 2].map(() => memory.allocate(64));
+  const { program } = lay(
+    [{ kernel: "copyRows", args: { from, to, rows: 3, bytes: 0, fromStep: 0, toStep: 8 } }],
+    () => 0,
+  );
+  team.run(program, 1, false);
+});

@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { BatchOrder } from "../../../models/train/batch_order.ts";
+import { permutation } from "../../../models/random/permutation.ts";
+import { fullBatches } from "../../../models/solve/full_batches.ts";
+
+const sorted = (values: Iterable<number>) => [...values].sort((a, b) => a - b);
+const upTo = (n: number) => Array.from({ length: n }, (_, i) => i);
+/** Examples 100, 103, ... */
+const examples = (n: number) => Uint32Array.from({ length: n }, (_, i) => 100 + 3 * i);
+
+Deno.test("permutation() is a permutation that seed, stream and counter change", () => {
+  const first = permutation(46020, 1, 0, 50);
+  assert.deepEqual(sorted(first), upTo(50));
+  assert.deepEqual(permutation(46020, 1, 0, 50), first);
+  for (
+    const other of [permutation(1, 1, 0, 50), permutation(46020, 2, 0, 50), permutation(46020, 1, 1, 50)]
+  ) {
+    assert.deepEqual(sorted(other), upTo(50));
+    assert.notDeepEqual(other, first);
+  }
+  assert.deepEqual(permutation(46020, 1, 0, 1), Uint32Array.of(0));
+});
+
+Deno.test("permutation() puts every value everywhere about equally often", () => {
+  const n = 5;
+  const draws = 2000;
+  const counts = upTo(n).map(() => upTo(n).map(() => 0));
+  for (let counter = 0; counter < draws; counter++) {
+    permutation(46020, 1, counter, n).forEach((value, place) => counts[place][value]++);
+  }
+  // 5 standard deviations of a binomial count
+  const allowed = 5 * Math.sqrt(draws * (1 / n) * (1 - 1 / n));
+  for (const count of counts.flat()) assert.ok(Math.abs(count - draws / n) < allowed, `${count}`);
+});
+
+Deno.test("BatchOrder.batch() shows every example once an epoch, each epoch in another order", () => {
+  for (const [n, batchSize] of [[86, 8], [10, 10], [7, 3], [9, 3], [5, 1]]) {
+    const order = new BatchOrder(examples(n), batchSize, 46020);
+    const epochs = 4;
+    const seen = upTo(order.stepsFor(epochs)).flatMap((step) => [...order.batch(step)]);
+    const orders = upTo(epochs).map((epoch) => seen.slice(epoch * n, (epoch + 1) * n));
+    for (const epoch of orders) assert.deepEqual(sorted(epoch), [...examples(n)]);
+    assert.equal(new Set(orders.map(String)).size, epochs);
+    assert.ok(upTo(order.stepsFor(epochs)).every((step) => order.batch(step).length === batchSize));
+  }
+});
+
+Deno.test("BatchOrder.batch() depends on the seed and the step alone, not on what was asked before", () => {
+  const order = new BatchOrder(examples(7), 3, 46020);
+  const steps = upTo(20);
+  const forwards = steps.map((step) => order.batch(step));
+  const backwards = steps.toReversed().map((step) => order.batch(step)).toReversed();
+  assert.deepEqual(backwards, forwards);
+  for (const step of [13, 2, 19, 2, 0]) {
+    assert.deepEqual(order.batch(step), forwards[step]);
+    assert.deepEqual(new BatchOrder(examples(7), 3, 46020).batch(step), forwards[step]);
+  }
+  assert.notDeepEqual(new BatchOrder(examples(7), 3, 1).batch(0), forwards[0]);
+});
+
+Deno.test("BatchOrder counts an epoch as over with the step that shows its last example", () => {
+  const order = new BatchOrder(examples(86), 8, 46020); // 10.75 steps an epoch
+  assert.deepEqual([0, 1, 2, 3, 4].map((epochs) => order.stepsFor(epochs)), [0, 11, 22, 33, 43]);
+  const after = [0, 10, 11, 21, 22, 42, 43].map((steps) => order.epochsAfter(steps));
+  assert.deepEqual(after, [0, 0, 1, 1, 2, 3, 4]);
+});
+
+Deno.test("BatchOrder.intervalsAfter() counts parts of epochs as stepsFor() does, whatever the fraction", () => {
+  for (const [n, batchSize] of [[86, 8], [54000, 32], [7, 3], [3, 2]]) {
+    const order = new BatchOrder(examples(n), batchSize, 46020);
+    for (const epochs of [0.1, 0.25, 1 / 3, 0.7, 1, 1.5, 2, 1e-6]) {
+      for (let k = 1; k < 50; k++) {
+        const end = order.stepsFor(k, epochs);
+        assert.ok(order.intervalsAfter(end, epochs) >= k, `${n} ${epochs} ${k}`);
+        assert.ok(order.intervalsAfter(end - 1, epochs) < k, `${n} ${epochs} ${k}`);
+        // From within an interval, its end lies ahead.
+        assert.ok(order.stepsFor(order.intervalsAfter(end, epochs) + 1, epochs) > end);
+      }
+    }
+    const quarters = order.stepsFor(4, 0.25);
+    assert.ok(Math.abs(quarters - order.stepsFor(1)) <= 1, `${quarters}`);
+  }
+});
+
+Deno.test("fullBatches() covers every sample, by batches of one size that are no larger than allowed", () => {
+  for (const [count, most] of [[1, 1], [3, 2], [10, 3], [16, 256], [257, 256], [200, 32], [7, 7]]) {
+    const { length, batches } = fullBatches(count, most);
+    assert.ok(length <= most);
+    const taken = batches.flatMap(({ from, fresh }) => {
+      assert.ok(from >= 0 && from + length <= count && from <= fresh);
+      return upTo(from + length).slice(fresh);
+    });
+    assert.deepEqual(taken, upTo(count), `${count} by ${most}`);
+  }
+});

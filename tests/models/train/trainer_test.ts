@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { concat, reshape, type Tensor, tensor, zeros } from "../../../kernels/mod.ts";
+import {
+  flowMatching,
+  Linear,
+  Module,
+  namedParameters,
+  randomInitialiser,
+  rowsOf,
+  shareParameters,
+  Trainer,
+  type TrainerOptions,
+} from "../../../models/mod.ts";
+import { assertClose, testOnDevices } from "../../testing.ts";
+
+class LineField extends Module {
+  readonly map = new Linear(2, 1, randomInitialiser(1));
+
+  velocity(x: Tensor, t: Tensor): Tensor {
+    return this.map.forward(concat([x, reshape(t, [t.size, 1])], 1));
+  }
+}
+
+const batch = (step: number) => Uint32Array.of(step % 3, (step + 1) % 3);
+
+function trainer(options: Partial<TrainerOptions> = {}) {
+  const field = new LineField();
+  const source = rowsOf(tensor([3, 4, 5], [3, 1]));
+  return {
+    field,
+    made: new Trainer(field, source, { batchSize: 2, seed: 1, learningRate: 0.1, ...options }),
+  };
+}
+
+async function train(made: Trainer, steps: number): Promise<number[]> {
+  for (const end = made.step + steps; made.step < end;) made.queueStep(batch(made.step), 0.1);
+  return await made.losses();
+}
+
+testOnDevices("Trainer goes on from a state, to the bit", async () => {
+  const whole = trainer({ ema: 0.9 }).made;
+  const losses = await train(whole, 7);
+  const first = trainer({ ema: 0.9 }).made;
+  assert.deepEqual(await train(first, 3), losses.slice(0, 3));
+  const second = trainer({ ema: 0.9 }).made;
+  await train(second, 5); // forgotten by restore()
+  second.restore(await first.state(), "the state");
+  assert.equal(second.step, 3);
+  assert.deepEqual(await train(second, 4), losses.slice(3));
+  assert.deepEqual(await second.state(), await whole.state());
+});
+
+testOnDevices("Trainer.averaged is the average, which another network can share", async () => {
+  const { field, made } = trainer({ ema: 0.9 });
+  const twin = new LineField();
+  shareParameters(namedParameters(twin), made.averaged);
+  await train(made, 4);
+  const { ema, parameters } = await made.state();
+  const weight = ema!.get("map.weight")!.data;
+  assert.deepEqual(await twin.map.weight.read(), weight);
+  assert.notDeepEqual(weight, parameters.get("map.weight")!.data);
+  assert.deepEqual(await field.map.weight.read(), parameters.get("map.weight")!.data);
+  assert.deepEqual(await made.withAveraged(() => field.map.weight.read()), weight);
+  const plain = trainer().made;
+  assert.equal(plain.averaged, plain.flat);
+});
+
+testOnDevices("Trainer pairs examples as the coupling says, and draws times from the objective", async () => {
+  const asked: unknown[] = [];
+  const objective = {
+    ...flowMatching,
+    coupling: {
+      pair(examples: Uint32Array<ArrayBuffer>, draw: unknown) {
+        asked.push([[...examples], draw]);
+        return examples.toReversed();
+      },
+    },
+    times: { draw: (_: Tensor, n: number) => zeros([n]) },
+  };
+  const { made } = trainer({ objective });
+  const losses = await train(made, 2);
+  assert.deepEqual(asked, [[[0, 1], { seed: 1, step: 0 }], [[1, 2], { seed: 1, step: 1 }]]);
+  const apart = trainer({ objective: { ...objective, coupling: flowMatching.coupling } }).made;
+  assert.notDeepEqual(await train(apart, 2), losses);
+});
+
+testOnDevices("Trainer.plan() tells what a step of any batch would need, and makes nothing", () => {
+  const { made } = trainer();
+  const device = made.flat.chunks[0].device;
+  const before = device.allocatedBytes;
+  const [small, large] = [2, 200].map((batchSize) => made.plan(batchSize).bytes);
+  assert.ok(large > 5 * small, `${small} and ${large}`);
+  assert.equal(device.allocatedBytes, before);
+});
+
+testOnDevices(
+  "Trainer learns: the loss of the best constant velocity is that of the data's spread",
+  async () => {
+    const { made } = trainer();
+    const losses = await train(made, 200);
+    const mean = (values: number[]) => values.reduce((sum, x) => sum + x, 0) / values.length;
+    assert.ok(mean(losses.slice(150)) < mean(losses.slice(0, 10)) / 2);
+    assertClose([made.step], [200], 0);
+  },
+);

@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { dispatchSource, kernelSources, signaturesModule } from "../../tools/kernel_signatures.ts";
+
+const product = `
+export function productWorkspace(n: i32, threads: i32): u64 {
+  return n * threads;
+}
+
+export function product(
+  call: usize,
+  workspace: usize,
+  x: usize,
+  n: i32,
+): void {
+}
+`;
+const scale = "export function scale(call: usize, x: usize, factor: f32): void {\n}\n";
+
+Deno.test("kernelSources() reads kernels; the table and the dispatch follow from their parameters", () => {
+  const kernels = kernelSources({ "a.ts": product, "b.ts": scale }, 30);
+  const table = signaturesModule(kernels);
+  for (const row of ['product: "x: usize, n: i32",', 'scale: "x: usize, factor: f32",']) {
+    assert.ok(table.includes(row), table);
+  }
+  const dispatch = dispatchSource(kernels);
+  for (
+    const line of [
+      'import { product, productWorkspace } from "./kernels/a.ts";',
+      "case 0: return product(call, claimWorkspace(call, productWorkspace(integer(call, 1), team)), pointer(call, 0), integer(call, 1));",
+      "case 1: return scale(call, pointer(call, 0), real(call, 1));",
+      "case 0: return productWorkspace(integer(call, 1), threads);",
+    ]
+  ) assert.ok(dispatch.includes(line), line);
+});
+
+Deno.test("kernelSources() refuses more arguments than a call holds", () => {
+  assert.throws(() => kernelSources({ "b.ts": scale }, 1), {
+    message: "Cannot build kernel scale of b.ts: it takes 2 arguments (expected at most 1)",
+  });
+});
+
+Deno.test("kernelSources() refuses a workspace without a size, and a size without a workspace", () => {
+  const message =
+    /it needs both a parameter workspace and a function \w+Workspace\(\.\.\.\): u64, or neither/;
+  assert.throws(() => kernelSources({ "a.ts": product.replace("productWorkspace", "other") }, 30), {
+    message,
+  });
+  const size = "export function scaleWorkspace(threads: i32): u64 {\n}\n";
+  assert.throws(() => kernelSources({ "b.ts": scale + size }, 30), { message });
+  assert.throws(() => kernelSources({ "b.ts": size }, 30), {
+    message: /scaleWorkspace: there is no such kernel/,
+  });
+});
+
+Deno.test("kernelSources() refuses other exported functions, types and sizes", () => {
+  const refused: readonly [source: string, message: RegExp][] = [
+    [
+      "export function f(x: usize): void {\n}\n",
+      /f of c.ts: it is \(x\): void \(expected \(call, \.\.\.\): void\)/,
+    ],
+    ["export function f(call: usize, x: f64): void {\n}\n", /x is f64 \(expected usize, i32, f32\)/],
+    [product.replace("(n: i32, threads", "(m: i32, threads"), /takes m, which is no argument of the kernel/],
+  ];
+  for (const [source, message] of refused) {
+    assert.throws(() => kernelSources({ "c.ts": source }, 30), { message });
+  }
+});

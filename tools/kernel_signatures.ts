@@ -1,0 +1,140 @@
+/**
+ * Reads the parameters of the WebAssembly kernels from their sources, and writes what follows from them: the table by
+ * which the host lays out calls, and the code by which a thread reads them.
+ */
+
+/** An exported function of `kernels/devices/cpu/assembly/kernels/`. */
+interface ExportedFunction {
+  readonly name: string;
+  readonly file: string;
+  readonly parameters: readonly (readonly [name: string, type: string])[];
+  readonly result: string;
+}
+
+/** A kernel, and what it needs to know to run. */
+export interface KernelSource extends ExportedFunction {
+  /** Whether it takes the address of the workspace. */
+  readonly workspace: boolean;
+  /** Its arguments: the parameters that the host gives, in order. */
+  readonly words: ExportedFunction["parameters"];
+  /** The function that says how many bytes of workspace it needs. */
+  readonly size?: ExportedFunction;
+}
+
+/** Where `deno fmt` breaks lines. */
+const lineWidth = 110;
+
+/** How a thread reads an argument of each type. */
+const readers: Readonly<Record<string, string>> = { usize: "pointer", i32: "integer", f32: "real" };
+
+function exportedFunctions(file: string, source: string): ExportedFunction[] {
+  const declared = source.matchAll(/^export function (\w+)\(([^)]*)\): (\w+)/gm);
+  return Array.from(declared, ([, name, list, result]) => ({
+    name,
+    file,
+    result,
+    parameters: Array.from(
+      list.matchAll(/(\w+): (\w+)/g),
+      ([, parameter, type]) => [parameter, type] as const,
+    ),
+  }));
+}
+
+/**
+ * The kernels in sources: every exported `name(call, workspace?, ...): void`. One with a `workspace` stands beside
+ * `nameWorkspace(...): u64`, its size in bytes from any of its arguments and the number of `threads`.
+ *
+ * @param sources text of each file by name
+ * @param maxWords arguments that fit a call
+ * @throws {Error} if an exported function is neither, or a kernel takes more or other arguments than a call can hold
+ */
+export function kernelSources(
+  sources: Readonly<Record<string, string>>,
+  maxWords: number,
+): readonly KernelSource[] {
+  const functions = Object.entries(sources).flatMap(([file, text]) => exportedFunctions(file, text));
+  const sizes = new Map(functions.filter(({ result }) => result === "u64").map((size) => [size.name, size]));
+  const kernels = functions.filter(({ result }) => result !== "u64").map((kernel) => {
+    const { name, file, parameters, result } = kernel;
+    const refuse = (why: string): never => {
+      throw new Error(`Cannot build kernel ${name} of ${file}: ${why}`);
+    };
+    const workspace = parameters[1]?.[0] === "workspace";
+    const words = parameters.slice(workspace ? 2 : 1);
+    const size = sizes.get(`${name}Workspace`);
+    sizes.delete(`${name}Workspace`);
+    if (result !== "void" || parameters[0]?.join() !== "call,usize") {
+      refuse(`it is (${parameters.map(([p]) => p).join(", ")}): ${result} (expected (call, ...): void)`);
+    }
+    if (words.length > maxWords) refuse(`it takes ${words.length} arguments (expected at most ${maxWords})`);
+    const other = words.find(([, type]) => !(type in readers));
+    if (other) refuse(`${other[0]} is ${other[1]} (expected ${Object.keys(readers).join(", ")})`);
+    if (workspace !== (size !== undefined)) {
+      refuse(`it needs both a parameter workspace and a function ${name}Workspace(...): u64, or neither`);
+    }
+    const unknown = size?.parameters.find(([p]) => p !== "threads" && !words.some(([word]) => word === p));
+    if (unknown) refuse(`${name}Workspace takes ${unknown[0]}, which is no argument of the kernel`);
+    return { ...kernel, workspace, words, ...size && { size } };
+  });
+  if (sizes.size > 0) {
+    throw new Error(`Cannot build ${[...sizes.keys()].join(", ")}: there is no such kernel`);
+  }
+  return kernels;
+}
+
+/** The call of a function with the arguments that it takes, as AssemblyScript; `threads` is how many there are. */
+function invocation({ name, words, workspace }: KernelSource, size: string): string {
+  const given = words.map(([, type], i) => `${readers[type]}(call, ${i})`);
+  return `${name}(${["call", ...workspace ? [`claimWorkspace(call, ${size})`] : [], ...given].join(", ")})`;
+}
+
+function sizeOf({ words, size }: KernelSource, threads: string): string {
+  const given = size?.parameters.map(([name]) => {
+    const i = words.findIndex(([word]) => word === name);
+    return name === "threads" ? threads : `${readers[words[i][1]]}(call, ${i})`;
+  });
+  return `${size?.name}(${given?.join(", ")})`;
+}
+
+/** AssemblyScript: `execute`, which runs the kernel of a call, and `workspaceOf`, which says what it needs. */
+export function dispatchSource(kernels: readonly KernelSource[]): string {
+  const imports = kernels.map(({ name, file, size }) =>
+    `import { ${name}${size ? `, ${size.name}` : ""} } from "./kernels/${file}";`
+  );
+  const runs = kernels.map((kernel, i) => `case ${i}: return ${invocation(kernel, sizeOf(kernel, "team"))};`);
+  const sizes = kernels.flatMap((kernel, i) =>
+    kernel.size ? [`case ${i}: return ${sizeOf(kernel, "threads")};`] : []
+  );
+  return `import { integer, opcode, pointer, real } from "./call.ts";
+import { team } from "./threads.ts";
+import { claimWorkspace } from "./workspace.ts";
+${imports.join("\n")}
+export function execute(call: usize): void {
+  switch (opcode(call)) {
+    ${runs.join("\n    ")}
+    default: unreachable();
+  }
+}
+export function workspaceOf(call: usize, threads: i32): u64 {
+  switch (opcode(call)) {
+    ${sizes.join("\n    ")}
+    default: return 0;
+  }
+}
+`;
+}
+
+/** TypeScript: the arguments of every kernel, by which the host lays out calls. */
+export function signaturesModule(kernels: readonly KernelSource[]): string {
+  const rows = kernels.map(({ name, words }) => {
+    const text = `"${words.map(([word, type]) => `${word}: ${type}`).join(", ")}",`;
+    return `  ${name}:${name.length + text.length + 4 > lineWidth ? `\n    ${text}` : ` ${text}`}`;
+  });
+  return `// Made by \`deno task build:wasm\` from assembly/kernels/; do not edit.
+
+/** Arguments of each kernel in order: addresses and bytes are usize. The position of a kernel is its opcode. */
+export const kernelSignatures = {
+${rows.join("\n")}
+} as const;
+`;
+}
