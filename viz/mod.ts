@@ -19,7 +19,6 @@ export { flowGif } from "./flow/flow_gif.ts";
 export { encodeGif, type GifOptions, type Timing } from "./image/gif.ts";
 export { grid, type GridOptions } from "./image/grid.ts";
 export {
-  channelMean,
   type ChannelsShape,
   type GreyShape,
   type ImageSize,

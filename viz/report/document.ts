@@ -10,7 +10,12 @@ import { pathsSection } from "./paths_section.ts";
 import type { Payload } from "./payload.ts";
 import { payloadOf } from "./payload_of.ts";
 import { runSection } from "./run_section.ts";
-import style from "./style.css" with { type: "text" };
+import clockStyle from "./style/clock.css" with { type: "text" };
+import flowStyle from "./style/flow.css" with { type: "text" };
+import pageStyle from "./style/page.css" with { type: "text" };
+import smallStyle from "./style/small_and_print.css" with { type: "text" };
+
+const style = [pageStyle, flowStyle, clockStyle, smallStyle].join("");
 
 /**
  * Makes a report of training runs: one self-contained HTML file that needs no network, storage or other file.
