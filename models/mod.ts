@@ -47,7 +47,8 @@ export {
   modelTypes,
 } from "./nets/networks.ts";
 export { ResidualBlock, ResidualDown, ResidualUNet, ResidualUp } from "./nets/residual_unet.ts";
-export { UNet, type UNetOptions, Up } from "./nets/unet.ts";
+export { UNet, Up } from "./nets/unet.ts";
+export type { UNetOptions } from "./nets/options.ts";
 export { Attention } from "./nn/attention.ts";
 export { blankInitialiser, type Initialiser, randomInitialiser } from "./nn/initialiser.ts";
 export { Conv2d, ConvTranspose2d, GroupNorm, Linear } from "./nn/layers.ts";

@@ -3,9 +3,9 @@ import type { VelocityField } from "../flow/field.ts";
 import { blankInitialiser, type Initialiser, randomInitialiser } from "../nn/initialiser.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import { unknownName } from "../nearest.ts";
-import { completeUNetOptions } from "./options.ts";
+import { completeUNetOptions, type UNetOptions } from "./options.ts";
 import { ResidualUNet } from "./residual_unet.ts";
-import { UNet, type UNetOptions } from "./unet.ts";
+import { UNet } from "./unet.ts";
 
 /** Name of a network as checkpoints have it. */
 export type ModelType = "UNet_FM" | "UNet_FM_Residuals";

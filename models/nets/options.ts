@@ -1,5 +1,18 @@
 import { rejectUnknown } from "../nearest.ts";
-import type { UNetOptions } from "./unet.ts";
+
+/** Size of a U-Net. */
+export interface UNetOptions {
+  /** Channels of each level, outermost first. */
+  readonly filters: readonly number[];
+  /** Features of the time embedding. */
+  readonly tEmb: number;
+  /** Channels of the images. */
+  readonly channels: number;
+  /** Whether there is attention at the innermost level. */
+  readonly attn: boolean;
+  /** Groups of every GroupNorm. */
+  readonly groups: number;
+}
 
 /** One option of the networks. */
 interface OptionRule {

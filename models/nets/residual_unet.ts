@@ -5,7 +5,8 @@ import type { Initialiser } from "../nn/initialiser.ts";
 import { Conv2d, GroupNorm, Linear } from "../nn/layers.ts";
 import { Module } from "../nn/module.ts";
 import { TimeEmbedding } from "../nn/time_embedding.ts";
-import { checkSize, type UNetOptions, Up } from "./unet.ts";
+import type { UNetOptions } from "./options.ts";
+import { checkSize, Up } from "./unet.ts";
 
 /**
  * Pre-activated residual block with the time embedding added between its convolutions:
@@ -97,10 +98,10 @@ export class ResidualUNet extends Module implements VelocityField {
   /** A network of these sizes. @throws {ShapeError} if a level's filters do not divide into the groups */
   constructor(options: UNetOptions, initialiser: Initialiser) {
     super();
-    const { filters, tEmb, channels, attn, groups } = options;
+    const { filters, channels, attn, groups } = options;
     const widths = filters.map((width, i) => [filters[i - 1] ?? channels, width]);
     const middle = filters[filters.length - 1];
-    this.time_mlp = new TimeEmbedding(tEmb, initialiser);
+    this.time_mlp = new TimeEmbedding(options, initialiser);
     this.downs = widths.map(([outer, width]) => new ResidualDown(outer, width, options, initialiser));
     this.mid_res = new ResidualBlock(middle, options, initialiser);
     this.mid_attn = attn ? new Attention(middle, groups, initialiser) : undefined;

@@ -5,20 +5,7 @@ import type { Initialiser } from "../nn/initialiser.ts";
 import { Conv2d, ConvTranspose2d, Linear } from "../nn/layers.ts";
 import { Module } from "../nn/module.ts";
 import { TimeEmbedding } from "../nn/time_embedding.ts";
-
-/** Size of a U-Net. */
-export interface UNetOptions {
-  /** Channels of each level, outermost first. */
-  readonly filters: readonly number[];
-  /** Features of the time embedding. */
-  readonly tEmb: number;
-  /** Channels of the images. */
-  readonly channels: number;
-  /** Whether there is attention at the innermost level. */
-  readonly attn: boolean;
-  /** Groups of every GroupNorm. */
-  readonly groups: number;
-}
+import type { UNetOptions } from "./options.ts";
 
 /** Upsampling by two, resized to the skip where sizes differ, joined with it and convolved. */
 export class Up extends Module {
@@ -69,11 +56,12 @@ export class UNet extends Module implements VelocityField {
   readonly last: Conv2d;
 
   /** A network of these sizes. @throws {ShapeError} if there is attention and the innermost filters do not divide into the groups */
-  constructor({ filters, tEmb, channels, attn, groups }: UNetOptions, initialiser: Initialiser) {
+  constructor(options: UNetOptions, initialiser: Initialiser) {
     super();
+    const { filters, tEmb, channels, attn, groups } = options;
     const widths = filters.map((width, i) => [filters[i - 1] ?? channels, width]);
     const inner = widths.slice(1).reverse();
-    this.time_mlp = new TimeEmbedding(tEmb, initialiser);
+    this.time_mlp = new TimeEmbedding(options, initialiser);
     this.downs = widths.map(([outer, width]) => new Conv2d(outer, width, 3, initialiser));
     this.time_emb_passes = widths.map(([, width]) => new Linear(tEmb, width, initialiser));
     this.mid = attn ? new Attention(filters[filters.length - 1], groups, initialiser) : undefined;

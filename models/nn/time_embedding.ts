@@ -10,11 +10,11 @@ export class TimeEmbedding extends Module {
   /** T -> T; GELU is number 1. */
   readonly 2: Linear;
 
-  /** With T `features`. */
-  constructor(features: number, initialiser: Initialiser) {
+  /** With T = `tEmb` features. */
+  constructor({ tEmb }: { readonly tEmb: number }, initialiser: Initialiser) {
     super();
-    this[0] = new Linear(1, features, initialiser);
-    this[2] = new Linear(features, features, initialiser);
+    this[0] = new Linear(1, tEmb, initialiser);
+    this[2] = new Linear(tEmb, tEmb, initialiser);
   }
 
   /**
