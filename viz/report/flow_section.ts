@@ -14,7 +14,7 @@ export function flowSection(live: boolean, channels: number): Markup {
   const scale = markup`<span id="view-v-scale"></span>`;
   const ring = markup`<div id="brush-ring" class="ring" hidden></div>`;
   const arrows = markup`<canvas id="view-arrows" aria-hidden="true"></canvas>`;
-  return markup`<section id="flow" aria-labelledby="flow-title">
+  return markup`<section id="flow" class="${channels === 1 ? "grey" : "colour"}" aria-labelledby="flow-title">
 <h2 id="flow-title">The flow, pixel by pixel</h2>
 <p>A sample starts as noise and follows the network\u2019s velocity until t = 1. Move the slider at the bottom, play it, or
 point at a pixel to see how it changes; click to hold the pixel.</p>
