@@ -20,7 +20,10 @@ const library = `
 const tensor = (values) => ({ values, read: async () => values });
 const same = (values) => values;
 class Sampler {
-  constructor(model, shape, { times }) { this.times = times; }
+  constructor(model, shape, { times, steps }) {
+    if (steps !== undefined) throw new TypeError("both of steps and times given");
+    this.times = times;
+  }
   async *trajectory({ values }, { first }) {
     for (let i = first, x = values; i < this.times.length; i++) {
       const t = this.times[i];
