@@ -21,11 +21,13 @@ export {
 } from "./devices/device.ts";
 export { kernelSignatures } from "./devices/cpu/kernel_signatures.ts";
 export type { WasmCall, WasmKernel, WasmParameters } from "./devices/cpu/wasm_call.ts";
+export type { WasmLowering } from "./devices/cpu/wasm_lowering.ts";
 export { type DeviceChoice, init, withDevice } from "./init.ts";
 export {
   type AttributeTypes,
   type AttributeValues,
   defineOp,
+  type FirstName,
   type NoAttributes,
   type Op,
   type OpArguments,
@@ -34,7 +36,6 @@ export {
   type Sample,
   type Saved,
   type Tensors,
-  type WasmLowering,
 } from "./op.ts";
 export { attend } from "./ops/attend/op.ts";
 export { conv2d } from "./ops/conv2d/op.ts";

@@ -1,7 +1,9 @@
-import { context, currentDevice } from "./core/context.ts";
-import type { WasmCall, WasmKernel } from "./devices/cpu/wasm_call.ts";
-import type { Dims, Kernel, NumberArray, Tuning, Workgroups } from "./devices/device.ts";
-import { type Shape, ShapeError, sizeOf } from "./core/shape.ts";
+import { makeHistory } from "./autograd/history.ts";
+import { checkSaved } from "./autograd/rule.ts";
+import { attributeCheck, type AttributeTypes, type AttributeValues } from "./core/attributes.ts";
+import { currentDevice } from "./core/context.ts";
+import { execute } from "./core/execute.ts";
+import { type Shape, ShapeError, showShape, sizeOf } from "./core/shape.ts";
 import {
   bindAxes,
   type InputNames,
@@ -11,69 +13,81 @@ import {
   type Port,
 } from "./core/signature.ts";
 import { allocate } from "./core/storage.ts";
-import { Tensor } from "./core/tensor.ts";
+import { type History, Tensor } from "./core/tensor.ts";
+import type { WasmKernel } from "./devices/cpu/wasm_call.ts";
+import { loweringOf, type WasmLowering } from "./devices/cpu/wasm_lowering.ts";
+import type { Dims, Kernel, NumberArray, Tuning, Workgroups } from "./devices/device.ts";
 
-/** Settings of an op that are not tensors, with the type they have in the kernel's uniform. */
-export type AttributeTypes = Readonly<Record<string, "u32" | "f32">>;
-/** Attributes of a call by name. */
-export type AttributeValues<A extends AttributeTypes> = { readonly [K in keyof A]: number };
+export type { AttributeTypes, AttributeValues } from "./core/attributes.ts";
 
-/** Inputs on which the registry test tries an op. Values are normal random numbers unless given. */
+/** Inputs that the registry test runs an op on. Values are random in [-2, 2) unless given. */
 export interface Sample {
   /** Shape of each input by name. */
   readonly shapes: Readonly<Record<string, Shape>>;
   /** Attributes of the call. */
   readonly attributes?: Readonly<Record<string, number>>;
-  /** Values of inputs by name: the bits of u32 inputs, and numbers that an op needs to be in its domain. */
+  /** Values of inputs by name: required for u32 inputs, and for f32 inputs that must lie in the op's domain. */
   readonly values?: Readonly<Record<string, ArrayLike<number>>>;
+  /** `false` at a kink, such as a tie of a maximum, where differences give no gradient. */
+  readonly smooth?: boolean;
 }
 
-/** What an op's gradient may use: its inputs and outputs by name, and `dy`, the gradient of its first output. */
-export type Saved<S extends string> =
-  & { readonly [name in InputNames<S>[number] | OutputNames<S>[number]]: Tensor }
-  & { readonly dy: Tensor };
+/** First of a list of names. */
+export type FirstName<Names extends readonly string[]> = Names extends
+  readonly [infer Name extends string, ...unknown[]] ? Name : never;
 
-/** Kernel calls from the addresses of an op's buffers by name, and its dims. */
-export type WasmLowering<S extends string> = (
-  addresses: { readonly [name in InputNames<S>[number] | OutputNames<S>[number]]: number },
-  dims: Dims,
-) => readonly WasmCall[] | undefined;
+/**
+ * What an op's gradient may use: its inputs and outputs by name, and the gradient of its first output, whose name is the
+ * output's after a `d`: `dy` for an output `y`.
+ */
+export type Saved<S extends string> = {
+  readonly [name in InputNames<S>[number] | OutputNames<S>[number] | `d${FirstName<OutputNames<S>>}`]: Tensor;
+};
 
 /** An op in one declaration. */
 export interface OpDefinition<S extends string, A extends AttributeTypes> {
   /** Unique among all ops; messages and profiles show it. */
   readonly name: string;
-  /** Buffers and axes, `a[M, K], b[K, N] -> y[M, N]`: documentation, shape check, output shape and uniform in one. */
+  /** Buffers and axes, `a[M, K], b[K, N] -> y[M, N]`: documents, checks shapes, gives output shapes and uniforms. */
   readonly signature: S;
   /** Settings by name with their type; the caller gives them last, as an object. */
   readonly attributes?: A;
-  /** Further axes and kernel settings that follow from those of the call; a shape gives an `S...` axis. */
+  /** Further axes and settings of the kernel, computed from those of the call; a shape stands for an `S...` axis. */
   readonly derive?: (
     dims: Readonly<Record<string, number>> & AttributeValues<A>,
     shapes: Readonly<Record<string, Shape>>,
   ) => Readonly<Record<string, number | Shape>>;
-  /** WGSL with `fn kernel(i: u32)`; buffers and `dims` are declared for it. A function gets the specialised dims. */
+  /** WGSL that defines `fn kernel(i: u32)`; buffers and `dims` are in scope. A function gets the specialised dims. */
   readonly wgsl: string | ((tuning: Tuning, specialised: Dims) => string);
   /**
-   * Dims to compile into the shader, where that was measured to pay: each set of values costs a pipeline. A function may
-   * add choices that follow from dims and tuning, such as a tile.
+   * Dims to compile into the shader, where measurements show that it pays: each set of values costs a pipeline. A function
+   * may add choices that follow from dims and tuning, such as a tile.
    */
   readonly specialise?: readonly string[] | ((dims: Dims, tuning: Tuning) => Dims);
-  /** How often `kernel` runs: by default once for every element of the first output. */
+  /** How often `kernel` runs: by default, once for each element of the first output. */
   readonly invocations?: (dims: Dims, tuning: Tuning) => number;
   /**
-   * Makes the kernel one of workgroups, for the tunings where it gives any: the WGSL is then `fn kernel(group: u32, lane:
-   * u32)`, run by all `lanes` of each of `count` groups, with `var<workgroup>` memory and `workgroupBarrier()`. What
-   * surrounds a barrier may depend on `group` and `dims`, never on `lane`. Whether there are workgroups, and their lanes,
-   * may depend only on the tuning and on what is specialised; 256 lanes and 16 KiB are what every adapter has.
+   * Runs the kernel in workgroups where it returns any: the WGSL then defines `fn kernel(group: u32, lane: u32)`, which all
+   * `lanes` of each of `count` groups run, with `var<workgroup>` memory and `workgroupBarrier()`. Control flow around a
+   * barrier may depend on `group` and `dims`, never on `lane`. Whether there are workgroups, and how many lanes they have,
+   * may depend only on the tuning and on specialised dims; every adapter has 256 lanes and 16 KiB.
    */
   readonly workgroups?: (dims: Dims, tuning: Tuning) => Workgroups | undefined;
-  /** Gradient of each differentiable input, evaluated only if wanted. Without it, gradients stop at the op. */
+  /**
+   * For each differentiable input, a rule that gives its gradient, of its shape, made of differentiable ops, so that
+   * gradients of gradients are right. It runs only if that gradient is needed. Where an input has no rule, asking for a
+   * gradient through it is an error.
+   */
   readonly backward?: (
     saved: Saved<S>,
     attributes: AttributeValues<A>,
   ) => { readonly [name in InputNames<S>[number]]?: () => Tensor };
-  /** The op in plain loops over arrays by buffer name: the CPU device and the tests' oracle. */
+  /**
+   * The result where an input is empty but the result is not, given its shape, such as zeros for the sum of no numbers.
+   * Without it, such calls are refused.
+   */
+  readonly empty?: (shape: Shape) => Tensor;
+  /** The op in plain loops over arrays by buffer name: what the CPU device runs by default, and the tests' oracle. */
   readonly reference: (
     arrays: { readonly [name in InputNames<S>[number] | OutputNames<S>[number]]: NumberArray },
     dims: Dims,
@@ -83,24 +97,29 @@ export interface OpDefinition<S extends string, A extends AttributeTypes> {
    * the kernel calls that do the op's work, undefined for dims that no kernel fits. Without one the reference runs.
    */
   readonly wasm?: WasmKernel | WasmLowering<S>;
-  /** What the tests of ops try it on; `[]` where an op is checked by other means, such as `checkGradients`. */
+  /** What the registry test runs it on; `[]` where other tests check the op, for example with `checkGradients`. */
   readonly samples: readonly Sample[];
 }
 
 /** A tensor for each name. */
 export type Tensors<Names extends readonly string[]> = { [K in keyof Names]: Tensor };
-/** What an op gives: its one output, or all in order. */
+/** What an op returns: its only output, or all outputs in order. */
 export type OpResult<Names extends readonly string[]> = Names extends [string] ? Tensor : Tensors<Names>;
 /** Whether an op has no attributes. */
 export type NoAttributes<A> = keyof A extends never ? true : string extends keyof A ? true : false;
-/** What an op is called with. */
+/** Arguments of an op. */
 export type OpArguments<S extends string, A extends AttributeTypes> = NoAttributes<A> extends true
   ? Tensors<InputNames<S>>
   : [...Tensors<InputNames<S>>, attributes: AttributeValues<A>];
 
-/** A declared op: call it with tensors in the order of its signature, attributes last. */
+/** A declared op: a function of tensors in the order of its signature, and of attributes if it has any. */
 export interface Op<S extends string, A extends AttributeTypes = Record<never, never>> {
-  /** Runs the op. @throws {ShapeError} if shapes do not fit the signature */
+  /**
+   * Runs the op.
+   *
+   * @throws {ShapeError} if shapes do not fit the signature
+   * @throws {TypeError} if tensors or attributes are missing, unknown or of another type
+   */
   (...args: OpArguments<S, A>): OpResult<OutputNames<S>>;
   /** As it was declared. */
   readonly definition: OpDefinition<S, A>;
@@ -111,7 +130,7 @@ export interface Op<S extends string, A extends AttributeTypes = Record<never, n
 /** Every declared op by name; the registry test walks it. */
 export const registry: Map<string, RegisteredOp> = new Map();
 
-/** An op as the registry sees it, whatever its signature. */
+/** An op as the registry holds it, whatever its signature. */
 export interface RegisteredOp {
   readonly name: string;
   readonly signature: string;
@@ -121,39 +140,36 @@ export interface RegisteredOp {
   readonly differentiable: boolean;
   readonly kernel: Kernel;
   readonly run: (inputs: readonly Tensor[], attributes: Readonly<Record<string, number>>) => Tensor[];
-  /** Dims of a call and shapes of its outputs, without running it. */
+  /** Dims and output shapes of a call, without running it. */
   readonly plan: (shapes: readonly Shape[], attributes: Readonly<Record<string, number>>) => CallPlan;
 }
 
 interface CallPlan {
   readonly dims: Dims;
   readonly outputs: readonly Shape[];
-}
-
-let order = 0;
-
-/** The next number in the order of ops. */
-export function nextOrder(): number {
-  return order++;
+  readonly hasEmptyInput: boolean;
 }
 
 /**
- * Declares an op: checks shapes, allocates outputs, runs the kernel on the tensors' device and keeps the history for
+ * Declares an op. A call checks shapes, allocates outputs, runs the kernel on the tensors' device and keeps the history for
  * `gradients`.
  *
- * @throws {Error} if an op of that name is declared already
+ * @throws {Error} if an op of that name exists
  */
 export function defineOp<const S extends string, const A extends AttributeTypes = Record<never, never>>(
   definition: OpDefinition<S, A>,
 ): Op<S, A> {
   const { name, backward } = definition;
-  if (registry.has(name)) throw new Error(`Cannot declare op ${name}: there is one of that name already`);
+  if (registry.has(name)) throw new Error(`Cannot declare op ${name}: an op of that name exists`);
   const signature = parseSignature(definition.signature);
   const isInput = (port: Port) => signature.inputs.some((input) => input.name === port.name);
   const fresh = signature.outputs.filter((port) => !isInput(port));
   const updated = new Set(signature.outputs.filter(isInput).map((port) => port.name));
   const { wgsl, wasm, invocations, workgroups, specialise = [] } = definition;
   const first = signature.outputs[0];
+  const checkAttributes = attributeCheck(name, definition.attributes ?? {});
+  const inputNames = signature.inputs.map((port) => port.name);
+  const takesNumbers = signature.inputs.some(({ type }) => type === "f32");
 
   const kernel: Kernel = {
     name,
@@ -170,14 +186,14 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     wgsl: typeof wgsl === "string" ? () => wgsl : wgsl,
     invocations: invocations ?? ((dims) => first.axes.reduce((n, axis) => n * lengthOf(axis, dims), 1)),
     workgroups: workgroups ?? (() => undefined),
-    ...wasm !== undefined &&
-      { wasm: typeof wasm === "string" ? callsOf(wasm) : wasm as NonNullable<Kernel["wasm"]> },
+    ...wasm !== undefined && { wasm: loweringOf(wasm) },
     reference: definition.reference as Kernel["reference"],
   };
 
   function plan(shapes: readonly Shape[], attributes: Readonly<Record<string, number>>): CallPlan {
     const axes = bindAxes(name, signature, shapes);
-    Object.assign(axes.dims, attributes);
+    const hasEmptyInput = Object.values(axes.dims).includes(0);
+    checkAttributes(attributes, axes.dims);
     const derived =
       definition.derive?.(axes.dims as Record<string, number> & AttributeValues<A>, axes.shapes) ?? {};
     for (const [key, value] of Object.entries(derived)) {
@@ -187,7 +203,17 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
         axes.dims[key] = sizeOf(value);
       }
     }
-    return { dims: axes.dims, outputs: fresh.map((port) => outputShape(port, axes)) };
+    const outputs = fresh.map((port) => outputShape(port, axes));
+    outputs.forEach((shape, i) => {
+      if (shape.every((length) => Number.isInteger(length) && length >= 0)) return;
+      const given = signature.inputs.map((port, k) => `${port.name} ${showShape(shapes[k], port.type)}`);
+      throw new ShapeError(
+        `Cannot run ${name}: ${fresh[i].name} would be ${showShape(shape, fresh[i].type)} for ${
+          given.join(", ")
+        } (expected ${signature.text})`,
+      );
+    });
+    return { dims: axes.dims, outputs, hasEmptyInput };
   }
 
   function run(inputs: readonly Tensor[], attributes: Readonly<Record<string, number>>): Tensor[] {
@@ -198,32 +224,53 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
         );
       }
     });
-    const { dims, outputs: shapes } = plan(inputs.map((input) => input.shape), attributes);
+    const { dims, outputs: shapes, hasEmptyInput } = plan(inputs.map((input) => input.shape), attributes);
+    checkSaved(inputs);
     const device = inputs[0]?.device ?? currentDevice();
-    const outputs = shapes.map((shape, i) =>
-      new Tensor(allocate(device, sizeOf(shape)), shape, fresh[i].type, 0, i === 0 ? historyOf() : undefined)
-    );
-    execute(kernel, [...inputs, ...outputs], dims, device);
+    const written = updated.size === 0 ? [] : inputs.filter((_, i) => updated.has(inputNames[i]));
+    const nothingToDo = shapes.every((shape) => sizeOf(shape) === 0) &&
+      written.every(({ size }) => size === 0);
+    const ofNothing = hasEmptyInput && !nothingToDo ? resultOfNothing(inputs, shapes[0]) : undefined;
+    const outputs: Tensor[] = [];
+    shapes.forEach((shape, i) => {
+      const storage = ofNothing?.storage ?? allocate(device, sizeOf(shape));
+      const history = historyOf(i, inputs, outputs, attributes);
+      outputs.push(new Tensor(storage, shape, fresh[i].type, ofNothing?.offset, history));
+    });
+    if (!nothingToDo && !ofNothing) execute(kernel, [...inputs, ...outputs], dims, device);
+    for (const { storage, offset, size } of written) storage.noteWrite(offset, size, name);
     return outputs;
+  }
 
-    function historyOf() {
-      if (!backward) return undefined;
-      return {
-        order: nextOrder(),
-        op: name,
-        inputs,
-        backward: (dy: Tensor) => {
-          const saved: Record<string, Tensor> = { dy };
-          signature.inputs.forEach((port, i) => saved[port.name] = inputs[i]);
-          fresh.forEach((port, i) => saved[port.name] = outputs[i]);
-          const given = backward(saved as Saved<S>, attributes as AttributeValues<A>) as Record<
-            string,
-            () => Tensor
-          >;
-          return signature.inputs.map((port) => given[port.name]);
-        },
-      };
-    }
+  /** The result where an input is empty. */
+  function resultOfNothing(inputs: readonly Tensor[], shape: Shape): Tensor {
+    if (definition.empty) return definition.empty(shape);
+    const at = inputs.findIndex(({ size }) => size === 0);
+    throw new ShapeError(
+      `Cannot run ${name}: ${inputNames[at]} ${inputs[at]} is empty (expected at least one element)`,
+    );
+  }
+
+  /** How an output is computed from f32 inputs; only the first output has rules. */
+  function historyOf(
+    at: number,
+    inputs: readonly Tensor[],
+    outputs: readonly Tensor[],
+    attributes: Readonly<Record<string, number>>,
+  ): History | undefined {
+    if (!takesNumbers) return undefined;
+    return makeHistory({
+      op: name,
+      output: fresh[at].name,
+      names: inputNames,
+      inputs,
+      outputs: () => outputs.map((output, i) => [fresh[i].name, output]),
+      rules(saved, dy) {
+        if (!backward || at > 0) return {};
+        const all = { ...saved, [`d${fresh[at].name}`]: dy };
+        return backward(all as Saved<S>, attributes as AttributeValues<A>);
+      },
+    });
   }
 
   registry.set(name, {
@@ -246,41 +293,6 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
   return Object.assign(call, { definition, kernel }) as unknown as Op<S, A>;
 }
 
-/** One call of a kernel whose parameters are buffers and dims of the op. */
-function callsOf(kernel: WasmKernel): NonNullable<Kernel["wasm"]> {
-  return (addresses, dims) => [{ kernel, args: { ...dims, ...addresses } } as WasmCall];
-}
-
 function lengthOf(axis: string, dims: Dims): number {
   return /^\d+$/.test(axis) ? Number(axis) : dims[axis.endsWith("...") ? axis.slice(0, -3) : axis];
-}
-
-/** Runs a kernel now, or notes it in the step that is being recorded. */
-function execute(kernel: Kernel, tensors: readonly Tensor[], dims: Dims, device: Tensor["device"]): void {
-  const stray = tensors.find((tensor) => tensor.device !== device);
-  if (stray) {
-    throw new Error(
-      `Cannot run ${kernel.name}: ${stray} lives on ${stray.device.kind}, the others on ${
-        stray.device.kind === device.kind ? "another " : ""
-      }${device.kind}; each init() opens a device of its own: make all tensors on one, after the last init() ` +
-        "or in withDevice()",
-    );
-  }
-  if (context.recording) {
-    context.recording.add({
-      kernel,
-      tensors: tensors.map(({ storage, offset, size }) => ({ storage, offset, size })),
-      dims,
-    });
-    return;
-  }
-  const ranges = tensors.map(({ storage, offset, size }) => storage.range(offset, size));
-  const large = ranges.findIndex(({ length }) => length * 4 > device.maxRangeBytes);
-  if (large >= 0) {
-    throw new ShapeError(
-      `Cannot run ${kernel.name}: ${kernel.ports[large].name} ${tensors[large]} is larger than the ` +
-        `${device.maxRangeBytes} bytes that a kernel can bind on this device; use a smaller batch`,
-    );
-  }
-  device.run({ kernel, ranges, dims });
 }

@@ -1,7 +1,7 @@
 /**
- * Compiles the CPU device's kernels, `kernels/devices/cpu/assembly/` (AssemblyScript), and writes `compiled_kernels.ts`
- * and `kernel_signatures.ts` beside them. Both are part of the repository, so that importers need no compiler and no
- * permission to read a file. A test compiles the kernels again and compares.
+ * Compiles the CPU device's kernels, `kernels/devices/cpu/assembly/` (AssemblyScript), into `compiled_kernels.ts`, and
+ * writes what follows from their parameters: `kernel_signatures.ts` and `assembly/dispatch.ts`. All three are part of the
+ * repository, so importers need neither a compiler nor permission to read a file. A test builds them again and compares.
  *
  * `deno task build:wasm`
  */
@@ -56,6 +56,7 @@ export async function builtModules(): Promise<Readonly<Record<string, string>>> 
     [true, false].map((relaxed) => compileKernels(dispatch, { relaxed })),
   );
   return {
+    "assembly/dispatch.ts": dispatch,
     "kernel_signatures.ts": signaturesModule(kernels),
     "compiled_kernels.ts": `// Made by \`deno task build:wasm\` from assembly/; do not edit.
 

@@ -105,16 +105,23 @@ export function dispatchSource(kernels: readonly KernelSource[]): string {
   const sizes = kernels.flatMap((kernel, i) =>
     kernel.size ? [`case ${i}: return ${sizeOf(kernel, "threads")};`] : []
   );
-  return `import { integer, opcode, pointer, real } from "./call.ts";
+  return `// Made by \`deno task build:wasm\` from kernels/; do not edit.
+// deno-fmt-ignore-file
+
+import { integer, opcode, pointer, real } from "./call.ts";
+${imports.join("\n")}
 import { team } from "./threads.ts";
 import { claimWorkspace } from "./workspace.ts";
-${imports.join("\n")}
+
+/** Runs the kernel of a call. */
 export function execute(call: usize): void {
   switch (opcode(call)) {
     ${runs.join("\n    ")}
     default: unreachable();
   }
 }
+
+/** Bytes of workspace that a call needs with so many threads. */
 export function workspaceOf(call: usize, threads: i32): u64 {
   switch (opcode(call)) {
     ${sizes.join("\n    ")}

@@ -6,9 +6,9 @@ import { scope } from "../core/scope.ts";
 import { parseSignature } from "../core/signature.ts";
 import { type Tensor, tensor } from "../core/tensor.ts";
 
-/** A gradient is not that of its function. */
+/** A gradient differs from the derivative of its function. */
 export class GradientError extends Error {
-  /** Told from other errors by this name. */
+  /** The name of the class, also in minified code. */
   override name = "GradientError";
 }
 
@@ -16,7 +16,7 @@ export class GradientError extends Error {
 export interface GradientCheck {
   /** Allowed error, relative to the largest element of an input's gradient, 1e-3. */
   readonly tolerance?: number;
-  /** How far inputs are moved, 1/32, and twice as far: f32 differences over a smaller step measure rounding. */
+  /** Step of the differences, 1/32; inputs move by up to two steps. Smaller steps would measure the rounding of f32. */
   readonly step?: number;
 }
 
@@ -26,12 +26,12 @@ const stencil = [[2, -1], [1, 8], [-1, -8], [-2, 1]] as const;
 /**
  * Checks the gradient of an op, or of any function of tensors, against central differences on the device in use.
  *
- * Every element of every f32 input is moved; u32 inputs are passed on. Outputs count with random weights in [-1, 1), so
- * that no error hides in their sum.
+ * Moves each element of each f32 input; u32 inputs stay. Outputs are weighted randomly in [-1, 1), so that errors do not
+ * cancel in their sum.
  *
- * @param f the same for the same inputs; smooth within two steps of them, so keep clear of kinks such as relu's at 0
- * @param inputs small ones: f runs four times an element
- * @throws {GradientError} that names input, element, both values and what was allowed
+ * @param f a deterministic function, smooth within two steps of the inputs: avoid kinks such as relu's at 0
+ * @param inputs small tensors: f runs four times for each element
+ * @throws {GradientError} naming the input, the element, both values and the allowed error
  * @throws {Error} if f does not depend on an f32 input, or gradients stop on the way to it
  *
  * ```ts
@@ -48,14 +48,14 @@ export async function checkGradients(
   { tolerance = 1e-3, step = 1 / 32 }: GradientCheck = {},
 ): Promise<void> {
   const copies = await Promise.all(inputs.map(async (x) => {
-    return x.type === "u32" ? x : tensor(await x.read(), x.shape); // moving must not touch the caller's
+    return x.type === "u32" ? x : tensor(await x.read(), x.shape); // the caller's tensors stay as they are
   }));
   const y = scope(() => f(...copies));
   const values = await y.read();
   const weights = uniforms(11, 3, 0, y.size).map((u) => 2 * u - 1);
   const moving = copies.filter(({ type }) => type === "f32");
   const found = scope(() => gradients(sum(multiply(f(...copies), tensor(weights, y.shape))), moving));
-  const rounding = largest(values) * 2 ** -21 / step; // what differences of f32 numbers cannot tell from 0
+  const rounding = largest(values) * 2 ** -21 / step; // what differences of f32 numbers cannot distinguish from 0
 
   for (const [k, x] of moving.entries()) {
     const dx = await found[k].read();
@@ -72,7 +72,7 @@ export async function checkGradients(
     }
   }
 
-  /** Derivative of the weighted outputs by each element of an input. */
+  /** Derivatives of the weighted outputs with respect to each element of an input. */
   async function differences(x: Tensor): Promise<Float64Array> {
     const before = await x.read();
     const slopes = new Float64Array(x.size);

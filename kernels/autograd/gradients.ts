@@ -1,11 +1,11 @@
 import { add } from "../ops/elementwise/binary.ts";
-import { full } from "../ops/layout/fill.ts";
-import { reshape } from "../ops/layout/movement.ts";
-import { ShapeError } from "../core/shape.ts";
+import { full, zeros } from "../ops/layout/fill.ts";
+import { sameShape, ShapeError, showShape } from "../core/shape.ts";
 import type { History, Tensor } from "../core/tensor.ts";
+import { overwrittenSinceMade } from "./history.ts";
 
 /** Every op between `loss` and the parameters, latest first. */
-function opsBetween(loss: Tensor, parameters: ReadonlySet<Tensor>): [Tensor, History][] {
+function opsBetween(loss: Tensor, parameters: ReadonlySet<Tensor>): Map<Tensor, History> {
   const found = new Map<Tensor, History>();
   const open = [loss];
   for (let y = open.pop(); y; y = open.pop()) {
@@ -16,17 +16,21 @@ function opsBetween(loss: Tensor, parameters: ReadonlySet<Tensor>): [Tensor, His
   const inOrder = [...found].sort(([, a], [, b]) => a.order - b.order);
   const reaches = new Set<Tensor>(parameters);
   const between = inOrder.filter(([y, { inputs }]) => inputs.some((x) => reaches.has(x)) && reaches.add(y));
-  return between.reverse();
+  return new Map(between.reverse());
 }
 
 /**
  * Gradients of a scalar with respect to tensors it was computed from, by reverse-mode differentiation.
  *
+ * They have a history of their own, so gradients of gradients are taken the same way. Gradients end at tensors without a
+ * history: data, constants, what was detached or returned from a scope, and what an op wrote in place.
+ *
  * @param loss f32[], or a single element
  * @param parameters tensors of any shape
- * @returns one gradient a parameter, of its shape, in the same order
- * @throws {ShapeError} if the loss is not a single number
- * @throws {Error} if the loss does not depend on a parameter
+ * @returns one gradient for each parameter, of its shape, in the same order
+ * @throws {ShapeError} if the loss is not a single number, or a rule gives a gradient of another shape than its input
+ * @throws {Error} if the loss does not depend on a parameter, an op on the way to one has no rule for an input, or a
+ * value that a rule needs was overwritten
  *
  * ```ts
  * import { gradients, init, multiply, sum, tensor } from "../mod.ts";
@@ -44,25 +48,49 @@ export function gradients(loss: Tensor, parameters: readonly Tensor[]): Tensor[]
   }
   const wanted = new Set(parameters);
   const between = opsBetween(loss, wanted);
-  const flows = new Set<Tensor>([...wanted, ...between.map(([y]) => y)]);
-  const gradient = new Map<Tensor, Tensor>([[loss, reshape(full([1], 1), loss.shape)]]);
-  for (const [y, { inputs, backward }] of between) {
-    const dy = gradient.get(y);
-    if (!dy) continue;
-    const thunks = backward(dy);
-    inputs.forEach((x, i) => {
-      const thunk = thunks[i];
-      if (!thunk || !flows.has(x)) return;
-      const dx = thunk();
+  const lost = between.has(loss) ? overwrittenSinceMade(loss) : undefined;
+  if (lost !== undefined) throw overwrittenError(loss, lost);
+  const gradient = new Map<Tensor, Tensor>([[loss, full(loss.shape, 1)]]);
+  for (const [y, history] of between) {
+    const rules = history.backward(gradient.get(y)!);
+    history.inputs.forEach((x, i) => {
+      if (!between.has(x) && !wanted.has(x)) return;
+      const by = history.overwritten?.get(i);
+      if (by !== undefined && between.has(x)) throw overwrittenError(x, by);
+      const dx = applyRule(history, i, rules[i]);
       const before = gradient.get(x);
       gradient.set(x, before ? add(before, dx) : dx);
     });
   }
   return parameters.map((parameter, i) => {
     const found = gradient.get(parameter);
-    if (!found) {
-      throw new Error(`Cannot take gradients: the loss does not depend on parameter ${i}, ${parameter}`);
-    }
-    return found;
+    if (found) return found;
+    if (parameter.size === 0) return zeros(parameter.shape);
+    throw new Error(`Cannot take gradients: the loss does not depend on parameter ${i}, ${parameter}`);
   });
+}
+
+/** The gradient of one input of an op. */
+function applyRule({ op, output, names, inputs }: History, i: number, rule?: () => Tensor): Tensor {
+  const [x, name] = [inputs[i], names[i]];
+  if (!rule) {
+    throw new Error(
+      `Cannot take gradients through ${op}: no rule leads from its output ${output} to its input ${name} ${x}; ` +
+        "declare one in the op's backward, or detach() the input where gradients should end",
+    );
+  }
+  const dx = rule();
+  if (sameShape(dx.shape, x.shape)) return dx;
+  throw new ShapeError(
+    `Cannot take gradients through ${op}: the rule of its input ${name} gives ${dx} (expected ${
+      showShape(x.shape)
+    })`,
+  );
+}
+
+function overwrittenError(y: Tensor, by: string): Error {
+  return new Error(
+    `Cannot take gradients through ${y.history?.op}: ${by} has overwritten its output ${y.history?.output} ${y} ` +
+      "before it was used; take gradients before, or overwrite a copy",
+  );
 }

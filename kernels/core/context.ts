@@ -1,9 +1,10 @@
 import { type Device, DeviceError } from "../devices/device.ts";
+import type { Rule } from "../autograd/rule.ts";
 import type { Recording } from "../record/trace.ts";
 import type { Scope } from "./scope.ts";
 
-/** What the program is in the middle of: the device in use, the innermost scope, the step being recorded. */
-export const context: { device?: Device; scope?: Scope; recording?: Recording } = {};
+/** What is going on: the device in use, the innermost scope, the step being recorded, the gradient rule being run. */
+export const context: { device?: Device; scope?: Scope; recording?: Recording; rule?: Rule } = {};
 
 /**
  * The device in use.

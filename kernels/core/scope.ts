@@ -4,7 +4,9 @@ import { Tensor } from "./tensor.ts";
 
 /** The memory that was allocated while a function ran. */
 export class Scope {
-  #storages = new Set<Storage>();
+  readonly #storages = new Set<Storage>();
+  /** Values of a step being recorded, whose memory belongs to the record. */
+  readonly #planned = new WeakSet<Storage>();
 
   constructor(readonly outer: Scope | undefined) {}
 
@@ -12,13 +14,22 @@ export class Scope {
     this.#storages.add(storage);
   }
 
-  /** Frees all but `kept`, which passes to the scope around this one. */
+  addPlanned(storage: Storage): void {
+    this.#planned.add(storage);
+  }
+
+  /** Frees all but `kept`, which passes to the scope around this one without the history of what is freed. */
   end(kept: readonly Tensor[]): void {
     for (const tensor of kept) {
-      tensor.detach();
-      if (!this.#storages.delete(tensor.storage)) continue;
-      if (this.outer) this.outer.add(tensor.storage);
-      else tensor.storage.leaveToCollector();
+      if (this.#planned.has(tensor.storage)) {
+        tensor.detach();
+        this.outer?.addPlanned(tensor.storage);
+      } else if (this.#storages.has(tensor.storage)) tensor.detach();
+    }
+    for (const { storage } of kept) {
+      if (!this.#storages.delete(storage)) continue;
+      if (this.outer) this.outer.add(storage);
+      else storage.leaveToCollector();
     }
     for (const storage of this.#storages) storage.free();
   }
@@ -34,12 +45,13 @@ export function tensorsIn(value: unknown, seen: Set<unknown> = new Set()): Tenso
 }
 
 /**
- * Runs a function and frees every tensor that it made, except those in what it returns: in arrays, sets, maps and the
- * public fields of objects, of a network too.
+ * Runs a function and frees every tensor that it made, except those in what it returns: tensors in arrays, sets, maps and
+ * the public fields of objects, such as a network.
  *
- * Returned tensors keep their values but lose their history: `gradients` does not reach back through the end of a scope.
+ * Tensors that it made and returns keep their values but lose their history, since `gradients` cannot use freed memory.
+ * Tensors made outside keep both.
  *
- * @throws {TypeError} if the function is asynchronous: read values back after the scope
+ * @throws {TypeError} if the function is asynchronous: read values after the scope
  *
  * ```ts
  * import { init, multiply, scope, tensor } from "../mod.ts";

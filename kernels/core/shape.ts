@@ -1,9 +1,9 @@
 /** The lengths of a tensor's axes, outermost first. */
 export type Shape = readonly number[];
 
-/** An operation was given tensors whose shapes do not fit it; the message names the op, the shapes and the rule. */
+/** An op was given tensors of shapes that do not fit; the message names the op, the shapes and the rule. */
 export class ShapeError extends Error {
-  /** Told from other errors by this name. */
+  /** The name of the class, also in minified code. */
   override name = "ShapeError";
 }
 
@@ -13,9 +13,9 @@ export function sizeOf(shape: Shape): number {
 }
 
 /**
- * Number of elements of a shape that a caller gives.
+ * Number of elements of a shape from a caller.
  *
- * @throws {ShapeError} if a length is no whole number of at least 0
+ * @throws {ShapeError} if a length is not a whole number of at least 0
  */
 export function checkedSizeOf(shape: Shape): number {
   const size = sizeOf(shape);
@@ -32,7 +32,7 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((length, axis) => length === b[axis]);
 }
 
-/** A shape as messages show it: `f32[2, 3]`. */
+/** A shape as shown in messages: `f32[2, 3]`. */
 export function showShape(shape: Shape, type = "f32"): string {
   return `${type}[${shape.join(", ")}]`;
 }

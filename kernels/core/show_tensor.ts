@@ -1,14 +1,14 @@
 import type { Tensor } from "./tensor.ts";
 
-/** The method by which Deno's Jupyter kernel asks a value, the last of a cell, what to show of it. */
+/** The method that Deno's Jupyter kernel calls on the last value of a cell to display it. */
 export const tensorDisplay: unique symbol = Symbol.for("Jupyter.display");
 
 const [mostRows, mostColumns] = [6, 8];
 
 /**
- * What a notebook shows of a tensor: type, shape, device, and the corner of its first matrix. Only what is shown is read.
+ * What a notebook shows of a tensor: type, shape, device and the corner of its first matrix. Reads only what it shows.
  *
- * @throws {DeviceError} if the device failed at an op before
+ * @throws {DeviceError} if an earlier op failed on the device
  */
 export async function showTensor(tensor: Tensor): Promise<{ "text/plain": string; "text/html": string }> {
   const [rows, columns] = [tensor.shape.at(-2) ?? 1, tensor.shape.at(-1) ?? 1];
@@ -39,7 +39,7 @@ async function valuesOf({ device, storage, offset, type }: Tensor, start: number
   return type === "u32" ? new Uint32Array(buffer) : new Float32Array(buffer);
 }
 
-/** Which matrix of a tensor with more than two axes is shown. */
+/** Says which matrix is shown of a tensor with more than two axes. */
 function partOf({ shape }: Tensor): string {
   return shape.length > 2
     ? `, of it [${shape.map((_, axis) => axis < shape.length - 2 ? "0" : ":").join(", ")}]`

@@ -20,27 +20,27 @@ export interface Signature {
   readonly outputs: readonly Port[];
 }
 
-/** A buffer's name without what surrounds it in the text. */
+/** A buffer's name without the separator and type around it. */
 export type BareName<S extends string> = S extends `, ${infer R}` ? BareName<R>
   : S extends `${infer N}:u32` ? N
   : S;
-/** Names of the buffers in one side of a signature's text. */
+/** Names of the buffers on one side of a signature. */
 export type PortNames<S extends string> = S extends `${infer Head}[${infer _Axes}]${infer Rest}`
   ? [BareName<Head>, ...PortNames<Rest>]
   : [];
 
-/** Names of the inputs in a signature's text, as a tuple type. */
+/** Names of a signature's inputs, as a tuple type. */
 export type InputNames<S extends string> = S extends `${infer I} -> ${infer _O}` ? PortNames<I> : [];
-/** Names of the outputs in a signature's text, as a tuple type. */
+/** Names of a signature's outputs, as a tuple type. */
 export type OutputNames<S extends string> = S extends `${infer _I} -> ${infer O}` ? PortNames<O> : [];
 
-/** What the axes of a call are: lengths by name (the product, for `S...`), and the whole shapes of the `S...` ones. */
+/** The axes of a call: lengths by name (of `S...`, the product), and the shapes that `S...` axes stand for. */
 export interface BoundAxes {
   readonly dims: Record<string, number>;
   readonly shapes: Record<string, Shape>;
 }
 
-/** Parses a signature's text. */
+/** Parses a signature. */
 export function parseSignature(text: string): Signature {
   const [inputs, outputs] = text.split(" -> ").map((side) =>
     Array.from(side.matchAll(/(\w+)(?::(u32))?\[([^\]]*)\]/g), ([, name, type, axes]): Port => ({
@@ -57,7 +57,7 @@ const isVariadic = (axis: string) => axis.endsWith("...");
 /**
  * Matches the shapes of a call against a signature.
  *
- * @throws {ShapeError} if a rank or a length does not fit, naming the axis and every input
+ * @throws {ShapeError} if a rank or a length does not fit; names the axis and every input
  */
 export function bindAxes(op: string, signature: Signature, shapes: readonly Shape[]): BoundAxes {
   const dims: Record<string, number> = {};

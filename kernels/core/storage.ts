@@ -1,7 +1,8 @@
 import { context } from "./context.ts";
 import type { BufferRange, Device, DeviceBuffer } from "../devices/device.ts";
+import { Writes } from "./writes.ts";
 
-/** Returns the memory of tensors made outside any scope once the garbage collector finds them unused. */
+/** Frees the memory of tensors made outside any scope once they are garbage. */
 const collected = new FinalizationRegistry<{ device: Device; buffer: DeviceBuffer }>(({ device, buffer }) =>
   device.release(buffer)
 );
@@ -10,30 +11,31 @@ const collected = new FinalizationRegistry<{ device: Device; buffer: DeviceBuffe
 export class Storage {
   #buffer: DeviceBuffer | undefined;
   #freed = false;
+  #writes: Writes | undefined;
 
-  /** Memory for `elements` of 4 bytes; without a buffer it is to be planned. */
+  /** Memory for `elements` of 4 bytes; without a buffer, it is planned later. */
   constructor(readonly device: Device, readonly elements: number, buffer?: DeviceBuffer) {
     this.#buffer = buffer;
   }
 
-  /** Its size; an empty tensor has memory for one element, too. */
+  /** Its size; even an empty tensor has memory for one element. */
   get bytes(): number {
     return Math.max(this.elements, 1) * 4;
   }
 
-  /** Whether memory is assigned: not so for a value inside a recorded step that is still being traced. */
+  /** Whether memory is assigned: not yet for a value of a step that is still being traced. */
   get planned(): boolean {
     return this.#buffer !== undefined;
   }
 
-  /** Sees to it that there is memory. @throws {Error} if it was given back */
+  /** Checks that it can be used. @throws {Error} if the memory was freed */
   check(): void {
     if (this.#freed) {
       throw new Error("Cannot use a tensor after its scope has ended: return it from the scope to keep it");
     }
   }
 
-  /** A part of it. @throws {Error} if the memory was given back, or lies inside a recorded step */
+  /** A part of it. @throws {Error} if the memory was freed, or belongs to a recorded step */
   range(offset: number, length: number): BufferRange {
     this.check();
     if (!this.#buffer) {
@@ -42,12 +44,29 @@ export class Storage {
     return { buffer: this.#buffer, offset, length };
   }
 
-  /** Gives it the memory that was planned for it. */
+  /** Assigns the memory that was planned for it. */
   assign(buffer: DeviceBuffer): void {
     this.#buffer = buffer;
   }
 
-  /** Gives the memory back at once. */
+  /** Notes that a range was overwritten: gradients that need its old values are refused. */
+  noteWrite(offset: number, length: number, by: string): void {
+    context.recording?.keepWrites(this);
+    (this.#writes ??= new Writes()).add(offset, length, by);
+  }
+
+  /** Keeps what is noted of writes up to now: the function returned forgets all later ones. */
+  keepWrites(): () => void {
+    const kept = this.#writes?.copy();
+    return () => this.#writes = kept;
+  }
+
+  /** What has overwritten any part of a range after the event `since`, if anything did. */
+  overwritten(offset: number, length: number, since: number): string | undefined {
+    return this.#writes?.find(offset, length, since);
+  }
+
+  /** Frees the memory at once. */
   free(): void {
     if (this.#buffer && !this.#freed) this.device.release(this.#buffer);
     collected.unregister(this);
@@ -62,12 +81,15 @@ export class Storage {
   }
 }
 
-/** Memory for a value: planned later inside a recording, owned by the innermost scope, else by the garbage collector. */
+/** Memory for a value: planned later inside a recording, else owned by the innermost scope or the garbage collector. */
 export function allocate(device: Device, elements: number): Storage {
-  return context.recording ? context.recording.allocate(device, elements) : allocateNow(device, elements);
+  if (!context.recording) return allocateNow(device, elements);
+  const storage = context.recording.allocate(device, elements);
+  context.scope?.addPlanned(storage);
+  return storage;
 }
 
-/** Memory that exists at once, also inside a recording. */
+/** Memory that exists at once, even inside a recording. */
 export function allocateNow(device: Device, elements: number): Storage {
   const bytes = Math.max(elements, 1) * 4;
   const storage = new Storage(device, elements, device.allocate(bytes));
@@ -75,9 +97,9 @@ export function allocateNow(device: Device, elements: number): Storage {
   return storage;
 }
 
-/** Says who frees new memory: the step being recorded, else the innermost scope, else the garbage collector. */
+/** Gives new memory an owner that frees it: the step being recorded, else the innermost scope, else the garbage collector. */
 export function giveOwner(storage: Storage): void {
-  if (context.recording) context.recording.constants.push(storage);
+  if (context.recording) context.recording.memory.push(storage);
   else if (context.scope) context.scope.add(storage);
   else storage.leaveToCollector();
 }

@@ -5,15 +5,21 @@ import { showTensor, tensorDisplay } from "./show_tensor.ts";
 import type { DataType } from "./signature.ts";
 import { allocateNow, type Storage } from "./storage.ts";
 
-/** How a tensor came to be, for reverse-mode differentiation. */
+/** How a tensor was computed, for reverse-mode differentiation. */
 export interface History {
-  /** Grows with every op, so that inputs always have smaller numbers than outputs. */
+  /** When the op ran: inputs always have smaller numbers than outputs. */
   readonly order: number;
   /** Name of the op. */
   readonly op: string;
+  /** Name of the output that this is the history of. */
+  readonly output: string;
+  /** Names of the inputs. */
+  readonly names: readonly string[];
   /** What the op was called with. */
   readonly inputs: readonly Tensor[];
-  /** Gradient of each input given that of the output; undefined for inputs that have none. Evaluated when wanted. */
+  /** What overwrote an input after it was computed and before the op read it, by the input's place. */
+  readonly overwritten?: ReadonlyMap<number, string>;
+  /** For each input, its gradient given that of the output, computed when called; undefined where there is no rule. */
   readonly backward: (dy: Tensor) => readonly ((() => Tensor) | undefined)[];
 }
 
@@ -21,7 +27,7 @@ export interface History {
 export class Tensor {
   #history: History | undefined;
 
-  /** A view of memory from element `offset` on; `tensor` and `zeros` make one with memory of its own. */
+  /** A view of memory from element `offset` on; `tensor` and `zeros` make tensors with memory of their own. */
   constructor(
     public storage: Storage,
     readonly shape: Shape,
@@ -32,7 +38,7 @@ export class Tensor {
     this.#history = history;
   }
 
-  /** Where its memory lies. */
+  /** The device that holds its memory. */
   get device(): Device {
     return this.storage.device;
   }
@@ -42,12 +48,12 @@ export class Tensor {
     return sizeOf(this.shape);
   }
 
-  /** How it came to be; undefined for data, parameters, constants and what was detached. */
+  /** How it was computed; undefined for data, parameters, constants and detached tensors. */
   get history(): History | undefined {
     return this.#history;
   }
 
-  /** Forgets how the tensor was computed: gradients stop here. */
+  /** Forgets how the tensor was computed: gradients end here. */
   detach(): void {
     this.#history = undefined;
   }
@@ -55,7 +61,7 @@ export class Tensor {
   /**
    * Copies the values to the host, as they are after all ops called so far.
    *
-   * @throws {DeviceError} if the device failed at an op before
+   * @throws {DeviceError} if an earlier op failed on the device
    */
   async read(): Promise<Float32Array<ArrayBuffer>> {
     const buffer = await this.device.read(this.storage.range(this.offset, this.size));
@@ -68,7 +74,7 @@ export class Tensor {
   }
 
   /**
-   * Overwrites the values in place.
+   * Overwrites the values in place. Gradients that need the old values are refused from then on.
    *
    * @param values a `Uint32Array` for a u32 tensor, else a `Float32Array`: their bits are copied
    * @throws {ShapeError} if the number of values is not that of the tensor
@@ -86,6 +92,7 @@ export class Tensor {
       );
     }
     this.device.write(this.storage.range(this.offset, this.size), values);
+    this.storage.noteWrite(this.offset, this.size, "write()");
   }
 
   /** Type and shape, `f32[2, 3]`. */
@@ -93,7 +100,7 @@ export class Tensor {
     return showShape(this.shape, this.type);
   }
 
-  /** What a notebook shows of it: type, shape, and the first values, which it reads. */
+  /** What a notebook shows: type, shape and the first values, which it reads. */
   [tensorDisplay](): Promise<{ "text/plain": string; "text/html": string }> {
     return showTensor(this);
   }
@@ -104,7 +111,7 @@ export class Tensor {
  *
  * @param values numbers, row-major; a `Uint32Array` makes a u32 tensor, all else f32
  * @param shape by default one axis with all values
- * @throws {ShapeError} if the shape does not hold that many values, or is none
+ * @throws {ShapeError} if the shape is invalid or does not hold that many values
  * @throws {DeviceError} before `init()`
  */
 export function tensor(values: ArrayLike<number>, shape: Shape = [values.length]): Tensor {
@@ -115,11 +122,7 @@ export function tensor(values: ArrayLike<number>, shape: Shape = [values.length]
   const data = values instanceof Uint32Array || values instanceof Float32Array
     ? values
     : Float32Array.from(values);
-  const made = new Tensor(
-    allocateNow(device, data.length),
-    shape,
-    data instanceof Uint32Array ? "u32" : "f32",
-  );
-  made.write(data);
-  return made;
+  const storage = allocateNow(device, data.length);
+  device.write(storage.range(0, data.length), data);
+  return new Tensor(storage, shape, data instanceof Uint32Array ? "u32" : "f32");
 }

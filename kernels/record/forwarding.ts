@@ -3,10 +3,10 @@ import type { RecordedCall, Recording } from "./trace.ts";
 import type { Storage } from "../core/storage.ts";
 
 /**
- * Lets an op write straight to where its result would be copied: `assign(target, f(x))` becomes f writing to target.
+ * Lets an op write directly to where its result would be copied: `assign(target, f(x))` becomes f writing to target.
  *
- * So gradients that training gathers in one flat buffer cost no copies. It is done where nobody else reads the value and
- * nothing in between touches the target's part of memory.
+ * So collecting gradients in one flat buffer costs no copies. It is done where nothing else reads the value and nothing in
+ * between touches the target's range.
  */
 export function forwardResults(recording: Recording, kept: ReadonlySet<Storage>): void {
   const { calls } = recording;
@@ -33,7 +33,7 @@ export function forwardResults(recording: Recording, kept: ReadonlySet<Storage>)
   }));
 }
 
-/** The calls that use each storage, in order, each once. */
+/** For each storage, the calls that use it, in order and without repeats. */
 function usesOf(calls: readonly RecordedCall[]): Map<Storage, number[]> {
   const uses = new Map<Storage, number[]>();
   calls.forEach(({ tensors }, at) => {

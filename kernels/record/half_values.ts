@@ -4,21 +4,21 @@ import { sumChunks } from "../ops/reduce/reduce.ts";
 import type { RecordedCall, Recording } from "./trace.ts";
 import type { Storage } from "../core/storage.ts";
 
-/** Values below this many elements are too small to be worth it. */
+/** Values with fewer elements are not worth converting. */
 const fewest = 1024;
 
-/** What only adds up or hands on what it reads: such values are terms of a norm, a loss or a weight's gradient. */
+/** Kernels that only sum or copy what they read: terms of a norm, of a loss or of a weight's gradient. */
 const sums: ReadonlySet<Kernel> = new Set([sumChunks.kernel, assign.kernel]);
 
-/** The main output of a call; others are statistics, such as the means of a normalisation. */
+/** The main output of a call; further outputs are statistics, such as the means of a normalisation. */
 function resultOf({ kernel, tensors }: RecordedCall): Storage | undefined {
   const at = kernel.ports.findIndex(({ writable, type }) => writable && type === "f32");
   return tensors[at]?.storage;
 }
 
 /**
- * The values of a record that are kept in f16 where memory matters more than digits: the large results of ops that live
- * inside the record, which are activations and their gradients. Statistics and what is only summed stay in f32.
+ * The values of a record to keep in f16 where memory matters more than precision: the large results of ops inside the
+ * record, that is activations and their gradients. Statistics and values that are only summed stay in f32.
  */
 export function halfValues(recording: Recording, kept: ReadonlySet<Storage>): ReadonlySet<Storage> {
   const results = new Set<Storage>();

@@ -1,17 +1,17 @@
 import type { Recording } from "./trace.ts";
 import type { Storage } from "../core/storage.ts";
 
-/** What a recorded step needs, known before it runs. */
+/** The memory that a recorded step needs, known before it runs. */
 export interface MemoryPlan {
-  /** Memory for the values inside the step, in bytes. */
+  /** Memory for all values of the step, in bytes. */
   readonly bytes: number;
-  /** The largest single value, in bytes: no device can bind more than its `maxRangeBytes`. */
+  /** Size of the largest value, in bytes: a device cannot bind more than its `maxRangeBytes`. */
   readonly largestBytes: number;
-  /** Ops in the step. */
+  /** Number of ops in the step. */
   readonly calls: number;
 }
 
-/** Sizes of reusable buffers, handed out smallest first. */
+/** Reusable buffers by size: `take` gives the smallest free one that fits. */
 class Slots {
   readonly sizes: number[] = [];
   readonly #free: number[] = [];
@@ -29,12 +29,12 @@ class Slots {
   }
 }
 
-/** Bytes of elements in f32, or of elements in f16, in whole words. */
+/** Bytes of a value in f32 or f16, in whole words. */
 function bytesOf(elements: number, half: boolean): number {
   return Math.max(half ? Math.ceil(elements / 2) : elements, 1) * 4;
 }
 
-/** Gives every value of a record a slot, shared with values whose lives do not overlap. */
+/** Gives each value of a record a slot; values whose lifetimes do not overlap share one. */
 export function assignSlots(
   recording: Recording,
   kept: ReadonlySet<Storage>,
@@ -52,7 +52,7 @@ export function assignSlots(
   return { slots, slotOf };
 }
 
-/** What a record needs, given the slots of its values. */
+/** The memory that a record needs, given the slots of its values. */
 export function planOf(
   recording: Recording,
   slots: Slots,

@@ -2,20 +2,21 @@ import { type CompileProgress, type Device, DeviceError, type KernelCall } from 
 import { forwardResults } from "./forwarding.ts";
 import { halfValues } from "./half_values.ts";
 import { assignSlots, type MemoryPlan, planOf } from "./memory_plan.ts";
-import { trace } from "./trace.ts";
+import { type Recording, trace } from "./trace.ts";
+import { type WrittenRange, writtenRanges } from "./written_ranges.ts";
 import { tensorsIn } from "../core/scope.ts";
 import { allocateNow, giveOwner, type Storage } from "../core/storage.ts";
 
-/** A step traced once, to be run many times. */
+/** A step that was traced once and can be run many times. */
 export interface RecordedStep<T> {
-  /** What the function returned; its tensors hold the values of the latest run. */
+  /** What the function returned; its tensors hold the values of the last run. */
   readonly result: T;
   /** Memory that the step needs. */
   readonly plan: MemoryPlan;
   /**
-   * Compiles the step's kernels ahead, so that the first run need not wait for them; it would compile them too.
+   * Compiles the step's kernels ahead of the first run, which would compile them otherwise.
    *
-   * @param progress hears how many of those not compiled before are done
+   * @param progress hears how many of the kernels that were not compiled yet are done
    */
   compile(progress?: CompileProgress): Promise<void>;
   /** Queues the whole step. */
@@ -25,15 +26,27 @@ export interface RecordedStep<T> {
 /** How a step is recorded. */
 export interface RecordOptions {
   /**
-   * How the large values inside the step are kept, `f32` by default. In `f16` they take half the memory, to three digits
-   * and from 6e-8 to 65504; the arithmetic, and all that goes in and out, stays in f32.
+   * Type in which the step keeps its large values, `f32` by default. `f16` halves their memory and keeps three digits in
+   * the range 6e-8 to 65504; arithmetic, inputs and outputs stay in f32.
    */
   readonly precision?: "f32" | "f16";
 }
 
-/** A step's ops, and which values share which memory. */
-function laidOut<T>(step: () => T, { precision = "f32" }: RecordOptions) {
+/** Traces a step, plans its memory and uses the plan; if that fails, frees the memory that the record owns. */
+function withLayout<T, U>(step: () => T, options: RecordOptions, use: (layout: Layout<T>) => U): U {
   const { recording, result } = trace(step);
+  try {
+    return use(layOut(recording, result, options));
+  } catch (error) {
+    recording.free();
+    throw error;
+  }
+}
+
+type Layout<T> = ReturnType<typeof layOut<T>>;
+
+/** A step's ops, and which values share which memory. */
+function layOut<T>(recording: Recording, result: T, { precision = "f32" }: RecordOptions) {
   const device = recording.calls[0]?.tensors[0]?.storage.device;
   if (!device) throw new Error("Cannot record a step that runs no op");
   if (precision === "f16" && !device.halfStorage) {
@@ -60,24 +73,25 @@ function laidOut<T>(step: () => T, { precision = "f32" }: RecordOptions) {
 }
 
 /**
- * How much memory a step would need, without running it or allocating any for it.
+ * The memory that a step would need. Neither runs the step nor allocates the memory.
  *
- * @throws {DeviceError} if values cannot be kept in the precision wanted
+ * @throws {DeviceError} if the device cannot keep values in the given precision
  */
 export function planMemory(step: () => unknown, options: RecordOptions = {}): MemoryPlan {
-  const { recording, plan } = laidOut(step, options);
-  for (const storage of recording.constants) storage.free();
-  return plan;
+  return withLayout(step, options, ({ recording, plan }) => {
+    recording.free();
+    return plan;
+  });
 }
 
 /**
- * Traces a step once, so that running it again costs the host next to nothing: no allocation, no graph.
+ * Traces a step once, so that running it costs the host next to nothing: no allocation, no graph.
  *
- * Everything that changes from run to run must live in tensors (written before `run`); numbers are fixed by the trace.
- * The memory of the values inside is shared by lifetime. It belongs to the scope around `record`, if there is one;
- * else it lives as long as the step.
+ * Whatever changes between runs must live in tensors, written before `run`; plain numbers are fixed by the trace.
+ * Values inside the step share memory when they are not needed at the same time. The memory belongs to the scope around
+ * `record` if there is one, and otherwise lives as long as the step.
  *
- * @throws {DeviceError} if values cannot be kept in the precision wanted
+ * @throws {DeviceError} if the device cannot keep values in the given precision
  *
  * ```ts
  * import { add, init, record, tensor } from "../mod.ts";
@@ -91,22 +105,32 @@ export function planMemory(step: () => unknown, options: RecordOptions = {}): Me
  * ```
  */
 export function record<T>(step: () => T, options: RecordOptions = {}): RecordedStep<T> {
-  const { recording, result, device, outputs, kept, half, slots, slotOf, plan } = laidOut(step, options);
+  return withLayout(step, options, prepared);
+}
+
+/** Allocates a step's memory and prepares its calls. */
+function prepared<T>(layout: Layout<T>): RecordedStep<T> {
+  const { recording, result, device, outputs, kept, half, slots, slotOf, plan } = layout;
   if (plan.largestBytes > device.maxRangeBytes) {
     throw new Error(
       `Cannot record the step: its largest value has ${plan.largestBytes} bytes, and a kernel can bind ` +
         `${device.maxRangeBytes} on this device; use a smaller batch`,
     );
   }
-  for (const output of outputs) output.detach();
-  for (const storage of recording.constants) giveOwner(storage);
+  for (const output of outputs) if (recording.owns(output.storage)) output.detach();
+  for (const storage of recording.memory) giveOwner(storage);
   const own = [...kept].filter((storage) => !storage.planned);
-  const memory = slots.sizes.map((bytes) => allocateNow(device, bytes / 4));
+  const memory = slots.sizes.map((bytes) => {
+    const storage = allocateNow(device, bytes / 4);
+    recording.memory.push(storage);
+    return storage;
+  });
   for (const storage of own) {
     storage.assign(device.allocate(storage.bytes));
+    recording.memory.push(storage);
     giveOwner(storage);
   }
-  // Values inside get no storage of their own, so that using one outside the step stays an error.
+  // Values inside the step get no storage of their own, so using one outside it stays an error.
   const memoryOf = (storage: Storage) => slotOf.has(storage) ? memory[slotOf.get(storage)!] : storage;
   const calls = recording.calls.map(({ kernel, tensors, dims }) => ({
     kernel,
@@ -117,16 +141,18 @@ export function record<T>(step: () => T, options: RecordOptions = {}): RecordedS
     half: kernel.ports.flatMap(({ name }, i) => half.has(tensors[i].storage) ? [name] : []),
   }));
   const used = recording.calls.flatMap(({ tensors }) => tensors.map(({ storage }) => memoryOf(storage)));
-  return recordedStep(device, calls, result, plan, new Set([...used, ...own]));
+  return recordedStep(device, calls, { result, plan }, {
+    memory: new Set([...used, ...own]),
+    written: writtenRanges(recording.calls, (storage) => !slotOf.has(storage)),
+  });
 }
 
-/** A step that holds on to all memory that it reads and writes for as long as it can be run. */
+/** A step that keeps alive all memory that it reads and writes. */
 function recordedStep<T>(
   device: Device,
   calls: readonly KernelCall[],
-  result: T,
-  plan: MemoryPlan,
-  memory: ReadonlySet<Storage>,
+  { result, plan }: { result: T; plan: MemoryPlan },
+  { memory, written }: { memory: ReadonlySet<Storage>; written: readonly WrittenRange[] },
 ): RecordedStep<T> {
   const replay = device.prepare(calls);
   const check = () => {
@@ -142,6 +168,9 @@ function recordedStep<T>(
     run() {
       check();
       replay();
+      for (const { storage, offset, length } of written) {
+        storage.noteWrite(offset, length, "a recorded step");
+      }
     },
   };
 }

@@ -2,19 +2,20 @@ import { context } from "../core/context.ts";
 import type { Device, Dims, Kernel } from "../devices/device.ts";
 import { Storage } from "../core/storage.ts";
 
-/** One op of a record, on memory that may not exist yet. */
+/** One op of a record, on memory that may not be planned yet. */
 export interface RecordedCall {
   readonly kernel: Kernel;
   readonly tensors: readonly { readonly storage: Storage; readonly offset: number; readonly size: number }[];
   readonly dims: Dims;
 }
 
-/** A step while it is traced: the list of its ops, none of them run. */
+/** A step being traced: the list of its ops, none of which has run. */
 export class Recording {
   calls: RecordedCall[] = [];
-  /** Tensors written from the host during the trace: they live as long as the record. */
-  readonly constants: Storage[] = [];
+  /** Memory that exists already and lives as long as the record, such as that of tensors made from host values. */
+  readonly memory: Storage[] = [];
   readonly #values = new Set<Storage>();
+  readonly #forgetWrites = new Map<Storage, () => void>();
 
   allocate(device: Device, elements: number): Storage {
     const storage = new Storage(device, elements);
@@ -26,12 +27,27 @@ export class Recording {
     this.calls.push(call);
   }
 
-  /** Whether memory belongs to a value inside the record, and not to a tensor from outside. */
+  /** Keeps what is noted of writes to a storage before a traced op adds to it. */
+  keepWrites(storage: Storage): void {
+    if (!this.#forgetWrites.has(storage)) this.#forgetWrites.set(storage, storage.keepWrites());
+  }
+
+  /** Forgets the writes of traced ops, which have not run. */
+  forgetWrites(): void {
+    for (const forget of this.#forgetWrites.values()) forget();
+  }
+
+  /** Frees its memory, when nothing will run the record. */
+  free(): void {
+    for (const storage of this.memory) storage.free();
+  }
+
+  /** Whether memory belongs to a value inside the record, not to a tensor from outside. */
   owns(storage: Storage): boolean {
     return this.#values.has(storage);
   }
 
-  /** First and last call of every value that lives inside the record only. */
+  /** The values whose life begins, and those whose life ends, at each call; values in `kept` outlive the record. */
   lifetimes(kept: ReadonlySet<Storage>): { first: Map<number, Storage[]>; last: Map<number, Storage[]> } {
     const seen = new Map<Storage, [number, number]>();
     this.calls.forEach(({ tensors }, i) => {
@@ -52,7 +68,7 @@ export class Recording {
   }
 }
 
-/** Traces a step. @throws {TypeError} if it is asynchronous */
+/** Traces a step; if that fails, frees the memory that the record owns. @throws {TypeError} if it is asynchronous */
 export function trace<T>(step: () => T): { recording: Recording; result: T } {
   if (context.recording) throw new Error("Cannot record a step inside another: record the outer one alone");
   const recording = new Recording();
@@ -63,7 +79,11 @@ export function trace<T>(step: () => T): { recording: Recording; result: T } {
       throw new TypeError("Cannot record an asynchronous step: read values after run()");
     }
     return { recording, result };
+  } catch (error) {
+    recording.free();
+    throw error;
   } finally {
     delete context.recording;
+    recording.forgetWrites();
   }
 }

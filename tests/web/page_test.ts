@@ -78,7 +78,10 @@ await testInBrowser("init() in a page: no more threads than the browser allows",
   assert.match(one.description, /^1 thread, /);
 
   await openAt(page, isolated, "deno.json");
-  assert.match((await drawFew(page, "cpu", 2)).description, /2 threads: the thread of a page may not wait/);
+  assert.match(
+    (await drawFew(page, "cpu", 2)).description,
+    /2 threads: the main thread of a page may not block/,
+  );
   assert.match((await drawFew(page, "cpu")).description, /^1 thread, /);
 
   // A worker of an isolated page may have threads, and they take part.

@@ -7,6 +7,8 @@ export interface Pipeline {
   readonly kernel: Kernel;
   readonly handle: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
+  /** Names of the dims in the order of the shader's struct, in which every call writes them. */
+  readonly fields: readonly string[];
   readonly uniforms: Map<string, Uniforms>;
 }
 
@@ -60,9 +62,19 @@ export class PipelineCache {
   }
 
   uniforms(pipeline: Pipeline, { kernel, dims }: KernelCall): Uniforms {
-    const key = Object.values(dims).join();
+    const { fields } = pipeline;
+    const missing = fields.find((name) => dims[name] === undefined);
+    if (missing !== undefined || Object.keys(dims).length !== fields.length) {
+      throw new DeviceError(
+        `Cannot run ${kernel.name}: its dims are ${
+          Object.keys(dims).join(", ")
+        } (expected those it was compiled ` +
+          `with: ${fields.join(", ")})`,
+      );
+    }
+    const key = fields.map((name) => dims[name]).join();
     let uniforms = pipeline.uniforms.get(key);
-    if (!uniforms) pipeline.uniforms.set(key, uniforms = this.#makeUniforms(kernel, dims));
+    if (!uniforms) pipeline.uniforms.set(key, uniforms = this.#makeUniforms(kernel, dims, fields));
     return uniforms;
   }
 
@@ -71,18 +83,17 @@ export class PipelineCache {
     await Promise.all(this.#checks.splice(0));
   }
 
-  #makeUniforms(kernel: Kernel, dims: Dims): Uniforms {
+  #makeUniforms(kernel: Kernel, dims: Dims, fields: readonly string[]): Uniforms {
     const workgroups = kernel.workgroups(dims, this.tuning);
     const runs = workgroups?.count ?? kernel.invocations(dims, this.tuning);
     const groups = workgroups?.count ?? Math.ceil(runs / this.tuning.workgroupSize);
-    const names = Object.keys(dims);
-    const bytes = new ArrayBuffer(Math.ceil((names.length + 1) / 4) * 16);
+    const bytes = new ArrayBuffer(Math.ceil((fields.length + 1) / 4) * 16);
     const view = new DataView(bytes);
-    names.forEach((name, i) => {
+    fields.forEach((name, i) => {
       if (kernel.floats.has(name)) view.setFloat32(i * 4, dims[name], true);
       else view.setUint32(i * 4, dims[name], true);
     });
-    view.setUint32(names.length * 4, runs, true);
+    view.setUint32(fields.length * 4, runs, true);
     const buffer = this.device.createBuffer({
       size: bytes.byteLength,
       usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
@@ -126,13 +137,20 @@ export class PipelineCache {
   }
 
   #keep(call: KernelCall, layout: GPUBindGroupLayout, handle: GPUComputePipeline): Pipeline {
-    const pipeline = { id: this.#pipelines.size, kernel: call.kernel, handle, layout, uniforms: new Map() };
+    const pipeline = {
+      id: this.#pipelines.size,
+      kernel: call.kernel,
+      handle,
+      layout,
+      fields: Object.keys(call.dims),
+      uniforms: new Map(),
+    };
     this.#pipelines.set(this.#keyOf(call), pipeline);
     return pipeline;
   }
 
   #keyOf({ kernel, dims, half = [] }: KernelCall): string {
-    return [kernel.name, ...half, ...Object.values(kernel.specialise(dims, this.tuning))].join();
+    return [kernel.name, ...half, ...Object.entries(kernel.specialise(dims, this.tuning)).flat()].join();
   }
 
   #refuse({ kernel: { name } }: KernelCall, { message }: { message: string }): void {

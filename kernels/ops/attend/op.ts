@@ -25,7 +25,7 @@ function attentionKernels(wgsl: (lanes: number) => string) {
 
 /**
  * y[n, c, i] = sum over j of p[i, j] v[n, c, j], with p[i, j] = exp(scale q_i k_j - stats[n, i, 0]) / stats[n, i, 1]: the
- * softmax over j, whose maximum and sum are kept for the gradients instead of p.
+ * softmax over j, whose maximum and sum are stored for the gradients instead of p.
  */
 const attention = defineOp({
   name: "attend",
@@ -47,7 +47,7 @@ const attention = defineOp({
   ],
 });
 
-/** A sample of both gradients, with statistics that a softmax could have had. */
+/** A sample of both gradients, with plausible statistics of a softmax. */
 const gradientSample = (N: number, C: number, L: number) => ({
   shapes: {
     ...Object.fromEntries(["q", "k", "v", "y", "dy"].map((name) => [name, [N, C, L]])),
@@ -58,7 +58,7 @@ const gradientSample = (N: number, C: number, L: number) => ({
   values: { stats: Array.from({ length: N * L * 2 }, (_, i) => i % 2 === 0 ? i % 5 : 3 + i % 7) },
 });
 
-/** What the gradients have in common. */
+/** What both gradients share. */
 const gradientForm = <Reference>(wgsl: (lanes: number) => string, reference: Reference) => ({
   ...attentionKernels(wgsl),
   reference,
@@ -66,7 +66,7 @@ const gradientForm = <Reference>(wgsl: (lanes: number) => string, reference: Ref
   samples: [gradientSample(2, 5, 9), gradientSample(1, 67, 133)],
 } as const);
 
-/** dq, and `dots`, the sum over c of dy y for each query, which the gradients of k and v use too. */
+/** dq, and `dots`, the sum over c of dy y for each query, which the gradients of k and v need. */
 const queryGradient = defineOp({
   name: "attendQueryGradient",
   signature:
@@ -74,7 +74,7 @@ const queryGradient = defineOp({
   ...gradientForm(attendQueryGradientWgsl, queryGradientReference),
 });
 
-/** dk and dv in one, since both need the weights. */
+/** dk and dv together, since both need the weights. */
 const keyValueGradient = defineOp({
   name: "attendKeyValueGradient",
   signature:
@@ -83,7 +83,7 @@ const keyValueGradient = defineOp({
 });
 
 /**
- * Attention of every position to every position: v softmax(scale q^T k)^T, on GPUs without the [L, L] weights in memory.
+ * Attention between all positions: v softmax(scale q^T k)^T, on GPUs without storing the [L, L] weights.
  *
  * @param q f32[N, C, L], as k and v
  * @returns f32[N, C, L]
@@ -95,6 +95,6 @@ export function attend(q: Tensor, k: Tensor, v: Tensor, { scale }: { scale: numb
     throw new ShapeError(`Cannot run attend: q ${q}, k ${k}, v ${v} (expected one shape [N, C, L])`);
   }
   if (!q.device.tuning.software) return attention(q, k, v, { scale })[0];
-  // Without workgroup memory the weights are cheaper in memory than made twice: measured 3 to 4 times on lavapipe.
+  // Without workgroup memory, storing the weights is 3 to 4 times faster than computing them twice (lavapipe).
   return matmulTransposedB(v, softmax(multiply(matmulTransposedA(q, k), scale)));
 }

@@ -9,7 +9,7 @@ function dot({ C, L }: Dims, a: NumberArray, b: NumberArray, n: number, i: numbe
   return total;
 }
 
-/** The attention of each query to each key, `with` its softmax weight p. */
+/** Calls `use` for each query and key, with their softmax weight p. */
 function eachWeight(
   { q, k, stats }: Arrays<"q" | "k" | "stats">,
   dims: Dims,

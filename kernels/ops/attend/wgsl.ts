@@ -2,10 +2,10 @@ import { repeatLines } from "../matmul/repeat_lines.ts";
 
 /**
  * Attention on GPUs: a workgroup computes eight columns of the result, walking the other side in chunks of `lanes` positions.
- * Only the weights between the two, 8 x lanes, are ever in memory.
+ * Only 8 x lanes weights are in memory at a time.
  */
 const columns = 8;
-/** Channels of the eight columns that lie in workgroup memory at a time. */
+/** Channels of the eight columns held in workgroup memory at a time. */
 const depth = 32;
 
 /** Lanes of a workgroup: each is a position of the other side, then a channel. */
@@ -18,11 +18,11 @@ export function attendGroups(N: number, L: number): number {
   return N * Math.ceil(L / columns);
 }
 
-/** WGSL for each of the eight columns: its number, and where it is in a pair of vectors a and b. */
+/** WGSL for each of the eight columns: its number, and its place in a pair of vectors a and b. */
 const eachColumn = (line: (r: number, component: string) => string) =>
   repeatLines(columns, (r) => line(r, `${"ab"[Math.floor(r / 4)]}[${r % 4}]`));
 
-/** A function that joins the values of all lanes, `join` being a WGSL expression of l and r. */
+/** A WGSL function that reduces the values of all lanes by `join`, an expression of l and r. */
 const reduction = (name: string, join: string) =>
   `fn ${name}(lane: u32, value: Eight) -> Eight {
   weights[2u * lane] = value.a;
@@ -43,7 +43,7 @@ const reduction = (name: string, join: string) =>
   return result;
 }`;
 
-/** A whole kernel around `body`; `pairs` is how many products of columns it stages at once. */
+/** A kernel around `body`, which stages `pairs` products of columns at once. */
 function kernel(lanes: number, pairs: number, body: string): string {
   return `const lanes = ${lanes}u;
 struct Eight { a: vec4f, b: vec4f }
@@ -123,7 +123,7 @@ ${body}
   }`;
 const setWeights = (value: string) =>
   `    weights[2u * lane] = ${value}.a;\n    weights[2u * lane + 1u] = ${value}.b;`;
-/** What earlier chunks gave, in the target itself: the lane reads what it wrote. */
+/** Adds to what earlier chunks stored in the target: each lane reads back what it wrote. */
 const before = (target: string) => `select(0.0, ${target}[to], start > 0u)`;
 const both = (line: (part: string) => string) => `    ${line("a")}\n    ${line("b")}`;
 const pairOf = (expression: (r: number) => string) =>
@@ -131,7 +131,7 @@ const pairOf = (expression: (r: number) => string) =>
     [4, 5, 6, 7].map(expression).join(", ")
   }))`;
 
-/** y and the running maximum and sum of each query, by the online softmax: what came before shrinks as the maximum grows. */
+/** y and the running maximum and sum of each query, by the online softmax, which rescales earlier terms when the maximum grows. */
 export function attendWgsl(lanes: number): string {
   return kernel(
     lanes,

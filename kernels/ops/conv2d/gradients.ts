@@ -1,15 +1,28 @@
 import type { Dims } from "../../devices/device.ts";
-import { defineOp } from "../../op.ts";
-import type { Tensor } from "../../core/tensor.ts";
+import { defineOp, type Op } from "../../op.ts";
+import { makeHistory } from "../../autograd/history.ts";
+import { Tensor } from "../../core/tensor.ts";
+import { zeros } from "../layout/fill.ts";
 import { convolutionKernels } from "./convolution_kernels.ts";
 import { weightGradientProduct } from "./product.ts";
 import { convolve } from "./reference.ts";
 import { type Convolution, weightGradientWgsl, weightTiles } from "./tiles.ts";
-import { inputGradientCalls, weightGradientCalls } from "./wasm.ts";
+import { forwardCalls, inputGradientCalls, weightGradientCalls } from "./wasm.ts";
 import { productKernels } from "../matmul/product_kernels.ts";
 import { fewestGroups } from "../matmul/product_tiles.ts";
 import { sum } from "../reduce/reduce.ts";
 import { imagesPerRun } from "../matmul/images_per_run.ts";
+
+/** The convolution itself, without bias. */
+export const forwardConvolution = ({ R, S }: Dims): Convolution => ({
+  R,
+  S,
+  source: "x",
+  target: "y",
+  lengths: { C: "dims.C", H: "dims.H", W: "dims.W", K: "dims.K", P: "dims.P", Q: "dims.Q" },
+  padding: "dims.padding",
+  weight: (k, c, tap) => `w[(${k} * dims.C + ${c}) * ${R * S}u + ${tap}]`,
+});
 
 const turnedConvolution = ({ R, S }: Dims): Convolution => ({
   R,
@@ -21,13 +34,44 @@ const turnedConvolution = ({ R, S }: Dims): Convolution => ({
   weight: (k, c, tap) => `w[(${c} * dims.C + ${k}) * ${R * S}u + ${R * S - 1}u - ${tap}]`,
 });
 
-/** dx is a convolution of dy with the weights turned by half and in and out swapped, padded by R - 1 - padding. */
-export const inputGradient = defineOp({
+/** The convolution without bias. It and the gradients below are each other's rules, so they stand together. */
+const unbiased: Op<"x[N, C, H, W], w[K, C, R, S] -> y[N, K, P, Q]", { padding: "u32" }> = defineOp({
+  name: "conv2dUnbiased",
+  signature: "x[N, C, H, W], w[K, C, R, S] -> y[N, K, P, Q]",
+  attributes: { padding: "u32" },
+  derive: ({ H, W, R, S, padding }) => ({ P: H + 2 * padding - R + 1, Q: W + 2 * padding - S + 1 }),
+  ...convolutionKernels(forwardConvolution, ({ N, K, P, Q }) => ({ N, K, P, Q })),
+  empty: zeros,
+  backward: ({ x, w, dy }, { padding }) => ({
+    x: () => inputGradient(dy, w, { padding, H: x.shape[2], W: x.shape[3] }),
+    w: () => weightGradient(x, dy, w, padding),
+  }),
+  reference({ x, w, y }, dims) {
+    const { C, R, S } = dims;
+    convolve(x, y, dims, (k, c, r, s) => w[((k * C + c) * R + r) * S + s], () => 0);
+  },
+  wasm: (addresses, dims) => forwardCalls({ ...addresses, bias: 0, residual: 0 }, { ...dims, B: 1 }),
+  samples: [
+    { shapes: { x: [2, 3, 5, 6], w: [5, 3, 3, 3] }, attributes: { padding: 1 } },
+    { shapes: { x: [1, 5, 3, 4], w: [6, 5, 1, 1] }, attributes: { padding: 0 } },
+  ],
+});
+
+/** dx is a convolution of dy, padded by R - 1 - padding, with the weights rotated by 180 degrees, in and out swapped. */
+export const inputGradient: Op<
+  "dy[N, K, P, Q], w[K, C, R, S] -> dx[N, C, H, W]",
+  { padding: "u32"; H: "u32"; W: "u32" }
+> = defineOp({
   name: "conv2dInputGradient",
   signature: "dy[N, K, P, Q], w[K, C, R, S] -> dx[N, C, H, W]",
   attributes: { padding: "u32", H: "u32", W: "u32" },
   derive: ({ R, padding }) => ({ turned: R - 1 - padding }),
   ...convolutionKernels(turnedConvolution, ({ N, C, H, W }) => ({ N, K: C, P: H, Q: W })),
+  empty: zeros,
+  backward: ({ dy, w, ddx }, { padding }) => ({
+    dy: () => unbiased(ddx, w, { padding }),
+    w: () => weightGradient(ddx, dy, w, padding),
+  }),
   reference: ({ dy, w, dx }, { N, K, P, Q, C, H, W, R, S, turned }) => {
     const dims = { N, C: K, H: P, W: Q, K: C, P: H, Q: W, R, S, padding: turned };
     convolve(dy, dx, dims, (k, c, r, s) => w[((c * C + k) * R + R - 1 - r) * S + S - 1 - s], () => 0);
@@ -40,12 +84,12 @@ export const inputGradient = defineOp({
   ],
 });
 
-/** Weight gradient of runs of `run` images each; the runs are summed after, so that there is work for every core. */
+/** Weight gradient of runs of `run` images each; summed afterwards, which gives every core work. */
 const weightGradientRuns = defineOp({
   name: "conv2dWeightGradient",
   signature: "x[N, C, H, W], dy[N, K, P, Q] -> dw[G, K, C, R, S]",
   attributes: { R: "u32", S: "u32", padding: "u32", run: "u32" },
-  derive: ({ N, run }) => ({ G: Math.ceil(N / run) }),
+  derive: ({ N, run }) => ({ G: Math.max(1, Math.ceil(N / run)) }),
   ...productKernels({
     specialise: ["R", "S"],
     size: ({ G, K, C, R, S }) => ({ rows: K, columns: C * R * S, batches: G }),
@@ -55,6 +99,7 @@ const weightGradientRuns = defineOp({
       wgsl: ({ R, S }) => weightGradientWgsl(R, S),
     },
   }),
+  empty: zeros,
   reference({ x, dy, dw }, { N, C, H, W, K, P, Q, R, S, padding, run }) {
     dw.fill(0);
     for (let n = 0; n < N; n++) {
@@ -86,10 +131,22 @@ const weightGradientRuns = defineOp({
   ],
 });
 
+/** The runs are an implementation detail, so the gradients of the whole have rules of their own. */
 export function weightGradient(x: Tensor, dy: Tensor, w: Tensor, padding: number): Tensor {
   const [K, C, R, S] = w.shape;
   const { software } = x.device.tuning;
   const tiles = software ? weightTiles(K, C, R) : fewestGroups({ rows: K, columns: C * R * S, batches: 1 });
   const run = imagesPerRun(x.shape[0], tiles, x.device.tuning);
-  return sum(weightGradientRuns(x, dy, { R, S, padding, run }), [0]);
+  const dw = sum(weightGradientRuns(x, dy, { R, S, padding, run }), [0]);
+  const history = makeHistory({
+    op: "conv2dWeightGradient",
+    output: "dw",
+    names: ["x", "dy"],
+    inputs: [x, dy],
+    rules: (_, ddw) => ({
+      x: () => inputGradient(dy, ddw, { padding, H: x.shape[2], W: x.shape[3] }),
+      dy: () => unbiased(x, ddw, { padding }),
+    }),
+  });
+  return new Tensor(dw.storage, dw.shape, dw.type, dw.offset, history);
 }

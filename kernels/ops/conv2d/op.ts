@@ -2,7 +2,7 @@ import type { Dims } from "../../devices/device.ts";
 import { defineOp } from "../../op.ts";
 import { ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import { inputGradient, weightGradient } from "./gradients.ts";
+import { forwardConvolution, inputGradient, weightGradient } from "./gradients.ts";
 import { convolve } from "./reference.ts";
 import { convolutionKernels } from "./convolution_kernels.ts";
 import type { Convolution } from "./tiles.ts";
@@ -10,16 +10,10 @@ import { forwardCalls } from "./wasm.ts";
 import { reshape } from "../layout/movement.ts";
 import { sum } from "../reduce/reduce.ts";
 
-/** What the convolution has in common with and without a residual; `addend` is its expression at the target's index `to`. */
+/** What the convolutions with and without a residual share; `addend` is WGSL of the residual at the target's index `to`. */
 function convolutionFields(name: string, addend?: string) {
-  const form = ({ R, S }: Dims): Convolution => ({
-    R,
-    S,
-    source: "x",
-    target: "y",
-    lengths: { C: "dims.C", H: "dims.H", W: "dims.W", K: "dims.K", P: "dims.P", Q: "dims.Q" },
-    padding: "dims.padding",
-    weight: (k, c, tap) => `w[(${k} * dims.C + ${c}) * ${R * S}u + ${tap}]`,
+  const form = (dims: Dims): Convolution => ({
+    ...forwardConvolution(dims),
     bias: (n, k) => `bias[${n} % dims.B * dims.K + ${k}]`,
     ...addend && { addend },
   });
@@ -35,7 +29,7 @@ function convolutionFields(name: string, addend?: string) {
   } as const;
 }
 
-/** Gradients that do not depend on a residual. */
+/** Gradients of the inputs other than a residual. */
 function backward(
   { x, w, bias, dy }: Record<"x" | "w" | "bias" | "dy", Tensor>,
   { padding }: { padding: number },
@@ -43,7 +37,7 @@ function backward(
   return {
     x: () => inputGradient(dy, w, { padding, H: x.shape[2], W: x.shape[3] }),
     w: () => weightGradient(x, dy, w, padding),
-    bias: () => sum(dy, bias.shape[0] === 1 ? [0, 2, 3] : [2, 3]),
+    bias: () => reshape(sum(dy, bias.shape[0] === 1 ? [0, 2, 3] : [2, 3]), bias.shape),
   };
 }
 
@@ -71,7 +65,7 @@ const convolution = defineOp({
   ],
 });
 
-/** A convolution added to another tensor, such as a residual connection: saves a pass over y. */
+/** A convolution added to another tensor, such as a residual connection: which saves a pass over y. */
 const convolutionAdd = defineOp({
   ...convolutionFields("conv2dAdd", "residual[to]"),
   name: "conv2dAdd",
@@ -104,8 +98,8 @@ const convolutionAdd = defineOp({
  *
  * @param x f32[N, C, H, W]
  * @param w f32[K, C, R, S]
- * @param bias f32[K], or f32[N, K] for a bias of each image (how a time embedding enters)
- * @param residual added to the result in the same kernel, of its shape
+ * @param bias f32[K], or f32[1, K], or f32[N, K] for a bias of each image, such as a time embedding
+ * @param residual added to the result in the same kernel, of the result's shape
  * @param padding pixels of zeros on each side; R - 1 at most
  * @returns f32[N, K, H + 2 padding - R + 1, W + 2 padding - S + 1]
  * @throws {ShapeError} if channels do not fit or the kernel is larger than the padded image

@@ -1,7 +1,7 @@
 import type { Convolution } from "./tiles.ts";
 import type { Product } from "../matmul/product.ts";
 
-/** Lengths of source[N, C, H, W] and of the pixels P x Q that it is seen from, as WGSL expressions. */
+/** Lengths of source[N, C, H, W] and of the target's P x Q pixels, as WGSL expressions. */
 interface Lengths {
   readonly C: string;
   readonly H: string;
@@ -11,8 +11,8 @@ interface Lengths {
 }
 
 /**
- * The source as a matrix of taps (c, r, s) by pixels (n, p, q), never made: element (tap, pixel) is
- * source[n, c, p + r - padding, q + s - padding], zero outside. Differences below zero wrap and are not below H or W.
+ * The source as a matrix of taps (c, r, s) by pixels (n, p, q), which is never stored: element (tap, pixel) is
+ * source[n, c, p + r - padding, q + s - padding], zero outside. Negative differences wrap to large numbers, which fail the check against H or W.
  */
 function patches(
   source: string,

@@ -1,26 +1,26 @@
 import { repeatLines } from "../matmul/repeat_lines.ts";
 
 /**
- * Direct convolutions for software adapters, which load every number lane by lane and so want the most arithmetic a load:
+ * Direct convolutions for software adapters, which load numbers lane by lane, so each load should serve much arithmetic:
  * pixels of the target that one invocation computes for four channels, all in registers.
  */
 const pixelTile = { height: 7, width: 4 };
 
-/** Channels of x that one invocation of the weight gradient holds beside four of y, and the pixels it takes at once. */
+/** Channels of x that an invocation of the weight gradient combines with four of y, and the pixels it takes at once. */
 const weightTile = (R: number) =>
   R <= 3 ? { inputs: 2, height: 7, width: 4 } : { inputs: 1, height: 1, width: 1 };
 
-/** Tiles that cover an image. */
+/** Number of tiles that cover an image. */
 export function pixelTiles(height: number, width: number): number {
   return Math.ceil(height / pixelTile.height) * Math.ceil(width / pixelTile.width);
 }
 
-/** Tiles that cover a weight. */
+/** Number of tiles that cover a weight. */
 export function weightTiles(K: number, C: number, R: number): number {
   return Math.ceil(K / 4) * Math.ceil(C / weightTile(R).inputs);
 }
 
-/** What differs between the convolution and its input gradient. */
+/** What distinguishes the convolution from its input gradient. */
 export interface Convolution {
   readonly R: number;
   readonly S: number;

@@ -1,5 +1,8 @@
-import { defineOp } from "../../op.ts";
-import type { Tensor } from "../../core/tensor.ts";
+import { defineOp, type Op } from "../../op.ts";
+import { makeHistory } from "../../autograd/history.ts";
+import { ShapeError } from "../../core/shape.ts";
+import { Tensor } from "../../core/tensor.ts";
+import { zeros } from "../layout/fill.ts";
 import { forwardProduct, inputGradientProduct, weightGradientProduct } from "./product.ts";
 import { forwardWgsl, inputGradientWgsl, tilesOf, weightGradientWgsl } from "./tiles.ts";
 import { productKernels } from "../matmul/product_kernels.ts";
@@ -9,7 +12,7 @@ import { sum } from "../reduce/reduce.ts";
 import { imagesPerRun } from "../matmul/images_per_run.ts";
 
 /** Every input pixel becomes 2 x 2 output pixels. */
-const transposed = defineOp({
+const transposed: Op<"x[N, C, H, W], w[C, K, 2, 2], bias[K] -> y[N, K, P, Q]"> = defineOp({
   name: "convTranspose2d",
   signature: "x[N, C, H, W], w[C, K, 2, 2], bias[K] -> y[N, K, P, Q]",
   derive: ({ H, W }) => ({ P: 2 * H, Q: 2 * W }),
@@ -49,7 +52,7 @@ const transposed = defineOp({
 });
 
 /** dx[n, c, h, w] = sum over k and the four taps of dy w. */
-const inputGradient = defineOp({
+const inputGradient: Op<"dy[N, K, P, Q], w[C, K, 2, 2] -> dx[N, C, H, W]"> = defineOp({
   name: "convTranspose2dInputGradient",
   signature: "dy[N, K, P, Q], w[C, K, 2, 2] -> dx[N, C, H, W]",
   derive: ({ P, Q }) => ({ H: P / 2, W: Q / 2 }),
@@ -61,6 +64,8 @@ const inputGradient = defineOp({
       wgsl: () => inputGradientWgsl,
     },
   }),
+  empty: zeros,
+  backward: ({ dy, w, ddx }) => ({ dy: () => unbiased(ddx, w), w: () => weightGradient(ddx, dy, w) }),
   reference({ dy, w, dx }, { N, C, H, W, K, P, Q }) {
     for (let n = 0; n < N; n++) {
       for (let c = 0; c < C; c++) {
@@ -85,12 +90,19 @@ const inputGradient = defineOp({
   }],
 });
 
-/** Weight gradient of runs of `run` images each; the runs are summed after. */
+/** Weight gradient of runs of `run` images each; the runs are summed afterwards. */
 const weightGradientRuns = defineOp({
   name: "convTranspose2dWeightGradient",
   signature: "x[N, C, H, W], dy[N, K, P, Q] -> dw[G, C, K, 2, 2]",
   attributes: { run: "u32" },
-  derive: ({ N, run }) => ({ G: Math.ceil(N / run) }),
+  derive({ N, H, W, P, Q, run }) {
+    if (P !== 2 * H || Q !== 2 * W) {
+      throw new ShapeError(
+        `Cannot run convTranspose2dWeightGradient: dy has ${P} x ${Q} pixels for ${H} x ${W} of x (expected twice as many)`,
+      );
+    }
+    return { G: Math.max(1, Math.ceil(N / run)) };
+  },
   ...productKernels({
     size: ({ G, C, K }) => ({ rows: C, columns: 4 * K, batches: G }),
     product: () => weightGradientProduct,
@@ -99,6 +111,7 @@ const weightGradientRuns = defineOp({
       wgsl: () => weightGradientWgsl,
     },
   }),
+  empty: zeros,
   reference({ x, dy, dw }, { N, C, H, W, K, P, Q, run }) {
     dw.fill(0);
     for (let n = 0; n < N; n++) {
@@ -126,11 +139,25 @@ const weightGradientRuns = defineOp({
   ],
 });
 
+/** The transposed convolution without a bias. */
+function unbiased(x: Tensor, w: Tensor): Tensor {
+  return transposed(x, w, zeros([w.shape[1]]));
+}
+
+/** The runs are an implementation detail, so the gradients of the whole have rules of their own. */
 function weightGradient(x: Tensor, dy: Tensor, w: Tensor): Tensor {
   const [C, K] = w.shape;
   const { software } = x.device.tuning;
   const tiles = software ? tilesOf.weight(C, K) : fewestGroups({ rows: C, columns: 4 * K, batches: 1 });
-  return sum(weightGradientRuns(x, dy, { run: imagesPerRun(x.shape[0], tiles, x.device.tuning) }), [0]);
+  const dw = sum(weightGradientRuns(x, dy, { run: imagesPerRun(x.shape[0], tiles, x.device.tuning) }), [0]);
+  const history = makeHistory({
+    op: "convTranspose2dWeightGradient",
+    output: "dw",
+    names: ["x", "dy"],
+    inputs: [x, dy],
+    rules: (_, ddw) => ({ x: () => inputGradient(dy, ddw), dy: () => unbiased(x, ddw) }),
+  });
+  return new Tensor(dw.storage, dw.shape, dw.type, dw.offset, history);
 }
 
 /**

@@ -1,13 +1,13 @@
 import { repeatLines } from "../matmul/repeat_lines.ts";
 
 /**
- * Transposed convolutions for software adapters, which load every number lane by lane: each invocation holds a tile in
- * registers, so that a loaded number is used several times.
+ * Transposed convolutions for software adapters, which load numbers lane by lane: each invocation holds a tile in
+ * registers, so that a number is loaded once and used several times.
  */
 
-/** Pixels of the smaller image, in a row as they lie in memory, that one invocation computes. */
+/** Pixels of the smaller image, adjacent in memory, that one invocation computes. */
 const pixels = 7;
-/** Channels beside them. */
+/** Channels that it computes for them. */
 const outputs = 4;
 const inputs = 8;
 

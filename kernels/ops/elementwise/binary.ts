@@ -3,10 +3,11 @@ import { broadcastShapes, broadcastStrides, type Shape, ShapeError } from "../..
 import { Tensor } from "../../core/tensor.ts";
 import { Binary } from "../../devices/cpu/elementwise_functions.ts";
 import { sumTo } from "../reduce/reduce.ts";
+import { affine } from "./affine.ts";
 
 /**
- * How to walk two tensors that broadcast: runs of axes with the same behaviour are merged, and at most four remain.
- * `flat` says that both are read in order.
+ * How to walk two tensors that broadcast: neighbouring axes that step alike are merged, and at most four remain.
+ * `flat` is 1 if both are read in order.
  */
 function broadcastWalk(a: Shape, b: Shape): Record<string, number | Shape> {
   const y = broadcastShapes(a, b);
@@ -104,20 +105,6 @@ const divideOp = defineBinary("divide", "a_ / b_", (a, b) => a / b, ({ b, y, dy 
   a: () => divide(dy, b),
   b: () => negate(divide(multiply(dy, y), b)),
 }));
-
-/** y = scale x + shift, the form that every op with a plain number takes. */
-const affine = defineOp({
-  name: "affine",
-  signature: "x[S...] -> y[S...]",
-  attributes: { scale: "f32", shift: "f32" },
-  wgsl: "fn kernel(i: u32) { y[i] = dims.scale * x[i] + dims.shift; }",
-  backward: ({ dy }, { scale }) => ({ x: () => multiply(dy, scale) }),
-  reference({ x, y }, { scale, shift }) {
-    for (let i = 0; i < y.length; i++) y[i] = scale * x[i] + shift;
-  },
-  wasm: "affine",
-  samples: [{ shapes: { x: [3, 5] }, attributes: { scale: -2, shift: 0.5 } }],
-});
 
 /** -x. */
 export function negate(x: Tensor): Tensor {

@@ -1,16 +1,20 @@
 import { defineOp, type Sample } from "../../op.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { Unary } from "../../devices/cpu/elementwise_functions.ts";
+import { add, divide, multiply, negate, subtract } from "./binary.ts";
 import { geluOf, geluSlope } from "./gelu.ts";
+import { zeros } from "../layout/fill.ts";
 import erfWgsl from "./erf.wgsl" with { type: "text" };
 
 /** A function of one number, and how it is computed. */
 interface UnaryFunction {
-  /** WGSL of f(x) and of f'(x), as expressions in `v`. */
+  /** WGSL of f(x) and f'(x), as expressions in `v`. */
   readonly value: string;
   readonly slope: string;
   readonly apply: (x: number) => number;
   readonly derivative: (x: number) => number;
+  /** f''(x) g in differentiable ops. */
+  readonly curvature: (x: Tensor, g: Tensor) => Tensor;
   readonly functions?: string;
   readonly samples?: readonly Sample[];
 }
@@ -20,17 +24,28 @@ const spread: Sample = {
   values: { x: [-30, -6, -2.5, -0.75, -0.01, 0.02, 0.6, 3, 25] },
 };
 
-/** Declares f and the op of its gradient, dx = f'(x) dy. */
+/** Declares f and the op of its gradient, dx = f'(x) dy, whose own gradients are f''(x) dy ddx and f'(x) ddx. */
 function defineUnary(
   name: string,
-  { value, slope, apply, derivative, functions = "", samples = [{ shapes: { x: [3, 5] } }, spread] }:
-    UnaryFunction,
+  {
+    value,
+    slope,
+    apply,
+    derivative,
+    curvature,
+    functions = "",
+    samples = [{ shapes: { x: [3, 5] } }, spread],
+  }: UnaryFunction,
 ): (x: Tensor) => Tensor {
   const f: number | undefined = Unary[name as keyof typeof Unary]; // not all have a WebAssembly kernel
-  const gradient = defineOp({
+  const gradient: (x: Tensor, dy: Tensor) => Tensor = defineOp({
     name: `${name}Gradient`,
     signature: "x[S...], dy[S...] -> dx[S...]",
     wgsl: `${functions}\nfn kernel(i: u32) { let v = x[i]; dx[i] = dy[i] * (${slope}); }`,
+    backward: ({ x, dy, ddx }) => ({
+      x: () => curvature(x, multiply(dy, ddx)),
+      dy: () => gradient(x, ddx),
+    }),
     reference({ x, dy, dx }) {
       for (let i = 0; i < dx.length; i++) dx[i] = dy[i] * derivative(x[i]);
     },
@@ -57,7 +72,7 @@ function defineUnary(
 
 const logistic = (x: number) => 1 / (1 + Math.exp(-x));
 const logisticWgsl = "fn logistic(x: f32) -> f32 { return 1.0 / (1.0 + exp(-x)); }";
-/** Near 0 the quotient would lose digits, so a series takes over. */
+/** Near 0 the quotient loses digits, so a series takes over. */
 const tanhWgsl = `fn hyperbolicTangent(x: f32) -> f32 {
   let s = x * x;
   let series = x * (1.0 - s * (0.33333333 - s * (0.13333333 - s * 0.053968254)));
@@ -65,12 +80,18 @@ const tanhWgsl = `fn hyperbolicTangent(x: f32) -> f32 {
 }`;
 const positive: readonly Sample[] = [{ shapes: { x: [6] }, values: { x: [0.05, 0.5, 1, 1.5, 3, 20] } }];
 
-/** GELU(x) = x Phi(x), the exact one. Source: Hendrycks and Gimpel 2016, arXiv:1606.08415 */
+/** GELU(x) = x Phi(x), exact. Source: Hendrycks and Gimpel 2016, arXiv:1606.08415 */
 export const gelu: (x: Tensor) => Tensor = defineUnary("gelu", {
   value: "v * normalCdf(v)",
   slope: "normalCdf(v) + v * 0.3989422804 * exp(-0.5 * v * v)",
   apply: geluOf,
   derivative: geluSlope,
+  // phi(x) (2 - x^2)
+  curvature(x, g) {
+    const squared = square(x);
+    const density = multiply(exp(multiply(squared, -0.5)), 1 / Math.sqrt(2 * Math.PI));
+    return multiply(g, multiply(density, subtract(2, squared)));
+  },
   functions: erfWgsl,
 });
 
@@ -80,6 +101,12 @@ export const silu: (x: Tensor) => Tensor = defineUnary("silu", {
   slope: "logistic(v) * (1.0 + v * (1.0 - logistic(v)))",
   apply: (x) => x * logistic(x),
   derivative: (x) => logistic(x) * (1 + x * (1 - logistic(x))),
+  // s' (2 + x (1 - 2 s)) with s the logistic function
+  curvature(x, g) {
+    const s = sigmoid(x);
+    const slope = multiply(s, subtract(1, s));
+    return multiply(g, multiply(slope, add(multiply(x, subtract(1, multiply(s, 2))), 2)));
+  },
   functions: logisticWgsl,
 });
 
@@ -89,6 +116,7 @@ export const relu: (x: Tensor) => Tensor = defineUnary("relu", {
   slope: "select(0.0, 1.0, v > 0.0)",
   apply: (x) => Math.max(x, 0),
   derivative: (x) => x > 0 ? 1 : 0,
+  curvature: (x) => zeros(x.shape),
 });
 
 /** Hyperbolic tangent. */
@@ -97,6 +125,11 @@ export const tanh: (x: Tensor) => Tensor = defineUnary("tanh", {
   slope: "1.0 - hyperbolicTangent(v) * hyperbolicTangent(v)",
   apply: Math.tanh,
   derivative: (x) => 1 - Math.tanh(x) ** 2,
+  // -2 t (1 - t^2)
+  curvature(x, g) {
+    const t = tanh(x);
+    return multiply(g, multiply(t, subtract(multiply(square(t), 2), 2)));
+  },
   functions: tanhWgsl,
 });
 
@@ -106,6 +139,11 @@ export const sigmoid: (x: Tensor) => Tensor = defineUnary("sigmoid", {
   slope: "logistic(v) * (1.0 - logistic(v))",
   apply: logistic,
   derivative: (x) => logistic(x) * (1 - logistic(x)),
+  // s (1 - s) (1 - 2 s)
+  curvature(x, g) {
+    const s = sigmoid(x);
+    return multiply(g, multiply(multiply(s, subtract(1, s)), subtract(1, multiply(s, 2))));
+  },
   functions: logisticWgsl,
 });
 
@@ -115,6 +153,7 @@ export const square: (x: Tensor) => Tensor = defineUnary("square", {
   slope: "2.0 * v",
   apply: (x) => x * x,
   derivative: (x) => 2 * x,
+  curvature: (_, g) => multiply(g, 2),
 });
 
 /** e^x. */
@@ -123,6 +162,7 @@ export const exp: (x: Tensor) => Tensor = defineUnary("exp", {
   slope: "exp(v)",
   apply: Math.exp,
   derivative: Math.exp,
+  curvature: (x, g) => multiply(g, exp(x)),
   samples: [{ shapes: { x: [3, 5] } }],
 });
 
@@ -132,6 +172,7 @@ export const log: (x: Tensor) => Tensor = defineUnary("log", {
   slope: "1.0 / v",
   apply: Math.log,
   derivative: (x) => 1 / x,
+  curvature: (x, g) => negate(divide(g, square(x))),
   samples: positive,
 });
 
@@ -141,5 +182,7 @@ export const sqrt: (x: Tensor) => Tensor = defineUnary("sqrt", {
   slope: "0.5 / sqrt(v)",
   apply: Math.sqrt,
   derivative: (x) => 0.5 / Math.sqrt(x),
+  // -1 / (4 x sqrt(x))
+  curvature: (x, g) => multiply(divide(g, multiply(x, sqrt(x))), -0.25),
   samples: positive,
 });

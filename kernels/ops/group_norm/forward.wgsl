@@ -1,5 +1,5 @@
-// One invocation a group of an image: mean, variance around it, then the normalised and activated values.
-// Sums go row by row, so that no f32 sum runs long.
+// One invocation for each group of an image: mean, variance, then the normalised and activated values.
+// Sums go row by row to keep f32 sums short.
 fn kernel(i: u32) {
   let channels = dims.C / dims.G;
   let rows = channels * dims.H;

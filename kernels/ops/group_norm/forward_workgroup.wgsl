@@ -1,4 +1,4 @@
-// One workgroup a group of an image: mean, variance around it, then the normalised and activated values.
+// One workgroup for each group of an image: mean, variance, then the normalised and activated values.
 fn kernel(group: u32, lane: u32) {
   let pixels = dims.H * dims.W;
   let channels = dims.C / dims.G;

@@ -1,4 +1,4 @@
-// One invocation a group of an image: sums over each channel, row by row, then dx from the sums over the group.
+// One invocation for each group of an image: sums over each channel, row by row, then dx from the sums over the group.
 fn kernel(i: u32) {
   let pixels = dims.H * dims.W;
   let channels = dims.C / dims.G;

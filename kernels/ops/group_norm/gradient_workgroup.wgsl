@@ -1,5 +1,5 @@
-// One workgroup a group of an image. `width` lanes share a channel, so several channels are summed at a time; then dx from
-// the sums over the group. A lane reads again only what it wrote itself.
+// One workgroup for each group of an image. `width` lanes share a channel, so several channels are summed at a time; then dx from
+// the sums over the group. Each lane reads back only what it wrote.
 fn kernel(group: u32, lane: u32) {
   let pixels = dims.H * dims.W;
   let channels = dims.C / dims.G;

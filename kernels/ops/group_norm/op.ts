@@ -11,7 +11,7 @@ import forwardWgsl from "./forward.wgsl" with { type: "text" };
 import forwardWorkgroupWgsl from "./forward_workgroup.wgsl" with { type: "text" };
 import { summingLanes, workgroupSumWgsl } from "../reduce/workgroup_sum.ts";
 
-/** What follows the normalisation, in one kernel with it: f and f' of the value z. */
+/** Activations that the kernel applies to the normalised value z: f and f'. */
 const activations = [
   { name: "none", value: "z", slope: "1.0", apply: (z: number) => z, derivative: () => 1 },
   {
@@ -23,7 +23,7 @@ const activations = [
   },
 ] as const;
 
-/** Lanes that share a channel in the gradient's workgroups: some pixels for each. */
+/** Lanes that share a channel in the gradient's workgroups: a few pixels each. */
 function channelWidth(pixels: number, lanes: number): number {
   return Math.min(lanes, 2 ** Math.ceil(Math.log2(Math.max(1, pixels / 4))));
 }
@@ -98,7 +98,7 @@ const normalise = defineOp({
 });
 
 /**
- * With dz = f'(z) dy behind an activation f, z = gamma xhat + beta:
+ * With z = gamma xhat + beta and dz = f'(z) dy for an activation f:
  * dx = rstd (gamma dz - mean(gamma dz) - xhat mean(gamma dz xhat)), means over the group;
  * dgamma and dbeta are the sums over n of `scales` = sum(dz xhat) and `shifts` = sum(dz) of each image and channel.
  */
@@ -144,12 +144,12 @@ const groupNormGradient = defineOp({
 });
 
 /**
- * Group normalisation: each group of channels of each image to mean 0 and variance 1, then gamma and beta a channel.
+ * Group normalisation: each group of channels of an image gets mean 0 and variance 1, then each channel its gamma and beta.
  *
  * @param x f32[N, C, H, W]
  * @param gamma f32[C]
  * @param beta f32[C]
- * @param activation what follows in the same kernel, `none` by default
+ * @param activation applied to the result in the same kernel, `none` by default
  * @throws {ShapeError} if `groups` does not divide C
  * Source: Wu and He 2018, arXiv:1803.08494
  */

@@ -1,7 +1,6 @@
 import { defineOp, type Op } from "../../op.ts";
 import { checkedSizeOf, type Shape } from "../../core/shape.ts";
-import type { Tensor } from "../../core/tensor.ts";
-import { reshape } from "./movement.ts";
+import { Tensor } from "../../core/tensor.ts";
 import { copyRows } from "./wasm.ts";
 
 const fill = defineOp({
@@ -17,19 +16,17 @@ const fill = defineOp({
   }],
 });
 
-/** A tensor of one value, made on the device in use. @throws {ShapeError} if a length is no whole number of at least 0 */
+/** A tensor of one value, on the device in use. @throws {ShapeError} if a length is not a whole number of at least 0 */
 export function full(shape: Shape, value: number): Tensor {
-  const y = reshape(fill({ n: checkedSizeOf(shape), value }), shape);
-  y.detach(); // a constant is where gradients end
-  return y;
+  return new Tensor(fill({ n: checkedSizeOf(shape), value }).storage, shape);
 }
 
-/** A tensor of zeros, made on the device in use. @throws {ShapeError} if a length is no whole number of at least 0 */
+/** A tensor of zeros, on the device in use. @throws {ShapeError} if a length is not a whole number of at least 0 */
 export function zeros(shape: Shape): Tensor {
   return full(shape, 0);
 }
 
-/** Overwrites y with the values of x, in place and on the device; for steps that keep results. */
+/** Overwrites y with the values of x, in place; gradients do not pass through it. */
 export const assign: Op<"y[S...], x[S...] -> y[S...]"> = defineOp({
   name: "assign",
   signature: "y[S...], x[S...] -> y[S...]",
@@ -39,7 +36,7 @@ export const assign: Op<"y[S...], x[S...] -> y[S...]"> = defineOp({
   samples: [{ shapes: { y: [3, 5], x: [3, 5] } }],
 });
 
-/** Writes one number into `y` at an index that lives on the device, in place: a log that recorded steps keep. */
+/** Writes one number into `y` at an index on the device, in place, such as a log of recorded steps. No gradients pass. */
 export const put: Op<"y[n], x[1], index:u32[1] -> y[n]"> = defineOp({
   name: "put",
   signature: "y[n], x[1], index:u32[1] -> y[n]",

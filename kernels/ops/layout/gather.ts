@@ -1,8 +1,11 @@
 import { defineOp, type Op } from "../../op.ts";
+import type { Dims, NumberArray } from "../../devices/device.ts";
 import { ShapeError } from "../../core/shape.ts";
 import { type Tensor, tensor } from "../../core/tensor.ts";
+import { zeros } from "./fill.ts";
+import { reshape } from "./movement.ts";
 
-const gather = defineOp({
+const gatherPixels = defineOp({
   name: "gatherImages",
   signature: "bytes:u32[B], indices:u32[N] -> x[N, P]",
   attributes: { P: "u32", scale: "f32", shift: "f32" },
@@ -28,9 +31,9 @@ const gather = defineOp({
 });
 
 /**
- * Images picked from a data set of bytes on the device, as numbers `scale byte + shift`.
+ * Images of a data set of bytes on the device, as numbers `scale byte + shift`.
  *
- * @param bytes u32[ceil(M pixels / 4)], the pixels of M images packed four to a word; see `packBytes`
+ * @param bytes u32[ceil(M pixels / 4)], the pixels of M images, four to a word; see `packBytes`
  * @param indices u32[N], each below M
  * @returns f32[N, pixels]
  */
@@ -39,24 +42,88 @@ export function gatherImages(
   indices: Tensor,
   { pixels, scale, shift }: { pixels: number; scale: number; shift: number },
 ): Tensor {
-  return gather(bytes, indices, { P: pixels, scale, shift });
+  return gatherPixels(bytes, indices, { P: pixels, scale, shift });
 }
 
-/** Rows of a table, picked by indices below M; gradients end at it. */
-export const gatherRows: Op<"table[M, P], indices:u32[N] -> y[N, P]"> = defineOp({
+const rowsWgsl = "fn kernel(i: u32) { y[i] = table[indices[i / dims.P] * dims.P + i % dims.P]; }";
+
+function rowsReference(
+  { table, indices, y }: { table: NumberArray; indices: NumberArray; y: NumberArray },
+  { P }: Dims,
+): void {
+  for (let n = 0; n < indices.length; n++) {
+    y.set(table.subarray(indices[n] * P, (indices[n] + 1) * P), n * P);
+  }
+}
+
+const rowIndices = Uint32Array.of(2, 0, 3, 3, 1);
+
+const gatherNumbers: Op<"table[M, P], indices:u32[N] -> y[N, P]"> = defineOp({
   name: "gatherRows",
   signature: "table[M, P], indices:u32[N] -> y[N, P]",
-  wgsl: "fn kernel(i: u32) { y[i] = table[indices[i / dims.P] * dims.P + i % dims.P]; }",
-  reference({ table, indices, y }, { P }) {
-    for (let n = 0; n < indices.length; n++) {
-      y.set(table.subarray(indices[n] * P, (indices[n] + 1) * P), n * P);
-    }
+  wgsl: rowsWgsl,
+  backward: ({ table, indices, dy }) => ({ table: () => scatterRows(dy, indices, { M: table.shape[0] }) }),
+  reference: rowsReference,
+  samples: [{ shapes: { table: [4, 3], indices: [5] }, values: { indices: rowIndices } }],
+});
+
+const gatherWords = defineOp({
+  name: "gatherWordRows",
+  signature: "table:u32[M, P], indices:u32[N] -> y:u32[N, P]",
+  wgsl: rowsWgsl,
+  reference: rowsReference,
+  samples: [{
+    shapes: { table: [4, 2], indices: [5] },
+    values: { table: Uint32Array.of(5, 0, 9, 1, 2, 7, 4, 3), indices: rowIndices },
+  }],
+});
+
+/** Gradient of `gatherRows`: each row of the table sums the rows of dy that were read from it, always in the same order. */
+const scatterRows: Op<"dy[N, P], indices:u32[N] -> dtable[M, P]", { M: "u32" }> = defineOp({
+  name: "scatterRows",
+  signature: "dy[N, P], indices:u32[N] -> dtable[M, P]",
+  attributes: { M: "u32" },
+  wgsl: `fn kernel(i: u32) {
+  let row = i / dims.P;
+  var total = 0.0;
+  for (var n = 0u; n < dims.N; n++) {
+    if (indices[n] == row) { total += dy[n * dims.P + i % dims.P]; }
+  }
+  dtable[i] = total;
+}`,
+  empty: zeros,
+  backward: ({ indices, ddtable }) => ({ dy: () => gatherNumbers(ddtable, indices) }),
+  reference({ dy, indices, dtable }, { N, P }) {
+    dtable.fill(0);
+    for (let n = 0; n < N; n++) for (let p = 0; p < P; p++) dtable[indices[n] * P + p] += dy[n * P + p];
   },
-  samples: [{ shapes: { table: [4, 3], indices: [5] }, values: { indices: Uint32Array.of(2, 0, 3, 3, 1) } }],
+  samples: [{
+    shapes: { dy: [5, 3], indices: [5] },
+    attributes: { M: 4 },
+    values: { indices: rowIndices },
+  }],
 });
 
 /**
- * Bytes as a u32 tensor on the device in use, four to a word, the last word filled with zeros.
+ * Rows of a table, such as the embeddings or the labels of a batch.
+ *
+ * @param table f32[M, P] or u32[M, P], or one axis for a table of single values
+ * @param indices u32[N], each below M
+ * @returns [N, P], or [N] for a table of one axis, of the table's type
+ * @throws {ShapeError} if the table does not have one or two axes
+ */
+export function gatherRows(table: Tensor, indices: Tensor): Tensor {
+  const [M, ...row] = table.shape;
+  if (table.shape.length !== 1 && table.shape.length !== 2) {
+    throw new ShapeError(`Cannot run gatherRows: table is ${table} (expected one or two axes)`);
+  }
+  const gather = table.type === "u32" ? gatherWords : gatherNumbers;
+  const rows = gather(reshape(table, [M, row[0] ?? 1]), indices);
+  return reshape(rows, [indices.size, ...row]);
+}
+
+/**
+ * Bytes as a u32 tensor on the device in use, four to a word; zeros fill the last word.
  *
  * @throws {ShapeError} if there are none
  */

@@ -1,4 +1,5 @@
-import { defineOp, nextOrder } from "../../op.ts";
+import { makeHistory } from "../../autograd/history.ts";
+import { defineOp, type Op } from "../../op.ts";
 import {
   axisOf,
   checkedSizeOf,
@@ -9,23 +10,26 @@ import {
   stridesOf,
 } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
+import { zeros } from "./fill.ts";
 import { copyRows } from "./wasm.ts";
 
 /**
- * The same values under another shape; no copy.
+ * The same values in another shape, without a copy.
  *
- * @throws {ShapeError} if the number of elements differs, or a length is no whole number of at least 0
+ * @throws {ShapeError} if the number of elements differs, or a length is not a whole number of at least 0
  */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   if (checkedSizeOf(shape) !== x.size) {
     throw new ShapeError(`Cannot reshape ${x} to ${showShape(shape)}: ${x.size} elements`);
   }
-  return new Tensor(x.storage, shape, x.type, x.offset, {
-    order: nextOrder(),
+  const history = makeHistory({
     op: "reshape",
+    output: "y",
+    names: ["x"],
     inputs: [x],
-    backward: (dy) => [() => reshape(dy, x.shape)],
+    rules: (_, dy) => ({ x: () => reshape(dy, x.shape) }),
   });
+  return new Tensor(x.storage, shape, x.type, x.offset, history);
 }
 
 const maxRank = 6;
@@ -82,7 +86,7 @@ function orderAttributes(order: readonly number[]) {
 }
 
 /**
- * Axes in another order: axis k of the result is axis `order[k]` of x.
+ * Reorders axes: axis k of the result is axis `order[k]` of x.
  *
  * @throws {ShapeError} if `order` is not a permutation of the axes, or there are more than six
  */
@@ -127,7 +131,7 @@ const concatPair = defineOp({
   samples: [{ shapes: { a: [2, 3, 5], b: [2, 1, 5] } }, { shapes: { a: [1, 1, 1], b: [1, 1, 1] } }],
 });
 
-const sliceMiddle = defineOp({
+const sliceMiddle: Op<"x[P, A, Q] -> y[P, B, Q]", { start: "u32"; B: "u32" }> = defineOp({
   name: "slice",
   signature: "x[P, A, Q] -> y[P, B, Q]",
   attributes: { start: "u32", B: "u32" },
@@ -143,8 +147,8 @@ const sliceMiddle = defineOp({
   samples: [{ shapes: { x: [2, 5, 3] }, attributes: { start: 1, B: 3 } }],
 });
 
-/** Gradient of `slice`: dy in its place, zero elsewhere. */
-const embedMiddle = defineOp({
+/** Gradient of `slice`: dy in its place, zeros elsewhere. */
+const embedMiddle: Op<"dy[P, B, Q] -> dx[P, A, Q]", { start: "u32"; A: "u32" }> = defineOp({
   name: "sliceGradient",
   signature: "dy[P, B, Q] -> dx[P, A, Q]",
   attributes: { start: "u32", A: "u32" },
@@ -155,6 +159,8 @@ const embedMiddle = defineOp({
   dx[i] = 0.0;
   if (inside) { dx[i] = dy[(p * dims.B + a - dims.start) * dims.Q + i % dims.Q]; }
 }`,
+  empty: zeros,
+  backward: ({ dy, ddx }, { start }) => ({ dy: () => sliceMiddle(ddx, { start, B: dy.shape[1] }) }),
   reference({ dy, dx }, { P, A, B, Q, start }) {
     dx.fill(0);
     for (let p = 0; p < P; p++) dx.set(dy.subarray(p * B * Q, (p + 1) * B * Q), (p * A + start) * Q);
@@ -162,7 +168,7 @@ const embedMiddle = defineOp({
   samples: [{ shapes: { dy: [2, 3, 3] }, attributes: { start: 1, A: 5 } }],
 });
 
-/** A shape as [before, along, after] one axis. */
+/** Elements before, along and after an axis. */
 function around(shape: Shape, axis: number): [number, number, number] {
   return [sizeOf(shape.slice(0, axis)), shape[axis], sizeOf(shape.slice(axis + 1))];
 }
@@ -170,7 +176,7 @@ function around(shape: Shape, axis: number): [number, number, number] {
 /**
  * Joins tensors along an axis.
  *
- * @throws {ShapeError} if other axes differ, or there is no such axis or no tensor
+ * @throws {ShapeError} if other axes differ, the axis does not exist or there is no tensor
  */
 export function concat(tensors: readonly Tensor[], axis: number): Tensor {
   if (tensors.length === 0) throw new ShapeError("Cannot concat no tensors (expected at least one)");
@@ -182,15 +188,17 @@ export function concat(tensors: readonly Tensor[], axis: number): Tensor {
     ) {
       throw new ShapeError(`Cannot concat ${a} with ${b} along axis ${k}: other axes differ`);
     }
+    if (a.shape[k] === 0) return b;
+    if (b.shape[k] === 0) return a;
     const y = concatPair(reshape(a, around(a.shape, k)), reshape(b, around(b.shape, k)));
     return reshape(y, a.shape.map((length, other) => other === k ? length + b.shape[k] : length));
   });
 }
 
 /**
- * The part of a tensor from `start`, `length` long, along an axis.
+ * The `length` elements from `start` on along an axis.
  *
- * @throws {ShapeError} if the part reaches outside
+ * @throws {ShapeError} if they are not all inside the tensor, or `length` is 0
  */
 export function slice(x: Tensor, axis: number, start: number, length: number): Tensor {
   const k = axisOf(axis, x.shape.length, "slice");

@@ -3,7 +3,7 @@ import { defineOp } from "../../op.ts";
 import { broadcastShapes, type Shape, ShapeError, sizeOf } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { add } from "../elementwise/binary.ts";
-import { full } from "../layout/fill.ts";
+import { zeros } from "../layout/fill.ts";
 import { repeatLines } from "./repeat_lines.ts";
 import { permute, reshape } from "../layout/movement.ts";
 import type { Product } from "./product.ts";
@@ -11,7 +11,7 @@ import { productKernels } from "./product_kernels.ts";
 import { sumTo } from "../reduce/reduce.ts";
 import { product } from "./wasm.ts";
 
-/** Rows and columns (in fours) of the result that one invocation of a software adapter holds in registers. */
+/** Rows, and columns in fours, of the result that an invocation holds in registers on a software adapter. */
 const rows = 8;
 const quads = 2;
 
@@ -35,7 +35,7 @@ const layouts = {
   matmulTransposedA: { a: "k * dims.M + m", b: "k * dims.N + n", strides: ({ M, N }) => [1, M, N, 1] },
 } satisfies Record<string, Layout>;
 
-/** A product as GPUs compute it. */
+/** The product for GPUs. */
 function productOf(name: keyof typeof layouts): Product {
   const aAlong = name === "matmulTransposedA" ? "edge" : "depth";
   const bAlong = name === "matmulTransposedB" ? "depth" : "edge";
@@ -63,7 +63,7 @@ fn indexB(k: u32, n: u32) -> u32 { return ${b}; }`,
   };
 }
 
-/** A register tile: each step of k loads rows + 4 quads numbers and does 4 rows quads multiply-adds. */
+/** A tile in registers: each step of k loads rows + 4 quads numbers for 4 rows quads multiply-adds. */
 function tiledWgsl(layout: { a: string; b: string }): string {
   const cell = (r: number, q: number) => `sum_${r}_${q}`;
   return `
@@ -109,9 +109,10 @@ ${
 function productFields(name: keyof typeof layouts) {
   const { strides }: Layout = layouts[name];
   return {
+    empty: zeros,
     derive: ({ A, B }: Record<string, number>) => {
       if (A !== B && A !== 1 && B !== 1) throw new ShapeError(`Cannot run ${name}: batches of ${A} and ${B}`);
-      return { Y: Math.max(A, B) };
+      return { Y: A === 1 ? B : A };
     },
     ...productKernels({
       size: ({ Y, M, N }) => ({ rows: M, columns: N, batches: Y }),
@@ -185,7 +186,7 @@ const transposedA = defineOp({
 });
 
 /**
- * Matrix product over the last two axes; the axes before are batches and broadcast.
+ * Matrix product over the last two axes; earlier axes are batches and broadcast.
  *
  * @param a f32[..., M, K]
  * @param b f32[..., K, N]
@@ -212,17 +213,17 @@ function batched(product: (a: Tensor, b: Tensor) => Tensor, a: Tensor, b: Tensor
   }
   const batches = [a, b].map((x) => x.shape.slice(0, -2));
   const batch = broadcastShapes(batches[0], batches[1]);
-  // A batch that is neither whole nor single would need a walk of its own: make it whole.
+  // The kernels read a batch whole or repeat a single matrix; any other is made whole first.
   const flat = [a, b].map((x, k) => {
     const whole = sizeOf(batches[k]) === 1 || sizeOf(batches[k]) === sizeOf(batch) ? x : repeat(x, batch);
-    return reshape(whole, [whole.size / sizeOf(x.shape.slice(-2)), ...x.shape.slice(-2)]);
+    return reshape(whole, [sizeOf(whole.shape.slice(0, -2)), ...x.shape.slice(-2)]);
   });
   const y = product(flat[0], flat[1]);
   return reshape(y, [...batch, ...y.shape.slice(1)]);
 }
 
 function repeat(x: Tensor, batch: Shape): Tensor {
-  return add(reshape(full(batch, 0), [...batch, 1, 1]), x);
+  return add(zeros([...batch, 1, 1]), x);
 }
 
 /** x with its last two axes swapped. */

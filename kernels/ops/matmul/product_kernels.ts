@@ -8,7 +8,7 @@ interface ProductOptions {
   readonly specialise?: readonly string[];
   readonly size: (dims: Dims) => ProductSize;
   readonly product: (specialised: Dims) => Product;
-  /** For software adapters, a kernel of single invocations. */
+  /** The kernel for software adapters, of single invocations. */
   readonly software: {
     readonly invocations: (dims: Dims) => number;
     readonly wgsl: (specialised: Dims) => string;

@@ -1,6 +1,6 @@
 import type { Workgroups } from "../../devices/device.ts";
 
-/** How a workgroup shares a product of matrices: it computes rows x columns of it, `depth` terms of every sum at a time. */
+/** How a workgroup shares a product of matrices: each computes rows x columns of it, `depth` terms of every sum at a time. */
 export interface ProductTile {
   readonly rows: number;
   readonly columns: number;
@@ -8,12 +8,12 @@ export interface ProductTile {
   /** Rows and columns that each lane holds in registers; multiples of four. */
   readonly laneRows: number;
   readonly laneColumns: number;
-  /** Whether it is so flat that it loads too much for products with more rows than it has. */
+  /** Whether it is too flat for products with more rows, for which it would load too much. */
   readonly flat?: boolean;
 }
 
 /**
- * The tiles there are, in the order in which they are tried: what loads least for its arithmetic first. A lane of 8 x 8
+ * All tiles, in the order in which they are tried: those that load least for their arithmetic first. A lane of 8 x 8
  * does 64 multiply-adds for 16 numbers read from workgroup memory, one of 4 x 4 does 16 for 8. The slices of each fit the
  * 16 KiB of workgroup memory that every WebGPU device has.
  */
@@ -27,10 +27,10 @@ export const tiles: readonly ProductTile[] = [
   { rows: 4, columns: 256, depth: 8, laneRows: 4, laneColumns: 4, flat: true },
 ];
 
-/** Groups that fill a large GPU, two for each of its cores; with fewer, a smaller tile that gives more of them is better. */
+/** Groups that fill a large GPU, two for each of its cores; with fewer groups, a smaller tile is better. */
 const enoughGroups = 256;
 
-/** Size of products to choose a tile for: `batches` of them, each [rows, depth] times [depth, columns]. */
+/** Size of the products: `batches` of them, each [rows, depth] times [depth, columns]. */
 export interface ProductSize {
   readonly rows: number;
   readonly columns: number;
@@ -42,7 +42,7 @@ function groupsOf({ rows, columns, batches }: ProductSize, tile: ProductTile): n
   return batches * Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns);
 }
 
-/** Numbers of the tiles that compute little beyond the edges of a product. */
+/** Indices of the tiles that waste little work beyond the edges of a product. */
 function frugalTiles(size: ProductSize): number[] {
   const computed = tiles.map((tile) =>
     tile.flat && size.rows > tile.rows ? Infinity : groupsOf(size, tile) * tile.rows * tile.columns
@@ -51,14 +51,14 @@ function frugalTiles(size: ProductSize): number[] {
   return [...tiles.keys()].filter((i) => computed[i] <= most);
 }
 
-/** Number of the tile for a product: the first frugal one that fills the GPU, else the one that gives most groups. */
+/** Index of the tile for a product: the first frugal one that fills the GPU, else the one with most groups. */
 export function chooseTile(size: ProductSize): number {
   const frugal = frugalTiles(size);
   return frugal.find((i) => groupsOf(size, tiles[i]) >= enoughGroups) ??
     frugal.reduce((best, i) => groupsOf(size, tiles[i]) > groupsOf(size, tiles[best]) ? i : best);
 }
 
-/** Groups of a product with the tile that does most arithmetic a load, be they enough or not. */
+/** Groups of a product with the tile that loads least for its arithmetic, even if they do not fill the GPU. */
 export function fewestGroups(size: ProductSize): number {
   return groupsOf(size, tiles[frugalTiles(size)[0]]);
 }

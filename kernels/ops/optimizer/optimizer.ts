@@ -5,7 +5,7 @@ import { sum } from "../reduce/reduce.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { square } from "../elementwise/unary.ts";
 
-/** Scale that brings a gradient of squared norm `norm` to at most `clip`; no clipping at 0. As in PyTorch. */
+/** Scale that limits the norm of a gradient with squared norm `norm` to `clip`, as in PyTorch; 0 is no limit. */
 const clipWgsl = `fn clipScale() -> f32 {
   return select(1.0, min(1.0, settings[7] / (sqrt(norm[0]) + 1e-6)), settings[7] > 0.0);
 }`;
@@ -15,7 +15,7 @@ const clipScale = (clip: number, squaredNorm: number) =>
 const moments = { shapes: { p: [7], m: [7], v: [7], g: [7], norm: [1], settings: [8] } } as const;
 const positive = { v: [0, 1e-4, 0.5, 2, 1, 0.1, 3], norm: [9] };
 
-/** AdamW's and Adam's signature. */
+/** Signature of AdamW and Adam. */
 export type Adam = Op<"p[n], m[n], v[n], g[n], norm[1], settings[8] -> p[n], m[n], v[n]">;
 
 function defineAdam(name: string, decoupled: boolean): Adam {
@@ -58,7 +58,7 @@ fn kernel(i: u32) {
 }
 
 /**
- * AdamW on flat parameters, in place, with the gradient clipped to a norm.
+ * AdamW on flat parameters, in place, with clipping of the gradient's norm.
  *
  * `settings` is [learning rate, beta1, beta2, epsilon, weight decay, 1 - beta1^k, 1 - beta2^k, clip (0: none)];
  * `norm` is the gradient's squared norm.

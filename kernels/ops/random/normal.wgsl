@@ -1,5 +1,5 @@
 // ln x for x in (0, 1]: x = 2^e m with m in [sqrt(1/2), sqrt 2), ln m = 2 artanh(s), s = (m - 1) / (m + 1).
-// Exact at 1 and precise beside it, where the radius is small.
+// Exact at 1 and precise near it, where the radius is small.
 fn logarithm(x: f32) -> f32 {
   let bits = bitcast<u32>(x);
   var e = i32(bits >> 23u) - 127;
@@ -10,7 +10,7 @@ fn logarithm(x: f32) -> f32 {
   let series = 2.0 * s * (1.0 + z * (0.33333333 + z * (0.2 + z * (0.14285714 + z * 0.11111111))));
   return f32(e) * 0.69314718 + series;
 }
-// (cos, sin) of 2 pi u for u in [0, 1): the quarter turn exactly, then series on [-pi/4, pi/4].
+// (cos, sin) of 2 pi u for u in [0, 1): an exact quarter turn, then series on [-pi/4, pi/4].
 fn circle(u: f32) -> vec2f {
   let quarter = floor(4.0 * u + 0.5);
   let a = 6.28318531 * (u - 0.25 * quarter);

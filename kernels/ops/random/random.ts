@@ -23,7 +23,7 @@ fn kernel(i: u32) {
   samples,
 });
 
-/** Box and Muller: a pair of normals from a pair of uniforms. The log and the cosine are ours, so that all devices agree. */
+/** Box and Muller: two normals from two uniforms, with our own log and cosine, so that all devices agree. */
 const normal = defineOp({
   name: "randomNormal",
   signature: "key:u32[3] -> y[n]",

@@ -1,10 +1,10 @@
-/** Rotations of Threefry-2x32, in turn. */
+/** Rotation distances of Threefry-2x32. */
 const rotations = [13, 15, 26, 6, 17, 29, 16, 24];
 
 /**
- * Threefry-2x32 with 20 rounds: a keyed bijection of two words whose outputs pass every test of randomness known.
+ * Threefry-2x32 with 20 rounds: a keyed bijection of two words whose outputs pass the standard tests of randomness.
  *
- * The block of (seed, stream) at (index, counter) never depends on what was drawn before.
+ * The words at (index, counter) of (seed, stream) do not depend on earlier draws.
  *
  * Source: Salmon et al. 2011, Parallel random numbers: as easy as 1, 2, 3
  */
@@ -25,7 +25,7 @@ export function threefry(seed: number, stream: number, index: number, counter: n
   return [x, y >>> 0];
 }
 
-/** Random 32-bit words on the host, the same as the device draws. */
+/** Random 32-bit words on the host, equal to those of the devices. */
 export function randomBits(
   seed: number,
   stream: number,
@@ -41,7 +41,7 @@ export function randomBits(
   return bits;
 }
 
-/** Uniform numbers in [0, 1) on the host: multiples of 2^-24, the same bits as on every device. */
+/** Uniform numbers in [0, 1) on the host: multiples of 2^-24, equal to those of the devices. */
 export function uniforms(
   seed: number,
   stream: number,

@@ -1,21 +1,22 @@
 import type { Tuning } from "../../devices/device.ts";
-import { defineOp } from "../../op.ts";
+import { defineOp, type Op } from "../../op.ts";
 import { sameShape, ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import { multiply, negate } from "../elementwise/binary.ts";
+import { multiply, negate, subtract } from "../elementwise/binary.ts";
+import { zeros } from "../layout/fill.ts";
 import { reshape } from "../layout/movement.ts";
-import { sum } from "./reduce.ts";
+import { spreadChunks, sum, sumChunks } from "./reduce.ts";
 import { summingLanes, workgroupSumWgsl } from "./workgroup_sum.ts";
 
-/** Lanes of a workgroup that sums one run on a GPU; 0 on software adapters and for short runs. */
+/** Lanes of the workgroup that sums a run on a GPU; 0 on software adapters and for short runs. */
 const lanesFor = (chunk: number, { software }: Tuning) => software || chunk < 64 ? 0 : summingLanes(chunk);
 
-/** Sums of (a - b)^2 over runs of `chunk` elements: one pass, and few enough terms for f32. */
+/** Sums of (a - b)^2 over runs of `chunk` elements, in one pass and with few enough terms for f32. */
 const squaredErrors = defineOp({
   name: "squaredErrors",
   signature: "a[n], b[n] -> y[S]",
   attributes: { chunk: "u32" },
-  derive: ({ n, chunk }) => ({ S: Math.ceil(n / chunk) }),
+  derive: ({ n, chunk }) => ({ S: Math.max(1, Math.ceil(n / chunk)) }),
   specialise: ({ chunk }, tuning) => ({ lanes: lanesFor(chunk, tuning) }),
   workgroups({ S, chunk }, tuning) {
     const lanes = lanesFor(chunk, tuning);
@@ -38,6 +39,7 @@ fn kernel(group: u32, lane: u32) {
   for (var j = i * dims.chunk; j < min((i + 1u) * dims.chunk, dims.n); j++) { let d = a[j] - b[j]; total += d * d; }
   y[i] = total;
 }`,
+  empty: zeros,
   backward: ({ a, b, dy }, { chunk }) => ({
     a: () => squaredErrorsGradient(a, b, dy, { chunk }),
     b: () => negate(squaredErrorsGradient(a, b, dy, { chunk })),
@@ -54,11 +56,27 @@ fn kernel(group: u32, lane: u32) {
   ],
 });
 
-const squaredErrorsGradient = defineOp({
+/** da = 2 (a - b) dy, with the dy of each element's run. */
+const squaredErrorsGradient: Op<"a[n], b[n], dy[S] -> da[n]", { chunk: "u32" }> = defineOp({
   name: "squaredErrorsGradient",
   signature: "a[n], b[n], dy[S] -> da[n]",
   attributes: { chunk: "u32" },
   wgsl: "fn kernel(i: u32) { da[i] = 2.0 * (a[i] - b[i]) * dy[i / dims.chunk]; }",
+  backward({ a, b, dy, dda }, { chunk }) {
+    const [n] = a.shape;
+    const ofErrors = () => {
+      const spread = spreadChunks(reshape(dy, [1, dy.size, 1]), { chunk, R: n });
+      return multiply(multiply(dda, 2), reshape(spread, [n]));
+    };
+    return {
+      a: ofErrors,
+      b: () => negate(ofErrors()),
+      dy: () => {
+        const terms = multiply(multiply(subtract(a, b), 2), dda);
+        return reshape(sumChunks(reshape(terms, [1, n, 1]), { chunk }), dy.shape);
+      },
+    };
+  },
   reference({ a, b, dy, da }, { n, chunk }) {
     for (let j = 0; j < n; j++) da[j] = 2 * (a[j] - b[j]) * dy[Math.floor(j / chunk)];
   },
@@ -69,7 +87,7 @@ const squaredErrorsGradient = defineOp({
 /**
  * Mean of (a - b)^2 over all elements.
  *
- * @returns f32[]
+ * @returns f32[]; NaN if there are no elements
  * @throws {ShapeError} if the shapes differ
  */
 export function meanSquaredError(a: Tensor, b: Tensor): Tensor {

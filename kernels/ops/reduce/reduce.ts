@@ -1,21 +1,22 @@
 import type { Dims, Tuning } from "../../devices/device.ts";
-import { defineOp } from "../../op.ts";
+import { defineOp, type Op } from "../../op.ts";
 import { axisOf, type Shape, sizeOf } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import { multiply } from "../elementwise/binary.ts";
+import { affine } from "../elementwise/affine.ts";
+import { zeros } from "../layout/fill.ts";
 import { reshape } from "../layout/movement.ts";
 import { summingLanes, workgroupSumWgsl } from "./workgroup_sum.ts";
 
-/** Lanes of a workgroup that sums one run on a GPU; 0 where an invocation each is better: short or strided runs. */
+/** Lanes of the workgroup that sums a run on a GPU; 0 for short or strided runs, which one invocation each sums. */
 const lanesFor = ({ B, chunk }: Dims, { software }: Tuning) =>
   software || B > 1 || chunk < 64 ? 0 : summingLanes(chunk);
 
-/** Sums runs of `chunk` along the middle axis, in parts of 32: split sums keep f32 exact enough. */
-export const sumChunks = defineOp({
+/** Sums runs of `chunk` along the middle axis, in parts of 32, which keeps the rounding error of f32 small. */
+export const sumChunks: Op<"x[A, R, B] -> y[A, S, B]", { chunk: "u32" }> = defineOp({
   name: "sumChunks",
   signature: "x[A, R, B] -> y[A, S, B]",
   attributes: { chunk: "u32" },
-  derive: ({ R, chunk }) => ({ S: Math.ceil(R / chunk) }),
+  derive: ({ R, chunk }) => ({ S: Math.max(1, Math.ceil(R / chunk)) }),
   specialise: (dims, tuning) => ({ lanes: lanesFor(dims, tuning) }),
   workgroups({ A, S, B, chunk }, tuning) {
     const lanes = lanesFor({ B, chunk }, tuning);
@@ -48,6 +49,7 @@ fn kernel(group: u32, lane: u32) {
   }
   y[i] = total;
 }`,
+  empty: zeros,
   backward: ({ x, dy }, { chunk }) => ({ x: () => spreadChunks(dy, { chunk, R: x.shape[1] }) }),
   reference({ x, y }, { A, R, B, S, chunk }) {
     for (let a = 0; a < A; a++) {
@@ -70,8 +72,8 @@ fn kernel(group: u32, lane: u32) {
   ],
 });
 
-/** Gradient of `sumChunks`: every element of a run gets the run's gradient. */
-const spreadChunks = defineOp({
+/** Gradient of `sumChunks`: each element of a run gets the run's gradient. */
+export const spreadChunks: Op<"dy[A, S, B] -> dx[A, R, B]", { chunk: "u32"; R: "u32" }> = defineOp({
   name: "spreadChunks",
   signature: "dy[A, S, B] -> dx[A, R, B]",
   attributes: { chunk: "u32", R: "u32" },
@@ -81,6 +83,7 @@ const spreadChunks = defineOp({
   let a = i / (dims.B * dims.R);
   dx[i] = dy[(a * dims.S + r / dims.chunk) * dims.B + b];
 }`,
+  backward: ({ ddx }, { chunk }) => ({ dy: () => sumChunks(ddx, { chunk }) }),
   reference({ dy, dx }, { A, R, B, S, chunk }) {
     for (let a = 0; a < A; a++) {
       for (let r = 0; r < R; r++) {
@@ -92,12 +95,12 @@ const spreadChunks = defineOp({
   samples: [{ shapes: { dy: [2, 3, 2] }, attributes: { chunk: 4, R: 10 } }],
 });
 
-/** Runs up to this length are summed by one invocation each, whatever their number. */
+/** Runs up to this length are summed by one invocation each, however many there are. */
 const shortRun = 128;
 /** So are runs up to this length, if there are enough of them to keep the device busy. */
 const longRun = 2048;
 const enoughRuns = ({ software }: Tuning) => software ? 256 : 4096;
-/** Runs that are contiguous are summed by a workgroup each on a GPU, in parts of this length. */
+/** On a GPU, a workgroup each sums contiguous runs, in parts of this length. */
 const workgroupRun = 4096;
 
 function sumMiddle(x: Tensor): Tensor {
@@ -105,9 +108,9 @@ function sumMiddle(x: Tensor): Tensor {
   const { tuning } = x.device;
   const inOne = R <= shortRun || (R <= longRun && A * B >= enoughRuns(tuning));
   const chunk = B === 1 && !tuning.software
-    ? Math.min(R, workgroupRun)
+    ? Math.max(1, Math.min(R, workgroupRun))
     : inOne
-    ? R
+    ? Math.max(1, R)
     : Math.min(Math.max(Math.ceil(Math.sqrt(R)), 32), 1024);
   const y = sumChunks(x, { chunk });
   return y.shape[1] > 1 ? sumMiddle(y) : y;
@@ -116,8 +119,9 @@ function sumMiddle(x: Tensor): Tensor {
 /**
  * Sum over axes.
  *
- * @param axes by default all; negative ones count from the end
+ * @param axes all by default; negative ones count from the end
  * @param keepAxes whether summed axes stay, with length 1
+ * @returns zeros where there is nothing to sum
  * @throws {ShapeError} if an axis is outside the tensor's rank
  */
 export function sum(
@@ -134,16 +138,17 @@ export function sum(
     while (start > 0 && summed.has(start - 1)) start--;
     const before = sizeOf(x.shape.slice(0, start));
     const along = sizeOf(x.shape.slice(start, end));
-    if (along > 1) y = sumMiddle(reshape(y, [before, along, y.size / (before * along)]));
+    const after = sizeOf(kept.slice(end));
+    if (along !== 1) y = sumMiddle(reshape(y, [before, along, after]));
     end = start;
   }
   return reshape(y, keepAxes ? kept : x.shape.filter((_, axis) => !summed.has(axis)));
 }
 
-/** Mean over axes; see `sum`. */
+/** Mean over axes; arguments as of `sum`. The mean of no elements is NaN. */
 export function mean(x: Tensor, axes?: readonly number[], keepAxes = false): Tensor {
   const y = sum(x, axes, keepAxes);
-  return multiply(y, y.size / x.size);
+  return affine(y, { scale: y.size / x.size, shift: 0 });
 }
 
 /** Sums a tensor down to a shape that broadcasts to its own: the gradient of broadcasting. */

@@ -1,6 +1,9 @@
-import { defineOp } from "../../op.ts";
+import { defineOp, type Op } from "../../op.ts";
 import type { Tensor } from "../../core/tensor.ts";
+import { multiply, subtract } from "../elementwise/binary.ts";
 import { reshape } from "../layout/movement.ts";
+import { sizeOf } from "../../core/shape.ts";
+import { sum } from "./reduce.ts";
 
 const softmaxRows = defineOp({
   name: "softmax",
@@ -33,7 +36,7 @@ const softmaxRows = defineOp({
 });
 
 /** dx = y (dy - sum(y dy)), a row at a time. */
-const softmaxGradient = defineOp({
+const softmaxGradient: Op<"y[R, C], dy[R, C] -> dx[R, C]"> = defineOp({
   name: "softmaxGradient",
   signature: "y[R, C], dy[R, C] -> dx[R, C]",
   invocations: ({ R }) => R,
@@ -43,6 +46,13 @@ const softmaxGradient = defineOp({
   for (var c = 0u; c < dims.C; c++) { dot += y[base + c] * dy[base + c]; }
   for (var c = 0u; c < dims.C; c++) { dx[base + c] = y[base + c] * (dy[base + c] - dot); }
 }`,
+  backward: ({ y, dy, ddx }) => ({
+    y: () => {
+      const total = (a: Tensor, b: Tensor) => sum(multiply(a, b), [1], true);
+      return subtract(multiply(ddx, subtract(dy, total(y, dy))), multiply(dy, total(y, ddx)));
+    },
+    dy: () => softmaxGradient(y, ddx),
+  }),
   reference({ y, dy, dx }, { R, C }) {
     for (let r = 0; r < R; r++) {
       let dot = 0;
@@ -56,6 +66,6 @@ const softmaxGradient = defineOp({
 
 /** Softmax over the last axis: exp(x) / sum(exp(x)). */
 export function softmax(x: Tensor): Tensor {
-  const C = x.shape[x.shape.length - 1];
-  return reshape(softmaxRows(reshape(x, [x.size / C, C])), x.shape);
+  const [C] = x.shape.slice(-1);
+  return reshape(softmaxRows(reshape(x, [sizeOf(x.shape.slice(0, -1)), C])), x.shape);
 }

@@ -1,6 +1,6 @@
 import runSumWgsl from "./workgroup_sum.wgsl" with { type: "text" };
 
-/** Lanes of a workgroup that sums `count` values: some values for each, and a power of two. */
+/** Lanes of a workgroup that sums `count` values: a power of two, with several values each. */
 export function summingLanes(count: number): number {
   return count >= 2048 ? 256 : 64;
 }

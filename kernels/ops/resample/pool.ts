@@ -1,10 +1,11 @@
 import { defineOp, type Op } from "../../op.ts";
+import { zeros } from "../layout/fill.ts";
 
-/** Offsets of the four pixels in a 2x2 window, in the order in which ties are decided: the first maximum wins. */
+/** Offsets of the four pixels of a 2x2 window, in the order in which they win ties. */
 const window = [[0, 0], [0, 1], [1, 0], [1, 1]] as const;
 
 /**
- * Largest of each 2x2 window, stride 2; an odd last row or column is dropped.
+ * Largest of each 2x2 window, stride 2; drops an odd last row or column.
  *
  * @throws {ShapeError} if x is not f32[N, C, H, W]
  */
@@ -36,8 +37,8 @@ export const maxPool2d: Op<"x[N, C, H, W] -> y[N, C, P, Q]"> = defineOp({
   }],
 });
 
-/** dy goes to the first maximum of its window. */
-const maxPool2dGradient = defineOp({
+/** Gradient of `maxPool2d`: dy goes to the first maximum of its window. */
+const maxPool2dGradient: Op<"x[N, C, H, W], dy[N, C, P, Q] -> dx[N, C, H, W]"> = defineOp({
   name: "maxPool2dGradient",
   signature: "x[N, C, H, W], dy[N, C, P, Q] -> dx[N, C, H, W]",
   wgsl: `fn kernel(i: u32) {
@@ -59,6 +60,8 @@ const maxPool2dGradient = defineOp({
   }
   dx[i] = gradient;
 }`,
+  empty: zeros,
+  backward: ({ x, ddx }) => ({ x: () => zeros(x.shape), dy: () => pickMaxima(x, ddx) }),
   reference({ x, dy, dx }, { N, C, H, W, P, Q }) {
     dx.fill(0);
     for (let nc = 0; nc < N * C; nc++) {
@@ -74,6 +77,31 @@ const maxPool2dGradient = defineOp({
   wasm: "maxPool2dGradient",
   samples: [
     { shapes: { x: [2, 3, 5, 6], dy: [2, 3, 2, 3] } },
-    { shapes: { x: [1, 1, 2, 2], dy: [1, 1, 1, 1] }, values: { x: [1, 1, 1, 1] } },
+    { shapes: { x: [1, 1, 2, 2], dy: [1, 1, 1, 1] }, values: { x: [1, 1, 1, 1] }, smooth: false },
   ],
+});
+
+/** The elements of d where x has the first maximum of each window: what `maxPool2dGradient` is the gradient of. */
+const pickMaxima: Op<"x[N, C, H, W], d[N, C, H, W] -> y[N, C, P, Q]"> = defineOp({
+  name: "pickMaxima",
+  signature: "x[N, C, H, W], d[N, C, H, W] -> y[N, C, P, Q]",
+  derive: ({ H, W }) => ({ P: Math.floor(H / 2), Q: Math.floor(W / 2) }),
+  wgsl: `fn kernel(i: u32) {
+  let base = (i / (dims.P * dims.Q) * dims.H + i / dims.Q % dims.P * 2u) * dims.W + i % dims.Q * 2u;
+  let at = array(base, base + 1u, base + dims.W, base + dims.W + 1u);
+  var best = at[0];
+  if (x[at[1]] > x[best]) { best = at[1]; }
+  if (x[at[2]] > x[best]) { best = at[2]; }
+  if (x[at[3]] > x[best]) { best = at[3]; }
+  y[i] = d[best];
+}`,
+  backward: ({ x, dy }) => ({ x: () => zeros(x.shape), d: () => maxPool2dGradient(x, dy) }),
+  reference({ x, d, y }, { N, C, H, W, P, Q }) {
+    for (let i = 0; i < N * C * P * Q; i++) {
+      const [nc, p, q] = [Math.floor(i / (P * Q)), Math.floor(i / Q) % P, i % Q];
+      const at = window.map(([r, s]) => (nc * H + 2 * p + r) * W + 2 * q + s);
+      y[i] = d[at.reduce((a, b) => x[b] > x[a] ? b : a)];
+    }
+  },
+  samples: [{ shapes: { x: [2, 3, 5, 6], d: [2, 3, 5, 6] } }],
 });

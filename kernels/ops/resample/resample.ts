@@ -1,5 +1,6 @@
-import { defineOp } from "../../op.ts";
+import { defineOp, type Op } from "../../op.ts";
 import type { Tensor } from "../../core/tensor.ts";
+import { zeros } from "../layout/fill.ts";
 
 /**
  * Source pixel of target pixel `o`: s = max((o + 0.5) in / out - 0.5, 0), between rows floor(s) and floor(s) + 1.
@@ -11,7 +12,7 @@ const sourceWgsl = `fn source(o: u32, inLength: u32, outLength: u32) -> f32 {
 const source = (o: number, inLength: number, outLength: number) =>
   Math.max((o + 0.5) * inLength / outLength - 0.5, 0);
 
-const resize = defineOp({
+const resize: Op<"x[N, C, H, W] -> y[N, C, P, Q]", { P: "u32"; Q: "u32" }> = defineOp({
   name: "resizeBilinear",
   signature: "x[N, C, H, W] -> y[N, C, P, Q]",
   attributes: { P: "u32", Q: "u32" },
@@ -48,8 +49,8 @@ fn kernel(i: u32) {
   ],
 });
 
-/** Gathers, for each source pixel, from the target pixels that read it. */
-const resizeBilinearGradient = defineOp({
+/** For each source pixel, gathers from the target pixels that read it. */
+const resizeBilinearGradient: Op<"dy[N, C, P, Q] -> dx[N, C, H, W]", { H: "u32"; W: "u32" }> = defineOp({
   name: "resizeBilinearGradient",
   signature: "dy[N, C, P, Q] -> dx[N, C, H, W]",
   attributes: { H: "u32", W: "u32" },
@@ -59,7 +60,7 @@ fn weight(o: u32, i: u32, inLength: u32, outLength: u32) -> f32 {
   let low = u32(s);
   return select(0.0, 1.0 - fract(s), low == i) + select(0.0, fract(s), min(low + 1u, inLength - 1u) == i);
 }
-// The first target pixel that may read source pixel i, with one to spare for rounding.
+// The first target pixel that may read source pixel i, less one in case of rounding.
 fn first(i: u32, inLength: u32, outLength: u32) -> u32 {
   return u32(max((f32(i) - 0.5) * f32(outLength) / f32(inLength) - 1.5, 0.0));
 }
@@ -79,6 +80,8 @@ fn kernel(i: u32) {
   }
   dx[i] = total;
 }`,
+  empty: zeros,
+  backward: ({ dy, ddx }) => ({ dy: () => resize(ddx, { P: dy.shape[2], Q: dy.shape[3] }) }),
   reference({ dy, dx }, { N, C, H, W, P, Q }) {
     dx.fill(0);
     eachTap(N * C, H, W, P, Q, (target, origin, weight) => dx[origin] += weight * dy[target]);
@@ -91,7 +94,7 @@ fn kernel(i: u32) {
   ],
 });
 
-/** Every (target pixel, source pixel, weight) of a resize; `first` at the first source of a target. */
+/** Visits every (target pixel, source pixel, weight) of a resize; `first` marks the first source of a target. */
 function eachTap(
   planes: number,
   H: number,
@@ -116,7 +119,7 @@ function eachTap(
 }
 
 /**
- * Bilinear resize to `height` x `width`, corners not aligned.
+ * Bilinear resize to `height` x `width`, without aligned corners as in PyTorch's default.
  *
  * @param x f32[N, C, H, W]
  * @returns f32[N, C, height, width]

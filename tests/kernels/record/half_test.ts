@@ -54,11 +54,13 @@ async function runInHalf(
   const ranges = ports.map(({ name }) => upload(device, arrays[name], half.includes(name)));
   device.run({ kernel: op.kernel, ranges, dims, half });
   const outputs: Record<string, ArrayLike<number>> = {};
-  for (const { name } of op.outputs) {
+  for (const { name, type } of op.outputs) {
     const bytes = await device.read(ranges[ports.findIndex((port) => port.name === name)]);
     const { length } = arrays[name];
     outputs[name] = half.includes(name)
       ? new Float16Array(bytes).subarray(0, length)
+      : type === "u32"
+      ? new Uint32Array(bytes)
       : new Float32Array(bytes);
   }
   return outputs;

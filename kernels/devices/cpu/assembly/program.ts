@@ -1,7 +1,7 @@
 // The entry points. A program is a list of calls that all threads of the team run, with a barrier after each.
 
 import { CALL_BYTES, rewind } from "./call.ts";
-import { execute, workspaceOf } from "./dispatch.ts"; // made by tools/build_wasm.ts from kernels/
+import { execute, workspaceOf } from "./dispatch.ts";
 import {
   barrier,
   CALLS,

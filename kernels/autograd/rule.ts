@@ -1,0 +1,44 @@
+import { context } from "../core/context.ts";
+import type { Tensor } from "../core/tensor.ts";
+
+/** The gradient rule of one call of an op. */
+export interface Rule {
+  /** Name of the op. */
+  readonly op: string;
+  /** When the op ran, in the order of events. */
+  readonly order: number;
+  /** Inputs and outputs of the call by name: what the rule may read. */
+  readonly saved: Readonly<Record<string, Tensor>>;
+}
+
+/** Runs a part of a rule; ops called meanwhile see to it that what they read is still what the op read or gave. */
+export function runRule<T>(rule: Rule, run: () => T): T {
+  const outer = context.rule;
+  context.rule = rule;
+  try {
+    return run();
+  } finally {
+    if (outer) context.rule = outer;
+    else delete context.rule;
+  }
+}
+
+/**
+ * Checks what an op is about to read, if a gradient rule called it.
+ *
+ * @throws {Error} if a value that the rule's op read or gave was overwritten since
+ */
+export function checkSaved(tensors: readonly Tensor[]): void {
+  const { rule } = context;
+  if (!rule) return;
+  for (const { storage, offset, size } of tensors) {
+    const by = storage.overwritten(offset, size, rule.order);
+    if (by === undefined) continue;
+    const saved = Object.entries(rule.saved).find(([, value]) => value.storage === storage);
+    if (!saved) continue;
+    throw new Error(
+      `Cannot take gradients through ${rule.op}: ${by} has overwritten ${saved[0]} ${saved[1]}, ` +
+        "which its gradient needs; take gradients before, or overwrite a copy",
+    );
+  }
+}

@@ -1,0 +1,40 @@
+import { nextOrder } from "./order.ts";
+
+/** One range of a memory and what wrote to it last. */
+interface Write {
+  readonly start: number;
+  readonly end: number;
+  readonly by: string;
+  readonly order: number;
+}
+
+/** Which parts of a memory were overwritten, when, and by what; each range is kept once, with its latest write. */
+export class Writes {
+  readonly #ranges: Map<string, Write>;
+  #latest: number;
+
+  constructor(ranges: ReadonlyMap<string, Write> = new Map(), latest = -1) {
+    this.#ranges = new Map(ranges);
+    this.#latest = latest;
+  }
+
+  /** Notes that `length` elements from `start` on were overwritten. */
+  add(start: number, length: number, by: string): void {
+    this.#latest = nextOrder();
+    this.#ranges.set(`${start}+${length}`, { start, end: start + length, by, order: this.#latest });
+  }
+
+  /** What wrote to any of `length` elements from `start` on after the event `since`, if anything did. */
+  find(start: number, length: number, since: number): string | undefined {
+    if (this.#latest <= since) return undefined;
+    for (const write of this.#ranges.values()) {
+      if (write.order > since && write.start < start + length && start < write.end) return write.by;
+    }
+    return undefined;
+  }
+
+  /** The same, independent of later writes. */
+  copy(): Writes {
+    return new Writes(this.#ranges, this.#latest);
+  }
+}

@@ -1,0 +1,102 @@
+// Made by `deno task build:wasm` from kernels/; do not edit.
+// deno-fmt-ignore-file
+
+import { integer, opcode, pointer, real } from "./call.ts";
+import { winogradWeights, winogradWeightsWorkspace } from "./kernels/conv2d.ts";
+import { winogradConvolve, winogradConvolveWorkspace } from "./kernels/conv2d.ts";
+import { winogradGradientParts, winogradGradientPartsWorkspace } from "./kernels/conv2d_gradient.ts";
+import { winogradGradientSum, winogradGradientSumWorkspace } from "./kernels/conv2d_gradient.ts";
+import { convTranspose2d, convTranspose2dWorkspace } from "./kernels/conv_transpose2d.ts";
+import { convTranspose2dInputGradient, convTranspose2dInputGradientWorkspace } from "./kernels/conv_transpose2d.ts";
+import { fill } from "./kernels/copy.ts";
+import { put } from "./kernels/copy.ts";
+import { copyRows } from "./kernels/copy.ts";
+import { gatherImages } from "./kernels/copy.ts";
+import { unary } from "./kernels/elementwise.ts";
+import { unaryGradient } from "./kernels/elementwise.ts";
+import { binary } from "./kernels/elementwise.ts";
+import { broadcast } from "./kernels/elementwise.ts";
+import { affine } from "./kernels/elementwise.ts";
+import { groupNorm } from "./kernels/group_norm.ts";
+import { groupNormGradient } from "./kernels/group_norm.ts";
+import { matmul, matmulWorkspace } from "./kernels/matmul.ts";
+import { conv1x1, conv1x1Workspace } from "./kernels/matmul.ts";
+import { correlateParts, correlatePartsWorkspace } from "./kernels/matmul.ts";
+import { sumParts, sumPartsWorkspace } from "./kernels/matmul.ts";
+import { adamUpdate } from "./kernels/optimizer.ts";
+import { sgdUpdate } from "./kernels/optimizer.ts";
+import { emaUpdate } from "./kernels/optimizer.ts";
+import { randomUniform } from "./kernels/random.ts";
+import { randomNormal } from "./kernels/random.ts";
+import { sumChunks } from "./kernels/reduce.ts";
+import { spreadChunks } from "./kernels/reduce.ts";
+import { squaredErrors } from "./kernels/reduce.ts";
+import { squaredErrorsGradient } from "./kernels/reduce.ts";
+import { softmax } from "./kernels/reduce.ts";
+import { softmaxGradient } from "./kernels/reduce.ts";
+import { maxPool2d } from "./kernels/resample.ts";
+import { maxPool2dGradient } from "./kernels/resample.ts";
+import { resizeBilinear } from "./kernels/resample.ts";
+import { resizeBilinearGradient } from "./kernels/resample.ts";
+import { team } from "./threads.ts";
+import { claimWorkspace } from "./workspace.ts";
+
+/** Runs the kernel of a call. */
+export function execute(call: usize): void {
+  switch (opcode(call)) {
+    case 0: return winogradWeights(call, claimWorkspace(call, winogradWeightsWorkspace(integer(call, 1), integer(call, 2), team)), pointer(call, 0), integer(call, 1), integer(call, 2), pointer(call, 3), pointer(call, 4), integer(call, 5));
+    case 1: return winogradConvolve(call, claimWorkspace(call, winogradConvolveWorkspace(integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 8), team)), pointer(call, 0), pointer(call, 1), pointer(call, 2), pointer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 8), integer(call, 9));
+    case 2: return winogradGradientParts(call, claimWorkspace(call, winogradGradientPartsWorkspace(integer(call, 2), integer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 9), team)), pointer(call, 0), pointer(call, 1), integer(call, 2), integer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 8), integer(call, 9));
+    case 3: return winogradGradientSum(call, claimWorkspace(call, winogradGradientSumWorkspace(integer(call, 1), integer(call, 2), integer(call, 3), integer(call, 4), team)), pointer(call, 0), integer(call, 1), integer(call, 2), integer(call, 3), integer(call, 4));
+    case 4: return convTranspose2d(call, claimWorkspace(call, convTranspose2dWorkspace(integer(call, 8), integer(call, 6), integer(call, 7), team)), pointer(call, 0), pointer(call, 1), pointer(call, 2), pointer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 8));
+    case 5: return convTranspose2dInputGradient(call, claimWorkspace(call, convTranspose2dInputGradientWorkspace(integer(call, 4), integer(call, 6), integer(call, 7), team)), pointer(call, 0), pointer(call, 1), pointer(call, 2), integer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7));
+    case 6: return fill(call, pointer(call, 0), integer(call, 1), real(call, 2));
+    case 7: return put(call, pointer(call, 0), pointer(call, 1), pointer(call, 2), integer(call, 3));
+    case 8: return copyRows(call, pointer(call, 0), pointer(call, 1), integer(call, 2), pointer(call, 3), pointer(call, 4), pointer(call, 5));
+    case 9: return gatherImages(call, pointer(call, 0), pointer(call, 1), pointer(call, 2), integer(call, 3), integer(call, 4), real(call, 5), real(call, 6));
+    case 10: return unary(call, pointer(call, 0), pointer(call, 1), integer(call, 2), integer(call, 3));
+    case 11: return unaryGradient(call, pointer(call, 0), pointer(call, 1), pointer(call, 2), integer(call, 3), integer(call, 4));
+    case 12: return binary(call, pointer(call, 0), pointer(call, 1), pointer(call, 2), integer(call, 3), integer(call, 4));
+    case 13: return broadcast(call, pointer(call, 0), pointer(call, 1), pointer(call, 2), integer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 8), integer(call, 9), integer(call, 10), integer(call, 11), integer(call, 12), integer(call, 13), integer(call, 14), integer(call, 15));
+    case 14: return affine(call, pointer(call, 0), pointer(call, 1), integer(call, 2), real(call, 3), real(call, 4));
+    case 15: return groupNorm(call, pointer(call, 0), pointer(call, 1), pointer(call, 2), pointer(call, 3), pointer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 8), integer(call, 9), real(call, 10), integer(call, 11));
+    case 16: return groupNormGradient(call, pointer(call, 0), pointer(call, 1), pointer(call, 2), pointer(call, 3), pointer(call, 4), pointer(call, 5), pointer(call, 6), pointer(call, 7), integer(call, 8), integer(call, 9), integer(call, 10), integer(call, 11), integer(call, 12), integer(call, 13));
+    case 17: return matmul(call, claimWorkspace(call, matmulWorkspace(team)), pointer(call, 0), pointer(call, 1), pointer(call, 2), integer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 8), pointer(call, 9), pointer(call, 10), pointer(call, 11), pointer(call, 12));
+    case 18: return conv1x1(call, claimWorkspace(call, conv1x1Workspace(team)), pointer(call, 0), pointer(call, 1), pointer(call, 2), pointer(call, 3), pointer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 8), integer(call, 9), pointer(call, 10), pointer(call, 11));
+    case 19: return correlateParts(call, claimWorkspace(call, correlatePartsWorkspace(integer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 9), integer(call, 10), team)), pointer(call, 0), pointer(call, 1), integer(call, 2), integer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 8), integer(call, 9), integer(call, 10));
+    case 20: return sumParts(call, claimWorkspace(call, sumPartsWorkspace(integer(call, 1), integer(call, 2), integer(call, 3))), pointer(call, 0), integer(call, 1), integer(call, 2), integer(call, 3));
+    case 21: return adamUpdate(call, pointer(call, 0), pointer(call, 1), pointer(call, 2), pointer(call, 3), pointer(call, 4), pointer(call, 5), integer(call, 6), integer(call, 7));
+    case 22: return sgdUpdate(call, pointer(call, 0), pointer(call, 1), pointer(call, 2), pointer(call, 3), pointer(call, 4), integer(call, 5));
+    case 23: return emaUpdate(call, pointer(call, 0), pointer(call, 1), pointer(call, 2), integer(call, 3));
+    case 24: return randomUniform(call, pointer(call, 0), pointer(call, 1), integer(call, 2));
+    case 25: return randomNormal(call, pointer(call, 0), pointer(call, 1), integer(call, 2));
+    case 26: return sumChunks(call, pointer(call, 0), pointer(call, 1), integer(call, 2), integer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6));
+    case 27: return spreadChunks(call, pointer(call, 0), pointer(call, 1), integer(call, 2), integer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6));
+    case 28: return squaredErrors(call, pointer(call, 0), pointer(call, 1), pointer(call, 2), integer(call, 3), integer(call, 4), integer(call, 5));
+    case 29: return squaredErrorsGradient(call, pointer(call, 0), pointer(call, 1), pointer(call, 2), pointer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6));
+    case 30: return softmax(call, pointer(call, 0), pointer(call, 1), integer(call, 2), integer(call, 3));
+    case 31: return softmaxGradient(call, pointer(call, 0), pointer(call, 1), pointer(call, 2), integer(call, 3), integer(call, 4));
+    case 32: return maxPool2d(call, pointer(call, 0), pointer(call, 1), integer(call, 2), integer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7));
+    case 33: return maxPool2dGradient(call, pointer(call, 0), pointer(call, 1), pointer(call, 2), integer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 8));
+    case 34: return resizeBilinear(call, pointer(call, 0), pointer(call, 1), integer(call, 2), integer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7));
+    case 35: return resizeBilinearGradient(call, pointer(call, 0), pointer(call, 1), integer(call, 2), integer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7));
+    default: unreachable();
+  }
+}
+
+/** Bytes of workspace that a call needs with so many threads. */
+export function workspaceOf(call: usize, threads: i32): u64 {
+  switch (opcode(call)) {
+    case 0: return winogradWeightsWorkspace(integer(call, 1), integer(call, 2), threads);
+    case 1: return winogradConvolveWorkspace(integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 8), threads);
+    case 2: return winogradGradientPartsWorkspace(integer(call, 2), integer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 9), threads);
+    case 3: return winogradGradientSumWorkspace(integer(call, 1), integer(call, 2), integer(call, 3), integer(call, 4), threads);
+    case 4: return convTranspose2dWorkspace(integer(call, 8), integer(call, 6), integer(call, 7), threads);
+    case 5: return convTranspose2dInputGradientWorkspace(integer(call, 4), integer(call, 6), integer(call, 7), threads);
+    case 17: return matmulWorkspace(threads);
+    case 18: return conv1x1Workspace(threads);
+    case 19: return correlatePartsWorkspace(integer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 9), integer(call, 10), threads);
+    case 20: return sumPartsWorkspace(integer(call, 1), integer(call, 2), integer(call, 3));
+    default: return 0;
+  }
+}

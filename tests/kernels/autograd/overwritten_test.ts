@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import {
+  add,
+  assign,
+  divide,
+  emaUpdate,
+  gradients,
+  multiply,
+  put,
+  record,
+  reshape,
+  square,
+  sum,
+  Tensor,
+  tensor,
+} from "../../../kernels/mod.ts";
+import { assertClose, testOnDevices } from "../../testing.ts";
+
+const overwritten = (op: string, by: string, what: string) => ({
+  name: "Error",
+  message: `Cannot take gradients through ${op}: ${by} has overwritten ${what}, which its gradient needs; ` +
+    "take gradients before, or overwrite a copy",
+});
+
+testOnDevices("gradients() refuses a value that was overwritten, by whatever wrote it", () => {
+  const index = tensor(Uint32Array.of(1));
+  const ways: [string, (x: Tensor) => void][] = [
+    ["assign", (x) => assign(x, tensor([7, 8]))],
+    ["put", (x) => put(x, tensor([7]), index)],
+    ["emaUpdate", (x) => emaUpdate(x, tensor([7, 8]), tensor([0.5]))],
+    ["write()", (x) => x.write(Float32Array.of(7, 8))],
+    ["assign", (x) => assign(reshape(x, [1, 2]), tensor([7, 8], [1, 2]))],
+    ["a recorded step", (x) => record(() => assign(x, add(x, 1))).run()],
+  ];
+  for (const [by, overwrite] of ways) {
+    const x = tensor([1, 2]);
+    const y = sum(square(x));
+    overwrite(x);
+    assert.throws(() => gradients(y, [x]), overwritten("square", by, "x f32[2]"), by);
+  }
+});
+
+testOnDevices("gradients() refuses an overwritten output that a rule needs", () => {
+  const [a, b] = [tensor([1, 2]), tensor([3, 4])];
+  const y = divide(a, b);
+  const loss = sum(y);
+  y.write(Float32Array.of(0, 0));
+  assert.throws(() => gradients(loss, [b]), overwritten("divide", "write()", "y f32[2]"));
+  assert.doesNotThrow(() => gradients(loss, [a]), "a rule that does not need it");
+});
+
+testOnDevices("gradients() refuses a history whose values were overwritten before they were used", () => {
+  const x = tensor([1, 2]);
+  const y = square(x);
+  assign(y, tensor([5, 5]));
+  assert.throws(
+    () => gradients(sum(y), [x]),
+    /through square: assign has overwritten its output y f32\[2\] before it was used/,
+  );
+});
+
+testOnDevices(
+  "gradients() takes what rules do not need: shapes, and values overwritten before or after",
+  async () => {
+    const x = tensor([1, 2]), w = tensor([3, 4]);
+    x.write(Float32Array.of(5, 6));
+    const loss = sum(multiply(x, w));
+    const [dw] = gradients(loss, [w]);
+    assign(w, add(w, dw)); // an update, after the gradients were taken
+    assertClose(await dw.read(), [5, 6], 0);
+    const total = sum(add(x, w));
+    x.write(Float32Array.of(0, 0)); // the gradient of a sum needs the shape alone
+    assertClose(await gradients(total, [x])[0].read(), [1, 1], 0);
+    assertClose(await gradients(sum(multiply(x, w)), [w])[0].read(), [0, 0], 0);
+  },
+);
+
+testOnDevices("gradients() tells the views of one memory apart", async () => {
+  const flat = tensor(new Float32Array(128).fill(2));
+  const [a, b] = [0, 64].map((offset) => new Tensor(flat.storage, [2], "f32", offset));
+  const loss = sum(multiply(a, a));
+  b.write(Float32Array.of(9, 9));
+  assertClose(await gradients(loss, [a])[0].read(), [4, 4], 0);
+  flat.write(new Float32Array(128));
+  assert.throws(() => gradients(loss, [a]), overwritten("multiply", "write()", "a f32[2]"));
+});
+
+testOnDevices(
+  "record() refuses overwritten values in its trace, which itself overwrites nothing",
+  async () => {
+    const x = tensor([1, 2]);
+    const before = sum(square(x));
+    assert.throws(
+      () =>
+        record(() => {
+          const loss = sum(square(x));
+          assign(x, add(x, 1));
+          return gradients(loss, [x]);
+        }),
+      overwritten("square", "assign", "x f32[2]"),
+    );
+    assertClose(await gradients(before, [x])[0].read(), [2, 4], 0);
+    const step = record(() => {
+      const [dx] = gradients(sum(square(x)), [x]);
+      assign(x, add(x, dx));
+    });
+    assertClose(await gradients(before, [x])[0].read(), [2, 4], 0);
+    step.run();
+    assertClose(await x.read(), [3, 6], 0);
+    assert.throws(() => gradients(before, [x]), overwritten("square", "a recorded step", "x f32[2]"));
+  },
+);
