@@ -1,7 +1,8 @@
 import { animating, parseAnimation } from "./settings/tasks/animate.ts";
 import { runTask } from "./program/command.ts";
-import { drawFlows, pictureName } from "./draw/flow_picture.ts";
-import { flowRows, loadFlows } from "./draw/flow_source.ts";
+import { drawFlows, pictureName } from "./draw/draw_flows.ts";
+import { flowRows } from "./draw/flow_rows.ts";
+import { loadFlows } from "./draw/stored_flows.ts";
 import { writeAtomic } from "./run/run_folder.ts";
 
 await runTask(async () => {

@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import { animating, parseAnimation } from "./settings/tasks/animate.ts";
 import { runTask } from "./program/command.ts";
-import { drawFlows, pictureName } from "./draw/flow_picture.ts";
-import { flowRows, loadFlows, type StoredFlow } from "./draw/flow_source.ts";
+import { drawFlows, pictureName } from "./draw/draw_flows.ts";
+import { flowRows } from "./draw/flow_rows.ts";
+import { loadFlows, type StoredFlow } from "./draw/stored_flows.ts";
 import { writeAtomic } from "./run/run_folder.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { recordComparison } from "./tracking/comparison.ts";

@@ -3,7 +3,8 @@ import { BatchOrder, HeldOutLoss, meanLoss } from "../models/mod.ts";
 import { loadDataset } from "./data/dataset.ts";
 import { ImageSource, normalizationTo } from "./data/image_source.ts";
 import { splitImages } from "./data/split.ts";
-import { writeSamples } from "./draw/pictures.ts";
+import { drawableOf } from "./draw/drawable.ts";
+import { writeSamples } from "./draw/sample_grid.ts";
 import { hearSignals, runTask, stopSignal } from "./program/command.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
 import { createRunFolder } from "./run/run_folder.ts";
@@ -63,7 +64,7 @@ await runTask(async () => {
   );
   if (folder !== undefined) {
     const { seed, sampleSteps, solver } = config;
-    await writeSamples(folder, { model, ...source.info }, {
+    await writeSamples(folder, drawableOf(model, source), {
       count: samples,
       seed,
       steps: sampleSteps,

@@ -1,10 +1,10 @@
 import { init } from "../kernels/mod.ts";
 import { completeArtifacts } from "./artifacts/artifacts.ts";
 import { runTask } from "./program/command.ts";
-import { compareModels } from "./report/comparison.ts";
+import { compareModels } from "./report/compare_models.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { parseReportWords, reporting } from "./settings/tasks/report.ts";
-import { reportPath, writeReport } from "./report/report_file.ts";
+import { reportPath, writeReport } from "./report/write_report.ts";
 
 await runTask(async () => {
   const { help, runs, out, live, device: choice } = parseReportWords(Deno.args);

@@ -3,7 +3,8 @@ import { loadCheckpoint } from "../models/mod.ts";
 import { encodeNpy } from "../models/files/npy.ts";
 import { reasonOf } from "./run/atomic_write.ts";
 import { runTask } from "./program/command.ts";
-import { checkGrid, drawSamplesInBatches, samplesPng } from "./draw/pictures.ts";
+import { checkGrid, samplesPng } from "./draw/sample_grid.ts";
+import { drawSamplesInBatches } from "./draw/samples.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { RunError, writeAtomic } from "./run/run_folder.ts";
 import { resolveSampleConfig, sampling } from "./settings/tasks/sample.ts";
@@ -18,20 +19,21 @@ await runTask(async () => {
     resolveSampleConfig(flags);
   const bytes = await readFile(checkpoint);
   const device = await init({ device: choice, threads });
-  const { model, info } = loadCheckpoint(bytes, checkpoint);
-  if (!out.endsWith(".npy")) checkGrid(count, info.imageSize);
+  const { model, info: { normalization }, shape } = loadCheckpoint(bytes, checkpoint);
+  if (!out.endsWith(".npy")) checkGrid(count, shape);
   const started = performance.now();
   const bar = new ProgressBar({ totalSteps: count, imagesPerStep: 1 });
   const drawing = { count, seed, solver, steps };
-  const pixels = await drawSamplesInBatches({ model, ...info }, drawing, (done) => bar.update(done))
+  const pixels = await drawSamplesInBatches(
+    { model, normalization, shape },
+    drawing,
+    (done) => bar.update(done),
+  )
     .finally(() => bar.clear());
   const seconds = (performance.now() - started) / 1000;
-  const { imageSize, config: { channels = 1 } } = info;
   await writeAtomic(
     out,
-    out.endsWith(".npy")
-      ? encodeNpy([count, channels, ...imageSize], pixels)
-      : samplesPng(pixels, count, imageSize, columns),
+    out.endsWith(".npy") ? encodeNpy([count, ...shape], pixels) : samplesPng(pixels, count, shape, columns),
   );
   console.error(`${count} samples in ${seconds.toFixed(1)} s on ${device.description}: ${out}`);
   device.close();

@@ -54,6 +54,13 @@ export { blankInitialiser, type Initialiser, randomInitialiser } from "./nn/init
 export { Conv2d, ConvTranspose2d, GroupNorm, Linear } from "./nn/layers.ts";
 export { loadState, Module, namedParameters, stateOf } from "./nn/module.ts";
 export { TimeEmbedding } from "./nn/time_embedding.ts";
+export {
+  fromPixels,
+  type Normalization,
+  snapshotToPixels,
+  toPixels,
+  velocityToPixels,
+} from "./normalization.ts";
 export { noise, sample, type Start, trajectory } from "./solve/sample.ts";
 export { Sampler, type SamplerOptions, type Snapshot, type TrajectoryOptions } from "./solve/sampler.ts";
 export { euler, heun, midpoint, rk4, type SolverName, solvers } from "./solve/solvers.ts";

@@ -6,7 +6,7 @@
 export { encodeApng } from "./image/apng.ts";
 export { colormap, type ColormapName, colormapNames, type Palette } from "./image/colormap.ts";
 export { type Figure, figure, type FigureFrame, type FigureLayout, type Trace } from "./figure/figure.ts";
-export { checkEvolution, type Evolution } from "./flow/evolution.ts";
+export { checkEvolution, evenTimes, type Evolution, imageSizeOf } from "./flow/evolution.ts";
 export { type FlowField, flowFields } from "./flow/flow_cell.ts";
 export {
   filmstrip,
@@ -17,7 +17,15 @@ export {
 } from "./flow/flow_frames.ts";
 export { flowGif } from "./flow/flow_gif.ts";
 export { encodeGif, type GifOptions, type Timing } from "./image/gif.ts";
-export { grid, type GridOptions, type ImagesShape } from "./image/grid.ts";
+export { grid, type GridOptions } from "./image/grid.ts";
+export {
+  type ChannelsShape,
+  type GreyShape,
+  type ImageSize,
+  type ImagesShape,
+  sizeInWords,
+  sizeWithChannels,
+} from "./image/image_shape.ts";
 export { lossFigure, type LossFigureOptions } from "./figure/loss_figure.ts";
 export {
   type Displayable,
@@ -26,9 +34,9 @@ export {
   type MediaBundle,
   notebookDisplay,
   showAs,
-} from "./figure/notebook.ts";
+} from "./image/notebook.ts";
 export { pace, type Pacing, pacings } from "./flow/pacing.ts";
-export type { Picture } from "./image/picture.ts";
+export type { Picture, Raster } from "./image/picture.ts";
 export {
   arrowsFigure,
   pathsFigure,
@@ -38,4 +46,4 @@ export {
 export { encodePng, encodeRasterPng } from "./image/png.ts";
 export type { PlotlyFigure } from "./figure/plotly_figure.ts";
 export { type Arrow, quiver } from "./flow/quiver.ts";
-export { type Raster, type Rasterizer, rasterizer } from "./image/raster.ts";
+export { type Rasterizer, rasterizer } from "./image/raster.ts";

@@ -1,6 +1,6 @@
 import type { Dataset } from "../data/dataset.ts";
 import type { ImageSource } from "../data/image_source.ts";
-import type { Drawable } from "../draw/evolve.ts";
+import type { Drawable } from "../draw/drawable.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
 
 /** What an artifact may be made from: the folder of a run, and its settings. */

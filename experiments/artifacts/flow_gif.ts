@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { readFlowSnapshots } from "../draw/flow_snapshots.ts";
-import { flowAnimation } from "../draw/pictures.ts";
+import { flowAnimation } from "../draw/flow_animation.ts";
+import { readFlowSnapshots } from "../draw/snapshot_files.ts";
 import { writeAtomic } from "../run/atomic_write.ts";
 import { flowAnimationFile, flowFile } from "../run/layout.ts";
 import type { FolderArtifact } from "./artifact.ts";

@@ -1,6 +1,6 @@
 import { modelTypeOf } from "../../models/mod.ts";
 import { evolve } from "../draw/evolve.ts";
-import { writeFlowSnapshots } from "../draw/flow_snapshots.ts";
+import { writeFlowSnapshots } from "../draw/snapshot_files.ts";
 import type { NetworkArtifact } from "./artifact.ts";
 
 /** How some samples came to be, with a snapshot at each step. */

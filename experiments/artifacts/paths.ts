@@ -1,5 +1,5 @@
-import { followPaths } from "../draw/flow_paths.ts";
-import { writeFlowPaths } from "../draw/flow_paths_file.ts";
+import { followPaths } from "../draw/follow_paths.ts";
+import { writeFlowPaths } from "../draw/path_file.ts";
 import type { NetworkArtifact } from "./artifact.ts";
 
 /** Euler steps of a path: enough for a line, few enough for seconds. */

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { writeReport } from "../report/report_file.ts";
+import { writeReport } from "../report/write_report.ts";
 import { runFile } from "../run/layout.ts";
 import type { FolderArtifact } from "./artifact.ts";
 

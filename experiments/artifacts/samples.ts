@@ -1,4 +1,4 @@
-import { writeSamples } from "../draw/pictures.ts";
+import { writeSamples } from "../draw/sample_grid.ts";
 import type { NetworkArtifact } from "./artifact.ts";
 
 /** A grid of samples. */

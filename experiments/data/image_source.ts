@@ -1,32 +1,11 @@
 import { gatherImages, packBytes, reshape, type Tensor } from "../../kernels/mod.ts";
-import type { BatchSource, Examples, Snapshot } from "../../models/mod.ts";
+import type { BatchSource, Examples, Normalization } from "../../models/mod.ts";
 import type { Dataset } from "./dataset.ts";
 import type { TrainingConfig } from "../settings/tasks/train_config.ts";
-
-/** From a pixel in [0, 1] to what the network sees: scale pixel + shift. */
-export interface Normalization {
-  readonly scale: number;
-  readonly shift: number;
-}
 
 /** The normalisation to a range of pixels. */
 export function normalizationTo(range: TrainingConfig["normalize"]): Normalization {
   return range === "-1..1" ? { scale: 2, shift: -1 } : { scale: 1, shift: 0 };
-}
-
-/** From what the network sees back to pixels. */
-export function pixelsOf(values: Float32Array, { scale, shift }: Normalization): Float32Array {
-  return values.map((x) => (x - shift) / scale);
-}
-
-/** A snapshot in pixels, its velocity in pixels per unit of t. */
-export function inPixels({ t, image, velocity }: Snapshot, normalization: Normalization): Snapshot {
-  const { scale } = normalization;
-  return {
-    t,
-    image: pixelsOf(image, normalization),
-    ...velocity && { velocity: velocity.map((v) => v / scale) },
-  };
 }
 
 /** Images that stay on the device as bytes and come out as normalised batches. */

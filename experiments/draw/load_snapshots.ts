@@ -1,4 +1,4 @@
-import { decodeFlowSnapshots, type FlowSnapshots } from "./flow_snapshots.ts";
+import { decodeFlowSnapshots, type FlowSnapshots } from "./snapshot_files.ts";
 import type { RunStore, RunSummary } from "../tracking/store.ts";
 import { isFlowFile } from "../run/layout.ts";
 

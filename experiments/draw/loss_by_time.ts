@@ -2,8 +2,8 @@ import { join } from "node:path";
 import type { TimeBin } from "../../viz/report/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import type { TimedLosses } from "../../models/mod.ts";
-import { readJson } from "../run/read_file.ts";
 import { runFile } from "../run/layout.ts";
+import { readJson } from "../run/read_file.ts";
 
 const what =
   "flow-matching loss on the test images, by the time t drawn for each (test_loss is the mean over all)";
@@ -41,7 +41,7 @@ export async function writeLossByTime(run: string, losses: TimedLosses): Promise
  * Reads `loss_by_time.json` of a run.
  *
  * @returns the bins, or undefined where the run has none
- * @throws {RunError} if the file is there but cannot be read
+ * @throws {RunError} if the file cannot be read
  */
 export async function readLossByTime(run: string): Promise<TimeBin[] | undefined> {
   const path = join(run, runFile.lossByTime);

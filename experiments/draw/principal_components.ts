@@ -1,7 +1,7 @@
 import { EigenvalueDecomposition, Matrix } from "npm:ml-matrix@6.15.1";
 import { uniforms } from "../../kernels/mod.ts";
 
-/** Directions in which images differ most, and the mean they differ from. */
+/** The mean of images and the directions in which they vary most. */
 export interface PrincipalComponents {
   /** f32[P] */
   readonly mean: Float32Array;
@@ -11,17 +11,17 @@ export interface PrincipalComponents {
   readonly share: Float32Array;
 }
 
-/** Directions that are iterated beside those asked for: they take in what would slow the last ones down. */
+/** Extra directions that are iterated: they make the last wanted ones converge faster. */
 const spare = 8;
 const iterations = 6;
 
 /**
- * Finds the principal components of images by subspace iteration with a Rayleigh-Ritz step, which needs neither the
- * P x P covariance nor all of its eigenvectors (npm's ml-pca, which takes both, needs 10 s where this needs one).
+ * Finds the principal components of images by subspace iteration with a Rayleigh-Ritz step. It needs neither the P x P
+ * covariance nor all of its eigenvectors; npm's ml-pca computes both and takes ten times as long.
  *
  * @param images f32[N, P]
  * @param P values of an image
- * @param K components, at most P
+ * @param K number of components, at most P
  * @returns components of fixed sign: the entry of largest magnitude is positive
  *
  * Source: Golub and Van Loan 2013, Matrix Computations, section 8.2.4; Halko, Martinsson and Tropp 2011
@@ -53,7 +53,7 @@ export function principalComponents(images: Float32Array, P: number, K: number):
  *
  * @param images f32[N, P]
  * @param K the first K components
- * @param centre whether the mean is taken off first: for images, not for velocities
+ * @param centre whether to subtract the mean first: for images, not for velocities
  * @returns f32[N, K]
  */
 export function project(
@@ -102,7 +102,7 @@ function transposedTimes(basis: Numbers, x: Numbers, N: number, L: number, P: nu
   return y;
 }
 
-/** Turns the basis to the eigenvectors of the covariance within its span, by falling eigenvalue. */
+/** Rotates the basis to the eigenvectors of the covariance within its span, by falling eigenvalue. */
 function rayleighRitz(scores: Float64Array, basis: Float64Array, N: number, L: number, P: number) {
   const small = Matrix.zeros(L, L);
   for (let n = 0; n < N; n++) {

@@ -1,7 +1,10 @@
+import { reasonOf, RunError } from "../run/atomic_write.ts";
+
 /**
  * Counts the weights in a safetensors file by its header, without reading the weights.
  *
- * @returns undefined where there is no such file, or it is none of this format
+ * @returns undefined where there is no such file, or it is not a safetensors file
+ * @throws {RunError} if the file cannot be read
  */
 export async function countWeights(path: string): Promise<number | undefined> {
   try {
@@ -12,8 +15,12 @@ export async function countWeights(path: string): Promise<number | undefined> {
     return Object.entries<{ shape: number[] }>(header)
       .filter(([name]) => name !== "__metadata__")
       .reduce((sum, [, { shape }]) => sum + shape.reduce((product, size) => product * size, 1), 0);
-  } catch {
-    return undefined; // a report does without it; who loads the weights is told what is wrong with them
+  } catch (error) {
+    // A report does without the number; loading the weights tells what is wrong with them.
+    if ([Deno.errors.NotFound, RangeError, SyntaxError, TypeError].some((kind) => error instanceof kind)) {
+      return undefined;
+    }
+    throw new RunError(`Cannot read ${path}: ${reasonOf(error)}`);
   }
 }
 

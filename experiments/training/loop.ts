@@ -4,6 +4,7 @@ import type { Measured, TrainedRun } from "../artifacts/artifact.ts";
 import { writeArtifacts } from "../artifacts/artifacts.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { ImageSource } from "../data/image_source.ts";
+import { drawableOf } from "../draw/drawable.ts";
 import type { ImageSplit } from "../data/split.ts";
 import { hearSignals, TrainingError } from "../program/command.ts";
 import type { ProgressBar } from "../program/progress.ts";
@@ -170,7 +171,7 @@ export class TrainingLoop {
     if (!signal.aborted) await this.#validate();
     await this.#save();
     bar?.finish();
-    const trained = { ...session, config, source, drawable: { model: network.averaged, ...source.info } };
+    const trained = { ...session, config, source, drawable: drawableOf(network.averaged, source) };
     const { done, testLoss } = await this.#leaveArtifacts(trained);
     return {
       step: trainer.step,

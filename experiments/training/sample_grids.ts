@@ -1,6 +1,8 @@
 import type { Model } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
-import { drawSamples, writeSampleGrid } from "../draw/pictures.ts";
+import { drawableOf } from "../draw/drawable.ts";
+import { writeSampleGrid } from "../draw/sample_grid.ts";
+import { drawSamples } from "../draw/samples.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
 
 /** Most images of a grid that is drawn while training. */
@@ -36,7 +38,7 @@ export class SampleGrids {
   get #drawing() {
     const { samples, seed, sampleSteps: steps, solver } = this.#config;
     return [
-      { model: this.#model, ...this.#source.info },
+      drawableOf(this.#model, this.#source),
       { count: Math.min(samples, most), seed, steps, solver },
     ] as const;
   }

@@ -2,6 +2,7 @@ import { blankInitialiser } from "../nn/initialiser.ts";
 import { planMemory } from "../../kernels/mod.ts";
 import { loadState, namedParameters, stateOf } from "../nn/module.ts";
 import { completeOptions, createModel, type Model, type ModelOptions } from "../nets/networks.ts";
+import type { Normalization } from "../normalization.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
 import { readOptions, storedOptions } from "../nets/options.ts";
 import { checkState, type State } from "./state.ts";
@@ -10,8 +11,8 @@ import { checkState, type State } from "./state.ts";
 export interface CheckpointInfo {
   /** Which network, and its size. */
   readonly config: ModelOptions;
-  /** From a pixel in [0, 1] to what the network sees: scale pixel + shift. */
-  readonly normalization: { readonly scale: number; readonly shift: number };
+  /** From pixels to what the network sees. */
+  readonly normalization: Normalization;
   /** Height and width of the images that the network was trained on. */
   readonly imageSize: readonly [number, number];
 }

@@ -3,9 +3,10 @@ import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
 import { animating } from "../../experiments/settings/tasks/animate.ts";
-import { type FlowSource, writeFlowSnapshots } from "../../experiments/draw/flow_snapshots.ts";
+import { type FlowSource, writeFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
 import { readGif } from "../viz/image/gif_reading.ts";
-import { madeUpFlow } from "../viz/flow/made_up_flow.ts";
+import { flowFields } from "../../viz/mod.ts";
+import { madeUpColourFlow, madeUpFlow } from "../viz/flow/made_up_flow.ts";
 import { assertHelp, testTask, type Workplace } from "./cli.ts";
 
 const source: FlowSource = { modelType: "UNet_FM", seed: 1, solver: "euler", steps: 10 };
@@ -52,6 +53,35 @@ testTask(
     assert.deepEqual([gif.width, gif.height], [22 + 2 * 86 - 6, 28 + 20 + 2 * 86 - 6]);
   },
 );
+
+testTask("animate draws three channels in their colours, in every format and field", async (place) => {
+  const flows = [0, 1].map((n) => madeUpColourFlow(n, 11, [8, 8]));
+  await writeFlowSnapshots(place.file("run"), flows, source);
+  await writeFlowSnapshots(place.file("grey"), [madeUpFlow(0, 11, [8, 8])], source);
+  for (const field of flowFields) {
+    await place.succeed("animate", `run --field ${field} --frames 3 --scale 10 --out ${field}.gif`);
+    assert.equal(readGif(await place.read(`${field}.gif`)).frames.length, 3);
+  }
+  const still = "--field none --frames 1 --scale 20 --samples 1";
+  for (const [format, left, top] of [["apng", 0, 28], ["png", 0, 20]] as const) {
+    await place.succeed("animate", `run ${still} --format ${format} --out ${format}.png`);
+    const { width, data } = PNG.sync.read(Buffer.from(await place.read(`${format}.png`)));
+    for (const [row, column] of [[1, 3], [4, 4], [6, 2]]) {
+      const at = 4 * ((top + 20 * row + 10) * width + left + 20 * column + 10);
+      const expected = [0, 1, 2].map((c) => flows[0].image[((10 * 3 + c) * 8 + row) * 8 + column]);
+      assert.deepEqual(
+        [...data.subarray(at, at + 3)],
+        expected.map((value) => Math.round(255 * Math.min(1, Math.max(0, value)))),
+      );
+    }
+  }
+  const { code, stderr } = await place.run("animate", "run grey --samples 1");
+  assert.equal(code, 1);
+  assert.equal(
+    stderr,
+    "RunError: Cannot draw run and grey together: their images are 3 x 8 x 8 and 8 x 8 (expected one size)\n",
+  );
+});
 
 testTask("animate and compare say in one line what is wrong, and leave no file", async (place) => {
   await storeFlows(place, "run");

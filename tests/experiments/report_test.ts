@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { readFlowPaths } from "../../experiments/draw/flow_paths_file.ts";
+import { readFlowPaths } from "../../experiments/draw/path_file.ts";
 import { readLossByTime } from "../../experiments/draw/loss_by_time.ts";
 import { reporting } from "../../experiments/settings/tasks/report.ts";
-import { readLive } from "../../experiments/report/weights.ts";
+import { readLive } from "../../experiments/report/live.ts";
 import { testNeeding } from "../permissions.ts";
 import type { Payload } from "../../viz/report/payload.ts";
 import { assertHelp, testTask, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
@@ -64,7 +64,7 @@ testTask("report shows what a run left, from its folder alone, and compares two"
 
   const { runs: [a] } = await payloadOf(place, "a", "report.html");
   assert.deepEqual(a.trainLoss.step, [3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33]);
-  assert.deepEqual(a.flow!.shape, [2, 5, imageSize, imageSize]);
+  assert.deepEqual(a.flow!.shape, [2, 5, 1, imageSize, imageSize]);
   assert.equal(a.lossByTime.length, 10);
 
   // The weights lie in it to the bit, unless they are not wanted.
@@ -81,7 +81,7 @@ testTask("report shows what a run left, from its folder alone, and compares two"
   await place.succeed("report", "a b --out both.html --device cpu");
   const { runs, comparison } = await payloadOf(place, "both.html");
   assert.deepEqual(runs.map(({ name }) => name), ["a", "b"]);
-  assert.deepEqual(comparison!.shape, [5, 20, imageSize, imageSize]);
+  assert.deepEqual(comparison!.shape, [5, 20, 1, imageSize, imageSize]);
   for (const p of [0, 1]) {
     const { difference: { [p]: { 0: own, 1: other } } } = comparison!;
     assert.ok(own[0].every((value) => value === 0), "a model differs from itself");

@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
-import { drawSamples, drawSamplesInBatches } from "../../experiments/draw/pictures.ts";
+import { drawSamples, drawSamplesInBatches } from "../../experiments/draw/samples.ts";
 import { sampling } from "../../experiments/settings/tasks/sample.ts";
-import { createModel } from "../../models/mod.ts";
+import { init, withDevice } from "../../kernels/mod.ts";
+import { createModel, saveCheckpoint } from "../../models/mod.ts";
 import { testOnDevices } from "../testing.ts";
-import { assertHelp, testTask, tinyNetwork } from "./cli.ts";
+import { assertHelp, testTask, tinyNetwork, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 
 const training =
@@ -86,7 +87,7 @@ testOnDevices("drawSamplesInBatches() draws as drawSamples(), and tells of every
   const drawable = {
     model: createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 1),
     normalization: { scale: 2, shift: -1 },
-    imageSize: [4, 4],
+    shape: [1, 4, 4],
   } as const;
   for (const count of [5, 64, 131]) { // of 131, the last of three batches starts early
     const drawing = { count, seed: 3, steps: 2, solver: "heun" } as const;
@@ -97,4 +98,47 @@ testOnDevices("drawSamplesInBatches() draws as drawSamples(), and tells of every
     assert.equal(told.at(-1), count);
     assert.equal(told.length, 2 * Math.ceil(count / 64));
   }
+});
+
+/** Stores an untrained network of some channels. */
+async function storeNetwork(place: Workplace, channels: number): Promise<Uint8Array> {
+  const config = { type: "UNet_FM", filters: [2, 4], tEmb: 4, channels } as const;
+  const bytes = await withDevice(await init({ device: "cpu" }), () => {
+    return saveCheckpoint(createModel(config, 3), {
+      config,
+      normalization: { scale: 2, shift: -1 },
+      imageSize: [4, 6],
+    });
+  });
+  await Deno.writeFile(place.file("made.safetensors"), bytes);
+  return bytes;
+}
+
+testTask("sample draws from a network of three channels, as a picture and as an array", async (place) => {
+  await storeNetwork(place, 3);
+  const flags = "--checkpoint made.safetensors --device cpu --steps 2 --count 3 --seed 7";
+  await place.succeed("sample", `${flags} --out x.npy`);
+  const { header, values } = readNpy(await place.read("x.npy"));
+  assert.match(header, /'shape': \(3, 3, 4, 6\)/);
+  await place.succeed("sample", `${flags} --columns 3 --out x.png`);
+  const { width, height, data } = PNG.sync.read(Buffer.from(await place.read("x.png")));
+  assert.deepEqual([width, height], [3 * 20 - 2, 12]);
+  for (const [n, c, row, column] of [[0, 0, 0, 0], [1, 2, 3, 5], [2, 1, 2, 4]]) {
+    const value = values[((n * 3 + c) * 4 + row) * 6 + column];
+    const level = data[4 * (3 * row * width + 20 * n + 3 * column) + c];
+    assert.equal(level, Math.round(255 * Math.min(1, Math.max(0, value))));
+  }
+});
+
+testTask("sample refuses a picture of other channels at once, and writes them as an array", async (place) => {
+  await storeNetwork(place, 2);
+  const flags = "--checkpoint made.safetensors --device cpu --steps 1 --count 2";
+  const { code, stderr } = await place.run("sample", `${flags} --out x.png`);
+  assert.equal(code, 1);
+  assert.equal(
+    stderr,
+    "RunError: Cannot draw images of 2 channels as a picture (expected 1 or 3, or a file that ends with .npy)\n",
+  );
+  await place.succeed("sample", `${flags} --out x.npy`);
+  assert.match(readNpy(await place.read("x.npy")).header, /'shape': \(2, 2, 4, 6\)/);
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
-import { readFlowSnapshots } from "../../experiments/draw/flow_snapshots.ts";
+import { readFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
 import { presets } from "../../experiments/settings/tasks/presets.ts";
 import { flagOf } from "../../experiments/settings/setting.ts";
 import { training } from "../../experiments/settings/tasks/train.ts";

@@ -1,42 +1,42 @@
 import { figureSvg } from "./figure_svg.ts";
-import { type Displayable, inPage, showAs } from "./notebook.ts";
+import { type Displayable, inPage, showAs } from "../image/notebook.ts";
 import { describe, type PlotlyFigure } from "./plotly_figure.ts";
 import { encodeRasterPng } from "../image/png.ts";
 import { rasterizer } from "../image/raster.ts";
 
-/** A line through points, or the points. */
+/** A line through points, or the points alone. */
 export interface Trace {
-  /** Positions to the right; one that is not finite interrupts the line. */
+  /** Horizontal positions; one that is not finite breaks the line. */
   readonly x: ArrayLike<number>;
-  /** Positions upwards, as many. */
+  /** Vertical positions, as many. */
   readonly y: ArrayLike<number>;
   /** Default `lines`. */
   readonly mode?: "lines" | "markers";
-  /** Stands in the legend; without it the trace is in none. */
+  /** Name in the legend; without it the trace has no entry. */
   readonly name?: string;
-  /** A colour in CSS; default by the place among the traces. */
+  /** A CSS colour; by default chosen by the trace's place among the traces. */
   readonly color?: string;
-  /** Pixels: a line's width, default 1.5, or a point's diameter, default 5. */
+  /** Pixels: width of a line, default 1.5, or diameter of a point, default 5. */
   readonly size?: number;
 }
 
-/** What is around the traces. */
+/** Titles, axes and size of a figure. */
 export interface FigureLayout {
-  /** Stands above the figure. */
+  /** Above the figure. */
   readonly title?: string;
-  /** Name of the axis to the right. */
+  /** Name of the horizontal axis. */
   readonly xTitle?: string;
-  /** Name of the axis upwards. */
+  /** Name of the vertical axis. */
   readonly yTitle?: string;
-  /** Ends of the axis to the right; by default those of the points. */
+  /** Ends of the horizontal axis; by default those of the points. */
   readonly xRange?: readonly [low: number, high: number];
-  /** Ends of the axis upwards; by default those of the points. */
+  /** Ends of the vertical axis; by default those of the points. */
   readonly yRange?: readonly [low: number, high: number];
-  /** Whether the axis to the right is logarithmic: of positive values only. */
+  /** Whether the horizontal axis is logarithmic; it shows positive values only. */
   readonly xLog?: boolean;
-  /** Whether the axis upwards is logarithmic: of positive values only. */
+  /** Whether the vertical axis is logarithmic; it shows positive values only. */
   readonly yLog?: boolean;
-  /** Whether a unit is as long upwards as to the right. */
+  /** Whether a unit has the same length on both axes. */
   readonly equalAxes?: boolean;
   /** Pixels, default 700. */
   readonly width?: number;
@@ -44,11 +44,11 @@ export interface FigureLayout {
   readonly height?: number;
 }
 
-/** What a slider shows at one of its places. */
+/** What the slider shows at one of its positions. */
 export interface FigureFrame {
-  /** What the slider says there. */
+  /** The label of the slider at this position. */
   readonly label: string;
-  /** In front of the figure's own traces; as many in each frame. */
+  /** In front of the figure's own traces; the same number in each frame. */
   readonly traces: readonly Trace[];
 }
 
@@ -56,11 +56,11 @@ export interface FigureFrame {
 export interface Figure extends Displayable {
   /** What Plotly draws: `Plotly.newPlot(element, plotly)`. */
   readonly plotly: PlotlyFigure;
-  /** A still: the figure as SVG, up to four of its frames side by side. */
+  /** A still of the figure as SVG, with up to four of its frames side by side. */
   readonly svg: string;
 }
 
-/** Everything a figure is made of. */
+/** The parts of a figure. */
 export interface FigureParts {
   readonly traces: readonly Trace[];
   readonly layout: FigureLayout;
@@ -68,15 +68,15 @@ export interface FigureParts {
 }
 
 /**
- * Colours of traces: those that people with impaired colour vision can tell apart.
+ * Colours of traces, which people with impaired colour vision can tell apart.
  *
  * Source: Okabe and Ito 2008, "Color universal design"
  */
 const colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
 
 /**
- * Makes a figure. At the end of a notebook's cell it shows itself: interactive where Plotly is (VS Code, or JupyterLab
- * with PyPI's `plotly`), else as a still image.
+ * Makes a figure. At the end of a notebook's cell it shows itself: interactive where there is Plotly (VS Code, or
+ * JupyterLab with PyPI's `plotly`), otherwise as a still image.
  *
  * @example
  * ```ts
@@ -88,8 +88,9 @@ const colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
  * ```
  *
  * @param traces drawn in this order
- * @param frames places of a slider, in order
- * @throws {RangeError} if a trace has not as many x as y, frames have different numbers of traces, or no point is finite
+ * @param frames positions of a slider, in order
+ * @throws {RangeError} if a trace has different numbers of x and y, frames have different numbers of traces, or no point
+ * is finite
  */
 export function figure(
   traces: readonly Trace[],

@@ -1,7 +1,7 @@
 // @ts-types="npm:@types/d3-scale@4.0.9"
 import { scaleLinear, scaleLog } from "npm:d3-scale@4.0.3";
 import type { FigureLayout, Trace } from "./figure.ts";
-import { escapeXml } from "../flow/sheet.ts";
+import { escapeXml } from "../image/sheet.ts";
 
 /** Ends of an axis. */
 export type Range = readonly [low: number, high: number];
@@ -9,7 +9,7 @@ export type Range = readonly [low: number, high: number];
 /** Pixels around a panel's axes. */
 const margin = { left: 52, right: 8, top: 6, bottom: 38 };
 
-/** Traces within axes. */
+/** Draws traces within axes, as SVG. */
 export function drawPanel(
   traces: readonly Trace[],
   { xTitle = "", yTitle = "", xLog, yLog, equalAxes }: FigureLayout,
@@ -53,7 +53,7 @@ export function drawPanel(
     `<path d="M0 0v${h}h${w}" fill="none" stroke="#444"/>${legend(traces, w)}</g>`;
 }
 
-/** A range of a length with the same middle. */
+/** A range of another length with the same middle. */
 function around([low, high]: Range, length: number): [number, number] {
   const middle = (low + high) / 2;
   return [middle - length / 2, middle + length / 2];

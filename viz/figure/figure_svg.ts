@@ -1,6 +1,6 @@
 import { drawPanel, type Range } from "./figure_panel.ts";
 import type { FigureParts } from "./figure.ts";
-import { sheet } from "../flow/sheet.ts";
+import { sheet } from "../image/sheet.ts";
 
 /** Draws a figure as SVG; of a figure with frames, up to four of them side by side. */
 export function figureSvg({ traces, layout, frames }: FigureParts): string {
@@ -32,7 +32,7 @@ export function figureSvg({ traces, layout, frames }: FigureParts): string {
   });
 }
 
-/** The least and the largest finite value, with a little room; of positive ones on a logarithmic axis. */
+/** The smallest and largest finite value, with a margin; only positive values count on a logarithmic axis. */
 function extent(arrays: readonly ArrayLike<number>[], log = false): Range {
   let [low, high] = [Infinity, -Infinity];
   for (const values of arrays) {
@@ -45,7 +45,7 @@ function extent(arrays: readonly ArrayLike<number>[], log = false): Range {
   }
   if (low > high) {
     throw new RangeError(
-      `Cannot draw figure: no ${log ? "positive " : ""}value along an axis (expected a finite one)`,
+      `Cannot draw figure: an axis has no ${log ? "positive " : ""}value (expected a finite one)`,
     );
   }
   if (log) return [low / 1.1, high * 1.1];

@@ -1,20 +1,20 @@
-import { checkInteger } from "../check.ts";
+import { checkInteger } from "../check/integer.ts";
 import { type Figure, figure, type Trace } from "./figure.ts";
 import { movingAverage } from "./moving_average.ts";
 
 /** Options of {@linkcode lossFigure}. */
 export interface LossFigureOptions {
-  /** Steps that the smoothed line looks back on; default a fortieth of the run, at least 1. */
+  /** Steps that the smoothed line averages over; default a fortieth of the run, at least 1. */
   readonly smoothing?: number;
   /** Default `Loss`. */
   readonly title?: string;
 }
 
-/** Points of a line at most; of longer runs every k-th step is drawn. */
+/** Most points of a line; of longer runs every k-th step is drawn. */
 const mostPoints = 2000;
 
 /**
- * Draws the losses of steps over a logarithmic axis: of one run as they are and smoothed, of several only smoothed.
+ * Draws the loss of each step on a logarithmic axis: for one run raw and smoothed, for several only smoothed.
  *
  * @example
  * ```ts
@@ -25,7 +25,7 @@ const mostPoints = 2000;
  * assert.equal(plotly.data.length, 2);
  * ```
  *
- * @param losses of steps 1, 2, ...; or those of several runs by their names
+ * @param losses of steps 1, 2, ...; or of several runs by name
  * @throws {RangeError} if no loss is positive and finite
  */
 export function lossFigure(

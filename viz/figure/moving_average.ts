@@ -1,5 +1,5 @@
 /**
- * Exponential moving average with a memory of so many values, without the pull of a start at 0.
+ * Exponential moving average with a memory of `memory` values, corrected for its start at 0.
  *
  * Source: Kingma and Ba 2015, arXiv:1412.6980, section 3 (bias correction)
  */

@@ -1,4 +1,4 @@
-import { checkInteger } from "../check.ts";
+import { checkInteger } from "../check/integer.ts";
 import { colormap } from "../image/colormap.ts";
 import { type Figure, figure, type FigureLayout, type Trace } from "./figure.ts";
 
@@ -14,19 +14,19 @@ export interface PlaneSnapshot {
 
 /** Options of figures of the plane. */
 export interface PlaneFigureOptions {
-  /** Stands above the figure. */
+  /** Above the figure. */
   readonly title?: string;
-  /** Points that are drawn, the first ones; default 200. */
+  /** How many of the points are drawn, from the first; default 200. */
   readonly points?: number;
   /** Ends of both axes; by default those of the points. */
   readonly range?: readonly [low: number, high: number];
 }
 
 /**
- * Draws points of the plane on their ways from noise to data: the ways coloured by time from dark to bright, the points
- * at each time with a slider.
+ * Draws the paths of points of the plane from noise to data, coloured by time from dark to bright, and the points
+ * themselves at each time with a slider.
  *
- * @param snapshots in order of time, all of one number of points
+ * @param snapshots in order of time, all with the same number of points
  * @throws {RangeError} if there are fewer than two snapshots, or their sizes differ
  */
 export function pathsFigure(snapshots: readonly PlaneSnapshot[], options: PlaneFigureOptions = {}): Figure {
@@ -35,7 +35,7 @@ export function pathsFigure(snapshots: readonly PlaneSnapshot[], options: PlaneF
     throw new RangeError(`Cannot draw paths: ${snapshots.length} snapshots were given (expected at least 2)`);
   }
   const color = colorsOfTime();
-  const ways = snapshots.slice(1).map(({ t, image: to }, i): Trace => {
+  const paths = snapshots.slice(1).map(({ t, image: to }, i): Trace => {
     const { t: start, image: from } = snapshots[i];
     const ends = (axis: 0 | 1) =>
       Array.from({ length: N }, (_, n) => [from[2 * n + axis], to[2 * n + axis], NaN]).flat();
@@ -45,13 +45,13 @@ export function pathsFigure(snapshots: readonly PlaneSnapshot[], options: PlaneF
     label: `t = ${t.toFixed(2)}`,
     traces: [{ ...columns(image, N), mode: "markers", color: "#d55e00", size: 4 } as const],
   }));
-  return figure(ways, layout("Ways from noise to data", options), frames);
+  return figure(paths, layout("Paths from noise to data", options), frames);
 }
 
 /**
- * Draws velocities at points of the plane as arrows, with a slider over time. All arrows are to one scale.
+ * Draws velocities at points of the plane as arrows on one scale, with a slider over time.
  *
- * @param snapshots velocities at points, those of a grid for example; one without velocity is left out
+ * @param snapshots velocities at points, for example those of a grid; a snapshot without velocity is left out
  * @throws {RangeError} if there is no velocity, or sizes differ
  */
 export function arrowsFigure(snapshots: readonly PlaneSnapshot[], options: PlaneFigureOptions = {}): Figure {
@@ -71,7 +71,7 @@ export function arrowsFigure(snapshots: readonly PlaneSnapshot[], options: Plane
   return figure([], layout("Velocity", options), frames);
 }
 
-/** How many points to draw, after the sizes of all snapshots were checked. */
+/** Checks the sizes of all snapshots; returns how many points to draw. */
 function pointsOf(snapshots: readonly PlaneSnapshot[], { points = 200 }: PlaneFigureOptions): number {
   checkInteger("draw points", "points", points, 1);
   const length = snapshots[0]?.image.length ?? 0;
@@ -94,7 +94,7 @@ function columns(points: Float32Array, N: number): { x: Float32Array; y: Float32
   return { x: column(0), y: column(1) };
 }
 
-/** Arrows as lines: a shaft and two strokes of a head, in the figure's units. */
+/** Arrows as lines: a shaft and the two strokes of a head, in the figure's units. */
 function arrows(points: Float32Array, velocity: Float32Array, N: number, scale: number): Trace {
   const [x, y]: [number[], number[]] = [[], []];
   for (let n = 0; n < N; n++) {

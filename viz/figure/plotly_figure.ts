@@ -1,13 +1,13 @@
 import type { FigureFrame, FigureParts, Trace } from "./figure.ts";
-import type { Json } from "./notebook.ts";
+import type { Json } from "../image/notebook.ts";
 
-/** A figure as Plotly takes it; numbers are f32, in base64. */
+/** A figure in Plotly's terms; numbers are f32, in base64. */
 export interface PlotlyFigure {
   /** The traces; those that move with the slider are the last. */
   readonly data: readonly { readonly [name: string]: Json }[];
   /** Axes, titles and the slider. */
   readonly layout: { readonly [name: string]: Json };
-  /** What the slider shows at each of its places. */
+  /** What the slider shows at each of its positions. */
   readonly frames: readonly { readonly [name: string]: Json }[];
 }
 
@@ -65,7 +65,7 @@ function slider(frames: readonly FigureFrame[]): Json {
   };
 }
 
-/** A typed array as Plotly.js 2.28 and later read it, a fifth of the digits' length; what is not finite stays so, in f32. */
+/** Numbers as Plotly.js 2.28 and later read them: f32 in base64, a fifth of the length of digits; NaN stays NaN. */
 function numbers(values: ArrayLike<number>): Json {
   const bytes = new Uint8Array(Float32Array.from(values).buffer);
   return { dtype: "f4", bdata: bytes.toBase64() };

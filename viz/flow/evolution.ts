@@ -1,15 +1,23 @@
-import { checkInteger } from "../check.ts";
+import { checkShape, type ImageSize, type ImagesShape, withChannels } from "../image/image_shape.ts";
 
 /** One image on its way from noise to data, in pixels (0 black, 1 white, not clipped). */
 export interface Evolution {
-  /** Times of the snapshots, rising from 0 (noise) to 1 (data), f32[M]. */
+  /** Times of the snapshots at any spacing, rising within [0, 1]: 0 is noise, 1 is data, f32[M]. */
   readonly t: Float32Array;
-  /** x at each t, f32[M, H, W]. */
+  /** x at each t, f32[M, H, W], or f32[M, C, H, W] with C 1 (grey) or 3 (red, green, blue). */
   readonly image: Float32Array;
-  /** v(x, t) in pixels a unit of t, f32[M - 1, H, W]: the last snapshot has none. */
+  /** v(x, t) in pixels per unit of t, f32[M - 1, H, W] or f32[M - 1, C, H, W]: the last snapshot has none. */
   readonly velocity: Float32Array;
-  /** Number of snapshots, height and width. */
-  readonly shape: readonly [M: number, H: number, W: number];
+  /** Number of snapshots, channels if they have an axis, height and width. */
+  readonly shape:
+    | readonly [M: number, H: number, W: number]
+    | readonly [M: number, C: number, H: number, W: number];
+}
+
+/** Channels, height and width of an evolution's image. */
+export function imageSizeOf({ shape }: Evolution): ImageSize {
+  const [, ...size] = withChannels(shape);
+  return size;
 }
 
 /**
@@ -19,15 +27,13 @@ export interface Evolution {
  * @throws {RangeError} that says which array does not fit
  */
 export function checkEvolution(task: string, { t, image, velocity, shape }: Evolution): void {
-  const [M, H, W] = shape;
-  checkInteger(task, "M", M, 1);
-  checkInteger(task, "H", H, 1);
-  checkInteger(task, "W", W, 1);
-  const lengths = { t: [t, M], image: [image, M * H * W], velocity: [velocity, (M - 1) * H * W] } as const;
+  const [M, C, H, W] = checkShape(task, shape, "M");
+  const size = C * H * W;
+  const lengths = { t: [t, M], image: [image, M * size], velocity: [velocity, (M - 1) * size] } as const;
   for (const [name, [values, length]] of Object.entries(lengths)) {
     if (values.length === length) continue;
     throw new RangeError(
-      `Cannot ${task}: ${name} holds ${values.length} values (expected ${length} for [M, H, W] = [${shape}])`,
+      `Cannot ${task}: ${name} holds ${values.length} values (expected ${length} for ${axesOf(shape)})`,
     );
   }
   const m = t.findIndex((time, i) => !(time >= 0 && time <= 1 && (i === 0 || time > t[i - 1])));
@@ -38,6 +44,25 @@ export function checkEvolution(task: string, { t, image, velocity, shape }: Evol
   );
 }
 
+function axesOf(shape: ImagesShape): string {
+  return `${shape.length === 3 ? "[M, H, W]" : "[M, C, H, W]"} = [${shape}]`;
+}
+
+/** The image at a snapshot, f32[C, H, W]. */
+export function imageAt({ image, shape }: Evolution, m: number): Float32Array {
+  return part(image, shape, m);
+}
+
+/** The velocity at a snapshot, f32[C, H, W]; the last snapshot has none. */
+export function velocityAt({ velocity, shape }: Evolution, m: number): Float32Array | undefined {
+  return m >= 0 && m < shape[0] - 1 ? part(velocity, shape, m) : undefined;
+}
+
+function part(values: Float32Array, shape: ImagesShape, m: number): Float32Array {
+  const [, C, H, W] = withChannels(shape);
+  return values.subarray(m * C * H * W, (m + 1) * C * H * W);
+}
+
 /** Index of the time that is nearest to t, the earlier of two. */
 export function nearestSnapshot(times: ArrayLike<number>, t: number): number {
   let nearest = 0;
@@ -45,4 +70,11 @@ export function nearestSnapshot(times: ArrayLike<number>, t: number): number {
     if (Math.abs(times[m] - t) < Math.abs(times[nearest] - t)) nearest = m;
   }
   return nearest;
+}
+
+/** Whether times are equally spaced, up to the rounding of f32. */
+export function evenTimes(times: ArrayLike<number>): boolean {
+  const last = times.length - 1;
+  const step = (times[last] - times[0]) / last;
+  return Array.from(times).every((t, m) => m === 0 || Math.abs(t - times[0] - m * step) < 1e-6);
 }

@@ -1,22 +1,20 @@
+import { colormap, type ColormapName, defaultMaps } from "../image/colormap.ts";
 import { checkImages, grid } from "../image/grid.ts";
-import { colormap, type ColormapName } from "../image/colormap.ts";
-import { type Evolution, nearestSnapshot } from "./evolution.ts";
+import { channelMean } from "../image/image_shape.ts";
 import { encodePng } from "../image/png.ts";
-import { type Arrow, blockSize, quiver } from "./quiver.ts";
+import { arrowPath } from "./arrow_path.ts";
+import { type Evolution, imageAt, imageSizeOf, nearestSnapshot, velocityAt } from "./evolution.ts";
+import { blockSize, quiver } from "./quiver.ts";
+
+/** Names of {@linkcode FlowField}. */
+export const flowFields = ["quiver", "velocity", "prediction", "none"] as const;
 
 /**
  * What is drawn of a flow: x with the study's `quiver` over it, the signed `velocity`, the `prediction` of the end
- * point x + (1 - t) v, or x alone (`none`).
+ * point x + (1 - t) v, or x alone (`none`). Of three channels, x and the prediction are in their colours, velocity and
+ * quiver are of the channels' mean.
  */
-export type FlowField = "quiver" | "velocity" | "prediction" | "none";
-
-/** Fields {@linkcode FlowField} names. */
-export const flowFields = [
-  "quiver",
-  "velocity",
-  "prediction",
-  "none",
-] as const satisfies readonly FlowField[];
+export type FlowField = typeof flowFields[number];
 
 /** How all cells of a picture are drawn. */
 export interface FlowCellOptions {
@@ -50,68 +48,73 @@ export function flowCell(
   evolutions: readonly Evolution[],
   { field, map, scale }: FlowCellOptions,
 ): FlowCell {
-  const [, H, W] = evolutions[0].shape;
+  const size = imageSizeOf(evolutions[0]);
+  const [C, H, W] = size;
   const palette = colormap(map);
-  const heatMap = (values: Float32Array, low: number, high: number, t: number, x: number, y: number) => {
-    checkImages(`draw ${field} at t = ${t}`, values, [1, H, W]);
-    const png = encodePng(grid(values, [1, H, W], { range: [low, high] }), palette);
+  const mean = (values: Float32Array) => channelMean(values, size);
+  const ofChannels = C === 1 ? "" : ", mean of the channels";
+  const picture = (
+    values: Float32Array,
+    channels: number,
+    [low, high]: readonly [low: number, high: number],
+    t: number,
+    x: number,
+    y: number,
+  ) => {
+    const shape = [1, channels, H, W] as const;
+    checkImages(`draw ${field} at t = ${t}`, values, shape);
+    const png = encodePng(grid(values, shape, { range: [low, high] }), palette);
     return `<image x="${x}" y="${y}" width="${W * scale}" height="${H * scale}" preserveAspectRatio="none" ` +
       `image-rendering="optimizeSpeed" href="data:image/png;base64,${png.toBase64()}"/>`;
   };
-  const size = { width: W * scale, height: H * scale };
+  const cell = { width: W * scale, height: H * scale };
 
   if (field === "velocity") {
-    const most = quantile(velocities(evolutions).map((v) => v.map(Math.abs))) || 1;
-    const diverging = map === "rdbu"; // drawn from its end: red brightens, blue darkens, as in reports
+    const most = quantile(velocities(evolutions).map((v) => mean(v).map(Math.abs))) || 1;
+    const diverging = map === defaultMaps.signed; // drawn from its end: red brightens, blue darkens, as in reports
     const ends = diverging ? ["blue", "red"] : ["dark", "light"];
     return {
-      ...size,
-      note: `velocity: ${ends[0]} −${most.toFixed(1)}, ${ends[1]} ${most.toFixed(1)}`,
+      ...cell,
+      note: `velocity${ofChannels}: ${ends[0]} −${most.toFixed(1)}, ${ends[1]} ${most.toFixed(1)}`,
       draw(evolution, t, x, y) {
         const m = nearestSnapshot(evolution.t, t);
         // Nothing was computed at the end: it keeps the last velocity there is.
-        const v = velocityAt(evolution, Math.min(m, evolution.shape[0] - 2)) ?? new Float32Array(H * W);
-        return heatMap(diverging ? v.map((value) => -value) : v, -most, most, t, x, y);
+        const last = velocityAt(evolution, Math.min(m, evolution.shape[0] - 2));
+        const v = last ? mean(last) : new Float32Array(H * W);
+        return picture(diverging ? v.map((value) => -value) : v, 1, [-most, most], t, x, y);
       },
     };
   }
   if (field === "quiver") {
     const lengths = velocities(evolutions).map((v) =>
-      Float32Array.from(quiver(v, [H, W]), ({ dx, dy }) => Math.hypot(dx, dy))
+      Float32Array.from(quiver(mean(v), [H, W]), ({ dx, dy }) => Math.hypot(dx, dy))
     );
     const unit = blockSize * scale / (quantile(lengths) || 1);
     return {
-      ...size,
-      note: `arrows: gradient of the velocity’s ${blockSize} × ${blockSize} block means`,
+      ...cell,
+      note: `arrows: gradient of the velocity’s ${blockSize} × ${blockSize} block means${ofChannels}`,
       draw(evolution, t, x, y) {
         const m = nearestSnapshot(evolution.t, t);
         const v = velocityAt(evolution, m);
-        const arrows = v ? quiver(v, [H, W]).map((arrow) => arrowPath(arrow, scale, unit)).join("") : "";
+        const arrows = v
+          ? quiver(mean(v), [H, W]).map((arrow) => arrowPath(arrow, scale, unit)).join("")
+          : "";
         const shape = `<path transform="translate(${x} ${y})" fill="#fff" fill-opacity=".8" d="${arrows}"/>`;
-        return heatMap(imageAt(evolution, m), 0, 1, t, x, y) + (arrows && shape);
+        return picture(imageAt(evolution, m), C, [0, 1], t, x, y) + (arrows && shape);
       },
     };
   }
   return {
-    ...size,
+    ...cell,
     note: field === "prediction" ? "predicted end point x + (1 − t) v" : "",
     draw(evolution, t, x, y) {
       const m = nearestSnapshot(evolution.t, t);
       const v = field === "prediction" ? velocityAt(evolution, m) : undefined;
       const image = imageAt(evolution, m);
-      const values = v ? image.map((x, i) => x + (1 - evolution.t[m]) * v[i]) : image;
-      return heatMap(values, 0, 1, t, x, y);
+      const values = v ? image.map((value, i) => value + (1 - evolution.t[m]) * v[i]) : image;
+      return picture(values, C, [0, 1], t, x, y);
     },
   };
-}
-
-function imageAt({ image, shape: [, H, W] }: Evolution, m: number): Float32Array {
-  return image.subarray(m * H * W, (m + 1) * H * W);
-}
-
-/** The velocity at a snapshot; the last has none. */
-function velocityAt({ velocity, shape: [M, H, W] }: Evolution, m: number): Float32Array | undefined {
-  return m >= 0 && m < M - 1 ? velocity.subarray(m * H * W, (m + 1) * H * W) : undefined;
 }
 
 /** Velocities at some of the snapshots, evenly chosen. */
@@ -135,30 +138,4 @@ function quantile(parts: readonly Float32Array[]): number {
   }
   all.sort();
   return all.length === 0 ? 0 : all[Math.round(covered * (all.length - 1))];
-}
-
-/** An arrow that starts at its point, `unit` pixels a unit long; too short for a head, its head shrinks with it. */
-function arrowPath({ x, y, dx, dy }: Arrow, scale: number, unit: number): string {
-  const length = unit * Math.hypot(dx, dy);
-  if (length < 0.5) return "";
-  const [cos, sin] = [unit * dx / length, unit * dy / length];
-  const thickness = Math.max(0.1 * scale, 0.9);
-  const head = Math.min(4.5 * thickness, length);
-  const half = head / 3;
-  const shaft = Math.min(thickness / 2, half / 2);
-  const points = [
-    [0, -shaft],
-    [length - head, -shaft],
-    [length - head, -half],
-    [length, 0],
-    [length - head, half],
-    [length - head, shaft],
-    [0, shaft],
-  ];
-  const placed = points.map(([along, across]) =>
-    `${(x * scale + along * cos - across * sin).toFixed(1)} ${
-      (y * scale + along * sin + across * cos).toFixed(1)
-    }`
-  );
-  return `M${placed.join("L")}Z`;
 }

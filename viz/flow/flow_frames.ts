@@ -1,12 +1,13 @@
-import { checkInteger } from "../check.ts";
-import { checkName } from "../check_name.ts";
-import { checkEvolution, type Evolution } from "./evolution.ts";
-import type { ColormapName } from "../image/colormap.ts";
+import { checkInteger } from "../check/integer.ts";
+import { checkName } from "../check/name.ts";
+import { checkEvolution, type Evolution, imageSizeOf } from "./evolution.ts";
+import { type ColormapName, defaultMaps } from "../image/colormap.ts";
+import { sizeInWords } from "../image/image_shape.ts";
 import { type FlowCell, flowCell, type FlowField, flowFields } from "./flow_cell.ts";
 import { pace, type Pacing } from "./pacing.ts";
-import { type Captions, type Sheet, sheet } from "./sheet.ts";
+import { type Captions, type Sheet, sheet } from "../image/sheet.ts";
 
-/** Evolutions side by side, one for each sample: those of one model, or a part of a large grid. */
+/** Evolutions side by side, one for each sample of a model. */
 export interface FlowRow {
   /** Stands left of the row. */
   readonly label?: string;
@@ -18,7 +19,7 @@ export interface FlowRow {
 export interface FlowFramesOptions {
   /** Default `quiver`. */
   readonly field?: FlowField;
-  /** Default `rdbu` for `velocity`, else `magma`. */
+  /** Default `rdbu` for `velocity`, else `magma`; images of three channels keep their own colours. */
   readonly map?: ColormapName;
   /** Pixels along each side of a value; default 14, as in the study, or less to make rows no wider than 760 pixels. */
   readonly scale?: number;
@@ -36,8 +37,8 @@ export interface FlowFrames {
   readonly width: number;
   /** Of each frame, in pixels. */
   readonly height: number;
-  /** The colour map of its images. */
-  readonly map: ColormapName;
+  /** The colour map of its images; without one they are in their own colours. */
+  readonly map?: ColormapName;
   /** t of each frame, from the first snapshot's to the last's. */
   readonly times: readonly number[];
   /** The SVG of a frame. */
@@ -45,7 +46,7 @@ export interface FlowFrames {
 }
 
 /**
- * Describes an animation of flows: each frame shows all samples at one t, at their snapshots nearest to it.
+ * Describes an animation of flows: each frame shows all samples at one t, by their snapshots nearest to it.
  *
  * A single sample is titled `t = 0.37`; several also say how the frames are paced.
  *
@@ -73,12 +74,11 @@ export interface FlowFrames {
 export function flowFrames(rows: readonly FlowRow[], options: FlowFramesOptions = {}): FlowFrames {
   const { pacing = "linear", frames = 100, columnTitles } = options;
   const columns = Math.max(...rows.map(({ evolutions }) => evolutions.length));
-  const map = mapOf(options);
   const cell = cellFor(rows, columns, options);
   const times = frameTimes(rows, pacing, frames);
   const single = rows.length === 1 && columns === 1;
   const captions = (t: number) => ({
-    title: `t = ${t.toFixed(2)}${single ? "" : `, ${pacing.replace("_", " ")} pacing`}`,
+    title: `t = ${t.toFixed(2)}${single ? "" : `, ${pacing} pacing`}`,
     ...columnTitles && { columns: columnTitles },
     ...labels(rows),
     note: cell.note,
@@ -87,7 +87,7 @@ export function flowFrames(rows: readonly FlowRow[], options: FlowFramesOptions 
   return {
     width: layout.width,
     height: layout.height,
-    map,
+    ...inOwnColours(rows, options) ? {} : { map: mapOf(options) },
     times,
     svg: (frame) => layout.svg(drawRows(rows, cell, layout, times[frame]), captions(times[frame])),
   };
@@ -118,8 +118,16 @@ export function filmstrip(rows: readonly FlowRow[], options: FlowFramesOptions =
   return layout.svg(cells.join(""), captions);
 }
 
-function mapOf({ field, map = field === "velocity" ? "rdbu" : "magma" }: FlowFramesOptions): ColormapName {
-  return map;
+function mapOf({ field, map }: FlowFramesOptions): ColormapName {
+  return map ?? (field === "velocity" ? defaultMaps.signed : defaultMaps.image);
+}
+
+/** Whether images are drawn in the colours of their three channels. */
+function inOwnColours(
+  [{ evolutions: [evolution] }]: readonly FlowRow[],
+  { field }: FlowFramesOptions,
+): boolean {
+  return imageSizeOf(evolution)[0] === 3 && field !== "velocity";
 }
 
 function labels(rows: readonly { readonly label?: string | undefined }[]): Pick<Captions, "rows"> {
@@ -140,15 +148,15 @@ function cellFor(rows: readonly FlowRow[], columns: number, options: FlowFramesO
     throw new RangeError(`Cannot ${task}: there is a row without evolutions (expected at least one in each)`);
   }
   evolutions.forEach((evolution) => checkEvolution(task, evolution));
-  const [[, H, W], other] = [
-    evolutions[0].shape,
-    evolutions.find(({ shape }) => `${shape.slice(1)}` !== `${evolutions[0].shape.slice(1)}`)?.shape,
-  ];
+  const sizes = evolutions.map(imageSizeOf);
+  const [size] = sizes;
+  const other = sizes.find((another) => `${another}` !== `${size}`);
   if (other) {
     throw new RangeError(
-      `Cannot ${task}: images are ${H} x ${W} but also ${other[1]} x ${other[2]} (expected one size)`,
+      `Cannot ${task}: images are ${sizeInWords(size)} but also ${sizeInWords(other)} (expected one size)`,
     );
   }
+  const [, , W] = size;
   const { field = "quiver", scale = Math.min(Math.max(Math.floor((760 / columns - 6) / W), 1), 14) } =
     options;
   checkInteger(task, "scale", scale, 1);
@@ -160,5 +168,5 @@ function cellFor(rows: readonly FlowRow[], columns: number, options: FlowFramesO
 function frameTimes(rows: readonly FlowRow[], pacing: Pacing, frames: number): number[] {
   const all = rows.flatMap(({ evolutions }) => evolutions);
   const finest = all.reduce((best, other) => other.shape[0] > best.shape[0] ? other : best);
-  return pace(pacing, finest.shape[0], frames).map((m) => finest.t[m]);
+  return pace(pacing, finest.t, frames).map((m) => finest.t[m]);
 }

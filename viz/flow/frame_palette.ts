@@ -1,16 +1,25 @@
+import untyped from "npm:gifenc@1.0.3";
 import { colormap, type ColormapName, type Palette } from "../image/colormap.ts";
-import type { Picture } from "../image/picture.ts";
-import type { Raster } from "../image/raster.ts";
+import type { Picture, Raster } from "../image/picture.ts";
 
-/** Numbers of colours of the map, of its mixtures with white arrows, of captions: more make larger files. */
+/** The part of gifenc used here; the package has no types. */
+const { quantize } = untyped as {
+  quantize(
+    rgba: Uint8Array,
+    most: number,
+    options: { format: "rgb444" },
+  ): [r: number, g: number, b: number][];
+};
+
+/** Number of colours for the map, for its mixtures with white arrows and for captions; more make larger files. */
 const counts = { map: 64, mixed: 16, greys: 12 };
 /** Shares of white in the mixtures: an arrow's inside is 0.8 opaque, its anti-aliased border less. */
 const whites = [0.2, 0.4, 0.6, 0.8];
 
 /**
- * Colours for all frames of a flow under a colour map, instead of colours of their own for each.
+ * One palette for all frames of a flow under a colour map.
  *
- * @returns u8[256, 3]; entries after those that are needed are black
+ * @returns u8[256, 3]; unused entries at the end are black
  */
 export function framePalette(map: ColormapName): Palette {
   const all = colormap(map);
@@ -24,15 +33,43 @@ export function framePalette(map: ColormapName): Palette {
       colors.push(colorOf(i, counts.mixed).map((value) => Math.round((1 - white) * value + white * 255)));
     }
   }
-  for (let i = 0; i < counts.greys; i++) {
-    colors.push(new Uint8Array(3).fill(Math.round(0x22 + (255 - 0x22) * i / (counts.greys - 1))));
+  return paletteOf([...colors, ...captionGreys()]);
+}
+
+/**
+ * Colours for all frames of a flow whose images have colours of their own, fitted to some of the frames.
+ *
+ * @returns u8[256, 3]; unused entries at the end are black
+ */
+export function fittedPalette(rasters: readonly Raster[]): Palette {
+  const rgba = new Uint8Array(rasters.reduce((sum, { rgba }) => sum + rgba.length, 0));
+  let start = 0;
+  for (const raster of rasters) {
+    rgba.set(raster.rgba, start);
+    start += raster.rgba.length;
   }
+  // Black comes first: later black entries are free.
+  return paletteOf([
+    [0, 0, 0],
+    ...captionGreys(),
+    ...quantize(rgba, 254 - counts.greys, { format: "rgb444" }),
+  ]);
+}
+
+/** From the dark of letters to white. */
+function captionGreys(): Uint8Array[] {
+  return Array.from({ length: counts.greys }, (_, i) => {
+    return new Uint8Array(3).fill(Math.round(0x22 + (255 - 0x22) * i / (counts.greys - 1)));
+  });
+}
+
+function paletteOf(colors: readonly ArrayLike<number>[]): Palette {
   const palette = new Uint8Array(256 * 3);
   colors.forEach((color, i) => palette.set(color, 3 * i));
   return palette;
 }
 
-/** Turns rasters into pictures under one palette, one after the other. */
+/** Turns rasters into indexed pictures under one palette, one after the other. */
 export class Indexer {
   readonly #palette: Palette;
   readonly #nearest = new Map<number, number>();
@@ -46,8 +83,8 @@ export class Indexer {
   /**
    * Finds for each pixel the nearest colour, or keeps that of the picture before where it is near enough.
    *
-   * Noise that changes a little from frame to frame then stays still in most of its pixels, which is what makes a GIF of
-   * it small. No pixel is ever further from its true colour than the tolerance, or than the nearest colour is.
+   * Noise that changes a little from frame to frame then stays still in most of its pixels, which keeps the GIF small. No
+   * pixel is further from its true colour than the tolerance or the nearest colour.
    *
    * @param tolerance Euclidean distance of R, G and B up to which an old colour is kept; 0 keeps none
    */

@@ -1,26 +1,27 @@
-import { checkInteger } from "../check.ts";
-import { checkName } from "../check_name.ts";
+import { checkInteger } from "../check/integer.ts";
+import { checkName } from "../check/name.ts";
+import { evenTimes, nearestSnapshot } from "./evolution.ts";
+
+/** All names of pacings. */
+export const pacings = ["linear", "quadratic", "inv_quadratic", "logarithmic"] as const;
 
 /** Ways {@linkcode pace} spreads frames over snapshots. */
-export type Pacing = "linear" | "quadratic" | "inv_quadratic" | "logarithmic";
+export type Pacing = typeof pacings[number];
 
 /** Place of a frame in [0, last] for s in [0, 1]: rising, 0 at s = 0 and last at s = 1. */
 const places: Record<Pacing, (s: number, last: number) => number> = {
   linear: (s, last) => s * last,
   quadratic: (s, last) => s ** 2 * last,
   inv_quadratic: (s, last) => Math.sqrt(s) * last,
-  // Frame k from the end stands M^(k / (n - 1)) - 1 before the last; the 1 lands k = 0 on the last itself.
+  // Frame k from the end is M^(k / (n - 1)) - 1 before the last; the 1 puts k = 0 on the last itself.
   logarithmic: (s, last) => last - ((last + 1) ** (1 - s) - 1),
 };
-
-/** All names of pacings. */
-export const pacings = Object.keys(places) as readonly Pacing[];
 
 /**
  * Chooses which snapshots become the frames of an animation.
  *
  * The first frame is the first snapshot, the last frame the last snapshot (a single frame is the last), and frames
- * never step back. `quadratic` dwells on the first snapshots, `inv_quadratic` and `logarithmic` on the last.
+ * never step back. `quadratic` dwells on the early times, `inv_quadratic` and `logarithmic` on the late ones.
  *
  * @example
  * ```ts
@@ -29,18 +30,24 @@ export const pacings = Object.keys(places) as readonly Pacing[];
  *
  * assert.deepEqual(pace("linear", 1001, 5), [0, 250, 500, 750, 1000]);
  * assert.deepEqual(pace("quadratic", 1001, 5), [0, 63, 250, 563, 1000]);
+ * assert.deepEqual(pace("linear", [0, 0.1, 0.2, 0.6, 1], 3), [0, 3, 4]);
  * ```
  *
- * @param M number of snapshots
+ * @param snapshots the number M of equally spaced snapshots, or their times in rising order, at any spacing
  * @param n number of frames; more than M repeats snapshots
  * @returns n indices in [0, M)
  * @throws {TypeError} if there is no such pacing
  * @throws {RangeError} if M or n is no positive integer
  */
-export function pace(pacing: Pacing, M: number, n: number): number[] {
+export function pace(pacing: Pacing, snapshots: number | ArrayLike<number>, n: number): number[] {
+  const M = typeof snapshots === "number" ? snapshots : snapshots.length;
   checkName("pace frames", "pacing", pacing, pacings);
   checkInteger("pace frames", "number of snapshots", M, 1);
   checkInteger("pace frames", "number of frames", n, 1);
-  if (n === 1) return [M - 1];
-  return Array.from({ length: n }, (_, i) => Math.round(places[pacing](i / (n - 1), M - 1)));
+  const last = M - 1;
+  if (n === 1) return [last];
+  const chosen = Array.from({ length: n }, (_, i) => places[pacing](i / (n - 1), last));
+  if (typeof snapshots === "number" || evenTimes(snapshots)) return chosen.map(Math.round);
+  const [first, length] = [snapshots[0], snapshots[last] - snapshots[0]];
+  return chosen.map((place) => nearestSnapshot(snapshots, first + place / last * length));
 }

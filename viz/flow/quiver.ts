@@ -1,4 +1,4 @@
-import { checkInteger } from "../check.ts";
+import { checkInteger } from "../check/integer.ts";
 
 /** An arrow at a point of an image, in pixels of that image: x to the right, y down. */
 export interface Arrow {
@@ -12,18 +12,18 @@ export interface Arrow {
   readonly dy: number;
 }
 
-/** Sides of the blocks that the study averages. */
+/** Side of the blocks that the study averages over, in pixels. */
 export const blockSize = 4;
 
 /**
- * The study's quiver: the gradient of the velocity averaged in 4 x 4 blocks.
+ * The study's quiver: the gradient of the velocity averaged over 4 x 4 blocks.
  *
- * It shows where the averaged velocity rises, not where anything moves: each pixel has a velocity of its own, along its
- * grey value. Differences are central, one-sided at the borders, per block.
+ * It shows where the averaged velocity rises, not where anything moves: the velocity of a pixel is the rate at which its
+ * value changes. Differences are per block, central inside and one-sided at the borders.
  *
  * @param velocity f32[H, W]
- * @returns an arrow at the centre of each block, up the gradient, row by row; blocks at the right and lower border may
- * be smaller
+ * @returns an arrow up the gradient from the centre of each block, row by row; blocks at the right and lower border
+ * may be smaller
  * @throws {RangeError} if the values do not fill [H, W]
  *
  * Source: the study draws (dx, -dy) with y up, which is (dx, dy) with y down
@@ -58,7 +58,7 @@ export function quiver(velocity: Float32Array, [H, W]: readonly [H: number, W: n
   });
 }
 
-/** Middle of a block, which may be cut at the image's border. */
+/** Middle of a block, which may be cut off at the image's border. */
 function centre(block: number, length: number): number {
   const start = block * blockSize;
   return (start + Math.min(start + blockSize, length)) / 2;

@@ -1,14 +1,14 @@
 // @ts-types="npm:@types/upng-js@2.1.5"
 import UPNG from "npm:upng-js@2.1.0";
 import { checkDuration, checkSizes, type Timing } from "./gif.ts";
-import { type ImageFile, imageFile } from "../figure/notebook.ts";
-import type { Raster } from "./raster.ts";
+import { type ImageFile, imageFile } from "./notebook.ts";
+import type { Raster } from "./picture.ts";
 
 /**
- * Encodes frames as an animated PNG in full colour, played for ever.
+ * Encodes frames as an animated PNG in full colour that plays in a loop.
  *
  * @param frames at least one, all of one size
- * @returns bytes of a `.png` file, which a notebook plays; programs that know no animation show its first frame
+ * @returns bytes of a `.png` file, which a notebook plays; programs without animation show its first frame
  * @throws {RangeError} if there is no frame, sizes differ, or a duration is out of range
  */
 export function encodeApng(
@@ -28,8 +28,8 @@ export function encodeApng(
 }
 
 /**
- * A frame's bytes with white pixels after them that nothing reads: upng-js makes its file no longer than the frames it is
- * given, which is too short for tiny frames and for noise.
+ * A frame's bytes with unused white pixels after them: upng-js makes its file no longer than its frames, which is too
+ * short for tiny frames and for noise.
  */
 function withRoom({ width, height, rgba }: Raster): ArrayBuffer {
   const paletteAndChunks = 2048;

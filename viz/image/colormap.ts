@@ -2,15 +2,18 @@
 import { rgb } from "npm:d3-color@3.1.0";
 // @ts-types="npm:@types/d3-scale-chromatic@3.1.0"
 import { interpolateMagma, interpolateRdBu, interpolateViridis } from "npm:d3-scale-chromatic@3.1.0";
-import { checkName } from "../check_name.ts";
+import { checkName } from "../check/name.ts";
 
 /** 256 colours as R, G, B bytes, u8[256, 3]: entry i is the colour of pixel index i. */
 export type Palette = Uint8Array;
 
-/** Names {@linkcode colormap} knows: `gray`, `magma`, `viridis` run from dark to light, `rdbu` diverges. */
-export type ColormapName = "gray" | "magma" | "viridis" | "rdbu";
+/** All names of colour maps. */
+export const colormapNames = ["gray", "magma", "viridis", "rdbu"] as const;
 
-/** CSS colours over position in [0, 1]. */
+/** Names {@linkcode colormap} knows: `gray`, `magma`, `viridis` run from dark to light, `rdbu` diverges. */
+export type ColormapName = typeof colormapNames[number];
+
+/** CSS colours by position in [0, 1]. */
 const colors: Record<ColormapName, (position: number) => string> = {
   gray(position) {
     const level = Math.round(255 * position);
@@ -21,8 +24,8 @@ const colors: Record<ColormapName, (position: number) => string> = {
   rdbu: interpolateRdBu,
 };
 
-/** All names of colour maps. */
-export const colormapNames = Object.keys(colors) as readonly ColormapName[];
+/** The colour maps of pictures of one channel, and of signed values, unless a caller asks for another. */
+export const defaultMaps = { image: "magma", signed: "rdbu" } as const satisfies Record<string, ColormapName>;
 
 /**
  * Makes the palette of a colour map.

@@ -1,10 +1,10 @@
 import untyped from "npm:gifenc@1.0.3";
-import { checkInteger } from "../check.ts";
+import { checkInteger } from "../check/integer.ts";
 import { checkPalette, type Palette } from "./colormap.ts";
-import { type ImageFile, imageFile } from "../figure/notebook.ts";
+import { type ImageFile, imageFile } from "./notebook.ts";
 import { checkPicture, type Picture } from "./picture.ts";
 
-/** The part of gifenc used here, which comes without types. */
+/** The part of gifenc used here; the package has no types. */
 interface Gifenc {
   GIFEncoder(): {
     writeFrame(index: Uint8Array, width: number, height: number, options: FrameOptions): void;
@@ -16,11 +16,11 @@ interface Gifenc {
 interface FrameOptions {
   /** Milliseconds. */
   delay: number;
-  /** Global colours, with the first frame only: with another they would be written again as local ones. */
+  /** Global colours, only with the first frame: later frames would repeat them as local ones. */
   palette?: number[][];
-  /** Plays after the first: -1 none, 0 without end. */
+  /** Plays after the first: -1 none, 0 endless. */
   repeat?: number;
-  /** Whether pixels of an index show what was there before. */
+  /** Whether one index leaves a pixel as it was. */
   transparent: boolean;
   transparentIndex: number;
   /** Bits of an index at most. */
@@ -33,23 +33,22 @@ const { GIFEncoder } = untyped as Gifenc;
 
 /** How long frames are shown. */
 export interface Timing {
-  /** Milliseconds a frame is shown, stored to the nearest 10; at least 20, as viewers slow shorter ones; default 50. */
+  /** Milliseconds that a frame is shown, rounded to 10; at least 20, as viewers slow down shorter ones; default 50. */
   readonly delay?: number;
-  /** Milliseconds the last frame is shown, as `delay`; default `delay`. */
+  /** Milliseconds that the last frame is shown, likewise; default `delay`. */
   readonly hold?: number;
 }
 
 /** Options of {@linkcode encodeGif}. */
 export interface GifOptions extends Timing {
-  /** Times the animation is played, `Infinity` for ever; default `Infinity`. */
+  /** How often the animation plays; default `Infinity`. */
   readonly plays?: number;
 }
 
 /**
- * Encodes frames as an animated GIF whose one global palette is the palette given, so colours are exact.
+ * Encodes frames as an animated GIF with the given palette as its one global palette, so that colours are exact.
  *
- * Where the frames leave a palette entry unused, pixels that stay as they were are stored as "unchanged", which packs
- * well.
+ * Where the frames leave a palette entry unused, it marks pixels that do not change, which makes the file smaller.
  *
  * @example
  * ```ts
@@ -104,7 +103,7 @@ export function encodeGif(
   return imageFile(encoder.bytes(), "image/gif");
 }
 
-/** Throws a {@linkcode RangeError} unless there are frames, all of one size that files can state. */
+/** Throws a {@linkcode RangeError} unless there are frames, all of one size that a file can hold. */
 export function checkSizes(
   task: string,
   frames: readonly { readonly width: number; readonly height: number }[],
@@ -125,7 +124,7 @@ export function checkSizes(
   });
 }
 
-/** Throws a {@linkcode RangeError} unless a duration can be stored and is shown as stored. */
+/** Throws a {@linkcode RangeError} unless a duration can be stored and viewers keep to it. */
 export function checkDuration(task: string, name: string, milliseconds: number): void {
   if (milliseconds >= 20 && milliseconds <= 655_350) return;
   throw new RangeError(`Cannot ${task}: ${name} is ${milliseconds} ms (expected 20 to 655350 ms)`);

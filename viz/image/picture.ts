@@ -1,4 +1,4 @@
-import { checkInteger } from "../check.ts";
+import { checkInteger } from "../check/integer.ts";
 
 /** An indexed picture: one palette index a pixel, rows from the top. */
 export interface Picture {
@@ -10,25 +10,49 @@ export interface Picture {
   readonly pixels: Uint8Array;
 }
 
+/** A picture in full colour: R, G, B and opacity of each pixel, rows from the top. */
+export interface Raster {
+  /** Pixels in a row. */
+  readonly width: number;
+  /** Number of rows. */
+  readonly height: number;
+  /** u8[height, width, 4]. */
+  readonly rgba: Uint8Array;
+}
+
 /** The picture with `zoom` x `zoom` pixels for each. */
-export function magnified({ width, height, pixels }: Picture, zoom: number): Picture {
-  const large = new Uint8Array(width * height * zoom * zoom);
-  for (let y = 0; y < height * zoom; y++) {
-    for (let x = 0; x < width; x++) {
-      const at = (y * width + x) * zoom;
-      large.fill(pixels[Math.floor(y / zoom) * width + x], at, at + zoom);
-    }
+export function magnified<P extends Picture | Raster>(picture: P, zoom: number): P {
+  const [width, height] = [picture.width * zoom, picture.height * zoom];
+  if ("pixels" in picture) {
+    return { width, height, pixels: enlarged(picture.pixels, picture.width, zoom) } as P;
   }
-  return { width: width * zoom, height: height * zoom, pixels: large };
+  const { rgba } = picture;
+  const words = new Uint32Array(rgba.buffer, rgba.byteOffset, rgba.length / 4);
+  return { width, height, rgba: new Uint8Array(enlarged(words, picture.width, zoom).buffer) } as P;
+}
+
+function enlarged<A extends Uint8Array<ArrayBufferLike> | Uint32Array<ArrayBufferLike>>(
+  pixels: A,
+  width: number,
+  zoom: number,
+): A {
+  const large = new (pixels.constructor as new (length: number) => A)(pixels.length * zoom * zoom);
+  for (let at = 0; at < large.length; at += zoom) {
+    const [x, y] = [at / zoom % width, Math.floor(at / (width * zoom * zoom))];
+    large.fill(pixels[y * width + x], at, at + zoom);
+  }
+  return large;
 }
 
 /** Throws a {@linkcode RangeError} unless the sides of `picture` are positive and its pixels fill them. */
-export function checkPicture(task: string, { width, height, pixels }: Picture): void {
+export function checkPicture(task: string, picture: Picture | Raster): void {
+  const { width, height } = picture;
+  const pixels = "pixels" in picture ? picture.pixels.length : picture.rgba.length / 4;
   checkInteger(task, "width", width, 1);
   checkInteger(task, "height", height, 1);
-  if (pixels.length === width * height) return;
+  if (pixels === width * height) return;
   throw new RangeError(
-    `Cannot ${task}: picture holds ${pixels.length} pixels but is ${width} wide and ${height} high ` +
+    `Cannot ${task}: picture holds ${pixels} pixels but is ${width} wide and ${height} high ` +
       `(expected ${width * height})`,
   );
 }

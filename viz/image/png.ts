@@ -1,11 +1,11 @@
 import { encode } from "npm:fast-png@8.0.0";
 import { checkPalette, colormap, type Palette } from "./colormap.ts";
-import { type ImageFile, imageFile } from "../figure/notebook.ts";
-import { checkPicture, type Picture } from "./picture.ts";
-import type { Raster } from "./raster.ts";
+import { type ImageFile, imageFile } from "./notebook.ts";
+import { checkPicture, type Picture, type Raster } from "./picture.ts";
 
 /**
- * Encodes a picture as PNG: 8-bit greyscale under the `gray` palette, 8-bit RGB under any other.
+ * Encodes a picture as PNG: 8-bit greyscale under the `gray` palette, 8-bit RGB under any other or in full colour,
+ * RGBA where it is not opaque.
  *
  * @example
  * ```ts
@@ -16,12 +16,13 @@ import type { Raster } from "./raster.ts";
  * assert.equal(new TextDecoder().decode(bytes.subarray(1, 4)), "PNG");
  * ```
  *
- * @param palette colours of the indices, u8[256, 3]; default `gray`
+ * @param palette colours of the indices, u8[256, 3], default `gray`; a picture in full colour uses none
  * @returns bytes of a `.png` file, which a notebook shows
  * @throws {RangeError} if the pixels do not fill the picture or the palette is not of 256 colours
  */
-export function encodePng(picture: Picture, palette: Palette = colormap("gray")): ImageFile {
+export function encodePng(picture: Picture | Raster, palette: Palette = colormap("gray")): ImageFile {
   checkPicture("encode PNG", picture);
+  if ("rgba" in picture) return encodeRasterPng(picture);
   checkPalette("encode PNG", palette);
   const { width, height, pixels } = picture;
   if (palette.every((value, i) => value === Math.floor(i / 3))) {

@@ -1,17 +1,8 @@
 import { initWasm, Resvg } from "npm:@resvg/resvg-wasm@2.6.2";
 import { dejaVuSans } from "./font.ts";
+import type { Raster } from "./picture.ts";
 
-/** A picture in full colour: R, G, B and opacity of each pixel, rows from the top. */
-export interface Raster {
-  /** Pixels in a row. */
-  readonly width: number;
-  /** Number of rows. */
-  readonly height: number;
-  /** u8[height, width, 4]. */
-  readonly rgba: Uint8Array;
-}
-
-/** Draws an SVG, each of its units `zoom` pixels (default 1). Its text is set in DejaVu Sans. */
+/** Draws an SVG with `zoom` pixels (default 1) per unit. Text is set in DejaVu Sans. */
 export type Rasterizer = (svg: string, zoom?: number) => Raster;
 
 let loading: Promise<Rasterizer> | undefined;
@@ -29,14 +20,14 @@ let loading: Promise<Rasterizer> | undefined;
  * assert.deepEqual(draw(svg), { width: 2, height: 1, rgba: Uint8Array.of(255, 0, 0, 255, 255, 0, 0, 255) });
  * ```
  *
- * @returns a function that draws; it throws an {@linkcode Error} if what it is given is no SVG
+ * @returns a function that draws; it throws an {@linkcode Error} if its input is not SVG
  */
 export function rasterizer(): Promise<Rasterizer> {
   return loading ??= load();
 }
 
 async function load(): Promise<Rasterizer> {
-  // Imported here, so that importing this library compiles nothing.
+  // Imported here, so that importing this module compiles nothing.
   const { default: wasm } = await import("./resvg_wasm.js") as { default: WebAssembly.Module };
   await initWasm(wasm);
   const fontBuffers = [Uint8Array.fromBase64(dejaVuSans)];

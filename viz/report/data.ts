@@ -23,7 +23,7 @@ export interface TimeBin {
 /** A line of a table: what, and its value in words. */
 export type Fact = readonly [name: string, value: string];
 
-/** Ways of many samples in the plane of two principal components of real images. */
+/** Paths of many samples in the plane of two principal components of real images. */
 export interface Paths {
   /** Times, rising from 0 to 1, f32[M]. */
   readonly t: Float32Array;
@@ -31,22 +31,24 @@ export interface Paths {
   readonly position: Float32Array;
   /** Velocity in the plane, f32[M - 1, N, 2]. */
   readonly velocity: Float32Array;
-  /** Root of the mean square of the velocity over all pixels, f32[M - 1, N]. */
+  /** Root mean square of the velocity over all pixels and channels, f32[M - 1, N]. */
   readonly speed: Float32Array;
-  /** Cosine between velocity and the straight way from noise to sample, f32[M - 1, N]. */
+  /** Cosine between velocity and the straight line from noise to sample, f32[M - 1, N]. */
   readonly straightness: Float32Array;
-  /** The samples at the end, pixels in [0, 1], f32[N, H, W]. */
+  /** The samples at the end, pixels in [0, 1], f32[N, H, W] or f32[N, C, H, W] with C 1 or 3. */
   readonly image: Float32Array;
-  /** Class of each sample as a small classifier sees it, u8[N]. */
-  readonly classes: Uint8Array;
-  /** Real images: coordinates f32[D, 2] and classes u8[D]. */
-  readonly real: { readonly position: Float32Array; readonly classes: Uint8Array };
+  /** Class of each sample as a small classifier sees it, integers [N]; none where the data set has no labels. */
+  readonly classes?: ArrayLike<number>;
+  /** Real images: coordinates f32[D, 2] and, where there are labels, classes [D]. */
+  readonly real: { readonly position: Float32Array; readonly classes?: ArrayLike<number> };
   /** Share of the variance of real images along the two components. */
   readonly share: readonly [number, number];
-  /** How many held-out images the classifier got right. */
-  readonly classifier: { readonly right: number; readonly tried: number };
-  /** Number of times and of samples, height and width. */
-  readonly shape: readonly [M: number, N: number, H: number, W: number];
+  /** How many held-out images the classifier got right, where there are labels. */
+  readonly classifier?: { readonly right: number; readonly tried: number };
+  /** Number of times and of samples, channels if they have an axis, height and width. */
+  readonly shape:
+    | readonly [M: number, N: number, H: number, W: number]
+    | readonly [M: number, N: number, C: number, H: number, W: number];
 }
 
 /** How flows were solved from noise to data, in the terms of the library that a page samples with. */
@@ -55,11 +57,13 @@ export interface Solved {
   readonly seed: number;
   /** Name of the solver. */
   readonly solver: string;
-  /** Equal steps from t = 0 to t = 1. */
+  /** Steps from t = 0 to t = 1. */
   readonly steps: number;
+  /** The ends of the steps, `steps` + 1 times that rise from 0 to 1; without them the steps are equal. */
+  readonly times?: readonly number[];
 }
 
-/** What a page samples with by itself. */
+/** What a page needs to draw samples by itself. */
 export interface Live {
   /** Text of an ES module without imports that offers a `Library` as in `library.ts`, such as `web/flow.js`. */
   readonly library: string;
@@ -67,17 +71,17 @@ export interface Live {
   readonly checkpoints: readonly (Uint8Array | string)[];
 }
 
-/** A training run as a report tells of it. Any text may be a user's and is shown as it is. */
+/** A training run in a report. Any text may be a user's and is shown as it is. */
 export interface ReportRun {
-  /** What to call it; different from those of the other runs. */
+  /** Unlike the names of the other runs. */
   readonly name: string;
   /** One sentence that sums it up. */
   readonly summary: string;
-  /** The user's words on it. */
+  /** The user's note. */
   readonly note?: string;
   /** The numbers to compare runs by, in one order for all runs. */
   readonly results: readonly Fact[];
-  /** Settings, each of which the run may be repeated with. */
+  /** The settings, which repeat the run. */
   readonly settings: readonly Fact[];
   /** The machine and the code. */
   readonly environment: readonly Fact[];
@@ -87,15 +91,15 @@ export interface ReportRun {
   readonly valLoss: Series;
   /** Learning rate of each step. */
   readonly learningRate: Series;
-  /** Loss of held-out images by the time at which the network errs. */
+  /** Loss of held-out images by t. */
   readonly lossByTime?: readonly TimeBin[];
   /** A picture of samples, bytes of a PNG. */
   readonly samplesPng?: Uint8Array;
-  /** How some samples came to be, all of one size [H, W] and with the same times. */
+  /** How some samples came to be, all of one image size and with the same times. */
   readonly evolutions: readonly Evolution[];
   /** How their flows were solved, if it is known; the page continues them in the same way. */
   readonly solved?: Solved;
-  /** Ways of many samples, if they were kept. */
+  /** Paths of many samples, if they were kept. */
   readonly paths?: Paths;
 }
 
@@ -103,11 +107,13 @@ export interface ReportRun {
 export interface Comparison {
   /** Times of the points, in [0, 1), f32[T]. */
   readonly t: Float32Array;
-  /** Number of samples and of times, height and width. */
-  readonly shape: readonly [S: number, T: number, H: number, W: number];
-  /** For each run the points on its own paths, all from the same noise, f32[S, T, H, W]. */
+  /** Number of samples and of times, channels if they have an axis, height and width. */
+  readonly shape:
+    | readonly [S: number, T: number, H: number, W: number]
+    | readonly [S: number, T: number, C: number, H: number, W: number];
+  /** For each run the points on its own paths, all from the same noise, f32[S, T, H, W] or f32[S, T, C, H, W]. */
   readonly points: readonly Float32Array[];
-  /** `velocities[p][r]`: of run r at the points of run p, f32[S, T, H, W]. */
+  /** `velocities[p][r]`: of run r at the points of run p, shaped like the points. */
   readonly velocities: readonly (readonly Float32Array[])[];
 }
 
@@ -117,6 +123,6 @@ export interface ReportData {
   readonly runs: readonly ReportRun[];
   /** For two runs or more. */
   readonly comparison?: Comparison;
-  /** With it readers may draw samples of runs that have evolutions, paint in them and see the flow go on. */
+  /** With it readers can draw new samples of runs that have evolutions, and paint in them. */
   readonly live?: Live;
 }

@@ -7,17 +7,23 @@ import { liveScripts } from "./live_section.ts";
 import { inScript, Markup, markup, scriptJson } from "./markup.ts";
 import page from "./page.js" with { type: "text" };
 import { pathsSection } from "./paths_section.ts";
-import { type Payload, payloadOf } from "./payload.ts";
+import type { Payload } from "./payload.ts";
+import { payloadOf } from "./payload_of.ts";
 import { runSection } from "./run_section.ts";
-import style from "./style.css" with { type: "text" };
+import clockStyle from "./style/clock.css" with { type: "text" };
+import flowStyle from "./style/flow.css" with { type: "text" };
+import pageStyle from "./style/page.css" with { type: "text" };
+import smallStyle from "./style/small_and_print.css" with { type: "text" };
+
+const style = [pageStyle, flowStyle, clockStyle, smallStyle].join("");
 
 /**
- * Makes a report of training runs: one HTML file with all it needs, which asks for no network, storage or other file.
+ * Makes a report of training runs: one self-contained HTML file that needs no network, storage or other file.
  *
  * @param data what it shows; of two runs or more also how they compare
  * @returns text of a `.html` file
- * @throws {RangeError} if there is no run, two have one name, a number to draw is not finite, or `live` does not
- * speak of each run
+ * @throws {RangeError} if there is no run, two have the same name, images have other than one or three channels, arrays
+ * do not fit their shape, a number to draw is not finite, or `live` does not have an entry for each run
  */
 export function reportHtml(data: ReportData): string {
   const { runs, live } = data;
@@ -70,17 +76,24 @@ ${liveScripts(data)}
 `.text;
 }
 
-/** All that the one slider moves, with the slider, which stays on the screen as long as one of them is there. */
+/** Everything that the slider moves, and the slider, which stays on the screen as long as a part of it does. */
 function flowViews({ runs, comparison, live }: ReportData, payload: Payload): Markup | undefined {
   const views = [
-    ...runs.some(({ evolutions }) => evolutions.length > 0) ? [flowSection(live !== undefined)] : [],
+    ...runs.some(({ evolutions }) => evolutions.length > 0)
+      ? [flowSection(live !== undefined, channelsOf(payload))]
+      : [],
     ...runs.some(({ paths }) => paths !== undefined) ? [pathsSection(runs, payload)] : [],
     ...comparison ? [comparisonSection(runs, comparison, payload)] : [],
   ];
   return views.length > 0 ? markup`<div>${views}${clockBar()}</div>` : undefined;
 }
 
+/** Channels of the images in the explorer. */
+function channelsOf({ runs }: Payload): number {
+  return runs.find(({ flow }) => flow)?.flow?.shape[2] ?? 1;
+}
+
 const footer =
   `Numbers in pictures are rounded to keep this file small: images and velocities of the explorer and the plane
 to 1/32767 of their largest magnitude, those of the comparison and the final samples of the plane to 1/127. Charts and
-tables of training are from the full numbers; losses of long runs are averaged to 1,000 points.`;
+tables of training use the full numbers; losses of long runs are averaged to 1,000 points.`;

@@ -1,33 +1,59 @@
+/** An affine map from pixels to what a network sees. */
+export interface PixelMap {
+  /** Not 0. */
+  readonly scale: number;
+  /** What the network sees of a black pixel. */
+  readonly shift: number;
+}
+
+/** A state on the way from noise to data; the last one has no velocity. */
+export interface LibrarySnapshot {
+  /** In [0, 1]. */
+  readonly t: number;
+  /** x at t, f32[N, C, H, W]. */
+  readonly image: Float32Array;
+  /** v(x, t), f32[N, C, H, W]. */
+  readonly velocity?: Float32Array;
+}
+
 /**
  * What a page uses of the library that it samples with. The page knows no more of it than this, so that `viz` imports
- * nothing; a test sees to it that `web/mod.ts` offers it.
+ * nothing; a test checks that `web/mod.ts` offers it.
  */
 export interface Library<Model, Tensor extends Values, Solver extends string> {
   /** Opens a device and makes it the one in use; throws if there is none. */
   init(): Promise<{ readonly kind: string; readonly description: string }>;
-  /** Makes the network of a checkpoint; a sample is [C, H, W], `range` holds the values of black and white. */
+  /** Makes the network of a checkpoint; a sample is [C, H, W]. */
   loadCheckpoint(bytes: Uint8Array, source: string): {
     readonly model: Model;
     readonly shape: readonly [C: number, H: number, W: number];
-    readonly range: readonly [black: number, white: number];
+    readonly info: { readonly normalization: PixelMap };
   };
+  /** Maps what the network sees to pixels. */
+  toPixels(values: Float32Array, normalization: PixelMap): Float32Array;
+  /** Maps pixels to what the network sees. */
+  fromPixels(pixels: Float32Array, normalization: PixelMap): Float32Array;
+  /** Maps a snapshot to pixels and pixels per unit of t. */
+  snapshotToPixels(snapshot: LibrarySnapshot, normalization: PixelMap): LibrarySnapshot;
   /** Noise of a seed. */
   noise(seed: number, shape: readonly number[]): Tensor;
   /** Numbers on the device. */
   tensor(values: Float32Array, shape: readonly number[]): Tensor;
-  /** Follows flows in recorded steps. */
+  /** Follows flows in recorded steps: equal ones, or between given times. */
   readonly Sampler: new (
     model: Model,
     shape: readonly number[],
-    options: { readonly steps: number; readonly solver: Solver },
+    options: { readonly steps?: number; readonly times?: readonly number[]; readonly solver: Solver },
   ) => {
     trajectory(
       x: Tensor,
       options: { readonly first: number; readonly ahead: number },
-    ): AsyncIterable<{ readonly image: Float32Array; readonly velocity?: Float32Array }>;
+    ): AsyncIterable<LibrarySnapshot>;
   };
-  /** The solvers by name; `c` has an entry for each evaluation of a step. */
-  readonly solvers: Readonly<Record<Solver, { readonly c: readonly number[] }>>;
+  /** The solvers by name; the page only passes them on. */
+  readonly solvers: Readonly<Record<Solver, object>>;
+  /** How often a solver asks the network for velocities in a number of steps. */
+  evaluations(solver: object, steps: number): number;
 }
 
 /** Numbers that can be read back. */

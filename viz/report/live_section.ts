@@ -2,7 +2,7 @@ import type { ReportData } from "./data.ts";
 import { inScript, type Markup, markup } from "./markup.ts";
 import { base64 } from "./quantise.ts";
 
-/** The controls to sample with; they show once the page has found a device. */
+/** The controls to sample with, hidden until the page has found a device. */
 export const liveControls = markup`<div id="live" role="group" aria-label="Samples drawn in this page" hidden>
 <div class="controls"><button id="live-draw" type="button">New noise</button>
 <label>Seed <input id="live-seed" type="number" min="0" max="4294967295" step="1" value="1"></label>
@@ -28,7 +28,7 @@ function brush(value: string, title: string): Markup {
 <span class="brush ${value}"></span><span class="unseen">${title}</span></label>`;
 }
 
-/** The library and the weights, as texts that cost nothing until someone wants them. */
+/** The library and the weights, as text that costs nothing until it is used. */
 export function liveScripts({ runs, live }: ReportData): Markup | undefined {
   const weights = (live?.checkpoints ?? []).flatMap((checkpoint, i) => {
     if (typeof checkpoint === "string" || runs[i].evolutions.length === 0) return [];

@@ -17,4 +17,4 @@ export type {
 } from "./data.ts";
 export { reportHtml } from "./document.ts";
 export type { Evolution } from "../flow/evolution.ts";
-export type { Library, Values } from "./library.ts";
+export type { Library, LibrarySnapshot, PixelMap, Values } from "./library.ts";

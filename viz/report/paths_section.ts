@@ -3,11 +3,9 @@ import { type Markup, markup } from "./markup.ts";
 import type { Payload } from "./payload.ts";
 import { chart, details, table } from "./tables.ts";
 
-/** Many samples in a plane; the runs must have paths, at least one of them. */
+/** Many samples in a plane; at least one of the runs must have paths. */
 export function pathsSection(runs: readonly ReportRun[], payload: Payload): Markup {
-  const { shape: [M, N], share: [first, second], classifier: { right, tried }, real } = runs.find((
-    { paths },
-  ) => paths)!.paths!;
+  const { shape: [M, N], share: [first, second], classifier, real } = runs.find(({ paths }) => paths)!.paths!;
   const numbers = payload.runs.map(({ name, paths }) => {
     if (!paths) return undefined;
     const rows = paths.speed.median.map((speed, m) => {
@@ -19,30 +17,38 @@ export function pathsSection(runs: readonly ReportRun[], payload: Payload): Mark
 <h2 id="paths-title">Paths through the space of images</h2>
 <p>${N} samples on their way (${
     M - 1
-  } Euler steps), seen along the two directions in which real images differ most. This
-plane is a linear projection and holds ${percent(first)} + ${
+  } Euler steps), along the two directions in which real images differ most. This plane
+is a linear projection and holds ${percent(first)} + ${
     percent(second)
-  } of the variance of real images: samples that
-meet here may be far apart in the other directions. Faint points are ${real.classes.length} real images; arrows are the
+  } of the variance of real images: samples that meet
+here may be far apart in the other directions. Faint points are ${
+    real.position.length / 2
+  } real images; arrows show the
 velocity in this plane, a tenth of t ahead.</p>
 <div class="controls"><label>Model <select id="paths-run"></select></label></div>
 <div class="plane">
 ${chart("paths-chart", "Samples in the plane of two principal components", "tall")}
 <figure><canvas id="paths-image" aria-hidden="true"></canvas>
 <figcaption id="paths-text" aria-live="polite"></figcaption></figure></div>
-<p class="small">Colours are classes by the five nearest real images along 20 components, a simple classifier that is right
-on ${right} of ${tried} held-out images (${
-    percent(right / tried)
-  }); of samples that are no digits it names one all the same.
-A click on a class in the legend hides it.</p>
+${classifier ? classesText(classifier) : undefined}
 <div class="columns">
 <div><h3>Speed</h3>${chart("speed-chart", "Speed over t", "low")}</div>
 <div><h3>Straightness</h3>${chart("straightness-chart", "Straightness over t", "low")}</div>
 </div>
-<p class="small">Over all pixels, not the plane alone: the median of the samples and the band of the middle eight tenths.
-Straightness is the cosine between velocity and x1 \u2212 x0; a flow of straight lines has 1 throughout.</p>
+<p class="small">Over all pixels, not only in the plane: the median of the samples, with a band from the 10 % to the 90 %
+quantile. Straightness is the cosine between velocity and x1 \u2212 x0: it is 1 throughout where paths are straight
+lines.</p>
 ${details("Numbers of speed and straightness", markup`${numbers}`)}
 </section>`;
+}
+
+/** How classes were found, and how far to trust them. */
+function classesText({ right, tried }: { readonly right: number; readonly tried: number }): Markup {
+  return markup`<p class="small">Colours and shapes are classes, by a vote of the five nearest real images along 20
+components. This simple classifier is right on ${right} of ${tried} held-out images (${
+    percent(right / tried)
+  }); it names
+a class even for samples that look like none. Click a class in the legend to hide it.</p>`;
 }
 
 function percent(part: number): string {

@@ -1,4 +1,4 @@
-/** Numbers as whole multiples of a step, for a small page: value = step x integer. */
+/** Numbers as integer multiples of a step, to keep the page small: value = step x integer. */
 export interface Quantised {
   /** Bits of the signed integers, little-endian. */
   readonly bits: 8 | 16;
@@ -10,7 +10,7 @@ export interface Quantised {
 /**
  * Rounds numbers to multiples of a step: the largest magnitude over 127 or 32,767.
  *
- * @returns values that are off by half a step at most
+ * @returns values with an error of half a step at most
  * @throws {RangeError} if a value is not finite
  */
 export function quantise(values: Float32Array, bits: 8 | 16): Quantised {
@@ -28,11 +28,16 @@ export function quantise(values: Float32Array, bits: 8 | 16): Quantised {
   return { bits, step, data: base64(new Uint8Array(integers.buffer)) };
 }
 
-/** Bytes as text, in a way that every browser knows. */
+/** Bytes in base64, with functions that every browser has. */
 export function base64(bytes: Uint8Array): string {
   let text = "";
   for (let start = 0; start < bytes.length; start += 0x8000) {
     text += String.fromCharCode(...bytes.subarray(start, start + 0x8000));
   }
   return btoa(text);
+}
+
+/** Rounds to six digits: more than a reader or a chart can tell apart. */
+export function sixDigits(value: number): number {
+  return Number(value.toPrecision(6));
 }

@@ -4,7 +4,7 @@ import type { Payload } from "./payload.ts";
 import { base64 } from "./quantise.ts";
 import { chart, details, factTable, trainingNumbers } from "./tables.ts";
 
-/** What came of the runs: samples, results, losses, settings. */
+/** The outcome of the runs: samples, results, losses, settings. */
 export function runSection({ runs }: ReportData, payload: Payload): Markup {
   const several = runs.length > 1;
   const tableOf = (facts: "results" | "settings" | "environment") => {
@@ -30,10 +30,10 @@ ${details("Machine and code", tableOf("environment"))}
 </section>`;
 }
 
-const lossOverTime = markup`<div><h3>Where in time it errs</h3>
+const lossOverTime = markup`<div><h3>Loss over t</h3>
 ${chart("bins-chart", "Test loss by time t", "low")}
-<p class="small">Mean loss of the test images by the time t that was drawn for each. Near t = 0 the end of the way is
-still open, so the best velocity is an average over digits and some of the loss cannot be learnt away.</p></div>`;
+<p class="small">Mean loss of the test images by the t drawn for each. Near t = 0 many images are still possible, so the
+best velocity is an average over them, and part of the loss cannot be learnt away.</p></div>`;
 
 function samples(name: string, png: Uint8Array): Markup {
   const address = `data:image/png;base64,${base64(png)}`;

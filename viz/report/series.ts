@@ -1,7 +1,7 @@
 import { movingAverage } from "../figure/moving_average.ts";
 import type { Series } from "./data.ts";
 
-/** A series of at most so many points, each the mean of its neighbours; without the numbers that are not finite. */
+/** A series of at most `most` points, each the mean of neighbours; numbers that are not finite are left out. */
 export function thinned({ step, value }: Series, most: number): Series {
   const kept = value.flatMap((number, i) => Number.isFinite(number) ? [i] : []);
   const run = Math.ceil(kept.length / most);
@@ -17,7 +17,7 @@ export function thinned({ step, value }: Series, most: number): Series {
   };
 }
 
-/** Its moving average over about a twentieth of the series. */
+/** The moving average over about a twentieth of the series. */
 export function smoothed({ step, value }: Series): Series {
   return { step, value: movingAverage(value, Math.max(1, value.length / 20)) };
 }

@@ -29,17 +29,17 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
   return markup`<div class="scroll"><table><thead><tr>${heads}</tr></thead><tbody>${body}</tbody></table></div>`;
 }
 
-/** Something to open. */
+/** A part of the page that is closed at first. */
 export function details(summary: string, content: Markup): Markup {
   return markup`<details><summary>${summary}</summary>${content}</details>`;
 }
 
-/** The place of a chart; who cannot see it is told that its numbers stand in a table. */
+/** The place of a chart; screen readers are told that its numbers are in a table below. */
 export function chart(id: string, label: string, height = ""): Markup {
   return markup`<div id="${id}" class="chart ${height}" role="img" aria-label="${label}; numbers below"></div>`;
 }
 
-/** The numbers of the charts of training, for who cannot see them. */
+/** The numbers of the training charts, for readers who cannot see them. */
 export function trainingNumbers(runs: readonly ReportRun[], { runs: drawn }: Payload): Markup {
   return markup`${
     runs.map(({ name, valLoss }, i) => {

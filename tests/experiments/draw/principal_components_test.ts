@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { EigenvalueDecomposition, Matrix } from "npm:ml-matrix@6.15.1";
-import { NearestDigits } from "../../../experiments/draw/nearest_digits.ts";
 import { principalComponents, project } from "../../../experiments/draw/principal_components.ts";
 import { uniforms } from "../../../kernels/mod.ts";
 import { assertClose } from "../../testing.ts";
@@ -55,27 +54,4 @@ Deno.test("project() gives coordinates that put images together again", () => {
   });
   assertClose(again, x, 1e-5);
   assertClose(project(x, pca, 2, false), project(x.map((value, i) => value + pca.mean[i % P]), pca, 2), 1e-5);
-});
-
-Deno.test("NearestDigits tells apart what is apart, and says how often it is right", () => {
-  const P = 16;
-  const draw = (count: number, seed: number) => {
-    const noise = uniforms(seed, 0, 0, count * P);
-    const labels = Uint8Array.from({ length: count }, (_, n) => n % 3);
-    const images = Uint8Array.from(
-      noise,
-      (value, i) => 40 * value + (i % P === labels[Math.floor(i / P)] ? 200 : 0),
-    );
-    return { images, labels, count };
-  };
-  const digits = new NearestDigits(draw(60, 1), P);
-  assert.deepEqual(digits.tryOn(draw(30, 2), P), { right: 30, tried: 30 });
-  const wrong = draw(30, 2);
-  assert.deepEqual(
-    digits.tryOn({ ...wrong, labels: wrong.labels.map((label) => label === 0 ? 9 : label) }, P),
-    {
-      right: 20,
-      tried: 30,
-    },
-  );
 });

@@ -134,7 +134,7 @@ Deno.test("figure() rejects traces that do not fit, and empty ones", () => {
   });
   assert.throws(() => figure([{ x: [1], y: [-1] }], { yLog: true }), {
     name: "RangeError",
-    message: "Cannot draw figure: no positive value along an axis (expected a finite one)",
+    message: "Cannot draw figure: an axis has no positive value (expected a finite one)",
   });
   const trace = { x: [1], y: [1] };
   const frames = [{ label: "a", traces: [trace] }, { label: "b", traces: [] }];

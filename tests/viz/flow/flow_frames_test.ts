@@ -9,7 +9,7 @@ import {
   pacings,
   rasterizer,
 } from "../../../viz/mod.ts";
-import { madeUpFlow } from "./made_up_flow.ts";
+import { madeUpColourFlow, madeUpFlow } from "./made_up_flow.ts";
 
 const draw = await rasterizer();
 
@@ -168,4 +168,61 @@ Deno.test("flowFrames() draws a flow of one snapshot, and of images of one pixel
       for (let i = 0; i < 3; i++) assert.equal(draw(frames.svg(i)).width, frames.width);
     }
   }
+});
+
+/** One pixel of three channels, whose image and velocity are known at t = 0, 0.5 and 1. */
+const pixel: Evolution = {
+  t: Float32Array.of(0, 0.5, 1),
+  image: Float32Array.of(0.2, 0.4, 0.6, 1, 0.5, 0, 0, 0, 1),
+  velocity: Float32Array.of(0.6, -0.2, 0.2, 1, 0, -1),
+  shape: [3, 3, 1, 1],
+};
+
+Deno.test("flowFrames() draws three channels in their colours, and the mean of their velocity", () => {
+  const colours = (field: FlowField) => {
+    const frames = flowFrames([{ evolutions: [pixel] }], { field, frames: 3, scale: 120 });
+    return [0, 1, 2].map((i) => {
+      const { width, rgba } = draw(frames.svg(i));
+      const at = 4 * (40 * width + 20);
+      return [...rgba.subarray(at, at + 3)];
+    });
+  };
+  assert.deepEqual(colours("none"), [[51, 102, 153], [255, 128, 0], [0, 0, 255]]);
+  assert.deepEqual(colours("quiver"), colours("none"), "a single block has no arrow");
+  // x + (1 - t) v, clamped
+  assert.deepEqual(colours("prediction"), [[204, 51, 204], [255, 128, 0], [0, 0, 255]]);
+  // means 0.2, which brightens, and 0
+  const [rising, still, last] = colours("velocity");
+  assert.ok(rising[0] > rising[2] + 50, `${rising} is red`);
+  assert.ok(still.every((value) => value > 230), `${still} is white`);
+  assert.deepEqual(last, still);
+  for (const field of ["velocity", "quiver"] as const) {
+    const frames = flowFrames([{ evolutions: [madeUpColourFlow(0, 3)] }], { field });
+    assert.match(frames.svg(0), /mean of the channels/);
+  }
+});
+
+Deno.test("flowFrames() and filmstrip() refuse other channels, and images of different channels", () => {
+  const two = {
+    ...pixel,
+    image: new Float32Array(6),
+    velocity: new Float32Array(4),
+    shape: [3, 2, 1, 1] as const,
+  };
+  const message = "Cannot draw flow: images have 2 channels (expected 1, grey, or 3: red, green and blue)";
+  assert.throws(() => flowFrames([{ evolutions: [two] }]), { name: "RangeError", message });
+  assert.throws(() => filmstrip([{ evolutions: [two] }]), { name: "RangeError", message });
+  assert.throws(
+    () => flowFrames([{ evolutions: [pixel, madeUpFlow(0, 3, [1, 1])] }]),
+    /images are 3 x 1 x 1 but also 1 x 1 \(expected one size\)/,
+  );
+});
+
+Deno.test("flowFrames() takes its times from the snapshots, at any spacing", () => {
+  const uneven = { ...moving(11), t: Float32Array.from({ length: 11 }, (_, m) => (m / 10) ** 2) };
+  const frames = flowFrames([{ evolutions: [uneven] }], { frames: 3, field: "none", map: "gray", scale: 20 });
+  assert.deepEqual(frames.times, [0, uneven.t[7], 1]); // 0.49 is nearest to a half
+  assert.match(frames.svg(1), />t = 0.49</);
+  assert.equal(brightest(frames.svg(1), 11, 20, [10, 38]), 7);
+  assert.match(filmstrip([{ evolutions: [uneven] }], { frames: 3 }), />t = 0.49</);
 });

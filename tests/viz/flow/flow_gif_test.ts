@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { colormap, flowFrames, flowGif, rasterizer } from "../../../viz/mod.ts";
+import { colormap, colormapNames, flowFrames, flowGif, rasterizer } from "../../../viz/mod.ts";
 import { framePalette, Indexer } from "../../../viz/flow/frame_palette.ts";
 import { readGif } from "../image/gif_reading.ts";
-import { madeUpFlow } from "./made_up_flow.ts";
+import { madeUpColourFlow, madeUpFlow } from "./made_up_flow.ts";
 
 const draw = await rasterizer();
 
@@ -26,7 +26,7 @@ Deno.test("flowGif() stays near the true colours in all frames, nearest in the l
 });
 
 Deno.test("framePalette() holds the colour map and leaves an entry free", () => {
-  for (const map of ["magma", "gray", "viridis", "rdbu"] as const) {
+  for (const map of colormapNames) {
     const [palette, full] = [framePalette(map), colormap(map)];
     assert.deepEqual(palette.subarray(0, 3), full.subarray(0, 3));
     for (let i = 0; i < 256; i++) {
@@ -55,4 +55,25 @@ Deno.test("Indexer keeps an old colour within the tolerance of the new one, and 
   assert.deepEqual([...indexer.index(raster(105, 106, 95), 9).pixels], [100, 106, 100]);
   assert.deepEqual([...indexer.index(raster(106, 106, 94), 9).pixels], [106, 106, 94]);
   assert.deepEqual([...indexer.index(raster(105, 107, 95), 0).pixels], [105, 107, 95]);
+});
+
+Deno.test("flowGif() of three channels stays near their colours, with a palette fitted to them", () => {
+  const flows = [0, 1].map((seed) => madeUpColourFlow(seed, 21));
+  const frames = flowFrames([{ evolutions: flows }], { frames: 12, field: "none" });
+  assert.equal(frames.map, undefined);
+  const gif = readGif(flowGif(frames, draw));
+  gif.frames.forEach((frame, i) => {
+    const { rgba } = draw(frames.svg(i));
+    let [sum, most] = [0, 0];
+    for (let p = 0; p < rgba.length; p += 4) {
+      const difference = Math.hypot(...[0, 1, 2].map((c) => rgba[p + c] - frame[p + c]));
+      sum += difference;
+      most = Math.max(most, difference);
+    }
+    // Noise fills the cube of colours, of which a GIF has 256.
+    assert.ok(most <= 90, `frame ${i} is off by ${most}`);
+    assert.ok(4 * sum / rgba.length <= 25, `frame ${i} is off by ${4 * sum / rgba.length} on average`);
+  });
+  assert.equal(new Set(gif.paletteOffsets).size, 1);
+  assert.equal(flowFrames([{ evolutions: flows }], { field: "velocity" }).map, "rdbu");
 });

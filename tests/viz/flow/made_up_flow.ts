@@ -32,3 +32,19 @@ export function madeUpFlow(seed: number, M: number, [H, W]: readonly [number, nu
   }
   return { t, image, velocity, shape: [M, H, W] };
 }
+
+/** Three made-up flows as the channels of one. */
+export function madeUpColourFlow(
+  seed: number,
+  M: number,
+  [H, W]: readonly [number, number] = [28, 28],
+): Evolution {
+  const channels = [0, 1, 2].map((c) => madeUpFlow(3 * seed + c, M, [H, W]));
+  const [{ t }] = channels;
+  const joined = (name: "image" | "velocity", M: number) =>
+    Float32Array.from({ length: M * 3 * H * W }, (_, i) => {
+      const [m, c, p] = [Math.floor(i / (3 * H * W)), Math.floor(i / (H * W)) % 3, i % (H * W)];
+      return channels[c][name][m * H * W + p];
+    });
+  return { t, image: joined("image", M), velocity: joined("velocity", M - 1), shape: [M, 3, H, W] };
+}

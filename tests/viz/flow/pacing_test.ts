@@ -67,3 +67,29 @@ Deno.test("pace() rejects counts that are no positive integers", () => {
     });
   }
 });
+
+Deno.test("pace() takes equally spaced times as their number, to the index", () => {
+  for (const pacing of pacings) {
+    for (const M of counts.slice(1)) {
+      const times = Float32Array.from({ length: M }, (_, m) => m / (M - 1));
+      for (const n of [1, 2, 7, 100]) assert.deepEqual(pace(pacing, times, n), pace(pacing, M, n));
+    }
+  }
+});
+
+Deno.test("pace() spreads frames over t where times are not equally spaced", () => {
+  const times = Float32Array.from({ length: 101 }, (_, m) => (m / 100) ** 2);
+  const at = (pacing: Pacing) => pace(pacing, times, 5).map((m) => times[m]);
+  const expected: Record<Pacing, number[]> = {
+    linear: [0, 0.25, 0.5, 0.75, 1],
+    quadratic: [0, 0.0625, 0.25, 0.5625, 1],
+    inv_quadratic: [0, 0.5, Math.sqrt(0.5), Math.sqrt(0.75), 1],
+    logarithmic: [1, 0.75, 0.5, 0.25, 0].map((share) => 1 - (101 ** share - 1) / 100),
+  };
+  for (const pacing of pacings) {
+    at(pacing).forEach((t, i) => {
+      assert.ok(Math.abs(t - expected[pacing][i]) <= 0.01, `${pacing}: ${t} is not ${expected[pacing][i]}`);
+    });
+  }
+  assert.deepEqual(pace("linear", [0.2, 0.3, 1], 3), [0, 1, 2], "between the first and the last");
+});

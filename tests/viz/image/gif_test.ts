@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { colormap, encodeGif, type GifOptions, type Picture } from "../../../viz/mod.ts";
+import { colormap, colormapNames, encodeGif, type GifOptions, type Picture } from "../../../viz/mod.ts";
 import { readGif, rgba } from "./gif_reading.ts";
 
 const magma = colormap("magma");
@@ -15,7 +15,7 @@ function encoded(frames: number, options: GifOptions = {}) {
 }
 
 Deno.test("encodeGif() is pixel-exact, with one global palette", () => {
-  for (const name of ["gray", "magma", "viridis", "rdbu"] as const) {
+  for (const name of colormapNames) {
     for (const [width, height] of [[1, 1], [1, 9], [17, 5], [120, 90]]) {
       const frames = [0, 1, 2].map((seed) => scatter(width, height, 1000 * seed));
       frames.push({ width, height, pixels: new Uint8Array(width * height).fill(255) });

@@ -92,3 +92,33 @@ Deno.test("grid() rejects a wrong shape or option", () => {
     );
   }
 });
+
+Deno.test("grid() draws three channels as red, green and blue, with the same layout", () => {
+  const [N, H, W] = [3, 2, 4];
+  const images = Float32Array.from({ length: N * 3 * H * W }, (_, i) => i / (N * 3 * H * W));
+  const options = { columns: 2, scale: 2, gap: 1 };
+  const { width, height, rgba } = grid(images, [N, 3, H, W], options);
+  for (const c of [0, 1, 2]) {
+    const channel = images.filter((_, i) => Math.floor(i / (H * W)) % 3 === c);
+    const grey = grid(channel, [N, H, W], options);
+    assert.deepEqual([width, height], [grey.width, grey.height]);
+    assert.deepEqual(rgba.filter((_, i) => i % 4 === c), grey.pixels);
+  }
+  assert.ok(rgba.every((value, i) => i % 4 < 3 || value === 255), "opaque");
+});
+
+Deno.test("grid() takes one channel with an axis as without", () => {
+  const images = Float32Array.from({ length: 12 }, (_, i) => i / 12);
+  assert.deepEqual(grid(images, [2, 1, 2, 3]), grid(images, [2, 2, 3]));
+});
+
+Deno.test("grid() refuses other numbers of channels, and names the channel that holds NaN", () => {
+  for (const C of [0, 2, 4]) {
+    assert.throws(() => grid(new Float32Array(C * 4), [1, C, 2, 2]), {
+      name: "RangeError",
+      message: `Cannot draw grid: images have ${C} channels (expected 1, grey, or 3: red, green and blue)`,
+    });
+  }
+  const images = new Float32Array(12).with(9, NaN);
+  assert.throws(() => grid(images, [1, 3, 2, 2]), /image 0 is NaN at channel 2, row 0, column 1 \(/);
+});

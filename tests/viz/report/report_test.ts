@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { reportHtml } from "../../../viz/report/mod.ts";
 import { decode } from "../../../viz/report/page/decode.ts";
 import { pathsAt } from "../../../viz/report/page/plane.ts";
-import { differences, payloadOf, quantiles } from "../../../viz/report/payload.ts";
+import { differences } from "../../../viz/report/comparison_payload.ts";
+import { quantiles } from "../../../viz/report/paths_payload.ts";
+import { payloadOf } from "../../../viz/report/payload_of.ts";
 import { quantise } from "../../../viz/report/quantise.ts";
 import { smoothed, thinned } from "../../../viz/report/series.ts";
 import { hostile, one, run, two, valueAt } from "./made_up.ts";
@@ -63,7 +65,7 @@ Deno.test("payloadOf() keeps to its budget, with all samples at fewer times befo
     const { runs: [{ flow }] } = payloadOf({
       runs: Array.from({ length: runs }, (_, i) => run(`${i}`, { evolutions })),
     });
-    assert.deepEqual(flow!.shape, [samples, times, H, W]);
+    assert.deepEqual(flow!.shape, [samples, times, 1, H, W]);
     assert.deepEqual([flow!.t[0], flow!.t.at(-1)], [0, 1], "the first and the last snapshot stay");
     const length = flow!.image.data.length + flow!.velocity.data.length;
     assert.ok(runs * length <= 6.01e6, `${runs * length}`);
@@ -72,8 +74,8 @@ Deno.test("payloadOf() keeps to its budget, with all samples at fewer times befo
 
 Deno.test("payloadOf() thins snapshots without changing them", () => {
   const { runs: [{ flow }] } = payloadOf(two);
-  const [S, M, H, W] = flow!.shape;
-  assert.deepEqual([S, M, H, W], [2, 21, 12, 12]);
+  const [, M, , H, W] = flow!.shape;
+  assert.deepEqual(flow!.shape, [2, 21, 1, 12, 12]);
   const image = decode(flow!.image);
   const at = ((1 * M + 5) * H + 3) * W + 7;
   assert.ok(Math.abs(image[at] - valueAt(2, 0.25, 3, 7)) <= flow!.image.step / 2 + 1e-6);
@@ -112,9 +114,9 @@ Deno.test("quantiles() are over the samples at each time", () => {
 });
 
 Deno.test("differences() are root mean squares at each time", () => {
-  const a = Float32Array.of(1, 1, 5, 5, 3, 1, 5, 5); // [S, T, H, W] = [2, 2, 1, 2]
+  const a = Float32Array.of(1, 1, 5, 5, 3, 1, 5, 5); // [S, T, C, H, W] = [2, 2, 1, 1, 2]
   assert.deepEqual(
-    differences(a, new Float32Array(8), [2, 2, 1, 2]),
+    differences(a, new Float32Array(8), [2, 2, 1, 1, 2]),
     [Math.sqrt(12 / 4), 5].map((x) => Number(x.toPrecision(6))),
   );
 });

@@ -10,7 +10,7 @@ declare const Plotly: {
   restyle(element: HTMLElement, changes: Figure, traces: readonly number[]): Promise<unknown>;
 };
 
-/** What Plotly makes of an element: it tells of points that are pointed at. */
+/** An element with a Plotly chart, which has events for points. */
 interface PlotElement extends HTMLElement {
   on(event: "plotly_hover" | "plotly_click", handler: (event: { points: PlotPoint[] }) => void): void;
 }
@@ -20,7 +20,7 @@ export interface PlotPoint {
   readonly customdata: unknown;
 }
 
-/** Colours of the page as they are now, light or dark. */
+/** The current colours of the page, light or dark. */
 export interface Theme {
   readonly ink: string;
   readonly muted: string;
@@ -28,8 +28,10 @@ export interface Theme {
   readonly paper: string;
   /** Of the runs, in their order. */
   readonly runs: readonly string[];
-  /** Of ten classes. */
+  /** Of classes, ten in all; `classMark` tells more of them apart. */
   readonly classes: readonly string[];
+  /** Of red, green and blue channels. */
+  readonly channels: readonly string[];
 }
 
 function themeNow(): Theme {
@@ -42,10 +44,11 @@ function themeNow(): Theme {
     paper: colour("paper"),
     runs: Array.from({ length: 6 }, (_, i) => colour(`run-${i}`)),
     classes: Array.from({ length: 10 }, (_, i) => colour(`class-${i}`)),
+    channels: Array.from({ length: 3 }, (_, i) => colour(`channel-${i}`)),
   };
 }
 
-/** Colour of a run: after six they begin anew, with other dashes. */
+/** Line of a run: after six the colours repeat, with other dashes. */
 export function runLine(theme: Theme, run: number): { color: string; dash: string; width: number } {
   const dash = ["solid", "dash", "dot"][Math.floor(run / theme.runs.length) % 3];
   return { color: theme.runs[run % theme.runs.length], dash, width: 2 };
@@ -57,14 +60,14 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener(
   () => all.forEach((chart) => chart.refresh()),
 );
 
-/** A Plotly chart in the colours of the page, with a line at the time t where it is asked for. */
+/** A Plotly chart in the colours of the page, with a line at t if it has one. */
 export class Chart {
   #drawn = false;
   #t: number | undefined;
 
   /**
-   * @param traces and
-   * @param layout in Plotly's terms, made anew when colours or data change; the layout adds to the common one
+   * @param traces makes the traces, in Plotly's terms, whenever colours or data change
+   * @param layout likewise, on top of the common layout
    */
   constructor(
     readonly element: HTMLElement,
@@ -74,7 +77,7 @@ export class Chart {
     all.push(this);
   }
 
-  /** Draws, with the line at t if one is given. */
+  /** Draws the chart, with a line at t if it is given. */
   draw(t?: number): void {
     this.#t = t;
     const theme = themeNow();
@@ -85,12 +88,12 @@ export class Chart {
     this.#drawn = true;
   }
 
-  /** Draws again, in the colours and with the data of now, if it was drawn before. */
+  /** Draws the chart again with the current colours and data, if it was drawn before. */
   refresh(): void {
     if (this.#drawn) this.draw(this.#t);
   }
 
-  /** Moves the line to t; draws where that was not done yet. */
+  /** Moves the line to t; draws the chart if it was not drawn before. */
   moveTo(t: number): void {
     if (!this.#drawn) return this.draw(t);
     if (t === this.#t) return;
@@ -103,7 +106,7 @@ export class Chart {
     Plotly.restyle(this.element, changes, traces);
   }
 
-  /** Calls back with the point that the reader points at or touches; after the first drawing. */
+  /** Calls back with the point that the reader points at or touches; to be called after the chart was drawn. */
   onPoint(handler: (point: PlotPoint) => void): void {
     for (const event of ["plotly_hover", "plotly_click"] as const) {
       (this.element as PlotElement).on(event, ({ points: [point] }) => handler(point));

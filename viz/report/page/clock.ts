@@ -1,11 +1,11 @@
 /// <reference lib="dom" />
 import { byId } from "./dom.ts";
 
-/** Milliseconds that a flow is played for, and that a still is shown where motion is to be reduced. */
+/** Milliseconds that a flow is played, and that a still is shown for readers who prefer reduced motion. */
 const playMs = 6000;
 const stillMs = 700;
 
-/** The one time t that all views of the flow show: a slider, keys and a player with four pacings. */
+/** The time t of all views of the flow: a slider, keys and a player with a choice of pacings. */
 export class Clock {
   readonly #slider = byId<HTMLInputElement>("time");
   readonly #output = byId("time-text");
@@ -60,14 +60,14 @@ export class Clock {
     this.#frame = requestAnimationFrame(tick);
   }
 
-  /** Ends the player, if it plays. */
+  /** Stops the player. */
   stop(): void {
     if (this.#frame !== undefined) cancelAnimationFrame(this.#frame);
     this.#frame = undefined;
     this.#button.textContent = "Play";
   }
 
-  /** Arrows move t from wherever they mean nothing else. */
+  /** Arrow keys move t wherever they have no other meaning. */
   #key(event: KeyboardEvent): void {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     const busy = (event.target as Element).closest("input, select, textarea, [data-arrows]");

@@ -1,6 +1,7 @@
 /// <reference lib="dom" />
 import { nearestSnapshot } from "../../flow/evolution.ts";
-import type { ComparisonPayload, RunPayload } from "../payload.ts";
+import { channelMean, type ImageSize } from "../../image/image_shape.ts";
+import type { ComparisonPayload, Palettes, RunPayload } from "../payload.ts";
 import { Chart, type Figure, runLine } from "./charts.ts";
 import type { Clock } from "./clock.ts";
 import { bytesOf, decode } from "./decode.ts";
@@ -22,14 +23,14 @@ export class ComparisonView {
   readonly #b = byId<HTMLSelectElement>("compare-b");
   readonly #sample = byId<HTMLSelectElement>("compare-sample");
   readonly #chart: Chart;
-  readonly #magma: Uint8Array;
+  readonly #palette: Uint8Array;
   readonly #diverging: Uint8Array;
   #drawn = "";
 
   constructor(
     runs: readonly RunPayload[],
     comparison: ComparisonPayload,
-    palettes: { readonly magma: string; readonly diverging: string },
+    palettes: Palettes,
     readonly clock: Clock,
     readonly views: Views,
   ) {
@@ -37,18 +38,15 @@ export class ComparisonView {
     this.#data = comparison;
     this.#points = comparison.points.map(decode);
     this.#velocities = comparison.velocities.map((ofRuns) => ofRuns.map(decode));
-    this.#fastest = this.#velocities.flat().reduce(
-      (most, v) => v.reduce((m, x) => Math.max(m, Math.abs(x)), most),
-      0,
-    );
-    this.#magma = bytesOf(palettes.magma);
-    this.#diverging = bytesOf(palettes.diverging);
+    this.#fastest = largest(this.#velocities.flat().map((v) => this.#mean(v)));
+    this.#palette = bytesOf(palettes.image);
+    this.#diverging = bytesOf(palettes.signed);
     this.#chart = new Chart(this.#chartPlace, (theme) => {
       const [a, b] = this.#pair;
       return [...new Set([a, b])].map((p): Figure => ({
         x: comparison.t,
         y: comparison.difference[p][a][b],
-        name: `on the way of ${plain(this.#names[p])}`,
+        name: `on the path of ${plain(this.#names[p])}`,
         mode: "lines+markers",
         line: runLine(theme, p),
         hovertemplate: "%{y:.4f}",
@@ -58,8 +56,7 @@ export class ComparisonView {
       xaxis: { title: { text: "t" }, range: [0, 1] },
       yaxis: { title: { text: "|v<sub>A</sub> \u2212 v<sub>B</sub>|, RMS" }, rangemode: "tozero" },
     }));
-    const [, , H, W] = comparison.shape;
-    reserve(this.#place, [H, W]);
+    reserve(this.#place, this.#size);
     const changed = () => views.changed();
     chooseRun(this.#a, this.#names, 0, changed);
     chooseRun(this.#b, this.#names, 1, changed);
@@ -71,36 +68,57 @@ export class ComparisonView {
     views.add(this.#chartPlace, () => this.#drawChart());
   }
 
+  get #size(): ImageSize {
+    const [, , ...size] = this.#data.shape;
+    return size;
+  }
+
+  /** The mean over the channels of images one after the other. */
+  #mean(images: Float32Array): Float32Array {
+    const [C, H, W] = this.#size;
+    if (C === 1) return images;
+    const mean = new Float32Array(images.length / C);
+    for (let start = 0; start < mean.length; start += H * W) {
+      mean.set(channelMean(images.subarray(C * start, C * (start + H * W)), this.#size), start);
+    }
+    return mean;
+  }
+
   get #pair(): [number, number] {
     return [Number(this.#a.value), Number(this.#b.value)];
   }
 
   #draw(): void {
-    const { t, shape: [, T, H, W] } = this.#data;
+    const { t, shape: [, T] } = this.#data;
     const i = nearestSnapshot(t, this.clock.t);
     const [a, b] = this.#pair;
-    const start = (Number(this.#sample.value) * T + i) * H * W;
-    const part = (values: Float32Array) => values.subarray(start, start + H * W);
-    const size = [H, W] as const;
-    const grey = { palette: this.#magma, range: [0, 1] as const };
+    const size = this.#size;
+    const [C, H, W] = size;
+    const length = C * H * W;
+    const start = Number(this.#sample.value) * T;
+    const part = (values: Float32Array, k = i) =>
+      values.subarray((start + k) * length, (start + k + 1) * length);
+    const flat = [1, H, W] as const;
+    const grey = { palette: this.#palette, range: [0, 1] as const };
     const colours = { palette: this.#diverging, range: [this.#fastest, -this.#fastest] as const };
     drawImage(byId("compare-xa"), part(this.#points[a]), size, grey);
     drawImage(byId("compare-xb"), part(this.#points[b]), size, grey);
-    drawImage(byId("compare-va"), part(this.#velocities[a][a]), size, colours);
-    drawImage(byId("compare-vb"), part(this.#velocities[b][b]), size, colours);
+    drawImage(byId("compare-va"), this.#mean(part(this.#velocities[a][a])), flat, colours);
+    drawImage(byId("compare-vb"), this.#mean(part(this.#velocities[b][b])), flat, colours);
     const difference = (k: number) => {
-      const from = (Number(this.#sample.value) * T + k) * H * W;
-      const vb = this.#velocities[a][b].subarray(from, from + H * W);
-      return this.#velocities[a][a].subarray(from, from + H * W).map((value, j) => value - vb[j]);
+      const vb = part(this.#velocities[a][b], k);
+      return part(this.#velocities[a][a], k).map((value, j) => value - vb[j]);
     };
     // One scale for all times, so that they can be compared.
-    const most = t.reduce((m, _, k) => difference(k).reduce((n, d) => Math.max(n, Math.abs(d)), m), 0) || 1;
+    const most = largest(t.map((_, k) => this.#mean(difference(k)))) || 1;
     const now = difference(i);
-    drawImage(byId("compare-d"), now, size, { palette: this.#diverging, range: [most, -most] });
+    drawImage(byId("compare-d"), this.#mean(now), flat, { palette: this.#diverging, range: [most, -most] });
     const rms = Math.sqrt(now.reduce((sum, d) => sum + d * d, 0) / now.length);
     byId("compare-d-scale").textContent = `\u2212${most.toFixed(2)} to +${most.toFixed(2)}`;
     byId("compare-text").textContent = `points at t = ${t[i].toFixed(2)}; ` +
-      `root mean square of the difference in this picture ${rms.toFixed(3)}`;
+      `root mean square of the difference ${C === 1 ? "in this picture" : "over all channels"} ${
+        rms.toFixed(3)
+      }`;
   }
 
   #drawChart(): void {
@@ -109,4 +127,9 @@ export class ComparisonView {
     this.#drawn = key;
     this.#chart.draw(this.clock.t);
   }
+}
+
+/** The largest magnitude. */
+function largest(arrays: readonly Float32Array[]): number {
+  return arrays.reduce((most, values) => values.reduce((m, x) => Math.max(m, Math.abs(x)), most), 0);
 }

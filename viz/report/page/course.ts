@@ -1,25 +1,33 @@
+import type { ImageSize } from "../../image/image_shape.ts";
 import type { FlowPayload } from "../payload.ts";
 import { decode } from "./decode.ts";
 
-/** How a flow is solved: a solver by name, and its equal steps from t = 0 to t = 1. */
+/** How a flow is solved: a solver by name, and its steps from t = 0 to t = 1. */
 export interface Steps {
   readonly solver: string;
   readonly steps: number;
+  /** The ends of the steps, `steps` + 1 times; without them the steps are equal. */
+  readonly times?: readonly number[];
+}
+
+/** The times at the ends of the steps. */
+export function timesOf({ steps, times }: Steps): readonly number[] {
+  return times ?? Array.from({ length: steps + 1 }, (_, i) => i / steps);
 }
 
 /** A sample on its way, or the first part of it. */
 export interface Course {
   /** Different for all courses. */
   readonly id: number;
-  /** What to call it, and how it came to be, as far as that is known. */
+  /** What to call it, and how it was made, as far as that is known. */
   readonly name: string;
   readonly origin: string;
   readonly solved?: Steps;
-  readonly shape: readonly [M: number, H: number, W: number];
-  /** Times of the snapshots and of their velocities: where there is none, it is that of the step before. */
+  readonly shape: readonly [M: number, C: number, H: number, W: number];
+  /** Times of the snapshots, and of their velocities: a snapshot without velocity has that of the one before. */
   readonly t: readonly number[];
   readonly velocityT: readonly number[];
-  /** In pixels and pixels a unit of t, f32[M, H, W]. */
+  /** In pixels and pixels per unit of t, f32[M, C, H, W]. */
   readonly image: Float32Array;
   readonly velocity: Float32Array;
 }
@@ -31,28 +39,28 @@ export function newId(): number {
   return courses++;
 }
 
-/** One snapshot of a field, f32[H, W]. */
-export function field({ shape: [, H, W], ...course }: Course, name: "image" | "velocity", m: number) {
-  return course[name].subarray(m * H * W, (m + 1) * H * W);
+/** One snapshot of a field, f32[C, H, W]. */
+export function field({ shape: [, C, H, W], ...course }: Course, name: "image" | "velocity", m: number) {
+  const size = C * H * W;
+  return course[name].subarray(m * size, (m + 1) * size);
 }
 
-/** The courses that a report holds of a run, and the largest magnitude of a velocity in them. */
-export function recordedCourses(payload: FlowPayload): { courses: Course[]; fastest: number } {
-  const { shape: [S, M, H, W], t, velocityT, solved } = payload;
+/** The courses that a report holds of a run. */
+export function recordedCourses(payload: FlowPayload): Course[] {
+  const { shape: [S, M, C, H, W], t, velocityT, solved } = payload;
   const [image, velocity] = [decode(payload.image), decode(payload.velocity)];
-  const size = M * H * W;
-  const courses = Array.from({ length: S }, (_, s): Course => ({
+  const size = M * C * H * W;
+  return Array.from({ length: S }, (_, s): Course => ({
     id: newId(),
     name: `Sample ${s + 1}`,
     origin: solved ? `noise ${s + 1} of seed ${solved.seed}, ${inWords(solved)}` : "",
     ...solved && { solved },
-    shape: [M, H, W],
+    shape: [M, C, H, W],
     t,
     velocityT,
     image: image.subarray(s * size, (s + 1) * size),
     velocity: velocity.subarray(s * size, (s + 1) * size),
   }));
-  return { courses, fastest: velocity.reduce((most, value) => Math.max(most, Math.abs(value)), 0) };
 }
 
 /** "20 steps of heun" */
@@ -60,63 +68,74 @@ export function inWords({ steps, solver }: Steps): string {
   return `${steps} ${steps > 1 ? "steps" : "step"} of ${solver}`;
 }
 
-/** A course that is being solved: what lies before its first step is there, the rest comes snapshot by snapshot. */
+/** A state on the way; the last one has no velocity. */
+export interface State {
+  readonly t: number;
+  /** In pixels, f32[C, H, W]. */
+  readonly image: Float32Array;
+  /** In pixels per unit of t, f32[C, H, W]. */
+  readonly velocity?: Float32Array;
+}
+
+/** A course that is being solved: what lies before its first step is known, the rest comes snapshot by snapshot. */
 export class GrowingCourse {
   readonly #id = newId();
-  readonly #P: number;
+  readonly #size: number;
   readonly #image: Float32Array;
   readonly #velocity: Float32Array;
+  readonly #t: number[] = [];
   readonly #velocityT: number[] = [];
-  #M = 0;
 
   /**
-   * @param size [H, W]
-   * @param before the course that it leaves at the step `first`; its states between snapshots are taken to lie on lines
+   * @param size [C, H, W]
+   * @param before the course that it leaves at the step `first`; between its snapshots x is taken to go straight
    */
   constructor(
     readonly words: { readonly name: string; readonly origin: string },
     readonly solved: Steps,
-    readonly size: readonly [H: number, W: number],
+    readonly size: ImageSize,
     before?: { readonly course: Course; readonly first: number },
   ) {
-    this.#P = size[0] * size[1];
-    this.#image = new Float32Array((solved.steps + 1) * this.#P);
-    this.#velocity = new Float32Array((solved.steps + 1) * this.#P);
-    for (let i = 0; before && i < before.first; i++) this.add(stateAt(before.course, i / solved.steps));
+    this.#size = size.reduce((product, axis) => product * axis, 1);
+    this.#image = new Float32Array((solved.steps + 1) * this.#size);
+    this.#velocity = new Float32Array((solved.steps + 1) * this.#size);
+    if (!before) return;
+    for (const t of timesOf(solved).slice(0, before.first)) this.add(stateAt(before.course, t));
   }
 
   /** Adds the next snapshot; without velocity it keeps that of the one before. */
-  add({ image, velocity }: { readonly image: Float32Array; readonly velocity?: Float32Array }): void {
-    const [m, P] = [this.#M++, this.#P];
-    this.#image.set(image, m * P);
-    this.#velocity.set(velocity ?? this.#velocity.subarray((m - 1) * P, m * P), m * P);
-    this.#velocityT.push(velocity ? m / this.solved.steps : this.#velocityT[m - 1]);
+  add({ t, image, velocity }: State): void {
+    const [m, size] = [this.#t.length, this.#size];
+    this.#image.set(image, m * size);
+    this.#velocity.set(velocity ?? this.#velocity.subarray((m - 1) * size, m * size), m * size);
+    this.#t.push(t);
+    this.#velocityT.push(velocity ? t : this.#velocityT[m - 1]);
   }
 
   /** The course as far as it is known: one snapshot at least. */
   get course(): Course {
-    const [M, P] = [this.#M, this.#P];
+    const [M, size] = [this.#t.length, this.#size];
     return {
       id: M > this.solved.steps ? this.#id : newId(),
       ...this.words,
       solved: this.solved,
       shape: [M, ...this.size],
-      t: Array.from({ length: M }, (_, m) => m / this.solved.steps),
+      t: [...this.#t],
       velocityT: [...this.#velocityT],
-      image: this.#image.subarray(0, M * P),
-      velocity: this.#velocity.subarray(0, M * P),
+      image: this.#image.subarray(0, M * size),
+      velocity: this.#velocity.subarray(0, M * size),
     };
   }
 }
 
 /** Where a course is at time t, and with which velocity: between snapshots x goes straight and v stays. */
-export function stateAt(course: Course, t: number): { image: Float32Array; velocity: Float32Array } {
+export function stateAt(course: Course, t: number): Required<State> {
   const { t: times } = course;
   const m = Math.max(0, times.findLastIndex((time) => time <= t + 1e-6));
   const image = field(course, "image", m);
   const velocity = field(course, "velocity", m);
   const share = m + 1 < times.length ? (t - times[m]) / (times[m + 1] - times[m]) : 0;
-  if (share < 1e-3) return { image: image.slice(), velocity };
+  if (share < 1e-3) return { t, image: image.slice(), velocity };
   const next = field(course, "image", m + 1);
-  return { image: image.map((x, i) => x + share * (next[i] - x)), velocity };
+  return { t, image: image.map((x, i) => x + share * (next[i] - x)), velocity };
 }

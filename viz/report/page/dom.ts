@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 
-/** The element of an id, which the document has as long as page and document belong together. */
+/** The element of an id; the document has it, as both are made together. */
 export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
   return document.getElementById(id) as T;
 }
@@ -18,7 +18,7 @@ export function element<Name extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
-/** A number as a reader sees it: sign always, so that columns of it do not jump. */
+/** A number for a reader, always with its sign, so that numbers that change do not jump. */
 export function signed(value: number, digits = 3): string {
   return (value < 0 ? "\u2212" : "+") + Math.abs(value).toFixed(digits);
 }

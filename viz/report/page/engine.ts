@@ -1,10 +1,10 @@
 /// <reference lib="dom" />
-import type { Library, Values } from "../library.ts";
+import type { Library, LibrarySnapshot, PixelMap, Values } from "../library.ts";
 import { inWords, type Steps } from "./course.ts";
 import { bytesOf } from "./decode.ts";
 import { byId } from "./dom.ts";
 
-/** A network of the library's, of which the page knows nothing. */
+/** A network of the library; the page only passes it on. */
 type Model = object;
 type AnyLibrary = Library<Model, Values, string>;
 
@@ -12,24 +12,16 @@ type AnyLibrary = Library<Model, Values, string>;
 interface Drawable {
   readonly model: Model;
   readonly shape: readonly [C: number, H: number, W: number];
-  /** From pixels to what the network sees: scale pixel + black. */
-  readonly black: number;
-  readonly scale: number;
+  readonly normalization: PixelMap;
   readonly samplers: Map<string, InstanceType<AnyLibrary["Sampler"]>>;
 }
 
-/** States on the way in pixels, f32[N, H, W], with velocities in pixels a unit of t, but at the end. */
-export interface States {
-  readonly image: Float32Array;
-  readonly velocity?: Float32Array;
-}
-
-/** Milliseconds after which a page that computes lets its reader do something. */
+/** Milliseconds after which a page that computes reacts to its reader. */
 const patienceMs = 8;
-/** Samplers that stay ready for each run, each with the memory of its batch. */
+/** Samplers that are kept for each run, each with the memory of its batch. */
 const maxSamplers = 4;
 
-/** The library on a device, and the networks that lie in the page. */
+/** The library on a device, and the networks in the page. */
 export class Engine {
   readonly #library: AnyLibrary;
   readonly #drawables = new Map<number, Drawable>();
@@ -56,10 +48,10 @@ export class Engine {
     return Object.keys(this.#library.solvers);
   }
 
-  /** What solving a flow from the step `first` on took, in words; of several images at once, `count`. */
+  /** What it took to solve the flow of `count` images from the step `first`, in words. */
   account({ solver, steps }: Steps, started: number, { first = 0, count = 1 } = {}): string {
     const left = steps - first;
-    const evaluations = left * this.#library.solvers[solver].c.length;
+    const evaluations = this.#library.evaluations(this.#library.solvers[solver], left);
     const asked = `${evaluations} evaluation${evaluations > 1 ? "s" : ""}${
       count > 1 ? ` of ${count} images` : ""
     }`;
@@ -67,39 +59,43 @@ export class Engine {
     return `${inWords({ solver, steps: left })}, ${asked}, ${ms} ms on ${this.device}`;
   }
 
-  /** A value that the network of a run sees, as a pixel. */
-  pixelOf(run: number, value: number): number {
-    const { black, scale } = this.#drawable(run);
-    return (value - black) / scale;
+  /** Values that the network of a run sees, as pixels. */
+  toPixels(run: number, values: Float32Array): Float32Array {
+    return this.#library.toPixels(values, this.#drawable(run).normalization);
   }
 
-  /** The noise of some seeds, in pixels as a run scales them, f32[N, H, W]. */
+  /** The noise of some seeds, in pixels as a run scales them, f32[N, C, H, W]. */
   async noise(run: number, seeds: readonly number[]): Promise<Float32Array> {
-    const { shape: [, H, W], black, scale } = this.#drawable(run);
-    const all = new Float32Array(seeds.length * H * W);
+    const { shape } = this.#drawable(run);
+    const size = sizeOf(shape);
+    const all = new Float32Array(seeds.length * size);
     for (const [n, seed] of seeds.entries()) {
-      all.set(await this.#library.noise(seed, [1, 1, H, W]).read(), n * H * W);
+      all.set(await this.#library.noise(seed, [1, ...shape]).read(), n * size);
     }
-    return all.map((x) => (x - black) / scale);
+    return this.toPixels(run, all);
   }
 
   /**
    * Follows flows from a state at the step `first` to the end, as fast as the reader takes the snapshots.
    *
-   * @param x in pixels, f32[N, H, W]
+   * @param x in pixels, f32[N, C, H, W]
+   * @returns snapshots in pixels and pixels per unit of t
    */
-  async *follow(run: number, x: Float32Array, how: Steps, first = 0): AsyncGenerator<States, void, void> {
+  async *follow(
+    run: number,
+    x: Float32Array,
+    how: Steps,
+    first = 0,
+  ): AsyncGenerator<LibrarySnapshot, void, void> {
+    const library = this.#library;
     const drawable = this.#drawable(run);
-    const { shape: [C, H, W], black, scale } = drawable;
-    const shape = [x.length / (H * W), C, H, W];
+    const { normalization } = drawable;
+    const shape = [x.length / sizeOf(drawable.shape), ...drawable.shape];
     const sampler = this.#sampler(drawable, shape, how);
-    const state = this.#library.tensor(x.map((pixel) => scale * pixel + black), shape);
+    const state = library.tensor(library.fromPixels(x, normalization), shape);
     let since = performance.now();
-    for await (const { image, velocity } of sampler.trajectory(state, { first, ahead: 1 })) {
-      yield {
-        image: image.map((value) => (value - black) / scale),
-        ...velocity && { velocity: velocity.map((value) => value / scale) },
-      };
+    for await (const snapshot of sampler.trajectory(state, { first, ahead: 1 })) {
+      yield library.snapshotToPixels(snapshot, normalization);
       if (performance.now() - since < patienceMs) continue;
       await breathe();
       since = performance.now();
@@ -110,20 +106,25 @@ export class Engine {
     const known = this.#drawables.get(run);
     if (known) return known;
     const bytes = bytesOf(byId(`checkpoint-${run}`).textContent!);
-    const { model, shape, range: [black, white] } = this.#library.loadCheckpoint(bytes, "the weights");
-    const made = { model, shape, black, scale: white - black, samplers: new Map() };
+    const { model, shape, info: { normalization } } = this.#library.loadCheckpoint(bytes, "the weights");
+    const made = { model, shape, normalization, samplers: new Map() };
     this.#drawables.set(run, made);
     return made;
   }
 
-  #sampler({ model, samplers }: Drawable, shape: readonly number[], { solver, steps }: Steps) {
-    const key = `${shape[0]} ${solver} ${steps}`;
-    const sampler = samplers.get(key) ?? new this.#library.Sampler(model, shape, { solver, steps });
+  #sampler({ model, samplers }: Drawable, shape: readonly number[], { solver, steps, times }: Steps) {
+    const key = `${shape[0]} ${solver} ${times ?? steps}`;
+    const sampler = samplers.get(key) ??
+      new this.#library.Sampler(model, shape, { solver, ...times ? { times } : { steps } });
     samplers.delete(key); // so that the one used last is the last
     samplers.set(key, sampler);
     if (samplers.size > maxSamplers) samplers.delete(samplers.keys().next().value!);
     return sampler;
   }
+}
+
+function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, axis) => product * axis, 1);
 }
 
 /** Lets the page react to its reader, and draw. */

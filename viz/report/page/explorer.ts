@@ -1,14 +1,16 @@
 /// <reference lib="dom" />
 import { nearestSnapshot } from "../../flow/evolution.ts";
 import { quiver } from "../../flow/quiver.ts";
-import type { RunPayload } from "../payload.ts";
+import { channelMean, type ImageSize } from "../../image/image_shape.ts";
+import type { Palettes, RunPayload } from "../payload.ts";
 import { drawArrows } from "./arrows.ts";
 import type { Clock } from "./clock.ts";
 import { type Course, field, recordedCourses } from "./course.ts";
 import { bytesOf } from "./decode.ts";
 import { byId, chooseRun, signed } from "./dom.ts";
-import { drawImage, type Pixel, pointAtPixels, reserve } from "./image_panel.ts";
+import { channelsOf, drawImage, type Pixel, pointAtPixels, reserve } from "./image_panel.ts";
 import { PixelChart } from "./pixel_chart.ts";
+import { fastestOf, steepest } from "./scales.ts";
 import { type Sample, settled, shown, Thumbnails } from "./thumbnails.ts";
 import type { Views } from "./views.ts";
 
@@ -18,12 +20,12 @@ interface ExplorerRun {
   readonly run: number;
   readonly name: string;
   readonly samples: Sample[];
-  /** Largest magnitude of a velocity of the recorded samples: the scale of the colours for all of them. */
+  /** Largest magnitude of a velocity in the recorded samples: the scale of the colours for all of them. */
   readonly fastest: number;
   chosen: Sample;
 }
 
-/** One sample on its way in four linked pictures, and its pixel over time. */
+/** One sample on its way in four linked pictures, and one of its pixels over time. */
 export class Explorer {
   readonly #runs: readonly ExplorerRun[];
   readonly #place = byId("explorer");
@@ -31,34 +33,35 @@ export class Explorer {
   readonly #diverging: Uint8Array;
   readonly #chart = new PixelChart();
   readonly #thumbnails: Thumbnails;
-  readonly #hear: (() => void)[] = [];
+  readonly #listeners: (() => void)[] = [];
   #pixel: Pixel;
   #held = false;
 
   constructor(
     runs: readonly RunPayload[],
-    palettes: { readonly magma: string; readonly diverging: string },
+    palettes: Palettes,
     readonly clock: Clock,
     readonly views: Views,
   ) {
     this.#runs = runs.flatMap(({ name, flow }, run) => {
       if (!flow) return [];
-      const { courses, fastest } = recordedCourses(flow);
+      const courses = recordedCourses(flow);
       const samples = courses.map((course): Sample => ({ course }));
-      return [{ run, name, samples, fastest, chosen: samples[0] }];
+      return [{ run, name, samples, fastest: fastestOf(courses), chosen: samples[0] }];
     });
-    this.#diverging = bytesOf(palettes.diverging);
+    this.#diverging = bytesOf(palettes.signed);
     this.#thumbnails = new Thumbnails(
       byId("explorer-samples"),
-      bytesOf(palettes.magma),
+      bytesOf(palettes.image),
       (sample) => this.#choose(sample),
     );
-    const [, H, W] = this.shown.shape;
-    reserve(this.#place, [H, W]);
+    const { size } = this;
+    const [, H, W] = size;
+    reserve(this.#place, size);
     this.#pixel = { row: H >> 1, column: W >> 1 };
     chooseRun(this.#choice, this.#runs.map(({ name }) => name), 0, () => this.#changed());
     for (const frame of this.#place.querySelectorAll<HTMLElement>(".frame")) {
-      pointAtPixels(frame, [H, W], () => this.#pixel, (pixel, hold) => this.#point(pixel, hold));
+      pointAtPixels(frame, size, () => this.#pixel, (pixel, hold) => this.#point(pixel, hold));
     }
     byId("pixel-release").addEventListener("click", () => this.#hold(false));
     views.add(this.#place, () => this.#draw());
@@ -95,20 +98,20 @@ export class Explorer {
     return this.#pixel;
   }
 
-  /** Height and width of all images. */
-  get size(): readonly [H: number, W: number] {
-    const [, H, W] = this.shown.shape;
-    return [H, W];
+  /** Channels, height and width of all images. */
+  get size(): ImageSize {
+    const [, ...size] = this.shown.shape;
+    return size;
   }
 
-  /** Colours of images, u8[256, 3]. */
+  /** Colours of images of one channel, u8[256, 3]. */
   get palette(): Uint8Array {
     return this.#thumbnails.palette;
   }
 
   /** Calls back whenever another sample or run is on the screen. */
-  onChange(hear: () => void): void {
-    this.#hear.push(hear);
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
   }
 
   /** Puts a course of a run on the screen, among the run's samples if it is new there. */
@@ -121,14 +124,14 @@ export class Explorer {
     this.#choose(sample);
   }
 
-  /** Shows what has become of a sample so far, since the reader painted in it. */
+  /** Shows a painted sample as far as its new course is known. */
   grow(sample: Sample, growing: Course): void {
     sample.growing = growing;
     this.#thumbnails.show(this.#run.samples, this.#run.chosen);
     this.views.changed(this.#place);
   }
 
-  /** Shows what became of a painted sample; without a course its last one again. */
+  /** Shows a painted sample with its new course; without one, with its last course again. */
   settle(sample: Sample, painted: Course = settled(sample)): void {
     delete sample.growing;
     if (painted === sample.course) delete sample.painted;
@@ -144,7 +147,7 @@ export class Explorer {
   #changed(): void {
     this.#thumbnails.show(this.#run.samples, this.#run.chosen);
     this.views.changed();
-    for (const hear of this.#hear) hear();
+    for (const listener of this.#listeners) listener();
   }
 
   #point(pixel: Pixel, hold: boolean): void {
@@ -162,31 +165,33 @@ export class Explorer {
 
   #draw(): void {
     const course = this.shown;
-    const { shape: [, H, W], t, velocityT } = course;
+    const { size } = this;
+    const [C, H, W] = size;
+    const { t, velocityT } = course;
     const { fastest } = this.#run;
     const m = nearestSnapshot(t, this.clock.t);
     const [x, v] = [field(course, "image", m), field(course, "velocity", m)];
     // At the end there is nothing left to predict.
     const end = velocityT[m] === t[m] ? x.map((value, i) => value + (1 - t[m]) * v[i]) : x;
-    const size = [H, W] as const;
+    const mean = channelMean(v, size);
     const grey = { palette: this.palette, range: [0, 1] as const };
     // Red where pixels brighten, blue where they darken.
     const signedColours = { palette: this.#diverging, range: [fastest, -fastest] as const };
     drawImage(byId("view-x"), x, size, grey);
-    drawImage(byId("view-v"), v, size, signedColours);
+    drawImage(byId("view-v"), mean, [1, H, W], signedColours);
     drawImage(byId("view-end"), end, size, grey);
     drawImage(byId("view-quiver"), x, size, grey);
-    drawArrows(byId("view-arrows"), quiver(v, size), size, steepest(course));
+    drawArrows(byId("view-arrows"), quiver(mean, [H, W]), [H, W], steepest(course));
     byId("view-v-scale").textContent = `\u2212${fastest.toFixed(1)} to +${fastest.toFixed(1)}`;
     byId("flow-times").textContent = [course.name, course.origin, `snapshot at t = ${t[m].toFixed(3)}`]
       .filter(Boolean).join("; ") +
       (velocityT[m] === t[m] ? "" : `; velocity of the last step, t = ${velocityT[m].toFixed(3)}`);
 
     const { row, column } = this.#pixel;
-    const i = row * W + column;
-    byId("pixel-text").textContent =
-      `row ${row}, column ${column}: value ${signed(x[i])}, velocity ${signed(v[i])}, ` +
-      `predicted end ${signed(end[i])}`;
+    const words = (values: Float32Array) =>
+      channelsOf(values, size, this.#pixel).map((x) => signed(x)).join(" ");
+    byId("pixel-text").textContent = `row ${row}, column ${column}${C === 1 ? "" : " (red, green, blue)"}: ` +
+      `value ${words(x)}, velocity ${words(v)}, predicted end ${words(end)}`;
     for (const mark of this.#place.querySelectorAll<HTMLElement>(".mark")) {
       mark.style.cssText = `left:${100 * column / W}%;top:${100 * row / H}%;width:${100 / W}%;height:${
         100 / H
@@ -196,10 +201,11 @@ export class Explorer {
 
   #drawChart(): void {
     const course = this.shown;
-    const { id, shape: [M, , W], t, velocityT } = course;
+    const { id, shape: [, ...size], t, velocityT } = course;
     const { row, column } = this.#pixel;
     const over = (name: "image" | "velocity") => {
-      return Array.from({ length: M }, (_, m) => field(course, name, m)[row * W + column]);
+      const all = t.map((_, m) => channelsOf(field(course, name, m), size, this.#pixel));
+      return Array.from({ length: size[0] }, (_, c) => all.map((values) => values[c]));
     };
     this.#chart.show({
       key: `${id} ${row} ${column}`,
@@ -209,16 +215,4 @@ export class Explorer {
       velocity: over("velocity"),
     }, this.clock.t);
   }
-}
-
-/** The largest difference between blocks on a sample's whole way, so that arrows can be compared over t. */
-function steepest(course: Course): number {
-  const { shape: [M, H, W] } = course;
-  let most = 0;
-  for (let m = 0; m < M; m += Math.max(1, Math.floor(M / 10))) {
-    for (const { dx, dy } of quiver(field(course, "velocity", m), [H, W])) {
-      most = Math.max(most, Math.hypot(dx, dy));
-    }
-  }
-  return most / 1.5; // the longest arrow spans one and a half blocks
 }

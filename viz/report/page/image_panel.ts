@@ -1,31 +1,38 @@
 /// <reference lib="dom" />
+import type { ImageSize } from "../../image/image_shape.ts";
 
-/** Values as colours: a palette u8[256, 3] and the values at its ends. */
+/** Values as colours: a palette u8[256, 3], and the values at its ends. */
 export interface Colours {
   readonly palette: Uint8Array;
   readonly range: readonly [low: number, high: number];
 }
 
-/** Draws an image of H x W values, one canvas pixel each; style sheets enlarge it without smoothing. */
+/**
+ * Draws an image, one canvas pixel for each of its own; style sheets enlarge it without smoothing.
+ *
+ * @param values f32[C, H, W]; three channels are red, green and blue between the ends of the range, without palette
+ */
 export function drawImage(
   canvas: HTMLCanvasElement,
   values: Float32Array,
-  [H, W]: readonly [number, number],
+  [C, H, W]: ImageSize,
   { palette, range: [low, high] }: Colours,
 ): void {
+  const level = (value: number) => Math.round(255 * Math.min(1, Math.max(0, (value - low) / (high - low))));
   if (canvas.width !== W || canvas.height !== H) Object.assign(canvas, { width: W, height: H });
   const context = canvas.getContext("2d")!;
   const picture = context.createImageData(W, H);
   for (let i = 0; i < H * W; i++) {
-    const index = Math.round(255 * Math.min(1, Math.max(0, (values[i] - low) / (high - low))));
-    for (let c = 0; c < 3; c++) picture.data[4 * i + c] = palette[3 * index + c];
+    for (let c = 0; c < 3; c++) {
+      picture.data[4 * i + c] = C === 3 ? level(values[c * H * W + i]) : palette[3 * level(values[i]) + c];
+    }
     picture.data[4 * i + 3] = 255;
   }
   context.putImageData(picture, 0, 0);
 }
 
 /** Gives the canvases of a place the shape of the images to come, so that nothing moves when they are drawn. */
-export function reserve(place: HTMLElement, [H, W]: readonly [number, number]): void {
+export function reserve(place: HTMLElement, [, H, W]: ImageSize): void {
   for (const canvas of place.querySelectorAll("canvas")) Object.assign(canvas, { width: W, height: H });
 }
 
@@ -35,15 +42,20 @@ export interface Pixel {
   readonly column: number;
 }
 
+/** The values of a pixel's channels. */
+export function channelsOf(image: Float32Array, [C, H, W]: ImageSize, { row, column }: Pixel): number[] {
+  return Array.from({ length: C }, (_, c) => image[(c * H + row) * W + column]);
+}
+
 /**
- * Lets a reader point at pixels of an image: a mouse points and a click holds, arrows move when it has the focus.
+ * Lets a reader point at pixels of an image: the mouse points, a click holds, arrow keys move when it has the focus.
  *
- * @param current the pixel pointed at now
+ * @param current the pixel that is pointed at
  * @param onPoint called with a pixel, and whether it is to be held
  */
 export function pointAtPixels(
   frame: HTMLElement,
-  [H, W]: readonly [number, number],
+  [, H, W]: ImageSize,
   current: () => Pixel,
   onPoint: (pixel: Pixel, hold: boolean) => void,
 ): void {

@@ -14,7 +14,7 @@ const many = 16;
 const longMs = 700;
 const maxSeed = 2 ** 32 - 1;
 
-/** What a reader does with the networks in the page: new samples, and paint on the way of one. */
+/** What a reader can do with the networks in the page: draw new samples, and paint in one on its way. */
 export class Live {
   readonly #seed = byId<HTMLInputElement>("live-seed");
   readonly #solver = byId<HTMLSelectElement>("live-solver");
@@ -60,10 +60,10 @@ export class Live {
 
   get #where(): string {
     return `The network is in this page, on ${this.engine.device}: ` +
-      "draw new noise, or paint in x at any t and see what the flow makes of it.";
+      "draw new noise, or paint in x at any t and watch the flow go on from there.";
   }
 
-  /** What the reader asks for; undefined, and told, if it makes no sense. */
+  /** What the reader has entered; undefined if it is not valid, which the browser then shows. */
   #choices(count: number): { seeds: number[]; how: Steps } | undefined {
     for (const field of [this.#seed, this.#steps]) if (!field.reportValidity()) return undefined;
     const first = this.#seed.valueAsNumber;
@@ -98,17 +98,17 @@ export class Live {
     const { seeds, how } = chosen;
     const runs = [...this.explorer.names].filter(([run]) => !this.notLive.has(run));
     const places = this.#grid.prepare(runs, seeds);
-    const [H, W] = this.explorer.size;
     for (const [run] of runs) {
       this.#queue.add(async (wanted) => {
         const x0 = await this.engine.noise(run, seeds);
         const started = performance.now();
         const growing = seeds.map((seed) => new GrowingCourse(wordsOf(seed, how), how, this.explorer.size));
-        for await (const { image, velocity } of this.engine.follow(run, x0, how)) {
+        for await (const { t, image, velocity } of this.engine.follow(run, x0, how)) {
           if (!wanted()) return;
+          const size = image.length / many;
           growing.forEach((course, n) => {
-            const part = (values: Float32Array) => values.subarray(n * H * W, (n + 1) * H * W);
-            course.add({ image: part(image), ...velocity && { velocity: part(velocity) } });
+            const part = (values: Float32Array) => values.subarray(n * size, (n + 1) * size);
+            course.add({ t, image: part(image), ...velocity && { velocity: part(velocity) } });
           });
           this.#grid.draw(places.get(run)!, image);
         }
@@ -119,7 +119,7 @@ export class Live {
     }
   }
 
-  /** Shows what can be done with the run and the sample on the screen. */
+  /** Shows the tools for the run and the sample on the screen. */
   #showTools(): void {
     const why = this.notLive.get(this.explorer.run);
     byId("live").hidden = byId("paint-tools").hidden = why !== undefined;

@@ -4,17 +4,17 @@ import { element } from "./dom.ts";
 import type { Explorer } from "./explorer.ts";
 import { drawImage } from "./image_panel.ts";
 
-/** Small pictures of samples from the same noises through each run, which a reader opens in the explorer. */
+/** Small pictures of samples from the same noise through each run, which a reader can open in the explorer. */
 export class LiveGrid {
   constructor(readonly place: HTMLElement, readonly explorer: Explorer) {}
 
-  /** Makes room for a picture of each seed and each run, all noise still; the buttons by run. */
+  /** Makes room for a picture of each seed and each run, empty at first; returns the buttons by run. */
   prepare(
     runs: readonly (readonly [run: number, name: string])[],
     seeds: readonly number[],
   ): Map<number, HTMLButtonElement[]> {
     const places = new Map<number, HTMLButtonElement[]>();
-    const [H, W] = this.explorer.size;
+    const [, H, W] = this.explorer.size;
     const figures = runs.map(([run, name]) => {
       const buttons = seeds.map((seed) => {
         const canvas = element("canvas", { "aria-hidden": "true", width: `${W}`, height: `${H}` });
@@ -39,12 +39,13 @@ export class LiveGrid {
     return places;
   }
 
-  /** Draws where the samples are by now, f32[N, H, W]. */
+  /** Draws the current state of the samples, f32[N, C, H, W]. */
   draw(buttons: readonly HTMLButtonElement[], image: Float32Array): void {
-    const { size: [H, W], palette } = this.explorer;
+    const { size, palette } = this.explorer;
+    const length = image.length / buttons.length;
     buttons.forEach((button, n) => {
-      const values = image.subarray(n * H * W, (n + 1) * H * W);
-      drawImage(button.querySelector("canvas")!, values, [H, W], { palette, range: [0, 1] });
+      const values = image.subarray(n * length, (n + 1) * length);
+      drawImage(button.querySelector("canvas")!, values, size, { palette, range: [0, 1] });
     });
   }
 

@@ -1,6 +1,7 @@
 /// <reference lib="dom" />
 import type { Clock } from "./clock.ts";
-import { type Course, GrowingCourse, stateAt } from "./course.ts";
+import { nearestSnapshot } from "../../flow/evolution.ts";
+import { type Course, GrowingCourse, stateAt, timesOf } from "./course.ts";
 import type { Engine } from "./engine.ts";
 import type { Explorer } from "./explorer.ts";
 import { type Brush, Painter, standardNormal } from "./painter.ts";
@@ -13,15 +14,17 @@ const betweenMs = 100;
 /** A painted state on the way of a sample. */
 interface Draft {
   readonly sample: Sample;
-  /** The course that it leaves, at the step `first`. */
+  /** The course that it leaves at the step `first`, at time t. */
   readonly from: Course;
   readonly first: number;
+  readonly t: number;
+  /** f32[C, H, W] */
   readonly image: Float32Array;
 }
 
-/** Lets a reader change x at t, and the flow go on from there. */
+/** Lets a reader paint in x at t, and follows the flow from there. */
 export class LivePaint {
-  /** How many there were; what was painted before the last one is in it. */
+  /** Counts strokes; the work for a stroke is out of date after the next one, which includes it. */
   #strokes = 0;
   #draft: Draft | undefined;
 
@@ -36,52 +39,55 @@ export class LivePaint {
     new Painter(explorer, (pixels, brush) => this.#paint(pixels, brush));
   }
 
-  /** Drops paint whose course is not known yet. */
+  /** Drops paint whose course is not complete. */
   stop(): void {
     this.#strokes++;
     if (this.#draft) this.explorer.settle(this.#draft.sample);
     this.#draft = undefined;
   }
 
-  /** Takes all paint off the sample on the screen. */
+  /** Removes all paint from the sample on the screen. */
   undo(): void {
     this.stop();
     this.explorer.settle(this.explorer.sample, this.explorer.sample.course);
-    this.say("Back on the way without paint.");
+    this.say("The painting is undone.");
   }
 
   #paint(pixels: readonly number[], brush: Brush): void {
     const { sample, run } = this.explorer;
     const how = sample.course.solved;
-    if (!how) return this.say("How this sample was solved is not known: draw new noise to paint in.");
+    if (!how) return this.say("It is not known how this sample was solved: draw new noise to paint in.");
     this.clock.stop();
-    const first = Math.round(this.clock.t * how.steps);
+    const times = timesOf(how);
+    const first = nearestSnapshot(times, this.clock.t);
     if (first >= how.steps) return this.say("At t = 1 no flow is left: move t back to paint.");
     if (this.#draft?.sample !== sample || this.#draft.first !== first) {
-      const from = settled(sample);
-      this.#draft = { sample, from, first, image: stateAt(from, first / how.steps).image };
+      const [from, t] = [settled(sample), times[first]];
+      this.#draft = { sample, from, first, t, image: stateAt(from, t).image };
     }
     const draft = this.#draft;
-    for (const pixel of pixels) {
-      draft.image[pixel] = brush === "noise"
-        ? this.engine.pixelOf(run, standardNormal())
-        : Number(brush === "white");
+    const [C, H, W] = this.explorer.size;
+    for (let c = 0; c < C; c++) {
+      const values = brush === "noise"
+        ? this.engine.toPixels(run, Float32Array.from(pixels, standardNormal))
+        : new Float32Array(pixels.length).fill(brush === "white" ? 1 : 0);
+      pixels.forEach((pixel, i) => draft.image[c * H * W + pixel] = values[i]);
     }
     const stroke = ++this.#strokes;
     this.queue.add(() => stroke < this.#strokes ? Promise.resolve() : this.#follow(run, draft, stroke));
   }
 
-  async #follow(run: number, { sample, from, first, image }: Draft, stroke: number): Promise<void> {
+  async #follow(run: number, { sample, from, first, t, image }: Draft, stroke: number): Promise<void> {
     const how = sample.course.solved!;
     const started = performance.now();
-    const painted = `painted at t = ${(first / how.steps).toFixed(2)}`;
+    const painted = `painted at t = ${t.toFixed(2)}`;
     const { name, origin } = sample.course;
     const words = { name, origin: [origin, painted].filter(Boolean).join(", ") };
     const growing = new GrowingCourse(words, how, this.explorer.size, { course: from, first });
     let drawn = -Infinity;
     try {
       for await (const states of this.engine.follow(run, image.slice(), how, first)) {
-        if (stroke < this.#strokes) return; // there is more paint by now, or none
+        if (stroke < this.#strokes) return; // more was painted since, or all was undone
         growing.add(states);
         if (performance.now() - drawn < betweenMs) continue;
         this.explorer.grow(sample, growing.course);

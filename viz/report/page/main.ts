@@ -25,11 +25,11 @@ if (document.getElementById("clock")) {
   }
   if (runs.some(({ paths }) => paths)) new PathsView(runs, palettes, clock, views);
   if (comparison) new ComparisonView(runs, comparison, palettes, clock, views);
-  clock.position = 50; // neither noise nor digit: here there is most to see
+  clock.position = 50; // neither noise nor a finished image
 }
 document.documentElement.dataset.ready = "true";
 
-/** A function that does something the first time alone. */
+/** A function that acts only the first time it is called. */
 function once(act: () => void): () => void {
   let done = false;
   return () => {

@@ -1,4 +1,5 @@
 /// <reference lib="dom" />
+import type { ImageSize } from "../../image/image_shape.ts";
 import { byId } from "./dom.ts";
 import type { Explorer } from "./explorer.ts";
 import type { Pixel } from "./image_panel.ts";
@@ -15,8 +16,7 @@ export class Painter {
   #last: Pixel | undefined;
 
   /**
-   * @param onStroke called while a stroke is drawn, with the pixels that it newly covers and the value for each, which
-   * `noise` draws from the normal distribution
+   * @param onStroke called while a stroke is drawn, with the pixels that it newly covers, as indices in [0, H W)
    */
   constructor(
     readonly explorer: Explorer,
@@ -65,7 +65,7 @@ export class Painter {
   }
 
   #pixelAt({ clientX, clientY }: MouseEvent): Pixel {
-    const [H, W] = this.explorer.size;
+    const [, H, W] = this.explorer.size;
     const { left, top, width, height } = this.#frame.getBoundingClientRect();
     return {
       row: Math.floor((clientY - top) / height * H),
@@ -74,7 +74,7 @@ export class Painter {
   }
 
   #showRing({ row, column }: Pixel): void {
-    const [H, W] = this.explorer.size;
+    const [, H, W] = this.explorer.size;
     const width = Number(this.#width.value);
     this.#ring.hidden = false;
     this.#ring.style.cssText = `left:${100 * (column + 0.5 - width / 2) / W}%;top:${
@@ -100,7 +100,7 @@ export class Painter {
 }
 
 /** The pixels of an image within a disc, by their place in it. */
-function disc(row: number, column: number, width: number, [H, W]: readonly [number, number]): number[] {
+function disc(row: number, column: number, width: number, [, H, W]: ImageSize): number[] {
   const pixels: number[] = [];
   const reach = Math.floor(width / 2);
   for (let y = Math.max(0, row - reach); y <= Math.min(H - 1, row + reach); y++) {

@@ -1,6 +1,7 @@
 /// <reference lib="dom" />
-import type { PathsPayload, Quantiles, RunPayload } from "../payload.ts";
+import type { Palettes, PathsPayload, Quantiles, RunPayload } from "../payload.ts";
 import { Chart, type Figure, runLine, type Theme } from "./charts.ts";
+import { classesOf, classMark, noClass } from "./class_marks.ts";
 import type { Clock } from "./clock.ts";
 import { bytesOf, decode } from "./decode.ts";
 import { byId, chooseRun } from "./dom.ts";
@@ -9,7 +10,8 @@ import { pathsAt, type PlanePaths, type Shape } from "./plane.ts";
 import { plain } from "./training_charts.ts";
 import type { Views } from "./views.ts";
 
-const classes = Array.from({ length: 10 }, (_, c) => c);
+/** Classes that a legend above the chart has room for; of more it stands beside it. */
+const mostAbove = 12;
 
 /** Many samples at once in the plane of two principal components. */
 export class PathsView {
@@ -18,33 +20,37 @@ export class PathsView {
     readonly paths: PathsPayload;
     readonly plane: PlanePaths;
   }[];
+  /** The classes of all runs, rising; `noClass` among them where a run has none. */
+  readonly #classes: readonly number[];
   readonly #choice = byId<HTMLSelectElement>("paths-run");
   readonly #place = byId("paths-chart");
   readonly #chart: Chart;
-  readonly #magma: Uint8Array;
+  readonly #palette: Uint8Array;
   #drawnRun = -1;
   #sample = 0;
 
   constructor(
     runs: readonly RunPayload[],
-    palettes: { readonly magma: string },
+    palettes: Pick<Palettes, "image">,
     readonly clock: Clock,
     readonly views: Views,
   ) {
-    this.#magma = bytesOf(palettes.magma);
+    this.#palette = bytesOf(palettes.image);
     this.#runs = runs.flatMap(({ name, paths }) => {
       if (!paths) return [];
+      const { shape: [, N], position, velocity, classes = Array<number>(N).fill(noClass) } = paths;
       return [{
         name,
         paths,
-        plane: { ...paths, position: decode(paths.position), velocity: decode(paths.velocity) },
+        plane: { ...paths, classes, position: decode(position), velocity: decode(velocity) },
       }];
     });
+    this.#classes = classesOf(this.#runs.map(({ plane }) => plane.classes));
     this.#chart = new Chart(this.#place, (theme) => this.#traces(theme), () => this.#layout());
     chooseRun(this.#choice, this.#runs.map(({ name }) => name), 0, () => views.changed(this.#place));
     views.add(this.#place, () => this.#draw());
     this.#showCourse("speed", "speed, RMS a pixel");
-    this.#showCourse("straightness", "cosine to the straight way");
+    this.#showCourse("straightness", "cosine to the straight line");
   }
 
   get #run() {
@@ -64,34 +70,46 @@ export class PathsView {
       }
       this.#showSample(0);
     }
-    const at = classes.map((c) => pathsAt(this.#run.plane, c, this.clock.t));
+    const at = this.#at();
     const shapes = [...at.flatMap(({ points, arrows }) => [arrows, points]), this.#chosen(at)];
-    const traces = [...classes.flatMap((c) => [2 + 3 * c, 3 + 3 * c]), 1 + 3 * classes.length];
+    const traces = [...at.flatMap((_, i) => [2 + 3 * i, 3 + 3 * i]), 1 + 3 * at.length];
     this.#chart.restyle({ x: shapes.map(({ x }) => x), y: shapes.map(({ y }) => y) }, traces);
+  }
+
+  /** The samples at t, by class. */
+  #at(): readonly ReturnType<typeof pathsAt>[] {
+    return this.#classes.map((c) => pathsAt(this.#run.plane, c, this.clock.t));
   }
 
   /** The place of the sample whose image is shown. */
   #chosen(at: readonly ReturnType<typeof pathsAt>[]): Shape {
-    const { points } = at[this.#run.paths.classes[this.#sample]] ?? at[0];
+    const { points } = at[this.#classes.indexOf(this.#run.plane.classes[this.#sample])];
     const i = points.customdata.indexOf(this.#sample);
     return i < 0 ? { x: [], y: [] } : { x: [points.x[i]], y: [points.y[i]] };
   }
 
-  /** The real images, for each class its trails, its arrows and its points, and a ring around the chosen sample. */
+  /** The real images; for each class its paths, arrows and points; and a ring around the chosen sample. */
   #traces(theme: Theme): Figure[] {
     const { paths: { real }, plane } = this.#run;
     const place = decode(real.position);
+    const marks = real.classes?.map((c) => classMark(theme, c));
+    const at = this.#at();
     const realTrace = {
-      x: real.classes.map((_, n) => place[2 * n]),
-      y: real.classes.map((_, n) => place[2 * n + 1]),
+      x: place.filter((_, i) => i % 2 === 0),
+      y: place.filter((_, i) => i % 2 === 1),
       mode: "markers",
-      marker: { size: 5, opacity: 0.22, color: real.classes.map((c) => theme.classes[c % 10]) },
+      marker: {
+        size: 5,
+        opacity: 0.22,
+        color: marks ? marks.map(({ color }) => color) : theme.muted,
+        symbol: marks ? marks.map(({ symbol }) => symbol) : "circle",
+      },
       hoverinfo: "skip",
       name: "real images",
       showlegend: false,
     };
     const ring = {
-      ...this.#chosen(classes.map((c) => pathsAt(plane, c, this.clock.t))),
+      ...this.#chosen(at),
       mode: "markers",
       marker: { symbol: "circle-open", size: 15, color: theme.ink, line: { width: 2 } },
       hoverinfo: "skip",
@@ -99,10 +117,11 @@ export class PathsView {
     };
     return [
       realTrace,
-      ...classes.flatMap((c) => {
-        const { points, arrows, trails } = pathsAt(plane, c, this.clock.t);
-        const color = theme.classes[c];
-        const common = { legendgroup: `${c}`, name: `${c}`, hoverinfo: "skip", showlegend: false };
+      ...this.#classes.flatMap((c, i) => {
+        const { points, arrows, trails } = at[i];
+        const { color, symbol } = classMark(theme, c);
+        const name = c === noClass ? "samples" : `${c}`;
+        const common = { legendgroup: name, name, hoverinfo: "skip", showlegend: false };
         return [
           { ...common, ...trails, mode: "lines", line: { color, width: 0.7 }, opacity: 0.3 },
           { ...common, ...arrows, mode: "lines", line: { color, width: 1.2 } },
@@ -110,8 +129,8 @@ export class PathsView {
             ...common,
             ...points,
             mode: "markers",
-            marker: { color, size: 7, line: { color: theme.paper, width: 1 } },
-            showlegend: plane.classes.includes(c),
+            marker: { color, symbol, size: 7, line: { color: theme.paper, width: 1 } },
+            showlegend: c !== noClass && plane.classes.includes(c),
             hoverinfo: "none",
           },
         ];
@@ -124,6 +143,9 @@ export class PathsView {
     const axis = { zeroline: false, showgrid: true };
     return {
       showlegend: true,
+      ...this.#classes.length > mostAbove && {
+        legend: { orientation: "v", x: 1.01, y: 1, yanchor: "top" }, // scrolls
+      },
       hovermode: "closest",
       uirevision: this.#choice.value, // keeps what the reader hid
       xaxis: { ...axis, title: { text: "first component" } },
@@ -131,19 +153,20 @@ export class PathsView {
     };
   }
 
-  /** Shows where a sample of the plane ends. */
+  /** Shows the finished image of a sample. */
   #showSample(n: number): void {
     this.#sample = n;
-    const { paths: { image, shape: [, , H, W], classes: found } } = this.#run;
-    const start = n * H * W;
-    drawImage(byId("paths-image"), decode(image).subarray(start, start + H * W), [H, W], {
-      palette: this.#magma,
+    const { paths: { image, shape: [, , ...size], classes } } = this.#run;
+    const [C, H, W] = size;
+    const start = n * C * H * W;
+    drawImage(byId("paths-image"), decode(image).subarray(start, start + C * H * W), size, {
+      palette: this.#palette,
       range: [0, 1],
     });
-    byId("paths-text").textContent = `sample ${n + 1}, looks like a ${found[n]}`;
+    byId("paths-text").textContent = `sample ${n + 1}${classes ? `, class ${classes[n]}` : ""}`;
   }
 
-  /** Median and the middle eight tenths of a quantity over t, for each run. */
+  /** The median of a quantity over t with a band from its 10 % to its 90 % quantile, for each run. */
   #showCourse(quantity: "speed" | "straightness", title: string): void {
     const place = byId(`${quantity}-chart`);
     const chart = new Chart(

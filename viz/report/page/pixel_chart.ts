@@ -1,40 +1,27 @@
 /// <reference lib="dom" />
-import { Chart } from "./charts.ts";
+import { Chart, type Figure, type Theme } from "./charts.ts";
 import { byId } from "./dom.ts";
 
-/** A pixel of a sample on its way. */
+/** A pixel of a sample over time. */
 export interface PixelCourse {
   /** Tells courses apart. */
   readonly key: string;
   readonly t: readonly number[];
   /** Times of the velocities. */
   readonly velocityT: readonly number[];
-  readonly value: readonly number[];
-  readonly velocity: readonly number[];
+  /** One list of numbers for each channel. */
+  readonly value: readonly (readonly number[])[];
+  readonly velocity: readonly (readonly number[])[];
 }
+
+/** Colours by name, where there are three channels. */
+const channels = ["red", "green", "blue"];
 
 /** Value, predicted end and velocity of a pixel over time. */
 export class PixelChart {
   readonly element = byId("pixel-chart");
   #course: PixelCourse = { key: "", t: [], velocityT: [], value: [], velocity: [] };
-  readonly #chart = new Chart(this.element, ({ runs, muted }) => {
-    const { t, velocityT, value, velocity } = this.#course;
-    // At the end there is nothing left to predict.
-    const end = value.map((x, m) => x + (1 - velocityT[m]) * (velocityT[m] === t[m] ? velocity[m] : 0));
-    const line = { mode: "lines", hovertemplate: "%{y:.3f}" };
-    return [
-      { ...line, x: t, y: value, name: "value", line: { color: runs[0], width: 2 } },
-      { ...line, x: t, y: end, name: "predicted end", line: { color: muted, width: 1.5, dash: "dot" } },
-      {
-        ...line,
-        x: velocityT,
-        y: velocity,
-        name: "velocity",
-        line: { color: runs[1], width: 2 },
-        yaxis: "y2",
-      },
-    ];
-  }, ({ line }) => ({
+  readonly #chart = new Chart(this.element, (theme) => tracesOf(this.#course, theme), ({ line }) => ({
     showlegend: true,
     xaxis: { title: { text: "t" }, range: [0, 1], anchor: "y2" },
     yaxis: { title: { text: "value" }, domain: [0.56, 1], nticks: 4 },
@@ -55,4 +42,42 @@ export class PixelChart {
     this.#course = course;
     this.#chart.draw(t);
   }
+}
+
+/** Value, predicted end and velocity, for each channel. */
+function tracesOf({ t, velocityT, value, velocity }: PixelCourse, theme: Theme): Figure[] {
+  const line = { mode: "lines", hovertemplate: "%{y:.3f}" };
+  return value.flatMap((x, c) => {
+    const v = velocity[c];
+    // At the end there is nothing left to predict.
+    const end = x.map((x, m) => x + (1 - velocityT[m]) * (velocityT[m] === t[m] ? v[m] : 0));
+    const grey = value.length === 1;
+    const of = grey ? {} : { legendgroup: channels[c] };
+    const name = (what: string) => grey ? what : `${what}, ${channels[c]}`;
+    const [first, second, third] = grey
+      ? [theme.runs[0], theme.muted, theme.runs[1]]
+      : Array(3).fill(theme.channels[c]);
+    return [
+      { ...line, ...of, x: t, y: x, name: name("value"), line: { color: first, width: 2 } },
+      {
+        ...line,
+        ...of,
+        x: t,
+        y: end,
+        name: name("predicted end"),
+        line: { color: second, width: 1.5, dash: "dot" },
+        showlegend: grey,
+      },
+      {
+        ...line,
+        ...of,
+        x: velocityT,
+        y: v,
+        name: name("velocity"),
+        line: { color: third, width: 2 },
+        yaxis: "y2",
+        showlegend: grey,
+      },
+    ];
+  });
 }

@@ -1,7 +1,9 @@
-/** Ways of samples in a plane. */
+/** Paths of samples in a plane. */
 export interface PlanePaths {
-  readonly shape: readonly [M: number, N: number, H: number, W: number];
+  /** Number of times and of samples; what follows is not used. */
+  readonly shape: readonly [M: number, N: number, ...size: number[]];
   readonly t: readonly number[];
+  /** Class of each sample, `noClass` where it has none. */
   readonly classes: readonly number[];
   /** [M, N, 2] */
   readonly position: Float32Array;
@@ -15,12 +17,12 @@ export interface Shape {
   readonly y: (number | null)[];
 }
 
-/** Share of t that arrows look ahead. */
+/** How far arrows look ahead in t. */
 const ahead = 0.1;
 
 /**
- * The samples of a class at time t: where they are, arrows to where they would be a tenth of t later, and their ways.
- * Between the steps of Euler's method the way is a line, so the place between two snapshots is exact.
+ * The samples of a class at time t: points where they are, arrows to where their velocity leads in a tenth of t, and
+ * their paths. A step of Euler's method is a straight line, so the place between two snapshots is exact.
  */
 export function pathsAt(paths: PlanePaths, wanted: number, t: number) {
   const { shape: [M, N], t: times, classes, position, velocity } = paths;

@@ -7,8 +7,8 @@ import type { Explorer } from "./explorer.ts";
 import { Live } from "./live.ts";
 
 /**
- * Loads the library that lies in the page, opens a device and shows the controls to sample with. Where that cannot be, a
- * line says why, and the page stays as it is.
+ * Loads the library in the page, opens a device and shows the controls to sample with. Where that is impossible, a line
+ * says why, and the page stays as it is.
  */
 export async function startLive(
   runs: readonly RunPayload[],

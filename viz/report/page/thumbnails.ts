@@ -6,13 +6,13 @@ import { drawImage } from "./image_panel.ts";
 /** A sample to choose. */
 export interface Sample {
   readonly course: Course;
-  /** What a reader's painting made of it. */
+  /** The course after a reader has painted in it. */
   painted?: Course;
-  /** The beginning of what more paint makes of it. */
+  /** The first part of the course after more paint. */
   growing?: Course;
 }
 
-/** The course of a sample that is known to its end. */
+/** The last course of a sample that is complete. */
 export function settled({ course, painted }: Sample): Course {
   return painted ?? course;
 }
@@ -68,13 +68,13 @@ export class Thumbnails {
     }
     if (entry.drawn === course) return;
     entry.drawn = course;
-    const { shape: [M, H, W] } = course;
+    const { shape: [M, ...size] } = course;
     const colours = { palette: this.palette, range: [0, 1] as const };
-    drawImage(button.querySelector("canvas")!, field(course, "image", M - 1), [H, W], colours);
+    drawImage(button.querySelector("canvas")!, field(course, "image", M - 1), size, colours);
     button.classList.toggle("painted", course !== sample.course);
   }
 
-  /** How far the row is to be scrolled so that a button is in it. */
+  /** How far the row must be scrolled to show a button. */
   #leftFor({ offsetLeft, offsetWidth }: HTMLElement): number {
     const { scrollLeft, clientWidth } = this.place;
     return Math.min(Math.max(scrollLeft, offsetLeft + offsetWidth - clientWidth), offsetLeft);

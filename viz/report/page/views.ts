@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 
-/** Draws views at most once a frame, and only those on the screen or near it; others when they come there. */
+/** Draws views at most once a frame, and only those on or near the screen; others when they get there. */
 export class Views {
   readonly #views = new Map<Element, { draw: () => void; near: boolean; stale: boolean }>();
   #waiting = false;
@@ -16,13 +16,13 @@ export class Views {
     });
   }
 
-  /** Has a view drawn when it is first seen and after each change. */
+  /** Adds a view, drawn when it is first seen and after each change. */
   add(element: Element, draw: () => void): void {
     this.#views.set(element, { draw, near: false, stale: true });
     this.#observer.observe(element);
   }
 
-  /** Tells that something that views show has changed: all views, or that of an element. */
+  /** Marks all views, or that of an element, to be drawn again. */
   changed(element?: Element): void {
     for (const [key, view] of this.#views) if (element === undefined || key === element) view.stale = true;
     this.#wait();

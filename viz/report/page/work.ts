@@ -1,23 +1,23 @@
 /// <reference lib="dom" />
 
-/** A piece of work, which looks now and then whether it is still wanted. */
+/** A piece of work, which checks now and then whether it is still wanted. */
 export type Work = (wanted: () => boolean) => Promise<void>;
 
-/** Does one piece of live work after the other. What goes wrong is told, and the page goes on. */
+/** Does one piece of work after the other. Errors are reported, and the page goes on. */
 export class WorkQueue {
   #last: Promise<void> = Promise.resolve();
-  /** Work of before this number is not wanted any more. */
+  /** Work with a smaller number is no longer wanted. */
   #from = 0;
   #count = 0;
   #waiting = 0;
 
   /**
-   * @param onBusy called when work begins and when all is done
-   * @param onError called with what went wrong
+   * @param onBusy called when work begins and when all of it is done
+   * @param onError called with each error
    */
   constructor(readonly onBusy: (busy: boolean) => void, readonly onError: (error: unknown) => void) {}
 
-  /** Adds work to do after all that was added before. */
+  /** Adds work, to be done after all that was added before. */
   add(work: Work): void {
     const number = this.#count++;
     const wanted = () => number >= this.#from;
@@ -32,7 +32,7 @@ export class WorkQueue {
     });
   }
 
-  /** Ends the work at hand and forgets what waits. */
+  /** Stops the current work and drops what is waiting. */
   stop(): void {
     this.#from = this.#count;
   }

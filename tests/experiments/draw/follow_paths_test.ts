@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { followPaths } from "../../../experiments/draw/flow_paths.ts";
-import { readFlowPaths, writeFlowPaths } from "../../../experiments/draw/flow_paths_file.ts";
+import { followPaths } from "../../../experiments/draw/follow_paths.ts";
+import { readFlowPaths, writeFlowPaths } from "../../../experiments/draw/path_file.ts";
 import { binByTime } from "../../../experiments/draw/loss_by_time.ts";
 import { principalComponents } from "../../../experiments/draw/principal_components.ts";
 import { add, init, multiply, tanh, withDevice } from "../../../kernels/mod.ts";
@@ -14,24 +14,14 @@ const split = (count: number) => ({
   labels: Uint8Array.from({ length: count }, (_, n) => n % 10),
   images: Uint8Array.from({ length: count * P }, (_, i) => (i * 37 + Math.floor(i / P) * i) % 256),
 });
-const data = {
-  name: "made up",
-  train: split(40),
-  test: split(20),
-  channels: 1,
-  classes: 10,
-  height: H,
-  width: W,
-  digest: "",
-  source: "",
-};
+const data = { train: split(40), test: split(20) };
 const device = await init({ device: "cpu" });
 
 /** Paths of a velocity that is not a network's, in pixels of twice the size. */
 const follow = (velocity: Model["velocity"], count: number, batch: number) => {
   return withDevice(device, () => {
     const model = { velocity } as Model;
-    const drawable = { model, normalization: { scale: 2, shift: -1 }, imageSize: [H, W] as const };
+    const drawable = { model, normalization: { scale: 2, shift: -1 }, shape: [1, H, W] as const };
     return followPaths(drawable, data, { count, seed: 5, steps: 4, batch });
   });
 };
@@ -97,4 +87,46 @@ Deno.test("binByTime() averages over the images of each bin", () => {
     { from: 0.75, to: 1, images: 1, loss: 6 },
   ]);
   assert.equal(binByTime({ t: Float32Array.of(0.1), loss: Float32Array.of(1) }, 2)[1].loss, null);
+});
+
+/** Paths of images of three channels. */
+const followColour = (data: Parameters<typeof followPaths>[1]) =>
+  withDevice(device, () => {
+    const model = { velocity: (x) => add(multiply(x, 0), 1) } as Model;
+    const drawable = { model, normalization: { scale: 1, shift: 0 }, shape: [3, 2, 2] as const };
+    return followPaths(drawable, data, { count: 3, seed: 5, steps: 2, batch: 2 });
+  });
+
+testNeeding(
+  { read: true, write: true },
+  "followPaths() goes over all channels, and to a file and back",
+  async () => {
+    const paths = await followColour(data);
+    assert.deepEqual(paths.shape, [3, 3, 3, 2, 2]);
+    assert.deepEqual([...paths.t], [0, 0.5, 1]);
+    const x0 = await withDevice(device, () => noise(5, [3, 3, 2, 2])).read();
+    assertClose(paths.image, x0.map((x) => x + 1), 1e-5);
+    assertClose(paths.speed, paths.speed.map(() => 1), 1e-6);
+    const run = await Deno.makeTempDir();
+    try {
+      await writeFlowPaths(run, paths);
+      assert.deepEqual(await readFlowPaths(run), paths);
+    } finally {
+      await Deno.remove(run, { recursive: true });
+    }
+  },
+);
+
+testNeeding({ read: true, write: true }, "followPaths() of data without labels has no classes", async () => {
+  const bare = ({ images, count }: { images: Uint8Array; count: number }) => ({ images, count });
+  const paths = await followColour({ train: bare(data.train), test: bare(data.test) });
+  assert.ok(!("classes" in paths) && !("classes" in paths.real) && !("classifier" in paths));
+  assert.deepEqual(paths.position, (await followColour(data)).position);
+  const run = await Deno.makeTempDir();
+  try {
+    await writeFlowPaths(run, paths);
+    assert.deepEqual(await readFlowPaths(run), paths);
+  } finally {
+    await Deno.remove(run, { recursive: true });
+  }
 });

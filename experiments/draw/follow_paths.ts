@@ -1,12 +1,10 @@
 import { slice } from "../../kernels/mod.ts";
+import { noise, Sampler, type Snapshot, snapshotToPixels } from "../../models/mod.ts";
 import { fullBatches } from "../../models/solve/full_batches.ts";
-import { noise, Sampler, type Snapshot } from "../../models/mod.ts";
 import type { Paths } from "../../viz/report/mod.ts";
-import type { Dataset } from "../data/dataset.ts";
 import { hearSignals } from "../program/command.ts";
-import type { Drawable } from "./evolve.ts";
-import { inPixels } from "../data/image_source.ts";
-import { NearestDigits } from "./nearest_digits.ts";
+import type { Drawable } from "./drawable.ts";
+import { NearestImages, type RealImages } from "./nearest_images.ts";
 import { project } from "./principal_components.ts";
 
 /** Real images that are shown behind the paths. */
@@ -22,25 +20,28 @@ export interface PathOptions {
 }
 
 /**
- * Follows many samples from noise to data. Recording takes place before it returns, so that weights may be put back
+ * Follows many samples from noise to data. Recording takes place before it returns, so that the weights may change
  * after the call.
  *
- * @param data the images whose components span the plane
+ * @param data training images, whose components span the plane, and test images, on which the classifier is tried
  */
-export function followPaths(drawable: Drawable, data: Dataset, options: PathOptions): Promise<Paths> {
-  const { model, imageSize: [H, W], normalization } = drawable;
-  const { count: N, seed, steps } = options;
-  const { length, batches } = fullBatches(N, options.batch);
-  const sampler = new Sampler(model, [length, 1, H, W], { steps });
-  const x0 = noise(seed, [N, 1, H, W]);
+export function followPaths(
+  { model, shape, normalization }: Drawable,
+  data: { readonly train: RealImages; readonly test: RealImages },
+  { count: N, seed, steps, batch }: PathOptions,
+): Promise<Paths> {
+  const { length, batches } = fullBatches(N, batch);
+  const sampler = new Sampler(model, [length, ...shape], { steps });
+  const x0 = noise(seed, [N, ...shape]);
   return follow();
 
   async function follow(): Promise<Paths> {
-    const P = H * W;
-    const digits = new NearestDigits(data.train, P);
-    const [M, first] = [steps + 1, Math.min(shownReal, digits.count)];
+    const [C, H, W] = shape;
+    const P = C * H * W;
+    const M = steps + 1;
+    const nearest = new NearestImages(data.train, P);
     const paths = {
-      t: Float32Array.from({ length: M }, (_, m) => m / steps),
+      t: new Float32Array(M),
       position: new Float32Array(M * N * 2),
       velocity: new Float32Array(steps * N * 2),
       speed: new Float32Array(steps * N),
@@ -50,33 +51,40 @@ export function followPaths(drawable: Drawable, data: Dataset, options: PathOpti
     for (const { from } of batches) {
       const snapshots = await Array.fromAsync(sampler.trajectory(slice(x0, 0, from, length)));
       await hearSignals();
-      addBatch(paths, snapshots.map((snapshot) => inPixels(snapshot, normalization)), digits, from, N);
+      addBatch(
+        paths,
+        snapshots.map((snapshot) => snapshotToPixels(snapshot, normalization)),
+        nearest,
+        from,
+        N,
+      );
     }
-    const K = digits.coordinates.length / digits.count;
+    const classes = nearest.classify(paths.image);
+    const classifier = nearest.tryOn(data.test, P);
     return {
       ...paths,
-      classes: digits.classify(paths.image),
-      real: {
-        position: Float32Array.from(
-          { length: 2 * first },
-          (_, i) => digits.coordinates[(i >> 1) * K + i % 2],
-        ),
-        classes: digits.labels.slice(0, first),
-      },
-      share: [digits.pca.share[0], digits.pca.share[1] ?? 0],
-      classifier: digits.tryOn(data.test, P),
-      shape: [M, N, H, W],
+      ...classes && { classes },
+      real: realImages(nearest),
+      share: [nearest.pca.share[0], nearest.pca.share[1] ?? 0],
+      ...classifier && { classifier },
+      shape: C === 1 ? [M, N, H, W] : [M, N, C, H, W],
     };
   }
 }
 
-type Arrays = Pick<Paths, "position" | "velocity" | "speed" | "straightness" | "image">;
+function realImages({ coordinates, count, labels }: NearestImages): Paths["real"] {
+  const [D, K] = [Math.min(shownReal, count), coordinates.length / count];
+  const position = Float32Array.from({ length: 2 * D }, (_, i) => coordinates[(i >> 1) * K + i % 2]);
+  return { position, ...labels && { classes: labels.slice(0, D) } };
+}
+
+type Arrays = Pick<Paths, "t" | "position" | "velocity" | "speed" | "straightness" | "image">;
 
 /** Adds the samples from `start` on, of N in all. */
 function addBatch(
   paths: Arrays,
   snapshots: Snapshot[],
-  { pca }: NearestDigits,
+  { pca }: NearestImages,
   start: number,
   N: number,
 ): void {
@@ -84,7 +92,8 @@ function addBatch(
   const [x0, x1] = [snapshots[0].image, snapshots[snapshots.length - 1].image];
   const way = x1.map((value, i) => value - x0[i]);
   paths.image.set(x1, start * P);
-  snapshots.forEach(({ image, velocity }, m) => {
+  snapshots.forEach(({ t, image, velocity }, m) => {
+    paths.t[m] = t;
     paths.position.set(project(image, pca, 2), (m * N + start) * 2);
     if (!velocity) return;
     paths.velocity.set(project(velocity, pca, 2, false), (m * N + start) * 2);

@@ -2,16 +2,16 @@ import { join } from "node:path";
 import { decodeSafetensors, encodeSafetensors, type ModelType, type SolverName } from "../../models/mod.ts";
 import { checkEvolution, type Evolution } from "../../viz/mod.ts";
 import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
-import { readFile } from "../run/read_file.ts";
 import { flowFile, isFlowFile, runFolder } from "../run/layout.ts";
+import { readFile } from "../run/read_file.ts";
 
-/** From which noise and how the flow is followed. */
+/** From which noise, by which network and how a flow is followed. */
 export interface FlowSource {
   readonly modelType: ModelType;
   /** Seed of the noise: sample k starts from the same noise in every model. */
   readonly seed: number;
   readonly solver: SolverName;
-  /** Equal steps from t = 0 to t = 1. */
+  /** Steps from t = 0 to t = 1; the times of the snapshots stand in the evolution. */
   readonly steps: number;
 }
 
@@ -25,9 +25,9 @@ export interface FlowSnapshots extends FlowSource {
 /**
  * Writes evolutions of a run as `flow/sample_<k>.safetensors`, for pictures, reports and other programs.
  *
- * Each file holds f32 tensors `t` [M], `image` [M, H, W] (pixels, 0 black, 1 white, not clipped) and `velocity`
- * [M - 1, H, W] (pixels a unit of t, as the network computed it at that t), and as metadata the model's type, the seed,
- * the sample's number, solver and steps.
+ * Each file holds f32 tensors `t` [M], `image` [M, H, W] or, of three channels, [M, 3, H, W] (pixels, 0 black, 1 white,
+ * not clipped) and `velocity` [M - 1, H, W] or [M - 1, 3, H, W] (pixels per unit of t, as the network computed it at that
+ * t), and as metadata the model's type, the seed, the sample's number, solver and steps.
  *
  * @returns the paths written
  * @throws {RunError} if the folder cannot be written
@@ -58,6 +58,22 @@ export async function writeFlowSnapshots(
  * @throws {SafetensorsError} if a file is damaged
  */
 export async function readFlowSnapshots(run: string): Promise<FlowSnapshots[]> {
+  const all = await findFlowSnapshots(run);
+  if (all.length > 0) return all;
+  throw new RunError(
+    `Cannot find snapshots of ${run}: there is no ${join(run, flowFile("<k>"))} ` +
+      "(a training run writes them at its end, unless --flow-samples is 0)",
+  );
+}
+
+/**
+ * Reads the evolutions of a run that may store none, in the order of their numbers.
+ *
+ * @returns an empty list where the run stores none
+ * @throws {RunError} if one cannot be read
+ * @throws {SafetensorsError} if a file is damaged
+ */
+export async function findFlowSnapshots(run: string): Promise<FlowSnapshots[]> {
   const folder = join(run, runFolder.flow);
   let names: string[];
   try {
@@ -69,14 +85,6 @@ export async function readFlowSnapshots(run: string): Promise<FlowSnapshots[]> {
     names = [];
   }
   const files = names.map((name) => `${runFolder.flow}/${name}`).filter(isFlowFile);
-  if (files.length === 0) {
-    throw new RunError(
-      `Cannot find snapshots of ${run}: there is no ${
-        join(run, flowFile("<k>"))
-      } (a training run writes them at ` +
-        "its end, unless --flow-samples is 0)",
-    );
-  }
   const all = await Promise.all(files.map(async (name) => {
     const path = join(run, name);
     return decodeFlowSnapshots(await readFile(path), path);
@@ -89,11 +97,11 @@ export function encodeFlowSnapshots(
   { evolution, modelType, seed, k, solver, steps }: FlowSnapshots,
 ): Uint8Array<ArrayBuffer> {
   checkEvolution("store evolution", evolution);
-  const { t, image, velocity, shape: [M, H, W] } = evolution;
+  const { t, image, velocity, shape: [M, ...size] } = evolution;
   const tensors = new Map([
     ["t", { shape: [M], data: t }],
-    ["image", { shape: [M, H, W], data: image }],
-    ["velocity", { shape: [M - 1, H, W], data: velocity }],
+    ["image", { shape: [M, ...size], data: image }],
+    ["velocity", { shape: [M - 1, ...size], data: velocity }],
   ]);
   const numbers = { seed, sample: k, steps };
   const texts = Object.entries(numbers).map(([name, value]) => [name, String(value)]);
@@ -114,8 +122,13 @@ export function decodeFlowSnapshots(bytes: Uint8Array, source: string): FlowSnap
     if (tensor) return tensor;
     throw new RunError(`Cannot read ${source}: it holds no ${name} (expected t, image and velocity)`);
   });
-  const [M, H, W] = image.shape;
-  const evolution = { t: t.data, image: image.data, velocity: velocity.data, shape: [M, H, W] as const };
+  const shape = image.shape as Evolution["shape"];
+  if (shape.length !== 3 && shape.length !== 4) {
+    throw new RunError(
+      `Cannot read ${source}: image is f32[${image.shape}] (expected f32[M, H, W] or f32[M, C, H, W])`,
+    );
+  }
+  const evolution = { t: t.data, image: image.data, velocity: velocity.data, shape };
   const { model_type: modelType, solver, seed, sample, steps } = metadata;
   const numbers = [seed, sample, steps].map(Number);
   if (!modelType || !solver || !numbers.every(Number.isInteger)) {

@@ -1,16 +1,16 @@
-/** The method by which Deno's Jupyter kernel asks a value, the last of a cell, what to show of it. */
+/** The method that Deno's Jupyter kernel calls on the last value of a cell to show it. */
 export const notebookDisplay: unique symbol = Symbol.for("Jupyter.display");
 
-/** What a notebook may show of a value, under media types: it takes the richest that it knows. Plain JSON. */
+/** What a notebook can show of a value, by media type, as plain JSON: it takes the richest type that it knows. */
 export interface MediaBundle {
-  /** A text, base64 for an image other than SVG, or JSON for a type that ends in `+json`. */
+  /** Text; base64 for an image other than SVG; JSON for a type that ends in `+json`. */
   readonly [mediaType: string]: Json;
 }
 
-/** A value that JSON can state. */
+/** A JSON value. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
 
-/** Shows itself at the end of a notebook's cell. */
+/** A value that shows itself at the end of a notebook's cell. */
 export interface Displayable {
   /** What is shown. */
   readonly [notebookDisplay]: () => MediaBundle | Promise<MediaBundle>;
@@ -19,12 +19,12 @@ export interface Displayable {
 /** Bytes of an image file; at the end of a notebook's cell they show as that image. */
 export type ImageFile = Uint8Array<ArrayBuffer> & Displayable;
 
-/** Media types that notebooks show bytes of. */
+/** Media types of bytes that notebooks show. */
 export type ImageType = "image/png" | "image/gif";
 
 /**
- * Gives a value a picture in notebooks, by a method that is not enumerable: the value stays what it was to all else, and
- * copies, slices and views of it are plain.
+ * Gives a value a picture in notebooks, by a method that is not enumerable: nothing else about the value changes, and its
+ * copies, slices and views are plain.
  *
  * @example
  * ```ts
@@ -48,17 +48,17 @@ export function showAs<T extends object>(
     & Displayable;
 }
 
-/** The bytes of an image file, which show as that image. */
+/** Bytes of an image file that show as the image. */
 export function imageFile(bytes: Uint8Array, type: ImageType): ImageFile {
   return showAs(bytes as Uint8Array<ArrayBuffer>, () => ({
     [type]: bytes.toBase64(),
-    // nbconvert, and with it much that shows notebooks, does not know image/gif.
+    // nbconvert, and much else that shows notebooks, does not know image/gif.
     ...type === "image/gif" && { "text/html": inPage(bytes, type) },
     "text/plain": `${type}, ${bytes.length} bytes`,
   }));
 }
 
-/** An image in HTML, of a width in pixels. */
+/** An image in HTML; its width is in pixels. */
 export function inPage(bytes: Uint8Array, type: ImageType, width?: number): string {
   const size = width === undefined ? "" : ` width="${Math.round(width)}"`;
   return `<img src="data:${type};base64,${bytes.toBase64()}"${size} style="max-width: 100%">`;

@@ -1,6 +1,6 @@
 import { closest } from "npm:fastest-levenshtein@1.0.16";
 
-/** Throws a {@linkcode TypeError} that says the nearest name unless `name` is one of `names`. */
+/** Throws a {@linkcode TypeError} that suggests the nearest name unless `name` is one of `names`. */
 export function checkName(task: string, kind: string, name: string, names: readonly string[]): void {
   if (names.includes(name)) return;
   throw new TypeError(

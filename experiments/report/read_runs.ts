@@ -1,20 +1,21 @@
 import { basename, join, resolve } from "node:path";
-import type { ReportRun, Series } from "../../viz/report/mod.ts";
+import { evenTimes, type ImageSize, imageSizeOf, sizeInWords, sizeWithChannels } from "../../viz/mod.ts";
+import type { Paths, ReportRun, Series } from "../../viz/report/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { countWeights } from "./count_weights.ts";
-import { readFlowPaths } from "../draw/flow_paths_file.ts";
-import { readFlowSnapshots } from "../draw/flow_snapshots.ts";
+import { readFlowPaths } from "../draw/path_file.ts";
+import { findFlowSnapshots } from "../draw/snapshot_files.ts";
 import { readLossByTime } from "../draw/loss_by_time.ts";
+import { runFile, weightsFile } from "../run/layout.ts";
 import { type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { readIfThere, readJson } from "../run/read_file.ts";
-import { factsOf, resultsOf, summaryOf } from "./words.ts";
-import { flowFile, runFile, weightsFile } from "../run/layout.ts";
+import { factsOf, resultsOf, summaryOf } from "./facts.ts";
 
 /**
- * Reads all that a report tells of runs from their folders.
+ * Reads everything that a report shows of runs from their folders.
  *
- * @throws {RunError} if a folder is none of a run, a file in it is damaged, a run is given twice, or the images of two
- * runs differ in size
+ * @throws {RunError} if a folder is not that of a run, a file in it cannot be read, a run is given twice, or the images
+ * of two runs differ in size
  */
 export async function readReportRuns(folders: readonly string[]): Promise<ReportRun[]> {
   const paths = folders.map((folder) => resolve(folder));
@@ -65,41 +66,45 @@ async function readReportRun(folder: string, name: string): Promise<ReportRun> {
   };
 }
 
-/** What a run's metrics say of one of them, over the steps; only finite numbers can be drawn. */
+/** One of a run's metrics over the steps; numbers that are not finite cannot be drawn and are left out. */
 export function seriesOf(metrics: readonly Metrics[], name: string): Series {
   const lines = metrics.filter((line) => Number.isFinite(line[name]));
   return { step: lines.map(({ step }) => step), value: lines.map((line) => Number(line[name])) };
 }
 
 async function readEvolutions(folder: string): Promise<Pick<ReportRun, "evolutions" | "solved">> {
-  try {
-    await Deno.stat(join(folder, flowFile(1)));
-  } catch {
-    return { evolutions: [] }; // the run stores none
-  }
-  const snapshots = await readFlowSnapshots(folder);
-  const [{ seed, solver, steps }] = snapshots;
-  return { evolutions: snapshots.map(({ evolution }) => evolution), solved: { seed, solver, steps } };
+  const snapshots = await findFlowSnapshots(folder);
+  if (snapshots.length === 0) return { evolutions: [] };
+  const [{ seed, solver, steps, evolution: { t } }] = snapshots;
+  const times = t.length === steps + 1 && !evenTimes(t) ? { times: [...t] } : {};
+  return {
+    evolutions: snapshots.map(({ evolution }) => evolution),
+    solved: { seed, solver, steps, ...times },
+  };
 }
 
-/** One slider, one set of pictures: all images of a report are of one size. */
+/** One slider moves all pictures: the images of a report are of one size. */
 function checkSizes(runs: readonly ReportRun[]): void {
   const sizes = runs.flatMap(({ name, evolutions, paths }) => [
-    ...evolutions.map(({ shape: [M, H, W] }) => ({ name, M, size: `${H}x${W}` })),
-    ...paths ? [{ name, M: 2, size: `${paths.shape[2]}x${paths.shape[3]}` }] : [],
+    ...evolutions.map((evolution) => ({ name, M: evolution.shape[0], size: imageSizeOf(evolution) })),
+    ...paths ? [{ name, M: 2, size: sizeOfPaths(paths) }] : [],
   ]);
   const still = sizes.find(({ M }) => M < 2);
   if (still) {
     throw new RunError(
-      `Cannot report ${still.name}: an evolution in it has one snapshot (expected 2 or more)`,
+      `Cannot report ${still.name}: one of its evolutions has one snapshot (expected 2 or more)`,
     );
   }
-  const other = sizes.find(({ size }) => size !== sizes[0].size);
+  const other = sizes.find(({ size }) => `${size}` !== `${sizes[0].size}`);
   if (!other) return;
+  const [{ name, size }] = sizes;
   throw new RunError(
-    `Cannot report ${sizes[0].name} and ${other.name} together: their images are ${
-      sizes[0].size
-    } and ${other.size} ` +
-      "(expected one size)",
+    `Cannot report ${name} and ${other.name} together: their images are ${sizeInWords(size)} and ` +
+      `${sizeInWords(other.size)} (expected one size)`,
   );
+}
+
+function sizeOfPaths({ shape }: Paths): ImageSize {
+  const [, , ...size] = shape;
+  return sizeWithChannels(size);
 }

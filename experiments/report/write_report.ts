@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { type Comparison, type ReportData, reportHtml } from "../../viz/report/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
-import { readReportRuns } from "./report_run.ts";
-import { readLive } from "./weights.ts";
 import { runFile } from "../run/layout.ts";
+import { readReportRuns } from "./read_runs.ts";
+import { readLive } from "./live.ts";
 
-/** Where the report of runs goes if nobody says. */
+/** Where the report of runs goes by default. */
 export function reportPath(runs: readonly string[]): string {
   return runs.length === 1 ? join(runs[0], runFile.report) : runFile.report;
 }
@@ -13,11 +13,11 @@ export function reportPath(runs: readonly string[]): string {
 /**
  * Writes the report of runs, from their folders alone.
  *
- * @param runs folders of runs; those of one report must be of images of one size
+ * @param runs folders of runs; their images must be of one size
  * @param out the file
- * @param compare compares several runs, once all are read; without it they are not compared
- * @param live whether it holds weights and library, so that it draws new samples in a browser
- * @throws {RunError} if a run cannot be read or the file not be written; then nothing is written
+ * @param compare compares several runs after all are read; without it they are not compared
+ * @param live whether the report holds weights and library, so that it draws new samples in a browser
+ * @throws {RunError} if a run cannot be read or the file cannot be written; then nothing is written
  */
 export async function writeReport(
   runs: readonly string[],

@@ -3,9 +3,9 @@ import type { Metrics } from "../run/metrics_log.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What a report knows of a run besides its curves. */
+/** What a report knows about a run besides its curves. */
 export interface RunRecord {
-  /** The content of `config.json` and of `environment.json`. */
+  /** The contents of `config.json` and of `environment.json`. */
   readonly config: Fields;
   readonly environment: Fields;
   readonly metrics: readonly Metrics[];
@@ -13,7 +13,7 @@ export interface RunRecord {
   readonly parameters: number | undefined;
 }
 
-/** A run in one sentence. */
+/** Sums up a run in one sentence. */
 export function summaryOf(record: RunRecord): string {
   const { parameters, minutes, rate, device, test } = measuresOf(record);
   return [
@@ -25,7 +25,7 @@ export function summaryOf(record: RunRecord): string {
   ].join("; ") + ".";
 }
 
-/** What came of a run. */
+/** The outcome of a run. */
 export function resultsOf(record: RunRecord): Fact[] {
   const { test, val, bestVal, train, step, images, minutes, rate, parameters, device } = measuresOf(record);
   const facts: [string, string | undefined][] = [
@@ -44,7 +44,7 @@ export function resultsOf(record: RunRecord): Fact[] {
   return facts.flatMap(([name, value]) => value === undefined ? [] : [[name, value] as const]);
 }
 
-/** Fields as a table shows them. */
+/** Fields as lines of a table. */
 export function factsOf(fields: Fields): Fact[] {
   return Object.entries(fields)
     .filter(([name, value]) => value !== null && name !== "note")

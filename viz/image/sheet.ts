@@ -1,10 +1,10 @@
-/** What is written around the cells of a picture; each part takes room only if it is given. */
+/** Text around the cells of a picture; each part takes room only if it is given. */
 export interface Captions {
   /** Above everything. */
   readonly title?: string;
   /** Above each column. */
   readonly columns?: readonly string[];
-  /** Left of each row, upwards. */
+  /** Left of each row, turned upwards. */
   readonly rows?: readonly string[];
   /** Below everything, smaller. */
   readonly note?: string;
@@ -16,16 +16,16 @@ export interface Sheet {
   readonly height: number;
   /** Left and upper edge of a cell. */
   place(row: number, column: number): readonly [x: number, y: number];
-  /** The picture as SVG: cells, and captions that take the room of those the sheet was laid out for. */
+  /** The picture as SVG: cells, and captions in the room of those that the sheet was laid out for. */
   svg(cells: string, captions: Captions): string;
 }
 
 /** Pixels. */
 const room = { gap: 6, title: 28, column: 20, row: 22, note: 20, least: 120 };
 const font = { title: 16, column: 12, row: 12, note: 10.5 };
-/** Pixels of the largest picture that can still be drawn: its SVG is rendered in memory of 4 GiB, several bytes a pixel. */
+/** Pixels of the largest picture: it is rendered in a memory of 4 GiB, with several bytes per pixel. */
 const mostPixels = 2 ** 26;
-/** Width of a letter of DejaVu Sans in its size, a little more than the mean. */
+/** Width of a letter of DejaVu Sans per font size, a little above the mean. */
 const letter = 0.62;
 
 /**
@@ -85,7 +85,7 @@ export function sheet(
   };
 }
 
-/** Text around a point, smaller if it would be longer than `most` pixels, cut if it would get illegible. */
+/** Text centred on a point: smaller if it is longer than `most` pixels, cut if it would be illegible. */
 function text(words: string, x: number, y: number, size: number, most: number): string {
   const legible = 7;
   const letters = Math.floor(most / (letter * legible));
@@ -96,7 +96,7 @@ function text(words: string, x: number, y: number, size: number, most: number): 
   }</text>`;
 }
 
-/** Text as it may stand in SVG: characters that XML forbids become a replacement mark. */
+/** Escapes text for SVG; characters that XML forbids become a replacement mark. */
 export function escapeXml(words: string): string {
   const marks: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
   // deno-lint-ignore no-control-regex

@@ -3,12 +3,13 @@ import { join } from "node:path";
 import { evolve } from "../../../experiments/draw/evolve.ts";
 import {
   encodeFlowSnapshots,
+  findFlowSnapshots,
   type FlowSource,
   readFlowSnapshots,
   writeFlowSnapshots,
-} from "../../../experiments/draw/flow_snapshots.ts";
+} from "../../../experiments/draw/snapshot_files.ts";
 import { multiply, type Tensor } from "../../../kernels/mod.ts";
-import { createModel, encodeSafetensors, type Model } from "../../../models/mod.ts";
+import { createModel, decodeSafetensors, encodeSafetensors, type Model } from "../../../models/mod.ts";
 import type { Evolution } from "../../../viz/mod.ts";
 import { testNeeding } from "../../permissions.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
@@ -100,7 +101,7 @@ Deno.test("encodeFlowSnapshots() refuses arrays that do not fit", () => {
 const decay = { velocity: (x: Tensor) => multiply(x, -1) } as unknown as Model;
 
 testOnDevices("evolve() is the flow in pixels, with the velocity at each t", async () => {
-  const drawable = { model: decay, normalization: { scale: 2, shift: -1 }, imageSize: [3, 2] as const };
+  const drawable = { model: decay, normalization: { scale: 2, shift: -1 }, shape: [1, 3, 2] as const };
   const [first, second] = await evolve(drawable, { count: 2, seed: 5, steps: 4, solver: "euler" });
   for (const { t, image, velocity, shape } of [first, second]) {
     assert.deepEqual(shape, [5, 3, 2]);
@@ -114,7 +115,7 @@ testOnDevices("evolve() is the flow in pixels, with the velocity at each t", asy
 
 testOnDevices("evolve() starts from the same noise whatever the model and the count", async () => {
   const noiseOf = async (model: Model, count: number) => {
-    const drawable = { model, normalization: { scale: 1, shift: 0 }, imageSize: [8, 8] as const };
+    const drawable = { model, normalization: { scale: 1, shift: 0 }, shape: [1, 8, 8] as const };
     const all = await evolve(drawable, { count, seed: 46020, steps: 1, solver: "euler" });
     return all.map(({ image }) => image.subarray(0, 64));
   };
@@ -122,4 +123,54 @@ testOnDevices("evolve() starts from the same noise whatever the model and the co
   const [a, b] = [await noiseOf(decay, 1), await noiseOf(network, 3)];
   assert.deepEqual(a[0], b[0]);
   assert.equal(b.length, 3);
+});
+
+testNeeding(
+  files,
+  "writeFlowSnapshots() keeps three channels, and times at any spacing",
+  () =>
+    inFolder(async (run) => {
+      const colour: Evolution = {
+        t: Float32Array.of(0, 0.1, 1),
+        image: Float32Array.from({ length: 18 }, (_, i) => i),
+        velocity: Float32Array.from({ length: 12 }, (_, i) => -i),
+        shape: [3, 3, 2, 1],
+      };
+      const [path] = await writeFlowSnapshots(run, [colour], source);
+      const { tensors } = decodeSafetensors(await Deno.readFile(path), path);
+      assert.deepEqual(tensors.get("image")!.shape, [3, 3, 2, 1]);
+      assert.deepEqual(tensors.get("velocity")!.shape, [2, 3, 2, 1]);
+      assert.deepEqual((await readFlowSnapshots(run)).map(({ evolution }) => evolution), [colour]);
+    }),
+);
+
+testNeeding(
+  files,
+  "findFlowSnapshots() finds none only where none are stored",
+  () =>
+    inFolder(async (run) => {
+      assert.deepEqual(await findFlowSnapshots(run), []);
+      await Deno.mkdir(join(run, "flow"));
+      assert.deepEqual(await findFlowSnapshots(run), []);
+      await Deno.symlink("sample_1.safetensors", join(run, "flow", "sample_1.safetensors"));
+      const message = /^Cannot read .*sample_1.safetensors: /;
+      await assert.rejects(findFlowSnapshots(run), { name: "RunError", message });
+    }),
+);
+
+Deno.test("encodeFlowSnapshots() refuses images that are neither grey nor red, green and blue", () => {
+  const two = { ...evolution(0), shape: [3, 2, 1, 1] as const };
+  assert.throws(() => encodeFlowSnapshots({ ...source, k: 1, evolution: two }), {
+    name: "RangeError",
+    message: "Cannot store evolution: images have 2 channels (expected 1, grey, or 3: red, green and blue)",
+  });
+});
+
+testOnDevices("evolve() takes the channels from the network", async () => {
+  const drawable = { model: decay, normalization: { scale: 1, shift: 0 }, shape: [3, 2, 2] as const };
+  const evolutions = await evolve(drawable, { count: 2, seed: 5, steps: 4, solver: "euler" });
+  for (const { image, velocity, shape } of evolutions) {
+    assert.deepEqual(shape, [5, 3, 2, 2]);
+    assertClose(velocity, image.subarray(0, 48).map((x) => -x), 1e-6);
+  }
 });

@@ -10,7 +10,7 @@ import {
 } from "../../viz/mod.ts";
 import type { AnimateConfig } from "../settings/tasks/animate.ts";
 import { RunError } from "../run/atomic_write.ts";
-import type { FlowRows } from "./flow_source.ts";
+import type { FlowRows } from "./flow_rows.ts";
 
 /** Most samples of one run that stand in one row. */
 const mostInRow = 6;
@@ -26,7 +26,7 @@ export function pictureName(
  * Draws flows: an animation, or a strip of stills with a row for each sample.
  *
  * @returns the bytes of the file, and a line on what it holds
- * @throws {RunError} if the flows cannot be drawn so: a picture too large, or a snapshot that holds NaN
+ * @throws {RunError} if the flows cannot be drawn: the picture is too large, or a snapshot holds NaN
  */
 export async function drawFlows(
   flows: Pick<FlowRows, "rows" | "columnTitles">,
@@ -68,7 +68,7 @@ async function drawn(
   };
 }
 
-/** The samples of one run, in as many rows as make them near to a square if they are many. */
+/** The samples of one run in one row, or many of them in a grid that is nearly square. */
 function inRows({ evolutions }: FlowRow): FlowRow[] {
   const columns = evolutions.length <= mostInRow
     ? evolutions.length
@@ -78,7 +78,7 @@ function inRows({ evolutions }: FlowRow): FlowRow[] {
   }));
 }
 
-/** A strip has a row for each sample, so that each says of which run and sample it is. */
+/** A strip has a row for each sample, labelled with its run and number. */
 function stripRows(rows: readonly FlowRow[], titles: readonly string[]): FlowRow[] {
   return rows.flatMap(({ label, evolutions }) =>
     evolutions.map((evolution, i) => {

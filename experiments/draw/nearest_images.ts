@@ -1,0 +1,99 @@
+import { type PrincipalComponents, principalComponents, project } from "./principal_components.ts";
+
+/** Images that span the components and vote; images the classifier is tried on. */
+const most = { real: 2000, tried: 1000 };
+/** Components the classifier compares. */
+const components = 20;
+/** Neighbours that vote. */
+const neighbours = 5;
+
+/** Images of a data set, with or without labels. */
+export interface RealImages {
+  /** u8[count, C, H, W], 0 black to 255 white. */
+  readonly images: Uint8Array;
+  /** One for each image; none where the data set has no labels. */
+  readonly labels?: ArrayLike<number> | undefined;
+  readonly count: number;
+}
+
+/** How many held-out images a classifier got right. */
+export interface Score {
+  readonly right: number;
+  readonly tried: number;
+}
+
+/**
+ * The nearest real images by distance along their first principal components, and with labels a small classifier that
+ * knows how often it is wrong: the most frequent class among the nearest images. It depends on the data set alone, so
+ * that runs can be compared.
+ */
+export class NearestImages {
+  readonly pca: PrincipalComponents;
+  /** Number of real images. */
+  readonly count: number;
+  /** Their classes, u32[count]; none where the data set has no labels. */
+  readonly labels: Uint32Array | undefined;
+  /** Their coordinates, f32[count, K]. */
+  readonly coordinates: Float32Array;
+  readonly #K: number;
+
+  /**
+   * @param train images of a data set, of which the first 2,000 are taken
+   * @param P values of an image, C H W
+   */
+  constructor(train: RealImages, P: number) {
+    this.count = Math.min(train.count, most.real);
+    this.#K = Math.min(components, P);
+    this.labels = train.labels && firstOf(train.labels, this.count);
+    const images = pixelsOf(train, this.count, P);
+    this.pca = principalComponents(images, P, this.#K);
+    this.coordinates = project(images, this.pca, this.#K);
+  }
+
+  /**
+   * Classifies images.
+   *
+   * @param images f32[N, P] with 0 black and 1 white
+   * @returns u32[N], or undefined where the data set has no labels
+   */
+  classify(images: Float32Array): Uint32Array | undefined {
+    const { labels } = this;
+    if (!labels) return undefined;
+    const points = project(images, this.pca, this.#K);
+    return Uint32Array.from({ length: points.length / this.#K }, (_, n) => {
+      return this.#vote(points.subarray(n * this.#K, (n + 1) * this.#K), labels);
+    });
+  }
+
+  /** Tries the classifier on up to 1,000 held-out images; undefined where there are no labels. */
+  tryOn(test: RealImages, P: number): Score | undefined {
+    const { labels } = test;
+    const tried = Math.min(test.count, most.tried);
+    const classes = labels && this.classify(pixelsOf(test, tried, P));
+    if (!classes) return undefined;
+    return { right: classes.reduce((sum, label, n) => sum + (label === labels[n] ? 1 : 0), 0), tried };
+  }
+
+  #vote(point: Float32Array, labels: Uint32Array): number {
+    const nearest: { label: number; distance: number }[] = [];
+    for (let n = 0; n < this.count; n++) {
+      let distance = 0;
+      for (let k = 0; k < this.#K; k++) distance += (this.coordinates[n * this.#K + k] - point[k]) ** 2;
+      if (nearest.length === neighbours && distance >= nearest[neighbours - 1].distance) continue;
+      nearest.push({ label: labels[n], distance });
+      nearest.sort((a, b) => a.distance - b.distance).splice(neighbours);
+    }
+    // Of classes with equally many votes the one with the nearest image wins: the list is in that order.
+    const votes = new Map<number, number>();
+    for (const { label } of nearest) votes.set(label, (votes.get(label) ?? 0) + 1);
+    return [...votes].reduce((best, vote) => vote[1] > best[1] ? vote : best)[0];
+  }
+}
+
+function firstOf(labels: ArrayLike<number>, count: number): Uint32Array {
+  return Uint32Array.from({ length: count }, (_, n) => labels[n]);
+}
+
+function pixelsOf({ images }: RealImages, count: number, P: number): Float32Array {
+  return Float32Array.from(images.subarray(0, count * P), (byte) => byte / 255);
+}

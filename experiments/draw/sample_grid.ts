@@ -1,0 +1,73 @@
+import { join } from "node:path";
+import { encodePng, grid, type ImageSize } from "../../viz/mod.ts";
+import { RunError, writeAtomic } from "../run/atomic_write.ts";
+import { runFile, runFolder, sampleGridFile } from "../run/layout.ts";
+import type { Drawable, Drawing } from "./drawable.ts";
+import { drawSamples } from "./samples.ts";
+
+/** Pixels of the largest grid. */
+const mostPixels = 2 ** 26;
+/** Pixels along each side of an image's pixel, and between images. */
+const look = { scale: 3, gap: 2 } as const;
+
+/**
+ * Checks that images fit in one grid, before they are drawn.
+ *
+ * @throws {RunError} if they are too many, or have other than one or three channels
+ */
+export function checkGrid(count: number, [C, H, W]: ImageSize): void {
+  if (C !== 1 && C !== 3) {
+    throw new RunError(
+      `Cannot draw images of ${C} channels as a picture (expected 1 or 3, or a file that ends with .npy)`,
+    );
+  }
+  const cell = (look.scale * H + look.gap) * (look.scale * W + look.gap);
+  const most = Math.floor(mostPixels / cell);
+  if (count <= most) return;
+  throw new RunError(
+    `Cannot draw ${count} images of ${H} x ${W} in one grid (expected at most ${most}, or a file that ends with .npy)`,
+  );
+}
+
+/**
+ * Encodes a grid of samples as a PNG, grey or in colour.
+ *
+ * @param pixels f32[count, C, H, W]
+ * @param columns 0 for a grid that is nearly square
+ */
+export function samplesPng(
+  pixels: Float32Array,
+  count: number,
+  shape: ImageSize,
+  columns = 0,
+): Uint8Array {
+  return encodePng(grid(pixels, [count, ...shape], { ...look, ...columns > 0 && { columns } }));
+}
+
+/**
+ * Writes the samples of a step as `samples/step_<step>.png`.
+ *
+ * @returns the picture's path below the run
+ */
+export async function writeSampleGrid(
+  run: string,
+  step: number,
+  drawable: Drawable,
+  drawing: Drawing,
+): Promise<string> {
+  const path = sampleGridFile(step);
+  const pixels = await drawSamples(drawable, drawing);
+  await Deno.mkdir(join(run, runFolder.samples), { recursive: true });
+  await writeAtomic(join(run, path), samplesPng(pixels, drawing.count, drawable.shape));
+  return path;
+}
+
+/** Writes `samples.png` of a run. */
+export async function writeSamples(
+  run: string,
+  drawable: Drawable,
+  drawing: Drawing,
+): Promise<void> {
+  const pixels = await drawSamples(drawable, drawing);
+  await writeAtomic(join(run, runFile.samples), samplesPng(pixels, drawing.count, drawable.shape));
+}

@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { compareModels } from "../../../experiments/report/compare_models.ts";
+import { init, withDevice } from "../../../kernels/mod.ts";
+import { createModel, saveCheckpoint } from "../../../models/mod.ts";
+import { testNeeding } from "../../permissions.ts";
+
+const device = await init({ device: "cpu" });
+
+/** Calls back with a folder in which each named run holds an untrained network of some channels. */
+async function withRuns(
+  channels: Readonly<Record<string, number>>,
+  test: (runs: string[]) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await withDevice(device, async () => {
+      for (const [i, [name, count]] of Object.entries(channels).entries()) {
+        const config = { type: "UNet_FM", filters: [2, 4], tEmb: 4, channels: count } as const;
+        const info = { config, normalization: { scale: 2, shift: -1 }, imageSize: [4, 4] } as const;
+        await Deno.mkdir(join(folder, name));
+        await Deno.writeFile(
+          join(folder, name, "ema.safetensors"),
+          await saveCheckpoint(createModel(config, i), info),
+        );
+      }
+    });
+    await withDevice(device, () => test(Object.keys(channels).map((name) => join(folder, name))));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const files = { read: true, write: true } as const;
+
+testNeeding(
+  files,
+  "compareModels() compares networks of three channels at the times of the solver",
+  () =>
+    withRuns({ a: 3, b: 3 }, async (runs) => {
+      const { t, shape, points, velocities } = (await compareModels(runs))!;
+      assert.deepEqual(shape, [5, 20, 3, 4, 4]);
+      assert.deepEqual(t, Float32Array.from({ length: 20 }, (_, i) => i / 20));
+      const length = 5 * 20 * 3 * 4 * 4;
+      assert.deepEqual(points.map((point) => point.length), [length, length]);
+      assert.deepEqual(velocities.flat().map((velocity) => velocity.length), Array(4).fill(length));
+      assert.notDeepEqual(velocities[0][0], velocities[0][1]);
+      // A step of Euler's method leads to the next point.
+      const at = (values: Float32Array, i: number) => values[i * 3 * 16 + 37];
+      assert.ok(
+        Math.abs(at(points[1], 1) - at(points[1], 0) - at(velocities[1][1], 0) / 20) < 1e-5,
+        "on its own path",
+      );
+    }),
+);
+
+testNeeding(
+  files,
+  "compareModels() refuses images of different sizes, and runs without weights",
+  () =>
+    withRuns({ grey: 1, colour: 3 }, async (runs) => {
+      await assert.rejects(compareModels(runs), {
+        name: "RunError",
+        message:
+          /^Cannot compare .*grey and .*colour: their images are 4 x 4 and 3 x 4 x 4 \(expected one size\)$/,
+      });
+      await Deno.remove(join(runs[0], "ema.safetensors"));
+      await assert.rejects(compareModels(runs), {
+        name: "RunError",
+        message: /: it has no ema.safetensors or last.safetensors \(expected the weights of a run\)$/,
+      });
+    }),
+);

@@ -1,0 +1,96 @@
+/// <reference lib="dom" />
+/** A recorded run whose snapshots are not equally spaced, with a made-up library that solves between its times. */
+
+import assert from "node:assert/strict";
+import { reportHtml } from "../../../viz/report/mod.ts";
+import { payloadOf } from "../../../viz/report/payload_of.ts";
+import { testInBrowser } from "../../browser.ts";
+import { assertClose } from "../../testing.ts";
+import { madeUpFlow } from "../flow/made_up_flow.ts";
+import { run, size } from "./made_up.ts";
+import { fromFile, moveTo, see, text } from "./opened.ts";
+
+const { H, W } = size;
+const times = [0, 0.125, 0.25, 0.5, 1];
+const flow = { ...madeUpFlow(1, 5, [H, W]), t: Float32Array.from(times) };
+const solved = { seed: 1, solver: "euler", steps: 4, times };
+
+/** A library of one network, whose velocity is 1 everywhere. */
+const library = `
+const tensor = (values) => ({ values, read: async () => values });
+const same = (values) => values;
+class Sampler {
+  constructor(model, shape, { times, steps }) {
+    if (steps !== undefined) throw new TypeError("both of steps and times given");
+    this.times = times;
+  }
+  async *trajectory({ values }, { first }) {
+    for (let i = first, x = values; i < this.times.length; i++) {
+      const t = this.times[i];
+      yield { t, image: x, ...i + 1 < this.times.length && { velocity: x.map(() => 1) } };
+      x = x.map((value) => value + this.times[i + 1] - t);
+    }
+  }
+}
+const loadCheckpoint = () => ({ model: {}, shape: [1, ${H}, ${W}], info: { normalization: { scale: 1, shift: 0 } } });
+const init = async () => ({ kind: "cpu", description: "paper" });
+const solvers = { euler: {} };
+const evaluations = (_, steps) => steps;
+export { evaluations, fromPixels, init, loadCheckpoint, noise, Sampler, snapshotToPixels, solvers, tensor, toPixels };
+const noise = tensor, fromPixels = same, toPixels = same, snapshotToPixels = same;
+`;
+
+interface PlotData {
+  readonly data: { x: number[]; y: number[] }[];
+}
+
+await testInBrowser(
+  "reportHtml() goes by the snapshots' own times, also when it goes on from one",
+  async (browser) => {
+    const live = { library, checkpoints: [new Uint8Array(3)] };
+    const page = reportHtml({ runs: [run("uneven", { evolutions: [flow], solved })], live });
+    await fromFile(browser, page, {}, async (page) => {
+      await page.locator("#explorer").scrollIntoViewIfNeeded();
+      await page.waitForFunction(() => document.documentElement.dataset.live === "ready");
+      await moveTo(page, 30);
+      assert.match(await text(page, "flow-times"), /; snapshot at t = 0\.250$/);
+      const line = async () => {
+        await see(page, "pixel-chart");
+        return await page.evaluate(() => {
+          const [{ x, y }] = (document.getElementById("pixel-chart") as unknown as PlotData).data;
+          return { x, y };
+        });
+      };
+      assert.deepEqual((await line()).x, times);
+
+      await page.getByRole("button", { name: "Paint", exact: true }).click();
+      await page.locator("#brush-size").fill("1");
+      await page.locator(".frame").first().focus();
+      await page.keyboard.press("Space");
+      await page.waitForFunction(() =>
+        document.getElementById("live-text")!.textContent!.startsWith(
+          "Sample 1 painted at t = 0.25: 2 steps of euler",
+        )
+      );
+      const { x, y } = await line();
+      assert.deepEqual(x, times);
+      const before = [0, 1].map((m) => flow.image[m * H * W + 6 * W + 6]);
+      assertClose(y, [...before, 1, 1.25, 1.75], 1e-3);
+    });
+  },
+);
+
+Deno.test("payloadOf() thins uneven snapshots over t, and repeats none", () => {
+  const M = 400;
+  const t = Float32Array.from({ length: M }, (_, m) => (m / (M - 1)) ** 3);
+  const { runs: [{ flow }] } = payloadOf({
+    runs: [run("a", { evolutions: [{ ...madeUpFlow(1, M, [4, 4]), t }] })],
+  });
+  const { t: kept } = flow!;
+  assert.ok(kept.length <= 101 && kept.length > 60, `${kept.length}`);
+  assert.deepEqual([kept[0], kept.at(-1)], [0, 1]);
+  kept.slice(1).forEach((time, i) => {
+    assert.ok(time > kept[i] && time - kept[i] < 0.03, `${time} follows ${kept[i]}`);
+  });
+  assert.equal(flow!.shape[1], kept.length);
+});

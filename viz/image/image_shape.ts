@@ -1,0 +1,59 @@
+import { checkInteger } from "../check/integer.ts";
+
+/** Number, height and width of images of one channel. */
+export type GreyShape = readonly [N: number, H: number, W: number];
+
+/** Number, channels (1 grey, 3 red, green and blue), height and width of images. */
+export type ChannelsShape = readonly [N: number, C: number, H: number, W: number];
+
+/** The shape of images, with or without an axis for one channel. */
+export type ImagesShape = GreyShape | ChannelsShape;
+
+/** Channels, height and width of an image. */
+export type ImageSize = readonly [C: number, H: number, W: number];
+
+/** The shape with its channels: [N, H, W] is [N, 1, H, W]. */
+export function withChannels(shape: ImagesShape): ChannelsShape {
+  const [N, ...size] = shape;
+  return [N, ...sizeWithChannels(size)];
+}
+
+/**
+ * Checks that images can be drawn: sides of at least 1, one channel or three.
+ *
+ * @param task what cannot be done otherwise, for the error
+ * @param count the name of the first axis, for the error
+ * @returns the shape with its channels
+ * @throws {RangeError} if an axis is out of range
+ */
+export function checkShape(task: string, shape: ImagesShape, count = "N"): ChannelsShape {
+  const [N, C, H, W] = withChannels(shape);
+  for (const [name, length] of [[count, N], ["H", H], ["W", W]] as const) {
+    checkInteger(task, name, length, 1);
+  }
+  if (C === 1 || C === 3) return [N, C, H, W];
+  throw new RangeError(
+    `Cannot ${task}: images have ${C} channels (expected 1, grey, or 3: red, green and blue)`,
+  );
+}
+
+/** An image's size in words: `28 x 28`, or `3 x 32 x 32` with its channels. */
+export function sizeInWords([C, H, W]: ImageSize): string {
+  return (C === 1 ? [H, W] : [C, H, W]).join(" x ");
+}
+
+/** The mean over the channels of one image, f32[H, W]; the image itself where it has one channel. */
+export function channelMean(image: Float32Array, [C, H, W]: ImageSize): Float32Array {
+  if (C === 1) return image;
+  const P = H * W;
+  const mean = new Float32Array(P);
+  image.forEach((value, i) => mean[i % P] += value / C);
+  return mean;
+}
+
+/** An image's size with its channels: [H, W] is [1, H, W]. */
+export function sizeWithChannels(
+  size: readonly [H: number, W: number] | readonly [C: number, H: number, W: number],
+): ImageSize {
+  return size.length === 3 ? size : [1, ...size];
+}
