@@ -1,6 +1,6 @@
 import { type Device, randomNormal, randomUniform, record, scope, tensor } from "../../kernels/mod.ts";
 import { createModel, Sampler, type Trainer } from "../../models/mod.ts";
-import { resolveConfig } from "../../experiments/settings/tasks/train_config.ts";
+import { trainingConfig } from "../../experiments/settings/tasks/train_config.ts";
 import { ImageSource } from "../../experiments/data/image_source.ts";
 import { makeNetwork, modelOptions } from "../../experiments/training/network.ts";
 import type { Reporter } from "./report.ts";
@@ -33,7 +33,7 @@ export function nameOf({ model, filters, tEmb, batchSize, precision }: Case): st
 
 /** Settings of a training run of a case. */
 function configOf({ filters, ...rest }: Case) {
-  return resolveConfig({ help: false, values: { ...rest, filters: [...filters] } }, "quick");
+  return trainingConfig({ ...rest, filters: [...filters] });
 }
 
 /** Training on random images: the trainer, and a function that queues a step of it. */

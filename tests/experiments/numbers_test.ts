@@ -211,7 +211,7 @@ testTask("train draws from its averaged weights, in pixels", async (place) => {
 /** Weights and moments after steps under some settings. */
 async function trained(values: Partial<TrainingConfig>, steps: number) {
   const network = { model: "base", filters: [4, 8], tEmb: 8, batchSize: 4, clip: 0, ema: 0 } as const;
-  const config = resolveConfig({ help: false, values: { ...network, ...values } }, "quick");
+  const config = trainingConfig({ ...network, ...values });
   const bytes = Uint8Array.from({ length: 8 * 64 }, (_, i) => i * 37 % 256);
   const source = new ImageSource(bytes, { channels: 1, height: 8, width: 8 }, { scale: 2, shift: -1 });
   const { trainer } = makeNetwork(config, source);

@@ -1,7 +1,7 @@
 /** A whole training run, as `train` does it, against PyTorch; see tests/vectors/README.md. */
 
 import assert from "node:assert/strict";
-import { resolveConfig } from "../../../experiments/settings/tasks/train_config.ts";
+import { trainingConfig } from "../../../experiments/settings/tasks/train_config.ts";
 import { ImageSource } from "../../../experiments/data/image_source.ts";
 import { makeNetwork } from "../../../experiments/training/network.ts";
 import { DeviceError } from "../../../kernels/mod.ts";
@@ -38,7 +38,7 @@ async function lossesOf(vectors: Vectors, precision: "f32" | "f16"): Promise<num
   const values = { ...network, batchSize: batch, lr, weightDecay, clip, seed, precision };
   const bytes = discs(images, size);
   const source = new ImageSource(bytes, { channels: 1, height: size, width: size }, { scale: 2, shift: -1 });
-  const { trainer, model } = makeNetwork(resolveConfig({ help: false, values }, "quick"), source);
+  const { trainer, model } = makeNetwork(trainingConfig(values), source);
   loadState(model, vectors.part("param."), "vectors");
   for (let step = 0; step < steps; step++) {
     trainer.queueStep(Uint32Array.from({ length: batch }, (_, i) => (step * batch + i) % images), lr);

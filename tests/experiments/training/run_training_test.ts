@@ -19,7 +19,7 @@ function configIn(folder: string, values: Partial<TrainingConfig>): TrainingConf
   const tiny = { model: "base", filters: [8, 16], tEmb: 8, batchSize: 8, device: "cpu", threads: 1 } as const;
   const little = { samples: 2, sampleSteps: 2, flowSamples: 1, flowSteps: 3, pathSamples: 4 } as const;
   const rest = { data: `${folder}/data`, sampleEpochs: 0, logEvery: 1, seed: 7, valFraction: 0.1 } as const;
-  return resolveConfig({ help: false, values: { ...tiny, ...little, ...rest, ...values } }, "quick");
+  return trainingConfig({ ...tiny, ...little, ...rest, ...values });
 }
 
 function testInFolder(name: string, test: (folder: string) => Promise<void>): void {
@@ -63,7 +63,7 @@ testInFolder("runTraining() stopped by a signal goes on to the same weights", as
   stop.abort();
   const first = await runTraining(config, { signal: stop.signal });
   assert.deepEqual([first.interrupted, first.step, first.testLoss], [true, 0, undefined]);
-  const resumed = resolveConfig({ help: false, values: { resume: `${folder}/parts` } }, "quick");
+  const resumed = trainingConfig({ resume: `${folder}/parts` });
   assert.equal((await runTraining(resumed)).step, 12);
   assert.deepEqual(await trained(`${folder}/parts`), await trained(`${folder}/whole`));
 });
