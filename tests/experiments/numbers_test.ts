@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { splitImages } from "../../experiments/data/split.ts";
-import { resolveConfig, type TrainingConfig } from "../../experiments/settings/tasks/train_config.ts";
+import { type TrainingConfig, trainingConfig } from "../../experiments/settings/tasks/train_config.ts";
 import { readFlowPaths } from "../../experiments/draw/path_file.ts";
 import { readFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
 import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";

@@ -50,6 +50,20 @@ export function resolveConfig({ values }: TrainingFlags, defaultPreset: PresetNa
   return config;
 }
 
+/**
+ * The settings of a run that a program starts, completed as those of a command line.
+ *
+ * @param values at least `model`, or `resume` with the folder of an earlier run
+ * @param preset completes them
+ * @throws {ConfigError} if a setting is missing, has no effect or contradicts another
+ */
+export function trainingConfig(
+  values: Partial<TrainingConfig>,
+  preset: PresetName = "quick",
+): TrainingConfig {
+  return resolveConfig({ help: false, values }, preset);
+}
+
 /** The text of `--help`, with the defaults of the preset in the flags, else of the default preset. */
 export function trainingHelp(usage: string, { values }: TrainingFlags, defaultPreset: PresetName): string {
   const { model, preset = defaultPreset } = values;

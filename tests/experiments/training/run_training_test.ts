@@ -5,8 +5,8 @@ import { runFile, weightsFile } from "../../../experiments/run/layout.ts";
 import { readMetrics } from "../../../experiments/run/metrics_log.ts";
 import {
   readConfig,
-  resolveConfig,
   type TrainingConfig,
+  trainingConfig,
 } from "../../../experiments/settings/tasks/train_config.ts";
 import { runTraining } from "../../../experiments/training/run_training.ts";
 import { testNeeding } from "../../permissions.ts";
