@@ -6,21 +6,36 @@ export const imageSize = 12;
 /** How many made-up images there are. */
 const counts = { train: 96, test: 24 };
 
-/** An IDX file of unsigned bytes: the magic number, the lengths, the values. */
-function idx(lengths: readonly number[], valueAt: (i: number) => number): Uint8Array {
+/**
+ * An IDX file of unsigned bytes: the magic number, the lengths, the values.
+ *
+ * @param lengths one for each axis; the magic number follows from how many there are
+ * @param valueAt value by position, here 0, 1, 2, ...; only its lowest byte counts
+ * @param size how many values there are, as many as the lengths say or not
+ */
+export function idxFile(
+  lengths: readonly number[],
+  valueAt = (i: number): number => i,
+  size = lengths.reduce((product, length) => product * length, 1),
+): Uint8Array<ArrayBuffer> {
   const start = 4 + 4 * lengths.length;
-  const size = lengths.reduce((product, length) => product * length, 1);
-  const bytes = new Uint8Array(start + size);
+  const bytes = Uint8Array.from({ length: start + size }, (_, i) => valueAt(i - start));
   const view = new DataView(bytes.buffer);
   [0x800 + lengths.length, ...lengths].forEach((value, i) => view.setUint32(4 * i, value));
-  for (let i = 0; i < size; i++) bytes[start + i] = valueAt(i);
   return bytes;
 }
+
+/** IDX images of one channel, whose pixels count up. */
+export const countingImages = (count: number, height: number, width: number) =>
+  idxFile([count, height, width]);
+
+/** IDX labels 0, 1, 2, ... */
+export const countingLabels = (count: number) => idxFile([count]);
 
 /** Images of a bright spot on black, each somewhere else; the first is number `from`. Later channels are darker. */
 function images(count: number, channels: number, from = 0): Uint8Array {
   const lengths = [count, imageSize, imageSize, ...channels === 1 ? [] : [channels]];
-  return idx(lengths, (i) => {
+  return idxFile(lengths, (i) => {
     const [pixel, channel] = [Math.floor(i / channels), i % channels];
     const image = from + Math.floor(pixel / imageSize ** 2);
     const y = Math.floor(pixel / imageSize) % imageSize - (3 + image * 5 % 7);
@@ -42,9 +57,9 @@ export async function writeTinyIdx(
   await Deno.mkdir(folder, { recursive: true });
   const files: [string, Uint8Array][] = [
     [IDX_NAMES.trainImages, images(train, channels)],
-    [IDX_NAMES.trainLabels, idx([train], (i) => i % classes)],
+    [IDX_NAMES.trainLabels, idxFile([train], (i) => i % classes)],
     [IDX_NAMES.testImages, images(test, channels, 3)], // else they would be the first of the others
-    [IDX_NAMES.testLabels, idx([test], (i) => i % classes)],
+    [IDX_NAMES.testLabels, idxFile([test], (i) => i % classes)],
   ];
   for (const [name, bytes] of files) await Deno.writeFile(join(folder, name), bytes);
 }

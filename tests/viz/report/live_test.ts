@@ -2,21 +2,16 @@
 /** What a reader can do with the networks in a report. */
 
 import assert from "node:assert/strict";
-import { openCheckpoint, sample } from "../../../models/mod.ts";
 import type * as models from "../../../models/mod.ts";
 import { type Library, reportHtml } from "../../../viz/report/mod.ts";
 import * as web from "../../../web/mod.ts";
 import library from "../../../web/flow.js" with { type: "text" };
-import { type Page, testInBrowser, withoutDevices } from "../../browser.ts";
+import { testInBrowser, withoutDevices } from "../../browser.ts";
 import { assertClose } from "../../testing.ts";
 import { liveReport, Network, recorded } from "./live_data.ts";
-import { hostile, run, size } from "./made_up.ts";
-import { fromFile, inFrame, moveTo, type Report, see, text } from "./opened.ts";
-
-const { H, W } = size;
-
-/** The page's numbers of recorded samples are rounded. */
-const rounding = 1e-3;
+import { controls, course, draw, over, rounding, told, untilLive } from "./live_page.ts";
+import { hostile } from "./made_up.ts";
+import { fromFile, inFrame, type Report, text } from "./opened.ts";
 
 /** The library offers what pages use of it: this is checked when it is compiled. */
 const offered: Library<models.Model, web.Tensor, web.SolverName> = web;
@@ -24,66 +19,6 @@ const offered: Library<models.Model, web.Tensor, web.SolverName> = web;
 Deno.test("web/mod.ts offers what reports use of it", () => {
   assert.deepEqual(Object.keys(offered.solvers), Object.keys(web.solvers));
 });
-
-/** Waits until the controls to sample with are there, or a line says why not. */
-async function untilLive(report: Report): Promise<void> {
-  await report.locator("#explorer").scrollIntoViewIfNeeded();
-  await report.waitForFunction(() => document.documentElement.dataset.live === "ready");
-}
-
-/** Draws the noise of a seed and follows it; waits for the words on it. */
-async function draw(report: Report, seed: number, solver: string, steps: number): Promise<string> {
-  await report.locator("#live-seed").fill(String(seed));
-  await report.locator("#live-solver").selectOption(solver);
-  await report.locator("#live-steps").fill(String(steps));
-  await report.locator("#live-draw").click();
-  await told(report, `Seed ${seed}:`);
-  return await text(report, "live-text");
-}
-
-async function told(report: Report, words: string): Promise<void> {
-  await report.waitForFunction(
-    (words) => document.getElementById("live-text")!.textContent!.startsWith(words),
-    words,
-  );
-}
-
-/** Value and velocity over t of a pixel of the sample on the screen, and the times. */
-async function course(report: Report, row: number, column: number) {
-  const frame = report.locator(".frame").last();
-  await frame.click({ position: await positionOf(report, row, column) });
-  await report.waitForFunction(
-    (start) => document.getElementById("pixel-text")!.textContent!.startsWith(start),
-    `row ${row}, column ${column}:`,
-  );
-  await see(report, "pixel-chart");
-  return await report.evaluate(() =>
-    new Promise<{ t: number[]; value: number[]; velocity: number[] }>((resolve) =>
-      requestAnimationFrame(() =>
-        requestAnimationFrame(() => {
-          const chart = document.getElementById("pixel-chart") as unknown as PlotData;
-          const [value, , velocity] = chart.data;
-          resolve({ t: value.x, value: value.y, velocity: velocity.y.slice(0, -1) });
-        })
-      )
-    )
-  );
-}
-
-async function positionOf(report: Report, row: number, column: number) {
-  const { width, height } = (await report.locator(".frame").last().boundingBox())!;
-  return { x: (column + 0.5) / W * width, y: (row + 0.5) / H * height };
-}
-
-interface PlotData {
-  readonly data: { x: number[]; y: number[] }[];
-}
-
-/** A pixel over the snapshots of a field, f32[M, H, W]. */
-const over = (field: Float32Array, row: number, column: number) =>
-  [...field].filter((_, i) => i % (H * W) === row * W + column);
-
-const controls = (report: Report) => report.locator("#live-draw").isVisible();
 
 const network = await Network.of(3);
 const one = reportHtml(await liveReport({ [hostile]: network }));
@@ -129,71 +64,6 @@ await testInBrowser("reportHtml() samples live in a sandboxed frame", async (bro
     await drawOtherwise(report);
   });
 });
-
-/** Paints a dot with the mouse; what the page said before is gone. */
-async function dot(page: Page, row: number, column: number): Promise<void> {
-  await page.evaluate(() => document.getElementById("live-text")!.textContent = "");
-  await page.locator(".frame").first().scrollIntoViewIfNeeded();
-  const { x, y, width, height } = (await page.locator(".frame").first().boundingBox())!;
-  await page.mouse.move(x + (column + 0.5) / W * width, y + (row + 0.5) / H * height);
-  await page.mouse.down();
-  await page.mouse.up();
-}
-
-await testInBrowser(
-  "reportHtml() lets the flow go on from what is painted, and undoes it",
-  async (browser) => {
-    await fromFile(browser, one, {}, async (page) => {
-      await untilLive(page);
-      const before = await course(page, 5, 5);
-      await moveTo(page, 50);
-      await page.getByRole("button", { name: "Paint", exact: true }).click();
-      await page.locator("#brush-size").fill("1");
-      await dot(page, 5, 5);
-      await told(page, "Sample 1 painted at t = 0.50: 10 steps of euler, 10 evaluations, ");
-      const painted = await course(page, 5, 5);
-
-      // What the library makes of it.
-      const { seed, ...how } = recorded;
-      const whole = await network.flow(seed, how);
-      const x = whole.image.slice(10 * H * W, 11 * H * W);
-      x[5 * W + 5] = 1;
-      const rest = await network.flowFrom(x, how, 10);
-      assertClose(painted.t, before.t, 1e-6);
-      assertClose(painted.value.slice(0, 10), before.value.slice(0, 10), rounding);
-      assert.equal(painted.value[10], 1);
-      assertClose(painted.value.slice(10), over(rest.image, 5, 5), rounding);
-      assertClose((await course(page, 6, 5)).value.slice(10), over(rest.image, 6, 5), rounding);
-      assert.ok(Math.abs(painted.value[20] - before.value[20]) > 0.05, "paint changes the end");
-
-      // More paint at the same t is added; at another one the flow turns there.
-      await page.locator("#brush input[value=black]").check();
-      await dot(page, 2, 9);
-      await page.waitForFunction(() => (document.getElementById("pixel-text")!.textContent ?? "") !== "");
-      x[2 * W + 9] = 0;
-      const both = await network.flowFrom(x, how, 10);
-      await told(page, "Sample 1 painted at t = 0.50: ");
-      assertClose((await course(page, 2, 9)).value.slice(10), over(both.image, 2, 9), rounding);
-
-      // The space bar paints where the arrow keys point, with noise that nobody knows before.
-      await page.locator("#brush input[value=noise]").check();
-      await moveTo(page, 75);
-      await page.locator(".frame").first().focus();
-      await page.keyboard.press("ArrowDown");
-      await page.keyboard.press("Space");
-      await told(page, "Sample 1 painted at t = 0.75: 5 steps of euler");
-      assert.notEqual((await course(page, 3, 9)).value[15], over(both.image, 3, 9)[5]);
-
-      await page.getByRole("button", { name: "Undo the painting" }).click();
-      assert.deepEqual(await course(page, 5, 5), before);
-      assert.equal(await page.locator("#paint-undo").isVisible(), false);
-
-      await moveTo(page, 100);
-      await dot(page, 5, 5);
-      await told(page, "At t = 1 no flow is left: move t back to paint.");
-    });
-  },
-);
 
 await testInBrowser(
   "reportHtml() draws the same noise through several runs, as far as they are live",
@@ -256,49 +126,5 @@ await testInBrowser("reportHtml() goes on when live work fails", async (browser)
     await page.locator("#live-draw").click();
     await told(page, "This went wrong: Cannot read the weights: ");
     assert.equal((await course(page, 4, 7)).value.length, 21);
-  });
-});
-
-const checkpoint = new URL("../../../checkpoints/mnist_residual.safetensors", import.meta.url);
-
-/** A report with the repository's own network, whose recorded sample is two snapshots. */
-async function realReport(): Promise<string> {
-  const still = {
-    t: Float32Array.of(0, 1),
-    image: new Float32Array(2 * 784),
-    velocity: new Float32Array(784),
-  };
-  const evolutions = [{ ...still, shape: [2, 28, 28] as const }];
-  const { paths: _, ...rest } = run("mnist", { evolutions });
-  return reportHtml({ runs: [rest], live: { library, checkpoints: [await Deno.readFile(checkpoint)] } });
-}
-
-/** Draws a digit, and compares a line of pixels with what the library draws outside the page. */
-async function drawDigit(page: Page, steps: number, tolerance: number): Promise<string> {
-  const { model, shape } = await openCheckpoint(checkpoint);
-  const x1 = await sample(model, { count: 1, shape, seed: 5, steps, solver: "heun" }).read();
-  await untilLive(page);
-  const words = await draw(page, 5, "heun", steps);
-  await moveTo(page, 100);
-  const values: number[] = [];
-  await page.locator(".frame").first().focus();
-  for (let column = 14; column < 24; column++) {
-    await page.keyboard.press("ArrowRight");
-    await page.waitForFunction(
-      (start) => document.getElementById("pixel-text")!.textContent!.startsWith(start),
-      `row 14, column ${column + 1}:`,
-    );
-    const [, sign, value] = /value ([+\u2212])(\d+\.\d+)/.exec(await text(page, "pixel-text"))!;
-    values.push(sign === "+" ? Number(value) : -value);
-  }
-  const expected = [...x1.subarray(14 * 28 + 15, 14 * 28 + 25)].map((x) => (x + 1) / 2);
-  assertClose(values, expected, tolerance);
-  assert.ok(Math.max(...expected) > 0.5, "the line crosses the digit");
-  return words;
-}
-
-await testInBrowser("reportHtml() draws what the library draws, from a trained network", async (browser) => {
-  await fromFile(browser, await realReport(), {}, async (page) => {
-    assert.match(await drawDigit(page, 20, 1e-3), /^Seed 5: 20 steps of heun, 40 evaluations, .* on CPU, 1/);
   });
 });

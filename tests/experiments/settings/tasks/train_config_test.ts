@@ -1,40 +1,18 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import {
-  parseTrainingFlags,
-  resolveConfig,
-  trainingHelp,
-} from "../../../experiments/settings/tasks/train_config.ts";
+import { overfitting, resolveOverfitConfig } from "../../../../experiments/settings/tasks/overfit.ts";
+import { parseReportWords } from "../../../../experiments/settings/tasks/report.ts";
+import { resolveSampleConfig, sampling } from "../../../../experiments/settings/tasks/sample.ts";
+import { training } from "../../../../experiments/settings/tasks/train.ts";
 import {
   ConfigError,
-  type PresetName,
+  parseTrainingFlags,
   readConfig,
   type TrainingConfig,
-} from "../../../experiments/settings/tasks/train_config.ts";
-import { overfitting, resolveOverfitConfig } from "../../../experiments/settings/tasks/overfit.ts";
-import { parseReportWords } from "../../../experiments/settings/tasks/report.ts";
-import { resolveSampleConfig, sampling } from "../../../experiments/settings/tasks/sample.ts";
-import { training } from "../../../experiments/settings/tasks/train.ts";
-import { animating } from "../../../experiments/settings/tasks/animate.ts";
-import {
-  modelNameOf,
-  modelTypeOf,
-  modelTypes,
-  optimizerKinds,
-  scheduleNames,
-  solvers,
-} from "../../../models/mod.ts";
-import { pacings } from "../../../viz/mod.ts";
-import { testNeeding } from "../../permissions.ts";
-
-function configOf(flags: string, preset: PresetName = "quick"): TrainingConfig {
-  return resolveConfig(parseTrainingFlags(flags.split(" ")), preset);
-}
-
-/** Checks that flags are refused with this one line. */
-function assertRefused(flags: string, message: string): void {
-  assert.throws(() => configOf(`--model residual ${flags}`), { name: "ConfigError", message });
-}
+  trainingHelp,
+} from "../../../../experiments/settings/tasks/train_config.ts";
+import { testNeeding } from "../../../permissions.ts";
+import { assertRefused, configOf } from "../config_of.ts";
 
 Deno.test("resolveConfig() completes flags by the given preset", () => {
   const config = configOf("--model base --lr 0.5 --filters 4,8 --no-attn");
@@ -235,61 +213,6 @@ Deno.test("trainingHelp() lists every flag with the default of the preset", () =
   assert(help.split("\n").every((line) => line.length <= 110));
 });
 
-Deno.test("Settings.read() reads back what JSON.stringify() wrote", () => {
-  const config = configOf("--model base --name a --lr 0.1", "paper");
-  assert.deepEqual(training.read(JSON.parse(JSON.stringify(config)), "config.json"), config);
-});
-
-Deno.test("Settings.read() takes the default of a setting that the file is too old to know", () => {
-  const config = configOf("--model base --val-epochs 0.5");
-  const { valEpochs: _, ...older } = config;
-  assert.deepEqual(training.read(older, "config.json"), { ...config, valEpochs: 1 });
-});
-
-Deno.test("Settings.read() reads words that older files spell otherwise; the command line does not", () => {
-  const config = configOf("--model base --schedule one_cycle");
-  assert.deepEqual(training.read({ ...config, schedule: "one-cycle" }, "config.json"), config);
-  assertRefused(
-    "--schedule one-cycle",
-    'Cannot use --schedule "one-cycle": expected constant, cosine, one_cycle or plateau (did you mean one_cycle?)',
-  );
-});
-
-Deno.test("choices of flags are the names of the registries", () => {
-  const { model, solver, optimizer, schedule, pacing } = training.rows;
-  assert.deepEqual(solver.choices, Object.keys(solvers));
-  assert.deepEqual(optimizer.choices, optimizerKinds);
-  assert.deepEqual(schedule.choices, scheduleNames);
-  assert.deepEqual([pacing.choices, animating.rows.pacing.choices], [pacings, pacings]);
-  assert.deepEqual(model.choices?.map(modelTypeOf), modelTypes);
-  assert.deepEqual(modelTypes.map(modelNameOf), model.choices);
-});
-
-Deno.test("Settings.read() refuses unknown, missing and unacceptable fields", () => {
-  const config = configOf("--model base");
-  const { lr: _, ...incomplete } = config;
-  const refusals: [unknown, string][] = [
-    [{ ...config, batchSise: 3 }, "Unknown field batchSise in config.json (did you mean batchSize?)"],
-    [incomplete, "Missing field lr in config.json: expected a number above 0"],
-    [{ ...config, lr: "0.1" }, 'Cannot use lr "0.1" in config.json: expected a number above 0'],
-    [
-      { ...config, filters: [] },
-      "Cannot use filters [] in config.json: expected whole numbers of at least 1, such as 16,32,64",
-    ],
-    [
-      { ...config, model: "basis" },
-      'Cannot use model "basis" in config.json: expected residual or base (did you mean base?)',
-    ],
-  ];
-  for (const [json, message] of refusals) {
-    assert.throws(() => training.read(json, "config.json"), { name: "ConfigError", message });
-  }
-  assert.throws(
-    () => training.read([], "config.json"),
-    /^ConfigError: Cannot read config.json: expected an object/,
-  );
-});
-
 testNeeding({ read: true, write: true }, "resolveConfig() resumes a run under its own settings", async () => {
   const run = await Deno.makeTempDir();
   try {
@@ -319,32 +242,4 @@ testNeeding({ read: true, write: true }, "resolveConfig() resumes a run under it
   } finally {
     await Deno.remove(run, { recursive: true });
   }
-});
-
-Deno.test("sampling needs a checkpoint and a picture or an array to write", () => {
-  const config = sampling.resolve(sampling.parse(["--checkpoint", "a.safetensors", "--count", "9"]).values);
-  assert.deepEqual(config, {
-    checkpoint: "a.safetensors",
-    count: 9,
-    seed: 0,
-    solver: "heun",
-    steps: 20,
-    columns: 0,
-    out: "grid.png",
-    device: "auto",
-    threads: 0,
-  });
-  assert.throws(() => sampling.resolve({}), /^ConfigError: Missing --checkpoint FILE: /);
-  assert.throws(() => sampling.parse(["--out", "grid.gif"]), {
-    message: 'Cannot use --out "grid.gif": expected a path that ends with .png or .npy',
-  });
-});
-
-Deno.test("resolveOverfitConfig() completes the flags and checks the network", () => {
-  assert.equal(resolveOverfitConfig(overfitting.parse(["--images", "10"])).images, 10);
-  assert.deepEqual(resolveOverfitConfig(overfitting.parse([])).filters, [16, 32]);
-  assert.throws(
-    () => resolveOverfitConfig(overfitting.parse(["--filters", "6"])),
-    /^ConfigError: Cannot use --groups 8 with --filters 6/,
-  );
 });

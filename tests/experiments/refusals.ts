@@ -1,0 +1,48 @@
+/** Commands that cannot work: each ends in one line that says why, and changes no file. */
+
+import assert from "node:assert/strict";
+import { type Task, testTask, tinyNetwork, type Workplace } from "./cli.ts";
+
+/** A command that cannot work. */
+export interface BadCommand {
+  readonly task?: Task;
+  readonly flags: string;
+  /** What the line on the error stream begins with, and says among other things. */
+  readonly says: readonly [string, ...string[]];
+  /** Prepares the folder. */
+  readonly prepare?: (place: Workplace) => Promise<unknown>;
+  readonly env?: Record<string, string>;
+}
+
+/** Asserts that a command ends in one line that says all it should, with exit code 1 and no file touched. */
+export async function assertRefused(
+  place: Workplace,
+  { task = "train:base", flags, says, prepare, env }: BadCommand,
+) {
+  await prepare?.(place);
+  const before = await place.listing();
+  const { code, stdout, stderr } = await place.run(task, flags, env);
+  assert.deepEqual({ code, stdout }, { code: 1, stdout: "" }, stderr);
+  assert.match(stderr, /^[^\n]+\n$/, `not one line: ${stderr}`);
+  const [begin, ...pieces] = says;
+  assert.ok(stderr.startsWith(begin), stderr);
+  for (const piece of pieces) assert.ok(stderr.includes(piece), `no "${piece}" in: ${stderr}`);
+  assert.deepEqual(await place.listing(), before);
+}
+
+/** Defines a test for each command: it is refused. */
+export function testRefusals(what: string, commands: Readonly<Record<string, BadCommand>>): void {
+  for (const [name, command] of Object.entries(commands)) {
+    testTask(`${what} ${name}`, (place) => assertRefused(place, command));
+  }
+}
+
+/** Flags of a run of two steps. */
+export const smallRun =
+  `${tinyNetwork} --max-minutes 0 --max-steps 2 --samples 0 --flow-samples 0 --path-samples 0`;
+
+/** Makes a run to spoil. */
+export const trained = (place: Workplace) => place.succeed("train:base", `${smallRun} --out run`);
+
+/** Flags to draw an image from the run that `trained` makes. */
+export const drawing = "--checkpoint run/last.safetensors --device cpu --count 1 --steps 1";

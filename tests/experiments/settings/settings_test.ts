@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { animating } from "../../../experiments/settings/tasks/animate.ts";
+import { training } from "../../../experiments/settings/tasks/train.ts";
+import {
+  modelNameOf,
+  modelTypeOf,
+  modelTypes,
+  optimizerKinds,
+  scheduleNames,
+  solvers,
+} from "../../../models/mod.ts";
+import { pacings } from "../../../viz/mod.ts";
+import { assertRefused, configOf } from "./config_of.ts";
+
+Deno.test("Settings.read() reads back what JSON.stringify() wrote", () => {
+  const config = configOf("--model base --name a --lr 0.1", "paper");
+  assert.deepEqual(training.read(JSON.parse(JSON.stringify(config)), "config.json"), config);
+});
+
+Deno.test("Settings.read() takes the default of a setting that the file is too old to know", () => {
+  const config = configOf("--model base --val-epochs 0.5");
+  const { valEpochs: _, ...older } = config;
+  assert.deepEqual(training.read(older, "config.json"), { ...config, valEpochs: 1 });
+});
+
+Deno.test("Settings.read() reads words that older files spell otherwise; the command line does not", () => {
+  const config = configOf("--model base --schedule one_cycle");
+  assert.deepEqual(training.read({ ...config, schedule: "one-cycle" }, "config.json"), config);
+  assertRefused(
+    "--schedule one-cycle",
+    'Cannot use --schedule "one-cycle": expected constant, cosine, one_cycle or plateau (did you mean one_cycle?)',
+  );
+});
+
+Deno.test("choices of flags are the names of the registries", () => {
+  const { model, solver, optimizer, schedule, pacing } = training.rows;
+  assert.deepEqual(solver.choices, Object.keys(solvers));
+  assert.deepEqual(optimizer.choices, optimizerKinds);
+  assert.deepEqual(schedule.choices, scheduleNames);
+  assert.deepEqual([pacing.choices, animating.rows.pacing.choices], [pacings, pacings]);
+  assert.deepEqual(model.choices?.map(modelTypeOf), modelTypes);
+  assert.deepEqual(modelTypes.map(modelNameOf), model.choices);
+});
+
+Deno.test("Settings.read() refuses unknown, missing and unacceptable fields", () => {
+  const config = configOf("--model base");
+  const { lr: _, ...incomplete } = config;
+  const refusals: [unknown, string][] = [
+    [{ ...config, batchSise: 3 }, "Unknown field batchSise in config.json (did you mean batchSize?)"],
+    [incomplete, "Missing field lr in config.json: expected a number above 0"],
+    [{ ...config, lr: "0.1" }, 'Cannot use lr "0.1" in config.json: expected a number above 0'],
+    [
+      { ...config, filters: [] },
+      "Cannot use filters [] in config.json: expected whole numbers of at least 1, such as 16,32,64",
+    ],
+    [
+      { ...config, model: "basis" },
+      'Cannot use model "basis" in config.json: expected residual or base (did you mean base?)',
+    ],
+  ];
+  for (const [json, message] of refusals) {
+    assert.throws(() => training.read(json, "config.json"), { name: "ConfigError", message });
+  }
+  assert.throws(
+    () => training.read([], "config.json"),
+    /^ConfigError: Cannot read config.json: expected an object/,
+  );
+});

@@ -1,0 +1,56 @@
+/// <reference lib="dom" />
+/** A trained network in a report: it draws what the library draws. */
+
+import assert from "node:assert/strict";
+import { openCheckpoint, sample } from "../../../models/mod.ts";
+import { reportHtml } from "../../../viz/report/mod.ts";
+import library from "../../../web/flow.js" with { type: "text" };
+import { type Page, testInBrowser } from "../../browser.ts";
+import { assertClose } from "../../testing.ts";
+import { draw, untilLive } from "./live_page.ts";
+import { run } from "./made_up.ts";
+import { fromFile, moveTo, text } from "./opened.ts";
+
+const checkpoint = new URL("../../../checkpoints/mnist_residual.safetensors", import.meta.url);
+
+/** A report with the repository's own network, whose recorded sample is two snapshots. */
+async function realReport(): Promise<string> {
+  const still = {
+    t: Float32Array.of(0, 1),
+    image: new Float32Array(2 * 784),
+    velocity: new Float32Array(784),
+  };
+  const evolutions = [{ ...still, shape: [2, 28, 28] as const }];
+  const { paths: _, ...rest } = run("mnist", { evolutions });
+  return reportHtml({ runs: [rest], live: { library, checkpoints: [await Deno.readFile(checkpoint)] } });
+}
+
+/** Draws a digit, and compares a line of pixels with what the library draws outside the page. */
+async function drawDigit(page: Page, steps: number, tolerance: number): Promise<string> {
+  const { model, shape } = await openCheckpoint(checkpoint);
+  const x1 = await sample(model, { count: 1, shape, seed: 5, steps, solver: "heun" }).read();
+  await untilLive(page);
+  const words = await draw(page, 5, "heun", steps);
+  await moveTo(page, 100);
+  const values: number[] = [];
+  await page.locator(".frame").first().focus();
+  for (let column = 14; column < 24; column++) {
+    await page.keyboard.press("ArrowRight");
+    await page.waitForFunction(
+      (start) => document.getElementById("pixel-text")!.textContent!.startsWith(start),
+      `row 14, column ${column + 1}:`,
+    );
+    const [, sign, value] = /value ([+\u2212])(\d+\.\d+)/.exec(await text(page, "pixel-text"))!;
+    values.push(sign === "+" ? Number(value) : -value);
+  }
+  const expected = [...x1.subarray(14 * 28 + 15, 14 * 28 + 25)].map((x) => (x + 1) / 2);
+  assertClose(values, expected, tolerance);
+  assert.ok(Math.max(...expected) > 0.5, "the line crosses the digit");
+  return words;
+}
+
+await testInBrowser("reportHtml() draws what the library draws, from a trained network", async (browser) => {
+  await fromFile(browser, await realReport(), {}, async (page) => {
+    assert.match(await drawDigit(page, 20, 1e-3), /^Seed 5: 20 steps of heun, 40 evaluations, .* on CPU, 1/);
+  });
+});
