@@ -35,7 +35,7 @@ async function runPython(...args: string[]): Promise<string> {
 async function obstacle(): Promise<string | undefined> {
   try {
     const needed = torchDevice === "cuda" ? "; torch.zeros(1, device='cuda')" : "";
-    await runPython("-c", `import torch, safetensors${needed}`);
+    await runPython("-c", `import torch${needed}`);
     return undefined;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "there is no such program";
@@ -79,6 +79,6 @@ if (reason === undefined) {
   device.close();
 } else {
   console.error(
-    `Skipped: ${python} cannot run the comparison: ${reason} (needs torch and safetensors; BENCH_PYTHON names another Python)`,
+    `Skipped: ${python} cannot run the comparison: ${reason} (needs torch; BENCH_PYTHON names another Python)`,
   );
 }

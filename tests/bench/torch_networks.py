@@ -1,7 +1,7 @@
 """Times PyTorch eager on the work of the benchmarks: JSON on standard output.
 
 `python tests/bench/torch_networks.py --cases '[{"model": "base", "filters": [8, 16],
-"tEmb": 16, "batchSize": 32}]'`. Needs torch, and safetensors for the networks' file.
+"tEmb": 16, "batchSize": 32}]'`. Needs torch.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-VECTORS = Path(__file__).parent.parent / "vectors" / "make_vectors.py"
+NETWORKS = Path(__file__).parent.parent / "vectors" / "networks.py"
 TYPES = {"base": "UNet_FM", "residual": "UNet_FM_Residuals"}
 LEAST_SECONDS = 0.2
 
@@ -87,7 +87,7 @@ def measure(args, device):
     name = "three 3x3 convolutions, batch 32"
     yield from time_network(name, ThreeConvolutions(32), torch.optim.Adam, x, (), args)
 
-    networks = runpy.run_path(str(VECTORS))
+    networks = runpy.run_path(str(NETWORKS))
     for case in args.cases:
         model, filters, t_emb = case["model"], case["filters"], case["tEmb"]
         batch = case["batchSize"]

@@ -9,7 +9,7 @@ import { loadState } from "../../../models/mod.ts";
 import { testWithVectors, type Vectors } from "../../models/vectors.ts";
 import { largestDifference } from "../../testing.ts";
 
-/** What the reference was made with; see `CURVE` in make_vectors.py. */
+/** What the reference was made with; see `CURVE` in loss_curve.py. */
 type Settings = Readonly<
   Record<"seed" | "images" | "size" | "batch" | "steps" | "lr" | "weight_decay" | "clip", number>
 >;
