@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join, posix } from "node:path";
+import { withFolder } from "./folder.ts";
 
 const root = new URL("..", import.meta.url);
 
@@ -71,8 +72,7 @@ async function embeddedImports(path: string): Promise<(Import & { readonly to: s
 
 /** What one call of `deno info` knows of all modules that some modules reach. */
 async function modulesFrom(entries: readonly string[]): Promise<ModuleInfo[]> {
-  const folder = await Deno.makeTempDir();
-  try {
+  return await withFolder(async (folder) => {
     const all = join(folder, "all.ts");
     const lines = entries.map((path) => `import ${JSON.stringify(new URL(path, root).href)};\n`);
     await Deno.writeTextFile(all, lines.join(""));
@@ -84,9 +84,7 @@ async function modulesFrom(entries: readonly string[]): Promise<ModuleInfo[]> {
     const { modules }: { modules: ModuleInfo[] } = JSON.parse(new TextDecoder().decode(stdout));
     for (const { error } of modules) assert.equal(error, undefined);
     return modules;
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 }
 
 function importsOf({ specifier, dependencies = [] }: ModuleInfo): Import[] {

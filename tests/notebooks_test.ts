@@ -22,6 +22,7 @@ import {
   shownAs,
   traceOf,
 } from "./notebook_reading.ts";
+import { withFolder } from "./folder.ts";
 import { granted, type PermissionName, testNeeding, testUnless } from "./permissions.ts";
 import { readGif } from "./viz/image/gif_reading.ts";
 
@@ -99,8 +100,7 @@ for (const notebook of notebooks) {
   });
 
   testWithJupyter(`${notebook} runs in Deno's kernel, and shows what is kept in it`, async (python) => {
-    const folder = await Deno.makeTempDir();
-    try {
+    await withFolder(async (folder) => {
       const to = join(folder, "run.ipynb");
       const { success, stderr } = await new Deno.Command(python, {
         args: executeArguments(join(root, notebook), { to, seconds: 120 }),
@@ -116,15 +116,12 @@ for (const notebook of notebooks) {
         kept.map(essence),
         "run `deno task notebook --execute` and commit",
       );
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
+    });
   });
 }
 
 testNeeding({ read: true, write: true, run: true }, "the cells of the notebooks are typed", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
+  await withFolder(async (folder) => {
     const programs = await Promise.all(notebooks.map(async (notebook, i) => {
       const code = (await readCells(join(root, notebook))).filter(({ cell_type }) => cell_type === "code");
       const program = join(folder, `notebook_${i}.ts`);
@@ -146,9 +143,7 @@ testNeeding({ read: true, write: true, run: true }, "the cells of the notebooks 
       ],
     }).output();
     assert.ok(success, new TextDecoder().decode(stderr));
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 });
 
 testWithJupyter(

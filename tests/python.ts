@@ -24,3 +24,10 @@ export async function pythonWith(
   const folder = fileURLToPath(new URL(`../.cache/python-${hash}`, import.meta.url));
   return await pythonEnvironment(folder, packages, { deadline });
 }
+
+/** Runs a Python program with some arguments; gives what it prints, which is JSON. */
+export async function askPython(python: string, program: string, ...args: string[]): Promise<unknown> {
+  const command = new Deno.Command(python, { args: ["-c", program, ...args], stderr: "inherit" });
+  const { stdout } = await command.output();
+  return JSON.parse(new TextDecoder().decode(stdout));
+}

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
 import { createModel, saveCheckpoint } from "../models/mod.ts";
 import { assertLikeDigits } from "./digit_features.ts";
+import { withFolder } from "./folder.ts";
 import { granted, testNeeding, testUnless } from "./permissions.ts";
 import { serveCheckout } from "./serve_checkout.ts";
 
@@ -31,8 +32,7 @@ interface Elsewhere {
 function testElsewhere(name: string, test: (elsewhere: Elsewhere) => Promise<void>): void {
   testNeeding({ read: true, write: true, run: true, net: true, env: true }, name, async () => {
     await using server = serveCheckout();
-    const folder = await Deno.makeTempDir();
-    try {
+    await withFolder(async (folder) => {
       await test({
         host: `127.0.0.1:${server.addr.port}`,
         folder,
@@ -47,9 +47,7 @@ function testElsewhere(name: string, test: (elsewhere: Elsewhere) => Promise<voi
         },
         png: async (name) => PNG.sync.read(Buffer.from(await Deno.readFile(join(folder, name)))),
       });
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
+    });
   });
 }
 

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import settings from "../deno.json" with { type: "json" };
 import { variables } from "../experiments/tracking/settings.ts";
+import { withFolder } from "./folder.ts";
 import { testNeeding } from "./permissions.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -28,8 +29,7 @@ testNeeding(
   { read: true, write: true, run: true },
   "the permission set tracking allows what it says, without a word",
   async () => {
-    const folder = await Deno.makeTempDir();
-    try {
+    await withFolder(async (folder) => {
       const program = join(folder, "asks.ts");
       await Deno.writeTextFile(
         program,
@@ -49,8 +49,6 @@ testNeeding(
         { name: "net" },
         { name: "env", variable: "MLFLOW_TRACKING_URI" },
       ]);
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
+    });
   },
 );

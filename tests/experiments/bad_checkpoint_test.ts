@@ -41,6 +41,11 @@ function withMetadata(name: string, value: unknown) {
   return withHeader((header) => header.__metadata__[name] = JSON.stringify(value));
 }
 
+/** Writes the settings of a base network with these channels into the header. */
+function withFilters(filters: readonly number[]) {
+  return withMetadata("config", { type: "UNet_FM", filters, t_emb: 8, channels: 1, attn: false, groups: 4 });
+}
+
 testRefusals("train --resume refuses", {
   "an unknown field of config.json": {
     flags: "--resume run --epochs 3",
@@ -122,25 +127,11 @@ testRefusals("sample refuses", {
     "data_offsets span",
   ),
   "the weights of another network": drawn(
-    withMetadata("config", {
-      type: "UNet_FM",
-      filters: [4, 12],
-      t_emb: 8,
-      channels: 1,
-      attn: false,
-      groups: 4,
-    }),
+    withFilters([4, 12]),
     "StateError: Cannot load run/last.safetensors: ",
   ),
   "a network of more levels than its file has": drawn(
-    withMetadata("config", {
-      type: "UNet_FM",
-      filters: Array(1000).fill(4),
-      t_emb: 8,
-      channels: 1,
-      attn: false,
-      groups: 4,
-    }),
+    withFilters(Array(1000).fill(4)),
     "StateError: Cannot load run/last.safetensors: ",
   ),
   "an unknown network": drawn(

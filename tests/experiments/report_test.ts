@@ -4,7 +4,7 @@ import { readFlowPaths } from "../../experiments/draw/path_file.ts";
 import { readLossByTime } from "../../experiments/draw/loss_by_time.ts";
 import { reporting } from "../../experiments/settings/tasks/report.ts";
 import { readLive } from "../../experiments/report/live.ts";
-import { testNeeding } from "../permissions.ts";
+import { testInFolder } from "../folder.ts";
 import type { Payload } from "../../viz/report/payload.ts";
 import { assertHelp, testTask, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
@@ -24,24 +24,15 @@ function weightsIn(page: string): Uint8Array[] {
     .map(([, base64]) => Uint8Array.fromBase64(base64));
 }
 
-testNeeding(
-  { read: true, write: true },
-  "readLive() leaves out weights that are too many, and says so",
-  async () => {
-    const run = await Deno.makeTempDir();
-    try {
-      await Deno.writeFile(join(run, "last.safetensors"), new Uint8Array(8 * 2 ** 20 + 1));
-      const { checkpoints: [large] } = await readLive([run], true);
-      assert.equal(large, "its weights take 8.1 MiB, and a report holds 8.0 MiB at most");
-      await Deno.writeFile(join(run, "ema.safetensors"), new Uint8Array(7));
-      assert.deepEqual((await readLive([run], true)).checkpoints, [new Uint8Array(7)]);
-      const { checkpoints: [none] } = await readLive([join(run, "none")], true);
-      assert.equal(none, "its folder holds no weights");
-    } finally {
-      await Deno.remove(run, { recursive: true });
-    }
-  },
-);
+testInFolder("readLive() leaves out weights that are too many, and says so", async (run) => {
+  await Deno.writeFile(join(run, "last.safetensors"), new Uint8Array(8 * 2 ** 20 + 1));
+  const { checkpoints: [large] } = await readLive([run], true);
+  assert.equal(large, "its weights take 8.1 MiB, and a report holds 8.0 MiB at most");
+  await Deno.writeFile(join(run, "ema.safetensors"), new Uint8Array(7));
+  assert.deepEqual((await readLive([run], true)).checkpoints, [new Uint8Array(7)]);
+  const { checkpoints: [none] } = await readLive([join(run, "none")], true);
+  assert.equal(none, "its folder holds no weights");
+});
 
 testTask("report shows what a run left, from its folder alone, and compares two", async (place) => {
   await place.succeed("train:residual", `${tinyRun} --out a`);

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { loadDataset } from "../../../experiments/data/dataset.ts";
 import { IDX_NAMES } from "../../../experiments/data/idx_folder.ts";
 import { sha256 } from "../../../experiments/data/mnist.ts";
+import { testInFolder, withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
 import { countingImages, countingLabels, idxFile, imageSize, writeTinyIdx } from "./tiny_idx.ts";
 
@@ -22,21 +23,18 @@ async function gzip(bytes: Uint8Array<ArrayBuffer>) {
 }
 
 /** Runs `use` on a new folder that holds the files. */
-async function withFolder(files: Map<string, Uint8Array>, use: (folder: string) => Promise<void>) {
-  const folder = await Deno.makeTempDir();
-  try {
+async function withFiles(files: Map<string, Uint8Array>, use: (folder: string) => Promise<void>) {
+  await withFolder(async (folder) => {
     for (const [name, bytes] of files) await Deno.writeFile(join(folder, name), bytes);
     await use(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 }
 
 /** Asserts that the tiny data set with some files exchanged is refused with a message. */
 async function assertRefused(change: (files: Map<string, Uint8Array>) => unknown, message: string) {
   const files = tiny();
   change(files);
-  await withFolder(files, async (folder) => {
+  await withFiles(files, async (folder) => {
     await assert.rejects(loadDataset(folder), {
       name: "DataError",
       message: message.replaceAll("DIR", folder),
@@ -45,7 +43,7 @@ async function assertRefused(change: (files: Map<string, Uint8Array>) => unknown
 }
 
 testNeeding(READ_WRITE, "loadDataset() reads a folder of images of any size", async () => {
-  await withFolder(tiny(), async (folder) => {
+  await withFiles(tiny(), async (folder) => {
     const { train, test, ...rest } = await loadDataset(folder);
     assert.deepEqual(rest, {
       name: folder.split("/").at(-1),
@@ -67,7 +65,7 @@ testNeeding(
   "loadDataset() reads gzipped files and dotted names as the same data set",
   async () => {
     const plain = tiny();
-    await withFolder(plain, async (folder) => {
+    await withFiles(plain, async (folder) => {
       const expected = await loadDataset(folder);
       const spellings: [string, (name: string) => string][] = [
         ["gzipped", (name) => `${name}.gz`],
@@ -79,7 +77,7 @@ testNeeding(
         for (const [name, bytes] of plain) {
           files.set(spell(name), spell(name).endsWith(".gz") ? await gzip(bytes) : bytes);
         }
-        await withFolder(files, async (other) => {
+        await withFiles(files, async (other) => {
           assert.deepEqual(
             { ...await loadDataset(other), name: expected.name, source: folder },
             expected,
@@ -91,31 +89,26 @@ testNeeding(
   },
 );
 
-testNeeding(READ_WRITE, "loadDataset() reads three channels and any labels", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    await writeTinyIdx(folder, { train: 30, test: 4, channels: 3, classes: 26 });
-    const rename = (name: string) =>
-      Deno.rename(join(folder, name), join(folder, name.replace("idx3", "idx4")));
-    await Promise.all([IDX_NAMES.trainImages, IDX_NAMES.testImages].map(rename));
-    const { train, test, channels, height, width, classes } = await loadDataset(folder);
-    assert.deepEqual([channels, height, width, classes], [3, imageSize, imageSize, 26]);
-    assert.deepEqual([train.images.length, test.images.length], [
-      30 * 3 * imageSize ** 2,
-      4 * 3 * imageSize ** 2,
-    ]);
-    const brightest = [0, 1, 2].map((channel) =>
-      Math.max(...train.images.subarray(channel * imageSize ** 2, (channel + 1) * imageSize ** 2))
-    );
-    assert.deepEqual(brightest, [255, 128, 85]);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+testInFolder("loadDataset() reads three channels and any labels", async (folder) => {
+  await writeTinyIdx(folder, { train: 30, test: 4, channels: 3, classes: 26 });
+  const rename = (name: string) =>
+    Deno.rename(join(folder, name), join(folder, name.replace("idx3", "idx4")));
+  await Promise.all([IDX_NAMES.trainImages, IDX_NAMES.testImages].map(rename));
+  const { train, test, channels, height, width, classes } = await loadDataset(folder);
+  assert.deepEqual([channels, height, width, classes], [3, imageSize, imageSize, 26]);
+  assert.deepEqual([train.images.length, test.images.length], [
+    30 * 3 * imageSize ** 2,
+    4 * 3 * imageSize ** 2,
+  ]);
+  const brightest = [0, 1, 2].map((channel) =>
+    Math.max(...train.images.subarray(channel * imageSize ** 2, (channel + 1) * imageSize ** 2))
+  );
+  assert.deepEqual(brightest, [255, 128, 85]);
 });
 
 testNeeding(READ_WRITE, "loadDataset() names what is missing", async () => {
   const all = Object.values(IDX_NAMES).join(", ");
-  await withFolder(new Map([["file", new Uint8Array(1)]]), async (folder) => {
+  await withFiles(new Map([["file", new Uint8Array(1)]]), async (folder) => {
     await assert.rejects(loadDataset(join(folder, "none")), {
       name: "DataError",
       message:
@@ -182,7 +175,7 @@ testNeeding(
   { read: true, write: true, run: true },
   "loadDataset() says what to do without a network",
   async () => {
-    await withFolder(new Map(), async (emptyCache) => {
+    await withFiles(new Map(), async (emptyCache) => {
       const module = JSON.stringify(new URL("../../../experiments/data/dataset.ts", import.meta.url));
       const program = `import { loadDataset } from ${module};
       await loadDataset().catch((error) => console.log(error.name + ": " + error.message));`;

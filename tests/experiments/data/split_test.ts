@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { splitImages } from "../../../experiments/data/split.ts";
-
-const sorted = (values: Iterable<number>) => [...values].sort((a, b) => a - b);
-const upTo = (n: number) => Array.from({ length: n }, (_, i) => i);
+import { sorted, upTo } from "../../counting.ts";
 
 Deno.test("splitImages() splits all images, and keeps the validation images whatever the limit", () => {
   const options = { seed: 46020, valFraction: 0.1, trainLimit: 0, batchSize: 8 };

@@ -5,6 +5,7 @@ import { binByTime } from "../../../experiments/draw/loss_by_time.ts";
 import { principalComponents } from "../../../experiments/draw/principal_components.ts";
 import { add, init, multiply, tanh, withDevice } from "../../../kernels/mod.ts";
 import { type Model, noise } from "../../../models/mod.ts";
+import { testInFolder, withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
 import { assertClose } from "../../testing.ts";
 
@@ -64,18 +65,13 @@ Deno.test("followPaths() of a bent flow are not straight, whatever the batch", a
   assert.ok(one.straightness.every((value) => value >= -1.000001 && value <= 1.000001));
 });
 
-testNeeding({ read: true, write: true }, "readFlowPaths() reads what writeFlowPaths() wrote", async () => {
-  const run = await Deno.makeTempDir();
-  try {
-    assert.equal(await readFlowPaths(run), undefined);
-    const paths = await follow((x) => x, 3, 3);
-    await writeFlowPaths(run, paths);
-    assert.deepEqual(await readFlowPaths(run), paths);
-    await writeFlowPaths(run, { ...paths, shape: [5, 3, W, H] });
-    assert.deepEqual((await readFlowPaths(run))!.shape, [5, 3, W, H]);
-  } finally {
-    await Deno.remove(run, { recursive: true });
-  }
+testInFolder("readFlowPaths() reads what writeFlowPaths() wrote", async (run) => {
+  assert.equal(await readFlowPaths(run), undefined);
+  const paths = await follow((x) => x, 3, 3);
+  await writeFlowPaths(run, paths);
+  assert.deepEqual(await readFlowPaths(run), paths);
+  await writeFlowPaths(run, { ...paths, shape: [5, 3, W, H] });
+  assert.deepEqual((await readFlowPaths(run))!.shape, [5, 3, W, H]);
 });
 
 Deno.test("binByTime() averages over the images of each bin", () => {
@@ -107,13 +103,10 @@ testNeeding(
     const x0 = await withDevice(device, () => noise(5, [3, 3, 2, 2])).read();
     assertClose(paths.image, x0.map((x) => x + 1), 1e-5);
     assertClose(paths.speed, paths.speed.map(() => 1), 1e-6);
-    const run = await Deno.makeTempDir();
-    try {
+    await withFolder(async (run) => {
       await writeFlowPaths(run, paths);
       assert.deepEqual(await readFlowPaths(run), paths);
-    } finally {
-      await Deno.remove(run, { recursive: true });
-    }
+    });
   },
 );
 
@@ -122,11 +115,8 @@ testNeeding({ read: true, write: true }, "followPaths() of data without labels h
   const paths = await followColour({ train: bare(data.train), test: bare(data.test) });
   assert.ok(!("classes" in paths) && !("classes" in paths.real) && !("classifier" in paths));
   assert.deepEqual(paths.position, (await followColour(data)).position);
-  const run = await Deno.makeTempDir();
-  try {
+  await withFolder(async (run) => {
     await writeFlowPaths(run, paths);
     assert.deepEqual(await readFlowPaths(run), paths);
-  } finally {
-    await Deno.remove(run, { recursive: true });
-  }
+  });
 });

@@ -11,12 +11,11 @@ import {
 import { multiply, type Tensor } from "../../../kernels/mod.ts";
 import { createModel, decodeSafetensors, encodeSafetensors, type Model } from "../../../models/mod.ts";
 import type { Evolution } from "../../../viz/mod.ts";
-import { testNeeding } from "../../permissions.ts";
+import { testInFolder } from "../../folder.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
 const source: FlowSource = { modelType: "UNet_FM", seed: 7, solver: "euler", steps: 2 };
 const shape = [3, 2, 1] as const;
-const files = { read: true, write: true } as const;
 
 function evolution(from: number): Evolution {
   return {
@@ -27,65 +26,45 @@ function evolution(from: number): Evolution {
   };
 }
 
-async function inFolder(test: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "flow-" });
-  try {
-    await test(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+testInFolder("readFlowSnapshots() reads what writeFlowSnapshots() wrote, in order", async (run) => {
+  const evolutions = Array.from({ length: 11 }, (_, n) => evolution(n));
+  const paths = await writeFlowSnapshots(run, evolutions, source);
+  assert.equal(paths[10], join(run, "flow", "sample_11.safetensors"));
+  assert.deepEqual(
+    await readFlowSnapshots(run),
+    evolutions.map((evolution, n) => ({ ...source, k: n + 1, evolution })),
+  );
+});
 
-testNeeding(
-  files,
-  "readFlowSnapshots() reads what writeFlowSnapshots() wrote, in order",
-  () =>
-    inFolder(async (run) => {
-      const evolutions = Array.from({ length: 11 }, (_, n) => evolution(n));
-      const paths = await writeFlowSnapshots(run, evolutions, source);
-      assert.equal(paths[10], join(run, "flow", "sample_11.safetensors"));
-      assert.deepEqual(
-        await readFlowSnapshots(run),
-        evolutions.map((evolution, n) => ({ ...source, k: n + 1, evolution })),
-      );
-    }),
-);
+testInFolder("writeFlowSnapshots() makes no folder for no evolutions", async (run) => {
+  assert.deepEqual(await writeFlowSnapshots(run, [], source), []);
+  assert.deepEqual(await Array.fromAsync(Deno.readDir(run)), []);
+});
 
-testNeeding(files, "writeFlowSnapshots() makes no folder for no evolutions", () =>
-  inFolder(async (run) => {
-    assert.deepEqual(await writeFlowSnapshots(run, [], source), []);
-    assert.deepEqual(await Array.fromAsync(Deno.readDir(run)), []);
-  }));
-
-testNeeding(
-  files,
-  "readFlowSnapshots() says what is missing, and how it is made",
-  () =>
-    inFolder(async (run) => {
-      const message = new RegExp(
-        `Cannot find snapshots of .*: there is no .*sample_<k>.safetensors \\(a training run writes them at its end`,
-      );
-      await assert.rejects(readFlowSnapshots(run), { name: "RunError", message });
-      await writeFlowSnapshots(run, [evolution(0)], source);
-      const file = join(run, "flow", "sample_1.safetensors");
-      const bytes = await Deno.readFile(file);
-      await Deno.writeFile(file, bytes.subarray(0, -1));
-      await assert.rejects(readFlowSnapshots(run), { name: "SafetensorsError" });
-      await Deno.writeFile(
-        file,
-        encodeSafetensors(new Map([["t", { shape: [1], data: Float32Array.of(0) }]])),
-      );
-      await assert.rejects(readFlowSnapshots(run), /sample_1.safetensors: it holds no image/);
-      const tensors = ["t", "image", "velocity"].map((name) =>
-        [name, { shape: [1, 1, 1], data: Float32Array.of(0) }] as const
-      );
-      await Deno.writeFile(file, encodeSafetensors(new Map(tensors), { solver: "euler" }));
-      await assert.rejects(
-        readFlowSnapshots(run),
-        /its metadata are {"solver":"euler"} \(expected model_type/,
-      );
-    }),
-);
+testInFolder("readFlowSnapshots() says what is missing, and how it is made", async (run) => {
+  const message = new RegExp(
+    `Cannot find snapshots of .*: there is no .*sample_<k>.safetensors \\(a training run writes them at its end`,
+  );
+  await assert.rejects(readFlowSnapshots(run), { name: "RunError", message });
+  await writeFlowSnapshots(run, [evolution(0)], source);
+  const file = join(run, "flow", "sample_1.safetensors");
+  const bytes = await Deno.readFile(file);
+  await Deno.writeFile(file, bytes.subarray(0, -1));
+  await assert.rejects(readFlowSnapshots(run), { name: "SafetensorsError" });
+  await Deno.writeFile(
+    file,
+    encodeSafetensors(new Map([["t", { shape: [1], data: Float32Array.of(0) }]])),
+  );
+  await assert.rejects(readFlowSnapshots(run), /sample_1.safetensors: it holds no image/);
+  const tensors = ["t", "image", "velocity"].map((name) =>
+    [name, { shape: [1, 1, 1], data: Float32Array.of(0) }] as const
+  );
+  await Deno.writeFile(file, encodeSafetensors(new Map(tensors), { solver: "euler" }));
+  await assert.rejects(
+    readFlowSnapshots(run),
+    /its metadata are {"solver":"euler"} \(expected model_type/,
+  );
+});
 
 Deno.test("encodeFlowSnapshots() refuses arrays that do not fit", () => {
   const wrong = { ...evolution(0), velocity: new Float32Array(6) };
@@ -125,38 +104,28 @@ testOnDevices("evolve() starts from the same noise whatever the model and the co
   assert.equal(b.length, 3);
 });
 
-testNeeding(
-  files,
-  "writeFlowSnapshots() keeps three channels, and times at any spacing",
-  () =>
-    inFolder(async (run) => {
-      const colour: Evolution = {
-        t: Float32Array.of(0, 0.1, 1),
-        image: Float32Array.from({ length: 18 }, (_, i) => i),
-        velocity: Float32Array.from({ length: 12 }, (_, i) => -i),
-        shape: [3, 3, 2, 1],
-      };
-      const [path] = await writeFlowSnapshots(run, [colour], source);
-      const { tensors } = decodeSafetensors(await Deno.readFile(path), path);
-      assert.deepEqual(tensors.get("image")!.shape, [3, 3, 2, 1]);
-      assert.deepEqual(tensors.get("velocity")!.shape, [2, 3, 2, 1]);
-      assert.deepEqual((await readFlowSnapshots(run)).map(({ evolution }) => evolution), [colour]);
-    }),
-);
+testInFolder("writeFlowSnapshots() keeps three channels, and times at any spacing", async (run) => {
+  const colour: Evolution = {
+    t: Float32Array.of(0, 0.1, 1),
+    image: Float32Array.from({ length: 18 }, (_, i) => i),
+    velocity: Float32Array.from({ length: 12 }, (_, i) => -i),
+    shape: [3, 3, 2, 1],
+  };
+  const [path] = await writeFlowSnapshots(run, [colour], source);
+  const { tensors } = decodeSafetensors(await Deno.readFile(path), path);
+  assert.deepEqual(tensors.get("image")!.shape, [3, 3, 2, 1]);
+  assert.deepEqual(tensors.get("velocity")!.shape, [2, 3, 2, 1]);
+  assert.deepEqual((await readFlowSnapshots(run)).map(({ evolution }) => evolution), [colour]);
+});
 
-testNeeding(
-  files,
-  "findFlowSnapshots() finds none only where none are stored",
-  () =>
-    inFolder(async (run) => {
-      assert.deepEqual(await findFlowSnapshots(run), []);
-      await Deno.mkdir(join(run, "flow"));
-      assert.deepEqual(await findFlowSnapshots(run), []);
-      await Deno.symlink("sample_1.safetensors", join(run, "flow", "sample_1.safetensors"));
-      const message = /^Cannot read .*sample_1.safetensors: /;
-      await assert.rejects(findFlowSnapshots(run), { name: "RunError", message });
-    }),
-);
+testInFolder("findFlowSnapshots() finds none only where none are stored", async (run) => {
+  assert.deepEqual(await findFlowSnapshots(run), []);
+  await Deno.mkdir(join(run, "flow"));
+  assert.deepEqual(await findFlowSnapshots(run), []);
+  await Deno.symlink("sample_1.safetensors", join(run, "flow", "sample_1.safetensors"));
+  const message = /^Cannot read .*sample_1.safetensors: /;
+  await assert.rejects(findFlowSnapshots(run), { name: "RunError", message });
+});
 
 Deno.test("encodeFlowSnapshots() refuses images that are neither grey nor red, green and blue", () => {
   const two = { ...evolution(0), shape: [3, 2, 1, 1] as const };

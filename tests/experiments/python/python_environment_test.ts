@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
 
 const module = JSON.stringify(
@@ -10,8 +11,7 @@ const module = JSON.stringify(
 
 /** What pythonEnvironment() returns where `python3` is this script, or where there is none. */
 async function environmentWith(python3?: string): Promise<unknown> {
-  const folder = await Deno.makeTempDir();
-  try {
+  return await withFolder(async (folder) => {
     const bin = join(folder, "bin");
     await Deno.mkdir(bin);
     if (python3) await Deno.writeTextFile(join(bin, "python3"), `#!/bin/sh\n${python3}\n`, { mode: 0o755 });
@@ -26,9 +26,7 @@ async function environmentWith(python3?: string): Promise<unknown> {
     assert.ok(success, new TextDecoder().decode(stderr));
     assert.deepEqual((await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name), ["bin"]);
     return JSON.parse(new TextDecoder().decode(stdout));
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 }
 
 const needed = { read: true, write: true, run: true } as const;

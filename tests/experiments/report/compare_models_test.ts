@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { compareModels } from "../../../experiments/report/compare_models.ts";
 import { init, withDevice } from "../../../kernels/mod.ts";
 import { createModel, saveCheckpoint } from "../../../models/mod.ts";
+import { withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
 
 const device = await init({ device: "cpu" });
@@ -12,8 +13,7 @@ async function withRuns(
   channels: Readonly<Record<string, number>>,
   test: (runs: string[]) => Promise<void>,
 ): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
+  await withFolder(async (folder) => {
     await withDevice(device, async () => {
       for (const [i, [name, count]] of Object.entries(channels).entries()) {
         const config = { type: "UNet_FM", filters: [2, 4], tEmb: 4, channels: count } as const;
@@ -26,9 +26,7 @@ async function withRuns(
       }
     });
     await withDevice(device, () => test(Object.keys(channels).map((name) => join(folder, name))));
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 }
 
 const files = { read: true, write: true } as const;

@@ -4,6 +4,7 @@ import { writeFlowSnapshots } from "../../../experiments/draw/snapshot_files.ts"
 import { countWeights } from "../../../experiments/report/count_weights.ts";
 import { readReportRuns } from "../../../experiments/report/read_runs.ts";
 import { findWeights } from "../../../experiments/report/run_weights.ts";
+import { withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
 import { madeUpColourFlow, madeUpFlow } from "../../viz/flow/made_up_flow.ts";
 
@@ -12,17 +13,14 @@ const source = { modelType: "UNet_FM", seed: 7, solver: "heun", steps: 4 } as co
 
 /** Calls back with the folders of runs that hold settings alone. */
 async function withRuns(names: string[], test: (...runs: string[]) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
+  await withFolder(async (folder) => {
     const runs = names.map((name) => join(folder, name));
     for (const run of runs) {
       await Deno.mkdir(run);
       await Deno.writeTextFile(join(run, "config.json"), "{}");
     }
     await test(...runs);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 }
 
 /** A file that is there and cannot be read, not even by root. */

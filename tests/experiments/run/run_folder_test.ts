@@ -8,113 +8,81 @@ import {
   truncateAfterStep,
 } from "../../../experiments/run/metrics_log.ts";
 import { createRunFolder, RunError, writeAtomic } from "../../../experiments/run/run_folder.ts";
-import { granted, testNeeding } from "../../permissions.ts";
+import { testInFolder } from "../../folder.ts";
+import { granted } from "../../permissions.ts";
 
-const files = { read: true, write: true } as const;
 const startedAt = new Date(2024, 0, 2, 3, 4, 5);
-
-/** Runs a test in a folder that is removed after it. */
-function inFolder(test: (folder: string) => Promise<void>): () => Promise<void> {
-  return async () => {
-    const folder = await Deno.makeTempDir();
-    try {
-      await test(folder);
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
-  };
-}
 
 async function namesIn(folder: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort();
 }
 
-testNeeding(
-  files,
-  "createRunFolder() names folders by time and name, and never twice",
-  inFolder(async (folder) => {
-    const root = join(folder, "runs");
-    const options = { name: "base", root, startedAt };
-    assert.equal(await createRunFolder(options), join(root, "20240102-030405-base"));
-    assert.equal(await createRunFolder(options), join(root, "20240102-030405-base-2"));
-    assert.deepEqual(await namesIn(root), ["20240102-030405-base", "20240102-030405-base-2"]);
-  }),
-);
+testInFolder("createRunFolder() names folders by time and name, and never twice", async (folder) => {
+  const root = join(folder, "runs");
+  const options = { name: "base", root, startedAt };
+  assert.equal(await createRunFolder(options), join(root, "20240102-030405-base"));
+  assert.equal(await createRunFolder(options), join(root, "20240102-030405-base-2"));
+  assert.deepEqual(await namesIn(root), ["20240102-030405-base", "20240102-030405-base-2"]);
+});
 
-testNeeding(
-  files,
-  "createRunFolder() takes a new or empty folder and refuses others",
-  inFolder(async (folder) => {
-    const out = join(folder, "new", "run");
-    assert.equal(await createRunFolder({ name: "base", out, startedAt }), out);
-    assert.equal(await createRunFolder({ name: "base", out, startedAt }), out);
+testInFolder("createRunFolder() takes a new or empty folder and refuses others", async (folder) => {
+  const out = join(folder, "new", "run");
+  assert.equal(await createRunFolder({ name: "base", out, startedAt }), out);
+  assert.equal(await createRunFolder({ name: "base", out, startedAt }), out);
 
-    await Deno.writeTextFile(join(out, "notes.txt"), "mine");
-    await assert.rejects(createRunFolder({ name: "base", out, startedAt }), {
-      name: "RunError",
-      message: `Cannot use ${out} as run folder: it holds notes.txt (expected a new or empty folder; ` +
-        `to continue an earlier run, give --resume ${out})`,
-    });
-    assert.deepEqual(await namesIn(out), ["notes.txt"]);
-    const file = join(out, "notes.txt");
-    await assert.rejects(createRunFolder({ name: "base", out: file, startedAt }), RunError);
-    assert.equal(await Deno.readTextFile(file), "mine");
-  }),
-);
+  await Deno.writeTextFile(join(out, "notes.txt"), "mine");
+  await assert.rejects(createRunFolder({ name: "base", out, startedAt }), {
+    name: "RunError",
+    message: `Cannot use ${out} as run folder: it holds notes.txt (expected a new or empty folder; ` +
+      `to continue an earlier run, give --resume ${out})`,
+  });
+  assert.deepEqual(await namesIn(out), ["notes.txt"]);
+  const file = join(out, "notes.txt");
+  await assert.rejects(createRunFolder({ name: "base", out: file, startedAt }), RunError);
+  assert.equal(await Deno.readTextFile(file), "mine");
+});
 
-testNeeding(
-  files,
-  "writeAtomic() replaces text and bytes and leaves no other file",
-  inFolder(async (folder) => {
-    const path = join(folder, "file");
-    await writeAtomic(path, "old and longer");
-    await writeAtomic(path, "ñew");
-    assert.equal(await Deno.readTextFile(path), "ñew");
-    await writeAtomic(path, new Uint8Array([0, 255, 10]));
-    assert.deepEqual(await Deno.readFile(path), new Uint8Array([0, 255, 10]));
-    await Deno.writeTextFile(`${path}.tmp`, "left over from a run that was cut off, longer than the file");
-    await writeAtomic(path, "");
-    assert.equal(await Deno.readTextFile(path), "");
-    assert.deepEqual(await namesIn(folder), ["file"]);
-  }),
-);
+testInFolder("writeAtomic() replaces text and bytes and leaves no other file", async (folder) => {
+  const path = join(folder, "file");
+  await writeAtomic(path, "old and longer");
+  await writeAtomic(path, "ñew");
+  assert.equal(await Deno.readTextFile(path), "ñew");
+  await writeAtomic(path, new Uint8Array([0, 255, 10]));
+  assert.deepEqual(await Deno.readFile(path), new Uint8Array([0, 255, 10]));
+  await Deno.writeTextFile(`${path}.tmp`, "left over from a run that was cut off, longer than the file");
+  await writeAtomic(path, "");
+  assert.equal(await Deno.readTextFile(path), "");
+  assert.deepEqual(await namesIn(folder), ["file"]);
+});
 
-testNeeding(
-  files,
-  "writeAtomic() shows a reader the old or the new content, never a part",
-  inFolder(async (folder) => {
-    const path = join(folder, "file");
-    const size = 1 << 20;
-    await writeAtomic(path, new Uint8Array(size));
-    let writing = true;
-    const writer = (async () => {
-      for (let value = 1; value <= 10; value++) await writeAtomic(path, new Uint8Array(size).fill(value));
-      writing = false;
-    })();
-    while (writing) {
-      const bytes = await Deno.readFile(path);
-      assert.equal(bytes.length, size);
-      assert.equal(bytes[0], bytes[size - 1]);
-    }
-    await writer;
-  }),
-);
+testInFolder("writeAtomic() shows a reader the old or the new content, never a part", async (folder) => {
+  const path = join(folder, "file");
+  const size = 1 << 20;
+  await writeAtomic(path, new Uint8Array(size));
+  let writing = true;
+  const writer = (async () => {
+    for (let value = 1; value <= 10; value++) await writeAtomic(path, new Uint8Array(size).fill(value));
+    writing = false;
+  })();
+  while (writing) {
+    const bytes = await Deno.readFile(path);
+    assert.equal(bytes.length, size);
+    assert.equal(bytes[0], bytes[size - 1]);
+  }
+  await writer;
+});
 
-testNeeding(
-  files,
-  "writeAtomic() leaves things as they were where it cannot rename",
-  inFolder(async (folder) => {
-    const path = join(folder, "taken");
-    await Deno.mkdir(join(path, "inner"), { recursive: true });
-    await assert.rejects(writeAtomic(path, "text"), (error: Error) => {
-      assert.equal(error.name, "RunError");
-      assert.match(error.message, /^Cannot write \S+taken: [^\n]+; the file is unchanged$/);
-      return true;
-    });
-    assert.deepEqual(await namesIn(folder), ["taken"]);
-    await assert.rejects(writeAtomic(join(folder, "missing", "file"), "text"), RunError);
-  }),
-);
+testInFolder("writeAtomic() leaves things as they were where it cannot rename", async (folder) => {
+  const path = join(folder, "taken");
+  await Deno.mkdir(join(path, "inner"), { recursive: true });
+  await assert.rejects(writeAtomic(path, "text"), (error: Error) => {
+    assert.equal(error.name, "RunError");
+    assert.match(error.message, /^Cannot write \S+taken: [^\n]+; the file is unchanged$/);
+    return true;
+  });
+  assert.deepEqual(await namesIn(folder), ["taken"]);
+  await assert.rejects(writeAtomic(join(folder, "missing", "file"), "text"), RunError);
+});
 
 Deno.test({
   name: "writeAtomic() names the file where writing is not allowed",
@@ -124,58 +92,46 @@ Deno.test({
   },
 });
 
-testNeeding(
-  files,
-  "readMetrics() reads back what appendMetrics() wrote",
-  inFolder(async (folder) => {
-    const path = join(folder, "metrics.jsonl");
-    assert.deepEqual(await readMetrics(path), []);
-    const metrics: Metrics[] = [
-      { step: 1, trainLoss: 0.1, phase: "train" },
-      { step: 2, trainLoss: NaN, learningRate: Infinity, other: -Infinity },
-    ];
-    for (const line of metrics) appendMetrics(path, line);
-    assert.equal(
-      await Deno.readTextFile(path),
-      '{"step":1,"trainLoss":0.1,"phase":"train"}\n' +
-        '{"step":2,"trainLoss":"NaN","learningRate":"Infinity","other":"-Infinity"}\n',
-    );
-    assert.deepEqual(await readMetrics(path), metrics);
-  }),
-);
+testInFolder("readMetrics() reads back what appendMetrics() wrote", async (folder) => {
+  const path = join(folder, "metrics.jsonl");
+  assert.deepEqual(await readMetrics(path), []);
+  const metrics: Metrics[] = [
+    { step: 1, trainLoss: 0.1, phase: "train" },
+    { step: 2, trainLoss: NaN, learningRate: Infinity, other: -Infinity },
+  ];
+  for (const line of metrics) appendMetrics(path, line);
+  assert.equal(
+    await Deno.readTextFile(path),
+    '{"step":1,"trainLoss":0.1,"phase":"train"}\n' +
+      '{"step":2,"trainLoss":"NaN","learningRate":"Infinity","other":"-Infinity"}\n',
+  );
+  assert.deepEqual(await readMetrics(path), metrics);
+});
 
-testNeeding(
-  files,
-  "truncateAfterStep() drops later lines and a half-written one",
-  inFolder(async (folder) => {
-    const path = join(folder, "metrics.jsonl");
-    for (const step of [10, 20, 30]) appendMetrics(path, { step, trainLoss: NaN });
-    await Deno.writeTextFile(path, '{"step":1', { append: true });
-    assert.deepEqual((await readMetrics(path)).map(({ step }) => step), [10, 20, 30]);
+testInFolder("truncateAfterStep() drops later lines and a half-written one", async (folder) => {
+  const path = join(folder, "metrics.jsonl");
+  for (const step of [10, 20, 30]) appendMetrics(path, { step, trainLoss: NaN });
+  await Deno.writeTextFile(path, '{"step":1', { append: true });
+  assert.deepEqual((await readMetrics(path)).map(({ step }) => step), [10, 20, 30]);
 
-    await truncateAfterStep(path, 30);
-    appendMetrics(path, { step: 40 });
-    assert.deepEqual((await readMetrics(path)).map(({ step }) => step), [10, 20, 30, 40]);
-    await truncateAfterStep(path, 25);
-    assert.equal(
-      await Deno.readTextFile(path),
-      '{"step":10,"trainLoss":"NaN"}\n{"step":20,"trainLoss":"NaN"}\n',
-    );
-  }),
-);
+  await truncateAfterStep(path, 30);
+  appendMetrics(path, { step: 40 });
+  assert.deepEqual((await readMetrics(path)).map(({ step }) => step), [10, 20, 30, 40]);
+  await truncateAfterStep(path, 25);
+  assert.equal(
+    await Deno.readTextFile(path),
+    '{"step":10,"trainLoss":"NaN"}\n{"step":20,"trainLoss":"NaN"}\n',
+  );
+});
 
-testNeeding(
-  files,
-  "readMetrics() names a broken line before the last",
-  inFolder(async (folder) => {
-    const path = join(folder, "metrics.jsonl");
-    await Deno.writeTextFile(path, '{"step":1}\n{"loss":2}\n{"step":3}\n');
-    await assert.rejects(readMetrics(path), {
-      name: "RunError",
-      message: `Cannot read ${path}: line 2 is no object with a step: {"loss":2}`,
-    });
-  }),
-);
+testInFolder("readMetrics() names a broken line before the last", async (folder) => {
+  const path = join(folder, "metrics.jsonl");
+  await Deno.writeTextFile(path, '{"step":1}\n{"loss":2}\n{"step":3}\n');
+  await assert.rejects(readMetrics(path), {
+    name: "RunError",
+    message: `Cannot read ${path}: line 2 is no object with a step: {"loss":2}`,
+  });
+});
 
 Deno.test("collectEnvironment() tells what it may and null for the rest", async () => {
   const environment = await collectEnvironment({ name: "software" }, startedAt);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { sendRun } from "../../../experiments/tracking/send.ts";
 import { chooseTracking } from "../../../experiments/tracking/settings.ts";
+import { withFolder } from "../../folder.ts";
 import { testUnless } from "../../permissions.ts";
 import { type Fault, FaultyProxy, type Seen } from "./faulty_proxy.ts";
 import { assertMirrored } from "./mirrored.ts";
@@ -16,8 +17,7 @@ async function throughFaults(
   const experiment = newExperiment();
   let spoiling = true;
   await using proxy = await FaultyProxy.start(theServer().url, (seen) => spoiling ? fault(seen) : "pass");
-  const folder = await Deno.makeTempDir({ prefix: "flow-" });
-  try {
+  await withFolder(async (folder) => {
     const address = chooseTracking({ mlflow: proxy.url }, {}).address!;
     const patience = { maxRetries: 4, backoffFactor: 0.02, timeoutMs };
     const said = await shortRun(folder, { address, patience, experiment });
@@ -25,9 +25,7 @@ async function throughFaults(
     spoiling = false;
     for await (const { state } of sendRun(folder, { address, patience })) assert.equal(state, "sent");
     await assertMirrored(theServer(), experiment, folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 }
 
 const full = {
@@ -76,8 +74,7 @@ testUnless(
     await using proxy = await FaultyProxy.start(theServer().url, ({ authorization }) =>
       // Some servers repeat what they were sent.
       authorization === right ? "pass" : { status: 401, body: `no such user: ${authorization} ${secret}` });
-    const folder = await Deno.makeTempDir({ prefix: "flow-" });
-    try {
+    await withFolder(async (folder) => {
       const patience = { maxRetries: 4, backoffFactor: 0.02, timeoutMs: 5_000 };
       const choose = (password: string) =>
         chooseTracking({ mlflow: proxy.url }, {
@@ -98,9 +95,7 @@ testUnless(
       right = `Basic ${btoa("me:right")}`;
       for await (const _ of sendRun(folder, { address: choose("right"), patience }));
       await assertMirrored(theServer(), experiment, folder);
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
+    });
   },
 );
 

@@ -8,7 +8,7 @@ import { linesFrom } from "../../../experiments/tracking/lines.ts";
 import { readRecord } from "../../../experiments/tracking/record.ts";
 import { isLocked, lockRun, tryLockRun } from "../../../experiments/run/run_lock.ts";
 import { tracked } from "../../../experiments/tracking/tracker.ts";
-import { testNeeding } from "../../permissions.ts";
+import { testInFolder } from "../../folder.ts";
 
 const startedAt = new Date(2024, 0, 2);
 const about: RunStart["about"] = {
@@ -21,18 +21,6 @@ const about: RunStart["about"] = {
   dataset: null,
   standsFor: null,
 };
-
-/** Defines a test in a folder that is removed after it. */
-function testInFolder(name: string, test: (folder: string) => Promise<void>): void {
-  testNeeding({ read: true, write: true }, name, async () => {
-    const folder = await Deno.makeTempDir();
-    try {
-      await test(folder);
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
-  });
-}
 
 testInFolder(
   "FolderTracker tells lines with their time, the machine now and then, and the end",

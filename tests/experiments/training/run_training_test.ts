@@ -9,6 +9,7 @@ import {
   trainingConfig,
 } from "../../../experiments/settings/tasks/train_config.ts";
 import { runTraining } from "../../../experiments/training/run_training.ts";
+import { withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
 import { writeTinyIdx } from "../data/tiny_idx.ts";
 
@@ -24,13 +25,10 @@ function configIn(folder: string, values: Partial<TrainingConfig>): TrainingConf
 
 function testInFolder(name: string, test: (folder: string) => Promise<void>): void {
   testNeeding(permissions, name, async () => {
-    const folder = await Deno.makeTempDir();
-    try {
+    await withFolder(async (folder) => {
       await writeTinyIdx(`${folder}/data`);
       await test(folder);
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
+    });
   });
 }
 

@@ -13,11 +13,8 @@ import {
   sum,
   tensor,
 } from "../../../kernels/mod.ts";
-import { uniforms } from "../../../kernels/ops/random/threefry.ts";
 import { testOnAllKernels, testOnDevices } from "../../testing.ts";
-
-const random = (shape: readonly number[], stream: number) =>
-  tensor(uniforms(5, stream, 0, shape.reduce((n, length) => n * length, 1)).map((u) => 2 * u - 1), shape);
+import { randomTensor } from "../random_tensor.ts";
 
 /** x^3, whose gradient is `slope` x^2. */
 function cubeWith(name: string, slope: number) {
@@ -47,7 +44,7 @@ const wrong = cubeWith("testWrongCube", 3.1);
 testOnAllKernels(
   "checkGradients() confirms the gradient of a right op and names what is wrong with a wrong one",
   async () => {
-    const x = random([2, 3], 1);
+    const x = randomTensor(1, [2, 3]);
     await checkGradients(right, [x]);
     const before = await x.read();
     const last = before.reduce((best, value, i) => Math.abs(value) > Math.abs(before[best]) ? i : best, 0);
@@ -67,13 +64,13 @@ testOnAllKernels(
 );
 
 testOnDevices("checkGradients() takes any function of tensors", async () => {
-  await checkGradients(matmul, [random([3, 2], 2), random([2, 4], 3)]);
+  await checkGradients(matmul, [randomTensor(2, [3, 2]), randomTensor(3, [2, 4])]);
   await checkGradients((x, w) => silu(conv2d(x, w, tensor([0.5, -0.5]), { padding: 1 })), [
-    random([1, 1, 3, 2], 4),
-    random([2, 1, 3, 3], 5),
+    randomTensor(4, [1, 1, 3, 2]),
+    randomTensor(5, [2, 1, 3, 3]),
   ]);
   // The sum of a softmax is constant: its gradient is zero up to rounding.
-  await checkGradients((x) => sum(softmax(x)), [random([2, 3], 6)]);
+  await checkGradients((x) => sum(softmax(x)), [randomTensor(6, [2, 3])]);
 });
 
 Deno.test("checkGradients() finds an input that is left out of the gradient, whatever its place", async () => {
@@ -84,7 +81,7 @@ Deno.test("checkGradients() finds an input that is left out of the gradient, wha
     return add(multiply(a, a), add(half, b));
   };
   await assert.rejects(
-    () => checkGradients(detached, [random([2], 7), random([2], 8)]),
+    () => checkGradients(detached, [randomTensor(7, [2]), randomTensor(8, [2])]),
     /^GradientError: Cannot confirm the gradient of detached: at element 0 of input 1 f32\[2\]/,
   );
   await assert.rejects(

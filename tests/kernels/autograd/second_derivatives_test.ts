@@ -19,13 +19,10 @@ import {
   sum,
   type Tensor,
   tensor,
-  uniforms,
 } from "../../../kernels/mod.ts";
 import { registry } from "../../../kernels/op.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
-
-const random = (stream: number, shape: readonly number[]) =>
-  tensor(uniforms(5, stream, 0, shape.reduce((n, length) => n * length, 1)).map((u) => 2 * u - 1), shape);
+import { randomTensor } from "../random_tensor.ts";
 
 testOnDevices("gradients() of x f'(x) keeps the term x f''(x)", async () => {
   const x = tensor([-1, 0.5, 2]);
@@ -52,18 +49,18 @@ function network(x: Tensor, w: Tensor, bias: Tensor, up: Tensor, m: Tensor): Ten
 }
 
 testOnDevices("gradients() of a squared gradient match differences, through a whole network", async () => {
-  const target = random(9, [1, 2, 4, 3]);
+  const target = randomTensor(9, [1, 2, 4, 3]);
   const penalty = (...inputs: Tensor[]) => {
     const [x, w, bias, up, m] = inputs;
     const slopes = gradients(meanSquaredError(network(x, w, bias, up, m), target), inputs);
     return slopes.map((dx) => sum(square(dx))).reduce((a, b) => add(a, b));
   };
   const shapes = [[1, 1, 4, 4], [2, 1, 3, 3], [1, 2], [2, 2, 2, 2], [4, 3]];
-  await checkGradients(penalty, shapes.map((shape, i) => random(i, shape)), { tolerance: 5e-3 });
+  await checkGradients(penalty, shapes.map((shape, i) => randomTensor(i, shape)), { tolerance: 5e-3 });
 });
 
 testOnDevices("gradients() through an op without a rule is an error that names op and input", () => {
-  const x = random(1, [2, 4, 2, 2]);
+  const x = randomTensor(1, [2, 4, 2, 2]);
   const y = groupNorm(x, tensor([1, 1, 1, 1]), tensor([0, 0, 0, 0]), { groups: 2 });
   const [dx] = gradients(sum(square(y)), [x]);
   assert.throws(() => gradients(sum(square(dx)), [x]), {
@@ -126,7 +123,7 @@ testOnDevices("gradients() refuses a rule that gives another shape, by the op's 
     samples: [],
   });
   registry.delete("badShapeForTest");
-  const x = random(2, [2, 3]);
+  const x = randomTensor(2, [2, 3]);
   assert.throws(() => gradients(sum(bad(x)), [x]), {
     name: "ShapeError",
     message:
@@ -135,9 +132,9 @@ testOnDevices("gradients() refuses a rule that gives another shape, by the op's 
 });
 
 testOnDevices("conv2d() has a gradient of the bias's shape, whatever that is", () => {
-  const [x, w] = [random(3, [2, 1, 3, 3]), random(4, [2, 1, 3, 3])];
+  const [x, w] = [randomTensor(3, [2, 1, 3, 3]), randomTensor(4, [2, 1, 3, 3])];
   for (const shape of [[2], [1, 2], [2, 2]]) {
-    const bias = random(5, shape);
+    const bias = randomTensor(5, shape);
     const [found] = gradients(sum(square(conv2d(x, w, bias, { padding: 1 }))), [bias]);
     assert.deepEqual(found.shape, shape);
   }

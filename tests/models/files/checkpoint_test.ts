@@ -14,6 +14,7 @@ import {
   StateError,
   stateOf,
 } from "../../../models/mod.ts";
+import { withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 import { testWithVectors } from "../vectors.ts";
@@ -121,14 +122,13 @@ testNeeding(
       normalization: { scale: 2, shift: -1 },
       imageSize: [6, 4],
     });
-    const folder = await Deno.makeTempDir();
     await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
       return request.url.endsWith("/model")
         ? new Response(bytes)
         : new Response("gone", { status: 404, statusText: "Not Found" });
     });
     const web = `http://127.0.0.1:${server.addr.port}`;
-    try {
+    await withFolder(async (folder) => {
       const path = join(folder, "a 100% #1.safetensors"); // what an address would read otherwise
       await Deno.writeFile(path, bytes);
       for (const source of [path, pathToFileURL(path), `${web}/model`]) {
@@ -144,8 +144,6 @@ testNeeding(
       await assert.rejects(openCheckpoint(`${web}/none`), {
         message: `Cannot open ${web}/none: 404 Not Found`,
       });
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
+    });
   },
 );

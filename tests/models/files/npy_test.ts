@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { encodeNpy } from "../../../models/files/npy.ts";
+import { withFolder } from "../../folder.ts";
 import { testUnless } from "../../permissions.ts";
-import { pythonWith } from "../../python.ts";
+import { askPython, pythonWith } from "../../python.ts";
 
 Deno.test("encodeNpy() writes magic, version, header and data as the format says", () => {
   const bytes = encodeNpy([2, 1], new Float32Array([1, -2]));
@@ -42,9 +43,9 @@ const python = await pythonWith(["numpy", "safetensors"]);
 testUnless(
   typeof python === "string" ? undefined : python.reason,
   "encodeNpy() writes files that NumPy reads back",
-  async () => {
-    const path = await Deno.makeTempFile({ suffix: ".npy" });
-    try {
+  () =>
+    withFolder(async (folder) => {
+      const path = `${folder}/a.npy`;
       for (const shape of [[], [5], [2, 3], [1, 0, 4], [2, 1, 28, 28]]) {
         const data = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => i / 3);
         await Deno.writeFile(path, encodeNpy(shape, data));
@@ -52,16 +53,8 @@ testUnless(
 import json, sys, numpy
 a = numpy.load(sys.argv[1])
 print(json.dumps([a.dtype.str, list(a.shape), bool(a.flags.c_contiguous), a.tobytes().hex()]))`;
-        const command = new Deno.Command(python as string, {
-          args: ["-c", program, path],
-          stderr: "inherit",
-        });
-        const { stdout } = await command.output();
-        const read = JSON.parse(new TextDecoder().decode(stdout));
+        const read = await askPython(python as string, program, path);
         assert.deepEqual(read, ["<f4", shape, true, new Uint8Array(data.buffer).toHex()]);
       }
-    } finally {
-      await Deno.remove(path);
-    }
-  },
+    }),
 );

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { decodeSafetensors, encodeSafetensors } from "../../../models/files/safetensors.ts";
+import { withFolder } from "../../folder.ts";
 import { testNeeding, testUnless } from "../../permissions.ts";
-import { pythonWith } from "../../python.ts";
+import { askPython, pythonWith } from "../../python.ts";
 import { dataFile, file, tensor } from "./safetensors_file.ts";
 
 const bits = (data: Float32Array) => new Uint32Array(data.buffer, data.byteOffset, data.length);
@@ -97,9 +98,9 @@ const python = await pythonWith(["numpy", "safetensors"]);
 testUnless(
   typeof python === "string" ? undefined : python.reason,
   "encodeSafetensors() writes a file that Python reads back",
-  async () => {
-    const path = await Deno.makeTempFile({ suffix: ".safetensors" });
-    try {
+  () =>
+    withFolder(async (folder) => {
+      const path = `${folder}/a.safetensors`;
       const tensors = new Map([
         ["conv.weight", tensor([2, 3], 0.1, -2.5, 3, 1e-40, 1e38, -0)],
         ["empty", tensor([0, 3])],
@@ -115,16 +116,11 @@ with safe_open(sys.argv[1], framework="numpy") as file:
         "metadata": file.metadata(),
         "tensors": {name: [str(a.dtype), list(a.shape), a.tobytes().hex()] for name, a in tensors.items()},
     }))`;
-      const command = new Deno.Command(python as string, { args: ["-c", program, path], stderr: "inherit" });
-      const { stdout } = await command.output();
-      const read = JSON.parse(new TextDecoder().decode(stdout));
+      const read = await askPython(python as string, program, path);
       const expected = [...tensors].map(([name, { shape, data }]) => [
         name,
         ["float32", shape, new Uint8Array(data.buffer).toHex()],
       ]);
       assert.deepEqual(read, { metadata: { note: "café" }, tensors: Object.fromEntries(expected) });
-    } finally {
-      await Deno.remove(path);
-    }
-  },
+    }),
 );

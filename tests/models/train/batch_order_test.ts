@@ -2,9 +2,8 @@ import assert from "node:assert/strict";
 import { BatchOrder } from "../../../models/train/batch_order.ts";
 import { permutation } from "../../../models/random/permutation.ts";
 import { fullBatches } from "../../../models/solve/full_batches.ts";
+import { sorted, upTo } from "../../counting.ts";
 
-const sorted = (values: Iterable<number>) => [...values].sort((a, b) => a - b);
-const upTo = (n: number) => Array.from({ length: n }, (_, i) => i);
 /** Examples 100, 103, ... */
 const examples = (n: number) => Uint32Array.from({ length: n }, (_, i) => 100 + 3 * i);
 

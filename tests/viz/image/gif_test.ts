@@ -1,14 +1,9 @@
 import assert from "node:assert/strict";
-import { colormap, colormapNames, encodeGif, type GifOptions, type Picture } from "../../../viz/mod.ts";
+import { colormap, colormapNames, encodeGif, type GifOptions } from "../../../viz/mod.ts";
 import { readGif, rgba } from "./gif_reading.ts";
+import { scatter } from "./scatter.ts";
 
 const magma = colormap("magma");
-
-/** Scattered indices, the same at every run. */
-function scatter(width: number, height: number, seed: number): Picture {
-  const pixels = Uint8Array.from({ length: width * height }, (_, i) => ((i + seed) * 2_654_435_761) >>> 13);
-  return { width, height, pixels };
-}
 
 function encoded(frames: number, options: GifOptions = {}) {
   return readGif(encodeGif(Array.from({ length: frames }, (_, i) => scatter(4, 3, i)), magma, options));

@@ -3,18 +3,13 @@ import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
 import { colormap, encodePng, grid, type Palette, type Picture } from "../../../viz/mod.ts";
+import { scatter } from "./scatter.ts";
 
 const sizes = [[1, 1], [1, 7], [13, 1], [16, 16], [61, 35]];
 
 /** Colour types of PNG: byte 24 of a file is the bit depth, byte 25 the colour type. */
 const GREYSCALE = 0;
 const RGB = 2;
-
-/** Scattered indices, the same at every run. */
-function scatter(width: number, height: number): Picture {
-  const pixels = Uint8Array.from({ length: width * height }, (_, i) => (i * 2_654_435_761) >>> 13);
-  return { width, height, pixels };
-}
 
 function assertDecodes(bytes: Uint8Array, { width, height, pixels }: Picture, palette: Palette): void {
   const decoded = PNG.sync.read(Buffer.from(bytes));

@@ -5,16 +5,13 @@ import assert from "node:assert/strict";
 import { reportHtml } from "../../../viz/report/mod.ts";
 import { type Page, testInBrowser } from "../../browser.ts";
 import { hostile, one, size, two, valueAt, velocityAt } from "./made_up.ts";
-import { fromFile, fromServer, moveTo, picture, see, text } from "./opened.ts";
+import { fromFile, fromServer, moveTo, numbersIn, picture, see, text } from "./opened.ts";
 
 /** What the page says of a pixel. */
 const told = (s: number, t: number, row: number, column: number) => {
   const [x, v] = [valueAt(s, t, row, column), velocityAt(s, row, column)];
   return [x, v, x + (1 - t) * v];
 };
-
-const numbersIn = (words: string) =>
-  [...words.matchAll(/[+\u2212]\d+\.\d+/g)].map(([number]) => Number(number.replace("\u2212", "-")));
 
 function assertNear(actual: readonly number[], expected: readonly number[]): void {
   assert.equal(actual.length, expected.length, `${actual}`);

@@ -9,7 +9,7 @@ import { assertClose } from "../../testing.ts";
 import { madeUpColourFlow } from "../flow/made_up_flow.ts";
 import { liveReport, Network, recorded } from "./live_data.ts";
 import { paths, run, size } from "./made_up.ts";
-import { fromFile, moveTo, type Report, see, text } from "./opened.ts";
+import { fromFile, moveTo, numbersIn, type Report, see, text } from "./opened.ts";
 
 const { H, W } = size;
 const P = H * W;
@@ -45,9 +45,6 @@ function colourOf(report: Report, id: string, row: number, column: number): Prom
     return [...context.getImageData(column, row, 1, 1).data].slice(0, 3);
   }, { id, row, column });
 }
-
-const numbersIn = (words: string) =>
-  [...words.matchAll(/[+\u2212]\d+\.\d+/g)].map(([number]) => Number(number.replace("\u2212", "-")));
 
 /** The channels of a pixel at a snapshot. */
 const channelsAt = (values: Float32Array, m: number, row: number, column: number) =>

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import type { Browser, Frame, Page } from "../../browser.ts";
+import { withFolder } from "../../folder.ts";
 
 type Options = NonNullable<Parameters<Browser["newContext"]>[0]> & {
   /** Runs in the page before all else. */
@@ -53,13 +54,10 @@ export async function fromFile(
   options: Options,
   visit: (page: Page) => Promise<void>,
 ) {
-  const path = await Deno.makeTempFile({ suffix: ".html" });
-  try {
-    await Deno.writeTextFile(path, report);
-    await open(browser, `file://${path}`, options, visit);
-  } finally {
-    await Deno.remove(path);
-  }
+  await withFolder(async (folder) => {
+    await Deno.writeTextFile(`${folder}/report.html`, report);
+    await open(browser, `file://${folder}/report.html`, options, visit);
+  });
 }
 
 /** Serves a report as MLflow does: its programs may run, but have no origin, so no storage and no other file. */
@@ -131,3 +129,7 @@ export const moveTo = async (page: Report, position: number) => {
 
 /** What an element says. */
 export const text = (page: Report, id: string) => page.locator(`#${id}`).innerText();
+
+/** The numbers with a sign among some words. */
+export const numbersIn = (words: string) =>
+  [...words.matchAll(/[+\u2212]\d+\.\d+/g)].map(([number]) => Number(number.replace("\u2212", "-")));

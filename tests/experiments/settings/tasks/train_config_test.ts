@@ -11,7 +11,7 @@ import {
   type TrainingConfig,
   trainingHelp,
 } from "../../../../experiments/settings/tasks/train_config.ts";
-import { testNeeding } from "../../../permissions.ts";
+import { testInFolder } from "../../../folder.ts";
 import { assertRefused, configOf } from "../config_of.ts";
 
 Deno.test("resolveConfig() completes flags by the given preset", () => {
@@ -213,33 +213,26 @@ Deno.test("trainingHelp() lists every flag with the default of the preset", () =
   assert(help.split("\n").every((line) => line.length <= 110));
 });
 
-testNeeding({ read: true, write: true }, "resolveConfig() resumes a run under its own settings", async () => {
-  const run = await Deno.makeTempDir();
-  try {
-    const saved = configOf("--model base --lr 0.25 --epochs 3", "standard");
-    await Deno.writeTextFile(join(run, "config.json"), JSON.stringify(saved));
-    assert.deepEqual(readConfig(run), saved);
+testInFolder("resolveConfig() resumes a run under its own settings", async (run) => {
+  const saved = configOf("--model base --lr 0.25 --epochs 3", "standard");
+  await Deno.writeTextFile(join(run, "config.json"), JSON.stringify(saved));
+  assert.deepEqual(readConfig(run), saved);
 
-    const config = configOf(`--model base --resume ${run} --epochs 7 --device cpu`, "quick");
-    assert.deepEqual(config, { ...saved, resume: run, epochs: 7, device: "cpu" });
-    assert.throws(() => configOf(`--resume ${run} --lr 1`), {
-      message: "Cannot use --lr with --resume: the run keeps its settings, " +
-        "except --epochs, --max-steps, --max-minutes, --device, --threads, --precision, --checkpoint-minutes, --log-every, --mlflow",
-    });
-    assert.throws(() => configOf(`--resume ${run} --model residual`), {
-      message: `Cannot resume ${run} with --model residual: it trains the base model`,
-    });
-    assert.throws(() => configOf(`--resume ${run} --epochs 0`), /^ConfigError: Cannot train without an end/);
+  const config = configOf(`--model base --resume ${run} --epochs 7 --device cpu`, "quick");
+  assert.deepEqual(config, { ...saved, resume: run, epochs: 7, device: "cpu" });
+  assert.throws(() => configOf(`--resume ${run} --lr 1`), {
+    message: "Cannot use --lr with --resume: the run keeps its settings, " +
+      "except --epochs, --max-steps, --max-minutes, --device, --threads, --precision, --checkpoint-minutes, --log-every, --mlflow",
+  });
+  assert.throws(() => configOf(`--resume ${run} --model residual`), {
+    message: `Cannot resume ${run} with --model residual: it trains the base model`,
+  });
+  assert.throws(() => configOf(`--resume ${run} --epochs 0`), /^ConfigError: Cannot train without an end/);
 
-    await Deno.writeTextFile(join(run, "config.json"), "{");
-    assert.throws(() => readConfig(run), ConfigError);
-    await Deno.remove(join(run, "config.json"));
-    assert.throws(() => readConfig(run), {
-      message: `Cannot read ${
-        join(run, "config.json")
-      }: there is no such file (expected the folder of a run)`,
-    });
-  } finally {
-    await Deno.remove(run, { recursive: true });
-  }
+  await Deno.writeTextFile(join(run, "config.json"), "{");
+  assert.throws(() => readConfig(run), ConfigError);
+  await Deno.remove(join(run, "config.json"));
+  assert.throws(() => readConfig(run), {
+    message: `Cannot read ${join(run, "config.json")}: there is no such file (expected the folder of a run)`,
+  });
 });

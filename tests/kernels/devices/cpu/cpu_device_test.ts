@@ -30,6 +30,7 @@ import {
   optimizer,
   optimizerKinds,
 } from "../../../../models/mod.ts";
+import { withFolder } from "../../../folder.ts";
 import { testNeeding } from "../../../permissions.ts";
 
 const key = (stream: number) => tensor(Uint32Array.of(46020, stream, 0));
@@ -242,8 +243,7 @@ testNeeding(
   { run: true, write: true, read: true },
   "CpuDevice lets a program exit by itself, and needs no permission",
   async () => {
-    const folder = await Deno.makeTempDir();
-    try {
+    await withFolder(async (folder) => {
       await Deno.writeTextFile(`${folder}/main.ts`, exporting);
       const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
         args: [
@@ -258,9 +258,7 @@ testNeeding(
       }).output();
       assert.deepEqual([success, new TextDecoder().decode(stderr)], [true, ""]);
       assert.equal(new TextDecoder().decode(stdout), "14.400 0\n");
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
+    });
   },
 );
 
