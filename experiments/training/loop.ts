@@ -114,13 +114,15 @@ export class TrainingLoop {
   }
 
   /**
-   * Fixes the number of steps of a run that is limited by minutes, from the rate of a few trial steps, so that all that
-   * follows depends on steps alone.
+   * Fixes the number of steps of a run that is limited by minutes, from the rate of a few trial steps. From then on the
+   * run depends on steps alone.
+   *
+   * @returns false if the signal came first
    */
-  async fixSteps(): Promise<void> {
+  async fixSteps(): Promise<boolean> {
     const { config, signal } = this.#session;
     const left = config.maxMinutes * 60 - this.#elapsedBefore;
-    if (config.maxMinutes === 0 || left <= 0 || this.#trainer.step >= this.#totalSteps) return;
+    if (config.maxMinutes === 0 || left <= 0 || this.#trainer.step >= this.#totalSteps) return true;
     const interludes = [
       ...this.#validation.size > 0
         ? [{ epochs: config.valEpochs, run: () => this.#validation.measure() }]
@@ -133,7 +135,9 @@ export class TrainingLoop {
       interludes: interludes.map(({ epochs, run }) => ({ everySteps: this.#order.stepsFor(1, epochs), run })),
       stopped: () => signal.aborted,
     });
+    if (steps === undefined) return false;
     this.#totalSteps = Math.min(this.#totalSteps, this.#trainer.step + steps);
+    return true;
   }
 
   /**
@@ -148,7 +152,7 @@ export class TrainingLoop {
     const { config, signal, network, source, ...session } = this.#session;
     const trainer = this.#trainer;
     this.#tracker = tracker;
-    if (trainer.step === 0) await this.#logGrid();
+    if (trainer.step === 0 && !await this.#isMeasured("image/samples")) await this.#logGrid();
     this.#startedMs = this.#savedMs = performance.now();
     let burst = 1;
     while (trainer.step < this.#totalSteps && !signal.aborted) {

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type Device, init } from "../../kernels/mod.ts";
+import { type Device, init, withDevice } from "../../kernels/mod.ts";
 import { type Dataset, loadDataset } from "../data/dataset.ts";
 import { ImageSource, normalizationTo } from "../data/image_source.ts";
 import { type ImageSplit, splitImages } from "../data/split.ts";
@@ -52,7 +52,8 @@ export interface TrainingResult extends TrainingOutcome {
  * @throws {TrainingError} if the network does not fit, nothing is left to do, or the loss stops being a number
  */
 export async function runTraining(config: TrainingConfig, options: RunOptions = {}): Promise<TrainingResult> {
-  if (options.device) return await trainOn(options.device, config, options);
+  const given = options.device;
+  if (given) return await withDevice(given, () => trainOn(given, config, options));
   const device = await init(config);
   try {
     return await trainOn(device, config, options);
@@ -63,7 +64,7 @@ export async function runTraining(config: TrainingConfig, options: RunOptions = 
 
 async function trainOn(device: Device, asked: TrainingConfig, options: RunOptions): Promise<TrainingResult> {
   const { signal = new AbortController().signal, say = () => {}, terminal, startedAt = new Date() } = options;
-  // Nothing of a run is read before it is this program's alone.
+  // Lock a resumed run before reading anything of it.
   using own = options.lock || asked.resume === null ? undefined : await lockRun(asked.resume);
   const resumed = options.lock ?? own;
   const choice = await trackingOf(asked, asked.resume);
@@ -73,11 +74,11 @@ async function trainOn(device: Device, asked: TrainingConfig, options: RunOption
   const images = splitImages(data.train.count, config);
   const run = config.resume ??
     await createRunFolder({ name: config.name ?? config.model, out: config.out, startedAt });
-  using lock = resumed ?? await lockRun(run);
+  using created = resumed ? undefined : await lockRun(run);
   const loop = new TrainingLoop({ config, run, data, images, network, source, signal, say });
   const resumedAt = resumed ? await loop.resume() : undefined;
   let bar: ProgressBar | undefined;
-  await using tracker = await startTracking(lock, {
+  await using tracker = await startTracking((resumed ?? created)!, {
     choice,
     startedAt,
     ...resumedAt !== undefined && { resumedAt },
@@ -103,11 +104,11 @@ async function trainOn(device: Device, asked: TrainingConfig, options: RunOption
     say(describe(config, network, device) + `\nrun folder ${run}`);
     await compileKernels(network.trainer, terminal);
     if (!fixed) {
-      await loop.fixSteps();
-      await writeConfig(run, { ...config, maxSteps: loop.totalSteps, maxMinutes: 0 });
+      const repeatable = await loop.fixSteps() ? { maxSteps: loop.totalSteps, maxMinutes: 0 } : {};
+      await writeConfig(run, { ...config, ...repeatable });
     }
     using shown = terminal && new ProgressBar({
-      totalSteps: loop.totalSteps,
+      totalSteps: Number.isFinite(loop.totalSteps) ? loop.totalSteps : 0,
       startStep: network.trainer.step,
       imagesPerStep: config.batchSize,
     }, terminal);

@@ -91,6 +91,7 @@ export async function fit(
 ): Promise<Float32Array> {
   const M = x1.shape[0];
   const { batchSize = Math.min(M, 256), learningRate = 1e-3, validation } = options;
+  checkExamples("data", M);
   checkCount("steps", steps, 2 ** 24);
   checkCount("batchSize", batchSize, M);
   checkRows("condition", options.condition, M);
@@ -121,7 +122,7 @@ export async function fit(
       trainer.queueStep(order.batch(trainer.step), schedule.learningRate(progressAt(trainer.step, steps)));
     }
     losses.set(await trainer.losses(), from); // waits until the device has done them
-    const wanted = burst * burstMs / (performance.now() - started);
+    const wanted = (end - from) * burstMs / (performance.now() - started);
     burst = Math.max(1, Math.min(2 * burst, Math.floor(wanted), Trainer.maxOpenLosses));
     checkLosses(losses, from, end);
     if (measure && (end === epoch || end === steps)) {
@@ -168,6 +169,7 @@ function validator(
   { batchSize, seed, objective }: Settings,
 ): () => Promise<number> {
   const V = x1.shape[0];
+  checkExamples("validation data", V);
   checkRows("condition of the validation", condition, V);
   const examples = Uint32Array.from({ length: V }, (_, i) => i);
   const heldOut = new HeldOutLoss(model, rowsOf(x1, condition), {
@@ -185,6 +187,10 @@ function checkLosses(losses: Float32Array, from: number, end: number): void {
     `Training failed in step ${from + bad + 1}: its loss is ${losses[from + bad]} (expected a number); ` +
       `use a smaller learning rate, and check that the data is finite`,
   );
+}
+
+function checkExamples(what: string, count: number): void {
+  if (count === 0) throw new FitError(`Cannot train: the ${what} has no examples`);
 }
 
 function checkRows(name: string, rows: Tensor | undefined, count: number): void {

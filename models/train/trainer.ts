@@ -130,10 +130,11 @@ export class Trainer {
     recorded.run();
   }
 
-  /** Losses of the steps queued since the last call, in order; at most `maxOpenLosses` steps may be. */
+  /** Losses of the steps queued since the last call, in order: the latest `maxOpenLosses` if there are more. */
   async losses(): Promise<number[]> {
-    const from = this.#read;
-    const to = this.#read = this.step;
+    const to = this.step;
+    const from = Math.max(this.#read, to - Trainer.maxOpenLosses);
+    this.#read = to;
     const ring = await this.#losses.read();
     return Array.from({ length: to - from }, (_, i) => ring[(from + i) % Trainer.maxOpenLosses]);
   }

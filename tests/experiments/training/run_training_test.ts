@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { init } from "../../../kernels/mod.ts";
 import { completeArtifacts } from "../../../experiments/artifacts/artifacts.ts";
+import { isLocked, lockRun } from "../../../experiments/run/run_lock.ts";
 import { runFile, weightsFile } from "../../../experiments/run/layout.ts";
 import { readMetrics } from "../../../experiments/run/metrics_log.ts";
 import {
@@ -56,6 +57,40 @@ testInFolder("runTraining() works on a device of the caller's, and leaves it ope
   device.close();
 });
 
+testInFolder("runTraining() uses the device it is given, whichever is in use", async (folder) => {
+  const device = await init({ device: "cpu", threads: 1 });
+  (await init({ device: "cpu", threads: 1 })).close();
+  await runTraining(configIn(folder, { maxSteps: 2, out: `${folder}/run` }), { device });
+  device.close();
+});
+
+testInFolder("runTraining() keeps the caller's lock", async (folder) => {
+  const run = `${folder}/run`;
+  await runTraining(configIn(folder, { maxSteps: 2, out: run }));
+  const config = resolveConfig({ help: false, values: { resume: run, maxSteps: 3 } }, "quick");
+  {
+    using lock = await lockRun(run);
+    await runTraining(config, { lock });
+    assert.equal(await isLocked(run), true);
+  }
+  assert.equal(await isLocked(run), false);
+});
+
+testInFolder("runTraining() stopped while it measures its rate keeps its minutes", async (folder) => {
+  const stop = new AbortController();
+  stop.abort();
+  const run = `${folder}/run`;
+  const config = configIn(folder, { maxMinutes: 0.02, sampleEpochs: 1, out: run });
+  const first = await runTraining(config, { signal: stop.signal });
+  assert.deepEqual([first.interrupted, first.step], [true, 0]);
+  const kept = readConfig(run);
+  assert.deepEqual([kept.maxSteps, kept.maxMinutes], [0, 0.02]);
+  const { step } = await runTraining(resolveConfig({ help: false, values: { resume: run } }, "quick"));
+  assert.equal(readConfig(run).maxSteps, step);
+  const grids = (await readMetrics(`${run}/${runFile.metrics}`)).filter((line) => "image/samples" in line);
+  assert.equal(grids.filter((line) => line.step === 0).length, 1);
+});
+
 testInFolder("runTraining() stopped by a signal goes on to the same weights", async (folder) => {
   await runTraining(configIn(folder, { maxSteps: 12, out: `${folder}/whole` }));
   const stop = new AbortController();
@@ -77,7 +112,12 @@ testInFolder(
     const kept = readConfig(`${folder}/minutes`);
     assert.deepEqual([kept.maxSteps, kept.maxMinutes, kept.epochs], [step, 0, 0]);
     await runTraining(configIn(folder, { ...schedule, maxSteps: step, out: `${folder}/steps` }));
-    assert.deepEqual(await trained(`${folder}/minutes`), await trained(`${folder}/steps`));
+    for (const weights of ["last", "ema"] as const) {
+      const [a, b] = ["minutes", "steps"].map((run) =>
+        Deno.readFile(`${folder}/${run}/${weightsFile(weights)}`)
+      );
+      assert.deepEqual(await a, await b);
+    }
     const rates = async (run: string) =>
       (await readMetrics(`${folder}/${run}/${runFile.metrics}`)).flatMap((line) => line.learning_rate ?? []);
     assert.equal((await rates("minutes")).length, step);

@@ -3,6 +3,7 @@ import { concat, multiply, reshape, type Tensor, tensor } from "../../../kernels
 import {
   fit,
   FitError,
+  flowMatching,
   Linear,
   Module,
   oneCycle,
@@ -94,6 +95,11 @@ testOnDevices("fit() refuses what makes no sense, and says where training failed
     attempt({ steps: 4, batchSize: 1 }, tensor([NaN], [1, 1])),
     /Training failed in step 1: its loss is NaN \(expected a number\)/,
   );
+  await assert.rejects(attempt({ steps: 1, validation: { x1: tensor([], [0, 1]) } }), {
+    name: "FitError",
+    message: "Cannot train: the validation data has no examples",
+  });
+  await assert.rejects(attempt({ steps: 1 }, tensor([], [0, 1])), /: the data has no examples/);
   class Fixed extends Module {
     velocity(x: Tensor): Tensor {
       return x;
@@ -141,6 +147,32 @@ testOnDevices("fit() tells a schedule the validation loss after every epoch", as
     name: "FitError",
     message: "Cannot train: the schedule follows the validation loss, and there is no `validation`",
   });
+});
+
+testOnDevices("fit() keeps its bursts short where epochs cut them", async () => {
+  const { now } = performance;
+  let ms = 0;
+  const coupling = {
+    pair(examples: Uint32Array<ArrayBuffer>) {
+      ms += 10; // a step
+      return examples;
+    },
+  };
+  const ends = [0];
+  try {
+    performance.now = () => ms;
+    await fit(new LineField(1), data(), {
+      steps: 96,
+      batchSize: 2,
+      objective: { ...flowMatching, coupling },
+      validation: { x1: data() }, // after each epoch of 25 steps
+      onProgress: ({ step }) => void ends.push(step),
+    });
+  } finally {
+    performance.now = now;
+  }
+  const bursts = ends.slice(1).map((end, i) => end - ends[i]);
+  assert.equal(Math.max(...bursts), 10, `${bursts}`); // 100 ms
 });
 
 testOnDevices("fit() gives each example's condition to the field", async () => {

@@ -50,6 +50,19 @@ testOnDevices("Trainer goes on from a state, to the bit", async () => {
   assert.deepEqual(await second.state(), await whole.state());
 });
 
+testOnDevices(
+  "Trainer.losses() returns the latest losses if more steps were queued than it keeps",
+  async () => {
+    const kept = Trainer.maxOpenLosses;
+    const { made } = trainer();
+    for (let i = 0; i < kept + 3; i++) made.queueStep(batch(made.step), 0.1);
+    const losses = await made.losses();
+    const other = trainer().made;
+    await train(other, 3);
+    assert.deepEqual(losses, await train(other, kept));
+  },
+);
+
 testOnDevices("Trainer.averaged is the average, which another network can share", async () => {
   const { field, made } = trainer({ ema: 0.9 });
   const twin = new LineField();
@@ -90,7 +103,7 @@ testOnDevices("Trainer.plan() tells what a step of any batch would need, and mak
   const before = device.allocatedBytes;
   const [small, large] = [2, 200].map((batchSize) => made.plan(batchSize).bytes);
   assert.ok(large > 5 * small, `${small} and ${large}`);
-  assert.equal(device.allocatedBytes, before);
+  assert.ok(device.allocatedBytes <= before); // less if garbage was collected meanwhile
 });
 
 testOnDevices(
