@@ -19,10 +19,10 @@ import { scheduleOf } from "./schedule_of.ts";
 import { stepsWithin } from "./trial.ts";
 import { Validation } from "./validation.ts";
 
-/** Milliseconds of work to queue before the host looks up: reads losses, draws the bar, hears Ctrl-C. */
+/** Milliseconds of steps to queue before reading losses, updating the progress bar and handling signals. */
 const burstMs = 300;
 
-/** What a session of training works with. */
+/** One session of a training run, which may be resumed in another. */
 export interface TrainingSession {
   readonly config: TrainingConfig;
   /** The run's folder. */
@@ -31,15 +31,15 @@ export interface TrainingSession {
   readonly images: ImageSplit;
   readonly network: Network;
   readonly source: ImageSource;
-  /** Ends the session early, saved. */
+  /** Saves and ends the session early. */
   readonly signal: AbortSignal;
-  /** Shows a line to the user. */
+  /** Called with lines for the user. */
   readonly say: (message: string) => void;
 }
 
 /** How a session of training ended. */
 export interface TrainingOutcome {
-  /** Steps taken, over all sessions of the run. */
+  /** Steps taken in all sessions of the run. */
   readonly step: number;
   /** Whether it was stopped before its end. */
   readonly interrupted: boolean;
@@ -49,7 +49,7 @@ export interface TrainingOutcome {
   readonly imagesPerSecond: number;
 }
 
-/** The training of a run: steps, and what comes up between them. */
+/** The loop of a training run: steps, and validation, sample grids and checkpoints between them. */
 export class TrainingLoop {
   readonly #session: TrainingSession;
   readonly #order: BatchOrder;
@@ -87,9 +87,12 @@ export class TrainingLoop {
   }
 
   /**
-   * Goes on from where the run stopped. Writes nothing yet.
+   * Restores the last checkpoint of the run. Writes nothing yet.
    *
-   * @returns the step of its last checkpoint
+   * @returns its step
+   * @throws {RunError} if there is no checkpoint, or it was trained on other data
+   * @throws {SafetensorsError} if the checkpoint is damaged
+   * @throws {StateError} if the checkpoint belongs to another network
    * @throws {TrainingError} if nothing is left to do
    */
   async resume(): Promise<number> {
@@ -103,21 +106,21 @@ export class TrainingLoop {
     this.#savedStep = progress.step;
     const spent = config.maxMinutes > 0 && this.#elapsedBefore >= config.maxMinutes * 60;
     if (spent) this.#totalSteps = Math.min(this.#totalSteps, progress.step);
-    if (progress.step >= this.#totalSteps && await this.#finished()) {
+    if (progress.step >= this.#totalSteps && await this.#isComplete()) {
       const minutes = (this.#elapsedBefore / 60).toFixed(1);
       throw new TrainingError(
-        `Nothing is left to do: the run is at step ${progress.step} of ${this.#totalSteps}, ` +
-          `${minutes} minutes in; give a larger --epochs, --max-steps or --max-minutes`,
+        `Nothing left to do: the run is at step ${progress.step} of ${this.#totalSteps}, after ` +
+          `${minutes} minutes; use a larger --epochs, --max-steps or --max-minutes`,
       );
     }
     return progress.step;
   }
 
   /**
-   * Fixes the number of steps of a run that is limited by minutes, from the rate of a few trial steps. From then on the
-   * run depends on steps alone.
+   * Fixes the number of steps of a run that is limited by minutes, using a few trial steps. From then on the run depends
+   * on steps alone.
    *
-   * @returns false if the signal came first
+   * @returns false if stopped first
    */
   async fixSteps(): Promise<boolean> {
     const { config, signal } = this.#session;
@@ -141,12 +144,12 @@ export class TrainingLoop {
   }
 
   /**
-   * Trains until the end or the signal, then saves; at the end also leaves the run's artifacts, which a signal leaves to
-   * the next session.
+   * Trains until the end or the signal, then saves. At the end it also writes the run's artifacts; those missing after a
+   * signal are written by the next session.
    *
-   * @param tracker hears what is measured
-   * @param bar shows how far it is
-   * @throws {TrainingError} if the loss stops being a number
+   * @param tracker records metrics
+   * @param bar shows progress
+   * @throws {TrainingError} if a loss or weight becomes NaN or infinite
    */
   async run(tracker: Tracker, bar?: ProgressBar): Promise<TrainingOutcome> {
     const { config, signal, network, source, ...session } = this.#session;
@@ -158,7 +161,7 @@ export class TrainingLoop {
     while (trainer.step < this.#totalSteps && !signal.aborted) {
       const started = performance.now();
       const from = trainer.step;
-      const losses = await this.#steps(burst);
+      const losses = await this.#runSteps(burst);
       await hearSignals();
       bar?.update(trainer.step, losses[losses.length - 1]);
       const msPerStep = (performance.now() - started) / losses.length;
@@ -175,7 +178,7 @@ export class TrainingLoop {
     await this.#save();
     bar?.finish();
     const trained = { ...session, config, source, drawable: { model: network.averaged, ...source.info } };
-    const { done, testLoss } = await this.#leaveArtifacts(trained);
+    const { done, testLoss } = await this.#writeArtifacts(trained);
     return {
       step: trainer.step,
       interrupted: !done,
@@ -190,8 +193,8 @@ export class TrainingLoop {
     return this.#elapsedBefore + since / 1000;
   }
 
-  /** Runs up to `count` steps, none beyond the next event or the end of the run, and reads their losses. */
-  async #steps(count: number): Promise<number[]> {
+  /** Runs up to `count` steps, at most to the next event or the end of the run, and reads their losses. */
+  async #runSteps(count: number): Promise<number[]> {
     const { config } = this.#session;
     const trainer = this.#trainer;
     const from = trainer.step;
@@ -207,7 +210,7 @@ export class TrainingLoop {
     const losses = await trainer.losses();
     this.#imagesSeen += losses.length * config.batchSize;
     losses.forEach((loss, i) => {
-      const line = this.#losses.note(from + i, loss, learningRates[i]);
+      const line = this.#losses.add(from + i, loss, learningRates[i]);
       if (line) this.#tracker.log({ ...line, ...this.#elapsed });
     });
     return losses;
@@ -220,12 +223,12 @@ export class TrainingLoop {
   #adviceOnDivergence(): string {
     const last = join(this.#session.run, weightsFile("last"));
     const checkpoint = this.#savedStep > 0
-      ? `the last good checkpoint is ${last} of step ${this.#savedStep}`
-      : "no checkpoint was saved before";
+      ? `the last good checkpoint is ${last}, step ${this.#savedStep}`
+      : "no checkpoint has been saved";
     return `${checkpoint}; try a smaller --lr or --clip 1`;
   }
 
-  /** Measures the validation loss, once at a step. */
+  /** Measures the validation loss, at most once per step. */
   async #validate(): Promise<void> {
     const { step } = this.#trainer;
     if (this.#validation.size === 0 || this.#validation.step === step) return;
@@ -255,31 +258,31 @@ export class TrainingLoop {
       bestValLoss: Number.isFinite(lowest) ? lowest : null,
       validatedStep: this.#validation.step,
       schedule: this.#schedule.state?.() ?? {},
-      openLosses: this.#losses.open,
+      openLosses: this.#losses.pending,
       dataDigest: data.digest,
     });
     if (!saved) {
       throw new TrainingError(
-        `The weights are no finite numbers after step ${step}: ${this.#adviceOnDivergence()}`,
+        `The weights are NaN or infinite after step ${step}: ${this.#adviceOnDivergence()}`,
       );
     }
     this.#savedMs = performance.now();
     this.#savedStep = step;
   }
 
-  /** Whether this step was also the last one of an earlier session, which left all that a run leaves. */
-  async #finished(): Promise<boolean> {
+  /** Whether an earlier session ended at this step with all artifacts written. */
+  async #isComplete(): Promise<boolean> {
     const report = join(this.#session.run, runFile.report);
     return await this.#isMeasured("test_loss") && await Deno.stat(report).then(() => true, () => false);
   }
 
-  /** Whether a metric of this step is noted. */
+  /** Whether a metric of this step is already in the log. */
   async #isMeasured(name: string): Promise<boolean> {
     const metrics = await readMetrics(join(this.#session.run, runFile.metrics));
     return metrics.some((line) => line.step === this.#trainer.step && name in line);
   }
 
-  async #leaveArtifacts(trained: TrainedRun): Promise<{ done: boolean; testLoss: number | undefined }> {
+  async #writeArtifacts(trained: TrainedRun): Promise<{ done: boolean; testLoss: number | undefined }> {
     const { signal, say } = this.#session;
     const { step } = this.#trainer;
     let measured: Measured = {};

@@ -18,38 +18,40 @@ import { fittingNetwork } from "./fit_memory.ts";
 import { TrainingLoop, type TrainingOutcome } from "./loop.ts";
 import type { Network } from "./network.ts";
 
-/** What a training run works with besides its settings. */
+/** Options of a training run besides its settings. */
 export interface RunOptions {
-  /** Where to compute; by default a device is opened as the settings say, and closed at the end. */
+  /** The device to train on; by default one is opened as configured, and closed at the end. */
   readonly device?: Device;
-  /** Ends the run early, saved so that it can be resumed. */
+  /** Saves and ends the run early, so that it can be resumed. */
   readonly signal?: AbortSignal;
-  /** Hears lines for the user; by default nobody does. */
+  /** Called with lines for the user. */
   readonly say?: (message: string) => void;
-  /** Where progress is shown; by default nowhere. */
+  /** Shows progress. */
   readonly terminal?: Terminal;
-  /** By default now. */
+  /** When the run started; by default now. */
   readonly startedAt?: Date;
-  /** The lock of the run to go on with, if the caller holds it; the caller frees it. */
+  /** The lock of the run to resume, if the caller holds it. The caller releases it. */
   readonly lock?: RunLock;
 }
 
-/** A run that has ended. */
+/** Result of a training run. */
 export interface TrainingResult extends TrainingOutcome {
   /** Its folder. */
   readonly run: string;
 }
 
 /**
- * Trains a network, and leaves weights, metrics, pictures and a report in the run's folder: what `deno task train` does.
+ * Trains a network, and writes weights, metrics, pictures and a report to the run's folder, as `deno task train:residual`
+ * does.
  *
- * @param config settings, such as `resolveConfig` makes them; with `resume` it goes on with that run
- * @returns how it ended, and where the folder is
- * @throws {ConfigError} if a tracking server cannot be used
- * @throws {DataError} if there is no data
- * @throws {DeviceError} if the device is not there or fails
- * @throws {RunError} if the folder cannot be written, or another program works on it
- * @throws {TrainingError} if the network does not fit, nothing is left to do, or the loss stops being a number
+ * @param config see `resolveConfig`; with `resume` it continues that run
+ * @throws {ConfigError} if the tracking server cannot be used
+ * @throws {DataError} if the data cannot be loaded
+ * @throws {DeviceError} if the device is unavailable or fails
+ * @throws {RunError} if the folder cannot be written, another program works on it, or it has no checkpoint to resume
+ * @throws {SafetensorsError} if the checkpoint to resume is damaged
+ * @throws {StateError} if the checkpoint to resume belongs to another network
+ * @throws {TrainingError} if the network does not fit the device, nothing is left to do, or the loss becomes NaN
  */
 export async function runTraining(config: TrainingConfig, options: RunOptions = {}): Promise<TrainingResult> {
   const given = options.device;
@@ -119,9 +121,9 @@ async function trainOn(device: Device, asked: TrainingConfig, options: RunOption
   return { run, ...outcome };
 }
 
-/** Writes settings that repeat the run, bit for bit on a device of the kind. */
+/** Writes the settings that repeat the run, bit for bit on the same kind of device. */
 async function writeConfig(run: string, config: TrainingConfig): Promise<void> {
-  // An address may hold a password, and a resumed run knows its server from mlflow.json.
+  // A server address may contain a password; a resumed run finds it in mlflow.json.
   await writeJson(join(run, runFile.config), { ...config, resume: null, mlflow: null });
 }
 

@@ -35,7 +35,7 @@ function assertRefused(bytes: Uint8Array, message: string) {
   });
 }
 
-Deno.test("decodeSafetensors() gives back bit for bit what encodeSafetensors() was given", () => {
+Deno.test("decodeSafetensors() inverts encodeSafetensors() bit for bit", () => {
   const weights = new Float32Array([1, -0, Infinity, NaN, 1e-45, 3.4028234663852886e38]);
   bits(weights)[3] = 0x7fa12345; // a signalling NaN with a payload
   const tensors = new Map([
@@ -53,7 +53,7 @@ Deno.test("decodeSafetensors() gives back bit for bit what encodeSafetensors() w
   assert.equal(({} as Record<string, unknown>).shape, undefined);
 });
 
-Deno.test("encodeSafetensors() writes the header, its padding and the data as the format says", () => {
+Deno.test("encodeSafetensors() writes header, padding and data in the specified format", () => {
   const bytes = encodeSafetensors(new Map([["b", tensor([1], 1)], ["a", tensor([2], 2, 3)]]));
   const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
   assert.equal(length % 8, 0);
@@ -70,7 +70,7 @@ Deno.test("encodeSafetensors() writes a part of a larger buffer", () => {
   assert.deepEqual([...tensors.get("a")!.data], [1, 2]);
 });
 
-Deno.test("encodeSafetensors() refuses a reserved name and a shape that does not fit", () => {
+Deno.test("encodeSafetensors() refuses a reserved name and a shape that does not match its data", () => {
   assert.throws(() => encodeSafetensors(new Map([["__metadata__", tensor([1], 1)]])), {
     name: "SafetensorsError",
     message: 'Cannot encode tensor "__metadata__": the name is reserved; rename the tensor',
@@ -78,7 +78,7 @@ Deno.test("encodeSafetensors() refuses a reserved name and a shape that does not
   for (const shape of [[3], [-1, -2], [0.5, 4]]) {
     assert.throws(() => encodeSafetensors(new Map([["a", tensor(shape, 1, 2)]])), {
       name: "SafetensorsError",
-      message: `Cannot encode tensor "a": shape [${shape.join(", ")}] does not fit 2 values`,
+      message: `Cannot encode tensor "a": shape [${shape.join(", ")}] does not match 2 values`,
     });
   }
 });
@@ -120,7 +120,7 @@ Deno.test("decodeSafetensors() refuses a broken frame", () => {
   const shortFile = "(expected a header length in the first 8); is it a safetensors file?";
   assertRefused(new Uint8Array(0), `the file has 0 bytes ${shortFile}`);
   assertRefused(new Uint8Array(7), `the file has 7 bytes ${shortFile}`);
-  assertRefused(file({}, 0, 3n), "header length is 3 but only 2 bytes follow it; the file is cut short");
+  assertRefused(file({}, 0, 3n), "header length is 3 but only 2 bytes follow it; the file is truncated");
   assertRefused(
     file({}, 0, 2n ** 64n - 1n),
     "header length is 18446744073709552000 (expected at most 100000000); is it a safetensors file?",
@@ -131,8 +131,8 @@ Deno.test("decodeSafetensors() refuses a broken frame", () => {
   );
 });
 
-Deno.test("decodeSafetensors() refuses a header that is no JSON object", () => {
-  const notJson = "the header is not JSON in UTF-8; the file is damaged or no safetensors file";
+Deno.test("decodeSafetensors() refuses a header that is not a JSON object", () => {
+  const notJson = "the header is not JSON in UTF-8; the file is damaged or not a safetensors file";
   assertRefused(file("{"), notJson);
   assertRefused(file('{"a'), notJson);
   assertRefused(file('{"\\x":1}'), notJson);
@@ -140,11 +140,11 @@ Deno.test("decodeSafetensors() refuses a header that is no JSON object", () => {
   badUtf8[9] = 0xff;
   assertRefused(badUtf8, notJson);
   for (const text of ["", "[]", "1", "null", '"a"', " {}", "\ufeff{}"]) {
-    assertRefused(file(text), "the header is no JSON object (expected it to begin with {)");
+    assertRefused(file(text), "the header is not a JSON object (expected it to begin with {)");
   }
 });
 
-Deno.test("decodeSafetensors() refuses names that occur twice, escaped or nested as they may be", () => {
+Deno.test("decodeSafetensors() refuses duplicate names, even escaped or nested", () => {
   const a = JSON.stringify(entry([1], [0, 4]));
   assertRefused(file(`{"a":${a},"a":${a}}`, 4), '"a" occurs twice in the header (expected every name once)');
   assertRefused(
@@ -190,14 +190,14 @@ Deno.test("decodeSafetensors() refuses broken entries", () => {
   assertRefused(file({ a: entry([1], [0, 4], ["F32"]) }, 4), `tensor "a": dtype a list ${known}`);
   assertRefused(file({ a: {} }), `tensor "a": dtype undefined ${known}`);
 
-  const badShape = 'tensor "a": shape is no list of non-negative integers';
+  const badShape = 'tensor "a": shape is not a list of non-negative integers';
   for (const shape of [1, "1", null, { length: 1 }, [-1], [1.5], ["1"], [null], [2 ** 53]]) {
     assertRefused(file({ a: entry(shape, [0, 4]) }, 4), badShape);
   }
   for (const shape of [[2 ** 31, 2 ** 31], Array(1000).fill(65536), [2 ** 52, 2 ** 52, 0]]) {
     assertRefused(
       file({ a: entry(shape, [0, 4]) }, 4),
-      'tensor "a": shape has more elements than can be counted',
+      'tensor "a": shape has too many elements',
     );
   }
 
@@ -212,7 +212,7 @@ Deno.test("decodeSafetensors() refuses broken entries", () => {
   );
 });
 
-Deno.test("decodeSafetensors() refuses data that overlap, leave holes, or miss the end of the file", () => {
+Deno.test("decodeSafetensors() refuses data that overlap, leave gaps, or miss the end of the file", () => {
   const a = entry([2], [0, 8]);
   assertRefused(
     file({ a, b: entry([2], [4, 12]) }, 12),
@@ -228,15 +228,15 @@ Deno.test("decodeSafetensors() refuses data that overlap, leave holes, or miss t
   );
   assertRefused(
     file({ a, b: entry([1], [12, 16]) }, 16),
-    'tensor "b": its data begin at 12, a hole lies before it (expected 8)',
+    'tensor "b": its data begin at 12, there is a gap before it (expected 8)',
   );
   assertRefused(
     file({ a }, 7),
-    'tensor "a": its data end at 8 but the file holds 7 bytes of data; it is cut short',
+    'tensor "a": its data end at 8 but the file holds 7 bytes of data; the file is truncated',
   );
   assertRefused(
     file({ a: entry([2 ** 50], [0, 2 ** 52]) }, 8),
-    `tensor "a": its data end at ${2 ** 52} but the file holds 8 bytes of data; it is cut short`,
+    `tensor "a": its data end at ${2 ** 52} but the file holds 8 bytes of data; the file is truncated`,
   );
   assertRefused(file({ a }, 9), "the tensors end at 8 but the file holds 9 bytes of data");
   assertRefused(file({}, 1), "the tensors end at 0 but the file holds 1 bytes of data");
@@ -251,7 +251,7 @@ Deno.test("decodeSafetensors() cuts long names and keeps messages on one line", 
   );
 });
 
-Deno.test("decodeSafetensors() throws nothing but SafetensorsError on damaged files", () => {
+Deno.test("decodeSafetensors() throws only SafetensorsError on damaged files", () => {
   let state = 1;
   const random = (below: number) => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;

@@ -37,13 +37,13 @@ async function train(made: Trainer, steps: number): Promise<number[]> {
   return await made.losses();
 }
 
-testOnDevices("Trainer goes on from a state, to the bit", async () => {
+testOnDevices("Trainer.restore() resumes from a state, bit for bit", async () => {
   const whole = trainer({ ema: 0.9 }).made;
   const losses = await train(whole, 7);
   const first = trainer({ ema: 0.9 }).made;
   assert.deepEqual(await train(first, 3), losses.slice(0, 3));
   const second = trainer({ ema: 0.9 }).made;
-  await train(second, 5); // forgotten by restore()
+  await train(second, 5); // undone by restore()
   second.restore(await first.state(), "the state");
   assert.equal(second.step, 3);
   assert.deepEqual(await train(second, 4), losses.slice(3));
@@ -63,7 +63,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("Trainer.averaged is the average, which another network can share", async () => {
+testOnDevices("Trainer.averaged holds the averaged weights, which another network can share", async () => {
   const { field, made } = trainer({ ema: 0.9 });
   const twin = new LineField();
   shareParameters(namedParameters(twin), made.averaged);
@@ -78,7 +78,7 @@ testOnDevices("Trainer.averaged is the average, which another network can share"
   assert.equal(plain.averaged, plain.flat);
 });
 
-testOnDevices("Trainer pairs examples as the coupling says, and draws times from the objective", async () => {
+testOnDevices("Trainer uses the coupling and the times of the objective", async () => {
   const asked: unknown[] = [];
   const objective = {
     ...flowMatching,
