@@ -131,7 +131,7 @@ testTask("train quits at once at the second Ctrl-C", async (place) => {
   const { until, errors } = listener(process);
   await until("run folder run\n");
   process.kill("SIGINT");
-  await until("once more to quit at once\n");
+  await until("press again to quit at once\n");
   process.kill("SIGINT");
   assert.equal((await process.status).code, 130);
   await Promise.all([process.stdout.cancel(), errors.cancel()]);
