@@ -2,52 +2,21 @@ import { join } from "node:path";
 import { BatchOrder, progressAt, type Schedule, Trainer } from "../../models/mod.ts";
 import type { Measured, TrainedRun } from "../artifacts/artifact.ts";
 import { writeArtifacts } from "../artifacts/artifacts.ts";
-import type { Dataset } from "../data/dataset.ts";
-import type { ImageSource } from "../data/image_source.ts";
-import type { ImageSplit } from "../data/split.ts";
 import { hearSignals, TrainingError } from "../program/command.ts";
 import type { ProgressBar } from "../program/progress.ts";
 import { runFile, weightsFile } from "../run/layout.ts";
 import { readMetrics } from "../run/metrics_log.ts";
-import type { TrainingConfig } from "../settings/tasks/train.ts";
 import type { Tracker } from "../tracking/tracker.ts";
 import { LossLog } from "./loss_log.ts";
-import type { Network } from "./network.ts";
 import { restoreRunState, saveRun, saveWeights } from "./run_state.ts";
 import { SampleGrids } from "./sample_grids.ts";
 import { scheduleOf } from "./schedule_of.ts";
+import type { TrainingOutcome, TrainingSession } from "./session.ts";
 import { stepsWithin } from "./trial.ts";
 import { Validation } from "./validation.ts";
 
 /** Milliseconds of steps to queue before reading losses, updating the progress bar and handling signals. */
 const burstMs = 300;
-
-/** One session of a training run, which may be resumed in another. */
-export interface TrainingSession {
-  readonly config: TrainingConfig;
-  /** The run's folder. */
-  readonly run: string;
-  readonly data: Dataset;
-  readonly images: ImageSplit;
-  readonly network: Network;
-  readonly source: ImageSource;
-  /** Saves and ends the session early. */
-  readonly signal: AbortSignal;
-  /** Called with lines for the user. */
-  readonly say: (message: string) => void;
-}
-
-/** How a session of training ended. */
-export interface TrainingOutcome {
-  /** Steps taken in all sessions of the run. */
-  readonly step: number;
-  /** Whether it was stopped before its end. */
-  readonly interrupted: boolean;
-  readonly valLoss: number | undefined;
-  readonly testLoss: number | undefined;
-  /** Of this session. */
-  readonly imagesPerSecond: number;
-}
 
 /** The loop of a training run: steps, and validation, sample grids and checkpoints between them. */
 export class TrainingLoop {

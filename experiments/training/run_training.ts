@@ -15,8 +15,9 @@ import { startTracking, trackingOf } from "../tracking/start.ts";
 import { tracked } from "../tracking/tracker.ts";
 import { compileKernels } from "./compile_kernels.ts";
 import { fittingNetwork } from "./fit_memory.ts";
-import { TrainingLoop, type TrainingOutcome } from "./loop.ts";
+import { TrainingLoop } from "./loop.ts";
 import type { Network } from "./network.ts";
+import type { TrainingOutcome } from "./session.ts";
 
 /** Options of a training run besides its settings. */
 export interface RunOptions {
