@@ -1,7 +1,7 @@
 /**
  * Flow matching on Deno and WebGPU: tensors and autograd, networks and solvers, pictures.
  *
- * Importing touches nothing: `init()` opens the device, a GPU or else the CPU.
+ * Importing has no side effects. `init()` opens the device: a GPU, or else the CPU.
  *
  * @example Sample from a trained model
  * ```ts
@@ -30,7 +30,7 @@
  * console.log(losses.at(-1), await points.read());
  * ```
  *
- * @example Use the autograd core alone
+ * @example Use autograd alone
  * ```ts
  * import { gradients, init, multiply, sum, tensor } from "./mod.ts";
  *

@@ -32,7 +32,7 @@ async function summaryOf({ summary, key }: StoredFlow) {
   return summary ?? await summarize(key);
 }
 
-/** A comparison of folders is itself a run; one of runs on a server only leaves its picture here. */
+/** The folder of the picture: a comparison of run folders is itself a run, one of runs on a server is not. */
 async function recordedFolder(flows: readonly StoredFlow[], root: string, startedAt: Date): Promise<string> {
   if (flows.some(({ summary }) => summary !== undefined)) return ".";
   return await recordComparison(flows.map(({ key }) => key), { root, startedAt });

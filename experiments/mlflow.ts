@@ -12,12 +12,12 @@ await runTask(async () => {
   const { port, data } = serving.resolve(flags.values);
   checkPort(port);
   console.error(
-    `Starting MLflow ${mlflowVersion}; the first time it is installed in .cache, which takes about a minute`,
+    `Starting MLflow ${mlflowVersion}; the first start installs it in .cache, which takes about a minute`,
   );
   const python = await installMlflow();
   if (typeof python !== "string") {
     throw new PythonError(
-      `Cannot install MLflow: ${python.reason}; or use a server elsewhere`,
+      `Cannot install MLflow: ${python.reason}; or use another server`,
     );
   }
   const { url, process } = await startMlflow(python, { data, port });

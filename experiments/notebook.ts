@@ -13,7 +13,7 @@ await runTask(async () => {
   }
   const { port, execute } = notebookSettings.resolve(flags.values);
   if (!execute) checkPort(port);
-  console.error("Starting JupyterLab; the first time it is installed in .cache, which takes about a minute");
+  console.error("Starting JupyterLab; the first start installs it in .cache, which takes about a minute");
   const python = await installJupyter();
   if (typeof python !== "string") {
     throw new PythonError(
@@ -33,7 +33,7 @@ async function executeInPlace(python: string, notebook: string, env: Record<stri
   if (!success) throw new PythonError(`Cannot run ${notebook}: one of its cells failed, see above`);
 }
 
-/** Serves JupyterLab until it is stopped. Deno's kernel has all permissions, so only the token in the address gives access. */
+/** Serves JupyterLab until stopped. Deno's kernel has all permissions, so access needs the token in the address. */
 async function openLab(python: string, port: number, env: Record<string, string>): Promise<void> {
   const token = crypto.randomUUID();
   const [first] = notebooks;

@@ -14,9 +14,9 @@ import { compileKernels } from "./training/compile_kernels.ts";
 import { makeNetwork } from "./training/network.ts";
 import { saveWeights } from "./training/run_state.ts";
 
-/** Steps between looks at the loss. */
+/** Steps between reads of the loss. */
 const burst = 5;
-/** Images of the final picture. */
+/** Images in the final grid. */
 const samples = 25;
 
 await runTask(async () => {

@@ -27,7 +27,7 @@ await runTask(async () => {
   console.error(`Done; see ${path}`);
 });
 
-/** Makes what else the folder lacks; that of a program with other settings stays as it is. */
+/** Makes missing artifacts, unless the settings in the folder are those of another version. */
 async function complete(run: string): Promise<void> {
   try {
     await completeArtifacts(run);

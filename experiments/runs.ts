@@ -25,7 +25,7 @@ await runTask(async () => {
   if (action === "list") {
     const runs = await store.list(experiment);
     if (settings.json) printJson(runs);
-    else console.log(runs.length === 0 ? `There are no runs in ${store.description}` : listTable(runs));
+    else console.log(runs.length === 0 ? `No runs in ${store.description}` : listTable(runs));
     return;
   }
   const all = await store.list(experiment);
@@ -51,7 +51,7 @@ function check(action: string, names: readonly string[]): void {
   throw new ConfigError(`Cannot ${action} ${names.length} runs: expected ${usage}`);
 }
 
-/** Finds a run by its folder, its id on the server, or its name; of several with that name the latest. */
+/** Finds a run by its folder, its id on the server, or its name: the latest run with that name. */
 async function find(store: RunStore, runs: readonly RunSummary[], name: string): Promise<RunSummary> {
   const found = runs.find(({ key }) => key === name) ?? runs.findLast((run) => run.name === name);
   if (found !== undefined) return found;

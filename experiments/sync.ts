@@ -28,7 +28,7 @@ await runTask(async () => {
     try {
       for await (const sent of sendRun(run, { address, patience })) report(sent);
     } catch (error) {
-      // Other runs may still be sent, unless the server is gone.
+      // Go on with other runs, unless the server is unreachable.
       if (!(error instanceof ServerError) || error.details.status === undefined) throw error;
       failures++;
       console.error(`${run}: ${error.message}`);
@@ -36,16 +36,16 @@ await runTask(async () => {
   }
   if (runs.length > 0 && targets === 0) {
     throw new ConfigError(
-      "Cannot send: no server is given and no run has been sent to one before (expected --mlflow URI or MLFLOW_TRACKING_URI)",
+      "Cannot send: no server given, and no run was sent to one before (expected --mlflow URI or MLFLOW_TRACKING_URI)",
     );
   }
-  if (runs.length === 0) console.log(`There are no runs in ${root}`);
+  if (runs.length === 0) console.log(`No runs in ${root}`);
   if (failures > 0) Deno.exit(1);
 });
 
 function report({ run, state, points, files, refused, page }: Sent): void {
   if (state === "busy") {
-    console.log(`${run}: another program is working on it, and sends it`);
+    console.log(`${run}: another program is writing and sending it`);
     return;
   }
   const news = points + files === 0 ? "already complete" : `${points} points and ${files} files sent`;

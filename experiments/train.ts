@@ -27,18 +27,18 @@ await runTask(async () => {
   const device = await deviceOf(flags);
   const config = resolveConfig(flags, presetFor(device));
   using stop = stopSignal((signal) =>
-    console.error(`\n${signal}: finishing the step and saving; once more to quit at once`)
+    console.error(`\n${signal}: saving and stopping; press again to quit at once`)
   );
   const result = await runTraining(config, {
     ...{ device, startedAt, signal: stop.signal, ...lock && { lock } },
     say: (message) => console.error(message),
     terminal: stderr,
   });
-  tell(result, config.samples > 0 ? join(result.run, runFile.samples) : result.run);
+  printResult(result, config.samples > 0 ? join(result.run, runFile.samples) : result.run);
   device.close();
 });
 
-/** A resumed run computes where it did, unless the flags say otherwise. */
+/** Opens the device of the flags, or that of the resumed run. */
 async function deviceOf({ values: { resume, device, threads } }: TrainingFlags): Promise<Device> {
   const earlier = resume ? readConfig(resume) : undefined;
   return await init({
@@ -47,15 +47,15 @@ async function deviceOf({ values: { resume, device, threads } }: TrainingFlags):
   });
 }
 
-/** Locks the run to go on with, before anything of it is read that counts. */
+/** Locks the run to resume before its state is read. */
 async function lockResumed(flags: TrainingFlags): Promise<RunLock | undefined> {
   const { resume } = flags.values;
   if (!resume) return undefined;
-  resolveConfig(flags, "quick"); // flags that cannot be used, or a folder that is no run, leave no lock behind
+  resolveConfig(flags, "quick"); // fails before a lock file is created if the flags or the folder are wrong
   return await lockRun(resume);
 }
 
-/** The preset of a run that is started here without flags. */
+/** The default preset on this machine. */
 async function presetHere(): Promise<PresetName> {
   const device = await init();
   device.close();
@@ -66,12 +66,12 @@ function presetFor(device: Device): PresetName {
   return device.kind === "webgpu" && !device.tuning.software ? "standard" : "quick";
 }
 
-function tell(
+function printResult(
   { run, step, interrupted, valLoss, testLoss, imagesPerSecond }: TrainingResult,
-  best: string,
+  output: string,
 ): void {
   const losses = [["validation loss", valLoss], ["test loss", testLoss]]
     .flatMap(([name, loss]) => typeof loss === "number" ? [`${name} ${loss.toFixed(4)}`] : []);
   console.error([`step ${step}`, ...losses, `${imagesPerSecond.toFixed(1)} images/s`].join(", "));
-  console.error(interrupted ? `Stopped; go on with --resume ${run}` : `Done; see ${best}`);
+  console.error(interrupted ? `Stopped; continue with --resume ${run}` : `Done; see ${output}`);
 }

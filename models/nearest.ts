@@ -3,9 +3,9 @@ import { closest, distance } from "npm:fastest-levenshtein@1.0.16";
 /**
  * The known name that a misspelt one most likely means.
  *
- * @param name what was given; case is ignored
+ * @param name the name given; case is ignored
  * @param known the names to choose from
- * @returns undefined where more than a third of the letters differ from every known name
+ * @returns undefined if every known name differs in more than a third of its letters
  */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   const spelled = new Map([...known].map((word) => [word.toLowerCase(), word]));
@@ -17,11 +17,11 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
 }
 
 /**
- * The message about a name that is not known, e.g.
+ * The message for an unknown name, e.g.
  * `Unknown solver "huen": did you mean "heun"? (known: euler, midpoint, heun, rk4)`.
  *
  * @param what the kind of name
- * @param of what it is a name of, for the message
+ * @param of what the name belongs to
  */
 export function unknownName(what: string, name: string, known: readonly string[], of?: string): string {
   const meant = nearest(name, known);
@@ -31,10 +31,10 @@ export function unknownName(what: string, name: string, known: readonly string[]
 }
 
 /**
- * Checks that an object has no fields but the known ones.
+ * Checks that an object has only known fields.
  *
- * @param of what the settings are of, for the message
- * @throws {TypeError} naming the unknown setting, the nearest known one if there is one, and all known ones
+ * @param of what the settings belong to, for the message
+ * @throws {TypeError} naming the unknown setting, the nearest known one, if any, and all known ones
  */
 export function rejectUnknown(settings: object, known: readonly string[], of: string): void {
   const unknown = Object.keys(settings).find((name) => !known.includes(name));

@@ -1,6 +1,6 @@
 /**
- * The library for pages: all of `kernels` and `models`, and of `viz` what is small enough for one. `deno task build:web`
- * makes `flow.js` of it, one ES module without imports, which pages import.
+ * The library for web pages: all of `kernels` and `models`, and the small parts of `viz`. `deno task build:web` bundles it
+ * as `flow.js`, one ES module without imports.
  *
  * @module
  */

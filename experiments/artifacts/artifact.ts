@@ -3,14 +3,14 @@ import type { ImageSource } from "../data/image_source.ts";
 import type { Drawable } from "../draw/drawable.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
 
-/** What an artifact may be made from: the folder of a run, and its settings. */
+/** The folder of a run and its settings. */
 export interface RunFiles {
   /** The run's folder. */
   readonly run: string;
   readonly config: TrainingConfig;
 }
 
-/** The trained network and its data, besides. */
+/** A run with its trained network and data. */
 export interface TrainedRun extends RunFiles {
   /** The network with its averaged weights. */
   readonly drawable: Drawable;
@@ -18,34 +18,34 @@ export interface TrainedRun extends RunFiles {
   readonly source: ImageSource;
 }
 
-/** Numbers that an artifact measures, for the metrics of the run. */
+/** Metrics measured by an artifact. */
 export type Measured = Readonly<Record<string, number>>;
 
-/** Something that a run leaves behind, made from a source. */
+/** An output of a run, made from a source. */
 interface ArtifactOf<Source> {
-  /** Whether a run of this configuration leaves it. */
+  /** Whether a run with this configuration has it. */
   wanted(config: TrainingConfig): boolean;
   /**
    * Writes it into the run's folder.
    *
-   * @returns what was measured on the way, if anything
+   * @returns metrics, if it measures any
    * @throws {RunError} if it cannot be written
    */
   write(source: Source): Promise<Measured | void>;
 }
 
-/** What is made from the trained network. */
+/** An artifact made from the trained network. */
 export interface NetworkArtifact extends ArtifactOf<TrainedRun> {
   readonly needs: "network";
 }
 
-/** What is made from files of the run's folder, which `deno task report` can do again at any time. */
+/** An artifact made from files of the run's folder, which `deno task report` can make at any time. */
 export interface FolderArtifact extends ArtifactOf<RunFiles> {
-  /** These files: paths below the run's folder. */
+  /** The files, relative to the run's folder. */
   readonly needs: readonly string[];
-  /** Its own path there. */
+  /** Its own path, relative to the run's folder. */
   file(config: TrainingConfig): string;
 }
 
-/** Something that a run leaves behind. */
+/** An output of a run. */
 export type Artifact = NetworkArtifact | FolderArtifact;

@@ -8,17 +8,18 @@ import { report } from "./report.ts";
 import { samples } from "./samples.ts";
 import { testLoss } from "./test_loss.ts";
 
-/** What a run leaves behind by name, in the order in which it is made; the report is last, for it shows the others. */
+/** The artifacts by name, in the order they are made. The report is last because it shows the others. */
 export const artifacts = { testLoss, samples, flows, flowGif, paths, report } as const satisfies Readonly<
   Record<string, Artifact>
 >;
 
 /**
- * Makes all that a run of its configuration leaves.
+ * Writes all artifacts of a trained run.
  *
- * @param measured hears what an artifact measured, before the next is made
- * @param stopped asked before each
- * @returns whether all were made
+ * @param measured called with the metrics of an artifact before the next one
+ * @param stopped checked before each artifact
+ * @returns whether all were written
+ * @throws {RunError} if one cannot be written
  */
 export async function writeArtifacts(
   trained: TrainedRun,
@@ -35,10 +36,10 @@ export async function writeArtifacts(
 }
 
 /**
- * Makes what a run's folder lacks and has the files for; the report, which can be made in several ways, is left out.
+ * Makes the missing artifacts that can be made from a run's folder, except the report, which the caller may customise.
  *
  * @throws {ConfigError} if the folder's `config.json` cannot be read
- * @throws {RunError} if an artifact cannot be made
+ * @throws {RunError} if an artifact cannot be written
  */
 export async function completeArtifacts(run: string): Promise<void> {
   const files = { run, config: readConfig(run) };

@@ -5,7 +5,7 @@ import { writeAtomic } from "../run/atomic_write.ts";
 import { flowAnimationFile, flowFile } from "../run/layout.ts";
 import type { FolderArtifact } from "./artifact.ts";
 
-/** The flows as an animation. */
+/** An animation of the flows. */
 export const flowGif: FolderArtifact = {
   needs: [flowFile(1)],
   file: ({ pacing }) => flowAnimationFile(pacing),

@@ -2,10 +2,10 @@ import { followPaths } from "../draw/follow_paths.ts";
 import { writeFlowPaths } from "../draw/path_file.ts";
 import type { NetworkArtifact } from "./artifact.ts";
 
-/** Euler steps of a path: enough for a line, few enough for seconds. */
+/** Euler steps of a path: enough for a smooth line. */
 const steps = 20;
 
-/** The paths of many samples in a plane. */
+/** The paths of many samples, projected to a plane. */
 export const paths: NetworkArtifact = {
   needs: "network",
   wanted: (config) => config.pathSamples > 0,

@@ -3,7 +3,7 @@ import { writeReport } from "../report/write_report.ts";
 import { runFile } from "../run/layout.ts";
 import type { FolderArtifact } from "./artifact.ts";
 
-/** The page that shows all of the run. */
+/** An HTML report of the run. */
 export const report: FolderArtifact = {
   needs: [runFile.config],
   file: () => runFile.report,

@@ -5,7 +5,7 @@ import { hearSignals } from "../program/command.ts";
 import { heldOutOptions } from "../settings/tasks/objective.ts";
 import type { NetworkArtifact } from "./artifact.ts";
 
-/** The loss on the test images, in all and by t. */
+/** The loss on the test images, overall and by t. */
 export const testLoss: NetworkArtifact = {
   needs: "network",
   wanted: () => true,

@@ -1,14 +1,14 @@
 import type { Terminal } from "../program/progress.ts";
 import type { Trainer } from "../../models/mod.ts";
 
-/** Milliseconds of compiling that nobody needs to hear of: a driver that kept the kernels of an earlier start is faster. */
-const patienceMs = 1000;
+/** Milliseconds before progress is shown; drivers with cached kernels take less. */
+const quietMs = 1000;
 
 /**
- * Compiles the kernels of a training step. Where that takes a while, as on a first start, a terminal shows how far it
- * is, and other output gets one line.
+ * Compiles the kernels of a training step. If that takes a while, as on a first start, a terminal shows progress and
+ * other output gets one line.
  *
- * @param terminal where to show it, if anywhere
+ * @param terminal where to show progress, if anywhere
  * @param now the time in milliseconds
  */
 export async function compileKernels(
@@ -19,7 +19,7 @@ export async function compileKernels(
   const startMs = now();
   let shown = false;
   await trainer.compile((done, all) => {
-    if (!terminal || now() - startMs < patienceMs) return;
+    if (!terminal || now() - startMs < quietMs) return;
     if (terminal.isTerminal) terminal.write(`\rcompiling kernels ${done}/${all}\x1b[K`);
     else if (!shown) terminal.write(`compiling kernels, ${all} in all\n`);
     shown = true;

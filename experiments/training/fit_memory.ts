@@ -6,15 +6,15 @@ import { heldOutOptions } from "../settings/tasks/objective.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
 import { makeNetwork, type Network } from "./network.ts";
 
-/** Share of the free memory that a step may take where the device computes in main memory. */
+/** Share of the free main memory that training may use on a device that computes there. */
 const shareOfMemory = 0.8;
 
 /**
- * The largest batch, at most the wanted one and halved as often as needed, whose step the device can run.
+ * Halves the batch size until training fits the device.
  *
- * @param plan what a step of a batch size needs
- * @returns the batch size, and why it is smaller than wanted, if it is
- * @throws {TrainingError} if not even a single image fits
+ * @param plan memory of training with some batch size
+ * @returns the batch size, and the reason if it was reduced
+ * @throws {TrainingError} if not even one image fits
  */
 export function fitBatch(
   device: Pick<Device, "tuning" | "maxRangeBytes" | "maxBytes" | "allocatedBytes">,
@@ -31,25 +31,26 @@ export function fitBatch(
   for (let batchSize = wanted;; batchSize = Math.floor(batchSize / 2)) {
     if (batchSize < 1) {
       throw new TrainingError(
-        `Cannot train this network here: not even one image fits (${reason}); use fewer --filters`,
+        `Cannot train this network here: not even one image fits (${reason}); use smaller --filters`,
       );
     }
     const { bytes, largestBytes } = plan(batchSize);
     if (largestBytes > device.maxRangeBytes) {
-      reason ??= `a value of ${megabytes(largestBytes)} is more than a kernel can bind, ${
+      reason ??= `a tensor takes ${megabytes(largestBytes)}, and a kernel can bind ${
         megabytes(device.maxRangeBytes)
       }`;
     } else if (bytes > free) {
-      reason ??= `a step of ${megabytes(bytes)} is more than the memory that is free, ${megabytes(free)}`;
+      reason ??= `training takes ${megabytes(bytes)}, and ${megabytes(free)} are free`;
     } else return { batchSize, ...reason !== undefined && { reason } };
   }
 }
 
 /**
- * A network whose work fits the device; says so if the batch had to be smaller than asked for.
+ * Makes the network of a configuration, with a smaller batch if training does not fit the device.
  *
- * @returns the network, and the configuration with its batch
- * @throws {TrainingError} if not even a single image fits, or the run is resumed and its batch does not
+ * @param say called with a line for the user if the batch was reduced
+ * @returns the network, and the configuration with its batch size
+ * @throws {TrainingError} if not even one image fits, or a resumed run's batch does not
  */
 export function fittingNetwork(
   config: TrainingConfig,
@@ -61,12 +62,12 @@ export function fittingNetwork(
   const { batchSize, reason } = fitBatch(
     device,
     config.batchSize,
-    (size) => planOf(network, config, source, size),
+    (size) => planRun(network, config, source, size),
   );
   if (reason === undefined) return { config, network };
   if (config.resume) {
     throw new TrainingError(
-      `Cannot resume ${config.resume} here: its batches of ${config.batchSize} images do not fit, ${reason}`,
+      `Cannot resume ${config.resume} here: its batches of ${config.batchSize} images do not fit (${reason})`,
     );
   }
   say(`Batches of ${batchSize} images instead of ${config.batchSize}: ${reason}`);
@@ -74,8 +75,8 @@ export function fittingNetwork(
   return { config: fitting, network: makeNetwork(fitting, source) };
 }
 
-/** What a run needs at most at one time: the training step, the measured losses, and samples besides. */
-function planOf(
+/** The peak memory of a run: records of training, validation and test loss, and of the largest sampling. */
+function planRun(
   { trainer, averaged }: Network,
   config: TrainingConfig,
   source: ImageSource,
@@ -86,7 +87,7 @@ function planOf(
   const images = Math.max(Math.min(samples, 256), flowSamples, Math.min(pathSamples, batchSize));
   const plans = [
     trainer.plan(batchSize),
-    ...[held, held], // that of the validation is kept when the test is measured
+    ...[held, held], // of validation, which is kept, and test
     ...images > 0 ? [Sampler.plan(averaged, [images, ...source.shape], { steps, solver })] : [],
   ];
   return {

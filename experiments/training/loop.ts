@@ -2,55 +2,24 @@ import { join } from "node:path";
 import { BatchOrder, progressAt, type Schedule, Trainer } from "../../models/mod.ts";
 import type { Measured, TrainedRun } from "../artifacts/artifact.ts";
 import { writeArtifacts } from "../artifacts/artifacts.ts";
-import type { Dataset } from "../data/dataset.ts";
-import type { ImageSource } from "../data/image_source.ts";
 import { drawableOf } from "../draw/drawable.ts";
-import type { ImageSplit } from "../data/split.ts";
 import { hearSignals, TrainingError } from "../program/command.ts";
 import type { ProgressBar } from "../program/progress.ts";
 import { runFile, weightsFile } from "../run/layout.ts";
 import { readMetrics } from "../run/metrics_log.ts";
-import type { TrainingConfig } from "../settings/tasks/train.ts";
 import type { Tracker } from "../tracking/tracker.ts";
 import { LossLog } from "./loss_log.ts";
-import type { Network } from "./network.ts";
 import { restoreRunState, saveRun, saveWeights } from "./run_state.ts";
 import { SampleGrids } from "./sample_grids.ts";
 import { scheduleOf } from "./schedule_of.ts";
+import type { TrainingOutcome, TrainingSession } from "./session.ts";
 import { stepsWithin } from "./trial.ts";
 import { Validation } from "./validation.ts";
 
-/** Milliseconds of work to queue before the host looks up: reads losses, draws the bar, hears Ctrl-C. */
+/** Milliseconds of steps to queue before reading losses, updating the progress bar and handling signals. */
 const burstMs = 300;
 
-/** What a session of training works with. */
-export interface TrainingSession {
-  readonly config: TrainingConfig;
-  /** The run's folder. */
-  readonly run: string;
-  readonly data: Dataset;
-  readonly images: ImageSplit;
-  readonly network: Network;
-  readonly source: ImageSource;
-  /** Ends the session early, saved. */
-  readonly signal: AbortSignal;
-  /** Shows a line to the user. */
-  readonly say: (message: string) => void;
-}
-
-/** How a session of training ended. */
-export interface TrainingOutcome {
-  /** Steps taken, over all sessions of the run. */
-  readonly step: number;
-  /** Whether it was stopped before its end. */
-  readonly interrupted: boolean;
-  readonly valLoss: number | undefined;
-  readonly testLoss: number | undefined;
-  /** Of this session. */
-  readonly imagesPerSecond: number;
-}
-
-/** The training of a run: steps, and what comes up between them. */
+/** The loop of a training run: steps, and validation, sample grids and checkpoints between them. */
 export class TrainingLoop {
   readonly #session: TrainingSession;
   readonly #order: BatchOrder;
@@ -88,9 +57,12 @@ export class TrainingLoop {
   }
 
   /**
-   * Goes on from where the run stopped. Writes nothing yet.
+   * Restores the last checkpoint of the run. Writes nothing yet.
    *
-   * @returns the step of its last checkpoint
+   * @returns its step
+   * @throws {RunError} if there is no checkpoint, or it was trained on other data
+   * @throws {SafetensorsError} if the checkpoint is damaged
+   * @throws {StateError} if the checkpoint belongs to another network
    * @throws {TrainingError} if nothing is left to do
    */
   async resume(): Promise<number> {
@@ -104,24 +76,26 @@ export class TrainingLoop {
     this.#savedStep = progress.step;
     const spent = config.maxMinutes > 0 && this.#elapsedBefore >= config.maxMinutes * 60;
     if (spent) this.#totalSteps = Math.min(this.#totalSteps, progress.step);
-    if (progress.step >= this.#totalSteps && await this.#finished()) {
+    if (progress.step >= this.#totalSteps && await this.#isComplete()) {
       const minutes = (this.#elapsedBefore / 60).toFixed(1);
       throw new TrainingError(
-        `Nothing is left to do: the run is at step ${progress.step} of ${this.#totalSteps}, ` +
-          `${minutes} minutes in; give a larger --epochs, --max-steps or --max-minutes`,
+        `Nothing left to do: the run is at step ${progress.step} of ${this.#totalSteps}, after ` +
+          `${minutes} minutes; use a larger --epochs, --max-steps or --max-minutes`,
       );
     }
     return progress.step;
   }
 
   /**
-   * Fixes the number of steps of a run that is limited by minutes, from the rate of a few trial steps, so that all that
-   * follows depends on steps alone.
+   * Fixes the number of steps of a run that is limited by minutes, using a few trial steps. From then on the run depends
+   * on steps alone.
+   *
+   * @returns false if stopped first
    */
-  async fixSteps(): Promise<void> {
+  async fixSteps(): Promise<boolean> {
     const { config, signal } = this.#session;
     const left = config.maxMinutes * 60 - this.#elapsedBefore;
-    if (config.maxMinutes === 0 || left <= 0 || this.#trainer.step >= this.#totalSteps) return;
+    if (config.maxMinutes === 0 || left <= 0 || this.#trainer.step >= this.#totalSteps) return true;
     const interludes = [
       ...this.#validation.size > 0
         ? [{ epochs: config.valEpochs, run: () => this.#validation.measure() }]
@@ -134,28 +108,30 @@ export class TrainingLoop {
       interludes: interludes.map(({ epochs, run }) => ({ everySteps: this.#order.stepsFor(1, epochs), run })),
       stopped: () => signal.aborted,
     });
+    if (steps === undefined) return false;
     this.#totalSteps = Math.min(this.#totalSteps, this.#trainer.step + steps);
+    return true;
   }
 
   /**
-   * Trains until the end or the signal, then saves; at the end also leaves the run's artifacts, which a signal leaves to
-   * the next session.
+   * Trains until the end or the signal, then saves. At the end it also writes the run's artifacts; those missing after a
+   * signal are written by the next session.
    *
-   * @param tracker hears what is measured
-   * @param bar shows how far it is
-   * @throws {TrainingError} if the loss stops being a number
+   * @param tracker records metrics
+   * @param bar shows progress
+   * @throws {TrainingError} if a loss or weight becomes NaN or infinite
    */
   async run(tracker: Tracker, bar?: ProgressBar): Promise<TrainingOutcome> {
     const { config, signal, network, source, ...session } = this.#session;
     const trainer = this.#trainer;
     this.#tracker = tracker;
-    if (trainer.step === 0) await this.#logGrid();
+    if (trainer.step === 0 && !await this.#isMeasured("image/samples")) await this.#logGrid();
     this.#startedMs = this.#savedMs = performance.now();
     let burst = 1;
     while (trainer.step < this.#totalSteps && !signal.aborted) {
       const started = performance.now();
       const from = trainer.step;
-      const losses = await this.#steps(burst);
+      const losses = await this.#runSteps(burst);
       await hearSignals();
       bar?.update(trainer.step, losses[losses.length - 1]);
       const msPerStep = (performance.now() - started) / losses.length;
@@ -172,7 +148,7 @@ export class TrainingLoop {
     await this.#save();
     bar?.finish();
     const trained = { ...session, config, source, drawable: drawableOf(network.averaged, source) };
-    const { done, testLoss } = await this.#leaveArtifacts(trained);
+    const { done, testLoss } = await this.#writeArtifacts(trained);
     return {
       step: trainer.step,
       interrupted: !done,
@@ -187,8 +163,8 @@ export class TrainingLoop {
     return this.#elapsedBefore + since / 1000;
   }
 
-  /** Runs up to `count` steps, none beyond the next event or the end of the run, and reads their losses. */
-  async #steps(count: number): Promise<number[]> {
+  /** Runs up to `count` steps, at most to the next event or the end of the run, and reads their losses. */
+  async #runSteps(count: number): Promise<number[]> {
     const { config } = this.#session;
     const trainer = this.#trainer;
     const from = trainer.step;
@@ -204,7 +180,7 @@ export class TrainingLoop {
     const losses = await trainer.losses();
     this.#imagesSeen += losses.length * config.batchSize;
     losses.forEach((loss, i) => {
-      const line = this.#losses.note(from + i, loss, learningRates[i]);
+      const line = this.#losses.add(from + i, loss, learningRates[i]);
       if (line) this.#tracker.log({ ...line, ...this.#elapsed });
     });
     return losses;
@@ -217,12 +193,12 @@ export class TrainingLoop {
   #adviceOnDivergence(): string {
     const last = join(this.#session.run, weightsFile("last"));
     const checkpoint = this.#savedStep > 0
-      ? `the last good checkpoint is ${last} of step ${this.#savedStep}`
-      : "no checkpoint was saved before";
+      ? `the last good checkpoint is ${last}, step ${this.#savedStep}`
+      : "no checkpoint has been saved";
     return `${checkpoint}; try a smaller --lr or --clip 1`;
   }
 
-  /** Measures the validation loss, once at a step. */
+  /** Measures the validation loss, at most once per step. */
   async #validate(): Promise<void> {
     const { step } = this.#trainer;
     if (this.#validation.size === 0 || this.#validation.step === step) return;
@@ -252,31 +228,31 @@ export class TrainingLoop {
       bestValLoss: Number.isFinite(lowest) ? lowest : null,
       validatedStep: this.#validation.step,
       schedule: this.#schedule.state?.() ?? {},
-      openLosses: this.#losses.open,
+      openLosses: this.#losses.pending,
       dataDigest: data.digest,
     });
     if (!saved) {
       throw new TrainingError(
-        `The weights are no finite numbers after step ${step}: ${this.#adviceOnDivergence()}`,
+        `The weights are NaN or infinite after step ${step}: ${this.#adviceOnDivergence()}`,
       );
     }
     this.#savedMs = performance.now();
     this.#savedStep = step;
   }
 
-  /** Whether this step was also the last one of an earlier session, which left all that a run leaves. */
-  async #finished(): Promise<boolean> {
+  /** Whether an earlier session ended at this step with all artifacts written. */
+  async #isComplete(): Promise<boolean> {
     const report = join(this.#session.run, runFile.report);
     return await this.#isMeasured("test_loss") && await Deno.stat(report).then(() => true, () => false);
   }
 
-  /** Whether a metric of this step is noted. */
+  /** Whether a metric of this step is already in the log. */
   async #isMeasured(name: string): Promise<boolean> {
     const metrics = await readMetrics(join(this.#session.run, runFile.metrics));
     return metrics.some((line) => line.step === this.#trainer.step && name in line);
   }
 
-  async #leaveArtifacts(trained: TrainedRun): Promise<{ done: boolean; testLoss: number | undefined }> {
+  async #writeArtifacts(trained: TrainedRun): Promise<{ done: boolean; testLoss: number | undefined }> {
     const { signal, say } = this.#session;
     const { step } = this.#trainer;
     let measured: Measured = {};

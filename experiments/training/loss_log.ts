@@ -2,39 +2,39 @@ import type { BatchOrder } from "../../models/mod.ts";
 import { TrainingError } from "../program/command.ts";
 import type { Metrics } from "../run/metrics_log.ts";
 
-/** Turns the losses of steps into lines of the metrics, each the mean over some steps. */
+/** Averages the losses of steps into lines of the metrics log. */
 export class LossLog {
-  #open: number[] = [];
+  #pending: number[] = [];
 
   /**
-   * @param every steps to a line
-   * @param advice ends the message about a loss that is no number
+   * @param every steps per line
+   * @param advice appended to the error about a loss that is NaN or infinite
    */
   constructor(readonly order: BatchOrder, readonly every: number, readonly advice: () => string) {}
 
-  /** Losses that no line tells of yet. */
-  get open(): readonly number[] {
-    return this.#open;
+  /** Losses not yet in a line. */
+  get pending(): readonly number[] {
+    return this.#pending;
   }
 
-  /** Goes on from the losses that no line told of. */
-  restore(open: readonly number[]): void {
-    this.#open = [...open];
+  /** Restores pending losses. */
+  restore(pending: readonly number[]): void {
+    this.#pending = [...pending];
   }
 
   /**
-   * Notes the loss of a step.
+   * Adds the loss of a step.
    *
-   * @param step counts from 0
-   * @returns a line, if it is complete
+   * @param step the step, from 0
+   * @returns a line, if complete
    * @throws {TrainingError} if the loss is not a finite number
    */
-  note(step: number, loss: number, learningRate: number): Metrics | undefined {
+  add(step: number, loss: number, learningRate: number): Metrics | undefined {
     if (!Number.isFinite(loss)) throw this.#diverged(step, loss);
-    this.#open.push(loss);
+    this.#pending.push(loss);
     if ((step + 1) % this.every !== 0) return undefined;
-    const mean = this.#open.reduce((sum, value) => sum + value, 0) / this.#open.length;
-    this.#open = [];
+    const mean = this.#pending.reduce((sum, value) => sum + value, 0) / this.#pending.length;
+    this.#pending = [];
     return {
       step: step + 1,
       epoch: this.order.epochsAfter(step + 1),

@@ -13,22 +13,22 @@ import type { ImageSource } from "../data/image_source.ts";
 import { objectiveOf } from "../settings/tasks/objective.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
 
-/** The settings that say which network it is. */
+/** The settings of a network. */
 export type NetworkConfig = Pick<TrainingConfig, "model" | "filters" | "tEmb" | "attn" | "groups">;
 
 /** A network in training. */
 export interface Network {
   readonly options: ModelOptions;
-  /** As it is trained. */
+  /** The network with the trained weights. */
   readonly model: Model;
-  /** The same network with the averaged weights, as they are at any time; the model itself where none are averaged. */
+  /** The network with the current averaged weights; `model` itself without averaging. */
   readonly averaged: Model;
   readonly trainer: Trainer;
-  /** Number of its weights. */
+  /** Number of parameters. */
   readonly size: number;
 }
 
-/** Options of the network of a configuration, for images of some channels. */
+/** The options of a configured network for images of `channels` channels. */
 export function modelOptions(
   { model, filters, tEmb, attn, groups }: NetworkConfig,
   channels: number,
@@ -36,7 +36,7 @@ export function modelOptions(
   return { type: modelTypeOf(model), filters: [...filters], tEmb, channels, attn, groups };
 }
 
-/** Makes the network of a configuration, ready to be trained. */
+/** Makes the network and trainer of a configuration. */
 export function makeNetwork(config: TrainingConfig, source: ImageSource): Network {
   const { lr, weightDecay, momentum, beta1, beta2, eps, clip } = config;
   const { batchSize, seed, optimizer, ema, precision } = config;
@@ -49,16 +49,16 @@ export function makeNetwork(config: TrainingConfig, source: ImageSource): Networ
   return {
     options,
     model,
-    averaged: ema > 0 ? withWeights(options, trainer) : model,
+    averaged: ema > 0 ? averagedModel(options, trainer) : model,
     trainer,
     size: trainer.parameters.values().reduce((sum, { size }) => sum + size, 0),
   };
 }
 
-/** Another network of the same options whose weights are the averaged ones. */
-function withWeights(options: ModelOptions, { averaged }: Trainer): Model {
+/** A second network that shares the averaged weights. */
+function averagedModel(options: ModelOptions, { averaged }: Trainer): Model {
   let model!: Model;
-  scope(() => { // its own weights go at once
+  scope(() => { // frees its own weights
     model = createModel(options, blankInitialiser);
     shareParameters(namedParameters(model), averaged);
   });

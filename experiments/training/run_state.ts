@@ -12,14 +12,14 @@ import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile, weightsFile, type WeightsName } from "../run/layout.ts";
 import type { Network } from "./network.ts";
 
-/** What a run needs to continue as if it had never stopped, besides weights, moments and averages. */
+/** The state of a run besides weights, moments and averages, to resume it exactly. */
 export interface RunProgress {
   readonly step: number;
   /** Seconds of training so far, in all sessions of the run. */
   readonly elapsedSeconds: number;
-  /** Lowest validation loss, null before the first. */
+  /** Lowest validation loss; null before the first. */
   readonly bestValLoss: number | null;
-  /** Step of the latest validation, 0 before the first. */
+  /** Step of the latest validation; 0 before the first. */
   readonly validatedStep: number;
   /** State of the learning-rate schedule. */
   readonly schedule: Record<string, number>;
@@ -30,10 +30,10 @@ export interface RunProgress {
 }
 
 /**
- * Writes the latest and the averaged weights, and all that the run continues from as one file, which is consistent at any
- * moment.
+ * Writes the latest and averaged weights, and the whole state of the run as one file, atomically.
  *
- * @returns false, with nothing written, if a weight or a moment is not finite
+ * @returns false, with nothing written, if a weight, moment or average is not finite
+ * @throws {RunError} if a file cannot be written
  */
 export async function saveRun(
   run: string,
@@ -59,11 +59,11 @@ export async function saveRun(
 }
 
 /**
- * Restores a trainer to where a run stopped.
+ * Restores a trainer to the last checkpoint of a run.
  *
  * @throws {RunError} if the run has no checkpoint, or was trained on other data
  * @throws {SafetensorsError} if the file is damaged
- * @throws {StateError} if it is of another network
+ * @throws {StateError} if it belongs to another network or program
  */
 export async function restoreRunState(
   run: string,
@@ -76,14 +76,14 @@ export async function restoreRunState(
     bytes = await Deno.readFile(path);
   } catch (error) {
     throw new RunError(
-      `Cannot resume ${run}: ${path} cannot be read (${reasonOf(error)}); the run has saved no checkpoint`,
+      `Cannot resume ${run}: cannot read ${path} (${reasonOf(error)}); the run may have no checkpoint yet`,
     );
   }
   const { tensors, metadata } = decodeSafetensors(bytes, path);
   const progress = progressOf(metadata.progress);
   if (!progress) {
     throw new StateError(
-      `Cannot resume ${run}: ${path} holds no progress; was it written by another program?`,
+      `Cannot resume ${run}: ${path} has no progress; was it written by another program?`,
     );
   }
   if (progress.dataDigest !== dataDigest) {
@@ -108,7 +108,7 @@ function progressOf(json = ""): RunProgress | undefined {
   }
 }
 
-/** Writes weights of a network as a checkpoint that other programs can load. */
+/** Writes weights as a checkpoint, see `saveCheckpoint`. @throws {RunError} if it cannot be written */
 export async function saveWeights(
   run: string,
   name: WeightsName,

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type Device, init } from "../../kernels/mod.ts";
+import { type Device, init, withDevice } from "../../kernels/mod.ts";
 import { type Dataset, loadDataset } from "../data/dataset.ts";
 import { ImageSource, normalizationTo } from "../data/image_source.ts";
 import { type ImageSplit, splitImages } from "../data/split.ts";
@@ -15,44 +15,48 @@ import { startTracking, trackingOf } from "../tracking/start.ts";
 import { tracked } from "../tracking/tracker.ts";
 import { compileKernels } from "./compile_kernels.ts";
 import { fittingNetwork } from "./fit_memory.ts";
-import { TrainingLoop, type TrainingOutcome } from "./loop.ts";
+import { TrainingLoop } from "./loop.ts";
 import type { Network } from "./network.ts";
+import type { TrainingOutcome } from "./session.ts";
 
-/** What a training run works with besides its settings. */
+/** Options of a training run besides its settings. */
 export interface RunOptions {
-  /** Where to compute; by default a device is opened as the settings say, and closed at the end. */
+  /** The device to train on; by default one is opened as configured, and closed at the end. */
   readonly device?: Device;
-  /** Ends the run early, saved so that it can be resumed. */
+  /** Saves and ends the run early, so that it can be resumed. */
   readonly signal?: AbortSignal;
-  /** Hears lines for the user; by default nobody does. */
+  /** Called with lines for the user. */
   readonly say?: (message: string) => void;
-  /** Where progress is shown; by default nowhere. */
+  /** Shows progress. */
   readonly terminal?: Terminal;
-  /** By default now. */
+  /** When the run started; by default now. */
   readonly startedAt?: Date;
-  /** The lock of the run to go on with, if the caller holds it; the caller frees it. */
+  /** The lock of the run to resume, if the caller holds it. The caller releases it. */
   readonly lock?: RunLock;
 }
 
-/** A run that has ended. */
+/** Result of a training run. */
 export interface TrainingResult extends TrainingOutcome {
   /** Its folder. */
   readonly run: string;
 }
 
 /**
- * Trains a network, and leaves weights, metrics, pictures and a report in the run's folder: what `deno task train` does.
+ * Trains a network, and writes weights, metrics, pictures and a report to the run's folder, as `deno task train:residual`
+ * does.
  *
- * @param config settings, such as `resolveConfig` makes them; with `resume` it goes on with that run
- * @returns how it ended, and where the folder is
- * @throws {ConfigError} if a tracking server cannot be used
- * @throws {DataError} if there is no data
- * @throws {DeviceError} if the device is not there or fails
- * @throws {RunError} if the folder cannot be written, or another program works on it
- * @throws {TrainingError} if the network does not fit, nothing is left to do, or the loss stops being a number
+ * @param config see `resolveConfig`; with `resume` it continues that run
+ * @throws {ConfigError} if the tracking server cannot be used
+ * @throws {DataError} if the data cannot be loaded
+ * @throws {DeviceError} if the device is unavailable or fails
+ * @throws {RunError} if the folder cannot be written, another program works on it, or it has no checkpoint to resume
+ * @throws {SafetensorsError} if the checkpoint to resume is damaged
+ * @throws {StateError} if the checkpoint to resume belongs to another network
+ * @throws {TrainingError} if the network does not fit the device, nothing is left to do, or the loss becomes NaN
  */
 export async function runTraining(config: TrainingConfig, options: RunOptions = {}): Promise<TrainingResult> {
-  if (options.device) return await trainOn(options.device, config, options);
+  const given = options.device;
+  if (given) return await withDevice(given, () => trainOn(given, config, options));
   const device = await init(config);
   try {
     return await trainOn(device, config, options);
@@ -63,7 +67,7 @@ export async function runTraining(config: TrainingConfig, options: RunOptions = 
 
 async function trainOn(device: Device, asked: TrainingConfig, options: RunOptions): Promise<TrainingResult> {
   const { signal = new AbortController().signal, say = () => {}, terminal, startedAt = new Date() } = options;
-  // Nothing of a run is read before it is this program's alone.
+  // Lock a resumed run before reading anything of it.
   using own = options.lock || asked.resume === null ? undefined : await lockRun(asked.resume);
   const resumed = options.lock ?? own;
   const choice = await trackingOf(asked, asked.resume);
@@ -73,11 +77,11 @@ async function trainOn(device: Device, asked: TrainingConfig, options: RunOption
   const images = splitImages(data.train.count, config);
   const run = config.resume ??
     await createRunFolder({ name: config.name ?? config.model, out: config.out, startedAt });
-  using lock = resumed ?? await lockRun(run);
+  using created = resumed ? undefined : await lockRun(run);
   const loop = new TrainingLoop({ config, run, data, images, network, source, signal, say });
   const resumedAt = resumed ? await loop.resume() : undefined;
   let bar: ProgressBar | undefined;
-  await using tracker = await startTracking(lock, {
+  await using tracker = await startTracking((resumed ?? created)!, {
     choice,
     startedAt,
     ...resumedAt !== undefined && { resumedAt },
@@ -103,11 +107,11 @@ async function trainOn(device: Device, asked: TrainingConfig, options: RunOption
     say(describe(config, network, device) + `\nrun folder ${run}`);
     await compileKernels(network.trainer, terminal);
     if (!fixed) {
-      await loop.fixSteps();
-      await writeConfig(run, { ...config, maxSteps: loop.totalSteps, maxMinutes: 0 });
+      const repeatable = await loop.fixSteps() ? { maxSteps: loop.totalSteps, maxMinutes: 0 } : {};
+      await writeConfig(run, { ...config, ...repeatable });
     }
     using shown = terminal && new ProgressBar({
-      totalSteps: loop.totalSteps,
+      totalSteps: Number.isFinite(loop.totalSteps) ? loop.totalSteps : 0,
       startStep: network.trainer.step,
       imagesPerStep: config.batchSize,
     }, terminal);
@@ -118,9 +122,9 @@ async function trainOn(device: Device, asked: TrainingConfig, options: RunOption
   return { run, ...outcome };
 }
 
-/** Writes settings that repeat the run, bit for bit on a device of the kind. */
+/** Writes the settings that repeat the run, bit for bit on the same kind of device. */
 async function writeConfig(run: string, config: TrainingConfig): Promise<void> {
-  // An address may hold a password, and a resumed run knows its server from mlflow.json.
+  // A server address may contain a password; a resumed run finds it in mlflow.json.
   await writeJson(join(run, runFile.config), { ...config, resume: null, mlflow: null });
 }
 

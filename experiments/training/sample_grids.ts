@@ -5,10 +5,10 @@ import { writeSampleGrid } from "../draw/sample_grid.ts";
 import { drawSamples } from "../draw/samples.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
 
-/** Most images of a grid that is drawn while training. */
-const most = 16;
+/** Most images in a grid. */
+const maxImages = 16;
 
-/** Grids of samples over the epochs, from the same noise each time so that they can be compared. */
+/** Draws grids of samples during training, always from the same noise so that they can be compared. */
 export class SampleGrids {
   readonly #model: Model;
   readonly #source: ImageSource;
@@ -20,17 +20,17 @@ export class SampleGrids {
     this.#config = config;
   }
 
-  /** Whether any are wanted. */
+  /** Whether the configuration asks for grids. */
   get wanted(): boolean {
     return this.#config.sampleEpochs > 0 && this.#config.samples > 0;
   }
 
-  /** Draws a grid, and forgets it. */
+  /** Draws a grid without writing it. */
   async draw(): Promise<void> {
     await drawSamples(...this.#drawing);
   }
 
-  /** Writes the grid of a step. @returns its path below the run's folder */
+  /** Draws and writes the grid of a step. @returns its path relative to the run's folder */
   write(run: string, step: number): Promise<string> {
     return writeSampleGrid(run, step, ...this.#drawing);
   }
@@ -39,7 +39,7 @@ export class SampleGrids {
     const { samples, seed, sampleSteps: steps, solver } = this.#config;
     return [
       drawableOf(this.#model, this.#source),
-      { count: Math.min(samples, most), seed, steps, solver },
+      { count: Math.min(samples, maxImages), seed, steps, solver },
     ] as const;
   }
 }

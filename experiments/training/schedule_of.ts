@@ -1,7 +1,7 @@
 import { createSchedule, type Schedule, scheduleSettings } from "../../models/mod.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
 
-/** The learning-rate schedule of a configuration. */
+/** Makes the learning-rate schedule of a configuration. */
 export function scheduleOf(
   { schedule, lr, warmUp: warmup, plateauFactor: factor, plateauPatience: patience }: TrainingConfig,
 ): Schedule {

@@ -1,64 +1,84 @@
 import type { Trainer } from "../../models/mod.ts";
 import { hearSignals } from "../program/command.ts";
 
-/** Seconds of trial steps from which the rate is taken, and the share of a short run that they may take. */
+/** Seconds of trial steps that the rate is measured over, and the most of a short run that they may take. */
 const trial = { seconds: 3, share: 0.05 } as const;
-/** Steps that are not counted: the first ones are slower, while threads start and memory is touched. */
+/** Steps that are not timed: the first ones are slower, while threads start and memory is touched. */
 const warmUpSteps = 2;
+/** Most steps between two looks at the clock. */
+const maxBurst = 32;
 
-/** Steps between two looks at the clock. */
-const mostSteps = 32;
-
-/** Work that comes up now and then between steps. */
+/** Work that comes up between steps at regular intervals. */
 export interface Interlude {
   /** Steps from one to the next. */
   readonly everySteps: number;
-  /** Does the work, leaving no trace. */
+  /** Does the work without side effects. */
   readonly run: () => Promise<unknown>;
 }
 
+/** What a trial runs. */
+export interface Trial {
+  /** Examples of step 0, 1, ... */
+  readonly batch: (step: number) => Uint32Array<ArrayBuffer>;
+  /** The learning rate of the trial steps. */
+  readonly learningRate: number;
+  readonly interludes: readonly Interlude[];
+  /** Checked between bursts. */
+  readonly stopped: () => boolean;
+}
+
+/** The parts of a trainer that a trial uses. */
+type TrialTrainer = Pick<Trainer, "step" | "state" | "restore" | "queueStep" | "losses">;
+
 /**
- * How many steps can be done in some time: runs a few seconds of them, and each interlude once, then puts the trainer
- * back to where it was, so that the run itself depends on the number of steps alone.
+ * How many steps fit in some time. Runs a few seconds of steps and each interlude once, then restores the trainer, so
+ * that the run itself depends on the number of steps alone.
  *
- * @param batch examples of step 0, 1, ...
- * @param learningRate of the trial's steps
- * @param stopped asked between bursts
+ * @param now the time in milliseconds
+ * @returns at least 1; undefined if the trial was stopped
  */
 export async function stepsWithin(
   seconds: number,
-  trainer: Trainer,
-  { batch, learningRate, interludes, stopped }: {
-    readonly batch: (step: number) => Uint32Array<ArrayBuffer>;
-    readonly learningRate: number;
-    readonly interludes: readonly Interlude[];
-    readonly stopped: () => boolean;
-  },
-): Promise<number> {
+  trainer: TrialTrainer,
+  { batch, learningRate, interludes, stopped }: Trial,
+  now: () => number = () => performance.now(),
+): Promise<number | undefined> {
+  const startedMs = now();
   const before = await trainer.state();
-  const from = trainer.step;
-  const trialSeconds = Math.min(trial.seconds, trial.share * seconds);
-  const startedMs = performance.now();
-  const secondsSince = (ms: number) => (performance.now() - ms) / 1000;
   const run = async (steps: number) => {
     for (let i = 0; i < steps; i++) trainer.queueStep(batch(trainer.step), learningRate);
     await trainer.losses();
     await hearSignals();
   };
-  await run(warmUpSteps);
-  let burst = 1;
-  const countedMs = performance.now();
-  do {
-    await run(burst);
-    burst = Math.min(2 * burst, mostSteps);
-  } while (secondsSince(countedMs) < trialSeconds && !stopped());
-  let perStep = secondsSince(countedMs) / (trainer.step - from - warmUpSteps);
+  let perStep = await secondsPerStep(run, Math.min(trial.seconds, trial.share * seconds), stopped, now);
   trainer.restore(before, "the state before the trial steps");
   for (const { everySteps, run } of interludes) {
     if (stopped()) break;
-    const interludeMs = performance.now();
+    const interludeMs = now();
     await run();
-    perStep += secondsSince(interludeMs) / everySteps;
+    perStep += (now() - interludeMs) / 1000 / everySteps;
   }
-  return Math.max(1, Math.floor((seconds - secondsSince(startedMs)) / perStep));
+  if (stopped()) return undefined;
+  return Math.max(1, Math.floor((seconds - (now() - startedMs) / 1000) / perStep));
+}
+
+/** Times steps for some seconds after the warm-up, which ends early where a step takes seconds. */
+async function secondsPerStep(
+  run: (steps: number) => Promise<void>,
+  seconds: number,
+  stopped: () => boolean,
+  now: () => number,
+): Promise<number> {
+  const startedMs = now();
+  let [steps, burst] = [0, 1];
+  let timed = { fromStep: 0, fromMs: startedMs };
+  const isOver = () =>
+    steps > warmUpSteps ? now() - timed.fromMs >= seconds * 1000 : now() - startedMs >= trial.seconds * 1000;
+  do {
+    if (steps <= warmUpSteps) timed = { fromStep: steps, fromMs: now() };
+    await run(burst);
+    steps += burst;
+    if (steps > warmUpSteps) burst = Math.min(2 * burst, maxBurst);
+  } while (!isOver() && !stopped());
+  return (now() - timed.fromMs) / 1000 / (steps - timed.fromStep);
 }

@@ -4,7 +4,7 @@ import { hearSignals } from "../program/command.ts";
 import { heldOutOptions } from "../settings/tasks/objective.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
 
-/** Measures the validation loss, and knows the lowest one. */
+/** Measures the validation loss and keeps track of the lowest. */
 export class Validation {
   /** The latest loss. */
   loss: number | undefined;
@@ -15,7 +15,7 @@ export class Validation {
   readonly #images: Uint32Array;
   #heldOut: HeldOutLoss | undefined;
 
-  /** @param images the held-out images, of which `valBatches` batches are taken */
+  /** @param images the held-out images; the first `valBatches` batches are used, or all if it is 0 */
   constructor(
     readonly model: Model,
     readonly source: ImageSource,
@@ -26,18 +26,18 @@ export class Validation {
     this.#images = valBatches > 0 ? images.slice(0, valBatches * batchSize) : images;
   }
 
-  /** Number of images that are measured. */
+  /** Number of images used. */
   get size(): number {
     return this.#images.length;
   }
 
-  /** Measures the loss, without noting it. */
+  /** Measures the loss without keeping it. */
   async measure(): Promise<number> {
     this.#heldOut ??= new HeldOutLoss(this.model, this.source, heldOutOptions(this.config));
     return meanLoss(await this.#heldOut.losses(this.#images, hearSignals));
   }
 
-  /** Measures and notes the loss after a step. @returns whether it is the lowest so far */
+  /** Measures and keeps the loss after a step. @returns whether it is the lowest so far */
   async run(step: number): Promise<boolean> {
     this.step = step;
     this.loss = await this.measure();

@@ -7,7 +7,7 @@ import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
 import { readOptions, storedOptions } from "../nets/options.ts";
 import { checkState, type State } from "./state.ts";
 
-/** What a program must know of a network to sample from it. */
+/** What a program needs to know about a network to sample from it. */
 export interface CheckpointInfo {
   /** Which network, and its size. */
   readonly config: ModelOptions;
@@ -19,9 +19,9 @@ export interface CheckpointInfo {
 
 /** A network ready to sample from. */
 export interface Checkpoint {
-  /** On the device that was in use when it was loaded. */
+  /** On the device that was current when it was loaded. */
   readonly model: Model;
-  /** What the file says. */
+  /** The metadata of the file. */
   readonly info: CheckpointInfo;
   /** [C, H, W] of a sample. */
   readonly shape: readonly [C: number, H: number, W: number];
@@ -29,7 +29,7 @@ export interface Checkpoint {
   readonly range: readonly [black: number, white: number];
 }
 
-/** A file is no checkpoint that can be loaded. */
+/** A file that cannot be loaded as a checkpoint. */
 export class CheckpointError extends Error {
   /** Told from other errors by this name. */
   override name = "CheckpointError";
@@ -40,7 +40,7 @@ const VERSION = "1";
 /**
  * Encodes a network as a safetensors file: weights under their PyTorch names, the rest as metadata.
  *
- * @param weights by default those of the model as they are at the moment of the call
+ * @param weights by default the current weights of the model
  */
 export async function saveCheckpoint(
   model: Model,
@@ -57,15 +57,15 @@ export async function saveCheckpoint(
 }
 
 /**
- * Makes the network of a checkpoint on the device in use.
+ * Creates the network of a checkpoint on the current device.
  *
  * @param bytes the safetensors file
  * @param source name of the file, for messages
- * @param fallback what to take where the file says nothing, as one written by PyTorch does; without it, pixels in
- * [0, 1] and images of 28 x 28
- * @throws {CheckpointError} if the file's metadata is damaged, or nobody says which network it is of
+ * @param fallback for what the file does not specify, such as one written by PyTorch; by default pixels in [0, 1] and
+ * images of 28 x 28
+ * @throws {CheckpointError} if the file's metadata is damaged, or neither it nor `fallback` names the network
  * @throws {SafetensorsError} if the file is damaged
- * @throws {StateError} if the weights are those of another network
+ * @throws {StateError} if the weights do not match the network
  */
 export function loadCheckpoint(
   bytes: Uint8Array,
@@ -83,7 +83,7 @@ export function loadCheckpoint(
   const config = configOf(field("config"), source) ?? fallback.config;
   if (!config) {
     throw new CheckpointError(
-      `Cannot load ${source}: it does not say which network it is of; give its config`,
+      `Cannot load ${source}: it does not name its network; pass its config`,
     );
   }
   const info: CheckpointInfo = {
@@ -92,7 +92,7 @@ export function loadCheckpoint(
       { scale: 1, shift: 0 },
     imageSize: numbersOf(field("image_size"), imageSizeRule, source) ?? fallback.imageSize ?? [28, 28],
   };
-  // In a trace nothing is allocated, so a file that lies about its network costs no memory.
+  // A trace allocates nothing, so a file with a wrong config costs no memory.
   planMemory(() => checkState(namedParameters(createModel(config, blankInitialiser)), tensors, source));
   const model = createModel(config, blankInitialiser);
   loadState(model, tensors, source);
@@ -115,11 +115,11 @@ function configOf(value: unknown, source: string): ModelOptions | undefined {
     return completeOptions(readOptions(Object(value)) as unknown as ModelOptions);
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    throw new CheckpointError(`Cannot load ${source}: its config does not fit: ${error.message}`);
+    throw new CheckpointError(`Cannot load ${source}: its config is invalid: ${error.message}`);
   }
 }
 
-/** What a field of numbers must look like. */
+/** The expected form of a field of numbers. */
 interface Rule<T> {
   readonly name: string;
   readonly example: T;
@@ -141,7 +141,7 @@ const imageSizeRule: Rule<CheckpointInfo["imageSize"]> = {
   fits: (size) => size.every((length) => Number.isInteger(length) && length > 0),
 };
 
-/** A value, if it has the fields of the rule's example, all finite numbers, and fits the rule. */
+/** A value, checked to have the fields of the rule's example, all finite numbers, and to satisfy the rule. */
 function numbersOf<T extends object>(value: unknown, rule: Rule<T>, source: string): T | undefined {
   if (value === undefined) return undefined;
   const fields = Object.keys(rule.example);

@@ -9,11 +9,13 @@
  * @param shape of the array; [] is a scalar
  * @param data values in row-major order, as many as the shape has elements
  * @returns the bytes of the file, data aligned to 64 bytes
- * @throws {RangeError} if shape and length disagree
+ * @throws {RangeError} if the shape does not match the length
  */
 export function encodeNpy(shape: readonly number[], data: Float32Array): Uint8Array<ArrayBuffer> {
   if (shape.reduce((size, length) => size * length, 1) !== data.length) {
-    throw new RangeError(`Cannot encode npy: shape [${shape.join(", ")}] does not fit ${data.length} values`);
+    throw new RangeError(
+      `Cannot encode npy: shape [${shape.join(", ")}] does not match ${data.length} values`,
+    );
   }
   const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(", ")})`;
   const header = `{'descr': '<f4', 'fortran_order': False, 'shape': ${tuple}, }`;
@@ -22,7 +24,7 @@ export function encodeNpy(shape: readonly number[], data: Float32Array): Uint8Ar
   bytes.set([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0]); // \x93NUMPY, version 1.0
   new DataView(bytes.buffer).setUint16(8, start - 10, true);
   bytes.set(new TextEncoder().encode(header.padEnd(start - 11) + "\n"), 10);
-  // All that Deno and browsers run on is little-endian.
+  // Deno and browsers run on little-endian machines only.
   bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), start);
   return bytes;
 }

@@ -1,13 +1,13 @@
 import { type Checkpoint, CheckpointError, type CheckpointInfo, loadCheckpoint } from "./checkpoint.ts";
 
 /**
- * Makes the network of a checkpoint that lies in a file or on the web, on the device in use.
+ * Loads a checkpoint from a file or the web onto the current device.
  *
- * @param source a path, or an address (`https:`, `file:`); in a page also an address relative to it
- * @param fallback what to take where the file says nothing; see `loadCheckpoint`
- * @throws {CheckpointError} if it cannot be read, or is none
+ * @param source a path or a URL (`https:`, `file:`); in a page also a URL relative to it
+ * @param fallback for what the file does not specify; see `loadCheckpoint`
+ * @throws {CheckpointError} if it cannot be read or is not a checkpoint
  * @throws {SafetensorsError} if the file is damaged
- * @throws {StateError} if the weights are those of another network
+ * @throws {StateError} if the weights do not match the network
  */
 export async function openCheckpoint(
   source: string | URL,
@@ -24,7 +24,7 @@ export async function openCheckpoint(
 
 async function read(source: string | URL): Promise<Uint8Array> {
   const page = globalThis.location?.href;
-  // A single letter before a colon is a drive.
+  // A single letter before a colon is a Windows drive.
   if (typeof source === "string" && (/^[a-z]:/i.test(source) || !URL.canParse(source, page))) {
     const { readFile } = await import("node:fs/promises");
     return await readFile(source);

@@ -1,5 +1,5 @@
 /**
- * The safetensors file format: an 8-byte length, a JSON header, then the tensors' bytes one after the other.
+ * The safetensors file format: an 8-byte length, a JSON header, then the tensors' bytes back to back.
  * Source: https://github.com/huggingface/safetensors#format
  */
 
@@ -19,9 +19,9 @@ export { SafetensorsError };
 
 /** A tensor in host memory: its shape and its values in row-major order. */
 export interface SafetensorsTensor {
-  /** Lengths of its axes, outermost first; empty for a single number. */
+  /** Lengths of its axes, outermost first; empty for a scalar. */
   shape: readonly number[];
-  /** As many values as the shape holds. */
+  /** Values in row-major order, as many as the shape has elements. */
   data: Float32Array;
 }
 
@@ -31,13 +31,13 @@ export interface SafetensorsTensor {
  * @param tensors by name
  * @param metadata free text stored in the header
  * @returns the bytes of the file, the same for the same input
- * @throws {SafetensorsError} if a tensor is called `__metadata__`, or its shape and length disagree
+ * @throws {SafetensorsError} if a tensor is called `__metadata__`, or its shape does not match its length
  */
 export function encodeSafetensors(
   tensors: ReadonlyMap<string, SafetensorsTensor>,
   metadata: Record<string, string> = {},
 ): Uint8Array<ArrayBuffer> {
-  // Joined by hand: an object would move names that are integers to the front.
+  // Joined by hand: an object would move integer names to the front.
   const fields: string[] = [];
   if (Object.keys(metadata).length > 0) fields.push(`"${METADATA}":${JSON.stringify(metadata)}`);
   let length = 0;
@@ -49,7 +49,9 @@ export function encodeSafetensors(
     }
     if (!isNaturals(shape) || sizeOf(shape) !== data.length) {
       throw new SafetensorsError(
-        `Cannot encode tensor ${show(name)}: shape [${shape.join(", ")}] does not fit ${data.length} values`,
+        `Cannot encode tensor ${show(name)}: shape [${
+          shape.join(", ")
+        }] does not match ${data.length} values`,
       );
     }
     const offsets = [length, length += data.byteLength];
@@ -64,7 +66,7 @@ export function encodeSafetensors(
   bytes.set(header, 8);
   let offset = start;
   for (const { data } of tensors.values()) {
-    // Copied as bytes, NaN payloads included: all that Deno and browsers run on is little-endian.
+    // Copied as bytes, NaN payloads included: Deno and browsers run on little-endian machines only.
     bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
     offset += data.byteLength;
   }
@@ -79,7 +81,7 @@ export function encodeSafetensors(
  * @param bytes the whole file
  * @param source name of the file, for messages
  * @returns the tensors by name, in the order of their data, and the metadata
- * @throws {SafetensorsError} if the bytes break the format, or a value or dtype has no f32 counterpart
+ * @throws {SafetensorsError} if the bytes are malformed, or a value or dtype has no f32 counterpart
  */
 export function decodeSafetensors(
   bytes: Uint8Array,

@@ -1,12 +1,12 @@
-/** The header of a safetensors file, read as if whoever wrote it meant harm. */
+/** The header of a safetensors file, parsed as untrusted input. */
 
-/** Raised when bytes are no valid safetensors file, or when tensors cannot be written as one. */
+/** Bytes that are not a valid safetensors file, or tensors that cannot be written as one. */
 export class SafetensorsError extends Error {
   /** Told from other errors by this name. */
   override name = "SafetensorsError";
 }
 
-/** One tensor of a header: its shape, dtype, and where its data lie, in bytes after the header. */
+/** One tensor of a header: its shape, dtype, and the byte range of its data after the header. */
 export interface Entry {
   name: string;
   shape: number[];
@@ -15,13 +15,13 @@ export interface Entry {
   end: number;
 }
 
-/** The dtypes that are read. */
+/** The supported dtypes. */
 export type Dtype = "F32" | "F64" | "F16" | "BF16" | "I64" | "I32";
 
-/** The header's name for free text beside the tensors. */
+/** The header's key for metadata. */
 export const METADATA = "__metadata__";
 
-/** Bytes an element takes. */
+/** Bytes per element. */
 export const BYTES = new Map<Dtype, number>([
   ["F32", 4],
   ["F64", 8],
@@ -39,7 +39,7 @@ const MAX_DEPTH = 3; // the header, an entry in it, a list in that
  *
  * @param bytes the whole file
  * @returns where the data start, the tensors in the order of their data, the metadata
- * @throws {SafetensorsError} if the header breaks the format or does not account for every byte of the file
+ * @throws {SafetensorsError} if the header is malformed or does not account for every byte of the file
  */
 export function readHeader(
   bytes: Uint8Array,
@@ -58,7 +58,7 @@ export function readHeader(
   const start = 8 + length;
   if (start > bytes.length) {
     throw new SafetensorsError(
-      `header length is ${length} but only ${bytes.length - 8} bytes follow it; the file is cut short`,
+      `header length is ${length} but only ${bytes.length - 8} bytes follow it; the file is truncated`,
     );
   }
   const header = parseHeader(bytes.subarray(8, start));
@@ -72,17 +72,19 @@ function parseHeader(bytes: Uint8Array): Record<string, unknown> {
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     if (!text.startsWith("{")) {
-      throw new SafetensorsError("the header is no JSON object (expected it to begin with {)");
+      throw new SafetensorsError("the header is not a JSON object (expected it to begin with {)");
     }
     checkKeys(text);
     return JSON.parse(text);
   } catch (error) {
     if (error instanceof SafetensorsError) throw error;
-    throw new SafetensorsError("the header is not JSON in UTF-8; the file is damaged or no safetensors file");
+    throw new SafetensorsError(
+      "the header is not JSON in UTF-8; the file is damaged or not a safetensors file",
+    );
   }
 }
 
-/** Refuses what `JSON.parse` hides or runs out of memory on: names given twice, and deep nesting. */
+/** Rejects what `JSON.parse` does not: duplicate names, and nesting so deep that it runs out of memory. */
 function checkKeys(json: string): void {
   const open: Set<string>[] = [];
   const colon = /[ \t\r\n]*:/y;
@@ -137,9 +139,9 @@ function parseEntry([name, entry]: [string, unknown]): Entry {
     const known = [...BYTES.keys()].join(", ");
     return fail(`dtype ${show(dtype)} is not supported (expected ${known}); convert it to F32`);
   }
-  if (!isNaturals(shape)) return fail("shape is no list of non-negative integers");
+  if (!isNaturals(shape)) return fail("shape is not a list of non-negative integers");
   const size = sizeOf(shape);
-  if (size === undefined) return fail("shape has more elements than can be counted");
+  if (size === undefined) return fail("shape has too many elements");
   if (!isNaturals(offsets) || offsets.length !== 2) {
     return fail("data_offsets are not two non-negative integers");
   }
@@ -151,19 +153,20 @@ function parseEntry([name, entry]: [string, unknown]): Entry {
   return { name, shape, dtype, begin, end };
 }
 
-/** Sorts the entries by offset and refuses overlaps, holes, and an end that is not the file's. */
+/** Sorts the entries by offset and rejects overlaps, gaps, and an end that differs from the file's. */
 function checkCoverage(entries: Entry[], length: number): void {
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
   let position = 0;
   for (const { name, begin, end } of entries) {
     if (begin !== position) {
-      const problem = begin < position ? "it overlaps the tensor before it" : "a hole lies before it";
+      const problem = begin < position ? "it overlaps the tensor before it" : "there is a gap before it";
       throw new SafetensorsError(
         `tensor ${show(name)}: its data begin at ${begin}, ${problem} (expected ${position})`,
       );
     }
     if (end > length) {
-      const problem = `its data end at ${end} but the file holds ${length} bytes of data; it is cut short`;
+      const problem =
+        `its data end at ${end} but the file holds ${length} bytes of data; the file is truncated`;
       throw new SafetensorsError(`tensor ${show(name)}: ${problem}`);
     }
     position = end;
@@ -173,7 +176,7 @@ function checkCoverage(entries: Entry[], length: number): void {
   }
 }
 
-/** The number of elements of a shape; undefined if that is no safe integer. */
+/** The number of elements of a shape; undefined if it is not a safe integer. */
 export function sizeOf(shape: readonly number[]): number | undefined {
   let size = 1;
   for (const length of shape) {
@@ -187,12 +190,12 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Whether a value is a list of safe integers of 0 or more, as shapes and offsets are. */
+/** Whether a value is a list of non-negative safe integers, as shapes and offsets are. */
 export function isNaturals(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((x) => Number.isSafeInteger(x) && x >= 0);
 }
 
-/** A value from a file, for a message, in few characters and one line. */
+/** A value from a file as short text on one line, for messages. */
 export function show(value: unknown): string {
   if (typeof value === "string") {
     return JSON.stringify(value.length > 60 ? value.slice(0, 60) + "..." : value);

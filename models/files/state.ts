@@ -6,16 +6,16 @@ import type { SafetensorsTensor } from "./safetensors.ts";
 /** Tensors in host memory by name: the weights of a network, the moments of an optimizer. */
 export type State = Map<string, SafetensorsTensor>;
 
-/** A state does not fit what it is loaded into: a name is missing or unknown, or a shape differs. */
+/** A state that does not match what it is loaded into: a name is missing or unknown, or a shape differs. */
 export class StateError extends Error {
   /** Told from other errors by this name. */
   override name = "StateError";
 }
 
 /**
- * Copies named tensors to the host, all as they are at the moment of the call.
+ * Copies named tensors to the host. Later changes do not affect the copy.
  *
- * @throws {DeviceError} if the device failed before
+ * @throws {DeviceError} if the device has failed
  */
 export async function readState(tensors: ReadonlyMap<string, Tensor>): Promise<State> {
   const reads = Array.from(
@@ -35,24 +35,26 @@ export function checkState(tensors: ReadonlyMap<string, Tensor>, state: State, s
   for (const name of state.keys()) {
     if (tensors.has(name)) continue;
     throw new StateError(
-      `Cannot load ${source}: "${name}" is not known here${like(name, tensors)}; is it of another network?`,
+      `Cannot load ${source}: unknown name "${name}"${
+        like(name, tensors)
+      }; does it belong to another network?`,
     );
   }
   for (const [name, tensor] of tensors) {
     const given = state.get(name);
     if (!given) {
-      throw new StateError(`Cannot load ${source}: there is no "${name}" in it${like(name, state)}`);
+      throw new StateError(`Cannot load ${source}: "${name}" is missing${like(name, state)}`);
     }
     if (sameShape(given.shape, tensor.shape)) continue;
     throw new StateError(
       `Cannot load ${source}: "${name}" is ${showShape(given.shape)} (expected ${tensor}); ` +
-        `is it of a network with other settings?`,
+        `does it belong to a network with other settings?`,
     );
   }
 }
 
 /**
- * Overwrites named tensors with the values of a state; nothing is written unless everything fits.
+ * Overwrites named tensors with the values of a state, all or none.
  *
  * @param source where the state comes from, for messages
  * @throws {StateError} if a name is missing or unknown, or a shape differs

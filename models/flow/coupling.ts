@@ -1,25 +1,31 @@
-/** What the noise of a training step follows from. */
+/** Identifies the noise of a training step. */
 export interface NoiseDraw {
   /** Integer in [0, 2^32). */
   readonly seed: number;
-  /** Counts the steps from 0. */
+  /** The step, from 0. */
   readonly step: number;
 }
 
-/** Which data meets which noise. */
+/** Pairs data with noise. */
 export interface Coupling {
   /**
+   * Reorders a batch so that example n is paired with row n of the noise.
+   *
    * @param examples indices of a batch, u32[N]
-   * @param draw the step's noise
-   * @returns the same examples in the order in which row after row of the noise meets them
+   * @param draw the noise of the step
+   * @returns the same examples, reordered
    */
   pair(examples: Uint32Array<ArrayBuffer>, draw: NoiseDraw): Uint32Array<ArrayBuffer>;
 }
 
-/** Noise and data are drawn apart from each other. */
+/** Noise and data are drawn independently. */
 export const independentCoupling: Coupling = { pair: (examples) => examples };
 
 /** The couplings by name. */
 export const couplings = {
-  independent: { doc: "noise and data are drawn apart", settings: {}, make: () => independentCoupling },
+  independent: {
+    doc: "noise and data are drawn independently",
+    settings: {},
+    make: () => independentCoupling,
+  },
 } as const;

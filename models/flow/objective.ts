@@ -6,17 +6,17 @@ import { type Prediction, velocityPrediction } from "./prediction.ts";
 import { type TimeDistribution, uniformDistribution } from "./time_distribution.ts";
 import { constantWeight, type Weight } from "./weight.ts";
 
-/** What a network learns, in parts that can be exchanged one by one. */
+/** What a network learns, made of interchangeable parts. */
 export interface Objective {
   /** From noise to data. */
   readonly path: Path;
-  /** At which t it learns. */
+  /** The distribution of t. */
   readonly times: TimeDistribution;
-  /** Which data meets which noise. */
+  /** How data is paired with noise. */
   readonly coupling: Coupling;
   /** What the network's output means. */
   readonly prediction: Prediction;
-  /** How much an error at t counts. */
+  /** The weight of the loss at t. */
   readonly weight: Weight;
 }
 
@@ -29,29 +29,29 @@ export const flowMatching: Objective = {
   weight: constantWeight,
 };
 
-/** Pairs of noise and data at their times. */
+/** Pairs of noise and data, each with its time. */
 export interface Pairs {
   /** Noise, f32[N, ...]. */
   readonly x0: Tensor;
-  /** Data, of the same shape. */
+  /** Data, same shape as x0. */
   readonly x1: Tensor;
   /** f32[N] in [0, 1]. */
   readonly t: Tensor;
-  /** One row for each pair; absent where the field has none. */
+  /** One row per pair, if the field takes a condition. */
   readonly condition?: Tensor;
 }
 
-/** The velocity that a field gives for pairs, and the one that it should give. */
+/** The predicted velocity v and the target velocity u of pairs. */
 function velocities({ path, prediction }: Objective, field: VelocityField, { x0, x1, t, condition }: Pairs) {
   const { xt, u } = path.at(x0, x1, t);
   return { v: prediction.velocity(field.velocity(xt, t, condition), xt, t), u };
 }
 
 /**
- * The loss of each pair, w(t) |v - u|^2, as the mean over its elements.
+ * The loss of each pair, w(t) |v - u|^2, averaged over its elements.
  *
  * @returns f32[N]
- * @throws {ShapeError} if the shapes do not fit
+ * @throws {ShapeError} if the shapes do not match
  */
 export function lossesOf(objective: Objective, field: VelocityField, pairs: Pairs): Tensor {
   const { v, u } = velocities(objective, field, pairs);
@@ -61,10 +61,10 @@ export function lossesOf(objective: Objective, field: VelocityField, pairs: Pair
 }
 
 /**
- * The loss of an objective, E w(t) |v - u|^2, as the mean over all elements.
+ * The loss of an objective, E w(t) |v - u|^2, averaged over all elements.
  *
  * @returns f32[]
- * @throws {ShapeError} if the shapes do not fit
+ * @throws {ShapeError} if the shapes do not match
  */
 export function lossOf(objective: Objective, field: VelocityField, pairs: Pairs): Tensor {
   if (objective.weight !== constantWeight) return mean(lossesOf(objective, field, pairs));
@@ -73,15 +73,15 @@ export function lossOf(objective: Objective, field: VelocityField, pairs: Pairs)
 }
 
 /**
- * Conditional flow-matching loss, E |v(xt, t) - (x1 - x0)|^2, as the mean over all elements.
+ * Conditional flow-matching loss, E |v(xt, t) - (x1 - x0)|^2, averaged over all elements.
  *
- * @param model gives v(xt, t), of the shape of x1
+ * @param model v(xt, t), same shape as x1
  * @param x0 noise, f32[N, ...]
- * @param x1 data, of the same shape
+ * @param x1 data, same shape as x0
  * @param t f32[N] in [0, 1]
- * @param condition one row for each example, if the model takes a condition
+ * @param condition one row per example, if the model takes a condition
  * @returns f32[]
- * @throws {ShapeError} if the shapes do not fit
+ * @throws {ShapeError} if the shapes do not match
  * Source: Lipman et al. 2023, arXiv:2210.02747, equation 23 with sigma_min = 0
  */
 export function flowMatchingLoss(

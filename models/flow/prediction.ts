@@ -1,12 +1,12 @@
 import type { Tensor } from "../../kernels/mod.ts";
 
-/** What a network's output means. */
+/** The meaning of a network's output. */
 export interface Prediction {
   /**
-   * The velocity that an output at (xt, t) stands for.
+   * Converts an output at (xt, t) to a velocity.
    *
    * @param output f32[N, ...]
-   * @param xt of the same shape
+   * @param xt same shape as the output
    * @param t f32[N]
    */
   velocity(output: Tensor, xt: Tensor, t: Tensor): Tensor;
@@ -17,5 +17,5 @@ export const velocityPrediction: Prediction = { velocity: (output) => output };
 
 /** The predictions by name. */
 export const predictions = {
-  velocity: { doc: "the network gives v", settings: {}, make: () => velocityPrediction },
+  velocity: { doc: "the network predicts v", settings: {}, make: () => velocityPrediction },
 } as const;

@@ -3,9 +3,11 @@ import { randomUniform, type Tensor } from "../../kernels/mod.ts";
 /** The distribution of t in training. */
 export interface TimeDistribution {
   /**
-   * @param key u32[3], what the numbers follow from: seed, stream and counter
-   * @param n how many
-   * @returns f32[n] in [0, 1], by device ops alone, so that it can be recorded
+   * Draws times with device ops only, so that it can be recorded.
+   *
+   * @param key u32[3]: seed, stream and counter
+   * @param n number of times
+   * @returns f32[n] in [0, 1]
    */
   draw(key: Tensor, n: number): Tensor;
 }
@@ -15,5 +17,5 @@ export const uniformDistribution: TimeDistribution = { draw: (key, n) => randomU
 
 /** The distributions of t by name. */
 export const timeDistributions = {
-  uniform: { doc: "all times alike", settings: {}, make: () => uniformDistribution },
+  uniform: { doc: "t ~ U[0, 1)", settings: {}, make: () => uniformDistribution },
 } as const;

@@ -7,33 +7,33 @@ import { completeUNetOptions, type UNetOptions } from "./options.ts";
 import { ResidualUNet } from "./residual_unet.ts";
 import { UNet } from "./unet.ts";
 
-/** Name of a network as checkpoints have it. */
+/** Name of a network in checkpoints. */
 export type ModelType = "UNet_FM" | "UNet_FM_Residuals";
 
-/** The networks by the name that checkpoints give them, with the one that people use. */
+/** Short name of a network, as in flags. */
+export type ModelName = "residual" | "base";
+
+/** The networks by their names in checkpoints. */
 const networks = {
   UNet_FM_Residuals: { name: "residual", make: ResidualUNet },
   UNet_FM: { name: "base", make: UNet },
-} as const satisfies Record<ModelType, unknown>;
+} as const satisfies Record<ModelType, { readonly name: ModelName; readonly make: unknown }>;
 
-/** All names of networks as checkpoints have them. */
+/** All names of networks in checkpoints. */
 export const modelTypes: readonly ModelType[] = Object.keys(networks) as ModelType[];
-
-/** Short name of a network, for people. */
-export type ModelName = typeof networks[ModelType]["name"];
 
 /** All short names of networks. */
 export const modelNames: readonly ModelName[] = modelTypes.map((type) => networks[type].name);
 
-/** The short name of a network; the type itself if there is no such network. */
+/** The short name of a network, or the type itself if it is unknown. */
 export function modelNameOf(type: string): string {
   return Object.hasOwn(networks, type) ? networks[type as ModelType].name : type;
 }
 
 /**
- * The network of a short name.
+ * The network with a short name.
  *
- * @throws {TypeError} if there is none
+ * @throws {TypeError} if the name is unknown
  */
 export function modelTypeOf(name: string): ModelType {
   const type = modelTypes.find((type) => networks[type].name === name);
@@ -41,19 +41,19 @@ export function modelTypeOf(name: string): ModelType {
   throw new TypeError(unknownName("network", name, modelNames));
 }
 
-/** Which network, and its size; `channels` is 1, `attn` false and `groups` 8 unless given. */
+/** Which network, and its size. By default `channels` is 1, `attn` false and `groups` 8. */
 export type ModelOptions =
   & { readonly type: ModelType }
   & Pick<UNetOptions, "filters" | "tEmb">
   & Partial<UNetOptions>;
 
-/** A network that gives a velocity. */
+/** A network that predicts a velocity. */
 export type Model = Module & VelocityField;
 
 /**
  * Checks a network's settings and fills in the defaults.
  *
- * @throws {TypeError} if a setting is unknown or has an impossible value
+ * @throws {TypeError} if a setting is unknown or invalid
  */
 export function completeOptions(options: ModelOptions): Required<ModelOptions> {
   const { type, ...rest } = options;
@@ -62,11 +62,11 @@ export function completeOptions(options: ModelOptions): Required<ModelOptions> {
 }
 
 /**
- * Makes a network on the device in use, initialised as PyTorch does.
+ * Creates a network on the current device, initialised as in PyTorch.
  *
- * @param seed integer in [0, 2^32), or what makes the parameters
- * @throws {TypeError} if a setting is unknown or has an impossible value
- * @throws {ShapeError} if a level's filters do not divide into the groups
+ * @param seed integer in [0, 2^32), or an initialiser
+ * @throws {TypeError} if a setting is unknown or invalid
+ * @throws {ShapeError} if the groups do not divide a level's filters
  * @throws {RangeError} if the seed is not an integer in [0, 2^32)
  *
  * ```ts
@@ -87,10 +87,10 @@ export function createModel(options: ModelOptions, seed: number | Initialiser): 
 }
 
 /**
- * Number of parameters that a network has, without making it.
+ * Number of parameters of a network, without creating it.
  *
- * @throws {TypeError} if a setting is unknown or has an impossible value
- * @throws {ShapeError} if a level's filters do not divide into the groups
+ * @throws {TypeError} if a setting is unknown or invalid
+ * @throws {ShapeError} if the groups do not divide a level's filters
  * @throws {DeviceError} before `init()`
  */
 export function countParameters(options: ModelOptions): number {

@@ -8,7 +8,7 @@ export interface UNetOptions {
   readonly tEmb: number;
   /** Channels of the images. */
   readonly channels: number;
-  /** Whether there is attention at the innermost level. */
+  /** Attention at the innermost level. */
   readonly attn: boolean;
   /** Groups of every GroupNorm. */
   readonly groups: number;
@@ -18,9 +18,9 @@ export interface UNetOptions {
 interface OptionRule {
   /** Its name in checkpoints. */
   readonly stored: string;
-  /** Its value where none is given; an option without one must be given. */
+  /** Its default; an option without one is required. */
   readonly default?: unknown;
-  /** What is wrong with a value, and what is expected. */
+  /** What is wrong with a value and what is expected, if anything. */
   problem(name: string, value: unknown): string | undefined;
 }
 
@@ -29,7 +29,7 @@ const count: OptionRule["problem"] = (name, value) =>
     ? undefined
     : `${name} is ${value} (expected a positive integer)`;
 
-/** The options that all networks share; a new one is a row here and a field of {@linkcode UNetOptions}. */
+/** The options that all networks share. To add one, add a row here and a field to {@linkcode UNetOptions}. */
 const rules = {
   filters: {
     stored: "filters",
@@ -51,7 +51,7 @@ const rules = {
   groups: { stored: "groups", default: 8, problem: count },
 } as const satisfies Record<keyof UNetOptions, OptionRule>;
 
-/** The options with their defaults, as they come before they are checked. */
+/** Options before they are checked. */
 type GivenOptions = Readonly<Partial<Record<keyof UNetOptions, unknown>>>;
 
 const entries: readonly (readonly [keyof UNetOptions, OptionRule])[] = Object.entries(rules) as [
@@ -62,7 +62,7 @@ const entries: readonly (readonly [keyof UNetOptions, OptionRule])[] = Object.en
 /**
  * Checks options and fills in the defaults.
  *
- * @throws {TypeError} if one is unknown or has an impossible value
+ * @throws {TypeError} if one is unknown or invalid
  */
 export function completeUNetOptions(options: GivenOptions): UNetOptions {
   rejectUnknown(options, ["type", ...Object.keys(rules)], "a network");
@@ -75,12 +75,12 @@ export function completeUNetOptions(options: GivenOptions): UNetOptions {
   return Object.fromEntries(complete) as UNetOptions;
 }
 
-/** Options as checkpoints hold them. */
+/** Options under their names in checkpoints. */
 export function storedOptions(options: UNetOptions): Record<string, unknown> {
   return Object.fromEntries(entries.map(([name, { stored }]) => [stored, options[name]]));
 }
 
-/** What a checkpoint holds, under our names; fields that are none of ours keep theirs. */
+/** Options of a checkpoint under our names. Unknown fields keep their names. */
 export function readOptions(stored: object): Record<string, unknown> {
   const nameOf = new Map(entries.map(([name, { stored }]) => [stored, name as string]));
   return Object.fromEntries(Object.entries(stored).map(([name, value]) => [nameOf.get(name) ?? name, value]));

@@ -19,14 +19,14 @@ export class ResidualBlock extends Module {
   readonly gn1: GroupNorm;
   /** The first convolution, 3x3. */
   readonly conv1: Conv2d;
-  /** From the time embedding to a shift of each channel. */
+  /** From the time embedding to a shift per channel. */
   readonly t_proj: Linear;
   /** Before the second convolution. */
   readonly gn2: GroupNorm;
   /** The second convolution, 3x3. */
   readonly conv2: Conv2d;
 
-  /** For images of so many channels. @throws {ShapeError} if they do not divide into the groups */
+  /** For images of `channels` channels. @throws {ShapeError} if `groups` does not divide `channels` */
   constructor(channels: number, { tEmb, groups }: UNetOptions, initialiser: Initialiser) {
     super();
     this.gn1 = new GroupNorm(groups, channels, initialiser);
@@ -43,14 +43,14 @@ export class ResidualBlock extends Module {
   }
 }
 
-/** One level on the way down: convolution to its width, then a residual block. */
+/** One level of the encoder: convolution to its width, then a residual block. */
 export class ResidualDown extends Module {
   /** To the level's width, 3x3. */
   readonly conv: Conv2d;
   /** At the level's width. */
   readonly residual: ResidualBlock;
 
-  /** From `inputs` channels to `outputs`. @throws {ShapeError} if `outputs` does not divide into the groups */
+  /** From `inputs` channels to `outputs`. @throws {ShapeError} if the groups do not divide `outputs` */
   constructor(inputs: number, outputs: number, options: UNetOptions, initialiser: Initialiser) {
     super();
     this.conv = new Conv2d(inputs, outputs, 3, initialiser);
@@ -63,12 +63,12 @@ export class ResidualDown extends Module {
   }
 }
 
-/** One level on the way up: joined with the skip, then a residual block. */
+/** One level of the decoder: joined with the skip, then a residual block. */
 export class ResidualUp extends Up {
   /** At the level's width. */
   readonly residual: ResidualBlock;
 
-  /** From `inputs` channels to `outputs`. @throws {ShapeError} if `outputs` does not divide into the groups */
+  /** From `inputs` channels to `outputs`. @throws {ShapeError} if the groups do not divide `outputs` */
   constructor(inputs: number, outputs: number, options: UNetOptions, initialiser: Initialiser) {
     super(inputs, outputs, initialiser);
     this.residual = new ResidualBlock(outputs, options, initialiser);
@@ -80,22 +80,22 @@ export class ResidualUp extends Up {
   }
 }
 
-/** The residual U-Net, `UNet_FM_Residuals`: a residual block with GroupNorm a level. */
+/** The residual U-Net, `UNet_FM_Residuals`: a residual block with GroupNorm per level. */
 export class ResidualUNet extends Module implements VelocityField {
   /** Embeds t for all levels. */
   readonly time_mlp: TimeEmbedding;
-  /** Levels on the way down, outermost first. */
+  /** Levels of the encoder, outermost first. */
   readonly downs: readonly ResidualDown[];
   /** At the innermost level. */
   readonly mid_res: ResidualBlock;
-  /** Attention at the innermost level, if wanted. */
+  /** Attention at the innermost level, if enabled. */
   readonly mid_attn: Attention | undefined;
-  /** Levels on the way up, innermost first. */
+  /** Levels of the decoder, innermost first. */
   readonly ups: readonly ResidualUp[];
   /** From the outermost width to the image's channels, 3x3. */
   readonly last: Conv2d;
 
-  /** A network of these sizes. @throws {ShapeError} if a level's filters do not divide into the groups */
+  /** A network of these sizes. @throws {ShapeError} if the groups do not divide a level's filters */
   constructor(options: UNetOptions, initialiser: Initialiser) {
     super();
     const { filters, channels, attn, groups } = options;
@@ -116,9 +116,9 @@ export class ResidualUNet extends Module implements VelocityField {
    *
    * @param xt f32[N, C, H, W]
    * @param t f32[N] in [0, 1]
-   * @param condition none yet: the embedding refuses it
+   * @param condition not supported: the time embedding throws a TypeError
    * @returns f32[N, C, H, W]
-   * @throws {ShapeError} if the number of channels or times differs, or the image is too small for the levels
+   * @throws {ShapeError} if the number of channels or times does not match, or the image is too small for the levels
    */
   velocity(xt: Tensor, t: Tensor, condition?: Tensor): Tensor {
     checkSize(xt, this.downs.length);

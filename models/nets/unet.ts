@@ -7,11 +7,11 @@ import { Module } from "../nn/module.ts";
 import { TimeEmbedding } from "../nn/time_embedding.ts";
 import type { UNetOptions } from "./options.ts";
 
-/** Upsampling by two, resized to the skip where sizes differ, joined with it and convolved. */
+/** Upsampling by two, resized to the skip if sizes differ, concatenated with it and convolved. */
 export class Up extends Module {
   /** Doubles height and width. */
   readonly upsample: ConvTranspose2d;
-  /** Convolves what was upsampled, joined with the skip, 3x3. */
+  /** Convolves the upsampled image and the skip, 3x3. */
   readonly convskip: Conv2d;
 
   /** From `inputs` channels to `outputs`, the channels of the skip. */
@@ -35,27 +35,27 @@ export class Up extends Module {
 }
 
 /**
- * The base U-Net, `UNet_FM`: one convolution and GELU a level, with the time embedding added.
+ * The base U-Net, `UNet_FM`: one convolution and GELU per level, with the time embedding added.
  *
  * Source: Ronneberger et al. 2015, arXiv:1505.04597
  */
 export class UNet extends Module implements VelocityField {
   /** Embeds t for all levels. */
   readonly time_mlp: TimeEmbedding;
-  /** Convolutions on the way down, outermost first, 3x3. */
+  /** Convolutions of the encoder, outermost first, 3x3. */
   readonly downs: readonly Conv2d[];
-  /** From the time embedding to a shift of each channel, one a level on the way down. */
+  /** From the time embedding to a shift per channel, one per level of the encoder. */
   readonly time_emb_passes: readonly Linear[];
-  /** Attention at the innermost level, if wanted. */
+  /** Attention at the innermost level, if enabled. */
   readonly mid: Attention | undefined;
-  /** Levels on the way up, innermost first. */
+  /** Levels of the decoder, innermost first. */
   readonly ups: readonly Up[];
-  /** From the time embedding to a shift of each channel, one a level on the way up. */
+  /** From the time embedding to a shift per channel, one per level of the decoder. */
   readonly time_emb_passes_up: readonly Linear[];
   /** From the outermost width to the image's channels, 3x3. */
   readonly last: Conv2d;
 
-  /** A network of these sizes. @throws {ShapeError} if there is attention and the innermost filters do not divide into the groups */
+  /** A network of these sizes. @throws {ShapeError} if attention is enabled and the groups do not divide the innermost filters */
   constructor(options: UNetOptions, initialiser: Initialiser) {
     super();
     const { filters, tEmb, channels, attn, groups } = options;
@@ -75,9 +75,9 @@ export class UNet extends Module implements VelocityField {
    *
    * @param xt f32[N, C, H, W]
    * @param t f32[N] in [0, 1]
-   * @param condition none yet: the embedding refuses it
+   * @param condition not supported: the time embedding throws a TypeError
    * @returns f32[N, C, H, W]
-   * @throws {ShapeError} if the number of channels or times differs, or the image is too small for the levels
+   * @throws {ShapeError} if the number of channels or times does not match, or the image is too small for the levels
    */
   velocity(xt: Tensor, t: Tensor, condition?: Tensor): Tensor {
     checkSize(xt, this.downs.length);
@@ -99,7 +99,7 @@ export class UNet extends Module implements VelocityField {
   }
 }
 
-/** @throws {ShapeError} if halving an image for every level but the first leaves nothing of it */
+/** @throws {ShapeError} if an image is too small to be halved for every level but the first */
 export function checkSize(x: Tensor, levels: number): void {
   const least = 2 ** (levels - 1);
   if (x.shape.length === 4 && Math.min(x.shape[2], x.shape[3]) >= least) return;

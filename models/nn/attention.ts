@@ -6,23 +6,23 @@ import { Module } from "./module.ts";
 /**
  * Self-attention over the pixels of an image, one head: x + final(v softmax(q^T k / sqrt(C))^T).
  *
- * `final` starts at zero, so that a fresh block is the identity.
+ * `final` starts at zero, so a new block is the identity.
  *
  * Source: Vaswani et al. 2017, arXiv:1706.03762; over pixels: Ho et al. 2020, arXiv:2006.11239
  */
 export class Attention extends Module {
   /** Normalises the image before q, k and v. */
   readonly gn: GroupNorm;
-  /** Queries, C to C channels by a 1x1 convolution. */
+  /** Queries, a 1x1 convolution from C to C channels. */
   readonly q: Conv2d;
-  /** Keys, likewise. */
+  /** Keys, 1x1. */
   readonly k: Conv2d;
-  /** Values, likewise. */
+  /** Values, 1x1. */
   readonly v: Conv2d;
-  /** What is added to the image, by a 1x1 convolution of the mixed values. */
+  /** Output projection of the attended values, 1x1, added to the image. */
   readonly final: Conv2d;
 
-  /** For images of so many channels. @throws {ShapeError} if they do not divide into the groups */
+  /** For images of `channels` channels. @throws {ShapeError} if `groups` does not divide `channels` */
   constructor(channels: number, groups: number, initialiser: Initialiser) {
     super();
     const { constant } = initialiser;
@@ -33,7 +33,7 @@ export class Attention extends Module {
     this.final = new Conv2d(channels, channels, 1, { constant, uniform: (shape) => constant(shape, 0) });
   }
 
-  /** f32[N, C, H, W] -> the same shape. @throws {ShapeError} if x has another number of channels */
+  /** f32[N, C, H, W] -> the same shape. @throws {ShapeError} if x has a different number of channels */
   forward(x: Tensor): Tensor {
     const [N, C, H, W] = x.shape;
     const h = this.gn.forward(x);

@@ -6,15 +6,15 @@ import { checkedSeed, streams } from "../random/streams.ts";
 export interface Initialiser {
   /** Uniform in [-bound, bound). */
   uniform(shape: Shape, bound: number): Tensor;
-  /** All elements of one value. */
+  /** All elements have one value. */
   constant(shape: Shape, value: number): Tensor;
 }
 
 /**
- * Draws parameters: the n-th one from the seed and n alone, the same bits on every device.
+ * Draws parameters: the n-th is a function of the seed and n, with the same bits on every device.
  *
  * @param seed integer in [0, 2^32)
- * @throws {RangeError} if the seed is none
+ * @throws {RangeError} if the seed is not an integer in [0, 2^32)
  */
 export function randomInitialiser(seed: number): Initialiser {
   let n = 0;
@@ -29,7 +29,7 @@ export function randomInitialiser(seed: number): Initialiser {
   };
 }
 
-/** Leaves all parameters at zero: for networks whose weights come from elsewhere. */
+/** Sets all parameters to zero, for networks whose weights are loaded. */
 export const blankInitialiser: Initialiser = {
   uniform: (shape) => constant(shape, 0),
   constant: (shape) => constant(shape, 0),
@@ -37,6 +37,6 @@ export const blankInitialiser: Initialiser = {
 
 function constant(shape: Shape, value: number): Tensor {
   const made = full(shape, value);
-  made.detach(); // a parameter is where gradients end
+  made.detach(); // a parameter is a leaf
   return made;
 }

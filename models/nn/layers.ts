@@ -29,14 +29,14 @@ export class Linear extends Module {
     this.bias = initialiser.uniform([outputs], bound);
   }
 
-  /** f32[N, I] -> f32[N, O]. @throws {ShapeError} if x has another number of inputs */
+  /** f32[N, I] -> f32[N, O]. @throws {ShapeError} if x has a different number of inputs */
   forward(x: Tensor): Tensor {
     return linear(x, this.weight, this.bias);
   }
 }
 
 /**
- * Convolution that keeps height and width: odd kernel, zero padding.
+ * Convolution that preserves height and width: odd kernel, zero padding.
  *
  * Initialised as in PyTorch: uniform in ±1/sqrt(C R S).
  */
@@ -47,7 +47,7 @@ export class Conv2d extends Module {
   readonly bias: Tensor;
   readonly #padding: number;
 
-  /** From C `inputs` to K `outputs`; R, the side of the kernel, is 1 or 3. */
+  /** From C `inputs` to K `outputs`, with an R x R kernel, R = 1 or 3. */
   constructor(inputs: number, outputs: number, kernel: 1 | 3, initialiser: Initialiser) {
     super();
     const bound = 1 / Math.sqrt(inputs * kernel * kernel);
@@ -59,9 +59,9 @@ export class Conv2d extends Module {
   /**
    * f32[N, C, H, W] -> f32[N, K, H, W].
    *
-   * @param shift f32[N, K], added to every pixel of an image, such as a time embedding
+   * @param shift f32[N, K], such as a time embedding, added to every pixel of an image
    * @param residual f32[N, K, H, W], added to the result
-   * @throws {ShapeError} if x has another number of channels
+   * @throws {ShapeError} if x has a different number of channels
    */
   forward(x: Tensor, { shift, residual }: { shift?: Tensor; residual?: Tensor } = {}): Tensor {
     const bias = shift ? add(shift, this.bias) : this.bias;
@@ -72,7 +72,7 @@ export class Conv2d extends Module {
 /**
  * Transposed convolution with kernel 2 and stride 2: doubles height and width.
  *
- * Initialised as in PyTorch, whose fan-in counts the outputs here: uniform in ±1/sqrt(K 2 2).
+ * Initialised as in PyTorch, whose fan-in here is that of the outputs: uniform in ±1/sqrt(K 2 2).
  */
 export class ConvTranspose2d extends Module {
   /** f32[C, K, 2, 2] */
@@ -88,7 +88,7 @@ export class ConvTranspose2d extends Module {
     this.bias = initialiser.uniform([outputs], bound);
   }
 
-  /** f32[N, C, H, W] -> f32[N, K, 2 H, 2 W]. @throws {ShapeError} if x has another number of channels */
+  /** f32[N, C, H, W] -> f32[N, K, 2 H, 2 W]. @throws {ShapeError} if x has a different number of channels */
   forward(x: Tensor): Tensor {
     return convTranspose2d(x, this.weight, this.bias);
   }
@@ -106,13 +106,13 @@ export class GroupNorm extends Module {
   readonly bias: Tensor;
   readonly #groups: number;
 
-  /** For images of so many channels. @throws {ShapeError} if they do not divide into the groups */
+  /** For images of `channels` channels. @throws {ShapeError} if `groups` does not divide `channels` */
   constructor(groups: number, channels: number, initialiser: Initialiser) {
     super();
     if (channels % groups !== 0) {
       throw new ShapeError(
-        `Cannot make a GroupNorm: ${channels} channels do not divide into ${groups} groups; ` +
-          `choose filters that are multiples of the groups`,
+        `Cannot make a GroupNorm: ${groups} groups do not divide ${channels} channels; ` +
+          `use filters that are multiples of the groups`,
       );
     }
     this.weight = initialiser.constant([channels], 1);
@@ -123,8 +123,8 @@ export class GroupNorm extends Module {
   /**
    * f32[N, C, H, W] -> the same shape.
    *
-   * @param activation what follows, in the same kernel
-   * @throws {ShapeError} if x has another number of channels
+   * @param activation applied to the result in the same kernel
+   * @throws {ShapeError} if x has a different number of channels
    */
   forward(x: Tensor, activation: "none" | "gelu" = "none"): Tensor {
     return groupNorm(x, this.weight, this.bias, { groups: this.#groups, epsilon: 1e-5, activation });

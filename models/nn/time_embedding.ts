@@ -3,11 +3,11 @@ import type { Initialiser } from "./initialiser.ts";
 import { Linear } from "./layers.ts";
 import { Module } from "./module.ts";
 
-/** Embedding of the plain time, Linear(1 -> T), GELU, Linear(T -> T); fields are named by place, as in a Sequential. */
+/** Time embedding Linear(1 -> T), GELU, Linear(T -> T), with the field names of a PyTorch Sequential. */
 export class TimeEmbedding extends Module {
   /** 1 -> T. */
   readonly 0: Linear;
-  /** T -> T; GELU is number 1. */
+  /** T -> T. Number 1 is the GELU. */
   readonly 2: Linear;
 
   /** With T = `tEmb` features. */
@@ -18,9 +18,9 @@ export class TimeEmbedding extends Module {
   }
 
   /**
-   * Times f32[N] in [0, 1] -> f32[N, T]. The one place where a condition would enter both networks.
+   * Times f32[N] in [0, 1] -> f32[N, T]. A condition would enter both networks here.
    *
-   * @throws {TypeError} if there is a condition: the networks have no use for one
+   * @throws {TypeError} if a condition is given: the networks do not take one
    */
   forward(t: Tensor, condition?: Tensor): Tensor {
     if (condition) {

@@ -2,7 +2,7 @@ import { randomBits } from "../../kernels/mod.ts";
 import { checkedSeed } from "./streams.ts";
 
 /**
- * A random order of 0 .. n - 1, from the seed, stream and counter alone.
+ * A random order of 0 .. n - 1, a function of seed, stream and counter.
  *
  * @throws {RangeError} if the seed is not an integer in [0, 2^32)
  * Source: Fisher and Yates, as in Knuth 1997, The Art of Computer Programming 2, algorithm 3.4.2P

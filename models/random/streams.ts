@@ -1,4 +1,4 @@
-/** Streams of random numbers, one for each use, so that no two uses of one seed draw the same numbers. */
+/** Streams of random numbers, one per use, so that no two uses of a seed draw the same numbers. */
 export const streams = {
   weights: 0,
   order: 1,
@@ -11,13 +11,13 @@ export const streams = {
 } as const;
 
 /**
- * Checks a seed that a caller gives.
+ * Checks a seed.
  *
  * @throws {RangeError} if it is not an integer in [0, 2^32): the device would silently use another one
  */
 export function checkedSeed(seed: number): number {
   if (Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32) return seed;
   throw new RangeError(
-    `Cannot draw from the seed ${seed} (expected a whole number of at least 0, below 2^32)`,
+    `Cannot draw from the seed ${seed} (expected an integer in [0, 2^32))`,
   );
 }

@@ -1,16 +1,16 @@
-/** One of several batches that cover a number of samples. */
+/** One of the batches that cover a number of samples. */
 export interface FullBatch {
   /** Its first sample. */
   readonly from: number;
-  /** The first of its samples that no earlier batch holds. */
+  /** Its first sample that is not in an earlier batch. */
   readonly fresh: number;
 }
 
 /**
- * Covers samples by batches of one size, so that one recorded step serves all: the last batch starts early to be full.
+ * Covers samples with batches of one size, so that one recorded step serves all. The last batch overlaps the one before.
  *
- * @param most samples a batch
- * @returns the samples of each batch, and the batches in order
+ * @param most largest batch
+ * @returns the size of each batch, and the batches in order
  */
 export function fullBatches(count: number, most: number): { length: number; batches: readonly FullBatch[] } {
   const batches = Math.ceil(count / most);

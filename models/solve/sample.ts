@@ -14,7 +14,7 @@ import { rowsAt } from "../train/batch_source.ts";
 import { fullBatches } from "./full_batches.ts";
 import { Sampler, type SamplerOptions, type Snapshot } from "./sampler.ts";
 
-/** Where sampling starts: from given noise, or from a seed. */
+/** Where sampling starts: given noise, or noise from a seed. */
 export type Start =
   | { /** Noise, f32[N, C, H, W]. */ readonly x0: Tensor }
   | {
@@ -27,7 +27,7 @@ export type Start =
   };
 
 /**
- * Noise to sample from: the same for the same seed on every device, and sample n does not depend on how many there are.
+ * Noise to sample from. A seed gives the same noise on every device, and row n does not depend on N.
  *
  * @param seed integer in [0, 2^32)
  * @param shape [N, C, H, W]
@@ -38,12 +38,13 @@ export function noise(seed: number, shape: Shape): Tensor {
 }
 
 /**
- * Samples from a model: solves dx/dt = v(x, t) from noise at t = 0 to data at t = 1.
+ * Samples from a model by solving dx/dt = v(x, t) from noise at t = 0 to data at t = 1.
  *
- * @param batch most samples to work on at once
+ * @param batch largest batch; by default 256
  * @returns f32[N, C, H, W]
  * @throws {RangeError} if `steps`, `count` or `batch` is not a positive integer, or the seed not one in [0, 2^32)
- * @throws {ShapeError} if there is a condition, but not one row for each sample
+ * @throws {ShapeError} if the condition does not have one row per sample
+ * @throws {TypeError} if the solver is unknown, or not exactly one of `steps` and `times` is given
  *
  * ```ts
  * import { init } from "../../kernels/mod.ts";
@@ -65,7 +66,7 @@ export function sample(
     const x0 = startOf(options);
     const N = x0.shape[0];
     if (condition && condition.shape[0] !== N) {
-      throw new ShapeError(`Cannot sample ${N} images under the condition ${condition} (expected ${N} rows)`);
+      throw new ShapeError(`Cannot sample ${N} images with the condition ${condition} (expected ${N} rows)`);
     }
     const { length, batches } = fullBatches(N, batch);
     const rows = tensor(new Uint32Array(length));
@@ -83,10 +84,11 @@ export function sample(
 }
 
 /**
- * Samples from a model with a snapshot at each of the times it solves at.
+ * Samples from a model with a snapshot at each time of the solver.
  *
- * @returns images and velocities on the host, in order; the last snapshot is the data, without velocity
+ * @returns snapshots in host memory, in order; the last one is the data, without velocity
  * @throws {RangeError} if `steps` or `count` is not a positive integer, or the seed not one in [0, 2^32)
+ * @throws {TypeError} if the solver is unknown, or not exactly one of `steps` and `times` is given
  */
 export function trajectory(
   model: VelocityField,

@@ -19,69 +19,69 @@ import { step } from "./step.ts";
 import type { ButcherTableau } from "./tableau.ts";
 import { checkedTimes, uniformTimes } from "./times.ts";
 
-/** How the flow is solved. */
+/** Options of the solver. */
 export interface SamplerOptions {
-  /** Equal steps from t = 0 to t = 1; either these or `times`. */
+  /** Equal steps from t = 0 to t = 1. Give either this or `times`. */
   readonly steps?: number;
-  /** Times to solve at, two or more within [0, 1], rising or falling. */
+  /** Two or more times in [0, 1], increasing or decreasing. */
   readonly times?: readonly number[];
-  /** Its name, or a tableau of one's own; by default `euler`. */
+  /** Name of a solver, or a tableau; by default `euler`. */
   readonly solver?: SolverName | ButcherTableau;
-  /** Condition of the field, one row for each sample; what is written to it later counts from then on. */
+  /** Condition of the field, one row per sample. It may be overwritten between runs. */
   readonly condition?: Tensor;
 }
 
-/** Samples on the way from noise to data, in host memory. */
+/** The state of samples at a time, in host memory. */
 export interface Snapshot {
   /** In [0, 1]. */
   readonly t: number;
   /** x at t, [N, C, H, W]. */
   readonly image: Float32Array;
-  /** v(x, t), [N, C, H, W]; none at the end. */
+  /** v(x, t), [N, C, H, W]; absent in the last snapshot. */
   readonly velocity?: Float32Array;
 }
 
-/** Which part of a trajectory to follow, and how it comes to the host. */
+/** Options of a trajectory. */
 export interface TrajectoryOptions {
-  /** The step to begin with, so that x is the state at the time of that number; by default 0. */
+  /** The first step; x is the state at `times[first]`. By default 0. */
   readonly first?: number;
   /**
-   * Snapshots that may be under way to the host at once; by default 64, which keeps a GPU busy. With 1 each comes as soon
-   * as it is there.
+   * Snapshots in flight to the host at once; by default 64, which keeps a GPU busy. With 1, each is yielded as soon as
+   * it is computed.
    */
   readonly ahead?: number;
 }
 
-/** A trajectory's own memory, which holds its place while the sampler works on another one. */
+/** The state of a trajectory, saved while the sampler works on another one. */
 interface Trajectory {
   readonly x: Tensor;
-  /** v(x, t), of a solver whose first velocity is the last one of the step before. */
+  /** v(x, t), if the solver is first-same-as-last. */
   readonly v: Tensor | undefined;
 }
 
 /**
- * Samples batch after batch of one size: one step of the solver is recorded, then replayed at any times. It uses the
- * weights that the model has when the sampler is made, also if they change later.
+ * Samples in batches of one size. One step of the solver is recorded, then replayed at any times. It follows the tensors
+ * that are the model's parameters when the sampler is made, so it sees later training.
  */
 export class Sampler {
-  /** The times that it solves at. */
+  /** The times of the solver. */
   readonly times: readonly number[];
   readonly #x: Tensor;
   readonly #v: Tensor | undefined;
   readonly #t: Tensor;
   readonly #dt: Tensor;
   readonly #step: RecordedStep<Tensor>;
-  /** Takes the first velocity of a trajectory, where steps hand theirs on. */
+  /** Computes the first velocity of a trajectory, if the solver is first-same-as-last. */
   readonly #first: RecordedStep<Tensor> | undefined;
-  /** The trajectory whose values the recorded steps hold. */
+  /** The trajectory whose state the recorded steps hold. */
   #current: Trajectory | undefined;
 
   /**
    * Records one step of the solver.
    *
    * @param shape [N, C, H, W] of a batch
-   * @throws {RangeError} if `steps` is not a positive integer, or times do not rise or fall within [0, 1]
-   * @throws {TypeError} if there is no such solver, or not one of `steps` and `times` is given
+   * @throws {RangeError} if `steps` is not a positive integer, or `times` are not monotonic in [0, 1]
+   * @throws {TypeError} if the solver is unknown, or not exactly one of `steps` and `times` is given
    */
   constructor(model: VelocityField, shape: Shape, options: SamplerOptions) {
     const { condition } = options;
@@ -107,7 +107,7 @@ export class Sampler {
     });
   }
 
-  /** What sampling in batches of a shape would need, without running it. */
+  /** The memory of sampling in batches of a shape, without running it. */
   static plan(model: VelocityField, shape: Shape, options: SamplerOptions): MemoryPlan {
     const tableau = tableauOf(options);
     return planMemory(() => {
@@ -117,19 +117,19 @@ export class Sampler {
   }
 
   /**
-   * Follows the flow from noise to data.
+   * Integrates the flow from noise to data.
    *
    * @param x0 noise, f32[N, C, H, W]
    * @returns data of the same shape
-   * @throws {ShapeError} if x0 has another shape than the sampler was made for
+   * @throws {ShapeError} if x0 does not have the shape of the sampler
    */
   run(x0: Tensor): Tensor {
     checkShape(x0, this.#x);
-    this.#put(this.#current);
+    this.#save(this.#current);
     this.#current = undefined;
     assign(this.#x, x0);
     for (let i = 0; i + 1 < this.times.length; i++) {
-      this.#moveTo(i);
+      this.#setTime(i);
       if (i === 0) this.#first?.run();
       this.#step.run();
     }
@@ -137,13 +137,13 @@ export class Sampler {
   }
 
   /**
-   * Follows the flow with a snapshot at each of the times from `first` on: from noise, or from any state on the way,
-   * which need not be one that the flow would reach by itself. Several trajectories of one sampler may be under way.
+   * Integrates the flow with a snapshot at each time from `first` on, from noise or from any state, even one that the
+   * flow would not reach. A sampler can have several trajectories in progress.
    *
-   * @param x the state to begin with, f32[N, C, H, W]; noise for `first` 0
-   * @returns images and velocities on the host, in order; the last snapshot is the data, without velocity
-   * @throws {RangeError} if there is no step `first`, or `ahead` is not a positive integer
-   * @throws {ShapeError} if x has another shape than the sampler was made for
+   * @param x the initial state, f32[N, C, H, W]; noise if `first` is 0
+   * @returns snapshots in host memory, in order; the last one is the data, without velocity
+   * @throws {RangeError} if `first` is not a step, or `ahead` is not a positive integer
+   * @throws {ShapeError} if x does not have the shape of the sampler
    */
   trajectory(
     x: Tensor,
@@ -166,8 +166,8 @@ export class Sampler {
     try {
       let open: Promise<Snapshot>[] = [];
       for (let i = first; i < last; i++) {
-        this.#take(trajectory);
-        this.#moveTo(i);
+        this.#load(trajectory);
+        this.#setTime(i);
         if (i === first) this.#first?.run();
         const image = this.#x.read();
         const velocity = this.#v?.read();
@@ -178,31 +178,31 @@ export class Sampler {
         open = [];
       }
       yield* await Promise.all(open);
-      this.#take(trajectory);
+      this.#load(trajectory);
       yield { t: this.times[last], image: await this.#x.read() };
     } finally {
       if (this.#current === trajectory) this.#current = undefined;
     }
   }
 
-  /** Makes the recorded steps work on a trajectory, where it stands. */
-  #take(trajectory: Trajectory): void {
+  /** Loads the state of a trajectory into the recorded steps. */
+  #load(trajectory: Trajectory): void {
     if (this.#current === trajectory) return;
-    this.#put(this.#current);
+    this.#save(this.#current);
     this.#current = trajectory;
     assign(this.#x, trajectory.x);
     if (trajectory.v) assign(this.#v!, trajectory.v);
   }
 
-  /** Keeps the place of a trajectory. */
-  #put(trajectory: Trajectory | undefined): void {
+  /** Saves the state of a trajectory. */
+  #save(trajectory: Trajectory | undefined): void {
     if (!trajectory) return;
     assign(trajectory.x, this.#x);
     if (trajectory.v) assign(trajectory.v, this.#v!);
   }
 
-  /** Writes when step i begins and how long it is. */
-  #moveTo(i: number): void {
+  /** Writes the start and length of step i. */
+  #setTime(i: number): void {
     const [t, next] = this.times.slice(i, i + 2);
     this.#t.write(new Float32Array(this.#t.size).fill(t));
     this.#dt.write(new Float32Array(this.#dt.size).fill(next - t));
@@ -212,7 +212,11 @@ export class Sampler {
 function timesOf({ steps, times }: SamplerOptions): readonly number[] {
   if (times !== undefined && steps === undefined) return checkedTimes(times);
   if (steps !== undefined && times === undefined) return uniformTimes(steps);
-  throw new TypeError(`Cannot sample: ${steps === undefined ? "neither" : "both"} of steps and times given`);
+  throw new TypeError(
+    `Cannot sample: ${
+      steps === undefined ? "neither" : "both"
+    } of steps and times given (expected one of them)`,
+  );
 }
 
 function tableauOf({ solver = "euler" }: SamplerOptions): ButcherTableau {
@@ -223,7 +227,7 @@ function tableauOf({ solver = "euler" }: SamplerOptions): ButcherTableau {
 
 function checkShape(x: Tensor, own: Tensor): void {
   if (sameShape(x.shape, own.shape)) return;
-  throw new ShapeError(`Cannot sample from ${x} (expected ${own}, the shape that the sampler was made for)`);
+  throw new ShapeError(`Cannot sample from ${x} (expected ${own}, the shape of the sampler)`);
 }
 
 function copyOf(x: Tensor): Tensor {

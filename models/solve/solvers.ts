@@ -1,6 +1,6 @@
 import { type ButcherTableau, defineTableau } from "./tableau.ts";
 
-/** Euler 1768: one evaluation a step. */
+/** Euler 1768: one evaluation per step. */
 export const euler: ButcherTableau = defineTableau({ order: 1, a: [[]], b: [1], c: [0] });
 
 /** Runge 1895: the velocity at the middle of the step. */

@@ -2,34 +2,34 @@ import { add, full, multiply, reshape, type Tensor } from "../../kernels/mod.ts"
 import type { VelocityField } from "../flow/field.ts";
 import type { ButcherTableau } from "./tableau.ts";
 
-/** What a step is given besides the state. */
+/** Options of a step. */
 export interface StepOptions {
-  /** Condition of the field, one row for each x. */
+  /** Condition of the field, one row per x. */
   readonly condition?: Tensor;
-  /** v(x, t), if it is known already: the last velocity of the step before, of a solver that ends with it. */
+  /** v(x, t) if already known: the `last` of the previous step of a first-same-as-last solver. */
   readonly first?: Tensor;
 }
 
-/** What comes of a step. */
+/** Result of a step. */
 export interface StepResult {
   /** x at t + dt. */
   readonly x: Tensor;
   /** v(x, t) at the start of the step. */
   readonly v: Tensor;
-  /** The last velocity that was taken: that at the end of the step, if the solver's first is the same as its last. */
+  /** The velocity of the last stage: v(x, t) at the end of the step if the solver is first-same-as-last. */
   readonly last: Tensor;
-  /** Estimate of the step's error, of the shape of x, if the solver has one. */
+  /** Error estimate, same shape as x, if the solver has one. */
   readonly error?: Tensor;
 }
 
 /**
- * One step of dx/dt = v(x, t) with device ops only, so that it can be recorded: one record serves any times and lengths
- * that lie in tensors.
+ * One step of dx/dt = v(x, t), from device ops only, so that it can be recorded. With t and dt in tensors, one record
+ * serves any times.
  *
  * @param x f32[N, ...]
  * @param t f32[N], the time of each x
- * @param dt length of the step, for all x or f32[N]; negative goes back in time. A number is fixed by a record
- * @throws {ShapeError} if the shapes do not fit
+ * @param dt length of the step, a number or f32[N]; negative goes back in time. A recorded step fixes a number
+ * @throws {ShapeError} if the shapes do not match
  */
 export function step(
   { a, b, c, error }: ButcherTableau,
@@ -55,7 +55,7 @@ export function step(
   };
 }
 
-/** dt sum_i weights_i k_i; undefined for no weights other than 0. */
+/** dt sum_i weights_i k_i; undefined if all weights are 0. */
 function sum(k: readonly Tensor[], weights: readonly number[], dt: Tensor): Tensor | undefined {
   const parts = weights.flatMap((weight, i) => weight === 0 ? [] : [multiply(k[i], scale(dt, weight))]);
   return parts.length > 0 ? parts.reduce((a, b) => add(a, b)) : undefined;

@@ -4,25 +4,25 @@
  * Source: Butcher 1964, On Runge-Kutta processes of high order
  */
 export interface Tableau {
-  /** The error after a fixed time falls as dt^order. */
+  /** The global error is O(dt^order). */
   readonly order: number;
-  /** How much of each earlier k goes into the point where the next is taken, a row for each k. */
+  /** Weights of the earlier stages, one row per stage. */
   readonly a: readonly (readonly number[])[];
-  /** Weight of each k in the step; their sum is 1. */
+  /** Weights of the stages in the step; they sum to 1. */
   readonly b: readonly number[];
-  /** When each k is taken, as a share of the step. */
+  /** Time of each stage, as a share of the step. */
   readonly c: readonly number[];
-  /** Weight of each k in the estimate of the step's error, dt sum_i error_i k_i; their sum is 0. */
+  /** Weights of the stages in the error estimate, dt sum_i error_i k_i; they sum to 0. */
   readonly error?: readonly number[];
 }
 
-/** A tableau that was checked, and what follows from it. */
+/** A checked tableau and its derived properties. */
 export interface ButcherTableau extends Tableau {
-  /** Whether the last k is the velocity at the end of the step, so that the next step need not compute its first. */
+  /** Whether the last stage is the velocity at the end of the step, so that the next step can reuse it. */
   readonly firstSameAsLast: boolean;
 }
 
-/** Sums of fractions may be off by a few roundings. */
+/** Allows for rounding in sums of fractions. */
 const tolerance = 1e-12;
 
 /**
@@ -42,17 +42,17 @@ export function defineTableau(tableau: Tableau): ButcherTableau {
   };
   if (!(Number.isInteger(order) && order >= 1)) fail(`its order is ${order} (expected a positive integer)`);
   if (a.length !== stages || c.length !== stages) {
-    fail(`a has ${a.length} rows and c ${c.length} values (expected ${stages}, as many as b)`);
+    fail(`a has ${a.length} rows and c ${c.length} values (expected ${stages}, the length of b)`);
   }
   a.forEach((row, i) => {
     if (row.length > i) {
-      fail(`row ${i} of a has ${row.length} values (expected at most ${i}: it is explicit)`);
+      fail(`row ${i} of a has ${row.length} values (expected at most ${i} in an explicit method)`);
     }
     sums(row, c[i], `row ${i} of a`);
   });
   sums(b, 1, "b");
   if (error && error.length !== stages) {
-    fail(`error has ${error.length} values (expected ${stages}, as many as b)`);
+    fail(`error has ${error.length} values (expected ${stages}, the length of b)`);
   }
   if (error) sums(error, 0, "error");
   const last = a[stages - 1];
@@ -61,7 +61,7 @@ export function defineTableau(tableau: Tableau): ButcherTableau {
   return { ...tableau, firstSameAsLast };
 }
 
-/** How often a solver asks the field for velocities in a number of steps. */
+/** Number of evaluations of the field in some steps of a solver. */
 export function evaluations({ b, firstSameAsLast }: ButcherTableau, steps: number): number {
   return firstSameAsLast ? 1 + steps * (b.length - 1) : steps * b.length;
 }

@@ -9,10 +9,10 @@ export function uniformTimes(steps: number): number[] {
 }
 
 /**
- * Checks times to solve at.
+ * Checks the times of a solver.
  *
- * @param times two or more within [0, 1], rising from noise to data or falling back
- * @throws {RangeError} that names the first time that does not fit
+ * @param times two or more in [0, 1], increasing or decreasing
+ * @throws {RangeError} naming the first invalid time
  */
 export function checkedTimes(times: readonly number[]): readonly number[] {
   if (times.length < 2) {
@@ -25,6 +25,6 @@ export function checkedTimes(times: readonly number[]): readonly number[] {
   if (bad < 0) return times;
   throw new RangeError(
     `Cannot sample at t = ${times[bad]}, time ${bad} of ${times.length} ` +
-      "(expected times within [0, 1] that all rise or all fall)",
+      "(expected increasing or decreasing times in [0, 1])",
   );
 }

@@ -1,11 +1,11 @@
 import type { Schedule } from "./schedule.ts";
 
-/** Linear warm-up from 0, then `after`, which is given the share of the rest that is done. */
+/** Linear warm-up from 0, then `after`, a function of the progress through the rest of the run. */
 export function warmUp(warmup: number, after: (progress: number) => number): (progress: number) => number {
   return twoPhases(warmup, (progress) => after(0) * progress, after);
 }
 
-/** `first` for a share of the run, then `second`; each is given the share of its own part that is done. */
+/** `first` for a share of the run, then `second`, each a function of the progress through its own part. */
 function twoPhases(
   share: number,
   first: (progress: number) => number,
@@ -20,13 +20,13 @@ function twoPhases(
   };
 }
 
-/** From `start` at 0 to `end` at 1 along half a cosine. */
+/** From `start` at progress 0 to `end` at 1 along half a cosine. */
 function cosineBetween(start: number, end: number, progress: number): number {
   return end + (start - end) * (1 + Math.cos(Math.PI * progress)) / 2;
 }
 
 /**
- * One rate throughout.
+ * A constant rate.
  *
  * @param warmup share of the run with linear warm-up from 0
  * @throws {RangeError} if `warmup` is outside [0, 1)
@@ -50,14 +50,14 @@ export function cosine(
 }
 
 /**
- * Up to the rate along half a cosine, then down to almost nothing along another.
+ * Up to the rate along half a cosine, then down to almost 0 along another.
  *
- * PyTorch's OneCycleLR of T steps is at progress s / (T - 1) in step s, with `warmup` (pct_start T - 1) / (T - 1).
+ * PyTorch's OneCycleLR over T steps is at progress s / (T - 1) in step s, with `warmup` (pct_start T - 1) / (T - 1).
  *
- * @param learningRate the highest
- * @param warmup share of the run that goes up
- * @param startDivisor the rate at the start is the highest divided by this
- * @param endDivisor the rate at the end is that at the start divided by this
+ * @param learningRate the peak rate
+ * @param warmup share of the run in which the rate rises
+ * @param startDivisor peak rate / initial rate
+ * @param endDivisor initial rate / final rate
  * @throws {RangeError} if `warmup` is outside [0, 1)
  * Source: Smith and Topin 2017, arXiv:1708.07120
  */

@@ -2,22 +2,22 @@ import { permutation } from "../random/permutation.ts";
 import { streams } from "../random/streams.ts";
 
 /**
- * The examples of each training step. Every epoch is a new permutation, and epochs follow each other without a gap, so
- * that every example is seen once an epoch and all batches have one size.
+ * The examples of each training step. Every epoch is a new permutation, and batches continue across epochs, so that
+ * every example is seen once per epoch and all batches have one size.
  */
 export class BatchOrder {
   #orders = new Map<number, Uint32Array>();
 
   /**
-   * Orders nothing yet.
+   * Makes an order.
    *
    * @param examples their indices in the data
-   * @param batchSize examples a step
+   * @param batchSize examples per step
    * @param seed integer in [0, 2^32)
    */
   constructor(readonly examples: Uint32Array, readonly batchSize: number, readonly seed: number) {}
 
-  /** Steps that complete a number of intervals, of one epoch each unless told otherwise. */
+  /** Steps to complete a number of intervals of `epochs` epochs each. */
   stepsFor(intervals: number, epochs = 1): number {
     return Math.ceil(intervals * this.#examplesIn(epochs) / this.batchSize);
   }
@@ -27,17 +27,17 @@ export class BatchOrder {
     return this.intervalsAfter(steps, 1);
   }
 
-  /** Intervals of some epochs, or a part of one, completed after a number of steps. */
+  /** Intervals of `epochs` epochs, which may be a fraction, completed after a number of steps. */
   intervalsAfter(steps: number, epochs: number): number {
     return Math.floor(steps * this.batchSize / this.#examplesIn(epochs));
   }
 
-  /** Whether an interval of some epochs ends after step `from`, by step `to`; never where there are none, 0 epochs. */
+  /** Whether an interval of `epochs` epochs ends in steps (from, to]; false for 0 epochs. */
   endsWithin(from: number, to: number, epochs: number): boolean {
     return epochs > 0 && this.intervalsAfter(to, epochs) > this.intervalsAfter(from, epochs);
   }
 
-  /** The step with which the interval ends that a step is in; Infinity where there are none, 0 epochs. */
+  /** The first step after `step` at which an interval of `epochs` epochs ends; Infinity for 0 epochs. */
   endAfter(step: number, epochs: number): number {
     return epochs > 0 ? this.stepsFor(this.intervalsAfter(step, epochs) + 1, epochs) : Infinity;
   }
@@ -51,7 +51,7 @@ export class BatchOrder {
     });
   }
 
-  /** A whole number, so that an interval ends at the same step however it is asked for. */
+  /** An integer, so that all methods agree on where an interval ends. */
   #examplesIn(epochs: number): number {
     return Math.max(1, Math.round(epochs * this.examples.length));
   }

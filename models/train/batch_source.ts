@@ -1,19 +1,19 @@
 import { gatherRows, reshape, type Shape, type Tensor } from "../../kernels/mod.ts";
 
-/** Examples picked for a step. */
+/** The examples of a batch. */
 export interface Examples {
   /** Data, f32[N, ...]. */
   readonly x1: Tensor;
-  /** One row for each example; absent where the data has none. */
+  /** One row per example, if the data has conditions. */
   readonly condition?: Tensor;
 }
 
-/** Data on the device that training takes its batches from. */
+/** A data set on the device. */
 export interface BatchSource {
-  /** Of one example, without the axis of the batch. */
+  /** Shape of one example, without the batch axis. */
   readonly shape: Shape;
   /**
-   * The examples of some indices, by device ops alone, so that it can be recorded.
+   * The examples at some indices, from device ops only, so that it can be recorded.
    *
    * @param indices u32[N]
    */
@@ -21,10 +21,10 @@ export interface BatchSource {
 }
 
 /**
- * Batches of rows of a tensor.
+ * A source of batches from the rows of a tensor.
  *
  * @param x1 data, f32[M, ...]
- * @param condition one row for each example, f32[M, ...] or u32[M, ...]
+ * @param condition one row per example, f32[M, ...] or u32[M, ...]
  */
 export function rowsOf(x1: Tensor, condition?: Tensor): BatchSource {
   const shape = x1.shape.slice(1);
@@ -37,7 +37,7 @@ export function rowsOf(x1: Tensor, condition?: Tensor): BatchSource {
   };
 }
 
-/** Rows of f32[M, ...] or u32[M, ...] picked by indices u32[N], by device ops alone. */
+/** The rows of f32[M, ...] or u32[M, ...] at indices u32[N], from device ops only. */
 export function rowsAt(values: Tensor, indices: Tensor): Tensor {
   const [M, ...shape] = values.shape;
   const picked = gatherRows(reshape(values, [M, values.size / M]), indices);

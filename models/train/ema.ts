@@ -3,13 +3,12 @@ import type { OptimizerState } from "./optimizer.ts";
 import type { FlatParameters } from "./flat_parameters.ts";
 
 /**
- * Exponential moving average of parameters, e = d e + (1 - d) p, where d grows with the steps to the decay wanted:
- * min(decay, (1 + k) / (10 + k)) after k steps.
+ * Exponential moving average of parameters, e = d e + (1 - d) p, with d = min(decay, (1 + k) / (10 + k)) after k steps.
  *
  * Source: Polyak and Juditsky 1992; the warm-up is that of TensorFlow's ExponentialMovingAverage
  */
 export class Ema {
-  /** The average: evaluate with it through `withParameters`, save it through `values.state()`. */
+  /** The average: evaluate with it using `withParameters`, save it using `values.state()`. */
   readonly values: FlatParameters;
   readonly #parameters: FlatParameters;
   readonly #decay: number;
@@ -17,10 +16,10 @@ export class Ema {
   #step = 0;
 
   /**
-   * Starts from the parameters as they are.
+   * Starts from the current parameters.
    *
-   * @param decay share of the average that stays at a step, in [0, 1)
-   * @throws {RangeError} if the decay is outside
+   * @param decay share of the average that a step keeps, in [0, 1)
+   * @throws {RangeError} if the decay is outside [0, 1)
    */
   constructor(parameters: FlatParameters, { decay }: { decay: number }) {
     if (!(decay >= 0 && decay < 1)) {
@@ -32,13 +31,13 @@ export class Ema {
     this.values.copy(parameters);
   }
 
-  /** Begins a step: counts it and writes its decay. To be called before each run of `update`. */
+  /** Begins a step: counts it and writes its decay. Call it before each run of `update`. */
   beforeStep(): void {
     const k = this.#step++;
     this.#settings.write(Float32Array.of(Math.min(this.#decay, (1 + k) / (10 + k))));
   }
 
-  /** Moves the average towards the parameters; device ops only, for recorded steps. */
+  /** Moves the average towards the parameters, with device ops only, for recorded steps. */
   update(): void {
     this.values.chunks.forEach((e, i) => emaUpdate(e, this.#parameters.chunks[i], this.#settings));
   }
@@ -50,10 +49,10 @@ export class Ema {
   }
 
   /**
-   * Goes on from a state.
+   * Restores a state.
    *
    * @param source where the state comes from, for messages
-   * @throws {StateError} if it is that of another network
+   * @throws {StateError} if it belongs to another network
    */
   restore({ step, tensors }: OptimizerState, source: string): void {
     this.values.load(tensors, source);

@@ -9,27 +9,27 @@ import { progressAt, type Schedule } from "./schedule.ts";
 import { Trainer } from "./trainer.ts";
 import type { OptimizerKind } from "./update_rules.ts";
 
-/** How `fit` trains. */
+/** Options of `fit`. */
 export interface FitOptions {
-  /** Steps of the optimizer. */
+  /** Optimizer steps. */
   readonly steps: number;
-  /** Examples a step; by default 256, or all if there are fewer. */
+  /** Examples per step; by default 256, or all if there are fewer. */
   readonly batchSize?: number;
-  /** By default 0.001 throughout. */
+  /** By default a constant 0.001. */
   readonly learningRate?: number | Schedule;
   /** By default `adamw`. */
   readonly optimizer?: OptimizerKind;
   /** What the network learns; by default flow matching on straight paths. */
   readonly objective?: Objective;
-  /** Condition of the field, one row for each example: f32[M, ...] or u32[M, ...]. */
+  /** Condition of the field, one row per example: f32[M, ...] or u32[M, ...]. */
   readonly condition?: Tensor;
-  /** Held-out data whose loss is measured once an epoch and at the end; a schedule that follows it needs some. */
+  /** Held-out data, whose loss is measured after each epoch and at the end. Required by schedules such as `plateau`. */
   readonly validation?: Validation;
-  /** Of batches, noise and times: integer in [0, 2^32), by default 46020. The weights are as the model has them. */
+  /** Seed of batches, noise and times, an integer in [0, 2^32); by default 46020. */
   readonly seed?: number;
-  /** Ends training early; the model keeps what it has learnt. */
+  /** Ends training early; the model keeps its current weights. */
   readonly signal?: AbortSignal;
-  /** Hears some ten times a second how far training is. */
+  /** Called about ten times a second. */
   readonly onProgress?: (progress: FitProgress) => void;
 }
 
@@ -37,11 +37,11 @@ export interface FitOptions {
 export interface Validation {
   /** Data, f32[V, ...]. */
   readonly x1: Tensor;
-  /** Condition of the field, one row for each example. */
+  /** Condition of the field, one row per example. */
   readonly condition?: Tensor;
 }
 
-/** How far `fit` is. */
+/** Progress of `fit`. */
 export interface FitProgress {
   /** Steps taken. */
   readonly step: number;
@@ -49,28 +49,27 @@ export interface FitProgress {
   readonly steps: number;
   /** Loss of each step so far. */
   readonly losses: Float32Array;
-  /** The latest loss of the held-out data, if there is one. */
+  /** The latest validation loss, if any. */
   readonly validationLoss?: number;
 }
 
-/** Training cannot go on, or not begin. */
+/** Training cannot start or continue. */
 export class FitError extends Error {
   /** Told from other errors by this name. */
   override name = "FitError";
 }
 
-/** Milliseconds of steps after which others have their turn: a signal, a page, a progress bar. */
+/** Milliseconds of steps to queue before signals, pages and progress bars get a turn. */
 const burstMs = 100;
 
 /**
- * Trains a velocity field by flow matching, on the device in use. Noise is standard normal.
+ * Trains a velocity field by flow matching on the current device. Noise is standard normal.
  *
  * @param model its parameters are updated in place
  * @param x1 data, f32[M, ...]
  * @returns the loss of each step taken
- * @throws {FitError} if the loss stops being a number, an option makes no sense, or a schedule that follows the
- * validation loss gets none
- * @throws {ShapeError} if the velocity has not the shape of the data
+ * @throws {FitError} if the loss becomes NaN or infinite, an option is invalid, or the schedule needs `validation`
+ * @throws {ShapeError} if the velocity does not have the shape of the data
  *
  * ```ts
  * import { init, tensor } from "../../kernels/mod.ts";
@@ -91,13 +90,14 @@ export async function fit(
 ): Promise<Float32Array> {
   const M = x1.shape[0];
   const { batchSize = Math.min(M, 256), learningRate = 1e-3, validation } = options;
+  checkExamples("data", M);
   checkCount("steps", steps, 2 ** 24);
   checkCount("batchSize", batchSize, M);
   checkRows("condition", options.condition, M);
   const schedule = typeof learningRate === "number" ? { learningRate: () => learningRate } : learningRate;
   if ("observe" in schedule && !validation) {
     throw new FitError(
-      "Cannot train: the schedule follows the validation loss, and there is no `validation`",
+      "Cannot train: the schedule needs a validation loss (expected `validation` data)",
     );
   }
   const trainer = trainerOf(model, x1, {
@@ -120,8 +120,8 @@ export async function fit(
     while (trainer.step < end) {
       trainer.queueStep(order.batch(trainer.step), schedule.learningRate(progressAt(trainer.step, steps)));
     }
-    losses.set(await trainer.losses(), from); // waits until the device has done them
-    const wanted = burst * burstMs / (performance.now() - started);
+    losses.set(await trainer.losses(), from); // waits for the device
+    const wanted = (end - from) * burstMs / (performance.now() - started);
     burst = Math.max(1, Math.min(2 * burst, Math.floor(wanted), Trainer.maxOpenLosses));
     checkLosses(losses, from, end);
     if (measure && (end === epoch || end === steps)) {
@@ -134,7 +134,7 @@ export async function fit(
       losses: losses.subarray(0, end),
       ...validationLoss !== undefined && { validationLoss },
     });
-    await new Promise((resolve) => setTimeout(resolve)); // signals and timers have their turn
+    await new Promise((resolve) => setTimeout(resolve)); // lets signals and timers run
   }
   return losses.slice(0, trainer.step);
 }
@@ -151,7 +151,7 @@ function trainerOf(
     readonly learningRate: number;
   },
 ): Trainer {
-  if (namedParameters(model).size === 0) throw new FitError("Cannot train a model without parameters");
+  if (namedParameters(model).size === 0) throw new FitError("Cannot train: the model has no parameters");
   return new Trainer(model, rowsOf(x1, condition), {
     batchSize,
     seed,
@@ -161,13 +161,14 @@ function trainerOf(
   });
 }
 
-/** Measures the mean loss on held-out data, always with the same noise and times. */
+/** Returns a function that measures the mean validation loss. */
 function validator(
   model: VelocityField,
   { x1, condition }: Validation,
   { batchSize, seed, objective }: Settings,
 ): () => Promise<number> {
   const V = x1.shape[0];
+  checkExamples("validation data", V);
   checkRows("condition of the validation", condition, V);
   const examples = Uint32Array.from({ length: V }, (_, i) => i);
   const heldOut = new HeldOutLoss(model, rowsOf(x1, condition), {
@@ -182,14 +183,20 @@ function checkLosses(losses: Float32Array, from: number, end: number): void {
   const bad = losses.subarray(from, end).findIndex((loss) => !Number.isFinite(loss));
   if (bad < 0) return;
   throw new FitError(
-    `Training failed in step ${from + bad + 1}: its loss is ${losses[from + bad]} (expected a number); ` +
+    `Training failed in step ${from + bad + 1}: its loss is ${
+      losses[from + bad]
+    } (expected a finite number); ` +
       `use a smaller learning rate, and check that the data is finite`,
   );
 }
 
+function checkExamples(what: string, count: number): void {
+  if (count === 0) throw new FitError(`Cannot train: the ${what} has no examples`);
+}
+
 function checkRows(name: string, rows: Tensor | undefined, count: number): void {
   if (!rows || rows.shape[0] === count) return;
-  throw new FitError(`Cannot train: the ${name} is ${rows} (expected ${count} rows, one for each example)`);
+  throw new FitError(`Cannot train: the ${name} is ${rows} (expected ${count} rows, one per example)`);
 }
 
 function checkCount(name: string, count: number, most: number): void {

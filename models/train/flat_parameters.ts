@@ -5,7 +5,7 @@ import { readState, type State, writeState } from "../files/state.ts";
 /** Every parameter starts at a multiple of this many elements: WebGPU binds from multiples of 256 bytes only. */
 const ALIGNMENT = 64;
 
-/** Where a parameter lies. */
+/** Location of a parameter. */
 export interface Place {
   /** Index of the chunk. */
   readonly chunk: number;
@@ -16,17 +16,17 @@ export interface Place {
 }
 
 /**
- * One number for each element of a network's parameters, laid end to end, so that an optimizer updates them all at
- * once. It is a few chunks where one buffer would be larger than a kernel can bind; gaps hold zeros.
+ * One number for each element of a network's parameters, stored back to back, so that an optimizer updates them all at
+ * once. They are split into chunks if one buffer would be larger than a kernel can bind. Gaps hold zeros.
  */
 export class FlatParameters {
   /** f32[n] each. */
   readonly chunks: readonly Tensor[];
-  /** The part of the chunks that belongs to a parameter, in its shape. */
+  /** Each parameter's part of the chunks, in its shape. */
   readonly views: ReadonlyMap<string, Tensor>;
   readonly #places: ReadonlyMap<string, Place>;
 
-  /** Zeros, with room for parameters at places. */
+  /** Zeros, laid out by the places of parameters. */
   constructor(places: ReadonlyMap<string, Place>) {
     const lengths: number[] = [];
     for (const { chunk, offset, shape } of places.values()) lengths[chunk] = endOf(offset, shape);
@@ -47,12 +47,12 @@ export class FlatParameters {
     return new FlatParameters(this.#places);
   }
 
-  /** Takes over the values of another one of the same layout. */
+  /** Copies the values of another one of the same layout. */
   copy(source: FlatParameters): void {
     this.chunks.forEach((chunk, i) => assign(chunk, source.chunks[i]));
   }
 
-  /** Copies the values to the host, as they are at the moment of the call. */
+  /** Copies the values to the host. Later changes do not affect the copy. */
   state(): Promise<State> {
     return readState(this.views);
   }
@@ -69,11 +69,11 @@ export class FlatParameters {
 }
 
 /**
- * Moves parameters into flat memory: the tensors stay, with their values, but now lie in its chunks.
+ * Moves parameters into flat memory: the tensors keep their values, but now point into its chunks.
  *
  * @param parameters by name, see `namedParameters`
  * @param chunkBytes largest chunk, by default the most that a kernel can bind
- * @throws {RangeError} if a single parameter is larger than a chunk, or there is no parameter
+ * @throws {RangeError} if a parameter is larger than a chunk, or there are no parameters
  */
 export function flatten(
   parameters: ReadonlyMap<string, Tensor>,
@@ -89,7 +89,7 @@ export function flatten(
 }
 
 /**
- * Runs a synchronous function while parameters have other values. What is recorded meanwhile keeps using them.
+ * Runs a synchronous function while parameters have other values. Steps recorded inside keep using them.
  *
  * @param parameters by name, see `namedParameters`
  * @param values for each of them
@@ -112,10 +112,10 @@ export function withParameters<T>(
 }
 
 /**
- * Makes parameters lie in flat memory for good, so that they always have the values that it has.
+ * Points parameters to flat memory, so that they share its values from now on.
  *
- * @param parameters by name, see `namedParameters`; what their own memory held is lost to them
- * @throws {RangeError} if the flat memory has no values for one
+ * @param parameters by name, see `namedParameters`; they lose their own values
+ * @throws {RangeError} if the flat memory lacks a parameter
  */
 export function shareParameters(parameters: ReadonlyMap<string, Tensor>, values: FlatParameters): void {
   for (const [name, parameter] of parameters) {
@@ -130,7 +130,7 @@ function pointTo(parameter: Tensor, { storage, offset }: Tensor): void {
   parameter.offset = offset;
 }
 
-/** Fills chunk after chunk with parameters, in order. */
+/** Assigns parameters to chunks, in order. */
 function layOut(parameters: ReadonlyMap<string, Tensor>, chunkLength: number): Map<string, Place> {
   if (parameters.size === 0) throw new RangeError("Cannot flatten parameters: there are none");
   const places = new Map<string, Place>();
@@ -149,7 +149,7 @@ function layOut(parameters: ReadonlyMap<string, Tensor>, chunkLength: number): M
   return places;
 }
 
-/** The first aligned place after a parameter. */
+/** The first aligned offset after a parameter. */
 function endOf(offset: number, shape: Shape): number {
   return Math.ceil((offset + sizeOf(shape)) / ALIGNMENT) * ALIGNMENT;
 }

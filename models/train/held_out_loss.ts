@@ -12,10 +12,10 @@ import { streams } from "../random/streams.ts";
 import type { BatchSource } from "./batch_source.ts";
 import { PairDraw } from "./pair_draw.ts";
 
-/** Batches whose losses may be under way to the host at once. */
+/** Batches whose losses may be in flight to the host at once. */
 const readAhead = 16;
 
-/** The loss of each example at the time that was drawn for it, f32[N] both. */
+/** The loss of each example and the time drawn for it, f32[N] each. */
 export interface TimedLosses {
   /** In [0, 1). */
   readonly t: Float32Array;
@@ -25,17 +25,17 @@ export interface TimedLosses {
 
 /** How losses are measured. */
 export interface HeldOutOptions {
-  /** Examples to work on at once. */
+  /** Examples per batch. */
   readonly batchSize: number;
-  /** Of noise and times: integer in [0, 2^32). */
+  /** Seed of noise and times, an integer in [0, 2^32). */
   readonly seed: number;
-  /** Path and prediction of the network; times are uniform and all count alike, whatever it is trained with. */
+  /** Its path and prediction are used; times are always uniform and unweighted, so that losses are comparable. */
   readonly objective?: Objective;
 }
 
 /**
- * Measures the loss on held-out examples with noise and times that are drawn once and for all, so that two measurements
- * differ by the network alone. It uses the weights that the model has when it is made, also if they change later.
+ * Measures the loss on held-out examples with fixed noise and times, so that two measurements differ only by the
+ * weights. It follows the tensors that are the model's parameters when it is made, so it sees later training.
  */
 export class HeldOutLoss {
   readonly #batchSize: number;
@@ -43,7 +43,7 @@ export class HeldOutLoss {
   readonly #draw: PairDraw;
   readonly #step: RecordedStep<Tensor>;
 
-  /** Records one step for all batches. */
+  /** Records one step that serves all batches. */
   constructor(model: VelocityField, source: BatchSource, { batchSize, seed, objective }: HeldOutOptions) {
     this.#batchSize = batchSize;
     this.#seed = seed;
@@ -51,7 +51,7 @@ export class HeldOutLoss {
     this.#step = record(() => measure(model, this.#draw, objective));
   }
 
-  /** What measuring in batches of a size would need, without running it. */
+  /** The memory that measuring would need, without running it. */
   static plan(
     model: VelocityField,
     source: BatchSource,
@@ -63,11 +63,11 @@ export class HeldOutLoss {
   /**
    * The loss of each example.
    *
-   * @param examples their indices; each counts once
-   * @param breathe called between batches, for what else the program has to do
+   * @param examples their indices
+   * @param pause called between batches, so that other work can run
    * @returns losses and times in the order of the examples
    */
-  async losses(examples: Uint32Array, breathe: () => Promise<void> = async () => {}): Promise<TimedLosses> {
+  async losses(examples: Uint32Array, pause: () => Promise<void> = async () => {}): Promise<TimedLosses> {
     const N = this.#batchSize;
     const t = new Float32Array(examples.length);
     const loss = new Float32Array(examples.length);
@@ -75,11 +75,11 @@ export class HeldOutLoss {
     const settle = async () => {
       await Promise.all(open);
       open = [];
-      await breathe();
+      await pause();
     };
     for (let start = 0, batch = 0; start < examples.length; start += N, batch++) {
       const count = Math.min(N, examples.length - start);
-      // A last batch that is not full is filled up with its first example, and only its own losses count.
+      // A partial last batch is padded with its first example; the padding is dropped below.
       const filled = Uint32Array.from({ length: N }, (_, i) => examples[start + (i < count ? i : 0)]);
       this.#draw.write(filled, this.#seed, batch);
       this.#step.run();
@@ -100,7 +100,7 @@ function drawOf(source: BatchSource, batchSize: number): PairDraw {
   return new PairDraw(source, batchSize, { noise: streams.heldOutNoise, time: streams.heldOutTime });
 }
 
-/** The losses of a batch, then its times, f32[2 N]. */
+/** The losses of a batch followed by its times, f32[2 N]. */
 function measure(
   model: VelocityField,
   draw: PairDraw,
@@ -111,7 +111,7 @@ function measure(
   return concat([lossesOf(objective, model, pairs), pairs.t], 0);
 }
 
-/** Mean of the losses of examples. */
+/** The mean loss of examples. */
 export function meanLoss({ loss }: TimedLosses): number {
   return loss.reduce((sum, value) => sum + value, 0) / loss.length;
 }

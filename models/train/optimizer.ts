@@ -10,7 +10,7 @@ import {
   updateRules,
 } from "./update_rules.ts";
 
-/** What training must keep to go on exactly where it stopped. */
+/** The state of an optimizer or average, to resume training exactly. */
 export interface OptimizerState {
   /** Steps taken. */
   readonly step: number;
@@ -18,9 +18,9 @@ export interface OptimizerState {
   readonly tensors: State;
 }
 
-/** Updates flat parameters from gradients. `update` is device ops only, for recorded steps; `beforeStep` is the host's. */
+/** Updates flat parameters from gradients. `update` is device ops only, for recorded steps; `beforeStep` runs on the host. */
 export class Optimizer {
-  /** Which update rule it follows. */
+  /** Its update rule. */
   readonly kind: OptimizerKind;
   #options: Required<OptimizerOptions>;
   #parameters: FlatParameters;
@@ -55,7 +55,7 @@ export class Optimizer {
   }
 
   /**
-   * Begins a step: counts it and writes what the step's kernels read. To be called before each run of `update`.
+   * Begins a step: counts it and writes its settings. Call it before each run of `update`.
    *
    * @param learningRate of this step
    */
@@ -69,7 +69,7 @@ export class Optimizer {
   /**
    * Updates the parameters in place.
    *
-   * @param gradients one a parameter, in the order of the parameters
+   * @param gradients one per parameter, in the order of the parameters
    * @throws {RangeError} if there are more or fewer gradients than parameters
    */
   update(gradients: readonly Tensor[]): void {
@@ -88,12 +88,12 @@ export class Optimizer {
     });
   }
 
-  /** Norm of the latest step's whole gradient, before clipping. */
+  /** Global gradient norm of the latest step, before clipping. */
   async gradientNorm(): Promise<number> {
     return Math.sqrt((await this.#norm.read())[0]);
   }
 
-  /** Copies what goes on from step to step to the host; moments are named `m.<parameter>` and `v.<parameter>`. */
+  /** Copies the state to the host. Moments are named `m.<parameter>` and `v.<parameter>`. */
   async state(): Promise<OptimizerState> {
     const step = this.#step;
     const states = Array.from(this.#moments, async ([moment, flat]) => {
@@ -103,10 +103,10 @@ export class Optimizer {
   }
 
   /**
-   * Goes on from a state.
+   * Restores a state.
    *
    * @param source where the state comes from, for messages
-   * @throws {StateError} if it is that of another optimizer or network
+   * @throws {StateError} if it belongs to another optimizer or network
    */
   restore({ step, tensors }: OptimizerState, source: string): void {
     const moments = [...this.#moments.keys()];
@@ -116,7 +116,7 @@ export class Optimizer {
       const part = parts.get(moment);
       if (!part) {
         throw new StateError(
-          `Cannot load ${source}: "${name}" is no moment of ${this.kind} (${moments.join(", ")})`,
+          `Cannot load ${source}: "${name}" is not a moment of ${this.kind} (expected ${moments.join(", ")})`,
         );
       }
       part.set(parameter.join("."), value);
@@ -127,7 +127,7 @@ export class Optimizer {
 }
 
 /**
- * Makes an optimizer, with the semantics of PyTorch's.
+ * Creates an optimizer with the semantics of PyTorch's.
  *
  * @param kind `adamw`, `adam` (weight decay added to the gradient) or `sgd`
  * @param parameters see `flatten`

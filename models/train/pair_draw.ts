@@ -2,16 +2,16 @@ import { randomNormal, type Tensor, tensor } from "../../kernels/mod.ts";
 import type { Objective, Pairs } from "../flow/objective.ts";
 import type { BatchSource } from "./batch_source.ts";
 
-/** Draws the pairs of noise and data of each step: what changes from step to step lies in three small tensors. */
+/** Draws pairs of noise and data for a recorded step. All that changes between runs is in three small tensors. */
 export class PairDraw {
   readonly #indices: Tensor;
   readonly #noiseKey = tensor(new Uint32Array(3));
   readonly #timeKey = tensor(new Uint32Array(3));
 
   /**
-   * Draws nothing yet.
+   * Makes the tensors.
    *
-   * @param streams which random numbers are noise, and which are times
+   * @param streams the random streams of noise and times
    */
   constructor(
     readonly source: BatchSource,
@@ -22,10 +22,10 @@ export class PairDraw {
   }
 
   /**
-   * Says what the next run of a recorded step is about.
+   * Sets the examples and random numbers of the next run.
    *
    * @param examples their indices, u32[batchSize]
-   * @param counter tells draws of one seed apart
+   * @param counter distinguishes draws with one seed, such as the step
    */
   write(examples: Uint32Array, seed: number, counter: number): void {
     this.#indices.write(examples);
@@ -34,9 +34,9 @@ export class PairDraw {
   }
 
   /**
-   * The pairs, by device ops alone.
+   * The pairs, from device ops only.
    *
-   * @param indices of other examples than those written, u32[N], to plan another batch size
+   * @param indices u32[N]; by default those written, others to plan another batch size
    */
   pairs({ times }: Objective, indices: Tensor = this.#indices): Pairs {
     const examples = this.source.batch(indices);

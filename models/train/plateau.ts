@@ -1,19 +1,19 @@
 import { warmUp } from "./annealing.ts";
 import type { Schedule } from "./schedule.ts";
 
-/** Smallest change of the rate worth making; PyTorch's. */
+/** Smallest change of the rate, as in PyTorch. */
 const LEAST_CHANGE = 1e-8;
 
 /**
- * A rate that falls whenever the validation loss has stopped falling; PyTorch's ReduceLROnPlateau.
+ * A rate that is reduced when the validation loss stops improving, as PyTorch's ReduceLROnPlateau.
  *
- * @param learningRate at first
+ * @param learningRate initial rate
  * @param warmup share of the run with linear warm-up from 0
- * @param factor the rate is multiplied by
- * @param patience losses without improvement that are let pass
+ * @param factor what a reduction multiplies the rate by
+ * @param patience losses without improvement to tolerate
  * @param threshold a loss is better if it is below (1 - threshold) times the best
- * @param cooldown losses after a change that do not count
- * @param minimum the rate stays at or above
+ * @param cooldown losses to ignore after a reduction
+ * @param minimum lower bound of the rate
  * @throws {RangeError} if `warmup` is outside [0, 1) or `factor` outside (0, 1)
  */
 export function plateau(

@@ -2,19 +2,19 @@ import { constant, cosine, oneCycle } from "./annealing.ts";
 import { rejectUnknown, unknownName } from "../nearest.ts";
 import { plateau } from "./plateau.ts";
 
-/** Learning rate over a training run, whatever it is measured in: steps, epochs or time. */
+/** Learning rate as a function of the progress of a training run. */
 export interface Schedule {
-  /** The rate when this share of the run is done; shares outside [0, 1] count as its ends. */
+  /** The rate at a progress in [0, 1]; values outside are clamped. */
   learningRate(progress: number): number;
-  /** Takes note of a validation loss. Only schedules that follow it have this. */
+  /** Takes a validation loss into account. Only schedules that depend on it have this. */
   observe?(validationLoss: number): void;
-  /** What to keep to go on exactly, as JSON. Only schedules that change have this. */
+  /** State to save and restore, JSON-compatible. Only schedules with state have this. */
   state?(): Record<string, number>;
-  /** Goes on from a state. */
+  /** Restores a state. */
   restore?(state: Record<string, number>): void;
 }
 
-/** The share of a run of some steps that is done before a step, counted from 0: 0 at the first, 1 at the last. */
+/** The progress of a run at a step, from 0 at the first step, step 0, to 1 at the last. */
 export function progressAt(step: number, steps: number): number {
   return Math.min(step / Math.max(steps - 1, 1), 1);
 }
@@ -22,7 +22,7 @@ export function progressAt(step: number, steps: number): number {
 /** Name of a schedule. */
 export type ScheduleName = "constant" | "cosine" | "one_cycle" | "plateau";
 
-/** The schedules by name, with the names of their settings. */
+/** The schedules by name, and the names of their settings. */
 const schedules = {
   constant: { make: constant, settings: ["warmup"] },
   cosine: { make: cosine, settings: ["warmup", "final"] },
@@ -34,9 +34,9 @@ const schedules = {
 export const scheduleNames: readonly ScheduleName[] = Object.keys(schedules) as ScheduleName[];
 
 /**
- * Names of the settings that a schedule has.
+ * Names of the settings of a schedule.
  *
- * @throws {TypeError} if there is no such schedule
+ * @throws {TypeError} if the name is unknown
  */
 export function scheduleSettings(name: ScheduleName): readonly string[] {
   if (!Object.hasOwn(schedules, name)) throw new TypeError(unknownName("schedule", name, scheduleNames));
@@ -48,7 +48,7 @@ export function scheduleSettings(name: ScheduleName): readonly string[] {
  *
  * @param settings those of `constant`, `cosine`, `oneCycle` or `plateau`
  * @throws {TypeError} if the name or a setting is unknown
- * @throws {RangeError} if a setting has an impossible value
+ * @throws {RangeError} if a setting is out of range
  */
 export function createSchedule(
   name: ScheduleName,

@@ -23,41 +23,41 @@ import { type Optimizer, optimizer } from "./optimizer.ts";
 import { PairDraw } from "./pair_draw.ts";
 import type { OptimizerKind, OptimizerOptions } from "./update_rules.ts";
 
-/** How a network is trained. */
+/** Options of a trainer. */
 export interface TrainerOptions extends OptimizerOptions {
-  /** Examples a step. */
+  /** Examples per step. */
   readonly batchSize: number;
-  /** Of noise and times: integer in [0, 2^32). */
+  /** Seed of noise and times, an integer in [0, 2^32). */
   readonly seed: number;
   /** By default `adamw`. */
   readonly optimizer?: OptimizerKind;
   /** By default flow matching on straight paths. */
   readonly objective?: Objective;
-  /** Decay of the averaged weights a step; 0, none. */
+  /** Decay of the averaged weights per step; by default 0, no averaging. */
   readonly ema?: number;
-  /** How activations are kept; by default `f32`. */
+  /** Storage of activations; by default `f32`. */
   readonly precision?: "f32" | "f16";
 }
 
-/** All that training goes on from, on the host. */
+/** The state of training, in host memory. */
 export interface TrainerState {
   /** Steps taken. */
   readonly step: number;
   /** The parameters by name. */
   readonly parameters: State;
-  /** What the optimizer keeps, named `<moment>.<parameter>`. */
+  /** Moments of the optimizer, named `<moment>.<parameter>`. */
   readonly optimizer: State;
-  /** The averaged parameters, if they are averaged. */
+  /** The averaged parameters, if any. */
   readonly ema?: State;
 }
 
-/** A network in training: one recorded step, and all that changes from step to step in small tensors. */
+/** Trains a network with one recorded step. All that changes between steps is in small tensors. */
 export class Trainer {
-  /** Losses that may wait on the device. */
+  /** Losses that the device keeps until they are read. */
   static readonly maxOpenLosses = 256;
   /** The network's parameters by name. */
   readonly parameters: ReadonlyMap<string, Tensor>;
-  /** The same, laid end to end. */
+  /** The same in flat memory. */
   readonly flat: FlatParameters;
   readonly #model: VelocityField;
   readonly #objective: Objective;
@@ -70,13 +70,13 @@ export class Trainer {
   readonly #losses = tensor(new Float32Array(Trainer.maxOpenLosses));
   readonly #lossIndex = tensor(new Uint32Array(1));
   #recorded: RecordedStep<Tensor> | undefined;
-  #read = 0;
+  #lossesRead = 0;
 
   /**
-   * Prepares training; the parameters of the model move into flat memory.
+   * Moves the parameters of the model into flat memory. The step is recorded on first use.
    *
-   * @throws {TypeError} if the optimizer or a setting of it is unknown
-   * @throws {RangeError} if the model has no parameters
+   * @throws {TypeError} if the optimizer or one of its settings is unknown or invalid
+   * @throws {RangeError} if the model has no parameters, or the decay of the averages is 1 or more
    */
   constructor(model: Module & VelocityField, source: BatchSource, options: TrainerOptions) {
     const {
@@ -105,21 +105,23 @@ export class Trainer {
     return this.#optimizer.step;
   }
 
-  /** What a step of a batch size would need, without running it. */
+  /** The memory of a step with some batch size, without running it. */
   plan(batchSize: number): MemoryPlan {
-    return planMemory(() => this.#work(tensor(new Uint32Array(batchSize))), { precision: this.#precision });
+    return planMemory(() => this.#trainingStep(tensor(new Uint32Array(batchSize))), {
+      precision: this.#precision,
+    });
   }
 
   /**
-   * Compiles the kernels of a step, so that the first one need not wait for them.
+   * Compiles the kernels of a step ahead of the first one.
    *
-   * @param progress hears how many are done, of how many
+   * @param progress called with the number done and the total
    */
   async compile(progress?: CompileProgress): Promise<void> {
     await this.#step().compile(progress);
   }
 
-  /** Queues a training step on examples of given indices, u32[batchSize]. */
+  /** Queues a training step on the examples at some indices, u32[batchSize]. */
   queueStep(examples: Uint32Array<ArrayBuffer>, learningRate: number): void {
     const recorded = this.#step();
     const [seed, step] = [this.#seed, this.step];
@@ -130,25 +132,26 @@ export class Trainer {
     recorded.run();
   }
 
-  /** Losses of the steps queued since the last call, in order; at most `maxOpenLosses` steps may be. */
+  /** Losses of the steps queued since the last call, in order: the latest `maxOpenLosses` if there are more. */
   async losses(): Promise<number[]> {
-    const from = this.#read;
-    const to = this.#read = this.step;
+    const to = this.step;
+    const from = Math.max(this.#lossesRead, to - Trainer.maxOpenLosses);
+    this.#lossesRead = to;
     const ring = await this.#losses.read();
     return Array.from({ length: to - from }, (_, i) => ring[(from + i) % Trainer.maxOpenLosses]);
   }
 
-  /** The weights to sample with: the averaged ones, or the latest where none are averaged. */
+  /** The weights to sample with: the averaged ones, or the latest without averaging. */
   get averaged(): FlatParameters {
     return this.#ema?.values ?? this.flat;
   }
 
-  /** Runs a synchronous function with the weights to sample with. */
+  /** Runs a synchronous function with the averaged weights; see `withParameters`. */
   withAveraged<T>(run: () => T): T {
     return withParameters(this.parameters, this.averaged, run);
   }
 
-  /** Copies all that training goes on from to the host, as it is at the moment of the call. */
+  /** Copies the state to the host. Steps queued later do not affect the copy. */
   async state(): Promise<TrainerState> {
     const [parameters, rule, ema] = [this.flat.state(), this.#optimizer.state(), this.#ema?.state()];
     return {
@@ -160,23 +163,23 @@ export class Trainer {
   }
 
   /**
-   * Goes on from a state.
+   * Restores a state.
    *
    * @param source where the state comes from, for messages
-   * @throws {StateError} if it is that of another network or optimizer
+   * @throws {StateError} if it belongs to another network or optimizer
    */
   restore({ step, parameters, optimizer, ema }: TrainerState, source: string): void {
     this.flat.load(parameters, source);
     this.#optimizer.restore({ step, tensors: optimizer }, source);
     this.#ema?.restore({ step, tensors: ema ?? new Map() }, source);
-    this.#read = step;
+    this.#lossesRead = step;
   }
 
   #step(): RecordedStep<Tensor> {
-    return this.#recorded ??= record(() => this.#work(), { precision: this.#precision });
+    return this.#recorded ??= record(() => this.#trainingStep(), { precision: this.#precision });
   }
 
-  #work(indices?: Tensor): Tensor {
+  #trainingStep(indices?: Tensor): Tensor {
     const loss = lossOf(this.#objective, this.#model, this.#draw.pairs(this.#objective, indices));
     const scaled = this.#lossScale === 1 ? loss : multiply(loss, this.#lossScale);
     this.#optimizer.update(gradients(scaled, [...this.parameters.values()]));
@@ -187,8 +190,8 @@ export class Trainer {
 }
 
 /**
- * What the loss of a step in f16 is multiplied by: half its number of terms, as a power of two, which makes the first
- * gradient, 2 (v - u) / terms, about v - u.
+ * The loss scale of an f16 step: half its number of terms, rounded to a power of two, so that the first gradient,
+ * 2 (v - u) / terms, becomes about v - u.
  */
 function lossScaleOf(batchSize: number, { shape }: BatchSource): number {
   const terms = shape.reduce((product, length) => product * length, batchSize);

@@ -1,24 +1,24 @@
 import { adamL2Update, adamUpdate, sgdUpdate, type Tensor } from "../../kernels/mod.ts";
 
-/** Settings of an optimizer; each optimizer reads those that it has. */
+/** Settings of an optimizer. Each kind uses only its own. */
 export interface OptimizerOptions {
-  /** Until `beforeStep` gives another. */
+  /** The rate of steps for which `beforeStep` is given none. */
   readonly learningRate: number;
-  /** AdamW 0.01, else 0. AdamW shrinks the parameters by it, the others add it to the gradient. */
+  /** By default 0.01 for AdamW, else 0. AdamW decays the parameters directly; the others add it to the gradient. */
   readonly weightDecay?: number;
-  /** Decay of the mean of gradients, 0.9. Adam and AdamW. */
+  /** Decay of the first moment, by default 0.9. Adam and AdamW. */
   readonly beta1?: number;
-  /** Decay of the mean of squared gradients, 0.999. Adam and AdamW. */
+  /** Decay of the second moment, by default 0.999. Adam and AdamW. */
   readonly beta2?: number;
-  /** Added to the root of the second moment, 1e-8. Adam and AdamW. */
+  /** Added to the square root of the second moment, by default 1e-8. Adam and AdamW. */
   readonly epsilon?: number;
-  /** Share of the last step's direction that stays, 0.9. SGD. */
+  /** Share of the previous update that a step keeps, by default 0.9. SGD. */
   readonly momentum?: number;
-  /** Largest norm of the whole gradient, which is scaled down to it; 0, none. */
+  /** Gradients are scaled down to this global norm; by default 0, no clipping. */
   readonly clip?: number;
   /**
-   * What the loss was multiplied by before its gradients were taken, 1: they are divided by it. A power of two keeps the
-   * gradients of an f16 step, which are tiny where a loss is a mean of many terms, above the least that f16 can hold.
+   * What the loss was multiplied by, by default 1; gradients are divided by it. In f16 a power of two keeps small
+   * gradients, such as those of a mean of many terms, from underflowing.
    *
    * Source: Micikevicius et al. 2017, arXiv:1710.03740, section 3.2
    */
@@ -27,13 +27,13 @@ export interface OptimizerOptions {
 
 type Update = (p: Tensor, moments: readonly Tensor[], g: Tensor, norm: Tensor, settings: Tensor) => void;
 
-/** What tells one optimizer from another. */
+/** An update rule of an optimizer. */
 export interface UpdateRule {
-  /** Numbers that it keeps for every parameter. */
+  /** Names of the numbers that it keeps per parameter. */
   readonly moments: readonly string[];
   /** Updates p and the moments in place. `norm` is the gradient's squared norm. */
   readonly update: Update;
-  /** What the kernel reads as `settings`; steps count from 1. */
+  /** The kernel's `settings`. Steps count from 1. */
   readonly settings: (
     options: Required<OptimizerOptions>,
     learningRate: number,
@@ -46,7 +46,7 @@ const adamSettings: UpdateRule["settings"] = (
   learningRate,
   step,
 ) => {
-  // The device's betas are rounded; the corrections must be of the same numbers, or the first steps are off.
+  // Bias correction must use the device's rounded betas, or the first steps are off.
   const left = (beta: number) => 1 - Math.fround(beta) ** step;
   return [learningRate, beta1, beta2, epsilon, weightDecay, left(beta1), left(beta2), clip];
 };

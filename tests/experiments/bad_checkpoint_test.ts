@@ -65,12 +65,12 @@ testRefusals("train --resume refuses", {
   "a checkpoint that is cut short": {
     flags: "--resume run --max-steps 3",
     prepare: spoiled("state.safetensors", (bytes) => bytes.subarray(0, bytes.length - 4)),
-    says: ["SafetensorsError: Cannot read run/state.safetensors: ", "cut short"],
+    says: ["SafetensorsError: Cannot read run/state.safetensors: ", "truncated"],
   },
   "a checkpoint without progress": {
     flags: "--resume run --max-steps 3",
     prepare: spoiled("state.safetensors", withHeader((header) => header.__metadata__.progress = "{")),
-    says: ["StateError: Cannot resume run: run/state.safetensors holds no progress"],
+    says: ["StateError: Cannot resume run: run/state.safetensors has no progress"],
   },
   "a run that saved no checkpoint": {
     flags: "--resume run --max-steps 3",
@@ -78,7 +78,7 @@ testRefusals("train --resume refuses", {
       await trained(place);
       await Deno.remove(place.file("run", "state.safetensors"));
     },
-    says: ["RunError: Cannot resume run: run/state.safetensors cannot be read", "saved no checkpoint"],
+    says: ["RunError: Cannot resume run: cannot read run/state.safetensors", "no checkpoint yet"],
   },
 });
 
@@ -99,7 +99,7 @@ testRefusals("sample refuses", {
     (bytes) => bytes.with(2, 1), // 65536 more
     unreadable,
     "header length is",
-    "cut short",
+    "truncated",
   ),
   "a header of more bytes than there is memory": drawn(
     (bytes) => bytes.fill(255, 0, 8),
@@ -109,7 +109,7 @@ testRefusals("sample refuses", {
   "a checkpoint that is cut short": drawn(
     (bytes) => bytes.subarray(0, bytes.length - 1),
     unreadable,
-    "cut short",
+    "truncated",
   ),
   "a checkpoint of five bytes": drawn((bytes) => bytes.subarray(0, 5), unreadable, "5 bytes"),
   "a checkpoint of other bytes": drawn((bytes) => bytes.map((_, i) => i < 8 ? 0 : i), unreadable),

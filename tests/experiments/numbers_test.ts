@@ -71,7 +71,7 @@ testTask("train --resume counts the time of earlier sessions", async (place) => 
   const progress = JSON.stringify({ ...JSON.parse(metadata.progress), elapsedSeconds: 1000 });
   await Deno.writeFile(path, encodeSafetensors(tensors, { ...metadata, progress }));
   const late = await place.run("train:base", "--resume run --max-steps 4 --max-minutes 16");
-  assert.match(late.stderr, /^TrainingError: Nothing is left to do: .* 16.7 minutes in/);
+  assert.match(late.stderr, /^TrainingError: Nothing left to do: .* after 16.7 minutes;/);
   await place.succeed("train:base", "--resume run --max-steps 4");
   const times = (await readMetrics(place.file("run", "metrics.jsonl")))
     .flatMap(({ step, elapsed_seconds: seconds }) =>

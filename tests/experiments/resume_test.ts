@@ -71,9 +71,9 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     assert.equal(code, 0, stderr);
     assert.match(
       stderr,
-      new RegExp(`\n${signal}: finishing the step and saving; once more to quit at once\n`),
+      new RegExp(`\n${signal}: saving and stopping; press again to quit at once\n`),
     );
-    assert.match(stderr, /\nstep \d+, .*images\/s\nStopped; go on with --resume cut\n$/);
+    assert.match(stderr, /\nstep \d+, .*images\/s\nStopped; continue with --resume cut\n$/);
     assert.ok(!(await place.names("cut")).includes("samples.png"));
     const { stderr: resumed } = await place.succeed("train:base", "--resume cut");
     assert.match(resumed, /\nDone; see cut\/samples.png\n$/);
@@ -103,7 +103,7 @@ testTask("train stops at Ctrl-C while it draws at its end, and can be resumed", 
   const { until, errors } = listener(process);
   await until("Measuring the test loss and drawing\n");
   process.kill("SIGINT");
-  await until("\nStopped; go on with --resume cut\n");
+  await until("\nStopped; continue with --resume cut\n");
   assert.equal((await process.status).code, 0);
   await Promise.all([process.stdout.cancel(), errors.cancel()]);
   assert.equal(JSON.parse(await Deno.readTextFile(place.file("cut", "run.json"))).status, "KILLED");
@@ -131,7 +131,7 @@ testTask("train quits at once at the second Ctrl-C", async (place) => {
   const { until, errors } = listener(process);
   await until("run folder run\n");
   process.kill("SIGINT");
-  await until("once more to quit at once\n");
+  await until("press again to quit at once\n");
   process.kill("SIGINT");
   assert.equal((await process.status).code, 130);
   await Promise.all([process.stdout.cancel(), errors.cancel()]);
@@ -145,7 +145,7 @@ testTask("train --resume of a finished run says so, and goes on with more epochs
   assert.equal(code, 1);
   assert.match(
     stderr,
-    /^TrainingError: Nothing is left to do: the run is at step 33 of 33, [\d.]+ minutes in; give a larger --epochs, --max-steps or --max-minutes\n$/,
+    /^TrainingError: Nothing left to do: the run is at step 33 of 33, after [\d.]+ minutes; use a larger --epochs, --max-steps or --max-minutes\n$/,
   );
   assert.deepEqual(await place.listing(), before);
 

@@ -213,7 +213,7 @@ testTask("train stops where the loss is no number, and says that nothing was sav
   const { code, stderr } = await place.run("train:base", `${diverging} --lr 1e30 --warm-up 0`);
   assert.equal(code, 1);
   const message =
-    `The loss is NaN at step 2 \\(epoch 1, ${images}\\): no checkpoint was saved before; ${advice}`;
+    `The loss is NaN at step 2 \\(epoch 1, ${images}\\): no checkpoint has been saved; ${advice}`;
   assert.match(stderr, new RegExp(`\nTrainingError: ${message}`));
   assert.doesNotMatch(stderr, /^ {4}at /m);
   assert.deepEqual(await place.names("run"), ["config.json", "environment.json", "run.json"]);
@@ -224,21 +224,20 @@ testTask("train stops where the loss is no number, and names the last good check
   const { code, stderr } = await place.run("train:base", flags);
   assert.equal(code, 1);
   const message = `The loss is NaN at step 3 \\(epoch 1, ${images}\\): ` +
-    `the last good checkpoint is run/last.safetensors of step [12]; ${advice}`;
+    `the last good checkpoint is run/last.safetensors, step [12]; ${advice}`;
   assert.match(stderr, new RegExp(`\nTrainingError: ${message}`));
   await assertFinite(place, "run");
 });
 
 testTask(
-  "train saves no weights that are no finite numbers, whatever the loss before them",
+  "train does not save weights that are not finite, even after a finite loss",
   async (place) => {
     const { code, stderr } = await place.run(
       "train:base",
       `${diverging} --lr 1e39 --warm-up 0 --max-steps 1`,
     );
     assert.equal(code, 1);
-    const message =
-      `The weights are no finite numbers after step 1: no checkpoint was saved before; ${advice}`;
+    const message = `The weights are NaN or infinite after step 1: no checkpoint has been saved; ${advice}`;
     assert.match(stderr, new RegExp(`\nTrainingError: ${message}`));
     await assertFinite(place, "run");
   },

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { nearest, rejectUnknown, unknownName } from "../../models/nearest.ts";
 
-Deno.test("nearest() finds misspelt names, in any case, and leaves others alone", () => {
+Deno.test("nearest() finds misspelt names in any case, and ignores unrelated ones", () => {
   assert.equal(nearest("AdamW", ["sgd", "adam", "adamw"]), "adamw");
   assert.equal(nearest("unet_fm", ["UNet_FM", "UNet_FM_Residuals"]), "UNet_FM");
   assert.equal(nearest("warmup", ["lr", "warm-up"]), "warm-up");
@@ -9,7 +9,7 @@ Deno.test("nearest() finds misspelt names, in any case, and leaves others alone"
   assert.equal(nearest("lr", []), undefined);
 });
 
-Deno.test("unknownName() asks for a near name only where there is one", () => {
+Deno.test("unknownName() suggests a name only if one is near", () => {
   assert.equal(
     unknownName("solver", "huen", ["euler", "heun"]),
     'Unknown solver "huen": did you mean "heun"? (known: euler, heun)',
@@ -20,7 +20,7 @@ Deno.test("unknownName() asks for a near name only where there is one", () => {
   );
 });
 
-Deno.test("rejectUnknown() names what the setting is of", () => {
+Deno.test("rejectUnknown() names what the setting belongs to", () => {
   rejectUnknown({ lr: 1 }, ["lr", "beta"], "a run");
   assert.throws(() => rejectUnknown({ lr: 1, betta: 2 }, ["lr", "beta"], "a run"), {
     name: "TypeError",

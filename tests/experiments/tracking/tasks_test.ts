@@ -25,7 +25,7 @@ testTask("sync and runs say what they cannot do, in one line", async (place) => 
     [
       "sync",
       "",
-      "ConfigError: Cannot send: no server is given and no run has been sent to one before " +
+      "ConfigError: Cannot send: no server given, and no run was sent to one before " +
       "(expected --mlflow URI or MLFLOW_TRACKING_URI)",
     ],
     ["sync", "nowhere --mlflow http://127.0.0.1:9", "RunError: Cannot send nowhere: it is no run folder "],
@@ -54,7 +54,7 @@ testTask("sync and runs say what they cannot do, in one line", async (place) => 
 });
 
 testTask("runs lists, shows and compares runs of folders, also such as have no run.json", async (place) => {
-  assert.equal((await place.succeed("runs", "list")).stdout, "There are no runs in runs\n");
+  assert.equal((await place.succeed("runs", "list")).stdout, "No runs in runs\n");
   for (const [name, loss] of [["a", 0.25], ["b", NaN]] as const) {
     await Deno.mkdir(place.file("runs", name), { recursive: true });
     await Deno.writeTextFile(place.file("runs", name, "config.json"), `{"model":"base","lr":${loss || 1}}`);

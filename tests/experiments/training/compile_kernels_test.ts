@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { compileKernels } from "../../../experiments/training/compile_kernels.ts";
 
-/** What is written while three kernels compile, each in so many milliseconds. */
+/** What is written while three kernels compile in `kernelMs` milliseconds each. */
 async function shown(isTerminal: boolean, kernelMs: number): Promise<string> {
   let text = "", ms = 0;
   const terminal = { isTerminal, columns: () => 80, write: (more: string) => void (text += more) };
@@ -16,11 +16,11 @@ async function shown(isTerminal: boolean, kernelMs: number): Promise<string> {
   return text;
 }
 
-Deno.test("compileKernels() says how far it is where that takes a while, and leaves a clean line", async () => {
+Deno.test("compileKernels() shows progress if it takes a while, then clears the line", async () => {
   assert.equal(await shown(true, 600), "\rcompiling kernels 2/3\x1b[K\rcompiling kernels 3/3\x1b[K\r\x1b[K");
   assert.equal(await shown(false, 600), "compiling kernels, 3 in all\n");
 });
 
-Deno.test("compileKernels() says nothing where the kernels are there at once", async () => {
+Deno.test("compileKernels() shows nothing if it is fast", async () => {
   assert.equal(await shown(true, 10) + await shown(false, 10), "");
 });

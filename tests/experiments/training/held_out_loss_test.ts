@@ -11,7 +11,7 @@ const bytes = Uint8Array.from({ length: 20 * pixels }, (_, i) => i * 37 % 256);
 const seed = 46020;
 const batchSize = 4;
 
-/** A field that depends on all that the loss is made of: v(x, t) = t x. */
+/** A field that depends on x and t: v(x, t) = t x. */
 const field = { velocity: (x: Tensor, t: Tensor) => multiply(x, reshape(t, [t.size, 1, 1, 1])) };
 
 function measurement(batchSize: number): (images: Uint32Array) => Promise<number> {
@@ -41,7 +41,7 @@ async function expectedLoss(images: readonly number[]): Promise<number> {
 }
 
 testOnDevices(
-  "HeldOutLoss.losses() counts each image once, also where the last batch is not full",
+  "HeldOutLoss.losses() counts each image once, even in a partial last batch",
   async () => {
     const lossOf = measurement(batchSize);
     for (
@@ -52,7 +52,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("HeldOutLoss.losses() reads more batches than may be under way at once", async () => {
+testOnDevices("HeldOutLoss.losses() handles more batches than may be in flight at once", async () => {
   const images = Array.from({ length: 77 }, (_, i) => i % 20);
   assertClose(
     [await measurement(batchSize)(Uint32Array.from(images))],

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { init } from "../../../kernels/mod.ts";
 import { completeArtifacts } from "../../../experiments/artifacts/artifacts.ts";
+import { isLocked, lockRun } from "../../../experiments/run/run_lock.ts";
 import { runFile, weightsFile } from "../../../experiments/run/layout.ts";
 import { readMetrics } from "../../../experiments/run/metrics_log.ts";
 import {
@@ -15,7 +16,7 @@ import { writeTinyIdx } from "../data/tiny_idx.ts";
 
 const permissions = { read: true, write: true, env: true } as const;
 
-/** A run of seconds in a folder, with settings of its own. */
+/** The settings of a short run in a folder. */
 function configIn(folder: string, values: Partial<TrainingConfig>): TrainingConfig {
   const tiny = { model: "base", filters: [8, 16], tEmb: 8, batchSize: 8, device: "cpu", threads: 1 } as const;
   const little = { samples: 2, sampleSteps: 2, flowSamples: 1, flowSteps: 3, pathSamples: 4 } as const;
@@ -34,7 +35,7 @@ function testInFolder(name: string, test: (folder: string) => Promise<void>): vo
 
 const trained = (run: string) => Deno.readFile(`${run}/${weightsFile("last")}`);
 
-testInFolder("runTraining() trains without a task, and says nothing unless asked to", async (folder) => {
+testInFolder("runTraining() trains without a task, and reports through `say`", async (folder) => {
   const said: string[] = [];
   const config = configIn(folder, { maxSteps: 4, out: `${folder}/run` });
   const result = await runTraining(config, { say: (line) => void said.push(line) });
@@ -45,7 +46,7 @@ testInFolder("runTraining() trains without a task, and says nothing unless asked
   assert.equal(said[1], "Measuring the test loss and drawing");
 });
 
-testInFolder("runTraining() works on a device of the caller's, and leaves it open", async (folder) => {
+testInFolder("runTraining() uses the caller's device and does not close it", async (folder) => {
   const device = await init({ device: "cpu", threads: 1 });
   const [a, b] = ["a", "b"].map((name) => configIn(folder, { maxSteps: 3, out: `${folder}/${name}` }));
   await runTraining(a, { device });
@@ -54,7 +55,41 @@ testInFolder("runTraining() works on a device of the caller's, and leaves it ope
   device.close();
 });
 
-testInFolder("runTraining() stopped by a signal goes on to the same weights", async (folder) => {
+testInFolder("runTraining() uses the given device even if another is current", async (folder) => {
+  const device = await init({ device: "cpu", threads: 1 });
+  (await init({ device: "cpu", threads: 1 })).close();
+  await runTraining(configIn(folder, { maxSteps: 2, out: `${folder}/run` }), { device });
+  device.close();
+});
+
+testInFolder("runTraining() keeps the caller's lock", async (folder) => {
+  const run = `${folder}/run`;
+  await runTraining(configIn(folder, { maxSteps: 2, out: run }));
+  const config = trainingConfig({ resume: run, maxSteps: 3 });
+  {
+    using lock = await lockRun(run);
+    await runTraining(config, { lock });
+    assert.equal(await isLocked(run), true);
+  }
+  assert.equal(await isLocked(run), false);
+});
+
+testInFolder("runTraining() stopped during its trial steps keeps its minutes", async (folder) => {
+  const stop = new AbortController();
+  stop.abort();
+  const run = `${folder}/run`;
+  const config = configIn(folder, { maxMinutes: 0.02, sampleEpochs: 1, out: run });
+  const first = await runTraining(config, { signal: stop.signal });
+  assert.deepEqual([first.interrupted, first.step], [true, 0]);
+  const kept = readConfig(run);
+  assert.deepEqual([kept.maxSteps, kept.maxMinutes], [0, 0.02]);
+  const { step } = await runTraining(trainingConfig({ resume: run }));
+  assert.equal(readConfig(run).maxSteps, step);
+  const grids = (await readMetrics(`${run}/${runFile.metrics}`)).filter((line) => "image/samples" in line);
+  assert.equal(grids.filter((line) => line.step === 0).length, 1);
+});
+
+testInFolder("runTraining() resumed after a signal reaches the same weights", async (folder) => {
   await runTraining(configIn(folder, { maxSteps: 12, out: `${folder}/whole` }));
   const stop = new AbortController();
   const config = configIn(folder, { maxSteps: 12, out: `${folder}/parts` });
@@ -67,7 +102,7 @@ testInFolder("runTraining() stopped by a signal goes on to the same weights", as
 });
 
 testInFolder(
-  "a run limited by minutes keeps the number of steps that repeats it, bit for bit",
+  "runTraining() with minutes saves the number of steps that repeats it, bit for bit",
   async (folder) => {
     const schedule = { schedule: "one_cycle", warmUp: 0.3 } as const;
     const minutes = configIn(folder, { ...schedule, maxMinutes: 0.02, out: `${folder}/minutes` });
@@ -75,7 +110,12 @@ testInFolder(
     const kept = readConfig(`${folder}/minutes`);
     assert.deepEqual([kept.maxSteps, kept.maxMinutes, kept.epochs], [step, 0, 0]);
     await runTraining(configIn(folder, { ...schedule, maxSteps: step, out: `${folder}/steps` }));
-    assert.deepEqual(await trained(`${folder}/minutes`), await trained(`${folder}/steps`));
+    for (const weights of ["last", "ema"] as const) {
+      const [a, b] = ["minutes", "steps"].map((run) =>
+        Deno.readFile(`${folder}/${run}/${weightsFile(weights)}`)
+      );
+      assert.deepEqual(await a, await b);
+    }
     const rates = async (run: string) =>
       (await readMetrics(`${folder}/${run}/${runFile.metrics}`)).flatMap((line) => line.learning_rate ?? []);
     assert.equal((await rates("minutes")).length, step);
@@ -84,7 +124,7 @@ testInFolder(
 );
 
 testInFolder(
-  "completeArtifacts() makes what the folder is enough for, and leaves the rest alone",
+  "completeArtifacts() makes only the missing artifacts that the folder has the files for",
   async (folder) => {
     const run = `${folder}/run`;
     await runTraining(configIn(folder, { maxSteps: 2, out: run }));

@@ -38,7 +38,7 @@ testOnDevices("saveCheckpoint() and loadCheckpoint() keep every bit", async (dev
   assert.deepEqual(await saveCheckpoint(loaded.model, loaded.info), bytes);
 });
 
-testOnDevices("saveCheckpoint() saves other weights of the network if given", async (device) => {
+testOnDevices("saveCheckpoint() saves given weights", async (device) => {
   const [model, other] = [1, 2].map((seed) => createModel(info.config, seed));
   const bytes = await saveCheckpoint(model, info, await stateOf(other));
   const loaded = withDevice(device, () => loadCheckpoint(bytes, "a file"));
@@ -53,7 +53,7 @@ testWithVectors(
     assert.throws(() => loadCheckpoint(bytes, "torch.safetensors"), CheckpointError);
     assert.throws(
       () => loadCheckpoint(bytes, "torch.safetensors"),
-      /does not say which network it is of; give its config/,
+      /does not name its network; pass its config/,
     );
     const { model, info } = loadCheckpoint(bytes, "torch.safetensors", { config: vectors.config });
     assert.deepEqual(info, {
@@ -66,7 +66,7 @@ testWithVectors(
   },
 );
 
-testOnDevices("loadCheckpoint() refuses what does not fit", async (device) => {
+testOnDevices("loadCheckpoint() refuses invalid files", async (device) => {
   const model = createModel(info.config, 0);
   const state = await stateOf(model);
   const good = {
@@ -84,7 +84,7 @@ testOnDevices("loadCheckpoint() refuses what does not fit", async (device) => {
   withDevice(device, () => loadCheckpoint(encodeSafetensors(state, good), "a file"));
   refuses({ ...good, format_version: "2" }, CheckpointError, /its format is 2 \(expected 1\)/);
   refuses({ config: "{" }, CheckpointError, /its config is not JSON/);
-  refuses({ config: "[]" }, CheckpointError, /its config does not fit/);
+  refuses({ config: "[]" }, CheckpointError, /its config is invalid/);
   refuses(
     { config: good.config.replace("UNet_FM_R", "UNet_FM_r") },
     CheckpointError,
@@ -94,7 +94,7 @@ testOnDevices("loadCheckpoint() refuses what does not fit", async (device) => {
   refuses(
     { config: good.config.replace('"attn":true', '"attn":false') },
     StateError,
-    /"mid_attn.gn.weight" is not known/,
+    /unknown name "mid_attn.gn.weight"/,
   );
   refuses({ ...good, normalization: '{"scale":"2","shift":0}' }, CheckpointError, /its normalization is/);
   refuses({ ...good, normalization: '{"scale":0,"shift":0}' }, CheckpointError, /a scale other than 0/);

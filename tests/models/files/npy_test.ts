@@ -4,7 +4,7 @@ import { withFolder } from "../../folder.ts";
 import { testUnless } from "../../permissions.ts";
 import { askPython, pythonWith } from "../../python.ts";
 
-Deno.test("encodeNpy() writes magic, version, header and data as the format says", () => {
+Deno.test("encodeNpy() writes magic, version, header and data in the specified format", () => {
   const bytes = encodeNpy([2, 1], new Float32Array([1, -2]));
   assert.equal(bytes.length, 128 + 8);
   assert.deepEqual([...bytes.subarray(0, 10)], [0x93, ...new TextEncoder().encode("NUMPY"), 1, 0, 118, 0]);
@@ -31,10 +31,10 @@ Deno.test("encodeNpy() aligns the data to 64 bytes for headers of every length",
   }
 });
 
-Deno.test("encodeNpy() refuses a shape that does not fit", () => {
+Deno.test("encodeNpy() refuses a shape that does not match its data", () => {
   assert.throws(() => encodeNpy([2, 2], new Float32Array(3)), {
     name: "RangeError",
-    message: "Cannot encode npy: shape [2, 2] does not fit 3 values",
+    message: "Cannot encode npy: shape [2, 2] does not match 3 values",
   });
 });
 

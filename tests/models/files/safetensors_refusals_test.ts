@@ -28,7 +28,7 @@ Deno.test("decodeSafetensors() refuses a broken frame", () => {
   const shortFile = "(expected a header length in the first 8); is it a safetensors file?";
   assertRefused(new Uint8Array(0), `the file has 0 bytes ${shortFile}`);
   assertRefused(new Uint8Array(7), `the file has 7 bytes ${shortFile}`);
-  assertRefused(file({}, 0, 3n), "header length is 3 but only 2 bytes follow it; the file is cut short");
+  assertRefused(file({}, 0, 3n), "header length is 3 but only 2 bytes follow it; the file is truncated");
   assertRefused(
     file({}, 0, 2n ** 64n - 1n),
     "header length is 18446744073709552000 (expected at most 100000000); is it a safetensors file?",
@@ -39,8 +39,8 @@ Deno.test("decodeSafetensors() refuses a broken frame", () => {
   );
 });
 
-Deno.test("decodeSafetensors() refuses a header that is no JSON object", () => {
-  const notJson = "the header is not JSON in UTF-8; the file is damaged or no safetensors file";
+Deno.test("decodeSafetensors() refuses a header that is not a JSON object", () => {
+  const notJson = "the header is not JSON in UTF-8; the file is damaged or not a safetensors file";
   assertRefused(file("{"), notJson);
   assertRefused(file('{"a'), notJson);
   assertRefused(file('{"\\x":1}'), notJson);
@@ -48,11 +48,11 @@ Deno.test("decodeSafetensors() refuses a header that is no JSON object", () => {
   badUtf8[9] = 0xff;
   assertRefused(badUtf8, notJson);
   for (const text of ["", "[]", "1", "null", '"a"', " {}", "\ufeff{}"]) {
-    assertRefused(file(text), "the header is no JSON object (expected it to begin with {)");
+    assertRefused(file(text), "the header is not a JSON object (expected it to begin with {)");
   }
 });
 
-Deno.test("decodeSafetensors() refuses names that occur twice, escaped or nested as they may be", () => {
+Deno.test("decodeSafetensors() refuses duplicate names, even escaped or nested", () => {
   const a = JSON.stringify(entry([1], [0, 4]));
   assertRefused(file(`{"a":${a},"a":${a}}`, 4), '"a" occurs twice in the header (expected every name once)');
   assertRefused(
@@ -98,14 +98,14 @@ Deno.test("decodeSafetensors() refuses broken entries", () => {
   assertRefused(file({ a: entry([1], [0, 4], ["F32"]) }, 4), `tensor "a": dtype a list ${known}`);
   assertRefused(file({ a: {} }), `tensor "a": dtype undefined ${known}`);
 
-  const badShape = 'tensor "a": shape is no list of non-negative integers';
+  const badShape = 'tensor "a": shape is not a list of non-negative integers';
   for (const shape of [1, "1", null, { length: 1 }, [-1], [1.5], ["1"], [null], [2 ** 53]]) {
     assertRefused(file({ a: entry(shape, [0, 4]) }, 4), badShape);
   }
   for (const shape of [[2 ** 31, 2 ** 31], Array(1000).fill(65536), [2 ** 52, 2 ** 52, 0]]) {
     assertRefused(
       file({ a: entry(shape, [0, 4]) }, 4),
-      'tensor "a": shape has more elements than can be counted',
+      'tensor "a": shape has too many elements',
     );
   }
 
@@ -120,7 +120,7 @@ Deno.test("decodeSafetensors() refuses broken entries", () => {
   );
 });
 
-Deno.test("decodeSafetensors() refuses data that overlap, leave holes, or miss the end of the file", () => {
+Deno.test("decodeSafetensors() refuses data that overlap, leave gaps, or miss the end of the file", () => {
   const a = entry([2], [0, 8]);
   assertRefused(
     file({ a, b: entry([2], [4, 12]) }, 12),
@@ -136,15 +136,15 @@ Deno.test("decodeSafetensors() refuses data that overlap, leave holes, or miss t
   );
   assertRefused(
     file({ a, b: entry([1], [12, 16]) }, 16),
-    'tensor "b": its data begin at 12, a hole lies before it (expected 8)',
+    'tensor "b": its data begin at 12, there is a gap before it (expected 8)',
   );
   assertRefused(
     file({ a }, 7),
-    'tensor "a": its data end at 8 but the file holds 7 bytes of data; it is cut short',
+    'tensor "a": its data end at 8 but the file holds 7 bytes of data; the file is truncated',
   );
   assertRefused(
     file({ a: entry([2 ** 50], [0, 2 ** 52]) }, 8),
-    `tensor "a": its data end at ${2 ** 52} but the file holds 8 bytes of data; it is cut short`,
+    `tensor "a": its data end at ${2 ** 52} but the file holds 8 bytes of data; the file is truncated`,
   );
   assertRefused(file({ a }, 9), "the tensors end at 8 but the file holds 9 bytes of data");
   assertRefused(file({}, 1), "the tensors end at 0 but the file holds 1 bytes of data");
@@ -159,7 +159,7 @@ Deno.test("decodeSafetensors() cuts long names and keeps messages on one line", 
   );
 });
 
-Deno.test("decodeSafetensors() throws nothing but SafetensorsError on damaged files", () => {
+Deno.test("decodeSafetensors() throws only SafetensorsError on damaged files", () => {
   let state = 1;
   const random = (below: number) => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;

@@ -7,7 +7,7 @@ import { dataFile, file, tensor } from "./safetensors_file.ts";
 
 const bits = (data: Float32Array) => new Uint32Array(data.buffer, data.byteOffset, data.length);
 
-Deno.test("decodeSafetensors() gives back bit for bit what encodeSafetensors() was given", () => {
+Deno.test("decodeSafetensors() inverts encodeSafetensors() bit for bit", () => {
   const weights = new Float32Array([1, -0, Infinity, NaN, 1e-45, 3.4028234663852886e38]);
   bits(weights)[3] = 0x7fa12345; // a signalling NaN with a payload
   const tensors = new Map([
@@ -25,7 +25,7 @@ Deno.test("decodeSafetensors() gives back bit for bit what encodeSafetensors() w
   assert.equal(({} as Record<string, unknown>).shape, undefined);
 });
 
-Deno.test("encodeSafetensors() writes the header, its padding and the data as the format says", () => {
+Deno.test("encodeSafetensors() writes header, padding and data in the specified format", () => {
   const bytes = encodeSafetensors(new Map([["b", tensor([1], 1)], ["a", tensor([2], 2, 3)]]));
   const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
   assert.equal(length % 8, 0);
@@ -42,7 +42,7 @@ Deno.test("encodeSafetensors() writes a part of a larger buffer", () => {
   assert.deepEqual([...tensors.get("a")!.data], [1, 2]);
 });
 
-Deno.test("encodeSafetensors() refuses a reserved name and a shape that does not fit", () => {
+Deno.test("encodeSafetensors() refuses a reserved name and a shape that does not match its data", () => {
   assert.throws(() => encodeSafetensors(new Map([["__metadata__", tensor([1], 1)]])), {
     name: "SafetensorsError",
     message: 'Cannot encode tensor "__metadata__": the name is reserved; rename the tensor',
@@ -50,7 +50,7 @@ Deno.test("encodeSafetensors() refuses a reserved name and a shape that does not
   for (const shape of [[3], [-1, -2], [0.5, 4]]) {
     assert.throws(() => encodeSafetensors(new Map([["a", tensor(shape, 1, 2)]])), {
       name: "SafetensorsError",
-      message: `Cannot encode tensor "a": shape [${shape.join(", ")}] does not fit 2 values`,
+      message: `Cannot encode tensor "a": shape [${shape.join(", ")}] does not match 2 values`,
     });
   }
 });

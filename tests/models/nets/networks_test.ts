@@ -18,7 +18,7 @@ const residual = (filters: number[], tEmb: number): ModelOptions => ({
 });
 const tiny = { ...residual([2, 4], 3), groups: 2 };
 
-testOnDevices("countParameters() gives the study's numbers, without memory for the parameters", (device) => {
+testOnDevices("countParameters() gives the study's numbers without allocating parameters", (device) => {
   const before = device.allocatedBytes;
   assert.equal(countParameters(base([16, 32, 64], 64)), 71_505);
   assert.equal(countParameters(base([32, 64, 128], 64)), 251_361);
@@ -29,11 +29,14 @@ testOnDevices("countParameters() gives the study's numbers, without memory for t
   assert.equal(device.allocatedBytes, before);
 });
 
-testOnDevices("createModel() makes the same network from the same seed, another from another", async () => {
-  const [a, b, c] = [1, 1, 2].map((seed) => stateOf(createModel(tiny, seed)));
-  assert.deepEqual(await a, await b);
-  assert.notDeepEqual(await a, await c);
-});
+testOnDevices(
+  "createModel() makes the same network from the same seed, and different ones from different seeds",
+  async () => {
+    const [a, b, c] = [1, 1, 2].map((seed) => stateOf(createModel(tiny, seed)));
+    assert.deepEqual(await a, await b);
+    assert.notDeepEqual(await a, await c);
+  },
+);
 
 testOnDevices("createModel() draws weights as PyTorch does", async () => {
   const state = await stateOf(createModel({ ...residual([32, 64], 64), attn: true }, 46020));
@@ -71,7 +74,7 @@ testOnDevices("createModel() makes an attention block that is the identity", asy
   assert.deepEqual(await a.read(), await b.read());
 });
 
-testOnDevices("createModel() refuses settings that it does not know or cannot use", () => {
+testOnDevices("createModel() refuses unknown and invalid settings", () => {
   const refuses = (options: object, error: RegExp) =>
     assert.throws(() => createModel({ ...tiny, ...options } as ModelOptions, 0), error);
   refuses({ type: "UNet_FN" }, /Unknown network "UNet_FN": did you mean "UNet_FM"/);
@@ -84,7 +87,7 @@ testOnDevices("createModel() refuses settings that it does not know or cannot us
   createModel({ ...base([5, 7], 2), groups: 8 }, 0); // no GroupNorm, no groups
 });
 
-testOnDevices("velocity() refuses images that do not fit", () => {
+testOnDevices("velocity() refuses images of the wrong shape", () => {
   const model = createModel(tiny, 0);
   const t = tensor([0.5]);
   assert.throws(
@@ -98,7 +101,7 @@ testOnDevices("velocity() refuses images that do not fit", () => {
   );
 });
 
-testOnDevices("loadState() restores what stateOf() gave, and nothing that does not fit", async () => {
+testOnDevices("loadState() restores a state of stateOf(), and refuses others", async () => {
   const [model, other] = [1, 2].map((seed) => createModel(tiny, seed));
   const state = await stateOf(model);
   loadState(other, state, "a");
@@ -113,12 +116,12 @@ testOnDevices("loadState() restores what stateOf() gave, and nothing that does n
   };
   fails(
     (copy) => copy.delete("last.bias"),
-    /Cannot load weights: there is no "last.bias" in it$/,
+    /Cannot load weights: "last.bias" is missing$/,
   );
   const one = { shape: [1], data: new Float32Array(1) };
   fails(
     (copy) => copy.set("downs.0.conv.wait", one),
-    /"downs.0.conv.wait" is not known.*"downs.0.conv.weight"/,
+    /unknown name "downs.0.conv.wait".*"downs.0.conv.weight"/,
   );
   fails((copy) => copy.set("last.weight", one), /"last.weight" is f32\[1\] \(expected f32\[1, 2, 3, 3\]\)/);
   assert.deepEqual(await stateOf(other), state);

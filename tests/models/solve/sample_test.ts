@@ -18,7 +18,7 @@ import { assertClose, testOnDevices } from "../../testing.ts";
 const tiny = { type: "UNet_FM", filters: [2, 4], tEmb: 4 } as const;
 const shape = [1, 5, 4];
 
-testOnDevices("noise() is standard normal, and sample n does not depend on how many there are", async () => {
+testOnDevices("noise() is standard normal, and row n does not depend on N", async () => {
   const [many, few] = [400, 3].map((N) => noise(7, [N, ...shape]));
   const values = await many.read();
   assert.deepEqual(await few.read(), values.slice(0, 60));
@@ -29,7 +29,7 @@ testOnDevices("noise() is standard normal, and sample n does not depend on how m
 });
 
 for (const solver of Object.keys(solvers) as SolverName[]) {
-  testOnDevices(`sample() replays one recorded step of ${solver}, equal to all steps called`, async () => {
+  testOnDevices(`sample() with ${solver} replays one recorded step, equal to calling each step`, async () => {
     const model = createModel(tiny, 46020);
     const x1 = sample(model, { count: 2, shape, seed: 3, steps: 4, solver });
     let x = noise(3, [2, ...shape]);
@@ -77,7 +77,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("Sampler.trajectory() goes on from any step as from the first", async () => {
+testOnDevices("Sampler.trajectory() continues from any step", async () => {
   const model = createModel(tiny, 46020);
   const [steps, solver] = [5, "heun"] as const;
   const sampler = new Sampler(model, [2, ...shape], { steps, solver });
@@ -102,7 +102,7 @@ testOnDevices("Sampler.trajectory() goes on from any step as from the first", as
   );
 });
 
-testOnDevices("Sampler keeps the weights that it was made with through withParameters()", async (device) => {
+testOnDevices("Sampler keeps the weights of withParameters() that it was made with", async (device) => {
   const model = createModel(tiny, 1);
   const parameters = namedParameters(model);
   const other = flatten(namedParameters(createModel(tiny, 2)));
@@ -120,7 +120,7 @@ testOnDevices("Sampler keeps the weights that it was made with through withParam
   assert.deepEqual(await again.read(), await expected.read());
 });
 
-testOnDevices("sample() refuses what it cannot do", () => {
+testOnDevices("sample() refuses invalid options", () => {
   const model = createModel(tiny, 0);
   const start = { count: 1, shape, seed: 0 };
   assert.throws(() => sample(model, { ...start, steps: 0 }), /0 steps \(expected a positive integer\)/);

@@ -16,7 +16,7 @@ import { assertClose, testOnDevices } from "../../testing.ts";
 const model = () => createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 46020);
 const shape = [2, 1, 5, 4];
 
-/** Bogacki and Shampine 1989: order 3 with an error estimate of order 2, whose last velocity is the next step's first. */
+/** Bogacki and Shampine 1989: order 3 with an error estimate of order 2, first-same-as-last. */
 const bosh3 = defineTableau({
   order: 3,
   a: [[], [1 / 2], [0, 3 / 4], [2 / 9, 1 / 3, 4 / 9]],
@@ -25,19 +25,19 @@ const bosh3 = defineTableau({
   error: [2 / 9 - 7 / 24, 1 / 3 - 1 / 4, 4 / 9 - 1 / 3, -1 / 8],
 });
 
-/** dx/dt = 2 (t - x), so x(t) = (x(0) + 1/2) exp(-2 t) + t - 1/2; counts how often it is asked. */
+/** dx/dt = 2 (t - x), so x(t) = (x(0) + 1/2) exp(-2 t) + t - 1/2; counts its evaluations. */
 function linearField() {
   return {
-    asked: 0,
+    evaluations: 0,
     velocity(x: Tensor, t: Tensor): Tensor {
-      this.asked++;
+      this.evaluations++;
       return multiply(subtract(reshape(t, [t.size, 1]), x), 2);
     },
   };
 }
 const solution = (x0: number, t: number) => (x0 + 0.5) * Math.exp(-2 * t) + t - 0.5;
 
-testOnDevices("Sampler solves at any times, rising or falling, with one record", async () => {
+testOnDevices("Sampler solves at any increasing or decreasing times with one record", async () => {
   const times = [0, 0.02, 0.1, 0.4, 0.41, 1];
   const sampler = new Sampler(linearField(), [2, 1], { times, solver: "rk4" });
   const snapshots = await Array.fromAsync(sampler.trajectory(tensor([1, -2], [2, 1])));
@@ -48,7 +48,7 @@ testOnDevices("Sampler solves at any times, rising or falling, with one record",
   assertClose(await back.run(x1).read(), [1, -2], 0.05);
 });
 
-testOnDevices("Sampler with equal steps is Sampler at the times of these steps", async () => {
+testOnDevices("Sampler with `steps` equals Sampler with their times", async () => {
   const x0 = noise(3, shape);
   const [steps, times] = [{ steps: 5 }, { times: uniformTimes(5) }]
     .map((how) => new Sampler(model(), shape, { ...how, solver: "heun" }).run(x0));
@@ -74,7 +74,7 @@ testOnDevices("trajectories of one sampler do not disturb each other, nor does r
 });
 
 testOnDevices(
-  "a trajectory that is left early leaves the sampler as it was, and its start is its own",
+  "a trajectory abandoned early does not affect the sampler, and copies its start",
   async () => {
     const sampler = new Sampler(model(), shape, { steps: 4 });
     const x0 = noise(1, shape);
@@ -87,7 +87,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("run() returns samples that the next run leaves alone", async () => {
+testOnDevices("run() returns samples that the next run does not overwrite", async () => {
   const sampler = new Sampler(model(), shape, { steps: 2 });
   const first = sampler.run(noise(1, shape));
   const before = await first.read();
@@ -95,7 +95,7 @@ testOnDevices("run() returns samples that the next run leaves alone", async () =
   assert.deepEqual(await first.read(), before);
 });
 
-testOnDevices("a solver whose first velocity is its last asks the field once a stage less", async () => {
+testOnDevices("a first-same-as-last solver saves one evaluation per step", async () => {
   const steps = 6;
   const stepwise = (tableau: ButcherTableau) => {
     let x: Tensor = tensor([1, -2], [2, 1]);
@@ -107,7 +107,7 @@ testOnDevices("a solver whose first velocity is its last asks the field once a s
   };
   const field = linearField();
   const sampler = new Sampler(field, [2, 1], { steps, solver: bosh3 });
-  assert.equal(field.asked, 1 + 3); // a record of the first velocity, and one of the other three
+  assert.equal(field.evaluations, 1 + 3); // a record of the first velocity, and one of the other three
   const snapshots = await Array.fromAsync(sampler.trajectory(tensor([1, -2], [2, 1])));
   assertClose(snapshots[steps].image, await stepwise(bosh3), 1e-6);
   snapshots.slice(0, steps).forEach(({ t, image, velocity }) => {
@@ -115,7 +115,7 @@ testOnDevices("a solver whose first velocity is its last asks the field once a s
   });
 });
 
-testOnDevices("step() estimates its error, if the solver can", async () => {
+testOnDevices("step() estimates its error if the solver has error weights", async () => {
   const t = tensor([0.2, 0.2]);
   const x = tensor([1, -2], [2, 1]);
   const errors = [];
@@ -128,7 +128,7 @@ testOnDevices("step() estimates its error, if the solver can", async () => {
   assert.equal(step(solvers.heun, linearField(), x, t, 0.1).error, undefined);
 });
 
-testOnDevices("step() takes the length of the step from a tensor, of each sample its own", async () => {
+testOnDevices("step() takes a step length per sample from a tensor", async () => {
   const x = tensor([1, -2], [2, 1]);
   const t = tensor([0.2, 0.5]);
   const both = await step(solvers.rk4, linearField(), x, t, tensor([0.1, -0.3])).x.read();
@@ -154,7 +154,7 @@ testOnDevices("a condition reaches the field, row by row, in batches too", async
   }
   assert.throws(() => sample(conditioned, { x0, steps: 1, condition: tensor([1]) }), {
     name: "ShapeError",
-    message: "Cannot sample 5 images under the condition f32[1] (expected 5 rows)",
+    message: "Cannot sample 5 images with the condition f32[1] (expected 5 rows)",
   });
 });
 
@@ -166,9 +166,9 @@ testOnDevices("networks without a condition refuse one", () => {
   });
 });
 
-testOnDevices("Sampler refuses times that do not rise or fall, and states of another shape", () => {
+testOnDevices("Sampler refuses times that are not monotonic, and states of another shape", () => {
   const at = (times: number[]) => () => new Sampler(linearField(), [2, 1], { times });
-  const expected = "(expected times within [0, 1] that all rise or all fall)";
+  const expected = "(expected increasing or decreasing times in [0, 1])";
   assert.throws(at([0]), { message: "Cannot sample at 1 times (expected two or more)" });
   assert.throws(at([0, 0.5, 0.5]), { message: `Cannot sample at t = 0.5, time 2 of 3 ${expected}` });
   assert.throws(at([0, 0]), { message: `Cannot sample at t = 0, time 1 of 2 ${expected}` });
@@ -177,7 +177,7 @@ testOnDevices("Sampler refuses times that do not rise or fall, and states of ano
   assert.throws(at([NaN, 1]), { message: `Cannot sample at t = NaN, time 0 of 2 ${expected}` });
   assert.throws(() => new Sampler(linearField(), [2, 1], {}), {
     name: "TypeError",
-    message: "Cannot sample: neither of steps and times given",
+    message: "Cannot sample: neither of steps and times given (expected one of them)",
   });
   assert.throws(
     () => new Sampler(linearField(), [2, 1], { steps: 1, times: [0, 1] }),
@@ -186,6 +186,6 @@ testOnDevices("Sampler refuses times that do not rise or fall, and states of ano
   const sampler = new Sampler(linearField(), [2, 1], { steps: 1 });
   assert.throws(() => sampler.run(tensor([1], [1, 1])), {
     name: "ShapeError",
-    message: "Cannot sample from f32[1, 1] (expected f32[2, 1], the shape that the sampler was made for)",
+    message: "Cannot sample from f32[1, 1] (expected f32[2, 1], the shape of the sampler)",
   });
 });

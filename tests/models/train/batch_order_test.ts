@@ -20,7 +20,7 @@ Deno.test("permutation() is a permutation that seed, stream and counter change",
   assert.deepEqual(permutation(46020, 1, 0, 1), Uint32Array.of(0));
 });
 
-Deno.test("permutation() puts every value everywhere about equally often", () => {
+Deno.test("permutation() is uniform: every value is equally likely at every place", () => {
   const n = 5;
   const draws = 2000;
   const counts = upTo(n).map(() => upTo(n).map(() => 0));
@@ -44,7 +44,7 @@ Deno.test("BatchOrder.batch() shows every example once an epoch, each epoch in a
   }
 });
 
-Deno.test("BatchOrder.batch() depends on the seed and the step alone, not on what was asked before", () => {
+Deno.test("BatchOrder.batch() depends only on the seed and the step, not on earlier calls", () => {
   const order = new BatchOrder(examples(7), 3, 46020);
   const steps = upTo(20);
   const forwards = steps.map((step) => order.batch(step));
@@ -57,14 +57,14 @@ Deno.test("BatchOrder.batch() depends on the seed and the step alone, not on wha
   assert.notDeepEqual(new BatchOrder(examples(7), 3, 1).batch(0), forwards[0]);
 });
 
-Deno.test("BatchOrder counts an epoch as over with the step that shows its last example", () => {
+Deno.test("BatchOrder.epochsAfter() counts an epoch from the step that contains its last example", () => {
   const order = new BatchOrder(examples(86), 8, 46020); // 10.75 steps an epoch
   assert.deepEqual([0, 1, 2, 3, 4].map((epochs) => order.stepsFor(epochs)), [0, 11, 22, 33, 43]);
   const after = [0, 10, 11, 21, 22, 42, 43].map((steps) => order.epochsAfter(steps));
   assert.deepEqual(after, [0, 0, 1, 1, 2, 3, 4]);
 });
 
-Deno.test("BatchOrder.intervalsAfter() counts parts of epochs as stepsFor() does, whatever the fraction", () => {
+Deno.test("BatchOrder.intervalsAfter() agrees with stepsFor() for any fraction of an epoch", () => {
   for (const [n, batchSize] of [[86, 8], [54000, 32], [7, 3], [3, 2]]) {
     const order = new BatchOrder(examples(n), batchSize, 46020);
     for (const epochs of [0.1, 0.25, 1 / 3, 0.7, 1, 1.5, 2, 1e-6]) {
@@ -81,7 +81,7 @@ Deno.test("BatchOrder.intervalsAfter() counts parts of epochs as stepsFor() does
   }
 });
 
-Deno.test("fullBatches() covers every sample, by batches of one size that are no larger than allowed", () => {
+Deno.test("fullBatches() covers every sample with batches of one size within the limit", () => {
   for (const [count, most] of [[1, 1], [3, 2], [10, 3], [16, 256], [257, 256], [200, 32], [7, 7]]) {
     const { length, batches } = fullBatches(count, most);
     assert.ok(length <= most);

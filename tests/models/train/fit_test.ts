@@ -3,6 +3,7 @@ import { concat, multiply, reshape, type Tensor, tensor } from "../../../kernels
 import {
   fit,
   FitError,
+  flowMatching,
   Linear,
   Module,
   oneCycle,
@@ -30,7 +31,7 @@ class LineField extends Module {
 
 const data = () => tensor(Float32Array.from({ length: 50 }, (_, i) => 3 + (i - 24.5) / 100), [50, 1]);
 
-testOnDevices("fit() moves noise to the data, with falling loss", async () => {
+testOnDevices("fit() learns to move noise to the data, and the loss falls", async () => {
   const model = new LineField(1);
   const losses = await fit(model, data(), { steps: 600, learningRate: oneCycle(0.05), batchSize: 32 });
   assert.equal(losses.length, 600);
@@ -42,7 +43,7 @@ testOnDevices("fit() moves noise to the data, with falling loss", async () => {
   assert.ok(Math.abs(mean(x1) - 3) < 0.15, `${mean(x1)}`);
 });
 
-testOnDevices("fit() repeats itself from its seed, and follows its options", async () => {
+testOnDevices("fit() repeats itself with the same seed, and depends on its options", async () => {
   const run = async (options: Partial<Parameters<typeof fit>[2]>) => {
     const model = new LineField(1);
     const losses = await fit(model, data(), { steps: 12, batchSize: 7, learningRate: 0.05, ...options });
@@ -59,27 +60,27 @@ testOnDevices("fit() repeats itself from its seed, and follows its options", asy
   }
 });
 
-testOnDevices("fit() tells how far it is and ends early on a signal, with what it has learnt", async () => {
+testOnDevices("fit() reports progress and ends early on a signal, keeping the weights", async () => {
   const model = new LineField(1);
   const before = [...(await stateOf(model)).values()].map(({ data }) => [...data]);
   const stop = new AbortController();
-  const heard: number[] = [];
+  const seen: number[] = [];
   const losses = await fit(model, data(), {
     steps: 1_000_000,
     signal: stop.signal,
     onProgress({ step, steps, losses }) {
       assert.equal(steps, 1_000_000);
       assert.equal(losses.length, step);
-      heard.push(step);
-      if (heard.length === 3) stop.abort();
+      seen.push(step);
+      if (seen.length === 3) stop.abort();
     },
   });
-  assert.equal(losses.length, heard[2]);
-  assert.ok(heard[0] < heard[1] && heard[1] < heard[2], `${heard}`);
+  assert.equal(losses.length, seen[2]);
+  assert.ok(seen[0] < seen[1] && seen[1] < seen[2], `${seen}`);
   assert.notDeepEqual([...(await stateOf(model)).values()].map(({ data }) => [...data]), before);
 });
 
-testOnDevices("fit() refuses what makes no sense, and says where training failed", async () => {
+testOnDevices("fit() refuses invalid options, and says in which step training failed", async () => {
   const attempt = (options: Parameters<typeof fit>[2], x1 = data()) => fit(new LineField(1), x1, options);
   await assert.rejects(attempt({ steps: 0 }), {
     name: "FitError",
@@ -92,17 +93,22 @@ testOnDevices("fit() refuses what makes no sense, and says where training failed
   await assert.rejects(attempt({ steps: 1, batchSize: 1.5 }), FitError);
   await assert.rejects(
     attempt({ steps: 4, batchSize: 1 }, tensor([NaN], [1, 1])),
-    /Training failed in step 1: its loss is NaN \(expected a number\)/,
+    /Training failed in step 1: its loss is NaN \(expected a finite number\)/,
   );
+  await assert.rejects(attempt({ steps: 1, validation: { x1: tensor([], [0, 1]) } }), {
+    name: "FitError",
+    message: "Cannot train: the validation data has no examples",
+  });
+  await assert.rejects(attempt({ steps: 1 }, tensor([], [0, 1])), /: the data has no examples/);
   class Fixed extends Module {
     velocity(x: Tensor): Tensor {
       return x;
     }
   }
-  await assert.rejects(fit(new Fixed(), data(), { steps: 1 }), /without parameters/);
+  await assert.rejects(fit(new Fixed(), data(), { steps: 1 }), /the model has no parameters/);
 });
 
-testOnDevices("fit() gives a schedule the share of the run: 0 in the first step, 1 in the last", async () => {
+testOnDevices("fit() runs a schedule from progress 0 in the first step to 1 in the last", async () => {
   const asked: number[] = [];
   const learningRate: Schedule = {
     learningRate(progress) {
@@ -114,10 +120,10 @@ testOnDevices("fit() gives a schedule the share of the run: 0 in the first step,
   assert.deepEqual(asked, [0, 0, 0.25, 0.5, 0.75, 1]); // the first is the optimizer's own
 });
 
-testOnDevices("fit() tells a schedule the validation loss after every epoch", async () => {
+testOnDevices("fit() passes the validation loss to the schedule after every epoch", async () => {
   const validation = { x1: data() };
   const schedule = plateau(0.05, { factor: 0.5, patience: 0, threshold: 0.9 });
-  const heard: number[] = [];
+  const seen: number[] = [];
   const observed: number[] = [];
   const learningRate: Schedule = {
     learningRate: schedule.learningRate,
@@ -131,19 +137,45 @@ testOnDevices("fit() tells a schedule the validation loss after every epoch", as
     batchSize: 10,
     learningRate,
     validation,
-    onProgress: ({ validationLoss }) => void (validationLoss !== undefined && heard.push(validationLoss)),
+    onProgress: ({ validationLoss }) => void (validationLoss !== undefined && seen.push(validationLoss)),
   });
   assert.equal(observed.length, 5); // an epoch is 5 steps of 10
   assert.ok(observed[4] < observed[0], `${observed}`);
-  assert.deepEqual([...new Set(heard)], observed);
+  assert.deepEqual([...new Set(seen)], observed);
   assert.ok(schedule.learningRate(1) < 0.05, "the rate fell");
   await assert.rejects(fit(new LineField(1), data(), { steps: 1, learningRate: schedule }), {
     name: "FitError",
-    message: "Cannot train: the schedule follows the validation loss, and there is no `validation`",
+    message: "Cannot train: the schedule needs a validation loss (expected `validation` data)",
   });
 });
 
-testOnDevices("fit() gives each example's condition to the field", async () => {
+testOnDevices("fit() keeps its bursts short where epochs cut them", async () => {
+  const { now } = performance;
+  let ms = 0;
+  const coupling = {
+    pair(examples: Uint32Array<ArrayBuffer>) {
+      ms += 10; // a step
+      return examples;
+    },
+  };
+  const ends = [0];
+  try {
+    performance.now = () => ms;
+    await fit(new LineField(1), data(), {
+      steps: 96,
+      batchSize: 2,
+      objective: { ...flowMatching, coupling },
+      validation: { x1: data() }, // after each epoch of 25 steps
+      onProgress: ({ step }) => void ends.push(step),
+    });
+  } finally {
+    performance.now = now;
+  }
+  const bursts = ends.slice(1).map((end, i) => end - ends[i]);
+  assert.equal(Math.max(...bursts), 10, `${bursts}`); // 100 ms
+});
+
+testOnDevices("fit() passes the condition of each example to the field", async () => {
   class Seen extends LineField {
     readonly classes: number[][] = [];
     override velocity(x: Tensor, t: Tensor, condition?: Tensor): Tensor {
@@ -158,6 +190,6 @@ testOnDevices("fit() gives each example's condition to the field", async () => {
   assert.deepEqual(await run(ones), await fit(new LineField(1), data(), { steps: 3, batchSize: 5 }));
   assert.notDeepEqual(await run(twos), await run(ones));
   await assert.rejects(run(tensor([1])), {
-    message: "Cannot train: the condition is f32[1] (expected 50 rows, one for each example)",
+    message: "Cannot train: the condition is f32[1] (expected 50 rows, one per example)",
   });
 });

@@ -12,7 +12,7 @@ import {
 import { assertClose, testOnDevices } from "../../testing.ts";
 import { testWithVectors, type Vectors } from "../vectors.ts";
 
-/** What PyTorch calls the settings, in ours. */
+/** Settings of PyTorch under our names. */
 function settingsOf(vectors: Vectors, name: string): OptimizerOptions {
   const given = JSON.parse(vectors.metadata.settings)[name];
   return {
@@ -32,7 +32,7 @@ const kinds: Record<string, OptimizerKind> = {
 };
 
 for (const kind of optimizerKinds) {
-  testOnDevices(`optimizer() of ${kind} undoes the scale of a loss before it clips, to the bit`, async () => {
+  testOnDevices(`optimizer() of ${kind} divides by the loss scale before it clips, bit for bit`, async () => {
     const steps = (lossScale: number) => {
       const p = tensor([1, -2, 3]);
       const rule = optimizer(kind, flatten(new Map([["p", p]])), { learningRate: 0.1, clip: 0.5, lossScale });
@@ -105,7 +105,7 @@ for (const kind of optimizerKinds) {
     assert.deepEqual(await recorded.ema.state(), await eager.ema.state());
   });
 
-  testOnDevices(`restore() of ${kind} goes on exactly`, async (device) => {
+  testOnDevices(`restore() of ${kind} resumes exactly`, async (device) => {
     const [straight, stopped, resumed] = [bowl(kind), bowl(kind), bowl(kind)];
     straight.run(5, straight.step);
     stopped.run(2, stopped.step);
@@ -133,7 +133,7 @@ testOnDevices("restore() refuses the state of another optimizer", async () => {
   assert.throws(() => sgd.rule.restore(state, "a file"), StateError);
   assert.throws(
     () => sgd.rule.restore(state, "a file"),
-    /Cannot load a file: "v.x" is no moment of sgd \(m\)/,
+    /Cannot load a file: "v.x" is not a moment of sgd \(expected m\)/,
   );
 });
 
@@ -152,7 +152,7 @@ testOnDevices("flatten() keeps values, and its gaps stay zero", async () => {
   );
 });
 
-testOnDevices("flatten() refuses what does not fit a chunk", () => {
+testOnDevices("flatten() refuses a parameter larger than a chunk", () => {
   const parameters = new Map([["x", tensor(new Float32Array(65))]]);
   assert.throws(
     () => flatten(parameters, { chunkBytes: 256 }),
@@ -161,7 +161,7 @@ testOnDevices("flatten() refuses what does not fit a chunk", () => {
   assert.throws(() => flatten(new Map()), /there are none/);
 });
 
-testOnDevices("Ema warms up: 0.1, then 2/11, then the decay wanted", async () => {
+testOnDevices("Ema warms up: 0.1, then 2/11, then the given decay", async () => {
   const x = tensor([0]);
   const parameters = flatten(new Map([["x", x]]));
   const ema = new Ema(parameters, { decay: 0.2 });
@@ -179,7 +179,7 @@ testOnDevices("Ema warms up: 0.1, then 2/11, then the decay wanted", async () =>
   assert.throws(() => new Ema(parameters, { decay: 1 }), /decay is 1 \(expected 0 <= decay < 1\)/);
 });
 
-testOnDevices("optimizer() refuses settings that it does not know or cannot use", () => {
+testOnDevices("optimizer() refuses unknown and invalid settings", () => {
   const flat = flatten(new Map([["x", tensor([0])]]));
   const make = (kind: string, options: object) =>
     optimizer(kind as OptimizerKind, flat, { learningRate: 1, ...options });

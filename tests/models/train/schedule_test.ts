@@ -71,7 +71,7 @@ Deno.test("constant(), cosine() and plateau() warm up linearly", () => {
   assert.ok(Math.abs(cosine(2, { warmup: 0.5, final: 1 }).learningRate(0.75) - 1.5) < 1e-15);
 });
 
-Deno.test("createSchedule() gives every schedule by name; progress outside the run counts as its ends", () => {
+Deno.test("createSchedule() makes every schedule by name, and clamps progress to [0, 1]", () => {
   for (const name of ["constant", "cosine", "one_cycle", "plateau"] as const) {
     const { learningRate } = createSchedule(name, 0.5, { warmup: 0.25 });
     assert.ok(Math.abs(learningRate(0.25) - 0.5) < 1e-12, name);
@@ -81,7 +81,7 @@ Deno.test("createSchedule() gives every schedule by name; progress outside the r
   assert.equal(createSchedule("one_cycle", 1, { warmup: 0 }).learningRate(-1), 1);
 });
 
-Deno.test("createSchedule() refuses what it does not know or cannot use", () => {
+Deno.test("createSchedule() refuses unknown names and invalid settings", () => {
   assert.throws(
     () => createSchedule("cosin" as ScheduleName, 1),
     /Unknown schedule "cosin": did you mean "cosine"/,

@@ -37,20 +37,33 @@ async function train(made: Trainer, steps: number): Promise<number[]> {
   return await made.losses();
 }
 
-testOnDevices("Trainer goes on from a state, to the bit", async () => {
+testOnDevices("Trainer.restore() resumes from a state, bit for bit", async () => {
   const whole = trainer({ ema: 0.9 }).made;
   const losses = await train(whole, 7);
   const first = trainer({ ema: 0.9 }).made;
   assert.deepEqual(await train(first, 3), losses.slice(0, 3));
   const second = trainer({ ema: 0.9 }).made;
-  await train(second, 5); // forgotten by restore()
+  await train(second, 5); // undone by restore()
   second.restore(await first.state(), "the state");
   assert.equal(second.step, 3);
   assert.deepEqual(await train(second, 4), losses.slice(3));
   assert.deepEqual(await second.state(), await whole.state());
 });
 
-testOnDevices("Trainer.averaged is the average, which another network can share", async () => {
+testOnDevices(
+  "Trainer.losses() returns the latest losses if more steps were queued than it keeps",
+  async () => {
+    const kept = Trainer.maxOpenLosses;
+    const { made } = trainer();
+    for (let i = 0; i < kept + 3; i++) made.queueStep(batch(made.step), 0.1);
+    const losses = await made.losses();
+    const other = trainer().made;
+    await train(other, 3);
+    assert.deepEqual(losses, await train(other, kept));
+  },
+);
+
+testOnDevices("Trainer.averaged holds the averaged weights, which another network can share", async () => {
   const { field, made } = trainer({ ema: 0.9 });
   const twin = new LineField();
   shareParameters(namedParameters(twin), made.averaged);
@@ -65,7 +78,7 @@ testOnDevices("Trainer.averaged is the average, which another network can share"
   assert.equal(plain.averaged, plain.flat);
 });
 
-testOnDevices("Trainer pairs examples as the coupling says, and draws times from the objective", async () => {
+testOnDevices("Trainer uses the coupling and the times of the objective", async () => {
   const asked: unknown[] = [];
   const objective = {
     ...flowMatching,
@@ -84,13 +97,15 @@ testOnDevices("Trainer pairs examples as the coupling says, and draws times from
   assert.notDeepEqual(await train(apart, 2), losses);
 });
 
-testOnDevices("Trainer.plan() tells what a step of any batch would need, and makes nothing", () => {
+testOnDevices("Trainer.plan() gives the memory of a step of any batch size, and keeps none", () => {
   const { made } = trainer();
   const device = made.flat.chunks[0].device;
+  const plans = () => [2, 200].map((batchSize) => made.plan(batchSize).bytes);
+  const [small, large] = plans(); // the device keeps freed buffers for later
   const before = device.allocatedBytes;
-  const [small, large] = [2, 200].map((batchSize) => made.plan(batchSize).bytes);
+  plans();
   assert.ok(large > 5 * small, `${small} and ${large}`);
-  assert.equal(device.allocatedBytes, before);
+  assert.ok(device.allocatedBytes <= before, `${device.allocatedBytes} and ${before}`);
 });
 
 testOnDevices(

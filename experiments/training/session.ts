@@ -1,0 +1,32 @@
+import type { Dataset } from "../data/dataset.ts";
+import type { ImageSource } from "../data/image_source.ts";
+import type { ImageSplit } from "../data/split.ts";
+import type { TrainingConfig } from "../settings/tasks/train.ts";
+import type { Network } from "./network.ts";
+
+/** One session of a training run, which may be resumed in another. */
+export interface TrainingSession {
+  readonly config: TrainingConfig;
+  /** The run's folder. */
+  readonly run: string;
+  readonly data: Dataset;
+  readonly images: ImageSplit;
+  readonly network: Network;
+  readonly source: ImageSource;
+  /** Saves and ends the session early. */
+  readonly signal: AbortSignal;
+  /** Called with lines for the user. */
+  readonly say: (message: string) => void;
+}
+
+/** How a session of training ended. */
+export interface TrainingOutcome {
+  /** Steps taken in all sessions of the run. */
+  readonly step: number;
+  /** Whether it was stopped before its end. */
+  readonly interrupted: boolean;
+  readonly valLoss: number | undefined;
+  readonly testLoss: number | undefined;
+  /** Of this session. */
+  readonly imagesPerSecond: number;
+}

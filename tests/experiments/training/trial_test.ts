@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { stepsWithin, type Trial } from "../../../experiments/training/trial.ts";
+
+/** A trainer whose steps take a fixed time on a clock of its own. */
+function fakeTrainer(stepSeconds: number) {
+  return {
+    step: 5,
+    seconds: 0,
+    trialSteps: 0,
+    state: () => Promise.resolve({ step: 5, parameters: new Map(), optimizer: new Map() }),
+    restore({ step }: { readonly step: number }) {
+      this.step = step;
+    },
+    queueStep() {
+      this.step++;
+      this.trialSteps++;
+      this.seconds += stepSeconds;
+    },
+    losses: () => Promise.resolve([]),
+  };
+}
+
+async function attempt(
+  stepSeconds: number,
+  options: (trainer: ReturnType<typeof fakeTrainer>) => Partial<Trial> = () => ({}),
+) {
+  const trainer = fakeTrainer(stepSeconds);
+  const trial = { batch: () => Uint32Array.of(0), learningRate: 0, interludes: [], stopped: () => false };
+  const now = () => trainer.seconds * 1000;
+  const steps = await stepsWithin(60, trainer, { ...trial, ...options(trainer) }, now);
+  return { steps, trainer };
+}
+
+Deno.test("stepsWithin() fills the time that its trial leaves, and restores the trainer", async () => {
+  const { steps, trainer } = await attempt(0.25);
+  assert.equal(trainer.step, 5);
+  assert.equal(steps, (60 - trainer.seconds) / 0.25);
+});
+
+Deno.test("stepsWithin() tries one step where a step takes seconds", async () => {
+  const { steps, trainer } = await attempt(4);
+  assert.deepEqual([trainer.trialSteps, steps], [1, 14]);
+});
+
+Deno.test("stepsWithin() returns at least 1", async () => {
+  assert.equal((await attempt(100)).steps, 1);
+});
+
+Deno.test("stepsWithin() spreads the time of an interlude over its steps", async () => {
+  const { steps, trainer } = await attempt(1, (trainer) => ({
+    interludes: [{ everySteps: 3, run: () => Promise.resolve(trainer.seconds += 6) }],
+  }));
+  assert.equal(trainer.seconds, 5 + 6);
+  assert.equal(steps, Math.floor((60 - 11) / 3));
+});
+
+Deno.test("stepsWithin() returns undefined if stopped, with the trainer restored", async () => {
+  const { steps, trainer } = await attempt(0.25, () => ({ stopped: () => true }));
+  assert.deepEqual([steps, trainer.step, trainer.trialSteps], [undefined, 5, 1]);
+});
