@@ -1,3 +1,4 @@
+import type { Tensor } from "../../kernels/mod.ts";
 import type { Model, Normalization, SolverName } from "../../models/mod.ts";
 import type { ImageSize } from "../../viz/mod.ts";
 
@@ -18,6 +19,8 @@ export interface Drawing {
   /** Equal steps from t = 0 to t = 1. */
   readonly steps: number;
   readonly solver: SolverName;
+  /** Condition of the network, one row for each sample; absent where it has none. */
+  readonly condition?: Tensor;
 }
 
 /** A network with the images that it is trained on. */
