@@ -62,6 +62,7 @@ export {
   velocityToPixels,
 } from "./normalization.ts";
 export { noise, sample, type Start, trajectory } from "./solve/sample.ts";
+export { type SampleBatch, SampleBatches } from "./solve/sample_batches.ts";
 export { Sampler, type SamplerOptions, type Snapshot, type TrajectoryOptions } from "./solve/sampler.ts";
 export { euler, heun, midpoint, rk4, type SolverName, solvers } from "./solve/solvers.ts";
 export { step, type StepOptions, type StepResult } from "./solve/step.ts";

@@ -11,6 +11,8 @@ const copied = [
   ...[
     "tests/testing.ts",
     "tests/permissions.ts",
+    "tests/counting.ts",
+    "tests/folder.ts",
     "tests/kernels",
     "tests/models",
     "tests/deno.lock",

@@ -4,24 +4,21 @@ import { hearingSignals } from "../program/command.ts";
 import type { Drawable, Drawing } from "./drawable.ts";
 
 /**
- * Follows samples from noise to data, all in one batch. Recording takes place before it returns, so that the weights
- * may change after the call.
+ * Follows samples from noise to data, all in one batch.
  *
  * @returns their evolutions in pixels, at the times of the solver's snapshots
  */
-export function evolve({ model, normalization, shape }: Drawable, drawing: Drawing): Promise<Evolution[]> {
-  const trajectories = trajectory(model, { ...drawing, shape });
-  return collect();
-
-  async function collect(): Promise<Evolution[]> {
-    const snapshots: Snapshot[] = [];
-    const hear = hearingSignals();
-    for await (const snapshot of trajectories) {
-      snapshots.push(snapshotToPixels(snapshot, normalization));
-      await hear();
-    }
-    return Array.from({ length: drawing.count }, (_, n) => evolutionOf(snapshots, n, shape));
+export async function evolve(
+  { model, normalization, shape }: Drawable,
+  drawing: Drawing,
+): Promise<Evolution[]> {
+  const snapshots: Snapshot[] = [];
+  const hear = hearingSignals();
+  for await (const snapshot of trajectory(model, { ...drawing, shape })) {
+    snapshots.push(snapshotToPixels(snapshot, normalization));
+    await hear();
   }
+  return Array.from({ length: drawing.count }, (_, n) => evolutionOf(snapshots, n, shape));
 }
 
 /** The evolution of sample n among snapshots of a batch. */

@@ -1,6 +1,4 @@
-import { slice } from "../../kernels/mod.ts";
-import { noise, Sampler, type Snapshot, snapshotToPixels } from "../../models/mod.ts";
-import { fullBatches } from "../../models/solve/full_batches.ts";
+import { noise, SampleBatches, type Snapshot, snapshotToPixels } from "../../models/mod.ts";
 import type { Paths } from "../../viz/report/mod.ts";
 import { hearSignals } from "../program/command.ts";
 import type { Drawable } from "./drawable.ts";
@@ -20,56 +18,44 @@ export interface PathOptions {
 }
 
 /**
- * Follows many samples from noise to data. Recording takes place before it returns, so that the weights may change
- * after the call.
+ * Follows many samples from noise to data.
  *
  * @param data training images, whose components span the plane, and test images, on which the classifier is tried
  */
-export function followPaths(
+export async function followPaths(
   { model, shape, normalization }: Drawable,
   data: { readonly train: RealImages; readonly test: RealImages },
   { count: N, seed, steps, batch }: PathOptions,
 ): Promise<Paths> {
-  const { length, batches } = fullBatches(N, batch);
-  const sampler = new Sampler(model, [length, ...shape], { steps });
-  const x0 = noise(seed, [N, ...shape]);
-  return follow();
-
-  async function follow(): Promise<Paths> {
-    const [C, H, W] = shape;
-    const P = C * H * W;
-    const M = steps + 1;
-    const nearest = new NearestImages(data.train, P);
-    const paths = {
-      t: new Float32Array(M),
-      position: new Float32Array(M * N * 2),
-      velocity: new Float32Array(steps * N * 2),
-      speed: new Float32Array(steps * N),
-      straightness: new Float32Array(steps * N),
-      image: new Float32Array(N * P),
-    };
-    for (const { from } of batches) {
-      const snapshots = await Array.fromAsync(sampler.trajectory(slice(x0, 0, from, length)));
-      await hearSignals();
-      addBatch(
-        paths,
-        snapshots.map((snapshot) => snapshotToPixels(snapshot, normalization)),
-        nearest,
-        from,
-        N,
-      );
-    }
-    const classes = nearest.classify(paths.image);
-    const classifier = nearest.tryOn(data.test, P);
-    return {
-      ...paths,
-      ...classes && { classes },
-      real: realImages(nearest),
-      share: [nearest.pca.share[0], nearest.pca.share[1] ?? 0],
-      ...classifier && { classifier },
-      shape: C === 1 ? [M, N, H, W] : [M, N, C, H, W],
-    };
+  const [C, H, W] = shape;
+  const P = C * H * W;
+  const M = steps + 1;
+  const nearest = new NearestImages(data.train, P);
+  const paths = {
+    t: new Float32Array(M),
+    position: new Float32Array(M * N * 2),
+    velocity: new Float32Array(steps * N * 2),
+    speed: new Float32Array(steps * N),
+    straightness: new Float32Array(steps * N),
+    image: new Float32Array(N * P),
+  };
+  const batches = new SampleBatches(model, noise(seed, [N, ...shape]), { steps, batch });
+  for (const { from, x0 } of batches) {
+    const snapshots = await Array.fromAsync(batches.sampler.trajectory(x0));
+    await hearSignals();
+    const inPixels = snapshots.map((snapshot) => snapshotToPixels(snapshot, normalization));
+    addBatch(paths, inPixels, nearest, from, N);
   }
+  const classes = nearest.classify(paths.image);
+  const classifier = nearest.tryOn(data.test, P);
+  return {
+    ...paths,
+    ...classes && { classes },
+    real: realImages(nearest),
+    share: [nearest.pca.share[0], nearest.pca.share[1] ?? 0],
+    ...classifier && { classifier },
+    shape: C === 1 ? [M, N, H, W] : [M, N, C, H, W],
+  };
 }
 
 function realImages({ coordinates, count, labels }: NearestImages): Paths["real"] {

@@ -1,6 +1,4 @@
-import { slice } from "../../kernels/mod.ts";
-import { noise, sample, Sampler, toPixels } from "../../models/mod.ts";
-import { fullBatches } from "../../models/solve/full_batches.ts";
+import { noise, sample, SampleBatches, toPixels } from "../../models/mod.ts";
 import { hearSignals } from "../program/command.ts";
 import type { Drawable, Drawing } from "./drawable.ts";
 
@@ -8,8 +6,7 @@ import type { Drawable, Drawing } from "./drawable.ts";
 const batch = 64;
 
 /**
- * Draws samples as pixels: 0 black, 1 white, not clipped. Recording takes place before it returns, so that the weights
- * may change after the call.
+ * Draws samples as pixels: 0 black, 1 white, not clipped.
  *
  * @returns f32[count, C, H, W] on the host
  */
@@ -29,18 +26,17 @@ export function drawSamples(
  */
 export async function drawSamplesInBatches(
   { model, normalization, shape }: Drawable,
-  { count, seed, steps, solver }: Drawing,
+  { count, seed, ...how }: Drawing,
   onProgress: (done: number) => void,
 ): Promise<Float32Array> {
   const size = shape.reduce((product, axis) => product * axis, 1);
-  const { length, batches } = fullBatches(count, batch);
-  const x0 = noise(seed, [count, ...shape]);
-  const sampler = new Sampler(model, [length, ...shape], { steps, solver });
+  const batches = new SampleBatches(model, noise(seed, [count, ...shape]), { ...how, batch });
+  const { sampler, length } = batches;
   const pixels = new Float32Array(count * size);
-  for (const { from, fresh } of batches) {
+  for (const { from, fresh, x0 } of batches) {
     let done = 0;
-    for await (const { image, velocity } of sampler.trajectory(slice(x0, 0, from, length))) {
-      if (velocity) onProgress(Math.floor(fresh + (from + length - fresh) * ++done / steps));
+    for await (const { image, velocity } of sampler.trajectory(x0)) {
+      if (velocity) onProgress(Math.floor(fresh + (from + length - fresh) * ++done / how.steps));
       else pixels.set(toPixels(image, normalization), from * size);
     }
     await hearSignals();

@@ -1,4 +1,4 @@
-import { maxPool2d, type Tensor } from "../../kernels/mod.ts";
+import type { Tensor } from "../../kernels/mod.ts";
 import { Attention } from "../nn/attention.ts";
 import type { VelocityField } from "../flow/field.ts";
 import type { Initialiser } from "../nn/initialiser.ts";
@@ -6,7 +6,7 @@ import { Conv2d, GroupNorm, Linear } from "../nn/layers.ts";
 import { Module } from "../nn/module.ts";
 import { TimeEmbedding } from "../nn/time_embedding.ts";
 import type { UNetOptions } from "./options.ts";
-import { checkSize, Up } from "./unet.ts";
+import { descend, Up } from "./unet.ts";
 
 /**
  * Pre-activated residual block with the time embedding added between its convolutions:
@@ -121,20 +121,11 @@ export class ResidualUNet extends Module implements VelocityField {
    * @throws {ShapeError} if the number of channels or times does not match, or the image is too small for the levels
    */
   velocity(xt: Tensor, t: Tensor, condition?: Tensor): Tensor {
-    checkSize(xt, this.downs.length);
     const embedding = this.time_mlp.forward(t, condition);
-    const skips: Tensor[] = [];
-    let x = xt;
-    this.downs.forEach((down, i) => {
-      if (i > 0) {
-        skips.push(x);
-        x = maxPool2d(x);
-      }
-      x = down.forward(x, embedding);
-    });
-    x = this.mid_res.forward(x, embedding);
+    const down = descend(xt, this.downs.length, (x, i) => this.downs[i].forward(x, embedding));
+    let x = this.mid_res.forward(down.x, embedding);
     if (this.mid_attn) x = this.mid_attn.forward(x);
-    for (const up of this.ups) x = up.forward(x, skips.pop()!, embedding);
+    for (const up of this.ups) x = up.forward(x, down.skips.pop()!, embedding);
     return this.last.forward(x);
   }
 }

@@ -80,27 +80,45 @@ export class UNet extends Module implements VelocityField {
    * @throws {ShapeError} if the number of channels or times does not match, or the image is too small for the levels
    */
   velocity(xt: Tensor, t: Tensor, condition?: Tensor): Tensor {
-    checkSize(xt, this.downs.length);
     const embedding = this.time_mlp.forward(t, condition);
-    const skips: Tensor[] = [];
-    let x = xt;
-    this.downs.forEach((down, i) => {
-      if (i > 0) {
-        skips.push(x);
-        x = maxPool2d(x);
-      }
-      x = gelu(down.forward(x, { shift: this.time_emb_passes[i].forward(embedding) }));
-    });
+    const down = descend(
+      xt,
+      this.downs.length,
+      (x, i) => gelu(this.downs[i].forward(x, { shift: this.time_emb_passes[i].forward(embedding) })),
+    );
+    let { x } = down;
     if (this.mid) x = this.mid.forward(x);
     this.ups.forEach((up, i) => {
-      x = gelu(up.join(x, skips.pop()!, this.time_emb_passes_up[i].forward(embedding)));
+      x = gelu(up.join(x, down.skips.pop()!, this.time_emb_passes_up[i].forward(embedding)));
     });
     return this.last.forward(x);
   }
 }
 
+/**
+ * Runs the way down of a U-Net: each level but the first works at half the size of the one before.
+ *
+ * @param level runs level i on its image
+ * @returns the image of the innermost level, and those of the others, outermost first
+ * @throws {ShapeError} if the image is too small for the levels
+ */
+export function descend(
+  xt: Tensor,
+  levels: number,
+  level: (x: Tensor, i: number) => Tensor,
+): { x: Tensor; skips: Tensor[] } {
+  checkSize(xt, levels);
+  const skips: Tensor[] = [];
+  let x = level(xt, 0);
+  for (let i = 1; i < levels; i++) {
+    skips.push(x);
+    x = level(maxPool2d(x), i);
+  }
+  return { x, skips };
+}
+
 /** @throws {ShapeError} if an image is too small to be halved for every level but the first */
-export function checkSize(x: Tensor, levels: number): void {
+function checkSize(x: Tensor, levels: number): void {
   const least = 2 ** (levels - 1);
   if (x.shape.length === 4 && Math.min(x.shape[2], x.shape[3]) >= least) return;
   throw new ShapeError(

@@ -1,17 +1,7 @@
-import {
-  concat,
-  randomNormal,
-  scope,
-  type Shape,
-  ShapeError,
-  slice,
-  type Tensor,
-  tensor,
-} from "../../kernels/mod.ts";
+import { concat, randomNormal, scope, type Shape, slice, type Tensor, tensor } from "../../kernels/mod.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { checkedSeed, streams } from "../random/streams.ts";
-import { rowsAt } from "../train/batch_source.ts";
-import { fullBatches } from "./full_batches.ts";
+import { SampleBatches } from "./sample_batches.ts";
 import { Sampler, type SamplerOptions, type Snapshot } from "./sampler.ts";
 
 /** Where sampling starts: given noise, or noise from a seed. */
@@ -59,26 +49,17 @@ export function noise(seed: number, shape: Shape): Tensor {
  */
 export function sample(
   model: VelocityField,
-  { batch = 256, condition, ...options }: Start & SamplerOptions & { readonly batch?: number },
+  { batch = 256, ...options }: Start & SamplerOptions & { readonly batch?: number },
 ): Tensor {
   checkCount(batch, "in batches of");
   return scope(() => {
     const x0 = startOf(options);
-    const N = x0.shape[0];
-    if (condition && condition.shape[0] !== N) {
-      throw new ShapeError(`Cannot sample ${N} images with the condition ${condition} (expected ${N} rows)`);
-    }
-    const { length, batches } = fullBatches(N, batch);
-    const rows = tensor(new Uint32Array(length));
-    const field: VelocityField = condition
-      ? { velocity: (x, t) => model.velocity(x, t, rowsAt(condition, rows)) }
-      : model;
-    const sampler = new Sampler(field, [length, ...x0.shape.slice(1)], options);
-    const parts = batches.map(({ from, fresh }) => {
-      rows.write(Uint32Array.from({ length }, (_, i) => from + i));
-      const x1 = sampler.run(slice(x0, 0, from, length));
-      return slice(x1, 0, fresh - from, from + length - fresh);
-    });
+    const batches = new SampleBatches(model, x0, { ...options, batch });
+    const { sampler, length } = batches;
+    const parts = Array.from(
+      batches,
+      ({ from, fresh, x0 }) => slice(sampler.run(x0), 0, fresh - from, from + length - fresh),
+    );
     return concat(parts, 0);
   });
 }

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { BatchOrder } from "../../../models/train/batch_order.ts";
 import { permutation } from "../../../models/random/permutation.ts";
-import { fullBatches } from "../../../models/solve/full_batches.ts";
 import { sorted, upTo } from "../../counting.ts";
 
 /** Examples 100, 103, ... */
@@ -78,17 +77,5 @@ Deno.test("BatchOrder.intervalsAfter() agrees with stepsFor() for any fraction o
     }
     const quarters = order.stepsFor(4, 0.25);
     assert.ok(Math.abs(quarters - order.stepsFor(1)) <= 1, `${quarters}`);
-  }
-});
-
-Deno.test("fullBatches() covers every sample with batches of one size within the limit", () => {
-  for (const [count, most] of [[1, 1], [3, 2], [10, 3], [16, 256], [257, 256], [200, 32], [7, 7]]) {
-    const { length, batches } = fullBatches(count, most);
-    assert.ok(length <= most);
-    const taken = batches.flatMap(({ from, fresh }) => {
-      assert.ok(from >= 0 && from + length <= count && from <= fresh);
-      return upTo(from + length).slice(fresh);
-    });
-    assert.deepEqual(taken, upTo(count), `${count} by ${most}`);
   }
 });

@@ -1,0 +1,65 @@
+import { ShapeError, slice, type Tensor, tensor } from "../../kernels/mod.ts";
+import type { VelocityField } from "../flow/field.ts";
+import { rowsAt } from "../train/batch_source.ts";
+import { Sampler, type SamplerOptions } from "./sampler.ts";
+
+/** Part of the samples, of the size of all parts. */
+export interface SampleBatch {
+  /** Its first sample. */
+  readonly from: number;
+  /** Its first sample that is not in an earlier batch. */
+  readonly fresh: number;
+  /** Noise of the batch, f32[length, C, H, W]. */
+  readonly x0: Tensor;
+}
+
+/**
+ * Covers samples with batches of one size, so that one recorded step serves all. The last batch overlaps the one before.
+ * The recording takes place at once; the batches are to be sampled in turn.
+ */
+export class SampleBatches {
+  /** Samples of each batch in turn. */
+  readonly sampler: Sampler;
+  /** Samples in each batch. */
+  readonly length: number;
+  readonly #x0: Tensor;
+  /** The samples of the batch in work, by which the condition's rows are picked. */
+  readonly #rows: Tensor;
+
+  /**
+   * Records one step for all batches.
+   *
+   * @param x0 noise of all samples, f32[N, C, H, W]
+   * @param options how to solve, and the largest batch
+   * @throws {ShapeError} if there is a condition, but not one row for each sample
+   * @throws as {@linkcode Sampler}
+   */
+  constructor(
+    model: VelocityField,
+    x0: Tensor,
+    { batch, condition, ...options }: SamplerOptions & { readonly batch: number },
+  ) {
+    const [N, ...shape] = x0.shape;
+    if (condition && condition.shape[0] !== N) {
+      throw new ShapeError(`Cannot sample ${N} images with the condition ${condition} (expected ${N} rows)`);
+    }
+    this.length = Math.ceil(N / Math.ceil(N / batch));
+    this.#x0 = x0;
+    const rows = this.#rows = tensor(new Uint32Array(this.length));
+    const field = condition
+      ? { velocity: (x: Tensor, t: Tensor) => model.velocity(x, t, rowsAt(condition, rows)) }
+      : model;
+    this.sampler = new Sampler(field, [this.length, ...shape], options);
+  }
+
+  /** The batches in order; each is ready to be sampled until the next is asked for. */
+  *[Symbol.iterator](): Generator<SampleBatch, void, void> {
+    const { length } = this;
+    const N = this.#x0.shape[0];
+    for (let fresh = 0; fresh < N; fresh += length) {
+      const from = Math.min(fresh, N - length);
+      this.#rows.write(Uint32Array.from({ length }, (_, i) => from + i));
+      yield { from, fresh, x0: slice(this.#x0, 0, from, length) };
+    }
+  }
+}
