@@ -18,8 +18,7 @@ export function runRule<T>(rule: Rule, run: () => T): T {
   try {
     return run();
   } finally {
-    if (outer) context.rule = outer;
-    else delete context.rule;
+    context.rule = outer;
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Dims, NumberArray } from "../../devices/device.ts";
 import { defineOp } from "../../op.ts";
+import { withDevice } from "../../core/context.ts";
 import { broadcastShapes, type Shape, ShapeError, sizeOf } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { add } from "../elementwise/binary.ts";
@@ -223,7 +224,7 @@ function batched(product: (a: Tensor, b: Tensor) => Tensor, a: Tensor, b: Tensor
 }
 
 function repeat(x: Tensor, batch: Shape): Tensor {
-  return add(zeros([...batch, 1, 1]), x);
+  return withDevice(x.device, () => add(zeros([...batch, 1, 1]), x));
 }
 
 /** x with its last two axes swapped. */
