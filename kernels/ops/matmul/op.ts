@@ -227,9 +227,10 @@ function repeat(x: Tensor, batch: Shape): Tensor {
   return withDevice(x.device, () => add(zeros([...batch, 1, 1]), x));
 }
 
-/** x with its last two axes swapped. */
+/** x with its last two axes swapped. @throws {ShapeError} if it has fewer */
 export function transpose(x: Tensor): Tensor {
   const rank = x.shape.length;
+  if (rank < 2) throw new ShapeError(`Cannot transpose ${x} (expected at least two axes)`);
   return permute(x, [...x.shape.keys()].map((axis) => axis < rank - 2 ? axis : 2 * rank - 3 - axis));
 }
 

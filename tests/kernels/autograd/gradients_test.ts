@@ -6,15 +6,18 @@ import {
   exp,
   full,
   gradients,
+  groupNorm,
   matmul,
   multiply,
   reshape,
   scope,
   ShapeError,
   slice,
+  softmax,
   subtract,
   sum,
   tensor,
+  transpose,
 } from "../../../kernels/mod.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
@@ -80,5 +83,12 @@ testOnDevices("ops name themselves, the lengths and the rule when shapes do not 
   assert.throws(
     () => convTranspose2d(full([1, 2, 4, 4], 1), full([2, 3, 3, 2], 1), full([3], 1)),
     /Cannot run convTranspose2d: axis 2 of w is 3, not 2: x f32/,
+  );
+  assert.throws(() => transpose(full([3], 1)), /Cannot transpose f32\[3\] \(expected at least two axes\)/);
+  assert.throws(() => softmax(full([], 1)), /Cannot run softmax: x f32\[\] has no axis/);
+  const options = { groups: 1, activation: "relu" as "gelu" };
+  assert.throws(
+    () => groupNorm(full([1, 1, 2, 2], 1), full([1], 1), full([1], 1), options),
+    /Cannot run groupNorm: unknown activation relu \(known: none, gelu\)/,
   );
 });
