@@ -231,20 +231,20 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     const written = updated.size === 0 ? [] : inputs.filter((_, i) => updated.has(inputNames[i]));
     const nothingToDo = shapes.every((shape) => sizeOf(shape) === 0) &&
       written.every(({ size }) => size === 0);
-    const ofNothing = hasEmptyInput && !nothingToDo ? resultOfNothing(inputs, shapes[0]) : undefined;
+    const fixed = hasEmptyInput && !nothingToDo ? resultForEmptyInput(inputs, shapes[0]) : undefined;
     const outputs: Tensor[] = [];
     shapes.forEach((shape, i) => {
-      const storage = ofNothing?.storage ?? allocate(device, sizeOf(shape));
+      const storage = fixed?.storage ?? allocate(device, sizeOf(shape));
       const history = historyOf(i, inputs, outputs, attributes);
-      outputs.push(new Tensor(storage, shape, fresh[i].type, ofNothing?.offset, history));
+      outputs.push(new Tensor(storage, shape, fresh[i].type, fixed?.offset, history));
     });
-    if (!nothingToDo && !ofNothing) execute(kernel, [...inputs, ...outputs], dims, device);
+    if (!nothingToDo && !fixed) execute(kernel, [...inputs, ...outputs], dims, device);
     noteWrites(name, written);
     return outputs;
   }
 
   /** The result where an input is empty. */
-  function resultOfNothing(inputs: readonly Tensor[], shape: Shape): Tensor {
+  function resultForEmptyInput(inputs: readonly Tensor[], shape: Shape): Tensor {
     const { empty } = definition;
     if (empty) return withDevice(inputs[0].device, () => empty(shape));
     const at = inputs.findIndex(({ size }) => size === 0);
