@@ -49,26 +49,3 @@ async function open(choice: DeviceChoice, threads: number): Promise<Device> {
     throw new DeviceError(`${error.message}; nor is there a GPU: ${none}`, { cause: error.cause });
   }
 }
-
-/**
- * Runs a function with another device in use. An asynchronous one has it until its promise settles, so nothing else
- * should run meanwhile.
- */
-export function withDevice<T>(device: Device, run: () => T): T {
-  const before = context.device;
-  const restore = () => {
-    if (before) context.device = before;
-    else delete context.device;
-  };
-  context.device = device;
-  let result: T;
-  try {
-    result = run();
-  } catch (error) {
-    restore();
-    throw error;
-  }
-  if (result instanceof Promise) return result.finally(restore) as T;
-  restore();
-  return result;
-}

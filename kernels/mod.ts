@@ -5,7 +5,7 @@
  */
 export { gradients } from "./autograd/gradients.ts";
 export { checkGradients, type GradientCheck, GradientError } from "./autograd/check_gradients.ts";
-export { currentDevice } from "./core/context.ts";
+export { currentDevice, withDevice } from "./core/context.ts";
 export {
   type BufferRange,
   type CompileProgress,
@@ -22,7 +22,7 @@ export {
 export { kernelSignatures } from "./devices/cpu/kernel_signatures.ts";
 export type { WasmCall, WasmKernel, WasmParameters } from "./devices/cpu/wasm_call.ts";
 export type { WasmLowering } from "./devices/cpu/wasm_lowering.ts";
-export { type DeviceChoice, init, withDevice } from "./init.ts";
+export { type DeviceChoice, init } from "./init.ts";
 export {
   type AttributeTypes,
   type AttributeValues,
@@ -66,6 +66,6 @@ export type { MemoryPlan } from "./record/memory_plan.ts";
 export { planMemory, record, type RecordedStep, type RecordOptions } from "./record/record.ts";
 export { scope } from "./core/scope.ts";
 export { type Shape, ShapeError } from "./core/shape.ts";
-export type { BareName, DataType, InputNames, OutputNames, Port, PortNames } from "./core/signature.ts";
+export type { Axis, BareName, DataType, InputNames, OutputNames, Port, PortNames } from "./core/signature.ts";
 export type { Storage } from "./core/storage.ts";
 export { type History, Tensor, tensor } from "./core/tensor.ts";

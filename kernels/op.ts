@@ -1,8 +1,8 @@
 import { makeHistory } from "./autograd/history.ts";
 import { checkSaved } from "./autograd/rule.ts";
 import { attributeCheck, type AttributeTypes, type AttributeValues } from "./core/attributes.ts";
-import { currentDevice } from "./core/context.ts";
-import { execute } from "./core/execute.ts";
+import { currentDevice, withDevice } from "./core/context.ts";
+import { execute, noteWrites } from "./core/execute.ts";
 import { type Shape, ShapeError, showShape, sizeOf } from "./core/shape.ts";
 import {
   bindAxes,
@@ -184,7 +184,8 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
       ? specialise
       : (dims) => Object.fromEntries(specialise.map((key) => [key, dims[key]])),
     wgsl: typeof wgsl === "string" ? () => wgsl : wgsl,
-    invocations: invocations ?? ((dims) => first.axes.reduce((n, axis) => n * lengthOf(axis, dims), 1)),
+    invocations: invocations ??
+      ((dims) => first.axes.reduce((n, { name, length }) => n * (length ?? dims[name]), 1)),
     workgroups: workgroups ?? (() => undefined),
     ...wasm !== undefined && { wasm: loweringOf(wasm) },
     reference: definition.reference as Kernel["reference"],
@@ -192,7 +193,7 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
 
   function plan(shapes: readonly Shape[], attributes: Readonly<Record<string, number>>): CallPlan {
     const axes = bindAxes(name, signature, shapes);
-    const hasEmptyInput = Object.values(axes.dims).includes(0);
+    const hasEmptyInput = shapes.some((shape) => shape.includes(0));
     checkAttributes(attributes, axes.dims);
     const derived =
       definition.derive?.(axes.dims as Record<string, number> & AttributeValues<A>, axes.shapes) ?? {};
@@ -230,21 +231,22 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     const written = updated.size === 0 ? [] : inputs.filter((_, i) => updated.has(inputNames[i]));
     const nothingToDo = shapes.every((shape) => sizeOf(shape) === 0) &&
       written.every(({ size }) => size === 0);
-    const ofNothing = hasEmptyInput && !nothingToDo ? resultOfNothing(inputs, shapes[0]) : undefined;
+    const fixed = hasEmptyInput && !nothingToDo ? resultForEmptyInput(inputs, shapes[0]) : undefined;
     const outputs: Tensor[] = [];
     shapes.forEach((shape, i) => {
-      const storage = ofNothing?.storage ?? allocate(device, sizeOf(shape));
+      const storage = fixed?.storage ?? allocate(device, sizeOf(shape));
       const history = historyOf(i, inputs, outputs, attributes);
-      outputs.push(new Tensor(storage, shape, fresh[i].type, ofNothing?.offset, history));
+      outputs.push(new Tensor(storage, shape, fresh[i].type, fixed?.offset, history));
     });
-    if (!nothingToDo && !ofNothing) execute(kernel, [...inputs, ...outputs], dims, device);
-    for (const { storage, offset, size } of written) storage.noteWrite(offset, size, name);
+    if (!nothingToDo && !fixed) execute(kernel, [...inputs, ...outputs], dims, device);
+    noteWrites(name, written);
     return outputs;
   }
 
   /** The result where an input is empty. */
-  function resultOfNothing(inputs: readonly Tensor[], shape: Shape): Tensor {
-    if (definition.empty) return definition.empty(shape);
+  function resultForEmptyInput(inputs: readonly Tensor[], shape: Shape): Tensor {
+    const { empty } = definition;
+    if (empty) return withDevice(inputs[0].device, () => empty(shape));
     const at = inputs.findIndex(({ size }) => size === 0);
     throw new ShapeError(
       `Cannot run ${name}: ${inputNames[at]} ${inputs[at]} is empty (expected at least one element)`,
@@ -291,8 +293,4 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     return outputs.length === 1 ? outputs[0] : outputs;
   };
   return Object.assign(call, { definition, kernel }) as unknown as Op<S, A>;
-}
-
-function lengthOf(axis: string, dims: Dims): number {
-  return /^\d+$/.test(axis) ? Number(axis) : dims[axis.endsWith("...") ? axis.slice(0, -3) : axis];
 }

@@ -1,5 +1,6 @@
 import { add } from "../ops/elementwise/binary.ts";
 import { full, zeros } from "../ops/layout/fill.ts";
+import { withDevice } from "../core/context.ts";
 import { sameShape, ShapeError, showShape } from "../core/shape.ts";
 import type { History, Tensor } from "../core/tensor.ts";
 import { overwrittenSinceMade } from "./history.ts";
@@ -22,8 +23,9 @@ function opsBetween(loss: Tensor, parameters: ReadonlySet<Tensor>): Map<Tensor, 
 /**
  * Gradients of a scalar with respect to tensors it was computed from, by reverse-mode differentiation.
  *
- * They have a history of their own, so gradients of gradients are taken the same way. Gradients end at tensors without a
- * history: data, constants, what was detached or returned from a scope, and what an op wrote in place.
+ * They have a history of their own, so gradients of gradients are taken the same way. It keeps all values of the loss in
+ * memory for as long as a gradient, or what is computed from one, lives: `detach` what outlives a step, such as a running
+ * average of gradients, or return it from a `scope`. Gradients end at tensors without a history: data, constants, what was detached or returned from a scope, and what an op wrote in place.
  *
  * @param loss f32[], or a single element
  * @param parameters tensors of any shape
@@ -46,6 +48,11 @@ export function gradients(loss: Tensor, parameters: readonly Tensor[]): Tensor[]
   if (loss.size !== 1) {
     throw new ShapeError(`Cannot take gradients of ${loss} (expected a single number: sum or mean it)`);
   }
+  return withDevice(loss.device, () => backpropagate(loss, parameters));
+}
+
+/** The gradients, on the device in use. */
+function backpropagate(loss: Tensor, parameters: readonly Tensor[]): Tensor[] {
   const wanted = new Set(parameters);
   const between = opsBetween(loss, wanted);
   const lost = between.has(loss) ? overwrittenSinceMade(loss) : undefined;

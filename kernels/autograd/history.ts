@@ -22,10 +22,9 @@ export function makeHistory({ op, output, names, inputs, outputs, rules }: Call)
   }
   const order = nextOrder();
   const backward = (dy: Tensor) => {
-    const saved = Object.fromEntries([
-      ...names.map((name, i) => [name, inputs[i]] as const),
-      ...outputs?.() ?? [],
-    ]);
+    const saved: Record<string, Tensor> = {};
+    names.forEach((name, i) => saved[name] = inputs[i]);
+    for (const [name, y] of outputs?.() ?? []) saved[name] = y;
     const rule: Rule = { op, order, saved };
     const given = runRule(rule, () => rules(saved, dy));
     return names.map((name) => {

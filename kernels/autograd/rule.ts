@@ -11,15 +11,14 @@ export interface Rule {
   readonly saved: Readonly<Record<string, Tensor>>;
 }
 
-/** Runs a part of a rule; ops called meanwhile see to it that what they read is still what the op read or gave. */
+/** Runs a part of a rule. Ops that it calls check that the saved values they read were not overwritten. */
 export function runRule<T>(rule: Rule, run: () => T): T {
   const outer = context.rule;
   context.rule = rule;
   try {
     return run();
   } finally {
-    if (outer) context.rule = outer;
-    else delete context.rule;
+    context.rule = outer;
   }
 }
 

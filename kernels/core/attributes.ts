@@ -19,7 +19,7 @@ export function attributeCheck(op: string, types: AttributeTypes): AttributeChec
       if (!fits(value, type)) refuse(op, types, given);
       dims[name] = value;
     }
-    for (const name in given) if (!(name in types)) refuse(op, types, given);
+    for (const name in given) if (!Object.hasOwn(types, name)) refuse(op, types, given);
   };
 }
 
@@ -29,7 +29,7 @@ function fits(value: unknown, type: "u32" | "f32"): value is number {
 
 function refuse(op: string, types: AttributeTypes, given: Readonly<Record<string, unknown>>): never {
   const declared = Object.entries(types);
-  const unknown = Object.keys(given).filter((name) => !(name in types));
+  const unknown = Object.keys(given).filter((name) => !Object.hasOwn(types, name));
   const missing = declared.map(([name]) => name).filter((name) => given[name] === undefined);
   const wrong = declared.filter(([name, type]) => !fits(given[name], type)).map(([name]) => name);
   const list = (names: readonly string[]) => `attribute${names.length > 1 ? "s" : ""} ${names.join(", ")}`;

@@ -3,8 +3,13 @@ import type { Rule } from "../autograd/rule.ts";
 import type { Recording } from "../record/trace.ts";
 import type { Scope } from "./scope.ts";
 
-/** What is going on: the device in use, the innermost scope, the step being recorded, the gradient rule being run. */
-export const context: { device?: Device; scope?: Scope; recording?: Recording; rule?: Rule } = {};
+/** State that ops depend on: the device in use, the innermost scope, the step being recorded, the gradient rule being run. */
+export const context: {
+  device: Device | undefined;
+  scope: Scope | undefined;
+  recording: Recording | undefined;
+  rule: Rule | undefined;
+} = { device: undefined, scope: undefined, recording: undefined, rule: undefined };
 
 /**
  * The device in use.
@@ -16,4 +21,24 @@ export function currentDevice(): Device {
     throw new DeviceError("There is no device yet: await init() before making the first tensor");
   }
   return context.device;
+}
+
+/**
+ * Runs a function with another device in use. An asynchronous one has it until its promise settles, so nothing else
+ * should run meanwhile.
+ */
+export function withDevice<T>(device: Device, run: () => T): T {
+  const before = context.device;
+  const restore = () => void (context.device = before);
+  context.device = device;
+  let result: T;
+  try {
+    result = run();
+  } catch (error) {
+    restore();
+    throw error;
+  }
+  if (result instanceof Promise) return result.finally(restore) as T;
+  restore();
+  return result;
 }

@@ -3,6 +3,15 @@ import { context } from "./context.ts";
 import { ShapeError } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";
 
+/** Notes that an op overwrites tensors: for good if it runs now, else for as long as the step is being traced. */
+export function noteWrites(op: string, tensors: readonly Tensor[]): void {
+  const { recording } = context;
+  for (const { storage, offset, size } of tensors) {
+    if (recording) recording.noteWrite(storage, offset, size, op);
+    else storage.noteWrite(offset, size, op);
+  }
+}
+
 /**
  * Runs a kernel now, or adds it to the step being recorded.
  *

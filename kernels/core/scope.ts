@@ -78,8 +78,7 @@ export function scope<T>(run: () => T): T {
     kept = tensorsIn(result);
     return result;
   } finally {
-    if (inner.outer) context.scope = inner.outer;
-    else delete context.scope;
+    context.scope = inner.outer;
     inner.end(kept);
   }
 }

@@ -1,16 +1,26 @@
-import { type Shape, ShapeError, showShape, sizeOf } from "./shape.ts";
+import { sameShape, type Shape, ShapeError, showShape, sizeOf } from "./shape.ts";
 
 /** Element type of a buffer: numbers are f32; bytes, indices and random keys are u32. */
 export type DataType = "f32" | "u32";
 
-/** One buffer of an op. An axis written `S...` stands for any number of axes. */
+/** One axis of a buffer. */
+export interface Axis {
+  /** Its name, without the dots of `S...`. */
+  readonly name: string;
+  /** Its length, if the signature fixes it. */
+  readonly length?: number;
+  /** Whether it stands for any number of axes. */
+  readonly variadic: boolean;
+}
+
+/** One buffer of an op. */
 export interface Port {
   /** Name of the buffer in the signature, the WGSL and the reference. */
   readonly name: string;
   /** Type of its elements. */
   readonly type: DataType;
-  /** Names or fixed lengths of its axes. */
-  readonly axes: readonly string[];
+  /** Its axes; at most one is variadic. */
+  readonly axes: readonly Axis[];
 }
 
 /** A parsed signature, `a[M, K], b[K, N] -> y[M, N]`. An output with the name of an input is updated in place. */
@@ -46,13 +56,15 @@ export function parseSignature(text: string): Signature {
     Array.from(side.matchAll(/(\w+)(?::(u32))?\[([^\]]*)\]/g), ([, name, type, axes]): Port => ({
       name,
       type: (type ?? "f32") as DataType,
-      axes: axes.split(",").map((axis) => axis.trim()).filter((axis) => axis !== ""),
+      axes: Array.from(axes.matchAll(/(\w+)(\.\.\.)?/g), ([, axis, dots]): Axis => ({
+        name: axis,
+        ...(/^\d+$/.test(axis) && { length: Number(axis) }),
+        variadic: dots !== undefined,
+      })),
     }))
   );
   return { text, inputs, outputs };
 }
-
-const isVariadic = (axis: string) => axis.endsWith("...");
 
 /**
  * Matches the shapes of a call against a signature.
@@ -71,18 +83,18 @@ export function bindAxes(op: string, signature: Signature, shapes: readonly Shap
   };
   signature.inputs.forEach((port, i) => {
     const shape = shapes[i];
-    const stretch = port.axes.findIndex(isVariadic);
+    const isStretched = port.axes.some(({ variadic }) => variadic);
     const extra = shape.length - port.axes.length;
-    if (stretch < 0 ? extra !== 0 : extra < -1) {
-      fail(`${port.name} has ${shape.length} axes, not ${port.axes.length - (stretch < 0 ? 0 : 1)}`);
+    if (isStretched ? extra < -1 : extra !== 0) {
+      fail(`${port.name} has ${shape.length} axes, not ${port.axes.length - (isStretched ? 1 : 0)}`);
     }
     let at = 0;
     for (const axis of port.axes) {
-      if (isVariadic(axis)) {
-        const name = axis.slice(0, -3);
+      if (axis.variadic) {
+        const { name } = axis;
         const part = shape.slice(at, at + extra + 1);
         at += extra + 1;
-        if (name in variadic && variadic[name].join() !== part.join()) {
+        if (name in variadic && !sameShape(variadic[name], part)) {
           fail(
             `${name} is [${variadic[name].join(", ")}] in ${firstSeen[name]} but [${
               part.join(", ")
@@ -95,18 +107,16 @@ export function bindAxes(op: string, signature: Signature, shapes: readonly Shap
         continue;
       }
       const length = shape[at++];
-      const fixed = /^\d+$/.test(axis);
-      const known = fixed ? Number(axis) : dims[axis];
-      if (known !== undefined && known !== length) {
-        fail(
-          `${axis} is ${known}${
-            axis in firstSeen ? ` in ${firstSeen[axis]}` : ""
-          } but ${length} in ${port.name}`,
-        );
+      if (axis.length !== undefined) {
+        if (axis.length !== length) fail(`axis ${at - 1} of ${port.name} is ${length}, not ${axis.length}`);
+        continue;
       }
-      if (fixed) continue;
-      dims[axis] = length;
-      firstSeen[axis] ??= port.name;
+      const known = dims[axis.name];
+      if (known !== undefined && known !== length) {
+        fail(`${axis.name} is ${known} in ${firstSeen[axis.name]} but ${length} in ${port.name}`);
+      }
+      dims[axis.name] = length;
+      firstSeen[axis.name] ??= port.name;
     }
   });
   return { dims, shapes: variadic };
@@ -114,8 +124,10 @@ export function bindAxes(op: string, signature: Signature, shapes: readonly Shap
 
 /** Shape of one output, once all its axes are bound. */
 export function outputShape(port: Port, { dims, shapes }: BoundAxes): Shape {
-  return port.axes.flatMap((axis) => {
-    if (isVariadic(axis)) return shapes[axis.slice(0, -3)];
-    return /^\d+$/.test(axis) ? Number(axis) : dims[axis];
-  });
+  const shape: number[] = [];
+  for (const { name, length, variadic } of port.axes) {
+    if (variadic) shape.push(...shapes[name]);
+    else shape.push(length ?? dims[name]);
+  }
+  return shape;
 }

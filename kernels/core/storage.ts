@@ -51,19 +51,13 @@ export class Storage {
 
   /** Notes that a range was overwritten: gradients that need its old values are refused. */
   noteWrite(offset: number, length: number, by: string): void {
-    context.recording?.keepWrites(this);
     (this.#writes ??= new Writes()).add(offset, length, by);
   }
 
-  /** Keeps what is noted of writes up to now: the function returned forgets all later ones. */
-  keepWrites(): () => void {
-    const kept = this.#writes?.copy();
-    return () => this.#writes = kept;
-  }
-
-  /** What has overwritten any part of a range after the event `since`, if anything did. */
+  /** What has overwritten any part of a range after the event `since`, if anything did; ops of a step being traced count. */
   overwritten(offset: number, length: number, since: number): string | undefined {
-    return this.#writes?.find(offset, length, since);
+    return this.#writes?.find(offset, length, since) ??
+      context.recording?.writes.get(this)?.find(offset, length, since);
   }
 
   /** Frees the memory at once. */

@@ -25,6 +25,8 @@ export interface History {
 
 /** An n-dimensional array on a device: f32 numbers, or u32 for bytes, indices and random keys. Row-major. */
 export class Tensor {
+  /** Number of elements. */
+  readonly size: number;
   #history: History | undefined;
 
   /** A view of memory from element `offset` on; `tensor` and `zeros` make tensors with memory of their own. */
@@ -35,17 +37,13 @@ export class Tensor {
     public offset: number = 0,
     history?: History,
   ) {
+    this.size = sizeOf(shape);
     this.#history = history;
   }
 
   /** The device that holds its memory. */
   get device(): Device {
     return this.storage.device;
-  }
-
-  /** Number of elements. */
-  get size(): number {
-    return sizeOf(this.shape);
   }
 
   /** How it was computed; undefined for data, parameters, constants and detached tensors. */

@@ -10,13 +10,8 @@ interface Write {
 
 /** Which parts of a memory were overwritten, when, and by what; each range is kept once, with its latest write. */
 export class Writes {
-  readonly #ranges: Map<string, Write>;
-  #latest: number;
-
-  constructor(ranges: ReadonlyMap<string, Write> = new Map(), latest = -1) {
-    this.#ranges = new Map(ranges);
-    this.#latest = latest;
-  }
+  readonly #ranges = new Map<string, Write>();
+  #latest = -1;
 
   /** Notes that `length` elements from `start` on were overwritten. */
   add(start: number, length: number, by: string): void {
@@ -31,10 +26,5 @@ export class Writes {
       if (write.order > since && write.start < start + length && start < write.end) return write.by;
     }
     return undefined;
-  }
-
-  /** The same, independent of later writes. */
-  copy(): Writes {
-    return new Writes(this.#ranges, this.#latest);
   }
 }

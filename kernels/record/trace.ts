@@ -1,6 +1,7 @@
 import { context } from "../core/context.ts";
 import type { Device, Dims, Kernel } from "../devices/device.ts";
 import { Storage } from "../core/storage.ts";
+import { Writes } from "../core/writes.ts";
 
 /** One op of a record, on memory that may not be planned yet. */
 export interface RecordedCall {
@@ -14,8 +15,9 @@ export class Recording {
   calls: RecordedCall[] = [];
   /** Memory that exists already and lives as long as the record, such as that of tensors made from host values. */
   readonly memory: Storage[] = [];
+  /** What its ops overwrite. Nothing has run yet, so the storages know of no such write. */
+  readonly writes = new Map<Storage, Writes>();
   readonly #values = new Set<Storage>();
-  readonly #forgetWrites = new Map<Storage, () => void>();
 
   allocate(device: Device, elements: number): Storage {
     const storage = new Storage(device, elements);
@@ -27,14 +29,11 @@ export class Recording {
     this.calls.push(call);
   }
 
-  /** Keeps what is noted of writes to a storage before a traced op adds to it. */
-  keepWrites(storage: Storage): void {
-    if (!this.#forgetWrites.has(storage)) this.#forgetWrites.set(storage, storage.keepWrites());
-  }
-
-  /** Forgets the writes of traced ops, which have not run. */
-  forgetWrites(): void {
-    for (const forget of this.#forgetWrites.values()) forget();
+  /** Notes that an op overwrites a range. */
+  noteWrite(storage: Storage, offset: number, length: number, by: string): void {
+    const writes = this.writes.get(storage) ?? new Writes();
+    writes.add(offset, length, by);
+    this.writes.set(storage, writes);
   }
 
   /** Frees its memory, when nothing will run the record. */
@@ -83,7 +82,6 @@ export function trace<T>(step: () => T): { recording: Recording; result: T } {
     recording.free();
     throw error;
   } finally {
-    delete context.recording;
-    recording.forgetWrites();
+    context.recording = undefined;
   }
 }

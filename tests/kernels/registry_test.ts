@@ -156,11 +156,12 @@ for (const op of registry.values()) {
 
 /** Shapes of a sample with one axis of the signature, or the first of an `S...` axis, of length 0. */
 function emptied(op: RegisteredOp, { shapes }: Sample) {
-  const names = new Set(op.inputs.flatMap(({ axes }) => axes.filter((axis) => !/^\d+$/.test(axis))));
+  const named = op.inputs.flatMap(({ axes }) => axes.filter(({ length }) => length === undefined));
+  const names = new Set(named.map(({ name }) => name));
   return [...names].map((axis) => ({
     what: `axis ${axis}`,
     shapes: Object.fromEntries(op.inputs.map(({ name, axes }) => {
-      const at = axes.indexOf(axis);
+      const at = axes.findIndex((other) => other.name === axis);
       const shape = [...shapes[name]];
       if (at >= 0 && shape.length > at) shape[at] = 0;
       return [name, shape];

@@ -7,6 +7,7 @@ import {
   type KernelCall,
 } from "../device.ts";
 import { BufferPool, type GpuBuffer } from "./buffer_pool.ts";
+import { checkSharing } from "./check_sharing.ts";
 import { CommandQueue, type Dispatch } from "./command_queue.ts";
 import { type Pipeline, PipelineCache } from "./pipelines.ts";
 
@@ -206,6 +207,7 @@ export class WebGpuDevice implements Device {
     key += `|${uniforms.id}`;
     const known = this.#bindGroups.get(key);
     if (known) return known;
+    checkSharing(call);
     if (this.#bindGroups.size >= maxBindGroups) this.#bindGroups.clear();
     const dispatch = {
       pipeline: pipeline.handle,

@@ -151,6 +151,7 @@ const groupNormGradient = defineOp({
  * @param beta f32[C]
  * @param activation applied to the result in the same kernel, `none` by default
  * @throws {ShapeError} if `groups` does not divide C
+ * @throws {TypeError} if the activation is unknown
  * Source: Wu and He 2018, arXiv:1803.08494
  */
 export function groupNorm(
@@ -167,5 +168,9 @@ export function groupNorm(
     throw new ShapeError(`Cannot run groupNorm: ${groups} groups do not divide the channels of x ${x}`);
   }
   const chosen = activations.findIndex(({ name }) => name === activation);
+  if (chosen < 0) {
+    const known = activations.map(({ name }) => name).join(", ");
+    throw new TypeError(`Cannot run groupNorm: unknown activation ${activation} (known: ${known})`);
+  }
   return normalise(x, gamma, beta, { G: groups, epsilon, activation: chosen })[0];
 }

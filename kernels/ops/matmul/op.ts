@@ -1,5 +1,6 @@
 import type { Dims, NumberArray } from "../../devices/device.ts";
 import { defineOp } from "../../op.ts";
+import { withDevice } from "../../core/context.ts";
 import { broadcastShapes, type Shape, ShapeError, sizeOf } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { add } from "../elementwise/binary.ts";
@@ -223,12 +224,13 @@ function batched(product: (a: Tensor, b: Tensor) => Tensor, a: Tensor, b: Tensor
 }
 
 function repeat(x: Tensor, batch: Shape): Tensor {
-  return add(zeros([...batch, 1, 1]), x);
+  return withDevice(x.device, () => add(zeros([...batch, 1, 1]), x));
 }
 
-/** x with its last two axes swapped. */
+/** x with its last two axes swapped. @throws {ShapeError} if it has fewer */
 export function transpose(x: Tensor): Tensor {
   const rank = x.shape.length;
+  if (rank < 2) throw new ShapeError(`Cannot transpose ${x} (expected at least two axes)`);
   return permute(x, [...x.shape.keys()].map((axis) => axis < rank - 2 ? axis : 2 * rank - 3 - axis));
 }
 

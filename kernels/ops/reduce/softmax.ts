@@ -2,7 +2,7 @@ import { defineOp, type Op } from "../../op.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { multiply, subtract } from "../elementwise/binary.ts";
 import { reshape } from "../layout/movement.ts";
-import { sizeOf } from "../../core/shape.ts";
+import { ShapeError, sizeOf } from "../../core/shape.ts";
 import { sum } from "./reduce.ts";
 
 const softmaxRows = defineOp({
@@ -64,8 +64,11 @@ const softmaxGradient: Op<"y[R, C], dy[R, C] -> dx[R, C]"> = defineOp({
   samples: [{ shapes: { y: [3, 5], dy: [3, 5] } }],
 });
 
-/** Softmax over the last axis: exp(x) / sum(exp(x)). */
+/** Softmax over the last axis: exp(x) / sum(exp(x)). @throws {ShapeError} if x has no axis */
 export function softmax(x: Tensor): Tensor {
+  if (x.shape.length === 0) {
+    throw new ShapeError(`Cannot run softmax: x ${x} has no axis (expected at least one)`);
+  }
   const [C] = x.shape.slice(-1);
   return reshape(softmaxRows(reshape(x, [sizeOf(x.shape.slice(0, -1)), C])), x.shape);
 }

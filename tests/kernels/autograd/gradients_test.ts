@@ -2,18 +2,22 @@ import assert from "node:assert/strict";
 import {
   add,
   concat,
+  convTranspose2d,
   exp,
   full,
   gradients,
+  groupNorm,
   matmul,
   multiply,
   reshape,
   scope,
   ShapeError,
   slice,
+  softmax,
   subtract,
   sum,
   tensor,
+  transpose,
 } from "../../../kernels/mod.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
@@ -76,4 +80,15 @@ testOnDevices("ops name themselves, the lengths and the rule when shapes do not 
   assert.throws(() => add(a, b), /Cannot broadcast f32\[2, 3\] with f32\[4, 2\]: lengths 2 and 4 meet/);
   assert.throws(() => reshape(a, [5]), /Cannot reshape f32\[2, 3\] to f32\[5\]: 6 elements/);
   assert.throws(() => sum(a, [2]), /axis 2 is outside a tensor of rank 2/);
+  assert.throws(
+    () => convTranspose2d(full([1, 2, 4, 4], 1), full([2, 3, 3, 2], 1), full([3], 1)),
+    /Cannot run convTranspose2d: axis 2 of w is 3, not 2: x f32/,
+  );
+  assert.throws(() => transpose(full([3], 1)), /Cannot transpose f32\[3\] \(expected at least two axes\)/);
+  assert.throws(() => softmax(full([], 1)), /Cannot run softmax: x f32\[\] has no axis/);
+  const options = { groups: 1, activation: "relu" as "gelu" };
+  assert.throws(
+    () => groupNorm(full([1, 1, 2, 2], 1), full([1], 1), full([1], 1), options),
+    /Cannot run groupNorm: unknown activation relu \(known: none, gelu\)/,
+  );
 });

@@ -110,3 +110,17 @@ testOnDevices(
     assert.throws(() => gradients(before, [x]), overwritten("square", "a recorded step", "x f32[2]"));
   },
 );
+
+testOnDevices(
+  "write() while a step is traced counts after the trace, since it is no part of the step",
+  () => {
+    const x = tensor([1, 2]);
+    const before = sum(square(x));
+    record(() => {
+      assign(x, add(x, 1));
+      x.write(Float32Array.of(7, 8));
+      return add(x, 1);
+    });
+    assert.throws(() => gradients(before, [x]), overwritten("square", "write()", "x f32[2]"));
+  },
+);

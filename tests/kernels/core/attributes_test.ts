@@ -58,5 +58,6 @@ testOnDevices("an op names attributes that are missing, unknown or not of their 
   refused({ high: 1, low: 2, lo: 3 }, "unknown attribute lo");
   refused({ high: -1, low: 2 }, "attribute high is -1");
   refused({ high: 1.5, low: 2 }, "attribute high is 1.5");
+  refused({ high: 1, low: 2, toString: 3 }, "unknown attribute toString");
   refused({ high: 1, low: "2" }, "attribute low is 2");
 });

@@ -5,6 +5,7 @@ import {
   full,
   gradients,
   init,
+  matmul,
   multiply,
   record,
   reshape,
@@ -113,6 +114,21 @@ testOnDevices("a tensor of an earlier device of the same kind is refused as such
   const here = withDevice(one, () => tensor([1]));
   const there = withDevice(two, () => tensor([1]));
   assert.throws(() => add(here, there), /lives on cpu, the others on another cpu; .*after the last init\(\)/);
+});
+
+testOnDevices("ops and gradients run where their tensors live, whatever device is in use", async (device) => {
+  const other = await init({ device: "cpu" });
+  const on = <T>(run: () => T) => withDevice(device, run);
+  const x = on(() => tensor([1, 2, 3, 4], [2, 2]));
+  const [many, few, none] = on(() =>
+    [full([2, 3, 2, 2], 1), full([2, 1, 2, 2], 1), full([0, 2], 1)] as const
+  );
+  await withDevice(other, async () => {
+    const [dx] = gradients(sum(multiply(x, square(x))), [x]);
+    assertClose(await gradients(sum(dx), [x])[0].read(), [6, 12, 18, 24], 1e-5);
+    assert.equal(matmul(many, few).device, device);
+    assert.equal(sum(none, [0]).device, device);
+  });
 });
 
 testOnDevices("a shape that is none is refused, and costs nothing", async () => {
