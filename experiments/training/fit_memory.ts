@@ -9,6 +9,9 @@ import { makeNetwork, type Network } from "./network.ts";
 /** Share of the free main memory that training may use on a device that computes there. */
 const shareOfMemory = 0.8;
 
+/** What a device says of its memory. */
+type Limits = Pick<Device, "tuning" | "maxRangeBytes" | "maxBytes" | "allocatedBytes">;
+
 /**
  * Halves the batch size until training fits the device.
  *
@@ -17,7 +20,7 @@ const shareOfMemory = 0.8;
  * @throws {TrainingError} if not even one image fits
  */
 export function fitBatch(
-  device: Pick<Device, "tuning" | "maxRangeBytes" | "maxBytes" | "allocatedBytes">,
+  device: Limits,
   wanted: number,
   plan: (batchSize: number) => MemoryPlan,
 ): { batchSize: number; reason?: string } {
@@ -54,7 +57,7 @@ export function fitBatch(
  */
 export function fittingNetwork(
   config: TrainingConfig,
-  device: Device,
+  device: Limits,
   source: ImageSource,
   say: (message: string) => void,
 ): { config: TrainingConfig; network: Network } {

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
-import { fitBatch } from "../../../experiments/training/fit_memory.ts";
+import { ImageSource } from "../../../experiments/data/image_source.ts";
+import { trainingConfig } from "../../../experiments/settings/tasks/train_config.ts";
+import { fitBatch, fittingNetwork } from "../../../experiments/training/fit_memory.ts";
+import { makeNetwork } from "../../../experiments/training/network.ts";
 import type { MemoryPlan } from "../../../kernels/mod.ts";
 import { testUnless } from "../../permissions.ts";
+import { testOnDevices } from "../../testing.ts";
 
 const MiB = 2 ** 20;
 const device = (maxRangeBytes: number, software = false, maxBytes = Infinity) => ({
@@ -58,3 +62,22 @@ testUnless(
     assert.deepEqual(fitBatch(device(Infinity), 16, large), { batchSize: 16 });
   },
 );
+
+testOnDevices("fittingNetwork() counts measuring and sampling besides the training step", (device) => {
+  const source = new ImageSource(new Uint8Array(64 * 144), { channels: 1, height: 12, width: 12 }, {
+    scale: 2,
+    shift: -1,
+  });
+  const network = { model: "base", filters: [8, 16], tEmb: 8, batchSize: 64 } as const;
+  const config = trainingConfig({ ...network, samples: 64 });
+  const step = makeNetwork(config, source).trainer.plan(64).bytes;
+  const { maxRangeBytes, tuning } = device;
+  const limits = { maxRangeBytes, tuning: { ...tuning, software: false }, allocatedBytes: 0 };
+  const said: string[] = [];
+  const say = (line: string) => void said.push(line);
+  assert.equal(fittingNetwork(config, { ...limits, maxBytes: 10 * step }, source, say).config.batchSize, 64);
+  assert.deepEqual(said, []);
+  const smaller = fittingNetwork(config, { ...limits, maxBytes: 1.1 * step }, source, say).config.batchSize;
+  assert.ok(smaller < 64, `${smaller}`);
+  assert.match(said[0], /^Batches of \d+ images instead of 64: /);
+});
