@@ -64,7 +64,25 @@ export {
 export { noise, sample, type Start, trajectory } from "./solve/sample.ts";
 export { type SampleBatch, SampleBatches } from "./solve/sample_batches.ts";
 export { Sampler, type SamplerOptions, type Snapshot, type TrajectoryOptions } from "./solve/sampler.ts";
-export { euler, heun, midpoint, rk4, type SolverName, solvers } from "./solve/solvers.ts";
+export {
+  type AdaptiveSolverName,
+  adaptiveSolvers,
+  bosh3,
+  dopri5,
+  euler,
+  heun,
+  midpoint,
+  rk4,
+  type SolverName,
+  solvers,
+} from "./solve/solvers.ts";
+export {
+  type AdaptiveOptions,
+  AdaptiveSampler,
+  type AdaptiveSolution,
+  SolverError,
+} from "./solve/adaptive_sampler.ts";
+export type { StepControlOptions, TriedStep } from "./solve/step_control.ts";
 export { step, type StepOptions, type StepResult } from "./solve/step.ts";
 export { type ButcherTableau, defineTableau, evaluations, type Tableau } from "./solve/tableau.ts";
 export { uniformTimes } from "./solve/times.ts";

@@ -22,7 +22,38 @@ export const rk4: ButcherTableau = defineTableau({
   c: [0, 1 / 2, 1 / 2, 1],
 });
 
+/** Bogacki and Shampine 1989: order 3 in three evaluations a step, with an error estimate of order 2. */
+export const bosh3: ButcherTableau = defineTableau({
+  order: 3,
+  a: [[], [1 / 2], [0, 3 / 4], [2 / 9, 1 / 3, 4 / 9]],
+  b: [2 / 9, 1 / 3, 4 / 9, 0],
+  c: [0, 1 / 2, 3 / 4, 1],
+  error: [-5 / 72, 1 / 12, 1 / 9, -1 / 8],
+});
+
+/** Dormand and Prince 1980: order 5 in six evaluations a step, with an error estimate of order 4. */
+export const dopri5: ButcherTableau = defineTableau({
+  order: 5,
+  a: [
+    [],
+    [1 / 5],
+    [3 / 40, 9 / 40],
+    [44 / 45, -56 / 15, 32 / 9],
+    [19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729],
+    [9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656],
+    [35 / 384, 0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84],
+  ],
+  b: [35 / 384, 0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84, 0],
+  c: [0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1, 1],
+  error: [71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40],
+});
+
 /** The solvers by name. */
-export const solvers = { euler, midpoint, heun, rk4 } as const;
+export const solvers = { euler, midpoint, heun, bosh3, rk4, dopri5 } as const;
 /** Name of a solver. */
 export type SolverName = keyof typeof solvers;
+
+/** The solvers with an error estimate, by name. */
+export const adaptiveSolvers = { bosh3, dopri5 } as const;
+/** Name of a solver with an error estimate. */
+export type AdaptiveSolverName = keyof typeof adaptiveSolvers;

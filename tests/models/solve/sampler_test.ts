@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { add, multiply, reshape, scope, subtract, type Tensor, tensor } from "../../../kernels/mod.ts";
 import {
+  bosh3,
   type ButcherTableau,
   createModel,
-  defineTableau,
   noise,
   sample,
   Sampler,
@@ -15,15 +15,6 @@ import { assertClose, testOnDevices } from "../../testing.ts";
 
 const model = () => createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 46020);
 const shape = [2, 1, 5, 4];
-
-/** Bogacki and Shampine 1989: order 3 with an error estimate of order 2, first-same-as-last. */
-const bosh3 = defineTableau({
-  order: 3,
-  a: [[], [1 / 2], [0, 3 / 4], [2 / 9, 1 / 3, 4 / 9]],
-  b: [2 / 9, 1 / 3, 4 / 9, 0],
-  c: [0, 1 / 2, 3 / 4, 1],
-  error: [2 / 9 - 7 / 24, 1 / 3 - 1 / 4, 4 / 9 - 1 / 3, -1 / 8],
-});
 
 /** dx/dt = 2 (t - x), so x(t) = (x(0) + 1/2) exp(-2 t) + t - 1/2; counts its evaluations. */
 function linearField() {

@@ -23,18 +23,18 @@ for (const name of Object.keys(solvers) as SolverName[]) {
 
   Deno.test(`solvers.${name} is consistent: rows of a sum to c, b to 1`, () => {
     const total = (row: readonly number[]) => row.reduce((sum, x) => sum + x, 0);
-    assert.deepEqual(a.map(total), [...c]);
+    assertClose(a.map(total), c, 1e-12);
     assert.ok(Math.abs(total(b) - 1) < 1e-15);
   });
 
   testOnDevices(`step() of ${name} converges with order ${order}`, async () => {
-    const counts = [4, 8, 16];
+    const counts = order > 4 ? [4, 8] : [4, 8, 16]; // at more, f32 hides the error
     const solutions = counts.map((steps) => solve(name, linear, tensor(start), steps));
     const errors = await Promise.all(solutions.map(async (solution) => {
       return Math.hypot(...(await solution.read()).map((x, i) => x - end[i]));
     }));
-    // Slope of log error against log dt, by least squares.
-    const fitted = Math.log2(errors[0] / errors[2]) / 2;
+    // Slope of log error against log dt.
+    const fitted = Math.log(errors[0] / errors.at(-1)!) / Math.log(counts.at(-1)! / counts[0]);
     assert.ok(Math.abs(fitted - order) < 0.35, `order ${fitted} from errors ${errors}`);
   });
 
