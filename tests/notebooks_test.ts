@@ -23,6 +23,7 @@ import {
   traceOf,
 } from "./notebook_reading.ts";
 import { withFolder } from "./folder.ts";
+import { freePort } from "./free_port.ts";
 import { granted, type PermissionName, testNeeding, testUnless } from "./permissions.ts";
 import { readGif } from "./viz/image/gif_reading.ts";
 
@@ -43,13 +44,13 @@ const checks: Record<string, (cells: readonly Cell[]) => void> = {
     assert.match(String(tensor), /^<table><caption>f32\[2000, 2\] on (cpu|webgpu)<\/caption>/);
     const losses = traceOf(figureOf(cells, /^Loss$/), 0, "y");
     assert.ok(mean(losses.subarray(-200)) < 0.7 * mean(losses.subarray(0, 20)), "the loss does not fall");
-    const ways = figureOf(cells, /^Ways/);
+    const paths = figureOf(cells, /^Paths from noise to data$/);
     assert.deepEqual(
-      [ways.data.length, ways.frames.length],
+      [paths.data.length, paths.frames.length],
       [21, 21],
       "20 steps, and the points at 21 times",
     );
-    const [x, y] = [traceOf(ways, 19, "x"), traceOf(ways, 19, "y")];
+    const [x, y] = [traceOf(paths, 19, "x"), traceOf(paths, 19, "y")];
     const distances = Array.from({ length: 200 }, (_, n) => fromMoons(x[3 * n + 1], y[3 * n + 1]));
     assert.ok(mean(distances) < 0.25, `points end ${mean(distances)} from the moons`);
     assert.equal(figureOf(cells, /^Velocity$/).frames.length, 6);
@@ -149,9 +150,7 @@ testNeeding({ read: true, write: true, run: true }, "the cells of the notebooks 
 testWithJupyter(
   "deno task notebook serves JupyterLab to who has the address, until it is ended",
   async () => {
-    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const { port } = listener.addr;
-    listener.close();
+    const port = freePort();
     const [, ...args] = settings.tasks.notebook.command.split(" ");
     const task = new Deno.Command(Deno.execPath(), {
       args: [...args, "--port", String(port)],

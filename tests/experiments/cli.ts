@@ -62,8 +62,11 @@ export class Workplace {
   start(task: Task, flags: string, env: Record<string, string> = {}): Deno.ChildProcess {
     const [program, ...words] = settings.tasks[task].command.split(" ");
     assert.equal(program, "deno");
+    const inRepository = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
     const script = words.findIndex((word) => word.endsWith(".ts"));
-    words[script] = fileURLToPath(new URL(`../../${words[script]}`, import.meta.url));
+    words[script] = inRepository(words[script]);
+    const lock = words.indexOf("--lock=deno.lock");
+    words[lock] = `--lock=${inRepository("deno.lock")}`;
     const process = new Deno.Command(Deno.execPath(), {
       args: [...words, ...flags.trim().split(/ +/)],
       cwd: this.path,

@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { installMlflow, type LocalServer, startMlflow } from "../../../experiments/tracking/local_server.ts";
+import { freePort } from "../../free_port.ts";
 import { granted, type PermissionName } from "../../permissions.ts";
 
 const needed: PermissionName[] = ["read", "write", "run", "net", "env"];
@@ -10,14 +11,6 @@ const needed: PermissionName[] = ["read", "write", "run", "net", "env"];
 export async function mlflowPython(): Promise<string | { reason: string }> {
   const missing = needed.filter((name) => !granted(name)).map((name) => `--allow-${name}`);
   return missing.length > 0 ? { reason: `needs ${missing.join(" ")}` } : await installMlflow();
-}
-
-/** A port of this machine that is free now. */
-export function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
 }
 
 /** A server with data of its own that can be killed and started again at the same address. */

@@ -3,6 +3,7 @@ import { serving } from "../../../experiments/settings/tasks/mlflow.ts";
 import { listing } from "../../../experiments/settings/tasks/runs.ts";
 import { flagOf } from "../../../experiments/settings/setting.ts";
 import { syncing } from "../../../experiments/settings/tasks/sync.ts";
+import { freePort } from "../../free_port.ts";
 import { type Task, testTask, tinyNetwork } from "../cli.ts";
 
 testTask("sync, runs and mlflow --help list every flag", async (place) => {
@@ -79,9 +80,7 @@ testTask("runs lists, shows and compares runs of folders, also such as have no r
 testTask("runs and sync say that a server does not answer before they ask it again", async (place) => {
   await Deno.mkdir(place.file("runs", "one"), { recursive: true });
   await Deno.writeTextFile(place.file("runs", "one", "config.json"), '{"model":"base"}');
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const url = `http://127.0.0.1:${listener.addr.port}`;
-  listener.close(); // nobody listens there any more
+  const url = `http://127.0.0.1:${freePort()}`; // nobody listens there
   const env = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: "2", MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR: "0.01" };
   for (const task of ["runs", "sync"] as const) {
     const { code, stderr } = await place.run(task, `--mlflow ${url}`, env);
