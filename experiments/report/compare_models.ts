@@ -77,7 +77,7 @@ function velocityOf(
 }
 
 async function loadRun(run: string): Promise<Drawable> {
-  const weights = await findWeights(run);
+  const weights = findWeights(run);
   if (!weights) throw new RunError(`Cannot compare ${run}: ${noWeights} (expected the weights of a run)`);
   const { model, info: { normalization }, shape } = loadCheckpoint(
     await readFile(weights.path),

@@ -1,5 +1,5 @@
 import { cpus } from "node:os";
-import { withoutCredentials } from "./without_credentials.ts";
+import { shownWords } from "../settings/server_url.ts";
 
 /** What a run ran on, the content of `environment.json`; null where permissions or the system withhold it. */
 export interface Environment {
@@ -36,7 +36,7 @@ export async function collectEnvironment(adapter: unknown, startedAt: Date): Pro
   const changes = await runGit("status", "--porcelain");
   return {
     startedAt: startedAt.toISOString(),
-    argv: Deno.args.map(withoutCredentials),
+    argv: shownWords(Deno.args),
     denoVersion: Deno.version.deno,
     v8Version: Deno.version.v8,
     typescriptVersion: Deno.version.typescript,

@@ -6,7 +6,7 @@ import { hasCode, type MlflowClient, type ServerRun } from "./client.ts";
 import { type Cursor, newCursor, readCursor, writeCursor } from "./cursor.ts";
 import { describe, idTag } from "./description.ts";
 import { keyOf, type MetricEntry, metricEntry } from "./entries.ts";
-import { OpenFile, runFiles } from "./files.ts";
+import { isOwn, OpenFile, runFiles } from "./files.ts";
 import { ServerError } from "./http.ts";
 import { linesFrom } from "./lines.ts";
 import { readRecord, type RunRecord } from "./record.ts";
@@ -213,11 +213,8 @@ export class Mirror {
 
   /** Sends a picture under the name of key, step and time by which MLflow's page finds images over steps. */
   async #sendImage(cursor: Cursor, key: string, path: string, step: number, time: number): Promise<void> {
-    using file = await OpenFile.open(join(this.run, path));
-    if (file === undefined) {
-      cursor.refused[`images/${path}`] = "the file is gone";
-      return;
-    }
+    using file = await this.#openImage(cursor, path);
+    if (file === undefined) return;
     // A fixed name, so that a picture that is sent again replaces itself.
     const id = createHash("sha256").update(`${cursor.runId}/${path}`).digest("hex");
     const uuid = [id.slice(0, 8), id.slice(8, 12), id.slice(12, 16), id.slice(16, 20), id.slice(20, 32)].join(
@@ -232,12 +229,25 @@ export class Mirror {
     cursor.images++;
   }
 
+  /** Opens a picture that `metrics.jsonl` names, which may be anything: only a file that is also sent by itself. */
+  async #openImage(cursor: Cursor, path: string): Promise<OpenFile | undefined> {
+    try {
+      const file = isOwn(path) ? undefined : await OpenFile.open(this.run, path);
+      if (file === undefined) cursor.refused[`images/${path}`] = "the file is gone";
+      return file;
+    } catch (error) {
+      if (!(error instanceof RunError)) throw error;
+      cursor.refused[`images/${path}`] = error.message;
+      return undefined;
+    }
+  }
+
   async #sendFiles(cursor: Cursor, over: boolean): Promise<number> {
     let count = 0;
     for (const { path, size, modified } of await runFiles(this.run)) {
       const sent = cursor.files[path];
       if ((!over && changes(path)) || (sent?.size === size && sent.modified === modified)) continue;
-      using file = await OpenFile.open(join(this.run, path));
+      using file = await OpenFile.open(this.run, path);
       if (file === undefined) continue; // deleted since it was listed
       if (sent?.sha256 !== file.sent.sha256) {
         if (!await this.#put(cursor, path, file)) continue;

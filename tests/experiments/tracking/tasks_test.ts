@@ -29,7 +29,7 @@ testTask("sync and runs say what they cannot do, in one line", async (place) => 
       "(expected --mlflow URI or MLFLOW_TRACKING_URI)",
     ],
     ["sync", "nowhere --mlflow http://127.0.0.1:9", "RunError: Cannot send nowhere: it is no run folder "],
-    ["sync", "runs/one --mlflow mlruns", 'ConfigError: Cannot use --mlflow "mlruns": it names a folder, '],
+    ["sync", "runs/one --mlflow mlruns", "ConfigError: Cannot use --mlflow: it names a folder, "],
     ["runs", "lst", 'ConfigError: Unknown action "lst" (did you mean list?)'],
     ["runs", "show", "ConfigError: Cannot show 0 runs: expected deno task runs "],
     ["runs", "compare runs/one", "ConfigError: Cannot compare 1 runs: expected deno task runs "],
@@ -42,7 +42,7 @@ testTask("sync and runs say what they cannot do, in one line", async (place) => 
     [
       "train:base",
       `${tinyNetwork} --out run --mlflow sqlite:///me:secret@db`,
-      'ConfigError: Cannot use --mlflow "sqlite://db": it names a sqlite store, ',
+      'ConfigError: Cannot use --mlflow "sqlite:": it names a sqlite store, ',
     ],
   ];
   for (const [task, flags, start] of cases) {
