@@ -87,7 +87,7 @@ export class Mirror {
       this.#cursor = { ...newCursor(this.client.url), runId: info.run_id, status: info.status };
     }
     this.#cursor.experimentId = experimentId;
-    this.#cursor.artifactUri = info.artifact_uri ?? "";
+    this.#cursor.artifactUri = info.artifact_uri;
     await writeCursor(this.run, this.#cursor);
     this.#claimed = true;
     this.#onFound(pageOf(this.client.url, this.#cursor));
@@ -103,7 +103,10 @@ export class Mirror {
   /** The run on the server, created if missing. Lost answers can leave several; all but one are deleted. */
   async #find(experimentId: string, record: RunRecord): Promise<ServerRun> {
     const filter = `tags.\`${idTag}\` = '${record.id.replaceAll("'", "")}'`;
-    const search = () => this.client.searchRuns(experimentId, filter, "ALL");
+    // What else the server finds is not ours to write or delete.
+    const isOurs = ({ data }: ServerRun) =>
+      data.tags.some(({ key, value }) => key === idTag && value === record.id);
+    const search = async () => (await this.client.searchRuns(experimentId, filter, "ALL")).filter(isOurs);
     let unsure = false;
     const found = await withRetries(
       async () => {
@@ -120,7 +123,8 @@ export class Mirror {
         signal: this.client.signal,
       },
     );
-    const runs = unsure ? await search() : found;
+    const again = unsure ? await search() : [];
+    const runs = again.length > 0 ? again : found;
     const active = runs.filter(({ info }) => info.lifecycle_stage === "active");
     const known = active.find(({ info }) => info.run_id === this.#cursor?.runId);
     const kept = known ?? active.sort((a, b) => a.info.run_id < b.info.run_id ? -1 : 1)[0] ?? runs[0];
@@ -277,5 +281,6 @@ export class Mirror {
 /** The address of a run's page. */
 export function pageOf(server: string, run: { experimentId: string | null; runId: string | null }): string {
   // Without the query, the page opens in another mode.
-  return `${server}/#/experiments/${run.experimentId}/runs/${run.runId}?workflowType=machine_learning`;
+  const [experiment, id] = [run.experimentId, run.runId].map((part) => encodeURIComponent(String(part)));
+  return `${server}/#/experiments/${experiment}/runs/${id}?workflowType=machine_learning`;
 }

@@ -75,7 +75,7 @@ export async function restoreRunState(
   const bytes = await readIfThere(path);
   if (bytes === undefined) {
     throw new RunError(
-      `Cannot resume ${run}: there is no ${path}; the run may have no checkpoint yet`,
+      `Cannot resume ${run}: cannot read ${path} (there is no such file); the run may have no checkpoint yet`,
     );
   }
   const { tensors, metadata } = decodeSafetensors(bytes, path);

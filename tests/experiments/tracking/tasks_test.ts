@@ -28,7 +28,11 @@ testTask("sync and runs say what they cannot do, in one line", async (place) => 
       "ConfigError: Cannot send: no server given, and no run was sent to one before " +
       "(expected --mlflow URI or MLFLOW_TRACKING_URI)",
     ],
-    ["sync", "nowhere --mlflow http://127.0.0.1:9", "RunError: Cannot send nowhere: it is no run folder "],
+    [
+      "sync",
+      "nowhere --mlflow http://127.0.0.1:9",
+      "ConfigError: Cannot find the run nowhere: there is no such folder (there are runs/one)",
+    ],
     ["sync", "runs/one --mlflow mlruns", "ConfigError: Cannot use --mlflow: it names a folder, "],
     ["runs", "lst", 'ConfigError: Unknown action "lst" (did you mean list?)'],
     ["runs", "show", "ConfigError: Cannot show 0 runs: expected deno task runs "],
@@ -36,7 +40,7 @@ testTask("sync and runs say what they cannot do, in one line", async (place) => 
     [
       "runs",
       "show nowhere",
-      "RunError: Cannot read nowhere: it is no run folder (expected run.json or config.json",
+      "ConfigError: Cannot find the run nowhere: there is no such folder (there are runs/one)",
     ],
     ["runs", "list --from server", "ConfigError: Cannot look on a server: none is named "],
     [
