@@ -7,18 +7,17 @@ import { reasonOf, RunError } from "./atomic_write.ts";
  *
  * @param path the file
  * @param folder the folder that it must lie in; by default the one that the path names
- * @returns the file with all links resolved; undefined if there is none
+ * @returns undefined if there is none
  * @throws {RunError} if it lies outside the folder, is no regular file, or cannot be looked at
  */
 export function findContained(path: string, folder: string = dirname(path)): ContainedFile | undefined {
   try {
-    const real = Deno.realPathSync(path);
-    const inside = relative(Deno.realPathSync(folder), real);
+    const inside = relative(Deno.realPathSync(folder), Deno.realPathSync(path));
     if (inside === "" || inside.split(/[\\/]/)[0] === ".." || isAbsolute(inside)) {
       throw new RunError(`Cannot read ${path}: it leads out of the folder ${folder} (expected a file in it)`);
     }
-    const { isFile, isDirectory, size, dev, ino } = Deno.statSync(real);
-    if (isFile) return { path: real, size, dev, ino };
+    const { isFile, isDirectory, size, dev, ino } = Deno.statSync(path);
+    if (isFile) return { size, dev, ino };
     const what = isDirectory ? "a folder" : "a pipe or a device";
     throw new RunError(`Cannot read ${path}: it is ${what} (expected a file)`);
   } catch (error) {
@@ -30,8 +29,6 @@ export function findContained(path: string, folder: string = dirname(path)): Con
 
 /** A regular file in a folder. */
 export interface ContainedFile {
-  /** With all links resolved. */
-  readonly path: string;
   /** In bytes. */
   readonly size: number;
   readonly dev: number;
@@ -49,7 +46,7 @@ export async function openContained(path: string, folder?: string): Promise<Deno
   if (found === undefined) return undefined;
   let file: Deno.FsFile;
   try {
-    file = await Deno.open(found.path);
+    file = await Deno.open(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw new RunError(`Cannot read ${path}: ${reasonOf(error)}`);

@@ -62,7 +62,10 @@ export async function runGit(...args: string[]): Promise<string | undefined> {
   const permission = Deno.permissions.querySync({ name: "run", command: "git" });
   if (folder === undefined || permission.state !== "granted") return undefined;
   try {
-    const { success, stdout } = await new Deno.Command("git", { args, cwd: folder }).output();
+    // Nothing that the repository's settings name is started, and nothing in it is written.
+    const careful = ["--no-optional-locks", "-c", "core.fsmonitor=false"];
+    const { success, stdout } = await new Deno.Command("git", { args: [...careful, ...args], cwd: folder })
+      .output();
     return success ? new TextDecoder().decode(stdout).trim() : undefined;
   } catch {
     return undefined;

@@ -77,11 +77,10 @@ export async function recordComparison(
 
 async function copy(run: string, path: string, nested: string): Promise<void> {
   const [from, to] = [join(run, path), join(nested, path)];
-  const found = findContained(from, run);
-  if (found === undefined) return; // deleted since it was listed
+  if (findContained(from, run) === undefined) return; // deleted since it was listed
   try {
     await Deno.mkdir(dirname(to), { recursive: true });
-    await Deno.copyFile(found.path, to);
+    await Deno.copyFile(from, to);
   } catch (error) {
     throw new RunError(`Cannot copy ${from} to ${to}: ${reasonOf(error)}`);
   }

@@ -18,7 +18,8 @@ export const runsRoot = "runs";
  * @throws {RunError} if a folder cannot be looked at
  */
 export async function findRun(name: string, root: string = runsRoot): Promise<string> {
-  for (const folder of [name, join(root, name)]) if (await isFolder(folder)) return folder;
+  const folders = name === "" ? [] : [name, join(root, name)];
+  for (const folder of folders) if (await isFolder(folder)) return folder;
   const runs = await new FolderStore(root).list();
   const found = runs.findLast((run) => run.name === name);
   if (found) return found.key;

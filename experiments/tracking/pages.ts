@@ -21,7 +21,8 @@ export async function allPages<Item>(
   const items: Item[] = [];
   const seen = new Set<string>();
   const until = performance.now() + timeoutMs * (maxRetries + 1);
-  for (let token: string | undefined;;) {
+  let token: string | undefined;
+  for (;;) {
     const page = await pageAt(token);
     for (const item of page.items) items.push(item);
     token = page.token;

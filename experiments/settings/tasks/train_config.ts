@@ -115,8 +115,7 @@ function withEnds<T extends Partial<TrainingConfig>>(given: TrainingFlags["value
 
 function readJson(path: string): unknown {
   try {
-    const found = findContained(path);
-    if (found !== undefined) return JSON.parse(Deno.readTextFileSync(found.path));
+    if (findContained(path) !== undefined) return JSON.parse(Deno.readTextFileSync(path));
   } catch (error) {
     if (error instanceof RunError) throw new ConfigError(error.message);
     throw new ConfigError(`Cannot read ${path}: ${error instanceof Error ? error.message : error}`);

@@ -24,7 +24,7 @@ testTask("sync and runs say what they cannot do, in one line", async (place) => 
   const cases: [Task, string, string][] = [
     [
       "sync",
-      "",
+      "--root runs",
       "ConfigError: Cannot send: no server given, and no run was sent to one before " +
       "(expected --mlflow URI or MLFLOW_TRACKING_URI)",
     ],
