@@ -109,7 +109,8 @@ export class MlflowClient {
 
   /**
    * Logs entries of one kind, in as many requests as the server's limits require. Entries that the server rejects for good
-   * are skipped.
+   * are skipped; after twenty of a request one by one, its others at once, as a server that rejects all would be asked
+   * twice for each.
    *
    * @param onRefused called with every skipped entry
    */
@@ -120,19 +121,30 @@ export class MlflowClient {
     onRefused: (entry: MetricEntry | TextEntry, reason: string) => void,
   ): Promise<void> {
     for (const batch of batches(entries, kind === "metrics" ? 1000 : 100)) {
-      try {
-        await this.#post("runs/log-batch", { run_id: runId, [kind]: batch }, nothing);
-      } catch (error) {
-        const invalid = hasCode(error, "INVALID_PARAMETER_VALUE") || hasCode(error, "BAD_REQUEST");
-        if (!invalid || /active/.test((error as Error).message)) throw error;
-        if (batch.length === 1) onRefused(batch[0], (error as Error).message);
-        else {
-          const half = Math.ceil(batch.length / 2);
-          for (const part of [batch.slice(0, half), batch.slice(half)]) {
-            await this.logAll(runId, kind, part, onRefused);
-          }
-        }
+      await this.#logBatch(runId, kind, batch, onRefused, { left: 20 });
+    }
+  }
+
+  async #logBatch(
+    runId: string,
+    kind: "metrics" | "params" | "tags",
+    batch: readonly (MetricEntry | TextEntry)[],
+    onRefused: (entry: MetricEntry | TextEntry, reason: string) => void,
+    refusals: { left: number },
+  ): Promise<void> {
+    try {
+      await this.#post("runs/log-batch", { run_id: runId, [kind]: batch }, nothing);
+    } catch (error) {
+      const invalid = hasCode(error, "INVALID_PARAMETER_VALUE") || hasCode(error, "BAD_REQUEST");
+      if (!invalid || /active/.test((error as Error).message)) throw error;
+      if (batch.length === 1 || refusals.left <= 0) {
+        refusals.left -= batch.length;
+        for (const entry of batch) onRefused(entry, (error as Error).message);
+        return;
       }
+      const half = Math.ceil(batch.length / 2);
+      await this.#logBatch(runId, kind, batch.slice(0, half), onRefused, refusals);
+      await this.#logBatch(runId, kind, batch.slice(half), onRefused, refusals);
     }
   }
 

@@ -1,5 +1,7 @@
 /** A server that answers like MLflow, but for what a test tells it; bounded in requests and time, on this machine only. */
 
+import { testNeeding } from "../../permissions.ts";
+
 /** A request as a test sees it. */
 export interface Request {
   readonly method: string;
@@ -96,4 +98,16 @@ export function endless(piece: string, { bytes, ms = 0 }: { bytes: number; ms?: 
       },
     }),
   );
+}
+
+/** Defines a test with a server that answers as told, or as MLflow does. */
+export function testHostile(
+  name: string,
+  answer: Answer,
+  test: (server: HostileServer) => Promise<void>,
+): void {
+  testNeeding({ net: true, read: true, write: true }, name, async () => {
+    await using server = new HostileServer(answer);
+    await test(server);
+  });
 }

@@ -1,12 +1,8 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { MlflowClient } from "../../../experiments/tracking/client.ts";
 import { HttpServer, ServerError } from "../../../experiments/tracking/http.ts";
 import { parseAddress } from "../../../experiments/tracking/address.ts";
-import { sendRun } from "../../../experiments/tracking/send.ts";
-import { withFolder } from "../../folder.ts";
-import { testNeeding } from "../../permissions.ts";
-import { type Answer, endless, HostileServer } from "./hostile_server.ts";
+import { type Answer, endless, HostileServer, testHostile } from "./hostile_server.ts";
 
 const patience = { maxRetries: 1, backoffFactor: 0.01, timeoutMs: 1_000 };
 
@@ -18,14 +14,6 @@ function clientOf(
   return new MlflowClient(new HttpServer(parseAddress(url, "--mlflow"), { ...patience, timeoutMs }), signal);
 }
 
-/** Defines a test with a server that answers as told, or as MLflow does. */
-function testHostile(name: string, answer: Answer, test: (server: HostileServer) => Promise<void>): void {
-  testNeeding({ net: true, read: true, write: true }, name, async () => {
-    await using server = new HostileServer(answer);
-    await test(server);
-  });
-}
-
 /** Asserts that something is refused as an error of the server, in one line. */
 async function assertEnds(promise: Promise<unknown>, says: RegExp): Promise<void> {
   await assert.rejects(promise, (error: Error) => {
@@ -35,33 +23,6 @@ async function assertEnds(promise: Promise<unknown>, says: RegExp): Promise<void
     return true;
   });
 }
-
-/** A run folder with a record, settings, metrics and what else a test puts in it. */
-async function withRun(use: (run: string) => Promise<void>, metrics = ""): Promise<void> {
-  await withFolder(async (folder) => {
-    const run = join(folder, "run");
-    await Deno.mkdir(run);
-    const record = {
-      id: "an id",
-      name: "run",
-      experiment: "x",
-      status: "FINISHED",
-      startedAt: 1,
-      endedAt: 2,
-    };
-    const nulls = { reason: null, user: null, source: "a test", gitBranch: null, dataset: null };
-    await Deno.writeTextFile(
-      join(run, "run.json"),
-      JSON.stringify({ ...record, ...nulls, parameterCount: null, standsFor: null }),
-    );
-    await Deno.writeTextFile(join(run, "config.json"), '{"model":"base"}');
-    await Deno.writeTextFile(join(run, "metrics.jsonl"), metrics);
-    await use(run);
-  });
-}
-
-const send = (run: string, { url }: HostileServer) =>
-  Array.fromAsync(sendRun(run, { address: parseAddress(url, "--mlflow"), patience }));
 
 let pages = 0;
 const lists: Record<string, [Answer, RegExp, most: number]> = {
@@ -242,52 +203,13 @@ testHostile(
 );
 
 testHostile(
-  "sendRun() writes to and deletes no run that has not its id, whatever a search finds",
-  ({ path }) =>
-    path.endsWith("runs/search")
-      ? Response.json({ runs: [HostileServer.run(), HostileServer.run({ run_id: "r2" })] })
-      : undefined,
-  (server) =>
-    withRun(async (run) => {
-      await send(run, server);
-      assert.ok(server.seen.some(({ path }) => path.endsWith("runs/create")));
-      assert.ok(!server.seen.some(({ path }) => path.endsWith("runs/delete")));
-    }),
+  "MlflowClient.logAll() does not ask for ever where a server rejects everything",
+  () => Response.json({ error_code: "INVALID_PARAMETER_VALUE", message: "no" }, { status: 400 }),
+  async (server) => {
+    const entries = Array.from({ length: 1000 }, (_, step) => ({ key: "x", value: 1, timestamp: 1, step }));
+    const refused = new Set<unknown>();
+    await clientOf(server).logAll("r1", "metrics", entries, (entry) => refused.add(entry));
+    assert.equal(refused.size, 1000);
+    assert.ok(server.seen.length < 100, `${server.seen.length} requests`);
+  },
 );
-
-const pictures = [
-  "../secret.txt",
-  "../run/../secret.txt",
-  "link.png",
-  "linked/secret.txt",
-  "pipe",
-  "mlflow.json",
-  ".hidden",
-];
-const lines = pictures.map((path, step) => `${JSON.stringify({ step, "image/x": path })}\n`).join("");
-testHostile(
-  "sendRun() sends no file from outside the run folder, and waits for no pipe",
-  () => undefined,
-  (server) =>
-    withRun(async (run) => {
-      await Deno.writeTextFile(join(run, "..", "secret.txt"), "s3cret");
-      await Deno.writeTextFile(join(run, ".hidden"), "s3cret");
-      await Deno.symlink("../secret.txt", join(run, "link.png"));
-      await Deno.symlink("..", join(run, "linked"));
-      await makePipe(join(run, "pipe"));
-      const [{ refused }] = await send(run, server);
-      assert.deepEqual(Object.keys(refused).sort(), pictures.map((path) => `images/${path}`).sort());
-      const bodies = server.seen.map(({ body }) => body);
-      assert.ok(!bodies.some((body) => body.includes("s3cret")), `${bodies}`);
-      const sent = server.seen.filter(({ method }) => method === "PUT").map(({ path }) =>
-        path.split("/").at(-1)
-      );
-      assert.deepEqual(sent.sort(), ["config.json", "metrics.jsonl", "run.json"]);
-    }, lines),
-);
-
-/** Makes a pipe, where programs may be run; a test without one still tests the rest. */
-async function makePipe(path: string): Promise<void> {
-  const may = (await Deno.permissions.query({ name: "run", command: "mkfifo" })).state === "granted";
-  if (may) await new Deno.Command("mkfifo", { args: [path] }).output();
-}
