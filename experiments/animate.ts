@@ -4,7 +4,7 @@ import { drawFlows, pictureName } from "./draw/draw_flows.ts";
 import { flowRows } from "./draw/flow_rows.ts";
 import { loadFlows } from "./draw/stored_flows.ts";
 import { writeAtomic } from "./run/run_folder.ts";
-import { print, say } from "./program/output.ts";
+import { print, say } from "./terminal/output.ts";
 
 await runTask(async () => {
   const config = parseAnimation(Deno.args);

@@ -9,7 +9,7 @@ import { ConfigError } from "./settings/setting.ts";
 import { recordComparison } from "./tracking/comparison.ts";
 import { summarize } from "./tracking/folder_store.ts";
 import { compareTable } from "./tracking/run_tables.ts";
-import { print, say } from "./program/output.ts";
+import { print, say } from "./terminal/output.ts";
 
 await runTask(async () => {
   const config = parseAnimation(Deno.args);

@@ -2,7 +2,7 @@ import { runTask, stopSignal } from "./program/command.ts";
 import { PythonError } from "./python/python_environment.ts";
 import { serving } from "./settings/tasks/mlflow.ts";
 import { checkPort, installMlflow, mlflowVersion, startMlflow } from "./tracking/local_server.ts";
-import { print, say } from "./program/output.ts";
+import { print, say } from "./terminal/output.ts";
 
 await runTask(async () => {
   const flags = serving.parse(Deno.args);

@@ -4,7 +4,7 @@ import { executeArguments, installJupyter, notebooks, registerKernel } from "./p
 import { PythonError } from "./python/python_environment.ts";
 import { notebookSettings } from "./settings/tasks/notebook.ts";
 import { checkPort } from "./tracking/local_server.ts";
-import { print, say } from "./program/output.ts";
+import { print, say } from "./terminal/output.ts";
 
 await runTask(async () => {
   const flags = notebookSettings.parse(Deno.args);

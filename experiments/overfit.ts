@@ -13,7 +13,7 @@ import { overfitting, resolveOverfitConfig, trainingConfigOf } from "./settings/
 import { compileKernels } from "./training/compile_kernels.ts";
 import { makeNetwork } from "./training/network.ts";
 import { saveWeights } from "./training/run_state.ts";
-import { print, say } from "./program/output.ts";
+import { print, say } from "./terminal/output.ts";
 
 /** Steps between reads of the loss. */
 const burst = 5;

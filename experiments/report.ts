@@ -6,7 +6,7 @@ import { ConfigError } from "./settings/setting.ts";
 import { parseReportWords, reporting } from "./settings/tasks/report.ts";
 import { findRuns } from "./tracking/find_run.ts";
 import { reportPath, writeReport } from "./report/write_report.ts";
-import { print, say } from "./program/output.ts";
+import { print, say } from "./terminal/output.ts";
 
 await runTask(async () => {
   const { help, runs: names, out, live, device: choice } = parseReportWords(Deno.args);

@@ -2,7 +2,7 @@ import { runTask } from "./program/command.ts";
 import { finite } from "./run/metrics_log.ts";
 import { listing } from "./settings/tasks/runs.ts";
 import { ConfigError, didYouMean } from "./settings/setting.ts";
-import { shownWord } from "./settings/server_url.ts";
+import { shownWord } from "./run/server_url.ts";
 import { findListed, findRun, nearestOf } from "./tracking/find_run.ts";
 import { FolderStore, summarize } from "./tracking/folder_store.ts";
 import { openStore } from "./tracking/open_store.ts";
@@ -10,7 +10,7 @@ import { compareTable, listTable, showTable } from "./tracking/run_tables.ts";
 import { runJson } from "./tracking/run_json.ts";
 import type { RunStore, RunSummary } from "./tracking/store.ts";
 import { splitWords } from "./settings/words.ts";
-import { print, say } from "./program/output.ts";
+import { print, say } from "./terminal/output.ts";
 
 const usage = "deno task runs [list | show RUN | compare RUN RUN ...]";
 const actions = ["list", "show", "compare"];

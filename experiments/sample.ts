@@ -8,7 +8,7 @@ import { drawSamplesInBatches } from "./draw/samples.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { RunError, writeAtomic } from "./run/run_folder.ts";
 import { resolveSampleConfig, sampling } from "./settings/tasks/sample.ts";
-import { print, say } from "./program/output.ts";
+import { print, say } from "./terminal/output.ts";
 
 await runTask(async () => {
   const flags = sampling.parse(Deno.args);

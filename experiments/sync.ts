@@ -8,7 +8,7 @@ import { sendRun, type Sent } from "./tracking/send.ts";
 import { chooseTracking, readEnvironment } from "./tracking/settings.ts";
 import { runFolders } from "./tracking/folder_store.ts";
 import { splitWords } from "./settings/words.ts";
-import { print, say } from "./program/output.ts";
+import { print, say } from "./terminal/output.ts";
 
 const usage = "deno task sync [RUN ...]";
 

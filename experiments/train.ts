@@ -14,7 +14,7 @@ import {
 } from "./settings/tasks/train_config.ts";
 import { findRun } from "./tracking/find_run.ts";
 import { runTraining, type TrainingResult } from "./training/run_training.ts";
-import { print, say } from "./program/output.ts";
+import { print, say } from "./terminal/output.ts";
 
 await runTask(async () => {
   const startedAt = new Date();

@@ -5,7 +5,7 @@ import { PythonError } from "../python/python_environment.ts";
 import { RunError } from "../run/run_folder.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { ServerError } from "../tracking/http.ts";
-import { printable, say } from "./output.ts";
+import { printable, say } from "../terminal/output.ts";
 
 /** Training cannot go on; the message says at which step and what can be done. */
 export class TrainingError extends Error {

@@ -6,7 +6,7 @@ import type { Drawable } from "../draw/drawable.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { readFile } from "../run/read_file.ts";
 import { findWeights, noWeights } from "./run_weights.ts";
-import { say } from "../program/output.ts";
+import { say } from "../terminal/output.ts";
 
 /** Samples, and Euler steps on their paths: the points at which models are compared. */
 const samples = 5;

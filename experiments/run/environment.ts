@@ -1,5 +1,5 @@
 import { cpus } from "node:os";
-import { shownWords } from "../settings/server_url.ts";
+import { shownWords } from "./server_url.ts";
 
 /** What a run ran on, the content of `environment.json`; null where permissions or the system withhold it. */
 export interface Environment {

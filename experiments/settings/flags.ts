@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { nearest } from "../../models/nearest.ts";
-import { shownWord } from "./server_url.ts";
+import { shownWord } from "../run/server_url.ts";
 import { accepted, ConfigError, flagOf, type Rows, shownValue, type Values } from "./setting.ts";
 
 /** A parsed command line: the values it gives, and whether it asks for help. */

@@ -1,4 +1,4 @@
-import { shownAddress } from "./server_url.ts";
+import { shownAddress } from "../run/server_url.ts";
 import type { Setting } from "./setting.ts";
 
 /** Bounds of a number: `min` and `max` are in the range, `above` and `below` are not. */

@@ -1,5 +1,5 @@
 import { nearest } from "../../models/nearest.ts";
-import { shownWord } from "./server_url.ts";
+import { shownWord } from "../run/server_url.ts";
 
 /** A flag, an environment variable or a field of `config.json` cannot be used as given. */
 export class ConfigError extends Error {

@@ -1,4 +1,4 @@
-import { isFolderPath, serverUrl, shownAddress, storeOf } from "../settings/server_url.ts";
+import { isFolderPath, serverUrl, shownAddress, storeOf } from "../run/server_url.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { hideSecrets } from "./hide_secrets.ts";
 

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
-import { shownWord } from "../settings/server_url.ts";
+import { shownWord } from "../run/server_url.ts";
 import { ConfigError, didYouMean } from "../settings/setting.ts";
 import { FolderStore } from "./folder_store.ts";
 import type { RunSummary } from "./store.ts";

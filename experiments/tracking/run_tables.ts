@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import { printable } from "../program/output.ts";
+import { printable } from "../terminal/output.ts";
 import type { RunSummary } from "./store.ts";
 
 /** Metrics with a column in the list. */

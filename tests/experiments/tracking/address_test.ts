@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { inspect } from "node:util";
-import { shownAddress, shownWord, shownWords } from "../../../experiments/settings/server_url.ts";
+import { shownAddress, shownWord, shownWords } from "../../../experiments/run/server_url.ts";
 import { parseAddress } from "../../../experiments/tracking/address.ts";
 import { listing } from "../../../experiments/settings/tasks/runs.ts";
 import { training } from "../../../experiments/settings/tasks/train.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { printable } from "../../../experiments/program/output.ts";
+import { printable } from "../../../experiments/terminal/output.ts";
 import { filesBelow, textOf } from "../../module_graph.ts";
 import { testNeeding } from "../../permissions.ts";
 
@@ -20,7 +20,7 @@ testNeeding(
   "nothing in experiments/ but print() and say() writes to the console",
   async () => {
     for (const path of await filesBelow("experiments/")) {
-      if (!path.endsWith(".ts") || path === "experiments/program/output.ts") continue;
+      if (!path.endsWith(".ts") || path === "experiments/terminal/output.ts") continue;
       const code = (await textOf(path)).replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
       assert.doesNotMatch(code, /\bconsole\./, path);
     }
