@@ -4,19 +4,20 @@ import { drawFlows, pictureName } from "./draw/draw_flows.ts";
 import { flowRows } from "./draw/flow_rows.ts";
 import { loadFlows } from "./draw/stored_flows.ts";
 import { writeAtomic } from "./run/run_folder.ts";
+import { print, say } from "./terminal/output.ts";
 
 await runTask(async () => {
   const config = parseAnimation(Deno.args);
   if (config.help) {
-    console.log(animating.help("deno task animate RUN..."));
+    print(animating.help("deno task animate RUN..."));
     return;
   }
   const started = performance.now();
   const { warning, ...picture } = flowRows(await loadFlows(config.runs, config), config.samples ?? []);
-  if (warning) console.error(warning);
+  if (warning) say(warning);
   const { bytes, holds } = await drawFlows(picture, config);
   const out = config.out ?? pictureName(config);
   await writeAtomic(out, bytes);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  console.error(`${holds}, ${(bytes.length / 1e6).toFixed(2)} MB in ${seconds} s: ${out}`);
+  say(`${holds}, ${(bytes.length / 1e6).toFixed(2)} MB in ${seconds} s: ${out}`);
 });

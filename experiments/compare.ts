@@ -9,23 +9,24 @@ import { ConfigError } from "./settings/setting.ts";
 import { recordComparison } from "./tracking/comparison.ts";
 import { summarize } from "./tracking/folder_store.ts";
 import { compareTable } from "./tracking/run_tables.ts";
+import { print, say } from "./terminal/output.ts";
 
 await runTask(async () => {
   const config = parseAnimation(Deno.args);
   if (config.help) {
-    console.log(animating.help("deno task compare RUN RUN..."));
+    print(animating.help("deno task compare RUN RUN..."));
     return;
   }
   const startedAt = new Date();
   const flows = await loadFlows(config.runs, config);
   if (flows.length < 2) throw new ConfigError(`Cannot compare ${flows.length} run: expected two or more`);
   const { warning, ...picture } = flowRows(flows, config.samples ?? []);
-  console.log(compareTable(await Promise.all(flows.map(summaryOf))));
-  if (warning) console.error(warning);
+  print(compareTable(await Promise.all(flows.map(summaryOf))));
+  if (warning) say(warning);
   const { bytes, holds } = await drawFlows(picture, config);
   const out = config.out ?? join(await recordedFolder(flows, config.root, startedAt), pictureName(config));
   await writeAtomic(out, bytes);
-  console.error(`${holds}, ${(bytes.length / 1e6).toFixed(2)} MB: ${out}`);
+  say(`${holds}, ${(bytes.length / 1e6).toFixed(2)} MB: ${out}`);
 });
 
 async function summaryOf({ summary, key }: StoredFlow) {

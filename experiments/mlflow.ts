@@ -2,16 +2,17 @@ import { runTask, stopSignal } from "./program/command.ts";
 import { PythonError } from "./python/python_environment.ts";
 import { serving } from "./settings/tasks/mlflow.ts";
 import { checkPort, installMlflow, mlflowVersion, startMlflow } from "./tracking/local_server.ts";
+import { print, say } from "./terminal/output.ts";
 
 await runTask(async () => {
   const flags = serving.parse(Deno.args);
   if (flags.help) {
-    console.log(serving.help("deno task mlflow"));
+    print(serving.help("deno task mlflow"));
     return;
   }
   const { port, data } = serving.resolve(flags.values);
   checkPort(port);
-  console.error(
+  say(
     `Starting MLflow ${mlflowVersion}; the first start installs it in .cache, which takes about a minute`,
   );
   const python = await installMlflow();
@@ -21,10 +22,10 @@ await runTask(async () => {
     );
   }
   const { url, process } = await startMlflow(python, { data, port });
-  console.log(`${url}\n`);
-  console.log(`  MLFLOW_TRACKING_URI=${url} deno task train:residual   mirrors a run`);
-  console.log(`  deno task sync --mlflow ${url}   sends earlier runs\n`);
-  console.log(`Data in ${data}; stop with Ctrl-C`);
+  print(`${url}\n`);
+  print(`  MLFLOW_TRACKING_URI=${url} deno task train:residual   mirrors a run`);
+  print(`  deno task sync --mlflow ${url}   sends earlier runs\n`);
+  print(`Data in ${data}; stop with Ctrl-C`);
   using _ = stopSignal(() => process.kill("SIGTERM"));
   await process.status;
 });

@@ -4,16 +4,17 @@ import { executeArguments, installJupyter, notebooks, registerKernel } from "./p
 import { PythonError } from "./python/python_environment.ts";
 import { notebookSettings } from "./settings/tasks/notebook.ts";
 import { checkPort } from "./tracking/local_server.ts";
+import { print, say } from "./terminal/output.ts";
 
 await runTask(async () => {
   const flags = notebookSettings.parse(Deno.args);
   if (flags.help) {
-    console.log(notebookSettings.help("deno task notebook"));
+    print(notebookSettings.help("deno task notebook"));
     return;
   }
   const { port, execute } = notebookSettings.resolve(flags.values);
   if (!execute) checkPort(port);
-  console.error("Starting JupyterLab; the first start installs it in .cache, which takes about a minute");
+  say("Starting JupyterLab; the first start installs it in .cache, which takes about a minute");
   const python = await installJupyter();
   if (typeof python !== "string") {
     throw new PythonError(
@@ -27,7 +28,7 @@ await runTask(async () => {
 });
 
 async function executeInPlace(python: string, notebook: string, env: Record<string, string>): Promise<void> {
-  console.error(`Running ${notebook}`);
+  say(`Running ${notebook}`);
   const args = executeArguments(notebook, { to: notebook, seconds: 300 });
   const { success } = await new Deno.Command(python, { args, env, stdin: "null" }).spawn().status;
   if (!success) throw new PythonError(`Cannot run ${notebook}: one of its cells failed, see above`);
@@ -47,8 +48,8 @@ async function openLab(python: string, port: number, env: Record<string, string>
     stdin: "null",
   }).spawn();
   using _ = stopSignal(() => process.kill("SIGTERM"));
-  console.log(`http://127.0.0.1:${port}/lab/tree/${first}?token=${token}\n`);
-  console.log("Open this address in a few seconds; stop with Ctrl-C");
+  print(`http://127.0.0.1:${port}/lab/tree/${first}?token=${token}\n`);
+  print("Open this address in a few seconds; stop with Ctrl-C");
   const { success, signal } = await process.status;
   if (!success && signal === null) throw new PythonError("JupyterLab ended with an error, see above");
 }

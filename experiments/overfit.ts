@@ -13,6 +13,7 @@ import { overfitting, resolveOverfitConfig, trainingConfigOf } from "./settings/
 import { compileKernels } from "./training/compile_kernels.ts";
 import { makeNetwork } from "./training/network.ts";
 import { saveWeights } from "./training/run_state.ts";
+import { print, say } from "./terminal/output.ts";
 
 /** Steps between reads of the loss. */
 const burst = 5;
@@ -22,7 +23,7 @@ const samples = 25;
 await runTask(async () => {
   const flags = overfitting.parse(Deno.args);
   if (flags.help) {
-    console.log(overfitting.help("deno task overfit"));
+    print(overfitting.help("deno task overfit"));
     return;
   }
   const settings = resolveOverfitConfig(flags);
@@ -44,7 +45,7 @@ await runTask(async () => {
   const others = validation.slice(0, count);
   const before = await lossOf(train);
 
-  using stop = stopSignal((signal) => console.error(`\n${signal}: stopping`));
+  using stop = stopSignal((signal) => say(`\n${signal}: stopping`));
   await compileKernels(trainer, stderr);
   using bar = new ProgressBar({ totalSteps: steps, imagesPerStep: config.batchSize });
   while (trainer.step < steps && !stop.signal.aborted) {
@@ -56,7 +57,7 @@ await runTask(async () => {
   }
   bar.finish();
 
-  console.log(
+  print(
     `loss on the ${train.length} images: ${before} before, ${await lossOf(
       train,
     )} after ${trainer.step} steps; ` +

@@ -4,18 +4,21 @@ import { runTask } from "./program/command.ts";
 import { compareModels } from "./report/compare_models.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { parseReportWords, reporting } from "./settings/tasks/report.ts";
+import { findRuns } from "./tracking/find_run.ts";
 import { reportPath, writeReport } from "./report/write_report.ts";
+import { print, say } from "./terminal/output.ts";
 
 await runTask(async () => {
-  const { help, runs, out, live, device: choice } = parseReportWords(Deno.args);
+  const { help, runs: names, out, live, device: choice } = parseReportWords(Deno.args);
   if (help) {
-    console.log(reporting.help("deno task report RUN..."));
+    print(reporting.help("deno task report RUN..."));
     return;
   }
+  const runs = await findRuns(names);
   const path = out ?? reportPath(runs);
   const compare = async () => {
     const device = await init({ device: choice });
-    console.error(`Comparing ${runs.length} models on ${device.description}`);
+    say(`Comparing ${runs.length} models on ${device.description}`);
     try {
       return await compareModels(runs);
     } finally {
@@ -24,7 +27,7 @@ await runTask(async () => {
   };
   if (out === null && runs.length === 1) await complete(runs[0]);
   await writeReport(runs, path, { compare, live });
-  console.error(`Done; see ${path}`);
+  say(`Done; see ${path}`);
 });
 
 /** Makes missing artifacts, unless the settings in the folder are those of another version. */

@@ -2,11 +2,15 @@ import { runTask } from "./program/command.ts";
 import { finite } from "./run/metrics_log.ts";
 import { listing } from "./settings/tasks/runs.ts";
 import { ConfigError, didYouMean } from "./settings/setting.ts";
+import { shownWord } from "./run/server_url.ts";
+import { findListed, findRun, nearestOf } from "./tracking/find_run.ts";
 import { FolderStore, summarize } from "./tracking/folder_store.ts";
 import { openStore } from "./tracking/open_store.ts";
 import { compareTable, listTable, showTable } from "./tracking/run_tables.ts";
+import { runJson } from "./tracking/run_json.ts";
 import type { RunStore, RunSummary } from "./tracking/store.ts";
 import { splitWords } from "./settings/words.ts";
+import { print, say } from "./terminal/output.ts";
 
 const usage = "deno task runs [list | show RUN | compare RUN RUN ...]";
 const actions = ["list", "show", "compare"];
@@ -15,7 +19,7 @@ await runTask(async () => {
   const { words: [action = "list", ...names], flags } = splitWords(Deno.args);
   const { help, values } = listing.parse(flags);
   if (help) {
-    console.log(listing.help(usage));
+    print(listing.help(usage));
     return;
   }
   check(action, names);
@@ -24,21 +28,22 @@ await runTask(async () => {
   const experiment = settings.experiment ?? undefined;
   if (action === "list") {
     const runs = await store.list(experiment);
-    if (settings.json) printJson(runs);
-    else console.log(runs.length === 0 ? `No runs in ${store.description}` : listTable(runs));
+    if (settings.json) printJson(runs.map(runJson));
+    else if (runs.length > 0) print(listTable(runs));
+    if (runs.length === 0) (settings.json ? say : print)(await nothingIn(store, experiment));
     return;
   }
   const all = await store.list(experiment);
   const runs: RunSummary[] = [];
-  for (const name of names) runs.push(await find(store, all, name));
+  for (const name of names) runs.push(await find(store, all, name, settings.root));
   if (action === "compare") {
-    if (settings.json) printJson(runs);
-    else console.log(compareTable(runs));
+    if (settings.json) printJson(runs.map(runJson));
+    else print(compareTable(runs));
     return;
   }
   const files = await store.files(runs[0]);
-  if (settings.json) printJson({ ...runs[0], files });
-  else console.log(showTable(runs[0], files));
+  if (settings.json) printJson({ ...runJson(runs[0]), files });
+  else print(showTable(runs[0], files));
 });
 
 function check(action: string, names: readonly string[]): void {
@@ -51,19 +56,29 @@ function check(action: string, names: readonly string[]): void {
   throw new ConfigError(`Cannot ${action} ${names.length} runs: expected ${usage}`);
 }
 
-/** Finds a run by its folder, its id on the server, or its name: the latest run with that name. */
-async function find(store: RunStore, runs: readonly RunSummary[], name: string): Promise<RunSummary> {
-  const found = runs.find(({ key }) => key === name) ?? runs.findLast((run) => run.name === name);
+/** Says that there are no runs, and what kept them out. */
+async function nothingIn(store: RunStore, experiment: string | undefined): Promise<string> {
+  if (experiment === undefined || !(store instanceof FolderStore)) return `No runs in ${store.description}`;
+  const known = new Set((await store.list()).map((run) => run.experiment));
+  return `No runs of experiment ${experiment} in ${store.description}${nearestOf(experiment, [...known])}`;
+}
+
+async function find(
+  store: RunStore,
+  runs: readonly RunSummary[],
+  name: string,
+  root: string,
+): Promise<RunSummary> {
+  const found = findListed(runs, name, root);
   if (found !== undefined) return found;
-  if (store instanceof FolderStore) return await summarize(name);
+  if (store instanceof FolderStore) return await summarize(await findRun(name, root));
+  const known = runs.map((run) => run.name);
   throw new ConfigError(
-    `Cannot find the run ${JSON.stringify(name)} in ${store.description}${
-      didYouMean(name, runs.map((run) => run.name))
-    }`,
+    `Cannot find the run ${shownWord(name)} in ${store.description}${nearestOf(name, known)}`,
   );
 }
 
 /** Prints JSON, with NaN, Infinity and -Infinity as strings. */
 function printJson(value: unknown): void {
-  console.log(JSON.stringify(value, finite, 2));
+  print(JSON.stringify(value, finite, 2));
 }

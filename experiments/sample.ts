@@ -8,11 +8,12 @@ import { drawSamplesInBatches } from "./draw/samples.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { RunError, writeAtomic } from "./run/run_folder.ts";
 import { resolveSampleConfig, sampling } from "./settings/tasks/sample.ts";
+import { print, say } from "./terminal/output.ts";
 
 await runTask(async () => {
   const flags = sampling.parse(Deno.args);
   if (flags.help) {
-    console.log(sampling.help("deno task sample"));
+    print(sampling.help("deno task sample"));
     return;
   }
   const { checkpoint, count, seed, solver, steps, columns, out, device: choice, threads } =
@@ -35,7 +36,7 @@ await runTask(async () => {
     out,
     out.endsWith(".npy") ? encodeNpy([count, ...shape], pixels) : samplesPng(pixels, count, shape, columns),
   );
-  console.error(`${count} samples in ${seconds.toFixed(1)} s on ${device.description}: ${out}`);
+  say(`${count} samples in ${seconds.toFixed(1)} s on ${device.description}: ${out}`);
   device.close();
 });
 

@@ -2,11 +2,13 @@ import { runTask } from "./program/command.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { syncing } from "./settings/tasks/sync.ts";
 import { readCursor } from "./tracking/cursor.ts";
+import { findRuns } from "./tracking/find_run.ts";
 import { ServerError } from "./tracking/http.ts";
 import { sendRun, type Sent } from "./tracking/send.ts";
 import { chooseTracking, readEnvironment } from "./tracking/settings.ts";
 import { runFolders } from "./tracking/folder_store.ts";
 import { splitWords } from "./settings/words.ts";
+import { print, say } from "./terminal/output.ts";
 
 const usage = "deno task sync [RUN ...]";
 
@@ -14,11 +16,11 @@ await runTask(async () => {
   const { words, flags } = splitWords(Deno.args);
   const { help, values } = syncing.parse(flags);
   if (help) {
-    console.log(syncing.help(usage));
+    print(syncing.help(usage));
     return;
   }
   const { mlflow, root } = syncing.resolve(values);
-  const runs = words.length > 0 ? words : await runFolders(root);
+  const runs = words.length > 0 ? await findRuns(words, root) : await runFolders(root);
   let [targets, failures] = [0, 0];
   for (const run of runs) {
     const choice = chooseTracking({ mlflow }, readEnvironment(), (await readCursor(run))?.server);
@@ -31,7 +33,7 @@ await runTask(async () => {
       // Go on with other runs, unless the server is unreachable.
       if (!(error instanceof ServerError) || error.details.status === undefined) throw error;
       failures++;
-      console.error(`${run}: ${error.message}`);
+      say(`${run}: ${error.message}`);
     }
   }
   if (runs.length > 0 && targets === 0) {
@@ -39,16 +41,16 @@ await runTask(async () => {
       "Cannot send: no server given, and no run was sent to one before (expected --mlflow URI or MLFLOW_TRACKING_URI)",
     );
   }
-  if (runs.length === 0) console.log(`No runs in ${root}`);
+  if (runs.length === 0) print(`No runs in ${root}`);
   if (failures > 0) Deno.exit(1);
 });
 
 function report({ run, state, points, files, refused, page }: Sent): void {
   if (state === "busy") {
-    console.log(`${run}: another program is writing and sending it`);
+    print(`${run}: another program is writing and sending it`);
     return;
   }
   const news = points + files === 0 ? "already complete" : `${points} points and ${files} files sent`;
-  console.log(`${run}: ${news}, ${page}`);
-  for (const [what, why] of Object.entries(refused)) console.log(`  rejected: ${what}: ${why}`);
+  print(`${run}: ${news}, ${page}`);
+  for (const [what, why] of Object.entries(refused)) print(`  rejected: ${what}: ${why}`);
 }

@@ -12,13 +12,15 @@ import {
   type TrainingFlags,
   trainingHelp,
 } from "./settings/tasks/train_config.ts";
+import { findRun } from "./tracking/find_run.ts";
 import { runTraining, type TrainingResult } from "./training/run_training.ts";
+import { print, say } from "./terminal/output.ts";
 
 await runTask(async () => {
   const startedAt = new Date();
-  const flags = parseTrainingFlags(Deno.args);
+  const flags = await withFoundRun(parseTrainingFlags(Deno.args));
   if (flags.help) {
-    console.log(
+    print(
       trainingHelp(`deno task train:${flags.values.model ?? "residual"}`, flags, await presetHere()),
     );
     return;
@@ -26,17 +28,21 @@ await runTask(async () => {
   using lock = await lockResumed(flags);
   const device = await deviceOf(flags);
   const config = resolveConfig(flags, presetFor(device));
-  using stop = stopSignal((signal) =>
-    console.error(`\n${signal}: saving and stopping; press again to quit at once`)
-  );
+  using stop = stopSignal((signal) => say(`\n${signal}: saving and stopping; press again to quit at once`));
   const result = await runTraining(config, {
     ...{ device, startedAt, signal: stop.signal, ...lock && { lock } },
-    say: (message) => console.error(message),
+    say,
     terminal: stderr,
   });
   printResult(result, config.samples > 0 ? join(result.run, runFile.samples) : result.run);
   device.close();
 });
+
+/** Finds the run to resume by its name. */
+async function withFoundRun(flags: TrainingFlags): Promise<TrainingFlags> {
+  const { resume } = flags.values;
+  return resume ? { ...flags, values: { ...flags.values, resume: await findRun(resume) } } : flags;
+}
 
 /** Opens the device of the flags, or that of the resumed run. */
 async function deviceOf({ values: { resume, device, threads } }: TrainingFlags): Promise<Device> {
@@ -72,6 +78,6 @@ function printResult(
 ): void {
   const losses = [["validation loss", valLoss], ["test loss", testLoss]]
     .flatMap(([name, loss]) => typeof loss === "number" ? [`${name} ${loss.toFixed(4)}`] : []);
-  console.error([`step ${step}`, ...losses, `${imagesPerSecond.toFixed(1)} images/s`].join(", "));
-  console.error(interrupted ? `Stopped; continue with --resume ${run}` : `Done; see ${output}`);
+  say([`step ${step}`, ...losses, `${imagesPerSecond.toFixed(1)} images/s`].join(", "));
+  say(interrupted ? `Stopped; continue with --resume ${run}` : `Done; see ${output}`);
 }

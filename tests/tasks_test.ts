@@ -45,7 +45,6 @@ testNeeding(
       }).output();
       assert.equal(new TextDecoder().decode(stderr), "");
       assert.deepEqual(JSON.parse(new TextDecoder().decode(stdout)), [
-        { name: "read" },
         { name: "net" },
         { name: "env", variable: "MLFLOW_TRACKING_URI" },
       ]);

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { findContained } from "../run/contained.ts";
 import { readConfig } from "../settings/tasks/train_config.ts";
 import type { Artifact, Measured, TrainedRun } from "./artifact.ts";
 import { flowGif } from "./flow_gif.ts";
@@ -39,24 +40,15 @@ export async function writeArtifacts(
  * Makes the missing artifacts that can be made from a run's folder, except the report, which the caller may customise.
  *
  * @throws {ConfigError} if the folder's `config.json` cannot be read
- * @throws {RunError} if an artifact cannot be written
+ * @throws {RunError} if an artifact cannot be written, or a file leads out of the folder
  */
 export async function completeArtifacts(run: string): Promise<void> {
   const files = { run, config: readConfig(run) };
   for (const artifact of Object.values<Artifact>(artifacts)) {
     if (artifact === report || artifact.needs === "network" || !artifact.wanted(files.config)) continue;
-    const there = await Promise.all(artifact.needs.map((path) => isFile(join(run, path))));
-    if (there.every(Boolean) && !await isFile(join(run, artifact.file(files.config)))) {
+    const isThere = (path: string) => findContained(join(run, path), run) !== undefined;
+    if (artifact.needs.every(isThere) && !isThere(artifact.file(files.config))) {
       await artifact.write(files);
     }
-  }
-}
-
-async function isFile(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isFile;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
   }
 }

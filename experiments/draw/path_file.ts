@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsTensor } from "../../models/mod.ts";
 import type { Paths } from "../../viz/report/mod.ts";
-import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
+import { RunError, writeAtomic } from "../run/atomic_write.ts";
+import { makeContainedFolder } from "../run/contained.ts";
 import { runFile, runFolder } from "../run/layout.ts";
 import { readIfThere } from "../run/read_file.ts";
 
@@ -33,11 +34,7 @@ export async function writeFlowPaths(run: string, paths: Paths): Promise<void> {
     share: JSON.stringify(paths.share),
     ...paths.classifier && { classifier: JSON.stringify(paths.classifier) },
   });
-  try {
-    await Deno.mkdir(join(run, runFolder.flow), { recursive: true });
-  } catch (error) {
-    throw new RunError(`Cannot make ${join(run, runFolder.flow)}: ${reasonOf(error)}`);
-  }
+  await makeContainedFolder(run, runFolder.flow);
   await writeAtomic(join(run, runFile.paths), bytes);
 }
 
@@ -50,7 +47,7 @@ export async function writeFlowPaths(run: string, paths: Paths): Promise<void> {
  */
 export async function readFlowPaths(run: string): Promise<Paths | undefined> {
   const path = join(run, runFile.paths);
-  const bytes = await readIfThere(path);
+  const bytes = await readIfThere(path, run);
   if (bytes === undefined) return undefined;
   const { tensors, metadata } = decodeSafetensors(bytes, path);
   const [M] = tensors.get("t")?.shape ?? [];

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { encodePng, grid, type ImageSize } from "../../viz/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
+import { makeContainedFolder } from "../run/contained.ts";
 import { runFile, runFolder, sampleGridFile } from "../run/layout.ts";
 import type { Drawable, Drawing } from "./drawable.ts";
 import { drawSamples } from "./samples.ts";
@@ -57,7 +58,7 @@ export async function writeSampleGrid(
 ): Promise<string> {
   const path = sampleGridFile(step);
   const pixels = await drawSamples(drawable, drawing);
-  await Deno.mkdir(join(run, runFolder.samples), { recursive: true });
+  await makeContainedFolder(run, runFolder.samples);
   await writeAtomic(join(run, path), samplesPng(pixels, drawing.count, drawable.shape));
   return path;
 }

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { decodeSafetensors, encodeSafetensors, type ModelType, type SolverName } from "../../models/mod.ts";
 import { checkEvolution, type Evolution } from "../../viz/mod.ts";
 import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
+import { makeContainedFolder } from "../run/contained.ts";
 import { flowFile, isFlowFile, runFolder } from "../run/layout.ts";
 import { readFile } from "../run/read_file.ts";
 
@@ -38,12 +39,7 @@ export async function writeFlowSnapshots(
   source: FlowSource,
 ): Promise<string[]> {
   if (evolutions.length === 0) return [];
-  const folder = join(run, runFolder.flow);
-  try {
-    await Deno.mkdir(folder, { recursive: true });
-  } catch (error) {
-    throw new RunError(`Cannot make ${folder}: ${reasonOf(error)}`);
-  }
+  await makeContainedFolder(run, runFolder.flow);
   return await Promise.all(evolutions.map(async (evolution, i) => {
     const path = join(run, flowFile(i + 1));
     await writeAtomic(path, encodeFlowSnapshots({ ...source, k: i + 1, evolution }));
@@ -87,7 +83,7 @@ export async function findFlowSnapshots(run: string): Promise<FlowSnapshots[]> {
   const files = names.map((name) => `${runFolder.flow}/${name}`).filter(isFlowFile);
   const all = await Promise.all(files.map(async (name) => {
     const path = join(run, name);
-    return decodeFlowSnapshots(await readFile(path), path);
+    return decodeFlowSnapshots(await readFile(path, run), path);
   }));
   return all.sort((a, b) => a.k - b.k);
 }

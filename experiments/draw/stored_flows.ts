@@ -1,8 +1,8 @@
-import { basename, join, resolve } from "node:path";
-import { reasonOf, RunError } from "../run/atomic_write.ts";
+import { basename, resolve } from "node:path";
+import { RunError } from "../run/atomic_write.ts";
 import { type FlowSnapshots, readFlowSnapshots } from "./snapshot_files.ts";
-import { ConfigError, didYouMean } from "../settings/setting.ts";
-import { FolderStore } from "../tracking/folder_store.ts";
+import { ConfigError } from "../settings/setting.ts";
+import { findListed, findRun, nearestOf } from "../tracking/find_run.ts";
 import { openStore, type StoreChoice } from "../tracking/open_store.ts";
 import { loadSnapshots } from "./load_snapshots.ts";
 import type { RunSummary } from "../tracking/store.ts";
@@ -34,21 +34,8 @@ export async function loadFlows(runs: readonly string[], where: StoreChoice): Pr
 }
 
 async function fromFolder(run: string, { root }: StoreChoice): Promise<StoredFlow> {
-  const folder = await isFolder(run) ? run : join(root, run);
-  if (!await isFolder(folder)) {
-    const known = (await new FolderStore(root).list()).map(({ key }) => key);
-    throw new ConfigError(`Cannot find the run ${run}: there is no such folder${nearestOf(run, known)}`);
-  }
+  const folder = await findRun(run, root);
   return { name: basename(resolve(folder)), key: folder, samples: await readFlowSnapshots(folder) };
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isDirectory;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
-    throw new RunError(`Cannot look for the run ${path}: ${reasonOf(error)}`);
-  }
 }
 
 async function fromStore(runs: readonly string[], where: StoreChoice): Promise<StoredFlow[]> {
@@ -61,18 +48,11 @@ async function fromStore(runs: readonly string[], where: StoreChoice): Promise<S
   }
   if (runs.length === 0) return flows;
   return runs.map((run) => {
-    const found = flows.find(({ key }) => key === run) ?? flows.findLast(({ name }) => name === run);
+    const found = findListed(flows, run, where.root);
     if (found) return found;
     const known = flows.map(({ name }) => name);
     throw new ConfigError(
       `Cannot find a run ${run} with snapshots in ${store.description}${nearestOf(run, known)}`,
     );
   });
-}
-
-/** The nearest name, or all names where they are few. */
-function nearestOf(name: string, known: readonly string[]): string {
-  const meant = didYouMean(name, known);
-  if (meant !== "" || known.length === 0) return meant;
-  return known.length <= 10 ? ` (there are ${known.join(", ")})` : " (see deno task runs)";
 }

@@ -5,6 +5,7 @@ import { PythonError } from "../python/python_environment.ts";
 import { RunError } from "../run/run_folder.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { ServerError } from "../tracking/http.ts";
+import { printable, say } from "../terminal/output.ts";
 
 /** Training cannot go on; the message says at which step and what can be done. */
 export class TrainingError extends Error {
@@ -32,8 +33,10 @@ export async function runTask(task: () => Promise<void>): Promise<void> {
     await task();
   } catch (error) {
     if (explained.some((kind) => error instanceof kind)) {
-      console.error(`${(error as Error).name}: ${(error as Error).message}`);
-    } else console.error(error);
+      const { name, message } = error as Error;
+      // What a compiler of kernels says has several lines; a line break in anything else comes from a file or a server.
+      say(error instanceof DeviceError ? `${name}: ${message}` : printable(`${name}: ${message}`));
+    } else say(Deno.inspect(error, { colors: false }));
     Deno.exit(1);
   }
 }

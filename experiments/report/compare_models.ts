@@ -6,6 +6,7 @@ import type { Drawable } from "../draw/drawable.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { readFile } from "../run/read_file.ts";
 import { findWeights, noWeights } from "./run_weights.ts";
+import { say } from "../terminal/output.ts";
 
 /** Samples, and Euler steps on their paths: the points at which models are compared. */
 const samples = 5;
@@ -35,7 +36,7 @@ export async function compareModels(runs: readonly string[]): Promise<Comparison
   }
   const other = models.findIndex(({ normalization: n }) => n.scale !== scale || n.shift !== shift);
   if (other >= 0) {
-    console.error(`No comparison of velocities: ${runs[0]} and ${runs[other]} scale pixels differently`);
+    say(`No comparison of velocities: ${runs[0]} and ${runs[other]} scale pixels differently`);
     return undefined;
   }
   const [C, H, W] = size;
@@ -77,7 +78,7 @@ function velocityOf(
 }
 
 async function loadRun(run: string): Promise<Drawable> {
-  const weights = await findWeights(run);
+  const weights = findWeights(run);
   if (!weights) throw new RunError(`Cannot compare ${run}: ${noWeights} (expected the weights of a run)`);
   const { model, info: { normalization }, shape } = loadCheckpoint(
     await readFile(weights.path),

@@ -1,4 +1,5 @@
 import { reasonOf, RunError } from "../run/atomic_write.ts";
+import { openContained } from "../run/contained.ts";
 
 /**
  * Counts the weights in a safetensors file by its header, without reading the weights.
@@ -8,7 +9,8 @@ import { reasonOf, RunError } from "../run/atomic_write.ts";
  */
 export async function countWeights(path: string): Promise<number | undefined> {
   try {
-    using file = await Deno.open(path);
+    using file = await openContained(path);
+    if (file === undefined) return undefined;
     const length = new DataView((await readExactly(file, 8)).buffer).getBigUint64(0, true);
     if (length > 2n ** 24n) return undefined;
     const header = JSON.parse(new TextDecoder().decode(await readExactly(file, Number(length))));
@@ -17,9 +19,10 @@ export async function countWeights(path: string): Promise<number | undefined> {
       .reduce((sum, [, { shape }]) => sum + shape.reduce((product, size) => product * size, 1), 0);
   } catch (error) {
     // A report does without the number; loading the weights tells what is wrong with them.
-    if ([Deno.errors.NotFound, RangeError, SyntaxError, TypeError].some((kind) => error instanceof kind)) {
+    if ([RangeError, SyntaxError, TypeError].some((kind) => error instanceof kind)) {
       return undefined;
     }
+    if (error instanceof RunError) throw error;
     throw new RunError(`Cannot read ${path}: ${reasonOf(error)}`);
   }
 }

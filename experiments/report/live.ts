@@ -21,7 +21,7 @@ export async function readLive(runs: readonly string[], wanted: boolean): Promis
 }
 
 async function checkpointOf(run: string): Promise<Uint8Array | string> {
-  const weights = await findWeights(run);
+  const weights = findWeights(run);
   if (!weights) return "its folder holds no weights";
   const { path, size } = weights;
   if (size <= mostBytes) return await readFile(path);

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { reasonOf, RunError } from "../run/atomic_write.ts";
+import { findContained } from "../run/contained.ts";
 import { weightsFile } from "../run/layout.ts";
 
 /** The weights of a run by preference: averaged over its last steps, or the last ones where it keeps no average. */
@@ -15,17 +15,13 @@ export interface RunWeights {
  * Finds the weights to show of a run.
  *
  * @returns undefined where the run has none
- * @throws {RunError} if the folder does not let us look
+ * @throws {RunError} if the folder does not let us look, or a link in it leads out of it
  */
-export async function findWeights(run: string): Promise<RunWeights | undefined> {
+export function findWeights(run: string): RunWeights | undefined {
   for (const name of names) {
     const path = join(run, name);
-    try {
-      return { path, size: (await Deno.stat(path)).size };
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) continue;
-      throw new RunError(`Cannot look for the weights ${path}: ${reasonOf(error)}`);
-    }
+    const found = findContained(path);
+    if (found) return { path, size: found.size };
   }
   return undefined;
 }

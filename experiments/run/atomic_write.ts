@@ -24,7 +24,12 @@ export async function writeAtomic(path: string, content: string | Uint8Array): P
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if ("code" in error && error.code === "ENOSPC") return "no space is left on the disk";
-  return error.message.split("\n")[0].replace(/^./, (letter) => letter.toLowerCase());
+  const reason = error.message.split("\n")[0].replace(/^./, (letter) => letter.toLowerCase());
+  if (!(error instanceof Deno.errors.NotCapable)) return reason;
+  return reason.replace(
+    /, run again.*/,
+    " (docs/security.md says what a task may do, and how to allow more)",
+  );
 }
 
 async function writeFlushed(path: string, bytes: Uint8Array): Promise<void> {

@@ -1,5 +1,5 @@
 import { cpus } from "node:os";
-import { withoutCredentials } from "./without_credentials.ts";
+import { shownWords } from "./server_url.ts";
 
 /** What a run ran on, the content of `environment.json`; null where permissions or the system withhold it. */
 export interface Environment {
@@ -36,7 +36,7 @@ export async function collectEnvironment(adapter: unknown, startedAt: Date): Pro
   const changes = await runGit("status", "--porcelain");
   return {
     startedAt: startedAt.toISOString(),
-    argv: Deno.args.map(withoutCredentials),
+    argv: shownWords(Deno.args),
     denoVersion: Deno.version.deno,
     v8Version: Deno.version.v8,
     typescriptVersion: Deno.version.typescript,
@@ -62,7 +62,10 @@ export async function runGit(...args: string[]): Promise<string | undefined> {
   const permission = Deno.permissions.querySync({ name: "run", command: "git" });
   if (folder === undefined || permission.state !== "granted") return undefined;
   try {
-    const { success, stdout } = await new Deno.Command("git", { args, cwd: folder }).output();
+    // Nothing that the repository's settings name is started, and nothing in it is written.
+    const careful = ["--no-optional-locks", "-c", "core.fsmonitor=false"];
+    const { success, stdout } = await new Deno.Command("git", { args: [...careful, ...args], cwd: folder })
+      .output();
     return success ? new TextDecoder().decode(stdout).trim() : undefined;
   } catch {
     return undefined;

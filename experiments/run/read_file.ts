@@ -1,39 +1,35 @@
-import { reasonOf, RunError } from "./atomic_write.ts";
+import { RunError } from "./atomic_write.ts";
+import { openContained } from "./contained.ts";
 
 /**
  * Reads a file of a run.
  *
- * @throws {RunError} if it cannot be read
+ * @param folder the folder that it must lie in; by default the one that the path names
+ * @throws {RunError} if there is none, it leads out of the folder, or it cannot be read
  */
-export async function readFile(path: string): Promise<Uint8Array> {
-  try {
-    return await Deno.readFile(path);
-  } catch (error) {
-    throw new RunError(`Cannot read ${path}: ${reasonOf(error)}`, { cause: error });
-  }
+export async function readFile(path: string, folder?: string): Promise<Uint8Array> {
+  const bytes = await readIfThere(path, folder);
+  if (bytes !== undefined) return bytes;
+  throw new RunError(`Cannot read ${path}: there is no such file`);
 }
 
 /**
  * Reads a file that a run need not have.
  *
+ * @param folder the folder that it must lie in; by default the one that the path names
  * @returns undefined if there is no such file
- * @throws {RunError} if it exists but cannot be read
+ * @throws {RunError} if it leads out of the folder, or exists but cannot be read
  */
-export async function readIfThere(path: string): Promise<Uint8Array | undefined> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    const { cause } = error as RunError;
-    if (cause instanceof Deno.errors.NotFound || cause instanceof Deno.errors.NotADirectory) return undefined;
-    throw error;
-  }
+export async function readIfThere(path: string, folder?: string): Promise<Uint8Array | undefined> {
+  const file = await openContained(path, folder);
+  return file && await new Response(file.readable).bytes();
 }
 
 /**
  * Reads a JSON object.
  *
  * @returns undefined if there is no such file
- * @throws {RunError} if it cannot be read or holds no object
+ * @throws {RunError} if it leads out of its folder, cannot be read or holds no object
  */
 export async function readJson(path: string): Promise<Record<string, unknown> | undefined> {
   const bytes = await readIfThere(path);

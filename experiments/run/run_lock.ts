@@ -22,6 +22,7 @@ export interface RunLock extends Disposable {
  */
 export async function tryLockRun(run: string): Promise<RunLock | undefined> {
   let file: Deno.FsFile;
+  checkLock(run);
   try {
     file = await Deno.open(join(run, runFile.lock), { read: true, write: true, create: true });
   } catch (error) {
@@ -49,6 +50,7 @@ export async function lockRun(run: string): Promise<RunLock> {
 
 /** Whether a program works on a run now. Needs no write permission. */
 export async function isLocked(run: string): Promise<boolean> {
+  checkLock(run);
   try {
     using file = await Deno.open(join(run, runFile.lock), { read: true });
     return !(await file.tryLock(false));
@@ -56,6 +58,17 @@ export async function isLocked(run: string): Promise<boolean> {
     if (error instanceof Deno.errors.NotFound) return false;
     throw new RunError(`Cannot see whether a program works on ${run}: ${reasonOf(error)}`);
   }
+}
+
+/** The lock is opened for writing: a link would make a file elsewhere, and a pipe would wait for ever. */
+function checkLock(run: string): void {
+  let isFile: boolean;
+  try {
+    isFile = Deno.lstatSync(join(run, runFile.lock)).isFile;
+  } catch {
+    return; // there is none, or opening it says why it cannot be seen
+  }
+  if (!isFile) throw new RunError(`Cannot lock ${run}: ${runFile.lock} in it is no file; remove it`);
 }
 
 function lockOf(run: string, file: Deno.FsFile): RunLock {

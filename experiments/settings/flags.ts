@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { nearest } from "../../models/nearest.ts";
-import { accepted, ConfigError, flagOf, type Rows, type Values } from "./setting.ts";
+import { shownWord } from "../run/server_url.ts";
+import { accepted, ConfigError, flagOf, type Rows, shownValue, type Values } from "./setting.ts";
 
 /** A parsed command line: the values it gives, and whether it asks for help. */
 export interface Flags<Table extends Rows> {
@@ -27,7 +28,7 @@ export function parseFlags<Table extends Rows>(rows: Table, argv: readonly strin
   let help = false;
   for (const token of tokenize(rows, names, argv)) {
     if (token.kind !== "option") {
-      const word = JSON.stringify(argv[token.index]);
+      const word = JSON.stringify(shownWord(argv[token.index]));
       throw new ConfigError(`Cannot use ${word}: only flags are expected (see --help)`);
     }
     if (token.name === "help" || token.name === "h") {
@@ -40,7 +41,7 @@ export function parseFlags<Table extends Rows>(rows: Table, argv: readonly strin
       const meant = nearest(word.replace(/^-+/, ""), [...names.keys(), "help"]);
       throw new ConfigError(`Unknown flag ${word} (${meant ? `did you mean --${meant}?` : "see --help"})`);
     }
-    const given = token.value === undefined ? word : `${word} ${JSON.stringify(token.value)}`;
+    const given = token.value === undefined ? word : `${word} ${shownValue(rows[name], token.value)}`;
     if (values.has(name)) throw new ConfigError(`Cannot use ${given}: ${flagOf(name)} is already given`);
     values.set(name, valueOf(rows, name, token, given));
   }

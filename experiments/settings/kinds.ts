@@ -1,3 +1,4 @@
+import { shownAddress } from "../run/server_url.ts";
 import type { Setting } from "./setting.ts";
 
 /** Bounds of a number: `min` and `max` are in the range, `above` and `below` are not. */
@@ -95,7 +96,12 @@ export function path(hint: string, doc: string): Setting<string> {
   return text({ doc, hint, pattern: /./, expected: "a path" });
 }
 
-/** A name or an address; `hint` stands for it in `--help`. */
+/** The address of a server; errors show no credentials in it. */
+export function address(hint: string, doc: string): Setting<string> {
+  return { ...line(hint, doc), shown: (value) => typeof value === "string" ? shownAddress(value) : "" };
+}
+
+/** A name; `hint` stands for it in `--help`. */
 export function line(hint: string, doc: string): Setting<string> {
   return text({ doc, hint, pattern: /^\P{Cc}+$/u, expected: "one line of text" });
 }

@@ -1,4 +1,5 @@
 import { nearest } from "../../models/nearest.ts";
+import { shownWord } from "../run/server_url.ts";
 
 /** A flag, an environment variable or a field of `config.json` cannot be used as given. */
 export class ConfigError extends Error {
@@ -19,6 +20,8 @@ export interface Setting<Value> {
   readonly details?: readonly string[];
   /** Value if none is given; a setting without one is required. */
   readonly default?: Value;
+  /** The part of a value that an error may show; without it, all of it. */
+  shown?(value: unknown): string;
   /** The value that a text on the command line stands for, accepted or not. */
   fromText(text: string): unknown;
   /** What the value of an older file is called now; without it, values are as they were. */
@@ -53,6 +56,12 @@ export function accepted<Value>(setting: Setting<Value>, value: unknown, where: 
   const problem = setting.problem?.(value) ??
     `expected ${setting.expected}${didYouMean(String(value), setting.choices ?? [])}`;
   throw new ConfigError(`Cannot use ${where}: ${problem}`);
+}
+
+/** A value as an error shows it: without credentials, even where an address was given by mistake. */
+export function shownValue(setting: Setting<unknown>, value: unknown): string {
+  const plain = typeof value === "string" ? shownWord(value) : value;
+  return JSON.stringify(setting.shown ? setting.shown(value) : plain);
 }
 
 /** ` (did you mean adamw?)`, or nothing if no known name is near. */

@@ -1,6 +1,6 @@
 import { type Flags, parseFlags } from "./flags.ts";
 import { helpText } from "./help.ts";
-import { accepted, ConfigError, didYouMean, flagOf, type Rows, type Values } from "./setting.ts";
+import { accepted, ConfigError, didYouMean, flagOf, type Rows, shownValue, type Values } from "./setting.ts";
 
 /** A table of settings, and what reads them. */
 export interface Settings<Table extends Rows> {
@@ -59,7 +59,7 @@ export function defineSettings<const Table extends Rows>(
         }
         const field = fields.get(name);
         const value = rows[name].fromFile?.(field) ?? field;
-        return accepted(rows[name], value, `${name} ${JSON.stringify(field)} in ${source}`);
+        return accepted(rows[name], value, `${name} ${shownValue(rows[name], field)} in ${source}`);
       });
     },
     help: (usage, preset = {}) => helpText(usage, rows, { ...preset }, { ...headings }),

@@ -1,27 +1,24 @@
-import { withoutCredentials } from "../run/without_credentials.ts";
+import { isFolderPath, serverUrl, shownAddress, storeOf } from "../run/server_url.ts";
 import { ConfigError } from "../settings/setting.ts";
+import { hideSecrets } from "./hide_secrets.ts";
 
 /** The address of an MLflow server, and credentials. These are private: no log, error or JSON of it contains them. */
 export class ServerAddress {
   /** Without credentials and without a trailing slash. */
   readonly url: string;
+  /** A text from elsewhere, with any secrets in it replaced, however they are encoded. */
+  readonly hide: (text: string) => string;
   readonly #authorization: string | undefined;
-  readonly #secrets: readonly string[];
 
   constructor(url: string, authorization: string | undefined, secrets: readonly string[]) {
     this.url = url;
     this.#authorization = authorization;
-    this.#secrets = secrets.filter((secret) => secret !== "").sort((a, b) => b.length - a.length);
+    this.hide = hideSecrets(secrets);
   }
 
   /** The headers that authorise a request. */
   get headers(): Record<string, string> {
     return this.#authorization === undefined ? {} : { authorization: this.#authorization };
-  }
-
-  /** A text from elsewhere, with any secrets in it replaced. */
-  hide(text: string): string {
-    return this.#secrets.reduce((rest, secret) => rest.replaceAll(secret, "***"), text);
   }
 }
 
@@ -41,19 +38,19 @@ export interface Credentials {
  * @throws {ConfigError} if it is no HTTP address; the message contains no credentials
  */
 export function parseAddress(uri: string, source: string, credentials: Credentials = {}): ServerAddress {
-  const shown = `${source} ${JSON.stringify(withoutCredentials(uri))}`;
-  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(uri)?.[1].toLowerCase();
-  const local = scheme === undefined || scheme === "file" || /^[a-z]$/.test(scheme);
-  if (local || (scheme !== "http" && scheme !== "https")) {
-    const why = local
+  const safe = shownAddress(uri);
+  const shown = safe === "" ? source : `${source} ${JSON.stringify(safe)}`;
+  const store = storeOf(uri);
+  if (store !== undefined || isFolderPath(uri) || !/[:@]/.test(uri)) {
+    const why = store === undefined
       ? "it names a folder, but runs are sent only to servers (the run folder itself needs no setting)"
-      : `it names a ${scheme} store, but runs are sent only over HTTP`;
+      : `it names a ${store} store, but runs are sent only over HTTP`;
     throw new ConfigError(
       `Cannot use ${shown}: ${why}; start a server, with deno task mlflow or mlflow server, and give its http:// address`,
     );
   }
-  const url = URL.parse(uri);
-  if (url === null || url.search !== "" || url.hash !== "") {
+  const url = serverUrl(uri);
+  if (url === undefined || url.search !== "" || url.hash !== "") {
     throw new ConfigError(`Cannot use ${shown}: expected an address such as http://127.0.0.1:5000`);
   }
   const inside = url.username !== "" || url.password !== "";
@@ -64,13 +61,13 @@ export function parseAddress(uri: string, source: string, credentials: Credentia
     : credentials.token
     ? bearer(credentials.token)
     : { authorization: undefined, secrets: [] };
-  const plain = url.origin + url.pathname.replace(/\/+$/, "");
-  return new ServerAddress(plain, authorization, inside ? [...secrets, url.password] : secrets);
+  return new ServerAddress(safe, authorization, secrets);
 }
 
 function basic(username: string, password: string) {
+  // A user without a password is a token, as some servers want it.
   const encoded = new TextEncoder().encode(`${username}:${password}`).toBase64();
-  return { authorization: `Basic ${encoded}`, secrets: [password, encoded] };
+  return { authorization: `Basic ${encoded}`, secrets: [password || username, encoded.replace(/=+$/, "")] };
 }
 
 function bearer(token: string) {

@@ -1,29 +1,19 @@
-import type { MetricEntry, TextEntry } from "./entries.ts";
-import { batches } from "./entries.ts";
+import {
+  AnswerError,
+  createdExperimentOf,
+  experimentOf,
+  filesOf,
+  runOf,
+  runsOf,
+  type RunStatus,
+  type ServerRun,
+} from "./answers.ts";
+import { artifactPath, listArtifacts } from "./artifact_list.ts";
+import { batches, type MetricEntry, type TextEntry } from "./entries.ts";
 import { type HttpServer, type RequestOptions, ServerError } from "./http.ts";
+import { allPages } from "./pages.ts";
 
-/** Status of a run, in MLflow's words. */
-export type RunStatus = "RUNNING" | "FINISHED" | "FAILED" | "KILLED";
-
-/** A run as the server returns it. */
-export interface ServerRun {
-  readonly info: {
-    readonly run_id: string;
-    readonly experiment_id: string;
-    readonly run_name?: string;
-    readonly status: RunStatus;
-    readonly start_time?: number;
-    readonly end_time?: number;
-    readonly artifact_uri?: string;
-    readonly lifecycle_stage: "active" | "deleted";
-  };
-  readonly data: {
-    readonly metrics?: readonly { readonly key: string; readonly value: number | string; step?: number }[];
-    readonly params?: readonly TextEntry[];
-    readonly tags?: readonly TextEntry[];
-  };
-  readonly inputs?: { readonly dataset_inputs?: readonly DatasetInput[] };
-}
+export type { RunStatus, ServerRun };
 
 /** A data set that a run uses. */
 export interface DatasetInput {
@@ -50,10 +40,7 @@ export class MlflowClient {
   async experiment(name: string): Promise<{ id: string; deleted: boolean } | undefined> {
     try {
       const query = `experiments/get-by-name?experiment_name=${encodeURIComponent(name)}`;
-      const { experiment } = await this.#get<
-        { experiment: { experiment_id: string; lifecycle_stage: string } }
-      >(query);
-      return { id: experiment.experiment_id, deleted: experiment.lifecycle_stage === "deleted" };
+      return await this.#get(query, experimentOf);
     } catch (error) {
       if (hasCode(error, "RESOURCE_DOES_NOT_EXIST")) return undefined;
       throw error;
@@ -65,7 +52,7 @@ export class MlflowClient {
     let found = await this.experiment(name);
     if (!found) {
       try {
-        return (await this.#post<{ experiment_id: string }>("experiments/create", { name })).experiment_id;
+        return await this.#post("experiments/create", { name }, createdExperimentOf);
       } catch (error) {
         // Another program, or an earlier attempt whose answer was lost, has created it.
         if (!hasCode(error, "RESOURCE_ALREADY_EXISTS")) throw error;
@@ -81,49 +68,49 @@ export class MlflowClient {
 
   /** The runs of an experiment that match a filter, oldest first; by default without deleted ones. */
   async searchRuns(experimentId: string, filter = "", view: "ACTIVE_ONLY" | "ALL" = "ACTIVE_ONLY") {
-    const runs: ServerRun[] = [];
-    for (let token: string | undefined, first = true; first || token; first = false) {
-      const page: { runs?: ServerRun[]; next_page_token?: string } = await this.#post("runs/search", {
-        experiment_ids: [experimentId],
-        filter,
-        run_view_type: view,
-        max_results: 1000,
-        order_by: ["attributes.start_time ASC"],
-        ...token && { page_token: token },
-      });
-      runs.push(...page.runs ?? []);
-      token = page.next_page_token;
-    }
-    return runs;
+    return await allPages(
+      (token) =>
+        this.#post("runs/search", {
+          experiment_ids: [experimentId],
+          filter,
+          run_view_type: view,
+          max_results: 1000,
+          order_by: ["attributes.start_time ASC"],
+          ...token !== undefined && { page_token: token },
+        }, runsOf),
+      this.url,
+      this.http.patience,
+    );
   }
 
   /** Creates a run. Never retried blindly: two calls create two runs. */
   async createRun(run: { experiment_id: string; run_name: string; start_time: number; tags: TextEntry[] }) {
-    return (await this.#post<{ run: ServerRun }>("runs/create", run, { once: true })).run;
+    return await this.#post("runs/create", run, runOf, { once: true });
   }
 
   async run(runId: string): Promise<ServerRun> {
-    return (await this.#get<{ run: ServerRun }>(`runs/get?run_id=${encodeURIComponent(runId)}`)).run;
+    return await this.#get(`runs/get?run_id=${encodeURIComponent(runId)}`, runOf);
   }
 
   async deleteRun(runId: string): Promise<void> {
-    await this.#post("runs/delete", { run_id: runId });
+    await this.#post("runs/delete", { run_id: runId }, nothing);
   }
 
   async updateRun(
     runId: string,
     change: { status?: RunStatus; end_time?: number; run_name?: string },
   ): Promise<void> {
-    await this.#post("runs/update", { run_id: runId, ...change });
+    await this.#post("runs/update", { run_id: runId, ...change }, nothing);
   }
 
   async logInputs(runId: string, datasets: readonly DatasetInput[]): Promise<void> {
-    await this.#post("runs/log-inputs", { run_id: runId, datasets });
+    await this.#post("runs/log-inputs", { run_id: runId, datasets }, nothing);
   }
 
   /**
    * Logs entries of one kind, in as many requests as the server's limits require. Entries that the server rejects for good
-   * are skipped.
+   * are skipped; after twenty of a request one by one, its others at once, as a server that rejects all would be asked
+   * twice for each.
    *
    * @param onRefused called with every skipped entry
    */
@@ -134,94 +121,90 @@ export class MlflowClient {
     onRefused: (entry: MetricEntry | TextEntry, reason: string) => void,
   ): Promise<void> {
     for (const batch of batches(entries, kind === "metrics" ? 1000 : 100)) {
-      try {
-        await this.#post("runs/log-batch", { run_id: runId, [kind]: batch });
-      } catch (error) {
-        const invalid = hasCode(error, "INVALID_PARAMETER_VALUE") || hasCode(error, "BAD_REQUEST");
-        if (!invalid || /active/.test((error as Error).message)) throw error;
-        if (batch.length === 1) onRefused(batch[0], (error as Error).message);
-        else {
-          const half = Math.ceil(batch.length / 2);
-          for (const part of [batch.slice(0, half), batch.slice(half)]) {
-            await this.logAll(runId, kind, part, onRefused);
-          }
-        }
+      await this.#logBatch(runId, kind, batch, onRefused, { left: 20 });
+    }
+  }
+
+  async #logBatch(
+    runId: string,
+    kind: "metrics" | "params" | "tags",
+    batch: readonly (MetricEntry | TextEntry)[],
+    onRefused: (entry: MetricEntry | TextEntry, reason: string) => void,
+    refusals: { left: number },
+  ): Promise<void> {
+    try {
+      await this.#post("runs/log-batch", { run_id: runId, [kind]: batch }, nothing);
+    } catch (error) {
+      const invalid = hasCode(error, "INVALID_PARAMETER_VALUE") || hasCode(error, "BAD_REQUEST");
+      if (!invalid || /active/.test((error as Error).message)) throw error;
+      if (batch.length === 1 || refusals.left <= 0) {
+        refusals.left -= batch.length;
+        for (const entry of batch) onRefused(entry, (error as Error).message);
+        return;
       }
+      const half = Math.ceil(batch.length / 2);
+      await this.#logBatch(runId, kind, batch.slice(0, half), onRefused, refusals);
+      await this.#logBatch(runId, kind, batch.slice(half), onRefused, refusals);
     }
   }
 
-  /** All points of a metric, in the order in which they were logged. */
-  async metricHistory(runId: string, key: string) {
-    const all: { value: number | string; timestamp: number; step?: number }[] = [];
-    for (let token: string | undefined, first = true; first || token; first = false) {
-      const query = new URLSearchParams({ run_id: runId, metric_key: key, max_results: "25000" });
-      if (token) query.set("page_token", token);
-      const page: { metrics?: typeof all; next_page_token?: string } = await this.#get(
-        `metrics/get-history?${query}`,
-      );
-      all.push(...page.metrics ?? []);
-      token = page.next_page_token;
-    }
-    return all;
-  }
-
-  /** Paths of all artifacts of a run below a folder, in no order. */
-  async artifacts(runId: string, folder = ""): Promise<string[]> {
-    const query = new URLSearchParams({ run_id: runId, ...folder && { path: folder } });
-    const { files = [] } = await this.#get<{ files?: { path: string; is_dir: boolean }[] }>(
-      `artifacts/list?${query}`,
-    );
-    const below = files.map(({ path, is_dir }) => is_dir ? this.artifacts(runId, path) : [path]);
-    return (await Promise.all(below)).flat();
+  /** Paths of all artifacts of a run, in no order. */
+  artifacts(runId: string): Promise<string[]> {
+    return listArtifacts((folder) => {
+      const query = new URLSearchParams({ run_id: runId, ...folder && { path: folder } });
+      return this.#get(`artifacts/list?${query}`, filesOf);
+    }, this.url);
   }
 
   /** Stores an artifact; one with the same path is replaced. */
   async putArtifact(artifactUri: string, path: string, body: () => BodyInit): Promise<void> {
     const content = { type: "application/octet-stream", body };
-    await this.http.request("PUT", this.#artifactPath(artifactUri, path), this.#options({ content }));
+    await this.http.request("PUT", artifactPath(this.url, artifactUri, path), this.#options({ content }));
   }
 
   async artifact(artifactUri: string, path: string): Promise<Uint8Array> {
-    return await this.http.request("GET", this.#artifactPath(artifactUri, path), this.#options());
-  }
-
-  #artifactPath(artifactUri: string, path: string): string {
-    const rest = /^mlflow-artifacts:(?:\/\/[^/]*)?\/(.*)$/.exec(artifactUri)?.[1];
-    if (rest === undefined) {
-      throw new ServerError(
-        `${this.url} keeps artifacts elsewhere (${artifactUri.split(":")[0]}:) and takes none itself; ` +
-          "start it with --serve-artifacts",
-        { passing: false, code: "NO_ARTIFACTS" },
-      );
-    }
-    const segments = [...rest.split("/"), ...path.split("/")].filter((segment) => segment !== "");
-    return `/api/2.0/mlflow-artifacts/artifacts/${segments.map(encodeURIComponent).join("/")}`;
+    const options = this.#options({ download: true });
+    return await this.http.request("GET", artifactPath(this.url, artifactUri, path), options);
   }
 
   #options(options: RequestOptions = {}): RequestOptions {
     return { ...options, signal: this.signal };
   }
 
-  async #get<Answer>(path: string): Promise<Answer> {
-    return this.#parse(await this.http.request("GET", `/api/2.0/mlflow/${path}`, this.#options()));
+  async #get<Answer>(path: string, read: (answer: unknown) => Answer): Promise<Answer> {
+    return this.#parse(await this.http.request("GET", `/api/2.0/mlflow/${path}`, this.#options()), read);
   }
 
-  async #post<Answer>(path: string, json: unknown, options: RequestOptions = {}): Promise<Answer> {
+  async #post<Answer>(
+    path: string,
+    json: unknown,
+    read: (answer: unknown) => Answer,
+    options: RequestOptions = {},
+  ): Promise<Answer> {
     const text = JSON.stringify(json);
     const content = { type: "application/json", body: () => text };
-    return this.#parse(
-      await this.http.request("POST", `/api/2.0/mlflow/${path}`, this.#options({ ...options, content })),
+    const bytes = await this.http.request(
+      "POST",
+      `/api/2.0/mlflow/${path}`,
+      this.#options({ ...options, content }),
     );
+    return this.#parse(bytes, read);
   }
 
-  #parse<Answer>(bytes: Uint8Array): Answer {
+  #parse<Answer>(bytes: Uint8Array, read: (answer: unknown) => Answer): Answer {
     try {
-      return JSON.parse(new TextDecoder().decode(bytes));
-    } catch {
-      throw new ServerError(`${this.url} is no MLflow server: its answer is not JSON`, { passing: false });
+      return read(JSON.parse(new TextDecoder().decode(bytes)));
+    } catch (error) {
+      const why = error instanceof AnswerError
+        ? `its answer lacks ${error.message}`
+        : "its answer is not JSON";
+      throw new ServerError(`${this.url} is no MLflow server: ${why}`, { passing: false });
     }
   }
 }
+
+/** Reads an answer of which nothing is needed. */
+function nothing(): void {}
 
 /** Whether a server gave an error this name. */
 export function hasCode(error: unknown, code: string): boolean {

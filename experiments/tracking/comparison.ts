@@ -1,5 +1,6 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
+import { findContained } from "../run/contained.ts";
 import { createRunFolder } from "../run/run_folder.ts";
 import { requireRecord } from "./current_record.ts";
 import { runFiles } from "./files.ts";
@@ -58,7 +59,7 @@ export async function recordComparison(
     await Deno.mkdir(nested);
     for (const { path } of await runFiles(run)) {
       if (copied.has(path) || path.startsWith(`${runFolder.samples}/`)) {
-        await copy(join(run, path), join(nested, path));
+        await copy(run, path, nested);
       }
     }
     const { parameterCount, dataset, id: standsFor } = record;
@@ -74,7 +75,9 @@ export async function recordComparison(
   return folder;
 }
 
-async function copy(from: string, to: string): Promise<void> {
+async function copy(run: string, path: string, nested: string): Promise<void> {
+  const [from, to] = [join(run, path), join(nested, path)];
+  if (findContained(from, run) === undefined) return; // deleted since it was listed
   try {
     await Deno.mkdir(dirname(to), { recursive: true });
     await Deno.copyFile(from, to);

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { openContained } from "../run/contained.ts";
 import type { SentFile } from "./cursor.ts";
 import { runFile } from "../run/layout.ts";
 
@@ -15,6 +16,12 @@ export interface RunFile {
 const inMemory = 32 << 20;
 const piece = 1 << 18;
 
+/** Whether a file is for this program only and never sent: the cursor, hidden and unfinished files. */
+export function isOwn(path: string): boolean {
+  return path === runFile.cursor || path.endsWith(".tmp") ||
+    path.split("/").some((name) => name.startsWith("."));
+}
+
 /**
  * The files of a run to send, sorted: without the cursor, hidden or unfinished files, and nested runs.
  */
@@ -22,7 +29,7 @@ export async function runFiles(run: string, below = ""): Promise<RunFile[]> {
   const files: RunFile[] = [];
   for await (const { name, isFile, isDirectory } of Deno.readDir(join(run, below))) {
     const path = below === "" ? name : `${below}/${name}`;
-    if (name.startsWith(".") || name.endsWith(".tmp") || path === runFile.cursor) continue;
+    if (isOwn(path)) continue;
     if (isDirectory && !(await exists(join(run, path, runFile.record)))) {
       files.push(...await runFiles(run, path));
     }
@@ -54,15 +61,15 @@ export class OpenFile implements Disposable {
     this.#bytes = bytes;
   }
 
-  /** @returns undefined if there is no such file */
-  static async open(path: string): Promise<OpenFile | undefined> {
-    let file: Deno.FsFile;
-    try {
-      file = await Deno.open(path);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return undefined;
-      throw error;
-    }
+  /**
+   * @param run the folder that the file must lie in
+   * @param path relative to it
+   * @returns undefined if there is no such file
+   * @throws {RunError} if it leads out of the folder, or cannot be read
+   */
+  static async open(run: string, path: string): Promise<OpenFile | undefined> {
+    const file = await openContained(join(run, path), run);
+    if (file === undefined) return undefined;
     const { size, mtime } = await file.stat();
     const hash = createHash("sha256");
     const bytes = size <= inMemory ? new Uint8Array(size) : undefined;

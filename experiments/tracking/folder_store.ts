@@ -1,4 +1,4 @@
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { readMetrics } from "../run/metrics_log.ts";
 import { readFile, readJson } from "../run/read_file.ts";
@@ -48,9 +48,7 @@ export class FolderStore implements RunStore {
   }
 
   async read({ key }: RunSummary, path: string): Promise<Uint8Array> {
-    const file = join(key, path);
-    if (relative(key, file).startsWith("..")) throw new RunError(`Cannot read ${path}: it is not in ${key}`);
-    return await readFile(file);
+    return await readFile(join(key, path), key);
   }
 }
 

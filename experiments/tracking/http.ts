@@ -1,5 +1,8 @@
 import type { ServerAddress } from "./address.ts";
+import { shownAddress } from "../run/server_url.ts";
+import { BodyTooLarge, mostBytes, readBody } from "./body.ts";
 import { type Patience, Pauses, withRetries } from "./retry.ts";
+import { say } from "../terminal/output.ts";
 
 /** A server cannot be reached, or it refused or failed a request. */
 export class ServerError extends Error {
@@ -35,6 +38,8 @@ export interface RequestOptions {
   readonly content?: Content;
   /** For requests that must not run twice: retry only if the request certainly had no effect. */
   readonly once?: boolean;
+  /** For files: an answer may be large, and takes the time it needs as long as more of it arrives. */
+  readonly download?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -74,7 +79,8 @@ export class HttpServer {
     });
   }
 
-  async #attempt(method: string, path: string, { content, signal }: RequestOptions): Promise<Uint8Array> {
+  async #attempt(method: string, path: string, options: RequestOptions): Promise<Uint8Array> {
+    const { content, signal, download = false } = options;
     const timeout = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const alive = () => {
@@ -91,13 +97,24 @@ export class HttpServer {
         redirect: "manual",
         signal: signal ? AbortSignal.any([timeout.signal, signal]) : timeout.signal,
       });
-      const bytes = await response.bytes();
-      if (!response.ok) throw this.#refusal(response, bytes);
+      if (!response.ok) {
+        throw this.#refusal(response, await readBody(response.body, { most: mostBytes.error, cut: true }));
+      }
+      const bytes = await readBody(response.body, {
+        most: download ? mostBytes.file : mostBytes.json,
+        ...download && { onProgress: alive },
+      });
       this.onProgress();
       return bytes;
     } catch (error) {
       if (error instanceof ServerError) throw error;
       signal?.throwIfAborted();
+      if (error instanceof BodyTooLarge) {
+        const megabytes = (download ? mostBytes.file : mostBytes.json) / 2 ** 20;
+        throw new ServerError(`${this.address.url} answers with more than ${megabytes} MiB`, {
+          passing: false,
+        });
+      }
       throw this.#unreachable(error, timeout.signal.aborted);
     } finally {
       clearTimeout(timer);
@@ -111,9 +128,12 @@ export class HttpServer {
     const said = this.address.hide(answer.message ?? text).replaceAll(/\s+/g, " ").trim().slice(0, 300);
     const passing = passingStatuses.includes(status);
     const what = status === 401 || (status === 403 && !/host header/i.test(said))
-      ? `refuses these credentials (${status}; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN)`
+      ? `refuses these credentials (${status}; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or ` +
+        "MLFLOW_TRACKING_TOKEN; they go only to a server that --mlflow or MLFLOW_TRACKING_URI names)"
       : status >= 300 && status < 400
-      ? `is elsewhere (${status} to ${this.address.hide(headers.get("location") ?? "?")}; give that address)`
+      ? `is elsewhere (${status} to ${
+        this.address.hide(shownAddress(headers.get("location") ?? "") || "?")
+      }; give that address)`
       : `answered ${status}${said === "" ? "" : `: ${said}`}`;
     return new ServerError(`${url} ${what}`, {
       status,
@@ -144,7 +164,7 @@ export function awaitedServer(address: ServerAddress, patience: Patience): HttpS
   const server = new HttpServer(address, patience);
   server.onRetry = ({ message }) => {
     server.onRetry = () => {};
-    console.error(
+    say(
       `${message}: retrying up to ${patience.maxRetries} times (MLFLOW_HTTP_REQUEST_MAX_RETRIES)`,
     );
   };

@@ -1,3 +1,5 @@
+import { openContained } from "../run/contained.ts";
+
 /** Some complete lines of a file. */
 export interface Lines {
   readonly lines: readonly string[];
@@ -10,17 +12,13 @@ const pieceBytes = 1 << 18;
 /**
  * Reads the lines of a file that may still be written, from an offset to its current end, in pieces of limited size.
  *
+ * @param path a file of a run folder
  * @param whole whether a last line without a line break counts, because the file is complete
+ * @throws {RunError} if the file cannot be read
  */
 export async function* linesFrom(path: string, offset: number, whole: boolean): AsyncGenerator<Lines> {
-  let file: Deno.FsFile;
-  try {
-    file = await Deno.open(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
-    throw error;
-  }
-  using _ = file;
+  using file = await openContained(path);
+  if (file === undefined) return;
   await file.seek(offset, Deno.SeekMode.Start);
   let open = new Uint8Array(0);
   for (;;) {

@@ -6,7 +6,7 @@ import { hasCode, type MlflowClient, type ServerRun } from "./client.ts";
 import { type Cursor, newCursor, readCursor, writeCursor } from "./cursor.ts";
 import { describe, idTag } from "./description.ts";
 import { keyOf, type MetricEntry, metricEntry } from "./entries.ts";
-import { OpenFile, runFiles } from "./files.ts";
+import { isOwn, OpenFile, runFiles } from "./files.ts";
 import { ServerError } from "./http.ts";
 import { linesFrom } from "./lines.ts";
 import { readRecord, type RunRecord } from "./record.ts";
@@ -87,7 +87,7 @@ export class Mirror {
       this.#cursor = { ...newCursor(this.client.url), runId: info.run_id, status: info.status };
     }
     this.#cursor.experimentId = experimentId;
-    this.#cursor.artifactUri = info.artifact_uri ?? "";
+    this.#cursor.artifactUri = info.artifact_uri;
     await writeCursor(this.run, this.#cursor);
     this.#claimed = true;
     this.#onFound(pageOf(this.client.url, this.#cursor));
@@ -103,7 +103,10 @@ export class Mirror {
   /** The run on the server, created if missing. Lost answers can leave several; all but one are deleted. */
   async #find(experimentId: string, record: RunRecord): Promise<ServerRun> {
     const filter = `tags.\`${idTag}\` = '${record.id.replaceAll("'", "")}'`;
-    const search = () => this.client.searchRuns(experimentId, filter, "ALL");
+    // What else the server finds is not ours to write or delete.
+    const isOurs = ({ data }: ServerRun) =>
+      data.tags.some(({ key, value }) => key === idTag && value === record.id);
+    const search = async () => (await this.client.searchRuns(experimentId, filter, "ALL")).filter(isOurs);
     let unsure = false;
     const found = await withRetries(
       async () => {
@@ -120,7 +123,8 @@ export class Mirror {
         signal: this.client.signal,
       },
     );
-    const runs = unsure ? await search() : found;
+    const again = unsure ? await search() : [];
+    const runs = again.length > 0 ? again : found;
     const active = runs.filter(({ info }) => info.lifecycle_stage === "active");
     const known = active.find(({ info }) => info.run_id === this.#cursor?.runId);
     const kept = known ?? active.sort((a, b) => a.info.run_id < b.info.run_id ? -1 : 1)[0] ?? runs[0];
@@ -213,11 +217,8 @@ export class Mirror {
 
   /** Sends a picture under the name of key, step and time by which MLflow's page finds images over steps. */
   async #sendImage(cursor: Cursor, key: string, path: string, step: number, time: number): Promise<void> {
-    using file = await OpenFile.open(join(this.run, path));
-    if (file === undefined) {
-      cursor.refused[`images/${path}`] = "the file is gone";
-      return;
-    }
+    using file = await this.#openImage(cursor, path);
+    if (file === undefined) return;
     // A fixed name, so that a picture that is sent again replaces itself.
     const id = createHash("sha256").update(`${cursor.runId}/${path}`).digest("hex");
     const uuid = [id.slice(0, 8), id.slice(8, 12), id.slice(12, 16), id.slice(16, 20), id.slice(20, 32)].join(
@@ -232,12 +233,25 @@ export class Mirror {
     cursor.images++;
   }
 
+  /** Opens a picture that `metrics.jsonl` names, which may be anything: only a file that is also sent by itself. */
+  async #openImage(cursor: Cursor, path: string): Promise<OpenFile | undefined> {
+    try {
+      const file = isOwn(path) ? undefined : await OpenFile.open(this.run, path);
+      if (file === undefined) cursor.refused[`images/${path}`] = "the file is gone";
+      return file;
+    } catch (error) {
+      if (!(error instanceof RunError)) throw error;
+      cursor.refused[`images/${path}`] = error.message;
+      return undefined;
+    }
+  }
+
   async #sendFiles(cursor: Cursor, over: boolean): Promise<number> {
     let count = 0;
     for (const { path, size, modified } of await runFiles(this.run)) {
       const sent = cursor.files[path];
       if ((!over && changes(path)) || (sent?.size === size && sent.modified === modified)) continue;
-      using file = await OpenFile.open(join(this.run, path));
+      using file = await OpenFile.open(this.run, path);
       if (file === undefined) continue; // deleted since it was listed
       if (sent?.sha256 !== file.sent.sha256) {
         if (!await this.#put(cursor, path, file)) continue;
@@ -267,5 +281,6 @@ export class Mirror {
 /** The address of a run's page. */
 export function pageOf(server: string, run: { experimentId: string | null; runId: string | null }): string {
   // Without the query, the page opens in another mode.
-  return `${server}/#/experiments/${run.experimentId}/runs/${run.runId}?workflowType=machine_learning`;
+  const [experiment, id] = [run.experimentId, run.runId].map((part) => encodeURIComponent(String(part)));
+  return `${server}/#/experiments/${experiment}/runs/${id}?workflowType=machine_learning`;
 }

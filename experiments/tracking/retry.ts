@@ -79,7 +79,11 @@ export async function withRetries<T>(
       const asked = waitFor(error);
       if (asked === undefined || retry > patience.maxRetries) throw error;
       onRetry?.(error);
-      const ms = Math.max(asked, backoffMs(retry, patience.backoffFactor, Math.random()));
+      // A server may ask to wait, but not for longer than an attempt may take.
+      const ms = Math.max(
+        Math.min(asked, patience.timeoutMs),
+        backoffMs(retry, patience.backoffFactor, Math.random()),
+      );
       await pauses.pause(Math.min(ms, longestMs), signal);
     }
   }

@@ -1,3 +1,5 @@
+import { basename } from "node:path";
+import { printable } from "../terminal/output.ts";
 import type { RunSummary } from "./store.ts";
 
 /** Metrics with a column in the list. */
@@ -5,15 +7,27 @@ const columns = ["train_loss", "val_loss", "test_loss"];
 
 /** A table of runs, one per line. */
 export function listTable(runs: readonly RunSummary[]): string {
-  const head = ["run", "status", "started (UTC)", "minutes", "model", "filters", ...columns];
+  // A folder names its run; a server's id does not.
+  const named = runs.some(({ key, name }) => basename(key) !== name);
+  const head = [
+    "run",
+    ...named ? ["name"] : [],
+    "status",
+    "started (UTC)",
+    "minutes",
+    "model",
+    "filters",
+    ...columns,
+  ];
   const rows = runs.map((run) => [
     run.key,
+    ...named ? [run.name] : [],
     run.status,
     date(run.startedAt),
     minutes(run),
     run.params.model ?? "",
     run.params.filters ?? "",
-    ...columns.map((name) => shown(run.metrics[name])),
+    ...columns.map((name) => shown(own(run.metrics, name))),
   ]);
   return table([head, ...rows]);
 }
@@ -33,7 +47,7 @@ export function showTable(run: RunSummary, files: readonly string[]): string {
     table(about),
     ["Latest metrics", table(metrics)].join("\n"),
     ["Settings", table(Object.entries(run.params))].join("\n"),
-    ["Files", ...files].join("\n  "),
+    ["Files", ...files.map(printable)].join("\n  "),
   ].join("\n\n");
 }
 
@@ -44,10 +58,10 @@ export function compareTable(runs: readonly RunSummary[]): string {
   ];
   const metrics = names(runs.map((run) => run.metrics)).map((name) => [
     name,
-    ...runs.map((run) => shown(run.metrics[name])),
+    ...runs.map((run) => shown(own(run.metrics, name))),
   ]);
   const settings = names(runs.map(({ params }) => params))
-    .map((name) => [name, ...runs.map(({ params }) => params[name] ?? "")])
+    .map((name) => [name, ...runs.map(({ params }) => own(params, name) ?? "")])
     .filter(([, first, ...others]) => others.some((value) => value !== first));
   return table([
     ["", ...runs.map((run) => run.name)],
@@ -59,11 +73,19 @@ export function compareTable(runs: readonly RunSummary[]): string {
 }
 
 function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => [...row[i]].length)));
-  return rows.map((row) => {
+  const shown = rows.map((row) => row.map(printable));
+  const widths = (rows[0] ?? []).map((_, i) =>
+    shown.reduce((most, row) => Math.max(most, [...row[i]].length), 0)
+  );
+  return shown.map((row) => {
     const cells = row.map((cell, i) => cell + " ".repeat(widths[i] - [...cell].length));
     return `  ${cells.join("  ")}`.trimEnd();
   }).join("\n");
+}
+
+/** A field by a name that may be any word, such as `constructor`. */
+function own<T>(fields: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(fields, name) ? fields[name] : undefined;
 }
 
 function shown(value: number | undefined): string {
@@ -71,7 +93,9 @@ function shown(value: number | undefined): string {
 }
 
 function date(ms: number | null): string {
-  return ms === null ? "" : new Date(ms).toISOString().slice(0, 16).replace("T", " ");
+  return ms === null || !(Math.abs(ms) <= 8.64e15)
+    ? ""
+    : new Date(ms).toISOString().slice(0, 16).replace("T", " ");
 }
 
 function minutes({ startedAt, endedAt }: RunSummary): string {

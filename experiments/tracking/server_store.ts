@@ -25,7 +25,7 @@ export class ServerStore implements RunStore {
       throw new ServerError(`${this.#client.url} has no experiment ${experiment}`, { passing: false });
     }
     const runs = await this.#client.searchRuns(found.id);
-    for (const { info } of runs) this.#artifactUris.set(info.run_id, info.artifact_uri ?? "");
+    for (const { info } of runs) this.#artifactUris.set(info.run_id, info.artifact_uri);
     return runs.map((run) => summaryOf(run, experiment));
   }
 
@@ -34,7 +34,7 @@ export class ServerStore implements RunStore {
   }
 
   async read({ key }: RunSummary, path: string): Promise<Uint8Array> {
-    const uri = this.#artifactUris.get(key) ?? (await this.#client.run(key)).info.artifact_uri ?? "";
+    const uri = this.#artifactUris.get(key) ?? (await this.#client.run(key)).info.artifact_uri;
     return await this.#client.artifact(uri, path);
   }
 }
@@ -47,7 +47,7 @@ function summaryOf({ info, data }: ServerRun, experiment: string): RunSummary {
     status: info.status,
     startedAt: info.start_time ?? null,
     endedAt: info.end_time ?? null,
-    params: Object.fromEntries((data.params ?? []).map(({ key, value }) => [key, value])),
-    metrics: Object.fromEntries((data.metrics ?? []).map(({ key, value }) => [key, Number(value)])),
+    params: Object.fromEntries(data.params.map(({ key, value }) => [key, value])),
+    metrics: Object.fromEntries(data.metrics.map(({ key, value }) => [key, value])),
   };
 }

@@ -42,7 +42,8 @@ export function readEnvironment(): Environment {
 }
 
 /**
- * Chooses where a run is recorded: by flags, else by MLflow's environment.
+ * Chooses where a run is recorded: by flags, else by MLflow's environment. Credentials of the environment go only to a
+ * server that one of these names, never to one that a run folder names.
  *
  * @param flags the command line; null is not given
  * @param known the server that already has the run, used if neither names one
@@ -62,11 +63,13 @@ export function chooseTracking(
     : environment.MLFLOW_TRACKING_URI
     ? [environment.MLFLOW_TRACKING_URI, "MLFLOW_TRACKING_URI"]
     : [known, "the run's server"];
-  const credentials = {
-    username: environment.MLFLOW_TRACKING_USERNAME,
-    password: environment.MLFLOW_TRACKING_PASSWORD,
-    token: environment.MLFLOW_TRACKING_TOKEN,
-  };
+  const credentials = flags.mlflow || environment.MLFLOW_TRACKING_URI
+    ? {
+      username: environment.MLFLOW_TRACKING_USERNAME,
+      password: environment.MLFLOW_TRACKING_PASSWORD,
+      token: environment.MLFLOW_TRACKING_TOKEN,
+    }
+    : {};
   const address = uri === undefined ? undefined : parseAddress(uri, source, credentials);
   if (address) checkNetwork(address);
   const runName = flags.runName ?? environment.MLFLOW_RUN_NAME;

@@ -8,8 +8,9 @@ import {
   type Trainer,
 } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
-import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
+import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile, weightsFile, type WeightsName } from "../run/layout.ts";
+import { readIfThere } from "../run/read_file.ts";
 import type { Network } from "./network.ts";
 
 /** The state of a run besides weights, moments and averages, to resume it exactly. */
@@ -71,12 +72,10 @@ export async function restoreRunState(
   dataDigest: string,
 ): Promise<RunProgress> {
   const path = join(run, runFile.state);
-  let bytes: Uint8Array;
-  try {
-    bytes = await Deno.readFile(path);
-  } catch (error) {
+  const bytes = await readIfThere(path);
+  if (bytes === undefined) {
     throw new RunError(
-      `Cannot resume ${run}: cannot read ${path} (${reasonOf(error)}); the run may have no checkpoint yet`,
+      `Cannot resume ${run}: cannot read ${path} (there is no such file); the run may have no checkpoint yet`,
     );
   }
   const { tensors, metadata } = decodeSafetensors(bytes, path);

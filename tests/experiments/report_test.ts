@@ -102,7 +102,7 @@ testTask("report says in one line why it cannot, and writes nothing", async (pla
     ["a --outt x.html", /^ConfigError: Unknown flag --outt \(did you mean --out\?\)/],
     [
       "nowhere",
-      /^RunError: Cannot report nowhere: there is no config.json in it \(expected the folder of a run\)/,
+      /^ConfigError: Cannot find the run nowhere: there is no such folder/,
     ],
     ["c", /^RunError: Cannot report c: there is no config.json/],
     ["a a", /^RunError: Cannot report a twice: give each run once/],

@@ -1,4 +1,4 @@
-import { choice, integer, line, optional } from "../kinds.ts";
+import { address, choice, integer, line, optional } from "../kinds.ts";
 
 /** Settings that several tasks have; a task may give one another meaning in its `--help`. */
 export const shared = {
@@ -8,6 +8,6 @@ export const shared = {
     default: "auto",
   }),
   threads: integer({ doc: "threads of the CPU device, 0 = one per core", max: 64, default: 0 }),
-  mlflow: optional(line("URI", "MLflow server (else MLFLOW_TRACKING_URI)")),
+  mlflow: optional(address("URI", "MLflow server (else MLFLOW_TRACKING_URI)")),
   experiment: optional(line("NAME", "experiment of the run (else MLFLOW_EXPERIMENT_NAME, UNet_FM)")),
 } as const;

@@ -4,6 +4,8 @@ import { type PresetName, presets } from "./presets.ts";
 import { checkConfig, checkEffects } from "./train_checks.ts";
 import { ConfigError, flagOf } from "../setting.ts";
 import { training, type TrainingConfig } from "./train.ts";
+import { RunError } from "../../run/atomic_write.ts";
+import { findContained } from "../../run/contained.ts";
 import { runFile } from "../../run/layout.ts";
 
 export { ConfigError, type PresetName, type TrainingConfig };
@@ -98,7 +100,8 @@ function resumedConfig(given: TrainingFlags["values"], run: string): TrainingCon
       `Cannot resume ${run} with --model ${given.model}: it trains the ${saved.model} model`,
     );
   }
-  const config = training.resolve(given, withEnds(given, saved));
+  // A server that the folder names gets no credentials; see `trackingOf`.
+  const config = training.resolve(given, { ...withEnds(given, saved), mlflow: null });
   checkEffects(given, config);
   checkConfig(config);
   return config;
@@ -112,11 +115,10 @@ function withEnds<T extends Partial<TrainingConfig>>(given: TrainingFlags["value
 
 function readJson(path: string): unknown {
   try {
-    return JSON.parse(Deno.readTextFileSync(path));
+    if (findContained(path) !== undefined) return JSON.parse(Deno.readTextFileSync(path));
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) {
-      throw new ConfigError(`Cannot read ${path}: there is no such file (expected the folder of a run)`);
-    }
+    if (error instanceof RunError) throw new ConfigError(error.message);
     throw new ConfigError(`Cannot read ${path}: ${error instanceof Error ? error.message : error}`);
   }
+  throw new ConfigError(`Cannot read ${path}: there is no such file (expected the folder of a run)`);
 }

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { inspect } from "node:util";
-import { withoutCredentials } from "../../../experiments/run/without_credentials.ts";
+import { shownAddress, shownWord, shownWords } from "../../../experiments/run/server_url.ts";
 import { parseAddress } from "../../../experiments/tracking/address.ts";
+import { listing } from "../../../experiments/settings/tasks/runs.ts";
+import { training } from "../../../experiments/settings/tasks/train.ts";
 import { chooseTracking } from "../../../experiments/tracking/settings.ts";
 import { granted, testUnless } from "../../permissions.ts";
 
@@ -35,18 +37,19 @@ Deno.test("parseAddress() tells folders and other stores apart, and shows no cre
     ["C:\\mlruns", "C:\\\\mlruns", `${folder}; ${start}`],
     [
       `postgresql://me:${secret}@db/mlflow`,
-      "postgresql://db/mlflow",
+      "postgresql:",
       `it names a postgresql store, but runs are sent only over HTTP; ${start}`,
     ],
     [
       `http://me:${secret}@host:port`,
-      "http://host:port",
+      "",
       "expected an address such as http://127.0.0.1:5000",
     ],
-    [`http://me:${secret}/x@host`, "http://host", "expected an address such as http://127.0.0.1:5000"],
+    ["mlruns", "", `${folder}; ${start}`],
+    [`http://me:${secret}/x@host`, "", "expected an address such as http://127.0.0.1:5000"],
     [
       `http://me:${secret}@host/?token=1`,
-      "http://host/?token=1",
+      "http://host",
       "expected an address such as http://127.0.0.1:5000",
     ],
     [
@@ -58,7 +61,7 @@ Deno.test("parseAddress() tells folders and other stores apart, and shows no cre
   for (const [uri, shown, why] of cases) {
     assert.throws(() => parseAddress(uri, "--mlflow"), {
       name: "ConfigError",
-      message: `Cannot use --mlflow "${shown}": ${why}`,
+      message: `Cannot use --mlflow${shown && ` "${shown}"`}: ${why}`,
     });
   }
   assert.throws(() => parseAddress("http://host", "--mlflow", { token: `${secret}\n` }), (error: Error) => {
@@ -79,10 +82,96 @@ Deno.test("ServerAddress keeps its secrets out of logs, JSON and answers that re
     ].join("\n");
     assert.ok(!text.includes(secret) && !text.includes(encoded), text);
   }
-  assert.equal(
-    withoutCredentials(`--mlflow=http://me:${secret}@host/path`),
-    "--mlflow=http://host/path",
+});
+
+Deno.test("ServerAddress.hide() knows secrets in every spelling that a server may repeat", () => {
+  const password = "p/ä<w 'd&\"";
+  const { hide } = parseAddress("http://host", "--mlflow", { username: "me", password });
+  const json = JSON.stringify(password).slice(1, -1);
+  const spellings = {
+    plain: password,
+    encoded: encodeURIComponent(password),
+    "encoded in small letters": encodeURIComponent(password).replace(/%../g, (code) => code.toLowerCase()),
+    "encoded twice": encodeURIComponent(encodeURIComponent(password)),
+    "encoded, every letter": new TextEncoder().encode(password).reduce(
+      (s, b) => `${s}%${b.toString(16)}`,
+      "",
+    ),
+    form: new URLSearchParams({ "": password }).toString().slice(1),
+    JSON: json,
+    "JSON in JSON": JSON.stringify(json).slice(1, -1),
+    "JSON in ASCII": json.replace("ä", "\\u00e4"),
+    HTML: password.replace("&", "&amp;").replace("<", "&lt;").replace("'", "&#39;").replace('"', "&quot;"),
+    base64: btoa(`me:${unescape(encodeURIComponent(password))}`),
+  };
+  for (const [name, spelled] of Object.entries(spellings)) {
+    assert.equal(hide(`you sent ${spelled}!`).replace(/=*!$/, "!"), "you sent ***!", name);
+  }
+  // Some servers take a token as the user.
+  assert.equal(parseAddress(`http://${secret}@host`, "--mlflow").hide(`no ${secret}`), "no ***");
+});
+
+Deno.test("shownAddress() shows no credentials, and nothing of what it cannot parse", () => {
+  const cases: Record<string, string> = {
+    "http://host:5000/mlflow/": "http://host:5000/mlflow",
+    "http:/user:s3cret@host": "http://host",
+    "http:\\\\user:s3cret@host": "http://host",
+    "HTTPS:user:s3cret@Host/x": "https://host/x",
+    " http://user:s3cret@host": "http://host",
+    "http://host?token=s3cret": "http://host",
+    "http://host/x#s3cret": "http://host/x",
+    "user:s3cret@host:5000": "",
+    "s3cret:@host": "",
+    "s3cret@host": "",
+    "s3cret": "",
+    "//user:s3cret@host": "",
+    "http://user:12/s3cret@host": "",
+    "http://user:1?s3cret@host": "",
+    "http://user:1#s3cret@host": "",
+    "http://user:1/s3cret%40host": "",
+    "http://user:s3cret@host:port": "",
+    "sqlite:///user:s3cret@db": "sqlite:",
+    "mysql+pymysql://user:s3cret@db/x": "mysql:",
+    "./folder": "./folder",
+    "file:///folder": "file:///folder",
+    "C:\\folder": "C:\\folder",
+  };
+  for (const [text, shown] of Object.entries(cases)) assert.equal(shownAddress(text), shown, text);
+});
+
+Deno.test("shownWords() leaves ordinary words alone, and hides addresses wherever they stand", () => {
+  const plain = ["--data", "C:\\data", "--out=runs/a@b", "--times", "logit-normal:mean=0,scale=1", "-h"];
+  assert.deepEqual(shownWords(plain), plain);
+  const typed = ["--mlflow", secret, `--mlflow=me:${secret}@host`, `--mlflow=http://me:${secret}@host/x`];
+  assert.deepEqual(shownWords(typed), ["--mlflow", "***", "--mlflow=***", "--mlflow=http://host/x"]);
+  assert.deepEqual(
+    [`http:/me:${secret}@host`, `me:${secret}@host`, `x?token=${secret}`].map(shownWord),
+    ["http://host", "***", "***"],
   );
+});
+
+Deno.test("flags with an address that cannot be used show no credentials", () => {
+  const uri = `http://me:${secret}@host`;
+  const refused = [
+    ["--mlflow", uri, "--mlflow", uri],
+    ["--mlflow", `${uri}\n`],
+    ["--mlflow", `me:${secret}@host\n`],
+    ["--mlfow", uri],
+    [uri],
+    [`me:${secret}@host:5000`],
+    ["--json", uri],
+    [`--json=${uri}`],
+    ["--from", uri],
+  ];
+  for (const argv of refused) {
+    assert.throws(() => listing.parse(argv), ({ name, message }: Error) => {
+      assert.ok(name === "ConfigError" && !message.includes(secret), message);
+      return true;
+    });
+  }
+  assert.throws(() => training.read({ mlflow: `${uri}\n` }, "config.json"), ({ message }: Error) => {
+    return !message.includes(secret);
+  });
 });
 
 testUnless(
@@ -114,6 +203,14 @@ testUnless(
       maxRetries: 3,
       backoffFactor: 0.5,
       timeoutMs: 7_000,
+    });
+    // What a run folder names may be anyone's.
+    const credentials = { MLFLOW_TRACKING_TOKEN: "token" };
+    const sent = (choice: ReturnType<typeof chooseTracking>) => choice.address?.headers;
+    assert.deepEqual(sent(chooseTracking(none, credentials, known)), {});
+    assert.deepEqual(sent(chooseTracking(flags, credentials, known)), { authorization: "Bearer token" });
+    assert.deepEqual(sent(chooseTracking(none, { ...environment, ...credentials }, known)), {
+      authorization: "Bearer token",
     });
     assert.throws(() => chooseTracking(none, { MLFLOW_HTTP_REQUEST_TIMEOUT: "soon" }), {
       message: 'Cannot use MLFLOW_HTTP_REQUEST_TIMEOUT "soon": expected a number of at least 0',

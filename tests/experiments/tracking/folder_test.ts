@@ -181,7 +181,7 @@ testInFolder("OpenFile sends the file it opened, also after another took its pla
   for (const size of [1000, (32 << 20) + 1000]) {
     const bytes = new Uint8Array(size).map((_, i) => i * 7);
     await Deno.writeFile(path, bytes);
-    using file = (await OpenFile.open(path))!;
+    using file = (await OpenFile.open(folder, "weights"))!;
     await Deno.writeFile(`${path}.tmp`, new Uint8Array(10));
     await Deno.rename(`${path}.tmp`, path);
     for (let tries = 0; tries < 2; tries++) {
@@ -192,7 +192,7 @@ testInFolder("OpenFile sends the file it opened, also after another took its pla
     const digest = await crypto.subtle.digest("SHA-256", bytes);
     assert.equal(file.sent.sha256, new Uint8Array(digest).toHex());
   }
-  assert.equal(await OpenFile.open(join(folder, "none")), undefined);
+  assert.equal(await OpenFile.open(folder, "none"), undefined);
 });
 
 testInFolder(

@@ -25,25 +25,29 @@ testTask("sync and runs say what they cannot do, in one line", async (place) => 
   const cases: [Task, string, string][] = [
     [
       "sync",
-      "",
+      "--root runs",
       "ConfigError: Cannot send: no server given, and no run was sent to one before " +
       "(expected --mlflow URI or MLFLOW_TRACKING_URI)",
     ],
-    ["sync", "nowhere --mlflow http://127.0.0.1:9", "RunError: Cannot send nowhere: it is no run folder "],
-    ["sync", "runs/one --mlflow mlruns", 'ConfigError: Cannot use --mlflow "mlruns": it names a folder, '],
+    [
+      "sync",
+      "nowhere --mlflow http://127.0.0.1:9",
+      "ConfigError: Cannot find the run nowhere: there is no such folder (there are runs/one)",
+    ],
+    ["sync", "runs/one --mlflow mlruns", "ConfigError: Cannot use --mlflow: it names a folder, "],
     ["runs", "lst", 'ConfigError: Unknown action "lst" (did you mean list?)'],
     ["runs", "show", "ConfigError: Cannot show 0 runs: expected deno task runs "],
     ["runs", "compare runs/one", "ConfigError: Cannot compare 1 runs: expected deno task runs "],
     [
       "runs",
       "show nowhere",
-      "RunError: Cannot read nowhere: it is no run folder (expected run.json or config.json",
+      "ConfigError: Cannot find the run nowhere: there is no such folder (there are runs/one)",
     ],
     ["runs", "list --from server", "ConfigError: Cannot look on a server: none is named "],
     [
       "train:base",
       `${tinyNetwork} --out run --mlflow sqlite:///me:secret@db`,
-      'ConfigError: Cannot use --mlflow "sqlite://db": it names a sqlite store, ',
+      'ConfigError: Cannot use --mlflow "sqlite:": it names a sqlite store, ',
     ],
   ];
   for (const [task, flags, start] of cases) {

@@ -1,0 +1,78 @@
+import { dirname, isAbsolute, join, relative } from "node:path";
+import { reasonOf, RunError } from "./atomic_write.ts";
+
+/**
+ * Finds a file of a run folder. The folder may come from anyone, so its files are opened only through this: links must
+ * stay inside, and a pipe or a device, which could make a reader wait for ever, is refused before it is opened.
+ *
+ * @param path the file
+ * @param folder the folder that it must lie in; by default the one that the path names
+ * @returns undefined if there is none
+ * @throws {RunError} if it lies outside the folder, is no regular file, or cannot be looked at
+ */
+export function findContained(path: string, folder: string = dirname(path)): ContainedFile | undefined {
+  try {
+    const inside = relative(Deno.realPathSync(folder), Deno.realPathSync(path));
+    if (inside === "" || inside.split(/[\\/]/)[0] === ".." || isAbsolute(inside)) {
+      throw new RunError(`Cannot read ${path}: it leads out of the folder ${folder} (expected a file in it)`);
+    }
+    const { isFile, isDirectory, size, dev, ino } = Deno.statSync(path);
+    if (isFile) return { size, dev, ino };
+    const what = isDirectory ? "a folder" : "a pipe or a device";
+    throw new RunError(`Cannot read ${path}: it is ${what} (expected a file)`);
+  } catch (error) {
+    if (error instanceof RunError) throw error;
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return undefined;
+    throw new RunError(`Cannot read ${path}: ${reasonOf(error)}`);
+  }
+}
+
+/** A regular file in a folder. */
+export interface ContainedFile {
+  /** In bytes. */
+  readonly size: number;
+  readonly dev: number;
+  readonly ino: number | null;
+}
+
+/**
+ * Opens a file of a run folder for reading, see {@linkcode findContained}.
+ *
+ * @returns undefined if there is no such file
+ * @throws {RunError} if it may not or cannot be opened
+ */
+export async function openContained(path: string, folder?: string): Promise<Deno.FsFile | undefined> {
+  const found = findContained(path, folder);
+  if (found === undefined) return undefined;
+  let file: Deno.FsFile;
+  try {
+    file = await Deno.open(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw new RunError(`Cannot read ${path}: ${reasonOf(error)}`);
+  }
+  const { isFile, dev, ino } = await file.stat();
+  // A program that writes the run replaces its files by renaming, so another file may be right; a link is not.
+  if (isFile && (dev === found.dev && ino === found.ino || findContained(path, folder)?.ino === ino)) {
+    return file;
+  }
+  file.close();
+  throw new RunError(`Cannot read ${path}: another file took its place meanwhile; try again`);
+}
+
+/**
+ * Makes a folder in a run folder, if there is none.
+ *
+ * @param name relative to the run folder
+ * @throws {RunError} if it cannot be made, or a link of its name leads out of the run folder
+ */
+export async function makeContainedFolder(run: string, name: string): Promise<void> {
+  const path = join(run, name);
+  try {
+    await Deno.mkdir(path, { recursive: true });
+    if (relative(await Deno.realPath(run), await Deno.realPath(path)) === name) return;
+  } catch (error) {
+    throw new RunError(`Cannot make ${path}: ${reasonOf(error)}`);
+  }
+  throw new RunError(`Cannot write to ${path}: it is a link (expected a folder)`);
+}

@@ -1,0 +1,59 @@
+/** The one parser of addresses: it decides what is sent to and what of an address may be shown. */
+
+/** Stores that MLflow knows besides servers, by the scheme of their addresses. */
+const stores =
+  /^(sqlite|postgresql|mysql|mssql|oracle|databricks|databricks-uc|uc|s3|gs|hdfs|dbfs|wasbs|abfss|ftp|sftp)(\+\w+)?:/i;
+/** A path that says so by its beginning. A bare word is none: it may be a token. */
+const folder = /^(file:\/\/|[a-z]:\\|~|\.{1,2})?[\\/][^@:?#]*$|^[a-z]:\\[^@:?#]*$/i;
+
+/**
+ * Parses the address of a server.
+ *
+ * @returns undefined if it is none, or if an `@` after the host makes it unclear where credentials end
+ */
+export function serverUrl(text: string): URL | undefined {
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol)) return undefined;
+  return /@|%40/.test(url.pathname + url.search + url.hash) ? undefined : url;
+}
+
+/** The scheme of a store that is no server, e.g. `postgresql`; undefined for anything else. */
+export function storeOf(text: string): string | undefined {
+  return stores.exec(text)?.[1].toLowerCase();
+}
+
+/** Whether a text is the path of a folder. */
+export function isFolderPath(text: string): boolean {
+  return folder.test(text);
+}
+
+/**
+ * The part of an address that may be shown: without user, password, query and fragment.
+ *
+ * @returns an empty text for what cannot be parsed, as nobody knows what is secret in it
+ */
+export function shownAddress(text: string): string {
+  const url = serverUrl(text);
+  if (url) return url.origin + url.pathname.replace(/\/+$/, "");
+  const store = storeOf(text);
+  if (store !== undefined) return `${store}:`;
+  return isFolderPath(text) ? text : "";
+}
+
+const mayBeAddress = /\w\w:[\\/]|:.*@|[?&#]\w*(token|key|password|secret)\w*=/i;
+
+/** A word of a command line as it may be shown: addresses without credentials, `***` for what cannot be parsed. */
+export function shownWord(word: string): string {
+  return mayBeAddress.test(word) ? shownAddress(word) || "***" : word;
+}
+
+/** A command line as it may be kept: the value of `--mlflow` is an address whatever it looks like. */
+export function shownWords(argv: readonly string[]): string[] {
+  return argv.map((word, i) => {
+    if (argv[i - 1] === "--mlflow") return shownAddress(word) || "***";
+    const [flag, ...rest] = word.startsWith("--") ? word.split("=") : [word];
+    if (rest.length === 0) return shownWord(word);
+    const value = rest.join("=");
+    return `${flag}=${flag === "--mlflow" ? shownAddress(value) || "***" : shownWord(value)}`;
+  });
+}

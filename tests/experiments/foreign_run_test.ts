@@ -1,0 +1,183 @@
+/** Run folders that somebody else made, in the hands of each task that reads runs. */
+
+import assert from "node:assert/strict";
+import { ended, type Task, testTask, tinyNetwork } from "./cli.ts";
+import { assertRefused, smallRun, trained } from "./refusals.ts";
+import { storeRun } from "./stored_run.ts";
+import { HostileServer } from "./tracking/hostile_server.ts";
+
+const secret = "s3cret";
+
+/** Commands, and the files that each reads. */
+const commands: Readonly<Record<string, readonly string[]>> = {
+  "report run": [
+    "samples.png",
+    "metrics.jsonl",
+    "config.json",
+    "environment.json",
+    "loss_by_time.json",
+    "last.safetensors",
+    "ema.safetensors",
+    "flow/paths.safetensors",
+    "flow/sample_1.safetensors",
+  ],
+  "animate run": ["flow/sample_1.safetensors"],
+  "compare run other": ["flow/sample_1.safetensors", "metrics.jsonl"],
+  "runs show run": ["config.json", "metrics.jsonl"],
+  "sync run --mlflow http://127.0.0.1:9": ["config.json", "mlflow.json"],
+};
+const tasks = "report, animate, compare, runs and sync";
+testTask(`${tasks} read no file that leads out of the folder`, async (place) => {
+  await storeRun(place, "other");
+  await Deno.writeTextFile(place.file("outside"), "{}");
+  for (const [command, files] of Object.entries(commands)) {
+    const [task, ...flags] = command.split(" ");
+    for (const file of files) {
+      await storeRun(place, "run");
+      await Deno.remove(place.file("run", file)).catch(() => {}); // not all are there
+      await Deno.symlink(place.file("outside"), place.file("run", file));
+      const says = [`RunError: Cannot read run/${file}: it leads out of the folder run (`] as const;
+      await assertRefused(place, { task: task as Task, flags: flags.join(" "), says });
+      await Deno.remove(place.file("run"), { recursive: true });
+    }
+  }
+});
+
+testTask("train --resume reads no file that leads out of the folder", async (place) => {
+  await trained(place);
+  for (const file of ["state.safetensors", "metrics.jsonl", "config.json"]) {
+    await Deno.rename(place.file("run", file), place.file("outside"));
+    await Deno.symlink("../outside", place.file("run", file));
+    const { code, stderr } = await place.run("train:base", "--resume run --max-steps 4");
+    assert.equal(code, 1);
+    assert.match(stderr, /^(Run|Config)Error: Cannot read run\/.*: it leads out of the folder run \(.*\)\n$/);
+    await Deno.remove(place.file("run", file));
+    await Deno.rename(place.file("outside"), place.file("run", file));
+  }
+});
+
+testTask(
+  "sync and train send credentials of the environment to no server that a folder names",
+  async (place) => {
+    await using server = new HostileServer();
+    await trained(place);
+    await Deno.writeTextFile(place.file("run", "mlflow.json"), JSON.stringify({ server: server.url }));
+    const config = JSON.parse(await Deno.readTextFile(place.file("run", "config.json")));
+    await Deno.writeTextFile(
+      place.file("run", "config.json"),
+      JSON.stringify({ ...config, mlflow: server.url }),
+    );
+    const env = {
+      MLFLOW_TRACKING_TOKEN: secret,
+      MLFLOW_TRACKING_USERNAME: "me",
+      MLFLOW_TRACKING_PASSWORD: secret,
+    };
+    await place.succeed("sync", "run", env);
+    await place.succeed("train:base", "--resume run --max-steps 4", env);
+    assert.ok(server.seen.length > 0);
+    assert.deepEqual(server.seen.filter(({ authorization }) => authorization !== null), []);
+    await place.succeed("sync", `run --mlflow ${server.url}`, env);
+    assert.equal(server.seen.at(-1)?.authorization, `Basic ${btoa(`me:${secret}`)}`);
+  },
+);
+
+testTask("train keeps credentials in an address out of files, messages and what it sends", async (place) => {
+  await using server = new HostileServer(({ authorization }, count) => {
+    // Servers repeat what they are sent, in their own spelling.
+    const spelled = `${encodeURIComponent("s3cret/")} s3cret%2f ${authorization} http://me:s3cret%2F@host`;
+    return count % 2 === 0 ? new Response(spelled, { status: 403 }) : undefined;
+  });
+  const uri = server.url.replace("//", "/me:s3cret%2F@");
+  const { stderr } = await place.succeed("train:base", `${smallRun} --out run --mlflow=${uri}`, {
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0",
+  });
+  assert.ok(server.seen.length > 0 && server.seen.every(({ authorization }) => authorization));
+  const files = [...await place.listing(place.file("run"))].map(([, entry]) =>
+    new TextDecoder().decode(Uint8Array.fromBase64(entry.split(" ")[1] ?? ""))
+  );
+  for (const text of [stderr, ...files, ...server.seen.map(({ path, body }) => path + body)]) {
+    assert.ok(!text.includes(secret) && !text.includes(btoa(`me:${secret}/`)), text);
+  }
+});
+
+testTask(
+  "runs, sync and report write no control characters of files and servers to the terminal",
+  async (place) => {
+    const nasty = "a\x1b[2J\x07\r\n\x9b31m\u202e";
+    const run = HostileServer.run({ run_name: nasty, run_id: nasty }, {
+      params: [{ key: nasty, value: nasty }],
+      metrics: [{ key: nasty, value: 1 }],
+    });
+    await using server = new HostileServer(({ path }) => {
+      if (path.endsWith("runs/search")) return Response.json({ runs: [run] });
+      if (path.includes("artifacts/list")) return Response.json({ files: [{ path: nasty }] });
+      if (path.endsWith("runs/create")) return Response.json({ run });
+      return path.endsWith("log-batch")
+        ? Response.json({ message: nasty, error_code: "BAD_REQUEST" }, { status: 400 })
+        : undefined;
+    });
+    await storeRun(place, "run");
+    await Deno.writeTextFile(
+      place.file("run", "metrics.jsonl"),
+      `${JSON.stringify({ step: 1, [nasty]: 2 })}\n`,
+    );
+    await storeRun(place, nasty);
+    await Deno.writeTextFile(place.file(nasty, "config.json"), `${nasty}{`);
+    const commands: [Task, string][] = [
+      ["runs", `list --mlflow ${server.url}`],
+      ["runs", `list --json --mlflow ${server.url}`],
+      ["runs", `show a --mlflow ${server.url}`],
+      ["runs", "show run"],
+      ["runs", "show run --json"],
+      ["sync", `run --mlflow ${server.url}`],
+      ["sync", `${nasty} --mlflow ${server.url}`],
+      ["report", nasty],
+      ["animate", `x${nasty}`],
+    ];
+    for (const [task, flags] of commands) {
+      const { stdout, stderr } = await place.run(task, flags);
+      assert.ok(stdout + stderr !== "", flags);
+      assert.doesNotMatch(stdout + stderr, /[^\P{Cc}\n]|\u202e/u, `${task} ${flags}`);
+      if (stdout === "") assert.equal(stderr.trim().split("\n").length, 1, stderr);
+    }
+  },
+);
+
+testTask("sync ends at once on Ctrl-C, whatever the server does", async (place) => {
+  const asked = Promise.withResolvers<void>();
+  const hang = Promise.withResolvers<Response>();
+  await using server = new HostileServer(() => {
+    asked.resolve();
+    return hang.promise;
+  });
+  await storeRun(place, "run");
+  const process = place.start("sync", `run --mlflow ${server.url}`);
+  await asked.promise;
+  process.kill("SIGINT");
+  assert.notEqual((await ended(process)).code, 0);
+  hang.resolve(new Response());
+});
+
+testTask("train and sync write only where they run and in /tmp, and say so", async (place) => {
+  const { code, stderr } = await place.run("train:base", `${tinyNetwork} --out /flow-outside`);
+  assert.equal(code, 1);
+  const refused =
+    /^RunError: Cannot create the run folder .*: requires write access to .* \(docs\/security\.md /;
+  assert.match(stderr, refused);
+  await storeRun(place, "run");
+  const elsewhere = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "flow-" });
+  try {
+    await Deno.copyFile(place.file("run", "config.json"), `${elsewhere}/config.json`);
+    const sync = await place.run("sync", `${elsewhere} --mlflow http://127.0.0.1:9`);
+    assert.match(
+      sync.stderr,
+      /^RunError: Cannot look for the run .*: requires read access to .*docs\/security\.md/,
+    );
+    // A larger disk: runs may be a link.
+    await Deno.symlink(elsewhere, place.file("runs"));
+    await place.succeed("train:base", smallRun);
+    assert.equal((await place.names("runs")).length, 2);
+  } finally {
+    await Deno.remove(elsewhere, { recursive: true });
+  }
+});

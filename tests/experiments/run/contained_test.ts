@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { findContained, makeContainedFolder, openContained } from "../../../experiments/run/contained.ts";
+import { readFile, readIfThere, readJson } from "../../../experiments/run/read_file.ts";
+import { isLocked, tryLockRun } from "../../../experiments/run/run_lock.ts";
+import { withFolder } from "../../folder.ts";
+import { testNeeding } from "../../permissions.ts";
+
+/** A run folder beside a file that is not its own, and a pipe in it that nobody writes to. */
+function testRun(name: string, test: (run: string, outside: string) => Promise<void>): void {
+  testNeeding({ read: true, write: true, run: true }, name, () =>
+    withFolder(async (folder) => {
+      const [run, outside] = [join(folder, "run"), join(folder, "outside.json")];
+      await Deno.mkdir(join(run, "flow"), { recursive: true });
+      await Deno.writeTextFile(outside, '{"secret":1}');
+      await Deno.writeTextFile(join(run, "config.json"), '{"own":1}');
+      await test(run, outside);
+    }));
+}
+
+const leadsOut = {
+  name: "RunError",
+  message: /^Cannot read .*: it leads out of the folder .*run \(expected a file in it\)$/,
+};
+const noFile = {
+  name: "RunError",
+  message: /^Cannot read .*: it is a (pipe or a device|folder) \(expected a file\)$/,
+};
+
+testRun(
+  "findContained() follows links inside the folder, and none that lead out of it",
+  async (run, outside) => {
+    await Deno.symlink("config.json", join(run, "link.json"));
+    assert.deepEqual(await readJson(join(run, "link.json")), { own: 1 });
+    await Deno.symlink(run, `${run}-elsewhere`); // the folder itself may be a link
+    assert.deepEqual(await readJson(join(`${run}-elsewhere`, "config.json")), { own: 1 });
+
+    for (const target of [outside, "../outside.json", "/etc/passwd"]) {
+      await Deno.symlink(target, join(run, "out.json"));
+      await assert.rejects(readJson(join(run, "out.json")), leadsOut);
+      await Deno.remove(join(run, "out.json"));
+    }
+    await Deno.remove(join(run, "flow"));
+    await Deno.symlink("..", join(run, "flow"));
+    for (const path of ["../outside.json", "flow/outside.json"]) {
+      await assert.rejects(readFile(join(run, path), run), leadsOut);
+    }
+    await Deno.symlink("nowhere", join(run, "broken.json"));
+    assert.equal(await readIfThere(join(run, "broken.json")), undefined);
+    assert.equal(await readIfThere(join(run, "config.json", "below")), undefined);
+  },
+);
+
+testRun("openContained() waits for no pipe and no device, and opens no folder", async (run) => {
+  await new Deno.Command("mkfifo", { args: [join(run, "pipe")] }).output();
+  await Deno.symlink("pipe", join(run, "link to pipe"));
+  await Deno.symlink("/dev/zero", join(run, "zeros"));
+  for (const name of ["pipe", "link to pipe", "flow"]) {
+    await assert.rejects(openContained(join(run, name)), noFile);
+    assert.throws(() => findContained(join(run, name)), noFile);
+  }
+  await assert.rejects(openContained(join(run, "zeros")), leadsOut);
+});
+
+testRun("tryLockRun() and isLocked() take a link or a pipe for no lock", async (run, outside) => {
+  const refused = { name: "RunError", message: /^Cannot lock .*run: \.lock in it is no file; remove it$/ };
+  await Deno.symlink(`${outside}-made`, join(run, ".lock"));
+  await assert.rejects(tryLockRun(run), refused);
+  await assert.rejects(Deno.stat(`${outside}-made`), Deno.errors.NotFound);
+  await Deno.remove(join(run, ".lock"));
+  await new Deno.Command("mkfifo", { args: [join(run, ".lock")] }).output();
+  await assert.rejects(tryLockRun(run), refused);
+  await assert.rejects(isLocked(run), refused);
+});
+
+testRun("makeContainedFolder() makes no folder elsewhere", async (run) => {
+  await makeContainedFolder(run, "samples");
+  await makeContainedFolder(run, "flow");
+  await Deno.remove(join(run, "samples"));
+  await Deno.symlink("..", join(run, "samples"));
+  await assert.rejects(makeContainedFolder(run, "samples"), {
+    name: "RunError",
+    message: /^Cannot write to .*samples: it is a link \(expected a folder\)$/,
+  });
+});

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { parseAddress } from "../../../experiments/tracking/address.ts";
+import { sendRun } from "../../../experiments/tracking/send.ts";
+import { withFolder } from "../../folder.ts";
+import { HostileServer, testHostile } from "./hostile_server.ts";
+
+const patience = { maxRetries: 1, backoffFactor: 0.01, timeoutMs: 1_000 };
+
+/** A run folder with a record, settings, metrics and what else a test puts in it. */
+async function withRun(use: (run: string) => Promise<void>, metrics = ""): Promise<void> {
+  await withFolder(async (folder) => {
+    const run = join(folder, "run");
+    await Deno.mkdir(run);
+    const record = {
+      id: "an id",
+      name: "run",
+      experiment: "x",
+      status: "FINISHED",
+      startedAt: 1,
+      endedAt: 2,
+    };
+    const nulls = { reason: null, user: null, source: "a test", gitBranch: null, dataset: null };
+    await Deno.writeTextFile(
+      join(run, "run.json"),
+      JSON.stringify({ ...record, ...nulls, parameterCount: null, standsFor: null }),
+    );
+    await Deno.writeTextFile(join(run, "config.json"), '{"model":"base"}');
+    await Deno.writeTextFile(join(run, "metrics.jsonl"), metrics);
+    await use(run);
+  });
+}
+
+const send = (run: string, { url }: HostileServer) =>
+  Array.fromAsync(sendRun(run, { address: parseAddress(url, "--mlflow"), patience }));
+
+testHostile(
+  "sendRun() writes to and deletes no run that has not its id, whatever a search finds",
+  ({ path }) =>
+    path.endsWith("runs/search")
+      ? Response.json({ runs: [HostileServer.run(), HostileServer.run({ run_id: "r2" })] })
+      : undefined,
+  (server) =>
+    withRun(async (run) => {
+      await send(run, server);
+      assert.ok(server.seen.some(({ path }) => path.endsWith("runs/create")));
+      assert.ok(!server.seen.some(({ path }) => path.endsWith("runs/delete")));
+    }),
+);
+
+const pictures = [
+  "../secret.txt",
+  "../run/../secret.txt",
+  "link.png",
+  "linked/secret.txt",
+  "pipe",
+  "mlflow.json",
+  ".hidden",
+];
+const lines = pictures.map((path, step) => `${JSON.stringify({ step, "image/x": path })}\n`).join("");
+testHostile(
+  "sendRun() sends no file from outside the run folder, and waits for no pipe",
+  () => undefined,
+  (server) =>
+    withRun(async (run) => {
+      await Deno.writeTextFile(join(run, "..", "secret.txt"), "s3cret");
+      await Deno.writeTextFile(join(run, ".hidden"), "s3cret");
+      await Deno.symlink("../secret.txt", join(run, "link.png"));
+      await Deno.symlink("..", join(run, "linked"));
+      await makePipe(join(run, "pipe"));
+      const [{ refused }] = await send(run, server);
+      assert.deepEqual(Object.keys(refused).sort(), pictures.map((path) => `images/${path}`).sort());
+      const bodies = server.seen.map(({ body }) => body);
+      assert.ok(!bodies.some((body) => body.includes("s3cret")), `${bodies}`);
+      const sent = server.seen.filter(({ method }) => method === "PUT").map(({ path }) =>
+        path.split("/").at(-1)
+      );
+      assert.deepEqual(sent.sort(), ["config.json", "metrics.jsonl", "run.json"]);
+    }, lines),
+);
+
+/** Makes a pipe, where programs may be run; a test without one still tests the rest. */
+async function makePipe(path: string): Promise<void> {
+  const may = (await Deno.permissions.query({ name: "run", command: "mkfifo" })).state === "granted";
+  if (may) await new Deno.Command("mkfifo", { args: [path] }).output();
+}
