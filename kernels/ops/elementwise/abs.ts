@@ -14,6 +14,6 @@ export const abs: (x: Tensor) => Tensor = defineUnary("abs", {
   samples: [
     { shapes: { x: [3, 5] } },
     { shapes: { x: [1] } },
-    { shapes: { x: [5] }, values: { x: [-200, -1, 0.5, 3e3, -0.02] } },
+    { shapes: { x: [5] }, values: { x: [-20, -1, 0.5, 3, -0.02] } },
   ],
 });
