@@ -81,6 +81,13 @@ export function unaryGradient(call: usize, x: usize, dy: usize, dx: usize, n: i3
   }
 }
 
+/** Apart from `combine`, whose short switch keeps arithmetic fast. */
+function compare(f: i32, a: v128, b: v128): v128 {
+  if (f == Binary.maximum) return f32x4.max(a, b);
+  if (f == Binary.minimum) return f32x4.min(a, b);
+  return v128.and(f32x4.gt(a, b), i32x4.splat(1));
+}
+
 function combine(f: i32, a: v128, b: v128): v128 {
   switch (f) {
     case Binary.add:
@@ -89,14 +96,8 @@ function combine(f: i32, a: v128, b: v128): v128 {
       return sub(a, b);
     case Binary.multiply:
       return mul(a, b);
-    case Binary.maximum:
-      return f32x4.max(a, b);
-    case Binary.minimum:
-      return f32x4.min(a, b);
-    case Binary.greater:
-      return v128.and(f32x4.gt(a, b), i32x4.splat(1));
     default:
-      return f32x4.div(a, b);
+      return f == Binary.divide ? f32x4.div(a, b) : compare(f, a, b);
   }
 }
 
