@@ -253,14 +253,14 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     );
   }
 
-  /** How an output is computed from f32 inputs; only the first output has rules. */
+  /** How an output is computed from f32 inputs; only the first output has rules. Whole numbers have no derivative. */
   function historyOf(
     at: number,
     inputs: readonly Tensor[],
     outputs: readonly Tensor[],
     attributes: Readonly<Record<string, number>>,
   ): History | undefined {
-    if (!takesNumbers) return undefined;
+    if (!takesNumbers || fresh[at].type === "u32") return undefined;
     return makeHistory({
       op: name,
       output: fresh[at].name,

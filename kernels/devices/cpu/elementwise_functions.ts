@@ -9,6 +9,7 @@ export enum Unary {
   square,
   sqrt,
   exp,
+  abs,
 }
 
 /** Functions of two arrays. */
@@ -17,4 +18,13 @@ export enum Binary {
   subtract,
   multiply,
   divide,
+  maximum,
+  minimum,
+  greater,
+}
+
+/** Functions of three arrays. */
+export enum Ternary {
+  where,
+  largerShare,
 }

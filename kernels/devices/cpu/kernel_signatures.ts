@@ -14,6 +14,10 @@ export const kernelSignatures = {
   put: "y: usize, x: usize, index: usize, n: i32",
   copyRows: "from: usize, to: usize, rows: i32, bytes: usize, fromStep: usize, toStep: usize",
   gatherImages: "bytes: usize, indices: usize, x: usize, N: i32, P: i32, scale: f32, shift: f32",
+  logSoftmax: "x: usize, y: usize, R: i32, C: i32",
+  logSoftmaxGradient: "y: usize, dy: usize, dx: usize, R: i32, C: i32",
+  crossEntropy: "logits: usize, labels: usize, y: usize, N: i32, C: i32",
+  crossEntropyGradient: "logits: usize, labels: usize, dy: usize, dlogits: usize, N: i32, C: i32",
   unary: "x: usize, y: usize, n: i32, f: i32",
   unaryGradient: "x: usize, dy: usize, dx: usize, n: i32, f: i32",
   binary: "a: usize, b: usize, y: usize, n: i32, f: i32",
@@ -46,4 +50,6 @@ export const kernelSignatures = {
   maxPool2dGradient: "x: usize, dy: usize, dx: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32",
   resizeBilinear: "x: usize, y: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32",
   resizeBilinearGradient: "dy: usize, dx: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32",
+  ternary:
+    "u: usize, v: usize, w: usize, y: usize, f: i32, n0: i32, n1: i32, n2: i32, n3: i32, u0: i32, v0: i32, w0: i32, u1: i32, v1: i32, w1: i32, u2: i32, v2: i32, w2: i32, u3: i32, v3: i32, w3: i32",
 } as const;

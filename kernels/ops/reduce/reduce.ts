@@ -1,10 +1,11 @@
 import type { Dims, Tuning } from "../../devices/device.ts";
 import { defineOp, type Op } from "../../op.ts";
-import { axisOf, type Shape, sizeOf } from "../../core/shape.ts";
+import type { Shape } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { affine } from "../elementwise/affine.ts";
 import { zeros } from "../layout/fill.ts";
 import { reshape } from "../layout/movement.ts";
+import { overAxes, runLength } from "./over_axes.ts";
 import { summingLanes, workgroupSumWgsl } from "./workgroup_sum.ts";
 
 /** Lanes of the workgroup that sums a run on a GPU; 0 for short or strided runs, which one invocation each sums. */
@@ -95,23 +96,15 @@ export const spreadChunks: Op<"dy[A, S, B] -> dx[A, R, B]", { chunk: "u32"; R: "
   samples: [{ shapes: { dy: [2, 3, 2] }, attributes: { chunk: 4, R: 10 } }],
 });
 
-/** Runs up to this length are summed by one invocation each, however many there are. */
-const shortRun = 128;
-/** So are runs up to this length, if there are enough of them to keep the device busy. */
-const longRun = 2048;
-const enoughRuns = ({ software }: Tuning) => software ? 256 : 4096;
 /** On a GPU, a workgroup each sums contiguous runs, in parts of this length. */
 const workgroupRun = 4096;
 
 function sumMiddle(x: Tensor): Tensor {
   const [A, R, B] = x.shape;
   const { tuning } = x.device;
-  const inOne = R <= shortRun || (R <= longRun && A * B >= enoughRuns(tuning));
   const chunk = B === 1 && !tuning.software
     ? Math.max(1, Math.min(R, workgroupRun))
-    : inOne
-    ? Math.max(1, R)
-    : Math.min(Math.max(Math.ceil(Math.sqrt(R)), 32), 1024);
+    : runLength(R, A * B, tuning);
   const y = sumChunks(x, { chunk });
   return y.shape[1] > 1 ? sumMiddle(y) : y;
 }
@@ -124,25 +117,8 @@ function sumMiddle(x: Tensor): Tensor {
  * @returns zeros where there is nothing to sum
  * @throws {ShapeError} if an axis is outside the tensor's rank
  */
-export function sum(
-  x: Tensor,
-  axes: readonly number[] = x.shape.map((_, axis) => axis),
-  keepAxes = false,
-): Tensor {
-  const summed = new Set(axes.map((axis) => axisOf(axis, x.shape.length, "sum")));
-  const kept = x.shape.map((length, axis) => summed.has(axis) ? 1 : length);
-  let y = x;
-  for (let end = x.shape.length; end > 0; end--) {
-    if (!summed.has(end - 1)) continue;
-    let start = end - 1;
-    while (start > 0 && summed.has(start - 1)) start--;
-    const before = sizeOf(x.shape.slice(0, start));
-    const along = sizeOf(x.shape.slice(start, end));
-    const after = sizeOf(kept.slice(end));
-    if (along !== 1) y = sumMiddle(reshape(y, [before, along, after]));
-    end = start;
-  }
-  return reshape(y, keepAxes ? kept : x.shape.filter((_, axis) => !summed.has(axis)));
+export function sum(x: Tensor, axes?: readonly number[], keepAxes = false): Tensor {
+  return overAxes("sum", sumMiddle, x, axes, keepAxes);
 }
 
 /** Mean over axes; arguments as of `sum`. The mean of no elements is NaN. */

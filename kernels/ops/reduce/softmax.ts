@@ -36,7 +36,7 @@ const softmaxRows = defineOp({
 });
 
 /** dx = y (dy - sum(y dy)), a row at a time. */
-const softmaxGradient: Op<"y[R, C], dy[R, C] -> dx[R, C]"> = defineOp({
+export const softmaxGradient: Op<"y[R, C], dy[R, C] -> dx[R, C]"> = defineOp({
   name: "softmaxGradient",
   signature: "y[R, C], dy[R, C] -> dx[R, C]",
   invocations: ({ R }) => R,

@@ -41,6 +41,16 @@ export function total(v: v128): f32 {
     (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3));
 }
 
+/** Four elements, `step` bytes apart. */
+export function loadEvery(at: usize, step: usize): v128 {
+  if (step == 4) return v128.load(at);
+  let v = v128.load_splat<f32>(at);
+  if (step == 0) return v;
+  v = v128.load_lane<f32>(at + step, v, 1);
+  v = v128.load_lane<f32>(at + 2 * step, v, 2);
+  return v128.load_lane<f32>(at + 3 * step, v, 3);
+}
+
 /** Stores the first `left` lanes of v, at most four: loads may reach beyond the end of an array, stores may not. */
 export function storeFirst(to: usize, v: v128, left: i32): void {
   if (left >= 4) {

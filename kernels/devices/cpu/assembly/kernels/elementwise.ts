@@ -2,7 +2,7 @@
 
 import { nextTask } from "../call.ts";
 import { Binary, Unary } from "../../elementwise_functions.ts";
-import { add, madd, mul, splat, storeFirst, sub } from "../simd.ts";
+import { add, loadEvery, madd, mul, splat, storeFirst, sub } from "../simd.ts";
 import { exp, gelu, geluSlope, logistic } from "../vector_functions.ts";
 
 /** Elements of a task. */
@@ -27,6 +27,8 @@ function valueOf(f: i32, x: v128): v128 {
       return mul(x, x);
     case Unary.sqrt:
       return f32x4.sqrt(x);
+    case Unary.abs:
+      return f32x4.abs(x);
     default:
       return exp(x);
   }
@@ -50,6 +52,10 @@ function slopeOf(f: i32, x: v128): v128 {
       return add(x, x);
     case Unary.sqrt:
       return f32x4.div(splat(0.5), f32x4.sqrt(x));
+    case Unary.abs: {
+      const sign = v128.or(v128.and(x, splat(-0.0)), splat(1));
+      return v128.bitselect(sign, x, v128.or(f32x4.lt(x, splat(0)), f32x4.gt(x, splat(0)))); // 0 and NaN stay
+    }
     default:
       return exp(x);
   }
@@ -75,6 +81,13 @@ export function unaryGradient(call: usize, x: usize, dy: usize, dx: usize, n: i3
   }
 }
 
+/** Apart from `combine`, whose short switch keeps arithmetic fast. */
+function compare(f: i32, a: v128, b: v128): v128 {
+  if (f == Binary.maximum) return f32x4.max(a, b);
+  if (f == Binary.minimum) return f32x4.min(a, b);
+  return v128.and(f32x4.gt(a, b), i32x4.splat(1));
+}
+
 function combine(f: i32, a: v128, b: v128): v128 {
   switch (f) {
     case Binary.add:
@@ -84,7 +97,7 @@ function combine(f: i32, a: v128, b: v128): v128 {
     case Binary.multiply:
       return mul(a, b);
     default:
-      return f32x4.div(a, b);
+      return f == Binary.divide ? f32x4.div(a, b) : compare(f, a, b);
   }
 }
 
@@ -96,16 +109,6 @@ export function binary(call: usize, a: usize, b: usize, y: usize, n: i32, f: i32
       storeFirst(y + at, combine(f, v128.load(a + at), v128.load(b + at)), n - j);
     }
   }
-}
-
-/** Four elements, `step` apart. */
-function loadEvery(at: usize, step: usize): v128 {
-  if (step == 4) return v128.load(at);
-  let v = v128.load_splat<f32>(at);
-  if (step == 0) return v;
-  v = v128.load_lane<f32>(at + step, v, 1);
-  v = v128.load_lane<f32>(at + 2 * step, v, 2);
-  return v128.load_lane<f32>(at + 3 * step, v, 3);
 }
 
 /** y = f(a, b), each read with strides along four axes n0 .. n3. A task is some rows along the last axis. */

@@ -1,0 +1,69 @@
+import type { Tensor } from "../../core/tensor.ts";
+import { defineOp, type Op } from "../../op.ts";
+import { sumTo } from "../reduce/reduce.ts";
+import { broadcastWalk } from "./broadcast.ts";
+import { binaryKernel } from "./define_binary.ts";
+import { ternaryKernel } from "./define_ternary.ts";
+import { scalarBeside } from "./scalar.ts";
+
+const greaterOp: Op<"a[A...], b[B...] -> y:u32[Y...]"> = defineOp({
+  name: "greater",
+  signature: "a[A...], b[B...] -> y:u32[Y...]",
+  ...binaryKernel("greater", {
+    value: "select(0u, 1u, a_ > b_)",
+    apply: (a, b) => a > b ? 1 : 0,
+    samples: [{ shapes: { a: [3], b: [3] }, values: { a: [1, 2, 3], b: [1, 3, 2] } }],
+  }),
+});
+
+/**
+ * Whether a > b, elementwise, broadcasting: a condition for `where`.
+ *
+ * @returns u32, 1 where a > b and 0 elsewhere, also where either is NaN; gradients end here
+ * @throws {ShapeError} if the shapes do not broadcast
+ */
+export function greater(a: Tensor, b: Tensor | number): Tensor {
+  return greaterOp(a, scalarBeside(a, b));
+}
+
+/** Whether a < b; otherwise as `greater`. */
+export function less(a: Tensor, b: Tensor | number): Tensor {
+  return greaterOp(scalarBeside(a, b), a);
+}
+
+const whereOp: Op<"condition:u32[C...], a[A...], b[B...] -> y[Y...]"> = defineOp({
+  name: "where",
+  signature: "condition:u32[C...], a[A...], b[B...] -> y[Y...]",
+  derive: (_, { C, A, B }) => broadcastWalk({ condition: C, a: A, b: B }),
+  ...ternaryKernel("where", ["condition", "a", "b"], "y", {
+    value: "select(b_, a_, condition_ != 0u)",
+    apply: (condition, a, b) => condition !== 0 ? a : b,
+  }),
+  backward: ({ condition, a, b, dy }) => ({
+    a: () => sumTo(where(condition, dy, 0), a.shape),
+    b: () => sumTo(where(condition, 0, dy), b.shape),
+  }),
+  samples: [
+    {
+      shapes: { condition: [3, 3], a: [3, 3], b: [3, 3] },
+      values: { condition: Uint32Array.of(1, 0, 1, 0, 0, 7, 0xffffffff, 1, 0) },
+    },
+    {
+      shapes: { condition: [2, 1, 1], a: [3, 5], b: [2, 3, 1] },
+      values: { condition: Uint32Array.of(0, 1) },
+    },
+    { shapes: { condition: [1], a: [], b: [2, 3] }, values: { condition: Uint32Array.of(1) } },
+  ],
+});
+
+/**
+ * a where the condition holds, else b, elementwise, broadcasting. What is not chosen has no influence, even if it is NaN:
+ * its gradient is 0.
+ *
+ * @param condition u32, as `greater` gives it: 0 is false, all else true
+ * @throws {ShapeError} if the shapes do not broadcast
+ * @throws {TypeError} if the condition is not u32
+ */
+export function where(condition: Tensor, a: Tensor | number, b: Tensor | number): Tensor {
+  return whereOp(condition, scalarBeside(condition, a), scalarBeside(condition, b));
+}

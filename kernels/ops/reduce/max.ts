@@ -1,0 +1,105 @@
+import { axisOf, ShapeError, sizeOf } from "../../core/shape.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { defineOp } from "../../op.ts";
+import isNanWgsl from "../elementwise/is_nan.wgsl" with { type: "text" };
+import { reshape } from "../layout/movement.ts";
+import { overAxes, runLength } from "./over_axes.ts";
+import { pick, pickWords } from "./pick.ts";
+
+/** Where each run of `chunk` elements along the middle axis has its first NaN, or else its first maximum of sign x. */
+const indexOfMax = defineOp({
+  name: "indexOfMax",
+  signature: "x[A, R, B] -> index:u32[A, S, B]",
+  attributes: { chunk: "u32", sign: "f32" },
+  derive: ({ R, chunk }) => ({ S: Math.max(1, Math.ceil(R / chunk)) }),
+  wgsl: `${isNanWgsl}
+fn kernel(i: u32) {
+  let b = i % dims.B;
+  let first = i / dims.B % dims.S * dims.chunk;
+  let base = i / (dims.B * dims.S) * dims.R * dims.B + b;
+  var best = first;
+  var top = dims.sign * x[base + first * dims.B];
+  for (var r = first + 1u; r < min(first + dims.chunk, dims.R); r++) {
+    let v = dims.sign * x[base + r * dims.B];
+    if (!isNan(top) && (v > top || isNan(v))) { top = v; best = r; }
+  }
+  index[i] = best;
+}`,
+  reference({ x, index }, { R, B, S, chunk, sign }) {
+    for (let i = 0; i < index.length; i++) {
+      const at = (r: number) => sign * x[(Math.floor(i / (B * S)) * R + r) * B + i % B];
+      const first = Math.floor(i / B) % S * chunk;
+      index[i] = first;
+      for (let r = first + 1; r < Math.min(first + chunk, R); r++) {
+        const top = at(index[i]);
+        if (!Number.isNaN(top) && (at(r) > top || Number.isNaN(at(r)))) index[i] = r;
+      }
+    }
+  },
+  samples: [
+    { shapes: { x: [2, 7, 3] }, attributes: { chunk: 7, sign: 1 } },
+    { shapes: { x: [3, 10, 1] }, attributes: { chunk: 4, sign: -1 } },
+    { shapes: { x: [1, 1, 1] }, attributes: { chunk: 1, sign: 1 } },
+    {
+      shapes: { x: [3, 4, 1] },
+      attributes: { chunk: 4, sign: 1 },
+      values: { x: [1, 3, 3, 2, 5, NaN, NaN, 6, -Infinity, -Infinity, -Infinity, -Infinity] },
+    },
+  ],
+});
+
+/** Of f32[A, R, B], the largest values of sign x along the middle axis, f32[A, 1, B], and their indices. */
+function largest(x: Tensor, sign: 1 | -1): { value: Tensor; index: () => Tensor } {
+  const [A, R, B] = x.shape;
+  const chunk = runLength(R, A * B, x.device.tuning);
+  const index = indexOfMax(x, { chunk, sign });
+  const value = pick(x, index, { chunk });
+  if (index.shape[1] <= 1) return { value, index: () => index };
+  const ofRuns = largest(value, sign);
+  return { value: ofRuns.value, index: () => pickWords(index, ofRuns.index()) };
+}
+
+function reduceTo(op: "max" | "min", sign: 1 | -1, x: Tensor, axes?: readonly number[], keepAxes = false) {
+  const reduce = (part: Tensor) => {
+    if (part.shape[1] === 0) {
+      throw new ShapeError(`Cannot run ${op}: x ${x} has no element along the axes (expected at least one)`);
+    }
+    return largest(part, sign).value;
+  };
+  return overAxes(op, reduce, x, axes, keepAxes);
+}
+
+/**
+ * Largest element over axes; NaN where there is one, as in NumPy.
+ *
+ * The gradient goes to the first of equal elements, in row-major order.
+ *
+ * @param axes all by default; negative ones count from the end
+ * @param keepAxes whether reduced axes stay, with length 1
+ * @throws {ShapeError} if an axis is outside the tensor's rank, or there is no element to take
+ */
+export function max(x: Tensor, axes?: readonly number[], keepAxes?: boolean): Tensor {
+  return reduceTo("max", 1, x, axes, keepAxes);
+}
+
+/** Smallest element over axes; otherwise as `max`. */
+export function min(x: Tensor, axes?: readonly number[], keepAxes?: boolean): Tensor {
+  return reduceTo("min", -1, x, axes, keepAxes);
+}
+
+/**
+ * Index of the largest element along an axis: of the first of equal ones, and of the first NaN if there is one, as in NumPy.
+ *
+ * @param axis counts from the end if negative
+ * @returns u32, of the shape of x without the axis; gradients end here
+ * @throws {ShapeError} if the axis is outside the tensor's rank, or of length 0
+ */
+export function argmax(x: Tensor, axis: number): Tensor {
+  const { shape } = x;
+  const k = axisOf(axis, shape.length, "argmax");
+  if (shape[k] === 0) {
+    throw new ShapeError(`Cannot run argmax: x ${x} has no element along axis ${k} (expected at least one)`);
+  }
+  const middle = reshape(x, [sizeOf(shape.slice(0, k)), shape[k], sizeOf(shape.slice(k + 1))]);
+  return reshape(largest(middle, 1).index(), shape.toSpliced(k, 1));
+}

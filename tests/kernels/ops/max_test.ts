@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import {
+  argmax,
+  gatherRows,
+  gradients,
+  max,
+  min,
+  multiply,
+  square,
+  sum,
+  tensor,
+  zeros,
+} from "../../../kernels/mod.ts";
+import { assertClose, testOnAllKernels, testOnDevices } from "../../testing.ts";
+import { randomTensor } from "../random_tensor.ts";
+
+testOnAllKernels("max() and min() reduce any axes, and keep them if asked", async () => {
+  const x = tensor([3, -1, 4, 1, -5, 9, 2, 6, 5, 3, 5, -8], [2, 3, 2]);
+  assert.deepEqual([max(x).shape, max(x, [0, 2], true).shape], [[], [1, 3, 1]]);
+  assertClose(await max(x).read(), [9], 0);
+  assertClose(await max(x, [-1]).read(), [3, 4, 9, 6, 5, 5], 0);
+  assertClose(await max(x, [0, 2], true).read(), [6, 5, 9], 0);
+  assertClose(await min(x, [1]).read(), [-5, -1, 2, -8], 0);
+  assertClose(await max(x, []).read(), await x.read(), 0);
+});
+
+testOnAllKernels("max() is NaN where there is one; argmax() finds the first", async () => {
+  const x = tensor([1, NaN, 3, 7, 7, 2, -Infinity, -Infinity, -Infinity, NaN, 5, NaN], [4, 3]);
+  assert.deepEqual([...await max(x, [1]).read()], [NaN, 7, -Infinity, NaN]);
+  assert.deepEqual([...await min(x, [1]).read()], [NaN, 2, -Infinity, NaN]);
+  assert.deepEqual([...await max(x).read()], [NaN]);
+  const found = argmax(x, -1);
+  assert.deepEqual([found.type, found.shape], ["u32", [4]]);
+  assert.deepEqual([...await found.readWords()], [1, 0, 0, 0]);
+  assert.deepEqual([...await argmax(x, 0).readWords()], [3, 0, 3]);
+});
+
+testOnAllKernels(
+  "max() sends the gradient to the first maximum in row-major order, whatever the axes",
+  async () => {
+    const x = tensor([1, 2, 2, 2, 1, 2, 0, 2], [2, 2, 2]);
+    const first = async (axes?: number[]) => [...await gradients(sum(max(x, axes)), [x])[0].read()];
+    assert.deepEqual(await first(), [0, 1, 0, 0, 0, 0, 0, 0]);
+    assert.deepEqual(await first([0, 2]), [0, 1, 1, 0, 0, 0, 0, 0]);
+    assert.deepEqual(await first([2]), [0, 1, 1, 0, 0, 1, 0, 1]);
+  },
+);
+
+testOnAllKernels("max() and argmax() of long runs, which are cut into parts", async () => {
+  const values = Float32Array.from({ length: 2 * 9001 * 2 }, (_, i) => (i * 7919) % 9973);
+  values[4 * 5000] = values[4 * 6000] = 20000; // ties in different parts
+  values[4 * 7000 + 2] = NaN;
+  const x = tensor(values, [9001, 2, 2]);
+  assert.deepEqual([...await argmax(x, 0).readWords()].slice(0, 3).with(1, 0), [5000, 0, 7000]);
+  const [dx] = gradients(sum(square(max(x, [0]))), [x]);
+  const slopes = await dx.read();
+  assert.equal(slopes[4 * 5000], 40000);
+  assert.equal(slopes[4 * 6000], 0);
+  assert.equal(slopes.filter((slope) => slope !== 0).length, 4);
+});
+
+testOnAllKernels("max() has second derivatives where it was taken", async () => {
+  const x = tensor([1, 3, 2, 5, 4, 0], [2, 3]);
+  const [slope] = gradients(sum(square(square(max(x, [1])))), [x]); // y^4
+  const [second] = gradients(sum(slope), [x]);
+  assertClose(await second.read(), [0, 12 * 9, 0, 12 * 25, 0, 0], 0);
+});
+
+testOnAllKernels("gradients() end at argmax()", async () => {
+  const x = randomTensor(1, [3, 4]), table = randomTensor(2, [4, 2]);
+  const rows = gatherRows(table, argmax(x, 1));
+  const [dx] = gradients(sum(multiply(sum(rows), x)), [x]);
+  const [total] = await sum(rows).read();
+  assertClose(await dx.read(), new Array(12).fill(total), 1e-6);
+});
+
+testOnDevices("max() and argmax() refuse axes that are not there, or empty", () => {
+  assert.throws(() => max(zeros([2, 3]), [2]), /Cannot run max: axis 2 is outside a tensor of rank 2/);
+  assert.throws(() => argmax(zeros([]), 0), /Cannot run argmax: axis 0 is outside a tensor of rank 0/);
+  assert.throws(() => min(zeros([2, 0]), [1]), {
+    name: "ShapeError",
+    message: "Cannot run min: x f32[2, 0] has no element along the axes (expected at least one)",
+  });
+  assert.throws(() => argmax(zeros([2, 0]), 1), {
+    name: "ShapeError",
+    message: "Cannot run argmax: x f32[2, 0] has no element along axis 1 (expected at least one)",
+  });
+  assert.deepEqual([max(zeros([0, 3]), [1]).shape, argmax(zeros([0, 3]), 1).shape], [[0], [0]]);
+});
