@@ -36,6 +36,8 @@ await runTask(async () => {
   });
   printResult(result, config.samples > 0 ? join(result.run, runFile.samples) : result.run);
   device.close();
+  lock?.[Symbol.dispose]();
+  if (result.interrupted) Deno.exit(stop.exitCode);
 });
 
 /** Opens the device of the flags, or that of the resumed run. */

@@ -63,7 +63,7 @@ function measuresOf({ config, environment, metrics, parameters }: RunRecord) {
     test: loss(all("test_loss").at(-1)),
     val: loss(vals.at(-1)),
     bestVal: vals.length > 0 ? loss(Math.min(...vals)) : undefined,
-    train: loss(meanOf(all("train_loss").slice(-10))),
+    train: loss(all("train_loss").at(-1)), // as `runs`, `compare` and MLflow show it
     step: step > 0 ? step.toLocaleString("en") : undefined,
     images: images > 0 ? images.toLocaleString("en") : undefined,
     rate: seconds && images > 0 ? (images / seconds).toFixed(1) : undefined,
@@ -71,10 +71,6 @@ function measuresOf({ config, environment, metrics, parameters }: RunRecord) {
     parameters: parameters?.toLocaleString("en"),
     device: deviceOf(environment),
   };
-}
-
-function meanOf(values: readonly number[]): number | undefined {
-  return values.length > 0 ? values.reduce((sum, value) => sum + value, 0) / values.length : undefined;
 }
 
 function durationOf(seconds: number): string {

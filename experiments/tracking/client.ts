@@ -2,8 +2,11 @@ import type { MetricEntry, TextEntry } from "./entries.ts";
 import { batches } from "./entries.ts";
 import { type HttpServer, type RequestOptions, ServerError } from "./http.ts";
 
-/** Status of a run, in MLflow's words. */
-export type RunStatus = "RUNNING" | "FINISHED" | "FAILED" | "KILLED";
+/** What a run can be, in MLflow's words. */
+export const runStatuses = ["RUNNING", "FINISHED", "FAILED", "KILLED"] as const;
+
+/** Status of a run. */
+export type RunStatus = typeof runStatuses[number];
 
 /** A run as the server returns it. */
 export interface ServerRun {

@@ -30,7 +30,8 @@ export function noteOf({ folder, record, config, environment, cursor }: {
       : [`trained on ${dataset.train.toLocaleString("en")} images of ${plain(dataset.name)}`],
     ...adapter?.description === undefined ? [] : [`computed by ${plain(adapter.description)}`],
   ];
-  const minutes = endedAt === null ? "" : ` after ${((endedAt - startedAt) / 60e3).toFixed(1)} minutes`;
+  const trained = cursor.latest.elapsed_seconds?.value ?? (Math.max((endedAt ?? 0) - startedAt, 0) / 1000);
+  const minutes = endedAt === null ? "" : ` after ${(trained / 60).toFixed(1)} minutes`;
   const measured = Object.entries(results).flatMap(([key, name]) => {
     const found = cursor.latest[key];
     // JSON has no NaN.

@@ -6,6 +6,7 @@ import { type ImageSplit, splitImages } from "../data/split.ts";
 import { ProgressBar, type Terminal } from "../program/progress.ts";
 import { collectEnvironment } from "../run/environment.ts";
 import { resumedEnvironmentFile, runFile } from "../run/layout.ts";
+import { removeLeftovers } from "../run/leftovers.ts";
 import { createRunFolder, writeAtomic } from "../run/run_folder.ts";
 import { lockRun, type RunLock } from "../run/run_lock.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
@@ -80,6 +81,7 @@ async function trainOn(device: Device, asked: TrainingConfig, options: RunOption
   using created = resumed ? undefined : await lockRun(run);
   const loop = new TrainingLoop({ config, run, data, images, network, source, signal, say });
   const resumedAt = resumed ? await loop.resume() : undefined;
+  if (resumed) await removeLeftovers(resumed);
   let bar: ProgressBar | undefined;
   await using tracker = await startTracking((resumed ?? created)!, {
     choice,

@@ -63,12 +63,12 @@ for (const [kind, flags] of Object.entries(kinds)) {
   });
 }
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
+for (const [signal, exitCode] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const)) {
   testTask(`train saves at ${signal} and can be resumed`, async (place) => {
     const whole = place.succeed("train:base", `${longRun} --out whole`);
-    const { code, stderr } = await interrupt(place, "", signal);
+    const { code, stderr } = await interrupt(place, "", signal as Deno.Signal);
     await whole;
-    assert.equal(code, 0, stderr);
+    assert.equal(code, exitCode, stderr);
     assert.match(
       stderr,
       new RegExp(`\n${signal}: saving and stopping; press again to quit at once\n`),
@@ -80,6 +80,17 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     await assertSameRun(place, "cut", "whole");
   });
 }
+
+testTask("train goes on where nobody reads what it says, and saves as the terminal closes", async (place) => {
+  const process = place.start("train:base", `${longRun} --checkpoint-minutes 0 --out cut`);
+  await process.stderr.cancel();
+  while (await stepOf(place, "cut") < 12) await new Promise((resolve) => setTimeout(resolve, 5));
+  process.kill("SIGHUP");
+  assert.equal((await process.status).code, 129);
+  await process.stdout.cancel();
+  assert.equal(JSON.parse(await Deno.readTextFile(place.file("cut", "run.json"))).status, "KILLED");
+  await place.succeed("train:base", "--resume cut");
+});
 
 /** Waits for words on the error stream of a process. */
 function listener(process: Deno.ChildProcess) {
@@ -104,7 +115,7 @@ testTask("train stops at Ctrl-C while it draws at its end, and can be resumed", 
   await until("Measuring the test loss and drawing\n");
   process.kill("SIGINT");
   await until("\nStopped; continue with --resume cut\n");
-  assert.equal((await process.status).code, 0);
+  assert.equal((await process.status).code, 130);
   await Promise.all([process.stdout.cancel(), errors.cancel()]);
   assert.equal(JSON.parse(await Deno.readTextFile(place.file("cut", "run.json"))).status, "KILLED");
   assert.ok(!(await place.names("cut")).includes("report.html"));
@@ -153,7 +164,7 @@ testTask("train --resume of a finished run says so, and goes on with more epochs
   await place.succeed("train:base", "--resume run --epochs 4");
   const longer = await place.metrics("run");
   assert.deepEqual(longer.slice(0, lines.length), lines);
-  assert.deepEqual(longer.slice(lines.length).map(({ step }) => step), [36, 39, 42, 43, 43]);
+  assert.deepEqual(longer.slice(lines.length).map(({ step }) => step), [36, 39, 42, 43, 43, 43]);
   assert.equal(JSON.parse(await Deno.readTextFile(place.file("run", "config.json"))).epochs, 4);
   assert.equal(
     (await place.names("run")).filter((name) => name.startsWith("environment-resumed-")).length,
