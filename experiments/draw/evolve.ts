@@ -2,12 +2,14 @@ import { type Snapshot, snapshotToPixels, trajectory } from "../../models/mod.ts
 import type { Evolution, ImageSize } from "../../viz/mod.ts";
 import { hearingSignals } from "../program/command.ts";
 import type { Drawable, Drawing } from "./drawable.ts";
+import { finiteImages } from "./finite_images.ts";
 
 /**
  * Follows samples from noise to data, all in one batch. Recording takes place before it returns, so that the weights
  * may change after the call.
  *
  * @returns their evolutions in pixels, at the times of the solver's snapshots
+ * @throws {RunError} if a value is not finite
  */
 export function evolve({ model, normalization, shape }: Drawable, drawing: Drawing): Promise<Evolution[]> {
   const trajectories = trajectory(model, { ...drawing, shape });
@@ -17,7 +19,11 @@ export function evolve({ model, normalization, shape }: Drawable, drawing: Drawi
     const snapshots: Snapshot[] = [];
     const hear = hearingSignals();
     for await (const snapshot of trajectories) {
-      snapshots.push(snapshotToPixels(snapshot, normalization));
+      const pixels = snapshotToPixels(snapshot, normalization);
+      for (const values of [pixels.image, pixels.velocity]) {
+        if (values) finiteImages("follow samples", values);
+      }
+      snapshots.push(pixels);
       await hear();
     }
     return Array.from({ length: drawing.count }, (_, n) => evolutionOf(snapshots, n, shape));

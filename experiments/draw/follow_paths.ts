@@ -4,6 +4,7 @@ import { fullBatches } from "../../models/solve/full_batches.ts";
 import type { Paths } from "../../viz/report/mod.ts";
 import { hearSignals } from "../program/command.ts";
 import type { Drawable } from "./drawable.ts";
+import { finiteImages } from "./finite_images.ts";
 import { NearestImages, type RealImages } from "./nearest_images.ts";
 import { project } from "./principal_components.ts";
 
@@ -23,6 +24,7 @@ export interface PathOptions {
  * Follows many samples from noise to data. Recording takes place before it returns, so that the weights may change
  * after the call.
  *
+ * @throws {RunError} if a value is not finite
  * @param data training images, whose components span the plane, and test images, on which the classifier is tried
  */
 export function followPaths(
@@ -50,6 +52,10 @@ export function followPaths(
     };
     for (const { from } of batches) {
       const snapshots = await Array.fromAsync(sampler.trajectory(slice(x0, 0, from, length)));
+      for (const { image, velocity } of snapshots) {
+        finiteImages("follow paths", image);
+        if (velocity) finiteImages("follow paths", velocity);
+      }
       await hearSignals();
       addBatch(
         paths,

@@ -26,14 +26,18 @@ const explained = [
   TrainingError,
 ];
 
+/** Whether an error's message is all that a user needs; others are shown with their trace. */
+export function isExplained(error: unknown): error is Error {
+  return explained.some((kind) => error instanceof kind);
+}
+
 /** Runs a task: an error that explains itself becomes one line, any other keeps its trace; both exit with code 1. */
 export async function runTask(task: () => Promise<void>): Promise<void> {
   try {
     await task();
   } catch (error) {
-    if (explained.some((kind) => error instanceof kind)) {
-      console.error(`${(error as Error).name}: ${(error as Error).message}`);
-    } else console.error(error);
+    if (isExplained(error)) console.error(`${error.name}: ${error.message}`);
+    else console.error(error);
     Deno.exit(1);
   }
 }

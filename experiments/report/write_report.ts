@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { type Comparison, type ReportData, reportHtml } from "../../viz/report/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
-import { lossWarning } from "../run/loss_meaning.ts";
+import { lossWarning } from "../settings/loss_meaning.ts";
 import { readReportRuns } from "./read_runs.ts";
 import { readLive } from "./live.ts";
 

@@ -1,5 +1,6 @@
 import type { Cursor } from "./cursor.ts";
 import type { RunRecord } from "./record.ts";
+import { asText } from "../settings/setting.ts";
 import { runFile } from "../run/layout.ts";
 
 const results = {
@@ -23,7 +24,7 @@ export function noteOf({ folder, record, config, environment, cursor }: {
   const adapter = environment.adapter as { description?: unknown } | undefined;
   const facts = [
     config.model === undefined ? `**${plain(record.name)}**` : `**${plain(config.model)} U-Net**`,
-    ...Array.isArray(config.filters) ? [`channels ${config.filters.join(", ")}`] : [],
+    ...Array.isArray(config.filters) ? [`channels ${config.filters.map(asText).join(", ")}`] : [],
     ...parameterCount === null ? [] : [`${parameterCount.toLocaleString("en")} parameters`],
     ...dataset === null
       ? []
@@ -61,5 +62,5 @@ export function noteOf({ folder, record, config, environment, cursor }: {
 
 /** A text with the characters escaped that mean something in Markdown. */
 function plain(text: unknown): string {
-  return String(text).replaceAll(/[\\`*_[\]<>|~#]/g, (mark) => `\\${mark}`).replaceAll(/\s+/g, " ");
+  return asText(text).replaceAll(/[\\`*_[\]<>|~#]/g, (mark) => `\\${mark}`).replaceAll(/\s+/g, " ");
 }

@@ -1,4 +1,4 @@
-import { lossWarning } from "../run/loss_meaning.ts";
+import { lossWarning } from "../settings/loss_meaning.ts";
 import type { RunSummary } from "./store.ts";
 
 /** Metrics with a column in the list. */

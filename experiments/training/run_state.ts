@@ -7,6 +7,7 @@ import {
   StateError,
   type Trainer,
 } from "../../models/mod.ts";
+import { checkFinite } from "../../models/files/state.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile, weightsFile, type WeightsName } from "../run/layout.ts";
@@ -73,10 +74,7 @@ export async function restoreRunState(
       `Cannot resume ${run}: ${path} has no progress of a run: ${progress}; ${wayOn}`,
     );
   }
-  const bad = tensors.entries().find(([, { data }]) => !data.every(Number.isFinite));
-  if (bad) {
-    throw new StateError(`Cannot resume ${run}: ${bad[0]} in ${path} holds NaN or infinities; ${wayOn}`);
-  }
+  checkFinite(tensors, path);
   if (progress.dataDigest !== dataDigest) {
     throw new RunError(
       `Cannot resume ${run}: it was trained on other images (digest ${progress.dataDigest.slice(0, 12)}...)`,

@@ -14,6 +14,7 @@ import { gauges } from "../tracking/gauges.ts";
 import type { RecordedDataset } from "../tracking/record.ts";
 import { startTracking, trackingOf } from "../tracking/start.ts";
 import { tracked } from "../tracking/tracker.ts";
+import { checkPictures } from "./check_pictures.ts";
 import { compileKernels } from "./compile_kernels.ts";
 import { fittingNetwork } from "./fit_memory.ts";
 import { TrainingLoop } from "./loop.ts";
@@ -74,6 +75,7 @@ async function trainOn(device: Device, asked: TrainingConfig, options: RunOption
   const choice = await trackingOf(asked, asked.resume);
   const data = await loadDataset(asked.data ?? undefined);
   const source = new ImageSource(data.train.images, data, normalizationTo(asked.normalize));
+  checkPictures(asked, source.shape);
   const { config, network } = fittingNetwork(asked, device, source, say);
   const images = splitImages(data.train.count, config);
   const run = config.resume ??

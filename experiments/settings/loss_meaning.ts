@@ -1,4 +1,4 @@
-import { flagOf } from "../settings/setting.ts";
+import { asText, flagOf } from "./setting.ts";
 
 /** The settings that decide what a loss measures: its scale, and the best that a network can reach. */
 const meaning = ["normalize", "path", "times", "coupling", "prediction", "lossWeight"] as const;
@@ -11,13 +11,9 @@ const meaning = ["normalize", "path", "times", "coupling", "prediction", "lossWe
  */
 export function lossWarning(runs: readonly Readonly<Record<string, unknown>>[]): string | undefined {
   const differing = meaning.flatMap((name) => {
-    const values = new Set(runs.flatMap((run) => run[name] === undefined ? [] : [shown(run[name])]));
+    const values = new Set(runs.flatMap((run) => run[name] === undefined ? [] : [asText(run[name])]));
     return values.size > 1 ? [`${flagOf(name)} is ${[...values].join(" or ")}`] : [];
   });
   if (differing.length === 0) return undefined;
   return `Losses of these runs are not comparable: ${differing.join(", ")}`;
-}
-
-function shown(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
 }

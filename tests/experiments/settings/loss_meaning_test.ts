@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { lossWarning } from "../../../experiments/run/loss_meaning.ts";
+import { lossWarning } from "../../../experiments/settings/loss_meaning.ts";
 
 Deno.test("lossWarning() names the settings that give losses another meaning", () => {
   const run = { model: "base", normalize: "-1..1", path: "linear", times: "uniform", lr: 1 };
