@@ -74,4 +74,5 @@ await runTask(async () => {
     await saveWeights(folder, "last", network, source, await trainer.flat.state());
   }
   device.close();
+  if (trainer.step < steps) Deno.exit(stop.exitCode);
 });

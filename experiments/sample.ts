@@ -29,8 +29,9 @@ await runTask(async () => {
     { model, normalization, shape },
     drawing,
     (done) => bar.update(done),
-  )
-    .finally(() => bar.clear());
+  ).catch((error) => {
+    throw error instanceof RunError ? new RunError(`${error.message} (${checkpoint})`) : error;
+  }).finally(() => bar.clear());
   const seconds = (performance.now() - started) / 1000;
   await writeAtomic(
     out,

@@ -1,4 +1,5 @@
 import { runTask } from "./program/command.ts";
+import { RunError } from "./run/atomic_write.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { syncing } from "./settings/tasks/sync.ts";
 import { readCursor } from "./tracking/cursor.ts";
@@ -23,20 +24,22 @@ await runTask(async () => {
   const runs = words.length > 0 ? await findRuns(words, root) : await runFolders(root);
   let [targets, failures] = [0, 0];
   for (const run of runs) {
-    const choice = chooseTracking({ mlflow }, readEnvironment(), (await readCursor(run))?.server);
-    const { address, patience } = choice;
-    if (address === undefined) continue;
-    targets++;
     try {
+      const known = (await readCursor(run))?.server;
+      const { address, patience } = chooseTracking({ mlflow }, readEnvironment(), known);
+      if (address === undefined) continue;
+      targets++;
       for await (const sent of sendRun(run, { address, patience })) report(sent);
     } catch (error) {
       // Go on with other runs, unless the server is unreachable.
-      if (!(error instanceof ServerError) || error.details.status === undefined) throw error;
+      const ofRun = error instanceof RunError ||
+        (error instanceof ServerError && error.details.status !== undefined);
+      if (!ofRun) throw error;
       failures++;
       say(`${run}: ${error.message}`);
     }
   }
-  if (runs.length > 0 && targets === 0) {
+  if (runs.length > 0 && targets + failures === 0) {
     throw new ConfigError(
       "Cannot send: no server given, and no run was sent to one before (expected --mlflow URI or MLFLOW_TRACKING_URI)",
     );

@@ -36,6 +36,8 @@ await runTask(async () => {
   });
   printResult(result, config.samples > 0 ? join(result.run, runFile.samples) : result.run);
   device.close();
+  lock?.[Symbol.dispose]();
+  if (result.interrupted) Deno.exit(stop.exitCode);
 });
 
 /** Finds the run to resume by its name. */

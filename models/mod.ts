@@ -109,5 +109,5 @@ export {
   scheduleNames,
   scheduleSettings,
 } from "./train/schedule.ts";
-export { Trainer, type TrainerOptions, type TrainerState } from "./train/trainer.ts";
+export { type StepMeasures, Trainer, type TrainerOptions, type TrainerState } from "./train/trainer.ts";
 export { type OptimizerKind, optimizerKinds, type OptimizerOptions } from "./train/update_rules.ts";

@@ -8,6 +8,12 @@ export class DataError extends Error {
   override name = "DataError";
 }
 
+/** Most lengths in a header: images, rows, columns, channels. */
+const maxRank = 4;
+
+/** Bytes of the longest header. */
+export const maxHeaderBytes: number = 4 + 4 * maxRank;
+
 /** Images of one size, u8[N, C, H, W] in row-major order: N = count, C = channels. */
 export interface Images {
   readonly images: Uint8Array;
@@ -47,6 +53,21 @@ export function parseLabels(bytes: Uint8Array, file: string): Uint8Array {
   return parse(bytes, file, "labels", [1]).data;
 }
 
+/**
+ * The bytes that a file says it has, by its header.
+ *
+ * @param bytes the first bytes of the file, at least `maxHeaderBytes` of a longer one
+ * @returns undefined if they are not the header of an IDX file of bytes
+ */
+export function idxLength(bytes: Uint8Array): number | undefined {
+  if (bytes.length < 4) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const rank = view.getUint32(0) - magicOf(0);
+  const start = 4 + 4 * rank;
+  if (rank < 1 || rank > maxRank || bytes.length < start) return undefined;
+  return start + Array.from({ length: rank }, (_, i) => view.getUint32(4 + 4 * i)).reduce((a, b) => a * b);
+}
+
 /** From [N, pixels, C] to [N, C, pixels]. */
 function channelsFirst(data: Uint8Array, channels: number, pixels: number): Uint8Array {
   if (channels === 1) return data;
@@ -80,10 +101,11 @@ function parse(bytes: Uint8Array, file: string, what: string, ranks: readonly nu
     throw new DataError(`Cannot read ${file}: it holds no ${what}, [${lengths.join(", ")}] (expected some)`);
   }
   if (bytes.length !== start + size) {
+    const problem = bytes.length < start + size ? `${bytes.length} bytes, too few` : "too many bytes";
     throw new DataError(
-      `Cannot read ${file}: it has ${bytes.length} bytes, too ${
-        bytes.length < start + size ? "few" : "many"
-      } (expected ${start + size} for ${what} [${lengths.join(", ")}]); download it again`,
+      `Cannot read ${file}: it has ${problem} (expected ${start + size} for ${what} [${
+        lengths.join(", ")
+      }]); download it again`,
     );
   }
   return { data: bytes.subarray(start), lengths };

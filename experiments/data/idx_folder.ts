@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { DataError } from "./idx.ts";
+import { readIdx } from "./read_idx.ts";
 
 /** The names of the four files; those of images with channels may say idx4. */
 export const IDX_NAMES = {
@@ -69,23 +70,23 @@ async function listFolder(folder: string): Promise<Set<string>> {
 }
 
 async function readFile(path: string): Promise<IdxFile> {
-  let bytes: Uint8Array<ArrayBuffer>;
+  const packed = path.endsWith(".gz");
+  let file: Deno.FsFile;
   try {
-    bytes = await Deno.readFile(path);
+    file = await Deno.open(path);
   } catch (error) {
     throw new DataError(`Cannot read ${path}: ${reason(error)}`, { cause: error });
   }
-  return { path, bytes: path.endsWith(".gz") ? await gunzip(bytes, path) : bytes };
-}
-
-async function gunzip(bytes: Uint8Array<ArrayBuffer>, path: string): Promise<Uint8Array<ArrayBuffer>> {
+  const content = packed ? file.readable.pipeThrough(new DecompressionStream("gzip")) : file.readable;
   try {
-    const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    return await new Response(unpacked).bytes();
+    return { path, bytes: await readIdx(content, path) };
   } catch (error) {
+    if (error instanceof DataError) throw error;
     throw new DataError(
-      `Cannot unpack ${path}: it is damaged or no gzip file (expected gzip, as its name says); ` +
-        `download it again, or remove .gz from its name if it is not packed`,
+      packed
+        ? `Cannot unpack ${path}: it is damaged or no gzip file (expected gzip, as its name says); ` +
+          `download it again, or remove .gz from its name if it is not packed`
+        : `Cannot read ${path}: ${reason(error)}`,
       { cause: error },
     );
   }

@@ -2,11 +2,13 @@ import { type Snapshot, snapshotToPixels, trajectory } from "../../models/mod.ts
 import type { Evolution, ImageSize } from "../../viz/mod.ts";
 import { hearingSignals } from "../program/command.ts";
 import type { Drawable, Drawing } from "./drawable.ts";
+import { finiteImages } from "./finite_images.ts";
 
 /**
  * Follows samples from noise to data, all in one batch.
  *
  * @returns their evolutions in pixels, at the times of the solver's snapshots
+ * @throws {RunError} if a value is not finite
  */
 export async function evolve(
   { model, normalization, shape }: Drawable,
@@ -15,7 +17,9 @@ export async function evolve(
   const snapshots: Snapshot[] = [];
   const hear = hearingSignals();
   for await (const snapshot of trajectory(model, { ...drawing, shape })) {
-    snapshots.push(snapshotToPixels(snapshot, normalization));
+    const pixels = snapshotToPixels(snapshot, normalization);
+    for (const values of [pixels.image, pixels.velocity]) if (values) finiteImages("follow samples", values);
+    snapshots.push(pixels);
     await hear();
   }
   return Array.from({ length: drawing.count }, (_, n) => evolutionOf(snapshots, n, shape));

@@ -2,6 +2,7 @@ import { noise, SampleBatches, type Snapshot, snapshotToPixels } from "../../mod
 import type { Paths } from "../../viz/report/mod.ts";
 import { hearSignals } from "../program/command.ts";
 import type { Drawable } from "./drawable.ts";
+import { finiteImages } from "./finite_images.ts";
 import { NearestImages, type RealImages } from "./nearest_images.ts";
 import { project } from "./principal_components.ts";
 
@@ -20,6 +21,7 @@ export interface PathOptions {
 /**
  * Follows many samples from noise to data.
  *
+ * @throws {RunError} if a value is not finite
  * @param data training images, whose components span the plane, and test images, on which the classifier is tried
  */
 export async function followPaths(
@@ -42,6 +44,9 @@ export async function followPaths(
   const batches = new SampleBatches(model, noise(seed, [N, ...shape]), { steps, batch });
   for (const { from, x0 } of batches) {
     const snapshots = await Array.fromAsync(batches.sampler.trajectory(x0));
+    for (const { image, velocity } of snapshots) {
+      for (const values of [image, velocity]) if (values) finiteImages("follow paths", values);
+    }
     await hearSignals();
     const inPixels = snapshots.map((snapshot) => snapshotToPixels(snapshot, normalization));
     addBatch(paths, inPixels, nearest, from, N);

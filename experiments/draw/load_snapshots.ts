@@ -1,3 +1,6 @@
+import { say as sayHere } from "../terminal/output.ts";
+import { SafetensorsError } from "../../models/mod.ts";
+import { RunError } from "../run/atomic_write.ts";
 import { decodeFlowSnapshots, type FlowSnapshots } from "./snapshot_files.ts";
 import type { RunStore, RunSummary } from "../tracking/store.ts";
 import { isFlowFile } from "../run/layout.ts";
@@ -14,18 +17,33 @@ export interface RunFlow {
  *
  * @param store run folders or a server
  * @param experiment its name; not given, all runs of a folder, or the server store's own experiment
- * @throws {RunError} if a folder cannot be read, or a file holds no snapshots
+ * @param say called with a line for each run that is left out because a file of it is damaged
+ * @throws {RunError} if the folder of the runs cannot be read
  * @throws {ServerError} if the server cannot be reached
- * @throws {SafetensorsError} if a file is damaged
  */
-export async function loadSnapshots(store: RunStore, experiment?: string): Promise<RunFlow[]> {
+export async function loadSnapshots(
+  store: RunStore,
+  experiment?: string,
+  say: (message: string) => void = sayHere,
+): Promise<RunFlow[]> {
   const flows: RunFlow[] = [];
   for (const run of await store.list(experiment)) {
-    const paths = (await store.files(run)).filter((path) => isFlowFile(path));
-    const samples = await Promise.all(paths.map(async (path) => {
-      return decodeFlowSnapshots(await store.read(run, path), `${run.key}/${path}`);
-    }));
+    let samples: FlowSnapshots[];
+    try {
+      samples = await samplesOf(store, run);
+    } catch (error) {
+      if (!(error instanceof RunError || error instanceof SafetensorsError)) throw error;
+      say(`Left out: ${error.message}`);
+      continue;
+    }
     if (samples.length > 0) flows.push({ run, samples: samples.sort((a, b) => a.k - b.k) });
   }
   return flows;
+}
+
+async function samplesOf(store: RunStore, run: RunSummary): Promise<FlowSnapshots[]> {
+  const paths = (await store.files(run)).filter((path) => isFlowFile(path));
+  return await Promise.all(paths.map(async (path) => {
+    return decodeFlowSnapshots(await store.read(run, path), `${run.key}/${path}`);
+  }));
 }

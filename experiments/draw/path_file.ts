@@ -38,6 +38,9 @@ export async function writeFlowPaths(run: string, paths: Paths): Promise<void> {
   await writeAtomic(join(run, runFile.paths), bytes);
 }
 
+/** What to do about paths that cannot be used. */
+const wayOn = "delete the file, and the run is shown without its paths";
+
 /**
  * Reads the paths of a run.
  *
@@ -53,20 +56,33 @@ export async function readFlowPaths(run: string): Promise<Paths | undefined> {
   const [M] = tensors.get("t")?.shape ?? [];
   const [N, ...size] = tensors.get("image")?.shape ?? [];
   const [D] = tensors.get("real_position")?.shape ?? [];
+  const bad = [...tensors].find(([, { data }]) => !data.every(Number.isFinite));
+  if (bad) throw new RunError(`Cannot read ${path}: ${bad[0]} holds NaN or infinities; ${wayOn}`);
   const read = (name: string, ...shape: number[]) => {
     const tensor = tensors.get(name);
     if (tensor && `${tensor.shape}` === `${shape}`) return tensor.data;
     throw new RunError(
       `Cannot read ${path}: ${name} is ${
         tensor ? `f32[${tensor.shape}]` : "missing"
-      } (expected f32[${shape}])`,
+      } (expected f32[${shape}]); ${wayOn}`,
     );
   };
-  const labels = (name: string, length: number) =>
-    tensors.has(name) ? { classes: Uint32Array.from(read(name, length)) } : {};
+  const labels = (name: string, length: number) => {
+    if (!tensors.has(name)) return {};
+    const values = read(name, length);
+    if (values.every((label) => Number.isInteger(label) && label >= 0 && label <= 255)) {
+      return { classes: Uint32Array.from(values) };
+    }
+    throw new RunError(
+      `Cannot read ${path}: ${name} holds no labels (expected whole numbers from 0 to 255); ${wayOn}`,
+    );
+  };
   if (size.length !== 2 && size.length !== 3) {
     throw new RunError(
-      `Cannot read ${path}: image is f32[${[N, ...size]}] (expected f32[N, H, W] or f32[N, C, H, W])`,
+      `Cannot read ${path}: image is f32[${[
+        N,
+        ...size,
+      ]}] (expected f32[N, H, W] or f32[N, C, H, W]); ${wayOn}`,
     );
   }
   return {
@@ -78,12 +94,16 @@ export async function readFlowPaths(run: string): Promise<Paths | undefined> {
     image: read("image", N, ...size),
     ...labels("classes", N),
     real: { position: read("real_position", D, 2), ...labels("real_classes", D) },
-    share: field(metadata.share, path, (value) => Array.isArray(value) && value.length === 2),
+    share: field(
+      metadata.share,
+      path,
+      (value) => Array.isArray(value) && value.length === 2 && value.every(Number.isFinite),
+    ),
     ...tensors.has("classes") && {
       classifier: field<Paths["classifier"] & object>(
         metadata.classifier,
         path,
-        (value) => Number.isInteger(Object(value).tried),
+        (value) => [Object(value).tried, Object(value).right].every(Number.isInteger),
       ),
     },
     shape: [M, N, ...size] as readonly number[] as Paths["shape"],
@@ -96,6 +116,6 @@ function field<T>(text: string | undefined, path: string, fits: (value: unknown)
     if (fits(value)) return value;
   } catch { /* not JSON */ }
   throw new RunError(
-    `Cannot read ${path}: its metadata lack the share of variance or the classifier's score`,
+    `Cannot read ${path}: its metadata lack the share of variance or the classifier's score; ${wayOn}`,
   );
 }

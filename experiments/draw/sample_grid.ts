@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { mostPixels } from "../../viz/check/pixels.ts";
 import { encodePng, grid, type ImageSize } from "../../viz/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { makeContainedFolder } from "../run/contained.ts";
@@ -6,8 +7,6 @@ import { runFile, runFolder, sampleGridFile } from "../run/layout.ts";
 import type { Drawable, Drawing } from "./drawable.ts";
 import { drawSamples } from "./samples.ts";
 
-/** Pixels of the largest grid. */
-const mostPixels = 2 ** 26;
 /** Pixels along each side of an image's pixel, and between images. */
 const look = { scale: 3, gap: 2 } as const;
 
@@ -26,7 +25,9 @@ export function checkGrid(count: number, [C, H, W]: ImageSize): void {
   const most = Math.floor(mostPixels / cell);
   if (count <= most) return;
   throw new RunError(
-    `Cannot draw ${count} images of ${H} x ${W} in one grid (expected at most ${most}, or a file that ends with .npy)`,
+    most === 0
+      ? `Cannot draw images of ${H} x ${W} as a picture: they are too large (expected a file that ends with .npy)`
+      : `Cannot draw ${count} images of ${H} x ${W} in one grid (expected at most ${most}, or a file that ends with .npy)`,
   );
 }
 

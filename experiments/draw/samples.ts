@@ -1,6 +1,7 @@
 import { noise, sample, SampleBatches, toPixels } from "../../models/mod.ts";
 import { hearSignals } from "../program/command.ts";
 import type { Drawable, Drawing } from "./drawable.ts";
+import { finiteImages } from "./finite_images.ts";
 
 /** Most images to work on at once where progress is shown. */
 const batch = 64;
@@ -9,13 +10,14 @@ const batch = 64;
  * Draws samples as pixels: 0 black, 1 white, not clipped.
  *
  * @returns f32[count, C, H, W] on the host
+ * @throws {RunError} if a value is not finite
  */
 export function drawSamples(
   { model, normalization, shape }: Drawable,
   drawing: Drawing,
 ): Promise<Float32Array> {
   const x1 = sample(model, { ...drawing, shape });
-  return x1.read().then((values) => toPixels(values, normalization));
+  return x1.read().then((values) => finiteImages("draw samples", toPixels(values, normalization)));
 }
 
 /**
@@ -23,6 +25,7 @@ export function drawSamples(
  *
  * @param onProgress called with the number of samples done; a batch counts by its share of the steps
  * @returns f32[count, C, H, W] on the host
+ * @throws {RunError} if a value is not finite
  */
 export async function drawSamplesInBatches(
   { model, normalization, shape }: Drawable,
@@ -30,6 +33,7 @@ export async function drawSamplesInBatches(
   onProgress: (done: number) => void,
 ): Promise<Float32Array> {
   const size = shape.reduce((product, axis) => product * axis, 1);
+  // The device refuses more noise than it holds, before the host makes room for pixels.
   const batches = new SampleBatches(model, noise(seed, [count, ...shape]), { ...how, batch });
   const { sampler, length } = batches;
   const pixels = new Float32Array(count * size);
@@ -37,7 +41,7 @@ export async function drawSamplesInBatches(
     let done = 0;
     for await (const { image, velocity } of sampler.trajectory(x0)) {
       if (velocity) onProgress(Math.floor(fresh + (from + length - fresh) * ++done / how.steps));
-      else pixels.set(toPixels(image, normalization), from * size);
+      else pixels.set(finiteImages("draw samples", toPixels(image, normalization)), from * size);
     }
     await hearSignals();
   }

@@ -88,6 +88,9 @@ export async function findFlowSnapshots(run: string): Promise<FlowSnapshots[]> {
   return all.sort((a, b) => a.k - b.k);
 }
 
+/** What to do about a file of snapshots that cannot be used. */
+const wayOn = "delete it, and the run is shown without this sample";
+
 /** Encodes one sample's evolution; `decodeFlowSnapshots` gives back the same values. */
 export function encodeFlowSnapshots(
   { evolution, modelType, seed, k, solver, steps }: FlowSnapshots,
@@ -124,10 +127,16 @@ export function decodeFlowSnapshots(bytes: Uint8Array, source: string): FlowSnap
       `Cannot read ${source}: image is f32[${image.shape}] (expected f32[M, H, W] or f32[M, C, H, W])`,
     );
   }
+  const bad = [...tensors].find(([, { data }]) => !data.every(Number.isFinite));
+  if (bad) {
+    throw new RunError(
+      `Cannot read ${source}: ${bad[0]} holds NaN or infinities (expected finite numbers); ${wayOn}`,
+    );
+  }
   const evolution = { t: t.data, image: image.data, velocity: velocity.data, shape };
   const { model_type: modelType, solver, seed, sample, steps } = metadata;
   const numbers = [seed, sample, steps].map(Number);
-  if (!modelType || !solver || !numbers.every(Number.isInteger)) {
+  if (!modelType || !solver || !numbers.every((value) => Number.isSafeInteger(value) && value >= 0)) {
     throw new RunError(
       `Cannot read ${source}: its metadata are ${JSON.stringify(metadata)} ` +
         "(expected model_type, solver, seed, sample and steps)",

@@ -27,15 +27,20 @@ const explained = [
   TrainingError,
 ];
 
+/** Whether an error's message is all that a user needs; others are shown with their trace. */
+export function isExplained(error: unknown): error is Error {
+  return explained.some((kind) => error instanceof kind);
+}
+
 /** Runs a task: an error that explains itself becomes one line, any other keeps its trace; both exit with code 1. */
 export async function runTask(task: () => Promise<void>): Promise<void> {
   try {
     await task();
   } catch (error) {
-    if (explained.some((kind) => error instanceof kind)) {
-      const { name, message } = error as Error;
+    if (isExplained(error)) {
+      const line = `${error.name}: ${error.message}`;
       // What a compiler of kernels says has several lines; a line break in anything else comes from a file or a server.
-      say(error instanceof DeviceError ? `${name}: ${message}` : printable(`${name}: ${message}`));
+      say(error instanceof DeviceError ? line : printable(line));
     } else say(Deno.inspect(error, { colors: false }));
     Deno.exit(1);
   }
@@ -56,27 +61,43 @@ export function hearingSignals(): () => Promise<void> {
   };
 }
 
+/** Exit codes of a program that a signal ended: 128 and the signal's number. */
+const exitCodes: Partial<Record<Deno.Signal, number>> = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
+
+/** Whether and how a user asked a task to stop. */
+export interface Stop extends Disposable {
+  /** Aborted at the first signal. */
+  readonly signal: AbortSignal;
+  /** What a task that stopped early exits with. */
+  readonly exitCode: number;
+}
+
 /**
- * Listens for Ctrl-C and SIGTERM: the first sets `stopped`, the second ends the program at once.
+ * Listens for Ctrl-C, SIGTERM and the end of the terminal (SIGHUP): the first sets `signal`, the second ends the program
+ * at once.
  *
  * @param onStop called at the first signal
  */
-export function stopSignal(
-  onStop: (signal: Deno.Signal) => void,
-): { readonly signal: AbortSignal; [Symbol.dispose](): void } {
-  const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
+export function stopSignal(onStop: (signal: Deno.Signal) => void): Stop {
+  const signals = Object.keys(exitCodes) as Deno.Signal[];
   const stop = new AbortController();
-  const listeners = signals.map((signal) => {
-    const listener = () => {
-      if (stop.signal.aborted) Deno.exit(130);
-      stop.abort();
-      onStop(signal);
-    };
-    Deno.addSignalListener(signal, listener);
-    return () => Deno.removeSignalListener(signal, listener);
-  });
+  let exitCode = 0;
+  const listeners = signals.filter((signal) => Deno.build.os !== "windows" || signal !== "SIGTERM")
+    .map((signal) => {
+      const listener = () => {
+        exitCode = exitCodes[signal]!;
+        if (stop.signal.aborted) Deno.exit(exitCode);
+        stop.abort();
+        onStop(signal);
+      };
+      Deno.addSignalListener(signal, listener);
+      return () => Deno.removeSignalListener(signal, listener);
+    });
   return {
     signal: stop.signal,
+    get exitCode() {
+      return exitCode;
+    },
     [Symbol.dispose]: () => listeners.forEach((remove) => remove()),
   };
 }

@@ -21,7 +21,11 @@ export const stderr: Terminal = {
   },
   write(text) {
     let bytes = new TextEncoder().encode(text);
-    while (bytes.length > 0) bytes = bytes.subarray(Deno.stderr.writeSync(bytes));
+    try {
+      while (bytes.length > 0) bytes = bytes.subarray(Deno.stderr.writeSync(bytes));
+    } catch {
+      /* the terminal or the reader of the pipe is gone: work goes on unseen, as with console.error() */
+    }
   },
 };
 

@@ -1,4 +1,5 @@
 import type { Fact } from "../../viz/report/mod.ts";
+import { asText } from "../settings/setting.ts";
 import type { Metrics } from "../run/metrics_log.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -48,7 +49,7 @@ export function resultsOf(record: RunRecord): Fact[] {
 export function factsOf(fields: Fields): Fact[] {
   return Object.entries(fields)
     .filter(([name, value]) => value !== null && name !== "note")
-    .map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]);
+    .map(([name, value]) => [name, asText(value)]);
 }
 
 function measuresOf({ config, environment, metrics, parameters }: RunRecord) {
@@ -57,13 +58,13 @@ function measuresOf({ config, environment, metrics, parameters }: RunRecord) {
   const loss = (value: number | undefined) => value?.toFixed(4);
   const step = metrics.reduce((most, line) => Math.max(most, line.step), 0);
   const seconds = all("elapsed_seconds").at(-1);
-  const images = step * Number(config.batchSize);
+  const images = typeof config.batchSize === "number" ? step * config.batchSize : 0;
   const vals = all("val_loss");
   return {
     test: loss(all("test_loss").at(-1)),
     val: loss(vals.at(-1)),
     bestVal: vals.length > 0 ? loss(Math.min(...vals)) : undefined,
-    train: loss(meanOf(all("train_loss").slice(-10))),
+    train: loss(all("train_loss").at(-1)), // as `runs`, `compare` and MLflow show it
     step: step > 0 ? step.toLocaleString("en") : undefined,
     images: images > 0 ? images.toLocaleString("en") : undefined,
     rate: seconds && images > 0 ? (images / seconds).toFixed(1) : undefined,
@@ -73,17 +74,14 @@ function measuresOf({ config, environment, metrics, parameters }: RunRecord) {
   };
 }
 
-function meanOf(values: readonly number[]): number | undefined {
-  return values.length > 0 ? values.reduce((sum, value) => sum + value, 0) / values.length : undefined;
-}
-
 function durationOf(seconds: number): string {
   if (seconds < 100) return `${seconds.toFixed(1)} s`;
   return seconds < 6000 ? `${(seconds / 60).toFixed(1)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }
 
 function networkOf({ model, filters, attn }: Fields): string {
-  return `${model} U-Net [${filters}]${attn ? " with attention" : ""}`;
+  const channels = Array.isArray(filters) ? filters.map(asText) : asText(filters);
+  return `${asText(model)} U-Net [${channels}]${attn ? " with attention" : ""}`;
 }
 
 function deviceOf({ adapter }: Fields): string | undefined {

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { type Comparison, type ReportData, reportHtml } from "../../viz/report/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
+import { lossWarning } from "../settings/loss_meaning.ts";
 import { readReportRuns } from "./read_runs.ts";
 import { readLive } from "./live.ts";
 
@@ -25,11 +26,13 @@ export async function writeReport(
   { compare, live = true }: { compare?: () => Promise<Comparison | undefined>; live?: boolean } = {},
 ): Promise<void> {
   const read = await readReportRuns(runs);
+  const warning = lossWarning(read.map(({ settings }) => Object.fromEntries(settings)));
   const comparison = read.length > 1 ? await compare?.() : undefined;
   await writeAtomic(
     out,
     pageOf({
       runs: read,
+      ...warning !== undefined && { lossWarning: warning },
       ...comparison && { comparison },
       live: await readLive(runs, live),
     }),

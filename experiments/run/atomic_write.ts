@@ -1,16 +1,18 @@
+import { basename, dirname, join } from "node:path";
+
 /** A file of a run cannot be read or written. */
 export class RunError extends Error {
   override readonly name = "RunError";
 }
 
 /**
- * Writes a file atomically: at any time it holds either the old or the new content. The content goes to a temporary file
- * beside it, is flushed to disk, then renamed. There must be one writer per file.
+ * Writes a file atomically: at any time it holds either the old or the new content, also where several programs write it
+ * at once. The content goes to a temporary file of a new name in the same folder, is flushed to disk, then renamed.
  *
  * @throws {RunError} if the disk is full or the folder not writable; the old file is then as it was
  */
 export async function writeAtomic(path: string, content: string | Uint8Array): Promise<void> {
-  const temporary = `${path}.tmp`;
+  const temporary = join(dirname(path), temporaryName(basename(path)));
   try {
     await writeFlushed(temporary, typeof content === "string" ? new TextEncoder().encode(content) : content);
     await Deno.rename(temporary, path);
@@ -18,6 +20,11 @@ export async function writeAtomic(path: string, content: string | Uint8Array): P
     await Deno.remove(temporary).catch(() => {}); // the first error is the one to report
     throw new RunError(`Cannot write ${path}: ${reasonOf(error)}; the file is unchanged`);
   }
+}
+
+/** What a program that was killed leaves behind of a file: its name without the dot and the random end. */
+export function nameOfLeftover(temporary: string): string | undefined {
+  return /^\.(.+)\.[0-9a-f]{32}\.tmp$/.exec(temporary)?.[1];
 }
 
 /** The reason that an error of the file system gives, for the end of a sentence. */
@@ -32,8 +39,14 @@ export function reasonOf(error: unknown): string {
   );
 }
 
+/** A hidden name that nobody can know before. */
+function temporaryName(name: string): string {
+  return `.${name}.${crypto.randomUUID().replaceAll("-", "")}.tmp`;
+}
+
 async function writeFlushed(path: string, bytes: Uint8Array): Promise<void> {
-  using file = await Deno.open(path, { write: true, create: true, truncate: true });
+  // Exclusively: never through a link or into another program's file.
+  using file = await Deno.open(path, { write: true, createNew: true });
   for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await file.write(rest));
   await file.sync();
 }

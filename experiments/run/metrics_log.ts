@@ -66,16 +66,19 @@ export function finite(_: string, value: unknown): unknown {
   return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
 }
 
+/** For `JSON.parse`: turns the strings "NaN", "Infinity" and "-Infinity" into numbers. */
+export function withNonFinite(_: string, value: unknown): unknown {
+  return value === "NaN" || value === "Infinity" || value === "-Infinity" ? Number(value) : value;
+}
+
 async function readText(path: string): Promise<string> {
   return new TextDecoder().decode(await readIfThere(path));
 }
 
 /** Parses a line of `metrics.jsonl`; undefined if it holds no metrics. */
 export function parseMetrics(line: string): Metrics | undefined {
-  const nonFinite = (_: string, value: unknown) =>
-    value === "NaN" || value === "Infinity" || value === "-Infinity" ? Number(value) : value;
   try {
-    const value: unknown = JSON.parse(line, nonFinite);
+    const value: unknown = JSON.parse(line, withNonFinite);
     return isMetrics(value) ? value : undefined;
   } catch {
     return undefined; // not JSON
@@ -83,5 +86,7 @@ export function parseMetrics(line: string): Metrics | undefined {
 }
 
 function isMetrics(value: unknown): value is Metrics {
-  return typeof value === "object" && value !== null && "step" in value && typeof value.step === "number";
+  return typeof value === "object" && value !== null && !Array.isArray(value) && "step" in value &&
+    Number.isFinite(value.step) &&
+    Object.values(value).every((field) => typeof field === "number" || typeof field === "string");
 }

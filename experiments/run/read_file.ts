@@ -38,5 +38,5 @@ export async function readJson(path: string): Promise<Record<string, unknown> | 
     const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
   } catch { /* not JSON */ }
-  throw new RunError(`Cannot read ${path}: it holds no JSON object`);
+  throw new RunError(`Cannot read ${path}: it holds no JSON object; take the file from a backup`);
 }

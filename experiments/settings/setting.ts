@@ -54,7 +54,7 @@ export function flagOf(name: string): string {
 export function accepted<Value>(setting: Setting<Value>, value: unknown, where: string): Value {
   if (setting.accepts(value)) return value;
   const problem = setting.problem?.(value) ??
-    `expected ${setting.expected}${didYouMean(String(value), setting.choices ?? [])}`;
+    `expected ${setting.expected}${didYouMean(asText(value), setting.choices ?? [])}`;
   throw new ConfigError(`Cannot use ${where}: ${problem}`);
 }
 
@@ -62,6 +62,11 @@ export function accepted<Value>(setting: Setting<Value>, value: unknown, where: 
 export function shownValue(setting: Setting<unknown>, value: unknown): string {
   const plain = typeof value === "string" ? shownWord(value) : value;
   return JSON.stringify(setting.shown ? setting.shown(value) : plain);
+}
+
+/** A value of a file as it would be given on a command line. */
+export function asText(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value) ?? "";
 }
 
 /** ` (did you mean adamw?)`, or nothing if no known name is near. */

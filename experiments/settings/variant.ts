@@ -1,5 +1,5 @@
 import { anyOf, number, type Range } from "./kinds.ts";
-import { didYouMean, type Setting } from "./setting.ts";
+import { asText, didYouMean, type Setting } from "./setting.ts";
 
 /** A number that an entry of a registry takes. */
 export interface VariantSetting extends Range {
@@ -41,7 +41,7 @@ export function variant(
     fromText: (text) => text,
     accepts: (value): value is string => typeof value === "string" && "settings" in parse(registry, value),
     problem(value) {
-      const parsed = parse(registry, String(value));
+      const parsed = parse(registry, asText(value));
       return "problem" in parsed ? parsed.problem : `expected ${expected}`;
     },
   };

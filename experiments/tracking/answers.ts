@@ -2,10 +2,13 @@
 
 import type { TextEntry } from "./entries.ts";
 
-/** Status of a run, in MLflow's words. */
-export type RunStatus = "RUNNING" | "FINISHED" | "FAILED" | "KILLED";
+/** What a run can be, in MLflow's words. */
+export const runStatuses = ["RUNNING", "FINISHED", "FAILED", "KILLED"] as const;
 
-const statuses: readonly unknown[] = ["RUNNING", "FINISHED", "FAILED", "KILLED"] satisfies RunStatus[];
+/** Status of a run, in MLflow's words. */
+export type RunStatus = typeof runStatuses[number];
+
+const statuses: readonly unknown[] = runStatuses;
 
 /** A run as the server returns it. */
 export interface ServerRun {

@@ -1,5 +1,6 @@
 import { basename, join, resolve } from "node:path";
 import { RunError } from "../run/atomic_write.ts";
+import { asText } from "../settings/setting.ts";
 import { readMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/read_file.ts";
 import { readRecord, type RunRecord, writeRecord } from "./record.ts";
@@ -53,7 +54,7 @@ async function fromOtherFiles(folder: string): Promise<RunRecord | undefined> {
   const config = await readJson(join(folder, runFile.config));
   if (config === undefined) return undefined;
   const environment = await readJson(join(folder, runFile.environment)) ?? {};
-  const started = Date.parse(String(environment.startedAt));
+  const started = Date.parse(asText(environment.startedAt));
   const info = await Deno.stat(join(folder, runFile.config));
   const startedAt = Number.isFinite(started) ? started : info.mtime?.getTime() ?? 0;
   const lines = await readMetrics(join(folder, runFile.metrics));
@@ -66,7 +67,7 @@ async function fromOtherFiles(folder: string): Promise<RunRecord | undefined> {
     endedAt: null,
     reason: null,
     user: null,
-    source: `deno task train:${config.model}`,
+    source: `deno task train:${asText(config.model)}`,
     gitBranch: null,
     parameterCount: null,
     dataset: null,

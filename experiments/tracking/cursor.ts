@@ -1,5 +1,15 @@
 import { join } from "node:path";
-import { writeAtomic } from "../run/atomic_write.ts";
+import { RunError, writeAtomic } from "../run/atomic_write.ts";
+import {
+  count,
+  type FieldCheck,
+  fieldProblem,
+  fieldsOf,
+  finiteNumber,
+  optional,
+  tableOf,
+  text,
+} from "../run/field_checks.ts";
 import type { RunStatus } from "./client.ts";
 import { readJson } from "../run/read_file.ts";
 import { runFile } from "../run/layout.ts";
@@ -62,15 +72,32 @@ export function newCursor(server: string): Cursor {
   };
 }
 
+const orText = optional(text);
+
+const checks: Readonly<Record<keyof Cursor, FieldCheck>> = {
+  ...{ server: text, experimentId: orText, runId: orText, artifactUri: orText, inputs: orText },
+  ...{ status: optional(text), metricsBytes: count, images: count },
+  latest: tableOf(fieldsOf({ value: optional(finiteNumber), step: finiteNumber })),
+  ...{ params: tableOf(text), tags: tableOf(text), refused: tableOf(text) },
+  files: tableOf(fieldsOf({ size: count, modified: finiteNumber, sha256: text })),
+};
+
 /**
  * Reads how much of a run a server has. A cursor is about one server only.
  *
  * @param server its address; not given: the server that the folder names
+ * @throws {RunError} if the file cannot be read, or a field is not what it must be
  */
 export async function readCursor(run: string, server?: string): Promise<Cursor | undefined> {
-  const saved = await readJson(join(run, runFile.cursor)) as Cursor | undefined;
+  const path = join(run, runFile.cursor);
+  const saved = await readJson(path);
   if (saved === undefined || (server !== undefined && saved.server !== server)) return undefined;
-  return { ...newCursor(saved.server), ...saved };
+  const cursor = { ...newCursor(""), ...saved };
+  const problem = "server" in saved ? fieldProblem(cursor, checks) : "it names no server";
+  if (problem === undefined) return cursor;
+  throw new RunError(
+    `Cannot read ${path}: ${problem}; delete the file: deno task sync --mlflow URI then sends what the server lacks`,
+  );
 }
 
 /** @throws {RunError} if the folder cannot be written */

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { openContained } from "../run/contained.ts";
+import { reasonOf, RunError } from "../run/atomic_write.ts";
 import type { SentFile } from "./cursor.ts";
 import { runFile } from "../run/layout.ts";
 
@@ -43,8 +44,12 @@ export async function runFiles(run: string, below = ""): Promise<RunFile[]> {
 /** The runs nested in a run, such as the models of a comparison, sorted by name. */
 export async function nestedRuns(run: string): Promise<string[]> {
   const nested: string[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(run)) {
-    if (isDirectory && await exists(join(run, name, runFile.record))) nested.push(join(run, name));
+  try {
+    for await (const { name, isDirectory } of Deno.readDir(run)) {
+      if (isDirectory && await exists(join(run, name, runFile.record))) nested.push(join(run, name));
+    }
+  } catch (error) {
+    throw new RunError(`Cannot read ${run}: ${reasonOf(error)}`);
   }
   return nested.sort();
 }

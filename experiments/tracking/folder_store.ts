@@ -1,3 +1,4 @@
+import { say as sayHere } from "../terminal/output.ts";
 import { join } from "node:path";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { readMetrics } from "../run/metrics_log.ts";
@@ -9,7 +10,8 @@ import type { RunStore, RunSummary } from "./store.ts";
 import { runFile } from "../run/layout.ts";
 
 /**
- * The run folders in a folder, sorted by name, and so by time; none if the folder does not exist.
+ * The run folders in a folder, sorted by name, and so by time; none if the folder does not exist. Damaged ones are among
+ * them: whoever reads them tells what is wrong.
  *
  * @throws {RunError} if it cannot be read
  */
@@ -23,14 +25,26 @@ export async function runFolders(root: string): Promise<string[]> {
     throw new RunError(`Cannot read ${root}: ${reasonOf(error)}`);
   }
   const folders = names.map((name) => join(root, name));
-  const are = await Promise.all(folders.map(async (folder) => await currentRecord(folder) !== undefined));
+  const are = await Promise.all(folders.map(isRun));
   return folders.filter((_, i) => are[i]);
+}
+
+async function isRun(folder: string): Promise<boolean> {
+  try {
+    return await currentRecord(folder) !== undefined;
+  } catch (error) {
+    if (error instanceof RunError) return true;
+    throw error;
+  }
 }
 
 /** Runs in folders. */
 export class FolderStore implements RunStore {
-  /** @param root the folder of the runs */
-  constructor(readonly root: string) {}
+  /**
+   * @param root the folder of the runs
+   * @param say called with a line for each run that is left out because it is damaged
+   */
+  constructor(readonly root: string, readonly say: (message: string) => void = sayHere) {}
 
   get description(): string {
     return this.root;
@@ -38,9 +52,28 @@ export class FolderStore implements RunStore {
 
   async list(experiment?: string): Promise<RunSummary[]> {
     const top = await runFolders(this.root);
-    const all = (await Promise.all(top.map(async (run) => [run, ...await nestedRuns(run)]))).flat();
-    const runs = await Promise.all(all.map((run) => summarize(run)));
+    const runs = (await Promise.all(top.map((run) => this.#withNested(run)))).flat();
     return runs.filter((run) => experiment === undefined || run.experiment === experiment);
+  }
+
+  /** A run and those nested in it, without damaged ones. */
+  async #withNested(run: string): Promise<RunSummary[]> {
+    const [self, nested] = await Promise.all([
+      this.#unlessDamaged(async () => [await summarize(run)]),
+      this.#unlessDamaged(() => nestedRuns(run)),
+    ]);
+    const inside = nested.map((folder) => this.#unlessDamaged(async () => [await summarize(folder)]));
+    return [...self, ...(await Promise.all(inside)).flat()];
+  }
+
+  async #unlessDamaged<T>(read: () => Promise<T[]>): Promise<T[]> {
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof RunError)) throw error;
+      this.say(`Left out: ${error.message}`);
+      return [];
+    }
   }
 
   async files({ key }: RunSummary): Promise<string[]> {

@@ -70,11 +70,11 @@ export class FolderTracker implements Tracker {
   }
 
   log(metrics: Metrics): void {
-    const now = Date.now();
+    const now = performance.now(); // the calendar may jump
     // Only with a training loss: everything else that is logged interrupts the training and lowers its rate.
     const due = "train_loss" in metrics && now - this.#gaugedMs >= gaugeMs;
     if (due) this.#gaugedMs = now;
-    const line = { ...metrics, time: now, ...due && this.#gauges() };
+    const line = { ...metrics, time: Date.now(), ...due && this.#gauges() };
     // A server may have the earlier line. It stores an identical line once, but would keep a different one beside it.
     const same = this.#replaced.get(measured(line));
     appendMetrics(this.#path, same ?? line);
@@ -82,7 +82,8 @@ export class FolderTracker implements Tracker {
 
   async end(status: Ending, reason?: string): Promise<void> {
     if (this.#record.status !== "RUNNING") return;
-    this.#record = { ...this.#record, status, endedAt: Date.now(), reason: reason ?? null };
+    const endedAt = Math.max(Date.now(), this.#record.startedAt); // the calendar may have gone back
+    this.#record = { ...this.#record, status, endedAt, reason: reason ?? null };
     await writeRecord(this.run, this.#record);
   }
 

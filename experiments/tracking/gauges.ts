@@ -11,7 +11,7 @@ export function gauges(device: Device, images: () => number): () => Record<strin
   let [ms, seen] = [performance.now(), images()];
   return () => {
     const [nowMs, now] = [performance.now(), images()];
-    const rate = 1000 * (now - seen) / (nowMs - ms);
+    const rate = nowMs > ms ? 1000 * (now - seen) / (nowMs - ms) : 0;
     [ms, seen] = [nowMs, now];
     return {
       ...rate > 0 && { "system/images_per_second": rate },

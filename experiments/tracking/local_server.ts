@@ -59,7 +59,7 @@ export async function startMlflow(
   const url = `http://127.0.0.1:${port}`;
   let running = true;
   const ended = process.status.then(() => running = false);
-  for (const until = Date.now() + startMs; running && Date.now() < until;) {
+  for (const until = performance.now() + startMs; running && performance.now() < until;) {
     if (await answers(url)) return { url, process };
     await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, pauseMs))]);
   }

@@ -1,5 +1,6 @@
 import type { Cursor } from "./cursor.ts";
 import type { RunRecord } from "./record.ts";
+import { asText } from "../settings/setting.ts";
 import { runFile } from "../run/layout.ts";
 
 const results = {
@@ -23,14 +24,15 @@ export function noteOf({ folder, record, config, environment, cursor }: {
   const adapter = environment.adapter as { description?: unknown } | undefined;
   const facts = [
     config.model === undefined ? `**${plain(record.name)}**` : `**${plain(config.model)} U-Net**`,
-    ...Array.isArray(config.filters) ? [`channels ${config.filters.join(", ")}`] : [],
+    ...Array.isArray(config.filters) ? [`channels ${config.filters.map(asText).join(", ")}`] : [],
     ...parameterCount === null ? [] : [`${parameterCount.toLocaleString("en")} parameters`],
     ...dataset === null
       ? []
       : [`trained on ${dataset.train.toLocaleString("en")} images of ${plain(dataset.name)}`],
     ...adapter?.description === undefined ? [] : [`computed by ${plain(adapter.description)}`],
   ];
-  const minutes = endedAt === null ? "" : ` after ${((endedAt - startedAt) / 60e3).toFixed(1)} minutes`;
+  const trained = cursor.latest.elapsed_seconds?.value ?? (Math.max((endedAt ?? 0) - startedAt, 0) / 1000);
+  const minutes = endedAt === null ? "" : ` after ${(trained / 60).toFixed(1)} minutes`;
   const measured = Object.entries(results).flatMap(([key, name]) => {
     const found = cursor.latest[key];
     // JSON has no NaN.
@@ -60,5 +62,5 @@ export function noteOf({ folder, record, config, environment, cursor }: {
 
 /** A text with the characters escaped that mean something in Markdown. */
 function plain(text: unknown): string {
-  return String(text).replaceAll(/[\\`*_[\]<>|~#]/g, (mark) => `\\${mark}`).replaceAll(/\s+/g, " ");
+  return asText(text).replaceAll(/[\\`*_[\]<>|~#]/g, (mark) => `\\${mark}`).replaceAll(/\s+/g, " ");
 }

@@ -1,7 +1,17 @@
 import { join } from "node:path";
-import { writeAtomic } from "../run/atomic_write.ts";
+import { RunError, writeAtomic } from "../run/atomic_write.ts";
+import {
+  count,
+  type FieldCheck,
+  fieldProblem,
+  fieldsOf,
+  oneOf,
+  optional,
+  text,
+  time,
+} from "../run/field_checks.ts";
 import { readJson } from "../run/read_file.ts";
-import type { RunStatus } from "./client.ts";
+import { type RunStatus, runStatuses } from "./answers.ts";
 import { runFile } from "../run/layout.ts";
 
 /** The data that a run trains on. */
@@ -44,15 +54,39 @@ export interface RunRecord {
   readonly standsFor: string | null;
 }
 
+const orText = optional(text);
+
+const dataset = fieldsOf({
+  ...{ name: text, digest: text, source: text },
+  ...{ height: count, width: count, train: count, validation: count, test: count },
+  ...{ channels: optional(count), classes: optional(count) },
+});
+
+/** Fields that a record must have; the others are null where they are missing. */
+const checks: Readonly<Record<keyof RunRecord, FieldCheck>> = {
+  ...{ id: text, name: text, experiment: text, source: text },
+  ...{ status: oneOf(runStatuses), startedAt: time, endedAt: optional(time) },
+  ...{ reason: orText, user: orText, gitBranch: orText, standsFor: orText },
+  ...{ parameterCount: optional(count), dataset: optional(dataset) },
+};
+
 /**
  * Reads the record of a run.
  *
  * @returns undefined if the folder has none
- * @throws {RunError} if the file cannot be read
+ * @throws {RunError} if the file cannot be read, or a field is not what it must be
  */
 export async function readRecord(folder: string): Promise<RunRecord | undefined> {
-  const json = await readJson(join(folder, runFile.record));
-  return json === undefined ? undefined : json as unknown as RunRecord;
+  const path = join(folder, runFile.record);
+  const json = await readJson(path);
+  if (json === undefined) return undefined;
+  const optional = { endedAt: null, reason: null, user: null, gitBranch: null, standsFor: null };
+  const record = { ...optional, parameterCount: null, dataset: null, ...json };
+  const problem = fieldProblem(record, checks);
+  if (problem === undefined) return record as unknown as RunRecord;
+  throw new RunError(
+    `Cannot read ${path}: ${problem}; correct it, or delete the file: the run is then described by its others`,
+  );
 }
 
 /** @throws {RunError} if the folder cannot be written */

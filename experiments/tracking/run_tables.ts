@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import { printable } from "../terminal/output.ts";
+import { lossWarning } from "../settings/loss_meaning.ts";
 import type { RunSummary } from "./store.ts";
 
 /** Metrics with a column in the list. */
@@ -29,7 +30,7 @@ export function listTable(runs: readonly RunSummary[]): string {
     run.params.filters ?? "",
     ...columns.map((name) => shown(own(run.metrics, name))),
   ]);
-  return table([head, ...rows]);
+  return withLossWarning(table([head, ...rows]), runs);
 }
 
 /** Everything that is known about a run. */
@@ -63,13 +64,24 @@ export function compareTable(runs: readonly RunSummary[]): string {
   const settings = names(runs.map(({ params }) => params))
     .map((name) => [name, ...runs.map(({ params }) => own(params, name) ?? "")])
     .filter(([, first, ...others]) => others.some((value) => value !== first));
-  return table([
+  const rows = [
     ["", ...runs.map((run) => run.name)],
     ["status", ...runs.map((run) => run.status)],
     ["minutes", ...runs.map(minutes)],
     ...metrics,
     ...settings,
-  ]);
+  ];
+  return withLossWarning(table(rows), runs);
+}
+
+/** A table of losses, and below it what keeps them from being compared. */
+function withLossWarning(text: string, runs: readonly RunSummary[]): string {
+  const warning = lossWarning(runs.filter(hasLoss).map(({ params }) => params));
+  return warning === undefined ? text : `${text}\n${warning}`;
+}
+
+function hasLoss({ metrics }: RunSummary): boolean {
+  return columns.some((name) => metrics[name] !== undefined);
 }
 
 function table(rows: readonly (readonly string[])[]): string {
@@ -98,6 +110,9 @@ function date(ms: number | null): string {
     : new Date(ms).toISOString().slice(0, 16).replace("T", " ");
 }
 
-function minutes({ startedAt, endedAt }: RunSummary): string {
-  return startedAt === null || endedAt === null ? "" : ((endedAt - startedAt) / 60e3).toFixed(1);
+/** Minutes of training, in all sessions of a run; of a run that tells no such thing those between start and end. */
+function minutes({ startedAt, endedAt, metrics: { elapsed_seconds: trained } }: RunSummary): string {
+  if (trained >= 0) return (trained / 60).toFixed(1);
+  if (startedAt === null || endedAt === null || endedAt < startedAt) return "";
+  return ((endedAt - startedAt) / 60e3).toFixed(1);
 }

@@ -1,10 +1,10 @@
 import type { Device, MemoryPlan } from "../../kernels/mod.ts";
-import { HeldOutLoss, Sampler } from "../../models/mod.ts";
+import { countParameters, HeldOutLoss, Sampler } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { TrainingError } from "../program/command.ts";
 import { heldOutOptions } from "../settings/tasks/objective.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
-import { makeNetwork, type Network } from "./network.ts";
+import { makeNetwork, modelOptions, type Network } from "./network.ts";
 
 /** Share of the free main memory that training may use on a device that computes there. */
 const shareOfMemory = 0.8;
@@ -24,12 +24,7 @@ export function fitBatch(
   wanted: number,
   plan: (batchSize: number) => MemoryPlan,
 ): { batchSize: number; reason?: string } {
-  const inMainMemory = device.tuning.software &&
-    Deno.permissions.querySync({ name: "sys", kind: "systemMemoryInfo" }).state === "granted";
-  const free = Math.min(
-    inMainMemory ? Deno.systemMemoryInfo().available * shareOfMemory : Infinity,
-    device.maxBytes - device.allocatedBytes,
-  );
+  const free = freeBytes(device);
   let reason: string | undefined;
   for (let batchSize = wanted;; batchSize = Math.floor(batchSize / 2)) {
     if (batchSize < 1) {
@@ -48,6 +43,31 @@ export function fitBatch(
   }
 }
 
+/** Bytes that training may take of a device. */
+function freeBytes(
+  { tuning, maxBytes, allocatedBytes }: Omit<Limits, "maxRangeBytes">,
+) {
+  const inMainMemory = tuning.software &&
+    Deno.permissions.querySync({ name: "sys", kind: "systemMemoryInfo" }).state === "granted";
+  return Math.min(
+    inMainMemory ? Deno.systemMemoryInfo().available * shareOfMemory : Infinity,
+    maxBytes - allocatedBytes,
+  );
+}
+
+/** Refuses a network whose weights and gradients alone do not fit, before they are made. */
+function checkParameters(config: TrainingConfig, device: Limits, channels: number): void {
+  const parameters = countParameters(modelOptions(config, channels));
+  const [bytes, free] = [2 * 4 * parameters, freeBytes(device)];
+  if (bytes <= free) return;
+  throw new TrainingError(
+    `Cannot train this network here: its ${
+      parameters.toLocaleString("en")
+    } parameters and their gradients take ` +
+      `${megabytes(bytes)}, and ${megabytes(free)} are free; use smaller --filters or --t-emb`,
+  );
+}
+
 /**
  * Makes the network of a configuration, with a smaller batch if training does not fit the device.
  *
@@ -61,6 +81,7 @@ export function fittingNetwork(
   source: ImageSource,
   say: (message: string) => void,
 ): { config: TrainingConfig; network: Network } {
+  checkParameters(config, device, source.shape[0]);
   const network = makeNetwork(config, source);
   const { batchSize, reason } = fitBatch(
     device,

@@ -71,7 +71,7 @@ export class TrainingLoop {
     this.#elapsedBefore = progress.elapsedSeconds;
     this.#validation.lowest = progress.bestValLoss ?? Infinity;
     this.#validation.step = progress.validatedStep;
-    this.#losses.restore(progress.openLosses);
+    this.#losses.restore(progress.recentSteps);
     this.#schedule.restore?.(progress.schedule);
     this.#savedStep = progress.step;
     const spent = config.maxMinutes > 0 && this.#elapsedBefore >= config.maxMinutes * 60;
@@ -144,6 +144,7 @@ export class TrainingLoop {
       }
     }
     const trainSeconds = (performance.now() - this.#startedMs) / 1000;
+    if (!signal.aborted) await this.#logLastSteps(); // a run that was stopped goes on in the same line
     if (!signal.aborted) await this.#validate();
     await this.#save();
     bar?.finish();
@@ -177,13 +178,22 @@ export class TrainingLoop {
       learningRates.push(learningRate);
       trainer.queueStep(this.#order.batch(trainer.step), learningRate);
     }
-    const losses = await trainer.losses();
+    const { losses, gradientNorms } = await trainer.measures();
     this.#imagesSeen += losses.length * config.batchSize;
     losses.forEach((loss, i) => {
-      const line = this.#losses.add(from + i, loss, learningRates[i]);
+      const measured = { loss, gradientNorm: gradientNorms[i] };
+      const line = this.#losses.add(from + i, measured, learningRates[i]);
       if (line) this.#tracker.log({ ...line, ...this.#elapsed });
     });
     return losses;
+  }
+
+  /** Logs the steps at the end of a run that do not fill a line. */
+  async #logLastSteps(): Promise<void> {
+    const { step } = this.#trainer;
+    const learningRate = this.#schedule.learningRate(progressAt(Math.max(step - 1, 0), this.#totalSteps));
+    const line = this.#losses.end(step, learningRate);
+    if (line && !await this.#isMeasured("train_loss")) this.#tracker.log({ ...line, ...this.#elapsed });
   }
 
   get #elapsed() {
@@ -228,7 +238,7 @@ export class TrainingLoop {
       bestValLoss: Number.isFinite(lowest) ? lowest : null,
       validatedStep: this.#validation.step,
       schedule: this.#schedule.state?.() ?? {},
-      openLosses: this.#losses.pending,
+      recentSteps: this.#losses.recent,
       dataDigest: data.digest,
     });
     if (!saved) {

@@ -1,10 +1,20 @@
 import type { BatchOrder } from "../../models/mod.ts";
 import { TrainingError } from "../program/command.ts";
 import type { Metrics } from "../run/metrics_log.ts";
+import type { RecentSteps } from "./run_progress.ts";
 
-/** Averages the losses of steps into lines of the metrics log. */
+/** What was measured of a step. */
+export interface MeasuredStep {
+  readonly loss: number;
+  readonly gradientNorm: number;
+}
+
+/** Averages losses and gradient norms of steps into lines of the metrics log. */
 export class LossLog {
-  #pending: number[] = [];
+  #losses: number[] = [];
+  #gradientNorms: number[] = [];
+  #open = 0;
+  #learningRate: number | undefined;
 
   /**
    * @param every steps per line
@@ -12,35 +22,58 @@ export class LossLog {
    */
   constructor(readonly order: BatchOrder, readonly every: number, readonly advice: () => string) {}
 
-  /** Losses not yet in a line. */
-  get pending(): readonly number[] {
-    return this.#pending;
+  /** The latest steps, as many as a line may need. */
+  get recent(): RecentSteps {
+    return { losses: this.#losses, gradientNorms: this.#gradientNorms, open: this.#open };
   }
 
-  /** Restores pending losses. */
-  restore(pending: readonly number[]): void {
-    this.#pending = [...pending];
+  /** Restores the latest steps. */
+  restore({ losses, gradientNorms, open }: RecentSteps): void {
+    [this.#losses, this.#gradientNorms, this.#open] = [[...losses], [...gradientNorms], open];
   }
 
   /**
-   * Adds the loss of a step.
+   * Adds a step.
    *
    * @param step the step, from 0
    * @returns a line, if complete
    * @throws {TrainingError} if the loss is not a finite number
    */
-  add(step: number, loss: number, learningRate: number): Metrics | undefined {
+  add(step: number, { loss, gradientNorm }: MeasuredStep, learningRate: number): Metrics | undefined {
     if (!Number.isFinite(loss)) throw this.#diverged(step, loss);
-    this.#pending.push(loss);
-    if ((step + 1) % this.every !== 0) return undefined;
-    const mean = this.#pending.reduce((sum, value) => sum + value, 0) / this.#pending.length;
-    this.#pending = [];
-    return {
-      step: step + 1,
-      epoch: this.order.epochsAfter(step + 1),
-      train_loss: mean,
+    this.#losses.push(loss);
+    this.#gradientNorms.push(gradientNorm);
+    this.#open++;
+    this.#learningRate = learningRate;
+    return (step + 1) % this.every === 0 ? this.#line(step + 1, this.#open, learningRate) : undefined;
+  }
+
+  /**
+   * The line of the last steps of a run, if some are in no line yet. It averages a tenth of the run or a whole line's
+   * steps, whichever is less: a single step says little about where a run ended.
+   *
+   * @param steps steps of the run
+   * @param learningRate of the last one, where an earlier session took it
+   */
+  end(steps: number, learningRate: number): Metrics | undefined {
+    if (this.#open === 0) return undefined;
+    const count = Math.max(this.#open, Math.min(this.every, Math.ceil(steps / 10)));
+    return this.#line(steps, count, this.#learningRate ?? learningRate);
+  }
+
+  /** @param count steps to average */
+  #line(step: number, count: number, learningRate: number): Metrics {
+    const line = {
+      step,
+      epoch: this.order.epochsAfter(step),
+      train_loss: meanOf(this.#losses.slice(-count)),
       learning_rate: learningRate,
+      ...this.#gradientNorms.length > 0 && { gradient_norm: meanOf(this.#gradientNorms.slice(-count)) },
     };
+    this.#losses = this.#losses.slice(-this.every);
+    this.#gradientNorms = this.#gradientNorms.slice(-this.every);
+    this.#open = 0;
+    return line;
   }
 
   #diverged(step: number, loss: number): TrainingError {
@@ -51,4 +84,8 @@ export class LossLog {
       `The loss is ${loss} at step ${step + 1} (epoch ${epoch}, images ${shown}): ${this.advice()}`,
     );
   }
+}
+
+function meanOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

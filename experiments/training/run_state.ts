@@ -7,28 +7,13 @@ import {
   StateError,
   type Trainer,
 } from "../../models/mod.ts";
+import { checkFinite } from "../../models/files/state.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile, weightsFile, type WeightsName } from "../run/layout.ts";
 import { readIfThere } from "../run/read_file.ts";
 import type { Network } from "./network.ts";
-
-/** The state of a run besides weights, moments and averages, to resume it exactly. */
-export interface RunProgress {
-  readonly step: number;
-  /** Seconds of training so far, in all sessions of the run. */
-  readonly elapsedSeconds: number;
-  /** Lowest validation loss; null before the first. */
-  readonly bestValLoss: number | null;
-  /** Step of the latest validation; 0 before the first. */
-  readonly validatedStep: number;
-  /** State of the learning-rate schedule. */
-  readonly schedule: Record<string, number>;
-  /** Losses that are not in `metrics.jsonl` yet. */
-  readonly openLosses: readonly number[];
-  /** Digest of the training images. */
-  readonly dataDigest: string;
-}
+import { decodeProgress, encodeProgress, type RunProgress } from "./run_progress.ts";
 
 /**
  * Writes the latest and averaged weights, and the whole state of the run as one file, atomically.
@@ -54,17 +39,20 @@ export async function saveRun(
   if (ema) await saveWeights(run, "ema", network, source, ema);
   await writeAtomic(
     join(run, runFile.state),
-    encodeSafetensors(tensors, { progress: JSON.stringify(progress) }),
+    encodeSafetensors(tensors, { progress: encodeProgress(progress) }),
   );
   return true;
 }
+
+/** What to do about a state that cannot be used. */
+const wayOn = "take the file from a backup, or train anew";
 
 /**
  * Restores a trainer to the last checkpoint of a run.
  *
  * @throws {RunError} if the run has no checkpoint, or was trained on other data
  * @throws {SafetensorsError} if the file is damaged
- * @throws {StateError} if it belongs to another network or program
+ * @throws {StateError} if it belongs to another network or program, or holds what training never saves
  */
 export async function restoreRunState(
   run: string,
@@ -79,12 +67,13 @@ export async function restoreRunState(
     );
   }
   const { tensors, metadata } = decodeSafetensors(bytes, path);
-  const progress = progressOf(metadata.progress);
-  if (!progress) {
+  const progress = decodeProgress(metadata.progress);
+  if (typeof progress === "string") {
     throw new StateError(
-      `Cannot resume ${run}: ${path} has no progress; was it written by another program?`,
+      `Cannot resume ${run}: ${path} has no progress of a run: ${progress}; ${wayOn}`,
     );
   }
+  checkFinite(tensors, path);
   if (progress.dataDigest !== dataDigest) {
     throw new RunError(
       `Cannot resume ${run}: it was trained on other images (digest ${progress.dataDigest.slice(0, 12)}...)`,
@@ -97,14 +86,6 @@ export async function restoreRunState(
   const { step } = progress;
   trainer.restore({ step, parameters: part("p"), optimizer: part("o"), ema: part("e") }, path);
   return progress;
-}
-
-function progressOf(json = ""): RunProgress | undefined {
-  try {
-    return JSON.parse(json);
-  } catch {
-    return undefined; // not JSON
-  }
 }
 
 /** Writes weights as a checkpoint, see `saveCheckpoint`. @throws {RunError} if it cannot be written */

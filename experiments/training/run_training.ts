@@ -6,6 +6,7 @@ import { type ImageSplit, splitImages } from "../data/split.ts";
 import { ProgressBar, type Terminal } from "../program/progress.ts";
 import { collectEnvironment } from "../run/environment.ts";
 import { resumedEnvironmentFile, runFile } from "../run/layout.ts";
+import { removeLeftovers } from "../run/leftovers.ts";
 import { createRunFolder, writeAtomic } from "../run/run_folder.ts";
 import { lockRun, type RunLock } from "../run/run_lock.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
@@ -13,6 +14,7 @@ import { gauges } from "../tracking/gauges.ts";
 import type { RecordedDataset } from "../tracking/record.ts";
 import { startTracking, trackingOf } from "../tracking/start.ts";
 import { tracked } from "../tracking/tracker.ts";
+import { checkPictures } from "./check_pictures.ts";
 import { compileKernels } from "./compile_kernels.ts";
 import { fittingNetwork } from "./fit_memory.ts";
 import { TrainingLoop } from "./loop.ts";
@@ -73,6 +75,7 @@ async function trainOn(device: Device, asked: TrainingConfig, options: RunOption
   const choice = await trackingOf(asked, asked.resume);
   const data = await loadDataset(asked.data ?? undefined);
   const source = new ImageSource(data.train.images, data, normalizationTo(asked.normalize));
+  checkPictures(asked, source.shape);
   const { config, network } = fittingNetwork(asked, device, source, say);
   const images = splitImages(data.train.count, config);
   const run = config.resume ??
@@ -80,6 +83,7 @@ async function trainOn(device: Device, asked: TrainingConfig, options: RunOption
   using created = resumed ? undefined : await lockRun(run);
   const loop = new TrainingLoop({ config, run, data, images, network, source, signal, say });
   const resumedAt = resumed ? await loop.resume() : undefined;
+  if (resumed) await removeLeftovers(resumed);
   let bar: ProgressBar | undefined;
   await using tracker = await startTracking((resumed ?? created)!, {
     choice,

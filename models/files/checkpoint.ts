@@ -1,11 +1,11 @@
 import { blankInitialiser } from "../nn/initialiser.ts";
-import { planMemory } from "../../kernels/mod.ts";
+import { planMemory, ShapeError } from "../../kernels/mod.ts";
 import { loadState, namedParameters, stateOf } from "../nn/module.ts";
 import { completeOptions, createModel, type Model, type ModelOptions } from "../nets/networks.ts";
 import type { Normalization } from "../normalization.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
 import { readOptions, storedOptions } from "../nets/options.ts";
-import { checkState, type State } from "./state.ts";
+import { checkFinite, checkState, type State, StateError } from "./state.ts";
 
 /** What a program needs to know about a network to sample from it. */
 export interface CheckpointInfo {
@@ -65,7 +65,7 @@ export async function saveCheckpoint(
  * images of 28 x 28
  * @throws {CheckpointError} if the file's metadata is damaged, or neither it nor `fallback` names the network
  * @throws {SafetensorsError} if the file is damaged
- * @throws {StateError} if the weights do not match the network
+ * @throws {StateError} if the weights do not match the network, or are not finite
  */
 export function loadCheckpoint(
   bytes: Uint8Array,
@@ -92,13 +92,31 @@ export function loadCheckpoint(
       { scale: 1, shift: 0 },
     imageSize: numbersOf(field("image_size"), imageSizeRule, source) ?? fallback.imageSize ?? [28, 28],
   };
+  // Refused before it is traced: each level has weights of its own.
+  if (config.filters.length > tensors.size) {
+    throw new StateError(
+      `Cannot load ${source}: its network has ${config.filters.length} levels, but the file holds ` +
+        `${tensors.size} tensors; does it belong to another network?`,
+    );
+  }
   // A trace allocates nothing, so a file with a wrong config costs no memory.
-  planMemory(() => checkState(namedParameters(createModel(config, blankInitialiser)), tensors, source));
+  planMemory(() => checkState(namedParameters(traced(config, source)), tensors, source));
+  checkFinite(tensors, source);
   const model = createModel(config, blankInitialiser);
   loadState(model, tensors, source);
   const { scale, shift } = info.normalization;
   const { channels = 1 } = info.config;
   return { model, info, shape: [channels, ...info.imageSize], range: [shift, scale + shift] };
+}
+
+/** The network of a config, in a trace. */
+function traced(config: ModelOptions, source: string): Model {
+  try {
+    return createModel(config, blankInitialiser);
+  } catch (error) {
+    if (!(error instanceof ShapeError)) throw error;
+    throw new CheckpointError(`Cannot load ${source}: its config is invalid: ${error.message}`);
+  }
 }
 
 function parse(text: string, name: string, source: string): unknown {
@@ -134,11 +152,14 @@ const normalizationRule: Rule<CheckpointInfo["normalization"]> = {
   fits: ({ scale }) => scale !== 0,
 };
 
+/** Pixels along the longest side of an image: more would not fit the memory of any device. */
+const maxSide = 4096;
+
 const imageSizeRule: Rule<CheckpointInfo["imageSize"]> = {
   name: "image_size",
   example: [28, 28],
-  expected: "two positive integers",
-  fits: (size) => size.every((length) => Number.isInteger(length) && length > 0),
+  expected: `two integers from 1 to ${maxSide}`,
+  fits: (size) => size.every((length) => Number.isInteger(length) && length >= 1 && length <= maxSide),
 };
 
 /** A value, checked to have the fields of the rule's example, all finite numbers, and to satisfy the rule. */

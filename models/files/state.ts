@@ -54,6 +54,23 @@ export function checkState(tensors: ReadonlyMap<string, Tensor>, state: State, s
 }
 
 /**
+ * Checks that all numbers of a state are finite, as those that training saves are.
+ *
+ * @param source where the state comes from, for messages
+ * @throws {StateError} naming the first tensor that holds another
+ */
+export function checkFinite(state: State, source: string): void {
+  for (const [name, { data }] of state) {
+    const at = data.findIndex((value) => !Number.isFinite(value));
+    if (at < 0) continue;
+    throw new StateError(
+      `Cannot load ${source}: "${name}" is ${data[at]} at index ${at} (expected finite numbers); ` +
+        "take the file from a backup, or use another one of the run",
+    );
+  }
+}
+
+/**
  * Overwrites named tensors with the values of a state, all or none.
  *
  * @param source where the state comes from, for messages

@@ -27,7 +27,13 @@ interface OptionRule {
 const count: OptionRule["problem"] = (name, value) =>
   Number.isInteger(value) && Number(value) > 0
     ? undefined
-    : `${name} is ${value} (expected a positive integer)`;
+    : `${name} is ${shown(value)} (expected a positive integer)`;
+
+/** A value of any type, short. */
+function shown(value: unknown): string {
+  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
+}
 
 /** The options that all networks share. To add one, add a row here and a field to {@linkcode UNetOptions}. */
 const rules = {
@@ -35,7 +41,7 @@ const rules = {
     stored: "filters",
     problem(name, value) {
       if (!Array.isArray(value) || value.length === 0) {
-        return `${name} is ${JSON.stringify(value)} (expected a list of at least one)`;
+        return `${name} is ${shown(value)} (expected a list of at least one)`;
       }
       return value.map((width, i) => count(`${name}[${i}]`, width)).find((problem) => problem !== undefined);
     },
@@ -46,7 +52,7 @@ const rules = {
     stored: "attn",
     default: false,
     problem: (name, value) =>
-      typeof value === "boolean" ? undefined : `${name} is ${value} (expected true or false)`,
+      typeof value === "boolean" ? undefined : `${name} is ${shown(value)} (expected true or false)`,
   },
   groups: { stored: "groups", default: 8, problem: count },
 } as const satisfies Record<keyof UNetOptions, OptionRule>;

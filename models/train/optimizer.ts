@@ -88,6 +88,11 @@ export class Optimizer {
     });
   }
 
+  /** Squared global norm of the latest step's gradient, before clipping, f32[1] on the device; the next step overwrites it. */
+  get squaredNorm(): Tensor {
+    return this.#norm;
+  }
+
   /** Global gradient norm of the latest step, before clipping. */
   async gradientNorm(): Promise<number> {
     return Math.sqrt((await this.#norm.read())[0]);

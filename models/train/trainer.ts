@@ -8,7 +8,7 @@ import {
   record,
   type RecordedStep,
   reshape,
-  type Tensor,
+  Tensor,
   tensor,
 } from "../../kernels/mod.ts";
 import type { State } from "../files/state.ts";
@@ -51,9 +51,17 @@ export interface TrainerState {
   readonly ema?: State;
 }
 
+/** What was measured of training steps, in their order. */
+export interface StepMeasures {
+  /** Loss of each step. */
+  readonly losses: number[];
+  /** Global norm of each step's gradient, before clipping. */
+  readonly gradientNorms: number[];
+}
+
 /** Trains a network with one recorded step. All that changes between steps is in small tensors. */
 export class Trainer {
-  /** Losses that the device keeps until they are read. */
+  /** Steps whose measures the device keeps until they are read. */
   static readonly maxOpenLosses = 256;
   /** The network's parameters by name. */
   readonly parameters: ReadonlyMap<string, Tensor>;
@@ -67,10 +75,13 @@ export class Trainer {
   readonly #seed: number;
   readonly #precision: "f32" | "f16";
   readonly #lossScale: number;
-  readonly #losses = tensor(new Float32Array(Trainer.maxOpenLosses));
-  readonly #lossIndex = tensor(new Uint32Array(1));
+  /** Rings of losses and of squared gradient norms, read together. */
+  readonly #measures = tensor(new Float32Array(2 * Trainer.maxOpenLosses));
+  readonly #losses = ringOf(this.#measures, 0);
+  readonly #squaredNorms = ringOf(this.#measures, Trainer.maxOpenLosses);
+  readonly #ringIndex = tensor(new Uint32Array(1));
   #recorded: RecordedStep<Tensor> | undefined;
-  #lossesRead = 0;
+  #stepsRead = 0;
 
   /**
    * Moves the parameters of the model into flat memory. The step is recorded on first use.
@@ -126,19 +137,29 @@ export class Trainer {
     const recorded = this.#step();
     const [seed, step] = [this.#seed, this.step];
     this.#draw.write(this.#objective.coupling.pair(examples, { seed, step }), seed, step);
-    this.#lossIndex.write(Uint32Array.of(step % Trainer.maxOpenLosses));
+    this.#ringIndex.write(Uint32Array.of(step % Trainer.maxOpenLosses));
     this.#optimizer.beforeStep(learningRate);
     this.#ema?.beforeStep();
     recorded.run();
   }
 
-  /** Losses of the steps queued since the last call, in order: the latest `maxOpenLosses` if there are more. */
+  /** Losses of the steps queued since the last reading, in order: the latest `maxOpenLosses` if there are more. */
   async losses(): Promise<number[]> {
+    return (await this.measures()).losses;
+  }
+
+  /** As `losses()`, with the norms of the gradients; one reading gives both. */
+  async measures(): Promise<StepMeasures> {
+    const most = Trainer.maxOpenLosses;
     const to = this.step;
-    const from = Math.max(this.#lossesRead, to - Trainer.maxOpenLosses);
-    this.#lossesRead = to;
-    const ring = await this.#losses.read();
-    return Array.from({ length: to - from }, (_, i) => ring[(from + i) % Trainer.maxOpenLosses]);
+    const from = Math.max(this.#stepsRead, to - most);
+    this.#stepsRead = to;
+    const rings = await this.#measures.read();
+    const places = Array.from({ length: to - from }, (_, i) => (from + i) % most);
+    return {
+      losses: places.map((place) => rings[place]),
+      gradientNorms: places.map((place) => Math.sqrt(rings[most + place])),
+    };
   }
 
   /** The weights to sample with: the averaged ones, or the latest without averaging. */
@@ -172,7 +193,7 @@ export class Trainer {
     this.flat.load(parameters, source);
     this.#optimizer.restore({ step, tensors: optimizer }, source);
     this.#ema?.restore({ step, tensors: ema ?? new Map() }, source);
-    this.#lossesRead = step;
+    this.#stepsRead = step;
   }
 
   #step(): RecordedStep<Tensor> {
@@ -184,9 +205,15 @@ export class Trainer {
     const scaled = this.#lossScale === 1 ? loss : multiply(loss, this.#lossScale);
     this.#optimizer.update(gradients(scaled, [...this.parameters.values()]));
     this.#ema?.update();
-    put(this.#losses, reshape(loss, [1]), this.#lossIndex);
+    put(this.#losses, reshape(loss, [1]), this.#ringIndex);
+    put(this.#squaredNorms, this.#optimizer.squaredNorm, this.#ringIndex);
     return loss;
   }
+}
+
+/** The part of a tensor that holds a number of each open step. */
+function ringOf({ storage }: Tensor, offset: number): Tensor {
+  return new Tensor(storage, [Trainer.maxOpenLosses], "f32", offset);
 }
 
 /**

@@ -36,6 +36,33 @@ function withHeader(change: (header: Header) => unknown) {
   };
 }
 
+/** Sets the last weight of a file. */
+function withLast(value: number) {
+  return (bytes: Uint8Array<ArrayBuffer>): Uint8Array => {
+    new DataView(bytes.buffer).setFloat32(bytes.length - 4, value, true);
+    return bytes;
+  };
+}
+
+/** Sets all weights of a file. */
+function withAll(value: number) {
+  return (bytes: Uint8Array<ArrayBuffer>): Uint8Array => {
+    const view = new DataView(bytes.buffer);
+    for (let at = 8 + Number(view.getBigUint64(0, true)); at < bytes.length; at += 4) {
+      view.setFloat32(at, value, true);
+    }
+    return bytes;
+  };
+}
+
+/** Changes the progress in a state's metadata. */
+function withProgress(change: Record<string, unknown>) {
+  return withHeader((header) => {
+    const progress = JSON.parse(header.__metadata__.progress);
+    header.__metadata__.progress = JSON.stringify({ ...progress, ...change });
+  });
+}
+
 /** Writes a value for a name of the header's metadata. */
 function withMetadata(name: string, value: unknown) {
   return withHeader((header) => header.__metadata__[name] = JSON.stringify(value));
@@ -71,6 +98,21 @@ testRefusals("train --resume refuses", {
     flags: "--resume run --max-steps 3",
     prepare: spoiled("state.safetensors", withHeader((header) => header.__metadata__.progress = "{")),
     says: ["StateError: Cannot resume run: run/state.safetensors has no progress"],
+  },
+  "a checkpoint with a number that is not finite": {
+    flags: "--resume run --max-steps 3",
+    prepare: spoiled("state.safetensors", withLast(NaN)),
+    says: ["StateError: Cannot load run/state.safetensors: ", "is NaN at index", "from a backup"],
+  },
+  "a checkpoint whose progress is of other types": {
+    flags: "--resume run --max-steps 3",
+    prepare: spoiled("state.safetensors", withProgress({ step: "2" })),
+    says: ["StateError: Cannot resume run: ", 'run/state.safetensors has no progress of a run: step is "2"'],
+  },
+  "a checkpoint whose losses are of other types": {
+    flags: "--resume run --max-steps 3",
+    prepare: spoiled("state.safetensors", withProgress({ recentSteps: { losses: 5 } })),
+    says: ["StateError: Cannot resume run: ", 'recentSteps is {"losses":5} (expected an object with losses'],
   },
   "a run that saved no checkpoint": {
     flags: "--resume run --max-steps 3",
@@ -138,6 +180,16 @@ testRefusals("sample refuses", {
     withMetadata("config", { type: "UNet_MF", filters: [8, 16], t_emb: 8 }),
     "CheckpointError: Cannot load run/last.safetensors: ",
     "UNet_FM",
+  ),
+  "weights that are not finite": drawn(
+    withLast(-Infinity),
+    "StateError: Cannot load run/last.safetensors: ",
+    "is -Infinity at index",
+  ),
+  "finite weights that give no images": drawn(
+    withAll(1e30),
+    "RunError: Cannot draw samples: the network gives NaN (expected finite numbers); its weights are damaged",
+    "(run/last.safetensors)",
   ),
   "images of no size": drawn(
     withMetadata("image_size", [0, 12]),

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
+import { decodeSafetensors, encodeSafetensors } from "../../models/mod.ts";
 import { type Ended, ended, testTask, tinyRun, type Workplace } from "./cli.ts";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
 
@@ -64,13 +65,13 @@ for (const [kind, flags] of Object.entries(kinds)) {
   });
 }
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
+for (const [signal, exitCode] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const)) {
   testTask(`train saves at ${signal} and can be resumed`, async (place) => {
     const [{ code, stderr }] = await Promise.all([
-      interrupt(place, "", signal),
+      interrupt(place, "", signal as Deno.Signal),
       place.succeed("train:base", `${longRun} --out whole`),
     ]);
-    assert.equal(code, 0, stderr);
+    assert.equal(code, exitCode, stderr);
     assert.match(
       stderr,
       new RegExp(`\n${signal}: saving and stopping; press again to quit at once\n`),
@@ -82,6 +83,33 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     await assertSameRun(place, "cut", "whole");
   });
 }
+
+testTask("train goes on where nobody reads what it says, and saves as the terminal closes", async (place) => {
+  const process = place.start("train:base", `${longRun} --checkpoint-minutes 0 --out cut`);
+  await process.stderr.cancel();
+  while (await stepOf(place, "cut") < 12) await new Promise((resolve) => setTimeout(resolve, 5));
+  process.kill("SIGHUP");
+  assert.equal((await process.status).code, 129);
+  await process.stdout.cancel();
+  assert.equal(JSON.parse(await Deno.readTextFile(place.file("cut", "run.json"))).status, "KILLED");
+  await place.succeed("train:base", "--resume cut");
+});
+
+testTask("train --resume goes on from the state of version 0.1", async (place) => {
+  await place.succeed("train:base", `${longRun} --out whole`);
+  await interrupt(place, "", "SIGTERM");
+  const bytes = await place.read("cut", "state.safetensors");
+  const { tensors, metadata } = decodeSafetensors(bytes, "state");
+  const { recentSteps: { losses, open }, ...progress } = JSON.parse(metadata.progress);
+  const openLosses = losses.slice(losses.length - open);
+  const old = encodeSafetensors(tensors, { progress: JSON.stringify({ ...progress, openLosses }) });
+  await Deno.writeFile(place.file("cut", "state.safetensors"), old);
+  await place.succeed("train:base", "--resume cut");
+  const losses01 = async (run: string) =>
+    (await place.metrics(run)).map(({ gradient_norm: _, ...line }) => line);
+  assert.deepEqual(await losses01("cut"), await losses01("whole"));
+  assert.deepEqual((await place.state("cut")).tensors, (await place.state("whole")).tensors);
+});
 
 /** Waits for words on the error stream of a process. */
 function listener(process: Deno.ChildProcess) {
@@ -105,7 +133,7 @@ testTask("train stops at Ctrl-C while it draws at its end, and can be resumed", 
   await until("Measuring the test loss and drawing\n");
   process.kill("SIGINT");
   await until("\nStopped; continue with --resume cut\n");
-  assert.equal((await process.status).code, 0);
+  assert.equal((await process.status).code, 130);
   await Promise.all([process.stdout.cancel(), errors.cancel()]);
   assert.equal(JSON.parse(await Deno.readTextFile(place.file("cut", "run.json"))).status, "KILLED");
   assert.ok(!(await place.names("cut")).includes("report.html"));
@@ -162,7 +190,7 @@ testTask("train --resume of a finished run says so, and goes on with more epochs
   await place.succeed("train:base", "--resume run --epochs 4");
   const longer = await place.metrics("run");
   assert.deepEqual(longer.slice(0, lines.length), lines);
-  assert.deepEqual(longer.slice(lines.length).map(({ step }) => step), [36, 39, 42, 43, 43]);
+  assert.deepEqual(longer.slice(lines.length).map(({ step }) => step), [36, 39, 42, 43, 43, 43]);
   assert.equal(JSON.parse(await Deno.readTextFile(place.file("run", "config.json"))).epochs, 4);
   assert.equal(
     (await place.names("run")).filter((name) => name.startsWith("environment-resumed-")).length,

@@ -8,6 +8,9 @@ export const pacings = ["linear", "quadratic", "inv_quadratic", "logarithmic"] a
 /** Ways {@linkcode pace} spreads frames over snapshots. */
 export type Pacing = typeof pacings[number];
 
+/** More frames than any animation has: six hours of them. */
+const mostFrames = 2 ** 20;
+
 /** Place of a frame in [0, last] for s in [0, 1]: rising, 0 at s = 0 and last at s = 1. */
 const places: Record<Pacing, (s: number, last: number) => number> = {
   linear: (s, last) => s * last,
@@ -37,13 +40,16 @@ const places: Record<Pacing, (s: number, last: number) => number> = {
  * @param n number of frames; more than M repeats snapshots
  * @returns n indices in [0, M)
  * @throws {TypeError} if there is no such pacing
- * @throws {RangeError} if M or n is no positive integer
+ * @throws {RangeError} if M or n is no positive integer, or n is above 2^20
  */
 export function pace(pacing: Pacing, snapshots: number | ArrayLike<number>, n: number): number[] {
   const M = typeof snapshots === "number" ? snapshots : snapshots.length;
   checkName("pace frames", "pacing", pacing, pacings);
   checkInteger("pace frames", "number of snapshots", M, 1);
   checkInteger("pace frames", "number of frames", n, 1);
+  if (n > mostFrames) {
+    throw new RangeError(`Cannot pace frames: number of frames is ${n} (expected at most ${mostFrames})`);
+  }
   const last = M - 1;
   if (n === 1) return [last];
   const chosen = Array.from({ length: n }, (_, i) => places[pacing](i / (n - 1), last));

@@ -1,4 +1,5 @@
 import { checkInteger } from "../check/integer.ts";
+import { checkPixels } from "../check/pixels.ts";
 import { type Displayable, notebookDisplay, showAs } from "./notebook.ts";
 import { type ChannelsShape, checkShape, type GreyShape, type ImagesShape } from "./image_shape.ts";
 import { magnified, type Picture, type Raster } from "./picture.ts";
@@ -33,7 +34,7 @@ export interface GridOptions {
  * @returns picture of rows × (H scale + gap) - gap by columns × (W scale + gap) - gap pixels: indexed for one channel,
  * in full colour for three; a notebook shows it, small ones magnified
  * @throws {RangeError} if images do not fill their shape, hold NaN or have other than 1 or 3 channels, or an option is
- * out of range
+ * out of range, or the picture would have more than 2^26 pixels
  */
 export function grid(images: Float32Array, shape: GreyShape, options?: GridOptions): Picture & Displayable;
 /** Tiles images of three channels into one picture in full colour; otherwise like the first signature. */
@@ -64,11 +65,12 @@ export function grid(
       `Cannot draw grid: range is [${low}, ${high}] (expected two finite numbers, rising)`,
     );
   }
+  const layout = layOut(full, { columns, scale, gap });
+  checkPixels("draw grid", layout.width, layout.height, "a smaller scale or gap, or fewer images");
   const levels = new Uint8Array(images.length); // filled by a loop: `from` takes three times as long
   for (let i = 0; i < images.length; i++) {
     levels[i] = Math.round(255 * Math.min(1, Math.max(0, (images[i] - low) / (high - low))));
   }
-  const layout = { columns, scale, gap };
   return displayable(C === 1 ? tiled(levels, full, layout) : tiledInColour(levels, full, layout));
 }
 
@@ -77,13 +79,25 @@ function displayable<P extends Picture | Raster>(picture: P): P & Displayable {
   return showAs(picture, () => encodePng(magnified(picture, notebookZoom(picture)))[notebookDisplay]());
 }
 
-type Layout = Required<Pick<GridOptions, "columns" | "scale" | "gap">>;
+/** Where images stand, in pixels. */
+interface Layout extends Required<Pick<GridOptions, "columns" | "scale" | "gap">> {
+  readonly width: number;
+  readonly height: number;
+}
+
+function layOut([N, , H, W]: ChannelsShape, options: Omit<Layout, "width" | "height">): Layout {
+  const { columns, scale, gap } = options;
+  return {
+    ...options,
+    width: columns * (W * scale + gap) - gap,
+    height: Math.ceil(N / columns) * (H * scale + gap) - gap,
+  };
+}
 
 /** Levels u8[N, 1, H, W] side by side. */
-function tiled(levels: Uint8Array, [N, , H, W]: ChannelsShape, { columns, scale, gap }: Layout): Picture {
+function tiled(levels: Uint8Array, [, , H, W]: ChannelsShape, layout: Layout): Picture {
+  const { columns, scale, gap, width, height } = layout;
   const [stepY, stepX] = [H * scale + gap, W * scale + gap];
-  const width = columns * stepX - gap;
-  const height = Math.ceil(N / columns) * stepY - gap;
   const pixels = new Uint8Array(width * height);
   for (let i = 0; i < levels.length; i++) {
     const n = Math.floor(i / (H * W));

@@ -1,3 +1,5 @@
+import { checkPixels } from "../check/pixels.ts";
+
 /** Text around the cells of a picture; each part takes room only if it is given. */
 export interface Captions {
   /** Above everything. */
@@ -23,8 +25,6 @@ export interface Sheet {
 /** Pixels. */
 const room = { gap: 6, title: 28, column: 20, row: 22, note: 20, least: 120 };
 const font = { title: 16, column: 12, row: 12, note: 10.5 };
-/** Pixels of the largest picture: it is rendered in a memory of 4 GiB, with several bytes per pixel. */
-const mostPixels = 2 ** 26;
 /** Width of a letter of DejaVu Sans per font size, a little above the mean. */
 const letter = 0.62;
 
@@ -50,12 +50,7 @@ export function sheet(
   const top = (captions.title === undefined ? 0 : room.title) + titleTop;
   const bottom = top + rows * (cell[1] + room.gap) - room.gap;
   const height = bottom + (captions.note ? room.note : 0);
-  if (width * height > mostPixels) {
-    throw new RangeError(
-      `Cannot draw a picture of ${width} x ${height} pixels (expected at most ${mostPixels} in all): ` +
-        "choose a smaller scale, or fewer samples or frames",
-    );
-  }
+  checkPixels("draw a picture", width, height, "a smaller scale, or fewer samples or frames");
   const place = (row: number, column: number) =>
     [indent + column * (cell[0] + room.gap), top + row * (cell[1] + room.gap)] as const;
 

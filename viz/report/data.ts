@@ -121,6 +121,8 @@ export interface Comparison {
 export interface ReportData {
   /** One or more, each with a name of its own. */
   readonly runs: readonly ReportRun[];
+  /** What keeps the losses of the runs from being compared, one sentence; it stands above them. */
+  readonly lossWarning?: string;
   /** For two runs or more. */
   readonly comparison?: Comparison;
   /** With it readers can draw new samples of runs that have evolutions, and paint in them. */

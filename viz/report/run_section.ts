@@ -5,17 +5,19 @@ import { base64 } from "./quantise.ts";
 import { chart, details, factTable, trainingNumbers } from "./tables.ts";
 
 /** The outcome of the runs: samples, results, losses, settings. */
-export function runSection({ runs }: ReportData, payload: Payload): Markup {
+export function runSection({ runs, lossWarning }: ReportData, payload: Payload): Markup {
   const several = runs.length > 1;
   const tableOf = (facts: "results" | "settings" | "environment") => {
     return factTable(runs.map((run) => ({ name: run.name, facts: run[facts] })));
   };
   const pictures = runs.flatMap(({ name, samplesPng }) => samplesPng ? [samples(name, samplesPng)] : []);
   const results = several ? markup`<h3>Results</h3>${tableOf("results")}` : undefined;
+  const warning = lossWarning === undefined ? undefined : markup`<p class="note">${lossWarning}</p>`;
   const beside = several ? undefined : markup`<div>${tableOf("results")}</div>`;
   return markup`<section aria-labelledby="run-title">
 <h2 id="run-title">${several ? "The runs" : "The run"}</h2>
 <div class="columns">${pictures}${beside}</div>
+${warning}
 ${results}
 <h3>Loss</h3>
 ${chart("loss-chart", "Training and validation loss over the steps")}

@@ -81,7 +81,12 @@ export function trainingHelp(usage: string, { values }: TrainingFlags, defaultPr
 export function readConfig(run: string): TrainingConfig {
   const path = join(run, runFile.config);
   const config = training.read(readJson(path), path);
-  checkConfig(config);
+  try {
+    checkConfig(config);
+  } catch (error) {
+    if (error instanceof ConfigError) throw new ConfigError(`${error.message}; so says ${path}`);
+    throw error;
+  }
   return config;
 }
 

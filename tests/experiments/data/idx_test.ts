@@ -58,7 +58,7 @@ Deno.test("parseImages() and parseLabels() refuse what is no IDX file of theirs"
     ],
     [
       () => parseLabels(idxFile([2], (i) => i, 3), "a"),
-      "it has 11 bytes, too many (expected 10 for labels [2]); download it again",
+      "it has too many bytes (expected 10 for labels [2]); download it again",
     ],
   ];
   for (const [parse, message] of cases) {

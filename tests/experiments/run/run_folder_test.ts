@@ -49,9 +49,27 @@ testInFolder("writeAtomic() replaces text and bytes and leaves no other file", a
   assert.equal(await Deno.readTextFile(path), "ñew");
   await writeAtomic(path, new Uint8Array([0, 255, 10]));
   assert.deepEqual(await Deno.readFile(path), new Uint8Array([0, 255, 10]));
-  await Deno.writeTextFile(`${path}.tmp`, "left over from a run that was cut off, longer than the file");
   await writeAtomic(path, "");
   assert.equal(await Deno.readTextFile(path), "");
+  assert.deepEqual(await namesIn(folder), ["file"]);
+});
+
+testInFolder("writeAtomic() leaves a link alone that lies where it might write first", async (folder) => {
+  const [path, other] = [join(folder, "file"), join(folder, "other")];
+  await Deno.writeTextFile(other, "mine");
+  await Deno.symlink(other, `${path}.tmp`);
+  await writeAtomic(path, "new");
+  assert.equal(await Deno.readTextFile(other), "mine");
+  assert.ok((await Deno.lstat(path)).isFile);
+  assert.deepEqual(await namesIn(folder), ["file", "file.tmp", "other"]);
+});
+
+testInFolder("writeAtomic() lets several write one file at once, and one of them wins", async (folder) => {
+  const path = join(folder, "file");
+  const contents = Array.from({ length: 16 }, (_, i) => new Uint8Array(1 << (8 + i % 12)).fill(i));
+  await Promise.all(contents.map((content) => writeAtomic(path, content)));
+  const bytes = await Deno.readFile(path);
+  assert.deepEqual(bytes, contents[bytes[0]]);
   assert.deepEqual(await namesIn(folder), ["file"]);
 });
 

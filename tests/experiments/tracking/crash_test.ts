@@ -33,7 +33,7 @@ testMirrored(
     await until(async () => await sentBytes(place) > then);
     process.kill("SIGINT");
     const { code, stderr } = await end;
-    assert.equal(code, 0, stderr);
+    assert.equal(code, 130, stderr);
     await assertMirrored(server, experiment, place.file("run"));
     const { stdout } = await place.succeed("sync", "run", env);
     assert.match(stdout, /^run: already complete/);

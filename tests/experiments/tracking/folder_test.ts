@@ -51,6 +51,30 @@ testInFolder(
   },
 );
 
+testInFolder("FolderTracker measures and ends as before where the clock goes back a day", async (folder) => {
+  const now = Date.now;
+  using _ = { [Symbol.dispose]: () => void (Date.now = now) };
+  let measured = 0;
+  const gauges = () => ({ "system/process_memory_megabytes": ++measured });
+  using lock = await lockRun(folder);
+  await using tracker = await FolderTracker.start(lock, { about, startedAt: new Date(), gauges });
+  tracker.log({ step: 1, train_loss: 1 });
+  const before = performance.now();
+  Date.now = () => now() - 24 * 3600e3;
+  const monotonic = performance.now;
+  using __ = { [Symbol.dispose]: () => void (performance.now = monotonic) };
+  performance.now = () => before + 11_000;
+  tracker.log({ step: 2, train_loss: 1 });
+  assert.equal(measured, 2);
+  Date.now = () => now() + 24 * 3600e3;
+  tracker.log({ step: 3, train_loss: 1 });
+  assert.equal(measured, 2);
+  Date.now = () => now() - 24 * 3600e3;
+  await tracker.end("FINISHED");
+  const { startedAt, endedAt } = (await readRecord(folder))!;
+  assert.equal(endedAt, startedAt);
+});
+
 testInFolder("lockRun() gives a run to one program at a time", async (folder) => {
   assert.equal(await isLocked(folder), false);
   {

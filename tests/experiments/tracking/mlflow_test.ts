@@ -87,7 +87,7 @@ testMirrored(
       (await readMetrics(place.file("run", "metrics.jsonl"))).some(({ step }) => step >= 12)
     );
     process.kill("SIGINT");
-    assert.equal((await end).code, 0);
+    assert.equal((await end).code, 130);
     const killed = await assertMirrored(server, experiment, place.file("run"));
     assert.equal(killed.info.status, "KILLED");
 

@@ -99,8 +99,11 @@ testOnDevices("loadCheckpoint() refuses invalid files", async (device) => {
   refuses({ ...good, normalization: '{"scale":"2","shift":0}' }, CheckpointError, /its normalization is/);
   refuses({ ...good, normalization: '{"scale":0,"shift":0}' }, CheckpointError, /a scale other than 0/);
   refuses({ ...good, image_size: "[28]" }, CheckpointError, /its image_size is \[28\]/);
-  refuses({ ...good, image_size: "[12.5,12]" }, CheckpointError, /two positive integers/);
-  refuses({ ...good, image_size: "[0,12]" }, CheckpointError, /two positive integers/);
+  refuses({ ...good, image_size: "[12.5,12]" }, CheckpointError, /two integers from 1 to 4096/);
+  refuses({ ...good, image_size: "[0,12]" }, CheckpointError, /two integers from 1 to 4096/);
+  refuses({ ...good, image_size: "[20000,20000]" }, CheckpointError, /two integers from 1 to 4096/);
+  const levels = good.config.replace("[2,4]", JSON.stringify(Array(1_000_000).fill(2)));
+  refuses({ config: levels }, StateError, /its network has 1000000 levels, but the file holds \d+ tensors/);
   const before = device.allocatedBytes;
   refuses(
     { config: good.config.replace("[2,4]", "[1000000,1000000]") },

@@ -63,6 +63,32 @@ testOnDevices(
   },
 );
 
+testOnDevices("Trainer.measures() has the gradient norm of each step, of the last steps too", async () => {
+  const options = { clip: 1e-3, optimizer: "sgd", momentum: 0 } as const;
+  const { field, made } = trainer(options);
+  const values = async () => [...await field.map.weight.read(), ...await field.map.bias.read()];
+  for (let step = 0; step < 5; step++) {
+    const before = await values();
+    made.queueStep(batch(step), 0.1);
+    const { losses: [loss], gradientNorms: [norm] } = await made.measures();
+    // A clipped step of SGD has the length of rate times clip, whatever the norm of the gradient is.
+    const moved = Math.hypot(...(await values()).map((value, i) => value - before[i]));
+    assertClose([moved], [0.1 * Math.min(norm, 1e-3)], 2e-6);
+    assert.ok(norm > 1e-3 && loss > 0, `${norm} and ${loss}`);
+  }
+  const kept = Trainer.maxOpenLosses;
+  const [late, early] = [trainer(options).made, trainer(options).made];
+  const queue = (made: Trainer, steps: number) => {
+    for (let i = 0; i < steps; i++) made.queueStep(batch(made.step), 0.1);
+    return made.measures();
+  };
+  await queue(early, 3);
+  const measures = await queue(early, kept);
+  assert.deepEqual(await queue(late, kept + 3), measures);
+  assert.equal(new Set(measures.gradientNorms).size > kept / 2, true);
+  assert.deepEqual(await late.measures(), { losses: [], gradientNorms: [] });
+});
+
 testOnDevices("Trainer.averaged holds the averaged weights, which another network can share", async () => {
   const { field, made } = trainer({ ema: 0.9 });
   const twin = new LineField();

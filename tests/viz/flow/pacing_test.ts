@@ -68,6 +68,14 @@ Deno.test("pace() rejects counts that are no positive integers", () => {
   }
 });
 
+Deno.test("pace() refuses more frames than any animation has", () => {
+  assert.equal(pace("linear", 2, 2 ** 20).length, 2 ** 20);
+  assert.throws(() => pace("linear", 2, 1e9), {
+    name: "RangeError",
+    message: /\(expected at most 1048576\)$/,
+  });
+});
+
 Deno.test("pace() takes equally spaced times as their number, to the index", () => {
   for (const pacing of pacings) {
     for (const M of counts.slice(1)) {

@@ -107,6 +107,21 @@ Deno.test("grid() draws three channels as red, green and blue, with the same lay
   assert.ok(rgba.every((value, i) => i % 4 < 3 || value === 255), "opaque");
 });
 
+Deno.test("grid() refuses a picture that would be too large, before it takes memory", () => {
+  for (
+    const [option, advice] of [[{ scale: 50_000 }, "100000 x 50000"], [
+      { columns: 1e9 },
+      "1000000000 x 1",
+    ]] as const
+  ) {
+    assert.throws(() => grid(new Float32Array(2), [2, 1, 1], option), {
+      name: "RangeError",
+      message: `Cannot draw grid of ${advice} pixels (expected at most 67108864 in all): ` +
+        "choose a smaller scale or gap, or fewer images",
+    });
+  }
+});
+
 Deno.test("grid() takes one channel with an axis as without", () => {
   const images = Float32Array.from({ length: 12 }, (_, i) => i / 12);
   assert.deepEqual(grid(images, [2, 1, 2, 3]), grid(images, [2, 2, 3]));

@@ -1,0 +1,19 @@
+import { asText, flagOf } from "./setting.ts";
+
+/** The settings that decide what a loss measures: its scale, and the best that a network can reach. */
+const meaning = ["normalize", "path", "times", "coupling", "prediction", "lossWeight"] as const;
+
+/**
+ * Says why losses that stand side by side cannot be compared.
+ *
+ * @param runs settings of each run by name, as in `config.json` or as text; those that a run does not have are left out
+ * @returns e.g. `Losses of these runs are not comparable: --normalize is -1..1 or 0..1`; undefined if they are
+ */
+export function lossWarning(runs: readonly Readonly<Record<string, unknown>>[]): string | undefined {
+  const differing = meaning.flatMap((name) => {
+    const values = new Set(runs.flatMap((run) => run[name] === undefined ? [] : [asText(run[name])]));
+    return values.size > 1 ? [`${flagOf(name)} is ${[...values].join(" or ")}`] : [];
+  });
+  if (differing.length === 0) return undefined;
+  return `Losses of these runs are not comparable: ${differing.join(", ")}`;
+}

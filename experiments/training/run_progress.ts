@@ -1,0 +1,74 @@
+import {
+  anyNumber,
+  count,
+  fieldProblem,
+  fieldsOf,
+  finiteNumber,
+  listOf,
+  optional,
+  tableOf,
+  text,
+} from "../run/field_checks.ts";
+import { finite, withNonFinite } from "../run/metrics_log.ts";
+
+/** The latest steps of a run, for lines of the metrics log that average several. */
+export interface RecentSteps {
+  readonly losses: readonly number[];
+  /** Fewer than losses where a version before 0.2 took some of the steps. */
+  readonly gradientNorms: readonly number[];
+  /** How many of the last ones are in no line yet. */
+  readonly open: number;
+}
+
+/** The state of a run besides weights, moments and averages, to resume it exactly. */
+export interface RunProgress {
+  readonly step: number;
+  /** Seconds of training so far, in all sessions of the run. */
+  readonly elapsedSeconds: number;
+  /** Lowest validation loss; null before the first. */
+  readonly bestValLoss: number | null;
+  /** Step of the latest validation; 0 before the first. */
+  readonly validatedStep: number;
+  /** State of the learning-rate schedule. */
+  readonly schedule: Record<string, number>;
+  /** The latest steps, some of which are not in `metrics.jsonl` yet. */
+  readonly recentSteps: RecentSteps;
+  /** Digest of the training images. */
+  readonly dataDigest: string;
+}
+
+const checks = {
+  step: count,
+  elapsedSeconds: {
+    ...finiteNumber,
+    accepts: (value: unknown) => Number.isFinite(value) && Number(value) >= 0,
+  },
+  bestValLoss: optional(finiteNumber),
+  validatedStep: count,
+  schedule: tableOf(anyNumber),
+  recentSteps: fieldsOf({ losses: listOf(finiteNumber), gradientNorms: listOf(anyNumber), open: count }),
+  dataDigest: text,
+};
+
+/** Progress as a line of JSON, in which NaN and infinities are strings. */
+export function encodeProgress(progress: RunProgress): string {
+  return JSON.stringify(progress, finite);
+}
+
+/**
+ * Progress from JSON.
+ *
+ * @returns what is wrong with it, in words, if something is
+ */
+export function decodeProgress(json = "null"): RunProgress | string {
+  try {
+    const fields = Object(JSON.parse(json, withNonFinite));
+    // States of versions before 0.2 know the losses that are in no line, and no norms.
+    const { openLosses = [], ...others } = fields;
+    const recentSteps = { losses: openLosses, gradientNorms: [], open: Object(openLosses).length };
+    const progress = { recentSteps, ...others };
+    return fieldProblem(progress, checks) ?? progress;
+  } catch {
+    return "it is not JSON";
+  }
+}

@@ -1,0 +1,183 @@
+/** Thousands of damaged files of a run: each is read, or refused in one line that names it. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { readIdxFolder } from "../../experiments/data/idx_folder.ts";
+import { loadDataset } from "../../experiments/data/dataset.ts";
+import { ImageSource, normalizationTo } from "../../experiments/data/image_source.ts";
+import { drawSamples } from "../../experiments/draw/samples.ts";
+import { flowAnimation } from "../../experiments/draw/flow_animation.ts";
+import { readFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
+import { isExplained } from "../../experiments/program/command.ts";
+import { writeReport } from "../../experiments/report/write_report.ts";
+import { readConfig } from "../../experiments/settings/tasks/train_config.ts";
+import { checkPictures } from "../../experiments/training/check_pictures.ts";
+import { makeNetwork } from "../../experiments/training/network.ts";
+import { restoreRunState } from "../../experiments/training/run_state.ts";
+import { runTraining } from "../../experiments/training/run_training.ts";
+import { trainingConfig } from "../../experiments/settings/tasks/train_config.ts";
+import { newCursor, readCursor } from "../../experiments/tracking/cursor.ts";
+import { describe } from "../../experiments/tracking/description.ts";
+import { summarize } from "../../experiments/tracking/folder_store.ts";
+import { readRecord } from "../../experiments/tracking/record.ts";
+import { compareTable, listTable, showTable } from "../../experiments/tracking/run_tables.ts";
+import { init, withDevice } from "../../kernels/mod.ts";
+import { loadCheckpoint } from "../../models/mod.ts";
+import { withFolder } from "../folder.ts";
+import { testNeeding } from "../permissions.ts";
+import { writeTinyIdx } from "./data/tiny_idx.ts";
+import {
+  mutateBytes,
+  mutateLines,
+  mutateSafetensors,
+  mutateText,
+  type Random,
+  randomOf,
+} from "./mutations.ts";
+
+/** Everything that shows a run without its network. */
+async function show(run: string): Promise<void> {
+  const summary = await summarize(run);
+  for (const text of [listTable([summary]), compareTable([summary, summary]), showTable(summary, [])]) {
+    assert.ok(!text.includes("undefined"), text);
+  }
+  const record = await readRecord(run);
+  if (record) await describe(run, record, await readCursor(run) ?? newCursor("http://127.0.0.1:9"));
+}
+
+const report = (run: string) => writeReport([run], join(run, "again.html"), { live: false });
+
+type Text = (text: string, random: Random) => Uint8Array<ArrayBuffer>;
+const ofText = (mutate: Text) => (bytes: Uint8Array<ArrayBuffer>, random: Random) =>
+  mutate(new TextDecoder().decode(bytes), random);
+
+/** A kind of file: how often it is damaged and how, and what reads it. */
+interface Kind {
+  readonly times: number;
+  readonly mutate: (bytes: Uint8Array<ArrayBuffer>, random: Random) => Uint8Array<ArrayBuffer>;
+  readonly read: (run: string) => Promise<unknown>;
+}
+
+const json = ofText(mutateText);
+const kinds: Readonly<Record<string, Kind>> = {
+  "run.json": { times: 2000, mutate: json, read: show },
+  "mlflow.json": { times: 2000, mutate: json, read: show },
+  "environment.json": { times: 1000, mutate: json, read: show },
+  "metrics.jsonl": { times: 1000, mutate: ofText(mutateLines), read: show },
+  "config.json": {
+    times: 2000,
+    mutate: json,
+    async read(run) {
+      await show(run);
+      await Promise.resolve(readConfig(run)).then((config) => checkPictures(config, [1, 28, 28]));
+    },
+  },
+  "loss_by_time.json": { times: 100, mutate: json, read: report },
+  "last.safetensors": {
+    times: 1500,
+    mutate: mutateSafetensors,
+    async read(run) {
+      const path = join(run, "last.safetensors");
+      const { model, shape, info: { normalization } } = loadCheckpoint(await Deno.readFile(path), path);
+      if (shape[1] * shape[2] > 10_000) return;
+      await drawSamples({ model, shape, normalization }, { count: 1, seed: 1, steps: 1, solver: "euler" });
+    },
+  },
+  "flow/sample_1.safetensors": {
+    times: 1000,
+    mutate: mutateSafetensors,
+    async read(run) {
+      const evolutions = (await readFlowSnapshots(run)).map(({ evolution }) => evolution);
+      if (evolutions[0].shape.length !== 3) await flowAnimation(evolutions, { frames: 2 });
+    },
+  },
+};
+
+/** Kinds of files that only a report reads, which takes longer. */
+const reported: Readonly<Record<string, Kind>> = Object.fromEntries(
+  ["flow/sample_1.safetensors", "flow/paths.safetensors", "config.json", "environment.json", "metrics.jsonl"]
+    .map((name) => [
+      name,
+      {
+        times: 60,
+        mutate: name.endsWith(".safetensors")
+          ? mutateSafetensors
+          : name.endsWith(".jsonl")
+          ? ofText(mutateLines)
+          : json,
+        read: report,
+      },
+    ]),
+);
+
+/** Damages a file of a run many times and reads the run. */
+async function tryKind(run: string, name: string, { times, mutate, read }: Kind): Promise<void> {
+  const path = join(run, name);
+  const whole = await Deno.readFile(path);
+  const random = randomOf(46020);
+  let refused = 0;
+  for (let i = 0; i < times; i++) {
+    const damaged = mutate(whole, random);
+    await Deno.writeFile(path, damaged);
+    try {
+      await read(run);
+    } catch (error) {
+      refused++;
+      const shown = new TextDecoder().decode(damaged.subarray(0, 2000));
+      assert.ok(
+        isExplained(error),
+        `${name}, ${i}: ${error instanceof Error ? error.stack : error}\n${shown}`,
+      );
+      assert.match(error.message, /^[^\n]+$/);
+      const asked = /^Cannot (draw|use --)/.test(error.message); // the task knows the file
+      assert.ok(asked || error.message.includes(run), `${name}, ${i}: ${error.message}`);
+    }
+  }
+  await Deno.writeFile(path, whole);
+  await read(run);
+  assert.ok(refused > times / 20, `only ${refused} of ${times} were refused: nothing was damaged`);
+}
+
+testNeeding(
+  { read: true, write: true },
+  "no damage to a file of a run ends in a trace",
+  () =>
+    withFolder(async (folder) => {
+      const data = join(folder, "data");
+      await writeTinyIdx(data);
+      const run = join(folder, "run");
+      const device = await init({ device: "cpu" });
+      const config = trainingConfig({
+        ...{ model: "base", data, out: run, device: "cpu" },
+        ...{ filters: [4, 8], tEmb: 4, batchSize: 8, maxSteps: 3, epochs: 0, maxMinutes: 0, logEvery: 1 },
+        ...{ samples: 1, sampleSteps: 1, sampleEpochs: 0, flowSamples: 1, flowSteps: 3, flowFrames: 2 },
+        pathSamples: 4,
+      });
+      await runTraining(config, { device });
+      const cursor = {
+        ...newCursor("http://127.0.0.1:9"),
+        ...{ runId: "1", latest: { train_loss: { value: 1, step: 3 } } },
+        ...{ params: { a: "b" }, files: { "samples.png": { size: 1, modified: 1, sha256: "0" } } },
+      };
+      await Deno.writeTextFile(join(run, "mlflow.json"), JSON.stringify(cursor));
+      await withDevice(device, async () => {
+        for (const [name, kind] of [...Object.entries(kinds), ...Object.entries(reported)]) {
+          await tryKind(run, name, kind);
+        }
+        const dataset = await loadDataset(data);
+        const source = new ImageSource(dataset.train.images, dataset, normalizationTo(config.normalize));
+        const { trainer } = makeNetwork(config, source);
+        await tryKind(run, "state.safetensors", {
+          times: 1500,
+          mutate: mutateSafetensors,
+          read: () => restoreRunState(run, trainer, dataset.digest),
+        });
+      });
+      await tryKind(data, "train-images-idx3-ubyte", {
+        times: 1500,
+        mutate: mutateBytes,
+        read: () => Promise.all([readIdxFolder(data), loadDataset(data)]),
+      });
+      device.close();
+    }),
+);

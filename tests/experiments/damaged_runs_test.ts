@@ -1,0 +1,143 @@
+/** Damaged run folders beside whole ones: the others are still listed, sent and drawn. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { loadSnapshots } from "../../experiments/draw/load_snapshots.ts";
+import { writeFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
+import { FolderStore, summarize } from "../../experiments/tracking/folder_store.ts";
+import { type Cursor, newCursor } from "../../experiments/tracking/cursor.ts";
+import { describe } from "../../experiments/tracking/description.ts";
+import { readRecord } from "../../experiments/tracking/record.ts";
+import { compareTable, listTable } from "../../experiments/tracking/run_tables.ts";
+import { testInFolder } from "../folder.ts";
+import { madeUpFlow } from "../viz/flow/made_up_flow.ts";
+import { testTask } from "./cli.ts";
+
+const record = {
+  id: "an id",
+  name: "whole",
+  experiment: "UNet_FM",
+  status: "FINISHED",
+  startedAt: Date.UTC(2024, 0, 2),
+  endedAt: Date.UTC(2024, 0, 2, 1),
+  source: "a test",
+};
+
+/** Writes a run folder from its files. */
+async function writeRun(
+  root: string,
+  name: string,
+  files: Readonly<Record<string, unknown>>,
+): Promise<string> {
+  const folder = join(root, name);
+  await Deno.mkdir(folder, { recursive: true });
+  for (const [file, content] of Object.entries(files)) {
+    await Deno.writeTextFile(
+      join(folder, file),
+      typeof content === "string" ? content : JSON.stringify(content),
+    );
+  }
+  return folder;
+}
+
+/** Damage of every kind, and what is said of it. */
+const damaged: Readonly<Record<string, readonly [files: Record<string, unknown>, says: string]>> = {
+  a_text: [{ "run.json": "text" }, "run.json: it holds no JSON object; take the file from a backup"],
+  b_name: [
+    { "run.json": { ...record, name: 5 } },
+    "run.json: name is 5 (expected text); correct it, or delete",
+  ],
+  c_time: [{ "run.json": { ...record, startedAt: 1e300 } }, "run.json: startedAt is 1e+300 (expected milli"],
+  d_status: [{ "run.json": { ...record, status: "DONE" } }, 'run.json: status is "DONE" (expected RUNNING, '],
+  e_dataset: [
+    { "run.json": { ...record, dataset: { name: "x" } } },
+    'run.json: dataset is {"name":"x"} (expected',
+  ],
+  f_metrics: [
+    { "run.json": record, "metrics.jsonl": "{}\n{}\n" },
+    "metrics.jsonl: line 1 is no object with a step",
+  ],
+  g_config: [{ "run.json": record, "config.json": "[]" }, "config.json: it holds no JSON object"],
+};
+
+testInFolder("FolderStore.list() leaves out damaged runs, says why, and lists the others", async (root) => {
+  for (const [name, [files]] of Object.entries(damaged)) await writeRun(root, name, files);
+  await Deno.mkdir(join(root, "h_link"));
+  await Deno.symlink("run.json", join(root, "h_link", "run.json"));
+  const whole = await writeRun(root, "whole", { "run.json": record });
+  await writeRun(whole, "broken", { "run.json": "[]" });
+  const nested = await writeRun(whole, "nested", { "run.json": record });
+  const said: string[] = [];
+  const runs = await new FolderStore(root, (line) => said.push(line)).list();
+  assert.deepEqual(runs.map(({ key }) => key), [whole, nested]);
+  for (const [name, [, says]] of Object.entries(damaged)) {
+    const line = said.find((line) => line.startsWith(`Left out: Cannot read ${join(root, name)}`)) ?? "";
+    assert.ok(line.includes(says), `${name}: ${said.join("\n")}`);
+  }
+  assert.equal(said.length, Object.keys(damaged).length + 2, said.join("\n"));
+});
+
+testInFolder("loadSnapshots() leaves out runs whose flows are damaged, and says so", async (root) => {
+  const source = { modelType: "UNet_FM", seed: 7, solver: "euler", steps: 4 } as const;
+  const folders = await Promise.all(["a", "b"].map((name) => writeRun(root, name, { "run.json": record })));
+  for (const folder of folders) await writeFlowSnapshots(folder, [madeUpFlow(1, 5, [4, 4])], source);
+  await Deno.truncate(join(folders[0], "flow", "sample_1.safetensors"), 100);
+  const said: string[] = [];
+  const flows = await loadSnapshots(new FolderStore(root), undefined, (line) => said.push(line));
+  assert.deepEqual(flows.map(({ run }) => run.key), [folders[1]]);
+  assert.equal(said.length, 1);
+  assert.match(said[0], /^Left out: Cannot read .*a\/flow\/sample_1.safetensors: /);
+});
+
+testTask("runs list and sync go on beyond damaged runs", async (place) => {
+  await writeRun(place.file("runs"), "a", { "run.json": { ...record, startedAt: null } });
+  await writeRun(place.file("runs"), "b", { "run.json": record, "mlflow.json": { server: 5 } });
+  await writeRun(place.file("runs"), "c", { "run.json": record, "mlflow.json": { server: "x", files: [1] } });
+  await writeRun(place.file("runs"), "d", { "run.json": record });
+  const { stdout, stderr } = await place.succeed("runs", "list");
+  assert.match(stdout, /runs\/b .*\n.*runs\/c .*\n.*runs\/d /);
+  assert.match(stderr, /^Left out: Cannot read runs\/a\/run.json: startedAt is null [^\n]+\n$/);
+  // Nothing listens there: the run that is whole is the only one that gets as far.
+  const quick = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0" };
+  const sent = await place.run("sync", "--mlflow http://127.0.0.1:9", quick);
+  assert.match(
+    sent.stderr,
+    /^runs\/a: Cannot read runs\/a\/run.json: [^\n]+\nruns\/b: Cannot read runs\/b\/mlflow.json: server is 5 [^\n]+\n/,
+  );
+  assert.match(
+    sent.stderr,
+    /\nruns\/c: Cannot read runs\/c\/mlflow.json: files is [^\n]+; delete the file: deno task sync/,
+  );
+  assert.match(sent.stderr, /\nServerError: http:\/\/127.0.0.1:9 cannot be reached [^\n]+\n$/);
+  assert.equal(sent.code, 1);
+});
+
+testInFolder(
+  "listTable() and compareTable() count the minutes of training, not those of a clock",
+  async (root) => {
+    const day = 24 * 3600e3;
+    const metrics = (seconds: number) => `{"step":1,"train_loss":1,"elapsed_seconds":${seconds}}\n`;
+    const resumed = { ...record, endedAt: record.startedAt + day };
+    const jumped = { ...record, endedAt: record.startedAt - day };
+    const folders = [
+      await writeRun(root, "resumed", { "run.json": resumed, "metrics.jsonl": metrics(90) }),
+      await writeRun(root, "jumped", { "run.json": jumped, "metrics.jsonl": metrics(150) }),
+      await writeRun(root, "untrained", { "run.json": jumped }),
+    ];
+    const runs = await Promise.all(folders.map(summarize));
+    const minutes = compareTable(runs).split("\n").find((line) => line.includes("minutes"));
+    assert.deepEqual(minutes!.trim().split(/ +/), ["minutes", "1.5", "2.5"]);
+    assert.doesNotMatch(listTable(runs), /-1440|1440/);
+
+    const cursor = {
+      ...newCursor("http://127.0.0.1:9"),
+      latest: { elapsed_seconds: { value: 90, step: 1 } },
+    };
+    const noted = async (folder: string, cursor: Cursor) => {
+      const { tags } = await describe(folder, (await readRecord(folder))!, cursor);
+      return tags.find(({ key }) => key === "mlflow.note.content")!.value;
+    };
+    assert.match(await noted(folders[0], cursor), /finished after 1.5 minutes/);
+    assert.match(await noted(folders[2], newCursor(cursor.server)), /finished after 0.0 minutes/);
+  },
+);

@@ -1,0 +1,102 @@
+/** Damages files as disks, editors and attackers do; the same for the same seed. */
+
+/** Whole numbers from 0 to below `n`. */
+export type Random = (n: number) => number;
+
+/** A generator of random numbers. Source: mulberry32, public domain */
+export function randomOf(seed: number): Random {
+  let state = seed;
+  return (n) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return Math.floor(((t ^ (t >>> 14)) >>> 0) / 2 ** 32 * n);
+  };
+}
+
+const strange: readonly unknown[] = [
+  ...[null, true, "", "NaN", "a\u0007b", "../x", "\u2028", [], {}, [[]], [null], { toString: 1, length: -1 }],
+  ...[0, -1, 0.5, 1e300, -1e300, 2 ** 53, 2 ** 31, 4097],
+];
+
+/** Replaces, removes or adds one value somewhere in JSON. */
+export function mutateJson(value: unknown, random: Random): unknown {
+  if (typeof value !== "object" || value === null || random(6) === 0) return strange[random(strange.length)];
+  const keys = Object.keys(value);
+  if (keys.length === 0) return strange[random(strange.length)];
+  const copy: Record<string, unknown> = Array.isArray(value) ? [...value] as never : { ...value };
+  const key = keys[random(keys.length)];
+  const kind = random(8);
+  if (kind === 0) delete copy[key];
+  else if (kind === 1) copy["__proto__x"] = strange[random(strange.length)];
+  else copy[key] = mutateJson(copy[key], random);
+  return copy;
+}
+
+/** Flips bytes, cuts, repeats or inserts. */
+export function mutateBytes(bytes: Uint8Array, random: Random): Uint8Array<ArrayBuffer> {
+  const at = random(bytes.length);
+  const [head, tail] = [bytes.subarray(0, at), bytes.subarray(at)];
+  switch (random(5)) {
+    case 0:
+      return Uint8Array.from(head);
+    case 1:
+      return Uint8Array.from([...head, ...tail.subarray(1 + random(16))]);
+    case 2:
+      return Uint8Array.from([...head, ...tail.subarray(0, random(64)), ...tail]);
+    case 3:
+      return Uint8Array.from([...head, random(256), random(256), ...tail]);
+    default: {
+      const copy = Uint8Array.from(bytes);
+      for (let i = random(4); i >= 0; i--) copy[Math.min(at + random(8), copy.length - 1)] = random(256);
+      return copy;
+    }
+  }
+}
+
+/** Damages a text of JSON: mostly its values, now and then its letters. */
+export function mutateText(text: string, random: Random): Uint8Array<ArrayBuffer> {
+  if (random(4) === 0) return mutateBytes(new TextEncoder().encode(text), random);
+  return new TextEncoder().encode(JSON.stringify(mutateJson(JSON.parse(text), random)));
+}
+
+/** Damages a line of a file of lines of JSON. */
+export function mutateLines(text: string, random: Random): Uint8Array<ArrayBuffer> {
+  const lines = text.trimEnd().split("\n");
+  const at = random(lines.length);
+  lines[at] = new TextDecoder().decode(mutateText(lines[at], random)).replaceAll("\n", " ");
+  return new TextEncoder().encode(lines.join("\n") + "\n");
+}
+
+/** Damages safetensors: values in the header and its metadata, numbers of the data, or any bytes. */
+export function mutateSafetensors(bytes: Uint8Array<ArrayBuffer>, random: Random): Uint8Array<ArrayBuffer> {
+  const kind = random(4);
+  if (kind === 0) return mutateBytes(bytes, random);
+  const start = 8 + Number(new DataView(bytes.buffer).getBigUint64(0, true));
+  if (kind === 1) {
+    const copy = Uint8Array.from(bytes);
+    const at = start + 4 * random((bytes.length - start) / 4);
+    new DataView(copy.buffer).setFloat32(at, [NaN, Infinity, -1, 0.5, 1e38, 300][random(6)], true);
+    return copy;
+  }
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, start)));
+  const metadata = header.__metadata__;
+  if (kind === 2 && metadata) {
+    const names = Object.keys(metadata);
+    const name = names[random(names.length)];
+    metadata[name] = mutateField(metadata[name], random);
+  }
+  const changed = kind === 2 && metadata ? header : mutateJson(header, random);
+  const text = new TextEncoder().encode(JSON.stringify(changed));
+  const length = new Uint8Array(8);
+  new DataView(length.buffer).setBigUint64(0, BigInt(text.length), true);
+  return Uint8Array.from([...length, ...text, ...bytes.subarray(start)]);
+}
+
+function mutateField(text: string, random: Random): string {
+  try {
+    return JSON.stringify(mutateJson(JSON.parse(text), random)) ?? "";
+  } catch {
+    return JSON.stringify(strange[random(strange.length)]); // it was no JSON
+  }
+}

@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { LossLog } from "../../../experiments/training/loss_log.ts";
+import { BatchOrder } from "../../../models/mod.ts";
+
+const order = new BatchOrder(Uint32Array.from({ length: 8 }, (_, i) => i), 4, 1);
+const logOf = (every: number) => new LossLog(order, every, () => "advice");
+
+/** Adds steps whose loss and norm follow from their number. @returns the lines */
+function add(log: LossLog, from: number, to: number) {
+  const steps = Array.from({ length: to - from }, (_, i) => from + i);
+  return steps.flatMap((step) => log.add(step, { loss: step, gradientNorm: 10 * step }, step / 100) ?? []);
+}
+
+Deno.test("LossLog averages the losses and gradient norms of each line's steps", () => {
+  const log = logOf(3);
+  assert.deepEqual(add(log, 0, 7), [
+    { step: 3, epoch: 1, train_loss: 1, learning_rate: 0.02, gradient_norm: 10 },
+    { step: 6, epoch: 3, train_loss: 4, learning_rate: 0.05, gradient_norm: 40 },
+  ]);
+  assert.equal(log.recent.open, 1);
+});
+
+Deno.test("LossLog.end() logs the last steps, a tenth of the run or a line's steps where they are fewer", () => {
+  const means = [[20, 0], [20, 10], [20, 25], [20, 101], [20, 201], [5, 201]].map(([every, steps]) => {
+    const log = logOf(every);
+    add(log, 0, steps);
+    const line = log.end(steps, 1);
+    assert.equal(log.end(steps, 1), undefined);
+    return line && steps - 0.5 - Number(line.train_loss); // half the number of steps
+  });
+  assert.deepEqual(means, [undefined, 5, 2.5, 5.5, 10, 2.5]);
+});
+
+Deno.test("LossLog goes on in the middle of a line, also of a version that kept no norms", () => {
+  const whole = logOf(4);
+  const lines = [...add(whole, 0, 9), whole.end(9, 1)];
+  const first = logOf(4);
+  const early = add(first, 0, 6);
+  const second = logOf(4);
+  second.restore(JSON.parse(JSON.stringify(first.recent)));
+  assert.deepEqual([...early, ...add(second, 6, 9), second.end(9, 1)], lines);
+
+  const old = logOf(4);
+  old.restore({ losses: [4, 5], gradientNorms: [], open: 2 });
+  assert.deepEqual(add(old, 6, 8).map((line) => [line.train_loss, line.gradient_norm]), [[5.5, 65]]);
+  const untrained = logOf(4);
+  untrained.restore({ losses: [4, 5], gradientNorms: [], open: 2 });
+  assert.deepEqual(untrained.end(6, 0.5), { step: 6, epoch: 3, train_loss: 4.5, learning_rate: 0.5 });
+});
