@@ -1,6 +1,6 @@
 import { type Snapshot, snapshotToPixels, trajectory } from "../../models/mod.ts";
 import type { Evolution, ImageSize } from "../../viz/mod.ts";
-import { hearingSignals } from "../program/command.ts";
+import { throttledYieldToSignals } from "../program/command.ts";
 import type { Drawable, Drawing } from "./drawable.ts";
 
 /**
@@ -13,10 +13,10 @@ export async function evolve(
   drawing: Drawing,
 ): Promise<Evolution[]> {
   const snapshots: Snapshot[] = [];
-  const hear = hearingSignals();
+  const yieldToSignals = throttledYieldToSignals();
   for await (const snapshot of trajectory(model, { ...drawing, shape })) {
     snapshots.push(snapshotToPixels(snapshot, normalization));
-    await hear();
+    await yieldToSignals();
   }
   return Array.from({ length: drawing.count }, (_, n) => evolutionOf(snapshots, n, shape));
 }

@@ -1,6 +1,6 @@
 import { noise, SampleBatches, type Snapshot, snapshotToPixels } from "../../models/mod.ts";
 import type { Paths } from "../../viz/report/mod.ts";
-import { hearSignals } from "../program/command.ts";
+import { yieldToSignals } from "../program/command.ts";
 import type { Drawable } from "./drawable.ts";
 import { NearestImages, type RealImages } from "./nearest_images.ts";
 import { project } from "./principal_components.ts";
@@ -42,7 +42,7 @@ export async function followPaths(
   const batches = new SampleBatches(model, noise(seed, [N, ...shape]), { steps, batch });
   for (const { from, x0 } of batches) {
     const snapshots = await Array.fromAsync(batches.sampler.trajectory(x0));
-    await hearSignals();
+    await yieldToSignals();
     const inPixels = snapshots.map((snapshot) => snapshotToPixels(snapshot, normalization));
     addBatch(paths, inPixels, nearest, from, N);
   }

@@ -1,5 +1,5 @@
 import { noise, sample, SampleBatches, toPixels } from "../../models/mod.ts";
-import { hearSignals } from "../program/command.ts";
+import { yieldToSignals } from "../program/command.ts";
 import type { Drawable, Drawing } from "./drawable.ts";
 
 /** Most images to work on at once where progress is shown. */
@@ -39,7 +39,7 @@ export async function drawSamplesInBatches(
       if (velocity) onProgress(Math.floor(fresh + (from + length - fresh) * ++done / how.steps));
       else pixels.set(toPixels(image, normalization), from * size);
     }
-    await hearSignals();
+    await yieldToSignals();
   }
   return pixels;
 }
