@@ -26,6 +26,11 @@ Deno.test("reportHtml() says how a run ended that was stopped or failed", () => 
   assert.equal(page.split('<p class="ending">').length, 2, "other runs say nothing");
 });
 
+Deno.test("reportHtml() has words for any images, not for digits alone", () => {
+  const words = reportHtml(two).replace(/<(script|style)[\s\S]*?<\/\1>/g, "");
+  assert.doesNotMatch(words, /digit|MNIST/i);
+});
+
 Deno.test("reportHtml() asks for nothing outside the file", () => {
   const markup = reportHtml(two).replace(/<script[\s\S]*?<\/script>/g, "");
   const addresses = [...markup.matchAll(/\b(?:src|href)="([^"]{0,20})/g)].map(([, address]) => address);
