@@ -41,6 +41,11 @@ type SidesProblem<Inputs extends string, Outputs extends string> =
   | (Inputs extends "" ? never : PortsProblem<Inputs>)
   | PortsProblem<Outputs>;
 
+/**
+ * What is wrong with a signature; never, if nothing is.
+ *
+ * @internal
+ */
 type SignatureProblem<S extends string> = S extends `${infer Inputs} -> ${infer Outputs}`
   ? SidesProblem<Inputs, Outputs>
   : `Malformed signature: it has no " -> " (expected one such as a[M, K], b[K, N] -> y[M, N])`;
