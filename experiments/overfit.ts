@@ -5,7 +5,7 @@ import { ImageSource, normalizationTo } from "./data/image_source.ts";
 import { splitImages } from "./data/split.ts";
 import { drawableOf } from "./draw/drawable.ts";
 import { writeSamples } from "./draw/sample_grid.ts";
-import { hearSignals, runTask, stopSignal } from "./program/command.ts";
+import { runTask, stopSignal, yieldToSignals } from "./program/command.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
 import { createRunFolder } from "./run/run_folder.ts";
 import { heldOutOptions } from "./settings/tasks/objective.ts";
@@ -41,7 +41,7 @@ await runTask(async () => {
   const order = new BatchOrder(train, config.batchSize, config.seed);
   const heldOut = new HeldOutLoss(model, source, heldOutOptions(config));
   const lossOf = async (images: Uint32Array) =>
-    meanLoss(await heldOut.losses(images, hearSignals)).toFixed(4);
+    meanLoss(await heldOut.losses(images, yieldToSignals)).toFixed(4);
   const others = validation.slice(0, count);
   const before = await lossOf(train);
 
@@ -53,7 +53,7 @@ await runTask(async () => {
       trainer.queueStep(order.batch(trainer.step), config.lr);
     }
     bar.update(trainer.step, (await trainer.losses()).at(-1));
-    await hearSignals();
+    await yieldToSignals();
   }
   bar.finish();
 

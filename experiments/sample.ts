@@ -1,14 +1,16 @@
 import { init } from "../kernels/mod.ts";
-import { loadCheckpoint } from "../models/mod.ts";
 import { encodeNpy } from "../models/files/npy.ts";
-import { reasonOf } from "./run/atomic_write.ts";
 import { runTask } from "./program/command.ts";
+import { loadNetwork } from "./draw/load_network.ts";
 import { checkGrid, samplesPng } from "./draw/sample_grid.ts";
 import { drawSamplesInBatches } from "./draw/samples.ts";
 import { ProgressBar } from "./program/progress.ts";
-import { RunError, writeAtomic } from "./run/run_folder.ts";
+import { findWeights, noWeights } from "./report/run_weights.ts";
+import { reasonOf, RunError, writeAtomic } from "./run/atomic_write.ts";
+import { readFile } from "./run/read_file.ts";
 import { resolveSampleConfig, sampling } from "./settings/tasks/sample.ts";
 import { print, say } from "./terminal/output.ts";
+import { findRun } from "./tracking/find_run.ts";
 
 await runTask(async () => {
   const flags = sampling.parse(Deno.args);
@@ -16,35 +18,51 @@ await runTask(async () => {
     print(sampling.help("deno task sample"));
     return;
   }
-  const { checkpoint, count, seed, solver, steps, columns, out, device: choice, threads } =
-    resolveSampleConfig(flags);
-  const bytes = await readFile(checkpoint);
+  const config = resolveSampleConfig(flags);
+  const { count, seed, solver, steps, columns, out, device: choice, threads } = config;
+  const { path, bytes } = await readWeights(config.checkpoint);
   const device = await init({ device: choice, threads });
-  const { model, info: { normalization }, shape } = loadCheckpoint(bytes, checkpoint);
-  if (!out.endsWith(".npy")) checkGrid(count, shape);
+  const { model, info: { normalization }, shape } = loadNetwork(bytes, path, config);
+  const isArray = out.endsWith(".npy");
+  if (!isArray) checkGrid(count, shape);
   const started = performance.now();
   const bar = new ProgressBar({ totalSteps: count, imagesPerStep: 1 });
-  const drawing = { count, seed, solver, steps };
-  const pixels = await drawSamplesInBatches(
-    { model, normalization, shape },
-    drawing,
+  const asSeen = isArray && config.values === "network";
+  const values = await drawSamplesInBatches(
+    { model, shape, normalization: asSeen ? { scale: 1, shift: 0 } : normalization },
+    { count, seed, solver, steps },
     (done) => bar.update(done),
   ).catch((error) => {
-    throw error instanceof RunError ? new RunError(`${error.message} (${checkpoint})`) : error;
+    throw error instanceof RunError ? new RunError(`${error.message} (${path})`) : error;
   }).finally(() => bar.clear());
   const seconds = (performance.now() - started) / 1000;
-  await writeAtomic(
-    out,
-    out.endsWith(".npy") ? encodeNpy([count, ...shape], pixels) : samplesPng(pixels, count, shape, columns),
-  );
+  const file = isArray ? encodeNpy([count, ...shape], values) : samplesPng(values, count, shape, columns);
+  await writeAtomic(out, file);
   say(`${count} samples in ${seconds.toFixed(1)} s on ${device.description}: ${out}`);
   device.close();
 });
 
-async function readFile(path: string): Promise<Uint8Array> {
+/** Reads a file of weights, or those of a run. */
+async function readWeights(checkpoint: string): Promise<{ path: string; bytes: Uint8Array }> {
+  if (await isFile(checkpoint)) {
+    try {
+      return { path: checkpoint, bytes: await Deno.readFile(checkpoint) };
+    } catch (error) {
+      throw new RunError(`Cannot read the checkpoint ${checkpoint}: ${reasonOf(error)}`);
+    }
+  }
+  const run = await findRun(checkpoint);
+  const weights = findWeights(run);
+  if (weights === undefined) throw new RunError(`Cannot draw from ${checkpoint}: ${noWeights}`);
+  return { path: weights.path, bytes: await readFile(weights.path, run) };
+}
+
+/** Whether a word names a file; one with the ending of weights that is not there does, too. */
+async function isFile(word: string): Promise<boolean> {
+  if (word.endsWith(".safetensors")) return true;
   try {
-    return await Deno.readFile(path);
-  } catch (error) {
-    throw new RunError(`Cannot read the checkpoint ${path}: ${reasonOf(error)}`);
+    return (await Deno.stat(word)).isFile;
+  } catch {
+    return false;
   }
 }

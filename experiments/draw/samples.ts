@@ -1,5 +1,5 @@
 import { noise, sample, SampleBatches, toPixels } from "../../models/mod.ts";
-import { hearSignals } from "../program/command.ts";
+import { yieldToSignals } from "../program/command.ts";
 import type { Drawable, Drawing } from "./drawable.ts";
 import { finiteImages } from "./finite_images.ts";
 
@@ -43,7 +43,7 @@ export async function drawSamplesInBatches(
       if (velocity) onProgress(Math.floor(fresh + (from + length - fresh) * ++done / how.steps));
       else pixels.set(finiteImages("draw samples", toPixels(image, normalization)), from * size);
     }
-    await hearSignals();
+    await yieldToSignals();
   }
   return pixels;
 }

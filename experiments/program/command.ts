@@ -46,18 +46,18 @@ export async function runTask(task: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Lets signals in, which otherwise wait while a device computes in this thread. */
-export function hearSignals(): Promise<void> {
+/** Yields to the event loop, which delivers signals; a device that computes in this thread holds them up. */
+export function yieldToSignals(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve));
 }
 
-/** As `hearSignals`, but at most ten times a second: for loops with short rounds. */
-export function hearingSignals(): () => Promise<void> {
-  let heardMs = performance.now();
+/** A `yieldToSignals` that yields at most ten times a second, for loops with short iterations. */
+export function throttledYieldToSignals(): () => Promise<void> {
+  let yieldedMs = performance.now();
   return async () => {
-    if (performance.now() - heardMs < 100) return;
-    await hearSignals();
-    heardMs = performance.now();
+    if (performance.now() - yieldedMs < 100) return;
+    await yieldToSignals();
+    yieldedMs = performance.now();
   };
 }
 

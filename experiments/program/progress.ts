@@ -31,14 +31,12 @@ export const stderr: Terminal = {
 
 /** How much there is to do. */
 export interface Work {
-  /** The step at which the work ends, 0 if only `maxMinutes` ends it. */
+  /** The step at which the work ends; 0 if unknown. */
   readonly totalSteps: number;
   /** Images per step, for the rate. */
   readonly imagesPerStep: number;
   /** Steps that a resumed run has done before; default 0. */
   readonly startStep?: number;
-  /** Minutes from now after which the work ends even before its last step; 0 or not given: no limit. */
-  readonly maxMinutes?: number;
 }
 
 const redrawMs = 100;
@@ -121,7 +119,6 @@ export class ProgressBar {
       step: this.#step,
       totalSteps: this.#work.totalSteps,
       elapsedSeconds: (nowMs - this.#startMs) / 1000,
-      limitSeconds: this.#work.maxMinutes ? this.#work.maxMinutes * 60 : Infinity,
       stepsPerSecond: this.#recentSeconds > 0 ? this.#recentSteps / this.#recentSeconds : 0,
       imagesPerStep: this.#work.imagesPerStep,
       loss: this.#loss,

@@ -2,11 +2,9 @@
 export interface Progress {
   /** Steps done. */
   readonly step: number;
-  /** The step at which the task ends, 0 if only time ends it. */
+  /** The step at which the task ends; 0 if unknown. */
   readonly totalSteps: number;
   readonly elapsedSeconds: number;
-  /** Elapsed seconds after which the task ends even before its last step; Infinity: no limit. */
-  readonly limitSeconds: number;
   /** 0 until known. */
   readonly stepsPerSecond: number;
   readonly imagesPerStep: number;
@@ -36,21 +34,20 @@ export function progressText(progress: Progress): string {
     ...(rate > 0 ? [`${rate.toFixed(rate < 100 ? 1 : 0)} images/s`] : []),
     ...(loss === undefined ? [] : [`loss ${loss.toFixed(4)}`]),
     `${clock(elapsedSeconds)} elapsed`,
-    ...(Number.isFinite(left) ? [`${clock(left)} left`] : []),
+    ...(left === undefined ? [] : [`${clock(left)} left`]),
   ].join("  ");
 }
 
-/** Seconds until the last step at the current rate, or until the limit if that is sooner. */
-function secondsLeft({ step, totalSteps, stepsPerSecond, elapsedSeconds, limitSeconds }: Progress): number {
-  const untilLimit = Math.max(0, limitSeconds - elapsedSeconds);
-  if (totalSteps === 0) return untilLimit;
+/** Seconds until the last step at the current rate; undefined if unknown. */
+function secondsLeft({ step, totalSteps, stepsPerSecond }: Progress): number | undefined {
+  if (totalSteps === 0) return undefined;
   if (step >= totalSteps) return 0;
-  return stepsPerSecond > 0 ? Math.min(untilLimit, (totalSteps - step) / stepsPerSecond) : untilLimit;
+  return stepsPerSecond > 0 ? (totalSteps - step) / stepsPerSecond : undefined;
 }
 
-/** Share of the steps or of the time, whichever is larger. */
-function shareDone({ step, totalSteps, elapsedSeconds, limitSeconds }: Progress): number {
-  return Math.min(1, Math.max(totalSteps > 0 ? step / totalSteps : 0, elapsedSeconds / limitSeconds));
+/** Share of the steps done. */
+function shareDone({ step, totalSteps }: Progress): number {
+  return totalSteps > 0 ? Math.min(1, step / totalSteps) : 0;
 }
 
 function clock(seconds: number): string {

@@ -9,6 +9,7 @@ import { readLossByTime } from "../draw/loss_by_time.ts";
 import { runFile, weightsFile } from "../run/layout.ts";
 import { type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { readIfThere, readJson } from "../run/read_file.ts";
+import { endingOf } from "./ending.ts";
 import { factsOf, resultsOf, summaryOf } from "./facts.ts";
 
 /**
@@ -49,9 +50,11 @@ async function readReportRun(folder: string, name: string): Promise<ReportRun> {
   const lossByTime = await readLossByTime(folder);
   const samplesPng = await readIfThere(join(folder, runFile.samples));
   const paths = await readFlowPaths(folder);
+  const ending = await endingOf(folder, metrics);
   return {
     name,
     summary: summaryOf(record),
+    ...ending && { ending },
     ...typeof config.note === "string" && { note: config.note },
     results: resultsOf(record),
     settings: factsOf(config),

@@ -69,7 +69,9 @@ function inputsOf({ dataset }: RunRecord): DatasetInput[] {
         type: "tensor",
         "tensor-spec": { dtype: "uint8", shape },
       }]),
-      targets: JSON.stringify([{ type: "tensor", "tensor-spec": { dtype: "uint8", shape: [-1] } }]),
+      ...classes !== 0 && {
+        targets: JSON.stringify([{ type: "tensor", "tensor-spec": { dtype: "uint8", shape: [-1] } }]),
+      },
     },
   });
   return [{
@@ -85,7 +87,7 @@ function inputsOf({ dataset }: RunRecord): DatasetInput[] {
         validation,
         test,
         channels: dataset.channels,
-        classes,
+        ...classes !== 0 && { classes },
         sha256: digest,
       }),
     },

@@ -24,7 +24,7 @@ export interface RecordedDataset {
   readonly channels?: number;
   readonly height: number;
   readonly width: number;
-  /** Number of classes; not in records of version 0.1. */
+  /** Number of classes, 0 for data without labels; not in records of version 0.1. */
   readonly classes?: number;
   /** Images that the network learns from. */
   readonly train: number;

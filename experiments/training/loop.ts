@@ -3,7 +3,7 @@ import { BatchOrder, progressAt, type Schedule, Trainer } from "../../models/mod
 import type { Measured, TrainedRun } from "../artifacts/artifact.ts";
 import { writeArtifacts } from "../artifacts/artifacts.ts";
 import { drawableOf } from "../draw/drawable.ts";
-import { hearSignals, TrainingError } from "../program/command.ts";
+import { TrainingError, yieldToSignals } from "../program/command.ts";
 import type { ProgressBar } from "../program/progress.ts";
 import { runFile, weightsFile } from "../run/layout.ts";
 import { readMetrics } from "../run/metrics_log.ts";
@@ -132,7 +132,7 @@ export class TrainingLoop {
       const started = performance.now();
       const from = trainer.step;
       const losses = await this.#runSteps(burst);
-      await hearSignals();
+      await yieldToSignals();
       bar?.update(trainer.step, losses[losses.length - 1]);
       const msPerStep = (performance.now() - started) / losses.length;
       burst = Math.min(Math.max(Math.floor(burstMs / msPerStep), 1), Trainer.maxOpenLosses / 2);
@@ -267,7 +267,7 @@ export class TrainingLoop {
     const { step } = this.#trainer;
     let measured: Measured = {};
     const stopped = async () => {
-      await hearSignals();
+      await yieldToSignals();
       return signal.aborted;
     };
     if (!await stopped()) say("Measuring the test loss and drawing");

@@ -1,5 +1,5 @@
 import type { Trainer } from "../../models/mod.ts";
-import { hearSignals } from "../program/command.ts";
+import { yieldToSignals } from "../program/command.ts";
 
 /** Seconds of trial steps that the rate is measured over, and the most of a short run that they may take. */
 const trial = { seconds: 3, share: 0.05 } as const;
@@ -48,7 +48,7 @@ export async function stepsWithin(
   const run = async (steps: number) => {
     for (let i = 0; i < steps; i++) trainer.queueStep(batch(trainer.step), learningRate);
     await trainer.losses();
-    await hearSignals();
+    await yieldToSignals();
   };
   let perStep = await secondsPerStep(run, Math.min(trial.seconds, trial.share * seconds), stopped, now);
   trainer.restore(before, "the state before the trial steps");

@@ -1,6 +1,6 @@
 import { HeldOutLoss, meanLoss, type Model } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
-import { hearSignals } from "../program/command.ts";
+import { yieldToSignals } from "../program/command.ts";
 import { heldOutOptions } from "../settings/tasks/objective.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
 
@@ -34,7 +34,7 @@ export class Validation {
   /** Measures the loss without keeping it. */
   async measure(): Promise<number> {
     this.#heldOut ??= new HeldOutLoss(this.model, this.source, heldOutOptions(this.config));
-    return meanLoss(await this.#heldOut.losses(this.#images, hearSignals));
+    return meanLoss(await this.#heldOut.losses(this.#images, yieldToSignals));
   }
 
   /** Measures and keeps the loss after a step. @returns whether it is the lowest so far */

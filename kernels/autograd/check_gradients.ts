@@ -3,7 +3,7 @@ import { multiply } from "../ops/elementwise/binary.ts";
 import { sum } from "../ops/reduce/reduce.ts";
 import { uniforms } from "../ops/random/threefry.ts";
 import { scope } from "../core/scope.ts";
-import { parseSignature } from "../core/signature.ts";
+import { parseSignature } from "../core/parse_signature.ts";
 import { type Tensor, tensor } from "../core/tensor.ts";
 
 /** A gradient differs from the derivative of its function. */
@@ -96,7 +96,7 @@ export async function checkGradients(
 }
 
 const signatureOf = (op: { readonly definition?: unknown }) =>
-  parseSignature((op.definition as { readonly signature: string }).signature);
+  parseSignature(op.definition as { readonly name: string; readonly signature: string });
 
 function nameOf(f: object): string {
   if ("definition" in f) return ` of ${(f.definition as { readonly name: string }).name}`;

@@ -3,6 +3,14 @@ import type { Tensor } from "./tensor.ts";
 /** The method that Deno's Jupyter kernel calls on the last value of a cell to display it. */
 export const tensorDisplay: unique symbol = Symbol.for("Jupyter.display");
 
+/** The method that `console.log` calls in Deno and Node. */
+export const tensorInspection: unique symbol = Symbol.for("nodejs.util.inspect.custom");
+
+/** Type, shape and device, `f32[2, 3] on cpu`. */
+export function describeTensor(tensor: Tensor): string {
+  return `${tensor} on ${tensor.device.kind}`;
+}
+
 const [mostRows, mostColumns] = [6, 8];
 
 /**
@@ -23,7 +31,7 @@ export async function showTensor(tensor: Tensor): Promise<{ "text/plain": string
     ...(columns > mostColumns ? ["…"] : []),
   ]);
   if (rows > mostRows) lines.push(Array.from(lines[0] ?? [], () => "…"));
-  const title = `${tensor} on ${tensor.device.kind}${partOf(tensor)}`;
+  const title = describeTensor(tensor) + partOf(tensor);
   const width = Math.max(...lines.flat().map(({ length }) => length));
   const cells = lines.map((line) => `<tr>${line.map((value) => `<td>${value}</td>`).join("")}</tr>`);
   return {

@@ -50,22 +50,6 @@ export interface BoundAxes {
   readonly shapes: Record<string, Shape>;
 }
 
-/** Parses a signature. */
-export function parseSignature(text: string): Signature {
-  const [inputs, outputs] = text.split(" -> ").map((side) =>
-    Array.from(side.matchAll(/(\w+)(?::(u32))?\[([^\]]*)\]/g), ([, name, type, axes]): Port => ({
-      name,
-      type: (type ?? "f32") as DataType,
-      axes: Array.from(axes.matchAll(/(\w+)(\.\.\.)?/g), ([, axis, dots]): Axis => ({
-        name: axis,
-        ...(/^\d+$/.test(axis) && { length: Number(axis) }),
-        variadic: dots !== undefined,
-      })),
-    }))
-  );
-  return { text, inputs, outputs };
-}
-
 /**
  * Matches the shapes of a call against a signature.
  *

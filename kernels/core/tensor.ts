@@ -1,7 +1,7 @@
 import { currentDevice } from "./context.ts";
 import type { Device } from "../devices/device.ts";
 import { checkedSizeOf, type Shape, ShapeError, showShape, sizeOf } from "./shape.ts";
-import { showTensor, tensorDisplay } from "./show_tensor.ts";
+import { describeTensor, showTensor, tensorDisplay, tensorInspection } from "./show_tensor.ts";
 import type { DataType } from "./signature.ts";
 import { allocateNow, type Storage } from "./storage.ts";
 
@@ -96,6 +96,11 @@ export class Tensor {
   /** Type and shape, `f32[2, 3]`. */
   toString(): string {
     return showShape(this.shape, this.type);
+  }
+
+  /** What `console.log` prints: type, shape and device, `f32[2, 3] on cpu`. */
+  [tensorInspection](): string {
+    return describeTensor(this);
   }
 
   /** What a notebook shows: type, shape and the first values, which it reads. */

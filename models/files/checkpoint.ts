@@ -1,7 +1,7 @@
 import { blankInitialiser } from "../nn/initialiser.ts";
 import { planMemory, ShapeError } from "../../kernels/mod.ts";
 import { loadState, namedParameters, stateOf } from "../nn/module.ts";
-import { completeOptions, createModel, type Model, type ModelOptions } from "../nets/networks.ts";
+import { completeOptions, createModel, type Model, type ModelOptions, optionsOf } from "../nets/networks.ts";
 import type { Normalization } from "../normalization.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
 import { readOptions, storedOptions } from "../nets/options.ts";
@@ -37,23 +37,54 @@ export class CheckpointError extends Error {
 
 const VERSION = "1";
 
+/** What models were loaded with besides their config. */
+const imagesOf = new WeakMap<Model, Omit<CheckpointInfo, "config">>();
+
 /**
  * Encodes a network as a safetensors file: weights under their PyTorch names, the rest as metadata.
  *
+ * @param info by default what the model was created or loaded with. What remains unknown about its images is left out of
+ * the file; `loadCheckpoint` then takes its own fallback
  * @param weights by default the current weights of the model
+ * @throws {TypeError} if the config is invalid, contradicts that of the model, or is unknown: for a model made by neither
+ * `createModel` nor `loadCheckpoint`
  */
 export async function saveCheckpoint(
   model: Model,
-  { config, normalization, imageSize }: CheckpointInfo,
+  info: Partial<CheckpointInfo> = {},
   weights?: State,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { type, ...options } = completeOptions(config);
+  const config = storedConfig(model, info.config);
+  const { normalization, imageSize } = { ...imagesOf.get(model), ...info };
   return encodeSafetensors(weights ?? await stateOf(model), {
     format_version: VERSION,
-    config: JSON.stringify({ type, ...storedOptions(options) }),
-    normalization: JSON.stringify(normalization),
-    image_size: JSON.stringify(imageSize),
+    config,
+    ...normalization && { normalization: JSON.stringify(normalization) },
+    ...imageSize && { image_size: JSON.stringify(imageSize) },
   });
+}
+
+/** The config of a model as its checkpoint holds it. */
+function storedConfig(model: Model, given: ModelOptions | undefined): string {
+  const stored = ({ type, ...options }: Required<ModelOptions>) =>
+    JSON.stringify({ type, ...storedOptions(options) });
+  const known = optionsOf(model);
+  const config = given ? completeOptions(given) : known;
+  if (!config) {
+    throw new TypeError(
+      "Cannot save the checkpoint: neither createModel() nor loadCheckpoint() made the model, so its config is not known; " +
+        "pass its config",
+    );
+  }
+  if (known && stored(known) !== stored(config)) {
+    throw new TypeError(
+      `Cannot save the checkpoint: config is ${stored(config)} (expected ${
+        stored(known)
+      }, which the model was made with; ` +
+        "leave it out)",
+    );
+  }
+  return stored(config);
 }
 
 /**
@@ -104,6 +135,7 @@ export function loadCheckpoint(
   checkFinite(tensors, source);
   const model = createModel(config, blankInitialiser);
   loadState(model, tensors, source);
+  imagesOf.set(model, { normalization: info.normalization, imageSize: info.imageSize });
   const { scale, shift } = info.normalization;
   const { channels = 1 } = info.config;
   return { model, info, shape: [channels, ...info.imageSize], range: [shift, scale + shift] };

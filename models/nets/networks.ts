@@ -50,6 +50,14 @@ export type ModelOptions =
 /** A network that predicts a velocity. */
 export type Model = Module & VelocityField;
 
+/** The settings of networks that {@linkcode createModel} made. */
+const settings = new WeakMap<Model, Required<ModelOptions>>();
+
+/** The settings that a network was created with; undefined for a model of the user's own. */
+export function optionsOf(model: Model): Required<ModelOptions> | undefined {
+  return settings.get(model);
+}
+
 /**
  * Checks a network's settings and fills in the defaults.
  *
@@ -80,10 +88,10 @@ export function completeOptions(options: ModelOptions): Required<ModelOptions> {
  */
 export function createModel(options: ModelOptions, seed: number | Initialiser): Model {
   const complete = completeOptions(options);
-  return new networks[complete.type].make(
-    complete,
-    typeof seed === "number" ? randomInitialiser(seed) : seed,
-  );
+  const initialiser = typeof seed === "number" ? randomInitialiser(seed) : seed;
+  const model = new networks[complete.type].make(complete, initialiser);
+  settings.set(model, complete);
+  return model;
 }
 
 /**

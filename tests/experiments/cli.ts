@@ -151,8 +151,8 @@ export function assertHelp(help: string, rows: Rows, preset: Readonly<Record<str
   for (const [name, setting] of Object.entries(rows)) {
     const line = lines.find((line) => line.trimStart().split(/[ ,]/)[0] === flagOf(name)) ?? "";
     assert.ok(line.includes(setting.doc), `${flagOf(name)} is missing: ${help}`);
-    const value = preset[name] ??
-      (setting.hint === undefined ? (setting.default ? "on" : "off") : setting.default);
+    const isSwitch = setting.hint === undefined && setting.default !== null;
+    const value = preset[name] ?? (isSwitch ? (setting.default ? "on" : "off") : setting.default);
     if (value !== undefined && value !== null) assert.ok(line.includes(` (default: ${value})`), line);
   }
   assert.match(help, /\n {2}-h, --help /);

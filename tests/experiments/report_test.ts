@@ -127,6 +127,28 @@ testTask("report says in one line why it cannot, and writes nothing", async (pla
   assert.ok(page.includes('id="loss-chart"') && !page.includes('id="clock"'));
 });
 
+testTask("report says that a run was stopped, or why it failed", async (place) => {
+  const flags = `${tinyNetwork} --max-minutes 0 --log-every 1 --samples 0 --flow-samples 0 --path-samples 0`;
+  await place.run(
+    "train:base",
+    `${flags} --max-steps 9 --clip 0 --optimizer sgd --lr 1e30 --ema 0 --out failed`,
+  );
+  await place.succeed("train:base", `${flags} --max-steps 2 --out stopped`);
+  const record = JSON.parse(await textOf(place, "stopped", "run.json"));
+  await Deno.writeTextFile(
+    place.file("stopped", "run.json"),
+    JSON.stringify({ ...record, status: "KILLED" }),
+  );
+  const ending = async (run: string) => {
+    await place.succeed("report", `${run} --out ${run}.html`);
+    return /<p class="ending">(.*?)<\/p>/.exec(await textOf(place, `${run}.html`))?.[1];
+  };
+  assert.match((await ending("failed"))!, /^Failed after step 1: The loss is NaN at step 2 .*\.$/);
+  assert.equal(await ending("stopped"), "Stopped after step 2, before its end.");
+  await Deno.writeTextFile(place.file("stopped", "run.json"), JSON.stringify(record));
+  assert.equal(await ending("stopped"), undefined);
+});
+
 testTask("report --help", async (place) => {
   const { stdout } = await place.succeed("report", "--help");
   assertHelp(stdout.replace("report RUN...", "report"), reporting.rows);

@@ -5,8 +5,8 @@ import { PNG } from "npm:pngjs@7.0.0";
 import { drawSamples, drawSamplesInBatches } from "../../experiments/draw/samples.ts";
 import { sampling } from "../../experiments/settings/tasks/sample.ts";
 import { init, withDevice } from "../../kernels/mod.ts";
-import { createModel, saveCheckpoint } from "../../models/mod.ts";
-import { testOnDevices } from "../testing.ts";
+import { createModel, decodeSafetensors, encodeSafetensors, saveCheckpoint } from "../../models/mod.ts";
+import { assertClose, testOnDevices } from "../testing.ts";
 import { assertHelp, testTask, tinyNetwork, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 
@@ -74,12 +74,71 @@ testTask("sample draws from each checkpoint of a run, and replaces its old outpu
   assert.deepEqual(await place.names(), ["data", "grid.npy", "run"]);
 });
 
+testTask(
+  "sample draws from a run by its averaged weights, as pixels or as the network sees them",
+  async (place) => {
+    await place.succeed("train:residual", training);
+    const flags = "--device cpu --steps 2 --count 2";
+    await place.succeed("sample", `${flags} --checkpoint run --out run.npy`);
+    await place.succeed("sample", `${flags} --checkpoint run/ema.safetensors --out ema.npy`);
+    assert.deepEqual(await place.read("run.npy"), await place.read("ema.npy"));
+    await place.succeed("sample", `${flags} --checkpoint run --values network --out network.npy`);
+    const pixels = readNpy(await place.read("run.npy")).values;
+    const seen = readNpy(await place.read("network.npy")).values;
+    assertClose(seen, pixels.map((pixel) => 2 * pixel - 1), 1e-6);
+
+    for (const name of ["ema", "last"]) await Deno.remove(place.file("run", `${name}.safetensors`));
+    const { code, stderr } = await place.run("sample", `${flags} --checkpoint run`);
+    assert.equal(code, 1);
+    assert.equal(stderr, "RunError: Cannot draw from run: it has no ema.safetensors or last.safetensors\n");
+  },
+);
+
+testTask("sample draws from a PyTorch state dict, given what its file does not say", async (place) => {
+  const flags = "--device cpu --steps 2 --count 2 --out x.npy";
+  const bytes = await storeNetwork(place, 3);
+  await place.succeed("sample", `${flags} --checkpoint made.safetensors`);
+  const expected = await place.read("x.npy");
+  const { tensors } = decodeSafetensors(bytes, "made");
+  await Deno.writeFile(place.file("torch.safetensors"), encodeSafetensors(tensors));
+  const network = "--model base --filters 2,4 --t-emb 4 --channels 3 --image-size 4,6";
+  const ofTorch = `${flags} --checkpoint torch.safetensors`;
+  await place.succeed("sample", `${ofTorch} ${network} --normalize -1..1`);
+  assert.deepEqual(await place.read("x.npy"), expected);
+
+  const refused: [flags: string, says: string][] = [
+    [
+      `${ofTorch} --model base`,
+      "ConfigError: Cannot draw from torch.safetensors: it does not say which network its weights belong to " +
+      "(missing --filters, --t-emb)\n",
+    ],
+    [
+      `${ofTorch} ${network}`,
+      "ConfigError: Cannot draw from torch.safetensors: it does not say which range of pixels its network was " +
+      "trained on (missing --normalize)\n",
+    ],
+    [
+      `${ofTorch} ${network.replace("2,4", "2,6")} --normalize 0..1`,
+      'StateError: Cannot load torch.safetensors: "downs.1.weight" is f32[4, 2, 3, 3] (expected f32[6, 2, 3, 3]); ' +
+      "does it belong to a network with other settings?\n",
+    ],
+    [
+      `${flags} --checkpoint made.safetensors --t-emb 4`,
+      "ConfigError: Cannot use --t-emb with made.safetensors: the file says this of its network (leave it out)\n",
+    ],
+  ];
+  for (const [flags, says] of refused) {
+    const { code, stderr } = await place.run("sample", flags);
+    assert.deepEqual([code, stderr], [1, says]);
+  }
+});
+
 testTask("sample --help lists every flag with its default", async (place) => {
   const { code, stdout } = await place.run("sample", "--help");
   assert.equal(code, 0);
   assertHelp(stdout, sampling.rows);
   assert.match(stdout, /--count N .*\(default: 64\)/);
-  assert.match(stdout, /--checkpoint FILE .*\(required\)/);
+  assert.match(stdout, /--checkpoint FILE\|RUN .*\(required\)/);
   assert.deepEqual(await place.names(), ["data"]);
 });
 

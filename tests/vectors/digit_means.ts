@@ -8,7 +8,7 @@ const featuresOf = (images: Uint8Array, n: number) =>
   digitFeatures(Float32Array.from(images.subarray(n * 784, (n + 1) * 784), (byte) => byte / 255));
 const sums = Array.from({ length: 10 }, () => ({ count: 0, total: new Float64Array(49) }));
 for (let n = 0; n < train.count; n++) {
-  const sum = sums[train.labels[n]];
+  const sum = sums[train.labels![n]];
   sum.count++;
   featuresOf(train.images, n).forEach((value, i) => sum.total[i] += value);
 }
@@ -18,7 +18,7 @@ const means = sums.map(({ count, total }) =>
 const tried = Array.from({ length: test.count }, (_, n) => {
   const features = featuresOf(test.images, n);
   const digit = nearestDigit(features, means);
-  return { right: digit === test.labels[n], distance: distance(features, means[digit]) };
+  return { right: digit === test.labels![n], distance: distance(features, means[digit]) };
 });
 const distances = tried.map(({ distance }) => distance).sort((a, b) => a - b);
 console.log(JSON.stringify({

@@ -77,6 +77,8 @@ export interface ReportRun {
   readonly name: string;
   /** One sentence that sums it up. */
   readonly summary: string;
+  /** How it ended and why, in one sentence, if it was stopped or failed. */
+  readonly ending?: string;
   /** The user's note. */
   readonly note?: string;
   /** The numbers to compare runs by, in one order for all runs. */

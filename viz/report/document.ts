@@ -42,10 +42,11 @@ export function reportHtml(data: ReportData): string {
   }
   const payload = payloadOf(data);
   const title = names.join(" and ");
-  const words = runs.map(({ name, summary, note }) => {
+  const words = runs.map(({ name, summary, ending, note }) => {
     const whose = runs.length > 1 ? markup`<b>${name}</b>: ` : undefined;
     const said = note === undefined ? undefined : markup`<p class="note">${note}</p>`;
-    return markup`<p class="dek">${whose}${summary}</p>${said}`;
+    const ended = ending === undefined ? undefined : markup`<p class="ending">${ending}</p>`;
+    return markup`<p class="dek">${whose}${summary}</p>${ended}${said}`;
   });
   return markup`<!doctype html>
 <html lang="en">

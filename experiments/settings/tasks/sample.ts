@@ -1,28 +1,51 @@
 import { checkEffects } from "./train_checks.ts";
 import type { Flags } from "../flags.ts";
 import { ConfigError, type Values } from "../setting.ts";
-import { integer, path, text } from "../kinds.ts";
+import { choice, integer, integers, optional, path, text } from "../kinds.ts";
 import { defineSettings } from "../settings.ts";
 import { training } from "./train.ts";
 
+const { model, filters, tEmb, attn, groups, normalize } = training.rows;
+
 /** The settings of the task that draws images from a trained network. */
 export const sampling = defineSettings({
-  checkpoint: path("FILE", "weights to sample from, as a training run saves them"),
+  checkpoint: path("FILE|RUN", "weights to sample from, or a run, for its averaged weights"),
   count: integer({ doc: "images", min: 1, default: 64 }),
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
   solver: { ...training.rows.solver, default: "heun" },
   steps: integer({ doc: "solver steps from noise to image", min: 1, default: 20 }),
   columns: integer({ doc: "columns of the grid, 0 = nearly square", default: 0 }),
   out: text({
-    doc: "grid of the images (.png), or their values as an array (.npy)",
+    doc: "grid of the images (.png), or their values, f32[N, C, H, W] (.npy)",
     hint: "FILE",
     pattern: /.\.(png|npy)$/,
     expected: "a path that ends with .png or .npy",
     default: "grid.png",
   }),
+  values: choice(["pixels", "network"], {
+    doc: "values of an .npy: 0 black to 1 white, not clipped, or as the network sees them",
+    default: "pixels",
+  }),
   device: training.rows.device,
   threads: training.rows.threads,
-});
+
+  model: optional({ ...model, doc: "the network" }),
+  filters: optional(filters),
+  tEmb: optional(tEmb),
+  attn: optional(attn),
+  groups: optional({ ...groups, doc: `${groups.doc} (else ${groups.default})` }),
+  channels: optional(integer({ doc: "channels of the images (else 1)", min: 1 })),
+  imageSize: optional({
+    ...integers({ doc: "height and width of the images (else 28,28)" }),
+    hint: "H,W",
+    expected: "two whole numbers of at least 1, such as 28,28",
+    accepts: (value): value is readonly number[] => {
+      return Array.isArray(value) && value.length === 2 &&
+        value.every((n) => Number.isSafeInteger(n) && n >= 1);
+    },
+  }),
+  normalize: optional({ ...normalize, doc: `${normalize.doc} that the network was trained on` }),
+}, { model: "Network, where the file does not say it, such as a PyTorch state dict" });
 
 /** The settings of the sampling task by name. */
 export type SampleConfig = Values<typeof sampling.rows>;
@@ -34,11 +57,16 @@ export type SampleConfig = Values<typeof sampling.rows>;
  */
 export function resolveSampleConfig({ values }: Flags<typeof sampling.rows>): SampleConfig {
   const config = sampling.resolve(values);
-  const { device } = config;
+  const { device, out } = config;
   if ("threads" in values) checkEffects({ threads: config.threads }, { device });
-  if ("columns" in values && config.out.endsWith(".npy")) {
+  if ("columns" in values && out.endsWith(".npy")) {
     throw new ConfigError(
-      `Cannot use --columns with --out ${config.out}: an array has no columns (expected a .png, or no --columns)`,
+      `Cannot use --columns with --out ${out}: an array has no columns (expected a .png, or no --columns)`,
+    );
+  }
+  if ("values" in values && !out.endsWith(".npy")) {
+    throw new ConfigError(
+      `Cannot use --values with --out ${out}: a picture shows pixels (expected an .npy, or no --values)`,
     );
   }
   return config;

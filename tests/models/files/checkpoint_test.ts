@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { init, withDevice } from "../../../kernels/mod.ts";
+import { init, type Tensor, withDevice } from "../../../kernels/mod.ts";
 import {
   CheckpointError,
   type CheckpointInfo,
   createModel,
+  decodeSafetensors,
   encodeSafetensors,
   loadCheckpoint,
+  Module,
   noise,
   openCheckpoint,
   saveCheckpoint,
@@ -36,6 +38,41 @@ testOnDevices("saveCheckpoint() and loadCheckpoint() keep every bit", async (dev
   const [a, b] = withDevice(device, () => [model, loaded.model].map((either) => either.velocity(x, t)));
   assert.deepEqual(await a.read(), await b.read());
   assert.deepEqual(await saveCheckpoint(loaded.model, loaded.info), bytes);
+});
+
+testOnDevices("saveCheckpoint() knows what its model was made with", async (device) => {
+  const created = createModel(info.config, 46020);
+  const images = { normalization: info.normalization, imageSize: info.imageSize };
+  const bytes = await saveCheckpoint(created, images);
+  assert.deepEqual(bytes, await saveCheckpoint(created, info));
+  const loaded = withDevice(device, () => loadCheckpoint(bytes, "a file"));
+  assert.deepEqual(await saveCheckpoint(loaded.model), bytes);
+
+  // What nobody said about the images is not in the file.
+  const bare = await saveCheckpoint(created);
+  assert.deepEqual(Object.keys(decodeSafetensors(bare, "bare").metadata), ["format_version", "config"]);
+  const fallback = withDevice(device, () => loadCheckpoint(bare, "bare", { imageSize: [5, 7] }));
+  assert.deepEqual(fallback.info, { ...info, normalization: { scale: 1, shift: 0 }, imageSize: [5, 7] });
+});
+
+testOnDevices("saveCheckpoint() refuses a config that its model does not have", async () => {
+  const model = createModel(info.config, 46020);
+  await assert.rejects(() => saveCheckpoint(model, { ...info, config: { ...info.config, groups: 1 } }), {
+    name: "TypeError",
+    message:
+      /^Cannot save the checkpoint: config is .*"groups":1}.* \(expected .*"groups":2}, which the model /,
+  });
+  class Own extends Module {
+    weight = noise(1, [2]);
+    velocity = (x: Tensor) => x;
+  }
+  await assert.rejects(() => saveCheckpoint(new Own()), {
+    name: "TypeError",
+    message: /its config is not known; pass its config$/,
+  });
+  const { config } = info;
+  const { metadata } = decodeSafetensors(await saveCheckpoint(new Own(), { config }), "own");
+  assert.equal(JSON.parse(metadata.config).type, config.type);
 });
 
 testOnDevices("saveCheckpoint() saves given weights", async (device) => {

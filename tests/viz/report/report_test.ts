@@ -17,6 +17,20 @@ Deno.test("reportHtml() takes a user's words for words", () => {
   assert.ok(page.includes("&#60;/script&#62;&#60;img src=x"));
 });
 
+Deno.test("reportHtml() says how a run ended that was stopped or failed", () => {
+  const ending = "Failed after step 3: <b>the loss</b> is NaN.";
+  const page = reportHtml({ runs: [run("a"), run("b", { ending })] });
+  const said = '<p class="ending">Failed after step 3: &#60;b&#62;the loss&#60;/b&#62; is NaN.</p>';
+  assert.equal(page.split(said).length, 2);
+  assert.ok(page.indexOf(said) > page.indexOf("<b>b</b>: "));
+  assert.equal(page.split('<p class="ending">').length, 2, "other runs say nothing");
+});
+
+Deno.test("reportHtml() has words for any images, not for digits alone", () => {
+  const words = reportHtml(two).replace(/<(script|style)[\s\S]*?<\/\1>/g, "");
+  assert.doesNotMatch(words, /digit|MNIST/i);
+});
+
 Deno.test("reportHtml() asks for nothing outside the file", () => {
   const markup = reportHtml(two).replace(/<script[\s\S]*?<\/script>/g, "");
   const addresses = [...markup.matchAll(/\b(?:src|href)="([^"]{0,20})/g)].map(([, address]) => address);

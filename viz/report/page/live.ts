@@ -6,6 +6,7 @@ import type { Engine } from "./engine.ts";
 import type { Explorer } from "./explorer.ts";
 import { LiveGrid } from "./live_grid.ts";
 import { LivePaint } from "./live_paint.ts";
+import { NumberField } from "./number_field.ts";
 import { WorkQueue } from "./work.ts";
 
 /** Pictures of "16 from here". */
@@ -16,9 +17,9 @@ const maxSeed = 2 ** 32 - 1;
 
 /** What a reader can do with the networks in the page: draw new samples, and paint in one on its way. */
 export class Live {
-  readonly #seed = byId<HTMLInputElement>("live-seed");
+  readonly #seed = new NumberField("live-seed", "Seed", () => this.#draw());
   readonly #solver = byId<HTMLSelectElement>("live-solver");
-  readonly #steps = byId<HTMLInputElement>("live-steps");
+  readonly #steps = new NumberField("live-steps", "Steps", () => this.#draw());
   readonly #text = byId("live-text");
   readonly #undo = byId("paint-undo");
   readonly #queue: WorkQueue;
@@ -63,14 +64,15 @@ export class Live {
       "draw new noise, or paint in x at any t and watch the flow go on from there.";
   }
 
-  /** What the reader has entered; undefined if it is not valid, which the browser then shows. */
+  /** What the reader has entered; undefined if it is not valid, which the reader is then told. */
   #choices(count: number): { seeds: number[]; how: Steps } | undefined {
-    for (const field of [this.#seed, this.#steps]) if (!field.reportValidity()) return undefined;
-    const first = this.#seed.valueAsNumber;
-    this.#seed.value = String((first + count) % (maxSeed + 1)); // the next press draws others
+    const problems = [this.#seed, this.#steps].flatMap((field) => field.check() ?? []);
+    if (problems.length > 0) return void this.#say(problems.join(" "));
+    const first = this.#seed.value;
+    this.#seed.value = (first + count) % (maxSeed + 1); // the next press draws others
     return {
       seeds: Array.from({ length: count }, (_, i) => (first + i) % (maxSeed + 1)),
-      how: { solver: this.#solver.value, steps: this.#steps.valueAsNumber },
+      how: { solver: this.#solver.value, steps: this.#steps.value },
     };
   }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { sampling } from "../../../../experiments/settings/tasks/sample.ts";
+import { resolveSampleConfig, sampling } from "../../../../experiments/settings/tasks/sample.ts";
 
 Deno.test("sampling needs a checkpoint and a picture or an array to write", () => {
   const config = sampling.resolve(sampling.parse(["--checkpoint", "a.safetensors", "--count", "9"]).values);
@@ -11,11 +11,28 @@ Deno.test("sampling needs a checkpoint and a picture or an array to write", () =
     steps: 20,
     columns: 0,
     out: "grid.png",
+    values: "pixels",
     device: "auto",
     threads: 0,
+    model: null,
+    filters: null,
+    tEmb: null,
+    attn: null,
+    groups: null,
+    channels: null,
+    imageSize: null,
+    normalize: null,
   });
-  assert.throws(() => sampling.resolve({}), /^ConfigError: Missing --checkpoint FILE: /);
+  assert.throws(() => sampling.resolve({}), /^ConfigError: Missing --checkpoint FILE\|RUN: /);
   assert.throws(() => sampling.parse(["--out", "grid.gif"]), {
     message: 'Cannot use --out "grid.gif": expected a path that ends with .png or .npy',
+  });
+  assert.throws(() => sampling.parse(["--image-size", "28"]), {
+    message: 'Cannot use --image-size "28": expected two whole numbers of at least 1, such as 28,28',
+  });
+  const flags = sampling.parse(["--checkpoint", "a.safetensors", "--values", "network"]);
+  assert.throws(() => resolveSampleConfig(flags), {
+    message:
+      "Cannot use --values with --out grid.png: a picture shows pixels (expected an .npy, or no --values)",
   });
 });

@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { pictureName } from "../experiments/draw/draw_flows.ts";
+import { reportPath } from "../experiments/report/write_report.ts";
+import { parseAnimation } from "../experiments/settings/tasks/animate.ts";
+import { sampling } from "../experiments/settings/tasks/sample.ts";
+import { withFolder } from "./folder.ts";
+import { testNeeding } from "./permissions.ts";
+
+testNeeding(
+  { read: true, write: true, run: true },
+  "git ignores what tasks and examples write into a checkout, and no file of it",
+  async () => {
+    const pictures = ["", "--format png", "--format apng"].map((flags) =>
+      pictureName(parseAnimation(flags.split(" ").filter(Boolean)))
+    );
+    const written = [
+      reportPath(["runs/a", "runs/b"]),
+      sampling.rows.out.default!,
+      "digits.png",
+      "runs/a/report.html",
+      ...pictures,
+    ];
+    const kept = ["docs/report.png", "docs/flow_linear.gif", "tests/golden/grid.png"];
+    await withFolder(async (folder) => {
+      await Deno.copyFile(new URL("../.gitignore", import.meta.url), join(folder, ".gitignore"));
+      const git = async (...args: string[]) => {
+        const { stdout } = await new Deno.Command("git", { args, cwd: folder, stderr: "null" }).output();
+        return new TextDecoder().decode(stdout).trim().split("\n");
+      };
+      await git("init");
+      assert.deepEqual(await git("check-ignore", ...written, ...kept), written);
+    });
+  },
+);
