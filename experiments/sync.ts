@@ -9,7 +9,7 @@ import { sendRun, type Sent } from "./tracking/send.ts";
 import { chooseTracking, readEnvironment } from "./tracking/settings.ts";
 import { runFolders } from "./tracking/folder_store.ts";
 import { splitWords } from "./settings/words.ts";
-import { print, say } from "./terminal/output.ts";
+import { print, printable, say } from "./terminal/output.ts";
 
 const usage = "deno task sync [RUN ...]";
 
@@ -36,7 +36,7 @@ await runTask(async () => {
         (error instanceof ServerError && error.details.status !== undefined);
       if (!ofRun) throw error;
       failures++;
-      say(`${run}: ${error.message}`);
+      say(printable(`${run}: ${error.message}`)); // a line break comes from a name or a file
     }
   }
   if (runs.length > 0 && targets + failures === 0) {

@@ -1,4 +1,4 @@
-import { say as sayHere } from "../terminal/output.ts";
+import { printable, say as sayHere } from "../terminal/output.ts";
 import { SafetensorsError } from "../../models/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { decodeFlowSnapshots, type FlowSnapshots } from "./snapshot_files.ts";
@@ -33,7 +33,7 @@ export async function loadSnapshots(
       samples = await samplesOf(store, run);
     } catch (error) {
       if (!(error instanceof RunError || error instanceof SafetensorsError)) throw error;
-      say(`Left out: ${error.message}`);
+      say(printable(`Left out: ${error.message}`));
       continue;
     }
     if (samples.length > 0) flows.push({ run, samples: samples.sort((a, b) => a.k - b.k) });

@@ -1,4 +1,4 @@
-import { say as sayHere } from "../terminal/output.ts";
+import { printable, say as sayHere } from "../terminal/output.ts";
 import { join } from "node:path";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { readMetrics } from "../run/metrics_log.ts";
@@ -71,7 +71,7 @@ export class FolderStore implements RunStore {
       return await read();
     } catch (error) {
       if (!(error instanceof RunError)) throw error;
-      this.say(`Left out: ${error.message}`);
+      this.say(printable(`Left out: ${error.message}`));
       return [];
     }
   }
