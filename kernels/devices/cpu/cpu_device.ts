@@ -6,6 +6,7 @@ import {
   type KernelCall,
   type NumberArray,
 } from "../device.ts";
+import { asDeviceError, FailedValues, unreadable } from "../failed_values.ts";
 import { Layout } from "./memory_layout.ts";
 import { hasRelaxedSimd, loadKernels } from "./load_kernels.ts";
 import { SharedMemory } from "./shared_memory.ts";
@@ -49,6 +50,7 @@ export class CpuDevice implements Device {
   readonly #memory: SharedMemory;
   readonly #team: ThreadTeam;
   readonly #eager: number;
+  readonly #failed = new FailedValues();
   #workspace = { address: 0, bytes: 0 };
   #closed = false;
   /** Frees the programs of steps that have been collected. */
@@ -109,19 +111,28 @@ export class CpuDevice implements Device {
   }
 
   release(buffer: DeviceBuffer): void {
+    this.#failed.forget(buffer);
     this.#memory.release((buffer as CpuBuffer).address, buffer.bytes);
   }
 
   write(range: BufferRange, data: Float32Array | Uint32Array): void {
     this.#view(range, data instanceof Uint32Array ? "u32" : "f32").set(data);
+    this.#failed.written(range);
   }
 
   read(range: BufferRange): Promise<ArrayBuffer> {
+    const cause = this.#failed.find(range);
+    if (cause) return Promise.reject(unreadable(cause));
     return Promise.resolve(this.#view(range, "u32").slice().buffer as ArrayBuffer);
   }
 
   run(call: KernelCall): void {
     this.#check();
+    if (!this.#failed.none) this.#failed.check(call);
+    this.#orFail([call], () => this.#runNow(call));
+  }
+
+  #runNow(call: KernelCall): void {
     const calls = this.#lower(call);
     if (!calls) return this.#runReference(call);
     if (calls.length > maxEagerCalls) {
@@ -163,12 +174,15 @@ export class CpuDevice implements Device {
       for (const { address, bytes } of programs) this.#memory.release(address, bytes);
       throw error;
     }
-    const replay = () => {
-      this.#check();
+    const runAll = () => {
       for (const segment of segments) {
         if ("reference" in segment) this.#runReference(segment.reference);
         else this.#team.run(segment.program, segment.calls, segment.heavy);
       }
+    };
+    const replay = () => {
+      this.#check();
+      this.#orFail(calls, runAll);
     };
     for (const program of programs) this.#programs.register(replay, program);
     return replay;
@@ -188,6 +202,17 @@ export class CpuDevice implements Device {
     this.#team.rest();
   }
 
+  /** Runs calls; if that fails, what they write lacks values. */
+  #orFail(calls: readonly KernelCall[], run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#failed.failed(calls, asDeviceError(error));
+      throw error;
+    }
+    if (!this.#failed.none) this.#failed.ran(calls);
+  }
+
   #view({ buffer, offset, length }: BufferRange, type: "f32"): Float32Array;
   #view({ buffer, offset, length }: BufferRange, type: "f32" | "u32"): Float32Array | Uint32Array;
   #view({ buffer, offset, length }: BufferRange, type: "f32" | "u32"): Float32Array | Uint32Array {
@@ -198,7 +223,12 @@ export class CpuDevice implements Device {
   #runReference({ kernel, ranges, dims }: KernelCall): void {
     const arrays: Record<string, NumberArray> = {};
     kernel.ports.forEach((port, i) => arrays[port.name] = this.#view(ranges[i], port.type) as NumberArray);
-    kernel.reference(arrays, dims);
+    try {
+      kernel.reference(arrays, dims);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new DeviceError(`Cannot run ${kernel.name}: its reference failed: ${reason}`, { cause });
+    }
   }
 
   /** The calls of WebAssembly kernels that an op becomes; undefined if it has none. */
