@@ -6,6 +6,7 @@ import {
   type KernelCall,
   type NumberArray,
 } from "../device.ts";
+import { checkCount, isCount } from "../../core/count.ts";
 import { asDeviceError, FailedValues, unreadable } from "../failed_values.ts";
 import { Layout } from "./memory_layout.ts";
 import { hasRelaxedSimd, loadKernels } from "./load_kernels.ts";
@@ -77,11 +78,7 @@ export class CpuDevice implements Device {
   static async open(
     { threads = 0, fused = hasRelaxedSimd() }: { threads?: number; fused?: boolean } = {},
   ): Promise<CpuDevice> {
-    if (!(Number.isInteger(threads) && threads >= 0 && threads <= maxThreads)) {
-      throw new DeviceError(
-        `Cannot open the CPU device with ${threads} threads (expected 1 to ${maxThreads}, or 0 for one per core)`,
-      );
-    }
+    checkThreads(threads);
     const reason = threads === 1 ? undefined : whySingleThreaded();
     if (threads > 1 && reason !== undefined) {
       throw new DeviceError(
@@ -107,6 +104,7 @@ export class CpuDevice implements Device {
 
   allocate(bytes: number): DeviceBuffer {
     this.#check();
+    checkCount("allocate memory", "the number of bytes", bytes);
     return new CpuBuffer(this.#memory.allocate(bytes), bytes);
   }
 
@@ -275,6 +273,14 @@ export class CpuDevice implements Device {
   #check(): void {
     if (this.#closed) throw new DeviceError("Cannot use a CPU device after close(); init() opens a new one");
   }
+}
+
+/** @throws {DeviceError} if a number of threads is not a whole number that the device takes */
+export function checkThreads(threads: number): void {
+  if (isCount(threads, 0, maxThreads)) return;
+  throw new DeviceError(
+    `Cannot open the CPU device with ${threads} threads (expected 1 to ${maxThreads}, or 0 for one per core)`,
+  );
 }
 
 function isHeavy(calls: readonly KernelCall[]): boolean {

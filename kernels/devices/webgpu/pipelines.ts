@@ -1,3 +1,4 @@
+import { isCount, maxU32 } from "../../core/count.ts";
 import { DeviceError, type Dims, type Kernel, type KernelCall, type Tuning } from "../device.ts";
 import { halfWgsl } from "./half_wgsl.ts";
 import type { Outcomes } from "./outcomes.ts";
@@ -108,7 +109,12 @@ export class PipelineCache {
     const view = new DataView(bytes);
     fields.forEach((name, i) => {
       if (kernel.floats.has(name)) view.setFloat32(i * 4, dims[name], true);
-      else view.setUint32(i * 4, dims[name], true);
+      else if (isCount(dims[name], 0, maxU32)) view.setUint32(i * 4, dims[name], true);
+      else {
+        throw new DeviceError(
+          `Cannot run ${kernel.name}: ${name} is ${dims[name]} (expected at most ${maxU32})`,
+        );
+      }
     });
     view.setUint32(fields.length * 4, runs, true);
     const buffer = this.device.createBuffer({

@@ -7,6 +7,7 @@ import {
   type KernelCall,
 } from "../device.ts";
 import { unreadable } from "../failed_values.ts";
+import { checkCount } from "../../core/count.ts";
 import { isSoftware, noAdapter } from "./adapter.ts";
 import { BufferPool, type GpuBuffer } from "./buffer_pool.ts";
 import { checkSharing } from "./check_sharing.ts";
@@ -105,6 +106,7 @@ export class WebGpuDevice implements Device {
   }
 
   allocate(bytes: number): DeviceBuffer {
+    checkCount("allocate memory", "the number of bytes", bytes);
     const most = this.#device.limits.maxBufferSize;
     if (bytes > most) { // a request for it would make this device fail for good
       throw new DeviceError(

@@ -1,4 +1,6 @@
 import { defineOp, type Op } from "../../op.ts";
+import { isCount } from "../../core/count.ts";
+import { ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { zeros } from "../layout/fill.ts";
 
@@ -123,7 +125,13 @@ function eachTap(
  *
  * @param x f32[N, C, H, W]
  * @returns f32[N, C, height, width]
+ * @throws {ShapeError} if the height or the width is not a whole number of at least 1
  */
 export function resizeBilinear(x: Tensor, height: number, width: number): Tensor {
+  if (!isCount(height, 1) || !isCount(width, 1)) {
+    throw new ShapeError(
+      `Cannot run resizeBilinear: x ${x} to ${height} x ${width} (expected whole numbers of at least 1)`,
+    );
+  }
   return resize(x, { P: height, Q: width });
 }
