@@ -1,4 +1,5 @@
 import {
+  AdaptiveSampler,
   Attention,
   BatchOrder,
   Conv2d,
@@ -65,6 +66,11 @@ const counting: Record<string, readonly [Counting, readonly number[]]> = {
   ],
   "Sampler.trajectory() ahead": [
     (n) => new Sampler(field, [2, 3], { steps: 2 }).trajectory(x(), { ahead: n }),
+    withZero,
+  ],
+  "AdaptiveSampler() shape": [(n) => new AdaptiveSampler(field, [n, 2]), withZero],
+  "AdaptiveSampler() maxEvaluations": [
+    (n) => new AdaptiveSampler(field, [2, 2], { maxEvaluations: n }),
     withZero,
   ],
   "trajectory() count": [(n) => trajectory(field, { ...start, count: n }), withZero],

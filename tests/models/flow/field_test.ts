@@ -14,6 +14,7 @@ import {
 } from "../../../kernels/mod.ts";
 import { registry } from "../../../kernels/op.ts";
 import {
+  AdaptiveSampler,
   createModel,
   fit,
   flowMatching,
@@ -54,6 +55,7 @@ const uses: Record<string, (field: VelocityField) => unknown> = {
   "Sampler()": (field) => new Sampler(field, shape, { steps: 2 }),
   "Sampler() of a solver whose first stage is the last": (field) =>
     new Sampler(field, shape, { steps: 2, solver: firstSameAsLast }),
+  "AdaptiveSampler()": (field) => new AdaptiveSampler(field, shape),
   "Sampler.plan()": (field) => Sampler.plan(field, shape, { steps: 2 }),
   "trajectory()": (field) => trajectory(field, { x0: zeros(shape), steps: 2 }),
   "step()": (field) => step(heun, field, zeros(shape), zeros([2]), 0.5),
