@@ -1,5 +1,5 @@
 import { context } from "./core/context.ts";
-import { CpuDevice } from "./devices/cpu/cpu_device.ts";
+import { checkThreads, CpuDevice } from "./devices/cpu/cpu_device.ts";
 import { type Device, DeviceError } from "./devices/device.ts";
 import { WebGpuDevice } from "./devices/webgpu/webgpu_device.ts";
 
@@ -25,6 +25,7 @@ export type DeviceChoice = "auto" | "webgpu" | "cpu";
 export async function init(
   { device = "auto", threads = 0 }: { device?: DeviceChoice; threads?: number } = {},
 ): Promise<Device> {
+  checkThreads(threads);
   context.device = await open(device, threads);
   return context.device;
 }

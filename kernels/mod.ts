@@ -28,6 +28,7 @@ export {
   type AttributeTypes,
   type AttributeValues,
   defineOp,
+  type DefineOptions,
   type FirstName,
   type NoAttributes,
   type Op,

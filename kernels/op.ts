@@ -1,6 +1,5 @@
 import { makeHistory } from "./autograd/history.ts";
 import { checkSaved } from "./autograd/rule.ts";
-import type { CheckedSignature } from "./core/checked_signature.ts";
 import { attributeCheck, type AttributeTypes, type AttributeValues } from "./core/attributes.ts";
 import { currentDevice, withDevice } from "./core/context.ts";
 import { execute, noteWrites } from "./core/execute.ts";
@@ -9,92 +8,12 @@ import { type Shape, ShapeError, showShape, sizeOf } from "./core/shape.ts";
 import { bindAxes, type InputNames, type OutputNames, outputShape, type Port } from "./core/signature.ts";
 import { allocate } from "./core/storage.ts";
 import { type History, Tensor } from "./core/tensor.ts";
-import type { WasmKernel } from "./devices/cpu/wasm_call.ts";
-import { loweringOf, type WasmLowering } from "./devices/cpu/wasm_lowering.ts";
-import type { Dims, Kernel, NumberArray, Tuning, Workgroups } from "./devices/device.ts";
+import { loweringOf } from "./devices/cpu/wasm_lowering.ts";
+import type { Dims, Kernel } from "./devices/device.ts";
+import type { DefineOptions, OpDefinition, Sample, Saved } from "./op_definition.ts";
 
 export type { AttributeTypes, AttributeValues } from "./core/attributes.ts";
-
-/** Inputs that the registry test runs an op on. Values are random in [-2, 2) unless given. */
-export interface Sample {
-  /** Shape of each input by name. */
-  readonly shapes: Readonly<Record<string, Shape>>;
-  /** Attributes of the call. */
-  readonly attributes?: Readonly<Record<string, number>>;
-  /** Values of inputs by name: required for u32 inputs, and for f32 inputs that must lie in the op's domain. */
-  readonly values?: Readonly<Record<string, ArrayLike<number>>>;
-  /** `false` at a kink, such as a tie of a maximum, where differences give no gradient. */
-  readonly smooth?: boolean;
-}
-
-/** First of a list of names. */
-export type FirstName<Names extends readonly string[]> = Names extends
-  readonly [infer Name extends string, ...unknown[]] ? Name : never;
-
-/**
- * What an op's gradient may use: its inputs and outputs by name, and the gradient of its first output, whose name is the
- * output's after a `d`: `dy` for an output `y`.
- */
-export type Saved<S extends string> = {
-  readonly [name in InputNames<S>[number] | OutputNames<S>[number] | `d${FirstName<OutputNames<S>>}`]: Tensor;
-};
-
-/** An op in one declaration. */
-export interface OpDefinition<S extends string, A extends AttributeTypes> {
-  /** Unique among all ops; messages and profiles show it. */
-  readonly name: string;
-  /** Buffers and axes, `a[M, K], b[K, N] -> y[M, N]`: documents, checks shapes, gives output shapes and uniforms. */
-  readonly signature: CheckedSignature<S>;
-  /** Settings by name with their type; the caller gives them last, as an object. */
-  readonly attributes?: A;
-  /** Further axes and settings of the kernel, computed from those of the call; a shape stands for an `S...` axis. */
-  readonly derive?: (
-    dims: Readonly<Record<string, number>> & AttributeValues<A>,
-    shapes: Readonly<Record<string, Shape>>,
-  ) => Readonly<Record<string, number | Shape>>;
-  /** WGSL that defines `fn kernel(i: u32)`; buffers and `dims` are in scope. A function gets the specialised dims. */
-  readonly wgsl: string | ((tuning: Tuning, specialised: Dims) => string);
-  /**
-   * Dims to compile into the shader, where measurements show that it pays: each set of values costs a pipeline. A function
-   * may add choices that follow from dims and tuning, such as a tile.
-   */
-  readonly specialise?: readonly string[] | ((dims: Dims, tuning: Tuning) => Dims);
-  /** How often `kernel` runs: by default, once for each element of the first output. */
-  readonly invocations?: (dims: Dims, tuning: Tuning) => number;
-  /**
-   * Runs the kernel in workgroups where it returns any: the WGSL then defines `fn kernel(group: u32, lane: u32)`, which all
-   * `lanes` of each of `count` groups run, with `var<workgroup>` memory and `workgroupBarrier()`. Control flow around a
-   * barrier may depend on `group` and `dims`, never on `lane`. Whether there are workgroups, and how many lanes they have,
-   * may depend only on the tuning and on specialised dims; every adapter has 256 lanes and 16 KiB.
-   */
-  readonly workgroups?: (dims: Dims, tuning: Tuning) => Workgroups | undefined;
-  /**
-   * For each differentiable input, a rule that gives its gradient, of its shape, made of differentiable ops, so that
-   * gradients of gradients are right. It runs only if that gradient is needed. Where an input has no rule, asking for a
-   * gradient through it is an error.
-   */
-  readonly backward?: (
-    saved: Saved<S>,
-    attributes: AttributeValues<A>,
-  ) => { readonly [name in InputNames<S>[number]]?: () => Tensor };
-  /**
-   * The result where an input is empty but the result is not, given its shape, such as zeros for the sum of no numbers.
-   * Without it, such calls are refused.
-   */
-  readonly empty?: (shape: Shape) => Tensor;
-  /** The op in plain loops over arrays by buffer name: what the CPU device runs by default, and the tests' oracle. */
-  readonly reference: (
-    arrays: { readonly [name in InputNames<S>[number] | OutputNames<S>[number]]: NumberArray },
-    dims: Dims,
-  ) => void;
-  /**
-   * The fast kernel of the CPU device: the name of one whose parameters are buffers, axes and attributes of the op, or
-   * the kernel calls that do the op's work, undefined for dims that no kernel fits. Without one the reference runs.
-   */
-  readonly wasm?: WasmKernel | WasmLowering<S>;
-  /** What the registry test runs it on; `[]` where other tests check the op, for example with `checkGradients`. */
-  readonly samples: readonly Sample[];
-}
+export type { DefineOptions, FirstName, OpDefinition, Sample, Saved } from "./op_definition.ts";
 
 /** A tensor for each name. */
 export type Tensors<Names extends readonly string[]> = { [K in keyof Names]: Tensor };
@@ -147,16 +66,23 @@ interface CallPlan {
 
 /**
  * Declares an op. A call checks shapes, allocates outputs, runs the kernel on the tensors' device and keeps the history for
- * `gradients`.
+ * `gradients`. A kernel that does not compile fails the calls of this op and what depends on them, not the device.
  *
- * @throws {Error} if an op of that name exists
+ * @param options whether it may replace an op of the same name; functions that hold the replaced op still run it
+ * @throws {Error} if an op of that name exists, unless `replace` is true
  * @throws {TypeError} if the signature is malformed
  */
 export function defineOp<const S extends string, const A extends AttributeTypes = Record<never, never>>(
   definition: OpDefinition<S, A>,
+  { replace = false }: DefineOptions = {},
 ): Op<S, A> {
   const { name, backward } = definition;
-  if (registry.has(name)) throw new Error(`Cannot declare op ${name}: an op of that name exists`);
+  if (registry.has(name) && !replace) {
+    throw new Error(
+      `Cannot declare op ${name}: an op of that name exists; choose another name, or replace it with ` +
+        "defineOp(definition, { replace: true })",
+    );
+  }
   const signature = parseSignature(definition);
   const isInput = (port: Port) => signature.inputs.some((input) => input.name === port.name);
   const fresh = signature.outputs.filter((port) => !isInput(port));
@@ -170,8 +96,11 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
   const kernel: Kernel = {
     name,
     ports: [
-      ...signature.inputs.map((port) => ({ ...port, writable: updated.has(port.name) })),
-      ...fresh.map((port) => ({ ...port, writable: true })),
+      ...signature.inputs.map((port) => {
+        const writable = updated.has(port.name);
+        return { ...port, writable, reads: !(writable && definition.overwrites) };
+      }),
+      ...fresh.map((port) => ({ ...port, writable: true, reads: false })),
     ],
     floats: new Set(
       Object.entries(definition.attributes ?? {}).filter(([, t]) => t === "f32").map(([key]) => key),

@@ -2,6 +2,7 @@ import { gradients } from "./gradients.ts";
 import { multiply } from "../ops/elementwise/binary.ts";
 import { sum } from "../ops/reduce/reduce.ts";
 import { uniforms } from "../ops/random/threefry.ts";
+import { checkTensor } from "../core/check_tensor.ts";
 import { scope } from "../core/scope.ts";
 import { parseSignature } from "../core/parse_signature.ts";
 import { type Tensor, tensor } from "../core/tensor.ts";
@@ -31,6 +32,9 @@ const stencil = [[2, -1], [1, 8], [-1, -8], [-2, 1]] as const;
  *
  * @param f a deterministic function, smooth within two steps of the inputs: avoid kinks such as relu's at 0
  * @param inputs small tensors: f runs four times for each element
+ * @throws {TypeError} if an input, or what f returns, is not a tensor
+ * @throws {ShapeError} if f returns other shapes for the same inputs
+ * @throws {RangeError} if the tolerance or the step is not a number above 0
  * @throws {GradientError} naming the input, the element, both values and the allowed error
  * @throws {Error} if f does not depend on an f32 input, or gradients stop on the way to it
  *
@@ -47,14 +51,23 @@ export async function checkGradients(
   inputs: readonly Tensor[],
   { tolerance = 1e-3, step = 1 / 32 }: GradientCheck = {},
 ): Promise<void> {
+  inputs.forEach((x, i) => checkTensor("check gradients", `input ${i} is`, x));
+  for (const [name, value] of Object.entries({ tolerance, step })) {
+    if (value > 0 && value < Infinity) continue;
+    throw new RangeError(`Cannot check gradients: ${name} is ${value} (expected a number above 0)`);
+  }
   const copies = await Promise.all(inputs.map(async (x) => {
     return x.type === "u32" ? x : tensor(await x.read(), x.shape); // the caller's tensors stay as they are
   }));
-  const y = scope(() => f(...copies));
+  const run = () => scope(() => checkTensor("check gradients", "the function returned", f(...copies)));
+  const y = run();
   const values = await y.read();
   const weights = uniforms(11, 3, 0, y.size).map((u) => 2 * u - 1);
   const moving = copies.filter(({ type }) => type === "f32");
-  const found = scope(() => gradients(sum(multiply(f(...copies), tensor(weights, y.shape))), moving));
+  const found = scope(() => {
+    const again = checkTensor("check gradients", "a second call returned", f(...copies), y.shape);
+    return gradients(sum(multiply(again, tensor(weights, y.shape))), moving);
+  });
   const rounding = largest(values) * 2 ** -21 / step; // what differences of f32 numbers cannot distinguish from 0
 
   for (const [k, x] of moving.entries()) {
@@ -79,7 +92,7 @@ export async function checkGradients(
     for (let i = 0; i < x.size; i++) {
       const moved = await Promise.all(stencil.map(([steps]) => {
         x.write(before.with(i, before[i] + steps * step));
-        return scope(() => f(...copies)).read();
+        return run().read();
       }));
       moved.forEach((values, k) => {
         const weighted = values.reduce((total, value, j) => total + weights[j] * value, 0);

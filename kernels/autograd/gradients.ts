@@ -1,7 +1,8 @@
 import { add } from "../ops/elementwise/binary.ts";
 import { full, zeros } from "../ops/layout/fill.ts";
 import { withDevice } from "../core/context.ts";
-import { sameShape, ShapeError, showShape } from "../core/shape.ts";
+import { checkTensor } from "../core/check_tensor.ts";
+import { ShapeError } from "../core/shape.ts";
 import type { History, Tensor } from "../core/tensor.ts";
 import { overwrittenSinceMade } from "./history.ts";
 
@@ -30,6 +31,7 @@ function opsBetween(loss: Tensor, parameters: ReadonlySet<Tensor>): Map<Tensor, 
  * @param loss f32[], or a single element
  * @param parameters tensors of any shape
  * @returns one gradient for each parameter, of its shape, in the same order
+ * @throws {TypeError} if the loss, a parameter or what a rule gives is not a tensor
  * @throws {ShapeError} if the loss is not a single number, or a rule gives a gradient of another shape than its input
  * @throws {Error} if the loss does not depend on a parameter, an op on the way to one has no rule for an input, or a
  * value that a rule needs was overwritten
@@ -45,6 +47,8 @@ function opsBetween(loss: Tensor, parameters: ReadonlySet<Tensor>): Map<Tensor, 
  * Source: Griewank and Walther 2008, Evaluating Derivatives, chapter 3
  */
 export function gradients(loss: Tensor, parameters: readonly Tensor[]): Tensor[] {
+  checkTensor("take gradients", "the loss is", loss);
+  parameters.forEach((parameter, i) => checkTensor("take gradients", `parameter ${i} is`, parameter));
   if (loss.size !== 1) {
     throw new ShapeError(`Cannot take gradients of ${loss} (expected a single number: sum or mean it)`);
   }
@@ -87,12 +91,7 @@ function applyRule({ op, output, names, inputs }: History, i: number, rule?: () 
     );
   }
   const dx = rule();
-  if (sameShape(dx.shape, x.shape)) return dx;
-  throw new ShapeError(
-    `Cannot take gradients through ${op}: the rule of its input ${name} gives ${dx} (expected ${
-      showShape(x.shape)
-    })`,
-  );
+  return checkTensor(`take gradients through ${op}`, `the rule of its input ${name} gives`, dx, x.shape);
 }
 
 function overwrittenError(y: Tensor, by: string): Error {

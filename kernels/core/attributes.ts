@@ -1,3 +1,5 @@
+import { isCount } from "./count.ts";
+
 /** Settings of an op that are not tensors, with the type they have in the kernel's uniform. */
 export type AttributeTypes = Readonly<Record<string, "u32" | "f32">>;
 /** Attributes of a call by name. */
@@ -24,7 +26,7 @@ export function attributeCheck(op: string, types: AttributeTypes): AttributeChec
 }
 
 function fits(value: unknown, type: "u32" | "f32"): value is number {
-  return typeof value === "number" && (type === "f32" || (Number.isSafeInteger(value) && value >= 0));
+  return type === "f32" ? typeof value === "number" : isCount(value);
 }
 
 function refuse(op: string, types: AttributeTypes, given: Readonly<Record<string, unknown>>): never {

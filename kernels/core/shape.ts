@@ -1,3 +1,5 @@
+import { isCount } from "./count.ts";
+
 /** The lengths of a tensor's axes, outermost first. */
 export type Shape = readonly number[];
 
@@ -18,10 +20,13 @@ export function sizeOf(shape: Shape): number {
  * @throws {ShapeError} if a length is not a whole number of at least 0
  */
 export function checkedSizeOf(shape: Shape): number {
-  const size = sizeOf(shape);
-  if (Number.isSafeInteger(size) && shape.every((length) => Number.isInteger(length) && length >= 0)) {
-    return size;
+  if (!Array.isArray(shape)) {
+    throw new ShapeError(
+      `Cannot make a tensor of shape ${shape} (expected a list of lengths, such as [2, 3])`,
+    );
   }
+  const size = sizeOf(shape);
+  if (Number.isSafeInteger(size) && shape.every((length) => isCount(length))) return size;
   throw new ShapeError(
     `Cannot make a tensor of shape [${shape.join(", ")}] (expected whole numbers of at least 0)`,
   );

@@ -1,6 +1,7 @@
 import { currentDevice } from "./context.ts";
+import { isCount } from "./count.ts";
 import type { Device } from "../devices/device.ts";
-import { checkedSizeOf, type Shape, ShapeError, showShape, sizeOf } from "./shape.ts";
+import { checkedSizeOf, type Shape, ShapeError, showShape } from "./shape.ts";
 import { describeTensor, showTensor, tensorDisplay, tensorInspection } from "./show_tensor.ts";
 import type { DataType } from "./signature.ts";
 import { allocateNow, type Storage } from "./storage.ts";
@@ -29,7 +30,11 @@ export class Tensor {
   readonly size: number;
   #history: History | undefined;
 
-  /** A view of memory from element `offset` on; `tensor` and `zeros` make tensors with memory of their own. */
+  /**
+   * A view of memory from element `offset` on; `tensor` and `zeros` make tensors with memory of their own.
+   *
+   * @throws {ShapeError} if the shape or the offset is not made of whole numbers, or the memory is too small
+   */
   constructor(
     public storage: Storage,
     readonly shape: Shape,
@@ -37,7 +42,13 @@ export class Tensor {
     public offset: number = 0,
     history?: History,
   ) {
-    this.size = sizeOf(shape);
+    this.size = checkedSizeOf(shape);
+    if (!isCount(offset, 0, storage.elements - this.size)) {
+      throw new ShapeError(
+        `Cannot view ${showShape(shape, type)} from element ${offset} on in memory of ${storage.elements} ` +
+          "(expected a whole number, and all elements inside)",
+      );
+    }
     this.#history = history;
   }
 
@@ -112,12 +123,15 @@ export class Tensor {
 /**
  * A tensor from numbers on the host.
  *
- * @param values numbers, row-major; a `Uint32Array` makes a u32 tensor, all else f32
+ * @param values numbers, row-major; a `Uint32Array` makes a u32 tensor, all else f32. Nested arrays are refused: flatten
+ * them, and give the shape
  * @param shape by default one axis with all values
+ * @throws {TypeError} if the values are not numbers
  * @throws {ShapeError} if the shape is invalid or does not hold that many values
  * @throws {DeviceError} before `init()`
  */
-export function tensor(values: ArrayLike<number>, shape: Shape = [values.length]): Tensor {
+export function tensor(values: ArrayLike<number>, shape: Shape = [values?.length]): Tensor {
+  checkNumbers(values);
   if (checkedSizeOf(shape) !== values.length) {
     throw new ShapeError(`Cannot make a tensor of shape [${shape.join(", ")}] from ${values.length} values`);
   }
@@ -128,4 +142,23 @@ export function tensor(values: ArrayLike<number>, shape: Shape = [values.length]
   const storage = allocateNow(device, data.length);
   device.write(storage.range(0, data.length), data);
   return new Tensor(storage, shape, data instanceof Uint32Array ? "u32" : "f32");
+}
+
+/** @throws {TypeError} if values are not numbers */
+function checkNumbers(values: ArrayLike<unknown>): void {
+  const isBig = values instanceof BigInt64Array || values instanceof BigUint64Array;
+  if (ArrayBuffer.isView(values) && "length" in values && !isBig) return;
+  if (!isCount(values?.length) || typeof values === "string") {
+    throw new TypeError(`Cannot make a tensor from ${values} (expected a list of numbers)`);
+  }
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    if (typeof value === "number") continue;
+    const isList = typeof value === "object" && value !== null && "length" in value;
+    const shown = isList ? "a list" : typeof value === "string" ? `"${value}"` : `${value}`;
+    throw new TypeError(
+      `Cannot make a tensor: value ${i} is ${shown} (expected a number` +
+        `${isList ? "; flatten nested lists, and give the shape as the second argument" : ""})`,
+    );
+  }
 }

@@ -29,8 +29,11 @@ export interface Workgroups {
 export interface Kernel {
   /** Name of the op. */
   readonly name: string;
-  /** Buffers in binding order: the inputs, then the outputs that are not updated inputs. */
-  readonly ports: readonly (Port & { readonly writable: boolean })[];
+  /**
+   * Buffers in binding order: the inputs, then the outputs that are not updated inputs; whether the kernel writes to each,
+   * and whether what it computes depends on what was there.
+   */
+  readonly ports: readonly (Port & { readonly writable: boolean; readonly reads: boolean })[];
   /** Which of the dims are f32 in the kernel's uniform; all others are u32. */
   readonly floats: ReadonlySet<string>;
   /** Dims that are compiled into the shader of a call: each set of values is a pipeline. */

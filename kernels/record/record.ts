@@ -49,6 +49,9 @@ type Layout<T> = ReturnType<typeof layOut<T>>;
 function layOut<T>(recording: Recording, result: T, { precision = "f32" }: RecordOptions) {
   const device = recording.calls[0]?.tensors[0]?.storage.device;
   if (!device) throw new Error("Cannot record a step that runs no op");
+  if (precision !== "f32" && precision !== "f16") {
+    throw new TypeError(`Cannot keep values in ${precision} (expected precision f32 or f16)`);
+  }
   if (precision === "f16" && !device.halfStorage) {
     throw new DeviceError(
       `Cannot keep values in f16 on ${device.description}: it has no shader-f16 (expected precision f32)`,

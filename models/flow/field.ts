@@ -1,4 +1,5 @@
 import type { Tensor } from "../../kernels/mod.ts";
+import { checkTensor } from "../../kernels/core/check_tensor.ts";
 
 /** A velocity field v(x, t), or v(x, t, c) with a condition: x f32[N, ...], t f32[N] in [0, 1] -> the shape of x. */
 export interface VelocityField {
@@ -8,4 +9,18 @@ export interface VelocityField {
    * @param condition one row per x, such as class labels u32[N], if the field takes one
    */
   velocity(x: Tensor, t: Tensor, condition?: Tensor): Tensor;
+}
+
+/**
+ * The velocity of a field, checked where it enters: a wrong one that broadcasts would give wrong results silently.
+ *
+ * @throws {TypeError} if the field gives no tensor, or a promise
+ * @throws {ShapeError} if the velocity does not have the shape of x
+ */
+export function velocityOf(field: VelocityField, x: Tensor, t: Tensor, condition?: Tensor): Tensor {
+  if (typeof field?.velocity !== "function") {
+    throw new TypeError("Cannot use the field: it has no velocity (expected an object with velocity(x, t))");
+  }
+  const v: unknown = field.velocity(x, t, condition);
+  return checkTensor("use the field", `velocity() of x ${x} returned`, v, x.shape);
 }

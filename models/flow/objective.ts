@@ -1,6 +1,7 @@
 import { mean, meanSquaredError, multiply, square, subtract, type Tensor } from "../../kernels/mod.ts";
 import { type Coupling, independentCoupling } from "./coupling.ts";
-import type { VelocityField } from "./field.ts";
+import { checkTensor } from "../../kernels/core/check_tensor.ts";
+import { type VelocityField, velocityOf } from "./field.ts";
 import { linearPath, type Path } from "./path.ts";
 import { type Prediction, velocityPrediction } from "./prediction.ts";
 import { type TimeDistribution, uniformDistribution } from "./time_distribution.ts";
@@ -44,27 +45,33 @@ export interface Pairs {
 /** The predicted velocity v and the target velocity u of pairs. */
 function velocities({ path, prediction }: Objective, field: VelocityField, { x0, x1, t, condition }: Pairs) {
   const { xt, u } = path.at(x0, x1, t);
-  return { v: prediction.velocity(field.velocity(xt, t, condition), xt, t), u };
+  checkTensor("use the path", "its point xt is", xt, x1.shape);
+  checkTensor("use the path", "its velocity u is", u, x1.shape);
+  const v = prediction.velocity(velocityOf(field, xt, t, condition), xt, t);
+  return { v: checkTensor("use the prediction", "its velocity is", v, x1.shape), u };
 }
 
 /**
  * The loss of each pair, w(t) |v - u|^2, averaged over its elements.
  *
  * @returns f32[N]
- * @throws {ShapeError} if the shapes do not match
+ * @throws {TypeError} if the field gives no tensor, or a promise
+ * @throws {ShapeError} if the shapes do not match, such as that of the velocity
  */
 export function lossesOf(objective: Objective, field: VelocityField, pairs: Pairs): Tensor {
   const { v, u } = velocities(objective, field, pairs);
   const losses = mean(square(subtract(v, u)), u.shape.map((_, axis) => axis).slice(1));
   const w = objective.weight.at(pairs.t);
-  return w ? multiply(losses, w) : losses;
+  if (!w) return losses;
+  return multiply(losses, checkTensor("weight losses", "the weight is", w, losses.shape));
 }
 
 /**
  * The loss of an objective, E w(t) |v - u|^2, averaged over all elements.
  *
  * @returns f32[]
- * @throws {ShapeError} if the shapes do not match
+ * @throws {TypeError} if the field gives no tensor, or a promise
+ * @throws {ShapeError} if the shapes do not match, such as that of the velocity
  */
 export function lossOf(objective: Objective, field: VelocityField, pairs: Pairs): Tensor {
   if (objective.weight !== constantWeight) return mean(lossesOf(objective, field, pairs));

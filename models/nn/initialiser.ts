@@ -1,5 +1,5 @@
 import { full, type Shape, type Tensor, tensor, uniforms } from "../../kernels/mod.ts";
-import { sizeOf } from "../../kernels/core/shape.ts";
+import { checkedSizeOf } from "../../kernels/core/shape.ts";
 import { checkedSeed, streams } from "../random/streams.ts";
 
 /** Makes the parameters of layers. */
@@ -21,7 +21,10 @@ export function randomInitialiser(seed: number): Initialiser {
   checkedSeed(seed);
   return {
     uniform: (shape, bound) =>
-      tensor(uniforms(seed, streams.weights, n++, sizeOf(shape)).map((u) => (2 * u - 1) * bound), shape),
+      tensor(
+        uniforms(seed, streams.weights, n++, checkedSizeOf(shape)).map((u) => (2 * u - 1) * bound),
+        shape,
+      ),
     constant(shape, value) {
       n++;
       return constant(shape, value);

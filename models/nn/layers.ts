@@ -7,8 +7,14 @@ import {
   ShapeError,
   type Tensor,
 } from "../../kernels/mod.ts";
+import { checkCount } from "../../kernels/core/count.ts";
 import type { Initialiser } from "./initialiser.ts";
 import { Module } from "./module.ts";
+
+/** @throws {RangeError} if a size of a layer is not a positive integer */
+function checkSizes(layer: string, sizes: Readonly<Record<string, number>>): void {
+  for (const [name, size] of Object.entries(sizes)) checkCount(`make a ${layer}`, name, size);
+}
 
 /**
  * y = x w^T + b.
@@ -21,9 +27,10 @@ export class Linear extends Module {
   /** f32[O] */
   readonly bias: Tensor;
 
-  /** From I `inputs` to O `outputs`. */
+  /** From I `inputs` to O `outputs`. @throws {RangeError} if they are not positive integers */
   constructor(inputs: number, outputs: number, initialiser: Initialiser) {
     super();
+    checkSizes("Linear", { inputs, outputs });
     const bound = 1 / Math.sqrt(inputs);
     this.weight = initialiser.uniform([outputs, inputs], bound);
     this.bias = initialiser.uniform([outputs], bound);
@@ -47,9 +54,13 @@ export class Conv2d extends Module {
   readonly bias: Tensor;
   readonly #padding: number;
 
-  /** From C `inputs` to K `outputs`, with an R x R kernel, R = 1 or 3. */
+  /** From C `inputs` to K `outputs`, with an R x R kernel, R = 1 or 3. @throws {RangeError} if they are not such integers */
   constructor(inputs: number, outputs: number, kernel: 1 | 3, initialiser: Initialiser) {
     super();
+    checkSizes("Conv2d", { inputs, outputs });
+    if (kernel !== 1 && kernel !== 3) {
+      throw new RangeError(`Cannot make a Conv2d: kernel is ${kernel} (expected 1 or 3)`);
+    }
     const bound = 1 / Math.sqrt(inputs * kernel * kernel);
     this.weight = initialiser.uniform([outputs, inputs, kernel, kernel], bound);
     this.bias = initialiser.uniform([outputs], bound);
@@ -80,9 +91,10 @@ export class ConvTranspose2d extends Module {
   /** f32[K] */
   readonly bias: Tensor;
 
-  /** From C `inputs` to K `outputs`. */
+  /** From C `inputs` to K `outputs`. @throws {RangeError} if they are not positive integers */
   constructor(inputs: number, outputs: number, initialiser: Initialiser) {
     super();
+    checkSizes("ConvTranspose2d", { inputs, outputs });
     const bound = 1 / Math.sqrt(outputs * 4);
     this.weight = initialiser.uniform([inputs, outputs, 2, 2], bound);
     this.bias = initialiser.uniform([outputs], bound);
@@ -106,9 +118,15 @@ export class GroupNorm extends Module {
   readonly bias: Tensor;
   readonly #groups: number;
 
-  /** For images of `channels` channels. @throws {ShapeError} if `groups` does not divide `channels` */
+  /**
+   * For images of `channels` channels.
+   *
+   * @throws {RangeError} if a number is not a positive integer
+   * @throws {ShapeError} if `groups` does not divide `channels`
+   */
   constructor(groups: number, channels: number, initialiser: Initialiser) {
     super();
+    checkSizes("GroupNorm", { groups, channels });
     if (channels % groups !== 0) {
       throw new ShapeError(
         `Cannot make a GroupNorm: ${groups} groups do not divide ${channels} channels; ` +

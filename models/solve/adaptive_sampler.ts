@@ -19,9 +19,12 @@ import {
   tensor,
   zeros,
 } from "../../kernels/mod.ts";
-import type { VelocityField } from "../flow/field.ts";
+import { type VelocityField, velocityOf } from "../flow/field.ts";
+import { isCount } from "../../kernels/core/count.ts";
+import { checkTensor } from "../../kernels/core/check_tensor.ts";
 import { unknownName } from "../nearest.ts";
 import { type AdaptiveSolverName, adaptiveSolvers } from "./solvers.ts";
+import { checkBatch } from "./sampler.ts";
 import { step } from "./step.ts";
 import {
   guessedStep,
@@ -93,13 +96,15 @@ export class AdaptiveSampler {
    * @param shape [N, C, H, W] of a batch
    * @throws {RangeError} if a tolerance is outside (0, 1], times lie outside [0, 1] or are the same, or the limit of
    * evaluations is not a positive integer
-   * @throws {TypeError} if the solver is unknown or has no error estimate
+   * @throws {TypeError} if the solver is unknown or has no error estimate, or the field gives no tensor
+   * @throws {ShapeError} if the batch is empty, or a velocity does not have its shape
    */
   constructor(model: VelocityField, shape: Shape, options: AdaptiveOptions = {}) {
     const { condition, solver = "dopri5", ...given } = options;
     const tableau = this.#tableau = tableauOf(solver);
     this.#options = checked({ rtol: 1e-5, atol: 1e-5, from: 0, to: 1, maxEvaluations: 1000, ...given });
     const { rtol, atol } = this.#options;
+    checkBatch(shape);
     const N = shape[0];
     const P = shape.reduce((product, length) => product * length, 1) / N;
     const x = this.#x = zeros(shape);
@@ -112,18 +117,18 @@ export class AdaptiveSampler {
     const allowedAt = (x: Tensor) => add(multiply(absolute(x), rtol), atol);
     const each = (t: Tensor) => reshape(t, shape.map((_, axis) => axis === 0 ? N : 1));
     this.#start = record(() => {
-      assign(v, model.velocity(x, t, condition));
+      assign(v, velocityOf(model, x, t, condition));
       return concat([norm(x, allowedAt(x)), norm(v, allowedAt(x))], 0);
     });
     this.#probe = record(() => {
       const ahead = add(x, multiply(v, each(dt)));
-      return norm(subtract(model.velocity(ahead, add(t, dt), condition), v), allowedAt(x));
+      return norm(subtract(velocityOf(model, ahead, add(t, dt), condition), v), allowedAt(x));
     });
     const tried = { x: zeros(shape), v: zeros(shape) };
     this.#try = record(() => {
       const next = step(tableau, model, x, t, dt, { ...condition && { condition }, first: v });
       assign(tried.x, next.x);
-      assign(tried.v, tableau.firstSameAsLast ? next.last : model.velocity(next.x, add(t, dt), condition));
+      assign(tried.v, tableau.firstSameAsLast ? next.last : velocityOf(model, next.x, add(t, dt), condition));
       return norm(next.error!, add(multiply(larger(absolute(x), absolute(next.x)), rtol), atol));
     });
     this.#accept = record(() => {
@@ -147,7 +152,7 @@ export class AdaptiveSampler {
     const N = this.#x.shape[0];
     const order = this.#tableau.order;
     const clocks = Array.from({ length: N }, () => new SampleClock(from, to, order));
-    assign(this.#x, x);
+    assign(this.#x, checkTensor("solve", "x is", x, this.#x.shape));
     await this.#begin(clocks);
     const perTry = this.#tableau.b.length - (this.#tableau.firstSameAsLast ? 1 : 0);
     let evaluations = 2;
@@ -234,7 +239,7 @@ function checked<T extends { rtol: number; atol: number; from: number; to: numbe
   }
   if (options.from === options.to) fail("to", options.to, "another time than `from`");
   const { maxEvaluations } = options;
-  if (!(Number.isInteger(maxEvaluations) && maxEvaluations > 0)) {
+  if (!isCount(maxEvaluations, 1)) {
     fail("maxEvaluations", maxEvaluations, "a positive integer");
   }
   return options;

@@ -1,4 +1,5 @@
 import { concat, randomNormal, scope, type Shape, slice, type Tensor, tensor } from "../../kernels/mod.ts";
+import { isCount } from "../../kernels/core/count.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { checkedSeed, streams } from "../random/streams.ts";
 import { SampleBatches } from "./sample_batches.ts";
@@ -33,8 +34,10 @@ export function noise(seed: number, shape: Shape): Tensor {
  * @param batch largest batch; by default 256
  * @returns f32[N, C, H, W]
  * @throws {RangeError} if `steps`, `count` or `batch` is not a positive integer, or the seed not one in [0, 2^32)
- * @throws {ShapeError} if the condition does not have one row per sample
- * @throws {TypeError} if the solver is unknown, or not exactly one of `steps` and `times` is given
+ * @throws {ShapeError} if there are no samples, the condition does not have one row per sample, or a velocity does not
+ * have the shape of its batch
+ * @throws {TypeError} if the solver is unknown, not exactly one of `steps` and `times` is given, or the field gives no
+ * tensor
  *
  * ```ts
  * import { init } from "../../kernels/mod.ts";
@@ -69,7 +72,9 @@ export function sample(
  *
  * @returns snapshots in host memory, in order; the last one is the data, without velocity
  * @throws {RangeError} if `steps` or `count` is not a positive integer, or the seed not one in [0, 2^32)
- * @throws {TypeError} if the solver is unknown, or not exactly one of `steps` and `times` is given
+ * @throws {ShapeError} if there are no samples, or a velocity does not have their shape
+ * @throws {TypeError} if the solver is unknown, not exactly one of `steps` and `times` is given, or the field gives no
+ * tensor
  */
 export function trajectory(
   model: VelocityField,
@@ -86,6 +91,6 @@ function startOf(start: Start): Tensor {
 }
 
 function checkCount(count: number, what: string): void {
-  if (Number.isInteger(count) && count > 0) return;
+  if (isCount(count, 1)) return;
   throw new RangeError(`Cannot sample ${what} ${count} (expected a positive integer)`);
 }

@@ -1,7 +1,8 @@
 import { ShapeError, slice, type Tensor, tensor } from "../../kernels/mod.ts";
+import { checkCount } from "../../kernels/core/count.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { rowsAt } from "../train/batch_source.ts";
-import { Sampler, type SamplerOptions } from "./sampler.ts";
+import { checkBatch, Sampler, type SamplerOptions } from "./sampler.ts";
 
 /** Part of the samples, of the size of all parts. */
 export interface SampleBatch {
@@ -31,7 +32,8 @@ export class SampleBatches {
    *
    * @param x0 noise of all samples, f32[N, C, H, W]
    * @param options how to solve, and the largest batch
-   * @throws {ShapeError} if there is a condition, but not one row for each sample
+   * @throws {RangeError} if the batch is not a positive integer
+   * @throws {ShapeError} if there are no samples, or there is a condition, but not one row for each sample
    * @throws as {@linkcode Sampler}
    */
   constructor(
@@ -40,6 +42,8 @@ export class SampleBatches {
     { batch, condition, ...options }: SamplerOptions & { readonly batch: number },
   ) {
     const [N, ...shape] = x0.shape;
+    checkBatch(x0.shape);
+    checkCount("sample", "batch", batch);
     if (condition && condition.shape[0] !== N) {
       throw new ShapeError(`Cannot sample ${N} images with the condition ${condition} (expected ${N} rows)`);
     }

@@ -11,8 +11,9 @@ import {
   tensor,
   zeros,
 } from "../../kernels/mod.ts";
-import { sameShape } from "../../kernels/core/shape.ts";
-import type { VelocityField } from "../flow/field.ts";
+import { isCount } from "../../kernels/core/count.ts";
+import { checkedSizeOf, sameShape } from "../../kernels/core/shape.ts";
+import { type VelocityField, velocityOf } from "../flow/field.ts";
 import { unknownName } from "../nearest.ts";
 import { type SolverName, solvers } from "./solvers.ts";
 import { step } from "./step.ts";
@@ -81,12 +82,15 @@ export class Sampler {
    *
    * @param shape [N, C, H, W] of a batch
    * @throws {RangeError} if `steps` is not a positive integer, or `times` are not monotonic in [0, 1]
-   * @throws {TypeError} if the solver is unknown, or not exactly one of `steps` and `times` is given
+   * @throws {TypeError} if the solver is unknown, not exactly one of `steps` and `times` is given, or the field gives no
+   * tensor
+   * @throws {ShapeError} if the batch is empty, or a velocity does not have its shape
    */
   constructor(model: VelocityField, shape: Shape, options: SamplerOptions) {
     const { condition } = options;
     const tableau = tableauOf(options);
     this.times = timesOf(options);
+    checkBatch(shape);
     const x = this.#x = zeros(shape);
     const t = this.#t = tensor(new Float32Array(shape[0]));
     const dt = this.#dt = tensor(new Float32Array(shape[0]));
@@ -99,7 +103,7 @@ export class Sampler {
       return;
     }
     const v = this.#v = zeros(shape);
-    this.#first = record(() => assign(v, model.velocity(x, t, condition)));
+    this.#first = record(() => assign(v, velocityOf(model, x, t, condition)));
     this.#step = record(() => {
       const next = step(tableau, model, x, t, dt, { ...condition && { condition }, first: v });
       assign(x, next.x);
@@ -110,6 +114,7 @@ export class Sampler {
   /** The memory of sampling in batches of a shape, without running it. */
   static plan(model: VelocityField, shape: Shape, options: SamplerOptions): MemoryPlan {
     const tableau = tableauOf(options);
+    checkBatch(shape);
     return planMemory(() => {
       const [t, dt] = [shape[0], shape[0]].map((length) => tensor(new Float32Array(length)));
       return step(tableau, model, zeros(shape), t, dt, options).x;
@@ -150,10 +155,10 @@ export class Sampler {
     { first = 0, ahead = 64 }: TrajectoryOptions = {},
   ): AsyncGenerator<Snapshot, void, void> {
     const steps = this.times.length - 1;
-    if (!(Number.isInteger(first) && first >= 0 && first < steps)) {
+    if (!isCount(first, 0, steps - 1)) {
       throw new RangeError(`Cannot sample from step ${first} (expected 0 to ${steps - 1})`);
     }
-    if (!(Number.isInteger(ahead) && ahead > 0)) {
+    if (!isCount(ahead, 1)) {
       throw new RangeError(`Cannot sample with ${ahead} snapshots ahead (expected a positive integer)`);
     }
     checkShape(x, this.#x);
@@ -223,6 +228,13 @@ function tableauOf({ solver = "euler" }: SamplerOptions): ButcherTableau {
   if (typeof solver === "object") return solver;
   if (Object.hasOwn(solvers, solver)) return solvers[solver];
   throw new TypeError(unknownName("solver", solver, Object.keys(solvers)));
+}
+
+/** @throws {ShapeError} if a shape is not that of at least one sample */
+export function checkBatch(shape: Shape): void {
+  checkedSizeOf(shape);
+  if (shape.length > 0 && shape[0] > 0) return;
+  throw new ShapeError(`Cannot sample a batch of shape [${shape.join(", ")}] (expected at least one sample)`);
 }
 
 function checkShape(x: Tensor, own: Tensor): void {

@@ -1,5 +1,6 @@
 import { add, full, multiply, reshape, type Tensor } from "../../kernels/mod.ts";
-import type { VelocityField } from "../flow/field.ts";
+import { checkTensor } from "../../kernels/core/check_tensor.ts";
+import { type VelocityField, velocityOf } from "../flow/field.ts";
 import type { ButcherTableau } from "./tableau.ts";
 
 /** Options of a step. */
@@ -29,7 +30,9 @@ export interface StepResult {
  * @param x f32[N, ...]
  * @param t f32[N], the time of each x
  * @param dt length of the step, a number or f32[N]; negative goes back in time. A recorded step fixes a number
- * @throws {ShapeError} if the shapes do not match
+ * @throws {TypeError} if the field gives no tensor, or a promise
+ * @throws {ShapeError} if the shapes do not match, such as that of a velocity
+ * @throws {RangeError} if dt is not finite
  */
 export function step(
   { a, b, c, error }: ButcherTableau,
@@ -39,12 +42,19 @@ export function step(
   dt: number | Tensor,
   { condition, first }: StepOptions = {},
 ): StepResult {
+  const N = x.shape.slice(0, 1);
+  checkTensor("take a step", "t is", t, N);
+  if (first) checkTensor("take a step", "the first velocity is", first, x.shape);
+  if (typeof dt !== "number") checkTensor("take a step", "dt is", dt, N);
+  else if (!Number.isFinite(dt)) {
+    throw new RangeError(`Cannot take a step: dt is ${dt} (expected a finite number)`);
+  }
   const h = typeof dt === "number" ? full([1], dt) : dt;
   const each = reshape(h, x.shape.map((_, axis) => axis === 0 ? h.size : 1));
   const k: Tensor[] = first ? [first] : [];
   for (let i = k.length; i < c.length; i++) {
     const y = plus(x, sum(k, a[i], each));
-    k.push(field.velocity(y, c[i] === 0 ? t : add(t, scale(h, c[i])), condition));
+    k.push(velocityOf(field, y, c[i] === 0 ? t : add(t, scale(h, c[i])), condition));
   }
   const estimate = error && sum(k, error, each);
   return {

@@ -1,3 +1,5 @@
+import { checkCount, isCount } from "../../kernels/core/count.ts";
+
 /**
  * An explicit Runge-Kutta method: k_i = v(x + dt sum_j a_ij k_j, t + c_i dt), x + dt sum_i b_i k_i.
  *
@@ -38,9 +40,9 @@ export function defineTableau(tableau: Tableau): ButcherTableau {
   };
   const sums = (row: readonly number[], expected: number, what: string) => {
     const total = row.reduce((sum, x) => sum + x, 0);
-    if (Math.abs(total - expected) > tolerance) fail(`${what} sums to ${total} (expected ${expected})`);
+    if (!(Math.abs(total - expected) <= tolerance)) fail(`${what} sums to ${total} (expected ${expected})`);
   };
-  if (!(Number.isInteger(order) && order >= 1)) fail(`its order is ${order} (expected a positive integer)`);
+  if (!isCount(order, 1)) fail(`its order is ${order} (expected a positive integer)`);
   if (a.length !== stages || c.length !== stages) {
     fail(`a has ${a.length} rows and c ${c.length} values (expected ${stages}, the length of b)`);
   }
@@ -61,7 +63,8 @@ export function defineTableau(tableau: Tableau): ButcherTableau {
   return { ...tableau, firstSameAsLast };
 }
 
-/** Number of evaluations of the field in some steps of a solver. */
+/** Number of evaluations of the field in some steps of a solver. @throws {RangeError} if `steps` is not a whole number */
 export function evaluations({ b, firstSameAsLast }: ButcherTableau, steps: number): number {
+  checkCount("count evaluations", "steps", steps, 0);
   return firstSameAsLast ? 1 + steps * (b.length - 1) : steps * b.length;
 }

@@ -1,11 +1,16 @@
+import { isCount } from "../../kernels/core/count.ts";
+
+/** More would not fit in memory. */
+const mostSteps = 2 ** 24;
+
 /**
  * Equal steps from noise to data: 0, 1 / steps, ..., 1.
  *
  * @throws {RangeError} if `steps` is not a positive integer
  */
 export function uniformTimes(steps: number): number[] {
-  if (Number.isInteger(steps) && steps > 0) return Array.from({ length: steps + 1 }, (_, i) => i / steps);
-  throw new RangeError(`Cannot sample in ${steps} steps (expected a positive integer)`);
+  if (isCount(steps, 1, mostSteps)) return Array.from({ length: steps + 1 }, (_, i) => i / steps);
+  throw new RangeError(`Cannot sample in ${steps} steps (expected a positive integer, at most ${mostSteps})`);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { permutation } from "../random/permutation.ts";
-import { streams } from "../random/streams.ts";
+import { checkCount } from "../../kernels/core/count.ts";
+import { checkedSeed, streams } from "../random/streams.ts";
 
 /**
  * The examples of each training step. Every epoch is a new permutation, and batches continue across epochs, so that
@@ -14,8 +15,13 @@ export class BatchOrder {
    * @param examples their indices in the data
    * @param batchSize examples per step
    * @param seed integer in [0, 2^32)
+   * @throws {RangeError} if there are no examples, or the batch size or the seed is not a whole number in its range
    */
-  constructor(readonly examples: Uint32Array, readonly batchSize: number, readonly seed: number) {}
+  constructor(readonly examples: Uint32Array, readonly batchSize: number, readonly seed: number) {
+    checkCount("order batches", "batchSize", batchSize);
+    checkedSeed(seed);
+    if (examples.length === 0) throw new RangeError("Cannot order batches: there are no examples");
+  }
 
   /** Steps to complete a number of intervals of `epochs` epochs each. */
   stepsFor(intervals: number, epochs = 1): number {
@@ -42,8 +48,9 @@ export class BatchOrder {
     return epochs > 0 ? this.stepsFor(this.intervalsAfter(step, epochs) + 1, epochs) : Infinity;
   }
 
-  /** Indices of the examples of step 0, 1, ... */
+  /** Indices of the examples of step 0, 1, ... @throws {RangeError} if the step is not a whole number */
   batch(step: number): Uint32Array<ArrayBuffer> {
+    checkCount("order batches", "step", step, 0);
     const n = this.examples.length;
     return Uint32Array.from({ length: this.batchSize }, (_, i) => {
       const position = step * this.batchSize + i;

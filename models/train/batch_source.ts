@@ -1,4 +1,4 @@
-import { gatherRows, reshape, type Shape, type Tensor } from "../../kernels/mod.ts";
+import { gatherRows, reshape, type Shape, ShapeError, type Tensor } from "../../kernels/mod.ts";
 
 /** The examples of a batch. */
 export interface Examples {
@@ -25,9 +25,14 @@ export interface BatchSource {
  *
  * @param x1 data, f32[M, ...]
  * @param condition one row per example, f32[M, ...] or u32[M, ...]
+ * @throws {ShapeError} if there are no rows, or not as many in the condition
  */
 export function rowsOf(x1: Tensor, condition?: Tensor): BatchSource {
-  const shape = x1.shape.slice(1);
+  const [M, ...shape] = x1.shape;
+  if (!M) throw new ShapeError(`Cannot take rows of x1 ${x1} (expected at least one)`);
+  if (condition && condition.shape[0] !== M) {
+    throw new ShapeError(`Cannot take rows: the condition is ${condition} for x1 ${x1} (expected ${M} rows)`);
+  }
   return {
     shape,
     batch: (indices) => ({

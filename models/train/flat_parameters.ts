@@ -1,5 +1,6 @@
 import { assign, currentDevice, type Shape, Tensor, zeros } from "../../kernels/mod.ts";
 import { sizeOf } from "../../kernels/core/shape.ts";
+import { checkCount } from "../../kernels/core/count.ts";
 import { readState, type State, writeState } from "../files/state.ts";
 
 /** Every parameter starts at a multiple of this many elements: WebGPU binds from multiples of 256 bytes only. */
@@ -79,6 +80,7 @@ export function flatten(
   parameters: ReadonlyMap<string, Tensor>,
   { chunkBytes = currentDevice().maxRangeBytes }: { chunkBytes?: number } = {},
 ): FlatParameters {
+  checkCount("flatten parameters", "chunkBytes", chunkBytes, 4);
   const flat = new FlatParameters(layOut(parameters, chunkBytes / 4));
   for (const [name, view] of flat.views) {
     const parameter = parameters.get(name)!;

@@ -8,7 +8,7 @@ import {
 } from "../../kernels/mod.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { flowMatching, lossesOf, type Objective } from "../flow/objective.ts";
-import { streams } from "../random/streams.ts";
+import { checkedSeed, streams } from "../random/streams.ts";
 import type { BatchSource } from "./batch_source.ts";
 import { PairDraw } from "./pair_draw.ts";
 
@@ -43,10 +43,16 @@ export class HeldOutLoss {
   readonly #draw: PairDraw;
   readonly #step: RecordedStep<Tensor>;
 
-  /** Records one step that serves all batches. */
+  /**
+   * Records one step that serves all batches.
+   *
+   * @throws {RangeError} if the batch size is not a positive integer, or the seed not one in [0, 2^32)
+   * @throws {TypeError} if the field gives no tensor, or a promise
+   * @throws {ShapeError} if a velocity does not have the shape of the data
+   */
   constructor(model: VelocityField, source: BatchSource, { batchSize, seed, objective }: HeldOutOptions) {
     this.#batchSize = batchSize;
-    this.#seed = seed;
+    this.#seed = checkedSeed(seed);
     this.#draw = drawOf(source, batchSize);
     this.#step = record(() => measure(model, this.#draw, objective));
   }

@@ -1,4 +1,6 @@
 import { randomNormal, type Tensor, tensor } from "../../kernels/mod.ts";
+import { checkCount } from "../../kernels/core/count.ts";
+import { checkTensor } from "../../kernels/core/check_tensor.ts";
 import type { Objective, Pairs } from "../flow/objective.ts";
 import type { BatchSource } from "./batch_source.ts";
 
@@ -12,12 +14,14 @@ export class PairDraw {
    * Makes the tensors.
    *
    * @param streams the random streams of noise and times
+   * @throws {RangeError} if the batch size is not a positive integer
    */
   constructor(
     readonly source: BatchSource,
     readonly batchSize: number,
     readonly streams: { readonly noise: number; readonly time: number },
   ) {
+    checkCount("draw pairs", "batchSize", batchSize);
     this.#indices = tensor(new Uint32Array(batchSize));
   }
 
@@ -41,6 +45,7 @@ export class PairDraw {
   pairs({ times }: Objective, indices: Tensor = this.#indices): Pairs {
     const examples = this.source.batch(indices);
     const x0 = randomNormal(this.#noiseKey, examples.x1.shape);
-    return { ...examples, x0, t: times.draw(this.#timeKey, indices.size) };
+    const t: unknown = times.draw(this.#timeKey, indices.size);
+    return { ...examples, x0, t: checkTensor("draw pairs", "the times are", t, [indices.size]) };
   }
 }

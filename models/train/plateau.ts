@@ -1,3 +1,4 @@
+import { checkCount } from "../../kernels/core/count.ts";
 import { warmUp } from "./annealing.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -14,7 +15,7 @@ const LEAST_CHANGE = 1e-8;
  * @param threshold a loss is better if it is below (1 - threshold) times the best
  * @param cooldown losses to ignore after a reduction
  * @param minimum lower bound of the rate
- * @throws {RangeError} if `warmup` is outside [0, 1) or `factor` outside (0, 1)
+ * @throws {RangeError} if `warmup` is outside [0, 1) or `factor` outside (0, 1), or a number of losses is not whole
  */
 export function plateau(
   learningRate: number,
@@ -29,6 +30,9 @@ export function plateau(
 ): Required<Schedule> {
   if (!(factor > 0 && factor < 1)) {
     throw new RangeError(`Cannot reduce the rate by factor ${factor} (expected 0 < factor < 1)`);
+  }
+  for (const [name, losses] of Object.entries({ patience, cooldown })) {
+    checkCount("reduce the rate", name, losses, 0);
   }
   // The largest finite number, not Infinity: the state must survive JSON.
   let state = { learningRate, best: Number.MAX_VALUE, bad: 0, cooling: 0 };

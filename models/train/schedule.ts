@@ -1,3 +1,4 @@
+import { checkCount } from "../../kernels/core/count.ts";
 import { constant, cosine, oneCycle } from "./annealing.ts";
 import { rejectUnknown, unknownName } from "../nearest.ts";
 import { plateau } from "./plateau.ts";
@@ -14,8 +15,14 @@ export interface Schedule {
   restore?(state: Record<string, number>): void;
 }
 
-/** The progress of a run at a step, from 0 at the first step, step 0, to 1 at the last. */
+/**
+ * The progress of a run at a step, from 0 at the first step, step 0, to 1 at the last.
+ *
+ * @throws {RangeError} if the step is not a whole number of at least 0, or the run has not a whole number of steps
+ */
 export function progressAt(step: number, steps: number): number {
+  checkCount("tell the progress of a run", "step", step, 0);
+  checkCount("tell the progress of a run", "steps", steps, 0);
   return Math.min(step / Math.max(steps - 1, 1), 1);
 }
 

@@ -11,11 +11,12 @@ import {
   Tensor,
   tensor,
 } from "../../kernels/mod.ts";
+import { checkCount } from "../../kernels/core/count.ts";
 import type { State } from "../files/state.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { flowMatching, lossOf, type Objective } from "../flow/objective.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
-import { streams } from "../random/streams.ts";
+import { checkedSeed, streams } from "../random/streams.ts";
 import type { BatchSource } from "./batch_source.ts";
 import { Ema } from "./ema.ts";
 import { type FlatParameters, flatten, withParameters } from "./flat_parameters.ts";
@@ -87,7 +88,8 @@ export class Trainer {
    * Moves the parameters of the model into flat memory. The step is recorded on first use.
    *
    * @throws {TypeError} if the optimizer or one of its settings is unknown or invalid
-   * @throws {RangeError} if the model has no parameters, or the decay of the averages is 1 or more
+   * @throws {RangeError} if the model has no parameters, the batch size or the seed is not a whole number in its range, or
+   * the decay of the averages is not in [0, 1)
    */
   constructor(model: Module & VelocityField, source: BatchSource, options: TrainerOptions) {
     const {
@@ -99,9 +101,13 @@ export class Trainer {
       precision = "f32",
       ...rule
     } = options;
+    checkCount("train", "batchSize", batchSize);
+    if (!(ema >= 0 && ema < 1)) {
+      throw new RangeError(`Cannot train: the decay ema is ${ema} (expected 0 <= ema < 1)`);
+    }
     this.#model = model;
     this.#objective = objective;
-    this.#seed = seed;
+    this.#seed = checkedSeed(seed);
     this.#precision = precision;
     this.#lossScale = precision === "f16" ? lossScaleOf(batchSize, source) : 1;
     this.parameters = namedParameters(model);
@@ -118,6 +124,7 @@ export class Trainer {
 
   /** The memory of a step with some batch size, without running it. */
   plan(batchSize: number): MemoryPlan {
+    checkCount("plan a step", "batchSize", batchSize);
     return planMemory(() => this.#trainingStep(tensor(new Uint32Array(batchSize))), {
       precision: this.#precision,
     });

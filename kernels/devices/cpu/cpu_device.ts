@@ -6,6 +6,8 @@ import {
   type KernelCall,
   type NumberArray,
 } from "../device.ts";
+import { checkCount, isCount } from "../../core/count.ts";
+import { asDeviceError, FailedValues, unreadable } from "../failed_values.ts";
 import { Layout } from "./memory_layout.ts";
 import { hasRelaxedSimd, loadKernels } from "./load_kernels.ts";
 import { SharedMemory } from "./shared_memory.ts";
@@ -49,6 +51,7 @@ export class CpuDevice implements Device {
   readonly #memory: SharedMemory;
   readonly #team: ThreadTeam;
   readonly #eager: number;
+  readonly #failed = new FailedValues();
   #workspace = { address: 0, bytes: 0 };
   #closed = false;
   /** Frees the programs of steps that have been collected. */
@@ -75,11 +78,7 @@ export class CpuDevice implements Device {
   static async open(
     { threads = 0, fused = hasRelaxedSimd() }: { threads?: number; fused?: boolean } = {},
   ): Promise<CpuDevice> {
-    if (!(Number.isInteger(threads) && threads >= 0 && threads <= maxThreads)) {
-      throw new DeviceError(
-        `Cannot open the CPU device with ${threads} threads (expected 1 to ${maxThreads}, or 0 for one per core)`,
-      );
-    }
+    checkThreads(threads);
     const reason = threads === 1 ? undefined : whySingleThreaded();
     if (threads > 1 && reason !== undefined) {
       throw new DeviceError(
@@ -105,23 +104,33 @@ export class CpuDevice implements Device {
 
   allocate(bytes: number): DeviceBuffer {
     this.#check();
+    checkCount("allocate memory", "the number of bytes", bytes);
     return new CpuBuffer(this.#memory.allocate(bytes), bytes);
   }
 
   release(buffer: DeviceBuffer): void {
+    this.#failed.forget(buffer);
     this.#memory.release((buffer as CpuBuffer).address, buffer.bytes);
   }
 
   write(range: BufferRange, data: Float32Array | Uint32Array): void {
     this.#view(range, data instanceof Uint32Array ? "u32" : "f32").set(data);
+    this.#failed.written(range);
   }
 
   read(range: BufferRange): Promise<ArrayBuffer> {
+    const cause = this.#failed.find(range);
+    if (cause) return Promise.reject(unreadable(cause));
     return Promise.resolve(this.#view(range, "u32").slice().buffer as ArrayBuffer);
   }
 
   run(call: KernelCall): void {
     this.#check();
+    if (!this.#failed.none) this.#failed.check(call);
+    this.#orFail([call], () => this.#runNow(call));
+  }
+
+  #runNow(call: KernelCall): void {
     const calls = this.#lower(call);
     if (!calls) return this.#runReference(call);
     if (calls.length > maxEagerCalls) {
@@ -163,12 +172,15 @@ export class CpuDevice implements Device {
       for (const { address, bytes } of programs) this.#memory.release(address, bytes);
       throw error;
     }
-    const replay = () => {
-      this.#check();
+    const runAll = () => {
       for (const segment of segments) {
         if ("reference" in segment) this.#runReference(segment.reference);
         else this.#team.run(segment.program, segment.calls, segment.heavy);
       }
+    };
+    const replay = () => {
+      this.#check();
+      this.#orFail(calls, runAll);
     };
     for (const program of programs) this.#programs.register(replay, program);
     return replay;
@@ -188,6 +200,17 @@ export class CpuDevice implements Device {
     this.#team.rest();
   }
 
+  /** Runs calls; if that fails, what they write lacks values. */
+  #orFail(calls: readonly KernelCall[], run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#failed.failed(calls, asDeviceError(error));
+      throw error;
+    }
+    if (!this.#failed.none) this.#failed.ran(calls);
+  }
+
   #view({ buffer, offset, length }: BufferRange, type: "f32"): Float32Array;
   #view({ buffer, offset, length }: BufferRange, type: "f32" | "u32"): Float32Array | Uint32Array;
   #view({ buffer, offset, length }: BufferRange, type: "f32" | "u32"): Float32Array | Uint32Array {
@@ -198,7 +221,12 @@ export class CpuDevice implements Device {
   #runReference({ kernel, ranges, dims }: KernelCall): void {
     const arrays: Record<string, NumberArray> = {};
     kernel.ports.forEach((port, i) => arrays[port.name] = this.#view(ranges[i], port.type) as NumberArray);
-    kernel.reference(arrays, dims);
+    try {
+      kernel.reference(arrays, dims);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new DeviceError(`Cannot run ${kernel.name}: its reference failed: ${reason}`, { cause });
+    }
   }
 
   /** The calls of WebAssembly kernels that an op becomes; undefined if it has none. */
@@ -245,6 +273,14 @@ export class CpuDevice implements Device {
   #check(): void {
     if (this.#closed) throw new DeviceError("Cannot use a CPU device after close(); init() opens a new one");
   }
+}
+
+/** @throws {DeviceError} if a number of threads is not a whole number that the device takes */
+export function checkThreads(threads: number): void {
+  if (isCount(threads, 0, maxThreads)) return;
+  throw new DeviceError(
+    `Cannot open the CPU device with ${threads} threads (expected 1 to ${maxThreads}, or 0 for one per core)`,
+  );
 }
 
 function isHeavy(calls: readonly KernelCall[]): boolean {

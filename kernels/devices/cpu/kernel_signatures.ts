@@ -4,10 +4,11 @@
 export const kernelSignatures = {
   winogradWeights: "w: usize, C: i32, K: i32, strideC: usize, strideK: usize, turned: i32",
   winogradConvolve:
-    "source: usize, target: usize, bias: usize, addend: usize, N: i32, C: i32, H: i32, W: i32, K: i32, B: i32",
+    "source: usize, target: usize, bias: usize, addend: usize, N: i32, C: i32, H: i32, W: i32, K: i32, B: i32, w: usize, strideC: usize, strideK: usize, turned: i32",
   winogradGradientParts:
     "x: usize, dy: usize, N: i32, C: i32, H: i32, W: i32, K: i32, groups: i32, run: i32, parts: i32",
-  winogradGradientSum: "dw: usize, C: i32, K: i32, groups: i32, parts: i32",
+  winogradGradientSum:
+    "dw: usize, C: i32, K: i32, groups: i32, parts: i32, x: usize, dy: usize, N: i32, H: i32, W: i32, run: i32",
   convTranspose2d: "x: usize, w: usize, bias: usize, y: usize, N: i32, C: i32, H: i32, W: i32, K: i32",
   convTranspose2dInputGradient: "dy: usize, w: usize, dx: usize, N: i32, K: i32, C: i32, H: i32, W: i32",
   fill: "y: usize, n: i32, value: f32",

@@ -1,3 +1,5 @@
+import type { Pipeline } from "./pipelines.ts";
+
 /** Dispatches after which queued work is submitted, so that the GPU starts before the host has queued everything. */
 const dispatchesPerSubmit = 1024;
 /** Bytes of small writes that are submitted together. */
@@ -5,7 +7,7 @@ const stagingBytes = 1 << 16;
 
 /** A pipeline with its memory and grid. */
 export interface Dispatch {
-  readonly pipeline: GPUComputePipeline;
+  readonly pipeline: Pipeline;
   readonly bindGroup: GPUBindGroup;
   readonly x: number;
   readonly y: number;
@@ -39,10 +41,24 @@ export class CommandQueue {
 
   dispatch({ pipeline, bindGroup, x, y }: Dispatch): void {
     this.#pass ??= this.#commands().beginComputePass();
-    this.#pass.setPipeline(pipeline);
+    this.#pass.setPipeline(pipeline.handle);
     this.#pass.setBindGroup(0, bindGroup);
     this.#pass.dispatchWorkgroups(x, y);
     if (++this.#dispatches >= dispatchesPerSubmit) this.submit();
+  }
+
+  /**
+   * Submits dispatches by themselves, since their pipelines may not be valid: one that is not spoils all that is submitted
+   * with it.
+   *
+   * @returns the error, if any
+   */
+  isolate(dispatches: readonly Dispatch[]): Promise<GPUError | null> {
+    this.submit();
+    this.#device.pushErrorScope("validation");
+    for (const dispatch of dispatches) this.dispatch(dispatch);
+    this.submit();
+    return this.#device.popErrorScope().catch(() => null); // rejected if the device is lost
   }
 
   copy(from: GPUBuffer, fromOffset: number, to: GPUBuffer, toOffset: number, bytes: number): void {

@@ -1,5 +1,7 @@
+import { isCount, maxU32 } from "../../core/count.ts";
 import { DeviceError, type Dims, type Kernel, type KernelCall, type Tuning } from "../device.ts";
 import { halfWgsl } from "./half_wgsl.ts";
+import type { Outcomes } from "./outcomes.ts";
 
 /** A compiled kernel. */
 export interface Pipeline {
@@ -10,6 +12,10 @@ export interface Pipeline {
   /** Names of the dims in the order of the shader's struct, in which every call writes them. */
   readonly fields: readonly string[];
   readonly uniforms: Map<string, Uniforms>;
+  /** Whether the device has told if it is valid. */
+  checked: boolean;
+  /** Why it is not valid. */
+  failure?: DeviceError;
 }
 
 /** The uniform buffer for one set of dims. Shapes repeat, so there are few. */
@@ -23,22 +29,34 @@ export interface Uniforms {
 /** Compiles each kernel once, and keeps its pipeline and uniform buffers. */
 export class PipelineCache {
   #pipelines = new Map<string, Pipeline>();
-  #checks: Promise<void>[] = [];
+  #failures = new Map<string, DeviceError>();
+  #kernels = new WeakMap<Kernel, number>();
+  #kernelCount = 0;
   #uniformCount = 0;
 
-  constructor(
-    readonly device: GPUDevice,
-    readonly tuning: Tuning,
-    readonly onError: (error: DeviceError) => void,
-  ) {}
+  /** Compiles for a device; `outcomes` waits for what it says of each pipeline. */
+  constructor(readonly device: GPUDevice, readonly tuning: Tuning, readonly outcomes: Outcomes) {}
 
+  /**
+   * The pipeline of a call, which may turn out later not to be valid.
+   *
+   * @throws {DeviceError} if it is known not to be
+   */
   of(call: KernelCall): Pipeline {
-    const known = this.#pipelines.get(this.#keyOf(call));
+    const key = this.#keyOf(call);
+    const known = this.#pipelines.get(key);
+    const failure = known?.failure ?? this.#failures.get(key);
+    if (failure) throw new DeviceError(failure.message, { cause: failure });
     if (known) return known;
-    return this.#checked(call, () => {
+    const { made: pipeline, error } = this.#scoped(() => {
       const { descriptor, layout } = this.#describe(call);
-      return this.#keep(call, layout, this.device.createComputePipeline(descriptor));
+      return this.#keep(call, layout, this.device.createComputePipeline(descriptor), false);
     });
+    this.outcomes.wait(error.then((error) => {
+      if (error) pipeline.failure = refusal(call, error);
+      pipeline.checked = true;
+    }));
+    return pipeline;
   }
 
   /** Calls whose kernels are not compiled yet, one per pipeline. */
@@ -47,17 +65,22 @@ export class PipelineCache {
     return [...first].filter(([key]) => !this.#pipelines.has(key)).map(([, call]) => call).toReversed();
   }
 
-  /** Compiles a kernel, concurrently with other work if the platform can. */
-  async compile(call: KernelCall): Promise<void> {
-    const { layout, made } = this.#checked(call, () => {
+  /**
+   * Compiles a kernel, concurrently with other work if the platform can.
+   *
+   * @returns why it does not compile, if it does not
+   */
+  async compile(call: KernelCall): Promise<DeviceError | undefined> {
+    const { made: { layout, made }, error } = this.#scoped(() => {
       const { descriptor, layout } = this.#describe(call);
       return { layout, made: this.device.createComputePipelineAsync(descriptor) };
     });
     try {
-      this.#keep(call, layout, await made);
-    } catch (error) {
-      await this.settled(); // the error of the shader is more specific
-      this.#refuse(call, error as GPUPipelineError);
+      this.#keep(call, layout, await made, true);
+    } catch (cause) {
+      const failure = refusal(call, await error ?? cause as GPUPipelineError); // the shader's own error says more
+      this.#failures.set(this.#keyOf(call), failure);
+      return failure;
     }
   }
 
@@ -78,11 +101,6 @@ export class PipelineCache {
     return uniforms;
   }
 
-  /** Waits until all kernels compiled so far have been validated. */
-  async settled(): Promise<void> {
-    await Promise.all(this.#checks.splice(0));
-  }
-
   #makeUniforms(kernel: Kernel, dims: Dims, fields: readonly string[]): Uniforms {
     const workgroups = kernel.workgroups(dims, this.tuning);
     const runs = workgroups?.count ?? kernel.invocations(dims, this.tuning);
@@ -91,7 +109,12 @@ export class PipelineCache {
     const view = new DataView(bytes);
     fields.forEach((name, i) => {
       if (kernel.floats.has(name)) view.setFloat32(i * 4, dims[name], true);
-      else view.setUint32(i * 4, dims[name], true);
+      else if (isCount(dims[name], 0, maxU32)) view.setUint32(i * 4, dims[name], true);
+      else {
+        throw new DeviceError(
+          `Cannot run ${kernel.name}: ${name} is ${dims[name]} (expected at most ${maxU32})`,
+        );
+      }
     });
     view.setUint32(fields.length * 4, runs, true);
     const buffer = this.device.createBuffer({
@@ -127,16 +150,19 @@ export class PipelineCache {
     return { descriptor, layout };
   }
 
-  /** Runs the creation of a pipeline; validation errors in it are reported with the name of the op. */
-  #checked<T>(call: KernelCall, make: () => T): T {
+  /** Runs the creation of a pipeline, and gives the validation error in it, if there is one. */
+  #scoped<T>(make: () => T): { made: T; error: Promise<GPUError | null> } {
     this.device.pushErrorScope("validation");
     const made = make();
-    const check = this.device.popErrorScope();
-    this.#checks.push(check.then((error) => error ? this.#refuse(call, error) : undefined));
-    return made;
+    return { made, error: this.device.popErrorScope().catch(() => null) }; // rejected if the device is lost
   }
 
-  #keep(call: KernelCall, layout: GPUBindGroupLayout, handle: GPUComputePipeline): Pipeline {
+  #keep(
+    call: KernelCall,
+    layout: GPUBindGroupLayout,
+    handle: GPUComputePipeline,
+    checked: boolean,
+  ): Pipeline {
     const pipeline = {
       id: this.#pipelines.size,
       kernel: call.kernel,
@@ -144,18 +170,22 @@ export class PipelineCache {
       layout,
       fields: Object.keys(call.dims),
       uniforms: new Map(),
+      checked,
     };
     this.#pipelines.set(this.#keyOf(call), pipeline);
     return pipeline;
   }
 
+  /** Of a kernel itself, not of its name: ops may replace others of their name. */
   #keyOf({ kernel, dims, half = [] }: KernelCall): string {
-    return [kernel.name, ...half, ...Object.entries(kernel.specialise(dims, this.tuning)).flat()].join();
+    let id = this.#kernels.get(kernel);
+    if (id === undefined) this.#kernels.set(kernel, id = this.#kernelCount++);
+    return [id, ...half, ...Object.entries(kernel.specialise(dims, this.tuning)).flat()].join();
   }
+}
 
-  #refuse({ kernel: { name } }: KernelCall, { message }: { message: string }): void {
-    this.onError(new DeviceError(`Cannot compile the kernel of ${name}: ${message.trim()}`));
-  }
+function refusal({ kernel: { name } }: KernelCall, { message }: { readonly message: string }): DeviceError {
+  return new DeviceError(`Cannot compile the kernel of ${name}: ${message.trim()}`);
 }
 
 /** The complete shader of a kernel: dims and buffers by name, the op's `fn kernel`, and the entry point. */

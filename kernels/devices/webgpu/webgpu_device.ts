@@ -6,22 +6,17 @@ import {
   DeviceError,
   type KernelCall,
 } from "../device.ts";
+import { unreadable } from "../failed_values.ts";
+import { checkCount } from "../../core/count.ts";
+import { isSoftware, noAdapter } from "./adapter.ts";
 import { BufferPool, type GpuBuffer } from "./buffer_pool.ts";
 import { checkSharing } from "./check_sharing.ts";
 import { CommandQueue, type Dispatch } from "./command_queue.ts";
+import { Outcomes } from "./outcomes.ts";
 import { type Pipeline, PipelineCache } from "./pipelines.ts";
 
 /** Bind groups kept for calls that recur on the same memory. */
 const maxBindGroups = 1 << 14;
-
-/** Why there is no WebGPU device, and what to do. */
-function noAdapter(): string {
-  if ("document" in globalThis) {
-    return "No WebGPU adapter: this browser has none for this page (it needs https, localhost or a file, and a GPU)";
-  }
-  return "No WebGPU adapter: install a Vulkan driver and loader (Debian: mesa-vulkan-drivers libvulkan1), start through " +
-    "./denow, or use the CPU device (--device cpu)";
-}
 
 /** Runs ops as WGSL compute shaders on a WebGPU adapter. */
 export class WebGpuDevice implements Device {
@@ -35,6 +30,7 @@ export class WebGpuDevice implements Device {
   #device: GPUDevice;
   #pool: BufferPool;
   #pipelines: PipelineCache;
+  #outcomes = new Outcomes();
   #bindGroups = new Map<string, Dispatch>();
   #queue: CommandQueue;
   #failure: DeviceError | undefined;
@@ -56,7 +52,7 @@ export class WebGpuDevice implements Device {
     this.halfStorage = device.features.has("shader-f16");
     this.#pool = new BufferPool(device);
     this.#queue = new CommandQueue(device);
-    this.#pipelines = new PipelineCache(device, this.tuning, (error) => this.#fail(error));
+    this.#pipelines = new PipelineCache(device, this.tuning, this.#outcomes);
     device.addEventListener("uncapturederror", (event) => {
       const { error } = event as GPUUncapturedErrorEvent;
       this.#fail(new DeviceError(`WebGPU reports: ${oneLine(error.message)}`));
@@ -110,6 +106,7 @@ export class WebGpuDevice implements Device {
   }
 
   allocate(bytes: number): DeviceBuffer {
+    checkCount("allocate memory", "the number of bytes", bytes);
     const most = this.#device.limits.maxBufferSize;
     if (bytes > most) { // a request for it would make this device fail for good
       throw new DeviceError(
@@ -117,19 +114,23 @@ export class WebGpuDevice implements Device {
           "use a smaller batch or network",
       );
     }
-    return this.#pool.take(bytes);
+    const buffer = this.#pool.take(bytes);
+    if (!this.#outcomes.clear) this.#outcomes.then(() => this.#outcomes.values.forget(buffer));
+    return buffer;
   }
 
   release(buffer: DeviceBuffer): void {
     if (!this.#closed) this.#pool.give(buffer as GpuBuffer);
   }
 
-  write({ buffer, offset }: BufferRange, data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>): void {
-    this.#queue.write((buffer as GpuBuffer).handle, offset * 4, data);
+  write(range: BufferRange, data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>): void {
+    this.#queue.write((range.buffer as GpuBuffer).handle, range.offset * 4, data);
+    if (!this.#outcomes.clear) this.#outcomes.then(() => this.#outcomes.values.written(range));
   }
 
-  async read({ buffer, offset, length }: BufferRange): Promise<ArrayBuffer> {
+  async read(range: BufferRange): Promise<ArrayBuffer> {
     this.#check();
+    const { buffer, offset, length } = range;
     const bytes = Math.max(length * 4, 4);
     const staging = this.#device.createBuffer({
       size: bytes,
@@ -137,22 +138,26 @@ export class WebGpuDevice implements Device {
     });
     this.#queue.copy((buffer as GpuBuffer).handle, offset * 4, staging, 0, bytes);
     this.#queue.submit();
+    const lost = this.#outcomes.lost(range);
     try {
       await staging.mapAsync(GPUMapMode.READ);
     } catch (cause) {
       this.#check();
       throw new DeviceError(`Cannot read from the device: ${cause}`, { cause });
     }
-    await this.#pipelines.settled();
+    const cause = await lost;
     this.#check();
     const copy = staging.getMappedRange().slice(0, length * 4);
     staging.destroy();
+    if (cause) throw unreadable(cause);
     return copy;
   }
 
   run(call: KernelCall): void {
     this.#check();
-    this.#queue.dispatch(this.#dispatch(call));
+    const dispatch = this.#dispatch(call);
+    if (this.#outcomes.known) this.#outcomes.values.check(call);
+    this.#start([call], [dispatch]);
   }
 
   prepare(calls: readonly KernelCall[]): () => void {
@@ -160,8 +165,15 @@ export class WebGpuDevice implements Device {
     let dispatches: readonly Dispatch[] | undefined; // created by the first run, so that compile() can come first
     return () => {
       this.#check();
-      dispatches ??= calls.map((call) => this.#dispatch(call));
-      for (const dispatch of dispatches) this.#queue.dispatch(dispatch);
+      try {
+        dispatches ??= calls.map((call) => this.#dispatch(call));
+        const failure = dispatches.find(({ pipeline }) => pipeline.failure)?.pipeline.failure;
+        if (failure) throw new DeviceError(failure.message, { cause: failure });
+      } catch (error) {
+        if (error instanceof DeviceError) this.#outcomes.ran(calls, () => error);
+        throw error;
+      }
+      this.#start(calls, dispatches);
     };
   }
 
@@ -171,8 +183,9 @@ export class WebGpuDevice implements Device {
     // All start at once. Where compiling blocks, other code gets to run between two of them.
     const compiled = missing.map((call, i) => task(i).then(() => this.#pipelines.compile(call)));
     for (const [i, call] of missing.entries()) {
-      await compiled[i];
+      const failure = await compiled[i];
       this.#check();
+      if (failure) throw failure;
       // Some drivers, such as Lavapipe, compile at the first dispatch and let the next submit wait for it. A dispatch
       // without workgroups does nothing else.
       this.#queue.dispatch({ ...this.#dispatch(call), x: 0 });
@@ -186,7 +199,6 @@ export class WebGpuDevice implements Device {
   async finished(): Promise<void> {
     this.#queue.submit();
     await this.#device.queue.onSubmittedWorkDone();
-    await this.#pipelines.settled();
     this.#check();
   }
 
@@ -195,6 +207,22 @@ export class WebGpuDevice implements Device {
     this.#queue.close();
     this.#bindGroups.clear();
     this.#device.destroy();
+  }
+
+  /** Queues calls: with other work if their kernels are known to be valid, else by themselves. */
+  #start(calls: readonly KernelCall[], dispatches: readonly Dispatch[]): void {
+    if (dispatches.every(({ pipeline }) => pipeline.checked)) {
+      for (const dispatch of dispatches) this.#queue.dispatch(dispatch);
+      if (!this.#outcomes.clear) this.#outcomes.ran(calls, () => undefined);
+      return;
+    }
+    let failure: DeviceError | undefined;
+    const verdict = this.#queue.isolate(dispatches).then((error) => {
+      const invalid = dispatches.find(({ pipeline }) => pipeline.failure);
+      failure = invalid?.pipeline.failure ?? (error ? failureOf(calls, error) : undefined);
+    });
+    this.#outcomes.wait(verdict);
+    this.#outcomes.ran(calls, () => failure);
   }
 
   #dispatch(call: KernelCall): Dispatch {
@@ -210,7 +238,7 @@ export class WebGpuDevice implements Device {
     checkSharing(call);
     if (this.#bindGroups.size >= maxBindGroups) this.#bindGroups.clear();
     const dispatch = {
-      pipeline: pipeline.handle,
+      pipeline,
       bindGroup: this.#bind(pipeline, call, uniforms.buffer),
       ...this.#grid(uniforms.groups),
     };
@@ -258,13 +286,12 @@ function task(i: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, i));
 }
 
-function oneLine(message: string): string {
-  return message.trim().replace(/\s*\n\s*/g, " ");
+/** Why calls did not run, although their kernels compile. */
+function failureOf(calls: readonly KernelCall[], { message }: GPUError): DeviceError {
+  const names = new Set(calls.map(({ kernel }) => kernel.name));
+  return new DeviceError(`Cannot run ${[...names].join(", ")}: WebGPU reports: ${oneLine(message)}`);
 }
 
-/** Whether the adapter runs on the CPU, which browsers and Deno report in different places. */
-function isSoftware(adapter: GPUAdapter): boolean {
-  const flagged = adapter.info.isFallbackAdapter ??
-    (adapter as { isFallbackAdapter?: boolean }).isFallbackAdapter;
-  return flagged ?? /llvmpipe|lavapipe|swiftshader/i.test(adapter.info.description);
+function oneLine(message: string): string {
+  return message.trim().replace(/\s*\n\s*/g, " ");
 }

@@ -1,3 +1,4 @@
+import nanWgsl from "../elementwise/nan.wgsl" with { type: "text" };
 import { repeatLines } from "../matmul/repeat_lines.ts";
 
 /**
@@ -49,6 +50,7 @@ function kernel(lanes: number, pairs: number, body: string): string {
 struct Eight { a: vec4f, b: vec4f }
 var<workgroup> staged: array<vec4f, ${2 * depth * pairs}>; // [pair][channel][8]
 var<workgroup> weights: array<vec4f, ${2 * lanes}>; // [position][8]; between, scratch of the reductions
+${nanWgsl}
 ${reduction("largest", "max(l, r)")}
 ${reduction("total", "l + r")}
 fn kernel(group: u32, lane: u32) {
@@ -159,7 +161,7 @@ ${mix("v", "y", (part) => `(${before("y")} * shrink.${part} + ${part}) / divisor
 ${
       eachColumn((r, part) =>
         `    if (first + ${r}u < dims.L) { let to = 2u * (n * dims.L + first + ${r}u); ` +
-        `stats[to] = top.${part}; stats[to + 1u] = sum.${part}; }`
+        `stats[to] = select(top.${part}, sum.${part}, isNan(sum.${part})); stats[to + 1u] = sum.${part}; }`
       )
     }
   }`,

@@ -1,5 +1,6 @@
 import type { Dims } from "../../devices/device.ts";
 import { defineOp } from "../../op.ts";
+import { isCount } from "../../core/count.ts";
 import { ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { forwardConvolution, inputGradient, weightGradient } from "./gradients.ts";
@@ -96,13 +97,17 @@ const convolutionAdd = defineOp({
 /**
  * Two-dimensional convolution (cross-correlation), stride 1.
  *
+ * On the CPU device, 3x3 kernels with padding 1 use Winograd's F(4x4, 3x3). Beside a value L times as large as is typical
+ * for its image, a result is off by up to about 2e-6 L of a typical one, 2 per cent at most: images with larger outliers,
+ * values or weights above 1e15, infinite ones and NaN are computed tap by tap.
+ *
  * @param x f32[N, C, H, W]
  * @param w f32[K, C, R, S]
  * @param bias f32[K], or f32[1, K], or f32[N, K] for a bias of each image, such as a time embedding
  * @param residual added to the result in the same kernel, of the result's shape
  * @param padding pixels of zeros on each side; R - 1 at most
  * @returns f32[N, K, H + 2 padding - R + 1, W + 2 padding - S + 1]
- * @throws {ShapeError} if channels do not fit or the kernel is larger than the padded image
+ * @throws {ShapeError} if channels do not fit, the padding is not a whole number, or the kernel is larger than the padded image
  */
 export function conv2d(
   x: Tensor,
@@ -112,6 +117,9 @@ export function conv2d(
 ): Tensor {
   const [, , R, S] = w.shape;
   const [, , H, W] = x.shape;
+  if (!isCount(padding)) {
+    throw new ShapeError(`Cannot run conv2d: padding is ${padding} (expected a whole number of at least 0)`);
+  }
   if (padding > Math.min(R, S) - 1 || H + 2 * padding < R || W + 2 * padding < S) {
     throw new ShapeError(`Cannot run conv2d: padding ${padding} does not suit w ${w} on x ${x}`);
   }

@@ -30,12 +30,10 @@ function convolution(
   const { N, C, H, W, K, B } = dims;
   const stride = { C: 4 * strideC, K: 4 * strideK };
   if (is3x3(dims)) {
+    const weights = { w, strideC: stride.C, strideK: stride.K, turned: turned ? 1 : 0 };
     return [
-      {
-        kernel: "winogradWeights",
-        args: { w, C, K, strideC: stride.C, strideK: stride.K, turned: turned ? 1 : 0 },
-      },
-      { kernel: "winogradConvolve", args: { source, target, bias, addend, N, C, H, W, K, B } },
+      { kernel: "winogradWeights", args: { ...weights, C, K } },
+      { kernel: "winogradConvolve", args: { ...weights, source, target, bias, addend, N, C, H, W, K, B } },
     ];
   }
   if (!is1x1(dims)) return undefined;
@@ -81,6 +79,6 @@ export function weightGradientCalls(
   const parts = partsOf(run);
   return [
     { kernel: "winogradGradientParts", args: { x, dy, N, C, H, W, K, groups, run, parts } },
-    { kernel: "winogradGradientSum", args: { dw, C, K, groups, parts } },
+    { kernel: "winogradGradientSum", args: { dw, C, K, groups, parts, x, dy, N, H, W, run } },
   ];
 }

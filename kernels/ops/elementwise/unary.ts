@@ -4,6 +4,7 @@ import { Unary } from "../../devices/cpu/elementwise_functions.ts";
 import { add, divide, multiply, negate, subtract } from "./binary.ts";
 import { geluOf, geluSlope } from "./gelu.ts";
 import { zeros } from "../layout/fill.ts";
+import nanWgsl from "./nan.wgsl" with { type: "text" };
 import erfWgsl from "./erf.wgsl" with { type: "text" };
 
 /** A function of one number, and how it is computed. */
@@ -73,10 +74,11 @@ export function defineUnary(
 const logistic = (x: number) => 1 / (1 + Math.exp(-x));
 const logisticWgsl = "fn logistic(x: f32) -> f32 { return 1.0 / (1.0 + exp(-x)); }";
 /** Near 0 the quotient loses digits, so a series takes over. */
-const tanhWgsl = `fn hyperbolicTangent(x: f32) -> f32 {
+const tanhWgsl = `${nanWgsl}
+fn hyperbolicTangent(x: f32) -> f32 {
   let s = x * x;
   let series = x * (1.0 - s * (0.33333333 - s * (0.13333333 - s * 0.053968254)));
-  return select(1.0 - 2.0 / (exp(2.0 * min(x, 40.0)) + 1.0), series, abs(x) < 0.2);
+  return select(select(1.0 - 2.0 / (exp(2.0 * min(x, 40.0)) + 1.0), series, abs(x) < 0.2), x, isNan(x));
 }`;
 const positive: readonly Sample[] = [{ shapes: { x: [6] }, values: { x: [0.05, 0.5, 1, 1.5, 3, 20] } }];
 
@@ -112,11 +114,12 @@ export const silu: (x: Tensor) => Tensor = defineUnary("silu", {
 
 /** ReLU(x) = max(x, 0), with slope 0 at 0. */
 export const relu: (x: Tensor) => Tensor = defineUnary("relu", {
-  value: "max(v, 0.0)",
+  value: "larger(v, 0.0)",
   slope: "select(0.0, 1.0, v > 0.0)",
   apply: (x) => Math.max(x, 0),
   derivative: (x) => x > 0 ? 1 : 0,
   curvature: (x) => zeros(x.shape),
+  functions: nanWgsl,
 });
 
 /** Hyperbolic tangent. */

@@ -1,5 +1,6 @@
 import type { Dims, Tuning } from "../../devices/device.ts";
 import { defineOp } from "../../op.ts";
+import { isCount } from "../../core/count.ts";
 import { ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { sum } from "../reduce/reduce.ts";
@@ -151,6 +152,7 @@ const groupNormGradient = defineOp({
  * @param beta f32[C]
  * @param activation applied to the result in the same kernel, `none` by default
  * @throws {ShapeError} if `groups` does not divide C
+ * @throws {RangeError} if epsilon is not a finite number of at least 0
  * @throws {TypeError} if the activation is unknown
  * Source: Wu and He 2018, arXiv:1803.08494
  */
@@ -164,8 +166,11 @@ export function groupNorm(
     activation?: "none" | "gelu";
   },
 ): Tensor {
-  if (!Number.isInteger(groups) || groups < 1 || x.shape[1] % groups !== 0) {
+  if (!isCount(groups, 1) || x.shape[1] % groups !== 0) {
     throw new ShapeError(`Cannot run groupNorm: ${groups} groups do not divide the channels of x ${x}`);
+  }
+  if (!(epsilon >= 0 && epsilon < Infinity)) {
+    throw new RangeError(`Cannot run groupNorm: epsilon is ${epsilon} (expected a number of at least 0)`);
   }
   const chosen = activations.findIndex(({ name }) => name === activation);
   if (chosen < 0) {

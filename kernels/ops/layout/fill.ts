@@ -31,6 +31,7 @@ export const assign: Op<"y[S...], x[S...] -> y[S...]"> = defineOp({
   name: "assign",
   signature: "y[S...], x[S...] -> y[S...]",
   wgsl: "fn kernel(i: u32) { y[i] = x[i]; }",
+  overwrites: true,
   reference: ({ y, x }) => y.set(x),
   wasm: ({ y, x }, { S }) => [copyRows(x, y, 1, S, S, S)],
   samples: [{ shapes: { y: [3, 5], x: [3, 5] } }],

@@ -3,11 +3,14 @@ import type { Dims, NumberArray } from "../../devices/device.ts";
 import { reshape } from "../layout/movement.ts";
 import { sum } from "../reduce/reduce.ts";
 import type { Tensor } from "../../core/tensor.ts";
+import nanWgsl from "../elementwise/nan.wgsl" with { type: "text" };
 import { square } from "../elementwise/unary.ts";
 
 /** Scale that limits the norm of a gradient with squared norm `norm` to `clip`, as in PyTorch; 0 is no limit. */
-const clipWgsl = `fn clipScale() -> f32 {
-  return select(1.0, min(1.0, settings[7] / (sqrt(norm[0]) + 1e-6)), settings[7] > 0.0);
+const clipWgsl = `${nanWgsl}
+fn clipScale() -> f32 {
+  let scale = settings[7] / (sqrt(norm[0]) + 1e-6);
+  return select(1.0, select(min(1.0, scale), scale, isNan(scale)), settings[7] > 0.0);
 }`;
 const clipScale = (clip: number, squaredNorm: number) =>
   clip > 0 ? Math.min(1, clip / (Math.sqrt(squaredNorm) + 1e-6)) : 1;

@@ -1,3 +1,5 @@
+import { checkCount, maxU32 } from "../../core/count.ts";
+
 /** Rotation distances of Threefry-2x32. */
 const rotations = [13, 15, 26, 6, 17, 29, 16, 24];
 
@@ -25,13 +27,21 @@ export function threefry(seed: number, stream: number, index: number, counter: n
   return [x, y >>> 0];
 }
 
-/** Random 32-bit words on the host, equal to those of the devices. */
+/**
+ * Random 32-bit words on the host, equal to those of the devices.
+ *
+ * @throws {RangeError} if seed, stream or counter is not a whole number below 2^32, or the count not one of at least 0
+ */
 export function randomBits(
   seed: number,
   stream: number,
   counter: number,
   count: number,
 ): Uint32Array<ArrayBuffer> {
+  for (const [name, value] of Object.entries({ seed, stream, counter })) {
+    checkCount("draw random bits", name, value, 0, maxU32);
+  }
+  checkCount("draw random bits", "count", count, 0);
   const bits = new Uint32Array(count);
   for (let i = 0; i < count; i += 2) {
     const [a, b] = threefry(seed, stream, i / 2, counter);
@@ -41,7 +51,11 @@ export function randomBits(
   return bits;
 }
 
-/** Uniform numbers in [0, 1) on the host: multiples of 2^-24, equal to those of the devices. */
+/**
+ * Uniform numbers in [0, 1) on the host: multiples of 2^-24, equal to those of the devices.
+ *
+ * @throws {RangeError} as `randomBits`
+ */
 export function uniforms(
   seed: number,
   stream: number,

@@ -1,11 +1,15 @@
 import { defineOp, type Op } from "../../op.ts";
+import nanWgsl from "../elementwise/nan.wgsl" with { type: "text" };
 import { zeros } from "../layout/fill.ts";
+
+/** Whether b is larger than a, NaN being larger than all numbers: so a window with NaN has it as its maximum. */
+const isLarger = (b: number, a: number) => b > a || (Number.isNaN(b) && !Number.isNaN(a));
 
 /** Offsets of the four pixels of a 2x2 window, in the order in which they win ties. */
 const window = [[0, 0], [0, 1], [1, 0], [1, 1]] as const;
 
 /**
- * Largest of each 2x2 window, stride 2; drops an odd last row or column.
+ * Largest of each 2x2 window, stride 2; drops an odd last row or column. NaN is the largest of its window.
  *
  * @throws {ShapeError} if x is not f32[N, C, H, W]
  */
@@ -13,11 +17,12 @@ export const maxPool2d: Op<"x[N, C, H, W] -> y[N, C, P, Q]"> = defineOp({
   name: "maxPool2d",
   signature: "x[N, C, H, W] -> y[N, C, P, Q]",
   derive: ({ H, W }) => ({ P: Math.floor(H / 2), Q: Math.floor(W / 2) }),
-  wgsl: `fn kernel(i: u32) {
+  wgsl: `${nanWgsl}
+fn kernel(i: u32) {
   let q = i % dims.Q;
   let p = i / dims.Q % dims.P;
   let base = (i / (dims.P * dims.Q) * dims.H + 2u * p) * dims.W + 2u * q;
-  y[i] = max(max(x[base], x[base + 1u]), max(x[base + dims.W], x[base + dims.W + 1u]));
+  y[i] = larger(larger(x[base], x[base + 1u]), larger(x[base + dims.W], x[base + dims.W + 1u]));
 }`,
   backward: ({ x, dy }) => ({ x: () => maxPool2dGradient(x, dy) }),
   reference({ x, y }, { N, C, H, W, P, Q }) {
@@ -37,11 +42,12 @@ export const maxPool2d: Op<"x[N, C, H, W] -> y[N, C, P, Q]"> = defineOp({
   }],
 });
 
-/** Gradient of `maxPool2d`: dy goes to the first maximum of its window. */
+/** Gradient of `maxPool2d`: dy goes to the first maximum of its window, the first NaN if there is one. */
 const maxPool2dGradient: Op<"x[N, C, H, W], dy[N, C, P, Q] -> dx[N, C, H, W]"> = defineOp({
   name: "maxPool2dGradient",
   signature: "x[N, C, H, W], dy[N, C, P, Q] -> dx[N, C, H, W]",
-  wgsl: `fn kernel(i: u32) {
+  wgsl: `${nanWgsl}
+fn kernel(i: u32) {
   let w = i % dims.W;
   let h = i / dims.W % dims.H;
   let nc = i / (dims.W * dims.H);
@@ -53,9 +59,9 @@ const maxPool2dGradient: Op<"x[N, C, H, W], dy[N, C, P, Q] -> dx[N, C, H, W]"> =
     let v = array(x[base], x[base + 1u], x[base + dims.W], x[base + dims.W + 1u]);
     var best = 0u;
     var top = v[0];
-    if (v[1] > top) { top = v[1]; best = 1u; }
-    if (v[2] > top) { top = v[2]; best = 2u; }
-    if (v[3] > top) { best = 3u; }
+    if (isLarger(v[1], top)) { top = v[1]; best = 1u; }
+    if (isLarger(v[2], top)) { top = v[2]; best = 2u; }
+    if (isLarger(v[3], top)) { best = 3u; }
     if (best == h % 2u * 2u + w % 2u) { gradient = dy[(nc * dims.P + p) * dims.Q + q]; }
   }
   dx[i] = gradient;
@@ -68,7 +74,7 @@ const maxPool2dGradient: Op<"x[N, C, H, W], dy[N, C, P, Q] -> dx[N, C, H, W]"> =
       for (let p = 0; p < P; p++) {
         for (let q = 0; q < Q; q++) {
           const at = window.map(([r, s]) => (nc * H + 2 * p + r) * W + 2 * q + s);
-          const best = at.reduce((a, b) => x[b] > x[a] ? b : a);
+          const best = at.reduce((a, b) => isLarger(x[b], x[a]) ? b : a);
           dx[best] = dy[(nc * P + p) * Q + q];
         }
       }
@@ -86,13 +92,14 @@ const pickMaxima: Op<"x[N, C, H, W], d[N, C, H, W] -> y[N, C, P, Q]"> = defineOp
   name: "pickMaxima",
   signature: "x[N, C, H, W], d[N, C, H, W] -> y[N, C, P, Q]",
   derive: ({ H, W }) => ({ P: Math.floor(H / 2), Q: Math.floor(W / 2) }),
-  wgsl: `fn kernel(i: u32) {
+  wgsl: `${nanWgsl}
+fn kernel(i: u32) {
   let base = (i / (dims.P * dims.Q) * dims.H + i / dims.Q % dims.P * 2u) * dims.W + i % dims.Q * 2u;
   let at = array(base, base + 1u, base + dims.W, base + dims.W + 1u);
   var best = at[0];
-  if (x[at[1]] > x[best]) { best = at[1]; }
-  if (x[at[2]] > x[best]) { best = at[2]; }
-  if (x[at[3]] > x[best]) { best = at[3]; }
+  if (isLarger(x[at[1]], x[best])) { best = at[1]; }
+  if (isLarger(x[at[2]], x[best])) { best = at[2]; }
+  if (isLarger(x[at[3]], x[best])) { best = at[3]; }
   y[i] = d[best];
 }`,
   backward: ({ x, dy }) => ({ x: () => zeros(x.shape), d: () => maxPool2dGradient(x, dy) }),
@@ -100,7 +107,7 @@ const pickMaxima: Op<"x[N, C, H, W], d[N, C, H, W] -> y[N, C, P, Q]"> = defineOp
     for (let i = 0; i < N * C * P * Q; i++) {
       const [nc, p, q] = [Math.floor(i / (P * Q)), Math.floor(i / Q) % P, i % Q];
       const at = window.map(([r, s]) => (nc * H + 2 * p + r) * W + 2 * q + s);
-      y[i] = d[at.reduce((a, b) => x[b] > x[a] ? b : a)];
+      y[i] = d[at.reduce((a, b) => isLarger(x[b], x[a]) ? b : a)];
     }
   },
   samples: [{ shapes: { x: [2, 3, 5, 6], d: [2, 3, 5, 6] } }],

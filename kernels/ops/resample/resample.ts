@@ -1,4 +1,6 @@
 import { defineOp, type Op } from "../../op.ts";
+import { isCount } from "../../core/count.ts";
+import { ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { zeros } from "../layout/fill.ts";
 
@@ -60,6 +62,11 @@ fn weight(o: u32, i: u32, inLength: u32, outLength: u32) -> f32 {
   let low = u32(s);
   return select(0.0, 1.0 - fract(s), low == i) + select(0.0, fract(s), min(low + 1u, inLength - 1u) == i);
 }
+// Whether target pixel o reads source pixel i, be it with weight 0.
+fn reads(o: u32, i: u32, inLength: u32, outLength: u32) -> bool {
+  let low = u32(source(o, inLength, outLength));
+  return low == i || min(low + 1u, inLength - 1u) == i;
+}
 // The first target pixel that may read source pixel i, less one in case of rounding.
 fn first(i: u32, inLength: u32, outLength: u32) -> u32 {
   return u32(max((f32(i) - 0.5) * f32(outLength) / f32(inLength) - 1.5, 0.0));
@@ -73,9 +80,10 @@ fn kernel(i: u32) {
   let plane = i / (dims.H * dims.W) * dims.P * dims.Q;
   var total = 0.0;
   for (var p = first(h, dims.H, dims.P); p <= last(h, dims.H, dims.P); p++) {
+    if (!reads(p, h, dims.H, dims.P)) { continue; }
     let down = weight(p, h, dims.H, dims.P);
     for (var q = first(w, dims.W, dims.Q); q <= last(w, dims.W, dims.Q); q++) {
-      total += down * weight(q, w, dims.W, dims.Q) * dy[plane + p * dims.Q + q];
+      if (reads(q, w, dims.W, dims.Q)) { total += down * weight(q, w, dims.W, dims.Q) * dy[plane + p * dims.Q + q]; }
     }
   }
   dx[i] = total;
@@ -123,7 +131,13 @@ function eachTap(
  *
  * @param x f32[N, C, H, W]
  * @returns f32[N, C, height, width]
+ * @throws {ShapeError} if the height or the width is not a whole number of at least 1
  */
 export function resizeBilinear(x: Tensor, height: number, width: number): Tensor {
+  if (!isCount(height, 1) || !isCount(width, 1)) {
+    throw new ShapeError(
+      `Cannot run resizeBilinear: x ${x} to ${height} x ${width} (expected whole numbers of at least 1)`,
+    );
+  }
   return resize(x, { P: height, Q: width });
 }

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import {
   add,
   assign,
-  defineOp,
   DeviceError,
   full,
   init,
@@ -15,7 +14,6 @@ import {
   tensor,
   withDevice,
 } from "../../../kernels/mod.ts";
-import { registry } from "../../../kernels/op.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
 /** Runs a test on its own WebGPU device, which it may break. */
@@ -27,38 +25,6 @@ function testOnWebGpu(name: string, test: (device: Awaited<ReturnType<typeof ini
     own.close();
   });
 }
-
-/** An op whose kernel is not valid WGSL. */
-function brokenOp(): (x: Tensor) => Tensor {
-  registry.delete("brokenForTest");
-  const broken = defineOp({
-    name: "brokenForTest",
-    signature: "x[n] -> y[n]",
-    wgsl: "fn kernel(i: u32) { y[i] = x[i] +; }",
-    reference: ({ x, y }) => y.set(x),
-    samples: [],
-  });
-  registry.delete("brokenForTest");
-  return broken;
-}
-
-/** Checks the error that the broken op causes. */
-function namesBrokenOp(error: unknown): true {
-  assert.ok(error instanceof DeviceError);
-  assert.match(error.message, /Cannot compile the kernel of brokenForTest: .*\+;/s);
-  return true;
-}
-
-testOnWebGpu("WebGpuDevice.read() names an op whose kernel does not compile", async () => {
-  brokenOp()(tensor([1]));
-  await assert.rejects(tensor([1]).read(), namesBrokenOp);
-});
-
-testOnWebGpu("RecordedStep.compile() names an op whose kernel does not compile", async () => {
-  const x = tensor([1]);
-  const broken = brokenOp();
-  await assert.rejects(record(() => broken(x)).compile(), namesBrokenOp);
-});
 
 testOnWebGpu("RecordedStep.compile() reports each new kernel once, and changes no value", async () => {
   const y = full([70], 1);
@@ -118,6 +84,7 @@ testOnWebGpu("RecordedStep.run() shares a submit with other runs of the same tas
   const x = tensor([0]);
   const y = full([1], 0);
   const step = record(() => assign(y, add(y, x)));
+  await step.compile(); // kernels that may not be valid are submitted by themselves
   await device.finished();
   let submits = 0;
   const { submit } = GPUQueue.prototype;

@@ -35,6 +35,14 @@ export function mul(a: v128, b: v128): v128 {
   return f32x4.mul(a, b);
 }
 
+/** The largest of the four lanes; NaN if one is. */
+export function topOf(v: v128): f32 {
+  return max(
+    max(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)),
+    max(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3)),
+  );
+}
+
 /** Sum of the four lanes. */
 export function total(v: v128): f32 {
   return (f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1)) +

@@ -1,9 +1,11 @@
 // 3x3 convolutions with one pixel of padding, and their input gradients, which are such convolutions.
 
 import { nextTask } from "../call.ts";
+import { directPlane } from "../direct_convolution.ts";
 import { add, splat } from "../simd.ts";
 import { me } from "../threads.ts";
 import { interleave, transformSource, transformTarget, transformWeight } from "../winograd.ts";
+import { areUsual, CENTRE, isEven } from "../winograd_range.ts";
 import { sixTiles } from "../winograd_products.ts";
 import {
   chunkOf,
@@ -61,43 +63,37 @@ export function winogradWeights(
   }
 }
 
-/** An image [H][pitch][4] to four planes, plus a bias for each, plus another image unless `addend` is 0. */
-function deinterleave(
+/** One lane of an image [H][pitch][4] to a plane, plus an offset, plus another plane unless `addend` is 0. */
+function storePlane(
   from: usize,
   pitch: i32,
   H: i32,
   W: i32,
-  bias: usize,
+  offset: f32,
   addend: usize,
   to: usize,
-  channels: i32,
 ): void {
-  const plane: usize = (<usize> (H * W)) << 2;
-  for (let k = 0; k < channels; k++) {
-    const offset = bias ? load<f32>(bias + ((<usize> k) << 2)) : 0;
-    const shift = splat(offset);
-    const lane: usize = (<usize> k) << 2;
-    for (let h = 0; h < H; h++) {
-      const source = from + ((<usize> (h * pitch)) << 4) + lane;
-      const target: usize = (<usize> k) * plane + ((<usize> (h * W)) << 2);
-      let w = 0;
-      for (; w + 4 <= W; w += 4) {
-        const at = source + ((<usize> w) << 4);
-        let v = v128.load_splat<f32>(at);
-        v = v128.load_lane<f32>(at, v, 1, 16);
-        v = v128.load_lane<f32>(at, v, 2, 32);
-        v = v128.load_lane<f32>(at, v, 3, 48);
-        v = add(v, shift);
-        const there = target + ((<usize> w) << 2);
-        if (addend) v = add(v, v128.load(addend + there));
-        v128.store(to + there, v);
-      }
-      for (; w < W; w++) {
-        const there = target + ((<usize> w) << 2);
-        let value = load<f32>(source + ((<usize> w) << 4)) + offset;
-        if (addend) value += load<f32>(addend + there);
-        store<f32>(to + there, value);
-      }
+  const shift = splat(offset);
+  for (let h = 0; h < H; h++) {
+    const source = from + ((<usize> (h * pitch)) << 4);
+    const target: usize = (<usize> (h * W)) << 2;
+    let w = 0;
+    for (; w + 4 <= W; w += 4) {
+      const at = source + ((<usize> w) << 4);
+      let v = v128.load_splat<f32>(at);
+      v = v128.load_lane<f32>(at, v, 1, 16);
+      v = v128.load_lane<f32>(at, v, 2, 32);
+      v = v128.load_lane<f32>(at, v, 3, 48);
+      v = add(v, shift);
+      const there = target + ((<usize> w) << 2);
+      if (addend) v = add(v, v128.load(addend + there));
+      v128.store(to + there, v);
+    }
+    for (; w < W; w++) {
+      const there = target + ((<usize> w) << 2);
+      let value = load<f32>(source + ((<usize> w) << 4)) + offset;
+      if (addend) value += load<f32>(addend + there);
+      store<f32>(to + there, value);
     }
   }
 }
@@ -106,7 +102,10 @@ export function winogradConvolveWorkspace(N: i32, C: i32, H: i32, W: i32, K: i32
   return weightBytes(C, K) + threads * threadBytes(N, C, H, W, K);
 }
 
-/** A convolution with the weights that `winogradWeights` left in the workspace. A task is a chunk of images. */
+/**
+ * A convolution with the weights that `winogradWeights` left in the workspace. A task is a chunk of images. Those that
+ * Winograd's transforms do not suit are computed tap by tap.
+ */
 export function winogradConvolve(
   call: usize,
   workspace: usize,
@@ -120,6 +119,10 @@ export function winogradConvolve(
   W: i32,
   K: i32,
   B: i32,
+  w: usize,
+  strideC: usize,
+  strideK: usize,
+  turned: i32,
 ): void {
   const chunk = chunkOf(N, C, H, W, K), slots = slotsOf(chunk, H, W);
   const down = tilesAlong(H), across = tilesAlong(W), tiles = down * across;
@@ -135,6 +138,7 @@ export function winogradConvolve(
   const M = V + 36 * vStep;
   const plane: usize = (<usize> (H * W)) << 2;
 
+  const usual = areUsual(workspace + CENTRE * uStep, <i32> (uStep >> 4));
   for (let task = nextTask(call); task * chunk < N; task = nextTask(call)) {
     const first = task * chunk;
     const images = min(chunk, N - first);
@@ -164,22 +168,23 @@ export function winogradConvolve(
         }
       }
     }
-    for (let q = 0; q < quadsK; q++) {
-      for (let i = 0; i < images; i++) {
-        const n = first + i;
-        transformTarget(M + ((<usize> (q * slots + i * tiles)) << 4), mStep, down, across, rows, image);
-        const to: usize = (<usize> (n * K + 4 * q)) * plane;
-        const biases = bias ? bias + ((<usize> ((n % B) * K + 4 * q)) << 2) : 0;
-        deinterleave(
-          image,
-          4 * across,
-          H,
-          W,
-          biases,
-          addend ? addend + to : 0,
-          target + to,
-          min(4, K - 4 * q),
-        );
+    for (let i = 0; i < images; i++) {
+      const n = first + i;
+      const at: usize = (<usize> (i * tiles)) << 4;
+      const direct = !usual || !isEven(V + CENTRE * vStep + at, row, tiles, quadsC, C);
+      for (let q = 0; q < quadsK; q++) {
+        if (!direct) {
+          transformTarget(M + (<usize> q) * row + at, mStep, down, across, rows, image);
+        }
+        for (let k = 4 * q; k < min(K, 4 * q + 4); k++) {
+          const offset = bias ? load<f32>(bias + ((<usize> ((n % B) * K + k)) << 2)) : 0;
+          const to: usize = (<usize> (n * K + k)) * plane;
+          const added = addend ? addend + to : 0;
+          if (direct) {
+            const x = source + (<usize> (n * C)) * plane, weights = w + (<usize> k) * strideK;
+            directPlane(x, weights, strideC, turned != 0, C, H, W, offset, added, target + to);
+          } else storePlane(image + ((<usize> (k & 3)) << 2), 4 * across, H, W, offset, added, target + to);
+        }
       }
     }
   }

@@ -2,8 +2,10 @@
 
 import { nextTask } from "../call.ts";
 import { add } from "../simd.ts";
+import { directWeightGradient } from "../direct_convolution.ts";
 import { me } from "../threads.ts";
 import { interleave, transformGradient, transformSource, transformWeightGradient } from "../winograd.ts";
+import { CENTRE, isEven } from "../winograd_range.ts";
 import { overTiles } from "../winograd_products.ts";
 import {
   chunkOf,
@@ -73,6 +75,7 @@ export function winogradGradientParts(
     const end = start + (part + 1) * all / parts;
     const U = workspace + (<usize> task) * 36 * uStep;
     memory.fill(U, 0, 36 * uStep);
+    let suits = true;
     for (let first = start + part * all / parts; first < end; first += chunk) {
       const images = min(chunk, end - first);
       const count = images * tiles;
@@ -87,6 +90,11 @@ export function winogradGradientParts(
           transformGradient(edge, down, across, rows, D + ((<usize> (q * slots + i * tiles)) << 4), dStep);
         }
       }
+      for (let i = 0; i < images; i++) {
+        const at: usize = (<usize> (i * tiles)) << 4;
+        suits = suits && isEven(V + CENTRE * vStep + at, row, tiles, quadsC, C) &&
+          isEven(D + CENTRE * dStep + at, row, tiles, quadsK, K);
+      }
       for (let f: usize = 0; f < 36; f++) {
         for (let q = 0; q < quadsC; q++) {
           const v = V + f * vStep + (<usize> q) * row;
@@ -98,6 +106,7 @@ export function winogradGradientParts(
         }
       }
     }
+    if (!suits) memory.fill(U, 0xff, 36 * uStep); // NaN, which the sum notices
   }
 }
 
@@ -108,7 +117,10 @@ export function winogradGradientSumWorkspace(C: i32, K: i32, groups: i32, parts:
   return sumBytes(C, K, groups, parts) + threads * SCRATCH;
 }
 
-/** dw of each group from the sum of its parts. A task is four target channels of a group. */
+/**
+ * dw of each group of `run` images from the sum of its parts. A task is four target channels of a group. What is not finite
+ * is computed again, tap by tap.
+ */
 export function winogradGradientSum(
   call: usize,
   workspace: usize,
@@ -117,7 +129,15 @@ export function winogradGradientSum(
   K: i32,
   groups: i32,
   parts: i32,
+  x: usize,
+  dy: usize,
+  N: i32,
+  H: i32,
+  W: i32,
+  run: i32,
 ): void {
+  const plane: usize = (<usize> (H * W)) << 2;
+  const stepX = (<usize> C) * plane, stepY = (<usize> K) * plane;
   const quadsK = quadsOf(K), panels = panelsOf(K);
   const panel: usize = (<usize> quadsOf(C)) << 7;
   const uStep = panel * panels;
@@ -139,9 +159,17 @@ export function winogradGradientSum(
       transformWeightGradient(u, 16, rows, result);
       for (let k = 4 * q; k < min(K, 4 * q + 4); k++) {
         const to = dw + (<usize> (((group * K + k) * C + c) * 36));
+        let zero: f32 = 0; // NaN as soon as one is not finite
         for (let tap: usize = 0; tap < 9; tap++) {
-          store<f32>(to + (tap << 2), load<f32>(result + (tap << 4) + (<usize> (k & 3) << 2)));
+          const value = load<f32>(result + (tap << 4) + (<usize> (k & 3) << 2));
+          zero += value * 0;
+          store<f32>(to + (tap << 2), value);
         }
+        if (zero == 0) continue;
+        const n = group * run;
+        const from = x + (<usize> n) * stepX + (<usize> c) * plane;
+        const slope = dy + (<usize> n) * stepY + (<usize> k) * plane;
+        directWeightGradient(from, stepX, slope, stepY, min(run, N - n), H, W, to);
       }
     }
   }

@@ -29,12 +29,13 @@ export function adamUpdate(
   const epsilon = setting(settings, 3), decay = setting(settings, 4);
   const correction2 = setting(settings, 6), rate = lr / setting(settings, 5);
   const scale = clipScale(setting(settings, 7), load<f32>(norm));
-  const keep: f32 = decoupled ? 1 - lr * decay : 1, pull: f32 = decoupled ? 0 : decay;
+  const keep: f32 = decoupled ? 1 - lr * decay : 1;
   for (let first = nextTask(call) * BLOCK; first < n; first = nextTask(call) * BLOCK) {
     for (let i = first; i < min(n, first + BLOCK); i++) {
       const at: usize = (<usize> i) << 2;
       const before = load<f32>(p + at) * keep;
-      const d = load<f32>(g + at) * scale + pull * before;
+      let d = load<f32>(g + at) * scale;
+      if (!decoupled) d += decay * before;
       const mean = beta1 * load<f32>(m + at) + (1 - beta1) * d;
       const square = beta2 * load<f32>(v + at) + (1 - beta2) * d * d;
       store<f32>(m + at, mean);

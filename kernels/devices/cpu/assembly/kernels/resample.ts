@@ -41,7 +41,17 @@ export function maxPool2d(
   }
 }
 
-/** dy goes to the first maximum of its window. */
+/** Whether b is larger than a, NaN being larger than all numbers. */
+function isLarger(b: f32, a: f32): bool {
+  return b > a || (b != b && a == a);
+}
+
+/** Where b is larger than a, NaN being larger than all numbers. */
+function larger(b: v128, a: v128): v128 {
+  return v128.or(f32x4.gt(b, a), v128.and(f32x4.ne(b, b), f32x4.eq(a, a)));
+}
+
+/** dy goes to the first maximum of its window, the first NaN if there is one. */
 export function maxPool2dGradient(
   call: usize,
   x: usize,
@@ -70,8 +80,8 @@ export function maxPool2dGradient(
           h = v128.load(x + at + row, 16);
         const a = i32x4.shuffle(e, f, 0, 2, 4, 6), b = i32x4.shuffle(e, f, 1, 3, 5, 7);
         const c = i32x4.shuffle(g, h, 0, 2, 4, 6), d = i32x4.shuffle(g, h, 1, 3, 5, 7);
-        const low = f32x4.gt(b, a), high = f32x4.gt(d, c);
-        const down = f32x4.gt(v128.bitselect(d, c, high), v128.bitselect(b, a, low));
+        const low = larger(b, a), high = larger(d, c);
+        const down = larger(v128.bitselect(d, c, high), v128.bitselect(b, a, low));
         const slope = v128.load(from);
         const up = v128.andnot(slope, down), under = v128.and(slope, down);
         const upLeft = v128.andnot(up, low), upRight = v128.and(up, low);
@@ -87,8 +97,8 @@ export function maxPool2dGradient(
         const a = load<f32>(x + at), b = load<f32>(x + at, 4);
         const c = load<f32>(x + at + row), d = load<f32>(x + at + row, 4);
         const slope = load<f32>(from);
-        const low = b > a, top = low ? b : a, high = d > c, bottom = high ? d : c;
-        const down = bottom > top;
+        const low = isLarger(b, a), top = low ? b : a, high = isLarger(d, c), bottom = high ? d : c;
+        const down = isLarger(bottom, top);
         store<f32>(dx + at, down || low ? 0 : slope);
         store<f32>(dx + at, down || !low ? 0 : slope, 4);
         store<f32>(dx + at + row, !down || high ? 0 : slope);

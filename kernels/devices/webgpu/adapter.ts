@@ -1,0 +1,15 @@
+/** Why there is no WebGPU device, and what to do. */
+export function noAdapter(): string {
+  if ("document" in globalThis) {
+    return "No WebGPU adapter: this browser has none for this page (it needs https, localhost or a file, and a GPU)";
+  }
+  return "No WebGPU adapter: install a Vulkan driver and loader (Debian: mesa-vulkan-drivers libvulkan1), start through " +
+    "./denow, or use the CPU device (--device cpu)";
+}
+
+/** Whether the adapter runs on the CPU, which browsers and Deno report in different places. */
+export function isSoftware(adapter: GPUAdapter): boolean {
+  const flagged = adapter.info.isFallbackAdapter ??
+    (adapter as { isFallbackAdapter?: boolean }).isFallbackAdapter;
+  return flagged ?? /llvmpipe|lavapipe|swiftshader/i.test(adapter.info.description);
+}

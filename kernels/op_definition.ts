@@ -1,0 +1,97 @@
+import type { CheckedSignature } from "./core/checked_signature.ts";
+import type { AttributeTypes, AttributeValues } from "./core/attributes.ts";
+import type { Shape } from "./core/shape.ts";
+import type { InputNames, OutputNames } from "./core/signature.ts";
+import type { Tensor } from "./core/tensor.ts";
+import type { WasmKernel } from "./devices/cpu/wasm_call.ts";
+import type { WasmLowering } from "./devices/cpu/wasm_lowering.ts";
+import type { Dims, NumberArray, Tuning, Workgroups } from "./devices/device.ts";
+
+/** Inputs that the registry test runs an op on. Values are random in [-2, 2) unless given. */
+export interface Sample {
+  /** Shape of each input by name. */
+  readonly shapes: Readonly<Record<string, Shape>>;
+  /** Attributes of the call. */
+  readonly attributes?: Readonly<Record<string, number>>;
+  /** Values of inputs by name: required for u32 inputs, and for f32 inputs that must lie in the op's domain. */
+  readonly values?: Readonly<Record<string, ArrayLike<number>>>;
+  /** `false` at a kink, such as a tie of a maximum, where differences give no gradient. */
+  readonly smooth?: boolean;
+}
+
+/** First of a list of names. */
+export type FirstName<Names extends readonly string[]> = Names extends
+  readonly [infer Name extends string, ...unknown[]] ? Name : never;
+
+/**
+ * What an op's gradient may use: its inputs and outputs by name, and the gradient of its first output, whose name is the
+ * output's after a `d`: `dy` for an output `y`.
+ */
+export type Saved<S extends string> = {
+  readonly [name in InputNames<S>[number] | OutputNames<S>[number] | `d${FirstName<OutputNames<S>>}`]: Tensor;
+};
+
+/** An op in one declaration. */
+export interface OpDefinition<S extends string, A extends AttributeTypes> {
+  /** Unique among all ops; messages and profiles show it. */
+  readonly name: string;
+  /** Buffers and axes, `a[M, K], b[K, N] -> y[M, N]`: documents, checks shapes, gives output shapes and uniforms. */
+  readonly signature: CheckedSignature<S>;
+  /** Settings by name with their type; the caller gives them last, as an object. */
+  readonly attributes?: A;
+  /** Further axes and settings of the kernel, computed from those of the call; a shape stands for an `S...` axis. */
+  readonly derive?: (
+    dims: Readonly<Record<string, number>> & AttributeValues<A>,
+    shapes: Readonly<Record<string, Shape>>,
+  ) => Readonly<Record<string, number | Shape>>;
+  /** WGSL that defines `fn kernel(i: u32)`; buffers and `dims` are in scope. A function gets the specialised dims. */
+  readonly wgsl: string | ((tuning: Tuning, specialised: Dims) => string);
+  /**
+   * Dims to compile into the shader, where measurements show that it pays: each set of values costs a pipeline. A function
+   * may add choices that follow from dims and tuning, such as a tile.
+   */
+  readonly specialise?: readonly string[] | ((dims: Dims, tuning: Tuning) => Dims);
+  /** How often `kernel` runs: by default, once for each element of the first output. */
+  readonly invocations?: (dims: Dims, tuning: Tuning) => number;
+  /**
+   * Runs the kernel in workgroups where it returns any: the WGSL then defines `fn kernel(group: u32, lane: u32)`, which all
+   * `lanes` of each of `count` groups run, with `var<workgroup>` memory and `workgroupBarrier()`. Control flow around a
+   * barrier may depend on `group` and `dims`, never on `lane`. Whether there are workgroups, and how many lanes they have,
+   * may depend only on the tuning and on specialised dims; every adapter has 256 lanes and 16 KiB.
+   */
+  readonly workgroups?: (dims: Dims, tuning: Tuning) => Workgroups | undefined;
+  /**
+   * For each differentiable input, a rule that gives its gradient, of its shape, made of differentiable ops, so that
+   * gradients of gradients are right. It runs only if that gradient is needed. Where an input has no rule, asking for a
+   * gradient through it is an error.
+   */
+  readonly backward?: (
+    saved: Saved<S>,
+    attributes: AttributeValues<A>,
+  ) => { readonly [name in InputNames<S>[number]]?: () => Tensor };
+  /**
+   * The result where an input is empty but the result is not, given its shape, such as zeros for the sum of no numbers.
+   * Without it, such calls are refused.
+   */
+  readonly empty?: (shape: Shape) => Tensor;
+  /** Whether the new values of an updated input do not depend on its old ones: if those are lost, the op mends it. */
+  readonly overwrites?: boolean;
+  /** The op in plain loops over arrays by buffer name: what the CPU device runs by default, and the tests' oracle. */
+  readonly reference: (
+    arrays: { readonly [name in InputNames<S>[number] | OutputNames<S>[number]]: NumberArray },
+    dims: Dims,
+  ) => void;
+  /**
+   * The fast kernel of the CPU device: the name of one whose parameters are buffers, axes and attributes of the op, or
+   * the kernel calls that do the op's work, undefined for dims that no kernel fits. Without one the reference runs.
+   */
+  readonly wasm?: WasmKernel | WasmLowering<S>;
+  /** What the registry test runs it on; `[]` where other tests check the op, for example with `checkGradients`. */
+  readonly samples: readonly Sample[];
+}
+
+/** How an op is declared. */
+export interface DefineOptions {
+  /** Whether it may take the place of an op of the same name, as in a notebook cell that runs again; by default false. */
+  readonly replace?: boolean;
+}

@@ -1,0 +1,143 @@
+import {
+  AdaptiveSampler,
+  Attention,
+  BatchOrder,
+  Conv2d,
+  ConvTranspose2d,
+  countParameters,
+  createModel,
+  defineTableau,
+  evaluations,
+  fit,
+  flatten,
+  GroupNorm,
+  HeldOutLoss,
+  heun,
+  Linear,
+  namedParameters,
+  noise,
+  plateau,
+  progressAt,
+  randomInitialiser,
+  rowsOf,
+  sample,
+  SampleBatches,
+  Sampler,
+  step,
+  TimeEmbedding,
+  Trainer,
+  trajectory,
+  uniformTimes,
+} from "../../models/mod.ts";
+import { full, tensor, zeros } from "../../kernels/mod.ts";
+import assert from "node:assert/strict";
+import { assertRefuses, type Counting, notCounts } from "../refusing.ts";
+import { assertClose, testOnDevices } from "../testing.ts";
+
+const field = { velocity: (x: ReturnType<typeof zeros>) => x };
+const made = randomInitialiser(1);
+const data = () => zeros([4, 1, 4, 4]);
+const model = (filters = [2, 4]) => createModel({ type: "UNet_FM", filters, tEmb: 4 }, 46020);
+const options = { batchSize: 2, seed: 1, learningRate: 0.1 };
+const start = { count: 2, shape: [1, 4, 4], seed: 1, steps: 2 };
+const x = () => zeros([2, 3]), t = () => zeros([2]);
+const withZero = [...notCounts, 0];
+const seeds = [1.5, NaN, -2, Infinity, 2 ** 32];
+
+/** Each public function of the models that counts something, by the argument. */
+const counting: Record<string, readonly [Counting, readonly number[]]> = {
+  "noise() seed": [(n) => noise(n, [1, 2]), seeds],
+  "noise() shape": [(n) => noise(1, [n, 2]), notCounts],
+  "sample() count": [(n) => sample(field, { ...start, count: n }), withZero],
+  "sample() shape": [(n) => sample(field, { ...start, shape: [n] }), notCounts],
+  "sample() seed": [(n) => sample(field, { ...start, seed: n }), seeds],
+  "sample() steps": [(n) => sample(field, { ...start, steps: n }), withZero],
+  "sample() batch": [(n) => sample(field, { ...start, batch: n }), withZero],
+  "sample() times": [
+    (n) => sample(field, { count: 1, shape: [1], seed: 1, times: [0, n] }),
+    [NaN, -1, Infinity, 2],
+  ],
+  "SampleBatches() batch": [(n) => new SampleBatches(field, x(), { steps: 1, batch: n }), withZero],
+  "Sampler() shape": [(n) => new Sampler(field, [n, 2], { steps: 1 }), withZero],
+  "Sampler.plan() shape": [(n) => Sampler.plan(field, [n, 2], { steps: 1 }), withZero],
+  "Sampler.trajectory() first": [
+    (n) => new Sampler(field, [2, 3], { steps: 2 }).trajectory(x(), { first: n }),
+    [...notCounts, 2],
+  ],
+  "Sampler.trajectory() ahead": [
+    (n) => new Sampler(field, [2, 3], { steps: 2 }).trajectory(x(), { ahead: n }),
+    withZero,
+  ],
+  "AdaptiveSampler() shape": [(n) => new AdaptiveSampler(field, [n, 2]), withZero],
+  "AdaptiveSampler() maxEvaluations": [
+    (n) => new AdaptiveSampler(field, [2, 2], { maxEvaluations: n }),
+    withZero,
+  ],
+  "trajectory() count": [(n) => trajectory(field, { ...start, count: n }), withZero],
+  "step() dt": [(n) => step(heun, field, x(), t(), n), [NaN, Infinity]],
+  "uniformTimes() steps": [(n) => uniformTimes(n), withZero],
+  "evaluations() steps": [(n) => evaluations(heun, n), notCounts],
+  "defineTableau() order": [(n) => defineTableau({ order: n, a: [[]], b: [1], c: [0] }), withZero],
+  "defineTableau() weights": [(n) => defineTableau({ order: 1, a: [[]], b: [n], c: [0] }), [NaN, 0.5]],
+  "progressAt() step": [(n) => progressAt(n, 3), notCounts],
+  "progressAt() steps": [(n) => progressAt(1, n), notCounts],
+  "plateau() patience": [(n) => plateau(0.1, { patience: n }), notCounts],
+  "plateau() cooldown": [(n) => plateau(0.1, { cooldown: n }), notCounts],
+  "BatchOrder() batchSize": [(n) => new BatchOrder(Uint32Array.of(0, 1), n, 1), withZero],
+  "BatchOrder() seed": [(n) => new BatchOrder(Uint32Array.of(0, 1), 1, n), seeds],
+  "BatchOrder.batch() step": [(n) => new BatchOrder(Uint32Array.of(0, 1), 1, 1).batch(n), notCounts],
+  "HeldOutLoss() batchSize": [
+    (n) => new HeldOutLoss(field, rowsOf(data()), { ...options, batchSize: n }),
+    withZero,
+  ],
+  "HeldOutLoss() seed": [(n) => new HeldOutLoss(field, rowsOf(data()), { ...options, seed: n }), seeds],
+  "Trainer() batchSize": [
+    (n) => new Trainer(model(), rowsOf(data()), { ...options, batchSize: n }),
+    withZero,
+  ],
+  "Trainer() seed": [(n) => new Trainer(model(), rowsOf(data()), { ...options, seed: n }), seeds],
+  "Trainer() ema": [(n) => new Trainer(model(), rowsOf(data()), { ...options, ema: n }), [NaN, -0.1, 1]],
+  "Trainer.plan() batchSize": [(n) => new Trainer(model(), rowsOf(data()), options).plan(n), withZero],
+  "fit() steps": [(n) => fit(model(), data(), { steps: n }), withZero],
+  "fit() batchSize": [(n) => fit(model(), data(), { steps: 1, batchSize: n }), withZero],
+  "fit() seed": [(n) => fit(model(), data(), { steps: 1, seed: n }), seeds],
+  "flatten() chunkBytes": [(n) => flatten(namedParameters(model()), { chunkBytes: n }), withZero],
+  "Linear() inputs": [(n) => new Linear(n, 2, made), withZero],
+  "Linear() outputs": [(n) => new Linear(2, n, made), withZero],
+  "Conv2d() inputs": [(n) => new Conv2d(n, 2, 3, made), withZero],
+  "Conv2d() outputs": [(n) => new Conv2d(2, n, 3, made), withZero],
+  "Conv2d() kernel": [(n) => new Conv2d(2, 2, n as 1, made), [...withZero, 2]],
+  "ConvTranspose2d() outputs": [(n) => new ConvTranspose2d(2, n, made), withZero],
+  "GroupNorm() groups": [(n) => new GroupNorm(n, 4, made), [...withZero, 0.5]],
+  "GroupNorm() channels": [(n) => new GroupNorm(1, n, made), withZero],
+  "Attention() channels": [(n) => new Attention(n, 1, made), withZero],
+  "TimeEmbedding() tEmb": [(n) => new TimeEmbedding({ tEmb: n }, made), withZero],
+  "createModel() filters": [(n) => model([2, n]), withZero],
+  "createModel() seed": [(n) => createModel({ type: "UNet_FM", filters: [2], tEmb: 4 }, n), seeds],
+  "countParameters() tEmb": [(n) => countParameters({ type: "UNet_FM", filters: [2], tEmb: n }), withZero],
+  "randomInitialiser() seed": [(n) => randomInitialiser(n), seeds],
+  "Initialiser.uniform() shape": [(n) => made.uniform([n, 2], 1), notCounts],
+};
+
+for (const [name, [call, values]] of Object.entries(counting)) {
+  testOnDevices(`${name} that is not a whole number in its range is refused in words`, async (device) => {
+    await assertRefuses(name, call, values);
+    assert.ok(Number.isFinite(device.allocatedBytes), `allocatedBytes is ${device.allocatedBytes}`);
+    assertClose(await full([2], 3).read(), [3, 3], 0);
+  });
+}
+
+testOnDevices("empty data and empty batches are refused in words", () => {
+  const none = zeros([0, 1, 4, 4]);
+  for (
+    const call of [
+      () => sample(field, { x0: none, steps: 1 }),
+      () => trajectory(field, { x0: none, steps: 1 }),
+      () => new SampleBatches(field, none, { steps: 1, batch: 2 }),
+      () => new Sampler(field, [], { steps: 1 }),
+      () => rowsOf(none),
+      () => new BatchOrder(new Uint32Array(0), 1, 1),
+    ]
+  ) assert.throws(call, /^(Shape|Range)Error: Cannot (sample a batch|take rows|order batches)/);
+  assert.throws(() => rowsOf(data(), tensor([1, 2])), /^ShapeError: Cannot take rows: .*expected 4 rows/);
+});
