@@ -1,6 +1,6 @@
 import type { Tensor } from "../../core/tensor.ts";
 import { zeros } from "../layout/fill.ts";
-import isNanWgsl from "./is_nan.wgsl" with { type: "text" };
+import nanWgsl from "./nan.wgsl" with { type: "text" };
 import { defineUnary } from "./unary.ts";
 
 /** |x|, with slope 0 at 0. */
@@ -10,7 +10,7 @@ export const abs: (x: Tensor) => Tensor = defineUnary("abs", {
   apply: Math.abs,
   derivative: Math.sign,
   curvature: (x) => zeros(x.shape),
-  functions: isNanWgsl,
+  functions: nanWgsl,
   samples: [
     { shapes: { x: [3, 5] } },
     { shapes: { x: [1] } },

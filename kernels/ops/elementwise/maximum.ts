@@ -5,7 +5,7 @@ import { sumTo } from "../reduce/reduce.ts";
 import { broadcastWalk } from "./broadcast.ts";
 import { defineBinary } from "./define_binary.ts";
 import { ternaryKernel } from "./define_ternary.ts";
-import isNanWgsl from "./is_nan.wgsl" with { type: "text" };
+import nanWgsl from "./nan.wgsl" with { type: "text" };
 import { scalarBeside } from "./scalar.ts";
 
 /** The part of dy that goes to a where max(a, b) was taken: all where a > b, half at a tie, nothing where a < b. */
@@ -35,7 +35,7 @@ const tie = { shapes: { a: [3], b: [3] }, values: { a: [1, 2, -3], b: [1, 3, -4]
 const maximumOp = defineBinary(
   "maximum",
   {
-    functions: `${isNanWgsl}
+    functions: `${nanWgsl}
 fn larger(a: f32, b: f32) -> f32 { return select(b, a, isNan(a) || (a > b && !isNan(b))); }
 `,
     value: "larger(a_, b_)",
@@ -48,7 +48,7 @@ fn larger(a: f32, b: f32) -> f32 { return select(b, a, isNan(a) || (a > b && !is
 const minimumOp = defineBinary(
   "minimum",
   {
-    functions: `${isNanWgsl}
+    functions: `${nanWgsl}
 fn smaller(a: f32, b: f32) -> f32 { return select(b, a, isNan(a) || (a < b && !isNan(b))); }
 `,
     value: "smaller(a_, b_)",

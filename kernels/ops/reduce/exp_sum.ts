@@ -1,5 +1,5 @@
 import type { NumberArray } from "../../devices/device.ts";
-import isNanWgsl from "../elementwise/is_nan.wgsl" with { type: "text" };
+import nanWgsl from "../elementwise/nan.wgsl" with { type: "text" };
 
 /** The largest number of a row, NaN if one is, and the sum of exp(x - top) over it. */
 export function expSum(row: NumberArray): { readonly top: number; readonly total: number } {
@@ -11,7 +11,7 @@ export function expSum(row: NumberArray): { readonly top: number; readonly total
 
 /** WGSL of `topOf` and `sumOfExp`, which do the same for the row of a buffer of [R, C] that starts at `base`. */
 export function expSumWgsl(x: string): string {
-  return `${isNanWgsl}
+  return `${nanWgsl}
 fn topOf(base: u32) -> f32 {
   var top = ${x}[base];
   for (var c = 1u; c < dims.C; c++) {

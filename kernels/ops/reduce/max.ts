@@ -1,7 +1,7 @@
 import { axisOf, ShapeError, sizeOf } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { defineOp } from "../../op.ts";
-import isNanWgsl from "../elementwise/is_nan.wgsl" with { type: "text" };
+import nanWgsl from "../elementwise/nan.wgsl" with { type: "text" };
 import { reshape } from "../layout/movement.ts";
 import { overAxes, runLength } from "./over_axes.ts";
 import { pick, pickWords } from "./pick.ts";
@@ -12,7 +12,7 @@ const indexOfMax = defineOp({
   signature: "x[A, R, B] -> index:u32[A, S, B]",
   attributes: { chunk: "u32", sign: "f32" },
   derive: ({ R, chunk }) => ({ S: Math.max(1, Math.ceil(R / chunk)) }),
-  wgsl: `${isNanWgsl}
+  wgsl: `${nanWgsl}
 fn kernel(i: u32) {
   let b = i % dims.B;
   let first = i / dims.B % dims.S * dims.chunk;

@@ -6,7 +6,7 @@ import { add, splat, topOf, total } from "./simd.ts";
 /** Element (1, 1) of the 36, in which all inner pixels of a tile, or all weights, have a part. */
 export const CENTRE: usize = 7;
 /** How many times larger than the typical tile of an image the largest may be. */
-const UNEVEN: f32 = 512;
+const UNEVEN: f32 = 2048;
 /** Above this, products of transformed values may overflow. */
 const HUGE: f32 = 1e15;
 
