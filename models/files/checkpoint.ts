@@ -146,7 +146,7 @@ function traced(config: ModelOptions, source: string): Model {
   try {
     return createModel(config, blankInitialiser);
   } catch (error) {
-    if (!(error instanceof ShapeError)) throw error;
+    if (!(error instanceof ShapeError || error instanceof RangeError)) throw error;
     throw new CheckpointError(`Cannot load ${source}: its config is invalid: ${error.message}`);
   }
 }

@@ -35,9 +35,7 @@ const tie = { shapes: { a: [3], b: [3] }, values: { a: [1, 2, -3], b: [1, 3, -4]
 const maximumOp = defineBinary(
   "maximum",
   {
-    functions: `${nanWgsl}
-fn larger(a: f32, b: f32) -> f32 { return select(b, a, isNan(a) || (a > b && !isNan(b))); }
-`,
+    functions: nanWgsl,
     value: "larger(a_, b_)",
     apply: Math.max,
     samples: [tie],

@@ -34,7 +34,7 @@ export function isEven(centre: usize, row: usize, tiles: i32, quads: i32, channe
   }
   const count = <f32> (tiles * channels);
   const highest = topOf(top), root = total(sum) / count;
-  // One value among zeros is count^4 times as large as is typical.
-  const most = count > 2 ? min(UNEVEN, count * count * count * count / 2) : UNEVEN;
+  // Even one value among zeros is no more than count^4 times as large as is typical.
+  const most = count > 2 ? min(UNEVEN, count * count * count / 2) : UNEVEN;
   return highest < HUGE && highest <= most * root * root * root * root;
 }
