@@ -1,6 +1,6 @@
-import { printable, say as sayHere } from "../terminal/output.ts";
 import { SafetensorsError } from "../../models/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
+import { printable, say as tellUser } from "../terminal/output.ts";
 import { decodeFlowSnapshots, type FlowSnapshots } from "./snapshot_files.ts";
 import type { RunStore, RunSummary } from "../tracking/store.ts";
 import { isFlowFile } from "../run/layout.ts";
@@ -24,7 +24,7 @@ export interface RunFlow {
 export async function loadSnapshots(
   store: RunStore,
   experiment?: string,
-  say: (message: string) => void = sayHere,
+  say: (message: string) => void = tellUser,
 ): Promise<RunFlow[]> {
   const flows: RunFlow[] = [];
   for (const run of await store.list(experiment)) {

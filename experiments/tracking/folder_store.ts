@@ -1,8 +1,8 @@
-import { printable, say as sayHere } from "../terminal/output.ts";
 import { join } from "node:path";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { readMetrics } from "../run/metrics_log.ts";
 import { readFile, readJson } from "../run/read_file.ts";
+import { printable, say as tellUser } from "../terminal/output.ts";
 import { currentRecord, requireRecord } from "./current_record.ts";
 import { paramsOf } from "./description.ts";
 import { nestedRuns, runFiles } from "./files.ts";
@@ -44,7 +44,7 @@ export class FolderStore implements RunStore {
    * @param root the folder of the runs
    * @param say called with a line for each run that is left out because it is damaged
    */
-  constructor(readonly root: string, readonly say: (message: string) => void = sayHere) {}
+  constructor(readonly root: string, readonly say: (message: string) => void = tellUser) {}
 
   get description(): string {
     return this.root;

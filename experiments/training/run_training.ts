@@ -70,8 +70,8 @@ export async function runTraining(config: TrainingConfig, options: RunOptions = 
 async function trainOn(device: Device, asked: TrainingConfig, options: RunOptions): Promise<TrainingResult> {
   const { signal = new AbortController().signal, say = () => {}, terminal, startedAt = new Date() } = options;
   // Lock a resumed run before reading anything of it.
-  using own = options.lock || asked.resume === null ? undefined : await lockRun(asked.resume);
-  const resumed = options.lock ?? own;
+  using own = new DisposableStack();
+  const resumed = options.lock ?? (asked.resume === null ? undefined : own.use(await lockRun(asked.resume)));
   const choice = await trackingOf(asked, asked.resume);
   const data = await loadDataset(asked.data ?? undefined);
   const source = new ImageSource(data.train.images, data, normalizationTo(asked.normalize));
@@ -80,12 +80,12 @@ async function trainOn(device: Device, asked: TrainingConfig, options: RunOption
   const images = splitImages(data.train.count, config);
   const run = config.resume ??
     await createRunFolder({ name: config.name ?? config.model, out: config.out, startedAt });
-  using created = resumed ? undefined : await lockRun(run);
+  const lock = resumed ?? own.use(await lockRun(run));
   const loop = new TrainingLoop({ config, run, data, images, network, source, signal, say });
   const resumedAt = resumed ? await loop.resume() : undefined;
   if (resumed) await removeLeftovers(resumed);
   let bar: ProgressBar | undefined;
-  await using tracker = await startTracking((resumed ?? created)!, {
+  await using tracker = await startTracking(lock, {
     choice,
     startedAt,
     ...resumedAt !== undefined && { resumedAt },

@@ -1,15 +1,15 @@
 import {
+  abs,
   add,
   assign,
   concat,
   divide,
   gatherRows,
+  maximum,
   mean,
   multiply,
-  negate,
   record,
   type RecordedStep,
-  relu,
   reshape,
   type Shape,
   sqrt,
@@ -114,7 +114,7 @@ export class AdaptiveSampler {
     const rows = this.#rows = tensor(new Uint32Array(N));
     const axes = shape.map((_, axis) => axis).slice(1);
     const norm = (x: Tensor, allowed: Tensor) => sqrt(mean(square(divide(x, allowed)), axes));
-    const allowedAt = (x: Tensor) => add(multiply(absolute(x), rtol), atol);
+    const allowedAt = (x: Tensor) => add(multiply(abs(x), rtol), atol);
     const each = (t: Tensor) => reshape(t, shape.map((_, axis) => axis === 0 ? N : 1));
     this.#start = record(() => {
       assign(v, velocityOf(model, x, t, condition));
@@ -129,7 +129,7 @@ export class AdaptiveSampler {
       const next = step(tableau, model, x, t, dt, { ...condition && { condition }, first: v });
       assign(tried.x, next.x);
       assign(tried.v, tableau.firstSameAsLast ? next.last : velocityOf(model, next.x, add(t, dt), condition));
-      return norm(next.error!, add(multiply(larger(absolute(x), absolute(next.x)), rtol), atol));
+      return norm(next.error!, add(multiply(maximum(abs(x), abs(next.x)), rtol), atol));
     });
     this.#accept = record(() => {
       // Picked, not blended: a rejected step may hold NaN.
@@ -204,16 +204,6 @@ export class AdaptiveSampler {
     this.#t.write(Float32Array.from(t));
     this.#dt.write(Float32Array.from(dt));
   }
-}
-
-/** |x|. */
-function absolute(x: Tensor): Tensor {
-  return add(relu(x), relu(negate(x)));
-}
-
-/** The larger of a and b, element by element. */
-function larger(a: Tensor, b: Tensor): Tensor {
-  return add(a, relu(subtract(b, a)));
 }
 
 function tableauOf(solver: AdaptiveSolverName | ButcherTableau): ButcherTableau {

@@ -1,4 +1,5 @@
 import type { Tensor } from "../../kernels/mod.ts";
+import { isCount } from "../../kernels/core/count.ts";
 import type { VelocityField } from "../flow/field.ts";
 import type { Objective } from "../flow/objective.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
@@ -200,6 +201,6 @@ function checkRows(name: string, rows: Tensor | undefined, count: number): void 
 }
 
 function checkCount(name: string, count: number, most: number): void {
-  if (Number.isInteger(count) && count >= 1 && count <= most) return;
+  if (isCount(count, 1, most)) return;
   throw new FitError(`Cannot train: ${name} is ${count} (expected an integer from 1 to ${most})`);
 }
