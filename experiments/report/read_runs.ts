@@ -11,6 +11,7 @@ import { type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { readIfThere, readJson } from "../run/read_file.ts";
 import { endingOf } from "./ending.ts";
 import { factsOf, resultsOf, summaryOf } from "./facts.ts";
+import { readQuality } from "./quality.ts";
 
 /**
  * Reads everything that a report shows of runs from their folders.
@@ -51,6 +52,7 @@ async function readReportRun(folder: string, name: string): Promise<ReportRun> {
   const samplesPng = await readIfThere(join(folder, runFile.samples));
   const paths = await readFlowPaths(folder);
   const ending = await endingOf(folder, metrics);
+  const quality = await readQuality(folder, metrics.reduce((most, { step }) => Math.max(most, step), 0));
   return {
     name,
     summary: summaryOf(record),
@@ -63,6 +65,7 @@ async function readReportRun(folder: string, name: string): Promise<ReportRun> {
     valLoss: seriesOf(metrics, "val_loss"),
     learningRate: seriesOf(metrics, "learning_rate"),
     ...lossByTime && { lossByTime },
+    ...quality && { quality },
     ...samplesPng && { samplesPng },
     ...await readEvolutions(folder),
     ...paths && { paths },

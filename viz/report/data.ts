@@ -1,4 +1,5 @@
 import type { Evolution } from "../flow/evolution.ts";
+import type { Quality } from "./quality.ts";
 
 /** Numbers at training steps. */
 export interface Series {
@@ -95,6 +96,8 @@ export interface ReportRun {
   readonly learningRate: Series;
   /** Loss of held-out images by t. */
   readonly lossByTime?: readonly TimeBin[];
+  /** How good the network is, if it was evaluated. */
+  readonly quality?: Quality;
   /** A picture of samples, bytes of a PNG. */
   readonly samplesPng?: Uint8Array;
   /** How some samples came to be, all of one image size and with the same times. */

@@ -1,5 +1,6 @@
 import type { defaultMaps } from "../image/colormap.ts";
 import type { Series, Solved, TimeBin } from "./data.ts";
+import type { Quality } from "./quality.ts";
 import type { Quantised } from "./quantise.ts";
 
 /** What a page computes with, as JSON. */
@@ -22,6 +23,7 @@ export interface RunPayload {
   readonly valLoss: Series;
   readonly learningRate: Series;
   readonly lossByTime: readonly TimeBin[];
+  readonly course?: Quality["course"];
   readonly flow?: FlowPayload;
   readonly paths?: PathsPayload;
   /** Why the page cannot sample from it; only of runs with flow and live data. */

@@ -1,0 +1,40 @@
+import type { Quality, QualityFigure } from "../../viz/report/mod.ts";
+import { readEvaluation } from "../evaluation/evaluation.ts";
+import { type FigureMeaning, figureMeanings, figureNames } from "../evaluation/figures.ts";
+import { readJudged } from "../evaluation/judged_file.ts";
+import { aboutEvaluation } from "../evaluation/table.ts";
+
+/**
+ * Reads how good the network of a run is.
+ *
+ * @param step the last step of the run, to tell an evaluation of earlier weights
+ * @returns undefined if it was not evaluated
+ * @throws {RunError} if a file cannot be read
+ */
+export async function readQuality(run: string, step: number): Promise<Quality | undefined> {
+  const evaluation = await readEvaluation(run);
+  if (!evaluation) return undefined;
+  const { figures, course, weights } = evaluation;
+  const samples = await readJudged(run);
+  const old = weights.step !== undefined && weights.step !== step
+    ? ` These are the weights of step ${weights.step}; the run has gone on to step ${step}.`
+    : "";
+  return {
+    how: aboutEvaluation(evaluation).replaceAll("\n", ". ") + "." + old,
+    figures: figureNames.flatMap((name): QualityFigure[] => {
+      const figure = figures[name];
+      if (!figure) return [];
+      const { title, doc, better, share }: FigureMeaning = figureMeanings[name];
+      const { value, low, high, real, noise, evaluations, seconds } = figure;
+      const cost = `${evaluations.toLocaleString("en")} evaluations, ${seconds.toFixed(1)} s`;
+      return [{
+        ...{ title, meaning: doc, better, value, low, high, cost },
+        ...share && { share },
+        ...real != null && { real },
+        ...noise != null && { noise },
+      }];
+    }),
+    ...samples && { samples },
+    ...course && { course },
+  };
+}
