@@ -33,6 +33,11 @@ export {
   type SafetensorsTensor,
 } from "./files/safetensors.ts";
 export { type State, StateError } from "./files/state.ts";
+export { type Classified, Classifier, type ClassifierOptions } from "./judge/classifier.ts";
+export { Judge, type Judgement } from "./judge/judge.ts";
+export { JudgeError } from "./judge/judge_error.ts";
+export { loadJudge, saveJudge } from "./judge/judge_file.ts";
+export type { JudgeInfo } from "./judge/judge_info.ts";
 export {
   completeOptions,
   countParameters,

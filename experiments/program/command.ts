@@ -1,5 +1,5 @@
 import { DeviceError, ShapeError } from "../../kernels/mod.ts";
-import { CheckpointError, SafetensorsError, StateError } from "../../models/mod.ts";
+import { CheckpointError, JudgeError, SafetensorsError, StateError } from "../../models/mod.ts";
 import { DataError } from "../data/dataset.ts";
 import { PythonError } from "../python/python_environment.ts";
 import { RunError } from "../run/run_folder.ts";
@@ -18,6 +18,7 @@ const explained = [
   ConfigError,
   DataError,
   DeviceError,
+  JudgeError,
   PythonError,
   RunError,
   SafetensorsError,

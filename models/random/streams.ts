@@ -2,6 +2,7 @@
 export const streams = {
   weights: 0,
   order: 1,
+  shifts: 16,
   noise: 2,
   time: 3,
   heldOutNoise: 4,
