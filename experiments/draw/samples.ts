@@ -23,14 +23,14 @@ export function drawSamples(
 /**
  * Draws the same samples as `drawSamples`, to the bit, and tells how far it is.
  *
- * @param onProgress called with the number of samples done; a batch counts by its share of the steps
+ * @param onProgress called with the number of samples done, and awaited; a batch counts by its share of the steps
  * @returns f32[count, C, H, W] on the host
  * @throws {RunError} if a value is not finite
  */
 export async function drawSamplesInBatches(
   { model, normalization, shape }: Drawable,
   { count, seed, ...how }: Drawing,
-  onProgress: (done: number) => void,
+  onProgress: (done: number) => void | Promise<void>,
 ): Promise<Float32Array> {
   const size = shape.reduce((product, axis) => product * axis, 1);
   // The device refuses more noise than it holds, before the host makes room for pixels.
@@ -40,7 +40,7 @@ export async function drawSamplesInBatches(
   for (const { from, fresh, x0 } of batches) {
     let done = 0;
     for await (const { image, velocity } of sampler.trajectory(x0)) {
-      if (velocity) onProgress(Math.floor(fresh + (from + length - fresh) * ++done / how.steps));
+      if (velocity) await onProgress(Math.floor(fresh + (from + length - fresh) * ++done / how.steps));
       else pixels.set(finiteImages("draw samples", toPixels(image, normalization)), from * size);
     }
     await yieldToSignals();

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { TimeBin } from "../../viz/report/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import {
   count,
@@ -47,6 +48,8 @@ export interface Evaluation {
   readonly version: 1;
   /** When it was measured, in milliseconds since 1970. */
   readonly time: number;
+  /** How long all of it took. */
+  readonly seconds: number;
   /** The file of weights, its SHA-256 in hex, and the step it was saved at, if it is known. */
   readonly weights: { readonly file: string; readonly sha256: string; readonly step?: number | undefined };
   /** The device that computed. */
@@ -68,6 +71,8 @@ export interface Evaluation {
   };
   readonly figures: Readonly<Partial<Record<FigureName, Figure>>>;
   readonly course?: Course | undefined;
+  /** Test loss in bins of t. */
+  readonly lossByTime?: readonly TimeBin[] | undefined;
 }
 
 const numbers = listOf(finiteNumber);
@@ -81,6 +86,7 @@ const figure = fieldsOf({
 const checks = {
   version: { expected: "1; evaluate the run again", accepts: (value: unknown) => value === 1 },
   time,
+  seconds: finiteNumber,
   weights: fieldsOf({ file: text, sha256: text, step: optional(count) }),
   device: text,
   dataset: fieldsOf({ name: text, digest: text }),
@@ -91,6 +97,10 @@ const checks = {
   }),
   figures: tableOf(figure),
   course: optional(fieldsOf({ t: numbers, straightness: numbers, curvature: numbers })),
+  lossByTime: optional(listOf(fieldsOf({
+    ...{ from: finiteNumber, to: finiteNumber },
+    ...{ images: count, loss: optional(finiteNumber) },
+  }))),
 };
 
 /**

@@ -27,7 +27,7 @@ export const figureMeanings = {
   class_entropy: {
     title: "Entropy of classes",
     doc:
-      "How evenly samples are spread over the classes: 1 if all are equally frequent, 0 if there is only one",
+      "How evenly samples are spread over the classes, in bits: 3.32 if ten are equally frequent, 0 if there is only one",
     better: "real",
   },
   frechet: {
