@@ -9,6 +9,8 @@ export interface VelocityField {
    * @param condition one row per x, such as class labels u32[N], if the field takes one
    */
   velocity(x: Tensor, t: Tensor, condition?: Tensor): Tensor;
+  /** Whether guidance bends the flow away from the density that was learned, so that likelihoods are refused. */
+  readonly guided?: boolean;
 }
 
 /**

@@ -9,6 +9,8 @@ export const streams = {
   heldOutTime: 5,
   samples: 6,
   split: 7,
+  probes: 16,
+  dequantization: 17,
 } as const;
 
 /**

@@ -1,15 +1,10 @@
-import { ShapeError, slice, type Tensor, tensor } from "../../kernels/mod.ts";
-import { checkCount } from "../../kernels/core/count.ts";
+import { slice, type Tensor } from "../../kernels/mod.ts";
 import type { VelocityField } from "../flow/field.ts";
-import { rowsAt } from "../train/batch_source.ts";
+import { type RowBatch, RowBatches } from "./row_batches.ts";
 import { checkBatch, Sampler, type SamplerOptions } from "./sampler.ts";
 
 /** Part of the samples, of the size of all parts. */
-export interface SampleBatch {
-  /** Its first sample. */
-  readonly from: number;
-  /** Its first sample that is not in an earlier batch. */
-  readonly fresh: number;
+export interface SampleBatch extends RowBatch {
   /** Noise of the batch, f32[length, C, H, W]. */
   readonly x0: Tensor;
 }
@@ -24,8 +19,7 @@ export class SampleBatches {
   /** Samples in each batch. */
   readonly length: number;
   readonly #x0: Tensor;
-  /** The samples of the batch in work, by which the condition's rows are picked. */
-  readonly #rows: Tensor;
+  readonly #batches: RowBatches;
 
   /**
    * Records one step for all batches.
@@ -41,29 +35,16 @@ export class SampleBatches {
     x0: Tensor,
     { batch, condition, ...options }: SamplerOptions & { readonly batch: number },
   ) {
-    const [N, ...shape] = x0.shape;
     checkBatch(x0.shape);
-    checkCount("sample", "batch", batch);
-    if (condition && condition.shape[0] !== N) {
-      throw new ShapeError(`Cannot sample ${N} images with the condition ${condition} (expected ${N} rows)`);
-    }
-    this.length = Math.ceil(N / Math.ceil(N / batch));
+    const [N, ...shape] = x0.shape;
+    const batches = this.#batches = new RowBatches(model, N, batch, condition);
+    this.length = batches.length;
     this.#x0 = x0;
-    const rows = this.#rows = tensor(new Uint32Array(this.length));
-    const field = condition
-      ? { velocity: (x: Tensor, t: Tensor) => model.velocity(x, t, rowsAt(condition, rows)) }
-      : model;
-    this.sampler = new Sampler(field, [this.length, ...shape], options);
+    this.sampler = new Sampler(batches.field, [this.length, ...shape], options);
   }
 
   /** The batches in order; each is ready to be sampled until the next is asked for. */
   *[Symbol.iterator](): Generator<SampleBatch, void, void> {
-    const { length } = this;
-    const N = this.#x0.shape[0];
-    for (let fresh = 0; fresh < N; fresh += length) {
-      const from = Math.min(fresh, N - length);
-      this.#rows.write(Uint32Array.from({ length }, (_, i) => from + i));
-      yield { from, fresh, x0: slice(this.#x0, 0, from, length) };
-    }
+    for (const rows of this.#batches) yield { ...rows, x0: slice(this.#x0, 0, rows.from, this.length) };
   }
 }

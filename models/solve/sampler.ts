@@ -214,7 +214,8 @@ export class Sampler {
   }
 }
 
-function timesOf({ steps, times }: SamplerOptions): readonly number[] {
+/** The times that options mean. @throws {TypeError} if not exactly one of `steps` and `times` is given */
+export function timesOf({ steps, times }: Pick<SamplerOptions, "steps" | "times">): readonly number[] {
   if (times !== undefined && steps === undefined) return checkedTimes(times);
   if (steps !== undefined && times === undefined) return uniformTimes(steps);
   throw new TypeError(
@@ -224,7 +225,8 @@ function timesOf({ steps, times }: SamplerOptions): readonly number[] {
   );
 }
 
-function tableauOf({ solver = "euler" }: SamplerOptions): ButcherTableau {
+/** The solver that options mean. @throws {TypeError} if it is unknown */
+export function tableauOf({ solver = "euler" }: Pick<SamplerOptions, "solver">): ButcherTableau {
   if (typeof solver === "object") return solver;
   if (Object.hasOwn(solvers, solver)) return solvers[solver];
   throw new TypeError(unknownName("solver", solver, Object.keys(solvers)));
