@@ -117,7 +117,8 @@ export {
   withParameters,
 } from "./train/flat_parameters.ts";
 export { HeldOutLoss, type HeldOutOptions, meanLoss, type TimedLosses } from "./train/held_out_loss.ts";
-export { Optimizer, optimizer, type OptimizerState } from "./train/optimizer.ts";
+export { isMuonWeight } from "./train/muon.ts";
+export { memoryOrder, Optimizer, optimizer, type OptimizerState } from "./train/optimizer.ts";
 export { plateau } from "./train/plateau.ts";
 export {
   createSchedule,
@@ -128,4 +129,5 @@ export {
   scheduleSettings,
 } from "./train/schedule.ts";
 export { type StepMeasures, Trainer, type TrainerOptions, type TrainerState } from "./train/trainer.ts";
-export { type OptimizerKind, optimizerKinds, type OptimizerOptions } from "./train/update_rules.ts";
+export type { OptimizerOptions } from "./train/update_rule.ts";
+export { type OptimizerKind, optimizerKinds } from "./train/update_rules.ts";

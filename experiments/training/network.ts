@@ -2,6 +2,7 @@ import { scope } from "../../kernels/mod.ts";
 import {
   blankInitialiser,
   createModel,
+  isMuonWeight,
   type Model,
   type ModelOptions,
   modelTypeOf,
@@ -10,6 +11,7 @@ import {
   Trainer,
 } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
+import { ConfigError } from "../settings/setting.ts";
 import { objectiveOf } from "../settings/tasks/objective.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
 
@@ -36,15 +38,25 @@ export function modelOptions(
   return { type: modelTypeOf(model), filters: [...filters], tEmb, channels, attn, groups };
 }
 
-/** Makes the network and trainer of a configuration. */
+/**
+ * Makes the network and trainer of a configuration.
+ *
+ * @throws {ConfigError} if the optimizer would update none of its weights by its own rule
+ */
 export function makeNetwork(config: TrainingConfig, source: ImageSource): Network {
-  const { lr, weightDecay, momentum, beta1, beta2, eps, clip } = config;
+  const { lr, muonLr, weightDecay, momentum, beta1, beta2, eps, clip } = config;
   const { batchSize, seed, optimizer, ema, precision } = config;
   const options = modelOptions(config, source.shape[0]);
   const model = createModel(options, seed);
+  if (optimizer === "muon" && !namedParameters(model).values().some(({ shape }) => isMuonWeight(shape))) {
+    throw new ConfigError(
+      `Cannot use --optimizer muon with --filters ${config.filters}: it is for convolutions of 3x3 between at least ` +
+        "8 channels, and there is none (use adamw)",
+    );
+  }
   const trainer = new Trainer(model, source, {
     ...{ batchSize, seed, optimizer, ema, precision, objective: objectiveOf(config) },
-    ...{ learningRate: lr, weightDecay, momentum, beta1, beta2, epsilon: eps, clip },
+    ...{ learningRate: lr, muonFactor: muonLr / lr, weightDecay, momentum, beta1, beta2, epsilon: eps, clip },
   });
   return {
     options,

@@ -20,9 +20,10 @@ import { checkedSeed, streams } from "../random/streams.ts";
 import type { BatchSource } from "./batch_source.ts";
 import { Ema } from "./ema.ts";
 import { type FlatParameters, flatten, withParameters } from "./flat_parameters.ts";
-import { type Optimizer, optimizer } from "./optimizer.ts";
+import { memoryOrder, type Optimizer, optimizer } from "./optimizer.ts";
 import { PairDraw } from "./pair_draw.ts";
-import type { OptimizerKind, OptimizerOptions } from "./update_rules.ts";
+import type { OptimizerOptions } from "./update_rule.ts";
+import type { OptimizerKind } from "./update_rules.ts";
 
 /** Options of a trainer. */
 export interface TrainerOptions extends OptimizerOptions {
@@ -111,7 +112,7 @@ export class Trainer {
     this.#precision = precision;
     this.#lossScale = precision === "f16" ? lossScaleOf(batchSize, source) : 1;
     this.parameters = namedParameters(model);
-    this.flat = flatten(this.parameters);
+    this.flat = flatten(this.parameters, { order: memoryOrder(kind, this.parameters) });
     this.#optimizer = optimizer(kind, this.flat, { ...rule, lossScale: this.#lossScale });
     this.#ema = ema > 0 ? new Ema(this.flat, { decay: ema }) : undefined;
     this.#draw = new PairDraw(source, batchSize, streams);

@@ -42,6 +42,7 @@ export const training = defineSettings({
   maxMinutes: number({ doc: "stop after X minutes, 0 = no limit", min: 0 }),
   optimizer: choice(optimizerKinds, { doc: "optimizer", default: "adamw" }),
   lr: number({ doc: "peak learning rate", above: 0 }),
+  muonLr: number({ doc: "that of muon's convolutions; the rest has --lr", above: 0, default: 0.02 }),
   weightDecay: number({ doc: "weight decay", min: 0, default: 0.01 }),
   momentum: number({ doc: "momentum of sgd", min: 0, below: 1, default: 0.9 }),
   beta1: number({ doc: "decay of adam's mean", min: 0, below: 1, default: 0.9 }),

@@ -47,7 +47,7 @@ export function checkConfig(config: TrainingConfig): void {
 /** What a setting needs to have an effect: in words, and whether it is met. */
 type Need = readonly [words: string, met: (config: Partial<TrainingConfig>) => boolean];
 
-const adam: Need = ["--optimizer adamw or adam", ({ optimizer }) => optimizer !== "sgd"];
+const adam: Need = ["--optimizer adamw, adam or muon", ({ optimizer }) => optimizer !== "sgd"];
 const plateau: Need = ["--schedule plateau", ({ schedule }) => schedule === "plateau"];
 const heldOut: Need = ["--val-fraction above 0", ({ valFraction }) => valFraction !== 0];
 const samples: Need = ["--samples above 0", (config) => config.samples !== 0];
@@ -55,6 +55,7 @@ const flow: Need = ["--flow-samples above 0", (config) => config.flowSamples !==
 
 /** Settings that have an effect only with others. */
 const needs: { readonly [Name in keyof TrainingConfig]?: Need } = {
+  muonLr: ["--optimizer muon", ({ optimizer }) => optimizer === "muon"],
   momentum: ["--optimizer sgd", ({ optimizer }) => optimizer === "sgd"],
   beta1: adam,
   beta2: adam,

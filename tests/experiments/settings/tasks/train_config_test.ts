@@ -105,7 +105,7 @@ Deno.test("parseTrainingFlags() refuses values out of range", () => {
   );
   assertRefused(
     "--optimizer adm",
-    'Cannot use --optimizer "adm": expected adamw, adam or sgd (did you mean adam?)',
+    'Cannot use --optimizer "adm": expected adamw, adam, sgd or muon (did you mean adam?)',
   );
   assertRefused(
     "--preset papr",
@@ -158,7 +158,8 @@ Deno.test("resolveConfig() refuses settings that are missing or contradict each 
 Deno.test("resolveConfig() refuses flags without effect", () => {
   const idle = {
     "--momentum 0.5": "--optimizer sgd",
-    "--optimizer sgd --beta2 0.5": "--optimizer adamw or adam",
+    "--optimizer sgd --beta2 0.5": "--optimizer adamw, adam or muon",
+    "--muon-lr 0.03": "--optimizer muon",
     "--plateau-patience 3": "--schedule plateau",
     "--val-batches 3 --val-fraction 0": "--val-fraction above 0",
     "--solver rk4 --samples 0": "--samples above 0",
