@@ -61,6 +61,15 @@ export {
   toPixels,
   velocityToPixels,
 } from "./normalization.ts";
+export {
+  type AdaptiveSolver,
+  type FixedSolver,
+  type FlowSolver,
+  type FlowSolverName,
+  flowSolvers,
+  type SolverFacts,
+  type StochasticSolver,
+} from "./solve/flow_solvers.ts";
 export { noise, sample, type Start, trajectory } from "./solve/sample.ts";
 export type { SampleBatch } from "./solve/batches.ts";
 export { SampleBatches } from "./solve/sample_batches.ts";
@@ -87,6 +96,12 @@ export {
 } from "./solve/adaptive_options.ts";
 export { AdaptiveSampler } from "./solve/adaptive_sampler.ts";
 export { CountedField } from "./solve/counted_field.ts";
+export { type SolvedFlow, solveFlow, type SolveFlowOptions } from "./solve/solve_flow.ts";
+export {
+  type StochasticOptions,
+  type StochasticRunOptions,
+  StochasticSampler,
+} from "./solve/stochastic_sampler.ts";
 export type { StepControlOptions, TriedStep } from "./solve/step_control.ts";
 export { step, type StepOptions, type StepResult } from "./solve/step.ts";
 export {
