@@ -2,15 +2,16 @@
 export const streams = {
   weights: 0,
   order: 1,
-  shifts: 16,
   noise: 2,
   time: 3,
   heldOutNoise: 4,
   heldOutTime: 5,
   samples: 6,
   split: 7,
-  probes: 16,
-  dequantization: 17,
+  shifts: 16,
+  probes: 17,
+  dequantization: 18,
+  diffusion: 19,
 } as const;
 
 /**

@@ -3,7 +3,8 @@ import { checkTensor } from "../../kernels/core/check_tensor.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { flowFollower } from "./follow_flow.ts";
 import { RowBatches } from "./row_batches.ts";
-import { checkBatch, type SamplerOptions, tableauOf, timesOf } from "./sampler.ts";
+import { checkBatch, type SamplerOptions, tableauOf } from "./sampler.ts";
+import { timesOf } from "./time_grids.ts";
 import { evaluations } from "./tableau.ts";
 
 /** How flows are followed in batches. */

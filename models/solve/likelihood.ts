@@ -16,7 +16,8 @@ import { checkCount } from "../../kernels/core/count.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { DensityField } from "./density_field.ts";
 import { inner } from "./divergence.ts";
-import { Sampler, type SamplerOptions, tableauOf, timesOf } from "./sampler.ts";
+import { Sampler, type SamplerOptions, tableauOf } from "./sampler.ts";
+import { timesOf } from "./time_grids.ts";
 import { evaluations } from "./tableau.ts";
 
 /** How a likelihood is taken: the times are those of sampling, from 0 to 1; they are followed from 1 back to 0. */

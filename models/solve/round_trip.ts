@@ -4,7 +4,8 @@ import type { VelocityField } from "../flow/field.ts";
 import { inner } from "./divergence.ts";
 import type { FollowOptions } from "./geometry.ts";
 import { RowBatches } from "./row_batches.ts";
-import { checkBatch, Sampler, tableauOf, timesOf } from "./sampler.ts";
+import { checkBatch, Sampler, tableauOf } from "./sampler.ts";
+import { timesOf } from "./time_grids.ts";
 import { evaluations } from "./tableau.ts";
 
 /** How well a solver finds the way back. */
