@@ -8,6 +8,7 @@ export const streams = {
   heldOutTime: 5,
   samples: 6,
   split: 7,
+  resamples: 16,
 } as const;
 
 /**
