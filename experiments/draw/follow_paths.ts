@@ -51,8 +51,8 @@ export async function followPaths(
     const inPixels = snapshots.map((snapshot) => snapshotToPixels(snapshot, normalization));
     addBatch(paths, inPixels, nearest, from, N);
   }
-  const classes = nearest.classify(paths.image);
-  const classifier = nearest.tryOn(data.test, P);
+  const classes = await nearest.classify(paths.image);
+  const classifier = await nearest.tryOn(data.test, P);
   return {
     ...paths,
     ...classes && { classes },

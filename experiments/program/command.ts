@@ -1,6 +1,7 @@
 import { DeviceError, ShapeError } from "../../kernels/mod.ts";
 import { CheckpointError, JudgeError, SafetensorsError, StateError } from "../../models/mod.ts";
 import { DataError } from "../data/dataset.ts";
+import { MeasureError } from "../judge/points.ts";
 import { PythonError } from "../python/python_environment.ts";
 import { RunError } from "../run/run_folder.ts";
 import { ConfigError } from "../settings/setting.ts";
@@ -19,6 +20,7 @@ const explained = [
   DataError,
   DeviceError,
   JudgeError,
+  MeasureError,
   PythonError,
   RunError,
   SafetensorsError,

@@ -12,6 +12,7 @@ export const streams = {
   probes: 17,
   dequantization: 18,
   diffusion: 19,
+  resamples: 20,
 } as const;
 
 /**
