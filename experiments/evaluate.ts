@@ -2,16 +2,18 @@ import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
 import type { Dataset } from "./data/dataset.ts";
 import { evaluate, evaluationsOf } from "./evaluation/evaluate.ts";
-import { type Evaluation, writeEvaluation } from "./evaluation/evaluation.ts";
+import { writeEvaluation } from "./evaluation/evaluation.ts";
 import { recordEvaluation } from "./evaluation/record.ts";
 import { type Subject, subjectOfCheckpoint, subjectOfRun } from "./evaluation/subject.ts";
 import { aboutEvaluation, evaluationTable } from "./evaluation/table.ts";
 import type { EvaluationOptions } from "./evaluation/trial.ts";
-import { type DataJudge, judgeOf } from "./judge/judge_of.ts";
+import type { DataJudge } from "./judge/data_judge.ts";
+import { judgeOf } from "./judge/judge_of.ts";
 import { runTask, stopSignal } from "./program/command.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
 import { runFile } from "./run/layout.ts";
 import { lockRun } from "./run/run_lock.ts";
+import { solverSpec } from "./settings/solver_spec.ts";
 import { type EvaluateWords, evaluating, parseEvaluation } from "./settings/tasks/evaluate.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { print, say } from "./terminal/output.ts";
@@ -67,10 +69,10 @@ async function judgeFor(data: Dataset, signal: AbortSignal): Promise<DataJudge |
 /** How a network is evaluated: by flags, else as its run draws samples, with as many samples as there are images. */
 function optionsFor(
   words: EvaluateWords,
-  { data, trained, drawing }: Subject,
+  { data, trained, drawnBy }: Subject,
   most: number,
 ): EvaluationOptions {
-  const { seed, solver, steps, courseImages, bitsImages } = words;
+  const { seed, solver, courseImages, bitsImages } = words;
   const there = Math.min(data.test.count, trained.length);
   if (words.count !== null && words.count > there) {
     throw new ConfigError(
@@ -81,7 +83,6 @@ function optionsFor(
   return {
     ...{ seed, courseImages, bitsImages },
     count: words.count ?? Math.min(most, there),
-    solver: solver ?? drawing?.solver ?? "heun",
-    steps: steps ?? drawing?.steps ?? 20,
+    ...solverSpec(solver ?? drawnBy ?? "heun:steps=20"),
   };
 }

@@ -37,14 +37,14 @@ export async function drawSamplesInBatches(
   { model, normalization, shape }: Drawable,
   { count, seed, condition }: Pick<Drawing, "count" | "seed" | "condition">,
   how: FlowSolver,
-  onProgress: (done: number) => void,
+  onProgress: (done: number) => void | Promise<void>,
 ): Promise<DrawnSamples> {
   const { samples, ...cost } = await solveFlow(model, noise(seed, [count, ...shape]), how, {
     batch,
     ...condition && { condition },
-    onProgress(done) {
-      onProgress(done);
-      return yieldToSignals();
+    async onProgress(done) {
+      await onProgress(done);
+      await yieldToSignals();
     },
   });
   return { pixels: finiteImages("draw samples", toPixels(samples, normalization)), ...cost };

@@ -72,8 +72,8 @@ async function measureAll(
   advance: (evaluations: number) => Promise<void>,
 ): Promise<Evaluated> {
   const started = performance.now();
-  const { sets, asked, cost, how } = await imageSets(subject, judge, options, advance);
-  const trial = { subject, options, judge, sets, asked, advance };
+  const { cost, how, ...drawn } = await imageSets(subject, judge, options, advance);
+  const trial = { subject, options, judge, advance, ...drawn };
   const figures: Partial<Record<FigureName, Figure>> = {};
   const rest: Pick<Measured, "course" | "lossByTime" | "judged"> = {};
   for (const measurement of wantedOf(judge)) {
@@ -102,7 +102,9 @@ async function measureAll(
       samples: {
         ...{ count: options.count, seed: options.seed, how, ...cost },
         ...judge &&
-          { classes: [...classHistogram(verdicts(sets.samples, judge.classes).classes, judge.classes)] },
+          {
+            classes: [...classHistogram(verdicts(drawn.sets.samples, judge.classes).classes, judge.classes)],
+          },
       },
       figures,
       ...means,

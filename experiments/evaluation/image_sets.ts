@@ -1,4 +1,7 @@
-import { evaluations, noise, type SolverName, solvers, toPixels } from "../../models/mod.ts";
+import { type FlowSolver, flowSolvers, noise, toPixels, type VelocityField } from "../../models/mod.ts";
+import { timesOf } from "../../models/solve/time_grids.ts";
+import type { Tensor } from "../../kernels/mod.ts";
+import { costInWords } from "../draw/solver_cost.ts";
 import { drawSamplesInBatches } from "../draw/samples.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import type { Points } from "../judge/points.ts";
@@ -7,9 +10,18 @@ import { asBytes, drawImages, imagesOf } from "./real_images.ts";
 import type { Subject } from "./subject.ts";
 import type { EvaluationOptions, ImageSets, JudgedImages } from "./trial.ts";
 
-/** Evaluations of the network that drawing the samples takes. */
-export function samplingEvaluations(_: Subject, { count, solver, steps }: EvaluationOptions): number {
-  return count * evaluations(solvers[solver as SolverName], steps);
+/** Evaluations of a sample by a solver that chooses its own steps, for a first guess. */
+const guess = 60;
+
+/** Evaluations of the network that drawing the samples takes; a guess where they choose their own steps. */
+export function samplingEvaluations(_: Subject, { count, how }: EvaluationOptions): number {
+  return count * evaluationsEach(how);
+}
+
+function evaluationsEach(how: FlowSolver): number {
+  if (how.method === "adaptive") return guess;
+  const { evaluationsPerStep, evaluationsAtStart } = flowSolvers[how.solver];
+  return evaluationsAtStart + evaluationsPerStep * (timesOf(how).length - 1);
 }
 
 /** The sets of images that an evaluation compares, all of one size. */
@@ -20,6 +32,8 @@ export interface DrawnSets {
   readonly cost: Cost;
   /** How they were drawn, in words. */
   readonly how: string;
+  readonly field: VelocityField;
+  readonly condition?: Tensor | undefined;
 }
 
 /**
@@ -34,19 +48,21 @@ export async function imageSets(
   advance: (evaluations: number) => Promise<void>,
 ): Promise<DrawnSets> {
   const { drawable, data, trained } = subject;
-  const { count, seed, solver, steps } = options;
+  const { count, seed, how, words } = options;
   const started = performance.now();
-  const each = evaluations(solvers[solver as SolverName], steps);
+  const each = evaluationsEach(how);
   let counted = 0;
-  const samples = await drawSamplesInBatches(
+  const { pixels, ...cost } = await drawSamplesInBatches(
     drawable,
-    { count, seed, solver: solver as SolverName, steps },
-    async (done) => {
-      await advance((done - counted) * each);
+    { count, seed },
+    how.method === "stochastic" ? { ...how, seed } : how,
+    (done) => {
+      const more = (done - counted) * each;
       counted = done;
+      return advance(more);
     },
   );
-  const cost = { evaluations: count * each, seconds: (performance.now() - started) / 1000 };
+  const seconds = (performance.now() - started) / 1000;
   const x0 = await noise(seed, [count, ...drawable.shape]).read();
   const all = (images: { count: number }) => Uint32Array.from({ length: images.count }, (_, i) => i);
   const judged = async (pixels: Points): Promise<JudgedImages> => {
@@ -64,12 +80,13 @@ export async function imageSets(
   const rowsOf = (values: Float32Array): Points => ({ values, rows: count, width: values.length / count });
   return {
     sets: {
-      samples: await judged(rowsOf(asBytes(samples))),
+      samples: await judged(rowsOf(asBytes(pixels))),
       test: await judged(imagesOf(data.test, all(data.test).slice(0, count))),
       train: await judged(imagesOf(data.train, drawImages(trained, count, seed))),
       noise: await judged(rowsOf(asBytes(toPixels(x0, drawable.normalization)))),
     },
-    cost,
-    how: `${solver} with ${steps} steps, ${each} evaluations each`,
+    cost: { evaluations: Math.round(count * cost.evaluations), seconds },
+    how: `${words}, ${costInWords(cost)}`,
+    field: drawable.model,
   };
 }

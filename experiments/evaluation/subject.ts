@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { flowMatching, type Objective } from "../../models/mod.ts";
-import { loadCheckpoint } from "../../models/mod.ts";
+import type { Tensor } from "../../kernels/mod.ts";
+import { flowMatching, loadCheckpoint, type Objective } from "../../models/mod.ts";
 import { type Dataset, loadDataset } from "../data/dataset.ts";
 import { sha256 } from "../data/mnist.ts";
 import { splitImages } from "../data/split.ts";
@@ -23,8 +23,10 @@ export interface Subject {
   readonly trained: Uint32Array;
   readonly weights: Evaluation["weights"];
   readonly objective: Objective;
-  /** How its run draws samples. */
-  readonly drawing?: { readonly solver: string; readonly steps: number };
+  /** The labels of some test images as the network's condition, if it takes one. */
+  readonly labelsOf?: (from: number, count: number) => Tensor;
+  /** How its run draws samples, as `solverSpec` reads it. */
+  readonly drawnBy?: string;
 }
 
 /**
@@ -52,9 +54,9 @@ export async function subjectOfRun(run: string): Promise<Subject> {
   return {
     ...await subjectOf(bytes, found.path, data),
     trained: splitImages(data.train.count, config).train,
-    weights: { file: found.path.slice(run.length + 1), sha256: await sha256(bytes), step },
+    weights: { file: found.path.slice(run.length + 1), sha256: await sha256(bytes.slice()), step },
     objective: objectiveOf(config),
-    drawing: { solver: config.solver, steps: config.sampleSteps },
+    drawnBy: `${config.solver}:steps=${config.sampleSteps}`,
   };
 }
 

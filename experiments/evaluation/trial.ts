@@ -1,3 +1,5 @@
+import type { Tensor } from "../../kernels/mod.ts";
+import type { FlowSolver, VelocityField } from "../../models/mod.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import type { Points } from "../judge/points.ts";
 import type { JudgedSamples } from "../../viz/report/mod.ts";
@@ -11,8 +13,9 @@ export interface EvaluationOptions {
   readonly count: number;
   /** Seed of the noise. */
   readonly seed: number;
-  readonly solver: string;
-  readonly steps: number;
+  readonly how: FlowSolver;
+  /** The solver in words, such as `heun, 20 steps`. */
+  readonly words: string;
   /** Images that are followed from noise to data, or back. */
   readonly courseImages: number;
   /** Test images whose bits per dimension are measured. */
@@ -39,6 +42,10 @@ export interface Trial {
   readonly judge?: DataJudge | undefined;
   /** Without a judge, probabilities and features are empty. */
   readonly sets: ImageSets;
+  /** What draws the samples: the network, guided if it is. */
+  readonly field: VelocityField;
+  /** Of the samples, a row each, if the network takes one. */
+  readonly condition?: Tensor | undefined;
   /** The class asked of each sample, if the network takes one. */
   readonly asked?: Uint32Array | undefined;
   /** Counts evaluations for the progress bar, and lets signals in. */

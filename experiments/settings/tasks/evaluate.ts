@@ -1,5 +1,5 @@
 import { ConfigError, flagOf, type Values } from "../setting.ts";
-import { integer, optional, path } from "../kinds.ts";
+import { integer, optional, path, text } from "../kinds.ts";
 import { defineSettings } from "../settings.ts";
 import { splitWords } from "../words.ts";
 import { shared } from "./shared.ts";
@@ -15,8 +15,12 @@ export const evaluating = defineSettings({
     max: 100_000,
   })),
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
-  solver: optional({ ...training.rows.solver, doc: "ODE solver (else the run's; heun for a checkpoint)" }),
-  steps: optional(integer({ doc: "its steps (else the run's; 20 for a checkpoint)", min: 1 })),
+  solver: optional(text({
+    doc: "how samples are drawn (else as the run draws them; of a checkpoint heun:steps=20)",
+    hint: "SPEC",
+    pattern: /./,
+    expected: "a solver such as heun:steps=20, heun:grid=quadratic or dopri5:rtol=1e-3",
+  })),
   courseImages: integer({ doc: "images that are followed to noise or back, 0 = none", default: 256 }),
   bitsImages: integer({ doc: "test images whose bits per dimension are measured, 0 = none", default: 128 }),
   out: optional(

@@ -1,0 +1,40 @@
+import { tensor } from "../../../kernels/mod.ts";
+import { bitsPerDimension, fromPixels } from "../../../models/mod.ts";
+import { bootstrap } from "../../judge/estimate.ts";
+import { rowsOf } from "../../judge/points.ts";
+import { evaluationsOnWay, followedBy } from "../followed_by.ts";
+import type { Measurement } from "../trial.ts";
+
+/** Images that are followed at once. */
+const batch = 64;
+
+/** Bits per dimension of test images: their likelihood under the network, without guidance. */
+export const bits: Measurement = {
+  judged: false,
+  sampled: false,
+  evaluations: (_, { bitsImages, how }) => bitsImages * evaluationsOnWay(followedBy(how)),
+  async measure({ subject, options, sets: { test }, advance }) {
+    const { model, shape, normalization } = subject.drawable;
+    const count = Math.min(options.bitsImages, test.pixels.rows);
+    const found: number[] = [];
+    for (let from = 0; from < count; from += batch) {
+      const rows = Math.min(batch, count - from);
+      const { values } = rowsOf(test.pixels, Array.from({ length: rows }, (_, n) => from + n));
+      const condition = subject.labelsOf?.(from, rows);
+      const { bits, evaluations } = await bitsPerDimension(
+        model,
+        tensor(fromPixels(values, normalization), [rows, ...shape]),
+        {
+          ...followedBy(options.how),
+          ...{ normalization, batch: rows, seed: (options.seed + from) % 2 ** 32 },
+          ...condition && { condition },
+        },
+      );
+      found.push(...bits);
+      await advance(rows * evaluations);
+    }
+    if (found.length === 0) return { figures: {} };
+    const mean = found.reduce((sum, value) => sum + value, 0) / found.length;
+    return { figures: { bits_per_dimension: bootstrap(mean, found) } };
+  },
+};
