@@ -22,6 +22,7 @@ await runTask(async () => {
   const data = judgedData(await loadDataset(config.data ?? undefined));
   const device = await init(config);
   using stop = stopSignal((signal) => say(`\n${signal}: stopping`));
+  say(`Training a judge for ${data.name}, ${steps} steps on ${device.description}`);
   using bar = new ProgressBar({ totalSteps: steps, imagesPerStep: batchSize });
   const made = await makeJudge(data, {
     ...{ steps, seed, signal: stop.signal },

@@ -3,8 +3,8 @@ import { BatchOrder, type Normalization } from "../../models/mod.ts";
 import { streams } from "../../models/random/streams.ts";
 import type { Dataset } from "../data/dataset.ts";
 
-/** Most pixels by which an image is moved, up or down and left or right. */
-const furthest = 2;
+/** Most pixels by which an image is moved up or down, and left or right. */
+const furthest = 1;
 
 /** What batches are made of: labelled images, and their size. */
 export type LabelledData = Pick<Dataset, "channels" | "height" | "width"> & {

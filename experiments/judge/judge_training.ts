@@ -20,7 +20,7 @@ export const normalization: Normalization = { scale: 2, shift: -1 };
 /** Images per step. */
 export const batchSize = 64;
 /** Largest learning rate, of AdamW on a one-cycle schedule. */
-const learningRate = 2e-3;
+const learningRate = 4e-3;
 /** Share of the steps in which the rate rises. */
 const warmup = 0.2;
 /** Steps between reads of the loss. */
