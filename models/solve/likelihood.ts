@@ -90,7 +90,7 @@ export class Likelihood {
     } else if (epsilon) {
       throw new TypeError(`Cannot take an exact likelihood by random signs ${epsilon} (expected none)`);
     }
-    const { x: end, evaluations } = await this.#solve(this.#field.start(x1));
+    const { x: end, evaluations } = await this.#solve(scope(() => this.#field.start(x1)));
     return scope(() => {
       const { x: z, l } = this.#field.parts(end);
       const perProbe = add(l, reshape(standardNormal(z), [z.shape[0], 1]));

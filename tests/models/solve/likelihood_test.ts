@@ -171,7 +171,7 @@ testOnDevices("logLikelihood() takes adaptive steps unless told otherwise, sampl
     assertClose(await parts.logp.read(), values, 1e-5);
     assert.ok(parts.evaluations <= evaluations);
   }
-  assert.ok(calls[0] < calls[1] && calls[1] < calls[2], `${calls}`);
+  assert.ok(calls[0] <= calls[1] && calls[1] < calls[2], `${calls}`);
   const { evaluations } = await logLikelihood(new GaussianFlow(), x1, { exact: true });
   assert.equal(evaluations, calls[1]);
   const bosh3 = await logLikelihood(new GaussianFlow(), x1, {
