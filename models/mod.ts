@@ -66,6 +66,7 @@ export {
   toPixels,
   velocityToPixels,
 } from "./normalization.ts";
+export type { BackwardOptions } from "./solve/backward_solver.ts";
 export {
   bitsOf,
   type BitsOptions,
@@ -77,7 +78,7 @@ export { DensityField } from "./solve/density_field.ts";
 export { estimatedDivergence, exactDivergence, rademacher } from "./solve/divergence.ts";
 export { type FlowGeometry, flowGeometry, type FollowOptions } from "./solve/geometry.ts";
 export { type BatchLikelihood, Likelihood, type LikelihoodOptions } from "./solve/likelihood.ts";
-export { type LogLikelihood, logLikelihood, type LogLikelihoodOptions } from "./solve/log_likelihood.ts";
+export { logLikelihood, type LogLikelihoodOptions } from "./solve/log_likelihood.ts";
 export { type RoundTrip, roundTrip } from "./solve/round_trip.ts";
 export {
   type AdaptiveSolver,

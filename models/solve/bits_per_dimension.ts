@@ -27,9 +27,9 @@ export interface BitsPerDimension {
   readonly probes: readonly number[];
   /** Standard error of the mean from the random signs alone, by the spread of `probes`; NaN of one vector. */
   readonly probeError: number;
-  /** Evaluations of the field for each image. */
+  /** How often the field was evaluated on a batch, at most. */
   readonly evaluations: number;
-  /** Vector-Jacobian products for each image. */
+  /** How many vector-Jacobian products that took. */
   readonly products: number;
 }
 
@@ -78,7 +78,7 @@ export async function bitsPerDimension(
   { normalization, ...options }: BitsOptions,
 ): Promise<BitsPerDimension> {
   const { seed, ...exact } = options;
-  const found = logLikelihood(
+  const found = await logLikelihood(
     field,
     dequantized(x1, normalization, seed),
     options.exact ? exact : options,

@@ -184,7 +184,7 @@ testOnDevices("drawSamplesInBatches() draws as drawSamples(), and tells of every
       drawable,
       { count, seed: 3 },
       { method: "fixed", ...solver },
-      (done) => told.push(done),
+      (done) => void told.push(done),
     );
     assert.deepEqual(pixels, await drawSamples(drawable, { count, seed: 3, ...solver }));
     assert.equal(evaluations, 4);

@@ -2,17 +2,18 @@ import { tensor } from "../../../kernels/mod.ts";
 import { bitsPerDimension, fromPixels } from "../../../models/mod.ts";
 import { bootstrap } from "../../judge/estimate.ts";
 import { rowsOf } from "../../judge/points.ts";
-import { evaluationsOnWay, followedBy } from "../followed_by.ts";
 import type { Measurement } from "../trial.ts";
 
 /** Images that are followed at once. */
 const batch = 64;
+/** Evaluations of an image by adaptive steps, for a first guess. */
+const guess = 80;
 
 /** Bits per dimension of test images: their likelihood under the network, without guidance. */
 export const bits: Measurement = {
   judged: false,
   sampled: false,
-  evaluations: (_, { bitsImages, how }) => bitsImages * evaluationsOnWay(followedBy(how)),
+  evaluations: (_, { bitsImages }) => bitsImages * guess,
   async measure({ subject, options, sets: { test }, advance }) {
     const { model, shape, normalization } = subject.drawable;
     const count = Math.min(options.bitsImages, test.pixels.rows);
@@ -25,7 +26,6 @@ export const bits: Measurement = {
         model,
         tensor(fromPixels(values, normalization), [rows, ...shape]),
         {
-          ...followedBy(options.how),
           ...{ normalization, batch: rows, seed: (options.seed + from) % 2 ** 32 },
           ...condition && { condition },
         },

@@ -28,11 +28,11 @@ testWithVectors(
   async (vectors) => {
     const x = vectors.tensor("x");
     const options = { solver: "rk4", steps: Number(vectors.metadata.steps) } as const;
-    const exact = new Likelihood(vectors.model(), x.shape, { ...options, exact: true }).run(x);
+    const exact = await new Likelihood(vectors.model(), x.shape, { ...options, exact: true }).run(x);
     assertClose(await exact.logp.read(), vectors.values("logp"), 1e-6);
     assertClose(await exact.z.read(), vectors.values("z"), 1e-5);
     const signs = reshape(vectors.tensor("epsilon"), [1, ...x.shape]);
-    const estimate = new Likelihood(vectors.model(), x.shape, options).run(x, signs);
+    const estimate = await new Likelihood(vectors.model(), x.shape, options).run(x, signs);
     assertClose(await estimate.logp.read(), vectors.values("logp_estimate"), 1e-6);
   },
 );

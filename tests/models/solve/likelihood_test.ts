@@ -10,12 +10,10 @@ import {
   tensor,
 } from "../../../kernels/mod.ts";
 import {
-  AdaptiveSampler,
   createModel,
   DensityField,
   Likelihood,
   logLikelihood,
-  type LogLikelihoodOptions,
   noise,
   rademacher,
   type SolverName,
@@ -33,7 +31,7 @@ testOnDevices(
     const flow = new GaussianFlow();
     const x1 = points(9);
     const expected = logpOf(flow, await x1.read());
-    const found = logLikelihood(flow, x1, { solver: "rk4", steps: 40, exact: true });
+    const found = await logLikelihood(flow, x1, { solver: "rk4", steps: 40, exact: true });
     assertClose(await found.logp.read(), expected, 1e-4);
     assert.deepEqual(found.perProbe.shape, [9, 1]);
     assert.equal(found.evaluations, 160);
@@ -47,7 +45,7 @@ testOnDevices("the error of logLikelihood() falls by the order of its solver", a
   for (const solver of ["euler", "heun", "bosh3"] as const) {
     const errors: number[] = [];
     for (const steps of [16, 32]) {
-      const { logp } = logLikelihood(new GaussianFlow(), x1, { solver, steps, exact: true });
+      const { logp } = await logLikelihood(new GaussianFlow(), x1, { solver, steps, exact: true });
       const values = await logp.read();
       errors.push(Math.hypot(...expected.map((value, n) => values[n] - value)));
     }
@@ -56,10 +54,10 @@ testOnDevices("the error of logLikelihood() falls by the order of its solver", a
   }
 });
 
-testOnDevices("logLikelihood() counts the evaluations of the field", () => {
+testOnDevices("logLikelihood() counts the evaluations of the field", async () => {
   for (const solver of Object.keys(solvers) as SolverName[]) {
     const flow = new GaussianFlow();
-    const { evaluations, products } = logLikelihood(flow, points(2), {
+    const { evaluations, products } = await logLikelihood(flow, points(2), {
       solver,
       steps: 1,
       seed: 1,
@@ -77,7 +75,7 @@ testOnDevices("its standard error covers the exact value at the stated rate, ove
   const many = concat(Array.from({ length: seeds }, () => x1), 0);
   const signs = concat(Array.from({ length: seeds }, (_, seed) => rademacher(seed, 1, [each, 4])), 1);
   const likelihood = new Likelihood(flow, [seeds * each, 4], { solver: "rk4", steps: 20 });
-  const logp = await likelihood.run(many, signs).logp.read();
+  const logp = await (await likelihood.run(many, signs)).logp.read();
   const expected = logpOf(flow, await x1.read());
   let covered = 0;
   for (let seed = 0; seed < seeds; seed++) {
@@ -97,8 +95,8 @@ testOnDevices(
     const x1 = points(3);
     const epsilon = tensor(signs.flatMap((sign) => [sign, sign, sign].flat()), [16, 3, 4]);
     const options = { solver: "heun", steps: 8 } as const;
-    const all = new Likelihood(new GaussianFlow(), [3, 4], { ...options, probes: 16 }).run(x1, epsilon);
-    const exact = new Likelihood(new GaussianFlow(), [3, 4], { ...options, exact: true }).run(x1);
+    const all = await new Likelihood(new GaussianFlow(), [3, 4], { ...options, probes: 16 }).run(x1, epsilon);
+    const exact = await new Likelihood(new GaussianFlow(), [3, 4], { ...options, exact: true }).run(x1);
     assertClose(await all.logp.read(), await exact.logp.read(), 1e-5);
     assert.deepEqual(all.perProbe.shape, [3, 16]);
     assertClose(await all.z.read(), await exact.z.read(), 1e-6);
@@ -111,7 +109,7 @@ testOnDevices("a linear field with any matrix has its trace as divergence", asyn
     velocity: (x: Tensor) => concat(A.map((row) => sum(multiply(x, tensor(row, [1, 3])), [1], true)), 1),
   };
   const x1 = noise(1, [2, 3]);
-  const { logp, z } = logLikelihood(field, x1, { solver: "rk4", steps: 10, exact: true });
+  const { logp, z } = await logLikelihood(field, x1, { solver: "rk4", steps: 10, exact: true });
   const values = await z.read();
   const trace = A[0][0] + A[1][1] + A[2][2];
   const expected = [0, 1].map((n) =>
@@ -125,15 +123,15 @@ testOnDevices("the likelihood of a sample does not depend on the batch or its ne
   const model = tiny();
   const x1 = noise(8, [5, 1, 4, 4]);
   const options = { solver: "heun", steps: 3, seed: 7, probes: 2 } as const;
-  const whole = logLikelihood(model, x1, options);
+  const whole = await logLikelihood(model, x1, options);
   const perProbe = await whole.perProbe.read();
   assert.deepEqual(whole.z.shape, x1.shape);
   for (const batch of [1, 2, 4]) {
-    const parts = logLikelihood(model, x1, { ...options, batch });
+    const parts = await logLikelihood(model, x1, { ...options, batch });
     assertClose(await parts.perProbe.read(), perProbe, 1e-5);
     assertClose(await parts.z.read(), await whole.z.read(), 1e-5);
   }
-  const few = logLikelihood(model, slice(x1, 0, 0, 2), options);
+  const few = await logLikelihood(model, slice(x1, 0, 0, 2), options);
   assertClose(await few.perProbe.read(), perProbe.slice(0, 4), 1e-5);
 });
 
@@ -143,7 +141,7 @@ testOnDevices("a condition reaches the field by rows", async () => {
     velocity: (x: Tensor, _: Tensor, c?: Tensor) => multiply(x, reshape(c!, [x.shape[0], 1])),
   };
   const c = [0.5, -1, 0.25, 2, 0];
-  const { logp } = logLikelihood(field, tensor([1, 1, 1, 1, 1], [5, 1]), {
+  const { logp } = await logLikelihood(field, tensor([1, 1, 1, 1, 1], [5, 1]), {
     condition: tensor(c),
     solver: "rk4",
     steps: 20,
@@ -154,17 +152,34 @@ testOnDevices("a condition reaches the field by rows", async () => {
   assertClose(await logp.read(), expected, 1e-5);
 });
 
-testOnDevices("AdaptiveSampler solves a DensityField", async () => {
-  const flow = new GaussianFlow();
-  const x1 = points(3);
-  const field = new DensityField(flow, [3, 4]);
-  const sampler = new AdaptiveSampler(field, field.shape, { from: 1, to: 0 });
-  const { x: z, l } = field.parts((await sampler.run(field.start(x1))).x);
-  const [values, change] = [await z.read(), await l.read()];
-  const logp = [...change].map((l, n) =>
-    l - values.subarray(4 * n, 4 * n + 4).reduce((sum, x) => sum + x * x / 2, 2 * Math.log(2 * Math.PI))
-  );
-  assertClose(logp, logpOf(flow, await x1.read()), 1e-3);
+testOnDevices("logLikelihood() takes adaptive steps unless told otherwise, sample by sample", async () => {
+  const x1 = points(5);
+  const expected = logpOf(new GaussianFlow(), await x1.read());
+  const errors: number[] = [];
+  const calls: number[] = [];
+  for (const tolerance of [1e-2, 1e-3, 1e-4]) {
+    const { logp, evaluations, products } = await logLikelihood(new GaussianFlow(), x1, {
+      tolerance,
+      exact: true,
+    });
+    const values = await logp.read();
+    errors.push(Math.max(...expected.map((value, n) => Math.abs(values[n] - value))));
+    assert.ok(errors.at(-1)! < 30 * tolerance, `${errors}`);
+    calls.push(evaluations);
+    assert.equal(products, 4 * evaluations);
+    const parts = await logLikelihood(new GaussianFlow(), x1, { tolerance, exact: true, batch: 2 });
+    assertClose(await parts.logp.read(), values, 1e-5);
+    assert.ok(parts.evaluations <= evaluations);
+  }
+  assert.ok(calls[0] <= calls[1] && calls[1] < calls[2], `${calls}`);
+  const { evaluations } = await logLikelihood(new GaussianFlow(), x1, { exact: true });
+  assert.equal(evaluations, calls[1]);
+  const bosh3 = await logLikelihood(new GaussianFlow(), x1, {
+    tolerance: 1e-4,
+    exact: true,
+    solver: "bosh3",
+  });
+  assertClose(await bosh3.logp.read(), expected, 1e-3);
 });
 
 testOnDevices(
@@ -182,19 +197,19 @@ testOnDevices(
   },
 );
 
-testOnDevices("likelihoods refuse what makes no sense", () => {
+testOnDevices("likelihoods refuse what makes no sense", async () => {
   const flow = new GaussianFlow();
   const x1 = points(2);
   const refuse = (
-    options: Partial<LogLikelihoodOptions>,
+    options: object,
     message: RegExp,
     [field, x]: [object, Tensor] = [flow, x1],
   ) =>
-    assert.throws(
+    assert.rejects(
       () => logLikelihood(field as GaussianFlow, x, { steps: 2, seed: 1, ...options }),
       message,
     );
-  refuse(
+  await refuse(
     {},
     /^TypeError: Cannot take the likelihood of a guided field: .* \(expected the field without guidance\)$/,
     [
@@ -202,43 +217,52 @@ testOnDevices("likelihoods refuse what makes no sense", () => {
       x1,
     ],
   );
-  const exact = { exact: true, seed: undefined } as unknown as Partial<LogLikelihoodOptions>;
-  refuse(
+  const adaptive = (options: object) => ({ steps: undefined, ...options });
+  const exact = { exact: true, seed: undefined };
+  await refuse(
     exact,
     /^RangeError: Cannot take the exact divergence of 65 elements \(expected at most 64; use probes\)$/,
     [flow, noise(1, [2, 65])],
   );
-  refuse({ ...exact, probes: 2 }, /^TypeError: .*: both exact and probes given/);
-  refuse({ exact: true }, /^TypeError: .*: both exact and seed given/);
-  refuse({ seed: undefined } as unknown as Partial<LogLikelihoodOptions>, /^TypeError: .* without a seed/);
-  refuse({ seed: -1 }, /^RangeError: Cannot draw from the seed -1/);
-  refuse({ probes: 0 }, /^RangeError: Cannot take the likelihood: probes is 0/);
-  refuse({ batch: 0 }, /^RangeError: Cannot .*batch is 0/);
-  refuse({ steps: 0 }, /^RangeError: Cannot sample in 0 steps/);
-  refuse({ times: [0, 1] }, /^TypeError: .*both of steps and times/);
-  const at = (times: number[]) => ({ steps: undefined, times }) as unknown as Partial<LogLikelihoodOptions>;
-  refuse(at([0.1, 1]), /^RangeError: .* at times from 0\.1 to 1 \(expected from 0 to 1, as for sampling\)$/);
-  refuse(at([1, 0]), /^RangeError: .* at times from 1 to 0/);
-  refuse({ condition: tensor([1]) }, /^ShapeError: .*f32\[1\] \(expected 2 rows\)/);
-  refuse({}, /^Error: Cannot take gradients: the loss does not depend on parameter 0/, [
+  await refuse({ ...exact, probes: 2 }, /^TypeError: .*: both exact and probes given/);
+  await refuse({ exact: true }, /^TypeError: .*: both exact and seed given/);
+  await refuse({ seed: undefined }, /^TypeError: .* without a seed/);
+  await refuse({ seed: -1 }, /^RangeError: Cannot draw from the seed -1/);
+  await refuse({ probes: 0 }, /^RangeError: Cannot take the likelihood: probes is 0/);
+  await refuse({ batch: 0 }, /^RangeError: Cannot .*batch is 0/);
+  await refuse({ steps: 0 }, /^RangeError: Cannot sample in 0 steps/);
+  await refuse({ tolerance: 1e-3 }, /^TypeError: Cannot solve: both steps and tolerance given/);
+  await refuse(adaptive({ tolerance: 0 }), /^RangeError: Cannot solve: rtol is 0/);
+  await refuse(
+    adaptive({ solver: "heun" }),
+    /^TypeError: Cannot adapt the steps of a solver without an error estimate/,
+  );
+  await refuse({ times: [0, 1] }, /^TypeError: .*both of steps and times/);
+  await refuse(
+    adaptive({ times: [0.1, 1] }),
+    /^RangeError: .* at times from 0\.1 to 1 \(expected from 0 to 1, as for sampling\)$/,
+  );
+  await refuse(adaptive({ times: [1, 0] }), /^RangeError: .* at times from 1 to 0/);
+  await refuse({ condition: tensor([1]) }, /^ShapeError: .*f32\[1\] \(expected 2 rows\)/);
+  await refuse({}, /^Error: Cannot take gradients: the loss does not depend on parameter 0/, [
     { velocity: (x: Tensor) => randomNormal(tensor(Uint32Array.of(1, 2, 3)), x.shape) },
     x1,
   ]);
   const likelihood = new Likelihood(flow, [2, 4], { steps: 2 });
-  assert.throws(() => likelihood.run(points(3), rademacher(1, 1, [2, 4])), {
+  await assert.rejects(() => likelihood.run(points(3), rademacher(1, 1, [2, 4])), {
     name: "ShapeError",
     message: "Cannot take the likelihood: x1 is f32[3, 4] (expected f32[2, 4])",
   });
-  assert.throws(() => likelihood.run(x1), {
+  await assert.rejects(() => likelihood.run(x1), {
     name: "TypeError",
     message: "Cannot take the likelihood: epsilon is undefined (expected f32[1, 2, 4])",
   });
-  assert.throws(
+  await assert.rejects(
     () => likelihood.run(x1, rademacher(1, 2, [2, 4])),
     /^ShapeError: .*epsilon is f32\[2, 2, 4\]/,
   );
   const trace = new Likelihood(flow, [2, 4], { steps: 2, exact: true });
-  assert.throws(
+  await assert.rejects(
     () => trace.run(x1, rademacher(1, 1, [2, 4])),
     /^TypeError: .* exact likelihood by random signs/,
   );
