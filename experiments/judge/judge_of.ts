@@ -37,7 +37,7 @@ export interface JudgeOptions {
  */
 export async function judgeOf(
   data: Dataset,
-  { stored = storedJudges, cache = join(".cache", "judges"), ...options }: JudgeOptions,
+  { stored = storedJudges, cache = join("runs", ".judges"), ...options }: JudgeOptions,
 ): Promise<DataJudge | undefined> {
   const judged = judgedData(data);
   const dataDigest = await digestOf(judged);
