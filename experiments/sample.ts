@@ -1,9 +1,11 @@
 import { init } from "../kernels/mod.ts";
+import { SolverError } from "../models/mod.ts";
 import { encodeNpy } from "../models/files/npy.ts";
 import { runTask } from "./program/command.ts";
 import { loadNetwork } from "./draw/load_network.ts";
 import { checkGrid, samplesPng } from "./draw/sample_grid.ts";
 import { drawSamplesInBatches } from "./draw/samples.ts";
+import { costInWords } from "./draw/solver_cost.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { findWeights, noWeights } from "./report/run_weights.ts";
 import { reasonOf, RunError, writeAtomic } from "./run/atomic_write.ts";
@@ -12,6 +14,9 @@ import { resolveSampleConfig, sampling } from "./settings/tasks/sample.ts";
 import { print, say } from "./terminal/output.ts";
 import { findRun } from "./tracking/find_run.ts";
 
+/** The flags by which an adaptive solver is limited; no file is written where it stops. */
+const limits = "--rtol, --atol, --max-evaluations; nothing is written";
+
 await runTask(async () => {
   const flags = sampling.parse(Deno.args);
   if (flags.help) {
@@ -19,7 +24,7 @@ await runTask(async () => {
     return;
   }
   const config = resolveSampleConfig(flags);
-  const { count, seed, solver, steps, columns, out, device: choice, threads } = config;
+  const { count, seed, chosen, columns, out, device: choice, threads } = config;
   const { path, bytes } = await readWeights(config.checkpoint);
   const device = await init({ device: choice, threads });
   const { model, info: { normalization }, shape } = loadNetwork(bytes, path, config);
@@ -28,17 +33,22 @@ await runTask(async () => {
   const started = performance.now();
   const bar = new ProgressBar({ totalSteps: count, imagesPerStep: 1 });
   const asSeen = isArray && config.values === "network";
-  const values = await drawSamplesInBatches(
+  const { pixels: values, ...cost } = await drawSamplesInBatches(
     { model, shape, normalization: asSeen ? { scale: 1, shift: 0 } : normalization },
-    { count, seed, solver, steps },
+    { count, seed },
+    chosen.how.method === "stochastic" ? { ...chosen.how, seed } : chosen.how,
     (done) => bar.update(done),
   ).catch((error) => {
-    throw error instanceof RunError ? new RunError(`${error.message} (${path})`) : error;
+    if (error instanceof RunError) throw new RunError(`${error.message} (${path})`);
+    throw error instanceof SolverError ? new RunError(`${error.message} (${limits})`) : error;
   }).finally(() => bar.clear());
   const seconds = (performance.now() - started) / 1000;
   const file = isArray ? encodeNpy([count, ...shape], values) : samplesPng(values, count, shape, columns);
   await writeAtomic(out, file);
-  say(`${count} samples in ${seconds.toFixed(1)} s on ${device.description}: ${out}`);
+  say(
+    `${count} samples, ${chosen.words}, ${costInWords(cost)}, in ${seconds.toFixed(1)} s on ` +
+      `${device.description}: ${out}`,
+  );
   device.close();
 });
 

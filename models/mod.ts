@@ -75,8 +75,18 @@ export { type FlowGeometry, flowGeometry, type FollowOptions } from "./solve/geo
 export { type BatchLikelihood, Likelihood, type LikelihoodOptions } from "./solve/likelihood.ts";
 export { logLikelihood, type LogLikelihoodOptions } from "./solve/log_likelihood.ts";
 export { type RoundTrip, roundTrip } from "./solve/round_trip.ts";
+export {
+  type AdaptiveSolver,
+  type FixedSolver,
+  type FlowSolver,
+  type FlowSolverName,
+  flowSolvers,
+  type SolverFacts,
+  type StochasticSolver,
+} from "./solve/flow_solvers.ts";
 export { noise, sample, type Start, trajectory } from "./solve/sample.ts";
-export { type SampleBatch, SampleBatches } from "./solve/sample_batches.ts";
+export type { SampleBatch } from "./solve/batches.ts";
+export { SampleBatches } from "./solve/sample_batches.ts";
 export { Sampler, type SamplerOptions, type Snapshot, type TrajectoryOptions } from "./solve/sampler.ts";
 export {
   type AdaptiveSolverName,
@@ -92,13 +102,37 @@ export {
 } from "./solve/solvers.ts";
 export {
   type AdaptiveOptions,
-  AdaptiveSampler,
+  type AdaptiveRunOptions,
   type AdaptiveSolution,
   SolverError,
-} from "./solve/adaptive_sampler.ts";
+  type SolverProgress,
+  type Span,
+} from "./solve/adaptive_options.ts";
+export { AdaptiveSampler } from "./solve/adaptive_sampler.ts";
+export { CountedField } from "./solve/counted_field.ts";
+export { type SolvedFlow, solveFlow, type SolveFlowOptions } from "./solve/solve_flow.ts";
+export {
+  type StochasticOptions,
+  type StochasticRunOptions,
+  StochasticSampler,
+} from "./solve/stochastic_sampler.ts";
 export type { StepControlOptions, TriedStep } from "./solve/step_control.ts";
 export { step, type StepOptions, type StepResult } from "./solve/step.ts";
-export { type ButcherTableau, defineTableau, evaluations, type Tableau } from "./solve/tableau.ts";
+export {
+  type ButcherTableau,
+  defineTableau,
+  type EmbeddedTableau,
+  evaluations,
+  evaluationsPerStep,
+  type Tableau,
+} from "./solve/tableau.ts";
+export {
+  gridTimes,
+  type TimeGrid,
+  type TimeGridName,
+  timeGrids,
+  type TimesOptions,
+} from "./solve/time_grids.ts";
 export { uniformTimes } from "./solve/times.ts";
 export { constant, cosine, oneCycle } from "./train/annealing.ts";
 export { BatchOrder } from "./train/batch_order.ts";

@@ -8,8 +8,9 @@ export const streams = {
   heldOutTime: 5,
   samples: 6,
   split: 7,
-  probes: 16,
-  dequantization: 17,
+  diffusion: 16,
+  probes: 17,
+  dequantization: 18,
 } as const;
 
 /**

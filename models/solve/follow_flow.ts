@@ -4,7 +4,6 @@ import {
   concat,
   divide,
   maximum,
-  record,
   reshape,
   scope,
   type Shape,
@@ -17,7 +16,7 @@ import {
   tensor,
   zeros,
 } from "../../kernels/mod.ts";
-import { type VelocityField, velocityOf } from "../flow/field.ts";
+import type { CountedField } from "./counted_field.ts";
 import { inner } from "./divergence.ts";
 import { step } from "./step.ts";
 import type { ButcherTableau } from "./tableau.ts";
@@ -47,7 +46,7 @@ const smallest = 1e-18;
  * @returns follows the flow from a state at the first time. It keeps K + 1 velocities of the batch in memory meanwhile
  */
 export function flowFollower(
-  field: VelocityField,
+  field: CountedField,
   shape: Shape,
   tableau: ButcherTableau,
   times: readonly number[],
@@ -58,10 +57,10 @@ export function flowFollower(
   const direction = (v: Tensor) => divide(v, each(maximum(sqrt(squaredNorm(v)), smallest)));
   const [x, v] = [zeros(shape), zeros(shape)];
   const [t, dt] = [tensor(new Float32Array(N)), tensor(new Float32Array(N))];
-  const begin = record(() => assign(v, velocityOf(field, x, t)));
-  const advance = record(() => {
+  const begin = field.record(() => assign(v, field.velocity(x, t)));
+  const advance = field.record(() => {
     const next = step(tableau, field, x, t, dt, { first: v });
-    const arrived = tableau.firstSameAsLast ? next.last : velocityOf(field, next.x, add(t, dt));
+    const arrived = tableau.firstSameAsLast ? next.last : field.velocity(next.x, add(t, dt));
     const moved = squaredNorm(subtract(next.x, x));
     const turned = squaredNorm(subtract(direction(arrived), direction(v)));
     assign(x, next.x);

@@ -1,10 +1,12 @@
-import { scope, slice, type Tensor } from "../../kernels/mod.ts";
+import { scope, type Tensor } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/check_tensor.ts";
 import type { VelocityField } from "../flow/field.ts";
+import { Batches } from "./batches.ts";
+import { CountedField } from "./counted_field.ts";
 import { flowFollower } from "./follow_flow.ts";
-import { RowBatches } from "./row_batches.ts";
-import { checkBatch, type SamplerOptions, tableauOf, timesOf } from "./sampler.ts";
-import { evaluations } from "./tableau.ts";
+import { freshRows, joined } from "./joined.ts";
+import { type SamplerOptions, tableauOf } from "./sampler.ts";
+import { timesOf } from "./time_grids.ts";
 
 /** How flows are followed in batches. */
 export interface FollowOptions extends SamplerOptions {
@@ -60,18 +62,19 @@ export async function flowGeometry(
   options: FollowOptions,
 ): Promise<FlowGeometry> {
   checkTensor("follow the flow", "x0 is", x0);
-  checkBatch(x0.shape);
   const { batch = 64, condition } = options;
   const [tableau, times] = [tableauOf(options), timesOf(options)];
-  const [N, ...shape] = x0.shape;
-  const steps = times.length - 1;
+  const batches = new Batches(x0, batch, condition);
+  const counted = new CountedField(batches.field(field));
+  let evaluations = 0;
   const tensors = scope(() => {
-    const batches = new RowBatches(field, N, batch, condition);
-    const follow = flowFollower(batches.field, [batches.length, ...shape], tableau, times);
-    return batches.join((from) => {
-      const { distance, moved, speed, deviation, turned } = follow(slice(x0, 0, from, batches.length));
-      return [distance, moved, speed, deviation, turned];
-    });
+    const follow = flowFollower(counted, batches.shape, tableau, times);
+    return joined(Array.from(batches, (part) => {
+      const before = counted.evaluations;
+      const { distance, moved, speed, deviation, turned } = follow(part.x0);
+      evaluations = counted.evaluations - before;
+      return [distance, moved, speed, deviation, turned].map((x) => freshRows(x, part));
+    }));
   });
   const [distance, moved, speed, deviation, turned] = await Promise.all(tensors.map(columnsOf));
   const lengths = moved.map(rooted);
@@ -94,7 +97,7 @@ export async function flowGeometry(
     speed: speed.map(rooted),
     deviation,
     curvature: angles.map((column, i) => column.map((angle, n) => angle === 0 ? 0 : angle / lengths[i][n])),
-    evaluations: tableau.firstSameAsLast ? evaluations(tableau, steps) : 1 + steps * tableau.b.length,
+    evaluations,
   };
 }
 

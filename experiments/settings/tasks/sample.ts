@@ -1,8 +1,9 @@
 import { checkEffects } from "./train_checks.ts";
 import type { Flags } from "../flags.ts";
-import { ConfigError, type Values } from "../setting.ts";
+import { ConfigError, flagOf, type Values } from "../setting.ts";
 import { choice, integer, integers, optional, path, text } from "../kinds.ts";
 import { defineSettings } from "../settings.ts";
+import { chooseSolver, type ChosenSolver, solving } from "../solving.ts";
 import { training } from "./train.ts";
 
 const { model, filters, tEmb, attn, groups, normalize } = training.rows;
@@ -12,8 +13,7 @@ export const sampling = defineSettings({
   checkpoint: path("FILE|RUN", "weights to sample from, or a run, for its averaged weights"),
   count: integer({ doc: "images", min: 1, default: 64 }),
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
-  solver: { ...training.rows.solver, default: "heun" },
-  steps: integer({ doc: "solver steps from noise to image", min: 1, default: 20 }),
+  ...solving,
   columns: integer({ doc: "columns of the grid, 0 = nearly square", default: 0 }),
   out: text({
     doc: "grid of the images (.png), or their values, f32[N, C, H, W] (.npy)",
@@ -45,17 +45,23 @@ export const sampling = defineSettings({
     },
   }),
   normalize: optional({ ...normalize, doc: `${normalize.doc} that the network was trained on` }),
-}, { model: "Network, where the file does not say it, such as a PyTorch state dict" });
+}, {
+  solver: "Solver",
+  columns: "Output",
+  model: "Network, where the file does not say it, such as a PyTorch state dict",
+});
 
 /** The settings of the sampling task by name. */
 export type SampleConfig = Values<typeof sampling.rows>;
 
 /**
- * The settings of a sampling task: the flags, completed by defaults.
+ * The settings of a sampling task: the flags, completed by defaults, and the solver that they stand for.
  *
  * @throws {ConfigError} if a setting is missing or has no effect
  */
-export function resolveSampleConfig({ values }: Flags<typeof sampling.rows>): SampleConfig {
+export function resolveSampleConfig(
+  { values }: Flags<typeof sampling.rows>,
+): SampleConfig & { readonly chosen: ChosenSolver } {
   const config = sampling.resolve(values);
   const { device, out } = config;
   if ("threads" in values) checkEffects({ threads: config.threads }, { device });
@@ -69,5 +75,7 @@ export function resolveSampleConfig({ values }: Flags<typeof sampling.rows>): Sa
       `Cannot use --values with --out ${out}: a picture shows pixels (expected an .npy, or no --values)`,
     );
   }
-  return config;
+  const chosen = chooseSolver(values, config, flagOf);
+  if ("how" in chosen) return { ...config, chosen };
+  throw new ConfigError(`Cannot use ${flagOf(chosen.name)} ${config[chosen.name]}: ${chosen.problem}`);
 }
