@@ -4,6 +4,7 @@ import {
   concat,
   divide,
   maximum,
+  multiply,
   reshape,
   scope,
   type Shape,
@@ -29,7 +30,7 @@ export interface FollowedFlow {
   readonly moved: Tensor;
   /** |v_i|^2, f32[N, K + 1]. */
   readonly speed: Tensor;
-  /** |x(t_K) - x(t_0) - v_i|^2, f32[N, K + 1]. */
+  /** |(x(t_K) - x(t_0)) / (t_K - t_0) - v_i|^2, f32[N, K + 1]. */
   readonly deviation: Tensor;
   /** |v_i+1 / |v_i+1| - v_i / |v_i||^2, f32[N, K]; v / |v| of no velocity is 0. */
   readonly turned: Tensor;
@@ -83,12 +84,13 @@ export function flowFollower(
         turned.push(copyOf(advance.result.turned));
       }
       const way = subtract(x, start);
+      const straight = multiply(way, 1 / (times[times.length - 1] - times[0]));
       const columns = (parts: readonly Tensor[]) => concat(parts, 1);
       return {
         distance: squaredNorm(way),
         moved: columns(moved),
         speed: columns(velocities.map(squaredNorm)),
-        deviation: columns(velocities.map((velocity) => squaredNorm(subtract(way, velocity)))),
+        deviation: columns(velocities.map((velocity) => squaredNorm(subtract(straight, velocity)))),
         turned: columns(turned),
       };
     });

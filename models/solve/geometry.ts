@@ -16,7 +16,7 @@ export interface FollowOptions extends SamplerOptions {
 
 /**
  * The geometry of N trajectories at times t_0, ..., t_K. Norms are Euclidean over all elements of a sample, and v_i is
- * v(x(t_i), t_i).
+ * v(x(t_i), t_i). Times may decrease, from data to noise.
  */
 export interface FlowGeometry {
   /** t_0, ..., t_K. */
@@ -26,8 +26,8 @@ export interface FlowGeometry {
   /** Length of the path, the sum over i of |x(t_i+1) - x(t_i)|; it is the distance if the path is straight. */
   readonly length: Float64Array;
   /**
-   * The integral over t of |x(t_K) - x(t_0) - v(x(t), t)|^2, by the trapezoidal rule; 0 if each sample moves on a straight
-   * line at constant speed.
+   * The integral over t of |u - v(x(t), t)|^2 by the trapezoidal rule, where u = (x(t_K) - x(t_0)) / (t_K - t_0) is the
+   * velocity on the straight line, x1 - x0 from t = 0 to 1; 0 if each sample moves on that line at constant speed.
    *
    * Source: Liu et al. 2022, arXiv:2209.03003, equation 3, whose mean over samples it is
    */
@@ -36,7 +36,7 @@ export interface FlowGeometry {
   readonly turning: Float64Array;
   /** |v_i| of each sample, for each of the K + 1 times. */
   readonly speed: readonly Float64Array[];
-  /** |x(t_K) - x(t_0) - v_i|^2 of each sample, for each of the K + 1 times. */
+  /** |u - v_i|^2 of each sample, for each of the K + 1 times. */
   readonly deviation: readonly Float64Array[];
   /**
    * Curvature of the path of each sample, for each of the K steps: the angle between v_i and v_i+1 by the length of the

@@ -61,11 +61,11 @@ export async function logLikelihood(
     const found = await likelihood.run(part.x0, signs);
     const fresh = [found.logp, found.perProbe, found.z].map((x) => freshRows(x, part));
     parts.push(fresh);
-    const share = fresh[0].shape[0] / N;
-    evaluations += share * found.evaluations;
-    products += share * found.products;
+    const count = fresh[0].shape[0];
+    evaluations += count * found.evaluations;
+    products += count * found.products;
     await onProgress?.(part.from + batches.length);
   }
   const [logp, perProbe, z] = scope(() => joined(parts));
-  return { logp, perProbe, z, evaluations, products };
+  return { logp, perProbe, z, evaluations: evaluations / N, products: products / N };
 }
