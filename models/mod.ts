@@ -90,7 +90,8 @@ export {
   type StochasticSolver,
 } from "./solve/flow_solvers.ts";
 export { noise, sample, type Start, trajectory } from "./solve/sample.ts";
-export { type SampleBatch, SampleBatches } from "./solve/sample_batches.ts";
+export type { SampleBatch } from "./solve/batches.ts";
+export { SampleBatches } from "./solve/sample_batches.ts";
 export { Sampler, type SamplerOptions, type Snapshot, type TrajectoryOptions } from "./solve/sampler.ts";
 export {
   type AdaptiveSolverName,

@@ -3,7 +3,6 @@ import type { VelocityField } from "../flow/field.ts";
 import { AdaptiveSampler } from "./adaptive_sampler.ts";
 import { Sampler, type SamplerOptions, tableauOf } from "./sampler.ts";
 import { dopri5 } from "./solvers.ts";
-import { evaluations } from "./tableau.ts";
 import { timesOf } from "./time_grids.ts";
 
 /** The steps from data to noise: adaptive with a tolerance of 1e-3, unless `steps` or `times` are given. */
@@ -26,9 +25,9 @@ export type BackwardSolver = (x1: Tensor) => Promise<{ readonly x: Tensor; reado
  * @throws {RangeError} if the times do not lead from 0 to 1, or the tolerance is outside (0, 1]
  */
 export function backwardSolver(field: VelocityField, shape: Shape, options: BackwardOptions): BackwardSolver {
-  const { steps, times, tolerance, condition } = options;
+  const { steps, grid, times, tolerance, condition } = options;
   const extra = condition && { condition };
-  if (steps === undefined && times === undefined) {
+  if (steps === undefined && grid === undefined && times === undefined) {
     const [rtol, atol] = [tolerance ?? 1e-3, tolerance ?? 1e-3];
     const solver = options.solver ? tableauOf(options) : dopri5;
     const sampler = new AdaptiveSampler(field, shape, { rtol, atol, solver, from: 1, to: 0, ...extra });
@@ -40,8 +39,11 @@ export function backwardSolver(field: VelocityField, shape: Shape, options: Back
   }
   const solver = tableauOf(options);
   const sampler = new Sampler(field, shape, { times: backwards(timesOf(options)), solver, ...extra });
-  const taken = evaluations(solver, sampler.times.length - 1);
-  return (x1) => Promise.resolve({ x: sampler.run(x1), evaluations: taken });
+  return (x1) => {
+    const before = sampler.evaluations;
+    const x = sampler.run(x1);
+    return Promise.resolve({ x, evaluations: sampler.evaluations - before });
+  };
 }
 
 /** The times of sampling, from data to noise. */

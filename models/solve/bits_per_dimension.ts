@@ -27,9 +27,9 @@ export interface BitsPerDimension {
   readonly probes: readonly number[];
   /** Standard error of the mean from the random signs alone, by the spread of `probes`; NaN of one vector. */
   readonly probeError: number;
-  /** How often the field was evaluated on a batch, at most. */
+  /** Evaluations of the field that an image takes part in, on average. */
   readonly evaluations: number;
-  /** How many vector-Jacobian products that took. */
+  /** Vector-Jacobian products likewise. */
   readonly products: number;
 }
 

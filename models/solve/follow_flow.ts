@@ -4,7 +4,7 @@ import {
   concat,
   divide,
   maximum,
-  record,
+  multiply,
   reshape,
   scope,
   type Shape,
@@ -17,7 +17,7 @@ import {
   tensor,
   zeros,
 } from "../../kernels/mod.ts";
-import { type VelocityField, velocityOf } from "../flow/field.ts";
+import type { CountedField } from "./counted_field.ts";
 import { inner } from "./divergence.ts";
 import { step } from "./step.ts";
 import type { ButcherTableau } from "./tableau.ts";
@@ -30,7 +30,7 @@ export interface FollowedFlow {
   readonly moved: Tensor;
   /** |v_i|^2, f32[N, K + 1]. */
   readonly speed: Tensor;
-  /** |x(t_K) - x(t_0) - v_i|^2, f32[N, K + 1]. */
+  /** |(x(t_K) - x(t_0)) / (t_K - t_0) - v_i|^2, f32[N, K + 1]. */
   readonly deviation: Tensor;
   /** |v_i+1 / |v_i+1| - v_i / |v_i||^2, f32[N, K]; v / |v| of no velocity is 0. */
   readonly turned: Tensor;
@@ -47,7 +47,7 @@ const smallest = 1e-18;
  * @returns follows the flow from a state at the first time. It keeps K + 1 velocities of the batch in memory meanwhile
  */
 export function flowFollower(
-  field: VelocityField,
+  field: CountedField,
   shape: Shape,
   tableau: ButcherTableau,
   times: readonly number[],
@@ -58,10 +58,10 @@ export function flowFollower(
   const direction = (v: Tensor) => divide(v, each(maximum(sqrt(squaredNorm(v)), smallest)));
   const [x, v] = [zeros(shape), zeros(shape)];
   const [t, dt] = [tensor(new Float32Array(N)), tensor(new Float32Array(N))];
-  const begin = record(() => assign(v, velocityOf(field, x, t)));
-  const advance = record(() => {
+  const begin = field.record(() => assign(v, field.velocity(x, t)));
+  const advance = field.record(() => {
     const next = step(tableau, field, x, t, dt, { first: v });
-    const arrived = tableau.firstSameAsLast ? next.last : velocityOf(field, next.x, add(t, dt));
+    const arrived = tableau.firstSameAsLast ? next.last : field.velocity(next.x, add(t, dt));
     const moved = squaredNorm(subtract(next.x, x));
     const turned = squaredNorm(subtract(direction(arrived), direction(v)));
     assign(x, next.x);
@@ -84,12 +84,13 @@ export function flowFollower(
         turned.push(copyOf(advance.result.turned));
       }
       const way = subtract(x, start);
+      const straight = multiply(way, 1 / (times[times.length - 1] - times[0]));
       const columns = (parts: readonly Tensor[]) => concat(parts, 1);
       return {
         distance: squaredNorm(way),
         moved: columns(moved),
         speed: columns(velocities.map(squaredNorm)),
-        deviation: columns(velocities.map((velocity) => squaredNorm(subtract(way, velocity)))),
+        deviation: columns(velocities.map((velocity) => squaredNorm(subtract(straight, velocity)))),
         turned: columns(turned),
       };
     });

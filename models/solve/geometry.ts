@@ -1,11 +1,12 @@
-import { scope, slice, type Tensor } from "../../kernels/mod.ts";
+import { scope, type Tensor } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/check_tensor.ts";
 import type { VelocityField } from "../flow/field.ts";
+import { Batches } from "./batches.ts";
+import { CountedField } from "./counted_field.ts";
 import { flowFollower } from "./follow_flow.ts";
-import { RowBatches } from "./row_batches.ts";
-import { checkBatch, type SamplerOptions, tableauOf } from "./sampler.ts";
+import { freshRows, joined } from "./joined.ts";
+import { type SamplerOptions, tableauOf } from "./sampler.ts";
 import { timesOf } from "./time_grids.ts";
-import { evaluations } from "./tableau.ts";
 
 /** How flows are followed in batches. */
 export interface FollowOptions extends SamplerOptions {
@@ -15,7 +16,7 @@ export interface FollowOptions extends SamplerOptions {
 
 /**
  * The geometry of N trajectories at times t_0, ..., t_K. Norms are Euclidean over all elements of a sample, and v_i is
- * v(x(t_i), t_i).
+ * v(x(t_i), t_i). Times may decrease, from data to noise.
  */
 export interface FlowGeometry {
   /** t_0, ..., t_K. */
@@ -25,8 +26,8 @@ export interface FlowGeometry {
   /** Length of the path, the sum over i of |x(t_i+1) - x(t_i)|; it is the distance if the path is straight. */
   readonly length: Float64Array;
   /**
-   * The integral over t of |x(t_K) - x(t_0) - v(x(t), t)|^2, by the trapezoidal rule; 0 if each sample moves on a straight
-   * line at constant speed.
+   * The integral over t of |u - v(x(t), t)|^2 by the trapezoidal rule, where u = (x(t_K) - x(t_0)) / (t_K - t_0) is the
+   * velocity on the straight line, x1 - x0 from t = 0 to 1; 0 if each sample moves on that line at constant speed.
    *
    * Source: Liu et al. 2022, arXiv:2209.03003, equation 3, whose mean over samples it is
    */
@@ -35,7 +36,7 @@ export interface FlowGeometry {
   readonly turning: Float64Array;
   /** |v_i| of each sample, for each of the K + 1 times. */
   readonly speed: readonly Float64Array[];
-  /** |x(t_K) - x(t_0) - v_i|^2 of each sample, for each of the K + 1 times. */
+  /** |u - v_i|^2 of each sample, for each of the K + 1 times. */
   readonly deviation: readonly Float64Array[];
   /**
    * Curvature of the path of each sample, for each of the K steps: the angle between v_i and v_i+1 by the length of the
@@ -61,18 +62,19 @@ export async function flowGeometry(
   options: FollowOptions,
 ): Promise<FlowGeometry> {
   checkTensor("follow the flow", "x0 is", x0);
-  checkBatch(x0.shape);
   const { batch = 64, condition } = options;
   const [tableau, times] = [tableauOf(options), timesOf(options)];
-  const [N, ...shape] = x0.shape;
-  const steps = times.length - 1;
+  const batches = new Batches(x0, batch, condition);
+  const counted = new CountedField(batches.field(field));
+  let evaluations = 0;
   const tensors = scope(() => {
-    const batches = new RowBatches(field, N, batch, condition);
-    const follow = flowFollower(batches.field, [batches.length, ...shape], tableau, times);
-    return batches.join((from) => {
-      const { distance, moved, speed, deviation, turned } = follow(slice(x0, 0, from, batches.length));
-      return [distance, moved, speed, deviation, turned];
-    });
+    const follow = flowFollower(counted, batches.shape, tableau, times);
+    return joined(Array.from(batches, (part) => {
+      const before = counted.evaluations;
+      const { distance, moved, speed, deviation, turned } = follow(part.x0);
+      evaluations = counted.evaluations - before;
+      return [distance, moved, speed, deviation, turned].map((x) => freshRows(x, part));
+    }));
   });
   const [distance, moved, speed, deviation, turned] = await Promise.all(tensors.map(columnsOf));
   const lengths = moved.map(rooted);
@@ -95,7 +97,7 @@ export async function flowGeometry(
     speed: speed.map(rooted),
     deviation,
     curvature: angles.map((column, i) => column.map((angle, n) => angle === 0 ? 0 : angle / lengths[i][n])),
-    evaluations: tableau.firstSameAsLast ? evaluations(tableau, steps) : 1 + steps * tableau.b.length,
+    evaluations,
   };
 }
 

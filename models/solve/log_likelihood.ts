@@ -1,10 +1,10 @@
-import { concat, scope, slice, type Tensor } from "../../kernels/mod.ts";
+import { scope, slice, type Tensor } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/check_tensor.ts";
 import type { VelocityField } from "../flow/field.ts";
+import { Batches } from "./batches.ts";
 import { rademacher } from "./divergence.ts";
+import { freshRows, joined } from "./joined.ts";
 import { type BatchLikelihood, Likelihood, type LikelihoodOptions } from "./likelihood.ts";
-import { RowBatches } from "./row_batches.ts";
-import { checkBatch } from "./sampler.ts";
 
 /** How the likelihood of many samples is taken. */
 export interface LogLikelihoodOptions extends LikelihoodOptions {
@@ -12,6 +12,8 @@ export interface LogLikelihoodOptions extends LikelihoodOptions {
   readonly seed?: number;
   /** Largest batch; by default 64. */
   readonly batch?: number;
+  /** Called after each batch with the number of samples done. A promise is waited for. */
+  readonly onProgress?: (done: number) => void | Promise<void>;
 }
 
 /**
@@ -19,7 +21,7 @@ export interface LogLikelihoodOptions extends LikelihoodOptions {
  * on the others or the batch.
  *
  * @param x1 data, f32[N, ...]
- * @returns what it took is of the batch that took most
+ * @returns evaluations and products are those that a sample takes part in: the mean over samples, where batches differ
  * @throws {TypeError} if the seed is missing, or given for an exact divergence
  * @throws {RangeError} if `batch` is not a positive integer, or the seed is not one in [0, 2^32)
  * @throws {ShapeError} if there are no samples, or the condition does not have one row for each
@@ -38,10 +40,9 @@ export interface LogLikelihoodOptions extends LikelihoodOptions {
 export async function logLikelihood(
   field: VelocityField,
   x1: Tensor,
-  { seed, batch = 64, condition, ...options }: LogLikelihoodOptions = {},
+  { seed, batch = 64, condition, onProgress, ...options }: LogLikelihoodOptions = {},
 ): Promise<BatchLikelihood> {
   checkTensor("take the likelihood", "x1 is", x1);
-  checkBatch(x1.shape);
   if ((seed === undefined) !== (options.exact === true)) {
     throw new TypeError(
       seed === undefined
@@ -49,25 +50,22 @@ export async function logLikelihood(
         : "Cannot take the likelihood: both exact and seed given (expected one of them)",
     );
   }
-  const [N, ...shape] = x1.shape;
-  const batches = new RowBatches(field, N, batch, condition);
-  const { length } = batches;
-  const likelihood = new Likelihood(batches.field, [length, ...shape], options);
+  const N = x1.shape[0];
+  const batches = new Batches(x1, batch, condition);
+  const likelihood = new Likelihood(batches.field(field), batches.shape, options);
   const epsilon = seed === undefined ? undefined : rademacher(seed, options.probes ?? 1, x1.shape);
-  const found: BatchLikelihood[] = [];
-  for (const { from, fresh } of batches) {
-    const part = await likelihood.run(
-      slice(x1, 0, from, length),
-      epsilon && slice(epsilon, 1, from, length),
-    );
-    const rows = (x: Tensor) => slice(x, 0, fresh - from, from + length - fresh);
-    found.push({ ...part, logp: rows(part.logp), perProbe: rows(part.perProbe), z: rows(part.z) });
+  const parts: Tensor[][] = [];
+  let [evaluations, products] = [0, 0];
+  for (const part of batches) {
+    const signs = epsilon && slice(epsilon, 1, part.from, batches.length);
+    const found = await likelihood.run(part.x0, signs);
+    const fresh = [found.logp, found.perProbe, found.z].map((x) => freshRows(x, part));
+    parts.push(fresh);
+    const count = fresh[0].shape[0];
+    evaluations += count * found.evaluations;
+    products += count * found.products;
+    await onProgress?.(part.from + batches.length);
   }
-  return scope(() => ({
-    logp: concat(found.map(({ logp }) => logp), 0),
-    perProbe: concat(found.map(({ perProbe }) => perProbe), 0),
-    z: concat(found.map(({ z }) => z), 0),
-    evaluations: Math.max(...found.map(({ evaluations }) => evaluations)),
-    products: Math.max(...found.map(({ products }) => products)),
-  }));
+  const [logp, perProbe, z] = scope(() => joined(parts));
+  return { logp, perProbe, z, evaluations: evaluations / N, products: products / N };
 }

@@ -1,12 +1,12 @@
-import { mean, scope, slice, sqrt, square, subtract, type Tensor } from "../../kernels/mod.ts";
+import { mean, scope, sqrt, square, subtract, type Tensor } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/check_tensor.ts";
 import type { VelocityField } from "../flow/field.ts";
+import { Batches } from "./batches.ts";
 import { inner } from "./divergence.ts";
 import type { FollowOptions } from "./geometry.ts";
-import { RowBatches } from "./row_batches.ts";
-import { checkBatch, Sampler, tableauOf } from "./sampler.ts";
+import { freshRows, joined } from "./joined.ts";
+import { Sampler, tableauOf } from "./sampler.ts";
 import { timesOf } from "./time_grids.ts";
-import { evaluations } from "./tableau.ts";
 
 /** How well a solver finds the way back. */
 export interface RoundTrip {
@@ -32,20 +32,20 @@ export async function roundTrip(
   options: FollowOptions,
 ): Promise<RoundTrip> {
   checkTensor("make a round trip", "x1 is", x1);
-  checkBatch(x1.shape);
   const { batch = 64, condition } = options;
   const [solver, times] = [tableauOf(options), timesOf(options)];
-  const [N, ...shape] = x1.shape;
+  const batches = new Batches(x1, batch, condition);
+  let evaluations = 0;
   const [error] = scope(() => {
-    const batches = new RowBatches(field, N, batch, condition);
     const along = (times: readonly number[]) =>
-      new Sampler(batches.field, [batches.length, ...shape], { times, solver });
+      new Sampler(batches.field(field), batches.shape, { times, solver });
     const [back, forth] = [along(times.toReversed()), along(times)];
-    return batches.join((from) => {
-      const x = slice(x1, 0, from, batches.length);
-      const lost = subtract(forth.run(back.run(x)), x);
-      return [sqrt(mean(square(lost), inner(x.shape)))];
-    });
+    return joined(Array.from(batches, (part) => {
+      const before = back.evaluations + forth.evaluations;
+      const lost = subtract(forth.run(back.run(part.x0)), part.x0);
+      evaluations = back.evaluations + forth.evaluations - before;
+      return [freshRows(sqrt(mean(square(lost), inner(lost.shape))), part)];
+    }));
   });
-  return { error: await error.read(), evaluations: 2 * evaluations(solver, times.length - 1) };
+  return { error: await error.read(), evaluations };
 }

@@ -1,13 +1,7 @@
-import { slice, type Tensor } from "../../kernels/mod.ts";
+import type { Tensor } from "../../kernels/mod.ts";
 import type { VelocityField } from "../flow/field.ts";
-import { type RowBatch, RowBatches } from "./row_batches.ts";
-import { checkBatch, Sampler, type SamplerOptions } from "./sampler.ts";
-
-/** Part of the samples, of the size of all parts. */
-export interface SampleBatch extends RowBatch {
-  /** Noise of the batch, f32[length, C, H, W]. */
-  readonly x0: Tensor;
-}
+import { Batches, type SampleBatch } from "./batches.ts";
+import { Sampler, type SamplerOptions } from "./sampler.ts";
 
 /**
  * Covers samples with batches of one size, so that one recorded step serves all. The last batch overlaps the one before.
@@ -16,10 +10,7 @@ export interface SampleBatch extends RowBatch {
 export class SampleBatches {
   /** Samples of each batch in turn. */
   readonly sampler: Sampler;
-  /** Samples in each batch. */
-  readonly length: number;
-  readonly #x0: Tensor;
-  readonly #batches: RowBatches;
+  readonly #batches: Batches;
 
   /**
    * Records one step for all batches.
@@ -35,16 +26,17 @@ export class SampleBatches {
     x0: Tensor,
     { batch, condition, ...options }: SamplerOptions & { readonly batch: number },
   ) {
-    checkBatch(x0.shape);
-    const [N, ...shape] = x0.shape;
-    const batches = this.#batches = new RowBatches(model, N, batch, condition);
-    this.length = batches.length;
-    this.#x0 = x0;
-    this.sampler = new Sampler(batches.field, [this.length, ...shape], options);
+    const batches = this.#batches = new Batches(x0, batch, condition);
+    this.sampler = new Sampler(batches.field(model), batches.shape, options);
+  }
+
+  /** Samples in each batch. */
+  get length(): number {
+    return this.#batches.length;
   }
 
   /** The batches in order; each is ready to be sampled until the next is asked for. */
-  *[Symbol.iterator](): Generator<SampleBatch, void, void> {
-    for (const rows of this.#batches) yield { ...rows, x0: slice(this.#x0, 0, rows.from, this.length) };
+  [Symbol.iterator](): Generator<SampleBatch, void, void> {
+    return this.#batches[Symbol.iterator]();
   }
 }

@@ -1,11 +1,10 @@
-import { slice, type Tensor } from "../../kernels/mod.ts";
+import type { Tensor } from "../../kernels/mod.ts";
 import type { VelocityField } from "../flow/field.ts";
 import type { Path } from "../flow/path.ts";
 import { AdaptiveSampler } from "./adaptive_sampler.ts";
+import { Batches, type SampleBatch } from "./batches.ts";
 import type { FlowSolver } from "./flow_solvers.ts";
-import { RowBatches } from "./row_batches.ts";
-import type { SampleBatch } from "./sample_batches.ts";
-import { checkBatch, Sampler } from "./sampler.ts";
+import { Sampler } from "./sampler.ts";
 import type { TriedStep } from "./step_control.ts";
 import { StochasticSampler } from "./stochastic_sampler.ts";
 import { timesOf } from "./time_grids.ts";
@@ -76,23 +75,20 @@ export async function solveFlow(
   how: FlowSolver,
   { batch = 256, condition, back = false, path, onProgress }: SolveFlowOptions = {},
 ): Promise<SolvedFlow> {
-  checkBatch(x.shape);
-  const [N, ...size] = x.shape;
-  const batches = new RowBatches(model, N, batch, condition);
+  const batches = new Batches(x, batch, condition);
   const { length } = batches;
-  const solver = solverOf(batches.field, [length, ...size], how, { back, ...path && { path } });
+  const solver = solverOf(batches.field(model), batches.shape, how, { back, ...path && { path } });
+  const [N] = x.shape;
   const P = x.size / N;
   const samples = new Float32Array(x.size);
   const each: number[] = [];
   const steps: (readonly TriedStep[])[] = [];
   let evaluations = 0;
-  for (const { from, fresh } of batches) {
+  for (const part of batches) {
+    const { from, fresh } = part;
     const own = from + length - fresh;
     const before = solver.sampler.evaluations;
-    const solved = await solver.solve(
-      { from, fresh, x0: slice(x, 0, from, length) },
-      (share) => onProgress?.(Math.floor(fresh + own * share)),
-    );
+    const solved = await solver.solve(part, (share) => onProgress?.(Math.floor(fresh + own * share)));
     samples.set(solved.x, from * P);
     solved.steps?.forEach((all, n) => steps[from + n] = all);
     each.push(solver.sampler.evaluations - before);

@@ -30,6 +30,9 @@ testOnDevices("a straight flow has the length of its distance and no curvature",
   assert.equal(found.curvature.length, 3);
   assert.deepEqual(found.speed.map((column) => column.length), [3, 3, 3, 3]);
   assert.deepEqual(found.times, [0, 0.1, 0.6, 1]);
+  const back = await flowGeometry(straight, noise(1, [3, 2]), { times: [0.75, 0.5, 0.25] });
+  assertClose(back.distance, [2.5, 2.5, 2.5], 1e-6);
+  assertClose(back.straightness, [0, 0, 0], 1e-6);
 });
 
 testOnDevices("a line at changing speed is long as it is far, but not straight in time", async () => {

@@ -127,7 +127,10 @@ testOnDevices("the likelihood of a sample does not depend on the batch or its ne
   const perProbe = await whole.perProbe.read();
   assert.deepEqual(whole.z.shape, x1.shape);
   for (const batch of [1, 2, 4]) {
-    const parts = await logLikelihood(model, x1, { ...options, batch });
+    const done: number[] = [];
+    const onProgress = (samples: number) => void done.push(samples);
+    const parts = await logLikelihood(model, x1, { ...options, batch, onProgress });
+    assert.deepEqual([done.length, done.at(-1)], [Math.ceil(5 / batch), 5]);
     assertClose(await parts.perProbe.read(), perProbe, 1e-5);
     assertClose(await parts.z.read(), await whole.z.read(), 1e-5);
   }
@@ -217,6 +220,10 @@ testOnDevices("likelihoods refuse what makes no sense", async () => {
       x1,
     ],
   );
+  await refuse({ condition: tensor([1, 1]) }, /^TypeError: Cannot take the likelihood of a guided field/, [
+    { velocity: (x: Tensor) => x, guided: true },
+    x1,
+  ]);
   const adaptive = (options: object) => ({ steps: undefined, ...options });
   const exact = { exact: true, seed: undefined };
   await refuse(
