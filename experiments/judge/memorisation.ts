@@ -1,6 +1,6 @@
 import { type Estimate, meanEstimate, proportion, type Resampling } from "./estimate.ts";
 import { nearestNeighbours, type Neighbours } from "./neighbours.ts";
-import { checkPair, type Points, rowsOf } from "./points.ts";
+import { checkPair, checkPoints, type Points, rowsOf } from "./points.ts";
 
 /** Whether samples repeat training images. */
 export interface Memorisation {
@@ -44,8 +44,9 @@ export async function memorisation(
   samples: Points,
   { k = 1, ...resampling }: MemorisationOptions = {},
 ): Promise<Memorisation> {
-  checkPair("measure memorisation", train, test, 1);
-  checkPair("measure memorisation", train, samples, 1);
+  const task = "measure memorisation";
+  checkPoints(task, "training images", train, 2);
+  for (const others of [test, samples]) checkPair(task, train, others);
   const nearest = await nearestNeighbours(samples, train, k);
   const rows = Array.from({ length: samples.rows }, (_, n) => nearest.indices[n * k]);
   const squared = Float64Array.from(rows, (_, n) => nearest.squared[n * k]);

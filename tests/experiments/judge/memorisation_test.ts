@@ -42,6 +42,26 @@ testOnDevices(
   },
 );
 
+testOnDevices(
+  "memorisation() refuses one training image, no samples and images of another size",
+  async () => {
+    const refused = async (what: Promise<unknown>, words: RegExp) => {
+      await assert.rejects(what, (error: Error) => {
+        assert.equal(error.name, "MeasureError");
+        assert.match(error.message, words);
+        return true;
+      });
+    };
+    const start = "^Cannot measure memorisation: ";
+    await refused(
+      memorisation(rowsOf(train, [0]), test, fresh),
+      RegExp(`${start}there are 1 training images`),
+    );
+    await refused(memorisation(train, test, rowsOf(fresh, [])), RegExp(`${start}there are 0 samples`));
+    await refused(memorisation(train, normalPoints(1, 9, 4), fresh), RegExp(`${start}samples have 4 values`));
+  },
+);
+
 Deno.test("mannWhitney() is 0 for equal numbers, and counts ties half", () => {
   const x = Float64Array.of(1, 2, 2, 5);
   assert.equal(mannWhitney(x, x).value, 0);

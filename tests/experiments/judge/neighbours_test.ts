@@ -72,6 +72,25 @@ testOnDevices("nearestNeighbours() are exact where products of f32 would overflo
   }
 });
 
+testOnDevices("nearestNeighbours() are exact where a few products of f32 vanish", async () => {
+  const mirrored = ({ values, rows, width }: Points) => ({
+    values: Float32Array.from({ length: 2 * values.length }, (_, i) => {
+      const row = Math.floor(i / width);
+      return (row % 2 ? -1 : 1) * values[(row >> 1) * width + i % width];
+    }),
+    rows: 2 * rows,
+    width,
+  }); // so that the mean is 0, and tiny points stay tiny
+  const tiny = mirrored(normalPoints(1, 20, 4, 1e-24));
+  const { indices, squared } = await nearestNeighbours(
+    tiny,
+    joined(mirrored(normalPoints(0, 20, 4)), tiny),
+    1,
+  );
+  assert.deepEqual([...indices], Array.from({ length: 40 }, (_, n) => 40 + n));
+  assert.ok(squared.every((distance) => distance === 0));
+});
+
 testOnDevices(
   "nearestNeighbours() refuses more neighbours than points, and points of another width",
   async () => {
