@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type Device, init, withDevice } from "../../kernels/mod.ts";
-import { type Dataset, loadDataset } from "../data/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
 import { ImageSource, normalizationTo } from "../data/image_source.ts";
 import { type ImageSplit, splitImages } from "../data/split.ts";
 import { ProgressBar, type Terminal } from "../program/progress.ts";
@@ -17,6 +17,7 @@ import { tracked } from "../tracking/tracker.ts";
 import { checkPictures } from "./check_pictures.ts";
 import { compileKernels } from "./compile_kernels.ts";
 import { fittingNetwork } from "./fit_memory.ts";
+import { loadData } from "./load_data.ts";
 import { TrainingLoop } from "./loop.ts";
 import type { Network } from "./network.ts";
 import type { TrainingOutcome } from "./session.ts";
@@ -73,7 +74,7 @@ async function trainOn(device: Device, asked: TrainingConfig, options: RunOption
   using own = new DisposableStack();
   const resumed = options.lock ?? (asked.resume === null ? undefined : own.use(await lockRun(asked.resume)));
   const choice = await trackingOf(asked, asked.resume);
-  const data = await loadDataset(asked.data ?? undefined);
+  const data = await loadData(asked.data, { say, terminal });
   const source = new ImageSource(data.train.images, data, normalizationTo(asked.normalize));
   checkPictures(asked, source.shape);
   const { config, network } = fittingNetwork(asked, device, source, say);
@@ -133,9 +134,10 @@ async function writeConfig(run: string, config: TrainingConfig): Promise<void> {
 }
 
 function recordOf(data: Dataset, { train, validation }: ImageSplit): RecordedDataset {
-  const { name, digest, source, channels, height, width, classes, test } = data;
+  const { name, digest, source, channels, height, width, classes, classNames, test } = data;
   return {
     ...{ name, digest, source, channels, height, width, classes },
+    ...classNames && { classNames },
     train: train.length,
     validation: validation.length,
     test: test.count,
