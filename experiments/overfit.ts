@@ -1,5 +1,6 @@
 import { init } from "../kernels/mod.ts";
 import { BatchOrder, HeldOutLoss, meanLoss } from "../models/mod.ts";
+import { describeData, factsOfData } from "./data/describe_data.ts";
 import { ImageSource, normalizationTo } from "./data/image_source.ts";
 import { splitImages } from "./data/split.ts";
 import { drawableOf } from "./draw/drawable.ts";
@@ -35,6 +36,7 @@ await runTask(async () => {
   const folder = out === null
     ? undefined
     : await createRunFolder({ name: "overfit", out, startedAt: new Date() });
+  if (config.data !== null) say(describeData(factsOfData(data)));
   const source = new ImageSource(data.train.images, data, normalizationTo(config.normalize));
   const network = makeNetwork(config, source);
   const { trainer, model } = network;

