@@ -1,6 +1,7 @@
 /** Data sets of small images, with labels or without: MNIST and others by name, a folder of PNG images or of IDX files. */
 
 import { basename, resolve } from "node:path";
+import { anyOf } from "../settings/kinds.ts";
 import { DataError, type Images, parseImages, parseLabels } from "./idx.ts";
 import { hasIdxFiles, type IdxFile, type IdxFiles, readIdxFolder } from "./idx_folder.ts";
 import type { Dataset, LabelledImages } from "./labelled_images.ts";
@@ -20,6 +21,7 @@ export { DataError, type Dataset, type LabelledImages };
  */
 export async function loadDataset(source = "mnist", onRead?: OnRead): Promise<Dataset> {
   if (isNamed(source) && !await isFolder(source)) return await loadNamed(source);
+  await checkThere(source);
   const name = basename(resolve(source));
   if (await hasIdxFiles(source)) return await toDataset(name, source, await readIdxFolder(source));
   return { name, ...await readPictures(source, onRead), source };
@@ -36,6 +38,19 @@ async function loadNamed(name: keyof typeof namedData): Promise<Dataset> {
     );
   }
   return { ...await toDataset(name, source, files), ...classNames && { classNames } };
+}
+
+/** Refuses a folder that does not exist, which may be meant as a name. */
+async function checkThere(source: string): Promise<void> {
+  try {
+    await Deno.stat(source);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) return; // whoever reads it says why
+    const names = anyOf(Object.keys(namedData));
+    throw new DataError(
+      `Cannot read the data folder ${source}: it does not exist (expected a folder of PNG images or IDX files, or ${names})`,
+    );
+  }
 }
 
 async function isFolder(path: string): Promise<boolean> {

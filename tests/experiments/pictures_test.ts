@@ -6,11 +6,11 @@ import { readFlowPaths } from "../../experiments/draw/path_file.ts";
 import { testTask, tinyNetwork, tinyRun } from "./cli.ts";
 import { spot, spotsOf, writeFiles } from "./data/tiny_png.ts";
 
-const inColour = (flags: string) => flags.replace("--data data", "--data birds");
+const onBirds = (flags: string) => flags.replace("--data data", "--data birds");
 
 testTask("train takes a folder of PNG images in colour, and all that follows shows it", async (place) => {
   await writeFiles(place.file("birds"), spotsOf(["finch", "owl"], 20, 3));
-  const { stderr } = await place.succeed("train:base", inColour(`${tinyRun} --max-steps 2 --out run`));
+  const { stderr } = await place.succeed("train:base", onBirds(`${tinyRun} --max-steps 2 --out run`));
   assert.match(stderr, /birds: 36 images of 3 x 12 x 12 to train and 4 to test, 2 classes: finch, owl\n/);
 
   const { dataset } = JSON.parse(await Deno.readTextFile(place.file("run", "run.json")));
@@ -35,22 +35,25 @@ testTask("train takes a folder of PNG images in colour, and all that follows sho
   assert.match(other.stderr, /^RunError: Cannot resume run: it was trained on other images /m);
 });
 
-testTask("overfit takes a folder of grey PNG images without classes", async (place) => {
-  await writeFiles(place.file("birds"), spotsOf(["."], 40));
-  const { stdout, stderr } = await place.succeed(
-    "overfit",
-    inColour(`${tinyNetwork} --images 10 --steps 2`),
-  );
-  assert.match(stderr, /birds: 36 images of 12 x 12 to train and 4 to test, no classes\n/);
-  assert.match(stdout, /^loss on the 10 images: /);
-});
+testTask(
+  "overfit takes a folder of grey PNG images without classes; it goes before a data set of its name",
+  async (place) => {
+    await writeFiles(place.file("fashion-mnist"), spotsOf(["."], 40));
+    const { stdout, stderr } = await place.succeed(
+      "overfit",
+      `${tinyNetwork} --images 10 --steps 2`.replace("--data data", "--data fashion-mnist"),
+    );
+    assert.match(stderr, /fashion-mnist: 36 images of 12 x 12 to train and 4 to test, no classes\n/);
+    assert.match(stdout, /^loss on the 10 images: /);
+  },
+);
 
 testTask("train names what is wrong with an image", async (place) => {
   await writeFiles(place.file("birds"), {
     ...spotsOf(["finch", "owl"], 20),
     "owl/7.png": new Uint8Array(99),
   });
-  const { code, stderr } = await place.run("train:base", inColour(`${tinyRun} --out run`));
+  const { code, stderr } = await place.run("train:base", onBirds(`${tinyRun} --out run`));
   assert.deepEqual([code, stderr], [
     1,
     "DataError: Cannot read birds/owl/7.png: it is damaged or no PNG file (expected PNG, as its name says); " +

@@ -130,7 +130,8 @@ testNeeding(READ_WRITE, "loadDataset() names what is missing", async () => {
     await assert.rejects(loadDataset(join(folder, "none")), {
       name: "DataError",
       message:
-        `Cannot read the data folder ${folder}/none: it does not exist (expected a folder of PNG images, or with ${all})`,
+        `Cannot read the data folder ${folder}/none: it does not exist (expected a folder of PNG images or IDX files, ` +
+        "or mnist or fashion-mnist)",
     });
     await assert.rejects(loadDataset(join(folder, "file")), {
       name: "DataError",
