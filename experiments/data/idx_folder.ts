@@ -90,8 +90,13 @@ async function readFile(path: string): Promise<IdxFile> {
   const packed = path.endsWith(".gz");
   let file: Deno.FsFile;
   try {
+    // Before it is opened: a pipe would be waited for.
+    if (!(await Deno.stat(path)).isFile) {
+      throw new DataError(`Cannot read ${path}: it is a pipe, a device or a folder (expected a file)`);
+    }
     file = await Deno.open(path);
   } catch (error) {
+    if (error instanceof DataError) throw error;
     throw new DataError(`Cannot read ${path}: ${reason(error)}`, { cause: error });
   }
   const content = packed ? file.readable.pipeThrough(new DecompressionStream("gzip")) : file.readable;

@@ -172,6 +172,22 @@ testNeeding(
   },
 );
 
+testNeeding(
+  { ...READ_WRITE, run: true },
+  "loadDataset() refuses pipes instead of waiting for them",
+  async () => {
+    await withFiles(tiny(), async (folder) => {
+      const path = join(folder, IDX_NAMES.testImages);
+      await Deno.remove(path);
+      await new Deno.Command("mkfifo", { args: [path] }).output();
+      await assert.rejects(loadDataset(folder), {
+        name: "DataError",
+        message: `Cannot read ${path}: it is a pipe, a device or a folder (expected a file)`,
+      });
+    });
+  },
+);
+
 testNeeding(READ_WRITE, "loadDataset() refuses damaged files, gzipped or not", async () => {
   await assertRefused(
     (files) => files.set(IDX_NAMES.testLabels, new Uint8Array(0)),
