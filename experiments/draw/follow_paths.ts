@@ -26,7 +26,11 @@ export interface PathOptions {
  */
 export async function followPaths(
   { model, shape, normalization }: Drawable,
-  data: { readonly train: RealImages; readonly test: RealImages },
+  data: {
+    readonly train: RealImages;
+    readonly test: RealImages;
+    readonly classNames?: readonly string[];
+  },
   { count: N, seed, steps, batch }: PathOptions,
 ): Promise<Paths> {
   const [C, H, W] = shape;
@@ -56,6 +60,7 @@ export async function followPaths(
   return {
     ...paths,
     ...classes && { classes },
+    ...data.classNames && { classNames: data.classNames },
     real: realImages(nearest),
     share: [nearest.pca.share[0], nearest.pca.share[1] ?? 0],
     ...classifier && { classifier },

@@ -8,7 +8,7 @@ import { readIfThere } from "../run/read_file.ts";
 
 /**
  * Writes paths as `flow/paths.safetensors` of a run: f32 tensors named as the fields of {@linkcode Paths}, and as
- * metadata the share of variance and how many images the classifier got right. Data without labels has no `classes`,
+ * metadata the share of variance and how many images the classifier got right, and what the classes are called. Data without labels has no `classes`,
  * `real_classes` and classifier.
  *
  * @throws {RunError} if the file cannot be written
@@ -33,6 +33,7 @@ export async function writeFlowPaths(run: string, paths: Paths): Promise<void> {
   const bytes = encodeSafetensors(new Map(Object.entries(tensors)), {
     share: JSON.stringify(paths.share),
     ...paths.classifier && { classifier: JSON.stringify(paths.classifier) },
+    ...paths.classNames && { class_names: JSON.stringify(paths.classNames) },
   });
   await makeContainedFolder(run, runFolder.flow);
   await writeAtomic(join(run, runFile.paths), bytes);
@@ -106,6 +107,13 @@ export async function readFlowPaths(run: string): Promise<Paths | undefined> {
         (value) => [Object(value).tried, Object(value).right].every(Number.isInteger),
       ),
     },
+    ...metadata.class_names !== undefined && {
+      classNames: field<readonly string[]>(
+        metadata.class_names,
+        path,
+        (value) => Array.isArray(value) && value.every((name) => typeof name === "string"),
+      ),
+    },
     shape: [M, N, ...size] as readonly number[] as Paths["shape"],
   };
 }
@@ -116,6 +124,6 @@ function field<T>(text: string | undefined, path: string, fits: (value: unknown)
     if (fits(value)) return value;
   } catch { /* not JSON */ }
   throw new RunError(
-    `Cannot read ${path}: its metadata lack the share of variance or the classifier's score; ${wayOn}`,
+    `Cannot read ${path}: its metadata lack the share of variance, the classifier's score or the names of the classes; ${wayOn}`,
   );
 }

@@ -9,6 +9,7 @@ import { readLossByTime } from "../draw/loss_by_time.ts";
 import { runFile, weightsFile } from "../run/layout.ts";
 import { type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { readIfThere, readJson } from "../run/read_file.ts";
+import { readRecord } from "../tracking/record.ts";
 import { endingOf } from "./ending.ts";
 import { factsOf, resultsOf, summaryOf } from "./facts.ts";
 import { readQuality } from "./quality.ts";
@@ -46,6 +47,7 @@ async function readReportRun(folder: string, name: string): Promise<ReportRun> {
     environment: await readJson(join(folder, runFile.environment)) ?? {},
     metrics: await readMetrics(join(folder, runFile.metrics)),
     parameters: await countWeights(join(folder, weightsFile("last"))),
+    dataset: (await readRecord(folder))?.dataset,
   };
   const { environment, metrics } = record;
   const lossByTime = await readLossByTime(folder);

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { type Device, init, withDevice } from "../../kernels/mod.ts";
-import { type Dataset, loadDataset } from "../data/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { describeData, factsOfData } from "../data/describe_data.ts";
 import { ImageSource, normalizationTo } from "../data/image_source.ts";
 import { type ImageSplit, splitImages } from "../data/split.ts";
 import { ProgressBar, type Terminal } from "../program/progress.ts";
@@ -17,6 +18,7 @@ import { tracked } from "../tracking/tracker.ts";
 import { checkPictures } from "./check_pictures.ts";
 import { compileKernels } from "./compile_kernels.ts";
 import { fittingNetwork } from "./fit_memory.ts";
+import { loadData } from "./load_data.ts";
 import { TrainingLoop } from "./loop.ts";
 import type { Network } from "./network.ts";
 import type { TrainingOutcome } from "./session.ts";
@@ -73,7 +75,7 @@ async function trainOn(device: Device, asked: TrainingConfig, options: RunOption
   using own = new DisposableStack();
   const resumed = options.lock ?? (asked.resume === null ? undefined : own.use(await lockRun(asked.resume)));
   const choice = await trackingOf(asked, asked.resume);
-  const data = await loadDataset(asked.data ?? undefined);
+  const data = await loadData(asked.data, { say, terminal });
   const source = new ImageSource(data.train.images, data, normalizationTo(asked.normalize));
   checkPictures(asked, source.shape);
   const { config, network } = fittingNetwork(asked, device, source, say);
@@ -109,6 +111,7 @@ async function trainOn(device: Device, asked: TrainingConfig, options: RunOption
     const fixed = config.maxMinutes === 0;
     if (fixed) await writeConfig(run, config);
     say(describe(config, network, device) + `\nrun folder ${run}`);
+    if (config.data !== null) say(describeData(factsOfData(data)));
     await compileKernels(network.trainer, terminal);
     if (!fixed) {
       const repeatable = await loop.fixSteps() ? { maxSteps: loop.totalSteps, maxMinutes: 0 } : {};
@@ -133,9 +136,10 @@ async function writeConfig(run: string, config: TrainingConfig): Promise<void> {
 }
 
 function recordOf(data: Dataset, { train, validation }: ImageSplit): RecordedDataset {
-  const { name, digest, source, channels, height, width, classes, test } = data;
+  const { name, digest, source, channels, height, width, classes, classNames, test } = data;
   return {
     ...{ name, digest, source, channels, height, width, classes },
+    ...classNames && { classNames },
     train: train.length,
     validation: validation.length,
     test: test.count,

@@ -40,6 +40,8 @@ export interface Paths {
   readonly image: Float32Array;
   /** Class of each sample as a small classifier sees it, integers [N]; none where the data set has no labels. */
   readonly classes?: ArrayLike<number>;
+  /** What the classes are called, by class; the others go by their numbers. */
+  readonly classNames?: readonly string[];
   /** Real images: coordinates f32[D, 2] and, where there are labels, classes [D]. */
   readonly real: { readonly position: Float32Array; readonly classes?: ArrayLike<number> };
   /** Share of the variance of real images along the two components. */

@@ -51,6 +51,7 @@ export interface PathsPayload {
   readonly velocity: Quantised;
   readonly image: Quantised;
   readonly classes?: readonly number[];
+  readonly classNames?: readonly string[];
   readonly real: { readonly position: Quantised; readonly classes?: readonly number[] };
   /** Quantiles of the samples at each time but the last: 10 %, 50 % and 90 %. */
   readonly speed: Quantiles;

@@ -25,7 +25,9 @@ export const training = defineSettings({
   attn: toggle({ doc: "attention in the middle of the network", default: false }),
   groups: integer({ doc: "groups of the group normalisations", min: 1, default: 8 }),
 
-  data: optional(path("DIR", "folder with IDX files, labels not needed (else MNIST from an npm package)")),
+  data: optional(
+    path("DATA", "folder of PNG images or IDX files, or fashion-mnist (else MNIST from npm)"),
+  ),
   valFraction: number({ doc: "share of the training images held out", min: 0, below: 1, default: 0.1 }),
   normalize: choice(["-1..1", "0..1"], { doc: "range of the pixels" }),
   trainLimit: integer({ doc: "train on N images only, 0 = all", default: 0 }),
