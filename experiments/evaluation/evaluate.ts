@@ -61,7 +61,7 @@ export function evaluationsOf(
 ): number {
   return wantedOf(judge).reduce(
     (sum, measurement) => sum + measurement.evaluations(subject, options),
-    samplingEvaluations(subject, options),
+    samplingEvaluations(options),
   );
 }
 

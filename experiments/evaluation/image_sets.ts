@@ -14,7 +14,7 @@ import type { EvaluationOptions, ImageSets, JudgedImages } from "./trial.ts";
 const guess = 60;
 
 /** Evaluations of the network that drawing the samples takes; a guess where they choose their own steps. */
-export function samplingEvaluations(_: Subject, { count, how }: EvaluationOptions): number {
+export function samplingEvaluations({ count, how }: Pick<EvaluationOptions, "count" | "how">): number {
   return count * evaluationsEach(how);
 }
 
@@ -22,6 +22,48 @@ function evaluationsEach(how: FlowSolver): number {
   if (how.method === "adaptive") return guess;
   const { evaluationsPerStep, evaluationsAtStart } = flowSolvers[how.solver];
   return evaluationsAtStart + evaluationsPerStep * (timesOf(how).length - 1);
+}
+
+/** Samples as a file of images would hold them, and what they cost. */
+export interface DrawnImages {
+  readonly pixels: Points;
+  /** Evaluations of the network for a sample; the mean where samples differ. */
+  readonly evaluations: number;
+  readonly seconds: number;
+  /** The cost in words. */
+  readonly words: string;
+}
+
+/**
+ * Draws the samples of an evaluation.
+ *
+ * @throws {RunError} if one is not finite
+ * @throws {SolverError} if a solver cannot go on
+ */
+export async function drawFor(
+  { drawable }: Subject,
+  { count, seed, how }: Pick<EvaluationOptions, "count" | "seed" | "how">,
+  advance: (evaluations: number) => Promise<void>,
+): Promise<DrawnImages> {
+  const started = performance.now();
+  const each = evaluationsEach(how);
+  let counted = 0;
+  const { pixels, ...cost } = await drawSamplesInBatches(
+    drawable,
+    { count, seed },
+    how.method === "stochastic" ? { ...how, seed } : how,
+    (done) => {
+      const more = (done - counted) * each;
+      counted = done;
+      return advance(more);
+    },
+  );
+  return {
+    pixels: { values: asBytes(pixels), rows: count, width: pixels.length / count },
+    evaluations: cost.evaluations,
+    seconds: (performance.now() - started) / 1000,
+    words: costInWords(cost),
+  };
 }
 
 /** The sets of images that an evaluation compares, all of one size. */
@@ -48,21 +90,8 @@ export async function imageSets(
   advance: (evaluations: number) => Promise<void>,
 ): Promise<DrawnSets> {
   const { drawable, data, trained } = subject;
-  const { count, seed, how, words } = options;
-  const started = performance.now();
-  const each = evaluationsEach(how);
-  let counted = 0;
-  const { pixels, ...cost } = await drawSamplesInBatches(
-    drawable,
-    { count, seed },
-    how.method === "stochastic" ? { ...how, seed } : how,
-    (done) => {
-      const more = (done - counted) * each;
-      counted = done;
-      return advance(more);
-    },
-  );
-  const seconds = (performance.now() - started) / 1000;
+  const { count, seed } = options;
+  const drawn = await drawFor(subject, options, advance);
   const x0 = await noise(seed, [count, ...drawable.shape]).read();
   const all = (images: { count: number }) => Uint32Array.from({ length: images.count }, (_, i) => i);
   const judged = async (pixels: Points): Promise<JudgedImages> => {
@@ -80,13 +109,13 @@ export async function imageSets(
   const rowsOf = (values: Float32Array): Points => ({ values, rows: count, width: values.length / count });
   return {
     sets: {
-      samples: await judged(rowsOf(asBytes(pixels))),
+      samples: await judged(drawn.pixels),
       test: await judged(imagesOf(data.test, all(data.test).slice(0, count))),
       train: await judged(imagesOf(data.train, drawImages(trained, count, seed))),
       noise: await judged(rowsOf(asBytes(toPixels(x0, drawable.normalization)))),
     },
-    cost: { evaluations: Math.round(count * cost.evaluations), seconds },
-    how: `${words}, ${costInWords(cost)}`,
+    cost: { evaluations: Math.round(count * drawn.evaluations), seconds: drawn.seconds },
+    how: `${options.words}, ${drawn.words}`,
     field: drawable.model,
   };
 }

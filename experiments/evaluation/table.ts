@@ -1,3 +1,4 @@
+import { textTable } from "../terminal/table.ts";
 import type { Evaluation } from "./evaluation.ts";
 import { type FigureMeaning, figureMeanings, figureNames, shownFigure } from "./figures.ts";
 
@@ -33,8 +34,5 @@ export function evaluationTable({ figures }: Evaluation): string {
       figure.seconds.toFixed(1),
     ]];
   });
-  const widths = head.map((cell, i) => Math.max(cell.length, ...rows.map((row) => row[i].length)));
-  return [head, ...rows].map((row) =>
-    "  " + row.map((cell, i) => i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])).join("  ")
-  ).join("\n");
+  return textTable([head, ...rows], (column) => column > 0);
 }

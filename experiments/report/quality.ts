@@ -1,7 +1,8 @@
-import type { Quality, QualityFigure } from "../../viz/report/mod.ts";
+import type { Quality, QualityFigure, SolverQuality } from "../../viz/report/mod.ts";
 import { readEvaluation } from "../evaluation/evaluation.ts";
 import { type FigureMeaning, figureMeanings, figureNames } from "../evaluation/figures.ts";
 import { readJudged } from "../evaluation/judged_file.ts";
+import { cheapestOfBest, readSolverCosts } from "../evaluation/solver_costs.ts";
 import { aboutEvaluation } from "../evaluation/table.ts";
 
 /**
@@ -37,4 +38,24 @@ export async function readQuality(run: string, step: number): Promise<Quality | 
     ...samples && { samples },
     ...course && { course },
   };
+}
+
+/**
+ * Reads how good samples of a run are by solvers.
+ *
+ * @returns undefined if they were not compared
+ * @throws {RunError} if the file cannot be read
+ */
+export async function readSolverQuality(run: string): Promise<SolverQuality[] | undefined> {
+  const costs = await readSolverCosts(run);
+  if (!costs || costs.solvers.length === 0) return undefined;
+  const chosen = cheapestOfBest(costs.solvers);
+  return costs.solvers.map((cost) => ({
+    solver: cost.spec.split(":")[0] + (cost.spec.includes("tol=") ? ", own steps" : ""),
+    words: cost.spec,
+    evaluations: cost.evaluations,
+    frechet: cost.frechet,
+    confident: cost.confident.value,
+    chosen: cost === chosen,
+  }));
 }

@@ -12,7 +12,7 @@ import { readIfThere, readJson } from "../run/read_file.ts";
 import { readRecord } from "../tracking/record.ts";
 import { endingOf } from "./ending.ts";
 import { factsOf, resultsOf, summaryOf } from "./facts.ts";
-import { readQuality } from "./quality.ts";
+import { readQuality, readSolverQuality } from "./quality.ts";
 
 /**
  * Reads everything that a report shows of runs from their folders.
@@ -55,6 +55,7 @@ async function readReportRun(folder: string, name: string): Promise<ReportRun> {
   const paths = await readFlowPaths(folder);
   const ending = await endingOf(folder, metrics);
   const quality = await readQuality(folder, metrics.reduce((most, { step }) => Math.max(most, step), 0));
+  const solvers = await readSolverQuality(folder);
   return {
     name,
     summary: summaryOf(record),
@@ -68,6 +69,7 @@ async function readReportRun(folder: string, name: string): Promise<ReportRun> {
     learningRate: seriesOf(metrics, "learning_rate"),
     ...lossByTime && { lossByTime },
     ...quality && { quality },
+    ...solvers && { solvers },
     ...samplesPng && { samplesPng },
     ...await readEvolutions(folder),
     ...paths && { paths },

@@ -1,5 +1,5 @@
 import type { Evolution } from "../flow/evolution.ts";
-import type { Quality } from "./quality.ts";
+import type { Quality, SolverQuality } from "./quality.ts";
 
 /** Numbers at training steps. */
 export interface Series {
@@ -100,6 +100,8 @@ export interface ReportRun {
   readonly lossByTime?: readonly TimeBin[];
   /** How good the network is, if it was evaluated. */
   readonly quality?: Quality;
+  /** Quality of samples by solvers, if they were compared. */
+  readonly solvers?: readonly SolverQuality[];
   /** A picture of samples, bytes of a PNG. */
   readonly samplesPng?: Uint8Array;
   /** How some samples came to be, all of one image size and with the same times. */

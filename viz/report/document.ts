@@ -11,6 +11,7 @@ import type { Payload } from "./payload.ts";
 import { payloadOf } from "./payload_of.ts";
 import { qualitySection } from "./quality_section.ts";
 import { runSection } from "./run_section.ts";
+import { solversSection } from "./solvers_section.ts";
 import clockStyle from "./style/clock.css" with { type: "text" };
 import flowStyle from "./style/flow.css" with { type: "text" };
 import pageStyle from "./style/page.css" with { type: "text" };
@@ -68,6 +69,7 @@ ${words}
 <main>
 ${runSection(data, payload)}
 ${qualitySection(runs)}
+${solversSection(runs)}
 ${flowViews(data, payload)}
 </main>
 <footer>${footer}</footer>

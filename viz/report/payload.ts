@@ -1,6 +1,6 @@
 import type { defaultMaps } from "../image/colormap.ts";
 import type { Series, Solved, TimeBin } from "./data.ts";
-import type { Quality } from "./quality.ts";
+import type { Quality, SolverQuality } from "./quality.ts";
 import type { Quantised } from "./quantise.ts";
 
 /** What a page computes with, as JSON. */
@@ -24,6 +24,7 @@ export interface RunPayload {
   readonly learningRate: Series;
   readonly lossByTime: readonly TimeBin[];
   readonly course?: Quality["course"];
+  readonly solvers?: readonly SolverQuality[];
   readonly flow?: FlowPayload;
   readonly paths?: PathsPayload;
   /** Why the page cannot sample from it; only of runs with flow and live data. */

@@ -39,6 +39,7 @@ function runPayload(run: ReportRun, budget: number): RunPayload {
     valLoss: rounded(run.valLoss),
     learningRate: rounded(thinned(run.learningRate, 1000)),
     lossByTime: run.lossByTime ?? [],
+    ...run.solvers && { solvers: run.solvers },
     ...run.quality?.course && { course: roundedCourse(run.quality.course) },
     ...run.evolutions.length > 0 && { flow: flowPayload(run, budget) },
     ...run.paths && { paths: pathsPayload(run.paths) },

@@ -35,6 +35,22 @@ export interface JudgedSamples {
   readonly rank: Float32Array;
 }
 
+/** Samples by one solver. */
+export interface SolverQuality {
+  /** Its name, which results with other settings share. */
+  readonly solver: string;
+  /** Solver and settings. */
+  readonly words: string;
+  /** Evaluations of the network for a sample. */
+  readonly evaluations: number;
+  /** Fréchet distance, and the ends of its 95 % interval. */
+  readonly frechet: { readonly value: number; readonly low: number; readonly high: number };
+  /** Share of samples of which the judge is certain. */
+  readonly confident: number;
+  /** Whether it is the cheapest that may be as good as the best. */
+  readonly chosen: boolean;
+}
+
 /** How good a network is. */
 export interface Quality {
   /** What was measured and how, some sentences. */

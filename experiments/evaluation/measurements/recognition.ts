@@ -3,7 +3,7 @@ import { proportion } from "../../judge/estimate.ts";
 import type { JudgedImages, Measurement } from "../trial.ts";
 
 /** The judge is certain of an image from this probability on. */
-const certain = 0.9;
+export const certain = 0.9;
 
 /** What the judge sees in the samples: how often it is certain, and of which classes. */
 export const recognition: Measurement = {
@@ -36,7 +36,7 @@ export interface Verdicts {
 }
 
 /** The most likely class of each image. */
-export function verdicts({ probabilities }: JudgedImages, classes: number): Verdicts {
+export function verdicts({ probabilities }: Pick<JudgedImages, "probabilities">, classes: number): Verdicts {
   const N = probabilities.length / classes;
   const confidence = Float32Array.from(
     { length: N },

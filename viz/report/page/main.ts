@@ -4,6 +4,7 @@ import { Clock } from "./clock.ts";
 import { ComparisonView } from "./comparison.ts";
 import { byId } from "./dom.ts";
 import { Explorer } from "./explorer.ts";
+import { showSolvers } from "./solver_chart.ts";
 import { startLive } from "./start_live.ts";
 import { PathsView } from "./paths.ts";
 import { showCourse } from "./course_charts.ts";
@@ -14,6 +15,7 @@ const { runs, comparison, palettes, pacings }: Payload = JSON.parse(byId("payloa
 const views = new Views();
 showTraining(runs, views);
 showCourse(runs, views);
+showSolvers(runs, views);
 if (document.getElementById("clock")) {
   const clock = new Clock(pacings, () => views.changed());
   if (runs.some(({ flow }) => flow)) {
