@@ -54,6 +54,7 @@ export { blankInitialiser, type Initialiser, randomInitialiser } from "./nn/init
 export { Conv2d, ConvTranspose2d, GroupNorm, Linear } from "./nn/layers.ts";
 export { loadState, Module, namedParameters, stateOf } from "./nn/module.ts";
 export { TimeEmbedding } from "./nn/time_embedding.ts";
+export { type TimeEmbeddingName, timeEmbeddingNames } from "./nn/time_features.ts";
 export {
   fromPixels,
   type Normalization,

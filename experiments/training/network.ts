@@ -16,7 +16,10 @@ import { objectiveOf } from "../settings/tasks/objective.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
 
 /** The settings of a network. */
-export type NetworkConfig = Pick<TrainingConfig, "model" | "filters" | "tEmb" | "attn" | "groups">;
+export type NetworkConfig = Pick<
+  TrainingConfig,
+  "model" | "filters" | "tEmb" | "attn" | "groups" | "timeEmbedding"
+>;
 
 /** A network in training. */
 export interface Network {
@@ -32,10 +35,10 @@ export interface Network {
 
 /** The options of a configured network for images of `channels` channels. */
 export function modelOptions(
-  { model, filters, tEmb, attn, groups }: NetworkConfig,
+  { model, filters, tEmb, attn, groups, timeEmbedding }: NetworkConfig,
   channels: number,
 ): ModelOptions {
-  return { type: modelTypeOf(model), filters: [...filters], tEmb, channels, attn, groups };
+  return { type: modelTypeOf(model), filters: [...filters], tEmb, channels, attn, groups, timeEmbedding };
 }
 
 /**

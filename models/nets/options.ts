@@ -1,4 +1,5 @@
 import { rejectUnknown } from "../nearest.ts";
+import { type TimeEmbeddingName, timeEmbeddingNames } from "../nn/time_features.ts";
 
 /** Size of a U-Net. */
 export interface UNetOptions {
@@ -12,6 +13,8 @@ export interface UNetOptions {
   readonly attn: boolean;
   /** Groups of every GroupNorm. */
   readonly groups: number;
+  /** What the network sees of t. */
+  readonly timeEmbedding: TimeEmbeddingName;
 }
 
 /** One option of the networks. */
@@ -20,6 +23,8 @@ interface OptionRule {
   readonly stored: string;
   /** Its default; an option without one is required. */
   readonly default?: unknown;
+  /** Whether checkpoints leave it out at its default, so that older programs can read them. */
+  readonly implied?: true;
   /** What is wrong with a value and what is expected, if anything. */
   problem(name: string, value: unknown): string | undefined;
 }
@@ -55,6 +60,15 @@ const rules = {
       typeof value === "boolean" ? undefined : `${name} is ${shown(value)} (expected true or false)`,
   },
   groups: { stored: "groups", default: 8, problem: count },
+  timeEmbedding: {
+    stored: "time_embedding",
+    default: "scalar",
+    implied: true,
+    problem: (name, value) =>
+      timeEmbeddingNames.some((known) => known === value)
+        ? undefined
+        : `${name} is ${shown(value)} (expected ${timeEmbeddingNames.join(" or ")})`,
+  },
 } as const satisfies Record<keyof UNetOptions, OptionRule>;
 
 /** Options before they are checked. */
@@ -83,7 +97,11 @@ export function completeUNetOptions(options: GivenOptions): UNetOptions {
 
 /** Options under their names in checkpoints. */
 export function storedOptions(options: UNetOptions): Record<string, unknown> {
-  return Object.fromEntries(entries.map(([name, { stored }]) => [stored, options[name]]));
+  return Object.fromEntries(
+    entries
+      .filter(([name, rule]) => !rule.implied || options[name] !== rule.default)
+      .map(([name, { stored }]) => [stored, options[name]]),
+  );
 }
 
 /** Options of a checkpoint under our names. Unknown fields keep their names. */
