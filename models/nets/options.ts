@@ -1,4 +1,6 @@
 import { rejectUnknown } from "../nearest.ts";
+import { type PathName, paths } from "../flow/path.ts";
+import { type PredictionName, predictions } from "../flow/prediction.ts";
 import { type TimeEmbeddingName, timeEmbeddingNames } from "../nn/time_features.ts";
 
 /** Size of a U-Net. */
@@ -15,6 +17,10 @@ export interface UNetOptions {
   readonly groups: number;
   /** What the network sees of t. */
   readonly timeEmbedding: TimeEmbeddingName;
+  /** The path that it is for. */
+  readonly path: PathName;
+  /** What its last layer gives, which it turns into a velocity. */
+  readonly prediction: PredictionName;
 }
 
 /** One option of the networks. */
@@ -33,6 +39,13 @@ const count: OptionRule["problem"] = (name, value) =>
   Number.isInteger(value) && Number(value) > 0
     ? undefined
     : `${name} is ${shown(value)} (expected a positive integer)`;
+
+function oneOf(names: readonly string[]): OptionRule["problem"] {
+  return (name, value) =>
+    names.some((known) => known === value)
+      ? undefined
+      : `${name} is ${shown(value)} (expected ${names.join(" or ")})`;
+}
 
 /** A value of any type, short. */
 function shown(value: unknown): string {
@@ -64,10 +77,14 @@ const rules = {
     stored: "time_embedding",
     default: "scalar",
     implied: true,
-    problem: (name, value) =>
-      timeEmbeddingNames.some((known) => known === value)
-        ? undefined
-        : `${name} is ${shown(value)} (expected ${timeEmbeddingNames.join(" or ")})`,
+    problem: oneOf(timeEmbeddingNames),
+  },
+  path: { stored: "path", default: "linear", implied: true, problem: oneOf(Object.keys(paths)) },
+  prediction: {
+    stored: "prediction",
+    default: "velocity",
+    implied: true,
+    problem: oneOf(Object.keys(predictions)),
   },
 } as const satisfies Record<keyof UNetOptions, OptionRule>;
 

@@ -30,6 +30,8 @@ const info: CheckpointInfo = {
     attn: true,
     groups: 2,
     timeEmbedding: "scalar",
+    path: "linear",
+    prediction: "velocity",
   },
   normalization: { scale: 2, shift: -1 },
   imageSize: [9, 8],
@@ -102,7 +104,7 @@ testWithVectors(
     );
     const { model, info } = loadCheckpoint(bytes, "torch.safetensors", { config: vectors.config });
     assert.deepEqual(info, {
-      config: { ...vectors.config, timeEmbedding: "scalar" },
+      config: { ...vectors.config, timeEmbedding: "scalar", path: "linear", prediction: "velocity" },
       normalization: { scale: 1, shift: 0 },
       imageSize: [28, 28],
     });
