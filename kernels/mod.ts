@@ -47,7 +47,6 @@ export { add, divide, multiply, negate, subtract } from "./ops/elementwise/binar
 export { maximum, minimum } from "./ops/elementwise/maximum.ts";
 export { cos, sin } from "./ops/elementwise/sine.ts";
 export { greater, less, where } from "./ops/elementwise/where.ts";
-export { arange } from "./ops/layout/arange.ts";
 export { assign, full, put, zeros } from "./ops/layout/fill.ts";
 export { gatherImages, gatherRows, packBytes } from "./ops/layout/gather.ts";
 export { groupNorm } from "./ops/group_norm/op.ts";

@@ -14,8 +14,24 @@ export {
 } from "./flow/objective.ts";
 export { type Coupling, couplings, independentCoupling, type NoiseDraw } from "./flow/coupling.ts";
 export type { VelocityField } from "./flow/field.ts";
-export { linearPath, type Path, path, paths } from "./flow/path.ts";
-export { type Prediction, predictions, velocityPrediction } from "./flow/prediction.ts";
+export {
+  type Coefficients,
+  cosinePath,
+  linearPath,
+  type Path,
+  path,
+  type PathName,
+  paths,
+} from "./flow/path.ts";
+export {
+  dataPrediction,
+  noisePrediction,
+  predicting,
+  type Prediction,
+  type PredictionName,
+  predictions,
+  velocityPrediction,
+} from "./flow/prediction.ts";
 export { type TimeDistribution, timeDistributions, uniformDistribution } from "./flow/time_distribution.ts";
 export { constantWeight, lossWeights, type Weight } from "./flow/weight.ts";
 export {
@@ -59,6 +75,7 @@ export { blankInitialiser, type Initialiser, randomInitialiser } from "./nn/init
 export { Conv2d, ConvTranspose2d, GroupNorm, Linear } from "./nn/layers.ts";
 export { loadState, Module, namedParameters, stateOf } from "./nn/module.ts";
 export { TimeEmbedding } from "./nn/time_embedding.ts";
+export { type TimeEmbeddingName, timeEmbeddingNames } from "./nn/time_features.ts";
 export {
   fromPixels,
   type Normalization,

@@ -73,6 +73,19 @@ export function makeVariant<T>(registry: VariantRegistry<T>, text: string): T {
   return registry[result.name].make(result.settings);
 }
 
+/**
+ * The name of the entry that a value of {@linkcode variant} stands for.
+ *
+ * @throws {RangeError} as {@linkcode makeVariant}
+ */
+export function variantName<Name extends string>(
+  registry: Readonly<Record<Name, Variant<unknown>>>,
+  text: string,
+): Name {
+  makeVariant<unknown>(registry, text);
+  return text.split(":")[0] as Name;
+}
+
 type Parsed =
   | { readonly name: string; readonly settings: Readonly<Record<string, number>> }
   | { readonly problem: string };

@@ -7,16 +7,22 @@ import {
   type ModelOptions,
   modelTypeOf,
   namedParameters,
+  paths,
+  predictions,
   shareParameters,
   Trainer,
 } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { objectiveOf } from "../settings/tasks/objective.ts";
+import { variantName } from "../settings/variant.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
 
 /** The settings of a network. */
-export type NetworkConfig = Pick<TrainingConfig, "model" | "filters" | "tEmb" | "attn" | "groups">;
+export type NetworkConfig = Pick<
+  TrainingConfig,
+  "model" | "filters" | "tEmb" | "attn" | "groups" | "timeEmbedding" | "path" | "prediction"
+>;
 
 /** A network in training. */
 export interface Network {
@@ -32,10 +38,14 @@ export interface Network {
 
 /** The options of a configured network for images of `channels` channels. */
 export function modelOptions(
-  { model, filters, tEmb, attn, groups }: NetworkConfig,
+  { model, filters, tEmb, attn, groups, timeEmbedding, path, prediction }: NetworkConfig,
   channels: number,
 ): ModelOptions {
-  return { type: modelTypeOf(model), filters: [...filters], tEmb, channels, attn, groups };
+  return {
+    ...{ type: modelTypeOf(model), filters: [...filters], tEmb, channels, attn, groups, timeEmbedding },
+    path: variantName(paths, path),
+    prediction: variantName(predictions, prediction),
+  };
 }
 
 /**

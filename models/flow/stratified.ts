@@ -1,4 +1,4 @@
-import { add, arange, divide, randomUniform } from "../../kernels/mod.ts";
+import { add, divide, randomUniform, tensor, withDevice } from "../../kernels/mod.ts";
 import type { TimeDistribution } from "./time_distribution.ts";
 
 /**
@@ -10,5 +10,8 @@ import type { TimeDistribution } from "./time_distribution.ts";
  * Source: McKay, Beckman and Conover 1979, Technometrics 21(2), stratified sampling
  */
 export const stratified: TimeDistribution = {
-  draw: (key, n) => divide(add(arange(n), randomUniform(key, [n])), n),
+  draw(key, n) {
+    const bins = withDevice(key.device, () => tensor(Float32Array.from({ length: n }, (_, i) => i)));
+    return divide(add(bins, randomUniform(key, [n])), n);
+  },
 };

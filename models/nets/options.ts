@@ -1,4 +1,7 @@
 import { rejectUnknown } from "../nearest.ts";
+import { type PathName, paths } from "../flow/path.ts";
+import { type PredictionName, predictions } from "../flow/prediction.ts";
+import { type TimeEmbeddingName, timeEmbeddingNames } from "../nn/time_features.ts";
 
 /** Size of a U-Net. */
 export interface UNetOptions {
@@ -12,6 +15,12 @@ export interface UNetOptions {
   readonly attn: boolean;
   /** Groups of every GroupNorm. */
   readonly groups: number;
+  /** What the network sees of t. */
+  readonly timeEmbedding: TimeEmbeddingName;
+  /** The path that it is for. */
+  readonly path: PathName;
+  /** What its last layer gives, which it turns into a velocity. */
+  readonly prediction: PredictionName;
 }
 
 /** One option of the networks. */
@@ -20,6 +29,8 @@ interface OptionRule {
   readonly stored: string;
   /** Its default; an option without one is required. */
   readonly default?: unknown;
+  /** Whether checkpoints leave it out at its default, so that older programs can read them. */
+  readonly implied?: true;
   /** What is wrong with a value and what is expected, if anything. */
   problem(name: string, value: unknown): string | undefined;
 }
@@ -28,6 +39,13 @@ const count: OptionRule["problem"] = (name, value) =>
   Number.isInteger(value) && Number(value) > 0
     ? undefined
     : `${name} is ${shown(value)} (expected a positive integer)`;
+
+function oneOf(names: readonly string[]): OptionRule["problem"] {
+  return (name, value) =>
+    names.some((known) => known === value)
+      ? undefined
+      : `${name} is ${shown(value)} (expected ${names.join(" or ")})`;
+}
 
 /** A value of any type, short. */
 function shown(value: unknown): string {
@@ -55,6 +73,19 @@ const rules = {
       typeof value === "boolean" ? undefined : `${name} is ${shown(value)} (expected true or false)`,
   },
   groups: { stored: "groups", default: 8, problem: count },
+  timeEmbedding: {
+    stored: "time_embedding",
+    default: "scalar",
+    implied: true,
+    problem: oneOf(timeEmbeddingNames),
+  },
+  path: { stored: "path", default: "linear", implied: true, problem: oneOf(Object.keys(paths)) },
+  prediction: {
+    stored: "prediction",
+    default: "velocity",
+    implied: true,
+    problem: oneOf(Object.keys(predictions)),
+  },
 } as const satisfies Record<keyof UNetOptions, OptionRule>;
 
 /** Options before they are checked. */
@@ -83,7 +114,11 @@ export function completeUNetOptions(options: GivenOptions): UNetOptions {
 
 /** Options under their names in checkpoints. */
 export function storedOptions(options: UNetOptions): Record<string, unknown> {
-  return Object.fromEntries(entries.map(([name, { stored }]) => [stored, options[name]]));
+  return Object.fromEntries(
+    entries
+      .filter(([name, rule]) => !rule.implied || options[name] !== rule.default)
+      .map(([name, { stored }]) => [stored, options[name]]),
+  );
 }
 
 /** Options of a checkpoint under our names. Unknown fields keep their names. */

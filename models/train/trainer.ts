@@ -14,7 +14,8 @@ import {
 import { checkCount } from "../../kernels/core/count.ts";
 import type { State } from "../files/state.ts";
 import type { VelocityField } from "../flow/field.ts";
-import { flowMatching, lossOf, type Objective } from "../flow/objective.ts";
+import { lossOf, type Objective } from "../flow/objective.ts";
+import { checkObjective, objectiveFor } from "../nets/networks.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import { checkedSeed, streams } from "../random/streams.ts";
 import type { BatchSource } from "./batch_source.ts";
@@ -33,7 +34,7 @@ export interface TrainerOptions extends OptimizerOptions {
   readonly seed: number;
   /** By default `adamw`. */
   readonly optimizer?: OptimizerKind;
-  /** By default flow matching on straight paths. */
+  /** By default flow matching on the path of the network, which is straight unless it was created for another one. */
   readonly objective?: Objective;
   /** Decay of the averaged weights per step; by default 0, no averaging. */
   readonly ema?: number;
@@ -88,7 +89,7 @@ export class Trainer {
   /**
    * Moves the parameters of the model into flat memory. The step is recorded on first use.
    *
-   * @throws {TypeError} if the optimizer or one of its settings is unknown or invalid
+   * @throws {TypeError} if the optimizer or one of its settings is unknown or invalid, or the network is for another path
    * @throws {RangeError} if the model has no parameters, the batch size or the seed is not a whole number in its range, or
    * the decay of the averages is not in [0, 1)
    */
@@ -97,7 +98,7 @@ export class Trainer {
       batchSize,
       seed,
       optimizer: kind = "adamw",
-      objective = flowMatching,
+      objective = objectiveFor(model),
       ema = 0,
       precision = "f32",
       ...rule
@@ -106,6 +107,7 @@ export class Trainer {
     if (!(ema >= 0 && ema < 1)) {
       throw new RangeError(`Cannot train: the decay ema is ${ema} (expected 0 <= ema < 1)`);
     }
+    checkObjective(model, objective);
     this.#model = model;
     this.#objective = objective;
     this.#seed = checkedSeed(seed);

