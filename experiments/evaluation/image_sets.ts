@@ -5,7 +5,7 @@ import { costInWords } from "../draw/solver_cost.ts";
 import { drawSamplesInBatches } from "../draw/samples.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import type { Points } from "../judge/points.ts";
-import { type Cost } from "./evaluation.ts";
+import type { Cost } from "./evaluation.ts";
 import { asBytes, drawImages, imagesOf } from "./real_images.ts";
 import type { Subject } from "./subject.ts";
 import type { EvaluationOptions, ImageSets, JudgedImages } from "./trial.ts";
