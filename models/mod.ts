@@ -14,6 +14,7 @@ export {
 } from "./flow/objective.ts";
 export { type Coupling, couplings, independentCoupling, type NoiseDraw } from "./flow/coupling.ts";
 export type { VelocityField } from "./flow/field.ts";
+export { type GuidanceOptions, guided } from "./flow/guidance.ts";
 export { linearPath, type Path, path, paths } from "./flow/path.ts";
 export { type Prediction, predictions, velocityPrediction } from "./flow/prediction.ts";
 export { type TimeDistribution, timeDistributions, uniformDistribution } from "./flow/time_distribution.ts";
@@ -45,6 +46,7 @@ export {
   type ModelType,
   modelTypeOf,
   modelTypes,
+  noneOf,
 } from "./nets/networks.ts";
 export { ResidualBlock, ResidualDown, ResidualUNet, ResidualUp } from "./nets/residual_unet.ts";
 export { UNet, Up } from "./nets/unet.ts";
@@ -52,6 +54,7 @@ export type { UNetOptions } from "./nets/options.ts";
 export { Attention } from "./nn/attention.ts";
 export { blankInitialiser, type Initialiser, randomInitialiser } from "./nn/initialiser.ts";
 export { Conv2d, ConvTranspose2d, GroupNorm, Linear } from "./nn/layers.ts";
+export { LabelEmbedding } from "./nn/label_embedding.ts";
 export { loadState, Module, namedParameters, stateOf } from "./nn/module.ts";
 export { TimeEmbedding } from "./nn/time_embedding.ts";
 export {
@@ -99,6 +102,7 @@ export {
   withParameters,
 } from "./train/flat_parameters.ts";
 export { HeldOutLoss, type HeldOutOptions, meanLoss, type TimedLosses } from "./train/held_out_loss.ts";
+export { LabelDropout } from "./train/label_dropout.ts";
 export { Optimizer, optimizer, type OptimizerState } from "./train/optimizer.ts";
 export { plateau } from "./train/plateau.ts";
 export {

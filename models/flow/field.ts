@@ -9,6 +9,8 @@ export interface VelocityField {
    * @param condition one row per x, such as class labels u32[N], if the field takes one
    */
   velocity(x: Tensor, t: Tensor, condition?: Tensor): Tensor;
+  /** Whether guidance changed the velocity, so that it has no likelihood of the model's. */
+  readonly guided?: boolean;
 }
 
 /**

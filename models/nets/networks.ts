@@ -41,7 +41,7 @@ export function modelTypeOf(name: string): ModelType {
   throw new TypeError(unknownName("network", name, modelNames));
 }
 
-/** Which network, and its size. By default `channels` is 1, `attn` false and `groups` 8. */
+/** Which network, and its size. By default `channels` is 1, `attn` false, `groups` 8 and `classes` 0. */
 export type ModelOptions =
   & { readonly type: ModelType }
   & Pick<UNetOptions, "filters" | "tEmb">
@@ -51,11 +51,24 @@ export type ModelOptions =
 export type Model = Module & VelocityField;
 
 /** The settings of networks that {@linkcode createModel} made. */
-const settings = new WeakMap<Model, Required<ModelOptions>>();
+const settings = new WeakMap<VelocityField, Required<ModelOptions>>();
 
 /** The settings that a network was created with; undefined for a model of the user's own. */
 export function optionsOf(model: Model): Required<ModelOptions> | undefined {
   return settings.get(model);
+}
+
+/**
+ * The label that stands for "none" in a network with classes: their number.
+ *
+ * @throws {TypeError} if `createModel` did not make the model with classes
+ */
+export function noneOf(model: VelocityField): number {
+  const classes = settings.get(model)?.classes ?? 0;
+  if (classes > 0) return classes;
+  throw new TypeError(
+    "Cannot drop labels or guide: the network has no classes (expected one made with `classes`)",
+  );
 }
 
 /**

@@ -12,6 +12,8 @@ export interface UNetOptions {
   readonly attn: boolean;
   /** Groups of every GroupNorm. */
   readonly groups: number;
+  /** Number of classes that a label can be; 0 for a network without labels. */
+  readonly classes: number;
 }
 
 /** One option of the networks. */
@@ -20,6 +22,8 @@ interface OptionRule {
   readonly stored: string;
   /** Its default; an option without one is required. */
   readonly default?: unknown;
+  /** Whether the default is left out of checkpoints, so that they stay as they were before there was the option. */
+  readonly isNewer?: boolean;
   /** What is wrong with a value and what is expected, if anything. */
   problem(name: string, value: unknown): string | undefined;
 }
@@ -55,6 +59,15 @@ const rules = {
       typeof value === "boolean" ? undefined : `${name} is ${shown(value)} (expected true or false)`,
   },
   groups: { stored: "groups", default: 8, problem: count },
+  classes: {
+    stored: "classes",
+    isNewer: true,
+    default: 0,
+    problem: (name, value) =>
+      Number.isInteger(value) && Number(value) >= 0
+        ? undefined
+        : `${name} is ${shown(value)} (expected an integer of at least 0)`,
+  },
 } as const satisfies Record<keyof UNetOptions, OptionRule>;
 
 /** Options before they are checked. */
@@ -83,7 +96,8 @@ export function completeUNetOptions(options: GivenOptions): UNetOptions {
 
 /** Options under their names in checkpoints. */
 export function storedOptions(options: UNetOptions): Record<string, unknown> {
-  return Object.fromEntries(entries.map(([name, { stored }]) => [stored, options[name]]));
+  const kept = entries.filter(([name, rule]) => !(rule.isNewer && options[name] === rule.default));
+  return Object.fromEntries(kept.map(([name, { stored }]) => [stored, options[name]]));
 }
 
 /** Options of a checkpoint under our names. Unknown fields keep their names. */
