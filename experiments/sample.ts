@@ -1,6 +1,7 @@
 import { init } from "../kernels/mod.ts";
 import { encodeNpy } from "../models/files/npy.ts";
 import { runTask } from "./program/command.ts";
+import { askedFor } from "./draw/asked_for.ts";
 import { loadNetwork } from "./draw/load_network.ts";
 import { checkGrid, samplesPng } from "./draw/sample_grid.ts";
 import { drawSamplesInBatches } from "./draw/samples.ts";
@@ -19,18 +20,19 @@ await runTask(async () => {
     return;
   }
   const config = resolveSampleConfig(flags);
-  const { count, seed, solver, steps, columns, out, device: choice, threads } = config;
+  const { seed, solver, steps, out, device: choice, threads } = config;
   const { path, bytes } = await readWeights(config.checkpoint);
   const device = await init({ device: choice, threads });
-  const { model, info: { normalization }, shape } = loadNetwork(bytes, path, config);
+  const { model, info, shape } = loadNetwork(bytes, path, config);
+  const { count, columns, asked, words } = askedFor(config, info.config.classes ?? 0, path);
   const isArray = out.endsWith(".npy");
   if (!isArray) checkGrid(count, shape);
   const started = performance.now();
   const bar = new ProgressBar({ totalSteps: count, imagesPerStep: 1 });
   const asSeen = isArray && config.values === "network";
   const values = await drawSamplesInBatches(
-    { model, shape, normalization: asSeen ? { scale: 1, shift: 0 } : normalization },
-    { count, seed, solver, steps },
+    { model, shape, normalization: asSeen ? { scale: 1, shift: 0 } : info.normalization },
+    { count, seed, solver, steps, ...asked && { asked } },
     (done) => bar.update(done),
   ).catch((error) => {
     throw error instanceof RunError ? new RunError(`${error.message} (${path})`) : error;
@@ -38,7 +40,7 @@ await runTask(async () => {
   const seconds = (performance.now() - started) / 1000;
   const file = isArray ? encodeNpy([count, ...shape], values) : samplesPng(values, count, shape, columns);
   await writeAtomic(out, file);
-  say(`${count} samples in ${seconds.toFixed(1)} s on ${device.description}: ${out}`);
+  say(`${count} samples${words} in ${seconds.toFixed(1)} s on ${device.description}: ${out}`);
   device.close();
 });
 

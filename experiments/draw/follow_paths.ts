@@ -1,6 +1,7 @@
 import { noise, SampleBatches, type Snapshot, snapshotToPixels } from "../../models/mod.ts";
 import type { Paths } from "../../viz/report/mod.ts";
 import { yieldToSignals } from "../program/command.ts";
+import { type Asked, fieldOf } from "./asked.ts";
 import type { Drawable } from "./drawable.ts";
 import { finiteImages } from "./finite_images.ts";
 import { NearestImages, type RealImages } from "./nearest_images.ts";
@@ -16,6 +17,8 @@ export interface PathOptions {
   readonly steps: number;
   /** Most samples to work on at once. */
   readonly batch: number;
+  /** The classes that the samples are asked to be of, if any. */
+  readonly asked?: Asked;
 }
 
 /**
@@ -27,7 +30,7 @@ export interface PathOptions {
 export async function followPaths(
   { model, shape, normalization }: Drawable,
   data: { readonly train: RealImages; readonly test: RealImages },
-  { count: N, seed, steps, batch }: PathOptions,
+  { count: N, seed, steps, batch, asked }: PathOptions,
 ): Promise<Paths> {
   const [C, H, W] = shape;
   const P = C * H * W;
@@ -41,7 +44,8 @@ export async function followPaths(
     straightness: new Float32Array(steps * N),
     image: new Float32Array(N * P),
   };
-  const batches = new SampleBatches(model, noise(seed, [N, ...shape]), { steps, batch });
+  const { field, ...condition } = fieldOf(model, asked);
+  const batches = new SampleBatches(field, noise(seed, [N, ...shape]), { steps, batch, ...condition });
   for (const { from, x0 } of batches) {
     const snapshots = await Array.fromAsync(batches.sampler.trajectory(x0));
     for (const { image, velocity } of snapshots) {

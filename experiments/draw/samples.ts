@@ -1,5 +1,6 @@
 import { noise, sample, SampleBatches, toPixels } from "../../models/mod.ts";
 import { yieldToSignals } from "../program/command.ts";
+import { fieldOf } from "./asked.ts";
 import type { Drawable, Drawing } from "./drawable.ts";
 import { finiteImages } from "./finite_images.ts";
 
@@ -14,9 +15,10 @@ const batch = 64;
  */
 export function drawSamples(
   { model, normalization, shape }: Drawable,
-  drawing: Drawing,
+  { count, seed, steps, solver, asked }: Drawing,
 ): Promise<Float32Array> {
-  const x1 = sample(model, { ...drawing, shape });
+  const { field, ...condition } = fieldOf(model, asked);
+  const x1 = sample(field, { count, seed, steps, solver, shape, ...condition });
   return x1.read().then((values) => finiteImages("draw samples", toPixels(values, normalization)));
 }
 
@@ -29,18 +31,20 @@ export function drawSamples(
  */
 export async function drawSamplesInBatches(
   { model, normalization, shape }: Drawable,
-  { count, seed, ...how }: Drawing,
+  { count, seed, steps, solver, asked }: Drawing,
   onProgress: (done: number) => void,
 ): Promise<Float32Array> {
   const size = shape.reduce((product, axis) => product * axis, 1);
   // The device refuses more noise than it holds, before the host makes room for pixels.
-  const batches = new SampleBatches(model, noise(seed, [count, ...shape]), { ...how, batch });
+  const { field, ...condition } = fieldOf(model, asked);
+  const how = { steps, solver, batch, ...condition };
+  const batches = new SampleBatches(field, noise(seed, [count, ...shape]), how);
   const { sampler, length } = batches;
   const pixels = new Float32Array(count * size);
   for (const { from, fresh, x0 } of batches) {
     let done = 0;
     for await (const { image, velocity } of sampler.trajectory(x0)) {
-      if (velocity) onProgress(Math.floor(fresh + (from + length - fresh) * ++done / how.steps));
+      if (velocity) onProgress(Math.floor(fresh + (from + length - fresh) * ++done / steps));
       else pixels.set(finiteImages("draw samples", toPixels(image, normalization)), from * size);
     }
     await yieldToSignals();

@@ -28,22 +28,24 @@ export interface Network {
   readonly size: number;
 }
 
-/** The options of a configured network for images of `channels` channels. */
+/** The options of a configured network for images of `channels` channels, and of so many classes. */
 export function modelOptions(
   { model, filters, tEmb, attn, groups }: NetworkConfig,
   channels: number,
+  classes = 0,
 ): ModelOptions {
-  return { type: modelTypeOf(model), filters: [...filters], tEmb, channels, attn, groups };
+  return { type: modelTypeOf(model), filters: [...filters], tEmb, channels, attn, groups, classes };
 }
 
 /** Makes the network and trainer of a configuration. */
 export function makeNetwork(config: TrainingConfig, source: ImageSource): Network {
   const { lr, weightDecay, momentum, beta1, beta2, eps, clip } = config;
-  const { batchSize, seed, optimizer, ema, precision } = config;
-  const options = modelOptions(config, source.shape[0]);
+  const { batchSize, seed, optimizer, ema, precision, labelDropout } = config;
+  const options = modelOptions(config, source.shape[0], source.classes);
   const model = createModel(options, seed);
   const trainer = new Trainer(model, source, {
     ...{ batchSize, seed, optimizer, ema, precision, objective: objectiveOf(config) },
+    ...source.classes > 0 && { labelDropout },
     ...{ learningRate: lr, weightDecay, momentum, beta1, beta2, epsilon: eps, clip },
   });
   return {

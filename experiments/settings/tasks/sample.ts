@@ -1,9 +1,14 @@
 import { checkEffects } from "./train_checks.ts";
 import type { Flags } from "../flags.ts";
-import { ConfigError, type Values } from "../setting.ts";
-import { choice, integer, integers, optional, path, text } from "../kinds.ts";
+import { ConfigError, flagOf, type Values } from "../setting.ts";
+import { choice, integer, integers, number, optional, path, text, toggle } from "../kinds.ts";
 import { defineSettings } from "../settings.ts";
+import { classChoice, interval } from "./classes.ts";
+import { presets } from "./presets.ts";
 import { training } from "./train.ts";
+
+/** The guidance where none is given: that of training's own pictures. */
+export const usualGuidance = presets.quick.guidance;
 
 const { model, filters, tEmb, attn, groups, normalize } = training.rows;
 
@@ -14,7 +19,11 @@ export const sampling = defineSettings({
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
   solver: { ...training.rows.solver, default: "heun" },
   steps: integer({ doc: "solver steps from noise to image", min: 1, default: 20 }),
-  columns: integer({ doc: "columns of the grid, 0 = nearly square", default: 0 }),
+  class: classChoice("classes to draw in turn; none = as if there were none (else all)"),
+  guidance: optional(number({ doc: `guidance by the class, 1 = none (else ${usualGuidance})`, min: 0 })),
+  guidanceInterval: interval("times between which there is guidance (else 0,1)"),
+  cfgZero: toggle({ doc: "guide by CFG-Zero*", default: false }),
+  columns: integer({ doc: "columns of the grid, 0 = one a class, or nearly square", default: 0 }),
   out: text({
     doc: "grid of the images (.png), or their values, f32[N, C, H, W] (.npy)",
     hint: "FILE",
@@ -35,6 +44,7 @@ export const sampling = defineSettings({
   attn: optional(attn),
   groups: optional({ ...groups, doc: `${groups.doc} (else ${groups.default})` }),
   channels: optional(integer({ doc: "channels of the images (else 1)", min: 1 })),
+  classes: optional(integer({ doc: "number of classes (else 0, none)", min: 1 })),
   imageSize: optional({
     ...integers({ doc: "height and width of the images (else 28,28)" }),
     hint: "H,W",
@@ -48,7 +58,10 @@ export const sampling = defineSettings({
 }, { model: "Network, where the file does not say it, such as a PyTorch state dict" });
 
 /** The settings of the sampling task by name. */
-export type SampleConfig = Values<typeof sampling.rows>;
+export type SampleConfig = Values<typeof sampling.rows> & {
+  /** Whether the number of images may become that of full rows, as nobody asked for another. */
+  readonly inFullRows: boolean;
+};
 
 /**
  * The settings of a sampling task: the flags, completed by defaults.
@@ -58,6 +71,7 @@ export type SampleConfig = Values<typeof sampling.rows>;
 export function resolveSampleConfig({ values }: Flags<typeof sampling.rows>): SampleConfig {
   const config = sampling.resolve(values);
   const { device, out } = config;
+  checkGuidance(config);
   if ("threads" in values) checkEffects({ threads: config.threads }, { device });
   if ("columns" in values && out.endsWith(".npy")) {
     throw new ConfigError(
@@ -69,5 +83,22 @@ export function resolveSampleConfig({ values }: Flags<typeof sampling.rows>): Sa
       `Cannot use --values with --out ${out}: a picture shows pixels (expected an .npy, or no --values)`,
     );
   }
-  return config;
+  return { ...config, inFullRows: !("count" in values) };
+}
+
+/** @throws {ConfigError} if a setting of guidance has no effect */
+function checkGuidance(config: Values<typeof sampling.rows>): void {
+  const { guidance, guidanceInterval, cfgZero } = config;
+  const refine = guidanceInterval !== null ? "guidanceInterval" : cfgZero ? "cfgZero" : undefined;
+  if (config.class === "none") {
+    const given = guidance !== null ? "guidance" : refine;
+    if (given === undefined) return;
+    throw new ConfigError(`Cannot use ${flagOf(given)} with --class none: there is no class to guide by`);
+  }
+  if (guidance !== 1 || refine === undefined) return;
+  throw new ConfigError(
+    `Cannot use ${flagOf(refine)} with --guidance 1: it is no guidance (expected another, or no ${
+      flagOf(refine)
+    })`,
+  );
 }
