@@ -60,6 +60,7 @@ export async function followPaths(
   return {
     ...paths,
     ...classes && { classes },
+    ...asked && { asked: { labels: asked.labels, guidance: asked.guidance.scale } },
     real: realImages(nearest),
     share: [nearest.pca.share[0], nearest.pca.share[1] ?? 0],
     ...classifier && { classifier },

@@ -9,7 +9,7 @@ import { quantise, sixDigits } from "./quantise.ts";
  * @throws {RangeError} if the images cannot be drawn, or a number is not finite
  */
 export function pathsPayload(
-  { shape: [M, N, ...axes], t, position, velocity, image, classes, real, speed, straightness }: Paths,
+  { shape: [M, N, ...axes], t, position, velocity, image, classes, asked, real, speed, straightness }: Paths,
 ): PathsPayload {
   const [, ...size] = checkShape("report paths", [N, ...sizeWithChannels(axes)]);
   return {
@@ -19,6 +19,7 @@ export function pathsPayload(
     velocity: quantise(velocity, 16),
     image: quantise(image, 8),
     ...classes && { classes: Array.from(classes) },
+    ...asked && { asked: Array.from(asked.labels) },
     real: {
       position: quantise(real.position, 16),
       ...real.classes && { classes: Array.from(real.classes) },
