@@ -2,6 +2,7 @@ import { init } from "../kernels/mod.ts";
 import { SolverError } from "../models/mod.ts";
 import { encodeNpy } from "../models/files/npy.ts";
 import { runTask } from "./program/command.ts";
+import { askedFor } from "./draw/asked_for.ts";
 import { loadNetwork } from "./draw/load_network.ts";
 import { checkGrid, samplesPng } from "./draw/sample_grid.ts";
 import { drawSamplesInBatches } from "./draw/samples.ts";
@@ -24,18 +25,19 @@ await runTask(async () => {
     return;
   }
   const config = resolveSampleConfig(flags);
-  const { count, seed, chosen, columns, out, device: choice, threads } = config;
+  const { seed, chosen, out, device: choice, threads } = config;
   const { path, bytes } = await readWeights(config.checkpoint);
   const device = await init({ device: choice, threads });
-  const { model, info: { normalization }, shape } = loadNetwork(bytes, path, config);
+  const { model, info, shape } = loadNetwork(bytes, path, config);
+  const { count, columns, asked, words } = askedFor(config, info.config.classes ?? 0, path);
   const isArray = out.endsWith(".npy");
   if (!isArray) checkGrid(count, shape);
   const started = performance.now();
   const bar = new ProgressBar({ totalSteps: count, imagesPerStep: 1 });
   const asSeen = isArray && config.values === "network";
   const { pixels: values, ...cost } = await drawSamplesInBatches(
-    { model, shape, normalization: asSeen ? { scale: 1, shift: 0 } : normalization },
-    { count, seed },
+    { model, shape, normalization: asSeen ? { scale: 1, shift: 0 } : info.normalization },
+    { count, seed, ...asked && { asked } },
     chosen.how.method === "stochastic" ? { ...chosen.how, seed } : chosen.how,
     (done) => bar.update(done),
   ).catch((error) => {
@@ -46,7 +48,7 @@ await runTask(async () => {
   const file = isArray ? encodeNpy([count, ...shape], values) : samplesPng(values, count, shape, columns);
   await writeAtomic(out, file);
   say(
-    `${count} samples, ${chosen.words}, ${costInWords(cost)}, in ${seconds.toFixed(1)} s on ` +
+    `${count} samples${words}, ${chosen.words}, ${costInWords(cost)}, in ${seconds.toFixed(1)} s on ` +
       `${device.description}: ${out}`,
   );
   device.close();

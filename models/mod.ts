@@ -14,6 +14,7 @@ export {
 } from "./flow/objective.ts";
 export { type Coupling, couplings, independentCoupling, type NoiseDraw } from "./flow/coupling.ts";
 export type { VelocityField } from "./flow/field.ts";
+export { type GuidanceOptions, guided } from "./flow/guidance.ts";
 export {
   type Coefficients,
   cosinePath,
@@ -66,6 +67,7 @@ export {
   type ModelType,
   modelTypeOf,
   modelTypes,
+  noneOf,
 } from "./nets/networks.ts";
 export { ResidualBlock, ResidualDown, ResidualUNet, ResidualUp } from "./nets/residual_unet.ts";
 export { UNet, Up } from "./nets/unet.ts";
@@ -73,6 +75,7 @@ export type { UNetOptions } from "./nets/options.ts";
 export { Attention } from "./nn/attention.ts";
 export { blankInitialiser, type Initialiser, randomInitialiser } from "./nn/initialiser.ts";
 export { Conv2d, ConvTranspose2d, GroupNorm, Linear } from "./nn/layers.ts";
+export { LabelEmbedding } from "./nn/label_embedding.ts";
 export { loadState, Module, namedParameters, stateOf } from "./nn/module.ts";
 export { TimeEmbedding } from "./nn/time_embedding.ts";
 export { type TimeEmbeddingName, timeEmbeddingNames } from "./nn/time_features.ts";
@@ -169,6 +172,7 @@ export {
   withParameters,
 } from "./train/flat_parameters.ts";
 export { HeldOutLoss, type HeldOutOptions, meanLoss, type TimedLosses } from "./train/held_out_loss.ts";
+export { LabelDropout } from "./train/label_dropout.ts";
 export { isMuonWeight } from "./train/muon.ts";
 export { memoryOrder, Optimizer, optimizer, type OptimizerState } from "./train/optimizer.ts";
 export { plateau } from "./train/plateau.ts";

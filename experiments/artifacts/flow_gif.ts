@@ -11,10 +11,7 @@ export const flowGif: FolderArtifact = {
   file: ({ pacing }) => flowAnimationFile(pacing),
   wanted: (config) => config.flowSamples > 0,
   async write({ run, config: { pacing, flowFrames: frames } }) {
-    const evolutions = (await readFlowSnapshots(run)).map(({ evolution }) => evolution);
-    await writeAtomic(
-      join(run, flowAnimationFile(pacing)),
-      await flowAnimation(evolutions, { pacing, frames }),
-    );
+    const samples = await readFlowSnapshots(run);
+    await writeAtomic(join(run, flowAnimationFile(pacing)), await flowAnimation(samples, { pacing, frames }));
   },
 };

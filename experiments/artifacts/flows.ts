@@ -1,4 +1,5 @@
 import { modelTypeOf } from "../../models/mod.ts";
+import { classColumns } from "../draw/asked.ts";
 import { evolve } from "../draw/evolve.ts";
 import { writeFlowSnapshots } from "../draw/snapshot_files.ts";
 import type { NetworkArtifact } from "./artifact.ts";
@@ -7,10 +8,12 @@ import type { NetworkArtifact } from "./artifact.ts";
 export const flows: NetworkArtifact = {
   needs: "network",
   wanted: (config) => config.flowSamples > 0,
-  async write({ run, config: { model, flowSamples: count, flowSteps: steps, seed }, drawable }) {
+  async write({ run, config: { model, flowSamples, flowSteps: steps, guidance, seed }, source, drawable }) {
     // Euler, as in the study, so that x of the next snapshot is x + v / steps.
     const flow = { seed, solver: "euler", steps } as const;
-    const evolutions = await evolve(drawable, { ...flow, count });
-    await writeFlowSnapshots(run, evolutions, { ...flow, modelType: modelTypeOf(model) });
+    const { count, asked } = classColumns(flowSamples, source.classes, { scale: guidance });
+    const condition = asked && { asked };
+    const evolutions = await evolve(drawable, { ...flow, count, ...condition });
+    await writeFlowSnapshots(run, evolutions, { ...flow, modelType: modelTypeOf(model) }, asked);
   },
 };

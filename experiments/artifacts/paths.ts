@@ -1,3 +1,4 @@
+import { classColumns } from "../draw/asked.ts";
 import { followPaths } from "../draw/follow_paths.ts";
 import { writeFlowPaths } from "../draw/path_file.ts";
 import type { NetworkArtifact } from "./artifact.ts";
@@ -9,7 +10,9 @@ const steps = 20;
 export const paths: NetworkArtifact = {
   needs: "network",
   wanted: (config) => config.pathSamples > 0,
-  async write({ run, config: { pathSamples: count, seed, batchSize: batch }, data, drawable }) {
-    await writeFlowPaths(run, await followPaths(drawable, data, { count, seed, steps, batch }));
+  async write({ run, config: { pathSamples, guidance, seed, batchSize: batch }, data, source, drawable }) {
+    const { count, asked } = classColumns(pathSamples, source.classes, { scale: guidance });
+    const how = { count, seed, steps, batch, ...asked && { asked } };
+    await writeFlowPaths(run, await followPaths(drawable, data, how));
   },
 };

@@ -1,3 +1,4 @@
+import { classColumns } from "../draw/asked.ts";
 import { writeSamples } from "../draw/sample_grid.ts";
 import type { NetworkArtifact } from "./artifact.ts";
 
@@ -5,7 +6,8 @@ import type { NetworkArtifact } from "./artifact.ts";
 export const samples: NetworkArtifact = {
   needs: "network",
   wanted: (config) => config.samples > 0,
-  async write({ run, config: { samples: count, seed, sampleSteps: steps, solver }, drawable }) {
-    await writeSamples(run, drawable, { count, seed, steps, solver });
+  async write({ run, config: { samples, guidance, seed, sampleSteps: steps, solver }, source, drawable }) {
+    const columns = classColumns(samples, source.classes, { scale: guidance });
+    await writeSamples(run, drawable, { ...columns, seed, steps, solver });
   },
 };

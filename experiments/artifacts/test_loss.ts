@@ -1,5 +1,5 @@
 import { HeldOutLoss, meanLoss } from "../../models/mod.ts";
-import { ImageSource } from "../data/image_source.ts";
+import { ImageSource, labelsFor } from "../data/image_source.ts";
 import { writeLossByTime } from "../draw/loss_by_time.ts";
 import { yieldToSignals } from "../program/command.ts";
 import { heldOutOptions } from "../settings/tasks/objective.ts";
@@ -10,7 +10,12 @@ export const testLoss: NetworkArtifact = {
   needs: "network",
   wanted: () => true,
   async write({ run, config, data, source, drawable }) {
-    const test = new ImageSource(data.test.images, data, source.normalization);
+    const test = new ImageSource(
+      data.test.images,
+      data,
+      source.normalization,
+      labelsFor(config, data.test, data),
+    );
     const heldOut = new HeldOutLoss(drawable.model, test, heldOutOptions(config));
     const most = config.testBatches > 0 ? config.testBatches * config.batchSize : Infinity;
     const images = Uint32Array.from({ length: Math.min(data.test.count, most) }, (_, i) => i);

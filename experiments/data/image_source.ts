@@ -1,6 +1,6 @@
-import { gatherImages, packBytes, reshape, type Tensor } from "../../kernels/mod.ts";
+import { gatherImages, gatherRows, packBytes, reshape, type Tensor, tensor } from "../../kernels/mod.ts";
 import type { BatchSource, Examples, Normalization } from "../../models/mod.ts";
-import type { Dataset } from "./dataset.ts";
+import type { Dataset, LabelledImages } from "./dataset.ts";
 import type { TrainingConfig } from "../settings/tasks/train_config.ts";
 
 /** The normalisation to a range of pixels. */
@@ -8,17 +8,43 @@ export function normalizationTo(range: TrainingConfig["normalize"]): Normalizati
   return range === "-1..1" ? { scale: 2, shift: -1 } : { scale: 1, shift: 0 };
 }
 
+/** Labels of images, one each, of so many classes. */
+export interface ImageLabels {
+  readonly values: Uint8Array;
+  readonly classes: number;
+}
+
+/** The labels of part of a data set for a conditional run; undefined for any other run. */
+export function labelsFor(
+  { conditional }: Pick<TrainingConfig, "conditional">,
+  { labels }: LabelledImages,
+  { classes }: Pick<Dataset, "classes">,
+): ImageLabels | undefined {
+  return conditional === true && labels ? { values: labels, classes } : undefined;
+}
+
 /** Images that stay on the device as bytes and come out as normalised batches. */
 export class ImageSource implements BatchSource {
   readonly #bytes: Tensor;
+  readonly #labels: Tensor | undefined;
+  /** Number of classes of the labels that come with the images; 0 without labels. */
+  readonly classes: number;
 
-  /** @param images u8[N, C, H, W] */
+  /**
+   * Copies them to the device.
+   *
+   * @param images u8[N, C, H, W]
+   * @param labels become the condition of a batch
+   */
   constructor(
     images: Uint8Array,
     readonly size: Pick<Dataset, "channels" | "height" | "width">,
     readonly normalization: Normalization,
+    labels?: ImageLabels,
   ) {
     this.#bytes = packBytes(images);
+    this.#labels = labels && tensor(Uint32Array.from(labels.values));
+    this.classes = labels?.classes ?? 0;
   }
 
   /** [C, H, W] of an image. */
@@ -31,11 +57,14 @@ export class ImageSource implements BatchSource {
     return { normalization: this.normalization, imageSize: [this.size.height, this.size.width] };
   }
 
-  /** The images of u32[N] indices, f32[N, C, H, W]; a device op, for recorded steps. */
+  /** The images of u32[N] indices, f32[N, C, H, W], and their labels u32[N]; device ops, for recorded steps. */
   batch(indices: Tensor): Examples {
     const { scale, shift } = this.normalization;
     const pixels = this.shape.reduce((product, length) => product * length, 1);
     const images = gatherImages(this.#bytes, indices, { pixels, scale: scale / 255, shift });
-    return { x1: reshape(images, [indices.size, ...this.shape]) };
+    return {
+      x1: reshape(images, [indices.size, ...this.shape]),
+      ...this.#labels && { condition: gatherRows(this.#labels, indices) },
+    };
   }
 }

@@ -10,6 +10,7 @@ import {
 } from "../../viz/mod.ts";
 import type { AnimateConfig } from "../settings/tasks/animate.ts";
 import { RunError } from "../run/atomic_write.ts";
+import { inRows } from "./flow_words.ts";
 import type { FlowRows } from "./flow_rows.ts";
 
 /** Most samples of one run that stand in one row. */
@@ -29,7 +30,7 @@ export function pictureName(
  * @throws {RunError} if the flows cannot be drawn: the picture is too large, or a snapshot holds NaN
  */
 export async function drawFlows(
-  flows: Pick<FlowRows, "rows" | "columnTitles">,
+  flows: Omit<FlowRows, "warning">,
   config: AnimateConfig,
 ): Promise<{ readonly bytes: Uint8Array; readonly holds: string }> {
   try {
@@ -41,7 +42,7 @@ export async function drawFlows(
 }
 
 async function drawn(
-  { rows, columnTitles }: Pick<FlowRows, "rows" | "columnTitles">,
+  { rows, columnTitles, columns, remark }: Omit<FlowRows, "warning">,
   { format, field, map, pacing, frames, scale, delay, hold }: AnimateConfig,
 ): Promise<{ readonly bytes: Uint8Array; readonly holds: string }> {
   const draw = await rasterizer();
@@ -56,9 +57,11 @@ async function drawn(
     const still = draw(filmstrip(stripRows(rows, columnTitles), options));
     return { bytes: encodeRasterPng(still), holds: `${still.width} x ${still.height} pixels` };
   }
-  const grid = rows.length === 1 ? inRows(rows[0]) : rows;
-  const titled = columnTitles.length > 1 && (rows.length > 1 || grid.length === 1);
-  const animation = flowFrames(grid, { ...options, ...titled && { columnTitles } });
+  const grid = rows.length === 1 ? gridOf(rows[0], columns) : rows;
+  const isOfClasses = grid.length > 1 && rows.length === 1 && columns !== undefined;
+  const titled = columnTitles.length > 1 && (rows.length > 1 || grid.length === 1 || isOfClasses);
+  const titles = titled && { columnTitles: columnTitles.slice(0, grid[0].evolutions.length) };
+  const animation = flowFrames(grid, { ...options, ...titles, ...remark && { remark } });
   const bytes = format === "gif"
     ? flowGif(animation, draw, { delay, hold })
     : encodeApng(animation.times.map((_, i) => draw(animation.svg(i))), { delay, hold });
@@ -68,14 +71,11 @@ async function drawn(
   };
 }
 
-/** The samples of one run in one row, or many of them in a grid that is nearly square. */
-function inRows({ evolutions }: FlowRow): FlowRow[] {
-  const columns = evolutions.length <= mostInRow
-    ? evolutions.length
-    : Math.ceil(Math.sqrt(evolutions.length));
-  return Array.from({ length: Math.ceil(evolutions.length / columns) }, (_, row) => ({
-    evolutions: evolutions.slice(row * columns, (row + 1) * columns),
-  }));
+/** The samples of one run: one column a class; else in one row, or many of them in a grid that is nearly square. */
+function gridOf({ evolutions }: FlowRow, columns?: number): FlowRow[] {
+  const length = evolutions.length;
+  const square = length <= mostInRow ? length : Math.ceil(Math.sqrt(length));
+  return inRows(evolutions, columns ?? square).map((evolutions) => ({ evolutions }));
 }
 
 /** A strip has a row for each sample, labelled with its run and number. */

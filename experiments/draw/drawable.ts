@@ -1,4 +1,4 @@
-import type { Tensor } from "../../kernels/mod.ts";
+import type { Asked } from "./asked.ts";
 import type { Model, Normalization, SolverName } from "../../models/mod.ts";
 import type { ImageSize } from "../../viz/mod.ts";
 
@@ -19,8 +19,10 @@ export interface Drawing {
   /** Equal steps from t = 0 to t = 1. */
   readonly steps: number;
   readonly solver: SolverName;
-  /** Condition of the network, one row for each sample; absent where it has none. */
-  readonly condition?: Tensor;
+  /** The classes that the samples are asked to be of; without, a network draws as if there were no classes. */
+  readonly asked?: Asked;
+  /** Columns of a grid of them; by default nearly square. */
+  readonly columns?: number;
 }
 
 /** A network with the images that it is trained on. */

@@ -1,6 +1,7 @@
 import { type Snapshot, snapshotToPixels, trajectory } from "../../models/mod.ts";
 import type { Evolution, ImageSize } from "../../viz/mod.ts";
 import { throttledYieldToSignals } from "../program/command.ts";
+import { fieldOf } from "./asked.ts";
 import type { Drawable, Drawing } from "./drawable.ts";
 import { finiteImages } from "./finite_images.ts";
 
@@ -12,17 +13,18 @@ import { finiteImages } from "./finite_images.ts";
  */
 export async function evolve(
   { model, normalization, shape }: Drawable,
-  drawing: Drawing,
+  { count, seed, steps, solver, asked }: Drawing,
 ): Promise<Evolution[]> {
   const snapshots: Snapshot[] = [];
   const yieldToSignals = throttledYieldToSignals();
-  for await (const snapshot of trajectory(model, { ...drawing, shape })) {
+  const { field, ...condition } = fieldOf(model, asked);
+  for await (const snapshot of trajectory(field, { count, seed, steps, solver, shape, ...condition })) {
     const pixels = snapshotToPixels(snapshot, normalization);
     for (const values of [pixels.image, pixels.velocity]) if (values) finiteImages("follow samples", values);
     snapshots.push(pixels);
     await yieldToSignals();
   }
-  return Array.from({ length: drawing.count }, (_, n) => evolutionOf(snapshots, n, shape));
+  return Array.from({ length: count }, (_, n) => evolutionOf(snapshots, n, shape));
 }
 
 /** The evolution of sample n among snapshots of a batch. */

@@ -1,14 +1,24 @@
-import { type Evolution, flowFrames, type FlowFramesOptions, flowGif, rasterizer } from "../../viz/mod.ts";
+import { flowFrames, type FlowFramesOptions, flowGif, rasterizer } from "../../viz/mod.ts";
+
+import type { FlowSnapshots } from "./snapshot_files.ts";
+import { inRows, wordsOf } from "./flow_words.ts";
 
 /** Milliseconds that the finished image at the end of an animation is shown. */
 const hold = 1500;
 
 /** Draws samples on their way from noise, side by side, as a GIF. */
 export async function flowAnimation(
-  evolutions: readonly Evolution[],
+  samples: readonly FlowSnapshots[],
   options: FlowFramesOptions,
 ): Promise<Uint8Array> {
-  const columnTitles = evolutions.length > 1 ? evolutions.map((_, i) => `Sample ${i + 1}`) : undefined;
-  const frames = flowFrames([{ evolutions }], { ...options, ...columnTitles && { columnTitles } });
+  const words = wordsOf(samples);
+  const rows = samples.length > 1 ? inRows(samples, words.columns) : [samples];
+  const evolutions = rows.map((row) => ({ evolutions: row.map(({ evolution }) => evolution) }));
+  const titled = samples.length > 1 && { columnTitles: words.titles.slice(0, rows[0].length) };
+  const frames = flowFrames(evolutions, {
+    ...options,
+    ...titled,
+    ...words.remark && { remark: words.remark },
+  });
   return flowGif(frames, await rasterizer(), { hold });
 }

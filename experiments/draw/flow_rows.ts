@@ -1,13 +1,19 @@
 import { modelNameOf } from "../../models/mod.ts";
 import { type FlowRow, imageSizeOf, sizeInWords } from "../../viz/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
+import { wordsOf } from "./flow_words.ts";
+import type { FlowSnapshots } from "./snapshot_files.ts";
 import type { StoredFlow } from "./stored_flows.ts";
 
 /** The rows of a picture, and what its reader should know. */
 export interface FlowRows {
   readonly rows: readonly FlowRow[];
-  /** `Sample 1` and so on. */
+  /** `Sample 1` and so on, or the class that all runs asked of a sample. */
   readonly columnTitles: readonly string[];
+  /** Columns of a grid of the samples of one run; undefined for one that is nearly square. */
+  readonly columns?: number;
+  /** The guidance, if it is the same for all runs. */
+  readonly remark?: string;
   /** Set if the runs started from different noise. */
   readonly warning?: string;
 }
@@ -34,23 +40,36 @@ export function flowRows(flows: readonly StoredFlow[], samples: readonly number[
     );
   }
   const labels = labelsOf(flows);
-  const rows = flows.map((flow, row) => ({
-    ...flows.length > 1 && { label: labels[row] },
-    evolutions: chosen.map((k) => {
+  const samplesOf = (flow: StoredFlow) =>
+    chosen.map((k) => {
       const found = flow.samples.find((sample) => sample.k === k);
-      if (found) return found.evolution;
+      if (found) return found;
       const known = flow.samples.map((sample) => sample.k).join(", ");
       throw new RunError(`Cannot draw sample ${k} of ${flow.name}: it stores ${known}`);
-    }),
+    });
+  const drawn = flows.map(samplesOf);
+  const rows = drawn.map((samples, row) => ({
+    ...flows.length > 1 && { label: labels[row] },
+    evolutions: samples.map(({ evolution }) => evolution),
   }));
   const seeds = flows.map((flow) => flow.samples[0].seed);
   return {
     rows,
-    columnTitles: chosen.map((k) => `Sample ${k}`),
+    ...sharedWords(drawn),
     ...new Set(seeds).size > 1 && {
       warning: `The runs start from different noise: their seeds are ${seeds.join(", ")} in the order given`,
     },
   };
+}
+
+/** What to say of the samples of all runs: of their classes, if all were asked for the same in the same way. */
+function sharedWords(flows: readonly (readonly FlowSnapshots[])[]): Omit<FlowRows, "rows" | "warning"> {
+  const [{ titles, ...words }, ...others] = flows.map(wordsOf);
+  const isShared = others.every((other) =>
+    `${other.titles}` === `${titles}` && other.remark === words.remark
+  );
+  if (isShared) return { columnTitles: titles, ...words };
+  return { columnTitles: flows[0].map(({ k }) => `Sample ${k}`) };
 }
 
 /** The networks' names where they tell the runs apart, else the runs' names. */

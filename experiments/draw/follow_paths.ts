@@ -1,6 +1,7 @@
 import { noise, SampleBatches, type Snapshot, snapshotToPixels } from "../../models/mod.ts";
 import type { Paths } from "../../viz/report/mod.ts";
 import { yieldToSignals } from "../program/command.ts";
+import { type Asked, fieldOf } from "./asked.ts";
 import type { Drawable } from "./drawable.ts";
 import { finiteImages } from "./finite_images.ts";
 import { NearestImages, type RealImages } from "./nearest_images.ts";
@@ -16,6 +17,8 @@ export interface PathOptions {
   readonly steps: number;
   /** Most samples to work on at once. */
   readonly batch: number;
+  /** The classes that the samples are asked to be of, if any. */
+  readonly asked?: Asked;
 }
 
 /**
@@ -31,7 +34,7 @@ export async function followPaths(
     readonly test: RealImages;
     readonly classNames?: readonly string[];
   },
-  { count: N, seed, steps, batch }: PathOptions,
+  { count: N, seed, steps, batch, asked }: PathOptions,
 ): Promise<Paths> {
   const [C, H, W] = shape;
   const P = C * H * W;
@@ -45,7 +48,8 @@ export async function followPaths(
     straightness: new Float32Array(steps * N),
     image: new Float32Array(N * P),
   };
-  const batches = new SampleBatches(model, noise(seed, [N, ...shape]), { steps, batch });
+  const { field, ...condition } = fieldOf(model, asked);
+  const batches = new SampleBatches(field, noise(seed, [N, ...shape]), { steps, batch, ...condition });
   for (const { from, x0 } of batches) {
     const snapshots = await Array.fromAsync(batches.sampler.trajectory(x0));
     for (const { image, velocity } of snapshots) {
@@ -61,6 +65,7 @@ export async function followPaths(
     ...paths,
     ...classes && { classes },
     ...data.classNames && { classNames: data.classNames },
+    ...asked && { asked: { labels: asked.labels, guidance: asked.guidance.scale } },
     real: realImages(nearest),
     share: [nearest.pca.share[0], nearest.pca.share[1] ?? 0],
     ...classifier && { classifier },

@@ -8,13 +8,15 @@ import { readIfThere } from "../run/read_file.ts";
 
 /**
  * Writes paths as `flow/paths.safetensors` of a run: f32 tensors named as the fields of {@linkcode Paths}, and as
- * metadata the share of variance and how many images the classifier got right, and what the classes are called. Data without labels has no `classes`,
+ * metadata the share of variance, how many images the classifier got right, what the classes are called, and the guidance
+ * of samples that were asked for the classes `asked`. Data without labels has no `classes`,
  * `real_classes` and classifier.
  *
  * @throws {RunError} if the file cannot be written
  */
 export async function writeFlowPaths(run: string, paths: Paths): Promise<void> {
-  const { t, position, velocity, speed, straightness, image, classes, real, shape: [M, N, ...size] } = paths;
+  const { t, position, velocity, speed, straightness, image, classes, asked, real, shape: [M, N, ...size] } =
+    paths;
   const labels = (classes: ArrayLike<number>) => ({
     shape: [classes.length],
     data: Float32Array.from(classes),
@@ -27,11 +29,13 @@ export async function writeFlowPaths(run: string, paths: Paths): Promise<void> {
     straightness: { shape: [M - 1, N], data: straightness },
     image: { shape: [N, ...size], data: image },
     ...classes && { classes: labels(classes) },
+    ...asked && { asked: labels(asked.labels) },
     real_position: { shape: [real.position.length / 2, 2], data: real.position },
     ...real.classes && { real_classes: labels(real.classes) },
   };
   const bytes = encodeSafetensors(new Map(Object.entries(tensors)), {
     share: JSON.stringify(paths.share),
+    ...asked && { guidance: JSON.stringify(asked.guidance) },
     ...paths.classifier && { classifier: JSON.stringify(paths.classifier) },
     ...paths.classNames && { class_names: JSON.stringify(paths.classNames) },
   });
@@ -69,10 +73,9 @@ export async function readFlowPaths(run: string): Promise<Paths | undefined> {
     );
   };
   const labels = (name: string, length: number) => {
-    if (!tensors.has(name)) return {};
     const values = read(name, length);
     if (values.every((label) => Number.isInteger(label) && label >= 0 && label <= 255)) {
-      return { classes: Uint32Array.from(values) };
+      return Uint32Array.from(values);
     }
     throw new RunError(
       `Cannot read ${path}: ${name} holds no labels (expected whole numbers from 0 to 255); ${wayOn}`,
@@ -93,8 +96,17 @@ export async function readFlowPaths(run: string): Promise<Paths | undefined> {
     speed: read("speed", M - 1, N),
     straightness: read("straightness", M - 1, N),
     image: read("image", N, ...size),
-    ...labels("classes", N),
-    real: { position: read("real_position", D, 2), ...labels("real_classes", D) },
+    ...tensors.has("classes") && { classes: labels("classes", N) },
+    ...tensors.has("asked") && {
+      asked: {
+        labels: labels("asked", N),
+        guidance: field<number>(metadata.guidance, path, Number.isFinite),
+      },
+    },
+    real: {
+      position: read("real_position", D, 2),
+      ...tensors.has("real_classes") && { classes: labels("real_classes", D) },
+    },
     share: field(
       metadata.share,
       path,
@@ -124,6 +136,7 @@ function field<T>(text: string | undefined, path: string, fits: (value: unknown)
     if (fits(value)) return value;
   } catch { /* not JSON */ }
   throw new RunError(
-    `Cannot read ${path}: its metadata lack the share of variance, the classifier's score or the names of the classes; ${wayOn}`,
+    `Cannot read ${path}: its metadata lack the share of variance, the guidance, the classifier's score or the names ` +
+      `of the classes; ${wayOn}`,
   );
 }

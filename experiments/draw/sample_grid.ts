@@ -60,7 +60,7 @@ export async function writeSampleGrid(
   const path = sampleGridFile(step);
   const pixels = await drawSamples(drawable, drawing);
   await makeContainedFolder(run, runFolder.samples);
-  await writeAtomic(join(run, path), samplesPng(pixels, drawing.count, drawable.shape));
+  await writeAtomic(join(run, path), samplesPng(pixels, drawing.count, drawable.shape, drawing.columns));
   return path;
 }
 
@@ -71,5 +71,8 @@ export async function writeSamples(
   drawing: Drawing,
 ): Promise<void> {
   const pixels = await drawSamples(drawable, drawing);
-  await writeAtomic(join(run, runFile.samples), samplesPng(pixels, drawing.count, drawable.shape));
+  await writeAtomic(
+    join(run, runFile.samples),
+    samplesPng(pixels, drawing.count, drawable.shape, drawing.columns),
+  );
 }

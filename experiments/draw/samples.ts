@@ -1,5 +1,6 @@
 import { type FlowSolver, noise, sample, type SolvedFlow, solveFlow, toPixels } from "../../models/mod.ts";
 import { yieldToSignals } from "../program/command.ts";
+import { fieldOf } from "./asked.ts";
 import type { Drawable, Drawing } from "./drawable.ts";
 import { finiteImages } from "./finite_images.ts";
 
@@ -14,9 +15,10 @@ const batch = 64;
  */
 export function drawSamples(
   { model, normalization, shape }: Drawable,
-  drawing: Drawing,
+  { count, seed, steps, solver, asked }: Drawing,
 ): Promise<Float32Array> {
-  const x1 = sample(model, { ...drawing, shape });
+  const { field, ...condition } = fieldOf(model, asked);
+  const x1 = sample(field, { count, seed, steps, solver, shape, ...condition });
   return x1.read().then((values) => finiteImages("draw samples", toPixels(values, normalization)));
 }
 
@@ -35,13 +37,14 @@ export interface DrawnSamples extends Omit<SolvedFlow, "samples"> {
  */
 export async function drawSamplesInBatches(
   { model, normalization, shape }: Drawable,
-  { count, seed, condition }: Pick<Drawing, "count" | "seed" | "condition">,
+  { count, seed, asked }: Pick<Drawing, "count" | "seed" | "asked">,
   how: FlowSolver,
   onProgress: (done: number) => void | Promise<void>,
 ): Promise<DrawnSamples> {
-  const { samples, ...cost } = await solveFlow(model, noise(seed, [count, ...shape]), how, {
+  const { field, ...condition } = fieldOf(model, asked);
+  const { samples, ...cost } = await solveFlow(field, noise(seed, [count, ...shape]), how, {
     batch,
-    ...condition && { condition },
+    ...condition,
     async onProgress(done) {
       await onProgress(done);
       await yieldToSignals();

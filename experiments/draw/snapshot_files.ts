@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { decodeSafetensors, encodeSafetensors, type ModelType, type SolverName } from "../../models/mod.ts";
 import { checkEvolution, type Evolution } from "../../viz/mod.ts";
+import type { Asked } from "./asked.ts";
 import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
 import { makeContainedFolder } from "../run/contained.ts";
 import { flowFile, isFlowFile, runFolder } from "../run/layout.ts";
@@ -14,12 +15,16 @@ export interface FlowSource {
   readonly solver: SolverName;
   /** Steps from t = 0 to t = 1; the times of the snapshots stand in the evolution. */
   readonly steps: number;
+  /** Guidance by the labels, if the samples were asked to be of classes; 1 is none. */
+  readonly guidance?: number;
 }
 
 /** The stored evolution of one sample. */
 export interface FlowSnapshots extends FlowSource {
   /** Number of the sample, from 1; sample k starts from the k-th noise of the seed. */
   readonly k: number;
+  /** The class that it was asked to be of, if it was. */
+  readonly label?: number;
   readonly evolution: Evolution;
 }
 
@@ -28,8 +33,10 @@ export interface FlowSnapshots extends FlowSource {
  *
  * Each file holds f32 tensors `t` [M], `image` [M, H, W] or, of three channels, [M, 3, H, W] (pixels, 0 black, 1 white,
  * not clipped) and `velocity` [M - 1, H, W] or [M - 1, 3, H, W] (pixels per unit of t, as the network computed it at that
- * t), and as metadata the model's type, the seed, the sample's number, solver and steps.
+ * t), and as metadata the model's type, the seed, the sample's number, solver and steps, and the label and guidance of a
+ * sample that was asked to be of a class.
  *
+ * @param asked the classes of the evolutions, if they were asked to be of some
  * @returns the paths written
  * @throws {RunError} if the folder cannot be written
  */
@@ -37,12 +44,14 @@ export async function writeFlowSnapshots(
   run: string,
   evolutions: readonly Evolution[],
   source: FlowSource,
+  asked?: Asked,
 ): Promise<string[]> {
   if (evolutions.length === 0) return [];
   await makeContainedFolder(run, runFolder.flow);
   return await Promise.all(evolutions.map(async (evolution, i) => {
     const path = join(run, flowFile(i + 1));
-    await writeAtomic(path, encodeFlowSnapshots({ ...source, k: i + 1, evolution }));
+    const label = asked && { label: asked.labels[i], guidance: asked.guidance.scale };
+    await writeAtomic(path, encodeFlowSnapshots({ ...source, ...label, k: i + 1, evolution }));
     return path;
   }));
 }
@@ -93,7 +102,7 @@ const wayOn = "delete it, and the run is shown without this sample";
 
 /** Encodes one sample's evolution; `decodeFlowSnapshots` gives back the same values. */
 export function encodeFlowSnapshots(
-  { evolution, modelType, seed, k, solver, steps }: FlowSnapshots,
+  { evolution, modelType, seed, k, solver, steps, label, guidance }: FlowSnapshots,
 ): Uint8Array<ArrayBuffer> {
   checkEvolution("store evolution", evolution);
   const { t, image, velocity, shape: [M, ...size] } = evolution;
@@ -102,7 +111,7 @@ export function encodeFlowSnapshots(
     ["image", { shape: [M, ...size], data: image }],
     ["velocity", { shape: [M - 1, ...size], data: velocity }],
   ]);
-  const numbers = { seed, sample: k, steps };
+  const numbers = { seed, sample: k, steps, ...label !== undefined && { label, guidance: guidance ?? 1 } };
   const texts = Object.entries(numbers).map(([name, value]) => [name, String(value)]);
   return encodeSafetensors(tensors, { model_type: modelType, solver, ...Object.fromEntries(texts) });
 }
@@ -142,6 +151,7 @@ export function decodeFlowSnapshots(bytes: Uint8Array, source: string): FlowSnap
         "(expected model_type, solver, seed, sample and steps)",
     );
   }
+  const asked = askedOf(metadata, source);
   try {
     checkEvolution(`read ${source}`, evolution);
   } catch (error) {
@@ -154,6 +164,21 @@ export function decodeFlowSnapshots(bytes: Uint8Array, source: string): FlowSnap
     solver: solver as SolverName,
     seed: numbers[0],
     steps: numbers[2],
+    ...asked,
     evolution,
   };
+}
+
+/** The class and the guidance of a sample; neither where it was asked to be of no class. */
+function askedOf(
+  metadata: Readonly<Record<string, string>>,
+  source: string,
+): Pick<FlowSnapshots, "label" | "guidance"> {
+  if (!("label" in metadata)) return {};
+  const [label, guidance] = [Number(metadata.label), Number(metadata.guidance)];
+  if (Number.isSafeInteger(label) && label >= 0 && Number.isFinite(guidance)) return { label, guidance };
+  throw new RunError(
+    `Cannot read ${source}: its label is ${metadata.label} at guidance ${metadata.guidance} ` +
+      `(expected a class and a number); ${wayOn}`,
+  );
 }

@@ -3,6 +3,7 @@ import { evenTimes, type ImageSize, imageSizeOf, sizeInWords, sizeWithChannels }
 import type { Paths, ReportRun, Series } from "../../viz/report/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { countWeights } from "./count_weights.ts";
+import { guidanceInWords } from "../draw/asked.ts";
 import { readFlowPaths } from "../draw/path_file.ts";
 import { findFlowSnapshots } from "../draw/snapshot_files.ts";
 import { readLossByTime } from "../draw/loss_by_time.ts";
@@ -71,9 +72,15 @@ async function readReportRun(folder: string, name: string): Promise<ReportRun> {
     ...quality && { quality },
     ...solvers && { solvers },
     ...samplesPng && { samplesPng },
+    ...config.conditional === true && { samplesText: `one column a class, ${guidanceOf(config)}` },
     ...await readEvolutions(folder),
     ...paths && { paths },
   };
+}
+
+/** The guidance of a run's pictures, in words. */
+function guidanceOf({ guidance }: Readonly<Record<string, unknown>>): string {
+  return guidanceInWords({ scale: typeof guidance === "number" ? guidance : 1 });
 }
 
 /** One of a run's metrics over the steps; numbers that are not finite cannot be drawn and are left out. */
@@ -85,11 +92,13 @@ export function seriesOf(metrics: readonly Metrics[], name: string): Series {
 async function readEvolutions(folder: string): Promise<Pick<ReportRun, "evolutions" | "solved">> {
   const snapshots = await findFlowSnapshots(folder);
   if (snapshots.length === 0) return { evolutions: [] };
-  const [{ seed, solver, steps, evolution: { t } }] = snapshots;
+  const [{ seed, solver, steps, guidance, evolution: { t } }] = snapshots;
+  const labels = snapshots.flatMap(({ label }) => label ?? []);
+  const asked = labels.length === snapshots.length ? { labels, guidance: guidance ?? 1 } : {};
   const times = t.length === steps + 1 && !evenTimes(t) ? { times: [...t] } : {};
   return {
     evolutions: snapshots.map(({ evolution }) => evolution),
-    solved: { seed, solver, steps, ...times },
+    solved: { seed, solver, steps, ...times, ...asked },
   };
 }
 

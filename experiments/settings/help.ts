@@ -1,4 +1,4 @@
-import { flagOf, type Rows, type Setting } from "./setting.ts";
+import { flagOf, type Rows } from "./setting.ts";
 
 const column = 32;
 
@@ -21,7 +21,7 @@ export function helpText(
     const left = setting.hint === undefined
       ? `${flag}, ${flag.replace("--", "--no-")}`
       : `${flag} ${setting.hint}`;
-    const right = setting.doc + remark(setting, preset[name] ?? setting.default);
+    const right = setting.doc + remark(preset[name] ?? setting.default);
     const details = (setting.details ?? []).map((line) => " ".repeat(column) + line);
     return [...(headings[name] ? ["", headings[name]] : []), ...columns(left, right), ...details];
   });
@@ -34,9 +34,9 @@ function columns(left: string, right: string): string[] {
   return [`  ${left}`.padEnd(column) + right];
 }
 
-function remark(setting: Setting<unknown>, value: unknown): string {
+function remark(value: unknown): string {
   if (value === null) return "";
   if (value === undefined) return " (required)";
-  if (setting.hint === undefined) return ` (default: ${value ? "on" : "off"})`;
+  if (typeof value === "boolean") return ` (default: ${value ? "on" : "off"})`;
   return ` (default: ${value})`;
 }

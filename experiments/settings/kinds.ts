@@ -80,6 +80,16 @@ export function toggle(options: Options<boolean>): Setting<boolean> {
   };
 }
 
+/** A switch that the program sets where it is not given, which is "auto". */
+export function autoToggle(options: Options<boolean | "auto">): Setting<boolean | "auto"> {
+  return {
+    ...options,
+    expected: "true, false or auto",
+    fromText: (text) => text,
+    accepts: (value): value is boolean | "auto" => typeof value === "boolean" || value === "auto",
+  };
+}
+
 /** Text, such as a path, that matches a pattern. */
 export function text(
   options: Options<string> & { hint: string; pattern: RegExp; expected: string },

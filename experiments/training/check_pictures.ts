@@ -1,4 +1,5 @@
 import type { ImageSize } from "../../viz/mod.ts";
+import { inFullRows } from "../draw/asked.ts";
 import { checkGrid } from "../draw/sample_grid.ts";
 import { flagOf } from "../settings/setting.ts";
 import { ConfigError, type TrainingConfig } from "../settings/tasks/train_config.ts";
@@ -12,11 +13,13 @@ const gif = { width: 65_535, gap: 6 };
  * Checks what a run is to draw at its end, before it begins.
  *
  * @param size of its images
+ * @param classes that they are asked to be of, one column each; 0 without
  * @throws {ConfigError} naming the setting that asks for more than can be drawn
  * @throws {RunError} if the samples do not fit in one grid
  */
-export function checkPictures(config: TrainingConfig, size: ImageSize): void {
-  const { samples, flowSamples, flowSteps, pathSamples } = config;
+export function checkPictures(config: TrainingConfig, size: ImageSize, classes = 0): void {
+  const { flowSteps, pathSamples } = config;
+  const [samples, flowSamples] = [config.samples, config.flowSamples].map((n) => inFullRows(n, classes));
   const values = size.reduce((product, length) => product * length, 1);
   if (samples > 0) checkGrid(samples, size);
   const flowValues = 2 * values * (flowSteps + 1); // images and velocities of one sample

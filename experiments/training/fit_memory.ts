@@ -1,6 +1,7 @@
 import type { Device, MemoryPlan } from "../../kernels/mod.ts";
 import { countParameters, HeldOutLoss, Sampler } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
+import { fieldOf, inFullRows } from "../draw/asked.ts";
 import { TrainingError } from "../program/command.ts";
 import { heldOutOptions } from "../settings/tasks/objective.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
@@ -56,8 +57,8 @@ function freeBytes(
 }
 
 /** Refuses a network whose weights and gradients alone do not fit, before they are made. */
-function checkParameters(config: TrainingConfig, device: Limits, channels: number): void {
-  const parameters = countParameters(modelOptions(config, channels));
+function checkParameters(config: TrainingConfig, device: Limits, { shape, classes }: ImageSource): void {
+  const parameters = countParameters(modelOptions(config, shape[0], classes));
   const [bytes, free] = [2 * 4 * parameters, freeBytes(device)];
   if (bytes <= free) return;
   throw new TrainingError(
@@ -81,7 +82,7 @@ export function fittingNetwork(
   source: ImageSource,
   say: (message: string) => void,
 ): { config: TrainingConfig; network: Network } {
-  checkParameters(config, device, source.shape[0]);
+  checkParameters(config, device, source);
   const network = makeNetwork(config, source);
   const { batchSize, reason } = fitBatch(
     device,
@@ -106,13 +107,16 @@ function planRun(
   source: ImageSource,
   batchSize: number,
 ): MemoryPlan {
-  const { samples, flowSamples, pathSamples, sampleSteps: steps, solver } = config;
+  const { samples, flowSamples, pathSamples, sampleSteps: steps, solver, guidance: scale } = config;
   const held = HeldOutLoss.plan(averaged, source, { ...heldOutOptions(config), batchSize });
-  const images = Math.max(Math.min(samples, 256), flowSamples, Math.min(pathSamples, batchSize));
+  const [inGrid, flows] = [samples, flowSamples].map((count) => inFullRows(count, source.classes));
+  const images = Math.max(Math.min(inGrid, 256), flows, Math.min(pathSamples, batchSize));
+  const asked = source.classes > 0 ? { labels: new Uint32Array(images), guidance: { scale } } : undefined;
+  const { field, ...condition } = fieldOf(averaged, asked);
   const plans = [
     trainer.plan(batchSize),
     ...[held, held], // of validation, which is kept, and test
-    ...images > 0 ? [Sampler.plan(averaged, [images, ...source.shape], { steps, solver })] : [],
+    ...images > 0 ? [Sampler.plan(field, [images, ...source.shape], { steps, solver, ...condition })] : [],
   ];
   return {
     bytes: plans.reduce((sum, { bytes }) => sum + bytes, 0),

@@ -36,13 +36,23 @@ export interface Network {
   readonly size: number;
 }
 
-/** The options of a configured network for images of `channels` channels. */
+/** The options of a configured network for images of `channels` channels, and of so many classes. */
 export function modelOptions(
   { model, filters, tEmb, attn, groups, timeEmbedding, path, prediction }: NetworkConfig,
   channels: number,
+  classes = 0,
 ): ModelOptions {
   return {
-    ...{ type: modelTypeOf(model), filters: [...filters], tEmb, channels, attn, groups, timeEmbedding },
+    ...{
+      type: modelTypeOf(model),
+      filters: [...filters],
+      tEmb,
+      channels,
+      attn,
+      groups,
+      classes,
+      timeEmbedding,
+    },
     path: variantName(paths, path),
     prediction: variantName(predictions, prediction),
   };
@@ -55,8 +65,8 @@ export function modelOptions(
  */
 export function makeNetwork(config: TrainingConfig, source: ImageSource): Network {
   const { lr, muonLr, weightDecay, momentum, beta1, beta2, eps, clip } = config;
-  const { batchSize, seed, optimizer, ema, precision } = config;
-  const options = modelOptions(config, source.shape[0]);
+  const { batchSize, seed, optimizer, ema, precision, labelDropout } = config;
+  const options = modelOptions(config, source.shape[0], source.classes);
   const model = createModel(options, seed);
   if (optimizer === "muon" && !namedParameters(model).values().some(({ shape }) => isMuonWeight(shape))) {
     throw new ConfigError(
@@ -66,6 +76,7 @@ export function makeNetwork(config: TrainingConfig, source: ImageSource): Networ
   }
   const trainer = new Trainer(model, source, {
     ...{ batchSize, seed, optimizer, ema, precision, objective: objectiveOf(config) },
+    ...source.classes > 0 && { labelDropout },
     ...{ learningRate: lr, muonFactor: muonLr / lr, weightDecay, momentum, beta1, beta2, epsilon: eps, clip },
   });
   return {

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { type Device, init, withDevice } from "../../kernels/mod.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { describeData, factsOfData } from "../data/describe_data.ts";
-import { ImageSource, normalizationTo } from "../data/image_source.ts";
+import { ImageSource, labelsFor, normalizationTo } from "../data/image_source.ts";
 import { type ImageSplit, splitImages } from "../data/split.ts";
 import { ProgressBar, type Terminal } from "../program/progress.ts";
 import { collectEnvironment } from "../run/environment.ts";
@@ -16,6 +16,7 @@ import type { RecordedDataset } from "../tracking/record.ts";
 import { startTracking, trackingOf } from "../tracking/start.ts";
 import { tracked } from "../tracking/tracker.ts";
 import { checkPictures } from "./check_pictures.ts";
+import { decideConditional } from "./conditional.ts";
 import { compileKernels } from "./compile_kernels.ts";
 import { fittingNetwork } from "./fit_memory.ts";
 import { loadData } from "./load_data.ts";
@@ -50,7 +51,7 @@ export interface TrainingResult extends TrainingOutcome {
  * does.
  *
  * @param config see `resolveConfig`; with `resume` it continues that run
- * @throws {ConfigError} if the tracking server cannot be used
+ * @throws {ConfigError} if the tracking server cannot be used, or labels are asked for and the data has none
  * @throws {DataError} if the data cannot be loaded
  * @throws {DeviceError} if the device is unavailable or fails
  * @throws {RunError} if the folder cannot be written, another program works on it, or it has no checkpoint to resume
@@ -69,15 +70,21 @@ export async function runTraining(config: TrainingConfig, options: RunOptions = 
   }
 }
 
-async function trainOn(device: Device, asked: TrainingConfig, options: RunOptions): Promise<TrainingResult> {
+async function trainOn(device: Device, given: TrainingConfig, options: RunOptions): Promise<TrainingResult> {
   const { signal = new AbortController().signal, say = () => {}, terminal, startedAt = new Date() } = options;
   // Lock a resumed run before reading anything of it.
   using own = new DisposableStack();
-  const resumed = options.lock ?? (asked.resume === null ? undefined : own.use(await lockRun(asked.resume)));
-  const choice = await trackingOf(asked, asked.resume);
-  const data = await loadData(asked.data, { say, terminal });
-  const source = new ImageSource(data.train.images, data, normalizationTo(asked.normalize));
-  checkPictures(asked, source.shape);
+  const resumed = options.lock ?? (given.resume === null ? undefined : own.use(await lockRun(given.resume)));
+  const choice = await trackingOf(given, given.resume);
+  const data = await loadData(given.data, { say, terminal });
+  const asked = decideConditional(given, data, say);
+  const source = new ImageSource(
+    data.train.images,
+    data,
+    normalizationTo(asked.normalize),
+    labelsFor(asked, data.train, data),
+  );
+  checkPictures(asked, source.shape, source.classes);
   const { config, network } = fittingNetwork(asked, device, source, say);
   const images = splitImages(data.train.count, config);
   const run = config.resume ??
@@ -146,8 +153,13 @@ function recordOf(data: Dataset, { train, validation }: ImageSplit): RecordedDat
   };
 }
 
-function describe({ model, filters, preset }: TrainingConfig, { size }: Network, device: Device): string {
-  return `${model} U-Net [${filters}], ${size.toLocaleString("en")} parameters, preset ${preset}, ` +
+function describe(
+  { model, filters, preset, conditional }: TrainingConfig,
+  { size, options }: Network,
+  device: Device,
+): string {
+  return `${model} U-Net [${filters}], ${size.toLocaleString("en")} parameters, ` +
+    `${conditional ? `conditional on ${options.classes} classes, ` : ""}preset ${preset}, ` +
     `on ${device.description}`;
 }
 

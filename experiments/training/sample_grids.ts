@@ -1,5 +1,6 @@
 import type { Model } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
+import { classColumns } from "../draw/asked.ts";
 import { drawableOf } from "../draw/drawable.ts";
 import { writeSampleGrid } from "../draw/sample_grid.ts";
 import { drawSamples } from "../draw/samples.ts";
@@ -36,10 +37,9 @@ export class SampleGrids {
   }
 
   get #drawing() {
-    const { samples, seed, sampleSteps: steps, solver } = this.#config;
-    return [
-      drawableOf(this.#model, this.#source),
-      { count: Math.min(samples, maxImages), seed, steps, solver },
-    ] as const;
+    const { samples, guidance, seed, sampleSteps: steps, solver } = this.#config;
+    const drawable = drawableOf(this.#model, this.#source);
+    const columns = classColumns(Math.min(samples, maxImages), this.#source.classes, { scale: guidance });
+    return [drawable, { ...columns, seed, steps, solver }] as const;
   }
 }

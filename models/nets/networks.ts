@@ -44,8 +44,10 @@ export function modelTypeOf(name: string): ModelType {
   throw new TypeError(unknownName("network", name, modelNames));
 }
 
-/** Which network, and its size. By default `channels` is 1, `attn` false, `groups` 8, `timeEmbedding` scalar, `path` linear and
- * `prediction` velocity. */
+/**
+ * Which network, and its size. By default `channels` is 1, `attn` false, `groups` 8, `classes` 0, `timeEmbedding` scalar,
+ * `path` linear and `prediction` velocity.
+ */
 export type ModelOptions =
   & { readonly type: ModelType }
   & Pick<UNetOptions, "filters" | "tEmb">
@@ -60,6 +62,19 @@ const settings = new WeakMap<VelocityField, Required<ModelOptions>>();
 /** The settings that a network was created with; undefined for a model of the user's own. */
 export function optionsOf(model: VelocityField): Required<ModelOptions> | undefined {
   return settings.get(model);
+}
+
+/**
+ * The label that stands for "none" in a network with classes: their number.
+ *
+ * @throws {TypeError} if `createModel` did not make the model with classes
+ */
+export function noneOf(model: VelocityField): number {
+  const classes = settings.get(model)?.classes ?? 0;
+  if (classes > 0) return classes;
+  throw new TypeError(
+    "Cannot drop labels or guide: the network has no classes (expected one made with `classes`)",
+  );
 }
 
 /**

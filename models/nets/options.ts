@@ -15,6 +15,8 @@ export interface UNetOptions {
   readonly attn: boolean;
   /** Groups of every GroupNorm. */
   readonly groups: number;
+  /** Number of classes that a label can be; 0 for a network without labels. */
+  readonly classes: number;
   /** What the network sees of t. */
   readonly timeEmbedding: TimeEmbeddingName;
   /** The path that it is for. */
@@ -73,6 +75,15 @@ const rules = {
       typeof value === "boolean" ? undefined : `${name} is ${shown(value)} (expected true or false)`,
   },
   groups: { stored: "groups", default: 8, problem: count },
+  classes: {
+    stored: "classes",
+    default: 0,
+    implied: true,
+    problem: (name, value) =>
+      Number.isInteger(value) && Number(value) >= 0
+        ? undefined
+        : `${name} is ${shown(value)} (expected an integer of at least 0)`,
+  },
   timeEmbedding: {
     stored: "time_embedding",
     default: "scalar",

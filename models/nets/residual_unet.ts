@@ -2,6 +2,7 @@ import type { Tensor } from "../../kernels/mod.ts";
 import { Attention } from "../nn/attention.ts";
 import type { VelocityField } from "../flow/field.ts";
 import type { Initialiser } from "../nn/initialiser.ts";
+import { LabelEmbedding, withLabels } from "../nn/label_embedding.ts";
 import { Conv2d, GroupNorm, Linear } from "../nn/layers.ts";
 import { Module } from "../nn/module.ts";
 import { TimeEmbedding } from "../nn/time_embedding.ts";
@@ -94,6 +95,8 @@ export class ResidualUNet extends Module implements VelocityField {
   readonly ups: readonly ResidualUp[];
   /** From the outermost width to the image's channels, 3x3. */
   readonly last: Conv2d;
+  /** Embeds labels, if there are classes. */
+  readonly label_emb: LabelEmbedding | undefined;
 
   /** A network of these sizes. @throws {ShapeError} if the groups do not divide a level's filters */
   constructor(options: UNetOptions, initialiser: Initialiser) {
@@ -109,6 +112,7 @@ export class ResidualUNet extends Module implements VelocityField {
       new ResidualUp(width, outer, options, initialiser)
     );
     this.last = new Conv2d(filters[0], channels, 3, initialiser);
+    this.label_emb = options.classes > 0 ? new LabelEmbedding(options, initialiser) : undefined;
   }
 
   /**
@@ -116,12 +120,14 @@ export class ResidualUNet extends Module implements VelocityField {
    *
    * @param xt f32[N, C, H, W]
    * @param t f32[N] in [0, 1]
-   * @param condition not supported: the time embedding throws a TypeError
+   * @param condition labels u32[N], if the network was made with classes; without them all are "none"
    * @returns f32[N, C, H, W]
-   * @throws {ShapeError} if the number of channels or times does not match, or the image is too small for the levels
+   * @throws {ShapeError} if the number of channels, times or labels does not match, or the image is too small for the
+   * levels
+   * @throws {TypeError} if a condition is given to a network without classes
    */
   velocity(xt: Tensor, t: Tensor, condition?: Tensor): Tensor {
-    const embedding = this.time_mlp.forward(t, condition);
+    const embedding = withLabels(this.label_emb, this.time_mlp.forward(t), condition);
     const down = descend(xt, this.downs.length, (x, i) => this.downs[i].forward(x, embedding));
     let x = this.mid_res.forward(down.x, embedding);
     if (this.mid_attn) x = this.mid_attn.forward(x);

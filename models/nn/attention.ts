@@ -1,4 +1,4 @@
-import { attend, reshape, type Tensor } from "../../kernels/mod.ts";
+import { attend, reshape, type Shape, type Tensor } from "../../kernels/mod.ts";
 import type { Initialiser } from "./initialiser.ts";
 import { Conv2d, GroupNorm } from "./layers.ts";
 import { Module } from "./module.ts";
@@ -26,11 +26,12 @@ export class Attention extends Module {
   constructor(channels: number, groups: number, initialiser: Initialiser) {
     super();
     const { constant } = initialiser;
+    const zero = (shape: Shape) => constant(shape, 0);
     this.gn = new GroupNorm(groups, channels, initialiser);
     this.q = new Conv2d(channels, channels, 1, initialiser);
     this.k = new Conv2d(channels, channels, 1, initialiser);
     this.v = new Conv2d(channels, channels, 1, initialiser);
-    this.final = new Conv2d(channels, channels, 1, { constant, uniform: (shape) => constant(shape, 0) });
+    this.final = new Conv2d(channels, channels, 1, { constant, uniform: zero, normal: zero });
   }
 
   /** f32[N, C, H, W] -> the same shape. @throws {ShapeError} if x has a different number of channels */

@@ -6,6 +6,8 @@ import { checkedSeed, streams } from "../random/streams.ts";
 export interface Initialiser {
   /** Uniform in [-bound, bound). */
   uniform(shape: Shape, bound: number): Tensor;
+  /** Normal with mean 0. */
+  normal(shape: Shape, deviation: number): Tensor;
   /** All elements have one value. */
   constant(shape: Shape, value: number): Tensor;
 }
@@ -25,6 +27,14 @@ export function randomInitialiser(seed: number): Initialiser {
         uniforms(seed, streams.weights, n++, checkedSizeOf(shape)).map((u) => (2 * u - 1) * bound),
         shape,
       ),
+    normal(shape, deviation) {
+      const size = checkedSizeOf(shape);
+      const u = uniforms(seed, streams.weights, n++, 2 * size);
+      return tensor(
+        Float32Array.from({ length: size }, (_, i) => deviation * normal(u[2 * i], u[2 * i + 1])),
+        shape,
+      );
+    },
     constant(shape, value) {
       n++;
       return constant(shape, value);
@@ -35,8 +45,14 @@ export function randomInitialiser(seed: number): Initialiser {
 /** Sets all parameters to zero, for networks whose weights are loaded. */
 export const blankInitialiser: Initialiser = {
   uniform: (shape) => constant(shape, 0),
+  normal: (shape) => constant(shape, 0),
   constant: (shape) => constant(shape, 0),
 };
+
+/** A standard normal number from two uniform ones in [0, 1). Source: Box and Muller 1958 */
+function normal(u: number, v: number): number {
+  return Math.sqrt(-2 * Math.log(1 - u)) * Math.cos(2 * Math.PI * v);
+}
 
 function constant(shape: Shape, value: number): Tensor {
   const made = full(shape, value);

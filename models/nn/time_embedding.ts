@@ -30,15 +30,8 @@ export class TimeEmbedding extends Module {
     this[2] = new Linear(tEmb, tEmb, initialiser);
   }
 
-  /**
-   * Times f32[N] in [0, 1] -> f32[N, T]. A condition would enter both networks here.
-   *
-   * @throws {TypeError} if a condition is given: the networks do not take one
-   */
-  forward(t: Tensor, condition?: Tensor): Tensor {
-    if (condition) {
-      throw new TypeError(`Cannot use the condition ${condition}: the network was made without one`);
-    }
+  /** Times f32[N] in [0, 1] -> f32[N, T]. */
+  forward(t: Tensor): Tensor {
     return this[2].forward(gelu(this[0].forward(this.#features(t))));
   }
 }

@@ -8,6 +8,7 @@ export const streams = {
   heldOutTime: 5,
   samples: 6,
   split: 7,
+  labelDropout: 8,
   shifts: 16,
   probes: 17,
   dequantization: 18,

@@ -24,6 +24,8 @@ export interface FitOptions {
   readonly objective?: Objective;
   /** Condition of the field, one row per example: f32[M, ...] or u32[M, ...]. */
   readonly condition?: Tensor;
+  /** Probability of each label to be replaced by "none", for guidance; needs a network with classes. By default 0. */
+  readonly labelDropout?: number;
   /** Held-out data, whose loss is measured after each epoch and at the end. Required by schedules such as `plateau`. */
   readonly validation?: Validation;
   /** Seed of batches, noise and times, an integer in [0, 2^32); by default 46020. */
@@ -96,6 +98,9 @@ export async function fit(
   checkCount("batchSize", batchSize, M);
   checkRows("condition", options.condition, M);
   const schedule = typeof learningRate === "number" ? { learningRate: () => learningRate } : learningRate;
+  if (options.labelDropout && !options.condition) {
+    throw new FitError("Cannot train with labelDropout: there are no labels (expected them as `condition`)");
+  }
   if ("observe" in schedule && !validation) {
     throw new FitError(
       "Cannot train: the schedule needs a validation loss (expected `validation` data)",
@@ -140,7 +145,7 @@ export async function fit(
   return losses.slice(0, trainer.step);
 }
 
-type Settings = Pick<FitOptions, "optimizer" | "objective" | "condition"> & {
+type Settings = Pick<FitOptions, "optimizer" | "objective" | "condition" | "labelDropout"> & {
   readonly batchSize: number;
   readonly seed: number;
 };
@@ -148,7 +153,7 @@ type Settings = Pick<FitOptions, "optimizer" | "objective" | "condition"> & {
 function trainerOf(
   model: Module & VelocityField,
   x1: Tensor,
-  { optimizer, objective, condition, batchSize, seed, learningRate }: Settings & {
+  { optimizer, objective, condition, labelDropout = 0, batchSize, seed, learningRate }: Settings & {
     readonly learningRate: number;
   },
 ): Trainer {
@@ -159,6 +164,7 @@ function trainerOf(
     learningRate,
     ...optimizer && { optimizer },
     ...objective && { objective },
+    labelDropout,
   });
 }
 

@@ -14,13 +14,14 @@ import {
 import { checkCount } from "../../kernels/core/count.ts";
 import type { State } from "../files/state.ts";
 import type { VelocityField } from "../flow/field.ts";
-import { lossOf, type Objective } from "../flow/objective.ts";
-import { checkObjective, objectiveFor } from "../nets/networks.ts";
+import { lossOf, type Objective, type Pairs } from "../flow/objective.ts";
+import { checkObjective, noneOf, objectiveFor } from "../nets/networks.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import { checkedSeed, streams } from "../random/streams.ts";
 import type { BatchSource } from "./batch_source.ts";
 import { Ema } from "./ema.ts";
 import { type FlatParameters, flatten, withParameters } from "./flat_parameters.ts";
+import { LabelDropout } from "./label_dropout.ts";
 import { memoryOrder, type Optimizer, optimizer } from "./optimizer.ts";
 import { PairDraw } from "./pair_draw.ts";
 import type { OptimizerOptions } from "./update_rule.ts";
@@ -38,6 +39,11 @@ export interface TrainerOptions extends OptimizerOptions {
   readonly objective?: Objective;
   /** Decay of the averaged weights per step; by default 0, no averaging. */
   readonly ema?: number;
+  /**
+   * Probability of each label to be replaced by "none", for guidance; by default 0. Needs a network with classes, and
+   * labels as the source's condition.
+   */
+  readonly labelDropout?: number;
   /** Storage of activations; by default `f32`. */
   readonly precision?: "f32" | "f16";
 }
@@ -75,6 +81,7 @@ export class Trainer {
   readonly #optimizer: Optimizer;
   readonly #ema: Ema | undefined;
   readonly #draw: PairDraw;
+  readonly #dropout: LabelDropout | undefined;
   readonly #seed: number;
   readonly #precision: "f32" | "f16";
   readonly #lossScale: number;
@@ -89,9 +96,10 @@ export class Trainer {
   /**
    * Moves the parameters of the model into flat memory. The step is recorded on first use.
    *
-   * @throws {TypeError} if the optimizer or one of its settings is unknown or invalid, or the network is for another path
+   * @throws {TypeError} if the optimizer or one of its settings is unknown or invalid, the network is for another path, or
+   * labels are to be dropped in a network that `createModel` did not make with classes
    * @throws {RangeError} if the model has no parameters, the batch size or the seed is not a whole number in its range, or
-   * the decay of the averages is not in [0, 1)
+   * the decay of the averages or the probability of label dropout is not in theirs
    */
   constructor(model: Module & VelocityField, source: BatchSource, options: TrainerOptions) {
     const {
@@ -100,6 +108,7 @@ export class Trainer {
       optimizer: kind = "adamw",
       objective = objectiveFor(model),
       ema = 0,
+      labelDropout = 0,
       precision = "f32",
       ...rule
     } = options;
@@ -118,6 +127,7 @@ export class Trainer {
     this.#optimizer = optimizer(kind, this.flat, { ...rule, lossScale: this.#lossScale });
     this.#ema = ema > 0 ? new Ema(this.flat, { decay: ema }) : undefined;
     this.#draw = new PairDraw(source, batchSize, streams);
+    this.#dropout = labelDropout === 0 ? undefined : new LabelDropout(labelDropout, noneOf(model));
   }
 
   /** Steps queued. */
@@ -147,6 +157,7 @@ export class Trainer {
     const recorded = this.#step();
     const [seed, step] = [this.#seed, this.step];
     this.#draw.write(this.#objective.coupling.pair(examples, { seed, step }), seed, step);
+    this.#dropout?.write(seed, step);
     this.#ringIndex.write(Uint32Array.of(step % Trainer.maxOpenLosses));
     this.#optimizer.beforeStep(learningRate);
     this.#ema?.beforeStep();
@@ -210,8 +221,17 @@ export class Trainer {
     return this.#recorded ??= record(() => this.#trainingStep(), { precision: this.#precision });
   }
 
+  /** The pairs of a step, some of them without their label. */
+  #pairs(indices?: Tensor): Pairs {
+    const pairs = this.#draw.pairs(this.#objective, indices);
+    if (!this.#dropout) return pairs;
+    const { condition } = pairs;
+    if (condition) return { ...pairs, condition: this.#dropout.apply(condition) };
+    throw new TypeError("Cannot drop labels: the data has none (expected labels as its condition)");
+  }
+
   #trainingStep(indices?: Tensor): Tensor {
-    const loss = lossOf(this.#objective, this.#model, this.#draw.pairs(this.#objective, indices));
+    const loss = lossOf(this.#objective, this.#model, this.#pairs(indices));
     const scaled = this.#lossScale === 1 ? loss : multiply(loss, this.#lossScale);
     this.#optimizer.update(gradients(scaled, [...this.parameters.values()]));
     this.#ema?.update();

@@ -38,7 +38,7 @@ export const tinyNetwork = "--data data --filters 8,16 --t-emb 8 --batch-size 8 
 export const tinyRun =
   `${tinyNetwork} --epochs 3 --max-minutes 0 --log-every 3 --sample-steps 2 --solver euler ` +
   "--samples 5 --val-epochs 1 --sample-epochs 0 --flow-samples 2 --flow-steps 4 --flow-frames 3 " +
-  "--path-samples 6";
+  "--path-samples 6 --no-conditional";
 
 /** A folder where tasks run, with the made-up data set in `data`. */
 export class Workplace {
@@ -152,8 +152,8 @@ export function assertHelp(help: string, rows: Rows, preset: Readonly<Record<str
   for (const [name, setting] of Object.entries(rows)) {
     const line = lines.find((line) => line.trimStart().split(/[ ,]/)[0] === flagOf(name)) ?? "";
     assert.ok(line.includes(setting.doc), `${flagOf(name)} is missing: ${help}`);
-    const isSwitch = setting.hint === undefined && setting.default !== null;
-    const value = preset[name] ?? (isSwitch ? (setting.default ? "on" : "off") : setting.default);
+    const given = preset[name] ?? setting.default;
+    const value = typeof given === "boolean" ? (given ? "on" : "off") : given;
     if (value !== undefined && value !== null) assert.ok(line.includes(` (default: ${value})`), line);
   }
   assert.match(help, /\n {2}-h, --help /);

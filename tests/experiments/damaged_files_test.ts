@@ -87,8 +87,8 @@ const kinds: Readonly<Record<string, Kind>> = {
     times: 1000,
     mutate: mutateSafetensors,
     async read(run) {
-      const evolutions = (await readFlowSnapshots(run)).map(({ evolution }) => evolution);
-      if (evolutions[0].shape.length !== 3) await flowAnimation(evolutions, { frames: 2 });
+      const samples = await readFlowSnapshots(run);
+      if (samples[0].evolution.shape.length !== 3) await flowAnimation(samples, { frames: 2 });
     },
   },
 };

@@ -22,7 +22,8 @@ import { assertClose } from "../testing.ts";
 import { testTask, tinyNetwork, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 
-const bare = `${tinyNetwork} --max-minutes 0 --log-every 1 --samples 0 --flow-samples 0 --path-samples 0`;
+const bare =
+  `${tinyNetwork} --max-minutes 0 --log-every 1 --samples 0 --flow-samples 0 --path-samples 0 --no-conditional`;
 
 async function learningRates(place: Workplace, run: string): Promise<number[]> {
   return (await place.metrics(run)).flatMap((line) => line.learning_rate as number ?? []);
@@ -178,7 +179,7 @@ testTask(
 
 testTask("train draws from its averaged weights, in pixels", async (place) => {
   const flags =
-    `${tinyNetwork} --max-minutes 0 --max-steps 8 --lr 0.02 --warm-up 0 --ema 0.8 --seed 7 --samples 5 ` +
+    `${tinyNetwork} --max-minutes 0 --max-steps 8 --lr 0.02 --warm-up 0 --ema 0.8 --seed 7 --samples 5 --no-conditional ` +
     "--sample-steps 2 --solver heun --sample-epochs 0 --flow-samples 2 --flow-steps 4 --flow-frames 2 --path-samples 6";
   await place.succeed("train:base", `${flags} --out run`);
   const drawing = "--count 5 --seed 7 --steps 2 --solver heun --device cpu";

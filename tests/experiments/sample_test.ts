@@ -11,7 +11,7 @@ import { assertHelp, testTask, tinyNetwork, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 
 const training =
-  `${tinyNetwork} --max-minutes 0 --max-steps 3 --samples 0 --flow-samples 0 --path-samples 0 --out run`;
+  `${tinyNetwork} --max-minutes 0 --max-steps 3 --samples 0 --flow-samples 0 --path-samples 0 --no-conditional --out run`;
 const drawing = "--checkpoint run/last.safetensors --device cpu --steps 3";
 
 /** Header and values of an npy file of f32. */

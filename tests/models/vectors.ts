@@ -53,6 +53,11 @@ export class Vectors {
 
   tensor = (name: string): Tensor => tensor(this.values(name), this.tensors.get(name)!.shape);
 
+  /** Labels of the images, u32[N], of a network with classes. */
+  get labels(): Tensor | undefined {
+    return this.tensors.has("labels") ? tensor(Uint32Array.from(this.values("labels"))) : undefined;
+  }
+
   /** The network with the parameters before training. */
   model(): Model {
     const model = createModel(this.config, 0);

@@ -50,6 +50,11 @@ CASES = {
         config(RESIDUAL, [8, 8, 16], 8, attn=True, groups=8),
         (2, 1, 28, 28),
     ),
+    "base_classes": (config(BASE, [4, 6], 8, groups=2, classes=4), (4, 1, 10, 9)),
+    "residual_classes": (
+        config(RESIDUAL, [4, 8], 6, groups=4, classes=3),
+        (4, 1, 9, 10),
+    ),
 }
 
 
@@ -78,6 +83,11 @@ def write_case(name, settings, shape, seed):
     xt = rounded(t_image * x1 + (1 - t_image) * x0).requires_grad_()
     u = rounded(x1 - x0)
     tensors = {"x0": x0, "x1": x1, "t": t, "xt": xt, "u": u}
+    labels = None
+    if "classes" in settings:
+        classes = settings["classes"]
+        labels = torch.tensor([1, classes, classes - 1, 1])  # twice one, once "none"
+        tensors["labels"] = labels
     tensors |= {f"param.{k}": p.detach().clone() for k, p in model.named_parameters()}
 
     optimizer = torch.optim.AdamW(model.parameters(), **ADAMW)
@@ -85,7 +95,7 @@ def write_case(name, settings, shape, seed):
     largest = dict.fromkeys(dict(model.named_parameters()), 0.0)
     for step in range(STEPS):
         optimizer.zero_grad()
-        output = model(xt, t)
+        output = model(xt, t, labels)
         loss = (output - u).square().mean()
         loss.backward()
         if step == 0:

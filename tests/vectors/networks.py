@@ -13,6 +13,11 @@ def time_mlp(t_emb):
     return nn.Sequential(nn.Linear(1, t_emb), nn.GELU(), nn.Linear(t_emb, t_emb))
 
 
+def label_emb(classes, t_emb):
+    """A row for each class, and one for "none"."""
+    return nn.Embedding(classes + 1, t_emb) if classes else None
+
+
 def conv3x3(inputs, outputs):
     return nn.Conv2d(inputs, outputs, 3, padding=1)
 
@@ -91,7 +96,7 @@ class ResidualUp(Up):
 
 
 class BaseUNet(nn.Module):
-    def __init__(self, filters, t_emb, channels, attn, groups):
+    def __init__(self, filters, t_emb, channels, attn, groups, classes=0):
         super().__init__()
         self.time_mlp = time_mlp(t_emb)
         widths = list(zip([channels, *filters], filters))
@@ -103,9 +108,12 @@ class BaseUNet(nn.Module):
             nn.Linear(t_emb, f) for f in reversed(filters[:-1])
         )
         self.last = conv3x3(filters[0], channels)
+        self.label_emb = label_emb(classes, t_emb)
 
-    def forward(self, x, t):
+    def forward(self, x, t, labels=None):
         t_emb = self.time_mlp(t[:, None])
+        if labels is not None:
+            t_emb = t_emb + self.label_emb(labels)
         skips = []
         for down, pass_time in zip(self.downs, self.time_emb_passes):
             if down is not self.downs[0]:
@@ -119,7 +127,7 @@ class BaseUNet(nn.Module):
 
 
 class ResidualUNet(nn.Module):
-    def __init__(self, filters, t_emb, channels, attn, groups):
+    def __init__(self, filters, t_emb, channels, attn, groups, classes=0):
         super().__init__()
         self.time_mlp = time_mlp(t_emb)
         widths = list(zip([channels, *filters], filters))
@@ -130,9 +138,12 @@ class ResidualUNet(nn.Module):
             ResidualUp(o, i, t_emb, groups) for i, o in reversed(widths[1:])
         )
         self.last = conv3x3(filters[0], channels)
+        self.label_emb = label_emb(classes, t_emb)
 
-    def forward(self, x, t):
+    def forward(self, x, t, labels=None):
         t_emb = self.time_mlp(t[:, None])
+        if labels is not None:
+            t_emb = t_emb + self.label_emb(labels)
         skips = []
         for down in self.downs:
             if down is not self.downs[0]:
@@ -152,5 +163,6 @@ def build(type, **settings):
     return NETWORKS[type](**settings)
 
 
-def config(type, filters, t_emb, channels=1, attn=False, groups=8):
-    return locals()
+def config(type, filters, t_emb, channels=1, attn=False, groups=8, **classes):
+    sizes = {"filters": filters, "t_emb": t_emb, "channels": channels}
+    return {"type": type, **sizes, "attn": attn, "groups": groups, **classes}

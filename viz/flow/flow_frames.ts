@@ -29,6 +29,8 @@ export interface FlowFramesOptions {
   readonly frames?: number;
   /** Stands above each column of an animation, e.g. `Sample 1`. */
   readonly columnTitles?: readonly string[];
+  /** Ends the title of an animation, e.g. `guidance 1.5`. */
+  readonly remark?: string;
 }
 
 /** An animation before it is drawn: each frame is an SVG of one size. */
@@ -72,13 +74,13 @@ export interface FlowFrames {
  * @throws {TypeError} if there is no such field, pacing or colour map
  */
 export function flowFrames(rows: readonly FlowRow[], options: FlowFramesOptions = {}): FlowFrames {
-  const { pacing = "linear", frames = 100, columnTitles } = options;
+  const { pacing = "linear", frames = 100, columnTitles, remark } = options;
   const columns = Math.max(...rows.map(({ evolutions }) => evolutions.length));
   const cell = cellFor(rows, columns, options);
   const times = frameTimes(rows, pacing, frames);
   const single = rows.length === 1 && columns === 1;
   const captions = (t: number) => ({
-    title: `t = ${t.toFixed(2)}${single ? "" : `, ${pacing} pacing`}`,
+    title: [`t = ${t.toFixed(2)}`, single ? [] : `${pacing} pacing`, remark ?? []].flat().join(", "),
     ...columnTitles && { columns: columnTitles },
     ...labels(rows),
     note: cell.note,

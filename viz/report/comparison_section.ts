@@ -6,7 +6,7 @@ import { chart, details, table } from "./tables.ts";
 /** Two models side by side, under the same slider. */
 export function comparisonSection(
   runs: readonly ReportRun[],
-  { shape: [S, T] }: Comparison,
+  { shape: [S, T], labels }: Comparison,
   { comparison }: Payload,
 ): Markup {
   const { difference, t, shape: [, , C] } = comparison!;
@@ -39,9 +39,16 @@ ${panel("compare-d", "Difference", scale)}
 <h3>Difference on shared points</h3>
 ${chart("difference-chart", "Difference of velocities over t", "low")}
 <p class="small">Both networks are evaluated at the same ${S} x ${T} points: those that A passes through, then those that B
-passes through. Root mean square over pixels and samples.</p>
+passes through. Root mean square over pixels and samples.${labels && askedFor(labels)}</p>
 ${details("Numbers of the difference", markup`${numbers}`)}
 </section>`;
+}
+
+/** What models with classes were asked for. */
+function askedFor(labels: readonly number[]): string {
+  return ` Models with classes are asked for class ${
+    labels.join(", ")
+  } from noise 1 to ${labels.length}, without guidance.`;
 }
 
 function panel(id: string, title: string, text?: Markup): Markup {

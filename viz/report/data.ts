@@ -42,6 +42,8 @@ export interface Paths {
   readonly classes?: ArrayLike<number>;
   /** What the classes are called, by class; the others go by their numbers. */
   readonly classNames?: readonly string[];
+  /** The class that each sample was asked to be of, and the guidance by it, if they were asked. */
+  readonly asked?: { readonly labels: ArrayLike<number>; readonly guidance: number };
   /** Real images: coordinates f32[D, 2] and, where there are labels, classes [D]. */
   readonly real: { readonly position: Float32Array; readonly classes?: ArrayLike<number> };
   /** Share of the variance of real images along the two components. */
@@ -64,6 +66,10 @@ export interface Solved {
   readonly steps: number;
   /** The ends of the steps, `steps` + 1 times that rise from 0 to 1; without them the steps are equal. */
   readonly times?: readonly number[];
+  /** The class that each sample was asked to be of, if they were. */
+  readonly labels?: readonly number[];
+  /** Guidance by these classes; 1 is none. */
+  readonly guidance?: number;
 }
 
 /** What a page needs to draw samples by itself. */
@@ -104,6 +110,8 @@ export interface ReportRun {
   readonly solvers?: readonly SolverQuality[];
   /** A picture of samples, bytes of a PNG. */
   readonly samplesPng?: Uint8Array;
+  /** What else to say of it, such as `one column a class, guidance 1.5`. */
+  readonly samplesText?: string;
   /** How some samples came to be, all of one image size and with the same times. */
   readonly evolutions: readonly Evolution[];
   /** How their flows were solved, if it is known; the page continues them in the same way. */
@@ -120,6 +128,8 @@ export interface Comparison {
   readonly shape:
     | readonly [S: number, T: number, H: number, W: number]
     | readonly [S: number, T: number, C: number, H: number, W: number];
+  /** The class that each sample was asked to be of, [S], in the runs that know classes. */
+  readonly labels?: readonly number[];
   /** For each run the points on its own paths, all from the same noise, f32[S, T, H, W] or f32[S, T, C, H, W]. */
   readonly points: readonly Float32Array[];
   /** `velocities[p][r]`: of run r at the points of run p, shaped like the points. */

@@ -27,7 +27,7 @@ export interface Library<Model, Tensor extends Values, Solver extends string> {
   loadCheckpoint(bytes: Uint8Array, source: string): {
     readonly model: Model;
     readonly shape: readonly [C: number, H: number, W: number];
-    readonly info: { readonly normalization: PixelMap };
+    readonly info: { readonly normalization: PixelMap; readonly config: { readonly classes?: number } };
   };
   /** Maps what the network sees to pixels. */
   toPixels(values: Float32Array, normalization: PixelMap): Float32Array;
@@ -38,12 +38,19 @@ export interface Library<Model, Tensor extends Values, Solver extends string> {
   /** Noise of a seed. */
   noise(seed: number, shape: readonly number[]): Tensor;
   /** Numbers on the device. */
-  tensor(values: Float32Array, shape: readonly number[]): Tensor;
+  tensor(values: Float32Array | Uint32Array, shape: readonly number[]): Tensor;
+  /** A network that is guided by its labels; `none` is the label that stands for none. */
+  guided(model: Model, options: { readonly scale: Tensor; readonly none: number }): Model;
   /** Follows flows in recorded steps: equal ones, or between given times. */
   readonly Sampler: new (
     model: Model,
     shape: readonly number[],
-    options: { readonly steps?: number; readonly times?: readonly number[]; readonly solver: Solver },
+    options: {
+      readonly steps?: number;
+      readonly times?: readonly number[];
+      readonly solver: Solver;
+      readonly condition?: Tensor;
+    },
   ) => {
     trajectory(
       x: Tensor,
@@ -56,8 +63,10 @@ export interface Library<Model, Tensor extends Values, Solver extends string> {
   evaluations(solver: object, steps: number): number;
 }
 
-/** Numbers that can be read back. */
+/** Numbers on the device. */
 export interface Values {
+  /** Overwrites them. */
+  write(values: Float32Array | Uint32Array): void;
   /** Copies them to the host. */
   read(): Promise<Float32Array>;
 }

@@ -1,11 +1,13 @@
-import type { ReportRun } from "./data.ts";
+import type { Paths, ReportRun } from "./data.ts";
 import { type Markup, markup } from "./markup.ts";
 import type { Payload } from "./payload.ts";
 import { chart, details, table } from "./tables.ts";
 
 /** Many samples in a plane; at least one of the runs must have paths. */
 export function pathsSection(runs: readonly ReportRun[], payload: Payload): Markup {
-  const { shape: [M, N], share: [first, second], classifier, real } = runs.find(({ paths }) => paths)!.paths!;
+  const { shape: [M, N], share: [first, second], classifier, classes, asked, real } = runs.find(({ paths }) =>
+    paths
+  )!.paths!;
   const numbers = payload.runs.map(({ name, paths }) => {
     if (!paths) return undefined;
     const rows = paths.speed.median.map((speed, m) => {
@@ -31,6 +33,7 @@ ${chart("paths-chart", "Samples in the plane of two principal components", "tall
 <figure><canvas id="paths-image" aria-hidden="true"></canvas>
 <figcaption id="paths-text" aria-live="polite"></figcaption></figure></div>
 ${classifier ? classesText(classifier) : undefined}
+${asked ? askedText(asked, classes) : undefined}
 <div class="columns">
 <div><h3>Speed</h3>${chart("speed-chart", "Speed over t", "low")}</div>
 <div><h3>Straightness</h3>${chart("straightness-chart", "Straightness over t", "low")}</div>
@@ -49,6 +52,16 @@ components. This simple classifier is right on ${right} of ${tried} held-out ima
     percent(right / tried)
   }); it names
 a class even for samples that look like none. Click a class in the legend to hide it.</p>`;
+}
+
+/** What the samples were asked to be, and how often they seem to be it. */
+function askedText({ labels, guidance }: NonNullable<Paths["asked"]>, classes: Paths["classes"]): Markup {
+  const how = guidance === 1 ? "without guidance" : `at guidance ${guidance}`;
+  const hits = classes && Array.from(labels).filter((label, n) => label === classes[n]).length;
+  const seen = hits === undefined
+    ? undefined
+    : markup`; the classifier sees the class asked for in ${percent(hits / labels.length)} of them`;
+  return markup`<p class="small">The samples were asked to be of all classes in turn, ${how}${seen}.</p>`;
 }
 
 function percent(part: number): string {

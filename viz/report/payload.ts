@@ -53,6 +53,8 @@ export interface PathsPayload {
   readonly image: Quantised;
   readonly classes?: readonly number[];
   readonly classNames?: readonly string[];
+  /** The class that each sample was asked to be of. */
+  readonly asked?: readonly number[];
   readonly real: { readonly position: Quantised; readonly classes?: readonly number[] };
   /** Quantiles of the samples at each time but the last: 10 %, 50 % and 90 %. */
   readonly speed: Quantiles;

@@ -10,7 +10,9 @@ export function runSection({ runs, lossWarning }: ReportData, payload: Payload):
   const tableOf = (facts: "results" | "settings" | "environment") => {
     return factTable(runs.map((run) => ({ name: run.name, facts: run[facts] })));
   };
-  const pictures = runs.flatMap(({ name, samplesPng }) => samplesPng ? [samples(name, samplesPng)] : []);
+  const pictures = runs.flatMap(({ name, samplesPng, samplesText }) => {
+    return samplesPng ? [samples(name, samplesPng, samplesText)] : [];
+  });
   const results = several ? markup`<h3>Results</h3>${tableOf("results")}` : undefined;
   const warning = lossWarning === undefined ? undefined : markup`<p class="note">${lossWarning}</p>`;
   const beside = several ? undefined : markup`<div>${tableOf("results")}</div>`;
@@ -37,8 +39,8 @@ ${chart("bins-chart", "Test loss by time t", "low")}
 <p class="small">Mean loss of the test images by the t drawn for each. Near t = 0 many images are still possible, so the
 best velocity is an average over them, and part of the loss cannot be learnt away.</p></div>`;
 
-function samples(name: string, png: Uint8Array): Markup {
+function samples(name: string, png: Uint8Array, text?: string): Markup {
   const address = `data:image/png;base64,${base64(png)}`;
   return markup`<figure><img class="samples" src="${address}" alt="Samples of ${name}">
-<figcaption>Samples of <b>${name}</b></figcaption></figure>`;
+<figcaption>Samples of <b>${name}</b>${text && `: ${text}`}</figcaption></figure>`;
 }

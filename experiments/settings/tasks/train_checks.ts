@@ -55,6 +55,7 @@ type Need = readonly [words: string, met: (config: Partial<TrainingConfig>) => b
 const adam: Need = ["--optimizer adamw, adam or muon", ({ optimizer }) => optimizer !== "sgd"];
 const plateau: Need = ["--schedule plateau", ({ schedule }) => schedule === "plateau"];
 const heldOut: Need = ["--val-fraction above 0", ({ valFraction }) => valFraction !== 0];
+const labels: Need = ["--conditional", ({ conditional }) => conditional !== false];
 const samples: Need = ["--samples above 0", (config) => config.samples !== 0];
 const flow: Need = ["--flow-samples above 0", (config) => config.flowSamples !== 0];
 
@@ -68,6 +69,8 @@ const needs: { readonly [Name in keyof TrainingConfig]?: Need } = {
   plateauFactor: plateau,
   plateauPatience: plateau,
   groups: ["--model residual or --attn", ({ model, attn }) => model === "residual" || attn === true],
+  labelDropout: labels,
+  guidance: labels,
   valBatches: heldOut,
   valEpochs: heldOut,
   solver: samples,

@@ -46,7 +46,8 @@ export function parseTrainingFlags(argv: readonly string[]): TrainingFlags {
 export function resolveConfig({ values }: TrainingFlags, defaultPreset: PresetName): TrainingConfig {
   if (typeof values.resume === "string") return resumedConfig(values, values.resume);
   const preset = values.preset ?? defaultPreset;
-  const config = training.resolve({ ...values, preset }, withEnds(values, presets[preset]));
+  const completing = withEnds(values, withLabels(values, presets[preset]));
+  const config = training.resolve({ ...values, preset }, completing);
   checkEffects(values, config);
   checkConfig(config);
   return config;
@@ -110,6 +111,12 @@ function resumedConfig(given: TrainingFlags["values"], run: string): TrainingCon
   checkEffects(given, config);
   checkConfig(config);
   return config;
+}
+
+/** The values that complete given ones: who asks for guidance or label dropout asks for labels. */
+function withLabels<T extends Partial<TrainingConfig>>(given: TrainingFlags["values"], values: T): T {
+  const asked = given.guidance !== undefined || given.labelDropout !== undefined;
+  return asked && values.conditional === "auto" ? { ...values, conditional: true } : values;
 }
 
 /** The values that complete given ones: an end of the run that is given stands for all ends. */

@@ -1,4 +1,5 @@
-import type { Tensor } from "../../core/tensor.ts";
+import { Tensor, tensor } from "../../core/tensor.ts";
+import { withDevice } from "../../core/context.ts";
 import { defineOp, type Op } from "../../op.ts";
 import { sumTo } from "../reduce/reduce.ts";
 import { broadcastWalk } from "./broadcast.ts";
@@ -56,14 +57,39 @@ const whereOp: Op<"condition:u32[C...], a[A...], b[B...] -> y[Y...]"> = defineOp
   ],
 });
 
+const whereWords = defineOp({
+  name: "whereWords",
+  signature: "condition:u32[C...], a:u32[A...], b:u32[B...] -> y:u32[Y...]",
+  derive: (_, { C, A, B }) => broadcastWalk({ condition: C, a: A, b: B }),
+  ...ternaryKernel("where", ["condition", "a", "b"], "y", {
+    value: "select(b_, a_, condition_ != 0u)",
+    apply: (condition, a, b) => condition !== 0 ? a : b,
+  }),
+  samples: [{
+    shapes: { condition: [4], a: [4], b: [1] },
+    values: {
+      condition: Uint32Array.of(1, 0, 7, 1),
+      a: Uint32Array.of(3, 1, 0xffffffff, 0x7f800001),
+      b: Uint32Array.of(10),
+    },
+  }],
+});
+
 /**
  * a where the condition holds, else b, elementwise, broadcasting. What is not chosen has no influence, even if it is NaN:
  * its gradient is 0.
  *
  * @param condition u32, as `greater` gives it: 0 is false, all else true
+ * @param a f32; or u32, such as labels, as b is then
+ * @returns of the type of a and b
  * @throws {ShapeError} if the shapes do not broadcast
  * @throws {TypeError} if the condition is not u32
  */
 export function where(condition: Tensor, a: Tensor | number, b: Tensor | number): Tensor {
-  return whereOp(condition, scalarBeside(condition, a), scalarBeside(condition, b));
+  if (![a, b].some((value) => value instanceof Tensor && value.type === "u32")) {
+    return whereOp(condition, scalarBeside(condition, a), scalarBeside(condition, b));
+  }
+  const words = (value: Tensor | number) =>
+    value instanceof Tensor ? value : withDevice(condition.device, () => tensor(Uint32Array.of(value)));
+  return whereWords(condition, words(a), words(b));
 }

@@ -32,6 +32,7 @@ const info: CheckpointInfo = {
     timeEmbedding: "scalar",
     path: "linear",
     prediction: "velocity",
+    classes: 0,
   },
   normalization: { scale: 2, shift: -1 },
   imageSize: [9, 8],
@@ -104,7 +105,10 @@ testWithVectors(
     );
     const { model, info } = loadCheckpoint(bytes, "torch.safetensors", { config: vectors.config });
     assert.deepEqual(info, {
-      config: { ...vectors.config, timeEmbedding: "scalar", path: "linear", prediction: "velocity" },
+      config: {
+        ...vectors.config,
+        ...{ classes: 0, timeEmbedding: "scalar", path: "linear", prediction: "velocity" },
+      },
       normalization: { scale: 1, shift: 0 },
       imageSize: [28, 28],
     });

@@ -53,7 +53,7 @@ testOnDevices("Classifier.forward() gives logits that are a linear function of t
 function given(tensors: readonly Tensor[]): Initialiser {
   const rest = tensors.values();
   const next = () => rest.next().value ?? assert.fail("the network has more parameters");
-  return { uniform: next, constant: next };
+  return { uniform: next, normal: next, constant: next };
 }
 
 testOnDevices("Classifier has the gradients of its differences", async (device) => {

@@ -13,6 +13,8 @@ const cases = [
   "residual",
   "residual_attention",
   "residual_attention_odd_rgb",
+  "base_classes",
+  "residual_classes",
 ];
 /** Largest error of a gradient, relative to its largest element. */
 const GRADIENT_TOLERANCE = 2e-4;
@@ -31,7 +33,7 @@ for (const name of cases) {
       const parameters = namedParameters(model);
       assert.deepEqual([...parameters.keys()], vectors.parameterNames);
       const [xt, t, u] = ["xt", "t", "u"].map(vectors.tensor);
-      const output = model.velocity(xt, t);
+      const output = model.velocity(xt, t, vectors.labels);
       const loss = meanSquaredError(output, u);
       const all = gradients(loss, [xt, ...parameters.values()]);
 
@@ -55,7 +57,7 @@ for (const name of cases) {
     const rule = optimizer("adamw", flatten(parameters), { learningRate: 1e-3, weightDecay: 0.01 });
     const [x0, x1, t] = ["x0", "x1", "t"].map(vectors.tensor);
     const losses = Array.from({ length: 3 }, () => {
-      const loss = flowMatchingLoss(model, x0, x1, t);
+      const loss = flowMatchingLoss(model, x0, x1, t, vectors.labels);
       rule.beforeStep();
       rule.update(gradients(loss, [...parameters.values()]));
       return loss.read();

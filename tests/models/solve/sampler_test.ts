@@ -153,7 +153,8 @@ testOnDevices("networks without a condition refuse one", () => {
   const labels = tensor(Uint32Array.of(1, 2));
   assert.throws(() => model().velocity(noise(0, shape), tensor([0, 1]), labels), {
     name: "TypeError",
-    message: "Cannot use the condition u32[2]: the network was made without one",
+    message:
+      "Cannot use the condition u32[2]: the network was made without one (expected a network with classes)",
   });
 });
 

@@ -4,8 +4,11 @@ import { init, tensor } from "../../../kernels/mod.ts";
 import {
   createModel,
   fromPixels,
+  guided,
   type Model,
+  namedParameters,
   noise,
+  noneOf,
   Sampler,
   saveCheckpoint,
   snapshotToPixels,
@@ -20,6 +23,8 @@ import { run, size } from "./made_up.ts";
 await init({ device: "cpu" });
 
 const { H, W } = size;
+/** Of the recorded samples of networks with classes. */
+export const asked = { label: 1, guidance: 2 } as const;
 const config = { type: "UNet_FM", filters: [2, 4], tEmb: 4 } as const;
 /** Pixels are seen as 2 pixel - 1. */
 const normalization = { scale: 2, shift: -1 } as const;
@@ -27,20 +32,35 @@ const normalization = { scale: 2, shift: -1 } as const;
 /** How the recorded samples were solved. */
 export const recorded = { seed: 7, solver: "euler", steps: 20 } as const;
 
+/** How a flow is solved, and the class that is asked for. */
+export interface Solving {
+  readonly solver: SolverName;
+  readonly steps: number;
+  readonly label?: number;
+  readonly guidance?: number;
+}
+
 /** A network, and its flows as a report has them. */
 export class Network {
-  private constructor(readonly model: Model, readonly checkpoint: Uint8Array, readonly channels: number) {}
+  private constructor(
+    readonly model: Model,
+    readonly checkpoint: Uint8Array,
+    readonly channels: number,
+    readonly classes: number,
+  ) {}
 
   /** A network of a seed. */
-  static async of(seed: number, channels = 1): Promise<Network> {
-    const options = { ...config, channels };
+  static async of(seed: number, channels = 1, classes = 0): Promise<Network> {
+    const options = { ...config, channels, classes };
     const model = createModel(options, seed);
+    const labels = namedParameters(model).get("label_emb.weight");
+    labels?.write(Float32Array.from({ length: labels.size }, (_, i) => 3 * Math.sin(3 * i))); // classes that matter
     const info = { config: options, normalization, imageSize: [H, W] } as const;
-    return new Network(model, await saveCheckpoint(model, info), channels);
+    return new Network(model, await saveCheckpoint(model, info), channels, classes);
   }
 
   /** The flow from the noise of a seed. */
-  async flow(seed: number, how: { solver: SolverName; steps: number }): Promise<Evolution> {
+  async flow(seed: number, how: Solving): Promise<Evolution> {
     const x0 = await noise(seed, [1, this.channels, H, W]).read();
     return await this.flowFrom(toPixels(x0, normalization), how);
   }
@@ -48,14 +68,16 @@ export class Network {
   /** The flow from a state at the step `first`, in pixels; its times begin with that. */
   async flowFrom(
     x: Float32Array,
-    { solver, steps }: { solver: SolverName; steps: number },
+    { solver, steps, label, guidance = 1 }: Solving,
     first = 0,
   ): Promise<Evolution> {
     const C = this.channels;
     const shape = [1, C, H, W];
     const seen = tensor(fromPixels(x, normalization), shape);
+    const condition = label !== undefined && { condition: tensor(Uint32Array.of(label)) };
+    const field = condition ? guided(this.model, { scale: guidance, none: noneOf(this.model) }) : this.model;
     const snapshots = (await Array.fromAsync(
-      new Sampler(this.model, shape, { solver, steps }).trajectory(seen, { first }),
+      new Sampler(field, shape, { solver, steps, ...condition }).trajectory(seen, { first }),
     )).map((snapshot) => snapshotToPixels(snapshot, normalization));
     return {
       t: Float32Array.from(snapshots, ({ t }) => t),
@@ -72,8 +94,13 @@ export async function liveReport(networks: Record<string, Network | string>): Pr
   const runs = await Promise.all(
     Object.entries(networks).map(async ([name, network]) => {
       const { seed, ...how } = recorded;
-      const evolution = await (typeof network === "string" ? some : network).flow(seed, how);
-      const { paths, ...rest } = run(name, { evolutions: [evolution], solved: recorded });
+      const { classes } = typeof network === "string" ? some : network;
+      const evolution = await (typeof network === "string" ? some : network).flow(
+        seed,
+        classes > 0 ? { ...how, ...asked } : how,
+      );
+      const labels = classes > 0 && { labels: [asked.label], guidance: asked.guidance };
+      const { paths, ...rest } = run(name, { evolutions: [evolution], solved: { ...recorded, ...labels } });
       return evolution.shape.length === 3 ? { ...rest, ...paths && { paths } } : rest;
     }),
   );

@@ -14,7 +14,7 @@ import { hostile } from "./made_up.ts";
 import { fromFile, inFrame, type Report, text } from "./opened.ts";
 
 /** The library offers what pages use of it: this is checked when it is compiled. */
-const offered: Library<models.Model, web.Tensor, web.SolverName> = web;
+const offered: Library<models.VelocityField, web.Tensor, web.SolverName> = web;
 
 Deno.test("web/mod.ts offers what reports use of it", () => {
   assert.deepEqual(Object.keys(offered.solvers), Object.keys(web.solvers));

@@ -8,6 +8,10 @@ export interface Steps {
   readonly steps: number;
   /** The ends of the steps, `steps` + 1 times; without them the steps are equal. */
   readonly times?: readonly number[];
+  /** The class that is asked for, if any. */
+  readonly label?: number;
+  /** Guidance by it; 1, as by default, is none. */
+  readonly guidance?: number;
 }
 
 /** The times at the ends of the steps. */
@@ -50,22 +54,29 @@ export function recordedCourses(payload: FlowPayload): Course[] {
   const { shape: [S, M, C, H, W], t, velocityT, solved } = payload;
   const [image, velocity] = [decode(payload.image), decode(payload.velocity)];
   const size = M * C * H * W;
-  return Array.from({ length: S }, (_, s): Course => ({
-    id: newId(),
-    name: `Sample ${s + 1}`,
-    origin: solved ? `noise ${s + 1} of seed ${solved.seed}, ${inWords(solved)}` : "",
-    ...solved && { solved },
-    shape: [M, C, H, W],
-    t,
-    velocityT,
-    image: image.subarray(s * size, (s + 1) * size),
-    velocity: velocity.subarray(s * size, (s + 1) * size),
-  }));
+  return Array.from({ length: S }, (_, s): Course => {
+    const label = solved?.labels?.[s];
+    const how = solved && { ...solved, ...label !== undefined && { label } };
+    return {
+      id: newId(),
+      name: `Sample ${s + 1}`,
+      origin: how ? `noise ${s + 1} of seed ${how.seed}, ${inWords(how)}` : "",
+      ...how && { solved: how },
+      shape: [M, C, H, W],
+      t,
+      velocityT,
+      image: image.subarray(s * size, (s + 1) * size),
+      velocity: velocity.subarray(s * size, (s + 1) * size),
+    };
+  });
 }
 
-/** "20 steps of heun" */
-export function inWords({ steps, solver }: Steps): string {
-  return `${steps} ${steps > 1 ? "steps" : "step"} of ${solver}`;
+/** "20 steps of heun, class 3, guidance 1.5" */
+export function inWords({ steps, solver, label, guidance = 1 }: Steps): string {
+  const asked = label === undefined
+    ? ""
+    : `, class ${label}${guidance === 1 ? "" : `, guidance ${guidance}`}`;
+  return `${steps} ${steps > 1 ? "steps" : "step"} of ${solver}${asked}`;
 }
 
 /** A state on the way; the last one has no velocity. */

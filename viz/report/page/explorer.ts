@@ -5,7 +5,7 @@ import { channelMean, type ImageSize } from "../../image/image_shape.ts";
 import type { Palettes, RunPayload } from "../payload.ts";
 import { drawArrows } from "./arrows.ts";
 import type { Clock } from "./clock.ts";
-import { type Course, field, recordedCourses } from "./course.ts";
+import { type Course, field, recordedCourses, type Steps } from "./course.ts";
 import { bytesOf } from "./decode.ts";
 import { byId, chooseRun, signed } from "./dom.ts";
 import { channelsOf, drawImage, type Pixel, pointAtPixels, reserve } from "./image_panel.ts";
@@ -91,6 +91,11 @@ export class Explorer {
   /** The sample on the screen. */
   get sample(): Sample {
     return this.#run.chosen;
+  }
+
+  /** How the recorded samples of a run were solved, by its place among all runs. */
+  recorded(run: number): Steps | undefined {
+    return this.#runs.find((other) => other.run === run)?.samples[0].course.solved;
   }
 
   /** The pixel that is pointed at. */

@@ -2,8 +2,9 @@
 import type { Clock } from "./clock.ts";
 import { GrowingCourse, inWords, type Steps } from "./course.ts";
 import { byId, element } from "./dom.ts";
-import type { Engine } from "./engine.ts";
+import { type Engine, isGuided } from "./engine.ts";
 import type { Explorer } from "./explorer.ts";
+import { type Choice, labelsOf, LiveCondition, withLabel } from "./live_condition.ts";
 import { LiveGrid } from "./live_grid.ts";
 import { LivePaint } from "./live_paint.ts";
 import { NumberField } from "./number_field.ts";
@@ -20,6 +21,7 @@ export class Live {
   readonly #seed = new NumberField("live-seed", "Seed", () => this.#draw());
   readonly #solver = byId<HTMLSelectElement>("live-solver");
   readonly #steps = new NumberField("live-steps", "Steps", () => this.#draw());
+  readonly #condition = new LiveCondition(() => this.#draw());
   readonly #text = byId("live-text");
   readonly #undo = byId("paint-undo");
   readonly #queue: WorkQueue;
@@ -27,6 +29,8 @@ export class Live {
   readonly #paint: LivePaint;
   /** Why the run on the screen has no network. */
   #why: string | undefined;
+  /** The run whose classes the controls show. */
+  #conditionOf: number | undefined;
 
   /** @param notLive why runs have no network in the page, by their place among all runs */
   constructor(
@@ -65,23 +69,26 @@ export class Live {
   }
 
   /** What the reader has entered; undefined if it is not valid, which the reader is then told. */
-  #choices(count: number): { seeds: number[]; how: Steps } | undefined {
-    const problems = [this.#seed, this.#steps].flatMap((field) => field.check() ?? []);
+  #choices(count: number): { seeds: number[]; how: Steps; choice: Choice } | undefined {
+    const problems = [this.#seed, this.#steps, this.#condition].flatMap((field) => field.check() ?? []);
     if (problems.length > 0) return void this.#say(problems.join(" "));
     const first = this.#seed.value;
     this.#seed.value = (first + count) % (maxSeed + 1); // the next press draws others
     return {
       seeds: Array.from({ length: count }, (_, i) => (first + i) % (maxSeed + 1)),
       how: { solver: this.#solver.value, steps: this.#steps.value },
+      choice: this.#condition.choice,
     };
   }
 
   #draw(): void {
     const chosen = this.#choices(1);
     if (!chosen) return;
-    const { seeds, how } = chosen;
+    const { seeds, choice } = chosen;
     const { run } = this.explorer;
     this.#queue.add(async (wanted) => {
+      const [label] = labelsOf(choice, this.engine.classes(run), seeds) ?? [];
+      const how = withLabel(chosen.how, label, choice);
       const x0 = await this.engine.noise(run, seeds);
       const started = performance.now();
       const growing = new GrowingCourse(wordsOf(seeds[0], how), how, this.explorer.size);
@@ -97,15 +104,22 @@ export class Live {
   #drawMany(): void {
     const chosen = this.#choices(many);
     if (!chosen) return;
-    const { seeds, how } = chosen;
+    const { seeds, how, choice } = chosen;
     const runs = [...this.explorer.names].filter(([run]) => !this.notLive.has(run));
     const places = this.#grid.prepare(runs, seeds);
     for (const [run] of runs) {
       this.#queue.add(async (wanted) => {
         const x0 = await this.engine.noise(run, seeds);
         const started = performance.now();
-        const growing = seeds.map((seed) => new GrowingCourse(wordsOf(seed, how), how, this.explorer.size));
-        for await (const { t, image, velocity } of this.engine.follow(run, x0, how)) {
+        const labels = labelsOf(choice, this.engine.classes(run), seeds);
+        const each = seeds.map((_, n) => withLabel(how, labels?.[n], choice));
+        const growing = seeds.map((seed, n) =>
+          new GrowingCourse(wordsOf(seed, each[n]), each[n], this.explorer.size)
+        );
+        const guided = labels && { guidance: choice.guidance };
+        for await (
+          const { t, image, velocity } of this.engine.follow(run, x0, { ...how, ...guided }, 0, labels)
+        ) {
           if (!wanted()) return;
           const size = image.length / many;
           growing.forEach((course, n) => {
@@ -115,7 +129,7 @@ export class Live {
           this.#grid.draw(places.get(run)!, image);
         }
         this.#grid.finish(places.get(run)!, run, growing.map(({ course }) => course));
-        const account = this.engine.account(how, started, { count: many });
+        const account = this.engine.account(how, started, { count: many, guided: isGuided(each[0]) });
         this.#say(`Seeds ${seeds[0]} to ${seeds[many - 1]}: ${account}.`);
       });
     }
@@ -129,6 +143,17 @@ export class Live {
     if (why !== undefined) this.#say(`No samples are drawn in this page from this model: ${why}.`);
     else if (this.#why !== undefined) this.#say(this.#where);
     this.#why = why;
+    if (why === undefined) this.#showCondition(this.explorer.run);
+  }
+
+  /** Shows the controls for the classes of a run, once its network is loaded. */
+  #showCondition(run: number): void {
+    if (run === this.#conditionOf) return;
+    this.#conditionOf = run;
+    this.#queue.add(() => {
+      this.#condition.show(this.engine.classes(run), this.explorer.recorded(run));
+      return Promise.resolve();
+    });
   }
 
   #say(text: string): void {

@@ -161,14 +161,16 @@ export class PathsView {
   /** Shows the finished image of a sample. */
   #showSample(n: number): void {
     this.#sample = n;
-    const { paths: { image, shape: [, , ...size], classes } } = this.#run;
+    const { paths: { image, shape: [, , ...size], classes, asked } } = this.#run;
     const [C, H, W] = size;
     const start = n * C * H * W;
     drawImage(byId("paths-image"), decode(image).subarray(start, start + C * H * W), size, {
       palette: this.#palette,
       range: [0, 1],
     });
-    byId("paths-text").textContent = `sample ${n + 1}${classes ? `, class ${this.#nameOf(classes[n])}` : ""}`;
+    byId("paths-text").textContent = `sample ${n + 1}` +
+      (asked ? `, asked for class ${this.#nameOf(asked[n])}` : "") +
+      (classes ? `, class ${this.#nameOf(classes[n])}` : "");
   }
 
   /** The median of a quantity over t with a band from its 10 % to its 90 % quantile, for each run. */

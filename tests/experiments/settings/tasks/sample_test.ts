@@ -14,6 +14,10 @@ Deno.test("sampling needs a checkpoint and a picture or an array to write", () =
     atol: null,
     maxEvaluations: null,
     noise: null,
+    class: null,
+    guidance: null,
+    guidanceInterval: null,
+    cfgZero: false,
     columns: 0,
     out: "grid.png",
     values: "pixels",
@@ -26,6 +30,7 @@ Deno.test("sampling needs a checkpoint and a picture or an array to write", () =
     groups: null,
     timeEmbedding: null,
     channels: null,
+    classes: null,
     imageSize: null,
     normalize: null,
   });
@@ -36,6 +41,17 @@ Deno.test("sampling needs a checkpoint and a picture or an array to write", () =
   assert.throws(() => sampling.parse(["--image-size", "28"]), {
     message: 'Cannot use --image-size "28": expected two whole numbers of at least 1, such as 28,28',
   });
+  for (const words of ["", "3,", "a", "1.5", "-1", "any"]) {
+    assert.throws(() => sampling.parse([`--class=${words}`]), {
+      message: `Cannot use --class "${words}": expected classes such as 3,1,4, or all, or none`,
+    });
+  }
+  for (const words of ["0.1", "0.5,0.5", "0.6,0.5", "-0.1,1", "0,2", "0,1,1"]) {
+    assert.throws(() => sampling.parse([`--guidance-interval=${words}`]), {
+      message: `Cannot use --guidance-interval "${words}": ` +
+        "expected two times from 0 to 1, the lower first, such as 0.1,1",
+    });
+  }
   const flags = sampling.parse(["--checkpoint", "a.safetensors", "--values", "network"]);
   assert.throws(() => resolveSampleConfig(flags), {
     message:

@@ -1,0 +1,154 @@
+/** Runs that give labels to their network: what they train, draw and leave behind. */
+
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+// @ts-types="npm:@types/pngjs@6.0.5"
+import { PNG } from "npm:pngjs@7.0.0";
+import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
+import { readFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
+import { init } from "../../kernels/mod.ts";
+import { loadCheckpoint } from "../../models/mod.ts";
+import { testTask, tinyRun } from "./cli.ts";
+import { imageSize } from "./data/tiny_idx.ts";
+
+const conditional = tinyRun.replace("--no-conditional", "--conditional");
+const cell = 3 * imageSize + 2;
+const drawing = "--checkpoint run --device cpu --steps 2";
+
+/** Width and height of a grid of samples. */
+const grid = (columns: number, rows: number) => [columns * cell - 2, rows * cell - 2];
+
+testTask(
+  "train with labels draws one column a class, and sample draws the classes it is asked for",
+  async (place) => {
+    const { stderr } = await place.succeed(
+      "train:residual",
+      `${conditional} --max-steps 6 --guidance 2 --out run`,
+    );
+    assert.match(stderr, /parameters, conditional on 10 classes, preset quick/);
+    const config = JSON.parse(await Deno.readTextFile(place.file("run", "config.json")));
+    assert.deepEqual([config.conditional, config.labelDropout, config.guidance], [true, 0.1, 2]);
+    const size = async (...path: string[]) => {
+      const { width, height } = PNG.sync.read(Buffer.from(await place.read(...path)));
+      return [width, height];
+    };
+    assert.deepEqual(await size("run", "samples.png"), grid(10, 1));
+    const flows = await readFlowSnapshots(place.file("run"));
+    assert.deepEqual(flows.map(({ label }) => label), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    assert.deepEqual(new Set(flows.map(({ guidance }) => guidance)), new Set([2]));
+
+    // The same samples, whoever draws them.
+    const asTrained = `${drawing} --solver euler --seed 46020 --count 10 --guidance 2`;
+    await place.succeed("sample", `${asTrained} --out same.png`);
+    assert.deepEqual(await place.read("same.png"), await place.read("run", "samples.png"));
+
+    const said = async (flags: string) => (await place.succeed("sample", `${drawing} ${flags}`)).stderr;
+    assert.match(await said("--out all.png"), /^60 samples of all 10 classes, guidance 1.5, in /);
+    assert.deepEqual(await size("all.png"), grid(10, 6));
+    assert.match(
+      await said("--class 3,1,4 --guidance 3 --guidance-interval 0.1,1 --cfg-zero --count 6 --out x.png"),
+      /^6 samples of class 3, 1, 4, guidance 3 for t in \[0.1, 1\] by CFG-Zero\*, in /,
+    );
+    assert.deepEqual(await size("x.png"), grid(3, 2));
+    assert.match(await said("--class none --count 4 --out x.png"), /^4 samples without a class in /);
+
+    // Sample n depends on its noise and its class alone.
+    const arrays = await Promise.all(
+      ["--class 7,7", "--class 7", "--class none", "--class 7 --guidance 0"].map(
+        async (flags, i) => {
+          await said(`${flags} --count 2 --out ${i}.npy`);
+          return await place.read(`${i}.npy`);
+        },
+      ),
+    );
+    assert.deepEqual(arrays[0], arrays[1]);
+    assert.deepEqual(arrays[2], arrays[3]); // guidance 0 is to draw without a class
+    assert.notDeepEqual(arrays[1], arrays[2]);
+  },
+);
+
+testTask("sample refuses classes that a network does not have", async (place) => {
+  await place.succeed("train:base", `${conditional} --max-steps 2 --out run`);
+  await place.succeed("train:base", `${tinyRun} --max-steps 2 --out plain`);
+  const refusals: [flags: string, says: string][] = [
+    ["--class 3,10", "Cannot draw class 10 from run/ema.safetensors: it has the classes 0 to 9"],
+    ["--class none --guidance 2", "Cannot use --guidance with --class none: there is no class to guide by"],
+    ["--class none --cfg-zero", "Cannot use --cfg-zero with --class none: there is no class to guide by"],
+    [
+      "--guidance 1 --guidance-interval 0.1,1",
+      "Cannot use --guidance-interval with --guidance 1: it is no guidance (expected another, or no --guidance-interval)",
+    ],
+    ...["--class 3", "--guidance 2", "--guidance-interval 0,0.5", "--cfg-zero"].map((
+      flags,
+    ): [string, string] => [
+      `${flags} --checkpoint plain`,
+      `Cannot use ${
+        flags.split(" ")[0]
+      } with plain/ema.safetensors: its network was trained without classes (leave it out)`,
+    ]),
+  ];
+  for (const [flags, says] of refusals) {
+    const checkpoint = flags.includes("--checkpoint") ? "" : "--checkpoint run";
+    const { code, stderr } = await place.run(
+      "sample",
+      `--device cpu --steps 2 ${checkpoint} ${flags} --out x.png`,
+    );
+    assert.deepEqual([code, stderr], [1, `ConfigError: ${says}\n`]);
+  }
+});
+
+testTask(
+  "train takes labels by default where the data has some, and says where it has none",
+  async (place) => {
+    const undecided = tinyRun.replace(" --no-conditional", "") + " --max-steps 2";
+    const { stderr } = await place.succeed("train:base", `${undecided} --out with`);
+    assert.match(stderr, /conditional on 10 classes/);
+    const paper = `${undecided} --preset paper --clip 0`;
+    assert.doesNotMatch((await place.succeed("train:base", `${paper} --out paper`)).stderr, /conditional/);
+
+    for (const name of [IDX_NAMES.trainLabels, IDX_NAMES.testLabels]) {
+      await Deno.remove(
+        place.file("data", name),
+      );
+    }
+    const without = await place.succeed("train:base", `${undecided} --out without`);
+    assert.match(without.stderr, /^Training without labels: the data set data has none\n/);
+    const config = JSON.parse(await Deno.readTextFile(place.file("without", "config.json")));
+    assert.deepEqual([config.conditional, config.guidance], [false, 1]);
+    for (const flags of ["--conditional", "--guidance 2", "--label-dropout 0.2"]) {
+      const { code, stderr } = await place.run("train:base", `${undecided} ${flags} --out x`);
+      assert.equal(code, 1);
+      assert.equal(
+        stderr,
+        "ConfigError: Cannot use --conditional: the data set data has no labels (expected some, or --no-conditional)\n",
+      );
+    }
+    const { stderr: noEffect } = await place.run(
+      "train:base",
+      `${undecided} --no-conditional --guidance 2 --out x`,
+    );
+    assert.equal(
+      noEffect,
+      "ConfigError: Cannot use --guidance here: it has an effect only with --conditional (leave it out)\n",
+    );
+  },
+);
+
+testTask("train --resume of a conditional run ends as if it had never stopped", async (place) => {
+  const flags = `${conditional} --schedule constant --warm-up 0 --label-dropout 0.5`;
+  await place.succeed("train:base", `${flags} --max-steps 20 --out whole`);
+  await place.succeed("train:base", `${flags} --max-steps 9 --out halves`);
+  await place.succeed("train:base", "--resume halves --max-steps 20");
+  assert.deepEqual((await place.state("halves")).tensors, (await place.state("whole")).tensors);
+  for (const name of ["last.safetensors", "ema.safetensors", "samples.png", "flow/sample_3.safetensors"]) {
+    assert.deepEqual(await place.read("halves", name), await place.read("whole", name), name);
+  }
+  // Dropout matters: without it, other weights are learnt.
+  await place.succeed("train:base", `${flags.replace("0.5", "0")} --max-steps 20 --out kept`);
+  assert.notDeepEqual(
+    await place.read("kept", "last.safetensors"),
+    await place.read("whole", "last.safetensors"),
+  );
+  await init({ device: "cpu" });
+  assert.equal(loadCheckpoint(await place.read("whole", "last.safetensors"), "last").info.config.classes, 10);
+});

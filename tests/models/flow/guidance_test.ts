@@ -1,0 +1,167 @@
+import assert from "node:assert/strict";
+import { add, gatherRows, multiply, reshape, sum, type Tensor, tensor } from "../../../kernels/mod.ts";
+import {
+  createModel,
+  type GuidanceOptions,
+  guided,
+  modelTypes,
+  namedParameters,
+  noise,
+  sample,
+  Sampler,
+  type VelocityField,
+} from "../../../models/mod.ts";
+import { assertClose, testOnDevices } from "../../testing.ts";
+
+const classes = 3;
+const shape = [4, 1, 8, 8];
+const labels = [2, 0, 1, 2];
+
+/** An untrained network whose labels matter, and points to ask it at. */
+function networkOf(type: typeof modelTypes[number]) {
+  const model = createModel({ type, filters: [4, 8], tEmb: 6, groups: 2, classes }, 7);
+  const weight = namedParameters(model).get("label_emb.weight")!;
+  weight.write(Float32Array.from({ length: weight.size }, (_, i) => Math.sin(3 * i)));
+  const times = Float32Array.of(0, 0.03, 0.5, 0.9);
+  return { model, x: noise(1, shape), t: tensor(times), condition: tensor(Uint32Array.from(labels)) };
+}
+
+for (const type of modelTypes) {
+  testOnDevices(
+    `guided() is conditional at scale 1 and unconditional at 0, to the bit: ${type}`,
+    async () => {
+      const { model, x, t, condition } = networkOf(type);
+      const conditional = await model.velocity(x, t, condition).read();
+      const unconditional = await model.velocity(x, t).read();
+      assert.notDeepEqual(conditional, unconditional);
+      const at = (scale: GuidanceOptions["scale"]) =>
+        guided(model, { scale, none: classes }).velocity(x, t, condition).read();
+      for (const scale of [1, tensor(Float32Array.of(1))]) assert.deepEqual(await at(scale), conditional);
+      for (const scale of [0, tensor(Float32Array.of(0))]) assert.deepEqual(await at(scale), unconditional);
+      assertClose(
+        await at(2.5),
+        conditional.map((v, i) => unconditional[i] + 2.5 * (v - unconditional[i])),
+        1e-5,
+      );
+    },
+  );
+}
+
+/** v(x, t, c) = a(c) x + b(c), in closed form; c = 9 stands for none. */
+const affine = { 0: [1, 0], 1: [-2, 0.5], 9: [0.5, 1] } as const;
+const affineField: VelocityField = {
+  velocity(x, _t, condition) {
+    const pick = (k: 0 | 1) =>
+      reshape(
+        [0, 1, 9].map((c) => multiply(equals(condition!, c), affine[c as keyof typeof affine][k]))
+          .reduce((a, b) => add(a, b)),
+        [x.shape[0], 1],
+      );
+    return add(multiply(x, pick(0)), pick(1));
+  },
+};
+
+/** 1 where a label has a value, else 0, f32[N]. */
+function equals(labels: Tensor, value: number): Tensor {
+  return gatherRows(tensor(Float32Array.from({ length: 10 }, (_, label) => label === value ? 1 : 0)), labels);
+}
+
+testOnDevices("guided() guides inside the interval only, at each sample's own time", async () => {
+  const x = tensor(Float32Array.of(1, 2, 3, 4, 5, 6), [3, 2]);
+  const t = tensor(Float32Array.of(0.1, 0.4, 0.8));
+  const condition = tensor(Uint32Array.of(1, 0, 1));
+  const field = guided(affineField, { scale: 3, none: 9, interval: [0.3, 0.6] });
+  assert.equal(field.guided, true);
+  const c = [[-1.5, -3.5], [3, 4], [-9.5, -11.5]];
+  const u = [2.5, 3];
+  const second = c[1].map((v, i) => u[i] + 3 * (v - u[i]));
+  assertClose(await field.velocity(x, t, condition).read(), [...c[0], ...second, ...c[2]], 1e-6);
+});
+
+testOnDevices(
+  "guided() by CFG-Zero* scales the unconditional velocity, and stands still at first",
+  async () => {
+    const x = tensor(Float32Array.of(1, 2, 3, 4), [2, 2]);
+    const condition = tensor(Uint32Array.of(0, 0));
+    const field = guided(affineField, { scale: 2, none: 9, zeroStar: true });
+    const v = await field.velocity(x, tensor(Float32Array.of(0.03, 0.04)), condition).read();
+    const [c, u] = [[3, 4], [2.5, 3]];
+    const s = (c[0] * u[0] + c[1] * u[1]) / (u[0] ** 2 + u[1] ** 2);
+    assertClose(v, [0, 0, ...c.map((value, i) => s * u[i] + 2 * (value - s * u[i]))], 1e-6);
+
+    // Where both velocities are the same, s is 1 and nothing changes.
+    const same: VelocityField = { velocity: (x) => multiply(x, 2) };
+    const t = tensor(Float32Array.of(0.5, 0.5));
+    const still = await guided(same, { scale: 4, none: 9, zeroStar: true }).velocity(x, t, condition).read();
+    assertClose(still, [2, 4, 6, 8], 1e-6);
+  },
+);
+
+testOnDevices("guided() takes conditions of any row, and asks the field once", async () => {
+  let calls = 0;
+  const field: VelocityField = {
+    velocity(x, _t, condition) {
+      calls++;
+      return add(x, sum(condition!, [1], true));
+    },
+  };
+  const x = tensor(Float32Array.of(1, 2), [2, 1]);
+  const condition = tensor(Float32Array.of(1, 2, 3, 4), [2, 2]);
+  const none = tensor(Float32Array.of(0.5, 0.5), [1, 2]);
+  const v = guided(field, { scale: 2, none }).velocity(x, tensor(new Float32Array(2)), condition);
+  assertClose(await v.read(), [2 + 2 * (4 - 2), 3 + 2 * (9 - 3)], 1e-6);
+  assert.equal(calls, 1);
+});
+
+testOnDevices(
+  "Sampler() of a guided field is recorded once: scale and labels change between runs",
+  async () => {
+    const { model } = networkOf("UNet_FM");
+    const x0 = noise(2, shape);
+    const scale = tensor(new Float32Array(1));
+    const condition = tensor(new Uint32Array(shape[0]));
+    const sampler = new Sampler(guided(model, { scale, none: classes }), shape, { steps: 3, condition });
+    for (const [w, label] of [[1, 0], [2, 2], [0, 1]] as const) {
+      scale.write(Float32Array.of(w));
+      condition.write(new Uint32Array(shape[0]).fill(label));
+      const fresh = guided(model, { scale: w, none: classes });
+      const expected = sample(fresh, {
+        x0,
+        steps: 3,
+        condition: tensor(new Uint32Array(shape[0]).fill(label)),
+      });
+      assertClose(await sampler.run(x0).read(), await expected.read(), 1e-5);
+    }
+  },
+);
+
+Deno.test("guided() says whether it changed the velocity, and refuses what it cannot do", () => {
+  const field: VelocityField = { velocity: (x) => x };
+  const options = (scale: number, more: Partial<GuidanceOptions> = {}) => ({ scale, none: 3, ...more });
+  assert.equal(guided(field, options(1)).guided, undefined);
+  assert.equal(guided(field, options(0)).guided, undefined);
+  assert.equal(guided(field, options(0, { interval: [0, 0.5] })).guided, true);
+  assert.equal(guided(field, options(2)).guided, true);
+  assert.throws(() => guided(field, options(NaN)), {
+    name: "RangeError",
+    message: "Cannot guide with scale NaN (expected a finite number)",
+  });
+  for (const interval of [[0.5, 0.2], [-1, 1], [0, 2], [NaN, 1]] as const) {
+    assert.throws(() => guided(field, options(2, { interval })), {
+      name: "RangeError",
+      message: `Cannot guide in the interval ${interval[0]} to ${
+        interval[1]
+      } (expected times 0 <= from <= to <= 1)`,
+    });
+  }
+});
+
+testOnDevices("guided() needs a condition", () => {
+  const { model, x, t } = networkOf("UNet_FM");
+  for (const scale of [0, 1, 2]) {
+    assert.throws(() => guided(model, { scale, none: classes }).velocity(x, t), {
+      name: "TypeError",
+      message: "Cannot guide without a condition (expected one row per sample)",
+    });
+  }
+});

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { tensor } from "../../../kernels/mod.ts";
+import {
+  createModel,
+  fit,
+  loadCheckpoint,
+  modelTypes,
+  noise,
+  noneOf,
+  sample,
+  saveCheckpoint,
+  stateOf,
+} from "../../../models/mod.ts";
+import { testOnDevices } from "../../testing.ts";
+
+for (const type of modelTypes) {
+  testOnDevices(`${type} learns from labels, draws by them, and keeps them in its checkpoint`, async () => {
+    const config = { type, filters: [8], tEmb: 4, groups: 2, classes: 2 };
+    const model = createModel(config, 46020);
+    const x1 = tensor(Float32Array.from({ length: 4 * 16 }, (_, i) => i < 32 ? 1 : -1), [4, 1, 4, 4]);
+    const condition = tensor(Uint32Array.of(0, 0, 1, 1));
+    const losses = await fit(model, x1, { steps: 150, learningRate: 0.01, condition });
+    assert.ok(losses[149] < losses[0] / 2, `${losses[0]} to ${losses[149]}`);
+
+    const info = { normalization: { scale: 2, shift: -1 }, imageSize: [4, 4] } as const;
+    const loaded = loadCheckpoint(await saveCheckpoint(model, info), "a checkpoint");
+    assert.equal(loaded.info.config.classes, 2);
+    const x0 = noise(0, [4, 1, 4, 4]);
+    const draw = (model: typeof loaded.model) => sample(model, { x0, steps: 8, condition }).read();
+    const images = await draw(loaded.model);
+    assert.deepEqual(images, await draw(model));
+    const mean = (values: Float32Array) => values.reduce((sum, x) => sum + x) / values.length;
+    assert.ok(mean(images.subarray(0, 32)) > 0.3 && mean(images.subarray(32)) < -0.3);
+  });
+
+  testOnDevices(`${type} without a condition takes every row as none`, async () => {
+    const model = createModel({ type, filters: [4, 8], tEmb: 6, groups: 2, classes: 300 }, 5);
+    const x = noise(1, [3, 1, 8, 8]);
+    const t = tensor(Float32Array.of(0, 0.5, 1));
+    const none = tensor(new Uint32Array(3).fill(noneOf(model)));
+    assert.equal(noneOf(model), 300);
+    assert.deepEqual(await model.velocity(x, t, none).read(), await model.velocity(x, t).read());
+    const labels = tensor(Uint32Array.of(0, 256, 299));
+    assert.notDeepEqual(await model.velocity(x, t, labels).read(), await model.velocity(x, t).read());
+  });
+
+  testOnDevices(`${type} begins with the weights that it has without classes`, async () => {
+    const config = { type, filters: [4, 8], tEmb: 6, groups: 2 };
+    const [plain, labelled] = [config, { ...config, classes: 10 }].map((config) => createModel(config, 5));
+    const state = await stateOf(labelled);
+    const { shape, data } = state.get("label_emb.weight")!;
+    assert.deepEqual(shape, [11, 6]);
+    const deviation = Math.sqrt(data.reduce((sum, x) => sum + x * x, 0) / data.length);
+    assert.ok(deviation > 0.015 && deviation < 0.025, `${deviation}`);
+    assert.deepEqual([...state.keys()].at(-1), "label_emb.weight");
+    for (const [name, { data }] of await stateOf(plain)) assert.deepEqual(state.get(name)!.data, data, name);
+  });
+
+  testOnDevices(`${type} refuses a condition that is no label for each image`, () => {
+    const x = noise(1, [3, 1, 8, 8]);
+    const t = tensor(new Float32Array(3));
+    const config = { type, filters: [4, 8], tEmb: 6, groups: 2 };
+    const labels = tensor(Uint32Array.of(0, 1, 2));
+    assert.throws(() => createModel(config, 5).velocity(x, t, labels), {
+      name: "TypeError",
+      message:
+        "Cannot use the condition u32[3]: the network was made without one (expected a network with classes)",
+    });
+    const model = createModel({ ...config, classes: 3 }, 5);
+    for (
+      const wrong of [
+        tensor(Uint32Array.of(1, 2)),
+        tensor(new Float32Array(3)),
+        tensor(new Uint32Array(3), [3, 1]),
+      ]
+    ) {
+      assert.throws(() => model.velocity(x, t, wrong), {
+        name: "ShapeError",
+        message: `Cannot use the condition ${wrong} (expected labels u32[3], one per image)`,
+      });
+    }
+  });
+}

@@ -1,0 +1,105 @@
+/// <reference lib="dom" />
+/** A reader chooses a class and a guidance in a report. */
+
+import assert from "node:assert/strict";
+import { reportHtml } from "../../../viz/report/mod.ts";
+import { testInBrowser } from "../../browser.ts";
+import { assertClose } from "../../testing.ts";
+import { asked, liveReport, Network, recorded, type Solving } from "./live_data.ts";
+import { course, draw, over, rounding, told, untilLive } from "./live_page.ts";
+import { fromFile, type Report, text } from "./opened.ts";
+
+const classes = 3;
+const network = await Network.of(3, 1, classes);
+const page = reportHtml(await liveReport({ labelled: network, plain: await Network.of(4) }));
+const how = { solver: "euler", steps: 4 } as const;
+
+/** Chooses a class and a guidance, draws the noise of a seed, and compares with what the library draws. */
+async function ask(report: Report, label: string, guidance: string, seed: number, expected: Solving) {
+  await report.locator("#live-class").selectOption(label);
+  await report.locator("#live-guidance").fill(guidance);
+  const words = await draw(report, seed, how.solver, how.steps);
+  const flow = await network.flow(seed, expected);
+  const { value, velocity } = await course(report, 3, 2);
+  assertClose(value, over(flow.image, 3, 2), 1e-5);
+  assertClose(velocity, over(flow.velocity, 3, 2), 1e-5);
+  return words;
+}
+
+async function askForClasses(report: Report): Promise<void> {
+  await untilLive(report);
+  await report.locator("#live-condition").waitFor({ state: "visible" });
+  assert.deepEqual(await report.locator("#live-class option").allTextContents(), [
+    "all",
+    "0",
+    "1",
+    "2",
+    "none",
+  ]);
+  assert.equal(await report.locator("#live-guidance").inputValue(), `${asked.guidance}`);
+  assert.match(
+    await text(report, "flow-times"),
+    /^Sample 1; noise 1 of seed 7, 20 steps of euler, class 1, guidance 2;/,
+  );
+
+  // The recorded sample again, by what the report says of it.
+  const before = await course(report, 4, 7);
+  await report.locator("#live-class").selectOption(`${asked.label}`);
+  assert.match(
+    await draw(report, recorded.seed, recorded.solver, recorded.steps),
+    /^Seed 7: 20 steps of euler, class 1, guidance 2, 20 evaluations with and without the class, \d+ ms on CPU, 1 thread\.$/,
+  );
+  assertClose((await course(report, 4, 7)).value, before.value, rounding);
+
+  // One record serves all classes and scales.
+  assert.match(
+    await ask(report, "2", "3.5", 5, { ...how, label: 2, guidance: 3.5 }),
+    /^Seed 5: 4 steps of euler, class 2, guidance 3.5, 4 evaluations with and without the class, /,
+  );
+  await ask(report, "0", "0", 5, { ...how, label: 0, guidance: 0 });
+  assert.match(
+    await ask(report, "1", "1", 5, { ...how, label: 1 }),
+    /^Seed 5: 4 steps of euler, class 1, 4 evaluations, /,
+  );
+  assert.match(await ask(report, "none", "2", 5, how), /^Seed 5: 4 steps of euler, 4 evaluations, /);
+  await ask(report, "all", "2", 5, { ...how, label: 5 % classes, guidance: 2 });
+
+  await report.locator("#live-guidance").fill("21");
+  await report.locator("#live-draw").click();
+  await told(report, "Guidance is 21 (expected a number from 0 to 20).");
+  await report.locator("#live-guidance").fill("2");
+}
+
+/** Sixteen of all classes, through a network with classes and one without; each picture opens its own course. */
+async function askForAll(report: Report): Promise<void> {
+  await untilLive(report);
+  await report.locator("#live-condition").waitFor({ state: "visible" });
+  await report.locator("#live-seed").fill("10");
+  await report.locator("#live-solver").selectOption(how.solver);
+  await report.locator("#live-steps").fill(`${how.steps}`);
+  await report.locator("#live-many").click();
+  await told(report, "Seeds 10 to 25:");
+  await report.waitForFunction(() => document.querySelectorAll("#live-grid button:enabled").length > 32);
+  await report.getByRole("button", { name: "Look at seed 12 of labelled" }).click();
+  const flow = await network.flow(12, { ...how, label: 12 % classes, guidance: 2 });
+  assertClose((await course(report, 3, 2)).value, over(flow.image, 3, 2), 1e-5);
+  assert.match(
+    await text(report, "flow-times"),
+    /^Seed 12; drawn in this page by 4 steps of euler, class 0, guidance 2;/,
+  );
+
+  await report.locator("#explorer-run").selectOption("1");
+  await report.locator("#live-condition").waitFor({ state: "hidden" });
+  assert.match(await draw(report, 5, how.solver, how.steps), /^Seed 5: 4 steps of euler, 4 evaluations, /);
+}
+
+await testInBrowser(
+  "reportHtml() draws the class and by the guidance that a reader chooses",
+  async (browser) => {
+    await fromFile(browser, page, {}, askForClasses);
+  },
+);
+
+await testInBrowser("reportHtml() draws all classes, and none where a network has none", async (browser) => {
+  await fromFile(browser, page, {}, askForAll);
+});
