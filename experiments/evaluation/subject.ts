@@ -82,7 +82,7 @@ export async function subjectOfCheckpoint(path: string, source: string | undefin
   };
 }
 
-async function subjectOf(
+function subjectOf(
   bytes: Uint8Array,
   path: string,
   data: Dataset,
