@@ -107,7 +107,7 @@ testInFolder("judgeOf() refuses data without labels or classes", async (folder) 
   const { find } = finder(folder);
   const { train: { images, count, labels } } = await bars();
   const unlabelled = refusal(
-    /^Cannot make a judge for bars: it has no labels \(expected those of all images\); put/,
+    /^Cannot make a judge for bars: it has no labels \(expected one for each image\); add them/,
   );
   await assert.rejects(() => find({ train: { images, count } }), unlabelled);
   const one = { images, count, labels: labels.map(() => 0) };
