@@ -25,7 +25,7 @@ function finder(folder: string, options: Partial<JudgeOptions> = {}) {
 }
 
 const refusal = (message: RegExp) => (error: Error) => {
-  assert.ok(error instanceof JudgeError, error.stack);
+  assert.ok(error instanceof JudgeError, `${error.stack}`);
   assert.match(error.message, message);
   return true;
 };
