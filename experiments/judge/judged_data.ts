@@ -20,8 +20,8 @@ export function judgedData(data: Dataset): JudgedData {
   const { train, test, classes } = data;
   if (!train.labels || !test.labels) {
     throw new JudgeError(
-      `Cannot make a judge for ${data.name}: it has no labels (expected those of all images); ` +
-        "put the files of labels beside those of the images",
+      `Cannot make a judge for ${data.name}: it has no labels (expected one for each image); ` +
+        "add them, or leave out what needs a judge",
     );
   }
   if (classes < 2) {

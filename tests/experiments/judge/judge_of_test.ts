@@ -25,7 +25,7 @@ function finder(folder: string, options: Partial<JudgeOptions> = {}) {
 }
 
 const refusal = (message: RegExp) => (error: Error) => {
-  assert.ok(error instanceof JudgeError, String(error));
+  assert.ok(error instanceof JudgeError, `${error.stack}`);
   assert.match(error.message, message);
   return true;
 };
@@ -107,7 +107,7 @@ testInFolder("judgeOf() refuses data without labels or classes", async (folder) 
   const { find } = finder(folder);
   const { train: { images, count, labels } } = await bars();
   const unlabelled = refusal(
-    /^Cannot make a judge for bars: it has no labels \(expected those of all images\); put/,
+    /^Cannot make a judge for bars: it has no labels \(expected one for each image\); add them/,
   );
   await assert.rejects(() => find({ train: { images, count } }), unlabelled);
   const one = { images, count, labels: labels.map(() => 0) };
