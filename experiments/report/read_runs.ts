@@ -1,4 +1,5 @@
 import { basename, join, resolve } from "node:path";
+import { type ButcherTableau, evaluations, solvers } from "../../models/mod.ts";
 import { evenTimes, type ImageSize, imageSizeOf, sizeInWords, sizeWithChannels } from "../../viz/mod.ts";
 import type { Paths, ReportRun, Series } from "../../viz/report/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
@@ -80,9 +81,11 @@ async function readEvolutions(folder: string): Promise<Pick<ReportRun, "evolutio
   if (snapshots.length === 0) return { evolutions: [] };
   const [{ seed, solver, steps, evolution: { t } }] = snapshots;
   const times = t.length === steps + 1 && !evenTimes(t) ? { times: [...t] } : {};
+  const tableau: ButcherTableau | undefined = Object.hasOwn(solvers, solver) ? solvers[solver] : undefined;
+  const cost = tableau ? { evaluations: evaluations(tableau, steps) } : {};
   return {
     evolutions: snapshots.map(({ evolution }) => evolution),
-    solved: { seed, solver, steps, ...times },
+    solved: { seed, solver, steps, ...times, ...cost },
   };
 }
 

@@ -61,6 +61,8 @@ export interface Solved {
   readonly steps: number;
   /** The ends of the steps, `steps` + 1 times that rise from 0 to 1; without them the steps are equal. */
   readonly times?: readonly number[];
+  /** How often the network was asked for velocities, if it is known. */
+  readonly evaluations?: number;
 }
 
 /** What a page needs to draw samples by itself. */

@@ -5,7 +5,10 @@ import { decode } from "./decode.ts";
 /** How a flow is solved: a solver by name, and its steps from t = 0 to t = 1. */
 export interface Steps {
   readonly solver: string;
+  /** Of a solver that chooses its own steps: the parts between its snapshots. */
   readonly steps: number;
+  /** Error allowed in each step of a solver that chooses its own. */
+  readonly tolerance?: number;
   /** The ends of the steps, `steps` + 1 times; without them the steps are equal. */
   readonly times?: readonly number[];
 }
@@ -53,7 +56,9 @@ export function recordedCourses(payload: FlowPayload): Course[] {
   return Array.from({ length: S }, (_, s): Course => ({
     id: newId(),
     name: `Sample ${s + 1}`,
-    origin: solved ? `noise ${s + 1} of seed ${solved.seed}, ${inWords(solved)}` : "",
+    origin: solved
+      ? `noise ${s + 1} of seed ${solved.seed}, ${inWords(solved)}${evaluationsOf(solved.evaluations)}`
+      : "",
     ...solved && { solved },
     shape: [M, C, H, W],
     t,
@@ -63,9 +68,20 @@ export function recordedCourses(payload: FlowPayload): Course[] {
   }));
 }
 
-/** "20 steps of heun" */
-export function inWords({ steps, solver }: Steps): string {
+/** "20 steps of heun", or "dopri5 with tolerance 0.001" */
+export function inWords({ steps, solver, tolerance }: Steps): string {
+  if (tolerance !== undefined) return `${solver} with tolerance ${tolerance}`;
   return `${steps} ${steps > 1 ? "steps" : "step"} of ${solver}`;
+}
+
+/** ", 40 evaluations", as far as it is known. */
+function evaluationsOf(evaluations: number | undefined): string {
+  return evaluations === undefined ? "" : `, ${countOf(evaluations)}`;
+}
+
+/** "40 evaluations" */
+export function countOf(evaluations: number): string {
+  return `${evaluations} evaluation${evaluations === 1 ? "" : "s"}`;
 }
 
 /** A state on the way; the last one has no velocity. */
@@ -85,6 +101,7 @@ export class GrowingCourse {
   readonly #velocity: Float32Array;
   readonly #t: number[] = [];
   readonly #velocityT: number[] = [];
+  #evaluations: number | undefined;
 
   /**
    * @param size [C, H, W]
@@ -103,6 +120,11 @@ export class GrowingCourse {
     for (const t of timesOf(solved).slice(0, before.first)) this.add(stateAt(before.course, t));
   }
 
+  /** Takes note of how often the network was asked, once all is known. */
+  finish(evaluations: number): void {
+    this.#evaluations = evaluations;
+  }
+
   /** Adds the next snapshot; without velocity it keeps that of the one before. */
   add({ t, image, velocity }: State): void {
     const [m, size] = [this.#t.length, this.#size];
@@ -117,7 +139,8 @@ export class GrowingCourse {
     const [M, size] = [this.#t.length, this.#size];
     return {
       id: M > this.solved.steps ? this.#id : newId(),
-      ...this.words,
+      name: this.words.name,
+      origin: this.words.origin + evaluationsOf(this.#evaluations),
       solved: this.solved,
       shape: [M, ...this.size],
       t: [...this.#t],

@@ -1,19 +1,37 @@
 /// <reference lib="dom" />
 import type { Library, LibrarySnapshot, PixelMap, Values } from "../library.ts";
-import { inWords, type Steps } from "./course.ts";
+import { countOf, inWords, type Steps, timesOf } from "./course.ts";
 import { bytesOf } from "./decode.ts";
 import { byId } from "./dom.ts";
+import type { SolverOffers } from "./solver_controls.ts";
 
 /** A network of the library; the page only passes it on. */
 type Model = object;
-type AnyLibrary = Library<Model, Values, string>;
+type AnyLibrary = Library<Model, Values, string, string, string>;
 
 /** A network ready to sample with. */
 interface Drawable {
   readonly model: Model;
   readonly shape: readonly [C: number, H: number, W: number];
   readonly normalization: PixelMap;
-  readonly samplers: Map<string, InstanceType<AnyLibrary["Sampler"]>>;
+  readonly samplers: Map<string, AnySampler>;
+}
+
+type AnySampler = InstanceType<AnyLibrary["Sampler"]> | InstanceType<AnyLibrary["AdaptiveSampler"]>;
+
+/** A flow on its way. */
+export interface FlowOnItsWay {
+  /** Snapshots in pixels and pixels per unit of t, as fast as the reader takes them. */
+  readonly states: AsyncGenerator<LibrarySnapshot, void, void>;
+  /** How often the network was asked for velocities so far. */
+  evaluations(): number;
+}
+
+/** From where a flow is followed, and whether that is still wanted. */
+export interface FollowOptions {
+  /** The step to begin with. */
+  readonly first?: number;
+  wanted(): boolean;
 }
 
 /** Milliseconds after which a page that computes reacts to its reader. */
@@ -43,20 +61,19 @@ export class Engine {
     }
   }
 
-  /** Names of the solvers. */
-  get solvers(): string[] {
-    return Object.keys(this.#library.solvers);
+  /** Names of the solvers, of those that can choose their own steps, and of grids of times. */
+  get offers(): SolverOffers {
+    const { solvers, adaptiveSolvers, timeGrids } = this.#library;
+    const gridTimes = (steps: number, grid: string) => this.#library.gridTimes(steps, grid);
+    const [fixed, adaptive, grids] = [solvers, adaptiveSolvers, timeGrids].map(Object.keys);
+    return { fixed, adaptive, grids, gridTimes };
   }
 
   /** What it took to solve the flow of `count` images from the step `first`, in words. */
-  account({ solver, steps }: Steps, started: number, { first = 0, count = 1 } = {}): string {
-    const left = steps - first;
-    const evaluations = this.#library.evaluations(this.#library.solvers[solver], left);
-    const asked = `${evaluations} evaluation${evaluations > 1 ? "s" : ""}${
-      count > 1 ? ` of ${count} images` : ""
-    }`;
+  account(how: Steps, evaluations: number, started: number, { first = 0, count = 1 } = {}): string {
+    const asked = countOf(evaluations) + (count > 1 ? ` of ${count} images` : "");
     const ms = Math.round(performance.now() - started).toLocaleString("en");
-    return `${inWords({ solver, steps: left })}, ${asked}, ${ms} ms on ${this.device}`;
+    return `${inWords({ ...how, steps: how.steps - first })}, ${asked}, ${ms} ms on ${this.device}`;
   }
 
   /** Values that the network of a run sees, as pixels. */
@@ -76,30 +93,31 @@ export class Engine {
   }
 
   /**
-   * Follows flows from a state at the step `first` to the end, as fast as the reader takes the snapshots.
+   * Follows flows from a state at the step `first` to the end.
    *
    * @param x in pixels, f32[N, C, H, W]
-   * @returns snapshots in pixels and pixels per unit of t
    */
-  async *follow(
-    run: number,
-    x: Float32Array,
-    how: Steps,
-    first = 0,
-  ): AsyncGenerator<LibrarySnapshot, void, void> {
+  follow(run: number, x: Float32Array, how: Steps, { first = 0, wanted }: FollowOptions): FlowOnItsWay {
     const library = this.#library;
     const drawable = this.#drawable(run);
     const { normalization } = drawable;
     const shape = [x.length / sizeOf(drawable.shape), ...drawable.shape];
     const sampler = this.#sampler(drawable, shape, how);
-    const state = library.tensor(library.fromPixels(x, normalization), shape);
-    let since = performance.now();
-    for await (const snapshot of sampler.trajectory(state, { first, ahead: 1 })) {
-      yield library.snapshotToPixels(snapshot, normalization);
-      if (performance.now() - since < patienceMs) continue;
-      await breathe();
-      since = performance.now();
+    const before = sampler.evaluations;
+    async function* states() {
+      const state = library.tensor(library.fromPixels(x, normalization), shape);
+      const seen = "trajectory" in sampler
+        ? sampler.trajectory(state, { first, ahead: 1 })
+        : ownSteps(sampler, state, timesOf(how).slice(first), wanted);
+      let since = performance.now();
+      for await (const snapshot of seen) {
+        yield library.snapshotToPixels(snapshot, normalization);
+        if (performance.now() - since < patienceMs) continue;
+        await breathe();
+        since = performance.now();
+      }
     }
+    return { states: states(), evaluations: () => sampler.evaluations - before };
   }
 
   #drawable(run: number): Drawable {
@@ -112,14 +130,37 @@ export class Engine {
     return made;
   }
 
-  #sampler({ model, samplers }: Drawable, shape: readonly number[], { solver, steps, times }: Steps) {
-    const key = `${shape[0]} ${solver} ${times ?? steps}`;
+  #sampler({ model, samplers }: Drawable, shape: readonly number[], how: Steps): AnySampler {
+    const { solver, steps, times, tolerance } = how;
+    const key = `${shape[0]} ${solver} ${tolerance ?? times ?? steps} ${tolerance === undefined}`;
+    const { Sampler, AdaptiveSampler } = this.#library;
     const sampler = samplers.get(key) ??
-      new this.#library.Sampler(model, shape, { solver, ...times ? { times } : { steps } });
+      (tolerance === undefined
+        ? new Sampler(model, shape, { solver, ...times ? { times } : { steps } })
+        : new AdaptiveSampler(model, shape, { solver, rtol: tolerance, atol: tolerance }));
     samplers.delete(key); // so that the one used last is the last
     samplers.set(key, sampler);
     if (samplers.size > maxSamplers) samplers.delete(samplers.keys().next().value!);
     return sampler;
+  }
+}
+
+/** Snapshots of a solver that chooses its own steps: none before it has arrived, so it is asked on the way to stop. */
+async function* ownSteps(
+  sampler: InstanceType<AnyLibrary["AdaptiveSampler"]>,
+  x: Values,
+  times: readonly number[],
+  wanted: () => boolean,
+): AsyncGenerator<LibrarySnapshot, void, void> {
+  const stop = new Error("Cannot go on: nobody wants it any more");
+  const onProgress = async () => {
+    if (!wanted()) throw stop;
+    await breathe();
+  };
+  try {
+    yield* (await sampler.run(x, { from: times[0], snapshots: times, onProgress })).snapshots;
+  } catch (error) {
+    if (error !== stop) throw error;
   }
 }
 
