@@ -10,9 +10,12 @@ import { pacings } from "../../../viz/flow/pacing.ts";
 import { choice, integer, integers, line, number, optional, path, text, toggle } from "../kinds.ts";
 import type { Values } from "../setting.ts";
 import { defineSettings } from "../settings.ts";
+import { costsOf } from "../solving.ts";
 import { variant } from "../variant.ts";
 import { modelNames } from "../../../models/nets/networks.ts";
 import { shared } from "./shared.ts";
+
+const solverNames = Object.keys(solvers) as SolverName[];
 
 /** The presets by name; their values stand in `presets.ts`. */
 export const presetNames = ["quick", "standard", "paper"] as const;
@@ -67,10 +70,13 @@ export const training = defineSettings({
   valBatches: integer({ doc: "batches per validation, 0 = all" }),
   testBatches: integer({ doc: "batches of the final test, 0 = all", default: 0 }),
   samples: integer({ doc: "images in samples.png", default: 64 }),
-  solver: choice(Object.keys(solvers) as SolverName[], { doc: "ODE solver of the samples" }),
+  solver: {
+    ...choice(solverNames, { doc: "ODE solver of the samples" }),
+    details: [costsOf(solverNames)],
+  },
   sampleSteps: integer({ doc: "solver steps from noise to image", min: 1 }),
   flowSamples: integer({ doc: "images whose flow from noise is stored", default: 5 }),
-  flowSteps: integer({ doc: "Euler steps of these flows, one snapshot each", min: 1 }),
+  flowSteps: integer({ doc: "Euler steps of these flows, one evaluation and one snapshot each", min: 1 }),
   flowFrames: integer({ doc: "frames of their animation", min: 2, max: 10_000, default: 60 }),
   pacing: choice(pacings, { doc: "how the frames are spread over time", default: "linear" }),
   sampleEpochs: number({
