@@ -52,7 +52,7 @@ export async function subjectOfRun(run: string): Promise<Subject> {
   const metrics = await readMetrics(join(run, runFile.metrics));
   const step = metrics.reduce((most, line) => Math.max(most, line.step), 0);
   return {
-    ...await subjectOf(bytes, found.path, data),
+    ...subjectOf(bytes, found.path, data),
     trained: splitImages(data.train.count, config).train,
     weights: { file: found.path.slice(run.length + 1), sha256: await sha256(bytes.slice()), step },
     objective: objectiveOf(config),
@@ -75,7 +75,7 @@ export async function subjectOfCheckpoint(path: string, source: string | undefin
   }
   const data = await loadDataset(source);
   return {
-    ...await subjectOf(bytes, path, data),
+    ...subjectOf(bytes, path, data),
     trained: Uint32Array.from({ length: data.train.count }, (_, i) => i),
     weights: { file: path, sha256: await sha256(bytes) },
     objective: flowMatching,
@@ -86,7 +86,7 @@ function subjectOf(
   bytes: Uint8Array,
   path: string,
   data: Dataset,
-): Promise<Pick<Subject, "drawable" | "data">> {
+): Pick<Subject, "drawable" | "data"> {
   const { model, info: { normalization }, shape } = loadCheckpoint(bytes, path);
   const size = [data.channels, data.height, data.width];
   if (`${shape}` !== `${size}`) {

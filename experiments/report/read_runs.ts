@@ -1,4 +1,5 @@
 import { basename, join, resolve } from "node:path";
+import { type ButcherTableau, evaluations, solvers } from "../../models/mod.ts";
 import { evenTimes, type ImageSize, imageSizeOf, sizeInWords, sizeWithChannels } from "../../viz/mod.ts";
 import type { Paths, ReportRun, Series } from "../../viz/report/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
@@ -96,9 +97,11 @@ async function readEvolutions(folder: string): Promise<Pick<ReportRun, "evolutio
   const labels = snapshots.flatMap(({ label }) => label ?? []);
   const asked = labels.length === snapshots.length ? { labels, guidance: guidance ?? 1 } : {};
   const times = t.length === steps + 1 && !evenTimes(t) ? { times: [...t] } : {};
+  const tableau: ButcherTableau | undefined = Object.hasOwn(solvers, solver) ? solvers[solver] : undefined;
+  const cost = tableau ? { evaluations: evaluations(tableau, steps) } : {};
   return {
     evolutions: snapshots.map(({ evolution }) => evolution),
-    solved: { seed, solver, steps, ...times, ...asked },
+    solved: { seed, solver, steps, ...times, ...asked, ...cost },
   };
 }
 

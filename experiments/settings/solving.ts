@@ -17,18 +17,19 @@ const tolerance = (what: string, other: string) =>
     }),
   );
 
+/** A line of `--help`: what the steps of solvers cost. */
+export const costsOf = (names: readonly FlowSolverName[]): string =>
+  `evaluations of the network in a step: ${
+    names.map((name) => `${name} ${flowSolvers[name].evaluationsPerStep}`).join(", ")
+  }`;
+
+const names = Object.keys(flowSolvers) as FlowSolverName[];
+
 /** Settings that say how a flow is followed. */
 export const solving = {
   solver: {
-    ...choice(Object.keys(flowSolvers) as FlowSolverName[], {
-      doc: "how the flow is solved",
-      default: "heun",
-    }),
-    details: [
-      `evaluations of the network in a step: ${
-        Object.entries(flowSolvers).map(([name, { evaluationsPerStep: n }]) => `${name} ${n}`).join(", ")
-      }; sde adds noise`,
-    ],
+    ...choice(names, { doc: "how the flow is solved", default: "heun" }),
+    details: [`${costsOf(names)}; sde adds noise`],
   },
   steps: integer({ doc: "steps from noise to image", min: 1, max: 2 ** 24, default: 20 }),
   grid: timeGrid({ doc: "how the steps are spread over time", default: "uniform" }),

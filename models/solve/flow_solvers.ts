@@ -4,13 +4,17 @@ import type { TimesOptions } from "./time_grids.ts";
 
 /** A Runge-Kutta method with steps that are given. */
 export interface FixedSolver extends TimesOptions {
+  /** Its steps are given. */
   readonly method: "fixed";
+  /** Its name. */
   readonly solver: SolverName;
 }
 
 /** A Runge-Kutta method that chooses the steps of each sample. */
 export interface AdaptiveSolver {
+  /** It chooses its steps. */
   readonly method: "adaptive";
+  /** Its name. */
   readonly solver: AdaptiveSolverName;
   /** Error allowed per step, relative to the state. */
   readonly rtol: number;
@@ -22,7 +26,9 @@ export interface AdaptiveSolver {
 
 /** The stochastic sampler. */
 export interface StochasticSolver extends TimesOptions {
+  /** It adds noise. */
   readonly method: "stochastic";
+  /** Its name, for stochastic differential equation. */
   readonly solver: "sde";
   /** Strength of its diffusion. */
   readonly noise: number;

@@ -45,6 +45,7 @@ const tolerance = 1e-12;
  * interpolation to 0
  */
 export function defineTableau(tableau: Tableau & Pick<EmbeddedTableau, "error">): EmbeddedTableau;
+/** Checks a tableau that may have no error estimate. @throws as the other */
 export function defineTableau(tableau: Tableau): ButcherTableau;
 export function defineTableau(tableau: Tableau): ButcherTableau {
   const { order, a, b, c } = tableau;

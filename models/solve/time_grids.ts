@@ -29,7 +29,7 @@ export function quadraticGrid(bend: number): TimeGrid {
  * Steps whose lengths form a geometric series, so that the logarithm of a step's length falls evenly.
  *
  * @param ratio how much faster time goes at noise than at data: above 1 the steps are finest near data, where strokes get
- * their edges; below 1 near noise, where it is decided which digit it will be
+ * their edges and solvers that choose their own steps take short ones; below 1 near noise
  */
 export function logarithmicGrid(ratio: number): TimeGrid {
   if (ratio === 1) return uniformGrid;
@@ -53,7 +53,7 @@ export const timeGrids = {
         doc: "first length by last, nearly; below 1 = finest near noise",
         min: 1e-4,
         max: 1e4,
-        default: 10,
+        default: 4,
       },
     },
     make: ({ ratio }: Readonly<Record<string, number>>) => logarithmicGrid(ratio),

@@ -70,6 +70,8 @@ export interface Solved {
   readonly labels?: readonly number[];
   /** Guidance by these classes; 1 is none. */
   readonly guidance?: number;
+  /** How often the network was asked for velocities, if it is known. */
+  readonly evaluations?: number;
 }
 
 /** What a page needs to draw samples by itself. */

@@ -21,10 +21,13 @@ import {
 } from "../kinds.ts";
 import type { Values } from "../setting.ts";
 import { defineSettings } from "../settings.ts";
+import { costsOf } from "../solving.ts";
 import { variant } from "../variant.ts";
 import { modelNames } from "../../../models/nets/networks.ts";
 import { timeEmbeddingNames } from "../../../models/nn/time_features.ts";
 import { shared } from "./shared.ts";
+
+const solverNames = Object.keys(solvers) as SolverName[];
 
 /** The presets by name; their values stand in `presets.ts`. */
 export const presetNames = ["quick", "standard", "paper"] as const;
@@ -89,10 +92,13 @@ export const training = defineSettings({
   testBatches: integer({ doc: "batches of the final test, 0 = all", default: 0 }),
   samples: integer({ doc: "images in samples.png", default: 64 }),
   guidance: number({ doc: "guidance of the samples by their labels, 1 = none", min: 0, default: 1 }),
-  solver: choice(Object.keys(solvers) as SolverName[], { doc: "ODE solver of the samples" }),
+  solver: {
+    ...choice(solverNames, { doc: "ODE solver of the samples" }),
+    details: [costsOf(solverNames)],
+  },
   sampleSteps: integer({ doc: "solver steps from noise to image", min: 1 }),
   flowSamples: integer({ doc: "images whose flow from noise is stored", default: 5 }),
-  flowSteps: integer({ doc: "Euler steps of these flows, one snapshot each", min: 1 }),
+  flowSteps: integer({ doc: "Euler steps of these flows, one evaluation and one snapshot each", min: 1 }),
   flowFrames: integer({ doc: "frames of their animation", min: 2, max: 10_000, default: 60 }),
   pacing: choice(pacings, { doc: "how the frames are spread over time", default: "linear" }),
   sampleEpochs: number({
