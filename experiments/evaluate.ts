@@ -3,6 +3,7 @@ import { init } from "../kernels/mod.ts";
 import type { Dataset } from "./data/dataset.ts";
 import { evaluate, evaluationsOf } from "./evaluation/evaluate.ts";
 import { writeEvaluation } from "./evaluation/evaluation.ts";
+import { guidanceFor } from "./evaluation/guidance.ts";
 import { recordEvaluation } from "./evaluation/record.ts";
 import { type Subject, subjectOfCheckpoint, subjectOfRun } from "./evaluation/subject.ts";
 import { aboutEvaluation, evaluationTable } from "./evaluation/table.ts";
@@ -69,7 +70,7 @@ async function judgeFor(data: Dataset, signal: AbortSignal): Promise<DataJudge |
 /** How a network is evaluated: by flags, else as its run draws samples, with as many samples as there are images. */
 function optionsFor(
   words: EvaluateWords,
-  { data, trained, drawnBy }: Subject,
+  { data, trained, drawnBy, ...subject }: Subject,
   most: number,
 ): EvaluationOptions {
   const { seed, solver, courseImages, bitsImages } = words;
@@ -81,7 +82,7 @@ function optionsFor(
     );
   }
   return {
-    ...{ seed, courseImages, bitsImages },
+    ...{ seed, courseImages, bitsImages, guidance: guidanceFor(words.guidance, subject) },
     count: words.count ?? Math.min(most, there),
     ...solverSpec(solver ?? drawnBy ?? "heun:steps=20"),
   };

@@ -3,6 +3,7 @@ import { init } from "../kernels/mod.ts";
 import { SolverError } from "../models/mod.ts";
 import { report } from "./artifacts/report.ts";
 import { compareSolvers, comparisonEvaluations } from "./evaluation/compare_solvers.ts";
+import { guidanceFor } from "./evaluation/guidance.ts";
 import {
   cheapestOfBest,
   readSolverCosts,
@@ -35,21 +36,22 @@ await runTask(async () => {
   const subject = await subjectOfRun(run);
   const judge = await judgeOf(subject.data, { say, signal: stop.signal, terminal: stderr });
   if (!judge) Deno.exit(stop.exitCode);
+  const guidance = guidanceFor(words.guidance, subject);
   const common = {
-    ...{
-      weights: subject.weights.sha256,
-      judge: judge.digest,
-      device: device.description,
-      count,
-      seed,
-      guidance: "",
-    },
+    ...{ weights: subject.weights.sha256, judge: judge.digest, device: device.description },
+    ...{ count, seed, guidance },
   };
   let costs = await earlierCosts(run, common);
   const left = specs.filter((spec) => !costs.solvers.some((known) => known.spec === spec));
   const totalSteps = comparisonEvaluations(left, { count });
   const bar = new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "evaluations" }, stderr);
-  const options = { count, seed, onProgress: (done: number) => bar.update(done), signal: stop.signal };
+  const options = {
+    count,
+    seed,
+    guidance,
+    onProgress: (done: number) => bar.update(done),
+    signal: stop.signal,
+  };
   try {
     for await (const cost of compareSolvers(subject, judge, left, options)) {
       costs = { ...costs, solvers: [...costs.solvers, cost] };

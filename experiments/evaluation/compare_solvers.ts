@@ -15,6 +15,8 @@ export interface ComparisonOptions {
   readonly count: number;
   /** Seed of their noise. */
   readonly seed: number;
+  /** Guidance by the class. */
+  readonly guidance: number;
   /** Called with the evaluations of the network that are done. */
   readonly onProgress?: (done: number) => void;
   /** Ends the comparison early. */
@@ -42,7 +44,7 @@ export async function* compareSolvers(
   subject: Subject,
   judge: DataJudge,
   specs: readonly string[],
-  { count, seed, onProgress = () => {}, signal }: ComparisonOptions,
+  { count, seed, guidance, onProgress = () => {}, signal }: ComparisonOptions,
 ): AsyncGenerator<SolverCost, void, void> {
   const real = imagesOf(subject.data.test, Uint32Array.from({ length: count }, (_, i) => i));
   const { features: reference } = await judge.judge(real.values);
@@ -55,7 +57,11 @@ export async function* compareSolvers(
   for (const spec of specs) {
     try {
       const { how } = solverSpec(spec);
-      const { pixels, evaluations, seconds } = await drawFor(subject, { count, seed, how }, advance);
+      const { pixels, evaluations, seconds } = await drawFor(
+        subject,
+        { count, seed, how, guidance },
+        advance,
+      );
       const { features, probabilities } = await judge.judge(pixels.values);
       const { confidence } = verdicts({ probabilities }, judge.classes);
       yield {

@@ -1,6 +1,6 @@
-import { type FlowSolver, flowSolvers, noise, toPixels, type VelocityField } from "../../models/mod.ts";
+import { type FlowSolver, flowSolvers, noise, toPixels } from "../../models/mod.ts";
 import { timesOf } from "../../models/solve/time_grids.ts";
-import type { Tensor } from "../../kernels/mod.ts";
+import { type Asked, fieldOf, guidanceInWords } from "../draw/asked.ts";
 import { costInWords } from "../draw/solver_cost.ts";
 import { drawSamplesInBatches } from "../draw/samples.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
@@ -8,7 +8,7 @@ import type { Points } from "../judge/points.ts";
 import type { Cost } from "./evaluation.ts";
 import { asBytes, drawImages, imagesOf } from "./real_images.ts";
 import type { Subject } from "./subject.ts";
-import type { EvaluationOptions, ImageSets, JudgedImages } from "./trial.ts";
+import type { EvaluationOptions, JudgedImages, Trial } from "./trial.ts";
 
 /** Evaluations of a sample by a solver that chooses its own steps, for a first guess. */
 const guess = 60;
@@ -25,7 +25,7 @@ function evaluationsEach(how: FlowSolver): number {
 }
 
 /** Samples as a file of images would hold them, and what they cost. */
-export interface DrawnImages {
+export interface DrawnImages extends Pick<Trial, "field" | "condition" | "asked"> {
   readonly pixels: Points;
   /** Evaluations of the network for a sample; the mean where samples differ. */
   readonly evaluations: number;
@@ -41,16 +41,17 @@ export interface DrawnImages {
  * @throws {SolverError} if a solver cannot go on
  */
 export async function drawFor(
-  { drawable }: Subject,
-  { count, seed, how }: Pick<EvaluationOptions, "count" | "seed" | "how">,
+  { drawable, classes }: Subject,
+  { count, seed, how, guidance }: Pick<EvaluationOptions, "count" | "seed" | "how" | "guidance">,
   advance: (evaluations: number) => Promise<void>,
 ): Promise<DrawnImages> {
   const started = performance.now();
+  const asked = askedOf(classes, count, guidance);
   const each = evaluationsEach(how);
   let counted = 0;
   const { pixels, ...cost } = await drawSamplesInBatches(
     drawable,
-    { count, seed },
+    { count, seed, ...asked && { asked } },
     how.method === "stochastic" ? { ...how, seed } : how,
     (done) => {
       const more = (done - counted) * each;
@@ -59,23 +60,31 @@ export async function drawFor(
     },
   );
   return {
+    ...fieldOf(drawable.model, asked),
+    ...asked && { asked: asked.labels },
     pixels: { values: asBytes(pixels), rows: count, width: pixels.length / count },
     evaluations: cost.evaluations,
     seconds: (performance.now() - started) / 1000,
-    words: costInWords(cost),
+    words: costInWords(cost) +
+      (asked ? `, equally many of each class, ${guidanceInWords(asked.guidance)}` : ""),
+  };
+}
+
+/** Equally many samples of each class, in turn; of a network without classes there is nothing to ask. */
+function askedOf(classes: number, count: number, guidance: number): Asked | undefined {
+  if (classes === 0) return undefined;
+  return {
+    labels: Uint32Array.from({ length: count }, (_, n) => n % classes),
+    guidance: { scale: guidance },
   };
 }
 
 /** The sets of images that an evaluation compares, all of one size. */
-export interface DrawnSets {
-  readonly sets: ImageSets;
-  readonly asked?: Uint32Array | undefined;
+export interface DrawnSets extends Pick<Trial, "sets" | "field" | "condition" | "asked"> {
   /** Of the samples. */
   readonly cost: Cost;
   /** How they were drawn, in words. */
   readonly how: string;
-  readonly field: VelocityField;
-  readonly condition?: Tensor | undefined;
 }
 
 /**
@@ -116,6 +125,8 @@ export async function imageSets(
     },
     cost: { evaluations: Math.round(count * drawn.evaluations), seconds: drawn.seconds },
     how: `${options.words}, ${drawn.words}`,
-    field: drawable.model,
+    field: drawn.field,
+    condition: drawn.condition,
+    asked: drawn.asked,
   };
 }

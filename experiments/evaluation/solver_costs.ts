@@ -29,8 +29,8 @@ export interface SolverCosts {
     readonly device: string;
     readonly count: number;
     readonly seed: number;
-    /** How the network was guided, in words; empty if it was not. */
-    readonly guidance: string;
+    /** Guidance by the class; 1 is none. */
+    readonly guidance: number;
   };
   readonly solvers: readonly SolverCost[];
 }
@@ -39,7 +39,7 @@ const estimate = fieldsOf({ value: finiteNumber, low: finiteNumber, high: finite
 
 const checks = {
   version: { expected: "1; measure the solvers again", accepts: (value: unknown) => value === 1 },
-  common: fieldsOf({ weights: text, judge: text, device: text, count, seed: count, guidance: text }),
+  common: fieldsOf({ weights: text, judge: text, device: text, count, seed: count, guidance: finiteNumber }),
   solvers: listOf(fieldsOf({
     ...{ spec: text, evaluations: finiteNumber, seconds: finiteNumber },
     ...{ frechet: estimate, confident: estimate },

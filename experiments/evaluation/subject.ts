@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import type { Tensor } from "../../kernels/mod.ts";
 import { flowMatching, loadCheckpoint, type Objective } from "../../models/mod.ts";
 import { type Dataset, loadDataset } from "../data/dataset.ts";
 import { sha256 } from "../data/mnist.ts";
@@ -23,8 +22,10 @@ export interface Subject {
   readonly trained: Uint32Array;
   readonly weights: Evaluation["weights"];
   readonly objective: Objective;
-  /** The labels of some test images as the network's condition, if it takes one. */
-  readonly labelsOf?: (from: number, count: number) => Tensor;
+  /** Number of classes that the network can be asked for; 0 without. */
+  readonly classes: number;
+  /** Guidance by its class, with which its run draws samples. */
+  readonly guidance?: number;
   /** How its run draws samples, as `solverSpec` reads it. */
   readonly drawnBy?: string;
 }
@@ -57,6 +58,7 @@ export async function subjectOfRun(run: string): Promise<Subject> {
     weights: { file: found.path.slice(run.length + 1), sha256: await sha256(bytes.slice()), step },
     objective: objectiveOf(config),
     drawnBy: `${config.solver}:steps=${config.sampleSteps}`,
+    guidance: config.guidance,
   };
 }
 
@@ -86,8 +88,8 @@ function subjectOf(
   bytes: Uint8Array,
   path: string,
   data: Dataset,
-): Pick<Subject, "drawable" | "data"> {
-  const { model, info: { normalization }, shape } = loadCheckpoint(bytes, path);
+): Pick<Subject, "drawable" | "data" | "classes"> {
+  const { model, info: { normalization, config }, shape } = loadCheckpoint(bytes, path);
   const size = [data.channels, data.height, data.width];
   if (`${shape}` !== `${size}`) {
     throw new RunError(
@@ -97,5 +99,12 @@ function subjectOf(
         "(expected one size; see --data)",
     );
   }
-  return { drawable: { model, normalization, shape }, data };
+  const { classes = 0 } = config;
+  if (classes > 0 && classes !== data.classes) {
+    throw new RunError(
+      `Cannot evaluate ${path}: its network has ${classes} classes, and ${data.name} has ${data.classes} ` +
+        "(expected as many; see --data)",
+    );
+  }
+  return { drawable: { model, normalization, shape }, data, classes };
 }

@@ -14,6 +14,8 @@ export interface EvaluationOptions {
   /** Seed of the noise. */
   readonly seed: number;
   readonly how: FlowSolver;
+  /** Guidance by the class, of a network that can be asked for one; 1 is none, 0 draws without class. */
+  readonly guidance: number;
   /** The solver in words, such as `heun, 20 steps`. */
   readonly words: string;
   /** Images that are followed from noise to data, or back. */

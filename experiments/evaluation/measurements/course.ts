@@ -3,6 +3,7 @@ import { flowGeometry, fromPixels, noise, roundTrip } from "../../../models/mod.
 import { bootstrap } from "../../judge/estimate.ts";
 import { rowsOf } from "../../judge/points.ts";
 import { evaluationsOnWay, followedBy } from "../followed_by.ts";
+import { conditionOf } from "../real_images.ts";
 import type { Measured, Measurement, Trial } from "../trial.ts";
 
 /** Images that are followed at once. */
@@ -71,7 +72,7 @@ async function roundTrips({ subject, options, sets, advance }: Trial, count: num
     const rows = Math.min(batch, count - from);
     const { values } = rowsOf(sets.test.pixels, Array.from({ length: rows }, (_, n) => from + n));
     const x1 = tensor(fromPixels(values, normalization), [rows, ...shape]);
-    const condition = subject.labelsOf?.(from, rows);
+    const condition = conditionOf(subject, from, rows);
     const trip = await roundTrip(model, x1, {
       ...followedBy(options.how),
       batch: rows,

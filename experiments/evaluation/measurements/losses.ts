@@ -1,5 +1,5 @@
 import { HeldOutLoss } from "../../../models/mod.ts";
-import { ImageSource } from "../../data/image_source.ts";
+import { ImageSource, labelsFor } from "../../data/image_source.ts";
 import { binByTime } from "../../draw/loss_by_time.ts";
 import { bootstrap } from "../../judge/estimate.ts";
 import { meanLoss } from "../../../models/mod.ts";
@@ -15,8 +15,13 @@ export const losses: Measurement = {
   judged: false,
   sampled: false,
   evaluations: ({ data }) => Math.min(data.test.count, most),
-  async measure({ subject: { data, drawable, objective }, options: { seed }, advance }) {
-    const test = new ImageSource(data.test.images, data, drawable.normalization);
+  async measure({ subject: { data, drawable, objective, classes }, options: { seed }, advance }) {
+    const test = new ImageSource(
+      data.test.images,
+      data,
+      drawable.normalization,
+      labelsFor({ conditional: classes > 0 }, data.test, data),
+    );
     const heldOut = new HeldOutLoss(drawable.model, test, { batchSize, seed, objective });
     const images = Uint32Array.from({ length: Math.min(data.test.count, most) }, (_, i) => i);
     let counted = 0;

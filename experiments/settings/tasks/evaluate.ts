@@ -1,5 +1,5 @@
 import { ConfigError, flagOf, type Values } from "../setting.ts";
-import { integer, optional, path, text } from "../kinds.ts";
+import { integer, number, optional, path, text } from "../kinds.ts";
 import { defineSettings } from "../settings.ts";
 import { splitWords } from "../words.ts";
 import { shared } from "./shared.ts";
@@ -15,6 +15,10 @@ export const evaluating = defineSettings({
     max: 100_000,
   })),
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
+  guidance: optional(number({
+    doc: "guidance by the class, 1 = none, 0 = without class (else the run's; 1 of a checkpoint)",
+    min: 0,
+  })),
   solver: optional(text({
     doc: "how samples are drawn (else as the run draws them; of a checkpoint heun:steps=20)",
     hint: "SPEC",

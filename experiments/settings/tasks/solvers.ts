@@ -1,4 +1,4 @@
-import { integer, optional, text } from "../kinds.ts";
+import { integer, number, optional, text } from "../kinds.ts";
 import { ConfigError, type Values } from "../setting.ts";
 import { defineSettings } from "../settings.ts";
 import { solverSpec } from "../solver_spec.ts";
@@ -32,6 +32,10 @@ export const comparingSolvers = defineSettings({
     default: 1000,
   }),
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
+  guidance: optional(number({
+    doc: "guidance by the class, 1 = none, 0 = without class (else the run's; 1 of a checkpoint)",
+    min: 0,
+  })),
   device: shared.device,
   threads: shared.threads,
 });
