@@ -40,17 +40,17 @@ export function logarithmicGrid(ratio: number): TimeGrid {
 export const timeGrids = {
   uniform: { doc: "equal steps", settings: {}, make: () => uniformGrid },
   quadratic: {
-    doc: "steps whose length changes linearly",
+    doc: "shorter steps at one end",
     settings: {
-      bend: { doc: "1 = finest near data, -1 = finest near noise", min: -1, max: 1, default: 1 },
+      bend: { doc: "1 = at data, -1 = at noise", min: -1, max: 1, default: 1 },
     },
     make: ({ bend }: Readonly<Record<string, number>>) => quadraticGrid(bend),
   },
   logarithmic: {
-    doc: "steps whose length changes by the same factor",
+    doc: "ever shorter steps",
     settings: {
       ratio: {
-        doc: "first length by last, nearly; below 1 = finest near noise",
+        doc: "first by last, below 1 = longer",
         min: 1e-4,
         max: 1e4,
         default: 4,
