@@ -27,7 +27,9 @@ import {
   rowsOf,
   sample,
   Sampler,
+  solveFlow,
   step,
+  StochasticSampler,
   Trainer,
   trajectory,
   type VelocityField,
@@ -56,6 +58,8 @@ const uses: Record<string, (field: VelocityField) => unknown> = {
   "Sampler() of a solver whose first stage is the last": (field) =>
     new Sampler(field, shape, { steps: 2, solver: firstSameAsLast }),
   "AdaptiveSampler()": (field) => new AdaptiveSampler(field, shape),
+  "StochasticSampler()": (field) => new StochasticSampler(field, shape, { steps: 2 }),
+  "solveFlow()": (field) => solveFlow(field, zeros(shape), { method: "fixed", solver: "euler", steps: 2 }),
   "Sampler.plan()": (field) => Sampler.plan(field, shape, { steps: 2 }),
   "trajectory()": (field) => trajectory(field, { x0: zeros(shape), steps: 2 }),
   "step()": (field) => step(heun, field, zeros(shape), zeros([2]), 0.5),
