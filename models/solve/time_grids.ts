@@ -19,7 +19,7 @@ export const uniformGrid: TimeGrid = { at: (s) => s };
  *
  * @param bend in [-1, 1]. With 1 the steps get shorter towards data, t = 1 - (1 - s)^2, as in DDIM; with -1 towards noise,
  * t = s^2
- * Source: Song et al. 2021, Denoising diffusion implicit models, arXiv:2010.02502, section D.2
+ * Source: Song et al. 2021, Denoising diffusion implicit models, arXiv:2010.02502, appendix D.2
  */
 export function quadraticGrid(bend: number): TimeGrid {
   return { at: (s) => s + bend * s * (1 - s) };
@@ -33,7 +33,8 @@ export function quadraticGrid(bend: number): TimeGrid {
  */
 export function logarithmicGrid(ratio: number): TimeGrid {
   if (ratio === 1) return uniformGrid;
-  return { at: (s) => (1 - ratio ** -s) / (1 - 1 / ratio) };
+  const rate = -Math.log(ratio);
+  return { at: (s) => Math.expm1(rate * s) / Math.expm1(rate) }; // (1 - ratio^-s) / (1 - 1 / ratio), precise near 1
 }
 
 /** The grids of times by name. */
