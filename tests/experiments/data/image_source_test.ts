@@ -17,3 +17,16 @@ for (const channels of [1, 3]) {
     assertClose(await x1.read(), expected.map((byte) => byte / 127.5 - 1), 1e-6);
   });
 }
+
+testOnDevices("ImageSource gives labels with the images, where it has some", async () => {
+  const size = { channels: 1, height: 1, width: 2 };
+  const bytes = Uint8Array.from({ length: 8 }, (_, i) => i);
+  const indices = tensor(Uint32Array.of(3, 0, 3));
+  const plain = new ImageSource(bytes, size, normalizationTo("0..1"));
+  assert.deepEqual([plain.classes, plain.batch(indices).condition], [0, undefined]);
+  const labels = { values: Uint8Array.of(7, 200, 3, 255), classes: 256 };
+  const labelled = new ImageSource(bytes, size, normalizationTo("0..1"), labels);
+  const { condition } = labelled.batch(indices);
+  assert.equal(labelled.classes, 256);
+  assert.deepEqual([condition!.type, [...await condition!.read()]], ["u32", [255, 7, 255]]);
+});

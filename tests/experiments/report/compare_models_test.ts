@@ -1,22 +1,31 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { compareModels } from "../../../experiments/report/compare_models.ts";
-import { init, withDevice } from "../../../kernels/mod.ts";
-import { createModel, saveCheckpoint } from "../../../models/mod.ts";
+import { init, tensor, withDevice } from "../../../kernels/mod.ts";
+import { createModel, loadCheckpoint, saveCheckpoint } from "../../../models/mod.ts";
 import { withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
+import { assertClose } from "../../testing.ts";
 
 const device = await init({ device: "cpu" });
 
-/** Calls back with a folder in which each named run holds an untrained network of some channels. */
+/** Calls back with a folder in which each named run holds an untrained network of some channels and classes. */
 async function withRuns(
   channels: Readonly<Record<string, number>>,
   test: (runs: string[]) => Promise<void>,
+  classes: Readonly<Record<string, number>> = {},
 ): Promise<void> {
   await withFolder(async (folder) => {
     await withDevice(device, async () => {
       for (const [i, [name, count]] of Object.entries(channels).entries()) {
-        const config = { type: "UNet_FM", filters: [2, 4], tEmb: 4, channels: count } as const;
+        const known = classes[name] ?? 0;
+        const config = {
+          type: "UNet_FM",
+          filters: [2, 4],
+          tEmb: 4,
+          channels: count,
+          classes: known,
+        } as const;
         const info = { config, normalization: { scale: 2, shift: -1 }, imageSize: [4, 4] } as const;
         await Deno.mkdir(join(folder, name));
         await Deno.writeFile(
@@ -68,4 +77,25 @@ testNeeding(
         message: /: it has no ema.safetensors or last.safetensors \(expected the weights of a run\)$/,
       });
     }),
+);
+
+testNeeding(
+  files,
+  "compareModels() asks networks that know classes for one after the other, beside one without",
+  () =>
+    withRuns({ labelled: 1, plain: 1 }, async (runs) => {
+      const { labels, t, points, velocities, shape } = (await compareModels(runs))!;
+      assert.deepEqual(labels, [0, 1, 2, 0, 1]);
+      const path = join(runs[0], "ema.safetensors");
+      const { model } = loadCheckpoint(await Deno.readFile(path), path);
+      const P = 16;
+      const [S, T] = shape;
+      for (let s = 0; s < S; s++) {
+        const at = (s * T + 7) * P;
+        const x = tensor(points[0].slice(at, at + P).map((pixel) => 2 * pixel - 1), [1, 1, 4, 4]);
+        const v = model.velocity(x, tensor(Float32Array.of(t[7])), tensor(Uint32Array.of(s % 3)));
+        assertClose(velocities[0][0].subarray(at, at + P), (await v.read()).map((v) => v / 2), 1e-5);
+      }
+      assert.equal((await compareModels([runs[1], runs[0]]))!.labels?.length, S);
+    }, { labelled: 3 }),
 );

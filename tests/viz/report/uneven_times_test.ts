@@ -34,7 +34,7 @@ class Sampler {
     }
   }
 }
-const loadCheckpoint = () => ({ model: {}, shape: [1, ${H}, ${W}], info: { normalization: { scale: 1, shift: 0 } } });
+const loadCheckpoint = () => ({ model: {}, shape: [1, ${H}, ${W}], info: { normalization: { scale: 1, shift: 0 }, config: {} } });
 const init = async () => ({ kind: "cpu", description: "paper" });
 const solvers = { euler: {} };
 const adaptiveSolvers = {}, timeGrids = { uniform: {} };
