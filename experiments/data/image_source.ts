@@ -1,5 +1,5 @@
 import { gatherImages, packBytes, reshape, type Tensor } from "../../kernels/mod.ts";
-import type { BatchSource, Examples, Normalization } from "../../models/mod.ts";
+import type { BatchSource, Examples, HostExamples, Normalization } from "../../models/mod.ts";
 import type { Dataset } from "./dataset.ts";
 import type { TrainingConfig } from "../settings/tasks/train_config.ts";
 
@@ -10,15 +10,22 @@ export function normalizationTo(range: TrainingConfig["normalize"]): Normalizati
 
 /** Images that stay on the device as bytes and come out as normalised batches. */
 export class ImageSource implements BatchSource {
+  /** The same images in host memory, with their labels if there are any. */
+  readonly host: HostExamples;
   readonly #bytes: Tensor;
 
-  /** @param images u8[N, C, H, W] */
+  /**
+   * @param images u8[N, C, H, W]
+   * @param labels u8[N], if there are any
+   */
   constructor(
     images: Uint8Array,
     readonly size: Pick<Dataset, "channels" | "height" | "width">,
     readonly normalization: Normalization,
+    labels?: Uint8Array,
   ) {
     this.#bytes = packBytes(images);
+    this.host = hostImages(images, size, normalization, labels);
   }
 
   /** [C, H, W] of an image. */
@@ -38,4 +45,24 @@ export class ImageSource implements BatchSource {
     const images = gatherImages(this.#bytes, indices, { pixels, scale: scale / 255, shift });
     return { x1: reshape(images, [indices.size, ...this.shape]) };
   }
+}
+
+function hostImages(
+  images: Uint8Array,
+  { channels, height, width }: Pick<Dataset, "channels" | "height" | "width">,
+  { scale, shift }: Normalization,
+  labels: Uint8Array | undefined,
+): HostExamples {
+  const size = channels * height * width;
+  return {
+    size,
+    values(examples) {
+      const values = new Float32Array(examples.length * size);
+      examples.forEach((image, n) => {
+        for (let i = 0; i < size; i++) values[n * size + i] = images[image * size + i] * scale / 255 + shift;
+      });
+      return values;
+    },
+    ...labels && { labels: (examples: Uint32Array) => Uint32Array.from(examples, (image) => labels[image]) },
+  };
 }

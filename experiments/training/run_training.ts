@@ -14,6 +14,7 @@ import { gauges } from "../tracking/gauges.ts";
 import type { RecordedDataset } from "../tracking/record.ts";
 import { startTracking, trackingOf } from "../tracking/start.ts";
 import { tracked } from "../tracking/tracker.ts";
+import { checkCoupling } from "./check_coupling.ts";
 import { checkPictures } from "./check_pictures.ts";
 import { compileKernels } from "./compile_kernels.ts";
 import { fittingNetwork } from "./fit_memory.ts";
@@ -74,14 +75,20 @@ async function trainOn(device: Device, asked: TrainingConfig, options: RunOption
   const resumed = options.lock ?? (asked.resume === null ? undefined : own.use(await lockRun(asked.resume)));
   const choice = await trackingOf(asked, asked.resume);
   const data = await loadDataset(asked.data ?? undefined);
-  const source = new ImageSource(data.train.images, data, normalizationTo(asked.normalize));
+  const source = new ImageSource(
+    data.train.images,
+    data,
+    normalizationTo(asked.normalize),
+    data.train.labels,
+  );
+  checkCoupling(asked, data);
   checkPictures(asked, source.shape);
   const { config, network } = fittingNetwork(asked, device, source, say);
   const images = splitImages(data.train.count, config);
   const run = config.resume ??
     await createRunFolder({ name: config.name ?? config.model, out: config.out, startedAt });
   const lock = resumed ?? own.use(await lockRun(run));
-  const loop = new TrainingLoop({ config, run, data, images, network, source, signal, say });
+  using loop = new TrainingLoop({ config, run, data, images, network, source, signal, say });
   const resumedAt = resumed ? await loop.resume() : undefined;
   if (resumed) await removeLeftovers(resumed);
   let bar: ProgressBar | undefined;
