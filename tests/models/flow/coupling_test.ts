@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
-import { normals, randomNormal, tensor } from "../../../kernels/mod.ts";
+import { add, gatherRows, normals, randomNormal, type Tensor, tensor } from "../../../kernels/mod.ts";
 import {
   classTransportPairs,
+  type Coupling,
   couplings,
   createModel,
   fit,
   flowMatching,
   hostRows,
   independentCoupling,
+  Linear,
+  Module,
   pairTransport,
+  randomInitialiser,
   rowsOf,
   Trainer,
   transport,
@@ -124,13 +128,34 @@ testOnDevices("Trainer takes pairs of a coupling made ahead of time, bit for bit
   assert.notDeepEqual(await plain.losses(), losses);
 });
 
+/** A line per class: v(x, t, c) = a x + b with the class's b. */
+class LabelledField extends Module {
+  readonly map = new Linear(P, P, randomInitialiser(1));
+  readonly rows = randomInitialiser(2).uniform([3, P], 0.1);
+
+  velocity(x: Tensor, _: Tensor, labels = tensor(new Uint32Array(x.shape[0]))): Tensor {
+    return add(this.map.forward(x), gatherRows(this.rows, labels));
+  }
+}
+
 testOnDevices("fit() pairs by transport, and within classes where the condition has them", async () => {
-  const x1 = tensor(values.slice(0, 24 * 12), [24, 1, 3, 4]);
-  const objective = (coupling: typeof transportPairs) => ({ ...flowMatching, coupling });
-  const losses = async (coupling: typeof transportPairs) => {
-    const model = createModel({ type: "UNet_FM", filters: [4], tEmb: 4 }, 1);
-    return await fit(model, x1, { steps: 40, batchSize: 24, objective: objective(coupling) });
+  const x1 = tensor(values.slice(0, 24 * P), [24, P]);
+  const condition = tensor(labels.slice(0, 24));
+  const losses = async (coupling: Coupling, labelled: boolean) => {
+    const options = { steps: 20, batchSize: 24, objective: { ...flowMatching, coupling } };
+    return await fit(new LabelledField(), x1, { ...options, ...labelled && { condition } });
   };
-  assert.equal((await losses(transportPairs)).length, 40);
-  await assert.rejects(losses(classTransportPairs), /^FitError: .* needs a label per example as condition/);
+  for (const labelled of [false, true]) {
+    const [plain, paired] = [
+      await losses(independentCoupling, labelled),
+      await losses(transportPairs, labelled),
+    ];
+    assert.ok(paired[0] < plain[0] && paired[19] < plain[19], `${paired} and ${plain}`);
+  }
+  const [plain, within] = [await losses(independentCoupling, true), await losses(classTransportPairs, true)];
+  assert.ok(within[0] < plain[0] && within[19] < plain[19], `${within} and ${plain}`);
+  await assert.rejects(
+    losses(classTransportPairs, false),
+    /^FitError: .* needs a label per example as condition/,
+  );
 });
