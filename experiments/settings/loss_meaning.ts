@@ -1,7 +1,15 @@
 import { asText, flagOf } from "./setting.ts";
 
 /** The settings that decide what a loss measures: its scale, and the best that a network can reach. */
-const meaning = ["normalize", "path", "times", "coupling", "prediction", "lossWeight"] as const;
+const meaning = [
+  "normalize",
+  "conditional",
+  "path",
+  "times",
+  "coupling",
+  "prediction",
+  "lossWeight",
+] as const;
 
 /**
  * Says why losses that stand side by side cannot be compared.
@@ -11,9 +19,17 @@ const meaning = ["normalize", "path", "times", "coupling", "prediction", "lossWe
  */
 export function lossWarning(runs: readonly Readonly<Record<string, unknown>>[]): string | undefined {
   const differing = meaning.flatMap((name) => {
-    const values = new Set(runs.flatMap((run) => run[name] === undefined ? [] : [asText(run[name])]));
+    const values = new Set(runs.flatMap((run) => {
+      const value = name in run ? run[name] : olderThan(name, run);
+      return value === undefined ? [] : [asText(value)];
+    }));
     return values.size > 1 ? [`${flagOf(name)} is ${[...values].join(" or ")}`] : [];
   });
   if (differing.length === 0) return undefined;
   return `Losses of these runs are not comparable: ${differing.join(", ")}`;
+}
+
+/** The value of a setting in a run of ours that is older than the setting. */
+function olderThan(name: string, run: Readonly<Record<string, unknown>>): boolean | undefined {
+  return name === "conditional" && "normalize" in run ? false : undefined;
 }
