@@ -1,7 +1,7 @@
 import { asText, flagOf } from "./setting.ts";
 
 /** The settings that decide what every loss measures: its scale, and the best that a network can reach. */
-const meaning = ["normalize", "path", "coupling", "prediction"] as const;
+const meaning = ["normalize", "conditional", "path", "coupling", "prediction"] as const;
 
 /** Those that decide it for training alone: held-out losses are measured at uniform times and without weights. */
 const ofTraining = ["times", "lossWeight"] as const;
@@ -15,7 +15,10 @@ const ofTraining = ["times", "lossWeight"] as const;
 export function lossWarning(runs: readonly Readonly<Record<string, unknown>>[]): string | undefined {
   const differing = (names: readonly string[]) =>
     names.flatMap((name) => {
-      const values = new Set(runs.flatMap((run) => run[name] === undefined ? [] : [asText(run[name])]));
+      const values = new Set(runs.flatMap((run) => {
+        const value = name in run ? run[name] : olderThan(name, run);
+        return value === undefined ? [] : [asText(value)];
+      }));
       return values.size > 1 ? [`${flagOf(name)} is ${[...values].join(" or ")}`] : [];
     });
   const [all, training] = [differing(meaning), differing(ofTraining)];
@@ -23,4 +26,9 @@ export function lossWarning(runs: readonly Readonly<Record<string, unknown>>[]):
   if (training.length === 0) return undefined;
   return "Training losses of these runs are not comparable, those of validation and test are: " +
     training.join(", ");
+}
+
+/** The value of a setting in a run of ours that is older than the setting. */
+function olderThan(name: string, run: Readonly<Record<string, unknown>>): boolean | undefined {
+  return name === "conditional" && "normalize" in run ? false : undefined;
 }

@@ -7,7 +7,7 @@ import { PNG } from "npm:pngjs@7.0.0";
 import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
 import { readFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
 import { init } from "../../kernels/mod.ts";
-import { loadCheckpoint } from "../../models/mod.ts";
+import { decodeSafetensors, encodeSafetensors, loadCheckpoint } from "../../models/mod.ts";
 import { testTask, tinyRun } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 
@@ -151,4 +151,24 @@ testTask("train --resume of a conditional run ends as if it had never stopped", 
   );
   await init({ device: "cpu" });
   assert.equal(loadCheckpoint(await place.read("whole", "last.safetensors"), "last").info.config.classes, 10);
+});
+
+testTask("sample draws classes from a PyTorch state dict, given their number", async (place) => {
+  await place.succeed("train:base", `${conditional} --max-steps 2 --out run`);
+  const { tensors } = decodeSafetensors(await place.read("run", "ema.safetensors"), "ema");
+  await Deno.writeFile(place.file("torch.safetensors"), encodeSafetensors(tensors));
+  const network = "--model base --filters 8,16 --t-emb 8 --image-size 12,12 --normalize -1..1";
+  const drawn = "--device cpu --steps 2 --class 3,1 --count 4 --out x.npy";
+  await place.succeed("sample", `--checkpoint run ${drawn}`);
+  const expected = await place.read("x.npy");
+  await place.succeed("sample", `--checkpoint torch.safetensors ${network} --classes 10 ${drawn}`);
+  assert.deepEqual(await place.read("x.npy"), expected);
+  const { code, stderr } = await place.run("sample", `--checkpoint torch.safetensors ${network} ${drawn}`);
+  assert.equal(code, 1);
+  assert.match(stderr, /^StateError: Cannot load torch.safetensors: .*label_emb.weight/);
+  const said = await place.run("sample", `--checkpoint run --classes 10 ${drawn}`);
+  assert.match(
+    said.stderr,
+    /^ConfigError: Cannot use --classes with run\/ema.safetensors: the file says this/,
+  );
 });
