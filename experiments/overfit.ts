@@ -1,6 +1,6 @@
 import { init } from "../kernels/mod.ts";
 import { BatchOrder, HeldOutLoss, meanLoss } from "../models/mod.ts";
-import { loadDataset } from "./data/dataset.ts";
+import { describeData, factsOfData } from "./data/describe_data.ts";
 import { ImageSource, normalizationTo } from "./data/image_source.ts";
 import { splitImages } from "./data/split.ts";
 import { drawableOf } from "./draw/drawable.ts";
@@ -11,6 +11,7 @@ import { createRunFolder } from "./run/run_folder.ts";
 import { heldOutOptions } from "./settings/tasks/objective.ts";
 import { overfitting, resolveOverfitConfig, trainingConfigOf } from "./settings/tasks/overfit.ts";
 import { compileKernels } from "./training/compile_kernels.ts";
+import { loadData } from "./training/load_data.ts";
 import { makeNetwork } from "./training/network.ts";
 import { saveWeights } from "./training/run_state.ts";
 import { print, say } from "./terminal/output.ts";
@@ -30,11 +31,12 @@ await runTask(async () => {
   const { images: count, steps, out } = settings;
   const config = trainingConfigOf(settings);
   const device = await init(config);
-  const data = await loadDataset(config.data ?? undefined);
+  const data = await loadData(config.data, { say, terminal: stderr });
   const { train, validation } = splitImages(data.train.count, config);
   const folder = out === null
     ? undefined
     : await createRunFolder({ name: "overfit", out, startedAt: new Date() });
+  if (config.data !== null) say(describeData(factsOfData(data)));
   const source = new ImageSource(data.train.images, data, normalizationTo(config.normalize));
   const network = makeNetwork(config, source);
   const { trainer, model } = network;

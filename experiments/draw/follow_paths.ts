@@ -29,7 +29,11 @@ export interface PathOptions {
  */
 export async function followPaths(
   { model, shape, normalization }: Drawable,
-  data: { readonly train: RealImages; readonly test: RealImages },
+  data: {
+    readonly train: RealImages;
+    readonly test: RealImages;
+    readonly classNames?: readonly string[];
+  },
   { count: N, seed, steps, batch, asked }: PathOptions,
 ): Promise<Paths> {
   const [C, H, W] = shape;
@@ -55,11 +59,12 @@ export async function followPaths(
     const inPixels = snapshots.map((snapshot) => snapshotToPixels(snapshot, normalization));
     addBatch(paths, inPixels, nearest, from, N);
   }
-  const classes = nearest.classify(paths.image);
-  const classifier = nearest.tryOn(data.test, P);
+  const classes = await nearest.classify(paths.image);
+  const classifier = await nearest.tryOn(data.test, P);
   return {
     ...paths,
     ...classes && { classes },
+    ...data.classNames && { classNames: data.classNames },
     ...asked && { asked: { labels: asked.labels, guidance: asked.guidance.scale } },
     real: realImages(nearest),
     share: [nearest.pca.share[0], nearest.pca.share[1] ?? 0],

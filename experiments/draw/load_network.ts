@@ -12,12 +12,21 @@ import type { SampleConfig } from "../settings/tasks/sample.ts";
 /** What the user says of a network whose file does not say it; null where nothing is said. */
 export type NetworkFlags = Pick<
   SampleConfig,
-  "model" | "filters" | "tEmb" | "attn" | "groups" | "channels" | "classes" | "imageSize" | "normalize"
+  | "model"
+  | "filters"
+  | "tEmb"
+  | "attn"
+  | "groups"
+  | "timeEmbedding"
+  | "channels"
+  | "classes"
+  | "imageSize"
+  | "normalize"
 >;
 
 /** The flags that stand for a field of a file's metadata. */
 const flagsFor = {
-  config: ["model", "filters", "tEmb", "attn", "groups", "channels", "classes"],
+  config: ["model", "filters", "tEmb", "attn", "groups", "timeEmbedding", "channels", "classes"],
   normalization: ["normalize"],
   image_size: ["imageSize"],
 } as const satisfies Record<string, readonly (keyof NetworkFlags)[]>;
@@ -48,7 +57,7 @@ export function loadNetwork(bytes: Uint8Array, source: string, flags: NetworkFla
 }
 
 function configOf(flags: NetworkFlags, source: string): CheckpointInfo["config"] {
-  const { model, filters, tEmb, attn, groups, channels, classes } = flags;
+  const { model, filters, tEmb, attn, groups, timeEmbedding, channels, classes } = flags;
   if (model === null || filters === null || tEmb === null) {
     const missing = (["model", "filters", "tEmb"] as const).filter((name) => flags[name] === null);
     throw new ConfigError(
@@ -60,6 +69,7 @@ function configOf(flags: NetworkFlags, source: string): CheckpointInfo["config"]
     ...{ type: modelTypeOf(model), filters, tEmb },
     ...attn !== null && { attn },
     ...groups !== null && { groups },
+    ...timeEmbedding !== null && { timeEmbedding },
     ...channels !== null && { channels },
     ...classes !== null && { classes },
   };

@@ -1,3 +1,5 @@
+import { nearestNeighbours } from "../judge/neighbours.ts";
+import type { Points } from "../judge/points.ts";
 import { type PrincipalComponents, principalComponents, project } from "./principal_components.ts";
 
 /** Images that span the components and vote; images the classifier is tried on. */
@@ -56,38 +58,36 @@ export class NearestImages {
    * @param images f32[N, P] with 0 black and 1 white
    * @returns u32[N], or undefined where the data set has no labels
    */
-  classify(images: Float32Array): Uint32Array | undefined {
+  async classify(images: Float32Array): Promise<Uint32Array | undefined> {
     const { labels } = this;
     if (!labels) return undefined;
-    const points = project(images, this.pca, this.#K);
-    return Uint32Array.from({ length: points.length / this.#K }, (_, n) => {
-      return this.#vote(points.subarray(n * this.#K, (n + 1) * this.#K), labels);
+    const points = this.#points(project(images, this.pca, this.#K));
+    const k = Math.min(neighbours, this.count);
+    const { indices } = await nearestNeighbours(points, this.#points(this.coordinates), k);
+    return Uint32Array.from({ length: points.rows }, (_, n) => {
+      return mostFrequent(Array.from(indices.subarray(n * k, (n + 1) * k), (row) => labels[row]));
     });
   }
 
   /** Tries the classifier on up to 1,000 held-out images; undefined where there are no labels. */
-  tryOn(test: RealImages, P: number): Score | undefined {
+  async tryOn(test: RealImages, P: number): Promise<Score | undefined> {
     const { labels } = test;
     const tried = Math.min(test.count, most.tried);
-    const classes = labels && this.classify(pixelsOf(test, tried, P));
+    const classes = labels && await this.classify(pixelsOf(test, tried, P));
     if (!classes) return undefined;
     return { right: classes.reduce((sum, label, n) => sum + (label === labels[n] ? 1 : 0), 0), tried };
   }
 
-  #vote(point: Float32Array, labels: Uint32Array): number {
-    const nearest: { label: number; distance: number }[] = [];
-    for (let n = 0; n < this.count; n++) {
-      let distance = 0;
-      for (let k = 0; k < this.#K; k++) distance += (this.coordinates[n * this.#K + k] - point[k]) ** 2;
-      if (nearest.length === neighbours && distance >= nearest[neighbours - 1].distance) continue;
-      nearest.push({ label: labels[n], distance });
-      nearest.sort((a, b) => a.distance - b.distance).splice(neighbours);
-    }
-    // Of classes with equally many votes the one with the nearest image wins: the list is in that order.
-    const votes = new Map<number, number>();
-    for (const { label } of nearest) votes.set(label, (votes.get(label) ?? 0) + 1);
-    return [...votes].reduce((best, vote) => vote[1] > best[1] ? vote : best)[0];
+  #points(values: Float32Array): Points {
+    return { values, rows: values.length / this.#K, width: this.#K };
   }
+}
+
+/** The most frequent of labels; of equally frequent ones that which comes first, the nearest image's. */
+function mostFrequent(labels: readonly number[]): number {
+  const votes = new Map<number, number>();
+  for (const label of labels) votes.set(label, (votes.get(label) ?? 0) + 1);
+  return [...votes].reduce((best, vote) => vote[1] > best[1] ? vote : best)[0];
 }
 
 function firstOf(labels: ArrayLike<number>, count: number): Uint32Array {

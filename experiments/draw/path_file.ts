@@ -8,8 +8,8 @@ import { readIfThere } from "../run/read_file.ts";
 
 /**
  * Writes paths as `flow/paths.safetensors` of a run: f32 tensors named as the fields of {@linkcode Paths}, and as
- * metadata the share of variance, how many images the classifier got right, and the guidance of samples that were asked
- * for the classes `asked`. Data without labels has no `classes`,
+ * metadata the share of variance, how many images the classifier got right, what the classes are called, and the guidance
+ * of samples that were asked for the classes `asked`. Data without labels has no `classes`,
  * `real_classes` and classifier.
  *
  * @throws {RunError} if the file cannot be written
@@ -37,6 +37,7 @@ export async function writeFlowPaths(run: string, paths: Paths): Promise<void> {
     share: JSON.stringify(paths.share),
     ...asked && { guidance: JSON.stringify(asked.guidance) },
     ...paths.classifier && { classifier: JSON.stringify(paths.classifier) },
+    ...paths.classNames && { class_names: JSON.stringify(paths.classNames) },
   });
   await makeContainedFolder(run, runFolder.flow);
   await writeAtomic(join(run, runFile.paths), bytes);
@@ -118,6 +119,13 @@ export async function readFlowPaths(run: string): Promise<Paths | undefined> {
         (value) => [Object(value).tried, Object(value).right].every(Number.isInteger),
       ),
     },
+    ...metadata.class_names !== undefined && {
+      classNames: field<readonly string[]>(
+        metadata.class_names,
+        path,
+        (value) => Array.isArray(value) && value.every((name) => typeof name === "string"),
+      ),
+    },
     shape: [M, N, ...size] as readonly number[] as Paths["shape"],
   };
 }
@@ -128,6 +136,7 @@ function field<T>(text: string | undefined, path: string, fits: (value: unknown)
     if (fits(value)) return value;
   } catch { /* not JSON */ }
   throw new RunError(
-    `Cannot read ${path}: its metadata lack the share of variance, the guidance or the classifier's score; ${wayOn}`,
+    `Cannot read ${path}: its metadata lack the share of variance, the guidance, the classifier's score or the names ` +
+      `of the classes; ${wayOn}`,
   );
 }

@@ -1,4 +1,4 @@
-import { noise, sample, SampleBatches, toPixels } from "../../models/mod.ts";
+import { type FlowSolver, noise, sample, type SolvedFlow, solveFlow, toPixels } from "../../models/mod.ts";
 import { yieldToSignals } from "../program/command.ts";
 import { fieldOf } from "./asked.ts";
 import type { Drawable, Drawing } from "./drawable.ts";
@@ -22,32 +22,33 @@ export function drawSamples(
   return x1.read().then((values) => finiteImages("draw samples", toPixels(values, normalization)));
 }
 
+/** Samples in pixels, and what they cost. */
+export interface DrawnSamples extends Omit<SolvedFlow, "samples"> {
+  /** f32[count, C, H, W]: 0 black, 1 white, not clipped. */
+  readonly pixels: Float32Array;
+}
+
 /**
- * Draws the same samples as `drawSamples`, to the bit, and tells how far it is.
+ * Draws samples by any solver, and tells how far it is. Those by fixed steps are those of `drawSamples`, to the bit.
  *
- * @param onProgress called with the number of samples done; a batch counts by its share of the steps
- * @returns f32[count, C, H, W] on the host
+ * @param onProgress called with the number of samples done; a batch counts by its share of the time
  * @throws {RunError} if a value is not finite
+ * @throws {SolverError} if an adaptive solver cannot go on
  */
 export async function drawSamplesInBatches(
   { model, normalization, shape }: Drawable,
-  { count, seed, steps, solver, asked }: Drawing,
-  onProgress: (done: number) => void,
-): Promise<Float32Array> {
-  const size = shape.reduce((product, axis) => product * axis, 1);
-  // The device refuses more noise than it holds, before the host makes room for pixels.
+  { count, seed, asked }: Pick<Drawing, "count" | "seed" | "asked">,
+  how: FlowSolver,
+  onProgress: (done: number) => void | Promise<void>,
+): Promise<DrawnSamples> {
   const { field, ...condition } = fieldOf(model, asked);
-  const how = { steps, solver, batch, ...condition };
-  const batches = new SampleBatches(field, noise(seed, [count, ...shape]), how);
-  const { sampler, length } = batches;
-  const pixels = new Float32Array(count * size);
-  for (const { from, fresh, x0 } of batches) {
-    let done = 0;
-    for await (const { image, velocity } of sampler.trajectory(x0)) {
-      if (velocity) onProgress(Math.floor(fresh + (from + length - fresh) * ++done / steps));
-      else pixels.set(finiteImages("draw samples", toPixels(image, normalization)), from * size);
-    }
-    await yieldToSignals();
-  }
-  return pixels;
+  const { samples, ...cost } = await solveFlow(field, noise(seed, [count, ...shape]), how, {
+    batch,
+    ...condition,
+    async onProgress(done) {
+      await onProgress(done);
+      await yieldToSignals();
+    },
+  });
+  return { pixels: finiteImages("draw samples", toPixels(samples, normalization)), ...cost };
 }

@@ -1,6 +1,7 @@
 import { DeviceError, ShapeError } from "../../kernels/mod.ts";
-import { CheckpointError, SafetensorsError, StateError } from "../../models/mod.ts";
+import { CheckpointError, JudgeError, SafetensorsError, StateError } from "../../models/mod.ts";
 import { DataError } from "../data/dataset.ts";
+import { MeasureError } from "../judge/points.ts";
 import { PythonError } from "../python/python_environment.ts";
 import { RunError } from "../run/run_folder.ts";
 import { ConfigError } from "../settings/setting.ts";
@@ -18,6 +19,8 @@ const explained = [
   ConfigError,
   DataError,
   DeviceError,
+  JudgeError,
+  MeasureError,
   PythonError,
   RunError,
   SafetensorsError,

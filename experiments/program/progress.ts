@@ -35,6 +35,8 @@ export interface Work {
   readonly totalSteps: number;
   /** Images per step, for the rate. */
   readonly imagesPerStep: number;
+  /** What the rate counts, by default images. */
+  readonly unit?: string;
   /** Steps that a resumed run has done before; default 0. */
   readonly startStep?: number;
 }
@@ -121,6 +123,7 @@ export class ProgressBar {
       elapsedSeconds: (nowMs - this.#startMs) / 1000,
       stepsPerSecond: this.#recentSeconds > 0 ? this.#recentSteps / this.#recentSeconds : 0,
       imagesPerStep: this.#work.imagesPerStep,
+      unit: this.#work.unit ?? "images",
       loss: this.#loss,
     };
     if (!this.#terminal.isTerminal) return this.#terminal.write(progressText(progress) + "\n");

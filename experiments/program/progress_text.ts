@@ -8,6 +8,8 @@ export interface Progress {
   /** 0 until known. */
   readonly stepsPerSecond: number;
   readonly imagesPerStep: number;
+  /** What the rate counts, such as images. */
+  readonly unit: string;
   readonly loss: number | undefined;
 }
 
@@ -26,12 +28,12 @@ export function progressLine(progress: Progress, width: number): string {
 
 /** The numbers of a progress line. */
 export function progressText(progress: Progress): string {
-  const { step, totalSteps, stepsPerSecond, imagesPerStep, loss, elapsedSeconds } = progress;
+  const { step, totalSteps, stepsPerSecond, imagesPerStep, unit, loss, elapsedSeconds } = progress;
   const rate = stepsPerSecond * imagesPerStep;
   const left = secondsLeft(progress);
   return [
     totalSteps > 0 ? `${String(step).padStart(String(totalSteps).length)}/${totalSteps}` : `${step} steps`,
-    ...(rate > 0 ? [`${rate.toFixed(rate < 100 ? 1 : 0)} images/s`] : []),
+    ...(rate > 0 ? [`${rate.toFixed(rate < 100 ? 1 : 0)} ${unit}/s`] : []),
     ...(loss === undefined ? [] : [`loss ${loss.toFixed(4)}`]),
     `${clock(elapsedSeconds)} elapsed`,
     ...(left === undefined ? [] : [`${clock(left)} left`]),

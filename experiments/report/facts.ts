@@ -1,6 +1,8 @@
 import type { Fact } from "../../viz/report/mod.ts";
+import { describeData } from "../data/describe_data.ts";
 import { asText } from "../settings/setting.ts";
 import type { Metrics } from "../run/metrics_log.ts";
+import type { RecordedDataset } from "../tracking/record.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -12,6 +14,8 @@ export interface RunRecord {
   readonly metrics: readonly Metrics[];
   /** Number of weights. */
   readonly parameters: number | undefined;
+  /** The data, where the run recorded it. */
+  readonly dataset: RecordedDataset | null | undefined;
 }
 
 /** Sums up a run in one sentence. */
@@ -36,6 +40,7 @@ export function resultsOf(record: RunRecord): Fact[] {
     ["Training loss at the end", train],
     ["Network", networkOf(record.config)],
     ["Parameters", parameters],
+    ["Data", dataOf(record)],
     ["Steps", step],
     ["Images seen", images],
     ["Images/s", rate],
@@ -72,6 +77,18 @@ function measuresOf({ config, environment, metrics, parameters }: RunRecord) {
     parameters: parameters?.toLocaleString("en"),
     device: deviceOf(environment),
   };
+}
+
+function dataOf({ dataset }: RunRecord): string | undefined {
+  if (!dataset) return undefined;
+  const { train, validation, channels = 1, classes = 0, classNames, ...rest } = dataset;
+  return describeData({
+    ...rest,
+    train: train + validation,
+    channels,
+    classes,
+    classNames: classNames ?? [],
+  });
 }
 
 function durationOf(seconds: number): string {

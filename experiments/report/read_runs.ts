@@ -1,4 +1,5 @@
 import { basename, join, resolve } from "node:path";
+import { type ButcherTableau, evaluations, solvers } from "../../models/mod.ts";
 import { evenTimes, type ImageSize, imageSizeOf, sizeInWords, sizeWithChannels } from "../../viz/mod.ts";
 import type { Paths, ReportRun, Series } from "../../viz/report/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
@@ -10,8 +11,10 @@ import { readLossByTime } from "../draw/loss_by_time.ts";
 import { runFile, weightsFile } from "../run/layout.ts";
 import { type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { readIfThere, readJson } from "../run/read_file.ts";
+import { readRecord } from "../tracking/record.ts";
 import { endingOf } from "./ending.ts";
 import { factsOf, resultsOf, summaryOf } from "./facts.ts";
+import { readQuality, readSolverQuality } from "./quality.ts";
 
 /**
  * Reads everything that a report shows of runs from their folders.
@@ -46,12 +49,15 @@ async function readReportRun(folder: string, name: string): Promise<ReportRun> {
     environment: await readJson(join(folder, runFile.environment)) ?? {},
     metrics: await readMetrics(join(folder, runFile.metrics)),
     parameters: await countWeights(join(folder, weightsFile("last"))),
+    dataset: (await readRecord(folder))?.dataset,
   };
   const { environment, metrics } = record;
   const lossByTime = await readLossByTime(folder);
   const samplesPng = await readIfThere(join(folder, runFile.samples));
   const paths = await readFlowPaths(folder);
   const ending = await endingOf(folder, metrics);
+  const quality = await readQuality(folder, metrics.reduce((most, { step }) => Math.max(most, step), 0));
+  const solvers = await readSolverQuality(folder);
   return {
     name,
     summary: summaryOf(record),
@@ -64,6 +70,8 @@ async function readReportRun(folder: string, name: string): Promise<ReportRun> {
     valLoss: seriesOf(metrics, "val_loss"),
     learningRate: seriesOf(metrics, "learning_rate"),
     ...lossByTime && { lossByTime },
+    ...quality && { quality },
+    ...solvers && { solvers },
     ...samplesPng && { samplesPng },
     ...config.conditional === true && { samplesText: `one column a class, ${guidanceOf(config)}` },
     ...await readEvolutions(folder),
@@ -89,9 +97,11 @@ async function readEvolutions(folder: string): Promise<Pick<ReportRun, "evolutio
   const labels = snapshots.flatMap(({ label }) => label ?? []);
   const asked = labels.length === snapshots.length ? { labels, guidance: guidance ?? 1 } : {};
   const times = t.length === steps + 1 && !evenTimes(t) ? { times: [...t] } : {};
+  const tableau: ButcherTableau | undefined = Object.hasOwn(solvers, solver) ? solvers[solver] : undefined;
+  const cost = tableau ? { evaluations: evaluations(tableau, steps) } : {};
   return {
     evolutions: snapshots.map(({ evolution }) => evolution),
-    solved: { seed, solver, steps, ...times, ...asked },
+    solved: { seed, solver, steps, ...times, ...asked, ...cost },
   };
 }
 

@@ -22,6 +22,18 @@ export async function writeAtomic(path: string, content: string | Uint8Array): P
   }
 }
 
+/**
+ * Checks that a file that is yet to be made has a folder to go to, before the work that makes it.
+ *
+ * @throws {RunError} if it has none
+ */
+export async function checkFolderOf(path: string): Promise<void> {
+  const folder = dirname(path);
+  const isFolder = await Deno.stat(folder).then(({ isDirectory }) => isDirectory, () => false);
+  if (isFolder) return;
+  throw new RunError(`Cannot write ${path}: there is no folder ${folder}; make it first`);
+}
+
 /** What a program that was killed leaves behind of a file: its name without the dot and the random end. */
 export function nameOfLeftover(temporary: string): string | undefined {
   return /^\.(.+)\.[0-9a-f]{32}\.tmp$/.exec(temporary)?.[1];

@@ -18,6 +18,12 @@ export const runFile = {
   paths: "flow/paths.safetensors",
   /** The test loss in bins of t. */
   lossByTime: "loss_by_time.json",
+  /** How good the network is, as `deno task evaluate` measured it. */
+  evaluation: "evaluation.json",
+  /** Samples by the judge's confidence, each with the nearest training images. */
+  judged: "judged.safetensors",
+  /** Quality against evaluations for each solver, as `deno task solvers` measured it. */
+  solvers: "solvers.json",
   report: "report.html",
   /** What an MLflow server has of the run. */
   cursor: "mlflow.json",

@@ -20,7 +20,10 @@ export async function readFile(path: string, folder?: string): Promise<Uint8Arra
  * @returns undefined if there is no such file
  * @throws {RunError} if it leads out of the folder, or exists but cannot be read
  */
-export async function readIfThere(path: string, folder?: string): Promise<Uint8Array | undefined> {
+export async function readIfThere(
+  path: string,
+  folder?: string,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const file = await openContained(path, folder);
   return file && await new Response(file.readable).bytes();
 }

@@ -1,15 +1,10 @@
 import { asText, flagOf } from "./setting.ts";
 
-/** The settings that decide what a loss measures: its scale, and the best that a network can reach. */
-const meaning = [
-  "normalize",
-  "conditional",
-  "path",
-  "times",
-  "coupling",
-  "prediction",
-  "lossWeight",
-] as const;
+/** The settings that decide what every loss measures: its scale, and the best that a network can reach. */
+const meaning = ["normalize", "conditional", "path", "coupling", "prediction"] as const;
+
+/** Those that decide it for training alone: held-out losses are measured at uniform times and without weights. */
+const ofTraining = ["times", "lossWeight"] as const;
 
 /**
  * Says why losses that stand side by side cannot be compared.
@@ -18,15 +13,19 @@ const meaning = [
  * @returns e.g. `Losses of these runs are not comparable: --normalize is -1..1 or 0..1`; undefined if they are
  */
 export function lossWarning(runs: readonly Readonly<Record<string, unknown>>[]): string | undefined {
-  const differing = meaning.flatMap((name) => {
-    const values = new Set(runs.flatMap((run) => {
-      const value = name in run ? run[name] : olderThan(name, run);
-      return value === undefined ? [] : [asText(value)];
-    }));
-    return values.size > 1 ? [`${flagOf(name)} is ${[...values].join(" or ")}`] : [];
-  });
-  if (differing.length === 0) return undefined;
-  return `Losses of these runs are not comparable: ${differing.join(", ")}`;
+  const differing = (names: readonly string[]) =>
+    names.flatMap((name) => {
+      const values = new Set(runs.flatMap((run) => {
+        const value = name in run ? run[name] : olderThan(name, run);
+        return value === undefined ? [] : [asText(value)];
+      }));
+      return values.size > 1 ? [`${flagOf(name)} is ${[...values].join(" or ")}`] : [];
+    });
+  const [all, training] = [differing(meaning), differing(ofTraining)];
+  if (all.length > 0) return `Losses of these runs are not comparable: ${[...all, ...training].join(", ")}`;
+  if (training.length === 0) return undefined;
+  return "Training losses of these runs are not comparable, those of validation and test are: " +
+    training.join(", ");
 }
 
 /** The value of a setting in a run of ours that is older than the setting. */

@@ -37,7 +37,7 @@ export function variant(
     ...options,
     hint: plain ? names.join("|") : "NAME[:KEY=X,...]",
     expected,
-    details: Object.entries(registry).map(helpLine),
+    details: Object.entries(registry).flatMap(helpLines),
     fromText: (text) => text,
     accepts: (value): value is string => typeof value === "string" && "settings" in parse(registry, value),
     problem(value) {
@@ -47,12 +47,19 @@ export function variant(
   };
 }
 
-/** `logit-normal:mean=0,scale=1  sigmoid of a normal number; mean: ...; scale: ...` */
-function helpLine([name, { doc, settings }]: [string, Variant<unknown>]): string {
+/** Longest line of `--help` for an entry. */
+const longest = 78;
+
+/** `logit_normal:mean=0,scale=1  sigmoid of a normal number; mean: ...; scale: ...`, or its parts if that is too long. */
+function helpLines([name, { doc, settings }]: [string, Variant<unknown>]): string[] {
   const own = Object.entries(settings);
   const defaults = own.map(([key, setting]) => `${key}=${setting.default}`).join();
-  const meanings = own.map(([key, setting]) => `; ${key}: ${setting.doc}`).join("");
-  return `${name}${defaults && ":"}${defaults}  ${doc}${meanings}`;
+  const parts = [
+    `${name}${defaults && ":"}${defaults}  ${doc}`,
+    ...own.map(([key, setting]) => `${key}: ${setting.doc}`),
+  ];
+  const line = parts.join("; ");
+  return line.length <= longest ? [line] : parts.map((part, i) => i === 0 ? part : `  ${part}`);
 }
 
 /**
@@ -64,6 +71,19 @@ export function makeVariant<T>(registry: VariantRegistry<T>, text: string): T {
   const result = parse(registry, text);
   if ("problem" in result) throw new RangeError(`Cannot make ${JSON.stringify(text)}: ${result.problem}`);
   return registry[result.name].make(result.settings);
+}
+
+/**
+ * The name of the entry that a value of {@linkcode variant} stands for.
+ *
+ * @throws {RangeError} as {@linkcode makeVariant}
+ */
+export function variantName<Name extends string>(
+  registry: Readonly<Record<Name, Variant<unknown>>>,
+  text: string,
+): Name {
+  makeVariant<unknown>(registry, text);
+  return text.split(":")[0] as Name;
 }
 
 type Parsed =

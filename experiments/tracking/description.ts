@@ -61,7 +61,8 @@ export function paramsOf(record: RunRecord, config: Readonly<Record<string, unkn
 
 function inputsOf({ dataset }: RunRecord): DatasetInput[] {
   if (dataset === null) return [];
-  const { name, digest, source, channels = 1, height, width, classes, train, validation, test } = dataset;
+  const { name, digest, source, channels = 1, height, width, classes, classNames, train, validation, test } =
+    dataset;
   const shape = channels === 1 ? [-1, height, width] : [-1, channels, height, width];
   const schema = JSON.stringify({
     mlflow_tensorspec: {
@@ -88,6 +89,7 @@ function inputsOf({ dataset }: RunRecord): DatasetInput[] {
         test,
         channels: dataset.channels,
         ...classes !== 0 && { classes },
+        ...classNames && { classNames },
         sha256: digest,
       }),
     },

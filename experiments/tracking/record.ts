@@ -5,6 +5,7 @@ import {
   type FieldCheck,
   fieldProblem,
   fieldsOf,
+  listOf,
   oneOf,
   optional,
   text,
@@ -26,6 +27,8 @@ export interface RecordedDataset {
   readonly width: number;
   /** Number of classes, 0 for data without labels; not in records of version 0.1. */
   readonly classes?: number;
+  /** What the classes are called, by label; only where they have names. */
+  readonly classNames?: readonly string[] | null;
   /** Images that the network learns from. */
   readonly train: number;
   readonly validation: number;
@@ -59,7 +62,7 @@ const orText = optional(text);
 const dataset = fieldsOf({
   ...{ name: text, digest: text, source: text },
   ...{ height: count, width: count, train: count, validation: count, test: count },
-  ...{ channels: optional(count), classes: optional(count) },
+  ...{ channels: optional(count), classes: optional(count), classNames: optional(listOf(text)) },
 });
 
 /** Fields that a record must have; the others are null where they are missing. */

@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import { printable } from "../terminal/output.ts";
+import { textTable } from "../terminal/table.ts";
 import { lossWarning } from "../settings/loss_meaning.ts";
 import type { RunSummary } from "./store.ts";
 
@@ -30,7 +31,7 @@ export function listTable(runs: readonly RunSummary[]): string {
     run.params.filters ?? "",
     ...columns.map((name) => shown(own(run.metrics, name))),
   ]);
-  return withLossWarning(table([head, ...rows]), runs);
+  return withLossWarning(textTable([head, ...rows]), runs);
 }
 
 /** Everything that is known about a run. */
@@ -45,9 +46,9 @@ export function showTable(run: RunSummary, files: readonly string[]): string {
   ];
   const metrics = Object.entries(run.metrics).map(([name, value]) => [name, shown(value)]);
   return [
-    table(about),
-    ["Latest metrics", table(metrics)].join("\n"),
-    ["Settings", table(Object.entries(run.params))].join("\n"),
+    textTable(about),
+    ["Latest metrics", textTable(metrics)].join("\n"),
+    ["Settings", textTable(Object.entries(run.params))].join("\n"),
     ["Files", ...files.map(printable)].join("\n  "),
   ].join("\n\n");
 }
@@ -71,7 +72,7 @@ export function compareTable(runs: readonly RunSummary[]): string {
     ...metrics,
     ...settings,
   ];
-  return withLossWarning(table(rows), runs);
+  return withLossWarning(textTable(rows), runs);
 }
 
 /** A table of losses, and below it what keeps them from being compared. */
@@ -82,17 +83,6 @@ function withLossWarning(text: string, runs: readonly RunSummary[]): string {
 
 function hasLoss({ metrics }: RunSummary): boolean {
   return columns.some((name) => metrics[name] !== undefined);
-}
-
-function table(rows: readonly (readonly string[])[]): string {
-  const shown = rows.map((row) => row.map(printable));
-  const widths = (rows[0] ?? []).map((_, i) =>
-    shown.reduce((most, row) => Math.max(most, [...row[i]].length), 0)
-  );
-  return shown.map((row) => {
-    const cells = row.map((cell, i) => cell + " ".repeat(widths[i] - [...cell].length));
-    return `  ${cells.join("  ")}`.trimEnd();
-  }).join("\n");
 }
 
 /** A field by a name that may be any word, such as `constructor`. */

@@ -2,19 +2,27 @@ import { scope } from "../../kernels/mod.ts";
 import {
   blankInitialiser,
   createModel,
+  isMuonWeight,
   type Model,
   type ModelOptions,
   modelTypeOf,
   namedParameters,
+  paths,
+  predictions,
   shareParameters,
   Trainer,
 } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
+import { ConfigError } from "../settings/setting.ts";
 import { objectiveOf } from "../settings/tasks/objective.ts";
+import { variantName } from "../settings/variant.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
 
 /** The settings of a network. */
-export type NetworkConfig = Pick<TrainingConfig, "model" | "filters" | "tEmb" | "attn" | "groups">;
+export type NetworkConfig = Pick<
+  TrainingConfig,
+  "model" | "filters" | "tEmb" | "attn" | "groups" | "timeEmbedding" | "path" | "prediction"
+>;
 
 /** A network in training. */
 export interface Network {
@@ -30,23 +38,46 @@ export interface Network {
 
 /** The options of a configured network for images of `channels` channels, and of so many classes. */
 export function modelOptions(
-  { model, filters, tEmb, attn, groups }: NetworkConfig,
+  { model, filters, tEmb, attn, groups, timeEmbedding, path, prediction }: NetworkConfig,
   channels: number,
   classes = 0,
 ): ModelOptions {
-  return { type: modelTypeOf(model), filters: [...filters], tEmb, channels, attn, groups, classes };
+  return {
+    ...{
+      type: modelTypeOf(model),
+      filters: [...filters],
+      tEmb,
+      channels,
+      attn,
+      groups,
+      classes,
+      timeEmbedding,
+    },
+    path: variantName(paths, path),
+    prediction: variantName(predictions, prediction),
+  };
 }
 
-/** Makes the network and trainer of a configuration. */
+/**
+ * Makes the network and trainer of a configuration.
+ *
+ * @throws {ConfigError} if the optimizer would update none of its weights by its own rule
+ */
 export function makeNetwork(config: TrainingConfig, source: ImageSource): Network {
-  const { lr, weightDecay, momentum, beta1, beta2, eps, clip } = config;
+  const { lr, muonLr, weightDecay, momentum, beta1, beta2, eps, clip } = config;
   const { batchSize, seed, optimizer, ema, precision, labelDropout } = config;
   const options = modelOptions(config, source.shape[0], source.classes);
   const model = createModel(options, seed);
+  if (optimizer === "muon" && !namedParameters(model).values().some(({ shape }) => isMuonWeight(shape))) {
+    throw new ConfigError(
+      `Cannot use --optimizer muon with --filters ${config.filters}: it is for convolutions of 3x3 between at least ` +
+        "8 channels, and there is none (use adamw)",
+    );
+  }
   const trainer = new Trainer(model, source, {
     ...{ batchSize, seed, optimizer, ema, precision, objective: objectiveOf(config) },
     ...source.classes > 0 && { labelDropout },
-    ...{ learningRate: lr, weightDecay, momentum, beta1, beta2, epsilon: eps, clip },
+    ...{ learningRate: lr, muonFactor: muonLr / lr, weightDecay, momentum, beta1, beta2, epsilon: eps, clip },
   });
   return {
     options,

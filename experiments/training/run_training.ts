@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { type Device, init, withDevice } from "../../kernels/mod.ts";
-import { type Dataset, loadDataset } from "../data/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { describeData, factsOfData } from "../data/describe_data.ts";
 import { ImageSource, labelsFor, normalizationTo } from "../data/image_source.ts";
 import { type ImageSplit, splitImages } from "../data/split.ts";
 import { ProgressBar, type Terminal } from "../program/progress.ts";
@@ -18,6 +19,7 @@ import { checkPictures } from "./check_pictures.ts";
 import { decideConditional } from "./conditional.ts";
 import { compileKernels } from "./compile_kernels.ts";
 import { fittingNetwork } from "./fit_memory.ts";
+import { loadData } from "./load_data.ts";
 import { TrainingLoop } from "./loop.ts";
 import type { Network } from "./network.ts";
 import type { TrainingOutcome } from "./session.ts";
@@ -74,7 +76,7 @@ async function trainOn(device: Device, given: TrainingConfig, options: RunOption
   using own = new DisposableStack();
   const resumed = options.lock ?? (given.resume === null ? undefined : own.use(await lockRun(given.resume)));
   const choice = await trackingOf(given, given.resume);
-  const data = await loadDataset(given.data ?? undefined);
+  const data = await loadData(given.data, { say, terminal });
   const asked = decideConditional(given, data, say);
   const source = new ImageSource(
     data.train.images,
@@ -116,6 +118,7 @@ async function trainOn(device: Device, given: TrainingConfig, options: RunOption
     const fixed = config.maxMinutes === 0;
     if (fixed) await writeConfig(run, config);
     say(describe(config, network, device) + `\nrun folder ${run}`);
+    if (config.data !== null) say(describeData(factsOfData(data)));
     await compileKernels(network.trainer, terminal);
     if (!fixed) {
       const repeatable = await loop.fixSteps() ? { maxSteps: loop.totalSteps, maxMinutes: 0 } : {};
@@ -140,9 +143,10 @@ async function writeConfig(run: string, config: TrainingConfig): Promise<void> {
 }
 
 function recordOf(data: Dataset, { train, validation }: ImageSplit): RecordedDataset {
-  const { name, digest, source, channels, height, width, classes, test } = data;
+  const { name, digest, source, channels, height, width, classes, classNames, test } = data;
   return {
     ...{ name, digest, source, channels, height, width, classes },
+    ...classNames && { classNames },
     train: train.length,
     validation: validation.length,
     test: test.count,

@@ -15,7 +15,7 @@ export interface Objective {
   readonly times: TimeDistribution;
   /** How data is paired with noise. */
   readonly coupling: Coupling;
-  /** What the network's output means. */
+  /** What the field gives; a network of `createModel` gives the velocity, whatever it predicts. */
   readonly prediction: Prediction;
   /** The weight of the loss at t. */
   readonly weight: Weight;
@@ -47,7 +47,7 @@ function velocities({ path, prediction }: Objective, field: VelocityField, { x0,
   const { xt, u } = path.at(x0, x1, t);
   checkTensor("use the path", "its point xt is", xt, x1.shape);
   checkTensor("use the path", "its velocity u is", u, x1.shape);
-  const v = prediction.velocity(velocityOf(field, xt, t, condition), xt, t);
+  const v = prediction.velocity(velocityOf(field, xt, t, condition), xt, t, path);
   return { v: checkTensor("use the prediction", "its velocity is", v, x1.shape), u };
 }
 

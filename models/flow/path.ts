@@ -1,4 +1,26 @@
-import { add, multiply, reshape, subtract, type Tensor } from "../../kernels/mod.ts";
+import {
+  add,
+  cos,
+  full,
+  multiply,
+  reshape,
+  sin,
+  subtract,
+  type Tensor,
+  withDevice,
+} from "../../kernels/mod.ts";
+
+/** How much of data and noise is in xt = alpha x1 + sigma x0, and how fast that changes; f32[N] each. */
+export interface Coefficients {
+  /** Share of data: 0 at t = 0, 1 at t = 1. */
+  readonly alpha: Tensor;
+  /** Share of noise: 1 at t = 0, 0 at t = 1. */
+  readonly sigma: Tensor;
+  /** d alpha / dt. */
+  readonly alphaSlope: Tensor;
+  /** d sigma / dt. */
+  readonly sigmaSlope: Tensor;
+}
 
 /** A path from noise to data. */
 export interface Path {
@@ -12,6 +34,13 @@ export interface Path {
    * @throws {ShapeError} if the shapes do not match
    */
   at(x0: Tensor, x1: Tensor, t: Tensor): { xt: Tensor; u: Tensor };
+  /** Its coefficients at f32[N], if it is xt = alpha x1 + sigma x0: what predictions of data or noise need. */
+  coefficients?(t: Tensor): Coefficients;
+}
+
+/** Numbers f32[N], one per row of x, in a shape that broadcasts to x f32[N, ...]. */
+export function perRow(values: Tensor, x: Tensor): Tensor {
+  return reshape(values, x.shape.map((N, axis) => axis === 0 ? N : 1));
 }
 
 /**
@@ -25,15 +54,55 @@ export interface Path {
  * Source: Lipman et al. 2023, arXiv:2210.02747, equation 22 with sigma_min = 0
  */
 export function path(x0: Tensor, x1: Tensor, t: Tensor): { xt: Tensor; u: Tensor } {
-  const each = reshape(t, x0.shape.map((N, axis) => axis === 0 ? N : 1));
+  const each = perRow(t, x0);
   const xt = add(multiply(x1, each), multiply(x0, subtract(1, each)));
   return { xt, u: subtract(x1, x0) };
 }
 
 /** The straight path, {@linkcode path}, for an objective. */
-export const linearPath: Path = { at: path };
+export const linearPath: Path = {
+  at: path,
+  coefficients(t) {
+    const one = withDevice(t.device, () => full(t.shape, 1));
+    return { alpha: t, sigma: subtract(1, t), alphaSlope: one, sigmaSlope: multiply(one, -1) };
+  },
+};
+
+/**
+ * A quarter of a circle, xt = sin(pi t / 2) x1 + cos(pi t / 2) x0: the variance of xt stays 1 if that of the data is 1.
+ *
+ * Source: Albergo and Vanden-Eijnden 2022, arXiv:2209.15571, equation 5; as a schedule Nichol and Dhariwal 2021,
+ * arXiv:2102.09672
+ */
+export const cosinePath: Path = {
+  at(x0, x1, t) {
+    const { alpha, sigma, alphaSlope, sigmaSlope } = quarterCircle(t);
+    const mixed = (data: Tensor, noise: Tensor) =>
+      add(multiply(x1, perRow(data, x1)), multiply(x0, perRow(noise, x0)));
+    return { xt: mixed(alpha, sigma), u: mixed(alphaSlope, sigmaSlope) };
+  },
+  coefficients: quarterCircle,
+};
+
+function quarterCircle(t: Tensor): Coefficients {
+  const angle = multiply(t, Math.PI / 2);
+  const [alpha, sigma] = [sin(angle), cos(angle)];
+  return {
+    ...{ alpha, sigma },
+    alphaSlope: multiply(sigma, Math.PI / 2),
+    sigmaSlope: multiply(alpha, -Math.PI / 2),
+  };
+}
 
 /** The paths by name. */
 export const paths = {
   linear: { doc: "t x1 + (1 - t) x0", settings: {}, make: () => linearPath },
+  cosine: {
+    doc: "sin(pi t/2) x1 + cos(pi t/2) x0, of constant variance",
+    settings: {},
+    make: () => cosinePath,
+  },
 } as const;
+
+/** Name of a path. */
+export type PathName = keyof typeof paths;

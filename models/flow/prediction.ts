@@ -1,4 +1,9 @@
-import type { Tensor } from "../../kernels/mod.ts";
+import { add, divide, maximum, multiply, subtract, type Tensor } from "../../kernels/mod.ts";
+import type { VelocityField } from "./field.ts";
+import { type Coefficients, type Path, perRow } from "./path.ts";
+
+/** Smallest divisor of a conversion: without one, a small error of the output would be any velocity at an end. */
+const leastDivisor = 0.05;
 
 /** The meaning of a network's output. */
 export interface Prediction {
@@ -8,14 +13,83 @@ export interface Prediction {
    * @param output f32[N, ...]
    * @param xt same shape as the output
    * @param t f32[N]
+   * @param path the path that xt lies on
+   * @throws {TypeError} if the path has no coefficients and the prediction needs them
    */
-  velocity(output: Tensor, xt: Tensor, t: Tensor): Tensor;
+  velocity(output: Tensor, xt: Tensor, t: Tensor, path: Path): Tensor;
 }
 
 /** The output is the velocity. */
 export const velocityPrediction: Prediction = { velocity: (output) => output };
 
+/**
+ * The output is the data: v = (w x1 + sigma' xt) / max(sigma, 0.05) with w = alpha' sigma - sigma' alpha; on the straight
+ * path (x1 - xt) / max(1 - t, 0.05).
+ *
+ * Loss and solvers use this same velocity, and its target is the path's own, also where the divisor is clamped: there,
+ * for the last 0.05 of a straight path, the output that a network learns is xt + 0.05 u instead of x1. So its velocity
+ * is right up to t = 1, and no solver needs another last step.
+ *
+ * Source: Li and He 2025, arXiv:2511.13720, who clamp the target too, and take the last step by Euler's method
+ */
+export const dataPrediction: Prediction = {
+  velocity(output, xt, t, path) {
+    const coefficients = coefficientsOf(path, t, "data");
+    const velocity = mixed(output, weight(coefficients), xt, coefficients.sigmaSlope);
+    return divide(velocity, perRow(maximum(coefficients.sigma, leastDivisor), xt));
+  },
+};
+
+/**
+ * The output is the noise: v = (alpha' xt - w x0) / max(alpha, 0.05) with w as in {@linkcode dataPrediction}; on the
+ * straight path (xt - x0) / max(t, 0.05). What is said there of the last 0.05 holds here for the first.
+ *
+ * Source: Ho et al. 2020, arXiv:2006.11239, for the prediction
+ */
+export const noisePrediction: Prediction = {
+  velocity(output, xt, t, path) {
+    const coefficients = coefficientsOf(path, t, "noise");
+    const velocity = mixed(output, multiply(weight(coefficients), -1), xt, coefficients.alphaSlope);
+    return divide(velocity, perRow(maximum(coefficients.alpha, leastDivisor), xt));
+  },
+};
+
+/** w = alpha' sigma - sigma' alpha, f32[N]; above 0 where the path leads from noise to data. */
+function weight({ alpha, sigma, alphaSlope, sigmaSlope }: Coefficients): Tensor {
+  return subtract(multiply(alphaSlope, sigma), multiply(sigmaSlope, alpha));
+}
+
+/** a x + b y with a number of each per row. */
+function mixed(x: Tensor, a: Tensor, y: Tensor, b: Tensor): Tensor {
+  return add(multiply(x, perRow(a, x)), multiply(y, perRow(b, y)));
+}
+
+function coefficientsOf(path: Path, t: Tensor, what: string): Coefficients {
+  if (path.coefficients) return path.coefficients(t);
+  throw new TypeError(`Cannot predict ${what} on a path without coefficients (expected alpha x1 + sigma x0)`);
+}
+
+/**
+ * The velocity field of a network whose output has another meaning.
+ *
+ * @param network its `velocity` gives the output
+ */
+export function predicting(network: VelocityField, prediction: Prediction, path: Path): VelocityField {
+  return {
+    velocity: (x, t, condition) => prediction.velocity(network.velocity(x, t, condition), x, t, path),
+  };
+}
+
 /** The predictions by name. */
 export const predictions = {
   velocity: { doc: "the network predicts v", settings: {}, make: () => velocityPrediction },
+  data: {
+    doc: "it predicts x1, and v follows with a divisor of at least 0.05",
+    settings: {},
+    make: () => dataPrediction,
+  },
+  noise: { doc: "it predicts x0, likewise", settings: {}, make: () => noisePrediction },
 } as const;
+
+/** Name of a prediction. */
+export type PredictionName = keyof typeof predictions;

@@ -1,5 +1,8 @@
 import { planMemory } from "../../kernels/mod.ts";
 import type { VelocityField } from "../flow/field.ts";
+import { flowMatching, type Objective } from "../flow/objective.ts";
+import { paths } from "../flow/path.ts";
+import { predicting, predictions, velocityPrediction } from "../flow/prediction.ts";
 import { blankInitialiser, type Initialiser, randomInitialiser } from "../nn/initialiser.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import { unknownName } from "../nearest.ts";
@@ -41,7 +44,10 @@ export function modelTypeOf(name: string): ModelType {
   throw new TypeError(unknownName("network", name, modelNames));
 }
 
-/** Which network, and its size. By default `channels` is 1, `attn` false, `groups` 8 and `classes` 0. */
+/**
+ * Which network, and its size. By default `channels` is 1, `attn` false, `groups` 8, `classes` 0, `timeEmbedding` scalar,
+ * `path` linear and `prediction` velocity.
+ */
 export type ModelOptions =
   & { readonly type: ModelType }
   & Pick<UNetOptions, "filters" | "tEmb">
@@ -54,7 +60,7 @@ export type Model = Module & VelocityField;
 const settings = new WeakMap<VelocityField, Required<ModelOptions>>();
 
 /** The settings that a network was created with; undefined for a model of the user's own. */
-export function optionsOf(model: Model): Required<ModelOptions> | undefined {
+export function optionsOf(model: VelocityField): Required<ModelOptions> | undefined {
   return settings.get(model);
 }
 
@@ -102,9 +108,40 @@ export function completeOptions(options: ModelOptions): Required<ModelOptions> {
 export function createModel(options: ModelOptions, seed: number | Initialiser): Model {
   const complete = completeOptions(options);
   const initialiser = typeof seed === "number" ? randomInitialiser(seed) : seed;
-  const model = new networks[complete.type].make(complete, initialiser);
+  const model: Model = new networks[complete.type].make(complete, initialiser);
   settings.set(model, complete);
-  return model;
+  if (complete.prediction === "velocity") return model;
+  const network = { velocity: model.velocity.bind(model) };
+  const [prediction, path] = [predictions[complete.prediction].make(), paths[complete.path].make()];
+  return Object.defineProperty(model, "velocity", { value: predicting(network, prediction, path).velocity });
+}
+
+/** Flow matching on the path that a network was created for; the straight one for a model of the user's own. */
+export function objectiveFor(model: VelocityField): Objective {
+  const options = optionsOf(model);
+  return options ? { ...flowMatching, path: paths[options.path].make() } : flowMatching;
+}
+
+/**
+ * Checks that a network is trained on the path that it was created for.
+ *
+ * @throws {TypeError} if it was created for another one than the objective's, or its outputs would be converted twice
+ */
+export function checkObjective(
+  model: Model,
+  { path, prediction }: Pick<Objective, "path" | "prediction">,
+): void {
+  const options = optionsOf(model);
+  if (!options || (options.path === "linear" && options.prediction === "velocity")) return;
+  if (paths[options.path].make() !== path) {
+    throw new TypeError(
+      `Cannot train: the network was created for the path ${options.path} (expected it as objective.path)`,
+    );
+  }
+  if (options.prediction === "velocity" || prediction === velocityPrediction) return;
+  throw new TypeError(
+    `Cannot train: the network turns its ${options.prediction} into a velocity itself (expected velocityPrediction)`,
+  );
 }
 
 /**

@@ -1,4 +1,7 @@
 import { rejectUnknown } from "../nearest.ts";
+import { type PathName, paths } from "../flow/path.ts";
+import { type PredictionName, predictions } from "../flow/prediction.ts";
+import { type TimeEmbeddingName, timeEmbeddingNames } from "../nn/time_features.ts";
 
 /** Size of a U-Net. */
 export interface UNetOptions {
@@ -14,6 +17,12 @@ export interface UNetOptions {
   readonly groups: number;
   /** Number of classes that a label can be; 0 for a network without labels. */
   readonly classes: number;
+  /** What the network sees of t. */
+  readonly timeEmbedding: TimeEmbeddingName;
+  /** The path that it is for. */
+  readonly path: PathName;
+  /** What its last layer gives, which it turns into a velocity. */
+  readonly prediction: PredictionName;
 }
 
 /** One option of the networks. */
@@ -22,8 +31,8 @@ interface OptionRule {
   readonly stored: string;
   /** Its default; an option without one is required. */
   readonly default?: unknown;
-  /** Whether the default is left out of checkpoints, so that they stay as they were before there was the option. */
-  readonly isNewer?: boolean;
+  /** Whether checkpoints leave it out at its default, so that older programs can read them. */
+  readonly implied?: true;
   /** What is wrong with a value and what is expected, if anything. */
   problem(name: string, value: unknown): string | undefined;
 }
@@ -32,6 +41,13 @@ const count: OptionRule["problem"] = (name, value) =>
   Number.isInteger(value) && Number(value) > 0
     ? undefined
     : `${name} is ${shown(value)} (expected a positive integer)`;
+
+function oneOf(names: readonly string[]): OptionRule["problem"] {
+  return (name, value) =>
+    names.some((known) => known === value)
+      ? undefined
+      : `${name} is ${shown(value)} (expected ${names.join(" or ")})`;
+}
 
 /** A value of any type, short. */
 function shown(value: unknown): string {
@@ -61,12 +77,25 @@ const rules = {
   groups: { stored: "groups", default: 8, problem: count },
   classes: {
     stored: "classes",
-    isNewer: true,
     default: 0,
+    implied: true,
     problem: (name, value) =>
       Number.isInteger(value) && Number(value) >= 0
         ? undefined
         : `${name} is ${shown(value)} (expected an integer of at least 0)`,
+  },
+  timeEmbedding: {
+    stored: "time_embedding",
+    default: "scalar",
+    implied: true,
+    problem: oneOf(timeEmbeddingNames),
+  },
+  path: { stored: "path", default: "linear", implied: true, problem: oneOf(Object.keys(paths)) },
+  prediction: {
+    stored: "prediction",
+    default: "velocity",
+    implied: true,
+    problem: oneOf(Object.keys(predictions)),
   },
 } as const satisfies Record<keyof UNetOptions, OptionRule>;
 
@@ -96,8 +125,11 @@ export function completeUNetOptions(options: GivenOptions): UNetOptions {
 
 /** Options under their names in checkpoints. */
 export function storedOptions(options: UNetOptions): Record<string, unknown> {
-  const kept = entries.filter(([name, rule]) => !(rule.isNewer && options[name] === rule.default));
-  return Object.fromEntries(kept.map(([name, { stored }]) => [stored, options[name]]));
+  return Object.fromEntries(
+    entries
+      .filter(([name, rule]) => !rule.implied || options[name] !== rule.default)
+      .map(([name, { stored }]) => [stored, options[name]]),
+  );
 }
 
 /** Options of a checkpoint under our names. Unknown fields keep their names. */

@@ -9,6 +9,11 @@ export const streams = {
   samples: 6,
   split: 7,
   labelDropout: 8,
+  shifts: 16,
+  probes: 17,
+  dequantization: 18,
+  diffusion: 19,
+  resamples: 20,
 } as const;
 
 /**

@@ -1,18 +1,7 @@
-import { ShapeError, slice, type Tensor, tensor } from "../../kernels/mod.ts";
-import { checkCount } from "../../kernels/core/count.ts";
+import type { Tensor } from "../../kernels/mod.ts";
 import type { VelocityField } from "../flow/field.ts";
-import { rowsAt } from "../train/batch_source.ts";
-import { checkBatch, Sampler, type SamplerOptions } from "./sampler.ts";
-
-/** Part of the samples, of the size of all parts. */
-export interface SampleBatch {
-  /** Its first sample. */
-  readonly from: number;
-  /** Its first sample that is not in an earlier batch. */
-  readonly fresh: number;
-  /** Noise of the batch, f32[length, C, H, W]. */
-  readonly x0: Tensor;
-}
+import { Batches, type SampleBatch } from "./batches.ts";
+import { Sampler, type SamplerOptions } from "./sampler.ts";
 
 /**
  * Covers samples with batches of one size, so that one recorded step serves all. The last batch overlaps the one before.
@@ -21,11 +10,7 @@ export interface SampleBatch {
 export class SampleBatches {
   /** Samples of each batch in turn. */
   readonly sampler: Sampler;
-  /** Samples in each batch. */
-  readonly length: number;
-  readonly #x0: Tensor;
-  /** The samples of the batch in work, by which the condition's rows are picked. */
-  readonly #rows: Tensor;
+  readonly #batches: Batches;
 
   /**
    * Records one step for all batches.
@@ -41,29 +26,17 @@ export class SampleBatches {
     x0: Tensor,
     { batch, condition, ...options }: SamplerOptions & { readonly batch: number },
   ) {
-    const [N, ...shape] = x0.shape;
-    checkBatch(x0.shape);
-    checkCount("sample", "batch", batch);
-    if (condition && condition.shape[0] !== N) {
-      throw new ShapeError(`Cannot sample ${N} images with the condition ${condition} (expected ${N} rows)`);
-    }
-    this.length = Math.ceil(N / Math.ceil(N / batch));
-    this.#x0 = x0;
-    const rows = this.#rows = tensor(new Uint32Array(this.length));
-    const field = condition
-      ? { velocity: (x: Tensor, t: Tensor) => model.velocity(x, t, rowsAt(condition, rows)) }
-      : model;
-    this.sampler = new Sampler(field, [this.length, ...shape], options);
+    const batches = this.#batches = new Batches(x0, batch, condition);
+    this.sampler = new Sampler(batches.field(model), batches.shape, options);
+  }
+
+  /** Samples in each batch. */
+  get length(): number {
+    return this.#batches.length;
   }
 
   /** The batches in order; each is ready to be sampled until the next is asked for. */
-  *[Symbol.iterator](): Generator<SampleBatch, void, void> {
-    const { length } = this;
-    const N = this.#x0.shape[0];
-    for (let fresh = 0; fresh < N; fresh += length) {
-      const from = Math.min(fresh, N - length);
-      this.#rows.write(Uint32Array.from({ length }, (_, i) => from + i));
-      yield { from, fresh, x0: slice(this.#x0, 0, from, length) };
-    }
+  [Symbol.iterator](): Generator<SampleBatch, void, void> {
+    return this.#batches[Symbol.iterator]();
   }
 }

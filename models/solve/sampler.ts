@@ -2,7 +2,6 @@ import {
   assign,
   type MemoryPlan,
   planMemory,
-  record,
   type RecordedStep,
   type Shape,
   ShapeError,
@@ -13,19 +12,16 @@ import {
 } from "../../kernels/mod.ts";
 import { isCount } from "../../kernels/core/count.ts";
 import { checkedSizeOf, sameShape } from "../../kernels/core/shape.ts";
-import { type VelocityField, velocityOf } from "../flow/field.ts";
+import type { VelocityField } from "../flow/field.ts";
 import { unknownName } from "../nearest.ts";
+import { CountedField } from "./counted_field.ts";
 import { type SolverName, solvers } from "./solvers.ts";
 import { step } from "./step.ts";
 import type { ButcherTableau } from "./tableau.ts";
-import { checkedTimes, uniformTimes } from "./times.ts";
+import { timesOf, type TimesOptions } from "./time_grids.ts";
 
 /** Options of the solver. */
-export interface SamplerOptions {
-  /** Equal steps from t = 0 to t = 1. Give either this or `times`. */
-  readonly steps?: number;
-  /** Two or more times in [0, 1], increasing or decreasing. */
-  readonly times?: readonly number[];
+export interface SamplerOptions extends TimesOptions {
   /** Name of a solver, or a tableau; by default `euler`. */
   readonly solver?: SolverName | ButcherTableau;
   /** Condition of the field, one row per sample. It may be overwritten between runs. */
@@ -74,6 +70,7 @@ export class Sampler {
   readonly #step: RecordedStep<Tensor>;
   /** Computes the first velocity of a trajectory, if the solver is first-same-as-last. */
   readonly #first: RecordedStep<Tensor> | undefined;
+  readonly #field: CountedField;
   /** The trajectory whose state the recorded steps hold. */
   #current: Trajectory | undefined;
 
@@ -82,8 +79,8 @@ export class Sampler {
    *
    * @param shape [N, C, H, W] of a batch
    * @throws {RangeError} if `steps` is not a positive integer, or `times` are not monotonic in [0, 1]
-   * @throws {TypeError} if the solver is unknown, not exactly one of `steps` and `times` is given, or the field gives no
-   * tensor
+   * @throws {TypeError} if the solver or the grid is unknown, not exactly one of `steps` and `times` is given, a grid is
+   * given with `times`, or the field gives no tensor
    * @throws {ShapeError} if the batch is empty, or a velocity does not have its shape
    */
   constructor(model: VelocityField, shape: Shape, options: SamplerOptions) {
@@ -91,24 +88,30 @@ export class Sampler {
     const tableau = tableauOf(options);
     this.times = timesOf(options);
     checkBatch(shape);
+    const field = this.#field = new CountedField(model);
     const x = this.#x = zeros(shape);
     const t = this.#t = tensor(new Float32Array(shape[0]));
     const dt = this.#dt = tensor(new Float32Array(shape[0]));
     if (!tableau.firstSameAsLast) {
-      this.#step = record(() => {
-        const next = step(tableau, model, x, t, dt, { ...condition && { condition } });
+      this.#step = field.record(() => {
+        const next = step(tableau, field, x, t, dt, { ...condition && { condition } });
         assign(x, next.x);
         return next.v;
       });
       return;
     }
     const v = this.#v = zeros(shape);
-    this.#first = record(() => assign(v, velocityOf(model, x, t, condition)));
-    this.#step = record(() => {
-      const next = step(tableau, model, x, t, dt, { ...condition && { condition }, first: v });
+    this.#first = field.record(() => assign(v, field.velocity(x, t, condition)));
+    this.#step = field.record(() => {
+      const next = step(tableau, field, x, t, dt, { ...condition && { condition }, first: v });
       assign(x, next.x);
       return assign(v, next.last);
     });
+  }
+
+  /** How often the field was evaluated so far, each time on a whole batch. */
+  get evaluations(): number {
+    return this.#field.evaluations;
   }
 
   /** The memory of sampling in batches of a shape, without running it. */
@@ -214,17 +217,8 @@ export class Sampler {
   }
 }
 
-function timesOf({ steps, times }: SamplerOptions): readonly number[] {
-  if (times !== undefined && steps === undefined) return checkedTimes(times);
-  if (steps !== undefined && times === undefined) return uniformTimes(steps);
-  throw new TypeError(
-    `Cannot sample: ${
-      steps === undefined ? "neither" : "both"
-    } of steps and times given (expected one of them)`,
-  );
-}
-
-function tableauOf({ solver = "euler" }: SamplerOptions): ButcherTableau {
+/** The solver that options mean. @throws {TypeError} if it is unknown */
+export function tableauOf({ solver = "euler" }: Pick<SamplerOptions, "solver">): ButcherTableau {
   if (typeof solver === "object") return solver;
   if (Object.hasOwn(solvers, solver)) return solvers[solver];
   throw new TypeError(unknownName("solver", solver, Object.keys(solvers)));

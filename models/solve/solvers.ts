@@ -1,4 +1,4 @@
-import { type ButcherTableau, defineTableau } from "./tableau.ts";
+import { type ButcherTableau, defineTableau, type EmbeddedTableau } from "./tableau.ts";
 
 /** Euler 1768: one evaluation per step. */
 export const euler: ButcherTableau = defineTableau({ order: 1, a: [[]], b: [1], c: [0] });
@@ -23,7 +23,7 @@ export const rk4: ButcherTableau = defineTableau({
 });
 
 /** Bogacki and Shampine 1989: order 3 in three evaluations a step, with an error estimate of order 2. */
-export const bosh3: ButcherTableau = defineTableau({
+export const bosh3: EmbeddedTableau = defineTableau({
   order: 3,
   a: [[], [1 / 2], [0, 3 / 4], [2 / 9, 1 / 3, 4 / 9]],
   b: [2 / 9, 1 / 3, 4 / 9, 0],
@@ -31,8 +31,11 @@ export const bosh3: ButcherTableau = defineTableau({
   error: [-5 / 72, 1 / 12, 1 / 9, -1 / 8],
 });
 
-/** Dormand and Prince 1980: order 5 in six evaluations a step, with an error estimate of order 4. */
-export const dopri5: ButcherTableau = defineTableau({
+/**
+ * Dormand and Prince 1980: order 5 in six evaluations a step, with an error estimate of order 4, and an interpolation of
+ * order 4 by Shampine 1986 as in Hairer, Nørsett and Wanner 1993, section II.6.
+ */
+export const dopri5: EmbeddedTableau = defineTableau({
   order: 5,
   a: [
     [],
@@ -46,6 +49,15 @@ export const dopri5: ButcherTableau = defineTableau({
   b: [35 / 384, 0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84, 0],
   c: [0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1, 1],
   error: [71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40],
+  dense: [
+    -12715105075 / 11282082432,
+    0,
+    87487479700 / 32700410799,
+    -10690763975 / 1880347072,
+    701980252875 / 199316789632,
+    -1453857185 / 822651844,
+    69997945 / 29380423,
+  ],
 });
 
 /** The solvers by name. */
@@ -53,7 +65,12 @@ export const solvers = { euler, midpoint, heun, bosh3, rk4, dopri5 } as const;
 /** Name of a solver. */
 export type SolverName = keyof typeof solvers;
 
-/** The solvers with an error estimate, by name. */
-export const adaptiveSolvers = { bosh3, dopri5 } as const;
-/** Name of a solver with an error estimate. */
-export type AdaptiveSolverName = keyof typeof adaptiveSolvers;
+/** Names of the solvers with an error estimate. */
+export type AdaptiveSolverName = {
+  [Name in SolverName]: (typeof solvers)[Name] extends EmbeddedTableau ? Name : never;
+}[SolverName];
+
+/** The solvers with an error estimate, by name: those that can choose their own steps. */
+export const adaptiveSolvers = Object.fromEntries(
+  Object.entries(solvers).filter(([, { error }]: [string, ButcherTableau]) => error !== undefined),
+) as Readonly<Record<AdaptiveSolverName, EmbeddedTableau>>;

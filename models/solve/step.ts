@@ -9,6 +9,8 @@ export interface StepOptions {
   readonly condition?: Tensor;
   /** v(x, t) if already known: the `last` of the previous step of a first-same-as-last solver. */
   readonly first?: Tensor;
+  /** Whether the correction of the interpolation is wanted, too; by default it is not computed. */
+  readonly dense?: boolean;
 }
 
 /** Result of a step. */
@@ -21,6 +23,8 @@ export interface StepResult {
   readonly last: Tensor;
   /** Error estimate, same shape as x, if the solver has one. */
   readonly error?: Tensor;
+  /** Correction of the solver's own interpolation, same shape as x, if it has one; see `interpolation`. */
+  readonly dense?: Tensor;
 }
 
 /**
@@ -35,12 +39,12 @@ export interface StepResult {
  * @throws {RangeError} if dt is not finite
  */
 export function step(
-  { a, b, c, error }: ButcherTableau,
+  { a, b, c, error, dense }: ButcherTableau,
   field: VelocityField,
   x: Tensor,
   t: Tensor,
   dt: number | Tensor,
-  { condition, first }: StepOptions = {},
+  { condition, first, dense: interpolated = false }: StepOptions = {},
 ): StepResult {
   const N = x.shape.slice(0, 1);
   checkTensor("take a step", "t is", t, N);
@@ -57,11 +61,13 @@ export function step(
     k.push(velocityOf(field, y, c[i] === 0 ? t : add(t, scale(h, c[i])), condition));
   }
   const estimate = error && sum(k, error, each);
+  const correction = interpolated && dense ? sum(k, dense, each) : undefined;
   return {
     x: plus(x, sum(k, b, each)),
     v: k[0],
     last: k[k.length - 1],
     ...estimate && { error: estimate },
+    ...correction && { dense: correction },
   };
 }
 

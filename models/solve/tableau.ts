@@ -16,6 +16,11 @@ export interface Tableau {
   readonly c: readonly number[];
   /** Weights of the stages in the error estimate, dt sum_i error_i k_i; they sum to 0. */
   readonly error?: readonly number[];
+  /**
+   * Weights of the stages in the correction of the solver's own interpolation, which is cubic without them; they sum to 0.
+   * See `interpolation`.
+   */
+  readonly dense?: readonly number[];
 }
 
 /** A checked tableau and its derived properties. */
@@ -24,16 +29,26 @@ export interface ButcherTableau extends Tableau {
   readonly firstSameAsLast: boolean;
 }
 
+/** A tableau with an error estimate, by which a solver can choose its own steps. */
+export interface EmbeddedTableau extends ButcherTableau {
+  /** Weights of the stages in the error estimate. */
+  readonly error: readonly number[];
+}
+
 /** Allows for rounding in sums of fractions. */
 const tolerance = 1e-12;
 
 /**
  * Checks a tableau.
  *
- * @throws {RangeError} if it is not explicit, or rows of a do not sum to c, b to 1 or the error weights to 0
+ * @throws {RangeError} if it is not explicit, or rows of a do not sum to c, b to 1, or the weights of error or
+ * interpolation to 0
  */
+export function defineTableau(tableau: Tableau & Pick<EmbeddedTableau, "error">): EmbeddedTableau;
+/** Checks a tableau that may have no error estimate. @throws as the other */
+export function defineTableau(tableau: Tableau): ButcherTableau;
 export function defineTableau(tableau: Tableau): ButcherTableau {
-  const { order, a, b, c, error } = tableau;
+  const { order, a, b, c } = tableau;
   const stages = b.length;
   const fail = (why: string): never => {
     throw new RangeError(`Cannot make a solver: ${why}`);
@@ -53,18 +68,29 @@ export function defineTableau(tableau: Tableau): ButcherTableau {
     sums(row, c[i], `row ${i} of a`);
   });
   sums(b, 1, "b");
-  if (error && error.length !== stages) {
-    fail(`error has ${error.length} values (expected ${stages}, the length of b)`);
+  for (const name of ["error", "dense"] as const) {
+    const weights = tableau[name];
+    if (!weights) continue;
+    if (weights.length !== stages) {
+      fail(`${name} has ${weights.length} values (expected ${stages}, the length of b)`);
+    }
+    sums(weights, 0, name);
   }
-  if (error) sums(error, 0, "error");
   const last = a[stages - 1];
   const firstSameAsLast = stages > 1 && c[stages - 1] === 1 &&
     b.every((weight, i) => weight === (last[i] ?? 0));
   return { ...tableau, firstSameAsLast };
 }
 
+/**
+ * Evaluations of the field that each step takes; a solver that is first-same-as-last takes one more at the start.
+ */
+export function evaluationsPerStep({ b, firstSameAsLast }: ButcherTableau): number {
+  return firstSameAsLast ? b.length - 1 : b.length;
+}
+
 /** Number of evaluations of the field in some steps of a solver. @throws {RangeError} if `steps` is not a whole number */
-export function evaluations({ b, firstSameAsLast }: ButcherTableau, steps: number): number {
+export function evaluations(tableau: ButcherTableau, steps: number): number {
   checkCount("count evaluations", "steps", steps, 0);
-  return firstSameAsLast ? 1 + steps * (b.length - 1) : steps * b.length;
+  return steps * evaluationsPerStep(tableau) + (tableau.firstSameAsLast ? 1 : 0);
 }

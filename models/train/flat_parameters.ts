@@ -4,7 +4,7 @@ import { checkCount } from "../../kernels/core/count.ts";
 import { readState, type State, writeState } from "../files/state.ts";
 
 /** Every parameter starts at a multiple of this many elements: WebGPU binds from multiples of 256 bytes only. */
-const ALIGNMENT = 64;
+export const alignment = 64;
 
 /** Location of a parameter. */
 export interface Place {
@@ -30,7 +30,9 @@ export class FlatParameters {
   /** Zeros, laid out by the places of parameters. */
   constructor(places: ReadonlyMap<string, Place>) {
     const lengths: number[] = [];
-    for (const { chunk, offset, shape } of places.values()) lengths[chunk] = endOf(offset, shape);
+    for (const { chunk, offset, shape } of places.values()) {
+      lengths[chunk] = Math.max(lengths[chunk] ?? 0, endOf(offset, shape));
+    }
     this.#places = places;
     this.chunks = lengths.map((length) => zeros([length]));
     this.views = new Map(
@@ -43,9 +45,57 @@ export class FlatParameters {
     );
   }
 
-  /** Zeros of the same layout: gradients, moments, averages. */
-  like(): FlatParameters {
-    return new FlatParameters(this.#places);
+  /**
+   * Zeros of the same layout: gradients, moments, averages.
+   *
+   * @param names of the parameters that it is for, by default all; without gaps for the others
+   */
+  like(names: Iterable<string> = this.#places.keys()): FlatParameters {
+    const chosen = new Set(names);
+    const kept = new Map([...this.#places].filter(([name]) => chosen.has(name)));
+    const ends = new Map<number, number>(); // of each chunk so far
+    for (const [name, { chunk, shape }] of inMemoryOrder(kept)) {
+      const offset = ends.get(chunk) ?? 0;
+      kept.set(name, { chunk, offset, shape });
+      ends.set(chunk, endOf(offset, shape));
+    }
+    const chunks = [...ends.keys()]; // some may have lost all their parameters
+    for (const [name, place] of kept) kept.set(name, { ...place, chunk: chunks.indexOf(place.chunk) });
+    return new FlatParameters(kept);
+  }
+
+  /**
+   * Groups parameters that lie side by side in memory.
+   *
+   * @param names of the parameters
+   * @param key of a parameter: neighbours are grouped if they have the same; by default all do
+   * @returns names in the order of memory
+   */
+  runs(names: Iterable<string>, key: (name: string, shape: Shape) => string = () => ""): string[][] {
+    const chosen = new Set(names);
+    const runs: string[][] = [];
+    let before: { readonly place: Place; readonly key: string } | undefined;
+    for (const [name, place] of inMemoryOrder(this.#places).filter(([name]) => chosen.has(name))) {
+      const own = key(name, place.shape);
+      const joins = before?.key === own && before.place.chunk === place.chunk &&
+        endOf(before.place.offset, before.place.shape) === place.offset;
+      if (joins) runs[runs.length - 1].push(name);
+      else runs.push([name]);
+      before = { place, key: own };
+    }
+    return runs;
+  }
+
+  /**
+   * The memory of parameters that lie side by side, with the gaps between them.
+   *
+   * @param run names in the order of memory, see `runs`
+   * @returns f32[n]
+   */
+  range(run: readonly string[]): Tensor {
+    const [first, last] = [run[0], run[run.length - 1]].map((name) => this.#places.get(name)!);
+    const length = last.offset + sizeOf(last.shape) - first.offset;
+    return new Tensor(this.chunks[first.chunk].storage, [length], "f32", first.offset);
   }
 
   /** Copies the values of another one of the same layout. */
@@ -74,14 +124,19 @@ export class FlatParameters {
  *
  * @param parameters by name, see `namedParameters`
  * @param chunkBytes largest chunk, by default the most that a kernel can bind
+ * @param order names in the order of memory, by default that of the parameters; see `memoryOrder`
  * @throws {RangeError} if a parameter is larger than a chunk, or there are no parameters
  */
 export function flatten(
   parameters: ReadonlyMap<string, Tensor>,
-  { chunkBytes = currentDevice().maxRangeBytes }: { chunkBytes?: number } = {},
+  { chunkBytes = currentDevice().maxRangeBytes, order = [...parameters.keys()] }: {
+    chunkBytes?: number;
+    order?: readonly string[];
+  } = {},
 ): FlatParameters {
   checkCount("flatten parameters", "chunkBytes", chunkBytes, 4);
-  const flat = new FlatParameters(layOut(parameters, chunkBytes / 4));
+  const places = layOut(parameters, order, chunkBytes / 4);
+  const flat = new FlatParameters(new Map(parameters.keys().map((name) => [name, places.get(name)!])));
   for (const [name, view] of flat.views) {
     const parameter = parameters.get(name)!;
     assign(view, parameter);
@@ -132,13 +187,18 @@ function pointTo(parameter: Tensor, { storage, offset }: Tensor): void {
   parameter.offset = offset;
 }
 
-/** Assigns parameters to chunks, in order. */
-function layOut(parameters: ReadonlyMap<string, Tensor>, chunkLength: number): Map<string, Place> {
+/** Assigns parameters to chunks, in the order given. */
+function layOut(
+  parameters: ReadonlyMap<string, Tensor>,
+  order: readonly string[],
+  chunkLength: number,
+): Map<string, Place> {
   if (parameters.size === 0) throw new RangeError("Cannot flatten parameters: there are none");
   const places = new Map<string, Place>();
   let chunk = 0;
   let offset = 0;
-  for (const [name, { shape, size }] of parameters) {
+  for (const name of order) {
+    const { shape, size } = parameters.get(name)!;
     if (size > chunkLength) {
       throw new RangeError(
         `Cannot flatten "${name}": it has ${size * 4} bytes (expected at most ${chunkLength * 4})`,
@@ -151,7 +211,12 @@ function layOut(parameters: ReadonlyMap<string, Tensor>, chunkLength: number): M
   return places;
 }
 
+/** Places as they lie in memory. */
+function inMemoryOrder(places: ReadonlyMap<string, Place>): [string, Place][] {
+  return [...places].sort(([, a], [, b]) => a.chunk - b.chunk || a.offset - b.offset);
+}
+
 /** The first aligned offset after a parameter. */
 function endOf(offset: number, shape: Shape): number {
-  return Math.ceil((offset + sizeOf(shape)) / ALIGNMENT) * ALIGNMENT;
+  return Math.ceil((offset + sizeOf(shape)) / alignment) * alignment;
 }

@@ -8,6 +8,7 @@ import {
 } from "../../kernels/mod.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { flowMatching, lossesOf, type Objective } from "../flow/objective.ts";
+import { checkObjective, objectiveFor } from "../nets/networks.ts";
 import { checkedSeed, streams } from "../random/streams.ts";
 import type { BatchSource } from "./batch_source.ts";
 import { PairDraw } from "./pair_draw.ts";
@@ -47,7 +48,7 @@ export class HeldOutLoss {
    * Records one step that serves all batches.
    *
    * @throws {RangeError} if the batch size is not a positive integer, or the seed not one in [0, 2^32)
-   * @throws {TypeError} if the field gives no tensor, or a promise
+   * @throws {TypeError} if the field gives no tensor, or a promise, or the network is for another path
    * @throws {ShapeError} if a velocity does not have the shape of the data
    */
   constructor(model: VelocityField, source: BatchSource, { batchSize, seed, objective }: HeldOutOptions) {
@@ -110,9 +111,10 @@ function drawOf(source: BatchSource, batchSize: number): PairDraw {
 function measure(
   model: VelocityField,
   draw: PairDraw,
-  { path, prediction }: Objective = flowMatching,
+  { path, prediction }: Objective = objectiveFor(model),
 ): Tensor {
   const objective = { ...flowMatching, path, prediction };
+  checkObjective(model, objective);
   const pairs = draw.pairs(objective);
   return concat([lossesOf(objective, model, pairs), pairs.t], 0);
 }

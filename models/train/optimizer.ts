@@ -1,14 +1,10 @@
-import { add, assign, multiply, squaredNorm, type Tensor, tensor } from "../../kernels/mod.ts";
+import { add, assign, multiply, type Shape, squaredNorm, type Tensor, tensor } from "../../kernels/mod.ts";
 import { rejectUnknown, unknownName } from "../nearest.ts";
 import type { FlatParameters } from "./flat_parameters.ts";
 import { type State, StateError } from "../files/state.ts";
-import {
-  type OptimizerKind,
-  optimizerKinds,
-  type OptimizerOptions,
-  type UpdateRule,
-  updateRules,
-} from "./update_rules.ts";
+import { UpdatePart } from "./update_part.ts";
+import type { OptimizerOptions } from "./update_rule.ts";
+import { type OptimizerKind, optimizerKinds, updateRules } from "./update_rules.ts";
 
 /** The state of an optimizer or average, to resume training exactly. */
 export interface OptimizerState {
@@ -23,17 +19,17 @@ export class Optimizer {
   /** Its update rule. */
   readonly kind: OptimizerKind;
   #options: Required<OptimizerOptions>;
-  #parameters: FlatParameters;
   #gradients: FlatParameters;
-  #moments: ReadonlyMap<string, FlatParameters>;
-  #settings = tensor(new Float32Array(8));
+  #parts: readonly UpdatePart[];
   #norm = tensor(new Float32Array(1));
   #step = 0;
 
   /** See `optimizer`. */
   constructor(kind: OptimizerKind, parameters: FlatParameters, options: OptimizerOptions) {
-    const defaults = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, momentum: 0.9, clip: 0, lossScale: 1 };
-    const complete = { ...defaults, weightDecay: kind === "adamw" ? 0.01 : 0, ...options };
+    const adam = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+    const defaults = { ...adam, momentum: 0.9, muonFactor: 10, clip: 0, lossScale: 1 };
+    const decoupled = kind === "adamw" || kind === "muon";
+    const complete = { ...defaults, weightDecay: decoupled ? 0.01 : 0, ...options };
     rejectUnknown(options, ["learningRate", "weightDecay", ...Object.keys(defaults)], "an optimizer");
     for (const [name, value] of Object.entries(complete)) {
       if (Number.isFinite(value) && value >= 0) continue;
@@ -44,9 +40,11 @@ export class Optimizer {
     }
     this.kind = kind;
     this.#options = complete;
-    this.#parameters = parameters;
     this.#gradients = parameters.like();
-    this.#moments = new Map(updateRules[kind].moments.map((moment) => [moment, parameters.like()]));
+    const groups = groupsOf(kind, parameters.views);
+    this.#parts = updateRules[kind].map((rule, i) =>
+      new UpdatePart(rule, groups[i], parameters, this.#gradients, complete)
+    );
   }
 
   /** Steps begun. */
@@ -61,9 +59,7 @@ export class Optimizer {
    */
   beforeStep(learningRate: number = this.#options.learningRate): void {
     this.#step++;
-    this.#settings.write(
-      Float32Array.from(updateRules[this.kind].settings(this.#options, learningRate, this.#step)),
-    );
+    for (const part of this.#parts) part.beforeStep(learningRate, this.#step);
   }
 
   /**
@@ -81,11 +77,7 @@ export class Optimizer {
     const { lossScale } = this.#options;
     if (lossScale !== 1) { for (const chunk of chunks) assign(chunk, multiply(chunk, 1 / lossScale)); }
     assign(this.#norm, chunks.map(squaredNorm).reduce((a, b) => add(a, b)));
-    const { update }: UpdateRule = updateRules[this.kind];
-    this.#parameters.chunks.forEach((p, i) => {
-      const moments = this.#moments.values().map((moment) => moment.chunks[i]).toArray();
-      update(p, moments, chunks[i], this.#norm, this.#settings);
-    });
+    for (const part of this.#parts) part.update(this.#norm);
   }
 
   /** Squared global norm of the latest step's gradient, before clipping, f32[1] on the device; the next step overwrites it. */
@@ -114,30 +106,80 @@ export class Optimizer {
    * @throws {StateError} if it belongs to another optimizer or network
    */
   restore({ step, tensors }: OptimizerState, source: string): void {
-    const moments = [...this.#moments.keys()];
-    const parts = new Map(moments.map((moment) => [moment, new Map() as State]));
+    const moments = new Set(this.#moments.map(([moment]) => moment));
+    const parts = this.#moments.map(() => new Map() as State);
     for (const [name, value] of tensors) {
-      const [moment, ...parameter] = name.split(".");
-      const part = parts.get(moment);
-      if (!part) {
+      const [moment, ...rest] = name.split(".");
+      const parameter = rest.join(".");
+      if (!moments.has(moment)) {
         throw new StateError(
-          `Cannot load ${source}: "${name}" is not a moment of ${this.kind} (expected ${moments.join(", ")})`,
+          `Cannot load ${source}: "${name}" is not a moment of ${this.kind} ` +
+            `(expected ${[...moments].join(", ")})`,
         );
       }
-      part.set(parameter.join("."), value);
+      const same = (i: number) => this.#moments[i][0] === moment;
+      const at = this.#moments.findIndex(([, flat], i) => same(i) && flat.views.has(parameter));
+      // What no part knows is refused by the first one.
+      parts[at < 0 ? this.#moments.findIndex((_, i) => same(i)) : at].set(parameter, value);
     }
-    for (const [moment, flat] of this.#moments) flat.load(parts.get(moment)!, `${moment} of ${source}`);
+    this.#moments.forEach(([moment, flat], i) => flat.load(parts[i], `${moment} of ${source}`));
     this.#step = step;
   }
+
+  /** The moments of all parts, by name: a name may occur more than once. */
+  get #moments(): (readonly [moment: string, values: FlatParameters])[] {
+    return this.#parts.flatMap(({ moments }) => [...moments]);
+  }
+}
+
+/**
+ * The names of the parameters that each rule of an optimizer updates.
+ *
+ * @throws {TypeError} if a rule has none
+ */
+function groupsOf(
+  kind: OptimizerKind,
+  parameters: ReadonlyMap<string, { readonly shape: Shape }>,
+): string[][] {
+  const rules = updateRules[kind];
+  const groups = rules.map((): string[] => []);
+  for (const [name, { shape }] of parameters) {
+    groups[rules.findIndex(({ takes = () => true }) => takes(shape))].push(name);
+  }
+  if (kind === "muon" && groups[0].length === 0) {
+    throw new TypeError(
+      "Cannot make the optimizer muon: no parameter is the weight of a convolution of at least 3x3 between at least " +
+        "8 channels (use adamw)",
+    );
+  }
+  return groups;
+}
+
+/**
+ * The order in which parameters lie in memory so that an optimizer updates them with few kernels: those of one rule, and
+ * of one shape where that matters, side by side.
+ *
+ * @param parameters by name, see `namedParameters`
+ * @throws {TypeError} if the optimizer has nothing to update
+ */
+export function memoryOrder(kind: OptimizerKind, parameters: ReadonlyMap<string, Tensor>): string[] {
+  if (!Object.hasOwn(updateRules, kind)) throw new TypeError(unknownName("optimizer", kind, optimizerKinds));
+  return groupsOf(kind, parameters).flatMap((names, i) => {
+    const { alike } = updateRules[kind][i];
+    if (!alike) return names;
+    return Map.groupBy(names, (name) => alike(parameters.get(name)!.shape)).values().toArray().flat();
+  });
 }
 
 /**
  * Creates an optimizer with the semantics of PyTorch's.
  *
- * @param kind `adamw`, `adam` (weight decay added to the gradient) or `sgd`
+ * @param kind `adamw`, `adam` (weight decay added to the gradient), `sgd`, or `muon` for the weights of hidden
+ * convolutions with `adamw` for all else
  * @param parameters see `flatten`
- * @throws {TypeError} if the kind or a setting is unknown, or a setting is negative
- * Source: Loshchilov and Hutter 2017, arXiv:1711.05101; Kingma and Ba 2014, arXiv:1412.6980
+ * @throws {TypeError} if the kind or a setting is unknown, a setting is negative, or there is nothing for Muon to update
+ * Source: Loshchilov and Hutter 2017, arXiv:1711.05101; Kingma and Ba 2014, arXiv:1412.6980; Jordan et al. 2024,
+ * github.com/KellerJordan/Muon
  */
 export function optimizer(
   kind: OptimizerKind,

@@ -14,17 +14,18 @@ import {
 import { checkCount } from "../../kernels/core/count.ts";
 import type { State } from "../files/state.ts";
 import type { VelocityField } from "../flow/field.ts";
-import { flowMatching, lossOf, type Objective, type Pairs } from "../flow/objective.ts";
+import { lossOf, type Objective, type Pairs } from "../flow/objective.ts";
+import { checkObjective, noneOf, objectiveFor } from "../nets/networks.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import { checkedSeed, streams } from "../random/streams.ts";
 import type { BatchSource } from "./batch_source.ts";
 import { Ema } from "./ema.ts";
 import { type FlatParameters, flatten, withParameters } from "./flat_parameters.ts";
-import { type Optimizer, optimizer } from "./optimizer.ts";
-import { noneOf } from "../nets/networks.ts";
 import { LabelDropout } from "./label_dropout.ts";
+import { memoryOrder, type Optimizer, optimizer } from "./optimizer.ts";
 import { PairDraw } from "./pair_draw.ts";
-import type { OptimizerKind, OptimizerOptions } from "./update_rules.ts";
+import type { OptimizerOptions } from "./update_rule.ts";
+import type { OptimizerKind } from "./update_rules.ts";
 
 /** Options of a trainer. */
 export interface TrainerOptions extends OptimizerOptions {
@@ -34,7 +35,7 @@ export interface TrainerOptions extends OptimizerOptions {
   readonly seed: number;
   /** By default `adamw`. */
   readonly optimizer?: OptimizerKind;
-  /** By default flow matching on straight paths. */
+  /** By default flow matching on the path of the network, which is straight unless it was created for another one. */
   readonly objective?: Objective;
   /** Decay of the averaged weights per step; by default 0, no averaging. */
   readonly ema?: number;
@@ -95,8 +96,8 @@ export class Trainer {
   /**
    * Moves the parameters of the model into flat memory. The step is recorded on first use.
    *
-   * @throws {TypeError} if the optimizer or one of its settings is unknown or invalid, or labels are to be dropped in a
-   * network that `createModel` did not make with classes
+   * @throws {TypeError} if the optimizer or one of its settings is unknown or invalid, the network is for another path, or
+   * labels are to be dropped in a network that `createModel` did not make with classes
    * @throws {RangeError} if the model has no parameters, the batch size or the seed is not a whole number in its range, or
    * the decay of the averages or the probability of label dropout is not in theirs
    */
@@ -105,7 +106,7 @@ export class Trainer {
       batchSize,
       seed,
       optimizer: kind = "adamw",
-      objective = flowMatching,
+      objective = objectiveFor(model),
       ema = 0,
       labelDropout = 0,
       precision = "f32",
@@ -115,13 +116,14 @@ export class Trainer {
     if (!(ema >= 0 && ema < 1)) {
       throw new RangeError(`Cannot train: the decay ema is ${ema} (expected 0 <= ema < 1)`);
     }
+    checkObjective(model, objective);
     this.#model = model;
     this.#objective = objective;
     this.#seed = checkedSeed(seed);
     this.#precision = precision;
     this.#lossScale = precision === "f16" ? lossScaleOf(batchSize, source) : 1;
     this.parameters = namedParameters(model);
-    this.flat = flatten(this.parameters);
+    this.flat = flatten(this.parameters, { order: memoryOrder(kind, this.parameters) });
     this.#optimizer = optimizer(kind, this.flat, { ...rule, lossScale: this.#lossScale });
     this.#ema = ema > 0 ? new Ema(this.flat, { decay: ema }) : undefined;
     this.#draw = new PairDraw(source, batchSize, streams);

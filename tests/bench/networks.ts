@@ -1,5 +1,5 @@
 import { type Device, randomNormal, randomUniform, record, scope, tensor } from "../../kernels/mod.ts";
-import { createModel, Sampler, type Trainer } from "../../models/mod.ts";
+import { createModel, DensityField, rademacher, Sampler, type Trainer } from "../../models/mod.ts";
 import { trainingConfig } from "../../experiments/settings/tasks/train_config.ts";
 import { ImageSource } from "../../experiments/data/image_source.ts";
 import { makeNetwork, modelOptions } from "../../experiments/training/network.ts";
@@ -57,6 +57,16 @@ export function forwardPass(c: Case): () => void {
   return () => recorded.run();
 }
 
+/** Evaluations of the velocity and its divergence by one vector of random signs: a function that queues one. */
+export function divergence(c: Case): () => void {
+  const { network, x } = onNoise(c);
+  const field = new DensityField(network, x.shape, rademacher(1, 1, x.shape));
+  const t = randomUniform(tensor(Uint32Array.of(1, 9, 1)), [c.batchSize]);
+  const state = field.start(x);
+  const recorded = record(() => field.velocity(state, t));
+  return () => recorded.run();
+}
+
 /** Sampling from noise of 28 x 28: a function that queues a whole one. */
 export function sampling(c: Case, steps: number): () => void {
   const { network, x } = onNoise(c);
@@ -69,10 +79,11 @@ function onNoise(c: Case) {
   return { network, x: randomNormal(tensor(Uint32Array.of(1, 9, 0)), [c.batchSize, 1, 28, 28]) };
 }
 
-/** What is timed for a case: training steps, forward passes and sampling. */
+/** What is timed for a case: training steps, forward passes, evaluations for a likelihood, and sampling. */
 const works: Readonly<Record<string, (c: Case) => () => void>> = {
   train: (c: Case) => training(c).step,
   forward: forwardPass,
+  "forward with divergence": divergence,
   [`sample, ${samplingSteps} Euler steps,`]: (c: Case) => sampling(c, samplingSteps),
 };
 
@@ -86,7 +97,7 @@ export function networkWorks(device: Device, c: Case): [train: Work, forward: Wo
 }
 
 /**
- * Times training steps, forward passes and sampling of a network on random images of 28 x 28, and measures the peak
+ * Times training steps, forward passes with and without divergence, and sampling of a network on random images of 28 x 28, and measures the peak
  * device memory of each.
  *
  * @param open opens a new device for each of them

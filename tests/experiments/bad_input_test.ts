@@ -60,6 +60,15 @@ testRefusals("train refuses", {
     flags: `${newRun} --groups 3`,
     says: ["ConfigError: Cannot use --groups 3 with --filters 8,16", "3 does not divide 8", "level 1"],
   },
+  "muon for a network without a convolution that it updates": {
+    task: "train:residual",
+    flags: `${newRun.replace("--filters 8,16", "--filters 4")} --groups 4 --optimizer muon`,
+    says: [
+      "ConfigError: Cannot use --optimizer muon with --filters 4: ",
+      "at least 8 channels",
+      "(use adamw)",
+    ],
+  },
   "a run folder that holds something": {
     flags: newRun,
     prepare: async (place) => {

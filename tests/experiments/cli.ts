@@ -16,6 +16,7 @@ export type Task =
   | "train:base"
   | "sample"
   | "overfit"
+  | "judge"
   | "report"
   | "sync"
   | "runs"

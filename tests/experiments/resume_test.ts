@@ -47,6 +47,7 @@ async function assertSameRun(place: Workplace, actual: string, expected: string)
 
 const kinds = {
   "adamw, one_cycle and averaged weights": "--optimizer adamw --schedule one_cycle --ema 0.9",
+  "muon": "--optimizer muon --muon-lr 0.01 --schedule cosine --clip 1",
   "sgd": "--optimizer sgd --lr 0.01 --schedule cosine --ema 0",
   "a plateau schedule":
     "--schedule plateau --plateau-patience 0 --plateau-factor 0.1 --lr 0.1 --ema 0 --val-fraction 0.3",

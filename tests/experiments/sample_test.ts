@@ -26,7 +26,7 @@ function readNpy(bytes: Uint8Array<ArrayBuffer>): { header: string; values: Floa
 testTask("sample draws a grid, as near to a square as can be or of some columns", async (place) => {
   await place.succeed("train:residual", training);
   const { stderr } = await place.succeed("sample", `${drawing} --count 7`);
-  assert.match(stderr, /^7 samples in [\d.]+ s on .*: grid.png\n$/);
+  assert.match(stderr, /^7 samples, heun, 3 steps, 6 evaluations each, in [\d.]+ s on .*: grid.png\n$/);
   await place.succeed("sample", `${drawing} --count 7 --columns 2 --out two.png`);
   const cell = 3 * imageSize + 2;
   const size = async (name: string) => {
@@ -59,6 +59,35 @@ testTask("sample gives the same bytes for the same seed, and sample n whatever t
   );
   assert.ok(values.every(Number.isFinite));
   assert.deepEqual(readNpy(await place.read("few.npy")).values, values.slice(0, 2 * imageSize ** 2));
+});
+
+testTask("sample says what its solver cost, and writes nothing where the limit is reached", async (place) => {
+  await place.succeed("train:base", training);
+  const flags = "--checkpoint run/last.safetensors --device cpu --count 5";
+  const said = async (more: string) => (await place.succeed("sample", `${flags} ${more}`)).stderr;
+  assert.match(
+    await said("--solver dopri5 --rtol 1e-3"),
+    /^5 samples, dopri5, rtol 0\.001, atol 0\.001, \d+ evaluations of each batch, steps of a sample: [\d.]+ \(\d+ to \d+\) accepted, [\d.]+ \(\d+ to \d+\) rejected, in /,
+  );
+  assert.match(
+    await said("--solver sde --steps 4"),
+    /^5 samples, sde, 4 steps, noise 1, 4 evaluations each, in /,
+  );
+  assert.match(
+    await said("--grid 0,0.5,1"),
+    /^5 samples, heun, 2 steps, times 0,0.5,1, 4 evaluations each, in /,
+  );
+  const before = await place.read("grid.png");
+  const { code, stderr } = await place.run(
+    "sample",
+    `${flags} --solver dopri5 --rtol 1e-6 --max-evaluations 7 --seed 1`,
+  );
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /^RunError: Cannot solve in 7 evaluations: the slowest sample is at t = 0\.0000; use a larger tolerance or maxEvaluations \(--rtol, --atol, --max-evaluations; nothing is written\)\n$/,
+  );
+  assert.deepEqual(await place.read("grid.png"), before);
 });
 
 testTask("sample draws from each checkpoint of a run, and replaces its old output", async (place) => {
@@ -149,10 +178,16 @@ testOnDevices("drawSamplesInBatches() draws as drawSamples(), and tells of every
     shape: [1, 4, 4],
   } as const;
   for (const count of [5, 64, 131]) { // of 131, the last of three batches starts early
-    const drawing = { count, seed: 3, steps: 2, solver: "heun" } as const;
+    const solver = { solver: "heun", steps: 2 } as const;
     const told: number[] = [];
-    const pixels = await drawSamplesInBatches(drawable, drawing, (done) => told.push(done));
-    assert.deepEqual(pixels, await drawSamples(drawable, drawing));
+    const { pixels, evaluations } = await drawSamplesInBatches(
+      drawable,
+      { count, seed: 3 },
+      { method: "fixed", ...solver },
+      (done) => void told.push(done),
+    );
+    assert.deepEqual(pixels, await drawSamples(drawable, { count, seed: 3, ...solver }));
+    assert.equal(evaluations, 4);
     assert.deepEqual(told.toSorted((a, b) => a - b), told);
     assert.equal(told.at(-1), count);
     assert.equal(told.length, 2 * Math.ceil(count / 64));

@@ -6,28 +6,12 @@ import numpy as np
 import torch
 from networks import RESIDUAL, build, config
 from store import save
+from threefry import threefry, uniforms
 from torch import nn
 
 
-def threefry(seed, stream, index, counter):
-    """Threefry-2x32, 20 rounds, of an array of indices: two uint32 arrays."""
-    keys = [np.uint32(seed), np.uint32(stream), np.uint32(0x1BD11BDA ^ seed ^ stream)]
-    x = np.asarray(index, np.uint32) + keys[0]
-    y = np.full_like(x, counter) + keys[1]
-    for turn in range(20):
-        by = np.uint32([13, 15, 26, 6, 17, 29, 16, 24][turn % 8])
-        x = x + y
-        y = ((y << by) | (y >> (np.uint32(32) - by))) ^ x
-        if turn % 4 == 3:
-            group = (turn + 1) // 4
-            x = x + keys[group % 3]
-            y = y + keys[(group + 1) % 3] + np.uint32(group)
-    return x, y
-
-
 def random_uniform(seed, stream, counter, n):
-    pairs = np.stack(threefry(seed, stream, np.arange((n + 1) // 2), counter), axis=-1)
-    return torch.from_numpy((pairs.flatten()[:n] >> np.uint32(8)) * 2.0**-24)
+    return torch.from_numpy(uniforms(seed, stream, counter, n))
 
 
 def random_normal(seed, stream, counter, n):

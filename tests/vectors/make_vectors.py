@@ -8,6 +8,7 @@ optimiser problem) is rounded to float32 first, so that a reader starts from the
 import json
 
 import torch
+from likelihood import write_likelihood
 from loss_curve import write_loss_curve
 from networks import BASE, RESIDUAL, Attention, build, config
 from optimization import write_optimizers, write_schedules
@@ -130,6 +131,7 @@ def main():
     write_optimizers(seed=46019)
     write_schedules()
     write_loss_curve()
+    write_likelihood(seed=46018)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 import type { Evolution } from "../flow/evolution.ts";
+import type { Quality, SolverQuality } from "./quality.ts";
 
 /** Numbers at training steps. */
 export interface Series {
@@ -39,6 +40,8 @@ export interface Paths {
   readonly image: Float32Array;
   /** Class of each sample as a small classifier sees it, integers [N]; none where the data set has no labels. */
   readonly classes?: ArrayLike<number>;
+  /** What the classes are called, by class; the others go by their numbers. */
+  readonly classNames?: readonly string[];
   /** The class that each sample was asked to be of, and the guidance by it, if they were asked. */
   readonly asked?: { readonly labels: ArrayLike<number>; readonly guidance: number };
   /** Real images: coordinates f32[D, 2] and, where there are labels, classes [D]. */
@@ -67,6 +70,8 @@ export interface Solved {
   readonly labels?: readonly number[];
   /** Guidance by these classes; 1 is none. */
   readonly guidance?: number;
+  /** How often the network was asked for velocities, if it is known. */
+  readonly evaluations?: number;
 }
 
 /** What a page needs to draw samples by itself. */
@@ -101,6 +106,10 @@ export interface ReportRun {
   readonly learningRate: Series;
   /** Loss of held-out images by t. */
   readonly lossByTime?: readonly TimeBin[];
+  /** How good the network is, if it was evaluated. */
+  readonly quality?: Quality;
+  /** Quality of samples by solvers, if they were compared. */
+  readonly solvers?: readonly SolverQuality[];
   /** A picture of samples, bytes of a PNG. */
   readonly samplesPng?: Uint8Array;
   /** What else to say of it, such as `one column a class, guidance 1.5`. */

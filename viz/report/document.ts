@@ -9,13 +9,16 @@ import page from "./page.js" with { type: "text" };
 import { pathsSection } from "./paths_section.ts";
 import type { Payload } from "./payload.ts";
 import { payloadOf } from "./payload_of.ts";
+import { qualitySection } from "./quality_section.ts";
 import { runSection } from "./run_section.ts";
+import { solversSection } from "./solvers_section.ts";
 import clockStyle from "./style/clock.css" with { type: "text" };
 import flowStyle from "./style/flow.css" with { type: "text" };
 import pageStyle from "./style/page.css" with { type: "text" };
+import qualityStyle from "./style/quality.css" with { type: "text" };
 import smallStyle from "./style/small_and_print.css" with { type: "text" };
 
-const style = [pageStyle, flowStyle, clockStyle, smallStyle].join("");
+const style = [pageStyle, flowStyle, clockStyle, qualityStyle, smallStyle].join("");
 
 /**
  * Makes a report of training runs: one self-contained HTML file that needs no network, storage or other file.
@@ -65,6 +68,8 @@ ${words}
 </header>
 <main>
 ${runSection(data, payload)}
+${qualitySection(runs)}
+${solversSection(runs)}
 ${flowViews(data, payload)}
 </main>
 <footer>${footer}</footer>

@@ -20,7 +20,13 @@ export interface LibrarySnapshot {
  * What a page uses of the library that it samples with. The page knows no more of it than this, so that `viz` imports
  * nothing; a test checks that `web/mod.ts` offers it.
  */
-export interface Library<Model, Tensor extends Values, Solver extends string> {
+export interface Library<
+  Model,
+  Tensor extends Values,
+  Solver extends string,
+  Adaptive extends string,
+  Grid extends string,
+> {
   /** Opens a device and makes it the one in use; throws if there is none. */
   init(): Promise<{ readonly kind: string; readonly description: string }>;
   /** Makes the network of a checkpoint; a sample is [C, H, W]. */
@@ -56,11 +62,39 @@ export interface Library<Model, Tensor extends Values, Solver extends string> {
       x: Tensor,
       options: { readonly first: number; readonly ahead: number },
     ): AsyncIterable<LibrarySnapshot>;
+    /** How often the network was asked for velocities so far. */
+    readonly evaluations: number;
   };
-  /** The solvers by name; the page only passes them on. */
+  /** Follows flows in steps of their own, to a tolerance. */
+  readonly AdaptiveSampler: new (
+    model: Model,
+    shape: readonly number[],
+    options: {
+      readonly solver: Adaptive;
+      readonly rtol: number;
+      readonly atol: number;
+      readonly condition?: Tensor;
+    },
+  ) => {
+    run(
+      x: Tensor,
+      options: {
+        readonly from: number;
+        readonly snapshots: readonly number[];
+        readonly onProgress: () => Promise<void>;
+      },
+    ): Promise<{ readonly snapshots: readonly LibrarySnapshot[] }>;
+    /** How often the network was asked for velocities so far. */
+    readonly evaluations: number;
+  };
+  /** The solvers by name; the page only shows the names. */
   readonly solvers: Readonly<Record<Solver, object>>;
-  /** How often a solver asks the network for velocities in a number of steps. */
-  evaluations(solver: object, steps: number): number;
+  /** Those that can choose their own steps. */
+  readonly adaptiveSolvers: Readonly<Record<Adaptive, object>>;
+  /** The grids of times by name; the page only shows the names. */
+  readonly timeGrids: Readonly<Record<Grid, object>>;
+  /** The ends of steps on a grid, from 0 to 1. */
+  gridTimes(steps: number, grid: Grid): readonly number[];
 }
 
 /** Numbers on the device. */

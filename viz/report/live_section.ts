@@ -2,13 +2,13 @@ import type { ReportData } from "./data.ts";
 import { conditionControls } from "./condition_section.ts";
 import { inScript, type Markup, markup } from "./markup.ts";
 import { base64 } from "./quantise.ts";
+import { solverControls } from "./solver_section.ts";
 
 /** The controls to sample with, hidden until the page has found a device. */
 export const liveControls = markup`<div id="live" role="group" aria-label="Samples drawn in this page" hidden>
 <div class="controls"><button id="live-draw" type="button">New noise</button>
 <label>Seed <input id="live-seed" type="number" min="0" max="4294967295" step="1" value="1" required></label>
-<label>Solver <select id="live-solver"></select></label>
-<label>Steps <input id="live-steps" type="number" min="1" max="1000" step="1" value="20" required></label>
+${solverControls}
 ${conditionControls}
 <button id="live-many" type="button">16 from here</button>
 <button id="live-stop" type="button" hidden>Stop</button></div>

@@ -16,5 +16,6 @@ export type {
   TimeBin,
 } from "./data.ts";
 export { reportHtml } from "./document.ts";
+export type { JudgedSamples, Quality, QualityFigure, SolverQuality } from "./quality.ts";
 export type { Evolution } from "../flow/evolution.ts";
 export type { Library, LibrarySnapshot, PixelMap, Values } from "./library.ts";

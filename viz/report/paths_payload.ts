@@ -8,9 +8,9 @@ import { quantise, sixDigits } from "./quantise.ts";
  *
  * @throws {RangeError} if the images cannot be drawn, or a number is not finite
  */
-export function pathsPayload(
-  { shape: [M, N, ...axes], t, position, velocity, image, classes, asked, real, speed, straightness }: Paths,
-): PathsPayload {
+export function pathsPayload(paths: Paths): PathsPayload {
+  const { shape: [M, N, ...axes], t, position, velocity, image, real, speed, straightness } = paths;
+  const { classes, classNames, asked } = paths;
   const [, ...size] = checkShape("report paths", [N, ...sizeWithChannels(axes)]);
   return {
     shape: [M, N, ...size],
@@ -19,6 +19,7 @@ export function pathsPayload(
     velocity: quantise(velocity, 16),
     image: quantise(image, 8),
     ...classes && { classes: Array.from(classes) },
+    ...classNames && { classNames },
     ...asked && { asked: Array.from(asked.labels) },
     real: {
       position: quantise(real.position, 16),

@@ -19,7 +19,7 @@ export function pathsSection(runs: readonly ReportRun[], payload: Payload): Mark
 <h2 id="paths-title">Paths through the space of images</h2>
 <p>${N} samples on their way (${
     M - 1
-  } Euler steps), along the two directions in which real images differ most. This plane
+  } Euler steps, each one evaluation of the network), along the two directions in which real images differ most. This plane
 is a linear projection and holds ${percent(first)} + ${
     percent(second)
   } of the variance of real images: samples that meet

@@ -1,5 +1,6 @@
 import type { defaultMaps } from "../image/colormap.ts";
 import type { Series, Solved, TimeBin } from "./data.ts";
+import type { Quality, SolverQuality } from "./quality.ts";
 import type { Quantised } from "./quantise.ts";
 
 /** What a page computes with, as JSON. */
@@ -22,6 +23,8 @@ export interface RunPayload {
   readonly valLoss: Series;
   readonly learningRate: Series;
   readonly lossByTime: readonly TimeBin[];
+  readonly course?: Quality["course"];
+  readonly solvers?: readonly SolverQuality[];
   readonly flow?: FlowPayload;
   readonly paths?: PathsPayload;
   /** Why the page cannot sample from it; only of runs with flow and live data. */
@@ -49,6 +52,7 @@ export interface PathsPayload {
   readonly velocity: Quantised;
   readonly image: Quantised;
   readonly classes?: readonly number[];
+  readonly classNames?: readonly string[];
   /** The class that each sample was asked to be of. */
   readonly asked?: readonly number[];
   readonly real: { readonly position: Quantised; readonly classes?: readonly number[] };

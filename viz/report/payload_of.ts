@@ -5,6 +5,7 @@ import type { ReportData, ReportRun, Series } from "./data.ts";
 import { flowPayload } from "./flow_payload.ts";
 import { pathsPayload } from "./paths_payload.ts";
 import type { Palettes, Payload, RunPayload } from "./payload.ts";
+import type { Quality } from "./quality.ts";
 import { base64, sixDigits } from "./quantise.ts";
 import { smoothed, thinned } from "./series.ts";
 
@@ -38,9 +39,15 @@ function runPayload(run: ReportRun, budget: number): RunPayload {
     valLoss: rounded(run.valLoss),
     learningRate: rounded(thinned(run.learningRate, 1000)),
     lossByTime: run.lossByTime ?? [],
+    ...run.solvers && { solvers: run.solvers },
+    ...run.quality?.course && { course: roundedCourse(run.quality.course) },
     ...run.evolutions.length > 0 && { flow: flowPayload(run, budget) },
     ...run.paths && { paths: pathsPayload(run.paths) },
   };
+}
+
+function roundedCourse({ t, straightness, curvature }: NonNullable<Quality["course"]>) {
+  return { t, straightness: straightness.map(sixDigits), curvature: curvature.map(sixDigits) };
 }
 
 function rounded({ step, value }: Series): Series {

@@ -4,24 +4,24 @@ import {
   lossWeights,
   type Objective,
   paths,
-  predictions,
   timeDistributions,
+  velocityPrediction,
 } from "../../../models/mod.ts";
 import type { TrainingConfig } from "./train.ts";
 import { makeVariant } from "../variant.ts";
 
 /** What the network of a configuration learns. */
 export function objectiveOf(
-  { path, times, coupling, prediction, lossWeight }: Pick<
+  { path, times, coupling, lossWeight }: Pick<
     TrainingConfig,
-    "path" | "times" | "coupling" | "prediction" | "lossWeight"
+    "path" | "times" | "coupling" | "lossWeight"
   >,
 ): Objective {
   return {
     path: makeVariant(paths, path),
     times: makeVariant(timeDistributions, times),
     coupling: makeVariant(couplings, coupling),
-    prediction: makeVariant(predictions, prediction),
+    prediction: velocityPrediction, // the network converts what it predicts
     weight: makeVariant(lossWeights, lossWeight),
   };
 }

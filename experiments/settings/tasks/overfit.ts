@@ -13,6 +13,7 @@ export const overfitting = defineSettings({
   tEmb: integer({ doc: "features of the time embedding (the study: 64)", min: 1, default: 32 }),
   attn: training.rows.attn,
   groups: training.rows.groups,
+  timeEmbedding: training.rows.timeEmbedding,
   images: integer({ doc: "images to overfit", min: 1, default: 100 }),
   steps: integer({ doc: "training steps", min: 1, default: 300 }),
   batchSize: integer({ doc: "images per step", min: 1, default: 50 }),

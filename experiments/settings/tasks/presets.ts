@@ -10,10 +10,13 @@ export type Preset = Pick<
   | "tEmb"
   | "conditional"
   | "normalize"
+  | "times"
   | "batchSize"
   | "epochs"
   | "maxMinutes"
+  | "optimizer"
   | "lr"
+  | "muonLr"
   | "schedule"
   | "warmUp"
   | "clip"
@@ -34,10 +37,13 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     tEmb: 64,
     conditional: "auto",
     normalize: "-1..1",
+    times: "logit_normal",
     batchSize: 32,
     epochs: 0,
     maxMinutes: 6.5,
+    optimizer: "muon",
     lr: 4e-3,
+    muonLr: 0.03,
     schedule: "one_cycle",
     warmUp: 0.1,
     clip: 1,
@@ -55,10 +61,13 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     tEmb: 64,
     conditional: "auto",
     normalize: "-1..1",
+    times: "logit_normal",
     batchSize: 128,
     epochs: 20,
     maxMinutes: 0,
+    optimizer: "muon",
     lr: 2e-3,
+    muonLr: 0.02,
     schedule: "one_cycle",
     warmUp: 0.1,
     clip: 1,
@@ -76,10 +85,13 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     tEmb: 512,
     conditional: false,
     normalize: "0..1",
+    times: "uniform",
     batchSize: 256,
     epochs: 100,
     maxMinutes: 0,
+    optimizer: "adamw",
     lr: 1e-4,
+    muonLr: 0.02,
     schedule: "plateau",
     warmUp: 0,
     clip: 0,

@@ -3,6 +3,7 @@ import type { Flags } from "../flags.ts";
 import { ConfigError, flagOf, type Values } from "../setting.ts";
 import { choice, integer, integers, number, optional, path, text, toggle } from "../kinds.ts";
 import { defineSettings } from "../settings.ts";
+import { chooseSolver, type ChosenSolver, solving } from "../solving.ts";
 import { classChoice, interval } from "./classes.ts";
 import { presets } from "./presets.ts";
 import { training } from "./train.ts";
@@ -10,15 +11,14 @@ import { training } from "./train.ts";
 /** The guidance where none is given: that of training's own pictures. */
 export const usualGuidance = presets.quick.guidance;
 
-const { model, filters, tEmb, attn, groups, normalize } = training.rows;
+const { model, filters, tEmb, attn, groups, timeEmbedding, normalize } = training.rows;
 
 /** The settings of the task that draws images from a trained network. */
 export const sampling = defineSettings({
   checkpoint: path("FILE|RUN", "weights to sample from, or a run, for its averaged weights"),
   count: integer({ doc: "images", min: 1, default: 64 }),
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
-  solver: { ...training.rows.solver, default: "heun" },
-  steps: integer({ doc: "solver steps from noise to image", min: 1, default: 20 }),
+  ...solving,
   class: classChoice("classes to draw in turn; none = as if there were none (else all)"),
   guidance: optional(number({ doc: `guidance by the class, 1 = none (else ${usualGuidance})`, min: 0 })),
   guidanceInterval: interval("times between which there is guidance (else 0,1)"),
@@ -43,6 +43,7 @@ export const sampling = defineSettings({
   tEmb: optional(tEmb),
   attn: optional(attn),
   groups: optional({ ...groups, doc: `${groups.doc} (else ${groups.default})` }),
+  timeEmbedding: optional({ ...timeEmbedding, doc: `${timeEmbedding.doc} (else ${timeEmbedding.default})` }),
   channels: optional(integer({ doc: "channels of the images (else 1)", min: 1 })),
   classes: optional(integer({ doc: "number of classes (else 0, none)", min: 1 })),
   imageSize: optional({
@@ -55,7 +56,11 @@ export const sampling = defineSettings({
     },
   }),
   normalize: optional({ ...normalize, doc: `${normalize.doc} that the network was trained on` }),
-}, { model: "Network, where the file does not say it, such as a PyTorch state dict" });
+}, {
+  solver: "Solver",
+  columns: "Output",
+  model: "Network, where the file does not say it, such as a PyTorch state dict",
+});
 
 /** The settings of the sampling task by name. */
 export type SampleConfig = Values<typeof sampling.rows> & {
@@ -64,11 +69,13 @@ export type SampleConfig = Values<typeof sampling.rows> & {
 };
 
 /**
- * The settings of a sampling task: the flags, completed by defaults.
+ * The settings of a sampling task: the flags, completed by defaults, and the solver that they stand for.
  *
  * @throws {ConfigError} if a setting is missing or has no effect
  */
-export function resolveSampleConfig({ values }: Flags<typeof sampling.rows>): SampleConfig {
+export function resolveSampleConfig(
+  { values }: Flags<typeof sampling.rows>,
+): SampleConfig & { readonly chosen: ChosenSolver } {
   const config = sampling.resolve(values);
   const { device, out } = config;
   checkGuidance(config);
@@ -83,7 +90,9 @@ export function resolveSampleConfig({ values }: Flags<typeof sampling.rows>): Sa
       `Cannot use --values with --out ${out}: a picture shows pixels (expected an .npy, or no --values)`,
     );
   }
-  return { ...config, inFullRows: !("count" in values) };
+  const chosen = chooseSolver(values, config, flagOf);
+  if ("how" in chosen) return { ...config, inFullRows: !("count" in values), chosen };
+  throw new ConfigError(`Cannot use ${flagOf(chosen.name)} ${config[chosen.name]}: ${chosen.problem}`);
 }
 
 /** @throws {ConfigError} if a setting of guidance has no effect */

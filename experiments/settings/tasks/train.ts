@@ -21,9 +21,13 @@ import {
 } from "../kinds.ts";
 import type { Values } from "../setting.ts";
 import { defineSettings } from "../settings.ts";
+import { costsOf } from "../solving.ts";
 import { variant } from "../variant.ts";
 import { modelNames } from "../../../models/nets/networks.ts";
+import { timeEmbeddingNames } from "../../../models/nn/time_features.ts";
 import { shared } from "./shared.ts";
+
+const solverNames = Object.keys(solvers) as SolverName[];
 
 /** The presets by name; their values stand in `presets.ts`. */
 export const presetNames = ["quick", "standard", "paper"] as const;
@@ -35,8 +39,14 @@ export const training = defineSettings({
   tEmb: integer({ doc: "features of the time embedding", min: 1 }),
   attn: toggle({ doc: "attention in the middle of the network", default: false }),
   groups: integer({ doc: "groups of the group normalisations", min: 1, default: 8 }),
+  timeEmbedding: choice(timeEmbeddingNames, {
+    doc: "what the network sees of t: t itself, or waves of it",
+    default: "scalar",
+  }),
 
-  data: optional(path("DIR", "folder with IDX files, labels not needed (else MNIST from an npm package)")),
+  data: optional(
+    path("DATA", "folder of PNG images or IDX files, or fashion-mnist (else MNIST from npm)"),
+  ),
   valFraction: number({ doc: "share of the training images held out", min: 0, below: 1, default: 0.1 }),
   conditional: autoToggle({ doc: "give labels to the network; auto = if the data has any", default: false }),
   labelDropout: number({ doc: "share of labels dropped in training", min: 0, max: 1, default: 0.1 }),
@@ -55,6 +65,7 @@ export const training = defineSettings({
   maxMinutes: number({ doc: "stop after X minutes, 0 = no limit", min: 0 }),
   optimizer: choice(optimizerKinds, { doc: "optimizer", default: "adamw" }),
   lr: number({ doc: "peak learning rate", above: 0 }),
+  muonLr: number({ doc: "that of muon's convolutions; the rest has --lr", above: 0, default: 0.02 }),
   weightDecay: number({ doc: "weight decay", min: 0, default: 0.01 }),
   momentum: number({ doc: "momentum of sgd", min: 0, below: 1, default: 0.9 }),
   beta1: number({ doc: "decay of adam's mean", min: 0, below: 1, default: 0.9 }),
@@ -81,10 +92,13 @@ export const training = defineSettings({
   testBatches: integer({ doc: "batches of the final test, 0 = all", default: 0 }),
   samples: integer({ doc: "images in samples.png", default: 64 }),
   guidance: number({ doc: "guidance of the samples by their labels, 1 = none", min: 0, default: 1 }),
-  solver: choice(Object.keys(solvers) as SolverName[], { doc: "ODE solver of the samples" }),
+  solver: {
+    ...choice(solverNames, { doc: "ODE solver of the samples" }),
+    details: [costsOf(solverNames)],
+  },
   sampleSteps: integer({ doc: "solver steps from noise to image", min: 1 }),
   flowSamples: integer({ doc: "images whose flow from noise is stored", default: 5 }),
-  flowSteps: integer({ doc: "Euler steps of these flows, one snapshot each", min: 1 }),
+  flowSteps: integer({ doc: "Euler steps of these flows, one evaluation and one snapshot each", min: 1 }),
   flowFrames: integer({ doc: "frames of their animation", min: 2, max: 10_000, default: 60 }),
   pacing: choice(pacings, { doc: "how the frames are spread over time", default: "linear" }),
   sampleEpochs: number({

@@ -32,6 +32,11 @@ export function checkGroups({ model, filters, attn, groups }: NetworkConfig): vo
  */
 export function checkConfig(config: TrainingConfig): void {
   checkGroups(config);
+  if (config.timeEmbedding === "sinusoidal" && config.tEmb % 2 !== 0) {
+    throw new ConfigError(
+      `Cannot use --time-embedding sinusoidal with --t-emb ${config.tEmb}: waves come in pairs (expected an even number)`,
+    );
+  }
   if (config.epochs === 0 && config.maxSteps === 0 && config.maxMinutes === 0) {
     throw new ConfigError(
       "Cannot train without an end: --epochs, --max-steps and --max-minutes are all 0 (expected one above 0)",
@@ -47,7 +52,7 @@ export function checkConfig(config: TrainingConfig): void {
 /** What a setting needs to have an effect: in words, and whether it is met. */
 type Need = readonly [words: string, met: (config: Partial<TrainingConfig>) => boolean];
 
-const adam: Need = ["--optimizer adamw or adam", ({ optimizer }) => optimizer !== "sgd"];
+const adam: Need = ["--optimizer adamw, adam or muon", ({ optimizer }) => optimizer !== "sgd"];
 const plateau: Need = ["--schedule plateau", ({ schedule }) => schedule === "plateau"];
 const heldOut: Need = ["--val-fraction above 0", ({ valFraction }) => valFraction !== 0];
 const labels: Need = ["--conditional", ({ conditional }) => conditional !== false];
@@ -56,6 +61,7 @@ const flow: Need = ["--flow-samples above 0", (config) => config.flowSamples !==
 
 /** Settings that have an effect only with others. */
 const needs: { readonly [Name in keyof TrainingConfig]?: Need } = {
+  muonLr: ["--optimizer muon", ({ optimizer }) => optimizer === "muon"],
   momentum: ["--optimizer sgd", ({ optimizer }) => optimizer === "sgd"],
   beta1: adam,
   beta2: adam,

@@ -24,10 +24,9 @@ fn circle(u: f32) -> vec2f {
     default: { return vec2f(c, s); }
   }
 }
-fn kernel(i: u32) {
-  let bits = threefry(vec2u(key[0], key[1]), vec2u(i, key[2])) >> vec2u(8u);
+// Two normals from two words, by Box and Muller.
+fn normals(words: vec2u) -> vec2f {
+  let bits = words >> vec2u(8u);
   let radius = sqrt(-2.0 * logarithm(f32(bits.x + 1u) * 0x1p-24));
-  let pair = radius * circle(f32(bits.y) * 0x1p-24);
-  y[2u * i] = pair.x;
-  if (2u * i + 1u < dims.n) { y[2u * i + 1u] = pair.y; }
+  return radius * circle(f32(bits.y) * 0x1p-24);
 }

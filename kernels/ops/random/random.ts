@@ -3,7 +3,7 @@ import { checkedSizeOf, type Shape } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { reshape } from "../layout/movement.ts";
 import normalWgsl from "./normal.wgsl" with { type: "text" };
-import { randomBits, uniforms } from "./threefry.ts";
+import { normalPair, randomBits, uniforms } from "./threefry.ts";
 import threefryWgsl from "./threefry.wgsl" with { type: "text" };
 
 const keys = { key: Uint32Array.of(46020, 2, 7) };
@@ -29,14 +29,18 @@ const normal = defineOp({
   signature: "key:u32[3] -> y[n]",
   attributes: { n: "u32" },
   invocations: ({ n }) => Math.ceil(n / 2),
-  wgsl: `${threefryWgsl}\n${normalWgsl}`,
+  wgsl: `${threefryWgsl}\n${normalWgsl}
+fn kernel(i: u32) {
+  let pair = normals(threefry(vec2u(key[0], key[1]), vec2u(i, key[2])));
+  y[2u * i] = pair.x;
+  if (2u * i + 1u < dims.n) { y[2u * i + 1u] = pair.y; }
+}`,
   reference({ key, y }) {
     const bits = randomBits(key[0], key[1], key[2], y.length + y.length % 2);
     for (let i = 0; i < y.length; i += 2) {
-      const radius = Math.sqrt(-2 * Math.log(((bits[i] >>> 8) + 1) * 2 ** -24));
-      const angle = 2 * Math.PI * (bits[i + 1] >>> 8) * 2 ** -24;
-      y[i] = radius * Math.cos(angle);
-      if (i + 1 < y.length) y[i + 1] = radius * Math.sin(angle);
+      const pair = normalPair(bits[i], bits[i + 1]);
+      y[i] = pair[0];
+      if (i + 1 < y.length) y[i + 1] = pair[1];
     }
   },
   wasm: "randomNormal",

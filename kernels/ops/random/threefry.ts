@@ -64,3 +64,10 @@ export function uniforms(
 ): Float32Array<ArrayBuffer> {
   return Float32Array.from(randomBits(seed, stream, counter, count), (bits) => (bits >>> 8) * 2 ** -24);
 }
+
+/** Two standard normal numbers from two random words, in f64. Source: Box and Muller 1958 */
+export function normalPair(first: number, second: number): [number, number] {
+  const radius = Math.sqrt(-2 * Math.log(((first >>> 8) + 1) * 2 ** -24));
+  const angle = 2 * Math.PI * (second >>> 8) * 2 ** -24;
+  return [radius * Math.cos(angle), radius * Math.sin(angle)];
+}

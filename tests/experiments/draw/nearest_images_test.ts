@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { NearestImages } from "../../../experiments/draw/nearest_images.ts";
 import { uniforms } from "../../../kernels/mod.ts";
+import { testOnDevices } from "../../testing.ts";
 
-Deno.test("NearestImages tells apart what is apart, and says how often it is right", () => {
+testOnDevices("NearestImages tells apart what is apart, and says how often it is right", async () => {
   const P = 16;
   const draw = (count: number, seed: number) => {
     const noise = uniforms(seed, 0, 0, count * P);
@@ -14,10 +15,10 @@ Deno.test("NearestImages tells apart what is apart, and says how often it is rig
     return { images, labels, count };
   };
   const nearest = new NearestImages(draw(60, 1), P);
-  assert.deepEqual(nearest.tryOn(draw(30, 2), P), { right: 30, tried: 30 });
+  assert.deepEqual(await nearest.tryOn(draw(30, 2), P), { right: 30, tried: 30 });
   const wrong = draw(30, 2);
   assert.deepEqual(
-    nearest.tryOn({ ...wrong, labels: wrong.labels.map((label) => label === 0 ? 9 : label) }, P),
+    await nearest.tryOn({ ...wrong, labels: wrong.labels.map((label) => label === 0 ? 9 : label) }, P),
     {
       right: 20,
       tried: 30,
@@ -25,15 +26,15 @@ Deno.test("NearestImages tells apart what is apart, and says how often it is rig
   );
 });
 
-Deno.test("NearestImages knows classes of any number, and none without labels", () => {
+testOnDevices("NearestImages knows classes of any number, and none without labels", async () => {
   const P = 4;
   const images = Uint8Array.from({ length: 40 * P }, (_, i) => i % P === Math.floor(i / P) % 4 ? 255 : 0);
   const labels = Uint32Array.from({ length: 40 }, (_, n) => 1000 * (n % 4));
   const labelled = new NearestImages({ images, labels, count: 40 }, P);
-  assert.deepEqual([...labelled.classify(Float32Array.of(0, 0, 1, 0, 0, 0, 0, 1))!], [2000, 3000]);
+  assert.deepEqual([...(await labelled.classify(Float32Array.of(0, 0, 1, 0, 0, 0, 0, 1)))!], [2000, 3000]);
   const bare = new NearestImages({ images, count: 40 }, P);
   assert.equal(bare.labels, undefined);
-  assert.equal(bare.classify(new Float32Array(P)), undefined);
-  assert.equal(bare.tryOn({ images, count: 40 }, P), undefined);
+  assert.equal(await bare.classify(new Float32Array(P)), undefined);
+  assert.equal(await bare.tryOn({ images, count: 40 }, P), undefined);
   assert.deepEqual(bare.coordinates, labelled.coordinates);
 });

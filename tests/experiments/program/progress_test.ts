@@ -145,6 +145,7 @@ Deno.test("progressLine() is never wider than the terminal", () => {
     elapsedSeconds: 7322,
     stepsPerSecond: 10,
     imagesPerStep: 64,
+    unit: "images",
     loss: NaN,
   };
   for (let width = 0; width <= 200; width++) assert(progressLine(progress, width).length <= width);

@@ -33,11 +33,16 @@ testNeeding(
     withRuns(["run"], async (run) => {
       const even = madeUpFlow(1, 5, [4, 4]);
       await writeFlowSnapshots(run, [even], source);
-      assert.deepEqual((await readReportRuns([run]))[0].solved, { seed: 7, solver: "heun", steps: 4 });
+      assert.deepEqual((await readReportRuns([run]))[0].solved, {
+        seed: 7,
+        solver: "heun",
+        steps: 4,
+        evaluations: 8,
+      });
       const t = Float32Array.of(0, 0.1, 0.3, 0.6, 1);
       await writeFlowSnapshots(run, [{ ...even, t }], source);
       const [{ solved, evolutions }] = await readReportRuns([run]);
-      assert.deepEqual(solved, { seed: 7, solver: "heun", steps: 4, times: [...t] });
+      assert.deepEqual(solved, { seed: 7, solver: "heun", steps: 4, times: [...t], evaluations: 8 });
       assert.deepEqual(evolutions[0].t, t);
     }),
 );

@@ -14,4 +14,9 @@ Deno.test("lossWarning() names the settings that give losses another meaning", (
     lossWarning([run, { ...run, normalize: "0..1", times: { name: "logit_normal" } }, run]),
     'Losses of these runs are not comparable: --normalize is -1..1 or 0..1, --times is uniform or {"name":"logit_normal"}',
   );
+  assert.equal(
+    lossWarning([run, { ...run, times: "stratified", lossWeight: "constant" }]),
+    "Training losses of these runs are not comparable, those of validation and test are: " +
+      "--times is uniform or stratified",
+  );
 });

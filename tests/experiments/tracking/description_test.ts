@@ -51,5 +51,15 @@ testNeeding(
       channels: 3,
       classes: 26,
     }]);
+    assert.deepEqual(await inputOf({ ...old, channels: 1, classes: 2, classNames: ["cat", "owl"] }), [[
+      -1,
+      4,
+      5,
+    ], {
+      ...counts,
+      channels: 1,
+      classes: 2,
+      classNames: ["cat", "owl"],
+    }]);
   },
 );

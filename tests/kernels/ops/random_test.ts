@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import {
   randomBits,
   randomNormal,
+  randomNormalRows,
   randomUniform,
   type Tensor,
   tensor,
   uniforms,
 } from "../../../kernels/mod.ts";
 import { threefry } from "../../../kernels/ops/random/threefry.ts";
-import { largestDifference, testOnDevices } from "../../testing.ts";
+import { assertClose, largestDifference, testOnDevices } from "../../testing.ts";
 
 const count = 1 << 16;
 const key = (seed = 46020, stream = 2, counter = 0): Tensor => tensor(Uint32Array.of(seed, stream, counter));
@@ -67,4 +68,20 @@ testOnDevices("random numbers of another seed, stream or counter are unrelated",
     const correlation = base.reduce((sum, v, i) => sum + v * drawn[i], 0) / count;
     assert.ok(Math.abs(correlation) < 0.02, `correlation ${correlation}`);
   }
+});
+
+testOnDevices("randomNormalRows() gives a row its own numbers, in any company", async () => {
+  const draw = (rows: number[], P: number) =>
+    randomNormalRows(key(), tensor(Uint32Array.from(rows)), [rows.length, P]).read();
+  for (const P of [1, 6, 7]) {
+    const all = await draw([0, 1, 2, 3], P);
+    assert.deepEqual(await draw([3, 1], P), Float32Array.of(...all.slice(3 * P), ...all.slice(P, 2 * P)));
+  }
+  assertClose(await draw([0, 1, 2], 6), await randomNormal(key(), [3, 6]).read(), 1e-5);
+  const many = await draw(Array.from({ length: 500 }, (_, n) => 7 * n), 9);
+  const mean = many.reduce((sum, x) => sum + x, 0) / many.length;
+  const variance = many.reduce((sum, x) => sum + x * x, 0) / many.length;
+  assert.ok(Math.abs(mean) < 4 / Math.sqrt(4500), `mean ${mean}`);
+  assert.ok(Math.abs(variance - 1) < 4 * Math.sqrt(2 / 4500), `variance ${variance}`);
+  assert.throws(() => randomNormalRows(key(), tensor(Uint32Array.of(1)), [2, 3]), { name: "ShapeError" });
 });

@@ -29,6 +29,9 @@ const info: CheckpointInfo = {
     channels: 3,
     attn: true,
     groups: 2,
+    timeEmbedding: "scalar",
+    path: "linear",
+    prediction: "velocity",
     classes: 0,
   },
   normalization: { scale: 2, shift: -1 },
@@ -102,7 +105,10 @@ testWithVectors(
     );
     const { model, info } = loadCheckpoint(bytes, "torch.safetensors", { config: vectors.config });
     assert.deepEqual(info, {
-      config: { ...vectors.config, classes: 0 },
+      config: {
+        ...vectors.config,
+        ...{ classes: 0, timeEmbedding: "scalar", path: "linear", prediction: "velocity" },
+      },
       normalization: { scale: 1, shift: 0 },
       imageSize: [28, 28],
     });

@@ -1,17 +1,27 @@
 import assert from "node:assert/strict";
 import { tensor } from "../../../kernels/mod.ts";
-import { timeDistributions } from "../../../models/mod.ts";
+import { type TimeDistribution, timeDistributions } from "../../../models/mod.ts";
 import { testOnDevices } from "../../testing.ts";
 
-for (const [name, { settings, make }] of Object.entries(timeDistributions)) {
+/** Times that a distribution of the registry draws. */
+function drawn(
+  name: string,
+  settings: Record<string, number>,
+  counter: number,
+  n: number,
+): Promise<Float32Array> {
+  const registry: Record<string, { make(settings: Record<string, number>): TimeDistribution }> =
+    timeDistributions as never;
+  return registry[name].make(settings).draw(tensor(Uint32Array.of(46020, 3, counter)), n).read();
+}
+
+for (const [name, { settings }] of Object.entries(timeDistributions)) {
   const defaults = Object.fromEntries(
     Object.entries<{ default: number }>(settings).map(([key, setting]) => [key, setting.default]),
   );
 
   testOnDevices(`timeDistributions: ${name} draws times in [0, 1] from the key alone`, async () => {
-    const distribution = (make as (settings: Record<string, number>) => ReturnType<typeof make>)(defaults);
-    const draw = (counter: number, n: number) =>
-      distribution.draw(tensor(Uint32Array.of(46020, 3, counter)), n).read();
+    const draw = (counter: number, n: number) => drawn(name, defaults, counter, n);
     const t = await draw(0, 1000);
     assert.equal(t.length, 1000);
     assert.ok(t.every((t) => t >= 0 && t <= 1), `${t.slice(0, 9)}`);
@@ -20,3 +30,58 @@ for (const [name, { settings, make }] of Object.entries(timeDistributions)) {
     assert.notDeepEqual(await draw(1, 1000), t);
   });
 }
+
+/** Densities of t on [0, 1], up to a factor, and the settings that they belong to. */
+const densities: Record<string, readonly [settings: Record<string, number>, (t: number) => number]> = {
+  uniform: [{}, () => 1],
+  logit_normal: [
+    { mean: -0.8, scale: 0.8 },
+    (t) => Math.exp(-(((Math.log(t / (1 - t)) + 0.8) / 0.8) ** 2) / 2) / (t * (1 - t)),
+  ],
+  stratified: [{}, () => 1],
+  u_shaped: [{ a: 4 }, (t) => Math.exp(4 * t) + Math.exp(4 * (1 - t))],
+};
+
+for (const [name, [settings, density]] of Object.entries(densities)) {
+  testOnDevices(`timeDistributions: ${name} has the moments of its density, by quadrature`, async () => {
+    const N = 20_000;
+    const t = await drawn(name, settings, 5, N);
+    const points = Array.from({ length: 20_000 }, (_, i) => (i + 0.5) / 20_000);
+    const total = points.reduce((sum, t) => sum + density(t), 0);
+    const expected = (f: (t: number) => number) =>
+      points.reduce((sum, t) => sum + f(t) * density(t), 0) / total;
+    for (const k of [1, 2, 3]) {
+      const [moment, square] = [expected((t) => t ** k), expected((t) => t ** (2 * k))];
+      const found = t.reduce((sum, t) => sum + t ** k, 0) / N;
+      const error = Math.sqrt((square - moment ** 2) / N);
+      assert.ok(Math.abs(found - moment) < 4 * error, `moment ${k} is ${found} (expected ${moment})`);
+    }
+  });
+}
+
+testOnDevices(
+  "timeDistributions: logit_normal above 0 is near data, t = 1, and below 0 near noise",
+  async () => {
+    const above = async (mean: number) =>
+      (await drawn("logit_normal", { mean, scale: 1 }, 1, 1000)).filter((t) => t > 0.5).length;
+    // P(z > 0) for z ~ N(1.2, 1) is 0.885.
+    assert.ok(Math.abs(await above(1.2) - 885) < 40);
+    assert.ok(Math.abs(await above(-1.2) - 115) < 40);
+  },
+);
+
+testOnDevices(
+  "timeDistributions: stratified draws one time in each bin, in the order of the places",
+  async () => {
+    for (const counter of [0, 1]) {
+      const t = await drawn("stratified", {}, counter, 64);
+      assert.deepEqual([...t].map((t) => Math.floor(t * 64)), [...Array(64).keys()]);
+    }
+  },
+);
+
+testOnDevices("timeDistributions: u_shaped stays in [0, 1] where it is steepest", async () => {
+  const t = await drawn("u_shaped", { a: 40 }, 2, 4000);
+  assert.ok(t.every((t) => t >= 0 && t <= 1));
+  assert.ok(t.filter((t) => t > 0.9 || t < 0.1).length > 3800);
+});

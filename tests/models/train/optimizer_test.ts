@@ -23,6 +23,9 @@ function settingsOf(vectors: Vectors, name: string): OptimizerOptions {
   };
 }
 
+/** The weight of a convolution, which Muon updates by its own rule. */
+const weight = () => tensor(Array.from({ length: 576 }, (_, i) => Math.sin(i * i)), [8, 8, 3, 3]);
+
 const kinds: Record<string, OptimizerKind> = {
   adam: "adam",
   adamw: "adamw",
@@ -34,14 +37,21 @@ const kinds: Record<string, OptimizerKind> = {
 for (const kind of optimizerKinds) {
   testOnDevices(`optimizer() of ${kind} divides by the loss scale before it clips, bit for bit`, async () => {
     const steps = (lossScale: number) => {
-      const p = tensor([1, -2, 3]);
-      const rule = optimizer(kind, flatten(new Map([["p", p]])), { learningRate: 0.1, clip: 0.5, lossScale });
-      const gradient = tensor([0.3, -0.1, 2].map((g) => g * lossScale));
+      const [p, w] = [tensor([1, -2, 3]), weight()];
+      const rule = optimizer(kind, flatten(new Map([["p", p], ["w", w]])), {
+        learningRate: 0.1,
+        clip: 0.5,
+        lossScale,
+      });
+      const gradients = [
+        tensor([0.3, -0.1, 2].map((g) => g * lossScale)),
+        tensor(Array.from({ length: 576 }, (_, i) => Math.cos(i) * lossScale), [8, 8, 3, 3]),
+      ];
       for (let step = 0; step < 3; step++) {
         rule.beforeStep();
-        rule.update([gradient]);
+        rule.update(gradients);
       }
-      return Promise.all([p.read(), rule.gradientNorm()]);
+      return Promise.all([p.read(), w.read(), rule.gradientNorm()]);
     };
     assert.deepEqual(await steps(4096), await steps(1));
   });
@@ -76,13 +86,12 @@ for (const [name, kind] of Object.entries(kinds)) {
 
 /** A quadratic bowl with an optimizer and an average, and its step as a function. */
 function bowl(kind: OptimizerKind) {
-  const parameters = new Map([["x", tensor([1, -2, 3])], ["y", tensor([4])]]);
+  const parameters = new Map([["x", tensor([1, -2, 3])], ["y", tensor([4])], ["w", weight()]]);
   const flat = flatten(parameters);
   const rule = optimizer(kind, flat, { learningRate: 0.1 });
   const ema = new Ema(flat, { decay: 0.5 });
   const step = () => {
-    const [x, y] = parameters.values();
-    rule.update(gradients(sum(square(x)), [x]).concat(gradients(sum(square(y)), [y])));
+    rule.update([...parameters.values()].flatMap((p) => gradients(sum(square(p)), [p])));
     ema.update();
   };
   const run = (times: number, once: () => void) => {

@@ -68,6 +68,16 @@ await testInBrowser(
   },
 );
 
+await testInBrowser("reportHtml() calls classes by their names", async (browser) => {
+  const { real, ...rest } = paths(4, 4);
+  const named = { ...rest, classes: [0, 1, 1, 2], classNames: ["cat", "<b>owl</b>"], real };
+  await fromFile(browser, reportHtml({ runs: [run("named", { paths: named })] }), {}, async (page) => {
+    await see(page, "paths-chart");
+    assert.deepEqual((await pointsOf(page)).map(({ name }) => name), ["cat", "&lt;b&gt;owl&lt;/b&gt;", "2"]);
+    assert.equal(await text(page, "paths-text"), "sample 1, class cat");
+  });
+});
+
 await testInBrowser("reportHtml() shows classes beyond all marks by their numbers", async (browser) => {
   await fromFile(browser, report([100, 500, 4, 500]), {}, async (page) => {
     await see(page, "paths-chart");

@@ -14,7 +14,13 @@ import { hostile } from "./made_up.ts";
 import { fromFile, inFrame, type Report, text } from "./opened.ts";
 
 /** The library offers what pages use of it: this is checked when it is compiled. */
-const offered: Library<models.VelocityField, web.Tensor, web.SolverName> = web;
+const offered: Library<
+  models.VelocityField,
+  web.Tensor,
+  web.SolverName,
+  web.AdaptiveSolverName,
+  web.TimeGridName
+> = web;
 
 Deno.test("web/mod.ts offers what reports use of it", () => {
   assert.deepEqual(Object.keys(offered.solvers), Object.keys(web.solvers));
@@ -51,11 +57,57 @@ async function drawOtherwise(report: Report): Promise<void> {
   const now = await course(report, 3, 2);
   assertClose(now.value, over(other.image, 3, 2), 1e-5);
   assertClose(now.velocity, over(other.velocity, 3, 2), 1e-5);
-  assert.match(await text(report, "flow-times"), /^Seed 7; drawn in this page by 5 steps of heun; snapshot/);
+  assert.match(
+    await text(report, "flow-times"),
+    /^Seed 7; drawn in this page by 5 steps of heun, 10 evaluations; snapshot/,
+  );
 }
 
 await testInBrowser("reportHtml() samples live from a file", async (browser) => {
   await fromFile(browser, one, {}, drawAgain);
+});
+
+await testInBrowser(
+  "reportHtml() lets a solver choose its own steps, and shows its true cost",
+  async (browser) => {
+    await fromFile(browser, one, {}, async (page) => {
+      await untilLive(page);
+      const fields = () =>
+        Promise.all(["steps", "times", "tolerance"].map((id) => page.locator(`#live-${id}`).isVisible()));
+      assert.deepEqual(await fields(), [true, true, false]);
+      await page.locator("#live-solver").selectOption({ label: "dopri5, own steps" });
+      assert.deepEqual(await fields(), [false, false, true]);
+      await page.locator("#live-tolerance").selectOption("0.0001");
+      await page.locator("#live-seed").fill("7");
+      await page.locator("#live-draw").click();
+      await told(page, "Seed 7:");
+
+      const expected = await network.ownSteps(7, 1e-4);
+      const said = `Seed 7: dopri5 with tolerance 0.0001, ${expected.evaluations} evaluations, `;
+      assert.ok((await text(page, "live-text")).startsWith(said), await text(page, "live-text"));
+      const words =
+        `^Seed 7; drawn in this page by dopri5 with tolerance 0.0001, ${expected.evaluations} evaluations; `;
+      assert.match(await text(page, "flow-times"), new RegExp(words));
+      const { t, value, velocity } = await course(page, 4, 7);
+      assertClose(t, Array.from({ length: 21 }, (_, i) => i / 20), 1e-6);
+      assertClose(value, over(expected.image, 4, 7), 1e-4);
+      assertClose(velocity, over(expected.velocity, 4, 7).slice(0, -1), 1e-2);
+
+      await page.locator("#live-tolerance").selectOption("0.1");
+      await page.locator("#live-many").click();
+      await told(page, "Seeds 8 to 23: dopri5 with tolerance 0.1, ");
+      assert.match(await text(page, "live-text"), /, \d+ evaluations of 16 images, /);
+    });
+  },
+);
+
+await testInBrowser("reportHtml() solves at other times than equal ones", async (browser) => {
+  await fromFile(browser, one, {}, async (page) => {
+    await untilLive(page);
+    await page.locator("#live-times").selectOption("quadratic");
+    assert.match(await draw(page, 7, "bosh3", 4), /^Seed 7: 4 steps of bosh3, 13 evaluations, /);
+    assertClose((await course(page, 4, 7)).t, web.gridTimes(4, "quadratic"), 1e-6);
+  });
 });
 
 await testInBrowser("reportHtml() samples live in a sandboxed frame", async (browser) => {

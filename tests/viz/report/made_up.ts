@@ -1,7 +1,7 @@
 /** A report of made-up runs, whose every number is known. */
 
 import { encodePng, type Evolution, grid } from "../../../viz/mod.ts";
-import type { Comparison, Paths, ReportData, ReportRun } from "../../../viz/report/mod.ts";
+import type { Comparison, Paths, Quality, ReportData, ReportRun } from "../../../viz/report/mod.ts";
 
 /** Height and width of the images. */
 export const size = { H: 12, W: 12 } as const;
@@ -88,3 +88,31 @@ export const one: ReportData = { runs: [run(hostile, { note: hostile })] };
 
 /** Two runs side by side. */
 export const two: ReportData = { runs: [run("residual"), run("base")], comparison: comparison() };
+
+/** Made-up quality, of four samples beside two training images each. */
+export function quality(more: Partial<Quality> = {}): Quality {
+  const [N, K] = [4, 2];
+  return {
+    how: "4 samples from the noise of seed 0, heun with 20 steps.",
+    figures: [
+      {
+        ...{ title: "Recognised", meaning: "Share that a judge recognises", better: "higher", share: true },
+        ...{ value: 0.9, low: 0.85, high: 0.94, real: 0.98, noise: 0.01, cost: "160 evaluations, 0.2 s" },
+      },
+      {
+        ...{ title: "Fréchet distance", meaning: "How far two clouds are apart", better: "lower" },
+        ...{ value: 6.2, low: 5.1, high: 7.9, real: 1.5, noise: 963, cost: "160 evaluations, 0.2 s" },
+      },
+    ],
+    samples: {
+      shape: [N, K, 1, H, W],
+      image: Float32Array.from({ length: N * P }, (_, i) => i % W / W),
+      nearest: Float32Array.from({ length: N * K * P }, (_, i) => i % H / H),
+      confidence: Float32Array.of(0.3, 0.6, 0.9, 1),
+      classes: [3, 1, 4, 1],
+      rank: Float32Array.of(0, 0.25, 0.5, 0.75),
+    },
+    course: { t: [0, 0.5], straightness: [0.4, 0.1], curvature: [0.9, 0.2] },
+    ...more,
+  };
+}

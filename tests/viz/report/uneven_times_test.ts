@@ -23,10 +23,12 @@ class Sampler {
   constructor(model, shape, { times, steps }) {
     if (steps !== undefined) throw new TypeError("both of steps and times given");
     this.times = times;
+    this.evaluations = 0;
   }
   async *trajectory({ values }, { first }) {
     for (let i = first, x = values; i < this.times.length; i++) {
       const t = this.times[i];
+      this.evaluations += i + 1 < this.times.length;
       yield { t, image: x, ...i + 1 < this.times.length && { velocity: x.map(() => 1) } };
       x = x.map((value) => value + this.times[i + 1] - t);
     }
@@ -35,8 +37,10 @@ class Sampler {
 const loadCheckpoint = () => ({ model: {}, shape: [1, ${H}, ${W}], info: { normalization: { scale: 1, shift: 0 }, config: {} } });
 const init = async () => ({ kind: "cpu", description: "paper" });
 const solvers = { euler: {} };
-const evaluations = (_, steps) => steps;
-export { evaluations, fromPixels, init, loadCheckpoint, noise, Sampler, snapshotToPixels, solvers, tensor, toPixels };
+const adaptiveSolvers = {}, timeGrids = { uniform: {} };
+class AdaptiveSampler {}
+const gridTimes = () => [0, 1];
+export { adaptiveSolvers, AdaptiveSampler, gridTimes, timeGrids, fromPixels, init, loadCheckpoint, noise, Sampler, snapshotToPixels, solvers, tensor, toPixels };
 const noise = tensor, fromPixels = same, toPixels = same, snapshotToPixels = same;
 `;
 
@@ -69,7 +73,7 @@ await testInBrowser(
       await page.keyboard.press("Space");
       await page.waitForFunction(() =>
         document.getElementById("live-text")!.textContent!.startsWith(
-          "Sample 1 painted at t = 0.25: 2 steps of euler",
+          "Sample 1 painted at t = 0.25: 2 steps of euler, 2 evaluations, ",
         )
       );
       const { x, y } = await line();

@@ -5,7 +5,10 @@ import { decode } from "./decode.ts";
 /** How a flow is solved: a solver by name, and its steps from t = 0 to t = 1. */
 export interface Steps {
   readonly solver: string;
+  /** Of a solver that chooses its own steps: the parts between its snapshots. */
   readonly steps: number;
+  /** Error allowed in each step of a solver that chooses its own. */
+  readonly tolerance?: number;
   /** The ends of the steps, `steps` + 1 times; without them the steps are equal. */
   readonly times?: readonly number[];
   /** The class that is asked for, if any. */
@@ -60,7 +63,9 @@ export function recordedCourses(payload: FlowPayload): Course[] {
     return {
       id: newId(),
       name: `Sample ${s + 1}`,
-      origin: how ? `noise ${s + 1} of seed ${how.seed}, ${inWords(how)}` : "",
+      origin: how
+        ? `noise ${s + 1} of seed ${how.seed}, ${inWords(how)}${evaluationsOf(how.evaluations)}`
+        : "",
       ...how && { solved: how },
       shape: [M, C, H, W],
       t,
@@ -71,12 +76,23 @@ export function recordedCourses(payload: FlowPayload): Course[] {
   });
 }
 
-/** "20 steps of heun, class 3, guidance 1.5" */
-export function inWords({ steps, solver, label, guidance = 1 }: Steps): string {
-  const asked = label === undefined
-    ? ""
-    : `, class ${label}${guidance === 1 ? "" : `, guidance ${guidance}`}`;
-  return `${steps} ${steps > 1 ? "steps" : "step"} of ${solver}${asked}`;
+/** "20 steps of heun, class 3, guidance 1.5", or "dopri5 with tolerance 0.001" */
+export function inWords({ steps, solver, tolerance, label, guidance = 1 }: Steps): string {
+  const solved = tolerance === undefined
+    ? `${steps} ${steps > 1 ? "steps" : "step"} of ${solver}`
+    : `${solver} with tolerance ${tolerance}`;
+  const asked = label === undefined ? "" : `, class ${label}`;
+  return solved + asked + (label === undefined || guidance === 1 ? "" : `, guidance ${guidance}`);
+}
+
+/** ", 40 evaluations", as far as it is known. */
+function evaluationsOf(evaluations: number | undefined): string {
+  return evaluations === undefined ? "" : `, ${countOf(evaluations)}`;
+}
+
+/** "40 evaluations" */
+export function countOf(evaluations: number): string {
+  return `${evaluations} evaluation${evaluations === 1 ? "" : "s"}`;
 }
 
 /** A state on the way; the last one has no velocity. */
@@ -96,6 +112,7 @@ export class GrowingCourse {
   readonly #velocity: Float32Array;
   readonly #t: number[] = [];
   readonly #velocityT: number[] = [];
+  #evaluations: number | undefined;
 
   /**
    * @param size [C, H, W]
@@ -114,6 +131,11 @@ export class GrowingCourse {
     for (const t of timesOf(solved).slice(0, before.first)) this.add(stateAt(before.course, t));
   }
 
+  /** Takes note of how often the network was asked, once all is known. */
+  finish(evaluations: number): void {
+    this.#evaluations = evaluations;
+  }
+
   /** Adds the next snapshot; without velocity it keeps that of the one before. */
   add({ t, image, velocity }: State): void {
     const [m, size] = [this.#t.length, this.#size];
@@ -128,7 +150,8 @@ export class GrowingCourse {
     const [M, size] = [this.#t.length, this.#size];
     return {
       id: M > this.solved.steps ? this.#id : newId(),
-      ...this.words,
+      name: this.words.name,
+      origin: this.words.origin + evaluationsOf(this.#evaluations),
       solved: this.solved,
       shape: [M, ...this.size],
       t: [...this.#t],

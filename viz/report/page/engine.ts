@@ -1,12 +1,13 @@
 /// <reference lib="dom" />
 import type { Library, LibrarySnapshot, PixelMap, Values } from "../library.ts";
-import { inWords, type Steps } from "./course.ts";
+import { countOf, inWords, type Steps, timesOf } from "./course.ts";
 import { bytesOf } from "./decode.ts";
 import { byId } from "./dom.ts";
+import type { SolverOffers } from "./solver_controls.ts";
 
 /** A network of the library; the page only passes it on. */
 type Model = object;
-type AnyLibrary = Library<Model, Values, string>;
+type AnyLibrary = Library<Model, Values, string, string, string>;
 
 /** A network ready to sample with. */
 interface Drawable {
@@ -18,11 +19,30 @@ interface Drawable {
   readonly samplers: Map<string, Conditioned>;
 }
 
+type AnySampler = InstanceType<AnyLibrary["Sampler"]> | InstanceType<AnyLibrary["AdaptiveSampler"]>;
+
 /** A sampler, and the tensors that ask it for classes. */
 interface Conditioned {
-  readonly sampler: InstanceType<AnyLibrary["Sampler"]>;
+  readonly sampler: AnySampler;
   readonly condition?: Values;
   readonly scale?: Values;
+}
+
+/** A flow on its way. */
+export interface FlowOnItsWay {
+  /** Snapshots in pixels and pixels per unit of t, as fast as the reader takes them. */
+  readonly states: AsyncGenerator<LibrarySnapshot, void, void>;
+  /** How often the network was asked for velocities so far. */
+  evaluations(): number;
+}
+
+/** From where a flow is followed, what it is asked for, and whether that is still wanted. */
+export interface FollowOptions {
+  /** The step to begin with. */
+  readonly first?: number;
+  /** The class of each image, if any is asked for; by default the one that `how` names. */
+  readonly labels?: readonly number[] | undefined;
+  wanted(): boolean;
 }
 
 /** Milliseconds after which a page that computes reacts to its reader. */
@@ -52,9 +72,12 @@ export class Engine {
     }
   }
 
-  /** Names of the solvers. */
-  get solvers(): string[] {
-    return Object.keys(this.#library.solvers);
+  /** Names of the solvers, of those that can choose their own steps, and of grids of times. */
+  get offers(): SolverOffers {
+    const { solvers, adaptiveSolvers, timeGrids } = this.#library;
+    const gridTimes = (steps: number, grid: string) => this.#library.gridTimes(steps, grid);
+    const [fixed, adaptive, grids] = [solvers, adaptiveSolvers, timeGrids].map(Object.keys);
+    return { fixed, adaptive, grids, gridTimes };
   }
 
   /** Number of classes that the network of a run can be asked for, 0 without. */
@@ -63,15 +86,16 @@ export class Engine {
   }
 
   /** What it took to solve the flow of `count` images from the step `first`, in words. */
-  account(how: Steps, started: number, { first = 0, count = 1, guided = isGuided(how) } = {}): string {
-    const { solver, steps } = how;
-    const left = steps - first;
-    const evaluations = this.#library.evaluations(this.#library.solvers[solver], left);
-    const asked = `${evaluations} evaluation${evaluations > 1 ? "s" : ""}${
-      count > 1 ? ` of ${count} images` : ""
-    }${guided ? " with and without the class" : ""}`;
+  account(
+    how: Steps,
+    evaluations: number,
+    started: number,
+    { first = 0, count = 1, guided = isGuided(how) } = {},
+  ): string {
+    const asked = countOf(evaluations) + (count > 1 ? ` of ${count} images` : "") +
+      (guided ? " with and without the class" : "");
     const ms = Math.round(performance.now() - started).toLocaleString("en");
-    return `${inWords({ ...how, steps: left })}, ${asked}, ${ms} ms on ${this.device}`;
+    return `${inWords({ ...how, steps: how.steps - first })}, ${asked}, ${ms} ms on ${this.device}`;
   }
 
   /** Values that the network of a run sees, as pixels. */
@@ -91,33 +115,36 @@ export class Engine {
   }
 
   /**
-   * Follows flows from a state at the step `first` to the end, as fast as the reader takes the snapshots.
+   * Follows flows from a state at the step `first` to the end.
    *
    * @param x in pixels, f32[N, C, H, W]
-   * @param how with the class that is asked for, if it is the same for all
-   * @param labels the class of each image, if any is asked for
-   * @returns snapshots in pixels and pixels per unit of t
    */
-  async *follow(
+  follow(
     run: number,
     x: Float32Array,
     how: Steps,
-    first = 0,
-    labels: readonly number[] | undefined = how.label === undefined ? undefined : [how.label],
-  ): AsyncGenerator<LibrarySnapshot, void, void> {
+    { first = 0, labels = how.label === undefined ? undefined : [how.label], wanted }: FollowOptions,
+  ): FlowOnItsWay {
     const library = this.#library;
     const drawable = this.#drawable(run);
     const { normalization } = drawable;
     const shape = [x.length / sizeOf(drawable.shape), ...drawable.shape];
     const sampler = this.#sampler(drawable, shape, how, labels);
-    const state = library.tensor(library.fromPixels(x, normalization), shape);
-    let since = performance.now();
-    for await (const snapshot of sampler.trajectory(state, { first, ahead: 1 })) {
-      yield library.snapshotToPixels(snapshot, normalization);
-      if (performance.now() - since < patienceMs) continue;
-      await breathe();
-      since = performance.now();
+    const before = sampler.evaluations;
+    async function* states() {
+      const state = library.tensor(library.fromPixels(x, normalization), shape);
+      const seen = "trajectory" in sampler
+        ? sampler.trajectory(state, { first, ahead: 1 })
+        : ownSteps(sampler, state, timesOf(how).slice(first), wanted);
+      let since = performance.now();
+      for await (const snapshot of seen) {
+        yield library.snapshotToPixels(snapshot, normalization);
+        if (performance.now() - since < patienceMs) continue;
+        await breathe();
+        since = performance.now();
+      }
     }
+    return { states: states(), evaluations: () => sampler.evaluations - before };
   }
 
   #drawable(run: number): Drawable {
@@ -132,11 +159,16 @@ export class Engine {
   }
 
   /** A sampler that asks for the labels; class and guidance are in tensors, so that one record serves all of them. */
-  #sampler(drawable: Drawable, shape: readonly number[], how: Steps, labels: readonly number[] | undefined) {
+  #sampler(
+    drawable: Drawable,
+    shape: readonly number[],
+    how: Steps,
+    labels: readonly number[] | undefined,
+  ): AnySampler {
     const { samplers } = drawable;
-    const { solver, steps, times, guidance = 1 } = how;
+    const { solver, steps, times, tolerance, guidance = 1 } = how;
     const kind = labels === undefined ? "free" : guidance === 1 ? "asked" : "guided";
-    const key = `${shape[0]} ${solver} ${times ?? steps} ${kind}`;
+    const key = `${shape[0]} ${solver} ${tolerance ?? times ?? steps} ${tolerance === undefined} ${kind}`;
     const known = samplers.get(key) ?? this.#newSampler(drawable, shape, how, kind);
     samplers.delete(key); // so that the one used last is the last
     samplers.set(key, known);
@@ -149,24 +181,43 @@ export class Engine {
   #newSampler(
     { model, classes }: Drawable,
     shape: readonly number[],
-    { solver, steps, times }: Steps,
+    { solver, steps, times, tolerance }: Steps,
     kind: "free" | "asked" | "guided",
   ): Conditioned {
-    const { Sampler, guided, tensor } = this.#library;
+    const { Sampler, AdaptiveSampler, guided, tensor } = this.#library;
     const condition = kind === "free" ? undefined : tensor(new Uint32Array(shape[0]), [shape[0]]);
     const scale = kind === "guided" ? tensor(new Float32Array(1), [1]) : undefined;
-    const sampler = new Sampler(scale ? guided(model, { scale, none: classes }) : model, shape, {
-      solver,
-      ...times ? { times } : { steps },
-      ...condition && { condition },
-    });
-    return { sampler, ...condition && { condition }, ...scale && { scale } };
+    const field = scale ? guided(model, { scale, none: classes }) : model;
+    const asked = condition && { condition };
+    const sampler = tolerance === undefined
+      ? new Sampler(field, shape, { solver, ...times ? { times } : { steps }, ...asked })
+      : new AdaptiveSampler(field, shape, { solver, rtol: tolerance, atol: tolerance, ...asked });
+    return { sampler, ...asked, ...scale && { scale } };
   }
 }
 
 /** Whether a flow runs the network with and without its class. */
 export function isGuided({ label, guidance = 1 }: Steps): boolean {
   return label !== undefined && guidance !== 1;
+}
+
+/** Snapshots of a solver that chooses its own steps: none before it has arrived, so it is asked on the way to stop. */
+async function* ownSteps(
+  sampler: InstanceType<AnyLibrary["AdaptiveSampler"]>,
+  x: Values,
+  times: readonly number[],
+  wanted: () => boolean,
+): AsyncGenerator<LibrarySnapshot, void, void> {
+  const stop = new Error("Cannot go on: nobody wants it any more");
+  const onProgress = async () => {
+    if (!wanted()) throw stop;
+    await breathe();
+  };
+  try {
+    yield* (await sampler.run(x, { from: times[0], snapshots: times, onProgress })).snapshots;
+  } catch (error) {
+    if (error !== stop) throw error;
+  }
 }
 
 function sizeOf(shape: readonly number[]): number {

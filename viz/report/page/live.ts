@@ -1,13 +1,14 @@
 /// <reference lib="dom" />
 import type { Clock } from "./clock.ts";
 import { GrowingCourse, inWords, type Steps } from "./course.ts";
-import { byId, element } from "./dom.ts";
+import { byId } from "./dom.ts";
 import { type Engine, isGuided } from "./engine.ts";
 import type { Explorer } from "./explorer.ts";
 import { type Choice, labelsOf, LiveCondition, withLabel } from "./live_condition.ts";
 import { LiveGrid } from "./live_grid.ts";
 import { LivePaint } from "./live_paint.ts";
 import { NumberField } from "./number_field.ts";
+import { SolverControls } from "./solver_controls.ts";
 import { WorkQueue } from "./work.ts";
 
 /** Pictures of "16 from here". */
@@ -19,8 +20,7 @@ const maxSeed = 2 ** 32 - 1;
 /** What a reader can do with the networks in the page: draw new samples, and paint in one on its way. */
 export class Live {
   readonly #seed = new NumberField("live-seed", "Seed", () => this.#draw());
-  readonly #solver = byId<HTMLSelectElement>("live-solver");
-  readonly #steps = new NumberField("live-steps", "Steps", () => this.#draw());
+  readonly #solver: SolverControls;
   readonly #condition = new LiveCondition(() => this.#draw());
   readonly #text = byId("live-text");
   readonly #undo = byId("paint-undo");
@@ -52,8 +52,7 @@ export class Live {
       this.#say("Stopped");
     });
     this.#grid = new LiveGrid(byId("live-grid"), explorer);
-    for (const name of engine.solvers) this.#solver.append(element("option", { value: name, text: name }));
-    if (engine.solvers.includes("heun")) this.#solver.value = "heun";
+    this.#solver = new SolverControls(engine.offers, () => this.#draw());
     byId("live-draw").addEventListener("click", () => this.#draw());
     byId("live-many").addEventListener("click", () => this.#drawMany());
     this.#paint = new LivePaint(engine, explorer, clock, this.#queue, (words) => this.#say(words));
@@ -70,13 +69,13 @@ export class Live {
 
   /** What the reader has entered; undefined if it is not valid, which the reader is then told. */
   #choices(count: number): { seeds: number[]; how: Steps; choice: Choice } | undefined {
-    const problems = [this.#seed, this.#steps, this.#condition].flatMap((field) => field.check() ?? []);
+    const problems = [this.#seed, this.#solver, this.#condition].flatMap((field) => field.check() ?? []);
     if (problems.length > 0) return void this.#say(problems.join(" "));
     const first = this.#seed.value;
     this.#seed.value = (first + count) % (maxSeed + 1); // the next press draws others
     return {
       seeds: Array.from({ length: count }, (_, i) => (first + i) % (maxSeed + 1)),
-      how: { solver: this.#solver.value, steps: this.#steps.value },
+      how: this.#solver.how,
       choice: this.#condition.choice,
     };
   }
@@ -92,12 +91,15 @@ export class Live {
       const x0 = await this.engine.noise(run, seeds);
       const started = performance.now();
       const growing = new GrowingCourse(wordsOf(seeds[0], how), how, this.explorer.size);
-      for await (const states of this.engine.follow(run, x0, how)) {
+      const flow = this.engine.follow(run, x0, how, { wanted });
+      for await (const states of flow.states) {
         if (!wanted()) return;
         growing.add(states);
       }
+      if (!wanted()) return;
+      growing.finish(flow.evaluations());
       this.explorer.open(run, growing.course);
-      this.#say(`Seed ${seeds[0]}: ${this.engine.account(how, started)}.`);
+      this.#say(`Seed ${seeds[0]}: ${this.engine.account(how, flow.evaluations(), started)}.`);
     });
   }
 
@@ -117,9 +119,8 @@ export class Live {
           new GrowingCourse(wordsOf(seed, each[n]), each[n], this.explorer.size)
         );
         const guided = labels && { guidance: choice.guidance };
-        for await (
-          const { t, image, velocity } of this.engine.follow(run, x0, { ...how, ...guided }, 0, labels)
-        ) {
+        const flow = this.engine.follow(run, x0, { ...how, ...guided }, { labels, wanted });
+        for await (const { t, image, velocity } of flow.states) {
           if (!wanted()) return;
           const size = image.length / many;
           growing.forEach((course, n) => {
@@ -128,8 +129,12 @@ export class Live {
           });
           this.#grid.draw(places.get(run)!, image);
         }
+        if (!wanted()) return;
+        for (const course of growing) course.finish(flow.evaluations());
         this.#grid.finish(places.get(run)!, run, growing.map(({ course }) => course));
-        const account = this.engine.account(how, started, { count: many, guided: isGuided(each[0]) });
+        const account = this.engine.account(how, flow.evaluations(), started, {
+          ...{ count: many, guided: isGuided(each[0]) },
+        });
         this.#say(`Seeds ${seeds[0]} to ${seeds[many - 1]}: ${account}.`);
       });
     }

@@ -84,20 +84,24 @@ export class LivePaint {
     const { name, origin } = sample.course;
     const words = { name, origin: [origin, painted].filter(Boolean).join(", ") };
     const growing = new GrowingCourse(words, how, this.explorer.size, { course: from, first });
+    const wanted = () => stroke === this.#strokes; // else more was painted since, or all was undone
     let drawn = -Infinity;
     try {
-      for await (const states of this.engine.follow(run, image.slice(), how, first)) {
-        if (stroke < this.#strokes) return; // more was painted since, or all was undone
+      const flow = this.engine.follow(run, image.slice(), how, { first, wanted });
+      for await (const states of flow.states) {
+        if (!wanted()) return;
         growing.add(states);
         if (performance.now() - drawn < betweenMs) continue;
         this.explorer.grow(sample, growing.course);
         drawn = performance.now();
       }
+      if (!wanted()) return;
+      growing.finish(flow.evaluations());
+      this.explorer.settle(sample, growing.course);
+      this.say(`${name} ${painted}: ${this.engine.account(how, flow.evaluations(), started, { first })}.`);
     } catch (error) {
       this.stop();
       throw error;
     }
-    this.explorer.settle(sample, growing.course);
-    this.say(`${name} ${painted}: ${this.engine.account(how, started, { first })}.`);
   }
 }

@@ -4,14 +4,18 @@ import { Clock } from "./clock.ts";
 import { ComparisonView } from "./comparison.ts";
 import { byId } from "./dom.ts";
 import { Explorer } from "./explorer.ts";
+import { showSolvers } from "./solver_chart.ts";
 import { startLive } from "./start_live.ts";
 import { PathsView } from "./paths.ts";
+import { showCourse } from "./course_charts.ts";
 import { showTraining } from "./training_charts.ts";
 import { Views } from "./views.ts";
 
 const { runs, comparison, palettes, pacings }: Payload = JSON.parse(byId("payload").textContent!);
 const views = new Views();
 showTraining(runs, views);
+showCourse(runs, views);
+showSolvers(runs, views);
 if (document.getElementById("clock")) {
   const clock = new Clock(pacings, () => views.changed());
   if (runs.some(({ flow }) => flow)) {

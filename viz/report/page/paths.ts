@@ -120,8 +120,8 @@ export class PathsView {
       ...this.#classes.flatMap((c, i) => {
         const { points, arrows, trails } = at[i];
         const { color, symbol } = classMark(theme, c);
-        const name = c === noClass ? "samples" : `${c}`;
-        const common = { legendgroup: name, name, hoverinfo: "skip", showlegend: false };
+        const name = c === noClass ? "samples" : plain(this.#nameOf(c));
+        const common = { legendgroup: `${c}`, name, hoverinfo: "skip", showlegend: false };
         return [
           { ...common, ...trails, mode: "lines", line: { color, width: 0.7 }, opacity: 0.3 },
           { ...common, ...arrows, mode: "lines", line: { color, width: 1.2 } },
@@ -153,6 +153,11 @@ export class PathsView {
     };
   }
 
+  /** What the run calls a class. */
+  #nameOf(c: number): string {
+    return this.#run.paths.classNames?.[c] ?? `${c}`;
+  }
+
   /** Shows the finished image of a sample. */
   #showSample(n: number): void {
     this.#sample = n;
@@ -164,7 +169,8 @@ export class PathsView {
       range: [0, 1],
     });
     byId("paths-text").textContent = `sample ${n + 1}` +
-      (asked ? `, asked for class ${asked[n]}` : "") + (classes ? `, class ${classes[n]}` : "");
+      (asked ? `, asked for class ${this.#nameOf(asked[n])}` : "") +
+      (classes ? `, class ${this.#nameOf(classes[n])}` : "");
   }
 
   /** The median of a quantity over t with a band from its 10 % to its 90 % quantile, for each run. */

@@ -37,6 +37,7 @@ Deno.test("resolveConfig() gives the study's settings for the preset paper", () 
     tEmb: 512,
     attn: false,
     groups: 8,
+    timeEmbedding: "scalar",
     valFraction: 0.1,
     normalize: "0..1",
     trainLimit: 0,
@@ -105,7 +106,7 @@ Deno.test("parseTrainingFlags() refuses values out of range", () => {
   );
   assertRefused(
     "--optimizer adm",
-    'Cannot use --optimizer "adm": expected adamw, adam or sgd (did you mean adam?)',
+    'Cannot use --optimizer "adm": expected adamw, adam, sgd or muon (did you mean adam?)',
   );
   assertRefused(
     "--preset papr",
@@ -150,6 +151,10 @@ Deno.test("resolveConfig() refuses settings that are missing or contradict each 
     "Cannot train without an end: --epochs, --max-steps and --max-minutes are all 0 (expected one above 0)",
   );
   assertRefused(
+    "--time-embedding sinusoidal --t-emb 5",
+    "Cannot use --time-embedding sinusoidal with --t-emb 5: waves come in pairs (expected an even number)",
+  );
+  assertRefused(
     "--schedule plateau --val-fraction 0",
     "Cannot use --schedule plateau with --val-fraction 0: it follows the validation loss (expected above 0)",
   );
@@ -158,7 +163,8 @@ Deno.test("resolveConfig() refuses settings that are missing or contradict each 
 Deno.test("resolveConfig() refuses flags without effect", () => {
   const idle = {
     "--momentum 0.5": "--optimizer sgd",
-    "--optimizer sgd --beta2 0.5": "--optimizer adamw or adam",
+    "--optimizer sgd --beta2 0.5": "--optimizer adamw, adam or muon",
+    "--muon-lr 0.03": "--optimizer muon",
     "--plateau-patience 3": "--schedule plateau",
     "--val-batches 3 --val-fraction 0": "--val-fraction above 0",
     "--solver rk4 --samples 0": "--samples above 0",

@@ -1,0 +1,118 @@
+import { currentDevice } from "../../kernels/mod.ts";
+import type { JudgedSamples } from "../../viz/report/mod.ts";
+import { yieldToSignals } from "../program/command.ts";
+import type { DataJudge } from "../judge/data_judge.ts";
+import { classHistogram } from "../judge/class_entropy.ts";
+import type { Evaluation, Figure } from "./evaluation.ts";
+import type { FigureName } from "./figures.ts";
+import { imageSets, samplingEvaluations } from "./image_sets.ts";
+import { measurements } from "./measurements.ts";
+import { verdicts } from "./measurements/recognition.ts";
+import type { Subject } from "./subject.ts";
+import type { EvaluationOptions, Measured, Measurement } from "./trial.ts";
+
+/** How an evaluation is watched and stopped. */
+export interface Watch {
+  /** Called with the evaluations of the network that are done, of {@linkcode evaluationsOf} in all. */
+  readonly onProgress?: (done: number) => void;
+  /** Ends the evaluation early. */
+  readonly signal?: AbortSignal;
+}
+
+/** An evaluation, and samples to look at. */
+export interface Evaluated {
+  readonly evaluation: Evaluation;
+  readonly judged?: JudgedSamples | undefined;
+}
+
+/**
+ * Measures how good a network is.
+ *
+ * @param judge none for data without labels; figures that need one are then left out
+ * @returns undefined if it was stopped
+ * @throws {MeasureError} if there are too few samples, or one is not finite
+ * @throws {RunError} if a sample is not finite
+ */
+export async function evaluate(
+  subject: Subject,
+  judge: DataJudge | undefined,
+  options: EvaluationOptions,
+  { onProgress = () => {}, signal }: Watch = {},
+): Promise<Evaluated | undefined> {
+  let done = 0;
+  const advance = async (evaluations: number) => {
+    onProgress(done += evaluations);
+    await yieldToSignals();
+    signal?.throwIfAborted();
+  };
+  try {
+    return await measureAll(subject, judge, options, advance);
+  } catch (error) {
+    if (signal?.aborted && error === signal.reason) return undefined;
+    throw error;
+  }
+}
+
+/** Evaluations of the network, each of one image at one time, that an evaluation takes. */
+export function evaluationsOf(
+  subject: Subject,
+  judge: DataJudge | undefined,
+  options: EvaluationOptions,
+): number {
+  return wantedOf(judge).reduce(
+    (sum, measurement) => sum + measurement.evaluations(subject, options),
+    samplingEvaluations(options),
+  );
+}
+
+async function measureAll(
+  subject: Subject,
+  judge: DataJudge | undefined,
+  options: EvaluationOptions,
+  advance: (evaluations: number) => Promise<void>,
+): Promise<Evaluated> {
+  const started = performance.now();
+  const { cost, how, ...drawn } = await imageSets(subject, judge, options, advance);
+  const trial = { subject, options, judge, advance, ...drawn };
+  const figures: Partial<Record<FigureName, Figure>> = {};
+  const rest: Pick<Measured, "course" | "lossByTime" | "judged"> = {};
+  for (const measurement of wantedOf(judge)) {
+    const begun = performance.now();
+    const { figures: found, ...more } = await measurement.measure(trial);
+    await advance(0);
+    const evaluations = measurement.evaluations(subject, options) +
+      (measurement.sampled ? cost.evaluations : 0);
+    const seconds = (performance.now() - begun) / 1000 + (measurement.sampled ? cost.seconds : 0);
+    for (const [name, figure] of Object.entries(found)) {
+      figures[name as FigureName] = { ...figure, evaluations, seconds };
+    }
+    Object.assign(rest, more);
+  }
+  const { judged, ...means } = rest;
+  const { weights, data: { name, digest } } = subject;
+  return {
+    evaluation: {
+      version: 1,
+      time: Date.now(),
+      seconds: (performance.now() - started) / 1000,
+      weights,
+      device: currentDevice().description,
+      dataset: { name, digest },
+      ...judge && { judge: { sha256: judge.digest, accuracy: judge.accuracy, source: judge.source } },
+      samples: {
+        ...{ count: options.count, seed: options.seed, how, ...cost },
+        ...judge &&
+          {
+            classes: [...classHistogram(verdicts(drawn.sets.samples, judge.classes).classes, judge.classes)],
+          },
+      },
+      figures,
+      ...means,
+    },
+    judged,
+  };
+}
+
+function wantedOf(judge: DataJudge | undefined): readonly Measurement[] {
+  return measurements.filter(({ judged }) => judge !== undefined || !judged);
+}

@@ -1,0 +1,125 @@
+/** What a figure of an evaluation means, for tables and for readers who have not met it before. */
+export interface FigureMeaning {
+  readonly title: string;
+  /** One sentence in plain words. */
+  readonly doc: string;
+  /** Which values are better: high ones, low ones, or those near what real images give. */
+  readonly better: "higher" | "lower" | "real";
+  /** Whether it is a share, shown in per cent. */
+  readonly share?: true;
+}
+
+/** The figures of an evaluation by the names that files, trackers and tables use, in the order they are shown. */
+export const figureMeanings = {
+  confident: {
+    title: "Recognised",
+    doc:
+      "Share of samples that the judge, a small classifier, assigns to one class with a probability of at least 0.9",
+    better: "higher",
+    share: true,
+  },
+  asked_class: {
+    title: "Of the asked class",
+    doc: "Share of samples in which the judge sees the class that the network was asked for",
+    better: "higher",
+    share: true,
+  },
+  class_entropy: {
+    title: "Entropy of classes",
+    doc:
+      "How evenly samples are spread over the classes, in bits: 3.32 if ten are equally frequent, 0 if there is only one",
+    better: "real",
+  },
+  frechet: {
+    title: "Fréchet distance",
+    doc:
+      "How far the samples, as a cloud of points in the judge's features, are from the cloud of test images: distance of the means and of the covariances",
+    better: "lower",
+  },
+  kernel: {
+    title: "Kernel distance",
+    doc:
+      "How far apart the same two clouds are by a kernel, which also sees differences beyond mean and covariance; unlike the Fréchet distance not biased by the number of samples",
+    better: "lower",
+  },
+  precision: {
+    title: "Precision",
+    doc: "Share of samples that lie among test images: within reach of one, as far as its fifth neighbour",
+    better: "higher",
+    share: true,
+  },
+  recall: {
+    title: "Recall",
+    doc: "Share of test images that lie among samples, so a kind of image that is never drawn lowers it",
+    better: "higher",
+    share: true,
+  },
+  density: {
+    title: "Density",
+    doc:
+      "How many test images' neighbourhoods a sample lies in, by the number expected; above 1 in crowded places",
+    better: "real",
+  },
+  coverage: {
+    title: "Coverage",
+    doc: "Share of test images that have a sample within reach of their fifth neighbour",
+    better: "higher",
+    share: true,
+  },
+  authentic: {
+    title: "Authentic",
+    doc:
+      "Share of samples farther from their nearest training image than that image is from its own nearest; copies lower it",
+    better: "real",
+    share: true,
+  },
+  copying: {
+    title: "Copying, C_T",
+    doc:
+      "Whether samples are nearer to training images than test images are, in standard deviations: far below 0 if the network copies",
+    better: "real",
+  },
+  test_loss: {
+    title: "Test loss",
+    doc: "Mean squared error of the velocity on test images, with uniform t",
+    better: "lower",
+  },
+  path_ratio: {
+    title: "Path over distance",
+    doc: "How much longer the way from noise to sample is than the straight line; 1 is straight",
+    better: "lower",
+  },
+  straightness: {
+    title: "Straightness",
+    doc: "Mean squared difference between the velocity along the way and the straight line; 0 is straight",
+    better: "lower",
+  },
+  round_trip: {
+    title: "Round trip",
+    doc:
+      "Root mean square error in pixel values from 0 to 1 of test images taken to noise and back by the solver",
+    better: "lower",
+  },
+  bits_per_dimension: {
+    title: "Bits per dimension",
+    doc: "How many bits the model needs for a value of a test image, from its likelihood; 8 without a model",
+    better: "lower",
+  },
+} as const satisfies Readonly<Record<string, FigureMeaning>>;
+
+/** The name of a figure. */
+export type FigureName = keyof typeof figureMeanings;
+
+/** All names of figures. */
+export const figureNames: readonly FigureName[] = Object.keys(figureMeanings) as FigureName[];
+
+/** A figure as a reader sees it: four significant digits, shares in per cent. */
+export function shownFigure(name: FigureName, value: number): string {
+  const { share }: FigureMeaning = figureMeanings[name];
+  return share ? `${(100 * value).toFixed(1)} %` : String(Number(value.toPrecision(4)));
+}
+
+/** The metric that a tracker keeps of a figure, e.g. `eval/frechet`. */
+export function metricOf(name: FigureName): string {
+  return `eval/${name}`;
+}

@@ -1,0 +1,132 @@
+import { type FlowSolver, flowSolvers, noise, toPixels } from "../../models/mod.ts";
+import { timesOf } from "../../models/solve/time_grids.ts";
+import { type Asked, fieldOf, guidanceInWords } from "../draw/asked.ts";
+import { costInWords } from "../draw/solver_cost.ts";
+import { drawSamplesInBatches } from "../draw/samples.ts";
+import type { DataJudge } from "../judge/data_judge.ts";
+import type { Points } from "../judge/points.ts";
+import type { Cost } from "./evaluation.ts";
+import { asBytes, drawImages, imagesOf } from "./real_images.ts";
+import type { Subject } from "./subject.ts";
+import type { EvaluationOptions, JudgedImages, Trial } from "./trial.ts";
+
+/** Evaluations of a sample by a solver that chooses its own steps, for a first guess. */
+const guess = 60;
+
+/** Evaluations of the network that drawing the samples takes; a guess where they choose their own steps. */
+export function samplingEvaluations({ count, how }: Pick<EvaluationOptions, "count" | "how">): number {
+  return count * evaluationsEach(how);
+}
+
+function evaluationsEach(how: FlowSolver): number {
+  if (how.method === "adaptive") return guess;
+  const { evaluationsPerStep, evaluationsAtStart } = flowSolvers[how.solver];
+  return evaluationsAtStart + evaluationsPerStep * (timesOf(how).length - 1);
+}
+
+/** Samples as a file of images would hold them, and what they cost. */
+export interface DrawnImages extends Pick<Trial, "field" | "condition" | "asked"> {
+  readonly pixels: Points;
+  /** Evaluations of the network for a sample; the mean where samples differ. */
+  readonly evaluations: number;
+  readonly seconds: number;
+  /** The cost in words. */
+  readonly words: string;
+}
+
+/**
+ * Draws the samples of an evaluation.
+ *
+ * @throws {RunError} if one is not finite
+ * @throws {SolverError} if a solver cannot go on
+ */
+export async function drawFor(
+  { drawable, classes }: Subject,
+  { count, seed, how, guidance }: Pick<EvaluationOptions, "count" | "seed" | "how" | "guidance">,
+  advance: (evaluations: number) => Promise<void>,
+): Promise<DrawnImages> {
+  const started = performance.now();
+  const asked = askedOf(classes, count, guidance);
+  const each = evaluationsEach(how);
+  let counted = 0;
+  const { pixels, ...cost } = await drawSamplesInBatches(
+    drawable,
+    { count, seed, ...asked && { asked } },
+    how.method === "stochastic" ? { ...how, seed } : how,
+    (done) => {
+      const more = (done - counted) * each;
+      counted = done;
+      return advance(more);
+    },
+  );
+  return {
+    ...fieldOf(drawable.model, asked),
+    ...asked && { asked: asked.labels },
+    pixels: { values: asBytes(pixels), rows: count, width: pixels.length / count },
+    evaluations: cost.evaluations,
+    seconds: (performance.now() - started) / 1000,
+    words: costInWords(cost) +
+      (asked ? `, equally many of each class, ${guidanceInWords(asked.guidance)}` : ""),
+  };
+}
+
+/** Equally many samples of each class, in turn; of a network without classes there is nothing to ask. */
+function askedOf(classes: number, count: number, guidance: number): Asked | undefined {
+  if (classes === 0) return undefined;
+  return {
+    labels: Uint32Array.from({ length: count }, (_, n) => n % classes),
+    guidance: { scale: guidance },
+  };
+}
+
+/** The sets of images that an evaluation compares, all of one size. */
+export interface DrawnSets extends Pick<Trial, "sets" | "field" | "condition" | "asked"> {
+  /** Of the samples. */
+  readonly cost: Cost;
+  /** How they were drawn, in words. */
+  readonly how: string;
+}
+
+/**
+ * Draws samples and the images to compare them with.
+ *
+ * @throws {RunError} if a sample is not finite
+ */
+export async function imageSets(
+  subject: Subject,
+  judge: DataJudge | undefined,
+  options: EvaluationOptions,
+  advance: (evaluations: number) => Promise<void>,
+): Promise<DrawnSets> {
+  const { drawable, data, trained } = subject;
+  const { count, seed } = options;
+  const drawn = await drawFor(subject, options, advance);
+  const x0 = await noise(seed, [count, ...drawable.shape]).read();
+  const all = (images: { count: number }) => Uint32Array.from({ length: images.count }, (_, i) => i);
+  const judged = async (pixels: Points): Promise<JudgedImages> => {
+    if (!judge) {
+      return {
+        pixels,
+        probabilities: new Float32Array(),
+        features: { values: new Float32Array(), rows: 0, width: 0 },
+      };
+    }
+    const judgement = await judge.judge(pixels.values);
+    await advance(0);
+    return { pixels, ...judgement };
+  };
+  const rowsOf = (values: Float32Array): Points => ({ values, rows: count, width: values.length / count });
+  return {
+    sets: {
+      samples: await judged(drawn.pixels),
+      test: await judged(imagesOf(data.test, all(data.test).slice(0, count))),
+      train: await judged(imagesOf(data.train, drawImages(trained, count, seed))),
+      noise: await judged(rowsOf(asBytes(toPixels(x0, drawable.normalization)))),
+    },
+    cost: { evaluations: Math.round(count * drawn.evaluations), seconds: drawn.seconds },
+    how: `${options.words}, ${drawn.words}`,
+    field: drawn.field,
+    condition: drawn.condition,
+    asked: drawn.asked,
+  };
+}

@@ -1,0 +1,64 @@
+import type { JudgedSamples } from "../../../viz/report/mod.ts";
+import { memorisation } from "../../judge/memorisation.ts";
+import type { Neighbours } from "../../judge/neighbours.ts";
+import { type Points, rowsOf } from "../../judge/points.ts";
+import { imagesOf } from "../real_images.ts";
+import type { Measurement, Trial } from "../trial.ts";
+import { verdicts } from "./recognition.ts";
+
+/** Training images that are shown beside a sample. */
+const neighbours = 3;
+/** Samples that are shown: the least certain, and some of all others. */
+const shown = { least: 32, others: 16 } as const;
+
+/** Whether samples repeat training images, by distances of pixels. */
+export const copies: Measurement = {
+  judged: false,
+  sampled: true,
+  evaluations: () => 0,
+  async measure(trial) {
+    const { subject: { data, trained }, sets: { samples, test } } = trial;
+    const train = imagesOf(data.train, trained);
+    const found = await memorisation(train, test.pixels, samples.pixels, { k: neighbours });
+    // What images give that cannot be copies: other test images, if there are any.
+    const rest = Uint32Array.from({ length: data.test.count }, (_, n) => n).slice(
+      test.pixels.rows,
+      2 * test.pixels.rows,
+    );
+    const real = rest.length > 0
+      ? await memorisation(train, test.pixels, imagesOf(data.test, rest))
+      : undefined;
+    return {
+      figures: {
+        authentic: { ...found.authentic, ...real && { real: real.authentic.value } },
+        copying: { ...found.copying, ...real && { real: real.copying.value } },
+      },
+      judged: trial.judge && judgedSamples(trial, train, found.nearest),
+    };
+  },
+};
+
+/** The samples that a report shows, least certain first. */
+function judgedSamples(
+  { subject, sets: { samples }, judge }: Trial,
+  train: Points,
+  nearest: Neighbours,
+): JudgedSamples {
+  const { confidence, classes } = verdicts(samples, judge!.classes);
+  const order = Array.from(confidence.keys()).sort((a, b) => confidence[a] - confidence[b]);
+  const least = order.slice(0, shown.least);
+  const others = order.slice(shown.least);
+  const chosen = [
+    ...least,
+    ...others.filter((_, i) => i % Math.ceil(others.length / shown.others) === 0),
+  ];
+  const near = chosen.flatMap((n) => [...nearest.indices.subarray(n * neighbours, (n + 1) * neighbours)]);
+  return {
+    shape: [chosen.length, neighbours, ...subject.drawable.shape],
+    image: rowsOf(samples.pixels, chosen).values,
+    nearest: rowsOf(train, near).values,
+    confidence: Float32Array.from(chosen, (n) => confidence[n]),
+    classes: Uint32Array.from(chosen, (n) => classes[n]),
+    rank: Float32Array.from(chosen, (n) => order.indexOf(n) / order.length),
+  };
+}

@@ -1,0 +1,94 @@
+import { slice, type Tensor, tensor } from "../../../kernels/mod.ts";
+import { flowGeometry, fromPixels, noise, roundTrip } from "../../../models/mod.ts";
+import { bootstrap } from "../../judge/estimate.ts";
+import { rowsOf } from "../../judge/points.ts";
+import { evaluationsOnWay, followedBy } from "../followed_by.ts";
+import { conditionOf } from "../real_images.ts";
+import type { Measured, Measurement, Trial } from "../trial.ts";
+
+/** Images that are followed at once. */
+const batch = 64;
+
+/** The way from noise to sample: how long and how straight it is, and whether the solver finds back. */
+export const course: Measurement = {
+  judged: false,
+  sampled: false,
+  evaluations: (_, { courseImages, how }) => 3 * courseImages * evaluationsOnWay(followedBy(how)),
+  async measure(trial) {
+    const { courseImages: count } = trial.options;
+    if (count === 0) return { figures: {} };
+    const ways = await followed(trial, count);
+    const lost = await roundTrips(trial, Math.min(count, trial.sets.test.pixels.rows));
+    return { ...ways, figures: { ...ways.figures, round_trip: bootstrap(meanOf(lost), lost) } };
+  },
+};
+
+/** Geometry of the ways of the first samples. */
+async function followed(
+  { subject, options, field, condition, advance }: Trial,
+  count: number,
+): Promise<Measured> {
+  const { shape } = subject.drawable;
+  const size = shape.reduce((product, length) => product * length, 1);
+  const ratio: number[] = [];
+  const straight: number[] = [];
+  const { times } = followedBy(options.how);
+  const sums = times.slice(1).map(() => ({ straightness: 0, curvature: 0 }));
+  for (let from = 0; from < count; from += batch) {
+    const rows = Math.min(batch, count - from);
+    const geometry = await flowGeometry(field, part(noise(options.seed, [count, ...shape]), from, rows), {
+      ...followedBy(options.how),
+      batch: rows,
+      ...condition && { condition: part(condition, from, rows) },
+    });
+    geometry.distance.forEach((distance, n) => {
+      ratio.push(geometry.length[n] / distance);
+      straight.push(geometry.straightness[n] / size);
+      sums.forEach((sum, i) => {
+        sum.straightness += geometry.deviation[i][n] / size / count;
+        sum.curvature += geometry.curvature[i][n] * distance / count;
+      });
+    });
+    await advance(rows * geometry.evaluations);
+  }
+  return {
+    figures: {
+      path_ratio: bootstrap(meanOf(ratio), ratio),
+      straightness: bootstrap(meanOf(straight), straight),
+    },
+    course: {
+      t: times.slice(0, -1),
+      straightness: sums.map(({ straightness }) => straightness),
+      curvature: sums.map(({ curvature }) => curvature),
+    },
+  };
+}
+
+/** Root mean square errors of test images that went to noise and back, in pixels from 0 to 1. */
+async function roundTrips({ subject, options, sets, advance }: Trial, count: number): Promise<number[]> {
+  const { model, shape, normalization } = subject.drawable;
+  const lost: number[] = [];
+  for (let from = 0; from < count; from += batch) {
+    const rows = Math.min(batch, count - from);
+    const { values } = rowsOf(sets.test.pixels, Array.from({ length: rows }, (_, n) => from + n));
+    const x1 = tensor(fromPixels(values, normalization), [rows, ...shape]);
+    const condition = conditionOf(subject, from, rows);
+    const trip = await roundTrip(model, x1, {
+      ...followedBy(options.how),
+      batch: rows,
+      ...condition && { condition },
+    });
+    lost.push(...trip.error.map((error) => error / Math.abs(normalization.scale)));
+    await advance(rows * trip.evaluations);
+  }
+  return lost;
+}
+
+/** Some rows of a tensor. */
+function part(rows: Tensor, from: number, count: number): Tensor {
+  return slice(rows, 0, from, count);
+}
+
+function meanOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}

@@ -1,0 +1,58 @@
+import { classEntropy } from "../../judge/class_entropy.ts";
+import { proportion } from "../../judge/estimate.ts";
+import type { JudgedImages, Measurement } from "../trial.ts";
+
+/** The judge is certain of an image from this probability on. */
+export const certain = 0.9;
+
+/** What the judge sees in the samples: how often it is certain, and of which classes. */
+export const recognition: Measurement = {
+  judged: true,
+  sampled: true,
+  evaluations: () => 0,
+  measure({ sets, judge, asked }) {
+    const { classes } = judge!;
+    const seen = (images: JudgedImages) => verdicts(images, classes);
+    const [samples, test, noise] = [seen(sets.samples), seen(sets.test), seen(sets.noise)];
+    const share = ({ confidence }: Verdicts) =>
+      proportion(countOf(confidence, (p) => p >= certain), confidence.length);
+    const entropy = ({ classes: labels }: Verdicts) => classEntropy(labels, classes);
+    const right = asked &&
+      proportion(countOf(samples.classes, (label, n) => label === asked[n]), asked.length);
+    return Promise.resolve({
+      figures: {
+        confident: { ...share(samples), real: share(test).value, noise: share(noise).value },
+        ...right && { asked_class: right },
+        class_entropy: { ...entropy(samples), real: entropy(test).value, noise: entropy(noise).value },
+      },
+    });
+  },
+};
+
+/** The class that the judge sees in each image, and its probability. */
+export interface Verdicts {
+  readonly classes: Uint32Array;
+  readonly confidence: Float32Array;
+}
+
+/** The most likely class of each image. */
+export function verdicts({ probabilities }: Pick<JudgedImages, "probabilities">, classes: number): Verdicts {
+  const N = probabilities.length / classes;
+  const confidence = Float32Array.from(
+    { length: N },
+    (_, n) => Math.max(...probabilities.subarray(n * classes, (n + 1) * classes)),
+  );
+  return {
+    confidence,
+    classes: Uint32Array.from(confidence, (p, n) => probabilities.indexOf(p, n * classes) - n * classes),
+  };
+}
+
+function countOf<T extends Float32Array | Uint32Array>(
+  values: T,
+  counts: (value: number, n: number) => boolean,
+): number {
+  let count = 0;
+  values.forEach((value, n) => count += counts(value, n) ? 1 : 0);
+  return count;
+}

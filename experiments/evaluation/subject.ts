@@ -1,0 +1,110 @@
+import { join } from "node:path";
+import { flowMatching, loadCheckpoint, type Objective } from "../../models/mod.ts";
+import { type Dataset, loadDataset } from "../data/dataset.ts";
+import { sha256 } from "../data/mnist.ts";
+import { splitImages } from "../data/split.ts";
+import type { Drawable } from "../draw/drawable.ts";
+import { findWeights, noWeights } from "../report/run_weights.ts";
+import { reasonOf, RunError } from "../run/atomic_write.ts";
+import { runFile } from "../run/layout.ts";
+import { readMetrics } from "../run/metrics_log.ts";
+import { readFile } from "../run/read_file.ts";
+import { objectiveOf } from "../settings/tasks/objective.ts";
+import { readConfig } from "../settings/tasks/train_config.ts";
+import { requireRecord } from "../tracking/current_record.ts";
+import type { Evaluation } from "./evaluation.ts";
+
+/** A network to evaluate, and the data that it should be like. */
+export interface Subject {
+  readonly drawable: Drawable;
+  readonly data: Dataset;
+  /** The training images that it learned from, as indices. */
+  readonly trained: Uint32Array;
+  readonly weights: Evaluation["weights"];
+  readonly objective: Objective;
+  /** Number of classes that the network can be asked for; 0 without. */
+  readonly classes: number;
+  /** Guidance by its class, with which its run draws samples. */
+  readonly guidance?: number;
+  /** How its run draws samples, as `solverSpec` reads it. */
+  readonly drawnBy?: string;
+}
+
+/**
+ * The network of a run, with its averaged weights.
+ *
+ * @throws {RunError} if the run has no weights, or its data has changed
+ * @throws {ConfigError} if its settings cannot be read
+ * @throws {DataError} if its data cannot be loaded
+ */
+export async function subjectOfRun(run: string): Promise<Subject> {
+  const record = await requireRecord(run, "evaluate");
+  const config = readConfig(run);
+  const found = findWeights(run);
+  if (!found) throw new RunError(`Cannot evaluate ${run}: ${noWeights}`);
+  const bytes = await readFile(found.path, run);
+  const data = await loadDataset(config.data ?? undefined);
+  if (record.dataset && record.dataset.digest !== data.digest) {
+    throw new RunError(
+      `Cannot evaluate ${run}: it was trained on other images than ${data.source} holds now ` +
+        `(digest ${record.dataset.digest.slice(0, 12)}..., there it is ${data.digest.slice(0, 12)}...)`,
+    );
+  }
+  const metrics = await readMetrics(join(run, runFile.metrics));
+  const step = metrics.reduce((most, line) => Math.max(most, line.step), 0);
+  return {
+    ...subjectOf(bytes, found.path, data),
+    trained: splitImages(data.train.count, config).train,
+    weights: { file: found.path.slice(run.length + 1), sha256: await sha256(bytes.slice()), step },
+    objective: objectiveOf(config),
+    drawnBy: `${config.solver}:steps=${config.sampleSteps}`,
+    guidance: config.guidance,
+  };
+}
+
+/**
+ * The network of a checkpoint.
+ *
+ * @param source of its data, see {@linkcode loadDataset}
+ * @throws {RunError} if the file cannot be read, or its images are not of the data's size
+ */
+export async function subjectOfCheckpoint(path: string, source: string | undefined): Promise<Subject> {
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = await Deno.readFile(path);
+  } catch (error) {
+    throw new RunError(`Cannot read the checkpoint ${path}: ${reasonOf(error)}`);
+  }
+  const data = await loadDataset(source);
+  return {
+    ...subjectOf(bytes, path, data),
+    trained: Uint32Array.from({ length: data.train.count }, (_, i) => i),
+    weights: { file: path, sha256: await sha256(bytes) },
+    objective: flowMatching,
+  };
+}
+
+function subjectOf(
+  bytes: Uint8Array,
+  path: string,
+  data: Dataset,
+): Pick<Subject, "drawable" | "data" | "classes"> {
+  const { model, info: { normalization, config }, shape } = loadCheckpoint(bytes, path);
+  const size = [data.channels, data.height, data.width];
+  if (`${shape}` !== `${size}`) {
+    throw new RunError(
+      `Cannot evaluate ${path}: it draws images of [${shape.join(", ")}], and ${data.name} holds [${
+        size.join(", ")
+      }] ` +
+        "(expected one size; see --data)",
+    );
+  }
+  const { classes = 0 } = config;
+  if (classes > 0 && classes !== data.classes) {
+    throw new RunError(
+      `Cannot evaluate ${path}: its network has ${classes} classes, and ${data.name} has ${data.classes} ` +
+        "(expected as many; see --data)",
+    );
+  }
+  return { drawable: { model, normalization, shape }, data, classes };
+}

@@ -1,0 +1,72 @@
+import type { Tensor } from "../../kernels/mod.ts";
+import type { FlowSolver, VelocityField } from "../../models/mod.ts";
+import type { DataJudge } from "../judge/data_judge.ts";
+import type { Points } from "../judge/points.ts";
+import type { JudgedSamples } from "../../viz/report/mod.ts";
+import type { Cost, Evaluation, Figure } from "./evaluation.ts";
+import type { FigureName } from "./figures.ts";
+import type { Subject } from "./subject.ts";
+
+/** What is measured, and on how much. */
+export interface EvaluationOptions {
+  /** Samples, and real images of each kind to compare them with. */
+  readonly count: number;
+  /** Seed of the noise. */
+  readonly seed: number;
+  readonly how: FlowSolver;
+  /** Guidance by the class, of a network that can be asked for one; 1 is none, 0 draws without class. */
+  readonly guidance: number;
+  /** The solver in words, such as `heun, 20 steps`. */
+  readonly words: string;
+  /** Images that are followed from noise to data, or back. */
+  readonly courseImages: number;
+  /** Test images whose bits per dimension are measured. */
+  readonly bitsImages: number;
+}
+
+/** Images, and what the judge says of them. */
+export interface JudgedImages {
+  /** 0 black to 1 white in steps of 1 / 255, as in a file of images, one a row. */
+  readonly pixels: Points;
+  /** Of each class, f32[N, classes]. */
+  readonly probabilities: Float32Array;
+  /** f32[N, F]. */
+  readonly features: Points;
+}
+
+/** Equally many samples, test images, training images and noise. */
+export type ImageSets = Readonly<Record<"samples" | "test" | "train" | "noise", JudgedImages>>;
+
+/** All that a measurement may use. */
+export interface Trial {
+  readonly subject: Subject;
+  readonly options: EvaluationOptions;
+  readonly judge?: DataJudge | undefined;
+  /** Without a judge, probabilities and features are empty. */
+  readonly sets: ImageSets;
+  /** What draws the samples: the network, guided if it is. */
+  readonly field: VelocityField;
+  /** Of the samples, a row each, if the network takes one. */
+  readonly condition?: Tensor | undefined;
+  /** The class asked of each sample, if the network takes one. */
+  readonly asked?: Uint32Array | undefined;
+  /** Counts evaluations for the progress bar, and lets signals in. */
+  readonly advance: (evaluations: number) => Promise<void>;
+}
+
+/** What a measurement found. */
+export interface Measured extends Pick<Evaluation, "course" | "lossByTime"> {
+  readonly figures: Readonly<Partial<Record<FigureName, Omit<Figure, keyof Cost>>>>;
+  readonly judged?: JudgedSamples | undefined;
+}
+
+/** A part of an evaluation: one or several figures that share their work. */
+export interface Measurement {
+  /** Whether it needs the judge. */
+  readonly judged: boolean;
+  /** Whether its figures come from the samples, whose cost is then theirs, too. */
+  readonly sampled: boolean;
+  /** Evaluations of the network that it takes, besides those of the samples; 0 if there is nothing to do. */
+  evaluations(subject: Subject, options: EvaluationOptions): number;
+  measure(trial: Trial): Promise<Measured>;
+}

@@ -1,0 +1,84 @@
+import { EigenvalueDecomposition, Matrix } from "npm:ml-matrix@6.15.1";
+import { bootstrap, type Estimate, type Resampling } from "./estimate.ts";
+import { checkPair, meanOf, type Points } from "./points.ts";
+
+/**
+ * Fréchet distance of the normal distributions with the means and covariances of two sets of features, with its interval:
+ * |m_r - m_s|^2 + tr(C_r + C_s - 2 (C_r C_s)^(1/2)), covariances unbiased.
+ *
+ * It is larger for fewer samples: compare figures of equally many only. The interval is for other samples of the same
+ * network, with the reference held fixed; see `bootstrap()`.
+ *
+ * @param reference features of real images, f32[N, F], N at least 2 F
+ * @param samples features of samples, f32[M, F], M at least 2 F
+ * @throws {MeasureError} if the points are invalid, or too few for their covariance
+ *
+ * Source: Heusel et al. 2017, arXiv:1706.08500, equation 6
+ */
+export function frechetDistance(reference: Points, samples: Points, resampling?: Resampling): Estimate {
+  checkPair("take the Fréchet distance", reference, samples, 2 * reference.width);
+  const [r, s] = [momentsOf(reference), momentsOf(samples)];
+  const root = functionOf(r.covariance, Math.sqrt);
+  const inner = root.mmul(s.covariance).mmul(root);
+  const { realEigenvalues } = decomposed(inner);
+  const trace = realEigenvalues.reduce((sum, value) => sum + Math.sqrt(Math.max(value, 0)), 0);
+  const shift = Float64Array.from(s.mean, (value, f) => value - r.mean[f]);
+  const value = shift.reduce((sum, x) => sum + x * x, 0) + r.covariance.trace() + s.covariance.trace() -
+    2 * trace;
+  // How the distance changes with C_s: I - C_r^(1/2) (C_r^(1/2) C_s C_r^(1/2))^(-1/2) C_r^(1/2), by
+  // the symmetric derivative of the trace of a square root.
+  const least = 1e-14 * reference.width * Math.max(...realEigenvalues);
+  const map = root.mmul(functionOf(inner, (x) => x > least ? 1 / Math.sqrt(x) : 0)).mmul(root);
+  const slope = Matrix.eye(reference.width).sub(map);
+  return bootstrap(Math.max(value, 0), influences(samples, s.mean, shift, slope), resampling);
+}
+
+/** 2 (m_s - m_r) d + d^T slope d for each sample, d its difference from the mean, f64[M]. */
+function influences(
+  { values, rows, width }: Points,
+  mean: Float64Array,
+  shift: Float64Array,
+  slope: Matrix,
+): Float64Array {
+  const A = Float64Array.from(slope.to1DArray());
+  const d = new Float64Array(width);
+  return Float64Array.from({ length: rows }, (_, n) => {
+    for (let f = 0; f < width; f++) d[f] = values[n * width + f] - mean[f];
+    let sum = 0;
+    for (let f = 0; f < width; f++) {
+      let inner = 2 * shift[f];
+      for (let g = 0; g < width; g++) inner += A[f * width + g] * d[g];
+      sum += d[f] * inner;
+    }
+    return sum;
+  });
+}
+
+/** Mean and unbiased covariance, in f64. */
+function momentsOf(points: Points): { mean: Float64Array; covariance: Matrix } {
+  const { values, rows, width } = points;
+  const mean = meanOf(points);
+  const sums = new Float64Array(width * width);
+  const d = new Float64Array(width);
+  for (let n = 0; n < rows; n++) {
+    for (let f = 0; f < width; f++) d[f] = values[n * width + f] - mean[f];
+    for (let f = 0; f < width; f++) {
+      for (let g = 0; g <= f; g++) sums[f * width + g] += d[f] * d[g];
+    }
+  }
+  const entry = (f: number, g: number) => sums[Math.max(f, g) * width + Math.min(f, g)] / (rows - 1);
+  const covariance = Matrix.zeros(width, width);
+  for (let f = 0; f < width; f++) for (let g = 0; g < width; g++) covariance.set(f, g, entry(f, g));
+  return { mean, covariance };
+}
+
+/** V f(D) V^T for a symmetric V D V^T without negative eigenvalues. */
+function functionOf(symmetric: Matrix, f: (eigenvalue: number) => number): Matrix {
+  const { realEigenvalues, eigenvectorMatrix } = decomposed(symmetric);
+  const scaled = eigenvectorMatrix.clone().mulRowVector(realEigenvalues.map((x) => f(Math.max(x, 0))));
+  return scaled.mmul(eigenvectorMatrix.transpose());
+}
+
+function decomposed(symmetric: Matrix): EigenvalueDecomposition {
+  return new EigenvalueDecomposition(symmetric, { assumeSymmetric: true });
+}

@@ -1,0 +1,106 @@
+import { bootstrap, type Estimate, meanEstimate, proportion, type Resampling } from "./estimate.ts";
+import { eachNearPair } from "./near_pairs.ts";
+import { nearestNeighbours } from "./neighbours.ts";
+import { checkPair, MeasureError, type Points } from "./points.ts";
+
+/** How good and how varied samples are, as balls around points tell it; all but density lie between 0 and 1. */
+export interface Prdc {
+  /** Share of samples in a ball around a real point: how many look real. */
+  readonly precision: Estimate;
+  /** Share of real points in a ball around a sample: how much of what is real the samples reach. */
+  readonly recall: Estimate;
+  /** Mean number of real balls around a sample, divided by k: as precision, but outliers count little; 1 for real points. */
+  readonly density: Estimate;
+  /** Share of real balls with a sample in it: as recall, but outliers count little. */
+  readonly coverage: Estimate;
+}
+
+/** How the balls are made, and intervals drawn. */
+export interface PrdcOptions extends Resampling {
+  /** The ball around a point reaches to its k-th nearest other point of the same set; 5 by default. */
+  readonly k?: number | undefined;
+}
+
+/**
+ * Precision, recall, density and coverage with their intervals. A point lies in a ball if it is nearer than the radius,
+ * not as near. Distances are exact, by products on the device in use.
+ *
+ * Intervals are for other samples of the same network; the reference and all radii are held fixed. That of precision is
+ * Wilson's, the others are bootstrapped; a sample's influence on recall and coverage is what is lost without it (jackknife).
+ *
+ * @param reference features of real images, f32[N, F]
+ * @param samples features of samples, f32[M, F], compared best with N = M
+ * @throws {MeasureError} if the points are invalid, or one of the sets has no more than k
+ *
+ * Source: Naeem et al. 2020, arXiv:2002.09797; precision and recall: Kynkäänniemi et al. 2019, arXiv:1904.06991
+ */
+export async function prdc(
+  reference: Points,
+  samples: Points,
+  { k = 5, ...resampling }: PrdcOptions = {},
+): Promise<Prdc> {
+  const task = "take precision, recall, density and coverage";
+  if (!Number.isInteger(k) || k < 1) {
+    throw new MeasureError(`Cannot ${task} with k = ${k} (expected a whole number of at least 1)`);
+  }
+  checkPair(task, reference, samples, k + 1);
+  const real = await membership(reference, await squaredRadii(reference, k), samples);
+  const drawn = await membership(samples, await squaredRadii(samples, k), reference);
+  const share = (counts: Uint32Array) => occupied(counts) / counts.length;
+  return {
+    precision: proportion(occupied(real.balls), samples.rows),
+    recall: within(
+      bootstrap(share(drawn.balls), lostWithout(drawn.balls, drawn.lastBall, samples.rows), resampling),
+    ),
+    density: meanEstimate(Float64Array.from(real.balls, (count) => count / k), resampling),
+    coverage: within(
+      bootstrap(share(real.points), lostWithout(real.points, real.lastPoint, samples.rows), resampling),
+    ),
+  };
+}
+
+/** Squared distance of each point to its k-th nearest other one, f64[N]. */
+async function squaredRadii(points: Points, k: number): Promise<Float64Array> {
+  // The nearest of the k + 1 is the point itself, or a copy of it.
+  const { squared } = await nearestNeighbours(points, points, k + 1);
+  return Float64Array.from({ length: points.rows }, (_, i) => squared[i * (k + 1) + k]);
+}
+
+/** Which points lie in which balls. */
+async function membership(centres: Points, radii: Float64Array, points: Points) {
+  const found = {
+    /** Points in each ball. */
+    points: new Uint32Array(centres.rows),
+    /** One of them. */
+    lastPoint: new Uint32Array(centres.rows),
+    /** Balls around each point. */
+    balls: new Uint32Array(points.rows),
+    /** One of them. */
+    lastBall: new Uint32Array(points.rows),
+  };
+  await eachNearPair(centres, points, radii, (i, j) => {
+    found.points[i]++;
+    found.lastPoint[i] = j;
+    found.balls[j]++;
+    found.lastBall[j] = i;
+  });
+  return found;
+}
+
+function occupied(counts: Uint32Array): number {
+  return counts.reduce((sum, count) => sum + (count > 0 ? 1 : 0), 0);
+}
+
+/** Influence of each of M samples on the share of counts above 0: the counts of 1 are due to one sample alone. */
+function lostWithout(counts: Uint32Array, sample: Uint32Array, M: number): Float64Array {
+  const lost = new Float64Array(M);
+  counts.forEach((count, i) => {
+    if (count === 1) lost[sample[i]] += (M - 1) / counts.length;
+  });
+  return lost;
+}
+
+/** An interval of a share, between 0 and 1. */
+function within({ value, low, high }: Estimate): Estimate {
+  return { value, low: Math.max(low, 0), high: Math.min(high, 1) };
+}

@@ -1,0 +1,70 @@
+import { integer, number, optional, text } from "../kinds.ts";
+import { ConfigError, type Values } from "../setting.ts";
+import { defineSettings } from "../settings.ts";
+import { solverSpec } from "../solver_spec.ts";
+import { splitWords } from "../words.ts";
+import { shared } from "./shared.ts";
+
+/** The solvers that are compared by default, by their evaluations of the network. */
+const usual = [
+  ...[4, 8, 16, 32, 64].map((steps) => `euler:steps=${steps}`),
+  ...[2, 4, 8, 16, 32].flatMap((steps) => [`midpoint:steps=${steps}`, `heun:steps=${steps}`]),
+  ...[2, 5, 10, 21].map((steps) => `bosh3:steps=${steps}`),
+  ...[1, 2, 4, 8, 16].map((steps) => `rk4:steps=${steps}`),
+  ...[1, 3, 5, 10].map((steps) => `dopri5:steps=${steps}`),
+  ...["1e-1", "1e-2", "1e-3"].flatMap((rtol) => [`bosh3:rtol=${rtol}`, `dopri5:rtol=${rtol}`]),
+  ...[16, 64].map((steps) => `sde:steps=${steps}`),
+];
+
+/** The settings of the task that compares solvers. */
+export const comparingSolvers = defineSettings({
+  solvers: optional(text({
+    doc:
+      `solvers to compare, such as "heun:steps=8;dopri5:rtol=1e-2" (else all, with ${usual.length} settings)`,
+    hint: "SPEC;...",
+    pattern: /[^;\s]/,
+    expected: "solvers such as heun:steps=8;dopri5:rtol=1e-2",
+  })),
+  count: integer({
+    doc: "samples by each solver, all from the same noise",
+    min: 2,
+    max: 100_000,
+    default: 1000,
+  }),
+  seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
+  guidance: optional(number({
+    doc: "guidance by the class, 1 = none, 0 = without class (else the run's; 1 of a checkpoint)",
+    min: 0,
+  })),
+  device: shared.device,
+  threads: shared.threads,
+});
+
+/** What the command line of the task says. */
+export type SolversWords = Values<typeof comparingSolvers.rows> & {
+  readonly help: boolean;
+  readonly run: string;
+  /** The solvers, one by one. */
+  readonly specs: readonly string[];
+};
+
+/**
+ * Reads `RUN [flags]`.
+ *
+ * @throws {ConfigError} if not one run is named, a flag cannot be used, or a solver is unknown or given twice
+ */
+export function parseSolversWords(argv: readonly string[]): SolversWords {
+  const { words, flags } = splitWords(argv);
+  const { help, values } = comparingSolvers.parse(flags);
+  const config = comparingSolvers.resolve(values);
+  if (!help && words.length !== 1) {
+    throw new ConfigError(
+      `Cannot compare solvers on ${words.length} runs: name the folder of one run (see --help)`,
+    );
+  }
+  const specs = config.solvers?.split(";").map((spec) => spec.trim()).filter((spec) => spec !== "") ?? usual;
+  specs.forEach(solverSpec); // fails before anything is drawn
+  const twice = specs.find((spec, i) => specs.indexOf(spec) < i);
+  if (twice !== undefined) throw new ConfigError(`Cannot use --solvers: ${twice} is given twice`);
+  return { ...config, help, run: words[0] ?? "", specs };
+}

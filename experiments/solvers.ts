@@ -1,0 +1,82 @@
+import { join } from "node:path";
+import { init } from "../kernels/mod.ts";
+import { SolverError } from "../models/mod.ts";
+import { report } from "./artifacts/report.ts";
+import { compareSolvers, comparisonEvaluations } from "./evaluation/compare_solvers.ts";
+import { guidanceFor } from "./evaluation/guidance.ts";
+import {
+  cheapestOfBest,
+  readSolverCosts,
+  type SolverCosts,
+  writeSolverCosts,
+} from "./evaluation/solver_costs.ts";
+import { subjectOfRun } from "./evaluation/subject.ts";
+import { solverTable } from "./evaluation/solver_table.ts";
+import { judgeOf } from "./judge/judge_of.ts";
+import { runTask, stopSignal } from "./program/command.ts";
+import { ProgressBar, stderr } from "./program/progress.ts";
+import { RunError } from "./run/atomic_write.ts";
+import { runFile } from "./run/layout.ts";
+import { lockRun } from "./run/run_lock.ts";
+import { comparingSolvers, parseSolversWords } from "./settings/tasks/solvers.ts";
+import { readConfig } from "./settings/tasks/train_config.ts";
+import { print, say } from "./terminal/output.ts";
+import { findRun } from "./tracking/find_run.ts";
+
+await runTask(async () => {
+  const { help, specs, count, seed, ...words } = parseSolversWords(Deno.args);
+  if (help) {
+    print(comparingSolvers.help("deno task solvers RUN"));
+    return;
+  }
+  const run = await findRun(words.run);
+  using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
+  using _ = await lockRun(run);
+  const device = await init({ device: words.device, threads: words.threads });
+  const subject = await subjectOfRun(run);
+  const judge = await judgeOf(subject.data, { say, signal: stop.signal, terminal: stderr });
+  if (!judge) Deno.exit(stop.exitCode);
+  const guidance = guidanceFor(words.guidance, subject);
+  const common = {
+    ...{ weights: subject.weights.sha256, judge: judge.digest, device: device.description },
+    ...{ count, seed, guidance },
+  };
+  let costs = await earlierCosts(run, common);
+  const left = specs.filter((spec) => !costs.solvers.some((known) => known.spec === spec));
+  const totalSteps = comparisonEvaluations(left, { count });
+  const bar = new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "evaluations" }, stderr);
+  const options = {
+    count,
+    seed,
+    guidance,
+    onProgress: (done: number) => bar.update(done),
+    signal: stop.signal,
+  };
+  try {
+    for await (const cost of compareSolvers(subject, judge, left, options)) {
+      costs = { ...costs, solvers: [...costs.solvers, cost] };
+      await writeSolverCosts(run, costs);
+    }
+  } catch (error) {
+    throw error instanceof SolverError ? new RunError(`${error.message}; those before it are kept`) : error;
+  } finally {
+    bar.clear();
+  }
+  if (costs.solvers.length > 0) print(solverTable(costs));
+  if (stop.signal.aborted) {
+    say("Stopped; the same command goes on from here");
+    Deno.exit(stop.exitCode);
+  }
+  say(`The cheapest that may be as good as the best: ${cheapestOfBest(costs.solvers).spec}`);
+  await report.write({ run, config: readConfig(run) });
+  say(`Done; see ${join(run, runFile.report)}`);
+  device.close();
+});
+
+/** What an earlier comparison measured under the same conditions. */
+async function earlierCosts(run: string, common: SolverCosts["common"]): Promise<SolverCosts> {
+  const earlier = await readSolverCosts(run);
+  const isSame = earlier &&
+    Object.entries(common).every(([name, value]) => earlier.common[name as keyof typeof common] === value);
+  return isSame ? earlier : { version: 1, common, solvers: [] };
+}

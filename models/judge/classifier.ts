@@ -1,0 +1,87 @@
+import { maxPool2d, relu, reshape, ShapeError, type Tensor } from "../../kernels/mod.ts";
+import { checkCount } from "../../kernels/core/count.ts";
+import type { Initialiser } from "../nn/initialiser.ts";
+import { Conv2d, Linear } from "../nn/layers.ts";
+import { Module } from "../nn/module.ts";
+
+/** Size of a classifier. */
+export interface ClassifierOptions {
+  /** At least 2. */
+  readonly classes: number;
+  /** Channels of the images. */
+  readonly channels: number;
+  /** Pixels from top to bottom. */
+  readonly height: number;
+  /** Pixels from left to right. */
+  readonly width: number;
+}
+
+/** What a classifier says of images. */
+export interface Classified {
+  /** Unnormalised log-probabilities, f32[N, classes]. */
+  readonly logits: Tensor;
+  /** The late layer that they are a linear function of, f32[N, 84], not negative. */
+  readonly features: Tensor;
+}
+
+/** Channels of the convolutions, outermost first. */
+const filters = [16, 32, 64];
+
+/** Width of the late layer, that of LeNet-5. */
+export const featureCount = 84;
+
+/**
+ * A small classifier of images: three 3x3 convolutions with ReLU and 2x2 max pooling, a layer of 84 features, and one
+ * logit for each class. Images that a pooling would leave without pixels are not pooled.
+ *
+ * Source: LeCun et al. 1998, Gradient-based learning applied to document recognition, with 3x3 kernels and ReLU
+ */
+export class Classifier extends Module {
+  /** Outermost first, 3x3. */
+  readonly convs: readonly Conv2d[];
+  /** From all values of the last level to the features. */
+  readonly hidden: Linear;
+  /** From the features to the logits. */
+  readonly last: Linear;
+  readonly #image: readonly number[];
+
+  /** A network of these sizes. @throws {RangeError} if one is not a whole number, or there are fewer than two classes */
+  constructor({ classes, channels, height, width }: ClassifierOptions, initialiser: Initialiser) {
+    super();
+    checkCount("make a classifier", "classes", classes, 2);
+    for (const [name, size] of Object.entries({ channels, height, width })) {
+      checkCount("make a classifier", name, size);
+    }
+    this.convs = filters.map((K, level) => new Conv2d(filters[level - 1] ?? channels, K, 3, initialiser));
+    const [h, w] = filters.reduce(pooled, [height, width]);
+    this.hidden = new Linear(filters.at(-1)! * h * w, featureCount, initialiser);
+    this.last = new Linear(featureCount, classes, initialiser);
+    this.#image = [channels, height, width];
+  }
+
+  /** f32[N, C, H, W] -> logits and features. @throws {ShapeError} if x does not hold images of the classifier's size */
+  forward(x: Tensor): Classified {
+    const [N, ...image] = x.shape;
+    if (image.length !== 3 || image.some((length, axis) => length !== this.#image[axis])) {
+      throw new ShapeError(`Cannot classify ${x} (expected f32[N, ${this.#image.join(", ")}])`);
+    }
+    let y = x;
+    for (const conv of this.convs) {
+      y = conv.forward(y);
+      if (canPool(y.shape.slice(2))) y = maxPool2d(y);
+      y = relu(y); // after pooling: the same numbers from a quarter of the work
+    }
+    const features = relu(this.hidden.forward(reshape(y, [N, y.size / N])));
+    return { features, logits: this.last.forward(features) };
+  }
+}
+
+/** Whether a 2x2 pooling leaves pixels of an image. */
+function canPool(size: readonly number[]): boolean {
+  return size.every((length) => length >= 2);
+}
+
+/** Height and width after a level. */
+function pooled(size: readonly number[]): readonly number[] {
+  return canPool(size) ? size.map((length) => Math.floor(length / 2)) : size;
+}

@@ -1,0 +1,65 @@
+import { record, type RecordedStep, type Tensor } from "../../kernels/mod.ts";
+import { type VelocityField, velocityOf } from "../flow/field.ts";
+
+/**
+ * A velocity field that counts how often it is evaluated. Each evaluation is of a whole batch.
+ *
+ * A step that this field {@linkcode CountedField.record | records} counts when it runs, not when it is traced: tracing
+ * computes nothing, and every replay evaluates the field as often as the trace asked for it.
+ *
+ * ```ts
+ * import { init, tensor } from "../../kernels/mod.ts";
+ * import { CountedField } from "../mod.ts";
+ *
+ * await init({ device: "cpu" });
+ * const field = new CountedField({ velocity: (x) => x });
+ * const x = tensor([1]), t = tensor([0]);
+ * const step = field.record(() => field.velocity(field.velocity(x, t), t));
+ * for (let i = 0; i < 10; i++) step.run();
+ * console.log(field.evaluations); // 20
+ * ```
+ */
+export class CountedField implements VelocityField {
+  readonly #field: VelocityField;
+  #evaluations = 0;
+
+  /** Counts the evaluations of a field. */
+  constructor(field: VelocityField) {
+    this.#field = field;
+  }
+
+  /** Evaluations so far. */
+  get evaluations(): number {
+    return this.#evaluations;
+  }
+
+  /**
+   * The field's velocity.
+   *
+   * @throws {TypeError} if the field gives no tensor, or a promise
+   * @throws {ShapeError} if the velocity does not have the shape of x
+   */
+  velocity(x: Tensor, t: Tensor, condition?: Tensor): Tensor {
+    this.#evaluations++;
+    return velocityOf(this.#field, x, t, condition);
+  }
+
+  /** Records a step that may evaluate this field. @throws as `record` */
+  record<T>(step: () => T): RecordedStep<T> {
+    const before = this.#evaluations;
+    let each = 0;
+    try {
+      const recorded = record(step);
+      each = this.#evaluations - before;
+      return {
+        ...recorded,
+        run: () => {
+          recorded.run();
+          this.#evaluations += each;
+        },
+      };
+    } finally {
+      this.#evaluations = before;
+    }
+  }
+}

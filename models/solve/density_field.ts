@@ -1,0 +1,95 @@
+import { concat, reshape, type Shape, slice, type Tensor, zeros } from "../../kernels/mod.ts";
+import { checkTensor } from "../../kernels/core/check_tensor.ts";
+import { type VelocityField, velocityOf } from "../flow/field.ts";
+import { estimatedDivergence, exactDivergence } from "./divergence.ts";
+import { checkBatch } from "./sampler.ts";
+
+/** Elements of a sample up to which its exact divergence is taken: it costs as many vector-Jacobian products. */
+export const mostExact = 64;
+
+/**
+ * The flow of points together with their log-density, as a field that every solver takes:
+ *
+ *     dx/dt = v(x, t),   dl/dt = div v(x, t)
+ *
+ * Since d log p / dt = -div v along the flow, log p at t = 1 is log p at t = 0 plus l(0), if l(1) = 0.
+ *
+ * Each row must depend on its own row of x alone.
+ *
+ * Source: Chen et al. 2018, arXiv:1806.07366, equation 8; Grathwohl et al. 2019, arXiv:1810.01367, equation 4
+ */
+export class DensityField implements VelocityField {
+  /** [N, D + P]: the D elements of a sample, then l by each of the P vectors of random signs. */
+  readonly shape: Shape;
+  /** Vector-Jacobian products that an evaluation takes. */
+  readonly products: number;
+  readonly #field: VelocityField;
+  readonly #sample: Shape;
+  readonly #epsilon: Tensor | undefined;
+
+  /**
+   * Joins a field and its divergence.
+   *
+   * @param sample [N, ...] of x
+   * @param epsilon random signs for Hutchinson's estimator, f32[P, N, ...]; the exact divergence without them. They
+   * may be overwritten between solves
+   * @throws {TypeError} if the field is guided
+   * @throws {RangeError} if samples are too large for their exact divergence
+   * @throws {ShapeError} if the shapes do not match, or there is no sample
+   */
+  constructor(field: VelocityField, sample: Shape, epsilon?: Tensor) {
+    if (field.guided) {
+      throw new TypeError(
+        "Cannot take the likelihood of a guided field: guidance bends the flow away from the density that was " +
+          "learned (expected the field without guidance)",
+      );
+    }
+    checkBatch(sample);
+    const [N, ...rest] = sample;
+    const D = rest.reduce((product, length) => product * length, 1);
+    const P = epsilon?.shape[0] ?? 1;
+    if (epsilon) checkTensor("take the likelihood", "epsilon is", epsilon, [P, ...sample]);
+    else if (D > mostExact) {
+      throw new RangeError(
+        `Cannot take the exact divergence of ${D} elements (expected at most ${mostExact}; use probes)`,
+      );
+    }
+    this.#field = field;
+    this.#sample = sample;
+    this.#epsilon = epsilon;
+    this.shape = [N, D + P];
+    this.products = epsilon ? P : D;
+  }
+
+  /** The state at x with l = 0. @throws {ShapeError} if x does not have the shape of the samples */
+  start(x: Tensor): Tensor {
+    const [N, width] = this.shape;
+    const rows = reshape(checkTensor("take the likelihood", "x1 is", x, this.#sample), [N, x.size / N]);
+    return concat([rows, zeros([N, width - x.size / N])], 1);
+  }
+
+  /** The parts of a state: x, f32[N, ...], and l, f32[N, P]. */
+  parts(state: Tensor): { readonly x: Tensor; readonly l: Tensor } {
+    const [N, width] = this.shape;
+    const D = this.#sample.reduce((product, length) => product * length, 1) / N;
+    return { x: reshape(slice(state, 1, 0, D), this.#sample), l: slice(state, 1, D, width - D) };
+  }
+
+  /** Velocity and divergence at a state, f32[N, D + P]. */
+  velocity(state: Tensor, t: Tensor, condition?: Tensor): Tensor {
+    const { x } = this.parts(state);
+    x.detach(); // the graph of v begins here, not at the start of the step
+    const v = velocityOf(this.#field, x, t, condition);
+    const [N, width] = this.shape;
+    const divergences = this.#epsilon
+      ? rowsOf(this.#epsilon).map((epsilon) => estimatedDivergence(v, x, epsilon))
+      : [exactDivergence(v, x)];
+    const columns = divergences.map((divergence) => reshape(divergence, [N, 1]));
+    return concat([reshape(v, [N, width - columns.length]), ...columns], 1);
+  }
+}
+
+/** The parts of f32[P, ...] along its first axis. */
+function rowsOf(x: Tensor): Tensor[] {
+  return Array.from({ length: x.shape[0] }, (_, i) => reshape(slice(x, 0, i, 1), x.shape.slice(1)));
+}

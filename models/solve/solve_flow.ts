@@ -1,0 +1,143 @@
+import type { Tensor } from "../../kernels/mod.ts";
+import type { VelocityField } from "../flow/field.ts";
+import type { Path } from "../flow/path.ts";
+import { AdaptiveSampler } from "./adaptive_sampler.ts";
+import { Batches, type SampleBatch } from "./batches.ts";
+import type { FlowSolver } from "./flow_solvers.ts";
+import { Sampler } from "./sampler.ts";
+import type { TriedStep } from "./step_control.ts";
+import { StochasticSampler } from "./stochastic_sampler.ts";
+import { timesOf } from "./time_grids.ts";
+
+/** Options of {@linkcode solveFlow}. */
+export interface SolveFlowOptions {
+  /** Largest batch; by default 256. */
+  readonly batch?: number;
+  /** Condition of the field, one row per sample. */
+  readonly condition?: Tensor;
+  /** Whether to go back, from data to noise; by default from noise to data. */
+  readonly back?: boolean;
+  /** The path that the field was trained on, which a stochastic solver must know; by default the linear path. */
+  readonly path?: Path;
+  /** Called with the number of samples done; a batch counts by its share of the time. A promise is waited for. */
+  readonly onProgress?: (done: number) => void | Promise<void>;
+}
+
+/** Samples, and what they cost. */
+export interface SolvedFlow {
+  /** f32[N, C, H, W] on the host. */
+  readonly samples: Float32Array;
+  /** Evaluations of the field that a sample takes part in: the mean over samples, where batches differ. */
+  readonly evaluations: number;
+  /** Evaluations of each batch. */
+  readonly batches: readonly number[];
+  /** The steps of each sample, where it chose them itself. */
+  readonly steps?: readonly (readonly TriedStep[])[];
+}
+
+/** A batch at the end of its way. */
+interface SolvedBatch {
+  readonly x: Float32Array;
+  readonly steps?: readonly (readonly TriedStep[])[];
+}
+
+/** Something that follows batches of one size. */
+interface BatchSolver {
+  /** The sampler, which counts its evaluations. */
+  readonly sampler: { readonly evaluations: number };
+  solve(batch: SampleBatch, onShare: (share: number) => void | Promise<void>): Promise<SolvedBatch>;
+}
+
+/**
+ * Follows the flow of samples from noise to data or back, in batches, by any solver.
+ *
+ * ```ts
+ * import { init } from "../../kernels/mod.ts";
+ * import { createModel, noise, solveFlow } from "../mod.ts";
+ *
+ * await init({ device: "cpu" });
+ * const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 46020);
+ * const x0 = noise(0, [3, 1, 4, 4]);
+ * const how = { method: "adaptive", solver: "dopri5", rtol: 1e-3, atol: 1e-3, maxEvaluations: 500 } as const;
+ * const { samples, evaluations } = await solveFlow(model, x0, how);
+ * console.log(samples.length, evaluations);
+ * ```
+ *
+ * @param x noise, or data if the flow goes back, f32[N, C, H, W]
+ * @throws {SolverError} if an adaptive solver cannot go on
+ * @throws {TypeError} if a stochastic solver is to go back, or is given another path than the linear one
+ * @throws {RangeError} if the batch is not a positive integer
+ * @throws as the constructors of {@linkcode Sampler}, {@linkcode AdaptiveSampler} and {@linkcode StochasticSampler}
+ */
+export async function solveFlow(
+  model: VelocityField,
+  x: Tensor,
+  how: FlowSolver,
+  { batch = 256, condition, back = false, path, onProgress }: SolveFlowOptions = {},
+): Promise<SolvedFlow> {
+  const batches = new Batches(x, batch, condition);
+  const { length } = batches;
+  const solver = solverOf(batches.field(model), batches.shape, how, { back, ...path && { path } });
+  const [N] = x.shape;
+  const P = x.size / N;
+  const samples = new Float32Array(x.size);
+  const each: number[] = [];
+  const steps: (readonly TriedStep[])[] = [];
+  let evaluations = 0;
+  for (const part of batches) {
+    const { from, fresh } = part;
+    const own = from + length - fresh;
+    const before = solver.sampler.evaluations;
+    const solved = await solver.solve(part, (share) => onProgress?.(Math.floor(fresh + own * share)));
+    samples.set(solved.x, from * P);
+    solved.steps?.forEach((all, n) => steps[from + n] = all);
+    each.push(solver.sampler.evaluations - before);
+    evaluations += each.at(-1)! * own / N;
+  }
+  return { samples, evaluations, batches: each, ...how.method === "adaptive" && { steps } };
+}
+
+function solverOf(
+  field: VelocityField,
+  shape: readonly number[],
+  how: FlowSolver,
+  { back, path }: { readonly back: boolean; readonly path?: Path },
+): BatchSolver {
+  if (how.method === "adaptive") {
+    const span = back ? { from: 1, to: 0 } : { from: 0, to: 1 };
+    const sampler = new AdaptiveSampler(field, shape, { ...how, ...span });
+    return {
+      sampler,
+      async solve({ x0 }, onProgress) {
+        const { x, steps } = await sampler.run(x0, { onProgress });
+        return { x: await x.read(), steps };
+      },
+    };
+  }
+  if (how.method === "stochastic") {
+    if (back) throw new TypeError("Cannot go back by a stochastic solver (expected another solver)");
+    const sampler = new StochasticSampler(field, shape, { ...how, ...path && { path } });
+    return {
+      sampler,
+      async solve({ x0, from }, onProgress) {
+        return { x: await (await sampler.run(x0, { from, onProgress })).read() };
+      },
+    };
+  }
+  const times = timesOf(how);
+  const sampler = new Sampler(field, shape, {
+    solver: how.solver,
+    times: back ? times.toReversed() : times,
+  });
+  return {
+    sampler,
+    async solve({ x0 }, onProgress) {
+      let done = 0;
+      for await (const { image, velocity } of sampler.trajectory(x0)) {
+        if (!velocity) return { x: image };
+        await onProgress(++done / (times.length - 1));
+      }
+      throw new Error("Cannot reach the end of a flow: it has no last snapshot"); // a trajectory always has one
+    },
+  };
+}

@@ -1,0 +1,191 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { loadDataset } from "../../../experiments/data/dataset.ts";
+import { testInFolder } from "../../folder.ts";
+import { testNeeding } from "../../permissions.ts";
+import { withFolder } from "../../folder.ts";
+import { pngFile, spot, spotsOf, writeFiles } from "./tiny_png.ts";
+
+/** A grey 1x2 image of a value. */
+const dot = (value: number) => pngFile({ width: 2, height: 1 }, () => value);
+const firsts = ({ images, count }: { images: Uint8Array; count: number }) =>
+  Array.from({ length: count }, (_, n) => images[n * images.length / count]);
+
+/** Asserts that a folder of files is refused with a message. */
+async function assertRefused(folder: string, files: Record<string, Uint8Array>, message: string) {
+  await writeFiles(folder, files);
+  await assert.rejects(loadDataset(folder), {
+    name: "DataError",
+    message: message.replaceAll("DIR", folder),
+  });
+}
+
+testInFolder("loadDataset() reads folders of PNG images as classes by name", async (folder) => {
+  await writeFiles(folder, { "notes.txt": new Uint8Array(3), "owl/.DS_Store": new Uint8Array(3) });
+  for (let n = 0; n < 20; n++) {
+    await writeFiles(folder, { [`owl/${n}.PNG`]: dot(200 + n), [`cat/${n}.png`]: dot(n) });
+  }
+  const { train, test, digest, ...rest } = await loadDataset(folder);
+  assert.deepEqual(rest, {
+    name: folder.split("/").at(-1),
+    channels: 1,
+    height: 1,
+    width: 2,
+    classes: 2,
+    classNames: ["cat", "owl"],
+    source: folder,
+  });
+  assert.deepEqual([train.count, test.count], [36, 4]);
+  for (const part of [train, test]) {
+    assert.deepEqual(firsts(part).map((value) => value < 200 ? 0 : 1), [...part.labels!]);
+  }
+  assert.deepEqual(
+    [...firsts(train), ...firsts(test)].sort((a, b) => a - b),
+    Array.from({ length: 40 }, (_, i) => i < 20 ? i : 180 + i),
+  );
+  assert.deepEqual(await loadDataset(folder), { train, test, digest, ...rest });
+});
+
+testInFolder(
+  "loadDataset() gives the same digest in another place, another for other bytes or names",
+  async (root) => {
+    const files = spotsOf(["a", "b"], 2);
+    const digestOf = async (name: string, files: Record<string, Uint8Array>) => {
+      await writeFiles(join(root, name), files);
+      return (await loadDataset(join(root, name))).digest;
+    };
+    const digest = await digestOf("one", files);
+    assert.match(digest, /^[0-9a-f]{64}$/);
+    assert.equal(await digestOf("two", files), digest);
+    assert.notEqual(await digestOf("three", { ...files, "a/0.png": spot(9) }), digest);
+    const { "b/1.png": last, ...others } = files;
+    assert.notEqual(await digestOf("four", { ...others, "b/2.png": last }), digest);
+  },
+);
+
+testInFolder(
+  "loadDataset() needs no classes, and makes grey images coloured among coloured ones",
+  async (folder) => {
+    await writeFiles(folder, {
+      "1.png": dot(7),
+      "2.png": pngFile({ width: 2, height: 1, channels: 3 }, (i) => 10 + i),
+      "3.png": dot(9),
+    });
+    const { train, test, channels, classes, ...rest } = await loadDataset(folder);
+    assert.deepEqual([channels, classes, "classNames" in rest, "labels" in train], [3, 0, false, false]);
+    const images = [...train.images, ...test.images];
+    const each = [0, 1, 2].map((n) => `${images.slice(6 * n, 6 * n + 6)}`).sort();
+    assert.deepEqual(each, ["10,13,11,14,12,15", "7,7,7,7,7,7", "9,9,9,9,9,9"]);
+  },
+);
+
+testInFolder("loadDataset() takes train/ and test/ as they are", async (folder) => {
+  await writeFiles(folder, {
+    ...{ "train/a/1.png": dot(1), "train/b/2.png": dot(2), "train/b/3.png": dot(3) },
+    ...{ "test/b/4.png": dot(4) },
+  });
+  const { train, test, classNames } = await loadDataset(folder);
+  assert.deepEqual([firsts(train).sort(), firsts(test), [...test.labels!]], [[1, 2, 3], [4], [1]]);
+  assert.deepEqual(classNames, ["a", "b"]);
+  await Deno.remove(join(folder, "train/b"), { recursive: true });
+  await assertRefused(
+    folder,
+    {},
+    "Cannot use DIR/test: it holds the folder b (expected the same classes in train/ and test/)",
+  );
+});
+
+testInFolder("loadDataset() says how far it is", async (folder) => {
+  await writeFiles(folder, spotsOf(["a", "b"], 20));
+  const seen: number[][] = [];
+  await loadDataset(folder, (done, total) => seen.push([done, total]));
+  assert.deepEqual(seen, [[16, 40], [32, 40], [40, 40]]);
+});
+
+testInFolder("loadDataset() refuses images of two sizes and names both", async (folder) => {
+  await assertRefused(
+    folder,
+    { "a/1.png": dot(1), "a/2.png": dot(2), "b/3.png": pngFile({ width: 3, height: 4 }) },
+    "Cannot use DIR/b/3.png: it is 4x3 (expected 1x2 as DIR/a/1.png); scale all images to one size",
+  );
+});
+
+testInFolder("loadDataset() refuses a broken file and names it", async (folder) => {
+  await assertRefused(
+    folder,
+    { "a/1.png": dot(1), "a/2.png": dot(2).subarray(0, 50) },
+    "Cannot read DIR/a/2.png: the file is damaged (expected a whole PNG image); replace or remove it",
+  );
+});
+
+const layout = "PNG files: images, a folder of images for each class, or train/ and test/ with either";
+
+const refusals: Record<string, [Record<string, Uint8Array>, string]> = {
+  "no images": [{ "notes.txt": new Uint8Array(1) }, `Cannot find images in DIR (expected ${layout})`],
+  "an empty class": [
+    { "a/1.png": dot(1), "b/notes.txt": new Uint8Array(1) },
+    "Cannot use DIR/b: it holds no PNG files (expected the images of a class); move or remove it",
+  ],
+  "folders in a class": [
+    { "a/1.png": dot(1), "a/more/2.png": dot(1) },
+    "Cannot use DIR/a: it holds the folder more (expected the images of a class); move or remove it",
+  ],
+  "images beside classes": [
+    { "a/1.png": dot(1), "2.png": dot(1) },
+    "Cannot use DIR: it holds the image 2.png beside the folder a (expected images, a folder of images for each " +
+    "class, or train/ and test/ with either); move the images into folders of their classes",
+  ],
+  "one image": [
+    { "1.png": dot(1) },
+    "Cannot split DIR: it holds 1 image, too few (expected two of a class, one for the test); add more",
+  ],
+  "pictures of another kind": [
+    { "a/1.png": dot(1), "a/2.JPG": dot(1) },
+    "Cannot use DIR/a/2.JPG: it is no PNG file (expected PNG images alone); convert it to PNG",
+  ],
+  "train without test": [
+    { "train/1.png": dot(1), "val/2.png": dot(1) },
+    "Cannot tell parts from classes in DIR: it holds train/, val/ (expected train/ and test/ and nothing else, or " +
+    "neither); move or rename the others",
+  ],
+  "a test part without classes": [
+    { "train/a/1.png": dot(1), "test/2.png": dot(1) },
+    "Cannot use DIR/test: it holds images without classes (expected the same classes in train/ and test/)",
+  ],
+  "more classes than a byte counts": [
+    Object.fromEntries(Array.from({ length: 257 }, (_, c) => [`${c}/1.png`, dot(1)])),
+    "Cannot use DIR: it holds 257 folders (expected one for each class, at most 256)",
+  ],
+};
+
+for (const [what, [files, message]] of Object.entries(refusals)) {
+  testInFolder(
+    `loadDataset() refuses a folder with ${what}`,
+    (folder) => assertRefused(folder, files, message),
+  );
+}
+
+testNeeding(
+  { read: true, write: true, run: true },
+  "loadDataset() follows links, and refuses pipes instead of waiting for them",
+  async () => {
+    await withFolder(async (root) => {
+      await writeFiles(root, { "there/1.png": dot(1), "there/2.png": dot(2), "3.png": dot(3) });
+      const data = join(root, "data");
+      await Deno.mkdir(data);
+      await Deno.symlink(join(root, "there"), join(data, "a"));
+      assert.equal((await loadDataset(data)).train.count, 1);
+      await new Deno.Command("mkfifo", { args: [join(root, "there/4.png")] }).output();
+      await assert.rejects(loadDataset(data), {
+        name: "DataError",
+        message: `Cannot read ${data}/a/4.png: it is a pipe or a device (expected a file)`,
+      });
+      await Deno.remove(join(root, "there/4.png"));
+      await Deno.symlink(join(root, "nowhere"), join(root, "there/5.png"));
+      await assert.rejects(loadDataset(data), {
+        name: "DataError",
+        message: /Cannot read .*5\.png: .*os error 2/,
+      });
+    });
+  },
+);

@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { nearestNeighbours } from "../../../experiments/judge/neighbours.ts";
+import { type Points, rowsOf, squaredDistance } from "../../../experiments/judge/points.ts";
+import { assertClose, testOnDevices } from "../../testing.ts";
+import { cases, joined, normalPoints } from "./measured.ts";
+
+/** All reference points, sorted by distance. */
+function sorted(queries: Points, references: Points, k: number) {
+  return Array.from(
+    { length: queries.rows },
+    (_, i) =>
+      Array.from(
+        { length: references.rows },
+        (_, j) => ({ j, squared: squaredDistance(queries, i, references, j) }),
+      )
+        .sort((a, b) => a.squared - b.squared || a.j - b.j).slice(0, k),
+  ).flat();
+}
+
+for (const { name, samples, train, expected: { nearest } } of cases) {
+  testOnDevices(`nearestNeighbours() agrees with SciPy: ${name}`, async () => {
+    const { indices, squared } = await nearestNeighbours(rowsOf(samples, [0, 1, 2, 3, 4]), train, 3);
+    assert.deepEqual([...indices], nearest.rows);
+    assertClose(squared, nearest.squared, 1e-12);
+  });
+}
+
+testOnDevices("nearestNeighbours() of many points are exact, whatever the blocks", async () => {
+  const [queries, references] = [normalPoints(0, 1100, 3), normalPoints(1, 4200, 3, 1, 40)];
+  const { indices, squared } = await nearestNeighbours(queries, references, 2);
+  for (const i of [0, 1, 500, 1023, 1024, 1099]) {
+    const expected = sorted(rowsOf(queries, [i]), references, 2);
+    assert.deepEqual([...indices.subarray(2 * i, 2 * i + 2)], expected.map(({ j }) => j));
+    assert.deepEqual([...squared.subarray(2 * i, 2 * i + 2)], expected.map(({ squared }) => squared));
+  }
+});
+
+testOnDevices(
+  "nearestNeighbours() of copies are at 0, far from the origin and with slight noise too",
+  async () => {
+    const references = normalPoints(0, 50, 20, 1e-3, 1000);
+    const nudged = {
+      ...references,
+      values: references.values.map((x, i) => i % 20 === 0 ? x + 2 ** -14 : x),
+    };
+    const copies = await nearestNeighbours(references, references, 1);
+    assert.deepEqual([...copies.indices], [...copies.indices.keys()]);
+    assert.ok(copies.squared.every((squared) => squared === 0));
+    const near = await nearestNeighbours(nudged, references, 1);
+    assert.deepEqual([...near.indices], [...near.indices.keys()]);
+    assert.ok(near.squared.every((squared) => squared === 2 ** -28));
+  },
+);
+
+testOnDevices(
+  "nearestNeighbours() of equally near points are the first ones, even if all are equal",
+  async () => {
+    const same = { values: new Float32Array(5000 * 2).fill(3), rows: 5000, width: 2 };
+    const { indices, squared } = await nearestNeighbours(rowsOf(same, [0, 1]), same, 3);
+    assert.deepEqual([[...indices], [...squared]], [[0, 1, 2, 0, 1, 2], [0, 0, 0, 0, 0, 0]]);
+  },
+);
+
+testOnDevices("nearestNeighbours() are exact where products of f32 would overflow or vanish", async () => {
+  for (const scale of [1e30, 1e-30]) {
+    const [points, few] = [normalPoints(0, 20, 4, scale), normalPoints(1, 20, 4, scale * 1e-10)];
+    const references = joined(points, few);
+    for (const queries of [points, few]) {
+      const { indices } = await nearestNeighbours(queries, references, 3);
+      assert.deepEqual([...indices], sorted(queries, references, 3).map(({ j }) => j));
+    }
+  }
+});
+
+testOnDevices("nearestNeighbours() are exact where a few products of f32 vanish", async () => {
+  const mirrored = ({ values, rows, width }: Points) => ({
+    values: Float32Array.from({ length: 2 * values.length }, (_, i) => {
+      const row = Math.floor(i / width);
+      return (row % 2 ? -1 : 1) * values[(row >> 1) * width + i % width];
+    }),
+    rows: 2 * rows,
+    width,
+  }); // so that the mean is 0, and tiny points stay tiny
+  const tiny = mirrored(normalPoints(1, 20, 4, 1e-24));
+  const { indices, squared } = await nearestNeighbours(
+    tiny,
+    joined(mirrored(normalPoints(0, 20, 4)), tiny),
+    1,
+  );
+  assert.deepEqual([...indices], Array.from({ length: 40 }, (_, n) => 40 + n));
+  assert.ok(squared.every((distance) => distance === 0));
+});
+
+testOnDevices(
+  "nearestNeighbours() refuses more neighbours than points, and points of another width",
+  async () => {
+    const [a, b] = [normalPoints(0, 4, 2), normalPoints(1, 3, 2)];
+    for (const k of [0, 4, 1.5]) {
+      await assert.rejects(nearestNeighbours(a, b, k), {
+        name: "MeasureError",
+        message: new RegExp(`^Cannot find nearest neighbours: ${k} are asked for, of 3 points`),
+      });
+    }
+    await assert.rejects(nearestNeighbours(a, normalPoints(1, 3, 5), 1), { name: "MeasureError" });
+  },
+);

@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { basename } from "node:path";
+import { DataError, loadDataset } from "../../../experiments/data/dataset.ts";
+import { readIdxFolder } from "../../../experiments/data/idx_folder.ts";
+import { mnistFolder } from "../../../experiments/data/mnist.ts";
+import { judgeOf } from "../../../experiments/judge/judge_of.ts";
+import { judgedData } from "../../../experiments/judge/judged_data.ts";
+import { accuracyOf } from "../../../experiments/judge/make_judge.ts";
+import { readStored, storedJudges } from "../../../experiments/judge/stored_judges.ts";
+import { init, withDevice } from "../../../kernels/mod.ts";
+import { loadJudge } from "../../../models/mod.ts";
+import { textOf } from "../../module_graph.ts";
+import { granted, testNeeding, testUnless } from "../../permissions.ts";
+
+/** Where the images of a judge are: nothing for the package that Deno downloads, else a folder of Debian's. */
+const folders: Readonly<Record<string, string | undefined>> = {
+  "checkpoints/judge_mnist.safetensors": undefined,
+  "checkpoints/judge_fashion_mnist.safetensors": "/usr/share/datasets/fashion-mnist",
+};
+
+/** Why the images of a judge cannot be read here, if they cannot. */
+async function missing(folder: string | undefined): Promise<string | undefined> {
+  if (!granted("read")) return "needs --allow-read";
+  try {
+    if (folder === undefined) await mnistFolder();
+    else await readIdxFolder(folder);
+  } catch (error) {
+    if (error instanceof DataError) return error.message;
+    throw error;
+  }
+}
+
+testNeeding(
+  { read: true },
+  "the judges of the repository are the files that the table and the docs state",
+  async () => {
+    assert.deepEqual(storedJudges.map(({ file }) => file), Object.keys(folders));
+    const docs = await textOf("docs/judge.md");
+    const device = await init({ device: "cpu" });
+    for (const stored of storedJudges) {
+      const bytes = await readStored(stored); // which checks its digest
+      assert.ok(bytes.length < 500_000, `${stored.file} has ${bytes.length} bytes`);
+      const { info } = loadJudge(bytes, stored.file);
+      assert.deepEqual([info.dataDigest, info.command], [stored.dataDigest, stored.command]);
+      for (const told of [basename(stored.file), stored.digest, `${(100 * info.accuracy).toFixed(2)} %`]) {
+        assert.ok(docs.includes(told), `docs/judge.md does not say ${told}`);
+      }
+    }
+    device.close();
+  },
+);
+
+for (const [file, folder] of Object.entries(folders)) {
+  testUnless(
+    await missing(folder),
+    `judgeOf() finds ${file}, which is right as often as it says`,
+    async () => {
+      const device = await init({ device: "cpu" });
+      const data = judgedData(await loadDataset(folder));
+      const judge = (await judgeOf(data, { say: assert.fail }))!;
+      const { digest } = storedJudges.find((stored) => stored.file === file)!;
+      assert.deepEqual([judge.source, judge.digest, judge.classes], ["stored", digest, 10]);
+      const { images, labels } = data.test;
+      const count = 1000;
+      const first = { images: images.subarray(0, count * 784), labels: labels.subarray(0, count), count };
+      const weights = loadJudge(await Deno.readFile(new URL(`../../../${file}`, import.meta.url)), file);
+      const accuracy = await withDevice(device, () => accuracyOf(weights, first));
+      assert.ok(
+        Math.abs(accuracy - judge.accuracy) < 0.015,
+        `${accuracy} of ${count}, ${judge.accuracy} of all`,
+      );
+      device.close();
+    },
+  );
+}

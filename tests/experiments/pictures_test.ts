@@ -1,0 +1,62 @@
+/** A folder of PNG images in colour, from training to the report, by the tasks as a user runs them. */
+
+import assert from "node:assert/strict";
+import { decode } from "npm:fast-png@8.0.0";
+import { readFlowPaths } from "../../experiments/draw/path_file.ts";
+import { testTask, tinyNetwork, tinyRun } from "./cli.ts";
+import { spot, spotsOf, writeFiles } from "./data/tiny_png.ts";
+
+const onBirds = (flags: string) => flags.replace("--data data", "--data birds");
+
+testTask("train takes a folder of PNG images in colour, and all that follows shows it", async (place) => {
+  await writeFiles(place.file("birds"), spotsOf(["finch", "owl"], 20, 3));
+  const { stderr } = await place.succeed("train:base", onBirds(`${tinyRun} --max-steps 2 --out run`));
+  assert.match(stderr, /birds: 36 images of 3 x 12 x 12 to train and 4 to test, 2 classes: finch, owl\n/);
+
+  const { dataset } = JSON.parse(await Deno.readTextFile(place.file("run", "run.json")));
+  const { name, source, channels, classes, classNames, train, validation, test } = dataset;
+  assert.deepEqual([name, source, channels, classes, classNames], ["birds", "birds", 3, 2, ["finch", "owl"]]);
+  assert.deepEqual([train, validation, test], [32, 4, 4]);
+  assert.equal(decode(await place.read("run", "samples.png")).channels, 3);
+  assert.ok((await place.names("run")).includes("flow_linear.gif"));
+  assert.deepEqual((await readFlowPaths(place.file("run")))!.classNames, ["finch", "owl"]);
+
+  await place.succeed("sample", "--checkpoint run --count 2 --steps 2 --out grid.png --device cpu");
+  assert.equal(decode(await place.read("grid.png")).channels, 3);
+  await place.succeed("report", "run --out again.html");
+  assert.match(
+    await Deno.readTextFile(place.file("again.html")),
+    /birds: 36 images of 3 x 12 x 12 to train and 4 to test, 2 classes: finch, owl/,
+  );
+
+  await place.succeed("train:base", "--resume run --max-steps 4");
+  await Deno.writeFile(place.file("birds", "owl", "0.png"), spot(8, 3));
+  const other = await place.run("train:base", "--resume run --max-steps 6");
+  assert.match(other.stderr, /^RunError: Cannot resume run: it was trained on other images /m);
+});
+
+testTask(
+  "overfit takes a folder of grey PNG images without classes; it goes before a data set of its name",
+  async (place) => {
+    await writeFiles(place.file("fashion-mnist"), spotsOf(["."], 40));
+    const { stdout, stderr } = await place.succeed(
+      "overfit",
+      `${tinyNetwork} --images 10 --steps 2`.replace("--data data", "--data fashion-mnist"),
+    );
+    assert.match(stderr, /fashion-mnist: 36 images of 12 x 12 to train and 4 to test, no classes\n/);
+    assert.match(stdout, /^loss on the 10 images: /);
+  },
+);
+
+testTask("train names what is wrong with an image", async (place) => {
+  await writeFiles(place.file("birds"), {
+    ...spotsOf(["finch", "owl"], 20),
+    "owl/7.png": new Uint8Array(99),
+  });
+  const { code, stderr } = await place.run("train:base", onBirds(`${tinyRun} --out run`));
+  assert.deepEqual([code, stderr], [
+    1,
+    "DataError: Cannot read birds/owl/7.png: it is damaged or no PNG file (expected PNG, as its name says); " +
+    "save it again as PNG\n",
+  ]);
+});

@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import { type Tensor, tensor } from "../../../kernels/mod.ts";
+import {
+  cosinePath,
+  createModel,
+  dataPrediction,
+  fit,
+  flowMatching,
+  HeldOutLoss,
+  linearPath,
+  loadCheckpoint,
+  lossOf,
+  type ModelOptions,
+  noise,
+  noisePrediction,
+  type PathName,
+  paths,
+  type PredictionName,
+  predictions,
+  rowsOf,
+  sample,
+  saveCheckpoint,
+  Trainer,
+} from "../../../models/mod.ts";
+import { assertClose, testOnDevices } from "../../testing.ts";
+
+const pathNames = Object.keys(paths) as PathName[];
+const predictionNames = Object.keys(predictions) as PredictionName[];
+const times = [0.06, 0.3, 0.5, 0.9, 0.94];
+const wave = (phase: number) =>
+  tensor(times.flatMap((t) => [Math.sin(phase + t), Math.cos(phase * t)]), [5, 2]);
+
+for (const name of pathNames) {
+  testOnDevices(`predictions on the ${name} path: true outputs give its velocity, both ways`, async () => {
+    const path = paths[name].make();
+    const [x0, x1, t] = [wave(1), wave(5), tensor(times)];
+    const { xt, u } = path.at(x0, x1, t);
+    const expected = await u.read();
+    const outputs: Record<PredictionName, Tensor> = { velocity: u, data: x1, noise: x0 };
+    for (const [name, output] of Object.entries(outputs)) {
+      const { velocity } = predictions[name as PredictionName].make();
+      assertClose(await velocity(output, xt, t, path).read(), expected, 1e-5, name);
+    }
+    const { alpha, sigma } = path.coefficients!(t);
+    const [a, s, x, n, d] = await Promise.all([alpha, sigma, xt, x0, x1].map((value) => value.read()));
+    assertClose(x, x.map((_, i) => a[i >> 1] * d[i] + s[i >> 1] * n[i]), 1e-6, "alpha x1 + sigma x0");
+  });
+
+  testOnDevices(`coefficients() of the ${name} path have their derivatives, and the ends`, async () => {
+    const at = async (values: number[]) => {
+      const { alpha, sigma, alphaSlope, sigmaSlope } = paths[name].make().coefficients!(tensor(values));
+      return await Promise.all([alpha, sigma, alphaSlope, sigmaSlope].map((value) => value.read()));
+    };
+    const [alpha, sigma] = await at([0, 1]);
+    assertClose([...alpha, ...sigma], [0, 1, 1, 0], 1e-6);
+    const dt = 1e-2;
+    const [before, here, after] = [
+      await at([0.2 - dt, 0.7 - dt]),
+      await at([0.2, 0.7]),
+      await at([0.2 + dt, 0.7 + dt]),
+    ];
+    for (const k of [0, 1]) {
+      assertClose(here[k + 2], after[k].map((value, i) => (value - before[k][i]) / (2 * dt)), 1e-3);
+    }
+  });
+}
+
+testOnDevices("dataPrediction and noisePrediction divide by at least 0.05, as they say", async () => {
+  const [xt, output] = [tensor([0.5, 0.5], [2, 1]), tensor([1, 1], [2, 1])];
+  const data = dataPrediction.velocity(output, xt, tensor([0.9, 1]), linearPath);
+  assertClose(await data.read(), [0.5 / 0.1, 0.5 / 0.05], 1e-4);
+  const noise = noisePrediction.velocity(output, xt, tensor([0, 0.2]), linearPath);
+  assertClose(await noise.read(), [-0.5 / 0.05, -0.5 / 0.2], 1e-4);
+});
+
+testOnDevices("dataPrediction refuses a path without coefficients", () => {
+  const path = { at: linearPath.at };
+  const objective = { ...flowMatching, path, prediction: dataPrediction };
+  const x = noise(1, [2, 1]);
+  const pairs = { x0: x, x1: x, t: tensor([0.1, 0.2]) };
+  assert.throws(
+    () => lossOf(objective, { velocity: (x) => x }, pairs),
+    /^TypeError: Cannot predict data on a path/,
+  );
+});
+
+/** A small network, and the same without a conversion. */
+function pairOf(options: Partial<ModelOptions>) {
+  const config = { type: "UNet_FM", filters: [4], tEmb: 4, ...options } as const;
+  return { model: createModel(config, 3), raw: createModel({ ...config, prediction: "velocity" }, 3) };
+}
+
+for (const path of pathNames) {
+  for (const prediction of predictionNames) {
+    testOnDevices(
+      `velocity() of a network that predicts ${prediction} is a velocity, ${path} path`,
+      async () => {
+        const { model, raw } = pairOf({ path, prediction });
+        const [x, t] = [noise(1, [2, 1, 4, 4]), tensor([0.2, 0.97])];
+        const { velocity } = predictions[prediction].make();
+        const expected = await velocity(raw.velocity(x, t), x, t, paths[path].make()).read();
+        assert.deepEqual(await model.velocity(x, t).read(), expected);
+        const { model: loaded, info } = loadCheckpoint(await saveCheckpoint(model), "a checkpoint");
+        assert.deepEqual([info.config.path, info.config.prediction], [path, prediction]);
+        assert.deepEqual(await loaded.velocity(x, t).read(), expected);
+      },
+    );
+  }
+}
+
+for (const prediction of predictionNames) {
+  testOnDevices(
+    `fit() of a network that predicts ${prediction} draws what it learned, cosine path`,
+    async () => {
+      const config = { type: "UNet_FM", filters: [8], tEmb: 8, path: "cosine", prediction } as const;
+      const model = createModel(config, 1);
+      const x1 = tensor(new Float32Array(32 * 16).fill(0.8), [32, 1, 4, 4]);
+      const validation: number[] = [];
+      await fit(model, x1, {
+        ...{ steps: 300, batchSize: 8, learningRate: 0.01, validation: { x1 } },
+        onProgress: ({ validationLoss }) => validation.push(validationLoss!),
+      });
+      assert.ok(validation.at(-1)! < validation[0] / 3, `${validation.at(-1)} of ${validation[0]}`);
+      const drawn = await sample(model, { count: 8, shape: [1, 4, 4], seed: 1, steps: 16, solver: "heun" })
+        .read();
+      const mean = drawn.reduce((sum, x) => sum + x) / drawn.length;
+      assert.ok(Math.abs(mean - 0.8) < 0.15, `the mean is ${mean}`);
+    },
+  );
+}
+
+testOnDevices("Trainer and HeldOutLoss refuse a network of another path, or a second conversion", () => {
+  const { model } = pairOf({ path: "cosine", prediction: "data" });
+  const source = rowsOf(noise(1, [4, 1, 4, 4]));
+  const options = { batchSize: 2, seed: 1, learningRate: 0.1 };
+  const make = (objective: typeof flowMatching) => new Trainer(model, source, { ...options, objective });
+  const refused = /^TypeError: Cannot train: the network was created for the path cosine/;
+  assert.throws(() => make(flowMatching), refused);
+  assert.throws(() => new HeldOutLoss(model, source, { ...options, objective: flowMatching }), refused);
+  const twice = { ...flowMatching, path: cosinePath, prediction: dataPrediction };
+  assert.throws(
+    () => make(twice),
+    /^TypeError: Cannot train: the network turns its data into a velocity itself/,
+  );
+  make({ ...flowMatching, path: cosinePath });
+});

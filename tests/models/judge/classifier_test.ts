@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { checkGradients, ShapeError, type Tensor, tensor, withDevice } from "../../../kernels/mod.ts";
+import {
+  Classifier,
+  type ClassifierOptions,
+  type Initialiser,
+  namedParameters,
+  noise,
+  randomInitialiser,
+} from "../../../models/mod.ts";
+import { assertClose, testOnDevices } from "../../testing.ts";
+
+const options = (channels: number, height: number, width: number, classes = 10): ClassifierOptions => ({
+  ...{ classes, channels, height, width },
+});
+
+testOnDevices(
+  "Classifier.forward() takes images of any size and tells any number of classes",
+  async (device) => {
+    const sizes = [[1, 28, 28, 10], [3, 32, 32, 7], [1, 16, 16, 2], [3, 5, 9, 300], [1, 1, 4, 2], [
+      2,
+      1,
+      1,
+      2,
+    ]];
+    for (const [channels, height, width, classes] of sizes) {
+      const { logits, features } = withDevice(device, () => {
+        const model = new Classifier(options(channels, height, width, classes), randomInitialiser(1));
+        return model.forward(noise(1, [3, channels, height, width]));
+      });
+      assert.deepEqual([logits.shape, features.shape], [[3, classes], [3, 84]]);
+      assert.ok((await logits.read()).every(Number.isFinite));
+      const values = await features.read();
+      assert.ok(values.every((value) => value >= 0) && values.some((value) => value > 0));
+    }
+  },
+);
+
+testOnDevices("Classifier.forward() gives logits that are a linear function of the features", async () => {
+  const model = new Classifier(options(1, 8, 8, 3), randomInitialiser(2));
+  const { logits, features } = model.forward(noise(2, [2, 1, 8, 8]));
+  const [found, f, w, bias] = await Promise.all(
+    [logits, features, model.last.weight, model.last.bias].map((values) => values.read()),
+  );
+  const expected = Float32Array.from({ length: 6 }, (_, i) => {
+    const [n, c] = [Math.floor(i / 3), i % 3];
+    return f.subarray(n * 84, (n + 1) * 84).reduce((sum, value, k) => sum + value * w[c * 84 + k], bias[c]);
+  });
+  assertClose(found, expected, 1e-6);
+});
+
+/** Gives tensors in turn, in the order in which a network asks for its parameters. */
+function given(tensors: readonly Tensor[]): Initialiser {
+  const rest = tensors.values();
+  const next = () => rest.next().value ?? assert.fail("the network has more parameters");
+  return { uniform: next, normal: next, constant: next };
+}
+
+testOnDevices("Classifier has the gradients of its differences", async (device) => {
+  const sizes = options(1, 4, 6, 2);
+  const drawn = new Classifier(sizes, randomInitialiser(3));
+  // Biases that keep ReLU from its kink.
+  const parameters = Array.from(namedParameters(drawn), ([name, values]) => {
+    return name.endsWith("bias") ? tensor(new Float32Array(values.size).fill(1), values.shape) : values;
+  });
+  // The inner weights are too many to be moved one by one.
+  const moved = parameters.flatMap(({ size }, i) => size <= 150 ? [i] : []);
+  assert.equal(moved.length, 6);
+  const logits = (x: Tensor, ...values: Tensor[]) => {
+    const all = parameters.map((parameter, i) => moved.includes(i) ? values[moved.indexOf(i)] : parameter);
+    return new Classifier(sizes, given(all)).forward(x).logits;
+  };
+  await withDevice(
+    device,
+    () =>
+      checkGradients(logits, [noise(3, [1, 1, 4, 6]), ...moved.map((i) => parameters[i])], { step: 1 / 512 }),
+  );
+});
+
+testOnDevices("Classifier refuses sizes that it cannot have, and images of another size", () => {
+  const refuses = (given: Partial<ClassifierOptions>, message: RegExp) =>
+    assert.throws(() => new Classifier({ ...options(1, 8, 8), ...given }, randomInitialiser(1)), {
+      name: "RangeError",
+      message,
+    });
+  refuses(
+    { classes: 1 },
+    /^Cannot make a classifier: classes is 1 \(expected a whole number of at least 2\)$/,
+  );
+  refuses({ height: 0 }, /^Cannot make a classifier: height is 0 \(expected a whole number of at least 1\)$/);
+  refuses({ channels: 1.5 }, /^Cannot make a classifier: channels is 1.5 /);
+  const model = new Classifier(options(1, 8, 8), randomInitialiser(1));
+  for (const shape of [[1, 3, 8, 8], [1, 1, 8, 9], [8, 8]]) {
+    assert.throws(() => model.forward(noise(1, shape)), (error: Error) => {
+      assert.ok(error instanceof ShapeError);
+      assert.match(error.message, /^Cannot classify f32\[.*\] \(expected f32\[N, 1, 8, 8\]\)$/);
+      return true;
+    });
+  }
+});

@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { add, concat, multiply, reshape, slice, type Tensor, tensor } from "../../../kernels/mod.ts";
+import {
+  createModel,
+  flowGeometry,
+  noise,
+  roundTrip,
+  Sampler,
+  type SolverName,
+  solvers,
+} from "../../../models/mod.ts";
+import { assertClose, testOnDevices } from "../../testing.ts";
+import { GaussianFlow } from "./gaussian_flow.ts";
+
+/** Moves every point by (3, 4). */
+const straight = { velocity: (x: Tensor) => add(multiply(x, 0), tensor([3, 4], [1, 2])) };
+
+/** Turns points around the origin by `omega` radians: v = omega (-y, x). */
+const rotating = (omega: number) => ({
+  velocity: (x: Tensor) => multiply(concat([multiply(slice(x, 1, 1, 1), -1), slice(x, 1, 0, 1)], 1), omega),
+});
+
+testOnDevices("a straight flow has the length of its distance and no curvature", async () => {
+  const found = await flowGeometry(straight, noise(1, [3, 2]), { solver: "heun", times: [0, 0.1, 0.6, 1] });
+  assertClose(found.distance, [5, 5, 5], 1e-6);
+  assertClose(found.length, [5, 5, 5], 1e-6);
+  assertClose(found.straightness, [0, 0, 0], 1e-6);
+  assertClose(found.turning, [0, 0, 0], 1e-6);
+  for (const column of found.curvature) assertClose(column, [0, 0, 0], 1e-6);
+  assert.equal(found.curvature.length, 3);
+  assert.deepEqual(found.speed.map((column) => column.length), [3, 3, 3, 3]);
+  assert.deepEqual(found.times, [0, 0.1, 0.6, 1]);
+  const back = await flowGeometry(straight, noise(1, [3, 2]), { times: [0.75, 0.5, 0.25] });
+  assertClose(back.distance, [2.5, 2.5, 2.5], 1e-6);
+  assertClose(back.straightness, [0, 0, 0], 1e-6);
+});
+
+testOnDevices("a line at changing speed is long as it is far, but not straight in time", async () => {
+  // x(t) = x(0) + t^2: the velocity 2 t is off by 2 t - 1, whose mean square is 1/3.
+  const field = {
+    velocity: (x: Tensor, t: Tensor) => add(multiply(x, 0), multiply(reshape(t, [t.size, 1]), 2)),
+  };
+  const found = await flowGeometry(field, tensor([1], [1, 1]), { solver: "heun", steps: 100 });
+  assertClose(found.length, found.distance, 1e-6);
+  assertClose(found.distance, [1], 1e-6);
+  assertClose(found.straightness, [1 / 3], 1e-3);
+  assertClose(found.turning, [0], 1e-6);
+  assertClose(found.deviation[25], [0.25], 1e-5);
+});
+
+testOnDevices("a rotation has the curvature of its circles, and turns by its angle", async () => {
+  const [omega, steps] = [2, 100];
+  const radii = [1, 4];
+  const found = await flowGeometry(rotating(omega), tensor([1, 0, 0, 4], [2, 2]), { solver: "rk4", steps });
+  const chord = 2 * Math.sin(omega / 2);
+  assertClose(found.turning, [omega, omega], 1e-4);
+  assertClose(found.length, radii.map((r) => r * omega), 1e-3);
+  assertClose(found.distance, radii.map((r) => r * chord), 1e-4);
+  for (const column of found.curvature) assertClose(column, radii.map((r) => 1 / r), 1e-3);
+  for (const column of found.speed) assertClose(column, radii.map((r) => r * omega), 1e-4);
+  // The integral of |v|^2 less |distance|^2, since the integral of v is the way.
+  assertClose(found.straightness, radii.map((r) => r * r * (omega ** 2 - chord ** 2)), 1e-3);
+});
+
+testOnDevices("a flow at rest turns by nothing", async () => {
+  const found = await flowGeometry({ velocity: (x) => multiply(x, 0) }, noise(1, [2, 2]), { steps: 2 });
+  for (const column of [found.turning, found.length, found.straightness, ...found.curvature]) {
+    assert.deepEqual(column, new Float64Array(2));
+  }
+});
+
+testOnDevices(
+  "flowGeometry() follows the path of Sampler, in batches, with as many evaluations as it says",
+  async () => {
+    const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 46020);
+    const x0 = noise(2, [5, 1, 4, 4]);
+    for (const solver of Object.keys(solvers) as SolverName[]) {
+      let calls = 0;
+      const field = { velocity: (x: Tensor, t: Tensor) => (calls++, model.velocity(x, t)) };
+      const whole = await flowGeometry(field, x0, { solver, steps: 1 });
+      assert.equal(whole.evaluations, calls, solver); // a record of each evaluation of the only step
+    }
+    const options = { solver: "heun", steps: 4 } as const;
+    const whole = await flowGeometry(model, x0, options);
+    const x1 = await new Sampler(model, x0.shape, options).run(x0).read();
+    const start = await x0.read();
+    const distances = Array.from(
+      { length: 5 },
+      (_, n) => Math.hypot(...x1.subarray(16 * n, 16 * n + 16).map((x, i) => x - start[16 * n + i])),
+    );
+    assertClose(whole.distance, distances, 1e-5);
+    assert.ok(whole.length.every((length, n) => length >= whole.distance[n] * (1 - 1e-6)));
+    for (const batch of [1, 2]) {
+      const parts = await flowGeometry(model, x0, { ...options, batch });
+      for (const what of ["distance", "length", "straightness", "turning"] as const) {
+        assertClose(parts[what], whole[what], 1e-4, what);
+      }
+      parts.curvature.forEach((column, i) => assertClose(column, whole.curvature[i], 1e-4));
+    }
+  },
+);
+
+testOnDevices("a condition reaches the field of flowGeometry() and roundTrip() by rows", async () => {
+  const field = {
+    velocity: (x: Tensor, _: Tensor, c?: Tensor) => add(multiply(x, 0), reshape(c!, [x.shape[0], 1])),
+  };
+  const options = { condition: tensor([1, 2, 3]), batch: 2, steps: 2 };
+  const found = await flowGeometry(field, noise(1, [3, 1]), options);
+  assertClose(found.distance, [1, 2, 3], 1e-6);
+  const { error } = await roundTrip(field, noise(1, [3, 1]), options);
+  assertClose(error, [0, 0, 0], 1e-6);
+});
+
+testOnDevices("the error of roundTrip() falls at least by the order of its solver", async () => {
+  const x1 = multiply(noise(5, [3, 4]), 1.5);
+  for (const solver of ["euler", "midpoint", "bosh3"] as const) {
+    const errors: number[] = [];
+    for (const steps of [12, 24]) {
+      const { error, evaluations } = await roundTrip(new GaussianFlow(), x1, { solver, steps, batch: 2 });
+      errors.push(Math.hypot(...error));
+      const perStep = { euler: steps, midpoint: 2 * steps, bosh3: 3 * steps + 1 };
+      assert.equal(evaluations, 2 * perStep[solver]);
+    }
+    const order = Math.log2(errors[0] / errors[1]);
+    assert.ok(order > solvers[solver].order - 0.4, `${solver}: ${errors}`);
+  }
+  const fine = await roundTrip(new GaussianFlow(), x1, { solver: "rk4", steps: 60 });
+  assertClose(fine.error, [0, 0, 0], 1e-4);
+});
+
+testOnDevices("flowGeometry() and roundTrip() refuse what makes no sense", async () => {
+  const x = noise(1, [2, 2]);
+  for (const measure of [flowGeometry, roundTrip]) {
+    const refuse = (options: object, message: RegExp, start = x) =>
+      assert.rejects(measure(straight, start, options), message);
+    await refuse({ steps: 0 }, /^RangeError: Cannot sample in 0 steps/);
+    await refuse({}, /^TypeError: Cannot sample: neither of steps and times/);
+    await refuse({ steps: 1, solver: "huen" }, /^TypeError: Unknown solver "huen": did you mean "heun"\?/);
+    await refuse({ steps: 1, batch: 0 }, /^RangeError: Cannot .*batch is 0/);
+    await refuse({ steps: 1, condition: tensor([1]) }, /^ShapeError: .*\(expected 2 rows\)/);
+    await refuse({ steps: 1 }, /^ShapeError: Cannot sample a batch of shape/, noise(1, [0, 2]));
+    await refuse({ steps: 1 }, /^TypeError: .* is x \(expected a tensor\)/, "x" as unknown as Tensor);
+  }
+});

@@ -1,0 +1,277 @@
+import assert from "node:assert/strict";
+import {
+  concat,
+  multiply,
+  randomNormal,
+  reshape,
+  slice,
+  sum,
+  type Tensor,
+  tensor,
+} from "../../../kernels/mod.ts";
+import {
+  createModel,
+  DensityField,
+  Likelihood,
+  logLikelihood,
+  noise,
+  rademacher,
+  type SolverName,
+  solvers,
+} from "../../../models/mod.ts";
+import { assertClose, testOnDevices } from "../../testing.ts";
+import { GaussianFlow, logpOf } from "./gaussian_flow.ts";
+
+const points = (n: number) => multiply(noise(5, [n, 4]), 1.5);
+const tiny = () => createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 46020);
+
+testOnDevices(
+  "logLikelihood() of a Gaussian flow with the exact trace is exact to the solver's error",
+  async () => {
+    const flow = new GaussianFlow();
+    const x1 = points(9);
+    const expected = logpOf(flow, await x1.read());
+    const found = await logLikelihood(flow, x1, { solver: "rk4", steps: 40, exact: true });
+    assertClose(await found.logp.read(), expected, 1e-4);
+    assert.deepEqual(found.perProbe.shape, [9, 1]);
+    assert.equal(found.evaluations, 160);
+    assert.equal(found.products, 640);
+  },
+);
+
+testOnDevices("the error of logLikelihood() falls by the order of its solver", async () => {
+  const x1 = points(3);
+  const expected = logpOf(new GaussianFlow(), await x1.read());
+  for (const solver of ["euler", "heun", "bosh3"] as const) {
+    const errors: number[] = [];
+    for (const steps of [16, 32]) {
+      const { logp } = await logLikelihood(new GaussianFlow(), x1, { solver, steps, exact: true });
+      const values = await logp.read();
+      errors.push(Math.hypot(...expected.map((value, n) => values[n] - value)));
+    }
+    const order = Math.log2(errors[0] / errors[1]);
+    assert.ok(Math.abs(order - solvers[solver].order) < 0.5, `${solver}: ${errors}`);
+  }
+});
+
+testOnDevices("logLikelihood() counts the evaluations of the field", async () => {
+  for (const solver of Object.keys(solvers) as SolverName[]) {
+    const flow = new GaussianFlow();
+    const { evaluations, products } = await logLikelihood(flow, points(2), {
+      solver,
+      steps: 1,
+      seed: 1,
+      probes: 3,
+    });
+    assert.equal(evaluations, flow.calls); // a record of each evaluation of the only step
+    assert.equal(products, 3 * evaluations);
+  }
+});
+
+testOnDevices("its standard error covers the exact value at the stated rate, over 100 seeds", async () => {
+  const flow = new GaussianFlow();
+  const [seeds, each] = [100, 32];
+  const x1 = points(each);
+  const many = concat(Array.from({ length: seeds }, () => x1), 0);
+  const signs = concat(Array.from({ length: seeds }, (_, seed) => rademacher(seed, 1, [each, 4])), 1);
+  const likelihood = new Likelihood(flow, [seeds * each, 4], { solver: "rk4", steps: 20 });
+  const logp = await (await likelihood.run(many, signs)).logp.read();
+  const expected = logpOf(flow, await x1.read());
+  let covered = 0;
+  for (let seed = 0; seed < seeds; seed++) {
+    const errors = expected.map((value, n) => logp[seed * each + n] - value);
+    const mean = errors.reduce((a, b) => a + b) / each;
+    const variance = errors.reduce((a, b) => a + (b - mean) ** 2, 0) / (each - 1);
+    assert.ok(variance > 1e-3, `an estimate with a spread: ${variance}`);
+    if (Math.abs(mean) <= 1.96 * Math.sqrt(variance / each)) covered++;
+  }
+  assert.ok(covered >= 88, `${covered} of 100 (expected 95, 2.2 more or less)`);
+});
+
+testOnDevices(
+  "the mean of logLikelihood() over all vectors of signs is that of the exact trace",
+  async () => {
+    const signs = Array.from({ length: 16 }, (_, i) => [1, 2, 4, 8].map((bit) => i & bit ? 1 : -1));
+    const x1 = points(3);
+    const epsilon = tensor(signs.flatMap((sign) => [sign, sign, sign].flat()), [16, 3, 4]);
+    const options = { solver: "heun", steps: 8 } as const;
+    const all = await new Likelihood(new GaussianFlow(), [3, 4], { ...options, probes: 16 }).run(x1, epsilon);
+    const exact = await new Likelihood(new GaussianFlow(), [3, 4], { ...options, exact: true }).run(x1);
+    assertClose(await all.logp.read(), await exact.logp.read(), 1e-5);
+    assert.deepEqual(all.perProbe.shape, [3, 16]);
+    assertClose(await all.z.read(), await exact.z.read(), 1e-6);
+  },
+);
+
+testOnDevices("a linear field with any matrix has its trace as divergence", async () => {
+  const A = [[0.3, 2, -1], [-0.5, 0.1, 0.7], [1.5, 0, -0.8]];
+  const field = { // v = A x, from parts, since matmul wants A transposed
+    velocity: (x: Tensor) => concat(A.map((row) => sum(multiply(x, tensor(row, [1, 3])), [1], true)), 1),
+  };
+  const x1 = noise(1, [2, 3]);
+  const { logp, z } = await logLikelihood(field, x1, { solver: "rk4", steps: 10, exact: true });
+  const values = await z.read();
+  const trace = A[0][0] + A[1][1] + A[2][2];
+  const expected = [0, 1].map((n) =>
+    -trace - values.subarray(3 * n, 3 * n + 3).reduce((sum, x) => sum + x * x / 2, 0) -
+    1.5 * Math.log(2 * Math.PI)
+  );
+  assertClose(await logp.read(), expected, 1e-5);
+});
+
+testOnDevices("the likelihood of a sample does not depend on the batch or its neighbours", async () => {
+  const model = tiny();
+  const x1 = noise(8, [5, 1, 4, 4]);
+  const options = { solver: "heun", steps: 3, seed: 7, probes: 2 } as const;
+  const whole = await logLikelihood(model, x1, options);
+  const perProbe = await whole.perProbe.read();
+  assert.deepEqual(whole.z.shape, x1.shape);
+  for (const batch of [1, 2, 4]) {
+    const done: number[] = [];
+    const onProgress = (samples: number) => void done.push(samples);
+    const parts = await logLikelihood(model, x1, { ...options, batch, onProgress });
+    assert.deepEqual([done.length, done.at(-1)], [Math.ceil(5 / batch), 5]);
+    assertClose(await parts.perProbe.read(), perProbe, 1e-5);
+    assertClose(await parts.z.read(), await whole.z.read(), 1e-5);
+  }
+  const few = await logLikelihood(model, slice(x1, 0, 0, 2), options);
+  assertClose(await few.perProbe.read(), perProbe.slice(0, 4), 1e-5);
+});
+
+testOnDevices("a condition reaches the field by rows", async () => {
+  // v = c x: log p = log N(x e^-c) - c
+  const field = {
+    velocity: (x: Tensor, _: Tensor, c?: Tensor) => multiply(x, reshape(c!, [x.shape[0], 1])),
+  };
+  const c = [0.5, -1, 0.25, 2, 0];
+  const { logp } = await logLikelihood(field, tensor([1, 1, 1, 1, 1], [5, 1]), {
+    condition: tensor(c),
+    solver: "rk4",
+    steps: 20,
+    batch: 2,
+    exact: true,
+  });
+  const expected = c.map((c) => -(Math.exp(-2 * c)) / 2 - Math.log(2 * Math.PI) / 2 - c);
+  assertClose(await logp.read(), expected, 1e-5);
+});
+
+testOnDevices("logLikelihood() takes adaptive steps unless told otherwise, sample by sample", async () => {
+  const x1 = points(5);
+  const expected = logpOf(new GaussianFlow(), await x1.read());
+  const errors: number[] = [];
+  const calls: number[] = [];
+  for (const tolerance of [1e-2, 1e-3, 1e-4]) {
+    const { logp, evaluations, products } = await logLikelihood(new GaussianFlow(), x1, {
+      tolerance,
+      exact: true,
+    });
+    const values = await logp.read();
+    errors.push(Math.max(...expected.map((value, n) => Math.abs(values[n] - value))));
+    assert.ok(errors.at(-1)! < 30 * tolerance, `${errors}`);
+    calls.push(evaluations);
+    assert.equal(products, 4 * evaluations);
+    const parts = await logLikelihood(new GaussianFlow(), x1, { tolerance, exact: true, batch: 2 });
+    assertClose(await parts.logp.read(), values, 1e-5);
+    assert.ok(parts.evaluations <= evaluations);
+  }
+  assert.ok(calls[0] <= calls[1] && calls[1] < calls[2], `${calls}`);
+  const { evaluations } = await logLikelihood(new GaussianFlow(), x1, { exact: true });
+  assert.equal(evaluations, calls[1]);
+  const bosh3 = await logLikelihood(new GaussianFlow(), x1, {
+    tolerance: 1e-4,
+    exact: true,
+    solver: "bosh3",
+  });
+  assertClose(await bosh3.logp.read(), expected, 1e-3);
+});
+
+testOnDevices(
+  "rademacher() draws signs; row n does not depend on N, and vectors and seeds differ",
+  async () => {
+    const signs = await rademacher(3, 2, [400, 5]).read();
+    assert.ok(signs.every((sign) => sign === 1 || sign === -1));
+    const mean = signs.reduce((a, b) => a + b) / signs.length;
+    assert.ok(Math.abs(mean) < 4 / Math.sqrt(signs.length), `${mean}`);
+    const few = await rademacher(3, 2, [3, 5]).read();
+    assert.deepEqual(few.slice(0, 15), signs.slice(0, 15));
+    assert.deepEqual(few.slice(15), signs.slice(2000, 2015));
+    assert.notDeepEqual(few.slice(0, 15), few.slice(15));
+    assert.notDeepEqual(few, await rademacher(4, 2, [3, 5]).read());
+  },
+);
+
+testOnDevices("likelihoods refuse what makes no sense", async () => {
+  const flow = new GaussianFlow();
+  const x1 = points(2);
+  const refuse = (
+    options: object,
+    message: RegExp,
+    [field, x]: [object, Tensor] = [flow, x1],
+  ) =>
+    assert.rejects(
+      () => logLikelihood(field as GaussianFlow, x, { steps: 2, seed: 1, ...options }),
+      message,
+    );
+  await refuse(
+    {},
+    /^TypeError: Cannot take the likelihood of a guided field: .* \(expected the field without guidance\)$/,
+    [
+      { velocity: (x: Tensor) => x, guided: true },
+      x1,
+    ],
+  );
+  await refuse({ condition: tensor([1, 1]) }, /^TypeError: Cannot take the likelihood of a guided field/, [
+    { velocity: (x: Tensor) => x, guided: true },
+    x1,
+  ]);
+  const adaptive = (options: object) => ({ steps: undefined, ...options });
+  const exact = { exact: true, seed: undefined };
+  await refuse(
+    exact,
+    /^RangeError: Cannot take the exact divergence of 65 elements \(expected at most 64; use probes\)$/,
+    [flow, noise(1, [2, 65])],
+  );
+  await refuse({ ...exact, probes: 2 }, /^TypeError: .*: both exact and probes given/);
+  await refuse({ exact: true }, /^TypeError: .*: both exact and seed given/);
+  await refuse({ seed: undefined }, /^TypeError: .* without a seed/);
+  await refuse({ seed: -1 }, /^RangeError: Cannot draw from the seed -1/);
+  await refuse({ probes: 0 }, /^RangeError: Cannot take the likelihood: probes is 0/);
+  await refuse({ batch: 0 }, /^RangeError: Cannot .*batch is 0/);
+  await refuse({ steps: 0 }, /^RangeError: Cannot sample in 0 steps/);
+  await refuse({ tolerance: 1e-3 }, /^TypeError: Cannot solve: both steps and tolerance given/);
+  await refuse(adaptive({ tolerance: 0 }), /^RangeError: Cannot solve: rtol is 0/);
+  await refuse(
+    adaptive({ solver: "heun" }),
+    /^TypeError: Cannot adapt the steps of a solver without an error estimate/,
+  );
+  await refuse({ times: [0, 1] }, /^TypeError: .*both of steps and times/);
+  await refuse(
+    adaptive({ times: [0.1, 1] }),
+    /^RangeError: .* at times from 0\.1 to 1 \(expected from 0 to 1, as for sampling\)$/,
+  );
+  await refuse(adaptive({ times: [1, 0] }), /^RangeError: .* at times from 1 to 0/);
+  await refuse({ condition: tensor([1]) }, /^ShapeError: .*f32\[1\] \(expected 2 rows\)/);
+  await refuse({}, /^Error: Cannot take gradients: the loss does not depend on parameter 0/, [
+    { velocity: (x: Tensor) => randomNormal(tensor(Uint32Array.of(1, 2, 3)), x.shape) },
+    x1,
+  ]);
+  const likelihood = new Likelihood(flow, [2, 4], { steps: 2 });
+  await assert.rejects(() => likelihood.run(points(3), rademacher(1, 1, [2, 4])), {
+    name: "ShapeError",
+    message: "Cannot take the likelihood: x1 is f32[3, 4] (expected f32[2, 4])",
+  });
+  await assert.rejects(() => likelihood.run(x1), {
+    name: "TypeError",
+    message: "Cannot take the likelihood: epsilon is undefined (expected f32[1, 2, 4])",
+  });
+  await assert.rejects(
+    () => likelihood.run(x1, rademacher(1, 2, [2, 4])),
+    /^ShapeError: .*epsilon is f32\[2, 2, 4\]/,
+  );
+  const trace = new Likelihood(flow, [2, 4], { steps: 2, exact: true });
+  await assert.rejects(
+    () => trace.run(x1, rademacher(1, 1, [2, 4])),
+    /^TypeError: .* exact likelihood by random signs/,
+  );
+  assert.throws(() => new DensityField(flow, [0, 4]), /^ShapeError: Cannot sample a batch/);
+});

@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { multiply, type Tensor, tensor } from "../../../kernels/mod.ts";
+import { gridTimes, sample, Sampler, type TimeGridName, timeGrids } from "../../../models/mod.ts";
+import { assertClose, testOnDevices } from "../../testing.ts";
+
+const names = Object.keys(timeGrids) as TimeGridName[];
+const lengths = (times: readonly number[]) => times.slice(1).map((t, i) => t - times[i]);
+
+for (const name of names) {
+  Deno.test(`gridTimes() of ${name} rise from 0 to 1`, () => {
+    for (const steps of [1, 2, 7, 1000]) {
+      const times = gridTimes(steps, name);
+      assert.equal(times.length, steps + 1);
+      assert.deepEqual([times[0], times[steps]], [0, 1]);
+      assert.ok(lengths(times).every((length) => length > 0));
+    }
+  });
+}
+
+Deno.test("gridTimes() have the lengths that the grids promise", () => {
+  assertClose(gridTimes(4, "quadratic"), [0, 7 / 16, 12 / 16, 15 / 16, 1], 1e-12);
+  assertClose(gridTimes(4, timeGrids.quadratic.make({ bend: -1 })), [0, 1 / 16, 4 / 16, 9 / 16, 1], 1e-12);
+  assertClose(gridTimes(4, timeGrids.quadratic.make({ bend: 0 })), [0, 0.25, 0.5, 0.75, 1], 1e-12);
+  for (const ratio of [100, 0.01, 1]) {
+    const steps = 10;
+    const all = lengths(gridTimes(steps, timeGrids.logarithmic.make({ ratio })));
+    const factors = all.slice(1).map((length, i) => length / all[i]);
+    assertClose(factors, factors.map(() => ratio ** (-1 / steps)), 1e-9);
+  }
+});
+
+testOnDevices("Sampler and sample() take a grid by name, as a grid and as times", async () => {
+  const field = { velocity: (x: Tensor) => multiply(x, -2) };
+  const x0 = tensor([1, 3], [2, 1]);
+  const by = (how: ConstructorParameters<typeof Sampler>[2]) => sample(field, { x0, ...how }).read();
+  const expected = await by({ times: [0, 7 / 16, 12 / 16, 15 / 16, 1] });
+  assertClose(await by({ steps: 4, grid: "quadratic" }), expected, 1e-6);
+  assertClose(await by({ steps: 4, grid: { at: (s) => 1 - (1 - s) ** 2 } }), expected, 1e-6);
+  assert.deepEqual(await by({ steps: 4, grid: "uniform" }), await by({ steps: 4 }));
+  assert.throws(() => new Sampler(field, [2, 1], { times: [0, 1], grid: "quadratic" }), {
+    name: "TypeError",
+    message: "Cannot sample: both times and a grid given (expected a grid with steps only)",
+  });
+  assert.throws(() => new Sampler(field, [2, 1], { steps: 2, grid: "quadratik" as TimeGridName }), {
+    name: "TypeError",
+    message: /^Unknown grid of times "quadratik": did you mean "quadratic"\?/,
+  });
+  assert.throws(() => new Sampler(field, [2, 1], { steps: 3, grid: { at: () => 0.5 } }), {
+    name: "RangeError",
+    message: "Cannot sample at t = 0.5, time 2 of 4 (expected increasing or decreasing times in [0, 1])",
+  });
+});

@@ -1,0 +1,218 @@
+import assert from "node:assert/strict";
+import { record, tensor } from "../../../kernels/mod.ts";
+import {
+  createModel,
+  flatten,
+  isMuonWeight,
+  memoryOrder,
+  modelTypes,
+  namedParameters,
+  optimizer,
+  randomInitialiser,
+  rowsOf,
+  Trainer,
+} from "../../../models/mod.ts";
+import { orthogonaliser } from "../../../models/train/muon.ts";
+import { assertClose, testOnDevices } from "../../testing.ts";
+
+/** A matrix as rows of numbers, in f64. */
+type Matrix = number[][];
+
+const product = (x: Matrix, y: Matrix): Matrix =>
+  x.map((row) => y[0].map((_, j) => row.reduce((sum, value, k) => sum + value * y[k][j], 0)));
+const transposed = (x: Matrix): Matrix => x[0].map((_, j) => x.map((row) => row[j]));
+const sumOf = (...terms: readonly (readonly [number, Matrix])[]): Matrix =>
+  terms[0][1].map((row, i) => row.map((_, j) => terms.reduce((sum, [by, x]) => sum + by * x[i][j], 0)));
+const matrix = (values: ArrayLike<number>, rows: number): Matrix => {
+  const columns = values.length / rows;
+  return Array.from(
+    { length: rows },
+    (_, i) => Array.from({ length: columns }, (_, j) => values[i * columns + j]),
+  );
+};
+
+/** Five Newton-Schulz steps as Jordan writes them, with the shorter side as rows. */
+function newtonSchulz(g: Matrix): Matrix {
+  if (g.length > g[0].length) return transposed(newtonSchulz(transposed(g)));
+  let x = sumOf([1 / (Math.hypot(...g.flat()) + 1e-7), g]);
+  for (let i = 0; i < 5; i++) {
+    const gram = product(x, transposed(x));
+    x = sumOf([3.4445, x], [1, product(sumOf([-4.775, gram], [2.0315, product(gram, gram)]), x)]);
+  }
+  return x;
+}
+
+/** Singular values, as roots of the eigenvalues of x x^T by Jacobi rotations. */
+function singularValues(x: Matrix): number[] {
+  const s = product(x, transposed(x));
+  for (let sweep = 0; sweep < 30; sweep++) {
+    for (let p = 0; p < s.length; p++) {
+      for (let q = p + 1; q < s.length; q++) {
+        const angle = 0.5 * Math.atan2(2 * s[p][q], s[q][q] - s[p][p]);
+        const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+        for (const row of s) [row[p], row[q]] = [cos * row[p] - sin * row[q], sin * row[p] + cos * row[q]];
+        const [above, below] = [s[p], s[q]];
+        s[p] = above.map((value, k) => cos * value - sin * below[k]);
+        s[q] = above.map((value, k) => sin * value + cos * below[k]);
+      }
+    }
+  }
+  return s.map((row, i) => Math.sqrt(row[i]));
+}
+
+const wave = (n: number, phase: number) =>
+  Float32Array.from({ length: n }, (_, i) => Math.sin(i * i + phase));
+
+for (const [rows, columns] of [[8, 20], [20, 8], [16, 144]]) {
+  testOnDevices(`orthogonaliser() brings the singular values of ${rows} x ${columns} near 1`, async () => {
+    const values = wave(2 * rows * columns, 1).map((x, i) => x * (1 + i % 7));
+    const given = [0, 1].map((i) =>
+      matrix(values.subarray(i * rows * columns, (i + 1) * rows * columns), rows)
+    );
+    const y = await orthogonaliser(rows, columns)(tensor(values, [2, rows, columns])).read();
+    const short = (x: Matrix) => rows <= columns ? x : transposed(x);
+    given.forEach((x, i) => {
+      const found = matrix(y.subarray(i * rows * columns, (i + 1) * rows * columns), rows);
+      assertClose(found.flat(), newtonSchulz(x).flat(), 2e-5);
+      const [before, after] = [singularValues(short(x)), singularValues(short(found))];
+      assert.ok(Math.max(...before) / Math.min(...before) > 1.5, `${before}`);
+      assert.ok(after.every((value) => value > 0.65 && value < 1.25), `${after}`);
+    });
+  });
+}
+
+testOnDevices("isMuonWeight() takes 3x3 convolutions inside a network, and leaves the rest to AdamW", () => {
+  for (const type of modelTypes) {
+    const parameters = namedParameters(createModel({ type, filters: [8, 16], tEmb: 16, attn: true }, 1));
+    const [taken, left] = [true, false].map((wanted) =>
+      [...parameters].filter(([, { shape }]) => isMuonWeight(shape) === wanted).map(([name]) => name)
+    );
+    assert.ok(taken.every((name) => /(downs|mid|ups|residual|conv).*weight$/.test(name)), `${taken}`);
+    const first = type === "UNet_FM" ? "downs.0.weight" : "downs.0.conv.weight";
+    const mustStay = [
+      first,
+      "last.weight",
+      "time_mlp.2.weight",
+      "ups.0.upsample.weight",
+      "ups.0.convskip.bias",
+    ];
+    for (const name of mustStay) assert.ok(left.includes(name), `${name} is not among ${left}`);
+    assert.ok(taken.includes("ups.0.convskip.weight"));
+    const order = memoryOrder("muon", parameters);
+    assert.deepEqual(order.toSorted(), [...parameters.keys()].toSorted());
+    assert.deepEqual(order.slice(0, taken.length).toSorted(), taken.toSorted());
+    assert.deepEqual(memoryOrder("adamw", parameters), [...parameters.keys()]);
+  }
+});
+
+/** Convolutions that lie side by side, one that leaves a gap, a tall one, and a bias. */
+const shapes = { a: [8, 8, 3, 3], bias: [5], b: [8, 8, 3, 3], gap: [12, 9, 3, 3], tall: [80, 8, 3, 3] };
+
+for (const clip of [0, 1]) {
+  testOnDevices(`optimizer() of muon takes the steps of its definition, clip ${clip}`, async () => {
+    const settings = { learningRate: 0.01, muonFactor: 2, weightDecay: 0.1, clip };
+    const start = Object.entries(shapes).map(([name, shape], k) =>
+      [name, { shape, values: wave(shape.reduce((x, y) => x * y), k) }] as const
+    );
+    const gradient = (step: number) => start.map(([, { values }], k) => wave(values.length, 10 * step + k));
+    const make = (grouped: boolean) => {
+      const parameters = new Map(start.map(([name, { shape, values }]) => [name, tensor(values, shape)]));
+      const flat = flatten(parameters, grouped ? { order: memoryOrder("muon", parameters) } : {});
+      return { parameters, rule: optimizer("muon", flat, settings) };
+    };
+    const [grouped, plain] = [make(true), make(false)];
+    const bias = { parameters: new Map([["bias", tensor(start[1][1].values)]]) };
+    const adamw = optimizer("adamw", flatten(bias.parameters), { learningRate: 0.01, weightDecay: 0.1 });
+
+    const expected = new Map(start.map(([name, { values }]) => [name, Float64Array.from(values)]));
+    const moments = new Map(start.map(([name, { values }]) => [name, new Float64Array(values.length)]));
+    for (let step = 1; step <= 3; step++) {
+      const gradients = gradient(step);
+      for (const { rule } of [grouped, plain]) {
+        rule.beforeStep();
+        rule.update(gradients.map((values, k) => tensor(values, start[k][1].shape)));
+      }
+      const norm = Math.hypot(...gradients.map((values) => Math.hypot(...values)));
+      const scale = clip > 0 ? Math.min(1, clip / (norm + 1e-6)) : 1;
+      adamw.beforeStep();
+      adamw.update([tensor(gradients[1].map((g) => g * scale))]);
+      start.forEach(([name, { shape: [rows] }], k) => {
+        if (name === "bias") return;
+        const [p, m] = [expected.get(name)!, moments.get(name)!];
+        m.forEach((value, i) => m[i] = 0.95 * value + 0.05 * scale * gradients[k][i]);
+        const direction = m.map((value, i) => 0.05 * scale * gradients[k][i] + 0.95 * value);
+        const update = newtonSchulz(matrix(direction, rows)).flat();
+        const rate = 0.02 * Math.sqrt(Math.max(1, rows * rows / p.length));
+        p.forEach((value, i) => p[i] = value * (1 - 0.02 * 0.1) - rate * update[i]);
+      });
+    }
+    for (const { parameters } of [grouped, plain]) {
+      for (const [name, values] of expected) {
+        const found = await parameters.get(name)!.read();
+        if (name === "bias") assertClose(found, await bias.parameters.get("bias")!.read(), 1e-6);
+        else assertClose(found, values, 5e-6, name);
+      }
+    }
+    const { tensors } = await grouped.rule.state();
+    assert.deepEqual([...tensors.keys()].toSorted(), ["m.a", "m.b", "m.bias", "m.gap", "m.tall", "v.bias"]);
+  });
+}
+
+testOnDevices("optimizer() of muon refuses parameters that are all AdamW's", () => {
+  const parameters = new Map([["first", tensor(new Float32Array(8 * 9), [8, 1, 3, 3])]]);
+  assert.throws(() => memoryOrder("muon", parameters), {
+    name: "TypeError",
+    message: /^Cannot make the optimizer muon: no parameter is the weight of a convolution/,
+  });
+});
+
+for (const type of modelTypes) {
+  testOnDevices(
+    `Trainer learns ${type} by muon, resumes bit for bit, and keeps its moments in f32 under f16`,
+    async (device) => {
+      const x1 = tensor(wave(8 * 36, 3), [8, 1, 6, 6]);
+      const make = (precision: "f32" | "f16" = "f32") => {
+        const model = createModel({ type, filters: [8, 16], tEmb: 8 }, randomInitialiser(1));
+        const options = { batchSize: 8, seed: 1, learningRate: 4e-3, clip: 1, ema: 0.9, precision } as const;
+        return new Trainer(model, rowsOf(x1), { ...options, optimizer: "muon" });
+      };
+      const train = async (trainer: Trainer, steps: number) => {
+        for (let i = 0; i < steps; i++) trainer.queueStep(Uint32Array.from({ length: 8 }, (_, n) => n), 4e-3);
+        return await trainer.losses();
+      };
+      const [whole, first, second] = [make(), make(), make()];
+      const losses = await train(whole, 30);
+      const mean = (values: readonly number[]) => values.reduce((sum, x) => sum + x) / values.length;
+      assert.ok(mean(losses.slice(20)) < 0.92 * mean(losses.slice(0, 5)), `${losses}`);
+      await train(first, 4);
+      second.restore(await first.state(), "the state");
+      assert.deepEqual(await train(second, 3), losses.slice(4, 7));
+      const again = make();
+      await train(again, 7);
+      assert.deepEqual(await second.state(), await again.state());
+      if (!device.halfStorage) return;
+      const half = await train(make("f16"), 30);
+      assertClose([mean(half.slice(20))], [mean(losses.slice(20))], 0.02);
+    },
+  );
+}
+
+testOnDevices("muon in a recorded step equals calling it", async () => {
+  const make = () => {
+    const parameters = new Map([["w", tensor(wave(576, 1), [8, 8, 3, 3])], ["b", tensor(wave(8, 2))]]);
+    const rule = optimizer("muon", flatten(parameters), { learningRate: 0.01, clip: 1, lossScale: 8 });
+    const given = [tensor(wave(576, 3), [8, 8, 3, 3]), tensor(wave(8, 4))];
+    return { parameters, rule, step: () => rule.update(given) };
+  };
+  const [eager, recorded] = [make(), make()];
+  const { run } = record(recorded.step);
+  for (let i = 0; i < 3; i++) {
+    eager.rule.beforeStep();
+    eager.step();
+    recorded.rule.beforeStep();
+    run();
+  }
+  for (const name of ["w", "b"]) {
+    assert.deepEqual(await recorded.parameters.get(name)!.read(), await eager.parameters.get(name)!.read());
+  }
+});

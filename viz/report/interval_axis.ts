@@ -1,0 +1,69 @@
+import { type Markup, markup } from "./markup.ts";
+import type { QualityFigure } from "./quality.ts";
+
+const size = { width: 260, row: 14, top: 4, bottom: 16, margin: 12 } as const;
+/** From this ratio of the largest to the smallest value on, an axis is logarithmic. */
+const wide = 30;
+
+/**
+ * Values of runs with their intervals on one axis, with marks for real images and noise.
+ *
+ * @param figures the same figure of each run, with the run's number
+ * @param shown how a value is written
+ */
+export function intervalAxis(
+  figures: readonly { readonly run: number; readonly figure: QualityFigure }[],
+  shown: (value: number) => string,
+): Markup {
+  const marks = (["real", "noise"] as const).flatMap((name) => {
+    const value = figures.map(({ figure }) => figure[name]).find((value) => value !== undefined);
+    return value === undefined ? [] : [{ name, value }];
+  });
+  const values = [
+    ...figures.flatMap(({ figure: { value, low, high } }) => [value, low, high]),
+    ...marks.map(({ value }) => value),
+  ];
+  const { place, ends, isLog } = axisOf(values, figures.some(({ figure }) => figure.share));
+  const height = size.top + figures.length * size.row + size.bottom;
+  const line = size.top + figures.length * size.row;
+  const rows = figures.map(({ run, figure: { value, low, high } }, i) => {
+    const y = size.top + (i + 0.5) * size.row;
+    const colour = `var(--run-${run % 6})`;
+    return markup`<line x1="${place(low)}" x2="${
+      place(high)
+    }" y1="${y}" y2="${y}" stroke="${colour}" class="interval"/>
+<circle cx="${place(value)}" cy="${y}" r="4" fill="${colour}"><title>${shown(value)}, 95 % interval ${
+      shown(low)
+    } to ${shown(high)}</title></circle>`;
+  });
+  const signs = marks.map(({ name, value }) => {
+    const x = place(value);
+    return markup`<line x1="${x}" x2="${x}" y1="${size.top}" y2="${line}" class="reference ${name}"><title>${
+      name === "real" ? "real images" : "noise"
+    }: ${shown(value)}</title></line>`;
+  });
+  const label = `${figures.map(({ figure }) => shown(figure.value)).join(", ")}${
+    marks.map(({ name, value }) => `; ${name === "real" ? "real images" : "noise"} ${shown(value)}`).join("")
+  }`;
+  return markup`<svg class="axis" viewBox="0 0 ${size.width} ${height}" width="${size.width}" height="${height}" role="img" aria-label="${label}">
+<line x1="${size.margin}" x2="${
+    size.width - size.margin
+  }" y1="${line}" y2="${line}" class="base"/>${signs}${rows}
+<text x="${size.margin}" y="${height - 3}">${shown(ends[0])}</text>
+<text x="${size.width / 2}" y="${height - 3}" text-anchor="middle">${isLog ? "log scale" : undefined}</text>
+<text x="${size.width - size.margin}" y="${height - 3}" text-anchor="end">${shown(ends[1])}</text></svg>`;
+}
+
+/** Where values stand: on a logarithmic axis where they are no shares, above 0 and differ by a factor of 30. */
+function axisOf(values: readonly number[], areShares: boolean) {
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const isLog = !areShares && least > 0 && most / least > wide;
+  const scaled = (value: number) => isLog ? Math.log(value) : value;
+  const [from, to] = [scaled(least), scaled(most)];
+  const length = size.width - 2 * size.margin;
+  const place = (value: number) => {
+    const share = to > from ? (scaled(value) - from) / (to - from) : 0.5;
+    return (size.margin + share * length).toFixed(1);
+  };
+  return { place, ends: [least, most] as const, isLog };
+}

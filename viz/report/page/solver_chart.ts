@@ -1,0 +1,63 @@
+/// <reference lib="dom" />
+import type { RunPayload } from "../payload.ts";
+import type { SolverQuality } from "../quality.ts";
+import { Chart, type Figure, runLine, type Theme } from "./charts.ts";
+import { plain } from "./training_charts.ts";
+import type { Views } from "./views.ts";
+
+/** Fréchet distance against evaluations, a line for each solver of each run. */
+export function showSolvers(runs: readonly RunPayload[], views: Views): void {
+  const place = document.getElementById("solvers-chart");
+  if (!place) return;
+  const compared = runs.filter(({ solvers }) => solvers);
+  const names = [...new Set(compared.flatMap(({ solvers }) => solvers!.map(({ solver }) => solver)))];
+  const chart = new Chart(
+    place,
+    (theme) =>
+      compared.flatMap(({ name, solvers }, run) =>
+        names.map((solver, i) => {
+          const own = solvers!.filter((result) => result.solver === solver)
+            .toSorted((a, b) => a.evaluations - b.evaluations);
+          return traceOf(own, compared.length > 1 ? `${plain(name)} ${solver}` : solver, theme, i, run);
+        })
+      ),
+    () => ({
+      showlegend: true,
+      hovermode: "closest",
+      xaxis: { title: { text: "evaluations of the network for a sample" }, type: "log", dtick: "D2" },
+      yaxis: { title: { text: "Fréchet distance" }, type: "log", dtick: "D2" },
+    }),
+  );
+  views.add(place, () => chart.draw());
+}
+
+/** The results of one solver with their intervals; the chosen one is larger. */
+function traceOf(
+  results: readonly SolverQuality[],
+  name: string,
+  theme: Theme,
+  solver: number,
+  run: number,
+): Figure {
+  const { color } = runLine(theme, solver);
+  const y = results.map(({ frechet }) => frechet.value);
+  return {
+    x: results.map(({ evaluations }) => evaluations),
+    y,
+    error_y: {
+      type: "data",
+      symmetric: false,
+      array: results.map(({ frechet }, i) => frechet.high - y[i]),
+      arrayminus: results.map(({ frechet }, i) => y[i] - frechet.low),
+      color,
+      thickness: 1,
+      width: 2,
+    },
+    text: results.map(({ words }) => words),
+    hovertemplate: "%{text}<br>%{x:.3~g} evaluations<br>Fréchet %{y:.3~g}<extra></extra>",
+    name,
+    mode: "lines+markers",
+    line: { color, width: 1.5, dash: runLine(theme, run * theme.runs.length).dash },
+    marker: { color, size: results.map(({ chosen }) => chosen ? 12 : 6) },
+  };
+}
