@@ -65,7 +65,7 @@ export {
 } from "./ops/optimizer/optimizer.ts";
 export { maxPool2d } from "./ops/resample/pool.ts";
 export { randomNormalRows } from "./ops/random/normal_rows.ts";
-export { randomNormal, randomUniform } from "./ops/random/random.ts";
+export { normals, randomNormal, randomUniform } from "./ops/random/random.ts";
 export { argmax, max, min } from "./ops/reduce/max.ts";
 export { mean, sum } from "./ops/reduce/reduce.ts";
 export { resizeBilinear } from "./ops/resample/resample.ts";

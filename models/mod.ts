@@ -12,7 +12,21 @@ export {
   type Objective,
   type Pairs,
 } from "./flow/objective.ts";
-export { type Coupling, couplings, independentCoupling, type NoiseDraw } from "./flow/coupling.ts";
+export { assignment } from "./flow/assignment.ts";
+export {
+  classTransportPairs,
+  type Coupling,
+  couplings,
+  type HostExamples,
+  independentCoupling,
+  mostPaired,
+  type NoiseDraw,
+  pairTransport,
+  type TransportBatch,
+  type TransportCoupling,
+  transportPairs,
+} from "./flow/coupling.ts";
+export { type Pairing, transport } from "./flow/transport.ts";
 export type { VelocityField } from "./flow/field.ts";
 export { type GuidanceOptions, guided } from "./flow/guidance.ts";
 export {
@@ -161,7 +175,7 @@ export {
 export { uniformTimes } from "./solve/times.ts";
 export { constant, cosine, oneCycle } from "./train/annealing.ts";
 export { BatchOrder } from "./train/batch_order.ts";
-export { type BatchSource, type Examples, rowsOf } from "./train/batch_source.ts";
+export { type BatchSource, type Examples, hostRows, rowsOf } from "./train/batch_source.ts";
 export { Ema } from "./train/ema.ts";
 export { fit, FitError, type FitOptions, type FitProgress, type Validation } from "./train/fit.ts";
 export {

@@ -26,11 +26,12 @@ const under = async (folders: readonly string[], type: RegExp) =>
     type.test(path)
   );
 
-/** The modules that programs start with: those the package exports, the tasks, and what `tools/` builds from. */
+/** The modules that programs start with: those the package exports, the tasks, workers, and what `tools/` builds from. */
 const entries = [
   ...Object.values(settings.exports).map((path) => path.slice(2)),
   ...Object.values(settings.tasks).flatMap(({ command }) => command.match(/[\w/]+\.ts\b/g) ?? []),
   ...Object.values(bundles).map(({ entry }) => entry),
+  "experiments/training/pair_worker.ts",
   "kernels/devices/cpu/assembly/program.ts",
 ];
 

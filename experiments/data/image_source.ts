@@ -1,5 +1,5 @@
 import { gatherImages, gatherRows, packBytes, reshape, type Tensor, tensor } from "../../kernels/mod.ts";
-import type { BatchSource, Examples, Normalization } from "../../models/mod.ts";
+import type { BatchSource, Examples, HostExamples, Normalization } from "../../models/mod.ts";
 import type { Dataset, LabelledImages } from "./dataset.ts";
 import type { TrainingConfig } from "../settings/tasks/train_config.ts";
 
@@ -25,6 +25,8 @@ export function labelsFor(
 
 /** Images that stay on the device as bytes and come out as normalised batches. */
 export class ImageSource implements BatchSource {
+  /** The same images in host memory, with their labels if there are any. */
+  readonly host: HostExamples;
   readonly #bytes: Tensor;
   readonly #labels: Tensor | undefined;
   /** Number of classes of the labels that come with the images; 0 without labels. */
@@ -45,6 +47,7 @@ export class ImageSource implements BatchSource {
     this.#bytes = packBytes(images);
     this.#labels = labels && tensor(Uint32Array.from(labels.values));
     this.classes = labels?.classes ?? 0;
+    this.host = hostImages(images, size, normalization, labels?.values);
   }
 
   /** [C, H, W] of an image. */
@@ -67,4 +70,24 @@ export class ImageSource implements BatchSource {
       ...this.#labels && { condition: gatherRows(this.#labels, indices) },
     };
   }
+}
+
+function hostImages(
+  images: Uint8Array,
+  { channels, height, width }: Pick<Dataset, "channels" | "height" | "width">,
+  { scale, shift }: Normalization,
+  labels: Uint8Array | undefined,
+): HostExamples {
+  const size = channels * height * width;
+  return {
+    size,
+    values(examples) {
+      const values = new Float32Array(examples.length * size);
+      examples.forEach((image, n) => {
+        for (let i = 0; i < size; i++) values[n * size + i] = images[image * size + i] * scale / 255 + shift;
+      });
+      return values;
+    },
+    ...labels && { labels: (examples: Uint32Array) => Uint32Array.from(examples, (image) => labels[image]) },
+  };
 }

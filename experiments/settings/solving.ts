@@ -8,33 +8,30 @@ import type { Values } from "./setting.ts";
 import { makeTimes, timeGrid } from "./time_grid.ts";
 
 const adaptive = Object.keys(adaptiveSolvers);
-const tolerance = (what: string, other: string) =>
-  optional(
-    number({
-      doc: `${what}; ${anyOf(adaptive)} then choose their own steps (else ${other})`,
-      above: 0,
-      max: 1,
-    }),
-  );
+const tolerance = (error: string, other: string) =>
+  optional(number({
+    doc: `${error} error a step may have, for own steps of ${adaptive.join(", ")} (else ${other})`,
+    above: 0,
+    max: 1,
+  }));
 
-/** A line of `--help`: what the steps of solvers cost. */
-export const costsOf = (names: readonly FlowSolverName[]): string =>
-  `evaluations of the network in a step: ${
-    names.map((name) => `${name} ${flowSolvers[name].evaluationsPerStep}`).join(", ")
-  }`;
+/** A line of `--help`: the evaluations that a step of each solver takes. */
+export function costsOf(names: readonly FlowSolverName[]): string {
+  return names.map((name) => `${name} ${flowSolvers[name].evaluationsPerStep}`).join(", ");
+}
 
 const names = Object.keys(flowSolvers) as FlowSolverName[];
 
 /** Settings that say how a flow is followed. */
 export const solving = {
   solver: {
-    ...choice(names, { doc: "how the flow is solved", default: "heun" }),
+    ...choice(names, { doc: "how the flow is solved; below, evaluations a step", default: "heun" }),
     details: [`${costsOf(names)}; sde adds noise`],
   },
   steps: integer({ doc: "steps from noise to image", min: 1, max: 2 ** 24, default: 20 }),
   grid: timeGrid({ doc: "how the steps are spread over time", default: "uniform" }),
-  rtol: tolerance("error allowed per step, relative to the image", "as --atol"),
-  atol: tolerance("error allowed per step in any case", "as --rtol"),
+  rtol: tolerance("relative", "--atol"),
+  atol: tolerance("absolute", "--rtol"),
   maxEvaluations: optional(integer({
     doc: `most evaluations of a batch, with --rtol or --atol (else ${adaptiveDefaults.maxEvaluations})`,
     min: 1,

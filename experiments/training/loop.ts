@@ -7,8 +7,10 @@ import { TrainingError, yieldToSignals } from "../program/command.ts";
 import type { ProgressBar } from "../program/progress.ts";
 import { runFile, weightsFile } from "../run/layout.ts";
 import { readMetrics } from "../run/metrics_log.ts";
+import { objectiveOf } from "../settings/tasks/objective.ts";
 import type { Tracker } from "../tracking/tracker.ts";
 import { LossLog } from "./loss_log.ts";
+import { PairedBatches } from "./paired_batches.ts";
 import { restoreRunState, saveRun, saveWeights } from "./run_state.ts";
 import { SampleGrids } from "./sample_grids.ts";
 import { scheduleOf } from "./schedule_of.ts";
@@ -20,9 +22,10 @@ import { Validation } from "./validation.ts";
 const burstMs = 300;
 
 /** The loop of a training run: steps, and validation, sample grids and checkpoints between them. */
-export class TrainingLoop {
+export class TrainingLoop implements Disposable {
   readonly #session: TrainingSession;
   readonly #order: BatchOrder;
+  readonly #pairs: PairedBatches;
   readonly #schedule: Schedule;
   readonly #losses: LossLog;
   readonly #validation: Validation;
@@ -39,12 +42,18 @@ export class TrainingLoop {
     const { config, images: { train, validation }, network, source } = session;
     this.#session = session;
     this.#order = new BatchOrder(train, config.batchSize, config.seed);
+    this.#pairs = new PairedBatches(this.#order, objectiveOf(config).coupling, source.host, config);
     this.#schedule = scheduleOf(config);
     this.#losses = new LossLog(this.#order, config.logEvery, () => this.#adviceOnDivergence());
     this.#validation = new Validation(network.averaged, source, config, validation);
     this.#grids = new SampleGrids(network.averaged, source, config);
     const byEpochs = config.epochs > 0 ? this.#order.stepsFor(config.epochs) : Infinity;
     this.#totalSteps = Math.min(byEpochs, config.maxSteps > 0 ? config.maxSteps : Infinity);
+  }
+
+  /** Ends what pairs the batches. */
+  [Symbol.dispose](): void {
+    this.#pairs[Symbol.dispose]();
   }
 
   /** Steps at which the run ends; Infinity while only minutes limit it. */
@@ -103,7 +112,7 @@ export class TrainingLoop {
       ...this.#grids.wanted ? [{ epochs: config.sampleEpochs, run: () => this.#grids.draw() }] : [],
     ];
     const steps = await stepsWithin(left, this.#trainer, {
-      batch: (step) => this.#order.batch(step),
+      batches: (from, to) => this.#pairs.batches(from, to),
       learningRate: this.#schedule.learningRate(0),
       interludes: interludes.map(({ epochs, run }) => ({ everySteps: this.#order.stepsFor(1, epochs), run })),
       stopped: () => signal.aborted,
@@ -173,18 +182,18 @@ export class TrainingLoop {
     const events = intervals.map((epochs) => this.#order.endAfter(from, epochs));
     const end = Math.min(from + count, this.#totalSteps, ...events);
     const learningRates: number[] = [];
-    while (trainer.step < end) {
+    for (const examples of await this.#pairs.batches(from, end)) {
       const learningRate = this.#schedule.learningRate(progressAt(trainer.step, this.#totalSteps));
       learningRates.push(learningRate);
-      trainer.queueStep(this.#order.batch(trainer.step), learningRate);
+      trainer.queueStep(examples, learningRate, { paired: true });
     }
     const { losses, gradientNorms } = await trainer.measures();
     this.#imagesSeen += losses.length * config.batchSize;
-    losses.forEach((loss, i) => {
+    for (const [i, loss] of losses.entries()) {
       const measured = { loss, gradientNorm: gradientNorms[i] };
       const line = this.#losses.add(from + i, measured, learningRates[i]);
-      if (line) this.#tracker.log({ ...line, ...this.#elapsed });
-    });
+      if (line) this.#tracker.log({ ...line, ...await this.#pairs.costs(line.step), ...this.#elapsed });
+    }
     return losses;
   }
 
@@ -193,7 +202,8 @@ export class TrainingLoop {
     const { step } = this.#trainer;
     const learningRate = this.#schedule.learningRate(progressAt(Math.max(step - 1, 0), this.#totalSteps));
     const line = this.#losses.end(step, learningRate);
-    if (line && !await this.#isMeasured("train_loss")) this.#tracker.log({ ...line, ...this.#elapsed });
+    if (!line || await this.#isMeasured("train_loss")) return;
+    this.#tracker.log({ ...line, ...await this.#pairs.costs(step), ...this.#elapsed });
   }
 
   get #elapsed() {

@@ -15,6 +15,7 @@ import { gauges } from "../tracking/gauges.ts";
 import type { RecordedDataset } from "../tracking/record.ts";
 import { startTracking, trackingOf } from "../tracking/start.ts";
 import { tracked } from "../tracking/tracker.ts";
+import { checkCoupling } from "./check_coupling.ts";
 import { checkPictures } from "./check_pictures.ts";
 import { decideConditional } from "./conditional.ts";
 import { compileKernels } from "./compile_kernels.ts";
@@ -84,13 +85,14 @@ async function trainOn(device: Device, given: TrainingConfig, options: RunOption
     normalizationTo(asked.normalize),
     labelsFor(asked, data.train, data),
   );
+  checkCoupling(asked);
   checkPictures(asked, source.shape, source.classes);
   const { config, network } = fittingNetwork(asked, device, source, say);
   const images = splitImages(data.train.count, config);
   const run = config.resume ??
     await createRunFolder({ name: config.name ?? config.model, out: config.out, startedAt });
   const lock = resumed ?? own.use(await lockRun(run));
-  const loop = new TrainingLoop({ config, run, data, images, network, source, signal, say });
+  using loop = new TrainingLoop({ config, run, data, images, network, source, signal, say });
   const resumedAt = resumed ? await loop.resume() : undefined;
   if (resumed) await removeLeftovers(resumed);
   let bar: ProgressBar | undefined;

@@ -19,7 +19,8 @@ export interface Interlude {
 /** What a trial runs. */
 export interface Trial {
   /** Examples of step 0, 1, ... */
-  readonly batch: (step: number) => Uint32Array<ArrayBuffer>;
+  /** The examples of steps from `from` up to `to`, as the coupling orders them. */
+  readonly batches: (from: number, to: number) => Promise<readonly Uint32Array<ArrayBuffer>[]>;
   /** The learning rate of the trial steps. */
   readonly learningRate: number;
   readonly interludes: readonly Interlude[];
@@ -40,13 +41,14 @@ type TrialTrainer = Pick<Trainer, "step" | "state" | "restore" | "queueStep" | "
 export async function stepsWithin(
   seconds: number,
   trainer: TrialTrainer,
-  { batch, learningRate, interludes, stopped }: Trial,
+  { batches, learningRate, interludes, stopped }: Trial,
   now: () => number = () => performance.now(),
 ): Promise<number | undefined> {
   const startedMs = now();
   const before = await trainer.state();
   const run = async (steps: number) => {
-    for (let i = 0; i < steps; i++) trainer.queueStep(batch(trainer.step), learningRate);
+    const examples = await batches(trainer.step, trainer.step + steps);
+    for (const batch of examples) trainer.queueStep(batch, learningRate, { paired: true });
     await trainer.losses();
     await yieldToSignals();
   };

@@ -1,3 +1,7 @@
+import { normals } from "../../kernels/mod.ts";
+import { streams } from "../random/streams.ts";
+import { type Pairing, transport } from "./transport.ts";
+
 /** Identifies the noise of a training step. */
 export interface NoiseDraw {
   /** Integer in [0, 2^32). */
@@ -6,26 +10,105 @@ export interface NoiseDraw {
   readonly step: number;
 }
 
+/** Examples as a coupling sees them, in host memory. */
+export interface HostExamples {
+  /** Elements of an example. */
+  readonly size: number;
+  /** The data at some indices as the network sees it, f32[N, size]. */
+  values(examples: Uint32Array): Float32Array<ArrayBuffer>;
+  /** Labels at some indices, u32[N], if the data has them. */
+  labels?(examples: Uint32Array): Uint32Array<ArrayBuffer>;
+}
+
 /** Pairs data with noise. */
 export interface Coupling {
+  /** What of the data it needs to see in host memory; nothing by default. */
+  readonly sees?: "values" | "labels";
   /**
    * Reorders a batch so that example n is paired with row n of the noise.
    *
    * @param examples indices of a batch, u32[N]
    * @param draw the noise of the step
+   * @param data the examples, if the coupling sees them
    * @returns the same examples, reordered
+   * @throws {TypeError} if the data that it needs is not given
    */
-  pair(examples: Uint32Array<ArrayBuffer>, draw: NoiseDraw): Uint32Array<ArrayBuffer>;
+  pair(examples: Uint32Array<ArrayBuffer>, draw: NoiseDraw, data?: HostExamples): Uint32Array<ArrayBuffer>;
 }
 
 /** Noise and data are drawn independently. */
 export const independentCoupling: Coupling = { pair: (examples) => examples };
+
+/** Most examples of a batch that is paired by transport: more would take longer than a step. */
+export const mostPaired = 256;
+
+/** A batch that transport is to pair, in host memory: what a worker needs. */
+export interface TransportBatch {
+  readonly draw: NoiseDraw;
+  /** f32[N, P] */
+  readonly values: Float32Array<ArrayBuffer>;
+  /** Absent if classes do not matter. */
+  readonly labels?: Uint32Array<ArrayBuffer>;
+  /** N. */
+  readonly count: number;
+}
+
+/** Exact transport between a batch and its noise, which it draws as the device does; by class or not. */
+export interface TransportCoupling extends Coupling {
+  readonly sees: "values" | "labels";
+  /** What {@linkcode pairTransport} needs, for a worker to do it. */
+  batch(examples: Uint32Array, draw: NoiseDraw, data: HostExamples | undefined): TransportBatch;
+}
+
+/** Pairs a batch with its noise: equal to the device's to 1e-5. */
+export function pairTransport({ draw: { seed, step }, values, labels, count }: TransportBatch): Pairing {
+  return transport(normals(seed, streams.noise, step, values.length), values, count, labels);
+}
+
+function transportCoupling(sees: "values" | "labels"): TransportCoupling {
+  const batch: TransportCoupling["batch"] = (examples, draw, data) => {
+    const labels = sees === "labels" ? data?.labels?.(examples) : undefined;
+    if (!data || (sees === "labels" && !labels)) {
+      throw new TypeError(
+        `Cannot pair data with noise: the coupling needs the ${sees} of the data on the host`,
+      );
+    }
+    if (examples.length > mostPaired) {
+      throw new RangeError(
+        `Cannot pair ${examples.length} examples by transport (expected batches of at most ${mostPaired})`,
+      );
+    }
+    return { draw, values: data.values(examples), count: examples.length, ...labels && { labels } };
+  };
+  return {
+    sees,
+    batch,
+    pair: (examples, draw, data) =>
+      pairTransport(batch(examples, draw, data)).order.map((at) => examples[at]),
+  };
+}
+
+/** Exact minibatch transport: of all pairings of a batch with its noise the one with the least squared distances. */
+export const transportPairs: TransportCoupling = transportCoupling("values");
+
+/** The same within each class, so that a label says nothing of the noise that its example meets. */
+export const classTransportPairs: TransportCoupling = transportCoupling("labels");
 
 /** The couplings by name. */
 export const couplings = {
   independent: {
     doc: "noise and data are drawn independently",
     settings: {},
-    make: () => independentCoupling,
+    make: (): Coupling => independentCoupling,
+  },
+  ot: {
+    doc: "exact transport in each batch, of at most 256 images",
+    settings: {},
+    make: (): Coupling => transportPairs,
+  },
+  class_ot: {
+    doc: "the same within each class, for data with labels",
+    settings: {},
+    make: (): Coupling => classTransportPairs,
   },
 } as const;

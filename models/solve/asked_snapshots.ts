@@ -53,11 +53,13 @@ export class AskedSnapshots {
       const values = read(
         steps.map(({ t, dt }, n) => asked[n] ? interpolation((this.#times[taken[n]] - t) / dt, dt) : nothing),
       );
-      this.#reads.push(values.then(([x, slope]) => {
+      const kept = values.then(([x, slope]) => {
         asked.forEach((asked, n) => {
           if (asked) this.#keep(taken[n], n, x, slope);
         });
-      }));
+      });
+      kept.catch(() => {}); // `all` tells of it, unless the solver fails first
+      this.#reads.push(kept);
       asked.forEach((asked, n) => {
         if (asked) this.#taken[n]++;
       });

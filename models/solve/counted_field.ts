@@ -8,11 +8,11 @@ import { type VelocityField, velocityOf } from "../flow/field.ts";
  * computes nothing, and every replay evaluates the field as often as the trace asked for it.
  *
  * ```ts
- * import { init, tensor } from "../../kernels/mod.ts";
+ * import { init, multiply, tensor } from "../../kernels/mod.ts";
  * import { CountedField } from "../mod.ts";
  *
  * await init({ device: "cpu" });
- * const field = new CountedField({ velocity: (x) => x });
+ * const field = new CountedField({ velocity: (x) => multiply(x, 2) });
  * const x = tensor([1]), t = tensor([0]);
  * const step = field.record(() => field.velocity(field.velocity(x, t), t));
  * for (let i = 0; i < 10; i++) step.run();

@@ -54,7 +54,7 @@ export interface StochasticRunOptions {
  * It holds for the linear path from standard normal noise and fields that give the velocity. There is no way back: time
  * runs from noise to data.
  *
- * Source: Ma et al. 2024, SiT, arXiv:2401.08740, equations 6 and 10, with w = noise sigma
+ * Source: Ma et al. 2024, SiT, arXiv:2401.08740, with the diffusion coefficient w = noise sigma
  */
 export class StochasticSampler {
   /** The times of the steps. */

@@ -19,7 +19,7 @@ export const uniformGrid: TimeGrid = { at: (s) => s };
  *
  * @param bend in [-1, 1]. With 1 the steps get shorter towards data, t = 1 - (1 - s)^2, as in DDIM; with -1 towards noise,
  * t = s^2
- * Source: Song et al. 2021, Denoising diffusion implicit models, arXiv:2010.02502, section D.2
+ * Source: Song et al. 2021, Denoising diffusion implicit models, arXiv:2010.02502, appendix D.2
  */
 export function quadraticGrid(bend: number): TimeGrid {
   return { at: (s) => s + bend * s * (1 - s) };
@@ -33,24 +33,25 @@ export function quadraticGrid(bend: number): TimeGrid {
  */
 export function logarithmicGrid(ratio: number): TimeGrid {
   if (ratio === 1) return uniformGrid;
-  return { at: (s) => (1 - ratio ** -s) / (1 - 1 / ratio) };
+  const rate = -Math.log(ratio);
+  return { at: (s) => Math.expm1(rate * s) / Math.expm1(rate) }; // (1 - ratio^-s) / (1 - 1 / ratio), precise near 1
 }
 
 /** The grids of times by name. */
 export const timeGrids = {
   uniform: { doc: "equal steps", settings: {}, make: () => uniformGrid },
   quadratic: {
-    doc: "steps whose length changes linearly",
+    doc: "shorter steps at one end",
     settings: {
-      bend: { doc: "1 = finest near data, -1 = finest near noise", min: -1, max: 1, default: 1 },
+      bend: { doc: "1 = at data, -1 = at noise", min: -1, max: 1, default: 1 },
     },
     make: ({ bend }: Readonly<Record<string, number>>) => quadraticGrid(bend),
   },
   logarithmic: {
-    doc: "steps whose length changes by the same factor",
+    doc: "ever shorter steps",
     settings: {
       ratio: {
-        doc: "first length by last, nearly; below 1 = finest near noise",
+        doc: "first by last, below 1 = longer",
         min: 1e-4,
         max: 1e4,
         default: 4,

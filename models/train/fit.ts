@@ -1,10 +1,11 @@
 import type { Tensor } from "../../kernels/mod.ts";
 import { isCount } from "../../kernels/core/count.ts";
+import type { Coupling, HostExamples } from "../flow/coupling.ts";
 import type { VelocityField } from "../flow/field.ts";
 import type { Objective } from "../flow/objective.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import { BatchOrder } from "./batch_order.ts";
-import { rowsOf } from "./batch_source.ts";
+import { hostRows, rowsOf } from "./batch_source.ts";
 import { HeldOutLoss, meanLoss } from "./held_out_loss.ts";
 import { progressAt, type Schedule } from "./schedule.ts";
 import { Trainer } from "./trainer.ts";
@@ -106,7 +107,7 @@ export async function fit(
       "Cannot train: the schedule needs a validation loss (expected `validation` data)",
     );
   }
-  const trainer = trainerOf(model, x1, {
+  const trainer = await trainerOf(model, x1, {
     ...options,
     batchSize,
     seed,
@@ -150,15 +151,16 @@ type Settings = Pick<FitOptions, "optimizer" | "objective" | "condition" | "labe
   readonly seed: number;
 };
 
-function trainerOf(
+async function trainerOf(
   model: Module & VelocityField,
   x1: Tensor,
   { optimizer, objective, condition, labelDropout = 0, batchSize, seed, learningRate }: Settings & {
     readonly learningRate: number;
   },
-): Trainer {
+): Promise<Trainer> {
   if (namedParameters(model).size === 0) throw new FitError("Cannot train: the model has no parameters");
-  return new Trainer(model, rowsOf(x1, condition), {
+  const host = objective?.coupling.sees && await onHost(x1, condition, objective.coupling.sees);
+  return new Trainer(model, rowsOf(x1, condition, host), {
     batchSize,
     seed,
     learningRate,
@@ -166,6 +168,22 @@ function trainerOf(
     ...objective && { objective },
     labelDropout,
   });
+}
+
+/** The data in host memory, for a coupling. */
+async function onHost(
+  x1: Tensor,
+  condition: Tensor | undefined,
+  sees: NonNullable<Coupling["sees"]>,
+): Promise<HostExamples> {
+  const [values, size] = [await x1.read(), x1.size / x1.shape[0]];
+  if (sees === "values") return hostRows(values, size);
+  if (condition?.type === "u32" && condition.shape.length === 1) {
+    return hostRows(values, size, await condition.readWords());
+  }
+  throw new FitError(
+    `Cannot train: the coupling needs a label per example as condition, u32[M], not ${condition}`,
+  );
 }
 
 /** Returns a function that measures the mean validation loss. */

@@ -152,11 +152,22 @@ export class Trainer {
     await this.#step().compile(progress);
   }
 
-  /** Queues a training step on the examples at some indices, u32[batchSize]. */
-  queueStep(examples: Uint32Array<ArrayBuffer>, learningRate: number): void {
+  /**
+   * Queues a training step on the examples at some indices, u32[batchSize].
+   *
+   * @param paired whether the coupling has ordered them already, as a worker may ahead of time
+   * @throws {TypeError} if the coupling sees the data and the source does not hold it in host memory
+   */
+  queueStep(
+    examples: Uint32Array<ArrayBuffer>,
+    learningRate: number,
+    { paired = false }: { readonly paired?: boolean } = {},
+  ): void {
     const recorded = this.#step();
     const [seed, step] = [this.#seed, this.step];
-    this.#draw.write(this.#objective.coupling.pair(examples, { seed, step }), seed, step);
+    const { host } = this.#draw.source;
+    const ordered = paired ? examples : this.#objective.coupling.pair(examples, { seed, step }, host);
+    this.#draw.write(ordered, seed, step);
     this.#dropout?.write(seed, step);
     this.#ringIndex.write(Uint32Array.of(step % Trainer.maxOpenLosses));
     this.#optimizer.beforeStep(learningRate);

@@ -47,7 +47,7 @@ async function assertSameRun(place: Workplace, actual: string, expected: string)
 
 const kinds = {
   "adamw, one_cycle and averaged weights": "--optimizer adamw --schedule one_cycle --ema 0.9",
-  "muon": "--optimizer muon --muon-lr 0.01 --schedule cosine --clip 1",
+  "muon and pairs by transport": "--optimizer muon --muon-lr 0.01 --schedule cosine --coupling ot",
   "sgd": "--optimizer sgd --lr 0.01 --schedule cosine --ema 0",
   "a plateau schedule":
     "--schedule plateau --plateau-patience 0 --plateau-factor 0.1 --lr 0.1 --ema 0 --val-fraction 0.3",
@@ -69,8 +69,8 @@ for (const [kind, flags] of Object.entries(kinds)) {
 for (const [signal, exitCode] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const)) {
   testTask(`train saves at ${signal} and can be resumed`, async (place) => {
     const [{ code, stderr }] = await Promise.all([
-      interrupt(place, "", signal as Deno.Signal),
-      place.succeed("train:base", `${longRun} --out whole`),
+      interrupt(place, "--coupling ot", signal as Deno.Signal), // whose worker must end with the run
+      place.succeed("train:base", `${longRun} --coupling ot --out whole`),
     ]);
     assert.equal(code, exitCode, stderr);
     assert.match(

@@ -10,6 +10,7 @@ import {
   evaluations,
   fit,
   flatten,
+  gridTimes,
   GroupNorm,
   HeldOutLoss,
   heun,
@@ -23,7 +24,9 @@ import {
   sample,
   SampleBatches,
   Sampler,
+  solveFlow,
   step,
+  StochasticSampler,
   TimeEmbedding,
   Trainer,
   trajectory,
@@ -41,6 +44,7 @@ const model = (filters = [2, 4]) => createModel({ type: "UNet_FM", filters, tEmb
 const options = { batchSize: 2, seed: 1, learningRate: 0.1 };
 const start = { count: 2, shape: [1, 4, 4], seed: 1, steps: 2 };
 const x = () => zeros([2, 3]), t = () => zeros([2]);
+const euler = { method: "fixed", solver: "euler", steps: 1 } as const;
 const withZero = [...notCounts, 0];
 const seeds = [1.5, NaN, -2, Infinity, 2 ** 32];
 
@@ -73,6 +77,16 @@ const counting: Record<string, readonly [Counting, readonly number[]]> = {
     (n) => new AdaptiveSampler(field, [2, 2], { maxEvaluations: n }),
     withZero,
   ],
+  "StochasticSampler() shape": [(n) => new StochasticSampler(field, [n, 2], { steps: 1 }), withZero],
+  "StochasticSampler() steps": [(n) => new StochasticSampler(field, [2, 2], { steps: n }), withZero],
+  "StochasticSampler() seed": [(n) => new StochasticSampler(field, [2, 2], { steps: 1, seed: n }), seeds],
+  "StochasticSampler.run() from": [
+    (n) => new StochasticSampler(field, [2, 3], { steps: 1 }).run(x(), { from: n }),
+    notCounts,
+  ],
+  "solveFlow() batch": [(n) => solveFlow(field, x(), euler, { batch: n }), withZero],
+  "solveFlow() steps": [(n) => solveFlow(field, x(), { ...euler, steps: n }), withZero],
+  "gridTimes() steps": [(n) => gridTimes(n, "quadratic"), withZero],
   "trajectory() count": [(n) => trajectory(field, { ...start, count: n }), withZero],
   "step() dt": [(n) => step(heun, field, x(), t(), n), [NaN, Infinity]],
   "uniformTimes() steps": [(n) => uniformTimes(n), withZero],

@@ -93,12 +93,12 @@ export const training = defineSettings({
   samples: integer({ doc: "images in samples.png", default: 64 }),
   guidance: number({ doc: "guidance of the samples by their labels, 1 = none", min: 0, default: 1 }),
   solver: {
-    ...choice(solverNames, { doc: "ODE solver of the samples" }),
+    ...choice(solverNames, { doc: "ODE solver of the samples; below, evaluations a step" }),
     details: [costsOf(solverNames)],
   },
   sampleSteps: integer({ doc: "solver steps from noise to image", min: 1 }),
   flowSamples: integer({ doc: "images whose flow from noise is stored", default: 5 }),
-  flowSteps: integer({ doc: "Euler steps of these flows, one evaluation and one snapshot each", min: 1 }),
+  flowSteps: integer({ doc: "Euler steps of these flows, one evaluation and snapshot each", min: 1 }),
   flowFrames: integer({ doc: "frames of their animation", min: 2, max: 10_000, default: 60 }),
   pacing: choice(pacings, { doc: "how the frames are spread over time", default: "linear" }),
   sampleEpochs: number({

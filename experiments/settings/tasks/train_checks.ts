@@ -1,3 +1,5 @@
+import { type Coupling, couplings, mostPaired } from "../../../models/flow/coupling.ts";
+import { makeVariant } from "../variant.ts";
 import { ConfigError, flagOf } from "../setting.ts";
 import type { TrainingConfig } from "./train.ts";
 
@@ -40,6 +42,13 @@ export function checkConfig(config: TrainingConfig): void {
   if (config.epochs === 0 && config.maxSteps === 0 && config.maxMinutes === 0) {
     throw new ConfigError(
       "Cannot train without an end: --epochs, --max-steps and --max-minutes are all 0 (expected one above 0)",
+    );
+  }
+  const { sees }: Coupling = makeVariant(couplings, config.coupling);
+  if (sees !== undefined && config.batchSize > mostPaired) {
+    throw new ConfigError(
+      `Cannot use --coupling ${config.coupling} with --batch-size ${config.batchSize}: pairing more would take longer ` +
+        `than a step (expected at most ${mostPaired})`,
     );
   }
   if (config.schedule === "plateau" && config.valFraction === 0) {

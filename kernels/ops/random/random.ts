@@ -1,5 +1,7 @@
 import { defineOp } from "../../op.ts";
+import { checkCount } from "../../core/count.ts";
 import { checkedSizeOf, type Shape } from "../../core/shape.ts";
+import type { NumberArray } from "../../devices/device.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { reshape } from "../layout/movement.ts";
 import normalWgsl from "./normal.wgsl" with { type: "text" };
@@ -35,17 +37,36 @@ fn kernel(i: u32) {
   y[2u * i] = pair.x;
   if (2u * i + 1u < dims.n) { y[2u * i + 1u] = pair.y; }
 }`,
-  reference({ key, y }) {
-    const bits = randomBits(key[0], key[1], key[2], y.length + y.length % 2);
-    for (let i = 0; i < y.length; i += 2) {
-      const pair = normalPair(bits[i], bits[i + 1]);
-      y[i] = pair[0];
-      if (i + 1 < y.length) y[i + 1] = pair[1];
-    }
-  },
+  reference: ({ key, y }) => fillNormals(y, key[0], key[1], key[2]),
   wasm: "randomNormal",
   samples,
 });
+
+function fillNormals(y: NumberArray, seed: number, stream: number, counter: number): void {
+  const bits = randomBits(seed, stream, counter, y.length + y.length % 2);
+  for (let i = 0; i < y.length; i += 2) {
+    const pair = normalPair(bits[i], bits[i + 1]);
+    y[i] = pair[0];
+    if (i + 1 < y.length) y[i + 1] = pair[1];
+  }
+}
+
+/**
+ * Standard normal numbers on the host, those of `randomNormal` for the key [seed, stream, counter] to 1e-5.
+ *
+ * @throws {RangeError} as `randomBits`
+ */
+export function normals(
+  seed: number,
+  stream: number,
+  counter: number,
+  count: number,
+): Float32Array<ArrayBuffer> {
+  checkCount("draw normal numbers", "count", count, 0);
+  const y = new Float32Array(count);
+  fillNormals(y, seed, stream, counter);
+  return y;
+}
 
 /**
  * Uniform random numbers in [0, 1): the same bits for the same key on every device.

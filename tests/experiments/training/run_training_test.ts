@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { init } from "../../../kernels/mod.ts";
+import { loadCheckpoint } from "../../../models/mod.ts";
 import { completeArtifacts } from "../../../experiments/artifacts/artifacts.ts";
 import { isLocked, lockRun } from "../../../experiments/run/run_lock.ts";
 import { runFile, weightsFile } from "../../../experiments/run/layout.ts";
@@ -138,5 +139,43 @@ testInFolder(
     await Deno.remove(`${run}/flow_linear.gif`);
     await completeArtifacts(run);
     await assert.rejects(Deno.stat(`${run}/flow_linear.gif`), Deno.errors.NotFound);
+  },
+);
+
+testInFolder(
+  "runTraining() with every new choice resumes bit for bit, and its checkpoint says what to make of the output",
+  async (folder) => {
+    const choices: Partial<TrainingConfig> = {
+      path: "cosine",
+      prediction: "data",
+      times: "logit_normal:mean=-0.8,scale=0.8",
+      coupling: "class_ot",
+      timeEmbedding: "sinusoidal",
+      optimizer: "muon",
+      clip: 1,
+      schedule: "cosine",
+      logEvery: 4,
+    };
+    const whole = configIn(folder, { ...choices, maxSteps: 10, out: `${folder}/whole` });
+    const first = configIn(folder, { ...choices, maxSteps: 10, out: `${folder}/parts` });
+    await runTraining(whole);
+    const stop = new AbortController();
+    const say = (line: string) => line.includes("run folder") && setTimeout(() => stop.abort(), 0);
+    await runTraining(first, { signal: stop.signal, say });
+    const { step } = await runTraining(trainingConfig({ resume: `${folder}/parts` }));
+    assert.equal(step, 10);
+    assert.deepEqual(await trained(`${folder}/parts`), await trained(`${folder}/whole`));
+    const costs = async (run: string) =>
+      (await readMetrics(`${folder}/${run}/${runFile.metrics}`)).flatMap((line) =>
+        line.transport_cost === undefined ? [] : [[line.step, line.transport_cost, line.independent_cost]]
+      );
+    assert.deepEqual(await costs("parts"), await costs("whole"));
+    assert.deepEqual((await costs("whole")).map(([step]) => step), [4, 8, 10]);
+    assert.ok((await costs("whole")).every(([, cost, independent]) => cost < independent));
+    const device = await init({ device: "cpu", threads: 1 });
+    const { info } = loadCheckpoint(await trained(`${folder}/whole`), "last");
+    device.close();
+    const { path, prediction, timeEmbedding } = info.config;
+    assert.deepEqual([path, prediction, timeEmbedding], ["cosine", "data", "sinusoidal"]);
   },
 );

@@ -25,7 +25,12 @@ async function attempt(
   options: (trainer: ReturnType<typeof fakeTrainer>) => Partial<Trial> = () => ({}),
 ) {
   const trainer = fakeTrainer(stepSeconds);
-  const trial = { batch: () => Uint32Array.of(0), learningRate: 0, interludes: [], stopped: () => false };
+  const trial = {
+    batches: (from: number, to: number) => Promise.resolve(Array(to - from).fill(Uint32Array.of(0))),
+    learningRate: 0,
+    interludes: [],
+    stopped: () => false,
+  };
   const now = () => trainer.seconds * 1000;
   const steps = await stepsWithin(60, trainer, { ...trial, ...options(trainer) }, now);
   return { steps, trainer };

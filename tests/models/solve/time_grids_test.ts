@@ -21,7 +21,7 @@ Deno.test("gridTimes() have the lengths that the grids promise", () => {
   assertClose(gridTimes(4, "quadratic"), [0, 7 / 16, 12 / 16, 15 / 16, 1], 1e-12);
   assertClose(gridTimes(4, timeGrids.quadratic.make({ bend: -1 })), [0, 1 / 16, 4 / 16, 9 / 16, 1], 1e-12);
   assertClose(gridTimes(4, timeGrids.quadratic.make({ bend: 0 })), [0, 0.25, 0.5, 0.75, 1], 1e-12);
-  for (const ratio of [100, 0.01, 1]) {
+  for (const ratio of [100, 0.01, 1, 1 + 1e-13]) {
     const steps = 10;
     const all = lengths(gridTimes(steps, timeGrids.logarithmic.make({ ratio })));
     const factors = all.slice(1).map((length, i) => length / all[i]);

@@ -161,6 +161,29 @@ testOnDevices("flatten() keeps values, and its gaps stay zero", async () => {
   );
 });
 
+testOnDevices("flatten() lays parameters out in an order of choice, under their own", async () => {
+  const sizes = { a: 64, b: 3, c: 64, d: 64 };
+  const parameters = new Map(
+    Object.entries(sizes).map(([name, n], k) => [name, tensor(Array(n).fill(k + 1))]),
+  );
+  const flat = flatten(parameters, { order: ["b", "c", "a", "d"] });
+  assert.deepEqual([...flat.views.keys()], ["a", "b", "c", "d"]);
+  const chunk = await flat.chunks[0].read();
+  assert.deepEqual([0, 64, 128, 192].map((at) => chunk[at]), [2, 3, 1, 4]);
+  assert.deepEqual([...await parameters.get("a")!.read()], Array(64).fill(1));
+  assert.deepEqual(flat.runs(["a", "c", "b"]), [["b", "c", "a"]]);
+  assert.deepEqual(flat.runs(["a", "b"]), [["b"], ["a"]]); // c lies between
+  assert.deepEqual(flat.runs(["a", "b", "c", "d"], (name) => name < "c" ? "x" : "y"), [["b"], ["c"], ["a"], [
+    "d",
+  ]]);
+  assert.deepEqual([...await flat.range(["c", "a"]).read()], [...Array(64).fill(3), ...Array(64).fill(1)]);
+  const some = flat.like(["a", "d"]);
+  assert.deepEqual([[...some.views.keys()], some.chunks[0].size], [["a", "d"], 128]);
+  const split = flatten(parameters, { chunkBytes: 512, order: ["b", "c", "a", "d"] });
+  assert.deepEqual(split.runs(Object.keys(sizes)), [["b", "c"], ["a", "d"]]);
+  assert.equal(split.like(["a"]).chunks.length, 1);
+});
+
 testOnDevices("flatten() refuses a parameter larger than a chunk", () => {
   const parameters = new Map([["x", tensor(new Float32Array(65))]]);
   assert.throws(

@@ -54,3 +54,17 @@ await testInBrowser("reportHtml() draws what the library draws, from a trained n
     assert.match(await drawDigit(page, 20, 1e-3), /^Seed 5: 20 steps of heun, 40 evaluations, .* on CPU, 1/);
   });
 });
+
+await testInBrowser("a solver that chooses its own steps can be stopped on its way", async (browser) => {
+  await fromFile(browser, await realReport(), {}, async (page) => {
+    await untilLive(page);
+    await page.locator("#live-solver").selectOption({ label: "bosh3, own steps" });
+    await page.locator("#live-tolerance").selectOption("0.00001");
+    await page.locator("#live-many").click();
+    await page.locator("#live-stop").click(); // waits until it is there
+    assert.equal(await text(page, "live-text"), "Stopped");
+    await page.locator("#live-stop").waitFor({ state: "hidden" });
+    assert.equal(await page.locator("#live-grid button:not([disabled]) canvas").count(), 0);
+    assert.match(await draw(page, 5, "heun", 2), /^Seed 5: 2 steps of heun, 4 evaluations, /);
+  });
+});

@@ -155,6 +155,11 @@ Deno.test("resolveConfig() refuses settings that are missing or contradict each 
     "Cannot use --time-embedding sinusoidal with --t-emb 5: waves come in pairs (expected an even number)",
   );
   assertRefused(
+    "--coupling ot --batch-size 257",
+    "Cannot use --coupling ot with --batch-size 257: pairing more would take longer than a step " +
+      "(expected at most 256)",
+  );
+  assertRefused(
     "--schedule plateau --val-fraction 0",
     "Cannot use --schedule plateau with --val-fraction 0: it follows the validation loss (expected above 0)",
   );

@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import { add, gatherRows, normals, randomNormal, type Tensor, tensor } from "../../../kernels/mod.ts";
+import {
+  classTransportPairs,
+  type Coupling,
+  couplings,
+  createModel,
+  fit,
+  flowMatching,
+  hostRows,
+  independentCoupling,
+  Linear,
+  Module,
+  pairTransport,
+  randomInitialiser,
+  rowsOf,
+  Trainer,
+  transport,
+  transportPairs,
+} from "../../../models/mod.ts";
+import { streams } from "../../../models/random/streams.ts";
+import { assertClose, testOnDevices } from "../../testing.ts";
+
+const [M, P, N] = [40, 12, 16];
+const values = Float32Array.from({ length: M * P }, (_, i) => Math.sin(i * i) + i % 3);
+const labels = Uint32Array.from({ length: M }, (_, m) => m % 3);
+const data = hostRows(values, P, labels);
+const batch = Uint32Array.from({ length: N }, (_, n) => (n * 7 + 3) % M);
+const sorted = (examples: ArrayLike<number>) => Array.from(examples).toSorted((a, b) => a - b);
+
+/** The mean squared distance of the noise of a step and the examples that it meets. */
+function costOf(examples: Uint32Array, step: number): number {
+  const x0 = normals(5, streams.noise, step, N * P);
+  return data.values(examples).reduce((sum, x, i) => sum + (x - x0[i]) ** 2, 0) / x0.length;
+}
+
+testOnDevices("normals() are those of the device, to f32", async () => {
+  const found = await randomNormal(tensor(Uint32Array.of(5, streams.noise, 3)), [N, P]).read();
+  assertClose(normals(5, streams.noise, 3, N * P), found, 1e-5);
+});
+
+for (const [name, { make }] of Object.entries(couplings)) {
+  Deno.test(`couplings: ${name} reorders a batch and costs no more than the order given`, () => {
+    const coupling = make();
+    for (const step of [0, 1, 2]) {
+      const paired = coupling.pair(batch, { seed: 5, step }, data);
+      assert.deepEqual(sorted(paired), sorted(batch));
+      assert.deepEqual(coupling.pair(batch, { seed: 5, step }, data), paired);
+      assert.ok(costOf(paired, step) <= costOf(batch, step));
+    }
+  });
+}
+
+Deno.test("transportPairs reports the costs that its pairs have, and saves much of them", () => {
+  const draw = { seed: 5, step: 4 };
+  const { order, cost, independentCost } = pairTransport(transportPairs.batch(batch, draw, data));
+  assertClose([independentCost], [costOf(batch, 4)], 1e-5);
+  assertClose([cost], [costOf(order.map((at) => batch[at]), 4)], 1e-5);
+  assert.ok(cost < 0.9 * independentCost, `${cost} of ${independentCost}`);
+});
+
+Deno.test("classTransportPairs leaves every label at its place, and is best within the classes", () => {
+  const draw = { seed: 5, step: 4 };
+  const paired = classTransportPairs.pair(batch, draw, data);
+  assert.deepEqual(data.labels!(paired), data.labels!(batch));
+  assert.notDeepEqual(paired, batch);
+  const [free, within] = [transportPairs.pair(batch, draw, data), paired].map((pairs) => costOf(pairs, 4));
+  assert.ok(free < within && within < costOf(batch, 4));
+  const x0 = normals(5, streams.noise, 4, N * P);
+  for (const label of [0, 1, 2]) {
+    const places = [...batch.keys()].filter((n) => labels[batch[n]] === label);
+    const rows = (from: Float32Array, of: readonly number[]) =>
+      Float32Array.from(of.flatMap((n) => [...from.subarray(n * P, (n + 1) * P)]));
+    const alone = transport(rows(x0, places), rows(data.values(batch), places), places.length);
+    assert.deepEqual([...alone.order].map((at) => batch[places[at]]), places.map((n) => paired[n]));
+  }
+});
+
+Deno.test("transport() keeps the marginals: over many steps every place meets every example alike", () => {
+  const counts = new Float64Array(N * N);
+  const few = Uint32Array.from({ length: N }, (_, n) => n);
+  for (let step = 0; step < 300; step++) {
+    const paired = transportPairs.pair(few, { seed: 9, step }, data);
+    paired.forEach((example, n) => counts[n * N + example]++);
+  }
+  const expected = 300 / N;
+  const chiSquare = counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
+  assert.ok(chiSquare < (N - 1) ** 2 + 4 * Math.sqrt(2) * (N - 1), `${chiSquare}`); // its mean is (N - 1)^2
+});
+
+Deno.test("transportPairs refuses data that it cannot see, and large batches", () => {
+  const draw = { seed: 1, step: 0 };
+  assert.throws(
+    () => transportPairs.pair(batch, draw),
+    /^TypeError: .* needs the values of the data on the host/,
+  );
+  const unlabelled = hostRows(values, P);
+  assert.throws(() => classTransportPairs.pair(batch, draw, unlabelled), /^TypeError: .* needs the labels/);
+  const large = new Uint32Array(257);
+  assert.throws(() => transportPairs.pair(large, draw, data), /^RangeError: Cannot pair 257 examples/);
+});
+
+testOnDevices("Trainer takes pairs of a coupling made ahead of time, bit for bit", async () => {
+  const source = () => rowsOf(tensor(values.slice(0, 32 * P), [32, 1, 3, 4]), undefined, hostRows(values, P));
+  const make = (coupling = transportPairs) =>
+    new Trainer(createModel({ type: "UNet_FM", filters: [4], tEmb: 4 }, 1), source(), {
+      ...{ batchSize: 8, seed: 5, learningRate: 0.01, objective: { ...flowMatching, coupling } },
+    });
+  const examples = Uint32Array.from({ length: 8 }, (_, n) => n * 3);
+  const [inside, ahead] = [make(), make()];
+  for (let step = 0; step < 3; step++) {
+    inside.queueStep(examples, 0.01);
+    ahead.queueStep(transportPairs.pair(examples, { seed: 5, step }, hostRows(values, P)), 0.01, {
+      paired: true,
+    });
+  }
+  const losses = await inside.losses();
+  assert.deepEqual(await ahead.losses(), losses);
+  const plain = new Trainer(createModel({ type: "UNet_FM", filters: [4], tEmb: 4 }, 1), source(), {
+    ...{
+      batchSize: 8,
+      seed: 5,
+      learningRate: 0.01,
+      objective: { ...flowMatching, coupling: independentCoupling },
+    },
+  });
+  for (let step = 0; step < 3; step++) plain.queueStep(examples, 0.01);
+  assert.notDeepEqual(await plain.losses(), losses);
+});
+
+/** A line per class: v(x, t, c) = a x + b with the class's b. */
+class LabelledField extends Module {
+  readonly map = new Linear(P, P, randomInitialiser(1));
+  readonly rows = randomInitialiser(2).uniform([3, P], 0.1);
+
+  velocity(x: Tensor, _: Tensor, labels = tensor(new Uint32Array(x.shape[0]))): Tensor {
+    return add(this.map.forward(x), gatherRows(this.rows, labels));
+  }
+}
+
+testOnDevices("fit() pairs by transport, and within classes where the condition has them", async () => {
+  const x1 = tensor(values.slice(0, 24 * P), [24, P]);
+  const condition = tensor(labels.slice(0, 24));
+  const losses = async (coupling: Coupling, labelled: boolean) => {
+    const options = { steps: 20, batchSize: 24, objective: { ...flowMatching, coupling } };
+    return await fit(new LabelledField(), x1, { ...options, ...labelled && { condition } });
+  };
+  for (const labelled of [false, true]) {
+    const [plain, paired] = [
+      await losses(independentCoupling, labelled),
+      await losses(transportPairs, labelled),
+    ];
+    assert.ok(paired[0] < plain[0] && paired[19] < plain[19], `${paired} and ${plain}`);
+  }
+  const [plain, within] = [await losses(independentCoupling, true), await losses(classTransportPairs, true)];
+  assert.ok(within[0] < plain[0] && within[19] < plain[19], `${within} and ${plain}`);
+  await assert.rejects(
+    losses(classTransportPairs, false),
+    /^FitError: .* needs a label per example as condition/,
+  );
+});
