@@ -21,7 +21,7 @@ import {
 import type { UpdateRule } from "./update_rule.ts";
 
 /** Fewest channels on each side of a convolution that Muon updates: more than an image has. */
-const fewestChannels = 8;
+export const fewestChannels = 8;
 
 /** Share of the averaged gradient that a step keeps. */
 const momentum = 0.95;
