@@ -131,7 +131,8 @@ export {
 } from "./train/flat_parameters.ts";
 export { HeldOutLoss, type HeldOutOptions, meanLoss, type TimedLosses } from "./train/held_out_loss.ts";
 export { isMuonWeight } from "./train/muon.ts";
-export { memoryOrder, Optimizer, optimizer, type OptimizerState } from "./train/optimizer.ts";
+export { Optimizer, optimizer, type OptimizerState } from "./train/optimizer.ts";
+export { memoryOrder } from "./train/parameter_groups.ts";
 export { plateau } from "./train/plateau.ts";
 export {
   createSchedule,
