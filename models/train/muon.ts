@@ -81,7 +81,10 @@ export function orthogonaliser(rows: number, columns: number): (x: Tensor) => Te
  * Source: Jordan et al. 2024, github.com/KellerJordan/Muon
  */
 export const muon: UpdateRule = {
-  takes: isMuonWeight,
+  takes: {
+    test: isMuonWeight,
+    what: `the weight of a convolution of at least 3x3 between at least ${fewestChannels} channels`,
+  },
   alike: (shape) => matrixOf(shape).join("x"),
   moments: ["m"],
   settings: ({ muonFactor, weightDecay }, learningRate) => {
