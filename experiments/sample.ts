@@ -8,7 +8,7 @@ import { checkGrid, samplesPng } from "./draw/sample_grid.ts";
 import { drawSamplesInBatches } from "./draw/samples.ts";
 import { costInWords } from "./draw/solver_cost.ts";
 import { ProgressBar } from "./program/progress.ts";
-import { findWeights, noWeights } from "./report/run_weights.ts";
+import { findWeights, noWeights } from "./run/run_weights.ts";
 import { reasonOf, RunError, writeAtomic } from "./run/atomic_write.ts";
 import { readFile } from "./run/read_file.ts";
 import { resolveSampleConfig, sampling } from "./settings/tasks/sample.ts";

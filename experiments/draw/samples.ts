@@ -1,6 +1,6 @@
 import { type FlowSolver, noise, sample, type SolvedFlow, solveFlow, toPixels } from "../../models/mod.ts";
 import { optionsOf } from "../../models/nets/networks.ts";
-import { yieldToSignals } from "../program/command.ts";
+import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { fieldOf } from "./asked.ts";
 import type { Drawable, Drawing } from "./drawable.ts";
