@@ -65,10 +65,13 @@ export {
 } from "./files/safetensors.ts";
 export { type State, StateError } from "./files/state.ts";
 export { type Classified, Classifier, type ClassifierOptions } from "./judge/classifier.ts";
+export type { Estimate, Resampling } from "./judge/estimate.ts";
 export { Judge, type Judgement } from "./judge/judge.ts";
 export { JudgeError } from "./judge/judge_error.ts";
 export { loadJudge, saveJudge } from "./judge/judge_file.ts";
 export type { JudgeInfo } from "./judge/judge_info.ts";
+export { MeasureError, type Points } from "./judge/points.ts";
+export { type Prdc, prdc, type PrdcOptions } from "./judge/prdc.ts";
 export {
   completeOptions,
   countParameters,
@@ -94,6 +97,7 @@ export { loadState, Module, namedParameters, stateOf } from "./nn/module.ts";
 export { TimeEmbedding } from "./nn/time_embedding.ts";
 export { type TimeEmbeddingName, timeEmbeddingNames } from "./nn/time_features.ts";
 export {
+  asBytes,
   fromPixels,
   type Normalization,
   snapshotToPixels,

@@ -1,6 +1,6 @@
 import { yieldToSignals } from "../program/command.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
-import { proportion } from "../judge/estimate.ts";
+import { proportion } from "../../models/judge/estimate.ts";
 import { frechetDistance } from "../judge/frechet.ts";
 import { solverSpec } from "../settings/solver_spec.ts";
 import { drawFor, samplingEvaluations } from "./image_sets.ts";

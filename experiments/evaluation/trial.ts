@@ -1,7 +1,7 @@
 import type { Tensor } from "../../kernels/mod.ts";
 import type { FlowSolver, VelocityField } from "../../models/mod.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
-import type { Points } from "../judge/points.ts";
+import type { Points } from "../../models/judge/points.ts";
 import type { JudgedSamples } from "../../viz/report/mod.ts";
 import type { Cost, Evaluation, Figure } from "./evaluation.ts";
 import type { FigureName } from "./figures.ts";

@@ -1,12 +1,14 @@
 import { DeviceError, ShapeError } from "../../kernels/mod.ts";
-import { CheckpointError, JudgeError, SafetensorsError, StateError } from "../../models/mod.ts";
+import { CheckpointError, JudgeError, MeasureError, SafetensorsError, StateError } from "../../models/mod.ts";
 import { DataError } from "../data/dataset.ts";
-import { MeasureError } from "../judge/points.ts";
 import { PythonError } from "../python/python_environment.ts";
 import { RunError } from "../run/run_folder.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { ServerError } from "../tracking/http.ts";
 import { printable, say } from "../terminal/output.ts";
+
+/** A device that computes in this thread holds signals up until a task pauses. */
+export { pause as yieldToSignals, throttledPause as throttledYieldToSignals } from "../../models/pause.ts";
 
 /** Training cannot go on; the message says at which step and what can be done. */
 export class TrainingError extends Error {
@@ -47,21 +49,6 @@ export async function runTask(task: () => Promise<void>): Promise<void> {
     } else say(Deno.inspect(error, { colors: false }));
     Deno.exit(1);
   }
-}
-
-/** Yields to the event loop, which delivers signals; a device that computes in this thread holds them up. */
-export function yieldToSignals(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve));
-}
-
-/** A `yieldToSignals` that yields at most ten times a second, for loops with short iterations. */
-export function throttledYieldToSignals(): () => Promise<void> {
-  let yieldedMs = performance.now();
-  return async () => {
-    if (performance.now() - yieldedMs < 100) return;
-    await yieldToSignals();
-    yieldedMs = performance.now();
-  };
 }
 
 /** Exit codes of a program that a signal ended: 128 and the signal's number. */
