@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readIdxFolder } from "../../experiments/data/idx_folder.ts";
 import { loadDataset } from "../../experiments/data/dataset.ts";
+import { readExamples } from "../../experiments/data/example_file.ts";
 import { ImageSource, normalizationTo } from "../../experiments/data/image_source.ts";
 import { drawSamples } from "../../experiments/draw/samples.ts";
 import { flowAnimation } from "../../experiments/draw/flow_animation.ts";
@@ -83,6 +84,7 @@ const kinds: Readonly<Record<string, Kind>> = {
       await drawSamples({ model, shape, normalization }, { count: 1, seed: 1, steps: 1, solver: "euler" });
     },
   },
+  "examples.safetensors": { times: 1000, mutate: mutateSafetensors, read: readExamples },
   "flow/sample_1.safetensors": {
     times: 1000,
     mutate: mutateSafetensors,
