@@ -8,7 +8,7 @@ import { checkGrid, samplesPng } from "./draw/sample_grid.ts";
 import { drawSamplesInBatches } from "./draw/samples.ts";
 import { costInWords } from "./draw/solver_cost.ts";
 import { ProgressBar } from "./program/progress.ts";
-import { findWeights, noWeights } from "./report/run_weights.ts";
+import { findWeights, noWeights } from "./run/run_weights.ts";
 import { reasonOf, RunError, writeAtomic } from "./run/atomic_write.ts";
 import { readFile } from "./run/read_file.ts";
 import { resolveSampleConfig, sampling } from "./settings/tasks/sample.ts";
@@ -29,7 +29,7 @@ await runTask(async () => {
   const { path, bytes } = await readWeights(config.checkpoint);
   const device = await init({ device: choice, threads });
   const { model, info, shape } = loadNetwork(bytes, path, config);
-  const { count, columns, asked, words } = askedFor(config, info.config.classes ?? 0, path);
+  const { count, columns, asked, guided, words } = askedFor(config, info.config.classes ?? 0, path);
   const isArray = out.endsWith(".npy");
   if (!isArray) checkGrid(count, shape);
   const started = performance.now();
@@ -47,8 +47,11 @@ await runTask(async () => {
   const seconds = (performance.now() - started) / 1000;
   const file = isArray ? encodeNpy([count, ...shape], values) : samplesPng(values, count, shape, columns);
   await writeAtomic(out, file);
+  const twice = guided ? " with and without the class" : "";
   say(
-    `${count} samples${words}, ${chosen.words}, ${costInWords(cost)}, in ${seconds.toFixed(1)} s on ` +
+    `${count} samples${words}, ${chosen.words}, ${costInWords(cost)}${twice}, in ${
+      seconds.toFixed(1)
+    } s on ` +
       `${device.description}: ${out}`,
   );
   device.close();

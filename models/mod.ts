@@ -65,13 +65,13 @@ export {
 } from "./files/safetensors.ts";
 export { type State, StateError } from "./files/state.ts";
 export { type Classified, Classifier, type ClassifierOptions } from "./judge/classifier.ts";
-export type { Estimate, Resampling } from "./judge/estimate.ts";
+export type { Estimate, Resampling } from "./measures/estimate.ts";
 export { Judge, type Judgement } from "./judge/judge.ts";
 export { JudgeError } from "./judge/judge_error.ts";
 export { loadJudge, saveJudge } from "./judge/judge_file.ts";
 export type { JudgeInfo } from "./judge/judge_info.ts";
-export { MeasureError, type Points } from "./judge/points.ts";
-export { type Prdc, prdc, type PrdcOptions } from "./judge/prdc.ts";
+export { MeasureError, type Points } from "./measures/points.ts";
+export { type Prdc, prdc, type PrdcOptions } from "./measures/prdc.ts";
 export {
   completeOptions,
   countParameters,
@@ -192,7 +192,8 @@ export {
 export { HeldOutLoss, type HeldOutOptions, meanLoss, type TimedLosses } from "./train/held_out_loss.ts";
 export { LabelDropout } from "./train/label_dropout.ts";
 export { isMuonWeight } from "./train/muon.ts";
-export { memoryOrder, Optimizer, optimizer, type OptimizerState } from "./train/optimizer.ts";
+export { Optimizer, optimizer, type OptimizerState } from "./train/optimizer.ts";
+export { memoryOrder } from "./train/parameter_groups.ts";
 export { plateau } from "./train/plateau.ts";
 export {
   createSchedule,

@@ -9,6 +9,8 @@ export interface AskedFor {
   readonly columns: number;
   /** The classes, if any. */
   readonly asked?: Asked;
+  /** Whether each evaluation runs the network with and without the class. */
+  readonly guided: boolean;
   /** Ends `64 samples`. */
   readonly words: string;
 }
@@ -24,9 +26,9 @@ export function askedFor(config: SampleConfig, classes: number, source: string):
   const { count, columns, class: choice, cfgZero } = config;
   if (classes === 0) {
     checkNoClass(config, source);
-    return { count, columns, words: "" };
+    return { count, columns, guided: false, words: "" };
   }
-  if (choice === "none") return { count, columns, words: " without a class" };
+  if (choice === "none") return { count, columns, guided: false, words: " without a class" };
   const chosen = typeof choice === "object" && choice !== null
     ? choice
     : Array.from({ length: classes }, (_, c) => c);
@@ -51,7 +53,8 @@ export function askedFor(config: SampleConfig, classes: number, source: string):
     count: N,
     columns: columns || (chosen.length > 1 ? chosen.length : 0),
     asked,
-    words: ` of ${which}, ${guidanceInWords(asked.guidance)},`,
+    guided: asked.guidance.scale !== 1,
+    words: ` of ${which}, ${guidanceInWords(asked.guidance)}`,
   };
 }
 

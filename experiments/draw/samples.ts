@@ -1,5 +1,7 @@
 import { type FlowSolver, noise, sample, type SolvedFlow, solveFlow, toPixels } from "../../models/mod.ts";
-import { yieldToSignals } from "../program/command.ts";
+import { optionsOf } from "../../models/nets/networks.ts";
+import { yieldToSignals } from "../terminal/yield_to_signals.ts";
+import { RunError } from "../run/atomic_write.ts";
 import { fieldOf } from "./asked.ts";
 import type { Drawable, Drawing } from "./drawable.ts";
 import { finiteImages } from "./finite_images.ts";
@@ -32,7 +34,7 @@ export interface DrawnSamples extends Omit<SolvedFlow, "samples"> {
  * Draws samples by any solver, and tells how far it is. Those by fixed steps are those of `drawSamples`, to the bit.
  *
  * @param onProgress called with the number of samples done; a batch counts by its share of the time
- * @throws {RunError} if a value is not finite
+ * @throws {RunError} if a value is not finite, or the network's path is not one that the solver can follow
  * @throws {SolverError} if an adaptive solver cannot go on
  */
 export async function drawSamplesInBatches(
@@ -41,6 +43,12 @@ export async function drawSamplesInBatches(
   how: FlowSolver,
   onProgress: (done: number) => void | Promise<void>,
 ): Promise<DrawnSamples> {
+  const { path = "linear" } = optionsOf(model) ?? {};
+  if (how.method === "stochastic" && path !== "linear") {
+    throw new RunError(
+      `Cannot draw samples by ${how.solver}: the network is for the ${path} path (expected another solver)`,
+    );
+  }
   const { field, ...condition } = fieldOf(model, asked);
   const { samples, ...cost } = await solveFlow(field, noise(seed, [count, ...shape]), how, {
     batch,

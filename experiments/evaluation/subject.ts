@@ -4,7 +4,7 @@ import { type Dataset, loadDataset } from "../data/dataset.ts";
 import { sha256 } from "../data/mnist.ts";
 import { splitImages } from "../data/split.ts";
 import type { Drawable } from "../draw/drawable.ts";
-import { findWeights, noWeights } from "../report/run_weights.ts";
+import { findWeights, noWeights } from "../run/run_weights.ts";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
 import { readMetrics } from "../run/metrics_log.ts";

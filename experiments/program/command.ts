@@ -1,14 +1,12 @@
 import { DeviceError, ShapeError } from "../../kernels/mod.ts";
-import { CheckpointError, JudgeError, MeasureError, SafetensorsError, StateError } from "../../models/mod.ts";
+import { CheckpointError, JudgeError, SafetensorsError, SolverError, StateError } from "../../models/mod.ts";
 import { DataError } from "../data/dataset.ts";
+import { MeasureError } from "../../models/measures/points.ts";
 import { PythonError } from "../python/python_environment.ts";
 import { RunError } from "../run/run_folder.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { ServerError } from "../tracking/http.ts";
 import { printable, say } from "../terminal/output.ts";
-
-/** A device that computes in this thread holds signals up until a task pauses. */
-export { pause as yieldToSignals, throttledPause as throttledYieldToSignals } from "../../models/pause.ts";
 
 /** Training cannot go on; the message says at which step and what can be done. */
 export class TrainingError extends Error {
@@ -28,6 +26,7 @@ const explained = [
   SafetensorsError,
   ServerError,
   ShapeError,
+  SolverError,
   StateError,
   TrainingError,
 ];

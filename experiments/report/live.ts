@@ -3,7 +3,7 @@ import type { Examples, Live, LiveJudge } from "../../viz/report/mod.ts";
 import { readExamples } from "../data/example_file.ts";
 import { readLiveJudge } from "../evaluation/live_judge_file.ts";
 import { readFile } from "../run/read_file.ts";
-import { findWeights } from "./run_weights.ts";
+import { findWeights } from "../run/run_weights.ts";
 
 /** Bytes of the largest checkpoint that a report holds, some two million weights; base64 adds a third. */
 const mostBytes = 8 * 2 ** 20;

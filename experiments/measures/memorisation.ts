@@ -1,6 +1,6 @@
-import { type Estimate, meanEstimate, proportion, type Resampling } from "../../models/judge/estimate.ts";
-import { nearestNeighbours, type Neighbours } from "../../models/judge/neighbours.ts";
-import { checkPair, checkPoints, type Points, rowsOf } from "../../models/judge/points.ts";
+import { type Estimate, meanEstimate, proportion, type Resampling } from "../../models/measures/estimate.ts";
+import { nearestNeighbours, type Neighbours } from "../../models/measures/neighbours.ts";
+import { checkPair, checkPoints, type Points, rowsOf } from "../../models/measures/points.ts";
 
 /** Whether samples repeat training images. */
 export interface Memorisation {

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
-import { classEntropy } from "../../../experiments/judge/class_entropy.ts";
-import type { Estimate } from "../../../models/judge/estimate.ts";
-import { frechetDistance } from "../../../experiments/judge/frechet.ts";
-import { kernelDistance } from "../../../experiments/judge/kernel_distance.ts";
-import { memorisation } from "../../../experiments/judge/memorisation.ts";
-import type { Points } from "../../../models/judge/points.ts";
-import { prdc } from "../../../models/judge/prdc.ts";
+import { classEntropy } from "../../../experiments/measures/class_entropy.ts";
+import type { Estimate } from "../../../models/measures/estimate.ts";
+import { frechetDistance } from "../../../experiments/measures/frechet.ts";
+import { kernelDistance } from "../../../experiments/measures/kernel_distance.ts";
+import { memorisation } from "../../../experiments/measures/memorisation.ts";
+import type { Points } from "../../../models/measures/points.ts";
+import { prdc } from "../../../models/measures/prdc.ts";
 import { init, withDevice } from "../../../kernels/mod.ts";
-import { normalPoints } from "../../models/judge/measured.ts";
+import { normalPoints } from "../../models/measures/measured.ts";
 
 const [N, F, sets] = [200, 6, 80];
 const [reference, train] = [normalPoints(0, N, F), normalPoints(1, N, F)];

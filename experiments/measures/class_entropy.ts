@@ -1,5 +1,5 @@
-import { type Estimate, meanEstimate, type Resampling } from "../../models/judge/estimate.ts";
-import { MeasureError } from "../../models/judge/points.ts";
+import { type Estimate, meanEstimate, type Resampling } from "../../models/measures/estimate.ts";
+import { MeasureError } from "../../models/measures/points.ts";
 
 /**
  * How many samples are of each class, u32[classes].
