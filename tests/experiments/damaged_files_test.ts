@@ -151,7 +151,7 @@ testNeeding(
       const device = await init({ device: "cpu" });
       const config = trainingConfig({
         ...{ model: "base", data, out: run, device: "cpu" },
-        ...{ filters: [4, 8], tEmb: 4, batchSize: 8, maxSteps: 3, epochs: 0, maxMinutes: 0, logEvery: 1 },
+        ...{ filters: [8, 16], tEmb: 4, batchSize: 8, maxSteps: 3, epochs: 0, maxMinutes: 0, logEvery: 1 },
         ...{ samples: 1, sampleSteps: 1, sampleEpochs: 0, flowSamples: 1, flowSteps: 3, flowFrames: 2 },
         pathSamples: 4,
       });
