@@ -104,7 +104,7 @@ export {
   toPixels,
   velocityToPixels,
 } from "./normalization.ts";
-export type { BackwardOptions } from "./solve/backward_solver.ts";
+export type { BackwardOptions, OnShare } from "./solve/backward_solver.ts";
 export {
   bitsOf,
   type BitsOptions,

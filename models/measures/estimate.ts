@@ -7,8 +7,11 @@ import { MeasureError } from "./points.ts";
  * their figures in 95 of 100 cases.
  */
 export interface Estimate {
+  /** The figure. */
   readonly value: number;
+  /** Lower end of the interval. */
   readonly low: number;
+  /** Upper end of the interval. */
   readonly high: number;
 }
 

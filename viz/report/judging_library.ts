@@ -2,8 +2,11 @@ import type { PixelMap } from "./library.ts";
 
 /** A measured share and the ends of its 95 % interval. */
 export interface Share {
+  /** In [0, 1]. */
   readonly value: number;
+  /** Lower end. */
   readonly low: number;
+  /** Upper end. */
   readonly high: number;
 }
 
@@ -11,7 +14,9 @@ export interface Share {
 export interface Features {
   /** f32[rows, width] */
   readonly values: Float32Array;
+  /** Images. */
   readonly rows: number;
+  /** Numbers of each. */
   readonly width: number;
 }
 
@@ -19,6 +24,7 @@ export interface Features {
 export interface Verdict {
   /** Of each class, f32[N, classes]. */
   readonly probabilities: Float32Array;
+  /** By which sets of images are compared. */
   readonly features: Features;
 }
 

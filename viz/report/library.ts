@@ -20,11 +20,13 @@ export interface LibrarySnapshot {
 
 /** A step that a solver with steps of its own tried. */
 export interface TriedStep {
-  /** Where it began, and its length. */
+  /** Where it began. */
   readonly t: number;
+  /** Its length. */
   readonly dt: number;
   /** Its estimated error, as a multiple of what is allowed. */
   readonly ratio: number;
+  /** Whether it was taken. */
   readonly accepted: boolean;
 }
 
