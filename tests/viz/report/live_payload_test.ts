@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type LiveJudge, reportHtml } from "../../../viz/report/mod.ts";
 import { livePayload } from "../../../viz/report/live_payload.ts";
 import { decode } from "../../../viz/report/page/decode.ts";
+import { testNeeding } from "../../permissions.ts";
 import { run } from "./made_up.ts";
 
 const checkpoint = Uint8Array.of(1);
@@ -58,3 +59,24 @@ Deno.test("reportHtml() holds each judge once, and none for runs that are not li
   assert.equal(scripts([checkpoint, checkpoint], judge, other)?.length, 2);
   assert.deepEqual(scripts(["no", checkpoint], judge, other), ['id="judge-0">Bw==']);
 });
+
+testNeeding(
+  { read: true },
+  "reportHtml() grows by less than 700 kB for 24 digits, a judge and 500 test images",
+  async () => {
+    const weights = await Deno.readFile(
+      new URL("../../../checkpoints/judge_mnist.safetensors", import.meta.url),
+    );
+    const features = Float32Array.from({ length: 500 * 84 }, (_, i) => i % 9 / 7);
+    const reference = { values: features, rows: 500, width: 84 };
+    const digits = {
+      shape: [24, 1, 28, 28],
+      image: new Float32Array(24 * 784),
+      labels: new Uint8Array(24),
+    } as const;
+    const more = { examples: [digits], judges: [{ weights, reference }] };
+    const one = { runs: [runs[0]], live: { library: "", checkpoints: [checkpoint] } };
+    const grown = reportHtml({ ...one, live: { ...one.live, ...more } }).length - reportHtml(one).length;
+    assert.ok(grown > weights.length && grown < 700_000, `${grown} bytes`);
+  },
+);
