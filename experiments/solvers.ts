@@ -9,7 +9,7 @@ import {
   type SolverCosts,
   writeSolverCosts,
 } from "./evaluation/solver_costs.ts";
-import { subjectOfRun } from "./evaluation/subject.ts";
+import { subjectOfCheckpoint, subjectOfRun } from "./evaluation/subject.ts";
 import { solverTable } from "./evaluation/solver_table.ts";
 import { judgeOf } from "./judge/judge_of.ts";
 import { runTask, stopSignal } from "./program/command.ts";
@@ -27,11 +27,14 @@ await runTask(async () => {
     print(comparingSolvers.help("deno task solvers RUN"));
     return;
   }
-  const run = await findRun(words.run);
+  const run = words.run === undefined ? undefined : await findRun(words.run);
   using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
-  using _ = await lockRun(run);
+  using _ = run === undefined ? undefined : await lockRun(run);
   const device = await init({ device: words.device, threads: words.threads });
-  const subject = await subjectOfRun(run);
+  const subject = run === undefined
+    ? await subjectOfCheckpoint(words.checkpoint!, words.data ?? undefined)
+    : await subjectOfRun(run);
+  const file = run === undefined ? words.out : join(run, runFile.solvers);
   checkCount(count, subject);
   const guidance = guidanceFor(words.guidance, subject);
   const judge = await judgeOf(subject.data, { say, signal: stop.signal, terminal: stderr });
@@ -40,7 +43,7 @@ await runTask(async () => {
     ...{ weights: subject.weights.sha256, judge: judge.digest, device: device.description },
     ...{ count, seed, guidance },
   };
-  let costs = await earlierCosts(run, common);
+  let costs = await earlierCosts(file, common);
   const left = specs.filter((spec) => !costs.solvers.some((known) => known.spec === spec));
   const totalSteps = comparisonEvaluations(left, { count });
   const bar = new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "evaluations" }, stderr);
@@ -54,7 +57,7 @@ await runTask(async () => {
   try {
     for await (const cost of compareSolvers(subject, judge, left, options)) {
       costs = { ...costs, solvers: [...costs.solvers, cost] };
-      await writeSolverCosts(run, costs);
+      if (file !== null) await writeSolverCosts(file, costs);
     }
   } finally {
     bar.clear();
@@ -65,18 +68,22 @@ await runTask(async () => {
     Deno.exit(stop.exitCode);
   }
   say(`The cheapest that may be as good as the best: ${cheapestOfBest(costs.solvers).spec}`);
-  await report.write({ run, config: readConfig(run) });
-  say(`Done; see ${join(run, runFile.report)}`);
+  if (run !== undefined) await report.write({ run, config: readConfig(run) });
+  const seen = run === undefined ? file : join(run, runFile.report);
+  if (seen !== null) say(`Done; see ${seen}`);
   device.close();
 });
 
 /** What an earlier comparison measured under the same conditions. */
-async function earlierCosts(run: string, common: SolverCosts["common"]): Promise<SolverCosts> {
-  const earlier = await readSolverCosts(run);
+async function earlierCosts(
+  file: string | null,
+  common: SolverCosts["common"],
+): Promise<SolverCosts> {
+  const earlier = file === null ? undefined : await readSolverCosts(file);
   const isSame = earlier &&
     Object.entries(common).every(([name, value]) => earlier.common[name as keyof typeof common] === value);
   if (earlier && !isSame) {
-    say("Measuring anew: network, judge, device or settings are not those of solvers.json");
+    say("Measuring anew: network, judge, device or settings are not those of the results there");
   }
   return isSame ? earlier : { version: 1, common, solvers: [] };
 }

@@ -1,8 +1,6 @@
-import { join } from "node:path";
 import type { Estimate } from "../../models/measures/estimate.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { count, fieldProblem, fieldsOf, finiteNumber, listOf, text } from "../run/field_checks.ts";
-import { runFile } from "../run/layout.ts";
 import { readJson } from "../run/read_file.ts";
 
 /** Samples by one solver: what they cost, and how good they are. */
@@ -47,13 +45,12 @@ const checks = {
 };
 
 /**
- * Reads the solvers of a run.
+ * Reads a comparison of solvers, of a run or at a path of its own.
  *
  * @returns undefined if they were not measured
  * @throws {RunError} if the file cannot be read or holds something else
  */
-export async function readSolverCosts(run: string): Promise<SolverCosts | undefined> {
-  const path = join(run, runFile.solvers);
+export async function readSolverCosts(path: string): Promise<SolverCosts | undefined> {
   const json = await readJson(path);
   if (json === undefined) return undefined;
   const problem = fieldProblem(json, checks);
@@ -62,8 +59,8 @@ export async function readSolverCosts(run: string): Promise<SolverCosts | undefi
 }
 
 /** @throws {RunError} if the file cannot be written */
-export async function writeSolverCosts(run: string, costs: SolverCosts): Promise<void> {
-  await writeAtomic(join(run, runFile.solvers), JSON.stringify(costs, null, 2) + "\n");
+export async function writeSolverCosts(path: string, costs: SolverCosts): Promise<void> {
+  await writeAtomic(path, JSON.stringify(costs, null, 2) + "\n");
 }
 
 /**

@@ -1,8 +1,10 @@
+import { join } from "node:path";
 import type { Quality, QualityFigure, SolverQuality } from "../../viz/report/mod.ts";
 import { readEvaluation } from "../evaluation/evaluation.ts";
 import { type FigureMeaning, figureMeanings, figureNames } from "../evaluation/figures.ts";
 import { readJudged } from "../evaluation/judged_file.ts";
 import { cheapestOfBest, readSolverCosts } from "../evaluation/solver_costs.ts";
+import { runFile } from "../run/layout.ts";
 import { aboutEvaluation } from "../evaluation/table.ts";
 
 /**
@@ -47,7 +49,7 @@ export async function readQuality(run: string, step: number): Promise<Quality | 
  * @throws {RunError} if the file cannot be read
  */
 export async function readSolverQuality(run: string): Promise<SolverQuality[] | undefined> {
-  const costs = await readSolverCosts(run);
+  const costs = await readSolverCosts(join(run, runFile.solvers));
   if (!costs || costs.solvers.length === 0) return undefined;
   const chosen = cheapestOfBest(costs.solvers);
   return costs.solvers.map((cost) => ({

@@ -17,20 +17,32 @@ testTask("solvers compares solvers from the same noise, and keeps what it has me
   assert.match(stdout, /170 samples each, all from the noise of seed 0/);
   assert.match(stdout, /euler:steps=2 +2 /);
   await compare("euler:steps=2;heun:steps=1;dopri5:rtol=1e-1");
-  const { solvers } = (await readSolverCosts(place.file("a")))!;
+  const { solvers } = (await readSolverCosts(place.file("a", "solvers.json")))!;
   assert.deepEqual(solvers.map(({ spec }) => spec), ["euler:steps=2", "heun:steps=1", "dopri5:rtol=1e-1"]);
   assert.deepEqual(solvers.slice(0, 2).map(({ evaluations }) => evaluations), [2, 2]);
   assert.ok(solvers[2].evaluations >= 8, "2 + 6 for each try");
   const [kept] = solvers;
   await compare("euler:steps=2");
-  const after = (await readSolverCosts(place.file("a")))!;
+  const after = (await readSolverCosts(place.file("a", "solvers.json")))!;
   assert.deepEqual(after.solvers[0], kept, "a solver that was measured is not measured again");
   const report = new TextDecoder().decode(await place.read("a", "report.html"));
   assert.ok(report.includes('<section id="solvers"'));
 
   const other = await place.succeed("solvers", "a --count 170 --device cpu --seed 1 --solvers euler:steps=1");
   assert.match(other.stderr, /Measuring anew: /);
-  assert.equal((await readSolverCosts(place.file("a")))!.solvers.length, 1);
+  assert.equal((await readSolverCosts(place.file("a", "solvers.json")))!.solvers.length, 1);
+});
+
+testTask("solvers --checkpoint compares on weights that no run tells about", async (place) => {
+  await makeRun(place);
+  const flags = "--data data --count 170 --device cpu --guidance 2 --solvers euler:steps=1 --out costs.json";
+  const { stderr } = await place.succeed("solvers", `--checkpoint a/last.safetensors ${flags}`);
+  const { common, solvers } = (await readSolverCosts(place.file("costs.json")))!;
+  assert.deepEqual([common.guidance, solvers[0].evaluations], [2, 1]);
+  assert.match(
+    stderr,
+    /The cheapest that may be as good as the best: euler:steps=1\nDone; see costs\.json\n$/,
+  );
 });
 
 Deno.test("cheapestOfBest() is the cheapest whose distance lies in the interval of the best", () => {
@@ -54,6 +66,16 @@ testRefusals("solvers refuses", {
     task: "solvers",
     flags: "--device cpu",
     says: ["ConfigError: Cannot compare solvers on 0 runs"],
+  },
+  "a run and a checkpoint": {
+    task: "solvers",
+    flags: "a --checkpoint b",
+    says: ["ConfigError: Cannot compare solvers on 1 runs and a checkpoint"],
+  },
+  "a flag without effect": {
+    task: "solvers",
+    flags: "a --out b.json",
+    says: ["ConfigError: Cannot use --out with a run"],
   },
   "an unknown solver": {
     task: "solvers",

@@ -1,9 +1,10 @@
-import { integer, number, optional, text } from "../kinds.ts";
-import { ConfigError, type Values } from "../setting.ts";
+import { integer, number, optional, path, text } from "../kinds.ts";
+import { ConfigError, flagOf, type Values } from "../setting.ts";
 import { defineSettings } from "../settings.ts";
 import { solverSpec } from "../solver_spec.ts";
 import { splitWords } from "../words.ts";
 import { shared } from "./shared.ts";
+import { training } from "./train.ts";
 
 /** The solvers that are compared by default, by their evaluations of the network. */
 const usual = [
@@ -25,6 +26,8 @@ export const comparingSolvers = defineSettings({
     pattern: /[^;\s]/,
     expected: "solvers such as heun:steps=8;dopri5:rtol=1e-2",
   })),
+  checkpoint: optional(path("FILE", "weights to draw from, where they are not those of a run")),
+  data: optional({ ...training.rows.data, doc: `data of the checkpoint; ${training.rows.data.doc}` }),
   count: integer({
     doc: "samples by each solver, all from the same noise",
     min: 2,
@@ -36,6 +39,9 @@ export const comparingSolvers = defineSettings({
     doc: "guidance by the class, 1 = none, 0 = without class (else the run's; 1 of a checkpoint)",
     min: 0,
   })),
+  out: optional(
+    path("FILE", "results of a checkpoint as JSON; of a run they are solvers.json in its folder"),
+  ),
   device: shared.device,
   threads: shared.threads,
 });
@@ -43,28 +49,33 @@ export const comparingSolvers = defineSettings({
 /** What the command line of the task says. */
 export type SolversWords = Values<typeof comparingSolvers.rows> & {
   readonly help: boolean;
-  readonly run: string;
+  /** Its folder; none where a checkpoint is named. */
+  readonly run: string | undefined;
   /** The solvers, one by one. */
   readonly specs: readonly string[];
 };
 
 /**
- * Reads `RUN [flags]`.
+ * Reads `RUN [flags]`, or flags with a checkpoint.
  *
- * @throws {ConfigError} if not one run is named, a flag cannot be used, or a solver is unknown or given twice
+ * @throws {ConfigError} if not one run or checkpoint is named, a flag cannot be used, or a solver is unknown or given twice
  */
 export function parseSolversWords(argv: readonly string[]): SolversWords {
   const { words, flags } = splitWords(argv);
   const { help, values } = comparingSolvers.parse(flags);
   const config = comparingSolvers.resolve(values);
-  if (!help && words.length !== 1) {
+  const isCheckpoint = config.checkpoint !== null;
+  if (!help && words.length !== (isCheckpoint ? 0 : 1)) {
     throw new ConfigError(
-      `Cannot compare solvers on ${words.length} runs: name the folder of one run (see --help)`,
+      `Cannot compare solvers on ${words.length} runs${isCheckpoint ? " and a checkpoint" : ""}: ` +
+        "name the folder of one run, or --checkpoint FILE (see --help)",
     );
   }
+  const idle = (["data", "out"] as const).find((name) => !isCheckpoint && name in values);
+  if (idle) throw new ConfigError(`Cannot use ${flagOf(idle)} with a run: it has no effect there`);
   const specs = config.solvers?.split(";").map((spec) => spec.trim()).filter((spec) => spec !== "") ?? usual;
   specs.forEach(solverSpec); // fails before anything is drawn
   const twice = specs.find((spec, i) => specs.indexOf(spec) < i);
   if (twice !== undefined) throw new ConfigError(`Cannot use --solvers: ${twice} is given twice`);
-  return { ...config, help, run: words[0] ?? "", specs };
+  return { ...config, help, run: words[0], specs };
 }
