@@ -65,10 +65,13 @@ export {
 } from "./files/safetensors.ts";
 export { type State, StateError } from "./files/state.ts";
 export { type Classified, Classifier, type ClassifierOptions } from "./judge/classifier.ts";
+export type { Estimate, Resampling } from "./measures/estimate.ts";
 export { Judge, type Judgement } from "./judge/judge.ts";
 export { JudgeError } from "./judge/judge_error.ts";
 export { loadJudge, saveJudge } from "./judge/judge_file.ts";
 export type { JudgeInfo } from "./judge/judge_info.ts";
+export { MeasureError, type Points } from "./measures/points.ts";
+export { type Prdc, prdc, type PrdcOptions } from "./measures/prdc.ts";
 export {
   completeOptions,
   countParameters,
@@ -94,13 +97,14 @@ export { loadState, Module, namedParameters, stateOf } from "./nn/module.ts";
 export { TimeEmbedding } from "./nn/time_embedding.ts";
 export { type TimeEmbeddingName, timeEmbeddingNames } from "./nn/time_features.ts";
 export {
+  asBytes,
   fromPixels,
   type Normalization,
   snapshotToPixels,
   toPixels,
   velocityToPixels,
 } from "./normalization.ts";
-export type { BackwardOptions } from "./solve/backward_solver.ts";
+export type { BackwardOptions, OnShare } from "./solve/backward_solver.ts";
 export {
   bitsOf,
   type BitsOptions,

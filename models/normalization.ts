@@ -29,6 +29,16 @@ export function fromPixels(pixels: Float32Array, { scale, shift }: Normalization
 }
 
 /**
+ * Rounds pixels to what a file of images holds: black, white and 254 greys between.
+ *
+ * @param pixels of any shape
+ * @returns multiples of 1 / 255 from 0 to 1, a new array of the same length
+ */
+export function asBytes(pixels: Float32Array): Float32Array {
+  return pixels.map((pixel) => Math.round(255 * Math.min(Math.max(pixel, 0), 1)) / 255);
+}
+
+/**
  * Maps velocities to pixels per unit of t: a shift has no velocity.
  *
  * @param velocity of any shape

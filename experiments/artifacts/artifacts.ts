@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { findContained } from "../run/contained.ts";
 import { readConfig } from "../settings/tasks/train_config.ts";
 import type { Artifact, Measured, TrainedRun } from "./artifact.ts";
+import { examples } from "./examples.ts";
 import { flowGif } from "./flow_gif.ts";
 import { flows } from "./flows.ts";
 import { paths } from "./paths.ts";
@@ -10,9 +11,15 @@ import { samples } from "./samples.ts";
 import { testLoss } from "./test_loss.ts";
 
 /** The artifacts by name, in the order they are made. The report is last because it shows the others. */
-export const artifacts = { testLoss, samples, flows, flowGif, paths, report } as const satisfies Readonly<
-  Record<string, Artifact>
->;
+export const artifacts = {
+  testLoss,
+  samples,
+  flows,
+  flowGif,
+  paths,
+  examples,
+  report,
+} as const satisfies Readonly<Record<string, Artifact>>;
 
 /**
  * Writes all artifacts of a trained run.

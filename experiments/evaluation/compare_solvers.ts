@@ -1,6 +1,6 @@
 import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
-import { proportion } from "../measures/estimate.ts";
+import { proportion } from "../../models/measures/estimate.ts";
 import { frechetDistance } from "../measures/frechet.ts";
 import { solverSpec } from "../settings/solver_spec.ts";
 import { drawFor, samplingEvaluations } from "./image_sets.ts";

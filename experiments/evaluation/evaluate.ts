@@ -1,5 +1,6 @@
 import { currentDevice } from "../../kernels/mod.ts";
-import type { JudgedSamples } from "../../viz/report/mod.ts";
+import { type Points, rowsOf } from "../../models/measures/points.ts";
+import type { JudgedSamples, LiveJudge } from "../../viz/report/mod.ts";
 import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import { classHistogram } from "../measures/class_entropy.ts";
@@ -10,6 +11,9 @@ import { measurements } from "./measurements.ts";
 import { verdicts } from "./measurements/recognition.ts";
 import type { Subject } from "./subject.ts";
 import type { EvaluationOptions, Measured, Measurement } from "./trial.ts";
+
+/** Test images that a report's page compares fresh samples with. */
+const liveRows = 500;
 
 /** How an evaluation is watched and stopped. */
 export interface Watch {
@@ -23,6 +27,8 @@ export interface Watch {
 export interface Evaluated {
   readonly evaluation: Evaluation;
   readonly judged?: JudgedSamples | undefined;
+  /** What the report's page judges fresh samples by. */
+  readonly live?: LiveJudge | undefined;
 }
 
 /**
@@ -110,7 +116,12 @@ async function measureAll(
       ...means,
     },
     judged,
+    live: judge && { weights: judge.bytes, reference: firstRows(drawn.sets.test.features, liveRows) },
   };
+}
+
+function firstRows(points: Points, most: number): Points {
+  return rowsOf(points, Array.from({ length: Math.min(points.rows, most) }, (_, n) => n));
 }
 
 function wantedOf(judge: DataJudge | undefined): readonly Measurement[] {

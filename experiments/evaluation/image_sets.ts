@@ -1,12 +1,12 @@
-import { type FlowSolver, flowSolvers, noise, toPixels } from "../../models/mod.ts";
+import { asBytes, type FlowSolver, flowSolvers, noise, toPixels } from "../../models/mod.ts";
 import { timesOf } from "../../models/solve/time_grids.ts";
 import { type Asked, fieldOf, guidanceInWords } from "../draw/asked.ts";
 import { costInWords } from "../draw/solver_cost.ts";
 import { drawSamplesInBatches } from "../draw/samples.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
-import type { Points } from "../measures/points.ts";
+import type { Points } from "../../models/measures/points.ts";
 import type { Cost } from "./evaluation.ts";
-import { asBytes, drawImages, imagesOf } from "./real_images.ts";
+import { drawImages, imagesOf } from "./real_images.ts";
 import type { Subject } from "./subject.ts";
 import type { EvaluationOptions, JudgedImages, Trial } from "./trial.ts";
 

@@ -5,6 +5,7 @@ import type { Evaluated } from "./evaluate.ts";
 import { writeEvaluation } from "./evaluation.ts";
 import { figureNames, metricOf } from "./figures.ts";
 import { writeJudged } from "./judged_file.ts";
+import { writeLiveJudge } from "./live_judge_file.ts";
 
 /**
  * Adds an evaluation to a run: its files, its figures as metrics of the run, with the ends of their intervals. The
@@ -12,9 +13,10 @@ import { writeJudged } from "./judged_file.ts";
  *
  * @throws {RunError} if a file cannot be written
  */
-export async function recordEvaluation(run: string, { evaluation, judged }: Evaluated): Promise<void> {
+export async function recordEvaluation(run: string, { evaluation, judged, live }: Evaluated): Promise<void> {
   await writeEvaluation(join(run, runFile.evaluation), evaluation);
   if (judged) await writeJudged(run, judged);
+  if (live) await writeLiveJudge(run, live);
   const metrics = figureNames.flatMap((name) => {
     const figure = evaluation.figures[name];
     if (!figure) return [];

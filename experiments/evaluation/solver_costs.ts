@@ -1,4 +1,4 @@
-import type { Estimate } from "../measures/estimate.ts";
+import type { Estimate } from "../../models/measures/estimate.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { count, fieldProblem, fieldsOf, finiteNumber, listOf, text } from "../run/field_checks.ts";
 import { readJson } from "../run/read_file.ts";

@@ -4,6 +4,8 @@ import { checkJudge, digestOf, type JudgedData } from "./judged_data.ts";
 
 /** The judge of a data set. */
 export interface DataJudge extends JudgeInfo {
+  /** Its file. */
+  readonly bytes: Uint8Array;
   /** SHA-256 of its file, in hex. */
   readonly digest: string;
   /** Whether the repository holds it, an earlier task made it, or this one did. */
@@ -28,5 +30,9 @@ export async function openJudge(
 ): Promise<DataJudge> {
   const judge = loadJudge(bytes, path);
   checkJudge(judge.info, data, await digestOf(data), path);
-  return { ...judge.info, digest: await sha256(bytes), source, judge: (pixels) => judge.judge(pixels) };
+  return {
+    ...judge.info,
+    ...{ bytes, digest: await sha256(bytes), source },
+    judge: (pixels) => judge.judge(pixels),
+  };
 }

@@ -1,5 +1,5 @@
-import { type Estimate, meanEstimate, type Resampling } from "./estimate.ts";
-import { MeasureError } from "./points.ts";
+import { type Estimate, meanEstimate, type Resampling } from "../../models/measures/estimate.ts";
+import { MeasureError } from "../../models/measures/points.ts";
 
 /**
  * How many samples are of each class, u32[classes].

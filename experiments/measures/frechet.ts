@@ -1,6 +1,6 @@
 import { EigenvalueDecomposition, Matrix } from "npm:ml-matrix@6.15.1";
-import { bootstrap, type Estimate, type Resampling } from "./estimate.ts";
-import { checkPair, meanOf, type Points } from "./points.ts";
+import { bootstrap, type Estimate, type Resampling } from "../../models/measures/estimate.ts";
+import { checkPair, meanOf, type Points } from "../../models/measures/points.ts";
 
 /**
  * Fréchet distance of the normal distributions with the means and covariances of two sets of features, with its interval:

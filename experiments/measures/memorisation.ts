@@ -1,6 +1,6 @@
-import { type Estimate, meanEstimate, proportion, type Resampling } from "./estimate.ts";
-import { nearestNeighbours, type Neighbours } from "./neighbours.ts";
-import { checkPair, checkPoints, type Points, rowsOf } from "./points.ts";
+import { type Estimate, meanEstimate, proportion, type Resampling } from "../../models/measures/estimate.ts";
+import { nearestNeighbours, type Neighbours } from "../../models/measures/neighbours.ts";
+import { checkPair, checkPoints, type Points, rowsOf } from "../../models/measures/points.ts";
 
 /** Whether samples repeat training images. */
 export interface Memorisation {

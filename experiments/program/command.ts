@@ -1,7 +1,7 @@
 import { DeviceError, ShapeError } from "../../kernels/mod.ts";
 import { CheckpointError, JudgeError, SafetensorsError, SolverError, StateError } from "../../models/mod.ts";
 import { DataError } from "../data/dataset.ts";
-import { MeasureError } from "../measures/points.ts";
+import { MeasureError } from "../../models/measures/points.ts";
 import { PythonError } from "../python/python_environment.ts";
 import { RunError } from "../run/run_folder.ts";
 import { ConfigError } from "../settings/setting.ts";

@@ -1,5 +1,7 @@
 import library from "../../web/flow.js" with { type: "text" };
-import type { Live } from "../../viz/report/mod.ts";
+import type { Examples, Live, LiveJudge } from "../../viz/report/mod.ts";
+import { readExamples } from "../data/example_file.ts";
+import { readLiveJudge } from "../evaluation/live_judge_file.ts";
 import { readFile } from "../run/read_file.ts";
 import { findWeights } from "../run/run_weights.ts";
 
@@ -10,14 +12,21 @@ const mostBytes = 8 * 2 ** 20;
  * Reads what a page needs to sample from runs by itself.
  *
  * @param wanted whether it should; if not, the page says that it was made without
- * @throws {RunError} if weights are there but cannot be read
+ * @throws {RunError} if weights, or files that go with them, are there but cannot be read
+ * @throws {SafetensorsError} if such a file is damaged
  */
 export async function readLive(runs: readonly string[], wanted: boolean): Promise<Live> {
   const checkpoints: (Uint8Array | string)[] = [];
+  const examples: (Examples | undefined)[] = [];
+  const judges: (LiveJudge | undefined)[] = [];
   for (const run of runs) {
-    checkpoints.push(wanted ? await checkpointOf(run) : "the report was made with --no-live");
+    const checkpoint = wanted ? await checkpointOf(run) : "the report was made with --no-live";
+    const isLive = typeof checkpoint !== "string";
+    checkpoints.push(checkpoint);
+    examples.push(isLive ? await readExamples(run) : undefined);
+    judges.push(isLive ? await readLiveJudge(run) : undefined);
   }
-  return { library, checkpoints };
+  return { library, checkpoints, examples, judges };
 }
 
 async function checkpointOf(run: string): Promise<Uint8Array | string> {

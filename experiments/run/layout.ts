@@ -22,6 +22,12 @@ export const runFile = {
   evaluation: "evaluation.json",
   /** Samples by the judge's confidence, each with the nearest training images. */
   judged: "judged.safetensors",
+  /** The judge of the evaluation, for the report's page. */
+  judge: "judge.safetensors",
+  /** What the judge sees in test images, for the report's page. */
+  reference: "reference.safetensors",
+  /** Some test images, for the report's page. */
+  examples: "examples.safetensors",
   /** Quality against evaluations for each solver, as `deno task solvers` measured it. */
   solvers: "solvers.json",
   report: "report.html",

@@ -13,8 +13,14 @@ export interface BackwardOptions extends SamplerOptions {
   readonly tolerance?: number;
 }
 
+/** Hears of the share of the way that is solved, after each try of an adaptive step; see {@linkcode AdaptiveSampler}. */
+export type OnShare = (share: number) => void | Promise<void>;
+
 /** Solves from data at t = 1 to noise at t = 0; says how often the field was evaluated. */
-export type BackwardSolver = (x1: Tensor) => Promise<{ readonly x: Tensor; readonly evaluations: number }>;
+export type BackwardSolver = (
+  x1: Tensor,
+  onShare?: OnShare,
+) => Promise<{ readonly x: Tensor; readonly evaluations: number }>;
 
 /**
  * Records the steps of a solver from data to noise.
@@ -31,7 +37,7 @@ export function backwardSolver(field: VelocityField, shape: Shape, options: Back
     const [rtol, atol] = [tolerance ?? 1e-3, tolerance ?? 1e-3];
     const solver = options.solver ? tableauOf(options) : dopri5;
     const sampler = new AdaptiveSampler(field, shape, { rtol, atol, solver, from: 1, to: 0, ...extra });
-    return (x1) => sampler.run(x1);
+    return (x1, onShare) => sampler.run(x1, onShare && { onProgress: onShare });
   }
   if (tolerance !== undefined) {
     const other = steps === undefined ? "times" : "steps";

@@ -14,7 +14,12 @@ import {
 import { checkTensor } from "../../kernels/core/check_tensor.ts";
 import { checkCount } from "../../kernels/core/count.ts";
 import type { VelocityField } from "../flow/field.ts";
-import { type BackwardOptions, type BackwardSolver, backwardSolver } from "./backward_solver.ts";
+import {
+  type BackwardOptions,
+  type BackwardSolver,
+  backwardSolver,
+  type OnShare,
+} from "./backward_solver.ts";
 import { DensityField } from "./density_field.ts";
 import { inner } from "./divergence.ts";
 
@@ -80,17 +85,19 @@ export class Likelihood {
    *
    * @param x1 data, of the shape of a batch
    * @param epsilon random signs, f32[P, N, ...], as {@linkcode rademacher} draws them; none if it is exact
+   * @param onShare called after each try of an adaptive step with the share of the way that is solved; a promise is waited
+   * for, and an error ends the run
    * @throws {ShapeError} if x1 or the random signs do not have their shape
    * @throws {TypeError} if random signs are missing, or given for an exact likelihood
    * @throws {SolverError} if adaptive steps get too short, or too many
    */
-  async run(x1: Tensor, epsilon?: Tensor): Promise<BatchLikelihood> {
+  async run(x1: Tensor, epsilon?: Tensor, onShare?: OnShare): Promise<BatchLikelihood> {
     if (this.#epsilon) {
       assign(this.#epsilon, checkTensor("take the likelihood", "epsilon is", epsilon, this.#epsilon.shape));
     } else if (epsilon) {
       throw new TypeError(`Cannot take an exact likelihood by random signs ${epsilon} (expected none)`);
     }
-    const { x: end, evaluations } = await this.#solve(scope(() => this.#field.start(x1)));
+    const { x: end, evaluations } = await this.#solve(scope(() => this.#field.start(x1)), onShare);
     return scope(() => {
       const { x: z, l } = this.#field.parts(end);
       const perProbe = add(l, reshape(standardNormal(z), [z.shape[0], 1]));

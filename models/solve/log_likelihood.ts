@@ -12,7 +12,10 @@ export interface LogLikelihoodOptions extends LikelihoodOptions {
   readonly seed?: number;
   /** Largest batch; by default 64. */
   readonly batch?: number;
-  /** Called after each batch with the number of samples done. A promise is waited for. */
+  /**
+   * Called with the number of samples done: after each batch, and with a part of its samples after each try of an adaptive
+   * step. A promise is waited for, and an error ends the solve.
+   */
   readonly onProgress?: (done: number) => void | Promise<void>;
 }
 
@@ -55,16 +58,19 @@ export async function logLikelihood(
   const likelihood = new Likelihood(batches.field(field), batches.shape, options);
   const epsilon = seed === undefined ? undefined : rademacher(seed, options.probes ?? 1, x1.shape);
   const parts: Tensor[][] = [];
-  let [evaluations, products] = [0, 0];
+  let [evaluations, products, done] = [0, 0, 0];
   for (const part of batches) {
     const signs = epsilon && slice(epsilon, 1, part.from, batches.length);
-    const found = await likelihood.run(part.x0, signs);
+    const end = part.from + batches.length;
+    const onShare = onProgress && ((share: number) => onProgress(done + share * (end - done)));
+    const found = await likelihood.run(part.x0, signs, onShare);
     const fresh = [found.logp, found.perProbe, found.z].map((x) => freshRows(x, part));
     parts.push(fresh);
     const count = fresh[0].shape[0];
     evaluations += count * found.evaluations;
     products += count * found.products;
-    await onProgress?.(part.from + batches.length);
+    done = end;
+    await onProgress?.(done);
   }
   const [logp, perProbe, z] = scope(() => joined(parts));
   return { logp, perProbe, z, evaluations: evaluations / N, products: products / N };

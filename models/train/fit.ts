@@ -4,6 +4,7 @@ import type { Coupling, HostExamples } from "../flow/coupling.ts";
 import type { VelocityField } from "../flow/field.ts";
 import type { Objective } from "../flow/objective.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
+import { pause } from "../pause.ts";
 import { BatchOrder } from "./batch_order.ts";
 import { hostRows, rowsOf } from "./batch_source.ts";
 import { HeldOutLoss, meanLoss } from "./held_out_loss.ts";
@@ -141,7 +142,7 @@ export async function fit(
       losses: losses.subarray(0, end),
       ...validationLoss !== undefined && { validationLoss },
     });
-    await new Promise((resolve) => setTimeout(resolve)); // lets signals and timers run
+    await pause();
   }
   return losses.slice(0, trainer.step);
 }

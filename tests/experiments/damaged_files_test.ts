@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readIdxFolder } from "../../experiments/data/idx_folder.ts";
 import { loadDataset } from "../../experiments/data/dataset.ts";
+import { readExamples } from "../../experiments/data/example_file.ts";
 import { ImageSource, labelsFor, normalizationTo } from "../../experiments/data/image_source.ts";
 import { drawSamples } from "../../experiments/draw/samples.ts";
 import { flowAnimation } from "../../experiments/draw/flow_animation.ts";
@@ -83,6 +84,7 @@ const kinds: Readonly<Record<string, Kind>> = {
       await drawSamples({ model, shape, normalization }, { count: 1, seed: 1, steps: 1, solver: "euler" });
     },
   },
+  "examples.safetensors": { times: 1000, mutate: mutateSafetensors, read: readExamples },
   "flow/sample_1.safetensors": {
     times: 1000,
     mutate: mutateSafetensors,
@@ -149,7 +151,7 @@ testNeeding(
       const device = await init({ device: "cpu" });
       const config = trainingConfig({
         ...{ model: "base", data, out: run, device: "cpu" },
-        ...{ filters: [4, 8], tEmb: 4, batchSize: 8, maxSteps: 3, epochs: 0, maxMinutes: 0, logEvery: 1 },
+        ...{ filters: [8, 16], tEmb: 4, batchSize: 8, maxSteps: 3, epochs: 0, maxMinutes: 0, logEvery: 1 },
         ...{ samples: 1, sampleSteps: 1, sampleEpochs: 0, flowSamples: 1, flowSteps: 3, flowFrames: 2 },
         pathSamples: 4,
       });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readEvaluation } from "../../experiments/evaluation/evaluation.ts";
 import { figureNames } from "../../experiments/evaluation/figures.ts";
 import { readJudged } from "../../experiments/evaluation/judged_file.ts";
+import { readLiveJudge } from "../../experiments/evaluation/live_judge_file.ts";
 import { evaluating } from "../../experiments/settings/tasks/evaluate.ts";
 import { assertHelp, testTask } from "./cli.ts";
 import { makeRun, quickly } from "./evaluated_run.ts";
@@ -38,6 +39,11 @@ testTask(
     const report = new TextDecoder().decode(await place.read("a", "report.html"));
     assert.ok(report.includes('<section id="quality"'));
     assert.ok(report.includes("Bits per dimension"));
+
+    const { reference } = (await readLiveJudge(place.file("a")))!;
+    assert.equal(reference.rows, 170);
+    assert.ok(reference.values.some((value) => value > 0), "what the judge sees in the test images");
+    assert.ok(report.includes('<script type="text/plain" id="judge-0">'), "the page judges fresh samples");
 
     const judged = (await readJudged(place.file("a")))!;
     assert.deepEqual(judged.shape.slice(1), [3, 1, 12, 12]);

@@ -49,6 +49,7 @@ testTask("train leaves weights, metrics, pictures and what it ran on", async (pl
     "config.json",
     "ema.safetensors",
     "environment.json",
+    "examples.safetensors",
     "flow",
     "flow_linear.gif",
     "last.safetensors",

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { fromPixels, snapshotToPixels, toPixels, velocityToPixels } from "../../models/mod.ts";
+import { asBytes, fromPixels, snapshotToPixels, toPixels, velocityToPixels } from "../../models/mod.ts";
+import { assertClose } from "../testing.ts";
 
 const normalization = { scale: 2, shift: -1 };
 
@@ -21,4 +22,9 @@ Deno.test("snapshotToPixels() scales velocities without shifting them", () => {
     t: 1,
     image: Float32Array.of(0, 1),
   });
+});
+
+Deno.test("asBytes() rounds to the levels of a file, and cuts what is beyond black and white", () => {
+  const levels = asBytes(Float32Array.of(-0.2, 0, 0.3, 100.4 / 255, 1, 1.7)).map((pixel) => pixel * 255);
+  assertClose(levels, [0, 0, 77, 100, 255, 255], 1e-4);
 });

@@ -1,4 +1,5 @@
 import type { Evolution } from "../flow/evolution.ts";
+import type { Live } from "./live_data.ts";
 import type { Quality, SolverQuality } from "./quality.ts";
 
 /** Numbers at training steps. */
@@ -72,14 +73,6 @@ export interface Solved {
   readonly guidance?: number;
   /** How often the network was asked for velocities, if it is known. */
   readonly evaluations?: number;
-}
-
-/** What a page needs to draw samples by itself. */
-export interface Live {
-  /** Text of an ES module without imports that offers a `Library` as in `library.ts`, such as `web/flow.js`. */
-  readonly library: string;
-  /** For each run the bytes of its checkpoint, or why there are none, as the end of a sentence. */
-  readonly checkpoints: readonly (Uint8Array | string)[];
 }
 
 /** A training run in a report. Any text may be a user's and is shown as it is. */

@@ -14,11 +14,12 @@ import { runSection } from "./run_section.ts";
 import { solversSection } from "./solvers_section.ts";
 import clockStyle from "./style/clock.css" with { type: "text" };
 import flowStyle from "./style/flow.css" with { type: "text" };
+import liveStyle from "./style/live.css" with { type: "text" };
 import pageStyle from "./style/page.css" with { type: "text" };
 import qualityStyle from "./style/quality.css" with { type: "text" };
 import smallStyle from "./style/small_and_print.css" with { type: "text" };
 
-const style = [pageStyle, flowStyle, clockStyle, qualityStyle, smallStyle].join("");
+const style = [pageStyle, flowStyle, liveStyle, clockStyle, qualityStyle, smallStyle].join("");
 
 /**
  * Makes a report of training runs: one self-contained HTML file that needs no network, storage or other file.

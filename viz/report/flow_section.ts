@@ -1,5 +1,6 @@
 import { blockSize } from "../flow/quiver.ts";
-import { liveControls, paintTools } from "./live_section.ts";
+import { bitsControls } from "./bits_section.ts";
+import { liveControls, paintTools, stepPlace } from "./live_section.ts";
 import { type Markup, markup } from "./markup.ts";
 import { chart } from "./tables.ts";
 
@@ -44,8 +45,9 @@ ${panel("view-quiver", "The study\u2019s quiver", quiverText(ofChannels), { over
 </div>
 <p class="readout"><span id="pixel-text" aria-live="polite"></span>
 <button id="pixel-release" type="button" hidden>Release pixel</button></p>
-<p class="small" id="flow-times"></p></div>
+<p class="small" id="flow-times"></p>${live ? stepPlace : undefined}</div>
 ${chart("pixel-chart", "Value and velocity of the chosen pixel over t")}
+${live ? bitsControls : undefined}
 </section>`;
 }
 

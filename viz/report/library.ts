@@ -1,3 +1,5 @@
+import type { JudgingLibrary } from "./judging_library.ts";
+
 /** An affine map from pixels to what a network sees. */
 export interface PixelMap {
   /** Not 0. */
@@ -16,6 +18,18 @@ export interface LibrarySnapshot {
   readonly velocity?: Float32Array;
 }
 
+/** A step that a solver with steps of its own tried. */
+export interface TriedStep {
+  /** Where it began. */
+  readonly t: number;
+  /** Its length. */
+  readonly dt: number;
+  /** Its estimated error, as a multiple of what is allowed. */
+  readonly ratio: number;
+  /** Whether it was taken. */
+  readonly accepted: boolean;
+}
+
 /**
  * What a page uses of the library that it samples with. The page knows no more of it than this, so that `viz` imports
  * nothing; a test checks that `web/mod.ts` offers it.
@@ -26,7 +40,7 @@ export interface Library<
   Solver extends string,
   Adaptive extends string,
   Grid extends string,
-> {
+> extends JudgingLibrary<Model, Tensor> {
   /** Opens a device and makes it the one in use; throws if there is none. */
   init(): Promise<{ readonly kind: string; readonly description: string }>;
   /** Makes the network of a checkpoint; a sample is [C, H, W]. */
@@ -83,7 +97,9 @@ export interface Library<
         readonly snapshots: readonly number[];
         readonly onProgress: () => Promise<void>;
       },
-    ): Promise<{ readonly snapshots: readonly LibrarySnapshot[] }>;
+    ): Promise<
+      { readonly snapshots: readonly LibrarySnapshot[]; readonly steps: readonly (readonly TriedStep[])[] }
+    >;
     /** How often the network was asked for velocities so far. */
     readonly evaluations: number;
   };

@@ -1,5 +1,6 @@
 import type { ReportData } from "./data.ts";
 import { conditionControls } from "./condition_section.ts";
+import { judgesOf } from "./live_payload.ts";
 import { inScript, type Markup, markup } from "./markup.ts";
 import { base64 } from "./quantise.ts";
 import { solverControls } from "./solver_section.ts";
@@ -15,6 +16,9 @@ ${conditionControls}
 </div>
 <p class="small" id="live-text" aria-live="polite"></p>
 <div id="live-grid" class="columns" hidden></div>`;
+
+/** Where the steps are shown that a solver chose for the sample on the screen. */
+export const stepPlace = markup`<div id="step-strip" class="strip" hidden></div>`;
 
 /** The brush, below the image that it paints in. */
 export const paintTools = markup`<div id="paint-tools" class="tools" hidden>
@@ -37,5 +41,10 @@ export function liveScripts({ runs, live }: ReportData): Markup | undefined {
     return [markup`<script type="text/plain" id="checkpoint-${i}">${base64(checkpoint)}</script>\n`];
   });
   if (!live || weights.length === 0) return undefined;
-  return markup`<script type="text/plain" id="library">${inScript(live.library)}</script>\n${weights}`;
+  const judges = judgesOf(live).map((judge, i) =>
+    markup`<script type="text/plain" id="judge-${i}">${base64(judge)}</script>\n`
+  );
+  return markup`<script type="text/plain" id="library">${
+    inScript(live.library)
+  }</script>\n${weights}${judges}`;
 }

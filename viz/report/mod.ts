@@ -4,18 +4,10 @@
  *
  * @module
  */
-export type {
-  Comparison,
-  Fact,
-  Live,
-  Paths,
-  ReportData,
-  ReportRun,
-  Series,
-  Solved,
-  TimeBin,
-} from "./data.ts";
+export type { Comparison, Fact, Paths, ReportData, ReportRun, Series, Solved, TimeBin } from "./data.ts";
+export type { Examples, Live, LiveJudge } from "./live_data.ts";
 export { reportHtml } from "./document.ts";
 export type { JudgedSamples, Quality, QualityFigure, SolverQuality } from "./quality.ts";
 export type { Evolution } from "../flow/evolution.ts";
-export type { Library, LibrarySnapshot, PixelMap, Values } from "./library.ts";
+export type { Features, JudgingLibrary, Share, Verdict } from "./judging_library.ts";
+export type { Library, LibrarySnapshot, PixelMap, TriedStep, Values } from "./library.ts";

@@ -27,8 +27,35 @@ export interface RunPayload {
   readonly solvers?: readonly SolverQuality[];
   readonly flow?: FlowPayload;
   readonly paths?: PathsPayload;
-  /** Why the page cannot sample from it; only of runs with flow and live data. */
+  /** Only of runs with flow and live data. */
+  readonly live?: LivePayload;
+}
+
+/** What a page holds for a live run, besides its weights. */
+export interface LivePayload {
+  /** Why the page cannot sample from it. */
   readonly notLive?: string;
+  readonly examples?: ExamplesPayload;
+  readonly judge?: JudgePayload;
+}
+
+/** {@linkcode Examples} as the page holds them. */
+export interface ExamplesPayload {
+  readonly shape: readonly [N: number, C: number, H: number, W: number];
+  /** u8[N, C, H, W] in base64. */
+  readonly image: string;
+  readonly labels?: readonly number[];
+  readonly classNames?: readonly string[];
+}
+
+/** {@linkcode LiveJudge} as the page holds it. */
+export interface JudgePayload {
+  /** The judge's weights are in the script `judge-N` of this number. */
+  readonly script: number;
+  /** Features of test images, f32[rows, width]. */
+  readonly reference: Quantised;
+  readonly rows: number;
+  readonly width: number;
 }
 
 /** Snapshots of samples, thinned to what the page can hold. */

@@ -3,6 +3,7 @@ import { colormap, defaultMaps } from "../image/colormap.ts";
 import { comparisonPayload } from "./comparison_payload.ts";
 import type { ReportData, ReportRun, Series } from "./data.ts";
 import { flowPayload } from "./flow_payload.ts";
+import { livePayload } from "./live_payload.ts";
 import { pathsPayload } from "./paths_payload.ts";
 import type { Palettes, Payload, RunPayload } from "./payload.ts";
 import type { Quality } from "./quality.ts";
@@ -13,14 +14,12 @@ import { smoothed, thinned } from "./series.ts";
 const flowBudget = 6e6;
 
 /** Turns what a report shows into what its page computes with. */
-export function payloadOf({ runs, comparison, live }: ReportData): Payload {
+export function payloadOf(data: ReportData): Payload {
+  const { runs, comparison } = data;
   return {
     runs: runs.map((run, i) => {
-      const checkpoint = live?.checkpoints[i];
-      return {
-        ...runPayload(run, flowBudget / runs.length),
-        ...typeof checkpoint === "string" && { notLive: checkpoint },
-      };
+      const live = livePayload(data, i);
+      return { ...runPayload(run, flowBudget / runs.length), ...live && { live } };
     }),
     ...comparison && { comparison: comparisonPayload(comparison) },
     palettes: Object.fromEntries(

@@ -1,6 +1,6 @@
 /** A measured number of a run, with what it means. */
 export interface QualityFigure {
-  /** What it is called; the same figure has one title in all runs. */
+  /** What is measured, in a few words. */
   readonly title: string;
   /** One sentence for a reader who has not met it. */
   readonly meaning: string;
@@ -8,11 +8,11 @@ export interface QualityFigure {
   readonly better: "higher" | "lower" | "real";
   /** Whether it is a share, shown in per cent. */
   readonly share?: boolean;
-  /** As measured. */
+  /** What was measured. */
   readonly value: number;
   /** Lower end of its 95 % interval. */
   readonly low: number;
-  /** Upper end of its 95 % interval. */
+  /** Upper end of it. */
   readonly high: number;
   /** What real images give. */
   readonly real?: number;
@@ -58,9 +58,9 @@ export interface SolverQuality {
 export interface Quality {
   /** What was measured and how, some sentences. */
   readonly how: string;
-  /** In the order they are shown. */
+  /** In the order in which they are shown. */
   readonly figures: readonly QualityFigure[];
-  /** Some of the samples. */
+  /** Some samples to look at. */
   readonly samples?: JudgedSamples;
   /** Means over samples on their way: times in [0, 1), and figures at them. */
   readonly course?: {

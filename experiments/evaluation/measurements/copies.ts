@@ -1,7 +1,7 @@
 import type { JudgedSamples } from "../../../viz/report/mod.ts";
 import { memorisation } from "../../measures/memorisation.ts";
-import type { Neighbours } from "../../measures/neighbours.ts";
-import { type Points, rowsOf } from "../../measures/points.ts";
+import type { Neighbours } from "../../../models/measures/neighbours.ts";
+import { type Points, rowsOf } from "../../../models/measures/points.ts";
 import { imagesOf } from "../real_images.ts";
 import type { Measurement, Trial } from "../trial.ts";
 import { verdicts } from "./recognition.ts";

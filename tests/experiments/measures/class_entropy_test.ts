@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { classEntropy, classHistogram } from "../../../experiments/measures/class_entropy.ts";
-import { assertRelative, vectors } from "./measured.ts";
+import { assertRelative, vectors } from "../../models/measures/measured.ts";
 
 Deno.test("classEntropy() agrees with SciPy", () => {
   const { labels, classes, bits } = vectors.entropy;

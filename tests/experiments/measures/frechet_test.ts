@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { frechetDistance } from "../../../experiments/measures/frechet.ts";
-import { MeasureError } from "../../../experiments/measures/points.ts";
-import { assertRelative, cases, normalPoints } from "./measured.ts";
+import { MeasureError } from "../../../models/measures/points.ts";
+import { assertRelative, cases, normalPoints } from "../../models/measures/measured.ts";
 
 for (const { name, reference, samples, expected } of cases) {
   Deno.test(`frechetDistance() agrees with SciPy: ${name}`, () => {

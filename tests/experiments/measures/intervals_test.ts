@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { classEntropy } from "../../../experiments/measures/class_entropy.ts";
-import type { Estimate } from "../../../experiments/measures/estimate.ts";
+import type { Estimate } from "../../../models/measures/estimate.ts";
 import { frechetDistance } from "../../../experiments/measures/frechet.ts";
 import { kernelDistance } from "../../../experiments/measures/kernel_distance.ts";
 import { memorisation } from "../../../experiments/measures/memorisation.ts";
-import type { Points } from "../../../experiments/measures/points.ts";
-import { prdc } from "../../../experiments/measures/prdc.ts";
+import type { Points } from "../../../models/measures/points.ts";
+import { prdc } from "../../../models/measures/prdc.ts";
 import { init, withDevice } from "../../../kernels/mod.ts";
-import { normalPoints } from "./measured.ts";
+import { normalPoints } from "../../models/measures/measured.ts";
 
 const [N, F, sets] = [200, 6, 80];
 const [reference, train] = [normalPoints(0, N, F), normalPoints(1, N, F)];

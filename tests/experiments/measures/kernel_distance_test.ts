@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { kernelDistance } from "../../../experiments/measures/kernel_distance.ts";
 import { testOnDevices } from "../../testing.ts";
-import { assertRelative, cases, normalPoints } from "./measured.ts";
+import { assertRelative, cases, normalPoints } from "../../models/measures/measured.ts";
 
 for (const { name, reference, samples, expected } of cases) {
   testOnDevices(`kernelDistance() agrees with NumPy: ${name}`, async () => {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { mannWhitney, memorisation } from "../../../experiments/measures/memorisation.ts";
-import { rowsOf } from "../../../experiments/measures/points.ts";
+import { rowsOf } from "../../../models/measures/points.ts";
 import { testOnDevices } from "../../testing.ts";
-import { assertRelative, cases, joined, normalPoints } from "./measured.ts";
+import { assertRelative, cases, joined, normalPoints } from "../../models/measures/measured.ts";
 
 for (const { name, reference, samples, train, expected } of cases) {
   testOnDevices(`memorisation() agrees with SciPy: ${name}`, async () => {

@@ -103,6 +103,26 @@ testOnDevices(
   },
 );
 
+testOnDevices(
+  "logLikelihood() tells of its adaptive steps on the way, and can be stopped there",
+  async () => {
+    const told: number[] = [];
+    const options = { tolerance: 1e-2, seed: 1, batch: 2 };
+    await logLikelihood(new GaussianFlow(), points(3), {
+      ...options,
+      onProgress: (done) => void told.push(done),
+    });
+    assert.deepEqual(told, told.toSorted((a, b) => a - b));
+    assert.ok(
+      told.some((done) => done > 0 && done < 2) && told.some((done) => done > 2 && done < 3),
+      `${told}`,
+    );
+    assert.deepEqual([told.includes(2), told.at(-1)], [true, 3]);
+    const stopped = { ...options, onProgress: () => Promise.reject(new Error("enough")) };
+    await assert.rejects(logLikelihood(new GaussianFlow(), points(3), stopped), /^Error: enough$/);
+  },
+);
+
 testOnDevices("a linear field with any matrix has its trace as divergence", async () => {
   const A = [[0.3, 2, -1], [-0.5, 0.1, 0.7], [1.5, 0, -0.8]];
   const field = { // v = A x, from parts, since matmul wants A transposed

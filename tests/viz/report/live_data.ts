@@ -17,7 +17,7 @@ import {
   toPixels,
 } from "../../../models/mod.ts";
 import type { Evolution } from "../../../viz/mod.ts";
-import type { ReportData } from "../../../viz/report/mod.ts";
+import type { Live, ReportData } from "../../../viz/report/mod.ts";
 import library from "../../../web/flow.js" with { type: "text" };
 import { run, size } from "./made_up.ts";
 
@@ -28,7 +28,7 @@ const { H, W } = size;
 export const asked = { label: 1, guidance: 2 } as const;
 const config = { type: "UNet_FM", filters: [2, 4], tEmb: 4 } as const;
 /** Pixels are seen as 2 pixel - 1. */
-const normalization = { scale: 2, shift: -1 } as const;
+export const normalization = { scale: 2, shift: -1 } as const;
 
 /** How the recorded samples were solved. */
 export const recorded = { seed: 7, solver: "euler", steps: 20 } as const;
@@ -72,12 +72,16 @@ export class Network {
       rtol: tolerance,
       atol: tolerance,
     });
-    const { evaluations, snapshots } = await sampler.run(noise(seed, [1, this.channels, H, W]), {
-      snapshots: Array.from({ length: 21 }, (_, i) => i / 20),
-    });
+    const { evaluations, steps: [tried], snapshots } = await sampler.run(
+      noise(seed, [1, this.channels, H, W]),
+      {
+        snapshots: Array.from({ length: 21 }, (_, i) => i / 20),
+      },
+    );
     const all = snapshots.map((snapshot) => snapshotToPixels(snapshot, normalization));
     return {
       evaluations,
+      tried,
       image: Float32Array.from(all.flatMap(({ image }) => [...image])),
       velocity: Float32Array.from(all.flatMap(({ velocity }) => [...velocity!])),
     };
@@ -107,7 +111,9 @@ export class Network {
 }
 
 /** A report of networks by name; a text instead of one says why there is none. */
-export async function liveReport(networks: Record<string, Network | string>): Promise<ReportData> {
+export async function liveReport(
+  networks: Record<string, Network | string>,
+): Promise<ReportData & { readonly live: Live }> {
   const some = await Network.of(1);
   const runs = await Promise.all(
     Object.entries(networks).map(async ([name, network]) => {
@@ -126,4 +132,18 @@ export async function liveReport(networks: Record<string, Network | string>): Pr
     typeof network === "string" ? network : network.checkpoint
   );
   return { runs, live: { library, checkpoints } };
+}
+
+/** The repository's own network. */
+export const trainedCheckpoint = new URL("../../../checkpoints/mnist_residual.safetensors", import.meta.url);
+
+/** A report with the repository's own network, whose recorded sample is two snapshots. */
+export async function trainedReport(): Promise<ReportData & { readonly live: Live }> {
+  const still = {
+    t: Float32Array.of(0, 1),
+    image: new Float32Array(2 * 784),
+    velocity: new Float32Array(784),
+  };
+  const { paths: _, ...rest } = run("mnist", { evolutions: [{ ...still, shape: [2, 28, 28] }] });
+  return { runs: [rest], live: { library, checkpoints: [await Deno.readFile(trainedCheckpoint)] } };
 }

@@ -4,30 +4,15 @@
 import assert from "node:assert/strict";
 import { openCheckpoint, sample } from "../../../models/mod.ts";
 import { reportHtml } from "../../../viz/report/mod.ts";
-import library from "../../../web/flow.js" with { type: "text" };
 import { type Page, testInBrowser } from "../../browser.ts";
 import { assertClose } from "../../testing.ts";
+import { trainedCheckpoint, trainedReport } from "./live_data.ts";
 import { draw, untilLive } from "./live_page.ts";
-import { run } from "./made_up.ts";
 import { fromFile, moveTo, text } from "./opened.ts";
-
-const checkpoint = new URL("../../../checkpoints/mnist_residual.safetensors", import.meta.url);
-
-/** A report with the repository's own network, whose recorded sample is two snapshots. */
-async function realReport(): Promise<string> {
-  const still = {
-    t: Float32Array.of(0, 1),
-    image: new Float32Array(2 * 784),
-    velocity: new Float32Array(784),
-  };
-  const evolutions = [{ ...still, shape: [2, 28, 28] as const }];
-  const { paths: _, ...rest } = run("mnist", { evolutions });
-  return reportHtml({ runs: [rest], live: { library, checkpoints: [await Deno.readFile(checkpoint)] } });
-}
 
 /** Draws a digit, and compares a line of pixels with what the library draws outside the page. */
 async function drawDigit(page: Page, steps: number, tolerance: number): Promise<string> {
-  const { model, shape } = await openCheckpoint(checkpoint);
+  const { model, shape } = await openCheckpoint(trainedCheckpoint);
   const x1 = await sample(model, { count: 1, shape, seed: 5, steps, solver: "heun" }).read();
   await untilLive(page);
   const words = await draw(page, 5, "heun", steps);
@@ -50,13 +35,13 @@ async function drawDigit(page: Page, steps: number, tolerance: number): Promise<
 }
 
 await testInBrowser("reportHtml() draws what the library draws, from a trained network", async (browser) => {
-  await fromFile(browser, await realReport(), {}, async (page) => {
+  await fromFile(browser, reportHtml(await trainedReport()), {}, async (page) => {
     assert.match(await drawDigit(page, 20, 1e-3), /^Seed 5: 20 steps of heun, 40 evaluations, .* on CPU, 1/);
   });
 });
 
 await testInBrowser("a solver that chooses its own steps can be stopped on its way", async (browser) => {
-  await fromFile(browser, await realReport(), {}, async (page) => {
+  await fromFile(browser, reportHtml(await trainedReport()), {}, async (page) => {
     await untilLive(page);
     await page.locator("#live-solver").selectOption({ label: "bosh3, own steps" });
     await page.locator("#live-tolerance").selectOption("0.00001");

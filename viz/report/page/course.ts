@@ -1,4 +1,5 @@
 import type { ImageSize } from "../../image/image_shape.ts";
+import type { TriedStep } from "../library.ts";
 import type { FlowPayload } from "../payload.ts";
 import { decode } from "./decode.ts";
 
@@ -30,6 +31,9 @@ export interface Course {
   readonly name: string;
   readonly origin: string;
   readonly solved?: Steps;
+  /** How often the network was asked, and the steps of a solver that chose its own, if they are known. */
+  readonly evaluations?: number;
+  readonly tried?: readonly TriedStep[];
   readonly shape: readonly [M: number, C: number, H: number, W: number];
   /** Times of the snapshots, and of their velocities: a snapshot without velocity has that of the one before. */
   readonly t: readonly number[];
@@ -112,7 +116,7 @@ export class GrowingCourse {
   readonly #velocity: Float32Array;
   readonly #t: number[] = [];
   readonly #velocityT: number[] = [];
-  #evaluations: number | undefined;
+  #cost: Pick<Course, "evaluations" | "tried"> = {};
 
   /**
    * @param size [C, H, W]
@@ -131,9 +135,9 @@ export class GrowingCourse {
     for (const t of timesOf(solved).slice(0, before.first)) this.add(stateAt(before.course, t));
   }
 
-  /** Takes note of how often the network was asked, once all is known. */
-  finish(evaluations: number): void {
-    this.#evaluations = evaluations;
+  /** Takes note of how often the network was asked, and of own steps, once all is known. */
+  finish(evaluations: number, tried?: readonly TriedStep[]): void {
+    this.#cost = { evaluations, ...tried && { tried } };
   }
 
   /** Adds the next snapshot; without velocity it keeps that of the one before. */
@@ -151,8 +155,9 @@ export class GrowingCourse {
     return {
       id: M > this.solved.steps ? this.#id : newId(),
       name: this.words.name,
-      origin: this.words.origin + evaluationsOf(this.#evaluations),
+      origin: this.words.origin + evaluationsOf(this.#cost.evaluations),
       solved: this.solved,
+      ...this.#cost,
       shape: [M, ...this.size],
       t: [...this.#t],
       velocityT: [...this.#velocityT],

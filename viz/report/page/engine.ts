@@ -1,16 +1,17 @@
 /// <reference lib="dom" />
-import type { Library, LibrarySnapshot, PixelMap, Values } from "../library.ts";
+import type { Library, LibrarySnapshot, PixelMap, TriedStep, Values } from "../library.ts";
 import { countOf, inWords, type Steps, timesOf } from "./course.ts";
+import { breathe, breatheWhile, unlessUnwanted } from "./breathe.ts";
 import { bytesOf } from "./decode.ts";
 import { byId } from "./dom.ts";
 import type { SolverOffers } from "./solver_controls.ts";
 
 /** A network of the library; the page only passes it on. */
 type Model = object;
-type AnyLibrary = Library<Model, Values, string, string, string>;
+export type AnyLibrary = Library<Model, Values, string, string, string>;
 
 /** A network ready to sample with. */
-interface Drawable {
+export interface Drawable {
   readonly model: Model;
   readonly shape: readonly [C: number, H: number, W: number];
   readonly normalization: PixelMap;
@@ -34,6 +35,8 @@ export interface FlowOnItsWay {
   readonly states: AsyncGenerator<LibrarySnapshot, void, void>;
   /** How often the network was asked for velocities so far. */
   evaluations(): number;
+  /** At the end the steps of each image, by a solver that chooses its own. */
+  tried(): readonly (readonly TriedStep[])[] | undefined;
 }
 
 /** From where a flow is followed, what it is asked for, and whether that is still wanted. */
@@ -52,12 +55,9 @@ const maxSamplers = 4;
 
 /** The library on a device, and the networks in the page. */
 export class Engine {
-  readonly #library: AnyLibrary;
   readonly #drawables = new Map<number, Drawable>();
 
-  private constructor(library: AnyLibrary, readonly device: string) {
-    this.#library = library;
-  }
+  private constructor(readonly library: AnyLibrary, readonly device: string) {}
 
   /** Loads the library from the page and opens a device; throws where there is none. */
   static async open(): Promise<Engine> {
@@ -74,15 +74,15 @@ export class Engine {
 
   /** Names of the solvers, of those that can choose their own steps, and of grids of times. */
   get offers(): SolverOffers {
-    const { solvers, adaptiveSolvers, timeGrids } = this.#library;
-    const gridTimes = (steps: number, grid: string) => this.#library.gridTimes(steps, grid);
+    const { solvers, adaptiveSolvers, timeGrids } = this.library;
+    const gridTimes = (steps: number, grid: string) => this.library.gridTimes(steps, grid);
     const [fixed, adaptive, grids] = [solvers, adaptiveSolvers, timeGrids].map(Object.keys);
     return { fixed, adaptive, grids, gridTimes };
   }
 
   /** Number of classes that the network of a run can be asked for, 0 without. */
   classes(run: number): number {
-    return this.#drawable(run).classes;
+    return this.network(run).classes;
   }
 
   /** What it took to solve the flow of `count` images from the step `first`, in words. */
@@ -100,16 +100,16 @@ export class Engine {
 
   /** Values that the network of a run sees, as pixels. */
   toPixels(run: number, values: Float32Array): Float32Array {
-    return this.#library.toPixels(values, this.#drawable(run).normalization);
+    return this.library.toPixels(values, this.network(run).normalization);
   }
 
   /** The noise of some seeds, in pixels as a run scales them, f32[N, C, H, W]. */
   async noise(run: number, seeds: readonly number[]): Promise<Float32Array> {
-    const { shape } = this.#drawable(run);
+    const { shape } = this.network(run);
     const size = sizeOf(shape);
     const all = new Float32Array(seeds.length * size);
     for (const [n, seed] of seeds.entries()) {
-      all.set(await this.#library.noise(seed, [1, ...shape]).read(), n * size);
+      all.set(await this.library.noise(seed, [1, ...shape]).read(), n * size);
     }
     return this.toPixels(run, all);
   }
@@ -125,17 +125,18 @@ export class Engine {
     how: Steps,
     { first = 0, labels = how.label === undefined ? undefined : [how.label], wanted }: FollowOptions,
   ): FlowOnItsWay {
-    const library = this.#library;
-    const drawable = this.#drawable(run);
+    const library = this.library;
+    const drawable = this.network(run);
     const { normalization } = drawable;
     const shape = [x.length / sizeOf(drawable.shape), ...drawable.shape];
     const sampler = this.#sampler(drawable, shape, how, labels);
     const before = sampler.evaluations;
+    let tried: readonly (readonly TriedStep[])[] | undefined;
     async function* states() {
       const state = library.tensor(library.fromPixels(x, normalization), shape);
       const seen = "trajectory" in sampler
         ? sampler.trajectory(state, { first, ahead: 1 })
-        : ownSteps(sampler, state, timesOf(how).slice(first), wanted);
+        : ownSteps(sampler, state, timesOf(how).slice(first), wanted, (steps) => tried = steps);
       let since = performance.now();
       for await (const snapshot of seen) {
         yield library.snapshotToPixels(snapshot, normalization);
@@ -144,14 +145,15 @@ export class Engine {
         since = performance.now();
       }
     }
-    return { states: states(), evaluations: () => sampler.evaluations - before };
+    return { states: states(), evaluations: () => sampler.evaluations - before, tried: () => tried };
   }
 
-  #drawable(run: number): Drawable {
+  /** The network of a run, by its place among all runs. */
+  network(run: number): Drawable {
     const known = this.#drawables.get(run);
     if (known) return known;
     const bytes = bytesOf(byId(`checkpoint-${run}`).textContent!);
-    const { model, shape, info } = this.#library.loadCheckpoint(bytes, "the weights");
+    const { model, shape, info } = this.library.loadCheckpoint(bytes, "the weights");
     const { normalization, config: { classes = 0 } } = info;
     const made = { model, shape, normalization, classes, samplers: new Map() };
     this.#drawables.set(run, made);
@@ -184,7 +186,7 @@ export class Engine {
     { solver, steps, times, tolerance }: Steps,
     kind: "free" | "asked" | "guided",
   ): Conditioned {
-    const { Sampler, AdaptiveSampler, guided, tensor } = this.#library;
+    const { Sampler, AdaptiveSampler, guided, tensor } = this.library;
     const condition = kind === "free" ? undefined : tensor(new Uint32Array(shape[0]), [shape[0]]);
     const scale = kind === "guided" ? tensor(new Float32Array(1), [1]) : undefined;
     const field = scale ? guided(model, { scale, none: classes }) : model;
@@ -207,28 +209,15 @@ async function* ownSteps(
   x: Values,
   times: readonly number[],
   wanted: () => boolean,
+  onSteps: (steps: readonly (readonly TriedStep[])[]) => void,
 ): AsyncGenerator<LibrarySnapshot, void, void> {
-  const stop = new Error("Cannot go on: nobody wants it any more");
-  const onProgress = async () => {
-    if (!wanted()) throw stop;
-    await breathe();
-  };
-  try {
-    yield* (await sampler.run(x, { from: times[0], snapshots: times, onProgress })).snapshots;
-  } catch (error) {
-    if (error !== stop) throw error;
-  }
+  const onProgress = () => breatheWhile(wanted);
+  const solved = await unlessUnwanted(sampler.run(x, { from: times[0], snapshots: times, onProgress }));
+  if (!solved) return;
+  onSteps(solved.steps);
+  yield* solved.snapshots;
 }
 
 function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, axis) => product * axis, 1);
-}
-
-/** Lets the page react to its reader, and draw. */
-function breathe(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => resolve();
-    port2.postMessage(undefined);
-  });
 }

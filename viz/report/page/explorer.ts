@@ -11,6 +11,7 @@ import { byId, chooseRun, signed } from "./dom.ts";
 import { channelsOf, drawImage, type Pixel, pointAtPixels, reserve } from "./image_panel.ts";
 import { PixelChart } from "./pixel_chart.ts";
 import { fastestOf, steepest } from "./scales.ts";
+import { StepStrip } from "./step_strip.ts";
 import { type Sample, settled, shown, Thumbnails } from "./thumbnails.ts";
 import type { Views } from "./views.ts";
 
@@ -32,6 +33,7 @@ export class Explorer {
   readonly #choice = byId<HTMLSelectElement>("explorer-run");
   readonly #diverging: Uint8Array;
   readonly #chart = new PixelChart();
+  readonly #strip = new StepStrip();
   readonly #thumbnails: Thumbnails;
   readonly #listeners: (() => void)[] = [];
   #pixel: Pixel;
@@ -192,6 +194,7 @@ export class Explorer {
       .filter(Boolean).join("; ") +
       (velocityT[m] === t[m] ? "" : `; velocity of the last step, t = ${velocityT[m].toFixed(3)}`);
 
+    this.#strip.show(course, t[m]);
     const { row, column } = this.#pixel;
     const words = (values: Float32Array) =>
       channelsOf(values, size, this.#pixel).map((x) => signed(x)).join(" ");

@@ -1,13 +1,16 @@
 /// <reference lib="dom" />
+import type { LivePayload } from "../payload.ts";
 import type { Clock } from "./clock.ts";
 import { GrowingCourse, inWords, type Steps } from "./course.ts";
 import { byId } from "./dom.ts";
 import { type Engine, isGuided } from "./engine.ts";
 import type { Explorer } from "./explorer.ts";
 import { type Choice, labelsOf, LiveCondition, withLabel } from "./live_condition.ts";
+import { LiveBits } from "./live_bits.ts";
 import { LiveGrid } from "./live_grid.ts";
 import { LivePaint } from "./live_paint.ts";
 import { NumberField } from "./number_field.ts";
+import { SampleJudge } from "./sample_judge.ts";
 import { SolverControls } from "./solver_controls.ts";
 import { WorkQueue } from "./work.ts";
 
@@ -26,18 +29,19 @@ export class Live {
   readonly #undo = byId("paint-undo");
   readonly #queue: WorkQueue;
   readonly #grid: LiveGrid;
+  readonly #judges = new Map<number, SampleJudge>();
   readonly #paint: LivePaint;
   /** Why the run on the screen has no network. */
   #why: string | undefined;
   /** The run whose classes the controls show. */
   #conditionOf: number | undefined;
 
-  /** @param notLive why runs have no network in the page, by their place among all runs */
+  /** @param live what the page holds of the runs, by their place among all */
   constructor(
     readonly engine: Engine,
     readonly explorer: Explorer,
     readonly clock: Clock,
-    readonly notLive: ReadonlyMap<number, string>,
+    readonly live: readonly (LivePayload | undefined)[],
   ) {
     const stop = byId("live-stop");
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -46,17 +50,19 @@ export class Live {
       if (busy) timer = setTimeout(() => stop.hidden = false, longMs);
       else stop.hidden = true;
     }, (error) => this.#say(`This went wrong: ${error instanceof Error ? error.message : error}`));
-    stop.addEventListener("click", () => {
+    const stopAll = () => {
       this.#queue.stop();
       this.#paint.stop();
       this.#say("Stopped");
-    });
+    };
+    stop.addEventListener("click", stopAll);
     this.#grid = new LiveGrid(byId("live-grid"), explorer);
     this.#solver = new SolverControls(engine.offers, () => this.#draw());
     byId("live-draw").addEventListener("click", () => this.#draw());
     byId("live-many").addEventListener("click", () => this.#drawMany());
     this.#paint = new LivePaint(engine, explorer, clock, this.#queue, (words) => this.#say(words));
     this.#undo.addEventListener("click", () => this.#paint.undo());
+    new LiveBits(engine, explorer, this.#queue, live, stopAll);
     explorer.onChange(() => this.#showTools());
     this.#say(this.#where);
     this.#showTools();
@@ -97,7 +103,7 @@ export class Live {
         growing.add(states);
       }
       if (!wanted()) return;
-      growing.finish(flow.evaluations());
+      growing.finish(flow.evaluations(), flow.tried()?.[0]);
       this.explorer.open(run, growing.course);
       this.#say(`Seed ${seeds[0]}: ${this.engine.account(how, flow.evaluations(), started)}.`);
     });
@@ -107,7 +113,7 @@ export class Live {
     const chosen = this.#choices(many);
     if (!chosen) return;
     const { seeds, how, choice } = chosen;
-    const runs = [...this.explorer.names].filter(([run]) => !this.notLive.has(run));
+    const runs = [...this.explorer.names].filter(([run]) => this.live[run]?.notLive === undefined);
     const places = this.#grid.prepare(runs, seeds);
     for (const [run] of runs) {
       this.#queue.add(async (wanted) => {
@@ -120,6 +126,7 @@ export class Live {
         );
         const guided = labels && { guidance: choice.guidance };
         const flow = this.engine.follow(run, x0, { ...how, ...guided }, { labels, wanted });
+        let last = x0;
         for await (const { t, image, velocity } of flow.states) {
           if (!wanted()) return;
           const size = image.length / many;
@@ -127,22 +134,25 @@ export class Live {
             const part = (values: Float32Array) => values.subarray(n * size, (n + 1) * size);
             course.add({ t, image: part(image), ...velocity && { velocity: part(velocity) } });
           });
-          this.#grid.draw(places.get(run)!, image);
+          this.#grid.draw(places.get(run)!, last = image);
         }
         if (!wanted()) return;
-        for (const course of growing) course.finish(flow.evaluations());
-        this.#grid.finish(places.get(run)!, run, growing.map(({ course }) => course));
+        growing.forEach((course, n) => course.finish(flow.evaluations(), flow.tried()?.[n]));
+        const courses = growing.map(({ course }) => course);
+        this.#grid.finish(places.get(run)!, run, courses);
         const account = this.engine.account(how, flow.evaluations(), started, {
           ...{ count: many, guided: isGuided(each[0]) },
         });
         this.#say(`Seeds ${seeds[0]} to ${seeds[many - 1]}: ${account}.`);
+        const judged = await this.#judge(run)?.judge(last, many);
+        if (judged) this.#grid.judged(places.get(run)!, judged, courses);
       });
     }
   }
 
   /** Shows the tools for the run and the sample on the screen. */
   #showTools(): void {
-    const why = this.notLive.get(this.explorer.run);
+    const why = this.live[this.explorer.run]?.notLive;
     byId("live").hidden = byId("paint-tools").hidden = why !== undefined;
     this.#undo.hidden = this.explorer.shown === this.explorer.sample.course;
     if (why !== undefined) this.#say(`No samples are drawn in this page from this model: ${why}.`);
@@ -159,6 +169,13 @@ export class Live {
       this.#condition.show(this.engine.classes(run), this.explorer.recorded(run));
       return Promise.resolve();
     });
+  }
+
+  /** What judges fresh samples of a run, if the page holds it. */
+  #judge(run: number): SampleJudge | undefined {
+    const judge = this.live[run]?.judge;
+    if (judge && !this.#judges.has(run)) this.#judges.set(run, new SampleJudge(this.engine.library, judge));
+    return this.#judges.get(run);
   }
 
   #say(text: string): void {

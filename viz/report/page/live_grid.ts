@@ -3,17 +3,27 @@ import type { Course } from "./course.ts";
 import { element } from "./dom.ts";
 import type { Explorer } from "./explorer.ts";
 import { drawImage } from "./image_panel.ts";
+import { judgedWords } from "./judged_words.ts";
+import type { Judged } from "./sample_judge.ts";
+import { stepRows } from "./step_strip.ts";
+
+/** Where the samples of a run are shown. */
+export interface Place {
+  readonly buttons: readonly HTMLButtonElement[];
+  /** What there is to say of them. */
+  readonly notes: HTMLElement;
+}
 
 /** Small pictures of samples from the same noise through each run, which a reader can open in the explorer. */
 export class LiveGrid {
   constructor(readonly place: HTMLElement, readonly explorer: Explorer) {}
 
-  /** Makes room for a picture of each seed and each run, empty at first; returns the buttons by run. */
+  /** Makes room for a picture of each seed and each run, empty at first; returns the places by run. */
   prepare(
     runs: readonly (readonly [run: number, name: string])[],
     seeds: readonly number[],
-  ): Map<number, HTMLButtonElement[]> {
-    const places = new Map<number, HTMLButtonElement[]>();
+  ): Map<number, Place> {
+    const places = new Map<number, Place>();
     const [, H, W] = this.explorer.size;
     const figures = runs.map(([run, name]) => {
       const buttons = seeds.map((seed) => {
@@ -22,25 +32,29 @@ export class LiveGrid {
         return element("button", { type: "button", "aria-label": label, title: `Seed ${seed}` }, canvas);
       });
       for (const button of buttons) button.disabled = true;
-      places.set(run, buttons);
+      const notes = element("div", { class: "notes" });
+      places.set(run, { buttons, notes });
       const words = `${runs.length > 1 ? `${name}, seeds` : "Seeds"} ${seeds[0]} to ${seeds.at(-1)}`;
       return element(
         "figure",
         {},
         element("div", { class: "thumbnails many" }, ...buttons),
         element("figcaption", { text: words }),
+        ...runs.length > 1 ? [notes] : [],
       );
     });
     const hide = element("button", { type: "button", text: "Hide" });
     hide.addEventListener("click", () => this.place.hidden = true);
     figures.at(-1)!.querySelector("figcaption")!.append(" ", hide);
-    this.place.replaceChildren(...figures);
+    // The notes on one run have room beside its pictures.
+    const beside = runs.length > 1 ? [] : [...places.values()].map(({ notes }) => notes);
+    this.place.replaceChildren(...figures, ...beside);
     this.place.hidden = false;
     return places;
   }
 
   /** Draws the current state of the samples, f32[N, C, H, W]. */
-  draw(buttons: readonly HTMLButtonElement[], image: Float32Array): void {
+  draw({ buttons }: Place, image: Float32Array): void {
     const { size, palette } = this.explorer;
     const length = image.length / buttons.length;
     buttons.forEach((button, n) => {
@@ -49,8 +63,20 @@ export class LiveGrid {
     });
   }
 
+  /** Says what a judge sees in the samples: below each picture, and of all below them. */
+  judged({ buttons, notes }: Place, judged: Judged, courses: readonly Course[]): void {
+    const { classes, confidence } = judged;
+    buttons.forEach((button, n) => {
+      const p = new Text(` ${confidence[n].toFixed(2)}`);
+      button.append(element("span", { class: "under" }, element("b", { text: `${classes[n]}` }), p));
+    });
+    notes.prepend(judgedWords(judged, courses.map(({ solved }) => solved?.label)));
+  }
+
   /** Lets the reader open the samples. */
-  finish(buttons: readonly HTMLButtonElement[], run: number, courses: readonly Course[]): void {
+  finish({ buttons, notes }: Place, run: number, courses: readonly Course[]): void {
+    const rows = stepRows(courses);
+    if (rows) notes.append(rows);
     buttons.forEach((button, n) => {
       button.disabled = false;
       button.addEventListener("click", () => this.explorer.open(run, courses[n]));

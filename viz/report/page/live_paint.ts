@@ -96,7 +96,7 @@ export class LivePaint {
         drawn = performance.now();
       }
       if (!wanted()) return;
-      growing.finish(flow.evaluations());
+      growing.finish(flow.evaluations(), flow.tried()?.[0]);
       this.explorer.settle(sample, growing.course);
       this.say(`${name} ${painted}: ${this.engine.account(how, flow.evaluations(), started, { first })}.`);
     } catch (error) {

@@ -15,12 +15,12 @@ export async function startLive(
   explorer: Explorer,
   clock: Clock,
 ): Promise<void> {
-  const notLive = new Map(runs.flatMap(({ notLive }, run) => notLive === undefined ? [] : [[run, notLive]]));
+  const live = runs.map(({ live }) => live);
   const say = (why: string) => byId("live-text").textContent = `No samples are drawn in this page: ${why}.`;
   const [first] = explorer.names.keys();
-  if (!document.getElementById("library")) return void say(notLive.get(first)!);
+  if (!document.getElementById("library")) return void say(live[first]!.notLive!);
   try {
-    new Live(await Engine.open(), explorer, clock, notLive);
+    new Live(await Engine.open(), explorer, clock, live);
   } catch (error) {
     say(error instanceof Error ? error.message : String(error));
   }

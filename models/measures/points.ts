@@ -1,5 +1,6 @@
 /** A measure cannot be taken; the message says why and what is expected. */
 export class MeasureError extends Error {
+  /** Told from other errors by this name. */
   override name = "MeasureError";
 }
 

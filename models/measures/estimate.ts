@@ -1,5 +1,5 @@
 import { randomBits } from "../../kernels/mod.ts";
-import { streams } from "../../models/random/streams.ts";
+import { streams } from "../random/streams.ts";
 import { MeasureError } from "./points.ts";
 
 /**
@@ -7,8 +7,11 @@ import { MeasureError } from "./points.ts";
  * their figures in 95 of 100 cases.
  */
 export interface Estimate {
+  /** The figure. */
   readonly value: number;
+  /** Lower end of the interval. */
   readonly low: number;
+  /** Upper end of the interval. */
   readonly high: number;
 }
 

@@ -1,5 +1,5 @@
 import { matmulTransposedB, record, tensor } from "../../kernels/mod.ts";
-import { throttledYieldToSignals } from "../terminal/yield_to_signals.ts";
+import { throttledPause } from "../pause.ts";
 import type { Points } from "./points.ts";
 
 /** Most rows of a and of b in a block: 16 MiB of products, whatever the number of points. */
@@ -37,14 +37,14 @@ export async function* productBlocks(a: Points, b: Points): AsyncGenerator<Produ
     b: tensor(new Float32Array(stride * b.width), [stride, b.width]),
   };
   const step = record(() => matmulTransposedB(blocks.a, blocks.b));
-  const breathe = throttledYieldToSignals();
+  const pause = throttledPause();
   for (const columns of spans(b.rows, stride)) {
     blocks.b.write(filled(b, columns, stride));
     for (const span of spans(a.rows, rows)) {
       blocks.a.write(filled(a, span, rows));
       step.run();
       yield { a: span, b: columns, values: await step.result.read(), stride };
-      await breathe();
+      await pause();
     }
   }
 }

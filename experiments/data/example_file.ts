@@ -1,0 +1,68 @@
+import { join } from "node:path";
+import { decodeSafetensors, encodeSafetensors, type SafetensorsTensor } from "../../models/mod.ts";
+import type { Examples } from "../../viz/report/mod.ts";
+import { RunError, writeAtomic } from "../run/atomic_write.ts";
+import { runFile } from "../run/layout.ts";
+import { readIfThere } from "../run/read_file.ts";
+
+/**
+ * Writes `examples.safetensors` of a run: f32 tensors `image` and, where there are labels, `labels`; as metadata what the
+ * classes are called.
+ *
+ * @throws {RunError} if the file cannot be written
+ */
+export async function writeExamples(
+  run: string,
+  { shape, image, labels, classNames }: Examples,
+): Promise<void> {
+  const tensors: Record<string, SafetensorsTensor> = {
+    image: { shape, data: image },
+    ...labels && { labels: { shape: [labels.length], data: Float32Array.from(labels) } },
+  };
+  const bytes = encodeSafetensors(new Map(Object.entries(tensors)), {
+    ...classNames && { class_names: JSON.stringify(classNames) },
+  });
+  await writeAtomic(join(run, runFile.examples), bytes);
+}
+
+/**
+ * Reads the test images that a run left.
+ *
+ * @returns undefined if it left none
+ * @throws {RunError} if the file cannot be read or holds no test images
+ * @throws {SafetensorsError} if the file is damaged
+ */
+export async function readExamples(run: string): Promise<Examples | undefined> {
+  const path = join(run, runFile.examples);
+  const bytes = await readIfThere(path, run);
+  if (bytes === undefined) return undefined;
+  const { tensors, metadata } = decodeSafetensors(bytes, path);
+  const fail = (what: string) =>
+    new RunError(`Cannot read ${path}: ${what}; delete the file, and the report goes without test images`);
+  const { shape: [N, C, H, W, ...more], data: image } = tensors.get("image") ?? { shape: [], data: [] };
+  if (!(N * C * H * W > 0) || more.length > 0) throw fail("it holds no image f32[N, C, H, W]");
+  if (!image.every((pixel) => pixel >= 0 && pixel <= 1)) {
+    throw fail("image holds other than pixels in [0, 1]");
+  }
+  const labels = tensors.get("labels")?.data;
+  if (labels && (labels.length !== N || !labels.every((label) => Number.isInteger(label) && label >= 0))) {
+    throw fail(`labels are not ${N} classes`);
+  }
+  const classNames = namesIn(metadata.class_names);
+  return {
+    shape: [N, C, H, W],
+    image: Float32Array.from(image),
+    ...labels && { labels: Array.from(labels) },
+    ...classNames && { classNames },
+  };
+}
+
+/** A list of names; undefined where there is none. */
+function namesIn(json: string | undefined): string[] | undefined {
+  try {
+    const names: unknown = JSON.parse(json ?? "null");
+    return Array.isArray(names) && names.every((name) => typeof name === "string") ? names : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { readLiveJudge, writeLiveJudge } from "../../../experiments/evaluation/live_judge_file.ts";
+import { readLive } from "../../../experiments/report/live.ts";
+import { encodeSafetensors } from "../../../models/mod.ts";
+import { testInFolder } from "../../folder.ts";
+
+const judge = {
+  weights: Uint8Array.of(1, 2, 3),
+  reference: { values: Float32Array.of(0, 1, 2, 3, 4, 5), rows: 3, width: 2 },
+};
+
+testInFolder("writeLiveJudge() and readLiveJudge() keep a judge and its features", async (run) => {
+  assert.equal(await readLiveJudge(run), undefined);
+  await writeLiveJudge(run, judge);
+  assert.deepEqual(await readLiveJudge(run), judge);
+  await Deno.remove(join(run, "judge.safetensors"));
+  assert.equal(await readLiveJudge(run), undefined);
+});
+
+testInFolder("readLiveJudge() refuses a file without features in one line", async (run) => {
+  await writeLiveJudge(run, judge);
+  for (const data of [Float32Array.of(1), Float32Array.of(NaN)]) {
+    const shape = Number.isNaN(data[0]) ? [1, 1] : [1];
+    const bytes = encodeSafetensors(new Map([["features", { shape, data }]]));
+    await Deno.writeFile(join(run, "reference.safetensors"), bytes);
+    await assert.rejects(
+      readLiveJudge(run),
+      /^RunError: Cannot read .*reference\.safetensors: it holds no finite features f32\[N, F\]; delete the file, or/,
+    );
+  }
+});
+
+testInFolder(
+  "readLive() reads the judge of a run whose weights the report holds, and of no other",
+  async (run) => {
+    await writeLiveJudge(run, judge);
+    assert.deepEqual((await readLive([run], true)).judges, [undefined]);
+    await Deno.writeFile(join(run, "ema.safetensors"), new Uint8Array(7));
+    assert.deepEqual((await readLive([run], true)).judges, [judge]);
+    assert.deepEqual((await readLive([run], false)).judges, [undefined]);
+  },
+);

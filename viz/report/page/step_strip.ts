@@ -1,0 +1,108 @@
+/// <reference lib="dom" />
+import type { TriedStep } from "../library.ts";
+import { countOf, type Course } from "./course.ts";
+import { element } from "./dom.ts";
+
+/** Heights in CSS pixels: of the bars of steps taken, of the marks of rejected ones below them, and of what is between. */
+interface RowSize {
+  readonly taken: number;
+  readonly rejected: number;
+  readonly gap: number;
+}
+
+const large: RowSize = { taken: 14, rejected: 6, gap: 3 };
+const small: RowSize = { taken: 5, rejected: 3, gap: 1 };
+
+/** The steps of the sample on the screen, if its solver chose them, with a line at the t that is looked at. */
+export class StepStrip {
+  /** Only reports that sample by themselves have courses of own steps, and a place for them. */
+  readonly #place = document.getElementById("step-strip");
+  #shown: Course | undefined;
+  #cursor: SVGElement | undefined;
+
+  /** Shows the steps of a course, or nothing if they were chosen for the solver. */
+  show(course: Course, t: number): void {
+    if (!this.#place) return;
+    this.#place.hidden = course.tried === undefined;
+    if (course.tried === undefined) return;
+    if (course !== this.#shown) {
+      const svg = strip([course.tried], large);
+      this.#cursor = svgElement("line", { y1: 0, y2: "100%", class: "cursor" });
+      svg.append(this.#cursor);
+      const words = `Steps that ${course.solved?.solver} chose by its estimate of the error: ` +
+        inWords([course.tried], course.evaluations);
+      this.#place.replaceChildren(...captioned(svg, words));
+      this.#shown = course;
+    }
+    for (const x of ["x1", "x2"]) this.#cursor!.setAttribute(x, percent(t));
+  }
+}
+
+/** The steps of several samples, a row each. */
+export function stepRows(courses: readonly Course[]): HTMLElement | undefined {
+  const rows = courses.flatMap(({ tried }) => tried ? [tried] : []);
+  if (rows.length === 0) return undefined;
+  const words = `Steps along t, a row for each sample: ${inWords(rows, courses[0].evaluations)}`;
+  return element("div", { class: "strip" }, ...captioned(strip(rows, small), words));
+}
+
+/** "7 to 9 steps taken (bars), 0 to 2 rejected (dashes), 68 evaluations." */
+function inWords(rows: readonly (readonly TriedStep[])[], evaluations: number | undefined): string {
+  const count = (accepted: boolean) =>
+    rows.map((row) => row.filter((step) => step.accepted === accepted).length);
+  const lengths = rows.flat().filter(({ accepted }) => accepted).map(({ dt }) => dt);
+  const cost = evaluations === undefined ? "" : `, ${countOf(evaluations)}`;
+  return `${span(count(true), String)} taken (bars), ${span(lengths, (dt) => dt.toPrecision(2))} long; ` +
+    `${span(count(false), String)} rejected (dashes)${cost}${rows.length > 1 ? ", together" : ""}.`;
+}
+
+/** "7 to 9", or "7" if all are the same. */
+function span(values: readonly number[], shown: (value: number) => string): string {
+  const [least, most] = [Math.min(...values), Math.max(...values)].map(shown);
+  return least === most ? least : `${least} to ${most}`;
+}
+
+/** The steps of each sample over t from 0 to 1; each tells its numbers when it is pointed at. */
+function strip(rows: readonly (readonly TriedStep[])[], { taken, rejected, gap }: RowSize): SVGElement {
+  const pitch = taken + rejected + gap;
+  const svg = svgElement("svg", { width: "100%", height: rows.length * pitch, "aria-hidden": "true" });
+  rows.forEach((row, i) => {
+    let bars = 0;
+    for (const { t, dt, ratio, accepted } of row) {
+      const [x1, x2] = [percent(t), percent(t + dt)];
+      const y = i * pitch;
+      const mark = accepted
+        ? svgElement("rect", {
+          ...{ x: x1, width: percent(dt), y, height: taken },
+          class: bars++ % 2 ? "step odd" : "step",
+        })
+        : svgElement("line", { x1, x2, y1: y + taken + 2, y2: y + taken + 2, class: "rejected" });
+      const title = svgElement("title", {});
+      title.textContent = `t = ${t.toFixed(3)} to ${(t + dt).toFixed(3)}, estimated error ${
+        ratio.toPrecision(2)
+      } of what is allowed: ${accepted ? "taken" : "rejected"}`;
+      mark.append(title);
+      svg.append(mark);
+    }
+  });
+  return svg;
+}
+
+function captioned(svg: SVGElement, words: string): Element[] {
+  const ends = ["t = 0, noise", "t = 1, image"].map((text) => element("span", { text }));
+  return [
+    svg,
+    element("div", { class: "ends small" }, ...ends),
+    element("p", { class: "small", text: words }),
+  ];
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(3)}%`;
+}
+
+function svgElement(name: string, attributes: Readonly<Record<string, string | number>>): SVGElement {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, String(value));
+  return made;
+}
