@@ -1,6 +1,15 @@
-import { type FlowSolver, noise, sample, type SolvedFlow, solveFlow, toPixels } from "../../models/mod.ts";
+import { type Tensor, tensor } from "../../kernels/mod.ts";
+import {
+  type FlowSolver,
+  fromPixels,
+  noise,
+  sample,
+  type SolvedFlow,
+  solveFlow,
+  toPixels,
+} from "../../models/mod.ts";
 import { yieldToSignals } from "../program/command.ts";
-import { fieldOf } from "./asked.ts";
+import { type Asked, fieldOf } from "./asked.ts";
 import type { Drawable, Drawing } from "./drawable.ts";
 import { finiteImages } from "./finite_images.ts";
 
@@ -28,27 +37,82 @@ export interface DrawnSamples extends Omit<SolvedFlow, "samples"> {
   readonly pixels: Float32Array;
 }
 
+/** Called with the number of samples done; a batch counts by its share of the time. */
+export type OnSamples = (done: number) => void | Promise<void>;
+
 /**
  * Draws samples by any solver, and tells how far it is. Those by fixed steps are those of `drawSamples`, to the bit.
  *
- * @param onProgress called with the number of samples done; a batch counts by its share of the time
  * @throws {RunError} if a value is not finite
  * @throws {SolverError} if an adaptive solver cannot go on
  */
-export async function drawSamplesInBatches(
-  { model, normalization, shape }: Drawable,
+export function drawSamplesInBatches(
+  drawable: Drawable,
   { count, seed, asked }: Pick<Drawing, "count" | "seed" | "asked">,
   how: FlowSolver,
-  onProgress: (done: number) => void | Promise<void>,
+  onProgress: OnSamples,
+): Promise<DrawnSamples> {
+  return drawFromNoise(drawable, noise(seed, [count, ...drawable.shape]), asked, how, onProgress);
+}
+
+/**
+ * Draws samples from given noise; otherwise like `drawSamplesInBatches`.
+ *
+ * @param x0 noise, f32[N, C, H, W]
+ */
+export async function drawFromNoise(
+  { model, normalization }: Drawable,
+  x0: Tensor,
+  asked: Asked | undefined,
+  how: FlowSolver,
+  onProgress: OnSamples,
 ): Promise<DrawnSamples> {
   const { field, ...condition } = fieldOf(model, asked);
-  const { samples, ...cost } = await solveFlow(field, noise(seed, [count, ...shape]), how, {
+  const { samples, ...cost } = await solveFlow(field, x0, how, inBatches({ ...condition, onProgress }));
+  return { pixels: finiteImages("draw samples", toPixels(samples, normalization)), ...cost };
+}
+
+/** Noise that images come from, and what it cost to find it. */
+export interface FoundNoise extends Omit<SolvedFlow, "samples"> {
+  /** f32[N, C, H, W]. */
+  readonly noise: Float32Array;
+}
+
+/**
+ * Leads images back to the noise that they come from.
+ *
+ * @param pixels of N images, f32[N, C, H, W]: 0 black, 1 white
+ * @param asked the classes of the images, where the network is to know them
+ * @throws {RunError} if a value is not finite
+ * @throws {SolverError} if an adaptive solver cannot go on
+ * @throws {TypeError} if the solver is stochastic
+ */
+export async function noiseOfImages(
+  { model, normalization, shape }: Drawable,
+  pixels: Float32Array,
+  asked: Asked | undefined,
+  how: FlowSolver,
+  onProgress: OnSamples,
+): Promise<FoundNoise> {
+  const { field, ...condition } = fieldOf(model, asked);
+  const x1 = fromPixels(pixels, normalization);
+  const N = pixels.length / shape.reduce((product, length) => product * length, 1);
+  const options = inBatches({ ...condition, onProgress });
+  const { samples, ...cost } = await solveFlow(field, tensor(x1, [N, ...shape]), how, {
+    ...options,
+    back: true,
+  });
+  return { noise: finiteImages("lead images back to noise", samples), ...cost };
+}
+
+/** Options for batches that tell of their progress and let signals through. */
+function inBatches(options: { readonly condition?: Tensor; readonly onProgress: OnSamples }) {
+  return {
+    ...options,
     batch,
-    ...condition,
-    async onProgress(done) {
-      await onProgress(done);
+    async onProgress(done: number) {
+      await options.onProgress(done);
       await yieldToSignals();
     },
-  });
-  return { pixels: finiteImages("draw samples", toPixels(samples, normalization)), ...cost };
+  };
 }
