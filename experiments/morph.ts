@@ -1,7 +1,7 @@
 import { init } from "../kernels/mod.ts";
 import { type Dataset, loadDataset } from "./data/dataset.ts";
 import { checkNoClass, chosenClasses, guidanceOf } from "./draw/asked_for.ts";
-import { guidanceInWords } from "./draw/asked.ts";
+import { guidanceInWords, runsTwice } from "./draw/asked.ts";
 import { checkFit } from "./draw/check_fit.ts";
 import { loadNetwork } from "./draw/load_network.ts";
 import { readWeights } from "./draw/read_weights.ts";
@@ -56,7 +56,8 @@ await runTask(async () => {
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   if (there) say(`To noise and back: ${lossInWords(morph.returned(found, drawn.images))}`);
   const back = costInWords(drawn.cost);
-  const costs = there ? `to noise ${costInWords(there)}, from noise ${back}` : back;
+  const costs = (there ? `to noise ${costInWords(there)}, from noise ${back}` : back) +
+    (classes > 0 && runsTwice(guidance) ? " with and without the class" : "");
   say(`${morph.words}, ${how}, ${costs}, in ${seconds} s on ${device.description}: ${out}`);
   device.close();
 });

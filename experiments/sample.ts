@@ -24,7 +24,7 @@ await runTask(async () => {
   const { path, bytes } = await readWeights(config.checkpoint);
   const device = await init({ device: choice, threads });
   const { model, info, shape } = loadNetwork(bytes, path, config);
-  const { count, columns, asked, words } = askedFor(config, info.config.classes ?? 0, path);
+  const { count, columns, asked, guided, words } = askedFor(config, info.config.classes ?? 0, path);
   const isArray = out.endsWith(".npy");
   if (!isArray) checkGrid(count, shape);
   const started = performance.now();
@@ -41,8 +41,11 @@ await runTask(async () => {
   const seconds = (performance.now() - started) / 1000;
   const file = isArray ? encodeNpy([count, ...shape], values) : samplesPng(values, count, shape, columns);
   await writeAtomic(out, file);
+  const twice = guided ? " with and without the class" : "";
   say(
-    `${count} samples${words}, ${chosen.words}, ${costInWords(cost)}, in ${seconds.toFixed(1)} s on ` +
+    `${count} samples${words}, ${chosen.words}, ${costInWords(cost)}${twice}, in ${
+      seconds.toFixed(1)
+    } s on ` +
       `${device.description}: ${out}`,
   );
   device.close();

@@ -1,9 +1,8 @@
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
-import { SolverError } from "../models/mod.ts";
 import { report } from "./artifacts/report.ts";
 import { compareSolvers, comparisonEvaluations } from "./evaluation/compare_solvers.ts";
-import { guidanceFor } from "./evaluation/guidance.ts";
+import { checkCount, guidanceFor } from "./evaluation/plan.ts";
 import {
   cheapestOfBest,
   readSolverCosts,
@@ -15,7 +14,6 @@ import { solverTable } from "./evaluation/solver_table.ts";
 import { judgeOf } from "./judge/judge_of.ts";
 import { runTask, stopSignal } from "./program/command.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
-import { RunError } from "./run/atomic_write.ts";
 import { runFile } from "./run/layout.ts";
 import { lockRun } from "./run/run_lock.ts";
 import { comparingSolvers, parseSolversWords } from "./settings/tasks/solvers.ts";
@@ -34,9 +32,10 @@ await runTask(async () => {
   using _ = await lockRun(run);
   const device = await init({ device: words.device, threads: words.threads });
   const subject = await subjectOfRun(run);
+  checkCount(count, subject);
+  const guidance = guidanceFor(words.guidance, subject);
   const judge = await judgeOf(subject.data, { say, signal: stop.signal, terminal: stderr });
   if (!judge) Deno.exit(stop.exitCode);
-  const guidance = guidanceFor(words.guidance, subject);
   const common = {
     ...{ weights: subject.weights.sha256, judge: judge.digest, device: device.description },
     ...{ count, seed, guidance },
@@ -57,8 +56,6 @@ await runTask(async () => {
       costs = { ...costs, solvers: [...costs.solvers, cost] };
       await writeSolverCosts(run, costs);
     }
-  } catch (error) {
-    throw error instanceof SolverError ? new RunError(`${error.message}; those before it are kept`) : error;
   } finally {
     bar.clear();
   }
@@ -78,5 +75,8 @@ async function earlierCosts(run: string, common: SolverCosts["common"]): Promise
   const earlier = await readSolverCosts(run);
   const isSame = earlier &&
     Object.entries(common).every(([name, value]) => earlier.common[name as keyof typeof common] === value);
+  if (earlier && !isSame) {
+    say("Measuring anew: network, judge, device or settings are not those of solvers.json");
+  }
   return isSame ? earlier : { version: 1, common, solvers: [] };
 }

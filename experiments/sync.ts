@@ -5,7 +5,8 @@ import { syncing } from "./settings/tasks/sync.ts";
 import { readCursor } from "./tracking/cursor.ts";
 import { findRuns } from "./tracking/find_run.ts";
 import { ServerError } from "./tracking/http.ts";
-import { sendRun, type Sent } from "./tracking/send.ts";
+import { sendRun } from "./tracking/send.ts";
+import { sentLines } from "./tracking/sent_lines.ts";
 import { chooseTracking, readEnvironment } from "./tracking/settings.ts";
 import { runFolders } from "./tracking/folder_store.ts";
 import { splitWords } from "./settings/words.ts";
@@ -29,7 +30,7 @@ await runTask(async () => {
       const { address, patience } = chooseTracking({ mlflow }, readEnvironment(), known);
       if (address === undefined) continue;
       targets++;
-      for await (const sent of sendRun(run, { address, patience })) report(sent);
+      for await (const sent of sendRun(run, { address, patience })) print(sentLines(sent).join("\n"));
     } catch (error) {
       // Go on with other runs, unless the server is unreachable.
       const ofRun = error instanceof RunError ||
@@ -47,13 +48,3 @@ await runTask(async () => {
   if (runs.length === 0) print(`No runs in ${root}`);
   if (failures > 0) Deno.exit(1);
 });
-
-function report({ run, state, points, files, refused, page }: Sent): void {
-  if (state === "busy") {
-    print(`${run}: another program is writing and sending it`);
-    return;
-  }
-  const news = points + files === 0 ? "already complete" : `${points} points and ${files} files sent`;
-  print(`${run}: ${news}, ${page}`);
-  for (const [what, why] of Object.entries(refused)) print(`  rejected: ${what}: ${why}`);
-}

@@ -189,7 +189,8 @@ export {
 export { HeldOutLoss, type HeldOutOptions, meanLoss, type TimedLosses } from "./train/held_out_loss.ts";
 export { LabelDropout } from "./train/label_dropout.ts";
 export { isMuonWeight } from "./train/muon.ts";
-export { memoryOrder, Optimizer, optimizer, type OptimizerState } from "./train/optimizer.ts";
+export { Optimizer, optimizer, type OptimizerState } from "./train/optimizer.ts";
+export { memoryOrder } from "./train/parameter_groups.ts";
 export { plateau } from "./train/plateau.ts";
 export {
   createSchedule,

@@ -8,7 +8,9 @@ import {
   solveFlow,
   toPixels,
 } from "../../models/mod.ts";
+import { optionsOf } from "../../models/nets/networks.ts";
 import { yieldToSignals } from "../program/command.ts";
+import { RunError } from "../run/atomic_write.ts";
 import { type Asked, fieldOf } from "./asked.ts";
 import type { Drawable, Drawing } from "./drawable.ts";
 import { finiteImages } from "./finite_images.ts";
@@ -43,7 +45,7 @@ export type OnSamples = (done: number) => void | Promise<void>;
 /**
  * Draws samples by any solver, and tells how far it is. Those by fixed steps are those of `drawSamples`, to the bit.
  *
- * @throws {RunError} if a value is not finite
+ * @throws {RunError} if a value is not finite, or the network's path is not one that the solver can follow
  * @throws {SolverError} if an adaptive solver cannot go on
  */
 export function drawSamplesInBatches(
@@ -67,6 +69,12 @@ export async function drawFromNoise(
   how: FlowSolver,
   onProgress: OnSamples,
 ): Promise<DrawnSamples> {
+  const { path = "linear" } = optionsOf(model) ?? {};
+  if (how.method === "stochastic" && path !== "linear") {
+    throw new RunError(
+      `Cannot draw samples by ${how.solver}: the network is for the ${path} path (expected another solver)`,
+    );
+  }
   const { field, ...condition } = fieldOf(model, asked);
   const { samples, ...cost } = await solveFlow(field, x0, how, inBatches({ ...condition, onProgress }));
   return { pixels: finiteImages("draw samples", toPixels(samples, normalization)), ...cost };

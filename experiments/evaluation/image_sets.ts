@@ -25,7 +25,7 @@ function evaluationsEach(how: FlowSolver): number {
 }
 
 /** Samples as a file of images would hold them, and what they cost. */
-export interface DrawnImages extends Pick<Trial, "field" | "condition" | "asked"> {
+export interface DrawnImages extends Pick<Trial, "field" | "asked"> {
   readonly pixels: Points;
   /** Evaluations of the network for a sample; the mean where samples differ. */
   readonly evaluations: number;
@@ -60,7 +60,7 @@ export async function drawFor(
     },
   );
   return {
-    ...fieldOf(drawable.model, asked),
+    field: fieldOf(drawable.model, asked).field,
     ...asked && { asked: asked.labels },
     pixels: { values: asBytes(pixels), rows: count, width: pixels.length / count },
     evaluations: cost.evaluations,
@@ -80,7 +80,7 @@ function askedOf(classes: number, count: number, guidance: number): Asked | unde
 }
 
 /** The sets of images that an evaluation compares, all of one size. */
-export interface DrawnSets extends Pick<Trial, "sets" | "field" | "condition" | "asked"> {
+export interface DrawnSets extends Pick<Trial, "sets" | "field" | "asked"> {
   /** Of the samples. */
   readonly cost: Cost;
   /** How they were drawn, in words. */
@@ -126,7 +126,6 @@ export async function imageSets(
     cost: { evaluations: Math.round(count * drawn.evaluations), seconds: drawn.seconds },
     how: `${options.words}, ${drawn.words}`,
     field: drawn.field,
-    condition: drawn.condition,
     asked: drawn.asked,
   };
 }

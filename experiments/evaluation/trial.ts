@@ -1,4 +1,3 @@
-import type { Tensor } from "../../kernels/mod.ts";
 import type { FlowSolver, VelocityField } from "../../models/mod.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import type { Points } from "../judge/points.ts";
@@ -46,10 +45,8 @@ export interface Trial {
   readonly sets: ImageSets;
   /** What draws the samples: the network, guided if it is. */
   readonly field: VelocityField;
-  /** Of the samples, a row each, if the network takes one. */
-  readonly condition?: Tensor | undefined;
-  /** The class asked of each sample, if the network takes one. */
-  readonly asked?: Uint32Array | undefined;
+  /** The class asked of each sample, which is the field's condition, if the network takes one. */
+  readonly asked?: Uint32Array<ArrayBuffer> | undefined;
   /** Counts evaluations for the progress bar, and lets signals in. */
   readonly advance: (evaluations: number) => Promise<void>;
 }

@@ -1,5 +1,5 @@
 import { DeviceError, ShapeError } from "../../kernels/mod.ts";
-import { CheckpointError, JudgeError, SafetensorsError, StateError } from "../../models/mod.ts";
+import { CheckpointError, JudgeError, SafetensorsError, SolverError, StateError } from "../../models/mod.ts";
 import { DataError } from "../data/dataset.ts";
 import { MeasureError } from "../judge/points.ts";
 import { PythonError } from "../python/python_environment.ts";
@@ -26,6 +26,7 @@ const explained = [
   SafetensorsError,
   ServerError,
   ShapeError,
+  SolverError,
   StateError,
   TrainingError,
 ];

@@ -2,7 +2,8 @@
 
 import { pairTransport, type TransportBatch } from "../../models/flow/coupling.ts";
 
-addEventListener("message", ({ data, ports: [port] }: MessageEvent<TransportBatch>) => {
+addEventListener("message", (event) => {
+  const { data, ports: [port] } = event as MessageEvent<TransportBatch>;
   port.postMessage(pairTransport(data));
   port.close();
 });

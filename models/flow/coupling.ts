@@ -44,8 +44,9 @@ export const mostPaired = 256;
 
 /** A batch that transport is to pair, in host memory: what a worker needs. */
 export interface TransportBatch {
+  /** The noise that it meets. */
   readonly draw: NoiseDraw;
-  /** f32[N, P] */
+  /** The data, f32[N, P]. */
   readonly values: Float32Array<ArrayBuffer>;
   /** Absent if classes do not matter. */
   readonly labels?: Uint32Array<ArrayBuffer>;
@@ -55,6 +56,7 @@ export interface TransportBatch {
 
 /** Exact transport between a batch and its noise, which it draws as the device does; by class or not. */
 export interface TransportCoupling extends Coupling {
+  /** The data, and for pairs within classes its labels too. */
   readonly sees: "values" | "labels";
   /** What {@linkcode pairTransport} needs, for a worker to do it. */
   batch(examples: Uint32Array, draw: NoiseDraw, data: HostExamples | undefined): TransportBatch;

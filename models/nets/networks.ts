@@ -1,8 +1,7 @@
 import { planMemory } from "../../kernels/mod.ts";
 import type { VelocityField } from "../flow/field.ts";
-import { flowMatching, type Objective } from "../flow/objective.ts";
 import { paths } from "../flow/path.ts";
-import { predicting, predictions, velocityPrediction } from "../flow/prediction.ts";
+import { predicting, predictions } from "../flow/prediction.ts";
 import { blankInitialiser, type Initialiser, randomInitialiser } from "../nn/initialiser.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import { unknownName } from "../nearest.ts";
@@ -114,34 +113,6 @@ export function createModel(options: ModelOptions, seed: number | Initialiser): 
   const network = { velocity: model.velocity.bind(model) };
   const [prediction, path] = [predictions[complete.prediction].make(), paths[complete.path].make()];
   return Object.defineProperty(model, "velocity", { value: predicting(network, prediction, path).velocity });
-}
-
-/** Flow matching on the path that a network was created for; the straight one for a model of the user's own. */
-export function objectiveFor(model: VelocityField): Objective {
-  const options = optionsOf(model);
-  return options ? { ...flowMatching, path: paths[options.path].make() } : flowMatching;
-}
-
-/**
- * Checks that a network is trained on the path that it was created for.
- *
- * @throws {TypeError} if it was created for another one than the objective's, or its outputs would be converted twice
- */
-export function checkObjective(
-  model: Model,
-  { path, prediction }: Pick<Objective, "path" | "prediction">,
-): void {
-  const options = optionsOf(model);
-  if (!options || (options.path === "linear" && options.prediction === "velocity")) return;
-  if (paths[options.path].make() !== path) {
-    throw new TypeError(
-      `Cannot train: the network was created for the path ${options.path} (expected it as objective.path)`,
-    );
-  }
-  if (options.prediction === "velocity" || prediction === velocityPrediction) return;
-  throw new TypeError(
-    `Cannot train: the network turns its ${options.prediction} into a velocity itself (expected velocityPrediction)`,
-  );
 }
 
 /**

@@ -45,7 +45,7 @@ export const timeGrids = {
     settings: {
       bend: { doc: "1 = at data, -1 = at noise", min: -1, max: 1, default: 1 },
     },
-    make: ({ bend }: Readonly<Record<string, number>>) => quadraticGrid(bend),
+    make: ({ bend }: Readonly<Record<string, number>>): TimeGrid => quadraticGrid(bend),
   },
   logarithmic: {
     doc: "ever shorter steps",
@@ -57,7 +57,7 @@ export const timeGrids = {
         default: 4,
       },
     },
-    make: ({ ratio }: Readonly<Record<string, number>>) => logarithmicGrid(ratio),
+    make: ({ ratio }: Readonly<Record<string, number>>): TimeGrid => logarithmicGrid(ratio),
   },
 } as const;
 

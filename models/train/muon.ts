@@ -21,7 +21,7 @@ import {
 import type { UpdateRule } from "./update_rule.ts";
 
 /** Fewest channels on each side of a convolution that Muon updates: more than an image has. */
-const fewestChannels = 8;
+export const fewestChannels = 8;
 
 /** Share of the averaged gradient that a step keeps. */
 const momentum = 0.95;
@@ -81,7 +81,10 @@ export function orthogonaliser(rows: number, columns: number): (x: Tensor) => Te
  * Source: Jordan et al. 2024, github.com/KellerJordan/Muon
  */
 export const muon: UpdateRule = {
-  takes: isMuonWeight,
+  takes: {
+    test: isMuonWeight,
+    what: `the weight of a convolution of at least 3x3 between at least ${fewestChannels} channels`,
+  },
   alike: (shape) => matrixOf(shape).join("x"),
   moments: ["m"],
   settings: ({ muonFactor, weightDecay }, learningRate) => {

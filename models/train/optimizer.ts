@@ -1,7 +1,8 @@
-import { add, assign, multiply, type Shape, squaredNorm, type Tensor, tensor } from "../../kernels/mod.ts";
+import { add, assign, multiply, squaredNorm, type Tensor, tensor } from "../../kernels/mod.ts";
 import { rejectUnknown, unknownName } from "../nearest.ts";
 import type { FlatParameters } from "./flat_parameters.ts";
 import { type State, StateError } from "../files/state.ts";
+import { parameterGroups } from "./parameter_groups.ts";
 import { UpdatePart } from "./update_part.ts";
 import type { OptimizerOptions } from "./update_rule.ts";
 import { type OptimizerKind, optimizerKinds, updateRules } from "./update_rules.ts";
@@ -41,7 +42,7 @@ export class Optimizer {
     this.kind = kind;
     this.#options = complete;
     this.#gradients = parameters.like();
-    const groups = groupsOf(kind, parameters.views);
+    const groups = parameterGroups(kind, parameters.views);
     this.#parts = updateRules[kind].map((rule, i) =>
       new UpdatePart(rule, groups[i], parameters, this.#gradients, complete)
     );
@@ -130,45 +131,6 @@ export class Optimizer {
   get #moments(): (readonly [moment: string, values: FlatParameters])[] {
     return this.#parts.flatMap(({ moments }) => [...moments]);
   }
-}
-
-/**
- * The names of the parameters that each rule of an optimizer updates.
- *
- * @throws {TypeError} if a rule has none
- */
-function groupsOf(
-  kind: OptimizerKind,
-  parameters: ReadonlyMap<string, { readonly shape: Shape }>,
-): string[][] {
-  const rules = updateRules[kind];
-  const groups = rules.map((): string[] => []);
-  for (const [name, { shape }] of parameters) {
-    groups[rules.findIndex(({ takes = () => true }) => takes(shape))].push(name);
-  }
-  if (kind === "muon" && groups[0].length === 0) {
-    throw new TypeError(
-      "Cannot make the optimizer muon: no parameter is the weight of a convolution of at least 3x3 between at least " +
-        "8 channels (use adamw)",
-    );
-  }
-  return groups;
-}
-
-/**
- * The order in which parameters lie in memory so that an optimizer updates them with few kernels: those of one rule, and
- * of one shape where that matters, side by side.
- *
- * @param parameters by name, see `namedParameters`
- * @throws {TypeError} if the optimizer has nothing to update
- */
-export function memoryOrder(kind: OptimizerKind, parameters: ReadonlyMap<string, Tensor>): string[] {
-  if (!Object.hasOwn(updateRules, kind)) throw new TypeError(unknownName("optimizer", kind, optimizerKinds));
-  return groupsOf(kind, parameters).flatMap((names, i) => {
-    const { alike } = updateRules[kind][i];
-    if (!alike) return names;
-    return Map.groupBy(names, (name) => alike(parameters.get(name)!.shape)).values().toArray().flat();
-  });
 }
 
 /**

@@ -46,8 +46,8 @@ export interface Run {
 
 /** How an optimizer updates parameters, or some of them. */
 export interface UpdateRule {
-  /** Which parameters it is for; all by default. */
-  readonly takes?: (shape: Shape) => boolean;
+  /** Which parameters it is for, as a test and in words; all by default. */
+  readonly takes?: { test(shape: Shape): boolean; readonly what: string };
   /**
    * Parameters of one key may be in one run, if they lie side by side without gaps; by default all, with gaps of
    * zeros.

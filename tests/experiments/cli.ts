@@ -23,6 +23,8 @@ export type Task =
   | "runs"
   | "animate"
   | "compare"
+  | "evaluate"
+  | "solvers"
   | "mlflow";
 
 /** How a task ended. */

@@ -43,14 +43,20 @@ testTask(
     assert.deepEqual(await place.read("same.png"), await place.read("run", "samples.png"));
 
     const said = async (flags: string) => (await place.succeed("sample", `${drawing} ${flags}`)).stderr;
-    assert.match(await said("--out all.png"), /^60 samples of all 10 classes, guidance 1.5, in /);
+    assert.match(
+      await said("--out all.png"),
+      /^60 samples of all 10 classes, guidance 1.5, heun, 2 steps, 4 evaluations each with and without the class, in /,
+    );
     assert.deepEqual(await size("all.png"), grid(10, 6));
     assert.match(
       await said("--class 3,1,4 --guidance 3 --guidance-interval 0.1,1 --cfg-zero --count 6 --out x.png"),
-      /^6 samples of class 3, 1, 4, guidance 3 for t in \[0.1, 1\] by CFG-Zero\*, in /,
+      /^6 samples of class 3, 1, 4, guidance 3 for t in \[0.1, 1\] by CFG-Zero\*, heun, 2 steps/,
     );
     assert.deepEqual(await size("x.png"), grid(3, 2));
-    assert.match(await said("--class none --count 4 --out x.png"), /^4 samples without a class in /);
+    assert.match(
+      await said("--class none --count 4 --out x.png"),
+      /^4 samples without a class, heun, 2 steps, 4 evaluations each, in /,
+    );
 
     // Sample n depends on its noise and its class alone.
     const arrays = await Promise.all(

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readIdxFolder } from "../../experiments/data/idx_folder.ts";
 import { loadDataset } from "../../experiments/data/dataset.ts";
-import { ImageSource, normalizationTo } from "../../experiments/data/image_source.ts";
+import { ImageSource, labelsFor, normalizationTo } from "../../experiments/data/image_source.ts";
 import { drawSamples } from "../../experiments/draw/samples.ts";
 import { flowAnimation } from "../../experiments/draw/flow_animation.ts";
 import { readFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
@@ -165,7 +165,9 @@ testNeeding(
           await tryKind(run, name, kind);
         }
         const dataset = await loadDataset(data);
-        const source = new ImageSource(dataset.train.images, dataset, normalizationTo(config.normalize));
+        const { train } = dataset;
+        const labels = labelsFor({ conditional: true }, train, dataset); // as the run's, by default
+        const source = new ImageSource(train.images, dataset, normalizationTo(config.normalize), labels);
         const { trainer } = makeNetwork(config, source);
         await tryKind(run, "state.safetensors", {
           times: 1500,

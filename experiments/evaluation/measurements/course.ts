@@ -1,4 +1,4 @@
-import { slice, type Tensor, tensor } from "../../../kernels/mod.ts";
+import { slice, tensor } from "../../../kernels/mod.ts";
 import { flowGeometry, fromPixels, noise, roundTrip } from "../../../models/mod.ts";
 import { bootstrap } from "../../judge/estimate.ts";
 import { rowsOf } from "../../judge/points.ts";
@@ -25,7 +25,7 @@ export const course: Measurement = {
 
 /** Geometry of the ways of the first samples. */
 async function followed(
-  { subject, options, field, condition, advance }: Trial,
+  { subject, options, field, asked, advance }: Trial,
   count: number,
 ): Promise<Measured> {
   const { shape } = subject.drawable;
@@ -36,10 +36,10 @@ async function followed(
   const sums = times.slice(1).map(() => ({ straightness: 0, curvature: 0 }));
   for (let from = 0; from < count; from += batch) {
     const rows = Math.min(batch, count - from);
-    const geometry = await flowGeometry(field, part(noise(options.seed, [count, ...shape]), from, rows), {
+    const geometry = await flowGeometry(field, slice(noise(options.seed, [count, ...shape]), 0, from, rows), {
       ...followedBy(options.how),
       batch: rows,
-      ...condition && { condition: part(condition, from, rows) },
+      ...asked && { condition: tensor(asked.slice(from, from + rows)) },
     });
     geometry.distance.forEach((distance, n) => {
       ratio.push(geometry.length[n] / distance);
@@ -82,11 +82,6 @@ async function roundTrips({ subject, options, sets, advance }: Trial, count: num
     await advance(rows * trip.evaluations);
   }
   return lost;
-}
-
-/** Some rows of a tensor. */
-function part(rows: Tensor, from: number, count: number): Tensor {
-  return slice(rows, 0, from, count);
 }
 
 function meanOf(values: readonly number[]): number {

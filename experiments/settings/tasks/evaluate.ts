@@ -1,6 +1,7 @@
 import { ConfigError, flagOf, type Values } from "../setting.ts";
 import { integer, number, optional, path, text } from "../kinds.ts";
 import { defineSettings } from "../settings.ts";
+import { solverSpec } from "../solver_spec.ts";
 import { splitWords } from "../words.ts";
 import { shared } from "./shared.ts";
 import { training } from "./train.ts";
@@ -60,6 +61,7 @@ export function parseEvaluation(argv: readonly string[]): EvaluateWords {
   if (isCheckpoint && runs.length > 0) {
     throw new ConfigError(`Cannot use --checkpoint with the run ${runs[0]} (expected one of them)`);
   }
+  if (config.solver !== null) solverSpec(config.solver); // fails before anything is read
   const idle = isCheckpoint ? ["mlflow"] : ["data", "out"];
   const given = idle.find((name) => name in values);
   if (given !== undefined) {

@@ -1,10 +1,11 @@
 import { join } from "node:path";
 import type { Flags } from "../flags.ts";
-import { type PresetName, presets } from "./presets.ts";
+import { type Preset, type PresetName, presets } from "./presets.ts";
 import { checkConfig, checkEffects } from "./train_checks.ts";
 import { ConfigError, flagOf } from "../setting.ts";
 import { training, type TrainingConfig } from "./train.ts";
 import { RunError } from "../../run/atomic_write.ts";
+import { fewestChannels } from "../../../models/train/muon.ts";
 import { findContained } from "../../run/contained.ts";
 import { runFile } from "../../run/layout.ts";
 
@@ -46,7 +47,7 @@ export function parseTrainingFlags(argv: readonly string[]): TrainingFlags {
 export function resolveConfig({ values }: TrainingFlags, defaultPreset: PresetName): TrainingConfig {
   if (typeof values.resume === "string") return resumedConfig(values, values.resume);
   const preset = values.preset ?? defaultPreset;
-  const completing = withEnds(values, withLabels(values, presets[preset]));
+  const completing = withEnds(values, withLabels(values, withOptimizer(values, presets[preset])));
   const config = training.resolve({ ...values, preset }, completing);
   checkEffects(values, config);
   checkConfig(config);
@@ -117,6 +118,14 @@ function resumedConfig(given: TrainingFlags["values"], run: string): TrainingCon
 function withLabels<T extends Partial<TrainingConfig>>(given: TrainingFlags["values"], values: T): T {
   const asked = given.guidance !== undefined || given.labelDropout !== undefined;
   return asked && values.conditional === "auto" ? { ...values, conditional: true } : values;
+}
+
+/** The values that complete given ones: the optimizer of a preset gives way to adamw where it would update no weight. */
+function withOptimizer(given: TrainingFlags["values"], values: Preset): Preset {
+  const { filters = values.filters } = given;
+  return values.optimizer === "muon" && Math.max(...filters) < fewestChannels
+    ? { ...values, optimizer: "adamw" }
+    : values;
 }
 
 /** The values that complete given ones: an end of the run that is given stands for all ends. */

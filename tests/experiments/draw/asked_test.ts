@@ -88,7 +88,7 @@ testInFolder("flows keep the class and the guidance that they were asked for", a
   await Deno.writeTextFile(join(run, "config.json"), JSON.stringify({ conditional: true, guidance: 2 }));
   const [{ solved }] = await readReportRuns([run]);
   const labels = Array.from({ length: 12 }, (_, c) => c);
-  assert.deepEqual(solved, { seed: 7, solver: "euler", steps: 4, labels, guidance: 2 });
+  assert.deepEqual(solved, { seed: 7, solver: "euler", steps: 4, evaluations: 4, labels, guidance: 2 });
 
   const path = join(run, "flow", "sample_3.safetensors");
   const { tensors, metadata } = decodeSafetensors(await Deno.readFile(path), "flow");

@@ -115,12 +115,12 @@ for (const prediction of predictionNames) {
       const config = { type: "UNet_FM", filters: [8], tEmb: 8, path: "cosine", prediction } as const;
       const model = createModel(config, 1);
       const x1 = tensor(new Float32Array(32 * 16).fill(0.8), [32, 1, 4, 4]);
-      const validation: number[] = [];
+      let loss = Infinity;
       await fit(model, x1, {
         ...{ steps: 300, batchSize: 8, learningRate: 0.01, validation: { x1 } },
-        onProgress: ({ validationLoss }) => validation.push(validationLoss!),
+        onProgress: ({ validationLoss }) => loss = validationLoss ?? loss,
       });
-      assert.ok(validation.at(-1)! < validation[0] / 3, `${validation.at(-1)} of ${validation[0]}`);
+      assert.ok(loss < 0.9, `${loss}`); // without any velocity it is (pi / 2)^2 (0.8^2 + 1) / 2 = 2.02
       const drawn = await sample(model, { count: 8, shape: [1, 4, 4], seed: 1, steps: 16, solver: "heun" })
         .read();
       const mean = drawn.reduce((sum, x) => sum + x) / drawn.length;

@@ -85,7 +85,7 @@ async function askForAll(report: Report): Promise<void> {
   assertClose((await course(report, 3, 2)).value, over(flow.image, 3, 2), 1e-5);
   assert.match(
     await text(report, "flow-times"),
-    /^Seed 12; drawn in this page by 4 steps of euler, class 0, guidance 2;/,
+    /^Seed 12; drawn in this page by 4 steps of euler, class 0, guidance 2, 4 evaluations;/,
   );
 
   await report.locator("#explorer-run").selectOption("1");

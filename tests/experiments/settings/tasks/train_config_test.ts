@@ -165,11 +165,19 @@ Deno.test("resolveConfig() refuses settings that are missing or contradict each 
   );
 });
 
+Deno.test("resolveConfig() takes the preset's optimizer where it updates something, and adamw elsewhere", () => {
+  assert.equal(configOf("--model base").optimizer, "muon");
+  assert.equal(configOf("--model base --filters 4,8").optimizer, "muon");
+  assert.equal(configOf("--model base --filters 4,7").optimizer, "adamw");
+  assert.equal(configOf("--model base --preset paper").optimizer, "adamw");
+  assert.equal(configOf("--model base --filters 4 --optimizer muon").optimizer, "muon", "as asked");
+});
+
 Deno.test("resolveConfig() refuses flags without effect", () => {
   const idle = {
     "--momentum 0.5": "--optimizer sgd",
     "--optimizer sgd --beta2 0.5": "--optimizer adamw, adam or muon",
-    "--muon-lr 0.03": "--optimizer muon",
+    "--optimizer adamw --muon-lr 0.03": "--optimizer muon",
     "--plateau-patience 3": "--schedule plateau",
     "--val-batches 3 --val-fraction 0": "--val-fraction above 0",
     "--solver rk4 --samples 0": "--samples above 0",

@@ -1,0 +1,76 @@
+import { judgeOf, type JudgeOptions } from "../judge/judge_of.ts";
+import type { DataJudge } from "../judge/data_judge.ts";
+import { featureCount } from "../../models/judge/classifier.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { ConfigError } from "../settings/setting.ts";
+import { solverSpec } from "../settings/solver_spec.ts";
+import type { EvaluateWords } from "../settings/tasks/evaluate.ts";
+import type { Subject } from "./subject.ts";
+import type { EvaluationOptions } from "./trial.ts";
+
+/**
+ * The judge of a data set; none for data without labels, which is then said.
+ *
+ * @returns undefined also if its training was stopped
+ */
+export async function judgeFor(data: Dataset, options: JudgeOptions): Promise<DataJudge | undefined> {
+  if (data.classes > 1) return await judgeOf(data, options);
+  options.say(`No judge for ${data.name}, which has no labels: figures that need one are left out`);
+  return undefined;
+}
+
+/**
+ * How a network is evaluated: by flags, else as its run draws samples, with as many samples as there are images.
+ *
+ * @param usual number of samples where no other is asked for
+ * @throws {ConfigError} if the flags ask for more images than there are, or for guidance that the network does not have
+ */
+export function planOf(words: EvaluateWords, subject: Subject, usual: number): EvaluationOptions {
+  const { seed, solver, courseImages, bitsImages } = words;
+  const { data, drawnBy } = subject;
+  const count = words.count ?? Math.min(usual, imagesOf(subject));
+  checkCount(count, subject);
+  return {
+    ...{ count, seed, courseImages, bitsImages, guidance: guidanceFor(words.guidance, subject) },
+    ...solverSpec(solver ?? drawnBy ?? "heun:steps=20"),
+  };
+}
+
+/** Real images of each kind that there are to compare samples with. */
+function imagesOf({ data, trained }: Subject): number {
+  return Math.min(data.test.count, trained.length);
+}
+
+/** @throws {ConfigError} if there are not as many real images, or too few samples for the covariance of their features */
+export function checkCount(count: number, subject: Subject): void {
+  const { data, trained } = subject;
+  const most = imagesOf(subject);
+  if (count > most) {
+    throw new ConfigError(
+      `Cannot compare ${count} samples: ${data.name} has ${data.test.count} test images, and the network learned from ` +
+        `${trained.length} (expected --count ${most} at most, so that equally many are compared)`,
+    );
+  }
+  const least = 2 * featureCount;
+  if (count >= least || data.classes < 2) return;
+  throw new ConfigError(
+    `Cannot judge ${count} samples: the covariance of the judge's ${featureCount} features needs more ` +
+      `(expected at least ${least}, and as many test images)`,
+  );
+}
+
+/**
+ * The guidance by the class with which samples are drawn.
+ *
+ * @param given null for that of the run
+ * @throws {ConfigError} if it is given for a network that cannot be asked for a class
+ */
+export function guidanceFor(
+  given: number | null,
+  { classes, guidance = 1 }: Pick<Subject, "classes" | "guidance">,
+): number {
+  if (given === null || classes > 0) return given ?? guidance;
+  throw new ConfigError(
+    `Cannot use --guidance ${given}: the network was trained without classes (leave it out)`,
+  );
+}

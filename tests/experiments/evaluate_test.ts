@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import { readEvaluation } from "../../experiments/evaluation/evaluation.ts";
+import { figureNames } from "../../experiments/evaluation/figures.ts";
+import { readJudged } from "../../experiments/evaluation/judged_file.ts";
+import { evaluating } from "../../experiments/settings/tasks/evaluate.ts";
+import { assertHelp, testTask } from "./cli.ts";
+import { makeRun, quickly } from "./evaluated_run.ts";
+import { testRefusals } from "./refusals.ts";
+
+testTask(
+  "evaluate measures a run, and its files, its metrics, its report and runs tell the same",
+  async (place) => {
+    await makeRun(place);
+    const { stdout } = await place.succeed("evaluate", `a ${quickly}`);
+    const evaluation = (await readEvaluation(place.file("a")))!;
+    assert.deepEqual(Object.keys(evaluation.figures).sort(), [...figureNames].sort());
+    for (const [name, figure] of Object.entries(evaluation.figures)) {
+      const { low, value, high, evaluations, seconds } = figure;
+      assert.ok(low <= value && value <= high, `${name}: ${low}, ${value}, ${high}`);
+      assert.ok(evaluations > 0 && seconds > 0, name);
+    }
+    const { frechet, confident } = evaluation.figures;
+    assert.ok(frechet!.real! < frechet!.noise!, "real images are nearer to real images than noise is");
+    assert.equal(evaluation.samples.evaluations, 170 * 2);
+    assert.equal(evaluation.samples.classes!.reduce((sum, count) => sum + count, 0), 170);
+    assert.match(
+      stdout,
+      /170 samples from the noise of seed 0, euler, 2 steps, 2 evaluations each, equally many/,
+    );
+    assert.match(stdout, /Judge [0-9a-f]{12}, cached: right on /);
+    assert.match(stdout, /Fréchet distance/);
+
+    const metrics = (await place.metrics("a")).at(-1)!;
+    assert.equal(metrics["eval/frechet"], frechet!.value);
+    assert.equal(metrics["eval/confident_low"], confident!.low);
+    const shown = await place.succeed("runs", "show a");
+    assert.ok(shown.stdout.includes("eval/frechet"), shown.stdout);
+    const report = new TextDecoder().decode(await place.read("a", "report.html"));
+    assert.ok(report.includes('<section id="quality"'));
+    assert.ok(report.includes("Bits per dimension"));
+
+    const judged = (await readJudged(place.file("a")))!;
+    assert.deepEqual(judged.shape.slice(1), [3, 1, 12, 12]);
+    assert.deepEqual(judged.confidence, judged.confidence.toSorted(), "least certain first");
+
+    await place.succeed("evaluate", `a ${quickly} --threads 1`);
+    const again = (await readEvaluation(place.file("a")))!;
+    const values = (of: typeof again) =>
+      Object.values(of.figures).map(({ value, low, high }) => [value, low, high]);
+    assert.deepEqual(values(again), values(evaluation), "it repeats");
+  },
+);
+
+testTask(
+  "evaluate of an unconditional run asks for no class, and of data without labels has no judge",
+  async (place) => {
+    await makeRun(place, "--no-conditional");
+    await place.succeed("evaluate", `a ${quickly}`);
+    const { figures } = (await readEvaluation(place.file("a")))!;
+    assert.ok(figures.frechet && !figures.asked_class);
+
+    for (const name of ["train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"]) {
+      await Deno.remove(place.file("data", name));
+    }
+    const { stderr } = await place.succeed("evaluate", `a ${quickly}`);
+    assert.match(stderr, /No judge for data, which has no labels: figures that need one are left out/);
+    const without = (await readEvaluation(place.file("a")))!;
+    assert.ok(!without.figures.frechet && without.figures.authentic && without.figures.bits_per_dimension);
+    assert.equal(without.judge, undefined);
+  },
+);
+
+testTask("evaluate --checkpoint measures weights that no run tells about", async (place) => {
+  await makeRun(place);
+  const weights = "--checkpoint a/last.safetensors --data data --guidance 2 --out out.json";
+  const { stdout } = await place.succeed("evaluate", `${quickly} ${weights}`);
+  assert.match(stdout, /guidance 2/);
+  const { weights: { file }, figures } = JSON.parse(new TextDecoder().decode(await place.read("out.json")));
+  assert.equal(file, "a/last.safetensors");
+  assert.ok(figures.frechet.value > 0);
+});
+
+testTask("evaluate stopped by Ctrl-C writes nothing", async (place) => {
+  await makeRun(place);
+  const before = await place.listing(place.file("a"));
+  const process = place.start("evaluate", "a --count 200 --device cpu --solver euler:steps=3000");
+  let stderr = "";
+  const killed = setTimeout(() => process.kill("SIGINT"), 4000);
+  for await (const text of process.stderr.pipeThrough(new TextDecoderStream())) stderr += text;
+  clearTimeout(killed);
+  await process.stdout.cancel();
+  assert.equal((await process.status).code, 130, stderr);
+  const after = await place.listing(place.file("a"));
+  for (const [path, entry] of before) assert.equal(after.get(path), entry, path);
+  assert.ok(![...after.keys()].some((path) => path.endsWith("evaluation.json")));
+});
+
+testTask("evaluate --help lists every flag with its default", async (place) => {
+  const { code, stdout } = await place.run("evaluate", "--help");
+  assert.equal(code, 0);
+  assertHelp(stdout.replace("RUN... [flags]", "[flags]"), evaluating.rows);
+});
+
+testRefusals("evaluate refuses", {
+  "no run": { task: "evaluate", flags: "--device cpu", says: ["ConfigError: Missing RUN"] },
+  "a run that is not there": {
+    task: "evaluate",
+    flags: "nowhere",
+    says: ["ConfigError: Cannot find the run nowhere"],
+  },
+  "a run and a checkpoint": {
+    task: "evaluate",
+    flags: "a --checkpoint b",
+    says: ["ConfigError: Cannot use --checkpoint with the run a"],
+  },
+  "a flag without effect": {
+    task: "evaluate",
+    flags: "a --out b.json",
+    says: ["ConfigError: Cannot use --out with a run: it has no effect there"],
+  },
+  "a tolerance above one": {
+    task: "evaluate",
+    flags: "--checkpoint b --solver dopri5:rtol=2",
+    says: ['ConfigError: Cannot use rtol "2"', "of at most 1"],
+  },
+});
+
+testTask(
+  "evaluate says in one line that samples are too few or too many, or that there are no weights",
+  async (place) => {
+    await makeRun(place);
+    const refused = async (flags: string, message: RegExp) => {
+      const { code, stderr } = await place.run("evaluate", `a --device cpu ${flags}`);
+      assert.equal(code, 1);
+      assert.match(stderr, message);
+      assert.equal(stderr.trimEnd().split("\n").length, 1, stderr);
+    };
+    await refused(
+      "--count 100",
+      /^ConfigError: Cannot judge 100 samples: .*84 features.* \(expected at least 168,/,
+    );
+    await refused("--count 400", /^ConfigError: Cannot compare 400 samples: data has 360 test images/);
+    await refused("--count 170 --solver dopri5:rtol=1e-3,max-evaluations=3", /^SolverError: .*3 evaluations/);
+    await Deno.remove(place.file("a", "ema.safetensors"));
+    await Deno.remove(place.file("a", "last.safetensors"));
+    await refused(
+      "--count 170",
+      /^RunError: Cannot evaluate a: it has no ema.safetensors or last.safetensors/,
+    );
+    assert.equal(await readEvaluation(place.file("a")), undefined);
+  },
+);

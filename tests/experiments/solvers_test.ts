@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import {
+  cheapestOfBest,
+  readSolverCosts,
+  type SolverCost,
+} from "../../experiments/evaluation/solver_costs.ts";
+import { comparingSolvers } from "../../experiments/settings/tasks/solvers.ts";
+import { assertHelp, testTask } from "./cli.ts";
+import { makeRun } from "./evaluated_run.ts";
+import { testRefusals } from "./refusals.ts";
+
+testTask("solvers compares solvers from the same noise, and keeps what it has measured", async (place) => {
+  await makeRun(place);
+  const compare = (solvers: string) =>
+    place.succeed("solvers", `a --count 170 --device cpu --solvers ${solvers}`);
+  const { stdout } = await compare("euler:steps=2;heun:steps=1");
+  assert.match(stdout, /170 samples each, all from the noise of seed 0/);
+  assert.match(stdout, /euler:steps=2 +2 /);
+  await compare("euler:steps=2;heun:steps=1;dopri5:rtol=1e-1");
+  const { solvers } = (await readSolverCosts(place.file("a")))!;
+  assert.deepEqual(solvers.map(({ spec }) => spec), ["euler:steps=2", "heun:steps=1", "dopri5:rtol=1e-1"]);
+  assert.deepEqual(solvers.slice(0, 2).map(({ evaluations }) => evaluations), [2, 2]);
+  assert.ok(solvers[2].evaluations >= 8, "2 + 6 for each try");
+  const [kept] = solvers;
+  await compare("euler:steps=2");
+  const after = (await readSolverCosts(place.file("a")))!;
+  assert.deepEqual(after.solvers[0], kept, "a solver that was measured is not measured again");
+  const report = new TextDecoder().decode(await place.read("a", "report.html"));
+  assert.ok(report.includes('<section id="solvers"'));
+
+  const other = await place.succeed("solvers", "a --count 170 --device cpu --seed 1 --solvers euler:steps=1");
+  assert.match(other.stderr, /Measuring anew: /);
+  assert.equal((await readSolverCosts(place.file("a")))!.solvers.length, 1);
+});
+
+Deno.test("cheapestOfBest() is the cheapest whose distance lies in the interval of the best", () => {
+  const cost = (spec: string, evaluations: number, value: number): SolverCost => {
+    const estimate = { value, low: value - 1, high: value + 1 };
+    return { spec, evaluations, seconds: 1, frechet: estimate, confident: estimate };
+  };
+  const costs = [cost("a", 4, 9), cost("b", 8, 5.9), cost("c", 16, 5), cost("d", 64, 5.2)];
+  assert.equal(cheapestOfBest(costs).spec, "b");
+  assert.equal(cheapestOfBest(costs.slice(2)).spec, "c");
+});
+
+testTask("solvers --help lists every flag with its default", async (place) => {
+  const { code, stdout } = await place.run("solvers", "--help");
+  assert.equal(code, 0);
+  assertHelp(stdout.replace("RUN [flags]", "[flags]"), comparingSolvers.rows);
+});
+
+testRefusals("solvers refuses", {
+  "no run": {
+    task: "solvers",
+    flags: "--device cpu",
+    says: ["ConfigError: Cannot compare solvers on 0 runs"],
+  },
+  "an unknown solver": {
+    task: "solvers",
+    flags: "a --solvers heun:steps=2;hein:steps=2",
+    says: ['ConfigError: Cannot use the solver "hein:steps=2"', "heun"],
+  },
+  "a solver given twice": {
+    task: "solvers",
+    flags: "a --solvers heun:steps=2;heun:steps=2",
+    says: ["ConfigError: Cannot use --solvers: heun:steps=2 is given twice"],
+  },
+});
