@@ -95,7 +95,10 @@ testTask(
 
     const drawn = flags.replace("--data data ", "");
     const { stderr: noise } = await place.succeed("morph", `${drawn} --frames 2 --count 2 --out x.png`);
-    assert.match(noise, /^2 rows of 2 images, rk4, 8 steps, guidance 1.5, 32 evaluations each with and without the class, in /);
+    assert.match(
+      noise,
+      /^2 rows of 2 images, rk4, 8 steps, guidance 1.5, 32 evaluations each with and without the class, in /,
+    );
     // The ends are the samples that the task sample draws from that noise, of the classes 0 to 3.
     await place.succeed(
       "sample",

@@ -20,7 +20,7 @@ const test = {
 function network(classes: number) {
   const model = createModel({ type: "UNet_FM", filters: [4, 8], tEmb: 4, groups: 4, classes }, 3);
   namedParameters(model).get("label_emb.weight")?.write(
-    Float32Array.from({ length: (classes + 1) * 4 }, (_, i) => Math.sin(7 * i)),
+    Float32Array.from({ length: (classes + 1) * 4 }, (_, i) => 3 * Math.sin(7 * i)),
   );
   return { drawable: { model, normalization: { scale: 2, shift: -1 }, shape: [1, 4, 4] }, classes } as const;
 }
@@ -58,7 +58,7 @@ testOnDevices(
         );
         assert.deepEqual(found[n].image, expected);
         assert.ok(rootMeanSquare(images[n], expected) < 1e-4, `${rootMeanSquare(images[n], expected)}`);
-        assert.equal(rootMeanSquare(underOthers[n], expected) > 1e-2, classes > 0);
+        assert.equal(rootMeanSquare(underOthers[n], expected) > 1e-3, classes > 0);
         assert.ok(
           largestDifference(
             found[n].noise,
