@@ -23,7 +23,7 @@ await runTask(async () => {
     print(morphing.help("deno task morph"));
     return;
   }
-  const { seed, chosen, out } = config;
+  const { seed, entry, chosen, out } = config;
   await checkFolderOf(out);
   const { path, bytes, run } = await readWeights(config.checkpoint);
   const device = await init({ device: config.device, threads: config.threads });
@@ -38,7 +38,7 @@ await runTask(async () => {
   const how = [chosen.words, ...classes > 0 ? [guidanceInWords(guidance)] : []].join(", ");
   const morph = planMorph(config, { classes: known, size: shape, ofNetwork: classes, data, note: how });
   const network = { drawable: { model, shape, normalization: info.normalization }, classes };
-  const options = { seed, guidance, how: chosen.how };
+  const options = { seed, entry, guidance, how: chosen.how };
   const started = performance.now();
   const images = morph.ends.filter((end) => "image" in end).length;
   const bar = new ProgressBar({ totalSteps: images + morph.count, imagesPerStep: 1 });

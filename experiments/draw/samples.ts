@@ -1,4 +1,4 @@
-import { type Tensor, tensor } from "../../kernels/mod.ts";
+import { full, randomNormal, type Tensor, tensor } from "../../kernels/mod.ts";
 import {
   type FlowSolver,
   fromPixels,
@@ -8,7 +8,9 @@ import {
   solveFlow,
   toPixels,
 } from "../../models/mod.ts";
+import { objectiveFor } from "../../models/nets/objective_for.ts";
 import { optionsOf } from "../../models/nets/networks.ts";
+import { streams } from "../../models/random/streams.ts";
 import { yieldToSignals } from "../program/command.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { type Asked, fieldOf } from "./asked.ts";
@@ -86,11 +88,24 @@ export interface FoundNoise extends Omit<SolvedFlow, "samples"> {
   readonly noise: Float32Array;
 }
 
+/** How images are led to noise. */
+export interface ToNoise {
+  /** Their classes, where the network is to know them. */
+  readonly asked: Asked | undefined;
+  readonly how: FlowSolver;
+  /**
+   * The time at which they enter the flow, in (0, 1]: as points of its path there, with some noise. At 1 an image is on
+   * the edge of what the network knows: pixels that are black in all images could come from any noise, and get too little.
+   */
+  readonly entry: number;
+  /** Of that noise. */
+  readonly seed: number;
+}
+
 /**
  * Leads images back to the noise that they come from.
  *
  * @param pixels of N images, f32[N, C, H, W]: 0 black, 1 white
- * @param asked the classes of the images, where the network is to know them
  * @throws {RunError} if a value is not finite
  * @throws {SolverError} if an adaptive solver cannot go on
  * @throws {TypeError} if the solver is stochastic
@@ -98,17 +113,18 @@ export interface FoundNoise extends Omit<SolvedFlow, "samples"> {
 export async function noiseOfImages(
   { model, normalization, shape }: Drawable,
   pixels: Float32Array,
-  asked: Asked | undefined,
-  how: FlowSolver,
+  { asked, how, entry, seed }: ToNoise,
   onProgress: OnSamples,
 ): Promise<FoundNoise> {
   const { field, ...condition } = fieldOf(model, asked);
-  const x1 = fromPixels(pixels, normalization);
   const N = pixels.length / shape.reduce((product, length) => product * length, 1);
-  const options = inBatches({ ...condition, onProgress });
-  const { samples, ...cost } = await solveFlow(field, tensor(x1, [N, ...shape]), how, {
-    ...options,
+  const x1 = tensor(fromPixels(pixels, normalization), [N, ...shape]);
+  const x0 = randomNormal(tensor(Uint32Array.of(seed, streams.entries, 0)), x1.shape);
+  const { xt } = objectiveFor(model).path.at(x0, x1, full([N], entry));
+  const { samples, ...cost } = await solveFlow(field, entry === 1 ? x1 : xt, how, {
+    ...inBatches({ ...condition, onProgress }),
     back: true,
+    start: entry,
   });
   return { noise: finiteImages("lead images back to noise", samples), ...cost };
 }

@@ -17,8 +17,10 @@ export interface FoundEnd extends Start {
 
 /** How ends are found, and images drawn from them. */
 export interface MorphOptions {
-  /** Of the drawn noise. */
+  /** Of the drawn noise, and of that with which images enter the flow. */
   readonly seed: number;
+  /** The time at which test images enter the flow, in (0, 1]. */
+  readonly entry: number;
   readonly how: FlowSolver;
   /** Of a network with classes, there and back. */
   readonly guidance: Guidance;
@@ -44,19 +46,19 @@ export async function findEnds(
   { drawable, classes }: MorphNetwork,
   ends: readonly End[],
   images: Omit<LabelledImages, "count">,
-  { seed, how, guidance }: MorphOptions,
+  { guidance, ...options }: MorphOptions,
   onProgress: OnSamples,
 ): Promise<{ readonly found: readonly FoundEnd[]; readonly cost?: Omit<FoundNoise, "noise"> }> {
   const P = drawable.shape.reduce((product, length) => product * length, 1);
   const drawn = ends.flatMap((end) => "drawn" in end ? [end.drawn] : []);
   const x0 = drawn.length > 0
-    ? await noise(seed, [Math.max(...drawn) + 1, ...drawable.shape]).read()
+    ? await noise(options.seed, [Math.max(...drawn) + 1, ...drawable.shape]).read()
     : new Float32Array();
   const numbers = ends.flatMap((end) => "image" in end ? [end.image] : []);
   const chosen = imagesOf(images, numbers, P);
   const asked = classes > 0 ? { labels: chosen.labels, guidance } : undefined;
   const { noise: back, ...cost } = numbers.length > 0
-    ? await noiseOfImages(drawable, chosen.pixels, asked, how, onProgress)
+    ? await noiseOfImages(drawable, chosen.pixels, { ...options, asked }, onProgress)
     : { noise: new Float32Array() };
   let next = 0;
   const found = ends.map((end): FoundEnd => {

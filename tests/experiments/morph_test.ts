@@ -59,7 +59,7 @@ function assertNear(levels: readonly number[], expected: readonly number[]): voi
 }
 
 const png = async (place: Workplace, name: string) => PNG.sync.read(Buffer.from(await place.read(name)));
-const flags = "--checkpoint net.safetensors --data data --device cpu --solver rk4 --steps 8";
+const flags = "--checkpoint net.safetensors --data data --device cpu --solver rk4 --steps 8 --entry 1";
 
 testTask("morph leads from one test image to another, each beside what comes back of it", async (place) => {
   await storeNetwork(place);
@@ -93,7 +93,7 @@ testTask(
     assert.deepEqual([gif.width, gif.height], [left(3) - 6, 28 + top(2) - 6 + 20]); // with a title
     assert.notDeepEqual(gif.frames[0], gif.frames[2]);
 
-    const drawn = flags.replace("--data data ", "");
+    const drawn = flags.replace(/--(data|entry) \S+/g, "");
     const { stderr: noise } = await place.succeed("morph", `${drawn} --frames 2 --count 2 --out x.png`);
     assert.match(
       noise,
@@ -128,7 +128,10 @@ testTask("morph --class leads a test image to noise and back under other classes
   }
   assert.deepEqual(cellOf(picture, 0, 3), cellOf(picture, 0, 1)); // test image 1 is of class 1
   assert.notDeepEqual(cellOf(picture, 0, 2), cellOf(picture, 0, 1));
-  await place.succeed("morph", `${flags.replace("--data data ", "")} --class all --count 1 --out x.png`);
+  await place.succeed(
+    "morph",
+    `${flags.replace(/--(data|entry) \S+/g, "")} --class all --count 1 --out x.png`,
+  );
   assert.equal((await png(place, "x.png")).width, left(10) - 6);
 });
 
@@ -188,8 +191,11 @@ testTask("morph refuses in one line what cannot be done, and writes nothing", as
       "ConfigError: Cannot use --out x.gif: with --class there is no way to animate (expected a .png) (see --help)",
     "--from 1 --count 3":
       "ConfigError: Cannot use --count 3: there is a row for each image of --from (see --help)",
-    "--from 1 --to 2 --seed 3":
-      "ConfigError: Cannot use --seed 3: no noise is drawn, as there is an image at each end (see --help)",
+    "--from 1 --to 2 --entry 1 --seed 3":
+      "ConfigError: Cannot use --seed 3: no noise is drawn, as there is an image at each end and --entry is 1 (see --help)",
+    "--entry 0.9":
+      "ConfigError: Cannot use --entry 0.9: no test image is asked for (expected --from or --to with it) (see --help)",
+    "--from 1 --entry 0": 'ConfigError: Cannot use --entry "0": expected a number above 0 and of at most 1',
     "--data data":
       "ConfigError: Cannot use --data data: no test image is asked for (expected --from or --to with it) (see --help)",
     "--from 1 --out x.npy":

@@ -1,4 +1,4 @@
-import { integer, optional, path, text } from "../kinds.ts";
+import { integer, number, optional, path, text } from "../kinds.ts";
 import { ConfigError, flagOf, type Values } from "../setting.ts";
 import { defineSettings } from "../settings.ts";
 import { chooseSolver, type ChosenSolver, solvingBothWays } from "../solving.ts";
@@ -23,6 +23,12 @@ export const morphing = defineSettings({
   class: classList("lead each image to noise and back under these classes instead"),
   count: integer({ doc: "rows where all noise is drawn by the seed", min: 1, default: 5 }),
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
+  entry: number({
+    doc: "time at which test images enter the flow, with the noise of that time; 1 = without",
+    above: 0,
+    max: 1,
+    default: 0.97,
+  }),
   ...solvingBothWays,
   ...guiding,
   frames: optional(integer({
@@ -81,11 +87,15 @@ export function parseMorph(argv: readonly string[]): MorphConfig {
   return { ...config, frames, help, chosen };
 }
 
+const noImage = "no test image is asked for (expected --from or --to with it)";
+
 type Given = Partial<Values<typeof morphing.rows>>;
 
 /** Flags that have no effect with others, and why. */
-function idleFlags({ from, to, class: classes, out = "" }: Given): Partial<Record<keyof Given, string>> {
-  const allImages = from && (to || classes);
+function idleFlags(
+  { from, to, class: classes, entry, out = "" }: Given,
+): Partial<Record<keyof Given, string>> {
+  const noNoise = from && (to || classes) && entry === 1;
   return {
     ...classes && {
       to: "with --class, each image comes back under a class and not to another image",
@@ -94,8 +104,8 @@ function idleFlags({ from, to, class: classes, out = "" }: Given): Partial<Recor
     ...classes && out.endsWith(".gif") &&
       { out: "with --class there is no way to animate (expected a .png)" },
     ...(from || to) && { count: `there is a row for each image of ${from ? "--from" : "--to"}` },
-    ...allImages && { seed: "no noise is drawn, as there is an image at each end" },
-    ...!from && !to && { data: "no test image is asked for (expected --from or --to with it)" },
+    ...noNoise && { seed: "no noise is drawn, as there is an image at each end and --entry is 1" },
+    ...!from && !to && { data: noImage, entry: noImage },
   };
 }
 

@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { findEnds } from "../../../experiments/morph/ends.ts";
 import { drawStarts, rootMeanSquare } from "../../../experiments/morph/morph.ts";
-import { createModel, namedParameters, noise } from "../../../models/mod.ts";
-import { largestDifference, testOnDevices } from "../../testing.ts";
+import { randomNormal, tensor } from "../../../kernels/mod.ts";
+import { createModel, guided, namedParameters, noise, Sampler } from "../../../models/mod.ts";
+import { streams } from "../../../models/random/streams.ts";
+import { assertClose, largestDifference, testOnDevices } from "../../testing.ts";
 
 const P = 16;
 const options = {
   seed: 7,
+  entry: 1,
   guidance: { scale: 1.5 },
   how: { method: "fixed", solver: "rk4", steps: 16 },
 } as const;
@@ -85,4 +88,31 @@ testOnDevices("findEnds() draws noise by the seed, that of number n in turn unde
     { noise: x0.slice(0, P), label: 0 },
     { noise: x0.slice(4 * P), label: 1 },
   ]);
+});
+
+testOnDevices("findEnds() leads images back from the time at which they enter the flow", async () => {
+  const subject = network(3);
+  const ends = [{ image: 1 }, { image: 2 }];
+  const early = { ...options, entry: 0.9 };
+  const { found, cost } = await findEnds(subject, ends, test, early, () => {});
+  assert.equal(cost?.evaluations, 64);
+  // Followed to that time again, the noise is a tenth of noise and nine tenths of the image.
+  const x0 = tensor(Float32Array.from(found.flatMap(({ noise }) => [...noise])), [2, 1, 4, 4]);
+  const sampler = new Sampler(
+    guided(subject.drawable.model, { scale: 1.5, none: 3 }),
+    [2, 1, 4, 4],
+    {
+      solver: "rk4",
+      times: Array.from({ length: 17 }, (_, i) => 0.9 * i / 16),
+      condition: tensor(Uint32Array.of(0, 1)),
+    },
+  );
+  const xt = await sampler.run(x0).read();
+  const mixed = found.flatMap(({ image }, n) =>
+    [...image!].map((pixel, p) => (xt[n * P + p] - 0.9 * (2 * pixel - 1)) / 0.1)
+  );
+  const { found: others } = await findEnds(subject, ends, test, { ...early, seed: 8 }, () => {});
+  assert.ok(largestDifference(found[0].noise, others[0].noise) > 0.1);
+  const expected = await randomNormal(tensor(Uint32Array.of(7, streams.entries, 0)), [2, P]).read();
+  assertClose(mixed, expected, 1e-2);
 });
