@@ -27,7 +27,7 @@ export const morphing = defineSettings({
     doc: "time at which test images enter the flow, with the noise of that time; 1 = without",
     above: 0,
     max: 1,
-    default: 0.97,
+    default: 0.95,
   }),
   ...solvingBothWays,
   ...guiding,
