@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
+import { report } from "./artifacts/report.ts";
 import { evaluate, evaluationsOf } from "./evaluation/evaluate.ts";
 import { writeEvaluation } from "./evaluation/evaluation.ts";
 import { judgeFor, planOf } from "./evaluation/plan.ts";
@@ -11,6 +12,7 @@ import { ProgressBar, stderr } from "./program/progress.ts";
 import { runFile } from "./run/layout.ts";
 import { lockRun } from "./run/run_lock.ts";
 import { evaluating, parseEvaluation } from "./settings/tasks/evaluate.ts";
+import { readConfig } from "./settings/tasks/train_config.ts";
 import { print, say } from "./terminal/output.ts";
 import { findRuns } from "./tracking/find_run.ts";
 import { sendRun } from "./tracking/send.ts";
@@ -52,6 +54,7 @@ await runTask(async () => {
       const found = await measure(await subjectOfRun(run));
       if (!found) break;
       await recordEvaluation(run, found);
+      await report.write({ run, config: readConfig(run) });
       say(`Done; see ${join(run, runFile.report)}`);
     }
     if (!address) continue;

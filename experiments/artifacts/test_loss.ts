@@ -1,7 +1,7 @@
 import { HeldOutLoss, meanLoss } from "../../models/mod.ts";
 import { ImageSource, labelsFor } from "../data/image_source.ts";
 import { writeLossByTime } from "../draw/loss_by_time.ts";
-import { yieldToSignals } from "../program/command.ts";
+import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 import { heldOutOptions } from "../settings/tasks/objective.ts";
 import type { NetworkArtifact } from "./artifact.ts";
 

@@ -15,11 +15,12 @@ export { DataError, type Dataset, type LabelledImages };
  * Loads a data set.
  *
  * @param source a folder of PNG images or with IDX files, gzipped or not, else the name of a data set; a folder of that
- * name goes before it
+ * name goes before it. Without one it is MNIST, whatever folders there are
  * @param onRead called while many files are read
  * @throws {DataError} if files are missing or damaged, do not belong together, or hold other than one or three channels
  */
-export async function loadDataset(source = "mnist", onRead?: OnRead): Promise<Dataset> {
+export async function loadDataset(source?: string, onRead?: OnRead): Promise<Dataset> {
+  if (source === undefined) return await loadNamed("mnist");
   if (isNamed(source) && !await isFolder(source)) return await loadNamed(source);
   await checkThere(source);
   const name = basename(resolve(source));

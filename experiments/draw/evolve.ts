@@ -1,6 +1,6 @@
 import { type Snapshot, snapshotToPixels, trajectory } from "../../models/mod.ts";
 import type { Evolution, ImageSize } from "../../viz/mod.ts";
-import { throttledYieldToSignals } from "../program/command.ts";
+import { throttledYieldToSignals } from "../terminal/yield_to_signals.ts";
 import { fieldOf } from "./asked.ts";
 import type { Drawable, Drawing } from "./drawable.ts";
 import { finiteImages } from "./finite_images.ts";

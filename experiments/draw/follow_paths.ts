@@ -1,6 +1,6 @@
 import { noise, SampleBatches, type Snapshot, snapshotToPixels } from "../../models/mod.ts";
 import type { Paths } from "../../viz/report/mod.ts";
-import { yieldToSignals } from "../program/command.ts";
+import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 import { type Asked, fieldOf } from "./asked.ts";
 import type { Drawable } from "./drawable.ts";
 import { finiteImages } from "./finite_images.ts";

@@ -1,5 +1,5 @@
-import { nearestNeighbours } from "../judge/neighbours.ts";
-import type { Points } from "../judge/points.ts";
+import { nearestNeighbours } from "../measures/neighbours.ts";
+import type { Points } from "../measures/points.ts";
 import { type PrincipalComponents, principalComponents, project } from "./principal_components.ts";
 
 /** Images that span the components and vote; images the classifier is tried on. */

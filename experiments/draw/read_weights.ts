@@ -1,4 +1,4 @@
-import { findWeights, noWeights } from "../report/run_weights.ts";
+import { findWeights, noWeights } from "../run/run_weights.ts";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { readFile } from "../run/read_file.ts";
 import { findRun } from "../tracking/find_run.ts";

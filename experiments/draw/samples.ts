@@ -11,7 +11,7 @@ import {
 import { objectiveFor } from "../../models/nets/objective_for.ts";
 import { optionsOf } from "../../models/nets/networks.ts";
 import { streams } from "../../models/random/streams.ts";
-import { yieldToSignals } from "../program/command.ts";
+import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { type Asked, fieldOf } from "./asked.ts";
 import type { Drawable, Drawing } from "./drawable.ts";

@@ -1,7 +1,7 @@
-import { yieldToSignals } from "../program/command.ts";
+import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
-import { proportion } from "../judge/estimate.ts";
-import { frechetDistance } from "../judge/frechet.ts";
+import { proportion } from "../measures/estimate.ts";
+import { frechetDistance } from "../measures/frechet.ts";
 import { solverSpec } from "../settings/solver_spec.ts";
 import { drawFor, samplingEvaluations } from "./image_sets.ts";
 import { certain, verdicts } from "./measurements/recognition.ts";

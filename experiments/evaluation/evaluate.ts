@@ -1,8 +1,8 @@
 import { currentDevice } from "../../kernels/mod.ts";
 import type { JudgedSamples } from "../../viz/report/mod.ts";
-import { yieldToSignals } from "../program/command.ts";
+import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
-import { classHistogram } from "../judge/class_entropy.ts";
+import { classHistogram } from "../measures/class_entropy.ts";
 import type { Evaluation, Figure } from "./evaluation.ts";
 import type { FigureName } from "./figures.ts";
 import { imageSets, samplingEvaluations } from "./image_sets.ts";

@@ -4,7 +4,7 @@ import { type Asked, fieldOf, guidanceInWords } from "../draw/asked.ts";
 import { costInWords } from "../draw/solver_cost.ts";
 import { drawSamplesInBatches } from "../draw/samples.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
-import type { Points } from "../judge/points.ts";
+import type { Points } from "../measures/points.ts";
 import type { Cost } from "./evaluation.ts";
 import { asBytes, drawImages, imagesOf } from "./real_images.ts";
 import type { Subject } from "./subject.ts";

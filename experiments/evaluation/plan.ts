@@ -27,7 +27,7 @@ export async function judgeFor(data: Dataset, options: JudgeOptions): Promise<Da
  */
 export function planOf(words: EvaluateWords, subject: Subject, usual: number): EvaluationOptions {
   const { seed, solver, courseImages, bitsImages } = words;
-  const { data, drawnBy } = subject;
+  const { drawnBy } = subject;
   const count = words.count ?? Math.min(usual, imagesOf(subject));
   checkCount(count, subject);
   return {

@@ -2,7 +2,7 @@ import { type Tensor, tensor } from "../../kernels/mod.ts";
 import { permutation } from "../../models/random/permutation.ts";
 import { streams } from "../../models/random/streams.ts";
 import type { LabelledImages } from "../data/dataset.ts";
-import type { Points } from "../judge/points.ts";
+import type { Points } from "../measures/points.ts";
 import type { Subject } from "./subject.ts";
 
 /** Some images of a data set, as pixels from 0 black to 1 white. */

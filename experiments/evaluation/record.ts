@@ -1,16 +1,14 @@
 import { join } from "node:path";
-import { report } from "../artifacts/report.ts";
 import { runFile } from "../run/layout.ts";
 import { appendMetrics } from "../run/metrics_log.ts";
-import { readConfig } from "../settings/tasks/train_config.ts";
 import type { Evaluated } from "./evaluate.ts";
 import { writeEvaluation } from "./evaluation.ts";
 import { figureNames, metricOf } from "./figures.ts";
 import { writeJudged } from "./judged_file.ts";
 
 /**
- * Adds an evaluation to a run: its files, its figures as metrics of the run, with the ends of their intervals, and its
- * report. The caller holds the run's lock.
+ * Adds an evaluation to a run: its files, its figures as metrics of the run, with the ends of their intervals. The
+ * caller holds the run's lock.
  *
  * @throws {RunError} if a file cannot be written
  */
@@ -25,5 +23,4 @@ export async function recordEvaluation(run: string, { evaluation, judged }: Eval
   });
   const { weights: { step = 0 }, time } = evaluation;
   appendMetrics(join(run, runFile.metrics), { step, time, ...Object.fromEntries(metrics) });
-  await report.write({ run, config: readConfig(run) });
 }

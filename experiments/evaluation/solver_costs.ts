@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Estimate } from "../judge/estimate.ts";
+import type { Estimate } from "../measures/estimate.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { count, fieldProblem, fieldsOf, finiteNumber, listOf, text } from "../run/field_checks.ts";
 import { runFile } from "../run/layout.ts";

@@ -5,7 +5,7 @@ import { sha256 } from "../data/mnist.ts";
 import { splitImages } from "../data/split.ts";
 import { checkFit } from "../draw/check_fit.ts";
 import type { Drawable } from "../draw/drawable.ts";
-import { findWeights, noWeights } from "../report/run_weights.ts";
+import { findWeights, noWeights } from "../run/run_weights.ts";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
 import { readMetrics } from "../run/metrics_log.ts";

@@ -10,7 +10,8 @@ import {
   progressAt,
   randomInitialiser,
 } from "../../models/mod.ts";
-import { TrainingError, yieldToSignals } from "../program/command.ts";
+import { TrainingError } from "../program/command.ts";
+import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 import { ClassifierBatches } from "./classifier_batches.ts";
 import type { JudgedData } from "./judged_data.ts";
 

@@ -1,7 +1,7 @@
 import { DeviceError, ShapeError } from "../../kernels/mod.ts";
 import { CheckpointError, JudgeError, SafetensorsError, SolverError, StateError } from "../../models/mod.ts";
 import { DataError } from "../data/dataset.ts";
-import { MeasureError } from "../judge/points.ts";
+import { MeasureError } from "../measures/points.ts";
 import { PythonError } from "../python/python_environment.ts";
 import { RunError } from "../run/run_folder.ts";
 import { ConfigError } from "../settings/setting.ts";
@@ -48,21 +48,6 @@ export async function runTask(task: () => Promise<void>): Promise<void> {
     } else say(Deno.inspect(error, { colors: false }));
     Deno.exit(1);
   }
-}
-
-/** Yields to the event loop, which delivers signals; a device that computes in this thread holds them up. */
-export function yieldToSignals(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve));
-}
-
-/** A `yieldToSignals` that yields at most ten times a second, for loops with short iterations. */
-export function throttledYieldToSignals(): () => Promise<void> {
-  let yieldedMs = performance.now();
-  return async () => {
-    if (performance.now() - yieldedMs < 100) return;
-    await yieldToSignals();
-    yieldedMs = performance.now();
-  };
 }
 
 /** Exit codes of a program that a signal ended: 128 and the signal's number. */

@@ -5,7 +5,7 @@ import type { Comparison } from "../../viz/report/mod.ts";
 import type { Drawable } from "../draw/drawable.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { readFile } from "../run/read_file.ts";
-import { findWeights, noWeights } from "./run_weights.ts";
+import { findWeights, noWeights } from "../run/run_weights.ts";
 import { say } from "../terminal/output.ts";
 
 /** A network, and the classes that it knows, 0 without. */

@@ -1,7 +1,7 @@
 import library from "../../web/flow.js" with { type: "text" };
 import type { Live } from "../../viz/report/mod.ts";
 import { readFile } from "../run/read_file.ts";
-import { findWeights } from "./run_weights.ts";
+import { findWeights } from "../run/run_weights.ts";
 
 /** Bytes of the largest checkpoint that a report holds, some two million weights; base64 adds a third. */
 const mostBytes = 8 * 2 ** 20;

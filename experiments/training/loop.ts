@@ -3,7 +3,8 @@ import { BatchOrder, progressAt, type Schedule, Trainer } from "../../models/mod
 import type { Measured, TrainedRun } from "../artifacts/artifact.ts";
 import { writeArtifacts } from "../artifacts/artifacts.ts";
 import { drawableOf } from "../draw/drawable.ts";
-import { TrainingError, yieldToSignals } from "../program/command.ts";
+import { TrainingError } from "../program/command.ts";
+import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 import type { ProgressBar } from "../program/progress.ts";
 import { runFile, weightsFile } from "../run/layout.ts";
 import { readMetrics } from "../run/metrics_log.ts";

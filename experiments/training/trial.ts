@@ -1,5 +1,5 @@
 import type { Trainer } from "../../models/mod.ts";
-import { yieldToSignals } from "../program/command.ts";
+import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 
 /** Seconds of trial steps that the rate is measured over, and the most of a short run that they may take. */
 const trial = { seconds: 3, share: 0.05 } as const;

@@ -1,6 +1,6 @@
 import { HeldOutLoss, meanLoss, type Model } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
-import { yieldToSignals } from "../program/command.ts";
+import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 import { heldOutOptions } from "../settings/tasks/objective.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
 

@@ -1,7 +1,7 @@
 import { tensor } from "../../../kernels/mod.ts";
 import { bitsPerDimension, fromPixels } from "../../../models/mod.ts";
-import { bootstrap } from "../../judge/estimate.ts";
-import { rowsOf } from "../../judge/points.ts";
+import { bootstrap } from "../../measures/estimate.ts";
+import { rowsOf } from "../../measures/points.ts";
 import { conditionOf } from "../real_images.ts";
 import type { Measurement } from "../trial.ts";
 

@@ -1,7 +1,7 @@
 import type { JudgedSamples } from "../../../viz/report/mod.ts";
-import { memorisation } from "../../judge/memorisation.ts";
-import type { Neighbours } from "../../judge/neighbours.ts";
-import { type Points, rowsOf } from "../../judge/points.ts";
+import { memorisation } from "../../measures/memorisation.ts";
+import type { Neighbours } from "../../measures/neighbours.ts";
+import { type Points, rowsOf } from "../../measures/points.ts";
 import { imagesOf } from "../real_images.ts";
 import type { Measurement, Trial } from "../trial.ts";
 import { verdicts } from "./recognition.ts";

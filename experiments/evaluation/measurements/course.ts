@@ -1,7 +1,7 @@
 import { slice, tensor } from "../../../kernels/mod.ts";
 import { flowGeometry, fromPixels, noise, roundTrip } from "../../../models/mod.ts";
-import { bootstrap } from "../../judge/estimate.ts";
-import { rowsOf } from "../../judge/points.ts";
+import { bootstrap } from "../../measures/estimate.ts";
+import { rowsOf } from "../../measures/points.ts";
 import { evaluationsOnWay, followedBy } from "../followed_by.ts";
 import { conditionOf } from "../real_images.ts";
 import type { Measured, Measurement, Trial } from "../trial.ts";

@@ -1,6 +1,6 @@
-import { frechetDistance } from "../../judge/frechet.ts";
-import { kernelDistance } from "../../judge/kernel_distance.ts";
-import { prdc } from "../../judge/prdc.ts";
+import { frechetDistance } from "../../measures/frechet.ts";
+import { kernelDistance } from "../../measures/kernel_distance.ts";
+import { prdc } from "../../measures/prdc.ts";
 import type { Measurement } from "../trial.ts";
 
 /** How far the samples as a whole are from the test images, in the judge's features. */

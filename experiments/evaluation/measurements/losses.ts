@@ -1,7 +1,7 @@
 import { HeldOutLoss } from "../../../models/mod.ts";
 import { ImageSource, labelsFor } from "../../data/image_source.ts";
 import { binByTime } from "../../draw/loss_by_time.ts";
-import { bootstrap } from "../../judge/estimate.ts";
+import { bootstrap } from "../../measures/estimate.ts";
 import { meanLoss } from "../../../models/mod.ts";
 import type { Measurement } from "../trial.ts";
 

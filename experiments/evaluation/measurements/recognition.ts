@@ -1,5 +1,5 @@
-import { classEntropy } from "../../judge/class_entropy.ts";
-import { proportion } from "../../judge/estimate.ts";
+import { classEntropy } from "../../measures/class_entropy.ts";
+import { proportion } from "../../measures/estimate.ts";
 import type { JudgedImages, Measurement } from "../trial.ts";
 
 /** The judge is certain of an image from this probability on. */

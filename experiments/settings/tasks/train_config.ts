@@ -122,10 +122,13 @@ function withLabels<T extends Partial<TrainingConfig>>(given: TrainingFlags["val
 
 /** The values that complete given ones: the optimizer of a preset gives way to adamw where it would update no weight. */
 function withOptimizer(given: TrainingFlags["values"], values: Preset): Preset {
-  const { filters = values.filters } = given;
-  return values.optimizer === "muon" && Math.max(...filters) < fewestChannels
-    ? { ...values, optimizer: "adamw" }
-    : values;
+  const { filters = values.filters, model } = given;
+  const isWide = (channels: number | undefined) => channels !== undefined && channels >= fewestChannels;
+  // In the residual network there is a convolution within each level, in the base network only between two.
+  const hasWeights = filters.some((channels, i) =>
+    isWide(channels) && (model !== "base" || isWide(filters[i + 1]))
+  );
+  return values.optimizer === "muon" && !hasWeights ? { ...values, optimizer: "adamw" } : values;
 }
 
 /** The values that complete given ones: an end of the run that is given stands for all ends. */

@@ -59,6 +59,24 @@ testUnless(await mnistProblem(), "loadDataset() loads MNIST without a source", a
   assert.deepEqual([...test.labels!.subarray(0, 5)], [7, 2, 1, 0, 4]);
 });
 
+testUnless(
+  await mnistProblem() ?? (granted("write") ? undefined : "needs --allow-write"),
+  "loadDataset() without a source is MNIST, whatever folders there are",
+  async () => {
+    await withFolder(async (folder) => {
+      await Deno.mkdir(`${folder}/mnist`);
+      const here = Deno.cwd();
+      Deno.chdir(folder);
+      try {
+        assert.equal((await loadDataset()).train.count, 60_000);
+        await assert.rejects(loadDataset("mnist"), DataError); // the folder, which holds nothing
+      } finally {
+        Deno.chdir(here);
+      }
+    });
+  },
+);
+
 testNeeding(
   { read: true, write: true, run: true },
   "mnistFolder() says what to do without a network",

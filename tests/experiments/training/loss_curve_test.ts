@@ -38,7 +38,10 @@ async function lossesOf(vectors: Vectors, precision: "f32" | "f16"): Promise<num
   const values = { ...network, batchSize: batch, lr, weightDecay, clip, seed, precision };
   const bytes = discs(images, size);
   const source = new ImageSource(bytes, { channels: 1, height: size, width: size }, { scale: 2, shift: -1 });
-  const { trainer, model } = makeNetwork(trainingConfig(values), source);
+  const { trainer, model } = makeNetwork(
+    trainingConfig({ ...values, optimizer: "adamw", times: "uniform" }),
+    source,
+  );
   loadState(model, vectors.part("param."), "vectors");
   for (let step = 0; step < steps; step++) {
     trainer.queueStep(Uint32Array.from({ length: batch }, (_, i) => (step * batch + i) % images), lr);

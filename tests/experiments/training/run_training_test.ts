@@ -44,7 +44,8 @@ testInFolder("runTraining() trains without a task, and reports through `say`", a
   const metrics = await readMetrics(`${folder}/run/${runFile.metrics}`);
   assert.equal(metrics.find((line) => "test_loss" in line)?.test_loss, result.testLoss);
   assert.match(said[0], /^base U-Net \[8,16\], [\d,]+ parameters, .*\nrun folder /);
-  assert.equal(said[1], "Measuring the test loss and drawing");
+  assert.match(said[1], /^data: 96 images of 12 x 12 to train and 24 to test, 10 classes$/);
+  assert.equal(said[2], "Measuring the test loss and drawing");
 });
 
 testInFolder("runTraining() uses the caller's device and does not close it", async (folder) => {

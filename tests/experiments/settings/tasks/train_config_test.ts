@@ -167,8 +167,10 @@ Deno.test("resolveConfig() refuses settings that are missing or contradict each 
 
 Deno.test("resolveConfig() takes the preset's optimizer where it updates something, and adamw elsewhere", () => {
   assert.equal(configOf("--model base").optimizer, "muon");
-  assert.equal(configOf("--model base --filters 4,8").optimizer, "muon");
-  assert.equal(configOf("--model base --filters 4,7").optimizer, "adamw");
+  assert.equal(configOf("--model base --filters 8,16").optimizer, "muon");
+  assert.equal(configOf("--model base --filters 4,8").optimizer, "adamw");
+  assert.equal(configOf("--model residual --filters 8").optimizer, "muon");
+  assert.equal(configOf("--model residual --filters 4 --groups 4").optimizer, "adamw");
   assert.equal(configOf("--model base --preset paper").optimizer, "adamw");
   assert.equal(configOf("--model base --filters 4 --optimizer muon").optimizer, "muon", "as asked");
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Points } from "../../../experiments/judge/points.ts";
+import type { Points } from "../../../experiments/measures/points.ts";
 import { randomBits, uniforms } from "../../../kernels/mod.ts";
 import vectors from "../../vectors/measures.json" with { type: "json" };
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { prdc } from "../../../experiments/judge/prdc.ts";
+import { prdc } from "../../../experiments/measures/prdc.ts";
 import { testOnDevices } from "../../testing.ts";
 import { assertRelative, cases, normalPoints } from "./measured.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { nearestNeighbours } from "../../../experiments/judge/neighbours.ts";
-import { type Points, rowsOf, squaredDistance } from "../../../experiments/judge/points.ts";
+import { nearestNeighbours } from "../../../experiments/measures/neighbours.ts";
+import { type Points, rowsOf, squaredDistance } from "../../../experiments/measures/points.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 import { cases, joined, normalPoints } from "./measured.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { bootstrap, meanEstimate, proportion } from "../../../experiments/judge/estimate.ts";
+import { bootstrap, meanEstimate, proportion } from "../../../experiments/measures/estimate.ts";
 import { uniforms } from "../../../kernels/mod.ts";
 import { assertClose } from "../../testing.ts";
 import { vectors } from "./measured.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { frechetDistance } from "../../../experiments/judge/frechet.ts";
-import { MeasureError } from "../../../experiments/judge/points.ts";
+import { frechetDistance } from "../../../experiments/measures/frechet.ts";
+import { MeasureError } from "../../../experiments/measures/points.ts";
 import { assertRelative, cases, normalPoints } from "./measured.ts";
 
 for (const { name, reference, samples, expected } of cases) {

@@ -1,5 +1,5 @@
 import { matmulTransposedB, record, tensor } from "../../kernels/mod.ts";
-import { throttledYieldToSignals } from "../program/command.ts";
+import { throttledYieldToSignals } from "../terminal/yield_to_signals.ts";
 import type { Points } from "./points.ts";
 
 /** Most rows of a and of b in a block: 16 MiB of products, whatever the number of points. */

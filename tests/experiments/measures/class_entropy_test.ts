@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { classEntropy, classHistogram } from "../../../experiments/judge/class_entropy.ts";
+import { classEntropy, classHistogram } from "../../../experiments/measures/class_entropy.ts";
 import { assertRelative, vectors } from "./measured.ts";
 
 Deno.test("classEntropy() agrees with SciPy", () => {

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { findContained } from "../run/contained.ts";
-import { weightsFile } from "../run/layout.ts";
+import { findContained } from "./contained.ts";
+import { weightsFile } from "./layout.ts";
 
 /** The weights of a run by preference: averaged over its last steps, or the last ones where it keeps no average. */
 const names = [weightsFile("ema"), weightsFile("last")];

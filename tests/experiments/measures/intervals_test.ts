@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { classEntropy } from "../../../experiments/judge/class_entropy.ts";
-import type { Estimate } from "../../../experiments/judge/estimate.ts";
-import { frechetDistance } from "../../../experiments/judge/frechet.ts";
-import { kernelDistance } from "../../../experiments/judge/kernel_distance.ts";
-import { memorisation } from "../../../experiments/judge/memorisation.ts";
-import type { Points } from "../../../experiments/judge/points.ts";
-import { prdc } from "../../../experiments/judge/prdc.ts";
+import { classEntropy } from "../../../experiments/measures/class_entropy.ts";
+import type { Estimate } from "../../../experiments/measures/estimate.ts";
+import { frechetDistance } from "../../../experiments/measures/frechet.ts";
+import { kernelDistance } from "../../../experiments/measures/kernel_distance.ts";
+import { memorisation } from "../../../experiments/measures/memorisation.ts";
+import type { Points } from "../../../experiments/measures/points.ts";
+import { prdc } from "../../../experiments/measures/prdc.ts";
 import { init, withDevice } from "../../../kernels/mod.ts";
 import { normalPoints } from "./measured.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { checkPair, checkPoints, MeasureError, rowsOf } from "../../../experiments/judge/points.ts";
+import { checkPair, checkPoints, MeasureError, rowsOf } from "../../../experiments/measures/points.ts";
 
 const points = (values: number[], width: number) => ({
   values: Float32Array.from(values),

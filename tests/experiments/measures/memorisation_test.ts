@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { mannWhitney, memorisation } from "../../../experiments/judge/memorisation.ts";
-import { rowsOf } from "../../../experiments/judge/points.ts";
+import { mannWhitney, memorisation } from "../../../experiments/measures/memorisation.ts";
+import { rowsOf } from "../../../experiments/measures/points.ts";
 import { testOnDevices } from "../../testing.ts";
 import { assertRelative, cases, joined, normalPoints } from "./measured.ts";
 
