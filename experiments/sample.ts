@@ -1,22 +1,17 @@
 import { init } from "../kernels/mod.ts";
-import { SolverError } from "../models/mod.ts";
 import { encodeNpy } from "../models/files/npy.ts";
 import { runTask } from "./program/command.ts";
 import { askedFor } from "./draw/asked_for.ts";
 import { loadNetwork } from "./draw/load_network.ts";
+import { readWeights } from "./draw/read_weights.ts";
 import { checkGrid, samplesPng } from "./draw/sample_grid.ts";
 import { drawSamplesInBatches } from "./draw/samples.ts";
 import { costInWords } from "./draw/solver_cost.ts";
+import { solvingError } from "./draw/solving_error.ts";
 import { ProgressBar } from "./program/progress.ts";
-import { findWeights, noWeights } from "./run/run_weights.ts";
-import { reasonOf, RunError, writeAtomic } from "./run/atomic_write.ts";
-import { readFile } from "./run/read_file.ts";
+import { writeAtomic } from "./run/atomic_write.ts";
 import { resolveSampleConfig, sampling } from "./settings/tasks/sample.ts";
 import { print, say } from "./terminal/output.ts";
-import { findRun } from "./tracking/find_run.ts";
-
-/** The flags by which an adaptive solver is limited; no file is written where it stops. */
-const limits = "--rtol, --atol, --max-evaluations; nothing is written";
 
 await runTask(async () => {
   const flags = sampling.parse(Deno.args);
@@ -41,8 +36,7 @@ await runTask(async () => {
     chosen.how.method === "stochastic" ? { ...chosen.how, seed } : chosen.how,
     (done) => bar.update(done),
   ).catch((error) => {
-    if (error instanceof RunError) throw new RunError(`${error.message} (${path})`);
-    throw error instanceof SolverError ? new RunError(`${error.message} (${limits})`) : error;
+    throw solvingError(error, path);
   }).finally(() => bar.clear());
   const seconds = (performance.now() - started) / 1000;
   const file = isArray ? encodeNpy([count, ...shape], values) : samplesPng(values, count, shape, columns);
@@ -56,28 +50,3 @@ await runTask(async () => {
   );
   device.close();
 });
-
-/** Reads a file of weights, or those of a run. */
-async function readWeights(checkpoint: string): Promise<{ path: string; bytes: Uint8Array }> {
-  if (await isFile(checkpoint)) {
-    try {
-      return { path: checkpoint, bytes: await Deno.readFile(checkpoint) };
-    } catch (error) {
-      throw new RunError(`Cannot read the checkpoint ${checkpoint}: ${reasonOf(error)}`);
-    }
-  }
-  const run = await findRun(checkpoint);
-  const weights = findWeights(run);
-  if (weights === undefined) throw new RunError(`Cannot draw from ${checkpoint}: ${noWeights}`);
-  return { path: weights.path, bytes: await readFile(weights.path, run) };
-}
-
-/** Whether a word names a file; one with the ending of weights that is not there does, too. */
-async function isFile(word: string): Promise<boolean> {
-  if (word.endsWith(".safetensors")) return true;
-  try {
-    return (await Deno.stat(word)).isFile;
-  } catch {
-    return false;
-  }
-}

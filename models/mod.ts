@@ -128,6 +128,7 @@ export {
   type StochasticSolver,
 } from "./solve/flow_solvers.ts";
 export { noise, sample, type Start, trajectory } from "./solve/sample.ts";
+export { slerp } from "./solve/slerp.ts";
 export type { SampleBatch } from "./solve/batches.ts";
 export { SampleBatches } from "./solve/sample_batches.ts";
 export { Sampler, type SamplerOptions, type Snapshot, type TrajectoryOptions } from "./solve/sampler.ts";

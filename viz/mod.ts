@@ -4,6 +4,7 @@
  * @module
  */
 export { encodeApng } from "./image/apng.ts";
+export { type CaptionedGrid, captionedGrid, type CaptionedGridOptions } from "./image/captioned_grid.ts";
 export { colormap, type ColormapName, colormapNames, type Palette } from "./image/colormap.ts";
 export { type Figure, figure, type FigureFrame, type FigureLayout, type Trace } from "./figure/figure.ts";
 export { checkEvolution, evenTimes, type Evolution, imageSizeOf } from "./flow/evolution.ts";
@@ -47,3 +48,4 @@ export { encodePng, encodeRasterPng } from "./image/png.ts";
 export type { PlotlyFigure } from "./figure/plotly_figure.ts";
 export { type Arrow, quiver } from "./flow/quiver.ts";
 export { type Rasterizer, rasterizer } from "./image/raster.ts";
+export type { Captions } from "./image/sheet.ts";

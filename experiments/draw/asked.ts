@@ -54,3 +54,8 @@ export function guidanceInWords({ scale, interval, zeroStar }: Guidance): string
   const where = interval ? ` for t in [${interval.join(", ")}]` : "";
   return `guidance ${scale}${where}${zeroStar ? " by CFG-Zero*" : ""}`;
 }
+
+/** Whether an evaluation under this guidance runs the network with and without the class. */
+export function runsTwice({ scale, interval, zeroStar }: Guidance): boolean {
+  return scale !== 1 && (scale !== 0 || interval !== undefined || zeroStar === true);
+}

@@ -1,6 +1,8 @@
 import { ConfigError } from "../settings/setting.ts";
-import { type SampleConfig, usualGuidance } from "../settings/tasks/sample.ts";
-import { type Asked, guidanceInWords, inFullRows } from "./asked.ts";
+import type { Classes } from "../settings/tasks/classes.ts";
+import { givenGuidance, type GuidingConfig, usualGuidance } from "../settings/tasks/guiding.ts";
+import type { SampleConfig } from "../settings/tasks/sample.ts";
+import { type Asked, type Guidance, guidanceInWords, inFullRows, runsTwice } from "./asked.ts";
 
 /** The images that a command line asks for. */
 export interface AskedFor {
@@ -23,53 +25,57 @@ export interface AskedFor {
  * @throws {ConfigError} if the network does not have a class, or has none to guide by
  */
 export function askedFor(config: SampleConfig, classes: number, source: string): AskedFor {
-  const { count, columns, class: choice, cfgZero } = config;
+  const { count, columns, class: choice } = config;
   if (classes === 0) {
     checkNoClass(config, source);
     return { count, columns, guided: false, words: "" };
   }
   if (choice === "none") return { count, columns, guided: false, words: " without a class" };
-  const chosen = typeof choice === "object" && choice !== null
-    ? choice
-    : Array.from({ length: classes }, (_, c) => c);
-  const unknown = chosen.find((label) => label >= classes);
-  if (unknown !== undefined) {
-    throw new ConfigError(
-      `Cannot draw class ${unknown} from ${source}: it has the classes 0 to ${classes - 1}`,
-    );
-  }
+  const chosen = chosenClasses(choice ?? "all", classes, source);
   const N = config.inFullRows ? inFullRows(count, chosen.length) : count;
-  const { guidance, guidanceInterval: interval } = config;
   const asked: Asked = {
     labels: Uint32Array.from({ length: N }, (_, i) => chosen[i % chosen.length]),
-    guidance: {
-      scale: guidance ?? usualGuidance,
-      ...interval && { interval },
-      ...cfgZero && { zeroStar: true },
-    },
+    guidance: guidanceOf(config),
   };
   const which = chosen.length === classes ? `all ${classes} classes` : `class ${chosen.join(", ")}`;
   return {
     count: N,
     columns: columns || (chosen.length > 1 ? chosen.length : 0),
     asked,
-    guided: asked.guidance.scale !== 1,
+    guided: runsTwice(asked.guidance),
     words: ` of ${which}, ${guidanceInWords(asked.guidance)}`,
   };
 }
 
-/** @throws {ConfigError} if classes are asked of a network that has none */
-function checkNoClass(config: SampleConfig, source: string): void {
-  const { class: choice, guidance, guidanceInterval, cfgZero } = config;
-  const given = choice !== null
-    ? "--class"
-    : guidance !== null
-    ? "--guidance"
-    : guidanceInterval !== null
-    ? "--guidance-interval"
-    : cfgZero
-    ? "--cfg-zero"
-    : undefined;
+/**
+ * The classes that are chosen of a network.
+ *
+ * @param classes of the network, at least 1
+ * @param source name of its file, for errors
+ * @throws {ConfigError} if it does not have one of them
+ */
+export function chosenClasses(choice: Classes, classes: number, source: string): readonly number[] {
+  if (choice === "all") return Array.from({ length: classes }, (_, c) => c);
+  const unknown = choice.find((label) => label >= classes);
+  if (unknown === undefined) return choice;
+  throw new ConfigError(
+    `Cannot draw class ${unknown} from ${source}: it has the classes 0 to ${classes - 1}`,
+  );
+}
+
+/** How a command line guides a network with classes. */
+export function guidanceOf({ guidance, guidanceInterval: interval, cfgZero }: GuidingConfig): Guidance {
+  return { scale: guidance ?? usualGuidance, ...interval && { interval }, ...cfgZero && { zeroStar: true } };
+}
+
+/**
+ * Checks that nothing is asked of a network without classes that only one with classes can do.
+ *
+ * @param source name of its file, for errors
+ * @throws {ConfigError} if a class or guidance is given
+ */
+export function checkNoClass(config: GuidingConfig & { readonly class: unknown }, source: string): void {
+  const given = config.class !== null ? "--class" : givenGuidance(config);
   if (given === undefined) return;
   throw new ConfigError(
     `Cannot use ${given} with ${source}: its network was trained without classes (leave it out)`,

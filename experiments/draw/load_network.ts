@@ -7,22 +7,7 @@ import {
 } from "../../models/mod.ts";
 import { normalizationTo } from "../data/image_source.ts";
 import { ConfigError, flagOf } from "../settings/setting.ts";
-import type { SampleConfig } from "../settings/tasks/sample.ts";
-
-/** What the user says of a network whose file does not say it; null where nothing is said. */
-export type NetworkFlags = Pick<
-  SampleConfig,
-  | "model"
-  | "filters"
-  | "tEmb"
-  | "attn"
-  | "groups"
-  | "timeEmbedding"
-  | "channels"
-  | "classes"
-  | "imageSize"
-  | "normalize"
->;
+import type { NetworkFlags } from "../settings/tasks/network.ts";
 
 /** The flags that stand for a field of a file's metadata. */
 const flagsFor = {

@@ -3,6 +3,7 @@ import { flowMatching, loadCheckpoint, type Objective } from "../../models/mod.t
 import { type Dataset, loadDataset } from "../data/dataset.ts";
 import { sha256 } from "../data/mnist.ts";
 import { splitImages } from "../data/split.ts";
+import { checkFit } from "../draw/check_fit.ts";
 import type { Drawable } from "../draw/drawable.ts";
 import { findWeights, noWeights } from "../run/run_weights.ts";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
@@ -90,21 +91,7 @@ function subjectOf(
   data: Dataset,
 ): Pick<Subject, "drawable" | "data" | "classes"> {
   const { model, info: { normalization, config }, shape } = loadCheckpoint(bytes, path);
-  const size = [data.channels, data.height, data.width];
-  if (`${shape}` !== `${size}`) {
-    throw new RunError(
-      `Cannot evaluate ${path}: it draws images of [${shape.join(", ")}], and ${data.name} holds [${
-        size.join(", ")
-      }] ` +
-        "(expected one size; see --data)",
-    );
-  }
   const { classes = 0 } = config;
-  if (classes > 0 && classes !== data.classes) {
-    throw new RunError(
-      `Cannot evaluate ${path}: its network has ${classes} classes, and ${data.name} has ${data.classes} ` +
-        "(expected as many; see --data)",
-    );
-  }
+  checkFit("evaluate", path, { shape, classes }, data);
   return { drawable: { model, normalization, shape }, data, classes };
 }

@@ -28,8 +28,8 @@ export interface Setting<Value> {
   fromFile?(value: unknown): unknown;
   /** Whether the setting accepts a value, wherever it comes from. */
   accepts(value: unknown): value is Value;
-  /** What is wrong with a value that is not accepted, if `expected` does not say enough. */
-  problem?(value: unknown): string;
+  /** What is wrong with a value that is not accepted, where `expected` does not say enough. */
+  problem?(value: unknown): string | undefined;
 }
 
 /** A table of settings by their names in `config.json`. */

@@ -21,12 +21,19 @@ export function costsOf(names: readonly FlowSolverName[]): string {
 }
 
 const names = Object.keys(flowSolvers) as FlowSolverName[];
+/** Those that add no noise on the way, and so lead back from an image to its noise. */
+const reversible = names.filter((name) => !flowSolvers[name].stochastic);
+const solverDoc = "how the flow is solved; below, evaluations a step";
 
-/** Settings that say how a flow is followed. */
-export const solving = {
+/** Settings that say how a flow is followed there and back. */
+export const solvingBothWays = {
   solver: {
-    ...choice(names, { doc: "how the flow is solved; below, evaluations a step", default: "heun" }),
-    details: [`${costsOf(names)}; sde adds noise`],
+    ...choice(reversible, { doc: solverDoc, default: "heun" }),
+    details: [costsOf(reversible)],
+    problem: (word: unknown) =>
+      names.some((name) => name === word)
+        ? `it adds noise on the way, so no image leads back to its noise (expected ${anyOf(reversible)})`
+        : undefined,
   },
   steps: integer({ doc: "steps from noise to image", min: 1, max: 2 ** 24, default: 20 }),
   grid: timeGrid({ doc: "how the steps are spread over time", default: "uniform" }),
@@ -36,6 +43,15 @@ export const solving = {
     doc: `most evaluations of a batch, with --rtol or --atol (else ${adaptiveDefaults.maxEvaluations})`,
     min: 1,
   })),
+} as const;
+
+/** Settings that say how a flow is followed. */
+export const solving = {
+  ...solvingBothWays,
+  solver: {
+    ...choice(names, { doc: solverDoc, default: "heun" }),
+    details: [`${costsOf(names)}; sde adds noise`],
+  },
   noise: optional(number({ doc: "strength of the noise that sde adds on the way (else 1)", min: 0 })),
 } as const;
 

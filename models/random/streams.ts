@@ -14,6 +14,7 @@ export const streams = {
   dequantization: 18,
   diffusion: 19,
   resamples: 20,
+  entries: 21,
 } as const;
 
 /**

@@ -17,6 +17,8 @@ export interface SolveFlowOptions {
   readonly condition?: Tensor;
   /** Whether to go back, from data to noise; by default from noise to data. */
   readonly back?: boolean;
+  /** The time at which samples that go back start, in (0, 1]; by default 1. Given times and grids shrink to it. */
+  readonly start?: number;
   /** The path that the field was trained on, which a stochastic solver must know; by default the linear path. */
   readonly path?: Path;
   /** Called with the number of samples done; a batch counts by its share of the time. A promise is waited for. */
@@ -66,18 +68,19 @@ interface BatchSolver {
  * @param x noise, or data if the flow goes back, f32[N, C, H, W]
  * @throws {SolverError} if an adaptive solver cannot go on
  * @throws {TypeError} if a stochastic solver is to go back, or is given another path than the linear one
- * @throws {RangeError} if the batch is not a positive integer
+ * @throws {RangeError} if the batch is not a positive integer, or the start is outside (0, 1] or not of a way back
  * @throws as the constructors of {@linkcode Sampler}, {@linkcode AdaptiveSampler} and {@linkcode StochasticSampler}
  */
 export async function solveFlow(
   model: VelocityField,
   x: Tensor,
   how: FlowSolver,
-  { batch = 256, condition, back = false, path, onProgress }: SolveFlowOptions = {},
+  { batch = 256, condition, back = false, start = 1, path, onProgress }: SolveFlowOptions = {},
 ): Promise<SolvedFlow> {
+  checkStart(start, back);
   const batches = new Batches(x, batch, condition);
   const { length } = batches;
-  const solver = solverOf(batches.field(model), batches.shape, how, { back, ...path && { path } });
+  const solver = solverOf(batches.field(model), batches.shape, how, { back, start, ...path && { path } });
   const [N] = x.shape;
   const P = x.size / N;
   const samples = new Float32Array(x.size);
@@ -101,10 +104,10 @@ function solverOf(
   field: VelocityField,
   shape: readonly number[],
   how: FlowSolver,
-  { back, path }: { readonly back: boolean; readonly path?: Path },
+  { back, start, path }: { readonly back: boolean; readonly start: number; readonly path?: Path },
 ): BatchSolver {
   if (how.method === "adaptive") {
-    const span = back ? { from: 1, to: 0 } : { from: 0, to: 1 };
+    const span = back ? { from: start, to: 0 } : { from: 0, to: 1 };
     const sampler = new AdaptiveSampler(field, shape, { ...how, ...span });
     return {
       sampler,
@@ -127,7 +130,7 @@ function solverOf(
   const times = timesOf(how);
   const sampler = new Sampler(field, shape, {
     solver: how.solver,
-    times: back ? times.toReversed() : times,
+    times: back ? times.map((t) => start * t).toReversed() : times,
   });
   return {
     sampler,
@@ -140,4 +143,12 @@ function solverOf(
       throw new Error("Cannot reach the end of a flow: it has no last snapshot"); // a trajectory always has one
     },
   };
+}
+
+function checkStart(start: number, back: boolean): void {
+  if (back ? start > 0 && start <= 1 : start === 1) return;
+  throw new RangeError(
+    `Cannot follow a flow from t = ${start} ${back ? "back to 0" : "to data"} ` +
+      `(expected ${back ? "a time in (0, 1]" : "a start on a way back only"})`,
+  );
 }

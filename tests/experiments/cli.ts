@@ -15,6 +15,7 @@ export type Task =
   | "train:residual"
   | "train:base"
   | "sample"
+  | "morph"
   | "overfit"
   | "judge"
   | "report"

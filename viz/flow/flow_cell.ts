@@ -1,7 +1,6 @@
 import { colormap, type ColormapName, defaultMaps } from "../image/colormap.ts";
-import { checkImages, grid } from "../image/grid.ts";
 import { channelMean } from "../image/image_shape.ts";
-import { encodePng } from "../image/png.ts";
+import { svgImage } from "../image/svg_image.ts";
 import { arrowPath } from "./arrow_path.ts";
 import { type Evolution, imageAt, imageSizeOf, nearestSnapshot, velocityAt } from "./evolution.ts";
 import { blockSize, quiver } from "./quiver.ts";
@@ -56,16 +55,17 @@ export function flowCell(
   const picture = (
     values: Float32Array,
     channels: number,
-    [low, high]: readonly [low: number, high: number],
+    range: readonly [low: number, high: number],
     t: number,
     x: number,
     y: number,
   ) => {
-    const shape = [1, channels, H, W] as const;
-    checkImages(`draw ${field} at t = ${t}`, values, shape);
-    const png = encodePng(grid(values, shape, { range: [low, high] }), palette);
-    return `<image x="${x}" y="${y}" width="${W * scale}" height="${H * scale}" preserveAspectRatio="none" ` +
-      `image-rendering="optimizeSpeed" href="data:image/png;base64,${png.toBase64()}"/>`;
+    return svgImage(`draw ${field} at t = ${t}`, values, [channels, H, W], {
+      at: [x, y],
+      scale,
+      range,
+      palette,
+    });
   };
   const cell = { width: W * scale, height: H * scale };
 

@@ -1,17 +1,13 @@
 import { checkEffects } from "./train_checks.ts";
 import type { Flags } from "../flags.ts";
 import { ConfigError, flagOf, type Values } from "../setting.ts";
-import { choice, integer, integers, number, optional, path, text, toggle } from "../kinds.ts";
+import { choice, integer, path, text } from "../kinds.ts";
 import { defineSettings } from "../settings.ts";
 import { chooseSolver, type ChosenSolver, solving } from "../solving.ts";
-import { classChoice, interval } from "./classes.ts";
-import { presets } from "./presets.ts";
+import { classChoice } from "./classes.ts";
+import { checkGuidance, givenGuidance, guiding } from "./guiding.ts";
+import { describing, describingHeading } from "./network.ts";
 import { training } from "./train.ts";
-
-/** The guidance where none is given: that of training's own pictures. */
-export const usualGuidance = presets.quick.guidance;
-
-const { model, filters, tEmb, attn, groups, timeEmbedding, normalize } = training.rows;
 
 /** The settings of the task that draws images from a trained network. */
 export const sampling = defineSettings({
@@ -20,9 +16,7 @@ export const sampling = defineSettings({
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
   ...solving,
   class: classChoice("classes to draw in turn; none = as if there were none (else all)"),
-  guidance: optional(number({ doc: `guidance by the class, 1 = none (else ${usualGuidance})`, min: 0 })),
-  guidanceInterval: interval("times between which there is guidance (else 0,1)"),
-  cfgZero: toggle({ doc: "guide by CFG-Zero*", default: false }),
+  ...guiding,
   columns: integer({ doc: "columns of the grid, 0 = one a class, or nearly square", default: 0 }),
   out: text({
     doc: "grid of the images (.png), or their values, f32[N, C, H, W] (.npy)",
@@ -38,28 +32,11 @@ export const sampling = defineSettings({
   device: training.rows.device,
   threads: training.rows.threads,
 
-  model: optional({ ...model, doc: "the network" }),
-  filters: optional(filters),
-  tEmb: optional(tEmb),
-  attn: optional(attn),
-  groups: optional({ ...groups, doc: `${groups.doc} (else ${groups.default})` }),
-  timeEmbedding: optional({ ...timeEmbedding, doc: `${timeEmbedding.doc} (else ${timeEmbedding.default})` }),
-  channels: optional(integer({ doc: "channels of the images (else 1)", min: 1 })),
-  classes: optional(integer({ doc: "number of classes (else 0, none)", min: 1 })),
-  imageSize: optional({
-    ...integers({ doc: "height and width of the images (else 28,28)" }),
-    hint: "H,W",
-    expected: "two whole numbers of at least 1, such as 28,28",
-    accepts: (value): value is readonly number[] => {
-      return Array.isArray(value) && value.length === 2 &&
-        value.every((n) => Number.isSafeInteger(n) && n >= 1);
-    },
-  }),
-  normalize: optional({ ...normalize, doc: `${normalize.doc} that the network was trained on` }),
+  ...describing,
 }, {
   solver: "Solver",
   columns: "Output",
-  model: "Network, where the file does not say it, such as a PyTorch state dict",
+  model: describingHeading,
 });
 
 /** The settings of the sampling task by name. */
@@ -78,6 +55,10 @@ export function resolveSampleConfig(
 ): SampleConfig & { readonly chosen: ChosenSolver } {
   const config = sampling.resolve(values);
   const { device, out } = config;
+  const guidance = config.class === "none" ? givenGuidance(config) : undefined;
+  if (guidance !== undefined) {
+    throw new ConfigError(`Cannot use ${guidance} with --class none: there is no class to guide by`);
+  }
   checkGuidance(config);
   if ("threads" in values) checkEffects({ threads: config.threads }, { device });
   if ("columns" in values && out.endsWith(".npy")) {
@@ -93,21 +74,4 @@ export function resolveSampleConfig(
   const chosen = chooseSolver(values, config, flagOf);
   if ("how" in chosen) return { ...config, inFullRows: !("count" in values), chosen };
   throw new ConfigError(`Cannot use ${flagOf(chosen.name)} ${config[chosen.name]}: ${chosen.problem}`);
-}
-
-/** @throws {ConfigError} if a setting of guidance has no effect */
-function checkGuidance(config: Values<typeof sampling.rows>): void {
-  const { guidance, guidanceInterval, cfgZero } = config;
-  const refine = guidanceInterval !== null ? "guidanceInterval" : cfgZero ? "cfgZero" : undefined;
-  if (config.class === "none") {
-    const given = guidance !== null ? "guidance" : refine;
-    if (given === undefined) return;
-    throw new ConfigError(`Cannot use ${flagOf(given)} with --class none: there is no class to guide by`);
-  }
-  if (guidance !== 1 || refine === undefined) return;
-  throw new ConfigError(
-    `Cannot use ${flagOf(refine)} with --guidance 1: it is no guidance (expected another, or no ${
-      flagOf(refine)
-    })`,
-  );
 }

@@ -111,3 +111,28 @@ testOnDevices("solveFlow() gives every sample its condition", async () => {
     assertClose(samples, [3, 1, 4, 1, 5], 1e-5);
   }
 });
+
+testOnDevices("solveFlow() goes back from the time at which samples start", async () => {
+  const x = tensor([1, -2, 3], [3, 1]);
+  const field = { velocity: (x: Tensor, t: Tensor) => multiply(x, reshape(t, [3, 1])) }; // x0 exp(t^2 / 2)
+  const ways: FlowSolver[] = [
+    { method: "fixed", solver: "rk4", steps: 8 },
+    { method: "fixed", solver: "rk4", times: [0, 0.2, 0.5, 1] },
+    adaptive(1e-5),
+  ];
+  for (const how of ways) {
+    const { samples } = await solveFlow(field, x, how, { back: true, start: 0.6 });
+    assertClose(samples, [1, -2, 3].map((value) => value * Math.exp(-0.18)), 1e-4);
+  }
+  const way = (options: object) => () => solveFlow(field, x, ways[0], options);
+  for (const start of [0, -1, 1.1, NaN]) {
+    await assert.rejects(way({ back: true, start }), {
+      name: "RangeError",
+      message: `Cannot follow a flow from t = ${start} back to 0 (expected a time in (0, 1])`,
+    });
+  }
+  await assert.rejects(way({ start: 0.6 }), {
+    name: "RangeError",
+    message: "Cannot follow a flow from t = 0.6 to data (expected a start on a way back only)",
+  });
+});

@@ -1,0 +1,240 @@
+/** The task that leads images through noise to other ones. */
+
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+// @ts-types="npm:@types/pngjs@6.0.5"
+import { PNG } from "npm:pngjs@7.0.0";
+import { morphing } from "../../experiments/settings/tasks/morph.ts";
+import { init, withDevice } from "../../kernels/mod.ts";
+import { createModel, namedParameters, saveCheckpoint } from "../../models/mod.ts";
+import { readGif } from "../viz/image/gif_reading.ts";
+import { assertHelp, testTask, tinyRun, type Workplace } from "./cli.ts";
+import { imageSize, writeTinyIdx } from "./data/tiny_idx.ts";
+import { assertRefused } from "./refusals.ts";
+
+/** Pixels along each side of an image's pixel, and the place of cells: captions of rows are 22 wide, of columns 20 high. */
+const scale = 84 / imageSize;
+const left = (column: number) => 22 + column * 90;
+const top = (row: number) => 20 + row * 90;
+
+/** Stores an untrained network, whose classes differ much. */
+async function storeNetwork(
+  place: Workplace,
+  { name = "net", classes = 0, channels = 1, size = imageSize } = {},
+): Promise<void> {
+  const config = { type: "UNet_FM", filters: [4, 8], tEmb: 8, groups: 4, channels, classes } as const;
+  const bytes = await withDevice(await init({ device: "cpu" }), () => {
+    const model = createModel(config, 3);
+    const labels = namedParameters(model).get("label_emb.weight");
+    labels?.write(Float32Array.from({ length: labels.size }, (_, i) => Math.sin(7 * i)));
+    return saveCheckpoint(model, {
+      config,
+      normalization: { scale: 2, shift: -1 },
+      imageSize: [size, size],
+    });
+  });
+  await Deno.writeFile(place.file(`${name}.safetensors`), bytes);
+}
+
+/** The grey levels of a cell of a picture, one for each pixel of the image in it. */
+function cellOf({ width, data }: PNG, row: number, column: number): number[] {
+  return Array.from({ length: imageSize ** 2 }, (_, i) => {
+    const y = top(row) + (Math.floor(i / imageSize) + 0.5) * scale;
+    const x = left(column) + (i % imageSize + 0.5) * scale;
+    return data[4 * (Math.floor(y) * width + Math.floor(x))];
+  });
+}
+
+/** The test images of the made-up data set, u8[24, H, W]. */
+async function testImages(place: Workplace): Promise<number[][]> {
+  const bytes = (await place.read("data", "t10k-images-idx3-ubyte")).subarray(16);
+  const P = imageSize ** 2;
+  return Array.from({ length: bytes.length / P }, (_, n) => [...bytes.subarray(n * P, (n + 1) * P)]);
+}
+
+/** Asserts that images differ by no more than a few levels, as after a way to noise and back. */
+function assertNear(levels: readonly number[], expected: readonly number[]): void {
+  const most = Math.max(...levels.map((level, i) => Math.abs(level - expected[i])));
+  assert.ok(most <= 3, `${most} levels apart`);
+}
+
+const png = async (place: Workplace, name: string) => PNG.sync.read(Buffer.from(await place.read(name)));
+const flags = "--checkpoint net.safetensors --data data --device cpu --solver rk4 --steps 8 --entry 1";
+
+testTask("morph leads from one test image to another, each beside what comes back of it", async (place) => {
+  await storeNetwork(place);
+  const { stderr } = await place.succeed("morph", `${flags} --from 3,0 --to 5,23 --frames 4`);
+  assert.match(
+    stderr,
+    /^To noise and back: root mean square error \S+( to \S+)? of pixels from 0 to 1\n2 rows of 4 images, rk4, 8 steps, to noise 32 evaluations each, from noise 32 evaluations each, in [\d.]+ s on .*: morph.png\n$/,
+  );
+  const picture = await png(place, "morph.png");
+  assert.deepEqual([picture.width, picture.height], [left(6) - 6, top(2) - 6 + 20]);
+  const images = await testImages(place);
+  for (const [row, [from, to]] of [[3, 5], [0, 23]].entries()) {
+    assert.deepEqual(cellOf(picture, row, 0), images[from]);
+    assert.deepEqual(cellOf(picture, row, 5), images[to]);
+    assertNear(cellOf(picture, row, 1), images[from]);
+    assertNear(cellOf(picture, row, 4), images[to]);
+  }
+  await place.succeed("morph", `${flags} --from 3,0 --to 5,23 --frames 4 --out again.png`);
+  assert.deepEqual(await place.read("again.png"), await place.read("morph.png"));
+});
+
+testTask(
+  "morph animates the way there and back, and begins with noise where no image is given",
+  async (place) => {
+    await storeNetwork(place, { classes: 10 });
+    const { stderr } = await place.succeed("morph", `${flags} --from 3,4,5 --frames 3 --out x.gif`);
+    assert.match(stderr, /\n3 rows of 3 images, rk4, 8 steps, guidance 1.5, to noise 32 /);
+    const gif = readGif(await place.read("x.gif"));
+    assert.equal(gif.frames.length, 3 + 14 + 2); // the far end stands for 0.9 s
+    assert.deepEqual([gif.delays[0], gif.delays.at(-1)], [60, 900]);
+    assert.deepEqual([gif.width, gif.height], [left(3) - 6, 28 + top(2) - 6 + 20]); // with a title
+    assert.notDeepEqual(gif.frames[0], gif.frames[2]);
+
+    const drawn = flags.replace(/--(data|entry) \S+/g, "");
+    const { stderr: noise } = await place.succeed("morph", `${drawn} --frames 2 --count 2 --out x.png`);
+    assert.match(
+      noise,
+      /^2 rows of 2 images, rk4, 8 steps, guidance 1.5, 32 evaluations each with and without the class, in /,
+    );
+    // The ends are the samples that the task sample draws from that noise, of the classes 0 to 3.
+    await place.succeed(
+      "sample",
+      "--checkpoint net.safetensors --device cpu --solver rk4 --steps 8 --class 0,1,2,3 --count 4 --out s.png",
+    );
+    const [ends, samples] = [await png(place, "x.png"), await png(place, "s.png")];
+    for (const n of [0, 1, 2, 3]) {
+      const expected = Array.from({ length: imageSize ** 2 }, (_, i) => {
+        const [y, x] = [3 * Math.floor(i / imageSize), n * (3 * imageSize + 2) + 3 * (i % imageSize)];
+        return samples.data[4 * (y * samples.width + x)];
+      });
+      assert.deepEqual(cellOf(ends, Math.floor(n / 2), n % 2), expected);
+    }
+  },
+);
+
+testTask("morph --class leads a test image to noise and back under other classes", async (place) => {
+  await storeNetwork(place, { classes: 10 });
+  const { stderr } = await place.succeed("morph", `${flags} --from 1,12 --class 3,1 --guidance 2`);
+  assert.match(stderr, /^To noise and back: .*\n2 rows of 3 images, rk4, 8 steps, guidance 2, to noise 32 /);
+  const picture = await png(place, "morph.png");
+  assert.deepEqual([picture.width, picture.height], [left(4) - 6, top(2) - 6 + 20]);
+  const images = await testImages(place);
+  for (const [row, image] of [1, 12].entries()) {
+    assert.deepEqual(cellOf(picture, row, 0), images[image]);
+    assertNear(cellOf(picture, row, 1), images[image]);
+  }
+  assert.deepEqual(cellOf(picture, 0, 3), cellOf(picture, 0, 1)); // test image 1 is of class 1
+  assert.notDeepEqual(cellOf(picture, 0, 2), cellOf(picture, 0, 1));
+  await place.succeed(
+    "morph",
+    `${flags.replace(/--(data|entry) \S+/g, "")} --class all --count 1 --out x.png`,
+  );
+  assert.equal((await png(place, "x.png")).width, left(10) - 6);
+});
+
+testTask("morph draws images of three channels in their colours", async (place) => {
+  await storeNetwork(place, { channels: 3 });
+  const drawn = "--checkpoint net.safetensors --device cpu --steps 2 --count 1 --frames 2";
+  await place.succeed("morph", `${drawn} --out x.png`);
+  await place.succeed("morph", `${drawn} --out x.gif`);
+  const { data } = await png(place, "x.png");
+  const [, moving] = readGif(await place.read("x.gif")).frames;
+  for (const pixels of [data, moving]) {
+    assert.ok(pixels.some((value, i) => i % 4 < 2 && Math.abs(value - pixels[i + 1]) > 30));
+  }
+});
+
+testTask("morph takes a run, with its data, and solvers that choose their own steps", async (place) => {
+  await place.succeed("train:base", `${tinyRun} --max-steps 2 --out run`);
+  const { stderr } = await place.succeed(
+    "morph",
+    "--checkpoint run --device cpu --from 0 --to 1 --frames 2 --solver dopri5 --rtol 1e-3",
+  );
+  assert.match(
+    stderr,
+    /^To noise and back: .*\n1 row of 2 images, dopri5, rtol 0.001, atol 0.001, to noise \d+ evaluations/,
+  );
+});
+
+testTask("morph refuses in one line what cannot be done, and writes nothing", async (place) => {
+  await storeNetwork(place);
+  await storeNetwork(place, { name: "classes", classes: 10 });
+  await storeNetwork(place, { name: "small", size: 8 });
+  await storeNetwork(place, { name: "two", channels: 2 });
+  await writeTinyIdx(place.file("few"), { classes: 3 });
+  const refused: Record<string, string> = {
+    "--from 1 --to 24": "ConfigError: Cannot use --to 24: data has 24 test images (expected 0 to 23)",
+    "--from 1,2 --to 3":
+      "ConfigError: Cannot use --from 1,2 with --to 3: these are 2 and 1 images (expected as many)",
+    "--from 1.5": 'ConfigError: Cannot use --from "1.5": expected numbers of images from 0, such as 12,57',
+    "--from 1 --solver sde":
+      'ConfigError: Cannot use --solver "sde": it adds noise on the way, so no image leads back to its noise ' +
+      "(expected euler, midpoint, heun, bosh3, rk4 or dopri5)",
+    "--from 1 --solver hoin":
+      'ConfigError: Cannot use --solver "hoin": expected euler, midpoint, heun, bosh3, rk4 or dopri5 (did you mean heun?)',
+    "--from 1 --rtol 1e-3":
+      "ConfigError: Cannot use --rtol 0.001: heun cannot choose its own steps (expected --solver bosh3 or dopri5)",
+    "--from 1 --class 3":
+      "ConfigError: Cannot use --class with net.safetensors: its network was trained without classes (leave it out)",
+    "--from 1 --guidance 2":
+      "ConfigError: Cannot use --guidance with net.safetensors: its network was trained without classes (leave it out)",
+    "--from 1 --guidance 1 --cfg-zero":
+      "ConfigError: Cannot use --cfg-zero with --guidance 1: it is no guidance (expected another, or no --cfg-zero)",
+    "--from 1 --to 2 --class 3":
+      "ConfigError: Cannot use --to 2: with --class, each image comes back under a class and not to another image (see --help)",
+    "--class 3 --frames 3":
+      "ConfigError: Cannot use --frames 3: with --class there is an image for each class (see --help)",
+    "--class 3 --out x.gif":
+      "ConfigError: Cannot use --out x.gif: with --class there is no way to animate (expected a .png) (see --help)",
+    "--from 1 --count 3":
+      "ConfigError: Cannot use --count 3: there is a row for each image of --from (see --help)",
+    "--from 1 --to 2 --entry 1 --seed 3":
+      "ConfigError: Cannot use --seed 3: no noise is drawn, as there is an image at each end and --entry is 1 (see --help)",
+    "--entry 0.9":
+      "ConfigError: Cannot use --entry 0.9: no test image is asked for (expected --from or --to with it) (see --help)",
+    "--from 1 --entry 0": 'ConfigError: Cannot use --entry "0": expected a number above 0 and of at most 1',
+    "--data data":
+      "ConfigError: Cannot use --data data: no test image is asked for (expected --from or --to with it) (see --help)",
+    "--from 1 --out x.npy":
+      'ConfigError: Cannot use --out "x.npy": expected a path that ends with .png or .gif',
+    "--from 1 --out none/x.png": "RunError: Cannot write none/x.png: there is no folder none; make it first",
+    "--checkpoint classes.safetensors --from 1 --class 3,10":
+      "ConfigError: Cannot draw class 10 from classes.safetensors: it has the classes 0 to 9",
+    "--checkpoint classes.safetensors --from 1 --data few":
+      "RunError: Cannot morph by classes.safetensors: its network has 10 classes, and few has 3 (expected as many; see --data)",
+    "--checkpoint small.safetensors --from 1":
+      "RunError: Cannot morph by small.safetensors: it draws images of [1, 8, 8], and data holds [1, 12, 12] (expected one size; see --data)",
+    "--checkpoint two.safetensors":
+      "RunError: Cannot draw images of 2 channels as a picture (expected 1 or 3)",
+    "--checkpoint none.safetensors": "RunError: Cannot read the checkpoint none.safetensors: ",
+    "--frames 1000 --count 200": "RunError: Cannot draw a picture of 90016 x 18034 pixels",
+  };
+  for (const [given, says] of Object.entries(refused)) {
+    const checkpoint = given.includes("--checkpoint") ? "" : "--checkpoint net.safetensors";
+    const data = /--from|--to/.test(given) && !given.includes("--data") ? "--data data" : "";
+    await assertRefused(place, {
+      task: "morph",
+      flags: `--device cpu --steps 2 ${checkpoint} ${data} ${given}`,
+      says: [says],
+    });
+  }
+  const limited = "--checkpoint net.safetensors --device cpu --solver dopri5 --rtol 1e-6 --max-evaluations 7";
+  await assertRefused(place, {
+    task: "morph",
+    flags: limited,
+    says: [
+      "RunError: Cannot solve in 7 evaluations: ",
+      "(--rtol, --atol, --max-evaluations; nothing is written)",
+    ],
+  });
+});
+
+testTask("morph --help lists every flag with its default", async (place) => {
+  const { code, stdout } = await place.run("morph", "--help");
+  assert.equal(code, 0);
+  assertHelp(stdout, morphing.rows);
+  assert.deepEqual(await place.names(), ["data"]);
+});
