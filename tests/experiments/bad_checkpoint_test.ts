@@ -81,7 +81,7 @@ testRefusals("train --resume refuses", {
   },
   "the checkpoint of another network": {
     flags: "--resume run --max-steps 3",
-    prepare: reconfigured({ filters: [4, 12] }),
+    prepare: reconfigured({ filters: [8, 24] }),
     says: ["StateError: ", "run/state.safetensors"],
   },
   "the checkpoint of another optimizer": {
