@@ -45,7 +45,7 @@ await runTask(async () => {
   };
   let costs = await earlierCosts(file, common);
   const left = specs.filter((spec) => !costs.solvers.some((known) => known.spec === spec));
-  const totalSteps = comparisonEvaluations(left, { count });
+  const totalSteps = comparisonEvaluations(subject, left, { count, guidance });
   const bar = new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "evaluations" }, stderr);
   const options = {
     count,

@@ -26,7 +26,7 @@ export function stepCounts(
 /** What samples cost, in words: `40 evaluations each`, or how their steps went. */
 export function costInWords({ evaluations, batches, steps }: Omit<DrawnSamples, "pixels">): string {
   const plural = evaluations === 1 ? "evaluation" : "evaluations";
-  if (!steps) return `${evaluations} ${plural} each`;
+  if (!steps) return `${Number(evaluations.toFixed(1))} ${plural} each`;
   const [least, most] = [Math.min(...batches), Math.max(...batches)];
   const { accepted, rejected } = stepCounts(steps);
   const words = ({ mean, least, most }: Spread) => `${mean.toFixed(1)} (${least} to ${most})`;

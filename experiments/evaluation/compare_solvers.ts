@@ -25,10 +25,14 @@ export interface ComparisonOptions {
 
 /** Evaluations of the network that a comparison takes; a guess for solvers that choose their own steps. */
 export function comparisonEvaluations(
+  subject: Subject,
   specs: readonly string[],
-  { count }: { readonly count: number },
+  options: Pick<ComparisonOptions, "count" | "guidance">,
 ): number {
-  return specs.reduce((sum, spec) => sum + samplingEvaluations({ count, how: solverSpec(spec).how }), 0);
+  return specs.reduce(
+    (sum, spec) => sum + samplingEvaluations(subject, { ...options, how: solverSpec(spec).how }),
+    0,
+  );
 }
 
 /**
@@ -57,7 +61,7 @@ export async function* compareSolvers(
   for (const spec of specs) {
     try {
       const { how } = solverSpec(spec);
-      const { pixels, evaluations, seconds } = await drawFor(
+      const { pixels, evaluations, runs, seconds } = await drawFor(
         subject,
         { count, seed, how, guidance },
         advance,
@@ -65,7 +69,7 @@ export async function* compareSolvers(
       const { features, probabilities } = await judge.judge(pixels.values);
       const { confidence } = verdicts({ probabilities }, judge.classes);
       yield {
-        ...{ spec, evaluations, seconds },
+        ...{ spec, evaluations: evaluations * runs, seconds },
         frechet: frechetDistance(reference, features),
         confident: proportion(confidence.filter((p) => p >= certain).length, count),
       };

@@ -67,7 +67,7 @@ export function evaluationsOf(
 ): number {
   return wantedOf(judge).reduce(
     (sum, measurement) => sum + measurement.evaluations(subject, options),
-    samplingEvaluations(options),
+    samplingEvaluations(subject, options),
   );
 }
 

@@ -1,6 +1,6 @@
 import { asBytes, type FlowSolver, flowSolvers, noise, toPixels } from "../../models/mod.ts";
 import { timesOf } from "../../models/solve/time_grids.ts";
-import { type Asked, fieldOf, guidanceInWords } from "../draw/asked.ts";
+import { type Asked, fieldOf, guidanceInWords, runsTwice } from "../draw/asked.ts";
 import { costInWords } from "../draw/solver_cost.ts";
 import { drawSamplesInBatches } from "../draw/samples.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
@@ -14,8 +14,11 @@ import type { EvaluationOptions, JudgedImages, Trial } from "./trial.ts";
 const guess = 60;
 
 /** Evaluations of the network that drawing the samples takes; a guess where they choose their own steps. */
-export function samplingEvaluations({ count, how }: Pick<EvaluationOptions, "count" | "how">): number {
-  return count * evaluationsEach(how);
+export function samplingEvaluations(
+  { classes }: Pick<Subject, "classes">,
+  { count, how, guidance }: Pick<EvaluationOptions, "count" | "how" | "guidance">,
+): number {
+  return count * evaluationsEach(how) * runsOf(classes, guidance);
 }
 
 function evaluationsEach(how: FlowSolver): number {
@@ -27,8 +30,10 @@ function evaluationsEach(how: FlowSolver): number {
 /** Samples as a file of images would hold them, and what they cost. */
 export interface DrawnImages extends Pick<Trial, "field" | "asked"> {
   readonly pixels: Points;
-  /** Evaluations of the network for a sample; the mean where samples differ. */
+  /** Evaluations of the field for a sample; the mean where samples differ. */
   readonly evaluations: number;
+  /** How often the network runs in each of them. */
+  readonly runs: number;
   readonly seconds: number;
   /** The cost in words. */
   readonly words: string;
@@ -47,7 +52,7 @@ export async function drawFor(
 ): Promise<DrawnImages> {
   const started = performance.now();
   const asked = askedOf(classes, count, guidance);
-  const each = evaluationsEach(how);
+  const each = evaluationsEach(how) * runsOf(classes, guidance);
   let counted = 0;
   const { pixels, ...cost } = await drawSamplesInBatches(
     drawable,
@@ -64,10 +69,18 @@ export async function drawFor(
     ...asked && { asked: asked.labels },
     pixels: { values: asBytes(pixels), rows: count, width: pixels.length / count },
     evaluations: cost.evaluations,
+    runs: runsOf(classes, guidance),
     seconds: (performance.now() - started) / 1000,
-    words: costInWords(cost) +
-      (asked ? `, equally many of each class, ${guidanceInWords(asked.guidance)}` : ""),
+    words: [
+      costInWords(cost) + (runsOf(classes, guidance) > 1 ? " with and without the class" : ""),
+      ...asked ? ["equally many of each class", guidanceInWords(asked.guidance)] : [],
+    ].join(", "),
   };
+}
+
+/** How often the network runs in an evaluation of the field: guided, with and without the class. */
+export function runsOf(classes: number, guidance: number): number {
+  return classes > 0 && runsTwice({ scale: guidance }) ? 2 : 1;
 }
 
 /** Equally many samples of each class, in turn; of a network without classes there is nothing to ask. */
@@ -123,7 +136,7 @@ export async function imageSets(
       train: await judged(imagesOf(data.train, drawImages(trained, count, seed))),
       noise: await judged(rowsOf(asBytes(toPixels(x0, drawable.normalization)))),
     },
-    cost: { evaluations: Math.round(count * drawn.evaluations), seconds: drawn.seconds },
+    cost: { evaluations: Math.round(count * drawn.evaluations * drawn.runs), seconds: drawn.seconds },
     how: `${options.words}, ${drawn.words}`,
     field: drawn.field,
     asked: drawn.asked,

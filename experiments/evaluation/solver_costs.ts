@@ -7,7 +7,7 @@ import { readJson } from "../run/read_file.ts";
 export interface SolverCost {
   /** As `solverSpec` reads it. */
   readonly spec: string;
-  /** Evaluations of the network for a sample; the mean where samples differ. */
+  /** Evaluations of the network for a sample, guided ones counted twice; the mean where samples differ. */
   readonly evaluations: number;
   /** For all samples. */
   readonly seconds: number;

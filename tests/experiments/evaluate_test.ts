@@ -22,11 +22,15 @@ testTask(
     }
     const { frechet, confident } = evaluation.figures;
     assert.ok(frechet!.real! < frechet!.noise!, "real images are nearer to real images than noise is");
-    assert.equal(evaluation.samples.evaluations, 170 * 2);
+    assert.equal(
+      evaluation.samples.evaluations,
+      170 * 2 * 2,
+      "two steps of Euler, with and without the class",
+    );
     assert.equal(evaluation.samples.classes!.reduce((sum, count) => sum + count, 0), 170);
     assert.match(
       stdout,
-      /170 samples from the noise of seed 0, euler, 2 steps, 2 evaluations each, equally many/,
+      /170 samples from the noise of seed 0, euler, 2 steps, 2 evaluations each with and without the class, equally many/,
     );
     assert.match(stdout, /Judge [0-9a-f]{12}, cached: right on /);
     assert.match(stdout, /Fréchet distance/);

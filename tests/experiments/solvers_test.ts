@@ -15,12 +15,16 @@ testTask("solvers compares solvers from the same noise, and keeps what it has me
     place.succeed("solvers", `a --count 170 --device cpu --solvers ${solvers}`);
   const { stdout } = await compare("euler:steps=2;heun:steps=1");
   assert.match(stdout, /170 samples each, all from the noise of seed 0/);
-  assert.match(stdout, /euler:steps=2 +2 /);
+  assert.match(stdout, /euler:steps=2 +4 /);
   await compare("euler:steps=2;heun:steps=1;dopri5:rtol=1e-1");
   const { solvers } = (await readSolverCosts(place.file("a", "solvers.json")))!;
   assert.deepEqual(solvers.map(({ spec }) => spec), ["euler:steps=2", "heun:steps=1", "dopri5:rtol=1e-1"]);
-  assert.deepEqual(solvers.slice(0, 2).map(({ evaluations }) => evaluations), [2, 2]);
-  assert.ok(solvers[2].evaluations >= 8, "2 + 6 for each try");
+  assert.deepEqual(
+    solvers.slice(0, 2).map(({ evaluations }) => evaluations),
+    [4, 4],
+    "guided: with and without the class",
+  );
+  assert.ok(solvers[2].evaluations >= 16, "twice 2 + 6 for each try");
   const [kept] = solvers;
   await compare("euler:steps=2");
   const after = (await readSolverCosts(place.file("a", "solvers.json")))!;
@@ -38,7 +42,7 @@ testTask("solvers --checkpoint compares on weights that no run tells about", asy
   const flags = "--data data --count 170 --device cpu --guidance 2 --solvers euler:steps=1 --out costs.json";
   const { stderr } = await place.succeed("solvers", `--checkpoint a/last.safetensors ${flags}`);
   const { common, solvers } = (await readSolverCosts(place.file("costs.json")))!;
-  assert.deepEqual([common.guidance, solvers[0].evaluations], [2, 1]);
+  assert.deepEqual([common.guidance, solvers[0].evaluations], [2, 2]);
   assert.match(
     stderr,
     /The cheapest that may be as good as the best: euler:steps=1\nDone; see costs\.json\n$/,

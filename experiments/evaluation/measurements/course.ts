@@ -3,6 +3,7 @@ import { flowGeometry, fromPixels, noise, roundTrip } from "../../../models/mod.
 import { bootstrap } from "../../../models/measures/estimate.ts";
 import { rowsOf } from "../../../models/measures/points.ts";
 import { evaluationsOnWay, followedBy } from "../followed_by.ts";
+import { runsOf } from "../image_sets.ts";
 import { conditionOf } from "../real_images.ts";
 import type { Measured, Measurement, Trial } from "../trial.ts";
 
@@ -13,7 +14,8 @@ const batch = 64;
 export const course: Measurement = {
   judged: false,
   sampled: false,
-  evaluations: (_, { courseImages, how }) => 3 * courseImages * evaluationsOnWay(followedBy(how)),
+  evaluations: ({ classes }, { courseImages, how, guidance }) =>
+    (runsOf(classes, guidance) + 2) * courseImages * evaluationsOnWay(followedBy(how)),
   async measure(trial) {
     const { courseImages: count } = trial.options;
     if (count === 0) return { figures: {} };
@@ -49,7 +51,7 @@ async function followed(
         sum.curvature += geometry.curvature[i][n] * distance / count;
       });
     });
-    await advance(rows * geometry.evaluations);
+    await advance(rows * geometry.evaluations * runsOf(subject.classes, options.guidance));
   }
   return {
     figures: {

@@ -52,7 +52,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     valBatches: 16,
     guidance: 1.5,
     solver: "heun",
-    sampleSteps: 20,
+    sampleSteps: 10,
     sampleEpochs: 0.25,
     flowSteps: 100,
   },
