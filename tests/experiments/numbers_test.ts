@@ -56,7 +56,7 @@ testTask("train has the learning rates of its schedule from the first step to th
 testTask("train --resume keeps what a plateau schedule knows", async (place) => {
   // So small a rate that no loss is better than the first by a ten-thousandth.
   const flags =
-    `${bare} --schedule plateau --plateau-patience 0 --plateau-factor 0.5 --lr 3e-7 --warm-up 0 --val-fraction 0.3`;
+    `${bare} --schedule plateau --plateau-patience 0 --plateau-factor 0.5 --optimizer adamw --lr 3e-7 --warm-up 0 --val-fraction 0.3`;
   await place.succeed("train:base", `${flags} --epochs 5 --out whole`);
   await place.succeed("train:base", `${flags} --epochs 3 --out halves`);
   await place.succeed("train:base", "--resume halves --epochs 5");
