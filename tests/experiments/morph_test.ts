@@ -86,7 +86,7 @@ testTask(
   async (place) => {
     await storeNetwork(place, { classes: 10 });
     const { stderr } = await place.succeed("morph", `${flags} --from 3,4,5 --frames 3 --out x.gif`);
-    assert.match(stderr, /\n3 rows of 3 images, rk4, 8 steps, guidance 1.5, to noise 32 /);
+    assert.match(stderr, /\n3 rows of 3 images, rk4, 8 steps, guidance 1.4, to noise 32 /);
     const gif = readGif(await place.read("x.gif"));
     assert.equal(gif.frames.length, 3 + 14 + 2); // the far end stands for 0.9 s
     assert.deepEqual([gif.delays[0], gif.delays.at(-1)], [60, 900]);
@@ -97,7 +97,7 @@ testTask(
     const { stderr: noise } = await place.succeed("morph", `${drawn} --frames 2 --count 2 --out x.png`);
     assert.match(
       noise,
-      /^2 rows of 2 images, rk4, 8 steps, guidance 1.5, 32 evaluations each with and without the class, in /,
+      /^2 rows of 2 images, rk4, 8 steps, guidance 1.4, 32 evaluations each with and without the class, in /,
     );
     // The ends are the samples that the task sample draws from that noise, of the classes 0 to 3.
     await place.succeed(
