@@ -31,9 +31,9 @@ export function nameOf({ model, filters, tEmb, batchSize, precision }: Case): st
   return `${model} [${filters}] T ${tEmb}, batch ${batchSize}${precision === "f16" ? ", f16" : ""}`;
 }
 
-/** Settings of a training run of a case. */
+/** Settings of a training run of a case, by the optimizer and times that other programs have, too. */
 function configOf({ filters, ...rest }: Case) {
-  return trainingConfig({ ...rest, filters: [...filters] });
+  return trainingConfig({ ...rest, filters: [...filters], optimizer: "adamw", times: "uniform" });
 }
 
 /** Training on random images: the trainer, and a function that queues a step of it. */
