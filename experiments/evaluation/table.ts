@@ -11,8 +11,10 @@ export function aboutEvaluation({ samples, judge, dataset, device }: Evaluation)
   const drawn = `${whole(count)} samples from the noise of seed ${seed}, ${how}: ` +
     `${whole(evaluations)} evaluations, ${seconds.toFixed(1)} s on ${device}`;
   if (!judge) return `${drawn}\nNo judge: ${dataset.name} has no labels`;
+  const seen = samples.classes?.map((count, label) => `${label}: ${whole(count)}`) ?? [];
   return `${drawn}\nJudge ${judge.sha256.slice(0, 12)}, ${judge.source}: ` +
-    `right on ${(100 * judge.accuracy).toFixed(2)} % of the test images of ${dataset.name}`;
+    `right on ${(100 * judge.accuracy).toFixed(2)} % of the test images of ${dataset.name}` +
+    (seen.length > 0 ? `\nSamples by the class it sees: ${seen.join(", ")}` : "");
 }
 
 /** The figures as a table with intervals, what real images and noise give, and cost. */

@@ -82,6 +82,7 @@ Deno.test("aboutEvaluation() says what was drawn, by what, and who judged", () =
     /2,000 samples from the noise of seed 0, heun: 80,000 evaluations, 61\.3 s on a device/,
   );
   assert.match(about, /Judge efefefefefef, stored: right on 99\.12 % of the test images of made-up/);
+  assert.match(about, /\nSamples by the class it sees: 0: 1,200, 1: 800$/);
   assert.match(aboutEvaluation({ ...evaluation, judge: undefined }), /No judge: made-up has no labels/);
 });
 
