@@ -1,18 +1,14 @@
 import type { Examples } from "../../viz/report/mod.ts";
 import type { Dataset } from "./labelled_images.ts";
+import { pixelsOf } from "./pixels_of.ts";
 
 /** The first test images of the classes in turn, or the first ones where there are no labels. */
 export function examplesOf({ test, classNames, ...data }: Dataset, count: number): Examples {
   const indices = inTurn(test.labels ?? new Uint8Array(test.count)).slice(0, count);
   const { channels: C, height: H, width: W } = data;
-  const P = C * H * W;
-  const image = new Float32Array(indices.length * P);
-  indices.forEach((from, n) => {
-    for (let p = 0; p < P; p++) image[n * P + p] = test.images[from * P + p] / 255;
-  });
   return {
     shape: [indices.length, C, H, W],
-    image,
+    image: pixelsOf(test.images, indices, C * H * W),
     ...test.labels && { labels: indices.map((index) => test.labels![index]) },
     ...classNames && { classNames },
   };

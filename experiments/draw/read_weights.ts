@@ -19,17 +19,20 @@ export interface WeightsFile {
  * @throws {RunError} if the file cannot be read, or the run has no weights
  */
 export async function readWeights(checkpoint: string): Promise<WeightsFile> {
-  if (await isFile(checkpoint)) {
-    try {
-      return { path: checkpoint, bytes: await Deno.readFile(checkpoint) };
-    } catch (error) {
-      throw new RunError(`Cannot read the checkpoint ${checkpoint}: ${reasonOf(error)}`);
-    }
-  }
+  if (await isFile(checkpoint)) return { path: checkpoint, bytes: await readCheckpoint(checkpoint) };
   const run = await findRun(checkpoint);
   const weights = findWeights(run);
   if (weights === undefined) throw new RunError(`Cannot draw from ${checkpoint}: ${noWeights}`);
   return { path: weights.path, bytes: await readFile(weights.path, run), run };
+}
+
+/** @throws {RunError} if the file cannot be read */
+export async function readCheckpoint(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return await Deno.readFile(path);
+  } catch (error) {
+    throw new RunError(`Cannot read the checkpoint ${path}: ${reasonOf(error)}`);
+  }
 }
 
 /** Whether a word names a file; one with the ending of weights that is not there does, too. */

@@ -1,27 +1,17 @@
 import { currentDevice } from "../../kernels/mod.ts";
 import { type Points, rowsOf } from "../../models/measures/points.ts";
 import type { JudgedSamples, LiveJudge } from "../../viz/report/mod.ts";
-import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
-import { classHistogram } from "../measures/class_entropy.ts";
 import type { Evaluation, Figure } from "./evaluation.ts";
 import type { FigureName } from "./figures.ts";
 import { imageSets, samplingEvaluations } from "./image_sets.ts";
 import { measurements } from "./measurements.ts";
-import { verdicts } from "./measurements/recognition.ts";
 import type { Subject } from "./subject.ts";
 import type { EvaluationOptions, Measured, Measurement } from "./trial.ts";
+import { type Advance, advanceOf, unlessStopped, type Watch } from "./watch.ts";
 
 /** Test images that a report's page compares fresh samples with. */
 const liveRows = 500;
-
-/** How an evaluation is watched and stopped. */
-export interface Watch {
-  /** Called with the evaluations of the network that are done, of {@linkcode evaluationsOf} in all. */
-  readonly onProgress?: (done: number) => void;
-  /** Ends the evaluation early. */
-  readonly signal?: AbortSignal;
-}
 
 /** An evaluation, and samples to look at. */
 export interface Evaluated {
@@ -43,20 +33,9 @@ export async function evaluate(
   subject: Subject,
   judge: DataJudge | undefined,
   options: EvaluationOptions,
-  { onProgress = () => {}, signal }: Watch = {},
+  watch: Watch = {},
 ): Promise<Evaluated | undefined> {
-  let done = 0;
-  const advance = async (evaluations: number) => {
-    onProgress(done += evaluations);
-    await yieldToSignals();
-    signal?.throwIfAborted();
-  };
-  try {
-    return await measureAll(subject, judge, options, advance);
-  } catch (error) {
-    if (signal?.aborted && error === signal.reason) return undefined;
-    throw error;
-  }
+  return await unlessStopped(watch, () => measureAll(subject, judge, options, advanceOf(watch)));
 }
 
 /** Evaluations of the network, each of one image at one time, that an evaluation takes. */
@@ -75,13 +54,13 @@ async function measureAll(
   subject: Subject,
   judge: DataJudge | undefined,
   options: EvaluationOptions,
-  advance: (evaluations: number) => Promise<void>,
+  advance: Advance,
 ): Promise<Evaluated> {
   const started = performance.now();
   const { cost, how, ...drawn } = await imageSets(subject, judge, options, advance);
   const trial = { subject, options, judge, advance, ...drawn };
   const figures: Partial<Record<FigureName, Figure>> = {};
-  const rest: Pick<Measured, "course" | "lossByTime" | "judged"> = {};
+  const rest: Pick<Measured, "classes" | "course" | "lossByTime" | "judged"> = {};
   for (const measurement of wantedOf(judge)) {
     const begun = performance.now();
     const { figures: found, ...more } = await measurement.measure(trial);
@@ -94,7 +73,7 @@ async function measureAll(
     }
     Object.assign(rest, more);
   }
-  const { judged, ...means } = rest;
+  const { judged, classes, ...means } = rest;
   const { weights, data: { name, digest } } = subject;
   return {
     evaluation: {
@@ -107,10 +86,7 @@ async function measureAll(
       ...judge && { judge: { sha256: judge.digest, accuracy: judge.accuracy, source: judge.source } },
       samples: {
         ...{ count: options.count, seed: options.seed, how, ...cost },
-        ...judge &&
-          {
-            classes: [...classHistogram(verdicts(drawn.sets.samples, judge.classes).classes, judge.classes)],
-          },
+        ...classes && { classes },
       },
       figures,
       ...means,

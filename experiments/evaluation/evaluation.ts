@@ -39,7 +39,7 @@ export interface Course {
   readonly t: readonly number[];
   /** Mean squared difference between the velocity and the straight line, per value. */
   readonly straightness: readonly number[];
-  /** Norm of dv/dt along the way over that of the straight line. */
+  /** Distance from noise to sample over the radius of the way: 0 on a straight line. */
   readonly curvature: readonly number[];
 }
 

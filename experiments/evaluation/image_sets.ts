@@ -9,6 +9,7 @@ import type { Cost } from "./evaluation.ts";
 import { drawImages, imagesOf } from "./real_images.ts";
 import type { Subject } from "./subject.ts";
 import type { EvaluationOptions, JudgedImages, Trial } from "./trial.ts";
+import type { Advance } from "./watch.ts";
 
 /** Evaluations of a sample by a solver that chooses its own steps, for a first guess. */
 const guess = 60;
@@ -48,7 +49,7 @@ export interface DrawnImages extends Pick<Trial, "field" | "asked"> {
 export async function drawFor(
   { drawable, classes }: Subject,
   { count, seed, how, guidance }: Pick<EvaluationOptions, "count" | "seed" | "how" | "guidance">,
-  advance: (evaluations: number) => Promise<void>,
+  advance: Advance,
 ): Promise<DrawnImages> {
   const started = performance.now();
   const asked = askedOf(classes, count, guidance);
@@ -109,7 +110,7 @@ export async function imageSets(
   subject: Subject,
   judge: DataJudge | undefined,
   options: EvaluationOptions,
-  advance: (evaluations: number) => Promise<void>,
+  advance: Advance,
 ): Promise<DrawnSets> {
   const { drawable, data, trained } = subject;
   const { count, seed } = options;

@@ -28,7 +28,7 @@ export async function judgeFor(data: Dataset, options: JudgeOptions): Promise<Da
 export function planOf(words: EvaluateWords, subject: Subject, usual: number): EvaluationOptions {
   const { seed, solver, courseImages, bitsImages } = words;
   const { drawnBy } = subject;
-  const count = words.count ?? Math.min(usual, imagesOf(subject));
+  const count = words.count ?? Math.min(usual, mostImages(subject));
   checkCount(count, subject);
   return {
     ...{ count, seed, courseImages, bitsImages, guidance: guidanceFor(words.guidance, subject) },
@@ -37,14 +37,14 @@ export function planOf(words: EvaluateWords, subject: Subject, usual: number): E
 }
 
 /** Real images of each kind that there are to compare samples with. */
-function imagesOf({ data, trained }: Subject): number {
+function mostImages({ data, trained }: Subject): number {
   return Math.min(data.test.count, trained.length);
 }
 
 /** @throws {ConfigError} if there are not as many real images, or too few samples for the covariance of their features */
 export function checkCount(count: number, subject: Subject): void {
   const { data, trained } = subject;
-  const most = imagesOf(subject);
+  const most = mostImages(subject);
   if (count > most) {
     throw new ConfigError(
       `Cannot compare ${count} samples: ${data.name} has ${data.test.count} test images, and the network learned from ` +

@@ -2,17 +2,14 @@ import { type Tensor, tensor } from "../../kernels/mod.ts";
 import { permutation } from "../../models/random/permutation.ts";
 import { streams } from "../../models/random/streams.ts";
 import type { LabelledImages } from "../data/dataset.ts";
+import { pixelsOf } from "../data/pixels_of.ts";
 import type { Points } from "../../models/measures/points.ts";
 import type { Subject } from "./subject.ts";
 
 /** Some images of a data set, as pixels from 0 black to 1 white. */
 export function imagesOf({ images, count }: LabelledImages, indices: Uint32Array): Points {
   const width = images.length / count;
-  const values = new Float32Array(indices.length * width);
-  indices.forEach((image, n) => {
-    for (let p = 0; p < width; p++) values[n * width + p] = images[image * width + p] / 255;
-  });
-  return { values, rows: indices.length, width };
+  return { values: pixelsOf(images, indices, width), rows: indices.length, width };
 }
 
 /** Some of the given images, drawn without replacement by a seed. */

@@ -1,16 +1,16 @@
 import { join } from "node:path";
-import { flowMatching, loadCheckpoint, type Objective } from "../../models/mod.ts";
+import { loadCheckpoint } from "../../models/mod.ts";
 import { type Dataset, loadDataset } from "../data/dataset.ts";
 import { sha256 } from "../data/mnist.ts";
 import { splitImages } from "../data/split.ts";
 import { checkFit } from "../draw/check_fit.ts";
 import type { Drawable } from "../draw/drawable.ts";
+import { readCheckpoint } from "../draw/read_weights.ts";
 import { findWeights, noWeights } from "../run/run_weights.ts";
-import { reasonOf, RunError } from "../run/atomic_write.ts";
+import { RunError } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
-import { readMetrics } from "../run/metrics_log.ts";
+import { lastStep, readMetrics } from "../run/metrics_log.ts";
 import { readFile } from "../run/read_file.ts";
-import { objectiveOf } from "../settings/tasks/objective.ts";
 import { readConfig } from "../settings/tasks/train_config.ts";
 import { requireRecord } from "../tracking/current_record.ts";
 import type { Evaluation } from "./evaluation.ts";
@@ -22,7 +22,6 @@ export interface Subject {
   /** The training images that it learned from, as indices. */
   readonly trained: Uint32Array;
   readonly weights: Evaluation["weights"];
-  readonly objective: Objective;
   /** Number of classes that the network can be asked for; 0 without. */
   readonly classes: number;
   /** Guidance by its class, with which its run draws samples. */
@@ -52,12 +51,11 @@ export async function subjectOfRun(run: string): Promise<Subject> {
     );
   }
   const metrics = await readMetrics(join(run, runFile.metrics));
-  const step = metrics.reduce((most, line) => Math.max(most, line.step), 0);
+  const step = lastStep(metrics);
   return {
     ...subjectOf(bytes, found.path, data),
     trained: splitImages(data.train.count, config).train,
     weights: { file: found.path.slice(run.length + 1), sha256: await sha256(bytes.slice()), step },
-    objective: objectiveOf(config),
     drawnBy: `${config.solver}:steps=${config.sampleSteps}`,
     guidance: config.guidance,
   };
@@ -70,18 +68,12 @@ export async function subjectOfRun(run: string): Promise<Subject> {
  * @throws {RunError} if the file cannot be read, or its images are not of the data's size
  */
 export async function subjectOfCheckpoint(path: string, source: string | undefined): Promise<Subject> {
-  let bytes: Uint8Array<ArrayBuffer>;
-  try {
-    bytes = await Deno.readFile(path);
-  } catch (error) {
-    throw new RunError(`Cannot read the checkpoint ${path}: ${reasonOf(error)}`);
-  }
+  const bytes = await readCheckpoint(path);
   const data = await loadDataset(source);
   return {
     ...subjectOf(bytes, path, data),
     trained: Uint32Array.from({ length: data.train.count }, (_, i) => i),
     weights: { file: path, sha256: await sha256(bytes) },
-    objective: flowMatching,
   };
 }
 

@@ -5,6 +5,7 @@ import type { JudgedSamples } from "../../viz/report/mod.ts";
 import type { Cost, Evaluation, Figure } from "./evaluation.ts";
 import type { FigureName } from "./figures.ts";
 import type { Subject } from "./subject.ts";
+import type { Advance } from "./watch.ts";
 
 /** What is measured, and on how much. */
 export interface EvaluationOptions {
@@ -48,13 +49,15 @@ export interface Trial {
   /** The class asked of each sample, which is the field's condition, if the network takes one. */
   readonly asked?: Uint32Array<ArrayBuffer> | undefined;
   /** Counts evaluations for the progress bar, and lets signals in. */
-  readonly advance: (evaluations: number) => Promise<void>;
+  readonly advance: Advance;
 }
 
 /** What a measurement found. */
 export interface Measured extends Pick<Evaluation, "course" | "lossByTime"> {
   readonly figures: Readonly<Partial<Record<FigureName, Omit<Figure, keyof Cost>>>>;
   readonly judged?: JudgedSamples | undefined;
+  /** Samples of each class, as the judge sees them. */
+  readonly classes?: readonly number[] | undefined;
 }
 
 /** A part of an evaluation: one or several figures that share their work. */

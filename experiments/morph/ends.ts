@@ -4,6 +4,7 @@ import type { Guidance } from "../draw/asked.ts";
 import type { Drawable } from "../draw/drawable.ts";
 import { type FoundNoise, noiseOfImages, type OnSamples } from "../draw/samples.ts";
 import type { LabelledImages } from "../data/labelled_images.ts";
+import { pixelsOf } from "../data/pixels_of.ts";
 import type { Start } from "./start.ts";
 
 /** What a row begins or ends with: a test image, or noise that a seed gives. */
@@ -80,9 +81,8 @@ function imagesOf(
   numbers: readonly number[],
   P: number,
 ): { readonly pixels: Float32Array; readonly labels: Uint32Array<ArrayBuffer> } {
-  const pixels = new Float32Array(numbers.length * P);
-  numbers.forEach((image, n) => {
-    for (let p = 0; p < P; p++) pixels[n * P + p] = images[image * P + p] / 255;
-  });
-  return { pixels, labels: Uint32Array.from(numbers, (image) => labels?.[image] ?? 0) };
+  return {
+    pixels: pixelsOf(images, numbers, P),
+    labels: Uint32Array.from(numbers, (image) => labels?.[image] ?? 0),
+  };
 }

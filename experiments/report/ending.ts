@@ -1,4 +1,4 @@
-import type { Metrics } from "../run/metrics_log.ts";
+import { lastStep, type Metrics } from "../run/metrics_log.ts";
 import { currentRecord } from "../tracking/current_record.ts";
 
 /**
@@ -11,7 +11,7 @@ import { currentRecord } from "../tracking/current_record.ts";
 export async function endingOf(run: string, metrics: readonly Metrics[]): Promise<string | undefined> {
   const record = await currentRecord(run);
   if (record?.status !== "FAILED" && record?.status !== "KILLED") return undefined;
-  const step = metrics.reduce((most, line) => Math.max(most, line.step), 0);
+  const step = lastStep(metrics);
   const where = step > 0 ? `after step ${step.toLocaleString("en")}` : "before its first step was logged";
   if (record.status === "KILLED") return `Stopped ${where}, before its end.`;
   return `Failed ${where}: ${record.reason ?? "its program gave no reason"}.`;

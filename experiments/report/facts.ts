@@ -1,7 +1,7 @@
 import type { Fact } from "../../viz/report/mod.ts";
 import { describeData } from "../data/describe_data.ts";
 import { asText } from "../settings/setting.ts";
-import type { Metrics } from "../run/metrics_log.ts";
+import { lastStep, type Metrics } from "../run/metrics_log.ts";
 import type { RecordedDataset } from "../tracking/record.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -61,7 +61,7 @@ function measuresOf({ config, environment, metrics, parameters }: RunRecord) {
   const all = (name: string) =>
     metrics.flatMap((line) => Number.isFinite(line[name]) ? [Number(line[name])] : []);
   const loss = (value: number | undefined) => value?.toFixed(4);
-  const step = metrics.reduce((most, line) => Math.max(most, line.step), 0);
+  const step = lastStep(metrics);
   const seconds = all("elapsed_seconds").at(-1);
   const images = typeof config.batchSize === "number" ? step * config.batchSize : 0;
   const vals = all("val_loss");

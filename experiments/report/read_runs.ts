@@ -9,7 +9,7 @@ import { readFlowPaths } from "../draw/path_file.ts";
 import { findFlowSnapshots } from "../draw/snapshot_files.ts";
 import { readLossByTime } from "../draw/loss_by_time.ts";
 import { runFile, weightsFile } from "../run/layout.ts";
-import { type Metrics, readMetrics } from "../run/metrics_log.ts";
+import { lastStep, type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { readIfThere, readJson } from "../run/read_file.ts";
 import { readRecord } from "../tracking/record.ts";
 import { endingOf } from "./ending.ts";
@@ -56,7 +56,7 @@ async function readReportRun(folder: string, name: string): Promise<ReportRun> {
   const samplesPng = await readIfThere(join(folder, runFile.samples));
   const paths = await readFlowPaths(folder);
   const ending = await endingOf(folder, metrics);
-  const quality = await readQuality(folder, metrics.reduce((most, { step }) => Math.max(most, step), 0));
+  const quality = await readQuality(folder, lastStep(metrics));
   const solvers = await readSolverQuality(folder);
   return {
     name,

@@ -42,6 +42,11 @@ export async function readMetrics(path: string): Promise<Metrics[]> {
   });
 }
 
+/** The last step that was measured; 0 if none was. */
+export function lastStep(metrics: readonly Metrics[]): number {
+  return metrics.reduce((most, { step }) => Math.max(most, step), 0);
+}
+
 /**
  * Drops all lines of `metrics.jsonl` after a step, and an incomplete last line, so that a run resumed at this step leaves
  * neither gap nor repetition.

@@ -90,6 +90,14 @@ testTask("evaluate --checkpoint measures weights that no run tells about", async
   assert.ok(figures.frechet.value > 0);
 });
 
+testTask("evaluate --checkpoint takes the path that the network was made for", async (place) => {
+  await makeRun(place, "--no-conditional --path cosine");
+  const both = ["a", "--checkpoint a/ema.safetensors --data data --out out.json"];
+  for (const what of both) await place.succeed("evaluate", `${what} ${quickly}`);
+  const { figures } = JSON.parse(new TextDecoder().decode(await place.read("out.json")));
+  assert.equal(figures.test_loss.value, (await readEvaluation(place.file("a")))!.figures.test_loss!.value);
+});
+
 testTask("evaluate stopped by Ctrl-C writes nothing", async (place) => {
   await makeRun(place);
   const before = await place.listing(place.file("a"));

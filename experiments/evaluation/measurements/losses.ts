@@ -1,8 +1,7 @@
-import { HeldOutLoss } from "../../../models/mod.ts";
+import { HeldOutLoss, meanLoss } from "../../../models/mod.ts";
 import { ImageSource, labelsFor } from "../../data/image_source.ts";
 import { binByTime } from "../../draw/loss_by_time.ts";
 import { bootstrap } from "../../../models/measures/estimate.ts";
-import { meanLoss } from "../../../models/mod.ts";
 import type { Measurement } from "../trial.ts";
 
 /** Images whose losses are computed at once. */
@@ -15,14 +14,14 @@ export const losses: Measurement = {
   judged: false,
   sampled: false,
   evaluations: ({ data }) => Math.min(data.test.count, most),
-  async measure({ subject: { data, drawable, objective, classes }, options: { seed }, advance }) {
+  async measure({ subject: { data, drawable, classes }, options: { seed }, advance }) {
     const test = new ImageSource(
       data.test.images,
       data,
       drawable.normalization,
       labelsFor({ conditional: classes > 0 }, data.test, data),
     );
-    const heldOut = new HeldOutLoss(drawable.model, test, { batchSize, seed, objective });
+    const heldOut = new HeldOutLoss(drawable.model, test, { batchSize, seed });
     const images = Uint32Array.from({ length: Math.min(data.test.count, most) }, (_, i) => i);
     let counted = 0;
     const measured = await heldOut.losses(images, async () => {

@@ -1,4 +1,4 @@
-import { classEntropy } from "../../measures/class_entropy.ts";
+import { classEntropy, classHistogram } from "../../measures/class_entropy.ts";
 import { proportion } from "../../../models/measures/estimate.ts";
 import type { JudgedImages, Measurement } from "../trial.ts";
 
@@ -20,6 +20,7 @@ export const recognition: Measurement = {
     const right = asked &&
       proportion(countOf(samples.classes, (label, n) => label === asked[n]), asked.length);
     return Promise.resolve({
+      classes: [...classHistogram(samples.classes, classes)],
       figures: {
         confident: { ...share(samples), real: share(test).value, noise: share(noise).value },
         ...right && { asked_class: right },
