@@ -1,8 +1,8 @@
 import { type FigureName, shownFigure } from "../../evaluation/figures.ts";
 import type { Difference } from "./summary.ts";
-import type { Interval } from "./seed_intervals.ts";
+import type { Interval, SeedMean } from "./seed_intervals.ts";
 
-/** `1.2 to 3.4`; ends that are shown with a sign if one is negative. */
+/** `1.2 to 3.4`. */
 export function intervalInWords(name: FigureName, [low, high]: Interval): string {
   return `${shown(name, low)} to ${shown(name, high)}`;
 }
@@ -40,4 +40,11 @@ export function times(ratio: number): string {
 /** A share in per cent with two digits, or that it is nothing. */
 export function percent(share: number): string {
   return share < 1e-4 ? `${share.toExponential(0)}` : `${Number((100 * share).toPrecision(2))} %`;
+}
+
+/** A mean with its interval, `12.1 (10.2 to 14)`; empty without one. */
+export function meanInWords(name: FigureName, mean: SeedMean | undefined): string {
+  if (!mean) return "";
+  const value = shown(name, mean.mean);
+  return mean.interval ? `${value} (${intervalInWords(name, mean.interval)})` : value;
 }

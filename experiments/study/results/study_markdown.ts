@@ -1,0 +1,34 @@
+import type { Sentence } from "./conclusion.ts";
+import type { Table } from "./tables.ts";
+
+/** What stands below tables of intervals. */
+const note =
+  "Intervals hold the mean over seeds in 95 of 100 cases, by Student's t over the seeds; differences are taken within " +
+  "each seed, whose runs share the order of data, noise and times.";
+
+/** The conclusion and the tables of a study as a page in Markdown. */
+export function studyMarkdown(
+  title: string,
+  conclusion: readonly Sentence[],
+  tables: readonly Table[],
+): string {
+  const paragraphs = paragraphsOf(conclusion);
+  const parts = tables.map(({ title, head, rows }) => `## ${title}\n\n${markdownTable(head, rows)}`);
+  return [`# ${title}`, ...paragraphs, ...parts, note, ""].join("\n\n").trimEnd() + "\n";
+}
+
+/** The sentences in two paragraphs: what was run and found, and what was not. */
+export function paragraphsOf(conclusion: readonly Sentence[]): string[] {
+  const isLimit = ({ rule }: Sentence) => rule === "limits";
+  const joined = (sentences: readonly Sentence[]) => sentences.map(({ text }) => text).join(" ");
+  return [joined(conclusion.filter((s) => !isLimit(s))), joined(conclusion.filter(isLimit))]
+    .filter((paragraph) => paragraph !== "");
+}
+
+/** A table in Markdown; `|` and line ends in cells are escaped, and all columns but the first are numbers. */
+function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const escaped = (cell: string) => cell.replaceAll("|", "\\|").replaceAll(/\s+/g, " ");
+  const line = (cells: readonly string[]) => `| ${cells.map(escaped).join(" | ")} |`;
+  const rule = head.map((_, column) => column === 0 ? "---" : "---:");
+  return [line(head), `| ${rule.join(" | ")} |`, ...rows.map(line)].join("\n");
+}
