@@ -52,7 +52,9 @@ export async function tryLockCell(
       if (file) return await hold(file, locks, id, latest + 1, generations);
     }
   } catch (error) {
-    throw error instanceof RunError ? error : new RunError(`Cannot lock ${id} in ${folder}: ${reasonOf(error)}`);
+    throw error instanceof RunError
+      ? error
+      : new RunError(`Cannot lock ${id} in ${folder}: ${reasonOf(error)}`);
   }
 }
 

@@ -1,5 +1,7 @@
 import { accepted, asText, ConfigError, didYouMean, type Setting, shownValue } from "../settings/setting.ts";
+import { presets } from "../settings/tasks/presets.ts";
 import { training } from "../settings/tasks/train.ts";
+import { idleSettings } from "../settings/tasks/train_checks.ts";
 import { type TrainingConfig, trainingConfig } from "../settings/tasks/train_config.ts";
 import type { CellSettings, Plan, Value } from "./plan.ts";
 
@@ -72,7 +74,7 @@ export function plainValue(value: unknown): Value {
 }
 
 /**
- * The settings of a training run for a cell.
+ * The settings of a training run for a cell. What the plan sets for all cells is left out where it has no effect.
  *
  * @param settings of the cell alone
  * @param where for errors, e.g. the cell's id
@@ -83,11 +85,19 @@ export function configOf(
   settings: CellSettings,
   { seed, steps, where }: { readonly seed: number; readonly steps: number; readonly where: string },
 ): TrainingConfig {
-  const typed = Object.entries({ ...usual, ...fixed, ...settings })
-    .filter(([setting]) => !Object.hasOwn(own, setting))
-    .map(([setting, value]) => [setting, settingOf(setting, value, `${where} of the plan ${name}`)]);
+  const typed = (some: CellSettings): Partial<TrainingConfig> =>
+    Object.fromEntries(
+      Object.entries(some).filter(([setting]) => !Object.hasOwn(own, setting))
+        .map(([setting, value]) => [setting, settingOf(setting, value, `${where} of the plan ${name}`)]),
+    );
+  const [common, special] = [typed({ ...usual, ...fixed }), typed(settings)];
+  const all = { ...presets[preset], ...common, ...special };
+  const idle: readonly string[] = idleSettings(common, all);
+  const given = Object.entries({ ...common, ...special }).filter(([setting]) =>
+    setting in special || !idle.includes(setting)
+  );
   try {
-    return trainingConfig({ ...Object.fromEntries(typed), seed, maxSteps: steps }, preset);
+    return trainingConfig({ ...Object.fromEntries(given), seed, maxSteps: steps }, preset);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new ConfigError(`${error.message}; so asks ${where} of the plan ${name}`);

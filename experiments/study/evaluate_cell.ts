@@ -45,7 +45,12 @@ export async function evaluateCell(
     await evaluated(run, subject, judge, options, signal);
   if (!evaluation) return undefined;
   const costs = judge && planned.solvers.length > 0
-    ? await costsOf(run, subject, judge, planned.solvers, { ...options, signal, say, device: device.description })
+    ? await costsOf(run, subject, judge, planned.solvers, {
+      ...options,
+      signal,
+      say,
+      device: device.description,
+    })
     : [];
   if (!costs) return undefined;
   await report.write({ run, config: readConfig(run) });
@@ -53,7 +58,10 @@ export async function evaluateCell(
 }
 
 /** The options of the evaluate task that a plan stands for. */
-export function optionsOf({ solvers: _, ...planned }: PlannedEvaluation, subject: Subject): EvaluationOptions {
+export function optionsOf(
+  { solvers: _, ...planned }: PlannedEvaluation,
+  subject: Subject,
+): EvaluationOptions {
   return planOf({ ...evaluating.resolve({}), ...planned, help: false, runs: [] }, subject, planned.count);
 }
 

@@ -39,7 +39,11 @@ export interface StudyRecord {
     readonly recognised: number;
   }[];
   /** Quality on the way, where it was measured. */
-  readonly course?: readonly { readonly images: number; readonly seconds: number; readonly frechet: number }[];
+  readonly course?: readonly {
+    readonly images: number;
+    readonly seconds: number;
+    readonly frechet: number;
+  }[];
 }
 
 const value: FieldCheck = {
@@ -70,7 +74,9 @@ export async function readStudyRecord(folder: string): Promise<StudyRecord | und
   if (json === undefined) return undefined;
   const problem = fieldProblem(json, checks);
   if (problem === undefined) return json as unknown as StudyRecord;
-  throw new RunError(`Cannot read ${path}: ${problem}; delete the file: the study then measures the cell again`);
+  throw new RunError(
+    `Cannot read ${path}: ${problem}; delete the file: the study then measures the cell again`,
+  );
 }
 
 /** @throws {RunError} if the file cannot be written */

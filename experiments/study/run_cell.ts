@@ -22,7 +22,9 @@ export async function runCell(study: Study, cell: Cell, options: CellOptions): P
   const lock = await tryLockCell(study, cell);
   if ("holder" in lock) {
     const { host, pid, since } = lock.holder ?? {};
-    const who = pid === undefined ? "another program" : `process ${pid}${host ? ` on ${host}` : ""} since ${since}`;
+    const who = pid === undefined
+      ? "another program"
+      : `process ${pid}${host ? ` on ${host}` : ""} since ${since}`;
     options.say(`${cell.id} is left to ${who}`);
     return "busy";
   }

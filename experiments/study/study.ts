@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { runFolder } from "../run/layout.ts";
 import type { CellSettings, Plan } from "./plan.ts";
 import { readStudyRecord, type StudyRecord } from "./record.ts";
 
@@ -6,7 +7,9 @@ import { readStudyRecord, type StudyRecord } from "./record.ts";
 export interface Cell {
   /** Names its folder and its record, e.g. `residual-attention-off-s1`. */
   readonly id: string;
-  /** The settings that the plan names, but for the seed; with `match`, the filters are those that were found. */
+  /** The settings in which the plan lets cells differ, as it gives them. */
+  readonly asked: CellSettings;
+  /** All settings that the plan names, complete; with `match`, the filters are those that were found. */
   readonly settings: CellSettings;
   readonly seed: number;
   readonly steps: number;
@@ -26,12 +29,14 @@ export interface Study {
   readonly cells: readonly Cell[];
 }
 
-/** The folder of the cells in that of a study. */
-export const cellsFolder = "cells";
-
 /** The folder of a cell, which is an ordinary run folder. */
 export function cellFolder(study: Pick<Study, "folder">, { id }: Pick<Cell, "id">): string {
-  return join(study.folder, cellsFolder, id);
+  return join(study.folder, runFolder.cells, id);
+}
+
+/** What is set of the run of a cell: what the plan asks, with the widths that match. */
+export function trainedSettings({ asked, settings }: Pick<Cell, "asked" | "settings">): CellSettings {
+  return asked.match === undefined ? asked : { ...asked, filters: settings.filters };
 }
 
 /** Records of the finished cells, in the order of the study, and what is wrong with those that cannot be read. */

@@ -12,17 +12,11 @@ import {
   text,
 } from "../run/field_checks.ts";
 import { readJson } from "../run/read_file.ts";
-import { presetNames } from "../settings/tasks/train.ts";
+import { planChecks, settings } from "./plan_checks.ts";
 import type { Cell, Study } from "./study.ts";
 
 /** The file of a study's folder that says what the study is. */
 export const studyFile = "study.json";
-
-const value: FieldCheck = {
-  expected: "text, a number or a switch",
-  accepts: (value) => ["string", "boolean"].includes(typeof value) || Number.isFinite(value),
-};
-const settings = tableOf(value);
 
 const id: FieldCheck = {
   expected: "letters, digits, dots, hyphens and underscores",
@@ -30,31 +24,13 @@ const id: FieldCheck = {
 };
 
 const cell = {
-  ...{ id, settings, seed: count, steps: count },
+  ...{ id, asked: settings, settings, seed: count, steps: count },
   ...{ parameters: count, multiplyAdds: count, secondsPerStep: optional(finiteNumber) },
 } satisfies Readonly<Record<keyof Cell, FieldCheck>>;
 
-const budget: FieldCheck = {
-  expected: "steps or minutes",
-  accepts: (value) => {
-    const { steps, minutes } = Object(value);
-    return Number.isSafeInteger(steps) && steps > 0 || Number.isFinite(minutes) && minutes > 0;
-  },
-};
-
-const plan = fieldsOf({
-  ...{ name: text, grid: tableOf(listOf(value)), cells: listOf(settings), fixed: settings },
-  preset: { expected: presetNames.join(", "), accepts: (value) => presetNames.some((name) => name === value) },
-  ...{ seeds: listOf(count), budget },
-  evaluation: fieldsOf({
-    ...{ count, seed: count, solver: optional(text), guidance: optional(finiteNumber) },
-    ...{ courseImages: count, bitsImages: count, solvers: listOf(text) },
-  }),
-});
-
 const checks = {
   version: { expected: "1", accepts: (value: unknown) => value === 1 },
-  ...{ digest: text, plan, cells: listOf(fieldsOf(cell)) },
+  ...{ digest: text, plan: fieldsOf(planChecks), cells: listOf(fieldsOf(cell)) },
 };
 
 /**
@@ -80,7 +56,9 @@ export async function readStudy(folder: string): Promise<Study | undefined> {
 export async function requireStudy(folder: string): Promise<Study> {
   const study = await readStudy(folder);
   if (study) return study;
-  throw new RunError(`Cannot find a study in ${folder}: there is no ${studyFile} (expected the folder of a study)`);
+  throw new RunError(
+    `Cannot find a study in ${folder}: there is no ${studyFile} (expected the folder of a study)`,
+  );
 }
 
 /** @throws {RunError} if the file cannot be written */

@@ -9,7 +9,7 @@ import { readRecord, writeRecord } from "../tracking/record.ts";
 import { isComplete } from "../training/is_complete.ts";
 import { runTraining } from "../training/run_training.ts";
 import { configOf } from "./cell_settings.ts";
-import { type Cell, cellFolder, type Study } from "./study.ts";
+import { type Cell, cellFolder, type Study, trainedSettings } from "./study.ts";
 
 /** What the run of a cell needs besides the study. */
 export interface CellOptions {
@@ -40,10 +40,13 @@ export async function trainCell(study: Study, cell: Cell, options: CellOptions):
   }
   const hasState = findContained(join(folder, runFile.state)) !== undefined;
   if (!hasState) await removeBeginning(folder);
-  const { id: where, seed, steps, settings } = cell;
-  const config = hasState
-    ? trainingConfig({ resume: folder, ...mlflow !== null && { mlflow } })
-    : { ...configOf(study.plan, settings, { seed, steps, where }), out: folder, mlflow, experiment };
+  const { id: where, seed, steps } = cell;
+  const config = hasState ? trainingConfig({ resume: folder, ...mlflow !== null && { mlflow } }) : {
+    ...configOf(study.plan, trainedSettings(cell), { seed, steps, where }),
+    out: folder,
+    mlflow,
+    experiment,
+  };
   const { interrupted } = await runTraining(config, {
     ...{ device, signal, say },
     ...terminal && { terminal },

@@ -73,7 +73,8 @@ export function parseSolversWords(argv: readonly string[]): SolversWords {
   }
   const idle = (["data", "out"] as const).find((name) => !isCheckpoint && name in values);
   if (idle) throw new ConfigError(`Cannot use ${flagOf(idle)} with a run: it has no effect there`);
-  const specs = config.solvers?.split(";").map((spec) => spec.trim()).filter((spec) => spec !== "") ?? usualSolvers;
+  const specs = config.solvers?.split(";").map((spec) => spec.trim()).filter((spec) => spec !== "") ??
+    usualSolvers;
   specs.forEach(solverSpec); // fails before anything is drawn
   const twice = specs.find((spec, i) => specs.indexOf(spec) < i);
   if (twice !== undefined) throw new ConfigError(`Cannot use --solvers: ${twice} is given twice`);

@@ -9,7 +9,9 @@ import { launching } from "./launching.ts";
 import { training } from "./train.ts";
 
 const settingsList = (hint: string, doc: string) =>
-  optional(text({ doc, hint, pattern: /^[^=;]+=[^;]+(;[^=;]+=[^;]+)*$/, expected: `settings such as ${hint}` }));
+  optional(
+    text({ doc, hint, pattern: /^[^=;]+=[^;]+(;[^=;]+=[^;]+)*$/, expected: `settings such as ${hint}` }),
+  );
 const launcherNames = Object.keys(launchers) as (keyof typeof launchers)[];
 
 /** The settings of the task that runs studies. */
@@ -36,7 +38,10 @@ export const studying = defineSettings({
   })),
 
   out: optional(path("DIR", "folder of the study (else runs/study-NAME)")),
-  launcher: choice(launcherNames, { doc: launcherNames.map((name) => `${name}: ${launchers[name].doc}`).join("; "), default: "local" }),
+  launcher: choice(launcherNames, {
+    doc: launcherNames.map((name) => `${name}: ${launchers[name].doc}`).join("; "),
+    default: "local",
+  }),
   dryRun: toggle({ doc: "say what would be run, and run nothing", default: false }),
   only: optional(text({
     doc: "run these cells of the study in a folder, here and now",
@@ -44,7 +49,10 @@ export const studying = defineSettings({
     pattern: /^[\w.-]+(,[\w.-]+)*$/,
     expected: "ids of cells, such as base-s1,base-s2",
   })),
-  collect: toggle({ doc: "write table and report of the study in a folder, and run nothing", default: false }),
+  collect: toggle({
+    doc: "write table and report of the study in a folder, and run nothing",
+    default: false,
+  }),
   ...launching,
 }, { preset: "Plan", out: "Run" });
 
@@ -84,7 +92,9 @@ export function parseStudyWords(argv: readonly string[]): StudyWords {
   const kept: readonly string[] = ["only", "collect", "device", "threads", "mlflow", "experiment"];
   const idle = alone && Object.keys(values).find((name) => !kept.includes(name));
   if (idle) {
-    throw new ConfigError(`Cannot use ${flagOf(idle)} with ${flagOf(alone)}: the study keeps its plan (leave it out)`);
+    throw new ConfigError(
+      `Cannot use ${flagOf(idle)} with ${flagOf(alone)}: the study keeps its plan (leave it out)`,
+    );
   }
   return { ...config, help, plan };
 }

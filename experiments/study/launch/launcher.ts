@@ -19,6 +19,8 @@ export interface Launcher {
   readonly name: string;
   /** One line of `--help`. */
   readonly doc: string;
+  /** Whether its cells have ended once it returns, so that results can be collected then. */
+  readonly collects: boolean;
   /** What `--dry-run` prints of it, such as the script that it would submit. */
   describe?(study: Study, unfinished: readonly Cell[], options: LaunchOptions): string;
   /**

@@ -5,5 +5,6 @@ import { runHere } from "./run_here.ts";
 export const local: Launcher = {
   name: "local",
   doc: "runs the cells on this machine",
+  collects: true,
   launch: runHere,
 };

@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { attend, conv2d, convTranspose2d, countMultiplyAdds, matmul, tensor, zeros } from "../../../kernels/mod.ts";
+import {
+  attend,
+  conv2d,
+  convTranspose2d,
+  countMultiplyAdds,
+  matmul,
+  tensor,
+  zeros,
+} from "../../../kernels/mod.ts";
 import { createModel } from "../../../models/mod.ts";
 import { testOnDevices } from "../../testing.ts";
 
@@ -25,7 +33,8 @@ testOnDevices("countMultiplyAdds() of a network grows with its images", () => {
     countMultiplyAdds(() => model.velocity(zeros([n, 1, 28, 28]), tensor(new Float32Array(n))));
   // First convolution, second, upwards, with skip, last, and the linear layers of time.
   const pixels = 28 * 28;
-  const expected = pixels * 4 * 9 + pixels / 4 * 8 * 4 * 9 + pixels * 4 * 8 + pixels * 4 * 8 * 9 + pixels * 4 * 9 +
+  const expected = pixels * 4 * 9 + pixels / 4 * 8 * 4 * 9 + pixels * 4 * 8 + pixels * 4 * 8 * 9 +
+    pixels * 4 * 9 +
     (8 + 8 * 8) + 8 * (4 + 8 + 4);
   assert.equal(of(1), expected);
   assert.equal(of(3), 3 * expected);
