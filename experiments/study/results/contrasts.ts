@@ -28,11 +28,15 @@ export function contrastsOf(setups: readonly Setup[]): Contrast[] {
 }
 
 function onlyDifference(a: CellSettings, b: CellSettings): string | undefined {
-  const matched = a.match !== undefined || b.match !== undefined;
+  const matched = isMatched(a) || isMatched(b);
   const choices = variedSettings([a, b]).filter((name) => !matched || !found.has(name));
   if (choices.length !== 1) return undefined;
   const [choice] = choices;
   if (!matched) return choice;
-  const fits = choice === "model" ? a.match === undefined || b.match === undefined : a.match === b.match;
+  const fits = choice === "model" ? !isMatched(a) || !isMatched(b) : a.match === b.match;
   return fits ? choice : undefined;
+}
+
+function isMatched({ match = "none" }: CellSettings): boolean {
+  return match !== "none";
 }

@@ -6,6 +6,7 @@ import type { Cell } from "../study.ts";
 export interface Setup {
   /** What tells it from the others, e.g. `residual, no attn`. */
   readonly label: string;
+  /** All that the plan names, complete. */
   readonly settings: CellSettings;
   readonly parameters: number;
   /** Of one forward pass of one image. */
@@ -20,11 +21,11 @@ export interface Setup {
 export function setupsOf(cells: readonly Cell[], records: readonly StudyRecord[]): Setup[] {
   const recordOf = new Map(records.map((record) => [record.cell, record]));
   const groups = Map.groupBy(cells, ({ settings }) => keyOf(settings));
-  const varied = variedSettings(cells.map(({ settings }) => settings));
+  const varied = variedSettings(cells.map(({ asked }) => asked));
   return [...groups.values()].map((cells) => {
-    const [{ settings, parameters, multiplyAdds }] = cells;
+    const [{ asked, settings, parameters, multiplyAdds }] = cells;
     return {
-      label: labelOf(settings, varied),
+      label: labelOf(asked, varied),
       ...{ settings, parameters, multiplyAdds, cells },
       records: cells.flatMap(({ id }) => recordOf.get(id) ?? []),
     };
@@ -38,18 +39,15 @@ export function variedSettings(all: readonly CellSettings[]): string[] {
 }
 
 /** A setting in words, e.g. `no attn`, `[16,32,64]` or `batchSize 32`. */
-export function settingInWords(name: string, value: Value | undefined): string {
-  if (value === undefined) return `usual ${name}`;
-  if (name === "match") return `matched in ${value}`;
+export function settingInWords(name: string, value: Value): string {
+  if (name === "match") return `equal ${value}`;
   if (name === "filters") return `[${value}]`;
   if (typeof value === "boolean") return value ? name : `no ${name}`;
   return typeof value === "number" ? `${name} ${value}` : value;
 }
 
-function labelOf(settings: CellSettings, varied: readonly string[]): string {
-  const words = varied.flatMap((name) =>
-    settings[name] === undefined ? [] : [settingInWords(name, settings[name])]
-  );
+function labelOf(asked: CellSettings, varied: readonly string[]): string {
+  const words = varied.flatMap((name) => name in asked ? [settingInWords(name, asked[name])] : []);
   return words.length > 0 ? words.join(", ") : "as the preset";
 }
 

@@ -21,6 +21,8 @@ export const plan: Plan = {
 /** A setup and the Fréchet distance of each finished seed, counted from 1; undefined is a run that is not finished. */
 export interface MadeUpSetup {
   readonly settings: CellSettings;
+  /** Default: the settings. */
+  readonly asked?: CellSettings;
   readonly frechet: readonly (number | undefined)[];
   readonly parameters?: number;
   readonly multiplyAdds?: number;
@@ -36,10 +38,10 @@ export const twoNetworks: readonly MadeUpSetup[] = [
 export function madeUp(setups: readonly MadeUpSetup[]): { cells: Cell[]; records: StudyRecord[] } {
   const cells: Cell[] = [];
   const records: StudyRecord[] = [];
-  for (const { settings, frechet, parameters = 1000, multiplyAdds = 50_000 } of setups) {
+  for (const { settings, asked = settings, frechet, parameters = 1000, multiplyAdds = 50_000 } of setups) {
     for (const [i, value] of frechet.entries()) {
       const [seed, id] = [i + 1, `${Object.values(settings).join("-").replaceAll(",", "-")}-s${i + 1}`];
-      cells.push({ id, settings, seed, steps: 1000, parameters, multiplyAdds });
+      cells.push({ id, asked, settings, seed, steps: 1000, parameters, multiplyAdds });
       if (value === undefined) continue;
       const figures = { frechet: value, confident: 0.9 - value / 100, test_loss: 0.17 + value / 1000 };
       const measured = { images: 32_000, seconds: 60 + i, figures };
