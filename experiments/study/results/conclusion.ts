@@ -1,6 +1,6 @@
 import { chance, noInterval, seeds, told, untold } from "./conclusion_differences.ts";
 import { limits, scope } from "./conclusion_frame.ts";
-import { attention, firstLevel } from "./conclusion_reach.ts";
+import { attention, firstLevel, unreached } from "./conclusion_reach.ts";
 import type { Findings } from "./findings.ts";
 
 /** A sentence or two of the conclusion, and the rule that wrote it. */
@@ -20,6 +20,7 @@ const rules = {
   told,
   untold,
   chance,
+  unreached,
   firstLevel,
   attention,
   limits,
@@ -31,6 +32,10 @@ export type RuleName = keyof typeof rules;
 /** What can and cannot be concluded from a study. */
 export function conclude(findings: Findings): Sentence[] {
   return (Object.keys(rules) as RuleName[]).flatMap((rule) =>
-    rules[rule](findings).map((text) => ({ rule, text }))
+    rules[rule](findings).map((text) => ({ rule, text: capitalised(text) }))
   );
+}
+
+function capitalised(text: string): string {
+  return text.replace(/^./u, (letter) => letter.toUpperCase());
 }

@@ -1,8 +1,7 @@
-import { type FigureMeaning, figureMeanings, type FigureName } from "../../evaluation/figures.ts";
 import type { Findings } from "./findings.ts";
 import { excludesZero, holdTogether, type Interval, type SeedDifference } from "./seed_intervals.ts";
 import type { Difference, Summary } from "./summary.ts";
-import { costInWords, intervalInWords, shown, times } from "./words.ts";
+import { costInWords, intervalInWords, nameOf, shown, times } from "./words.ts";
 
 /** A difference of the figure that the conclusion is about, and its interval. */
 interface Judged {
@@ -28,7 +27,9 @@ export function noInterval({ summary }: Findings): string[] {
 export function seeds({ summary: { primary, setups } }: Findings): string[] {
   const spreads = setups.flatMap(({ figures }) => primary && figures[primary]?.deviation || []);
   if (!primary || spreads.length === 0) return [];
-  const [least, most] = [Math.min(...spreads), Math.max(...spreads)].map((spread) => shown(primary, spread));
+  const [least, most] = [Math.min(...spreads), Math.max(...spreads)].map((spread) =>
+    shown(primary, spread, spread)
+  );
   const range = least === most ? least : `${least} to ${most}`;
   return [`Another seed changes the ${nameOf(primary)} by ${range} (standard deviation).`];
 }
@@ -44,7 +45,9 @@ export function told({ summary }: Findings): string[] {
     return `${difference.a} has a ${mean < 0 ? "lower" : "higher"} ${
       nameOf(primary)
     } than ${difference.b}: by ` +
-      `${shown(primary, Math.abs(mean))} (${intervalInWords(primary, size)}, ${seeds.length} seeds)` +
+      `${shown(primary, Math.abs(mean), (size[1] - size[0]) / 2)} (${
+        intervalInWords(primary, size)
+      }, ${seeds.length} seeds)` +
       `${against && `, ${against} what another seed changes`}${cost && `, with ${cost}`}.`;
   });
 }
@@ -61,12 +64,14 @@ export function untold({ summary }: Findings): string[] {
     })`;
   });
   const halves = open.map(({ interval: [low, high] }) => (high - low) / 2).toSorted((a, b) => a - b);
-  const usual = shown(primary, halves[Math.floor(halves.length / 2)]);
+  const half = halves[Math.floor(halves.length / 2)];
   return [
     `No difference of ${nameOf(primary)} is told from 0: ${
       pairs.join("; ")
     }. They may differ by less than these ` +
-    `intervals, of which half the width is about ${usual}; more seeds would narrow them.`,
+    `intervals, of which half the width is about ${
+      shown(primary, half, half)
+    }; more seeds would narrow them.`,
   ];
 }
 
@@ -103,9 +108,4 @@ function relative({ primary, setups }: Summary, { difference: { a, b }, figure: 
     .flatMap(({ figures }) => figures[primary!]?.deviation ?? []).map((spread) => spread ** 2);
   const spread = Math.sqrt(squares.reduce((sum, square) => sum + square, 0) / squares.length);
   return spread > 0 ? times(Math.abs(mean) / spread) : "";
-}
-
-function nameOf(figure: FigureName): string {
-  const { title }: FigureMeaning = figureMeanings[figure];
-  return title === "Fréchet distance" ? title : title.toLowerCase();
 }

@@ -25,10 +25,19 @@ export function paragraphsOf(conclusion: readonly Sentence[]): string[] {
     .filter((paragraph) => paragraph !== "");
 }
 
-/** A table in Markdown; `|` and line ends in cells are escaped, and all columns but the first are numbers. */
+/** A table in Markdown with aligned columns; `|` and line ends are escaped, and all columns but the first are numbers. */
 function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const escaped = (cell: string) => cell.replaceAll("|", "\\|").replaceAll(/\s+/g, " ");
-  const line = (cells: readonly string[]) => `| ${cells.map(escaped).join(" | ")} |`;
-  const rule = head.map((_, column) => column === 0 ? "---" : "---:");
-  return [line(head), `| ${rule.join(" | ")} |`, ...rows.map(line)].join("\n");
+  const all = [head, ...rows].map((row) =>
+    row.map((cell) => cell.replaceAll("|", "\\|").replaceAll(/\s+/g, " "))
+  );
+  const widths = head.map((_, column) => Math.max(4, ...all.map((row) => [...row[column]].length)));
+  const lines = all.map((row) => {
+    const cells = row.map((cell, column) => {
+      const space = " ".repeat(widths[column] - [...cell].length);
+      return column === 0 ? cell + space : space + cell;
+    });
+    return `| ${cells.join(" | ")} |`;
+  });
+  const rule = widths.map((width, column) => column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`);
+  return [lines[0], `| ${rule.join(" | ")} |`, ...lines.slice(1)].join("\n");
 }
