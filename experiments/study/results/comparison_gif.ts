@@ -4,7 +4,7 @@ import { findFlowSnapshots } from "../../draw/snapshot_files.ts";
 import type { StoredFlow } from "../../draw/stored_flows.ts";
 import { animating } from "../../settings/tasks/animate.ts";
 import { cellFolder, type Study } from "../study.ts";
-import type { Setup } from "./setups.ts";
+import { type Setup, sharedSeed } from "./setups.ts";
 
 /** Most rows and columns. */
 const most = { setups: 12, samples: 5 };
@@ -51,11 +51,4 @@ export async function comparisonGif(
     options,
   );
   return { bytes, seed, labels };
-}
-
-/** The seed with most finished runs; of several the first. */
-export function sharedSeed(setups: readonly Setup[]): number | undefined {
-  const runs = Map.groupBy(setups.flatMap(({ records }) => records), ({ seed }) => seed);
-  const [best] = [...runs].toSorted(([a, x], [b, y]) => y.length - x.length || a - b);
-  return best?.[0];
 }

@@ -20,6 +20,8 @@ interface Point {
 
 interface Axis {
   readonly title: string;
+  /** Setups that differ in this setting alone are joined by a line. */
+  readonly along: string;
   pointsOf(setup: SetupSummary, quality: SeedMean): readonly Point[];
 }
 
@@ -27,14 +29,20 @@ interface Axis {
 const axes: readonly Axis[] = [
   {
     title: "images trained on",
+    along: "share",
     pointsOf: ({ course, images }, quality) =>
       course.length > 0
         ? course.map(({ images, frechet }) => ({ x: images, quality: frechet }))
         : [{ x: images!, quality }],
   },
-  { title: "parameters", pointsOf: ({ parameters }, quality) => [{ x: parameters, quality }] },
+  {
+    title: "parameters",
+    along: "filters",
+    pointsOf: ({ parameters }, quality) => [{ x: parameters, quality }],
+  },
   {
     title: "seconds of training",
+    along: "share",
     pointsOf: ({ course, seconds }, quality) =>
       course.length > 0
         ? course.map(({ seconds, frechet }) => ({ x: seconds, quality: frechet }))
@@ -64,11 +72,12 @@ export function qualityFigures({ setups, primary }: Summary): QualityFigures | u
     const xLog = spansDecade(places);
     const room = 1.1 * Math.max(...places);
     const drawn = isStill && new Set(places).size === 1 ? sideBySide(placed, room) : placed;
+    const joined = linesAlong(axis, measured.map(({ setup }, i) => ({ setup, points: drawn[i] })));
     const traces = drawn.flatMap((points, i) =>
       tracesOf(points, colors[i], isStill ? undefined : legend[i].name)
     );
     const { title } = figureMeanings[primary];
-    return figure(traces, {
+    return figure([...joined, ...traces], {
       ...{ xTitle: axis.title, yTitle: isStill && axis !== axes[0] ? "" : title },
       ...{ xLog, yLog: isPositive(drawn.flat()), ...!xLog && { xRange: [0, room] as const } },
       ...isStill ? { width: 360, height: 300 } : { width: 900, height: 420 },
@@ -79,6 +88,21 @@ export function qualityFigures({ setups, primary }: Summary): QualityFigures | u
     stills: axes.map((axis) => draw(axis, true)),
     legend,
   };
+}
+
+/** Grey lines through the ends of setups that differ in one setting alone. */
+function linesAlong(
+  { along }: Axis,
+  placed: readonly { readonly setup: SetupSummary; readonly points: readonly Point[] }[],
+): Trace[] {
+  const families = Map.groupBy(
+    placed,
+    ({ setup: { settings } }) => JSON.stringify({ ...settings, [along]: undefined }),
+  );
+  return [...families.values()].filter((family) => family.length > 1).map((family) => {
+    const ends = family.map(({ points }) => points.at(-1)!).toSorted((a, b) => a.x - b.x);
+    return { x: ends.map(({ x }) => x), y: ends.map(({ quality }) => quality.mean), color: "#bbb", size: 1 };
+  });
 }
 
 /** Moves points of several setups at one place apart, so that a still shows all of them. */

@@ -32,6 +32,13 @@ export function setupsOf(cells: readonly Cell[], records: readonly StudyRecord[]
   });
 }
 
+/** The seed with most finished runs; of several the first. */
+export function sharedSeed(setups: readonly Setup[]): number | undefined {
+  const runs = Map.groupBy(setups.flatMap(({ records }) => records), ({ seed }) => seed);
+  const [best] = [...runs].toSorted(([a, x], [b, y]) => y.length - x.length || a - b);
+  return best?.[0];
+}
+
 /** The names of settings that are not the same for all, in the order in which they appear. */
 export function variedSettings(all: readonly CellSettings[]): string[] {
   const names = new Set(all.flatMap((settings) => Object.keys(settings)));

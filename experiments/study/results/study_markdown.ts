@@ -1,4 +1,4 @@
-import type { Sentence } from "./conclusion.ts";
+import type { RuleName, Sentence } from "./conclusion.ts";
 import type { Table } from "./tables.ts";
 
 /** What stands below tables of intervals. */
@@ -17,12 +17,19 @@ export function studyMarkdown(
   return [`# ${title}`, ...paragraphs, ...parts, note, ""].join("\n\n").trimEnd() + "\n";
 }
 
-/** The sentences in two paragraphs: what was run and found, and what was not. */
+/** The rules by what they speak of: what was run, differences, what was seen within networks, and limits. */
+const topics: readonly (readonly RuleName[])[] = [
+  ["scope", "noInterval", "seeds"],
+  ["told", "untold", "chance"],
+  ["unreached", "firstLevel", "attention"],
+  ["limits"],
+];
+
+/** The sentences in a paragraph for each topic. */
 export function paragraphsOf(conclusion: readonly Sentence[]): string[] {
-  const isLimit = ({ rule }: Sentence) => rule === "limits";
-  const joined = (sentences: readonly Sentence[]) => sentences.map(({ text }) => text).join(" ");
-  return [joined(conclusion.filter((s) => !isLimit(s))), joined(conclusion.filter(isLimit))]
-    .filter((paragraph) => paragraph !== "");
+  return topics.map((rules) =>
+    conclusion.filter(({ rule }) => rules.includes(rule)).map(({ text }) => text).join(" ")
+  ).filter((paragraph) => paragraph !== "");
 }
 
 /** A table in Markdown with aligned columns; `|` and line ends are escaped, and all columns but the first are numbers. */

@@ -3,8 +3,7 @@ import { compareModels } from "../../report/compare_models.ts";
 import { writeReport } from "../../report/write_report.ts";
 import { findWeights } from "../../run/run_weights.ts";
 import { cellFolder, type Study } from "../study.ts";
-import { sharedSeed } from "./comparison_gif.ts";
-import type { Setup } from "./setups.ts";
+import { type Setup, sharedSeed } from "./setups.ts";
 
 /** Runs whose velocities are compared with each other: their number counts squared. */
 const mostCompared = 8;

@@ -50,16 +50,10 @@ export function listed(words: readonly string[]): string {
 }
 
 /** `4.6 times the arithmetic and 3.8 times the parameters` of the first of two setups; empty if they cost the same. */
-export function costInWords({ ratio: { multiplyAdds, parameters, seconds } }: Difference): string {
-  const parts: [number | undefined, string][] = [
-    [multiplyAdds, "arithmetic"],
-    [parameters, "parameters"],
-    [seconds, "training time"],
-  ];
+export function costInWords({ ratio: { multiplyAdds, parameters } }: Difference): string {
+  const parts = [[multiplyAdds, "arithmetic"], [parameters, "parameters"]] as const;
   return listed(
-    parts.flatMap(([ratio, of]) =>
-      ratio === undefined || Math.abs(ratio - 1) < 0.05 ? [] : [`${times(ratio)} the ${of}`]
-    ),
+    parts.flatMap(([ratio, of]) => Math.abs(ratio - 1) < 0.05 ? [] : [`${times(ratio)} the ${of}`]),
   );
 }
 

@@ -26,6 +26,8 @@ export interface MadeUpSetup {
   readonly frechet: readonly (number | undefined)[];
   readonly parameters?: number;
   readonly multiplyAdds?: number;
+  /** More of the record of each seed. */
+  readonly more?: (seed: number, frechet: number) => Partial<StudyRecord>;
 }
 
 /** Base and residual networks with a clear difference. */
@@ -38,14 +40,24 @@ export const twoNetworks: readonly MadeUpSetup[] = [
 export function madeUp(setups: readonly MadeUpSetup[]): { cells: Cell[]; records: StudyRecord[] } {
   const cells: Cell[] = [];
   const records: StudyRecord[] = [];
-  for (const { settings, asked = settings, frechet, parameters = 1000, multiplyAdds = 50_000 } of setups) {
+  for (
+    const { settings, asked = settings, frechet, parameters = 1000, multiplyAdds = 50_000, more } of setups
+  ) {
     for (const [i, value] of frechet.entries()) {
       const [seed, id] = [i + 1, `${Object.values(settings).join("-").replaceAll(",", "-")}-s${i + 1}`];
       cells.push({ id, asked, settings, seed, steps: 1000, parameters, multiplyAdds });
       if (value === undefined) continue;
       const figures = { frechet: value, confident: 0.9 - value / 100, test_loss: 0.17 + value / 1000 };
       const measured = { images: 32_000, seconds: 60 + i, figures };
-      records.push({ cell: id, settings, seed, parameters, multiplyAdds, ...measured });
+      records.push({
+        cell: id,
+        settings,
+        seed,
+        parameters,
+        multiplyAdds,
+        ...measured,
+        ...more?.(seed, value),
+      });
     }
   }
   return { cells, records };
