@@ -1,5 +1,6 @@
 import { chance, noInterval, seeds, told, untold } from "./conclusion_differences.ts";
 import { limits, scope } from "./conclusion_frame.ts";
+import { gap } from "./conclusion_gap.ts";
 import { attention, firstLevel, unreached } from "./conclusion_reach.ts";
 import type { Findings } from "./findings.ts";
 
@@ -20,6 +21,7 @@ const rules = {
   told,
   untold,
   chance,
+  gap,
   unreached,
   firstLevel,
   attention,

@@ -20,7 +20,7 @@ export function studyMarkdown(
 /** The rules by what they speak of: what was run, differences, what was seen within networks, and limits. */
 const topics: readonly (readonly RuleName[])[] = [
   ["scope", "noInterval", "seeds"],
-  ["told", "untold", "chance"],
+  ["told", "untold", "chance", "gap"],
   ["unreached", "firstLevel", "attention"],
   ["limits"],
 ];
