@@ -58,6 +58,8 @@ Deno.test("conclude() takes the seeds that both have, and names the setups that 
   assert.match(of("scope")[0], /; 5 of 6 runs are finished\.$/);
   assert.equal(of("scope")[1], "What follows is preliminary, as runs are missing of residual (2 of 3).");
   assert.match(of("told")[0], /^Residual has a lower .* by 10\.3 \(2\.7 to 17\.9, 2 seeds\)/);
+  const uneven = said([twoNetworks[0], { ...twoNetworks[1], frechet: [14, 15] }]);
+  assert.match(uneven("scope")[0], /: 2 setups with 2 to 3 seeds each, /);
   const none = said(twoNetworks.map((setup) => ({ ...setup, frechet: [undefined, undefined] })));
   assert.match(none("scope")[0], /; 0 of 4 runs are finished\.$/);
   assert.deepEqual([none("told"), none("untold"), none("noInterval"), none("seeds")], [[], [], [], []]);
