@@ -114,10 +114,11 @@ testTask(
   async (place) => {
     await place.succeed("train:residual", training);
     const flags = "--device cpu --steps 2 --count 2";
-    await place.succeed("sample", `${flags} --checkpoint run --out run.npy`);
+    await place.succeed("sample", `${flags} --checkpoint run --guidance 1 --out run.npy`);
     await place.succeed("sample", `${flags} --checkpoint run/ema.safetensors --out ema.npy`);
     assert.deepEqual(await place.read("run.npy"), await place.read("ema.npy"));
-    await place.succeed("sample", `${flags} --checkpoint run --values network --out network.npy`);
+    const network = "--guidance 1 --values network --out network.npy";
+    await place.succeed("sample", `${flags} --checkpoint run ${network}`);
     const pixels = readNpy(await place.read("run.npy")).values;
     const seen = readNpy(await place.read("network.npy")).values;
     assertClose(seen, pixels.map((pixel) => 2 * pixel - 1), 1e-6);
@@ -128,6 +129,30 @@ testTask(
     assert.equal(stderr, "RunError: Cannot draw from run: it has no ema.safetensors or last.safetensors\n");
   },
 );
+
+testTask("sample guides a run without classes away from its early weights", async (place) => {
+  await place.succeed("train:residual", training);
+  const drawn = async (more: string) => {
+    await place.succeed("sample", `--device cpu --steps 2 --count 2 --checkpoint run --out x.npy ${more}`);
+    return readNpy(await place.read("x.npy")).values;
+  };
+  const [usual, none, twice, early] = [
+    await drawn(""),
+    await drawn("--guidance 1"),
+    await drawn("--guidance 2"),
+    await drawn("--guidance 0"),
+  ];
+  assert.deepEqual(usual, twice);
+  assert.notDeepEqual(usual, none);
+  await Deno.copyFile(place.file("run", "early.safetensors"), place.file("early.safetensors"));
+  await place.succeed(
+    "sample",
+    "--device cpu --steps 2 --count 2 --checkpoint early.safetensors --out y.npy",
+  );
+  assert.deepEqual(early, readNpy(await place.read("y.npy")).values);
+  const { stderr } = await place.run("sample", "--device cpu --count 1 --checkpoint run --out x.png");
+  assert.match(stderr, /guidance 2 away from its early self, .*of the network and its early self, in/);
+});
 
 testTask("sample draws from a PyTorch state dict, given what its file does not say", async (place) => {
   const flags = "--device cpu --steps 2 --count 2 --out x.npy";
