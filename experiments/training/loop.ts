@@ -134,7 +134,7 @@ export class TrainingLoop implements Disposable {
    * @throws {TrainingError} if a loss or weight becomes NaN or infinite
    */
   async run(tracker: Tracker, bar?: ProgressBar): Promise<TrainingOutcome> {
-    const { config, signal, network, source, ...session } = this.#session;
+    const { config, signal, source, ...session } = this.#session;
     const trainer = this.#trainer;
     this.#tracker = tracker;
     if (trainer.step === 0 && !await this.#isMeasured("image/samples")) await this.#logGrid();
