@@ -34,8 +34,11 @@ export interface Ended {
   readonly stderr: string;
 }
 
+/** Flags of the CPU device in tests that are not about threads: waiting for each other, these would take time from other tests. */
+export const oneThread = "--device cpu --threads 1";
+
 /** Flags of a network so small that plain JavaScript trains it in seconds, on the made-up data set. */
-export const tinyNetwork = "--data data --filters 8,16 --t-emb 8 --batch-size 8 --device cpu";
+export const tinyNetwork = `--data data --filters 8,16 --t-emb 8 --batch-size 8 ${oneThread}`;
 
 /** Flags of a whole training run of seconds. */
 export const tinyRun =
