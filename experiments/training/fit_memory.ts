@@ -5,6 +5,7 @@ import { fieldOf, inFullRows } from "../draw/asked.ts";
 import { TrainingError } from "../program/command.ts";
 import { heldOutOptions } from "../settings/tasks/objective.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
+import { freeMainMemory, mainMemory } from "./main_memory.ts";
 import { makeNetwork, modelOptions, type Network } from "./network.ts";
 
 /** Share of the free main memory that training may use on a device that computes there. */
@@ -51,7 +52,7 @@ function freeBytes(
   const inMainMemory = tuning.software &&
     Deno.permissions.querySync({ name: "sys", kind: "systemMemoryInfo" }).state === "granted";
   return Math.min(
-    inMainMemory ? Deno.systemMemoryInfo().available * shareOfMemory : Infinity,
+    inMainMemory ? freeMainMemory(mainMemory(), Deno.memoryUsage().rss) * shareOfMemory : Infinity,
     maxBytes - allocatedBytes,
   );
 }
