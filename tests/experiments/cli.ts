@@ -14,6 +14,7 @@ import { writeTinyIdx } from "./data/tiny_idx.ts";
 export type Task =
   | "train:residual"
   | "train:base"
+  | "doctor"
   | "sample"
   | "morph"
   | "overfit"
@@ -72,6 +73,9 @@ export class Workplace {
     const inRepository = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
     const script = words.findIndex((word) => word.endsWith(".ts"));
     words[script] = inRepository(words[script]);
+    const own = "--allow-run=experiments/";
+    const run = words.findIndex((word) => word.startsWith(own));
+    if (run >= 0) words[run] = `--allow-run=${inRepository(words[run].slice("--allow-run=".length))}`;
     const lock = words.indexOf("--lock=deno.lock");
     words[lock] = `--lock=${inRepository("deno.lock")}`;
     const process = new Deno.Command(Deno.execPath(), {
