@@ -26,6 +26,7 @@ export type Task =
   | "compare"
   | "evaluate"
   | "solvers"
+  | "study"
   | "mlflow";
 
 /** How a task ended. */
