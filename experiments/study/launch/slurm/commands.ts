@@ -1,0 +1,79 @@
+import { reasonOf } from "../../../run/atomic_write.ts";
+
+/** Slurm is not here, or does not do what it is asked. */
+export class SlurmError extends Error {
+  override readonly name = "SlurmError";
+}
+
+/** A task of a job array that waits or runs. */
+export interface QueuedTask {
+  readonly job: string;
+  readonly index: number;
+}
+
+/**
+ * Submits a batch script.
+ *
+ * @param env variables that the job gets besides those of this program
+ * @returns id of the job
+ * @throws {SlurmError} if there is no sbatch, or it refuses
+ */
+export async function submit(script: string, env: Record<string, string>): Promise<string> {
+  const answer = await ask("sbatch", ["--parsable"], script, env);
+  const [, id] = /^(\d+)(?:;\S+)?$/.exec(answer) ?? [];
+  if (id !== undefined) return id;
+  throw new SlurmError(
+    `Cannot submit the study: sbatch answers ${JSON.stringify(answer)} (expected the id of a job)`,
+  );
+}
+
+/**
+ * The tasks of arrays that wait or run.
+ *
+ * @param name of the arrays
+ * @throws {SlurmError} if there is no squeue, or it fails
+ */
+export async function queuedTasks(name: string): Promise<QueuedTask[]> {
+  const args = ["--noheader", "--array", `--name=${name}`, "--format=%F %K %t"];
+  const answer = await ask("squeue", args);
+  return answer.split("\n").flatMap((line) => {
+    const [job, index, state] = line.trim().split(" ");
+    // What is completing (CG) does no more work.
+    return /^\d+$/.test(index ?? "") && state !== "CG" ? [{ job, index: Number(index) }] : [];
+  });
+}
+
+async function ask(
+  program: string,
+  args: string[],
+  input = "",
+  env: Record<string, string> = {},
+): Promise<string> {
+  const options = { args, env, stdin: "piped", stdout: "piped", stderr: "piped" } as const;
+  let output: Deno.CommandOutput;
+  try {
+    const process = new Deno.Command(program, options).spawn();
+    const answer = process.output();
+    const writer = process.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(input)).then(() => writer.close()).catch(() => {}); // the exit code says why it does not read
+    output = await answer;
+  } catch (error) {
+    throw new SlurmError(whyNotStarted(program, error));
+  }
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
+  if (output.success) return text(output.stdout);
+  const lines = text(output.stderr).split("\n").map((line) => line.replace(/^\w+: (error|fatal): /, ""));
+  throw new SlurmError(`Cannot submit the study: ${program} refuses: ${lines.join("; ")}`);
+}
+
+function whyNotStarted(program: string, error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) {
+    return `Cannot submit the study: there is no ${program} here (expected the login node of a Slurm cluster; ` +
+      "--launcher local runs the study on this machine, --dry-run prints the batch script)";
+  }
+  if (error instanceof Deno.errors.NotCapable && /environment variable/.test(error.message)) {
+    return `Cannot submit the study: Deno starts no ${program} while LD_LIBRARY_PATH or the like is set ` +
+      `(unset it for this command by "env -u LD_LIBRARY_PATH", and set it by "setup" of the profile if jobs need it)`;
+  }
+  return `Cannot submit the study: ${program} does not start: ${reasonOf(error)}`;
+}
