@@ -46,7 +46,7 @@ export const slurm: Launcher = {
 function submissionOf(study: Study, flags: LaunchOptions["flags"]): Submission {
   const folder = resolve(study.folder);
   return {
-    name: `study-${basename(folder)}`.replaceAll(/[^\w.-]/g, "_"),
+    name: basename(folder).replaceAll(/[^\w.-]/g, "_"),
     logs: slurmFolder(folder),
     directory: Deno.cwd(),
     command: [

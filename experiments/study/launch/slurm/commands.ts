@@ -53,12 +53,11 @@ async function ask(
   let output: Deno.CommandOutput;
   try {
     const process = new Deno.Command(program, options).spawn();
-    const answer = process.output();
-    const writer = process.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(input)).then(() => writer.close()).catch(() => {}); // the exit code says why it does not read
-    output = await answer;
+    // A program that refuses need not have read all.
+    const given = new Blob([input]).stream().pipeTo(process.stdin).catch(() => {});
+    [output] = await Promise.all([process.output(), given]);
   } catch (error) {
-    throw new SlurmError(whyNotStarted(program, error));
+    throw new SlurmError(`Cannot submit the study: ${whyNotStarted(program, error)}`);
   }
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
   if (output.success) return text(output.stdout);
@@ -68,12 +67,12 @@ async function ask(
 
 function whyNotStarted(program: string, error: unknown): string {
   if (error instanceof Deno.errors.NotFound) {
-    return `Cannot submit the study: there is no ${program} here (expected the login node of a Slurm cluster; ` +
-      "--launcher local runs the study on this machine, --dry-run prints the batch script)";
+    return `there is no ${program} here (expected the login node of a Slurm cluster; --launcher local runs the study on ` +
+      "this machine, --dry-run prints the batch script)";
   }
-  if (error instanceof Deno.errors.NotCapable && /environment variable/.test(error.message)) {
-    return `Cannot submit the study: Deno starts no ${program} while LD_LIBRARY_PATH or the like is set ` +
-      `(unset it for this command by "env -u LD_LIBRARY_PATH", and set it by "setup" of the profile if jobs need it)`;
+  if (error instanceof Deno.errors.NotCapable && error.message.includes("environment variable")) {
+    return `Deno starts no ${program} while variables such as LD_LIBRARY_PATH are set (put "env -u LD_LIBRARY_PATH" ` +
+      'before the command, and set it in "setup" of the profile where jobs need it)';
   }
-  return `Cannot submit the study: ${program} does not start: ${reasonOf(error)}`;
+  return `${program} does not start: ${reasonOf(error)}`;
 }
