@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { freePort } from "../../free_port.ts";
 import { findOrInstall, problemOf } from "../../system_packages.ts";
 import { testTask, type Workplace } from "../cli.ts";
-import { slurmConf } from "./slurm_conf.ts";
+import { gresConf, slurmConf } from "./slurm_conf.ts";
 
 const startMs = 30_000;
 const endMs = 10_000;
@@ -131,6 +131,7 @@ export class SlurmCluster implements AsyncDisposable {
       ports: [freePort(), freePort()],
     });
     await Deno.writeTextFile(inFolder("slurm.conf"), conf);
+    await Deno.writeTextFile(inFolder("gres.conf"), gresConf);
     const files = ["socket", "key-file", "pid-file", "log-file", "seed-file"];
     this.#spawn("munged", "--foreground", ...files.map((file) => `--${file}=${inFolder(`munge.${file}`)}`));
     await this.#until(() => Deno.stat(inFolder("munge.socket")).then(() => true, () => false));

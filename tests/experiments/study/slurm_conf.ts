@@ -12,6 +12,9 @@ interface Machine {
   readonly ports: readonly [number, number];
 }
 
+/** The made-up GPUs of the node, the content of `gres.conf`. */
+export const gresConf = "Name=gpu Type=made-up File=/dev/null\nName=gpu Type=made-up File=/dev/zero\n";
+
 /**
  * The configuration of a cluster of one node that listens on 127.0.0.1 only, needs neither systemd nor cgroups, keeps no
  * accounts, and loses no time between jobs.
@@ -41,11 +44,12 @@ export function slurmConf({ folder, host, user, ports: [controller, node] }: Mac
     SchedulerParameters: "batch_sched_delay=0,sched_interval=1,bf_interval=1",
     SlurmdParameters: "config_overrides",
     MailProg: "/bin/true",
+    GresTypes: "gpu",
   };
   const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
   return [
     ...lines,
-    `NodeName=${host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=1000 State=UNKNOWN`,
+    `NodeName=${host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=1000 Gres=gpu:made-up:2 Feature=small,quiet State=UNKNOWN`,
     `PartitionName=tests Nodes=${host} Default=YES MaxTime=60 State=UP`,
     "",
   ].join("\n");
