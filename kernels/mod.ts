@@ -73,6 +73,7 @@ export { softmax } from "./ops/reduce/softmax.ts";
 export { randomBits, uniforms } from "./ops/random/threefry.ts";
 export { exp, gelu, log, relu, sigmoid, silu, sqrt, square, tanh } from "./ops/elementwise/unary.ts";
 export type { MemoryPlan } from "./record/memory_plan.ts";
+export { countMultiplyAdds } from "./record/multiply_adds.ts";
 export { planMemory, record, type RecordedStep, type RecordOptions } from "./record/record.ts";
 export { scope } from "./core/scope.ts";
 export { type Shape, ShapeError } from "./core/shape.ts";

@@ -113,6 +113,7 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
       ((dims) => first.axes.reduce((n, { name, length }) => n * (length ?? dims[name]), 1)),
     workgroups: workgroups ?? (() => undefined),
     ...wasm !== undefined && { wasm: loweringOf(wasm) },
+    ...definition.multiplyAdds && { multiplyAdds: definition.multiplyAdds },
     reference: definition.reference as Kernel["reference"],
   };
 

@@ -86,6 +86,8 @@ export interface OpDefinition<S extends string, A extends AttributeTypes> {
    * the kernel calls that do the op's work, undefined for dims that no kernel fits. Without one the reference runs.
    */
   readonly wasm?: WasmKernel | WasmLowering<S>;
+  /** Multiply-adds of a call, for forward ops that are made of products. */
+  readonly multiplyAdds?: (dims: Dims) => number;
   /** What the registry test runs it on; `[]` where other tests check the op, for example with `checkGradients`. */
   readonly samples: readonly Sample[];
 }

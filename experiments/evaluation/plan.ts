@@ -37,12 +37,12 @@ export function planOf(words: EvaluateWords, subject: Subject, usual: number): E
 }
 
 /** Real images of each kind that there are to compare samples with. */
-function mostImages({ data, trained }: Subject): number {
+function mostImages({ data, trained }: Pick<Subject, "data" | "trained">): number {
   return Math.min(data.test.count, trained.length);
 }
 
 /** @throws {ConfigError} if there are not as many real images, or too few samples for the covariance of their features */
-export function checkCount(count: number, subject: Subject): void {
+export function checkCount(count: number, subject: Pick<Subject, "data" | "trained">): void {
   const { data, trained } = subject;
   const most = mostImages(subject);
   if (count > most) {

@@ -43,6 +43,8 @@ export const runFolder = {
   samples: "samples",
   /** Flows of samples, and paths. */
   flow: "flow",
+  /** Of a study: the runs nested in it. */
+  cells: "cells",
 } as const;
 
 /** Weights that a run keeps: of the last step, of the lowest validation loss, averaged. */

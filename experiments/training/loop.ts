@@ -6,10 +6,10 @@ import { drawableOf } from "../draw/drawable.ts";
 import { TrainingError } from "../program/command.ts";
 import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 import type { ProgressBar } from "../program/progress.ts";
-import { runFile, weightsFile } from "../run/layout.ts";
-import { readMetrics } from "../run/metrics_log.ts";
+import { weightsFile } from "../run/layout.ts";
 import { objectiveOf } from "../settings/tasks/objective.ts";
 import type { Tracker } from "../tracking/tracker.ts";
+import { isComplete, isMeasured } from "./is_complete.ts";
 import { LossLog } from "./loss_log.ts";
 import { PairedBatches } from "./paired_batches.ts";
 import { restoreRunState, saveRun, saveWeights } from "./run_state.ts";
@@ -86,7 +86,7 @@ export class TrainingLoop implements Disposable {
     this.#savedStep = progress.step;
     const spent = config.maxMinutes > 0 && this.#elapsedBefore >= config.maxMinutes * 60;
     if (spent) this.#totalSteps = Math.min(this.#totalSteps, progress.step);
-    if (progress.step >= this.#totalSteps && await this.#isComplete()) {
+    if (progress.step >= this.#totalSteps && await isComplete(run, progress.step)) {
       const minutes = (this.#elapsedBefore / 60).toFixed(1);
       throw new TrainingError(
         `Nothing left to do: the run is at step ${progress.step} of ${this.#totalSteps}, after ` +
@@ -261,16 +261,9 @@ export class TrainingLoop implements Disposable {
     this.#savedStep = step;
   }
 
-  /** Whether an earlier session ended at this step with all artifacts written. */
-  async #isComplete(): Promise<boolean> {
-    const report = join(this.#session.run, runFile.report);
-    return await this.#isMeasured("test_loss") && await Deno.stat(report).then(() => true, () => false);
-  }
-
   /** Whether a metric of this step is already in the log. */
-  async #isMeasured(name: string): Promise<boolean> {
-    const metrics = await readMetrics(join(this.#session.run, runFile.metrics));
-    return metrics.some((line) => line.step === this.#trainer.step && name in line);
+  #isMeasured(name: string): Promise<boolean> {
+    return isMeasured(this.#session.run, this.#trainer.step, name);
   }
 
   async #writeArtifacts(trained: TrainedRun): Promise<{ done: boolean; testLoss: number | undefined }> {

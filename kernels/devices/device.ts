@@ -49,6 +49,8 @@ export interface Kernel {
     addresses: Readonly<Record<string, number>>,
     dims: Dims,
   ) => readonly WasmCall[] | undefined;
+  /** Multiply-adds of a call; absent for ops that are not made of products. */
+  readonly multiplyAdds?: (dims: Dims) => number;
   /** The op in plain loops: the CPU device where it has no WebAssembly kernel, and the oracle of the tests. */
   readonly reference: (arrays: Record<string, NumberArray>, dims: Dims) => void;
 }

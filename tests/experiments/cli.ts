@@ -25,6 +25,7 @@ export type Task =
   | "compare"
   | "evaluate"
   | "solvers"
+  | "study"
   | "mlflow";
 
 /** How a task ended. */

@@ -103,11 +103,21 @@ const off: Partial<TrainingConfig> = { sampleEpochs: 0, valBatches: 0, threads: 
  * @throws {ConfigError} naming the setting and what it needs
  */
 export function checkEffects(given: Partial<TrainingConfig>, config: Partial<TrainingConfig>): void {
-  for (const name of Object.keys(given) as (keyof TrainingConfig)[]) {
-    const [words, met] = needs[name] ?? ["", () => true];
-    if (met(config) || (name in off && given[name] === off[name])) continue;
-    throw new ConfigError(
-      `Cannot use ${flagOf(name)} here: it has an effect only with ${words} (leave it out)`,
-    );
-  }
+  const idle = idleSettings(given, config)[0];
+  if (idle === undefined) return;
+  const [words] = needs[idle]!;
+  throw new ConfigError(
+    `Cannot use ${flagOf(idle)} here: it has an effect only with ${words} (leave it out)`,
+  );
+}
+
+/** The given settings that have no effect with all settings of the run. */
+export function idleSettings(
+  given: Partial<TrainingConfig>,
+  config: Partial<TrainingConfig>,
+): (keyof TrainingConfig)[] {
+  return (Object.keys(given) as (keyof TrainingConfig)[]).filter((name) => {
+    const met = needs[name]?.[1] ?? (() => true);
+    return !met(config) && !(name in off && given[name] === off[name]);
+  });
 }

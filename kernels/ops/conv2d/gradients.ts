@@ -34,6 +34,9 @@ const turnedConvolution = ({ R, S }: Dims): Convolution => ({
   weight: (k, c, tap) => `w[(${c} * dims.C + ${k}) * ${R * S}u + ${R * S - 1}u - ${tap}]`,
 });
 
+/** Of a convolution, padding counted. */
+export const multiplyAdds = ({ N, K, C, R, S, P, Q }: Dims): number => N * K * P * Q * C * R * S;
+
 /** The convolution without bias. It and the gradients below are each other's rules, so they stand together. */
 const unbiased: Op<"x[N, C, H, W], w[K, C, R, S] -> y[N, K, P, Q]", { padding: "u32" }> = defineOp({
   name: "conv2dUnbiased",
@@ -41,6 +44,7 @@ const unbiased: Op<"x[N, C, H, W], w[K, C, R, S] -> y[N, K, P, Q]", { padding: "
   attributes: { padding: "u32" },
   derive: ({ H, W, R, S, padding }) => ({ P: H + 2 * padding - R + 1, Q: W + 2 * padding - S + 1 }),
   ...convolutionKernels(forwardConvolution, ({ N, K, P, Q }) => ({ N, K, P, Q })),
+  multiplyAdds,
   empty: zeros,
   backward: ({ x, w, dy }, { padding }) => ({
     x: () => inputGradient(dy, w, { padding, H: x.shape[2], W: x.shape[3] }),

@@ -3,7 +3,7 @@ import { defineOp } from "../../op.ts";
 import { isCount } from "../../core/count.ts";
 import { ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import { forwardConvolution, inputGradient, weightGradient } from "./gradients.ts";
+import { forwardConvolution, inputGradient, multiplyAdds, weightGradient } from "./gradients.ts";
 import { convolve } from "./reference.ts";
 import { convolutionKernels } from "./convolution_kernels.ts";
 import type { Convolution } from "./tiles.ts";
@@ -27,6 +27,7 @@ function convolutionFields(name: string, addend?: string) {
       return { P: H + 2 * padding - R + 1, Q: W + 2 * padding - S + 1 };
     },
     ...convolutionKernels(form, ({ N, K, P, Q }) => ({ N, K, P, Q })),
+    multiplyAdds,
   } as const;
 }
 

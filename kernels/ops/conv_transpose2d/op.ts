@@ -44,6 +44,7 @@ const transposed: Op<"x[N, C, H, W], w[C, K, 2, 2], bias[K] -> y[N, K, P, Q]"> =
     }
   },
   wasm: "convTranspose2d",
+  multiplyAdds: ({ N, C, K, P, Q }) => N * C * K * P * Q,
   samples: [
     { shapes: { x: [2, 3, 3, 5], w: [3, 4, 2, 2], bias: [4] } },
     { shapes: { x: [1, 1, 1, 1], w: [1, 1, 2, 2], bias: [1] } },

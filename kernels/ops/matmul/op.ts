@@ -123,6 +123,7 @@ function productFields(name: keyof typeof layouts) {
         wgsl: () => tiledWgsl(layouts[name]),
       },
     }),
+    multiplyAdds: ({ Y, M, N, K }: Dims) => Y * M * N * K,
     reference: (arrays: Buffers<NumberArray>, dims: Dims) => multiplyLoops(arrays, dims, strides(dims)),
     wasm: (addresses: Buffers<number>, dims: Dims) => product(addresses, dims, strides(dims)),
   };
