@@ -9,8 +9,8 @@ import { writeTinyIdx } from "./data/tiny_idx.ts";
 /** Flags of a quick evaluation on the CPU device. */
 export const quickly = "--count 170 --device cpu --solver euler:steps=2 --course-images 6 --bits-images 3";
 
-/** Makes data of four classes in `data`, with a judge that is hardly trained, and a run `a` on it. */
-export async function makeRun(place: Workplace, flags = "--conditional"): Promise<void> {
+/** Makes data of four classes in `data`, with a judge that is hardly trained. */
+export async function makeJudgedData(place: Workplace): Promise<void> {
   await Deno.remove(place.file("data"), { recursive: true });
   await writeTinyIdx(place.file("data"), { train: 300, test: 360, classes: 4 });
   const digest = await digestOf(judgedData(await loadDataset(place.file("data"))));
@@ -18,5 +18,10 @@ export async function makeRun(place: Workplace, flags = "--conditional"): Promis
   await Deno.mkdir(place.file(judges), { recursive: true });
   const judge = `--out ${join(judges, digest)}.safetensors`;
   await place.succeed("judge", `--data data --device cpu --steps 40 ${judge}`);
+}
+
+/** Makes such data and judge, and a run `a` on it. */
+export async function makeRun(place: Workplace, flags = "--conditional"): Promise<void> {
+  await makeJudgedData(place);
   await place.succeed("train:base", `${tinyRun.replace("--no-conditional", flags)} --out a`);
 }

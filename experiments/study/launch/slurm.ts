@@ -1,8 +1,9 @@
 import { basename, resolve } from "node:path";
+import { slurmFlags } from "../../settings/tasks/slurm.ts";
 import type { Study } from "../study.ts";
 import type { Launcher, LaunchOptions } from "./launcher.ts";
 import { arrayScript, collectScript, type Submission } from "./slurm/batch_script.ts";
-import { queuedTasks, submit } from "./slurm/commands.ts";
+import { checkSbatch, queuedTasks, submit } from "./slurm/commands.ts";
 import { jobSettings } from "./slurm/profile.ts";
 import { studyCommand } from "./slurm/study_command.ts";
 import { noteSubmission, readSubmissions, slurmFolder } from "./slurm/submissions.ts";
@@ -14,6 +15,12 @@ import { noteSubmission, readSubmissions, slurmFolder } from "./slurm/submission
 export const slurm: Launcher = {
   name: "slurm",
   doc: "submits the cells to a Slurm cluster as a job array, and a job that collects",
+  flags: Object.keys(slurmFlags) as (keyof typeof slurmFlags)[],
+  collects: false,
+  async check({ flags }) {
+    jobSettings(flags);
+    await checkSbatch();
+  },
   describe(study, unfinished, { flags }) {
     const job = jobSettings(flags);
     const submission = submissionOf(study, flags);

@@ -52,6 +52,11 @@ export interface Queued {
   readonly state: string;
 }
 
+/** Waits until something holds. */
+export async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!await condition()) await pause();
+}
+
 /** Daemons of Slurm, children of this program. */
 export class SlurmCluster implements AsyncDisposable {
   readonly #daemons: Deno.ChildProcess[] = [];
@@ -87,7 +92,7 @@ export class SlurmCluster implements AsyncDisposable {
 
   /** What waits or runs, a line for each task of an array. */
   async queue(): Promise<Queued[]> {
-    const text = await this.command("squeue", "--noheader", "--array", "--format=%F %K %T %j");
+    const text = await this.command("squeue", "--noheader", "--array", "--sort=i", "--format=%F %K %T %j");
     return text.split("\n").filter((line) => line !== "").map((line) => {
       const [job, index, state, ...name] = line.split(" ");
       return { job, name: name.join(" "), state, ...index !== "N/A" && { index: Number(index) } };
@@ -96,7 +101,7 @@ export class SlurmCluster implements AsyncDisposable {
 
   /** Waits until nothing waits or runs. */
   async idle(): Promise<void> {
-    while ((await this.queue()).length > 0) await pause();
+    await until(async () => (await this.queue()).length === 0);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

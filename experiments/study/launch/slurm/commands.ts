@@ -27,6 +27,11 @@ export async function submit(script: string, env: Record<string, string>): Promi
   );
 }
 
+/** @throws {SlurmError} if there is no sbatch */
+export async function checkSbatch(): Promise<void> {
+  await ask("sbatch", ["--version"]);
+}
+
 /**
  * The tasks of arrays that wait or run.
  *

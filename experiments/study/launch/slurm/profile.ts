@@ -18,7 +18,11 @@ function readProfile(path: string): JobSettings {
   try {
     json = JSON.parse(Deno.readTextFileSync(path));
   } catch (error) {
-    const reason = error instanceof SyntaxError ? "it holds no JSON" : reasonOf(error);
+    const reason = error instanceof SyntaxError
+      ? "it holds no JSON"
+      : error instanceof Deno.errors.NotFound
+      ? "there is no such file"
+      : reasonOf(error);
     throw new ConfigError(`Cannot read the profile ${path}: ${reason}`);
   }
   return slurmProfile.read(json, path);
