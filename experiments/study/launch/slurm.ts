@@ -44,7 +44,11 @@ export const slurm: Launcher = {
     const array = await submit(arrayScript(submission, cells, job), env);
     await noteSubmission(study.folder, { job: array, cells, submittedAt: new Date().toISOString() });
     const left = queued.size > 0 ? ` (${queued.size} more are queued already)` : "";
-    say(`Submitted ${cells.length} cells as job ${array}${left}; what they print goes to ${submission.logs}`);
+    say(
+      `Submitted ${cells.length} ${
+        cells.length === 1 ? "cell" : "cells"
+      } as job ${array}${left}; what they print goes to ${submission.logs}`,
+    );
     const collect = await submit(collectScript(submission, array, job), env);
     say(`Submitted the collection of the results as job ${collect}; see squeue --jobs=${array},${collect}`);
   },

@@ -11,15 +11,31 @@ const submit = `--launcher slurm --device cpu ${resources}`;
 const setPartition = (cluster: SlurmCluster, state: "UP" | "DOWN") =>
   cluster.command("scontrol", "update", "PartitionName=tests", `State=${state}`);
 
-/** The process that works on a cell, once it trains. */
-async function processOf(place: Workplace, study: string, cell: string): Promise<number> {
-  await until(() => exists(place, study, "cells", cell, "metrics.jsonl"));
-  const { pid } = JSON.parse(await Deno.readTextFile(place.file(study, ".locks", `${cell}.1`)));
-  return pid;
-}
-
 const exists = (place: Workplace, ...names: string[]) =>
   Deno.stat(place.file(...names)).then(() => true, () => false);
+
+/** Ends the process that trains a cell, once there is a checkpoint, as a machine that runs out of memory does. */
+async function killTraining(place: Workplace, study: string, cell: string): Promise<void> {
+  await until(() => exists(place, study, "cells", cell, "state.safetensors"));
+  const { pid } = JSON.parse(await Deno.readTextFile(place.file(study, ".locks", `${cell}.1`)));
+  Deno.kill(pid, "SIGKILL");
+}
+
+/** Paths in a folder that are new, changed or gone. */
+async function changedIn(
+  place: Workplace,
+  folder: string,
+  change: () => Promise<void>,
+): Promise<readonly string[]> {
+  const [before, , after] = [
+    await place.listing(place.file(folder)),
+    await change(),
+    await place.listing(place.file(folder)),
+  ];
+  const all = new Set([...before.keys(), ...after.keys()]);
+  return [...all].filter((path) => before.get(path) !== after.get(path))
+    .map((path) => path.slice(place.file(folder).length + 1));
+}
 
 testOnSlurm(
   "a study on Slurm survives kill -9, and measures what it does on one machine",
@@ -30,25 +46,48 @@ testOnSlurm(
     assert.match(first.stderr, /^Submitted 4 cells as job 1; what they print goes to .*\/far\/slurm$/m);
     assert.match(first.stderr, /^Submitted the collection of the results as job 2; see squeue --jobs=1,2$/m);
     const queued = await cluster.queue();
-    assert.deepEqual(queued.map(({ index }) => index), [0, 1, 2, 3, undefined]);
+    assert.deepEqual(queued.map(({ job, index }) => [job, index]).sort(), [
+      ["1", 0],
+      ["1", 1],
+      ["1", 2],
+      ["1", 3],
+      ["2", undefined],
+    ]);
     const again = await place.succeed("study", `far ${submit}`, cluster.env);
     assert.match(again.stderr, /^All 4 unfinished cells are queued \(see squeue --name=far\)$/m);
     assert.deepEqual(await cluster.queue(), queued);
 
     await setPartition(cluster, "UP");
-    Deno.kill(await processOf(place, "far", "residual-s1"), "SIGKILL");
+    await killTraining(place, "far", "residual-s1");
     await cluster.idle();
-    console.log(await cluster.command("scontrol", "show", "job", "1_1"));
-    for (const n of await place.names("far", "slurm")) {
-      console.log(
-        n,
-        await Deno.readTextFile(place.file("far", "slurm", n)),
-      );
-    }
-    assert.equal(await exists(place, "far", "cells", "residual-s1", "cell.json"), false);
+    assert.match(
+      await cluster.command("scontrol", "show", "job", "1_1"),
+      /JobState=FAILED .* ExitCode=137:0/s,
+    );
+    assert.match(
+      await Deno.readTextFile(place.file("far/slurm/2-collect.log")),
+      /^3 of 4 cells are finished in /m,
+    );
+
+    await setPartition(cluster, "DOWN");
     const resubmitted = await place.succeed("study", `far ${submit}`, cluster.env);
-    console.log(resubmitted.stderr);
+    assert.match(resubmitted.stderr, /^Submitted 1 cell as job (\d+); /m);
+    const [array, collection] = await cluster.queue();
+    assert.equal(array.index, 0);
+    await cluster.command("scontrol", "hold", collection.job);
+    const changed = await changedIn(place, "far", async () => {
+      await setPartition(cluster, "UP");
+      await until(async () => (await cluster.queue()).length === 1);
+    });
+    const own = ["cells/residual-s1/", ".locks", `slurm/${array.job}_0.log`];
+    assert.deepEqual(changed.filter((path) => !own.some((start) => path.startsWith(start))), []);
+    await cluster.command("scontrol", "release", collection.job);
     await cluster.idle();
+    assert.match(
+      await Deno.readTextFile(place.file(`far/slurm/${collection.job}-collect.log`)),
+      /^4 of 4 cells are finished in /m,
+    );
+
     await place.succeed("study", "tiny.json --out near --device cpu --threads 1");
     for (const cell of tinyCells) {
       assert.deepEqual(await recordOf(place, "far", cell), await recordOf(place, "near", cell));

@@ -12,9 +12,9 @@ export async function makeTinyPlan(place: Workplace): Promise<void> {
   const plan = {
     grid: { model: ["base", "residual"] },
     seeds: [1, 2],
-    budget: { steps: 12 },
+    budget: { steps: 60 },
     fixed: {
-      ...{ data: "data", filters: "8", groups: 4, tEmb: 8, batchSize: 8, valEpochs: 1, sampleEpochs: 0 },
+      ...{ data: "data", filters: "8", groups: 4, tEmb: 8, batchSize: 8, valEpochs: 0.5, sampleEpochs: 0 },
       ...{ samples: 4, sampleSteps: 2, flowSamples: 2, flowSteps: 2, flowFrames: 3, pathSamples: 0 },
     },
     evaluation: { count: 170, solver: "euler:steps=2", courseImages: 0, bitsImages: 0 },
