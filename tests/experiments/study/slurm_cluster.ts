@@ -29,17 +29,22 @@ const found = await findOrInstall({
 });
 
 /** Why there is no Slurm here; undefined where there is. */
-export const noSlurm = typeof found === "string" ? undefined : found.reason;
+const noSlurm = typeof found === "string" ? undefined : found.reason;
 
-/** Defines a test in a workplace of its own, with a cluster that nothing else uses. */
+/**
+ * Defines a test in a workplace of its own, with a cluster that nothing else uses.
+ *
+ * @param otherReason why the test cannot run here whether there is Slurm or not, if it cannot
+ */
 export function testOnSlurm(
   name: string,
   test: (place: Workplace, cluster: SlurmCluster) => Promise<void>,
+  otherReason?: string,
 ): void {
   testTask(name, async (place) => {
     await using cluster = await SlurmCluster.start();
     await test(place, cluster);
-  }, noSlurm);
+  }, otherReason ?? noSlurm);
 }
 
 /** A task of a job array in the queue. */

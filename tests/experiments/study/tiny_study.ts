@@ -6,12 +6,16 @@ import type { Workplace } from "../cli.ts";
 /** Ids of its cells, in their order. */
 export const tinyCells = ["base-s1", "residual-s1", "base-s2", "residual-s2"] as const;
 
-/** Makes the plan `tiny.json`, and the data that it needs. */
-export async function makeTinyPlan(place: Workplace): Promise<void> {
+/**
+ * Makes the plan `tiny.json`, and the data that it needs.
+ *
+ * @param seeds of its cells
+ */
+export async function makeTinyPlan(place: Workplace, seeds: readonly number[] = [1, 2]): Promise<void> {
   await makeJudgedData(place);
   const plan = {
     grid: { model: ["base", "residual"] },
-    seeds: [1, 2],
+    seeds,
     budget: { steps: 60 },
     fixed: {
       ...{ data: "data", filters: "8", groups: 4, tEmb: 8, batchSize: 8, valEpochs: 0.5, sampleEpochs: 0 },
