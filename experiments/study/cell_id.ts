@@ -24,6 +24,11 @@ export function withoutClash(id: string, taken: readonly string[]): string {
   }
 }
 
+/** What the cells of all seeds have in common of their ids. */
+export function withoutSeed(id: string): string {
+  return id.replace(/-s\d+$/, "");
+}
+
 const wordOf = (name: string) => words[name] ?? flagOf(name).slice(2);
 
 function slug(value: Value): string {

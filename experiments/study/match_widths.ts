@@ -4,60 +4,81 @@ import { ConfigError } from "../settings/setting.ts";
 /** Settings of a network that its widths follow from. */
 type Widths = Pick<TrainingConfig, "model" | "filters" | "attn" | "groups">;
 
+/** What a network with some widths has of something, over what it is to have; it rises with the widths. */
+export type Ratio = (filters: readonly number[]) => number | Promise<number>;
+
 /** Least and largest factor of the widths that is tried. */
 const factors = { least: 1 / 8, most: 16 } as const;
-/** Relative error that a search stops at. */
-const near = 1e-3;
+/** Relative errors at which a search stops, and above which it has failed. */
+const errors = { near: 1e-3, most: 0.5 } as const;
+/** Units by which a level is moved on its own, at most, and the share of its width. */
+const nudge = { units: 2, share: 0.1 } as const;
 
-/** A network whose size comes near to what was asked. */
+/** Widths that come near to what was asked. */
 export interface Matched {
   readonly filters: readonly number[];
-  /** What it has: parameters, multiply-adds, or seconds a step. */
-  readonly measure: number;
+  readonly ratio: number;
 }
 
 /**
- * Finds the widths at which a network has as much of something as another one, by bisection over a common factor of all
+ * Finds the widths at which a network has as much of something as it is to have, by bisection over a common factor of all
  * levels. Where groups must divide a level, it is rounded to a multiple of them.
  *
- * @param measure of the network with some widths; it rises with them
- * @param target what it is to come near to
  * @param tries most widths to measure
- * @throws {ConfigError} if no factor up to 16 reaches the target
+ * @throws {ConfigError} if no factor from 1/8 to 16 comes near
  */
-export async function matchWidths(
-  network: Widths,
-  measure: (filters: readonly number[]) => Promise<number>,
-  target: number,
-  tries: number,
-): Promise<Matched> {
+export async function matchWidths(network: Widths, ratio: Ratio, tries = Infinity): Promise<Matched> {
   let [low, high]: [number, number] = [factors.least, factors.most];
   let best: Matched | undefined;
   const known = new Map<string, number>();
   for (let i = 0; i < 40 && known.size < tries; i++) {
     const factor = Math.sqrt(low * high);
     const filters = widthsAt(network, factor);
-    const measured = known.get(`${filters}`) ?? await measure(filters);
+    const measured = known.get(`${filters}`) ?? await ratio(filters);
     known.set(`${filters}`, measured);
-    if (!best || error(measured, target) < error(best.measure, target)) best = { filters, measure: measured };
-    if (error(measured, target) < near) break;
-    if (measured < target) low = factor;
+    best = better(best, { filters, ratio: measured });
+    if (error(measured) < errors.near) break;
+    if (measured < 1) low = factor;
     else high = factor;
   }
-  if (best && error(best.measure, target) < 0.5) return best;
+  if (best && error(best.ratio) < errors.most) return best;
   throw new ConfigError(
-    `Cannot match the ${network.model} network with filters ${network.filters}: at ${best?.filters} it has ` +
-      `${best?.measure} of ${target} (expected other filters)`,
+    `Cannot match the ${network.model} network with filters ${network.filters}: with ${best?.filters} it has ` +
+      `${best?.ratio.toFixed(2)} times as much (expected other filters)`,
   );
 }
 
+/** Moves single levels a little where that comes nearer. */
+export async function nudged(network: Widths, ratio: Ratio, matched: Matched): Promise<Matched> {
+  const choices = matched.filters.map((channels, level) => {
+    const unit = unitOf(network, level);
+    const most = Math.max(1, Math.min(nudge.units, Math.floor(nudge.share * channels / unit)));
+    return Array.from({ length: 2 * most + 1 }, (_, i) => channels + (i - most) * unit).filter((n) => n > 0);
+  });
+  const all = choices.reduce<number[][]>(
+    (some, level) => some.flatMap((filters) => level.map((channels) => [...filters, channels])),
+    [[]],
+  );
+  let best = matched;
+  for (const filters of all) best = better(best, { filters, ratio: await ratio(filters) });
+  return best;
+}
+
 /** The widths of all levels times a factor. */
-export function widthsAt({ model, filters, attn, groups }: Widths, factor: number): number[] {
-  return filters.map((channels, level) => {
-    const divided = model === "residual" || attn && level === filters.length - 1;
-    const unit = divided ? groups : 1;
+export function widthsAt(network: Widths, factor: number): number[] {
+  return network.filters.map((channels, level) => {
+    const unit = unitOf(network, level);
     return Math.max(unit, Math.round(channels * factor / unit) * unit);
   });
 }
 
-const error = (value: number, target: number) => Math.abs(Math.log(value / target));
+/** What must divide the channels of a level: the groups, where it is normalised. */
+function unitOf({ model, filters, attn, groups }: Widths, level: number): number {
+  return model === "residual" || attn && level === filters.length - 1 ? groups : 1;
+}
+
+function better(a: Matched | undefined, b: Matched): Matched {
+  return a && error(a.ratio) <= error(b.ratio) ? a : b;
+}
+
+const error = (ratio: number) => Math.abs(Math.log(ratio));

@@ -1,17 +1,20 @@
 import { type TrainingConfig } from "../settings/tasks/train_config.ts";
-import { cellId, withoutClash } from "./cell_id.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { cellId, withoutClash, withoutSeed } from "./cell_id.ts";
 import { configOf, type Match, plainValue } from "./cell_settings.ts";
 import { combinations } from "./combinations.ts";
-import { matchWidths } from "./match_widths.ts";
+import { type Matched, matchWidths, nudged } from "./match_widths.ts";
 import { checkedWithData, networkSize, PlanData } from "./planned_cell.ts";
 import type { CellSettings, Plan } from "./plan.ts";
 import type { Cell } from "./study.ts";
-import { timeStep, type TimingOptions } from "./time_step.ts";
+import { timeSteps, type TimingOptions } from "./time_step.ts";
 
 /** What planning needs besides the plan. */
 export interface PlanningOptions extends TimingOptions {
   /** Cells that the study has already; what was found for them is kept. */
   readonly earlier: readonly Cell[];
+  /** Times steps; by default as {@linkcode timeSteps} does. */
+  readonly time?: typeof timeSteps;
   /** Whether the steps of all networks are timed, not only where the plan needs it. */
   readonly timed: boolean;
   /** Called with lines for the user. */
@@ -28,8 +31,6 @@ interface Found {
 
 /** Timings of bisection: each takes a second or two. */
 const timings = 9;
-/** Widths of which something is counted, which takes milliseconds. */
-const counts = 40;
 
 /**
  * The cells of a plan, seed by seed: checks each of them as its run would, finds widths that match, and makes minutes a
@@ -101,7 +102,7 @@ class Planner {
     return {
       config,
       ...networkSize(config, data),
-      ...timed && { secondsPerStep: await timeStep(config, data, options) },
+      ...timed && { secondsPerStep: (await this.#time([config], data))[0] },
     };
   }
 
@@ -109,31 +110,34 @@ class Planner {
   async #matched(config: TrainingConfig, match: Match, where: string): Promise<TrainingConfig> {
     const data = await this.#data.of(config);
     const other = { ...config, model: config.model === "base" ? "residual" as const : "base" as const };
-    const measures: Readonly<Record<Match, (config: TrainingConfig) => number | Promise<number>>> = {
-      parameters: (config) => networkSize(config, data).parameters,
-      arithmetic: (config) => networkSize(config, data).multiplyAdds,
-      time: (config) => timeStep(config, data, this.options),
-    };
-    const measure = measures[match];
-    const target = await measure(other);
-    const tries = match === "time" ? timings : counts;
-    const { filters, measure: reached } = await matchWidths(
-      config,
-      async (filters) => await measure({ ...config, filters }),
-      target,
-      tries,
-    );
-    const shown = (value: number) =>
-      match === "time"
-        ? `${(1000 * value).toFixed(2)} ms a step`
-        : `${value.toLocaleString("en")} ${units[match]}`;
+    const at = (filters: readonly number[]) => ({ ...config, filters });
+    const sizes = { parameters: "parameters", arithmetic: "multiplyAdds" } as const;
+    let [matched, shown]: [Matched | undefined, string] = [undefined, ""];
+    if (match === "time") {
+      const ratio = async (filters: readonly number[]) => {
+        const [own, others] = await this.#time([at(filters), other], data);
+        return own / others;
+      };
+      matched = await matchWidths(config, ratio, timings);
+      shown = "the time of a step";
+    } else {
+      const target = networkSize(other, data)[sizes[match]];
+      const ratio = (filters: readonly number[]) => networkSize(at(filters), data)[sizes[match]] / target;
+      matched = await nudged(config, ratio, await matchWidths(config, ratio));
+      shown = `${target.toLocaleString("en")} ${match === "parameters" ? "parameters" : "multiply-adds"}`;
+    }
     this.options.say(
-      `${where.replace(/-s\d+$/, "")}: filters ${filters}, ${
-        shown(reached)
-      } (the ${other.model} network with ` +
-        `${config.filters}: ${shown(target)})`,
+      `${withoutSeed(where)}: filters ${matched.filters} have ${
+        matched.ratio.toFixed(3)
+      } times ${shown} of the ` +
+        `${other.model} network with ${config.filters}`,
     );
-    return { ...config, filters };
+    return at(matched.filters);
+  }
+
+  #time(configs: readonly TrainingConfig[], data: Dataset): Promise<number[]> {
+    const { time = timeSteps, ...options } = this.options;
+    return time(configs, data, options);
   }
 
   #steps({ share = 1 }: CellSettings, secondsPerStep: number | undefined): number {
@@ -151,5 +155,3 @@ class Planner {
     }));
   }
 }
-
-const units = { parameters: "parameters", arithmetic: "multiply-adds" } as const;

@@ -44,7 +44,8 @@ export async function readStudy(folder: string): Promise<Study | undefined> {
   const json = await readJson(path);
   if (json === undefined) return undefined;
   const problem = fieldProblem(json, checks);
-  if (problem === undefined) return { ...json, folder } as unknown as Study;
+  const { version: _, ...study } = json;
+  if (problem === undefined) return { ...study, folder } as unknown as Study;
   throw new RunError(`Cannot read ${path}: ${problem}; take the file from a backup, or begin a new study`);
 }
 
