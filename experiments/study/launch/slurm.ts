@@ -43,12 +43,9 @@ export const slurm: Launcher = {
     await Deno.mkdir(submission.logs, { recursive: true });
     const array = await submit(arrayScript(submission, cells, job), env);
     await noteSubmission(study.folder, { job: array, cells, submittedAt: new Date().toISOString() });
-    const left = queued.size > 0 ? ` (${queued.size} more are queued already)` : "";
-    say(
-      `Submitted ${cells.length} ${
-        cells.length === 1 ? "cell" : "cells"
-      } as job ${array}${left}; what they print goes to ${submission.logs}`,
-    );
+    const number = `${cells.length} cell${cells.length === 1 ? "" : "s"}`;
+    const others = queued.size > 0 ? ` (${queued.size} more are queued already)` : "";
+    say(`Submitted ${number} as job ${array}${others}; what they print goes to ${submission.logs}`);
     const collect = await submit(collectScript(submission, array, job), env);
     say(`Submitted the collection of the results as job ${collect}; see squeue --jobs=${array},${collect}`);
   },
@@ -62,9 +59,9 @@ function submissionOf(study: Study, flags: LaunchOptions["flags"]): Submission {
     directory: Deno.cwd(),
     command: [
       ...studyCommand(folder),
-      ...["--device", flags.device],
       ...flags.experiment === null ? [] : ["--experiment", flags.experiment],
     ],
+    device: flags.device,
     threads: flags.threads,
   };
 }

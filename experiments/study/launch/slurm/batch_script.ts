@@ -8,16 +8,15 @@ const maxThreads = 64;
  * How a task hears signals. Slurm sends USR1 to this shell alone before the time limit, but TERM to all programs of a
  * task that is cancelled.
  */
-const traps = `near_limit= cell=
-trap 'near_limit=yes; kill -TERM "$cell" || :' USR1
+const traps = `near_limit=
+trap 'near_limit=yes; kill -TERM $! || :' USR1
 trap : TERM`;
 
 /** What a task does once its cell runs. */
-const awaitCell = `cell=$!
-# A signal ends a wait early; the last one gives the exit code.
-while kill -0 "$cell" 2>/dev/null; do wait "$cell" || :; done
+const awaitCell = `# A signal ends a wait early; the last one gives the exit code.
+while kill -0 $! 2>/dev/null; do wait $! || :; done
 code=0
-wait "$cell" || code=$?
+wait $! || code=$?
 # 143: stopped by TERM, and saved.
 if [ -n "$near_limit" ] && [ "$code" = 143 ]; then
   scontrol requeue "\${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
@@ -34,6 +33,8 @@ export interface Submission {
   readonly directory: string;
   /** The command of the study task with its folder. */
   readonly command: readonly string[];
+  /** Where cells compute. */
+  readonly device: string;
   /** Threads of the CPU device; null for as many as Slurm gives a job processors. */
   readonly threads: number | null;
 }
@@ -66,7 +67,7 @@ export function arrayScript(
     start(submission, job),
     traps,
     `cells=(${shellCommand(cells)})`,
-    `${task(submission)} --only "\${cells[SLURM_ARRAY_TASK_ID]}" &`,
+    `${task(submission, submission.device)} --only "\${cells[SLURM_ARRAY_TASK_ID]}" &`,
     awaitCell,
   );
 }
@@ -90,7 +91,8 @@ export function collectScript(
     resources(job),
     "",
     start(submission, job),
-    `exec ${task(submission)} --collect`,
+    // It asks for no GPU.
+    `exec ${task(submission, "cpu")} --collect`,
   );
 }
 
@@ -116,8 +118,8 @@ function start({ directory, threads }: Submission, { setup }: JobSettings): stri
   ];
 }
 
-function task({ command }: Submission): string {
-  return `${shellCommand(command)} --threads "$threads"`;
+function task({ command }: Submission, device: string): string {
+  return `${shellCommand([...command, "--device", device])} --threads "$threads"`;
 }
 
 function lines(...parts: readonly (string | readonly string[])[]): string {

@@ -14,6 +14,7 @@ const submission: Submission = {
   logs: "/studies/networks/slurm",
   directory: "/checkout",
   command: ["deno", "run", "study.ts", "/studies/networks"],
+  device: "webgpu",
   threads: null,
 };
 const plain = slurmProfile.resolve({});
@@ -54,7 +55,10 @@ Deno.test("collectScript() waits for the array and for other collections, and as
   assert.match(script, /^#SBATCH --dependency="?afterany:12,singleton"?$/m);
   assert.match(script, /^#SBATCH --partition=gpu$/m);
   assert.doesNotMatch(script, /gpus/);
-  assert.match(script, /^exec deno run study.ts \/studies\/networks --threads "\$threads" --collect$/m);
+  assert.match(
+    script,
+    /^exec deno run study.ts \/studies\/networks --device cpu --threads "\$threads" --collect$/m,
+  );
 });
 
 Deno.test("arrayScript() refuses a folder that sbatch cannot be told", () => {
@@ -110,7 +114,7 @@ testTaskOf("a task of arrayScript() runs its own cell, whatever is in names and 
   const command = ["cell", "/a'b", "$(touch x)", '"', "`touch y`; touch z", "*"];
   assert.deepEqual(await runTask(folder, "exit 5", { command }), {
     code: 5,
-    calls: [...command, "--threads", "3", "--only", "b'$(id) c"],
+    calls: [...command, "--device", "webgpu", "--threads", "3", "--only", "b'$(id) c"],
   });
   const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
   assert.deepEqual(names.sort(), ["calls", "cell", "scontrol"]);
@@ -128,7 +132,7 @@ function sending(folder: string, signal: Deno.Signal) {
 
 const saves = (code: number) =>
   `trap 'exit ${code}' TERM; touch "\${0%/*}/ready"; for i in {1..600}; do sleep 0.05; done`;
-const called = ["cell", "--threads", "2", "--only", "b'$(id) c"];
+const called = ["cell", "--device", "webgpu", "--threads", "2", "--only", "b'$(id) c"];
 
 testTaskOf(
   "a task of arrayScript() that comes near its limit lets its cell save and is queued again",
