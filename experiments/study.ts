@@ -4,7 +4,7 @@ import { runTask, type Stop, stopSignal } from "./program/command.ts";
 import { stderr } from "./program/progress.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { parseStudyWords, studying, type StudyWords } from "./settings/tasks/study.ts";
-import { collectStudy } from "./study/collect_study.ts";
+import { collectStudy, recordEnd } from "./study/collect_study.ts";
 import { checkRoom, freeBytesAt } from "./study/disk.ts";
 import { dryRun } from "./study/dry_run.ts";
 import { launchers } from "./study/launch/launchers.ts";
@@ -65,8 +65,10 @@ async function run(words: StudyWords, { signal }: Stop): Promise<void> {
   }
   await recordStudy(study, "RUNNING", { ...words, say });
   if (unfinished.length > 0) await launcher.launch(study, unfinished, options);
-  if (launcher.collects) await collectStudy(study, { ...words, say });
-  if (signal.aborted) say("Stopped; the same command goes on from here");
+  if (signal.aborted) {
+    await recordEnd(study, { ...words, say });
+    say("Stopped; the same command goes on from here");
+  } else if (launcher.collects) await collectStudy(study, { ...words, say });
 }
 
 /** Runs cells of a study in this process, as the tasks of an array do. */

@@ -5,7 +5,7 @@ import { ConfigError, didYouMean } from "../settings/setting.ts";
 import type { StudyWords } from "../settings/tasks/study.ts";
 import { nearestOf } from "../tracking/find_run.ts";
 import { completePlan, type GivenPlan } from "./complete_plan.ts";
-import { type CellSettings, type Plan, type Value } from "./plan.ts";
+import type { CellSettings, Plan, Value } from "./plan.ts";
 import { planChecks } from "./plan_checks.ts";
 import { planNames, plans } from "./plans/plans.ts";
 import { readStudy } from "./study_file.ts";

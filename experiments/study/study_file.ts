@@ -8,7 +8,6 @@ import {
   finiteNumber,
   listOf,
   optional,
-  tableOf,
   text,
 } from "../run/field_checks.ts";
 import { readJson } from "../run/read_file.ts";
