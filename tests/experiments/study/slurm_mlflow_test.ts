@@ -3,17 +3,17 @@ import { newExperiment, noServer, quick, theServer } from "../tracking/shared_se
 import { assertMirrored } from "../tracking/mirrored.ts";
 import { valuesOf } from "../tracking/mlflow_server.ts";
 import { testOnSlurm, until } from "./slurm_cluster.ts";
-import { makeTinyPlan } from "./tiny_study.ts";
+import { longerPlan, makePlan } from "./tiny_study.ts";
 
 testOnSlurm(
   "a cell on Slurm that comes near its time limit goes back to the queue, and MLflow hears of each cell once",
   async (place, cluster) => {
-    await makeTinyPlan(place, [1]);
+    await makePlan(place, { ...longerPlan, seeds: [1] });
     const server = theServer();
     const experiment = newExperiment();
     const env = { ...cluster.env, ...quick };
     const flags = `--launcher slurm --device cpu --mlflow ${server.url} --experiment ${experiment}`;
-    await place.succeed("study", `tiny.json --out far ${flags}`, env);
+    await place.succeed("study", `plan.json --out far ${flags}`, env);
     const state = place.file("far/cells/residual-s1/state.safetensors");
     await until(() => Deno.stat(state).then(() => true, () => false));
     await cluster.command("scancel", "--batch", "--signal=USR1", "1_1"); // as Slurm does near the limit

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Workplace } from "../cli.ts";
 import { type SlurmCluster, testOnSlurm, until } from "./slurm_cluster.ts";
-import { makeTinyPlan, recordOf, tinyCells } from "./tiny_study.ts";
+import { longerPlan, makePlan } from "./tiny_study.ts";
 
 const resources = "--partition tests --account lab --time 10 --cpus 1 --gpus 1 --memory 100M " +
   "--constraint small|quiet --max-tasks 2";
@@ -37,12 +37,29 @@ async function changedIn(
     .map((path) => path.slice(place.file(folder).length + 1));
 }
 
+/** All numbers of a study, but for seconds. */
+async function resultsOf(place: Workplace, study: string): Promise<Record<string, unknown>> {
+  const text = await Deno.readTextFile(place.file(study, "results.json"));
+  const results = JSON.parse(text, (name, value) => name === "seconds" ? undefined : value);
+  assert.equal(results.setups.length, 2);
+  assert.deepEqual([results.unfinished, results.problems], [[], []]);
+  return results;
+}
+
+/** The runs that a study's report shows, and how they compare. */
+async function reportOf(place: Workplace, study: string): Promise<Record<string, unknown>> {
+  const page = await Deno.readTextFile(place.file(study, "report.html"));
+  const payload = JSON.parse(/<script type="application\/json" id="payload">(.*?)<\/script>/s.exec(page)![1]);
+  assert.equal(payload.runs.length, 4);
+  return payload;
+}
+
 testOnSlurm(
   "a study on Slurm survives kill -9, and measures what it does on one machine",
   async (place, cluster) => {
-    await makeTinyPlan(place);
+    await makePlan(place, longerPlan);
     await setPartition(cluster, "DOWN");
-    const first = await place.succeed("study", `tiny.json --out far ${submit}`, cluster.env);
+    const first = await place.succeed("study", `plan.json --out far ${submit}`, cluster.env);
     assert.match(first.stderr, /^Submitted 4 cells as job 1; what they print goes to .*\/far\/slurm$/m);
     assert.match(first.stderr, /^Submitted the collection of the results as job 2; see squeue --jobs=1,2$/m);
     const queued = await cluster.queue();
@@ -88,10 +105,12 @@ testOnSlurm(
       /^4 of 4 cells are finished in /m,
     );
 
-    await place.succeed("study", "tiny.json --out near --device cpu --threads 1");
-    for (const cell of tinyCells) {
-      assert.deepEqual(await recordOf(place, "far", cell), await recordOf(place, "near", cell));
+    await place.succeed("study", "plan.json --out near --device cpu --threads 1");
+    for (const cell of ["base-s1", "residual-s1", "base-s2", "residual-s2"]) {
       assert.deepEqual(await place.metrics(`far/cells/${cell}`), await place.metrics(`near/cells/${cell}`));
     }
+    assert.deepEqual(await resultsOf(place, "far"), await resultsOf(place, "near"));
+    assert.deepEqual(await reportOf(place, "far"), await reportOf(place, "near"));
+    assert.deepEqual(await place.read("far/comparison.gif"), await place.read("near/comparison.gif"));
   },
 );

@@ -22,6 +22,9 @@ export const tinyPlan = {
   evaluation: { count: 170, solver: "euler:steps=2", courseImages: 0 },
 } as const satisfies GivenPlan;
 
+/** Runs with several checkpoints, between which they can be ended. */
+export const longerPlan = { budget: { steps: 60 }, fixed: { ...tinyPlan.fixed, valEpochs: 0.5 } } as const;
+
 /** How tests plan on the CPU device. */
 export const planning: Omit<PlanningOptions, "earlier"> = {
   ...{ device: "cpu", threads: 1, signal: new AbortController().signal, timed: false, say: () => {} },
