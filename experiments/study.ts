@@ -32,11 +32,16 @@ await runTask(async () => {
 
 /** Plans the study, has its unfinished cells run, and collects what they measured. */
 async function run(words: StudyWords, { signal }: Stop): Promise<void> {
+  const launcher: Launcher = launchers[words.launcher];
+  const options = { flags: words, signal, say, terminal: stderr };
+  if (!words.dryRun) await launcher.check?.(options);
   const { plan, folder = words.out ?? join("runs", `study-${plan.name}`) } = await findPlan(words);
   const threads = threadsOf(words);
-  const device = await init({ device: words.device, threads });
+  // A machine that only hands cells over need not have the device that they run on.
+  const kind = launcher.collects ? words.device : "auto";
+  const device = await init({ device: kind, threads });
   const planned = await planStudy(folder, plan, {
-    ...{ device: words.device, threads, signal, say, timed: words.dryRun },
+    ...{ device: kind, threads, signal, say, timed: words.dryRun && launcher.collects },
   });
   device.close();
   if (signal.aborted) return;
@@ -44,8 +49,6 @@ async function run(words: StudyWords, { signal }: Stop): Promise<void> {
   const { unfinished, problems } = await readRecords(study);
   problems.forEach((problem) => say(problem));
   checkRoom(folder, unfinished, await freeBytesAt(folder));
-  const launcher: Launcher = launchers[words.launcher];
-  const options = { flags: words, signal, say, terminal: stderr };
   if (words.dryRun) {
     print(dryRun(planned, unfinished, words.jobs));
     const script = launcher.describe?.(study, unfinished, options);

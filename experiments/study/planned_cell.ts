@@ -45,7 +45,8 @@ export function checkedWithData(
   const classes = classesOf(decided, data);
   checkPictures(decided, [data.channels, data.height, data.width], classes);
   checkCount(count, { data, trained: splitImages(data.train.count, decided).train });
-  guidanceFor(guidance ?? null, { classes });
+  const keepsWeaker = decided.conditional !== true && decided.guidance !== 1;
+  guidanceFor(guidance ?? null, { classes, drawable: keepsWeaker ? { weaker: decided } : {} });
   return decided;
 }
 

@@ -1,6 +1,7 @@
 import { integer, optional } from "../kinds.ts";
 import type { Values } from "../setting.ts";
 import { shared } from "./shared.ts";
+import { slurmFlags } from "./slurm.ts";
 
 /** Settings that say how the cells of a study are run, whichever launcher does it. */
 export const launching = {
@@ -16,6 +17,7 @@ export const launching = {
     doc: "MLflow server that gets the study, each cell a nested run (else MLFLOW_TRACKING_URI)",
   },
   experiment: shared.experiment,
+  ...slurmFlags,
 } as const;
 
 /** How the cells of a study are run. */

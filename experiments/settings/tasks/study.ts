@@ -54,7 +54,7 @@ export const studying = defineSettings({
     default: false,
   }),
   ...launching,
-}, { preset: "Plan", out: "Run" });
+}, { preset: "Plan", out: "Run", profile: "On a Slurm cluster" });
 
 /** The text of `--help`: the flags, and the plans by name. */
 export function studyHelp(usage: string): string {
@@ -93,6 +93,16 @@ export function parseStudyWords(argv: readonly string[]): StudyWords {
   }
   if (config.only !== null && config.collect) {
     throw new ConfigError("Cannot use --collect with --only: it runs no cell (expected one of them)");
+  }
+  const others = launcherNames.filter((name) => name !== config.launcher);
+  for (const name of others) {
+    const given = launchers[name].flags.find((flag) => flag in values);
+    if (given === undefined) continue;
+    throw new ConfigError(
+      `Cannot use ${
+        flagOf(given)
+      } with --launcher ${config.launcher}: it has no effect there (expected --launcher ${name})`,
+    );
   }
   const alone = config.only !== null ? "only" : config.collect ? "collect" : undefined;
   const kept: readonly string[] = ["only", "collect", "device", "threads", "mlflow", "experiment"];

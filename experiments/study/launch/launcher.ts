@@ -19,8 +19,16 @@ export interface Launcher {
   readonly name: string;
   /** One line of `--help`. */
   readonly doc: string;
+  /** Names of the settings that have an effect with this launcher only. */
+  readonly flags: readonly (keyof LaunchFlags)[];
   /** Whether its cells have ended once it returns, so that results can be collected then. */
   readonly collects: boolean;
+  /**
+   * Checks that it can run cells at all, before anything is planned.
+   *
+   * @throws an error that explains itself, if it cannot
+   */
+  check?(options: LaunchOptions): Promise<void>;
   /** What `--dry-run` prints of it, such as the script that it would submit. */
   describe?(study: Study, unfinished: readonly Cell[], options: LaunchOptions): string;
   /**

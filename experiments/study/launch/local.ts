@@ -5,6 +5,7 @@ import { runHere } from "./run_here.ts";
 export const local: Launcher = {
   name: "local",
   doc: "runs the cells on this machine",
+  flags: ["jobs"],
   collects: true,
   launch: runHere,
 };

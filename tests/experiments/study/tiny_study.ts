@@ -6,10 +6,9 @@ import { completePlan, type GivenPlan } from "../../../experiments/study/complet
 import { planStudy, saveStudy } from "../../../experiments/study/open_study.ts";
 import type { PlanningOptions } from "../../../experiments/study/plan_cells.ts";
 import type { Cell, Study } from "../../../experiments/study/study.ts";
-import { loadDataset } from "../../../experiments/data/dataset.ts";
-import { digestOf, judgedData } from "../../../experiments/judge/judged_data.ts";
 import type { Workplace } from "../cli.ts";
 import { writeTinyIdx } from "../data/tiny_idx.ts";
+import { makeJudgedData } from "../evaluated_run.ts";
 
 /** What all tiny studies have in common. */
 export const tinyPlan = {
@@ -22,6 +21,9 @@ export const tinyPlan = {
   },
   evaluation: { count: 170, solver: "euler:steps=2", courseImages: 0 },
 } as const satisfies GivenPlan;
+
+/** Runs with several checkpoints, between which they can be ended. */
+export const longerPlan = { budget: { steps: 60 }, fixed: { ...tinyPlan.fixed, valEpochs: 0.5 } } as const;
 
 /** How tests plan on the CPU device. */
 export const planning: Omit<PlanningOptions, "earlier"> = {
@@ -45,13 +47,7 @@ export async function makeStudy(folder: string, given: Partial<GivenPlan>): Prom
 
 /** Makes data of four classes in `data`, with a judge that is hardly trained, and the file of a plan. */
 export async function makePlan(place: Workplace, given: Partial<GivenPlan> = {}): Promise<void> {
-  await Deno.remove(place.file("data"), { recursive: true });
-  await writeTinyIdx(place.file("data"), { train: 300, test: 360, classes: 4 });
-  const digest = await digestOf(judgedData(await loadDataset(place.file("data"))));
-  const judges = join("runs", ".judges");
-  await Deno.mkdir(place.file(judges), { recursive: true });
-  const judge = `--out ${join(judges, digest)}.safetensors`;
-  await place.succeed("judge", `--data data --device cpu --steps 40 ${judge}`);
+  await makeJudgedData(place);
   await writePlan(place, given);
 }
 
