@@ -3,7 +3,7 @@ import { init } from "../kernels/mod.ts";
 import { runTask, type Stop, stopSignal } from "./program/command.ts";
 import { stderr } from "./program/progress.ts";
 import { ConfigError } from "./settings/setting.ts";
-import { parseStudyWords, studying, type StudyWords } from "./settings/tasks/study.ts";
+import { parseStudyWords, studyHelp, type StudyWords } from "./settings/tasks/study.ts";
 import { collectStudy, recordEnd } from "./study/collect_study.ts";
 import { checkRoom, freeBytesAt } from "./study/disk.ts";
 import { dryRun } from "./study/dry_run.ts";
@@ -20,7 +20,7 @@ import { print, say } from "./terminal/output.ts";
 await runTask(async () => {
   const words = parseStudyWords(Deno.args);
   if (words.help) {
-    print(studying.help("deno task study PLAN"));
+    print(studyHelp("deno task study PLAN"));
     return;
   }
   using stop = stopSignal((signal) => say(`\n${signal}: saving and stopping; press again to quit at once`));

@@ -47,8 +47,8 @@ export const runFolder = {
   cells: "cells",
 } as const;
 
-/** Weights that a run keeps: of the last step, of the lowest validation loss, averaged. */
-export type WeightsName = "last" | "best" | "ema";
+/** Weights that a run keeps: of the last step, of the lowest validation loss, averaged, and averaged early on. */
+export type WeightsName = "last" | "best" | "ema" | "early";
 
 /** The file of weights, e.g. `ema.safetensors`. */
 export function weightsFile(name: WeightsName): string {

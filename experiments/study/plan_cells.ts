@@ -44,6 +44,7 @@ export async function planCells(plan: Plan, options: PlanningOptions): Promise<C
   const names = new Set(asked.flatMap((settings) => Object.keys(settings)));
   if (names.has("match")) names.add("filters");
   const planner = new Planner(plan, options);
+  for (const settings of asked) planner.check(settings); // all of them, before any data is read
   const found: Cell[] = [];
   for (const seed of plan.seeds) {
     for (const settings of asked) {
@@ -62,6 +63,11 @@ class Planner {
 
   constructor(readonly plan: Plan, readonly options: PlanningOptions) {
     this.#cells = new Map(options.earlier.map((cell) => [this.#identity(cell.asked, cell.seed), cell]));
+  }
+
+  /** @throws {ConfigError} if no run has these settings */
+  check(asked: CellSettings): void {
+    this.#identity(asked, this.plan.seeds[0]);
   }
 
   async cell(asked: CellSettings, seed: number, names: ReadonlySet<string>): Promise<Cell> {

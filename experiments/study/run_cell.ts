@@ -54,7 +54,8 @@ async function recordOf(
     figures: Object.fromEntries(Object.entries(figures).map(([name, { value }]) => [name, value])),
     ...costs.length > 0 && {
       costs: costs.map(({ spec, evaluations, frechet, confident }) => ({
-        ...{ evaluations, solver: spec, frechet: frechet.value, recognised: confident.value },
+        evaluations: Number(evaluations.toPrecision(9)), // a mean over batches
+        ...{ solver: spec, frechet: frechet.value, recognised: confident.value },
       })),
     },
   };

@@ -30,7 +30,7 @@ export async function runFiles(run: string, below = ""): Promise<RunFile[]> {
   const files: RunFile[] = [];
   for await (const { name, isFile, isDirectory } of Deno.readDir(join(run, below))) {
     const path = below === "" ? name : `${below}/${name}`;
-    if (isOwn(path)) continue;
+    if (isOwn(path) || path === runFolder.cells) continue;
     if (isDirectory && !(await exists(join(run, path, runFile.record)))) {
       files.push(...await runFiles(run, path));
     }

@@ -87,7 +87,7 @@ testTask("sample refuses classes that a network does not have", async (place) =>
     ...["--class 3", "--guidance 2", "--guidance-interval 0,0.5", "--cfg-zero"].map((
       flags,
     ): [string, string] => [
-      `${flags} --checkpoint plain`,
+      `${flags} --checkpoint plain/ema.safetensors`,
       `Cannot use ${
         flags.split(" ")[0]
       } with plain/ema.safetensors: its network was trained without classes (leave it out)`,
@@ -120,7 +120,7 @@ testTask(
     const without = await place.succeed("train:base", `${undecided} --out without`);
     assert.match(without.stderr, /^Training without labels: the data set data has none\n/);
     const config = JSON.parse(await Deno.readTextFile(place.file("without", "config.json")));
-    assert.deepEqual([config.conditional, config.guidance], [false, 1]);
+    assert.deepEqual([config.conditional, config.guidance], [false, 2]);
     for (const flags of ["--conditional", "--guidance 2", "--label-dropout 0.2"]) {
       const { code, stderr } = await place.run("train:base", `${undecided} ${flags} --out x`);
       assert.equal(code, 1);
@@ -131,11 +131,11 @@ testTask(
     }
     const { stderr: noEffect } = await place.run(
       "train:base",
-      `${undecided} --no-conditional --guidance 2 --out x`,
+      `${undecided} --no-conditional --label-dropout 0.2 --out x`,
     );
     assert.equal(
       noEffect,
-      "ConfigError: Cannot use --guidance here: it has an effect only with --conditional (leave it out)\n",
+      "ConfigError: Cannot use --label-dropout here: it has an effect only with --conditional (leave it out)\n",
     );
   },
 );

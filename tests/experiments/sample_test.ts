@@ -5,7 +5,13 @@ import { PNG } from "npm:pngjs@7.0.0";
 import { drawSamples, drawSamplesInBatches } from "../../experiments/draw/samples.ts";
 import { sampling } from "../../experiments/settings/tasks/sample.ts";
 import { init, withDevice } from "../../kernels/mod.ts";
-import { createModel, decodeSafetensors, encodeSafetensors, saveCheckpoint } from "../../models/mod.ts";
+import {
+  createModel,
+  decodeSafetensors,
+  encodeSafetensors,
+  type ModelOptions,
+  saveCheckpoint,
+} from "../../models/mod.ts";
 import { assertClose, testOnDevices } from "../testing.ts";
 import { assertHelp, testTask, tinyNetwork, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
@@ -108,10 +114,11 @@ testTask(
   async (place) => {
     await place.succeed("train:residual", training);
     const flags = "--device cpu --steps 2 --count 2";
-    await place.succeed("sample", `${flags} --checkpoint run --out run.npy`);
+    await place.succeed("sample", `${flags} --checkpoint run --guidance 1 --out run.npy`);
     await place.succeed("sample", `${flags} --checkpoint run/ema.safetensors --out ema.npy`);
     assert.deepEqual(await place.read("run.npy"), await place.read("ema.npy"));
-    await place.succeed("sample", `${flags} --checkpoint run --values network --out network.npy`);
+    const network = "--guidance 1 --values network --out network.npy";
+    await place.succeed("sample", `${flags} --checkpoint run ${network}`);
     const pixels = readNpy(await place.read("run.npy")).values;
     const seen = readNpy(await place.read("network.npy")).values;
     assertClose(seen, pixels.map((pixel) => 2 * pixel - 1), 1e-6);
@@ -122,6 +129,30 @@ testTask(
     assert.equal(stderr, "RunError: Cannot draw from run: it has no ema.safetensors or last.safetensors\n");
   },
 );
+
+testTask("sample guides a run without classes away from its early weights", async (place) => {
+  await place.succeed("train:residual", training);
+  const drawn = async (more: string) => {
+    await place.succeed("sample", `--device cpu --steps 2 --count 2 --checkpoint run --out x.npy ${more}`);
+    return readNpy(await place.read("x.npy")).values;
+  };
+  const [usual, none, twice, early] = [
+    await drawn(""),
+    await drawn("--guidance 1"),
+    await drawn("--guidance 2"),
+    await drawn("--guidance 0"),
+  ];
+  assert.deepEqual(usual, twice);
+  assert.notDeepEqual(usual, none);
+  await Deno.copyFile(place.file("run", "early.safetensors"), place.file("early.safetensors"));
+  await place.succeed(
+    "sample",
+    "--device cpu --steps 2 --count 2 --checkpoint early.safetensors --out y.npy",
+  );
+  assert.deepEqual(early, readNpy(await place.read("y.npy")).values);
+  const { stderr } = await place.run("sample", "--device cpu --count 1 --checkpoint run --out x.png");
+  assert.match(stderr, /guidance 2 away from its early self, .*of the network and its early self, in/);
+});
 
 testTask("sample draws from a PyTorch state dict, given what its file does not say", async (place) => {
   const flags = "--device cpu --steps 2 --count 2 --out x.npy";
@@ -162,6 +193,21 @@ testTask("sample draws from a PyTorch state dict, given what its file does not s
   }
 });
 
+testTask("sample draws from a PyTorch network of another path and prediction", async (place) => {
+  const flags = "--device cpu --steps 2 --count 2 --out x.npy";
+  const bytes = await storeNetwork(place, 1, { path: "cosine", prediction: "data" });
+  await place.succeed("sample", `${flags} --checkpoint made.safetensors`);
+  const expected = await place.read("x.npy");
+  const { tensors } = decodeSafetensors(bytes, "made");
+  await Deno.writeFile(place.file("torch.safetensors"), encodeSafetensors(tensors));
+  const network = "--model base --filters 2,4 --t-emb 4 --image-size 4,6 --normalize -1..1";
+  const ofTorch = `${flags} --checkpoint torch.safetensors ${network}`;
+  await place.succeed("sample", `${ofTorch} --path cosine --prediction data`);
+  assert.deepEqual(await place.read("x.npy"), expected);
+  await place.succeed("sample", ofTorch);
+  assert.notDeepEqual(await place.read("x.npy"), expected);
+});
+
 testTask("sample --help lists every flag with its default", async (place) => {
   const { code, stdout } = await place.run("sample", "--help");
   assert.equal(code, 0);
@@ -195,8 +241,12 @@ testOnDevices("drawSamplesInBatches() draws as drawSamples(), and tells of every
 });
 
 /** Stores an untrained network of some channels. */
-async function storeNetwork(place: Workplace, channels: number): Promise<Uint8Array> {
-  const config = { type: "UNet_FM", filters: [2, 4], tEmb: 4, channels } as const;
+async function storeNetwork(
+  place: Workplace,
+  channels: number,
+  aim: Pick<ModelOptions, "path" | "prediction"> = {},
+): Promise<Uint8Array> {
+  const config = { type: "UNet_FM", filters: [2, 4], tEmb: 4, channels, ...aim } as const;
   const bytes = await withDevice(await init({ device: "cpu" }), () => {
     return saveCheckpoint(createModel(config, 3), {
       config,

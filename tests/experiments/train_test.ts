@@ -47,6 +47,7 @@ testTask("train leaves weights, metrics, pictures and what it ran on", async (pl
   assert.deepEqual(await place.names("run"), [
     "best.safetensors",
     "config.json",
+    "early.safetensors",
     "ema.safetensors",
     "environment.json",
     "examples.safetensors",

@@ -35,10 +35,10 @@ export const comparingSolvers = defineSettings({
     default: 1000,
   }),
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
-  guidance: optional(number({
-    doc: "guidance by the class, 1 = none, 0 = without class (else the run's; 1 of a checkpoint)",
-    min: 0,
-  })),
+  guidance: {
+    ...optional(number({ doc: "guidance, 1 = none (else the run's; 1 of a checkpoint)", min: 0 })),
+    details: ["by the class, 0 = without class; without classes away from the early weights"],
+  },
   out: optional(
     path("FILE", "results of a checkpoint as JSON; of a run they are solvers.json in its folder"),
   ),

@@ -1,5 +1,5 @@
 import { launchers } from "../../study/launch/launchers.ts";
-import { planNames } from "../../study/plans/plans.ts";
+import { planNames, plans } from "../../study/plans/plans.ts";
 import { anyOf, choice, integer, number, optional, path, text, toggle } from "../kinds.ts";
 import { ConfigError, flagOf, type Values } from "../setting.ts";
 import { defineSettings } from "../settings.ts";
@@ -55,6 +55,12 @@ export const studying = defineSettings({
   }),
   ...launching,
 }, { preset: "Plan", out: "Run", profile: "On a Slurm cluster" });
+
+/** The text of `--help`: the flags, and the plans by name. */
+export function studyHelp(usage: string): string {
+  const rows = Object.entries(plans).map(([name, { doc }]) => `  ${name.padEnd(30)}${doc}`);
+  return `${studying.help(usage)}\n\nPlans\n${rows.join("\n")}`;
+}
 
 /** What the command line of the task says. */
 export type StudyWords = Values<typeof studying.rows> & {

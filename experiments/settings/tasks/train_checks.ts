@@ -79,7 +79,6 @@ const needs: { readonly [Name in keyof TrainingConfig]?: Need } = {
   plateauPatience: plateau,
   groups: ["--model residual or --attn", ({ model, attn }) => model === "residual" || attn === true],
   labelDropout: labels,
-  guidance: labels,
   valBatches: heldOut,
   valEpochs: heldOut,
   solver: samples,
