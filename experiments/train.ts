@@ -4,6 +4,7 @@ import { runTask, stopSignal } from "./program/command.ts";
 import { stderr } from "./program/progress.ts";
 import { runFile } from "./run/layout.ts";
 import { lockRun, type RunLock } from "./run/run_lock.ts";
+import { presetFor } from "./settings/tasks/preset_for.ts";
 import {
   parseTrainingFlags,
   type PresetName,
@@ -68,10 +69,6 @@ async function presetHere(): Promise<PresetName> {
   const device = await init();
   device.close();
   return presetFor(device);
-}
-
-function presetFor(device: Device): PresetName {
-  return device.kind === "webgpu" && !device.tuning.software ? "standard" : "quick";
 }
 
 function printResult(

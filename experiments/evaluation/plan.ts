@@ -68,9 +68,12 @@ export function checkCount(count: number, subject: Pick<Subject, "data" | "train
  */
 export function guidanceFor(
   given: number | null,
-  { classes, drawable, guidance = 1 }: Pick<Subject, "classes" | "drawable" | "guidance">,
+  { classes, drawable, guidance = 1 }: Pick<Subject, "classes" | "guidance"> & {
+    /** What the network may be guided away from, if it has no classes. */
+    readonly drawable: { readonly weaker?: unknown };
+  },
 ): number {
-  if (classes > 0 || drawable.weaker) return given ?? guidance;
+  if (classes > 0 || drawable.weaker !== undefined) return given ?? guidance;
   if (given === null) return 1;
   throw new ConfigError(
     `Cannot use --guidance ${given}: the network was trained without classes, and there is no ` +

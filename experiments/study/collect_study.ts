@@ -3,7 +3,7 @@ import { init } from "../../kernels/mod.ts";
 import type { LaunchFlags } from "../settings/tasks/launching.ts";
 import { print } from "../terminal/output.ts";
 import { resultFile } from "./results/result_files.ts";
-import { paragraphsOf } from "./results/study_markdown.ts";
+import { paragraphsOf } from "./results/conclusion.ts";
 import { writeResults } from "./results/write_results.ts";
 import { readRecords, type Study } from "./study.ts";
 import { recordStudy, type StudyTracking } from "./study_tracking.ts";

@@ -1,10 +1,11 @@
-import type { Device, MemoryPlan } from "../../kernels/mod.ts";
-import { countParameters, HeldOutLoss, Sampler } from "../../models/mod.ts";
+import { type Device, type MemoryPlan, scope } from "../../kernels/mod.ts";
+import { blankInitialiser, countParameters, HeldOutLoss, Sampler } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { inFullRows, samplingFieldOf } from "../draw/asked.ts";
 import { TrainingError } from "../program/command.ts";
 import { heldOutOptions } from "../settings/tasks/objective.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
+import { freeMainMemory, mainMemory } from "./main_memory.ts";
 import { makeNetwork, modelOptions, type Network } from "./network.ts";
 
 /** Share of the free main memory that training may use on a device that computes there. */
@@ -33,7 +34,8 @@ export function fitBatch(
         `Cannot train this network here: not even one image fits (${reason}); use smaller --filters`,
       );
     }
-    const { bytes, largestBytes } = plan(batchSize);
+    const { bytes: values, largestBytes, workspaceBytes } = plan(batchSize);
+    const bytes = values + workspaceBytes;
     if (largestBytes > device.maxRangeBytes) {
       reason ??= `a tensor takes ${megabytes(largestBytes)}, and a kernel can bind ${
         megabytes(device.maxRangeBytes)
@@ -51,7 +53,7 @@ function freeBytes(
   const inMainMemory = tuning.software &&
     Deno.permissions.querySync({ name: "sys", kind: "systemMemoryInfo" }).state === "granted";
   return Math.min(
-    inMainMemory ? Deno.systemMemoryInfo().available * shareOfMemory : Infinity,
+    inMainMemory ? freeMainMemory(mainMemory(), Deno.memoryUsage().rss) * shareOfMemory : Infinity,
     maxBytes - allocatedBytes,
   );
 }
@@ -83,13 +85,11 @@ export function fittingNetwork(
   say: (message: string) => void,
 ): { config: TrainingConfig; network: Network } {
   checkParameters(config, device, source);
-  const network = makeNetwork(config, source);
-  const { batchSize, reason } = fitBatch(
-    device,
-    config.batchSize,
-    (size) => planRun(network, config, source, size),
-  );
-  if (reason === undefined) return { config, network };
+  const { batchSize, reason } = scope(() => { // frees the network that it is planned with
+    const network = makeNetwork(config, source, blankInitialiser);
+    return fitBatch(device, config.batchSize, (size) => planRun(network, config, source, size));
+  });
+  if (reason === undefined) return { config, network: makeNetwork(config, source) };
   if (config.resume) {
     throw new TrainingError(
       `Cannot resume ${config.resume} here: its batches of ${config.batchSize} images do not fit (${reason})`,
@@ -124,6 +124,7 @@ function planRun(
   return {
     bytes: plans.reduce((sum, { bytes }) => sum + bytes, 0),
     largestBytes: Math.max(...plans.map(({ largestBytes }) => largestBytes)),
+    workspaceBytes: Math.max(...plans.map(({ workspaceBytes }) => workspaceBytes)),
     calls: plans.reduce((sum, { calls }) => sum + calls, 0),
   };
 }

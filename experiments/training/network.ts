@@ -61,13 +61,18 @@ export function modelOptions(
 /**
  * Makes the network and trainer of a configuration.
  *
+ * @param initial where the weights come from; by default the configuration's seed
  * @throws {ConfigError} if the optimizer would update none of its weights by its own rule
  */
-export function makeNetwork(config: TrainingConfig, source: ImageSource): Network {
+export function makeNetwork(
+  config: TrainingConfig,
+  source: ImageSource,
+  initial: Parameters<typeof createModel>[1] = config.seed,
+): Network {
   const { lr, muonLr, weightDecay, momentum, beta1, beta2, eps, clip } = config;
   const { batchSize, seed, optimizer, ema, precision, labelDropout } = config;
   const options = modelOptions(config, source.shape[0], source.classes);
-  const model = createModel(options, seed);
+  const model = createModel(options, initial);
   if (optimizer === "muon" && !namedParameters(model).values().some(({ shape }) => isMuonWeight(shape))) {
     throw new ConfigError(
       `Cannot use --optimizer muon with --filters ${config.filters}: it is for convolutions of 3x3 between at least ` +

@@ -65,7 +65,7 @@ export async function stepsWithin(
 }
 
 /** Times steps for some seconds after the warm-up, which ends early where a step takes seconds. */
-async function secondsPerStep(
+export async function secondsPerStep(
   run: (steps: number) => Promise<void>,
   seconds: number,
   stopped: () => boolean,

@@ -125,6 +125,8 @@ export interface Device {
    * @param progress receives how many of the kernels that were not compiled before are done
    */
   compile?(calls: readonly KernelCall[], progress: CompileProgress): Promise<void>;
+  /** Memory that calls share besides their values while they run, in bytes; none if absent. */
+  workspaceBytes?(calls: readonly Pick<KernelCall, "kernel" | "dims">[]): number;
   /** Waits until all queued work is done. */
   finished(): Promise<void>;
   /** Releases everything; the device cannot be used afterwards. */

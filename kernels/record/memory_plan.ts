@@ -1,3 +1,4 @@
+import type { Device } from "../devices/device.ts";
 import type { Recording } from "./trace.ts";
 import type { Storage } from "../core/storage.ts";
 
@@ -7,6 +8,8 @@ export interface MemoryPlan {
   readonly bytes: number;
   /** Size of the largest value, in bytes: a device cannot bind more than its `maxRangeBytes`. */
   readonly largestBytes: number;
+  /** Memory that ops use besides, while they run; all steps on a device share it. */
+  readonly workspaceBytes: number;
   /** Number of ops in the step. */
   readonly calls: number;
 }
@@ -52,8 +55,9 @@ export function assignSlots(
   return { slots, slotOf };
 }
 
-/** The memory that a record needs, given the slots of its values. */
+/** The memory that a record needs on a device, given the slots of its values. */
 export function planOf(
+  device: Device,
   recording: Recording,
   slots: Slots,
   kept: ReadonlySet<Storage>,
@@ -68,6 +72,7 @@ export function planOf(
         tensors.map(({ size, storage }) => bytesOf(size, half.has(storage)))
       ),
     ),
+    workspaceBytes: device.workspaceBytes?.(recording.calls) ?? 0,
     calls: recording.calls.length,
   };
 }

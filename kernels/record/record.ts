@@ -71,7 +71,7 @@ function layOut<T>(recording: Recording, result: T, { precision = "f32" }: Recor
     half,
     slots,
     slotOf,
-    plan: planOf(recording, slots, kept, half),
+    plan: planOf(device, recording, slots, kept, half),
   };
 }
 

@@ -1,52 +1,94 @@
 /**
- * `deno run tests/bench/scaling.ts [--json] [--device auto|webgpu|cpu] [--repetitions N] [--model residual|base] [--vary
- * batch|width|size]`: time of a training step against batch size, width and image size, one of them varied at a time.
+ * `deno run [--allow-read=docs --allow-write=docs] tests/bench/scaling.ts [--json] [--device webgpu|cpu] [--model
+ * residual|base] [--vary preset|batch|width|size|threads] [--threads N] [--seconds 2] [--minutes 6] [--out docs]`: time and
+ * memory of a training step of the presets, and against batch, width, image size and threads, one of them varied at a time.
+ *
+ * Without `--device` it measures the CPU device and, where there is an adapter, WebGPU. Rows that would start after
+ * `--minutes` are left out. `--out DIR` puts the tables into DIR/scaling.md, and writes their numbers and the picture beside it.
  */
-import { commonFlags, count, deviceChoice, flagValues, oneOf, openDevice } from "./flags.ts";
-import { type Case, nameOf, training } from "./networks.ts";
+import { join } from "node:path";
+import { writeAtomic } from "../../experiments/run/atomic_write.ts";
+import { type Device, DeviceError, init } from "../../kernels/mod.ts";
+import { encodeRasterPng } from "../../viz/image/png.ts";
+import { rasterizer } from "../../viz/image/raster.ts";
+import { commonFlags, count, flagValues, oneOf, openDevice } from "./flags.ts";
 import { Reporter } from "./report.ts";
-import { queued, timeInTurn } from "./timing.ts";
+import { measureRow, type Point } from "./scaling/measure.ts";
+import { picture } from "./scaling/picture.ts";
+import { axes, type Kind, rowsOf } from "./scaling/rows.ts";
+import { type Scaling, tables, withTables } from "./scaling/table.ts";
 
-/** A case on images of a size. */
-type Row = Case & { readonly imageSize: number };
-
+const { json, threads } = commonFlags;
 const values = flagValues({
-  ...commonFlags,
+  ...{ json, threads },
+  device: { type: "string" },
   model: { type: "string", default: "residual" },
   vary: { type: "string" },
+  seconds: { type: "string", default: "2" },
+  minutes: { type: "string", default: "6" },
+  out: { type: "string" },
 });
-const repetitions = count("repetitions", values.repetitions);
-const choice = deviceChoice(values.device);
-const middle: Row = {
-  model: oneOf("model", values.model, ["base", "residual"]),
-  filters: [16, 32, 64],
-  tEmb: 64,
-  batchSize: 32,
-  imageSize: 28,
-};
-const tables: Record<"batch" | "width" | "size", readonly Row[]> = {
-  batch: [8, 16, 32, 64, 128, 256].map((batchSize) => ({ ...middle, batchSize })),
-  width: [[8, 16, 32], [16, 32, 64], [32, 64, 128]].map((filters) => ({ ...middle, filters })),
-  size: [14, 28, 32, 56].map((imageSize) => ({ ...middle, imageSize })),
-};
-const axes = ["batch", "width", "size"] as const;
+const seconds = count("seconds", values.seconds);
+const untilMs = performance.now() + 60_000 * count("minutes", values.minutes);
+const model = oneOf("model", values.model, ["base", "residual"]);
 const wanted = values.vary === undefined ? axes : [oneOf("vary", values.vary, axes)];
 
-const probe = await openDevice(choice, values.threads);
-const reporter = new Reporter(probe.description, values.json);
-probe.close();
-for (const axis of wanted) {
-  reporter.note(`\nby ${axis}:`);
-  for (const row of tables[axis]) {
-    const device = await openDevice(choice, values.threads); // one for each row, so that its memory goes with it
-    const name = `${axis}: train ${nameOf(row)}, ${row.imageSize} x ${row.imageSize}`;
-    const { step } = training(row, row.imageSize);
-    const [found] = await timeInTurn(
-      [queued(device, name, row.batchSize, "images/s", step)],
-      repetitions,
-    );
-    reporter.add(found);
+const probes: Device[] = values.device === undefined
+  ? [await openDevice("cpu", values.threads), ...await anyWebGpu()]
+  : [await openDevice(oneOf("device", values.device, ["webgpu", "cpu"]), values.threads)];
+const devices = Object.fromEntries(probes.map(({ kind, description }) => [kind, description]));
+const reporter = new Reporter(Object.values(devices).join("; "), values.json);
+const points: Point[] = [];
+const leftOut: string[] = [];
+for (const probe of probes) {
+  const { kind, tuning: { software } } = probe;
+  probe.close();
+  const rows = rowsOf({ kind, software }, model, navigator.hardwareConcurrency)
+    .filter(({ axis }) => wanted.includes(axis));
+  for (const row of rows) {
+    if (performance.now() > untilMs) {
+      leftOut.push(`${kind}: ${row.axis} ${row.label}`);
+      continue;
+    }
+    const given = row.threads === undefined ? values.threads : String(row.threads);
+    const device = await openDevice(kind, given); // one for each row, so that its memory goes with it
+    const point = await measureRow(device, row, { model, seconds });
     device.close();
+    points.push(point);
+    report(kind, point);
   }
 }
+const scaling: Scaling = { model, devices, points, leftOut };
+reporter.note(`\n${tables(scaling)}`);
 reporter.end();
+if (values.out !== undefined) await write(values.out, scaling);
+
+/** The WebGPU device, if there is one. */
+async function anyWebGpu(): Promise<Device[]> {
+  try {
+    return [await init({ device: "webgpu" })];
+  } catch (error) {
+    if (error instanceof DeviceError) return [];
+    throw error;
+  }
+}
+
+function report(
+  kind: Kind,
+  { axis, label, batchSize, milliseconds, imagesPerSecond, ...memory }: Point,
+): void {
+  const name = `${kind}, ${axis} ${label}: train ${model}, batch ${batchSize}`;
+  reporter.add({ name, milliseconds, rate: imagesPerSecond, unit: "images/s" });
+  reporter.fact(`planned memory, ${name}`, memory.plannedBytes / 2 ** 20, "MiB");
+}
+
+/** Writes tables, numbers and picture. */
+async function write(folder: string, scaling: Scaling): Promise<void> {
+  const page = join(folder, "scaling.md");
+  const text = withTables(await Deno.readTextFile(page), scaling);
+  const svg = picture(scaling);
+  await writeAtomic(join(folder, "scaling.png"), encodeRasterPng((await rasterizer())(svg, 1.5)));
+  await writeAtomic(join(folder, "scaling.json"), JSON.stringify(scaling, null, 2) + "\n");
+  await writeAtomic(page, text);
+  reporter.note(`\nwritten to ${page}, scaling.json and scaling.png beside it`);
+}

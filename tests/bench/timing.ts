@@ -66,6 +66,30 @@ export async function timeInTurn(
   return works.map((work, i) => measurement(work, median(times[i])));
 }
 
+/**
+ * Times a work again and again for some seconds, after a warm-up: the median, of one step where a step takes that long.
+ *
+ * @param now the time in milliseconds
+ */
+export async function timeFor(
+  work: Work,
+  seconds: number,
+  now: () => number = () => performance.now(),
+): Promise<Measurement> {
+  await work.run(1);
+  const times: number[] = [];
+  const startMs = now();
+  for (let steps = 1, beforeMs = startMs; times.length === 0 || now() - startMs < 1000 * seconds;) {
+    await work.run(steps);
+    const afterMs = now();
+    times.push((afterMs - beforeMs) / steps);
+    // Enough steps from then on that waiting hardly counts.
+    steps = Math.max(1, Math.ceil(leastMs / Math.max(times[0], 0.1)));
+    beforeMs = afterMs;
+  }
+  return measurement(work, median(times));
+}
+
 async function time(work: Work, count: number): Promise<number> {
   const started = performance.now();
   await work.run(count);

@@ -8,12 +8,12 @@ import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
 import { readFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
 import { init } from "../../kernels/mod.ts";
 import { decodeSafetensors, encodeSafetensors, loadCheckpoint } from "../../models/mod.ts";
-import { testTask, tinyRun } from "./cli.ts";
+import { oneThread, testTask, tinyRun } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 
 const conditional = tinyRun.replace("--no-conditional", "--conditional");
 const cell = 3 * imageSize + 2;
-const drawing = "--checkpoint run --device cpu --steps 2";
+const drawing = `--checkpoint run ${oneThread} --steps 2`;
 
 /** Width and height of a grid of samples. */
 const grid = (columns: number, rows: number) => [columns * cell - 2, rows * cell - 2];

@@ -13,12 +13,16 @@ import {
   saveCheckpoint,
 } from "../../models/mod.ts";
 import { assertClose, testOnDevices } from "../testing.ts";
-import { assertHelp, testTask, tinyNetwork, type Workplace } from "./cli.ts";
+import { assertHelp, oneThread, type Task, testTask, tinyNetwork, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
+import { madeOnce } from "./made_once.ts";
 
 const training =
   `${tinyNetwork} --max-minutes 0 --max-steps 3 --samples 0 --flow-samples 0 --path-samples 0 --no-conditional --out run`;
-const drawing = "--checkpoint run/last.safetensors --device cpu --steps 3";
+const drawing = `--checkpoint run/last.safetensors ${oneThread} --steps 3`;
+
+const trained = (place: Workplace, task: Task, flags: string) =>
+  madeOnce(place, `${task} ${flags}`, (place) => place.succeed(task, flags));
 
 /** Header and values of an npy file of f32. */
 function readNpy(bytes: Uint8Array<ArrayBuffer>): { header: string; values: Float32Array } {
@@ -30,7 +34,7 @@ function readNpy(bytes: Uint8Array<ArrayBuffer>): { header: string; values: Floa
 }
 
 testTask("sample draws a grid, as near to a square as can be or of some columns", async (place) => {
-  await place.succeed("train:residual", training);
+  await trained(place, "train:residual", training);
   const { stderr } = await place.succeed("sample", `${drawing} --count 7`);
   assert.match(stderr, /^7 samples, heun, 3 steps, 6 evaluations each, in [\d.]+ s on .*: grid.png\n$/);
   await place.succeed("sample", `${drawing} --count 7 --columns 2 --out two.png`);
@@ -44,7 +48,7 @@ testTask("sample draws a grid, as near to a square as can be or of some columns"
 });
 
 testTask("sample gives the same bytes for the same seed, and sample n whatever the count", async (place) => {
-  await place.succeed("train:base", training);
+  await trained(place, "train:base", training);
   await Promise.all(
     Object.entries({ a: "", b: "", other: "--seed 1", few: "--count 2", euler: "--solver euler" }).map(
       ([name, flags]) =>
@@ -68,7 +72,7 @@ testTask("sample gives the same bytes for the same seed, and sample n whatever t
 });
 
 testTask("sample says what its solver cost, and writes nothing where the limit is reached", async (place) => {
-  await place.succeed("train:base", training);
+  await trained(place, "train:base", training);
   const flags = "--checkpoint run/last.safetensors --device cpu --count 5";
   const said = async (more: string) => (await place.succeed("sample", `${flags} ${more}`)).stderr;
   assert.match(
@@ -97,7 +101,7 @@ testTask("sample says what its solver cost, and writes nothing where the limit i
 });
 
 testTask("sample draws from each checkpoint of a run, and replaces its old output", async (place) => {
-  await place.succeed("train:residual", `${training} --attn`);
+  await trained(place, "train:residual", `${training} --attn`);
   await Deno.writeTextFile(place.file("grid.npy"), "old");
   const drawn = [];
   for (const name of ["last", "ema"]) {
@@ -112,7 +116,7 @@ testTask("sample draws from each checkpoint of a run, and replaces its old outpu
 testTask(
   "sample draws from a run by its averaged weights, as pixels or as the network sees them",
   async (place) => {
-    await place.succeed("train:residual", training);
+    await trained(place, "train:residual", training);
     const flags = "--device cpu --steps 2 --count 2";
     await place.succeed("sample", `${flags} --checkpoint run --guidance 1 --out run.npy`);
     await place.succeed("sample", `${flags} --checkpoint run/ema.safetensors --out ema.npy`);

@@ -9,7 +9,7 @@ import { training } from "../../experiments/settings/tasks/train.ts";
 import { DeviceError, init } from "../../kernels/mod.ts";
 import { decodeSafetensors } from "../../models/mod.ts";
 import { readGif } from "../viz/image/gif_reading.ts";
-import { assertHelp, testTask, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
+import { assertHelp, oneThread, testTask, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 
 /** Why no run on WebGPU can be tested here. */
@@ -186,7 +186,7 @@ const noAdapter = await missingAdapter();
 testTask("train runs on WebGPU as on the CPU", async (place) => {
   const flags = tinyRun.replace("--epochs 3", "--epochs 1");
   await place.succeed("train:residual", `${flags} --out cpu`);
-  await place.succeed("train:residual", `${flags.replace("--device cpu", "--device webgpu")} --out webgpu`);
+  await place.succeed("train:residual", `${flags.replace(oneThread, "--device webgpu")} --out webgpu`);
   const environment = JSON.parse(await Deno.readTextFile(place.file("webgpu", "environment.json")));
   assert.equal(environment.adapter.kind, "webgpu");
   assert.deepEqual(await place.names("webgpu"), await place.names("cpu"));

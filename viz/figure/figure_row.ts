@@ -3,6 +3,7 @@ import { escapeXml } from "../image/sheet.ts";
 
 /** An entry of a legend. */
 export interface LegendEntry {
+  /** Text beside the mark. */
   readonly name: string;
   /** A CSS colour. */
   readonly color: string;

@@ -4,6 +4,7 @@ import { inScript, Markup, markup, scriptJson } from "./markup.ts";
 
 /** What a page of figures shows. */
 export interface FigurePage {
+  /** Of the page, and its heading. */
   readonly title: string;
   /** Text above the figures, a paragraph each. */
   readonly paragraphs?: readonly string[];

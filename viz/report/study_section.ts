@@ -5,7 +5,7 @@ import { details, table } from "./tables.ts";
 
 /** What a study found: its conclusion, its figure and its tables, of which the first is open. */
 export function studySection({ paragraphs, figure, tables: [first, ...others] }: StudyFindings): Markup {
-  return markup`<section aria-labelledby="study-title">
+  return markup`<section class="study" aria-labelledby="study-title">
 <h2 id="study-title">The study</h2>
 ${paragraphs.map((text) => markup`<p>${text}</p>`)}
 ${figure && still(figure)}

@@ -13,7 +13,7 @@ export function scope({ plan, summary: { setups } }: Findings): string[] {
   );
   return [
     `Study ${plan.name}: ${counted(setups.length, "setup")} with ${
-      counted(plan.seeds.length, "seed")
+      seedsInWords(setups.map(({ seeds }) => seeds.planned))
     } each, ` +
     `trained for ${budgetInWords(plan)}; ${
       all ? `all ${planned}` : `${finished} of ${planned}`
@@ -23,9 +23,9 @@ export function scope({ plan, summary: { setups } }: Findings): string[] {
 }
 
 /** What was the same for all, so that nothing is known beyond it. */
-export function limits({ plan, summary: { setups } }: Findings): string[] {
+export function limits({ plan, summary: { setups, varied } }: Findings): string[] {
   const fixed = Object.entries(plan.fixed).map(([name, value]) => settingInWords(name, value));
-  const data = plan.fixed.data === undefined ? ["MNIST"] : [];
+  const data = plan.fixed.data === undefined && !varied.includes("data") ? ["MNIST"] : [];
   const { count, guidance, solver } = plan.evaluation;
   const drawn = [
     `${count.toLocaleString("en")} samples`,
@@ -47,6 +47,11 @@ export function limits({ plan, summary: { setups } }: Findings): string[] {
 
 function budgetInWords({ budget }: Plan): string {
   return "steps" in budget ? counted(budget.steps, "step") : counted(budget.minutes, "minute");
+}
+
+function seedsInWords(counts: readonly number[]): string {
+  const [least, most] = [Math.min(...counts), Math.max(...counts)];
+  return least === most ? counted(least, "seed") : `${least} to ${most} seeds`;
 }
 
 function range(values: readonly number[]): string {

@@ -14,16 +14,34 @@ export interface Contrast {
 /** What a matched network's widths follow from, so that they are no choice of their own. */
 const found: ReadonlySet<string> = new Set(["match", "filters"]);
 
+/** Settings along which quality grows, with what grows: of these, a setup is compared with the next one only. */
+const grows: ReadonlyMap<string, (setup: Setup) => number> = new Map([
+  ["filters", ({ parameters }: Setup) => parameters],
+  ["share", ({ settings }: Setup) => Number(settings.share)],
+]);
+
 /**
- * All pairs of setups that differ in one choice. A network whose widths were found so that it matches another one is
- * compared with that one, whose widths were given, and with those of its own kind that were matched in the same way.
+ * All pairs of setups that differ in one choice; of widths and shares of the budget neighbours alone. A network whose
+ * widths were found so that it matches another one is compared with that one, whose widths were given, and with those of
+ * its own kind that were matched in the same way.
  */
 export function contrastsOf(setups: readonly Setup[]): Contrast[] {
-  return setups.flatMap((a, i) =>
+  const all = setups.flatMap((a, i) =>
     setups.slice(0, i).flatMap((b) => {
       const setting = onlyDifference(a.settings, b.settings);
       return setting === undefined ? [] : [{ setting, a, b }];
     })
+  );
+  return all.filter((contrast) => !skipsOne(contrast, setups));
+}
+
+/** Whether another setup of the same kind lies between those of a contrast. */
+function skipsOne({ setting, a, b }: Contrast, setups: readonly Setup[]): boolean {
+  const size = grows.get(setting);
+  if (!size) return false;
+  const [low, high] = [a, b].map(size).toSorted((x, y) => x - y);
+  return setups.some((other) =>
+    onlyDifference(other.settings, a.settings) === setting && size(other) > low && size(other) < high
   );
 }
 

@@ -1,4 +1,4 @@
-import type { RuleName, Sentence } from "./conclusion.ts";
+import { paragraphsOf, type Sentence } from "./conclusion.ts";
 import type { Table } from "./tables.ts";
 
 /** What stands below tables of intervals. */
@@ -15,21 +15,6 @@ export function studyMarkdown(
   const paragraphs = paragraphsOf(conclusion);
   const parts = tables.map(({ title, head, rows }) => `## ${title}\n\n${markdownTable(head, rows)}`);
   return [`# ${title}`, ...paragraphs, ...parts, note, ""].join("\n\n").trimEnd() + "\n";
-}
-
-/** The rules by what they speak of: what was run, differences, what was seen within networks, and limits. */
-const topics: readonly (readonly RuleName[])[] = [
-  ["scope", "noInterval", "seeds"],
-  ["told", "untold", "chance"],
-  ["unreached", "firstLevel", "attention"],
-  ["limits"],
-];
-
-/** The sentences in a paragraph for each topic. */
-export function paragraphsOf(conclusion: readonly Sentence[]): string[] {
-  return topics.map((rules) =>
-    conclusion.filter(({ rule }) => rules.includes(rule)).map(({ text }) => text).join(" ")
-  ).filter((paragraph) => paragraph !== "");
 }
 
 /** A table in Markdown with aligned columns; `|` and line ends are escaped, and all columns but the first are numbers. */

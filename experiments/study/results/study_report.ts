@@ -8,7 +8,7 @@ import { type Setup, sharedSeed } from "./setups.ts";
 /** Runs whose velocities are compared with each other: their number counts squared. */
 const mostCompared = 8;
 /** Bytes of the weights of all runs that a report holds. */
-const mostWeights = 8 * 2 ** 20;
+const mostWeights = 4 * 2 ** 20;
 
 /**
  * Writes the report of all finished runs of a study, under one slider: what the study found, then the runs. The

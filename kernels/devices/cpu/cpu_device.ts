@@ -186,6 +186,20 @@ export class CpuDevice implements Device {
     return replay;
   }
 
+  workspaceBytes(calls: readonly Pick<KernelCall, "kernel" | "dims">[]): number {
+    this.#check();
+    let most = 0;
+    for (const { kernel, dims } of calls) {
+      // How much depends on sizes alone; an address of 0 would stand for a value that is left out.
+      const somewhere = Object.fromEntries(kernel.ports.map(({ name }) => [name, Layout.reserved]));
+      for (const call of kernel.wasm?.(somewhere, dims) ?? []) {
+        writeCall(this.#memory, this.#eager, call);
+        most = Math.max(most, this.#team.workspaceBytes(this.#eager, 1));
+      }
+    }
+    return most;
+  }
+
   finished(): Promise<void> {
     return Promise.resolve();
   }

@@ -18,6 +18,7 @@ const device = (maxRangeBytes: number, software = false, maxBytes = Infinity) =>
 const plan = (bytes: number) => (images: number): MemoryPlan => ({
   bytes: images * bytes,
   largestBytes: images * bytes / 2,
+  workspaceBytes: 0,
   calls: 1,
 });
 
@@ -40,6 +41,12 @@ Deno.test("fitBatch() halves the batch until a kernel can bind its largest tenso
 Deno.test("fitBatch() halves the batch until a step fits what the device has left", () => {
   const reason = "training takes 8 MiB, and 4 MiB are free";
   assert.deepEqual(fitBatch(device(64 * MiB, false, 5 * MiB), 8, plan(MiB)), { batchSize: 4, reason });
+});
+
+Deno.test("fitBatch() counts the workspace besides values", () => {
+  const withSpace = (images: number) => ({ ...plan(MiB)(images), workspaceBytes: 3 * MiB });
+  const reason = "training takes 11 MiB, and 8 MiB are free";
+  assert.deepEqual(fitBatch(device(64 * MiB, false, 9 * MiB), 8, withSpace), { batchSize: 4, reason });
 });
 
 Deno.test("fitBatch() throws if not even one image fits", () => {
@@ -80,4 +87,25 @@ testOnDevices("fittingNetwork() counts measuring and sampling besides the traini
   const smaller = fittingNetwork(config, { ...limits, maxBytes: 1.1 * step }, source, say).config.batchSize;
   assert.ok(smaller < 64, `${smaller}`);
   assert.match(said[0], /^Batches of \d+ images instead of 64: /);
+});
+
+testOnDevices("fittingNetwork() keeps the memory of one network, whether the batch fits or not", (device) => {
+  const source = new ImageSource(new Uint8Array(64 * 144), { channels: 1, height: 12, width: 12 }, {
+    scale: 2,
+    shift: -1,
+  });
+  const config = trainingConfig({ model: "base", filters: [64, 128], tEmb: 8, batchSize: 64, samples: 0 });
+  const grown = (make: () => unknown): number => {
+    const before = device.allocatedBytes;
+    make();
+    return device.allocatedBytes - before;
+  };
+  const one = grown(() => makeNetwork(config, source));
+  const { maxRangeBytes } = device;
+  const limits = { maxRangeBytes, tuning: { ...device.tuning, software: false }, allocatedBytes: 0 };
+  const step = makeNetwork(config, source).trainer.plan(64).bytes;
+  for (const maxBytes of [Infinity, step]) {
+    const kept = grown(() => fittingNetwork(config, { ...limits, maxBytes }, source, () => {}));
+    assert.ok(kept <= 1.2 * one, `${kept} bytes instead of ${one}`);
+  }
 });

@@ -58,6 +58,8 @@ Deno.test("conclude() takes the seeds that both have, and names the setups that 
   assert.match(of("scope")[0], /; 5 of 6 runs are finished\.$/);
   assert.equal(of("scope")[1], "What follows is preliminary, as runs are missing of residual (2 of 3).");
   assert.match(of("told")[0], /^Residual has a lower .* by 10\.3 \(2\.7 to 17\.9, 2 seeds\)/);
+  const uneven = said([twoNetworks[0], { ...twoNetworks[1], frechet: [14, 15] }]);
+  assert.match(uneven("scope")[0], /: 2 setups with 2 to 3 seeds each, /);
   const none = said(twoNetworks.map((setup) => ({ ...setup, frechet: [undefined, undefined] })));
   assert.match(none("scope")[0], /; 0 of 4 runs are finished\.$/);
   assert.deepEqual([none("told"), none("untold"), none("noInterval"), none("seeds")], [[], [], [], []]);
@@ -74,6 +76,30 @@ Deno.test("conclude() counts its differences together", () => {
     "3 differences were looked at, of which about 0.15 would exclude 0 by chance alone; counted together (Holm), all of " +
     "them hold.",
   ]);
+});
+
+Deno.test("conclude() says what is left of a gap where networks are given as much", () => {
+  const matched = (match: string, filters: string, ...frechet: number[]): MadeUpSetup => ({
+    ...{ asked: { model: "base", match }, settings: { model: "base", match, filters }, frechet },
+  });
+  const given = twoNetworks.map(({ settings, ...setup }) => ({
+    ...{ ...setup, asked: settings, settings: { ...settings, match: "none", filters: "8,16" } },
+  }));
+  const widened = [
+    matched("parameters", "16,32", 18, 18.7, 17.2),
+    matched("arithmetic", "24,48", 13.9, 15.5, 12.6),
+  ];
+  assert.deepEqual(said([...given, ...widened])("gap"), [
+    "Base is behind residual in Fréchet distance by 10.2 (8.6 to 11.8) at the same widths, 3.8 (2.7 to 4.9) at equal " +
+    "parameters and \u22120.17 (\u22120.79 to 0.46) at equal arithmetic; at the same widths residual takes 4.6 times the " +
+    "arithmetic and 4 times the parameters of base.",
+  ]);
+  assert.deepEqual(said(given)("gap"), [], "nothing was matched");
+  assert.deepEqual(
+    said([given[0], { ...given[1], frechet: [20, 30, 25] }, ...widened])("gap"),
+    [],
+    "no gap is told",
+  );
 });
 
 Deno.test("conclude() says where time reaches the first level, and what attention does", () => {

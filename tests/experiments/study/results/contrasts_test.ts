@@ -31,6 +31,33 @@ Deno.test("contrastsOf() takes setups that differ in one choice", () => {
   assert.deepEqual(contrastsAmong({}, [{ groups: 1, share: 0.5 }], [{ groups: 2, share: 1 }]), []);
 });
 
+Deno.test("contrastsOf() compares a width, and a share of the budget, with the next", () => {
+  const { cells, records } = madeUp(
+    [["8,16", 1000], ["24,48", 9000], ["16,32", 4000]].flatMap(([filters, parameters]) =>
+      [0.25, 1, 0.5].map((share) => ({
+        settings: { filters, share },
+        frechet: [1],
+        parameters: Number(parameters),
+      }))
+    ),
+  );
+  const contrasts = contrastsOf(setupsOf(cells, records)).map(({ a, b }) =>
+    [a.label, b.label].sort().join(" | ")
+  );
+  for (const share of ["0.25", "0.5", "1"]) {
+    const ofShare = contrasts.filter((names) =>
+      names.match(/share [\d.]+/g)!.every((name) => name === `share ${share}`)
+    );
+    assert.deepEqual(ofShare, [
+      `[16,32], share ${share} | [8,16], share ${share}`,
+      `[16,32], share ${share} | [24,48], share ${share}`,
+    ]);
+  }
+  assert.ok(contrasts.includes("[8,16], share 0.25 | [8,16], share 0.5"));
+  assert.ok(!contrasts.includes("[8,16], share 0.25 | [8,16], share 1"));
+  assert.equal(contrasts.length, 12);
+});
+
 Deno.test("contrastsOf() compares a matched network with the one that it matches", () => {
   const contrasts = contrastsAmong(
     { filters: "16,32,64", match: "none" },

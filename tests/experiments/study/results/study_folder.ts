@@ -19,7 +19,7 @@ import { madeUpFlow } from "../../../viz/flow/made_up_flow.ts";
 import { madeUp, type MadeUpSetup, plan, twoNetworks } from "./made_up_study.ts";
 
 /** The stored table of {@linkcode twoNetworks}. */
-export const goldenTable = new URL("../../../golden/study_table.txt", import.meta.url);
+export const goldenTable = new URL("./golden_table.txt", import.meta.url);
 
 const imageSize = [8, 8] as const;
 

@@ -275,3 +275,21 @@ testNeeding(
     }
   },
 );
+
+Deno.test("CpuDevice.workspaceBytes() is what a recorded step takes besides its values", async () => {
+  const device = await CpuDevice.open({ threads: 1 });
+  withDevice(device, () => {
+    const x = full([4, 32, 28, 28], 1);
+    const [w, b] = [full([32, 32, 3, 3], 1), full([32], 0)];
+    const before = device.allocatedBytes;
+    const { plan } = record(() => conv2d(x, w, b, { padding: 1 }));
+    const taken = device.allocatedBytes - before;
+    const slack = 4096; // the list of calls, and rounding
+    assert.ok(plan.workspaceBytes > 0);
+    assert.ok(
+      Math.abs(taken - plan.bytes - plan.workspaceBytes) < slack,
+      `${taken}: ${JSON.stringify(plan)}`,
+    );
+  });
+  device.close();
+});

@@ -1,0 +1,22 @@
+import { number, optional, path, toggle } from "../kinds.ts";
+import type { Values } from "../setting.ts";
+import { defineSettings } from "../settings.ts";
+import { shared } from "./shared.ts";
+import { training } from "./train.ts";
+
+/** The settings of the task that examines a machine; all but the last two are those of the run that is asked about. */
+export const examining = defineSettings({
+  model: { ...training.rows.model, default: "residual" },
+  preset: optional(training.rows.preset),
+  data: training.rows.data,
+  mlflow: shared.mlflow,
+  experiment: shared.experiment,
+  root: { ...path("DIR", "folder where runs would go"), default: "runs" },
+  device: shared.device,
+  threads: shared.threads,
+  seconds: number({ doc: "how long to train for the rate, 0 = not at all", min: 0, default: 10 }),
+  json: toggle({ doc: "print JSON, not lines", default: false }),
+});
+
+/** The settings of that task by name. */
+export type DoctorConfig = Values<typeof examining.rows>;

@@ -1,0 +1,74 @@
+import type { Device } from "../../../kernels/mod.ts";
+import type { Trainer } from "../../../models/mod.ts";
+import { ImageSource, labelsFor, normalizationTo } from "../../../experiments/data/image_source.ts";
+import { madeUpDigits } from "../../../experiments/doctor/made_up_digits.ts";
+import { trainingConfig } from "../../../experiments/settings/tasks/train_config.ts";
+import { decideConditional } from "../../../experiments/training/conditional.ts";
+import { fittingNetwork } from "../../../experiments/training/fit_memory.ts";
+import { type Case, training } from "../networks.ts";
+import { queued, timeFor } from "../timing.ts";
+import type { Axis, Kind, Row } from "./rows.ts";
+
+/** A row, measured. */
+export interface Point extends Pick<Row, "axis" | "label" | "times"> {
+  readonly axis: Axis;
+  readonly device: Kind;
+  /** Images in a step; of a preset fewer than its own where its own do not fit. */
+  readonly batchSize: number;
+  readonly parameters: number;
+  /** Median of a training step. */
+  readonly milliseconds: number;
+  readonly imagesPerSecond: number;
+  /** Memory for the values of a step and the workspace of its kernels. */
+  readonly plannedBytes: number;
+  /** All memory of the device after it: the step's, weights, optimizer and data. */
+  readonly deviceBytes: number;
+}
+
+/** A training step that is ready to be timed. */
+interface Prepared {
+  readonly trainer: Trainer;
+  readonly batchSize: number;
+  readonly step: () => void;
+}
+
+/**
+ * Times training steps of a row on the device in use, and reads what memory they take.
+ *
+ * @param seconds how long to repeat them, after a warm-up; at least one is timed
+ */
+export async function measureRow(
+  device: Device,
+  { axis, label, times, work }: Row,
+  { model, seconds }: { readonly model: Case["model"]; readonly seconds: number },
+): Promise<Point> {
+  const { trainer, batchSize, step } = "preset" in work
+    ? ofPreset(device, model, work)
+    : { ...training(work.network, work.imageSize), batchSize: work.network.batchSize };
+  await trainer.compile();
+  const { bytes, workspaceBytes } = trainer.plan(batchSize);
+  const { milliseconds, rate } = await timeFor(queued(device, label, batchSize, "images/s", step), seconds);
+  return {
+    ...{ axis, label, ...times !== undefined && { times }, device: device.kind, batchSize },
+    parameters: trainer.parameters.values().reduce((sum, { size }) => sum + size, 0),
+    milliseconds,
+    imagesPerSecond: rate,
+    plannedBytes: bytes + workspaceBytes,
+    deviceBytes: device.allocatedBytes,
+  };
+}
+
+/** A step as `deno task train` takes it with a preset, on images of the size of MNIST's. */
+function ofPreset(
+  device: Device,
+  model: Case["model"],
+  { preset, ...given }: Extract<Row["work"], { preset: string }>,
+): Prepared {
+  const data = madeUpDigits();
+  const asked = decideConditional(trainingConfig({ model, ...given }, preset), data, () => {});
+  const labels = labelsFor(asked, data.train, data);
+  const source = new ImageSource(data.train.images, data, normalizationTo(asked.normalize), labels);
+  const { config, network: { trainer } } = fittingNetwork(asked, device, source, () => {});
+  const images = Uint32Array.from({ length: config.batchSize }, (_, i) => i);
+  return { trainer, batchSize: config.batchSize, step: () => trainer.queueStep(images, config.lr) };
+}

@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { withDevice } from "../../kernels/mod.ts";
+import { CpuDevice } from "../../kernels/devices/cpu/cpu_device.ts";
+import { measureRow, type Point } from "./scaling/measure.ts";
+import { picture } from "./scaling/picture.ts";
+import { axes, rowsOf, threadCounts } from "./scaling/rows.ts";
+import { type Scaling, tables, withTables } from "./scaling/table.ts";
+import { timeFor } from "./timing.ts";
+
+const point: Point = {
+  ...{ axis: "batch", label: "32 images", times: 1, device: "cpu", batchSize: 32, parameters: 271_249 },
+  ...{ milliseconds: 80, imagesPerSecond: 400, plannedBytes: 2 ** 25, deviceBytes: 2 ** 26 },
+};
+const scaling: Scaling = {
+  model: "residual",
+  devices: { cpu: "2 threads" },
+  points: [point, { ...point, label: "64 images", times: 2, batchSize: 64, milliseconds: 1601.4 }],
+  leftOut: [],
+};
+
+Deno.test("timeFor() warms up, takes the median of a few seconds, and one step where it takes longer", async () => {
+  let clock = 0;
+  const counts: number[] = [];
+  const work = (milliseconds: number) => ({
+    ...{ name: "a", amount: 32, unit: "images/s" } as const,
+    run(count: number) {
+      counts.push(count);
+      clock += count * milliseconds;
+      return Promise.resolve();
+    },
+  });
+  assert.equal((await timeFor(work(100), 1, () => clock)).milliseconds, 100);
+  assert.deepEqual(counts.splice(0), [1, 1, 2, 2, 2, 2, 2]);
+  assert.equal((await timeFor(work(9000), 1, () => clock)).milliseconds, 9000);
+  assert.deepEqual(counts, [1, 1]);
+});
+
+Deno.test("rowsOf() has a row of every axis with the same middle, and threads on the CPU alone", () => {
+  const rows = rowsOf({ kind: "cpu", software: true }, "base", 6);
+  assert.deepEqual(new Set(rows.map(({ axis }) => axis)), new Set(axes));
+  const middles = rows.filter(({ times }) => times === 1).map(({ work }) => work);
+  assert.equal(middles.length, 4);
+  for (const work of middles) assert.deepEqual(work, middles[0]);
+  assert.ok(rowsOf({ kind: "webgpu", software: true }, "base", 6).every(({ axis }) => axis !== "threads"));
+  const paper = (software: boolean) =>
+    rowsOf({ kind: "webgpu", software }, "base", 6).find(({ label }) => label === "paper")?.work;
+  assert.deepEqual(paper(false), { preset: "paper" });
+  assert.deepEqual(paper(true), { preset: "paper", batchSize: 1 });
+});
+
+Deno.test("threadCounts() doubles up to all cores", () => {
+  assert.deepEqual([1, 2, 6, 8, 96].map(threadCounts), [
+    [1],
+    [1, 2],
+    [1, 2, 4, 6],
+    [1, 2, 4, 8],
+    [1, 2, 4, 8, 16, 32, 64],
+  ]);
+});
+
+Deno.test("tables() has a table for each axis, and names what is left out", () => {
+  assert.equal(
+    tables({ ...scaling, leftOut: ["webgpu: preset paper"] }),
+    `- CPU device: 2 threads
+
+### Batch
+
+|           | device     | images in a step | step     | images/s | planned | device memory |
+| --------- | ---------- | ---------------- | -------- | -------- | ------- | ------------- |
+| 32 images | CPU device | 32               | 80 ms    | 400      | 32 MiB  | 64 MiB        |
+| 64 images | CPU device | 64               | 1,601 ms | 400      | 32 MiB  | 64 MiB        |
+
+Not measured, for lack of time: webgpu: preset paper.`,
+  );
+});
+
+Deno.test("withTables() replaces what stands between its marks, and nothing else", () => {
+  const marks = ["<!-- measured by tests/bench/scaling.ts -->", "<!-- end of what was measured -->"];
+  const page = `# Title\n\n${marks[0]}\n\nold\n\n${marks[1]}\n\nend\n`;
+  const written = withTables(page, scaling);
+  assert.equal(written, page.replace("old", tables(scaling)));
+  assert.equal(withTables(written, scaling), written);
+  assert.throws(() => withTables("# Title", scaling), RangeError);
+});
+
+Deno.test("picture() draws time and memory as multiples, a panel for what was measured", () => {
+  const svg = picture(scaling);
+  for (const word of ["batch", "time, CPU", "memory"]) assert.ok(svg.includes(word), word);
+  assert.ok(!svg.includes("threads") && !svg.includes("NaN"));
+});
+
+Deno.test("measureRow() times a step and tells its memory", async () => {
+  const device = await CpuDevice.open({ threads: 1 });
+  const network = { model: "base", filters: [8, 16], tEmb: 8, batchSize: 4 } as const;
+  const row = { axis: "width", label: "[8,16]", times: 0.5, work: { network, imageSize: 12 } } as const;
+  const found = await withDevice(device, () => measureRow(device, row, { model: "base", seconds: 0.01 }));
+  assert.deepEqual([found.axis, found.label, found.times, found.device], ["width", "[8,16]", 0.5, "cpu"]);
+  assert.ok(found.milliseconds > 0 && Math.abs(found.imagesPerSecond * found.milliseconds - 4000) < 1);
+  assert.ok(found.plannedBytes > 0 && found.deviceBytes > found.plannedBytes);
+  device.close();
+});
