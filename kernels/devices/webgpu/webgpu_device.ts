@@ -1,3 +1,4 @@
+import type { KernelChoice, TuneOptions } from "../choice.ts";
 import {
   type BufferRange,
   type CompileProgress,
@@ -8,15 +9,17 @@ import {
 } from "../device.ts";
 import { unreadable } from "../failed_values.ts";
 import { checkCount } from "../../core/count.ts";
-import { isSoftware, noAdapter } from "./adapter.ts";
+import { adapterKey, isSoftware, noAdapter } from "./adapter.ts";
 import { BufferPool, type GpuBuffer } from "./buffer_pool.ts";
-import { checkSharing } from "./check_sharing.ts";
+import { Choices } from "./choices.ts";
 import { CommandQueue, type Dispatch } from "./command_queue.ts";
+import { Dispatches } from "./dispatches.ts";
 import { Outcomes } from "./outcomes.ts";
-import { type Pipeline, PipelineCache } from "./pipelines.ts";
+import { PipelineCache } from "./pipelines.ts";
+import { tuneCalls } from "./tune.ts";
 
-/** Bind groups kept for calls that recur on the same memory. */
-const maxBindGroups = 1 << 14;
+/** What the device uses where the adapter has it: values in f16, and the clock that tuning reads. */
+const features: readonly GPUFeatureName[] = ["shader-f16", "timestamp-query"];
 
 /** Runs ops as WGSL compute shaders on a WebGPU adapter. */
 export class WebGpuDevice implements Device {
@@ -28,10 +31,12 @@ export class WebGpuDevice implements Device {
   readonly offsetAlignment: number;
   readonly halfStorage: boolean;
   #device: GPUDevice;
+  #adapter: string;
   #pool: BufferPool;
   #pipelines: PipelineCache;
   #outcomes = new Outcomes();
-  #bindGroups = new Map<string, Dispatch>();
+  #choices: Choices;
+  #dispatches: Dispatches;
   #queue: CommandQueue;
   #failure: DeviceError | undefined;
   #closed = false;
@@ -39,6 +44,7 @@ export class WebGpuDevice implements Device {
   private constructor(device: GPUDevice, info: GPUAdapterInfo, software: boolean) {
     const { limits } = device;
     this.#device = device;
+    this.#adapter = adapterKey(info);
     this.description = [info.description || info.vendor, software ? "software" : ""].filter(Boolean).join(
       ", ",
     );
@@ -52,7 +58,9 @@ export class WebGpuDevice implements Device {
     this.halfStorage = device.features.has("shader-f16");
     this.#pool = new BufferPool(device);
     this.#queue = new CommandQueue(device);
-    this.#pipelines = new PipelineCache(device, this.tuning, this.#outcomes);
+    this.#choices = new Choices(this.tuning);
+    this.#pipelines = new PipelineCache(device, this.#choices, this.#outcomes);
+    this.#dispatches = new Dispatches(device, this.#pipelines);
     device.addEventListener("uncapturederror", (event) => {
       const { error } = event as GPUUncapturedErrorEvent;
       this.#fail(new DeviceError(`WebGPU reports: ${oneLine(error.message)}`));
@@ -84,7 +92,7 @@ export class WebGpuDevice implements Device {
     const { limits } = adapter;
     try {
       const device = await adapter.requestDevice({
-        requiredFeatures: adapter.features.has("shader-f16") ? ["shader-f16"] : [],
+        requiredFeatures: features.filter((name) => adapter.features.has(name)),
         requiredLimits: {
           maxBufferSize: limits.maxBufferSize,
           maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
@@ -155,18 +163,23 @@ export class WebGpuDevice implements Device {
 
   run(call: KernelCall): void {
     this.#check();
-    const dispatch = this.#dispatch(call);
+    const dispatch = this.#dispatches.of(call);
     if (this.#outcomes.known) this.#outcomes.values.check(call);
     this.#start([call], [dispatch]);
   }
 
   prepare(calls: readonly KernelCall[]): () => void {
     this.#check();
-    let dispatches: readonly Dispatch[] | undefined; // created by the first run, so that compile() can come first
+    // Created by the first run, so that compile() can come first, and again where tune() has chosen otherwise.
+    let dispatches: readonly Dispatch[] = [];
+    let version: number | undefined;
     return () => {
       this.#check();
       try {
-        dispatches ??= calls.map((call) => this.#dispatch(call));
+        if (version !== this.#choices.version) {
+          dispatches = calls.map((call) => this.#dispatches.of(call));
+          version = this.#choices.version;
+        }
         const failure = dispatches.find(({ pipeline }) => pipeline.failure)?.pipeline.failure;
         if (failure) throw new DeviceError(failure.message, { cause: failure });
       } catch (error) {
@@ -188,12 +201,25 @@ export class WebGpuDevice implements Device {
       if (failure) throw failure;
       // Some drivers, such as Lavapipe, compile at the first dispatch and let the next submit wait for it. A dispatch
       // without workgroups does nothing else.
-      this.#queue.dispatch({ ...this.#dispatch(call), x: 0 });
+      this.#queue.dispatch({ ...this.#dispatches.of(call), x: 0 });
       this.#queue.submit();
       await task(0);
       progress(i + 1, missing.length);
     }
     await this.finished();
+  }
+
+  async tune(calls: readonly KernelCall[], options: TuneOptions): Promise<KernelChoice[]> {
+    await this.finished();
+    const tuned = {
+      device: this.#device,
+      adapter: this.#adapter,
+      choices: this.#choices,
+      dispatches: this.#dispatches,
+    };
+    const choices = await tuneCalls(calls, tuned, options);
+    this.#check();
+    return choices;
   }
 
   async finished(): Promise<void> {
@@ -205,7 +231,7 @@ export class WebGpuDevice implements Device {
   close(): void {
     this.#closed = true;
     this.#queue.close();
-    this.#bindGroups.clear();
+    this.#dispatches.clear();
     this.#device.destroy();
   }
 
@@ -223,50 +249,6 @@ export class WebGpuDevice implements Device {
     });
     this.#outcomes.wait(verdict);
     this.#outcomes.ran(calls, () => failure);
-  }
-
-  #dispatch(call: KernelCall): Dispatch {
-    const pipeline = this.#pipelines.of(call);
-    let key = `${pipeline.id}`;
-    for (const { buffer, offset, length } of call.ranges) {
-      key += `,${(buffer as GpuBuffer).id}:${offset}:${length}`;
-    }
-    const uniforms = this.#pipelines.uniforms(pipeline, call);
-    key += `|${uniforms.id}`;
-    const known = this.#bindGroups.get(key);
-    if (known) return known;
-    checkSharing(call);
-    if (this.#bindGroups.size >= maxBindGroups) this.#bindGroups.clear();
-    const dispatch = {
-      pipeline,
-      bindGroup: this.#bind(pipeline, call, uniforms.buffer),
-      ...this.#grid(uniforms.groups),
-    };
-    this.#bindGroups.set(key, dispatch);
-    return dispatch;
-  }
-
-  #bind(pipeline: Pipeline, { kernel, ranges }: KernelCall, uniforms: GPUBuffer): GPUBindGroup {
-    return this.#device.createBindGroup({
-      label: kernel.name,
-      layout: pipeline.layout,
-      entries: [
-        { binding: 0, resource: { buffer: uniforms } },
-        ...ranges.map(({ buffer, offset, length }, i) => ({
-          binding: i + 1,
-          resource: {
-            buffer: (buffer as GpuBuffer).handle,
-            offset: offset * 4,
-            size: Math.max(length * 4, 4),
-          },
-        })),
-      ],
-    });
-  }
-
-  #grid(groups: number): { x: number; y: number } {
-    const x = Math.min(groups, this.#device.limits.maxComputeWorkgroupsPerDimension);
-    return { x, y: Math.ceil(groups / Math.max(x, 1)) };
   }
 
   #fail(error: DeviceError): void {

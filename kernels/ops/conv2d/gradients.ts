@@ -94,10 +94,10 @@ const weightGradientRuns = defineOp({
     specialise: ["R", "S"],
     size: ({ G, K, C, R, S }) => ({ rows: K, columns: C * R * S, batches: G }),
     product: ({ R, S }) => weightGradientProduct(R, S),
-    software: {
+    registers: [{
       invocations: ({ G, K, C, R }) => G * weightTiles(K, C, R),
       wgsl: ({ R, S }) => weightGradientWgsl(R, S),
-    },
+    }],
   }),
   empty: zeros,
   reference({ x, dy, dw }, { N, C, H, W, K, P, Q, R, S, padding, run }) {
