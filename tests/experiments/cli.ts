@@ -25,7 +25,8 @@ export type Task =
   | "compare"
   | "evaluate"
   | "solvers"
-  | "mlflow";
+  | "mlflow"
+  | "tune";
 
 /** How a task ended. */
 export interface Ended {

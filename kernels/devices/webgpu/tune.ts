@@ -3,7 +3,8 @@ import type { KernelCall } from "../device.ts";
 import { digestOf } from "../../core/digest.ts";
 import { type Choices, nameOfCall } from "./choices.ts";
 import type { Dispatches } from "./dispatches.ts";
-import { fastest } from "./fastest.ts";
+import type { Dispatch } from "./command_queue.ts";
+import { fastest, type TimeCandidates } from "./fastest.ts";
 import { type KernelTimer, kernelTimer } from "./kernel_timer.ts";
 import { shaderOf } from "./pipelines.ts";
 import { onScratch } from "./scratch.ts";
@@ -100,32 +101,38 @@ async function* measure(
   for (const subject of subjects) {
     if (isOver()) break;
     const table = { ...subject, candidates: subject.candidates.slice(0, 1) };
-    const times = await timed(table, tuned, timer);
+    const times = await timed(table, tuned, timer, isOver);
     costs.set(subject, subject.calls * (times?.milliseconds[subject.candidates[0]] ?? 0));
   }
   const order = [...costs.keys()].sort((a, b) => costs.get(b)! - costs.get(a)!);
   for (const [i, subject] of order.entries()) {
     if (isOver()) return;
-    const result = await timed(subject, tuned, timer);
+    const result = await timed(subject, tuned, timer, isOver);
     if (result) yield [subject, result];
     progress(i + 1, order.length);
   }
 }
 
-/** Times the candidates of a call that compile here; undefined where there is no memory for it. */
-async function timed({ call, candidates }: Subject, { device, dispatches }: TunedDevice, timer: KernelTimer) {
+/** Times the candidates of a call that compile here; undefined where memory or time does not suffice. */
+async function timed(
+  { call, candidates }: Subject,
+  { device, dispatches }: TunedDevice,
+  timer: KernelTimer,
+  isOver: () => boolean,
+) {
   const scratch = await onScratch(device, call);
   if (!scratch) return undefined;
   try {
     const { pipelines } = dispatches;
-    const working = new Map<string, ReturnType<Dispatches["make"]>>();
+    const working = new Map<string, Dispatch>();
     for (const candidate of candidates) {
+      if (isOver()) return undefined;
       const way = { ...scratch.call, candidate };
       if (pipelines.missing([way]).length > 0 && await pipelines.compile(way)) continue;
       working.set(candidate, dispatches.make(way));
     }
     if (!working.has(candidates[0])) return undefined;
-    const time = (passes: readonly { candidate: string; repeats: number }[]) =>
+    const time: TimeCandidates = (passes) =>
       timer.time(passes.map(({ candidate, repeats }) => ({ dispatch: working.get(candidate)!, repeats })));
     return await fastest([...working.keys()], time, timer.leastMs);
   } finally {
