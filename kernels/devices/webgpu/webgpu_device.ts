@@ -14,6 +14,7 @@ import { checkSharing } from "./check_sharing.ts";
 import { CommandQueue, type Dispatch } from "./command_queue.ts";
 import { Outcomes } from "./outcomes.ts";
 import { type Pipeline, PipelineCache } from "./pipelines.ts";
+import { Workspace } from "./workspace.ts";
 
 /** Bind groups kept for calls that recur on the same memory. */
 const maxBindGroups = 1 << 14;
@@ -29,6 +30,7 @@ export class WebGpuDevice implements Device {
   readonly halfStorage: boolean;
   #device: GPUDevice;
   #pool: BufferPool;
+  #workspace: Workspace;
   #pipelines: PipelineCache;
   #outcomes = new Outcomes();
   #bindGroups = new Map<string, Dispatch>();
@@ -51,6 +53,7 @@ export class WebGpuDevice implements Device {
     this.offsetAlignment = Math.max(1, limits.minStorageBufferOffsetAlignment / 4);
     this.halfStorage = device.features.has("shader-f16");
     this.#pool = new BufferPool(device);
+    this.#workspace = new Workspace(this.#pool, this.tuning, this.maxRangeBytes);
     this.#queue = new CommandQueue(device);
     this.#pipelines = new PipelineCache(device, this.tuning, this.#outcomes);
     device.addEventListener("uncapturederror", (event) => {
@@ -155,31 +158,38 @@ export class WebGpuDevice implements Device {
 
   run(call: KernelCall): void {
     this.#check();
-    const dispatch = this.#dispatch(call);
+    const calls = this.#workspace.expand([call]);
+    const dispatches = calls.map((call) => this.#dispatch(call));
     if (this.#outcomes.known) this.#outcomes.values.check(call);
-    this.#start([call], [dispatch]);
+    this.#start(calls, dispatches);
   }
 
   prepare(calls: readonly KernelCall[]): () => void {
     this.#check();
-    let dispatches: readonly Dispatch[] | undefined; // created by the first run, so that compile() can come first
+    let expanded: readonly KernelCall[] = [];
+    let dispatches: readonly Dispatch[] = []; // created by the first run, so that compile() can come first
+    let version = -1;
     return () => {
       this.#check();
       try {
-        dispatches ??= calls.map((call) => this.#dispatch(call));
+        if (version !== this.#workspace.version) {
+          expanded = this.#workspace.expand(calls);
+          dispatches = expanded.map((call) => this.#dispatch(call));
+          version = this.#workspace.version;
+        }
         const failure = dispatches.find(({ pipeline }) => pipeline.failure)?.pipeline.failure;
         if (failure) throw new DeviceError(failure.message, { cause: failure });
       } catch (error) {
         if (error instanceof DeviceError) this.#outcomes.ran(calls, () => error);
         throw error;
       }
-      this.#start(calls, dispatches);
+      this.#start(expanded, dispatches);
     };
   }
 
   async compile(calls: readonly KernelCall[], progress: CompileProgress): Promise<void> {
     this.#check();
-    const missing = this.#pipelines.missing(calls);
+    const missing = this.#pipelines.missing(this.#workspace.expand(calls));
     // All start at once. Where compiling blocks, other code gets to run between two of them.
     const compiled = missing.map((call, i) => task(i).then(() => this.#pipelines.compile(call)));
     for (const [i, call] of missing.entries()) {
