@@ -10,7 +10,7 @@ import { inTwoDimensions, stepsInWgsl } from "./two_dimensions.ts";
  */
 export function targetWgsl({ source, target, lengths, padding, weight, bias, addend }: Convolution): string {
   const { C, H, W, K, P, Q } = lengths;
-  const offset = `${bias?.("n", "k") ?? "0.0"}${addend ? ` + ${addend}` : ""}`;
+  const plus = `${bias ? " + offset" : ""}${addend ? ` + ${addend}` : ""}`;
   const pixels = (line: (i: number, j: number) => string) =>
     repeatLines(4, (i) => repeatLines(4, (j) => line(i, j)));
   return `${stepsInWgsl}
@@ -25,12 +25,13 @@ ${inTwoDimensions("targetStep", (r, s) => `m[base + ${6 * r + s}u * stride]`)}
   let p0 = tile / dims.across * 4u;
   let q0 = tile % dims.across * 4u;
   let origin = ((n * ${K} + k) * ${P} + p0) * ${Q} + q0;
+${bias ? `  let offset = ${bias("n", "k")};` : ""}
   var largest = 0u;
 ${pixels((r, s) => `  largest = max(largest, bitcast<u32>(row_${r}[${s}]) & 0x7fffffffu);`)}
 ${
     pixels((r, s) =>
       `  if (p0 + ${r}u < ${P} && q0 + ${s}u < ${Q}) { let to = origin + ${r}u * ${Q} + ${s}u; ` +
-      `${target}[to] = row_${r}[${s}] + ${offset}; }`
+      `${target}[to] = row_${r}[${s}]${plus}; }`
     )
   }
   let isExact = uneven[n] == 0u && largest < 0x7f800000u;
@@ -49,7 +50,7 @@ ${
         }
       }
       let to = origin + at / 4u * ${Q} + at % 4u;
-      ${target}[to] = sum + ${offset};
+      ${target}[to] = sum${plus};
     }
   }
 }`;
