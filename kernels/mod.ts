@@ -20,6 +20,7 @@ export {
   type Tuning,
   type Workgroups,
 } from "./devices/device.ts";
+export type { ChoiceKey, ChoiceStore, ChosenBy, KernelChoice, TuneOptions } from "./devices/choice.ts";
 export { kernelSignatures } from "./devices/cpu/kernel_signatures.ts";
 export type { WasmCall, WasmKernel, WasmParameters } from "./devices/cpu/wasm_call.ts";
 export type { WasmLowering } from "./devices/cpu/wasm_lowering.ts";

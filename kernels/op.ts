@@ -93,7 +93,7 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
   const isInput = (port: Port) => signature.inputs.some((input) => input.name === port.name);
   const fresh = signature.outputs.filter((port) => !isInput(port));
   const updated = new Set(signature.outputs.filter(isInput).map((port) => port.name));
-  const { wgsl, wasm, invocations, workgroups, passes, specialise = [] } = definition;
+  const { wgsl, wasm, candidates, invocations, workgroups, passes, specialise = [] } = definition;
   const first = signature.outputs[0];
   const checkAttributes = attributeCheck(name, definition.attributes ?? {});
   const inputNames = signature.inputs.map((port) => port.name);
@@ -111,6 +111,7 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     floats: new Set(
       Object.entries(definition.attributes ?? {}).filter(([, t]) => t === "f32").map(([key]) => key),
     ),
+    ...candidates && { candidates },
     specialise: typeof specialise === "function"
       ? specialise
       : (dims) => Object.fromEntries(specialise.map((key) => [key, dims[key]])),

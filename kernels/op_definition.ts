@@ -51,6 +51,11 @@ export interface OpDefinition<S extends string, A extends AttributeTypes> {
    * may add choices that follow from dims and tuning, such as a tile.
    */
   readonly specialise?: readonly string[] | ((dims: Dims, tuning: Tuning) => Dims);
+  /**
+   * Names of the ways in which a call can run, first the one that runs if none is chosen; see `inWays`, which gives this
+   * and the other fields that depend on the way.
+   */
+  readonly candidates?: (dims: Dims, tuning: Tuning) => readonly string[];
   /** How often `kernel` runs: by default, once for each element of the first output. */
   readonly invocations?: (dims: Dims, tuning: Tuning) => number;
   /**

@@ -1,4 +1,5 @@
 import type { Port } from "../core/signature.ts";
+import type { KernelChoice, TuneOptions } from "./choice.ts";
 import type { WasmCall } from "./cpu/wasm_call.ts";
 
 /** Arrays that an op's reference reads and writes: f32 on the CPU device, f64 in tests, u32 for bytes and indices. */
@@ -15,6 +16,8 @@ export interface Tuning {
    * keep the device busy, or 1 if the device itself splits work.
    */
   readonly pieces: number;
+  /** The candidate that runs a call, where one was chosen for it; else the kernel's table decides. */
+  readonly candidate?: string;
 }
 
 /** How many groups of invocations that share workgroup memory, and how many lanes in each. */
@@ -36,6 +39,8 @@ export interface Kernel {
   readonly ports: readonly (Port & { readonly writable: boolean; readonly reads: boolean })[];
   /** Which of the dims are f32 in the kernel's uniform; all others are u32. */
   readonly floats: ReadonlySet<string>;
+  /** Names of the ways in which a call can run, first the one that runs if none is chosen; absent if there is only one. */
+  readonly candidates?: (dims: Dims, tuning: Tuning) => readonly string[];
   /** Dims that are compiled into the shader of a call: each set of values is a pipeline. */
   readonly specialise: (dims: Dims, tuning: Tuning) => Dims;
   /** WGSL that defines `fn kernel(i: u32)`, or `fn kernel(group: u32, lane: u32)` for a kernel with `workgroups`. */
@@ -97,6 +102,8 @@ export interface KernelCall {
   readonly dims: Dims;
   /** Ports whose ranges hold f16, two per element, on a device with `halfStorage`. */
   readonly half?: readonly string[];
+  /** The candidate to run; by default the one that the device has chosen, else that of the table. */
+  readonly candidate?: string;
 }
 
 /** Receives the progress of compilation. */
@@ -138,6 +145,13 @@ export interface Device {
    * @param progress receives how many of the kernels that were not compiled before are done
    */
   compile?(calls: readonly KernelCall[], progress: CompileProgress): Promise<void>;
+  /**
+   * Chooses, on devices that can run a call in several ways, the fastest by measuring: for these calls and all later ones
+   * of the same sizes. It runs on memory of its own, so no value changes.
+   *
+   * @returns how each call runs that has a choice
+   */
+  tune?(calls: readonly KernelCall[], options: TuneOptions): Promise<KernelChoice[]>;
   /** Waits until all queued work is done. */
   finished(): Promise<void>;
   /** Releases everything; the device cannot be used afterwards. */

@@ -1,5 +1,6 @@
-import type { BufferRange, KernelCall, Pass, Tuning } from "../device.ts";
+import type { BufferRange, KernelCall, Pass } from "../device.ts";
 import type { BufferPool, GpuBuffer } from "./buffer_pool.ts";
+import type { Choices } from "./choices.ts";
 
 /**
  * Scratch memory for the passes of ops, which all calls share: they run one after the other. Each number has a buffer of its
@@ -7,13 +8,13 @@ import type { BufferPool, GpuBuffer } from "./buffer_pool.ts";
  */
 export class Workspace {
   readonly #buffers: GpuBuffer[] = [];
-  #version = 0;
+  #replaced = 0;
 
-  constructor(readonly pool: BufferPool, readonly tuning: Tuning, readonly maxRangeBytes: number) {}
+  constructor(readonly pool: BufferPool, readonly choices: Choices, readonly maxRangeBytes: number) {}
 
-  /** Changes whenever a buffer is replaced by a larger one: calls that were expanded before are then out of date. */
-  get version(): number {
-    return this.#version;
+  /** Changes whenever a choice does, or a buffer is replaced by a larger one: what was expanded before is then out of date. */
+  get version(): string {
+    return `${this.choices.version},${this.#replaced}`;
   }
 
   /** Puts the passes of calls in their place. Calls whose scratch memory no kernel could bind stay as they are. */
@@ -25,8 +26,8 @@ export class Workspace {
     );
   }
 
-  #passesOf({ kernel, dims }: KernelCall): readonly Pass[] | undefined {
-    const passes = kernel.passes?.(dims, this.tuning);
+  #passesOf(call: KernelCall): readonly Pass[] | undefined {
+    const passes = call.kernel.passes?.(call.dims, this.choices.of(call));
     const fits = passes?.every(({ buffers }) =>
       buffers.every((buffer) => typeof buffer === "string" || buffer.elements * 4 <= this.maxRangeBytes)
     );
@@ -41,7 +42,7 @@ export class Workspace {
       if (known && known.bytes >= elements * 4) continue;
       if (known) {
         this.pool.give(known);
-        this.#version++;
+        this.#replaced++;
       }
       this.#buffers[scratch] = this.pool.take(Math.max(elements * 4, 4));
     }

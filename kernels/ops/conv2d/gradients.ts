@@ -8,8 +8,8 @@ import { weightGradientProduct } from "./product.ts";
 import { convolve } from "./reference.ts";
 import { weightGradientWgsl, weightTiles } from "./tiles.ts";
 import { forwardCalls, inputGradientCalls, weightGradientCalls } from "./wasm.ts";
-import { transformPays } from "./winograd/choice.ts";
 import { forwardPasses, inputGradientPasses, weightGradientPasses } from "./winograd/passes.ts";
+import { winograd } from "./winograd/way.ts";
 import { productKernels } from "../matmul/product_kernels.ts";
 import { fewestGroups } from "../matmul/product_tiles.ts";
 import { sum } from "../reduce/reduce.ts";
@@ -21,8 +21,7 @@ const unbiased: Op<"x[N, C, H, W], w[K, C, R, S] -> y[N, K, P, Q]", { padding: "
   signature: "x[N, C, H, W], w[K, C, R, S] -> y[N, K, P, Q]",
   attributes: { padding: "u32" },
   derive: ({ H, W, R, S, padding }) => ({ P: H + 2 * padding - R + 1, Q: W + 2 * padding - S + 1 }),
-  ...convolutionKernels(forwardConvolution, ({ N, K, P, Q }) => ({ N, K, P, Q })),
-  passes: (dims, tuning) => transformPays(dims, tuning) ? forwardPasses(dims) : undefined,
+  ...convolutionKernels(forwardConvolution, ({ N, K, P, Q }) => ({ N, K, P, Q }), forwardPasses),
   empty: zeros,
   backward: ({ x, w, dy }, { padding }) => ({
     x: () => inputGradient(dy, w, { padding, H: x.shape[2], W: x.shape[3] }),
@@ -48,8 +47,11 @@ export const inputGradient: Op<
   signature: "dy[N, K, P, Q], w[K, C, R, S] -> dx[N, C, H, W]",
   attributes: { padding: "u32", H: "u32", W: "u32" },
   derive: ({ R, padding }) => ({ turned: R - 1 - padding }),
-  ...convolutionKernels(turnedConvolution, ({ N, C, H, W }) => ({ N, K: C, P: H, Q: W })),
-  passes: (dims, tuning) => transformPays(dims, tuning) ? inputGradientPasses(dims) : undefined,
+  ...convolutionKernels(
+    turnedConvolution,
+    ({ N, C, H, W }) => ({ N, K: C, P: H, Q: W }),
+    inputGradientPasses,
+  ),
   empty: zeros,
   backward: ({ dy, w, ddx }, { padding }) => ({
     dy: () => unbiased(ddx, w, { padding }),
@@ -77,12 +79,12 @@ const weightGradientRuns = defineOp({
     specialise: ["R", "S"],
     size: ({ G, K, C, R, S }) => ({ rows: K, columns: C * R * S, batches: G }),
     product: ({ R, S }) => weightGradientProduct(R, S),
-    software: {
+    registers: [{
       invocations: ({ G, K, C, R }) => G * weightTiles(K, C, R),
       wgsl: ({ R, S }) => weightGradientWgsl(R, S),
-    },
+    }],
+    other: winograd(weightGradientPasses),
   }),
-  passes: (dims, tuning) => transformPays(dims, tuning) ? weightGradientPasses(dims) : undefined,
   empty: zeros,
   reference({ x, dy, dw }, { N, C, H, W, K, P, Q, R, S, padding, run }) {
     dw.fill(0);

@@ -1,4 +1,4 @@
-import type { Dims, Tuning } from "../../devices/device.ts";
+import type { Dims } from "../../devices/device.ts";
 import { defineOp } from "../../op.ts";
 import { isCount } from "../../core/count.ts";
 import { ShapeError } from "../../core/shape.ts";
@@ -8,7 +8,6 @@ import { inputGradient, weightGradient } from "./gradients.ts";
 import { convolve } from "./reference.ts";
 import { convolutionKernels } from "./convolution_kernels.ts";
 import { forwardCalls } from "./wasm.ts";
-import { transformPays } from "./winograd/choice.ts";
 import { forwardPasses } from "./winograd/passes.ts";
 import { reshape } from "../layout/movement.ts";
 import { sum } from "../reduce/reduce.ts";
@@ -24,9 +23,11 @@ function convolutionFields(name: string, addend?: string) {
       }
       return { P: H + 2 * padding - R + 1, Q: W + 2 * padding - S + 1 };
     },
-    ...convolutionKernels((dims) => biasedConvolution(dims, addend), ({ N, K, P, Q }) => ({ N, K, P, Q })),
-    passes: (dims: Dims, tuning: Tuning) =>
-      transformPays(dims, tuning) ? forwardPasses(dims, adds) : undefined,
+    ...convolutionKernels(
+      (dims) => biasedConvolution(dims, addend),
+      ({ N, K, P, Q }) => ({ N, K, P, Q }),
+      (dims) => forwardPasses(dims, adds),
+    ),
   } as const;
 }
 

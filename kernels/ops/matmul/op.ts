@@ -118,10 +118,10 @@ function productFields(name: keyof typeof layouts) {
     ...productKernels({
       size: ({ Y, M, N }) => ({ rows: M, columns: N, batches: Y }),
       product: () => productOf(name),
-      software: {
+      registers: [{
         invocations: ({ Y, M, N }) => Y * Math.ceil(M / rows) * Math.ceil(N / (4 * quads)),
         wgsl: () => tiledWgsl(layouts[name]),
-      },
+      }],
     }),
     reference: (arrays: Buffers<NumberArray>, dims: Dims) => multiplyLoops(arrays, dims, strides(dims)),
     wasm: (addresses: Buffers<number>, dims: Dims) => product(addresses, dims, strides(dims)),

@@ -11,10 +11,10 @@ function productsFor(product: Product, size: (dims: Dims) => { rows: number; col
   return productKernels({
     size: sizeOf,
     product: () => product,
-    software: {
+    registers: [{
       invocations: (dims) => registerTiles(sizeOf(dims)),
       wgsl: () => registerProductWgsl(product),
-    },
+    }],
   });
 }
 

@@ -8,17 +8,20 @@ fn sourceStep(d: array<f32, 6>) -> array<f32, 6> {
   let c = d[4] - d[2];
   let e = 2.0 * (d[3] - d[1]);
   return array<f32, 6>(
-    4.0 * d[0] - 5.0 * d[2] + d[4], a + b, a - b, c + e, c - e, 4.0 * d[1] - 5.0 * d[3] + d[5],
+    4.0 * d[0] + d[4] - 5.0 * d[2], a + b, a - b, c + e, c - e, 4.0 * d[1] + d[5] - 5.0 * d[3],
   );
 }
 
 // G g: three weights.
 fn weightStep(g: array<f32, 3>) -> array<f32, 6> {
-  let s = (g[0] + g[2]) * (-1.0 / 6.0);
-  let b = g[1] * (-1.0 / 6.0);
-  let t = (g[0] + 4.0 * g[2]) * (1.0 / 24.0);
-  let c = g[1] * (1.0 / 12.0);
-  return array<f32, 6>(0.25 * g[0], s + b, s - b, t + c, t - c, g[2]);
+  let s = g[0] + g[2];
+  let t = g[0] + 4.0 * g[2];
+  let b = 2.0 * g[1];
+  let sixth = -1.0 / 6.0;
+  let small = 1.0 / 24.0;
+  return array<f32, 6>(
+    0.25 * g[0], sixth * (s + g[1]), sixth * (s - g[1]), small * (t + b), small * (t - b), g[2],
+  );
 }
 
 // A' m: six products become four pixels.
@@ -27,7 +30,7 @@ fn targetStep(m: array<f32, 6>) -> array<f32, 4> {
   let d = m[1] - m[2];
   let t = m[3] + m[4];
   let e = m[3] - m[4];
-  return array<f32, 4>(m[0] + s + t, d + 2.0 * e, s + 4.0 * t, d + 8.0 * e + m[5]);
+  return array<f32, 4>(m[0] + (s + t), d + 2.0 * e, s + 4.0 * t, d + 8.0 * e + m[5]);
 }
 
 // A d: four pixels of a gradient.

@@ -1,6 +1,6 @@
-import type { Dims, Tuning } from "../../../devices/device.ts";
 import { defineOp, type Op } from "../../../op.ts";
-import { summingLanes } from "../../reduce/workgroup_sum.ts";
+import { inWays, type Way } from "../../../ways.ts";
+import { summingWays } from "../../reduce/workgroup_sum.ts";
 import unevenWgsl from "./uneven.wgsl" with { type: "text" };
 
 /** Element (1, 1) of the 36, in which all inner pixels of a tile have a part. */
@@ -11,7 +11,36 @@ const mostTimes = 2048;
 /** Above this, products of transformed values may overflow. */
 const huge = 1e15;
 
-const lanesFor = ({ C, tiles }: Dims, { software }: Tuning) => software ? 1 : summingLanes(C * tiles);
+/** In workgroups on GPUs, an image each; in one invocation on software adapters. */
+function unevenKernels() {
+  const wgsl = `const centre = ${centre}u;
+const mostTimes = f32(${mostTimes});
+const huge = f32(${huge});
+${unevenWgsl}`;
+  const alone: Way = {
+    name: "invocations",
+    grid: ({ N }) => N,
+    wgsl: () =>
+      `${wgsl}
+fn kernel(n: u32) { uneven[n] = verdict(part(n, 0u, 1u)); }`,
+  };
+  const shared = summingWays(({ C, tiles }) => C * tiles, (lanes) => ({
+    grid: ({ N }) => ({ count: N, lanes }),
+    wgsl: () =>
+      `${wgsl}
+var<workgroup> parts: array<vec2f, ${lanes}>;
+fn kernel(group: u32, lane: u32) {
+  parts[lane] = part(group, lane, ${lanes}u);
+  workgroupBarrier();
+  for (var reach = ${lanes / 2}u; reach > 0u; reach /= 2u) {
+    if (lane < reach) { parts[lane] = together(parts[lane], parts[lane + reach]); }
+    workgroupBarrier();
+  }
+  if (lane == 0u) { uneven[group] = verdict(parts[0]); }
+}`,
+  }));
+  return inWays([alone, ...shared.ways], (dims, { software }) => software ? 0 : 1 + shared.table(dims));
+}
 
 /**
  * Which images Winograd's transforms do not suit: 1 where a tile is huge, NaN, or far larger than is typical, else 0. Rounding
@@ -26,14 +55,7 @@ export const findUneven: Op<"v[G, 36, C, T] -> uneven:u32[N]", { N: "u32"; run: 
   signature: "v[G, 36, C, T] -> uneven:u32[N]",
   attributes: { N: "u32", run: "u32" },
   derive: ({ T, run }) => ({ tiles: T / run }),
-  specialise: (dims, tuning) => ({ lanes: lanesFor(dims, tuning) }),
-  workgroups: (dims, tuning) => ({ count: dims.N, lanes: lanesFor(dims, tuning) }),
-  wgsl: (_, { lanes }) =>
-    `const lanes = ${lanes}u;
-const centre = ${centre}u;
-const mostTimes = f32(${mostTimes});
-const huge = f32(${huge});
-${unevenWgsl}`,
+  ...unevenKernels(),
   reference({ v, uneven }, { N, C, T, run, tiles }) {
     for (let n = 0; n < N; n++) {
       let highest = 0, roots = 0;

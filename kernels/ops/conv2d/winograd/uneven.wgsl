@@ -1,27 +1,20 @@
-// Largest size and sum of fourth roots over the lanes of a workgroup, a power of two of them.
-var<workgroup> parts: array<vec2f, lanes>;
+// Of tiles of an image: x the largest size, y the sum of fourth roots.
+fn together(a: vec2f, b: vec2f) -> vec2f { return vec2f(max(a.x, b.x), a.y + b.y); }
 
-fn kernel(group: u32, lane: u32) {
-  let first = ((group / dims.run * 36u + centre) * dims.C) * dims.T + group % dims.run * dims.tiles;
-  var part = vec2f();
-  for (var i = lane; i < dims.C * dims.tiles; i += lanes) {
-    let size = abs(v[first + i / dims.tiles * dims.T + i % dims.tiles]);
-    part = vec2f(max(part.x, size), part.y + sqrt(sqrt(size)));
+// Every `step`-th tile of image n, from the first.
+fn part(n: u32, first: u32, step: u32) -> vec2f {
+  let base = (n / dims.run * 36u + centre) * dims.C * dims.T + n % dims.run * dims.tiles;
+  var found = vec2f();
+  for (var i = first; i < dims.C * dims.tiles; i += step) {
+    let size = abs(v[base + i / dims.tiles * dims.T + i % dims.tiles]);
+    found = together(found, vec2f(size, sqrt(sqrt(size))));
   }
-  parts[lane] = part;
-  workgroupBarrier();
-  for (var reach = lanes / 2u; reach > 0u; reach /= 2u) {
-    if (lane < reach) {
-      let other = parts[lane + reach];
-      parts[lane] = vec2f(max(parts[lane].x, other.x), parts[lane].y + other.y);
-    }
-    workgroupBarrier();
-  }
-  if (lane == 0u) {
-    let highest = parts[0].x;
-    let count = f32(dims.C * dims.tiles);
-    let root = parts[0].y / count;
-    let most = select(mostTimes, min(mostTimes, 0.5 * count * count * count), count > 2.0);
-    uneven[group] = select(1u, 0u, highest < huge && highest <= most * (root * root) * (root * root));
-  }
+  return found;
+}
+
+fn verdict(all: vec2f) -> u32 {
+  let count = f32(dims.C * dims.tiles);
+  let root = all.y / count;
+  let most = select(mostTimes, min(mostTimes, 0.5 * count * count * count), count > 2.0);
+  return select(1u, 0u, all.x < huge && all.x <= most * (root * root) * (root * root));
 }

@@ -1,0 +1,146 @@
+import type { ChosenBy, KernelChoice, TuneOptions } from "../choice.ts";
+import type { KernelCall } from "../device.ts";
+import { digestOf } from "../../core/digest.ts";
+import { type Choices, nameOfCall } from "./choices.ts";
+import type { Dispatches } from "./dispatches.ts";
+import { fastest } from "./fastest.ts";
+import { type KernelTimer, kernelTimer } from "./kernel_timer.ts";
+import { shaderOf } from "./pipelines.ts";
+import { onScratch } from "./scratch.ts";
+import type { Workspace } from "./workspace.ts";
+
+/** What tuning uses of a device. */
+export interface TunedDevice {
+  readonly device: GPUDevice;
+  /** Identifies the device; see `ChoiceKey`. */
+  readonly adapter: string;
+  readonly choices: Choices;
+  readonly dispatches: Dispatches;
+  readonly workspace: Workspace;
+}
+
+/** A call with several candidates, and how often a step makes it. */
+interface Subject {
+  readonly call: KernelCall;
+  readonly candidates: readonly string[];
+  readonly calls: number;
+}
+
+/** Chooses how calls run: as a store says, else as was chosen before, else by measuring, else by the table. */
+export async function tuneCalls(
+  calls: readonly KernelCall[],
+  tuned: TunedDevice,
+  { store, seconds = 5, progress = () => {} }: TuneOptions,
+): Promise<KernelChoice[]> {
+  const { choices } = tuned;
+  const digest = digestsOf(tuned);
+  const found = new Map<Subject, KernelChoice>();
+  for (const subject of subjectsOf(calls, tuned)) {
+    const { call, candidates } = subject;
+    const key = { adapter: tuned.adapter, call: nameOfCall(call), candidates: digest(subject) };
+    const stored = store?.get(key);
+    const [chosen, by]: [string | undefined, ChosenBy] = stored !== undefined && candidates.includes(stored)
+      ? [stored, "store"]
+      : [choices.chosen(call), "memory"];
+    const choice = { key, calls: subject.calls, candidates, milliseconds: {} };
+    if (chosen === undefined) found.set(subject, { ...choice, chosen: candidates[0], by: "table" });
+    else found.set(subject, { ...choice, chosen, by });
+    if (by === "store") choices.choose(call, stored!);
+  }
+  const open = [...found].filter(([, { by }]) => by === "table").map(([subject]) => subject);
+  if (seconds > 0 && open.length > 0) {
+    for await (const [subject, measured] of measure(open, tuned, seconds, progress)) {
+      const choice: KernelChoice = { ...found.get(subject)!, ...measured, by: "measurement" };
+      found.set(subject, choice);
+      choices.choose(subject.call, choice.chosen);
+      store?.set(choice.key, choice.chosen);
+    }
+  }
+  return [...found.values()];
+}
+
+/** The different calls with a choice, in the order of the step. */
+function subjectsOf(calls: readonly KernelCall[], { choices }: TunedDevice): Subject[] {
+  const subjects = new Map<string, Subject>();
+  for (const call of calls) {
+    const candidates = call.kernel.candidates?.(call.dims, choices.table) ?? [];
+    if (candidates.length < 2) continue;
+    const name = nameOfCall(call);
+    subjects.set(name, { call, candidates, calls: (subjects.get(name)?.calls ?? 0) + 1 });
+  }
+  return [...subjects.values()];
+}
+
+/** Digests of a call's candidates: of their names and shaders. Many calls have the same. */
+function digestsOf({ choices }: TunedDevice): (subject: Subject) => string {
+  const known = new Map<string, string>();
+  return ({ call, candidates }) => {
+    const { kernel, dims, half = [] } = call;
+    const ways = candidates.map((candidate) => {
+      const tuning = choices.of({ ...call, candidate });
+      const passes = kernel.passes?.(dims, tuning)?.map((pass) => ({ ...pass, ranges: [] }));
+      return { candidate, tuning, passes, specialised: kernel.specialise(dims, tuning) };
+    });
+    const key = JSON.stringify([kernel.name, half, ways.map(({ specialised }) => specialised)]);
+    const digest = known.get(key) ??
+      digestOf(ways.flatMap(({ candidate, tuning, passes }) => [
+        candidate,
+        ...passes ? passes.map((pass) => shaderOf(pass, choices.table)) : [shaderOf(call, tuning)],
+      ]));
+    known.set(key, digest);
+    return digest;
+  };
+}
+
+/** Measures calls, first those that take most of the step, until the time is over. */
+async function* measure(
+  subjects: readonly Subject[],
+  tuned: TunedDevice,
+  seconds: number,
+  progress: (done: number, all: number) => void,
+): AsyncGenerator<[Subject, Pick<KernelChoice, "chosen" | "milliseconds">]> {
+  const endMs = performance.now() + 1000 * seconds;
+  const isOver = () => performance.now() >= endMs;
+  const timer = await kernelTimer(tuned.device);
+  const costs = new Map<Subject, number>();
+  for (const subject of subjects) {
+    if (isOver()) break;
+    const table = { ...subject, candidates: subject.candidates.slice(0, 1) };
+    const times = await timed(table, tuned, timer);
+    costs.set(subject, subject.calls * (times?.milliseconds[subject.candidates[0]] ?? 0));
+  }
+  const order = [...costs.keys()].sort((a, b) => costs.get(b)! - costs.get(a)!);
+  for (const [i, subject] of order.entries()) {
+    if (isOver()) return;
+    const result = await timed(subject, tuned, timer);
+    if (result) yield [subject, result];
+    progress(i + 1, order.length);
+  }
+}
+
+/** Times the candidates of a call that compile here; undefined where there is no memory for it. */
+async function timed(
+  { call, candidates }: Subject,
+  { device, dispatches, workspace }: TunedDevice,
+  timer: KernelTimer,
+) {
+  const scratch = await onScratch(device, call);
+  if (!scratch) return undefined;
+  try {
+    const { pipelines } = dispatches;
+    const working = new Map<string, readonly ReturnType<Dispatches["make"]>[]>();
+    for (const candidate of candidates) {
+      const ways = workspace.expand([{ ...scratch.call, candidate }]);
+      const failures = [];
+      for (const way of pipelines.missing(ways)) failures.push(await pipelines.compile(way));
+      if (failures.some((failure) => failure)) continue;
+      working.set(candidate, ways.map((way) => dispatches.make(way)));
+    }
+    if (!working.has(candidates[0])) return undefined;
+    const time = (passes: readonly { candidate: string; repeats: number }[]) =>
+      timer.time(passes.map(({ candidate, repeats }) => ({ dispatches: working.get(candidate)!, repeats })));
+    return await fastest([...working.keys()], time, timer.leastMs);
+  } finally {
+    scratch.free();
+  }
+}
