@@ -5,7 +5,7 @@ import type { InputNames, OutputNames } from "./core/signature.ts";
 import type { Tensor } from "./core/tensor.ts";
 import type { WasmKernel } from "./devices/cpu/wasm_call.ts";
 import type { WasmLowering } from "./devices/cpu/wasm_lowering.ts";
-import type { Dims, NumberArray, Tuning, Workgroups } from "./devices/device.ts";
+import type { Dims, NumberArray, Pass, Tuning, Workgroups } from "./devices/device.ts";
 
 /** Inputs that the registry test runs an op on. Values are random in [-2, 2) unless given. */
 export interface Sample {
@@ -65,6 +65,11 @@ export interface OpDefinition<S extends string, A extends AttributeTypes> {
    * may depend only on the tuning and on specialised dims; every adapter has 256 lanes and 16 KiB.
    */
   readonly workgroups?: (dims: Dims, tuning: Tuning) => Workgroups | undefined;
+  /**
+   * The calls of other ops that do the work on WebGPU in place of `wgsl`, undefined for dims and tunings that `wgsl` suits
+   * better; see `Passes`.
+   */
+  readonly passes?: (dims: Dims, tuning: Tuning) => readonly Pass[] | undefined;
   /**
    * For each differentiable input, a rule that gives its gradient, of its shape, made of differentiable ops, so that
    * gradients of gradients are right. It runs only if that gradient is needed. Where an input has no rule, asking for a

@@ -49,6 +49,8 @@ export interface Kernel {
   readonly invocations: (dims: Dims, tuning: Tuning) => number;
   /** Workgroups, if the kernel uses them with this tuning. */
   readonly workgroups: (dims: Dims, tuning: Tuning) => Workgroups | undefined;
+  /** Calls of other kernels that do the work in place of the WGSL above, undefined where it does it itself. */
+  readonly passes?: (dims: Dims, tuning: Tuning) => readonly Pass[] | undefined;
   /** The WebAssembly kernels that the CPU device calls, from the addresses of the buffers; undefined if none fits. */
   readonly wasm?: (
     addresses: Readonly<Record<string, number>>,
@@ -57,6 +59,19 @@ export interface Kernel {
   /** The op in plain loops: the CPU device where it has no WebAssembly kernel, and the oracle of the tests. */
   readonly reference: (arrays: Record<string, NumberArray>, dims: Dims) => void;
 }
+
+/** One of the calls that together do the work of an op. */
+export interface Pass {
+  /** What runs. */
+  readonly kernel: Kernel;
+  /** Lengths and attributes of the call. */
+  readonly dims: Dims;
+  /** Memory of each port, in binding order. */
+  readonly buffers: readonly PassBuffer[];
+}
+
+/** A buffer of the op, by name, or scratch memory that its passes share, by number, with a size in elements of 4 bytes. */
+export type PassBuffer = string | { readonly scratch: number; readonly elements: number };
 
 /** Lengths and attributes of one call by name. */
 export type Dims = Readonly<Record<string, number>>;

@@ -1,8 +1,8 @@
 import type { Dispatch } from "./command_queue.ts";
 
-/** A dispatch that runs several times in a row. */
+/** Dispatches that run several times in a row. */
 export interface Pass {
-  readonly dispatch: Dispatch;
+  readonly dispatches: readonly Dispatch[];
   readonly repeats: number;
 }
 
@@ -26,10 +26,14 @@ export async function kernelTimer(device: GPUDevice): Promise<KernelTimer> {
   return await timer.runs() ? timer : new HostTimer(device);
 }
 
-function encode(pass: GPUComputePassEncoder, { dispatch, repeats }: Pass): void {
-  pass.setPipeline(dispatch.pipeline.handle);
-  pass.setBindGroup(0, dispatch.bindGroup);
-  for (let i = 0; i < repeats; i++) pass.dispatchWorkgroups(dispatch.x, dispatch.y);
+function encode(pass: GPUComputePassEncoder, { dispatches, repeats }: Pass): void {
+  for (let i = 0; i < repeats; i++) {
+    for (const { pipeline, bindGroup, x, y } of dispatches) {
+      pass.setPipeline(pipeline.handle);
+      pass.setBindGroup(0, bindGroup);
+      pass.dispatchWorkgroups(x, y);
+    }
+  }
   pass.end();
 }
 

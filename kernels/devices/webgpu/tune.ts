@@ -8,6 +8,7 @@ import { fastest, type TimeCandidates } from "./fastest.ts";
 import { type KernelTimer, kernelTimer } from "./kernel_timer.ts";
 import { shaderOf } from "./pipelines.ts";
 import { onScratch } from "./scratch.ts";
+import type { Workspace } from "./workspace.ts";
 
 /** What tuning uses of a device. */
 export interface TunedDevice {
@@ -16,6 +17,7 @@ export interface TunedDevice {
   readonly adapter: string;
   readonly choices: Choices;
   readonly dispatches: Dispatches;
+  readonly workspace: Workspace;
 }
 
 /** A call with several candidates, and how often a step makes it. */
@@ -77,11 +79,15 @@ function digestsOf({ choices }: TunedDevice): (subject: Subject) => string {
     const { kernel, dims, half = [] } = call;
     const ways = candidates.map((candidate) => {
       const tuning = choices.of({ ...call, candidate });
-      return { candidate, tuning, specialised: kernel.specialise(dims, tuning) };
+      const passes = kernel.passes?.(dims, tuning)?.map((pass) => ({ ...pass, ranges: [] }));
+      return { candidate, tuning, passes, specialised: kernel.specialise(dims, tuning) };
     });
     const key = JSON.stringify([kernel.name, half, ways.map(({ specialised }) => specialised)]);
     const digest = known.get(key) ??
-      digestOf(ways.flatMap(({ candidate, tuning }) => [candidate, shaderOf(call, tuning)]));
+      digestOf(ways.flatMap(({ candidate, tuning, passes }) => [
+        candidate,
+        ...passes ? passes.map((pass) => shaderOf(pass, choices.table)) : [shaderOf(call, tuning)],
+      ]));
     known.set(key, digest);
     return digest;
   };
@@ -116,7 +122,7 @@ async function* measure(
 /** Times the candidates of a call that compile here; undefined where memory or time does not suffice. */
 async function timed(
   { call, candidates }: Subject,
-  { device, dispatches }: TunedDevice,
+  { device, dispatches, workspace }: TunedDevice,
   timer: KernelTimer,
   isOver: () => boolean,
 ) {
@@ -124,16 +130,19 @@ async function timed(
   if (!scratch) return undefined;
   try {
     const { pipelines } = dispatches;
-    const working = new Map<string, Dispatch>();
+    const working = new Map<string, readonly Dispatch[]>();
     for (const candidate of candidates) {
-      if (isOver()) return undefined;
-      const way = { ...scratch.call, candidate };
-      if (pipelines.missing([way]).length > 0 && await pipelines.compile(way)) continue;
-      working.set(candidate, dispatches.make(way));
+      const ways = workspace.expand([{ ...scratch.call, candidate }]);
+      let failed = false;
+      for (const way of pipelines.missing(ways)) {
+        if (isOver()) return undefined;
+        failed ||= await pipelines.compile(way) !== undefined;
+      }
+      if (!failed) working.set(candidate, ways.map((way) => dispatches.make(way)));
     }
     if (!working.has(candidates[0])) return undefined;
     const time: TimeCandidates = (passes) =>
-      timer.time(passes.map(({ candidate, repeats }) => ({ dispatch: working.get(candidate)!, repeats })));
+      timer.time(passes.map(({ candidate, repeats }) => ({ dispatches: working.get(candidate)!, repeats })));
     return await fastest([...working.keys()], time, timer.leastMs);
   } finally {
     scratch.free();

@@ -6,6 +6,7 @@ import {
   type DeviceBuffer,
   DeviceError,
   type KernelCall,
+  type Tuning,
 } from "../device.ts";
 import { unreadable } from "../failed_values.ts";
 import { checkCount } from "../../core/count.ts";
@@ -17,6 +18,7 @@ import { Dispatches } from "./dispatches.ts";
 import { Outcomes } from "./outcomes.ts";
 import { PipelineCache } from "./pipelines.ts";
 import { tuneCalls } from "./tune.ts";
+import { Workspace } from "./workspace.ts";
 
 /** What the device uses where the adapter has it: values in f16, and the clock that tuning reads. */
 const features: readonly GPUFeatureName[] = ["shader-f16", "timestamp-query"];
@@ -25,7 +27,7 @@ const features: readonly GPUFeatureName[] = ["shader-f16", "timestamp-query"];
 export class WebGpuDevice implements Device {
   readonly kind = "webgpu";
   readonly description: string;
-  readonly tuning;
+  readonly tuning: Tuning;
   readonly maxRangeBytes: number;
   readonly maxBytes = Infinity;
   readonly offsetAlignment: number;
@@ -33,6 +35,7 @@ export class WebGpuDevice implements Device {
   #device: GPUDevice;
   #adapter: string;
   #pool: BufferPool;
+  #workspace: Workspace;
   #pipelines: PipelineCache;
   #outcomes = new Outcomes();
   #choices: Choices;
@@ -41,7 +44,11 @@ export class WebGpuDevice implements Device {
   #failure: DeviceError | undefined;
   #closed = false;
 
-  private constructor(device: GPUDevice, info: GPUAdapterInfo, software: boolean) {
+  private constructor(
+    device: GPUDevice,
+    info: GPUAdapterInfo,
+    { software, candidate }: { software: boolean; candidate?: string },
+  ) {
     const { limits } = device;
     this.#device = device;
     this.#adapter = adapterKey(info);
@@ -51,6 +58,7 @@ export class WebGpuDevice implements Device {
     this.tuning = {
       workgroupSize: Math.min(64, limits.maxComputeWorkgroupSizeX, limits.maxComputeInvocationsPerWorkgroup),
       software,
+      ...candidate !== undefined && { candidate },
       pieces: 512, // invocations on a software adapter, workgroups on a GPU
     };
     this.maxRangeBytes = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
@@ -59,6 +67,7 @@ export class WebGpuDevice implements Device {
     this.#pool = new BufferPool(device);
     this.#queue = new CommandQueue(device);
     this.#choices = new Choices(this.tuning);
+    this.#workspace = new Workspace(this.#pool, this.#choices, this.maxRangeBytes);
     this.#pipelines = new PipelineCache(device, this.#choices, this.#outcomes);
     this.#dispatches = new Dispatches(device, this.#pipelines);
     device.addEventListener("uncapturederror", (event) => {
@@ -84,9 +93,12 @@ export class WebGpuDevice implements Device {
    *
    * @param software whether to run the kernels for software adapters or those for GPUs; by default what the adapter is.
    * Both are correct everywhere, and tests run both
+   * @param candidate the way to run every op that has one of this name, unless tuning chose another
    * @throws {DeviceError} if there is no adapter, or it offers no device
    */
-  static async open({ software }: { software?: boolean } = {}): Promise<WebGpuDevice> {
+  static async open(
+    { software, candidate }: { software?: boolean; candidate?: string } = {},
+  ): Promise<WebGpuDevice> {
     const adapter = await globalThis.navigator?.gpu?.requestAdapter({ powerPreference: "high-performance" });
     if (!adapter) throw new DeviceError(noAdapter());
     const { limits } = adapter;
@@ -101,7 +113,10 @@ export class WebGpuDevice implements Device {
           maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
         },
       });
-      return new WebGpuDevice(device, adapter.info, software ?? isSoftware(adapter));
+      return new WebGpuDevice(device, adapter.info, {
+        software: software ?? isSoftware(adapter),
+        ...candidate !== undefined && { candidate },
+      });
     } catch (cause) {
       throw new DeviceError(`The WebGPU adapter ${adapter.info.description} offers no device: ${cause}`, {
         cause,
@@ -163,22 +178,25 @@ export class WebGpuDevice implements Device {
 
   run(call: KernelCall): void {
     this.#check();
-    const dispatch = this.#dispatches.of(call);
+    const calls = this.#workspace.expand([call]);
+    const dispatches = calls.map((call) => this.#dispatches.of(call));
     if (this.#outcomes.known) this.#outcomes.values.check(call);
-    this.#start([call], [dispatch]);
+    this.#start(calls, dispatches);
   }
 
   prepare(calls: readonly KernelCall[]): () => void {
     this.#check();
     // Created by the first run, so that compile() can come first, and again where tune() has chosen otherwise.
+    let expanded: readonly KernelCall[] = [];
     let dispatches: readonly Dispatch[] = [];
-    let version: number | undefined;
+    let version: string | undefined;
     return () => {
       this.#check();
       try {
-        if (version !== this.#choices.version) {
-          dispatches = calls.map((call) => this.#dispatches.of(call));
-          version = this.#choices.version;
+        if (version !== this.#workspace.version) {
+          expanded = this.#workspace.expand(calls);
+          dispatches = expanded.map((call) => this.#dispatches.of(call));
+          version = this.#workspace.version;
         }
         const failure = dispatches.find(({ pipeline }) => pipeline.failure)?.pipeline.failure;
         if (failure) throw new DeviceError(failure.message, { cause: failure });
@@ -186,13 +204,13 @@ export class WebGpuDevice implements Device {
         if (error instanceof DeviceError) this.#outcomes.ran(calls, () => error);
         throw error;
       }
-      this.#start(calls, dispatches);
+      this.#start(expanded, dispatches);
     };
   }
 
   async compile(calls: readonly KernelCall[], progress: CompileProgress): Promise<void> {
     this.#check();
-    const missing = this.#pipelines.missing(calls);
+    const missing = this.#pipelines.missing(this.#workspace.expand(calls));
     // All start at once. Where compiling blocks, other code gets to run between two of them.
     const compiled = missing.map((call, i) => task(i).then(() => this.#pipelines.compile(call)));
     for (const [i, call] of missing.entries()) {
@@ -216,6 +234,7 @@ export class WebGpuDevice implements Device {
       adapter: this.#adapter,
       choices: this.#choices,
       dispatches: this.#dispatches,
+      workspace: this.#workspace,
     };
     const choices = await tuneCalls(calls, tuned, options);
     this.#check();

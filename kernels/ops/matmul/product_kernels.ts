@@ -1,5 +1,5 @@
 import type { Dims, Tuning } from "../../devices/device.ts";
-import { inWays, type Way } from "../../ways.ts";
+import { inWays, type PassesWay, type Way } from "../../ways.ts";
 import { type Product, productWgsl } from "./product.ts";
 import {
   chooseTile,
@@ -26,10 +26,12 @@ interface ProductOptions {
   readonly product: (specialised: Dims) => Product;
   /** First the kernel that software adapters run. */
   readonly registers: readonly [RegisterKernel, ...RegisterKernel[]];
+  /** Calls of other ops that can do its work. */
+  readonly other?: PassesWay;
 }
 
 /** WebGPU kernels of an op that is a product of matrices: fields of its declaration. */
-export function productKernels({ specialise = [], size, product, registers }: ProductOptions) {
+export function productKernels({ specialise = [], size, product, registers, other }: ProductOptions) {
   const specialised = (dims: Dims): Dims => Object.fromEntries(specialise.map((name) => [name, dims[name]]));
   const ways: Way[] = [
     ...registers.map(({ tile, invocations, wgsl }): Way => ({
@@ -48,5 +50,5 @@ export function productKernels({ specialise = [], size, product, registers }: Pr
   ];
   const table = (dims: Dims, { software }: Tuning) =>
     software ? 0 : registers.length + chooseTile(size(dims));
-  return inWays(ways, table);
+  return inWays(ways, table, other);
 }
