@@ -2,8 +2,8 @@ import type { ChosenBy, KernelChoice, TuneOptions } from "../choice.ts";
 import type { KernelCall } from "../device.ts";
 import { digestOf } from "../../core/digest.ts";
 import { type Choices, nameOfCall } from "./choices.ts";
-import type { Dispatches } from "./dispatches.ts";
 import type { Dispatch } from "./command_queue.ts";
+import type { Dispatches } from "./dispatches.ts";
 import { fastest, type TimeCandidates } from "./fastest.ts";
 import { type KernelTimer, kernelTimer } from "./kernel_timer.ts";
 import { shaderOf } from "./pipelines.ts";
@@ -72,25 +72,24 @@ function subjectsOf(calls: readonly KernelCall[], { choices }: TunedDevice): Sub
   return [...subjects.values()];
 }
 
-/** Digests of a call's candidates: of their names and shaders. Many calls have the same. */
+/** Digests of a call's candidates: of their names and shaders. Many calls have the same shaders. */
 function digestsOf({ choices }: TunedDevice): (subject: Subject) => string {
   const known = new Map<string, string>();
-  return ({ call, candidates }) => {
+  const digestOfShader = (call: KernelCall) => {
     const { kernel, dims, half = [] } = call;
-    const ways = candidates.map((candidate) => {
-      const tuning = choices.of({ ...call, candidate });
-      const passes = kernel.passes?.(dims, tuning)?.map((pass) => ({ ...pass, ranges: [] }));
-      return { candidate, tuning, passes, specialised: kernel.specialise(dims, tuning) };
-    });
-    const key = JSON.stringify([kernel.name, half, ways.map(({ specialised }) => specialised)]);
-    const digest = known.get(key) ??
-      digestOf(ways.flatMap(({ candidate, tuning, passes }) => [
-        candidate,
-        ...passes ? passes.map((pass) => shaderOf(pass, choices.table)) : [shaderOf(call, tuning)],
-      ]));
+    const tuning = choices.of(call);
+    const key = JSON.stringify([kernel.name, Object.keys(dims), half, kernel.specialise(dims, tuning)]);
+    const digest = known.get(key) ?? digestOf([shaderOf(call, tuning)]);
     known.set(key, digest);
     return digest;
   };
+  return ({ call, candidates }) =>
+    digestOf(candidates.flatMap((candidate) => {
+      const way = { ...call, candidate };
+      const passes = call.kernel.passes?.(call.dims, choices.of(way));
+      const calls = passes?.map(({ kernel, dims }) => ({ kernel, dims, ranges: [] })) ?? [way];
+      return [candidate, ...calls.map(digestOfShader)];
+    }));
 }
 
 /** Measures calls, first those that take most of the step, until the time is over. */
