@@ -1,13 +1,12 @@
 import type { ChosenBy, KernelChoice, TuneOptions } from "../choice.ts";
 import type { KernelCall } from "../device.ts";
-import { digestOf } from "../../core/digest.ts";
 import { type Choices, nameOfCall } from "./choices.ts";
 import type { Dispatch } from "./command_queue.ts";
 import type { Dispatches } from "./dispatches.ts";
 import { fastest, type TimeCandidates } from "./fastest.ts";
 import { type KernelTimer, kernelTimer } from "./kernel_timer.ts";
-import { shaderOf } from "./pipelines.ts";
 import { onScratch } from "./scratch.ts";
+import { digestsOf, type Subject, subjectsOf } from "./subjects.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** What tuning uses of a device. */
@@ -20,13 +19,6 @@ export interface TunedDevice {
   readonly workspace: Workspace;
 }
 
-/** A call with several candidates, and how often a step makes it. */
-interface Subject {
-  readonly call: KernelCall;
-  readonly candidates: readonly string[];
-  readonly calls: number;
-}
-
 /** Chooses how calls run: as a store says, else as was chosen before, else by measuring, else by the table. */
 export async function tuneCalls(
   calls: readonly KernelCall[],
@@ -34,9 +26,9 @@ export async function tuneCalls(
   { store, seconds = 5, progress = () => {} }: TuneOptions,
 ): Promise<KernelChoice[]> {
   const { choices } = tuned;
-  const digest = digestsOf(tuned);
+  const digest = digestsOf(choices);
   const found = new Map<Subject, KernelChoice>();
-  for (const subject of subjectsOf(calls, tuned)) {
+  for (const subject of subjectsOf(calls, choices)) {
     const { call, candidates } = subject;
     const key = { adapter: tuned.adapter, call: nameOfCall(call), candidates: digest(subject) };
     const stored = store?.get(key);
@@ -60,39 +52,7 @@ export async function tuneCalls(
   return [...found.values()];
 }
 
-/** The different calls with a choice, in the order of the step. */
-function subjectsOf(calls: readonly KernelCall[], { choices }: TunedDevice): Subject[] {
-  const subjects = new Map<string, Subject>();
-  for (const call of calls) {
-    const candidates = call.kernel.candidates?.(call.dims, choices.table) ?? [];
-    if (candidates.length < 2) continue;
-    const name = nameOfCall(call);
-    subjects.set(name, { call, candidates, calls: (subjects.get(name)?.calls ?? 0) + 1 });
-  }
-  return [...subjects.values()];
-}
-
-/** Digests of a call's candidates: of their names and shaders. Many calls have the same shaders. */
-function digestsOf({ choices }: TunedDevice): (subject: Subject) => string {
-  const known = new Map<string, string>();
-  const digestOfShader = (call: KernelCall) => {
-    const { kernel, dims, half = [] } = call;
-    const tuning = choices.of(call);
-    const key = JSON.stringify([kernel.name, Object.keys(dims), half, kernel.specialise(dims, tuning)]);
-    const digest = known.get(key) ?? digestOf([shaderOf(call, tuning)]);
-    known.set(key, digest);
-    return digest;
-  };
-  return ({ call, candidates }) =>
-    digestOf(candidates.flatMap((candidate) => {
-      const way = { ...call, candidate };
-      const passes = call.kernel.passes?.(call.dims, choices.of(way));
-      const calls = passes?.map(({ kernel, dims }) => ({ kernel, dims, ranges: [] })) ?? [way];
-      return [candidate, ...calls.map(digestOfShader)];
-    }));
-}
-
-/** Measures calls, first those that take most of the step, until the time is over. */
+/** Measures calls, first those that take most of the step, each after its parts, until the time is over. */
 async function* measure(
   subjects: readonly Subject[],
   tuned: TunedDevice,
@@ -109,12 +69,14 @@ async function* measure(
     const times = await timed(table, tuned, timer, isOver);
     costs.set(subject, subject.calls * (times?.milliseconds[subject.candidates[0]] ?? 0));
   }
-  const order = [...costs.keys()].sort((a, b) => costs.get(b)! - costs.get(a)!);
-  for (const [i, subject] of order.entries()) {
+  const byCost = [...costs.keys()].sort((a, b) => costs.get(b)! - costs.get(a)!);
+  const order = new Set(byCost.flatMap((subject) => [...subject.parts, subject]));
+  const open = [...order].filter((subject) => costs.has(subject));
+  for (const [i, subject] of open.entries()) {
     if (isOver()) return;
     const result = await timed(subject, tuned, timer, isOver);
     if (result) yield [subject, result];
-    progress(i + 1, order.length);
+    progress(i + 1, open.length);
   }
 }
 

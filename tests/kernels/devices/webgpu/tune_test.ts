@@ -79,6 +79,26 @@ testTuning(
   },
 );
 
+testTuning("tune() chooses the parts of a candidate before it, and finds all of them again", async () => {
+  const store = new MemoryStore();
+  const step = () => {
+    const [x, w, bias] = [random(1, [2, 16, 8, 8]), random(2, [16, 16, 3, 3]), random(3, [1, 16])];
+    return record(() => conv2d(x, w, bias, { padding: 1 }));
+  };
+  const first = await onNewDevice(() => step().tune({ store, seconds: 300 }));
+  const names = first.map(({ key }) => key.call.split(" ")[0]);
+  assert.equal(names.at(-1), "conv2d");
+  assert.ok(names.includes("winogradProducts"), names.join());
+  assert.deepEqual(first.map(({ by }) => by), first.map(() => "measurement"));
+  const second = await onNewDevice(() =>
+    step().tune({ store, progress: () => assert.fail("measured again") })
+  );
+  assert.deepEqual(
+    second.map(({ key, chosen }) => [key, chosen]),
+    first.map(({ key, chosen }) => [key, chosen]),
+  );
+});
+
 testTuning(
   "tune() uses no name from a store that is no candidate there, and measures nothing in 0 seconds",
   async () => {
