@@ -3,7 +3,7 @@ import type { KernelCall } from "../device.ts";
 import { type Choices, nameOfCall } from "./choices.ts";
 import type { Dispatch } from "./command_queue.ts";
 import type { Dispatches } from "./dispatches.ts";
-import { fastest, type TimeCandidates } from "./fastest.ts";
+import { type Fastest, fastest, first, type TimeCandidates } from "./fastest.ts";
 import { type KernelTimer, kernelTimer } from "./kernel_timer.ts";
 import { onScratch } from "./scratch.ts";
 import { digestsOf, type Subject, subjectsOf } from "./subjects.ts";
@@ -52,30 +52,38 @@ export async function tuneCalls(
   return [...found.values()];
 }
 
+/** Share of the time of all calls below which one is not worth more than a look. */
+const negligible = 0.001;
+
 /** Measures calls, first those that take most of the step, each after its parts, until the time is over. */
 async function* measure(
   subjects: readonly Subject[],
   tuned: TunedDevice,
   seconds: number,
   progress: (done: number, all: number) => void,
-): AsyncGenerator<[Subject, Pick<KernelChoice, "chosen" | "milliseconds">]> {
+): AsyncGenerator<[Subject, Fastest]> {
   const endMs = performance.now() + 1000 * seconds;
   const isOver = () => performance.now() >= endMs;
   const timer = await kernelTimer(tuned.device);
-  const costs = new Map<Subject, number>();
+  const byTable = new Map<Subject, Fastest>();
   for (const subject of subjects) {
-    if (isOver()) break;
     const table = { ...subject, candidates: subject.candidates.slice(0, 1) };
-    const times = await timed(table, tuned, timer, isOver);
-    costs.set(subject, subject.calls * (times?.milliseconds[subject.candidates[0]] ?? 0));
+    const found = await timed(table, first, tuned, timer, isOver);
+    if (found) byTable.set(subject, found);
   }
-  const byCost = [...costs.keys()].sort((a, b) => costs.get(b)! - costs.get(a)!);
-  const order = new Set(byCost.flatMap((subject) => [...subject.parts, subject]));
-  const open = [...order].filter((subject) => costs.has(subject));
+  const costOf = (subject: Subject) => {
+    const { chosen, milliseconds } = byTable.get(subject)!;
+    return subject.calls * milliseconds[chosen];
+  };
+  const measured = [...byTable.keys()].sort((a, b) => costOf(b) - costOf(a));
+  const total = measured.reduce((sum, subject) => sum + costOf(subject), 0);
+  const order = new Set(measured.flatMap((subject) => [...subject.parts, subject]));
+  const open = [...order].filter((subject) => byTable.has(subject));
   for (const [i, subject] of open.entries()) {
-    if (isOver()) return;
-    const result = await timed(subject, tuned, timer, isOver);
-    if (result) yield [subject, result];
+    const found = costOf(subject) < negligible * total
+      ? byTable.get(subject)
+      : await timed(subject, fastest, tuned, timer, isOver);
+    if (found) yield [subject, found];
     progress(i + 1, open.length);
   }
 }
@@ -83,10 +91,12 @@ async function* measure(
 /** Times the candidates of a call that compile here; undefined where memory or time does not suffice. */
 async function timed(
   { call, candidates }: Subject,
+  search: (candidates: readonly string[], time: TimeCandidates, leastMs: number) => Promise<Fastest>,
   { device, dispatches, workspace }: TunedDevice,
   timer: KernelTimer,
   isOver: () => boolean,
-) {
+): Promise<Fastest | undefined> {
+  if (isOver()) return undefined;
   const scratch = await onScratch(device, call);
   if (!scratch) return undefined;
   try {
@@ -104,7 +114,7 @@ async function timed(
     if (!working.has(candidates[0])) return undefined;
     const time: TimeCandidates = (passes) =>
       timer.time(passes.map(({ candidate, repeats }) => ({ dispatches: working.get(candidate)!, repeats })));
-    return await fastest([...working.keys()], time, timer.leastMs);
+    return await search([...working.keys()], time, timer.leastMs);
   } finally {
     scratch.free();
   }
