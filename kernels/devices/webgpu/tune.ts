@@ -1,12 +1,12 @@
 import type { ChosenBy, KernelChoice, TuneOptions } from "../choice.ts";
 import type { KernelCall } from "../device.ts";
-import { digestOf } from "../../core/digest.ts";
 import { type Choices, nameOfCall } from "./choices.ts";
+import type { Dispatch } from "./command_queue.ts";
 import type { Dispatches } from "./dispatches.ts";
-import { fastest } from "./fastest.ts";
+import { type Fastest, fastest, first, type TimeCandidates } from "./fastest.ts";
 import { type KernelTimer, kernelTimer } from "./kernel_timer.ts";
-import { shaderOf } from "./pipelines.ts";
 import { onScratch } from "./scratch.ts";
+import { digestsOf, type Subject, subjectsOf } from "./subjects.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** What tuning uses of a device. */
@@ -19,13 +19,6 @@ export interface TunedDevice {
   readonly workspace: Workspace;
 }
 
-/** A call with several candidates, and how often a step makes it. */
-interface Subject {
-  readonly call: KernelCall;
-  readonly candidates: readonly string[];
-  readonly calls: number;
-}
-
 /** Chooses how calls run: as a store says, else as was chosen before, else by measuring, else by the table. */
 export async function tuneCalls(
   calls: readonly KernelCall[],
@@ -33,9 +26,9 @@ export async function tuneCalls(
   { store, seconds = 5, progress = () => {} }: TuneOptions,
 ): Promise<KernelChoice[]> {
   const { choices } = tuned;
-  const digest = digestsOf(tuned);
+  const digest = digestsOf(choices);
   const found = new Map<Subject, KernelChoice>();
-  for (const subject of subjectsOf(calls, tuned)) {
+  for (const subject of subjectsOf(calls, choices)) {
     const { call, candidates } = subject;
     const key = { adapter: tuned.adapter, call: nameOfCall(call), candidates: digest(subject) };
     const stored = store?.get(key);
@@ -59,87 +52,69 @@ export async function tuneCalls(
   return [...found.values()];
 }
 
-/** The different calls with a choice, in the order of the step. */
-function subjectsOf(calls: readonly KernelCall[], { choices }: TunedDevice): Subject[] {
-  const subjects = new Map<string, Subject>();
-  for (const call of calls) {
-    const candidates = call.kernel.candidates?.(call.dims, choices.table) ?? [];
-    if (candidates.length < 2) continue;
-    const name = nameOfCall(call);
-    subjects.set(name, { call, candidates, calls: (subjects.get(name)?.calls ?? 0) + 1 });
-  }
-  return [...subjects.values()];
-}
+/** Share of the time of all calls below which one is not worth more than a look. */
+const negligible = 0.001;
 
-/** Digests of a call's candidates: of their names and shaders. Many calls have the same. */
-function digestsOf({ choices }: TunedDevice): (subject: Subject) => string {
-  const known = new Map<string, string>();
-  return ({ call, candidates }) => {
-    const { kernel, dims, half = [] } = call;
-    const ways = candidates.map((candidate) => {
-      const tuning = choices.of({ ...call, candidate });
-      const passes = kernel.passes?.(dims, tuning)?.map((pass) => ({ ...pass, ranges: [] }));
-      return { candidate, tuning, passes, specialised: kernel.specialise(dims, tuning) };
-    });
-    const key = JSON.stringify([kernel.name, half, ways.map(({ specialised }) => specialised)]);
-    const digest = known.get(key) ??
-      digestOf(ways.flatMap(({ candidate, tuning, passes }) => [
-        candidate,
-        ...passes ? passes.map((pass) => shaderOf(pass, choices.table)) : [shaderOf(call, tuning)],
-      ]));
-    known.set(key, digest);
-    return digest;
-  };
-}
-
-/** Measures calls, first those that take most of the step, until the time is over. */
+/** Measures calls, first those that take most of the step, each after its parts, until the time is over. */
 async function* measure(
   subjects: readonly Subject[],
   tuned: TunedDevice,
   seconds: number,
   progress: (done: number, all: number) => void,
-): AsyncGenerator<[Subject, Pick<KernelChoice, "chosen" | "milliseconds">]> {
+): AsyncGenerator<[Subject, Fastest]> {
   const endMs = performance.now() + 1000 * seconds;
   const isOver = () => performance.now() >= endMs;
   const timer = await kernelTimer(tuned.device);
-  const costs = new Map<Subject, number>();
+  const byTable = new Map<Subject, Fastest>();
   for (const subject of subjects) {
-    if (isOver()) break;
     const table = { ...subject, candidates: subject.candidates.slice(0, 1) };
-    const times = await timed(table, tuned, timer);
-    costs.set(subject, subject.calls * (times?.milliseconds[subject.candidates[0]] ?? 0));
+    const found = await timed(table, first, tuned, timer, isOver);
+    if (found) byTable.set(subject, found);
   }
-  const order = [...costs.keys()].sort((a, b) => costs.get(b)! - costs.get(a)!);
-  for (const [i, subject] of order.entries()) {
-    if (isOver()) return;
-    const result = await timed(subject, tuned, timer);
-    if (result) yield [subject, result];
-    progress(i + 1, order.length);
+  const costOf = (subject: Subject) => {
+    const { chosen, milliseconds } = byTable.get(subject)!;
+    return subject.calls * milliseconds[chosen];
+  };
+  const measured = [...byTable.keys()].sort((a, b) => costOf(b) - costOf(a));
+  const total = measured.reduce((sum, subject) => sum + costOf(subject), 0);
+  const order = new Set(measured.flatMap((subject) => [...subject.parts, subject]));
+  const open = [...order].filter((subject) => byTable.has(subject));
+  for (const [i, subject] of open.entries()) {
+    const found = costOf(subject) < negligible * total
+      ? byTable.get(subject)
+      : await timed(subject, fastest, tuned, timer, isOver);
+    if (found) yield [subject, found];
+    progress(i + 1, open.length);
   }
 }
 
-/** Times the candidates of a call that compile here; undefined where there is no memory for it. */
+/** Times the candidates of a call that compile here; undefined where memory or time does not suffice. */
 async function timed(
   { call, candidates }: Subject,
+  search: (candidates: readonly string[], time: TimeCandidates, leastMs: number) => Promise<Fastest>,
   { device, dispatches, workspace }: TunedDevice,
   timer: KernelTimer,
-) {
+  isOver: () => boolean,
+): Promise<Fastest | undefined> {
+  if (isOver()) return undefined;
   const scratch = await onScratch(device, call);
   if (!scratch) return undefined;
   try {
     const { pipelines } = dispatches;
-    const working = new Map<string, readonly ReturnType<Dispatches["make"]>[]>();
+    const working = new Map<string, readonly Dispatch[]>();
     for (const candidate of candidates) {
       const ways = workspace.expand([{ ...scratch.call, candidate }]);
-      const failures = [];
-      for (const way of pipelines.missing(ways)) failures.push(await pipelines.compile(way));
-      if (failures.some((failure) => failure)) continue;
-      working.set(candidate, ways.map((way) => dispatches.make(way)));
+      let failed = false;
+      for (const way of pipelines.missing(ways)) {
+        if (isOver()) return undefined;
+        failed ||= await pipelines.compile(way) !== undefined;
+      }
+      if (!failed) working.set(candidate, ways.map((way) => dispatches.make(way)));
     }
     if (!working.has(candidates[0])) return undefined;
-    const time = (passes: readonly { candidate: string; repeats: number }[]) =>
+    const time: TimeCandidates = (passes) =>
       timer.time(passes.map(({ candidate, repeats }) => ({ dispatches: working.get(candidate)!, repeats })));
-    return await fastest([...working.keys()], time, timer.leastMs);
+    return await search([...working.keys()], time, timer.leastMs);
   } finally {
     scratch.free();
   }

@@ -1,4 +1,4 @@
-import type { BufferRange, KernelCall, Pass } from "../device.ts";
+import type { BufferRange, DeviceBuffer, KernelCall, Pass } from "../device.ts";
 import type { BufferPool, GpuBuffer } from "./buffer_pool.ts";
 import type { Choices } from "./choices.ts";
 
@@ -48,17 +48,26 @@ export class Workspace {
     }
   }
 
-  #callOf({ kernel, dims, buffers }: Pass, call: KernelCall): KernelCall {
-    const portOf = (name: string) => call.kernel.ports.findIndex((port) => port.name === name);
-    const ranges = buffers.map((buffer): BufferRange =>
-      typeof buffer === "string"
-        ? call.ranges[portOf(buffer)]
-        : { buffer: this.#buffers[buffer.scratch], offset: 0, length: buffer.elements }
-    );
-    const half = kernel.ports.flatMap(({ name }, i) => {
-      const buffer = buffers[i];
-      return typeof buffer === "string" && call.half?.includes(buffer) ? [name] : [];
-    });
-    return { kernel, dims, ranges, half };
+  #callOf(pass: Pass, call: KernelCall): KernelCall {
+    return callOfPass(pass, call, (scratch) => this.#buffers[scratch]);
   }
+}
+
+/** A pass of an op as a call. @param scratch the scratch memory of a number */
+export function callOfPass(
+  { kernel, dims, buffers }: Pass,
+  call: KernelCall,
+  scratch: (at: number) => DeviceBuffer,
+): KernelCall {
+  const portOf = (name: string) => call.kernel.ports.findIndex((port) => port.name === name);
+  const ranges = buffers.map((buffer): BufferRange =>
+    typeof buffer === "string"
+      ? call.ranges[portOf(buffer)]
+      : { buffer: scratch(buffer.scratch), offset: 0, length: buffer.elements }
+  );
+  const half = kernel.ports.flatMap(({ name }, i) => {
+    const buffer = buffers[i];
+    return typeof buffer === "string" && call.half?.includes(buffer) ? [name] : [];
+  });
+  return { kernel, dims, ranges, half };
 }
