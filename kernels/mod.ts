@@ -17,6 +17,8 @@ export {
   type Kernel,
   type KernelCall,
   type NumberArray,
+  type Pass,
+  type PassBuffer,
   type Tuning,
   type Workgroups,
 } from "./devices/device.ts";
@@ -28,6 +30,7 @@ export { type DeviceChoice, init } from "./init.ts";
 export {
   type AttributeTypes,
   type AttributeValues,
+  type CallPlan,
   defineOp,
   type DefineOptions,
   type FirstName,

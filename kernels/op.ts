@@ -40,7 +40,7 @@ export interface Op<S extends string, A extends AttributeTypes = Record<never, n
   /** What a device runs. */
   readonly kernel: Kernel;
   /** Dims and output shapes of a call, without running it. */
-  readonly plan: RegisteredOp["plan"];
+  readonly plan: (shapes: readonly Shape[], attributes: Readonly<Record<string, number>>) => CallPlan;
 }
 
 /** Every declared op by name; the registry test walks it. */

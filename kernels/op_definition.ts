@@ -65,10 +65,7 @@ export interface OpDefinition<S extends string, A extends AttributeTypes> {
    * may depend only on the tuning and on specialised dims; every adapter has 256 lanes and 16 KiB.
    */
   readonly workgroups?: (dims: Dims, tuning: Tuning) => Workgroups | undefined;
-  /**
-   * The calls of other ops that do the work on WebGPU in place of `wgsl`, undefined for dims and tunings that `wgsl` suits
-   * better; see `Passes`.
-   */
+  /** The calls of other ops that do the work on WebGPU, undefined where `wgsl` does it; see `Passes` and `inWays`. */
   readonly passes?: (dims: Dims, tuning: Tuning) => readonly Pass[] | undefined;
   /**
    * For each differentiable input, a rule that gives its gradient, of its shape, made of differentiable ops, so that

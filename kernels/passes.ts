@@ -16,8 +16,16 @@ interface PlannedOp {
 
 /** Writes down the calls of other ops that together do the work of one. */
 export class Passes {
-  readonly list: Pass[] = [];
-  #scratches = 0;
+  readonly #passes: Pass[] = [];
+  readonly #scratches: number[] = [];
+
+  /** The calls. Scratch memory is numbered from the largest on, so that what ops share is not larger than it need be. */
+  get list(): readonly Pass[] {
+    const order = [...this.#scratches.keys()].sort((a, b) => this.#scratches[b] - this.#scratches[a]);
+    const numbered = (buffer: PassBuffer): PassBuffer =>
+      typeof buffer === "string" ? buffer : { ...buffer, scratch: order.indexOf(buffer.scratch) };
+    return this.#passes.map((pass) => ({ ...pass, buffers: pass.buffers.map(numbered) }));
+  }
 
   /** A buffer of the op whose work it is, by name. */
   buffer(name: string, shape: Shape): PassValue {
@@ -36,8 +44,8 @@ export class Passes {
     into?: string,
   ): PassValue {
     const { dims, outputs: [shape] } = plan(inputs.map((input) => input.shape), attributes);
-    const buffer = into ?? { scratch: this.#scratches++, elements: sizeOf(shape) };
-    this.list.push({ kernel, dims, buffers: [...inputs.map((input) => input.buffer), buffer] });
+    const buffer = into ?? { scratch: this.#scratches.push(sizeOf(shape)) - 1, elements: sizeOf(shape) };
+    this.#passes.push({ kernel, dims, buffers: [...inputs.map((input) => input.buffer), buffer] });
     return { buffer, shape };
   }
 }
