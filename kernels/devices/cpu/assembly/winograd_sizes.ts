@@ -1,6 +1,8 @@
 // How a Winograd convolution lies in the workspace: transformed weights (or sums of their gradients), then for each thread
 // padded images, rows, and the transformed tiles of a chunk of images.
 
+import { TILES } from "./winograd_products.ts";
+
 /** Bytes of transformed tiles that a thread works on at a time: what fits its second-level cache. */
 const CHUNK_BYTES: u64 = 600_000;
 
@@ -30,9 +32,9 @@ export function chunkOf(N: i32, C: i32, H: i32, W: i32, K: i32): i32 {
   return max<i32>(1, min<i32>(N, <i32> (CHUNK_BYTES / max<u64>(1, perImage))));
 }
 
-/** Tiles of a chunk, rounded up to the six that are multiplied at a time. */
+/** Tiles of a chunk, rounded up to those that are multiplied at a time. */
 export function slotsOf(chunk: i32, H: i32, W: i32): i32 {
-  return (chunk * tilesAlong(H) * tilesAlong(W) + 5) / 6 * 6;
+  return (chunk * tilesAlong(H) * tilesAlong(W) + TILES - 1) / TILES * TILES;
 }
 
 /** Bytes of the transformed weights U[36][K / 8][C][8]. */

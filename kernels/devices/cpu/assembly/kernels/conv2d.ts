@@ -6,7 +6,7 @@ import { add, splat } from "../simd.ts";
 import { me } from "../threads.ts";
 import { interleave, transformSource, transformTarget, transformWeight } from "../winograd.ts";
 import { areUsual, CENTRE, isEven } from "../winograd_range.ts";
-import { sixTiles } from "../winograd_products.ts";
+import { fourTiles, TILES } from "../winograd_products.ts";
 import {
   chunkOf,
   elementStep,
@@ -163,8 +163,8 @@ export function winogradConvolve(
         const u = workspace + f * uStep + (<usize> pair) * panel;
         const v = V + f * vStep;
         const m = M + f * mStep + (<usize> (2 * pair)) * row;
-        for (let t = 0; t < count; t += 6) {
-          sixTiles(v + ((<usize> t) << 4), row, u, quadsC, m + ((<usize> t) << 4), row);
+        for (let t = 0; t < count; t += TILES) {
+          fourTiles(v + ((<usize> t) << 4), row, u, quadsC, m + ((<usize> t) << 4), row);
         }
       }
     }
