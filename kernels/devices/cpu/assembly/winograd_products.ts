@@ -49,17 +49,20 @@ export function fourTiles(v: usize, vStep: usize, u: usize, quads: i32, m: usize
 }
 
 /**
- * Four source by eight target channels, summed over tiles and added to u[c][k]:
- * u[c][k] += sum over tiles of v[tile][c] d[tile][k].
+ * Four source by eight target channels, summed over tiles: u[c][k] = sum over tiles of v[tile][c] d[tile][k].
  *
  * @param v, d first tile; the second four target channels are `dStep` bytes after the first
  * @param u panel, [4][8]
+ * @param more whether the sums are added to those in the panel
  */
-export function overTiles(v: usize, d: usize, dStep: usize, tiles: i32, u: usize): void {
-  let s0 = v128.load(u), t0 = v128.load(u, 16);
-  let s1 = v128.load(u, 32), t1 = v128.load(u, 48);
-  let s2 = v128.load(u, 64), t2 = v128.load(u, 80);
-  let s3 = v128.load(u, 96), t3 = v128.load(u, 112);
+export function overTiles(v: usize, d: usize, dStep: usize, tiles: i32, u: usize, more: bool): void {
+  let s0 = f32x4.splat(0), t0 = s0, s1 = s0, t1 = s0, s2 = s0, t2 = s0, s3 = s0, t3 = s0;
+  if (more) {
+    s0 = v128.load(u), t0 = v128.load(u, 16);
+    s1 = v128.load(u, 32), t1 = v128.load(u, 48);
+    s2 = v128.load(u, 64), t2 = v128.load(u, 80);
+    s3 = v128.load(u, 96), t3 = v128.load(u, 112);
+  }
   for (; tiles > 0; tiles--, v += 16, d += 16) {
     const a = v128.load(v), p = v128.load(d), q = v128.load(d + dStep);
     s0 = madd(lane0(a), p, s0), t0 = madd(lane0(a), q, t0);

@@ -78,9 +78,10 @@ export function winogradGradientParts(
     const start = task / parts * run, all = min(run, N - start), part = task % parts;
     const end = start + (part + 1) * all / parts;
     const U = workspace + (<usize> task) * 36 * uStep;
-    memory.fill(U, 0, 36 * uStep);
+    const begin = start + part * all / parts;
+    if (begin == end) memory.fill(U, 0, 36 * uStep);
     let suits = true;
-    for (let first = start + part * all / parts; first < end; first += chunk) {
+    for (let first = begin; first < end; first += chunk) {
       const images = min(chunk, end - first);
       const count = images * tiles;
       for (let i = 0; i < images; i++) {
@@ -114,7 +115,7 @@ export function winogradGradientParts(
           for (let pair = 0; pair < panels; pair++) {
             const u = U + f * uStep + (<usize> pair) * panel + ((<usize> q) << 7);
             const d = D + f * dStep + (<usize> (2 * pair)) * row;
-            overTiles(v, d, row, count, u);
+            overTiles(v, d, row, count, u, first > begin);
           }
         }
       }
