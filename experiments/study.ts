@@ -9,6 +9,7 @@ import { checkRoom, freeBytesAt } from "./study/disk.ts";
 import { dryRun } from "./study/dry_run.ts";
 import { launchers } from "./study/launch/launchers.ts";
 import type { Launcher } from "./study/launch/launcher.ts";
+import { tryAgain } from "./study/launch/try_again.ts";
 import { planStudy, saveStudy } from "./study/open_study.ts";
 import { findPlan } from "./study/read_plan.ts";
 import { runCell } from "./study/run_cell.ts";
@@ -71,7 +72,7 @@ async function run(words: StudyWords, { signal }: Stop): Promise<void> {
   } else if (launcher.collects) await collectStudy(study, { ...words, say });
 }
 
-/** Runs cells of a study in this process, as the tasks of an array do. */
+/** Runs cells of a study in this process, as the tasks of an array do; a cell that is held exits with `tryAgain`. */
 async function runOnly(
   folder: string,
   ids: readonly string[],
@@ -82,12 +83,15 @@ async function runOnly(
   const cells = ids.map((id) => cellOf(study, id));
   const device = await init({ device: words.device, threads: words.threads ?? 0 });
   const { mlflow, experiment } = words;
+  let isBusy = false;
   for (const cell of cells) {
     if (signal.aborted) break;
     const end = await runCell(study, cell, { device, signal, say, terminal: stderr, mlflow, experiment });
     if (end === "finished") say(`${cell.id} is finished`);
+    isBusy ||= end === "busy";
   }
   device.close();
+  if (isBusy && !signal.aborted) Deno.exit(tryAgain);
 }
 
 function cellOf(study: Study, id: string): Study["cells"][number] {

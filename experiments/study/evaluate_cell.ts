@@ -59,10 +59,13 @@ export async function evaluateCell(
 
 /** The options of the evaluate task that a plan stands for. */
 export function optionsOf(
-  { solvers: _, ...planned }: PlannedEvaluation,
+  { solvers: _, guidance, ...planned }: PlannedEvaluation,
   subject: Subject,
 ): EvaluationOptions {
-  return planOf({ ...evaluating.resolve({}), ...planned, help: false, runs: [] }, subject, planned.count);
+  // A network that cannot be guided is drawn from without guidance anyway.
+  const isSaid = guidance !== undefined && (guidance !== 1 || subject.classes > 0 || subject.drawable.weaker);
+  const words = { ...evaluating.resolve({}), ...planned, ...isSaid && { guidance }, help: false, runs: [] };
+  return planOf(words, subject, planned.count);
 }
 
 /** An evaluation by the same plan that an earlier session wrote and logged. */

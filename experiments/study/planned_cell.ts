@@ -2,7 +2,8 @@ import { countMultiplyAdds, tensor, zeros } from "../../kernels/mod.ts";
 import { blankInitialiser, countParameters, createModel } from "../../models/mod.ts";
 import { type Dataset, loadDataset } from "../data/dataset.ts";
 import { splitImages } from "../data/split.ts";
-import { checkCount, guidanceFor } from "../evaluation/plan.ts";
+import { checkCount } from "../evaluation/plan.ts";
+import { ConfigError } from "../settings/setting.ts";
 import type { TrainingConfig } from "../settings/tasks/train_config.ts";
 import { checkCoupling } from "../training/check_coupling.ts";
 import { checkPictures } from "../training/check_pictures.ts";
@@ -45,8 +46,12 @@ export function checkedWithData(
   const classes = classesOf(decided, data);
   checkPictures(decided, [data.channels, data.height, data.width], classes);
   checkCount(count, { data, trained: splitImages(data.train.count, decided).train });
-  const keepsWeaker = decided.conditional !== true && decided.guidance !== 1;
-  guidanceFor(guidance ?? null, { classes, drawable: keepsWeaker ? { weaker: decided } : {} });
+  if (guidance !== undefined && guidance !== 1 && classes === 0 && decided.guidance === 1) {
+    throw new ConfigError(
+      `Cannot evaluate with guidance ${guidance}: the network is trained without classes, and nothing is kept to guide it ` +
+        "away from (expected guidance 1, or the setting guidance above 1)",
+    );
+  }
   return decided;
 }
 

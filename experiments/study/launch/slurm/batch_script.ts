@@ -1,4 +1,5 @@
 import { graceSeconds, type JobSettings } from "../../../settings/tasks/slurm.ts";
+import { tryAgain } from "../try_again.ts";
 import { directive, sbatchPath, shellCommand, shellWord } from "./shell.ts";
 
 /** The most threads that the CPU device takes. */
@@ -17,8 +18,8 @@ const awaitCell = `# A signal ends a wait early; the last one gives the exit cod
 while kill -0 $! 2>/dev/null; do wait $! || :; done
 code=0
 wait $! || code=$?
-# 143: stopped by TERM, and saved.
-if [ -n "$near_limit" ] && [ "$code" = 143 ]; then
+# 143: stopped by TERM, and saved. ${tryAgain}: another program, which may have died, holds the cell.
+if [ -n "$near_limit" ] && [ "$code" = 143 ] || [ "$code" = ${tryAgain} ]; then
   scontrol requeue "\${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
 fi
 exit "$code"`;

@@ -151,6 +151,13 @@ testTaskOf("a task of arrayScript() that ends before its limit is not queued aga
   });
 });
 
+testTaskOf("a task of arrayScript() whose cell another program holds is queued again", async (folder) => {
+  assert.deepEqual(await runTask(folder, "exit 75", { threads: 2 }), {
+    code: 75,
+    calls: [...called, "scontrol", "requeue", "12_1"],
+  });
+});
+
 testTaskOf(
   "a task of arrayScript() that is cancelled waits for its cell and is not queued again",
   async (folder) => {
