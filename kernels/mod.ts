@@ -17,9 +17,12 @@ export {
   type Kernel,
   type KernelCall,
   type NumberArray,
+  type Pass,
+  type PassBuffer,
   type Tuning,
   type Workgroups,
 } from "./devices/device.ts";
+export type { ChoiceKey, ChoiceStore, ChosenBy, KernelChoice, TuneOptions } from "./devices/choice.ts";
 export { kernelSignatures } from "./devices/cpu/kernel_signatures.ts";
 export type { WasmCall, WasmKernel, WasmParameters } from "./devices/cpu/wasm_call.ts";
 export type { WasmLowering } from "./devices/cpu/wasm_lowering.ts";
@@ -27,6 +30,7 @@ export { type DeviceChoice, init } from "./init.ts";
 export {
   type AttributeTypes,
   type AttributeValues,
+  type CallPlan,
   defineOp,
   type DefineOptions,
   type FirstName,

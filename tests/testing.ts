@@ -45,7 +45,8 @@ export function testOnDevices(name: string, test: (device: Device) => void | Pro
   for (const [kind, device] of devices) testOn(kind, device, name, test);
 }
 
-function testOn(
+/** Defines a test on one device, or reports it as ignored with the reason why there is none. */
+export function testOn(
   kind: string,
   device: Device | string,
   name: string,

@@ -40,7 +40,7 @@ export function error(says: string, advice: string, values?: Finding["values"]):
  */
 export function explanation(cause: unknown, otherwise: string): Required<Pick<Finding, "says" | "advice">> {
   if (!isExplained(cause)) throw cause;
-  const [says, ...advice] = cause.message.split("; ");
+  const [says, ...advice] = cause.message.replaceAll(/\s*\n\s*/g, " ").split("; ");
   return { says, advice: advice.join("; ") || otherwise };
 }
 

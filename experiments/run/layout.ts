@@ -8,6 +8,8 @@ export const runFile = {
   config: "config.json",
   /** The machine and the code of its first session. */
   environment: "environment.json",
+  /** The kernels that it trains with, on a device that has a choice. */
+  kernels: "kernels.json",
   /** What was measured, a line for each time. */
   metrics: "metrics.jsonl",
   /** What `--resume` goes on from. */

@@ -1,10 +1,10 @@
 /**
  * `deno run [--allow-read=docs --allow-write=docs] tests/bench/scaling.ts [--json] [--device webgpu|cpu] [--model
- * residual|base] [--vary preset|batch|width|size|threads] [--threads N] [--seconds 2] [--minutes 6] [--out docs]`: time and
+ * residual|base] [--vary preset|batch|width|size|threads ...] [--threads N] [--seconds 2] [--minutes 6] [--out docs]`: time and
  * memory of a training step of the presets, and against batch, width, image size and threads, one of them varied at a time.
  *
- * Without `--device` it measures the CPU device and, where there is an adapter, WebGPU. Rows that would start after
- * `--minutes` are left out. `--out DIR` puts the tables into DIR/scaling.md, and writes their numbers and the picture beside it.
+ * Without `--device` it measures the CPU device and, where there is an adapter, WebGPU. The presets come first;
+ * rows that would start after `--minutes` are left out. `--out DIR` puts the tables into DIR/scaling.md, and writes their numbers and the picture beside it.
  */
 import { join } from "node:path";
 import { writeAtomic } from "../../experiments/run/atomic_write.ts";
@@ -23,7 +23,7 @@ const values = flagValues({
   ...{ json, threads },
   device: { type: "string" },
   model: { type: "string", default: "residual" },
-  vary: { type: "string" },
+  vary: { type: "string", multiple: true, default: [...axes] },
   seconds: { type: "string", default: "2" },
   minutes: { type: "string", default: "6" },
   out: { type: "string" },
@@ -31,7 +31,7 @@ const values = flagValues({
 const seconds = count("seconds", values.seconds);
 const untilMs = performance.now() + 60_000 * count("minutes", values.minutes);
 const model = oneOf("model", values.model, ["base", "residual"]);
-const wanted = values.vary === undefined ? axes : [oneOf("vary", values.vary, axes)];
+const wanted = values.vary.map((word) => oneOf("vary", word, axes));
 
 const probes: Device[] = values.device === undefined
   ? [await openDevice("cpu", values.threads), ...await anyWebGpu()]
@@ -40,23 +40,22 @@ const devices = Object.fromEntries(probes.map(({ kind, description }) => [kind, 
 const reporter = new Reporter(Object.values(devices).join("; "), values.json);
 const points: Point[] = [];
 const leftOut: string[] = [];
-for (const probe of probes) {
-  const { kind, tuning: { software } } = probe;
-  probe.close();
-  const rows = rowsOf({ kind, software }, model, navigator.hardwareConcurrency)
-    .filter(({ axis }) => wanted.includes(axis));
-  for (const row of rows) {
-    if (performance.now() > untilMs) {
-      leftOut.push(`${kind}: ${row.axis} ${row.label}`);
-      continue;
-    }
-    const given = row.threads === undefined ? values.threads : String(row.threads);
-    const device = await openDevice(kind, given); // one for each row, so that its memory goes with it
-    const point = await measureRow(device, row, { model, seconds });
-    device.close();
-    points.push(point);
-    report(kind, point);
+const jobs = probes.flatMap(({ kind, tuning: { software } }) =>
+  rowsOf({ kind, software }, model, navigator.hardwareConcurrency).map((row) => ({ kind, row }))
+).filter(({ row: { axis } }) => wanted.includes(axis));
+for (const probe of probes) probe.close();
+const first = ({ row: { axis } }: typeof jobs[number]) => Number(axis === "preset");
+for (const { kind, row } of jobs.toSorted((a, b) => first(b) - first(a))) {
+  if (performance.now() > untilMs) {
+    leftOut.push(`${kind}: ${row.axis} ${row.label}`);
+    continue;
   }
+  const given = row.threads === undefined ? values.threads : String(row.threads);
+  const device = await openDevice(kind, given); // one for each row, so that its memory goes with it
+  const point = await measureRow(device, row, { model, seconds });
+  device.close();
+  points.push(point);
+  report(kind, point);
 }
 const scaling: Scaling = { model, devices, points, leftOut };
 reporter.note(`\n${tables(scaling)}`);

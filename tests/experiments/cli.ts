@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import settings from "../../deno.json" with { type: "json" };
 import { type Metrics, readMetrics } from "../../experiments/run/metrics_log.ts";
 import { flagOf, type Rows } from "../../experiments/settings/setting.ts";
+import { DeviceError, init } from "../../kernels/mod.ts";
 import { decodeSafetensors } from "../../models/mod.ts";
 import { testNeeding, testUnless } from "../permissions.ts";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
@@ -27,7 +28,18 @@ export type Task =
   | "evaluate"
   | "solvers"
   | "study"
-  | "mlflow";
+  | "mlflow"
+  | "tune";
+
+/** Why no run on WebGPU can be tested here. */
+export async function missingAdapter(): Promise<string | undefined> {
+  try {
+    (await init({ device: "webgpu" })).close();
+  } catch (error) {
+    if (error instanceof DeviceError) return error.message;
+    throw error;
+  }
+}
 
 /** How a task ended. */
 export interface Ended {

@@ -131,6 +131,7 @@ export const training = defineSettings({
     doc: "how activations are kept; f16 needs webgpu with shader-f16",
     default: "f32",
   }),
+  tune: autoToggle({ doc: "time kernels and keep the fastest; auto = on a GPU", default: "auto" }),
   preset: choice(presetNames, { doc: "defaults: without a GPU, with one, or as in the study" }),
   checkpointMinutes: number({
     doc: "minutes between checkpoints, besides one per epoch",

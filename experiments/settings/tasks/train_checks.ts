@@ -89,10 +89,11 @@ const needs: { readonly [Name in keyof TrainingConfig]?: Need } = {
   pacing: flow,
   name: ["no --out, which names the folder itself", ({ out }) => typeof out !== "string"],
   threads: ["--device cpu or auto", ({ device }) => device !== "webgpu"],
+  tune: ["--device webgpu or auto", ({ device }) => device !== "cpu"],
 };
 
 /** Values that turn something off: allowed where it is off anyway. */
-const off: Partial<TrainingConfig> = { sampleEpochs: 0, valBatches: 0, threads: 0 };
+const off: Partial<TrainingConfig> = { sampleEpochs: 0, valBatches: 0, threads: 0, tune: false };
 
 /**
  * Checks that every given setting has an effect.

@@ -82,15 +82,12 @@ export function chance({ summary }: Findings): string[] {
   if (all.length < 2 || found.length === 0) return [];
   const holds = holdTogether(all.map(({ figure }) => figure.chance!));
   const held = all.filter((_, i) => holds[i]).map(({ difference: { a, b } }) => `${a} against ${b}`);
-  const which = held.length === 0
-    ? "none of them holds"
-    : held.length === found.length
-    ? "all of them hold"
-    : `these hold: ${held.join("; ")}`;
+  const which = held.length === found.length ? "all hold" : held.length > 0 ? "these hold" : "none holds";
+  const names = which === "these hold" ? `: ${held.join("; ")}` : "";
   const expected = Number((0.05 * all.length).toPrecision(2));
   return [
-    `${all.length} differences were looked at, of which about ${expected} would exclude 0 by chance alone; counted ` +
-    `together (Holm), ${which}.`,
+    `${all.length} differences were looked at, of which about ${expected} would exclude 0 by chance alone; of the ` +
+    `${found.length} that do, ${which} when all are counted together (Holm)${names}.`,
   ];
 }
 

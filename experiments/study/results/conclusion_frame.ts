@@ -22,9 +22,25 @@ export function scope({ plan, summary: { setups } }: Findings): string[] {
   ];
 }
 
+/** Settings that change what a run shows and measures on its way, but not what it learns. */
+const ofPictures: ReadonlySet<string> = new Set([
+  ...[
+    "samples",
+    "sampleEpochs",
+    "sampleSteps",
+    "solver",
+    "flowSamples",
+    "flowSteps",
+    "flowFrames",
+    "pathSamples",
+  ],
+  ...["pacing", "valEpochs", "valBatches", "testBatches", "logEvery", "checkpointMinutes"],
+]);
+
 /** What was the same for all, so that nothing is known beyond it. */
 export function limits({ plan, summary: { setups, varied } }: Findings): string[] {
-  const fixed = Object.entries(plan.fixed).map(([name, value]) => settingInWords(name, value));
+  const fixed = Object.entries(plan.fixed).filter(([name]) => !ofPictures.has(name))
+    .map(([name, value]) => settingInWords(name, value));
   const data = plan.fixed.data === undefined && !varied.includes("data") ? ["MNIST"] : [];
   const { count, guidance, solver } = plan.evaluation;
   const drawn = [

@@ -26,28 +26,32 @@ const grows: ReadonlyMap<string, (setup: Setup) => number> = new Map([
  * its own kind that were matched in the same way.
  */
 export function contrastsOf(setups: readonly Setup[]): Contrast[] {
+  const asked = new Set(setups.flatMap(({ asked }) => Object.keys(asked)));
+  const between = (a: Setup, b: Setup) => onlyDifference(a.settings, b.settings, asked);
   const all = setups.flatMap((a, i) =>
     setups.slice(0, i).flatMap((b) => {
-      const setting = onlyDifference(a.settings, b.settings);
+      const setting = between(a, b);
       return setting === undefined ? [] : [{ setting, a, b }];
     })
   );
-  return all.filter((contrast) => !skipsOne(contrast, setups));
+  return all.filter(({ setting, a, b }) => {
+    const others = setups.filter((other) => between(other, a) === setting);
+    return !skipsOne(setting, [a, b], others);
+  });
 }
 
-/** Whether another setup of the same kind lies between those of a contrast. */
-function skipsOne({ setting, a, b }: Contrast, setups: readonly Setup[]): boolean {
+/** Whether one of the others lies between two setups. */
+function skipsOne(setting: string, pair: readonly Setup[], others: readonly Setup[]): boolean {
   const size = grows.get(setting);
   if (!size) return false;
-  const [low, high] = [a, b].map(size).toSorted((x, y) => x - y);
-  return setups.some((other) =>
-    onlyDifference(other.settings, a.settings) === setting && size(other) > low && size(other) < high
-  );
+  const [low, high] = pair.map(size).toSorted((x, y) => x - y);
+  return others.some((other) => size(other) > low && size(other) < high);
 }
 
-function onlyDifference(a: CellSettings, b: CellSettings): string | undefined {
+/** The one choice that two setups differ in; a setting that the plan never asks for follows from those that it does. */
+function onlyDifference(a: CellSettings, b: CellSettings, asked: ReadonlySet<string>): string | undefined {
   const matched = isMatched(a) || isMatched(b);
-  const choices = variedSettings([a, b]).filter((name) => !matched || !found.has(name));
+  const choices = variedSettings([a, b]).filter((name) => asked.has(name) && !(matched && found.has(name)));
   if (choices.length !== 1) return undefined;
   const [choice] = choices;
   if (!matched) return choice;

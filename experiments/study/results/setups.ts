@@ -6,6 +6,8 @@ import type { Cell } from "../study.ts";
 export interface Setup {
   /** What tells it from the others, e.g. `residual, no attn`. */
   readonly label: string;
+  /** What the plan lets differ, as it asks for it. */
+  readonly asked: CellSettings;
   /** All that the plan names, complete. */
   readonly settings: CellSettings;
   readonly parameters: number;
@@ -26,7 +28,7 @@ export function setupsOf(cells: readonly Cell[], records: readonly StudyRecord[]
     const [{ asked, settings, parameters, multiplyAdds }] = cells;
     return {
       label: labelOf(asked, varied),
-      ...{ settings, parameters, multiplyAdds, cells },
+      ...{ asked, settings, parameters, multiplyAdds, cells },
       records: cells.flatMap(({ id }) => recordOf.get(id) ?? []),
     };
   });

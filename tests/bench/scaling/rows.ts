@@ -30,7 +30,7 @@ function middle(model: Case["model"]): Case {
 const middleSize = 28;
 
 /**
- * The rows of a device, the most wanted ones first.
+ * The rows of a device, table by table.
  *
  * @param software whether the device computes on processors
  * @param cores of the machine
@@ -55,6 +55,7 @@ export function rowsOf(
   return [
     { axis: "preset", label: "quick", work: { preset: "quick" } },
     { axis: "preset", label: "standard", work: { preset: "standard" } },
+    { axis: "preset", label: "paper", work: { preset: "paper", ...few } },
     ...[8, 16, 32, 64, 128, 256].map((batchSize) =>
       at("batch", `${batchSize} images`, batchSize / network.batchSize, { batchSize })
     ),
@@ -68,7 +69,6 @@ export function rowsOf(
         threads,
       }))
       : [],
-    { axis: "preset", label: "paper", work: { preset: "paper", ...few } },
   ];
 }
 

@@ -135,7 +135,7 @@ Deno.test("cpuThreads() wants as many threads as processors may be used", async 
 });
 
 Deno.test("trainingData() tells where it comes from, or what is wrong with it", async () => {
-  await tells(trainingData, {}, "ok", /^made-up digits from this program: 8,192 images of 28 x 28/);
+  await tells(trainingData, {}, "ok", /^made-up digits from this program: 2,048 images of 28 x 28/);
   const data = () => Promise.reject(new DataError("Cannot get MNIST: no network; connect once"));
   await tells(trainingData, { data }, "error", /^Cannot get MNIST: no network; connect once$/);
   await assert.rejects(one(trainingData, { data: () => Promise.reject(new TypeError("a mistake")) }), {

@@ -29,6 +29,13 @@ Deno.test("contrastsOf() takes setups that differ in one choice", () => {
     "times: stratified | uniform",
   ]);
   assert.deepEqual(contrastsAmong({}, [{ groups: 1, share: 0.5 }], [{ groups: 2, share: 1 }]), []);
+  // The groups of a network without normalisation are the usual ones, whatever the plan fixes.
+  assert.deepEqual(
+    contrastsAmong({ groups: 4 }, [{ model: "base" }, { groups: 8 }], [{ model: "residual" }]),
+    [
+      "model: residual | base",
+    ],
+  );
 });
 
 Deno.test("contrastsOf() compares a width, and a share of the budget, with the next", () => {
