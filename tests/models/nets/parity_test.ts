@@ -31,6 +31,11 @@ async function relativeError(actual: Tensor, expected: Float32Array): Promise<nu
   return largestDifference(await actual.read(), expected) / Math.max(...expected.map(Math.abs));
 }
 
+const testSteps: typeof testOnDevices = (name, test) => {
+  testOnDevices(name, test);
+  testByTransforms(name, test);
+};
+
 for (const name of cases) {
   testWithVectors(
     `velocity() of ${name} is PyTorch's, and so are all its gradients`,
@@ -58,10 +63,6 @@ for (const name of cases) {
     testAll,
   );
 
-  const testSteps: typeof testOnDevices = (name, test) => {
-    testOnDevices(name, test);
-    testByTransforms(name, test);
-  };
   testWithVectors(`optimizer() makes PyTorch's first AdamW steps with ${name}`, name, async (vectors) => {
     const model = vectors.model();
     const parameters = namedParameters(model);
