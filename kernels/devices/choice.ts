@@ -33,6 +33,7 @@ export type ChosenBy = "table" | "store" | "memory" | "measurement";
 
 /** How calls of a step run that can run in several ways. */
 export interface KernelChoice {
+  /** What was chosen for. */
   readonly key: ChoiceKey;
   /** How often the step makes the call. */
   readonly calls: number;
@@ -40,6 +41,7 @@ export interface KernelChoice {
   readonly candidates: readonly string[];
   /** What it runs. */
   readonly chosen: string;
+  /** Why. */
   readonly by: ChosenBy;
   /** Milliseconds of a run by candidate, of those that were measured. */
   readonly milliseconds: Readonly<Record<string, number>>;

@@ -1,3 +1,4 @@
+import { DeviceError } from "../device.ts";
 import type { Dispatch } from "./command_queue.ts";
 
 /** Dispatches that run several times in a row. */
@@ -6,8 +7,8 @@ export interface Pass {
   readonly repeats: number;
 }
 
-/** Times dispatches. */
-export interface KernelTimer {
+/** Times dispatches. @throws {DeviceError} if the device is lost */
+export interface KernelTimer extends Disposable {
   /** Milliseconds that a pass should take, so that what the clock cannot tell apart hardly counts. */
   readonly leastMs: number;
   /** Runs passes one after another. Gives the milliseconds of each. */
@@ -23,7 +24,9 @@ const checkMs = 50;
 export async function kernelTimer(device: GPUDevice): Promise<KernelTimer> {
   if (!device.features.has("timestamp-query")) return new HostTimer(device);
   const timer = new DeviceTimer(device);
-  return await timer.runs() ? timer : new HostTimer(device);
+  if (await timer.runs()) return timer;
+  timer[Symbol.dispose]();
+  return new HostTimer(device);
 }
 
 function encode(pass: GPUComputePassEncoder, { dispatches, repeats }: Pass): void {
@@ -71,6 +74,10 @@ class DeviceTimer implements KernelTimer {
     return true;
   }
 
+  [Symbol.dispose](): void {
+    for (const made of [this.#queries, this.#resolved, this.#readable]) made.destroy();
+  }
+
   async time(passes: readonly Pass[]): Promise<number[]> {
     const times: number[] = [];
     for (let first = 0; first < passes.length; first += passesPerSubmit) {
@@ -99,7 +106,9 @@ class DeviceTimer implements KernelTimer {
     encoder.resolveQuerySet(this.#queries, 0, 2 * passes.length, this.#resolved, 0);
     encoder.copyBufferToBuffer(this.#resolved, 0, this.#readable, 0, 16 * passes.length);
     this.#device.queue.submit([encoder.finish()]);
-    await this.#readable.mapAsync(GPUMapMode.READ);
+    await this.#readable.mapAsync(GPUMapMode.READ).catch((cause) => {
+      throw new DeviceError(`Cannot time kernels on the device: ${cause}`, { cause });
+    });
     const stamps = new BigUint64Array(this.#readable.getMappedRange().slice(0, 16 * passes.length));
     this.#readable.unmap();
     return stamps;
@@ -114,6 +123,8 @@ class HostTimer implements KernelTimer {
   constructor(device: GPUDevice) {
     this.#device = device;
   }
+
+  [Symbol.dispose](): void {}
 
   async time(passes: readonly Pass[]): Promise<number[]> {
     const times: number[] = [];

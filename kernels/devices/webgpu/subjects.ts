@@ -41,6 +41,15 @@ function partsOf(call: KernelCall, candidates: readonly string[], choices: Choic
   ).map((pass) => callOfPass(pass, call, () => nowhere));
 }
 
+/** Sizes in bytes of the scratch memory that a call's candidates may need. */
+export function scratchBytes({ call, candidates }: Subject, choices: Choices): number[] {
+  return candidates.flatMap((candidate) =>
+    call.kernel.passes?.(call.dims, choices.of({ ...call, candidate }))?.flatMap(({ buffers }) =>
+      buffers.flatMap((buffer) => typeof buffer === "string" ? [] : [Math.max(4 * buffer.elements, 4)])
+    ) ?? []
+  );
+}
+
 /** Digests of a call's candidates: of their names and shaders. Many calls have the same shaders. */
 export function digestsOf(choices: Choices): (subject: Subject) => string {
   const known = new Map<string, string>();

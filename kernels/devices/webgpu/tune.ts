@@ -6,7 +6,7 @@ import type { Dispatches } from "./dispatches.ts";
 import { type Fastest, fastest, first, type TimeCandidates } from "./fastest.ts";
 import { type KernelTimer, kernelTimer } from "./kernel_timer.ts";
 import { onScratch } from "./scratch.ts";
-import { digestsOf, type Subject, subjectsOf } from "./subjects.ts";
+import { digestsOf, scratchBytes, type Subject, subjectsOf } from "./subjects.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** What tuning uses of a device. */
@@ -64,7 +64,7 @@ async function* measure(
 ): AsyncGenerator<[Subject, Fastest]> {
   const endMs = performance.now() + 1000 * seconds;
   const isOver = () => performance.now() >= endMs;
-  const timer = await kernelTimer(tuned.device);
+  using timer = await kernelTimer(tuned.device);
   const byTable = new Map<Subject, Fastest>();
   for (const subject of subjects) {
     const table = { ...subject, candidates: subject.candidates.slice(0, 1) };
@@ -90,14 +90,15 @@ async function* measure(
 
 /** Times the candidates of a call that compile here; undefined where memory or time does not suffice. */
 async function timed(
-  { call, candidates }: Subject,
+  subject: Subject,
   search: (candidates: readonly string[], time: TimeCandidates, leastMs: number) => Promise<Fastest>,
-  { device, dispatches, workspace }: TunedDevice,
+  { device, choices, dispatches, workspace }: TunedDevice,
   timer: KernelTimer,
   isOver: () => boolean,
 ): Promise<Fastest | undefined> {
   if (isOver()) return undefined;
-  const scratch = await onScratch(device, call);
+  const { call, candidates } = subject;
+  const scratch = await onScratch(device, call, scratchBytes(subject, choices));
   if (!scratch) return undefined;
   try {
     const { pipelines } = dispatches;
