@@ -14,7 +14,7 @@ import { planStudy, saveStudy } from "./study/open_study.ts";
 import { findPlan } from "./study/read_plan.ts";
 import { runCell } from "./study/run_cell.ts";
 import { readRecords, type Study } from "./study/study.ts";
-import { requireStudy } from "./study/study_file.ts";
+import { findStudy, requireStudy } from "./study/study_file.ts";
 import { recordStudy } from "./study/study_tracking.ts";
 import { print, say } from "./terminal/output.ts";
 
@@ -25,8 +25,8 @@ await runTask(async () => {
     return;
   }
   using stop = stopSignal((signal) => say(`\n${signal}: saving and stopping; press again to quit at once`));
-  if (words.only !== null) await runOnly(words.plan!, words.only.split(","), words, stop);
-  else if (words.collect) await collectStudy(await requireStudy(words.plan!), { ...words, say });
+  if (words.only !== null) await runOnly(words.only.split(","), words, stop);
+  else if (words.collect) await collectStudy(await studyOf(words), { ...words, say });
   else await run(words, stop);
   if (stop.signal.aborted) Deno.exit(stop.exitCode);
 });
@@ -74,12 +74,11 @@ async function run(words: StudyWords, { signal }: Stop): Promise<void> {
 
 /** Runs cells of a study in this process, as the tasks of an array do; a cell that is held exits with `tryAgain`. */
 async function runOnly(
-  folder: string,
   ids: readonly string[],
   words: StudyWords,
   { signal }: Stop,
 ): Promise<void> {
-  const study = await requireStudy(folder);
+  const study = await studyOf(words);
   const cells = ids.map((id) => cellOf(study, id));
   const device = await init({ device: words.device, threads: words.threads ?? 0 });
   const { mlflow, experiment } = words;
@@ -92,6 +91,11 @@ async function runOnly(
   }
   device.close();
   if (isBusy && !signal.aborted) Deno.exit(tryAgain);
+}
+
+/** The study that is named by its folder. */
+async function studyOf({ plan }: StudyWords): Promise<Study> {
+  return await requireStudy(await findStudy(plan!) ?? plan!);
 }
 
 function cellOf(study: Study, id: string): Study["cells"][number] {

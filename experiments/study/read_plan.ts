@@ -8,7 +8,7 @@ import { completePlan, type GivenPlan } from "./complete_plan.ts";
 import type { CellSettings, Plan, Value } from "./plan.ts";
 import { planChecks } from "./plan_checks.ts";
 import { planNames, plans } from "./plans/plans.ts";
-import { readStudy } from "./study_file.ts";
+import { findStudy, requireStudy } from "./study_file.ts";
 
 /** A plan, and the folder of the study that it stands in already, if it is that of one. */
 export interface FoundPlan {
@@ -23,19 +23,19 @@ export interface FoundPlan {
  * @throws {ConfigError} if there is no such plan, or it cannot be used
  * @throws {RunError} if its file cannot be read
  */
-export async function findPlan(words: StudyWords): Promise<FoundPlan> {
+export async function findPlan(words: StudyWords, root?: string): Promise<FoundPlan> {
   const { plan: name } = words;
   if (name === undefined) return { plan: completePlan(changed({ name: "grid" }, words)) };
   if (Object.hasOwn(plans, name)) {
     const { doc: _, ...plan } = plans[name as keyof typeof plans];
     return { plan: completePlan(changed({ name, ...plan }, words)) };
   }
-  const info = await Deno.stat(name).catch(() => undefined);
-  if (info?.isDirectory) {
-    const study = await readStudy(name);
-    if (study) return { plan: completePlan(changed(study.plan, words)), folder: name };
+  const folder = await findStudy(name, root);
+  if (folder !== undefined) {
+    return { plan: completePlan(changed((await requireStudy(folder)).plan, words)), folder };
   }
-  if (info?.isFile) return { plan: completePlan(changed(await readPlan(name), words)) };
+  const isFile = await Deno.stat(name).then((info) => info.isFile, () => false);
+  if (isFile) return { plan: completePlan(changed(await readPlan(name), words)) };
   throw new ConfigError(
     `Cannot find the plan ${name}: there is no such plan, file or folder of a study${
       nearestOf(name, planNames)

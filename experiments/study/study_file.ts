@@ -12,6 +12,7 @@ import {
 } from "../run/field_checks.ts";
 import { readJson } from "../run/read_file.ts";
 import { planChecks, settings } from "./plan_checks.ts";
+import { runsRoot } from "../tracking/find_run.ts";
 import type { Cell, Study } from "./study.ts";
 
 /** The file of a study's folder that says what the study is. */
@@ -46,6 +47,20 @@ export async function readStudy(folder: string): Promise<Study | undefined> {
   const { version: _, ...study } = json;
   if (problem === undefined) return { ...study, folder } as unknown as Study;
   throw new RunError(`Cannot read ${path}: ${problem}; take the file from a backup, or begin a new study`);
+}
+
+/**
+ * Finds the folder of a study by its path, or by its name in the folder of runs.
+ *
+ * @param root the folder of runs
+ * @returns undefined if there is no such study
+ */
+export async function findStudy(name: string, root: string = runsRoot): Promise<string | undefined> {
+  for (const folder of [name, join(root, name)]) {
+    const isFile = await Deno.stat(join(folder, studyFile)).then((info) => info.isFile, () => false);
+    if (isFile) return folder;
+  }
+  return undefined;
 }
 
 /**

@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { parseStudyWords } from "../../../experiments/settings/tasks/study.ts";
+import { findPlan } from "../../../experiments/study/read_plan.ts";
+import { findStudy } from "../../../experiments/study/study_file.ts";
+import { testInFolder } from "../../folder.ts";
+import { makeStudy } from "./tiny_study.ts";
+
+const found = (argv: readonly string[], root?: string) => findPlan(parseStudyWords(argv), root);
+
+Deno.test("findPlan() takes a plan of the repository, and changes it by the flags", async () => {
+  const { plan, folder } = await found([
+    ...["networks", "--fixed", "filters=8,16,32;tEmb=32", "--seeds", "2", "--steps", "600", "--count", "500"],
+    ...["--guidance", "1", "--solvers", "euler:steps=4; heun:steps=2", "--preset", "standard"],
+  ]);
+  assert.equal(folder, undefined);
+  assert.deepEqual(plan.grid, { model: ["base", "residual"], attn: [false, true] });
+  assert.deepEqual(plan.fixed, { filters: "8,16,32", tEmb: 32 });
+  assert.deepEqual([plan.name, plan.preset, plan.seeds, plan.budget], ["networks", "standard", [1, 2], {
+    steps: 600,
+  }]);
+  const { count, guidance, solvers } = plan.evaluation;
+  assert.deepEqual([count, guidance, solvers], [500, 1, ["euler:steps=4", "heun:steps=2"]]);
+});
+
+Deno.test("findPlan() makes a plan of flags", async () => {
+  const { plan } = await found([
+    "--grid",
+    "model=base|residual;attn=true|false;tEmb=8|16",
+    "--minutes",
+    "0.5",
+  ]);
+  assert.deepEqual(plan.grid, { model: ["base", "residual"], attn: [true, false], tEmb: [8, 16] });
+  assert.deepEqual([plan.name, plan.budget], ["grid", { minutes: 0.5 }]);
+});
+
+testInFolder("findPlan() reads a file, whose name is the plan's, with lists as lists", async (folder) => {
+  const path = join(folder, "mine.json");
+  await Deno.writeTextFile(
+    path,
+    JSON.stringify({ grid: { filters: [[8, 16], "16,32"] }, fixed: { model: "base" } }),
+  );
+  const { plan } = await found([path]);
+  assert.deepEqual([plan.name, plan.grid], ["mine", { filters: ["8,16", "16,32"] }]);
+});
+
+testInFolder("findPlan() finds a study by its folder, and by its name among the runs", async (folder) => {
+  const study = await makeStudy(join(folder, "study-a"), { grid: { model: ["base"] } });
+  assert.deepEqual(await found([study.folder]), { plan: study.plan, folder: study.folder });
+  assert.deepEqual(await found(["study-a"], folder), { plan: study.plan, folder: study.folder });
+  const { plan } = await found(["study-a", "--seeds", "5"], folder);
+  assert.deepEqual(plan.seeds, [1, 2, 3, 4, 5]);
+  assert.equal(await findStudy("study-b", folder), undefined);
+});
