@@ -52,7 +52,7 @@ async function run(words: StudyWords, { signal }: Stop): Promise<void> {
   checkRoom(folder, unfinished, await freeBytesAt(folder));
   if (words.dryRun) {
     print(dryRun(planned, unfinished, words.jobs));
-    const script = launcher.describe?.(study, unfinished, options);
+    const script = unfinished.length > 0 ? launcher.describe?.(study, unfinished, options) : undefined;
     if (script !== undefined) print(`\n${script}`);
     return;
   }

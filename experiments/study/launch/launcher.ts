@@ -29,7 +29,7 @@ export interface Launcher {
    * @throws an error that explains itself, if it cannot
    */
   check?(options: LaunchOptions): Promise<void>;
-  /** What `--dry-run` prints of it, such as the script that it would submit. */
+  /** What `--dry-run` prints of it where cells are unfinished, such as the script that it would submit. */
   describe?(study: Study, unfinished: readonly Cell[], options: LaunchOptions): string;
   /**
    * Runs cells, or has them run.

@@ -105,6 +105,8 @@ testOnSlurm(
       /^4 of 4 cells are finished in /m,
     );
 
+    const done = await place.succeed("study", `far ${submit} --dry-run`);
+    assert.doesNotMatch(done.stdout, /#SBATCH/);
     await place.succeed("study", "plan.json --out near --device cpu --threads 1");
     for (const cell of ["base-s1", "residual-s1", "base-s2", "residual-s2"]) {
       assert.deepEqual(await place.metrics(`far/cells/${cell}`), await place.metrics(`near/cells/${cell}`));
