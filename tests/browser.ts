@@ -48,6 +48,9 @@ export async function testInBrowser(
   testUnless(reason, name, () => browse(program as string, graphics, test));
 }
 
+/** Milliseconds that starting, loading or any one wait may take on a busy machine: what comes, mostly comes at once. */
+const patienceMs = 600_000;
+
 /** Flags with which Chromium offers WebGPU on the processor, by its own software adapter. */
 const software = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
 
@@ -86,7 +89,13 @@ export async function browse(
 ): Promise<void> {
   const { chromium } = await playwright();
   const args = ["--no-sandbox", "--disable-dev-shm-usage", ...graphics];
-  const browser = await chromium.launch({ executablePath, args });
+  const browser = await chromium.launch({ executablePath, args, timeout: patienceMs });
+  const newContext = browser.newContext.bind(browser);
+  browser.newContext = async (options) => { // of pages that ask for none, too
+    const context = await newContext(options);
+    context.setDefaultTimeout(patienceMs);
+    return context;
+  };
   try {
     await visit(browser);
   } finally {

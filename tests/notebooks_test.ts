@@ -180,7 +180,7 @@ testWithJupyter(
 
 /** The status of a server's answer, once it answers. */
 async function statusOf(url: string): Promise<number> {
-  for (const until = Date.now() + 60_000; Date.now() < until;) {
+  for (const until = Date.now() + 600_000; Date.now() < until;) {
     try {
       const response = await fetch(url);
       await response.body?.cancel();

@@ -10,7 +10,8 @@ export const mlflowVersion = "3.17.2";
 /** Its Python environment, in the project's `.cache`. */
 const environment = new URL(`../../.cache/mlflow-${mlflowVersion}`, import.meta.url);
 
-const startMs = 120_000;
+/** A busy machine takes minutes to load it. */
+const startMs = 600_000;
 const pauseMs = 100;
 
 /** Finds MLflow's python, or installs it in about a minute; or the reason why it cannot. */

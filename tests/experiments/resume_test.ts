@@ -4,6 +4,7 @@ import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
 import { decodeSafetensors, encodeSafetensors } from "../../models/mod.ts";
 import { type Ended, ended, testTask, tinyRun, type Workplace } from "./cli.ts";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
+import { madeOnce } from "./made_once.ts";
 
 const pictures = ["samples.png", "flow_linear.gif", "flow/sample_1.safetensors", "flow/sample_2.safetensors"];
 const weights = ["last.safetensors", "best.safetensors"];
@@ -11,6 +12,10 @@ const weights = ["last.safetensors", "best.safetensors"];
 /** A run of so many steps that a signal reaches it before its end, on a busy machine too. */
 const longRun = tinyRun.replace("--epochs 3", "--epochs 24");
 const longRunSteps = 258;
+
+/** Trains a run to its end in `whole`, once for the same flags. */
+const makeWhole = (place: Workplace, flags: string) =>
+  madeOnce(place, flags, (place) => place.succeed("train:base", `${flags} --out whole`));
 
 /** Starts a run in `cut` and ends it by a signal when it is a few steps into its second epoch. */
 async function interrupt(place: Workplace, flags: string, signal: Deno.Signal): Promise<Ended> {
@@ -68,10 +73,9 @@ for (const [kind, flags] of Object.entries(kinds)) {
 
 for (const [signal, exitCode] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const)) {
   testTask(`train saves at ${signal} and can be resumed`, async (place) => {
-    const [{ code, stderr }] = await Promise.all([
-      interrupt(place, "--coupling ot", signal as Deno.Signal), // whose worker must end with the run
-      place.succeed("train:base", `${longRun} --coupling ot --out whole`),
-    ]);
+    const flags = "--coupling ot"; // whose worker must end with the run
+    await makeWhole(place, `${longRun} ${flags}`);
+    const { code, stderr } = await interrupt(place, flags, signal as Deno.Signal);
     assert.equal(code, exitCode, stderr);
     assert.match(
       stderr,
@@ -97,7 +101,7 @@ testTask("train goes on where nobody reads what it says, and saves as the termin
 });
 
 testTask("train --resume goes on from the state of version 0.1", async (place) => {
-  await place.succeed("train:base", `${longRun} --out whole`);
+  await makeWhole(place, longRun);
   await interrupt(place, "", "SIGTERM");
   const bytes = await place.read("cut", "state.safetensors");
   const { tensors, metadata } = decodeSafetensors(bytes, "state");
@@ -145,12 +149,12 @@ testTask("train stops at Ctrl-C while it draws at its end, and can be resumed", 
 });
 
 testTask("train --resume writes the report that a full disk left out", async (place) => {
-  await place.succeed("train:base", `${tinyRun} --out run`);
-  const metrics = await place.metrics("run");
-  await Deno.remove(place.file("run", "report.html"));
-  await place.succeed("train:base", "--resume run");
-  assert.ok((await place.names("run")).includes("report.html"));
-  assert.deepEqual(await place.metrics("run"), metrics);
+  await makeWhole(place, tinyRun);
+  const metrics = await place.metrics("whole");
+  await Deno.remove(place.file("whole", "report.html"));
+  await place.succeed("train:base", "--resume whole");
+  assert.ok((await place.names("whole")).includes("report.html"));
+  assert.deepEqual(await place.metrics("whole"), metrics);
 });
 
 testTask("train quits at once at the second Ctrl-C", async (place) => {
@@ -200,7 +204,7 @@ testTask("train --resume of a finished run says so, and goes on with more epochs
 });
 
 testTask("train --resume finishes a run that was cut off while it drew", async (place) => {
-  await place.succeed("train:base", `${tinyRun} --out whole`);
+  await makeWhole(place, tinyRun);
   await Deno.mkdir(place.file("cut"));
   for (const name of await place.names("whole")) {
     if (!pictures.includes(name) && name !== "flow") {

@@ -15,22 +15,21 @@ testMirrored(
   async (place, server) => {
     const experiment = newExperiment();
     const env = { ...quick, MLFLOW_TRACKING_URI: server.url, MLFLOW_EXPERIMENT_NAME: experiment };
-    // So many epochs that it is still at work when the server is back, with no grid of samples at each of them.
-    const endless = mirroredRun.replace("--epochs 3", "--epochs 100000").replace(
-      "--sample-epochs 2",
-      "--sample-epochs 1000",
-    );
+    // So many epochs that it is still at work when the server is back, and so few lines and grids that that keeps up.
+    const endless = mirroredRun.replace("--epochs 3", "--epochs 100000")
+      .replace("--log-every 3", "--log-every 60").replace("--val-epochs 1", "--val-epochs 20")
+      .replace("--sample-epochs 2", "--sample-epochs 1000");
     const process = place.start("train:base", endless, env);
     const end = ended(process);
     const size = async () => (await Deno.stat(place.file("run", "metrics.jsonl"))).size;
-    await until(async () => await sentBytes(place) > 0);
+    await until(async () => await sentBytes(place) > 0, "nothing is sent");
     await server.kill();
     const before = await size();
     await pause(outageSeconds * 1000);
+    await until(async () => await size() > before, "training stands still");
     const then = await size();
-    assert.ok(then > before, "training stood still");
     await server.restart();
-    await until(async () => await sentBytes(place) > then);
+    await until(async () => await sentBytes(place) > then, "the rest is not sent");
     process.kill("SIGINT");
     const { code, stderr } = await end;
     assert.equal(code, 130, stderr);
@@ -57,10 +56,10 @@ testMirrored(
         env,
       );
       const end = ended(process);
-      while (!await exists(place.file(run, "run.json"))) await pause(5);
+      await until(() => exists(place.file(run, "run.json")), "no run begins");
       // After a random line, so that a slow machine does not always come too late, and a random moment later.
       const line = Math.floor(Math.random() * lines);
-      while (await linesOf(run) < line) await pause(5);
+      await until(async () => await linesOf(run) >= line, `${run} writes no line ${line}`);
       await pause(Math.random() * 300);
       try {
         process.kill("SIGKILL");
@@ -91,7 +90,7 @@ testMirrored("train --resume after a kill and a sync leaves every point once", a
   const process = place.start("train:base", longer, env);
   const end = ended(process);
   const last = async () => (await readMetrics(place.file("run", "metrics.jsonl"))).at(-1)?.step ?? 0;
-  await until(async () => await last() >= 14);
+  await until(async () => await last() >= 14, "no step 14 comes");
   process.kill("SIGKILL");
   await end;
   await place.succeed("sync", "run", env);

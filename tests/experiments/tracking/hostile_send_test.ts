@@ -5,7 +5,7 @@ import { sendRun } from "../../../experiments/tracking/send.ts";
 import { withFolder } from "../../folder.ts";
 import { HostileServer, testHostile } from "./hostile_server.ts";
 
-const patience = { maxRetries: 1, backoffFactor: 0.01, timeoutMs: 1_000 };
+const patience = { maxRetries: 1, backoffFactor: 0.01, timeoutMs: 60_000 };
 
 /** A run folder with a record, settings, metrics and what else a test puts in it. */
 async function withRun(use: (run: string) => Promise<void>, metrics = ""): Promise<void> {

@@ -83,8 +83,9 @@ testMirrored(
     const env = { ...quick, MLFLOW_TRACKING_URI: server.url, MLFLOW_EXPERIMENT_NAME: experiment };
     const process = place.start("train:base", mirroredRun.replace("--epochs 3", "--epochs 24"), env);
     const end = ended(process);
-    await until(async () =>
-      (await readMetrics(place.file("run", "metrics.jsonl"))).some(({ step }) => step >= 12)
+    await until(
+      async () => (await readMetrics(place.file("run", "metrics.jsonl"))).some(({ step }) => step >= 12),
+      "no step 12 comes",
     );
     process.kill("SIGINT");
     assert.equal((await end).code, 130);

@@ -5,7 +5,7 @@ import { writeTinyIdx } from "../data/tiny_idx.ts";
 import { mirroredRun, newExperiment, noServer, quick, theServer } from "./shared_server.ts";
 
 /** Milliseconds that a part of the page may take to appear, on a busy machine. */
-const timeout = 120_000;
+const timeout = 600_000;
 
 await testInBrowser("MLflow's page shows a run's note, charts, images and report", async (browser) => {
   await using place = new Workplace(await Deno.makeTempDir({ prefix: "flow-" }));

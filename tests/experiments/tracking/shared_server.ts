@@ -52,7 +52,11 @@ export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Waits until something holds. */
-export async function until(condition: () => Promise<boolean>): Promise<void> {
-  while (!await condition()) await pause(20);
+/** Waits until something holds; fails where it does not for so long that no busy machine explains it. */
+export async function until(condition: () => Promise<boolean>, complaint: string): Promise<void> {
+  const deadline = performance.now() + 300_000;
+  while (!await condition()) {
+    if (performance.now() > deadline) throw new Error(complaint);
+    await pause(20);
+  }
 }

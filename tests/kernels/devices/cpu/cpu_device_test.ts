@@ -254,7 +254,7 @@ testNeeding(
           fileURLToPath(import.meta.resolve("../../../../deno.json")),
           `${folder}/main.ts`,
         ],
-        signal: AbortSignal.timeout(60_000),
+        signal: AbortSignal.timeout(600_000),
       }).output();
       assert.deepEqual([success, new TextDecoder().decode(stderr)], [true, ""]);
       assert.equal(new TextDecoder().decode(stdout), "14.400 0\n");
