@@ -8,8 +8,10 @@ import { checkGrid, samplesPng } from "./draw/sample_grid.ts";
 import { drawSamplesInBatches } from "./draw/samples.ts";
 import { costInWords } from "./draw/solver_cost.ts";
 import { solvingError } from "./draw/solving_error.ts";
+import { readWeaker } from "./draw/weaker.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { writeAtomic } from "./run/atomic_write.ts";
+import { guidanceWithoutLabels } from "./settings/tasks/train.ts";
 import { resolveSampleConfig, sampling } from "./settings/tasks/sample.ts";
 import { print, say } from "./terminal/output.ts";
 
@@ -21,17 +23,24 @@ await runTask(async () => {
   }
   const config = resolveSampleConfig(flags);
   const { seed, chosen, out, device: choice, threads } = config;
-  const { path, bytes } = await readWeights(config.checkpoint);
+  const { path, bytes, run } = await readWeights(config.checkpoint);
   const device = await init({ device: choice, threads });
   const { model, info, shape } = loadNetwork(bytes, path, config);
-  const { count, columns, asked, guided, words } = askedFor(config, info.config.classes ?? 0, path);
+  const classes = info.config.classes ?? 0;
+  const weaker = classes === 0 && run !== undefined
+    ? await readWeaker(run, config.guidance ?? guidanceWithoutLabels)
+    : undefined;
+  const { count, columns, asked, guided, words } = askedFor(config, { classes, weaker, source: path });
   const isArray = out.endsWith(".npy");
   if (!isArray) checkGrid(count, shape);
   const started = performance.now();
   const bar = new ProgressBar({ totalSteps: count, imagesPerStep: 1 });
   const asSeen = isArray && config.values === "network";
   const { pixels: values, ...cost } = await drawSamplesInBatches(
-    { model, shape, normalization: asSeen ? { scale: 1, shift: 0 } : info.normalization },
+    {
+      ...{ model, shape, normalization: asSeen ? { scale: 1, shift: 0 } : info.normalization },
+      ...weaker && { weaker },
+    },
     { count, seed, ...asked && { asked } },
     chosen.how.method === "stochastic" ? { ...chosen.how, seed } : chosen.how,
     (done) => bar.update(done),
@@ -41,7 +50,7 @@ await runTask(async () => {
   const seconds = (performance.now() - started) / 1000;
   const file = isArray ? encodeNpy([count, ...shape], values) : samplesPng(values, count, shape, columns);
   await writeAtomic(out, file);
-  const twice = guided ? " with and without the class" : "";
+  const twice = guided ? asked ? " with and without the class" : " of the network and its early self" : "";
   say(
     `${count} samples${words}, ${chosen.words}, ${costInWords(cost)}${twice}, in ${
       seconds.toFixed(1)

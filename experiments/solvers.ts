@@ -3,12 +3,8 @@ import { init } from "../kernels/mod.ts";
 import { report } from "./artifacts/report.ts";
 import { compareSolvers, comparisonEvaluations } from "./evaluation/compare_solvers.ts";
 import { checkCount, guidanceFor } from "./evaluation/plan.ts";
-import {
-  cheapestOfBest,
-  readSolverCosts,
-  type SolverCosts,
-  writeSolverCosts,
-} from "./evaluation/solver_costs.ts";
+import { earlierCosts } from "./evaluation/earlier_costs.ts";
+import { cheapestOfBest, writeSolverCosts } from "./evaluation/solver_costs.ts";
 import { subjectOfCheckpoint, subjectOfRun } from "./evaluation/subject.ts";
 import { solverTable } from "./evaluation/solver_table.ts";
 import { judgeOf } from "./judge/judge_of.ts";
@@ -43,7 +39,7 @@ await runTask(async () => {
     ...{ weights: subject.weights.sha256, judge: judge.digest, device: device.description },
     ...{ count, seed, guidance },
   };
-  let costs = await earlierCosts(file, common);
+  let costs = await earlierCosts(file, common, say);
   const left = specs.filter((spec) => !costs.solvers.some((known) => known.spec === spec));
   const totalSteps = comparisonEvaluations(subject, left, { count, guidance });
   const bar = new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "evaluations" }, stderr);
@@ -73,17 +69,3 @@ await runTask(async () => {
   if (seen !== null) say(`Done; see ${seen}`);
   device.close();
 });
-
-/** What an earlier comparison measured under the same conditions. */
-async function earlierCosts(
-  file: string | null,
-  common: SolverCosts["common"],
-): Promise<SolverCosts> {
-  const earlier = file === null ? undefined : await readSolverCosts(file);
-  const isSame = earlier &&
-    Object.entries(common).every(([name, value]) => earlier.common[name as keyof typeof common] === value);
-  if (earlier && !isSame) {
-    say("Measuring anew: network, judge, device or settings are not those of the results there");
-  }
-  return isSame ? earlier : { version: 1, common, solvers: [] };
-}

@@ -17,9 +17,12 @@ export {
   type Kernel,
   type KernelCall,
   type NumberArray,
+  type Pass,
+  type PassBuffer,
   type Tuning,
   type Workgroups,
 } from "./devices/device.ts";
+export type { ChoiceKey, ChoiceStore, ChosenBy, KernelChoice, TuneOptions } from "./devices/choice.ts";
 export { kernelSignatures } from "./devices/cpu/kernel_signatures.ts";
 export type { WasmCall, WasmKernel, WasmParameters } from "./devices/cpu/wasm_call.ts";
 export type { WasmLowering } from "./devices/cpu/wasm_lowering.ts";
@@ -27,6 +30,7 @@ export { type DeviceChoice, init } from "./init.ts";
 export {
   type AttributeTypes,
   type AttributeValues,
+  type CallPlan,
   defineOp,
   type DefineOptions,
   type FirstName,
@@ -73,6 +77,7 @@ export { softmax } from "./ops/reduce/softmax.ts";
 export { randomBits, uniforms } from "./ops/random/threefry.ts";
 export { exp, gelu, log, relu, sigmoid, silu, sqrt, square, tanh } from "./ops/elementwise/unary.ts";
 export type { MemoryPlan } from "./record/memory_plan.ts";
+export { countMultiplyAdds } from "./record/multiply_adds.ts";
 export { planMemory, record, type RecordedStep, type RecordOptions } from "./record/record.ts";
 export { scope } from "./core/scope.ts";
 export { type Shape, ShapeError } from "./core/shape.ts";

@@ -39,6 +39,8 @@ export interface Op<S extends string, A extends AttributeTypes = Record<never, n
   readonly definition: OpDefinition<S, A>;
   /** What a device runs. */
   readonly kernel: Kernel;
+  /** Dims and output shapes of a call, without running it. */
+  readonly plan: (shapes: readonly Shape[], attributes: Readonly<Record<string, number>>) => CallPlan;
 }
 
 /** Every declared op by name; the registry test walks it. */
@@ -58,9 +60,13 @@ export interface RegisteredOp {
   readonly plan: (shapes: readonly Shape[], attributes: Readonly<Record<string, number>>) => CallPlan;
 }
 
-interface CallPlan {
+/** What is known of a call before it runs. */
+export interface CallPlan {
+  /** Lengths and attributes by name. */
   readonly dims: Dims;
+  /** Shapes of the outputs that are no updated inputs. */
   readonly outputs: readonly Shape[];
+  /** Whether an input has no element. */
   readonly hasEmptyInput: boolean;
 }
 
@@ -87,7 +93,7 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
   const isInput = (port: Port) => signature.inputs.some((input) => input.name === port.name);
   const fresh = signature.outputs.filter((port) => !isInput(port));
   const updated = new Set(signature.outputs.filter(isInput).map((port) => port.name));
-  const { wgsl, wasm, invocations, workgroups, specialise = [] } = definition;
+  const { wgsl, wasm, candidates, invocations, workgroups, passes, specialise = [] } = definition;
   const first = signature.outputs[0];
   const checkAttributes = attributeCheck(name, definition.attributes ?? {});
   const inputNames = signature.inputs.map((port) => port.name);
@@ -105,6 +111,7 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     floats: new Set(
       Object.entries(definition.attributes ?? {}).filter(([, t]) => t === "f32").map(([key]) => key),
     ),
+    ...candidates && { candidates },
     specialise: typeof specialise === "function"
       ? specialise
       : (dims) => Object.fromEntries(specialise.map((key) => [key, dims[key]])),
@@ -112,7 +119,9 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     invocations: invocations ??
       ((dims) => first.axes.reduce((n, { name, length }) => n * (length ?? dims[name]), 1)),
     workgroups: workgroups ?? (() => undefined),
+    ...passes !== undefined && { passes },
     ...wasm !== undefined && { wasm: loweringOf(wasm) },
+    ...definition.multiplyAdds && { multiplyAdds: definition.multiplyAdds },
     reference: definition.reference as Kernel["reference"],
   };
 
@@ -217,5 +226,5 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     const outputs = run(args.slice(0, count) as Tensor[], (args[count] ?? {}) as Record<string, number>);
     return outputs.length === 1 ? outputs[0] : outputs;
   };
-  return Object.assign(call, { definition, kernel }) as unknown as Op<S, A>;
+  return Object.assign(call, { definition, kernel, plan }) as unknown as Op<S, A>;
 }

@@ -5,7 +5,7 @@ import type { InputNames, OutputNames } from "./core/signature.ts";
 import type { Tensor } from "./core/tensor.ts";
 import type { WasmKernel } from "./devices/cpu/wasm_call.ts";
 import type { WasmLowering } from "./devices/cpu/wasm_lowering.ts";
-import type { Dims, NumberArray, Tuning, Workgroups } from "./devices/device.ts";
+import type { Dims, NumberArray, Pass, Tuning, Workgroups } from "./devices/device.ts";
 
 /** Inputs that the registry test runs an op on. Values are random in [-2, 2) unless given. */
 export interface Sample {
@@ -51,6 +51,11 @@ export interface OpDefinition<S extends string, A extends AttributeTypes> {
    * may add choices that follow from dims and tuning, such as a tile.
    */
   readonly specialise?: readonly string[] | ((dims: Dims, tuning: Tuning) => Dims);
+  /**
+   * Names of the ways in which a call can run, first the one that runs if none is chosen; see `inWays`, which gives this
+   * and the other fields that depend on the way.
+   */
+  readonly candidates?: (dims: Dims, tuning: Tuning) => readonly string[];
   /** How often `kernel` runs: by default, once for each element of the first output. */
   readonly invocations?: (dims: Dims, tuning: Tuning) => number;
   /**
@@ -60,6 +65,8 @@ export interface OpDefinition<S extends string, A extends AttributeTypes> {
    * may depend only on the tuning and on specialised dims; every adapter has 256 lanes and 16 KiB.
    */
   readonly workgroups?: (dims: Dims, tuning: Tuning) => Workgroups | undefined;
+  /** The calls of other ops that do the work on WebGPU, undefined where `wgsl` does it; see `Passes` and `inWays`. */
+  readonly passes?: (dims: Dims, tuning: Tuning) => readonly Pass[] | undefined;
   /**
    * For each differentiable input, a rule that gives its gradient, of its shape, made of differentiable ops, so that
    * gradients of gradients are right. It runs only if that gradient is needed. Where an input has no rule, asking for a
@@ -86,6 +93,8 @@ export interface OpDefinition<S extends string, A extends AttributeTypes> {
    * the kernel calls that do the op's work, undefined for dims that no kernel fits. Without one the reference runs.
    */
   readonly wasm?: WasmKernel | WasmLowering<S>;
+  /** Multiply-adds of a call, for forward ops that are made of products. */
+  readonly multiplyAdds?: (dims: Dims) => number;
   /** What the registry test runs it on; `[]` where other tests check the op, for example with `checkGradients`. */
   readonly samples: readonly Sample[];
 }

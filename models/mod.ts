@@ -28,6 +28,7 @@ export {
 } from "./flow/coupling.ts";
 export { type Pairing, transport } from "./flow/transport.ts";
 export type { VelocityField } from "./flow/field.ts";
+export { autoguided } from "./flow/autoguided.ts";
 export { type GuidanceOptions, guided } from "./flow/guidance.ts";
 export {
   type Coefficients,

@@ -32,6 +32,7 @@ const entries = [
   ...Object.values(settings.tasks).flatMap(({ command }) => command.match(/[\w/]+\.ts\b/g) ?? []),
   ...Object.values(bundles).map(({ entry }) => entry),
   "experiments/training/pair_worker.ts",
+  "experiments/study/launch/cell_worker.ts",
   "kernels/devices/cpu/assembly/program.ts",
 ];
 

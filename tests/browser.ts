@@ -1,13 +1,11 @@
 /// <reference lib="dom" />
 /** A real Chromium, to open pages in as a reader does. */
 
-import { fileURLToPath } from "node:url";
 import type { Browser } from "npm:playwright-core@1.65.1";
-import { granted, type PermissionName, testUnless } from "./permissions.ts";
+import { testUnless } from "./permissions.ts";
+import { findOrInstall, problemOf } from "./system_packages.ts";
 
 export type { Browser, Frame, Page } from "npm:playwright-core@1.65.1";
-
-const NEEDED: PermissionName[] = ["read", "write", "run", "env", "net"];
 
 /** Where the system's package managers put it. */
 const PLACES = [
@@ -20,19 +18,15 @@ const PLACES = [
 /** The fonts: without any, a page has no text to look at. */
 const PACKAGES = ["chromium", "fonts-dejavu-core"];
 
-const failure = fileURLToPath(new URL("../.cache/chromium-failed", import.meta.url));
-const failureCountsMs = 60 * 60_000;
-
 let found: Promise<string | { reason: string }> | undefined;
 
 /**
- * Finds Chromium; on Debian and Ubuntu, as root or with a sudo that asks nothing, installs it where there is none. A
- * failure is remembered for an hour, so that a network that is away costs its time once.
+ * Finds or installs Chromium.
  *
  * @returns the program's path, or the reason why there is none
  */
 export function chromium(): Promise<string | { reason: string }> {
-  return found ??= findOrInstall();
+  return found ??= findOrInstall({ name: "Chromium", packages: PACKAGES, find: firstThatRuns });
 }
 
 /**
@@ -110,62 +104,8 @@ async function playwright() {
   return await import("npm:playwright-core@1.65.1");
 }
 
-async function findOrInstall(): Promise<string | { reason: string }> {
-  const missing = NEEDED.filter((name) => !granted(name)).map((name) => `--allow-${name}`);
-  if (missing.length > 0) return { reason: `needs ${missing.join(" ")}` };
-  const there = await firstThatRuns();
-  if (there !== undefined) return there;
-  const known = await recentFailure();
-  if (known !== undefined) return { reason: known };
-
-  if (Deno.env.get("DENOW_NO_INSTALL") === "1") {
-    return { reason: "needs Chromium, and DENOW_NO_INSTALL forbids to install one" };
-  }
-  const problem = await install();
-  const program = problem === undefined ? await firstThatRuns() : undefined;
-  if (program !== undefined) return program;
-  const reason = `needs Chromium, and ${problem ?? "the installed one does not run"}`;
-  await Deno.mkdir(fileURLToPath(new URL("../.cache", import.meta.url)), { recursive: true });
-  await Deno.writeTextFile(failure, reason);
-  return { reason };
-}
-
 async function firstThatRuns(): Promise<string | undefined> {
   for (const path of PLACES) {
-    if (await run([path, "--version"]) === undefined) return path;
-  }
-}
-
-async function recentFailure(): Promise<string | undefined> {
-  try {
-    const { mtime } = await Deno.stat(failure);
-    if (Date.now() - (mtime?.getTime() ?? 0) < failureCountsMs) return await Deno.readTextFile(failure);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-}
-
-async function install(): Promise<string | undefined> {
-  const aptGet = ["apt-get", "-y", "-o", "DPkg::Lock::Timeout=300"];
-  const prefix = Deno.uid() === 0 ? [] : ["sudo", "-n"];
-  const get = [...prefix, "env", "DEBIAN_FRONTEND=noninteractive", ...aptGet];
-  const packages = ["install", "--no-install-recommends", ...PACKAGES];
-  console.error("Installing Chromium for the tests of pages");
-  // A fresh container has no package lists, an old one lists of packages long gone: both are cured by an update.
-  if (await run([...get, ...packages]) === undefined) return undefined;
-  return await run([...get, "update"]) ?? await run([...get, ...packages]);
-}
-
-/** Runs a command; returns what went wrong in one line, or undefined. */
-async function run([program, ...args]: string[]): Promise<string | undefined> {
-  try {
-    const options = { args, stdin: "null", stdout: "null", stderr: "piped" } as const;
-    const { success, stderr } = await new Deno.Command(program, options).output();
-    if (success) return undefined;
-    const name = args.find((arg) => arg === "install" || arg === "update") ?? "";
-    return `apt-get ${name} failed: ${new TextDecoder().decode(stderr).trim().split("\n").at(-1)}`;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return `there is no ${program} to install one with`;
-    throw error;
+    if (await problemOf([path, "--version"]) === undefined) return path;
   }
 }

@@ -3,10 +3,10 @@ import { type Device, DeviceError, init, withDevice } from "../kernels/mod.ts";
 import { CpuDevice } from "../kernels/devices/cpu/cpu_device.ts";
 import { WebGpuDevice } from "../kernels/devices/webgpu/webgpu_device.ts";
 
-/** A device to test on, or the reason why there is none. */
+/** A device to test on, or the reason why there is none; on the processor of one thread, for files are tested at the same time. */
 async function open(kind: "cpu" | "webgpu"): Promise<Device | string> {
   try {
-    return await init({ device: kind });
+    return await init({ device: kind, threads: 1 });
   } catch (error) {
     if (error instanceof DeviceError) return error.message;
     throw error;
@@ -25,7 +25,7 @@ const otherKernels = typeof webgpu === "string"
   : await WebGpuDevice.open({ software: !webgpu.tuning.software });
 
 /** The CPU kernels of engines that cannot fuse multiply and add. */
-const plainCpu = await CpuDevice.open({ fused: false });
+const plainCpu = await CpuDevice.open({ fused: false, threads: 1 });
 
 /** Defines a test as `testOnDevices` does, which runs on the kernels for other adapters and engines than those at hand, too. */
 export function testOnAllKernels(name: string, test: (device: Device) => void | Promise<void>): void {
@@ -45,7 +45,8 @@ export function testOnDevices(name: string, test: (device: Device) => void | Pro
   for (const [kind, device] of devices) testOn(kind, device, name, test);
 }
 
-function testOn(
+/** Defines a test on one device, or reports it as ignored with the reason why there is none. */
+export function testOn(
   kind: string,
   device: Device | string,
   name: string,

@@ -5,7 +5,7 @@
  *
  * `deno task build:wasm`
  */
-import asc from "npm:assemblyscript@0.28.20/asc";
+import asc, { type Transform } from "npm:assemblyscript@0.28.20/asc";
 import { Layout } from "../kernels/devices/cpu/memory_layout.ts";
 import { dispatchSource, type KernelSource, kernelSources, signaturesModule } from "./kernel_signatures.ts";
 
@@ -20,12 +20,27 @@ async function readKernels(): Promise<readonly KernelSource[]> {
   return kernelSources(sources, (Layout.callBytes - Layout.words) / 4);
 }
 
+/**
+ * Inlines all functions without loops before the compiler's own passes. Those of -O3 would do so, too, but they also move
+ * instructions within inner loops until more values are alive than there are registers.
+ */
+class InlineHelpers {
+  declare readonly binaryen: Transform["binaryen"];
+
+  afterCompile(module: { runPasses(passes: string[]): void }): void {
+    this.binaryen.setOptimizeLevel(2);
+    this.binaryen.setAlwaysInlineMaxSize(300);
+    this.binaryen.setAllowInliningFunctionsWithLoops(false);
+    module.runPasses(["inlining"]);
+  }
+}
+
 /** Compiles the kernels, with fused multiply-add or without. */
 async function compileKernels(dispatch: string, { relaxed }: { relaxed: boolean }): Promise<Uint8Array> {
   let binary: Uint8Array | undefined;
   const { error, stderr } = await asc.main([
     "assembly/program.ts",
-    ...["--outFile", "kernels.wasm", "-O3", "--noAssert", "--runtime", "stub", "--disableWarning", "112"],
+    ...["--outFile", "kernels.wasm", "-O2", "--noAssert", "--runtime", "stub", "--disableWarning", "112"],
     ...["--enable", `simd,threads,bulk-memory${relaxed ? ",relaxed-simd" : ""}`],
     ...["--importMemory", "--sharedMemory", "--initialMemory", "1", "--maximumMemory", "65536"],
     ...["--memoryBase", "4096"],
@@ -35,6 +50,8 @@ async function compileKernels(dispatch: string, { relaxed }: { relaxed: boolean 
       if (typeof contents !== "string") binary = contents;
     },
     listFiles: () => [],
+    // The compiler makes the instance, though its types ask for one.
+    transforms: [InlineHelpers as unknown as Transform],
   });
   if (error || !binary) throw new Error(`Cannot compile the kernels: ${error?.message}\n${stderr}`);
   return binary;

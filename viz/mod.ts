@@ -7,6 +7,7 @@ export { encodeApng } from "./image/apng.ts";
 export { type CaptionedGrid, captionedGrid, type CaptionedGridOptions } from "./image/captioned_grid.ts";
 export { colormap, type ColormapName, colormapNames, type Palette } from "./image/colormap.ts";
 export { type Figure, figure, type FigureFrame, type FigureLayout, type Trace } from "./figure/figure.ts";
+export { figureRow, type LegendEntry } from "./figure/figure_row.ts";
 export { checkEvolution, evenTimes, type Evolution, imageSizeOf } from "./flow/evolution.ts";
 export { type FlowField, flowFields } from "./flow/flow_cell.ts";
 export {

@@ -1,5 +1,13 @@
 import { type Tensor, tensor } from "../../kernels/mod.ts";
-import { type GuidanceOptions, guided, type Model, noneOf, type VelocityField } from "../../models/mod.ts";
+import {
+  autoguided,
+  type GuidanceOptions,
+  guided,
+  type Model,
+  noneOf,
+  type VelocityField,
+} from "../../models/mod.ts";
+import type { Drawable } from "./drawable.ts";
 
 /** How samples are guided by their labels. */
 export interface Guidance extends Pick<GuidanceOptions, "interval" | "zeroStar"> {
@@ -24,6 +32,15 @@ export function fieldOf(
     field: guided(model, { ...asked.guidance, none: noneOf(model) }),
     condition: tensor(asked.labels),
   };
+}
+
+/** The field that samples are drawn by: that of {@linkcode fieldOf}, or guided away from what the network was. */
+export function samplingFieldOf(
+  { model, weaker }: Pick<Drawable, "model" | "weaker">,
+  asked: Asked | undefined,
+): { readonly field: VelocityField; readonly condition?: Tensor } {
+  if (asked || !weaker) return fieldOf(model, asked);
+  return { field: autoguided(model, weaker.model, weaker.scale) };
 }
 
 /** Samples for a grid, one column a class. */

@@ -2,6 +2,7 @@ import { ConfigError } from "../settings/setting.ts";
 import type { Classes } from "../settings/tasks/classes.ts";
 import { givenGuidance, type GuidingConfig, usualGuidance } from "../settings/tasks/guiding.ts";
 import type { SampleConfig } from "../settings/tasks/sample.ts";
+import { autoguidanceInWords, type Weaker } from "./weaker.ts";
 import { type Asked, type Guidance, guidanceInWords, inFullRows, runsTwice } from "./asked.ts";
 
 /** The images that a command line asks for. */
@@ -17,18 +18,27 @@ export interface AskedFor {
   readonly words: string;
 }
 
+/** What is known of a network that images are asked of. */
+interface AskedNetwork {
+  /** 0 without. */
+  readonly classes: number;
+  /** What it may be guided away from. */
+  readonly weaker: Weaker | undefined;
+  /** Name of its file, for errors. */
+  readonly source: string;
+}
+
 /**
  * The images that a command line asks of a network.
  *
- * @param classes of the network, 0 without
- * @param source name of its file, for errors
  * @throws {ConfigError} if the network does not have a class, or has none to guide by
  */
-export function askedFor(config: SampleConfig, classes: number, source: string): AskedFor {
+export function askedFor(config: SampleConfig, { classes, weaker, source }: AskedNetwork): AskedFor {
   const { count, columns, class: choice } = config;
   if (classes === 0) {
-    checkNoClass(config, source);
-    return { count, columns, guided: false, words: "" };
+    checkNoClass(weaker ? { ...config, guidance: null } : config, source);
+    const words = weaker ? `, ${autoguidanceInWords(weaker.scale)}` : "";
+    return { count, columns, guided: weaker !== undefined && weaker.scale !== 1, words };
   }
   if (choice === "none") return { count, columns, guided: false, words: " without a class" };
   const chosen = chosenClasses(choice ?? "all", classes, source);

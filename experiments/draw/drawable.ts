@@ -1,6 +1,7 @@
 import type { Asked } from "./asked.ts";
 import type { Model, Normalization, SolverName } from "../../models/mod.ts";
 import type { ImageSize } from "../../viz/mod.ts";
+import type { Weaker } from "./weaker.ts";
 
 /** A network to draw from, with what is known of its images; a loaded checkpoint says all of it. */
 export interface Drawable {
@@ -8,6 +9,8 @@ export interface Drawable {
   readonly normalization: Normalization;
   /** [C, H, W] of an image. */
   readonly shape: ImageSize;
+  /** What its samples are guided away from where no classes are asked for; their flows are shown without. */
+  readonly weaker?: Weaker;
 }
 
 /** How samples are drawn. */

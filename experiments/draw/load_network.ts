@@ -4,14 +4,28 @@ import {
   decodeSafetensors,
   loadCheckpoint,
   modelTypeOf,
+  paths,
+  predictions,
 } from "../../models/mod.ts";
 import { normalizationTo } from "../data/image_source.ts";
 import { ConfigError, flagOf } from "../settings/setting.ts";
+import { variantName } from "../settings/variant.ts";
 import type { NetworkFlags } from "../settings/tasks/network.ts";
 
 /** The flags that stand for a field of a file's metadata. */
 const flagsFor = {
-  config: ["model", "filters", "tEmb", "attn", "groups", "timeEmbedding", "channels", "classes"],
+  config: [
+    "model",
+    "filters",
+    "tEmb",
+    "attn",
+    "groups",
+    "timeEmbedding",
+    "path",
+    "prediction",
+    "channels",
+    "classes",
+  ],
   normalization: ["normalize"],
   image_size: ["imageSize"],
 } as const satisfies Record<string, readonly (keyof NetworkFlags)[]>;
@@ -42,7 +56,7 @@ export function loadNetwork(bytes: Uint8Array, source: string, flags: NetworkFla
 }
 
 function configOf(flags: NetworkFlags, source: string): CheckpointInfo["config"] {
-  const { model, filters, tEmb, attn, groups, timeEmbedding, channels, classes } = flags;
+  const { model, filters, tEmb, attn, groups, timeEmbedding, path, prediction, channels, classes } = flags;
   if (model === null || filters === null || tEmb === null) {
     const missing = (["model", "filters", "tEmb"] as const).filter((name) => flags[name] === null);
     throw new ConfigError(
@@ -55,6 +69,8 @@ function configOf(flags: NetworkFlags, source: string): CheckpointInfo["config"]
     ...attn !== null && { attn },
     ...groups !== null && { groups },
     ...timeEmbedding !== null && { timeEmbedding },
+    ...path !== null && { path: variantName(paths, path) },
+    ...prediction !== null && { prediction: variantName(predictions, prediction) },
     ...channels !== null && { channels },
     ...classes !== null && { classes },
   };

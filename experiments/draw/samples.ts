@@ -13,7 +13,7 @@ import { optionsOf } from "../../models/nets/networks.ts";
 import { streams } from "../../models/random/streams.ts";
 import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 import { RunError } from "../run/atomic_write.ts";
-import { type Asked, fieldOf } from "./asked.ts";
+import { type Asked, fieldOf, samplingFieldOf } from "./asked.ts";
 import type { Drawable, Drawing } from "./drawable.ts";
 import { finiteImages } from "./finite_images.ts";
 
@@ -27,10 +27,11 @@ const batch = 64;
  * @throws {RunError} if a value is not finite
  */
 export function drawSamples(
-  { model, normalization, shape }: Drawable,
+  drawable: Drawable,
   { count, seed, steps, solver, asked }: Drawing,
 ): Promise<Float32Array> {
-  const { field, ...condition } = fieldOf(model, asked);
+  const { normalization, shape } = drawable;
+  const { field, ...condition } = samplingFieldOf(drawable, asked);
   const x1 = sample(field, { count, seed, steps, solver, shape, ...condition });
   return x1.read().then((values) => finiteImages("draw samples", toPixels(values, normalization)));
 }
@@ -65,21 +66,21 @@ export function drawSamplesInBatches(
  * @param x0 noise, f32[N, C, H, W]
  */
 export async function drawFromNoise(
-  { model, normalization }: Drawable,
+  drawable: Drawable,
   x0: Tensor,
   asked: Asked | undefined,
   how: FlowSolver,
   onProgress: OnSamples,
 ): Promise<DrawnSamples> {
-  const { path = "linear" } = optionsOf(model) ?? {};
+  const { path = "linear" } = optionsOf(drawable.model) ?? {};
   if (how.method === "stochastic" && path !== "linear") {
     throw new RunError(
       `Cannot draw samples by ${how.solver}: the network is for the ${path} path (expected another solver)`,
     );
   }
-  const { field, ...condition } = fieldOf(model, asked);
+  const { field, ...condition } = samplingFieldOf(drawable, asked);
   const { samples, ...cost } = await solveFlow(field, x0, how, inBatches({ ...condition, onProgress }));
-  return { pixels: finiteImages("draw samples", toPixels(samples, normalization)), ...cost };
+  return { pixels: finiteImages("draw samples", toPixels(samples, drawable.normalization)), ...cost };
 }
 
 /** Noise that images come from, and what it cost to find it. */

@@ -15,7 +15,7 @@ export interface ComparisonOptions extends Watch {
   readonly count: number;
   /** Seed of their noise. */
   readonly seed: number;
-  /** Guidance by the class. */
+  /** See {@linkcode EvaluationOptions}. */
   readonly guidance: number;
 }
 

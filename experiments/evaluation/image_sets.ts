@@ -1,8 +1,10 @@
 import { asBytes, type FlowSolver, flowSolvers, noise, toPixels } from "../../models/mod.ts";
 import { timesOf } from "../../models/solve/time_grids.ts";
-import { type Asked, fieldOf, guidanceInWords, runsTwice } from "../draw/asked.ts";
+import { type Asked, guidanceInWords, runsTwice, samplingFieldOf } from "../draw/asked.ts";
+import type { Drawable } from "../draw/drawable.ts";
 import { costInWords } from "../draw/solver_cost.ts";
 import { drawSamplesInBatches } from "../draw/samples.ts";
+import { autoguidanceInWords } from "../draw/weaker.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import type { Points } from "../../models/measures/points.ts";
 import type { Cost } from "./evaluation.ts";
@@ -16,10 +18,10 @@ const guess = 60;
 
 /** Evaluations of the network that drawing the samples takes; a guess where they choose their own steps. */
 export function samplingEvaluations(
-  { classes }: Pick<Subject, "classes">,
+  subject: Subject,
   { count, how, guidance }: Pick<EvaluationOptions, "count" | "how" | "guidance">,
 ): number {
-  return count * evaluationsEach(how) * runsOf(classes, guidance);
+  return count * evaluationsEach(how) * runsOf(subject, guidance);
 }
 
 function evaluationsEach(how: FlowSolver): number {
@@ -47,13 +49,15 @@ export interface DrawnImages extends Pick<Trial, "field" | "asked"> {
  * @throws {SolverError} if a solver cannot go on
  */
 export async function drawFor(
-  { drawable, classes }: Subject,
+  subject: Subject,
   { count, seed, how, guidance }: Pick<EvaluationOptions, "count" | "seed" | "how" | "guidance">,
   advance: Advance,
 ): Promise<DrawnImages> {
   const started = performance.now();
-  const asked = askedOf(classes, count, guidance);
-  const each = evaluationsEach(how) * runsOf(classes, guidance);
+  const asked = askedOf(subject.classes, count, guidance);
+  const drawable = guidedBy(subject.drawable, guidance);
+  const runs = runsOf(subject, guidance);
+  const each = evaluationsEach(how) * runs;
   let counted = 0;
   const { pixels, ...cost } = await drawSamplesInBatches(
     drawable,
@@ -66,22 +70,35 @@ export async function drawFor(
     },
   );
   return {
-    field: fieldOf(drawable.model, asked).field,
+    field: samplingFieldOf(drawable, asked).field,
     ...asked && { asked: asked.labels },
     pixels: { values: asBytes(pixels), rows: count, width: pixels.length / count },
     evaluations: cost.evaluations,
-    runs: runsOf(classes, guidance),
+    runs,
     seconds: (performance.now() - started) / 1000,
     words: [
-      costInWords(cost) + (runsOf(classes, guidance) > 1 ? " with and without the class" : ""),
+      costInWords(cost) +
+      (runs > 1 ? asked ? " with and without the class" : " of the network and its early self" : ""),
       ...asked ? ["equally many of each class", guidanceInWords(asked.guidance)] : [],
+      ...drawable.weaker ? [autoguidanceInWords(guidance)] : [],
     ].join(", "),
   };
 }
 
-/** How often the network runs in an evaluation of the field: guided, with and without the class. */
-export function runsOf(classes: number, guidance: number): number {
-  return classes > 0 && runsTwice({ scale: guidance }) ? 2 : 1;
+/** How often a network runs in an evaluation of the field: guided, with and without the class, or now and early on. */
+export function runsOf(
+  { classes, drawable }: Pick<Subject, "classes" | "drawable">,
+  guidance: number,
+): number {
+  const twice = classes > 0
+    ? runsTwice({ scale: guidance })
+    : guidedBy(drawable, guidance).weaker !== undefined;
+  return twice ? 2 : 1;
+}
+
+/** A network that is guided so much away from what it was, if that is known of it. */
+function guidedBy({ weaker, ...drawable }: Drawable, scale: number): Drawable {
+  return weaker && scale !== 1 ? { ...drawable, weaker: { ...weaker, scale } } : drawable;
 }
 
 /** Equally many samples of each class, in turn; of a network without classes there is nothing to ask. */

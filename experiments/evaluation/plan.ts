@@ -1,6 +1,7 @@
 import { judgeOf, type JudgeOptions } from "../judge/judge_of.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import { featureCount } from "../../models/judge/classifier.ts";
+import { weightsFile } from "../run/layout.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { solverSpec } from "../settings/solver_spec.ts";
@@ -37,12 +38,12 @@ export function planOf(words: EvaluateWords, subject: Subject, usual: number): E
 }
 
 /** Real images of each kind that there are to compare samples with. */
-function mostImages({ data, trained }: Subject): number {
+function mostImages({ data, trained }: Pick<Subject, "data" | "trained">): number {
   return Math.min(data.test.count, trained.length);
 }
 
 /** @throws {ConfigError} if there are not as many real images, or too few samples for the covariance of their features */
-export function checkCount(count: number, subject: Subject): void {
+export function checkCount(count: number, subject: Pick<Subject, "data" | "trained">): void {
   const { data, trained } = subject;
   const most = mostImages(subject);
   if (count > most) {
@@ -60,17 +61,22 @@ export function checkCount(count: number, subject: Subject): void {
 }
 
 /**
- * The guidance by the class with which samples are drawn.
+ * The guidance with which samples are drawn.
  *
  * @param given null for that of the run
- * @throws {ConfigError} if it is given for a network that cannot be asked for a class
+ * @throws {ConfigError} if it is given for a network without classes and early weights
  */
 export function guidanceFor(
   given: number | null,
-  { classes, guidance = 1 }: Pick<Subject, "classes" | "guidance">,
+  { classes, drawable, guidance = 1 }: Pick<Subject, "classes" | "guidance"> & {
+    /** What the network may be guided away from, if it has no classes. */
+    readonly drawable: { readonly weaker?: unknown };
+  },
 ): number {
-  if (given === null || classes > 0) return given ?? guidance;
+  if (classes > 0 || drawable.weaker !== undefined) return given ?? guidance;
+  if (given === null) return 1;
   throw new ConfigError(
-    `Cannot use --guidance ${given}: the network was trained without classes (leave it out)`,
+    `Cannot use --guidance ${given}: the network was trained without classes, and there is no ` +
+      `${weightsFile("early")} to guide it away from (leave it out)`,
   );
 }

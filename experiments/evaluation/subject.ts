@@ -5,6 +5,7 @@ import { sha256 } from "../data/mnist.ts";
 import { splitImages } from "../data/split.ts";
 import { checkFit } from "../draw/check_fit.ts";
 import type { Drawable } from "../draw/drawable.ts";
+import { readWeaker } from "../draw/weaker.ts";
 import { readCheckpoint } from "../draw/read_weights.ts";
 import { findWeights, noWeights } from "../run/run_weights.ts";
 import { RunError } from "../run/atomic_write.ts";
@@ -24,7 +25,7 @@ export interface Subject {
   readonly weights: Evaluation["weights"];
   /** Number of classes that the network can be asked for; 0 without. */
   readonly classes: number;
-  /** Guidance by its class, with which its run draws samples. */
+  /** Guidance with which its run draws samples: by the class, or away from what the network was. */
   readonly guidance?: number;
   /** How its run draws samples, as `solverSpec` reads it. */
   readonly drawnBy?: string;
@@ -52,8 +53,11 @@ export async function subjectOfRun(run: string): Promise<Subject> {
   }
   const metrics = await readMetrics(join(run, runFile.metrics));
   const step = lastStep(metrics);
+  const subject = subjectOf(bytes, found.path, data);
+  const weaker = subject.classes === 0 ? await readWeaker(run, config.guidance) : undefined;
   return {
-    ...subjectOf(bytes, found.path, data),
+    ...subject,
+    drawable: { ...subject.drawable, ...weaker && { weaker } },
     trained: splitImages(data.train.count, config).train,
     weights: { file: found.path.slice(run.length + 1), sha256: await sha256(bytes.slice()), step },
     drawnBy: `${config.solver}:steps=${config.sampleSteps}`,

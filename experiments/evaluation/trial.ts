@@ -14,7 +14,7 @@ export interface EvaluationOptions {
   /** Seed of the noise. */
   readonly seed: number;
   readonly how: FlowSolver;
-  /** Guidance by the class, of a network that can be asked for one; 1 is none, 0 draws without class. */
+  /** Guidance by the class, where 0 draws without class, or away from what the network was; 1 is none. */
   readonly guidance: number;
   /** The solver in words, such as `heun, 20 steps`. */
   readonly words: string;

@@ -5,6 +5,7 @@ import { MeasureError } from "../../models/measures/points.ts";
 import { PythonError } from "../python/python_environment.ts";
 import { RunError } from "../run/run_folder.ts";
 import { ConfigError } from "../settings/setting.ts";
+import { SlurmError } from "../study/launch/slurm/commands.ts";
 import { ServerError } from "../tracking/http.ts";
 import { printable, say } from "../terminal/output.ts";
 
@@ -26,6 +27,7 @@ const explained = [
   SafetensorsError,
   ServerError,
   ShapeError,
+  SlurmError,
   SolverError,
   StateError,
   TrainingError,

@@ -19,10 +19,14 @@ export interface Progress {
  * @param width maximum number of characters; the bar takes up to 40 of those that the numbers leave, if any
  */
 export function progressLine(progress: Progress, width: number): string {
-  const text = progressText(progress);
+  return barredLine(progressText(progress), shareDone(progress), width);
+}
+
+/** A text behind a bar, filled to a share of it, that takes up to 40 of the characters that the text leaves. */
+export function barredLine(text: string, share: number, width: number): string {
   const cells = Math.min(40, width - text.length - 1);
   if (cells < 5) return text.slice(0, width);
-  const full = Math.floor(shareDone(progress) * cells);
+  const full = Math.floor(share * cells);
   return "█".repeat(full) + "░".repeat(cells - full) + " " + text;
 }
 
@@ -52,7 +56,8 @@ function shareDone({ step, totalSteps }: Progress): number {
   return totalSteps > 0 ? Math.min(1, step / totalSteps) : 0;
 }
 
-function clock(seconds: number): string {
+/** Seconds as `4:05` or `1:02:05`. */
+export function clock(seconds: number): string {
   const whole = Math.round(seconds);
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
   const ending = String(whole % 60).padStart(2, "0");

@@ -5,6 +5,7 @@ import type { Paths, ReportRun, Series } from "../../viz/report/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { countWeights } from "./count_weights.ts";
 import { guidanceInWords } from "../draw/asked.ts";
+import { autoguidanceInWords } from "../draw/weaker.ts";
 import { readFlowPaths } from "../draw/path_file.ts";
 import { findFlowSnapshots } from "../draw/snapshot_files.ts";
 import { readLossByTime } from "../draw/loss_by_time.ts";
@@ -73,15 +74,19 @@ async function readReportRun(folder: string, name: string): Promise<ReportRun> {
     ...quality && { quality },
     ...solvers && { solvers },
     ...samplesPng && { samplesPng },
-    ...config.conditional === true && { samplesText: `one column a class, ${guidanceOf(config)}` },
+    ...samplesTextOf(config),
     ...await readEvolutions(folder),
     ...paths && { paths },
   };
 }
 
-/** The guidance of a run's pictures, in words. */
-function guidanceOf({ guidance }: Readonly<Record<string, unknown>>): string {
-  return guidanceInWords({ scale: typeof guidance === "number" ? guidance : 1 });
+/** How a run's samples were drawn, in words. */
+function samplesTextOf(
+  { conditional, guidance }: Readonly<Record<string, unknown>>,
+): Pick<ReportRun, "samplesText"> {
+  const scale = typeof guidance === "number" ? guidance : 1;
+  if (conditional === true) return { samplesText: `one column a class, ${guidanceInWords({ scale })}` };
+  return scale === 1 ? {} : { samplesText: `${autoguidanceInWords(scale)}; flows are drawn without` };
 }
 
 /** One of a run's metrics over the steps; numbers that are not finite cannot be drawn and are left out. */

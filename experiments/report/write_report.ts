@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type Comparison, type ReportData, reportHtml } from "../../viz/report/mod.ts";
+import { type Comparison, type ReportData, reportHtml, type StudyFindings } from "../../viz/report/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
 import { lossWarning } from "../settings/loss_meaning.ts";
@@ -18,12 +18,17 @@ export function reportPath(runs: readonly string[]): string {
  * @param out the file
  * @param compare compares several runs after all are read; without it they are not compared
  * @param live whether the report holds weights and library, so that it draws new samples in a browser
+ * @param study what a study of the runs found, which stands above them
  * @throws {RunError} if a run cannot be read or the file cannot be written; then nothing is written
  */
 export async function writeReport(
   runs: readonly string[],
   out: string,
-  { compare, live = true }: { compare?: () => Promise<Comparison | undefined>; live?: boolean } = {},
+  { compare, live = true, study }: {
+    readonly compare?: () => Promise<Comparison | undefined>;
+    readonly live?: boolean;
+    readonly study?: StudyFindings;
+  } = {},
 ): Promise<void> {
   const read = await readReportRuns(runs);
   const warning = lossWarning(read.map(({ settings }) => Object.fromEntries(settings)));
@@ -34,6 +39,7 @@ export async function writeReport(
       runs: read,
       ...warning !== undefined && { lossWarning: warning },
       ...comparison && { comparison },
+      ...study && { study },
       live: await readLive(runs, live),
     }),
   );

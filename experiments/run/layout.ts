@@ -8,6 +8,8 @@ export const runFile = {
   config: "config.json",
   /** The machine and the code of its first session. */
   environment: "environment.json",
+  /** The kernels that it trains with, on a device that has a choice. */
+  kernels: "kernels.json",
   /** What was measured, a line for each time. */
   metrics: "metrics.jsonl",
   /** What `--resume` goes on from. */
@@ -43,10 +45,12 @@ export const runFolder = {
   samples: "samples",
   /** Flows of samples, and paths. */
   flow: "flow",
+  /** Of a study: the runs nested in it. */
+  cells: "cells",
 } as const;
 
-/** Weights that a run keeps: of the last step, of the lowest validation loss, averaged. */
-export type WeightsName = "last" | "best" | "ema";
+/** Weights that a run keeps: of the last step, of the lowest validation loss, averaged, and averaged early on. */
+export type WeightsName = "last" | "best" | "ema" | "early";
 
 /** The file of weights, e.g. `ema.safetensors`. */
 export function weightsFile(name: WeightsName): string {

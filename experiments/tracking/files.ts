@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { openContained } from "../run/contained.ts";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import type { SentFile } from "./cursor.ts";
-import { runFile } from "../run/layout.ts";
+import { runFile, runFolder } from "../run/layout.ts";
 
 /** A file of a run folder. */
 export interface RunFile {
@@ -30,7 +30,7 @@ export async function runFiles(run: string, below = ""): Promise<RunFile[]> {
   const files: RunFile[] = [];
   for await (const { name, isFile, isDirectory } of Deno.readDir(join(run, below))) {
     const path = below === "" ? name : `${below}/${name}`;
-    if (isOwn(path)) continue;
+    if (isOwn(path) || path === runFolder.cells) continue;
     if (isDirectory && !(await exists(join(run, path, runFile.record)))) {
       files.push(...await runFiles(run, path));
     }
@@ -41,17 +41,28 @@ export async function runFiles(run: string, below = ""): Promise<RunFile[]> {
   return files.sort((a, b) => a.path < b.path ? -1 : 1);
 }
 
-/** The runs nested in a run, such as the models of a comparison, sorted by name. */
+/** The runs nested in a run, such as the models of a comparison and the cells of a study, sorted by name. */
 export async function nestedRuns(run: string): Promise<string[]> {
-  const nested: string[] = [];
+  const cells = join(run, runFolder.cells);
+  return [...await runsIn(run), ...await exists(cells) ? await runsIn(cells) : []];
+}
+
+async function runsIn(folder: string): Promise<string[]> {
+  const runs: string[] = [];
   try {
-    for await (const { name, isDirectory } of Deno.readDir(run)) {
-      if (isDirectory && await exists(join(run, name, runFile.record))) nested.push(join(run, name));
+    for await (const { name, isDirectory } of Deno.readDir(folder)) {
+      if (isDirectory && await exists(join(folder, name, runFile.record))) runs.push(join(folder, name));
     }
   } catch (error) {
-    throw new RunError(`Cannot read ${run}: ${reasonOf(error)}`);
+    throw new RunError(`Cannot read ${folder}: ${reasonOf(error)}`);
   }
-  return nested.sort();
+  return runs.sort();
+}
+
+/** The folder whose runs a run may be nested in: that of a study lies beside its cells' folder. */
+export function folderAround(run: string): string {
+  const folder = dirname(resolve(run));
+  return basename(folder) === runFolder.cells ? dirname(folder) : folder;
 }
 
 /** A file to send; its content stays as opened, even if another file replaces it. */

@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { RunError } from "../run/atomic_write.ts";
 import { parseMetrics } from "../run/metrics_log.ts";
 import { hasCode, type MlflowClient, type ServerRun } from "./client.ts";
 import { type Cursor, newCursor, readCursor, writeCursor } from "./cursor.ts";
 import { describe, idTag } from "./description.ts";
 import { keyOf, type MetricEntry, metricEntry } from "./entries.ts";
-import { isOwn, OpenFile, runFiles } from "./files.ts";
+import { folderAround, isOwn, OpenFile, runFiles } from "./files.ts";
 import { ServerError } from "./http.ts";
 import { linesFrom } from "./lines.ts";
 import { readRecord, type RunRecord } from "./record.ts";
@@ -147,7 +147,7 @@ export class Mirror {
 
   /** The server's id of the run whose folder contains this one. */
   async #parent(): Promise<string | undefined> {
-    const folder = dirname(this.run);
+    const folder = folderAround(this.run);
     if (await readRecord(folder) === undefined) return undefined;
     const runId = (await readCursor(folder, this.client.url))?.runId;
     if (runId) return runId;

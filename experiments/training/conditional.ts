@@ -1,5 +1,5 @@
 import type { Dataset } from "../data/dataset.ts";
-import { ConfigError, type TrainingConfig } from "../settings/tasks/train_config.ts";
+import { ConfigError, type TrainingConfig, unlabelled } from "../settings/tasks/train_config.ts";
 
 /**
  * Decides whether a run gives labels to its network, now that its data is known.
@@ -12,17 +12,13 @@ export function decideConditional(
   { name, classes }: Pick<Dataset, "name" | "classes">,
   say: (message: string) => void,
 ): TrainingConfig {
-  if (classes > 0) return withoutEffect({ ...config, conditional: config.conditional !== false });
+  if (classes > 0) return { ...config, conditional: config.conditional !== false };
   if (config.conditional === true) {
     throw new ConfigError(
       `Cannot use --conditional: the data set ${name} has no labels (expected some, or --no-conditional)`,
     );
   }
-  if (config.conditional === "auto") say(`Training without labels: the data set ${name} has none`);
-  return withoutEffect({ ...config, conditional: false });
-}
-
-/** What `config.json` says of guidance where there is none. */
-function withoutEffect(config: TrainingConfig): TrainingConfig {
-  return config.conditional === true ? config : { ...config, guidance: 1 };
+  if (config.conditional === false) return config;
+  say(`Training without labels: the data set ${name} has none`);
+  return { ...config, conditional: false, guidance: unlabelled(config.guidance) };
 }

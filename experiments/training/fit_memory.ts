@@ -1,7 +1,7 @@
 import { type Device, type MemoryPlan, scope } from "../../kernels/mod.ts";
 import { blankInitialiser, countParameters, HeldOutLoss, Sampler } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
-import { fieldOf, inFullRows } from "../draw/asked.ts";
+import { inFullRows, samplingFieldOf } from "../draw/asked.ts";
 import { TrainingError } from "../program/command.ts";
 import { heldOutOptions } from "../settings/tasks/objective.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
@@ -112,7 +112,10 @@ function planRun(
   const [inGrid, flows] = [samples, flowSamples].map((count) => inFullRows(count, source.classes));
   const images = Math.max(Math.min(inGrid, 256), flows, Math.min(pathSamples, batchSize));
   const asked = source.classes > 0 ? { labels: new Uint32Array(images), guidance: { scale } } : undefined;
-  const { field, ...condition } = fieldOf(averaged, asked);
+  const { field, ...condition } = samplingFieldOf({
+    model: averaged,
+    weaker: { model: averaged, scale },
+  }, asked);
   const plans = [
     trainer.plan(batchSize),
     ...[held, held], // of validation, which is kept, and test

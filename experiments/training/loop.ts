@@ -2,14 +2,14 @@ import { join } from "node:path";
 import { BatchOrder, progressAt, type Schedule, Trainer } from "../../models/mod.ts";
 import type { Measured, TrainedRun } from "../artifacts/artifact.ts";
 import { writeArtifacts } from "../artifacts/artifacts.ts";
-import { drawableOf } from "../draw/drawable.ts";
 import { TrainingError } from "../program/command.ts";
 import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 import type { ProgressBar } from "../program/progress.ts";
-import { runFile, weightsFile } from "../run/layout.ts";
-import { readMetrics } from "../run/metrics_log.ts";
+import { weightsFile } from "../run/layout.ts";
 import { objectiveOf } from "../settings/tasks/objective.ts";
 import type { Tracker } from "../tracking/tracker.ts";
+import { EarlyWeights } from "./early_weights.ts";
+import { isComplete, isMeasured } from "./is_complete.ts";
 import { LossLog } from "./loss_log.ts";
 import { PairedBatches } from "./paired_batches.ts";
 import { restoreRunState, saveRun, saveWeights } from "./run_state.ts";
@@ -31,6 +31,7 @@ export class TrainingLoop implements Disposable {
   readonly #losses: LossLog;
   readonly #validation: Validation;
   readonly #grids: SampleGrids;
+  readonly #early: EarlyWeights;
   #totalSteps: number;
   #tracker!: Tracker;
   #elapsedBefore = 0;
@@ -48,6 +49,7 @@ export class TrainingLoop implements Disposable {
     this.#losses = new LossLog(this.#order, config.logEvery, () => this.#adviceOnDivergence());
     this.#validation = new Validation(network.averaged, source, config, validation);
     this.#grids = new SampleGrids(network.averaged, source, config);
+    this.#early = new EarlyWeights(session);
     const byEpochs = config.epochs > 0 ? this.#order.stepsFor(config.epochs) : Infinity;
     this.#totalSteps = Math.min(byEpochs, config.maxSteps > 0 ? config.maxSteps : Infinity);
   }
@@ -86,7 +88,7 @@ export class TrainingLoop implements Disposable {
     this.#savedStep = progress.step;
     const spent = config.maxMinutes > 0 && this.#elapsedBefore >= config.maxMinutes * 60;
     if (spent) this.#totalSteps = Math.min(this.#totalSteps, progress.step);
-    if (progress.step >= this.#totalSteps && await this.#isComplete()) {
+    if (progress.step >= this.#totalSteps && await isComplete(run, progress.step)) {
       const minutes = (this.#elapsedBefore / 60).toFixed(1);
       throw new TrainingError(
         `Nothing left to do: the run is at step ${progress.step} of ${this.#totalSteps}, after ` +
@@ -132,7 +134,7 @@ export class TrainingLoop implements Disposable {
    * @throws {TrainingError} if a loss or weight becomes NaN or infinite
    */
   async run(tracker: Tracker, bar?: ProgressBar): Promise<TrainingOutcome> {
-    const { config, signal, network, source, ...session } = this.#session;
+    const { config, signal, source, ...session } = this.#session;
     const trainer = this.#trainer;
     this.#tracker = tracker;
     if (trainer.step === 0 && !await this.#isMeasured("image/samples")) await this.#logGrid();
@@ -147,6 +149,7 @@ export class TrainingLoop implements Disposable {
       const msPerStep = (performance.now() - started) / losses.length;
       burst = Math.min(Math.max(Math.floor(burstMs / msPerStep), 1), Trainer.maxOpenLosses / 2);
       const isOver = (epochs: number) => this.#order.endsWithin(from, trainer.step, epochs);
+      if (trainer.step === this.#early.stepOf(this.#totalSteps)) await this.#early.keep();
       if (isOver(config.valEpochs)) await this.#validate();
       if (isOver(config.sampleEpochs)) await this.#logGrid();
       if (isOver(1) || performance.now() - this.#savedMs > config.checkpointMinutes * 60e3) {
@@ -158,7 +161,7 @@ export class TrainingLoop implements Disposable {
     if (!signal.aborted) await this.#validate();
     await this.#save();
     bar?.finish();
-    const trained = { ...session, config, source, drawable: drawableOf(network.averaged, source) };
+    const trained = { ...session, config, source, drawable: await this.#early.drawable() };
     const { done, testLoss } = await this.#writeArtifacts(trained);
     return {
       step: trainer.step,
@@ -181,7 +184,8 @@ export class TrainingLoop implements Disposable {
     const from = trainer.step;
     const intervals = [1, config.valEpochs, config.sampleEpochs];
     const events = intervals.map((epochs) => this.#order.endAfter(from, epochs));
-    const end = Math.min(from + count, this.#totalSteps, ...events);
+    const early = this.#early.stepOf(this.#totalSteps);
+    const end = Math.min(from + count, this.#totalSteps, ...from < early ? [early] : [], ...events);
     const learningRates: number[] = [];
     for (const examples of await this.#pairs.batches(from, end)) {
       const learningRate = this.#schedule.learningRate(progressAt(trainer.step, this.#totalSteps));
@@ -261,16 +265,9 @@ export class TrainingLoop implements Disposable {
     this.#savedStep = step;
   }
 
-  /** Whether an earlier session ended at this step with all artifacts written. */
-  async #isComplete(): Promise<boolean> {
-    const report = join(this.#session.run, runFile.report);
-    return await this.#isMeasured("test_loss") && await Deno.stat(report).then(() => true, () => false);
-  }
-
   /** Whether a metric of this step is already in the log. */
-  async #isMeasured(name: string): Promise<boolean> {
-    const metrics = await readMetrics(join(this.#session.run, runFile.metrics));
-    return metrics.some((line) => line.step === this.#trainer.step && name in line);
+  #isMeasured(name: string): Promise<boolean> {
+    return isMeasured(this.#session.run, this.#trainer.step, name);
   }
 
   async #writeArtifacts(trained: TrainedRun): Promise<{ done: boolean; testLoss: number | undefined }> {

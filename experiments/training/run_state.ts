@@ -34,7 +34,7 @@ export async function saveRun(
   add("p", parameters);
   add("o", optimizer);
   add("e", ema);
-  if (!tensors.values().every(({ data }) => data.every(Number.isFinite))) return false;
+  if (!isFiniteState(tensors)) return false;
   await saveWeights(run, "last", network, source, parameters);
   if (ema) await saveWeights(run, "ema", network, source, ema);
   await writeAtomic(
@@ -42,6 +42,11 @@ export async function saveRun(
     encodeSafetensors(tensors, { progress: encodeProgress(progress) }),
   );
   return true;
+}
+
+/** Whether all values of a state are finite. */
+export function isFiniteState(state: State): boolean {
+  return state.values().every(({ data }) => data.every(Number.isFinite));
 }
 
 /** What to do about a state that cannot be used. */

@@ -15,6 +15,7 @@ import { gauges } from "../tracking/gauges.ts";
 import type { RecordedDataset } from "../tracking/record.ts";
 import { startTracking, trackingOf } from "../tracking/start.ts";
 import { tracked } from "../tracking/tracker.ts";
+import { tuneKernels } from "../tuning/tune_kernels.ts";
 import { checkCoupling } from "./check_coupling.ts";
 import { checkPictures } from "./check_pictures.ts";
 import { decideConditional } from "./conditional.ts";
@@ -121,6 +122,8 @@ async function trainOn(device: Device, given: TrainingConfig, options: RunOption
     if (fixed) await writeConfig(run, config);
     say(describe(config, network, device) + `\nrun folder ${run}`);
     if (config.data !== null) say(describeData(factsOfData(data)));
+    const { tune } = config;
+    await tuneKernels(network.trainer, { device, tune, run, resumed: resumed !== undefined, say, terminal });
     await compileKernels(network.trainer, terminal);
     if (!fixed) {
       const repeatable = await loop.fixSteps() ? { maxSteps: loop.totalSteps, maxMinutes: 0 } : {};

@@ -1,4 +1,5 @@
 import type { Port } from "../core/signature.ts";
+import type { KernelChoice, TuneOptions } from "./choice.ts";
 import type { WasmCall } from "./cpu/wasm_call.ts";
 
 /** Arrays that an op's reference reads and writes: f32 on the CPU device, f64 in tests, u32 for bytes and indices. */
@@ -15,6 +16,8 @@ export interface Tuning {
    * keep the device busy, or 1 if the device itself splits work.
    */
   readonly pieces: number;
+  /** The candidate that runs a call, where one was chosen for it; else the kernel's table decides. */
+  readonly candidate?: string;
 }
 
 /** How many groups of invocations that share workgroup memory, and how many lanes in each. */
@@ -36,6 +39,8 @@ export interface Kernel {
   readonly ports: readonly (Port & { readonly writable: boolean; readonly reads: boolean })[];
   /** Which of the dims are f32 in the kernel's uniform; all others are u32. */
   readonly floats: ReadonlySet<string>;
+  /** Names of the ways in which a call can run, first the one that runs if none is chosen; absent if there is only one. */
+  readonly candidates?: (dims: Dims, tuning: Tuning) => readonly string[];
   /** Dims that are compiled into the shader of a call: each set of values is a pipeline. */
   readonly specialise: (dims: Dims, tuning: Tuning) => Dims;
   /** WGSL that defines `fn kernel(i: u32)`, or `fn kernel(group: u32, lane: u32)` for a kernel with `workgroups`. */
@@ -44,14 +49,31 @@ export interface Kernel {
   readonly invocations: (dims: Dims, tuning: Tuning) => number;
   /** Workgroups, if the kernel uses them with this tuning. */
   readonly workgroups: (dims: Dims, tuning: Tuning) => Workgroups | undefined;
+  /** Calls of other kernels that do the work in place of the WGSL above, undefined where it does it itself. */
+  readonly passes?: (dims: Dims, tuning: Tuning) => readonly Pass[] | undefined;
   /** The WebAssembly kernels that the CPU device calls, from the addresses of the buffers; undefined if none fits. */
   readonly wasm?: (
     addresses: Readonly<Record<string, number>>,
     dims: Dims,
   ) => readonly WasmCall[] | undefined;
+  /** Multiply-adds of a call; absent for ops that are not made of products. */
+  readonly multiplyAdds?: (dims: Dims) => number;
   /** The op in plain loops: the CPU device where it has no WebAssembly kernel, and the oracle of the tests. */
   readonly reference: (arrays: Record<string, NumberArray>, dims: Dims) => void;
 }
+
+/** One of the calls that together do the work of an op. */
+export interface Pass {
+  /** What runs. */
+  readonly kernel: Kernel;
+  /** Lengths and attributes of the call. */
+  readonly dims: Dims;
+  /** Memory of each port, in binding order. */
+  readonly buffers: readonly PassBuffer[];
+}
+
+/** A buffer of the op, by name, or scratch memory that its passes share, by number, with a size in elements of 4 bytes. */
+export type PassBuffer = string | { readonly scratch: number; readonly elements: number };
 
 /** Lengths and attributes of one call by name. */
 export type Dims = Readonly<Record<string, number>>;
@@ -82,6 +104,8 @@ export interface KernelCall {
   readonly dims: Dims;
   /** Ports whose ranges hold f16, two per element, on a device with `halfStorage`. */
   readonly half?: readonly string[];
+  /** The candidate to run; by default the one that the device has chosen, else that of the table. */
+  readonly candidate?: string;
 }
 
 /** Receives the progress of compilation. */
@@ -125,6 +149,13 @@ export interface Device {
   compile?(calls: readonly KernelCall[], progress: CompileProgress): Promise<void>;
   /** Memory that calls share besides their values while they run, in bytes; none if absent. */
   workspaceBytes?(calls: readonly Pick<KernelCall, "kernel" | "dims">[]): number;
+  /**
+   * Chooses, on devices that can run a call in several ways, the fastest by measuring: for these calls and all later ones
+   * of the same sizes. It runs on memory of its own, so no value changes.
+   *
+   * @returns how each call runs that has a choice
+   */
+  tune?(calls: readonly KernelCall[], options: TuneOptions): Promise<KernelChoice[]>;
   /** Waits until all queued work is done. */
   finished(): Promise<void>;
   /** Releases everything; the device cannot be used afterwards. */

@@ -2,7 +2,10 @@ import type { Device } from "../devices/device.ts";
 import type { Recording } from "./trace.ts";
 import type { Storage } from "../core/storage.ts";
 
-/** The memory that a recorded step needs, known before it runs. */
+/**
+ * The memory that a recorded step needs, known before it runs. Scratch memory within ops, which a device keeps once for all
+ * steps, is not counted.
+ */
 export interface MemoryPlan {
   /** Memory for all values of the step, in bytes. */
   readonly bytes: number;

@@ -1,3 +1,4 @@
+import type { KernelChoice, TuneOptions } from "../devices/choice.ts";
 import { type CompileProgress, type Device, DeviceError, type KernelCall } from "../devices/device.ts";
 import { forwardResults } from "./forwarding.ts";
 import { halfValues } from "./half_values.ts";
@@ -19,6 +20,13 @@ export interface RecordedStep<T> {
    * @param progress hears how many of the kernels that were not compiled yet are done
    */
   compile(progress?: CompileProgress): Promise<void>;
+  /**
+   * Measures, on devices that can run an op in several ways, which is the fastest for the sizes of this step, and takes it
+   * from then on. Results stay the same to rounding, and the same choice gives the same bits. It changes no value.
+   *
+   * @returns how each op runs that has a choice; on the CPU device none has
+   */
+  tune(options?: TuneOptions): Promise<KernelChoice[]>;
   /** Queues the whole step. */
   run(): void;
 }
@@ -167,6 +175,10 @@ function recordedStep<T>(
     async compile(progress = () => {}) {
       check();
       await device.compile?.(calls, progress);
+    },
+    async tune(options = {}) {
+      check();
+      return await device.tune?.(calls, options) ?? [];
     },
     run() {
       check();

@@ -1,6 +1,7 @@
 import {
   type CompileProgress,
   gradients,
+  type KernelChoice,
   type MemoryPlan,
   multiply,
   planMemory,
@@ -10,6 +11,7 @@ import {
   reshape,
   Tensor,
   tensor,
+  type TuneOptions,
 } from "../../kernels/mod.ts";
 import { checkCount } from "../../kernels/core/count.ts";
 import type { State } from "../files/state.ts";
@@ -152,6 +154,11 @@ export class Trainer {
    */
   async compile(progress?: CompileProgress): Promise<void> {
     await this.#step().compile(progress);
+  }
+
+  /** Chooses the fastest kernels for the sizes of a step by measuring; see `RecordedStep.tune()`. */
+  async tune(options?: TuneOptions): Promise<KernelChoice[]> {
+    return await this.#step().tune(options);
   }
 
   /**

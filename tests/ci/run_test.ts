@@ -16,8 +16,9 @@ function ci(output: string, status: number): [string, number] {
     Deno.writeTextFileSync(`${folder}/denow`, denow, { mode: 0o755 });
     const { code, stdout } = new Deno.Command("bash", { args: [`${folder}/.ci/run`] }).outputSync();
     const lines = new TextDecoder().decode(stdout).trimEnd().split("\n");
-    assert.deepEqual(lines.slice(0, -1), output.split("\n"), "the output is handed on");
-    return [lines.at(-1)!, code];
+    const printed = output.split("\n");
+    assert.deepEqual(lines.slice(0, printed.length), printed, "the output is handed on");
+    return [lines.slice(printed.length).join("\n"), code];
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }
@@ -31,6 +32,28 @@ const cases: [string, string, number, [string, number]][] = [
     "FAILED | 11 passed (1 step) | 1 failed (2 steps) | 3 filtered out (1m2s)\n\nerror: Test failed",
     1,
     ["11 passed, 1 failed", 1],
+  ],
+  [
+    "slow tests",
+    [
+      "a ... ok (12ms)",
+      "./b_test.ts => b is slow ... ok (3s)",
+      "c ...'c' has been running for over (1m0s)",
+      " ok (1m7s)",
+      "d ... FAILED (40s)",
+      ...Array.from({ length: 9 }, (_, i) => `e${i} ... ok (1s)`),
+      "FAILED | 12 passed | 1 failed (2m)",
+    ].join("\n"),
+    1,
+    [
+      [
+        "Slowest tests:",
+        ...["  67 s  c", "  40 s  d", "   3 s  ./b_test.ts => b is slow"],
+        ...Array.from({ length: 7 }, (_, i) => `   1 s  e${i}`),
+        "12 passed, 1 failed",
+      ].join("\n"),
+      1,
+    ],
   ],
   ["two runs", "ok | 2 passed | 0 failed (1s)\nok | 3 passed | 0 failed (1s)", 0, ["5 passed, 0 failed", 0]],
   ["a crash", "Segmentation fault", 139, ["0 passed, 1 failed", 139]],

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
 import { anyOf } from "../../experiments/settings/kinds.ts";
 import { solvers } from "../../models/mod.ts";
-import { tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
+import { oneThread, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
 import { drawing, testRefusals, trained } from "./refusals.ts";
 
 /** Rewrites a file of the data set. */
@@ -87,7 +87,7 @@ testRefusals("train refuses", {
     says: ["DeviceError: Cannot keep values in f16 on ", "it has no shader-f16 (expected precision f32)"],
   },
   "WebGPU where there is no adapter": {
-    flags: newRun.replace("--device cpu", "--device webgpu"),
+    flags: newRun.replace(oneThread, "--device webgpu"),
     env: { DENO_WEBGPU_BACKEND: Deno.build.os === "windows" ? "metal" : "dx12" }, // what this system lacks
     says: ["DeviceError: No WebGPU adapter: ", "--device cpu"],
   },

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import settings from "../../deno.json" with { type: "json" };
 import { type Metrics, readMetrics } from "../../experiments/run/metrics_log.ts";
 import { flagOf, type Rows } from "../../experiments/settings/setting.ts";
+import { DeviceError, init } from "../../kernels/mod.ts";
 import { decodeSafetensors } from "../../models/mod.ts";
 import { testNeeding, testUnless } from "../permissions.ts";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
@@ -26,7 +27,19 @@ export type Task =
   | "compare"
   | "evaluate"
   | "solvers"
-  | "mlflow";
+  | "study"
+  | "mlflow"
+  | "tune";
+
+/** Why no run on WebGPU can be tested here. */
+export async function missingAdapter(): Promise<string | undefined> {
+  try {
+    (await init({ device: "webgpu" })).close();
+  } catch (error) {
+    if (error instanceof DeviceError) return error.message;
+    throw error;
+  }
+}
 
 /** How a task ended. */
 export interface Ended {
@@ -35,8 +48,11 @@ export interface Ended {
   readonly stderr: string;
 }
 
+/** Flags of the CPU device in tests that are not about threads: waiting for each other, these would take time from other tests. */
+export const oneThread = "--device cpu --threads 1";
+
 /** Flags of a network so small that plain JavaScript trains it in seconds, on the made-up data set. */
-export const tinyNetwork = "--data data --filters 8,16 --t-emb 8 --batch-size 8 --device cpu";
+export const tinyNetwork = `--data data --filters 8,16 --t-emb 8 --batch-size 8 ${oneThread}`;
 
 /** Flags of a whole training run of seconds. */
 export const tinyRun =

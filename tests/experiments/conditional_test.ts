@@ -8,12 +8,12 @@ import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
 import { readFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
 import { init } from "../../kernels/mod.ts";
 import { decodeSafetensors, encodeSafetensors, loadCheckpoint } from "../../models/mod.ts";
-import { testTask, tinyRun } from "./cli.ts";
+import { oneThread, testTask, tinyRun } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 
 const conditional = tinyRun.replace("--no-conditional", "--conditional");
 const cell = 3 * imageSize + 2;
-const drawing = "--checkpoint run --device cpu --steps 2";
+const drawing = `--checkpoint run ${oneThread} --steps 2`;
 
 /** Width and height of a grid of samples. */
 const grid = (columns: number, rows: number) => [columns * cell - 2, rows * cell - 2];
@@ -87,7 +87,7 @@ testTask("sample refuses classes that a network does not have", async (place) =>
     ...["--class 3", "--guidance 2", "--guidance-interval 0,0.5", "--cfg-zero"].map((
       flags,
     ): [string, string] => [
-      `${flags} --checkpoint plain`,
+      `${flags} --checkpoint plain/ema.safetensors`,
       `Cannot use ${
         flags.split(" ")[0]
       } with plain/ema.safetensors: its network was trained without classes (leave it out)`,
@@ -120,7 +120,7 @@ testTask(
     const without = await place.succeed("train:base", `${undecided} --out without`);
     assert.match(without.stderr, /^Training without labels: the data set data has none\n/);
     const config = JSON.parse(await Deno.readTextFile(place.file("without", "config.json")));
-    assert.deepEqual([config.conditional, config.guidance], [false, 1]);
+    assert.deepEqual([config.conditional, config.guidance], [false, 2]);
     for (const flags of ["--conditional", "--guidance 2", "--label-dropout 0.2"]) {
       const { code, stderr } = await place.run("train:base", `${undecided} ${flags} --out x`);
       assert.equal(code, 1);
@@ -131,11 +131,11 @@ testTask(
     }
     const { stderr: noEffect } = await place.run(
       "train:base",
-      `${undecided} --no-conditional --guidance 2 --out x`,
+      `${undecided} --no-conditional --label-dropout 0.2 --out x`,
     );
     assert.equal(
       noEffect,
-      "ConfigError: Cannot use --guidance here: it has an effect only with --conditional (leave it out)\n",
+      "ConfigError: Cannot use --label-dropout here: it has an effect only with --conditional (leave it out)\n",
     );
   },
 );

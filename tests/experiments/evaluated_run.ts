@@ -3,20 +3,28 @@
 import { join } from "node:path";
 import { loadDataset } from "../../experiments/data/dataset.ts";
 import { digestOf, judgedData } from "../../experiments/judge/judged_data.ts";
-import { tinyRun, type Workplace } from "./cli.ts";
+import { oneThread, tinyRun, type Workplace } from "./cli.ts";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
+import { madeOnce } from "./made_once.ts";
 
 /** Flags of a quick evaluation on the CPU device. */
-export const quickly = "--count 170 --device cpu --solver euler:steps=2 --course-images 6 --bits-images 3";
+export const quickly = `--count 170 ${oneThread} --solver euler:steps=2 --course-images 6 --bits-images 3`;
 
 /** Makes data of four classes in `data`, with a judge that is hardly trained, and a run `a` on it. */
 export async function makeRun(place: Workplace, flags = "--conditional"): Promise<void> {
+  await madeOnce(place, flags, async (place) => {
+    await madeOnce(place, "judged data", makeJudgedData);
+    await place.succeed("train:base", `${tinyRun.replace("--no-conditional", flags)} --out a`);
+  });
+}
+
+/** Makes data of four classes in `data`, with a judge that is hardly trained. */
+export async function makeJudgedData(place: Workplace): Promise<void> {
   await Deno.remove(place.file("data"), { recursive: true });
   await writeTinyIdx(place.file("data"), { train: 300, test: 360, classes: 4 });
   const digest = await digestOf(judgedData(await loadDataset(place.file("data"))));
   const judges = join("runs", ".judges");
   await Deno.mkdir(place.file(judges), { recursive: true });
   const judge = `--out ${join(judges, digest)}.safetensors`;
-  await place.succeed("judge", `--data data --device cpu --steps 40 ${judge}`);
-  await place.succeed("train:base", `${tinyRun.replace("--no-conditional", flags)} --out a`);
+  await place.succeed("judge", `--data data ${oneThread} --steps 40 ${judge}`);
 }

@@ -59,7 +59,8 @@ function assertNear(levels: readonly number[], expected: readonly number[]): voi
 }
 
 const png = async (place: Workplace, name: string) => PNG.sync.read(Buffer.from(await place.read(name)));
-const flags = "--checkpoint net.safetensors --data data --device cpu --solver rk4 --steps 8 --entry 1";
+const flags =
+  "--checkpoint net.safetensors --data data --device cpu --threads 1 --solver rk4 --steps 8 --entry 1";
 
 testTask("morph leads from one test image to another, each beside what comes back of it", async (place) => {
   await storeNetwork(place);
@@ -102,7 +103,7 @@ testTask(
     // The ends are the samples that the task sample draws from that noise, of the classes 0 to 3.
     await place.succeed(
       "sample",
-      "--checkpoint net.safetensors --device cpu --solver rk4 --steps 8 --class 0,1,2,3 --count 4 --out s.png",
+      "--checkpoint net.safetensors --device cpu --threads 1 --solver rk4 --steps 8 --class 0,1,2,3 --count 4 --out s.png",
     );
     const [ends, samples] = [await png(place, "x.png"), await png(place, "s.png")];
     for (const n of [0, 1, 2, 3]) {

@@ -1,7 +1,8 @@
 /** Commands that cannot work: each ends in one line that says why, and changes no file. */
 
 import assert from "node:assert/strict";
-import { type Task, testTask, tinyNetwork, type Workplace } from "./cli.ts";
+import { oneThread, type Task, testTask, tinyNetwork, type Workplace } from "./cli.ts";
+import { madeOnce } from "./made_once.ts";
 
 /** A command that cannot work. */
 export interface BadCommand {
@@ -42,7 +43,8 @@ export const smallRun =
   `${tinyNetwork} --max-minutes 0 --max-steps 2 --samples 0 --flow-samples 0 --path-samples 0`;
 
 /** Makes a run to spoil. */
-export const trained = (place: Workplace) => place.succeed("train:base", `${smallRun} --out run`);
+export const trained = (place: Workplace) =>
+  madeOnce(place, "trained", (place) => place.succeed("train:base", `${smallRun} --out run`));
 
 /** Flags to draw an image from the run that `trained` makes. */
-export const drawing = "--checkpoint run/last.safetensors --device cpu --count 1 --steps 1";
+export const drawing = `--checkpoint run/last.safetensors ${oneThread} --count 1 --steps 1`;

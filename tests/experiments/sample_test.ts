@@ -5,14 +5,24 @@ import { PNG } from "npm:pngjs@7.0.0";
 import { drawSamples, drawSamplesInBatches } from "../../experiments/draw/samples.ts";
 import { sampling } from "../../experiments/settings/tasks/sample.ts";
 import { init, withDevice } from "../../kernels/mod.ts";
-import { createModel, decodeSafetensors, encodeSafetensors, saveCheckpoint } from "../../models/mod.ts";
+import {
+  createModel,
+  decodeSafetensors,
+  encodeSafetensors,
+  type ModelOptions,
+  saveCheckpoint,
+} from "../../models/mod.ts";
 import { assertClose, testOnDevices } from "../testing.ts";
-import { assertHelp, testTask, tinyNetwork, type Workplace } from "./cli.ts";
+import { assertHelp, oneThread, type Task, testTask, tinyNetwork, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
+import { madeOnce } from "./made_once.ts";
 
 const training =
   `${tinyNetwork} --max-minutes 0 --max-steps 3 --samples 0 --flow-samples 0 --path-samples 0 --no-conditional --out run`;
-const drawing = "--checkpoint run/last.safetensors --device cpu --steps 3";
+const drawing = `--checkpoint run/last.safetensors ${oneThread} --steps 3`;
+
+const trained = (place: Workplace, task: Task, flags: string) =>
+  madeOnce(place, `${task} ${flags}`, (place) => place.succeed(task, flags));
 
 /** Header and values of an npy file of f32. */
 function readNpy(bytes: Uint8Array<ArrayBuffer>): { header: string; values: Float32Array } {
@@ -24,7 +34,7 @@ function readNpy(bytes: Uint8Array<ArrayBuffer>): { header: string; values: Floa
 }
 
 testTask("sample draws a grid, as near to a square as can be or of some columns", async (place) => {
-  await place.succeed("train:residual", training);
+  await trained(place, "train:residual", training);
   const { stderr } = await place.succeed("sample", `${drawing} --count 7`);
   assert.match(stderr, /^7 samples, heun, 3 steps, 6 evaluations each, in [\d.]+ s on .*: grid.png\n$/);
   await place.succeed("sample", `${drawing} --count 7 --columns 2 --out two.png`);
@@ -38,7 +48,7 @@ testTask("sample draws a grid, as near to a square as can be or of some columns"
 });
 
 testTask("sample gives the same bytes for the same seed, and sample n whatever the count", async (place) => {
-  await place.succeed("train:base", training);
+  await trained(place, "train:base", training);
   await Promise.all(
     Object.entries({ a: "", b: "", other: "--seed 1", few: "--count 2", euler: "--solver euler" }).map(
       ([name, flags]) =>
@@ -62,7 +72,7 @@ testTask("sample gives the same bytes for the same seed, and sample n whatever t
 });
 
 testTask("sample says what its solver cost, and writes nothing where the limit is reached", async (place) => {
-  await place.succeed("train:base", training);
+  await trained(place, "train:base", training);
   const flags = "--checkpoint run/last.safetensors --device cpu --count 5";
   const said = async (more: string) => (await place.succeed("sample", `${flags} ${more}`)).stderr;
   assert.match(
@@ -91,7 +101,7 @@ testTask("sample says what its solver cost, and writes nothing where the limit i
 });
 
 testTask("sample draws from each checkpoint of a run, and replaces its old output", async (place) => {
-  await place.succeed("train:residual", `${training} --attn`);
+  await trained(place, "train:residual", `${training} --attn`);
   await Deno.writeTextFile(place.file("grid.npy"), "old");
   const drawn = [];
   for (const name of ["last", "ema"]) {
@@ -106,12 +116,13 @@ testTask("sample draws from each checkpoint of a run, and replaces its old outpu
 testTask(
   "sample draws from a run by its averaged weights, as pixels or as the network sees them",
   async (place) => {
-    await place.succeed("train:residual", training);
+    await trained(place, "train:residual", training);
     const flags = "--device cpu --steps 2 --count 2";
-    await place.succeed("sample", `${flags} --checkpoint run --out run.npy`);
+    await place.succeed("sample", `${flags} --checkpoint run --guidance 1 --out run.npy`);
     await place.succeed("sample", `${flags} --checkpoint run/ema.safetensors --out ema.npy`);
     assert.deepEqual(await place.read("run.npy"), await place.read("ema.npy"));
-    await place.succeed("sample", `${flags} --checkpoint run --values network --out network.npy`);
+    const network = "--guidance 1 --values network --out network.npy";
+    await place.succeed("sample", `${flags} --checkpoint run ${network}`);
     const pixels = readNpy(await place.read("run.npy")).values;
     const seen = readNpy(await place.read("network.npy")).values;
     assertClose(seen, pixels.map((pixel) => 2 * pixel - 1), 1e-6);
@@ -122,6 +133,30 @@ testTask(
     assert.equal(stderr, "RunError: Cannot draw from run: it has no ema.safetensors or last.safetensors\n");
   },
 );
+
+testTask("sample guides a run without classes away from its early weights", async (place) => {
+  await place.succeed("train:residual", training);
+  const drawn = async (more: string) => {
+    await place.succeed("sample", `--device cpu --steps 2 --count 2 --checkpoint run --out x.npy ${more}`);
+    return readNpy(await place.read("x.npy")).values;
+  };
+  const [usual, none, twice, early] = [
+    await drawn(""),
+    await drawn("--guidance 1"),
+    await drawn("--guidance 2"),
+    await drawn("--guidance 0"),
+  ];
+  assert.deepEqual(usual, twice);
+  assert.notDeepEqual(usual, none);
+  await Deno.copyFile(place.file("run", "early.safetensors"), place.file("early.safetensors"));
+  await place.succeed(
+    "sample",
+    "--device cpu --steps 2 --count 2 --checkpoint early.safetensors --out y.npy",
+  );
+  assert.deepEqual(early, readNpy(await place.read("y.npy")).values);
+  const { stderr } = await place.run("sample", "--device cpu --count 1 --checkpoint run --out x.png");
+  assert.match(stderr, /guidance 2 away from its early self, .*of the network and its early self, in/);
+});
 
 testTask("sample draws from a PyTorch state dict, given what its file does not say", async (place) => {
   const flags = "--device cpu --steps 2 --count 2 --out x.npy";
@@ -162,6 +197,21 @@ testTask("sample draws from a PyTorch state dict, given what its file does not s
   }
 });
 
+testTask("sample draws from a PyTorch network of another path and prediction", async (place) => {
+  const flags = "--device cpu --steps 2 --count 2 --out x.npy";
+  const bytes = await storeNetwork(place, 1, { path: "cosine", prediction: "data" });
+  await place.succeed("sample", `${flags} --checkpoint made.safetensors`);
+  const expected = await place.read("x.npy");
+  const { tensors } = decodeSafetensors(bytes, "made");
+  await Deno.writeFile(place.file("torch.safetensors"), encodeSafetensors(tensors));
+  const network = "--model base --filters 2,4 --t-emb 4 --image-size 4,6 --normalize -1..1";
+  const ofTorch = `${flags} --checkpoint torch.safetensors ${network}`;
+  await place.succeed("sample", `${ofTorch} --path cosine --prediction data`);
+  assert.deepEqual(await place.read("x.npy"), expected);
+  await place.succeed("sample", ofTorch);
+  assert.notDeepEqual(await place.read("x.npy"), expected);
+});
+
 testTask("sample --help lists every flag with its default", async (place) => {
   const { code, stdout } = await place.run("sample", "--help");
   assert.equal(code, 0);
@@ -195,8 +245,12 @@ testOnDevices("drawSamplesInBatches() draws as drawSamples(), and tells of every
 });
 
 /** Stores an untrained network of some channels. */
-async function storeNetwork(place: Workplace, channels: number): Promise<Uint8Array> {
-  const config = { type: "UNet_FM", filters: [2, 4], tEmb: 4, channels } as const;
+async function storeNetwork(
+  place: Workplace,
+  channels: number,
+  aim: Pick<ModelOptions, "path" | "prediction"> = {},
+): Promise<Uint8Array> {
+  const config = { type: "UNet_FM", filters: [2, 4], tEmb: 4, channels, ...aim } as const;
   const bytes = await withDevice(await init({ device: "cpu" }), () => {
     return saveCheckpoint(createModel(config, 3), {
       config,

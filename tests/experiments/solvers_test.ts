@@ -12,7 +12,7 @@ import { testRefusals } from "./refusals.ts";
 testTask("solvers compares solvers from the same noise, and keeps what it has measured", async (place) => {
   await makeRun(place);
   const compare = (solvers: string) =>
-    place.succeed("solvers", `a --count 170 --device cpu --solvers ${solvers}`);
+    place.succeed("solvers", `a --count 170 --device cpu --threads 1 --solvers ${solvers}`);
   const { stdout } = await compare("euler:steps=2;heun:steps=1");
   assert.match(stdout, /170 samples each, all from the noise of seed 0/);
   assert.match(stdout, /euler:steps=2 +4 /);
@@ -32,14 +32,18 @@ testTask("solvers compares solvers from the same noise, and keeps what it has me
   const report = new TextDecoder().decode(await place.read("a", "report.html"));
   assert.ok(report.includes('<section id="solvers"'));
 
-  const other = await place.succeed("solvers", "a --count 170 --device cpu --seed 1 --solvers euler:steps=1");
+  const other = await place.succeed(
+    "solvers",
+    "a --count 170 --device cpu --threads 1 --seed 1 --solvers euler:steps=1",
+  );
   assert.match(other.stderr, /Measuring anew: /);
   assert.equal((await readSolverCosts(place.file("a", "solvers.json")))!.solvers.length, 1);
 });
 
 testTask("solvers --checkpoint compares on weights that no run tells about", async (place) => {
   await makeRun(place);
-  const flags = "--data data --count 170 --device cpu --guidance 2 --solvers euler:steps=1 --out costs.json";
+  const flags =
+    "--data data --count 170 --device cpu --threads 1 --guidance 2 --solvers euler:steps=1 --out costs.json";
   const { stderr } = await place.succeed("solvers", `--checkpoint a/last.safetensors ${flags}`);
   const { common, solvers } = (await readSolverCosts(place.file("costs.json")))!;
   assert.deepEqual([common.guidance, solvers[0].evaluations], [2, 2]);

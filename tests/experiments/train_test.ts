@@ -6,21 +6,18 @@ import { readFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
 import { presets } from "../../experiments/settings/tasks/presets.ts";
 import { flagOf } from "../../experiments/settings/setting.ts";
 import { training } from "../../experiments/settings/tasks/train.ts";
-import { DeviceError, init } from "../../kernels/mod.ts";
 import { decodeSafetensors } from "../../models/mod.ts";
 import { readGif } from "../viz/image/gif_reading.ts";
-import { assertHelp, testTask, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
+import {
+  assertHelp,
+  missingAdapter,
+  oneThread,
+  testTask,
+  tinyNetwork,
+  tinyRun,
+  type Workplace,
+} from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
-
-/** Why no run on WebGPU can be tested here. */
-async function missingAdapter(): Promise<string | undefined> {
-  try {
-    (await init({ device: "webgpu" })).close();
-  } catch (error) {
-    if (error instanceof DeviceError) return error.message;
-    throw error;
-  }
-}
 
 /** Every number of the metrics with a name. */
 function values(metrics: readonly Readonly<Record<string, unknown>>[], name: string): number[] {
@@ -47,6 +44,7 @@ testTask("train leaves weights, metrics, pictures and what it ran on", async (pl
   assert.deepEqual(await place.names("run"), [
     "best.safetensors",
     "config.json",
+    "early.safetensors",
     "ema.safetensors",
     "environment.json",
     "examples.safetensors",
@@ -185,10 +183,10 @@ const noAdapter = await missingAdapter();
 testTask("train runs on WebGPU as on the CPU", async (place) => {
   const flags = tinyRun.replace("--epochs 3", "--epochs 1");
   await place.succeed("train:residual", `${flags} --out cpu`);
-  await place.succeed("train:residual", `${flags.replace("--device cpu", "--device webgpu")} --out webgpu`);
+  await place.succeed("train:residual", `${flags.replace(oneThread, "--device webgpu")} --out webgpu`);
   const environment = JSON.parse(await Deno.readTextFile(place.file("webgpu", "environment.json")));
   assert.equal(environment.adapter.kind, "webgpu");
-  assert.deepEqual(await place.names("webgpu"), await place.names("cpu"));
+  assert.deepEqual(await place.names("webgpu"), [...await place.names("cpu"), "kernels.json"].sort());
   const [cpu, webgpu] = [await place.metrics("cpu"), await place.metrics("webgpu")];
   assert.deepEqual(webgpu.map(({ step }) => step), cpu.map(({ step }) => step));
   for (const name of ["train_loss", "val_loss", "test_loss"]) {

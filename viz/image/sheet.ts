@@ -24,7 +24,7 @@ export interface Sheet {
 
 /** Pixels. */
 const room = { gap: 6, title: 28, column: 20, row: 22, note: 20, least: 120 };
-const font = { title: 16, column: 12, row: 12, note: 10.5 };
+const font = { title: 16, column: 12, row: 12, halfRow: 9, note: 10.5 };
 /** Width of a letter of DejaVu Sans per font size, a little above the mean. */
 const letter = 0.62;
 
@@ -68,7 +68,7 @@ export function sheet(
         ...labels.map((label, i) => {
           const y = place(i, 0)[1] + cell[1] / 2;
           return `<g transform="translate(${indent - room.row / 2} ${y}) rotate(-90)">${
-            text(label, 0, 0, font.row, cell[1])
+            rowLabel(label, cell[1])
           }</g>`;
         }),
         note ? text(note, middle, height - room.note / 2, font.note, width) : "",
@@ -78,6 +78,20 @@ export function sheet(
         `${cells}<g font-family="DejaVu Sans" fill="#222" text-anchor="middle">${texts.join("")}</g></svg>`;
     },
   };
+}
+
+/** A label of a row, in two lines if it has parts and one line would be small. */
+function rowLabel(label: string, most: number): string {
+  const parts = label.split(", ");
+  if (parts.length < 2 || label.length * letter * font.halfRow <= most) {
+    return text(label, 0, 0, font.row, most);
+  }
+  const breaks = parts.slice(1).map((_, i) =>
+    [`${parts.slice(0, i + 1).join(", ")},`, parts.slice(i + 1).join(", ")] as const
+  );
+  const longest = (lines: readonly string[]) => Math.max(...lines.map(({ length }) => length));
+  const lines = breaks.reduce((best, other) => longest(other) < longest(best) ? other : best);
+  return lines.map((line, i) => text(line, 0, (i - 0.5) * (font.halfRow + 1), font.halfRow, most)).join("");
 }
 
 /** Text centred on a point: smaller if it is longer than `most` pixels, cut if it would be illegible. */

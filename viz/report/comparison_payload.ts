@@ -9,11 +9,12 @@ import { quantise, sixDigits } from "./quantise.ts";
  * @throws {RangeError} if the images cannot be drawn, or a number is not finite
  */
 export function comparisonPayload(
-  { shape: [S, T, ...axes], t, points, velocities }: Comparison,
+  { runs, shape: [S, T, ...axes], t, points, velocities }: Comparison,
 ): ComparisonPayload {
   const [, ...size] = checkShape("report the comparison", [S, ...sizeWithChannels(axes)]);
   const shape = [S, T, ...size] as const;
   return {
+    runs: runs ?? points.map((_, p) => p),
     shape,
     t: [...t],
     points: points.map((point) => quantise(point, 8)),

@@ -5,11 +5,12 @@ import { chart, details, table } from "./tables.ts";
 
 /** Two models side by side, under the same slider. */
 export function comparisonSection(
-  runs: readonly ReportRun[],
+  all: readonly ReportRun[],
   { shape: [S, T], labels }: Comparison,
   { comparison }: Payload,
 ): Markup {
-  const { difference, t, shape: [, , C] } = comparison!;
+  const { difference, t, shape: [, , C], runs: places } = comparison!;
+  const runs = places.map((place) => all[place]);
   const ofChannels = C === 1 ? "" : ", mean of the channels";
   const pairs = runs.flatMap((_, a) => runs.map((_, b) => [a, b])).filter(([a, b]) => a < b);
   const numbers = pairs.map(([a, b]) => {

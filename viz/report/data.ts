@@ -117,6 +117,8 @@ export interface ReportRun {
 
 /** Velocities of several models at the same points. */
 export interface Comparison {
+  /** Which runs of the report are compared, by their places in it; all of them by default. */
+  readonly runs?: readonly number[];
   /** Times of the points, in [0, 1), f32[T]. */
   readonly t: Float32Array;
   /** Number of samples and of times, channels if they have an axis, height and width. */
@@ -125,10 +127,26 @@ export interface Comparison {
     | readonly [S: number, T: number, C: number, H: number, W: number];
   /** The class that each sample was asked to be of, [S], in the runs that know classes. */
   readonly labels?: readonly number[];
-  /** For each run the points on its own paths, all from the same noise, f32[S, T, H, W] or f32[S, T, C, H, W]. */
+  /** For each compared run the points on its own paths, all from the same noise, f32[S, T, H, W] or f32[S, T, C, H, W]. */
   readonly points: readonly Float32Array[];
   /** `velocities[p][r]`: of run r at the points of run p, shaped like the points. */
   readonly velocities: readonly (readonly Float32Array[])[];
+}
+
+/** What a study found. */
+export interface StudyFindings {
+  /** The title of the report. */
+  readonly title: string;
+  /** The conclusion, a paragraph each. */
+  readonly paragraphs: readonly string[];
+  /** A figure, an SVG, and what it shows in words. */
+  readonly figure?: { readonly svg: string; readonly text: string };
+  /** Tables, of text. */
+  readonly tables: readonly {
+    readonly title: string;
+    readonly head: readonly string[];
+    readonly rows: readonly (readonly string[])[];
+  }[];
 }
 
 /** All that a report shows. */
@@ -139,6 +157,8 @@ export interface ReportData {
   readonly lossWarning?: string;
   /** For two runs or more. */
   readonly comparison?: Comparison;
+  /** What a study of these runs found; it stands above all. */
+  readonly study?: StudyFindings;
   /** With it readers can draw new samples of runs that have evolutions, and paint in them. */
   readonly live?: Live;
 }

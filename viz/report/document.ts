@@ -12,6 +12,8 @@ import { payloadOf } from "./payload_of.ts";
 import { qualitySection } from "./quality_section.ts";
 import { runSection } from "./run_section.ts";
 import { solversSection } from "./solvers_section.ts";
+import { studySection } from "./study_section.ts";
+import { details } from "./tables.ts";
 import clockStyle from "./style/clock.css" with { type: "text" };
 import flowStyle from "./style/flow.css" with { type: "text" };
 import liveStyle from "./style/live.css" with { type: "text" };
@@ -45,7 +47,7 @@ export function reportHtml(data: ReportData): string {
     );
   }
   const payload = payloadOf(data);
-  const title = names.join(" and ");
+  const title = data.study?.title ?? names.join(" and ");
   const words = runs.map(({ name, summary, ending, note }) => {
     const whose = runs.length > 1 ? markup`<b>${name}</b>: ` : undefined;
     const said = note === undefined ? undefined : markup`<p class="note">${note}</p>`;
@@ -65,9 +67,10 @@ export function reportHtml(data: ReportData): string {
 <header>
 <p class="kicker">Flow matching report</p>
 <h1>${title}</h1>
-${words}
+${data.study ? details(`${runs.length} runs in words`, markup`${words}`) : words}
 </header>
 <main>
+${data.study && studySection(data.study)}
 ${runSection(data, payload)}
 ${qualitySection(runs)}
 ${solversSection(runs)}

@@ -4,9 +4,20 @@
  *
  * @module
  */
-export type { Comparison, Fact, Paths, ReportData, ReportRun, Series, Solved, TimeBin } from "./data.ts";
+export type {
+  Comparison,
+  Fact,
+  Paths,
+  ReportData,
+  ReportRun,
+  Series,
+  Solved,
+  StudyFindings,
+  TimeBin,
+} from "./data.ts";
 export type { Examples, Live, LiveJudge } from "./live_data.ts";
 export { reportHtml } from "./document.ts";
+export { type FigurePage, figurePage } from "./figure_page.ts";
 export type { JudgedSamples, Quality, QualityFigure, SolverQuality } from "./quality.ts";
 export type { Evolution } from "../flow/evolution.ts";
 export type { Features, JudgingLibrary, Share, Verdict } from "./judging_library.ts";

@@ -93,6 +93,8 @@ export type Quantiles = Record<"low" | "median" | "high", readonly number[]>;
 
 /** {@linkcode Comparison} as the page holds it. */
 export interface ComparisonPayload {
+  /** Places of the compared runs in the report. */
+  readonly runs: readonly number[];
   readonly shape: readonly [S: number, T: number, C: number, H: number, W: number];
   readonly t: readonly number[];
   readonly points: readonly Quantised[];

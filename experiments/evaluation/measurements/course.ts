@@ -14,8 +14,8 @@ const batch = 64;
 export const course: Measurement = {
   judged: false,
   sampled: false,
-  evaluations: ({ classes }, { courseImages, how, guidance }) =>
-    (runsOf(classes, guidance) + 2) * courseImages * evaluationsOnWay(followedBy(how)),
+  evaluations: (subject, { courseImages, how, guidance }) =>
+    (runsOf(subject, guidance) + 2) * courseImages * evaluationsOnWay(followedBy(how)),
   async measure(trial) {
     const { courseImages: count } = trial.options;
     if (count === 0) return { figures: {} };
@@ -51,7 +51,7 @@ async function followed(
         sum.curvature += geometry.curvature[i][n] * distance / count;
       });
     });
-    await advance(rows * geometry.evaluations * runsOf(subject.classes, options.guidance));
+    await advance(rows * geometry.evaluations * runsOf(subject, options.guidance));
   }
   return {
     figures: {

@@ -16,10 +16,10 @@ export const evaluating = defineSettings({
     max: 100_000,
   })),
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
-  guidance: optional(number({
-    doc: "guidance by the class, 1 = none, 0 = without class (else the run's; 1 of a checkpoint)",
-    min: 0,
-  })),
+  guidance: {
+    ...optional(number({ doc: "guidance, 1 = none (else the run's; 1 of a checkpoint)", min: 0 })),
+    details: ["by the class, 0 = without class; without classes away from the early weights"],
+  },
   solver: optional(text({
     doc: "how samples are drawn (else as the run draws them; of a checkpoint heun:steps=20)",
     hint: "SPEC",

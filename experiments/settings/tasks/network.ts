@@ -2,7 +2,7 @@ import { integer, integers, optional } from "../kinds.ts";
 import type { Values } from "../setting.ts";
 import { training } from "./train.ts";
 
-const { model, filters, tEmb, attn, groups, timeEmbedding, normalize } = training.rows;
+const { model, filters, tEmb, attn, groups, timeEmbedding, path, prediction, normalize } = training.rows;
 
 /** Settings that say of a network what its file does not say. */
 export const describing = {
@@ -12,6 +12,8 @@ export const describing = {
   attn: optional(attn),
   groups: optional({ ...groups, doc: `${groups.doc} (else ${groups.default})` }),
   timeEmbedding: optional({ ...timeEmbedding, doc: `${timeEmbedding.doc} (else ${timeEmbedding.default})` }),
+  path: optional({ ...path, doc: `${path.doc} (else ${path.default})` }),
+  prediction: optional({ ...prediction, doc: `${prediction.doc} (else ${prediction.default})` }),
   channels: optional(integer({ doc: "channels of the images (else 1)", min: 1 })),
   classes: optional(integer({ doc: "number of classes (else 0, none)", min: 1 })),
   imageSize: optional({

@@ -7,7 +7,7 @@ import { chooseSolver, type ChosenSolver, solving } from "../solving.ts";
 import { classChoice } from "./classes.ts";
 import { checkGuidance, givenGuidance, guiding } from "./guiding.ts";
 import { describing, describingHeading } from "./network.ts";
-import { training } from "./train.ts";
+import { guidanceWithoutLabels, training } from "./train.ts";
 
 /** The settings of the task that draws images from a trained network. */
 export const sampling = defineSettings({
@@ -17,6 +17,10 @@ export const sampling = defineSettings({
   ...solving,
   class: classChoice("classes to draw in turn; none = as if there were none (else all)"),
   ...guiding,
+  guidance: {
+    ...guiding.guidance,
+    details: [`without classes away from the run's early weights (else ${guidanceWithoutLabels})`],
+  },
   columns: integer({ doc: "columns of the grid, 0 = one a class, or nearly square", default: 0 }),
   out: text({
     doc: "grid of the images (.png), or their values, f32[N, C, H, W] (.npy)",

@@ -7,7 +7,7 @@ import { shared } from "./shared.ts";
 import { training } from "./train.ts";
 
 /** The solvers that are compared by default, by their evaluations of the network. */
-const usual = [
+export const usualSolvers: readonly string[] = [
   ...[4, 8, 16, 32, 64].map((steps) => `euler:steps=${steps}`),
   ...[2, 4, 8, 16, 32].flatMap((steps) => [`midpoint:steps=${steps}`, `heun:steps=${steps}`]),
   ...[2, 5, 10, 21].map((steps) => `bosh3:steps=${steps}`),
@@ -21,7 +21,7 @@ const usual = [
 export const comparingSolvers = defineSettings({
   solvers: optional(text({
     doc:
-      `solvers to compare, such as "heun:steps=8;dopri5:rtol=1e-2" (else all, with ${usual.length} settings)`,
+      `solvers to compare, such as "heun:steps=8;dopri5:rtol=1e-2" (else all, with ${usualSolvers.length} settings)`,
     hint: "SPEC;...",
     pattern: /[^;\s]/,
     expected: "solvers such as heun:steps=8;dopri5:rtol=1e-2",
@@ -35,10 +35,10 @@ export const comparingSolvers = defineSettings({
     default: 1000,
   }),
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
-  guidance: optional(number({
-    doc: "guidance by the class, 1 = none, 0 = without class (else the run's; 1 of a checkpoint)",
-    min: 0,
-  })),
+  guidance: {
+    ...optional(number({ doc: "guidance, 1 = none (else the run's; 1 of a checkpoint)", min: 0 })),
+    details: ["by the class, 0 = without class; without classes away from the early weights"],
+  },
   out: optional(
     path("FILE", "results of a checkpoint as JSON; of a run they are solvers.json in its folder"),
   ),
@@ -73,7 +73,8 @@ export function parseSolversWords(argv: readonly string[]): SolversWords {
   }
   const idle = (["data", "out"] as const).find((name) => !isCheckpoint && name in values);
   if (idle) throw new ConfigError(`Cannot use ${flagOf(idle)} with a run: it has no effect there`);
-  const specs = config.solvers?.split(";").map((spec) => spec.trim()).filter((spec) => spec !== "") ?? usual;
+  const specs = config.solvers?.split(";").map((spec) => spec.trim()).filter((spec) => spec !== "") ??
+    usualSolvers;
   specs.forEach(solverSpec); // fails before anything is drawn
   const twice = specs.find((spec, i) => specs.indexOf(spec) < i);
   if (twice !== undefined) throw new ConfigError(`Cannot use --solvers: ${twice} is given twice`);

@@ -32,6 +32,9 @@ const solverNames = Object.keys(solvers) as SolverName[];
 /** The presets by name; their values stand in `presets.ts`. */
 export const presetNames = ["quick", "standard", "paper"] as const;
 
+/** The guidance of networks without labels where a preset guides: away from what they were early in their training. */
+export const guidanceWithoutLabels = 2;
+
 /** The settings of a training run. Those without a default here come from the preset or must be given. */
 export const training = defineSettings({
   model: choice(modelNames, { doc: "network to train" }),
@@ -91,7 +94,13 @@ export const training = defineSettings({
   valBatches: integer({ doc: "batches per validation, 0 = all" }),
   testBatches: integer({ doc: "batches of the final test, 0 = all", default: 0 }),
   samples: integer({ doc: "images in samples.png", default: 64 }),
-  guidance: number({ doc: "guidance of the samples by their labels, 1 = none", min: 0, default: 1 }),
+  guidance: {
+    ...number({ doc: "guidance of the samples, 1 = none", min: 0, default: 1 }),
+    details: [
+      "by their labels",
+      `without labels away from what the network was early on (default there: ${guidanceWithoutLabels})`,
+    ],
+  },
   solver: {
     ...choice(solverNames, { doc: "ODE solver of the samples; below, evaluations a step" }),
     details: [costsOf(solverNames)],
@@ -122,6 +131,7 @@ export const training = defineSettings({
     doc: "how activations are kept; f16 needs webgpu with shader-f16",
     default: "f32",
   }),
+  tune: autoToggle({ doc: "time kernels and keep the fastest; auto = on a GPU", default: "auto" }),
   preset: choice(presetNames, { doc: "defaults: without a GPU, with one, or as in the study" }),
   checkpointMinutes: number({
     doc: "minutes between checkpoints, besides one per epoch",

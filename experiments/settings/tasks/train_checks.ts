@@ -79,7 +79,6 @@ const needs: { readonly [Name in keyof TrainingConfig]?: Need } = {
   plateauPatience: plateau,
   groups: ["--model residual or --attn", ({ model, attn }) => model === "residual" || attn === true],
   labelDropout: labels,
-  guidance: labels,
   valBatches: heldOut,
   valEpochs: heldOut,
   solver: samples,
@@ -90,10 +89,11 @@ const needs: { readonly [Name in keyof TrainingConfig]?: Need } = {
   pacing: flow,
   name: ["no --out, which names the folder itself", ({ out }) => typeof out !== "string"],
   threads: ["--device cpu or auto", ({ device }) => device !== "webgpu"],
+  tune: ["--device webgpu or auto", ({ device }) => device !== "cpu"],
 };
 
 /** Values that turn something off: allowed where it is off anyway. */
-const off: Partial<TrainingConfig> = { sampleEpochs: 0, valBatches: 0, threads: 0 };
+const off: Partial<TrainingConfig> = { sampleEpochs: 0, valBatches: 0, threads: 0, tune: false };
 
 /**
  * Checks that every given setting has an effect.
@@ -103,11 +103,21 @@ const off: Partial<TrainingConfig> = { sampleEpochs: 0, valBatches: 0, threads: 
  * @throws {ConfigError} naming the setting and what it needs
  */
 export function checkEffects(given: Partial<TrainingConfig>, config: Partial<TrainingConfig>): void {
-  for (const name of Object.keys(given) as (keyof TrainingConfig)[]) {
-    const [words, met] = needs[name] ?? ["", () => true];
-    if (met(config) || (name in off && given[name] === off[name])) continue;
-    throw new ConfigError(
-      `Cannot use ${flagOf(name)} here: it has an effect only with ${words} (leave it out)`,
-    );
-  }
+  const idle = idleSettings(given, config)[0];
+  if (idle === undefined) return;
+  const [words] = needs[idle]!;
+  throw new ConfigError(
+    `Cannot use ${flagOf(idle)} here: it has an effect only with ${words} (leave it out)`,
+  );
+}
+
+/** The given settings that have no effect with all settings of the run. */
+export function idleSettings(
+  given: Partial<TrainingConfig>,
+  config: Partial<TrainingConfig>,
+): (keyof TrainingConfig)[] {
+  return (Object.keys(given) as (keyof TrainingConfig)[]).filter((name) => {
+    const met = needs[name]?.[1] ?? (() => true);
+    return !met(config) && !(name in off && given[name] === off[name]);
+  });
 }

@@ -3,7 +3,7 @@ import type { Flags } from "../flags.ts";
 import { type Preset, type PresetName, presets } from "./presets.ts";
 import { checkConfig, checkEffects } from "./train_checks.ts";
 import { ConfigError, flagOf } from "../setting.ts";
-import { training, type TrainingConfig } from "./train.ts";
+import { guidanceWithoutLabels, training, type TrainingConfig } from "./train.ts";
 import { RunError } from "../../run/atomic_write.ts";
 import { fewestChannels } from "../../../models/train/muon.ts";
 import { findContained } from "../../run/contained.ts";
@@ -114,10 +114,16 @@ function resumedConfig(given: TrainingFlags["values"], run: string): TrainingCon
   return config;
 }
 
-/** The values that complete given ones: who asks for guidance or label dropout asks for labels. */
+/** The values that complete given ones: who asks for guidance or label dropout asks for labels, unless without. */
 function withLabels<T extends Partial<TrainingConfig>>(given: TrainingFlags["values"], values: T): T {
+  if (given.conditional === false) return { ...values, guidance: unlabelled(values.guidance) };
   const asked = given.guidance !== undefined || given.labelDropout !== undefined;
   return asked && values.conditional === "auto" ? { ...values, conditional: true } : values;
+}
+
+/** The guidance without labels of a preset that guides by labels so much. */
+export function unlabelled(guidance: number | undefined): number {
+  return guidance === undefined || guidance === 1 ? 1 : guidanceWithoutLabels;
 }
 
 /** The values that complete given ones: the optimizer of a preset gives way to adamw where it would update no weight. */

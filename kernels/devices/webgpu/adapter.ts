@@ -13,3 +13,8 @@ export function isSoftware(adapter: GPUAdapter): boolean {
     (adapter as { isFallbackAdapter?: boolean }).isFallbackAdapter;
   return flagged ?? /llvmpipe|lavapipe|swiftshader/i.test(adapter.info.description);
 }
+
+/** What identifies an adapter among others: what was measured on one holds for those of the same key. */
+export function adapterKey({ vendor, architecture, device, description }: GPUAdapterInfo): string {
+  return [vendor, architecture, device, description].filter(Boolean).join(" | ");
+}

@@ -1,5 +1,6 @@
 import { isCount, maxU32 } from "../../core/count.ts";
-import { DeviceError, type Dims, type Kernel, type KernelCall, type Tuning } from "../device.ts";
+import { DeviceError, type Kernel, type KernelCall, type Tuning } from "../device.ts";
+import type { Choices } from "./choices.ts";
 import { halfWgsl } from "./half_wgsl.ts";
 import type { Outcomes } from "./outcomes.ts";
 
@@ -34,8 +35,8 @@ export class PipelineCache {
   #kernelCount = 0;
   #uniformCount = 0;
 
-  /** Compiles for a device; `outcomes` waits for what it says of each pipeline. */
-  constructor(readonly device: GPUDevice, readonly tuning: Tuning, readonly outcomes: Outcomes) {}
+  /** Compiles for a device the ways that were chosen; `outcomes` waits for what it says of each pipeline. */
+  constructor(readonly device: GPUDevice, readonly choices: Choices, readonly outcomes: Outcomes) {}
 
   /**
    * The pipeline of a call, which may turn out later not to be valid.
@@ -84,7 +85,8 @@ export class PipelineCache {
     }
   }
 
-  uniforms(pipeline: Pipeline, { kernel, dims }: KernelCall): Uniforms {
+  uniforms(pipeline: Pipeline, call: KernelCall): Uniforms {
+    const { kernel, dims } = call;
     const { fields } = pipeline;
     const missing = fields.find((name) => dims[name] === undefined);
     if (missing !== undefined || Object.keys(dims).length !== fields.length) {
@@ -97,14 +99,16 @@ export class PipelineCache {
     }
     const key = fields.map((name) => dims[name]).join();
     let uniforms = pipeline.uniforms.get(key);
-    if (!uniforms) pipeline.uniforms.set(key, uniforms = this.#makeUniforms(kernel, dims, fields));
+    if (!uniforms) pipeline.uniforms.set(key, uniforms = this.#makeUniforms(call, fields));
     return uniforms;
   }
 
-  #makeUniforms(kernel: Kernel, dims: Dims, fields: readonly string[]): Uniforms {
-    const workgroups = kernel.workgroups(dims, this.tuning);
-    const runs = workgroups?.count ?? kernel.invocations(dims, this.tuning);
-    const groups = workgroups?.count ?? Math.ceil(runs / this.tuning.workgroupSize);
+  #makeUniforms(call: KernelCall, fields: readonly string[]): Uniforms {
+    const { kernel, dims } = call;
+    const tuning = this.choices.of(call);
+    const workgroups = kernel.workgroups(dims, tuning);
+    const runs = workgroups?.count ?? kernel.invocations(dims, tuning);
+    const groups = workgroups?.count ?? Math.ceil(runs / tuning.workgroupSize);
     const bytes = new ArrayBuffer(Math.ceil((fields.length + 1) / 4) * 16);
     const view = new DataView(bytes);
     fields.forEach((name, i) => {
@@ -143,7 +147,7 @@ export class PipelineCache {
       label,
       layout: this.device.createPipelineLayout({ label, bindGroupLayouts: [layout] }),
       compute: {
-        module: this.device.createShaderModule({ label, code: shaderOf(call, this.tuning) }),
+        module: this.device.createShaderModule({ label, code: shaderOf(call, this.choices.of(call)) }),
         entryPoint: "main",
       },
     };
@@ -177,10 +181,11 @@ export class PipelineCache {
   }
 
   /** Of a kernel itself, not of its name: ops may replace others of their name. */
-  #keyOf({ kernel, dims, half = [] }: KernelCall): string {
+  #keyOf(call: KernelCall): string {
+    const { kernel, dims, half = [] } = call;
     let id = this.#kernels.get(kernel);
     if (id === undefined) this.#kernels.set(kernel, id = this.#kernelCount++);
-    return [id, ...half, ...Object.entries(kernel.specialise(dims, this.tuning)).flat()].join();
+    return [id, ...half, ...Object.entries(kernel.specialise(dims, this.choices.of(call))).flat()].join();
   }
 }
 

@@ -1,3 +1,4 @@
+import type { KernelChoice, TuneOptions } from "../choice.ts";
 import {
   type BufferRange,
   type CompileProgress,
@@ -5,46 +6,59 @@ import {
   type DeviceBuffer,
   DeviceError,
   type KernelCall,
+  type Tuning,
 } from "../device.ts";
 import { unreadable } from "../failed_values.ts";
 import { checkCount } from "../../core/count.ts";
-import { isSoftware, noAdapter } from "./adapter.ts";
+import { adapterKey, isSoftware, noAdapter } from "./adapter.ts";
 import { BufferPool, type GpuBuffer } from "./buffer_pool.ts";
-import { checkSharing } from "./check_sharing.ts";
+import { Choices } from "./choices.ts";
 import { CommandQueue, type Dispatch } from "./command_queue.ts";
+import { Dispatches } from "./dispatches.ts";
 import { Outcomes } from "./outcomes.ts";
-import { type Pipeline, PipelineCache } from "./pipelines.ts";
+import { PipelineCache } from "./pipelines.ts";
+import { tuneCalls } from "./tune.ts";
+import { Workspace } from "./workspace.ts";
 
-/** Bind groups kept for calls that recur on the same memory. */
-const maxBindGroups = 1 << 14;
+/** What the device uses where the adapter has it: values in f16, and the clock that tuning reads. */
+const features: readonly GPUFeatureName[] = ["shader-f16", "timestamp-query"];
 
 /** Runs ops as WGSL compute shaders on a WebGPU adapter. */
 export class WebGpuDevice implements Device {
   readonly kind = "webgpu";
   readonly description: string;
-  readonly tuning;
+  readonly tuning: Tuning;
   readonly maxRangeBytes: number;
   readonly maxBytes = Infinity;
   readonly offsetAlignment: number;
   readonly halfStorage: boolean;
   #device: GPUDevice;
+  #adapter: string;
   #pool: BufferPool;
+  #workspace: Workspace;
   #pipelines: PipelineCache;
   #outcomes = new Outcomes();
-  #bindGroups = new Map<string, Dispatch>();
+  #choices: Choices;
+  #dispatches: Dispatches;
   #queue: CommandQueue;
   #failure: DeviceError | undefined;
   #closed = false;
 
-  private constructor(device: GPUDevice, info: GPUAdapterInfo, software: boolean) {
+  private constructor(
+    device: GPUDevice,
+    info: GPUAdapterInfo,
+    { software, candidate }: { software: boolean; candidate?: string },
+  ) {
     const { limits } = device;
     this.#device = device;
+    this.#adapter = adapterKey(info);
     this.description = [info.description || info.vendor, software ? "software" : ""].filter(Boolean).join(
       ", ",
     );
     this.tuning = {
       workgroupSize: Math.min(64, limits.maxComputeWorkgroupSizeX, limits.maxComputeInvocationsPerWorkgroup),
       software,
+      ...candidate !== undefined && { candidate },
       pieces: 512, // invocations on a software adapter, workgroups on a GPU
     };
     this.maxRangeBytes = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
@@ -52,7 +66,10 @@ export class WebGpuDevice implements Device {
     this.halfStorage = device.features.has("shader-f16");
     this.#pool = new BufferPool(device);
     this.#queue = new CommandQueue(device);
-    this.#pipelines = new PipelineCache(device, this.tuning, this.#outcomes);
+    this.#choices = new Choices(this.tuning);
+    this.#workspace = new Workspace(this.#pool, this.#choices, this.maxRangeBytes);
+    this.#pipelines = new PipelineCache(device, this.#choices, this.#outcomes);
+    this.#dispatches = new Dispatches(device, this.#pipelines);
     device.addEventListener("uncapturederror", (event) => {
       const { error } = event as GPUUncapturedErrorEvent;
       this.#fail(new DeviceError(`WebGPU reports: ${oneLine(error.message)}`));
@@ -76,15 +93,18 @@ export class WebGpuDevice implements Device {
    *
    * @param software whether to run the kernels for software adapters or those for GPUs; by default what the adapter is.
    * Both are correct everywhere, and tests run both
+   * @param candidate the way to run every op that has one of this name, unless tuning chose another
    * @throws {DeviceError} if there is no adapter, or it offers no device
    */
-  static async open({ software }: { software?: boolean } = {}): Promise<WebGpuDevice> {
+  static async open(
+    { software, candidate }: { software?: boolean; candidate?: string } = {},
+  ): Promise<WebGpuDevice> {
     const adapter = await globalThis.navigator?.gpu?.requestAdapter({ powerPreference: "high-performance" });
     if (!adapter) throw new DeviceError(noAdapter());
     const { limits } = adapter;
     try {
       const device = await adapter.requestDevice({
-        requiredFeatures: adapter.features.has("shader-f16") ? ["shader-f16"] : [],
+        requiredFeatures: features.filter((name) => adapter.features.has(name)),
         requiredLimits: {
           maxBufferSize: limits.maxBufferSize,
           maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
@@ -93,7 +113,10 @@ export class WebGpuDevice implements Device {
           maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
         },
       });
-      return new WebGpuDevice(device, adapter.info, software ?? isSoftware(adapter));
+      return new WebGpuDevice(device, adapter.info, {
+        software: software ?? isSoftware(adapter),
+        ...candidate !== undefined && { candidate },
+      });
     } catch (cause) {
       throw new DeviceError(`The WebGPU adapter ${adapter.info.description} offers no device: ${cause}`, {
         cause,
@@ -155,31 +178,39 @@ export class WebGpuDevice implements Device {
 
   run(call: KernelCall): void {
     this.#check();
-    const dispatch = this.#dispatch(call);
+    const calls = this.#workspace.expand([call]);
+    const dispatches = calls.map((call) => this.#dispatches.of(call));
     if (this.#outcomes.known) this.#outcomes.values.check(call);
-    this.#start([call], [dispatch]);
+    this.#start(calls, dispatches);
   }
 
   prepare(calls: readonly KernelCall[]): () => void {
     this.#check();
-    let dispatches: readonly Dispatch[] | undefined; // created by the first run, so that compile() can come first
+    // Created by the first run, so that compile() can come first, and again where tune() has chosen otherwise.
+    let expanded: readonly KernelCall[] = [];
+    let dispatches: readonly Dispatch[] = [];
+    let version: string | undefined;
     return () => {
       this.#check();
       try {
-        dispatches ??= calls.map((call) => this.#dispatch(call));
+        if (version !== this.#workspace.version) {
+          expanded = this.#workspace.expand(calls);
+          dispatches = expanded.map((call) => this.#dispatches.of(call));
+          version = this.#workspace.version;
+        }
         const failure = dispatches.find(({ pipeline }) => pipeline.failure)?.pipeline.failure;
         if (failure) throw new DeviceError(failure.message, { cause: failure });
       } catch (error) {
         if (error instanceof DeviceError) this.#outcomes.ran(calls, () => error);
         throw error;
       }
-      this.#start(calls, dispatches);
+      this.#start(expanded, dispatches);
     };
   }
 
   async compile(calls: readonly KernelCall[], progress: CompileProgress): Promise<void> {
     this.#check();
-    const missing = this.#pipelines.missing(calls);
+    const missing = this.#pipelines.missing(this.#workspace.expand(calls));
     // All start at once. Where compiling blocks, other code gets to run between two of them.
     const compiled = missing.map((call, i) => task(i).then(() => this.#pipelines.compile(call)));
     for (const [i, call] of missing.entries()) {
@@ -188,12 +219,26 @@ export class WebGpuDevice implements Device {
       if (failure) throw failure;
       // Some drivers, such as Lavapipe, compile at the first dispatch and let the next submit wait for it. A dispatch
       // without workgroups does nothing else.
-      this.#queue.dispatch({ ...this.#dispatch(call), x: 0 });
+      this.#queue.dispatch({ ...this.#dispatches.of(call), x: 0 });
       this.#queue.submit();
       await task(0);
       progress(i + 1, missing.length);
     }
     await this.finished();
+  }
+
+  async tune(calls: readonly KernelCall[], options: TuneOptions): Promise<KernelChoice[]> {
+    await this.finished();
+    const tuned = {
+      device: this.#device,
+      adapter: this.#adapter,
+      choices: this.#choices,
+      dispatches: this.#dispatches,
+      workspace: this.#workspace,
+    };
+    const choices = await tuneCalls(calls, tuned, options);
+    this.#check();
+    return choices;
   }
 
   async finished(): Promise<void> {
@@ -205,7 +250,7 @@ export class WebGpuDevice implements Device {
   close(): void {
     this.#closed = true;
     this.#queue.close();
-    this.#bindGroups.clear();
+    this.#dispatches.clear();
     this.#device.destroy();
   }
 
@@ -223,50 +268,6 @@ export class WebGpuDevice implements Device {
     });
     this.#outcomes.wait(verdict);
     this.#outcomes.ran(calls, () => failure);
-  }
-
-  #dispatch(call: KernelCall): Dispatch {
-    const pipeline = this.#pipelines.of(call);
-    let key = `${pipeline.id}`;
-    for (const { buffer, offset, length } of call.ranges) {
-      key += `,${(buffer as GpuBuffer).id}:${offset}:${length}`;
-    }
-    const uniforms = this.#pipelines.uniforms(pipeline, call);
-    key += `|${uniforms.id}`;
-    const known = this.#bindGroups.get(key);
-    if (known) return known;
-    checkSharing(call);
-    if (this.#bindGroups.size >= maxBindGroups) this.#bindGroups.clear();
-    const dispatch = {
-      pipeline,
-      bindGroup: this.#bind(pipeline, call, uniforms.buffer),
-      ...this.#grid(uniforms.groups),
-    };
-    this.#bindGroups.set(key, dispatch);
-    return dispatch;
-  }
-
-  #bind(pipeline: Pipeline, { kernel, ranges }: KernelCall, uniforms: GPUBuffer): GPUBindGroup {
-    return this.#device.createBindGroup({
-      label: kernel.name,
-      layout: pipeline.layout,
-      entries: [
-        { binding: 0, resource: { buffer: uniforms } },
-        ...ranges.map(({ buffer, offset, length }, i) => ({
-          binding: i + 1,
-          resource: {
-            buffer: (buffer as GpuBuffer).handle,
-            offset: offset * 4,
-            size: Math.max(length * 4, 4),
-          },
-        })),
-      ],
-    });
-  }
-
-  #grid(groups: number): { x: number; y: number } {
-    const x = Math.min(groups, this.#device.limits.maxComputeWorkgroupsPerDimension);
-    return { x, y: Math.ceil(groups / Math.max(x, 1)) };
   }
 
   #fail(error: DeviceError): void {

@@ -40,6 +40,7 @@ const attention = defineOp({
     return { q: () => queries()[0], k: () => keys()[0], v: () => keys()[1] };
   },
   reference: attendReference,
+  multiplyAdds: ({ N, C, L }) => 2 * N * C * L * L,
   samples: [
     { shapes: { q: [2, 5, 9], k: [2, 5, 9], v: [2, 5, 9] }, attributes: { scale: 0.5 } },
     { shapes: { q: [1, 2, 66], k: [1, 2, 66], v: [1, 2, 66] }, attributes: { scale: 2 } },

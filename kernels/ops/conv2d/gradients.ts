@@ -1,38 +1,19 @@
-import type { Dims } from "../../devices/device.ts";
 import { defineOp, type Op } from "../../op.ts";
 import { makeHistory } from "../../autograd/history.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { zeros } from "../layout/fill.ts";
 import { convolutionKernels } from "./convolution_kernels.ts";
+import { forwardConvolution, multiplyAdds, turnedConvolution } from "./forms.ts";
 import { weightGradientProduct } from "./product.ts";
 import { convolve } from "./reference.ts";
-import { type Convolution, weightGradientWgsl, weightTiles } from "./tiles.ts";
+import { weightGradientWgsl, weightTiles } from "./tiles.ts";
 import { forwardCalls, inputGradientCalls, weightGradientCalls } from "./wasm.ts";
+import { forwardPasses, inputGradientPasses, weightGradientPasses } from "./winograd/passes.ts";
+import { winograd } from "./winograd/way.ts";
 import { productKernels } from "../matmul/product_kernels.ts";
 import { fewestGroups } from "../matmul/product_tiles.ts";
 import { sum } from "../reduce/reduce.ts";
 import { imagesPerRun } from "../matmul/images_per_run.ts";
-
-/** The convolution itself, without bias. */
-export const forwardConvolution = ({ R, S }: Dims): Convolution => ({
-  R,
-  S,
-  source: "x",
-  target: "y",
-  lengths: { C: "dims.C", H: "dims.H", W: "dims.W", K: "dims.K", P: "dims.P", Q: "dims.Q" },
-  padding: "dims.padding",
-  weight: (k, c, tap) => `w[(${k} * dims.C + ${c}) * ${R * S}u + ${tap}]`,
-});
-
-const turnedConvolution = ({ R, S }: Dims): Convolution => ({
-  R,
-  S,
-  source: "dy",
-  target: "dx",
-  lengths: { C: "dims.K", H: "dims.P", W: "dims.Q", K: "dims.C", P: "dims.H", Q: "dims.W" },
-  padding: "dims.turned",
-  weight: (k, c, tap) => `w[(${c} * dims.C + ${k}) * ${R * S}u + ${R * S - 1}u - ${tap}]`,
-});
 
 /** The convolution without bias. It and the gradients below are each other's rules, so they stand together. */
 const unbiased: Op<"x[N, C, H, W], w[K, C, R, S] -> y[N, K, P, Q]", { padding: "u32" }> = defineOp({
@@ -40,7 +21,8 @@ const unbiased: Op<"x[N, C, H, W], w[K, C, R, S] -> y[N, K, P, Q]", { padding: "
   signature: "x[N, C, H, W], w[K, C, R, S] -> y[N, K, P, Q]",
   attributes: { padding: "u32" },
   derive: ({ H, W, R, S, padding }) => ({ P: H + 2 * padding - R + 1, Q: W + 2 * padding - S + 1 }),
-  ...convolutionKernels(forwardConvolution, ({ N, K, P, Q }) => ({ N, K, P, Q })),
+  ...convolutionKernels(forwardConvolution, ({ N, K, P, Q }) => ({ N, K, P, Q }), forwardPasses),
+  multiplyAdds,
   empty: zeros,
   backward: ({ x, w, dy }, { padding }) => ({
     x: () => inputGradient(dy, w, { padding, H: x.shape[2], W: x.shape[3] }),
@@ -66,7 +48,11 @@ export const inputGradient: Op<
   signature: "dy[N, K, P, Q], w[K, C, R, S] -> dx[N, C, H, W]",
   attributes: { padding: "u32", H: "u32", W: "u32" },
   derive: ({ R, padding }) => ({ turned: R - 1 - padding }),
-  ...convolutionKernels(turnedConvolution, ({ N, C, H, W }) => ({ N, K: C, P: H, Q: W })),
+  ...convolutionKernels(
+    turnedConvolution,
+    ({ N, C, H, W }) => ({ N, K: C, P: H, Q: W }),
+    inputGradientPasses,
+  ),
   empty: zeros,
   backward: ({ dy, w, ddx }, { padding }) => ({
     dy: () => unbiased(ddx, w, { padding }),
@@ -94,10 +80,11 @@ const weightGradientRuns = defineOp({
     specialise: ["R", "S"],
     size: ({ G, K, C, R, S }) => ({ rows: K, columns: C * R * S, batches: G }),
     product: ({ R, S }) => weightGradientProduct(R, S),
-    software: {
+    registers: [{
       invocations: ({ G, K, C, R }) => G * weightTiles(K, C, R),
       wgsl: ({ R, S }) => weightGradientWgsl(R, S),
-    },
+    }],
+    other: winograd(weightGradientPasses),
   }),
   empty: zeros,
   reference({ x, dy, dw }, { N, C, H, W, K, P, Q, R, S, padding, run }) {

@@ -3,21 +3,18 @@ import { defineOp } from "../../op.ts";
 import { isCount } from "../../core/count.ts";
 import { ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import { forwardConvolution, inputGradient, weightGradient } from "./gradients.ts";
+import { biasedConvolution, multiplyAdds } from "./forms.ts";
+import { inputGradient, weightGradient } from "./gradients.ts";
 import { convolve } from "./reference.ts";
 import { convolutionKernels } from "./convolution_kernels.ts";
-import type { Convolution } from "./tiles.ts";
 import { forwardCalls } from "./wasm.ts";
+import { forwardPasses } from "./winograd/passes.ts";
 import { reshape } from "../layout/movement.ts";
 import { sum } from "../reduce/reduce.ts";
 
 /** What the convolutions with and without a residual share; `addend` is WGSL of the residual at the target's index `to`. */
 function convolutionFields(name: string, addend?: string) {
-  const form = (dims: Dims): Convolution => ({
-    ...forwardConvolution(dims),
-    bias: (n, k) => `bias[${n} % dims.B * dims.K + ${k}]`,
-    ...addend && { addend },
-  });
+  const adds = { bias: true, residual: addend !== undefined };
   return {
     attributes: { padding: "u32" },
     derive: ({ N, B, H, W, R, S, padding }: Record<string, number>) => {
@@ -26,7 +23,12 @@ function convolutionFields(name: string, addend?: string) {
       }
       return { P: H + 2 * padding - R + 1, Q: W + 2 * padding - S + 1 };
     },
-    ...convolutionKernels(form, ({ N, K, P, Q }) => ({ N, K, P, Q })),
+    ...convolutionKernels(
+      (dims) => biasedConvolution(dims, addend),
+      ({ N, K, P, Q }) => ({ N, K, P, Q }),
+      (dims) => forwardPasses(dims, adds),
+    ),
+    multiplyAdds,
   } as const;
 }
 

@@ -1,18 +1,27 @@
 import { repeatLines } from "../matmul/repeat_lines.ts";
 
+/** Pixels of the target that one invocation of a direct convolution computes for four channels, all in registers. */
+export interface PixelTile {
+  readonly height: number;
+  readonly width: number;
+}
+
 /**
- * Direct convolutions for software adapters, which load numbers lane by lane, so each load should serve much arithmetic:
- * pixels of the target that one invocation computes for four channels, all in registers.
+ * Tiles of direct convolutions. Software adapters load numbers lane by lane, so each load should serve much arithmetic:
+ * they take the first, the largest. GPUs may run more invocations at once with a smaller one.
  */
-const pixelTile = { height: 7, width: 4 };
+export const pixelTiles = [{ height: 7, width: 4 }, { height: 4, width: 4 }, {
+  height: 2,
+  width: 4,
+}] as const;
 
 /** Channels of x that an invocation of the weight gradient combines with four of y, and the pixels it takes at once. */
 const weightTile = (R: number) =>
   R <= 3 ? { inputs: 2, height: 7, width: 4 } : { inputs: 1, height: 1, width: 1 };
 
 /** Number of tiles that cover an image. */
-export function pixelTiles(height: number, width: number): number {
-  return Math.ceil(height / pixelTile.height) * Math.ceil(width / pixelTile.width);
+export function tilesCovering(height: number, width: number, tile: PixelTile): number {
+  return Math.ceil(height / tile.height) * Math.ceil(width / tile.width);
 }
 
 /** Number of tiles that cover a weight. */
@@ -41,8 +50,7 @@ export interface Convolution {
  * A direct convolution: an invocation holds height x width pixels of four channels. For each source channel it walks the
  * source rows once; a row serves every target row and tap that needs it.
  */
-export function convolutionWgsl(conv: Convolution): string {
-  const { height, width } = pixelTile;
+export function convolutionWgsl(conv: Convolution, { height, width }: PixelTile): string {
   const { R, S, source, target, lengths: { C, H, W, K, P, Q }, padding, weight, bias, addend } = conv;
   const columns = width + S - 1;
   const sum = (p: number, q: number) => `sum_${p}_${q}`;

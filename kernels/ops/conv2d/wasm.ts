@@ -76,7 +76,9 @@ export function weightGradientCalls(
   const { N, C, H, W, K, run, G: groups } = dims;
   if (is1x1(dims)) return correlation([dy, x, dw], { N, M: K, H, W, K: C, groups, run, folded: 0 });
   if (!is3x3(dims)) return undefined;
-  const parts = partsOf(run);
+  const tiles = Math.ceil(H / 4) * Math.ceil(W / 4);
+  // Each part has sums of its own: no more parts than have tiles that outnumber them.
+  const parts = Math.max(1, Math.min(partsOf(run), Math.floor(run * tiles * (1 / C + 1 / K))));
   return [
     { kernel: "winogradGradientParts", args: { x, dy, N, C, H, W, K, groups, run, parts } },
     { kernel: "winogradGradientSum", args: { dw, C, K, groups, parts, x, dy, N, H, W, run } },

@@ -19,10 +19,10 @@ const transposed: Op<"x[N, C, H, W], w[C, K, 2, 2], bias[K] -> y[N, K, P, Q]"> =
   ...productKernels({
     size: ({ N, K, H, W }) => ({ rows: 4 * K, columns: N * H * W, batches: 1 }),
     product: () => forwardProduct,
-    software: {
+    registers: [{
       invocations: ({ N, K, H, W }) => N * tilesOf.forward(K, H * W),
       wgsl: () => forwardWgsl,
-    },
+    }],
   }),
   backward: ({ x, w, dy }) => ({
     x: () => inputGradient(dy, w),
@@ -44,6 +44,7 @@ const transposed: Op<"x[N, C, H, W], w[C, K, 2, 2], bias[K] -> y[N, K, P, Q]"> =
     }
   },
   wasm: "convTranspose2d",
+  multiplyAdds: ({ N, C, K, P, Q }) => N * C * K * P * Q,
   samples: [
     { shapes: { x: [2, 3, 3, 5], w: [3, 4, 2, 2], bias: [4] } },
     { shapes: { x: [1, 1, 1, 1], w: [1, 1, 2, 2], bias: [1] } },
@@ -59,10 +60,10 @@ const inputGradient: Op<"dy[N, K, P, Q], w[C, K, 2, 2] -> dx[N, C, H, W]"> = def
   ...productKernels({
     size: ({ N, C, H, W }) => ({ rows: C, columns: N * H * W, batches: 1 }),
     product: () => inputGradientProduct,
-    software: {
+    registers: [{
       invocations: ({ N, C, H, W }) => N * tilesOf.input(C, H * W),
       wgsl: () => inputGradientWgsl,
-    },
+    }],
   }),
   empty: zeros,
   backward: ({ dy, w, ddx }) => ({ dy: () => unbiased(ddx, w), w: () => weightGradient(ddx, dy, w) }),
@@ -106,10 +107,10 @@ const weightGradientRuns = defineOp({
   ...productKernels({
     size: ({ G, C, K }) => ({ rows: C, columns: 4 * K, batches: G }),
     product: () => weightGradientProduct,
-    software: {
+    registers: [{
       invocations: ({ G, C, K }) => G * tilesOf.weight(C, K),
       wgsl: () => weightGradientWgsl,
-    },
+    }],
   }),
   empty: zeros,
   reference({ x, dy, dw }, { N, C, H, W, K, P, Q, run }) {

@@ -1,5 +1,5 @@
-import type { Dims, Tuning } from "../../devices/device.ts";
 import { defineOp } from "../../op.ts";
+import { inWays, type Way } from "../../ways.ts";
 import { isCount } from "../../core/count.ts";
 import { ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
@@ -10,7 +10,7 @@ import backwardWgsl from "./gradient.wgsl" with { type: "text" };
 import backwardWorkgroupWgsl from "./gradient_workgroup.wgsl" with { type: "text" };
 import forwardWgsl from "./forward.wgsl" with { type: "text" };
 import forwardWorkgroupWgsl from "./forward_workgroup.wgsl" with { type: "text" };
-import { summingLanes, workgroupSumWgsl } from "../reduce/workgroup_sum.ts";
+import { summingWays, workgroupSumWgsl } from "../reduce/workgroup_sum.ts";
 
 /** Activations that the kernel applies to the normalised value z: f and f'. */
 const activations = [
@@ -31,23 +31,28 @@ function channelWidth(pixels: number, lanes: number): number {
 
 /** WebGPU kernels that compute a group of an image each: in one invocation on software adapters, in a workgroup on GPUs. */
 function groupNormKernels(invocationWgsl: string, workgroupWgsl: string) {
-  return {
-    invocations: ({ N, G }: Dims) => N * G,
-    specialise({ C, G, H, W, activation }: Dims, { software }: Tuning): Dims {
-      if (software) return { activation };
-      const lanes = summingLanes(C / G * H * W);
-      return { activation, lanes, width: channelWidth(H * W, lanes) };
-    },
-    workgroups: ({ N, C, G, H, W }: Dims, { software }: Tuning) =>
-      software ? undefined : { count: N * G, lanes: summingLanes(C / G * H * W) },
-    wgsl({ software }: Tuning, { activation, lanes, width }: Dims) {
-      const { value, slope } = activations[activation];
-      return `${erfWgsl}
+  const activation = (at: number) => {
+    const { value, slope } = activations[at];
+    return `${erfWgsl}
 fn activate(z: f32) -> f32 { return ${value}; }
-fn activationSlope(z: f32) -> f32 { return ${slope}; }
-${software ? invocationWgsl : `${workgroupSumWgsl(lanes)}\nconst width = ${width}u;\n${workgroupWgsl}`}`;
-    },
+fn activationSlope(z: f32) -> f32 { return ${slope}; }`;
   };
+  const alone: Way = {
+    name: "invocations",
+    specialise: ({ activation }) => ({ activation }),
+    grid: ({ N, G }) => N * G,
+    wgsl: (dims) => `${activation(dims.activation)}\n${invocationWgsl}`,
+  };
+  const shared = summingWays(({ C, G, H, W }) => C / G * H * W, (lanes) => ({
+    specialise: ({ activation, H, W }) => ({ activation, width: channelWidth(H * W, lanes) }),
+    grid: ({ N, G }) => ({ count: N * G, lanes }),
+    wgsl: (dims) =>
+      `${activation(dims.activation)}
+${workgroupSumWgsl(lanes)}
+const width = ${dims.width}u;
+${workgroupWgsl}`,
+  }));
+  return inWays([alone, ...shared.ways], (dims, { software }) => software ? 0 : 1 + shared.table(dims));
 }
 
 const normalise = defineOp({

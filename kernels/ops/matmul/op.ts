@@ -5,16 +5,12 @@ import { broadcastShapes, type Shape, ShapeError, sizeOf } from "../../core/shap
 import type { Tensor } from "../../core/tensor.ts";
 import { add } from "../elementwise/binary.ts";
 import { zeros } from "../layout/fill.ts";
-import { repeatLines } from "./repeat_lines.ts";
+import { registerProductWgsl, registerTiles } from "./register_product.ts";
 import { permute, reshape } from "../layout/movement.ts";
 import type { Product } from "./product.ts";
 import { productKernels } from "./product_kernels.ts";
 import { sumTo } from "../reduce/reduce.ts";
-import { product } from "./wasm.ts";
-
-/** Rows, and columns in fours, of the result that an invocation holds in registers on a software adapter. */
-const rows = 8;
-const quads = 2;
+import { product as productCalls } from "./wasm.ts";
 
 /** Something for each buffer of a product y = a b. */
 type Buffers<T> = Readonly<Record<"a" | "b" | "y", T>>;
@@ -36,7 +32,7 @@ const layouts = {
   matmulTransposedA: { a: "k * dims.M + m", b: "k * dims.N + n", strides: ({ M, N }) => [1, M, N, 1] },
 } satisfies Record<string, Layout>;
 
-/** The product for GPUs. */
+/** The product on WebGPU. */
 function productOf(name: keyof typeof layouts): Product {
   const aAlong = name === "matmulTransposedA" ? "edge" : "depth";
   const bAlong = name === "matmulTransposedB" ? "depth" : "edge";
@@ -64,51 +60,11 @@ fn indexB(k: u32, n: u32) -> u32 { return ${b}; }`,
   };
 }
 
-/** A tile in registers: each step of k loads rows + 4 quads numbers for 4 rows quads multiply-adds. */
-function tiledWgsl(layout: { a: string; b: string }): string {
-  const cell = (r: number, q: number) => `sum_${r}_${q}`;
-  return `
-fn indexA(m: u32, k: u32) -> u32 { return ${layout.a}; }
-fn indexB(k: u32, n: u32) -> u32 { return ${layout.b}; }
-fn kernel(i: u32) {
-  let across = (dims.N + ${4 * quads - 1}u) / ${4 * quads}u;
-  let down = (dims.M + ${rows - 1}u) / ${rows}u;
-  let left = i % across * ${4 * quads}u;
-  let top = i / across % down * ${rows}u;
-  let batch = i / (across * down);
-  let fromA = batch % dims.A * dims.M * dims.K;
-  let fromB = batch % dims.B * dims.N * dims.K;
-${repeatLines(rows, (r) => repeatLines(quads, (q) => `  var ${cell(r, q)} = vec4f();`))}
-${repeatLines(rows, (r) => `  let m${r} = min(top + ${r}u, dims.M - 1u);`)}
-${repeatLines(4 * quads, (c) => `  let n${c} = min(left + ${c}u, dims.N - 1u);`)}
-  for (var k = 0u; k < dims.K; k++) {
-${
-    repeatLines(quads, (q) =>
-      `    let b${q} = vec4f(${
-        [0, 1, 2, 3].map((c) => `b[fromB + indexB(k, n${4 * q + c})]`).join(", ")
-      });`)
-  }
-${
-    repeatLines(rows, (r) =>
-      `    { let v = a[fromA + indexA(m${r}, k)];\n${
-        repeatLines(quads, (q) =>
-          `      ${cell(r, q)} += v * b${q};`)
-      } }`)
-  }
-  }
-  let to = batch * dims.M * dims.N;
-${
-    repeatLines(rows, (r) =>
-      repeatLines(4 * quads, (c) =>
-        `  if (top + ${r}u < dims.M && left + ${c}u < dims.N) ` +
-        `{ y[to + (top + ${r}u) * dims.N + left + ${c}u] = ${cell(r, Math.floor(c / 4))}[${c % 4}]; }`))
-  }
-}`;
-}
-
 /** What the declarations of the three products share. */
 function productFields(name: keyof typeof layouts) {
   const { strides }: Layout = layouts[name];
+  const size = ({ Y, M, N }: Dims) => ({ rows: M, columns: N, batches: Y });
+  const product = productOf(name);
   return {
     empty: zeros,
     derive: ({ A, B }: Record<string, number>) => {
@@ -116,15 +72,16 @@ function productFields(name: keyof typeof layouts) {
       return { Y: A === 1 ? B : A };
     },
     ...productKernels({
-      size: ({ Y, M, N }) => ({ rows: M, columns: N, batches: Y }),
-      product: () => productOf(name),
-      software: {
-        invocations: ({ Y, M, N }) => Y * Math.ceil(M / rows) * Math.ceil(N / (4 * quads)),
-        wgsl: () => tiledWgsl(layouts[name]),
-      },
+      size,
+      product: () => product,
+      registers: [{
+        invocations: (dims) => registerTiles(size(dims)),
+        wgsl: () => registerProductWgsl(product),
+      }],
     }),
+    multiplyAdds: ({ Y, M, N, K }: Dims) => Y * M * N * K,
     reference: (arrays: Buffers<NumberArray>, dims: Dims) => multiplyLoops(arrays, dims, strides(dims)),
-    wasm: (addresses: Buffers<number>, dims: Dims) => product(addresses, dims, strides(dims)),
+    wasm: (addresses: Buffers<number>, dims: Dims) => productCalls(addresses, dims, strides(dims)),
   };
 }
 

@@ -1,33 +1,54 @@
-import type { Dims, Tuning, Workgroups } from "../../devices/device.ts";
+import type { Dims, Tuning } from "../../devices/device.ts";
+import { inWays, type PassesWay, type Way } from "../../ways.ts";
 import { type Product, productWgsl } from "./product.ts";
-import { chooseTile, productGroups, type ProductSize, tiles } from "./product_tiles.ts";
+import {
+  chooseTile,
+  isWorthTiming,
+  nameOfTile,
+  productGroups,
+  type ProductSize,
+  tiles,
+} from "./product_tiles.ts";
 
-/** How an op is a product of matrices: in workgroup memory on GPUs, and in another kernel on software adapters. */
+/** A kernel of single invocations, each with a tile of the result in registers. */
+interface RegisterKernel {
+  /** Its tile, as in `registers 7x4`, where the op has several. */
+  readonly tile?: string;
+  readonly invocations: (dims: Dims) => number;
+  readonly wgsl: (specialised: Dims) => string;
+}
+
+/** How an op is a product of matrices: in workgroup memory, and in registers. */
 interface ProductOptions {
-  /** Dims that are compiled into both kernels. */
+  /** Dims that are compiled into all kernels. */
   readonly specialise?: readonly string[];
   readonly size: (dims: Dims) => ProductSize;
   readonly product: (specialised: Dims) => Product;
-  /** The kernel for software adapters, of single invocations. */
-  readonly software: {
-    readonly invocations: (dims: Dims) => number;
-    readonly wgsl: (specialised: Dims) => string;
-  };
+  /** First the kernel that software adapters run. */
+  readonly registers: readonly [RegisterKernel, ...RegisterKernel[]];
+  /** Calls of other ops that can do its work. */
+  readonly other?: PassesWay;
 }
 
 /** WebGPU kernels of an op that is a product of matrices: fields of its declaration. */
-export function productKernels({ specialise = [], size, product, software }: ProductOptions) {
-  return {
-    specialise: (dims: Dims, tuning: Tuning): Dims => ({
-      ...Object.fromEntries(specialise.map((name) => [name, dims[name]])),
-      ...!tuning.software && { tile: chooseTile(size(dims)) },
-    }),
-    invocations: software.invocations,
-    workgroups: (dims: Dims, tuning: Tuning): Workgroups | undefined =>
-      tuning.software ? undefined : productGroups(size(dims)),
-    wgsl: (tuning: Tuning, specialised: Dims): string =>
-      tuning.software
-        ? software.wgsl(specialised)
-        : productWgsl(tiles[specialised.tile], product(specialised)),
-  };
+export function productKernels({ specialise = [], size, product, registers, other }: ProductOptions) {
+  const specialised = (dims: Dims): Dims => Object.fromEntries(specialise.map((name) => [name, dims[name]]));
+  const ways: Way[] = [
+    ...registers.map(({ tile, invocations, wgsl }): Way => ({
+      name: tile === undefined ? "registers" : `registers ${tile}`,
+      specialise: specialised,
+      grid: invocations,
+      wgsl,
+    })),
+    ...tiles.map((tile): Way => ({
+      name: `workgroups ${nameOfTile(tile)}`,
+      specialise: specialised,
+      fits: (dims) => isWorthTiming(size(dims), tile),
+      grid: (dims) => productGroups(size(dims), tile),
+      wgsl: (dims) => productWgsl(tile, product(dims)),
+    })),
+  ];
+  const table = (dims: Dims, { software }: Tuning) =>
+    software ? 0 : registers.length + chooseTile(size(dims));
+  return inWays(ways, table, other);
 }

@@ -42,10 +42,15 @@ function groupsOf({ rows, columns, batches }: ProductSize, tile: ProductTile): n
   return batches * Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns);
 }
 
+/** Elements that are computed with a tile, those beyond the edges too. */
+function computedWith(size: ProductSize, tile: ProductTile): number {
+  return groupsOf(size, tile) * tile.rows * tile.columns;
+}
+
 /** Indices of the tiles that waste little work beyond the edges of a product. */
 function frugalTiles(size: ProductSize): number[] {
   const computed = tiles.map((tile) =>
-    tile.flat && size.rows > tile.rows ? Infinity : groupsOf(size, tile) * tile.rows * tile.columns
+    tile.flat && size.rows > tile.rows ? Infinity : computedWith(size, tile)
   );
   const most = 1.25 * Math.min(...computed);
   return [...tiles.keys()].filter((i) => computed[i] <= most);
@@ -68,8 +73,18 @@ export function lanesOf({ rows, columns, laneRows, laneColumns }: ProductTile): 
   return rows / laneRows * columns / laneColumns;
 }
 
-/** Workgroups of a product. */
-export function productGroups(size: ProductSize): Workgroups {
-  const tile = tiles[chooseTile(size)];
+/** Workgroups of a product with a tile. */
+export function productGroups(size: ProductSize, tile: ProductTile): Workgroups {
   return { count: groupsOf(size, tile), lanes: lanesOf(tile) };
+}
+
+/** A tile's rows, columns and depth. */
+export function nameOfTile({ rows, columns, depth }: ProductTile): string {
+  return `${rows}x${columns}x${depth}`;
+}
+
+/** Whether a tile may be the best on some GPU: it computes at most twice as much as the most frugal one. */
+export function isWorthTiming(size: ProductSize, tile: ProductTile): boolean {
+  if (tile.flat && size.rows > tile.rows) return false;
+  return computedWith(size, tile) <= 2 * Math.min(...tiles.map((other) => computedWith(size, other)));
 }

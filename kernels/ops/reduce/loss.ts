@@ -1,30 +1,32 @@
-import type { Tuning } from "../../devices/device.ts";
+import type { Dims } from "../../devices/device.ts";
 import { defineOp, type Op } from "../../op.ts";
+import { inWays, type Way } from "../../ways.ts";
 import { sameShape, ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { multiply, negate, subtract } from "../elementwise/binary.ts";
 import { zeros } from "../layout/fill.ts";
 import { reshape } from "../layout/movement.ts";
 import { spreadChunks, sum, sumChunks } from "./reduce.ts";
-import { summingLanes, workgroupSumWgsl } from "./workgroup_sum.ts";
+import { summingWays, workgroupSumWgsl } from "./workgroup_sum.ts";
 
-/** Lanes of the workgroup that sums a run on a GPU; 0 on software adapters and for short runs. */
-const lanesFor = (chunk: number, { software }: Tuning) => software || chunk < 64 ? 0 : summingLanes(chunk);
-
-/** Sums of (a - b)^2 over runs of `chunk` elements, in one pass and with few enough terms for f32. */
-const squaredErrors = defineOp({
-  name: "squaredErrors",
-  signature: "a[n], b[n] -> y[S]",
-  attributes: { chunk: "u32" },
-  derive: ({ n, chunk }) => ({ S: Math.max(1, Math.ceil(n / chunk)) }),
-  specialise: ({ chunk }, tuning) => ({ lanes: lanesFor(chunk, tuning) }),
-  workgroups({ S, chunk }, tuning) {
-    const lanes = lanesFor(chunk, tuning);
-    return lanes > 0 ? { count: S, lanes } : undefined;
-  },
-  wgsl: (_, { lanes }) =>
-    lanes > 0
-      ? `${workgroupSumWgsl(lanes)}
+/** Sums of a run each: in workgroups on GPUs, but for short runs, which one invocation each sums. */
+function errorKernels() {
+  const alone: Way = {
+    name: "invocations",
+    grid: ({ S }) => S,
+    wgsl: () =>
+      `fn kernel(i: u32) {
+  var total = 0.0;
+  for (var j = i * dims.chunk; j < min((i + 1u) * dims.chunk, dims.n); j++) { let d = a[j] - b[j]; total += d * d; }
+  y[i] = total;
+}`,
+  };
+  const fits = ({ chunk }: Dims) => chunk >= 64;
+  const shared = summingWays(({ chunk }) => chunk, (lanes) => ({
+    fits,
+    grid: ({ S }) => ({ count: S, lanes }),
+    wgsl: () =>
+      `${workgroupSumWgsl(lanes)}
 fn kernel(group: u32, lane: u32) {
   var part = 0.0;
   for (var j = group * dims.chunk + lane; j < min((group + 1u) * dims.chunk, dims.n); j += lanes) {
@@ -33,12 +35,21 @@ fn kernel(group: u32, lane: u32) {
   }
   let total = runSum(lane, lanes, vec2f(part, 0.0)).x;
   if (lane == 0u) { y[group] = total; }
-}`
-      : `fn kernel(i: u32) {
-  var total = 0.0;
-  for (var j = i * dims.chunk; j < min((i + 1u) * dims.chunk, dims.n); j++) { let d = a[j] - b[j]; total += d * d; }
-  y[i] = total;
 }`,
+  }));
+  return inWays(
+    [alone, ...shared.ways],
+    (dims, { software }) => software || !fits(dims) ? 0 : 1 + shared.table(dims),
+  );
+}
+
+/** Sums of (a - b)^2 over runs of `chunk` elements, in one pass and with few enough terms for f32. */
+const squaredErrors = defineOp({
+  name: "squaredErrors",
+  signature: "a[n], b[n] -> y[S]",
+  attributes: { chunk: "u32" },
+  derive: ({ n, chunk }) => ({ S: Math.max(1, Math.ceil(n / chunk)) }),
+  ...errorKernels(),
   empty: zeros,
   backward: ({ a, b, dy }, { chunk }) => ({
     a: () => squaredErrorsGradient(a, b, dy, { chunk }),

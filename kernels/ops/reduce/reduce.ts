@@ -1,41 +1,21 @@
-import type { Dims, Tuning } from "../../devices/device.ts";
+import type { Dims } from "../../devices/device.ts";
 import { defineOp, type Op } from "../../op.ts";
+import { inWays, type Way } from "../../ways.ts";
 import type { Shape } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { affine } from "../elementwise/affine.ts";
 import { zeros } from "../layout/fill.ts";
 import { reshape } from "../layout/movement.ts";
 import { overAxes, runLength } from "./over_axes.ts";
-import { summingLanes, workgroupSumWgsl } from "./workgroup_sum.ts";
+import { summingWays, workgroupSumWgsl } from "./workgroup_sum.ts";
 
-/** Lanes of the workgroup that sums a run on a GPU; 0 for short or strided runs, which one invocation each sums. */
-const lanesFor = ({ B, chunk }: Dims, { software }: Tuning) =>
-  software || B > 1 || chunk < 64 ? 0 : summingLanes(chunk);
-
-/** Sums runs of `chunk` along the middle axis, in parts of 32, which keeps the rounding error of f32 small. */
-export const sumChunks: Op<"x[A, R, B] -> y[A, S, B]", { chunk: "u32" }> = defineOp({
-  name: "sumChunks",
-  signature: "x[A, R, B] -> y[A, S, B]",
-  attributes: { chunk: "u32" },
-  derive: ({ R, chunk }) => ({ S: Math.max(1, Math.ceil(R / chunk)) }),
-  specialise: (dims, tuning) => ({ lanes: lanesFor(dims, tuning) }),
-  workgroups({ A, S, B, chunk }, tuning) {
-    const lanes = lanesFor({ B, chunk }, tuning);
-    return lanes > 0 ? { count: A * S, lanes } : undefined;
-  },
-  wgsl: (_, { lanes }) =>
-    lanes > 0
-      ? `${workgroupSumWgsl(lanes)}
-fn kernel(group: u32, lane: u32) {
-  let first = group % dims.S * dims.chunk;
-  let count = min(dims.chunk, dims.R - first);
-  let base = group / dims.S * dims.R + first;
-  var part = 0.0;
-  for (var r = lane; r < count; r += lanes) { part += x[base + r]; }
-  let total = runSum(lane, lanes, vec2f(part, 0.0)).x;
-  if (lane == 0u) { y[group] = total; }
-}`
-      : `fn kernel(i: u32) {
+/** Sums of a run each: in workgroups on GPUs, but for short or strided runs, which one invocation each sums. */
+function sumKernels() {
+  const alone: Way = {
+    name: "invocations",
+    grid: ({ A, S, B }) => A * S * B,
+    wgsl: () =>
+      `fn kernel(i: u32) {
   let b = i % dims.B;
   let s = i / dims.B % dims.S;
   let a = i / (dims.B * dims.S);
@@ -50,6 +30,36 @@ fn kernel(group: u32, lane: u32) {
   }
   y[i] = total;
 }`,
+  };
+  const fits = ({ B, chunk }: Dims) => B === 1 && chunk >= 64;
+  const shared = summingWays(({ chunk }) => chunk, (lanes) => ({
+    fits,
+    grid: ({ A, S }) => ({ count: A * S, lanes }),
+    wgsl: () =>
+      `${workgroupSumWgsl(lanes)}
+fn kernel(group: u32, lane: u32) {
+  let first = group % dims.S * dims.chunk;
+  let count = min(dims.chunk, dims.R - first);
+  let base = group / dims.S * dims.R + first;
+  var part = 0.0;
+  for (var r = lane; r < count; r += lanes) { part += x[base + r]; }
+  let total = runSum(lane, lanes, vec2f(part, 0.0)).x;
+  if (lane == 0u) { y[group] = total; }
+}`,
+  }));
+  return inWays(
+    [alone, ...shared.ways],
+    (dims, { software }) => software || !fits(dims) ? 0 : 1 + shared.table(dims),
+  );
+}
+
+/** Sums runs of `chunk` along the middle axis, in parts of 32, which keeps the rounding error of f32 small. */
+export const sumChunks: Op<"x[A, R, B] -> y[A, S, B]", { chunk: "u32" }> = defineOp({
+  name: "sumChunks",
+  signature: "x[A, R, B] -> y[A, S, B]",
+  attributes: { chunk: "u32" },
+  derive: ({ R, chunk }) => ({ S: Math.max(1, Math.ceil(R / chunk)) }),
+  ...sumKernels(),
   empty: zeros,
   backward: ({ x, dy }, { chunk }) => ({ x: () => spreadChunks(dy, { chunk, R: x.shape[1] }) }),
   reference({ x, y }, { A, R, B, S, chunk }) {

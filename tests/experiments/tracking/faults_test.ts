@@ -111,7 +111,7 @@ testMirrored(
       `${mirroredRun} --mlflow http://127.0.0.1:9 --experiment ${experiment}`,
       { ...quick, MLFLOW_HTTP_REQUEST_MAX_RETRIES: "2" },
     );
-    assert.match(stderr, /\nMLflow: http:\/\/127.0.0.1:9 cannot be reached \(.*\); training continues/);
+    assert.match(stderr, /^MLflow: http:\/\/127.0.0.1:9 cannot be reached \(.*\); training continues/m);
     assert.match(stderr, /\nMLflow: .*; not everything was sent; deno task sync run sends the rest\n/);
     assert.match(stderr, /\nDone; see run\/samples.png\n$/);
     const { stdout } = await place.succeed("sync", `--root . --mlflow ${server.url}`);

@@ -180,3 +180,28 @@ testInFolder(
     assert.deepEqual([path, prediction, timeEmbedding], ["cosine", "data", "sinusoidal"]);
   },
 );
+
+testInFolder(
+  "runTraining() keeps a sixth of a run without labels, and guides its samples away from it",
+  async (folder) => {
+    const values = { conditional: false, maxSteps: 8, batchSize: 8 } as const;
+    const run = async (name: string, more: Partial<TrainingConfig> = {}) => {
+      const out = `${folder}/${name}`;
+      await runTraining(configIn(folder, { ...values, ...more, out }));
+      return out;
+    };
+    const samples = (run: string) => Deno.readFile(`${run}/${runFile.samples}`);
+    const early = (run: string) => Deno.readFile(`${run}/${weightsFile("early")}`);
+    const guided = await run("guided");
+    assert.equal(readConfig(guided).guidance, 2);
+    // The learning rate is constant here, so that a run of two steps ends as one of eight begins.
+    const constant = { schedule: "constant" } as const;
+    const [long, short] = [await run("long", constant), await run("short", { ...constant, maxSteps: 2 })];
+    const ema = await Deno.readFile(`${short}/${weightsFile("ema")}`);
+    assert.deepEqual(await early(long), ema);
+    const plain = await run("plain", { guidance: 1 });
+    await assert.rejects(early(plain), Deno.errors.NotFound);
+    assert.deepEqual(await trained(plain), await trained(guided));
+    assert.notDeepEqual(await samples(plain), await samples(guided));
+  },
+);

@@ -5,6 +5,7 @@ import { productWgsl } from "../../../kernels/ops/matmul/product.ts";
 import { chooseTile, lanesOf, tiles } from "../../../kernels/ops/matmul/product_tiles.ts";
 import { uniforms } from "../../../kernels/ops/random/threefry.ts";
 import { assertClose, testOnAllKernels } from "../../testing.ts";
+import { testByTransforms } from "./winograd_devices.ts";
 
 /** [M, K] times [K, N], neither a multiple of any tile. */
 const [M, K, N] = [70, 37, 261];
@@ -93,35 +94,37 @@ const convolutions = [
 ];
 
 for (const [N, C, K, R, H, W] of convolutions) {
-  testOnAllKernels(
-    `conv2d() ${C} -> ${K} of ${R}x${R} on ${H}x${W} has the values and gradients of its reference`,
-    async () => {
-      const padding = (R - 1) / 2;
-      const x = random(4, N * C * H * W), w = random(5, K * C * R * R), bias = random(6, N * K);
-      const dy = random(7, N * K * H * W);
-      const tensors = [tensor(x, [N, C, H, W]), tensor(w, [K, C, R, R]), tensor(bias, [N, K])];
-      const y = conv2d(tensors[0], tensors[1], tensors[2], { padding });
-      const found = gradients(sum(multiply(y, tensor(dy, y.shape))), tensors);
+  for (const testOn of [testOnAllKernels, testByTransforms]) {
+    testOn(
+      `conv2d() ${C} -> ${K} of ${R}x${R} on ${H}x${W} has the values and gradients of its reference`,
+      async () => {
+        const padding = (R - 1) / 2;
+        const x = random(4, N * C * H * W), w = random(5, K * C * R * R), bias = random(6, N * K);
+        const dy = random(7, N * K * H * W);
+        const tensors = [tensor(x, [N, C, H, W]), tensor(w, [K, C, R, R]), tensor(bias, [N, K])];
+        const y = conv2d(tensors[0], tensors[1], tensors[2], { padding });
+        const found = gradients(sum(multiply(y, tensor(dy, y.shape))), tensors);
 
-      const dims = { N, B: N, C, H, W, K, P: H, Q: W, R, S: R, padding, turned: padding, run: N };
-      const run = (name: string, arrays: Record<string, Float32Array | Float64Array>) =>
-        registry.get(name)!.kernel.reference(arrays, dims);
-      const expected = {
-        y: new Float64Array(N * K * H * W),
-        dx: new Float64Array(x.length),
-        dw: new Float64Array(w.length),
-      };
-      run("conv2d", { x, w, bias, y: expected.y });
-      run("conv2dInputGradient", { dy, w, dx: expected.dx });
-      run("conv2dWeightGradient", { x, dy, dw: expected.dw });
-      const sums = Float64Array.from(
-        bias,
-        (_, i) => dy.slice(i * H * W, (i + 1) * H * W).reduce((a, b) => a + b, 0),
-      );
-      assertClose(await y.read(), expected.y, 1e-5, "y");
-      assertClose(await found[0].read(), expected.dx, 1e-5, "dx");
-      assertClose(await found[1].read(), expected.dw, 1e-5, "dw");
-      assertClose(await found[2].read(), sums, 1e-5, "dbias");
-    },
-  );
+        const dims = { N, B: N, C, H, W, K, P: H, Q: W, R, S: R, padding, turned: padding, run: N };
+        const run = (name: string, arrays: Record<string, Float32Array | Float64Array>) =>
+          registry.get(name)!.kernel.reference(arrays, dims);
+        const expected = {
+          y: new Float64Array(N * K * H * W),
+          dx: new Float64Array(x.length),
+          dw: new Float64Array(w.length),
+        };
+        run("conv2d", { x, w, bias, y: expected.y });
+        run("conv2dInputGradient", { dy, w, dx: expected.dx });
+        run("conv2dWeightGradient", { x, dy, dw: expected.dw });
+        const sums = Float64Array.from(
+          bias,
+          (_, i) => dy.slice(i * H * W, (i + 1) * H * W).reduce((a, b) => a + b, 0),
+        );
+        assertClose(await y.read(), expected.y, 1e-5, "y");
+        assertClose(await found[0].read(), expected.dx, 1e-5, "dx");
+        assertClose(await found[1].read(), expected.dw, 1e-5, "dw");
+        assertClose(await found[2].read(), sums, 1e-5, "dbias");
+      },
+    );
+  }
 }

@@ -226,3 +226,12 @@ Deno.test("flowFrames() takes its times from the snapshots, at any spacing", () 
   assert.equal(brightest(frames.svg(1), 11, 20, [10, 38]), 7);
   assert.match(filmstrip([{ evolutions: [uneven] }], { frames: 3 }), />t = 0.49</);
 });
+
+Deno.test("flowFrames() sets a long label of a row in two lines, at the comma that suits best", () => {
+  const svgOf = (label: string) =>
+    flowFrames([{ label, evolutions: [madeUpFlow(1, 3)] }], { frames: 2, scale: 4 }).svg(0);
+  const long = svgOf("base, no attn, equal arithmetic");
+  assert.match(long, />base, no attn,<\/text><text [^>]*>equal arithmetic<\/text>/);
+  assert.match(svgOf("base, no attn"), />base, no attn<\/text>/);
+  assert.match(svgOf("one that has no comma at all"), />one that has no comma at…<\/text>/);
+});

@@ -34,7 +34,7 @@ export class ComparisonView {
     readonly clock: Clock,
     readonly views: Views,
   ) {
-    this.#names = runs.map(({ name }) => name);
+    this.#names = comparison.runs.map((place) => runs[place].name);
     this.#data = comparison;
     this.#points = comparison.points.map(decode);
     this.#velocities = comparison.velocities.map((ofRuns) => ofRuns.map(decode));
@@ -48,7 +48,7 @@ export class ComparisonView {
         y: comparison.difference[p][a][b],
         name: `on the path of ${plain(this.#names[p])}`,
         mode: "lines+markers",
-        line: runLine(theme, p),
+        line: runLine(theme, comparison.runs[p]),
         hovertemplate: "%{y:.4f}",
       }));
     }, () => ({

@@ -1,5 +1,8 @@
 // How a Winograd convolution lies in the workspace: transformed weights (or sums of their gradients), then for each thread
-// padded images, rows, and the transformed tiles of a chunk of images.
+// lines of the source, and the transformed tiles of a chunk of images.
+
+import { TILES } from "./winograd_products.ts";
+import { sourceScratch } from "./winograd_source.ts";
 
 /** Bytes of transformed tiles that a thread works on at a time: what fits its second-level cache. */
 const CHUNK_BYTES: u64 = 600_000;
@@ -30,9 +33,9 @@ export function chunkOf(N: i32, C: i32, H: i32, W: i32, K: i32): i32 {
   return max<i32>(1, min<i32>(N, <i32> (CHUNK_BYTES / max<u64>(1, perImage))));
 }
 
-/** Tiles of a chunk, rounded up to the six that are multiplied at a time. */
+/** Tiles of a chunk, rounded up to those that are multiplied at a time. */
 export function slotsOf(chunk: i32, H: i32, W: i32): i32 {
-  return (chunk * tilesAlong(H) * tilesAlong(W) + 5) / 6 * 6;
+  return (chunk * tilesAlong(H) * tilesAlong(W) + TILES - 1) / TILES * TILES;
 }
 
 /** Bytes of the transformed weights U[36][K / 8][C][8]. */
@@ -40,19 +43,9 @@ export function weightBytes(C: i32, K: i32): u64 {
   return 36 * 128 * <u64> quadsOf(C) * panelsOf(K);
 }
 
-/** Bytes of an image [4 down + 2][4 across + 2][4]. */
-export function imageBytes(H: i32, W: i32): u64 {
-  return 16 * <u64> (4 * tilesAlong(H) + 2) * (4 * tilesAlong(W) + 2);
-}
-
-/** Bytes of the half-transformed rows of a tile row, [6][4 across + 2][4], and of one more tile. */
-export function rowBytes(W: i32): u64 {
-  return 96 * <u64> (4 * tilesAlong(W) + 2) + 576;
-}
-
-/** Bytes that a thread needs: two images, rows, and transformed tiles of C and of K channels. */
+/** Bytes that a thread needs: lines of the source, and transformed tiles of C and of K channels. */
 export function threadBytes(N: i32, C: i32, H: i32, W: i32, K: i32): u64 {
   const slots = <u64> slotsOf(chunkOf(N, C, H, W, K), H, W);
   const tiles = elementStep(quadsOf(C) * slots) + elementStep(2 * panelsOf(K) * slots);
-  return 2 * imageBytes(H, W) + rowBytes(W) + 36 * tiles;
+  return <u64> sourceScratch(tilesAlong(W)) + 36 * tiles;
 }

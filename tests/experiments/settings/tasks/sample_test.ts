@@ -29,6 +29,8 @@ Deno.test("sampling needs a checkpoint and a picture or an array to write", () =
     attn: null,
     groups: null,
     timeEmbedding: null,
+    path: null,
+    prediction: null,
     channels: null,
     classes: null,
     imageSize: null,

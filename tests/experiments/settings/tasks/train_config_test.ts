@@ -188,6 +188,7 @@ Deno.test("resolveConfig() refuses flags without effect", () => {
     "--pacing linear --flow-samples 0": "--flow-samples above 0",
     "--name x --out y": "no --out, which names the folder itself",
     "--threads 2 --device webgpu": "--device cpu or auto",
+    "--tune --device cpu": "--device webgpu or auto",
   };
   for (const [flags, needed] of Object.entries(idle)) {
     const [name] = flags.match(/--(?!optimizer)[\w-]+/)!;
@@ -195,6 +196,7 @@ Deno.test("resolveConfig() refuses flags without effect", () => {
     assertRefused(flags, message);
   }
   assert.throws(() => configOf("--model base --groups 4"), /--groups here: .* --model residual or --attn/);
+  assert.equal(configOf("--model base --no-tune --device cpu").tune, false);
   assert.equal(configOf("--model base --attn --groups 4 --samples 0 --sample-epochs 0").groups, 4);
   assert.throws(
     () => resolveOverfitConfig(overfitting.parse(["--model", "base", "--groups", "4"])),

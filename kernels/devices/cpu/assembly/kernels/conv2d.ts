@@ -2,18 +2,19 @@
 
 import { nextTask } from "../call.ts";
 import { directPlane } from "../direct_convolution.ts";
-import { add, splat } from "../simd.ts";
+import { splat } from "../simd.ts";
 import { me } from "../threads.ts";
-import { interleave, transformSource, transformTarget, transformWeight } from "../winograd.ts";
 import { areUsual, CENTRE, isEven } from "../winograd_range.ts";
-import { sixTiles } from "../winograd_products.ts";
+import { fourTiles, TILES } from "../winograd_products.ts";
+import { clearSourceScratch, sourceScratch, transformSource } from "../winograd_source.ts";
+import { warm } from "../warm.ts";
+import { transformTarget } from "../winograd_target.ts";
+import { transformWeight } from "../winograd_weights.ts";
 import {
   chunkOf,
   elementStep,
-  imageBytes,
   panelsOf,
   quadsOf,
-  rowBytes,
   slotsOf,
   threadBytes,
   tilesAlong,
@@ -63,41 +64,6 @@ export function winogradWeights(
   }
 }
 
-/** One lane of an image [H][pitch][4] to a plane, plus an offset, plus another plane unless `addend` is 0. */
-function storePlane(
-  from: usize,
-  pitch: i32,
-  H: i32,
-  W: i32,
-  offset: f32,
-  addend: usize,
-  to: usize,
-): void {
-  const shift = splat(offset);
-  for (let h = 0; h < H; h++) {
-    const source = from + ((<usize> (h * pitch)) << 4);
-    const target: usize = (<usize> (h * W)) << 2;
-    let w = 0;
-    for (; w + 4 <= W; w += 4) {
-      const at = source + ((<usize> w) << 4);
-      let v = v128.load_splat<f32>(at);
-      v = v128.load_lane<f32>(at, v, 1, 16);
-      v = v128.load_lane<f32>(at, v, 2, 32);
-      v = v128.load_lane<f32>(at, v, 3, 48);
-      v = add(v, shift);
-      const there = target + ((<usize> w) << 2);
-      if (addend) v = add(v, v128.load(addend + there));
-      v128.store(to + there, v);
-    }
-    for (; w < W; w++) {
-      const there = target + ((<usize> w) << 2);
-      let value = load<f32>(source + ((<usize> w) << 4)) + offset;
-      if (addend) value += load<f32>(addend + there);
-      store<f32>(to + there, value);
-    }
-  }
-}
-
 export function winogradConvolveWorkspace(N: i32, C: i32, H: i32, W: i32, K: i32, threads: i32): u64 {
   return weightBytes(C, K) + threads * threadBytes(N, C, H, W, K);
 }
@@ -132,30 +98,22 @@ export function winogradConvolve(
   const vStep = <usize> elementStep(quadsC * slots), mStep = <usize> elementStep(2 * panels * slots);
   const row: usize = (<usize> slots) << 4;
 
-  const image = workspace + <usize> weightBytes(C, K) + (<usize> me) * <usize> threadBytes(N, C, H, W, K);
-  const rows = image + <usize> imageBytes(H, W);
-  const V = rows + <usize> rowBytes(W);
+  const rows = workspace + <usize> weightBytes(C, K) + (<usize> me) * <usize> threadBytes(N, C, H, W, K);
+  const V = rows + sourceScratch(across);
   const M = V + 36 * vStep;
   const plane: usize = (<usize> (H * W)) << 2;
 
   const usual = areUsual(workspace + CENTRE * uStep, <i32> (uStep >> 4));
+  clearSourceScratch(rows, across);
   for (let task = nextTask(call); task * chunk < N; task = nextTask(call)) {
     const first = task * chunk;
     const images = min(chunk, N - first);
     const count = images * tiles;
-    clearBorder(image, H, W, down, across);
     for (let q = 0; q < quadsC; q++) {
       for (let i = 0; i < images; i++) {
-        interleave(
-          source + (<usize> ((first + i) * C + 4 * q)) * plane,
-          C - 4 * q,
-          H,
-          W,
-          image,
-          4 * across + 2,
-          1,
-        );
-        transformSource(image, down, across, rows, V + ((<usize> (q * slots + i * tiles)) << 4), vStep);
+        const from = source + (<usize> ((first + i) * C + 4 * q)) * plane;
+        const to = V + ((<usize> (q * slots + i * tiles)) << 4);
+        transformSource(from, C - 4 * q, H, W, down, across, rows, to, vStep);
       }
     }
     for (let f: usize = 0; f < 36; f++) {
@@ -163,8 +121,8 @@ export function winogradConvolve(
         const u = workspace + f * uStep + (<usize> pair) * panel;
         const v = V + f * vStep;
         const m = M + f * mStep + (<usize> (2 * pair)) * row;
-        for (let t = 0; t < count; t += 6) {
-          sixTiles(v + ((<usize> t) << 4), row, u, quadsC, m + ((<usize> t) << 4), row);
+        for (let t = 0; t < count; t += TILES) {
+          fourTiles(v + ((<usize> t) << 4), row, u, quadsC, m + ((<usize> t) << 4), row);
         }
       }
     }
@@ -173,31 +131,34 @@ export function winogradConvolve(
       const at: usize = (<usize> (i * tiles)) << 4;
       const direct = !usual || !isEven(V + CENTRE * vStep + at, row, tiles, quadsC, C);
       for (let q = 0; q < quadsK; q++) {
+        const k = 4 * q, to: usize = (<usize> (n * K + k)) * plane;
+        const offsets = bias ? bias + ((<usize> ((n % B) * K + k)) << 2) : 0;
+        const added = addend ? addend + to : 0;
         if (!direct) {
-          transformTarget(M + (<usize> q) * row + at, mStep, down, across, rows, image);
-        }
-        for (let k = 4 * q; k < min(K, 4 * q + 4); k++) {
-          const offset = bias ? load<f32>(bias + ((<usize> ((n % B) * K + k)) << 2)) : 0;
-          const to: usize = (<usize> (n * K + k)) * plane;
-          const added = addend ? addend + to : 0;
-          if (direct) {
-            const x = source + (<usize> (n * C)) * plane, weights = w + (<usize> k) * strideK;
-            directPlane(x, weights, strideC, turned != 0, C, H, W, offset, added, target + to);
-          } else storePlane(image + ((<usize> (k & 3)) << 2), 4 * across, H, W, offset, added, target + to);
+          const from = M + (<usize> q) * row + at, shift = offsets ? v128.load(offsets) : splat(0);
+          warm(target + to, (<usize> min(4, K - k)) * plane, rows);
+          if (added) warm(added, (<usize> min(4, K - k)) * plane, rows);
+          transformTarget(from, mStep, down, across, shift, added, target + to, K - k, H, W);
+        } else {
+          const x = source + (<usize> (n * C)) * plane;
+          for (let j = 0; j < min(4, K - k); j++) {
+            const next: usize = (<usize> j) * plane, weights = w + (<usize> (k + j)) * strideK;
+            const offset = offsets ? load<f32>(offsets + ((<usize> j) << 2)) : 0;
+            directPlane(
+              x,
+              weights,
+              strideC,
+              turned != 0,
+              C,
+              H,
+              W,
+              offset,
+              added ? added + next : 0,
+              target + to + next,
+            );
+          }
         }
       }
     }
   }
-}
-
-/** Zeros around the inside of an image [4 down + 2][4 across + 2][4]. */
-function clearBorder(image: usize, H: i32, W: i32, down: i32, across: i32): void {
-  const pitch: usize = (<usize> (4 * across + 2)) << 4;
-  memory.fill(image, 0, pitch);
-  for (let h = 1; h <= H; h++) {
-    const row = image + (<usize> h) * pitch;
-    memory.fill(row, 0, 16);
-    memory.fill(row + ((<usize> (W + 1)) << 4), 0, pitch - ((<usize> (W + 1)) << 4));
-  }
-  memory.fill(image + (<usize> (H + 1)) * pitch, 0, (<usize> (4 * down + 1 - H)) * pitch);
 }

@@ -4,16 +4,17 @@ import { nextTask } from "../call.ts";
 import { add } from "../simd.ts";
 import { directWeightGradient } from "../direct_convolution.ts";
 import { me } from "../threads.ts";
-import { interleave, transformGradient, transformSource, transformWeightGradient } from "../winograd.ts";
 import { CENTRE, isEven } from "../winograd_range.ts";
+import { transformGradient } from "../winograd_gradient.ts";
 import { overTiles } from "../winograd_products.ts";
+import { warm } from "../warm.ts";
+import { clearSourceScratch, sourceScratch, transformSource } from "../winograd_source.ts";
+import { transformWeightGradient } from "../winograd_weights.ts";
 import {
   chunkOf,
   elementStep,
-  imageBytes,
   panelsOf,
   quadsOf,
-  rowBytes,
   threadBytes,
   tilesAlong,
   weightBytes,
@@ -34,7 +35,12 @@ export function winogradGradientPartsWorkspace(
   parts: i32,
   threads: i32,
 ): u64 {
-  return sumBytes(C, K, groups, parts) + threads * threadBytes(N, C, H, W, K);
+  return sumBytes(C, K, groups, parts) + threads * (threadBytes(N, C, H, W, K) + planesBytes(H, W));
+}
+
+/** Bytes of four planes, for images of fewer channels, and of what loads may reach beyond them. */
+function planesBytes(H: i32, W: i32): u64 {
+  return 16 * <u64> H * W + 16;
 }
 
 /** dU of groups of `run` images, each in parts, to the workspace: [group][part][36][K / 8][C][8]. A task is a part. */
@@ -60,34 +66,42 @@ export function winogradGradientParts(
   const vStep = <usize> elementStep(quadsC * slots), dStep = <usize> elementStep(2 * panels * slots);
   const row: usize = (<usize> slots) << 4;
 
-  const pixels = <usize> imageBytes(H, W);
-  const image = workspace + <usize> sumBytes(C, K, groups, parts) +
-    (<usize> me) * <usize> threadBytes(N, C, H, W, K);
-  const edge = image + pixels;
-  const rows = edge + pixels;
-  const V = rows + <usize> rowBytes(W);
+  const planes = workspace + <usize> sumBytes(C, K, groups, parts) +
+    (<usize> me) * <usize> (threadBytes(N, C, H, W, K) + planesBytes(H, W));
+  const rows = planes + <usize> planesBytes(H, W);
+  const V = rows + sourceScratch(across);
   const D = V + 36 * vStep;
   const plane: usize = (<usize> (H * W)) << 2;
-  memory.fill(image, 0, 2 * pixels);
+  clearSourceScratch(rows, across);
 
   for (let task = nextTask(call); task < groups * parts; task = nextTask(call)) {
     const start = task / parts * run, all = min(run, N - start), part = task % parts;
     const end = start + (part + 1) * all / parts;
     const U = workspace + (<usize> task) * 36 * uStep;
-    memory.fill(U, 0, 36 * uStep);
+    const begin = start + part * all / parts;
+    if (begin == end) memory.fill(U, 0, 36 * uStep);
     let suits = true;
-    for (let first = start + part * all / parts; first < end; first += chunk) {
+    for (let first = begin; first < end; first += chunk) {
       const images = min(chunk, end - first);
       const count = images * tiles;
       for (let i = 0; i < images; i++) {
         const n = first + i;
         for (let q = 0; q < quadsC; q++) {
-          interleave(x + (<usize> (n * C + 4 * q)) * plane, C - 4 * q, H, W, image, 4 * across + 2, 1);
-          transformSource(image, down, across, rows, V + ((<usize> (q * slots + i * tiles)) << 4), vStep);
+          const from = x + (<usize> (n * C + 4 * q)) * plane;
+          const to = V + ((<usize> (q * slots + i * tiles)) << 4);
+          transformSource(from, C - 4 * q, H, W, down, across, rows, to, vStep);
         }
         for (let q = 0; q < quadsK; q++) {
-          interleave(dy + (<usize> (n * K + 4 * q)) * plane, K - 4 * q, H, W, edge, 4 * across, 0);
-          transformGradient(edge, down, across, rows, D + ((<usize> (q * slots + i * tiles)) << 4), dStep);
+          let from = dy + (<usize> (n * K + 4 * q)) * plane;
+          if (K - 4 * q < 4) {
+            const there = (<usize> (K - 4 * q)) * plane;
+            memory.copy(planes, from, there);
+            memory.fill(planes + there, 0, 4 * plane - there);
+            from = planes;
+          }
+          warm(from, 4 * plane, rows);
+          const to = D + ((<usize> (q * slots + i * tiles)) << 4);
+          transformGradient(from, H, W, down, across, to, dStep);
         }
       }
       for (let i = 0; i < images; i++) {
@@ -101,7 +115,7 @@ export function winogradGradientParts(
           for (let pair = 0; pair < panels; pair++) {
             const u = U + f * uStep + (<usize> pair) * panel + ((<usize> q) << 7);
             const d = D + f * dStep + (<usize> (2 * pair)) * row;
-            overTiles(v, d, row, count, u);
+            overTiles(v, d, row, count, u, first > begin);
           }
         }
       }

@@ -1,0 +1,116 @@
+import { launchers } from "../../study/launch/launchers.ts";
+import { planNames, plans } from "../../study/plans/plans.ts";
+import { anyOf, choice, integer, number, optional, path, text, toggle } from "../kinds.ts";
+import { ConfigError, flagOf, type Values } from "../setting.ts";
+import { defineSettings } from "../settings.ts";
+import { splitWords } from "../words.ts";
+import { evaluating } from "./evaluate.ts";
+import { launching } from "./launching.ts";
+import { training } from "./train.ts";
+
+const settingsList = (hint: string, doc: string) =>
+  optional(
+    text({ doc, hint, pattern: /^[^=;]+=[^;]+(;[^=;]+=[^;]+)*$/, expected: `settings such as ${hint}` }),
+  );
+const launcherNames = Object.keys(launchers) as (keyof typeof launchers)[];
+
+/** The settings of the task that runs studies. */
+export const studying = defineSettings({
+  preset: optional({ ...training.rows.preset, doc: "preset of all cells (else the plan's, else quick)" }),
+  grid: settingsList("model=base|residual;attn=true|false", "settings to vary, in all combinations"),
+  fixed: settingsList("filters=8,16,32;batchSize=64", "settings of all cells"),
+  seeds: optional(integer({ doc: "number of seeds, from 1 (else the plan's)", min: 1, max: 1000 })),
+  steps: optional(integer({ doc: "training steps of each cell (else the plan's)", min: 1 })),
+  minutes: optional(number({
+    doc: "minutes of training of each cell instead, made a number of steps by timing some",
+    above: 0,
+  })),
+  count: optional({ ...evaluating.rows.count, doc: "samples of an evaluation (else the plan's)" }),
+  guidance: optional({
+    ...evaluating.rows.guidance,
+    doc: "guidance of evaluations by the class, 1 = none (else the plan's, else the preset's)",
+  }),
+  solvers: optional(text({
+    doc: "solvers that each network is sampled with besides (else the plan's)",
+    hint: "SPEC;...",
+    pattern: /[^;\s]/,
+    expected: "solvers such as heun:steps=8;dopri5:rtol=1e-2",
+  })),
+
+  out: optional(path("DIR", "folder of the study (else runs/study-NAME)")),
+  launcher: choice(launcherNames, {
+    doc: launcherNames.map((name) => `${name}: ${launchers[name].doc}`).join("; "),
+    default: "local",
+  }),
+  dryRun: toggle({ doc: "say what would be run, and run nothing", default: false }),
+  only: optional(text({
+    doc: "run these cells of the study in a folder, here and now",
+    hint: "ID,ID,...",
+    pattern: /^[\w.-]+(,[\w.-]+)*$/,
+    expected: "ids of cells, such as base-s1,base-s2",
+  })),
+  collect: toggle({
+    doc: "write table and report of the study in a folder, and run nothing",
+    default: false,
+  }),
+  ...launching,
+}, { preset: "Plan", out: "Run", profile: "On a Slurm cluster" });
+
+/** The text of `--help`: the flags, and the plans by name. */
+export function studyHelp(usage: string): string {
+  const rows = Object.entries(plans).map(([name, { doc }]) => `  ${name.padEnd(30)}${doc}`);
+  return `${studying.help(usage)}\n\nPlans\n${rows.join("\n")}`;
+}
+
+/** What the command line of the task says. */
+export type StudyWords = Values<typeof studying.rows> & {
+  readonly help: boolean;
+  /** Name of a plan, path of one, or the folder of a study; undefined where flags make the plan. */
+  readonly plan: string | undefined;
+};
+
+/**
+ * Reads `[PLAN] [flags]`.
+ *
+ * @throws {ConfigError} if there is no plan, or a flag cannot be used or has no effect
+ */
+export function parseStudyWords(argv: readonly string[]): StudyWords {
+  const { words, flags } = splitWords(argv);
+  const { help, values } = studying.parse(flags);
+  const config = studying.resolve(values);
+  const plan = words[0];
+  if (help) return { ...config, help, plan };
+  if (words.length > 1) {
+    throw new ConfigError(`Cannot run ${words.length} plans: ${words.join(", ")} (expected one)`);
+  }
+  if (plan === undefined && config.grid === null) {
+    throw new ConfigError(
+      `Missing PLAN: name one (${anyOf(planNames)}), the path of one, the folder of a study, or give --grid`,
+    );
+  }
+  if (config.steps !== null && config.minutes !== null) {
+    throw new ConfigError("Cannot use --minutes with --steps: each is a budget (expected one of them)");
+  }
+  if (config.only !== null && config.collect) {
+    throw new ConfigError("Cannot use --collect with --only: it runs no cell (expected one of them)");
+  }
+  const others = launcherNames.filter((name) => name !== config.launcher);
+  for (const name of others) {
+    const given = launchers[name].flags.find((flag) => flag in values);
+    if (given === undefined) continue;
+    throw new ConfigError(
+      `Cannot use ${
+        flagOf(given)
+      } with --launcher ${config.launcher}: it has no effect there (expected --launcher ${name})`,
+    );
+  }
+  const alone = config.only !== null ? "only" : config.collect ? "collect" : undefined;
+  const kept: readonly string[] = ["only", "collect", "device", "threads", "mlflow", "experiment"];
+  const idle = alone && Object.keys(values).find((name) => !kept.includes(name));
+  if (idle) {
+    throw new ConfigError(
+      `Cannot use ${flagOf(idle)} with ${flagOf(alone)}: the study keeps its plan (leave it out)`,
+    );
+  }
+  return { ...config, help, plan };
+}

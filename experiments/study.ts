@@ -1,0 +1,109 @@
+import { join } from "node:path";
+import { init } from "../kernels/mod.ts";
+import { runTask, type Stop, stopSignal } from "./program/command.ts";
+import { stderr } from "./program/progress.ts";
+import { ConfigError } from "./settings/setting.ts";
+import { parseStudyWords, studyHelp, type StudyWords } from "./settings/tasks/study.ts";
+import { collectStudy, recordEnd } from "./study/collect_study.ts";
+import { checkRoom, freeBytesAt } from "./study/disk.ts";
+import { dryRun } from "./study/dry_run.ts";
+import { launchers } from "./study/launch/launchers.ts";
+import type { Launcher } from "./study/launch/launcher.ts";
+import { tryAgain } from "./study/launch/try_again.ts";
+import { planStudy, saveStudy } from "./study/open_study.ts";
+import { findPlan } from "./study/read_plan.ts";
+import { runCell } from "./study/run_cell.ts";
+import { readRecords, type Study } from "./study/study.ts";
+import { requireStudy } from "./study/study_file.ts";
+import { recordStudy } from "./study/study_tracking.ts";
+import { print, say } from "./terminal/output.ts";
+
+await runTask(async () => {
+  const words = parseStudyWords(Deno.args);
+  if (words.help) {
+    print(studyHelp("deno task study PLAN"));
+    return;
+  }
+  using stop = stopSignal((signal) => say(`\n${signal}: saving and stopping; press again to quit at once`));
+  if (words.only !== null) await runOnly(words.plan!, words.only.split(","), words, stop);
+  else if (words.collect) await collectStudy(await requireStudy(words.plan!), { ...words, say });
+  else await run(words, stop);
+  if (stop.signal.aborted) Deno.exit(stop.exitCode);
+});
+
+/** Plans the study, has its unfinished cells run, and collects what they measured. */
+async function run(words: StudyWords, { signal }: Stop): Promise<void> {
+  const launcher: Launcher = launchers[words.launcher];
+  const options = { flags: words, signal, say, terminal: stderr };
+  if (!words.dryRun) await launcher.check?.(options);
+  const { plan, folder = words.out ?? join("runs", `study-${plan.name}`) } = await findPlan(words);
+  const threads = threadsOf(words);
+  // A machine that only hands cells over need not have the device that they run on.
+  const kind = launcher.collects ? words.device : "auto";
+  const device = await init({ device: kind, threads });
+  const planned = await planStudy(folder, plan, {
+    ...{ device: kind, threads, signal, say, timed: words.dryRun && launcher.collects },
+  });
+  device.close();
+  if (signal.aborted) return;
+  const { study, added, dropped, isKnown } = planned;
+  const { unfinished, problems } = await readRecords(study);
+  problems.forEach((problem) => say(problem));
+  checkRoom(folder, unfinished, await freeBytesAt(folder));
+  if (words.dryRun) {
+    print(dryRun(planned, unfinished, words.jobs));
+    const script = launcher.describe?.(study, unfinished, options);
+    if (script !== undefined) print(`\n${script}`);
+    return;
+  }
+  await saveStudy(study);
+  if (isKnown) {
+    say(`${folder} has ${study.cells.length - unfinished.length} of ${study.cells.length} cells finished`);
+  }
+  if (isKnown && added.length > 0) say(`The plan adds ${added.map(({ id }) => id).join(", ")}`);
+  if (dropped.length > 0) {
+    say(`Not in the plan any more, and kept: ${dropped.map(({ id }) => id).join(", ")}`);
+  }
+  await recordStudy(study, "RUNNING", { ...words, say });
+  if (unfinished.length > 0) await launcher.launch(study, unfinished, options);
+  if (signal.aborted) {
+    await recordEnd(study, { ...words, say });
+    say("Stopped; the same command goes on from here");
+  } else if (launcher.collects) await collectStudy(study, { ...words, say });
+}
+
+/** Runs cells of a study in this process, as the tasks of an array do; a cell that is held exits with `tryAgain`. */
+async function runOnly(
+  folder: string,
+  ids: readonly string[],
+  words: StudyWords,
+  { signal }: Stop,
+): Promise<void> {
+  const study = await requireStudy(folder);
+  const cells = ids.map((id) => cellOf(study, id));
+  const device = await init({ device: words.device, threads: words.threads ?? 0 });
+  const { mlflow, experiment } = words;
+  let isBusy = false;
+  for (const cell of cells) {
+    if (signal.aborted) break;
+    const end = await runCell(study, cell, { device, signal, say, terminal: stderr, mlflow, experiment });
+    if (end === "finished") say(`${cell.id} is finished`);
+    isBusy ||= end === "busy";
+  }
+  device.close();
+  if (isBusy && !signal.aborted) Deno.exit(tryAgain);
+}
+
+function cellOf(study: Study, id: string): Study["cells"][number] {
+  const cell = study.cells.find((cell) => cell.id === id);
+  if (cell) return cell;
+  throw new ConfigError(
+    `Cannot run the cell ${id}: ${study.folder} has none of that id (expected one of ${
+      study.cells.map(({ id }) => id).join(", ")
+    })`,
+  );
+}
+
+function threadsOf({ threads, jobs }: StudyWords): number {
+  return threads ?? Math.max(1, Math.floor(navigator.hardwareConcurrency / jobs));
+}

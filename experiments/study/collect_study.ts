@@ -1,0 +1,40 @@
+import { join } from "node:path";
+import { init } from "../../kernels/mod.ts";
+import type { LaunchFlags } from "../settings/tasks/launching.ts";
+import { print } from "../terminal/output.ts";
+import { resultFile } from "./results/result_files.ts";
+import { paragraphsOf } from "./results/conclusion.ts";
+import { writeResults } from "./results/write_results.ts";
+import { readRecords, type Study } from "./study.ts";
+import { recordStudy, type StudyTracking } from "./study_tracking.ts";
+
+/**
+ * Writes what comes out of a study as far as it is finished, prints the conclusion, and records how the study stands.
+ *
+ * @throws {DeviceError} if the device cannot be used
+ * @throws {RunError} if a file cannot be written
+ */
+export async function collectStudy(
+  study: Study,
+  { device: kind, threads, ...tracking }: Pick<LaunchFlags, "device" | "threads"> & StudyTracking,
+): Promise<void> {
+  const { say } = tracking;
+  const device = await init({ device: kind, threads: threads ?? 0 });
+  const { conclusion, problems } = await writeResults(study.folder, { device }).finally(() => device.close());
+  problems.forEach((problem) => say(problem));
+  paragraphsOf(conclusion).forEach((paragraph) => print(paragraph));
+  await recordEnd(study, tracking);
+  say(`Done; see ${join(study.folder, resultFile.table)} and ${resultFile.report} beside it`);
+}
+
+/**
+ * Records how a study stands that nobody runs any more.
+ *
+ * @throws {RunError} if the folder cannot be written
+ */
+export async function recordEnd(study: Study, tracking: StudyTracking): Promise<void> {
+  const { records } = await readRecords(study);
+  const [done, all] = [records.length, study.cells.length];
+  await recordStudy(study, done === all ? "FINISHED" : "KILLED", tracking);
+  tracking.say(`${done} of ${all} cells are finished in ${study.folder}`);
+}

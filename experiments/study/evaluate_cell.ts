@@ -1,0 +1,118 @@
+import { join } from "node:path";
+import { report } from "../artifacts/report.ts";
+import { compareSolvers } from "../evaluation/compare_solvers.ts";
+import { earlierCosts } from "../evaluation/earlier_costs.ts";
+import { evaluate } from "../evaluation/evaluate.ts";
+import { type Evaluation, readEvaluation } from "../evaluation/evaluation.ts";
+import { judgeFor, planOf } from "../evaluation/plan.ts";
+import { recordEvaluation } from "../evaluation/record.ts";
+import { type SolverCost, writeSolverCosts } from "../evaluation/solver_costs.ts";
+import { type Subject, subjectOfRun } from "../evaluation/subject.ts";
+import type { EvaluationOptions } from "../evaluation/trial.ts";
+import type { DataJudge } from "../judge/data_judge.ts";
+import { runFile } from "../run/layout.ts";
+import { lockRun } from "../run/run_lock.ts";
+import { evaluating } from "../settings/tasks/evaluate.ts";
+import { readConfig } from "../settings/tasks/train_config.ts";
+import { isMeasured } from "../training/is_complete.ts";
+import type { PlannedEvaluation } from "./plan.ts";
+import type { CellOptions } from "./train_cell.ts";
+
+/** What was measured of a trained cell. */
+export interface CellMeasures {
+  readonly evaluation: Evaluation;
+  readonly costs: readonly SolverCost[];
+}
+
+/**
+ * Evaluates the run of a cell as its plan says, and writes what `deno task evaluate` and `deno task solvers` write. What
+ * an earlier session measured is kept.
+ *
+ * @returns undefined if it was stopped
+ * @throws as `evaluate` and `compareSolvers`
+ */
+export async function evaluateCell(
+  run: string,
+  planned: PlannedEvaluation,
+  { signal, say, terminal, device }: CellOptions,
+): Promise<CellMeasures | undefined> {
+  using _ = await lockRun(run);
+  const subject = await subjectOfRun(run);
+  const judge = await judgeFor(subject.data, { say, signal, ...terminal && { terminal } });
+  if (signal.aborted) return undefined;
+  const options = optionsOf(planned, subject);
+  const evaluation = await earlierEvaluation(run, subject, options) ??
+    await evaluated(run, subject, judge, options, signal);
+  if (!evaluation) return undefined;
+  const costs = judge && planned.solvers.length > 0
+    ? await costsOf(run, subject, judge, planned.solvers, {
+      ...options,
+      signal,
+      say,
+      device: device.description,
+    })
+    : [];
+  if (!costs) return undefined;
+  await report.write({ run, config: readConfig(run) });
+  return { evaluation, costs };
+}
+
+/** The options of the evaluate task that a plan stands for. */
+export function optionsOf(
+  { solvers: _, guidance, ...planned }: PlannedEvaluation,
+  subject: Subject,
+): EvaluationOptions {
+  // A network that cannot be guided is drawn from without guidance anyway.
+  const isSaid = guidance !== undefined && (guidance !== 1 || subject.classes > 0 || subject.drawable.weaker);
+  const words = { ...evaluating.resolve({}), ...planned, ...isSaid && { guidance }, help: false, runs: [] };
+  return planOf(words, subject, planned.count);
+}
+
+/** An evaluation by the same plan that an earlier session wrote and logged. */
+async function earlierEvaluation(
+  run: string,
+  { weights }: Subject,
+  { count, seed, words }: EvaluationOptions,
+): Promise<Evaluation | undefined> {
+  const earlier = await readEvaluation(run);
+  const isSame = earlier?.weights.sha256 === weights.sha256 && earlier.samples.count === count &&
+    earlier.samples.seed === seed && earlier.samples.how.startsWith(words);
+  return isSame && await isMeasured(run, weights.step ?? 0, "eval/test_loss") ? earlier : undefined;
+}
+
+async function evaluated(
+  run: string,
+  subject: Subject,
+  judge: DataJudge | undefined,
+  options: EvaluationOptions,
+  signal: AbortSignal,
+): Promise<Evaluation | undefined> {
+  const found = await evaluate(subject, judge, options, { signal });
+  if (!found) return undefined;
+  await recordEvaluation(run, found);
+  return found.evaluation;
+}
+
+async function costsOf(
+  run: string,
+  subject: Subject,
+  judge: DataJudge,
+  specs: readonly string[],
+  { count, seed, guidance, device, signal, say }:
+    & Pick<EvaluationOptions, "count" | "seed" | "guidance">
+    & Pick<CellOptions, "signal" | "say">
+    & { readonly device: string },
+): Promise<readonly SolverCost[] | undefined> {
+  const file = join(run, runFile.solvers);
+  const common = {
+    ...{ weights: subject.weights.sha256, judge: judge.digest, device },
+    ...{ count, seed, guidance },
+  };
+  let costs = await earlierCosts(file, common, say);
+  const left = specs.filter((spec) => !costs.solvers.some((known) => known.spec === spec));
+  for await (const cost of compareSolvers(subject, judge, left, { count, seed, guidance, signal })) {
+    costs = { ...costs, solvers: [...costs.solvers, cost] };
+    await writeSolverCosts(file, costs);
+  }
+  return signal.aborted ? undefined : costs.solvers.filter(({ spec }) => specs.includes(spec));
+}

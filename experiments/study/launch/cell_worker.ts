@@ -1,0 +1,52 @@
+import { init } from "../../../kernels/mod.ts";
+import { isExplained } from "../../program/command.ts";
+import { type CellEnd, runCell } from "../run_cell.ts";
+import { requireStudy } from "../study_file.ts";
+
+/** Which cell a worker runs, and how. */
+export interface CellOrder {
+  readonly folder: string;
+  readonly id: string;
+  readonly device: "auto" | "webgpu" | "cpu";
+  readonly threads: number;
+  readonly mlflow: string | null;
+  readonly experiment: string | null;
+}
+
+/** What a worker says: a line for the user, or how it ended; `failed` with a line that says why. */
+export type CellAnswer =
+  | { readonly said: string }
+  | { readonly ended: CellEnd }
+  | { readonly ended: "failed"; readonly why: string };
+
+/** The scope of a worker, of which Deno's types for programs know nothing. */
+const scope = self as unknown as {
+  onmessage: (event: MessageEvent<CellOrder | "stop">) => void;
+  postMessage(answer: CellAnswer): void;
+};
+
+const stop = new AbortController();
+
+scope.onmessage = ({ data }) => {
+  if (data === "stop") stop.abort();
+  else run(data).then((answer) => scope.postMessage(answer));
+};
+
+async function run({ folder, id, device: kind, threads, ...tracking }: CellOrder): Promise<CellAnswer> {
+  try {
+    const study = await requireStudy(folder);
+    const cell = study.cells.find((cell) => cell.id === id)!;
+    const device = await init({ device: kind, threads });
+    const ended = await runCell(study, cell, {
+      ...{ device, signal: stop.signal, ...tracking },
+      say: (said) => scope.postMessage({ said }),
+    });
+    device.close();
+    return { ended };
+  } catch (error) {
+    const why = isExplained(error)
+      ? `${error.name}: ${error.message}`
+      : Deno.inspect(error, { colors: false });
+    return { ended: "failed", why };
+  }
+}

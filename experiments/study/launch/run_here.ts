@@ -1,0 +1,114 @@
+import { join } from "node:path";
+import { TrainingError } from "../../program/command.ts";
+import { reasonOf, RunError } from "../../run/atomic_write.ts";
+import { runFile } from "../../run/layout.ts";
+import { lastStep, readMetrics } from "../../run/metrics_log.ts";
+import { type Cell, cellFolder, type Study } from "../study.ts";
+import { StudyProgress } from "../study_progress.ts";
+import type { CellAnswer, CellOrder } from "./cell_worker.ts";
+import type { LaunchOptions } from "./launcher.ts";
+
+/** Milliseconds between looks at the progress of the cells that run. */
+const lookMs = 1000;
+
+/** How a cell ended in its worker. */
+type Ended = Extract<CellAnswer, { ended: unknown }>;
+
+/**
+ * Runs cells on this machine, each in a worker with a device of its own, as many at once as there are jobs. A cell that
+ * fails keeps no other from running.
+ *
+ * @throws {TrainingError} at the end, if a cell failed
+ */
+export async function runHere(
+  study: Study,
+  unfinished: readonly Cell[],
+  { flags, signal, say, terminal }: LaunchOptions,
+): Promise<void> {
+  using progress = new StudyProgress(study.cells, unfinished, terminal);
+  const tell = (line: string) => {
+    progress.clear();
+    say(line);
+  };
+  const left = [...unfinished];
+  const failed: string[] = [];
+  const jobs = Math.min(flags.jobs, left.length);
+  const threads = flags.threads ?? Math.max(1, Math.floor(navigator.hardwareConcurrency / jobs));
+  const { device, mlflow, experiment } = flags;
+  const work = async () => {
+    for (let cell = left.shift(); cell && !signal.aborted; cell = left.shift()) {
+      const order = { folder: study.folder, id: cell.id, device, threads, mlflow, experiment };
+      const log = new CellLog(study, cell);
+      const ended = await within(
+        order,
+        signal,
+        (line) => log.add(line),
+        () => progressOf(study, cell!, progress),
+      );
+      if (ended.ended === "failed") {
+        failed.push(cell.id);
+        log.add(ended.why);
+        tell(`${cell.id}: ${ended.why.split("\n")[0]}; more in ${log.path}`);
+      }
+      if (ended.ended === "busy") tell(`${cell.id} is run by another program`);
+      progress.ended(cell, ended.ended);
+    }
+  };
+  await Promise.all(Array.from({ length: jobs }, work));
+  if (failed.length === 0) return;
+  throw new TrainingError(`${failed.length} of ${unfinished.length} cells failed: ${failed.join(", ")}`);
+}
+
+/** Runs a cell in a worker to its end, whatever that is. */
+async function within(
+  order: CellOrder,
+  signal: AbortSignal,
+  onLine: (line: string) => void,
+  look: () => Promise<void>,
+): Promise<Ended> {
+  const worker = new Worker(new URL("./cell_worker.ts", import.meta.url), { type: "module" });
+  const stop = () => worker.postMessage("stop");
+  const timer = setInterval(look, lookMs);
+  try {
+    return await new Promise((resolve) => {
+      worker.onmessage = ({ data }: MessageEvent<CellAnswer>) => {
+        if ("said" in data) onLine(data.said);
+        else resolve(data);
+      };
+      worker.onerror = (event) => {
+        event.preventDefault();
+        resolve({ ended: "failed", why: event.message });
+      };
+      worker.postMessage(order);
+      signal.addEventListener("abort", stop);
+      if (signal.aborted) stop();
+    });
+  } finally {
+    clearInterval(timer);
+    signal.removeEventListener("abort", stop);
+    worker.terminate();
+  }
+}
+
+async function progressOf(study: Study, cell: Cell, progress: StudyProgress): Promise<void> {
+  const metrics = await readMetrics(join(cellFolder(study, cell), runFile.metrics)).catch(() => []);
+  progress.trained(cell, lastStep(metrics));
+}
+
+/** What a cell says, in a file beside its folder. */
+class CellLog {
+  readonly path: string;
+
+  constructor({ folder }: Study, { id }: Cell) {
+    this.path = join(folder, "logs", `${id}.log`);
+  }
+
+  add(line: string): void {
+    try {
+      Deno.mkdirSync(join(this.path, ".."), { recursive: true });
+      Deno.writeTextFileSync(this.path, `${new Date().toISOString()} ${line}\n`, { append: true });
+    } catch (error) {
+      throw new RunError(`Cannot write ${this.path}: ${reasonOf(error)}`);
+    }
+  }
+}

@@ -1,0 +1,79 @@
+import { join } from "node:path";
+import { sha256 } from "../data/mnist.ts";
+import { reasonOf, RunError } from "../run/atomic_write.ts";
+import { ConfigError } from "../settings/setting.ts";
+import type { Plan } from "./plan.ts";
+import { planCells, type PlanningOptions } from "./plan_cells.ts";
+import type { Cell, Study } from "./study.ts";
+import { readStudy, writeStudy } from "./study_file.ts";
+
+/** A study as its plan makes it now, and what is new in it. */
+export interface PlannedStudy {
+  readonly study: Study;
+  /** Cells that an earlier plan did not have. */
+  readonly added: readonly Cell[];
+  /** Cells that the plan has no more; they stay in the study. */
+  readonly dropped: readonly Cell[];
+  /** Whether there was a study before. */
+  readonly isKnown: boolean;
+}
+
+/**
+ * The study of a plan in a folder: a new one, or the one that is there with what the plan adds. Writes nothing.
+ *
+ * @throws {ConfigError} if the plan cannot be used, or asks for other runs than those of the study that is there
+ * @throws {RunError} if the study there is damaged
+ */
+export async function planStudy(
+  folder: string,
+  plan: Plan,
+  options: Omit<PlanningOptions, "earlier">,
+): Promise<PlannedStudy> {
+  const known = await readStudy(folder);
+  if (known) checkComparable(known, plan);
+  const earlier = known?.cells ?? [];
+  const planned = await planCells(plan, { ...options, earlier });
+  const isIn = (cells: readonly Cell[]) => ({ id }: Cell) => cells.some((cell) => cell.id === id);
+  const added = planned.filter((cell) => !isIn(earlier)(cell));
+  const digest = await sha256(new TextEncoder().encode(JSON.stringify(plan)));
+  return {
+    study: { folder, digest, plan, cells: [...earlier, ...added] },
+    added,
+    dropped: earlier.filter((cell) => !isIn(planned)(cell)),
+    isKnown: known !== undefined,
+  };
+}
+
+/**
+ * Writes a planned study to its folder, which is made if there is none.
+ *
+ * @throws {RunError} if it cannot be written
+ */
+export async function saveStudy(study: Study): Promise<void> {
+  try {
+    await Deno.mkdir(join(study.folder, "cells"), { recursive: true });
+  } catch (error) {
+    throw new RunError(`Cannot make the folder ${study.folder}: ${reasonOf(error)}`);
+  }
+  await writeStudy(study);
+}
+
+/** Fields of a plan that all cells of a study have in common: with others, they could not be compared. */
+const common = ["preset", "fixed", "budget", "evaluation"] as const;
+
+function checkComparable({ folder, plan: known }: Study, plan: Plan): void {
+  for (const field of common) {
+    const [was, is] = [known[field], plan[field]].map((value) => JSON.stringify(sorted(value)));
+    if (was === is) continue;
+    throw new ConfigError(
+      `Cannot change ${field} of the study ${folder} from ${was} to ${is}: its cells could not be compared ` +
+        "(expected --out DIR of another study)",
+    );
+  }
+}
+
+function sorted(value: unknown): unknown {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1))
+    : value;
+}

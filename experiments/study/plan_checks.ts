@@ -1,0 +1,62 @@
+import {
+  count,
+  type FieldCheck,
+  fieldsOf,
+  finiteNumber,
+  listOf,
+  optional,
+  tableOf,
+  text,
+} from "../run/field_checks.ts";
+import { presetNames } from "../settings/tasks/train.ts";
+import type { Plan, PlannedEvaluation } from "./plan.ts";
+
+const value: FieldCheck = {
+  expected: "text, a number, a list of numbers or a switch",
+  accepts: (value) =>
+    ["string", "boolean"].includes(typeof value) || Number.isFinite(value) ||
+    Array.isArray(value) && value.every(Number.isFinite),
+};
+
+/** Settings by name. */
+export const settings: FieldCheck = tableOf(value);
+
+const budget: FieldCheck = {
+  expected: "steps, a whole number of at least 1, or minutes, above 0",
+  accepts: (value) => {
+    const { steps, minutes } = Object(value);
+    const given = Object.keys(Object(value)).length;
+    return given === 1 &&
+      (Number.isSafeInteger(steps) && steps > 0 || Number.isFinite(minutes) && minutes > 0);
+  },
+};
+
+const evaluation: Readonly<Record<keyof PlannedEvaluation, FieldCheck>> = {
+  ...{
+    count: optional(count),
+    seed: optional(count),
+    solver: optional(text),
+    guidance: optional(finiteNumber),
+  },
+  ...{ courseImages: optional(count), bitsImages: optional(count), solvers: optional(listOf(text)) },
+};
+
+const evaluationFields: FieldCheck = {
+  expected: `an object with some of ${Object.keys(evaluation).join(", ")}`,
+  accepts: (value) =>
+    fieldsOf(evaluation).accepts(value) && Object.keys(Object(value)).every((name) => name in evaluation),
+};
+
+/** What the fields of a plan must be. */
+export const planChecks: Readonly<Record<keyof Plan, FieldCheck>> = {
+  name: {
+    expected: "letters, digits, dots, hyphens and underscores",
+    accepts: (value) => typeof value === "string" && /^\w[\w.-]*$/.test(value),
+  },
+  preset: {
+    expected: presetNames.join(", "),
+    accepts: (value) => presetNames.some((name) => name === value),
+  },
+  ...{ grid: tableOf(listOf(value)), cells: listOf(settings), fixed: settings },
+  ...{ seeds: listOf(count), budget, evaluation: evaluationFields },
+};

@@ -1,0 +1,14 @@
+import type { BuiltInPlan } from "../plan.ts";
+import { groups } from "./groups.ts";
+import { networks } from "./networks.ts";
+import { objectives } from "./objectives.ts";
+import { solvers } from "./solvers.ts";
+import { widths } from "./widths.ts";
+
+/** The plans by name. */
+export const plans = { networks, objectives, groups, solvers, widths } as const satisfies Readonly<
+  Record<string, BuiltInPlan>
+>;
+
+/** Names of the plans. */
+export const planNames: readonly string[] = Object.keys(plans);

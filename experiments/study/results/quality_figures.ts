@@ -1,0 +1,152 @@
+import { colormap, type Figure, figure, type LegendEntry, type Trace } from "../../../viz/mod.ts";
+import { figureMeanings } from "../../evaluation/figures.ts";
+import type { Interval, SeedMean } from "./seed_intervals.ts";
+import type { SetupSummary, Summary } from "./summary.ts";
+
+/** Quality against what it costs. */
+export interface QualityFigures {
+  /** Against images, parameters and seconds. */
+  readonly figures: readonly Figure[];
+  /** The same for a row with one legend: narrower, and without names. */
+  readonly stills: readonly Figure[];
+  readonly legend: readonly LegendEntry[];
+}
+
+/** A quality that was measured at a place on the axis. */
+interface Point {
+  readonly x: number;
+  readonly quality: SeedMean;
+}
+
+interface Axis {
+  readonly title: string;
+  /** Setups that differ in this setting alone are joined by a line. */
+  readonly along: string;
+  pointsOf(setup: SetupSummary, quality: SeedMean): readonly Point[];
+}
+
+/** The course where it was measured, else the end. */
+const axes: readonly Axis[] = [
+  {
+    title: "images trained on",
+    along: "share",
+    pointsOf: ({ course, images }, quality) =>
+      course.length > 0
+        ? course.map(({ images, frechet }) => ({ x: images, quality: frechet }))
+        : [{ x: images!, quality }],
+  },
+  {
+    title: "parameters",
+    along: "filters",
+    pointsOf: ({ parameters }, quality) => [{ x: parameters, quality }],
+  },
+  {
+    title: "seconds of training",
+    along: "share",
+    pointsOf: ({ course, seconds }, quality) =>
+      course.length > 0
+        ? course.map(({ seconds, frechet }) => ({ x: seconds, quality: frechet }))
+        : [{ x: seconds!.mean, quality }],
+  },
+];
+
+/** Okabe and Ito 2008, "Color universal design"; for more setups a colour map. */
+const fewColors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
+
+/**
+ * Draws the figure of the conclusion against images, parameters and seconds, with intervals over seeds.
+ *
+ * @returns undefined if no setup has it
+ */
+export function qualityFigures({ setups, primary }: Summary): QualityFigures | undefined {
+  if (!primary) return undefined;
+  const measured = setups.flatMap((setup) => {
+    const quality = setup.figures[primary];
+    return quality ? [{ setup, quality }] : [];
+  });
+  const colors = colorsOf(measured.length);
+  const legend = measured.map(({ setup: { label } }, i) => ({ name: label, color: colors[i] }));
+  const draw = (axis: Axis, isStill: boolean) => {
+    const placed = measured.map(({ setup, quality }) => axis.pointsOf(setup, quality));
+    const places = placed.flat().map(({ x }) => x);
+    const xLog = spansDecade(places);
+    const room = 1.1 * Math.max(...places);
+    const drawn = isStill && new Set(places).size === 1 ? sideBySide(placed, room) : placed;
+    const joined = linesAlong(axis, measured.map(({ setup }, i) => ({ setup, points: drawn[i] })));
+    const traces = drawn.flatMap((points, i) =>
+      tracesOf(points, colors[i], isStill ? undefined : legend[i].name)
+    );
+    const { title } = figureMeanings[primary];
+    return figure([...joined, ...traces], {
+      ...{ xTitle: axis.title, yTitle: isStill && axis !== axes[0] ? "" : title },
+      ...{ xLog, yLog: isPositive(drawn.flat()), ...!xLog && { xRange: [0, room] as const } },
+      ...isStill ? { width: 360, height: 300 } : { width: 900, height: 420 },
+    });
+  };
+  return {
+    figures: axes.map((axis) => draw(axis, false)),
+    stills: axes.map((axis) => draw(axis, true)),
+    legend,
+  };
+}
+
+/** Grey lines through the ends of setups that differ in one setting alone. */
+function linesAlong(
+  { along }: Axis,
+  placed: readonly { readonly setup: SetupSummary; readonly points: readonly Point[] }[],
+): Trace[] {
+  const families = Map.groupBy(
+    placed,
+    ({ setup: { settings } }) => JSON.stringify({ ...settings, [along]: undefined }),
+  );
+  return [...families.values()].filter((family) => family.length > 1).map((family) => {
+    const ends = family.map(({ points }) => points.at(-1)!).toSorted((a, b) => a.x - b.x);
+    return { x: ends.map(({ x }) => x), y: ends.map(({ quality }) => quality.mean), color: "#bbb", size: 1 };
+  });
+}
+
+/** Moves points of several setups at one place apart, so that a still shows all of them. */
+function sideBySide(placed: readonly (readonly Point[])[], room: number): Point[][] {
+  const middle = (placed.length - 1) / 2;
+  return placed.map((points, i) =>
+    points.map(({ x, quality }) => ({ x: x + 0.02 * room * (i - middle), quality }))
+  );
+}
+
+/** Points, the line through them, and an upright line for each interval. */
+function tracesOf(points: readonly Point[], color: string, name: string | undefined): Trace[] {
+  const [x, y] = [points.map(({ x }) => x), points.map(({ quality }) => quality.mean)];
+  const bars = points.flatMap(({ x, quality: { interval } }) => interval ? [{ x, interval }] : []);
+  const line: Trace[] = points.length > 1 ? [{ x, y, color, size: 1.5 }] : [];
+  return [
+    ...line,
+    { x, y, color, mode: "markers", size: 7, ...name !== undefined && { name } },
+    {
+      x: bars.flatMap(({ x }) => [x, x, NaN]),
+      y: bars.flatMap(({ interval: [low, high] }) => [low, high, NaN]),
+      ...{ color, size: 1.5 },
+    },
+  ];
+}
+
+function colorsOf(count: number): string[] {
+  if (count <= fewColors.length) return fewColors.slice(0, count);
+  const palette = colormap("viridis");
+  return Array.from({ length: count }, (_, i) => {
+    const at = 3 * Math.round(230 * i / (count - 1));
+    return `rgb(${palette.subarray(at, at + 3).join(",")})`;
+  });
+}
+
+/** Whether values are so far apart that a logarithmic axis shows them better. */
+function spansDecade(values: readonly number[]): boolean {
+  return Math.min(...values) > 0 && Math.max(...values) >= 10 * Math.min(...values);
+}
+
+/** Whether a logarithmic axis shows all means and ends of intervals. */
+function isPositive(points: readonly Point[]): boolean {
+  const ends = points.flatMap((
+    { quality: { mean, interval = [mean, mean] as Interval } },
+  ) => [mean, ...interval]);
+  return spansDecade(ends);
+}

@@ -1,0 +1,65 @@
+import { join } from "node:path";
+import { runFolder } from "../run/layout.ts";
+import type { CellSettings, Plan } from "./plan.ts";
+import { readStudyRecord, type StudyRecord } from "./record.ts";
+
+/** A network of a study, trained with one seed. */
+export interface Cell {
+  /** Names its folder and its record, e.g. `residual-attention-off-s1`. */
+  readonly id: string;
+  /** The settings in which the plan lets cells differ, as it gives them. */
+  readonly asked: CellSettings;
+  /** All settings that the plan names, complete; with `match`, the filters are those that were found. */
+  readonly settings: CellSettings;
+  readonly seed: number;
+  readonly steps: number;
+  readonly parameters: number;
+  /** Of one forward pass of one image. */
+  readonly multiplyAdds: number;
+  /** Of training, measured at planning time where the plan needed it. */
+  readonly secondsPerStep?: number;
+}
+
+/** A study: its folder, what it compares, and the runs that this takes. */
+export interface Study {
+  readonly folder: string;
+  /** Digest of the plan, SHA-256 in hex. */
+  readonly digest: string;
+  readonly plan: Plan;
+  readonly cells: readonly Cell[];
+}
+
+/** The folder of a cell, which is an ordinary run folder. */
+export function cellFolder(study: Pick<Study, "folder">, { id }: Pick<Cell, "id">): string {
+  return join(study.folder, runFolder.cells, id);
+}
+
+/** What is set of the run of a cell: what the plan asks, with the widths that match. */
+export function trainedSettings({ asked, settings }: Pick<Cell, "asked" | "settings">): CellSettings {
+  return asked.match === undefined ? asked : { ...asked, filters: settings.filters };
+}
+
+/** Records of the finished cells, in the order of the study, and what is wrong with those that cannot be read. */
+export interface StudyRecords {
+  readonly records: readonly StudyRecord[];
+  readonly unfinished: readonly Cell[];
+  /** A line for each damaged record; it counts as finished, so that nothing overwrites it. */
+  readonly problems: readonly string[];
+}
+
+/** Reads the records of a study; a damaged one keeps no other from being read. */
+export async function readRecords(study: Study): Promise<StudyRecords> {
+  const records: StudyRecord[] = [];
+  const unfinished: Cell[] = [];
+  const problems: string[] = [];
+  for (const cell of study.cells) {
+    try {
+      const record = await readStudyRecord(cellFolder(study, cell));
+      if (record) records.push(record);
+      else unfinished.push(cell);
+    } catch (error) {
+      problems.push(error instanceof Error ? error.message : String(error));
+    }
+  }
+  return { records, unfinished, problems };
+}

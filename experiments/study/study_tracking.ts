@@ -1,0 +1,84 @@
+import { basename, resolve } from "node:path";
+import { tryLockRun } from "../run/run_lock.ts";
+import { MlflowClient } from "../tracking/client.ts";
+import { awaitedServer, ServerError } from "../tracking/http.ts";
+import { Mirror } from "../tracking/mirror.ts";
+import { readRecord, writeRecord } from "../tracking/record.ts";
+import { sendRun } from "../tracking/send.ts";
+import { sentLines } from "../tracking/sent_lines.ts";
+import { trackingOf, userName } from "../tracking/start.ts";
+import type { Ending } from "../tracking/tracker.ts";
+import { RunError } from "../run/atomic_write.ts";
+import { type Cell, cellFolder, type Study } from "./study.ts";
+import type { CellOptions } from "./train_cell.ts";
+
+/** Where a study is recorded, and who hears of it. */
+export type StudyTracking = Pick<CellOptions, "mlflow" | "experiment" | "say">;
+
+/**
+ * Records a study as a run that its cells are nested in, in its folder and on a server if one is chosen. A server that
+ * cannot be reached gets what it lacks later.
+ *
+ * @param status how the study stands; those who launch it begin with `RUNNING`
+ * @throws {ConfigError} if the server cannot be used
+ * @throws {RunError} if the folder cannot be written
+ */
+export async function recordStudy(
+  { folder, plan }: Study,
+  status: Ending | "RUNNING",
+  { mlflow, experiment, say }: StudyTracking,
+): Promise<void> {
+  const choice = await trackingOf({ mlflow, experiment }, folder);
+  using lock = await tryLockRun(folder);
+  if (!lock) return; // who launches it at the same time records the same
+  const known = await readRecord(folder);
+  await writeRecord(folder, {
+    id: crypto.randomUUID(),
+    name: basename(resolve(folder)),
+    experiment: choice.experiment,
+    startedAt: Date.now(),
+    user: userName(),
+    source: `deno task study ${plan.name}`,
+    ...{ gitBranch: null, parameterCount: null, dataset: null, standsFor: null },
+    ...known,
+    status,
+    ...{ endedAt: status === "RUNNING" ? null : Date.now(), reason: null },
+  });
+  const { address, patience } = choice;
+  if (!address) return;
+  await sayingWhy(say, async () => {
+    let shown = false;
+    const client = new MlflowClient(awaitedServer(address, patience));
+    const onFound = (page: string) => {
+      if (!shown) say(`MLflow shows the study at ${page}`);
+      shown = true;
+    };
+    await new Mirror(folder, client, { onFound }).pass();
+  });
+}
+
+/** Sends a server what it lacks of a cell, if one is chosen or has the run already. */
+export async function sendCell(
+  study: Study,
+  cell: Cell,
+  { mlflow, experiment, say }: StudyTracking,
+): Promise<void> {
+  const run = cellFolder(study, cell);
+  const { address, patience } = await trackingOf({ mlflow, experiment }, run);
+  if (!address) return;
+  await sayingWhy(say, async () => {
+    for await (const sent of sendRun(run, { address, patience })) {
+      sentLines(sent).forEach((line) => say(line));
+    }
+  });
+}
+
+/** A server that cannot be reached ends no study. */
+async function sayingWhy(say: StudyTracking["say"], send: () => Promise<void>): Promise<void> {
+  try {
+    await send();
+  } catch (error) {
+    if (!(error instanceof ServerError || error instanceof RunError)) throw error;
+    say(`MLflow: ${error.message}; deno task sync sends the rest`);
+  }
+}

@@ -1,0 +1,93 @@
+import { currentDevice, type Device, init, withDevice } from "../../kernels/mod.ts";
+import { BatchOrder } from "../../models/mod.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { ImageSource, labelsFor, normalizationTo } from "../data/image_source.ts";
+import { splitImages } from "../data/split.ts";
+import { objectiveOf } from "../settings/tasks/objective.ts";
+import type { TrainingConfig } from "../settings/tasks/train_config.ts";
+import { yieldToSignals } from "../terminal/yield_to_signals.ts";
+import { fittingNetwork } from "../training/fit_memory.ts";
+import { PairedBatches } from "../training/paired_batches.ts";
+import { scheduleOf } from "../training/schedule_of.ts";
+
+/** Steps that are not timed, and how many stretches of at least how many milliseconds are. */
+const trial = { warmUpSteps: 2, stretches: 8, stretchMs: 80, mostSteps: 64 } as const;
+
+/** Where and how long to time. */
+export interface TimingOptions {
+  readonly device: "auto" | "webgpu" | "cpu";
+  /** Threads of the CPU device, as many as cells will have. */
+  readonly threads: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Seconds of a training step of each of some networks: of several stretches of steps the fastest, which other programs
+ * disturbed least. The networks take turns, so that what slows the machine down for a while slows down all of them.
+ *
+ * @param configs once it is decided whether the networks get labels
+ * @param data of all of them
+ * @throws {TrainingError} if a network does not fit the device
+ */
+export async function timeSteps(
+  configs: readonly TrainingConfig[],
+  data: Dataset,
+  { device: kind, threads, signal }: TimingOptions,
+): Promise<number[]> {
+  // init() puts its device in use; afterwards it is the earlier one again.
+  return await withDevice(currentDevice(), async () => {
+    const device = await init({ device: kind, threads });
+    using own = new DisposableStack();
+    own.defer(() => device.close());
+    const timed = configs.map((config) => own.use(new TimedSteps(config, data, device)));
+    for (const one of timed) await one.warmUp();
+    for (let stretch = 0; stretch < trial.stretches && !signal.aborted; stretch++) {
+      for (const one of timed) await one.run();
+    }
+    return timed.map(({ fastest }) => fastest);
+  });
+}
+
+/** Steps of one network. */
+class TimedSteps implements Disposable {
+  /** Seconds of a step in the fastest stretch. */
+  fastest = Infinity;
+  readonly #run: (steps: number) => Promise<void>;
+  readonly #pairs: PairedBatches;
+  #steps = 1;
+
+  constructor(config: TrainingConfig, data: Dataset, device: Device) {
+    const labels = labelsFor(config, data.train, data);
+    const source = new ImageSource(data.train.images, data, normalizationTo(config.normalize), labels);
+    const { network: { trainer } } = fittingNetwork(config, device, source, () => {});
+    const order = new BatchOrder(splitImages(data.train.count, config).train, config.batchSize, config.seed);
+    const pairs = this.#pairs = new PairedBatches(order, objectiveOf(config).coupling, source.host, config);
+    const learningRate = scheduleOf(config).learningRate(0);
+    this.#run = async (steps) => {
+      for (const batch of await pairs.batches(trainer.step, trainer.step + steps)) {
+        trainer.queueStep(batch, learningRate, { paired: true });
+      }
+      await trainer.losses();
+      await yieldToSignals();
+    };
+  }
+
+  [Symbol.dispose](): void {
+    this.#pairs[Symbol.dispose]();
+  }
+
+  /** Runs steps until a stretch is long enough to be timed. */
+  async warmUp(): Promise<void> {
+    await this.#run(trial.warmUpSteps);
+    while (await this.run() < trial.stretchMs && this.#steps < trial.mostSteps) this.#steps *= 2;
+  }
+
+  /** Times a stretch. @returns its milliseconds */
+  async run(): Promise<number> {
+    const startMs = performance.now();
+    await this.#run(this.#steps);
+    const ms = performance.now() - startMs;
+    this.fastest = Math.min(this.fastest, ms / 1000 / this.#steps);
+    return ms;
+  }
+}

@@ -1,0 +1,59 @@
+import { type ChoiceStore, init } from "../kernels/mod.ts";
+import { ImageSource, normalizationTo } from "./data/image_source.ts";
+import { runTask } from "./program/command.ts";
+import { stderr } from "./program/progress.ts";
+import { stageProgress } from "./program/stage_progress.ts";
+import { trainingConfigOf, tuning } from "./settings/tasks/tune.ts";
+import { print, say } from "./terminal/output.ts";
+import { makeNetwork } from "./training/network.ts";
+import { ChoiceCache, choiceCacheFile } from "./tuning/choice_cache.ts";
+import { choiceTable, winOf } from "./tuning/choice_table.ts";
+
+await runTask(async () => {
+  const flags = tuning.parse(Deno.args);
+  if (flags.help) {
+    print(tuning.help("deno task tune"));
+    return;
+  }
+  const settings = tuning.resolve(flags.values);
+  const { size, channels, seconds, anew, json } = settings;
+  const device = await init({ device: "webgpu" });
+  const config = trainingConfigOf(settings, device.tuning.software ? "quick" : "standard");
+  const pixels = new Uint8Array(config.batchSize * channels * size * size);
+  const shape = { channels, height: size, width: size };
+  const { trainer } = makeNetwork(
+    config,
+    new ImageSource(pixels, shape, normalizationTo(config.normalize)),
+  );
+  const { model, filters, batchSize } = config;
+  const step = `a training step of ${model} [${filters}], batch ${batchSize}, ${channels}x${size}x${size}`;
+  say(`Tuning ${step} on ${device.description}`);
+  const cache = await ChoiceCache.open(choiceCacheFile, say);
+  const store: ChoiceStore = anew
+    ? { get: () => undefined, set: (key, chosen) => cache.set(key, chosen) }
+    : cache;
+  const progress = stageProgress("tuning kernels", stderr);
+  const choices = await trainer.tune({
+    store,
+    seconds,
+    progress: (done, all) => progress.update(done, all),
+  });
+  progress.end();
+  await cache.save(say);
+  device.close();
+  const win = winOf(choices);
+  if (json) {
+    print(JSON.stringify({ device: device.description, step, win: win ?? null, choices }, null, 2));
+    return;
+  }
+  print(choiceTable(choices));
+  const left = choices.filter(({ by }) => by === "table").length;
+  if (win) {
+    print(
+      `measured calls of a step: ${win.table.toFixed(2)} ms by the table, ${
+        win.chosen.toFixed(2)
+      } ms as chosen`,
+    );
+  }
+  if (left > 0) say(`Not measured, for lack of time or memory: ${left}; the same command goes on from here`);
+});

@@ -1,0 +1,91 @@
+import { dirname } from "node:path";
+import type { ChoiceKey, ChoiceStore } from "../../kernels/mod.ts";
+import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
+import { fieldProblem, fieldsOf, listOf, text } from "../run/field_checks.ts";
+import { readJson } from "../run/read_file.ts";
+
+/** Where the tasks keep choices of kernels: where runs are, since they may write nothing that runs later. */
+export const choiceCacheFile = "runs/.kernels.json";
+
+/** Most choices kept; the oldest go first. */
+const mostChoices = 10_000;
+
+/** A choice as the file holds it. */
+interface Entry extends ChoiceKey {
+  readonly chosen: string;
+}
+
+const checks = {
+  choices: listOf(fieldsOf({ adapter: text, call: text, candidates: text, chosen: text })),
+};
+
+const placeOf = ({ adapter, call }: ChoiceKey) => JSON.stringify([adapter, call]);
+
+/** Choices of kernels in a file, by adapter, kernel and sizes. Who has other candidates measures anew. */
+export class ChoiceCache implements ChoiceStore {
+  readonly #entries: Map<string, Entry>;
+  readonly #measured = new Map<string, Entry>();
+
+  private constructor(readonly path: string, entries: Map<string, Entry>) {
+    this.#entries = entries;
+  }
+
+  /**
+   * Opens the choices in a file; none if there is no such file or it cannot be used.
+   *
+   * @param say called with a line for the user if it cannot
+   */
+  static async open(path: string, say: (message: string) => void): Promise<ChoiceCache> {
+    return new ChoiceCache(path, await readEntries(path, say));
+  }
+
+  get(key: ChoiceKey): string | undefined {
+    const entry = this.#entries.get(placeOf(key));
+    return entry?.candidates === key.candidates ? entry.chosen : undefined;
+  }
+
+  set(key: ChoiceKey, chosen: string): void {
+    const entry = { ...key, chosen };
+    this.#entries.set(placeOf(key), entry);
+    this.#measured.set(placeOf(key), entry);
+  }
+
+  /**
+   * Adds what was measured to the file, beside what other programs have added since. If that is not possible, the next
+   * start measures again.
+   *
+   * @param say called with a line for the user if it is not
+   */
+  async save(say: (message: string) => void): Promise<void> {
+    if (this.#measured.size === 0) return;
+    const entries = await readEntries(this.path, () => {});
+    for (const [place, entry] of this.#measured) {
+      entries.delete(place); // the newest come last
+      entries.set(place, entry);
+    }
+    const choices = [...entries.values()].slice(-mostChoices);
+    try {
+      await Deno.mkdir(dirname(this.path), { recursive: true });
+      await writeAtomic(this.path, JSON.stringify({ choices }, null, 1) + "\n");
+    } catch (error) {
+      const reason = error instanceof RunError
+        ? error.message
+        : `Cannot write ${this.path}: ${reasonOf(error)}`;
+      say(`The choice of kernels is not kept: ${reason}`);
+    }
+  }
+}
+
+async function readEntries(path: string, say: (message: string) => void): Promise<Map<string, Entry>> {
+  try {
+    const json = await readJson(path);
+    if (json === undefined) return new Map();
+    const problem = fieldProblem(json, checks);
+    if (problem !== undefined) throw new RunError(`Cannot read ${path}: ${problem}`);
+    return new Map((json.choices as Entry[]).map((entry) => [placeOf(entry), entry]));
+  } catch (error) {
+    if (!(error instanceof RunError)) throw error;
+    say(`Choosing kernels anew: ${error.message}`);
+    return new Map();
+  }
+}

@@ -1,0 +1,164 @@
+// Winograd's transform of the target, y = A' M A.
+
+import { add, at as constant, madd, storeFirst, sub } from "./simd.ts";
+
+const TWO = memory.data<f32>([2.0]);
+const FOUR = memory.data<f32>([4.0]);
+const EIGHT = memory.data<f32>([8.0]);
+
+/** Where a row of four pixels of four channels goes: planes, of which `channels` exist, each `plane` bytes. */
+function storeRow(
+  y0: v128,
+  y1: v128,
+  y2: v128,
+  y3: v128,
+  to: usize,
+  addend: usize,
+  plane: usize,
+  channels: i32,
+  left: i32,
+): void {
+  let ab = i32x4.shuffle(y0, y1, 0, 4, 1, 5), cd = i32x4.shuffle(y2, y3, 0, 4, 1, 5);
+  let a = i64x2.shuffle(ab, cd, 0, 2), b = i64x2.shuffle(ab, cd, 1, 3);
+  ab = i32x4.shuffle(y0, y1, 2, 6, 3, 7), cd = i32x4.shuffle(y2, y3, 2, 6, 3, 7);
+  let c = i64x2.shuffle(ab, cd, 0, 2), d = i64x2.shuffle(ab, cd, 1, 3);
+  if (addend) {
+    a = add(a, v128.load(addend)), b = add(b, v128.load(addend + plane));
+    c = add(c, v128.load(addend + 2 * plane)), d = add(d, v128.load(addend + 3 * plane));
+  }
+  if (left >= 4 && channels >= 4) {
+    v128.store(to, a), v128.store(to + plane, b);
+    v128.store(to + 2 * plane, c), v128.store(to + 3 * plane, d);
+  } else {
+    storeFirst(to, a, left);
+    if (channels > 1) storeFirst(to + plane, b, left);
+    if (channels > 2) storeFirst(to + 2 * plane, c, left);
+    if (channels > 3) storeFirst(to + 3 * plane, d, left);
+  }
+}
+
+/**
+ * All tiles of four channels, plus a bias, plus another image unless `addend` is 0.
+ *
+ * @param from M of the first tile; elements of the transform are `step` bytes apart, tiles 16
+ * @param image, addend first of the planes [H][W], of which `channels` exist
+ */
+export function transformTarget(
+  from: usize,
+  step: usize,
+  down: i32,
+  across: i32,
+  bias: v128,
+  addend: usize,
+  image: usize,
+  channels: i32,
+  H: i32,
+  W: i32,
+): void {
+  const two = constant(TWO), four = constant(FOUR), eight = constant(EIGHT);
+  const pitch: usize = (<usize> W) << 2, plane = (<usize> H) * pitch, row = 6 * step;
+  for (let y = 0; y < down; y++, from += (<usize> across) << 4) {
+    for (let x = 0; x < across; x++) {
+      let p = from + ((<usize> x) << 4);
+      let m = v128.load(p + row),
+        n = v128.load(p + 2 * row),
+        o = v128.load(p + 3 * row),
+        q = v128.load(p + 4 * row);
+      let s = add(m, n), d = sub(m, n), t = add(o, q), e = sub(o, q);
+      const a0 = add(v128.load(p), add(s, t)), b0 = madd(two, e, d);
+      const c0 = madd(four, t, s), d0 = add(madd(eight, e, d), v128.load(p + 5 * row));
+      p += step;
+      m = v128.load(p + row),
+        n = v128.load(p + 2 * row),
+        o = v128.load(p + 3 * row),
+        q = v128.load(p + 4 * row);
+      s = add(m, n), d = sub(m, n), t = add(o, q), e = sub(o, q);
+      const a1 = add(v128.load(p), add(s, t)), b1 = madd(two, e, d);
+      const c1 = madd(four, t, s), d1 = add(madd(eight, e, d), v128.load(p + 5 * row));
+      p += step;
+      m = v128.load(p + row),
+        n = v128.load(p + 2 * row),
+        o = v128.load(p + 3 * row),
+        q = v128.load(p + 4 * row);
+      s = add(m, n), d = sub(m, n), t = add(o, q), e = sub(o, q);
+      const a2 = add(v128.load(p), add(s, t)), b2 = madd(two, e, d);
+      const c2 = madd(four, t, s), d2 = add(madd(eight, e, d), v128.load(p + 5 * row));
+      p += step;
+      m = v128.load(p + row),
+        n = v128.load(p + 2 * row),
+        o = v128.load(p + 3 * row),
+        q = v128.load(p + 4 * row);
+      s = add(m, n), d = sub(m, n), t = add(o, q), e = sub(o, q);
+      const a3 = add(v128.load(p), add(s, t)), b3 = madd(two, e, d);
+      const c3 = madd(four, t, s), d3 = add(madd(eight, e, d), v128.load(p + 5 * row));
+      p += step;
+      m = v128.load(p + row),
+        n = v128.load(p + 2 * row),
+        o = v128.load(p + 3 * row),
+        q = v128.load(p + 4 * row);
+      s = add(m, n), d = sub(m, n), t = add(o, q), e = sub(o, q);
+      const a4 = add(v128.load(p), add(s, t)), b4 = madd(two, e, d);
+      const c4 = madd(four, t, s), d4 = add(madd(eight, e, d), v128.load(p + 5 * row));
+      p += step;
+      m = v128.load(p + row),
+        n = v128.load(p + 2 * row),
+        o = v128.load(p + 3 * row),
+        q = v128.load(p + 4 * row);
+      s = add(m, n), d = sub(m, n), t = add(o, q), e = sub(o, q);
+      const a5 = add(v128.load(p), add(s, t)), b5 = madd(two, e, d);
+      const c5 = madd(four, t, s), d5 = add(madd(eight, e, d), v128.load(p + 5 * row));
+      const w = 4 * x, at: usize = (<usize> (4 * y)) * pitch + ((<usize> w) << 2);
+      s = add(a1, a2), d = sub(a1, a2), t = add(a3, a4), e = sub(a3, a4);
+      storeRow(
+        add(bias, add(a0, add(s, t))),
+        add(bias, madd(two, e, d)),
+        add(bias, madd(four, t, s)),
+        add(bias, add(madd(eight, e, d), a5)),
+        image + at + 0 * pitch,
+        addend ? addend + at + 0 * pitch : 0,
+        plane,
+        channels,
+        W - w,
+      );
+      if (4 * y + 1 >= H) continue;
+      s = add(b1, b2), d = sub(b1, b2), t = add(b3, b4), e = sub(b3, b4);
+      storeRow(
+        add(bias, add(b0, add(s, t))),
+        add(bias, madd(two, e, d)),
+        add(bias, madd(four, t, s)),
+        add(bias, add(madd(eight, e, d), b5)),
+        image + at + 1 * pitch,
+        addend ? addend + at + 1 * pitch : 0,
+        plane,
+        channels,
+        W - w,
+      );
+      if (4 * y + 2 >= H) continue;
+      s = add(c1, c2), d = sub(c1, c2), t = add(c3, c4), e = sub(c3, c4);
+      storeRow(
+        add(bias, add(c0, add(s, t))),
+        add(bias, madd(two, e, d)),
+        add(bias, madd(four, t, s)),
+        add(bias, add(madd(eight, e, d), c5)),
+        image + at + 2 * pitch,
+        addend ? addend + at + 2 * pitch : 0,
+        plane,
+        channels,
+        W - w,
+      );
+      if (4 * y + 3 >= H) continue;
+      s = add(d1, d2), d = sub(d1, d2), t = add(d3, d4), e = sub(d3, d4);
+      storeRow(
+        add(bias, add(d0, add(s, t))),
+        add(bias, madd(two, e, d)),
+        add(bias, madd(four, t, s)),
+        add(bias, add(madd(eight, e, d), d5)),
+        image + at + 3 * pitch,
+        addend ? addend + at + 3 * pitch : 0,
+        plane,
+        channels,
+        W - w,
+      );
+    }
+  }
+}

@@ -1,0 +1,44 @@
+import type { KernelCall, Tuning } from "../device.ts";
+
+/** Kernel and sizes of a call: what a choice is made for. */
+export function nameOfCall({ kernel, dims, half = [] }: KernelCall): string {
+  const sizes = Object.entries(dims).map(([name, value]) => `${name}=${value}`);
+  return [kernel.name, ...sizes, ...half.map((port) => `${port}:f16`)].join(" ");
+}
+
+/** The candidates that were chosen for calls, by kernel and sizes. */
+export class Choices {
+  readonly #chosen = new Map<string, string>();
+  readonly #tunings = new Map<string, Tuning>();
+  #version = 0;
+
+  /** @param table the tuning of calls for which nothing was chosen */
+  constructor(readonly table: Tuning) {}
+
+  /** Changes whenever a choice does. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** The tuning that a call runs with. */
+  of(call: KernelCall): Tuning {
+    const candidate = call.candidate ?? this.chosen(call);
+    if (candidate === undefined) return this.table;
+    const known = this.#tunings.get(candidate);
+    if (known) return known;
+    const tuning = { ...this.table, candidate };
+    this.#tunings.set(candidate, tuning);
+    return tuning;
+  }
+
+  /** The name of the candidate chosen for a call, if any. */
+  chosen(call: KernelCall): string | undefined {
+    if (this.#chosen.size === 0 || !call.kernel.candidates) return undefined;
+    return this.#chosen.get(nameOfCall(call));
+  }
+
+  choose(call: KernelCall, candidate: string): void {
+    this.#chosen.set(nameOfCall(call), candidate);
+    this.#version++;
+  }
+}

@@ -1,0 +1,141 @@
+import { DeviceError } from "../device.ts";
+import type { Dispatch } from "./command_queue.ts";
+
+/** Dispatches that run several times in a row. */
+export interface Pass {
+  readonly dispatches: readonly Dispatch[];
+  readonly repeats: number;
+}
+
+/** Times dispatches. @throws {DeviceError} if the device is lost */
+export interface KernelTimer extends Disposable {
+  /** Milliseconds that a pass should take, so that what the clock cannot tell apart hardly counts. */
+  readonly leastMs: number;
+  /** Runs passes one after another. Gives the milliseconds of each. */
+  time(passes: readonly Pass[]): Promise<number[]>;
+}
+
+/** Passes that are submitted together. */
+const passesPerSubmit = 64;
+/** Milliseconds between the two looks at the device's clock that check it. */
+const checkMs = 50;
+
+/** Times on the device's own clock where it has one that runs, else on the host's. */
+export async function kernelTimer(device: GPUDevice): Promise<KernelTimer> {
+  if (!device.features.has("timestamp-query")) return new HostTimer(device);
+  const timer = new DeviceTimer(device);
+  if (await timer.runs()) return timer;
+  timer[Symbol.dispose]();
+  return new HostTimer(device);
+}
+
+function encode(pass: GPUComputePassEncoder, { dispatches, repeats }: Pass): void {
+  for (let i = 0; i < repeats; i++) {
+    for (const { pipeline, bindGroup, x, y } of dispatches) {
+      pass.setPipeline(pipeline.handle);
+      pass.setBindGroup(0, bindGroup);
+      pass.dispatchWorkgroups(x, y);
+    }
+  }
+  pass.end();
+}
+
+/** Times by timestamps, of which many are read at once. */
+class DeviceTimer implements KernelTimer {
+  readonly leastMs = 2;
+  readonly #device: GPUDevice;
+  readonly #queries: GPUQuerySet;
+  readonly #resolved: GPUBuffer;
+  readonly #readable: GPUBuffer;
+  #nanoseconds = 1;
+
+  constructor(device: GPUDevice) {
+    const count = 2 * passesPerSubmit;
+    this.#device = device;
+    this.#queries = device.createQuerySet({ type: "timestamp", count });
+    const { COPY_SRC, COPY_DST, MAP_READ, QUERY_RESOLVE } = GPUBufferUsage;
+    this.#resolved = device.createBuffer({ size: 8 * count, usage: QUERY_RESOLVE | COPY_SRC });
+    this.#readable = device.createBuffer({ size: 8 * count, usage: MAP_READ | COPY_DST });
+  }
+
+  /**
+   * Whether the clock runs. Timestamps are nanoseconds by the standard; where a platform gives the ticks of its clock
+   * instead, it finds out how long one is.
+   */
+  async runs(): Promise<boolean> {
+    const startMs = performance.now();
+    const [, start] = await this.#stamps([undefined]);
+    await new Promise((resolve) => setTimeout(resolve, checkMs));
+    const [, end] = await this.#stamps([undefined]);
+    const ticks = Number(end - start);
+    if (!(ticks > 0)) return false;
+    const tick = (performance.now() - startMs) * 1e6 / ticks; // a little too long: it has waited for the answers, too
+    if (tick < 0.5 || tick > 10) this.#nanoseconds = tick;
+    return true;
+  }
+
+  [Symbol.dispose](): void {
+    for (const made of [this.#queries, this.#resolved, this.#readable]) made.destroy();
+  }
+
+  async time(passes: readonly Pass[]): Promise<number[]> {
+    const times: number[] = [];
+    for (let first = 0; first < passes.length; first += passesPerSubmit) {
+      const some = passes.slice(first, first + passesPerSubmit);
+      const stamps = await this.#stamps(some);
+      for (const i of some.keys()) {
+        times.push(Number(stamps[2 * i + 1] - stamps[2 * i]) * this.#nanoseconds / 1e6);
+      }
+    }
+    return times;
+  }
+
+  /** Timestamps at the beginning and end of passes, some of them empty. */
+  async #stamps(passes: readonly (Pass | undefined)[]): Promise<BigUint64Array> {
+    const encoder = this.#device.createCommandEncoder();
+    for (const [i, work] of passes.entries()) {
+      const timestampWrites = {
+        querySet: this.#queries,
+        beginningOfPassWriteIndex: 2 * i,
+        endOfPassWriteIndex: 2 * i + 1,
+      };
+      const pass = encoder.beginComputePass({ timestampWrites });
+      if (work) encode(pass, work);
+      else pass.end();
+    }
+    encoder.resolveQuerySet(this.#queries, 0, 2 * passes.length, this.#resolved, 0);
+    encoder.copyBufferToBuffer(this.#resolved, 0, this.#readable, 0, 16 * passes.length);
+    this.#device.queue.submit([encoder.finish()]);
+    await this.#readable.mapAsync(GPUMapMode.READ).catch((cause) => {
+      throw new DeviceError(`Cannot time kernels on the device: ${cause}`, { cause });
+    });
+    const stamps = new BigUint64Array(this.#readable.getMappedRange().slice(0, 16 * passes.length));
+    this.#readable.unmap();
+    return stamps;
+  }
+}
+
+/** Times from a submit to the answer that it is done, for which a platform may ask only every 10 milliseconds. */
+class HostTimer implements KernelTimer {
+  readonly leastMs = 200;
+  readonly #device: GPUDevice;
+
+  constructor(device: GPUDevice) {
+    this.#device = device;
+  }
+
+  [Symbol.dispose](): void {}
+
+  async time(passes: readonly Pass[]): Promise<number[]> {
+    const times: number[] = [];
+    for (const work of passes) {
+      const encoder = this.#device.createCommandEncoder();
+      encode(encoder.beginComputePass(), work);
+      const startMs = performance.now();
+      this.#device.queue.submit([encoder.finish()]);
+      await this.#device.queue.onSubmittedWorkDone();
+      times.push(performance.now() - startMs);
+    }
+    return times;
+  }
+}

@@ -1,0 +1,73 @@
+import type { BufferRange, DeviceBuffer, KernelCall, Pass } from "../device.ts";
+import type { BufferPool, GpuBuffer } from "./buffer_pool.ts";
+import type { Choices } from "./choices.ts";
+
+/**
+ * Scratch memory for the passes of ops, which all calls share: they run one after the other. Each number has a buffer of its
+ * own, since WebGPU lets no kernel read one part of a buffer and write another.
+ */
+export class Workspace {
+  readonly #buffers: GpuBuffer[] = [];
+  #replaced = 0;
+
+  constructor(readonly pool: BufferPool, readonly choices: Choices, readonly maxRangeBytes: number) {}
+
+  /** Changes whenever a choice does, or a buffer is replaced by a larger one: what was expanded before is then out of date. */
+  get version(): string {
+    return `${this.choices.version},${this.#replaced}`;
+  }
+
+  /** Puts the passes of calls in their place. Calls whose scratch memory no kernel could bind stay as they are. */
+  expand(calls: readonly KernelCall[]): readonly KernelCall[] {
+    const all = calls.map((call) => ({ call, passes: this.#passesOf(call) }));
+    for (const { passes = [] } of all) this.#reserve(passes);
+    return all.flatMap(({ call, passes }) =>
+      passes ? passes.map((pass) => this.#callOf(pass, call)) : [call]
+    );
+  }
+
+  #passesOf(call: KernelCall): readonly Pass[] | undefined {
+    const passes = call.kernel.passes?.(call.dims, this.choices.of(call));
+    const fits = passes?.every(({ buffers }) =>
+      buffers.every((buffer) => typeof buffer === "string" || buffer.elements * 4 <= this.maxRangeBytes)
+    );
+    return fits ? passes : undefined;
+  }
+
+  #reserve(passes: readonly Pass[]): void {
+    for (const buffer of passes.flatMap(({ buffers }) => buffers)) {
+      if (typeof buffer === "string") continue;
+      const { scratch, elements } = buffer;
+      const known = this.#buffers[scratch];
+      if (known && known.bytes >= elements * 4) continue;
+      if (known) {
+        this.pool.give(known);
+        this.#replaced++;
+      }
+      this.#buffers[scratch] = this.pool.take(Math.max(elements * 4, 4));
+    }
+  }
+
+  #callOf(pass: Pass, call: KernelCall): KernelCall {
+    return callOfPass(pass, call, (scratch) => this.#buffers[scratch]);
+  }
+}
+
+/** A pass of an op as a call. @param scratch the scratch memory of a number */
+export function callOfPass(
+  { kernel, dims, buffers }: Pass,
+  call: KernelCall,
+  scratch: (at: number) => DeviceBuffer,
+): KernelCall {
+  const portOf = (name: string) => call.kernel.ports.findIndex((port) => port.name === name);
+  const ranges = buffers.map((buffer): BufferRange =>
+    typeof buffer === "string"
+      ? call.ranges[portOf(buffer)]
+      : { buffer: scratch(buffer.scratch), offset: 0, length: buffer.elements }
+  );
+  const half = kernel.ports.flatMap(({ name }, i) => {
+    const buffer = buffers[i];
+    return typeof buffer === "string" && call.half?.includes(buffer) ? [name] : [];
+  });
+  return { kernel, dims, ranges, half };
+}

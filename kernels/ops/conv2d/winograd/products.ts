@@ -1,0 +1,98 @@
+import type { Dims } from "../../../devices/device.ts";
+import { defineOp, type Op } from "../../../op.ts";
+import { zeros } from "../../layout/fill.ts";
+import type { Product } from "../../matmul/product.ts";
+import { productKernels } from "../../matmul/product_kernels.ts";
+import { registerProductWgsl, registerTiles } from "../../matmul/register_product.ts";
+
+/** The kernels of a product of matrices for each group and each of the 36 elements. */
+function productsFor(product: Product, size: (dims: Dims) => { rows: number; columns: number }) {
+  const sizeOf = (dims: Dims) => ({ ...size(dims), batches: 36 * dims.G });
+  return productKernels({
+    size: sizeOf,
+    product: () => product,
+    registers: [{
+      invocations: (dims) => registerTiles(sizeOf(dims)),
+      wgsl: () => registerProductWgsl(product),
+    }],
+  });
+}
+
+/** m[g, e] = u[e] v[g, e]: sums over the source's channels. */
+export const channelProducts: Op<"u[36, K, C], v[G, 36, C, T] -> m[G, 36, K, T]"> = defineOp({
+  name: "winogradProducts",
+  signature: "u[36, K, C], v[G, 36, C, T] -> m[G, 36, K, T]",
+  ...productsFor({
+    rows: "dims.K",
+    columns: "dims.T",
+    depth: "dims.C",
+    position: "k",
+    a: {
+      along: "depth",
+      edge: (row) => `(batch % 36u * dims.K + ${row}) * dims.C`,
+      element: (edge) => `u[${edge} + d]`,
+    },
+    b: {
+      along: "edge",
+      edge: (column) => `batch * dims.C * dims.T + ${column}`,
+      element: (edge) => `v[${edge} + d * dims.T]`,
+    },
+    columnTarget: "batch * dims.K * dims.T + column",
+    rowTarget: "row * dims.T",
+    target: "m",
+  }, ({ K, T }) => ({ rows: K, columns: T })),
+  empty: zeros,
+  reference({ u, v, m }, { G, K, C, T }) {
+    for (let batch = 0; batch < 36 * G; batch++) {
+      for (let k = 0; k < K; k++) {
+        for (let t = 0; t < T; t++) {
+          let total = 0;
+          for (let c = 0; c < C; c++) total += u[(batch % 36 * K + k) * C + c] * v[(batch * C + c) * T + t];
+          m[(batch * K + k) * T + t] = total;
+        }
+      }
+    }
+  },
+  samples: [{ shapes: { u: [36, 5, 3], v: [2, 36, 3, 9] } }, { shapes: { u: [36, 1, 1], v: [1, 36, 1, 1] } }],
+});
+
+/** du[g, e] = z[g, e] v[g, e]': sums over the tiles of a group. */
+export const tileProducts: Op<"z[G, 36, K, T], v[G, 36, C, T] -> du[G, 36, K, C]"> = defineOp({
+  name: "winogradGradientProducts",
+  signature: "z[G, 36, K, T], v[G, 36, C, T] -> du[G, 36, K, C]",
+  ...productsFor({
+    rows: "dims.K",
+    columns: "dims.C",
+    depth: "dims.T",
+    position: "k",
+    a: {
+      along: "depth",
+      edge: (row) => `(batch * dims.K + ${row}) * dims.T`,
+      element: (edge) => `z[${edge} + d]`,
+    },
+    b: {
+      along: "depth",
+      edge: (column) => `(batch * dims.C + ${column}) * dims.T`,
+      element: (edge) => `v[${edge} + d]`,
+    },
+    columnTarget: "batch * dims.K * dims.C + column",
+    rowTarget: "row * dims.C",
+    target: "du",
+  }, ({ K, C }) => ({ rows: K, columns: C })),
+  empty: zeros,
+  reference({ z, v, du }, { G, K, C, T }) {
+    for (let batch = 0; batch < 36 * G; batch++) {
+      for (let k = 0; k < K; k++) {
+        for (let c = 0; c < C; c++) {
+          let total = 0;
+          for (let t = 0; t < T; t++) total += z[(batch * K + k) * T + t] * v[(batch * C + c) * T + t];
+          du[(batch * K + k) * C + c] = total;
+        }
+      }
+    }
+  },
+  samples: [
+    { shapes: { z: [2, 36, 3, 9], v: [2, 36, 5, 9] } },
+    { shapes: { z: [1, 36, 1, 1], v: [1, 36, 1, 1] } },
+  ],
+});

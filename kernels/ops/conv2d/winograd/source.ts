@@ -1,0 +1,142 @@
+import type { NumberArray } from "../../../devices/device.ts";
+import { defineOp, type Op } from "../../../op.ts";
+import { zeros } from "../../layout/fill.ts";
+import { repeatLines } from "../../matmul/repeat_lines.ts";
+import { bothSides, pixelOf, sourceMatrix, targetMatrix, transposed } from "./matrices.ts";
+import { inTwoDimensions, stepsInWgsl } from "./two_dimensions.ts";
+
+/** Tiles of 4x4 pixels that cover an image. */
+export function tilesOf(P: number, Q: number): { down: number; across: number } {
+  return { down: Math.ceil(Math.max(0, P) / 4), across: Math.ceil(Math.max(0, Q) / 4) };
+}
+
+/** How tiles are cut from an image. */
+interface Tiles {
+  readonly image: string;
+  readonly tiles: string;
+  /** Lengths of image[N, C, H, W] by their names in the signature. */
+  readonly C: string;
+  readonly H: string;
+  readonly W: string;
+  /** Pixels along a side of a tile, and what WGSL takes from its first row and column. */
+  readonly side: 4 | 6;
+  readonly before: string;
+  readonly step: "sourceStep" | "gradientStep";
+}
+
+/** An invocation transforms a tile of a channel; neighbours take neighbouring tiles. Images beyond the last are zeros. */
+function transformWgsl({ image, tiles, C, H, W, side, before, step }: Tiles): string {
+  return `${stepsInWgsl}
+fn kernel(i: u32) {
+  let t = i % dims.T;
+  let c = i / dims.T % dims.${C};
+  let g = i / (dims.T * dims.${C});
+  let count = dims.down * dims.across;
+  let n = g * dims.run + t / count;
+  let h = t % count / dims.across * 4u - ${before};
+  let w = t % dims.across * 4u - ${before};
+  let base = ((n * dims.${C} + c) * dims.${H} + h) * dims.${W} + w;
+${
+    repeatLines(side, (j) =>
+      `  let down_${j} = h + ${j}u < dims.${H} && n < dims.N;
+  let across_${j} = w + ${j}u < dims.${W};`)
+  }
+${
+    inTwoDimensions(
+      step,
+      (r, s) => `select(0.0, ${image}[base + ${r}u * dims.${W} + ${s}u], down_${r} && across_${s})`,
+    )
+  }
+  let stride = dims.${C} * dims.T;
+  let to = (g * 36u * dims.${C} + c) * dims.T + t;
+${repeatLines(36, (e) => `  ${tiles}[to + ${e}u * stride] = row_${Math.floor(e / 6)}[${e % 6}];`)}
+}`;
+}
+
+/** Transforms all tiles of images[N, C, H, W] to [G, 36, C, T]. */
+function transformTiles(
+  image: NumberArray,
+  target: NumberArray,
+  { N, C, H, W, T, run, down, across }: Readonly<Record<string, number>>,
+  matrix: readonly (readonly number[])[],
+  before: number,
+): void {
+  target.fill(0);
+  for (let n = 0; n < N; n++) {
+    for (let c = 0; c < C; c++) {
+      const pixel = pixelOf(image, (n * C + c) * H * W, H, W);
+      for (let tile = 0; tile < down * across; tile++) {
+        const h = 4 * Math.floor(tile / across) - before, w = 4 * (tile % across) - before;
+        const t = n % run * down * across + tile;
+        bothSides(matrix, (r, s) => pixel(h + r, w + s)).forEach((value, e) =>
+          target[((Math.floor(n / run) * 36 + e) * C + c) * T + t] = value
+        );
+      }
+    }
+  }
+}
+
+/**
+ * v[g, e] = B' d B of the overlapping 6x6 tiles of a source; `run` images are a group, whose tiles follow each other.
+ *
+ * @param padding pixels of zeros on each side
+ */
+export const sourceTransform: Op<"x[N, C, H, W] -> v[G, 36, C, T]", { padding: "u32"; run: "u32" }> =
+  defineOp(
+    {
+      name: "winogradSource",
+      signature: "x[N, C, H, W] -> v[G, 36, C, T]",
+      attributes: { padding: "u32", run: "u32" },
+      derive({ N, H, W, padding, run }) {
+        const { down, across } = tilesOf(H + 2 * padding - 2, W + 2 * padding - 2);
+        return { G: Math.ceil(N / run), T: run * down * across, down, across };
+      },
+      invocations: ({ G, C, T }) => G * C * T,
+      wgsl: transformWgsl({
+        image: "x",
+        tiles: "v",
+        C: "C",
+        H: "H",
+        W: "W",
+        side: 6,
+        before: "dims.padding",
+        step: "sourceStep",
+      }),
+      empty: zeros,
+      reference: ({ x, v }, dims) => transformTiles(x, v, dims, sourceMatrix, dims.padding),
+      samples: [
+        { shapes: { x: [3, 2, 5, 9] }, attributes: { padding: 1, run: 2 } },
+        { shapes: { x: [1, 3, 7, 6] }, attributes: { padding: 0, run: 1 } },
+        { shapes: { x: [2, 1, 1, 1] }, attributes: { padding: 2, run: 2 } },
+      ],
+    },
+  );
+
+/** z[g, e] = A dy A' of the 4x4 tiles of a gradient, for the weight gradient. */
+export const gradientTransform: Op<"dy[N, K, P, Q] -> z[G, 36, K, T]", { run: "u32" }> = defineOp({
+  name: "winogradGradient",
+  signature: "dy[N, K, P, Q] -> z[G, 36, K, T]",
+  attributes: { run: "u32" },
+  derive({ N, P, Q, run }) {
+    const { down, across } = tilesOf(P, Q);
+    return { G: Math.ceil(N / run), T: run * down * across, down, across };
+  },
+  invocations: ({ G, K, T }) => G * K * T,
+  wgsl: transformWgsl({
+    image: "dy",
+    tiles: "z",
+    C: "K",
+    H: "P",
+    W: "Q",
+    side: 4,
+    before: "0u",
+    step: "gradientStep",
+  }),
+  empty: zeros,
+  reference: ({ dy, z }, { K, P, Q, ...dims }) =>
+    transformTiles(dy, z, { ...dims, C: K, H: P, W: Q }, transposed(targetMatrix), 0),
+  samples: [
+    { shapes: { dy: [3, 2, 5, 9] }, attributes: { run: 2 } },
+    { shapes: { dy: [1, 3, 1, 4] }, attributes: { run: 1 } },
+  ],
+});

@@ -1,0 +1,84 @@
+import { defineOp, type Op } from "../../../op.ts";
+import { inWays, type Way } from "../../../ways.ts";
+import { summingWays } from "../../reduce/workgroup_sum.ts";
+import unevenWgsl from "./uneven.wgsl" with { type: "text" };
+
+/** Element (1, 1) of the 36, in which all inner pixels of a tile have a part. */
+const centre = 7;
+
+/** How many times larger than the typical tile of an image the largest may be. */
+const mostTimes = 2048;
+/** Above this, products of transformed values may overflow. */
+const huge = 1e15;
+
+/** In workgroups on GPUs, an image each; in one invocation on software adapters. */
+function unevenKernels() {
+  const wgsl = `const centre = ${centre}u;
+const mostTimes = f32(${mostTimes});
+const huge = f32(${huge});
+${unevenWgsl}`;
+  const alone: Way = {
+    name: "invocations",
+    grid: ({ N }) => N,
+    wgsl: () =>
+      `${wgsl}
+fn kernel(n: u32) { uneven[n] = verdict(part(n, 0u, 1u)); }`,
+  };
+  const shared = summingWays(({ C, tiles }) => C * tiles, (lanes) => ({
+    grid: ({ N }) => ({ count: N, lanes }),
+    wgsl: () =>
+      `${wgsl}
+var<workgroup> parts: array<vec2f, ${lanes}>;
+fn kernel(group: u32, lane: u32) {
+  parts[lane] = part(group, lane, ${lanes}u);
+  workgroupBarrier();
+  for (var reach = ${lanes / 2}u; reach > 0u; reach /= 2u) {
+    if (lane < reach) { parts[lane] = together(parts[lane], parts[lane + reach]); }
+    workgroupBarrier();
+  }
+  if (lane == 0u) { uneven[group] = verdict(parts[0]); }
+}`,
+  }));
+  return inWays([alone, ...shared.ways], (dims, { software }) => software ? 0 : 1 + shared.table(dims));
+}
+
+/**
+ * Which images Winograd's transforms do not suit: 1 where a tile is huge, NaN, or far larger than is typical, else 0. Rounding
+ * errors of a transform follow the largest value of a tile, where those of a direct convolution follow the values that a
+ * result is made of: an outlier would spoil its neighbours.
+ *
+ * What is typical is the fourth power of the mean fourth root, which a few outliers do not move much. Even one value among
+ * zeros is no more than count^4 times as large, so that of few tiles less is allowed.
+ */
+export const findUneven: Op<"v[G, 36, C, T] -> uneven:u32[N]", { N: "u32"; run: "u32" }> = defineOp({
+  name: "winogradUneven",
+  signature: "v[G, 36, C, T] -> uneven:u32[N]",
+  attributes: { N: "u32", run: "u32" },
+  derive: ({ T, run }) => ({ tiles: T / run }),
+  ...unevenKernels(),
+  reference({ v, uneven }, { N, C, T, run, tiles }) {
+    for (let n = 0; n < N; n++) {
+      let highest = 0, roots = 0;
+      for (let c = 0; c < C; c++) {
+        for (let tile = 0; tile < tiles; tile++) {
+          const at = ((Math.floor(n / run) * 36 + centre) * C + c) * T + n % run * tiles + tile;
+          highest = Math.max(highest, Math.abs(v[at]));
+          roots += Math.abs(v[at]) ** 0.25;
+        }
+      }
+      const count = C * tiles;
+      const most = count > 2 ? Math.min(mostTimes, count ** 3 / 2) : mostTimes;
+      const isEven = highest < huge && highest <= most * (roots / count) ** 4;
+      uneven[n] = isEven ? 0 : 1;
+    }
+  },
+  samples: [
+    { shapes: { v: [2, 36, 2, 6] }, attributes: { N: 3, run: 2 } },
+    { shapes: { v: [1, 36, 1, 1] }, attributes: { N: 1, run: 1 } },
+    {
+      shapes: { v: [1, 36, 1, 4] },
+      attributes: { N: 1, run: 1 },
+      values: { v: Array.from({ length: 144 }, (_, i) => i === 29 ? 1e6 : 1) },
+    },
+  ],
+});

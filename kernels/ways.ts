@@ -1,0 +1,81 @@
+import type { Dims, Pass, Tuning, Workgroups } from "./devices/device.ts";
+
+/** One of several ways to run an op on WebGPU. All give the same results, to rounding. */
+export interface Way {
+  /** Stable, since choices are kept by it; unique in its op. */
+  readonly name: string;
+  /** Dims to compile into its shader. */
+  readonly specialise?: (dims: Dims) => Dims;
+  /** Whether it can run a call and may be the best there; by default it may. */
+  readonly fits?: (dims: Dims) => boolean;
+  /** How often its kernel runs, or its workgroups. */
+  readonly grid: (dims: Dims) => number | Workgroups;
+  /** WGSL that defines `fn kernel`, from the specialised dims. */
+  readonly wgsl: (specialised: Dims) => string;
+}
+
+/** A way to run an op by calls of others; see `Passes`. */
+export interface PassesWay {
+  /** Stable and unique, as that of a `Way`. */
+  readonly name: string;
+  /** Whether it can run a call. */
+  readonly fits: (dims: Dims) => boolean;
+  /** Whether it runs a call where nothing was chosen. */
+  readonly pays: (dims: Dims, tuning: Tuning) => boolean;
+  /** The calls. */
+  readonly passes: (dims: Dims) => readonly Pass[];
+}
+
+/**
+ * Fields of the declaration of an op that runs in several ways: in the one that was chosen for a call, else in that of the
+ * table.
+ *
+ * @param table the index of the way that runs where none was chosen
+ * @param other one more way, of calls of other ops; where they lack memory, the table's runs
+ */
+export function inWays(
+  ways: readonly Way[],
+  table: (dims: Dims, tuning: Tuning) => number,
+  other?: PassesWay,
+) {
+  const fits = (at: number, dims: Dims) => ways[at].fits?.(dims) ?? true;
+  const wayOf = (dims: Dims, tuning: Tuning): number => {
+    const chosen = tuning.candidate === undefined
+      ? -1
+      : ways.findIndex(({ name }) => name === tuning.candidate);
+    return chosen >= 0 && fits(chosen, dims) ? chosen : table(dims, tuning);
+  };
+  const gridOf = (dims: Dims, tuning: Tuning) => ways[wayOf(dims, tuning)].grid(dims);
+  const passesRun = (dims: Dims, tuning: Tuning): boolean => {
+    if (!other?.fits(dims)) return false;
+    if (tuning.candidate === other.name) return true;
+    const isChosen = ways.some(({ name }, at) => name === tuning.candidate && fits(at, dims));
+    return !isChosen && other.pays(dims, tuning);
+  };
+  return {
+    candidates(dims: Dims, tuning: Tuning): readonly string[] {
+      const first = table(dims, tuning);
+      const others = [...ways.keys()].filter((at) => at !== first && fits(at, dims));
+      const names = [first, ...others].map((at) => ways[at].name);
+      if (!other?.fits(dims)) return names;
+      return other.pays(dims, tuning) ? [other.name, ...names] : [...names, other.name];
+    },
+    ...other && {
+      passes: (dims: Dims, tuning: Tuning): readonly Pass[] | undefined =>
+        passesRun(dims, tuning) ? other.passes(dims) : undefined,
+    },
+    specialise(dims: Dims, tuning: Tuning): Dims {
+      const way = wayOf(dims, tuning);
+      return { ...ways[way].specialise?.(dims), way };
+    },
+    invocations(dims: Dims, tuning: Tuning): number {
+      const grid = gridOf(dims, tuning);
+      return typeof grid === "number" ? grid : grid.count * grid.lanes;
+    },
+    workgroups(dims: Dims, tuning: Tuning): Workgroups | undefined {
+      const grid = gridOf(dims, tuning);
+      return typeof grid === "number" ? undefined : grid;
+    },
+    wgsl: (_: Tuning, specialised: Dims): string => ways[specialised.way].wgsl(specialised),
+  };
+}

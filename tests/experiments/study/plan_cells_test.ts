@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import { init } from "../../../kernels/mod.ts";
+import type { TrainingConfig } from "../../../experiments/settings/tasks/train_config.ts";
+import { completePlan, type GivenPlan } from "../../../experiments/study/complete_plan.ts";
+import { planCells, type PlanningOptions } from "../../../experiments/study/plan_cells.ts";
+import { planStudy, saveStudy } from "../../../experiments/study/open_study.ts";
+import { readStudy } from "../../../experiments/study/study_file.ts";
+import { testInFolder } from "../../folder.ts";
+import { writeTinyIdx } from "../data/tiny_idx.ts";
+import { planning, tinyPlan } from "./tiny_study.ts";
+
+/** A tiny plan on data in a folder. */
+async function planIn(folder: string, given: Partial<GivenPlan>) {
+  await writeTinyIdx(`${folder}/data`, { train: 300, test: 360, classes: 4 });
+  const { fixed, ...plan } = { ...tinyPlan, ...given };
+  return completePlan({ ...plan, fixed: { ...fixed, data: `${folder}/data` } });
+}
+
+/** Calls back with a device to count on. */
+async function withCounting<T>(use: () => Promise<T>): Promise<T> {
+  const device = await init({ device: "cpu", threads: 1 });
+  try {
+    return await use();
+  } finally {
+    device.close();
+  }
+}
+
+const cellsOf = (plan: Awaited<ReturnType<typeof planIn>>, options: Partial<PlanningOptions> = {}) =>
+  withCounting(() => planCells(plan, { ...planning, earlier: [], ...options }));
+
+testInFolder(
+  "planCells() gives cells seed by seed, with all settings that the plan names",
+  async (folder) => {
+    const plan = await planIn(folder, {
+      grid: { model: ["base", "residual"] },
+      cells: [{ model: "base", attn: true }],
+    });
+    const cells = await cellsOf(plan);
+    assert.deepEqual(cells.map(({ id }) => id), [
+      ...["base-s1", "residual-s1", "base-attention-on-s1"],
+      ...["base-s2", "residual-s2", "base-attention-on-s2"],
+    ]);
+    assert.equal(cells[0].settings.attn, false);
+    assert.equal(cells[0].settings.filters, "8,16");
+    assert.equal(cells[0].steps, 6);
+    assert.ok(cells[1].parameters > cells[0].parameters && cells[1].multiplyAdds > cells[0].multiplyAdds);
+  },
+);
+
+testInFolder("planCells() runs a cell once that the plan names twice", async (folder) => {
+  const cells = [{}, { coupling: "independent" }, { coupling: "ot" }, { share: 1 }];
+  const plan = await planIn(folder, { cells, fixed: { ...tinyPlan.fixed, model: "base" }, seeds: [1] });
+  assert.deepEqual((await cellsOf(plan)).map(({ id }) => id), ["default-s1", "coupling-ot-s1"]);
+});
+
+testInFolder("planCells() matches the base network in parameters and arithmetic", async (folder) => {
+  const cells = ["parameters", "arithmetic"].map((match) => ({ model: "base", match }));
+  const plan = await planIn(folder, { grid: { model: ["residual"] }, cells, seeds: [1] });
+  const said: string[] = [];
+  const [residual, parameters, arithmetic] = await cellsOf(plan, { say: (line) => said.push(line) });
+  const near = (a: number, b: number) => assert.ok(Math.abs(a / b - 1) < 0.02, `${a} and ${b}`);
+  near(parameters.parameters, residual.parameters);
+  near(arithmetic.multiplyAdds, residual.multiplyAdds);
+  assert.notEqual(parameters.settings.filters, "8,16");
+  assert.equal(parameters.settings.match, "parameters");
+  assert.equal(residual.settings.match, "none");
+  assert.match(
+    said[0],
+    /^base-matched-parameters: filters \d+,\d+ have \d\.\d{3} times \d+,\d+ parameters of the residual network with 8,16$/,
+  );
+});
+
+testInFolder(
+  "planCells() matches the time of a step by measuring it, and a known study keeps the answer",
+  async (folder) => {
+    const cells = [{ model: "base", match: "time" }];
+    const plan = await planIn(folder, { cells, seeds: [1] });
+    const asked: string[] = [];
+    const time = (configs: readonly TrainingConfig[]) => {
+      asked.push(configs.map(({ model }) => model).join(" against "));
+      return Promise.resolve(
+        configs.map(({ model, filters }) => model === "residual" ? 40 : filters[0] + filters[1]),
+      );
+    };
+    const [first] = await cellsOf(plan, { time });
+    assert.equal(first.settings.filters, "13,27", "40 units of time, as the residual network takes");
+    assert.deepEqual(new Set(asked), new Set(["base against residual"]), "measured in turns");
+    const earlier = [{ ...first, settings: { ...first.settings, filters: "9,9" } }];
+    const [again] = await cellsOf(plan, { earlier, time: () => assert.fail("timed again") });
+    assert.deepEqual(again, earlier[0]);
+  },
+);
+
+testInFolder("planCells() makes minutes steps, and a share of them", async (folder) => {
+  const plan = await planIn(folder, {
+    grid: { share: [0.5, 1] },
+    fixed: { ...tinyPlan.fixed, model: "base" },
+    budget: { minutes: 0.01 },
+    seeds: [1],
+  });
+  const cells = await cellsOf(plan, { time: () => Promise.resolve([0.06]) });
+  assert.deepEqual(cells.map(({ steps, secondsPerStep }) => [steps, secondsPerStep]), [[5, 0.06], [
+    10,
+    0.06,
+  ]]);
+});
+
+const impossible: Record<string, [Partial<GivenPlan>, RegExp]> = {
+  "groups that do not divide": [
+    { grid: { groups: [4, 5] }, fixed: { model: "residual", filters: "8,16", batchSize: 8 } },
+    /^Cannot use --groups 5 with --filters 8,16: 5 does not divide 8, .*; so asks groups-5-s1 of the plan tiny$/,
+  ],
+  "a setting of a cell without effect": [
+    { cells: [{ model: "base", muonLr: 0.1, optimizer: "sgd" }] },
+    /^Cannot use --muon-lr here: it has an effect only with --optimizer muon .*; so asks base-muon-lr-0\.1-optimizer-sgd-s1/,
+  ],
+  "a network that no cell names": [
+    { cells: [{}] },
+    /^Missing --model residual\|base: network to train; so asks default-s1 of the plan tiny$/,
+  ],
+  "a coupling that needs labels": [
+    { grid: { coupling: ["class_ot"] }, fixed: { model: "base", conditional: false } },
+    /^Cannot use --coupling class_ot: it pairs within classes/,
+  ],
+  "more samples than there are images": [
+    { cells: [{ model: "base" }], evaluation: { count: 400 } },
+    /^Cannot compare 400 samples: data has 360 test images/,
+  ],
+};
+for (const [what, [given, message]] of Object.entries(impossible)) {
+  testInFolder(`planCells() refuses ${what} in one line`, async (folder) => {
+    const plan = await planIn(folder, given);
+    await assert.rejects(cellsOf(plan), { name: "ConfigError", message });
+  });
+}
+
+testInFolder(
+  "planStudy() says what a changed plan adds and drops, and keeps what there is",
+  async (folder) => {
+    const study = `${folder}/study`;
+    const first = await planIn(folder, { grid: { model: ["base", "residual"] }, seeds: [1] });
+    const plan = (plan: typeof first) => withCounting(() => planStudy(study, plan, planning));
+    await saveStudy((await plan(first)).study);
+    const again = await plan(first);
+    assert.deepEqual([again.isKnown, again.added, again.dropped], [true, [], []]);
+    assert.deepEqual(again.study, await readStudy(study), "what is written is what was planned");
+
+    const more = await planIn(folder, { grid: { model: ["base"], attn: [false, true] }, seeds: [1, 2] });
+    const changed = await plan(more);
+    assert.deepEqual(changed.added.map(({ id }) => id), [
+      ...["base-attention-on-s1", "base-attention-off-s2", "base-attention-on-s2"],
+    ]);
+    assert.deepEqual(changed.dropped.map(({ id }) => id), ["residual-s1"]);
+    assert.deepEqual(changed.study.cells.slice(0, 2), again.study.cells);
+    assert.notEqual(changed.study.digest, again.study.digest);
+
+    const longer = await planIn(folder, { grid: first.grid, seeds: [1], budget: { steps: 7 } });
+    await assert.rejects(plan(longer), {
+      name: "ConfigError",
+      message:
+        `Cannot change budget of the study ${study} from {"steps":6} to {"steps":7}: its cells could not be ` +
+        "compared (expected --out DIR of another study)",
+    });
+  },
+);

@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { bootstrapOfMean } from "../../../../experiments/study/results/seed_bootstrap.ts";
+import {
+  excludesZero,
+  holdTogether,
+  meanOverSeeds,
+  pairedDifference,
+} from "../../../../experiments/study/results/seed_intervals.ts";
+import { studentQuantile, studentTails } from "../../../../experiments/study/results/student.ts";
+import { normals } from "../../../../kernels/mod.ts";
+
+/** Values of seeds 1, 2, ... */
+const bySeed = (...values: number[]) => new Map(values.map((value, i) => [i + 1, value]));
+
+function assertNear(actual: number | undefined, expected: number): void {
+  assert.ok(Math.abs(actual! - expected) <= 1e-9 * Math.abs(expected), `${actual} is not ${expected}`);
+}
+
+Deno.test("studentQuantile() and studentTails() are those of SciPy", () => {
+  // python3 -c "from scipy import stats; print([stats.t.ppf(.975, n) for n in (1, 2, 3, 4, 5, 9, 10, 30)])"
+  const quantiles = { 1: 12.706204736174694, 2: 4.302652729749462, 3: 3.1824463052837078 };
+  const more = { 4: 2.7764451051977934, 5: 2.5705818356363146, 9: 2.262157162798205 };
+  for (const [n, expected] of Object.entries({ ...quantiles, ...more, 30: 2.0422724563012378 })) {
+    assertNear(studentQuantile(0.95, Number(n)), expected);
+  }
+  // python3 -c "from scipy import stats; print([2 * stats.t.sf(t, n) for t, n in ((.5, 1), (2, 3), (2.5, 4), (3, 7), (1.3, 10), (40, 2))])"
+  assertNear(studentTails(0.5, 1), 0.7048327646991335);
+  assertNear(studentTails(-2, 3), 0.13932596855884305);
+  assertNear(studentTails(2.5, 4), 0.06676654481198814);
+  assertNear(studentTails(3, 7), 0.019942126131992536);
+  assertNear(studentTails(1.3, 10), 0.2227658172068446);
+  assertNear(studentTails(40, 2), 0.0006244146721847406);
+});
+
+Deno.test("pairedDifference() is SciPy's paired t-test, over the seeds that both have", () => {
+  // python3 -c "from scipy import stats; r = stats.ttest_rel([20.1, 22.4, 19], [24, 25.1, 23.9]); print(r.pvalue, r.confidence_interval())"
+  const three = pairedDifference(bySeed(20.1, 22.4, 19, 7), bySeed(24, 25.1, 23.9))!;
+  assert.deepEqual(three.seeds, [1, 2, 3]);
+  assertNear(three.chance, 0.02643703822706688);
+  assertNear(three.interval![0], -6.56964607266109);
+  assertNear(three.interval![1], -1.0970205940055768);
+  assert.ok(excludesZero(three.interval!));
+  // python3 -c "from scipy import stats; r = stats.ttest_rel([20.1, 22.4, 19, 21.2, 20.3], [20, 25.1, 18.9, 20.9, 22.3]); print(r.pvalue, r.confidence_interval())"
+  const five = pairedDifference(bySeed(20.1, 22.4, 19, 21.2, 20.3), bySeed(20, 25.1, 18.9, 20.9, 22.3))!;
+  assertNear(five.chance, 0.25162527581238664);
+  assertNear(five.interval![0], -2.5818735962660404);
+  assertNear(five.interval![1], 0.9018735962660407);
+  assert.ok(!excludesZero(five.interval!));
+  assert.equal(pairedDifference(bySeed(1, 2), new Map([[7, 1]])), undefined);
+});
+
+Deno.test("meanOverSeeds() is SciPy's interval of a mean, and has none of one seed", () => {
+  // python3 -c "from scipy import stats; x = [20.1, 22.4, 19]; print(stats.t.interval(.95, 2, sum(x) / 3, stats.sem(x)))"
+  const { mean, interval, bootstrap } = meanOverSeeds(bySeed(20.1, 22.4, 19))!;
+  assertNear(mean, 20.5);
+  assertNear(interval![0], 16.19018214833505);
+  assertNear(interval![1], 24.80981785166495);
+  bootstrap!.forEach((end, i) => assertNear(end, [19, 22.4][i])); // never wider than the data
+  assert.deepEqual(meanOverSeeds(new Map([[46020, 3]])), { seeds: [46020], values: [3], mean: 3 });
+  assert.equal(meanOverSeeds(new Map()), undefined);
+  assert.equal(pairedDifference(bySeed(3, 4), bySeed(2, 3))!.chance, 0, "the same for all seeds");
+  assert.equal(pairedDifference(bySeed(3, 4), bySeed(3, 4))!.chance, 1, "no difference at all");
+});
+
+// What docs/reading_a_study.md says of them.
+for (const [seeds, ofBootstrap] of [[3, 0.75], [5, 0.84]]) {
+  Deno.test(`intervals over ${seeds} seeds hold the mean as often as they say, which a bootstrap does not`, () => {
+    const trials = 2000;
+    const draws = normals(seeds, 0, 0, seeds * trials);
+    let [held, heldByBootstrap] = [0, 0];
+    for (let i = 0; i < trials; i++) {
+      const { interval, bootstrap } = meanOverSeeds(bySeed(...draws.subarray(seeds * i, seeds * (i + 1))))!;
+      if (!excludesZero(interval!)) held++;
+      if (!excludesZero(bootstrap!)) heldByBootstrap++;
+    }
+    assert.ok(Math.abs(held / trials - 0.95) < 0.015, `${held / trials}`);
+    assert.ok(Math.abs(heldByBootstrap / trials - ofBootstrap) < 0.03, `${heldByBootstrap / trials}`);
+  });
+}
+
+Deno.test("bootstrapOfMean() takes all resamples of few values, and some of many", () => {
+  const [low, high] = bootstrapOfMean([0, 1, 4, 16]);
+  // python3 -c "from itertools import product as p; s = sorted(sum(x) / 4 for x in p((0, 1, 4, 16), repeat=4)); print(s[6], s[-7])"
+  assert.deepEqual([low, high], [0.5, 12.25]);
+  const many = Array.from({ length: 400 }, (_, i) => i % 2);
+  bootstrapOfMean(many).forEach((end, i) => assert.ok(Math.abs(end - [0.451, 0.549][i]) < 0.004, `${end}`));
+});
+
+Deno.test("holdTogether() is Holm's procedure", () => {
+  // In order: 0.005 <= 0.05 / 4 and 0.01 <= 0.05 / 3, but 0.03 > 0.05 / 2.
+  assert.deepEqual(holdTogether([0.01, 0.04, 0.03, 0.005]), [true, false, false, true]);
+  assert.deepEqual(holdTogether([0.04]), [true]);
+  assert.deepEqual(holdTogether([0.04, 0.03]), [false, false]);
+  assert.deepEqual(holdTogether([]), []);
+});

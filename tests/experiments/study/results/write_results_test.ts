@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { writeResults } from "../../../../experiments/study/results/write_results.ts";
+import { init, withDevice } from "../../../../kernels/mod.ts";
+import { withFolder } from "../../../folder.ts";
+import { testNeeding } from "../../../permissions.ts";
+import { readGif } from "../../../viz/image/gif_reading.ts";
+import { type MadeUpSetup, twoNetworks } from "./made_up_study.ts";
+import { goldenTable, writeMadeUpStudy } from "./study_folder.ts";
+
+const device = await init({ device: "cpu" });
+const files = { read: true, write: true } as const;
+
+/** Defines a test in the folder of a made-up study. */
+function testStudy(
+  name: string,
+  setups: readonly MadeUpSetup[],
+  test: (folder: string) => Promise<void>,
+): void {
+  testNeeding(files, name, () =>
+    withFolder(async (folder) => {
+      await withDevice(device, () => writeMadeUpStudy(folder, setups));
+      await test(folder);
+    }));
+}
+
+const textIn = (folder: string, name: string) => Deno.readTextFile(join(folder, name));
+
+testStudy("writeResults() writes all that comes out of a study", twoNetworks, async (folder) => {
+  const { files, unfinished, problems, conclusion } = await writeResults(folder, { device });
+  assert.deepEqual(files.toSorted(), [
+    ...["comparison.gif", "figure.html", "figure.png", "figure.svg", "report.html", "results.json"],
+    ...["table.csv", "table.md"],
+  ]);
+  assert.deepEqual([unfinished, problems], [[], []]);
+  const left = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  assert.deepEqual(left.toSorted(), ["cells", "study.json", ...files].toSorted(), "nothing half-written");
+
+  assert.equal(await textIn(folder, "table.md"), await Deno.readTextFile(goldenTable));
+  const results = JSON.parse(await textIn(folder, "results.json"));
+  assert.deepEqual(results.conclusion, conclusion);
+  assert.deepEqual(results.setups[0].figures.frechet.values, [24, 25.1, 23.9]);
+  const [, ...lines] = (await textIn(folder, "table.csv")).trimEnd().split("\n");
+  const frechet = lines.filter((line) => line.includes(",frechet,")).map((line) => line.split(","));
+  assert.deepEqual(frechet.map(([setup, minus, , seeds]) => [setup, minus, seeds]), [
+    ["base", "", "1 2 3"],
+    ["residual", "", "1 2 3"],
+    ["residual", "base", "1 2 3"],
+  ]);
+  assert.deepEqual(frechet[0].at(-1), "24 25.1 23.9");
+
+  const { frames } = readGif(await Deno.readFile(join(folder, "comparison.gif")));
+  assert.equal(frames.length, 40);
+  assert.match(await textIn(folder, "figure.svg"), /^<svg .*residual.*<\/svg>$/s);
+  const report = await textIn(folder, "report.html");
+  const payload = JSON.parse(
+    /<script type="application\/json" id="payload">(.*?)<\/script>/s.exec(report)![1],
+  );
+  assert.equal(payload.runs.length, 6);
+  assert.deepEqual(payload.comparison.runs, [0, 3], "one run of each setup, both of one seed");
+  assert.equal(payload.comparison.points.length, 2);
+  assert.match(report, /<h1>Study networks<\/h1>/);
+});
+
+testStudy("writeResults() gives the same bytes again, whoever ran the cells", twoNetworks, async (folder) => {
+  const read = async () => {
+    const { files } = await writeResults(folder, { device });
+    return new Map(
+      await Promise.all(
+        files.map(async (name) => [name, (await Deno.readFile(join(folder, name))).toBase64()] as const),
+      ),
+    );
+  };
+  assert.deepEqual(await read(), await read());
+});
+
+testStudy(
+  "writeResults() tells what is there of an unfinished study",
+  twoNetworks.map((setup, i) => ({
+    ...setup,
+    frechet: i === 0 ? [24, 25, undefined] : [undefined, undefined, undefined],
+  })),
+  async (folder) => {
+    const { files, unfinished, conclusion } = await writeResults(folder, { device });
+    assert.deepEqual(unfinished, ["base-s3", "residual-s1", "residual-s2", "residual-s3"]);
+    assert.ok(files.includes("report.html") && files.includes("figure.svg"));
+    assert.ok(!files.includes("comparison.gif"), "one setup is nothing to compare");
+    assert.match(conclusion[0].text, /2 of 6 runs are finished\.$/);
+  },
+);
+
+testStudy(
+  "writeResults() writes the tables though no run is finished, or one is damaged",
+  twoNetworks.map((setup) => ({ ...setup, frechet: [undefined, 20] })),
+  async (folder) => {
+    const run = join(folder, "cells", "base-s2");
+    await Deno.writeTextFile(join(run, "flow", "sample_1.safetensors"), "damaged");
+    const { files, problems } = await writeResults(folder, { device });
+    assert.deepEqual(files, [
+      "table.md",
+      "table.csv",
+      "figure.html",
+      "figure.svg",
+      "figure.png",
+      "results.json",
+    ]);
+    assert.match(problems[0], /^No comparison\.gif: Cannot read .*sample_1\.safetensors/);
+    assert.match(problems[1], /^No report\.html: /);
+    for (const name of ["base", "residual"]) {
+      await Deno.remove(join(folder, "cells", `${name}-s2`), { recursive: true });
+    }
+    const none = await writeResults(folder);
+    assert.deepEqual(none.files, ["table.md", "table.csv", "results.json"]);
+    assert.match(none.conclusion[0].text, /0 of 4 runs are finished/);
+  },
+);
+
+testNeeding(files, "writeResults() refuses a folder without a study", () =>
+  withFolder(async (folder) => {
+    await assert.rejects(writeResults(folder), { name: "RunError", message: /there is no study\.json/ });
+  }));

@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import type { Terminal } from "../../../experiments/program/progress.ts";
+import { StudyProgress } from "../../../experiments/study/study_progress.ts";
+import { cellOf } from "./tiny_study.ts";
+
+const cells = [cellOf("a"), cellOf("b"), cellOf("c", { multiplyAdds: 2000 })];
+
+/** Progress of a study whose first cell is finished, at a time that the test sets. */
+function progressOn(isTerminal: boolean) {
+  const written: string[] = [];
+  const clock = { ms: 0 };
+  const terminal: Terminal = { isTerminal, columns: () => 100, write: (text) => void written.push(text) };
+  const progress = new StudyProgress(cells, cells.slice(1), terminal, () => clock.ms);
+  return { progress, written, clock };
+}
+
+Deno.test("StudyProgress weighs cells by what they cost, and tells rate and time left", () => {
+  const { progress, clock } = progressOn(true);
+  assert.equal(progress.text(), "1/3 cells  0:00 elapsed");
+  clock.ms = 60_000;
+  progress.ended(cells[1], "finished"); // a third of the work
+  assert.equal(progress.text(), "2/3 cells  40.0 cells/h  1:00 elapsed  2:00 left");
+  clock.ms = 120_000;
+  progress.trained(cells[2], 10); // all steps; its evaluation is left
+  assert.match(progress.text(), /^2\/3 cells .* 2:00 elapsed {2}0:30 left$/);
+  progress.ended(cells[2], "finished");
+  assert.match(progress.text(), /^3\/3 cells .* 0:00 left$/);
+});
+
+Deno.test("StudyProgress counts a cell that another program runs as none of its own", () => {
+  const { progress } = progressOn(true);
+  progress.ended(cells[1], "busy");
+  assert.match(progress.text(), /^1\/3 cells/);
+});
+
+Deno.test("StudyProgress rewrites a line on a terminal, and adds one now and then elsewhere", () => {
+  const screen = progressOn(true);
+  screen.clock.ms = 1000;
+  screen.progress.trained(cells[1], 5);
+  screen.progress.trained(cells[1], 6); // at once
+  assert.equal(screen.written.length, 1);
+  assert.match(screen.written[0], /^\r█{13}░+ 1\/3 cells .*\x1b\[K$/u);
+  screen.progress.clear();
+  assert.equal(screen.written.at(-1), "\r\x1b[K");
+  screen.progress[Symbol.dispose]();
+  assert.equal(screen.written.at(-1), "\n");
+
+  const pipe = progressOn(false);
+  for (const ms of [1000, 2000, 32_000]) {
+    pipe.clock.ms = ms;
+    pipe.progress.trained(cells[1], 5);
+  }
+  assert.equal(pipe.written.length, 2);
+  assert.match(pipe.written[1], /^1\/3 cells .* 0:32 elapsed .* left\n$/);
+});

@@ -1,0 +1,64 @@
+/** Studies of networks so small that they are trained in seconds, on made-up data. */
+
+import { join } from "node:path";
+import { init } from "../../../kernels/mod.ts";
+import { completePlan, type GivenPlan } from "../../../experiments/study/complete_plan.ts";
+import { planStudy, saveStudy } from "../../../experiments/study/open_study.ts";
+import type { PlanningOptions } from "../../../experiments/study/plan_cells.ts";
+import type { Cell, Study } from "../../../experiments/study/study.ts";
+import type { Workplace } from "../cli.ts";
+import { writeTinyIdx } from "../data/tiny_idx.ts";
+import { makeJudgedData } from "../evaluated_run.ts";
+
+/** What all tiny studies have in common. */
+export const tinyPlan = {
+  name: "tiny",
+  seeds: [1, 2],
+  budget: { steps: 6 },
+  fixed: {
+    ...{ data: "data", filters: "8,16", tEmb: 8, batchSize: 8, sampleSteps: 2, samples: 4, solver: "euler" },
+    ...{ flowSamples: 1, flowSteps: 2, flowFrames: 2, pathSamples: 0, conditional: true, groups: 4 },
+  },
+  evaluation: { count: 170, solver: "euler:steps=2", courseImages: 0 },
+} as const satisfies GivenPlan;
+
+/** Runs with several checkpoints, between which they can be ended. */
+export const longerPlan = { budget: { steps: 60 }, fixed: { ...tinyPlan.fixed, valEpochs: 0.5 } } as const;
+
+/** How tests plan on the CPU device. */
+export const planning: Omit<PlanningOptions, "earlier"> = {
+  ...{ device: "cpu", threads: 1, signal: new AbortController().signal, timed: false, say: () => {} },
+};
+
+/** Plans a study in a folder on made-up data, and writes it. */
+export async function makeStudy(folder: string, given: Partial<GivenPlan>): Promise<Study> {
+  const data = join(folder, "..", "data");
+  await writeTinyIdx(data, { train: 300, test: 360, classes: 4 });
+  const device = await init({ device: "cpu", threads: 1 });
+  try {
+    const plan = completePlan({ ...tinyPlan, fixed: { ...tinyPlan.fixed, data }, ...given });
+    const { study } = await planStudy(folder, plan, planning);
+    await saveStudy(study);
+    return study;
+  } finally {
+    device.close();
+  }
+}
+
+/** Makes data of four classes in `data`, with a judge that is hardly trained, and the file of a plan. */
+export async function makePlan(place: Workplace, given: Partial<GivenPlan> = {}): Promise<void> {
+  await makeJudgedData(place);
+  await writePlan(place, given);
+}
+
+/** Writes `plan.json`, base against residual unless something else is given. */
+export async function writePlan(place: Workplace, given: Partial<GivenPlan> = {}): Promise<void> {
+  const plan = { ...tinyPlan, grid: { model: ["base", "residual"] }, ...given };
+  await Deno.writeTextFile(place.file("plan.json"), JSON.stringify(plan));
+}
+
+/** A cell that nobody runs. */
+export const cellOf = (id: string, more: Partial<Cell> = {}): Cell => ({
+  ...{ id, asked: {}, settings: {}, seed: 1, steps: 10, parameters: 100, multiplyAdds: 1000 },
+  ...more,
+});

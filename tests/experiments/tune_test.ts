@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import type { KernelChoice } from "../../kernels/mod.ts";
+import { tuning } from "../../experiments/settings/tasks/tune.ts";
+import { assertHelp, missingAdapter, testTask, type Workplace } from "./cli.ts";
+
+const noAdapter = await missingAdapter();
+
+/** Choices of the smallest network, as JSON. */
+async function choices(place: Workplace, flags: string): Promise<KernelChoice[]> {
+  const { stdout } = await place.succeed(
+    "tune",
+    `--model base --filters 2 --batch-size 1 --size 8 --json ${flags}`,
+  );
+  return JSON.parse(stdout).choices;
+}
+
+const measured = (choices: readonly KernelChoice[]) => choices.filter(({ by }) => by === "measurement");
+
+testTask(
+  "tune measures what it does not know yet, prints what it tried, and keeps what won",
+  async (place) => {
+    const first = await choices(place, "--seconds 120");
+    assert.ok(first.length > 5);
+    assert.deepEqual(measured(first).length, first.length);
+    for (const { candidates, chosen, milliseconds } of first) {
+      assert.ok(candidates.includes(chosen));
+      assert.ok(Object.values(milliseconds).every((ms) => ms >= 0) && chosen in milliseconds);
+    }
+    const second = await choices(place, "--seconds 120");
+    assert.deepEqual(second.map(({ by }) => by), second.map(() => "store"));
+    assert.deepEqual(second.map(({ chosen }) => chosen), first.map(({ chosen }) => chosen));
+    const anew = await choices(place, "--seconds 0.001 --anew");
+    assert.deepEqual(anew.map(({ by }) => by), anew.map(() => "table")); // as far as the time goes
+    const { stdout, stderr } = await place.succeed(
+      "tune",
+      "--model base --filters 2 --batch-size 1 --size 8",
+    );
+    assert.match(stderr, /^Tuning a training step of base \[2\], batch 1, 1x8x8 on .+\n/);
+    assert.match(stdout, /^ +calls +kernel and sizes +chosen +ms +others, ms\n( +\d+ +\w+ .*\n)+$/);
+  },
+  noAdapter,
+);
+
+testTask("tune explains its flags, and refuses a network that cannot be built", async (place) => {
+  const { stdout } = await place.succeed("tune", "--help");
+  assertHelp(stdout, tuning.rows);
+  const { code, stderr } = await place.run("tune", "--filters 12 --batch-size 1");
+  assert.equal(code, 1);
+  assert.match(stderr, /^ConfigError: Cannot use --groups 8 with --filters 12/m);
+}, noAdapter);

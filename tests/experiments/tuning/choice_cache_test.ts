@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { ChoiceCache } from "../../../experiments/tuning/choice_cache.ts";
+import { testNeeding } from "../../permissions.ts";
+import { mutateText, randomOf } from "../mutations.ts";
+
+const key = { adapter: "GPU of A", call: "matmul A=1 M=2", candidates: "12ab" };
+const silent = (line: string) => assert.fail(line);
+
+function testInFolder(name: string, test: (folder: string) => Promise<void>): void {
+  testNeeding({ read: true, write: true }, name, async () => {
+    const folder = await Deno.makeTempDir({ prefix: "flow-" });
+    try {
+      await test(folder);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
+
+testInFolder("ChoiceCache keeps choices for the same adapter, call and candidates only", async (folder) => {
+  const path = join(folder, "runs", "choices.json");
+  const first = await ChoiceCache.open(path, silent);
+  assert.equal(first.get(key), undefined);
+  first.set(key, "registers");
+  await first.save(silent);
+  const second = await ChoiceCache.open(path, silent);
+  assert.equal(second.get(key), "registers");
+  for (const other of [{ adapter: "GPU of B" }, { call: "matmul A=1 M=3" }, { candidates: "12ac" }]) {
+    assert.equal(second.get({ ...key, ...other }), undefined, Object.keys(other).join());
+  }
+});
+
+testInFolder("ChoiceCache.save() keeps what another program has added meanwhile", async (folder) => {
+  const path = join(folder, "choices.json");
+  const [one, other] = [await ChoiceCache.open(path, silent), await ChoiceCache.open(path, silent)];
+  one.set(key, "a");
+  other.set({ ...key, call: "other" }, "b");
+  await one.save(silent);
+  await other.save(silent);
+  const both = await ChoiceCache.open(path, silent);
+  assert.deepEqual([both.get(key), both.get({ ...key, call: "other" })], ["a", "b"]);
+});
+
+testInFolder("ChoiceCache ignores a damaged or foreign file, and replaces it", async (folder) => {
+  const path = join(folder, "choices.json");
+  const entry = { ...key, chosen: "a" };
+  for (
+    const [text, problem] of [
+      ["", "holds no JSON object"],
+      ["[]", "holds no JSON object"],
+      ["{}", "choices is missing"],
+      [JSON.stringify({ choices: [entry, { ...entry, chosen: 3 }] }), "choices is"],
+      [JSON.stringify({ choices: { ...entry } }), "choices is"],
+    ]
+  ) {
+    await Deno.writeTextFile(path, text);
+    const said: string[] = [];
+    const cache = await ChoiceCache.open(path, (line) => void said.push(line));
+    assert.equal(said.length, 1);
+    assert.ok(said[0].startsWith(`Choosing kernels anew: Cannot read ${path}: `), said[0]);
+    assert.ok(said[0].includes(problem), said[0]);
+    assert.equal(cache.get(key), undefined);
+    cache.set(key, "b");
+    await cache.save(silent);
+    assert.equal((await ChoiceCache.open(path, silent)).get(key), "b");
+  }
+});
+
+testInFolder("ChoiceCache opens any damaged file without an error, and gives text only", async (folder) => {
+  const path = join(folder, "choices.json");
+  const cache = await ChoiceCache.open(path, silent);
+  for (const call of ["a", "b", "c"]) cache.set({ ...key, call }, "registers");
+  await cache.save(silent);
+  const whole = await Deno.readTextFile(path);
+  const random = randomOf(1);
+  for (let i = 0; i < 300; i++) {
+    await Deno.writeFile(path, mutateText(whole, random));
+    const found = (await ChoiceCache.open(path, () => {})).get(key);
+    assert.ok(found === undefined || typeof found === "string");
+  }
+});
+
+testInFolder("ChoiceCache says why choices cannot be kept", async (folder) => {
+  await Deno.writeTextFile(join(folder, "runs"), "a file where the folder would be");
+  const cache = await ChoiceCache.open(join(folder, "choices.json"), silent);
+  cache.set(key, "a");
+  const blocked = await ChoiceCache.open(join(folder, "runs", "choices.json"), () => {});
+  blocked.set(key, "a");
+  const said: string[] = [];
+  await blocked.save((line) => void said.push(line));
+  assert.match(said.join(), /^The choice of kernels is not kept: Cannot write .*choices\.json: /);
+});

@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import type { KernelChoice, TuneOptions } from "../../../kernels/mod.ts";
+import { tuneKernels } from "../../../experiments/tuning/tune_kernels.ts";
+import { testNeeding } from "../../permissions.ts";
+
+const candidates = ["registers", "workgroups"];
+
+/** A trainer with one call to choose for, of which `workgroups` is the fastest. */
+class OneCall {
+  measured = 0;
+  #chosen: string | undefined;
+
+  constructor(readonly adapter = "GPU of A") {}
+
+  get runs(): string {
+    return this.#chosen ?? "registers";
+  }
+
+  tune({ store, seconds = 5 }: TuneOptions = {}): Promise<KernelChoice[]> {
+    const key = { adapter: this.adapter, call: "matmul M=2", candidates: "12ab" };
+    const stored = store?.get(key);
+    if (stored !== undefined) this.#chosen = stored;
+    const measures = stored === undefined && seconds > 0;
+    if (measures) {
+      this.measured++;
+      store?.set(key, this.#chosen = "workgroups");
+    }
+    const by = stored !== undefined ? "store" : measures ? "measurement" : "table";
+    return Promise.resolve([{ key, calls: 1, candidates, chosen: this.runs, by, milliseconds: {} }]);
+  }
+}
+
+const gpu = { kind: "webgpu", tuning: { software: false, workgroupSize: 64, pieces: 1 } } as const;
+const software = { ...gpu, tuning: { ...gpu.tuning, software: true } } as const;
+
+/** Defines a test in an empty folder, where the program runs. */
+function testHere(name: string, test: (say: string[]) => Promise<void>): void {
+  testNeeding({ read: true, write: true }, name, async () => {
+    const before = Deno.cwd();
+    const folder = await Deno.makeTempDir({ prefix: "flow-" });
+    try {
+      Deno.chdir(folder);
+      await Deno.mkdir("run");
+      await test([]);
+    } finally {
+      Deno.chdir(before);
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
+
+async function start(trainer: OneCall, given: Partial<Parameters<typeof tuneKernels>[1]> = {}) {
+  const said: string[] = [];
+  const say = (line: string) => void said.push(line);
+  await tuneKernels(trainer, { device: gpu, tune: "auto", run: "run", resumed: false, say, ...given });
+  return said;
+}
+
+const noted = async () => JSON.parse(await Deno.readTextFile("run/kernels.json"));
+
+testHere("tuneKernels() measures on a GPU once; a second start takes what the first has kept", async () => {
+  const first = new OneCall(), second = new OneCall(), other = new OneCall("GPU of B");
+  assert.deepEqual(await start(first), []);
+  assert.deepEqual(await noted(), { adapter: "GPU of A", calls: { "matmul M=2": "workgroups" } });
+  await start(second);
+  await start(other);
+  assert.deepEqual([first, second, other].map(({ measured }) => measured), [1, 0, 1]);
+  assert.deepEqual([first, second, other].map(({ runs }) => runs), Array(3).fill("workgroups"));
+});
+
+testHere(
+  "tuneKernels() measures on a software adapter only where it is asked to, and on no device if asked not to",
+  async () => {
+    const cases = [[software, "auto", 0], [software, true, 1], [gpu, false, 0]] as const;
+    for (const [device, tune, measured] of cases) {
+      const trainer = new OneCall();
+      await start(trainer, { device, tune });
+      assert.equal(trainer.measured, measured, `${device.tuning.software} ${tune}`);
+      assert.equal((await noted()).calls["matmul M=2"], trainer.runs);
+      await Deno.remove("runs", { recursive: true }).catch(() => {});
+    }
+  },
+);
+
+testHere("tuneKernels() resumes a run with its own kernels, whatever was measured since", async () => {
+  await start(new OneCall(), { tune: false });
+  await start(new OneCall(), { run: "." }); // another run, which keeps what it measures
+  const resumed = new OneCall();
+  await start(resumed, { resumed: true });
+  assert.deepEqual([resumed.measured, resumed.runs], [0, "registers"]);
+});
+
+testHere("tuneKernels() resumes a run that notes no kernels with those of the table", async () => {
+  const resumed = new OneCall();
+  await start(resumed, { resumed: true, tune: true });
+  assert.deepEqual([resumed.measured, resumed.runs], [0, "registers"]);
+  assert.equal((await noted()).calls["matmul M=2"], "registers");
+});
+
+testHere("tuneKernels() chooses anew where a run is resumed on another adapter, and says so", async () => {
+  await start(new OneCall(), { tune: false });
+  const moved = new OneCall("GPU of B");
+  assert.deepEqual(await start(moved, { resumed: true }), [
+    "Choosing kernels anew: those of the run are for GPU of A, and this is GPU of B",
+  ]);
+  assert.deepEqual([moved.measured, moved.runs, (await noted()).adapter], [1, "workgroups", "GPU of B"]);
+});
+
+testHere("tuneKernels() refuses damaged notes of a run", async () => {
+  for (const text of ["", "{}", '{"adapter":"a","calls":{"b":1}}', '{"adapter":1,"calls":{}}']) {
+    await Deno.writeTextFile("run/kernels.json", text);
+    await assert.rejects(start(new OneCall(), { resumed: true }), {
+      name: "RunError",
+      message: /^Cannot read run.kernels\.json: .*; take the file from a backup$/,
+    });
+  }
+});

@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import {
+  conv2d,
+  defineOp,
+  gradients,
+  type KernelChoice,
+  matmul,
+  record,
+  type Shape,
+  sum,
+  tensor,
+} from "../../../../kernels/mod.ts";
+import { registry } from "../../../../kernels/op.ts";
+import { uniforms } from "../../../../kernels/ops/random/threefry.ts";
+import { inWays, type Way } from "../../../../kernels/ways.ts";
+import { sizeOf } from "../../../../kernels/core/shape.ts";
+import { assertClose } from "../../../testing.ts";
+import { always, MemoryStore, onNewDevice, testTuning } from "./tuning.ts";
+
+const random = (stream: number, shape: Shape) =>
+  tensor(Float32Array.from(uniforms(5, stream, 1, sizeOf(shape)), (u) => 2 * u - 1), shape);
+
+/** A convolution and its gradients. */
+function convolutionStep() {
+  const [x, w, bias] = [random(1, [4, 8, 28, 28]), random(2, [8, 8, 3, 3]), random(3, [1, 8])];
+  return record(() => {
+    const y = conv2d(x, w, bias, { padding: 1 });
+    const [dx, dw] = gradients(sum(y), [x, w]);
+    return { y, dx, dw };
+  });
+}
+
+/** A small product. */
+function productStep() {
+  const [a, b] = [random(1, [33, 20]), random(2, [20, 70])];
+  return record(() => matmul(a, b));
+}
+
+const ofConvolutions = (choices: readonly KernelChoice[]) =>
+  choices.filter(({ key }) => key.call.startsWith("conv2d"));
+
+testTuning(
+  "tune() on a software adapter finds its kernels among all, even if it is told to be a GPU",
+  async (isSoftware) => {
+    if (!isSoftware) return;
+    await onNewDevice(async () => {
+      const choices = ofConvolutions(await convolutionStep().tune({ seconds: 300 }));
+      assert.deepEqual(choices.map(({ key }) => key.call.split(" ")[0]), [
+        "conv2d",
+        "conv2dInputGradient",
+        "conv2dWeightGradient",
+      ]);
+      for (const { key, candidates, chosen, by, milliseconds } of choices) {
+        assert.match(candidates[0], /^workgroups/, key.call);
+        assert.equal(by, "measurement");
+        assert.doesNotMatch(chosen, /^workgroups/, key.call);
+        assert.deepEqual(Object.keys(milliseconds).sort(), [...candidates].sort());
+      }
+    }, { software: false });
+  },
+);
+
+testTuning(
+  "tune() measures once: later starts take what a store kept, later steps what the device knows",
+  async () => {
+    const store = new MemoryStore();
+    const first = await onNewDevice(async () => {
+      const measured = await productStep().tune({ store, seconds: 60 });
+      assert.deepEqual(measured.map(({ by }) => by), ["measurement"]);
+      const again = await productStep().tune({ progress: () => assert.fail("measured again") });
+      assert.deepEqual(again.map(({ by, chosen }) => [by, chosen]), [["memory", measured[0].chosen]]);
+      return measured[0];
+    });
+    assert.equal(store.kept.size, 1);
+    await onNewDevice(async () => {
+      const [second] = await productStep().tune({ store, progress: () => assert.fail("measured again") });
+      assert.deepEqual([second.by, second.chosen, second.key], ["store", first.chosen, first.key]);
+    });
+  },
+);
+
+testTuning("tune() chooses the parts of a candidate before it, and finds all of them again", async () => {
+  const store = new MemoryStore();
+  const step = () => {
+    const [x, w, bias] = [random(1, [2, 16, 8, 8]), random(2, [16, 16, 3, 3]), random(3, [1, 16])];
+    return record(() => conv2d(x, w, bias, { padding: 1 }));
+  };
+  const first = await onNewDevice(() => step().tune({ store, seconds: 300 }));
+  const names = first.map(({ key }) => key.call.split(" ")[0]);
+  assert.equal(names.at(-1), "conv2d");
+  assert.ok(names.includes("winogradProducts"), names.join());
+  assert.deepEqual(first.map(({ by }) => by), first.map(() => "measurement"));
+  const second = await onNewDevice(() =>
+    step().tune({ store, progress: () => assert.fail("measured again") })
+  );
+  assert.deepEqual(
+    second.map(({ key, chosen }) => [key, chosen]),
+    first.map(({ key, chosen }) => [key, chosen]),
+  );
+});
+
+testTuning(
+  "tune() uses no name from a store that is no candidate there, and measures nothing in 0 seconds",
+  async () => {
+    await onNewDevice(async () => {
+      for (const name of ["", "__proto__", "registers 9x9", "registers\n"]) {
+        const options = { store: always(name), seconds: 0, progress: () => assert.fail("measured") };
+        const [{ chosen, candidates, by }] = await productStep().tune(options);
+        assert.deepEqual([chosen, by], [candidates[0], "table"], JSON.stringify(name));
+      }
+    });
+  },
+);
+
+testTuning("every choice gives the same to rounding, and the same choice the same bits", async () => {
+  const run = (candidate: string) =>
+    onNewDevice(async () => {
+      const step = productStep();
+      step.run();
+      const before = await step.result.read();
+      const [choice] = await step.tune({ store: always(candidate), seconds: 0 });
+      assert.deepEqual(await step.result.read(), before, "tune() changed a value");
+      step.run(); // a step that has run before takes the new kernel, too
+      return { choice, before, after: await step.result.read() };
+    });
+  const { choice: { candidates }, before } = await run("none");
+  assert.ok(candidates.length > 2);
+  for (const candidate of candidates.slice(1)) {
+    const [one, other] = [await run(candidate), await run(candidate)];
+    assert.equal(one.choice.chosen, candidate);
+    assertClose(one.after, before, 1e-5, candidate);
+    assert.deepEqual(other.after, one.after);
+  }
+});
+
+testTuning("tune() leaves out a candidate that does not compile, and the device goes on", async () => {
+  const good: Way = {
+    name: "good",
+    grid: ({ n }) => n,
+    wgsl: () => "fn kernel(i: u32) { y[i] = 2.0 * x[i]; }",
+  };
+  const twice = defineOp({
+    name: "twiceForTest",
+    signature: "x[n] -> y[n]",
+    ...inWays([good, { ...good, name: "bad", wgsl: () => "fn kernel(i: u32) { y[i] = wrong; }" }], () => 0),
+    reference: ({ x, y }) => x.forEach((value, i) => y[i] = 2 * value),
+    samples: [],
+  });
+  registry.delete("twiceForTest");
+  await onNewDevice(async () => {
+    const x = tensor([1, 2]);
+    const step = record(() => twice(x));
+    const [{ chosen, milliseconds }] = await step.tune({ seconds: 60 });
+    assert.equal(chosen, "good");
+    assert.deepEqual(Object.keys(milliseconds), ["good"]);
+    step.run();
+    assertClose(await step.result.read(), [2, 4], 0);
+  });
+});

@@ -1,0 +1,44 @@
+/** What tests of tuning share. */
+
+import type { ChoiceKey, ChoiceStore } from "../../../../kernels/mod.ts";
+import { WebGpuDevice } from "../../../../kernels/devices/webgpu/webgpu_device.ts";
+import { withDevice } from "../../../../kernels/mod.ts";
+import { testOnDevices } from "../../../testing.ts";
+
+/** Choices in memory, with a count of those that were kept. */
+export class MemoryStore implements ChoiceStore {
+  readonly kept = new Map<string, string>();
+  readonly asked: ChoiceKey[] = [];
+
+  get(key: ChoiceKey): string | undefined {
+    this.asked.push(key);
+    return this.kept.get(JSON.stringify(key));
+  }
+
+  set(key: ChoiceKey, candidate: string): void {
+    this.kept.set(JSON.stringify(key), candidate);
+  }
+}
+
+/** A store that names one candidate for every call. */
+export const always = (candidate: string): ChoiceStore => ({ get: () => candidate, set() {} });
+
+/** Runs something on a new WebGPU device, with the kernels for software adapters or for GPUs. */
+export async function onNewDevice<T>(
+  run: () => Promise<T>,
+  options: { software?: boolean } = {},
+): Promise<T> {
+  const device = await WebGpuDevice.open(options);
+  try {
+    return await withDevice(device, run);
+  } finally {
+    device.close();
+  }
+}
+
+/** Defines a test that needs a WebGPU adapter. It opens devices of its own. */
+export function testTuning(name: string, test: (isSoftware: boolean) => Promise<void>): void {
+  testOnDevices(name, async (device) => {
+    if (device.kind === "webgpu") await test(device.tuning.software);
+  });
+}

@@ -1,0 +1,92 @@
+/** Programs of Debian and Ubuntu that tests need, installed where they are missing. */
+
+import { fileURLToPath } from "node:url";
+import { granted, type PermissionName } from "./permissions.ts";
+
+const NEEDED: PermissionName[] = ["read", "write", "run", "env", "net"];
+
+const failureCountsMs = 60 * 60_000;
+
+/** A program that the system's packages bring. */
+export interface SystemProgram {
+  /** As people call it. */
+  readonly name: string;
+  /** Debian's packages that bring it. */
+  readonly packages: readonly string[];
+  /** Finds it: where it is, or undefined. */
+  find(): Promise<string | undefined>;
+}
+
+/**
+ * Finds a program; on Debian and Ubuntu, as root or with a sudo that asks nothing, installs it where there is none. A
+ * failure is remembered for an hour, so that a network that is away costs its time once.
+ *
+ * @returns where it is, or the reason why there is none
+ */
+export async function findOrInstall(program: SystemProgram): Promise<string | { reason: string }> {
+  const missing = NEEDED.filter((name) => !granted(name)).map((name) => `--allow-${name}`);
+  if (missing.length > 0) return { reason: `needs ${missing.join(" ")}` };
+  const there = await program.find();
+  if (there !== undefined) return there;
+  const failure = fileURLToPath(
+    new URL(`../.cache/${program.name.toLowerCase()}-failed`, import.meta.url),
+  );
+  const known = await recentFailure(failure);
+  if (known !== undefined) return { reason: known };
+
+  if (Deno.env.get("DENOW_NO_INSTALL") === "1") {
+    return { reason: `needs ${program.name}, and DENOW_NO_INSTALL forbids to install one` };
+  }
+  const problem = await install(program);
+  const installed = problem === undefined ? await program.find() : undefined;
+  if (installed !== undefined) return installed;
+  const reason = `needs ${program.name}, and ${problem ?? "the installed one does not run"}`;
+  await Deno.mkdir(fileURLToPath(new URL("../.cache", import.meta.url)), { recursive: true });
+  await Deno.writeTextFile(failure, reason);
+  return { reason };
+}
+
+/** Runs a command of which only the success matters; returns what went wrong in one line, or undefined. */
+export async function problemOf([program, ...args]: readonly string[]): Promise<string | undefined> {
+  try {
+    const options = { args, stdin: "null", stdout: "null", stderr: "piped" } as const;
+    const { success, stderr } = await new Deno.Command(program, options).output();
+    if (success) return undefined;
+    const last = new TextDecoder().decode(stderr).trim().split("\n").at(-1);
+    return `${program} failed: ${last}`;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return `there is no ${program}`;
+    throw error;
+  }
+}
+
+async function recentFailure(file: string): Promise<string | undefined> {
+  try {
+    const { mtime } = await Deno.stat(file);
+    if (Date.now() - (mtime?.getTime() ?? 0) < failureCountsMs) return await Deno.readTextFile(file);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+async function install({ name, packages }: SystemProgram): Promise<string | undefined> {
+  const isRoot = Deno.uid() === 0;
+  const tools = isRoot ? ["apt-get"] : ["sudo", "apt-get"];
+  for (const tool of tools) {
+    if (await problemOf([tool, "--version"]) !== undefined) return `there is no ${tool} to install one with`;
+  }
+  const prefix = isRoot ? [] : ["sudo", "-n"];
+  const aptGet = [
+    ...prefix,
+    ...["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-y", "-o", "DPkg::Lock::Timeout=300"],
+  ];
+  const get = async (...words: string[]) => {
+    const problem = await problemOf([...aptGet, ...words]);
+    return problem?.replace(/^\w+ failed/, `apt-get ${words[0]} failed`);
+  };
+  const getPackages = () => get("install", "--no-install-recommends", ...packages);
+  console.error(`Installing ${name} for the tests`);
+  // A fresh container has no package lists, an old one lists of packages long gone: both are cured by an update.
+  if (await getPackages() === undefined) return undefined;
+  return await get("update") ?? await getPackages();
+}

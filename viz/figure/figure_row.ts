@@ -1,0 +1,71 @@
+import type { Figure } from "./figure.ts";
+import { escapeXml } from "../image/sheet.ts";
+
+/** An entry of a legend. */
+export interface LegendEntry {
+  /** Text beside the mark. */
+  readonly name: string;
+  /** A CSS colour. */
+  readonly color: string;
+}
+
+/** Pixels: height of a line of the legend, and width of a letter. */
+const legend = { line: 18, letter: 6.4, mark: 30 };
+
+/**
+ * Puts the stills of figures side by side, with one legend below.
+ *
+ * @example
+ * ```ts
+ * import { figure, figureRow } from "../mod.ts";
+ * import assert from "node:assert/strict";
+ *
+ * const line = figure([{ x: [1, 2], y: [1, 4], color: "#0072b2" }], { width: 300, height: 200 });
+ * const svg = figureRow([line, line], [{ name: "squares", color: "#0072b2" }]);
+ * assert.match(svg, /^<svg [^>]*width="600"/);
+ * ```
+ *
+ * @param figures at least one
+ * @returns an SVG
+ * @throws {RangeError} without a figure
+ */
+export function figureRow(figures: readonly Figure[], entries: readonly LegendEntry[] = []): string {
+  if (figures.length === 0) {
+    throw new RangeError("Cannot draw a row of figures: none is given (expected at least 1)");
+  }
+  const sizes = figures.map(({ svg }) => sizeOf(svg));
+  const width = sizes.reduce((sum, [width]) => sum + width, 0);
+  const height = Math.max(...sizes.map(([, height]) => height));
+  let left = 0;
+  const placed = figures.map(({ svg }, i) => {
+    const at = svg.replace("<svg ", `<svg x="${left}" y="0" `);
+    left += sizes[i][0];
+    return at;
+  });
+  const { drawn, lines } = legendOf(entries, width, height);
+  const whole = height + lines * legend.line + (lines > 0 ? 8 : 0);
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${whole}" ` +
+    `viewBox="0 0 ${width} ${whole}"><path d="M0 0h${width}v${whole}h-${width}z" fill="#fff"/>` +
+    `${placed.join("")}<g font-family="DejaVu Sans" font-size="10.5" fill="#444">${drawn}</g></svg>`;
+}
+
+/** Entries in lines that are no wider than the row. */
+function legendOf(entries: readonly LegendEntry[], width: number, top: number) {
+  let [x, y, lines] = [legend.mark / 2, top + legend.line / 2 + 2, entries.length > 0 ? 1 : 0];
+  const drawn = entries.map(({ name, color }) => {
+    const length = legend.mark + legend.letter * name.length + 12;
+    if (x + length > width && x > legend.mark / 2) {
+      [x, y, lines] = [legend.mark / 2, y + legend.line, lines + 1];
+    }
+    const entry = `<path d="M${x} ${y}h18" stroke="${escapeXml(color)}" stroke-width="3"/>` +
+      `<text x="${x + 23}" y="${y + 3.5}">${escapeXml(name)}</text>`;
+    x += length;
+    return entry;
+  });
+  return { drawn: drawn.join(""), lines };
+}
+
+function sizeOf(svg: string): readonly [width: number, height: number] {
+  const [, width, height] = /^<svg [^>]*width="([\d.]+)" height="([\d.]+)"/.exec(svg) ?? [];
+  return [Number(width), Number(height)];
+}

@@ -1,0 +1,54 @@
+import plotly from "npm:plotly.js-basic-dist-min@4.1.1/plotly-basic.min.js" with { type: "text" };
+import type { PlotlyFigure } from "../figure/plotly_figure.ts";
+import { inScript, Markup, markup, scriptJson } from "./markup.ts";
+
+/** What a page of figures shows. */
+export interface FigurePage {
+  /** Of the page, and its heading. */
+  readonly title: string;
+  /** Text above the figures, a paragraph each. */
+  readonly paragraphs?: readonly string[];
+  /** Interactive figures, each below the other. */
+  readonly figures: readonly PlotlyFigure[];
+  /** Text below them, smaller. */
+  readonly note?: string;
+}
+
+/** Draws the figures, and says when it is done. */
+const program = `const figures = JSON.parse(document.getElementById("figures").textContent);
+Promise.all(figures.map(({ data, layout, frames }, i) =>
+  Plotly.newPlot("figure-" + i, { data, layout: { ...layout, width: undefined, autosize: true }, frames },
+    undefined, { displayModeBar: false, responsive: true })
+)).then(() => { document.documentElement.dataset.ready = "true"; });`;
+
+const style =
+  `body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
+.note{font-size:13px;color:#555}`;
+
+/**
+ * Makes a page of interactive figures: one self-contained HTML file that needs no network or other file.
+ *
+ * @returns text of a `.html` file
+ */
+export function figurePage({ title, paragraphs = [], figures, note }: FigurePage): string {
+  return markup`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${title}</title>
+<link rel="icon" href="data:,">
+<style>${new Markup(style)}</style>
+</head>
+<body>
+<h1>${title}</h1>
+${paragraphs.map((text) => markup`<p>${text}</p>`)}
+${figures.map((_, i) => markup`<div id="figure-${i}"></div>`)}
+${note && markup`<p class="note">${note}</p>`}
+<script type="application/json" id="figures">${scriptJson(figures)}</script>
+<script>${inScript(plotly)}</script>
+<script>${inScript(program)}</script>
+</body>
+</html>
+`.text;
+}
