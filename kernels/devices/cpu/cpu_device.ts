@@ -14,6 +14,7 @@ import { SharedMemory } from "./shared_memory.ts";
 import { whySingleThreaded } from "./thread_support.ts";
 import { ThreadTeam } from "./thread_team.ts";
 import { type WasmCall, writeCall } from "./wasm_call.ts";
+import { Workspace } from "./workspace.ts";
 
 class CpuBuffer implements DeviceBuffer {
   constructor(readonly address: number, readonly bytes: number) {}
@@ -52,7 +53,7 @@ export class CpuDevice implements Device {
   readonly #team: ThreadTeam;
   readonly #eager: number;
   readonly #failed = new FailedValues();
-  #workspace = { address: 0, bytes: 0 };
+  readonly #workspace: Workspace;
   #closed = false;
   /** Frees the programs of steps that have been collected. */
   readonly #programs = new FinalizationRegistry<{ address: number; bytes: number }>(({ address, bytes }) =>
@@ -61,6 +62,7 @@ export class CpuDevice implements Device {
 
   private constructor(module: WebAssembly.Module, threads: number, fused: boolean) {
     this.#memory = new SharedMemory(Layout.reserved);
+    this.#workspace = new Workspace(this.#memory);
     this.#team = new ThreadTeam(module, this.#memory, threads);
     this.#eager = this.#memory.allocate(maxEagerCalls * Layout.callBytes);
     this.description = `${threads} thread${threads > 1 ? "s" : ""}, WebAssembly SIMD${
@@ -258,29 +260,13 @@ export class CpuDevice implements Device {
     calls.forEach(({ call }, i) => writeCall(this.#memory, at(i), call));
     const needed = this.#team.workspaceBytes(program, calls.length);
     try {
-      this.#reserve(needed);
+      this.#workspace.reserve(needed);
     } catch (cause) {
       const largest = calls.find((_, i) => this.#team.workspaceBytes(at(i), 1) === needed);
       throw new DeviceError(
         `Cannot run ${largest?.op}: it needs ${needed} bytes of workspace; ${(cause as Error).message}`,
         { cause },
       );
-    }
-  }
-
-  /** Makes the workspace large enough; kernels read its address at every call. */
-  #reserve(needed: number): void {
-    const { address, bytes } = this.#workspace;
-    if (needed <= bytes) return;
-    if (bytes > 0) this.#memory.release(address, bytes); // so that the larger one may take its place
-    try {
-      this.#workspace = { address: this.#memory.allocate(needed), bytes: needed };
-    } catch (error) {
-      if (bytes > 0) this.#workspace = { address: this.#memory.allocate(bytes), bytes };
-      throw error;
-    } finally {
-      this.#memory.u32[Layout.workspace / 4] = this.#workspace.address;
-      this.#memory.u32[Layout.workspaceBytes / 4] = this.#workspace.bytes;
     }
   }
 
