@@ -30,8 +30,9 @@ for (const op of registry.values()) {
           tensor(Float32Array.from(inputs[i]), sample.shapes[name])
         );
         const step = record(() => op.run(tensors, sample.attributes ?? {}));
-        const [{ chosen }] = await step.tune({ store: always(candidate), seconds: 0 });
-        assert.equal(chosen, candidate);
+        const choices = await step.tune({ store: always(candidate), seconds: 0 });
+        const own = choices.find(({ key }) => key.call.startsWith(`${op.name} `)); // parts have choices, too
+        assert.equal(own?.chosen, candidate);
         step.run();
         for (const [i, y] of step.result.entries()) {
           const { name } = op.outputs[i];
