@@ -8,6 +8,10 @@ import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 import { decideConditional } from "../training/conditional.ts";
 import { fittingNetwork } from "../training/fit_memory.ts";
 import { secondsPerStep } from "../training/trial.ts";
+import { ChoiceCache, choiceCacheFile } from "../tuning/choice_cache.ts";
+
+/** Seconds that kernels may be timed before the rate. */
+const secondsOfTuning = 5;
 
 /** How fast a run would train. */
 export interface Rate {
@@ -45,6 +49,11 @@ export async function measureRate(
   const { config, network } = fittingNetwork(asked, device, source, (line) => reduced = line);
   const { trainer, size: parameters } = network;
   const order = new BatchOrder(splitImages(data.train.count, config).train, config.batchSize, config.seed);
+  if (config.tune === "auto" ? isGpu(device) : config.tune) {
+    // As a run does, which also keeps what it finds; this may write nothing.
+    const store = await ChoiceCache.open(choiceCacheFile, () => {});
+    await trainer.tune({ store, seconds: Math.min(seconds, secondsOfTuning) });
+  }
   await trainer.compile(() => {});
   const perStep = await secondsPerStep(
     (steps) => train(trainer, order, steps, config.lr),
@@ -60,6 +69,10 @@ export async function measureRate(
     plannedBytes: trainer.plan(config.batchSize).bytes,
     reduced,
   };
+}
+
+function isGpu({ kind, tuning }: Device): boolean {
+  return kind === "webgpu" && !tuning.software;
 }
 
 async function train(trainer: Trainer, order: BatchOrder, steps: number, learningRate: number) {

@@ -9,7 +9,8 @@ import { DeviceError } from "../../../kernels/mod.ts";
 import { testOnDevices } from "../../testing.ts";
 
 testOnDevices("measureRate() trains for a while, and tells rate and memory", async (device) => {
-  const settings = trainingConfig({ model: "base", filters: [8, 16], tEmb: 8, batchSize: 4 });
+  const network = { model: "base", filters: [8, 16], tEmb: 8, batchSize: 4 } as const;
+  const settings = trainingConfig({ ...network, tune: true });
   const data = madeUpDigits();
   const { imagesPerSecond, stepMilliseconds, batchSize, parameters, plannedBytes, reduced } =
     await measureRate(device, { settings, data, seconds: 0.05 });
