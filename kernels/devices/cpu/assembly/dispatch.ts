@@ -49,7 +49,7 @@ import { claimWorkspace } from "./workspace.ts";
 /** Runs the kernel of a call. */
 export function execute(call: usize): void {
   switch (opcode(call)) {
-    case 0: return winogradWeights(call, claimWorkspace(call, winogradWeightsWorkspace(integer(call, 1), integer(call, 2), team)), pointer(call, 0), integer(call, 1), integer(call, 2), pointer(call, 3), pointer(call, 4), integer(call, 5));
+    case 0: return winogradWeights(call, claimWorkspace(call, winogradWeightsWorkspace(integer(call, 1), integer(call, 2))), pointer(call, 0), integer(call, 1), integer(call, 2), pointer(call, 3), pointer(call, 4), integer(call, 5));
     case 1: return winogradConvolve(call, claimWorkspace(call, winogradConvolveWorkspace(integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 8), team)), pointer(call, 0), pointer(call, 1), pointer(call, 2), pointer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 8), integer(call, 9), pointer(call, 10), pointer(call, 11), pointer(call, 12), integer(call, 13));
     case 2: return winogradGradientParts(call, claimWorkspace(call, winogradGradientPartsWorkspace(integer(call, 2), integer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 9), team)), pointer(call, 0), pointer(call, 1), integer(call, 2), integer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 8), integer(call, 9));
     case 3: return winogradGradientSum(call, claimWorkspace(call, winogradGradientSumWorkspace(integer(call, 1), integer(call, 2), integer(call, 3), integer(call, 4), team)), pointer(call, 0), integer(call, 1), integer(call, 2), integer(call, 3), integer(call, 4), pointer(call, 5), pointer(call, 6), integer(call, 7), integer(call, 8), integer(call, 9), integer(call, 10));
@@ -97,7 +97,7 @@ export function execute(call: usize): void {
 /** Bytes of workspace that a call needs with so many threads. */
 export function workspaceOf(call: usize, threads: i32): u64 {
   switch (opcode(call)) {
-    case 0: return winogradWeightsWorkspace(integer(call, 1), integer(call, 2), threads);
+    case 0: return winogradWeightsWorkspace(integer(call, 1), integer(call, 2));
     case 1: return winogradConvolveWorkspace(integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 8), threads);
     case 2: return winogradGradientPartsWorkspace(integer(call, 2), integer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 9), threads);
     case 3: return winogradGradientSumWorkspace(integer(call, 1), integer(call, 2), integer(call, 3), integer(call, 4), threads);

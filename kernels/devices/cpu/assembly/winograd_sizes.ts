@@ -38,9 +38,14 @@ export function slotsOf(chunk: i32, H: i32, W: i32): i32 {
   return (chunk * tilesAlong(H) * tilesAlong(W) + TILES - 1) / TILES * TILES;
 }
 
-/** Bytes of the transformed weights U[36][K / 8][C][8]. */
+/** Bytes from one element of the transformed weights U[36][K / 8][C][8] to the next. */
+export function weightStep(C: i32, K: i32): u64 {
+  return elementStep(8 * <u64> quadsOf(C) * panelsOf(K));
+}
+
+/** Bytes of the transformed weights. */
 export function weightBytes(C: i32, K: i32): u64 {
-  return 36 * 128 * <u64> quadsOf(C) * panelsOf(K);
+  return 36 * weightStep(C, K);
 }
 
 /** Bytes that a thread needs: lines of the source, and transformed tiles of C and of K channels. */

@@ -1,6 +1,6 @@
 // Winograd's transforms of weights, U = G g G', and of their gradients, dg = G' u G.
 
-import { add, at as constant, madd, mul, sub } from "./simd.ts";
+import { add, at as constant, loadEvery, madd, mul, sub } from "./simd.ts";
 
 const FOUR = memory.data<f32>([4.0]);
 const QUARTER = memory.data<f32>([0.25]);
@@ -8,7 +8,7 @@ const MINUS_SIXTH = memory.data<f32>([-0.16666667]);
 const TWELFTH = memory.data<f32>([0.083333336]);
 const TWENTY_FOURTH = memory.data<f32>([0.041666668]);
 
-/** G g for three values. */
+/** Stores G g of three values. */
 function weightStep(g0: v128, g1: v128, g2: v128, to: usize, toStep: usize): void {
   const s = add(g0, g2);
   const t = madd(constant(FOUR), g2, g0);
@@ -22,12 +22,13 @@ function weightStep(g0: v128, g1: v128, g2: v128, to: usize, toStep: usize): voi
   v128.store(to + 5 * toStep, g2);
 }
 
-/** Four numbers `stride` bytes apart; those from `count` on are zeros. */
+/** A tap of four channels `stride` bytes apart; those from `count` on are zeros. */
 function lanes(at: usize, stride: usize, count: i32): v128 {
-  let v = f32x4.splat(load<f32>(at));
-  v = count > 1 ? f32x4.replace_lane(v, 1, load<f32>(at + stride)) : f32x4.replace_lane(v, 1, 0);
-  v = count > 2 ? f32x4.replace_lane(v, 2, load<f32>(at + 2 * stride)) : f32x4.replace_lane(v, 2, 0);
-  return count > 3 ? f32x4.replace_lane(v, 3, load<f32>(at + 3 * stride)) : f32x4.replace_lane(v, 3, 0);
+  if (count >= 4) return loadEvery(at, stride);
+  let v = f32x4.replace_lane(f32x4.splat(0), 0, load<f32>(at));
+  if (count > 1) v = v128.load_lane<f32>(at + stride, v, 1);
+  if (count > 2) v = v128.load_lane<f32>(at + 2 * stride, v, 2);
+  return v;
 }
 
 /**
@@ -35,28 +36,41 @@ function lanes(at: usize, stride: usize, count: i32): v128 {
  *
  * @param at weight of the first of the four channels, `stride` bytes apart; `count` of them exist
  * @param turned whether the taps are read backwards
- * @param rows scratch, 18 vectors
  */
 export function transformWeight(
   at: usize,
   stride: usize,
   count: i32,
   turned: bool,
-  rows: usize,
   to: usize,
   step: usize,
 ): void {
+  const sixth = constant(MINUS_SIXTH), small = constant(TWENTY_FOURTH), quarter = constant(QUARTER);
   const tap: isize = turned ? -4 : 4;
   at += turned ? 32 : 0;
-  for (let s = 0; s < 3; s++, at += tap) {
-    const g0 = lanes(at, stride, count);
-    const g1 = lanes(at + 3 * tap, stride, count);
-    const g2 = lanes(at + 6 * tap, stride, count);
-    weightStep(g0, g1, g2, rows + ((<usize> s) << 4), 48);
-  }
-  for (let i = 0; i < 6; i++, rows += 48, to += 6 * step) {
-    weightStep(v128.load(rows), v128.load(rows, 16), v128.load(rows, 32), to, step);
-  }
+  const a0 = lanes(at, stride, count);
+  const b0 = lanes(at + 3 * tap, stride, count);
+  const c0 = lanes(at + 6 * tap, stride, count);
+  const s0 = add(a0, c0), t0 = madd(constant(FOUR), c0, a0), o0 = add(b0, b0);
+  const a1 = lanes(at + 1 * tap, stride, count);
+  const b1 = lanes(at + 4 * tap, stride, count);
+  const c1 = lanes(at + 7 * tap, stride, count);
+  const s1 = add(a1, c1), t1 = madd(constant(FOUR), c1, a1), o1 = add(b1, b1);
+  const a2 = lanes(at + 2 * tap, stride, count);
+  const b2 = lanes(at + 5 * tap, stride, count);
+  const c2 = lanes(at + 8 * tap, stride, count);
+  const s2 = add(a2, c2), t2 = madd(constant(FOUR), c2, a2), o2 = add(b2, b2);
+  const row = 6 * step;
+  weightStep(mul(quarter, a0), mul(quarter, a1), mul(quarter, a2), to, step);
+  to += row;
+  weightStep(mul(sixth, add(s0, b0)), mul(sixth, add(s1, b1)), mul(sixth, add(s2, b2)), to, step);
+  to += row;
+  weightStep(mul(sixth, sub(s0, b0)), mul(sixth, sub(s1, b1)), mul(sixth, sub(s2, b2)), to, step);
+  to += row;
+  weightStep(mul(small, add(t0, o0)), mul(small, add(t1, o1)), mul(small, add(t2, o2)), to, step);
+  to += row;
+  weightStep(mul(small, sub(t0, o0)), mul(small, sub(t1, o1)), mul(small, sub(t2, o2)), to, step);
+  weightStep(c0, c1, c2, to + row, step);
 }
 
 /** G' u for six values. */

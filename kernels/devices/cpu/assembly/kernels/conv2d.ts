@@ -19,13 +19,11 @@ import {
   threadBytes,
   tilesAlong,
   weightBytes,
+  weightStep,
 } from "../winograd_sizes.ts";
 
-/** Bytes of scratch for one transformed weight, 18 vectors. */
-const SCRATCH: u64 = 288;
-
-export function winogradWeightsWorkspace(C: i32, K: i32, threads: i32): u64 {
-  return weightBytes(C, K) + threads * SCRATCH;
+export function winogradWeightsWorkspace(C: i32, K: i32): u64 {
+  return weightBytes(C, K);
 }
 
 /** U[36][K / 8][C][8] of weights w[k][c] with strides in bytes. A task is eight target channels. */
@@ -42,8 +40,7 @@ export function winogradWeights(
   const panels = panelsOf(K);
   const height = quadsOf(C) << 2;
   const panel: usize = (<usize> height) << 5;
-  const step = panel * panels;
-  const rows = workspace + <usize> weightBytes(C, K) + (<usize> me) * <usize> SCRATCH;
+  const step = <usize> weightStep(C, K);
   for (let task = nextTask(call); task < 2 * panels; task = nextTask(call)) {
     const k = task << 2;
     const to = workspace + (<usize> (task >> 1)) * panel + ((<usize> (task & 1)) << 4);
@@ -55,7 +52,6 @@ export function winogradWeights(
           strideK,
           K - k,
           turned != 0,
-          rows,
           target,
           step,
         );
@@ -94,7 +90,7 @@ export function winogradConvolve(
   const down = tilesAlong(H), across = tilesAlong(W), tiles = down * across;
   const quadsC = quadsOf(C), quadsK = quadsOf(K), panels = panelsOf(K);
   const panel: usize = (<usize> quadsC) << 7;
-  const uStep = panel * panels;
+  const uStep = <usize> weightStep(C, K);
   const vStep = <usize> elementStep(quadsC * slots), mStep = <usize> elementStep(2 * panels * slots);
   const row: usize = (<usize> slots) << 4;
 
@@ -103,7 +99,7 @@ export function winogradConvolve(
   const M = V + 36 * vStep;
   const plane: usize = (<usize> (H * W)) << 2;
 
-  const usual = areUsual(workspace + CENTRE * uStep, <i32> (uStep >> 4));
+  const usual = areUsual(workspace + CENTRE * uStep, 8 * quadsC * panels);
   clearSourceScratch(rows, across);
   for (let task = nextTask(call); task * chunk < N; task = nextTask(call)) {
     const first = task * chunk;

@@ -18,6 +18,7 @@ import {
   threadBytes,
   tilesAlong,
   weightBytes,
+  weightStep,
 } from "../winograd_sizes.ts";
 
 /** Bytes of the sums dU of all parts. */
@@ -62,7 +63,7 @@ export function winogradGradientParts(
   const down = tilesAlong(H), across = tilesAlong(W), tiles = down * across, slots = chunk * tiles;
   const quadsC = quadsOf(C), quadsK = quadsOf(K), panels = panelsOf(K);
   const panel: usize = (<usize> quadsC) << 7;
-  const uStep = panel * panels;
+  const uStep = <usize> weightStep(C, K);
   const vStep = <usize> elementStep(quadsC * slots), dStep = <usize> elementStep(2 * panels * slots);
   const row: usize = (<usize> slots) << 4;
 
@@ -152,9 +153,9 @@ export function winogradGradientSum(
 ): void {
   const plane: usize = (<usize> (H * W)) << 2;
   const stepX = (<usize> C) * plane, stepY = (<usize> K) * plane;
-  const quadsK = quadsOf(K), panels = panelsOf(K);
+  const quadsK = quadsOf(K);
   const panel: usize = (<usize> quadsOf(C)) << 7;
-  const uStep = panel * panels;
+  const uStep = <usize> weightStep(C, K);
   const u = workspace + <usize> sumBytes(C, K, groups, parts) + (<usize> me) * <usize> SCRATCH;
   const rows = u + 576, result = rows + 288;
   for (let task = nextTask(call); task < groups * quadsK; task = nextTask(call)) {
