@@ -33,6 +33,12 @@ export function testOnAllKernels(name: string, test: (device: Device) => void | 
   testOnShaders(name, test);
 }
 
+/** Defines a test of the CPU device, with multiply and add fused and without. */
+export function testOnCpus(name: string, test: (device: Device) => void | Promise<void>): void {
+  testOn("cpu", devices.get("cpu")!, name, test);
+  testOn("cpu, without fused multiply-add", plainCpu, name, test);
+}
+
 /** Defines a test of WGSL, on the kernels for the adapter and on those for other ones. */
 export function testOnShaders(name: string, test: (device: Device) => void | Promise<void>): void {
   testOn("webgpu", webgpu, name, test);

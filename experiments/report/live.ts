@@ -11,16 +11,17 @@ const mostBytes = 8 * 2 ** 20;
 /**
  * Reads what a page needs to sample from runs by itself.
  *
- * @param wanted whether it should; if not, the page says that it was made without
+ * @param wanted whether it should, or why not; the page says why it does not
  * @throws {RunError} if weights, or files that go with them, are there but cannot be read
  * @throws {SafetensorsError} if such a file is damaged
  */
-export async function readLive(runs: readonly string[], wanted: boolean): Promise<Live> {
+export async function readLive(runs: readonly string[], wanted: boolean | string): Promise<Live> {
   const checkpoints: (Uint8Array | string)[] = [];
   const examples: (Examples | undefined)[] = [];
   const judges: (LiveJudge | undefined)[] = [];
+  const reason = typeof wanted === "string" ? wanted : "the report was made with --no-live";
   for (const run of runs) {
-    const checkpoint = wanted ? await checkpointOf(run) : "the report was made with --no-live";
+    const checkpoint = wanted === true ? await checkpointOf(run) : reason;
     const isLive = typeof checkpoint !== "string";
     checkpoints.push(checkpoint);
     examples.push(isLive ? await readExamples(run) : undefined);

@@ -17,7 +17,7 @@ export function reportPath(runs: readonly string[]): string {
  * @param runs folders of runs; their images must be of one size
  * @param out the file
  * @param compare compares several runs after all are read; without it they are not compared
- * @param live whether the report holds weights and library, so that it draws new samples in a browser
+ * @param live whether the report holds weights and library, so that it draws new samples in a browser; or why not
  * @param study what a study of the runs found, which stands above them
  * @throws {RunError} if a run cannot be read or the file cannot be written; then nothing is written
  */
@@ -26,7 +26,7 @@ export async function writeReport(
   out: string,
   { compare, live = true, study }: {
     readonly compare?: () => Promise<Comparison | undefined>;
-    readonly live?: boolean;
+    readonly live?: boolean | string;
     readonly study?: StudyFindings;
   } = {},
 ): Promise<void> {

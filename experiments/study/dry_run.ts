@@ -23,15 +23,16 @@ export function dryRun(
     !unfinished.includes(cell) ? "finished" : isKnown && isNew(cell) ? "added" : "",
   ]);
   const seconds = unfinished.reduce((sum, { steps, secondsPerStep = 0 }) => sum + steps * secondsPerStep, 0);
+  const isTimed = unfinished.some(({ secondsPerStep }) => secondsPerStep !== undefined);
+  const time = isTimed ? `${clock(seconds / jobs)} of training by ${jobs} at once, then evaluations; ` : "";
   const bytes = unfinished.reduce((sum, cell) => sum + cellBytes(cell), 0);
   return [
     textTable([head, ...rows], (column) => column > 1 && column < 7),
     ...dropped.length > 0
       ? [`Not in the plan any more, and kept: ${dropped.map(({ id }) => id).join(", ")}`]
       : [],
-    `${unfinished.length} of ${study.cells.length} cells to run in ${study.folder}: ${
-      clock(seconds / jobs)
-    } of ` +
-    `training by ${jobs} at once, then evaluations; about ${gigabytes(bytes)}`,
+    `${unfinished.length} of ${study.cells.length} cells to run in ${study.folder}: ${time}about ${
+      gigabytes(bytes)
+    }`,
   ].join("\n");
 }

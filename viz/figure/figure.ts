@@ -32,10 +32,10 @@ export interface FigureLayout {
   readonly xRange?: readonly [low: number, high: number];
   /** Ends of the vertical axis; by default those of the points. */
   readonly yRange?: readonly [low: number, high: number];
-  /** Whether the horizontal axis is logarithmic; it shows positive values only. */
-  readonly xLog?: boolean;
-  /** Whether the vertical axis is logarithmic; it shows positive values only. */
-  readonly yLog?: boolean;
+  /** Whether the horizontal axis is logarithmic, with 2 in powers of two; it shows positive values only. */
+  readonly xLog?: boolean | 2;
+  /** Whether the vertical axis is logarithmic, with 2 in powers of two; it shows positive values only. */
+  readonly yLog?: boolean | 2;
   /** Whether a unit has the same length on both axes. */
   readonly equalAxes?: boolean;
   /** Pixels, default 700. */

@@ -19,11 +19,11 @@ export function drawPanel(
 ): string {
   const [w, h] = [width - margin.left - margin.right, height - margin.top - margin.bottom];
   const unit = Math.max((xRange[1] - xRange[0]) / w, (yRange[1] - yRange[0]) / h);
-  const x = (xLog ? scaleLog() : scaleLinear()).domain(equalAxes ? around(xRange, unit * w) : xRange).range([
+  const x = scaleOf(xLog).domain(equalAxes ? around(xRange, unit * w) : xRange).range([
     0,
     w,
   ]);
-  const y = (yLog ? scaleLog() : scaleLinear()).domain(equalAxes ? around(yRange, unit * h) : yRange)
+  const y = scaleOf(yLog).domain(equalAxes ? around(yRange, unit * h) : yRange)
     .range([h, 0]);
   const yCount = Math.max(h / 50, 2);
   const xCount = equalAxes ? yCount * w / h : Math.max(w / 90, 2);
@@ -51,6 +51,10 @@ export function drawPanel(
     `<text transform="translate(-40 ${h / 2}) rotate(-90)">${escapeXml(yTitle)}</text>` +
     `<svg width="${w}" height="${h}">${lines.join("")}</svg>` +
     `<path d="M0 0v${h}h${w}" fill="none" stroke="#444"/>${legend(traces, w)}</g>`;
+}
+
+function scaleOf(log: FigureLayout["xLog"]) {
+  return log ? scaleLog().base(log === 2 ? 2 : 10) : scaleLinear();
 }
 
 /** A range of another length with the same middle. */

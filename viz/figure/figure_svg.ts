@@ -1,5 +1,5 @@
 import { drawPanel, type Range } from "./figure_panel.ts";
-import type { FigureParts } from "./figure.ts";
+import type { FigureLayout, FigureParts } from "./figure.ts";
 import { sheet } from "../image/sheet.ts";
 
 /** Draws a figure as SVG; of a figure with frames, up to four of them side by side. */
@@ -33,7 +33,7 @@ export function figureSvg({ traces, layout, frames }: FigureParts): string {
 }
 
 /** The smallest and largest finite value, with a margin; only positive values count on a logarithmic axis. */
-function extent(arrays: readonly ArrayLike<number>[], log = false): Range {
+function extent(arrays: readonly ArrayLike<number>[], log: FigureLayout["xLog"] = false): Range {
   let [low, high] = [Infinity, -Infinity];
   for (const values of arrays) {
     for (let i = 0; i < values.length; i++) {

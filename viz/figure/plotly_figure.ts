@@ -1,4 +1,4 @@
-import type { FigureFrame, FigureParts, Trace } from "./figure.ts";
+import type { FigureFrame, FigureLayout, FigureParts, Trace } from "./figure.ts";
 import type { Json } from "../image/notebook.ts";
 
 /** A figure in Plotly's terms; numbers are f32, in base64. */
@@ -14,10 +14,11 @@ export interface PlotlyFigure {
 /** The figure in Plotly's terms. */
 export function describe({ traces, layout, frames }: FigureParts): PlotlyFigure {
   const moving = frames.length > 0 ? frames[0].traces : [];
-  const axis = (title = "", range?: readonly [number, number], log = false) => ({
+  const axis = (title = "", range?: readonly [number, number], log: FigureLayout["xLog"] = false) => ({
     title: { text: title },
     zeroline: false,
     ...log && { type: "log" },
+    ...log === 2 && { dtick: Math.log10(2) }, // the exponent's step
     ...range && { range: log ? range.map(Math.log10) : [...range] },
   });
   const places = moving.map((_, i) => traces.length + i);

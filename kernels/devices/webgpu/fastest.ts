@@ -17,7 +17,7 @@ const sifting = { milliseconds: 30, rounds: 3 } as const;
 const timing = { milliseconds: 500, rounds: 7 } as const;
 /** Most runs in a row. */
 const mostRepeats = 256;
-/** How much faster than the first candidate another must be to be taken instead. */
+/** How much faster than the best time of the first candidate half the times of another must be for it to be taken instead. */
 const gain = 0.02;
 
 /** How often something that takes so long is done. */
@@ -26,9 +26,10 @@ const roundsIn = (allowed: { milliseconds: number; rounds: number }, taken: numb
 
 /**
  * Finds the fastest of some candidates, which alternate, so that other work on the device disturbs all alike. Of several
- * times of one the shortest counts, since other work only adds.
+ * times of one the shortest counts, since other work only adds. Where it adds so much that little is certain, the first
+ * candidate stays.
  *
- * @param candidates the first is taken if no other is faster by 2 %
+ * @param candidates the first is taken if no other is faster by 2 % and more than the times of one differ
  * @param leastMs milliseconds that a measurement should take
  */
 export async function fastest(
@@ -37,12 +38,15 @@ export async function fastest(
   leastMs: number,
 ): Promise<Fastest> {
   const milliseconds: Record<string, number> = {};
+  const typical: Record<string, number> = {};
   const timeRounds = async (some: readonly string[], rounds: number, repeatsOf: (name: string) => number) => {
     const round = some.map((candidate) => ({ candidate, repeats: repeatsOf(candidate) }));
     const times = await time(Array.from({ length: rounds }, () => round).flat());
     for (const [i, { candidate, repeats }] of round.entries()) {
       const ofCandidate = Array.from({ length: rounds }, (_, k) => times[k * round.length + i] / repeats);
-      milliseconds[candidate] = Math.min(...ofCandidate);
+      ofCandidate.sort((a, b) => a - b);
+      milliseconds[candidate] = ofCandidate[0];
+      typical[candidate] = ofCandidate[rounds >> 1];
     }
     return times.reduce((sum, ms) => sum + ms, 0);
   };
@@ -61,7 +65,7 @@ export async function fastest(
   const best = left.reduce((best, candidate) =>
     milliseconds[candidate] < milliseconds[best] ? candidate : best
   );
-  const isBetter = milliseconds[best] < (1 - gain) * milliseconds[candidates[0]];
+  const isBetter = typical[best] < (1 - gain) * milliseconds[candidates[0]];
   return { chosen: isBetter ? best : candidates[0], milliseconds };
 }
 

@@ -99,7 +99,7 @@ const convolutionAdd = defineOp({
 /**
  * Two-dimensional convolution (cross-correlation), stride 1.
  *
- * On the CPU device, 3x3 kernels with padding 1 use Winograd's F(4x4, 3x3). Beside a value L times as large as is typical
+ * 3x3 kernels use Winograd's F(4x4, 3x3): on the CPU device with padding 1, on WebGPU where that is faster. Beside a value L times as large as is typical
  * for its image, a result is off by up to about 2e-6 L of a typical one, 2 per cent at most: images with larger outliers,
  * values or weights above 1e15, infinite ones and NaN are computed tap by tap.
  *

@@ -35,13 +35,17 @@ export function picture({ points, devices }: Scaling): string {
   ];
   const frames = Object.entries(panels)
     .filter(([axis]) => points.some((point) => point.axis === axis))
-    .map(([axis, label]) => ({ label, traces: traces(axis as Axis) }));
+    .map(([axis, label], i, shown) => {
+      const all = traces(axis as Axis);
+      // The legend stands once, in the last panel, where threads leave room for it.
+      return { label, traces: i === shown.length - 1 ? all : all.map(({ x, y }) => ({ x, y })) };
+    });
   return figure([], {
     title: "A training step, in multiples of [16,32,64] with 32 images of 28 x 28",
     xTitle: "times as much",
     yTitle: "times the step",
-    xLog: true,
-    yLog: true,
+    xLog: 2,
+    yLog: 2,
     width: 900,
   }, frames).svg;
 }

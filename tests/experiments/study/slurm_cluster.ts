@@ -8,9 +8,9 @@ import { findOrInstall, problemOf } from "../../system_packages.ts";
 import { testTask, type Workplace } from "../cli.ts";
 import { gresConf, slurmConf } from "./slurm_conf.ts";
 
-const startMs = 30_000;
+const startMs = 60_000;
 const endMs = 10_000;
-const pauseMs = 100;
+const pauseMs = 200;
 
 /** Debian keeps what only administrators start off a user's PATH. */
 const path = `${Deno.env.get("PATH") ?? ""}:/usr/sbin`;

@@ -5,7 +5,7 @@ import { productWgsl } from "../../../kernels/ops/matmul/product.ts";
 import { chooseTile, lanesOf, tiles } from "../../../kernels/ops/matmul/product_tiles.ts";
 import { uniforms } from "../../../kernels/ops/random/threefry.ts";
 import { assertClose, testOnAllKernels } from "../../testing.ts";
-import { testByTransforms } from "./winograd_devices.ts";
+import { testByTransforms } from "../../winograd_devices.ts";
 
 /** [M, K] times [K, N], neither a multiple of any tile. */
 const [M, K, N] = [70, 37, 261];

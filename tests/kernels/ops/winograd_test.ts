@@ -8,7 +8,7 @@ import {
   weightMatrix,
 } from "../../../kernels/ops/conv2d/winograd/matrices.ts";
 import { assertClose } from "../../testing.ts";
-import { testByTransforms } from "./winograd_devices.ts";
+import { testByTransforms } from "../../winograd_devices.ts";
 
 const drawn = (stream: number, shape: readonly number[]) =>
   tensor(

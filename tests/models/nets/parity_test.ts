@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { gradients, meanSquaredError, type Tensor } from "../../../kernels/mod.ts";
 import { flatten, flowMatchingLoss, namedParameters, optimizer } from "../../../models/mod.ts";
-import { largestDifference, testOnAllKernels } from "../../testing.ts";
+import { largestDifference, testOnAllKernels, testOnDevices } from "../../testing.ts";
+import { testByTransforms } from "../../winograd_devices.ts";
 import { testWithVectors } from "../vectors.ts";
 
 const cases = [
@@ -19,10 +20,21 @@ const cases = [
 /** Largest error of a gradient, relative to its largest element. */
 const GRADIENT_TOLERANCE = 2e-4;
 
+/** Tests on all kernels, and with convolutions by Winograd's transforms, which these few channels would not get. */
+const testAll: typeof testOnAllKernels = (name, test) => {
+  testOnAllKernels(name, test);
+  testByTransforms(name, test);
+};
+
 /** Largest error over the largest value expected. */
 async function relativeError(actual: Tensor, expected: Float32Array): Promise<number> {
   return largestDifference(await actual.read(), expected) / Math.max(...expected.map(Math.abs));
 }
+
+const testSteps: typeof testOnDevices = (name, test) => {
+  testOnDevices(name, test);
+  testByTransforms(name, test);
+};
 
 for (const name of cases) {
   testWithVectors(
@@ -48,7 +60,7 @@ for (const name of cases) {
         }
       }
     },
-    testOnAllKernels,
+    testAll,
   );
 
   testWithVectors(`optimizer() makes PyTorch's first AdamW steps with ${name}`, name, async (vectors) => {
@@ -70,5 +82,5 @@ for (const name of cases) {
       const error = largestDifference(await parameter.read(), vectors.values(`after.${key}`));
       assert.ok(error <= 1e-4, `${key} is off by ${error}`);
     }
-  });
+  }, name === "residual" ? testSteps : testOnDevices);
 }

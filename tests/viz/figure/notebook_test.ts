@@ -127,6 +127,14 @@ Deno.test("figure() gives Plotly its traces, and other viewers a still", async (
   assert.ok(inked(still) > 2000, "the still is blank");
 });
 
+Deno.test("figure() has ticks at powers of two on a logarithmic axis of 2", () => {
+  const { svg, plotly } = figure([{ x: [1, 2], y: [0.25, 4] }], { yLog: 2 });
+  for (const tick of ["0.25", "0.5", "1", "2", "4"]) assert.ok(svg.includes(`>${tick}</text>`), tick);
+  const { type, dtick } = Object(plotly.layout.yaxis);
+  assert.deepEqual([type, dtick], ["log", Math.log10(2)]);
+  assert.ok(!("dtick" in Object(figure([{ x: [1, 2], y: [1, 4] }], { yLog: true }).plotly.layout.yaxis)));
+});
+
 Deno.test("figure() rejects traces that do not fit, and empty ones", () => {
   assert.throws(() => figure([{ x: [1, 2], y: [1], name: "odd" }]), {
     name: "RangeError",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { contrastsOf } from "../../../../experiments/study/results/contrasts.ts";
-import { setupsOf } from "../../../../experiments/study/results/setups.ts";
+import { setupsOf, sharedSeed } from "../../../../experiments/study/results/setups.ts";
 import type { CellSettings } from "../../../../experiments/study/plan.ts";
 import { madeUp } from "./made_up_study.ts";
 
@@ -93,4 +93,16 @@ Deno.test("setupsOf() puts the seeds of a setup together, whatever the order of 
   assert.deepEqual(setups.map(({ label, cells, records }) => [label, cells.length, records.length]), [
     ["as the preset", 3, 1],
   ]);
+});
+
+Deno.test("sharedSeed() is that of most finished runs, of several the first", () => {
+  const seedOf = (...frechet: (number | undefined)[][]) => {
+    const { cells, records } = madeUp(
+      frechet.map((values, i) => ({ settings: { groups: i }, frechet: values })),
+    );
+    return sharedSeed(setupsOf(cells, records));
+  };
+  assert.equal(seedOf([1, 2], [1, 2]), 1);
+  assert.equal(seedOf([1, 2], [undefined, 2]), 2);
+  assert.equal(seedOf([undefined], [undefined]), undefined);
 });

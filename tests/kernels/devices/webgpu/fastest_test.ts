@@ -46,6 +46,12 @@ Deno.test("fastest() is not misled by one slow moment", async () => {
   }
 });
 
+Deno.test("fastest() keeps the first where other work makes all times uncertain", async () => {
+  const busy = (at: number) => at % 5 === 0 ? 0 : 5 + at % 7; // most runs are disturbed
+  assert.equal((await search({ table: 1, other: 0.8 }, busy)).chosen, "table");
+  assert.equal((await search({ table: 40, other: 0.8 }, busy)).chosen, "other");
+});
+
 Deno.test("fastest() takes the only candidate", async () => {
   assert.equal((await search({ only: 3 })).chosen, "only");
 });

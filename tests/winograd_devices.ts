@@ -1,6 +1,6 @@
-import { type Device, DeviceError } from "../../../kernels/mod.ts";
-import { WebGpuDevice } from "../../../kernels/devices/webgpu/webgpu_device.ts";
-import { testOn } from "../../testing.ts";
+import { type Device, DeviceError } from "../kernels/mod.ts";
+import { WebGpuDevice } from "../kernels/devices/webgpu/webgpu_device.ts";
+import { testOn } from "./testing.ts";
 
 /** A device that runs each convolution by Winograd's transforms if it can, whether that pays or not. */
 async function open(software: boolean): Promise<Device | string> {
