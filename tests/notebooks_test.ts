@@ -104,7 +104,7 @@ for (const notebook of notebooks) {
     await withFolder(async (folder) => {
       const to = join(folder, "run.ipynb");
       const { success, stderr } = await new Deno.Command(python, {
-        args: executeArguments(join(root, notebook), { to, seconds: 120 }),
+        args: executeArguments(join(root, notebook), { to, seconds: 1200 }),
         env: await registerKernel(folder),
         stdin: "null",
       }).output();

@@ -81,7 +81,7 @@ testMirrored(
   async (place, server) => {
     const experiment = newExperiment();
     const env = { ...quick, MLFLOW_TRACKING_URI: server.url, MLFLOW_EXPERIMENT_NAME: experiment };
-    const process = place.start("train:base", mirroredRun.replace("--epochs 3", "--epochs 24"), env);
+    const process = place.start("train:base", mirroredRun.replace("--epochs 3", "--epochs 1000"), env);
     const end = ended(process);
     await until(
       async () => (await readMetrics(place.file("run", "metrics.jsonl"))).some(({ step }) => step >= 12),
@@ -93,13 +93,15 @@ testMirrored(
     assert.equal(killed.info.status, "KILLED");
 
     // The server is known from the run folder.
-    await place.succeed("train:base", "--resume run --epochs 25", { ...quick });
+    const done = (await readMetrics(place.file("run", "metrics.jsonl"))).at(-1)!.epoch as number;
+    const epochs = Math.floor(done) + 1;
+    await place.succeed("train:base", `--resume run --epochs ${epochs}`, { ...quick });
     const [finished, ...others] = await server.runs(experiment);
     assert.equal(others.length, 0);
     assert.deepEqual([finished.info.run_id, finished.info.status], [killed.info.run_id, "FINISHED"]);
     // A param stays what it was; the new value stands beside it.
-    assert.equal(valuesOf(finished.data.params).epochs, "24");
-    assert.equal(valuesOf(finished.data.tags)["resumed.epochs"], "25");
+    assert.equal(valuesOf(finished.data.params).epochs, "1000");
+    assert.equal(valuesOf(finished.data.tags)["resumed.epochs"], `${epochs}`);
 
     const diverging = mirroredRun.replace(
       "--out run",
