@@ -12,7 +12,8 @@ function rightsOf(command: string): string[] {
     return found[1] === undefined ? "all" : found[1] === ".,/tmp" ? "here" : "some";
   };
   const net = command.includes("-P=tracking") ? "all" : flag("net")?.[1] ?? "";
-  return [files("read"), files("write"), net, flag("run")?.[1].split(",")[0] ?? ""];
+  const programs = flag("run")?.[1].split(",").filter((path) => !path.startsWith(".cache/")) ?? [];
+  return [files("read"), files("write"), net, programs.join(", ")];
 }
 
 testNeeding({ read: true }, "docs/security.md says of each task what deno.json allows it", async () => {
