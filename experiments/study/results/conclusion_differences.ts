@@ -1,6 +1,7 @@
 import type { Findings } from "./findings.ts";
 import { excludesZero, holdTogether, type Interval, type SeedDifference } from "./seed_intervals.ts";
 import type { Difference, Summary } from "./summary.ts";
+import { unvaried } from "./setups.ts";
 import { costInWords, intervalInWords, nameOf, shown, times } from "./words.ts";
 
 /** A difference of the figure that the conclusion is about, and its interval. */
@@ -42,14 +43,17 @@ export function told({ summary }: Findings): string[] {
     const size = interval.map(Math.abs).toSorted((a, b) => a - b) as unknown as Interval;
     const against = relative(summary, found);
     const cost = costInWords(difference);
-    return `${difference.a} has a ${mean < 0 ? "lower" : "higher"} ${
-      nameOf(primary)
-    } than ${difference.b}: by ` +
-      `${shown(primary, Math.abs(mean), (size[1] - size[0]) / 2)} (${
-        intervalInWords(primary, size)
-      }, ${seeds.length} seeds)` +
-      `${against && `, ${against} what another seed changes`}${cost && `, with ${cost}`}.`;
+    const by = shown(primary, Math.abs(mean), (size[1] - size[0]) / 2);
+    return `with ${difference.a}, the ${nameOf(primary)} is ${mean < 0 ? "lower" : "higher"} by ${by} (${
+      intervalInWords(primary, size)
+    }, ${seeds.length} seeds) than ${inWords(difference.b)}` +
+      `${against && `, ${against} what another seed changes`}${cost && `, at ${cost}`}.`;
   });
+}
+
+/** A setup after `than`. */
+function inWords(label: string): string {
+  return label === unvaried ? label : `with ${label}`;
 }
 
 /** One sentence for all differences whose intervals hold 0. */

@@ -2,6 +2,9 @@ import type { CellSettings, Value } from "../plan.ts";
 import type { StudyRecord } from "../record.ts";
 import type { Cell } from "../study.ts";
 
+/** What the setup is called in which nothing differs. */
+export const unvaried = "as the preset";
+
 /** One setting up of a network, with the runs of all its seeds. */
 export interface Setup {
   /** What tells it from the others, e.g. `residual, no attn`. */
@@ -57,7 +60,7 @@ export function settingInWords(name: string, value: Value): string {
 
 function labelOf(asked: CellSettings, varied: readonly string[]): string {
   const words = varied.flatMap((name) => name in asked ? [settingInWords(name, asked[name])] : []);
-  return words.length > 0 ? words.join(", ") : "as the preset";
+  return words.length > 0 ? words.join(", ") : unvaried;
 }
 
 function keyOf(settings: CellSettings): string {

@@ -16,8 +16,8 @@ Deno.test("conclude() tells a clear difference, how it compares with seeds, and 
   ]);
   // python3 -c "from scipy import stats as s; print(s.ttest_rel([14.1, 15.4, 13], [24, 25.1, 23.9]).confidence_interval())"
   assert.deepEqual(of("told"), [
-    "Residual has a lower Fréchet distance than base: by 10.2 (8.6 to 11.8, 3 seeds), 10 times what another seed changes, " +
-    "with 4.6 times the arithmetic and 4 times the parameters.",
+    "With residual, the Fréchet distance is lower by 10.2 (8.6 to 11.8, 3 seeds) than with base, 10 times what another seed changes, " +
+    "at 4.6 times the arithmetic and 4 times the parameters.",
   ]);
   // python3 -c "from statistics import stdev; print(stdev([24, 25.1, 23.9]), stdev([14.1, 15.4, 13]))"
   assert.deepEqual(of("seeds"), [
@@ -57,7 +57,7 @@ Deno.test("conclude() takes the seeds that both have, and names the setups that 
   const of = said([twoNetworks[0], { ...twoNetworks[1], frechet: [undefined, 15.4, 13] }]);
   assert.match(of("scope")[0], /; 5 of 6 runs are finished\.$/);
   assert.equal(of("scope")[1], "What follows is preliminary, as runs are missing of residual (2 of 3).");
-  assert.match(of("told")[0], /^Residual has a lower .* by 10\.3 \(2\.7 to 17\.9, 2 seeds\)/);
+  assert.match(of("told")[0], /^With residual, .* lower by 10\.3 \(2\.7 to 17\.9, 2 seeds\)/);
   const uneven = said([twoNetworks[0], { ...twoNetworks[1], frechet: [14, 15] }]);
   assert.match(uneven("scope")[0], /: 2 setups with 2 to 3 seeds each, /);
   const none = said(twoNetworks.map((setup) => ({ ...setup, frechet: [undefined, undefined] })));
