@@ -3,7 +3,7 @@ import { init } from "../kernels/mod.ts";
 import { runTask, type Stop, stopSignal } from "./program/command.ts";
 import { stderr } from "./program/progress.ts";
 import { ConfigError } from "./settings/setting.ts";
-import { parseStudyWords, studyHelp, type StudyWords } from "./settings/tasks/study.ts";
+import { parseStudyWords, studyHelp, type StudyWords } from "./study/study_words.ts";
 import { collectStudy, recordEnd } from "./study/collect_study.ts";
 import { checkRoom, freeBytesAt } from "./study/disk.ts";
 import { dryRun } from "./study/dry_run.ts";

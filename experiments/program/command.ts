@@ -5,8 +5,8 @@ import { MeasureError } from "../../models/measures/points.ts";
 import { PythonError } from "../python/python_environment.ts";
 import { RunError } from "../run/run_folder.ts";
 import { ConfigError } from "../settings/setting.ts";
-import { SlurmError } from "../study/launch/slurm/commands.ts";
 import { ServerError } from "../tracking/http.ts";
+import { SlurmError } from "./slurm_error.ts";
 import { printable, say } from "../terminal/output.ts";
 
 /** Training cannot go on; the message says at which step and what can be done. */

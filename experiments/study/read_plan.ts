@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { fieldProblem, optional } from "../run/field_checks.ts";
 import { readJson } from "../run/read_file.ts";
 import { ConfigError, didYouMean } from "../settings/setting.ts";
-import type { StudyWords } from "../settings/tasks/study.ts";
+import type { StudyWords } from "./study_words.ts";
 import { nearestOf } from "../tracking/find_run.ts";
 import { completePlan, type GivenPlan } from "./complete_plan.ts";
 import type { CellSettings, Plan, Value } from "./plan.ts";

@@ -180,7 +180,7 @@ testTask(
 testTask("train draws from its averaged weights, in pixels", async (place) => {
   const flags =
     `${tinyNetwork} --max-minutes 0 --max-steps 8 --lr 0.02 --warm-up 0 --ema 0.8 --seed 7 --samples 5 --no-conditional ` +
-    "--sample-steps 2 --solver heun --sample-epochs 0 --flow-samples 2 --flow-steps 4 --flow-frames 2 --path-samples 6";
+    "--guidance 1 --sample-steps 2 --solver heun --sample-epochs 0 --flow-samples 2 --flow-steps 4 --flow-frames 2 --path-samples 6";
   await place.succeed("train:base", `${flags} --out run`);
   const drawing = "--count 5 --seed 7 --steps 2 --solver heun --device cpu";
   for (const name of ["ema", "last"]) {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { studying } from "../../experiments/settings/tasks/study.ts";
+import { studying } from "../../experiments/study/study_words.ts";
 import { type Ended, ended, testTask, type Workplace } from "./cli.ts";
 import { testRefusals } from "./refusals.ts";
 import { makePlan, tinyPlan, writePlan } from "./study/tiny_study.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { parseStudyWords } from "../../../experiments/settings/tasks/study.ts";
+import { parseStudyWords } from "../../../experiments/study/study_words.ts";
 import { findPlan } from "../../../experiments/study/read_plan.ts";
 import { findStudy } from "../../../experiments/study/study_file.ts";
 import { testInFolder } from "../../folder.ts";

@@ -1,9 +1,5 @@
+import { SlurmError } from "../../../program/slurm_error.ts";
 import { reasonOf } from "../../../run/atomic_write.ts";
-
-/** Slurm is not here, or does not do what it is asked. */
-export class SlurmError extends Error {
-  override readonly name = "SlurmError";
-}
 
 /** A task of a job array that waits or runs. */
 export interface QueuedTask {

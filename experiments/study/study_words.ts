@@ -1,12 +1,12 @@
-import { launchers } from "../../study/launch/launchers.ts";
-import { planNames, plans } from "../../study/plans/plans.ts";
-import { anyOf, choice, integer, number, optional, path, text, toggle } from "../kinds.ts";
-import { ConfigError, flagOf, type Values } from "../setting.ts";
-import { defineSettings } from "../settings.ts";
-import { splitWords } from "../words.ts";
-import { evaluating } from "./evaluate.ts";
-import { launching } from "./launching.ts";
-import { training } from "./train.ts";
+import { launchers } from "./launch/launchers.ts";
+import { planNames, plans } from "./plans/plans.ts";
+import { anyOf, choice, integer, number, optional, path, text, toggle } from "../settings/kinds.ts";
+import { ConfigError, flagOf, type Values } from "../settings/setting.ts";
+import { defineSettings } from "../settings/settings.ts";
+import { splitWords } from "../settings/words.ts";
+import { evaluating } from "../settings/tasks/evaluate.ts";
+import { launching } from "../settings/tasks/launching.ts";
+import { training } from "../settings/tasks/train.ts";
 
 const settingsList = (hint: string, doc: string) =>
   optional(
