@@ -8,16 +8,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 /** What the commands of CONTRIBUTING.md may need. */
 const copied = [
   ...["deno.json", "deno.lock", "mod.ts", "kernels", "models", "viz", "experiments", "web", "checkpoints"],
-  ...[
-    "tests/testing.ts",
-    "tests/permissions.ts",
-    "tests/counting.ts",
-    "tests/folder.ts",
-    "tests/kernels",
-    "tests/models",
-    "tests/deno.lock",
-    "tools",
-  ],
+  ...["tests", "tools"],
 ];
 
 /** The blocks of code in a Markdown text: their language and lines. */
