@@ -69,9 +69,9 @@ async function readSource(name: string): Promise<string | null> {
 export async function builtModules(): Promise<Readonly<Record<string, string>>> {
   const kernels = await readKernels();
   const dispatch = dispatchSource(kernels);
-  const [relaxed, plain] = await Promise.all(
-    [true, false].map((relaxed) => compileKernels(dispatch, { relaxed })),
-  );
+  // One after the other: the compiler's options are those of the program, so two at once would disturb each other.
+  const relaxed = await compileKernels(dispatch, { relaxed: true });
+  const plain = await compileKernels(dispatch, { relaxed: false });
   return {
     "assembly/dispatch.ts": dispatch,
     "kernel_signatures.ts": signaturesModule(kernels),
