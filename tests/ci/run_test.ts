@@ -65,6 +65,12 @@ const cases: [string, string, number, [string, number]][] = [
     0,
     ["1 passed, 0 failed", 0],
   ],
+  [
+    "an output that ends after the name of a test that runs beside others",
+    "------- post-test output -------\n2\n./a_test.ts => a ...----- post-test output end -----\nok | 1 passed | 0 failed (1s)",
+    0,
+    ["1 passed, 0 failed", 0],
+  ],
 ];
 
 for (const [what, output, status, expected] of cases) {
