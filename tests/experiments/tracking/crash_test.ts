@@ -86,9 +86,7 @@ testMirrored("train --resume after a kill and a sync leaves every point once", a
   const experiment = newExperiment();
   const env = { ...quick, MLFLOW_TRACKING_URI: server.url, MLFLOW_EXPERIMENT_NAME: experiment };
   // Checkpoints are those of the epochs, of 11 steps: what comes after one is measured anew.
-  // Its end is near once it is resumed, so its rate must not depend on that.
-  const longer = `${mirroredRun} --schedule constant --warm-up 0`.replace("--epochs 3", "--epochs 1000")
-    .replace("--log-every 3", "--log-every 1");
+  const longer = mirroredRun.replace("--epochs 3", "--epochs 24").replace("--log-every 3", "--log-every 1");
   const process = place.start("train:base", longer, env);
   const end = ended(process);
   let last = 0;
@@ -108,7 +106,7 @@ testMirrored("train --resume after a kill and a sync leaves every point once", a
   const cut = await readMetrics(place.file("run", "metrics.jsonl"));
   assert.ok(cut.at(-1)!.step % 11 > 0);
 
-  await place.succeed("train:base", `--resume run --epochs ${Math.ceil(last / 11) + 1}`, env);
+  await place.succeed("train:base", "--resume run", env);
   const again = await assertMirrored(server, experiment, place.file("run"));
   assert.deepEqual([again.info.run_id, again.info.status], [info.run_id, "FINISHED"]);
   const names = await place.names("run");
