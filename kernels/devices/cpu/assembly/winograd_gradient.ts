@@ -87,60 +87,24 @@ export function transformGradient(
       const h1 = add(s, t), h2 = sub(s, t);
       s = madd(four, v2, h0), t = mul(two, madd(four, h5, v1));
       const h3 = add(s, t), h4 = sub(s, t);
-      p = to;
-      v128.store(p, e0);
-      v128.store(p + 5 * row, h0);
-      s = add(e0, g0), t = add(f0, h0);
-      v128.store(p + row, add(s, t));
-      v128.store(p + 2 * row, sub(s, t));
-      s = madd(four, g0, e0), t = mul(two, madd(four, h0, f0));
-      v128.store(p + 3 * row, add(s, t));
-      v128.store(p + 4 * row, sub(s, t));
-      p += step;
-      v128.store(p, e1);
-      v128.store(p + 5 * row, h1);
-      s = add(e1, g1), t = add(f1, h1);
-      v128.store(p + row, add(s, t));
-      v128.store(p + 2 * row, sub(s, t));
-      s = madd(four, g1, e1), t = mul(two, madd(four, h1, f1));
-      v128.store(p + 3 * row, add(s, t));
-      v128.store(p + 4 * row, sub(s, t));
-      p += step;
-      v128.store(p, e2);
-      v128.store(p + 5 * row, h2);
-      s = add(e2, g2), t = add(f2, h2);
-      v128.store(p + row, add(s, t));
-      v128.store(p + 2 * row, sub(s, t));
-      s = madd(four, g2, e2), t = mul(two, madd(four, h2, f2));
-      v128.store(p + 3 * row, add(s, t));
-      v128.store(p + 4 * row, sub(s, t));
-      p += step;
-      v128.store(p, e3);
-      v128.store(p + 5 * row, h3);
-      s = add(e3, g3), t = add(f3, h3);
-      v128.store(p + row, add(s, t));
-      v128.store(p + 2 * row, sub(s, t));
-      s = madd(four, g3, e3), t = mul(two, madd(four, h3, f3));
-      v128.store(p + 3 * row, add(s, t));
-      v128.store(p + 4 * row, sub(s, t));
-      p += step;
-      v128.store(p, e4);
-      v128.store(p + 5 * row, h4);
-      s = add(e4, g4), t = add(f4, h4);
-      v128.store(p + row, add(s, t));
-      v128.store(p + 2 * row, sub(s, t));
-      s = madd(four, g4, e4), t = mul(two, madd(four, h4, f4));
-      v128.store(p + 3 * row, add(s, t));
-      v128.store(p + 4 * row, sub(s, t));
-      p += step;
-      v128.store(p, e5);
-      v128.store(p + 5 * row, h5);
-      s = add(e5, g5), t = add(f5, h5);
-      v128.store(p + row, add(s, t));
-      v128.store(p + 2 * row, sub(s, t));
-      s = madd(four, g5, e5), t = mul(two, madd(four, h5, f5));
-      v128.store(p + 3 * row, add(s, t));
-      v128.store(p + 4 * row, sub(s, t));
+      storeColumn(to, row, two, four, e0, f0, g0, h0);
+      storeColumn(to + step, row, two, four, e1, f1, g1, h1);
+      storeColumn(to + 2 * step, row, two, four, e2, f2, g2, h2);
+      storeColumn(to + 3 * step, row, two, four, e3, f3, g3, h3);
+      storeColumn(to + 4 * step, row, two, four, e4, f4, g4, h4);
+      storeColumn(to + 5 * step, row, two, four, e5, f5, g5, h5);
     }
   }
+}
+
+/** Transforms a column of the four lines e to h, and stores its six elements. */
+function storeColumn(to: usize, row: usize, two: v128, four: v128, e: v128, f: v128, g: v128, h: v128): void {
+  v128.store(to, e);
+  v128.store(to + 5 * row, h);
+  let s = add(e, g), t = add(f, h);
+  v128.store(to + row, add(s, t));
+  v128.store(to + 2 * row, sub(s, t));
+  s = madd(four, g, e), t = mul(two, madd(four, h, f));
+  v128.store(to + 3 * row, add(s, t));
+  v128.store(to + 4 * row, sub(s, t));
 }
