@@ -10,6 +10,7 @@ import { checkCount, isCount } from "../../core/count.ts";
 import { asDeviceError, FailedValues, unreadable } from "../failed_values.ts";
 import { Layout } from "./memory_layout.ts";
 import { hasRelaxedSimd, loadKernels } from "./load_kernels.ts";
+import { mostThreads } from "./most_threads.ts";
 import { SharedMemory } from "./shared_memory.ts";
 import { whySingleThreaded } from "./thread_support.ts";
 import { ThreadTeam } from "./thread_team.ts";
@@ -24,8 +25,6 @@ class CpuBuffer implements DeviceBuffer {
 const heavyElements = 1 << 16;
 /** Kernel calls that an op may consist of if it is not recorded. */
 const maxEagerCalls = 8;
-/** More threads would only wait for each other. */
-const maxThreads = 64;
 
 /** A call of a WebAssembly kernel, and the op that it belongs to. */
 interface LoweredCall {
@@ -87,7 +86,7 @@ export class CpuDevice implements Device {
         `Cannot open the CPU device with ${threads} threads: ${reason} (expected 1, or 0)`,
       );
     }
-    const cores = Math.min(globalThis.navigator?.hardwareConcurrency ?? 1, maxThreads);
+    const cores = Math.min(globalThis.navigator?.hardwareConcurrency ?? 1, mostThreads);
     try {
       return new CpuDevice(await loadKernels(fused), threads || (reason === undefined ? cores : 1), fused);
     } catch (cause) {
@@ -277,9 +276,9 @@ export class CpuDevice implements Device {
 
 /** @throws {DeviceError} if a number of threads is not a whole number that the device takes */
 export function checkThreads(threads: number): void {
-  if (isCount(threads, 0, maxThreads)) return;
+  if (isCount(threads, 0, mostThreads)) return;
   throw new DeviceError(
-    `Cannot open the CPU device with ${threads} threads (expected 1 to ${maxThreads}, or 0 for one per core)`,
+    `Cannot open the CPU device with ${threads} threads (expected 1 to ${mostThreads}, or 0 for one per core)`,
   );
 }
 

@@ -1,5 +1,5 @@
+import type { Dims } from "../../devices/device.ts";
 import { defineOp } from "../../op.ts";
-import { inWays, type Way } from "../../ways.ts";
 import { isCount } from "../../core/count.ts";
 import { ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
@@ -10,7 +10,7 @@ import backwardWgsl from "./gradient.wgsl" with { type: "text" };
 import backwardWorkgroupWgsl from "./gradient_workgroup.wgsl" with { type: "text" };
 import forwardWgsl from "./forward.wgsl" with { type: "text" };
 import forwardWorkgroupWgsl from "./forward_workgroup.wgsl" with { type: "text" };
-import { summingWays, workgroupSumWgsl } from "../reduce/workgroup_sum.ts";
+import { summingKernels, workgroupSumWgsl } from "../reduce/workgroup_sum.ts";
 
 /** Activations that the kernel applies to the normalised value z: f and f'. */
 const activations = [
@@ -37,22 +37,21 @@ function groupNormKernels(invocationWgsl: string, workgroupWgsl: string) {
 fn activate(z: f32) -> f32 { return ${value}; }
 fn activationSlope(z: f32) -> f32 { return ${slope}; }`;
   };
-  const alone: Way = {
-    name: "invocations",
-    specialise: ({ activation }) => ({ activation }),
-    grid: ({ N, G }) => N * G,
-    wgsl: (dims) => `${activation(dims.activation)}\n${invocationWgsl}`,
+  const alone = {
+    specialise: ({ activation }: Dims) => ({ activation }),
+    grid: ({ N, G }: Dims) => N * G,
+    wgsl: (dims: Dims) => `${activation(dims.activation)}\n${invocationWgsl}`,
   };
-  const shared = summingWays(({ C, G, H, W }) => C / G * H * W, (lanes) => ({
-    specialise: ({ activation, H, W }) => ({ activation, width: channelWidth(H * W, lanes) }),
-    grid: ({ N, G }) => ({ count: N * G, lanes }),
-    wgsl: (dims) =>
+  const shared = (lanes: number) => ({
+    specialise: ({ activation, H, W }: Dims) => ({ activation, width: channelWidth(H * W, lanes) }),
+    grid: ({ N, G }: Dims) => ({ count: N * G, lanes }),
+    wgsl: (dims: Dims) =>
       `${activation(dims.activation)}
 ${workgroupSumWgsl(lanes)}
 const width = ${dims.width}u;
 ${workgroupWgsl}`,
-  }));
-  return inWays([alone, ...shared.ways], (dims, { software }) => software ? 0 : 1 + shared.table(dims));
+  });
+  return summingKernels(alone, shared, ({ C, G, H, W }) => C / G * H * W);
 }
 
 const normalise = defineOp({

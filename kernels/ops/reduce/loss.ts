@@ -1,19 +1,17 @@
 import type { Dims } from "../../devices/device.ts";
 import { defineOp, type Op } from "../../op.ts";
-import { inWays, type Way } from "../../ways.ts";
 import { sameShape, ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { multiply, negate, subtract } from "../elementwise/binary.ts";
 import { zeros } from "../layout/fill.ts";
 import { reshape } from "../layout/movement.ts";
 import { spreadChunks, sum, sumChunks } from "./reduce.ts";
-import { summingWays, workgroupSumWgsl } from "./workgroup_sum.ts";
+import { summingKernels, workgroupSumWgsl } from "./workgroup_sum.ts";
 
 /** Sums of a run each: in workgroups on GPUs, but for short runs, which one invocation each sums. */
 function errorKernels() {
-  const alone: Way = {
-    name: "invocations",
-    grid: ({ S }) => S,
+  const alone = {
+    grid: ({ S }: Dims) => S,
     wgsl: () =>
       `fn kernel(i: u32) {
   var total = 0.0;
@@ -22,9 +20,9 @@ function errorKernels() {
 }`,
   };
   const fits = ({ chunk }: Dims) => chunk >= 64;
-  const shared = summingWays(({ chunk }) => chunk, (lanes) => ({
+  const shared = (lanes: number) => ({
     fits,
-    grid: ({ S }) => ({ count: S, lanes }),
+    grid: ({ S }: Dims) => ({ count: S, lanes }),
     wgsl: () =>
       `${workgroupSumWgsl(lanes)}
 fn kernel(group: u32, lane: u32) {
@@ -36,11 +34,8 @@ fn kernel(group: u32, lane: u32) {
   let total = runSum(lane, lanes, vec2f(part, 0.0)).x;
   if (lane == 0u) { y[group] = total; }
 }`,
-  }));
-  return inWays(
-    [alone, ...shared.ways],
-    (dims, { software }) => software || !fits(dims) ? 0 : 1 + shared.table(dims),
-  );
+  });
+  return summingKernels(alone, shared, ({ chunk }) => chunk);
 }
 
 /** Sums of (a - b)^2 over runs of `chunk` elements, in one pass and with few enough terms for f32. */

@@ -1,19 +1,17 @@
 import type { Dims } from "../../devices/device.ts";
 import { defineOp, type Op } from "../../op.ts";
-import { inWays, type Way } from "../../ways.ts";
 import type { Shape } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { affine } from "../elementwise/affine.ts";
 import { zeros } from "../layout/fill.ts";
 import { reshape } from "../layout/movement.ts";
 import { overAxes, runLength } from "./over_axes.ts";
-import { summingWays, workgroupSumWgsl } from "./workgroup_sum.ts";
+import { summingKernels, workgroupSumWgsl } from "./workgroup_sum.ts";
 
 /** Sums of a run each: in workgroups on GPUs, but for short or strided runs, which one invocation each sums. */
 function sumKernels() {
-  const alone: Way = {
-    name: "invocations",
-    grid: ({ A, S, B }) => A * S * B,
+  const alone = {
+    grid: ({ A, S, B }: Dims) => A * S * B,
     wgsl: () =>
       `fn kernel(i: u32) {
   let b = i % dims.B;
@@ -32,9 +30,9 @@ function sumKernels() {
 }`,
   };
   const fits = ({ B, chunk }: Dims) => B === 1 && chunk >= 64;
-  const shared = summingWays(({ chunk }) => chunk, (lanes) => ({
+  const shared = (lanes: number) => ({
     fits,
-    grid: ({ A, S }) => ({ count: A * S, lanes }),
+    grid: ({ A, S }: Dims) => ({ count: A * S, lanes }),
     wgsl: () =>
       `${workgroupSumWgsl(lanes)}
 fn kernel(group: u32, lane: u32) {
@@ -46,11 +44,8 @@ fn kernel(group: u32, lane: u32) {
   let total = runSum(lane, lanes, vec2f(part, 0.0)).x;
   if (lane == 0u) { y[group] = total; }
 }`,
-  }));
-  return inWays(
-    [alone, ...shared.ways],
-    (dims, { software }) => software || !fits(dims) ? 0 : 1 + shared.table(dims),
-  );
+  });
+  return summingKernels(alone, shared, ({ chunk }) => chunk);
 }
 
 /** Sums runs of `chunk` along the middle axis, in parts of 32, which keeps the rounding error of f32 small. */

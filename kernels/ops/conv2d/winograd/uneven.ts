@@ -1,6 +1,6 @@
+import type { Dims } from "../../../devices/device.ts";
 import { defineOp, type Op } from "../../../op.ts";
-import { inWays, type Way } from "../../../ways.ts";
-import { summingWays } from "../../reduce/workgroup_sum.ts";
+import { summingKernels } from "../../reduce/workgroup_sum.ts";
 import unevenWgsl from "./uneven.wgsl" with { type: "text" };
 
 /** Element (1, 1) of the 36, in which all inner pixels of a tile have a part. */
@@ -17,15 +17,14 @@ function unevenKernels() {
 const mostTimes = f32(${mostTimes});
 const huge = f32(${huge});
 ${unevenWgsl}`;
-  const alone: Way = {
-    name: "invocations",
-    grid: ({ N }) => N,
+  const alone = {
+    grid: ({ N }: Dims) => N,
     wgsl: () =>
       `${wgsl}
 fn kernel(n: u32) { uneven[n] = verdict(part(n, 0u, 1u)); }`,
   };
-  const shared = summingWays(({ C, tiles }) => C * tiles, (lanes) => ({
-    grid: ({ N }) => ({ count: N, lanes }),
+  const shared = (lanes: number) => ({
+    grid: ({ N }: Dims) => ({ count: N, lanes }),
     wgsl: () =>
       `${wgsl}
 var<workgroup> parts: array<vec2f, ${lanes}>;
@@ -38,8 +37,8 @@ fn kernel(group: u32, lane: u32) {
   }
   if (lane == 0u) { uneven[group] = verdict(parts[0]); }
 }`,
-  }));
-  return inWays([alone, ...shared.ways], (dims, { software }) => software ? 0 : 1 + shared.table(dims));
+  });
+  return summingKernels(alone, shared, ({ C, tiles }) => C * tiles);
 }
 
 /**
