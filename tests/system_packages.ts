@@ -1,11 +1,14 @@
 /** Programs of Debian and Ubuntu that tests need, installed where they are missing. */
 
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { inTurn } from "../experiments/run/in_turn.ts";
 import { granted, type PermissionName } from "./permissions.ts";
 
 const NEEDED: PermissionName[] = ["read", "write", "run", "env", "net"];
 
 const failureCountsMs = 60 * 60_000;
+const cache = fileURLToPath(new URL("../.cache", import.meta.url));
 
 /** A program that the system's packages bring. */
 export interface SystemProgram {
@@ -28,9 +31,13 @@ export async function findOrInstall(program: SystemProgram): Promise<string | { 
   if (missing.length > 0) return { reason: `needs ${missing.join(" ")}` };
   const there = await program.find();
   if (there !== undefined) return there;
-  const failure = fileURLToPath(
-    new URL(`../.cache/${program.name.toLowerCase()}-failed`, import.meta.url),
-  );
+  await Deno.mkdir(cache, { recursive: true });
+  // Test files run side by side: the second finds what the first has installed.
+  return await inTurn(cache, async () => await program.find() ?? await newlyInstalled(program));
+}
+
+async function newlyInstalled(program: SystemProgram): Promise<string | { reason: string }> {
+  const failure = join(cache, `${program.name.toLowerCase()}-failed`);
   const known = await recentFailure(failure);
   if (known !== undefined) return { reason: known };
 
@@ -38,10 +45,9 @@ export async function findOrInstall(program: SystemProgram): Promise<string | { 
     return { reason: `needs ${program.name}, and DENOW_NO_INSTALL forbids to install one` };
   }
   const problem = await install(program);
-  const installed = problem === undefined ? await program.find() : undefined;
-  if (installed !== undefined) return installed;
+  const found = problem === undefined ? await program.find() : undefined;
+  if (found !== undefined) return found;
   const reason = `needs ${program.name}, and ${problem ?? "the installed one does not run"}`;
-  await Deno.mkdir(fileURLToPath(new URL("../.cache", import.meta.url)), { recursive: true });
   await Deno.writeTextFile(failure, reason);
   return { reason };
 }

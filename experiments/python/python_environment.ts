@@ -1,4 +1,5 @@
 import { dirname, join } from "node:path";
+import { inTurn } from "../run/in_turn.ts";
 
 /** There is no usable Python, or a Python program failed; the message says what to do. */
 export class PythonError extends Error {
@@ -16,8 +17,8 @@ const advice =
 
 /**
  * Finds or makes a private virtual environment with packages. It is built beside its place and moved there when it is
- * complete, so half an environment is never used and two builders do not disturb each other. A moved environment runs
- * as `python -m`, not by the scripts in its `bin`.
+ * complete, so half an environment is never used. Of two programs that want it, the second waits for what the first
+ * builds. A moved environment runs as `python -m`, not by the scripts in its `bin`.
  *
  * @param folder where it is or goes
  * @param packages names for pip, with or without a version
@@ -32,6 +33,19 @@ export async function pythonEnvironment(
   const python = join(folder, "bin", "python");
   if (await isThere(python)) return python;
   await Deno.mkdir(dirname(folder), { recursive: true });
+  return await inTurn(dirname(folder), async () => {
+    if (await isThere(python)) return python;
+    const problem = await build(folder, packages, deadline);
+    return problem === undefined ? python : { reason: problem };
+  });
+}
+
+/** Makes an environment; returns what went wrong, in one line, or undefined. */
+async function build(
+  folder: string,
+  packages: readonly string[],
+  deadline: number,
+): Promise<string | undefined> {
   const building = await Deno.makeTempDir({ dir: dirname(folder), prefix: ".python-" });
   const environment = join(building, "environment");
   try {
@@ -40,12 +54,9 @@ export async function pythonEnvironment(
     const install = [join(environment, "bin", "python"), "-m", "pip", "install", "--quiet"];
     const problem = await run(["-m", "venv", environment], "python3 -m venv", deadline) ??
       await run(["-c", pip, ...install, "--only-binary=:all:", ...packages], "pip install", deadline);
-    if (problem !== undefined) return { reason: problem };
-    if (!await isThere(python)) {
-      await Deno.remove(folder, { recursive: true }).catch(() => {}); // its python is gone, e.g. after an upgrade
-      await Deno.rename(environment, folder);
-    }
-    return python;
+    if (problem !== undefined) return problem;
+    await Deno.remove(folder, { recursive: true }).catch(() => {}); // its python is gone, e.g. after an upgrade
+    await Deno.rename(environment, folder);
   } finally {
     await Deno.remove(building, { recursive: true });
   }

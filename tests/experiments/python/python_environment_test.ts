@@ -56,3 +56,36 @@ testNeeding(needed, "pythonEnvironment() gives Python's reason, wherever Python 
   const pip = `case "$*" in *pip*) echo "no network" >&2; exit 1 ;; esac`;
   assert.deepEqual(await environmentWith(pip), { reason: "pip install failed: no network" });
 });
+
+testNeeding(needed, "pythonEnvironment() is built once where several programs want it at once", async () => {
+  await withFolder(async (folder) => {
+    const bin = join(folder, "bin");
+    await Deno.mkdir(bin);
+    // Its third argument is the environment to make; pip is told by -c, and has nothing to do.
+    const python3 = `#!/bin/sh
+case "$*" in
+  *pip*) ;;
+  *) echo "$3" >>"${folder}/made"; /bin/sleep 0.3; /bin/mkdir -p "$3/bin"; : >"$3/bin/python" ;;
+esac
+`;
+    await Deno.writeTextFile(join(bin, "python3"), python3, { mode: 0o755 });
+    const place = join(folder, "places", "one");
+    const program = `import { pythonEnvironment } from ${module};
+      console.log(JSON.stringify(await pythonEnvironment(${JSON.stringify(place)}, ["some==1"])));`;
+    const outputs = await Promise.all([1, 2, 3].map(() =>
+      new Deno.Command(Deno.execPath(), {
+        args: ["eval", program],
+        env: { PATH: bin, NO_COLOR: "1" },
+      }).output()
+    ));
+    for (const { stdout, stderr } of outputs) {
+      const said = new TextDecoder().decode(stdout);
+      assert.equal(
+        said,
+        `${JSON.stringify(join(place, "bin", "python"))}\n`,
+        new TextDecoder().decode(stderr),
+      );
+    }
+    assert.equal((await Deno.readTextFile(join(folder, "made"))).trim().split("\n").length, 1);
+  });
+});
