@@ -10,6 +10,7 @@ import { aboutEvaluation, evaluationTable } from "./evaluation/table.ts";
 import { runTask, stopSignal } from "./program/command.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
 import { runFile } from "./run/layout.ts";
+import { isGpu } from "./settings/is_gpu.ts";
 import { lockRun } from "./run/run_lock.ts";
 import { evaluating, parseEvaluation } from "./settings/tasks/evaluate.ts";
 import { readConfig } from "./settings/tasks/train_config.ts";
@@ -27,10 +28,9 @@ await runTask(async () => {
   }
   const runs = await findRuns(words.runs);
   const device = await init({ device: words.device, threads: words.threads });
-  const isGpu = device.kind === "webgpu" && !device.tuning.software;
   using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
   const measure = async (subject: Subject) => {
-    const options = planOf(words, subject, isGpu ? 10_000 : 2000);
+    const options = planOf(words, subject, isGpu(device) ? 10_000 : 2000);
     const judge = await judgeFor(subject.data, { say, signal: stop.signal, terminal: stderr });
     if (stop.signal.aborted) return undefined;
     const totalSteps = evaluationsOf(subject, judge, options);

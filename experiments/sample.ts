@@ -1,6 +1,7 @@
 import { init } from "../kernels/mod.ts";
 import { encodeNpy } from "../models/files/npy.ts";
 import { runTask } from "./program/command.ts";
+import { bothInWords } from "./draw/asked.ts";
 import { askedFor } from "./draw/asked_for.ts";
 import { loadNetwork } from "./draw/load_network.ts";
 import { readWeights } from "./draw/read_weights.ts";
@@ -50,7 +51,7 @@ await runTask(async () => {
   const seconds = (performance.now() - started) / 1000;
   const file = isArray ? encodeNpy([count, ...shape], values) : samplesPng(values, count, shape, columns);
   await writeAtomic(out, file);
-  const twice = guided ? asked ? " with and without the class" : " of the network and its early self" : "";
+  const twice = guided ? bothInWords(asked) : "";
   say(
     `${count} samples${words}, ${chosen.words}, ${costInWords(cost)}${twice}, in ${
       seconds.toFixed(1)

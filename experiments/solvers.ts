@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
 import { report } from "./artifacts/report.ts";
-import { compareSolvers, comparisonEvaluations } from "./evaluation/compare_solvers.ts";
+import { comparisonEvaluations } from "./evaluation/compare_solvers.ts";
 import { checkCount, guidanceFor } from "./evaluation/plan.ts";
-import { earlierCosts } from "./evaluation/earlier_costs.ts";
-import { cheapestOfBest, writeSolverCosts } from "./evaluation/solver_costs.ts";
+import { earlierCosts, measureSolvers, notMeasured } from "./evaluation/kept_costs.ts";
+import { cheapestOfBest } from "./evaluation/solver_costs.ts";
 import { subjectOfCheckpoint, subjectOfRun } from "./evaluation/subject.ts";
 import { solverTable } from "./evaluation/solver_table.ts";
 import { judgeOf } from "./judge/judge_of.ts";
@@ -39,8 +39,8 @@ await runTask(async () => {
     ...{ weights: subject.weights.sha256, judge: judge.digest, device: device.description },
     ...{ count, seed, guidance },
   };
-  let costs = await earlierCosts(file, common, say);
-  const left = specs.filter((spec) => !costs.solvers.some((known) => known.spec === spec));
+  const earlier = await earlierCosts(file, common, say);
+  const left = notMeasured(earlier, specs);
   const totalSteps = comparisonEvaluations(subject, left, { count, guidance });
   const bar = new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "evaluations" }, stderr);
   const options = {
@@ -50,14 +50,8 @@ await runTask(async () => {
     onProgress: (done: number) => bar.update(done),
     signal: stop.signal,
   };
-  try {
-    for await (const cost of compareSolvers(subject, judge, left, options)) {
-      costs = { ...costs, solvers: [...costs.solvers, cost] };
-      if (file !== null) await writeSolverCosts(file, costs);
-    }
-  } finally {
-    bar.clear();
-  }
+  const costs = await measureSolvers(file, earlier, subject, judge, left, options)
+    .finally(() => bar.clear());
   if (costs.solvers.length > 0) print(solverTable(costs));
   if (stop.signal.aborted) {
     say("Stopped; the same command goes on from here");

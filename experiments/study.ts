@@ -9,6 +9,7 @@ import { checkRoom, freeBytesAt } from "./study/disk.ts";
 import { dryRun } from "./study/dry_run.ts";
 import { launchers } from "./study/launch/launchers.ts";
 import type { Launcher } from "./study/launch/launcher.ts";
+import { threadsOf } from "./study/launch/run_here.ts";
 import { tryAgain } from "./study/launch/try_again.ts";
 import { planStudy, saveStudy } from "./study/open_study.ts";
 import { findPlan } from "./study/read_plan.ts";
@@ -106,8 +107,4 @@ function cellOf(study: Study, id: string): Study["cells"][number] {
       study.cells.map(({ id }) => id).join(", ")
     })`,
   );
-}
-
-function threadsOf({ threads, jobs }: StudyWords): number {
-  return threads ?? Math.max(1, Math.floor(navigator.hardwareConcurrency / jobs));
 }

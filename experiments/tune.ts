@@ -3,6 +3,7 @@ import { ImageSource, normalizationTo } from "./data/image_source.ts";
 import { runTask } from "./program/command.ts";
 import { stderr } from "./program/progress.ts";
 import { stageProgress } from "./program/stage_progress.ts";
+import { presetFor } from "./settings/tasks/preset_for.ts";
 import { trainingConfigOf, tuning } from "./settings/tasks/tune.ts";
 import { print, say } from "./terminal/output.ts";
 import { makeNetwork } from "./training/network.ts";
@@ -18,7 +19,7 @@ await runTask(async () => {
   const settings = tuning.resolve(flags.values);
   const { size, channels, seconds, anew, json } = settings;
   const device = await init({ device: "webgpu" });
-  const config = trainingConfigOf(settings, device.tuning.software ? "quick" : "standard");
+  const config = trainingConfigOf(settings, presetFor(device));
   const pixels = new Uint8Array(config.batchSize * channels * size * size);
   const shape = { channels, height: size, width: size };
   const { trainer } = makeNetwork(

@@ -9,6 +9,7 @@ import { decideConditional } from "../training/conditional.ts";
 import { fittingNetwork } from "../training/fit_memory.ts";
 import { secondsPerStep } from "../training/trial.ts";
 import { ChoiceCache, choiceCacheFile } from "../tuning/choice_cache.ts";
+import { isGpu } from "../settings/is_gpu.ts";
 
 /** Seconds that kernels may be timed before the rate. */
 const secondsOfTuning = 5;
@@ -69,10 +70,6 @@ export async function measureRate(
     plannedBytes: trainer.plan(config.batchSize).bytes,
     reduced,
   };
-}
-
-function isGpu({ kind, tuning }: Device): boolean {
-  return kind === "webgpu" && !tuning.software;
 }
 
 async function train(trainer: Trainer, order: BatchOrder, steps: number, learningRate: number) {

@@ -72,6 +72,11 @@ export function guidanceInWords({ scale, interval, zeroStar }: Guidance): string
   return `guidance ${scale}${where}${zeroStar ? " by CFG-Zero*" : ""}`;
 }
 
+/** Ends the cost of samples whose evaluations run the network twice: by their classes, or beside what it was. */
+export function bothInWords(asked: Asked | undefined): string {
+  return asked ? " with and without the class" : " of the network and its early self";
+}
+
 /** Whether an evaluation under this guidance runs the network with and without the class. */
 export function runsTwice({ scale, interval, zeroStar }: Guidance): boolean {
   return scale !== 1 && (scale !== 0 || interval !== undefined || zeroStar === true);

@@ -1,6 +1,6 @@
 import { asBytes, type FlowSolver, flowSolvers, noise, toPixels } from "../../models/mod.ts";
 import { timesOf } from "../../models/solve/time_grids.ts";
-import { type Asked, guidanceInWords, runsTwice, samplingFieldOf } from "../draw/asked.ts";
+import { type Asked, bothInWords, guidanceInWords, runsTwice, samplingFieldOf } from "../draw/asked.ts";
 import type { Drawable } from "../draw/drawable.ts";
 import { costInWords } from "../draw/solver_cost.ts";
 import { drawSamplesInBatches } from "../draw/samples.ts";
@@ -77,8 +77,7 @@ export async function drawFor(
     runs,
     seconds: (performance.now() - started) / 1000,
     words: [
-      costInWords(cost) +
-      (runs > 1 ? asked ? " with and without the class" : " of the network and its early self" : ""),
+      costInWords(cost) + (runs > 1 ? bothInWords(asked) : ""),
       ...asked ? ["equally many of each class", guidanceInWords(asked.guidance)] : [],
       ...drawable.weaker ? [autoguidanceInWords(guidance)] : [],
     ].join(", "),

@@ -1,4 +1,7 @@
-import { readSolverCosts, type SolverCosts } from "./solver_costs.ts";
+import type { DataJudge } from "../judge/data_judge.ts";
+import { compareSolvers, type ComparisonOptions } from "./compare_solvers.ts";
+import { readSolverCosts, type SolverCosts, writeSolverCosts } from "./solver_costs.ts";
+import type { Subject } from "./subject.ts";
 
 /**
  * What an earlier comparison of solvers measured under the same conditions; nothing yet if there was none.
@@ -19,4 +22,34 @@ export async function earlierCosts(
     say("Measuring anew: network, judge, device or settings are not those of the results there");
   }
   return isSame ? earlier : { version: 1, common, solvers: [] };
+}
+
+/** The solvers that nothing was measured of yet, as specs. */
+export function notMeasured({ solvers }: SolverCosts, specs: readonly string[]): string[] {
+  return specs.filter((spec) => !solvers.some((known) => known.spec === spec));
+}
+
+/**
+ * Measures solvers one by one, and keeps each result as soon as it is known.
+ *
+ * @param file null to keep them in no file
+ * @param specs of solvers that were not measured before
+ * @returns the earlier results and the new ones; those that there are, if it was stopped
+ * @throws as `compareSolvers`
+ * @throws {RunError} if the file cannot be written
+ */
+export async function measureSolvers(
+  file: string | null,
+  earlier: SolverCosts,
+  subject: Subject,
+  judge: DataJudge,
+  specs: readonly string[],
+  options: ComparisonOptions,
+): Promise<SolverCosts> {
+  let costs = earlier;
+  for await (const cost of compareSolvers(subject, judge, specs, options)) {
+    costs = { ...costs, solvers: [...costs.solvers, cost] };
+    if (file !== null) await writeSolverCosts(file, costs);
+  }
+  return costs;
 }

@@ -1,12 +1,11 @@
 import { join } from "node:path";
 import { report } from "../artifacts/report.ts";
-import { compareSolvers } from "../evaluation/compare_solvers.ts";
-import { earlierCosts } from "../evaluation/earlier_costs.ts";
+import { earlierCosts, measureSolvers, notMeasured } from "../evaluation/kept_costs.ts";
 import { evaluate } from "../evaluation/evaluate.ts";
 import { type Evaluation, readEvaluation } from "../evaluation/evaluation.ts";
 import { judgeFor, planOf } from "../evaluation/plan.ts";
 import { recordEvaluation } from "../evaluation/record.ts";
-import { type SolverCost, writeSolverCosts } from "../evaluation/solver_costs.ts";
+import type { SolverCost } from "../evaluation/solver_costs.ts";
 import { type Subject, subjectOfRun } from "../evaluation/subject.ts";
 import type { EvaluationOptions } from "../evaluation/trial.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
@@ -108,11 +107,8 @@ async function costsOf(
     ...{ weights: subject.weights.sha256, judge: judge.digest, device },
     ...{ count, seed, guidance },
   };
-  let costs = await earlierCosts(file, common, say);
-  const left = specs.filter((spec) => !costs.solvers.some((known) => known.spec === spec));
-  for await (const cost of compareSolvers(subject, judge, left, { count, seed, guidance, signal })) {
-    costs = { ...costs, solvers: [...costs.solvers, cost] };
-    await writeSolverCosts(file, costs);
-  }
+  const earlier = await earlierCosts(file, common, say);
+  const left = notMeasured(earlier, specs);
+  const costs = await measureSolvers(file, earlier, subject, judge, left, { count, seed, guidance, signal });
   return signal.aborted ? undefined : costs.solvers.filter(({ spec }) => specs.includes(spec));
 }

@@ -2,6 +2,7 @@ import type { Device, KernelChoice } from "../../kernels/mod.ts";
 import type { Trainer } from "../../models/mod.ts";
 import type { Terminal } from "../program/progress.ts";
 import { stageProgress } from "../program/stage_progress.ts";
+import { isGpu } from "../settings/is_gpu.ts";
 import { ChoiceCache, choiceCacheFile } from "./choice_cache.ts";
 import { readRunKernels, storeOf, writeRunKernels } from "./run_kernels.ts";
 
@@ -28,7 +29,7 @@ export interface Choosing {
  * @throws {RunError} if the notes are damaged, or cannot be written
  */
 export async function tuneKernels(trainer: Pick<Trainer, "tune">, choosing: Choosing): Promise<void> {
-  const { device: { kind, tuning }, run, resumed, say } = choosing;
+  const { device, run, resumed, say } = choosing;
   const noted = resumed ? await readRunKernels(run) : undefined;
   const before = await trainer.tune({ seconds: 0, ...noted && { store: storeOf(noted) } });
   if (before.length === 0) return;
@@ -36,8 +37,7 @@ export async function tuneKernels(trainer: Pick<Trainer, "tune">, choosing: Choo
   if (noted?.adapter === adapter) return;
   if (noted) say(`Choosing kernels anew: those of the run are for ${noted.adapter}, and this is ${adapter}`);
   const isOld = resumed && !noted; // it has trained with those of the table
-  const isGpu = kind === "webgpu" && !tuning.software;
-  const measures = !isOld && (choosing.tune === "auto" ? isGpu : choosing.tune);
+  const measures = !isOld && (choosing.tune === "auto" ? isGpu(device) : choosing.tune);
   await writeRunKernels(run, measures ? await measured(trainer, choosing) : before);
 }
 

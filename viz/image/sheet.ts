@@ -108,7 +108,6 @@ function text(words: string, x: number, y: number, size: number, most: number): 
 /** Escapes text for SVG; characters that XML forbids become a replacement mark. */
 export function escapeXml(words: string): string {
   const marks: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
-  // deno-lint-ignore no-control-regex
-  return words.toWellFormed().replaceAll(/[\x00-\x1f\ufffe\uffff]/g, "\ufffd")
+  return words.toWellFormed().replaceAll(/(?![\x7f-\x9f])[\p{Cc}\ufffe\uffff]/gu, "\ufffd")
     .replaceAll(/[&<>"]/g, (sign) => marks[sign]);
 }

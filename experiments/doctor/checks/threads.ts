@@ -1,3 +1,4 @@
+import { mostThreads } from "../../../kernels/devices/cpu/most_threads.ts";
 import type { Check } from "../check.ts";
 import { error, ok, warning } from "../finding.ts";
 
@@ -26,7 +27,7 @@ export const cpuThreads: Check = ({ device, parallelism, host }) => {
       ),
     ];
   }
-  const most = Math.min(parallelism, 64);
+  const most = Math.min(parallelism, mostThreads);
   if (threads < most) {
     return [error(`${threads} of ${parallelism} processors are used`, "leave --threads out", values)];
   }

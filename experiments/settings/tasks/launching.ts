@@ -1,3 +1,4 @@
+import { mostThreads } from "../../../kernels/devices/cpu/most_threads.ts";
 import { integer, optional } from "../kinds.ts";
 import type { Values } from "../setting.ts";
 import { shared } from "./shared.ts";
@@ -10,7 +11,7 @@ export const launching = {
   threads: optional(integer({
     doc: "threads of the CPU device for each cell (else its share of the cores)",
     min: 1,
-    max: 64,
+    max: mostThreads,
   })),
   mlflow: {
     ...shared.mlflow,

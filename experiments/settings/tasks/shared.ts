@@ -1,3 +1,4 @@
+import { mostThreads } from "../../../kernels/devices/cpu/most_threads.ts";
 import { address, choice, integer, line, optional } from "../kinds.ts";
 
 /** Settings that several tasks have; a task may give one another meaning in its `--help`. */
@@ -7,7 +8,7 @@ export const shared = {
     doc: "where to compute; auto = a GPU, else the CPU",
     default: "auto",
   }),
-  threads: integer({ doc: "threads of the CPU device, 0 = one per core", max: 64, default: 0 }),
+  threads: integer({ doc: "threads of the CPU device, 0 = one per core", max: mostThreads, default: 0 }),
   mlflow: optional(address("URI", "MLflow server (else MLFLOW_TRACKING_URI)")),
   experiment: optional(line("NAME", "experiment of the run (else MLFLOW_EXPERIMENT_NAME, UNet_FM)")),
 } as const;

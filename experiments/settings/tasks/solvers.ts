@@ -1,8 +1,9 @@
-import { integer, number, optional, path, text } from "../kinds.ts";
+import { integer, optional, path, text } from "../kinds.ts";
 import { ConfigError, flagOf, type Values } from "../setting.ts";
 import { defineSettings } from "../settings.ts";
 import { solverSpec } from "../solver_spec.ts";
 import { splitWords } from "../words.ts";
+import { evaluating } from "./evaluate.ts";
 import { shared } from "./shared.ts";
 import { training } from "./train.ts";
 
@@ -35,10 +36,7 @@ export const comparingSolvers = defineSettings({
     default: 1000,
   }),
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
-  guidance: {
-    ...optional(number({ doc: "guidance, 1 = none (else the run's; 1 of a checkpoint)", min: 0 })),
-    details: ["by the class, 0 = without class; without classes away from the early weights"],
-  },
+  guidance: evaluating.rows.guidance,
   out: optional(
     path("FILE", "results of a checkpoint as JSON; of a run they are solvers.json in its folder"),
   ),

@@ -3,6 +3,7 @@ import { TrainingError } from "../../program/command.ts";
 import { reasonOf, RunError } from "../../run/atomic_write.ts";
 import { runFile } from "../../run/layout.ts";
 import { lastStep, readMetrics } from "../../run/metrics_log.ts";
+import type { LaunchFlags } from "../../settings/tasks/launching.ts";
 import { type Cell, cellFolder, type Study } from "../study.ts";
 import { StudyProgress } from "../study_progress.ts";
 import type { CellAnswer, CellOrder } from "./cell_worker.ts";
@@ -33,7 +34,7 @@ export async function runHere(
   const left = [...unfinished];
   const failed: string[] = [];
   const jobs = Math.min(flags.jobs, left.length);
-  const threads = flags.threads ?? Math.max(1, Math.floor(navigator.hardwareConcurrency / jobs));
+  const threads = threadsOf({ threads: flags.threads, jobs });
   const { device, mlflow, experiment } = flags;
   const work = async () => {
     for (let cell = left.shift(); cell && !signal.aborted; cell = left.shift()) {
@@ -57,6 +58,11 @@ export async function runHere(
   await Promise.all(Array.from({ length: jobs }, work));
   if (failed.length === 0) return;
   throw new TrainingError(`${failed.length} of ${unfinished.length} cells failed: ${failed.join(", ")}`);
+}
+
+/** Threads of the CPU device for each of some jobs at once: those that were asked for, else its share of the cores. */
+export function threadsOf({ threads, jobs }: Pick<LaunchFlags, "threads" | "jobs">): number {
+  return threads ?? Math.max(1, Math.floor(navigator.hardwareConcurrency / jobs));
 }
 
 /** Runs a cell in a worker to its end, whatever that is. */

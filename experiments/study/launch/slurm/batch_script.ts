@@ -1,9 +1,7 @@
+import { mostThreads } from "../../../../kernels/devices/cpu/most_threads.ts";
 import { graceSeconds, type JobSettings } from "../../../settings/tasks/slurm.ts";
 import { tryAgain } from "../try_again.ts";
 import { directive, sbatchPath, shellCommand, shellWord } from "./shell.ts";
-
-/** The most threads that the CPU device takes. */
-const maxThreads = 64;
 
 /**
  * How a task hears signals. Slurm sends USR1 to this shell alone before the time limit, but TERM to all programs of a
@@ -115,7 +113,7 @@ function start({ directory, threads }: Submission, { setup }: JobSettings): stri
     "set -e",
     ...setup,
     `cd -- ${shellWord(directory)}`,
-    `threads=${threads ?? `$((${cpus} < ${maxThreads} ? ${cpus} : ${maxThreads}))`}`,
+    `threads=${threads ?? `$((${cpus} < ${mostThreads} ? ${cpus} : ${mostThreads}))`}`,
   ];
 }
 
