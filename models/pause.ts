@@ -1,7 +1,6 @@
-/** Lets the event loop run: signals, timers and what a page draws wait while a device computes in this thread. */
-export function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve));
-}
+import { pause } from "../kernels/core/pause.ts";
+
+export { pause };
 
 /** A {@linkcode pause} ten times a second at most, for loops with short iterations. */
 export function throttledPause(): () => Promise<void> {

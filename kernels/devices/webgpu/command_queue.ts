@@ -66,6 +66,11 @@ export class CommandQueue {
     this.#commands().copyBufferToBuffer(from, fromOffset, to, toOffset, bytes);
   }
 
+  /** Copies four bytes that mean nothing: once they are there, all that was queued before is done. */
+  copyMark(to: GPUBuffer): void {
+    this.copy(this.#staging, 0, to, 0, 4);
+  }
+
   write(to: GPUBuffer, offset: number, data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>): void {
     const bytes = data.byteLength;
     if (bytes > stagingBytes / 4) {

@@ -1,5 +1,6 @@
 import { DeviceError } from "../device.ts";
 import type { Dispatch } from "./command_queue.ts";
+import { readBack } from "./read_back.ts";
 
 /** Dispatches that run several times in a row. */
 export interface Pass {
@@ -46,16 +47,14 @@ class DeviceTimer implements KernelTimer {
   readonly #device: GPUDevice;
   readonly #queries: GPUQuerySet;
   readonly #resolved: GPUBuffer;
-  readonly #readable: GPUBuffer;
   #nanoseconds = 1;
 
   constructor(device: GPUDevice) {
     const count = 2 * passesPerSubmit;
     this.#device = device;
     this.#queries = device.createQuerySet({ type: "timestamp", count });
-    const { COPY_SRC, COPY_DST, MAP_READ, QUERY_RESOLVE } = GPUBufferUsage;
+    const { COPY_SRC, QUERY_RESOLVE } = GPUBufferUsage;
     this.#resolved = device.createBuffer({ size: 8 * count, usage: QUERY_RESOLVE | COPY_SRC });
-    this.#readable = device.createBuffer({ size: 8 * count, usage: MAP_READ | COPY_DST });
   }
 
   /**
@@ -75,7 +74,8 @@ class DeviceTimer implements KernelTimer {
   }
 
   [Symbol.dispose](): void {
-    for (const made of [this.#queries, this.#resolved, this.#readable]) made.destroy();
+    this.#queries.destroy();
+    this.#resolved.destroy();
   }
 
   async time(passes: readonly Pass[]): Promise<number[]> {
@@ -104,36 +104,43 @@ class DeviceTimer implements KernelTimer {
       else pass.end();
     }
     encoder.resolveQuerySet(this.#queries, 0, 2 * passes.length, this.#resolved, 0);
-    encoder.copyBufferToBuffer(this.#resolved, 0, this.#readable, 0, 16 * passes.length);
-    this.#device.queue.submit([encoder.finish()]);
-    await this.#readable.mapAsync(GPUMapMode.READ).catch((cause) => {
+    const bytes = 16 * passes.length;
+    const stamps = await readBack(this.#device, bytes, (to) => {
+      encoder.copyBufferToBuffer(this.#resolved, 0, to, 0, bytes);
+      this.#device.queue.submit([encoder.finish()]);
+    }).catch((cause) => {
       throw new DeviceError(`Cannot time kernels on the device: ${cause}`, { cause });
     });
-    const stamps = new BigUint64Array(this.#readable.getMappedRange().slice(0, 16 * passes.length));
-    this.#readable.unmap();
-    return stamps;
+    return new BigUint64Array(stamps);
   }
 }
 
-/** Times from a submit to the answer that it is done, for which a platform may ask only every 10 milliseconds. */
+/** Times from a submit to the answer that it is done. */
 class HostTimer implements KernelTimer {
-  readonly leastMs = 200;
+  readonly leastMs = 20;
   readonly #device: GPUDevice;
+  readonly #mark: GPUBuffer;
 
   constructor(device: GPUDevice) {
     this.#device = device;
+    this.#mark = device.createBuffer({ size: 4, usage: GPUBufferUsage.COPY_SRC });
   }
 
-  [Symbol.dispose](): void {}
+  [Symbol.dispose](): void {
+    this.#mark.destroy();
+  }
 
   async time(passes: readonly Pass[]): Promise<number[]> {
     const times: number[] = [];
     for (const work of passes) {
       const encoder = this.#device.createCommandEncoder();
       encode(encoder.beginComputePass(), work);
-      const startMs = performance.now();
-      this.#device.queue.submit([encoder.finish()]);
-      await this.#device.queue.onSubmittedWorkDone();
+      let startMs = 0;
+      await readBack(this.#device, 4, (to) => {
+        encoder.copyBufferToBuffer(this.#mark, 0, to, 0, 4);
+        startMs = performance.now();
+        this.#device.queue.submit([encoder.finish()]);
+      });
       times.push(performance.now() - startMs);
     }
     return times;

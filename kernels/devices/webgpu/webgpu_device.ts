@@ -17,6 +17,7 @@ import { CommandQueue, type Dispatch } from "./command_queue.ts";
 import { Dispatches } from "./dispatches.ts";
 import { Outcomes } from "./outcomes.ts";
 import { PipelineCache } from "./pipelines.ts";
+import { readBack } from "./read_back.ts";
 import { tuneCalls } from "./tune.ts";
 import { Workspace } from "./workspace.ts";
 
@@ -155,25 +156,14 @@ export class WebGpuDevice implements Device {
     this.#check();
     const { buffer, offset, length } = range;
     const bytes = Math.max(length * 4, 4);
-    const staging = this.#device.createBuffer({
-      size: bytes,
-      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-    });
-    this.#queue.copy((buffer as GpuBuffer).handle, offset * 4, staging, 0, bytes);
-    this.#queue.submit();
     const lost = this.#outcomes.lost(range);
-    try {
-      await staging.mapAsync(GPUMapMode.READ);
-    } catch (cause) {
-      this.#check();
-      throw new DeviceError(`Cannot read from the device: ${cause}`, { cause });
-    }
+    const values = await this.#readBack(bytes, (to) => {
+      this.#queue.copy((buffer as GpuBuffer).handle, offset * 4, to, 0, bytes);
+    });
     const cause = await lost;
     this.#check();
-    const copy = staging.getMappedRange().slice(0, length * 4);
-    staging.destroy();
     if (cause) throw unreadable(cause);
-    return copy;
+    return length === 0 ? new ArrayBuffer(0) : values;
   }
 
   run(call: KernelCall): void {
@@ -242,9 +232,7 @@ export class WebGpuDevice implements Device {
   }
 
   async finished(): Promise<void> {
-    this.#queue.submit();
-    await this.#device.queue.onSubmittedWorkDone();
-    this.#check();
+    await this.#readBack(4, (to) => this.#queue.copyMark(to)); // comes after all that was queued before
   }
 
   close(): void {
@@ -252,6 +240,18 @@ export class WebGpuDevice implements Device {
     this.#queue.close();
     this.#dispatches.clear();
     this.#device.destroy();
+  }
+
+  async #readBack(bytes: number, copy: (to: GPUBuffer) => void): Promise<ArrayBuffer> {
+    const values = await readBack(this.#device, bytes, (to) => {
+      copy(to);
+      this.#queue.submit();
+    }).catch((cause) => {
+      this.#check();
+      throw new DeviceError(`Cannot read from the device: ${cause}`, { cause });
+    });
+    this.#check();
+    return values;
   }
 
   /** Queues calls: with other work if their kernels are known to be valid, else by themselves. */

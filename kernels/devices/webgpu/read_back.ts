@@ -1,0 +1,49 @@
+import { pause } from "../../core/pause.ts";
+
+/** Bytes up to which memory is made ready to be read at once; for more, filling it with zeros takes longer than waiting. */
+const readyBytes = 1 << 22;
+
+/**
+ * Brings bytes of the device to the host, as soon as the work that is queued is done.
+ *
+ * Deno waits for the device in `mapAsync`, but settles its promise only 10 milliseconds later. The bytes are there by then,
+ * so they are asked for first; where they are not yet, as in browsers, that is an error, and the promise tells when.
+ *
+ * @param bytes how many, a multiple of 4 and not 0
+ * @param copy queues a copy to the buffer that it is given, and submits
+ * @throws what `mapAsync` rejects with, if the device is lost
+ */
+export async function readBack(
+  device: GPUDevice,
+  bytes: number,
+  copy: (to: GPUBuffer) => void,
+): Promise<ArrayBuffer> {
+  const ready = bytes <= readyBytes;
+  const { MAP_READ, COPY_DST } = GPUBufferUsage;
+  // Deno panics at a range of a buffer that has never been mapped.
+  const buffer = device.createBuffer({ size: bytes, usage: MAP_READ | COPY_DST, mappedAtCreation: ready });
+  if (ready) buffer.unmap();
+  try {
+    copy(buffer);
+    const mapped = buffer.mapAsync(GPUMapMode.READ);
+    const values = ready ? rangeNow(buffer) : undefined;
+    if (!values) {
+      await mapped;
+      return buffer.getMappedRange().slice(0);
+    }
+    mapped.catch(() => {}); // nobody waits for it
+    await pause(); // errors of the work arrive as events
+    return values;
+  } finally {
+    buffer.destroy();
+  }
+}
+
+/** A copy of what a buffer holds if it is mapped already. */
+function rangeNow(buffer: GPUBuffer): ArrayBuffer | undefined {
+  try {
+    return buffer.getMappedRange().slice(0);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { readBack } from "../../../../kernels/devices/webgpu/read_back.ts";
+
+const never = () => new Promise<undefined>(() => {});
+
+/** A device of one buffer that holds what is copied to it, and can be read at once or when `mapAsync` says so. */
+function deviceOf(mapAsync: () => Promise<undefined>, readable: () => boolean) {
+  const told: string[] = [];
+  const bytes = new Uint8Array(8);
+  const buffer = {
+    mapAsync,
+    getMappedRange() {
+      if (!readable()) throw new DOMException("Not mapped", "OperationError");
+      return bytes.buffer;
+    },
+    unmap: () => told.push("unmap"),
+    destroy: () => told.push("destroy"),
+  };
+  const device = {
+    createBuffer({ size, mappedAtCreation }: GPUBufferDescriptor) {
+      told.push(`${size} bytes${mappedAtCreation ? ", mapped" : ""}`);
+      return buffer;
+    },
+  };
+  const read = (size = 8) =>
+    readBack(device as unknown as GPUDevice, size, () => {
+      bytes[0] = 7;
+      told.push("copy");
+    });
+  return { read, told };
+}
+
+Deno.test("readBack() takes bytes that are there, without waiting for the promise", async () => {
+  const { read, told } = deviceOf(never, () => true);
+  assert.deepEqual([...new Uint8Array(await read())], [7, 0, 0, 0, 0, 0, 0, 0]);
+  assert.deepEqual(told, ["8 bytes, mapped", "unmap", "copy", "destroy"]);
+});
+
+Deno.test("readBack() waits for the promise where bytes are not there yet", async () => {
+  let mapped = false;
+  const map = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    mapped = true;
+    return undefined;
+  };
+  const { read, told } = deviceOf(map, () => mapped);
+  assert.equal(new Uint8Array(await read())[0], 7);
+  assert.equal(told.at(-1), "destroy");
+});
+
+Deno.test("readBack() of many bytes does not have them zeroed first, and waits", async () => {
+  const { read, told } = deviceOf(() => Promise.resolve(undefined), () => true);
+  await read(1 << 23);
+  assert.deepEqual(told, ["8388608 bytes", "copy", "destroy"]);
+});
+
+Deno.test("readBack() rejects as mapAsync does, and keeps no buffer", async () => {
+  const { read, told } = deviceOf(() => Promise.reject(new Error("lost")), () => false);
+  await assert.rejects(read(), { message: "lost" });
+  assert.equal(told.at(-1), "destroy");
+});
+
+const adapter = await navigator.gpu?.requestAdapter();
+
+Deno.test({
+  name: `readBack() on this machine needs no promise${adapter ? "" : " [ignored: there is no adapter]"}`,
+  ignore: !adapter,
+  async fn() {
+    const device = await adapter!.requestDevice();
+    const { COPY_SRC, COPY_DST } = GPUBufferUsage;
+    const from = device.createBuffer({ size: 8, usage: COPY_SRC | COPY_DST });
+    device.queue.writeBuffer(from, 0, new Uint32Array([3, 5]));
+    const promises: Promise<undefined>[] = [];
+    const values = await readBack(device, 8, (to) => {
+      const map = to.mapAsync.bind(to);
+      to.mapAsync = (...given) => {
+        promises.push(map(...given));
+        return never();
+      };
+      const encoder = device.createCommandEncoder();
+      encoder.copyBufferToBuffer(from, 0, to, 0, 8);
+      device.queue.submit([encoder.finish()]);
+    });
+    assert.deepEqual([...new Uint32Array(values)], [3, 5]);
+    await Promise.all(promises);
+    device.destroy();
+  },
+});
