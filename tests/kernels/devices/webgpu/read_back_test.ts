@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { readBack } from "../../../../kernels/devices/webgpu/read_back.ts";
 
-const never = () => new Promise<undefined>(() => {});
+const never = () => new Promise<never>(() => {});
 
 /** A device of one buffer that holds what is copied to it, and can be read at once or when `mapAsync` says so. */
-function deviceOf(mapAsync: () => Promise<undefined>, readable: () => boolean) {
+function deviceOf(mapAsync: () => Promise<void>, readable: () => boolean) {
   const told: string[] = [];
   const bytes = new Uint8Array(8);
   const buffer = {
@@ -41,7 +41,6 @@ Deno.test("readBack() waits for the promise where bytes are not there yet", asyn
   const map = async () => {
     await new Promise((resolve) => setTimeout(resolve, 5));
     mapped = true;
-    return undefined;
   };
   const { read, told } = deviceOf(map, () => mapped);
   assert.equal(new Uint8Array(await read())[0], 7);
@@ -49,7 +48,7 @@ Deno.test("readBack() waits for the promise where bytes are not there yet", asyn
 });
 
 Deno.test("readBack() of many bytes does not have them zeroed first, and waits", async () => {
-  const { read, told } = deviceOf(() => Promise.resolve(undefined), () => true);
+  const { read, told } = deviceOf(() => Promise.resolve(), () => true);
   await read(1 << 23);
   assert.deepEqual(told, ["8388608 bytes", "copy", "destroy"]);
 });
@@ -70,7 +69,7 @@ Deno.test({
     const { COPY_SRC, COPY_DST } = GPUBufferUsage;
     const from = device.createBuffer({ size: 8, usage: COPY_SRC | COPY_DST });
     device.queue.writeBuffer(from, 0, new Uint32Array([3, 5]));
-    const promises: Promise<undefined>[] = [];
+    const promises: Promise<unknown>[] = [];
     const values = await readBack(device, 8, (to) => {
       const map = to.mapAsync.bind(to);
       to.mapAsync = (...given) => {
