@@ -30,10 +30,11 @@ export function chromium(): Promise<string | { reason: string }> {
 }
 
 /**
- * Defines a test that is given a browser of its own, and is ignored with the reason where there is none.
+ * Defines a test that is given a browser, and is ignored with the reason where there is none. The tests of a file share it;
+ * each opens pages of its own, which know nothing of each other.
  *
  * @param name `symbol() what holds`
- * @param test what to do; the browser is closed after it
+ * @param test what to do; what it opens is closed after it
  * @param otherReason why the test cannot run here whatever browser there is, if it cannot
  * @param graphics flags of Chromium that say where it draws and computes; by default without a GPU
  */
@@ -45,6 +46,7 @@ export async function testInBrowser(
 ): Promise<void> {
   const program = await chromium();
   const reason = otherReason ?? (typeof program === "string" ? undefined : program.reason);
+  if (reason === undefined) await opened(program as string, graphics);
   testUnless(reason, name, () => browse(program as string, graphics, test));
 }
 
@@ -81,12 +83,24 @@ export function withoutDevices(): void {
   } as unknown as typeof WebAssembly.Memory;
 }
 
-/** Opens a Chromium of some graphics, and closes it after the visit. */
-export async function browse(
-  executablePath: string,
-  graphics: readonly string[],
-  visit: (browser: Browser) => Promise<void>,
-): Promise<void> {
+/** The browsers of this file, by their graphics. */
+const browsers = new Map<string, Promise<Browser>>();
+
+Deno.test.afterAll(async () => {
+  for (const browser of browsers.values()) await (await browser).close();
+});
+
+/** The Chromium of some graphics: opened before the first test that needs it, and again if it has crashed. */
+async function opened(executablePath: string, graphics: readonly string[]): Promise<Browser> {
+  const key = graphics.join(" ");
+  const browser = await browsers.get(key);
+  if (browser?.isConnected()) return browser;
+  browsers.set(key, launch(executablePath, graphics));
+  return await browsers.get(key)!;
+}
+
+/** Starts a Chromium of some graphics; who starts it closes it. */
+export async function launch(executablePath: string, graphics: readonly string[]): Promise<Browser> {
   const { chromium } = await playwright();
   const args = ["--no-sandbox", "--disable-dev-shm-usage", ...graphics];
   const browser = await chromium.launch({ executablePath, args, timeout: patienceMs });
@@ -96,10 +110,20 @@ export async function browse(
     context.setDefaultTimeout(patienceMs);
     return context;
   };
+  return browser;
+}
+
+/** Visits with the Chromium of some graphics, and closes what the visit has opened. */
+async function browse(
+  executablePath: string,
+  graphics: readonly string[],
+  visit: (browser: Browser) => Promise<void>,
+): Promise<void> {
+  const browser = await opened(executablePath, graphics);
   try {
     await visit(browser);
   } finally {
-    await browser.close();
+    await Promise.all(browser.contexts().map((context) => context.close()));
   }
 }
 
@@ -108,7 +132,7 @@ export async function browse(
  * is on WSL, which Deno refuses without all permissions; the variable puts that off until Playwright opens the user's own
  * browser, which it never does here. The variable stays: test files that run in parallel share one environment.
  */
-async function playwright() {
+async function playwright(): Promise<typeof import("npm:playwright-core@1.65.1")> {
   Deno.env.set("__IS_WSL_TEST__", "1");
   return await import("npm:playwright-core@1.65.1");
 }

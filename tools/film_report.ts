@@ -9,7 +9,7 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { decode } from "npm:fast-png@8.0.0";
 import untyped from "npm:gifenc@1.0.3";
-import { browse, chromium, type Page } from "../tests/browser.ts";
+import { chromium, launch, type Page } from "../tests/browser.ts";
 import { Indexer } from "../viz/flow/frame_palette.ts";
 import { encodeGif, type Raster } from "../viz/mod.ts";
 
@@ -64,29 +64,29 @@ if (report === undefined || out === undefined || typeof program !== "string") {
   throw new Error("Cannot record: expected two arguments, the report and the GIF to write, and Chromium");
 }
 const frames: Raster[] = [];
-await browse(program, ["--disable-gpu"], async (browser) => {
-  const page = await browser.newPage({ viewport: { width: 1000, height: 760 } });
-  await page.goto(pathToFileURL(resolve(report)).href);
-  await page.locator("#explorer").scrollIntoViewIfNeeded();
-  await page.waitForFunction(() => document.documentElement.dataset.live === "ready");
-  await page.locator("#brush-size").evaluate((size) => (size as HTMLInputElement).value = "3");
-  await page.locator("#flow .panels").evaluate((panels) => panels.scrollIntoView({ block: "start" }));
-  await page.waitForTimeout(1000);
-  await film(page, async () => {
-    const [first, last] = await Promise.all(
-      ["#view-x", "#view-end"].map((id) => page.locator(id).boundingBox()),
-    );
-    const { x, y } = first!;
-    const clip = { x, y, width: last!.x + last!.width - x, height: first!.height + 72 };
-    const { width, height, data } = decode(await page.screenshot({ clip }));
-    const rgba = new Uint8Array(4 * width * height).fill(255);
-    const channels = data.length / (width * height);
-    for (let i = 0; i < width * height; i++) {
-      for (let c = 0; c < 3; c++) rgba[4 * i + c] = data[channels * i + c];
-    }
-    frames.push({ width, height, rgba });
-  });
+const browser = await launch(program, ["--disable-gpu"]);
+const page = await browser.newPage({ viewport: { width: 1000, height: 760 } });
+await page.goto(pathToFileURL(resolve(report)).href);
+await page.locator("#explorer").scrollIntoViewIfNeeded();
+await page.waitForFunction(() => document.documentElement.dataset.live === "ready");
+await page.locator("#brush-size").evaluate((size) => (size as HTMLInputElement).value = "3");
+await page.locator("#flow .panels").evaluate((panels) => panels.scrollIntoView({ block: "start" }));
+await page.waitForTimeout(1000);
+await film(page, async () => {
+  const [first, last] = await Promise.all(
+    ["#view-x", "#view-end"].map((id) => page.locator(id).boundingBox()),
+  );
+  const { x, y } = first!;
+  const clip = { x, y, width: last!.x + last!.width - x, height: first!.height + 72 };
+  const { width, height, data } = decode(await page.screenshot({ clip }));
+  const rgba = new Uint8Array(4 * width * height).fill(255);
+  const channels = data.length / (width * height);
+  for (let i = 0; i < width * height; i++) {
+    for (let c = 0; c < 3; c++) rgba[4 * i + c] = data[channels * i + c];
+  }
+  frames.push({ width, height, rgba });
 });
+await browser.close();
 const some = frames.filter((_, i) => i % 8 === 0);
 const colors = quantize(new Uint8Array(some.flatMap(({ rgba }) => [...rgba])), 120);
 const palette = new Uint8Array(3 * 256);

@@ -1,7 +1,8 @@
 /**
  * `deno run tests/bench/tuning.ts [--json] [--repetitions N] [--filters N,N,...] [--batch N] [--seconds N]`: a training step
- * of the residual network with the kernels of the table, and with those that tuning finds, alternating; and with those that
- * it finds where a software adapter is told to be a GPU, whose table is wrong there.
+ * of the residual network with the kernels of the table, and with those that tuning finds, alternating. On a software
+ * adapter also with those that it finds from the table of GPUs, which is wrong there, and where all is recorded as for a GPU:
+ * that fixes in how many parts gradients of weights are summed, which tuning cannot change.
  */
 import { type Device, withDevice } from "../../kernels/mod.ts";
 import { WebGpuDevice } from "../../kernels/devices/webgpu/webgpu_device.ts";
@@ -30,6 +31,7 @@ const table = await openDevice("webgpu");
 const reporter = new Reporter(table.description, values.json);
 const devices: [string, Device][] = [["table", table], ["tuned", await WebGpuDevice.open()]];
 if (table.tuning.software) {
+  devices.push(["tuned from the table of GPUs", await WebGpuDevice.open({ table: false })]);
   devices.push(["tuned, told to be a GPU", await WebGpuDevice.open({ software: false })]);
 }
 const works: Work[] = [];

@@ -54,11 +54,14 @@ export const oneThread = "--device cpu --threads 1";
 /** Flags of a network so small that plain JavaScript trains it in seconds, on the made-up data set. */
 export const tinyNetwork = `--data data --filters 8,16 --t-emb 8 --batch-size 8 ${oneThread}`;
 
-/** Flags of a whole training run of seconds. */
+/** Flags of a whole training run of seconds, which follows no paths for their picture. */
 export const tinyRun =
   `${tinyNetwork} --epochs 3 --max-minutes 0 --log-every 3 --sample-steps 2 --solver euler ` +
   "--samples 5 --val-epochs 1 --sample-epochs 0 --flow-samples 2 --flow-steps 4 --flow-frames 3 " +
-  "--path-samples 6 --no-conditional";
+  "--path-samples 0 --no-conditional";
+
+/** The same run with its paths. */
+export const tinyRunWithPaths = tinyRun.replace("--path-samples 0", "--path-samples 6");
 
 /** A folder where tasks run, with the made-up data set in `data`. */
 export class Workplace {

@@ -3,14 +3,17 @@
 import assert from "node:assert/strict";
 import { decode } from "npm:fast-png@8.0.0";
 import { readFlowPaths } from "../../experiments/draw/path_file.ts";
-import { testTask, tinyNetwork, tinyRun } from "./cli.ts";
+import { testTask, tinyNetwork, tinyRun, tinyRunWithPaths } from "./cli.ts";
 import { spot, spotsOf, writeFiles } from "./data/tiny_png.ts";
 
 const onBirds = (flags: string) => flags.replace("--data data", "--data birds");
 
 testTask("train takes a folder of PNG images in colour, and all that follows shows it", async (place) => {
   await writeFiles(place.file("birds"), spotsOf(["finch", "owl"], 20, 3));
-  const { stderr } = await place.succeed("train:base", onBirds(`${tinyRun} --max-steps 2 --out run`));
+  const { stderr } = await place.succeed(
+    "train:base",
+    onBirds(`${tinyRunWithPaths} --max-steps 2 --out run`),
+  );
   assert.match(stderr, /birds: 36 images of 3 x 12 x 12 to train and 4 to test, 2 classes: finch, owl\n/);
 
   const { dataset } = JSON.parse(await Deno.readTextFile(place.file("run", "run.json")));

@@ -6,7 +6,7 @@ import { reporting } from "../../experiments/settings/tasks/report.ts";
 import { readLive } from "../../experiments/report/live.ts";
 import { testInFolder } from "../folder.ts";
 import type { Payload } from "../../viz/report/payload.ts";
-import { assertHelp, testTask, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
+import { assertHelp, testTask, tinyNetwork, tinyRun, tinyRunWithPaths, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 
 async function textOf(place: Workplace, ...path: string[]): Promise<string> {
@@ -35,7 +35,7 @@ testInFolder("readLive() leaves out weights that are too many, and says so", asy
 });
 
 testTask("report shows what a run left, from its folder alone, and compares two", async (place) => {
-  await place.succeed("train:residual", `${tinyRun} --out a`);
+  await place.succeed("train:residual", `${tinyRunWithPaths} --out a`);
   await place.succeed("train:base", `${tinyRun} --out b`);
 
   const bins = (await readLossByTime(place.file("a")))!;

@@ -15,6 +15,7 @@ import {
   testTask,
   tinyNetwork,
   tinyRun,
+  tinyRunWithPaths,
   type Workplace,
 } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
@@ -35,7 +36,7 @@ testTask("train validates and draws samples in parts of epochs, apart from each 
 });
 
 testTask("train leaves weights, metrics, pictures and what it ran on", async (place) => {
-  const { stderr } = await place.succeed("train:residual", `${tinyRun} --out run`);
+  const { stderr } = await place.succeed("train:residual", `${tinyRunWithPaths} --out run`);
   assert.match(stderr, /^residual U-Net \[8,16\], [\d,]+ parameters, .*\nrun folder run\n/);
   assert.match(
     stderr,

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
 import { readFlowPaths } from "../../experiments/draw/path_file.ts";
-import { testTask, tinyRun } from "./cli.ts";
+import { testTask, tinyRunWithPaths } from "./cli.ts";
 
 testTask("train needs no labels: its report shows samples without classes", async (place) => {
   for (const name of [IDX_NAMES.trainLabels, IDX_NAMES.testLabels]) {
     await Deno.remove(place.file("data", name));
   }
-  await place.succeed("train:base", `${tinyRun} --max-steps 2 --out run`);
+  await place.succeed("train:base", `${tinyRunWithPaths} --max-steps 2 --out run`);
   const { dataset } = JSON.parse(await Deno.readTextFile(place.file("run", "run.json")));
   assert.equal(dataset.classes, 0);
   const paths = (await readFlowPaths(place.file("run")))!;

@@ -48,7 +48,7 @@ export class WebGpuDevice implements Device {
   private constructor(
     device: GPUDevice,
     info: GPUAdapterInfo,
-    { software, candidate }: { software: boolean; candidate?: string },
+    { software, table, candidate }: { software: boolean; table: boolean; candidate?: string },
   ) {
     const { limits } = device;
     this.#device = device;
@@ -67,7 +67,7 @@ export class WebGpuDevice implements Device {
     this.halfStorage = device.features.has("shader-f16");
     this.#pool = new BufferPool(device);
     this.#queue = new CommandQueue(device);
-    this.#choices = new Choices(this.tuning);
+    this.#choices = new Choices({ ...this.tuning, software: table });
     this.#workspace = new Workspace(this.#pool, this.#choices, this.maxRangeBytes);
     this.#pipelines = new PipelineCache(device, this.#choices, this.#outcomes);
     this.#dispatches = new Dispatches(device, this.#pipelines);
@@ -94,11 +94,12 @@ export class WebGpuDevice implements Device {
    *
    * @param software whether to run the kernels for software adapters or those for GPUs; by default what the adapter is.
    * Both are correct everywhere, and tests run both
+   * @param table the same for the kernels of a call alone, and not for how many parts a step is recorded in
    * @param candidate the way to run every op that has one of this name, unless tuning chose another
    * @throws {DeviceError} if there is no adapter, or it offers no device
    */
   static async open(
-    { software, candidate }: { software?: boolean; candidate?: string } = {},
+    { software, table, candidate }: { software?: boolean; table?: boolean; candidate?: string } = {},
   ): Promise<WebGpuDevice> {
     const adapter = await globalThis.navigator?.gpu?.requestAdapter({ powerPreference: "high-performance" });
     if (!adapter) throw new DeviceError(noAdapter());
@@ -116,6 +117,7 @@ export class WebGpuDevice implements Device {
       });
       return new WebGpuDevice(device, adapter.info, {
         software: software ?? isSoftware(adapter),
+        table: table ?? software ?? isSoftware(adapter),
         ...candidate !== undefined && { candidate },
       });
     } catch (cause) {

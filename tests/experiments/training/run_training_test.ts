@@ -20,7 +20,7 @@ const permissions = { read: true, write: true, env: true } as const;
 /** The settings of a short run in a folder. */
 function configIn(folder: string, values: Partial<TrainingConfig>): TrainingConfig {
   const tiny = { model: "base", filters: [8, 16], tEmb: 8, batchSize: 8, device: "cpu", threads: 1 } as const;
-  const little = { samples: 2, sampleSteps: 2, flowSamples: 1, flowSteps: 3, pathSamples: 4 } as const;
+  const little = { samples: 2, sampleSteps: 2, flowSamples: 1, flowSteps: 3, pathSamples: 0 } as const;
   const rest = { data: `${folder}/data`, sampleEpochs: 0, logEvery: 1, seed: 7, valFraction: 0.1 } as const;
   return trainingConfig({ ...tiny, ...little, ...rest, ...values });
 }
@@ -38,7 +38,7 @@ const trained = (run: string) => Deno.readFile(`${run}/${weightsFile("last")}`);
 
 testInFolder("runTraining() trains without a task, and reports through `say`", async (folder) => {
   const said: string[] = [];
-  const config = configIn(folder, { maxSteps: 4, out: `${folder}/run` });
+  const config = configIn(folder, { maxSteps: 4, pathSamples: 4, out: `${folder}/run` });
   const result = await runTraining(config, { say: (line) => void said.push(line) });
   assert.deepEqual([result.run, result.step, result.interrupted], [`${folder}/run`, 4, false]);
   const metrics = await readMetrics(`${folder}/run/${runFile.metrics}`);
