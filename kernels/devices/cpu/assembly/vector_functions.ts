@@ -1,6 +1,6 @@
 // Functions of four numbers at once.
 
-import { add, at, madd, mul, sub } from "./simd.ts";
+import { add, at, madd, mul, storeFirst, sub } from "./simd.ts";
 
 const HALF = memory.data<f32>([0.5]);
 const ONE = memory.data<f32>([1.0]);
@@ -71,21 +71,23 @@ const SLOPE_Q3 = memory.data<f32>([0.00352264312]);
 const SLOPE_Q4 = memory.data<f32>([0.000192052757]);
 const SLOPE_Q5 = memory.data<f32>([8.92813659e-06]);
 
-/** Phi(x), exactly 0 or 1 far out. */
-function normalCdf(x: v128): v128 {
-  const y = f32x4.pmin(f32x4.pmax(x, at(CDF_START)), at(CDF_END)); // NaN stays
-  const u = mul(y, y);
-  let p = madd(at(CDF_P5), u, at(CDF_P4)), q = madd(at(CDF_Q5), u, at(CDF_Q4));
-  p = madd(p, u, at(CDF_P3)), q = madd(q, u, at(CDF_Q3));
-  p = madd(p, u, at(CDF_P2)), q = madd(q, u, at(CDF_Q2));
-  p = madd(p, u, at(CDF_P1)), q = madd(q, u, at(CDF_Q1));
-  p = madd(p, u, at(CDF_P0)), q = madd(q, u, at(ONE));
-  const odd = f32x4.div(mul(y, p), q);
-  return add(f32x4.pmin(f32x4.pmax(odd, at(MINUS_HALF)), at(HALF)), at(HALF));
-}
-
-export function gelu(x: v128): v128 {
-  return mul(x, normalCdf(x));
+/** y = x Phi(x) of n numbers; Phi is exactly 0 or 1 far out. The constants stay at hand from one vector to the next. */
+export function geluRow(x: usize, y: usize, n: i32): void {
+  const start = at(CDF_START), end = at(CDF_END), half = at(HALF), minusHalf = at(MINUS_HALF), one = at(ONE);
+  const p0 = at(CDF_P0), p1 = at(CDF_P1), p2 = at(CDF_P2), p3 = at(CDF_P3), p4 = at(CDF_P4), p5 = at(CDF_P5);
+  const q1 = at(CDF_Q1), q2 = at(CDF_Q2), q3 = at(CDF_Q3), q4 = at(CDF_Q4), q5 = at(CDF_Q5);
+  for (; n > 0; n -= 4, x += 16, y += 16) {
+    const v = v128.load(x);
+    const w = f32x4.pmin(f32x4.pmax(v, start), end); // NaN stays
+    const u = mul(w, w);
+    let p = madd(p5, u, p4), q = madd(q5, u, q4);
+    p = madd(p, u, p3), q = madd(q, u, q3);
+    p = madd(p, u, p2), q = madd(q, u, q2);
+    p = madd(p, u, p1), q = madd(q, u, q1);
+    p = madd(p, u, p0), q = madd(q, u, one);
+    const odd = f32x4.div(mul(w, p), q);
+    storeFirst(y, mul(v, add(f32x4.pmin(f32x4.pmax(odd, minusHalf), half), half)), n);
+  }
 }
 
 /** The derivative of gelu. */

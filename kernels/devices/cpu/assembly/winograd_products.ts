@@ -48,6 +48,19 @@ export function fourTiles(v: usize, vStep: usize, u: usize, quads: i32, m: usize
   v128.store(m, s3, 48), v128.store(n, t3, 48);
 }
 
+/** The same of one tile, to the bit: for the last one or two of a chunk, since three more would cost as much as four. */
+export function oneTile(v: usize, vStep: usize, u: usize, quads: i32, m: usize, mStep: usize): void {
+  let s = f32x4.splat(0), t = s;
+  for (; quads > 0; quads--, v += vStep, u += 128) {
+    const a = v128.load(v);
+    s = madd(lane0(a), v128.load(u), s), t = madd(lane0(a), v128.load(u, 16), t);
+    s = madd(lane1(a), v128.load(u, 32), s), t = madd(lane1(a), v128.load(u, 48), t);
+    s = madd(lane2(a), v128.load(u, 64), s), t = madd(lane2(a), v128.load(u, 80), t);
+    s = madd(lane3(a), v128.load(u, 96), s), t = madd(lane3(a), v128.load(u, 112), t);
+  }
+  v128.store(m, s), v128.store(m + mStep, t);
+}
+
 /**
  * Four source by eight target channels, summed over tiles: u[c][k] = sum over tiles of v[tile][c] d[tile][k].
  *

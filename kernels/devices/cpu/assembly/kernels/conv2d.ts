@@ -5,7 +5,7 @@ import { directPlane } from "../direct_convolution.ts";
 import { splat } from "../simd.ts";
 import { me } from "../threads.ts";
 import { areUsual, CENTRE, isEven } from "../winograd_range.ts";
-import { fourTiles, TILES } from "../winograd_products.ts";
+import { fourTiles, oneTile, TILES } from "../winograd_products.ts";
 import { clearSourceScratch, sourceScratch, transformSource } from "../winograd_source.ts";
 import { warm } from "../warm.ts";
 import { transformTarget } from "../winograd_target.ts";
@@ -117,9 +117,11 @@ export function winogradConvolve(
         const u = workspace + f * uStep + (<usize> pair) * panel;
         const v = V + f * vStep;
         const m = M + f * mStep + (<usize> (2 * pair)) * row;
-        for (let t = 0; t < count; t += TILES) {
+        let t = 0;
+        for (; t + 2 < count; t += TILES) {
           fourTiles(v + ((<usize> t) << 4), row, u, quadsC, m + ((<usize> t) << 4), row);
         }
+        for (; t < count; t++) oneTile(v + ((<usize> t) << 4), row, u, quadsC, m + ((<usize> t) << 4), row);
       }
     }
     for (let i = 0; i < images; i++) {

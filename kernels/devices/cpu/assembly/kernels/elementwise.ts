@@ -3,7 +3,7 @@
 import { nextTask } from "../call.ts";
 import { Binary, Unary } from "../../elementwise_functions.ts";
 import { add, loadEvery, madd, mul, splat, storeFirst, sub } from "../simd.ts";
-import { exp, gelu, geluSlope, logistic } from "../vector_functions.ts";
+import { exp, geluRow, geluSlope, logistic } from "../vector_functions.ts";
 
 /** Elements of a task. */
 const BLOCK: i32 = 8192;
@@ -15,8 +15,6 @@ function endOf(first: i32, n: i32): i32 {
 
 function valueOf(f: i32, x: v128): v128 {
   switch (f) {
-    case Unary.gelu:
-      return gelu(x);
     case Unary.silu:
       return mul(x, logistic(x));
     case Unary.relu:
@@ -64,6 +62,11 @@ function slopeOf(f: i32, x: v128): v128 {
 /** y = f(x). */
 export function unary(call: usize, x: usize, y: usize, n: i32, f: i32): void {
   for (let i = nextTask(call) * BLOCK; i < n; i = nextTask(call) * BLOCK) {
+    if (f == Unary.gelu) {
+      const first: usize = (<usize> i) << 2;
+      geluRow(x + first, y + first, endOf(i, n) - i);
+      continue;
+    }
     for (let j = i; j < endOf(i, n); j += 4) {
       const at: usize = (<usize> j) << 2;
       storeFirst(y + at, valueOf(f, v128.load(x + at)), n - j);

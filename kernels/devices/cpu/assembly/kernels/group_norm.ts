@@ -1,7 +1,7 @@
 // Group normalisation, alone or followed by GELU. A group of channels of an image is contiguous.
 
 import { nextTask } from "../call.ts";
-import { gelu, geluSlope } from "../vector_functions.ts";
+import { geluRow, geluSlope } from "../vector_functions.ts";
 import { add, madd, mul, splat, storeFirst, sub, total } from "../simd.ts";
 
 /** The first `left` lanes of v, then zeros. */
@@ -56,17 +56,11 @@ export function groupNorm(
       const scale = r * load<f32>(gamma + channel);
       const a = splat(scale), b = splat(load<f32>(beta + channel)), centre = splat(m);
       const at: usize = offset + ((<usize> (c * pixels)) << 2);
-      if (activation) {
-        for (let i = 0; i < pixels; i += 4) {
-          const j: usize = at + ((<usize> i) << 2);
-          storeFirst(y + j, gelu(madd(sub(v128.load(x + j), centre), a, b)), pixels - i);
-        }
-      } else {
-        for (let i = 0; i < pixels; i += 4) {
-          const j: usize = at + ((<usize> i) << 2);
-          storeFirst(y + j, madd(sub(v128.load(x + j), centre), a, b), pixels - i);
-        }
+      for (let i = 0; i < pixels; i += 4) {
+        const j: usize = at + ((<usize> i) << 2);
+        storeFirst(y + j, madd(sub(v128.load(x + j), centre), a, b), pixels - i);
       }
+      if (activation) geluRow(y + at, y + at, pixels);
     }
   }
 }
