@@ -21,20 +21,21 @@ class CpuBuffer implements DeviceBuffer {
   constructor(readonly address: number, readonly bytes: number) {}
 }
 
-/** Calls that touch this many elements, about ten microseconds of work, run on all threads. */
-const heavyElements = 1 << 16;
+/** Ops that touch fewer elements run on one thread: an image of a small network is one task, and waiting takes time, too. */
+const sharedElements = 1 << 16;
 /** Kernel calls that an op may consist of if it is not recorded. */
 const maxEagerCalls = 8;
 
-/** A call of a WebAssembly kernel, and the op that it belongs to. */
+/** A call of a WebAssembly kernel, the op that it belongs to, and whether that runs on one thread. */
 interface LoweredCall {
   readonly op: string;
   readonly call: WasmCall;
+  readonly alone: boolean;
 }
 
 /** A part of a prepared step: a list of kernel calls in memory, or an op that runs as its reference. */
 type Segment =
-  | { readonly program: number; readonly calls: number; readonly heavy: boolean }
+  | { readonly program: number; readonly calls: number; readonly shared: boolean }
   | { readonly reference: KernelCall };
 
 /**
@@ -140,30 +141,28 @@ export class CpuDevice implements Device {
       );
     }
     this.#write(calls, this.#eager);
-    this.#team.run(this.#eager, calls.length, isHeavy([call]));
+    this.#team.run(this.#eager, calls.length, !isSmall(call));
   }
 
   prepare(calls: readonly KernelCall[]): () => void {
     this.#check();
     const segments: Segment[] = [];
     const programs: { address: number; bytes: number }[] = [];
-    let open: { calls: KernelCall[]; lowered: LoweredCall[] } = { calls: [], lowered: [] };
+    let open: LoweredCall[] = [];
     const close = () => {
-      if (open.lowered.length === 0) return;
-      const bytes = open.lowered.length * Layout.callBytes;
+      if (open.length === 0) return;
+      const bytes = open.length * Layout.callBytes;
       const program = this.#memory.allocate(bytes);
       programs.push({ address: program, bytes });
-      this.#write(open.lowered, program);
-      segments.push({ program, calls: open.lowered.length, heavy: isHeavy(open.calls) });
-      open = { calls: [], lowered: [] };
+      this.#write(open, program);
+      segments.push({ program, calls: open.length, shared: open.some(({ alone }) => !alone) });
+      open = [];
     };
     try {
       for (const call of calls) {
         const lowered = this.#lower(call);
-        if (lowered) {
-          open.calls.push(call);
-          open.lowered.push(...lowered);
-        } else {
+        if (lowered) open.push(...lowered);
+        else {
           close();
           segments.push({ reference: call });
         }
@@ -176,7 +175,7 @@ export class CpuDevice implements Device {
     const runAll = () => {
       for (const segment of segments) {
         if ("reference" in segment) this.#runReference(segment.reference);
-        else this.#team.run(segment.program, segment.calls, segment.heavy);
+        else this.#team.run(segment.program, segment.calls, segment.shared);
       }
     };
     const replay = () => {
@@ -245,18 +244,20 @@ export class CpuDevice implements Device {
   }
 
   /** The calls of WebAssembly kernels that an op becomes; undefined if it has none. */
-  #lower({ kernel, ranges, dims }: KernelCall): readonly LoweredCall[] | undefined {
+  #lower(call: KernelCall): readonly LoweredCall[] | undefined {
+    const { kernel, ranges, dims } = call;
     const addresses: Record<string, number> = {};
     kernel.ports.forEach(({ name }, i) => {
       addresses[name] = (ranges[i].buffer as CpuBuffer).address + 4 * ranges[i].offset;
     });
-    return kernel.wasm?.(addresses, dims)?.map((call) => ({ op: kernel.name, call }));
+    const alone = isSmall(call);
+    return kernel.wasm?.(addresses, dims)?.map((call) => ({ op: kernel.name, call, alone }));
   }
 
   /** Writes calls to memory as the kernels read them, and makes the workspace as large as they need. */
   #write(calls: readonly LoweredCall[], program: number): void {
     const at = (i: number) => program + i * Layout.callBytes;
-    calls.forEach(({ call }, i) => writeCall(this.#memory, at(i), call));
+    calls.forEach(({ call, alone }, i) => writeCall(this.#memory, at(i), call, alone));
     const needed = this.#team.workspaceBytes(program, calls.length);
     try {
       this.#workspace.reserve(needed);
@@ -282,8 +283,7 @@ export function checkThreads(threads: number): void {
   );
 }
 
-function isHeavy(calls: readonly KernelCall[]): boolean {
-  let elements = 0;
-  for (const { ranges } of calls) for (const { length } of ranges) elements += length;
-  return elements >= heavyElements;
+/** Whether an op is so little work that sharing it among threads takes longer. */
+function isSmall({ ranges }: KernelCall): boolean {
+  return ranges.reduce((elements, { length }) => elements + length, 0) < sharedElements;
 }

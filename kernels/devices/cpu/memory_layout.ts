@@ -31,8 +31,9 @@ export enum Layout {
   neededBytes = 1856,
   /** Memory below this address belongs to the kernels. */
   reserved = 8192,
-  /** Bytes of a call, and where in it the number of the next task and the arguments begin. */
+  /** Bytes of a call, and where in it are the number of the next task, 1 where one thread runs it alone, and the arguments. */
   callBytes = 128,
   nextTask = 4,
-  words = 8,
+  alone = 8,
+  words = 12,
 }

@@ -55,14 +55,14 @@ export class ThreadTeam {
   /**
    * Runs calls that lie in memory, one after the other.
    *
-   * @param heavy whether they are worth more than one thread
+   * @param shared whether any of them is worth more than one thread
    * @throws {DeviceError} if a kernel trapped, now or before
    */
-  run(program: number, calls: number, heavy: boolean): void {
+  run(program: number, calls: number, shared: boolean): void {
     this.#check();
     this.#worked = true;
     try {
-      if (heavy && this.threads > 1 && this.#ready()) {
+      if (shared && this.threads > 1 && this.#ready()) {
         if (!this.#exports.runTogether(program, calls, this.threads)) this.#fail("a worker stopped");
       } else this.#exports.runAlone(program, calls);
     } catch (error) {
@@ -77,7 +77,7 @@ export class ThreadTeam {
     return this.#exports.workspaceBytes(program, calls, this.threads);
   }
 
-  /** Ends the workers; the next heavy work starts new ones. */
+  /** Ends the workers; the next work for them starts new ones. */
   rest(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;

@@ -36,9 +36,15 @@ const layouts = new Map(
 /**
  * Writes a call to memory as its kernel reads it.
  *
+ * @param alone whether one thread runs it, whatever the team
  * @throws {TypeError} if there is no such kernel, or an argument is missing or not of its type
  */
-export function writeCall(memory: SharedMemory, address: number, { kernel, args }: WasmCall): void {
+export function writeCall(
+  memory: SharedMemory,
+  address: number,
+  { kernel, args }: WasmCall,
+  alone = false,
+): void {
   const layout = layouts.get(kernel);
   if (!layout) {
     throw new TypeError(
@@ -50,6 +56,7 @@ export function writeCall(memory: SharedMemory, address: number, { kernel, args 
   const { opcode, parameters } = layout;
   memory.u32[address / 4] = opcode;
   memory.u32[(address + Layout.nextTask) / 4] = 0;
+  memory.u32[(address + Layout.alone) / 4] = Number(alone);
   parameters.forEach(({ name, isReal }, i) => {
     const value = (args as Readonly<Record<string, number>>)[name];
     if (isReal ? typeof value !== "number" : !Number.isInteger(value)) {

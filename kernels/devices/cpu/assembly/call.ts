@@ -1,14 +1,20 @@
-// A call as the host writes it: opcode, next task, then the arguments of the kernel, one word each.
+// A call as the host writes it: opcode, next task, whether one thread runs it, then the arguments of the kernel, one word each.
 
 import { Layout } from "../memory_layout.ts";
 
 export const CALL_BYTES: usize = Layout.callBytes;
 const NEXT: usize = Layout.nextTask;
+const ALONE: usize = Layout.alone;
 const WORDS: usize = Layout.words;
 
 /** Which kernel runs. */
 export function opcode(call: usize): i32 {
   return load<i32>(call);
+}
+
+/** Whether one thread runs it: it is so little work that sharing it takes longer. */
+export function isAlone(call: usize): bool {
+  return load<i32>(call + ALONE) != 0;
 }
 
 /** An argument that is a whole number. */

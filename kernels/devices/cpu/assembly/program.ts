@@ -1,6 +1,7 @@
-// The entry points. A program is a list of calls that all threads of the team run, with a barrier after each.
+// The entry points. A program is a list of calls. All threads of the team run a call together, or the first runs it alone;
+// they wait for each other wherever more than one takes part before or after.
 
-import { CALL_BYTES, rewind } from "./call.ts";
+import { CALL_BYTES, isAlone, rewind } from "./call.ts";
 import { execute, workspaceOf } from "./dispatch.ts";
 import {
   barrier,
@@ -19,10 +20,15 @@ import {
 /** Runs this thread's share of a program; false if another thread fails. */
 function share(program: usize, calls: i32): bool {
   const end = program + (<usize> calls) * CALL_BYTES;
+  let alone = program < end && isAlone(program);
   for (let call = program; call < end; call += CALL_BYTES) {
-    execute(call);
-    if (!barrier()) return false;
+    if (!alone || me == 0) execute(call);
+    const next = call + CALL_BYTES;
+    // The end counts as work of all: after it, the host may write the next program over this one.
+    const nextAlone = next < end && isAlone(next);
+    if (!(alone && nextAlone) && !barrier()) return false;
     if (me == 0) rewind(call);
+    alone = nextAlone;
   }
   return true;
 }

@@ -8,14 +8,19 @@ import { SharedMemory } from "../../../../kernels/devices/cpu/shared_memory.ts";
 import { ThreadTeam } from "../../../../kernels/devices/cpu/thread_team.ts";
 import { trace } from "../../../../kernels/record/trace.ts";
 import {
+  add,
   conv2d,
   DeviceError,
   full,
+  gelu,
   gradients,
+  multiply,
   randomNormal,
   randomUniform,
   record,
   scope,
+  sum,
+  type Tensor,
   tensor,
   withDevice,
 } from "../../../../kernels/mod.ts";
@@ -120,6 +125,59 @@ Deno.test({
     assert.ok(results[0].losses[7] < results[0].losses[0]);
   },
   sanitizeOps: false, // workers end a moment after close()
+  sanitizeResources: false,
+});
+
+Deno.test({
+  name:
+    "CpuDevice shares large ops among threads and runs small ones on one, in any order, with the same bits",
+  async fn() {
+    const results: Float32Array[][] = [];
+    const started: number[] = [];
+    const { Worker } = globalThis;
+    for (const threads of [1, 2, 5]) {
+      let workers = 0;
+      globalThis.Worker = class extends Worker {
+        constructor(...given: ConstructorParameters<typeof Worker>) {
+          super(...given);
+          workers++;
+        }
+      };
+      try {
+        const device = await CpuDevice.open({ threads });
+        results.push(
+          await withDevice(device, async () => {
+            const w = randomNormal(key(1), [8, 8, 3, 3]), bias = full([8], 0);
+            const convolve = (x: Tensor) => conv2d(x, w, bias, { padding: 1 });
+            const small = randomNormal(key(2), [1, 8, 9, 9]), large = randomNormal(key(3), [8, 8, 28, 28]);
+            const alone = record(() => convolve(convolve(small)));
+            for (let i = 0; i < 20; i++) alone.run();
+            assert.equal(workers, 0, "nothing is worth a second thread");
+            const mixed = record(() => {
+              const a = convolve(small), b = convolve(convolve(a));
+              const c = gelu(convolve(large)), d = sum(multiply(c, convolve(c)));
+              return [add(b, d), add(convolve(convolve(b)), d), gelu(c), convolve(small)];
+            });
+            for (let i = 0; i < 200; i++) mixed.run();
+            // Now that workers are there, programs of small ops come between others.
+            for (let i = 0; i < 200; i++) {
+              mixed.run();
+              alone.run();
+            }
+            return await Promise.all([alone.result, ...mixed.result].map((y) => y.read()));
+          }),
+        );
+        device.close();
+      } finally {
+        globalThis.Worker = Worker;
+      }
+      started.push(workers);
+    }
+    assert.deepEqual(started, [0, 1, 4]);
+    assert.deepEqual(results[1], results[0]);
+    assert.deepEqual(results[2], results[0]);
+  },
+  sanitizeOps: false,
   sanitizeResources: false,
 });
 

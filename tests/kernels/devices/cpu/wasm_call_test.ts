@@ -10,20 +10,19 @@ import "../../../../kernels/mod.ts";
 /** A call as its author may get it wrong. */
 const call = (kernel: string, args: Record<string, number>) => ({ kernel, args }) as unknown as WasmCall;
 
-Deno.test("writeCall() writes the opcode, no task, and arguments in the kernel's order and types", () => {
+Deno.test("writeCall() writes the opcode, no task, who runs it, and arguments in the kernel's order and types", () => {
   const memory = new SharedMemory(Layout.reserved);
   const at = memory.allocate(Layout.callBytes);
   memory.u32.fill(99, at / 4, (at + Layout.callBytes) / 4);
-  writeCall(memory, at, { kernel: "fill", args: { value: 0.5, n: -1, y: 4096 } });
+  const fill = { kernel: "fill", args: { value: 0.5, n: -1, y: 4096 } } as const;
   const opcode = Object.keys(kernelSignatures).indexOf("fill");
-  assert.deepEqual([...memory.u32.subarray(at / 4, at / 4 + 6)], [
-    opcode,
-    0,
-    4096,
-    2 ** 32 - 1,
-    0x3f000000,
-    99,
-  ]);
+  for (const alone of [false, true]) {
+    writeCall(memory, at, fill, alone);
+    const words = [...memory.u32.subarray(at / 4, at / 4 + 7)];
+    assert.deepEqual(words, [opcode, 0, Number(alone), 4096, 2 ** 32 - 1, 0x3f000000, 99]);
+  }
+  writeCall(memory, at, fill);
+  assert.equal(memory.u32[(at + Layout.alone) / 4], 0);
 });
 
 Deno.test("writeCall() refuses an unknown kernel and arguments that are missing or no whole numbers", () => {

@@ -3,7 +3,7 @@
 import { nextTask } from "../call.ts";
 import { directPlane } from "../direct_convolution.ts";
 import { splat } from "../simd.ts";
-import { me } from "../threads.ts";
+import { me, team } from "../threads.ts";
 import { areUsual, CENTRE, isEven } from "../winograd_range.ts";
 import { fourTiles, oneTile, TILES } from "../winograd_products.ts";
 import { clearSourceScratch, sourceScratch, transformSource } from "../winograd_source.ts";
@@ -86,7 +86,8 @@ export function winogradConvolve(
   strideK: usize,
   turned: i32,
 ): void {
-  const chunk = chunkOf(N, C, H, W, K), slots = slotsOf(chunk, H, W);
+  const chunk = min(chunkOf(N, C, H, W, K), (N + team - 1) / team); // so that few images keep all threads at work
+  const slots = slotsOf(chunk, H, W);
   const down = tilesAlong(H), across = tilesAlong(W), tiles = down * across;
   const quadsC = quadsOf(C), quadsK = quadsOf(K), panels = panelsOf(K);
   const panel: usize = (<usize> quadsC) << 7;
