@@ -77,6 +77,7 @@ async function toDataset(name: string, source: string, files: IdxFiles): Promise
     width,
     classes: Math.max(classesOf(train), classesOf(test)),
     digest: await sha256(files.trainImages.bytes),
+    ...files.trainLabels && { labelDigest: await sha256(files.trainLabels.bytes) },
     source,
   };
 }

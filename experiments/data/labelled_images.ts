@@ -21,6 +21,8 @@ export interface Dataset {
   classNames?: readonly string[];
   /** SHA-256 in hex: of the training images' IDX file, unpacked, or of the names and bytes of all PNG files. */
   digest: string;
+  /** SHA-256 in hex of the training labels' IDX file, unpacked; the names of PNG files tell their classes. */
+  labelDigest?: string;
   /** The folder or package that the files come from. */
   source: string;
 }

@@ -79,7 +79,7 @@ export class TrainingLoop implements Disposable {
    */
   async resume(): Promise<number> {
     const { run, data, config } = this.#session;
-    const progress = await restoreRunState(run, this.#trainer, data.digest);
+    const progress = await restoreRunState(run, this.#trainer, data);
     this.#elapsedBefore = progress.elapsedSeconds;
     this.#validation.lowest = progress.bestValLoss ?? Infinity;
     this.#validation.step = progress.validatedStep;
@@ -255,6 +255,7 @@ export class TrainingLoop implements Disposable {
       schedule: this.#schedule.state?.() ?? {},
       recentSteps: this.#losses.recent,
       dataDigest: data.digest,
+      ...network.options.classes && data.labelDigest && { labelDigest: data.labelDigest },
     });
     if (!saved) {
       throw new TrainingError(

@@ -35,6 +35,8 @@ export interface RunProgress {
   readonly recentSteps: RecentSteps;
   /** Digest of the training images. */
   readonly dataDigest: string;
+  /** Digest of the labels that a conditional run learns from; versions before 0.4.1 kept none. */
+  readonly labelDigest?: string | null;
 }
 
 const checks = {
@@ -48,6 +50,7 @@ const checks = {
   schedule: tableOf(anyNumber),
   recentSteps: fieldsOf({ losses: listOf(finiteNumber), gradientNorms: listOf(anyNumber), open: count }),
   dataDigest: text,
+  labelDigest: optional(text),
 };
 
 /** Progress as a line of JSON, in which NaN and infinities are strings. */

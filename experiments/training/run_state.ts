@@ -9,6 +9,7 @@ import {
 } from "../../models/mod.ts";
 import { checkFinite } from "../../models/files/state.ts";
 import type { ImageSource } from "../data/image_source.ts";
+import type { Dataset } from "../data/labelled_images.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile, weightsFile, type WeightsName } from "../run/layout.ts";
 import { readIfThere } from "../run/read_file.ts";
@@ -55,6 +56,7 @@ const wayOn = "take the file from a backup, or train anew";
 /**
  * Restores a trainer to the last checkpoint of a run.
  *
+ * @param data what the run would go on with; its labels count only if it learned from labels
  * @throws {RunError} if the run has no checkpoint, or was trained on other data
  * @throws {SafetensorsError} if the file is damaged
  * @throws {StateError} if it belongs to another network or program, or holds what training never saves
@@ -62,7 +64,7 @@ const wayOn = "take the file from a backup, or train anew";
 export async function restoreRunState(
   run: string,
   trainer: Trainer,
-  dataDigest: string,
+  data: Pick<Dataset, "digest" | "labelDigest">,
 ): Promise<RunProgress> {
   const path = join(run, runFile.state);
   const bytes = await readIfThere(path);
@@ -79,11 +81,7 @@ export async function restoreRunState(
     );
   }
   checkFinite(tensors, path);
-  if (progress.dataDigest !== dataDigest) {
-    throw new RunError(
-      `Cannot resume ${run}: it was trained on other images (digest ${progress.dataDigest.slice(0, 12)}...)`,
-    );
-  }
+  checkSameData(run, progress, data);
   const part = (prefix: string): State =>
     new Map(
       [...tensors].flatMap(([name, value]) => name.startsWith(`${prefix}.`) ? [[name.slice(2), value]] : []),
@@ -91,6 +89,17 @@ export async function restoreRunState(
   const { step } = progress;
   trainer.restore({ step, parameters: part("p"), optimizer: part("o"), ema: part("e") }, path);
   return progress;
+}
+
+function checkSameData(
+  run: string,
+  { dataDigest, labelDigest }: RunProgress,
+  data: Pick<Dataset, "digest" | "labelDigest">,
+): void {
+  const other = (what: string, digest: string) =>
+    new RunError(`Cannot resume ${run}: it was trained on other ${what} (digest ${digest.slice(0, 12)}...)`);
+  if (dataDigest !== data.digest) throw other("images", dataDigest);
+  if (labelDigest && labelDigest !== data.labelDigest) throw other("labels", labelDigest);
 }
 
 /** Writes weights as a checkpoint, see `saveCheckpoint`. @throws {RunError} if it cannot be written */

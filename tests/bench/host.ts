@@ -1,9 +1,9 @@
 /**
  * `deno run tests/bench/host.ts [--json] [--device auto|webgpu|cpu] [--repetitions N] [--steps 200] [--batch 8]`: what a
- * recorded training step of the residual U-Net costs the host, whether memory grows over many steps, and what sampling
- * costs beyond the forward passes that it needs.
+ * recorded training step of the residual U-Net costs the host, how soon a result is read, whether memory grows over many
+ * steps, and what sampling costs beyond the forward passes that it needs.
  */
-import type { Device } from "../../kernels/mod.ts";
+import { type Device, full } from "../../kernels/mod.ts";
 import { commonFlags, count, deviceChoice, flagValues, openDevice } from "./flags.ts";
 import { type Case, forwardPass, nameOf, sampling, training } from "./networks.ts";
 import { Reporter } from "./report.ts";
@@ -57,6 +57,18 @@ async function queueCalls(
   return counts;
 }
 
+/** Milliseconds to read a number that has long been computed. */
+async function readTime(): Promise<number> {
+  const x = full([1], 1);
+  const times: number[] = [];
+  for (let i = 0; i < hostBursts; i++) {
+    const started = performance.now();
+    await x.read();
+    times.push(performance.now() - started);
+  }
+  return median(times);
+}
+
 /** Host time per step and per dispatch, and memory over many steps. */
 async function benchTraining(device: Device, c: Case, steps: number, reporter: Reporter): Promise<void> {
   const { trainer, step } = training(c);
@@ -86,6 +98,7 @@ async function benchTraining(device: Device, c: Case, steps: number, reporter: R
   reporter.fact("allowed: 1 ms and 5 microseconds a dispatch", 1 + 0.005 * calls, "ms a step");
 
   await trainer.losses();
+  reporter.fact("reading a number", await readTime(), "ms");
   const before = [device.allocatedBytes, Deno.memoryUsage().rss];
   await run(steps);
   const after = [device.allocatedBytes, Deno.memoryUsage().rss];

@@ -174,7 +174,7 @@ testNeeding(
         await tryKind(run, "state.safetensors", {
           times: 1500,
           mutate: mutateSafetensors,
-          read: () => restoreRunState(run, trainer, dataset.digest),
+          read: () => restoreRunState(run, trainer, dataset),
         });
       });
       await tryKind(data, "train-images-idx3-ubyte", {

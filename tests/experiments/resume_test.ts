@@ -246,18 +246,34 @@ testTask(
   },
 );
 
-testTask("train --resume refuses other training images, and leaves the run as it is", async (place) => {
+for (
+  const [what, file, flags] of [
+    ["images", IDX_NAMES.trainImages, tinyRun],
+    ["labels", IDX_NAMES.trainLabels, tinyRun.replace("--no-conditional", "--conditional")],
+  ] as const
+) {
+  testTask(`train --resume refuses other training ${what}, and leaves the run as it is`, async (place) => {
+    await place.succeed("train:base", `${flags} --max-steps 2 --out run`);
+    const path = join("data", file);
+    const bytes = await place.read(path);
+    bytes[bytes.length - 1] ^= 1;
+    await Deno.writeFile(place.file(path), bytes);
+    const before = await place.listing();
+    const { code, stderr } = await place.run("train:base", "--resume run --epochs 4");
+    assert.equal(code, 1);
+    const line = new RegExp(
+      `^RunError: Cannot resume run: it was trained on other ${what} \\(digest [0-9a-f]{12}\\.\\.\\.\\)\n$`,
+    );
+    assert.match(stderr, line);
+    assert.deepEqual(await place.listing(), before);
+  });
+}
+
+testTask("train --resume of a run that learns from no labels asks for none", async (place) => {
   await place.succeed("train:base", `${tinyRun} --max-steps 2 --out run`);
-  const path = join("data", IDX_NAMES.trainImages);
-  const bytes = await place.read(path);
+  const path = place.file("data", IDX_NAMES.trainLabels);
+  const bytes = await Deno.readFile(path);
   bytes[bytes.length - 1] ^= 1;
-  await Deno.writeFile(place.file(path), bytes);
-  const before = await place.listing();
-  const { code, stderr } = await place.run("train:base", "--resume run --epochs 4");
-  assert.equal(code, 1);
-  assert.match(
-    stderr,
-    /^RunError: Cannot resume run: it was trained on other images \(digest [0-9a-f]{12}\.\.\.\)\n$/,
-  );
-  assert.deepEqual(await place.listing(), before);
+  await Deno.writeFile(path, bytes);
+  await place.succeed("train:base", "--resume run --max-steps 4");
 });
