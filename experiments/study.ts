@@ -50,7 +50,7 @@ async function run(words: StudyWords, { signal }: Stop): Promise<void> {
   const { study, added, dropped, isKnown } = planned;
   const { unfinished, problems } = await readRecords(study);
   problems.forEach((problem) => say(problem));
-  checkRoom(folder, unfinished, await freeBytesAt(folder));
+  checkRoom(folder, unfinished, await freeBytesAt(folder), study.plan.evaluation.milestones);
   if (words.dryRun) {
     print(dryRun(planned, unfinished, words.jobs));
     const script = unfinished.length > 0 ? launcher.describe?.(study, unfinished, options) : undefined;

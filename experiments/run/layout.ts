@@ -45,6 +45,8 @@ export const runFolder = {
   samples: "samples",
   /** Flows of samples, and paths. */
   flow: "flow",
+  /** Averaged weights on the way, where somebody asked for them. */
+  weights: "weights",
   /** Of a study: the runs nested in it. */
   cells: "cells",
 } as const;
@@ -55,6 +57,11 @@ export type WeightsName = "last" | "best" | "ema" | "early";
 /** The file of weights, e.g. `ema.safetensors`. */
 export function weightsFile(name: WeightsName): string {
   return `${name}.safetensors`;
+}
+
+/** The averaged weights after a step, e.g. `weights/step_000500.safetensors`. */
+export function weightsAtFile(step: number): string {
+  return `${runFolder.weights}/step_${String(step).padStart(6, "0")}.safetensors`;
 }
 
 /** The grid of samples at a step, e.g. `samples/step_000400.png`. */

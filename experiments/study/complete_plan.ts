@@ -4,6 +4,7 @@ import { evaluating } from "../settings/tasks/evaluate.ts";
 import { shared } from "../settings/tasks/shared.ts";
 import { plainSettings } from "./combinations.ts";
 import { plainValue, settingOf } from "./cell_settings.ts";
+import { mostMilestones } from "./milestones.ts";
 import type { Plan, PlannedEvaluation } from "./plan.ts";
 
 /** What a plan says; the rest has the usual values. */
@@ -70,7 +71,12 @@ function checkedSeeds(seeds: readonly number[], name: string): readonly number[]
 }
 
 function checkedEvaluation(evaluation: PlannedEvaluation, name: string): PlannedEvaluation {
-  const { solvers, ...rest } = evaluation;
+  const { solvers, milestones = 0, ...rest } = evaluation;
+  if (milestones > mostMilestones) {
+    throw new ConfigError(
+      `Cannot use ${milestones} milestones in the evaluation of ${name} (expected 0 to ${mostMilestones})`,
+    );
+  }
   for (const [setting, value] of Object.entries(rest)) {
     const row = evaluating.rows[setting as keyof typeof rest];
     accepted<unknown>(row, value, `${setting} ${shownValue(row, value)} in the evaluation of ${name}`);

@@ -3,14 +3,14 @@ import { dirname, resolve } from "node:path";
 import { RunError } from "../run/atomic_write.ts";
 import type { Cell } from "./study.ts";
 
-/** Values kept of each parameter: three files of weights, and a state with weights, their average and two moments. */
-const valuesOfParameter = 7;
+/** Values kept of each parameter: four files of weights, and a state with weights, their average and two moments. */
+const valuesOfParameter = 8;
 /** Pictures, flows, samples beside training images, and the report of a run of 28 x 28 pixels. */
 const picturesBytes = 12 << 20;
 
-/** Bytes that the run of a cell takes, about. */
-export function cellBytes({ parameters }: Pick<Cell, "parameters">): number {
-  return 4 * valuesOfParameter * parameters + picturesBytes;
+/** Bytes that the run of a cell takes, about, with the weights of so many milestones. */
+export function cellBytes({ parameters }: Pick<Cell, "parameters">, milestones = 0): number {
+  return 4 * (valuesOfParameter + milestones) * parameters + picturesBytes;
 }
 
 /**
@@ -18,14 +18,16 @@ export function cellBytes({ parameters }: Pick<Cell, "parameters">): number {
  *
  * @param folder where they go; it need not be there yet
  * @param freeBytes what is free there; undefined where nobody knows, and then nothing is checked
+ * @param milestones at which each keeps its weights
  * @throws {RunError} if there is not
  */
 export function checkRoom(
   folder: string,
   cells: readonly Pick<Cell, "parameters">[],
   freeBytes: number | undefined,
+  milestones = 0,
 ): void {
-  const bytes = cells.reduce((sum, cell) => sum + cellBytes(cell), 0);
+  const bytes = cells.reduce((sum, cell) => sum + cellBytes(cell, milestones), 0);
   if (freeBytes === undefined || bytes <= freeBytes) return;
   throw new RunError(
     `Cannot run ${cells.length} cells in ${folder}: they take about ${gigabytes(bytes)}, and ${

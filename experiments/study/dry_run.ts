@@ -10,6 +10,7 @@ export function dryRun(
   unfinished: readonly Cell[],
   jobs: number,
 ): string {
+  const { milestones } = study.plan.evaluation;
   const head = ["cell", "filters", "parameters", "multiply-adds", "steps", "training", "disk", ""];
   const isNew = (cell: Cell) => added.some(({ id }) => id === cell.id);
   const rows = study.cells.map((cell) => [
@@ -19,13 +20,13 @@ export function dryRun(
     cell.multiplyAdds.toLocaleString("en"),
     String(cell.steps),
     cell.secondsPerStep === undefined ? "" : clock(cell.steps * cell.secondsPerStep),
-    gigabytes(cellBytes(cell)),
+    gigabytes(cellBytes(cell, milestones)),
     !unfinished.includes(cell) ? "finished" : isKnown && isNew(cell) ? "added" : "",
   ]);
   const seconds = unfinished.reduce((sum, { steps, secondsPerStep = 0 }) => sum + steps * secondsPerStep, 0);
   const isTimed = unfinished.some(({ secondsPerStep }) => secondsPerStep !== undefined);
   const time = isTimed ? `${clock(seconds / jobs)} of training by ${jobs} at once, then evaluations; ` : "";
-  const bytes = unfinished.reduce((sum, cell) => sum + cellBytes(cell), 0);
+  const bytes = unfinished.reduce((sum, cell) => sum + cellBytes(cell, milestones), 0);
   return [
     textTable([head, ...rows], (column) => column > 1 && column < 7),
     ...dropped.length > 0

@@ -14,6 +14,7 @@ import { lockRun } from "../run/run_lock.ts";
 import { evaluating } from "../settings/tasks/evaluate.ts";
 import { readConfig } from "../settings/tasks/train_config.ts";
 import { isMeasured } from "../training/is_complete.ts";
+import { measureMilestones, type Milestone } from "./measure_milestones.ts";
 import type { PlannedEvaluation } from "./plan.ts";
 import type { CellOptions } from "./train_cell.ts";
 
@@ -21,18 +22,21 @@ import type { CellOptions } from "./train_cell.ts";
 export interface CellMeasures {
   readonly evaluation: Evaluation;
   readonly costs: readonly SolverCost[];
+  readonly milestones: readonly Milestone[];
 }
 
 /**
  * Evaluates the run of a cell as its plan says, and writes what `deno task evaluate` and `deno task solvers` write. What
  * an earlier session measured is kept.
  *
+ * @param steps of its training after which it is measured, too
  * @returns undefined if it was stopped
  * @throws as `evaluate` and `compareSolvers`
  */
 export async function evaluateCell(
   run: string,
   planned: PlannedEvaluation,
+  steps: readonly number[],
   { signal, say, terminal, device }: CellOptions,
 ): Promise<CellMeasures | undefined> {
   using _ = await lockRun(run);
@@ -52,13 +56,19 @@ export async function evaluateCell(
     })
     : [];
   if (!costs) return undefined;
+  const { count, seed, guidance } = options;
+  const solver = planned.solver ?? subject.drawnBy!; // a run says how it draws
+  const milestones = judge
+    ? await measureMilestones(run, subject, judge, steps, solver, { count, seed, guidance, signal })
+    : [];
+  if (!milestones) return undefined;
   await report.write({ run, config: readConfig(run) });
-  return { evaluation, costs };
+  return { evaluation, costs, milestones };
 }
 
 /** The options of the evaluate task that a plan stands for. */
 export function optionsOf(
-  { solvers: _, guidance, ...planned }: PlannedEvaluation,
+  { solvers: _, milestones: __, guidance, ...planned }: PlannedEvaluation,
   subject: Subject,
 ): EvaluationOptions {
   // A network that cannot be guided is drawn from without guidance anyway.

@@ -27,6 +27,8 @@ export interface PlannedEvaluation {
   readonly courseImages: number;
   /** Test images whose bits per dimension are measured. */
   readonly bitsImages: number;
+  /** How often the Fréchet distance is measured on the way: after a half of the training, a quarter and so on; 0 without. */
+  readonly milestones?: number;
   /** Solvers that each network is sampled with besides, as `solverSpec` reads them. */
   readonly solvers: readonly string[];
 }

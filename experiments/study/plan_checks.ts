@@ -38,7 +38,8 @@ const evaluation: Readonly<Record<keyof PlannedEvaluation, FieldCheck>> = {
     solver: optional(text),
     guidance: optional(finiteNumber),
   },
-  ...{ courseImages: optional(count), bitsImages: optional(count), solvers: optional(listOf(text)) },
+  ...{ courseImages: optional(count), bitsImages: optional(count), milestones: optional(count) },
+  solvers: optional(listOf(text)),
 };
 
 const evaluationFields: FieldCheck = {

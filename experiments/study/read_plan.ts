@@ -66,7 +66,7 @@ export async function readPlan(path: string): Promise<GivenPlan> {
 
 /** A plan with what the flags say instead. */
 function changed(plan: GivenPlan, words: StudyWords): GivenPlan {
-  const { preset, grid, fixed, seeds, steps, minutes, count, guidance, solvers } = words;
+  const { preset, grid, fixed, seeds, steps, minutes, count, guidance, milestones, solvers } = words;
   return {
     ...plan,
     ...preset !== null && { preset },
@@ -79,6 +79,7 @@ function changed(plan: GivenPlan, words: StudyWords): GivenPlan {
       ...plan.evaluation,
       ...count !== null && { count },
       ...guidance !== null && { guidance },
+      ...milestones !== null && { milestones },
       ...solvers !== null &&
         { solvers: solvers.split(";").map((spec) => spec.trim()).filter((spec) => spec !== "") },
     },

@@ -38,7 +38,7 @@ export interface StudyRecord {
     readonly frechet: number;
     readonly recognised: number;
   }[];
-  /** Quality on the way, where it was measured. */
+  /** Quality at the milestones of the training and at its end, where the plan asks for milestones. */
   readonly course?: readonly {
     readonly images: number;
     readonly seconds: number;

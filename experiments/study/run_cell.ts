@@ -1,10 +1,11 @@
 import { join } from "node:path";
 import { runFile } from "../run/layout.ts";
-import { readMetrics } from "../run/metrics_log.ts";
+import { type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { readConfig } from "../settings/tasks/train_config.ts";
 import { sendCell } from "./study_tracking.ts";
 import { tryLockCell } from "./cell_lock.ts";
 import { type CellMeasures, evaluateCell } from "./evaluate_cell.ts";
+import { milestonesOf } from "./milestones.ts";
 import { readStudyRecord, type StudyRecord, writeStudyRecord } from "./record.ts";
 import { type Cell, cellFolder, type Study } from "./study.ts";
 import { type CellOptions, trainCell } from "./train_cell.ts";
@@ -33,7 +34,9 @@ export async function runCell(study: Study, cell: Cell, options: CellOptions): P
   if (!await readStudyRecord(folder)) {
     const signal = AbortSignal.any([options.signal, lock.lost]);
     if (!await trainCell(study, cell, { ...options, signal })) return "stopped";
-    const measures = await evaluateCell(folder, study.plan.evaluation, { ...options, signal });
+    const { evaluation } = study.plan;
+    const milestones = milestonesOf(cell.steps, evaluation.milestones);
+    const measures = await evaluateCell(folder, evaluation, milestones, { ...options, signal });
     if (!measures) return "stopped";
     await writeStudyRecord(folder, await recordOf(folder, cell, measures));
   }
@@ -44,13 +47,14 @@ export async function runCell(study: Study, cell: Cell, options: CellOptions): P
 async function recordOf(
   folder: string,
   { id, settings, seed, steps, parameters, multiplyAdds }: Cell,
-  { evaluation: { figures }, costs }: CellMeasures,
+  { evaluation: { figures }, costs, milestones }: CellMeasures,
 ): Promise<StudyRecord> {
   const metrics = await readMetrics(join(folder, runFile.metrics));
-  const seconds = metrics.reduce((most, line) => Math.max(most, Number(line.elapsed_seconds ?? 0)), 0);
+  const seconds = secondsUntil(Infinity, metrics);
+  const { batchSize } = readConfig(folder);
+  const images = steps * batchSize;
   return {
-    ...{ cell: id, settings, seed, parameters, multiplyAdds, seconds },
-    images: steps * readConfig(folder).batchSize,
+    ...{ cell: id, settings, seed, parameters, multiplyAdds, seconds, images },
     figures: Object.fromEntries(Object.entries(figures).map(([name, { value }]) => [name, value])),
     ...costs.length > 0 && {
       costs: costs.map(({ spec, evaluations, frechet, confident }) => ({
@@ -58,5 +62,23 @@ async function recordOf(
         ...{ solver: spec, frechet: frechet.value, recognised: confident.value },
       })),
     },
+    ...milestones.length > 0 && figures.frechet && {
+      course: [
+        ...milestones.map(({ step, frechet }) => ({
+          images: step * batchSize,
+          seconds: secondsUntil(step, metrics),
+          frechet,
+        })),
+        { images, seconds, frechet: figures.frechet.value },
+      ],
+    },
   };
+}
+
+/** Seconds of training until a step: those of the last line that was logged by then. */
+function secondsUntil(step: number, metrics: readonly Metrics[]): number {
+  return metrics.reduce(
+    (most, line) => line.step <= step ? Math.max(most, Number(line.elapsed_seconds ?? 0)) : most,
+    0,
+  );
 }

@@ -1,4 +1,5 @@
 import { launchers } from "./launch/launchers.ts";
+import { mostMilestones } from "./milestones.ts";
 import { planNames, plans } from "./plans/plans.ts";
 import { anyOf, choice, integer, number, optional, path, text, toggle } from "../settings/kinds.ts";
 import { ConfigError, flagOf, type Values } from "../settings/setting.ts";
@@ -30,6 +31,10 @@ export const studying = defineSettings({
     ...evaluating.rows.guidance,
     doc: "guidance of evaluations by the class, 1 = none (else the plan's, else the preset's)",
   }),
+  milestones: optional(integer({
+    doc: "how often quality is measured on the way: after 1/2 of the training, 1/4, ... (else the plan's)",
+    max: mostMilestones,
+  })),
   solvers: optional(text({
     doc: "solvers that each network is sampled with besides (else the plan's)",
     hint: "SPEC;...",

@@ -9,6 +9,7 @@ import { readRecord, writeRecord } from "../tracking/record.ts";
 import { isComplete } from "../training/is_complete.ts";
 import { runTraining } from "../training/run_training.ts";
 import { configOf } from "./cell_settings.ts";
+import { milestonesOf } from "./milestones.ts";
 import { type Cell, cellFolder, type Study, trainedSettings } from "./study.ts";
 
 /** What the run of a cell needs besides the study. */
@@ -49,6 +50,7 @@ export async function trainCell(study: Study, cell: Cell, options: CellOptions):
   };
   const { interrupted } = await runTraining(config, {
     ...{ device, signal, say },
+    keepAt: milestonesOf(steps, study.plan.evaluation.milestones),
     ...terminal && { terminal },
   });
   return !interrupted;

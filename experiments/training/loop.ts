@@ -10,6 +10,7 @@ import { objectiveOf } from "../settings/tasks/objective.ts";
 import type { Tracker } from "../tracking/tracker.ts";
 import { EarlyWeights } from "./early_weights.ts";
 import { isComplete, isMeasured } from "./is_complete.ts";
+import { KeptWeights } from "./kept_weights.ts";
 import { LossLog } from "./loss_log.ts";
 import { PairedBatches } from "./paired_batches.ts";
 import { restoreRunState, saveRun, saveWeights } from "./run_state.ts";
@@ -32,6 +33,7 @@ export class TrainingLoop implements Disposable {
   readonly #validation: Validation;
   readonly #grids: SampleGrids;
   readonly #early: EarlyWeights;
+  readonly #kept: KeptWeights;
   #totalSteps: number;
   #tracker!: Tracker;
   #elapsedBefore = 0;
@@ -50,6 +52,7 @@ export class TrainingLoop implements Disposable {
     this.#validation = new Validation(network.averaged, source, config, validation);
     this.#grids = new SampleGrids(network.averaged, source, config);
     this.#early = new EarlyWeights(session);
+    this.#kept = new KeptWeights(session);
     const byEpochs = config.epochs > 0 ? this.#order.stepsFor(config.epochs) : Infinity;
     this.#totalSteps = Math.min(byEpochs, config.maxSteps > 0 ? config.maxSteps : Infinity);
   }
@@ -150,6 +153,7 @@ export class TrainingLoop implements Disposable {
       burst = Math.min(Math.max(Math.floor(burstMs / msPerStep), 1), Trainer.maxOpenLosses / 2);
       const isOver = (epochs: number) => this.#order.endsWithin(from, trainer.step, epochs);
       if (trainer.step === this.#early.stepOf(this.#totalSteps)) await this.#early.keep();
+      await this.#kept.keep(trainer.step);
       if (isOver(config.valEpochs)) await this.#validate();
       if (isOver(config.sampleEpochs)) await this.#logGrid();
       if (isOver(1) || performance.now() - this.#savedMs > config.checkpointMinutes * 60e3) {
@@ -183,7 +187,10 @@ export class TrainingLoop implements Disposable {
     const trainer = this.#trainer;
     const from = trainer.step;
     const intervals = [1, config.valEpochs, config.sampleEpochs];
-    const events = intervals.map((epochs) => this.#order.endAfter(from, epochs));
+    const events = [
+      ...intervals.map((epochs) => this.#order.endAfter(from, epochs)),
+      this.#kept.next(from),
+    ];
     const early = this.#early.stepOf(this.#totalSteps);
     const end = Math.min(from + count, this.#totalSteps, ...from < early ? [early] : [], ...events);
     const learningRates: number[] = [];

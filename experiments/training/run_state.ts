@@ -102,17 +102,24 @@ function checkSameData(
   if (labelDigest && labelDigest !== data.labelDigest) throw other("labels", labelDigest);
 }
 
-/** Writes weights as a checkpoint, see `saveCheckpoint`. @throws {RunError} if it cannot be written */
+/** Writes weights of a run as a checkpoint, see `saveCheckpoint`. @throws {RunError} if it cannot be written */
 export async function saveWeights(
   run: string,
   name: WeightsName,
+  network: Network,
+  source: ImageSource,
+  weights: State,
+): Promise<void> {
+  await saveWeightsTo(join(run, weightsFile(name)), network, source, weights);
+}
+
+/** Writes weights as a checkpoint to a path. @throws {RunError} if it cannot be written */
+export async function saveWeightsTo(
+  path: string,
   { model, options }: Network,
   source: ImageSource,
   weights: State,
 ): Promise<void> {
   const info = { config: options, ...source.info };
-  await writeAtomic(
-    join(run, weightsFile(name)),
-    await saveCheckpoint(model, info, weights),
-  );
+  await writeAtomic(path, await saveCheckpoint(model, info, weights));
 }

@@ -40,6 +40,8 @@ export interface RunOptions {
   readonly startedAt?: Date;
   /** The lock of the run to resume, if the caller holds it. The caller releases it. */
   readonly lock?: RunLock;
+  /** Steps after which the averaged weights are kept, as `weights/step_000500.safetensors`. */
+  readonly keepAt?: readonly number[];
 }
 
 /** Result of a training run. */
@@ -93,7 +95,10 @@ async function trainOn(device: Device, given: TrainingConfig, options: RunOption
   const run = config.resume ??
     await createRunFolder({ name: config.name ?? config.model, out: config.out, startedAt });
   const lock = resumed ?? own.use(await lockRun(run));
-  using loop = new TrainingLoop({ config, run, data, images, network, source, signal, say });
+  using loop = new TrainingLoop({
+    ...{ config, run, data, images, network, source, signal, say },
+    keepAt: options.keepAt ?? [],
+  });
   const resumedAt = resumed ? await loop.resume() : undefined;
   if (resumed) await removeLeftovers(resumed);
   let bar: ProgressBar | undefined;

@@ -13,6 +13,8 @@ export interface TrainingSession {
   readonly images: ImageSplit;
   readonly network: Network;
   readonly source: ImageSource;
+  /** Steps after which the averaged weights are kept. */
+  readonly keepAt: readonly number[];
   /** Saves and ends the session early. */
   readonly signal: AbortSignal;
   /** Called with lines for the user. */

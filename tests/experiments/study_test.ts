@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { StudyRecord } from "../../experiments/study/record.ts";
 import { studying } from "../../experiments/study/study_words.ts";
 import { type Ended, ended, testTask, type Workplace } from "./cli.ts";
 import { testRefusals } from "./refusals.ts";
@@ -8,13 +9,13 @@ const cells = ["base-s1", "residual-s1", "base-s2", "residual-s2"];
 const quickly = "--device cpu --threads 1";
 
 /** Records without what depends on the clock. */
-async function recordsOf(place: Workplace, study: string): Promise<Record<string, unknown>[]> {
+async function recordsOf(place: Workplace, study: string) {
   return await Promise.all(cells.map(async (cell) => {
-    const { seconds, ...record } = JSON.parse(
-      await Deno.readTextFile(place.file(study, "cells", cell, "cell.json")),
-    );
+    const text = await Deno.readTextFile(place.file(study, "cells", cell, "cell.json"));
+    const { seconds, course = [], ...record }: StudyRecord = JSON.parse(text);
     assert.ok(seconds > 0);
-    return record;
+    assert.ok(course.every((point) => point.seconds >= 0 && point.seconds <= seconds));
+    return { ...record, course: course.map(({ images, frechet }) => ({ images, frechet })) };
   }));
 }
 
@@ -42,12 +43,17 @@ testTask(
   "study trains and evaluates every cell, whatever jobs and threads, and repeats none",
   async (place) => {
     await makePlan(place, {
-      evaluation: { ...tinyPlan.evaluation, solvers: ["euler:steps=2", "heun:steps=1"] },
+      evaluation: { ...tinyPlan.evaluation, milestones: 1, solvers: ["euler:steps=2", "heun:steps=1"] },
     });
     const { stderr } = await place.succeed("study", `plan.json --out one ${quickly} --jobs 2`);
     assert.match(stderr, /4\/4 cells .* elapsed/);
     await place.succeed("study", "plan.json --out two --device cpu --threads 2");
     const records = await recordsOf(place, "one");
+    for (const { course, images, figures } of records) {
+      assert.deepEqual(course.map(({ images }) => images), [24, 48]);
+      assert.equal(course[1].frechet, figures.frechet);
+      assert.ok(course[0].frechet > 0 && course[0].frechet !== course[1].frechet && images === 48);
+    }
     assert.deepEqual(records, await recordsOf(place, "two"));
 
     const { settings, seed, images, figures, costs, parameters } = JSON.parse(JSON.stringify(records[3]));

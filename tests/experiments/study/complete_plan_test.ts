@@ -43,6 +43,10 @@ const refusals: Record<string, [Partial<GivenPlan>, RegExp]> = {
     { evaluation: { solvers: ["hein:steps=2"] } },
     /^Cannot use the solver "hein:steps=2": expected .* \(did you mean heun\?\)$/,
   ],
+  "too many milestones": [
+    { evaluation: { milestones: 21 } },
+    /^Cannot use 21 milestones in the evaluation of mine \(expected 0 to 20\)$/,
+  ],
   "too few samples for an evaluation": [
     { evaluation: { count: 1 } },
     /^Cannot use count 1 in the evaluation of mine: expected a whole number of at least 2 and of at most 100000$/,

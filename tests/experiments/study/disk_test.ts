@@ -7,10 +7,11 @@ Deno.test("checkRoom() refuses cells that the disk has no room for, in one line"
   const bytes = cellBytes(cells[0]) + cellBytes(cells[1]);
   checkRoom("study", cells, bytes);
   checkRoom("study", cells, undefined);
+  assert.throws(() => checkRoom("study", cells, bytes, 1), { name: "RunError" }, "weights of a milestone");
   assert.throws(() => checkRoom("study", cells, bytes - 1), {
     name: "RunError",
     message:
-      "Cannot run 2 cells in study: they take about 6.5 GiB, and 6.5 GiB are free there (expected more room, " +
+      "Cannot run 2 cells in study: they take about 7.5 GiB, and 7.5 GiB are free there (expected more room, " +
       "or --out on another disk)",
   });
 });

@@ -11,7 +11,16 @@ const found = (argv: readonly string[], root?: string) => findPlan(parseStudyWor
 Deno.test("findPlan() takes a plan of the repository, and changes it by the flags", async () => {
   const { plan, folder } = await found([
     ...["networks", "--fixed", "filters=8,16,32;tEmb=32", "--seeds", "2", "--steps", "600", "--count", "500"],
-    ...["--guidance", "1", "--solvers", "euler:steps=4; heun:steps=2", "--preset", "standard"],
+    ...[
+      "--guidance",
+      "1",
+      "--milestones",
+      "2",
+      "--solvers",
+      "euler:steps=4; heun:steps=2",
+      "--preset",
+      "standard",
+    ],
   ]);
   assert.equal(folder, undefined);
   assert.deepEqual(plan.grid, { model: ["base", "residual"], attn: [false, true] });
@@ -19,8 +28,8 @@ Deno.test("findPlan() takes a plan of the repository, and changes it by the flag
   assert.deepEqual([plan.name, plan.preset, plan.seeds, plan.budget], ["networks", "standard", [1, 2], {
     steps: 600,
   }]);
-  const { count, guidance, solvers } = plan.evaluation;
-  assert.deepEqual([count, guidance, solvers], [500, 1, ["euler:steps=4", "heun:steps=2"]]);
+  const { count, guidance, milestones, solvers } = plan.evaluation;
+  assert.deepEqual([count, guidance, milestones, solvers], [500, 1, 2, ["euler:steps=4", "heun:steps=2"]]);
 });
 
 Deno.test("findPlan() makes a plan of flags", async () => {

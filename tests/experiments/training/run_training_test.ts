@@ -3,7 +3,7 @@ import { init } from "../../../kernels/mod.ts";
 import { loadCheckpoint } from "../../../models/mod.ts";
 import { completeArtifacts } from "../../../experiments/artifacts/artifacts.ts";
 import { isLocked, lockRun } from "../../../experiments/run/run_lock.ts";
-import { runFile, weightsFile } from "../../../experiments/run/layout.ts";
+import { runFile, weightsAtFile, weightsFile } from "../../../experiments/run/layout.ts";
 import { readMetrics } from "../../../experiments/run/metrics_log.ts";
 import {
   readConfig,
@@ -47,6 +47,23 @@ testInFolder("runTraining() trains without a task, and reports through `say`", a
   assert.match(said[1], /^data: 96 images of 12 x 12 to train and 24 to test, 10 classes$/);
   assert.equal(said[2], "Measuring the test loss and drawing");
 });
+
+testInFolder(
+  "runTraining() keeps the weights of the steps that it is asked to, and trains as without",
+  async (folder) => {
+    const make = (name: string, maxSteps: number) =>
+      configIn(folder, { maxSteps, schedule: "constant", ema: 0.9, out: `${folder}/${name}` });
+    const { run } = await runTraining(make("kept", 7), { keepAt: [3, 5, 90] });
+    await runTraining(make("plain", 7));
+    assert.deepEqual(await trained(run), await trained(`${folder}/plain`));
+    const names = await Array.fromAsync(Deno.readDir(`${run}/weights`), ({ name }) => name);
+    assert.deepEqual(names.sort(), ["step_000003.safetensors", "step_000005.safetensors"]);
+    await runTraining(make("short", 5));
+    const kept = await Deno.readFile(`${run}/${weightsAtFile(5)}`);
+    assert.deepEqual(kept, await Deno.readFile(`${folder}/short/${weightsFile("ema")}`));
+    await assert.rejects(Deno.stat(`${folder}/plain/weights`), Deno.errors.NotFound);
+  },
+);
 
 testInFolder("runTraining() uses the caller's device and does not close it", async (folder) => {
   const device = await init({ device: "cpu", threads: 1 });

@@ -1,0 +1,39 @@
+/** A whole training step of a small network, for tests of the device. */
+
+import { gradients, randomNormal, randomUniform, tensor } from "../../../../kernels/mod.ts";
+import {
+  Ema,
+  flatten,
+  flowMatchingLoss,
+  type Model,
+  namedParameters,
+  optimizer,
+} from "../../../../models/mod.ts";
+
+/** A key of random numbers, one a stream. */
+export const key = (stream: number) => tensor(Uint32Array.of(46020, stream, 0));
+
+/** A complete training step: noise, times, loss, gradients, clipping, update and averaged weights. */
+export function trainingStep(
+  model: Model,
+  [N, C, H, W]: readonly number[],
+  name: Parameters<typeof optimizer>[0] = "adamw",
+) {
+  const parameters = namedParameters(model);
+  const flat = flatten(parameters);
+  const rule = optimizer(name, flat, { learningRate: 1e-3, clip: 1 });
+  const ema = new Ema(flat, { decay: 0.9 });
+  const x1 = randomNormal(key(0), [N, C, H, W]);
+  const keys = [key(1), key(2)];
+  const work = () => {
+    const loss = flowMatchingLoss(model, randomNormal(keys[0], x1.shape), x1, randomUniform(keys[1], [N]));
+    rule.update(gradients(loss, [...parameters.values()]));
+    ema.update();
+    return loss;
+  };
+  const before = () => {
+    rule.beforeStep(1e-3);
+    ema.beforeStep();
+  };
+  return { work, before, flat };
+}
