@@ -3,7 +3,7 @@ import { sha256 } from "../../experiments/data/mnist.ts";
 import { judging } from "../../experiments/settings/tasks/judge.ts";
 import { init } from "../../kernels/mod.ts";
 import { loadJudge } from "../../models/mod.ts";
-import { assertHelp, testTask } from "./cli.ts";
+import { assertHelp, oneThread, testTask } from "./cli.ts";
 import { testRefusals } from "./refusals.ts";
 
 testTask("judge trains a judge, prints what it is worth, and repeats itself", async (place) => {
@@ -34,7 +34,7 @@ testTask("judge --help lists every flag with its default", async (place) => {
 for (const [signal, exitCode] of Object.entries({ SIGINT: 130, SIGTERM: 143 } as const)) {
   testTask(`judge leaves nothing behind at ${signal}`, async (place) => {
     const before = await place.listing();
-    const process = place.start("judge", "--data data --device cpu --steps 1000000");
+    const process = place.start("judge", `--data data ${oneThread} --steps 1000000`);
     let stderr = "";
     for await (const text of process.stderr.pipeThrough(new TextDecoderStream())) {
       stderr += text;
