@@ -108,13 +108,14 @@ export function dispatchSource(kernels: readonly KernelSource[]): string {
   return `// Made by \`deno task build:wasm\` from kernels/; do not edit.
 // deno-fmt-ignore-file
 
-import { integer, opcode, pointer, real } from "./call.ts";
+import { integer, isAlone, opcode, pointer, real } from "./call.ts";
 ${imports.join("\n")}
-import { team } from "./threads.ts";
+import { me, team } from "./threads.ts";
 import { claimWorkspace } from "./workspace.ts";
 
-/** Runs the kernel of a call. */
+/** Runs the kernel of a call, or nothing where the first thread runs it alone. */
 export function execute(call: usize): void {
+  if (me != 0 && isAlone(call)) return;
   switch (opcode(call)) {
     ${runs.join("\n    ")}
     default: unreachable();

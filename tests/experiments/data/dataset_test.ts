@@ -52,6 +52,7 @@ testNeeding(READ_WRITE, "loadDataset() reads a folder of images of any size", as
       width: 5,
       classes: 3,
       digest: await sha256(countingImages(3, 4, 5)),
+      labelDigest: await sha256(countingLabels(3)),
       source: folder,
     });
     assert.deepEqual([train.count, train.images.length, [...train.labels!]], [3, 60, [0, 1, 2]]);

@@ -31,6 +31,7 @@ testUnless(
       width: 28,
       classes: 10,
       digest: "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+      labelDigest: "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
       source: "deb:dataset-fashion-mnist",
     });
     assert.deepEqual([train.count, train.images.length, train.labels!.length], [60_000, 47_040_000, 60_000]);

@@ -1,7 +1,7 @@
 // Made by `deno task build:wasm` from kernels/; do not edit.
 // deno-fmt-ignore-file
 
-import { integer, opcode, pointer, real } from "./call.ts";
+import { integer, isAlone, opcode, pointer, real } from "./call.ts";
 import { winogradWeights, winogradWeightsWorkspace } from "./kernels/conv2d.ts";
 import { winogradConvolve, winogradConvolveWorkspace } from "./kernels/conv2d.ts";
 import { winogradGradientParts, winogradGradientPartsWorkspace } from "./kernels/conv2d_gradient.ts";
@@ -43,11 +43,12 @@ import { maxPool2dGradient } from "./kernels/resample.ts";
 import { resizeBilinear } from "./kernels/resample.ts";
 import { resizeBilinearGradient } from "./kernels/resample.ts";
 import { ternary } from "./kernels/ternary.ts";
-import { team } from "./threads.ts";
+import { me, team } from "./threads.ts";
 import { claimWorkspace } from "./workspace.ts";
 
-/** Runs the kernel of a call. */
+/** Runs the kernel of a call, or nothing where the first thread runs it alone. */
 export function execute(call: usize): void {
+  if (me != 0 && isAlone(call)) return;
   switch (opcode(call)) {
     case 0: return winogradWeights(call, claimWorkspace(call, winogradWeightsWorkspace(integer(call, 1), integer(call, 2))), pointer(call, 0), integer(call, 1), integer(call, 2), pointer(call, 3), pointer(call, 4), integer(call, 5));
     case 1: return winogradConvolve(call, claimWorkspace(call, winogradConvolveWorkspace(integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 8), team)), pointer(call, 0), pointer(call, 1), pointer(call, 2), pointer(call, 3), integer(call, 4), integer(call, 5), integer(call, 6), integer(call, 7), integer(call, 8), integer(call, 9), pointer(call, 10), pointer(call, 11), pointer(call, 12), integer(call, 13));

@@ -17,18 +17,21 @@ import {
   TEAM,
 } from "./threads.ts";
 
-/** Runs this thread's share of a program; false if another thread fails. */
+/**
+ * Runs this thread's share of a program; false if another thread fails.
+ *
+ * Nothing of a call is read before `execute`: a program may lie in memory that has just grown, and engines tell other threads
+ * so when they next enter a function.
+ */
 function share(program: usize, calls: i32): bool {
   const end = program + (<usize> calls) * CALL_BYTES;
-  let alone = program < end && isAlone(program);
   for (let call = program; call < end; call += CALL_BYTES) {
-    if (!alone || me == 0) execute(call);
+    execute(call);
     const next = call + CALL_BYTES;
     // The end counts as work of all: after it, the host may write the next program over this one.
-    const nextAlone = next < end && isAlone(next);
-    if (!(alone && nextAlone) && !barrier()) return false;
+    const goesOn = next < end && isAlone(call) && isAlone(next);
+    if (!goesOn && !barrier()) return false;
     if (me == 0) rewind(call);
-    alone = nextAlone;
   }
   return true;
 }

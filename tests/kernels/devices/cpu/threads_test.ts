@@ -105,6 +105,28 @@ Deno.test({
 });
 
 Deno.test({
+  name: "CpuDevice's threads reach memory that has just grown, the list of calls in it first of all",
+  async fn() {
+    const device = await CpuDevice.open({ threads: 3 });
+    await withDevice(device, async () => {
+      const w = full([16, 16, 3, 3], 0.1), bias = full([16], 0);
+      const kept: unknown[] = []; // so that nothing is used again
+      for (let i = 0; i < 150; i++) {
+        const x = full([4, 16, 28, 28], 1);
+        const step = record(() => conv2d(x, w, bias, { padding: 1 }));
+        kept.push(x, step);
+        for (let k = 0; k <= i % 3; k++) step.run();
+        if (i % 10 === 0) await new Promise((resolve) => setTimeout(resolve, i % 4)); // workers spin, or sleep
+      }
+      assert.ok(device.allocatedBytes > 50e6 && kept.length === 300);
+    });
+    device.close();
+  },
+  sanitizeOps: false,
+  sanitizeResources: false,
+});
+
+Deno.test({
   name: "CpuDevice.rest() is safe between any two steps",
   async fn() {
     const device = await CpuDevice.open({ threads: 3 });
