@@ -160,9 +160,10 @@ testTask("train --resume writes the report that a full disk left out", async (pl
 });
 
 testTask("train quits at once at the second Ctrl-C", async (place) => {
-  // One step is an epoch, and the validation after it takes seconds. The first line of metrics comes right before them.
+  // One step is an epoch, and the validation after it takes seconds. The first line of metrics comes right before them, as
+  // nothing is guided and so no early weights are kept.
   await writeTinyIdx(place.file("data"), { train: 6000, test: 1 });
-  const flags = `${tinyRun} --val-fraction 0.99 --train-limit 8 --val-batches 0 --out run`
+  const flags = `${tinyRun} --guidance 1 --val-fraction 0.99 --train-limit 8 --val-batches 0 --out run`
     .replace("--sample-epochs 0", "--sample-epochs 1");
   const process = place.start("train:residual", flags);
   const { until, errors } = listener(process);
