@@ -44,6 +44,8 @@ for (const [signal, exitCode] of Object.entries({ SIGINT: 130, SIGTERM: 143 } as
     const { code } = await process.status;
     assert.equal(code, exitCode, stderr);
     assert.match(stderr, new RegExp(`\n${signal}: stopping\n`));
+    const steps = Number([...stderr.matchAll(/(\d+)\/1000000 /g)].at(-1)?.[1] ?? 0);
+    assert.ok(steps < 800, `it stopped after ${steps} steps`); // 1280 or 2580 where pauses let no signal in
     assert.deepEqual(await place.listing(), before);
   });
 }

@@ -1,4 +1,4 @@
-import { pause } from "../../core/pause.ts";
+import { turn } from "./turn.ts";
 
 /** Bytes up to which memory is made ready to be read at once; for more, filling it with zeros takes longer than waiting. */
 const readyBytes = 1 << 22;
@@ -32,7 +32,7 @@ export async function readBack(
       return buffer.getMappedRange().slice(0);
     }
     mapped.catch(() => {}); // nobody waits for it
-    await pause(); // errors of the work arrive as events
+    await turn(); // errors of the work arrive as events
     return values;
   } finally {
     buffer.destroy();
