@@ -14,6 +14,7 @@ import { overfitting, resolveOverfitConfig, trainingConfigOf } from "./settings/
 import { compileKernels } from "./training/compile_kernels.ts";
 import { loadData } from "./training/load_data.ts";
 import { makeNetwork } from "./training/network.ts";
+import { weightsFile } from "./run/layout.ts";
 import { saveWeights } from "./training/run_state.ts";
 import { print, say } from "./terminal/output.ts";
 
@@ -74,7 +75,7 @@ await runTask(async () => {
       steps: sampleSteps,
       solver,
     });
-    await saveWeights(folder, "last", network, source, await trainer.flat.state());
+    await saveWeights(folder, weightsFile("last"), network, source, await trainer.flat.state());
   }
   device.close();
   if (trainer.step < steps) Deno.exit(stop.exitCode);

@@ -61,12 +61,16 @@ export function weightsFile(name: WeightsName): string {
 
 /** The averaged weights after a step, e.g. `weights/step_000500.safetensors`. */
 export function weightsAtFile(step: number): string {
-  return `${runFolder.weights}/step_${String(step).padStart(6, "0")}.safetensors`;
+  return `${runFolder.weights}/${stepName(step)}.safetensors`;
 }
 
 /** The grid of samples at a step, e.g. `samples/step_000400.png`. */
 export function sampleGridFile(step: number): string {
-  return `${runFolder.samples}/step_${String(step).padStart(6, "0")}.png`;
+  return `${runFolder.samples}/${stepName(step)}.png`;
+}
+
+function stepName(step: number): string {
+  return `step_${String(step).padStart(6, "0")}`;
 }
 
 /** The flow of a sample, counted from 1: `flow/sample_1.safetensors`. */

@@ -18,7 +18,8 @@ export interface Milestone {
  *
  * @param solver as `solverSpec` reads it
  * @returns undefined if it was stopped
- * @throws {SafetensorsError} if a file of weights is damaged
+ * @throws {RunError} if a file of weights leads out of the run, or cannot be read
+ * @throws {SafetensorsError} if one is damaged
  * @throws as `compareSolvers`
  */
 export async function measureMilestones(
@@ -32,7 +33,7 @@ export async function measureMilestones(
   const milestones: Milestone[] = [];
   for (const step of steps) {
     const path = join(run, weightsAtFile(step));
-    const bytes = await readIfThere(path);
+    const bytes = await readIfThere(path, run);
     if (!bytes) continue;
     const then = { ...subject, drawable: { ...subject.drawable, model: loadCheckpoint(bytes, path).model } };
     for await (const { frechet } of compareSolvers(then, judge, [solver], { ...options, signal })) {

@@ -1,6 +1,7 @@
 import { type Drawable, drawableOf } from "../draw/drawable.ts";
 import { readWeaker } from "../draw/weaker.ts";
-import { isFiniteState, saveWeights } from "./run_state.ts";
+import { weightsFile } from "../run/layout.ts";
+import { saveAveraged } from "./run_state.ts";
 import type { TrainingSession } from "./session.ts";
 
 /** The share of a run after which its weights are kept: at a half, samples gain less; see docs/conditions.md. */
@@ -27,9 +28,7 @@ export class EarlyWeights {
 
   /** Writes the averaged weights as they are now, if they are finite. @throws {RunError} if the file cannot be written */
   async keep(): Promise<void> {
-    const { run, network, source } = this.#session;
-    const weights = await network.trainer.averaged.state();
-    if (isFiniteState(weights)) await saveWeights(run, "early", network, source, weights);
+    await saveAveraged(this.#session, weightsFile("early"));
   }
 
   /** The trained network, and what its samples are guided away from. */

@@ -240,7 +240,7 @@ export class TrainingLoop implements Disposable {
     this.#tracker.log({ step, epoch: this.#order.epochsAfter(step), val_loss: loss, ...this.#elapsed });
     if (!lowest) return;
     const { run, network, source } = this.#session;
-    await saveWeights(run, "best", network, source, await this.#trainer.averaged.state());
+    await saveWeights(run, weightsFile("best"), network, source, await this.#trainer.averaged.state());
   }
 
   async #logGrid(): Promise<void> {

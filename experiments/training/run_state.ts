@@ -11,10 +11,11 @@ import { checkFinite } from "../../models/files/state.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import type { Dataset } from "../data/labelled_images.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
-import { runFile, weightsFile, type WeightsName } from "../run/layout.ts";
+import { runFile, weightsFile } from "../run/layout.ts";
 import { readIfThere } from "../run/read_file.ts";
 import type { Network } from "./network.ts";
 import { decodeProgress, encodeProgress, type RunProgress } from "./run_progress.ts";
+import type { TrainingSession } from "./session.ts";
 
 /**
  * Writes the latest and averaged weights, and the whole state of the run as one file, atomically.
@@ -36,8 +37,8 @@ export async function saveRun(
   add("o", optimizer);
   add("e", ema);
   if (!isFiniteState(tensors)) return false;
-  await saveWeights(run, "last", network, source, parameters);
-  if (ema) await saveWeights(run, "ema", network, source, ema);
+  await saveWeights(run, weightsFile("last"), network, source, parameters);
+  if (ema) await saveWeights(run, weightsFile("ema"), network, source, ema);
   await writeAtomic(
     join(run, runFile.state),
     encodeSafetensors(tensors, { progress: encodeProgress(progress) }),
@@ -102,24 +103,28 @@ function checkSameData(
   if (labelDigest && labelDigest !== data.labelDigest) throw other("labels", labelDigest);
 }
 
-/** Writes weights of a run as a checkpoint, see `saveCheckpoint`. @throws {RunError} if it cannot be written */
+/**
+ * Writes weights of a run as a checkpoint, see `saveCheckpoint`.
+ *
+ * @param file where in the run, such as `weightsFile("ema")`
+ * @throws {RunError} if it cannot be written
+ */
 export async function saveWeights(
   run: string,
-  name: WeightsName,
-  network: Network,
-  source: ImageSource,
-  weights: State,
-): Promise<void> {
-  await saveWeightsTo(join(run, weightsFile(name)), network, source, weights);
-}
-
-/** Writes weights as a checkpoint to a path. @throws {RunError} if it cannot be written */
-export async function saveWeightsTo(
-  path: string,
+  file: string,
   { model, options }: Network,
   source: ImageSource,
   weights: State,
 ): Promise<void> {
   const info = { config: options, ...source.info };
-  await writeAtomic(path, await saveCheckpoint(model, info, weights));
+  await writeAtomic(join(run, file), await saveCheckpoint(model, info, weights));
+}
+
+/** Writes the averaged weights of a run as they are now, if they are finite. @throws {RunError} if they cannot be written */
+export async function saveAveraged(
+  { run, network, source }: Pick<TrainingSession, "run" | "network" | "source">,
+  file: string,
+): Promise<void> {
+  const weights = await network.trainer.averaged.state();
+  if (isFiniteState(weights)) await saveWeights(run, file, network, source, weights);
 }

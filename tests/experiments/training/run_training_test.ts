@@ -65,6 +65,18 @@ testInFolder(
   },
 );
 
+testInFolder("runTraining() keeps no weights where a link leads out of the run", async (folder) => {
+  const { run } = await runTraining(configIn(folder, { maxSteps: 2, out: `${folder}/run` }));
+  await Deno.mkdir(`${folder}/elsewhere`);
+  await Deno.symlink(`${folder}/elsewhere`, `${run}/weights`);
+  const config = trainingConfig({ resume: run, maxSteps: 5 });
+  await assert.rejects(runTraining(config, { keepAt: [3] }), {
+    name: "RunError",
+    message: `Cannot write to ${run}/weights: it is a link (expected a folder)`,
+  });
+  assert.deepEqual(await Array.fromAsync(Deno.readDir(`${folder}/elsewhere`)), []);
+});
+
 testInFolder("runTraining() uses the caller's device and does not close it", async (folder) => {
   const device = await init({ device: "cpu", threads: 1 });
   const [a, b] = ["a", "b"].map((name) => configIn(folder, { maxSteps: 3, out: `${folder}/${name}` }));
