@@ -11,7 +11,7 @@ import type { Ending, Tracker } from "./tracker.ts";
 export interface Waiting {
   /** Between checks of the run folder. */
   readonly lookMs: number;
-  /** Before the next attempt after all retries failed. */
+  /** At most, before the next attempt after all retries failed: pauses double from `lookMs` on. */
   readonly outageMs: number;
   /** For progress, at the end of a run. */
   readonly patienceMs: number;
@@ -78,20 +78,23 @@ export class MlflowTracker implements Tracker {
   }
 
   async #mirrorUntilEnd(): Promise<void> {
-    let away = false;
+    const { lookMs, outageMs } = this.#waiting;
+    let failed = 0; // attempts in a row
     while (!this.#ending) {
       try {
         await this.#mirror.pass();
-        if (away) this.#say("MLflow is back");
-        away = false;
+        if (failed > 0) this.#say("MLflow is back");
+        failed = 0;
       } catch (error) {
         // Once per outage, not every minute.
-        if (!away && !this.#ending) {
+        if (failed === 0 && !this.#ending) {
           this.#say(`MLflow: ${messageOf(error)}; training continues; what is missing there is sent later`);
         }
-        away = true;
+        failed++;
       }
-      if (!this.#ending) await this.#pauses.pause(away ? this.#waiting.outageMs : this.#waiting.lookMs);
+      if (!this.#ending) {
+        await this.#pauses.pause(failed === 0 ? lookMs : Math.min(lookMs * 2 ** failed, outageMs));
+      }
     }
   }
 

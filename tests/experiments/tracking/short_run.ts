@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { lockRun } from "../../../experiments/run/run_lock.ts";
 import { FolderTracker } from "../../../experiments/tracking/folder_tracker.ts";
-import { MlflowTracker } from "../../../experiments/tracking/mlflow_tracker.ts";
+import { MlflowTracker, type Waiting } from "../../../experiments/tracking/mlflow_tracker.ts";
 import type { Choice } from "../../../experiments/tracking/settings.ts";
 
 const config = { model: "base", filters: [4, 8], lr: 1e-3, name: null, resume: null, mlflow: null };
@@ -13,7 +13,9 @@ const config = { model: "base", filters: [4, 8], lr: 1e-3, name: null, resume: n
  */
 export async function shortRun(
   folder: string,
-  { address, patience, experiment }: Required<Omit<Choice, "runName">>,
+  { address, patience, experiment, waiting = { lookMs: 20, outageMs: 50, patienceMs: 3_000 } }:
+    & Required<Omit<Choice, "runName">>
+    & { waiting?: Waiting },
 ): Promise<string[]> {
   const said: string[] = [];
   using lock = await lockRun(folder);
@@ -45,7 +47,7 @@ export async function shortRun(
     patience,
     resumed: false,
     say: (message) => said.push(message),
-    waiting: { lookMs: 20, outageMs: 50, patienceMs: 3_000 },
+    waiting,
   });
   await Deno.mkdir(join(folder, "samples"));
   for (let step = 1; step <= 60; step++) {
