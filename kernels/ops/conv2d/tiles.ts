@@ -99,16 +99,19 @@ ${
     }`)
   }
   }
-  for (var j = 0u; j < min(4u, ${K} - k0); j++) {
-    let k = k0 + j;
+${
+    repeatLines(4, (j) =>
+      `  if (k0 + ${j}u < ${K}) {
+    let k = k0 + ${j}u;
     let offset = ${bias?.("n", "k") ?? "0.0"};
     let origin = ((n * ${K} + k) * ${P} + p0) * ${Q} + q0;
 ${
-    repeatLines(height, (p) =>
-      repeatLines(width, (q) =>
-        `    if (p0 + ${p}u < ${P} && q0 + ${q}u < ${Q}) { let to = origin + ${p}u * ${Q} + ${q}u; ` +
-        `let s = ${sum(p, q)}; ${target}[to] = s[j] + offset${addend ? ` + ${addend}` : ""}; }`))
-  }
+        repeatLines(height, (p) =>
+          repeatLines(width, (q) =>
+            `    if (p0 + ${p}u < ${P} && q0 + ${q}u < ${Q}) { let to = origin + ${p}u * ${Q} + ${q}u; ` +
+            `${target}[to] = ${sum(p, q)}[${j}] + offset${addend ? ` + ${addend}` : ""}; }`))
+      }
+  }`)
   }
 }`;
 }

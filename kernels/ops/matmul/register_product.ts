@@ -43,25 +43,22 @@ ${
 ${repeatLines(quads, (q) => `    ${sum(r, q)} += x${r} * y${q};`)}`)
   }
   }
-  for (var j = 0u; j < 4u; j++) {
 ${
-    repeatLines(quads, (q) =>
-      `    if (left + ${4 * q}u + j < columns) {
-      let column = left + ${4 * q}u + j;
-      ${product.columnContext ?? ""}
-      let fromColumn = ${product.columnTarget};
+    repeatLines(4 * quads, (c) =>
+      `  if (left + ${c}u < columns) {
+    let column = left + ${c}u;
+    ${product.columnContext ?? ""}
+    let fromColumn = ${product.columnTarget};
 ${
         repeatLines(rows, (r) =>
-          `      if (top + ${r}u < rows) {
-        let row = top + ${r}u;
-        let to = fromColumn + ${product.rowTarget};
-        let values = ${sum(r, q)};
-        let value = values[j];
-        ${target}[to] = ${stored};
-      }`)
-      }
+          `    if (top + ${r}u < rows) {
+      let row = top + ${r}u;
+      let to = fromColumn + ${product.rowTarget};
+      let value = ${sum(r, Math.floor(c / 4))}[${c % 4}];
+      ${target}[to] = ${stored};
     }`)
-  }
+      }
+  }`)
   }
 }`;
 }
