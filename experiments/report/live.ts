@@ -1,8 +1,11 @@
+import { join } from "node:path";
 import library from "../../web/flow.js" with { type: "text" };
-import type { Examples, Live, LiveJudge } from "../../viz/report/mod.ts";
+import type { Examples, Live, LiveJudge, LiveWeaker } from "../../viz/report/mod.ts";
 import { readExamples } from "../data/example_file.ts";
 import { readLiveJudge } from "../evaluation/live_judge_file.ts";
-import { readFile } from "../run/read_file.ts";
+import { findContained } from "../run/contained.ts";
+import { runFile, weightsFile } from "../run/layout.ts";
+import { readFile, readJson } from "../run/read_file.ts";
 import { findWeights } from "../run/run_weights.ts";
 
 /** Bytes of the largest checkpoint that a report holds, some two million weights; base64 adds a third. */
@@ -17,6 +20,7 @@ const mostBytes = 8 * 2 ** 20;
  */
 export async function readLive(runs: readonly string[], wanted: boolean | string): Promise<Live> {
   const checkpoints: (Uint8Array | string)[] = [];
+  const weaker: (LiveWeaker | undefined)[] = [];
   const examples: (Examples | undefined)[] = [];
   const judges: (LiveJudge | undefined)[] = [];
   const reason = typeof wanted === "string" ? wanted : "the report was made with --no-live";
@@ -24,10 +28,21 @@ export async function readLive(runs: readonly string[], wanted: boolean | string
     const checkpoint = wanted === true ? await checkpointOf(run) : reason;
     const isLive = typeof checkpoint !== "string";
     checkpoints.push(checkpoint);
+    weaker.push(isLive ? await weakerOf(run, mostBytes - checkpoint.length) : undefined);
     examples.push(isLive ? await readExamples(run) : undefined);
     judges.push(isLive ? await readLiveJudge(run) : undefined);
   }
-  return { library, checkpoints, examples, judges };
+  return { library, checkpoints, weaker, examples, judges };
+}
+
+/** What the samples of a run without labels are guided away from, if it takes no more than so many bytes. */
+async function weakerOf(run: string, most: number): Promise<LiveWeaker | undefined> {
+  const { conditional, guidance } = await readJson(join(run, runFile.config)) ?? {};
+  if (conditional === true || typeof guidance !== "number" || guidance === 1) return undefined;
+  const path = join(run, weightsFile("early"));
+  const found = findContained(path);
+  if (!found || found.size > most) return undefined;
+  return { checkpoint: await readFile(path, run), guidance };
 }
 
 async function checkpointOf(run: string): Promise<Uint8Array | string> {

@@ -61,6 +61,8 @@ export interface Library<
   tensor(values: Float32Array | Uint32Array, shape: readonly number[]): Tensor;
   /** A network that is guided by its labels; `none` is the label that stands for none. */
   guided(model: Model, options: { readonly scale: Tensor; readonly none: number }): Model;
+  /** A network that is guided away from a weaker one. */
+  autoguided(model: Model, weaker: Model, scale: number): Model;
   /** Follows flows in recorded steps: equal ones, or between given times. */
   readonly Sampler: new (
     model: Model,

@@ -4,10 +4,20 @@ export interface Live {
   readonly library: string;
   /** For each run the bytes of its checkpoint, or why there are none, as the end of a sentence. */
   readonly checkpoints: readonly (Uint8Array | string)[];
+  /** For each run what its samples are guided away from, if anything. */
+  readonly weaker?: readonly (LiveWeaker | undefined)[];
   /** For each run test images whose bits per dimension a reader can ask for, if there are some. */
   readonly examples?: readonly (Examples | undefined)[];
   /** For each run what judges its fresh samples, if there is a judge. */
   readonly judges?: readonly (LiveJudge | undefined)[];
+}
+
+/** A network that another one is guided away from: the same one, early in its training. */
+export interface LiveWeaker {
+  /** Bytes of its checkpoint. */
+  readonly checkpoint: Uint8Array;
+  /** The guidance that a reader is offered first; 1 is none. */
+  readonly guidance: number;
 }
 
 /** Real images that a reader can choose from. */

@@ -14,8 +14,9 @@ export function livePayload({ runs, live }: ReportData, run: number): LivePayloa
   const checkpoint = live?.checkpoints[run];
   if (!live || checkpoint === undefined || runs[run].evolutions.length === 0) return undefined;
   if (typeof checkpoint === "string") return { notLive: checkpoint };
-  const [examples, judge] = [live.examples?.[run], live.judges?.[run]];
+  const [weaker, examples, judge] = [live.weaker?.[run], live.examples?.[run], live.judges?.[run]];
   return {
+    ...weaker && { awayFromEarly: weaker.guidance },
     ...examples && { examples: examplesPayload(examples) },
     ...judge && { judge: judgePayload(judge, scriptOf(live, judge)) },
   };

@@ -38,7 +38,11 @@ function brush(value: string, title: string): Markup {
 export function liveScripts({ runs, live }: ReportData): Markup | undefined {
   const weights = (live?.checkpoints ?? []).flatMap((checkpoint, i) => {
     if (typeof checkpoint === "string" || runs[i].evolutions.length === 0) return [];
-    return [markup`<script type="text/plain" id="checkpoint-${i}">${base64(checkpoint)}</script>\n`];
+    const weaker = live?.weaker?.[i]?.checkpoint;
+    return [
+      markup`<script type="text/plain" id="checkpoint-${i}">${base64(checkpoint)}</script>\n`,
+      ...weaker ? [markup`<script type="text/plain" id="early-${i}">${base64(weaker)}</script>\n`] : [],
+    ];
   });
   if (!live || weights.length === 0) return undefined;
   const judges = judgesOf(live).map((judge, i) =>

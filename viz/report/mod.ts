@@ -15,7 +15,7 @@ export type {
   StudyFindings,
   TimeBin,
 } from "./data.ts";
-export type { Examples, Live, LiveJudge } from "./live_data.ts";
+export type { Examples, Live, LiveJudge, LiveWeaker } from "./live_data.ts";
 export { reportHtml } from "./document.ts";
 export { type FigurePage, figurePage } from "./figure_page.ts";
 export type { JudgedSamples, Quality, QualityFigure, SolverQuality } from "./quality.ts";

@@ -35,6 +35,8 @@ export interface RunPayload {
 export interface LivePayload {
   /** Why the page cannot sample from it. */
   readonly notLive?: string;
+  /** The guidance away from its early self that is offered first; without it, the page does not hold that. */
+  readonly awayFromEarly?: number;
   readonly examples?: ExamplesPayload;
   readonly judge?: JudgePayload;
 }

@@ -13,6 +13,8 @@ const classes = 3;
 const network = await Network.of(3, 1, classes);
 const page = reportHtml(await liveReport({ labelled: network, plain: await Network.of(4) }));
 const how = { solver: "euler", steps: 4 } as const;
+const [plain, early] = [await Network.of(4), await Network.of(5)];
+const awayPage = reportHtml(await liveReport({ other: plain, plain }, { plain: early }));
 
 /** Chooses a class and a guidance, draws the noise of a seed, and compares with what the library draws. */
 async function ask(report: Report, label: string, guidance: string, seed: number, expected: Solving) {
@@ -92,6 +94,54 @@ async function askForAll(report: Report): Promise<void> {
   await report.locator("#live-condition").waitFor({ state: "hidden" });
   assert.match(await draw(report, 5, how.solver, how.steps), /^Seed 5: 4 steps of euler, 4 evaluations, /);
 }
+
+/** A network without classes is guided away from its early self, by as much as its reader says. */
+async function guideAway(report: Report): Promise<void> {
+  await untilLive(report);
+  assert.ok(!await report.locator("#live-condition").isVisible());
+  await report.locator("#explorer-run").selectOption("1");
+  const guidance = report.locator("#live-guidance");
+  await guidance.waitFor({ state: "visible" });
+  assert.ok(!await report.locator("#live-class").isVisible());
+  assert.equal(await guidance.inputValue(), `${asked.guidance}`);
+  for (const [seed, scale] of [2, 0, 1, 3.5].entries()) {
+    await guidance.fill(`${scale}`);
+    const words = await draw(report, seed, how.solver, how.steps);
+    assert.ok(
+      words.startsWith(
+        scale === 1
+          ? `Seed ${seed}: 4 steps of euler, 4 evaluations, `
+          : `Seed ${seed}: 4 steps of euler, guidance ${scale} away from its early self, ` +
+            "4 evaluations of the network and its early self, ",
+      ),
+      words,
+    );
+    const flow = await plain.flow(seed, { ...how, early, guidance: scale });
+    const { value, velocity } = await course(report, 3, 2);
+    assertClose(value, over(flow.image, 3, 2), 1e-5);
+    assertClose(velocity, over(flow.velocity, 3, 2), 1e-5);
+  }
+  await report.locator("#live-seed").fill("10");
+  await report.locator("#live-many").click();
+  await told(
+    report,
+    "Seeds 10 to 25: 4 steps of euler, 4 evaluations of 16 images of the network and its early self, ",
+  );
+  await report.getByRole("button", { name: "Look at seed 12 of plain" }).click();
+  const flow = await plain.flow(12, { ...how, early, guidance: 3.5 });
+  assertClose((await course(report, 3, 2)).value, over(flow.image, 3, 2), 1e-5);
+
+  await report.locator("#explorer-run").selectOption("0");
+  await report.locator("#live-condition").waitFor({ state: "hidden" });
+  assert.match(await draw(report, 5, how.solver, how.steps), /^Seed 5: 4 steps of euler, 4 evaluations, /);
+}
+
+await testInBrowser(
+  "reportHtml() guides a network without classes away from its early self",
+  async (browser) => {
+    await fromFile(browser, awayPage, {}, guideAway);
+  },
+);
 
 await testInBrowser(
   "reportHtml() draws the class and by the guidance that a reader chooses",

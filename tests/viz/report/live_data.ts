@@ -3,6 +3,7 @@
 import { init, tensor } from "../../../kernels/mod.ts";
 import {
   AdaptiveSampler,
+  autoguided,
   createModel,
   fromPixels,
   guided,
@@ -39,6 +40,8 @@ export interface Solving {
   readonly steps: number;
   readonly label?: number;
   readonly guidance?: number;
+  /** What it is guided away from. */
+  readonly early?: Network;
 }
 
 /** A network, and its flows as a report has them. */
@@ -90,14 +93,18 @@ export class Network {
   /** The flow from a state at the step `first`, in pixels; its times begin with that. */
   async flowFrom(
     x: Float32Array,
-    { solver, steps, label, guidance = 1 }: Solving,
+    { solver, steps, label, guidance = 1, early }: Solving,
     first = 0,
   ): Promise<Evolution> {
     const C = this.channels;
     const shape = [1, C, H, W];
     const seen = tensor(fromPixels(x, normalization), shape);
     const condition = label !== undefined && { condition: tensor(Uint32Array.of(label)) };
-    const field = condition ? guided(this.model, { scale: guidance, none: noneOf(this.model) }) : this.model;
+    const field = condition
+      ? guided(this.model, { scale: guidance, none: noneOf(this.model) })
+      : early
+      ? autoguided(this.model, early.model, guidance)
+      : this.model;
     const snapshots = (await Array.fromAsync(
       new Sampler(field, shape, { solver, steps, ...condition }).trajectory(seen, { first }),
     )).map((snapshot) => snapshotToPixels(snapshot, normalization));
@@ -110,9 +117,10 @@ export class Network {
   }
 }
 
-/** A report of networks by name; a text instead of one says why there is none. */
+/** A report of networks by name; a text instead of one says why there is none. Some have an early self, and guidance 2. */
 export async function liveReport(
   networks: Record<string, Network | string>,
+  early: Record<string, Network> = {},
 ): Promise<ReportData & { readonly live: Live }> {
   const some = await Network.of(1);
   const runs = await Promise.all(
@@ -131,7 +139,10 @@ export async function liveReport(
   const checkpoints = Object.values(networks).map((network) =>
     typeof network === "string" ? network : network.checkpoint
   );
-  return { runs, live: { library, checkpoints } };
+  const weaker = Object.keys(networks).map((name) =>
+    early[name] && { checkpoint: early[name].checkpoint, guidance: asked.guidance }
+  );
+  return { runs, live: { library, checkpoints, weaker } };
 }
 
 /** The repository's own network. */

@@ -14,7 +14,7 @@ export interface Steps {
   readonly times?: readonly number[];
   /** The class that is asked for, if any. */
   readonly label?: number;
-  /** Guidance by it; 1, as by default, is none. */
+  /** Guidance by it, or without a class away from what the network was early on; 1, as by default, is none. */
   readonly guidance?: number;
 }
 
@@ -86,7 +86,8 @@ export function inWords({ steps, solver, tolerance, label, guidance = 1 }: Steps
     ? `${steps} ${steps > 1 ? "steps" : "step"} of ${solver}`
     : `${solver} with tolerance ${tolerance}`;
   const asked = label === undefined ? "" : `, class ${label}`;
-  return solved + asked + (label === undefined || guidance === 1 ? "" : `, guidance ${guidance}`);
+  const away = label === undefined ? " away from its early self" : "";
+  return solved + asked + (guidance === 1 ? "" : `, guidance ${guidance}${away}`);
 }
 
 /** ", 40 evaluations", as far as it is known. */

@@ -13,6 +13,8 @@ export type AnyLibrary = Library<Model, Values, string, string, string>;
 /** A network ready to sample with. */
 export interface Drawable {
   readonly model: Model;
+  /** What it was early in its training, if the page holds that. */
+  readonly early?: Model;
   readonly shape: readonly [C: number, H: number, W: number];
   readonly normalization: PixelMap;
   /** Number of classes, 0 without. */
@@ -85,17 +87,17 @@ export class Engine {
     return this.network(run).classes;
   }
 
-  /** What it took to solve the flow of `count` images from the step `first`, in words. */
+  /** What it took to solve the flow of `count` images, each `asked` in the same way, from the step `first`, in words. */
   account(
     how: Steps,
     evaluations: number,
     started: number,
-    { first = 0, count = 1, guided = isGuided(how) } = {},
+    { first = 0, count = 1, asked = how } = {},
   ): string {
-    const asked = countOf(evaluations) + (count > 1 ? ` of ${count} images` : "") +
-      (guided ? " with and without the class" : "");
+    const cost = countOf(evaluations) + (count > 1 ? ` of ${count} images` : "") +
+      twice(asked);
     const ms = Math.round(performance.now() - started).toLocaleString("en");
-    return `${inWords({ ...how, steps: how.steps - first })}, ${asked}, ${ms} ms on ${this.device}`;
+    return `${inWords({ ...how, steps: how.steps - first })}, ${cost}, ${ms} ms on ${this.device}`;
   }
 
   /** Values that the network of a run sees, as pixels. */
@@ -152,10 +154,11 @@ export class Engine {
   network(run: number): Drawable {
     const known = this.#drawables.get(run);
     if (known) return known;
-    const bytes = bytesOf(byId(`checkpoint-${run}`).textContent!);
-    const { model, shape, info } = this.library.loadCheckpoint(bytes, "the weights");
+    const load = (id: string) => this.library.loadCheckpoint(bytesOf(byId(id).textContent!), "the weights");
+    const { model, shape, info } = load(`checkpoint-${run}`);
+    const early = document.getElementById(`early-${run}`) && load(`early-${run}`).model;
     const { normalization, config: { classes = 0 } } = info;
-    const made = { model, shape, normalization, classes, samplers: new Map() };
+    const made = { model, ...early && { early }, shape, normalization, classes, samplers: new Map() };
     this.#drawables.set(run, made);
     return made;
   }
@@ -169,8 +172,9 @@ export class Engine {
   ): AnySampler {
     const { samplers } = drawable;
     const { solver, steps, times, tolerance, guidance = 1 } = how;
-    const kind = labels === undefined ? "free" : guidance === 1 ? "asked" : "guided";
-    const key = `${shape[0]} ${solver} ${tolerance ?? times ?? steps} ${tolerance === undefined} ${kind}`;
+    const kind = kindOf(labels !== undefined, guidance);
+    const key = `${shape[0]} ${solver} ${tolerance ?? times ?? steps} ${tolerance === undefined} ${kind}` +
+      (kind === "away" ? ` ${guidance}` : "");
     const known = samplers.get(key) ?? this.#newSampler(drawable, shape, how, kind);
     samplers.delete(key); // so that the one used last is the last
     samplers.set(key, known);
@@ -181,15 +185,20 @@ export class Engine {
   }
 
   #newSampler(
-    { model, classes }: Drawable,
+    { model, early = model, classes }: Drawable,
     shape: readonly number[],
-    { solver, steps, times, tolerance }: Steps,
-    kind: "free" | "asked" | "guided",
+    { solver, steps, times, tolerance, guidance = 1 }: Steps,
+    kind: Kind,
   ): Conditioned {
-    const { Sampler, AdaptiveSampler, guided, tensor } = this.library;
-    const condition = kind === "free" ? undefined : tensor(new Uint32Array(shape[0]), [shape[0]]);
+    const { Sampler, AdaptiveSampler, autoguided, guided, tensor } = this.library;
+    const hasLabels = kind === "asked" || kind === "guided";
+    const condition = hasLabels ? tensor(new Uint32Array(shape[0]), [shape[0]]) : undefined;
     const scale = kind === "guided" ? tensor(new Float32Array(1), [1]) : undefined;
-    const field = scale ? guided(model, { scale, none: classes }) : model;
+    const field = scale
+      ? guided(model, { scale, none: classes })
+      : kind === "away"
+      ? autoguided(model, early, guidance)
+      : model;
     const asked = condition && { condition };
     const sampler = tolerance === undefined
       ? new Sampler(field, shape, { solver, ...times ? { times } : { steps }, ...asked })
@@ -198,9 +207,22 @@ export class Engine {
   }
 }
 
-/** Whether a flow runs the network with and without its class. */
-export function isGuided({ label, guidance = 1 }: Steps): boolean {
-  return label !== undefined && guidance !== 1;
+/** How a network is asked: for nothing, for a class, guided by it, or guided away from its early self. */
+type Kind = "free" | "asked" | "guided" | "away";
+
+function kindOf(labelled: boolean, guidance: number): Kind {
+  if (guidance === 1) return labelled ? "asked" : "free";
+  return labelled ? "guided" : "away";
+}
+
+/** What an evaluation runs twice, in words. */
+function twice({ label, guidance = 1 }: Steps): string {
+  const kind = kindOf(label !== undefined, guidance);
+  return kind === "guided"
+    ? " with and without the class"
+    : kind === "away"
+    ? " of the network and its early self"
+    : "";
 }
 
 /** Snapshots of a solver that chooses its own steps: none before it has arrived, so it is asked on the way to stop. */

@@ -3,9 +3,9 @@ import type { LivePayload } from "../payload.ts";
 import type { Clock } from "./clock.ts";
 import { GrowingCourse, inWords, type Steps } from "./course.ts";
 import { byId } from "./dom.ts";
-import { type Engine, isGuided } from "./engine.ts";
+import type { Engine } from "./engine.ts";
 import type { Explorer } from "./explorer.ts";
-import { type Choice, labelsOf, LiveCondition, withLabel } from "./live_condition.ts";
+import { type Choice, guidedBy, labelsOf, LiveCondition } from "./live_condition.ts";
 import { LiveBits } from "./live_bits.ts";
 import { LiveGrid } from "./live_grid.ts";
 import { LivePaint } from "./live_paint.ts";
@@ -93,7 +93,7 @@ export class Live {
     const { run } = this.explorer;
     this.#queue.add(async (wanted) => {
       const [label] = labelsOf(choice, this.engine.classes(run), seeds) ?? [];
-      const how = withLabel(chosen.how, label, choice);
+      const how = { ...chosen.how, ...guidedBy(choice, label, this.live[run]) };
       const x0 = await this.engine.noise(run, seeds);
       const started = performance.now();
       const growing = new GrowingCourse(wordsOf(seeds[0], how), how, this.explorer.size);
@@ -120,12 +120,11 @@ export class Live {
         const x0 = await this.engine.noise(run, seeds);
         const started = performance.now();
         const labels = labelsOf(choice, this.engine.classes(run), seeds);
-        const each = seeds.map((_, n) => withLabel(how, labels?.[n], choice));
+        const each = seeds.map((_, n) => ({ ...how, ...guidedBy(choice, labels?.[n], this.live[run]) }));
         const growing = seeds.map((seed, n) =>
           new GrowingCourse(wordsOf(seed, each[n]), each[n], this.explorer.size)
         );
-        const guided = labels && { guidance: choice.guidance };
-        const flow = this.engine.follow(run, x0, { ...how, ...guided }, { labels, wanted });
+        const flow = this.engine.follow(run, x0, each[0], { labels, wanted });
         let last = x0;
         for await (const { t, image, velocity } of flow.states) {
           if (!wanted()) return;
@@ -141,7 +140,7 @@ export class Live {
         const courses = growing.map(({ course }) => course);
         this.#grid.finish(places.get(run)!, run, courses);
         const account = this.engine.account(how, flow.evaluations(), started, {
-          ...{ count: many, guided: isGuided(each[0]) },
+          ...{ count: many, asked: each[0] },
         });
         this.#say(`Seeds ${seeds[0]} to ${seeds[many - 1]}: ${account}.`);
         const judged = await this.#judge(run)?.judge(last, many);
@@ -166,7 +165,8 @@ export class Live {
     if (run === this.#conditionOf) return;
     this.#conditionOf = run;
     this.#queue.add(() => {
-      this.#condition.show(this.engine.classes(run), this.explorer.recorded(run));
+      const { guidance = this.live[run]?.awayFromEarly } = this.explorer.recorded(run) ?? {};
+      this.#condition.show(this.engine.classes(run), guidance);
       return Promise.resolve();
     });
   }

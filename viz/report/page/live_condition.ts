@@ -1,4 +1,5 @@
 /// <reference lib="dom" />
+import type { LivePayload } from "../payload.ts";
 import type { Steps } from "./course.ts";
 import { byId, element } from "./dom.ts";
 import { NumberField } from "./number_field.ts";
@@ -9,11 +10,14 @@ export interface Choice {
   readonly guidance: number;
 }
 
-/** The controls for class and guidance, there for networks that know classes. */
+/** The controls for class and guidance, there for networks that know classes or are guided without. */
 export class LiveCondition {
   readonly #class = byId<HTMLSelectElement>("live-class");
   readonly #guidance: NumberField;
   readonly #place = byId("live-condition");
+  readonly #classPlace = byId("live-class-label");
+  /** Number of classes of the network that they last were there for. */
+  #classes: number | undefined;
 
   /** @param onEnter called when its reader presses Enter */
   constructor(onEnter: () => void) {
@@ -21,16 +25,20 @@ export class LiveCondition {
   }
 
   /**
-   * Shows the controls for a network of so many classes; for one without they are hidden.
+   * Shows the controls for a network of so many classes; for one without they are hidden, unless it is guided.
    *
-   * @param recorded how the samples in the report were solved: their guidance is the first choice
+   * @param guidance the first choice; 1.5 by default
    */
-  show(classes: number, recorded: Steps | undefined): void {
-    this.#place.hidden = classes === 0;
-    if (classes === 0 || this.#class.options.length === classes + 2) return;
-    const labels = ["all", ...Array.from({ length: classes }, (_, label) => `${label}`), "none"];
+  show(classes: number, guidance: number | undefined): void {
+    this.#place.hidden = classes === 0 && guidance === undefined;
+    if (this.#place.hidden || this.#classes === classes) return;
+    this.#classes = classes;
+    this.#classPlace.hidden = classes === 0;
+    const labels = classes > 0
+      ? ["all", ...Array.from({ length: classes }, (_, i) => `${i}`), "none"]
+      : ["none"];
     this.#class.replaceChildren(...labels.map((value) => element("option", { value, text: value })));
-    if (recorded?.guidance !== undefined) this.#guidance.value = recorded.guidance;
+    if (guidance !== undefined) this.#guidance.value = guidance;
   }
 
   /** What is wrong with what was entered, or undefined. */
@@ -53,7 +61,12 @@ export function labelsOf({ label }: Choice, classes: number, seeds: readonly num
   return label < classes ? seeds.map(() => label) : undefined;
 }
 
-/** How a sample is solved, with the class that it is asked to be of. */
-export function withLabel(how: Steps, label: number | undefined, { guidance }: Choice): Steps {
-  return label === undefined ? how : { ...how, label, guidance };
+/** What a choice means for a sample: its class and the guidance by that, or the guidance away from an early self. */
+export function guidedBy(
+  { guidance }: Choice,
+  label: number | undefined,
+  live: LivePayload | undefined,
+): Pick<Steps, "label" | "guidance"> {
+  if (label !== undefined) return { label, guidance };
+  return live?.awayFromEarly === undefined ? {} : { guidance };
 }
