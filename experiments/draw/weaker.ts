@@ -1,8 +1,6 @@
-import { join } from "node:path";
 import { loadCheckpoint, type Model } from "../../models/mod.ts";
-import { findContained } from "../run/contained.ts";
-import { weightsFile } from "../run/layout.ts";
 import { readFile } from "../run/read_file.ts";
+import { findEarlyWeights } from "../run/run_weights.ts";
 
 /** What a network without classes is guided away from, see `autoguided`. */
 export interface Weaker {
@@ -21,9 +19,9 @@ export interface Weaker {
  * @throws {SafetensorsError} if it is damaged
  */
 export async function readWeaker(run: string, scale: number): Promise<Weaker | undefined> {
-  const path = join(run, weightsFile("early"));
-  if (findContained(path) === undefined) return undefined;
-  return { model: loadCheckpoint(await readFile(path, run), path).model, scale };
+  const early = findEarlyWeights(run);
+  if (!early) return undefined;
+  return { model: loadCheckpoint(await readFile(early.path, run), early.path).model, scale };
 }
 
 /** For lines and captions. */

@@ -3,10 +3,9 @@ import library from "../../web/flow.js" with { type: "text" };
 import type { Examples, Live, LiveJudge, LiveWeaker } from "../../viz/report/mod.ts";
 import { readExamples } from "../data/example_file.ts";
 import { readLiveJudge } from "../evaluation/live_judge_file.ts";
-import { findContained } from "../run/contained.ts";
-import { runFile, weightsFile } from "../run/layout.ts";
+import { runFile } from "../run/layout.ts";
 import { readFile, readJson } from "../run/read_file.ts";
-import { findWeights } from "../run/run_weights.ts";
+import { findEarlyWeights, findWeights } from "../run/run_weights.ts";
 
 /** Bytes of the largest checkpoint that a report holds, some two million weights; base64 adds a third. */
 const mostBytes = 8 * 2 ** 20;
@@ -39,10 +38,9 @@ export async function readLive(runs: readonly string[], wanted: boolean | string
 async function weakerOf(run: string, most: number): Promise<LiveWeaker | undefined> {
   const { conditional, guidance } = await readJson(join(run, runFile.config)) ?? {};
   if (conditional === true || typeof guidance !== "number" || guidance === 1) return undefined;
-  const path = join(run, weightsFile("early"));
-  const found = findContained(path);
-  if (!found || found.size > most) return undefined;
-  return { checkpoint: await readFile(path, run), guidance };
+  const early = findEarlyWeights(run);
+  if (!early || early.size > most) return undefined;
+  return { checkpoint: await readFile(early.path, run), guidance };
 }
 
 async function checkpointOf(run: string): Promise<Uint8Array | string> {

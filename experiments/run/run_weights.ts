@@ -19,11 +19,26 @@ export interface RunWeights {
  */
 export function findWeights(run: string): RunWeights | undefined {
   for (const name of names) {
-    const path = join(run, name);
-    const found = findContained(path);
-    if (found) return { path, size: found.size };
+    const found = find(run, name);
+    if (found) return found;
   }
   return undefined;
+}
+
+/**
+ * Finds what the network of a run was early in its training, see `autoguided`.
+ *
+ * @returns undefined where the run has not kept it
+ * @throws as {@linkcode findWeights}
+ */
+export function findEarlyWeights(run: string): RunWeights | undefined {
+  return find(run, weightsFile("early"));
+}
+
+function find(run: string, name: string): RunWeights | undefined {
+  const path = join(run, name);
+  const found = findContained(path);
+  return found && { path, size: found.size };
 }
 
 /** What a message says of a run without weights. */

@@ -92,9 +92,7 @@ export class MlflowTracker implements Tracker {
         }
         failed++;
       }
-      if (!this.#ending) {
-        await this.#pauses.pause(failed === 0 ? lookMs : Math.min(lookMs * 2 ** failed, outageMs));
-      }
+      if (!this.#ending) await this.#pauses.pause(Math.min(lookMs * 2 ** failed, outageMs));
     }
   }
 

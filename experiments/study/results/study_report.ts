@@ -1,7 +1,7 @@
 import type { StudyFindings } from "../../../viz/report/mod.ts";
 import { compareModels } from "../../report/compare_models.ts";
 import { writeReport } from "../../report/write_report.ts";
-import { findWeights } from "../../run/run_weights.ts";
+import { findEarlyWeights, findWeights } from "../../run/run_weights.ts";
 import { cellFolder, type Study } from "../study.ts";
 import { type Setup, sharedSeed } from "./setups.ts";
 
@@ -25,13 +25,14 @@ export async function writeStudyReport(
   const records = setups.flatMap(({ records }) => records);
   const runs = records.map(({ cell }) => cellFolder(study, { id: cell }));
   const weights = runs.map((run) => findWeights(run)?.size);
+  const early = runs.map((run) => findEarlyWeights(run)?.size);
   const seed = sharedSeed(setups);
   const compared = records.flatMap((record, place) =>
     record.seed === seed && weights[place] !== undefined ? [place] : []
   ).slice(0, mostCompared);
   await writeReport(runs, out, {
     study: findings,
-    live: weights.reduce<number>((sum, size = 0) => sum + size, 0) <= mostWeights ||
+    live: [...weights, ...early].reduce<number>((sum, size = 0) => sum + size, 0) <= mostWeights ||
       `the report of a study holds weights of ${
         mostWeights / 2 ** 20
       } MiB at most in all; that of a run has its own`,

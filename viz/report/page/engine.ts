@@ -94,8 +94,7 @@ export class Engine {
     started: number,
     { first = 0, count = 1, asked = how } = {},
   ): string {
-    const cost = countOf(evaluations) + (count > 1 ? ` of ${count} images` : "") +
-      twice(asked);
+    const cost = countOf(evaluations) + (count > 1 ? ` of ${count} images` : "") + twice(asked);
     const ms = Math.round(performance.now() - started).toLocaleString("en");
     return `${inWords({ ...how, steps: how.steps - first })}, ${cost}, ${ms} ms on ${this.device}`;
   }

@@ -16,8 +16,6 @@ export class LiveCondition {
   readonly #guidance: NumberField;
   readonly #place = byId("live-condition");
   readonly #classPlace = byId("live-class-label");
-  /** Number of classes of the network that they last were there for. */
-  #classes: number | undefined;
 
   /** @param onEnter called when its reader presses Enter */
   constructor(onEnter: () => void) {
@@ -31,12 +29,11 @@ export class LiveCondition {
    */
   show(classes: number, guidance: number | undefined): void {
     this.#place.hidden = classes === 0 && guidance === undefined;
-    if (this.#place.hidden || this.#classes === classes) return;
-    this.#classes = classes;
-    this.#classPlace.hidden = classes === 0;
     const labels = classes > 0
-      ? ["all", ...Array.from({ length: classes }, (_, i) => `${i}`), "none"]
+      ? ["all", ...Array.from({ length: classes }, (_, label) => `${label}`), "none"]
       : ["none"];
+    if (this.#place.hidden || this.#class.options.length === labels.length) return;
+    this.#classPlace.hidden = classes === 0;
     this.#class.replaceChildren(...labels.map((value) => element("option", { value, text: value })));
     if (guidance !== undefined) this.#guidance.value = guidance;
   }
