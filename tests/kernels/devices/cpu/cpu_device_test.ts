@@ -101,26 +101,31 @@ Deno.test("SharedMemory reuses free parts, whole and merged", () => {
 Deno.test({
   name: "ThreadTeam.run() reports a kernel that traps on any thread, and stays failed",
   async fn() {
-    const memory = new SharedMemory(Layout.reserved);
-    const team = new ThreadTeam(await loadKernels(hasRelaxedSimd()), memory, 2);
-    const program = memory.allocate(Layout.callBytes);
-    const words = new Int32Array(memory.memory.buffer);
-    words[program / 4] = 2 ** 20; // no such opcode
     const failure =
       /^A kernel of the CPU device failed: RuntimeError: unreachable.*; restart, or open a new device with init\(\)$/;
-    assert.throws(() => team.run(program, 1, true), { name: "DeviceError", message: failure });
-    assert.throws(() => team.run(program, 1, false), { name: "DeviceError", message: failure });
-    team.rest();
+    const open = async () => {
+      const memory = new SharedMemory(Layout.reserved);
+      const team = new ThreadTeam(await loadKernels(hasRelaxedSimd()), memory, 2);
+      const program = memory.allocate(Layout.callBytes);
+      const words = new Int32Array(memory.memory.buffer);
+      words[program / 4] = 2 ** 20; // no such opcode
+      return { team, program, words };
+    };
+    const starting = await open();
+    for (const shared of [true, false]) {
+      assert.throws(() => starting.team.run(starting.program, 1, shared), {
+        name: "DeviceError",
+        message: failure,
+      });
+    }
+    starting.team.rest();
 
-    // The same while all workers are busy.
-    const other = new ThreadTeam(await loadKernels(hasRelaxedSimd()), memory, 2);
-    Atomics.store(words, Layout.failed / 4, 0);
-    words[program / 4] = 0;
-    other.run(program, 0, true);
+    // The same while all workers are busy. Its memory is its own: a worker of the other team may still be on its way.
+    const { team, program, words } = await open();
+    team.run(program, 0, true);
     while (Atomics.load(words, Layout.ready / 4) < 1) await new Promise((resolve) => setTimeout(resolve, 10));
-    words[program / 4] = 2 ** 20;
-    assert.throws(() => other.run(program, 1, true), { name: "DeviceError", message: failure });
-    other.rest();
+    assert.throws(() => team.run(program, 1, true), { name: "DeviceError", message: failure });
+    team.rest();
     await new Promise((resolve) => setTimeout(resolve, 100));
   },
   sanitizeOps: false,
