@@ -78,7 +78,7 @@ testUnless(
       // Some servers repeat what they were sent.
       authorization === right ? "pass" : { status: 401, body: `no such user: ${authorization} ${secret}` });
     await withFolder(async (folder) => {
-      const patience = { maxRetries: 4, backoffFactor: 0.02, timeoutMs: 5_000 };
+      const patience = { maxRetries: 4, backoffFactor: 0.02, timeoutMs: 60_000 };
       const choose = (password: string) =>
         chooseTracking({ mlflow: proxy.url }, {
           MLFLOW_TRACKING_USERNAME: "me",
