@@ -53,7 +53,9 @@ export { constantWeight, lossWeights, type Weight } from "./flow/weight.ts";
 export {
   type Checkpoint,
   CheckpointError,
+  type CheckpointFile,
   type CheckpointInfo,
+  decodeCheckpoint,
   loadCheckpoint,
   saveCheckpoint,
 } from "./files/checkpoint.ts";
@@ -69,7 +71,7 @@ export { type Classified, Classifier, type ClassifierOptions } from "./judge/cla
 export type { Estimate, Resampling } from "./measures/estimate.ts";
 export { Judge, type Judgement } from "./judge/judge.ts";
 export { JudgeError } from "./judge/judge_error.ts";
-export { loadJudge, saveJudge } from "./judge/judge_file.ts";
+export { decodeJudge, type JudgeFile, loadJudge, saveJudge } from "./judge/judge_file.ts";
 export type { JudgeInfo } from "./judge/judge_info.ts";
 export { MeasureError, type Points } from "./measures/points.ts";
 export { type Prdc, prdc, type PrdcOptions } from "./measures/prdc.ts";

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { decodeSafetensors, encodeSafetensors } from "../../models/mod.ts";
+import { decodeJudge, decodeSafetensors, encodeSafetensors } from "../../models/mod.ts";
 import type { LiveJudge } from "../../viz/report/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
@@ -23,13 +23,15 @@ export async function writeLiveJudge(run: string, { weights, reference }: LiveJu
  *
  * @returns undefined if one of the files is missing, as in runs that were not evaluated
  * @throws {RunError} if a file cannot be read, or holds no features
- * @throws {SafetensorsError} if the features' file is damaged
+ * @throws {SafetensorsError} if a file is damaged
+ * @throws as `decodeJudge`
  */
 export async function readLiveJudge(run: string): Promise<LiveJudge | undefined> {
-  const path = join(run, runFile.reference);
-  const weights = await readIfThere(join(run, runFile.judge), run);
+  const path = join(run, runFile.reference), judge = join(run, runFile.judge);
+  const weights = await readIfThere(judge, run);
   const bytes = await readIfThere(path, run);
   if (!weights || !bytes) return undefined;
+  decodeJudge(weights, judge);
   const features = decodeSafetensors(bytes, path).tensors.get("features");
   if (features?.shape.length === 2 && features.data.every(Number.isFinite)) {
     const [rows, width] = features.shape;

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { decodeCheckpoint } from "../../models/mod.ts";
 import library from "../../web/flow.js" with { type: "text" };
 import type { Examples, Live, LiveJudge, LiveWeaker } from "../../viz/report/mod.ts";
 import { readExamples } from "../data/example_file.ts";
@@ -15,7 +16,7 @@ const mostBytes = 8 * 2 ** 20;
  *
  * @param wanted whether it should, or why not; the page says why it does not
  * @throws {RunError} if weights, or files that go with them, are there but cannot be read
- * @throws {SafetensorsError} if such a file is damaged
+ * @throws as `decodeCheckpoint` and `decodeJudge` if one of them is damaged: the page could only say so to who draws
  */
 export async function readLive(runs: readonly string[], wanted: boolean | string): Promise<Live> {
   const checkpoints: (Uint8Array | string)[] = [];
@@ -40,14 +41,21 @@ async function weakerOf(run: string, most: number): Promise<LiveWeaker | undefin
   if (conditional === true || typeof guidance !== "number" || guidance === 1) return undefined;
   const early = findEarlyWeights(run);
   if (!early || early.size > most) return undefined;
-  return { checkpoint: await readFile(early.path, run), guidance };
+  return { checkpoint: await readWhole(early.path, run), guidance };
 }
 
 async function checkpointOf(run: string): Promise<Uint8Array | string> {
   const weights = findWeights(run);
   if (!weights) return "its folder holds no weights";
   const { path, size } = weights;
-  if (size <= mostBytes) return await readFile(path);
+  if (size <= mostBytes) return await readWhole(path, run);
   const mebibytes = (bytes: number) => `${(Math.ceil(10 * bytes / 2 ** 20) / 10).toFixed(1)} MiB`;
   return `its weights take ${mebibytes(size)}, and a report holds ${mebibytes(mostBytes)} at most`;
+}
+
+/** Reads weights, and checks that they are whole. */
+async function readWhole(path: string, run: string): Promise<Uint8Array> {
+  const bytes = await readFile(path, run);
+  decodeCheckpoint(bytes, path);
+  return bytes;
 }

@@ -87,8 +87,24 @@ function storedConfig(model: Model, given: ModelOptions | undefined): string {
   return stored(config);
 }
 
+/** What the file of a checkpoint holds. */
+export interface CheckpointFile {
+  /** Weights by their PyTorch names. */
+  readonly tensors: State;
+  /** The metadata. */
+  readonly info: CheckpointInfo;
+}
+
 /**
- * Creates the network of a checkpoint on the current device.
+ * Reads a checkpoint without making its network, which `loadCheckpoint` does. Needs no device.
+ *
+ * ```ts
+ * import { decodeCheckpoint } from "../mod.ts";
+ *
+ * const path = "checkpoints/mnist_residual.safetensors";
+ * const { info } = decodeCheckpoint(await Deno.readFile(path), path);
+ * console.log(info.config.type, info.imageSize); // UNet_FM_Residuals [ 28, 28 ]
+ * ```
  *
  * @param bytes the safetensors file
  * @param source name of the file, for messages
@@ -96,13 +112,13 @@ function storedConfig(model: Model, given: ModelOptions | undefined): string {
  * images of 28 x 28
  * @throws {CheckpointError} if the file's metadata is damaged, or neither it nor `fallback` names the network
  * @throws {SafetensorsError} if the file is damaged
- * @throws {StateError} if the weights do not match the network, or are not finite
+ * @throws {StateError} if it holds fewer weights than the network has levels, or some that are not finite
  */
-export function loadCheckpoint(
+export function decodeCheckpoint(
   bytes: Uint8Array,
   source: string,
   fallback: Partial<CheckpointInfo> = {},
-): Checkpoint {
+): CheckpointFile {
   const { tensors, metadata } = decodeSafetensors(bytes, source);
   const { format_version: version = VERSION } = metadata;
   if (version !== VERSION) {
@@ -130,15 +146,33 @@ export function loadCheckpoint(
         `${tensors.size} tensors; does it belong to another network?`,
     );
   }
+  checkFinite(tensors, source);
+  return { tensors, info };
+}
+
+/**
+ * Creates the network of a checkpoint on the current device.
+ *
+ * @param bytes the safetensors file
+ * @param source name of the file, for messages
+ * @param fallback for what the file does not specify; see `decodeCheckpoint`
+ * @throws as `decodeCheckpoint`
+ * @throws {StateError} if the weights do not match the network
+ */
+export function loadCheckpoint(
+  bytes: Uint8Array,
+  source: string,
+  fallback: Partial<CheckpointInfo> = {},
+): Checkpoint {
+  const { tensors, info } = decodeCheckpoint(bytes, source, fallback);
+  const { config, normalization, imageSize } = info;
   // A trace allocates nothing, so a file with a wrong config costs no memory.
   planMemory(() => checkState(namedParameters(traced(config, source)), tensors, source));
-  checkFinite(tensors, source);
   const model = createModel(config, blankInitialiser);
   loadState(model, tensors, source);
-  imagesOf.set(model, { normalization: info.normalization, imageSize: info.imageSize });
-  const { scale, shift } = info.normalization;
-  const { channels = 1 } = info.config;
-  return { model, info, shape: [channels, ...info.imageSize], range: [shift, scale + shift] };
+  imagesOf.set(model, { normalization, imageSize });
+  const { scale, shift } = normalization;
+  return { model, info, shape: [config.channels ?? 1, ...imageSize], range: [shift, scale + shift] };
 }
 
 /** The network of a config, in a trace. */

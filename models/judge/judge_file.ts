@@ -20,16 +20,24 @@ export function saveJudge(weights: State, info: JudgeInfo): Uint8Array<ArrayBuff
   return encodeSafetensors(weights, { ...kind, judge: JSON.stringify(info) });
 }
 
+/** What the file of a judge holds. */
+export interface JudgeFile {
+  /** Weights of the classifier by name. */
+  readonly tensors: State;
+  /** What the file says of its judge. */
+  readonly info: JudgeInfo;
+}
+
 /**
- * Loads a judge onto the current device.
+ * Reads a judge without making its network, which `loadJudge` does. Needs no device.
  *
  * @param bytes the safetensors file
  * @param source name of the file, for messages
  * @throws {JudgeError} if the file holds another network, or what it says of its judge is damaged
  * @throws {SafetensorsError} if the file is damaged
- * @throws {StateError} if the weights are not those of the classifier, or are not finite
+ * @throws {StateError} if weights are not finite
  */
-export function loadJudge(bytes: Uint8Array, source: string): Judge {
+export function decodeJudge(bytes: Uint8Array, source: string): JudgeFile {
   const { tensors, metadata } = decodeSafetensors(bytes, source);
   const { format_version: version, network, judge } = metadata;
   if (network !== kind.network || judge === undefined) {
@@ -45,9 +53,20 @@ export function loadJudge(bytes: Uint8Array, source: string): Judge {
     );
   }
   const info = readJudgeInfo(judge, source);
+  checkFinite(tensors, source);
+  return { tensors, info };
+}
+
+/**
+ * Loads a judge onto the current device.
+ *
+ * @throws as `decodeJudge`
+ * @throws {StateError} if the weights are not those of the classifier
+ */
+export function loadJudge(bytes: Uint8Array, source: string): Judge {
+  const { tensors, info } = decodeJudge(bytes, source);
   // A trace allocates nothing, so a file with wrong sizes costs no memory.
   planMemory(() => checkState(namedParameters(new Classifier(info, blankInitialiser)), tensors, source));
-  checkFinite(tensors, source);
   const classifier = new Classifier(info, blankInitialiser);
   loadState(classifier, tensors, source);
   return new Judge(classifier, info);

@@ -197,3 +197,38 @@ testRefusals("sample refuses", {
     "CheckpointError: Cannot load run/last.safetensors: its image_size is",
   ),
 });
+
+const reported = (
+  name: string,
+  change: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array,
+  says: string,
+): BadCommand => ({
+  task: "report",
+  flags: "run --out page.html",
+  prepare: async (place) => {
+    // A run that is guided away from what it was, and keeps only this file besides its last weights.
+    await reconfigured({ conditional: false, guidance: 2 })(place);
+    const last = await place.read("run", "last.safetensors");
+    await Deno.remove(place.file("run", "ema.safetensors"));
+    await Deno.writeFile(place.file("run", name), change(last));
+  },
+  says: [says],
+});
+
+testRefusals("report refuses", {
+  "last weights that are cut short": reported(
+    "last.safetensors",
+    (bytes) => bytes.subarray(0, bytes.length - 4),
+    "SafetensorsError: Cannot read run/last.safetensors: ",
+  ),
+  "averaged weights that are not finite": reported(
+    "ema.safetensors",
+    withLast(NaN),
+    "StateError: Cannot load run/ema.safetensors: ",
+  ),
+  "early weights of an unknown network": reported(
+    "early.safetensors",
+    withMetadata("config", { type: "UNet_MF", filters: [8, 16], t_emb: 8 }),
+    "CheckpointError: Cannot load run/early.safetensors: ",
+  ),
+});

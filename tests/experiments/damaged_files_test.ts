@@ -10,6 +10,7 @@ import { drawSamples } from "../../experiments/draw/samples.ts";
 import { flowAnimation } from "../../experiments/draw/flow_animation.ts";
 import { readFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
 import { isExplained } from "../../experiments/program/command.ts";
+import { readLive } from "../../experiments/report/live.ts";
 import { writeReport } from "../../experiments/report/write_report.ts";
 import { readConfig } from "../../experiments/settings/tasks/train_config.ts";
 import { checkPictures } from "../../experiments/training/check_pictures.ts";
@@ -84,6 +85,7 @@ const kinds: Readonly<Record<string, Kind>> = {
       await drawSamples({ model, shape, normalization }, { count: 1, seed: 1, steps: 1, solver: "euler" });
     },
   },
+  "ema.safetensors": { times: 300, mutate: mutateSafetensors, read: (run) => readLive([run], true) },
   "examples.safetensors": { times: 1000, mutate: mutateSafetensors, read: readExamples },
   "flow/sample_1.safetensors": {
     times: 1000,

@@ -6,6 +6,7 @@ import {
   CheckpointError,
   type CheckpointInfo,
   createModel,
+  decodeCheckpoint,
   decodeSafetensors,
   encodeSafetensors,
   loadCheckpoint,
@@ -49,6 +50,15 @@ testOnDevices("saveCheckpoint() and loadCheckpoint() keep every bit", async (dev
   const [a, b] = withDevice(device, () => [model, loaded.model].map((either) => either.velocity(x, t)));
   assert.deepEqual(await a.read(), await b.read());
   assert.deepEqual(await saveCheckpoint(loaded.model, loaded.info), bytes);
+});
+
+testOnDevices("decodeCheckpoint() reads what saveCheckpoint() wrote", async () => {
+  const model = createModel(info.config, 46020);
+  const bytes = await saveCheckpoint(model, info);
+  const file = decodeCheckpoint(bytes, "a file");
+  assert.deepEqual(file.info, info);
+  assert.deepEqual(file.tensors, await stateOf(model));
+  assert.throws(() => decodeCheckpoint(bytes.subarray(0, -1), "a file"), { name: "SafetensorsError" });
 });
 
 testOnDevices("saveCheckpoint() knows what its model was made with", async (device) => {
