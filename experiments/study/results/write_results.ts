@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { type Device, init, withDevice } from "../../../kernels/mod.ts";
-import { SafetensorsError } from "../../../models/mod.ts";
 import { encodeRasterPng, figureRow, rasterizer } from "../../../viz/mod.ts";
 import { figurePage } from "../../../viz/report/mod.ts";
-import { RunError, writeAtomic } from "../../run/atomic_write.ts";
+import { isExplained } from "../../program/command.ts";
+import { writeAtomic } from "../../run/atomic_write.ts";
 import { readRecords, type Study } from "../study.ts";
 import { requireStudy } from "../study_file.ts";
 import { comparisonGif } from "./comparison_gif.ts";
@@ -126,7 +126,7 @@ class Results {
     try {
       return await make();
     } catch (error) {
-      if (!(error instanceof RunError || error instanceof SafetensorsError)) throw error;
+      if (!isExplained(error)) throw error;
       this.#problems.push(`No ${what}: ${error.message}`);
     }
   }

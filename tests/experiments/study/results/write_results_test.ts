@@ -115,6 +115,22 @@ testStudy(
   },
 );
 
+testStudy("writeResults() writes the rest where weights are damaged", twoNetworks, async (folder) => {
+  for await (const { name } of Deno.readDir(join(folder, "cells"))) {
+    const path = join(folder, "cells", name, "ema.safetensors");
+    const bytes = await Deno.readFile(path);
+    new DataView(bytes.buffer).setFloat32(bytes.length - 4, NaN, true);
+    await Deno.writeFile(path, bytes);
+  }
+  const { files, problems } = await writeResults(folder, { device });
+  assert.ok(files.includes("table.md") && files.includes("results.json"), `${files}`);
+  assert.ok(
+    problems.some((problem) => /^No networks: Cannot load .*\.safetensors: .* is NaN/.test(problem)),
+    problems.join("\n"),
+  );
+  assert.ok(problems.some((problem) => problem.startsWith("No report.html: ")), problems.join("\n"));
+});
+
 testNeeding(files, "writeResults() refuses a folder without a study", () =>
   withFolder(async (folder) => {
     await assert.rejects(writeResults(folder), { name: "RunError", message: /there is no study\.json/ });
