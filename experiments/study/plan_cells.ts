@@ -6,7 +6,7 @@ import { combinations } from "./combinations.ts";
 import { type Matched, matchWidths, nudged } from "./match_widths.ts";
 import { checkedWithData, networkSize, PlanData } from "./planned_cell.ts";
 import type { CellSettings, Plan } from "./plan.ts";
-import type { Cell } from "./study.ts";
+import { type Cell, trainedSettings } from "./study.ts";
 import { timeSteps, type TimingOptions } from "./time_step.ts";
 
 /** What planning needs besides the plan. */
@@ -60,9 +60,14 @@ class Planner {
   readonly #found = new Map<string, Promise<Found>>();
   /** Cells by what makes them what they are. */
   readonly #cells: Map<string, Cell>;
+  /** Of these one for each setup, whatever its seed: what was found for it holds for its other seeds. */
+  readonly #setups: Map<string, Cell>;
 
   constructor(readonly plan: Plan, readonly options: PlanningOptions) {
-    this.#cells = new Map(options.earlier.map((cell) => [this.#identity(cell.asked, cell.seed), cell]));
+    const earlier = (seedOf: (cell: Cell) => number) =>
+      new Map(options.earlier.map((cell) => [this.#identity(cell.asked, seedOf(cell)), cell]));
+    this.#cells = earlier(({ seed }) => seed);
+    this.#setups = earlier(() => 0);
   }
 
   /** @throws {ConfigError} if no run has these settings */
@@ -72,9 +77,9 @@ class Planner {
 
   async cell(asked: CellSettings, seed: number, names: ReadonlySet<string>): Promise<Cell> {
     const identity = this.#identity(asked, seed);
-    const known = this.#cells.get(identity);
-    if (known) return known;
     const where = cellId(asked, seed);
+    const known = this.#cells.get(identity);
+    if (known) return { ...known, asked, settings: await this.#completed(known, { asked, where, names }) };
     const key = this.#identity(asked, 0);
     const finding = this.#found.get(key) ?? this.#find(asked, where);
     this.#found.set(key, finding);
@@ -90,6 +95,16 @@ class Planner {
     return cell;
   }
 
+  /** The settings of a known cell that this plan names; widths that were found stay. */
+  async #completed(
+    { settings }: Cell,
+    { asked, where, names }: { asked: CellSettings; where: string; names: ReadonlySet<string> },
+  ): Promise<CellSettings> {
+    const named = this.#named(names);
+    if (named.symmetricDifference(new Set(Object.keys(settings))).size === 0) return settings;
+    return this.#settings(asked, await this.#checked(trainedSettings({ asked, settings }), where), names);
+  }
+
   /** Two cells with one identity would be the same run. */
   #identity(asked: CellSettings, seed: number): string {
     const config = configOf(this.plan, asked, { seed, steps: 1, where: cellId(asked, seed) });
@@ -98,18 +113,26 @@ class Planner {
 
   async #find(asked: CellSettings, where: string): Promise<Found> {
     const { plan, options } = this;
-    const given = configOf(plan, asked, { seed: plan.seeds[0], steps: 1, where });
-    const data = await this.#data.of(given);
-    const checked = checkedWithData(given, data, plan.evaluation);
-    const config = asked.match === undefined
+    const known = this.#setups.get(this.#identity(asked, 0));
+    const settings = known ? trainedSettings({ ...known, asked }) : asked;
+    const checked = await this.#checked(settings, where);
+    const data = await this.#data.of(checked);
+    const config = known || asked.match === undefined
       ? checked
       : await this.#matched(checked, asked.match as Match, where);
     const timed = options.timed || "minutes" in plan.budget;
     return {
       config,
       ...networkSize(config, data),
-      ...timed && { secondsPerStep: (await this.#time([config], data))[0] },
+      ...timed && { secondsPerStep: known?.secondsPerStep ?? (await this.#time([config], data))[0] },
     };
+  }
+
+  /** The settings of a run, before widths are found that match. */
+  async #checked(asked: CellSettings, where: string): Promise<TrainingConfig> {
+    const { plan } = this;
+    const given = configOf(plan, asked, { seed: plan.seeds[0], steps: 1, where });
+    return checkedWithData(given, await this.#data.of(given), plan.evaluation);
   }
 
   /** The network widened, or narrowed, until it has as much as the other one. */
@@ -155,9 +178,15 @@ class Planner {
   /** The settings that the plan names, complete, so that cells can be compared. */
   #settings(asked: CellSettings, config: TrainingConfig, names: ReadonlySet<string>): CellSettings {
     const own: CellSettings = { match: asked.match ?? "none", share: asked.share ?? 1 };
-    const all = [...new Set([...names, ...Object.keys(this.plan.fixed)])];
-    return Object.fromEntries(all.map((name) => {
-      return [name, name in own ? own[name] : plainValue(config[name as keyof TrainingConfig])];
-    }));
+    return Object.fromEntries(
+      this.#named(names).values().map((name) => {
+        return [name, name in own ? own[name] : plainValue(config[name as keyof TrainingConfig])];
+      }),
+    );
+  }
+
+  /** What the plan names: what cells ask for, and what is fixed. */
+  #named(asked: ReadonlySet<string>): Set<string> {
+    return asked.union(new Set(Object.keys(this.plan.fixed)));
   }
 }

@@ -31,21 +31,22 @@ const budget: FieldCheck = {
   },
 };
 
-const evaluation: Readonly<Record<keyof PlannedEvaluation, FieldCheck>> = {
-  ...{
-    count: optional(count),
-    seed: optional(count),
-    solver: optional(text),
-    guidance: optional(finiteNumber),
-  },
-  ...{ courseImages: optional(count), bitsImages: optional(count), milestones: optional(count) },
-  solvers: optional(listOf(text)),
-};
+/** What a complete evaluation has, and what it may have. */
+const always = {
+  ...{ count, seed: count, courseImages: count, bitsImages: count },
+  solvers: listOf(text),
+} satisfies Partial<Record<keyof PlannedEvaluation, FieldCheck>>;
+const sometimes = { solver: text, guidance: finiteNumber, milestones: count };
+const evaluation: Readonly<Record<keyof PlannedEvaluation, FieldCheck>> = { ...always, ...sometimes };
+
+const allOptional = (checks: Readonly<Record<string, FieldCheck>>) =>
+  Object.fromEntries(Object.entries(checks).map(([name, check]) => [name, optional(check)]));
 
 const evaluationFields: FieldCheck = {
   expected: `an object with some of ${Object.keys(evaluation).join(", ")}`,
   accepts: (value) =>
-    fieldsOf(evaluation).accepts(value) && Object.keys(Object(value)).every((name) => name in evaluation),
+    fieldsOf(allOptional(evaluation)).accepts(value) &&
+    Object.keys(Object(value)).every((name) => name in evaluation),
 };
 
 /** What the fields of a plan must be. */
@@ -60,4 +61,10 @@ export const planChecks: Readonly<Record<keyof Plan, FieldCheck>> = {
   },
   ...{ grid: tableOf(listOf(value)), cells: listOf(settings), fixed: settings },
   ...{ seeds: listOf(count), budget, evaluation: evaluationFields },
+};
+
+/** What the fields of a plan must be that a study has completed. */
+export const completePlanChecks: Readonly<Record<keyof Plan, FieldCheck>> = {
+  ...planChecks,
+  evaluation: fieldsOf({ ...always, ...allOptional(sometimes) }),
 };

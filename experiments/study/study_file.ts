@@ -11,7 +11,7 @@ import {
   text,
 } from "../run/field_checks.ts";
 import { readJson } from "../run/read_file.ts";
-import { planChecks, settings } from "./plan_checks.ts";
+import { completePlanChecks, settings } from "./plan_checks.ts";
 import { runsRoot } from "../tracking/find_run.ts";
 import type { Cell, Study } from "./study.ts";
 
@@ -30,7 +30,7 @@ const cell = {
 
 const checks = {
   version: { expected: "1", accepts: (value: unknown) => value === 1 },
-  ...{ digest: text, plan: fieldsOf(planChecks), cells: listOf(fieldsOf(cell)) },
+  ...{ digest: text, plan: fieldsOf(completePlanChecks), cells: listOf(fieldsOf(cell)) },
 };
 
 /**

@@ -27,10 +27,14 @@ export function setupsOf(cells: readonly Cell[], records: readonly StudyRecord[]
   const recordOf = new Map(records.map((record) => [record.cell, record]));
   const groups = Map.groupBy(cells, ({ settings }) => keyOf(settings));
   const varied = variedSettings(cells.map(({ asked }) => asked));
+  const labels = new Map<string, number>();
   return [...groups.values()].map((cells) => {
     const [{ asked, settings, parameters, multiplyAdds }] = cells;
+    const label = labelOf(asked, varied);
+    const count = (labels.get(label) ?? 0) + 1;
+    labels.set(label, count);
     return {
-      label: labelOf(asked, varied),
+      label: count === 1 ? label : `${label} (${count})`, // where a damaged study has one more
       ...{ asked, settings, parameters, multiplyAdds, cells },
       records: cells.flatMap(({ id }) => recordOf.get(id) ?? []),
     };

@@ -92,6 +92,41 @@ testInFolder(
   },
 );
 
+testInFolder(
+  "planCells() gives known cells the settings that new cells of a changed plan have",
+  async (folder) => {
+    const match = { model: "residual", match: "parameters" };
+    const small = await planIn(folder, { grid: { model: ["base"] }, cells: [match] });
+    const large = await planIn(folder, {
+      grid: { model: ["base"], attn: [false, true] },
+      cells: [{ ...match, attn: false }],
+    });
+    /** Cells of one seed, with widths as if they had been found, then those of two seeds by another plan. */
+    const change = async (from: typeof small, to: typeof small) => {
+      const before = (await cellsOf({ ...from, seeds: [1] })).map((cell) =>
+        cell.asked.match ? { ...cell, settings: { ...cell.settings, filters: "8,20" } } : cell
+      );
+      return { before, after: await cellsOf({ ...to, seeds: [1, 2] }, { earlier: before }) };
+    };
+    const grown = await change(small, large);
+    const [base, , residual, newBase, , newResidual] = grown.after;
+    assert.deepEqual([base.id, residual.id], grown.before.map(({ id }) => id));
+    assert.deepEqual(base.settings, newBase.settings, "seeds of one setup");
+    assert.deepEqual(residual.settings, newResidual.settings);
+    assert.equal(residual.settings.filters, "8,20", "as it was found, and perhaps trained");
+    const shrunk = await change(large, small);
+    assert.equal(shrunk.after[0].id, shrunk.before[0].id);
+    assert.deepEqual(shrunk.after[0].settings, shrunk.after[2].settings);
+  },
+);
+
+testInFolder("planCells() gives new seeds the steps of known ones", async (folder) => {
+  const plan = await planIn(folder, { grid: { model: ["base"] }, budget: { minutes: 0.01 } });
+  const [known] = await cellsOf({ ...plan, seeds: [1] }, { time: () => Promise.resolve([0.06]) });
+  const options = { earlier: [known], time: () => assert.fail("timed again") };
+  assert.deepEqual((await cellsOf({ ...plan, seeds: [1, 2] }, options)).map(({ steps }) => steps), [10, 10]);
+});
+
 testInFolder("planCells() makes minutes steps, and a share of them", async (folder) => {
   const plan = await planIn(folder, {
     grid: { share: [0.5, 1] },

@@ -47,6 +47,11 @@ testInFolder("readStudy() reads what was written, and refuses what is no study",
   const spoilt: [string, unknown, RegExp][] = [
     ["version", 2, /version is 2 \(expected 1\)/],
     ["plan", { ...json.plan, seeds: ["1"] }, /plan is .* \(expected an object with name, preset, /],
+    [
+      "plan",
+      { ...json.plan, evaluation: { seed: 1 } },
+      /plan is .* \(expected an object with name, preset, /,
+    ],
     ["cells", [{ ...json.cells[0], id: "../elsewhere" }], /cells is /],
   ];
   for (const [field, value, message] of spoilt) {

@@ -1,0 +1,67 @@
+/** Damaged files of a study: each is read, or refused in one line that names it. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { isExplained } from "../../../experiments/program/command.ts";
+import { conclude } from "../../../experiments/study/results/conclusion.ts";
+import { csvOf } from "../../../experiments/study/results/csv.ts";
+import { qualityFigures } from "../../../experiments/study/results/quality_figures.ts";
+import { setupsOf } from "../../../experiments/study/results/setups.ts";
+import { studyMarkdown } from "../../../experiments/study/results/study_markdown.ts";
+import { summarize } from "../../../experiments/study/results/summary.ts";
+import { tablesOf } from "../../../experiments/study/results/tables.ts";
+import { readRecords } from "../../../experiments/study/study.ts";
+import { requireStudy } from "../../../experiments/study/study_file.ts";
+import { init, withDevice } from "../../../kernels/mod.ts";
+import { figureRow } from "../../../viz/mod.ts";
+import { testInFolder } from "../../folder.ts";
+import { mutateText, randomOf } from "../mutations.ts";
+import { twoNetworks } from "./results/made_up_study.ts";
+import { writeMadeUpStudy } from "./results/study_folder.ts";
+
+/** All that comes out of a study but what needs its weights. */
+async function results(folder: string): Promise<unknown> {
+  const study = await requireStudy(folder);
+  const { records, problems } = await readRecords(study);
+  for (const problem of problems) assert.ok(problem.includes(folder), problem);
+  const summary = summarize(setupsOf(study.cells, records));
+  const conclusion = conclude({ plan: study.plan, summary, reach: [] });
+  const figures = qualityFigures(summary);
+  return [
+    studyMarkdown("a study", conclusion, tablesOf(summary, [])),
+    csvOf(summary),
+    figures && figureRow(figures.stills, figures.legend),
+  ];
+}
+
+testInFolder("no damage to a file of a study ends in a trace", async (folder) => {
+  const device = await init({ device: "cpu", threads: 1 });
+  await withDevice(device, () => writeMadeUpStudy(folder, twoNetworks));
+  device.close();
+  for (const name of ["study.json", join("cells", "base-s1", "cell.json")]) {
+    const path = join(folder, name);
+    const whole = await Deno.readTextFile(path);
+    const random = randomOf(46020);
+    for (let i = 0; i < 400; i++) {
+      const damaged = mutateText(whole, random);
+      await Deno.writeFile(path, damaged);
+      try {
+        await results(folder);
+      } catch (error) {
+        const shown = new TextDecoder().decode(damaged);
+        assert.ok(isExplained(error), `${name}, ${i}: ${error instanceof Error && error.stack}\n${shown}`);
+        assert.ok(error.message.includes(path), error.message);
+      }
+    }
+    await Deno.writeTextFile(path, whole);
+    await results(folder);
+  }
+});
+
+Deno.test("setupsOf() tells setups apart that ask for the same, as a damaged study may have them", () => {
+  const cell = { asked: { model: "base" }, steps: 1, parameters: 1, multiplyAdds: 1 };
+  const cells = ["8,16", "8,17"].map((filters, i) => ({
+    ...{ ...cell, id: `base-s${i}`, seed: i, settings: { model: "base", filters } },
+  }));
+  assert.deepEqual(setupsOf(cells, []).map(({ label }) => label), ["as the preset", "as the preset (2)"]);
+});
