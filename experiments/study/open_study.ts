@@ -32,14 +32,14 @@ export async function planStudy(
   const known = await readStudy(folder);
   if (known) checkComparable(known, plan);
   const earlier = known?.cells ?? [];
-  const planned = await planCells(plan, { ...options, earlier });
-  const isIn = (cells: readonly Cell[]) => ({ id }: Cell) => cells.some((cell) => cell.id === id);
-  const added = planned.filter((cell) => !isIn(earlier)(cell));
+  const { cells, dropped } = await planCells(plan, { ...options, earlier });
+  const added = cells.filter(({ id }) => !earlier.some((cell) => cell.id === id));
+  const now = new Map([...cells, ...dropped].map((cell) => [cell.id, cell]));
   const digest = await sha256(new TextEncoder().encode(JSON.stringify(plan)));
   return {
-    study: { folder, digest, plan, cells: [...earlier, ...added] },
+    study: { folder, digest, plan, cells: [...earlier.map(({ id }) => now.get(id)!), ...added] },
     added,
-    dropped: earlier.filter((cell) => !isIn(planned)(cell)),
+    dropped,
     isKnown: known !== undefined,
   };
 }

@@ -32,6 +32,14 @@ interface Found {
 /** Timings of bisection: each takes a second or two. */
 const timings = 9;
 
+/** The cells of a plan, and what an earlier one has left. All have the same settings, so that they can be compared. */
+export interface PlannedCells {
+  /** What the plan asks for, seed by seed; known ones keep their ids, and what was found for them. */
+  readonly cells: readonly Cell[];
+  /** Known cells that the plan does not ask for. */
+  readonly dropped: readonly Cell[];
+}
+
 /**
  * The cells of a plan, seed by seed: checks each of them as its run would, finds widths that match, and makes minutes a
  * number of steps. Needs a device, to count networks on.
@@ -39,31 +47,39 @@ const timings = 9;
  * @throws {ConfigError} if a setting is unknown, or a cell cannot be trained or evaluated
  * @throws {DataError} if its data cannot be loaded
  */
-export async function planCells(plan: Plan, options: PlanningOptions): Promise<Cell[]> {
+export async function planCells(plan: Plan, options: PlanningOptions): Promise<PlannedCells> {
   const asked = combinations(plan);
-  const names = new Set(asked.flatMap((settings) => Object.keys(settings)));
-  if (names.has("match")) names.add("filters");
-  const planner = new Planner(plan, options);
+  const planner = new Planner(plan, asked, options);
   for (const settings of asked) planner.check(settings); // all of them, before any data is read
-  const found: Cell[] = [];
+  const cells: Cell[] = [];
   for (const seed of plan.seeds) {
     for (const settings of asked) {
-      const cell = await planner.cell(settings, seed, names);
-      if (!found.some(({ id }) => id === cell.id)) found.push(cell);
+      const cell = await planner.cell(settings, seed);
+      if (!cells.some(({ id }) => id === cell.id)) cells.push(cell);
     }
   }
-  return found;
+  const dropped: Cell[] = [];
+  for (const known of options.earlier) {
+    if (!cells.some(({ id }) => id === known.id)) dropped.push(await planner.named(known, known.asked));
+  }
+  return { cells, dropped };
 }
 
 class Planner {
   readonly #data = new PlanData();
   readonly #found = new Map<string, Promise<Found>>();
+  /** Names of the settings that some cell asks for, or that are fixed. */
+  readonly #names: ReadonlySet<string>;
   /** Cells by what makes them what they are. */
   readonly #cells: Map<string, Cell>;
   /** Of these one for each setup, whatever its seed: what was found for it holds for its other seeds. */
   readonly #setups: Map<string, Cell>;
 
-  constructor(readonly plan: Plan, readonly options: PlanningOptions) {
+  constructor(readonly plan: Plan, asked: readonly CellSettings[], readonly options: PlanningOptions) {
+    const all = [...asked, ...options.earlier.map(({ asked }) => asked), plan.fixed];
+    const names = new Set(all.flatMap((settings) => Object.keys(settings)));
+    if (names.has("match")) names.add("filters");
+    this.#names = names;
     const earlier = (seedOf: (cell: Cell) => number) =>
       new Map(options.earlier.map((cell) => [this.#identity(cell.asked, seedOf(cell)), cell]));
     this.#cells = earlier(({ seed }) => seed);
@@ -75,11 +91,11 @@ class Planner {
     this.#identity(asked, this.plan.seeds[0]);
   }
 
-  async cell(asked: CellSettings, seed: number, names: ReadonlySet<string>): Promise<Cell> {
+  async cell(asked: CellSettings, seed: number): Promise<Cell> {
     const identity = this.#identity(asked, seed);
-    const where = cellId(asked, seed);
     const known = this.#cells.get(identity);
-    if (known) return { ...known, asked, settings: await this.#completed(known, { asked, where, names }) };
+    if (known) return await this.named(known, asked);
+    const where = cellId(asked, seed);
     const key = this.#identity(asked, 0);
     const finding = this.#found.get(key) ?? this.#find(asked, where);
     this.#found.set(key, finding);
@@ -88,21 +104,19 @@ class Planner {
     const cell: Cell = {
       id: withoutClash(where, taken),
       asked,
-      settings: this.#settings(asked, config, names),
+      settings: this.#settings(asked, config),
       ...{ seed, steps: this.#steps(asked, network.secondsPerStep), ...network },
     };
     this.#cells.set(identity, cell);
     return cell;
   }
 
-  /** The settings of a known cell that this plan names; widths that were found stay. */
-  async #completed(
-    { settings }: Cell,
-    { asked, where, names }: { asked: CellSettings; where: string; names: ReadonlySet<string> },
-  ): Promise<CellSettings> {
-    const named = this.#named(names);
-    if (named.symmetricDifference(new Set(Object.keys(settings))).size === 0) return settings;
-    return this.#settings(asked, await this.#checked(trainedSettings({ asked, settings }), where), names);
+  /** A known cell with the settings that all cells have now, as it is asked for now; widths that were found stay. */
+  async named(known: Cell, asked: CellSettings): Promise<Cell> {
+    const cell = { ...known, asked };
+    if (this.#names.symmetricDifference(new Set(Object.keys(cell.settings))).size === 0) return cell;
+    const config = await this.#checked(trainedSettings(cell), cell.id);
+    return { ...cell, settings: this.#settings(asked, config) };
   }
 
   /** Two cells with one identity would be the same run. */
@@ -175,18 +189,13 @@ class Planner {
     return Math.max(1, Math.round(steps * Number(share)));
   }
 
-  /** The settings that the plan names, complete, so that cells can be compared. */
-  #settings(asked: CellSettings, config: TrainingConfig, names: ReadonlySet<string>): CellSettings {
+  /** All settings that are named, complete, so that cells can be compared. */
+  #settings(asked: CellSettings, config: TrainingConfig): CellSettings {
     const own: CellSettings = { match: asked.match ?? "none", share: asked.share ?? 1 };
     return Object.fromEntries(
-      this.#named(names).values().map((name) => {
+      this.#names.values().map((name) => {
         return [name, name in own ? own[name] : plainValue(config[name as keyof TrainingConfig])];
       }),
     );
-  }
-
-  /** What the plan names: what cells ask for, and what is fixed. */
-  #named(asked: ReadonlySet<string>): Set<string> {
-    return asked.union(new Set(Object.keys(this.plan.fixed)));
   }
 }

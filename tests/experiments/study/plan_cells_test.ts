@@ -3,6 +3,7 @@ import { init } from "../../../kernels/mod.ts";
 import type { TrainingConfig } from "../../../experiments/settings/tasks/train_config.ts";
 import { completePlan, type GivenPlan } from "../../../experiments/study/complete_plan.ts";
 import { planCells, type PlanningOptions } from "../../../experiments/study/plan_cells.ts";
+import type { Cell } from "../../../experiments/study/study.ts";
 import { planStudy, saveStudy } from "../../../experiments/study/open_study.ts";
 import { readStudy } from "../../../experiments/study/study_file.ts";
 import { testInFolder } from "../../folder.ts";
@@ -26,8 +27,8 @@ async function withCounting<T>(use: () => Promise<T>): Promise<T> {
   }
 }
 
-const cellsOf = (plan: Awaited<ReturnType<typeof planIn>>, options: Partial<PlanningOptions> = {}) =>
-  withCounting(() => planCells(plan, { ...planning, earlier: [], ...options }));
+const cellsOf = async (plan: Awaited<ReturnType<typeof planIn>>, options: Partial<PlanningOptions> = {}) =>
+  (await withCounting(() => planCells(plan, { ...planning, earlier: [], ...options }))).cells;
 
 testInFolder(
   "planCells() gives cells seed by seed, with all settings that the plan names",
@@ -187,7 +188,15 @@ testInFolder(
       ...["base-attention-on-s1", "base-attention-off-s2", "base-attention-on-s2"],
     ]);
     assert.deepEqual(changed.dropped.map(({ id }) => id), ["residual-s1"]);
-    assert.deepEqual(changed.study.cells.slice(0, 2), again.study.cells);
+    const unchanged = ({ id, seed, steps, parameters }: Cell) => [id, seed, steps, parameters];
+    assert.deepEqual(changed.study.cells.slice(0, 2).map(unchanged), again.study.cells.map(unchanged));
+    const [base, residual, , newBase] = changed.study.cells;
+    assert.deepEqual(base.settings, newBase.settings, "seeds of one setup");
+    assert.deepEqual(
+      Object.keys(residual.settings),
+      Object.keys(base.settings),
+      "a dropped cell is compared, too",
+    );
     assert.notEqual(changed.study.digest, again.study.digest);
 
     const longer = await planIn(folder, { grid: first.grid, seeds: [1], budget: { steps: 7 } });
