@@ -67,6 +67,7 @@ function labelOf(asked: CellSettings, varied: readonly string[]): string {
   return words.length > 0 ? words.join(", ") : unvaried;
 }
 
-function keyOf(settings: CellSettings): string {
+/** A text for settings, the same in whatever order they are. */
+export function keyOf(settings: CellSettings): string {
   return JSON.stringify(Object.entries(settings).toSorted(([a], [b]) => a < b ? -1 : 1));
 }
