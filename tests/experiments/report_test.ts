@@ -4,8 +4,9 @@ import { readFlowPaths } from "../../experiments/draw/path_file.ts";
 import { readLossByTime } from "../../experiments/draw/loss_by_time.ts";
 import { reporting } from "../../experiments/settings/tasks/report.ts";
 import { readLive } from "../../experiments/report/live.ts";
-import { testInFolder } from "../folder.ts";
 import type { Payload } from "../../viz/report/payload.ts";
+import { testInFolder } from "../folder.ts";
+import { smallCheckpoint } from "../models/files/small_checkpoint.ts";
 import { assertHelp, testTask, tinyNetwork, tinyRun, tinyRunWithPaths, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 
@@ -28,8 +29,8 @@ testInFolder("readLive() leaves out weights that are too many, and says so", asy
   await Deno.writeFile(join(run, "last.safetensors"), new Uint8Array(8 * 2 ** 20 + 1));
   const { checkpoints: [large] } = await readLive([run], true);
   assert.equal(large, "its weights take 8.1 MiB, and a report holds 8.0 MiB at most");
-  await Deno.writeFile(join(run, "ema.safetensors"), new Uint8Array(7));
-  assert.deepEqual((await readLive([run], true)).checkpoints, [new Uint8Array(7)]);
+  await Deno.writeFile(join(run, "ema.safetensors"), smallCheckpoint);
+  assert.deepEqual((await readLive([run], true)).checkpoints, [smallCheckpoint]);
   const { checkpoints: [none] } = await readLive([join(run, "none")], true);
   assert.equal(none, "its folder holds no weights");
 });

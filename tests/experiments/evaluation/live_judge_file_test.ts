@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readLiveJudge, writeLiveJudge } from "../../../experiments/evaluation/live_judge_file.ts";
 import { readLive } from "../../../experiments/report/live.ts";
-import { encodeSafetensors } from "../../../models/mod.ts";
+import { encodeSafetensors, saveJudge } from "../../../models/mod.ts";
 import { testInFolder } from "../../folder.ts";
+import { smallCheckpoint } from "../../models/files/small_checkpoint.ts";
+import { info } from "../../models/judge/tiny_judge.ts";
 
 const judge = {
-  weights: Uint8Array.of(1, 2, 3),
+  weights: saveJudge(new Map([["a", { shape: [1], data: Float32Array.of(1) }]]), info),
   reference: { values: Float32Array.of(0, 1, 2, 3, 4, 5), rows: 3, width: 2 },
 };
 
@@ -14,6 +16,8 @@ testInFolder("writeLiveJudge() and readLiveJudge() keep a judge and its features
   assert.equal(await readLiveJudge(run), undefined);
   await writeLiveJudge(run, judge);
   assert.deepEqual(await readLiveJudge(run), judge);
+  await Deno.writeFile(join(run, "judge.safetensors"), judge.weights.subarray(0, -1));
+  await assert.rejects(readLiveJudge(run), /^SafetensorsError: Cannot read .*judge\.safetensors: /);
   await Deno.remove(join(run, "judge.safetensors"));
   assert.equal(await readLiveJudge(run), undefined);
 });
@@ -36,7 +40,7 @@ testInFolder(
   async (run) => {
     await writeLiveJudge(run, judge);
     assert.deepEqual((await readLive([run], true)).judges, [undefined]);
-    await Deno.writeFile(join(run, "ema.safetensors"), new Uint8Array(7));
+    await Deno.writeFile(join(run, "ema.safetensors"), smallCheckpoint);
     assert.deepEqual((await readLive([run], true)).judges, [judge]);
     assert.deepEqual((await readLive([run], false)).judges, [undefined]);
   },
