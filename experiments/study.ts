@@ -66,7 +66,9 @@ async function run(words: StudyWords, { signal }: Stop): Promise<void> {
     say(`Not in the plan any more, and kept: ${dropped.map(({ id }) => id).join(", ")}`);
   }
   await recordStudy(study, "RUNNING", { ...words, say });
-  if (unfinished.length > 0) await launcher.launch(study, unfinished, options);
+  // Found once: looking for a GPU in several threads at the same time can crash the Vulkan loader (its issue 2018).
+  const flags = launcher.collects ? { ...words, device: device.kind } : words;
+  if (unfinished.length > 0) await launcher.launch(study, unfinished, { ...options, flags });
   if (signal.aborted) {
     await recordEnd(study, { ...words, say });
     say("Stopped; the same command goes on from here");
