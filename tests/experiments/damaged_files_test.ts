@@ -85,7 +85,7 @@ const kinds: Readonly<Record<string, Kind>> = {
       await drawSamples({ model, shape, normalization }, { count: 1, seed: 1, steps: 1, solver: "euler" });
     },
   },
-  "ema.safetensors": { times: 300, mutate: mutateSafetensors, read: (run) => readLive([run], true) },
+  "ema.safetensors": { times: 100, mutate: mutateSafetensors, read: (run) => readLive([run], true) },
   "examples.safetensors": { times: 1000, mutate: mutateSafetensors, read: readExamples },
   "flow/sample_1.safetensors": {
     times: 1000,

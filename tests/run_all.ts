@@ -1,0 +1,97 @@
+/**
+ * Runs all tests and the examples in the docs: `deno task test`. With words, runs `deno test` with these.
+ *
+ * In several programs. Threads of one, as `deno test --parallel` starts them, crash it now and then:
+ * the Vulkan loader frees a device of one thread while another thread looks through all of them (Vulkan-Loader, issue 2018).
+ */
+
+import { relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import configuration from "../deno.json" with { type: "json" };
+import { shownLines, type Totals, totalsIn } from "./test_output.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const lock = "--lock=tests/deno.lock";
+const permissions = "--allow-read --allow-write --allow-run --allow-net=127.0.0.1 --allow-env --allow-sys"
+  .split(" ");
+const testing = ["test", lock, ...permissions];
+/** Files that one program tests: enough that starting it does not count, and so few that none is long behind the others. */
+const filesAtOnce = 8;
+
+/** Paths of all files below a folder. */
+async function filesIn(folder: URL): Promise<string[]> {
+  const files: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    const place = new URL(isDirectory ? `${name}/` : name, folder);
+    if (isDirectory) files.push(...await filesIn(place));
+    else files.push(relative(root, fileURLToPath(place)));
+  }
+  return files.sort();
+}
+
+/** Paths of all that may hold examples, but for the folder of the tests. */
+async function documented(): Promise<string[]> {
+  const entries = await Array.fromAsync(Deno.readDir(root));
+  return entries.filter(({ name, isDirectory }) => {
+    const isLeftOut = name.startsWith(".") || name === "tests" || configuration.exclude.includes(name);
+    return !isLeftOut && (isDirectory || /\.(md|ts)$/.test(name));
+  }).map(({ name }) => name);
+}
+
+/** Runs Deno in the root of the repository, and shows what it says line by line. */
+async function run(args: readonly string[]): Promise<{ code: number; totals: Totals }> {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: [...args],
+    cwd: root,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  let [passed, failed, ignored] = [0, 0, 0];
+  const show = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>) => {
+    for await (const text of shownLines(stream.pipeThrough(new TextDecoderStream()))) {
+      console.log(text);
+      const totals = totalsIn(text);
+      passed += totals.passed, failed += totals.failed, ignored += totals.ignored;
+    }
+  };
+  await Promise.all([show(process.stdout), show(process.stderr)]);
+  const { code, signal } = await process.status;
+  const crashed = signal !== null || code !== 0 && failed === 0;
+  if (crashed) console.log(`Ended by ${signal ?? `exit code ${code}`}: deno ${args.join(" ").slice(0, 300)}`);
+  return { code, totals: { passed, failed, ignored } };
+}
+
+/** Runs all of them, and gives the exit code. */
+async function runAll(): Promise<number> {
+  const start = performance.now();
+  const all = await filesIn(new URL("./", import.meta.url));
+  const files = all.filter((path) => path.endsWith("_test.ts"));
+  const left = [
+    ["check", "--quiet", lock, "tests"],
+    [...testing, "--doc", ...await documented(), ...all.filter((path) => path.endsWith(".md"))],
+    ...Array.from({ length: Math.ceil(files.length / filesAtOnce) }, (_, i) => {
+      return [...testing, "--no-check", ...files.slice(filesAtOnce * i, filesAtOnce * (i + 1))]; // types are checked above
+    }),
+  ];
+  const [ended, sums]: [number[], Totals[]] = [[], []];
+  // One program more than cores: while one waits for a server, another works.
+  await Promise.all(Array.from({ length: navigator.hardwareConcurrency + 1 }, async () => {
+    for (let args; (args = left.shift());) {
+      const { code, totals } = await run(args);
+      ended.push(code), sums.push(totals);
+    }
+  }));
+  const sum = (of: (totals: Totals) => number) => sums.reduce((sum, totals) => sum + of(totals), 0);
+  const seconds = Math.round((performance.now() - start) / 1000);
+  console.log(
+    `All tests: ${sum(({ passed }) => passed)} passed, ${sum(({ failed }) => failed)} failed, ` +
+      `${sum(({ ignored }) => ignored)} ignored, in ${Math.floor(seconds / 60)} min ${seconds % 60} s`,
+  );
+  return ended.some((code) => code !== 0) ? 1 : 0;
+}
+
+if (Deno.args.length === 0) Deno.exit(await runAll());
+const { code } = await new Deno.Command(Deno.execPath(), { args: [...testing, ...Deno.args], cwd: root })
+  .spawn().status;
+Deno.exit(code);
