@@ -1,13 +1,13 @@
 /**
  * Runs all tests and the examples in the docs: `deno task test`. With words, runs `deno test` with these.
  *
- * In several programs. Threads of one, as `deno test --parallel` starts them, crash it now and then:
- * the Vulkan loader frees a device of one thread while another thread looks through all of them (Vulkan-Loader, issue 2018).
+ * In several programs. Threads of one, as `deno test --parallel` starts them, crash it now and then: the Vulkan loader
+ * frees a device of one thread while another thread looks through all of them (Vulkan-Loader, issue 2018).
  */
 
-import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import configuration from "../deno.json" with { type: "json" };
+import { filesBelow } from "./module_graph.ts";
 import { shownLines, type Totals, totalsIn } from "./test_output.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -18,15 +18,10 @@ const testing = ["test", lock, ...permissions];
 /** Files that one program tests: enough that starting it does not count, and so few that none is long behind the others. */
 const filesAtOnce = 8;
 
-/** Paths of all files below a folder. */
-async function filesIn(folder: URL): Promise<string[]> {
-  const files: string[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(folder)) {
-    const place = new URL(isDirectory ? `${name}/` : name, folder);
-    if (isDirectory) files.push(...await filesIn(place));
-    else files.push(relative(root, fileURLToPath(place)));
-  }
-  return files.sort();
+/** How a program ended. */
+interface Ended {
+  readonly code: number;
+  readonly totals: Totals;
 }
 
 /** Paths of all that may hold examples, but for the folder of the tests. */
@@ -39,7 +34,7 @@ async function documented(): Promise<string[]> {
 }
 
 /** Runs Deno in the root of the repository, and shows what it says line by line. */
-async function run(args: readonly string[]): Promise<{ code: number; totals: Totals }> {
+async function run(args: readonly string[]): Promise<Ended> {
   const process = new Deno.Command(Deno.execPath(), {
     args: [...args],
     cwd: root,
@@ -65,7 +60,7 @@ async function run(args: readonly string[]): Promise<{ code: number; totals: Tot
 /** Runs all of them, and gives the exit code. */
 async function runAll(): Promise<number> {
   const start = performance.now();
-  const all = await filesIn(new URL("./", import.meta.url));
+  const all = (await filesBelow("tests/")).sort();
   const files = all.filter((path) => path.endsWith("_test.ts"));
   const left = [
     ["check", "--quiet", lock, "tests"],
@@ -74,21 +69,18 @@ async function runAll(): Promise<number> {
       return [...testing, "--no-check", ...files.slice(filesAtOnce * i, filesAtOnce * (i + 1))]; // types are checked above
     }),
   ];
-  const [ended, sums]: [number[], Totals[]] = [[], []];
+  const ended: Ended[] = [];
   // One program more than cores: while one waits for a server, another works.
   await Promise.all(Array.from({ length: navigator.hardwareConcurrency + 1 }, async () => {
-    for (let args; (args = left.shift());) {
-      const { code, totals } = await run(args);
-      ended.push(code), sums.push(totals);
-    }
+    for (let args; (args = left.shift());) ended.push(await run(args));
   }));
-  const sum = (of: (totals: Totals) => number) => sums.reduce((sum, totals) => sum + of(totals), 0);
+  const sum = (of: (totals: Totals) => number) => ended.reduce((sum, { totals }) => sum + of(totals), 0);
   const seconds = Math.round((performance.now() - start) / 1000);
   console.log(
     `All tests: ${sum(({ passed }) => passed)} passed, ${sum(({ failed }) => failed)} failed, ` +
       `${sum(({ ignored }) => ignored)} ignored, in ${Math.floor(seconds / 60)} min ${seconds % 60} s`,
   );
-  return ended.some((code) => code !== 0) ? 1 : 0;
+  return ended.some(({ code }) => code !== 0) ? 1 : 0;
 }
 
 if (Deno.args.length === 0) Deno.exit(await runAll());

@@ -1,5 +1,7 @@
 /** What `deno test` prints, made fit to stand among what other programs print at the same time. */
 
+import { stripVTControlCharacters as plain } from "node:util";
+
 /** How tests ended. */
 export interface Totals {
   readonly passed: number;
@@ -9,7 +11,7 @@ export interface Totals {
 
 /** The numbers in a summary such as `ok | 12 passed (3 steps) | 0 failed | 1 ignored (2s)`; zeros in other texts. */
 export function totalsIn(text: string): Totals {
-  const summary = /^(ok|FAILED) \| .*$/m.exec(text)?.[0] ?? "";
+  const summary = /^(ok|FAILED) \| .*$/m.exec(plain(text))?.[0] ?? "";
   const count = (what: string) => Number(new RegExp(`(\\d+) ${what}`).exec(summary)?.[1] ?? 0);
   return { passed: count("passed"), failed: count("failed"), ignored: count("ignored") };
 }
@@ -49,10 +51,4 @@ async function* linesOf(text: AsyncIterable<string>): AsyncGenerator<string> {
     yield* lines;
   }
   if (rest !== "") yield rest;
-}
-
-/** Without colours. */
-function plain(line: string): string {
-  // deno-lint-ignore no-control-regex
-  return line.replaceAll(/\x1b\[[0-9;]*m/g, "");
 }

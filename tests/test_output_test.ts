@@ -53,6 +53,8 @@ FAILED | 1 passed | 1 failed (3s)
 
 Deno.test("totalsIn() reads a summary, and nothing from other lines", () => {
   const summary = "ok | 12 passed (3 steps) | 0 failed | 2 ignored (1m2s)";
-  assert.deepEqual(totalsIn(summary), { passed: 12, failed: 0, ignored: 2 });
+  const totals = { passed: 12, failed: 0, ignored: 2 };
+  assert.deepEqual(totalsIn(summary), totals);
+  assert.deepEqual(totalsIn(`\x1b[0m\x1b[32m${summary.replace("ok", "ok\x1b[0m")}`), totals);
   assert.deepEqual(totalsIn("x() holds ... ok (12ms)"), { passed: 0, failed: 0, ignored: 0 });
 });
