@@ -93,7 +93,9 @@ testNeeding(
   async () => {
     const sources = await under(["tests", "tools"], /\.ts$/);
     const texts = await Promise.all([...sources, ...await under(["tests"], /\.md$/)].map(textOf));
-    const commands = texts.join("\n").matchAll(/deno run [^`]{0,200}?\b((?:tests|tools)\/[\w/]+\.ts)\b/g);
+    const commands = texts.join("\n").matchAll(
+      /deno (?:run|test) [^`]{0,200}?\b((?:tests|tools)\/[\w/]+\.ts)\b/g,
+    );
     const programs = [
       ...entries,
       ...sources.filter((path) => path.endsWith("_test.ts")),

@@ -5,6 +5,7 @@
  * frees a device of one thread while another thread looks through all of them (Vulkan-Loader, issue 2018).
  */
 
+import { posix } from "node:path";
 import { fileURLToPath } from "node:url";
 import configuration from "../deno.json" with { type: "json" };
 import { filesBelow } from "./module_graph.ts";
@@ -15,8 +16,16 @@ const lock = "--lock=tests/deno.lock";
 const permissions = "--allow-read --allow-write --allow-run --allow-net=127.0.0.1 --allow-env --allow-sys"
   .split(" ");
 const testing = ["test", lock, ...permissions];
-/** Files that one program tests: enough that starting it does not count, and so few that none is long behind the others. */
-const filesAtOnce = 8;
+/** Whether tests of a folder start programs or browsers, and wait for these. */
+const waits = (folder: string) => /^tests(\/experiments\b.*|\/viz\/report)?$/.test(folder);
+
+/** A program to run. */
+interface Job {
+  readonly args: readonly string[];
+  /** What stands before its tests; by default the file that Deno names. */
+  readonly place?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
 
 /** How a program ended. */
 interface Ended {
@@ -34,17 +43,18 @@ async function documented(): Promise<string[]> {
 }
 
 /** Runs Deno in the root of the repository, and shows what it says line by line. */
-async function run(args: readonly string[]): Promise<Ended> {
+async function run({ args, place, env = {} }: Job): Promise<Ended> {
   const process = new Deno.Command(Deno.execPath(), {
     args: [...args],
     cwd: root,
+    env,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
   }).spawn();
   let [passed, failed, ignored] = [0, 0, 0];
   const show = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>) => {
-    for await (const text of shownLines(stream.pipeThrough(new TextDecoderStream()))) {
+    for await (const text of shownLines(stream.pipeThrough(new TextDecoderStream()), place)) {
       console.log(text);
       const totals = totalsIn(text);
       passed += totals.passed, failed += totals.failed, ignored += totals.ignored;
@@ -57,22 +67,36 @@ async function run(args: readonly string[]): Promise<Ended> {
   return { code, totals: { passed, failed, ignored } };
 }
 
+/** Programs that test files: first those that wait, so that others fill the gaps; of the others, a folder as one module. */
+function testsOf(files: readonly string[]): Job[] {
+  const folders = [...Map.groupBy(files, posix.dirname)].toSorted(([a], [b]) => +waits(b) - +waits(a));
+  return folders.flatMap(([folder, files]) => {
+    const most = waits(folder) ? 4 : 20;
+    // Lavapipe's threads wait for each other at every kernel: a third of the time of networks as small as those of tests.
+    const env = folder.startsWith("tests/models") ? { LP_NUM_THREADS: "0" } : {};
+    return Array.from({ length: Math.ceil(files.length / most) }, (_, i) => {
+      const some = files.slice(most * i, most * (i + 1));
+      const args = [...testing, "--no-check"]; // types are checked once for all
+      return waits(folder)
+        ? { args: [...args, ...some] }
+        : { args: [...args, "tests/joined_files.ts", "--", ...some], place: folder, env };
+    });
+  });
+}
+
 /** Runs all of them, and gives the exit code. */
 async function runAll(): Promise<number> {
   const start = performance.now();
   const all = (await filesBelow("tests/")).sort();
-  const files = all.filter((path) => path.endsWith("_test.ts"));
-  const left = [
-    ["check", "--quiet", lock, "tests"],
-    [...testing, "--doc", ...await documented(), ...all.filter((path) => path.endsWith(".md"))],
-    ...Array.from({ length: Math.ceil(files.length / filesAtOnce) }, (_, i) => {
-      return [...testing, "--no-check", ...files.slice(filesAtOnce * i, filesAtOnce * (i + 1))]; // types are checked above
-    }),
+  const left: Job[] = [
+    { args: ["check", "--quiet", lock, "tests"] },
+    { args: [...testing, "--doc", ...await documented(), ...all.filter((path) => path.endsWith(".md"))] },
+    ...testsOf(all.filter((path) => path.endsWith("_test.ts"))),
   ];
   const ended: Ended[] = [];
   // One program more than cores: while one waits for a server, another works.
   await Promise.all(Array.from({ length: navigator.hardwareConcurrency + 1 }, async () => {
-    for (let args; (args = left.shift());) ended.push(await run(args));
+    for (let job; (job = left.shift());) ended.push(await run(job));
   }));
   const sum = (of: (totals: Totals) => number) => ended.reduce((sum, { totals }) => sum + of(totals), 0);
   const seconds = Math.round((performance.now() - start) / 1000);

@@ -16,8 +16,12 @@ export function totalsIn(text: string): Totals {
   return { passed: count("passed"), failed: count("failed"), ignored: count("ignored") };
 }
 
-/** Lines, or several lines that belong together. */
-export async function* shownLines(text: AsyncIterable<string>): AsyncGenerator<string> {
+/**
+ * Lines, or several lines that belong together.
+ *
+ * @param place what stands before each test; by default the file that Deno names
+ */
+export async function* shownLines(text: AsyncIterable<string>, place?: string): AsyncGenerator<string> {
   let file = "", name = "";
   let block: string[] | undefined;
   for await (const line of linesOf(text)) {
@@ -32,7 +36,7 @@ export async function* shownLines(text: AsyncIterable<string>): AsyncGenerator<s
     }
     const header = /^running \d+ tests? from (.*)$/.exec(plain(line));
     const begun = /^(\S.*?) \.\.\./.exec(plain(line));
-    if (header) file = header[1];
+    if (header) file = place ?? header[1];
     else if (begun) {
       name = begun[1];
       yield `${file} => ${line}`;

@@ -49,10 +49,11 @@ export interface Ended {
 }
 
 /**
- * What programs of tests are told of WebAssembly: a kernel is compiled a second time, by the compiler that makes it fast, only
- * after 8 times as much work as usual. In programs of a second, that compiler took a fifth of the time, for nothing.
+ * What programs of tests are told of V8. A kernel is compiled a second time, by the compiler that makes it fast, only after 8
+ * times as much work as usual; V8 compiles and collects garbage without threads of its own. In programs of a second, the first
+ * took a fifth of the time of processors, for nothing, and so did the second.
  */
-const patientCompiler = { DENO_V8_FLAGS: "--wasm-tiering-budget=100000000" };
+const shortPrograms = { DENO_V8_FLAGS: "--wasm-tiering-budget=100000000,--single-threaded" };
 
 /** Flags of the CPU device in tests that are not about threads: waiting for each other, these would take time from other tests. */
 export const oneThread = "--device cpu --threads 1";
@@ -103,7 +104,7 @@ export class Workplace {
     const process = new Deno.Command(Deno.execPath(), {
       args: [...words, ...flags.trim().split(/ +/)],
       cwd: this.path,
-      env: { NO_COLOR: "1", MLFLOW_TRACKING_URI: "", ...patientCompiler, ...env },
+      env: { NO_COLOR: "1", MLFLOW_TRACKING_URI: "", ...shortPrograms, ...env },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

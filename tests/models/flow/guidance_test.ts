@@ -135,7 +135,7 @@ testOnDevices(
   },
 );
 
-Deno.test("guided() says whether it changed the velocity, and refuses what it cannot do", () => {
+testOnDevices("guided() says whether it changed the velocity, and refuses what it cannot do", () => {
   const field: VelocityField = { velocity: (x) => x };
   const options = (scale: number, more: Partial<GuidanceOptions> = {}) => ({ scale, none: 3, ...more });
   assert.equal(guided(field, options(1)).guided, undefined);

@@ -102,8 +102,10 @@ Deno.test("timeReach() tells what attention does, of networks that have it", asy
   const { attention } = (await reachOf({ classes: 3 }))!;
   assert.ok(attention!.image > 1e-3 && attention!.output > 1e-4, JSON.stringify(attention));
   assert.equal((await reachOf({ attn: false }))!.attention, undefined);
-  const untrained = createModel({ type: "UNet_FM", filters: [4, 8], tEmb: 8, groups: 4, attn: true }, 5);
-  const drawable = { model: untrained, normalization, shape: [...size] as [number, number, number] };
-  const none = await withDevice(device, () => timeReach(drawable, examples));
+  const none = await withDevice(device, () => {
+    const untrained = createModel({ type: "UNet_FM", filters: [4, 8], tEmb: 8, groups: 4, attn: true }, 5);
+    const drawable = { model: untrained, normalization, shape: [...size] as [number, number, number] };
+    return timeReach(drawable, examples);
+  });
   assert.deepEqual(none!.attention, { image: 0, output: 0 }, "a new block is the identity");
 });
