@@ -29,7 +29,9 @@ export function encodePng(picture: Picture | Raster, palette: Palette = colormap
     return imageFile(encode({ width, height, data: pixels, channels: 1 }), "image/png");
   }
   const data = new Uint8Array(3 * pixels.length);
-  pixels.forEach((index, i) => data.set(palette.subarray(3 * index, 3 * index + 3), 3 * i));
+  for (let i = 0; i < pixels.length; i++) {
+    for (let c = 0; c < 3; c++) data[3 * i + c] = palette[3 * pixels[i] + c];
+  }
   return imageFile(encode({ width, height, data, channels: 3 }), "image/png");
 }
 
@@ -39,9 +41,23 @@ export function encodePng(picture: Picture | Raster, palette: Palette = colormap
  * @returns bytes of a `.png` file, which a notebook shows
  */
 export function encodeRasterPng({ width, height, rgba }: Raster): ImageFile {
-  const opaque = rgba.every((value, i) => i % 4 < 3 || value === 255);
-  const bytes = opaque
-    ? encode({ width, height, channels: 3, data: rgba.filter((_, i) => i % 4 < 3) })
+  const bytes = isOpaque(rgba)
+    ? encode({ width, height, channels: 3, data: withoutAlpha(rgba) })
     : encode({ width, height, channels: 4, data: rgba });
   return imageFile(bytes, "image/png");
+}
+
+function isOpaque(rgba: Uint8Array): boolean {
+  for (let i = 3; i < rgba.length; i += 4) {
+    if (rgba[i] !== 255) return false;
+  }
+  return true;
+}
+
+function withoutAlpha(rgba: Uint8Array): Uint8Array {
+  const rgb = new Uint8Array(rgba.length / 4 * 3);
+  for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) {
+    for (let c = 0; c < 3; c++) rgb[to + c] = rgba[from + c];
+  }
+  return rgb;
 }
