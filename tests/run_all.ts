@@ -16,8 +16,8 @@ const lock = "--lock=tests/deno.lock";
 const permissions = "--allow-read --allow-write --allow-run --allow-net=127.0.0.1 --allow-env --allow-sys"
   .split(" ");
 const testing = ["test", lock, ...permissions];
-/** Whether tests of a folder start programs or browsers, and wait for these. */
-const waits = (folder: string) => /^tests(\/experiments\b.*|\/viz\/report)?$/.test(folder);
+/** Whether tests of a folder mostly wait for programs and browsers that they start. */
+const waits = (folder: string) => /^tests(\/(ci|denow|experiments|viz\/report|web)\b.*)?$/.test(folder);
 
 /** A program to run. */
 interface Job {
@@ -71,16 +71,20 @@ async function run({ args, place, env = {} }: Job): Promise<Ended> {
 function testsOf(files: readonly string[]): Job[] {
   const folders = [...Map.groupBy(files, posix.dirname)].toSorted(([a], [b]) => +waits(b) - +waits(a));
   return folders.flatMap(([folder, files]) => {
-    const most = waits(folder) ? 4 : 20;
+    const joined = !waits(folder);
+    const most = joined ? 20 : 4;
     // Lavapipe's threads wait for each other at every kernel: a third of the time of networks as small as those of tests.
     const env = folder.startsWith("tests/models") ? { LP_NUM_THREADS: "0" } : {};
-    return Array.from({ length: Math.ceil(files.length / most) }, (_, i) => {
-      const some = files.slice(most * i, most * (i + 1));
-      const args = [...testing, "--no-check"]; // types are checked once for all
-      return waits(folder)
-        ? { args: [...args, ...some] }
-        : { args: [...args, "tests/joined_files.ts", "--", ...some], place: folder, env };
-    });
+    return Array.from({ length: Math.ceil(files.length / most) }, (_, i) => ({
+      args: [
+        ...testing,
+        "--no-check", // types are checked once for all
+        ...joined ? ["tests/joined_files.ts", "--"] : [],
+        ...files.slice(most * i, most * (i + 1)),
+      ],
+      ...joined && { place: folder },
+      env,
+    }));
   });
 }
 

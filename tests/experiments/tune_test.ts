@@ -19,14 +19,14 @@ const measured = (choices: readonly KernelChoice[]) => choices.filter(({ by }) =
 testTask(
   "tune measures what it does not know yet, prints what it tried, and keeps what won",
   async (place) => {
-    const first = await choices(place, "--seconds 120");
+    const first = await choices(place, "--seconds 3600");
     assert.ok(first.length > 5);
     assert.deepEqual(measured(first).length, first.length);
     for (const { candidates, chosen, milliseconds } of first) {
       assert.ok(candidates.includes(chosen));
       assert.ok(Object.values(milliseconds).every((ms) => ms >= 0) && chosen in milliseconds);
     }
-    const second = await choices(place, "--seconds 120");
+    const second = await choices(place, "--seconds 3600");
     assert.deepEqual(second.map(({ by }) => by), second.map(() => "store"));
     assert.deepEqual(second.map(({ chosen }) => chosen), first.map(({ chosen }) => chosen));
     const anew = await choices(place, "--seconds 0.001 --anew");

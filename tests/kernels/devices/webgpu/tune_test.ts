@@ -44,7 +44,7 @@ testTuning(
   async (isSoftware) => {
     if (!isSoftware) return;
     await onNewDevice(async () => {
-      const choices = ofConvolutions(await convolutionStep().tune({ seconds: 300 }));
+      const choices = ofConvolutions(await convolutionStep().tune({ seconds: 3600 }));
       assert.deepEqual(choices.map(({ key }) => key.call.split(" ")[0]), [
         "conv2d",
         "conv2dInputGradient",
@@ -65,7 +65,7 @@ testTuning(
   async () => {
     const store = new MemoryStore();
     const first = await onNewDevice(async () => {
-      const measured = await productStep().tune({ store, seconds: 60 });
+      const measured = await productStep().tune({ store, seconds: 3600 });
       assert.deepEqual(measured.map(({ by }) => by), ["measurement"]);
       const again = await productStep().tune({ progress: () => assert.fail("measured again") });
       assert.deepEqual(again.map(({ by, chosen }) => [by, chosen]), [["memory", measured[0].chosen]]);
@@ -85,7 +85,7 @@ testTuning("tune() chooses the parts of a candidate before it, and finds all of 
     const [x, w, bias] = [random(1, [2, 16, 8, 8]), random(2, [16, 16, 3, 3]), random(3, [1, 16])];
     return record(() => conv2d(x, w, bias, { padding: 1 }));
   };
-  const first = await onNewDevice(() => step().tune({ store, seconds: 300 }));
+  const first = await onNewDevice(() => step().tune({ store, seconds: 3600 }));
   const names = first.map(({ key }) => key.call.split(" ")[0]);
   assert.equal(names.at(-1), "conv2d");
   assert.ok(names.includes("winogradProducts"), names.join());
@@ -150,7 +150,7 @@ testTuning("tune() leaves out a candidate that does not compile, and the device 
   await onNewDevice(async () => {
     const x = tensor([1, 2]);
     const step = record(() => twice(x));
-    const [{ chosen, milliseconds }] = await step.tune({ seconds: 60 });
+    const [{ chosen, milliseconds }] = await step.tune({ seconds: 3600 });
     assert.equal(chosen, "good");
     assert.deepEqual(Object.keys(milliseconds), ["good"]);
     step.run();
