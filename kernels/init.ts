@@ -9,10 +9,10 @@ export type DeviceChoice = "auto" | "webgpu" | "cpu";
 /**
  * Opens a device and makes it the one in use. Importing this library touches none.
  *
- * @param threads how many the CPU device uses, 0 for one a core; in a browser one, except in workers of pages that are
+ * @param threads of the CPU device, 0 for one per core; in a browser one, except in workers of pages that are
  * cross-origin isolated
- * @returns the device; `close()` it when a program is done early, the end of the program does it too
- * @throws {DeviceError} if the device asked for is not there, with `auto` neither
+ * @returns the device; `close()` frees it before the program ends
+ * @throws {DeviceError} if the requested device is not available; with `auto`, if none is
  * @throws {TypeError} if there is no such choice
  *
  * ```ts

@@ -121,7 +121,7 @@ async function listLevel(root: string, place: string) {
       else if (/\.png$/i.test(name)) found.images.push(name);
       else if (otherPictures.test(name)) {
         throw new DataError(
-          `Cannot use ${path}: it is no PNG file (expected PNG images alone); convert it to PNG`,
+          `Cannot use ${path}: it is not a PNG file (expected PNG images alone); convert it to PNG`,
         );
       }
     }

@@ -34,14 +34,14 @@ export interface PngHeader {
 export function pngHeader(bytes: Uint8Array, path: string): PngHeader {
   if (bytes.length < headerEnd || signature.some((byte, i) => bytes[i] !== byte)) {
     throw new DataError(
-      `Cannot read ${path}: it is damaged or no PNG file (expected PNG, as its name says); save it again as PNG`,
+      `Cannot read ${path}: it is damaged or not a PNG file (expected PNG, as its name says); save it again as PNG`,
     );
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const [width, height] = [view.getUint32(headerStart), view.getUint32(headerStart + 4)];
   if (width * height < 1 || width * height > mostPixels) {
     throw new DataError(
-      `Cannot read ${path}: its header tells ${height}x${width} pixels (expected 1 to ${mostPixels} of them); ` +
+      `Cannot read ${path}: its header declares ${height}x${width} pixels (expected 1 to ${mostPixels} of them); ` +
         "save it smaller",
     );
   }

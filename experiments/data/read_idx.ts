@@ -44,7 +44,7 @@ function joined(pieces: readonly Uint8Array[], size: number): Uint8Array<ArrayBu
 
 function tooLong(path: string, expected: number): DataError {
   return new DataError(
-    `Cannot read ${path}: its header tells ${expected} bytes (expected at most ${mostBytes}); ` +
+    `Cannot read ${path}: its header declares ${expected} bytes (expected at most ${mostBytes}); ` +
       "download it again, or take fewer images",
   );
 }

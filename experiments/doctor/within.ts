@@ -11,7 +11,7 @@ export async function within<T>(seconds: number, what: string, coming: Promise<T
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       reject(
-        new DataError(`Waited ${seconds} s for ${what} in vain; connect to the network, or give --data DIR`),
+        new DataError(`Waited ${seconds} s for ${what}; connect to the network, or give --data DIR`),
       );
     }, 1000 * seconds);
   });

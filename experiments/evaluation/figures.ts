@@ -86,12 +86,12 @@ export const figureMeanings = {
   },
   path_ratio: {
     title: "Path over distance",
-    doc: "How much longer the way from noise to sample is than the straight line; 1 is straight",
+    doc: "Length of the path from noise to sample over that of the straight line; 1 is straight",
     better: "lower",
   },
   straightness: {
     title: "Straightness",
-    doc: "Mean squared difference between the velocity along the way and the straight line; 0 is straight",
+    doc: "Mean squared difference between the velocity along the path and the straight line; 0 is straight",
     better: "lower",
   },
   round_trip: {

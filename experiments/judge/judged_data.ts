@@ -53,13 +53,13 @@ export function checkJudge(info: JudgeInfo, data: JudgedData, dataDigest: string
   const advice = "make another one with deno task judge";
   if (sizes(info) !== sizes(data)) {
     throw new JudgeError(
-      `Cannot judge by ${source}: it tells ${sizes(info)} (expected ${
+      `Cannot judge by ${source}: it is for ${sizes(info)} (expected ${
         sizes(data)
       }, as in ${data.name}); ${advice}`,
     );
   }
   if (info.dataDigest === dataDigest) return;
   throw new JudgeError(
-    `Cannot judge by ${source}: it learned from the images ${info.dataDigest} (expected ${dataDigest}, those of ${data.name}); ${advice}`,
+    `Cannot judge by ${source}: it was trained on the images ${info.dataDigest} (expected ${dataDigest}, those of ${data.name}); ${advice}`,
   );
 }

@@ -37,7 +37,7 @@ export async function readMetrics(path: string): Promise<Metrics[]> {
     if (metrics !== undefined) return [metrics];
     if (index === lines.length - 1) return [];
     throw new RunError(
-      `Cannot read ${path}: line ${index + 1} is no object with a step: ${line.slice(0, 60)}`,
+      `Cannot read ${path}: line ${index + 1} is not an object with a step: ${line.slice(0, 60)}`,
     );
   });
 }

@@ -45,7 +45,7 @@ export async function tryLockRun(run: string): Promise<RunLock | undefined> {
 export async function lockRun(run: string): Promise<RunLock> {
   const lock = await tryLockRun(run);
   if (lock !== undefined) return lock;
-  throw new RunError(`Cannot write ${run}: another program trains or sends this run; wait for its end`);
+  throw new RunError(`Cannot write ${run}: another program trains or sends this run; wait until it ends`);
 }
 
 /** Whether a program works on a run now. Needs no write permission. */
@@ -68,7 +68,7 @@ function checkLock(run: string): void {
   } catch {
     return; // there is none, or opening it says why it cannot be seen
   }
-  if (!isFile) throw new RunError(`Cannot lock ${run}: ${runFile.lock} in it is no file; remove it`);
+  if (!isFile) throw new RunError(`Cannot lock ${run}: ${runFile.lock} in it is not a file; remove it`);
 }
 
 function lockOf(run: string, file: Deno.FsFile): RunLock {

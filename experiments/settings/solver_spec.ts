@@ -53,6 +53,6 @@ function pairsOf(text: string, where: string): [key: string, value: string][] {
   return [...head === "" ? [] : head.split(","), ...grid].map((pair) => {
     const equals = pair.indexOf("=");
     if (equals > 0) return [pair.slice(0, equals), pair.slice(equals + 1)];
-    throw new ConfigError(`Cannot use ${where}: "${pair}" is no setting (expected key=value)`);
+    throw new ConfigError(`Cannot use ${where}: "${pair}" is not a setting (expected key=value)`);
   });
 }

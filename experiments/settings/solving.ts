@@ -10,7 +10,7 @@ import { makeTimes, timeGrid } from "./time_grid.ts";
 const adaptive = Object.keys(adaptiveSolvers);
 const tolerance = (error: string, other: string) =>
   optional(number({
-    doc: `${error} error a step may have, for own steps of ${adaptive.join(", ")} (else ${other})`,
+    doc: `${error} error tolerance, for adaptive steps of ${adaptive.join(", ")} (else ${other})`,
     above: 0,
     max: 1,
   }));

@@ -105,7 +105,7 @@ function parse(registry: VariantRegistry<unknown>, text: string): Parsed {
     const problem = given.has(key)
       ? `${key} is given twice`
       : value === undefined || more.length > 0
-      ? `"${pair}" is no setting (expected ${name}:key=value,key=value)`
+      ? `"${pair}" is not a setting (expected ${name}:key=value,key=value)`
       : problemOf(name, known, key, value);
     if (problem !== undefined) return { problem };
     given.add(key);

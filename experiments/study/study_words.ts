@@ -23,7 +23,7 @@ export const studying = defineSettings({
   seeds: optional(integer({ doc: "number of seeds, from 1 (else the plan's)", min: 1, max: 1000 })),
   steps: optional(integer({ doc: "training steps of each cell (else the plan's)", min: 1 })),
   minutes: optional(number({
-    doc: "minutes of training of each cell instead, made a number of steps by timing some",
+    doc: "minutes of training of each cell instead, converted to steps by timing some",
     above: 0,
   })),
   count: optional({ ...evaluating.rows.count, doc: "samples of an evaluation (else the plan's)" }),
@@ -32,11 +32,11 @@ export const studying = defineSettings({
     doc: "guidance of evaluations by the class, 1 = none (else the plan's, else the preset's)",
   }),
   milestones: optional(integer({
-    doc: "how often quality is measured on the way: after 1/2 of the training, 1/4, ... (else the plan's)",
+    doc: "how often quality is measured in training: after 1/2 of the training, 1/4, ... (else the plan's)",
     max: mostMilestones,
   })),
   solvers: optional(text({
-    doc: "solvers that each network is sampled with besides (else the plan's)",
+    doc: "further solvers to sample each network with (else the plan's)",
     hint: "SPEC;...",
     pattern: /[^;\s]/,
     expected: "solvers such as heun:steps=8;dopri5:rtol=1e-2",
@@ -47,9 +47,9 @@ export const studying = defineSettings({
     doc: launcherNames.map((name) => `${name}: ${launchers[name].doc}`).join("; "),
     default: "local",
   }),
-  dryRun: toggle({ doc: "say what would be run, and run nothing", default: false }),
+  dryRun: toggle({ doc: "print what would be run, and run nothing", default: false }),
   only: optional(text({
-    doc: "run these cells of the study in a folder, here and now",
+    doc: "run only these cells of the study in a folder",
     hint: "ID,ID,...",
     pattern: /^[\w.-]+(,[\w.-]+)*$/,
     expected: "ids of cells, such as base-s1,base-s2",

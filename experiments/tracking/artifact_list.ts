@@ -72,5 +72,5 @@ function isName(name: string): boolean {
 }
 
 function refusal(url: string, what: string): ServerError {
-  return new ServerError(`${url} is no MLflow server: it ${what.slice(0, 300)}`, { passing: false });
+  return new ServerError(`${url} is not an MLflow server: it ${what.slice(0, 300)}`, { passing: false });
 }

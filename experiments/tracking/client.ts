@@ -198,7 +198,7 @@ export class MlflowClient {
       const why = error instanceof AnswerError
         ? `its answer lacks ${error.message}`
         : "its answer is not JSON";
-      throw new ServerError(`${this.url} is no MLflow server: ${why}`, { passing: false });
+      throw new ServerError(`${this.url} is not an MLflow server: ${why}`, { passing: false });
     }
   }
 }

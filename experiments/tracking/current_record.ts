@@ -31,7 +31,7 @@ export async function requireRecord(folder: string, what: string): Promise<RunRe
   const record = await currentRecord(folder);
   if (record !== undefined) return record;
   throw new RunError(
-    `Cannot ${what} ${folder}: it is no run folder (expected ${runFile.record} or ${runFile.config} in it)`,
+    `Cannot ${what} ${folder}: it is not a run folder (expected ${runFile.record} or ${runFile.config} in it)`,
   );
 }
 

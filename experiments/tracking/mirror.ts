@@ -56,7 +56,7 @@ export class Mirror {
    */
   async pass(): Promise<{ points: number; files: number }> {
     const record = await readRecord(this.run);
-    if (record === undefined) throw new RunError(`Cannot send ${this.run}: it is no run folder`);
+    if (record === undefined) throw new RunError(`Cannot send ${this.run}: it is not a run folder`);
     try {
       const cursor = await this.#claim(record);
       const over = record.status !== "RUNNING";

@@ -24,8 +24,8 @@ export function currentDevice(): Device {
 }
 
 /**
- * Runs a function with another device in use. An asynchronous one has it until its promise settles, so nothing else
- * should run meanwhile.
+ * Runs a function with another device in use. For an async function it stays in use until the promise settles; run
+ * nothing else meanwhile.
  */
 export function withDevice<T>(device: Device, run: () => T): T {
   const before = context.device;

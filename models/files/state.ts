@@ -8,7 +8,7 @@ export type State = Map<string, SafetensorsTensor>;
 
 /** A state that does not match what it is loaded into: a name is missing or unknown, or a shape differs. */
 export class StateError extends Error {
-  /** Told from other errors by this name. */
+  /** Distinguishes it from other errors. */
   override name = "StateError";
 }
 

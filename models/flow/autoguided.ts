@@ -2,11 +2,11 @@ import { add, multiply, subtract } from "../../kernels/mod.ts";
 import { type VelocityField, velocityOf } from "./field.ts";
 
 /**
- * Guides a field away from a weaker version of itself: v = v_weaker + w (v - v_weaker). What the weaker one gets wrong,
- * the field gets less wrong, and w above 1 goes further the same way. It needs no labels. Every evaluation runs both.
+ * Guides a field away from a weaker version of itself: v = v_weaker + w (v - v_weaker). Both make the same kind of
+ * errors, the weaker one larger ones; w above 1 extrapolates away from them. Needs no labels; an evaluation runs both.
  *
  * @param field the field to guide
- * @param weaker the same network, trained for less long, say
+ * @param weaker for example the same network after fewer steps
  * @param scale w: 0 is `weaker`, 1 the field itself, more exaggerates the difference
  * @returns a field; where w is 1 its velocity is that of `field`, to the bit
  * @throws {RangeError} if the scale is not finite

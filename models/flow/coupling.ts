@@ -22,7 +22,7 @@ export interface HostExamples {
 
 /** Pairs data with noise. */
 export interface Coupling {
-  /** What of the data it needs to see in host memory; nothing by default. */
+  /** Which data it needs in host memory; none by default. */
   readonly sees?: "values" | "labels";
   /**
    * Reorders a batch so that example n is paired with row n of the noise.
@@ -44,7 +44,7 @@ export const mostPaired = 256;
 
 /** A batch that transport is to pair, in host memory: what a worker needs. */
 export interface TransportBatch {
-  /** The noise that it meets. */
+  /** The noise that it is paired with. */
   readonly draw: NoiseDraw;
   /** The data, f32[N, P]. */
   readonly values: Float32Array<ArrayBuffer>;
@@ -93,7 +93,7 @@ function transportCoupling(sees: "values" | "labels"): TransportCoupling {
 /** Exact minibatch transport: of all pairings of a batch with its noise the one with the least squared distances. */
 export const transportPairs: TransportCoupling = transportCoupling("values");
 
-/** The same within each class, so that a label says nothing of the noise that its example meets. */
+/** The same within each class, so that the noise of an example does not depend on its label. */
 export const classTransportPairs: TransportCoupling = transportCoupling("labels");
 
 /** The couplings by name. */

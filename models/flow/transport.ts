@@ -1,8 +1,8 @@
 import { assignment } from "./assignment.ts";
 
-/** Which data meets which noise, and what that costs. */
+/** Which data is paired with which noise, and the cost. */
 export interface Pairing {
-  /** The place in the batch of the data that row n of the noise meets, u32[N]. */
+  /** Index in the batch of the data paired with row n of the noise, u32[N]. */
   readonly order: Uint32Array<ArrayBuffer>;
   /** Squared distance of noise and data, the mean over pairs and elements. */
   readonly cost: number;

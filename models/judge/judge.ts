@@ -22,7 +22,7 @@ export interface Judgement {
 /** Most images in work at once. */
 const largestBatch = 250;
 
-/** A classifier that says what images show. It is trained apart from the networks whose images it judges. */
+/** A classifier of images. It is trained separately from the networks whose images it judges. */
 export class Judge {
   readonly #classifier: Classifier;
 

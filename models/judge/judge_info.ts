@@ -9,13 +9,13 @@ export interface JudgeInfo extends ClassifierOptions {
   readonly normalization: Normalization;
   /** Digest of the labelled images that it learned from, 64 hex digits. */
   readonly dataDigest: string;
-  /** Share of the test images whose class it tells, from 0 to 1. It never learned from them. */
+  /** Accuracy on the test images, from 0 to 1; it was not trained on them. */
   readonly accuracy: number;
   /** Seed of its training. */
   readonly seed: number;
   /** Steps of its training. */
   readonly steps: number;
-  /** The command that makes it again. */
+  /** The command that reproduces it. */
   readonly command: string;
 }
 

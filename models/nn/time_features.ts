@@ -1,6 +1,6 @@
 import { concat, cos, multiply, reshape, sin, type Tensor, tensor, withDevice } from "../../kernels/mod.ts";
 
-/** How a network sees t before it learns anything of it. */
+/** How t is encoded before the time embedding. */
 export interface TimeFeatures {
   /** One line of `--help`. */
   readonly doc: string;

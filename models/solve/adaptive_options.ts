@@ -27,7 +27,7 @@ export interface AdaptiveOptions extends StepControlOptions, Span {
 /** Options of one solve. */
 export interface AdaptiveRunOptions extends Span {
   /**
-   * Times at which the state is wanted, from the start to the end, both allowed. The steps do not depend on them: each
+   * Times of the states to return, in order from start to end, both allowed. The steps do not depend on them: each
    * sample is interpolated within its own steps.
    */
   readonly snapshots?: readonly number[];
@@ -53,7 +53,7 @@ export interface AdaptiveSolution {
   readonly snapshots: readonly Required<Snapshot>[];
 }
 
-/** How far a solver got that could not go on. */
+/** How far a solver got before it failed. */
 export interface SolverProgress {
   /** Where each sample is. */
   readonly t: readonly number[];
@@ -77,7 +77,7 @@ export class SolverError extends Error {
   }
 }
 
-/** Tolerances and limits as they are without others. */
+/** Default tolerances and limits. */
 export const adaptiveDefaults = { rtol: 1e-5, atol: 1e-5, from: 0, to: 1, maxEvaluations: 1000 } as const;
 
 /**

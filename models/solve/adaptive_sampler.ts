@@ -20,10 +20,10 @@ import { guessedStep, refinedStep, SampleClock } from "./step_control.ts";
 import { type EmbeddedTableau, evaluationsPerStep } from "./tableau.ts";
 
 /**
- * Solves with steps as long as an estimate of their error allows. Every sample has its own steps, chosen by its own
- * error, so that it does not depend on the others in its batch; the batch is evaluated together until all have arrived.
+ * Solves with adaptive steps, as long as the estimated error allows. Every sample has its own steps, chosen by its own
+ * error, so that it does not depend on the others in its batch; the batch is evaluated together until all are done.
  *
- * The error of a step is allowed to be `atol + rtol |x|`, as the root mean square over a sample's elements.
+ * The estimated error of a step stays below `atol + rtol |x|`, as the root mean square over a sample's elements.
  *
  * Source: Dormand and Prince 1980; step control as in Hairer, Nørsett and Wanner 1993, section II.4
  */
@@ -63,7 +63,7 @@ export class AdaptiveSampler {
    * Follows the flow of a batch. One run at a time: it works on the sampler's own state.
    *
    * @param x state to begin with, f32[N, C, H, W]: noise, if the flow is followed from 0
-   * @param options times of this run in place of the sampler's, snapshots, and who hears of the progress
+   * @param options times of this run instead of the sampler's, snapshots, and a progress callback
    * @throws {ShapeError} if x does not have the shape of the sampler
    * @throws {RangeError} if times lie outside [0, 1] or are the same, or snapshots are not in order between them
    * @throws {SolverError} if a step gets too short to go on, or the evaluations are used up

@@ -13,7 +13,7 @@ export interface BackwardOptions extends SamplerOptions {
   readonly tolerance?: number;
 }
 
-/** Hears of the share of the way that is solved, after each try of an adaptive step; see {@linkcode AdaptiveSampler}. */
+/** Called with the share of the solve that is done, after each trial step; see {@linkcode AdaptiveSampler}. */
 export type OnShare = (share: number) => void | Promise<void>;
 
 /** Solves from data at t = 1 to noise at t = 0; says how often the field was evaluated. */

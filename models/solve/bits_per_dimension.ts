@@ -66,8 +66,8 @@ export function bitsOf(logp: number, dimensions: number, { scale }: Normalizatio
 }
 
 /**
- * Bits per dimension of images of bytes under a flow: an upper bound of what a code by the flow would take for each
- * element, 8 for a code that knows nothing.
+ * Bits per dimension of images of bytes under a flow: an upper bound on the code length under the flow, per
+ * element; 8 without a model.
  *
  * @param x1 images as the network sees them, before dequantisation, f32[N, C, H, W]
  * @throws as {@linkcode logLikelihood}

@@ -81,11 +81,11 @@ export class Likelihood {
   }
 
   /**
-   * The likelihood of a batch; one run is to end before the next begins.
+   * The likelihood of a batch; runs must not overlap.
    *
    * @param x1 data, of the shape of a batch
    * @param epsilon random signs, f32[P, N, ...], as {@linkcode rademacher} draws them; none if it is exact
-   * @param onShare called after each try of an adaptive step with the share of the way that is solved; a promise is waited
+   * @param onShare called after each trial step with the share of the solve that is done; a promise is waited
    * for, and an error ends the run
    * @throws {ShapeError} if x1 or the random signs do not have their shape
    * @throws {TypeError} if random signs are missing, or given for an exact likelihood

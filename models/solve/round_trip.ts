@@ -8,7 +8,7 @@ import { freshRows, joined } from "./joined.ts";
 import { Sampler, tableauOf } from "./sampler.ts";
 import { timesOf } from "./time_grids.ts";
 
-/** How well a solver finds the way back. */
+/** Round-trip error of a solver. */
 export interface RoundTrip {
   /** Error of each sample, data -> noise -> data: the root mean square over its elements. */
   readonly error: Float32Array;
@@ -17,11 +17,11 @@ export interface RoundTrip {
 }
 
 /**
- * Leads data to noise and back, and measures what is lost: sqrt(mean (x - x1)^2) of each sample. The flow itself loses
+ * Maps data to noise and back, and measures the error: sqrt(mean (x - x1)^2) of each sample. The flow itself loses
  * nothing, so this is the error of the solver and of f32.
  *
  * @param x1 data, f32[N, ...]
- * @param options the times of the way from noise to data; they are followed back first
+ * @param options times from noise to data; the reverse pass runs first
  * @throws {RangeError} if `batch` is not a positive integer
  * @throws {ShapeError} if there are no samples, or the condition does not have one row for each
  * @throws as {@linkcode Sampler}

@@ -5,8 +5,8 @@ const least = 1e-6;
  * Interpolates between two noises along the arc from one to the other:
  * (sin((1 - s) a) x + sin(s a) y) / sin(a), with a the angle between x and y.
  *
- * Noise of many elements lies near a sphere. The arc stays there, where a network knows its way; the straight line
- * passes through shorter vectors that are no noise. Nearly parallel vectors are interpolated along the straight line.
+ * Noise of many elements lies near a sphere. The arc stays there, where the network was trained; the straight line
+ * passes through vectors too short to be noise. Nearly parallel vectors are interpolated along the straight line.
  *
  * @param x one noise
  * @param y another one, of as many elements

@@ -68,7 +68,7 @@ interface BatchSolver {
  * @param x noise, or data if the flow goes back, f32[N, C, H, W]
  * @throws {SolverError} if an adaptive solver cannot go on
  * @throws {TypeError} if a stochastic solver is to go back, or is given another path than the linear one
- * @throws {RangeError} if the batch is not a positive integer, or the start is outside (0, 1] or not of a way back
+ * @throws {RangeError} if the batch is not a positive integer, or the start is outside (0, 1] or given without `back`
  * @throws as the constructors of {@linkcode Sampler}, {@linkcode AdaptiveSampler} and {@linkcode StochasticSampler}
  */
 export async function solveFlow(

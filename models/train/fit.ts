@@ -22,7 +22,7 @@ export interface FitOptions {
   readonly learningRate?: number | Schedule;
   /** By default `adamw`. */
   readonly optimizer?: OptimizerKind;
-  /** What the network learns; by default flow matching on straight paths. */
+  /** What the network learns; by default flow matching on the network's own path, normally straight. */
   readonly objective?: Objective;
   /** Condition of the field, one row per example: f32[M, ...] or u32[M, ...]. */
   readonly condition?: Tensor;

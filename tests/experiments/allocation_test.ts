@@ -43,7 +43,7 @@ Deno.test("readIdx() reads no more than the start of another file, nor what no a
   const huge = endless(header(1 << 30, 28, 28));
   await assert.rejects(() => readIdx(huge.stream, "file"), {
     name: "DataError",
-    message: /^Cannot read file: its header tells 841813590032 bytes \(expected at most 4294967296\); /,
+    message: /^Cannot read file: its header declares 841813590032 bytes \(expected at most 4294967296\); /,
   });
   assert.ok(huge.read() < 10);
 });

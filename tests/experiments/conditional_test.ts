@@ -82,7 +82,7 @@ testTask("sample refuses classes that a network does not have", async (place) =>
     ["--class none --cfg-zero", "Cannot use --cfg-zero with --class none: there is no class to guide by"],
     [
       "--guidance 1 --guidance-interval 0.1,1",
-      "Cannot use --guidance-interval with --guidance 1: it is no guidance (expected another, or no --guidance-interval)",
+      "Cannot use --guidance-interval with --guidance 1: 1 means no guidance (expected another, or no --guidance-interval)",
     ],
     ...["--class 3", "--guidance 2", "--guidance-interval 0,0.5", "--cfg-zero"].map((
       flags,

@@ -55,7 +55,7 @@ const damaged: Readonly<Record<string, readonly [files: Record<string, unknown>,
   ],
   f_metrics: [
     { "run.json": record, "metrics.jsonl": "{}\n{}\n" },
-    "metrics.jsonl: line 1 is no object with a step",
+    "metrics.jsonl: line 1 is not an object with a step",
   ],
   g_config: [{ "run.json": record, "config.json": "[]" }, "config.json: it holds no JSON object"],
 };

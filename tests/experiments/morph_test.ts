@@ -183,7 +183,7 @@ testTask("morph refuses in one line what cannot be done, and writes nothing", as
     "--from 1 --guidance 2":
       "ConfigError: Cannot use --guidance with net.safetensors: its network was trained without classes (leave it out)",
     "--from 1 --guidance 1 --cfg-zero":
-      "ConfigError: Cannot use --cfg-zero with --guidance 1: it is no guidance (expected another, or no --cfg-zero)",
+      "ConfigError: Cannot use --cfg-zero with --guidance 1: 1 means no guidance (expected another, or no --cfg-zero)",
     "--from 1 --to 2 --class 3":
       "ConfigError: Cannot use --to 2: with --class, each image comes back under a class and not to another image (see --help)",
     "--class 3 --frames 3":

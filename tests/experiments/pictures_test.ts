@@ -59,7 +59,7 @@ testTask("train names what is wrong with an image", async (place) => {
   const { code, stderr } = await place.run("train:base", onBirds(`${tinyRun} --out run`));
   assert.deepEqual([code, stderr], [
     1,
-    "DataError: Cannot read birds/owl/7.png: it is damaged or no PNG file (expected PNG, as its name says); " +
+    "DataError: Cannot read birds/owl/7.png: it is damaged or not a PNG file (expected PNG, as its name says); " +
     "save it again as PNG\n",
   ]);
 });

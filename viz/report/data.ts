@@ -77,7 +77,7 @@ export interface Solved {
 
 /** A training run in a report. Any text may be a user's and is shown as it is. */
 export interface ReportRun {
-  /** Unlike the names of the other runs. */
+  /** Unique among the runs. */
   readonly name: string;
   /** One sentence that sums it up. */
   readonly summary: string;
@@ -87,7 +87,7 @@ export interface ReportRun {
   readonly note?: string;
   /** The numbers to compare runs by, in one order for all runs. */
   readonly results: readonly Fact[];
-  /** The settings, which repeat the run. */
+  /** The settings that reproduce the run. */
   readonly settings: readonly Fact[];
   /** The machine and the code. */
   readonly environment: readonly Fact[];

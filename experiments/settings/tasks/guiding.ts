@@ -26,7 +26,7 @@ export function checkGuidance(config: GuidingConfig): void {
   const refine = refinement(config);
   if (config.guidance !== 1 || refine === undefined) return;
   throw new ConfigError(
-    `Cannot use ${refine} with --guidance 1: it is no guidance (expected another, or no ${refine})`,
+    `Cannot use ${refine} with --guidance 1: 1 means no guidance (expected another, or no ${refine})`,
   );
 }
 

@@ -15,7 +15,7 @@ export const sampling = defineSettings({
   count: integer({ doc: "images", min: 1, default: 64 }),
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
   ...solving,
-  class: classChoice("classes to draw in turn; none = as if there were none (else all)"),
+  class: classChoice("classes to draw in turn; none = unconditional (else all)"),
   ...guiding,
   guidance: {
     ...guiding.guidance,

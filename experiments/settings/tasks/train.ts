@@ -40,10 +40,10 @@ export const training = defineSettings({
   model: choice(modelNames, { doc: "network to train" }),
   filters: integers({ doc: "channels of each level" }),
   tEmb: integer({ doc: "features of the time embedding", min: 1 }),
-  attn: toggle({ doc: "attention in the middle of the network", default: false }),
+  attn: toggle({ doc: "attention at the innermost level", default: false }),
   groups: integer({ doc: "groups of the group normalisations", min: 1, default: 8 }),
   timeEmbedding: choice(timeEmbeddingNames, {
-    doc: "what the network sees of t: t itself, or waves of it",
+    doc: "encoding of t: t itself, or sines and cosines of it",
     default: "scalar",
   }),
 
@@ -58,7 +58,7 @@ export const training = defineSettings({
 
   path: variant(paths, { doc: "path from noise to data", default: "linear" }),
   times: variant(timeDistributions, { doc: "distribution of t", default: "uniform" }),
-  coupling: variant(couplings, { doc: "which noise meets which data", default: "independent" }),
+  coupling: variant(couplings, { doc: "how noise and data are paired", default: "independent" }),
   prediction: variant(predictions, { doc: "what the network's output means", default: "velocity" }),
   lossWeight: variant(lossWeights, { doc: "weight of the loss at t", default: "constant" }),
 
@@ -68,7 +68,7 @@ export const training = defineSettings({
   maxMinutes: number({ doc: "stop after X minutes, 0 = no limit", min: 0 }),
   optimizer: choice(optimizerKinds, { doc: "optimizer", default: "adamw" }),
   lr: number({ doc: "peak learning rate", above: 0 }),
-  muonLr: number({ doc: "that of muon's convolutions; the rest has --lr", above: 0, default: 0.02 }),
+  muonLr: number({ doc: "peak learning rate of muon's weights; the rest use --lr", above: 0, default: 0.02 }),
   weightDecay: number({ doc: "weight decay", min: 0, default: 0.01 }),
   momentum: number({ doc: "momentum of sgd", min: 0, below: 1, default: 0.9 }),
   beta1: number({ doc: "decay of adam's mean", min: 0, below: 1, default: 0.9 }),
@@ -85,7 +85,7 @@ export const training = defineSettings({
     below: 1,
     default: 0.5,
   }),
-  plateauPatience: integer({ doc: "validations without improvement before it does", default: 5 }),
+  plateauPatience: integer({ doc: "validations without improvement before plateau acts", default: 5 }),
   clip: number({ doc: "largest global norm of the gradients, 0 = no clipping", min: 0 }),
   ema: number({ doc: "decay of the averaged weights per step, 0 = no averaging", min: 0, below: 1 }),
   seed: shared.seed,
@@ -98,11 +98,11 @@ export const training = defineSettings({
     ...number({ doc: "guidance of the samples, 1 = none", min: 0, default: 1 }),
     details: [
       "by their labels",
-      `without labels away from what the network was early on (default there: ${guidanceWithoutLabels})`,
+      `without labels away from the early weights (default there: ${guidanceWithoutLabels})`,
     ],
   },
   solver: {
-    ...choice(solverNames, { doc: "ODE solver of the samples; below, evaluations a step" }),
+    ...choice(solverNames, { doc: "ODE solver of the samples; evaluations per step below" }),
     details: [costsOf(solverNames)],
   },
   sampleSteps: integer({ doc: "solver steps from noise to image", min: 1 }),

@@ -99,12 +99,12 @@ const convolutionAdd = defineOp({
 /**
  * Two-dimensional convolution (cross-correlation), stride 1.
  *
- * 3x3 kernels use Winograd's F(4x4, 3x3): on the CPU device with padding 1, on WebGPU where that is faster. Beside a value L times as large as is typical
- * for its image, a result is off by up to about 2e-6 L of a typical one, 2 per cent at most: images with larger outliers,
+ * 3x3 kernels use Winograd's F(4x4, 3x3): on the CPU device with padding 1, on WebGPU where that is faster. Next to an outlier L times the typical value
+ * of its image, the error is up to about 2e-6 L of the typical value, 2 % at most: images with larger outliers,
  * values or weights above 1e15, infinite ones and NaN are computed tap by tap.
  *
  * @param x f32[N, C, H, W]
- * @param w f32[K, C, R, S]
+ * @param w f32[K, C, R, R]
  * @param bias f32[K], or f32[1, K], or f32[N, K] for a bias of each image, such as a time embedding
  * @param residual added to the result in the same kernel, of the result's shape
  * @param padding pixels of zeros on each side; R - 1 at most

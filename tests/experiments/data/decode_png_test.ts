@@ -73,9 +73,9 @@ Deno.test("decodePng() refuses too many pixels by the header alone", () => {
   assert.throws(() => decodePng(large, "a.png"), {
     name: "DataError",
     message:
-      "Cannot read a.png: its header tells 65500x65500 pixels (expected 1 to 4194304 of them); save it smaller",
+      "Cannot read a.png: its header declares 65500x65500 pixels (expected 1 to 4194304 of them); save it smaller",
   });
-  assert.throws(() => decodePng(chunks([header(0, 5, 8, 0)]), "a.png"), /its header tells 5x0 pixels/);
+  assert.throws(() => decodePng(chunks([header(0, 5, 8, 0)]), "a.png"), /its header declares 5x0 pixels/);
 });
 
 /** Tries to decode files, and tells how many bytes the program grew by: in one of its own, where nothing else runs. */
@@ -132,7 +132,7 @@ Deno.test("decodePng() decodes or refuses damaged files in one line", () => {
     () => decodePng(new TextEncoder().encode("GIF89a, or anything else that is no PNG"), "a.png"),
     {
       message:
-        "Cannot read a.png: it is damaged or no PNG file (expected PNG, as its name says); save it again as PNG",
+        "Cannot read a.png: it is damaged or not a PNG file (expected PNG, as its name says); save it again as PNG",
     },
   );
 });

@@ -141,7 +141,7 @@ const refusals: Record<string, [Record<string, Uint8Array>, string]> = {
   ],
   "pictures of another kind": [
     { "a/1.png": dot(1), "a/2.JPG": dot(1) },
-    "Cannot use DIR/a/2.JPG: it is no PNG file (expected PNG images alone); convert it to PNG",
+    "Cannot use DIR/a/2.JPG: it is not a PNG file (expected PNG images alone); convert it to PNG",
   ],
   "train without test": [
     { "train/1.png": dot(1), "val/2.png": dot(1) },

@@ -70,7 +70,7 @@ testInFolder(
     );
     const spoilt: [Uint8Array, RegExp][] = [
       [whole.subarray(0, 3000), /^Cannot read .*; it is ignored and made anew$/],
-      [foreign, /^Cannot judge by .*: it learned from the images .* \(expected .*, those of bars\)/],
+      [foreign, /^Cannot judge by .*: it was trained on the images .* \(expected .*, those of bars\)/],
       [network, /^Cannot load .*: it holds no judge/],
     ];
     for (const [bytes, says] of spoilt) {
@@ -157,7 +157,7 @@ testInFolder("judgeOf() refuses a judge of other classes, or of images of anothe
       () => finder(folder, { stored }).find(),
       refusal(
         new RegExp(
-          `^Cannot judge by .*judge.safetensors: it tells ${told} \\(expected 2 classes of images \\[1, 8, 8\\], ` +
+          `^Cannot judge by .*judge.safetensors: it is for ${told} \\(expected 2 classes of images \\[1, 8, 8\\], ` +
             "as in bars\\); make another one with deno task judge$",
         ),
       ),

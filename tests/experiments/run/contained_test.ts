@@ -63,7 +63,7 @@ testRun("openContained() waits for no pipe and no device, and opens no folder", 
 });
 
 testRun("tryLockRun() and isLocked() take a link or a pipe for no lock", async (run, outside) => {
-  const refused = { name: "RunError", message: /^Cannot lock .*run: \.lock in it is no file; remove it$/ };
+  const refused = { name: "RunError", message: /^Cannot lock .*run: \.lock in it is not a file; remove it$/ };
   await Deno.symlink(`${outside}-made`, join(run, ".lock"));
   await assert.rejects(tryLockRun(run), refused);
   await assert.rejects(Deno.stat(`${outside}-made`), Deno.errors.NotFound);

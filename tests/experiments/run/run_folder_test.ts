@@ -147,7 +147,7 @@ testInFolder("readMetrics() names a broken line before the last", async (folder)
   await Deno.writeTextFile(path, '{"step":1}\n{"loss":2}\n{"step":3}\n');
   await assert.rejects(readMetrics(path), {
     name: "RunError",
-    message: `Cannot read ${path}: line 2 is no object with a step: {"loss":2}`,
+    message: `Cannot read ${path}: line 2 is not an object with a step: {"loss":2}`,
   });
 });
 

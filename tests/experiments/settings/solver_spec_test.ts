@@ -94,7 +94,7 @@ Deno.test("solverSpec() refuses what has no effect or no meaning, in one line", 
         "euler:zzzzzz=4",
         'the solver "euler:zzzzzz=4": it has no setting "zzzzzz" (expected steps, rtol, atol, max-evaluations, noise, grid)',
       ],
-      ["euler:steps", 'the solver "euler:steps": "steps" is no setting (expected key=value)'],
+      ["euler:steps", 'the solver "euler:steps": "steps" is not a setting (expected key=value)'],
       ["euler:steps=1,steps=2", 'the solver "euler:steps=1,steps=2": steps is given twice'],
     ]
   ) assert.throws(() => solverSpec(text), { name: "ConfigError", message: `Cannot use ${says}` }, text);

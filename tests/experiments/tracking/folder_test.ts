@@ -83,7 +83,7 @@ testInFolder("lockRun() gives a run to one program at a time", async (folder) =>
     assert.equal(await tryLockRun(folder), undefined);
     await assert.rejects(lockRun(folder), {
       name: "RunError",
-      message: `Cannot write ${folder}: another program trains or sends this run; wait for its end`,
+      message: `Cannot write ${folder}: another program trains or sends this run; wait until it ends`,
     });
     lock[Symbol.dispose](); // and once more at the end of this block
   }

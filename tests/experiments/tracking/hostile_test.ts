@@ -57,7 +57,7 @@ for (const [what, [answer, says, most]] of Object.entries(lists)) {
 const folder = (path: string) => ({ path, is_dir: true });
 const asked = (path: string) => new URLSearchParams(path.split("?")[1]).get("path") ?? "";
 const artifactLists: Record<string, [(path: string) => unknown, RegExp, most: number]> = {
-  "contain themselves": [() => [folder("a")], /is no MLflow server: it lists "a" in the folder "a"/, 2],
+  "contain themselves": [() => [folder("a")], /is not an MLflow server: it lists "a" in the folder "a"/, 2],
   "contain the folder above": [
     (path) => [folder(path === "" ? "a" : "..")],
     /lists ".." in the folder "a"/,
@@ -174,7 +174,10 @@ for (const text of wrong) {
       }
       for (const call of await Promise.allSettled(calls)) {
         assert.ok(call.status === "rejected");
-        await assertEnds(Promise.reject(call.reason), /is no MLflow server: its answer (lacks|is not JSON)/);
+        await assertEnds(
+          Promise.reject(call.reason),
+          /is not an MLflow server: its answer (lacks|is not JSON)/,
+        );
       }
     },
   );
@@ -196,7 +199,10 @@ testHostile(
       HostileServer.run({}, { tags: [{ key: 1 }] }),
     ];
     for (const run of bad) {
-      await assertEnds(client.searchRuns("1", JSON.stringify(run)), /is no MLflow server: its answer lacks/);
+      await assertEnds(
+        client.searchRuns("1", JSON.stringify(run)),
+        /is not an MLflow server: its answer lacks/,
+      );
     }
     const odd = { status: [], start_time: "soon", end_time: 1e300, run_name: {}, artifact_uri: 5 };
     const [{ info }] = await client.searchRuns("1", JSON.stringify(HostileServer.run(odd)));
