@@ -18,7 +18,7 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
 
 /**
  * The message for an unknown name, e.g.
- * `Unknown solver "huen": did you mean "heun"? (known: euler, midpoint, heun, rk4)`.
+ * `Unknown solver "huen": did you mean "heun"? (known: euler, heun, ...)`.
  *
  * @param what the kind of name
  * @param of what the name belongs to

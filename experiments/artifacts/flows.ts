@@ -9,7 +9,7 @@ export const flows: NetworkArtifact = {
   needs: "network",
   wanted: (config) => config.flowSamples > 0,
   async write({ run, config: { model, flowSamples, flowSteps: steps, guidance, seed }, source, drawable }) {
-    // Euler, as in the study, so that x of the next snapshot is x + v / steps.
+    // Euler, so that x of the next snapshot is x + v / steps.
     const flow = { seed, solver: "euler", steps } as const;
     const { count, asked } = classColumns(flowSamples, source.classes, { scale: guidance });
     const condition = asked && { asked };

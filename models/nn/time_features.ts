@@ -18,7 +18,7 @@ export type TimeEmbeddingName = "scalar" | "sinusoidal";
 
 /** What a network sees of t, by name. */
 export const timeFeatures: Readonly<Record<TimeEmbeddingName, TimeFeatures>> = {
-  scalar: { doc: "t itself, as in the study", width: () => 1, of: (t) => reshape(t, [t.size, 1]) },
+  scalar: { doc: "t itself", width: () => 1, of: (t) => reshape(t, [t.size, 1]) },
   /**
    * cos(1000 t f) and sin(1000 t f) for T/2 frequencies f from 1 down to about 1/10,000.
    *

@@ -21,7 +21,7 @@ export interface FlowFramesOptions {
   readonly field?: FlowField;
   /** Default `rdbu` for `velocity`, else `magma`; images of three channels keep their own colours. */
   readonly map?: ColormapName;
-  /** Pixels along each side of a value; default 14, as in the study, or less to make rows no wider than 760 pixels. */
+  /** Pixels along each side of a value; default 14, or less to make rows no wider than 760 pixels. */
   readonly scale?: number;
   /** Which times become frames; default `linear`. */
   readonly pacing?: Pacing;

@@ -9,7 +9,7 @@ import { splitWords } from "../words.ts";
 /** The settings of the tasks that draw stored flows. */
 export const animating = defineSettings({
   field: choice(flowFields, {
-    doc: "the study's arrows, the velocity in colour, the predicted end point, or the image alone",
+    doc: "arrows, the velocity in colour, the predicted end point, or the image alone",
     default: "quiver",
   }),
   map: optional(choice(colormapNames, { doc: "colour map (else magma; rdbu for velocity)" })),

@@ -9,8 +9,8 @@ import { training, type TrainingConfig } from "./train.ts";
 /** The settings of the task that checks that a network can overfit a few images. */
 export const overfitting = defineSettings({
   model: { ...training.rows.model, default: "residual" },
-  filters: integers({ doc: "channels of each level (the study: 32,64,128)", default: [16, 32] }),
-  tEmb: integer({ doc: "features of the time embedding (the study: 64)", min: 1, default: 32 }),
+  filters: integers({ doc: "channels of each level (standard: 32,64,128)", default: [16, 32] }),
+  tEmb: integer({ doc: "features of the time embedding (standard: 64)", min: 1, default: 32 }),
   attn: training.rows.attn,
   groups: training.rows.groups,
   timeEmbedding: training.rows.timeEmbedding,

@@ -30,7 +30,7 @@ export type Preset = Pick<
   | "flowSteps"
 >;
 
-/** Defaults by preset: `quick` without a GPU, `standard` with one, `paper` exactly as in the study. */
+/** Defaults by preset: `quick` without a GPU, `standard` with one, `paper` as the reference networks. */
 export const presets: Readonly<Record<PresetName, Preset>> = {
   quick: {
     filters: [16, 32, 64],

@@ -56,7 +56,7 @@ function inWords(label: string): string {
   return label === unvaried ? label : `with ${label}`;
 }
 
-/** One sentence for all differences whose intervals hold 0. */
+/** One sentence for all differences whose intervals contain 0. */
 export function untold({ summary }: Findings): string[] {
   const { primary } = summary;
   const open = judged(summary).filter(({ interval }) => !excludesZero(interval));
@@ -70,7 +70,7 @@ export function untold({ summary }: Findings): string[] {
   const halves = open.map(({ interval: [low, high] }) => (high - low) / 2).toSorted((a, b) => a - b);
   const half = halves[Math.floor(halves.length / 2)];
   return [
-    `No difference of ${nameOf(primary)} is told from 0: ${
+    `Differences of ${nameOf(primary)} that may be chance (their intervals contain 0): ${
       pairs.join("; ")
     }. They may differ by less than these ` +
     `intervals, of which half the width is about ${
