@@ -132,7 +132,7 @@ export const training = defineSettings({
     default: "f32",
   }),
   tune: autoToggle({ doc: "time kernels and keep the fastest; auto = on a GPU", default: "auto" }),
-  preset: choice(presetNames, { doc: "defaults: without a GPU, with one, or of the reference networks" }),
+  preset: choice(presetNames, { doc: "defaults: no GPU, a GPU, or the reference networks" }),
   checkpointMinutes: number({
     doc: "minutes between checkpoints, besides one per epoch",
     min: 0,
