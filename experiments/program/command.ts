@@ -38,16 +38,20 @@ export function isExplained(error: unknown): error is Error {
   return explained.some((kind) => error instanceof kind);
 }
 
+/** What a user is told of an error: a line if it explains itself, else its trace. */
+export function told(error: unknown): string {
+  if (!isExplained(error)) return Deno.inspect(error, { colors: false });
+  const line = `${error.name}: ${error.message}`;
+  // What a compiler of kernels says has several lines; a line break in anything else comes from a file or a server.
+  return error instanceof DeviceError ? line : printable(line);
+}
+
 /** Runs a task: an error that explains itself becomes one line, any other keeps its trace; both exit with code 1. */
 export async function runTask(task: () => Promise<void>): Promise<void> {
   try {
     await task();
   } catch (error) {
-    if (isExplained(error)) {
-      const line = `${error.name}: ${error.message}`;
-      // What a compiler of kernels says has several lines; a line break in anything else comes from a file or a server.
-      say(error instanceof DeviceError ? line : printable(line));
-    } else say(Deno.inspect(error, { colors: false }));
+    say(told(error));
     Deno.exit(1);
   }
 }

@@ -1,10 +1,10 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
+import { count, type FieldCheck, fieldProblem, optional, text } from "../run/field_checks.ts";
 import type { Cell, Study } from "./study.ts";
+import { makeStudyFolder } from "./study_folders.ts";
 
-/** The folder of the locks in that of a study; hidden, so that no tracker gets it. */
-const locksFolder = ".locks";
 /** Seconds between the signs of life of a holder, and after which one without a sign has lost its lock. */
 const heartbeat = { everySeconds: 20, staleSeconds: 300 } as const;
 
@@ -36,9 +36,8 @@ export async function tryLockCell(
   { folder }: Pick<Study, "folder">,
   { id }: Pick<Cell, "id">,
 ): Promise<CellLock | { readonly holder: Holder | undefined }> {
-  const locks = join(folder, locksFolder);
+  const locks = await makeStudyFolder({ folder }, "locks");
   try {
-    await Deno.mkdir(locks, { recursive: true });
     for (;;) {
       const generations = await generationsOf(locks, id);
       const latest = generations.at(-1) ?? 0;
@@ -110,13 +109,20 @@ async function hold(
   };
 }
 
+const checks: Readonly<Record<keyof Holder, FieldCheck>> = { host: optional(text), pid: count, since: text };
+
+/** The holder that a lock names; undefined if it names none, such as a lock that is not written yet. */
 async function readHolder(path: string): Promise<Holder | "gone" | undefined> {
   try {
-    const { host, pid, since } = JSON.parse(await Deno.readTextFile(path));
-    return { host, pid, since };
+    // A link would name the holder of something else, and a pipe would wait for ever.
+    if (!(await Deno.lstat(path)).isFile) {
+      throw new RunError(`Cannot lock ${path}: it is not a file; remove it`);
+    }
+    const holder = Object(JSON.parse(await Deno.readTextFile(path)));
+    return fieldProblem(holder, checks) === undefined ? holder : undefined;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "gone";
-    if (error instanceof SyntaxError) return undefined; // not written yet
+    if (error instanceof SyntaxError) return undefined;
     throw error;
   }
 }

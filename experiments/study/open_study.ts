@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { sha256 } from "../data/mnist.ts";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { ConfigError } from "../settings/setting.ts";
@@ -6,6 +5,7 @@ import type { Plan } from "./plan.ts";
 import { planCells, type PlanningOptions } from "./plan_cells.ts";
 import type { Cell, Study } from "./study.ts";
 import { readStudy, writeStudy } from "./study_file.ts";
+import { checkFolders, makeStudyFolder } from "./study_folders.ts";
 
 /** A study as its plan makes it now, and what is new in it. */
 export interface PlannedStudy {
@@ -22,7 +22,7 @@ export interface PlannedStudy {
  * The study of a plan in a folder: a new one, or the one that is there with what the plan adds. Writes nothing.
  *
  * @throws {ConfigError} if the plan cannot be used, or asks for other runs than those of the study that is there
- * @throws {RunError} if the study there is damaged
+ * @throws {RunError} if the study there is damaged, or has a link for a folder
  */
 export async function planStudy(
   folder: string,
@@ -36,12 +36,9 @@ export async function planStudy(
   const added = cells.filter(({ id }) => !earlier.some((cell) => cell.id === id));
   const now = new Map([...cells, ...dropped].map((cell) => [cell.id, cell]));
   const digest = await sha256(new TextEncoder().encode(JSON.stringify(plan)));
-  return {
-    study: { folder, digest, plan, cells: [...earlier.map(({ id }) => now.get(id)!), ...added] },
-    added,
-    dropped,
-    isKnown: known !== undefined,
-  };
+  const study = { folder, digest, plan, cells: [...earlier.map(({ id }) => now.get(id)!), ...added] };
+  await checkFolders(study);
+  return { study, added, dropped, isKnown: known !== undefined };
 }
 
 /**
@@ -51,11 +48,12 @@ export async function planStudy(
  */
 export async function saveStudy(study: Study): Promise<void> {
   try {
-    await Deno.mkdir(join(study.folder, "cells"), { recursive: true });
+    await Deno.mkdir(study.folder, { recursive: true });
   } catch (error) {
     throw new RunError(`Cannot make the folder ${study.folder}: ${reasonOf(error)}`);
   }
   await writeStudy(study);
+  await makeStudyFolder(study, "cells");
 }
 
 /** Fields of a plan that all cells of a study have in common: with others, they could not be compared. */

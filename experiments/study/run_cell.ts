@@ -7,7 +7,8 @@ import { tryLockCell } from "./cell_lock.ts";
 import { type CellMeasures, evaluateCell } from "./evaluate_cell.ts";
 import { milestonesOf } from "./milestones.ts";
 import { readStudyRecord, type StudyRecord, writeStudyRecord } from "./record.ts";
-import { type Cell, cellFolder, type Study } from "./study.ts";
+import type { Cell, Study } from "./study.ts";
+import { makeCellFolder } from "./study_folders.ts";
 import { type CellOptions, trainCell } from "./train_cell.ts";
 
 /** How a cell ended: measured now or before, run by another program at this moment, or stopped. */
@@ -30,7 +31,7 @@ export async function runCell(study: Study, cell: Cell, options: CellOptions): P
     return "busy";
   }
   using _ = lock;
-  const folder = cellFolder(study, cell);
+  const folder = await makeCellFolder(study, cell);
   if (!await readStudyRecord(folder)) {
     const signal = AbortSignal.any([options.signal, lock.lost]);
     if (!await trainCell(study, cell, { ...options, signal })) return "stopped";

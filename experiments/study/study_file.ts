@@ -14,6 +14,7 @@ import { readJson } from "../run/read_file.ts";
 import { completePlanChecks, settings } from "./plan_checks.ts";
 import { runsRoot } from "../tracking/find_run.ts";
 import type { Cell, Study } from "./study.ts";
+import { checkFolders } from "./study_folders.ts";
 
 /** The file of a study's folder that says what the study is. */
 export const studyFile = "study.json";
@@ -66,11 +67,14 @@ export async function findStudy(name: string, root: string = runsRoot): Promise<
 /**
  * Reads the study that must be in a folder.
  *
- * @throws {RunError} if there is none, or its file is damaged
+ * @throws {RunError} if there is none, its file is damaged, or it has a link for a folder
  */
 export async function requireStudy(folder: string): Promise<Study> {
   const study = await readStudy(folder);
-  if (study) return study;
+  if (study) {
+    await checkFolders(study);
+    return study;
+  }
   throw new RunError(
     `Cannot find a study in ${folder}: there is no ${studyFile} (expected the folder of a study)`,
   );

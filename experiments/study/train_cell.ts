@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Device } from "../../kernels/mod.ts";
 import type { Terminal } from "../program/progress.ts";
-import { reasonOf, RunError } from "../run/atomic_write.ts";
+import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
 import { findContained } from "../run/contained.ts";
 import { runFile } from "../run/layout.ts";
 import { trainingConfig } from "../settings/tasks/train_config.ts";
@@ -63,12 +63,23 @@ async function settle(folder: string): Promise<void> {
   await writeRecord(folder, { ...record, status: "FINISHED", endedAt: Date.now(), reason: null });
 }
 
-/** Removes what a run left that was killed before its first checkpoint. */
-async function removeBeginning(folder: string): Promise<void> {
+/**
+ * Removes what a run left that was killed before its first checkpoint, and nothing else.
+ *
+ * @throws {RunError} if something else is there, or it cannot be removed
+ */
+export async function removeBeginning(folder: string): Promise<void> {
   try {
+    const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+    const other = names.find((name) => name !== runFile.lock && nameOfLeftover(name) === undefined);
+    if (other !== undefined && !names.includes(runFile.record)) {
+      throw new RunError(
+        `Cannot begin ${folder} anew: it holds ${other}, and no ${runFile.record} of a run (expected a run, or an empty folder)`,
+      );
+    }
     await Deno.remove(folder, { recursive: true });
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
+    if (error instanceof RunError) throw error;
     throw new RunError(`Cannot begin ${folder} anew: ${reasonOf(error)}`);
   }
 }

@@ -44,7 +44,9 @@ export async function runFiles(run: string, below = ""): Promise<RunFile[]> {
 /** The runs nested in a run, such as the models of a comparison and the cells of a study, sorted by name. */
 export async function nestedRuns(run: string): Promise<string[]> {
   const cells = join(run, runFolder.cells);
-  return [...await runsIn(run), ...await exists(cells) ? await runsIn(cells) : []];
+  // Through a link, runs that are not nested would be sent.
+  const hasCells = await Deno.lstat(cells).then((info) => info.isDirectory, () => false);
+  return [...await runsIn(run), ...hasCells ? await runsIn(cells) : []];
 }
 
 async function runsIn(folder: string): Promise<string[]> {

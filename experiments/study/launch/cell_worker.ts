@@ -1,5 +1,5 @@
 import { init } from "../../../kernels/mod.ts";
-import { isExplained } from "../../program/command.ts";
+import { told } from "../../program/command.ts";
 import { type CellEnd, runCell } from "../run_cell.ts";
 import { requireStudy } from "../study_file.ts";
 
@@ -13,7 +13,7 @@ export interface CellOrder {
   readonly experiment: string | null;
 }
 
-/** What a worker says: a line for the user, or how it ended; `failed` with a line that says why. */
+/** What a worker says: a line for the user, or how it ended; `failed` with why, in one line or more. */
 export type CellAnswer =
   | { readonly said: string }
   | { readonly ended: CellEnd }
@@ -44,9 +44,6 @@ async function run({ folder, id, device: kind, threads, ...tracking }: CellOrder
     device.close();
     return { ended };
   } catch (error) {
-    const why = isExplained(error)
-      ? `${error.name}: ${error.message}`
-      : Deno.inspect(error, { colors: false });
-    return { ended: "failed", why };
+    return { ended: "failed", why: told(error) };
   }
 }

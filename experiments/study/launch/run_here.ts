@@ -1,11 +1,11 @@
 import { join } from "node:path";
-import { TrainingError } from "../../program/command.ts";
-import { reasonOf, RunError } from "../../run/atomic_write.ts";
+import { told, TrainingError } from "../../program/command.ts";
 import { runFile } from "../../run/layout.ts";
 import { lastStep, readMetrics } from "../../run/metrics_log.ts";
 import type { LaunchFlags } from "../../settings/tasks/launching.ts";
 import { type Cell, cellFolder, type Study } from "../study.ts";
 import { StudyProgress } from "../study_progress.ts";
+import { CellLog } from "./cell_log.ts";
 import type { CellAnswer, CellOrder } from "./cell_worker.ts";
 import type { LaunchOptions } from "./launcher.ts";
 
@@ -36,20 +36,25 @@ export async function runHere(
   const jobs = Math.min(flags.jobs, left.length);
   const threads = threadsOf({ threads: flags.threads, jobs });
   const { device, mlflow, experiment } = flags;
+  const run = async (cell: Cell): Promise<Ended> => {
+    const order = { folder: study.folder, id: cell.id, device, threads, mlflow, experiment };
+    try {
+      const log = await CellLog.open(study, cell);
+      const add = (text: string) => log.add(text);
+      const ended = await within(order, signal, add, () => progressOf(study, cell, progress));
+      if (ended.ended !== "failed") return ended;
+      log.add(ended.why);
+      return { ended: "failed", why: `${ended.why.split("\n")[0]}; more in ${log.path}` };
+    } catch (error) {
+      return { ended: "failed", why: told(error) };
+    }
+  };
   const work = async () => {
     for (let cell = left.shift(); cell && !signal.aborted; cell = left.shift()) {
-      const order = { folder: study.folder, id: cell.id, device, threads, mlflow, experiment };
-      const log = new CellLog(study, cell);
-      const ended = await within(
-        order,
-        signal,
-        (line) => log.add(line),
-        () => progressOf(study, cell!, progress),
-      );
+      const ended = await run(cell);
       if (ended.ended === "failed") {
         failed.push(cell.id);
-        log.add(ended.why);
-        tell(`${cell.id}: ${ended.why.split("\n")[0]}; more in ${log.path}`);
+        tell(`${cell.id}: ${ended.why}`);
       }
       if (ended.ended === "busy") tell(`${cell.id} is run by another program`);
       progress.ended(cell, ended.ended);
@@ -65,7 +70,7 @@ export function threadsOf({ threads, jobs }: Pick<LaunchFlags, "threads" | "jobs
   return threads ?? Math.max(1, Math.floor(navigator.hardwareConcurrency / jobs));
 }
 
-/** Runs a cell in a worker to its end, whatever that is. */
+/** Runs a cell in a worker to its end, whatever that is. @throws what `onLine` does */
 async function within(
   order: CellOrder,
   signal: AbortSignal,
@@ -76,10 +81,14 @@ async function within(
   const stop = () => worker.postMessage("stop");
   const timer = setInterval(look, lookMs);
   try {
-    return await new Promise((resolve) => {
+    return await new Promise((resolve, reject) => {
       worker.onmessage = ({ data }: MessageEvent<CellAnswer>) => {
-        if ("said" in data) onLine(data.said);
-        else resolve(data);
+        if (!("said" in data)) return resolve(data);
+        try {
+          onLine(data.said);
+        } catch (error) {
+          reject(error);
+        }
       };
       worker.onerror = (event) => {
         event.preventDefault();
@@ -99,22 +108,4 @@ async function within(
 async function progressOf(study: Study, cell: Cell, progress: StudyProgress): Promise<void> {
   const metrics = await readMetrics(join(cellFolder(study, cell), runFile.metrics)).catch(() => []);
   progress.trained(cell, lastStep(metrics));
-}
-
-/** What a cell says, in a file beside its folder. */
-class CellLog {
-  readonly path: string;
-
-  constructor({ folder }: Study, { id }: Cell) {
-    this.path = join(folder, "logs", `${id}.log`);
-  }
-
-  add(line: string): void {
-    try {
-      Deno.mkdirSync(join(this.path, ".."), { recursive: true });
-      Deno.writeTextFileSync(this.path, `${new Date().toISOString()} ${line}\n`, { append: true });
-    } catch (error) {
-      throw new RunError(`Cannot write ${this.path}: ${reasonOf(error)}`);
-    }
-  }
 }

@@ -6,7 +6,7 @@ import { arrayScript, collectScript, type Submission } from "./slurm/batch_scrip
 import { checkSbatch, queuedTasks, submit } from "./slurm/commands.ts";
 import { jobSettings } from "./slurm/profile.ts";
 import { studyCommand } from "./slurm/study_command.ts";
-import { noteSubmission, readSubmissions, slurmFolder } from "./slurm/submissions.ts";
+import { makeSlurmFolder, noteSubmission, readSubmissions, slurmFolder } from "./slurm/submissions.ts";
 
 /**
  * Submits cells to a Slurm cluster as a job array, and a job that collects what they measured once all have ended. Cells
@@ -40,7 +40,7 @@ export const slurm: Launcher = {
     }
     // Not on the command line, where all users of a node could read a password in it.
     const env = flags.mlflow === null ? {} : { MLFLOW_TRACKING_URI: flags.mlflow };
-    await Deno.mkdir(submission.logs, { recursive: true });
+    await makeSlurmFolder(study);
     const array = await submit(arrayScript(submission, cells, job), env);
     await noteSubmission(study.folder, { job: array, cells, submittedAt: new Date().toISOString() });
     const number = `${cells.length} cell${cells.length === 1 ? "" : "s"}`;

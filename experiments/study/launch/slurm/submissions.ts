@@ -2,6 +2,8 @@ import { join } from "node:path";
 import { RunError, writeAtomic } from "../../../run/atomic_write.ts";
 import { fieldProblem, listOf, text } from "../../../run/field_checks.ts";
 import { readJson } from "../../../run/read_file.ts";
+import type { Study } from "../../study.ts";
+import { makeStudyFolder, studyFolder } from "../../study_folders.ts";
 
 /** A submitted job array, the content of `slurm/submission-JOB.json`. */
 export interface SubmittedArray {
@@ -18,7 +20,20 @@ const checks = { job: text, cells: listOf(text), submittedAt: text };
 
 /** The folder of a study that holds what its jobs print, and notes of what was submitted. */
 export function slurmFolder(folder: string): string {
-  return join(folder, "slurm");
+  return join(folder, studyFolder.slurm);
+}
+
+/**
+ * Makes that folder, if there is none. Slurm writes to it what jobs print, through links too.
+ *
+ * @throws {RunError} if it cannot be made, or holds a link
+ */
+export async function makeSlurmFolder(study: Pick<Study, "folder">): Promise<void> {
+  const folder = await makeStudyFolder(study, "slurm");
+  for await (const { name, isFile, isDirectory } of Deno.readDir(folder)) {
+    if (isFile || isDirectory) continue;
+    throw new RunError(`Cannot write to ${folder}: ${name} in it is not a file; remove it`);
+  }
 }
 
 /** @throws {RunError} if the file cannot be written */

@@ -1,0 +1,151 @@
+/** Studies of others, with links for their folders and files: nothing is read, written or deleted elsewhere. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { tryLockCell } from "../../../experiments/study/cell_lock.ts";
+import { completePlan } from "../../../experiments/study/complete_plan.ts";
+import { CellLog } from "../../../experiments/study/launch/cell_log.ts";
+import { makeSlurmFolder } from "../../../experiments/study/launch/slurm/submissions.ts";
+import { planStudy } from "../../../experiments/study/open_study.ts";
+import type { Study } from "../../../experiments/study/study.ts";
+import { requireStudy, writeStudy } from "../../../experiments/study/study_file.ts";
+import { makeCellFolder, makeStudyFolder } from "../../../experiments/study/study_folders.ts";
+import { removeBeginning } from "../../../experiments/study/train_cell.ts";
+import { nestedRuns } from "../../../experiments/tracking/files.ts";
+import { init } from "../../../kernels/mod.ts";
+import { testInFolder } from "../../folder.ts";
+import { cellOf, makeStudy, planning } from "./tiny_study.ts";
+
+const cell = cellOf("base-s1");
+const folders = ["cells", "logs", ".locks", "slurm", join("cells", cell.id)];
+
+/** A study of one cell beside a folder that is not its own, with a file in it. */
+function testForeign(name: string, test: (study: Study, home: string) => Promise<void>): void {
+  testInFolder(name, async (root) => {
+    const home = join(root, "home");
+    await Deno.mkdir(join(home, cell.id), { recursive: true });
+    await Deno.writeTextFile(join(home, "kept.txt"), "kept");
+    const plan = completePlan({ name: "mine", cells: [{ model: "base" }] });
+    const study = { folder: join(root, "study"), digest: "", plan, cells: [cell] };
+    await Deno.mkdir(study.folder);
+    await writeStudy(study);
+    await test(study, home);
+    const left = await Array.fromAsync(Deno.readDir(home), ({ name }) => name);
+    assert.deepEqual(left.sort(), [cell.id, "kept.txt"]);
+    assert.equal(await Deno.readTextFile(join(home, "kept.txt")), "kept");
+  });
+}
+
+/** Replaces a folder of a study by a link. */
+async function link(study: Study, name: string, home: string): Promise<void> {
+  await Deno.remove(join(study.folder, name), { recursive: true }).catch(() => {}); // there is none
+  await Deno.mkdir(join(study.folder, name, ".."), { recursive: true });
+  await Deno.symlink(home, join(study.folder, name));
+}
+
+testForeign("requireStudy() refuses a study that has a link or a file for a folder", async (study, home) => {
+  for (const name of folders) {
+    await link(study, name, home);
+    await assert.rejects(requireStudy(study.folder), {
+      name: "RunError",
+      message:
+        `Cannot use the study ${study.folder}: ${join(study.folder, name)} is a link (expected a folder); ` +
+        "remove it",
+    });
+    await Deno.remove(join(study.folder, name));
+    await Deno.writeTextFile(join(study.folder, name), "");
+    await assert.rejects(requireStudy(study.folder), { name: "RunError", message: / is a file / });
+    await Deno.remove(join(study.folder, name));
+    await requireStudy(study.folder);
+  }
+});
+
+testInFolder("planStudy() refuses a link in the place of a cell that it adds", async (root) => {
+  const study = await makeStudy(join(root, "study"), { grid: { model: ["base"] }, seeds: [1] });
+  await Deno.symlink(root, join(study.folder, "cells", "base-s2"));
+  using _ = await opened();
+  await assert.rejects(planStudy(study.folder, { ...study.plan, seeds: [1, 2] }, planning), {
+    name: "RunError",
+    message: /base-s2 is a link \(expected a folder\); remove it$/,
+  });
+});
+
+testForeign("makeStudyFolder() and makeCellFolder() make no folder elsewhere", async (study, home) => {
+  const refused = { name: "RunError", message: /: it is a link \(expected a folder\)$/ };
+  await link(study, "logs", home);
+  await assert.rejects(makeStudyFolder(study, "logs"), refused);
+  await assert.rejects(CellLog.open(study, cell), refused);
+  await link(study, ".locks", home);
+  await assert.rejects(tryLockCell(study, cell), refused);
+  await link(study, "cells", home);
+  await assert.rejects(makeCellFolder(study, { id: "new-s1" }), refused);
+  await link(study, "cells", home);
+  await assert.rejects(makeCellFolder(study, cell), refused);
+});
+
+testForeign("CellLog.open() refuses a link, CellLog.add() escapes what it is told", async (study, home) => {
+  const own = await CellLog.open(study, cell);
+  own.add("said\x1b[2J\ntouch /tmp/x #");
+  const lines = (await Deno.readTextFile(own.path)).split("\n");
+  assert.match(lines[0], /^\S+Z said\\u001b\[2J$/);
+  assert.match(lines[1], /^\S+Z touch \/tmp\/x #$/);
+  assert.equal(lines.length, 3);
+  await Deno.remove(own.path);
+  await Deno.symlink(join(home, "kept.txt"), own.path);
+  await assert.rejects(CellLog.open(study, cell), {
+    name: "RunError",
+    message: `Cannot write ${own.path}: it is not a file; remove it`,
+  });
+});
+
+testForeign("tryLockCell() takes a link for no lock", async (study, home) => {
+  const path = join(await makeStudyFolder(study, "locks"), `${cell.id}.1`);
+  await Deno.symlink(join(home, "kept.txt"), path);
+  await assert.rejects(tryLockCell(study, cell), {
+    name: "RunError",
+    message: `Cannot lock ${path}: it is not a file; remove it`,
+  });
+});
+
+testForeign("makeSlurmFolder() refuses a link that jobs would print to", async (study, home) => {
+  await makeSlurmFolder(study);
+  await Deno.symlink(join(home, "kept.txt"), join(study.folder, "slurm", "7_0.log"));
+  await assert.rejects(makeSlurmFolder(study), {
+    name: "RunError",
+    message: /^Cannot write to .*slurm: 7_0\.log in it is not a file; remove it$/,
+  });
+});
+
+testForeign("removeBeginning() removes the beginning of a run, and nothing else", async (_, home) => {
+  const run = await Deno.makeTempDir({ dir: join(home, cell.id) });
+  const isThere = () => Deno.stat(run).then(() => true, () => false);
+  for (const names of [[], [".lock", `.run.json.${"0".repeat(32)}.tmp`], ["run.json", "metrics.jsonl"]]) {
+    await Deno.mkdir(run, { recursive: true });
+    for (const name of names) await Deno.writeTextFile(join(run, name), "");
+    await removeBeginning(run);
+    assert.ok(!await isThere(), `${names}`);
+  }
+  await Deno.mkdir(run);
+  await Deno.writeTextFile(join(run, "letter.txt"), "kept");
+  await assert.rejects(removeBeginning(run), {
+    name: "RunError",
+    message:
+      `Cannot begin ${run} anew: it holds letter.txt, and no run.json of a run (expected a run, or an empty folder)`,
+  });
+  assert.equal(await Deno.readTextFile(join(run, "letter.txt")), "kept");
+});
+
+testForeign("nestedRuns() finds no cells through a link", async (study, home) => {
+  const run = join(await makeCellFolder(study, cell), "run.json");
+  await Deno.writeTextFile(run, "{}");
+  assert.deepEqual(await nestedRuns(study.folder), [join(study.folder, "cells", cell.id)]);
+  await Deno.rename(join(study.folder, "cells"), join(study.folder, "others"));
+  await Deno.symlink("others", join(study.folder, "cells"));
+  assert.deepEqual(await nestedRuns(study.folder), []);
+  await Deno.stat(join(home, "kept.txt"));
+});
+
+async function opened(): Promise<Disposable> {
+  const device = await init({ device: "cpu", threads: 1 });
+  return { [Symbol.dispose]: () => device.close() };
+}
