@@ -1,8 +1,7 @@
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
-import { runTask, type Stop, stopSignal } from "./program/command.ts";
+import { runTask, type Stop, stopSignal, TrainingError } from "./program/command.ts";
 import { stderr } from "./program/progress.ts";
-import { ConfigError } from "./settings/setting.ts";
 import { parseStudyWords, studyHelp, type StudyWords } from "./study/study_words.ts";
 import { collectStudy, recordEnd } from "./study/collect_study.ts";
 import { checkRoom, freeBytesAt } from "./study/disk.ts";
@@ -10,11 +9,12 @@ import { dryRun } from "./study/dry_run.ts";
 import { launchers } from "./study/launch/launchers.ts";
 import type { Launcher } from "./study/launch/launcher.ts";
 import { threadsOf } from "./study/launch/run_here.ts";
+import { runInTurn } from "./study/launch/run_in_turn.ts";
 import { tryAgain } from "./study/launch/try_again.ts";
 import { planStudy, saveStudy } from "./study/open_study.ts";
 import { findPlan } from "./study/read_plan.ts";
 import { runCell } from "./study/run_cell.ts";
-import { readRecords, type Study } from "./study/study.ts";
+import { type Cell, readRecords, requireCell, type Study } from "./study/study.ts";
 import { findStudy, requireStudy } from "./study/study_file.ts";
 import { recordStudy } from "./study/study_tracking.ts";
 import { print, say } from "./terminal/output.ts";
@@ -65,14 +65,31 @@ async function run(words: StudyWords, { signal }: Stop): Promise<void> {
   if (dropped.length > 0) {
     say(`Not in the plan any more, and kept: ${dropped.map(({ id }) => id).join(", ")}`);
   }
-  await recordStudy(study, "RUNNING", { ...words, say });
+  const tracking = { ...words, say };
+  await recordStudy(study, "RUNNING", tracking);
   // Found once: looking for a GPU in several threads at the same time can crash the Vulkan loader (its issue 2018).
   const flags = launcher.collects ? { ...words, device: device.kind } : words;
-  if (unfinished.length > 0) await launcher.launch(study, unfinished, { ...options, flags });
-  if (signal.aborted) {
-    await recordEnd(study, { ...words, say });
-    say("Stopped; the same command goes on from here");
-  } else if (launcher.collects) await collectStudy(study, { ...words, say });
+  let failed: TrainingError | undefined;
+  try {
+    const ids = unfinished.length > 0 ? await launcher.launch(study, unfinished, { ...options, flags }) : [];
+    failed = failure(ids, unfinished.length);
+    if (signal.aborted) {
+      await recordEnd(study, tracking);
+      say("Stopped; the same command goes on from here");
+    } else if (launcher.collects) await collectStudy(study, tracking, failed?.message);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    await recordStudy(study, "FAILED", tracking, reason).catch(() => {}); // the first error is the one to report
+    throw error;
+  }
+  if (failed && !signal.aborted) throw failed;
+}
+
+/** What to say of cells that failed; undefined if none did. */
+function failure(ids: readonly string[], of: number): TrainingError | undefined {
+  return ids.length === 0
+    ? undefined
+    : new TrainingError(`${ids.length} of ${of} cells failed: ${ids.join(", ")}`);
 }
 
 /** Runs cells of a study in this process, as the tasks of an array do; a cell that is held exits with `tryAgain`. */
@@ -82,31 +99,19 @@ async function runOnly(
   { signal }: Stop,
 ): Promise<void> {
   const study = await studyOf(words);
-  const cells = ids.map((id) => cellOf(study, id));
+  const cells = ids.map((id) => requireCell(study, id));
   const device = await init({ device: words.device, threads: words.threads ?? 0 });
-  const { mlflow, experiment } = words;
-  let isBusy = false;
-  for (const cell of cells) {
-    if (signal.aborted) break;
-    const end = await runCell(study, cell, { device, signal, say, terminal: stderr, mlflow, experiment });
-    if (end === "finished") say(`${cell.id} is finished`);
-    isBusy ||= end === "busy";
-  }
+  const options = { ...words, device, signal, say, terminal: stderr };
+  const run = (cell: Cell) => runCell(study, cell, options);
+  const { failed, busy } = await runInTurn(cells, run, options);
   device.close();
-  if (isBusy && !signal.aborted) Deno.exit(tryAgain);
+  if (signal.aborted) return;
+  const error = failure(failed, cells.length);
+  if (error) throw error;
+  if (busy.length > 0) Deno.exit(tryAgain);
 }
 
 /** The study that is named by its folder. */
 async function studyOf({ plan }: StudyWords): Promise<Study> {
   return await requireStudy(await findStudy(plan!) ?? plan!);
-}
-
-function cellOf(study: Study, id: string): Study["cells"][number] {
-  const cell = study.cells.find((cell) => cell.id === id);
-  if (cell) return cell;
-  throw new ConfigError(
-    `Cannot run the cell ${id}: ${study.folder} has none of that id (expected one of ${
-      study.cells.map(({ id }) => id).join(", ")
-    })`,
-  );
 }

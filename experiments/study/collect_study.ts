@@ -11,30 +11,34 @@ import { recordStudy, type StudyTracking } from "./study_tracking.ts";
 /**
  * Writes what comes out of a study as far as it is finished, prints the conclusion, and records how the study stands.
  *
+ * @param failed why cells failed, if some did
  * @throws {DeviceError} if the device cannot be used
  * @throws {RunError} if a file cannot be written
  */
 export async function collectStudy(
   study: Study,
   { device: kind, threads, ...tracking }: Pick<LaunchFlags, "device" | "threads"> & StudyTracking,
+  failed?: string,
 ): Promise<void> {
   const { say } = tracking;
   const device = await init({ device: kind, threads: threads ?? 0 });
   const { conclusion, problems } = await writeResults(study.folder, { device }).finally(() => device.close());
   problems.forEach((problem) => say(problem));
   paragraphsOf(conclusion).forEach((paragraph) => print(paragraph));
-  await recordEnd(study, tracking);
+  await recordEnd(study, tracking, failed);
   say(`Done; see ${join(study.folder, resultFile.table)} and ${resultFile.report} beside it`);
 }
 
 /**
  * Records how a study stands that nobody runs any more.
  *
+ * @param failed why cells failed, if some did
  * @throws {RunError} if the folder cannot be written
  */
-export async function recordEnd(study: Study, tracking: StudyTracking): Promise<void> {
+export async function recordEnd(study: Study, tracking: StudyTracking, failed?: string): Promise<void> {
   const { records } = await readRecords(study);
   const [done, all] = [records.length, study.cells.length];
-  await recordStudy(study, done === all ? "FINISHED" : "KILLED", tracking);
+  const status = failed !== undefined ? "FAILED" : done === all ? "FINISHED" : "KILLED";
+  await recordStudy(study, status, tracking, failed ?? null);
   tracking.say(`${done} of ${all} cells are finished in ${study.folder}`);
 }

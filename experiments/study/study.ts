@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { runFolder } from "../run/layout.ts";
+import { ConfigError } from "../settings/setting.ts";
 import type { CellSettings, Plan } from "./plan.ts";
 import { readStudyRecord, type StudyRecord } from "./record.ts";
 
@@ -32,6 +33,16 @@ export interface Study {
 /** The folder of a cell, which is an ordinary run folder. */
 export function cellFolder(study: Pick<Study, "folder">, { id }: Pick<Cell, "id">): string {
   return join(study.folder, runFolder.cells, id);
+}
+
+/** The cell with an id. @throws {ConfigError} if there is none */
+export function requireCell({ folder, cells }: Pick<Study, "folder" | "cells">, id: string): Cell {
+  const cell = cells.find((cell) => cell.id === id);
+  if (cell) return cell;
+  const known = cells.map(({ id }) => id).join(", ");
+  throw new ConfigError(
+    `Cannot run the cell ${id}: ${folder} has none of that id (expected one of ${known})`,
+  );
 }
 
 /** What is set of the run of a cell: what the plan asks, with the widths that match. */

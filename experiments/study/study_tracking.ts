@@ -20,6 +20,7 @@ export type StudyTracking = Pick<CellOptions, "mlflow" | "experiment" | "say">;
  * cannot be reached gets what it lacks later.
  *
  * @param status how the study stands; those who launch it begin with `RUNNING`
+ * @param reason why it failed
  * @throws {ConfigError} if the server cannot be used
  * @throws {RunError} if the folder cannot be written
  */
@@ -27,6 +28,7 @@ export async function recordStudy(
   { folder, plan }: Study,
   status: Ending | "RUNNING",
   { mlflow, experiment, say }: StudyTracking,
+  reason: string | null = null,
 ): Promise<void> {
   const choice = await trackingOf({ mlflow, experiment }, folder);
   using lock = await tryLockRun(folder);
@@ -42,7 +44,7 @@ export async function recordStudy(
     ...{ gitBranch: null, parameterCount: null, dataset: null, standsFor: null },
     ...known,
     status,
-    ...{ endedAt: status === "RUNNING" ? null : Date.now(), reason: null },
+    ...{ endedAt: status === "RUNNING" ? null : Date.now(), reason },
   });
   const { address, patience } = choice;
   if (!address) return;

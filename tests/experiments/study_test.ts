@@ -188,6 +188,11 @@ testTask("study keeps on where a cell fails, and says which and why", async (pla
     /\nTrainingError: 2 of 4 cells failed: base-optimizer-\S+-s1, base-optimizer-\S+-s2\n$/,
   );
   assert.ok(await isThere(place, "a", "cells", "base-s2", "cell.json"));
+  assert.match(stderr, /^2 of 4 cells are finished in a$/m);
+  for (const name of ["table.md", "report.html"]) assert.ok(await isThere(place, "a", name), name);
+  const { status, reason } = JSON.parse(await Deno.readTextFile(place.file("a", "run.json")));
+  assert.equal(status, "FAILED");
+  assert.match(reason, /^2 of 4 cells failed: /);
 });
 
 testTask("study --help lists every flag and plan", async (place) => {

@@ -1,6 +1,7 @@
 import { init } from "../../../kernels/mod.ts";
 import { told } from "../../program/command.ts";
 import { type CellEnd, runCell } from "../run_cell.ts";
+import { requireCell } from "../study.ts";
 import { requireStudy } from "../study_file.ts";
 
 /** Which cell a worker runs, and how. */
@@ -35,7 +36,7 @@ scope.onmessage = ({ data }) => {
 async function run({ folder, id, device: kind, threads, ...tracking }: CellOrder): Promise<CellAnswer> {
   try {
     const study = await requireStudy(folder);
-    const cell = study.cells.find((cell) => cell.id === id)!;
+    const cell = requireCell(study, id);
     const device = await init({ device: kind, threads });
     const ended = await runCell(study, cell, {
       ...{ device, signal: stop.signal, ...tracking },

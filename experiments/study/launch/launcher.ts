@@ -35,7 +35,7 @@ export interface Launcher {
    * Runs cells, or has them run.
    *
    * @param unfinished the cells without record, in the order of the study
-   * @returns when all of them have ended, or are handed over to someone who runs them
+   * @returns ids of those that failed, when all of them have ended, or are handed over to someone who runs them
    */
-  launch(study: Study, unfinished: readonly Cell[], options: LaunchOptions): Promise<void>;
+  launch(study: Study, unfinished: readonly Cell[], options: LaunchOptions): Promise<readonly string[]>;
 }

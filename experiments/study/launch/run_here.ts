@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { told, TrainingError } from "../../program/command.ts";
+import { told } from "../../program/command.ts";
 import { runFile } from "../../run/layout.ts";
 import { lastStep, readMetrics } from "../../run/metrics_log.ts";
 import type { LaunchFlags } from "../../settings/tasks/launching.ts";
@@ -19,13 +19,13 @@ type Ended = Extract<CellAnswer, { ended: unknown }>;
  * Runs cells on this machine, each in a worker with a device of its own, as many at once as there are jobs. A cell that
  * fails keeps no other from running.
  *
- * @throws {TrainingError} at the end, if a cell failed
+ * @returns ids of the cells that failed
  */
 export async function runHere(
   study: Study,
   unfinished: readonly Cell[],
   { flags, signal, say, terminal }: LaunchOptions,
-): Promise<void> {
+): Promise<readonly string[]> {
   using progress = new StudyProgress(study.cells, unfinished, terminal);
   const tell = (line: string) => {
     progress.clear();
@@ -61,8 +61,7 @@ export async function runHere(
     }
   };
   await Promise.all(Array.from({ length: jobs }, work));
-  if (failed.length === 0) return;
-  throw new TrainingError(`${failed.length} of ${unfinished.length} cells failed: ${failed.join(", ")}`);
+  return failed;
 }
 
 /** Threads of the CPU device for each of some jobs at once: those that were asked for, else its share of the cores. */

@@ -36,7 +36,7 @@ export const slurm: Launcher = {
     const cells = unfinished.map(({ id }) => id).filter((id) => !queued.has(id));
     if (cells.length === 0) {
       say(`All ${unfinished.length} unfinished cells are queued (see squeue --name=${submission.name})`);
-      return;
+      return [];
     }
     // Not on the command line, where all users of a node could read a password in it.
     const env = flags.mlflow === null ? {} : { MLFLOW_TRACKING_URI: flags.mlflow };
@@ -48,6 +48,7 @@ export const slurm: Launcher = {
     say(`Submitted ${number} as job ${array}${others}; what they print goes to ${submission.logs}`);
     const collect = await submit(collectScript(submission, array, job), env);
     say(`Submitted the collection of the results as job ${collect}; see squeue --jobs=${array},${collect}`);
+    return [];
   },
 };
 

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { TrainingError } from "../../../../experiments/program/command.ts";
+import { runHere } from "../../../../experiments/study/launch/run_here.ts";
+import { runInTurn } from "../../../../experiments/study/launch/run_in_turn.ts";
+import { completePlan } from "../../../../experiments/study/complete_plan.ts";
+import { launching } from "../../../../experiments/settings/tasks/launching.ts";
+import { defineSettings } from "../../../../experiments/settings/settings.ts";
+import { testInFolder } from "../../../folder.ts";
+import { cellOf } from "../tiny_study.ts";
+
+const cells = ["a-s1", "b-s1", "c-s1"].map((id) => cellOf(id));
+
+/** What a launcher gets, and what it said. */
+function options(signal = new AbortController().signal) {
+  const said: string[] = [];
+  const terminal = { isTerminal: false, columns: () => 80, write() {} };
+  return { signal, said, terminal, say: (line: string) => void said.push(line) };
+}
+
+testInFolder("runHere() names the cells that failed, each of which it says why", async (folder) => {
+  for (const { id } of cells) await Deno.mkdir(join(folder, "logs", `${id}.log`), { recursive: true });
+  const { said, ...rest } = options();
+  const flags = { ...defineSettings(launching).resolve({}), threads: 1 };
+  const study = { folder, digest: "", plan: completePlan({ name: "mine", cells: [{}] }), cells };
+  assert.deepEqual(await runHere(study, cells, { ...rest, flags }), ["a-s1", "b-s1", "c-s1"]);
+  assert.match(said[0], /^a-s1: RunError: Cannot write .*a-s1\.log: it is not a file; remove it$/);
+  assert.equal(said.length, 3);
+});
+
+Deno.test("runInTurn() runs the others where a cell fails, and names it", async () => {
+  const { said, ...rest } = options();
+  const ends = await runInTurn(cells, ({ id }) => {
+    if (id === "a-s1") return Promise.reject(new TrainingError("no\nway"));
+    return Promise.resolve(id === "b-s1" ? "busy" : "finished");
+  }, rest);
+  assert.deepEqual(ends, { failed: ["a-s1"], busy: ["b-s1"] });
+  assert.deepEqual(said, ["a-s1: TrainingError: no\\u000away", "c-s1 is finished"]);
+  const fails = (error: Error) => () => Promise.reject(error);
+  await assert.rejects(runInTurn(cells, fails(new TypeError("a bug")), rest), TypeError);
+  await assert.rejects(runInTurn(cells.slice(0, 1), fails(new TrainingError("alone")), rest), TrainingError);
+  const stopped = options(AbortSignal.abort());
+  assert.deepEqual(await runInTurn(cells, fails(new TypeError("a bug")), stopped), { failed: [], busy: [] });
+});
