@@ -11,10 +11,11 @@ import type { Launcher } from "./study/launch/launcher.ts";
 import { threadsOf } from "./study/launch/run_here.ts";
 import { runInTurn } from "./study/launch/run_in_turn.ts";
 import { tryAgain } from "./study/launch/try_again.ts";
-import { planStudy, saveStudy } from "./study/open_study.ts";
+import { type PlannedStudy, planStudy, saveStudy } from "./study/open_study.ts";
+import type { Plan } from "./study/plan.ts";
 import { findPlan } from "./study/read_plan.ts";
 import { runCell } from "./study/run_cell.ts";
-import { type Cell, readRecords, requireCell, type Study } from "./study/study.ts";
+import { type Cell, readRecords, requireCell, type Study, type StudyRecords } from "./study/study.ts";
 import { findStudy, requireStudy } from "./study/study_file.ts";
 import { recordStudy } from "./study/study_tracking.ts";
 import { print, say } from "./terminal/output.ts";
@@ -42,26 +43,23 @@ async function run(words: StudyWords, { signal }: Stop): Promise<void> {
   // A machine that only hands cells over need not have the device that they run on.
   const kind = launcher.collects ? words.device : "auto";
   const device = await init({ device: kind, threads });
-  const planned = await planStudy(folder, plan, {
-    ...{ device: kind, threads, signal, say, timed: words.dryRun && launcher.collects },
-  });
+  const timed = words.dryRun && launcher.collects;
+  const planned = await open(folder, plan, { device: kind, threads, signal, say, timed }, words);
   device.close();
-  if (signal.aborted) return;
-  const { study, added, dropped, isKnown } = planned;
-  const { unfinished, problems } = await readRecords(study);
+  if (!planned) return;
+  const { study, added, dropped, known, unfinished, problems } = planned;
   problems.forEach((problem) => say(problem));
-  checkRoom(folder, unfinished, await freeBytesAt(folder), study.plan.evaluation.milestones);
   if (words.dryRun) {
     print(dryRun(planned, unfinished, words.jobs));
     const script = unfinished.length > 0 ? launcher.describe?.(study, unfinished, options) : undefined;
     if (script !== undefined) print(`\n${script}`);
     return;
   }
-  await saveStudy(study);
-  if (isKnown) {
-    say(`${folder} has ${study.cells.length - unfinished.length} of ${study.cells.length} cells finished`);
+  if (known) {
+    const done = study.cells.length - unfinished.length;
+    say(`${study.folder} has ${done} of ${study.cells.length} cells finished`);
+    if (added.length > 0) say(`The plan adds ${added.map(({ id }) => id).join(", ")}`);
   }
-  if (isKnown && added.length > 0) say(`The plan adds ${added.map(({ id }) => id).join(", ")}`);
   if (dropped.length > 0) {
     say(`Not in the plan any more, and kept: ${dropped.map(({ id }) => id).join(", ")}`);
   }
@@ -83,6 +81,23 @@ async function run(words: StudyWords, { signal }: Stop): Promise<void> {
     throw error;
   }
   if (failed && !signal.aborted) throw failed;
+}
+
+/** Plans a study and saves it, but for a dry run; undefined if that was stopped. */
+async function open(
+  folder: string,
+  plan: Plan,
+  options: Parameters<typeof planStudy>[2],
+  { dryRun }: Pick<StudyWords, "dryRun">,
+): Promise<PlannedStudy & StudyRecords | undefined> {
+  for (;;) {
+    const planned = await planStudy(folder, plan, options);
+    if (options.signal.aborted) return undefined;
+    const records = await readRecords(planned.study);
+    checkRoom(folder, records.unfinished, await freeBytesAt(folder), plan.evaluation.milestones);
+    if (dryRun || await saveStudy(planned)) return { ...planned, ...records };
+    say(`Another program has changed ${folder} meanwhile; planning it again`);
+  }
 }
 
 /** What to say of cells that failed; undefined if none did. */

@@ -8,6 +8,11 @@ import { makeStudyFolder } from "./study_folders.ts";
 /** Seconds between the signs of life of a holder, and after which one without a sign has lost its lock. */
 const heartbeat = { everySeconds: 20, staleSeconds: 300 } as const;
 
+/** What the lock of the plan is called; no id of a cell begins with a dot. */
+const planId = ".plan";
+/** Milliseconds between tries to lock the plan. */
+const pauseMs = 50;
+
 /** Who works on a cell. */
 export interface Holder {
   /** Name of the machine; null where it may not be asked for. */
@@ -54,6 +59,19 @@ export async function tryLockCell(
     throw error instanceof RunError
       ? error
       : new RunError(`Cannot lock ${id} in ${folder}: ${reasonOf(error)}`);
+  }
+}
+
+/**
+ * Waits for the lock under which the plan of a study is changed.
+ *
+ * @throws {RunError} if the folder cannot be written
+ */
+export async function lockPlan(study: Pick<Study, "folder">): Promise<CellLock> {
+  for (;;) {
+    const lock = await tryLockCell(study, { id: planId });
+    if ("lost" in lock) return lock;
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
 

@@ -6,7 +6,7 @@ import type { Cell } from "./study.ts";
 
 /** What a study would run, as a table with what each network is and takes, and what all of it takes. */
 export function dryRun(
-  { study, added, dropped, isKnown }: PlannedStudy,
+  { study, added, dropped, known }: PlannedStudy,
   unfinished: readonly Cell[],
   jobs: number,
 ): string {
@@ -21,7 +21,7 @@ export function dryRun(
     String(cell.steps),
     cell.secondsPerStep === undefined ? "" : clock(cell.steps * cell.secondsPerStep),
     gigabytes(cellBytes(cell, milestones)),
-    !unfinished.includes(cell) ? "finished" : isKnown && isNew(cell) ? "added" : "",
+    !unfinished.includes(cell) ? "finished" : known && isNew(cell) ? "added" : "",
   ]);
   const seconds = unfinished.reduce((sum, { steps, secondsPerStep = 0 }) => sum + steps * secondsPerStep, 0);
   const isTimed = unfinished.some(({ secondsPerStep }) => secondsPerStep !== undefined);

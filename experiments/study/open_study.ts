@@ -1,11 +1,12 @@
 import { sha256 } from "../data/mnist.ts";
-import { reasonOf, RunError } from "../run/atomic_write.ts";
+import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
 import { ConfigError } from "../settings/setting.ts";
+import { lockPlan } from "./cell_lock.ts";
 import type { Plan } from "./plan.ts";
 import { planCells, type PlanningOptions } from "./plan_cells.ts";
 import type { Cell, Study } from "./study.ts";
-import { readStudy, writeStudy } from "./study_file.ts";
-import { checkFolders, makeStudyFolder } from "./study_folders.ts";
+import { readStudy, studyFile, writeStudy } from "./study_file.ts";
+import { checkFolders, makeStudyFolder, studyFolder } from "./study_folders.ts";
 
 /** A study as its plan makes it now, and what is new in it. */
 export interface PlannedStudy {
@@ -14,23 +15,25 @@ export interface PlannedStudy {
   readonly added: readonly Cell[];
   /** Cells that the plan has no more; they stay in the study. */
   readonly dropped: readonly Cell[];
-  /** Whether there was a study before. */
-  readonly isKnown: boolean;
+  /** The study that was there before. */
+  readonly known: Study | undefined;
 }
 
 /**
  * The study of a plan in a folder: a new one, or the one that is there with what the plan adds. Writes nothing.
  *
  * @throws {ConfigError} if the plan cannot be used, or asks for other runs than those of the study that is there
- * @throws {RunError} if the study there is damaged, or has a link for a folder
+ * @throws {RunError} if something else is in the folder, or the study there is damaged or has a link for a folder
  */
 export async function planStudy(
   folder: string,
   plan: Plan,
   options: Omit<PlanningOptions, "earlier">,
 ): Promise<PlannedStudy> {
+  const names = await namesIn(folder); // before it is read: another program may just begin the study
   const known = await readStudy(folder);
   if (known) checkComparable(known, plan);
+  else checkIsNew(folder, names);
   const earlier = known?.cells ?? [];
   const { cells, dropped } = await planCells(plan, { ...options, earlier });
   const added = cells.filter(({ id }) => !earlier.some((cell) => cell.id === id));
@@ -38,22 +41,46 @@ export async function planStudy(
   const digest = await sha256(new TextEncoder().encode(JSON.stringify(plan)));
   const study = { folder, digest, plan, cells: [...earlier.map(({ id }) => now.get(id)!), ...added] };
   await checkFolders(study);
-  return { study, added, dropped, isKnown: known !== undefined };
+  return { study, added, dropped, known };
 }
 
 /**
  * Writes a planned study to its folder, which is made if there is none.
  *
+ * @returns false if another program has changed the study since it was planned; it is then as that program left it
  * @throws {RunError} if it cannot be written
  */
-export async function saveStudy(study: Study): Promise<void> {
+export async function saveStudy({ study, known }: Pick<PlannedStudy, "study" | "known">): Promise<boolean> {
+  const { folder } = study;
   try {
-    await Deno.mkdir(study.folder, { recursive: true });
+    await Deno.mkdir(folder, { recursive: true });
   } catch (error) {
-    throw new RunError(`Cannot make the folder ${study.folder}: ${reasonOf(error)}`);
+    throw new RunError(`Cannot make the folder ${folder}: ${reasonOf(error)}`);
   }
+  using _ = await lockPlan(study);
+  if (JSON.stringify(await readStudy(folder)) !== JSON.stringify(known)) return false;
   await writeStudy(study);
   await makeStudyFolder(study, "cells");
+  return true;
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw new RunError(`Cannot use the folder ${folder}: ${reasonOf(error)}`);
+  }
+}
+
+/** Checks that a folder holds nothing but what is there before `study.json`: results would be written over the rest. */
+function checkIsNew(folder: string, names: readonly string[]): void {
+  const other = names.find((name) => name !== studyFolder.locks && nameOfLeftover(name) !== studyFile);
+  if (other === undefined) return;
+  throw new RunError(
+    `Cannot begin a study in ${folder}: it holds ${other}, and no ${studyFile} (expected a new or empty folder); give ` +
+      "another one with --out DIR",
+  );
 }
 
 /** Fields of a plan that all cells of a study have in common: with others, they could not be compared. */

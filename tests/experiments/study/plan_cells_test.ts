@@ -177,9 +177,9 @@ testInFolder(
     const study = `${folder}/study`;
     const first = await planIn(folder, { grid: { model: ["base", "residual"] }, seeds: [1] });
     const plan = (plan: typeof first) => withCounting(() => planStudy(study, plan, planning));
-    await saveStudy((await plan(first)).study);
+    assert.ok(await saveStudy(await plan(first)));
     const again = await plan(first);
-    assert.deepEqual([again.isKnown, again.added, again.dropped], [true, [], []]);
+    assert.deepEqual([again.known, again.added, again.dropped], [again.study, [], []]);
     assert.deepEqual(again.study, await readStudy(study), "what is written is what was planned");
 
     const more = await planIn(folder, { grid: { model: ["base"], attn: [false, true] }, seeds: [1, 2] });

@@ -37,9 +37,9 @@ export async function makeStudy(folder: string, given: Partial<GivenPlan>): Prom
   const device = await init({ device: "cpu", threads: 1 });
   try {
     const plan = completePlan({ ...tinyPlan, fixed: { ...tinyPlan.fixed, data }, ...given });
-    const { study } = await planStudy(folder, plan, planning);
-    await saveStudy(study);
-    return study;
+    const planned = await planStudy(folder, plan, planning);
+    await saveStudy(planned);
+    return planned.study;
   } finally {
     device.close();
   }
