@@ -75,6 +75,7 @@ async function measureAll(
   }
   const { judged, classes, ...means } = rest;
   const { weights, data: { name, digest } } = subject;
+  const { how: _, ...asked } = options;
   return {
     evaluation: {
       version: 1,
@@ -84,6 +85,7 @@ async function measureAll(
       device: currentDevice().description,
       dataset: { name, digest },
       ...judge && { judge: { sha256: judge.digest, accuracy: judge.accuracy, source: judge.source } },
+      asked,
       samples: {
         ...{ count: options.count, seed: options.seed, how, ...cost },
         ...classes && { classes },

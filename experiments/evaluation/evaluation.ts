@@ -3,6 +3,7 @@ import type { TimeBin } from "../../viz/report/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import {
   count,
+  type FieldCheck,
   fieldProblem,
   fieldsOf,
   finiteNumber,
@@ -43,6 +44,22 @@ export interface Course {
   readonly curvature: readonly number[];
 }
 
+/** What an evaluation is asked to measure, and on how much. */
+export interface Asked {
+  /** Samples, and real images of each kind to compare them with. */
+  readonly count: number;
+  /** Seed of the noise. */
+  readonly seed: number;
+  /** Guidance by the class, where 0 draws without class, or away from what the network was; 1 is none. */
+  readonly guidance: number;
+  /** The solver in words, such as `heun, 20 steps`. */
+  readonly words: string;
+  /** Images that are followed from noise to data, or back; at most `count`. */
+  readonly courseImages: number;
+  /** Test images whose bits per dimension are measured; at most `count`. */
+  readonly bitsImages: number;
+}
+
 /** How good a network is, the content of `evaluation.json`. */
 export interface Evaluation {
   readonly version: 1;
@@ -60,6 +77,8 @@ export interface Evaluation {
   readonly judge?:
     | { readonly sha256: string; readonly accuracy: number; readonly source: string }
     | undefined;
+  /** What was asked for; earlier versions did not note it. */
+  readonly asked?: Asked | undefined;
   /** What was drawn, how, and what that cost. */
   readonly samples: Cost & {
     readonly count: number;
@@ -83,6 +102,11 @@ const figure = fieldsOf({
   ...{ real: optional(finiteNumber), noise: optional(finiteNumber) },
 });
 
+const askedChecks: Readonly<Record<keyof Asked, FieldCheck>> = {
+  ...{ count, seed: count, courseImages: count, bitsImages: count },
+  ...{ guidance: finiteNumber, words: text },
+};
+
 const checks = {
   version: { expected: "1; evaluate the run again", accepts: (value: unknown) => value === 1 },
   time,
@@ -91,6 +115,7 @@ const checks = {
   device: text,
   dataset: fieldsOf({ name: text, digest: text }),
   judge: optional(fieldsOf({ sha256: text, accuracy: finiteNumber, source: text })),
+  asked: optional(fieldsOf(askedChecks)),
   samples: fieldsOf({
     ...{ count, seed: count, how: text, classes: optional(listOf(count)) },
     ...{ evaluations: count, seconds: finiteNumber },
@@ -118,6 +143,16 @@ export async function readEvaluation(run: string): Promise<Evaluation | undefine
     (unknown() === undefined ? undefined : `figures has an unknown ${JSON.stringify(unknown())}`);
   if (problem === undefined) return json as unknown as Evaluation;
   throw new RunError(`Cannot read ${path}: ${problem}; delete the file, or evaluate the run again`);
+}
+
+/** Whether an evaluation has measured what is asked for: by the same weights, judge and options. */
+export function hasMeasured(
+  { weights, judge, asked }: Pick<Evaluation, "weights" | "judge" | "asked">,
+  wanted: { readonly weights: string; readonly judge: string | undefined; readonly asked: Asked },
+): boolean {
+  const names = Object.keys(askedChecks) as (keyof Asked)[];
+  return weights.sha256 === wanted.weights && judge?.sha256 === wanted.judge &&
+    names.every((name) => asked?.[name] === wanted.asked[name]);
 }
 
 function isFigure(name: string): name is FigureName {

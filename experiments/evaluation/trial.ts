@@ -2,26 +2,14 @@ import type { FlowSolver, VelocityField } from "../../models/mod.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import type { Points } from "../../models/measures/points.ts";
 import type { JudgedSamples } from "../../viz/report/mod.ts";
-import type { Cost, Evaluation, Figure } from "./evaluation.ts";
+import type { Asked, Cost, Evaluation, Figure } from "./evaluation.ts";
 import type { FigureName } from "./figures.ts";
 import type { Subject } from "./subject.ts";
 import type { Advance } from "./watch.ts";
 
-/** What is measured, and on how much. */
-export interface EvaluationOptions {
-  /** Samples, and real images of each kind to compare them with. */
-  readonly count: number;
-  /** Seed of the noise. */
-  readonly seed: number;
+/** What is measured, on how much, and how it is drawn. */
+export interface EvaluationOptions extends Asked {
   readonly how: FlowSolver;
-  /** Guidance by the class, where 0 draws without class, or away from what the network was; 1 is none. */
-  readonly guidance: number;
-  /** The solver in words, such as `heun, 20 steps`. */
-  readonly words: string;
-  /** Images that are followed from noise to data, or back. */
-  readonly courseImages: number;
-  /** Test images whose bits per dimension are measured. */
-  readonly bitsImages: number;
 }
 
 /** Images, and what the judge says of them. */

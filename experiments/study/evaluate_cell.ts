@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { report } from "../artifacts/report.ts";
 import { earlierCosts, measureSolvers, notMeasured } from "../evaluation/kept_costs.ts";
 import { evaluate } from "../evaluation/evaluate.ts";
-import { type Evaluation, readEvaluation } from "../evaluation/evaluation.ts";
+import { type Evaluation, hasMeasured, readEvaluation } from "../evaluation/evaluation.ts";
 import { judgeFor, planOf } from "../evaluation/plan.ts";
 import { recordEvaluation } from "../evaluation/record.ts";
 import type { SolverCost } from "../evaluation/solver_costs.ts";
@@ -44,7 +44,7 @@ export async function evaluateCell(
   const judge = await judgeFor(subject.data, { say, signal, ...terminal && { terminal } });
   if (signal.aborted) return undefined;
   const options = optionsOf(planned, subject);
-  const evaluation = await earlierEvaluation(run, subject, options) ??
+  const evaluation = await earlierEvaluation(run, subject, judge, options) ??
     await evaluated(run, subject, judge, options, signal);
   if (!evaluation) return undefined;
   const costs = judge && planned.solvers.length > 0
@@ -77,15 +77,15 @@ export function optionsOf(
   return planOf(words, subject, planned.count);
 }
 
-/** An evaluation by the same plan that an earlier session wrote and logged. */
+/** An evaluation by the same plan that an earlier session, or somebody by hand, wrote and logged. */
 async function earlierEvaluation(
   run: string,
   { weights }: Subject,
-  { count, seed, words }: EvaluationOptions,
+  judge: DataJudge | undefined,
+  asked: EvaluationOptions,
 ): Promise<Evaluation | undefined> {
   const earlier = await readEvaluation(run);
-  const isSame = earlier?.weights.sha256 === weights.sha256 && earlier.samples.count === count &&
-    earlier.samples.seed === seed && earlier.samples.how.startsWith(words);
+  const isSame = earlier && hasMeasured(earlier, { weights: weights.sha256, judge: judge?.digest, asked });
   return isSame && await isMeasured(run, weights.step ?? 0, "eval/test_loss") ? earlier : undefined;
 }
 

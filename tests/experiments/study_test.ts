@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { StudyRecord } from "../../experiments/study/record.ts";
+import { presets } from "../../experiments/settings/tasks/presets.ts";
 import { studying } from "../../experiments/study/study_words.ts";
 import { type Ended, ended, testTask, type Workplace } from "./cli.ts";
 import { testRefusals } from "./refusals.ts";
@@ -69,6 +70,12 @@ testTask(
       [parameters, "FINISHED"],
       "the run is what was planned",
     );
+
+    const evaluation = await Deno.readTextFile(place.file("one", "cells", "residual-s2", "evaluation.json"));
+    assert.deepEqual(JSON.parse(evaluation).asked, {
+      ...{ count: 170, seed: 0, courseImages: 0, bitsImages: 0, words: "euler, 2 steps" },
+      guidance: presets.quick.guidance,
+    }, "what the plan asks for, so that it is not measured again");
 
     const before = await place.listing(place.file("one", "cells"));
     const again = await place.succeed("study", `plan.json --out one ${quickly}`);

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import {
+  type Asked,
   type Evaluation,
+  hasMeasured,
   readEvaluation,
   writeEvaluation,
 } from "../../../experiments/evaluation/evaluation.ts";
@@ -9,6 +11,9 @@ import { figureMeanings, figureNames, shownFigure } from "../../../experiments/e
 import { aboutEvaluation, evaluationTable } from "../../../experiments/evaluation/table.ts";
 import { withFolder } from "../../folder.ts";
 
+const asked: Asked = {
+  ...{ count: 2000, seed: 0, guidance: 1, words: "heun, 10 steps", courseImages: 64, bitsImages: 0 },
+};
 const evaluation: Evaluation = {
   version: 1,
   time: 1_700_000_000_000,
@@ -17,6 +22,7 @@ const evaluation: Evaluation = {
   device: "a device",
   dataset: { name: "made-up", digest: "cd".repeat(32) },
   judge: { sha256: "ef".repeat(32), accuracy: 0.9912, source: "stored" },
+  asked,
   samples: { count: 2000, seed: 0, how: "heun", evaluations: 80_000, seconds: 61.25, classes: [1200, 800] },
   figures: {
     confident: {
@@ -65,6 +71,25 @@ for (const [name, [change, message]] of Object.entries(damages)) {
       });
     }));
 }
+
+Deno.test("hasMeasured() compares weights, judge and all options, and takes none that are not noted", () => {
+  const wanted = { weights: evaluation.weights.sha256, judge: evaluation.judge?.sha256, asked };
+  assert.ok(hasMeasured(evaluation, wanted));
+  const others: Partial<Asked>[] = [
+    ...[{ count: 1000 }, { seed: 1 }, { guidance: 2 }, { courseImages: 0 }, { bitsImages: 8 }],
+    { words: "heun, 10 steps, times quadratic" },
+  ];
+  for (const other of others) {
+    const changed = { ...evaluation, asked: { ...asked, ...other } };
+    assert.ok(!hasMeasured(changed, wanted), JSON.stringify(other));
+  }
+  assert.ok(!hasMeasured({ ...evaluation, asked: undefined }, wanted));
+  assert.ok(!hasMeasured({ ...evaluation, judge: undefined }, wanted));
+  assert.ok(!hasMeasured(evaluation, { ...wanted, judge: undefined }));
+  assert.ok(!hasMeasured(evaluation, { ...wanted, weights: "" }));
+  const unlabelled = { ...evaluation, judge: undefined };
+  assert.ok(hasMeasured(unlabelled, { ...wanted, judge: undefined }));
+});
 
 Deno.test("evaluationTable() has a line for each figure, with interval, real images, noise and cost", () => {
   const lines = evaluationTable(evaluation).split("\n");
