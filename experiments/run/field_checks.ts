@@ -37,6 +37,11 @@ export function optional({ expected, accepts }: FieldCheck): FieldCheck {
   return check(`${expected} or null`, (value) => value === null || value === undefined || accepts(value));
 }
 
+/** What a check accepts, or no such field; null is none of them. */
+export function ifGiven({ expected, accepts }: FieldCheck): FieldCheck {
+  return check(expected, (value) => value === undefined || accepts(value));
+}
+
 /** A list. */
 export function listOf({ expected, accepts }: FieldCheck): FieldCheck {
   return check(`a list, each ${expected}`, (value) => Array.isArray(value) && value.every(accepts));

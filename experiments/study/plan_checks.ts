@@ -3,8 +3,8 @@ import {
   type FieldCheck,
   fieldsOf,
   finiteNumber,
+  ifGiven,
   listOf,
-  optional,
   tableOf,
   text,
 } from "../run/field_checks.ts";
@@ -39,14 +39,18 @@ const always = {
 const sometimes = { solver: text, guidance: finiteNumber, milestones: count };
 const evaluation: Readonly<Record<keyof PlannedEvaluation, FieldCheck>> = { ...always, ...sometimes };
 
-const allOptional = (checks: Readonly<Record<string, FieldCheck>>) =>
-  Object.fromEntries(Object.entries(checks).map(([name, check]) => [name, optional(check)]));
+/** Checks of fields that need not be there. */
+export function ifAnyGiven(
+  checks: Readonly<Record<string, FieldCheck>>,
+): Readonly<Record<string, FieldCheck>> {
+  return Object.fromEntries(Object.entries(checks).map(([name, check]) => [name, ifGiven(check)]));
+}
 
 const evaluationFields: FieldCheck = {
   expected: `an object with some of ${Object.keys(evaluation).join(", ")}`,
   accepts: (value) =>
-    fieldsOf(allOptional(evaluation)).accepts(value) &&
-    Object.keys(Object(value)).every((name) => name in evaluation),
+    fieldsOf(ifAnyGiven(evaluation)).accepts(value) &&
+    Object.keys(Object(value)).every((name) => Object.hasOwn(evaluation, name)),
 };
 
 /** What the fields of a plan must be. */
@@ -66,5 +70,5 @@ export const planChecks: Readonly<Record<keyof Plan, FieldCheck>> = {
 /** What the fields of a plan must be that a study has completed. */
 export const completePlanChecks: Readonly<Record<keyof Plan, FieldCheck>> = {
   ...planChecks,
-  evaluation: fieldsOf({ ...always, ...allOptional(sometimes) }),
+  evaluation: fieldsOf({ ...always, ...ifAnyGiven(sometimes) }),
 };

@@ -1,12 +1,12 @@
 import { basename } from "node:path";
-import { fieldProblem, optional } from "../run/field_checks.ts";
+import { fieldProblem } from "../run/field_checks.ts";
 import { readJson } from "../run/read_file.ts";
 import { ConfigError, didYouMean } from "../settings/setting.ts";
 import type { StudyWords } from "./study_words.ts";
 import { nearestOf } from "../tracking/find_run.ts";
 import { completePlan, type GivenPlan } from "./complete_plan.ts";
 import type { CellSettings, Plan, Value } from "./plan.ts";
-import { planChecks } from "./plan_checks.ts";
+import { ifAnyGiven, planChecks } from "./plan_checks.ts";
 import { planNames, plans } from "./plans/plans.ts";
 import { findStudy, requireStudy } from "./study_file.ts";
 
@@ -51,15 +51,14 @@ export async function findPlan(words: StudyWords, root?: string): Promise<FoundP
  */
 export async function readPlan(path: string): Promise<GivenPlan> {
   const json = await readJson(path) ?? {};
-  const unknown = Object.keys(json).find((field) => !(field in planChecks));
+  const unknown = Object.keys(json).find((field) => !Object.hasOwn(planChecks, field));
   if (unknown !== undefined) {
     throw new ConfigError(
       `Unknown field ${unknown} in ${path}${didYouMean(unknown, Object.keys(planChecks))}`,
     );
   }
-  const checks = Object.entries(planChecks).map(([field, check]) => [field, optional(check)]);
   const plan = { name: basename(path).replace(/\.json$/, ""), ...json };
-  const problem = fieldProblem(plan, Object.fromEntries(checks));
+  const problem = fieldProblem(plan, ifAnyGiven(planChecks));
   if (problem === undefined) return plan as GivenPlan;
   throw new ConfigError(`Cannot use the plan ${path}: ${problem}`);
 }
@@ -88,19 +87,24 @@ function changed(plan: GivenPlan, words: StudyWords): GivenPlan {
 
 /** Reads `model=base|residual;attn=true|false`. */
 function gridOf(text: string): Plan["grid"] {
-  return Object.fromEntries(pairsOf(text).map(([name, values]) => [name, values.split("|").map(valueOf)]));
+  const pairs = pairsOf(text, "--grid");
+  return Object.fromEntries(pairs.map(([name, values]) => [name, values.split("|").map(valueOf)]));
 }
 
 /** Reads `filters=8,16,32;batchSize=64`. */
 function settingsOf(text: string): CellSettings {
-  return Object.fromEntries(pairsOf(text).map(([name, value]) => [name, valueOf(value)]));
+  return Object.fromEntries(pairsOf(text, "--fixed").map(([name, value]) => [name, valueOf(value)]));
 }
 
-function pairsOf(text: string): [name: string, value: string][] {
-  return text.split(";").map((pair) => {
+function pairsOf(text: string, flag: string): [name: string, value: string][] {
+  const pairs = text.split(";").map((pair): [string, string] => {
     const at = pair.indexOf("=");
     return [pair.slice(0, at).trim(), pair.slice(at + 1).trim()];
   });
+  const names = pairs.map(([name]) => name);
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice === undefined) return pairs;
+  throw new ConfigError(`Cannot use ${flag} ${text}: ${twice} is given twice (expected each setting once)`);
 }
 
 function valueOf(text: string): Value {

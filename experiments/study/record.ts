@@ -6,8 +6,8 @@ import {
   fieldProblem,
   fieldsOf,
   finiteNumber,
+  ifGiven,
   listOf,
-  optional,
   tableOf,
   text,
 } from "../run/field_checks.ts";
@@ -55,10 +55,10 @@ const checks: Readonly<Record<keyof StudyRecord, FieldCheck>> = {
   ...{ cell: text, settings: tableOf(value), seed: count },
   ...{ parameters: count, multiplyAdds: count, images: count, seconds: finiteNumber },
   figures: tableOf(finiteNumber),
-  costs: optional(listOf(fieldsOf({
+  costs: ifGiven(listOf(fieldsOf({
     ...{ evaluations: finiteNumber, solver: text, frechet: finiteNumber, recognised: finiteNumber },
   }))),
-  course: optional(listOf(fieldsOf({ images: count, seconds: finiteNumber, frechet: finiteNumber }))),
+  course: ifGiven(listOf(fieldsOf({ images: count, seconds: finiteNumber, frechet: finiteNumber }))),
 };
 
 /**

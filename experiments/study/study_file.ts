@@ -6,8 +6,8 @@ import {
   fieldProblem,
   fieldsOf,
   finiteNumber,
+  ifGiven,
   listOf,
-  optional,
   text,
 } from "../run/field_checks.ts";
 import { readJson } from "../run/read_file.ts";
@@ -26,7 +26,7 @@ const id: FieldCheck = {
 
 const cell = {
   ...{ id, asked: settings, settings, seed: count, steps: count },
-  ...{ parameters: count, multiplyAdds: count, secondsPerStep: optional(finiteNumber) },
+  ...{ parameters: count, multiplyAdds: count, secondsPerStep: ifGiven(finiteNumber) },
 } satisfies Readonly<Record<keyof Cell, FieldCheck>>;
 
 const checks = {

@@ -45,6 +45,45 @@ testInFolder("findPlan() reads a file, whose name is the plan's, with lists as l
   assert.deepEqual([plan.name, plan.grid], ["mine", { filters: ["8,16", "16,32"] }]);
 });
 
+testInFolder("findPlan() refuses null, for which a plan leaves a field out", async (folder) => {
+  const path = join(folder, "mine.json");
+  for (const field of ["name", "preset", "grid", "cells", "fixed", "seeds", "budget", "evaluation"]) {
+    await Deno.writeTextFile(path, JSON.stringify({ grid: { model: ["base"] }, [field]: null }));
+    const message = new RegExp(`^Cannot use the plan .*mine\\.json: ${field} is null \\(expected `);
+    await assert.rejects(found([path]), { name: "ConfigError", message });
+  }
+  const settings = [
+    "count",
+    "seed",
+    "courseImages",
+    "bitsImages",
+    "solvers",
+    "solver",
+    "guidance",
+    "milestones",
+  ];
+  for (const setting of settings) {
+    await Deno.writeTextFile(path, JSON.stringify({ cells: [{}], evaluation: { [setting]: null } }));
+    const message =
+      /^Cannot use the plan .*: evaluation is .*null.* \(expected an object with some of count, /;
+    await assert.rejects(found([path]), { name: "ConfigError", message });
+  }
+  await Deno.writeTextFile(path, '{"cells": [{}], "toString": 1}');
+  await assert.rejects(found([path]), { name: "ConfigError", message: /^Unknown field toString in / });
+});
+
+Deno.test("findPlan() refuses a setting that a flag gives twice", async () => {
+  await assert.rejects(found(["--grid", "model=base;attn=true|false;model=residual"]), {
+    name: "ConfigError",
+    message: "Cannot use --grid model=base;attn=true|false;model=residual: model is given twice " +
+      "(expected each setting once)",
+  });
+  await assert.rejects(found(["networks", "--fixed", "tEmb=8; tEmb = 16"]), {
+    name: "ConfigError",
+    message: /^Cannot use --fixed tEmb=8; tEmb = 16: tEmb is given twice /,
+  });
+});
+
 testInFolder("findPlan() finds a study by its folder, and by its name among the runs", async (folder) => {
   const study = await makeStudy(join(folder, "study-a"), { grid: { model: ["base"] } });
   assert.deepEqual(await found([study.folder]), { plan: study.plan, folder: study.folder });

@@ -22,7 +22,10 @@ testInFolder("readRecords() reads all records but damaged ones, each of which is
   for (const folder of folders) await Deno.mkdir(folder);
   await writeStudyRecord(folders[0], recordOf("base-s1"));
   await Deno.writeTextFile(join(folders[1], "cell.json"), '{"cell": "residual-s1"}');
-  await Deno.writeTextFile(join(folders[2], "cell.json"), '{"cell": "base-s');
+  await Deno.writeTextFile(
+    join(folders[2], "cell.json"),
+    JSON.stringify({ ...recordOf("base-s2"), costs: null }),
+  );
   const { records, unfinished, problems } = await readRecords(study);
   assert.deepEqual(records, [recordOf("base-s1")]);
   assert.deepEqual(unfinished.map(({ id }) => id), ["residual-s2"]);
@@ -31,7 +34,9 @@ testInFolder("readRecords() reads all records but damaged ones, each of which is
     problems[0],
     /^Cannot read .*residual-s1.cell\.json: settings is missing \(expected .*; delete the file/,
   );
-  assert.match(problems[1], /^Cannot read .*base-s2.cell\.json: it holds no JSON object/);
+  assert.match(problems[1], /^Cannot read .*base-s2.cell\.json: costs is null \(expected a list, /);
+  await Deno.writeTextFile(join(folders[2], "cell.json"), '{"cell": "base-s');
+  assert.match((await readRecords(study)).problems[1], /base-s2.cell\.json: it holds no JSON object/);
 });
 
 testInFolder("readStudy() reads what was written, and refuses what is no study", async (folder) => {
@@ -52,7 +57,9 @@ testInFolder("readStudy() reads what was written, and refuses what is no study",
       { ...json.plan, evaluation: { seed: 1 } },
       /plan is .* \(expected an object with name, preset, /,
     ],
+    ["plan", { ...json.plan, evaluation: { ...json.plan.evaluation, guidance: null } }, /plan is /],
     ["cells", [{ ...json.cells[0], id: "../elsewhere" }], /cells is /],
+    ["cells", [{ ...json.cells[0], secondsPerStep: null }], /cells is /],
   ];
   for (const [field, value, message] of spoilt) {
     await Deno.writeTextFile(path, JSON.stringify({ ...json, [field]: value }));
