@@ -8,14 +8,21 @@ const trainingShare = 0.7;
 const drawMs = { terminal: 200, other: 30_000 } as const;
 const eraseToEnd = "\x1b[K";
 
-/** Progress over the cells of a study, by what each of them costs: done, rate and time left. */
+/** Parts of a cell, from 0 to 1: where this session found it, where it is, and where its work here ends. */
+interface Parts {
+  readonly from: number;
+  readonly at: number;
+  readonly to: number;
+}
+
+/** Progress over the cells of a study, by what each of them costs here: done, rate and time left. */
 export class StudyProgress implements Disposable {
   readonly #terminal: Terminal;
   readonly #now: () => number;
   readonly #startMs: number;
   readonly #all: number;
-  /** Part that is done of each cell of this session. */
-  readonly #parts = new Map<string, number>();
+  /** Of each cell of this session. */
+  readonly #parts: Map<string, Parts>;
   readonly #weights: ReadonlyMap<string, number>;
   #finished: number;
   #drawnMs = -Infinity;
@@ -38,17 +45,33 @@ export class StudyProgress implements Disposable {
     this.#all = all.length;
     this.#finished = all.length - unfinished.length;
     this.#weights = new Map(unfinished.map((cell) => [cell.id, weightOf(cell)]));
+    this.#parts = new Map(unfinished.map(({ id }) => [id, { from: 0, at: 0, to: 1 }]));
+  }
+
+  /** Earlier sessions have brought a cell to a step of its training, which is no work of this one. */
+  found({ id, steps }: Cell, step: number): void {
+    const from = trainedPart(steps, step);
+    this.#parts.set(id, { from, at: from, to: 1 });
   }
 
   /** A cell has come to a step of its training. */
   trained({ id, steps }: Cell, step: number): void {
-    this.#parts.set(id, trainingShare * Math.min(1, step / steps));
+    const { from, at, to } = this.#parts.get(id)!;
+    // Whoever looks at its log may do so after it has ended; a resumed cell goes back to its checkpoint.
+    this.#parts.set(id, { from, at: Math.min(to, Math.max(at, trainedPart(steps, step))), to });
     this.#draw();
   }
 
-  /** A cell has ended. */
+  /** A cell has ended. What is left of one that failed, or that another program runs, is no work any more. */
   ended({ id }: Cell, how: CellEnd | "failed"): void {
-    this.#parts.set(id, 1);
+    const { from, at, to } = this.#parts.get(id)!;
+    const parts: Readonly<Record<typeof how, Parts>> = {
+      finished: { from, at: 1, to: 1 },
+      failed: { from, at, to: at },
+      busy: { from, at: from, to: from },
+      stopped: { from, at, to },
+    };
+    this.#parts.set(id, parts[how]);
     if (how === "finished") this.#finished++;
     this.#draw();
   }
@@ -70,19 +93,22 @@ export class StudyProgress implements Disposable {
   /** Progress as a line: `3/24 cells  7.1 cells/h  12:10 elapsed  1:02:05 left`. */
   text(): string {
     const seconds = (this.#now() - this.#startMs) / 1000;
-    const total = this.#weights.values().reduce((sum, weight) => sum + weight, 0);
-    const done = this.#parts.entries().reduce(
-      (sum, [id, part]) => sum + part * (this.#weights.get(id) ?? 0),
-      0,
-    );
-    const share = total > 0 ? done / total : 1;
-    const rate = seconds > 0 ? share * this.#weights.size / seconds * 3600 : 0;
+    const total = this.#sum(({ from, to }, weight) => weight * (to - from));
+    const share = total > 0 ? this.#sum(({ from, at }, weight) => weight * (at - from)) / total : 0;
+    const cells = share * this.#sum(({ from, to }) => to - from);
     return [
       `${this.#finished}/${this.#all} cells`,
-      ...share > 0 && seconds > 0 ? [`${rate.toFixed(1)} cells/h`] : [],
+      ...share > 0 && seconds > 0 ? [`${(cells / seconds * 3600).toFixed(1)} cells/h`] : [],
       `${clock(seconds)} elapsed`,
       ...share > 0 ? [`${clock(seconds * (1 - share) / share)} left`] : [],
     ].join("  ");
+  }
+
+  #sum(valueOf: (parts: Parts, weight: number) => number): number {
+    return this.#parts.entries().reduce(
+      (sum, [id, parts]) => sum + valueOf(parts, this.#weights.get(id)!),
+      0,
+    );
   }
 
   #draw(): void {
@@ -98,6 +124,10 @@ export class StudyProgress implements Disposable {
     );
     this.#visible = true;
   }
+}
+
+function trainedPart(steps: number, step: number): number {
+  return trainingShare * Math.min(1, step / steps);
 }
 
 /** What a cell costs beside others. */

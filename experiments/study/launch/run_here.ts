@@ -27,6 +27,7 @@ export async function runHere(
   { flags, signal, say, terminal }: LaunchOptions,
 ): Promise<readonly string[]> {
   using progress = new StudyProgress(study.cells, unfinished, terminal);
+  for (const cell of unfinished) progress.found(cell, await stepOf(study, cell));
   const tell = (line: string) => {
     progress.clear();
     say(line);
@@ -41,7 +42,8 @@ export async function runHere(
     try {
       const log = await CellLog.open(study, cell);
       const add = (text: string) => log.add(text);
-      const ended = await within(order, signal, add, () => progressOf(study, cell, progress));
+      const look = async () => progress.trained(cell, await stepOf(study, cell));
+      const ended = await within(order, signal, add, look);
       if (ended.ended !== "failed") return ended;
       log.add(ended.why);
       return { ended: "failed", why: `${ended.why.split("\n")[0]}; more in ${log.path}` };
@@ -104,7 +106,7 @@ async function within(
   }
 }
 
-async function progressOf(study: Study, cell: Cell, progress: StudyProgress): Promise<void> {
-  const metrics = await readMetrics(join(cellFolder(study, cell), runFile.metrics)).catch(() => []);
-  progress.trained(cell, lastStep(metrics));
+/** The step that the training of a cell has come to; 0 where that cannot be read. */
+async function stepOf(study: Study, cell: Cell): Promise<number> {
+  return lastStep(await readMetrics(join(cellFolder(study, cell), runFile.metrics)).catch(() => []));
 }

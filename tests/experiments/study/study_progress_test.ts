@@ -28,9 +28,41 @@ Deno.test("StudyProgress weighs cells by what they cost, and tells rate and time
 });
 
 Deno.test("StudyProgress counts a cell that another program runs as none of its own", () => {
-  const { progress } = progressOn(true);
+  const { progress, clock } = progressOn(true);
+  progress.trained(cells[1], 9); // by the other program
   progress.ended(cells[1], "busy");
-  assert.match(progress.text(), /^1\/3 cells/);
+  clock.ms = 60_000;
+  assert.equal(progress.text(), "1/3 cells  1:00 elapsed");
+  progress.trained(cells[2], 5);
+  assert.equal(progress.text(), "1/3 cells  21.0 cells/h  1:00 elapsed  1:51 left");
+  progress.trained(cells[1], 10);
+  assert.match(progress.text(), /1:51 left$/, "it has ended here");
+});
+
+Deno.test("StudyProgress counts what earlier sessions trained as no work of this one", () => {
+  const { progress, clock } = progressOn(true);
+  progress.found(cells[1], 10); // but for its evaluation
+  progress.found(cells[2], 5);
+  clock.ms = 1000;
+  assert.equal(progress.text(), "1/3 cells  0:01 elapsed");
+  progress.trained(cells[2], 4); // its checkpoint was earlier
+  assert.equal(progress.text(), "1/3 cells  0:01 elapsed");
+  clock.ms = 60_000;
+  progress.ended(cells[1], "finished"); // 0.3 of 0.3 + 2 * 0.65 of its work
+  assert.equal(progress.text(), "2/3 cells  10.7 cells/h  1:00 elapsed  4:20 left");
+});
+
+Deno.test("StudyProgress counts of a cell that failed or was stopped what was done", () => {
+  const { progress, clock } = progressOn(true);
+  clock.ms = 60_000;
+  progress.trained(cells[1], 5);
+  progress.ended(cells[1], "failed"); // 0.35; 2 are left
+  assert.equal(progress.text(), "1/3 cells  12.1 cells/h  1:00 elapsed  5:43 left");
+  progress.trained(cells[2], 5);
+  const stopped = progress.text();
+  progress.ended(cells[2], "stopped");
+  assert.equal(progress.text(), stopped);
+  assert.match(stopped, /^1\/3 cells/);
 });
 
 Deno.test("StudyProgress rewrites a line on a terminal, and adds one now and then elsewhere", () => {
