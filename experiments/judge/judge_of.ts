@@ -11,6 +11,9 @@ import { digestOf, type JudgedData, judgedData } from "./judged_data.ts";
 import { makeJudge } from "./make_judge.ts";
 import { readStored, type StoredJudge, storedJudges } from "./stored_judges.ts";
 
+/** Milliseconds between looks whether another program still trains a judge. */
+const pauseMs = 100;
+
 /** How the judge of a data set is found. */
 export interface JudgeOptions {
   /** Hears in a line what is trained, and what is ignored and why. */
@@ -44,14 +47,39 @@ export async function judgeOf(
   const known = stored.find((judge) => judge.dataDigest === dataDigest);
   if (known) return await openJudge(await readStored(known), known.file, judged, "stored");
   const path = join(cache, `${dataDigest}.safetensors`);
-  return await cachedJudge(path, judged, options) ?? await trainedJudge(path, judged, options);
+  const cached = await cachedJudge(path, judged, options);
+  if (cached || options.signal?.aborted) return cached;
+  using _ = await turnIn(cache, options);
+  if (options.signal?.aborted) return undefined;
+  // Another program may have trained it meanwhile.
+  return await cachedJudge(path, judged, { say: () => {} }) ?? await trainedJudge(path, judged, options);
+}
+
+/**
+ * Waits while another program, or worker of this one, trains a judge for the same folder, such as that of another cell of a
+ * study. Where a folder cannot be locked nobody waits: the same judge is then trained twice.
+ */
+async function turnIn(
+  folder: string,
+  { say, signal }: Pick<JudgeOptions, "say" | "signal">,
+): Promise<Disposable> {
+  let file: Deno.FsFile | undefined;
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+    file = await Deno.open(folder, { read: true });
+    for (let waits = false; !await file.tryLock(true) && !signal?.aborted; waits = true) {
+      if (!waits) say(`Waiting for another program that trains a judge in ${folder}`);
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  } catch { /* keeping the judge says why */ }
+  return { [Symbol.dispose]: () => file?.close() };
 }
 
 /** The judge that an earlier task trained, if it is there and whole. */
 async function cachedJudge(
   path: string,
   data: JudgedData,
-  { say }: JudgeOptions,
+  { say }: Pick<JudgeOptions, "say">,
 ): Promise<DataJudge | undefined> {
   try {
     const bytes = await readIfThere(path);
@@ -62,7 +90,7 @@ async function cachedJudge(
   }
 }
 
-/** Trains a judge and keeps it. */
+/** Trains a judge and keeps it; undefined if that was stopped. */
 async function trainedJudge(
   path: string,
   data: JudgedData,

@@ -45,6 +45,30 @@ testInFolder("judgeOf() trains a judge once, and says so", async (folder) => {
   assert.deepEqual(await Array.fromAsync(Deno.readDir(cache), ({ name }) => join(cache, name)), [path]);
 });
 
+testInFolder("judgeOf() trains a judge once where several ask for it at once", async (folder) => {
+  using _device = await opened();
+  const { find, said } = finder(folder);
+  const made = await Promise.all([find(), find()]);
+  assert.deepEqual(made.map((judge) => judge!.source).sort(), ["cached", "trained"]);
+  assert.equal(made[0]!.digest, made[1]!.digest);
+  assert.equal(said.filter((line) => line.startsWith("Training ")).length, 1);
+});
+
+testInFolder("judgeOf() that waits for another program can be stopped", async (folder) => {
+  using _device = await opened();
+  using other = await Deno.open(folder, { read: true });
+  await other.lock(true);
+  const stop = new AbortController();
+  const said: string[] = [];
+  const say = (line: string) => {
+    said.push(line);
+    stop.abort();
+  };
+  const { find } = finder(folder, { cache: folder, signal: stop.signal, say });
+  assert.equal(await find(), undefined);
+  assert.deepEqual(said, [`Waiting for another program that trains a judge in ${folder}`]);
+});
+
 testInFolder("judgeOf() tells data apart by their images and by their labels", async (folder) => {
   using _device = await opened();
   const { find, said } = finder(folder);
