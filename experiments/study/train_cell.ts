@@ -74,7 +74,7 @@ export async function removeBeginning(folder: string): Promise<void> {
     const other = names.find((name) => name !== runFile.lock && nameOfLeftover(name) === undefined);
     if (other !== undefined && !names.includes(runFile.record)) {
       throw new RunError(
-        `Cannot begin ${folder} anew: it holds ${other}, and no ${runFile.record} of a run (expected a run, or an empty folder)`,
+        `Cannot begin ${folder} anew: it holds ${other}, and no ${runFile.record} of a run (expected a run, or an empty folder); move it elsewhere`,
       );
     }
     await Deno.remove(folder, { recursive: true });

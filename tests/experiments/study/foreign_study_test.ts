@@ -130,7 +130,7 @@ testForeign("removeBeginning() removes the beginning of a run, and nothing else"
   await assert.rejects(removeBeginning(run), {
     name: "RunError",
     message:
-      `Cannot begin ${run} anew: it holds letter.txt, and no run.json of a run (expected a run, or an empty folder)`,
+      `Cannot begin ${run} anew: it holds letter.txt, and no run.json of a run (expected a run, or an empty folder); move it elsewhere`,
   });
   assert.equal(await Deno.readTextFile(join(run, "letter.txt")), "kept");
 });
