@@ -98,9 +98,9 @@ export function figure(
   frames: readonly FigureFrame[] = [],
 ): Figure {
   const parts = {
-    traces: traces.map(coloured),
+    traces: coloured(traces),
     layout,
-    frames: frames.map(({ label, traces }) => ({ label, traces: traces.map(coloured) })),
+    frames: frames.map((frame) => ({ ...frame, traces: coloured(frame.traces, traces.length) })),
   };
   check(parts);
   const svg = figureSvg(parts);
@@ -116,8 +116,9 @@ export function figure(
   });
 }
 
-function coloured(trace: Trace, place: number): Trace {
-  return { color: colors[place % colors.length], ...trace };
+/** Traces with a colour each; the first of them has a place among all traces. */
+function coloured(traces: readonly Trace[], first = 0): Trace[] {
+  return traces.map((trace, i) => ({ color: colors[(first + i) % colors.length], ...trace }));
 }
 
 function check({ traces, frames }: FigureParts): void {

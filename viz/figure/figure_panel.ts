@@ -1,13 +1,13 @@
 // @ts-types="npm:@types/d3-scale@4.0.9"
 import { scaleLinear, scaleLog } from "npm:d3-scale@4.0.3";
 import type { FigureLayout, Trace } from "./figure.ts";
+import { logTickFormat, type Range } from "./figure_axes.ts";
 import { escapeXml } from "../image/sheet.ts";
 
-/** Ends of an axis. */
-export type Range = readonly [low: number, high: number];
-
-/** Pixels around a panel's axes. */
-const margin = { left: 52, right: 8, top: 6, bottom: 38 };
+/** Pixels around a panel's axes: on the left at least, and beside the widest label of a tick. */
+const margin = { left: 52, besideLabels: 22, right: 8, top: 6, bottom: 38 };
+/** Pixels: width of a digit, and of the title of the vertical axis with the room to its left; between words in a row. */
+const letter = { digit: 6.7, title: 12, gap: 6 };
 
 /** Draws traces within axes, as SVG. */
 export function drawPanel(
@@ -17,26 +17,29 @@ export function drawPanel(
   xRange: Range,
   yRange: Range,
 ): string {
-  const [w, h] = [width - margin.left - margin.right, height - margin.top - margin.bottom];
-  const unit = Math.max((xRange[1] - xRange[0]) / w, (yRange[1] - yRange[0]) / h);
-  const x = scaleOf(xLog).domain(equalAxes ? around(xRange, unit * w) : xRange).range([
-    0,
-    w,
-  ]);
-  const y = scaleOf(yLog).domain(equalAxes ? around(yRange, unit * h) : yRange)
-    .range([h, 0]);
+  const h = height - margin.top - margin.bottom;
+  const scalesOf = (w: number) => {
+    const unit = Math.max((xRange[1] - xRange[0]) / w, (yRange[1] - yRange[0]) / h);
+    return {
+      x: scaleOf(xLog).domain(equalAxes ? around(xRange, unit * w) : xRange).range([0, w]),
+      y: scaleOf(yLog).domain(equalAxes ? around(yRange, unit * h) : yRange).range([h, 0]),
+    };
+  };
   const yCount = Math.max(h / 50, 2);
+  const names = labelsOf(scalesOf(width - margin.left - margin.right).y, yCount, yLog);
+  const widest = letter.digit * Math.max(0, ...names.map(({ name }) => name.length));
+  const left = Math.max(margin.left, Math.ceil(widest) + margin.besideLabels);
+  const w = width - left - margin.right;
+  const { x, y } = scalesOf(w);
   const xCount = equalAxes ? yCount * w / h : Math.max(w / 90, 2);
-  const xName = x.tickFormat(xCount);
-  const yName = y.tickFormat(yCount);
-  const xTicks = x.ticks(xCount).filter((value) => xName(value) !== "").map((value) => {
+  const xTicks = labelsApart(x, xCount, xLog).map(({ value, name }) => {
     const at = digits(x(value));
-    return `<path d="M${at} 0v${h}" stroke="#e4e4e4"/><text x="${at}" y="${h + 14}">${xName(value)}</text>`;
+    return `<path d="M${at} 0v${h}" stroke="#e4e4e4"/><text x="${at}" y="${h + 14}">${name}</text>`;
   });
-  const yTicks = y.ticks(yCount).filter((value) => yName(value) !== "").map((value) => {
+  const yTicks = labelsOf(y, yCount, yLog).map(({ value, name }) => {
     const at = digits(y(value));
     return `<path d="M0 ${at}h${w}" stroke="#e4e4e4"/>` +
-      `<text x="-6" y="${digits(y(value) + 3.5)}" text-anchor="end">${yName(value)}</text>`;
+      `<text x="-6" y="${digits(y(value) + 3.5)}" text-anchor="end">${name}</text>`;
   });
   const lines = traces.map((trace) =>
     drawTrace(
@@ -45,16 +48,43 @@ export function drawPanel(
       (value) => yLog && value <= 0 ? NaN : y(value),
     )
   );
-  return `<g transform="translate(${margin.left} ${margin.top})" font-family="DejaVu Sans" font-size="10.5" ` +
+  return `<g transform="translate(${left} ${margin.top})" font-family="DejaVu Sans" font-size="10.5" ` +
     `fill="#444" text-anchor="middle">${xTicks.join("")}${yTicks.join("")}` +
     `<text x="${w / 2}" y="${h + 31}">${escapeXml(xTitle)}</text>` +
-    `<text transform="translate(-40 ${h / 2}) rotate(-90)">${escapeXml(yTitle)}</text>` +
+    `<text transform="translate(${letter.title - left} ${h / 2}) rotate(-90)">${escapeXml(yTitle)}</text>` +
     `<svg width="${w}" height="${h}">${lines.join("")}</svg>` +
     `<path d="M0 0v${h}h${w}" fill="none" stroke="#444"/>${legend(traces, w)}</g>`;
 }
 
 function scaleOf(log: FigureLayout["xLog"]) {
   return log ? scaleLog().base(log === 2 ? 2 : 10) : scaleLinear();
+}
+
+/** About so many ticks, with what is written at them. */
+function labelsOf(
+  scale: ReturnType<typeof scaleOf>,
+  count: number,
+  log: FigureLayout["xLog"],
+): { readonly value: number; readonly name: string }[] {
+  const nameOf = log ? scale.tickFormat(count, logTickFormat) : scale.tickFormat(count);
+  const labels = scale.ticks(count).map((value) => ({ value, name: nameOf(value) }))
+    .filter(({ name }) => name !== "");
+  // A short part of a logarithmic axis is read by equal steps.
+  return log && labels.length < 2 ? labelsOf(scaleLinear().domain(scale.domain()), count, false) : labels;
+}
+
+/** Labels of a horizontal axis, fewer if they would touch. */
+function labelsApart(
+  scale: ReturnType<typeof scaleOf>,
+  count: number,
+  log: FigureLayout["xLog"],
+): ReturnType<typeof labelsOf> {
+  const labels = labelsOf(scale, count, log);
+  const touch = labels.slice(1).some(({ value, name }, i) => {
+    const width = letter.digit * (labels[i].name.length + name.length) / 2 + letter.gap;
+    return scale(value) - scale(labels[i].value) < width;
+  });
+  return touch && count > 1 ? labelsApart(scale, count - 1, log) : labels;
 }
 
 /** A range of another length with the same middle. */

@@ -50,8 +50,10 @@ function isList(losses: object): losses is ArrayLike<number> {
   return Array.isArray(losses) || ArrayBuffer.isView(losses);
 }
 
+/** A line, or the only loss as a point. */
 function curve(values: ArrayLike<number>): Trace {
   const stride = Math.ceil(values.length / mostPoints);
   const steps = Array.from({ length: Math.ceil(values.length / stride) }, (_, i) => i * stride);
-  return { x: steps.map((step) => step + 1), y: steps.map((step) => values[step]) };
+  const mode = values.length === 1 ? "markers" : "lines";
+  return { x: steps.map((step) => step + 1), y: steps.map((step) => values[step]), mode };
 }

@@ -1,3 +1,4 @@
+import { axisRanges, logTickFormat } from "./figure_axes.ts";
 import type { FigureFrame, FigureLayout, FigureParts, Trace } from "./figure.ts";
 import type { Json } from "../image/notebook.ts";
 
@@ -12,16 +13,21 @@ export interface PlotlyFigure {
 }
 
 /** The figure in Plotly's terms. */
-export function describe({ traces, layout, frames }: FigureParts): PlotlyFigure {
+export function describe(parts: FigureParts): PlotlyFigure {
+  const { traces, layout, frames } = parts;
   const moving = frames.length > 0 ? frames[0].traces : [];
   const axis = (title = "", range?: readonly [number, number], log: FigureLayout["xLog"] = false) => ({
     title: { text: title },
     zeroline: false,
-    ...log && { type: "log" },
+    exponentformat: "none", // without SI prefixes
+    separatethousands: true,
+    ...log && { type: "log", tickformat: logTickFormat },
     ...log === 2 && { dtick: Math.log10(2) }, // the exponent's step
     ...range && { range: log ? range.map(Math.log10) : [...range] },
   });
   const places = moving.map((_, i) => traces.length + i);
+  // Plotly fits its axes to the first frame alone.
+  const { x, y } = frames.length > 0 ? axisRanges(parts) : { x: layout.xRange, y: layout.yRange };
   return {
     data: [...traces, ...moving].map(plotlyTrace),
     layout: {
@@ -29,16 +35,17 @@ export function describe({ traces, layout, frames }: FigureParts): PlotlyFigure 
       height: (layout.height ?? 400) + (frames.length > 0 ? 80 : 0),
       margin: { l: 60, r: 20, t: layout.title ? 50 : 20, b: 50 },
       hovermode: "closest",
+      hoverlabel: { namelength: -1 }, // names in full
       ...layout.title && { title: { text: layout.title } },
-      xaxis: axis(layout.xTitle, layout.xRange, layout.xLog),
+      xaxis: axis(layout.xTitle, x, layout.xLog),
       yaxis: {
-        ...axis(layout.yTitle, layout.yRange, layout.yLog),
+        ...axis(layout.yTitle, y, layout.yLog),
         ...layout.equalAxes && { scaleanchor: "x" },
       },
       ...frames.length > 0 && { sliders: [slider(frames)] },
     },
-    frames: frames.map(({ label, traces }) => ({
-      name: label,
+    frames: frames.map(({ traces }, i) => ({
+      name: String(i), // labels may repeat
       data: traces.map(plotlyTrace),
       traces: places,
     })),
@@ -62,7 +69,7 @@ function slider(frames: readonly FigureFrame[]): Json {
   const atOnce = { mode: "immediate", frame: { duration: 0, redraw: false }, transition: { duration: 0 } };
   return {
     pad: { t: 40 },
-    steps: frames.map(({ label }) => ({ label, method: "animate", args: [[label], atOnce] })),
+    steps: frames.map(({ label }, i) => ({ label, method: "animate", args: [[String(i)], atOnce] })),
   };
 }
 

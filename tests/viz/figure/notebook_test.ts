@@ -135,6 +135,54 @@ Deno.test("figure() has ticks at powers of two on a logarithmic axis of 2", () =
   assert.ok(!("dtick" in Object(figure([{ x: [1, 2], y: [1, 4] }], { yLog: true }).plotly.layout.yaxis)));
 });
 
+/** What is written at the ticks of a still, from below and from the left. */
+function ticksOf({ svg }: Figure): { x: string[]; y: string[] } {
+  const all = [...svg.matchAll(/<path d="M[^"]*" stroke="#e4e4e4"\/><text ([^>]*)>([^<]+)</g)];
+  const of = (isY: boolean) =>
+    all.filter(([, place]) => place.includes('anchor="end"') === isY).map(([, , words]) => words);
+  return { x: of(false), y: of(true) };
+}
+
+Deno.test("figure() writes numbers at ticks in full, and their axis' title beside the widest", () => {
+  const log = figure([{ x: [1e-5, 2e-4], y: [0.01, 30_000] }], { xLog: true, yLog: true, yTitle: "y" });
+  assert.deepEqual(ticksOf(log).x, ["0.00001", "0.00002", "0.00003", "0.00004", "0.0001", "0.0002"]);
+  assert.deepEqual(ticksOf(log).y, ["0.01", "0.1", "1", "10", "100", "1,000", "10,000"]);
+  assert.deepEqual(ticksOf(figure([{ x: [0, 1], y: [0.7, 1.6] }], { yLog: true })).y.slice(0, 2), [
+    "0.8",
+    "1.0",
+  ]);
+  for (const axis of ["xaxis", "yaxis"]) {
+    const { tickformat, exponentformat, separatethousands } = Object(log.plotly.layout[axis]);
+    assert.deepEqual([tickformat, exponentformat, separatethousands], [",", "none", true]);
+  }
+  const titleAt = ({ svg }: Figure) => Number(/translate\((-?[\d.]+) [\d.]+\) rotate/.exec(svg)![1]);
+  const narrow = figure([{ x: [0, 1], y: [0, 1] }], { yTitle: "y" });
+  const wide = figure([{ x: [0, 1], y: [-100_000, 100_000] }], { yTitle: "y" });
+  assert.equal(titleAt(narrow), -40);
+  assert.ok(titleAt(wide) < -6 - 6.5 * "-100,000".length, `${titleAt(wide)}`);
+});
+
+Deno.test("figure() fits both axes to all frames, tells those of one label apart, and continues the colours", () => {
+  const frames = [1, 10].map((y) => ({ label: "t = 0.50", traces: [{ x: [0, 1], y: [0, y] }] }));
+  const { plotly } = figure([{ x: [0, 1], y: [1, 0] }], { yRange: [-1, 20] }, frames);
+  const { xaxis, yaxis, sliders: [{ steps }] } = Object(plotly.layout);
+  assert.deepEqual([xaxis.range, yaxis.range], [[-0.04, 1.04], [-1, 20]]);
+  const [low, high] = Object(figure([], {}, frames).plotly.layout.yaxis).range;
+  assert.ok(low < 0 && high > 10, `${low} to ${high}`);
+  assert.ok(
+    !("range" in Object(figure([{ x: [1], y: [1] }]).plotly.layout.xaxis)),
+    "Plotly's own without frames",
+  );
+  assert.deepEqual(plotly.frames.map(({ name }) => name), ["0", "1"]);
+  assert.deepEqual(
+    steps.map(({ label, args: [names] }: { label: string; args: [string[]] }) => [label, ...names]),
+    [["t = 0.50", "0"], ["t = 0.50", "1"]],
+  );
+  const colorOf = (trace: unknown) => Object(trace).line.color;
+  assert.notEqual(colorOf(plotly.data[0]), colorOf(plotly.data[1]));
+  assert.equal(colorOf(Object(plotly.frames[1].data)[0]), colorOf(plotly.data[1]));
+});
+
 Deno.test("figure() rejects traces that do not fit, and empty ones", () => {
   assert.throws(() => figure([{ x: [1, 2], y: [1], name: "odd" }]), {
     name: "RangeError",
@@ -163,6 +211,18 @@ Deno.test("lossFigure() smooths without lagging at the start, and thins long run
   ]);
 });
 
+Deno.test("lossFigure() goes on after a loss that is not a number, and shows a single one", () => {
+  const broken = lossFigure([4, NaN, 2, Infinity, 2], { smoothing: 2 });
+  assert.deepEqual(valuesOf(broken, 1, "y").map((y) => y.toFixed(3)), [
+    "4.000",
+    "NaN",
+    "2.667",
+    "NaN",
+    "2.286",
+  ]);
+  assert.deepEqual(lossFigure([2]).plotly.data.map(({ mode }) => mode), ["markers", "markers"]);
+});
+
 Deno.test("pathsFigure() joins the places of each point, coloured by time, and moves the points", async () => {
   const snapshots = [0, 0.5, 1].map((t) => ({ t, image: Float32Array.of(t, -t, 1, t) }));
   const made = pathsFigure(snapshots);
@@ -171,7 +231,8 @@ Deno.test("pathsFigure() joins the places of each point, coloured by time, and m
   const colors = made.plotly.data.slice(0, 2).map(({ line }) => Object(line).color);
   const viridis = colormap("viridis");
   assert.deepEqual(colors, [64, 191].map((i) => `rgb(${viridis.subarray(3 * i, 3 * i + 3)})`));
-  assert.deepEqual(made.plotly.frames.map(({ name }) => name), ["t = 0.00", "t = 0.50", "t = 1.00"]);
+  const [{ steps }] = Object(made.plotly.layout.sliders);
+  assert.deepEqual(steps.map(({ label }: { label: string }) => label), ["t = 0.00", "t = 0.50", "t = 1.00"]);
   assert.ok(
     made.plotly.frames.every(({ traces }) => String(traces) === "2"),
     "frames move the points, the last trace",
