@@ -95,6 +95,8 @@ testTask("animate and compare say in one line what is wrong, and leave no file",
     "run --field quiwer": /--field "quiwer": expected .* \(did you mean quiver\?\)\n$/,
     "run --map magna": /\(did you mean magma\?\)\n$/,
     "run --format png --hold 90": /^ConfigError: Cannot use --hold with --format png: a strip of stills/,
+    "run --format apng --hold 70000":
+      /^ConfigError: Cannot use --hold 70000 with --format apng: expected at most 65535 \(or gif\)\n$/,
     "run --out flow.png": /"flow.png" with --format gif: expected a name that ends with \.gif\n$/,
     "run --out missing/flow.gif --frames 1": /^RunError: Cannot write missing\/flow.gif: /,
     "--experiment other":

@@ -97,7 +97,7 @@ export function flowCell(
         const m = nearestSnapshot(evolution.t, t);
         const v = velocityAt(evolution, m);
         const arrows = v
-          ? quiver(mean(v), [H, W]).map((arrow) => arrowPath(arrow, scale, unit)).join("")
+          ? quiver(finite(mean(v), W, t), [H, W]).map((arrow) => arrowPath(arrow, scale, unit)).join("")
           : "";
         const shape = `<path transform="translate(${x} ${y})" fill="#fff" fill-opacity=".8" d="${arrows}"/>`;
         return picture(imageAt(evolution, m), C, [0, 1], t, x, y) + (arrows && shape);
@@ -115,6 +115,18 @@ export function flowCell(
       return picture(values, C, [0, 1], t, x, y);
     },
   };
+}
+
+/** The velocity at t, checked: of one that is not finite no arrow can be drawn. */
+function finite(velocity: Float32Array, W: number, t: number): Float32Array {
+  const i = velocity.findIndex((value) => !Number.isFinite(value));
+  if (i < 0) return velocity;
+  throw new RangeError(
+    `Cannot draw quiver at t = ${t}: velocity is ${velocity[i]} at row ${Math.floor(i / W)}, column ${
+      i % W
+    } ` +
+      "(expected finite numbers)",
+  );
 }
 
 /** Velocities at some of the snapshots, evenly chosen. */

@@ -70,7 +70,7 @@ export interface FlowFrames {
  *
  * @param rows at least one evolution in each row, all of one image size
  * @throws {RangeError} if an evolution's arrays do not fit, sizes differ, an option is out of range, or, when its frame
- * is described, a snapshot holds NaN
+ * is described, a snapshot holds NaN, or a velocity whose arrows are drawn an infinity
  * @throws {TypeError} if there is no such field, pacing or colour map
  */
 export function flowFrames(rows: readonly FlowRow[], options: FlowFramesOptions = {}): FlowFrames {

@@ -4,6 +4,9 @@ import { checkDuration, checkSizes, type Timing } from "./gif.ts";
 import { type ImageFile, imageFile } from "./notebook.ts";
 import type { Raster } from "./picture.ts";
 
+/** A file holds milliseconds in 16 bits. */
+const mostMs = 65_535;
+
 /**
  * Encodes frames as an animated PNG in full colour that plays in a loop.
  *
@@ -16,8 +19,8 @@ export function encodeApng(
   { delay = 50, hold = delay }: Timing = {},
 ): ImageFile {
   checkSizes("encode APNG", frames);
-  checkDuration("encode APNG", "delay", delay);
-  checkDuration("encode APNG", "hold", hold);
+  checkDuration("encode APNG", "delay", delay, mostMs);
+  checkDuration("encode APNG", "hold", hold, mostMs);
   const delays = frames.map((_, i) => i === frames.length - 1 ? hold : delay);
   const [{ width, height }] = frames;
   const lossless = 0;

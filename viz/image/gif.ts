@@ -31,9 +31,12 @@ interface FrameOptions {
 
 const { GIFEncoder } = untyped as Gifenc;
 
+/** A file holds hundredths of a second in 16 bits. */
+const mostMs = 655_350;
+
 /** How long frames are shown. */
 export interface Timing {
-  /** Milliseconds that a frame is shown, rounded to 10; at least 20, as viewers slow down shorter ones; default 50. */
+  /** Milliseconds that a frame is shown, at least 20, as viewers slow down shorter ones; default 50. A GIF rounds it to 10. */
   readonly delay?: number;
   /** Milliseconds that the last frame is shown, likewise; default `delay`. */
   readonly hold?: number;
@@ -73,8 +76,8 @@ export function encodeGif(
   checkSizes("encode GIF", frames);
   frames.forEach((frame, i) => checkPicture(`encode GIF frame ${i}`, frame));
   checkPalette("encode GIF", palette);
-  checkDuration("encode GIF", "delay", delay);
-  checkDuration("encode GIF", "hold", hold);
+  checkDuration("encode GIF", "delay", delay, mostMs);
+  checkDuration("encode GIF", "hold", hold, mostMs);
   if (plays !== Infinity) checkInteger("encode GIF", "plays", plays, 1);
   if (plays !== Infinity && plays > 65_536) {
     throw new RangeError(`Cannot encode GIF: plays is ${plays} (expected at most 65536, or Infinity)`);
@@ -124,8 +127,8 @@ export function checkSizes(
   });
 }
 
-/** Throws a {@linkcode RangeError} unless a duration can be stored and viewers keep to it. */
-export function checkDuration(task: string, name: string, milliseconds: number): void {
-  if (milliseconds >= 20 && milliseconds <= 655_350) return;
-  throw new RangeError(`Cannot ${task}: ${name} is ${milliseconds} ms (expected 20 to 655350 ms)`);
+/** Throws a {@linkcode RangeError} unless a duration can be stored, `most` milliseconds at most, and viewers keep to it. */
+export function checkDuration(task: string, name: string, milliseconds: number, most: number): void {
+  if (milliseconds >= 20 && milliseconds <= most) return;
+  throw new RangeError(`Cannot ${task}: ${name} is ${milliseconds} ms (expected 20 to ${most} ms)`);
 }

@@ -36,6 +36,9 @@ export type AnimateConfig = Values<typeof animating.rows> & {
   readonly runs: readonly string[];
 };
 
+/** Milliseconds: an APNG holds them in 16 bits. */
+const mostOfApng = 65_535;
+
 const endings = { gif: [".gif"], apng: [".png", ".apng"], png: [".png"] } as const;
 
 /**
@@ -52,6 +55,14 @@ export function parseAnimation(argv: readonly string[]): AnimateConfig {
   if (idle) {
     throw new ConfigError(
       `Cannot use ${flagOf(idle)} with --format png: a strip of stills does not move (expected gif or apng)`,
+    );
+  }
+  const long = (["delay", "hold"] as const).find((name) => format === "apng" && config[name] > mostOfApng);
+  if (long) {
+    throw new ConfigError(
+      `Cannot use ${flagOf(long)} ${
+        config[long]
+      } with --format apng: expected at most ${mostOfApng} (or gif)`,
     );
   }
   if (out !== null && !endings[format].some((ending) => out.toLowerCase().endsWith(ending))) {

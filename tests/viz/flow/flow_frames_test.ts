@@ -158,6 +158,18 @@ Deno.test("flowFrames() says what it cannot draw", () => {
   const holed = { ...evolution, image: evolution.image.map(() => NaN) };
   const frames = flowFrames([{ evolutions: [holed] }], { frames: 2 });
   assert.throws(() => frames.svg(1), /Cannot draw quiver at t = 1: image 0 is NaN at row 0, column 0/);
+  for (const value of [NaN, Infinity]) {
+    const { image, velocity, ...rest } = madeUpFlow(0, 3);
+    const wild = flowFrames([{ evolutions: [{ ...rest, image, velocity: velocity.with(30, value) }] }], {
+      frames: 3,
+    });
+    assert.throws(() => wild.svg(0), {
+      name: "RangeError",
+      message:
+        `Cannot draw quiver at t = 0: velocity is ${value} at row 1, column 2 (expected finite numbers)`,
+    });
+    assert.doesNotMatch(wild.svg(1), /NaN|Infinity/);
+  }
 });
 
 Deno.test("flowFrames() draws a flow of one snapshot, and of images of one pixel, in every field", () => {

@@ -66,6 +66,10 @@ Deno.test("encodeApng() rejects no frames, frames of other sizes, and durations 
   assert.throws(() => encodeApng([scatter(0, 2, 3), scatter(0, 3, 2)]), /frame 1 is 3 wide and 2 high/);
   assert.throws(
     () => encodeApng([scatter(0, 1, 1)], { delay: 1 }),
-    /delay is 1 ms \(expected 20 to 655350 ms\)/,
+    /delay is 1 ms \(expected 20 to 65535 ms\)/,
+  );
+  assert.throws(
+    () => encodeApng([scatter(0, 1, 1)], { hold: 70_000 }),
+    /hold is 70000 ms \(expected 20 to 65535 ms\)/,
   );
 });
