@@ -71,15 +71,17 @@ export function qualityFigures({ setups, primary }: Summary): QualityFigures | u
     const placed = measured.map(({ setup, quality }) => axis.pointsOf(setup, quality));
     const places = placed.flat().map(({ x }) => x);
     const xLog = spansDecade(places);
-    const room = 1.1 * Math.max(...places);
-    const drawn = isStill && new Set(places).size === 1 ? sideBySide(placed, room) : placed;
+    const isOne = isStill && measured.length > 1 && new Set(places).size === 1;
+    const drawn = isOne ? sideBySide(placed) : placed;
+    const room = 1.1 * Math.max(...drawn.flat().map(({ x }) => x));
+    const xTitle = axis.title + (isOne ? ` (all ${places[0].toLocaleString("en")}, drawn apart)` : "");
     const joined = linesAlong(axis, measured.map(({ setup }, i) => ({ setup, points: drawn[i] })));
     const traces = drawn.flatMap((points, i) =>
       tracesOf(points, colors[i], isStill ? undefined : legend[i].name)
     );
     const { title } = figureMeanings[primary];
     return figure([...joined, ...traces], {
-      ...{ xTitle: axis.title, yTitle: isStill && axis !== axes[0] ? "" : title },
+      ...{ xTitle, yTitle: isStill && axis !== axes[0] ? "" : title },
       ...{ xLog, yLog: isPositive(drawn.flat()), ...!xLog && { xRange: [0, room] as const } },
       ...isStill ? { width: 360, height: 300 } : { width: 900, height: 420 },
     });
@@ -104,10 +106,10 @@ function linesAlong(
 }
 
 /** Moves points of several setups at one place apart, so that a still shows all of them. */
-function sideBySide(placed: readonly (readonly Point[])[], room: number): Point[][] {
+function sideBySide(placed: readonly (readonly Point[])[]): Point[][] {
   const middle = (placed.length - 1) / 2;
   return placed.map((points, i) =>
-    points.map(({ x, quality }) => ({ x: x + 0.02 * room * (i - middle), quality }))
+    points.map(({ x, quality }) => ({ x: x * (1 + 0.025 * (i - middle)), quality }))
   );
 }
 

@@ -51,6 +51,20 @@ Deno.test("qualityFigures() joins setups that differ in width alone, and the poi
   assert.deepEqual([valuesOf(drawn, "x"), valuesOf(drawn, "y")], [[1000, 2000], [52, 27]]);
 });
 
+Deno.test("qualityFigures() draws setups at one place apart in a still, all within its axis, and says so", () => {
+  const many = Array.from({ length: 11 }, (_, i) => ({ settings: { groups: i }, frechet: [20 + i, 21 + i] }));
+  const { figures: [figure], stills: [still] } = figuresOf(many);
+  const points = ({ plotly: { data } }: typeof still) =>
+    data.filter(({ mode }) => mode === "markers").flatMap((trace) => valuesOf(trace, "x"));
+  const axisOf = ({ plotly: { layout } }: typeof still) => Object(layout.xaxis);
+  const [, end] = axisOf(still).range;
+  assert.equal(new Set(points(still)).size, 11);
+  assert.ok(Math.max(...points(still)) < 0.98 * end, `${points(still)} of ${end}`);
+  assert.equal(axisOf(still).title.text, "images trained on (all 32,000, drawn apart)");
+  assert.deepEqual([...new Set(points(figure))], [32_000]);
+  assert.equal(axisOf(figure).title.text, "images trained on");
+});
+
 Deno.test("qualityFigures() has colours for many setups, and nothing to draw without a figure", () => {
   const many = Array.from({ length: 9 }, (_, i) => ({ settings: { groups: i }, frechet: [20 + i, 21 + i] }));
   assert.equal(new Set(figuresOf(many).legend.map(({ color }) => color)).size, 9);
