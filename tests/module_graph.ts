@@ -64,7 +64,7 @@ export async function importsFrom(entries: readonly string[]): Promise<Import[]>
 
 /** Relative imports in the cells of a notebook, where quotes are escaped, or in the scripts of a page. */
 async function embeddedImports(path: string): Promise<(Import & { readonly to: string })[]> {
-  const specifiers = (await textOf(path)).matchAll(/\bfrom \\?"(\.[^"\\]+)\\?"/g);
+  const specifiers = (await textOf(path)).matchAll(/\b(?:from |import\()\\?"(\.[^"\\]+)\\?"/g);
   return Array.from(specifiers, ([, specifier]) => {
     return { from: path, to: posix.join(posix.dirname(path), specifier), specifier, runtime: true };
   });

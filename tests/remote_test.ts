@@ -54,7 +54,7 @@ function testElsewhere(name: string, test: (elsewhere: Elsewhere) => Promise<voi
 testElsewhere(
   "mod.ts imported over HTTP samples from a checkpoint, with a fresh cache and no deno.json",
   async ({ host, folder, run, png }) => {
-    const config = { type: "UNet_FM_Residuals", filters: [8, 8], tEmb: 8 } as const;
+    const config = { type: "UNet_FM_Residuals", filters: [8, 8], tEmb: 8, channels: 3 } as const;
     await init({ device: "cpu" });
     const info = { config, normalization: { scale: 2, shift: -1 }, imageSize: [8, 8] } as const;
     await Deno.writeFile(
@@ -66,9 +66,9 @@ testElsewhere(
       `import { encodePng, encodeRasterPng, filmstrip, grid, init, openCheckpoint, rasterizer, sample } from "http://${host}/mod.ts";
 await init({ device: "cpu" });
 const { model } = await openCheckpoint("model.safetensors");
-const images = await sample(model, { count: 4, shape: [1, 8, 8], seed: 0, steps: 2, solver: "heun" }).read();
-await Deno.writeFile("digits.png", encodePng(grid(images, [4, 8, 8], { range: [-1, 1] })));
-const evolution = { t: Float32Array.of(0, 1), image: images.slice(128), velocity: images.slice(0, 64), shape: [2, 8, 8] } as const;
+const images = await sample(model, { count: 4, shape: [3, 8, 8], seed: 0, steps: 2, solver: "heun" }).read();
+await Deno.writeFile("digits.png", encodePng(grid(images, [4, 3, 8, 8], { range: [-1, 1] })));
+const evolution = { t: Float32Array.of(0, 1), image: images.slice(384), velocity: images.slice(0, 192), shape: [2, 3, 8, 8] } as const;
 const draw = await rasterizer();
 await Deno.writeFile("strip.png", encodeRasterPng(draw(filmstrip([{ evolutions: [evolution] }], { frames: 2 }))));
 `,
@@ -83,7 +83,7 @@ await Deno.writeFile("strip.png", encodeRasterPng(draw(filmstrip([{ evolutions: 
     assert.deepEqual([picture.width, picture.height], [16, 16]);
     const strip = await png("strip.png");
     assert.deepEqual([strip.width, strip.height], [2 * 112 + 6, 20 + 112 + 20]);
-    // The same checkpoint, given by its path to the example.
+    // The same checkpoint, of images in colour, given by its path to the example.
     await run(
       "--allow-read=model.safetensors",
       "--allow-write=digits.png",

@@ -107,10 +107,16 @@ await testInBrowser("init() in a page: no more threads than the browser allows",
 });
 
 await testInBrowser(
-  "init() in a page with neither WebGPU nor shared memory says so in one line",
+  "init() in a page says in one line what a page lacks: a server, or WebGPU and shared memory",
   async (browser) => {
     await using server = serveCheckout();
     const page = await browser.newPage();
+    await page.goto(import.meta.resolve("../../examples/sample_in_page.html")); // from a file
+    await page.waitForFunction(() => document.getElementById("words")!.textContent !== "Sampling");
+    assert.match(
+      await page.locator("#words").innerText(),
+      /^Error: Cannot load the library: serve the repository's folder and open this page over HTTP \(TypeError: /,
+    );
     await page.addInitScript(withoutDevices);
     await openAt(page, server, "examples/sample_in_page.html");
     await page.waitForFunction(() => document.getElementById("words")!.textContent !== "Sampling");
