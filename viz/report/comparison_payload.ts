@@ -1,4 +1,5 @@
 import { checkShape, sizeWithChannels } from "../image/image_shape.ts";
+import { checkFilled } from "./check_data.ts";
 import type { Comparison } from "./data.ts";
 import type { ComparisonPayload } from "./payload.ts";
 import { quantise, sixDigits } from "./quantise.ts";
@@ -6,15 +7,25 @@ import { quantise, sixDigits } from "./quantise.ts";
 /**
  * The comparison for the page.
  *
- * @throws {RangeError} if the images cannot be drawn, or a number is not finite
+ * @param all how many runs the report has
+ * @throws {RangeError} if arrays do not fill their shapes, the images cannot be drawn, or a number is not finite
  */
 export function comparisonPayload(
-  { runs, shape: [S, T, ...axes], t, points, velocities }: Comparison,
+  { runs: given, shape: [S, T, ...axes], t, labels, points, velocities }: Comparison,
+  all: number,
 ): ComparisonPayload {
+  const runs = given ?? Array.from({ length: all }, (_, run) => run);
   const [, ...size] = checkShape("report the comparison", [S, ...sizeWithChannels(axes)]);
   const shape = [S, T, ...size] as const;
+  checkFilled("times of the comparison", [T], t.length);
+  if (labels) checkFilled("labels of the comparison", [S], labels.length);
+  checkFilled("sets of points", [runs.length], points.length);
+  checkFilled("sets of velocities", [runs.length, runs.length], velocities.flat().length);
+  for (const values of [points, ...velocities].flat()) {
+    checkFilled("points or velocities of a run", shape, values.length);
+  }
   return {
-    runs: runs ?? points.map((_, p) => p),
+    runs,
     shape,
     t: [...t],
     points: points.map((point) => quantise(point, 8)),

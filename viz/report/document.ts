@@ -28,8 +28,9 @@ const style = [pageStyle, flowStyle, liveStyle, clockStyle, qualityStyle, smallS
  *
  * @param data what it shows; of two runs or more also how they compare
  * @returns text of a `.html` file
- * @throws {RangeError} if there is no run, two have the same name, images have other than one or three channels, arrays
- * do not fit their shape, a number to draw is not finite, or `live` does not have an entry for each run
+ * @throws {RangeError} if there is no run, two have the same name, images have other than one or three channels or
+ * different sizes, arrays do not fit their shape, evolutions of a run have different times, a number to draw is not
+ * finite, or `live` does not have an entry for each run
  */
 export function reportHtml(data: ReportData): string {
   const { runs, live } = data;

@@ -1,4 +1,4 @@
-import { checkEvolution, type Evolution, imageAt, imageSizeOf, velocityAt } from "../flow/evolution.ts";
+import { type Evolution, imageAt, imageSizeOf, velocityAt } from "../flow/evolution.ts";
 import { pace } from "../flow/pacing.ts";
 import type { ReportRun } from "./data.ts";
 import type { FlowPayload } from "./payload.ts";
@@ -12,10 +12,9 @@ const valueBytes = 2 * 4 / 3;
 /**
  * Takes as many samples and snapshots as the budget of bytes allows: fewer snapshots first, then fewer samples.
  *
- * @throws {RangeError} if an evolution's arrays do not fit, or its images cannot be drawn
+ * @throws {RangeError} if a number is not finite
  */
 export function flowPayload({ evolutions, solved }: ReportRun, budget: number): FlowPayload {
-  for (const evolution of evolutions) checkEvolution("report", evolution);
   const { t, shape: [all] } = evolutions[0];
   const size = imageSizeOf(evolutions[0]);
   const [C, H, W] = size;

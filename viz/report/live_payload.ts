@@ -1,3 +1,4 @@
+import { checkFilled } from "./check_data.ts";
 import type { ReportData } from "./data.ts";
 import type { Examples, Live, LiveJudge } from "./live_data.ts";
 import type { ExamplesPayload, JudgePayload, LivePayload } from "./payload.ts";
@@ -55,9 +56,4 @@ function scriptOf(live: Live, { weights }: LiveJudge): number {
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
-}
-
-function checkFilled(name: string, shape: readonly number[], length: number): void {
-  if (shape.reduce((product, axis) => product * axis, 1) === length) return;
-  throw new RangeError(`Cannot report: ${name} are ${length} values (expected [${shape.join(", ")}])`);
 }

@@ -1,4 +1,5 @@
 import { checkShape, sizeWithChannels } from "../image/image_shape.ts";
+import { checkFilled } from "./check_data.ts";
 import type { Paths } from "./data.ts";
 import type { PathsPayload, Quantiles } from "./payload.ts";
 import { quantise, sixDigits } from "./quantise.ts";
@@ -6,12 +7,22 @@ import { quantise, sixDigits } from "./quantise.ts";
 /**
  * The paths for the page.
  *
- * @throws {RangeError} if the images cannot be drawn, or a number is not finite
+ * @throws {RangeError} if arrays do not fill their shapes, the images cannot be drawn, or a number is not finite
  */
 export function pathsPayload(paths: Paths): PathsPayload {
   const { shape: [M, N, ...axes], t, position, velocity, image, real, speed, straightness } = paths;
   const { classes, classNames, asked } = paths;
   const [, ...size] = checkShape("report paths", [N, ...sizeWithChannels(axes)]);
+  checkFilled("times of paths", [M], t.length);
+  checkFilled("positions of paths", [M, N, 2], position.length);
+  checkFilled("velocities of paths", [M - 1, N, 2], velocity.length);
+  checkFilled("speeds of paths", [M - 1, N], speed.length);
+  checkFilled("straightnesses of paths", [M - 1, N], straightness.length);
+  checkFilled("images of paths", [N, ...size], image.length);
+  if (classes) checkFilled("classes of paths", [N], classes.length);
+  if (asked) checkFilled("labels of paths", [N], asked.labels.length);
+  const D = real.classes?.length ?? Math.floor(real.position.length / 2);
+  checkFilled("positions of real images", [D, 2], real.position.length);
   return {
     shape: [M, N, ...size],
     t: [...t],

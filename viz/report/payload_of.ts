@@ -1,5 +1,6 @@
 import { pace, pacings } from "../flow/pacing.ts";
 import { colormap, defaultMaps } from "../image/colormap.ts";
+import { checkEvolutions } from "./check_data.ts";
 import { comparisonPayload } from "./comparison_payload.ts";
 import type { ReportData, ReportRun, Series } from "./data.ts";
 import { flowPayload } from "./flow_payload.ts";
@@ -16,12 +17,13 @@ const flowBudget = 6e6;
 /** Turns what a report shows into what its page computes with. */
 export function payloadOf(data: ReportData): Payload {
   const { runs, comparison } = data;
+  checkEvolutions(runs);
   return {
     runs: runs.map((run, i) => {
       const live = livePayload(data, i);
       return { ...runPayload(run, flowBudget / runs.length), ...live && { live } };
     }),
-    ...comparison && { comparison: comparisonPayload(comparison) },
+    ...comparison && { comparison: comparisonPayload(comparison, runs.length) },
     palettes: Object.fromEntries(
       Object.entries(defaultMaps).map(([use, map]) => [use, base64(colormap(map))]),
     ) as Palettes,

@@ -1,5 +1,6 @@
 import { grid } from "../image/grid.ts";
 import { encodePng } from "../image/png.ts";
+import { checkFilled } from "./check_data.ts";
 import type { ReportRun } from "./data.ts";
 import { intervalAxis } from "./interval_axis.ts";
 import { type Markup, markup } from "./markup.ts";
@@ -71,6 +72,11 @@ function pictureOf(
   { shape: [N, K, C, H, W], image, nearest, confidence, classes, rank }: JudgedSamples,
 ): Markup {
   const P = C * H * W;
+  checkFilled("judged samples", [N, C, H, W], image.length);
+  checkFilled("training images nearest to samples", [N, K, C, H, W], nearest.length);
+  for (const [name, { length }] of Object.entries({ confidence, classes, rank })) {
+    checkFilled(`${name} of judged samples`, [N], length);
+  }
   const cells = Array.from({ length: N }, (_, n) => {
     const pixels = new Float32Array((K + 1) * P);
     pixels.set(image.subarray(n * P, (n + 1) * P));

@@ -42,8 +42,8 @@ export function chart(id: string, label: string, height = ""): Markup {
 /** The numbers of the training charts, for readers who cannot see them. */
 export function trainingNumbers(runs: readonly ReportRun[], { runs: drawn }: Payload): Markup {
   return markup`${
-    runs.map(({ name, valLoss }, i) => {
-      const { trainSmoothed, learningRate, lossByTime } = drawn[i];
+    runs.map(({ name, valLoss, learningRate }, i) => {
+      const { trainSmoothed, lossByTime } = drawn[i];
       const vals = valLoss.step.map((step, k) => [step, digits(valLoss.value[k])]);
       const bins = lossByTime.map(({ from, to, loss, images }) => {
         return [`${from.toFixed(1)} to ${to.toFixed(1)}`, loss === null ? none : digits(loss), images];
@@ -56,12 +56,12 @@ ${table(["t", "test loss", "images"], bins)}`;
   }`;
 }
 
-/** About twenty rows of a series and of one beside it. */
+/** About twenty rows of a series, and what another has at the same steps. */
 function sparse({ step, value }: Series, beside: Series): (string | number)[][] {
   const every = Math.ceil(step.length / 20);
   const rows = step.flatMap((_, i) => i % every === every - 1 || i === step.length - 1 ? [i] : []);
   return rows.map((i) => {
-    const second = beside.value[i];
+    const second = beside.value[beside.step.indexOf(step[i])];
     return [step[i], digits(value[i]), second === undefined ? none : digits(second)];
   });
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { reportHtml } from "../../../viz/report/mod.ts";
+import { reportHtml, type ReportRun } from "../../../viz/report/mod.ts";
 import { decode } from "../../../viz/report/page/decode.ts";
 import { pathsAt } from "../../../viz/report/page/plane.ts";
 import { differences } from "../../../viz/report/comparison_payload.ts";
@@ -7,7 +7,9 @@ import { quantiles } from "../../../viz/report/paths_payload.ts";
 import { payloadOf } from "../../../viz/report/payload_of.ts";
 import { quantise } from "../../../viz/report/quantise.ts";
 import { smoothed, thinned } from "../../../viz/report/series.ts";
-import { hostile, one, run, two, valueAt } from "./made_up.ts";
+import { fastestOf } from "../../../viz/report/page/scales.ts";
+import { madeUpFlow } from "../flow/made_up_flow.ts";
+import { hostile, one, paths, quality, run, size, two, valueAt } from "./made_up.ts";
 
 Deno.test("reportHtml() takes a user's words for words", () => {
   const page = reportHtml(one);
@@ -56,6 +58,65 @@ Deno.test("reportHtml() refuses runs it cannot tell apart, and numbers it cannot
     () => reportHtml({ runs: [run("a", { evolutions: [broken] })] }),
     /^RangeError: Cannot quantise: value 3 is NaN/,
   );
+});
+
+Deno.test("reportHtml() refuses arrays that do not fill their shapes, and pictures that do not fit together", () => {
+  const refuses = (data: Partial<ReportRun>, message: string) =>
+    assert.throws(() => reportHtml({ runs: [run("a"), run("b", data)] }), { name: "RangeError", message });
+  const { image, position, real } = paths(6, 20);
+  refuses(
+    { paths: { ...paths(6, 20), image: image.subarray(1) } },
+    "Cannot report: images of paths are 2879 values (expected [20, 1, 12, 12])",
+  );
+  refuses(
+    { paths: { ...paths(6, 20), position: position.subarray(2) } },
+    "Cannot report: positions of paths are 238 values (expected [6, 20, 2])",
+  );
+  refuses(
+    { paths: { ...paths(6, 20), real: { ...real, classes: new Uint8Array(29) } } },
+    "Cannot report: positions of real images are 60 values (expected [29, 2])",
+  );
+  const { H, W } = size;
+  refuses(
+    { evolutions: [madeUpFlow(1, 11, [H, W]), madeUpFlow(2, 3, [H, W])] },
+    'Cannot report: evolutions of "b" have different times, 11 and 3 of them (expected the same)',
+  );
+  refuses(
+    { evolutions: [madeUpFlow(1, 11, [9, W])] },
+    'Cannot report: images of "a" are 12 x 12, those of "b" 9 x 12 (expected one size)',
+  );
+  const { samples } = quality();
+  refuses(
+    { quality: quality({ samples: { ...samples!, nearest: samples!.nearest.subarray(9) } }) },
+    "Cannot report: training images nearest to samples are 1143 values (expected [4, 2, 1, 12, 12])",
+  );
+  const { comparison } = two;
+  assert.throws(
+    () => reportHtml({ ...two, comparison: { ...comparison!, points: comparison!.points.slice(1) } }),
+    /^RangeError: Cannot report: sets of points are 1 values \(expected \[2\]\)$/,
+  );
+  assert.throws(
+    () => reportHtml({ ...two, comparison: { ...comparison!, t: Float32Array.of(0, 0.5) } }),
+    /^RangeError: Cannot report: times of the comparison are 2 values \(expected \[4\]\)$/,
+  );
+});
+
+Deno.test("reportHtml() finds the learning rate of a row by its step", () => {
+  const step = Array.from({ length: 20 }, (_, i) => i + 1);
+  const { learningRate } = run("a", { learningRate: { step, value: step.map((s) => s / 1000) } });
+  const page = reportHtml({
+    runs: [run("a", { learningRate, trainLoss: { step, value: step.map((s) => s === 3 ? NaN : 1) } })],
+  });
+  for (const s of [2, 4, 20]) assert.ok(page.includes(`<td>${s}</td><td>1</td><td>${s / 1000}</td>`), `${s}`);
+});
+
+Deno.test("fastestOf() gives velocities that are 0 a scale", () => {
+  const still = {
+    ...{ id: 0, name: "", origin: "", shape: [2, 1, 1, 2] as const, t: [0, 1], velocityT: [0, 0] },
+    ...{ image: new Float32Array(4), velocity: new Float32Array(4) },
+  };
+  assert.equal(fastestOf([still]), 1);
+  assert.equal(fastestOf([still, { ...still, velocity: Float32Array.of(0, -3, 1, 0) }]), 3);
 });
 
 Deno.test("reportHtml() does without what a run does not have", () => {

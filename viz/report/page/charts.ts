@@ -114,14 +114,17 @@ export class Chart {
   }
 
   #common({ ink, muted, line }: Theme): Figure {
-    const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, tickcolor: line, automargin: true };
+    const axis = {
+      ...{ gridcolor: line, zerolinecolor: line, linecolor: line, tickcolor: line, automargin: true },
+      ...{ exponentformat: "none", separatethousands: true }, // without SI prefixes
+    };
     return {
       font: { family: "system-ui, sans-serif", size: 12, color: muted },
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       margin: { l: 48, r: 12, t: 8, b: 40 },
       hovermode: "x unified",
-      hoverlabel: { font: { family: "system-ui, sans-serif" } },
+      hoverlabel: { font: { family: "system-ui, sans-serif" }, namelength: -1 }, // names in full
       showlegend: false,
       legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: ink } },
       dragmode: false,

@@ -110,7 +110,7 @@ export class ComparisonView {
       return part(this.#velocities[a][a], k).map((value, j) => value - vb[j]);
     };
     // One scale for all times, so that they can be compared.
-    const most = largest(t.map((_, k) => this.#mean(difference(k)))) || 1;
+    const most = largest(t.map((_, k) => this.#mean(difference(k))));
     const now = difference(i);
     drawImage(byId("compare-d"), this.#mean(now), flat, { palette: this.#diverging, range: [most, -most] });
     const rms = Math.sqrt(now.reduce((sum, d) => sum + d * d, 0) / now.length);
@@ -129,7 +129,7 @@ export class ComparisonView {
   }
 }
 
-/** The largest magnitude. */
+/** The largest magnitude; 1 if all are 0, as a scale has a length. */
 function largest(arrays: readonly Float32Array[]): number {
-  return arrays.reduce((most, values) => values.reduce((m, x) => Math.max(m, Math.abs(x)), most), 0);
+  return arrays.reduce((most, values) => values.reduce((m, x) => Math.max(m, Math.abs(x)), most), 0) || 1;
 }

@@ -2,7 +2,7 @@ import { quiver } from "../../flow/quiver.ts";
 import { channelMean } from "../../image/image_shape.ts";
 import { type Course, field } from "./course.ts";
 
-/** The largest magnitude of a velocity, or of its mean over the channels. */
+/** The largest magnitude of a velocity, or of its mean over the channels; 1 if all are 0, as a scale has a length. */
 export function fastestOf(courses: readonly Course[]): number {
   let most = 0;
   for (const course of courses) {
@@ -11,7 +11,7 @@ export function fastestOf(courses: readonly Course[]): number {
       most = channelMean(field(course, "velocity", m), size).reduce((a, b) => Math.max(a, Math.abs(b)), most);
     });
   }
-  return most;
+  return most || 1;
 }
 
 /** The largest difference between blocks over the sample's whole course, so that arrows can be compared over t. */
