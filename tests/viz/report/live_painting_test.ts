@@ -6,9 +6,9 @@ import { reportHtml } from "../../../viz/report/mod.ts";
 import { type Page, testInBrowser } from "../../browser.ts";
 import { assertClose } from "../../testing.ts";
 import { liveReport, Network, recorded } from "./live_data.ts";
-import { course, over, rounding, told, untilLive } from "./live_page.ts";
+import { course, draw, over, rounding, told, untilLive } from "./live_page.ts";
 import { hostile, size } from "./made_up.ts";
-import { fromFile, moveTo } from "./opened.ts";
+import { fromFile, moveTo, text } from "./opened.ts";
 
 const { H, W } = size;
 
@@ -72,6 +72,40 @@ await testInBrowser(
       await page.getByRole("button", { name: "Undo the painting" }).click();
       assert.deepEqual(await course(page, 5, 5), before);
       assert.equal(await page.locator("#paint-undo").isVisible(), false);
+
+      // Paint at two times of one sample, and on another before that is done: all of it counts.
+      await draw(page, 3, "euler", 20);
+      await page.evaluate(() => {
+        const byId = (id: string) => document.getElementById(id) as HTMLInputElement;
+        const paintAt = (position: number, brush: string) => {
+          byId("time").value = `${position}`;
+          byId("time").dispatchEvent(new Event("input"));
+          document.querySelector<HTMLInputElement>(`#brush input[value=${brush}]`)!.checked = true;
+          byId("view-x").parentElement!.dispatchEvent(
+            new KeyboardEvent("keydown", { key: " ", bubbles: true }),
+          );
+        };
+        paintAt(50, "white");
+        paintAt(75, "black");
+        document.querySelector<HTMLElement>('[aria-label="Sample 1"]')!.click();
+        paintAt(50, "white");
+      });
+      await told(page, "Sample 1 painted at t = 0.50: ");
+      const [, row, column] = /row (\d+), column (\d+):/.exec(await text(page, "pixel-text"))!.map(Number);
+      assert.equal((await course(page, row, column)).value[10], 1);
+      await page.getByLabel("Seed 3").click();
+      const { value } = await course(page, row, column);
+      const drawn = (await network.flow(3, how)).image.slice(10 * H * W, 11 * H * W);
+      drawn[row * W + column] = 1;
+      const half = (await network.flowFrom(drawn, how, 10)).image;
+      const last = half.slice(5 * H * W, 6 * H * W);
+      last[row * W + column] = 0;
+      const end = (await network.flowFrom(last, how, 15)).image;
+      assertClose(
+        value.slice(10),
+        [...over(half, row, column).slice(0, 5), ...over(end, row, column)],
+        rounding,
+      );
 
       await moveTo(page, 100);
       await dot(page, 5, 5);

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 import type { Clock } from "./clock.ts";
 import { nearestSnapshot } from "../../flow/evolution.ts";
-import { type Course, GrowingCourse, stateAt, timesOf } from "./course.ts";
+import { GrowingCourse, stateAt, timesOf } from "./course.ts";
 import type { Engine } from "./engine.ts";
 import type { Explorer } from "./explorer.ts";
 import { type Brush, Painter, standardNormal } from "./painter.ts";
@@ -11,22 +11,18 @@ import type { WorkQueue } from "./work.ts";
 /** Milliseconds between two pictures of a course that is not done yet. */
 const betweenMs = 100;
 
-/** A painted state on the way of a sample. */
+/** Paint in x at a step of a sample, from which the flow is still to be followed. */
 interface Draft {
   readonly sample: Sample;
-  /** The course that it leaves at the step `first`, at time t. */
-  readonly from: Course;
   readonly first: number;
-  readonly t: number;
-  /** f32[C, H, W] */
-  readonly image: Float32Array;
+  /** Draw in x, f32[C, H, W]; the work for some of them is out of date after the next one. */
+  readonly strokes: ((image: Float32Array) => void)[];
 }
 
 /** Lets a reader paint in x at t, and follows the flow from there. */
 export class LivePaint {
-  /** Counts strokes; the work for a stroke is out of date after the next one, which includes it. */
-  #strokes = 0;
-  #draft: Draft | undefined;
+  /** What is on its way, in the order of the queue. */
+  readonly #drafts = new Set<Draft>();
 
   /** @param say tells the reader something */
   constructor(
@@ -41,16 +37,20 @@ export class LivePaint {
 
   /** Drops paint whose course is not complete. */
   stop(): void {
-    this.#strokes++;
-    if (this.#draft) this.explorer.settle(this.#draft.sample);
-    this.#draft = undefined;
+    for (const draft of this.#drafts) this.#drop(draft);
   }
 
   /** Removes all paint from the sample on the screen. */
   undo(): void {
-    this.stop();
-    this.explorer.settle(this.explorer.sample, this.explorer.sample.course);
+    const { sample } = this.explorer;
+    for (const draft of this.#drafts) if (draft.sample === sample) this.#drop(draft);
+    this.explorer.settle(sample, sample.course);
     this.say("The painting is undone.");
+  }
+
+  #drop(draft: Draft): void {
+    this.#drafts.delete(draft);
+    this.explorer.settle(draft.sample);
   }
 
   #paint(pixels: readonly number[], brush: Brush): void {
@@ -58,36 +58,52 @@ export class LivePaint {
     const how = sample.course.solved;
     if (!how) return this.say("It is not known how this sample was solved: draw new noise to paint in.");
     this.clock.stop();
-    const times = timesOf(how);
-    const first = nearestSnapshot(times, this.clock.t);
+    const first = nearestSnapshot(timesOf(how), this.clock.t);
     if (first >= how.steps) return this.say("At t = 1 no flow is left: move t back to paint.");
-    if (this.#draft?.sample !== sample || this.#draft.first !== first) {
-      const [from, t] = [settled(sample), times[first]];
-      this.#draft = { sample, from, first, t, image: stateAt(from, t).image };
-    }
-    const draft = this.#draft;
+    const draft = this.#draftAt(sample, first);
     const [C, H, W] = this.explorer.size;
-    for (let c = 0; c < C; c++) {
-      const values = brush === "noise"
-        ? this.engine.toPixels(run, Float32Array.from(pixels, standardNormal))
-        : new Float32Array(pixels.length).fill(brush === "white" ? 1 : 0);
-      pixels.forEach((pixel, i) => draft.image[c * H * W + pixel] = values[i]);
-    }
-    const stroke = ++this.#strokes;
-    this.queue.add(() => stroke < this.#strokes ? Promise.resolve() : this.#follow(run, draft, stroke));
+    const values = Array.from(
+      { length: C },
+      () =>
+        brush === "noise"
+          ? this.engine.toPixels(run, Float32Array.from(pixels, standardNormal))
+          : new Float32Array(pixels.length).fill(brush === "white" ? 1 : 0),
+    );
+    const count = draft.strokes.push((image) => {
+      values.forEach((own, c) => pixels.forEach((pixel, i) => image[c * H * W + pixel] = own[i]));
+    });
+    const wanted = () => this.#drafts.has(draft) && draft.strokes.length === count;
+    this.queue.add(() => wanted() ? this.#follow(run, draft, wanted) : Promise.resolve());
   }
 
-  async #follow(run: number, { sample, from, first, t, image }: Draft, stroke: number): Promise<void> {
+  /** The draft of a sample at a step, a new one if there is none; what is painted at earlier steps is followed first. */
+  #draftAt(sample: Sample, first: number): Draft {
+    // The flow leaves its course here, and never gets to later paint.
+    for (const draft of this.#drafts) {
+      if (draft.sample === sample && draft.first > first) this.#drafts.delete(draft);
+    }
+    const known = [...this.#drafts].find((draft) => draft.sample === sample && draft.first === first);
+    if (known) return known;
+    const draft = { sample, first, strokes: [] };
+    this.#drafts.add(draft);
+    return draft;
+  }
+
+  async #follow(run: number, draft: Draft, wanted: () => boolean): Promise<void> {
+    const { sample, first } = draft;
     const how = sample.course.solved!;
     const started = performance.now();
+    const from = settled(sample);
+    const t = timesOf(how)[first];
+    const { image } = stateAt(from, t);
+    for (const stroke of draft.strokes) stroke(image);
     const painted = `painted at t = ${t.toFixed(2)}`;
     const { name, origin } = sample.course;
     const words = { name, origin: [origin, painted].filter(Boolean).join(", ") };
     const growing = new GrowingCourse(words, how, this.explorer.size, { course: from, first });
-    const wanted = () => stroke === this.#strokes; // else more was painted since, or all was undone
     let drawn = -Infinity;
     try {
-      const flow = this.engine.follow(run, image.slice(), how, { first, wanted });
+      const flow = this.engine.follow(run, image, how, { first, wanted });
       for await (const states of flow.states) {
         if (!wanted()) return;
         growing.add(states);
@@ -97,10 +113,11 @@ export class LivePaint {
       }
       if (!wanted()) return;
       growing.finish(flow.evaluations(), flow.tried()?.[0]);
+      this.#drafts.delete(draft);
       this.explorer.settle(sample, growing.course);
       this.say(`${name} ${painted}: ${this.engine.account(how, flow.evaluations(), started, { first })}.`);
     } catch (error) {
-      this.stop();
+      this.#drop(draft);
       throw error;
     }
   }
