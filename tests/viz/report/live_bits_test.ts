@@ -92,6 +92,29 @@ await testInBrowser(
       const words = await press(report, 1, /evaluations/);
       assert.ok(words.includes(`: ${other.toFixed(3)} bits`) && !words.includes("asked for"), words);
 
+      // What is on its way when its reader turns to another run is not told of that one.
+      await report.locator("#explorer-run").selectOption("0");
+      await report.evaluate(() => {
+        const [words, run] = ["bits-text", "explorer-run"].map((id) =>
+          document.getElementById(id) as HTMLSelectElement
+        );
+        words.dataset.told = "";
+        new MutationObserver(() => {
+          words.dataset.told += `${words.textContent}\n`;
+          if (run.value === "1" || !words.textContent!.includes("class two: on its way")) return;
+          run.value = "1";
+          run.dispatchEvent(new Event("change"));
+        }).observe(words, { childList: true });
+        document.querySelector<HTMLElement>("#bits-examples button")!.click();
+      });
+      await report.waitForFunction(() =>
+        document.querySelector<HTMLSelectElement>("#explorer-run")!.value === "1"
+      );
+      await press(report, 1, /of class nought: .*evaluations/);
+      const told = await report.locator("#bits-text").getAttribute("data-told");
+      assert.match(told!, /class two: on its way/);
+      assert.doesNotMatch(told!, /class two: \d|Stopped/);
+
       await report.locator("#explorer-run").selectOption("2");
       await report.locator("#bits").waitFor({ state: "hidden" });
       await report.locator("#explorer-run").selectOption("0");

@@ -93,6 +93,20 @@ async function askForAll(report: Report): Promise<void> {
   await report.locator("#explorer-run").selectOption("1");
   await report.locator("#live-condition").waitFor({ state: "hidden" });
   assert.match(await draw(report, 5, how.solver, how.steps), /^Seed 5: 4 steps of euler, 4 evaluations, /);
+
+  // The controls are those of the run on the screen, also where work was stopped when it got there.
+  await report.locator("#explorer-run").selectOption("0");
+  await report.locator("#live-condition").waitFor({ state: "visible" });
+  await report.evaluate(() => {
+    const [many, run, stop] = ["live-many", "explorer-run", "live-stop"].map((id) =>
+      document.getElementById(id) as HTMLSelectElement
+    );
+    many.click();
+    run.value = "1";
+    run.dispatchEvent(new Event("change"));
+    stop.click();
+  });
+  await report.locator("#live-condition").waitFor({ state: "hidden" });
 }
 
 /** A network without classes is guided away from its early self, by as much as its reader says. */

@@ -168,7 +168,7 @@ export class Live {
       const { guidance = this.live[run]?.awayFromEarly } = this.explorer.recorded(run) ?? {};
       this.#condition.show(this.engine.classes(run), guidance);
       return Promise.resolve();
-    });
+    }, { needed: true });
   }
 
   /** What judges fresh samples of a run, if the page holds it. */

@@ -43,6 +43,7 @@ export class LiveBits {
     this.#place.hidden = examples === undefined;
     this.#buttons.replaceChildren(...examples ? this.#buttonsFor(run, examples) : []);
     this.#text.textContent = "";
+    this.#working(false);
   }
 
   #buttonsFor(run: number, { shape: [N, ...size], image, labels, classNames }: ExamplesPayload): Element[] {
@@ -73,16 +74,24 @@ export class LiveBits {
     return meter;
   }
 
+  /** Measures the bits of an image whose button shows them, as long as that is on the screen. */
   #measure(meter: BitsMeter, name: string, value: HTMLElement): void {
+    const tell = (words: string) => {
+      if (value.isConnected) this.#text.textContent = words;
+    };
     this.queue.add(async (wanted) => {
+      if (!value.isConnected) return;
       this.#working(true);
-      this.#text.textContent = `${name}: on its way to noise`;
+      tell(`${name}: on its way to noise`);
       try {
-        const words = await meter.measure(wanted, (share) => this.#progress.value = share);
+        const words = await meter.measure(
+          () => wanted() && value.isConnected,
+          (share) => this.#progress.value = share,
+        );
         value.textContent = meter.short;
-        this.#text.textContent = words === undefined ? "Stopped" : `${name}: ${words}`;
+        tell(words === undefined ? "Stopped" : `${name}: ${words}`);
       } catch (error) {
-        this.#text.textContent = `This went wrong: ${error instanceof Error ? error.message : error}`;
+        tell(`This went wrong: ${error instanceof Error ? error.message : error}`);
       } finally {
         this.#working(false);
       }

@@ -17,10 +17,10 @@ export class WorkQueue {
    */
   constructor(readonly onBusy: (busy: boolean) => void, readonly onError: (error: unknown) => void) {}
 
-  /** Adds work, to be done after all that was added before. */
-  add(work: Work): void {
+  /** Adds work, to be done after all that was added before; what is `needed` is done even if all is stopped. */
+  add(work: Work, { needed = false } = {}): void {
     const number = this.#count++;
-    const wanted = () => number >= this.#from;
+    const wanted = () => needed || number >= this.#from;
     if (this.#waiting++ === 0) this.onBusy(true);
     this.#last = this.#last.then(async () => {
       try {
