@@ -3,11 +3,13 @@ import { type Markup, markup } from "./markup.ts";
 import type { Payload } from "./payload.ts";
 import { chart, details, table } from "./tables.ts";
 
-/** Many samples in a plane; at least one of the runs must have paths. */
+/** Many samples in a plane; at least one of the runs must have paths. The page shows the words on the chosen run. */
 export function pathsSection(runs: readonly ReportRun[], payload: Payload): Markup {
-  const { shape: [M, N], share: [first, second], classifier, classes, asked, real } = runs.find(({ paths }) =>
-    paths
-  )!.paths!;
+  const all = runs.flatMap(({ paths }) => paths ?? []);
+  const ofEach = (words: (paths: Paths) => Markup) =>
+    all.map((paths, i) =>
+      markup`<div data-paths="${i}"${i > 0 ? markup` hidden` : undefined}>${words(paths)}</div>`
+    );
   const numbers = payload.runs.map(({ name, paths }) => {
     if (!paths) return undefined;
     const rows = paths.speed.median.map((speed, m) => {
@@ -17,23 +19,17 @@ export function pathsSection(runs: readonly ReportRun[], payload: Payload): Mark
   });
   return markup`<section id="paths" aria-labelledby="paths-title">
 <h2 id="paths-title">Paths through the space of images</h2>
-<p>${N} samples on their way (${
-    M - 1
-  } Euler steps, each one evaluation of the network), along the two directions in which real images differ most. This plane
-is a linear projection and holds ${percent(first)} + ${
-    percent(second)
-  } of the variance of real images: samples that meet
-here may be far apart in the other directions. Faint points are ${
-    real.position.length / 2
-  } real images; arrows show the
-velocity in this plane, a tenth of t ahead.</p>
+${ofEach(planeText)}
 <div class="controls"><label>Model <select id="paths-run"></select></label></div>
 <div class="plane">
 ${chart("paths-chart", "Samples in the plane of two principal components", "tall")}
 <figure><canvas id="paths-image" aria-hidden="true"></canvas>
 <figcaption id="paths-text" aria-live="polite"></figcaption></figure></div>
-${classifier ? classesText(classifier) : undefined}
-${asked ? askedText(asked, classes) : undefined}
+${
+    ofEach(({ classifier, classes, asked }) =>
+      markup`${classifier && classesText(classifier)}${asked && askedText(asked, classes)}`
+    )
+  }
 <div class="columns">
 <div><h3>Speed</h3>${chart("speed-chart", "Speed over t", "low")}</div>
 <div><h3>Straightness</h3>${chart("straightness-chart", "Straightness over t", "low")}</div>
@@ -43,6 +39,20 @@ quantile. Straightness is the cosine between velocity and x1 \u2212 x0: it is 1 
 lines.</p>
 ${details("Numbers of speed and straightness", markup`${numbers}`)}
 </section>`;
+}
+
+/** What is drawn. */
+function planeText({ shape: [M, N], share: [first, second], real }: Paths): Markup {
+  return markup`<p>${N} samples on their way (${
+    M - 1
+  } Euler steps, each one evaluation of the network), along the two directions in which real images differ most. This plane
+is a linear projection and holds ${percent(first)} + ${
+    percent(second)
+  } of the variance of real images: samples that meet
+here may be far apart in the other directions. Faint points are ${
+    real.position.length / 2
+  } real images; arrows show the
+velocity in this plane, a tenth of t ahead.</p>`;
 }
 
 /** How classes were found, and how far to trust them. */

@@ -119,6 +119,29 @@ Deno.test("fastestOf() gives velocities that are 0 a scale", () => {
   assert.equal(fastestOf([still, { ...still, velocity: Float32Array.of(0, -3, 1, 0) }]), 3);
 });
 
+Deno.test("reportHtml() has words for the paths of each run, and shows those of the first", () => {
+  const { classifier: _, ...other } = paths(3, 9);
+  const page = reportHtml({
+    runs: [run("a"), run("b", { paths: { ...other, asked: { labels: new Uint8Array(9), guidance: 2 } } })],
+  });
+  const words = [...page.matchAll(/<div data-paths="(\d)"( hidden)?>([^]*?)<\/div>/g)]
+    .map(([, run, hidden, text]) => [run, hidden, text] as const);
+  assert.deepEqual(words.map(([run, hidden]) => [run, hidden]), [
+    ["0", undefined],
+    ["1", " hidden"],
+    ["0", undefined],
+    ["1", " hidden"],
+  ]);
+  const [[, , first], [, , second], [, , below], [, , belowSecond]] = words;
+  assert.ok(first.startsWith("<p>20 samples on their way (5 Euler steps"), first);
+  assert.ok(second.startsWith("<p>9 samples on their way (2 Euler steps"), second);
+  assert.match(below, /right on 9 of 10 held-out images/);
+  assert.match(
+    belowSecond,
+    /^<p class="small">The samples were asked to be of all classes in turn, at guidance 2/,
+  );
+});
+
 Deno.test("reportHtml() does without what a run does not have", () => {
   const { lossByTime: _, samplesPng: __, paths: ___, ...rest } = run("bare");
   const page = reportHtml({ runs: [{ ...rest, evolutions: [] }] });

@@ -5,9 +5,8 @@ import type { ComparisonPayload, Palettes, RunPayload } from "../payload.ts";
 import { Chart, type Figure, runLine } from "./charts.ts";
 import type { Clock } from "./clock.ts";
 import { bytesOf, decode } from "./decode.ts";
-import { byId, chooseRun, element } from "./dom.ts";
+import { byId, chooseRun, element, plain } from "./dom.ts";
 import { drawImage, reserve } from "./image_panel.ts";
-import { plain } from "./training_charts.ts";
 import type { Views } from "./views.ts";
 
 /** Two models side by side from the same noise, and how their velocities differ at shared points. */

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 import type { RunPayload } from "../payload.ts";
 import { Chart, runLine } from "./charts.ts";
-import { plain } from "./training_charts.ts";
+import { plain } from "./dom.ts";
 import type { Views } from "./views.ts";
 
 /** The charts of figures along the way from noise to sample, by the id of their place. */

@@ -23,6 +23,11 @@ export function signed(value: number, digits = 3): string {
   return (value < 0 ? "\u2212" : "+") + Math.abs(value).toFixed(digits);
 }
 
+/** Text that Plotly shows as it is: it takes tags of a few kinds for markup. */
+export function plain(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
+
 /** Fills a select with the names of runs; it and its label are hidden where there is no choice. */
 export function chooseRun(
   select: HTMLSelectElement,

@@ -4,10 +4,9 @@ import { Chart, type Figure, runLine, type Theme } from "./charts.ts";
 import { classesOf, classMark, noClass } from "./class_marks.ts";
 import type { Clock } from "./clock.ts";
 import { bytesOf, decode } from "./decode.ts";
-import { byId, chooseRun } from "./dom.ts";
+import { byId, chooseRun, plain } from "./dom.ts";
 import { drawImage } from "./image_panel.ts";
 import { pathsAt, type PlanePaths, type Shape } from "./plane.ts";
-import { plain } from "./training_charts.ts";
 import type { Views } from "./views.ts";
 
 /** Classes that a legend above the chart has room for; of more it stands beside it. */
@@ -16,6 +15,8 @@ const mostAbove = 12;
 /** Many samples at once in the plane of two principal components. */
 export class PathsView {
   readonly #runs: readonly {
+    /** Its place among all runs of the report. */
+    readonly run: number;
     readonly name: string;
     readonly paths: PathsPayload;
     readonly plane: PlanePaths;
@@ -36,10 +37,11 @@ export class PathsView {
     readonly views: Views,
   ) {
     this.#palette = bytesOf(palettes.image);
-    this.#runs = runs.flatMap(({ name, paths }) => {
+    this.#runs = runs.flatMap(({ name, paths }, run) => {
       if (!paths) return [];
       const { shape: [, N], position, velocity, classes = Array<number>(N).fill(noClass) } = paths;
       return [{
+        run,
         name,
         paths,
         plane: { ...paths, classes, position: decode(position), velocity: decode(velocity) },
@@ -62,6 +64,9 @@ export class PathsView {
     if (this.#drawnRun !== Number(this.#choice.value)) {
       this.#drawnRun = Number(this.#choice.value);
       this.#chart.draw();
+      for (const words of document.querySelectorAll<HTMLElement>("[data-paths]")) {
+        words.hidden = words.dataset.paths !== this.#choice.value;
+      }
       if (first) {
         this.#chart.onPoint(({ customdata }) => {
           this.#showSample(Number(customdata));
@@ -179,8 +184,8 @@ export class PathsView {
     const chart = new Chart(
       place,
       (theme) =>
-        this.#runs.flatMap(({ name, paths: { t, [quantity]: course } }, i) => {
-          return band(plain(name), t.slice(0, -1), course, runLine(theme, i));
+        this.#runs.flatMap(({ run, name, paths: { t, [quantity]: course } }) => {
+          return band(plain(name), t.slice(0, -1), course, runLine(theme, run));
         }),
       () => ({
         xaxis: { title: { text: "t" }, range: [0, 1] },

@@ -2,7 +2,8 @@
 import type { RunPayload } from "../payload.ts";
 import type { SolverQuality } from "../quality.ts";
 import { Chart, type Figure, runLine, type Theme } from "./charts.ts";
-import { plain } from "./training_charts.ts";
+import { plain } from "./dom.ts";
+import { logTicks } from "./log_ticks.ts";
 import type { Views } from "./views.ts";
 
 /** Fréchet distance against evaluations, a line for each solver of each run. */
@@ -11,6 +12,7 @@ export function showSolvers(runs: readonly RunPayload[], views: Views): void {
   if (!place) return;
   const compared = runs.filter(({ solvers }) => solvers);
   const names = [...new Set(compared.flatMap(({ solvers }) => solvers!.map(({ solver }) => solver)))];
+  const all = compared.flatMap(({ solvers }) => solvers!);
   const chart = new Chart(
     place,
     (theme) =>
@@ -24,8 +26,16 @@ export function showSolvers(runs: readonly RunPayload[], views: Views): void {
     () => ({
       showlegend: true,
       hovermode: "closest",
-      xaxis: { title: { text: "evaluations of the network for a sample" }, type: "log", dtick: "D2" },
-      yaxis: { title: { text: "Fréchet distance" }, type: "log", dtick: "D2" },
+      xaxis: {
+        title: { text: "evaluations of the network for a sample" },
+        type: "log",
+        ...logTicks(all.map(({ evaluations }) => evaluations)),
+      },
+      yaxis: {
+        title: { text: "Fréchet distance" },
+        type: "log",
+        ...logTicks(all.flatMap(({ frechet: { low, high } }) => [low, high])),
+      },
     }),
   );
   views.add(place, () => chart.draw());
