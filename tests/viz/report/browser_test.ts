@@ -3,8 +3,9 @@
 
 import assert from "node:assert/strict";
 import { reportHtml } from "../../../viz/report/mod.ts";
+import { pace } from "../../../viz/mod.ts";
 import { type Page, testInBrowser } from "../../browser.ts";
-import { hostile, one, size, two, valueAt, velocityAt } from "./made_up.ts";
+import { hostile, one, paths, quality, run, size, two, valueAt, velocityAt } from "./made_up.ts";
 import { fromFile, fromServer, moveTo, numbersIn, picture, see, text } from "./opened.ts";
 
 /** What the page says of a pixel. */
@@ -64,6 +65,19 @@ async function explore(page: Page): Promise<void> {
   await page.keyboard.press("ArrowRight");
   assert.equal(await text(page, "time-text"), "t = 0.76");
 
+  // With other keys, or where they scroll a table, they mean something else.
+  await page.keyboard.press("Shift+ArrowRight");
+  await page.evaluate(() => {
+    const table = document.querySelector<HTMLElement>(".scroll")!;
+    table.tabIndex = 0;
+    table.focus({ preventScroll: true });
+  });
+  await page.keyboard.press("ArrowRight");
+  assert.equal(await text(page, "time-text"), "t = 0.76");
+
+  const quadratic = pace("quadratic", 101, 101)[51] / 100;
+  assert.deepEqual(await playInTwoPacings(page), ["t = 0.50", `t = ${quadratic.toFixed(2)}`]);
+
   // The player goes from noise to the finished digit. The page itself watches: on a busy machine it would be over.
   const before = await picture(page, "view-x");
   await page.locator("#pacing").selectOption("quadratic");
@@ -98,9 +112,38 @@ async function explore(page: Page): Promise<void> {
   await see(page, "straightness-chart");
 }
 
+/** Plays on a made-up clock, and changes the pacing half-way; what is said of t before and after that. */
+function playInTwoPacings(page: Page): Promise<(string | null)[]> {
+  return page.evaluate(() => {
+    const [now, request, cancel] = [performance.now, requestAnimationFrame, cancelAnimationFrame];
+    let [ms, waiting] = [0, [] as FrameRequestCallback[]];
+    performance.now = () => ms;
+    globalThis.requestAnimationFrame = (callback) => waiting.push(callback);
+    globalThis.cancelAnimationFrame = (number) => delete waiting[number - 1];
+    const toldAt = (time: number) => {
+      const due = waiting;
+      [ms, waiting] = [time, []];
+      for (const callback of due) callback(ms);
+      return document.getElementById("time-text")!.textContent;
+    };
+    const [play, pacing] = ["play", "pacing"].map((id) => document.getElementById(id) as HTMLSelectElement);
+    pacing.value = "linear";
+    play.click();
+    const before = toldAt(3000);
+    pacing.value = "quadratic";
+    const after = toldAt(3060);
+    play.click();
+    performance.now = now;
+    Object.assign(globalThis, { requestAnimationFrame: request, cancelAnimationFrame: cancel });
+    waiting.forEach((callback) => request(callback));
+    return [before, after];
+  });
+}
+
 /** What Plotly keeps on the element of a chart. */
 interface PlotData {
-  readonly data: { x: number[]; y: number[] }[];
+  readonly data: { x: number[]; y: number[]; name?: string; line?: { color?: string } }[];
+  readonly layout: { hoverlabel: { namelength: number } };
 }
 
 await testInBrowser("reportHtml() can be explored from a file", async (browser) => {
@@ -112,7 +155,9 @@ await testInBrowser("reportHtml() can be explored in a frame without an origin",
 });
 
 await testInBrowser("reportHtml() compares two runs under one slider", async (browser) => {
-  await fromFile(browser, reportHtml(two), {}, async (page) => {
+  const [first, second] = two.runs;
+  const runs = [first, { ...second, paths: paths(6, 9) }];
+  await fromFile(browser, reportHtml({ ...two, runs }), {}, async (page) => {
     await see(page, "difference-chart");
     await moveTo(page, 60);
     assert.match(await text(page, "compare-text"), /^points at t = 0.50; .* 0.250$/);
@@ -125,21 +170,56 @@ await testInBrowser("reportHtml() compares two runs under one slider", async (br
       document.getElementById("compare-text")!.textContent!.endsWith(" 0.000")
     );
     await page.locator("#explorer-run").selectOption("1");
-    await page.locator("#paths-run").selectOption("1");
     await see(page, "paths-chart");
+    assert.match(await page.locator("#paths").innerText(), /20 samples on their way/);
+    await page.locator("#paths-run").selectOption("1");
+    await page.locator("#paths").getByText("9 samples on their way").waitFor({ state: "visible" });
+    assert.doesNotMatch(await page.locator("#paths").innerText(), /20 samples on their way/);
   });
 });
 
 await testInBrowser("reportHtml() is dark in the dark, and fits a phone", async (browser) => {
   const colours: string[] = [];
+  const name = "residual_of_a_long_name_".repeat(5);
+  const { paths: _, ...bare } = run(name, {
+    learningRate: { step: [1, 2], value: [1e-5, 2e-4] },
+    quality: quality(),
+    samplesText: name,
+  });
+  const report = reportHtml({
+    runs: [bare, ...two.runs],
+    comparison: { ...two.comparison!, runs: [1, 2] },
+  });
   for (const colorScheme of ["light", "dark"] as const) {
     const phone = { colorScheme, viewport: { width: 375, height: 700 }, reducedMotion: "reduce" as const };
-    await fromFile(browser, reportHtml(two), phone, async (page) => {
+    await fromFile(browser, report, phone, async (page) => {
       colours.push(await page.evaluate(() => getComputedStyle(document.body).backgroundColor));
-      for (const id of ["loss-chart", "bins-chart", "pixel-chart", "paths-chart", "difference-chart"]) {
+      for (
+        const id of [
+          ...["loss-chart", "rate-chart", "bins-chart", "pixel-chart"],
+          ...["paths-chart", "speed-chart", "difference-chart"],
+        ]
+      ) {
         await see(page, id);
       }
       assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 375);
+      const rates = await page.locator("#rate-chart .ytick").allTextContents();
+      assert.ok(rates.includes("0.0002"), `${rates}`);
+      // A run has one colour everywhere, also after one without paths; and a label tells it by its whole name.
+      const [losses, speeds] = await page.evaluate(() =>
+        ["loss-chart", "speed-chart"].map((id) =>
+          (document.getElementById(id) as unknown as PlotData).data
+            .flatMap(({ name, line }) => name && line?.color ? [[name.split(" ")[0], line.color]] : [])
+        )
+      );
+      assert.deepEqual(speeds.map(([name]) => name), ["residual", "base"]);
+      for (const [name, color] of speeds) {
+        assert.equal(new Map(losses as [string, string][]).get(name), color);
+      }
+      const { hoverlabel } = await page.evaluate(() =>
+        (document.getElementById("loss-chart") as unknown as PlotData).layout
+      );
+      assert.equal(hoverlabel.namelength, -1);
       // With motion reduced the player shows ten stills and nothing between them.
       const [seen] = await Promise.all([
         page.evaluate(() =>

@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** The fields of seed and steps in a report. */
+/** The fields for numbers in a report. */
 
 import assert from "node:assert/strict";
 import { reportHtml } from "../../../viz/report/mod.ts";
@@ -50,5 +50,14 @@ await testInBrowser("reportHtml() tells empty fields from wrong ones, and draws 
     await page.locator("#live-draw").click();
     await told(page, "Seed 5:");
     assert.equal(await seed.getAttribute("aria-invalid"), "false");
+
+    // The largest number that a field takes can be read.
+    const cut = await page.evaluate(() =>
+      [...document.querySelectorAll<HTMLInputElement>("input[type=number]")].filter((field) => {
+        field.value = field.max;
+        return field.scrollWidth > field.clientWidth;
+      }).map(({ id }) => id)
+    );
+    assert.deepEqual(cut, []);
   });
 });

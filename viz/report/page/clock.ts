@@ -37,6 +37,11 @@ export class Clock {
     this.#show();
   }
 
+  /** The positions that the chosen pacing visits. */
+  get #positions(): readonly number[] {
+    return this.pacings[this.#pacing.value];
+  }
+
   #show(): void {
     this.#output.textContent = `t = ${this.t.toFixed(2)}`;
     this.#slider.setAttribute("aria-valuetext", `t = ${this.t.toFixed(2)}`);
@@ -44,14 +49,14 @@ export class Clock {
   }
 
   #play(): void {
-    const positions = this.pacings[this.#pacing.value];
     const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    const frames = reduced ? 10 : positions.length - 1;
+    const frames = reduced ? 10 : this.#positions.length - 1;
     const frameMs = reduced ? stillMs : playMs / frames;
     const started = performance.now();
     this.#button.textContent = "Pause";
     const tick = () => {
       const frame = Math.min(Math.floor((performance.now() - started) / frameMs), frames);
+      const positions = this.#positions; // of a pacing that its reader may have changed
       const position = positions[Math.round(frame / frames * (positions.length - 1))];
       if (position !== Number(this.#slider.value)) this.position = position;
       if (frame === frames) this.stop();
@@ -67,11 +72,12 @@ export class Clock {
     this.#button.textContent = "Play";
   }
 
-  /** Arrow keys move t wherever they have no other meaning. */
+  /** Arrow keys alone move t wherever they have no other meaning, such as to scroll a wide table. */
   #key(event: KeyboardEvent): void {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    const busy = (event.target as Element).closest("input, select, textarea, [data-arrows]");
-    if (by === undefined || busy || event.altKey || event.ctrlKey || event.metaKey) return;
+    const busy = (event.target as Element).closest("input, select, textarea, .scroll, [data-arrows]");
+    const held = event.altKey || event.ctrlKey || event.metaKey || event.shiftKey;
+    if (by === undefined || busy || held) return;
     this.stop();
     this.position = Math.max(0, Math.min(100, Number(this.#slider.value) + by));
     event.preventDefault();
