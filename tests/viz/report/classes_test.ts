@@ -45,8 +45,9 @@ function pointsOf(report: Report) {
 /** A report of samples of some classes. */
 const report = (classes: number[]) => {
   const { real, ...rest } = paths(4, classes.length);
+  const ofReal = Array.from({ length: 30 }, (_, n) => classes[n % classes.length]);
   return reportHtml({
-    runs: [run("many", { paths: { ...rest, classes, real: { ...real, classes: classes.slice(0, 30) } } })],
+    runs: [run("many", { paths: { ...rest, classes, real: { ...real, classes: ofReal } } })],
   });
 };
 
