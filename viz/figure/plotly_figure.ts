@@ -19,6 +19,7 @@ export function describe(parts: FigureParts): PlotlyFigure {
   const axis = (title = "", range?: readonly [number, number], log: FigureLayout["xLog"] = false) => ({
     title: { text: title },
     zeroline: false,
+    automargin: true, // for wide numbers
     exponentformat: "none", // without SI prefixes
     separatethousands: true,
     ...log && { type: "log", tickformat: logTickFormat },

@@ -152,8 +152,8 @@ Deno.test("figure() writes numbers at ticks in full, and their axis' title besid
     "1.0",
   ]);
   for (const axis of ["xaxis", "yaxis"]) {
-    const { tickformat, exponentformat, separatethousands } = Object(log.plotly.layout[axis]);
-    assert.deepEqual([tickformat, exponentformat, separatethousands], [",", "none", true]);
+    const { tickformat, exponentformat, separatethousands, automargin } = Object(log.plotly.layout[axis]);
+    assert.deepEqual([tickformat, exponentformat, separatethousands, automargin], [",", "none", true, true]);
   }
   const titleAt = ({ svg }: Figure) => Number(/translate\((-?[\d.]+) [\d.]+\) rotate/.exec(svg)![1]);
   const narrow = figure([{ x: [0, 1], y: [0, 1] }], { yTitle: "y" });
