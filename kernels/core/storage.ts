@@ -7,11 +7,34 @@ const collected = new FinalizationRegistry<{ device: Device; buffer: DeviceBuffe
   device.release(buffer)
 );
 
+/** Where values lie. It may change, as parameters of a network do that an optimizer collects in one memory. */
+export interface Home {
+  /** The memory. */
+  storage: Storage;
+  /** Their first element in it. */
+  offset: number;
+}
+
+/** A range of a memory whose values lie elsewhere by now. */
+interface Moved {
+  readonly offset: number;
+  readonly length: number;
+  readonly home: Home;
+}
+
+let moves = 0;
+
+/** How many ranges have moved so far, in any memory: what knows where values lie looks again when it changes. */
+export function movesSoFar(): number {
+  return moves;
+}
+
 /** Memory behind one or more tensors. In a recording it has no buffer until the whole record is planned. */
 export class Storage {
   #buffer: DeviceBuffer | undefined;
   #freed = false;
   #writes: Writes | undefined;
+  #moved: Moved[] | undefined;
 
   /** Memory for `elements` of 4 bytes; without a buffer, it is planned later. */
   constructor(readonly device: Device, readonly elements: number, buffer?: DeviceBuffer) {
@@ -58,6 +81,33 @@ export class Storage {
   overwritten(offset: number, length: number, since: number): string | undefined {
     return this.#writes?.find(offset, length, since) ??
       context.recording?.writes.get(this)?.find(offset, length, since);
+  }
+
+  /** Whether any of its values lie elsewhere by now. */
+  get moved(): boolean {
+    return this.#moved !== undefined;
+  }
+
+  /** Says that the values of a range, which has not moved before, lie elsewhere from now on. */
+  move(offset: number, length: number, home: Home): void {
+    (this.#moved ??= []).push({ offset, length, home });
+    moves++;
+  }
+
+  /** Where a range lies now. @throws {Error} if its parts lie in different places */
+  locate(offset: number, length: number): Readonly<Home> {
+    const moved = this.#moved?.find((range) =>
+      range.offset < offset + length && offset < range.offset + range.length
+    );
+    if (!moved) return { storage: this, offset };
+    const within = offset - moved.offset;
+    if (within >= 0 && within + length <= moved.length) {
+      return moved.home.storage.locate(moved.home.offset + within, length);
+    }
+    throw new Error(
+      "Cannot use parameters as one memory: they have been laid out anew since (expected the latest layout); " +
+        "make what updates them again, such as the trainer or the optimizer",
+    );
   }
 
   /** Frees the memory at once. */

@@ -28,6 +28,8 @@ export interface History {
 export class Tensor {
   /** Number of elements. */
   readonly size: number;
+  #storage: Storage;
+  #offset: number;
   #history: History | undefined;
 
   /**
@@ -36,10 +38,10 @@ export class Tensor {
    * @throws {ShapeError} if the shape or the offset is not made of whole numbers, or the memory is too small
    */
   constructor(
-    public storage: Storage,
+    storage: Storage,
     readonly shape: Shape,
     readonly type: DataType = "f32",
-    public offset: number = 0,
+    offset: number = 0,
     history?: History,
   ) {
     this.size = checkedSizeOf(shape);
@@ -49,12 +51,41 @@ export class Tensor {
           "(expected a whole number, and all elements inside)",
       );
     }
+    this.#storage = storage;
+    this.#offset = offset;
     this.#history = history;
   }
 
   /** The device that holds its memory. */
   get device(): Device {
-    return this.storage.device;
+    return this.#storage.device;
+  }
+
+  /** The memory that holds its values now. To assign other memory moves nothing: steps recorded before keep this one. */
+  get storage(): Storage {
+    if (this.#storage.moved) this.#follow();
+    return this.#storage;
+  }
+
+  set storage(storage: Storage) {
+    this.#storage = storage;
+  }
+
+  /** Its first element in the memory. */
+  get offset(): number {
+    if (this.#storage.moved) this.#follow();
+    return this.#offset;
+  }
+
+  set offset(offset: number) {
+    this.#offset = offset;
+  }
+
+  /** Follows values that have moved. */
+  #follow(): void {
+    const { storage, offset } = this.#storage.locate(this.#offset, this.size);
+    this.#storage = storage;
+    this.#offset = offset;
   }
 
   /** How it was computed; undefined for data, parameters, constants and detached tensors. */

@@ -6,7 +6,7 @@ import { assignSlots, type MemoryPlan, planOf } from "./memory_plan.ts";
 import { type Recording, trace } from "./trace.ts";
 import { type WrittenRange, writtenRanges } from "./written_ranges.ts";
 import { tensorsIn } from "../core/scope.ts";
-import { allocateNow, giveOwner, type Storage } from "../core/storage.ts";
+import { allocateNow, giveOwner, movesSoFar, type Storage } from "../core/storage.ts";
 
 /** A step that was traced once and can be run many times. */
 export interface RecordedStep<T> {
@@ -143,45 +143,65 @@ function prepared<T>(layout: Layout<T>): RecordedStep<T> {
   }
   // Values inside the step get no storage of their own, so using one outside it stays an error.
   const memoryOf = (storage: Storage) => slotOf.has(storage) ? memory[slotOf.get(storage)!] : storage;
-  const calls = recording.calls.map(({ kernel, tensors, dims }) => ({
-    kernel,
-    dims,
-    ranges: tensors.map(({ storage, offset, size }) =>
-      memoryOf(storage).range(offset, half.has(storage) ? Math.ceil(size / 2) : size)
-    ),
-    half: kernel.ports.flatMap(({ name }, i) => half.has(tensors[i].storage) ? [name] : []),
-  }));
-  const used = recording.calls.flatMap(({ tensors }) => tensors.map(({ storage }) => memoryOf(storage)));
-  return recordedStep(device, calls, { result, plan }, {
-    memory: new Set([...used, ...own]),
-    written: writtenRanges(recording.calls, (storage) => !slotOf.has(storage)),
-  });
+  const bind = (): Bound => {
+    recording.calls = recording.calls.map((call) => ({
+      ...call,
+      tensors: call.tensors.map(({ storage, offset, size }) => ({ ...storage.locate(offset, size), size })),
+    }));
+    const calls = recording.calls.map(({ kernel, tensors, dims }) => ({
+      kernel,
+      dims,
+      ranges: tensors.map(({ storage, offset, size }) =>
+        memoryOf(storage).range(offset, half.has(storage) ? Math.ceil(size / 2) : size)
+      ),
+      half: kernel.ports.flatMap(({ name }, i) => half.has(tensors[i].storage) ? [name] : []),
+    }));
+    const used = recording.calls.flatMap(({ tensors }) => tensors.map(({ storage }) => memoryOf(storage)));
+    return {
+      calls,
+      replay: device.prepare(calls),
+      memory: new Set([...used, ...own]),
+      written: writtenRanges(recording.calls, (storage) => !slotOf.has(storage)),
+    };
+  };
+  return recordedStep(device, bind, { result, plan });
 }
 
-/** A step that keeps alive all memory that it reads and writes. */
+/** A step's calls on the memory where its values lie. */
+interface Bound {
+  readonly calls: readonly KernelCall[];
+  readonly replay: () => void;
+  readonly memory: ReadonlySet<Storage>;
+  readonly written: readonly WrittenRange[];
+}
+
+/** A step that keeps alive all memory that it reads and writes, and follows values that move. */
 function recordedStep<T>(
   device: Device,
-  calls: readonly KernelCall[],
+  bind: () => Bound,
   { result, plan }: { result: T; plan: MemoryPlan },
-  { memory, written }: { memory: ReadonlySet<Storage>; written: readonly WrittenRange[] },
 ): RecordedStep<T> {
-  const replay = device.prepare(calls);
-  const check = () => {
-    for (const storage of memory) storage.check();
+  let bound = bind();
+  let moves = movesSoFar();
+  const checked = () => {
+    if (moves !== movesSoFar()) {
+      if (bound.memory.values().some(({ moved }) => moved)) bound = bind();
+      moves = movesSoFar();
+    }
+    for (const storage of bound.memory) storage.check();
+    return bound;
   };
   return {
     result,
     plan,
     async compile(progress = () => {}) {
-      check();
-      await device.compile?.(calls, progress);
+      await device.compile?.(checked().calls, progress);
     },
     async tune(options = {}) {
-      check();
-      return await device.tune?.(calls, options) ?? [];
+      return await device.tune?.(checked().calls, options) ?? [];
     },
     run() {
-      check();
+      const { replay, written } = checked();
       replay();
       for (const { storage, offset, length } of written) {
         storage.noteWrite(offset, length, "a recorded step");

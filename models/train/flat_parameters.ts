@@ -1,5 +1,6 @@
 import { assign, currentDevice, type Shape, Tensor, zeros } from "../../kernels/mod.ts";
-import { sizeOf } from "../../kernels/core/shape.ts";
+import type { Home, Storage } from "../../kernels/core/storage.ts";
+import { sameShape, sizeOf } from "../../kernels/core/shape.ts";
 import { checkCount } from "../../kernels/core/count.ts";
 import { readState, type State, writeState } from "../files/state.ts";
 
@@ -15,6 +16,13 @@ export interface Place {
   /** Its shape. */
   readonly shape: Shape;
 }
+
+/** The flat memory that a chunk belongs to. */
+const flatOf = new WeakMap<Storage, FlatParameters>();
+/** Where each parameter that was moved lies now. What still knows an earlier memory of its finds it there. */
+const homes = new WeakMap<Tensor, Home>();
+/** Parameters that have other values for a while, see `withParameters`. */
+const lent: ReadonlySet<Tensor>[] = [];
 
 /**
  * One number for each element of a network's parameters, stored back to back, so that an optimizer updates them all at
@@ -35,6 +43,7 @@ export class FlatParameters {
     }
     this.#places = places;
     this.chunks = lengths.map((length) => zeros([length]));
+    for (const { storage } of this.chunks) flatOf.set(storage, this);
     this.views = new Map(
       Array.from(
         places,
@@ -98,6 +107,17 @@ export class FlatParameters {
     return new Tensor(this.chunks[first.chunk].storage, [length], "f32", first.offset);
   }
 
+  /** Whether parameters lie here already, by the places given. */
+  holds(parameters: ReadonlyMap<string, Tensor>, places: ReadonlyMap<string, Place>): boolean {
+    const names = [...places.keys()];
+    if (`${names}` !== `${[...this.#places.keys()]}`) return false;
+    return names.every((name) => {
+      const [place, own, parameter] = [places.get(name)!, this.#places.get(name)!, parameters.get(name)!];
+      return place.chunk === own.chunk && place.offset === own.offset && sameShape(place.shape, own.shape) &&
+        parameter.storage === this.chunks[own.chunk].storage && parameter.offset === own.offset;
+    });
+  }
+
   /** Copies the values of another one of the same layout. */
   copy(source: FlatParameters): void {
     this.chunks.forEach((chunk, i) => assign(chunk, source.chunks[i]));
@@ -120,12 +140,16 @@ export class FlatParameters {
 }
 
 /**
- * Moves parameters into flat memory: the tensors keep their values, but now point into its chunks.
+ * Moves parameters into flat memory: the tensors keep their values, but now lie in its chunks. Views of them and steps
+ * recorded before follow, so a sampler made earlier sees later training. Parameters that lie as wanted already stay where
+ * they are, and all that updates them does so in one memory. If they are laid out in another order, what updated them in
+ * the earlier one throws.
  *
  * @param parameters by name, see `namedParameters`
  * @param chunkBytes largest chunk, by default the most that a kernel can bind
  * @param order names in the order of memory, by default that of the parameters; see `memoryOrder`
- * @throws {RangeError} if a parameter is larger than a chunk, or there are no parameters
+ * @throws {RangeError} if a parameter is larger than a chunk, two are parts of one memory, or there are no parameters
+ * @throws {Error} inside `withParameters` of one of them
  */
 export function flatten(
   parameters: ReadonlyMap<string, Tensor>,
@@ -135,14 +159,51 @@ export function flatten(
   } = {},
 ): FlatParameters {
   checkCount("flatten parameters", "chunkBytes", chunkBytes, 4);
-  const places = layOut(parameters, order, chunkBytes / 4);
-  const flat = new FlatParameters(new Map(parameters.keys().map((name) => [name, places.get(name)!])));
-  for (const [name, view] of flat.views) {
-    const parameter = parameters.get(name)!;
-    assign(view, parameter);
-    pointTo(parameter, view);
+  const laidOut = layOut(parameters, order, chunkBytes / 4);
+  const places = new Map(parameters.keys().map((name) => [name, laidOut.get(name)!]));
+  checkApart(parameters);
+  if (parameters.values().some((parameter) => lent.some((some) => some.has(parameter)))) {
+    throw new Error(
+      "Cannot flatten parameters that have other values for a while; make the trainer or the optimizer outside " +
+        "withParameters() and withAveraged()",
+    );
   }
+  const [{ storage }] = parameters.values();
+  const known = flatOf.get(storage);
+  if (known?.holds(parameters, places)) return known;
+  const flat = new FlatParameters(places);
+  for (const [name, view] of flat.views) assign(view, parameters.get(name)!);
+  for (const [name, view] of flat.views) moveTo(parameters.get(name)!, view);
   return flat;
+}
+
+/** Moves a parameter, and with it all that views or has recorded its memory. */
+function moveTo(parameter: Tensor, { storage, offset }: Tensor): void {
+  const home = homes.get(parameter) ?? { storage, offset };
+  homes.set(parameter, Object.assign(home, { storage, offset }));
+  parameter.storage.move(parameter.offset, parameter.size, home);
+  pointTo(parameter, home);
+}
+
+function pointTo(parameter: Tensor, { storage, offset }: Readonly<Home>): void {
+  parameter.storage = storage;
+  parameter.offset = offset;
+}
+
+/** @throws {RangeError} if parameters are parts of one memory, which would fall apart */
+function checkApart(parameters: ReadonlyMap<string, Tensor>): void {
+  const byMemory = Map.groupBy(parameters, ([, { storage }]) => storage);
+  for (const together of byMemory.values()) {
+    const inOrder = together.toSorted(([, a], [, b]) => a.offset - b.offset || a.size - b.size);
+    inOrder.slice(1).forEach(([name, { offset }], i) => {
+      const [before, { offset: from, size }] = inOrder[i];
+      if (offset >= from + size) return;
+      throw new RangeError(
+        `Cannot flatten "${before}" and "${name}": they share memory (expected parameters apart from each other); ` +
+          "where two layers have the same weights, use one tensor under one name",
+      );
+    });
+  }
 }
 
 /**
@@ -157,19 +218,22 @@ export function withParameters<T>(
   run: () => T,
 ): T {
   const before = Array.from(
-    parameters,
-    ([, parameter]) => [parameter, parameter.storage, parameter.offset] as const,
+    parameters.values(),
+    (parameter) => ({ parameter, storage: parameter.storage, offset: parameter.offset }),
   );
   for (const [name, parameter] of parameters) pointTo(parameter, values.views.get(name)!);
+  lent.push(new Set(parameters.values()));
   try {
     return run();
   } finally {
-    for (const [parameter, storage, offset] of before) Object.assign(parameter, { storage, offset });
+    lent.pop();
+    for (const { parameter, ...home } of before) pointTo(parameter, home);
   }
 }
 
 /**
- * Points parameters to flat memory, so that they share its values from now on.
+ * Points parameters to flat memory, so that they share its values from now on: training one trains all that share them.
+ * Steps recorded before keep the values that the parameters lose.
  *
  * @param parameters by name, see `namedParameters`; they lose their own values
  * @throws {RangeError} if the flat memory lacks a parameter
@@ -178,13 +242,9 @@ export function shareParameters(parameters: ReadonlyMap<string, Tensor>, values:
   for (const [name, parameter] of parameters) {
     const view = values.views.get(name);
     if (!view) throw new RangeError(`Cannot share parameters: there are no values for "${name}"`);
+    homes.delete(parameter); // where its own values stay
     pointTo(parameter, view);
   }
-}
-
-function pointTo(parameter: Tensor, { storage, offset }: Tensor): void {
-  parameter.storage = storage;
-  parameter.offset = offset;
 }
 
 /** Assigns parameters to chunks, in the order given. */
