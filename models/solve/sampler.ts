@@ -95,8 +95,9 @@ export class Sampler {
     if (!tableau.firstSameAsLast) {
       this.#step = field.record(() => {
         const next = step(tableau, field, x, t, dt, { ...condition && { condition } });
+        const v = next.v.storage === x.storage ? copyOf(next.v) : next.v; // x itself, or a view of it, changes
         assign(x, next.x);
-        return next.v;
+        return v;
       });
       return;
     }

@@ -7,6 +7,7 @@ import {
   noise,
   sample,
   Sampler,
+  type SolverName,
   solvers,
   step,
   uniformTimes,
@@ -181,3 +182,16 @@ testOnDevices("Sampler refuses times that are not monotonic, and states of anoth
     message: "Cannot sample from f32[1, 1] (expected f32[2, 1], the shape of the sampler)",
   });
 });
+
+for (const solver of Object.keys(solvers) as SolverName[]) {
+  testOnDevices(`Sampler by ${solver} gives the velocity of a field that returns its own x`, async () => {
+    const follow = (velocity: (x: Tensor) => Tensor) =>
+      Array.fromAsync(
+        new Sampler({ velocity }, [2, 1], { steps: 2, solver }).trajectory(tensor([1, 2], [2, 1])),
+      );
+    const expected = await follow((x) => multiply(x, 1));
+    assert.deepEqual(await follow((x) => x), expected);
+    assert.deepEqual(await follow((x) => reshape(x, [2, 1])), expected);
+    assert.deepEqual(expected[0].velocity, Float32Array.of(1, 2));
+  });
+}
