@@ -1,5 +1,5 @@
 import { add, multiply, subtract } from "../../kernels/mod.ts";
-import { type VelocityField, velocityOf } from "./field.ts";
+import { traitsOf, type VelocityField, velocityOf } from "./field.ts";
 
 /**
  * Guides a field away from a weaker version of itself: v = v_weaker + w (v - v_weaker). Both make the same kind of
@@ -26,8 +26,10 @@ export function autoguided(field: VelocityField, weaker: VelocityField, scale: n
   if (!Number.isFinite(scale)) {
     throw new RangeError(`Cannot guide with scale ${scale} (expected a finite number)`);
   }
-  if (scale === 1) return { velocity: (x, t, condition) => velocityOf(field, x, t, condition) };
+  const traits = traitsOf(field);
+  if (scale === 1) return { ...traits, velocity: (x, t, condition) => velocityOf(field, x, t, condition) };
   return {
+    ...traits,
     guided: true,
     velocity(x, t, condition) {
       const [strong, weak] = [field, weaker].map((each) => velocityOf(each, x, t, condition));

@@ -1,5 +1,6 @@
 import type { Tensor } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/check_tensor.ts";
+import type { Path } from "./path.ts";
 
 /** A velocity field v(x, t), or v(x, t, c) with a condition: x f32[N, ...], t f32[N] in [0, 1] -> the shape of x. */
 export interface VelocityField {
@@ -10,7 +11,14 @@ export interface VelocityField {
    */
   velocity(x: Tensor, t: Tensor, condition?: Tensor): Tensor;
   /** Whether guidance changed the velocity, so that it has no likelihood of the model's. */
-  readonly guided?: boolean;
+  readonly guided?: boolean | undefined;
+  /** The path that it is for, where it says so; what needs to know takes the straight one by default. */
+  readonly path?: Path | undefined;
+}
+
+/** What a field says of itself, for one that evaluates it. */
+export function traitsOf({ guided, path }: VelocityField): Pick<VelocityField, "guided" | "path"> {
+  return { ...guided && { guided }, ...path && { path } };
 }
 
 /**

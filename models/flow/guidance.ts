@@ -15,7 +15,8 @@ import {
   tensor,
   where,
 } from "../../kernels/mod.ts";
-import { type VelocityField, velocityOf } from "./field.ts";
+import { checkCount, maxU32 } from "../../kernels/core/count.ts";
+import { traitsOf, type VelocityField, velocityOf } from "./field.ts";
 
 /** How a field is guided. */
 export interface GuidanceOptions {
@@ -41,7 +42,7 @@ const epsilon = 1e-8;
  *
  * @param field takes a condition, and was trained with "none", too
  * @returns a field whose velocity needs a condition; where w is 1 it is that of `field`, to the bit
- * @throws {RangeError} if the scale is not finite, or the interval is not one of times in [0, 1]
+ * @throws {RangeError} if the scale is not finite, the interval is not one of times in [0, 1], or "none" is no label
  *
  * ```ts
  * import { init, tensor } from "../../kernels/mod.ts";
@@ -59,13 +60,18 @@ const epsilon = 1e-8;
 export function guided(field: VelocityField, options: GuidanceOptions): VelocityField {
   const { scale, interval, zeroStar = false } = checked(options);
   const none = typeof options.none === "number" ? tensor(Uint32Array.of(options.none)) : options.none;
-  if (scale === 1) return { velocity: (x, t, condition) => velocityOf(field, x, t, needed(condition)) };
+  const traits = traitsOf(field);
+  if (scale === 1) {
+    return { ...traits, velocity: (x, t, condition) => velocityOf(field, x, t, needed(condition)) };
+  }
   if (scale === 0 && !interval && !zeroStar) {
     return {
+      ...traits,
       velocity: (x, t, condition) => velocityOf(field, x, t, repeated(none, needed(condition).shape[0])),
     };
   }
   return {
+    ...traits,
     guided: true,
     velocity(x, t, condition) {
       const N = x.shape[0];
@@ -83,7 +89,8 @@ export function guided(field: VelocityField, options: GuidanceOptions): Velocity
 }
 
 function checked(options: GuidanceOptions): GuidanceOptions {
-  const { scale, interval } = options;
+  const { scale, none, interval } = options;
+  if (typeof none === "number") checkCount("guide", "none", none, 0, maxU32);
   if (typeof scale === "number" && !Number.isFinite(scale)) {
     throw new RangeError(`Cannot guide with scale ${scale} (expected a finite number)`);
   }

@@ -1,5 +1,5 @@
 import { add, divide, maximum, multiply, subtract, type Tensor } from "../../kernels/mod.ts";
-import type { VelocityField } from "./field.ts";
+import { traitsOf, type VelocityField } from "./field.ts";
 import { type Coefficients, type Path, perRow } from "./path.ts";
 
 /** Smallest divisor of a conversion: without one, a small error of the output would be any velocity at an end. */
@@ -76,6 +76,8 @@ function coefficientsOf(path: Path, t: Tensor, what: string): Coefficients {
  */
 export function predicting(network: VelocityField, prediction: Prediction, path: Path): VelocityField {
   return {
+    ...traitsOf(network),
+    path,
     velocity: (x, t, condition) => prediction.velocity(network.velocity(x, t, condition), x, t, path),
   };
 }

@@ -109,9 +109,12 @@ export function createModel(options: ModelOptions, seed: number | Initialiser): 
   const initialiser = typeof seed === "number" ? randomInitialiser(seed) : seed;
   const model: Model = new networks[complete.type].make(complete, initialiser);
   settings.set(model, complete);
+  if (complete.path === "linear" && complete.prediction === "velocity") return model; // trains on any path
+  const path = paths[complete.path].make();
+  Object.defineProperty(model, "path", { value: path });
   if (complete.prediction === "velocity") return model;
   const network = { velocity: model.velocity.bind(model) };
-  const [prediction, path] = [predictions[complete.prediction].make(), paths[complete.path].make()];
+  const prediction = predictions[complete.prediction].make();
   return Object.defineProperty(model, "velocity", { value: predicting(network, prediction, path).velocity });
 }
 

@@ -4,29 +4,28 @@ import { paths } from "../flow/path.ts";
 import { velocityPrediction } from "../flow/prediction.ts";
 import { optionsOf } from "./networks.ts";
 
-/** Flow matching on the path that a network was created for; the straight one for a field of the user's own. */
-export function objectiveFor(field: VelocityField): Objective {
-  const options = optionsOf(field);
-  return options ? { ...flowMatching, path: paths[options.path].make() } : flowMatching;
+/** Flow matching on the path that a field is for; the straight one where it says nothing. */
+export function objectiveFor({ path }: VelocityField): Objective {
+  return path ? { ...flowMatching, path } : flowMatching;
 }
 
 /**
- * Checks that a network is trained on the path that it was created for.
+ * Checks that a field is trained on the path that it is for.
  *
- * @throws {TypeError} if it was created for another one than the objective's, or its outputs would be converted twice
+ * @throws {TypeError} if that is another one than the objective's, or a network's outputs would be converted twice
  */
 export function checkObjective(
   field: VelocityField,
   { path, prediction }: Pick<Objective, "path" | "prediction">,
 ): void {
-  const options = optionsOf(field);
-  if (!options || (options.path === "linear" && options.prediction === "velocity")) return;
-  if (paths[options.path].make() !== path) {
+  if (field.path && field.path !== path) {
+    const name = Object.entries(paths).find(([, { make }]) => make() === field.path)?.[0] ?? "that it names";
     throw new TypeError(
-      `Cannot train: the network was created for the path ${options.path} (expected it as objective.path)`,
+      `Cannot train: the network was created for the path ${name} (expected it as objective.path)`,
     );
   }
-  if (options.prediction === "velocity" || prediction === velocityPrediction) return;
+  const options = optionsOf(field);
+  if (!options || options.prediction === "velocity" || prediction === velocityPrediction) return;
   throw new TypeError(
     `Cannot train: the network turns its ${options.prediction} into a velocity itself (expected velocityPrediction)`,
   );

@@ -1,6 +1,6 @@
 import { ShapeError, slice, type Tensor, tensor } from "../../kernels/mod.ts";
 import { checkCount } from "../../kernels/core/count.ts";
-import type { VelocityField } from "../flow/field.ts";
+import { traitsOf, type VelocityField } from "../flow/field.ts";
 import { rowsAt } from "../train/batch_source.ts";
 import { checkBatch } from "./sampler.ts";
 
@@ -52,7 +52,7 @@ export class Batches {
     const condition = this.#condition;
     if (!condition) return model;
     return {
-      guided: model.guided ?? false,
+      ...traitsOf(model),
       velocity: (x, t) => model.velocity(x, t, rowsAt(condition, this.#rows)),
     };
   }

@@ -1,4 +1,5 @@
 import { record, type RecordedStep, type Tensor } from "../../kernels/mod.ts";
+import type { Path } from "../flow/path.ts";
 import { type VelocityField, velocityOf } from "../flow/field.ts";
 
 /**
@@ -26,6 +27,16 @@ export class CountedField implements VelocityField {
   /** Counts the evaluations of a field. */
   constructor(field: VelocityField) {
     this.#field = field;
+  }
+
+  /** Whether the field is guided. */
+  get guided(): boolean | undefined {
+    return this.#field.guided;
+  }
+
+  /** The path that the field is for, where it says so. */
+  get path(): Path | undefined {
+    return this.#field.path;
   }
 
   /** Evaluations so far. */

@@ -19,7 +19,7 @@ export interface SolveFlowOptions {
   readonly back?: boolean;
   /** The time at which samples that go back start, in (0, 1]; by default 1. Given times and grids shrink to it. */
   readonly start?: number;
-  /** The path that the field was trained on, which a stochastic solver must know; by default the linear path. */
+  /** The path that the field was trained on, which a stochastic solver must know; see `StochasticOptions`. */
   readonly path?: Path;
   /** Called with the number of samples done; a batch counts by its share of the time. A promise is waited for. */
   readonly onProgress?: (done: number) => void | Promise<void>;
@@ -67,7 +67,7 @@ interface BatchSolver {
  *
  * @param x noise, or data if the flow goes back, f32[N, C, H, W]
  * @throws {SolverError} if an adaptive solver cannot go on
- * @throws {TypeError} if a stochastic solver is to go back, or is given another path than the linear one
+ * @throws {TypeError} if a stochastic solver is to go back, or the path is not the linear one
  * @throws {RangeError} if the batch is not a positive integer, or the start is outside (0, 1] or given without `back`
  * @throws as the constructors of {@linkcode Sampler}, {@linkcode AdaptiveSampler} and {@linkcode StochasticSampler}
  */

@@ -28,7 +28,10 @@ export interface StochasticOptions extends TimesOptions {
   readonly seed?: number;
   /** Condition of the field, one row per sample. */
   readonly condition?: Tensor;
-  /** The path that the field was trained on; by default, and as the only one that is taken, the linear path. */
+  /**
+   * The path that the field was trained on; by default its own, which is linear where it says nothing. Only the linear
+   * path is taken.
+   */
   readonly path?: Path;
 }
 
@@ -82,7 +85,7 @@ export class StochasticSampler {
    */
   constructor(model: VelocityField, shape: Shape, options: StochasticOptions) {
     const { noise = 1, seed = 0, condition, path = linearPath, ...when } = options;
-    if (path !== linearPath) {
+    if (path !== linearPath || (model.path ?? linearPath) !== linearPath) {
       throw new TypeError(
         "Cannot sample by a stochastic solver on this path: it takes the score that a velocity implies on another " +
           "(expected the linear path)",

@@ -154,6 +154,12 @@ testOnDevices("guided() says whether it changed the velocity, and refuses what i
       } (expected times 0 <= from <= to <= 1)`,
     });
   }
+  for (const none of [-1, 1.5, NaN, 2 ** 32]) {
+    assert.throws(() => guided(field, options(2, { none })), {
+      name: "RangeError",
+      message: `Cannot guide: none is ${none} (expected a whole number from 0 to 4294967295)`,
+    });
+  }
 });
 
 testOnDevices("guided() needs a condition", () => {

@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { multiply, type Tensor, tensor, zeros } from "../../../kernels/mod.ts";
+import {
+  autoguided,
+  cosinePath,
+  CountedField,
+  createModel,
+  flowMatching,
+  guided,
+  HeldOutLoss,
+  logLikelihood,
+  predicting,
+  rowsOf,
+  solveFlow,
+  StochasticSampler,
+  type VelocityField,
+  velocityPrediction,
+} from "../../../models/mod.ts";
+import { testOnDevices } from "../../testing.ts";
+
+const shape = [2, 3];
+const condition = () => tensor(Uint32Array.of(0, 1));
+const plain: VelocityField = { velocity: (x: Tensor) => multiply(x, 2) };
+
+/** Every field that evaluates another one. */
+const wrappers: Record<string, (field: VelocityField) => VelocityField> = {
+  counted: (field) => new CountedField(field),
+  "guided at scale 0": (field) => guided(field, { scale: 0, none: 2 }),
+  "guided at scale 1": (field) => guided(field, { scale: 1, none: 2 }),
+  "guided at scale 2": (field) => guided(field, { scale: 2, none: 2 }),
+  "autoguided at scale 1": (field) => autoguided(field, plain, 1),
+  "autoguided at scale 2": (field) => autoguided(field, plain, 2),
+};
+
+for (const [name, wrapped] of Object.entries(wrappers)) {
+  testOnDevices(
+    `a field that is ${name} says that what it evaluates is guided, and for which path`,
+    async () => {
+      const x1 = zeros(shape);
+      await assert.rejects(
+        logLikelihood(wrapped({ ...plain, guided: true }), x1, { exact: true, condition: condition() }),
+        /Cannot take the likelihood of a guided field/,
+      );
+      const field = wrapped({ ...plain, path: cosinePath });
+      const options = { steps: 2, condition: condition() };
+      assert.throws(() => new StochasticSampler(field, shape, options), /stochastic solver on this path/);
+      await assert.rejects(
+        solveFlow(field, x1, { method: "stochastic", solver: "sde", noise: 1, steps: 2 }, {
+          condition: condition(),
+        }),
+        /stochastic solver on this path/,
+      );
+    },
+  );
+}
+
+testOnDevices("predicting() says that the network is guided, and takes the path that it is given", () => {
+  const field = predicting({ ...plain, guided: true }, velocityPrediction, cosinePath);
+  assert.deepEqual([field.guided, field.path], [true, cosinePath]);
+});
+
+testOnDevices("StochasticSampler refuses networks of another path, whatever path it is told", async () => {
+  const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4, path: "cosine" }, 1);
+  const images = [2, 1, 4, 4];
+  for (const path of [{}, { path: flowMatching.path }, { path: cosinePath }]) {
+    assert.throws(() => new StochasticSampler(model, images, { steps: 2, ...path }), {
+      name: "TypeError",
+      message: /stochastic solver on this path.*expected the linear path/,
+    });
+  }
+  const linear = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 1);
+  await new StochasticSampler(linear, images, { steps: 2 }).run(zeros(images));
+});
+
+testOnDevices("HeldOutLoss measures a field on the path that it says it is for", async () => {
+  const source = rowsOf(tensor([1, 2, 3, 4, 5, 6], shape));
+  const loss = async (field: VelocityField, objective = {}) =>
+    (await new HeldOutLoss(field, source, { batchSize: 2, seed: 1, ...objective }).losses(
+      Uint32Array.of(0, 1),
+    ))
+      .loss;
+  const named = { ...plain, path: cosinePath };
+  const expected = await loss(plain, { objective: { ...flowMatching, path: cosinePath } });
+  assert.deepEqual(await loss(new CountedField(named)), expected);
+  assert.throws(
+    () => new HeldOutLoss(named, source, { batchSize: 2, seed: 1, objective: flowMatching }),
+    /created for the path cosine \(expected it as objective.path\)/,
+  );
+});
