@@ -104,8 +104,9 @@ export class SampleClock {
     return accepted;
   }
 
-  /** Whether the next step is too short to get anywhere. */
+  /** Whether the next step is too short to get anywhere; one to the end never is. */
   get stuck(): boolean {
-    return !this.done && !(Math.abs(this.dt) > 1e-7);
+    const { dt } = this;
+    return !this.done && dt !== this.to - this.t && !(Math.abs(dt) > 1e-7);
   }
 }

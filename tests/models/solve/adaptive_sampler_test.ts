@@ -136,3 +136,12 @@ testOnDevices("AdaptiveSampler refuses what makes no sense", () => {
   );
   refuse({ solver: heun }, /TypeError: Cannot adapt the steps of a solver without an error estimate/);
 });
+
+testOnDevices("AdaptiveSampler takes a last step of any length", async () => {
+  const sampler = new AdaptiveSampler({ velocity: (x: Tensor) => multiply(x, -3) }, [1, 1]);
+  for (const [from, to] of [[0.5, 0.5 + 5e-8], [0.5, 0.5 - 5e-8], [0.5, 0.5 + 1e-12]]) {
+    const { x, steps } = await sampler.run(tensor([2], [1, 1]), { from, to });
+    assert.equal(steps[0].at(-1)!.dt, to - from);
+    assertClose(await x.read(), [2], 1e-6);
+  }
+});
