@@ -15,6 +15,7 @@ import {
 } from "./adaptive_options.ts";
 import { AdaptiveSteps } from "./adaptive_steps.ts";
 import { AskedSnapshots } from "./asked_snapshots.ts";
+import { OneRun } from "./one_run.ts";
 import { checkBatch } from "./sampler.ts";
 import { guessedStep, refinedStep, SampleClock } from "./step_control.ts";
 import { type EmbeddedTableau, evaluationsPerStep } from "./tableau.ts";
@@ -32,6 +33,7 @@ export class AdaptiveSampler {
   readonly #span: Required<Span>;
   readonly #maxEvaluations: number;
   readonly #steps: AdaptiveSteps;
+  readonly #oneRun = new OneRun();
 
   /**
    * Records the steps.
@@ -67,8 +69,13 @@ export class AdaptiveSampler {
    * @throws {ShapeError} if x does not have the shape of the sampler
    * @throws {RangeError} if times lie outside [0, 1] or are the same, or snapshots are not in order between them
    * @throws {SolverError} if a step gets too short to go on, or the evaluations are used up
+   * @throws {Error} if a run is in progress
    */
-  async run(x: Tensor, options: AdaptiveRunOptions = {}): Promise<AdaptiveSolution> {
+  run(x: Tensor, options: AdaptiveRunOptions = {}): Promise<AdaptiveSolution> {
+    return this.#oneRun.take(() => this.#run(x, options));
+  }
+
+  async #run(x: Tensor, options: AdaptiveRunOptions): Promise<AdaptiveSolution> {
     const { snapshots = [], onProgress, ...given } = options;
     const span = { ...this.#span, ...given };
     checkSpan(span);

@@ -22,6 +22,7 @@ import {
 } from "./backward_solver.ts";
 import { DensityField } from "./density_field.ts";
 import { inner } from "./divergence.ts";
+import { OneRun } from "./one_run.ts";
 
 /** How a likelihood is taken. */
 export interface LikelihoodOptions extends BackwardOptions {
@@ -59,6 +60,7 @@ export class Likelihood {
   readonly #field: DensityField;
   readonly #epsilon: Tensor | undefined;
   readonly #solve: BackwardSolver;
+  readonly #oneRun = new OneRun();
 
   /**
    * Records the steps.
@@ -81,7 +83,7 @@ export class Likelihood {
   }
 
   /**
-   * The likelihood of a batch; runs must not overlap.
+   * The likelihood of a batch. One run at a time: it works on the solver's own state.
    *
    * @param x1 data, of the shape of a batch
    * @param epsilon random signs, f32[P, N, ...], as {@linkcode rademacher} draws them; none if it is exact
@@ -90,8 +92,13 @@ export class Likelihood {
    * @throws {ShapeError} if x1 or the random signs do not have their shape
    * @throws {TypeError} if random signs are missing, or given for an exact likelihood
    * @throws {SolverError} if adaptive steps get too short, or too many
+   * @throws {Error} if a run is in progress
    */
-  async run(x1: Tensor, epsilon?: Tensor, onShare?: OnShare): Promise<BatchLikelihood> {
+  run(x1: Tensor, epsilon?: Tensor, onShare?: OnShare): Promise<BatchLikelihood> {
+    return this.#oneRun.take(() => this.#run(x1, epsilon, onShare));
+  }
+
+  async #run(x1: Tensor, epsilon: Tensor | undefined, onShare?: OnShare): Promise<BatchLikelihood> {
     if (this.#epsilon) {
       assign(this.#epsilon, checkTensor("take the likelihood", "epsilon is", epsilon, this.#epsilon.shape));
     } else if (epsilon) {

@@ -17,6 +17,7 @@ import type { VelocityField } from "../flow/field.ts";
 import { linearPath, type Path } from "../flow/path.ts";
 import { checkedSeed, streams } from "../random/streams.ts";
 import { CountedField } from "./counted_field.ts";
+import { OneRun } from "./one_run.ts";
 import { checkBatch } from "./sampler.ts";
 import { timesOf, type TimesOptions } from "./time_grids.ts";
 
@@ -73,6 +74,7 @@ export class StochasticSampler {
   readonly #rows: Tensor;
   readonly #step: RecordedStep<Tensor>;
   readonly #last: RecordedStep<Tensor>;
+  readonly #oneRun = new OneRun();
 
   /**
    * Records a step, and the last one.
@@ -130,14 +132,19 @@ export class StochasticSampler {
   }
 
   /**
-   * Samples a batch.
+   * Samples a batch. One run at a time: it works on the sampler's own state.
    *
    * @param x0 noise, f32[N, C, H, W]
    * @returns data of the same shape
    * @throws {ShapeError} if x0 does not have the shape of the sampler
    * @throws {RangeError} if `from` is not a whole number
+   * @throws {Error} if a run is in progress
    */
-  async run(x0: Tensor, { from = 0, onProgress }: StochasticRunOptions = {}): Promise<Tensor> {
+  run(x0: Tensor, options: StochasticRunOptions = {}): Promise<Tensor> {
+    return this.#oneRun.take(() => this.#run(x0, options));
+  }
+
+  async #run(x0: Tensor, { from = 0, onProgress }: StochasticRunOptions): Promise<Tensor> {
     checkTensor("sample", "x0 is", x0, this.#x.shape);
     checkCount("sample", "from", from, 0, maxU32);
     const { times } = this;
