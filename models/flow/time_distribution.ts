@@ -21,10 +21,16 @@ export const uniformDistribution: TimeDistribution = { draw: (key, n) => randomU
  * t = 1 / (1 + exp(-z)) with z ~ N(mean, scale^2): more times in the middle, or near one end.
  *
  * @param mean of z; above 0, more times near data. Sources in which t = 1 is noise have the opposite sign
- * @param scale of z
+ * @param scale of z, above 0
+ * @throws {RangeError} if one is not finite, or the scale is not above 0
  * Source: Esser et al. 2024, arXiv:2403.03206, section 3.1
  */
 export function logitNormal({ mean, scale }: { mean: number; scale: number }): TimeDistribution {
+  if (!Number.isFinite(mean) || !(scale > 0 && scale < Infinity)) {
+    throw new RangeError(
+      `Cannot draw logit_normal times: mean is ${mean} and scale ${scale} (expected finite numbers, scale above 0)`,
+    );
+  }
   return { draw: (key, n) => sigmoid(add(multiply(randomNormal(key, [n]), scale), mean)) };
 }
 

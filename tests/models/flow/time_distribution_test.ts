@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { tensor } from "../../../kernels/mod.ts";
 import { type TimeDistribution, timeDistributions } from "../../../models/mod.ts";
-import { testOnDevices } from "../../testing.ts";
+import { assertClose, testOnDevices } from "../../testing.ts";
 
 /** Times that a distribution of the registry draws. */
 function drawn(
@@ -84,4 +84,37 @@ testOnDevices("timeDistributions: u_shaped stays in [0, 1] where it is steepest"
   const t = await drawn("u_shaped", { a: 40 }, 2, 4000);
   assert.ok(t.every((t) => t >= 0 && t <= 1));
   assert.ok(t.filter((t) => t > 0.9 || t < 0.1).length > 3800);
+});
+
+for (const a of [1e-9, 1e-4, 0.0299, 0.03, 0.1]) {
+  testOnDevices(
+    `timeDistributions: u_shaped with a = ${a} is nearly uniform, and loses no digits`,
+    async () => {
+      const key = tensor(Uint32Array.of(46020, 3, 1));
+      const [t, u] = await Promise.all(
+        [timeDistributions.u_shaped.make({ a }), timeDistributions.uniform.make()].map((times) =>
+          times.draw(key, 1000).read()
+        ),
+      );
+      assertClose(t, u.map((u) => 0.5 + Math.asinh((2 * u - 1) * Math.sinh(a / 2)) / a), 1e-5);
+      assert.ok(new Set(t).size > 900, "times differ");
+    },
+  );
+}
+
+testOnDevices("timeDistributions refuse settings outside their ranges", () => {
+  const { u_shaped, logit_normal } = timeDistributions;
+  for (const a of [0, -1, 41, NaN, Infinity]) {
+    assert.throws(() => u_shaped.make({ a }), {
+      name: "RangeError",
+      message: `Cannot draw u_shaped times: a is ${a} (expected a number above 0, at most 40)`,
+    });
+  }
+  for (const [mean, scale] of [[0, -1], [0, 0], [0, NaN], [NaN, 1], [0, Infinity]]) {
+    assert.throws(() => logit_normal.make({ mean, scale }), {
+      name: "RangeError",
+      message: `Cannot draw logit_normal times: mean is ${mean} and scale ${scale} ` +
+        "(expected finite numbers, scale above 0)",
+    });
+  }
 });
