@@ -164,7 +164,7 @@ function prepared<T>(layout: Layout<T>): RecordedStep<T> {
       written: writtenRanges(recording.calls, (storage) => !slotOf.has(storage)),
     };
   };
-  return recordedStep(device, bind, { result, plan });
+  return recordedStep(device, bind, { result, plan, beforeRuns: recording.beforeRuns });
 }
 
 /** A step's calls on the memory where its values lie. */
@@ -179,7 +179,11 @@ interface Bound {
 function recordedStep<T>(
   device: Device,
   bind: () => Bound,
-  { result, plan }: { result: T; plan: MemoryPlan },
+  { result, plan, beforeRuns }: {
+    readonly result: T;
+    readonly plan: MemoryPlan;
+    readonly beforeRuns: readonly (() => void)[];
+  },
 ): RecordedStep<T> {
   let bound = bind();
   let moves = movesSoFar();
@@ -202,6 +206,7 @@ function recordedStep<T>(
     },
     run() {
       const { replay, written } = checked();
+      for (const callback of beforeRuns) callback();
       replay();
       for (const { storage, offset, length } of written) {
         storage.noteWrite(offset, length, "a recorded step");

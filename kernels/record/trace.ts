@@ -15,6 +15,8 @@ export class Recording {
   calls: RecordedCall[] = [];
   /** Memory that exists already and lives as long as the record, such as that of tensors made from host values. */
   readonly memory: Storage[] = [];
+  /** Called before each of its runs. */
+  readonly beforeRuns: (() => void)[] = [];
   /** What its ops overwrite. Nothing has run yet, so the storages know of no such write. */
   readonly writes = new Map<Storage, Writes>();
   readonly #values = new Set<Storage>();
@@ -65,6 +67,12 @@ export class Recording {
     }
     return { first, last };
   }
+}
+
+/** Calls back before each run of the step that is being traced; outside of one, at once. */
+export function whenRun(callback: () => void): void {
+  if (context.recording) context.recording.beforeRuns.push(callback);
+  else callback();
 }
 
 /** Traces a step; if that fails, frees the memory that the record owns. @throws {TypeError} if it is asynchronous */

@@ -1,21 +1,22 @@
 import { record, type RecordedStep, type Tensor } from "../../kernels/mod.ts";
+import { whenRun } from "../../kernels/record/trace.ts";
 import type { Path } from "../flow/path.ts";
 import { type VelocityField, velocityOf } from "../flow/field.ts";
 
 /**
  * A velocity field that counts how often it is evaluated. Each evaluation is of a whole batch.
  *
- * A step that this field {@linkcode CountedField.record | records} counts when it runs, not when it is traced: tracing
- * computes nothing, and every replay evaluates the field as often as the trace asked for it.
+ * A recorded step counts when it runs, not when it is traced: tracing computes nothing, and every replay evaluates the
+ * field as often as the trace asked for it.
  *
  * ```ts
- * import { init, multiply, tensor } from "../../kernels/mod.ts";
+ * import { init, multiply, record, tensor } from "../../kernels/mod.ts";
  * import { CountedField } from "../mod.ts";
  *
  * await init({ device: "cpu" });
  * const field = new CountedField({ velocity: (x) => multiply(x, 2) });
  * const x = tensor([1]), t = tensor([0]);
- * const step = field.record(() => field.velocity(field.velocity(x, t), t));
+ * const step = record(() => field.velocity(field.velocity(x, t), t));
  * for (let i = 0; i < 10; i++) step.run();
  * console.log(field.evaluations); // 20
  * ```
@@ -51,26 +52,12 @@ export class CountedField implements VelocityField {
    * @throws {ShapeError} if the velocity does not have the shape of x
    */
   velocity(x: Tensor, t: Tensor, condition?: Tensor): Tensor {
-    this.#evaluations++;
+    whenRun(() => this.#evaluations++);
     return velocityOf(this.#field, x, t, condition);
   }
 
-  /** Records a step that may evaluate this field. @throws as `record` */
+  /** Records a step, as `record`. */
   record<T>(step: () => T): RecordedStep<T> {
-    const before = this.#evaluations;
-    let each = 0;
-    try {
-      const recorded = record(step);
-      each = this.#evaluations - before;
-      return {
-        ...recorded,
-        run: () => {
-          recorded.run();
-          this.#evaluations += each;
-        },
-      };
-    } finally {
-      this.#evaluations = before;
-    }
+    return record(step);
   }
 }

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { multiply, type Tensor, tensor, zeros } from "../../../kernels/mod.ts";
+import { multiply, record, type Tensor, tensor, zeros } from "../../../kernels/mod.ts";
 import {
   AdaptiveSampler,
   CountedField,
   evaluations,
   type FlowSolverName,
   flowSolvers,
+  sample,
   Sampler,
   type SolverName,
   solvers,
@@ -27,6 +28,24 @@ testOnDevices("CountedField counts evaluations, and those of recorded steps when
   assert.equal(counted.evaluations, 1 + 3 * 2);
   assert.throws(() => counted.record(() => counted.velocity({} as Tensor, t)));
   assert.equal(counted.evaluations, 7, "what was not recorded counts nothing");
+});
+
+testOnDevices("CountedField counts in whatever records it, samplers and the user's own steps", async () => {
+  const [counted, x] = [new CountedField(field), zeros(shape)];
+  const added = async (run: () => unknown) => {
+    const before = counted.evaluations;
+    await run();
+    return counted.evaluations - before;
+  };
+  assert.equal(await added(() => sample(counted, { x0: x, steps: 10 })), 10);
+  const sampler = new Sampler(new CountedField(counted), shape, { solver: "rk4", steps: 3 });
+  assert.equal(await added(() => sampler.run(x)), 12);
+  assert.equal(sampler.evaluations, 12);
+  const step = record(() => counted.velocity(x, zeros([2])));
+  assert.equal(await added(() => step.run()), 1);
+  const adaptive = new AdaptiveSampler(counted, shape);
+  assert.equal(await added(() => adaptive.run(x)), adaptive.evaluations);
+  assert.equal(await added(() => Sampler.plan(counted, shape, { steps: 2 })), 0, "planning computes nothing");
 });
 
 for (const solver of Object.keys(solvers) as SolverName[]) {
