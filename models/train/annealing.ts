@@ -1,5 +1,11 @@
 import type { Schedule } from "./schedule.ts";
 
+/** @throws {RangeError} if a rate, or what is named as one, is not a number of at least 0 */
+export function checkRate(task: string, name: string, rate: number): void {
+  if (rate >= 0 && rate < Infinity) return;
+  throw new RangeError(`Cannot ${task}: ${name} is ${rate} (expected a number of at least 0)`);
+}
+
 /** Linear warm-up from 0, then `after`, a function of the progress through the rest of the run. */
 export function warmUp(warmup: number, after: (progress: number) => number): (progress: number) => number {
   return twoPhases(warmup, (progress) => after(0) * progress, after);
@@ -29,9 +35,10 @@ function cosineBetween(start: number, end: number, progress: number): number {
  * A constant rate.
  *
  * @param warmup share of the run with linear warm-up from 0
- * @throws {RangeError} if `warmup` is outside [0, 1)
+ * @throws {RangeError} if the rate is not a number of at least 0, or `warmup` outside [0, 1)
  */
 export function constant(learningRate: number, { warmup = 0 }: { warmup?: number } = {}): Schedule {
+  checkRate("make a schedule", "the learning rate", learningRate);
   return { learningRate: warmUp(warmup, () => learningRate) };
 }
 
@@ -39,13 +46,15 @@ export function constant(learningRate: number, { warmup = 0 }: { warmup?: number
  * From the rate to `final` along half a cosine.
  *
  * @param warmup share of the run with linear warm-up from 0
- * @throws {RangeError} if `warmup` is outside [0, 1)
+ * @throws {RangeError} if a rate is not a number of at least 0, or `warmup` outside [0, 1)
  * Source: Loshchilov and Hutter 2016, arXiv:1608.03983
  */
 export function cosine(
   learningRate: number,
   { warmup = 0, final = 0 }: { warmup?: number; final?: number } = {},
 ): Schedule {
+  checkRate("make a schedule", "the learning rate", learningRate);
+  checkRate("make a schedule", "final", final);
   return { learningRate: warmUp(warmup, (progress) => cosineBetween(learningRate, final, progress)) };
 }
 
@@ -58,7 +67,7 @@ export function cosine(
  * @param warmup share of the run in which the rate rises
  * @param startDivisor peak rate / initial rate
  * @param endDivisor initial rate / final rate
- * @throws {RangeError} if `warmup` is outside [0, 1)
+ * @throws {RangeError} if the rate is not a number of at least 0, a divisor not above 0, or `warmup` outside [0, 1)
  * Source: Smith and Topin 2017, arXiv:1708.07120
  */
 export function oneCycle(
@@ -69,6 +78,11 @@ export function oneCycle(
     endDivisor?: number;
   } = {},
 ): Schedule {
+  checkRate("make a schedule", "the learning rate", learningRate);
+  for (const [name, divisor] of Object.entries({ startDivisor, endDivisor })) {
+    if (divisor > 0 && divisor < Infinity) continue;
+    throw new RangeError(`Cannot make a schedule: ${name} is ${divisor} (expected a number above 0)`);
+  }
   const start = learningRate / startDivisor;
   const up = (progress: number) => cosineBetween(start, learningRate, progress);
   const down = (progress: number) => cosineBetween(learningRate, start / endDivisor, progress);

@@ -1,4 +1,5 @@
 import { emaUpdate, tensor } from "../../kernels/mod.ts";
+import { whenRun } from "../../kernels/record/trace.ts";
 import type { OptimizerState } from "./optimizer.ts";
 import type { FlatParameters } from "./flat_parameters.ts";
 
@@ -14,6 +15,7 @@ export class Ema {
   readonly #decay: number;
   readonly #settings = tensor(new Float32Array(1));
   #step = 0;
+  #begun = false;
 
   /**
    * Starts from the current parameters.
@@ -34,11 +36,21 @@ export class Ema {
   /** Begins a step: counts it and writes its decay. Call it before each run of `update`. */
   beforeStep(): void {
     const k = this.#step++;
+    this.#begun = true;
     this.#settings.write(Float32Array.of(Math.min(this.#decay, (1 + k) / (10 + k))));
   }
 
-  /** Moves the average towards the parameters, with device ops only, for recorded steps. */
+  /**
+   * Moves the average towards the parameters, with device ops only, for recorded steps.
+   *
+   * @throws {Error} when it runs before the first step has begun
+   */
   update(): void {
+    whenRun(() => {
+      if (!this.#begun) {
+        throw new Error("Cannot average: no step has begun (expected beforeStep() before each)");
+      }
+    });
     this.values.chunks.forEach((e, i) => emaUpdate(e, this.#parameters.chunks[i], this.#settings));
   }
 
@@ -57,5 +69,6 @@ export class Ema {
   restore({ step, tensors }: OptimizerState, source: string): void {
     this.values.load(tensors, source);
     this.#step = step;
+    this.#begun = false;
   }
 }

@@ -1,7 +1,9 @@
 import { add, assign, multiply, squaredNorm, type Tensor, tensor } from "../../kernels/mod.ts";
+import { whenRun } from "../../kernels/record/trace.ts";
 import { rejectUnknown, unknownName } from "../nearest.ts";
 import type { FlatParameters } from "./flat_parameters.ts";
 import { type State, StateError } from "../files/state.ts";
+import { checkRate } from "./annealing.ts";
 import { parameterGroups } from "./parameter_groups.ts";
 import { UpdatePart } from "./update_part.ts";
 import type { OptimizerOptions } from "./update_rule.ts";
@@ -24,6 +26,7 @@ export class Optimizer {
   #parts: readonly UpdatePart[];
   #norm = tensor(new Float32Array(1));
   #step = 0;
+  #begun = false;
 
   /** See `optimizer`. */
   constructor(kind: OptimizerKind, parameters: FlatParameters, options: OptimizerOptions) {
@@ -33,8 +36,10 @@ export class Optimizer {
     const complete = { ...defaults, weightDecay: decoupled ? 0.01 : 0, ...options };
     rejectUnknown(options, ["learningRate", "weightDecay", ...Object.keys(defaults)], "an optimizer");
     for (const [name, value] of Object.entries(complete)) {
-      if (Number.isFinite(value) && value >= 0) continue;
-      throw new TypeError(`Cannot make an optimizer: ${name} is ${value} (expected a number of at least 0)`);
+      const isDecay = name === "beta1" || name === "beta2";
+      if (Number.isFinite(value) && value >= 0 && !(isDecay && Math.fround(value) >= 1)) continue;
+      const expected = isDecay ? "a number from 0 to below 1" : "a number of at least 0";
+      throw new TypeError(`Cannot make an optimizer: ${name} is ${value} (expected ${expected})`);
     }
     if (complete.lossScale === 0) {
       throw new TypeError("Cannot make an optimizer: lossScale is 0 (expected a number above 0)");
@@ -57,9 +62,12 @@ export class Optimizer {
    * Begins a step: counts it and writes its settings. Call it before each run of `update`.
    *
    * @param learningRate of this step
+   * @throws {RangeError} if it is not a number of at least 0
    */
   beforeStep(learningRate: number = this.#options.learningRate): void {
+    checkRate("begin a step", "the learning rate", learningRate);
     this.#step++;
+    this.#begun = true;
     for (const part of this.#parts) part.beforeStep(learningRate, this.#step);
   }
 
@@ -68,12 +76,18 @@ export class Optimizer {
    *
    * @param gradients one per parameter, in the order of the parameters
    * @throws {RangeError} if there are more or fewer gradients than parameters
+   * @throws {Error} when it runs before the first step has begun
    */
   update(gradients: readonly Tensor[]): void {
     const { views, chunks } = this.#gradients;
     if (gradients.length !== views.size) {
       throw new RangeError(`Cannot update ${views.size} parameters with ${gradients.length} gradients`);
     }
+    whenRun(() => {
+      if (!this.#begun) {
+        throw new Error("Cannot update: no step has begun (expected beforeStep() before each)");
+      }
+    });
     [...views.values()].forEach((view, i) => assign(view, gradients[i]));
     const { lossScale } = this.#options;
     if (lossScale !== 1) { for (const chunk of chunks) assign(chunk, multiply(chunk, 1 / lossScale)); }
@@ -125,6 +139,7 @@ export class Optimizer {
     }
     this.#moments.forEach(([moment, flat], i) => flat.load(parts[i], `${moment} of ${source}`));
     this.#step = step;
+    this.#begun = false;
   }
 
   /** The moments of all parts, by name: a name may occur more than once. */
@@ -139,7 +154,7 @@ export class Optimizer {
  * @param kind `adamw`, `adam` (weight decay added to the gradient), `sgd`, or `muon` for the weights of hidden
  * convolutions with `adamw` for all else
  * @param parameters see `flatten`
- * @throws {TypeError} if the kind or a setting is unknown, a setting is negative, or there is nothing for Muon to update
+ * @throws {TypeError} if the kind or a setting is unknown, a setting is outside its range, or there is nothing for Muon to update
  * Source: Loshchilov and Hutter 2017, arXiv:1711.05101; Kingma and Ba 2014, arXiv:1412.6980; Jordan et al. 2024,
  * github.com/KellerJordan/Muon
  */

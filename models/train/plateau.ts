@@ -1,5 +1,5 @@
 import { checkCount } from "../../kernels/core/count.ts";
-import { warmUp } from "./annealing.ts";
+import { checkRate, warmUp } from "./annealing.ts";
 import type { Schedule } from "./schedule.ts";
 
 /** Smallest change of the rate, as in PyTorch. */
@@ -15,7 +15,8 @@ const LEAST_CHANGE = 1e-8;
  * @param threshold a loss is better if it is below (1 - threshold) times the best
  * @param cooldown losses to ignore after a reduction
  * @param minimum lower bound of the rate
- * @throws {RangeError} if `warmup` is outside [0, 1) or `factor` outside (0, 1), or a number of losses is not whole
+ * @throws {RangeError} if a rate or `threshold` is not a number of at least 0, `warmup` outside [0, 1) or `factor`
+ * outside (0, 1), or a number of losses is not whole
  */
 export function plateau(
   learningRate: number,
@@ -28,6 +29,9 @@ export function plateau(
     minimum?: number;
   } = {},
 ): Required<Schedule> {
+  for (const [name, value] of Object.entries({ "the learning rate": learningRate, threshold, minimum })) {
+    checkRate("make a schedule", name, value);
+  }
   if (!(factor > 0 && factor < 1)) {
     throw new RangeError(`Cannot reduce the rate by factor ${factor} (expected 0 < factor < 1)`);
   }

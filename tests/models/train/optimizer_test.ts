@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { gradients, record, square, sum, tensor, withDevice } from "../../../kernels/mod.ts";
+import {
+  gradients,
+  multiply,
+  record,
+  square,
+  sum,
+  type Tensor,
+  tensor,
+  withDevice,
+} from "../../../kernels/mod.ts";
 import {
   Ema,
   flatten,
@@ -223,4 +232,37 @@ testOnDevices("optimizer() refuses unknown and invalid settings", () => {
   assert.throws(() => make("sgd", { momentum: -1 }), /momentum is -1 \(expected a number of at least 0\)/);
   assert.throws(() => make("sgd", { lossScale: 0 }), /lossScale is 0 \(expected a number above 0\)/);
   assert.throws(() => make("sgd", {}).update([]), /Cannot update 1 parameters with 0 gradients/);
+  for (const name of ["beta1", "beta2"]) {
+    for (const value of [1, 1.5, 1 - 1e-9, -0.1, NaN]) {
+      assert.throws(() => make("adam", { [name]: value }), {
+        name: "TypeError",
+        message: `Cannot make an optimizer: ${name} is ${value} (expected a number from 0 to below 1)`,
+      });
+    }
+  }
+  for (const rate of [NaN, Infinity, -1]) {
+    assert.throws(() => make("adam", {}).beforeStep(rate), {
+      name: "RangeError",
+      message: `Cannot begin a step: the learning rate is ${rate} (expected a number of at least 0)`,
+    });
+  }
+});
+
+testOnDevices("optimizer() and Ema update in no step that has not begun, recorded or not", async () => {
+  const x = tensor([1]);
+  const flat = flatten(new Map([["x", x]]));
+  const update = (made: { update(gradients: Tensor[]): void }) => () => made.update([multiply(x, 2)]);
+  for (const made of [optimizer("adam", flat, { learningRate: 0.1 }), new Ema(flat, { decay: 0.5 })]) {
+    const step = record(update(made));
+    const refused = (run: () => void) =>
+      assert.throws(run, /no step has begun \(expected beforeStep\(\) before/);
+    refused(update(made));
+    refused(() => step.run());
+    made.beforeStep();
+    step.run();
+    update(made)();
+    made.restore(await made.state(), "the state");
+    refused(() => step.run());
+  }
+  assert.ok(Number.isFinite((await x.read())[0]));
 });

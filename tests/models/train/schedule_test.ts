@@ -6,6 +6,7 @@ import {
   oneCycle,
   plateau,
   type ScheduleName,
+  scheduleNames,
 } from "../../../models/mod.ts";
 import { testNeeding } from "../../permissions.ts";
 import { folder } from "../vectors.ts";
@@ -92,4 +93,21 @@ Deno.test("createSchedule() refuses unknown names and invalid settings", () => {
   );
   assert.throws(() => createSchedule("cosine", 1, { warmup: 1 }), /warm up for 1 of a run/);
   assert.throws(() => createSchedule("plateau", 1, { factor: 2 }), /factor 2 \(expected 0 < factor < 1\)/);
+  const refused = (name: ScheduleName, rate: number, settings: Record<string, number>, message: RegExp) =>
+    assert.throws(() => createSchedule(name, rate, settings), { name: "RangeError", message });
+  for (const name of scheduleNames) {
+    for (const rate of [NaN, Infinity, -1]) {
+      refused(
+        name,
+        rate,
+        {},
+        /^Cannot make a schedule: the learning rate is .* \(expected a number of at least 0\)$/,
+      );
+    }
+  }
+  refused("cosine", 1, { final: NaN }, /final is NaN \(expected a number of at least 0\)/);
+  refused("one_cycle", 1, { startDivisor: 0 }, /startDivisor is 0 \(expected a number above 0\)/);
+  refused("one_cycle", 1, { endDivisor: NaN }, /endDivisor is NaN \(expected a number above 0\)/);
+  refused("plateau", 1, { threshold: NaN }, /threshold is NaN/);
+  refused("plateau", 1, { minimum: -1 }, /minimum is -1/);
 });
