@@ -1,5 +1,5 @@
 import { Tensor } from "../../kernels/mod.ts";
-import { readState, type State, writeState } from "../files/state.ts";
+import { readState, type State, StateError, writeState } from "../files/state.ts";
 
 /**
  * A part of a network. Its parameters are the fields that are tensors, its children the fields that are modules or
@@ -8,12 +8,14 @@ import { readState, type State, writeState } from "../files/state.ts";
 export abstract class Module {}
 
 /**
- * Parameters of a module and its children under their PyTorch state-dict names, in PyTorch's order.
+ * Parameters of a module and its children under their PyTorch state-dict names, in PyTorch's order. A tensor that several
+ * layers have is one parameter, under its first name.
  *
  * @returns the tensors themselves, under names such as `downs.0.conv.weight`
  */
 export function namedParameters(module: Module): Map<string, Tensor> {
-  return new Map(entries(module, ""));
+  const seen = new Set<Tensor>();
+  return new Map(entries(module, "").filter(([, tensor]) => !seen.has(tensor) && seen.add(tensor)));
 }
 
 function* entries(value: unknown, name: string): Generator<[string, Tensor]> {
@@ -35,11 +37,34 @@ export function stateOf(module: Module): Promise<State> {
 }
 
 /**
- * Overwrites the parameters of a module, all or none.
+ * Overwrites the parameters of a module, all or none. Where several layers have a tensor, the state needs one of its names,
+ * and may have all, as files of PyTorch do.
  *
  * @param source where the state comes from, for messages
- * @throws {StateError} if a name is missing or unknown, or a shape differs
+ * @throws {StateError} if a name is missing or unknown, a shape differs, or names of one tensor have different values
  */
 export function loadState(module: Module, state: State, source: string): void {
-  writeState(namedParameters(module), state, source);
+  writeState(namedParameters(module), underFirstNames(module, state, source), source);
+}
+
+/** A state in which what belongs to one tensor is under its first name only. */
+function underFirstNames(module: Module, state: State, source: string): State {
+  const firstNames = new Map<Tensor, string>();
+  const single: State = new Map(state);
+  for (const [name, tensor] of entries(module, "")) {
+    const first = firstNames.get(tensor) ?? name;
+    firstNames.set(tensor, first);
+    const given = single.get(name);
+    if (first === name || !given) continue;
+    const kept = single.get(first) ?? given;
+    if (given.data.some((value, i) => value !== kept.data[i])) {
+      throw new StateError(
+        `Cannot load ${source}: "${first}" and "${name}" differ (expected the same values, as the layers share them); ` +
+          "does it belong to another network?",
+      );
+    }
+    single.delete(name);
+    single.set(first, kept);
+  }
+  return single;
 }
