@@ -13,6 +13,7 @@ import {
   tensor,
   where,
 } from "../../kernels/mod.ts";
+import { sourcesOf } from "../../kernels/autograd/sources.ts";
 import { checkCount } from "../../kernels/core/count.ts";
 import { checkedSeed, streams } from "../random/streams.ts";
 
@@ -52,6 +53,7 @@ export function rademacher(seed: number, count: number, shape: Shape): Tensor {
  * Source: Hutchinson 1990; Grathwohl et al. 2019, arXiv:1810.01367, equation 7
  */
 export function estimatedDivergence(v: Tensor, x: Tensor, epsilon: Tensor): Tensor {
+  checkDepends(v, x);
   const [product] = gradients(sum(multiply(v, epsilon)), [x]);
   return sum(multiply(product, epsilon), inner(x.shape));
 }
@@ -65,6 +67,7 @@ export function estimatedDivergence(v: Tensor, x: Tensor, epsilon: Tensor): Tens
  * @throws {Error} if v does not depend on x, or an op between them has no gradient
  */
 export function exactDivergence(v: Tensor, x: Tensor): Tensor {
+  checkDepends(v, x);
   const [N, D] = [x.shape[0], x.size / x.shape[0]];
   const rows = reshape(v, [N, D]);
   const parts = Array.from({ length: D }, (_, d) => {
@@ -72,4 +75,13 @@ export function exactDivergence(v: Tensor, x: Tensor): Tensor {
     return slice(reshape(gradient, [N, D]), 1, d, 1);
   });
   return reshape(parts.reduce((a, b) => add(a, b)), [N]);
+}
+
+/** A velocity whose gradients end before x cannot be told from a constant one. @throws {Error} if v does not depend on x */
+function checkDepends(v: Tensor, x: Tensor): void {
+  if (sourcesOf(v).has(x)) return;
+  throw new Error(
+    "Cannot take the divergence: the velocity does not depend on x (expected one computed from x, outside of scope() " +
+      "and without detach()); add multiply(x, 0) to a velocity that is constant",
+  );
 }

@@ -13,6 +13,7 @@ import {
   tensor,
   type TuneOptions,
 } from "../../kernels/mod.ts";
+import { sourcesOf } from "../../kernels/autograd/sources.ts";
 import { checkCount } from "../../kernels/core/count.ts";
 import type { State } from "../files/state.ts";
 import type { VelocityField } from "../flow/field.ts";
@@ -165,7 +166,8 @@ export class Trainer {
    * Queues a training step on the examples at some indices, u32[batchSize].
    *
    * @param paired whether the coupling has ordered them already, as a worker may ahead of time
-   * @throws {TypeError} if the coupling sees the data and the source does not hold it in host memory
+   * @throws {TypeError} if the coupling sees the data and the source does not hold it in host memory, or the velocity does
+   * not depend on a parameter
    */
   queueStep(
     examples: Uint32Array<ArrayBuffer>,
@@ -250,8 +252,21 @@ export class Trainer {
     throw new TypeError("Cannot drop labels: the data has none (expected labels as its condition)");
   }
 
+  /** @throws {TypeError} naming a parameter that the loss does not depend on */
+  #checkUsed(loss: Tensor): void {
+    const used = sourcesOf(loss);
+    const idle = [...this.parameters].find(([, parameter]) => parameter.size > 0 && !used.has(parameter));
+    if (!idle) return;
+    const [name, parameter] = idle;
+    throw new TypeError(
+      `Cannot train: the velocity does not depend on "${name}", ${parameter} (expected every parameter in use); ` +
+        "use its layer in velocity(), or take it out of the module",
+    );
+  }
+
   #trainingStep(indices?: Tensor): Tensor {
     const loss = lossOf(this.#objective, this.#model, this.#pairs(indices));
+    this.#checkUsed(loss);
     const scaled = this.#lossScale === 1 ? loss : multiply(loss, this.#lossScale);
     this.#optimizer.update(gradients(scaled, [...this.parameters.values()]));
     this.#ema?.update();

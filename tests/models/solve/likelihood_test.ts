@@ -1,14 +1,5 @@
 import assert from "node:assert/strict";
-import {
-  concat,
-  multiply,
-  randomNormal,
-  reshape,
-  slice,
-  sum,
-  type Tensor,
-  tensor,
-} from "../../../kernels/mod.ts";
+import { concat, multiply, reshape, slice, sum, type Tensor, tensor } from "../../../kernels/mod.ts";
 import {
   createModel,
   DensityField,
@@ -271,10 +262,6 @@ testOnDevices("likelihoods refuse what makes no sense", async () => {
   );
   await refuse(adaptive({ times: [1, 0] }), /^RangeError: .* at times from 1 to 0/);
   await refuse({ condition: tensor([1]) }, /^ShapeError: .*f32\[1\] \(expected 2 rows\)/);
-  await refuse({}, /^Error: Cannot take gradients: the loss does not depend on parameter 0/, [
-    { velocity: (x: Tensor) => randomNormal(tensor(Uint32Array.of(1, 2, 3)), x.shape) },
-    x1,
-  ]);
   const likelihood = new Likelihood(flow, [2, 4], { steps: 2 });
   await assert.rejects(() => likelihood.run(points(3), rademacher(1, 1, [2, 4])), {
     name: "ShapeError",

@@ -193,3 +193,15 @@ testOnDevices("fit() passes the condition of each example to the field", async (
     message: "Cannot train: the condition is f32[1] (expected 50 rows, one per example)",
   });
 });
+
+testOnDevices("fit() names a parameter that the velocity does not depend on", async () => {
+  class Idle extends LineField {
+    readonly unused = new Linear(2, 2, randomInitialiser(3));
+  }
+  await assert.rejects(fit(new Idle(1), data(), { steps: 1 }), {
+    name: "TypeError",
+    message:
+      'Cannot train: the velocity does not depend on "unused.weight", f32[2, 2] (expected every parameter in ' +
+      "use); use its layer in velocity(), or take it out of the module",
+  });
+});
