@@ -16,6 +16,7 @@ import {
   where,
 } from "../../kernels/mod.ts";
 import { checkCount, maxU32 } from "../../kernels/core/count.ts";
+import { rejectUnknown } from "../nearest.ts";
 import { traitsOf, type VelocityField, velocityOf } from "./field.ts";
 
 /** How a field is guided. */
@@ -42,6 +43,7 @@ const epsilon = 1e-8;
  *
  * @param field takes a condition, and was trained with "none", too
  * @returns a field whose velocity needs a condition; where w is 1 it is that of `field`, to the bit
+ * @throws {TypeError} if an option is unknown
  * @throws {RangeError} if the scale is not finite, the interval is not one of times in [0, 1], or "none" is no label
  *
  * ```ts
@@ -89,6 +91,7 @@ export function guided(field: VelocityField, options: GuidanceOptions): Velocity
 }
 
 function checked(options: GuidanceOptions): GuidanceOptions {
+  rejectUnknown(options, ["scale", "none", "interval", "zeroStar"], "guided()");
   const { scale, none, interval } = options;
   if (typeof none === "number") checkCount("guide", "none", none, 0, maxU32);
   if (typeof scale === "number" && !Number.isFinite(scale)) {

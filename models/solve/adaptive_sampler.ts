@@ -1,6 +1,7 @@
 import { add, type Shape, type Tensor } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/check_tensor.ts";
 import type { VelocityField } from "../flow/field.ts";
+import { rejectUnknown } from "../nearest.ts";
 import {
   adaptiveDefaults,
   type AdaptiveOptions,
@@ -41,11 +42,12 @@ export class AdaptiveSampler {
    * @param shape [N, C, H, W] of a batch
    * @throws {RangeError} if a tolerance is outside (0, 1], times lie outside [0, 1] or are the same, or the limit of
    * evaluations is not a positive integer
-   * @throws {TypeError} if the solver is unknown or has no error estimate, or the field gives no tensor
+   * @throws {TypeError} if an option or the solver is unknown, the solver has no error estimate, or the field gives no tensor
    * @throws {ShapeError} if the batch is empty, or a velocity does not have its shape
    */
   constructor(model: VelocityField, shape: Shape, options: AdaptiveOptions = {}) {
     const { condition, solver = "dopri5", ...given } = options;
+    rejectUnknown(options, ["condition", "solver", ...Object.keys(adaptiveDefaults)], "an adaptive sampler");
     const { rtol, atol, from, to, maxEvaluations } = { ...adaptiveDefaults, ...given };
     this.#tableau = embeddedTableau(solver);
     checkLimits({ rtol, atol, maxEvaluations });
@@ -77,6 +79,7 @@ export class AdaptiveSampler {
 
   async #run(x: Tensor, options: AdaptiveRunOptions): Promise<AdaptiveSolution> {
     const { snapshots = [], onProgress, ...given } = options;
+    rejectUnknown(given, ["from", "to"], "a run");
     const span = { ...this.#span, ...given };
     checkSpan(span);
     checkSnapshots(snapshots, span);

@@ -1,7 +1,7 @@
 import { record, type RecordedStep, type Tensor } from "../../kernels/mod.ts";
 import { whenRun } from "../../kernels/record/trace.ts";
-import type { Path } from "../flow/path.ts";
 import { type VelocityField, velocityOf } from "../flow/field.ts";
+import type { Path } from "../flow/path.ts";
 
 /**
  * A velocity field that counts how often it is evaluated. Each evaluation is of a whole batch.

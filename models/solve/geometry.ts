@@ -1,11 +1,12 @@
 import { scope, type Tensor } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/check_tensor.ts";
 import type { VelocityField } from "../flow/field.ts";
+import { rejectUnknown } from "../nearest.ts";
 import { Batches } from "./batches.ts";
 import { CountedField } from "./counted_field.ts";
 import { flowFollower } from "./follow_flow.ts";
 import { freshRows, joined } from "./joined.ts";
-import { type SamplerOptions, tableauOf } from "./sampler.ts";
+import { type SamplerOptions, samplerOptions, tableauOf } from "./sampler.ts";
 import { timesOf } from "./time_grids.ts";
 
 /** How flows are followed in batches. */
@@ -62,6 +63,7 @@ export async function flowGeometry(
   options: FollowOptions,
 ): Promise<FlowGeometry> {
   checkTensor("follow the flow", "x0 is", x0);
+  rejectUnknown(options, [...samplerOptions, "batch"], "flowGeometry()");
   const { batch = 64, condition } = options;
   const [tableau, times] = [tableauOf(options), timesOf(options)];
   const batches = new Batches(x0, batch, condition);

@@ -14,6 +14,7 @@ import {
 import { checkTensor } from "../../kernels/core/check_tensor.ts";
 import { checkCount } from "../../kernels/core/count.ts";
 import type { VelocityField } from "../flow/field.ts";
+import { rejectUnknown } from "../nearest.ts";
 import {
   type BackwardOptions,
   type BackwardSolver,
@@ -23,6 +24,7 @@ import {
 import { DensityField } from "./density_field.ts";
 import { inner } from "./divergence.ts";
 import { OneRun } from "./one_run.ts";
+import { samplerOptions } from "./sampler.ts";
 
 /** How a likelihood is taken. */
 export interface LikelihoodOptions extends BackwardOptions {
@@ -66,13 +68,14 @@ export class Likelihood {
    * Records the steps.
    *
    * @param shape [N, ...] of a batch
-   * @throws {TypeError} if the field is guided, or gives no tensor, the solver is unknown, or both `exact` and `probes`
+   * @throws {TypeError} if an option is unknown, the field is guided, or gives no tensor, the solver is unknown, or both `exact` and `probes`
    * or more than one of `steps`, `times` and `tolerance` are given
    * @throws {RangeError} if `steps`, `times`, `tolerance` or `probes` is outside its range, or the samples are too large
    * for their exact divergence
    * @throws {ShapeError} if the batch is empty, or a velocity does not have its shape
    */
   constructor(field: VelocityField, shape: Shape, { exact = false, probes, ...how }: LikelihoodOptions = {}) {
+    rejectUnknown(how, [...samplerOptions, "tolerance", "exact", "probes"], "a likelihood");
     if (exact && probes !== undefined) {
       throw new TypeError("Cannot take the likelihood: both exact and probes given (expected one of them)");
     }

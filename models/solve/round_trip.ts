@@ -1,11 +1,12 @@
 import { mean, scope, sqrt, square, subtract, type Tensor } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/check_tensor.ts";
 import type { VelocityField } from "../flow/field.ts";
+import { rejectUnknown } from "../nearest.ts";
 import { Batches } from "./batches.ts";
 import { inner } from "./divergence.ts";
 import type { FollowOptions } from "./geometry.ts";
 import { freshRows, joined } from "./joined.ts";
-import { Sampler, tableauOf } from "./sampler.ts";
+import { Sampler, samplerOptions, tableauOf } from "./sampler.ts";
 import { timesOf } from "./time_grids.ts";
 
 /** Round-trip error of a solver. */
@@ -32,6 +33,7 @@ export async function roundTrip(
   options: FollowOptions,
 ): Promise<RoundTrip> {
   checkTensor("make a round trip", "x1 is", x1);
+  rejectUnknown(options, [...samplerOptions, "batch"], "roundTrip()");
   const { batch = 64, condition } = options;
   const [solver, times] = [tableauOf(options), timesOf(options)];
   const batches = new Batches(x1, batch, condition);

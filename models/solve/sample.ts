@@ -1,9 +1,10 @@
 import { concat, randomNormal, scope, type Shape, slice, type Tensor, tensor } from "../../kernels/mod.ts";
 import { isCount } from "../../kernels/core/count.ts";
 import type { VelocityField } from "../flow/field.ts";
+import { rejectUnknown } from "../nearest.ts";
 import { checkedSeed, streams } from "../random/streams.ts";
 import { SampleBatches } from "./sample_batches.ts";
-import { Sampler, type SamplerOptions, type Snapshot } from "./sampler.ts";
+import { Sampler, type SamplerOptions, samplerOptions, type Snapshot } from "./sampler.ts";
 
 /** Where sampling starts: given noise, or noise from a seed. */
 export type Start =
@@ -37,7 +38,7 @@ export function noise(seed: number, shape: Shape): Tensor {
  * @throws {RangeError} if `steps`, `count` or `batch` is not a positive integer, or the seed not one in [0, 2^32)
  * @throws {ShapeError} if there are no samples, the condition does not have one row per sample, or a velocity does not
  * have the shape of its batch
- * @throws {TypeError} if the solver is unknown, not exactly one of `steps` and `times` is given, or the field gives no
+ * @throws {TypeError} if an option or the solver is unknown, not exactly one of `steps` and `times` is given, or the field gives no
  * tensor
  *
  * ```ts
@@ -58,7 +59,7 @@ export function sample(
   checkCount(batch, "in batches of");
   return scope(() => {
     const x0 = startOf(options);
-    const batches = new SampleBatches(model, x0, { ...options, batch });
+    const batches = new SampleBatches(model, x0, { ...wayOf(options), batch });
     const { sampler, length } = batches;
     const parts = Array.from(
       batches,
@@ -74,7 +75,7 @@ export function sample(
  * @returns snapshots in host memory, in order; the last one is the data, without velocity
  * @throws {RangeError} if `steps` or `count` is not a positive integer, or the seed not one in [0, 2^32)
  * @throws {ShapeError} if there are no samples, or a velocity does not have their shape
- * @throws {TypeError} if the solver is unknown, not exactly one of `steps` and `times` is given, or the field gives no
+ * @throws {TypeError} if an option or the solver is unknown, not exactly one of `steps` and `times` is given, or the field gives no
  * tensor
  */
 export function trajectory(
@@ -82,7 +83,13 @@ export function trajectory(
   options: Start & SamplerOptions,
 ): AsyncGenerator<Snapshot, void, void> {
   const x0 = startOf(options);
-  return new Sampler(model, x0.shape, options).trajectory(x0);
+  return new Sampler(model, x0.shape, wayOf(options)).trajectory(x0);
+}
+
+/** The options of the sampler alone. @throws {TypeError} if one is unknown */
+function wayOf(options: Start & SamplerOptions): SamplerOptions {
+  rejectUnknown(options, ["x0", "count", "shape", "seed", ...samplerOptions], "sampling");
+  return Object.fromEntries(Object.entries(options).filter(([name]) => samplerOptions.includes(name)));
 }
 
 function startOf(start: Start): Tensor {

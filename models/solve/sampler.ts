@@ -13,7 +13,7 @@ import {
 import { isCount } from "../../kernels/core/count.ts";
 import { checkedSizeOf, sameShape } from "../../kernels/core/shape.ts";
 import type { VelocityField } from "../flow/field.ts";
-import { unknownName } from "../nearest.ts";
+import { rejectUnknown, unknownName } from "../nearest.ts";
 import { CountedField } from "./counted_field.ts";
 import { type SolverName, solvers } from "./solvers.ts";
 import { step } from "./step.ts";
@@ -27,6 +27,9 @@ export interface SamplerOptions extends TimesOptions {
   /** Condition of the field, one row per sample. It may be overwritten between runs. */
   readonly condition?: Tensor;
 }
+
+/** Names of the options of a solver. */
+export const samplerOptions: readonly string[] = ["steps", "grid", "times", "solver", "condition"];
 
 /** The state of samples at a time, in host memory. */
 export interface Snapshot {
@@ -79,11 +82,12 @@ export class Sampler {
    *
    * @param shape [N, C, H, W] of a batch
    * @throws {RangeError} if `steps` is not a positive integer, or `times` are not monotonic in [0, 1]
-   * @throws {TypeError} if the solver or the grid is unknown, not exactly one of `steps` and `times` is given, a grid is
+   * @throws {TypeError} if an option, the solver or the grid is unknown, not exactly one of `steps` and `times` is given, a grid is
    * given with `times`, or the field gives no tensor
    * @throws {ShapeError} if the batch is empty, or a velocity does not have its shape
    */
   constructor(model: VelocityField, shape: Shape, options: SamplerOptions) {
+    rejectUnknown(options, samplerOptions, "a sampler");
     const { condition } = options;
     const tableau = tableauOf(options);
     this.times = timesOf(options);

@@ -1,6 +1,7 @@
 import type { Tensor } from "../../kernels/mod.ts";
 import type { VelocityField } from "../flow/field.ts";
 import type { Path } from "../flow/path.ts";
+import { rejectUnknown } from "../nearest.ts";
 import { AdaptiveSampler } from "./adaptive_sampler.ts";
 import { Batches, type SampleBatch } from "./batches.ts";
 import type { FlowSolver } from "./flow_solvers.ts";
@@ -67,7 +68,7 @@ interface BatchSolver {
  *
  * @param x noise, or data if the flow goes back, f32[N, C, H, W]
  * @throws {SolverError} if an adaptive solver cannot go on
- * @throws {TypeError} if a stochastic solver is to go back, or the path is not the linear one
+ * @throws {TypeError} if an option is unknown, or a stochastic solver is to go back, or the path is not the linear one
  * @throws {RangeError} if the batch is not a positive integer, or the start is outside (0, 1] or given without `back`
  * @throws as the constructors of {@linkcode Sampler}, {@linkcode AdaptiveSampler} and {@linkcode StochasticSampler}
  */
@@ -75,8 +76,10 @@ export async function solveFlow(
   model: VelocityField,
   x: Tensor,
   how: FlowSolver,
-  { batch = 256, condition, back = false, start = 1, path, onProgress }: SolveFlowOptions = {},
+  options: SolveFlowOptions = {},
 ): Promise<SolvedFlow> {
+  rejectUnknown(options, ["batch", "condition", "back", "start", "path", "onProgress"], "solveFlow()");
+  const { batch = 256, condition, back = false, start = 1, path, onProgress } = options;
   checkStart(start, back);
   const batches = new Batches(x, batch, condition);
   const { length } = batches;
@@ -107,8 +110,9 @@ function solverOf(
   { back, start, path }: { readonly back: boolean; readonly start: number; readonly path?: Path },
 ): BatchSolver {
   if (how.method === "adaptive") {
+    const { method: _, ...control } = how;
     const span = back ? { from: start, to: 0 } : { from: 0, to: 1 };
-    const sampler = new AdaptiveSampler(field, shape, { ...how, ...span });
+    const sampler = new AdaptiveSampler(field, shape, { ...control, ...span });
     return {
       sampler,
       async solve({ x0 }, onProgress) {
@@ -119,7 +123,8 @@ function solverOf(
   }
   if (how.method === "stochastic") {
     if (back) throw new TypeError("Cannot go back by a stochastic solver (expected another solver)");
-    const sampler = new StochasticSampler(field, shape, { ...how, ...path && { path } });
+    const { method: _, solver: _name, ...noise } = how;
+    const sampler = new StochasticSampler(field, shape, { ...noise, ...path && { path } });
     return {
       sampler,
       async solve({ x0, from }, onProgress) {

@@ -15,6 +15,7 @@ import { checkTensor } from "../../kernels/core/check_tensor.ts";
 import { checkCount, maxU32 } from "../../kernels/core/count.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { linearPath, type Path } from "../flow/path.ts";
+import { rejectUnknown } from "../nearest.ts";
 import { checkedSeed, streams } from "../random/streams.ts";
 import { CountedField } from "./counted_field.ts";
 import { OneRun } from "./one_run.ts";
@@ -82,11 +83,12 @@ export class StochasticSampler {
    * @param shape [N, C, H, W] of a batch
    * @throws {RangeError} if `steps` is not a positive integer, the times do not increase in [0, 1], the seed is not an integer
    * in [0, 2^32), or the noise is negative or so strong that a step would overshoot
-   * @throws {TypeError} if the path is not linear, the grid is unknown, not exactly one of `steps` and `times` is given, or the field gives no tensor
+   * @throws {TypeError} if an option is unknown, the path is not linear, the grid is unknown, not exactly one of `steps` and `times` is given, or the field gives no tensor
    * @throws {ShapeError} if the batch is empty, or a velocity does not have its shape
    */
   constructor(model: VelocityField, shape: Shape, options: StochasticOptions) {
     const { noise = 1, seed = 0, condition, path = linearPath, ...when } = options;
+    rejectUnknown(when, ["steps", "grid", "times"], "a stochastic sampler");
     if (path !== linearPath || (model.path ?? linearPath) !== linearPath) {
       throw new TypeError(
         "Cannot sample by a stochastic solver on this path: it takes the score that a velocity implies on another " +

@@ -3,6 +3,7 @@ import { isCount } from "../../kernels/core/count.ts";
 import type { Coupling, HostExamples } from "../flow/coupling.ts";
 import type { VelocityField } from "../flow/field.ts";
 import type { Objective } from "../flow/objective.ts";
+import { rejectUnknown } from "../nearest.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import { pause } from "../pause.ts";
 import { BatchOrder } from "./batch_order.ts";
@@ -64,6 +65,21 @@ export class FitError extends Error {
   override name = "FitError";
 }
 
+/** Names of the options. */
+const known = [
+  ...[
+    "steps",
+    "batchSize",
+    "learningRate",
+    "optimizer",
+    "objective",
+    "condition",
+    "labelDropout",
+    "validation",
+  ],
+  ...["seed", "signal", "onProgress"],
+];
+
 /** Milliseconds of steps to queue before signals, pages and progress bars get a turn. */
 const burstMs = 100;
 
@@ -74,6 +90,7 @@ const burstMs = 100;
  * @param x1 data, f32[M, ...]
  * @returns the loss of each step taken
  * @throws {FitError} if the loss becomes NaN or infinite, an option is invalid, or the schedule needs `validation`
+ * @throws {TypeError} if an option is unknown, or the velocity does not depend on a parameter
  * @throws {ShapeError} if the velocity does not have the shape of the data
  *
  * ```ts
@@ -93,6 +110,7 @@ export async function fit(
   x1: Tensor,
   { steps, seed = 46020, signal, onProgress, ...options }: FitOptions,
 ): Promise<Float32Array> {
+  rejectUnknown(options, known, "fit()");
   const M = x1.shape[0];
   const { batchSize = Math.min(M, 256), learningRate = 1e-3, validation } = options;
   checkExamples("data", M);

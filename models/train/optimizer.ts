@@ -1,9 +1,9 @@
 import { add, assign, multiply, squaredNorm, type Tensor, tensor } from "../../kernels/mod.ts";
 import { whenRun } from "../../kernels/record/trace.ts";
 import { rejectUnknown, unknownName } from "../nearest.ts";
+import { checkRate } from "./annealing.ts";
 import type { FlatParameters } from "./flat_parameters.ts";
 import { type State, StateError } from "../files/state.ts";
-import { checkRate } from "./annealing.ts";
 import { parameterGroups } from "./parameter_groups.ts";
 import { UpdatePart } from "./update_part.ts";
 import type { OptimizerOptions } from "./update_rule.ts";

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { multiply, type Tensor, tensor } from "../../kernels/mod.ts";
+import {
+  AdaptiveSampler,
+  createModel,
+  fit,
+  flowGeometry,
+  guided,
+  Likelihood,
+  roundTrip,
+  sample,
+  Sampler,
+  solveFlow,
+  StochasticSampler,
+  trajectory,
+} from "../../models/mod.ts";
+import { testOnDevices } from "../testing.ts";
+
+const field = { velocity: (x: Tensor) => multiply(x, 2) };
+const shape = [1, 1];
+
+/** Calls with a misspelt option, as code without types may have; it, what is meant, and whose it is. */
+const calls: Record<string, readonly [call: (x: Tensor) => unknown, misspelt: string, meant: string]> = {
+  "fit()": [
+    (x) =>
+      fit(
+        createModel({ type: "UNet_FM", filters: [2], tEmb: 2 }, 1),
+        x,
+        options({ steps: 1, batch_size: 1 }),
+      ),
+    "batch_size",
+    "batchSize",
+  ],
+  "sampling": [(x0) => sample(field, options({ x0, steps: 2, solvr: "heun" })), "solvr", "solver"],
+  "sampling, too": [(x0) => trajectory(field, options({ x0, steps: 2, step: 2 })), "step", "steps"],
+  "a sampler": [() => new Sampler(field, shape, options({ steps: 2, conditon: 1 })), "conditon", "condition"],
+  "an adaptive sampler": [() => new AdaptiveSampler(field, shape, options({ rTol: 1e-3 })), "rTol", "rtol"],
+  "a run": [(x) => new AdaptiveSampler(field, shape).run(x, options({ frm: 0.5 })), "frm", "from"],
+  "a stochastic sampler": [
+    () => new StochasticSampler(field, shape, options({ steps: 2, grids: "uniform" })),
+    "grids",
+    "grid",
+  ],
+  "solveFlow()": [
+    (x) => solveFlow(field, x, { method: "fixed", solver: "euler", steps: 2 }, options({ bak: true })),
+    "bak",
+    "back",
+  ],
+  "a likelihood": [() => new Likelihood(field, shape, options({ toleranc: 1e-3 })), "toleranc", "tolerance"],
+  "guided()": [() => guided(field, options({ scale: 2, none: 1, zerostar: true })), "zerostar", "zeroStar"],
+  "flowGeometry()": [(x) => flowGeometry(field, x, options({ steps: 2, solve: "heun" })), "solve", "solver"],
+  "roundTrip()": [(x) => roundTrip(field, x, options({ steps: 2, batches: 2 })), "batches", "batch"],
+};
+
+/** Options that TypeScript does not check. */
+function options(given: object) {
+  return given as never;
+}
+
+for (const [of, [call, misspelt, meant]] of Object.entries(calls)) {
+  testOnDevices(`options of ${of} that are unknown are refused`, async () => {
+    await assert.rejects(async () => await call(tensor([1], shape)), {
+      name: "TypeError",
+      message: new RegExp(
+        `^Unknown setting "${misspelt}" of ${of.split(",")[0].replace("()", "\\(\\)")}: .*"${meant}"`,
+      ),
+    });
+  });
+}
