@@ -82,5 +82,5 @@ export { planMemory, record, type RecordedStep, type RecordOptions } from "./rec
 export { scope } from "./core/scope.ts";
 export { type Shape, ShapeError } from "./core/shape.ts";
 export type { Axis, BareName, DataType, InputNames, OutputNames, Port, PortNames } from "./core/signature.ts";
-export type { Storage } from "./core/storage.ts";
+export type { Home, Storage } from "./core/storage.ts";
 export { type History, Tensor, tensor } from "./core/tensor.ts";

@@ -1,5 +1,16 @@
 import assert from "node:assert/strict";
-import { add, gradients, record, reshape, square, sum, type Tensor, tensor } from "../../../kernels/mod.ts";
+import {
+  add,
+  assign,
+  gradients,
+  multiply,
+  record,
+  reshape,
+  square,
+  sum,
+  type Tensor,
+  tensor,
+} from "../../../kernels/mod.ts";
 import {
   AdaptiveSampler,
   createModel,
@@ -139,3 +150,24 @@ testOnDevices("shareParameters() leaves what was recorded before on the values o
   assert.deepEqual(await stateOf(model), await stateOf(other));
   assert.deepEqual(await values(), before);
 });
+
+testOnDevices(
+  "a step recorded before flatten() cannot break the device where parameters share memory now",
+  async () => {
+    const [a, b] = [tensor([1, 2]), tensor([3, 4])];
+    const step = record(() => assign(a, multiply(b, 2)));
+    step.run();
+    flatten(new Map([["a", a], ["b", b]]));
+    b.write(Float32Array.of(5, 6));
+    try {
+      step.run();
+      assert.deepEqual([...await a.read()], [10, 12]);
+    } catch (error) { // WebGPU binds no memory for reading and writing at once
+      assert.match(
+        `${error}`,
+        /^Error: Cannot run \w+: .* are parts of one memory, which WebGPU does not allow/,
+      );
+    }
+    assert.deepEqual([...await add(b, 1).read()], [6, 7]);
+  },
+);
