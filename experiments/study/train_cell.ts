@@ -5,7 +5,6 @@ import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
 import { findContained } from "../run/contained.ts";
 import { runFile } from "../run/layout.ts";
 import { trainingConfig } from "../settings/tasks/train_config.ts";
-import { readRecord, writeRecord } from "../tracking/record.ts";
 import { isComplete } from "../training/is_complete.ts";
 import { runTraining } from "../training/run_training.ts";
 import { configOf } from "./cell_settings.ts";
@@ -35,10 +34,7 @@ export interface CellOptions {
 export async function trainCell(study: Study, cell: Cell, options: CellOptions): Promise<boolean> {
   const folder = cellFolder(study, cell);
   const { device, signal, say, terminal, mlflow, experiment } = options;
-  if (await isComplete(folder, cell.steps)) {
-    await settle(folder);
-    return true;
-  }
+  if (await isComplete(folder, cell.steps)) return true;
   const hasState = findContained(join(folder, runFile.state)) !== undefined;
   if (!hasState) await removeBeginning(folder);
   const { id: where, seed, steps } = cell;
@@ -54,13 +50,6 @@ export async function trainCell(study: Study, cell: Cell, options: CellOptions):
     ...terminal && { terminal },
   });
   return !interrupted;
-}
-
-/** Marks a run as finished that was killed between its last file and its record. */
-async function settle(folder: string): Promise<void> {
-  const record = await readRecord(folder);
-  if (!record || record.status === "FINISHED") return;
-  await writeRecord(folder, { ...record, status: "FINISHED", endedAt: Date.now(), reason: null });
 }
 
 /**

@@ -1,6 +1,8 @@
 import { join } from "node:path";
+import { findContained } from "../run/contained.ts";
 import { runFile } from "../run/layout.ts";
 import { readMetrics } from "../run/metrics_log.ts";
+import { readRecord } from "../tracking/record.ts";
 
 /** Whether a metric of a step is in the log of a run. */
 export async function isMeasured(run: string, step: number, name: string): Promise<boolean> {
@@ -8,8 +10,14 @@ export async function isMeasured(run: string, step: number, name: string): Promi
   return metrics.some((line) => line.step === step && name in line);
 }
 
-/** Whether a session of a run ended at a step with all artifacts written. */
+/**
+ * Whether a run ended at a step with all artifacts written: the record of one that goes on says so no longer, whatever an
+ * earlier session has left.
+ *
+ * @throws {RunError} if its record or its log cannot be read
+ */
 export async function isComplete(run: string, step: number): Promise<boolean> {
-  const report = join(run, runFile.report);
-  return await isMeasured(run, step, "test_loss") && await Deno.stat(report).then(() => true, () => false);
+  const record = await readRecord(run);
+  if (record?.status !== "FINISHED" || !await isMeasured(run, step, "test_loss")) return false;
+  return findContained(join(run, runFile.report)) !== undefined;
 }

@@ -133,6 +133,27 @@ testInFolder("runTraining() resumed after a signal reaches the same weights", as
 });
 
 testInFolder(
+  "runTraining() stopped as it draws can go on, whatever an earlier session drew",
+  async (folder) => {
+    const make = (name: string, maxSteps: number) =>
+      configIn(folder, { maxSteps, schedule: "constant", out: `${folder}/${name}` });
+    await runTraining(make("whole", 5));
+    const { run } = await runTraining(make("parts", 3));
+    const { signal } = new AbortController();
+    const metrics = `${run}/${runFile.metrics}`;
+    const isMeasured = () => /"step":5,.*"test_loss"/.test(Deno.readTextFileSync(metrics));
+    Object.defineProperty(signal, "aborted", { get: isMeasured });
+    const { step, interrupted } = await runTraining(trainingConfig({ resume: run, maxSteps: 5 }), { signal });
+    assert.deepEqual([step, interrupted], [5, true]);
+    const lines = await readMetrics(metrics);
+    assert.equal((await runTraining(trainingConfig({ resume: run }))).interrupted, false);
+    assert.deepEqual(await readMetrics(metrics), lines);
+    const samples = (run: string) => Deno.readFile(`${folder}/${run}/${runFile.samples}`);
+    assert.deepEqual(await samples("parts"), await samples("whole"));
+  },
+);
+
+testInFolder(
   "runTraining() with minutes saves the number of steps that repeats it, bit for bit",
   async (folder) => {
     const schedule = { schedule: "one_cycle", warmUp: 0.3 } as const;
