@@ -1,6 +1,9 @@
 import { reasonOf, RunError, writeAtomic } from "./atomic_write.ts";
 import { readIfThere } from "./read_file.ts";
 
+/** The byte that ends a line. */
+const lineBreak = 10;
+
 /**
  * What was measured at a step: numbers with their units in their names, e.g. `elapsedSeconds`. `time` is when, in
  * milliseconds since 1970; the value of a name that begins with `image/` is the path of a picture in the run folder.
@@ -11,12 +14,14 @@ export interface Metrics {
 }
 
 /**
- * Appends a line to `metrics.jsonl`: a JSON object in which NaN, Infinity and -Infinity are strings.
+ * Appends a line to `metrics.jsonl`: a JSON object in which NaN, Infinity and -Infinity are strings. An incomplete last
+ * line, of a run that was killed, goes. The caller holds the run's lock.
  *
  * @throws {RunError} if the file cannot be written
  */
 export function appendMetrics(path: string, metrics: Metrics): void {
   try {
+    endLastLine(path);
     Deno.writeTextFileSync(path, lineOf(metrics), { append: true });
   } catch (error) {
     throw new RunError(`Cannot write ${path}: ${reasonOf(error)}`);
@@ -74,6 +79,20 @@ export function finite(_: string, value: unknown): unknown {
 /** For `JSON.parse`: turns the strings "NaN", "Infinity" and "-Infinity" into numbers. */
 export function withNonFinite(_: string, value: unknown): unknown {
   return value === "NaN" || value === "Infinity" || value === "-Infinity" ? Number(value) : value;
+}
+
+/** Ends a last line that only lacks its line break, and cuts one that holds no metrics. */
+function endLastLine(path: string): void {
+  using file = Deno.openSync(path, { read: true, write: true, create: true });
+  const end = file.seekSync(0, Deno.SeekMode.End);
+  const last = new Uint8Array(1);
+  file.seekSync(Math.max(0, end - 1), Deno.SeekMode.Start);
+  if (file.readSync(last) === null || last[0] === lineBreak) return;
+  const bytes = Deno.readFileSync(path);
+  const start = bytes.lastIndexOf(lineBreak) + 1;
+  const isWhole = parseMetrics(new TextDecoder().decode(bytes.subarray(start))) !== undefined;
+  if (isWhole) file.writeSync(Uint8Array.of(lineBreak));
+  else file.truncateSync(start);
 }
 
 async function readText(path: string): Promise<string> {

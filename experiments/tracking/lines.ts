@@ -13,10 +13,14 @@ const pieceBytes = 1 << 18;
  * Reads the lines of a file that may still be written, from an offset to its current end, in pieces of limited size.
  *
  * @param path a file of a run folder
- * @param whole whether a last line without a line break counts, because the file is complete
+ * @param isWhole whether a last line without a line break counts, for instance because the file is complete
  * @throws {RunError} if the file cannot be read
  */
-export async function* linesFrom(path: string, offset: number, whole: boolean): AsyncGenerator<Lines> {
+export async function* linesFrom(
+  path: string,
+  offset: number,
+  isWhole: (line: string) => boolean,
+): AsyncGenerator<Lines> {
   using file = await openContained(path);
   if (file === undefined) return;
   await file.seek(offset, Deno.SeekMode.Start);
@@ -27,7 +31,8 @@ export async function* linesFrom(path: string, offset: number, whole: boolean): 
     const text = new Uint8Array(open.length + (read ?? 0));
     text.set(open);
     text.set(piece.subarray(0, read ?? 0), open.length);
-    const length = read === null && whole ? text.length : text.lastIndexOf(10) + 1;
+    const isLast = read === null && isWhole(new TextDecoder().decode(text));
+    const length = isLast ? text.length : text.lastIndexOf(10) + 1;
     offset += length;
     const lines = new TextDecoder().decode(text.subarray(0, length)).split("\n").filter((line) =>
       line !== ""

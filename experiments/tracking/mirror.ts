@@ -189,11 +189,13 @@ export class Mirror {
   async #sendMetrics(record: RunRecord, cursor: Cursor, over: boolean): Promise<number> {
     const path = join(this.run, runFile.metrics);
     let points = 0;
-    for await (const { lines, end } of linesFrom(path, cursor.metricsBytes, over)) {
+    // The incomplete last line of a run that was killed is cut where somebody adds to the file: it is not counted.
+    const isWhole = (line: string) => over && parseMetrics(line) !== undefined;
+    for await (const { lines, end } of linesFrom(path, cursor.metricsBytes, isWhole)) {
       const entries: MetricEntry[] = [];
       for (const text of lines) {
         const line = parseMetrics(text);
-        if (line === undefined) continue; // the incomplete last line of a run that was killed
+        if (line === undefined) continue; // whoever reads the run says so
         const { step, time, ...values } = line;
         const at = typeof time === "number" ? time : record.startedAt;
         for (const [key, value] of Object.entries(values)) {

@@ -142,6 +142,20 @@ testInFolder("truncateAfterStep() drops later lines and a half-written one", asy
   );
 });
 
+testInFolder("appendMetrics() begins a line where a killed run left half of one", async (folder) => {
+  const path = join(folder, "metrics.jsonl");
+  for (
+    const [rest, kept] of [['{"step":7,"train_lo', []], ['{"step":7}', [7]], ['{"note":"ü', []]] as const
+  ) {
+    await Deno.writeTextFile(path, `{"step":6}\n${rest}`);
+    for (const step of [8, 9]) appendMetrics(path, { step });
+    assert.deepEqual((await readMetrics(path)).map(({ step }) => step), [6, ...kept, 8, 9], rest);
+  }
+  await Deno.writeTextFile(path, '{"step":');
+  appendMetrics(path, { step: 1 });
+  assert.equal(await Deno.readTextFile(path), '{"step":1}\n');
+});
+
 testInFolder("readMetrics() names a broken line before the last", async (folder) => {
   const path = join(folder, "metrics.jsonl");
   await Deno.writeTextFile(path, '{"step":1}\n{"loss":2}\n{"step":3}\n');

@@ -183,18 +183,19 @@ testInFolder("runFiles() lists what belongs to the record", async (folder) => {
 
 testInFolder("linesFrom() reads whole lines in pieces, wherever the writer is", async (folder) => {
   const path = join(folder, "lines");
-  assert.deepEqual(await Array.fromAsync(linesFrom(path, 0, true)), []);
+  const [none, all] = [() => false, () => true];
+  assert.deepEqual(await Array.fromAsync(linesFrom(path, 0, all)), []);
   const long = "ü".repeat(400_000);
   await Deno.writeTextFile(path, `a\n${long}\n\nb\nhalf`);
-  const open = await Array.fromAsync(linesFrom(path, 0, false));
+  const open = await Array.fromAsync(linesFrom(path, 0, none));
   assert.deepEqual(open.flatMap(({ lines }) => lines), ["a", long, "b"]);
   const { end } = open.at(-1)!;
-  assert.deepEqual(await Array.fromAsync(linesFrom(path, end, false)), []);
-  assert.deepEqual((await Array.fromAsync(linesFrom(path, end, true))).flatMap(({ lines }) => lines), [
+  assert.deepEqual(await Array.fromAsync(linesFrom(path, end, none)), []);
+  assert.deepEqual((await Array.fromAsync(linesFrom(path, end, all))).flatMap(({ lines }) => lines), [
     "half",
   ]);
   await Deno.writeTextFile(path, " and half\n", { append: true });
-  assert.deepEqual((await Array.fromAsync(linesFrom(path, end, false))).flatMap(({ lines }) => lines), [
+  assert.deepEqual((await Array.fromAsync(linesFrom(path, end, none))).flatMap(({ lines }) => lines), [
     "half and half",
   ]);
 });

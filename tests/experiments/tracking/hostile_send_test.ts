@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
 import { parseAddress } from "../../../experiments/tracking/address.ts";
 import { sendRun } from "../../../experiments/tracking/send.ts";
 import { withFolder } from "../../folder.ts";
@@ -77,6 +78,21 @@ testHostile(
       );
       assert.deepEqual(sent.sort(), ["config.json", "metrics.jsonl", "run.json"]);
     }, lines),
+);
+
+testHostile(
+  "sendRun() sends what is added to a run whose last line was cut, also if it sent the run before",
+  () => undefined,
+  (server) =>
+    withRun(async (run) => {
+      await send(run, server);
+      appendMetrics(join(run, "metrics.jsonl"), { step: 7, "eval/frechet": 3 });
+      await send(run, server);
+      const points = server.seen.filter(({ path }) => path.endsWith("runs/log-batch")).flatMap(({ body }) =>
+        (JSON.parse(body).metrics ?? []).map(({ key, step }: { key: string; step: number }) => [key, step])
+      );
+      assert.deepEqual(points, [["train_loss", 6], ["eval/frechet", 7]]);
+    }, '{"step":6,"train_loss":0.5}\n{"step":7,"train_lo'),
 );
 
 /** Makes a pipe, where programs may be run; a test without one still tests the rest. */
