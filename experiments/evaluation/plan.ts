@@ -27,10 +27,11 @@ export async function judgeFor(data: Dataset, options: JudgeOptions): Promise<Da
  * @throws {ConfigError} if the flags ask for more images than there are, or for guidance that the network does not have
  */
 export function planOf(words: EvaluateWords, subject: Subject, usual: number): EvaluationOptions {
-  const { seed, solver, courseImages, bitsImages } = words;
+  const { seed, solver } = words;
   const { drawnBy } = subject;
   const count = words.count ?? Math.min(usual, mostImages(subject));
   checkCount(count, subject);
+  const [courseImages, bitsImages] = [words.courseImages, words.bitsImages].map((n) => Math.min(n, count));
   return {
     ...{ count, seed, courseImages, bitsImages, guidance: guidanceFor(words.guidance, subject) },
     ...solverSpec(solver ?? drawnBy ?? "heun:steps=20"),

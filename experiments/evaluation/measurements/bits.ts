@@ -19,7 +19,7 @@ export const bits: Measurement = {
   evaluations: (_, { bitsImages }) => bitsImages * guess,
   async measure({ subject, options, sets: { test }, advance }) {
     const { model, shape, normalization } = subject.drawable;
-    const count = Math.min(options.bitsImages, test.pixels.rows);
+    const count = options.bitsImages;
     const found: number[] = [];
     for (let from = 0; from < count; from += batch) {
       const rows = Math.min(batch, count - from);

@@ -20,7 +20,7 @@ export const course: Measurement = {
     const { courseImages: count } = trial.options;
     if (count === 0) return { figures: {} };
     const ways = await followed(trial, count);
-    const lost = await roundTrips(trial, Math.min(count, trial.sets.test.pixels.rows));
+    const lost = await roundTrips(trial, count);
     return { ...ways, figures: { ...ways.figures, round_trip: bootstrap(meanOf(lost), lost) } };
   },
 };

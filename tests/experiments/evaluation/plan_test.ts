@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import { planOf } from "../../../experiments/evaluation/plan.ts";
+import type { Subject } from "../../../experiments/evaluation/subject.ts";
+import { evaluating } from "../../../experiments/settings/tasks/evaluate.ts";
+
+Deno.test("planOf() follows no more images than there are samples, and measures no more", () => {
+  const test = { images: new Uint8Array(20), labels: new Uint8Array(20), count: 20 };
+  const data = { name: "made-up", train: test, test, channels: 1, height: 1, width: 1, classes: 1 };
+  const subject: Subject = {
+    // Nothing is drawn by the network.
+    drawable: { model: undefined!, normalization: { scale: 1, shift: 0 }, shape: [1, 1, 1] },
+    data: { ...data, digest: "", source: "" },
+    trained: Uint32Array.from({ length: 20 }, (_, n) => n),
+    weights: { file: "", sha256: "" },
+    classes: 1,
+  };
+  const plan = (flags: object) => {
+    const words = { ...evaluating.resolve(flags), help: false, runs: [] };
+    const { count, courseImages, bitsImages } = planOf(words, subject, 2000);
+    return [count, courseImages, bitsImages];
+  };
+  assert.deepEqual(plan({}), [20, 20, 20]);
+  assert.deepEqual(plan({ count: 10, courseImages: 12, bitsImages: 3 }), [10, 10, 3]);
+});
