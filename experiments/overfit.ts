@@ -5,7 +5,7 @@ import { ImageSource, normalizationTo } from "./data/image_source.ts";
 import { splitImages } from "./data/split.ts";
 import { drawableOf } from "./draw/drawable.ts";
 import { writeSamples } from "./draw/sample_grid.ts";
-import { runTask, stopSignal } from "./program/command.ts";
+import { runTask, stopSignal, TrainingError } from "./program/command.ts";
 import { yieldToSignals } from "./terminal/yield_to_signals.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
 import { createRunFolder } from "./run/run_folder.ts";
@@ -35,17 +35,20 @@ await runTask(async () => {
   const device = await init(config);
   const data = await loadData(config.data, { say, terminal: stderr });
   const { train, validation } = splitImages(data.train.count, config);
-  const folder = out === null
-    ? undefined
-    : await createRunFolder({ name: "overfit", out, startedAt: new Date() });
   if (config.data !== null) say(describeData(factsOfData(data)));
   const source = new ImageSource(data.train.images, data, normalizationTo(config.normalize));
   const network = makeNetwork(config, source);
+  const folder = out === null
+    ? undefined
+    : await createRunFolder({ name: "overfit", out, startedAt: new Date() });
   const { trainer, model } = network;
   const order = new BatchOrder(train, config.batchSize, config.seed);
   const heldOut = new HeldOutLoss(model, source, heldOutOptions(config));
-  const lossOf = async (images: Uint32Array) =>
-    meanLoss(await heldOut.losses(images, yieldToSignals)).toFixed(4);
+  const lossOf = async (images: Uint32Array) => {
+    const loss = meanLoss(await heldOut.losses(images, yieldToSignals));
+    checkLoss(loss, trainer.step);
+    return loss.toFixed(4);
+  };
   const others = validation.slice(0, count);
   const before = await lossOf(train);
 
@@ -56,16 +59,17 @@ await runTask(async () => {
     for (let i = 0; i < burst && trainer.step < steps; i++) {
       trainer.queueStep(order.batch(trainer.step), config.lr);
     }
-    bar.update(trainer.step, (await trainer.losses()).at(-1));
+    const losses = await trainer.losses();
+    losses.forEach((loss, i) => checkLoss(loss, trainer.step - losses.length + i));
+    bar.update(trainer.step, losses.at(-1));
     await yieldToSignals();
   }
   bar.finish();
 
+  const after = await lossOf(train);
+  const ofOthers = others.length > 0 ? `; on ${others.length} others: ${await lossOf(others)}` : "";
   print(
-    `loss on the ${train.length} images: ${before} before, ${await lossOf(
-      train,
-    )} after ${trainer.step} steps; ` +
-      `on ${others.length} others: ${await lossOf(others)}`,
+    `loss on the ${train.length} images: ${before} before, ${after} after ${trainer.step} steps${ofOthers}`,
   );
   if (folder !== undefined) {
     const { seed, sampleSteps, solver } = config;
@@ -80,3 +84,9 @@ await runTask(async () => {
   device.close();
   if (trainer.step < steps) Deno.exit(stop.exitCode);
 });
+
+/** @throws {TrainingError} if the loss after a step says that training has diverged */
+function checkLoss(loss: number, step: number): void {
+  if (Number.isFinite(loss)) return;
+  throw new TrainingError(`The loss is ${loss} after step ${step}: training diverges; try a smaller --lr`);
+}

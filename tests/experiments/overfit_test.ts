@@ -23,12 +23,24 @@ testTask("overfit lowers the loss on the images it sees, and draws", async (plac
   await place.succeed("sample", "--checkpoint result/last.safetensors --device cpu --count 1 --steps 1");
 });
 
-testTask("overfit writes nothing unless asked to, and repeats itself", async (place) => {
-  const flags = `${tinyNetwork} --images 8 --steps 3`;
-  const [a, b] = await Promise.all([place.succeed("overfit", flags), place.succeed("overfit", flags)]);
-  assert.equal(a.stdout, b.stdout);
-  assert.deepEqual(await place.names(), ["data"]);
-});
+testTask(
+  "overfit writes nothing unless asked to, repeats itself, and fails where it diverges",
+  async (place) => {
+    const flags = `${tinyNetwork} --images 8 --steps 3`;
+    const [a, b, diverged] = await Promise.all([
+      place.succeed("overfit", flags),
+      place.succeed("overfit", flags),
+      place.run("overfit", `${flags} --lr 1e30`),
+    ]);
+    assert.deepEqual([diverged.code, diverged.stdout], [1, ""]);
+    assert.match(
+      diverged.stderr,
+      /\nTrainingError: The loss is (NaN|Infinity) after step \d: training diverges; try a smaller --lr\n$/,
+    );
+    assert.equal(a.stdout, b.stdout);
+    assert.deepEqual(await place.names(), ["data"]);
+  },
+);
 
 testTask("overfit --help lists every flag with its default", async (place) => {
   const { code, stdout } = await place.run("overfit", "--help");

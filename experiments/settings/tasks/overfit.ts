@@ -5,6 +5,7 @@ import type { Values } from "../setting.ts";
 import { integer, integers, number, optional, path } from "../kinds.ts";
 import { defineSettings } from "../settings.ts";
 import { training, type TrainingConfig } from "./train.ts";
+import { withOptimizer } from "./train_config.ts";
 
 /** The settings of the task that checks that a network can overfit a few images. */
 export const overfitting = defineSettings({
@@ -54,7 +55,8 @@ export function trainingConfigOf({ images, steps, out: _, ...settings }: Overfit
     trainLimit: images,
     maxSteps: steps,
   } as const;
-  const config = training.resolve({ ...settings, ...fixed, preset: "quick" }, presets.quick);
+  const preset = withOptimizer(settings, presets.quick);
+  const config = training.resolve({ ...settings, ...fixed, preset: "quick" }, preset);
   checkConfig(config);
   return config;
 }

@@ -127,7 +127,7 @@ export function unlabelled(guidance: number | undefined): number {
 }
 
 /** The values that complete given ones: the optimizer of a preset gives way to adamw where it would update no weight. */
-function withOptimizer(given: TrainingFlags["values"], values: Preset): Preset {
+export function withOptimizer(given: Partial<TrainingConfig>, values: Preset): Preset {
   const { filters = values.filters, model } = given;
   const isWide = (channels: number | undefined) => channels !== undefined && channels >= fewestChannels;
   // In the residual network there is a convolution within each level, in the base network only between two.
