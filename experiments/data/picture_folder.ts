@@ -88,7 +88,7 @@ async function findPart(root: string, part: string, like?: PictureFiles): Promis
         } (expected the images of a class); move or remove it`,
       );
     }
-    train.push(...files(inside.images, name, classNames.indexOf(name)));
+    for (const file of files(inside.images, name, classNames.indexOf(name))) train.push(file);
   }
   return { train, classNames };
 }

@@ -135,7 +135,7 @@ function orthonormal(rows: Numbers, L: number, P: number): Float64Array {
   const q = Float64Array.from(rows);
   for (let l = 0; l < L; l++) {
     const row = q.subarray(l * P, (l + 1) * P);
-    const before = Math.hypot(...row);
+    const before = lengthOf(row);
     for (let pass = 0; pass < 2; pass++) {
       for (let k = 0; k < l; k++) {
         const other = q.subarray(k * P, (k + 1) * P);
@@ -143,11 +143,16 @@ function orthonormal(rows: Numbers, L: number, P: number): Float64Array {
         for (let p = 0; p < P; p++) row[p] -= overlap * other[p];
       }
     }
-    const norm = Math.hypot(...row);
+    const norm = lengthOf(row);
     const scale = norm > 1e-10 * before ? 1 / norm : 0;
     for (let p = 0; p < P; p++) row[p] *= scale;
   }
   return q;
+}
+
+/** The Euclidean length of a row, which may have more values than a function takes arguments. */
+function lengthOf(row: Float64Array): number {
+  return Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));
 }
 
 function fixSigns(components: Float32Array, K: number, P: number): void {

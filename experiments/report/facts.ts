@@ -68,7 +68,7 @@ function measuresOf({ config, environment, metrics, parameters }: RunRecord) {
   return {
     test: loss(all("test_loss").at(-1)),
     val: loss(vals.at(-1)),
-    bestVal: vals.length > 0 ? loss(Math.min(...vals)) : undefined,
+    bestVal: vals.length > 0 ? loss(vals.reduce((least, value) => Math.min(least, value))) : undefined,
     train: loss(all("train_loss").at(-1)), // as `runs`, `compare` and MLflow show it
     step: step > 0 ? step.toLocaleString("en") : undefined,
     images: images > 0 ? images.toLocaleString("en") : undefined,

@@ -32,7 +32,7 @@ export async function runFiles(run: string, below = ""): Promise<RunFile[]> {
     const path = below === "" ? name : `${below}/${name}`;
     if (isOwn(path) || path === runFolder.cells) continue;
     if (isDirectory && !(await exists(join(run, path, runFile.record)))) {
-      files.push(...await runFiles(run, path));
+      for (const file of await runFiles(run, path)) files.push(file);
     }
     if (!isFile) continue;
     const info = await statOf(join(run, path));

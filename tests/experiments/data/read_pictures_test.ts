@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { loadDataset } from "../../../experiments/data/dataset.ts";
+import { findPictures } from "../../../experiments/data/picture_folder.ts";
 import { testInFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
 import { withFolder } from "../../folder.ts";
@@ -187,5 +188,22 @@ testNeeding(
         message: /Cannot read .*5\.png: .*os error 2/,
       });
     });
+  },
+);
+
+testInFolder(
+  "findPictures() finds more images of a class than a function takes arguments",
+  async (folder) => {
+    await writeFiles(folder, { "owl/0.png": dot(0) });
+    const [{ readDir }, count] = [Deno, 200_000];
+    using _ = { [Symbol.dispose]: () => void Object.assign(Deno, { readDir }) };
+    Object.assign(Deno, {
+      async *readDir(path: string) {
+        for await (const entry of readDir(path)) {
+          for (let n = 0; n < (entry.isFile ? count : 1); n++) yield entry;
+        }
+      },
+    });
+    assert.equal((await findPictures(folder)).train.length, count);
   },
 );

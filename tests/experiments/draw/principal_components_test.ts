@@ -55,3 +55,10 @@ Deno.test("project() gives coordinates that put images together again", () => {
   assertClose(again, x, 1e-5);
   assertClose(project(x, pca, 2, false), project(x.map((value, i) => value + pca.mean[i % P]), pca, 2), 1e-5);
 });
+
+Deno.test("principalComponents() take images of more values than a function takes arguments", () => {
+  const P = 140_000;
+  const x = Float32Array.from({ length: 2 * P }, (_, i) => i % P === 7 ? i / P : 0);
+  const { components, share } = principalComponents(x, P, 1);
+  assertClose([components[7], components[8], share[0]], [1, 0, 1], 1e-6);
+});
