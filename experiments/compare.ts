@@ -4,7 +4,7 @@ import { runTask } from "./program/command.ts";
 import { drawFlows, pictureName } from "./draw/draw_flows.ts";
 import { flowRows } from "./draw/flow_rows.ts";
 import { loadFlows, type StoredFlow } from "./draw/stored_flows.ts";
-import { writeAtomic } from "./run/run_folder.ts";
+import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { recordComparison } from "./tracking/comparison.ts";
 import { summarize } from "./tracking/folder_store.ts";
@@ -18,6 +18,7 @@ await runTask(async () => {
     return;
   }
   const startedAt = new Date();
+  if (config.out !== null) await checkFolderOf(config.out);
   const flows = await loadFlows(config.runs, config);
   if (flows.length < 2) throw new ConfigError(`Cannot compare ${flows.length} run: expected two or more`);
   const { warning, ...picture } = flowRows(flows, config.samples ?? []);

@@ -9,6 +9,7 @@ import { type Subject, subjectOfCheckpoint, subjectOfRun } from "./evaluation/su
 import { aboutEvaluation, evaluationTable } from "./evaluation/table.ts";
 import { runTask, stopSignal } from "./program/command.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
+import { checkFolderOf } from "./run/atomic_write.ts";
 import { runFile } from "./run/layout.ts";
 import { isGpu } from "./settings/is_gpu.ts";
 import { lockRun } from "./run/run_lock.ts";
@@ -26,6 +27,7 @@ await runTask(async () => {
     print(evaluating.help("deno task evaluate RUN..."));
     return;
   }
+  if (words.out !== null) await checkFolderOf(words.out);
   const runs = await findRuns(words.runs);
   const device = await init({ device: words.device, threads: words.threads });
   using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));

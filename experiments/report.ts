@@ -2,6 +2,7 @@ import { init } from "../kernels/mod.ts";
 import { completeArtifacts } from "./artifacts/artifacts.ts";
 import { runTask } from "./program/command.ts";
 import { compareModels } from "./report/compare_models.ts";
+import { checkFolderOf } from "./run/atomic_write.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { parseReportWords, reporting } from "./settings/tasks/report.ts";
 import { findRuns } from "./tracking/find_run.ts";
@@ -14,6 +15,7 @@ await runTask(async () => {
     print(reporting.help("deno task report RUN..."));
     return;
   }
+  if (out !== null) await checkFolderOf(out);
   const runs = await findRuns(names);
   const path = out ?? reportPath(runs);
   const compare = async () => {

@@ -11,7 +11,7 @@ import { costInWords } from "./draw/solver_cost.ts";
 import { solvingError } from "./draw/solving_error.ts";
 import { readWeaker } from "./draw/weaker.ts";
 import { ProgressBar } from "./program/progress.ts";
-import { writeAtomic } from "./run/atomic_write.ts";
+import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { guidanceWithoutLabels } from "./settings/tasks/train.ts";
 import { resolveSampleConfig, sampling } from "./settings/tasks/sample.ts";
 import { print, say } from "./terminal/output.ts";
@@ -24,6 +24,7 @@ await runTask(async () => {
   }
   const config = resolveSampleConfig(flags);
   const { seed, chosen, out, device: choice, threads } = config;
+  await checkFolderOf(out);
   const { path, bytes, run } = await readWeights(config.checkpoint);
   const device = await init({ device: choice, threads });
   const { model, info, shape } = loadNetwork(bytes, path, config);

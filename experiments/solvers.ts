@@ -10,6 +10,7 @@ import { solverTable } from "./evaluation/solver_table.ts";
 import { judgeOf } from "./judge/judge_of.ts";
 import { runTask, stopSignal } from "./program/command.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
+import { checkFolderOf } from "./run/atomic_write.ts";
 import { runFile } from "./run/layout.ts";
 import { lockRun } from "./run/run_lock.ts";
 import { comparingSolvers, parseSolversWords } from "./settings/tasks/solvers.ts";
@@ -23,6 +24,7 @@ await runTask(async () => {
     print(comparingSolvers.help("deno task solvers RUN"));
     return;
   }
+  if (words.out !== null) await checkFolderOf(words.out);
   const run = words.run === undefined ? undefined : await findRun(words.run);
   using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
   using _ = run === undefined ? undefined : await lockRun(run);

@@ -25,13 +25,18 @@ export async function writeAtomic(path: string, content: string | Uint8Array): P
 /**
  * Checks that a file that is yet to be made has a folder to go to, before the work that makes it.
  *
- * @throws {RunError} if it has none
+ * @throws {RunError} if it has none, or a folder of its name lies there
  */
 export async function checkFolderOf(path: string): Promise<void> {
   const folder = dirname(path);
-  const isFolder = await Deno.stat(folder).then(({ isDirectory }) => isDirectory, () => false);
-  if (isFolder) return;
-  throw new RunError(`Cannot write ${path}: there is no folder ${folder}; make it first`);
+  if (!await isFolder(folder)) {
+    throw new RunError(`Cannot write ${path}: there is no folder ${folder}; make it first`);
+  }
+  if (await isFolder(path)) throw new RunError(`Cannot write ${path}: it is a folder (expected a file)`);
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
 }
 
 /** What a program that was killed leaves behind of a file: its name without the dot and the random end. */

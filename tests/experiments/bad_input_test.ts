@@ -5,8 +5,8 @@ import { fileURLToPath } from "node:url";
 import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
 import { anyOf } from "../../experiments/settings/kinds.ts";
 import { solvers } from "../../models/mod.ts";
-import { oneThread, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
-import { drawing, testRefusals, trained } from "./refusals.ts";
+import { oneThread, testTask, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
+import { assertRefused, drawing, testRefusals } from "./refusals.ts";
 
 /** Rewrites a file of the data set. */
 function changed(name: string, change: (bytes: Uint8Array) => Uint8Array) {
@@ -123,12 +123,23 @@ testRefusals("sample refuses", {
     flags: `${drawing} --out grid.jpg`,
     says: ['ConfigError: Cannot use --out "grid.jpg": expected a path that ends with .png or .npy'],
   },
-  "an output in a folder that does not exist": {
-    task: "sample",
-    flags: `${drawing} --out nowhere/grid.png`,
-    prepare: trained,
-    says: ["RunError: Cannot write nowhere/grid.png: "],
-  },
+});
+
+/** Flags by task: the file has no folder to go to, and what it would be made of is not there either. */
+const nowhere = {
+  sample: "--checkpoint none --out nowhere/x.png",
+  evaluate: "--checkpoint none --out nowhere/x.json",
+  solvers: "--checkpoint none --out nowhere/x.json",
+  animate: "none --out nowhere/x.gif",
+  compare: "none none --out nowhere/x.gif",
+  report: "none --out nowhere/x.html",
+} as const;
+testTask("tasks refuse a file that has no folder to go to before they work", async (place) => {
+  for (const [task, flags] of Object.entries(nowhere) as [keyof typeof nowhere, string][]) {
+    const file = flags.split(" ").at(-1);
+    const says = [`RunError: Cannot write ${file}: there is no folder nowhere; make it first\n`] as const;
+    await assertRefused(place, { task, flags, says });
+  }
 });
 
 testRefusals("overfit refuses", {

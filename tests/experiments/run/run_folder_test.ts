@@ -7,6 +7,7 @@ import {
   readMetrics,
   truncateAfterStep,
 } from "../../../experiments/run/metrics_log.ts";
+import { checkFolderOf } from "../../../experiments/run/atomic_write.ts";
 import { createRunFolder, RunError, writeAtomic } from "../../../experiments/run/run_folder.ts";
 import { testInFolder } from "../../folder.ts";
 import { granted } from "../../permissions.ts";
@@ -108,6 +109,20 @@ Deno.test({
   fn: async () => {
     await assert.rejects(writeAtomic("file", "text"), /^RunError: Cannot write file: requires write access/);
   },
+});
+
+testInFolder("checkFolderOf() refuses a file without a folder, and a folder in its place", async (folder) => {
+  await checkFolderOf(join(folder, "x.png"));
+  await Deno.mkdir(join(folder, "made.png"));
+  await Deno.writeTextFile(join(folder, "file"), "");
+  await checkFolderOf(join(folder, "file"));
+  for (
+    const [name, says] of [
+      ["none/x.png", /: there is no folder .*none; make it first$/],
+      ["file/x.png", /: there is no folder .*file; make it first$/],
+      ["made.png", /: it is a folder \(expected a file\)$/],
+    ] as const
+  ) await assert.rejects(checkFolderOf(join(folder, name)), { name: "RunError", message: says });
 });
 
 testInFolder("readMetrics() reads back what appendMetrics() wrote", async (folder) => {
