@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { readIdxFolder } from "../../experiments/data/idx_folder.ts";
 import { readIdx } from "../../experiments/data/read_idx.ts";
 import { checkPictures } from "../../experiments/training/check_pictures.ts";
-import { trainingConfig } from "../../experiments/settings/tasks/train_config.ts";
+import { morphing } from "../../experiments/settings/tasks/morph.ts";
+import { sampling } from "../../experiments/settings/tasks/sample.ts";
+import { parseTrainingFlags, trainingConfig } from "../../experiments/settings/tasks/train_config.ts";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
 import { testInFolder } from "../folder.ts";
 import { testRefusals } from "./refusals.ts";
@@ -77,4 +79,13 @@ testRefusals("train refuses before it allocates", {
     flags: tinyNetwork.replace("--filters 8,16", "--filters 100000,200000") + " --out run",
     says: ["TrainingError: Cannot train this network here: its ", "parameters and their gradients take "],
   },
+});
+
+Deno.test("flags refuse lists that no memory could hold, before anything is made", () => {
+  const refused = (parse: () => unknown, message: RegExp) =>
+    assert.throws(parse, { name: "ConfigError", message });
+  const asked = ["--count", "5000000000"];
+  refused(() => sampling.parse(asked), /^Cannot use --count "5000000000": expected .* at most 1000000$/);
+  refused(() => morphing.parse(asked), /^Cannot use --count "5000000000": expected .* at most 10000$/);
+  refused(() => parseTrainingFlags(["--sample-steps", "5000000000"]), /^Cannot use --sample-steps/);
 });

@@ -21,7 +21,7 @@ export const morphing = defineSettings({
   from: imageNumbers("test images to begin with (else noise by the seed)"),
   to: imageNumbers("test images to end with, one for each to begin with (else noise by the seed)"),
   class: classList("map each image to noise and back under these classes instead"),
-  count: integer({ doc: "rows where all noise is drawn by the seed", min: 1, default: 5 }),
+  count: integer({ doc: "rows where all noise is drawn by the seed", min: 1, max: 10_000, default: 5 }),
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
   entry: number({
     doc: "time at which test images enter the flow, with the noise of that time; 1 = without",

@@ -12,7 +12,7 @@ import { guidanceWithoutLabels, training } from "./train.ts";
 /** The settings of the task that draws images from a trained network. */
 export const sampling = defineSettings({
   checkpoint: path("FILE|RUN", "weights to sample from, or a run, for its averaged weights"),
-  count: integer({ doc: "images", min: 1, default: 64 }),
+  count: integer({ doc: "images", min: 1, max: 1_000_000, default: 64 }),
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
   ...solving,
   class: classChoice("classes to draw in turn; none = unconditional (else all)"),

@@ -105,7 +105,7 @@ export const training = defineSettings({
     ...choice(solverNames, { doc: "ODE solver of the samples; evaluations per step below" }),
     details: [costsOf(solverNames)],
   },
-  sampleSteps: integer({ doc: "solver steps from noise to image", min: 1 }),
+  sampleSteps: integer({ doc: "solver steps from noise to image", min: 1, max: 2 ** 24 }),
   flowSamples: integer({ doc: "images whose flow from noise is stored", default: 5 }),
   flowSteps: integer({ doc: "Euler steps of these flows, one evaluation and snapshot each", min: 1 }),
   flowFrames: integer({ doc: "frames of their animation", min: 2, max: 10_000, default: 60 }),
