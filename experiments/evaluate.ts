@@ -17,6 +17,7 @@ import { evaluating, parseEvaluation } from "./settings/tasks/evaluate.ts";
 import { readConfig } from "./settings/tasks/train_config.ts";
 import { print, say } from "./terminal/output.ts";
 import { findRuns } from "./tracking/find_run.ts";
+import { sayingWhy } from "./tracking/saying_why.ts";
 import { sendRun } from "./tracking/send.ts";
 import { sentLines } from "./tracking/sent_lines.ts";
 import { trackingOf } from "./tracking/start.ts";
@@ -60,9 +61,11 @@ await runTask(async () => {
       say(`Done; see ${join(run, runFile.report)}`);
     }
     if (!address) continue;
-    for await (const sent of sendRun(run, { address, patience })) {
-      sentLines(sent).forEach((line) => say(line));
-    }
+    await sayingWhy(say, async () => {
+      for await (const sent of sendRun(run, { address, patience })) {
+        sentLines(sent).forEach((line) => say(line));
+      }
+    });
   }
   device.close();
   if (stop.signal.aborted) Deno.exit(stop.exitCode);

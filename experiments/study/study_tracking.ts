@@ -1,14 +1,14 @@
 import { basename, resolve } from "node:path";
 import { tryLockRun } from "../run/run_lock.ts";
 import { MlflowClient } from "../tracking/client.ts";
-import { awaitedServer, ServerError } from "../tracking/http.ts";
+import { awaitedServer } from "../tracking/http.ts";
 import { Mirror } from "../tracking/mirror.ts";
 import { readRecord, writeRecord } from "../tracking/record.ts";
+import { sayingWhy } from "../tracking/saying_why.ts";
 import { sendRun } from "../tracking/send.ts";
 import { sentLines } from "../tracking/sent_lines.ts";
 import { trackingOf, userName } from "../tracking/start.ts";
 import type { Ending } from "../tracking/tracker.ts";
-import { RunError } from "../run/atomic_write.ts";
 import { type Cell, cellFolder, type Study } from "./study.ts";
 import type { CellOptions } from "./train_cell.ts";
 
@@ -73,14 +73,4 @@ export async function sendCell(
       sentLines(sent).forEach((line) => say(line));
     }
   });
-}
-
-/** A server that cannot be reached ends no study. */
-async function sayingWhy(say: StudyTracking["say"], send: () => Promise<void>): Promise<void> {
-  try {
-    await send();
-  } catch (error) {
-    if (!(error instanceof ServerError || error instanceof RunError)) throw error;
-    say(`MLflow: ${error.message}; deno task sync sends the rest`);
-  }
 }

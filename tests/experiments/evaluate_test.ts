@@ -5,6 +5,7 @@ import { readJudged } from "../../experiments/evaluation/judged_file.ts";
 import { readLiveJudge } from "../../experiments/evaluation/live_judge_file.ts";
 import { isLocked } from "../../experiments/run/run_lock.ts";
 import { evaluating } from "../../experiments/settings/tasks/evaluate.ts";
+import { freePort } from "../free_port.ts";
 import { assertHelp, ended, oneThread, testTask } from "./cli.ts";
 import { makeRun, quickly } from "./evaluated_run.ts";
 import { testRefusals } from "./refusals.ts";
@@ -63,7 +64,7 @@ testTask(
 );
 
 testTask(
-  "evaluate of an unconditional run asks for no class, and of data without labels has no judge",
+  "evaluate of an unconditional run asks for no class, of data without labels has no judge, without a server it says so",
   async (place) => {
     await makeRun(place, "--no-conditional");
     await place.succeed("evaluate", `a ${quickly}`);
@@ -73,7 +74,10 @@ testTask(
     for (const name of ["train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"]) {
       await Deno.remove(place.file("data", name));
     }
-    const { stderr } = await place.succeed("evaluate", `a ${quickly}`);
+    const server = `http://127.0.0.1:${freePort()}`;
+    const once = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0" };
+    const { stderr } = await place.succeed("evaluate", `a ${quickly} --mlflow ${server}`, once);
+    assert.match(stderr, /\nMLflow: [^\n]+; deno task sync sends the rest\n$/);
     assert.match(stderr, /No judge for data, which has no labels: figures that need one are left out/);
     const without = (await readEvaluation(place.file("a")))!;
     assert.ok(!without.figures.frechet && without.figures.authentic && without.figures.bits_per_dimension);
