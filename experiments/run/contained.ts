@@ -44,20 +44,20 @@ export interface ContainedFile {
 export async function openContained(path: string, folder?: string): Promise<Deno.FsFile | undefined> {
   const found = findContained(path, folder);
   if (found === undefined) return undefined;
-  let file: Deno.FsFile;
+  let file: Deno.FsFile | undefined;
   try {
     file = await Deno.open(path);
+    const { isFile, dev, ino } = await file.stat();
+    // A program that writes the run replaces its files by renaming, so another file may be right; a link is not.
+    if (isFile && (dev === found.dev && ino === found.ino || findContained(path, folder)?.ino === ino)) {
+      return file;
+    }
+    throw new RunError(`Cannot read ${path}: another file took its place meanwhile; try again`);
   } catch (error) {
+    file?.close();
     if (error instanceof Deno.errors.NotFound) return undefined;
-    throw new RunError(`Cannot read ${path}: ${reasonOf(error)}`);
+    throw error instanceof RunError ? error : new RunError(`Cannot read ${path}: ${reasonOf(error)}`);
   }
-  const { isFile, dev, ino } = await file.stat();
-  // A program that writes the run replaces its files by renaming, so another file may be right; a link is not.
-  if (isFile && (dev === found.dev && ino === found.ino || findContained(path, folder)?.ino === ino)) {
-    return file;
-  }
-  file.close();
-  throw new RunError(`Cannot read ${path}: another file took its place meanwhile; try again`);
 }
 
 /**

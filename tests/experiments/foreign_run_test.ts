@@ -170,14 +170,16 @@ testTask("train and sync write only where they run and in /tmp, and say so", asy
   try {
     await Deno.copyFile(place.file("run", "config.json"), `${elsewhere}/config.json`);
     const sync = await place.run("sync", `${elsewhere} --mlflow http://127.0.0.1:9`);
-    assert.match(
-      sync.stderr,
-      /^RunError: Cannot look for the run .*: requires read access to .*docs\/security\.md/,
-    );
+    assert.match(sync.stderr, /: Cannot lock .*: requires write access to .*docs\/security\.md[^\n]*\n$/);
+    assert.equal(sync.code, 1);
     // A larger disk: runs may be a link.
     await Deno.symlink(elsewhere, place.file("runs"));
     await place.succeed("train:base", smallRun);
     assert.equal((await place.names("runs")).length, 2);
+    const sent = await place.run("sync", "--mlflow http://127.0.0.1:9", { // a port that is blocked
+      MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0",
+    });
+    assert.match(sent.stderr, /^ServerError: http:\/\/127\.0\.0\.1:9 cannot be reached [^\n]+\n$/);
   } finally {
     await Deno.remove(elsewhere, { recursive: true });
   }
