@@ -1,7 +1,14 @@
 import { runTask, stopSignal } from "./program/command.ts";
 import { PythonError } from "./python/python_environment.ts";
+import { untilEnded } from "./python/until_ended.ts";
 import { serving } from "./settings/tasks/mlflow.ts";
-import { checkPort, installMlflow, mlflowVersion, startMlflow } from "./tracking/local_server.ts";
+import {
+  checkPort,
+  installMlflow,
+  makeDataFolder,
+  mlflowVersion,
+  startMlflow,
+} from "./tracking/local_server.ts";
 import { print, say } from "./terminal/output.ts";
 
 await runTask(async () => {
@@ -12,6 +19,7 @@ await runTask(async () => {
   }
   const { port, data } = serving.resolve(flags.values);
   checkPort(port);
+  await makeDataFolder(data); // before anything is installed
   say(
     `Starting MLflow ${mlflowVersion}; the first start installs it in .cache, which takes about a minute`,
   );
@@ -21,11 +29,11 @@ await runTask(async () => {
       `Cannot install MLflow: ${python.reason}; or use another server`,
     );
   }
-  const { url, process } = await startMlflow(python, { data, port });
+  const { url, process, log } = await startMlflow(python, { data, port });
   print(`${url}\n`);
   print(`  MLFLOW_TRACKING_URI=${url} deno task train:residual   mirrors a run`);
   print(`  deno task sync --mlflow ${url}   sends earlier runs\n`);
   print(`Data in ${data}; stop with Ctrl-C`);
-  using _ = stopSignal(() => process.kill("SIGTERM"));
-  await process.status;
+  using stop = stopSignal(() => process.kill("SIGTERM"));
+  Deno.exit(await untilEnded("MLflow", process, stop, log));
 });

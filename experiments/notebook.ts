@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { runTask, stopSignal } from "./program/command.ts";
 import { executeArguments, installJupyter, notebooks, registerKernel } from "./python/jupyter.ts";
 import { PythonError } from "./python/python_environment.ts";
+import { untilEnded } from "./python/until_ended.ts";
 import { notebookSettings } from "./settings/tasks/notebook.ts";
 import { checkPort } from "./tracking/local_server.ts";
 import { print, say } from "./terminal/output.ts";
@@ -47,9 +48,8 @@ async function openLab(python: string, port: number, env: Record<string, string>
     env: { ...env, JUPYTER_TOKEN: token },
     stdin: "null",
   }).spawn();
-  using _ = stopSignal(() => process.kill("SIGTERM"));
+  using stop = stopSignal(() => process.kill("SIGTERM"));
   print(`http://127.0.0.1:${port}/lab/tree/${first}?token=${token}\n`);
   print("Open this address in a few seconds; stop with Ctrl-C");
-  const { success, signal } = await process.status;
-  if (!success && signal === null) throw new PythonError("JupyterLab ended with an error, see above");
+  Deno.exit(await untilEnded("JupyterLab", process, stop, "above"));
 }

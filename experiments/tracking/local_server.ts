@@ -1,6 +1,6 @@
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { reasonOf } from "../run/atomic_write.ts";
+import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { pythonEnvironment, type Unavailable } from "../python/python_environment.ts";
 import { ServerError } from "./http.ts";
 
@@ -23,6 +23,25 @@ export function installMlflow(): Promise<string | Unavailable> {
 export interface LocalServer {
   readonly url: string;
   readonly process: Deno.ChildProcess;
+  /** The file that it says more in. */
+  readonly log: string;
+}
+
+/**
+ * Makes the folder of a server's data, and an empty log in it.
+ *
+ * @returns the path of the log
+ * @throws {RunError} if it cannot be written
+ */
+export async function makeDataFolder(data: string): Promise<string> {
+  const log = join(data, "server.log");
+  try {
+    await Deno.mkdir(data, { recursive: true });
+    await Deno.writeTextFile(log, "");
+  } catch (error) {
+    throw new RunError(`Cannot keep the data of a server in ${data}: ${reasonOf(error)}`);
+  }
+  return log;
 }
 
 /**
@@ -31,6 +50,7 @@ export interface LocalServer {
  * @param python as `installMlflow` returned it
  * @param data the folder, created if missing
  * @param detached whether to start a process group, so that Ctrl-C reaches only this program
+ * @throws {RunError} if the folder cannot be written
  * @throws {ServerError} if it exits or does not answer; the end of `server.log` in the folder says why
  */
 export async function startMlflow(
@@ -38,9 +58,7 @@ export async function startMlflow(
   { data, port, detached = false }: { data: string; port: number; detached?: boolean },
 ): Promise<LocalServer> {
   const folder = resolve(data);
-  await Deno.mkdir(folder, { recursive: true });
-  const log = join(folder, "server.log");
-  await Deno.writeTextFile(log, "");
+  const log = await makeDataFolder(data);
   const process = new Deno.Command(python, {
     args: ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", String(port), "--workers", "1"].concat(
       ["--backend-store-uri", `sqlite:///${join(folder, "mlflow.db")}`],
@@ -61,7 +79,7 @@ export async function startMlflow(
   let running = true;
   const ended = process.status.then(() => running = false);
   for (const until = performance.now() + startMs; running && performance.now() < until;) {
-    if (await answers(url)) return { url, process };
+    if (await answers(url)) return { url, process, log };
     await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, pauseMs))]);
   }
   if (running) process.kill();

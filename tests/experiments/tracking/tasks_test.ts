@@ -19,7 +19,7 @@ testTask("sync, runs and mlflow --help list every flag", async (place) => {
   );
 });
 
-testTask("sync and runs say what they cannot do, in one line", async (place) => {
+testTask("sync, runs and mlflow say what they cannot do, in one line", async (place) => {
   await Deno.mkdir(place.file("runs", "one"), { recursive: true });
   await Deno.writeTextFile(place.file("runs", "one", "config.json"), '{"model":"base"}');
   const cases: [Task, string, string][] = [
@@ -35,6 +35,11 @@ testTask("sync and runs say what they cannot do, in one line", async (place) => 
       "ConfigError: Cannot find the run nowhere: there is no such folder (there are runs/one)",
     ],
     ["sync", "runs/one --mlflow mlruns", "ConfigError: Cannot use --mlflow: it names a folder, "],
+    [
+      "mlflow",
+      `--data elsewhere --port ${freePort()}`,
+      "RunError: Cannot keep the data of a server in elsewhere: requires write access to ",
+    ],
     ["runs", "lst", 'ConfigError: Unknown action "lst" (did you mean list?)'],
     ["runs", "show", "ConfigError: Cannot show 0 runs: expected deno task runs "],
     ["runs", "compare runs/one", "ConfigError: Cannot compare 1 runs: expected deno task runs "],
