@@ -17,6 +17,7 @@ import { startTracking, trackingOf } from "../tracking/start.ts";
 import { tracked } from "../tracking/tracker.ts";
 import { tuneKernels } from "../tuning/tune_kernels.ts";
 import { checkCoupling } from "./check_coupling.ts";
+import { checkValidation } from "./check_validation.ts";
 import { checkPictures } from "./check_pictures.ts";
 import { decideConditional } from "./conditional.ts";
 import { compileKernels } from "./compile_kernels.ts";
@@ -92,6 +93,7 @@ async function trainOn(device: Device, given: TrainingConfig, options: RunOption
   checkPictures(asked, source.shape, source.classes);
   const { config, network } = fittingNetwork(asked, device, source, say);
   const images = splitImages(data.train.count, config);
+  checkValidation(config, images);
   const run = config.resume ??
     await createRunFolder({ name: config.name ?? config.model, out: config.out, startedAt });
   const lock = resumed ?? own.use(await lockRun(run));

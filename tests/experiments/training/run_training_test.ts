@@ -105,6 +105,21 @@ testInFolder("runTraining() keeps the caller's lock", async (folder) => {
   assert.equal(await isLocked(run), false);
 });
 
+testInFolder("runTraining() refuses to follow the loss of no image, and makes no folder", async (folder) => {
+  const config = configIn(folder, {
+    schedule: "plateau",
+    valFraction: 0.004,
+    maxSteps: 2,
+    out: `${folder}/run`,
+  });
+  await assert.rejects(runTraining(config), {
+    name: "ConfigError",
+    message: "Cannot use --schedule plateau with --val-fraction 0.004: that is no image beside 96 to train " +
+      "(expected one at least, as it follows the validation loss)",
+  });
+  await assert.rejects(Deno.stat(`${folder}/run`), Deno.errors.NotFound);
+});
+
 testInFolder("runTraining() stopped during its trial steps keeps its minutes", async (folder) => {
   const stop = new AbortController();
   stop.abort();
