@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { loadCheckpoint } from "../../models/mod.ts";
 import { type Dataset, loadDataset } from "../data/dataset.ts";
 import { sha256 } from "../data/mnist.ts";
@@ -9,12 +8,11 @@ import { readWeaker } from "../draw/weaker.ts";
 import { readCheckpoint } from "../draw/read_weights.ts";
 import { findWeights, noWeights } from "../run/run_weights.ts";
 import { RunError } from "../run/atomic_write.ts";
-import { runFile } from "../run/layout.ts";
-import { lastStep, readMetrics } from "../run/metrics_log.ts";
 import { readFile } from "../run/read_file.ts";
 import { readConfig } from "../settings/tasks/train_config.ts";
 import { requireRecord } from "../tracking/current_record.ts";
 import type { Evaluation } from "./evaluation.ts";
+import { stepOfWeights } from "./step_of_weights.ts";
 
 /** A network to evaluate, and the data that it should be like. */
 export interface Subject {
@@ -51,8 +49,7 @@ export async function subjectOfRun(run: string): Promise<Subject> {
         `(digest ${record.dataset.digest.slice(0, 12)}..., there it is ${data.digest.slice(0, 12)}...)`,
     );
   }
-  const metrics = await readMetrics(join(run, runFile.metrics));
-  const step = lastStep(metrics);
+  const step = await stepOfWeights(run, record);
   const subject = subjectOf(bytes, found.path, data);
   const weaker = subject.classes === 0 ? await readWeaker(run, config.guidance) : undefined;
   return {
