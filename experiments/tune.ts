@@ -1,6 +1,6 @@
 import { type ChoiceStore, init } from "../kernels/mod.ts";
 import { ImageSource, normalizationTo } from "./data/image_source.ts";
-import { runTask } from "./program/command.ts";
+import { runTask, stopSignal } from "./program/command.ts";
 import { stderr } from "./program/progress.ts";
 import { stageProgress } from "./program/stage_progress.ts";
 import { presetFor } from "./settings/tasks/preset_for.ts";
@@ -28,6 +28,7 @@ await runTask(async () => {
   );
   const { model, filters, batchSize } = config;
   const step = `a training step of ${model} [${filters}], batch ${batchSize}, ${channels}x${size}x${size}`;
+  using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
   say(`Tuning ${step} on ${device.description}`);
   const cache = await ChoiceCache.open(choiceCacheFile, say);
   const store: ChoiceStore = anew
@@ -38,10 +39,15 @@ await runTask(async () => {
     store,
     seconds,
     progress: (done, all) => progress.update(done, all),
+    signal: stop.signal,
   });
   progress.end();
   await cache.save(say);
   device.close();
+  if (stop.signal.aborted) {
+    say("Stopped; the same command goes on from here");
+    Deno.exit(stop.exitCode);
+  }
   const win = winOf(choices);
   if (json) {
     print(JSON.stringify({ device: device.description, step, win: win ?? null, choices }, null, 2));

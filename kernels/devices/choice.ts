@@ -26,6 +26,8 @@ export interface TuneOptions {
   readonly seconds?: number;
   /** Hears of how many of the calls to be measured are done. */
   readonly progress?: (done: number, all: number) => void;
+  /** Ends the measuring early; what it has found counts. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Why a call runs as it does: by the device's table, by a choice of the store or made before, or by a measurement. */

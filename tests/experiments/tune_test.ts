@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { KernelChoice } from "../../kernels/mod.ts";
 import { tuning } from "../../experiments/settings/tasks/tune.ts";
-import { assertHelp, missingAdapter, testTask, type Workplace } from "./cli.ts";
+import { assertHelp, type Ended, missingAdapter, testTask, type Workplace } from "./cli.ts";
 
 const noAdapter = await missingAdapter();
 
@@ -40,6 +40,32 @@ testTask(
   },
   noAdapter,
 );
+
+/** Tunes for long, and presses Ctrl-C at its first word; again, if the signal is late. */
+async function interrupted(place: Workplace): Promise<Ended> {
+  const process = place.start("tune", "--model base --filters 8,16 --batch-size 8 --seconds 3600 --anew");
+  const [heard, kept] = process.stderr.tee();
+  const reader = heard.getReader();
+  await reader.read();
+  try {
+    process.kill("SIGINT");
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error; // it has ended
+  }
+  const [stdout, stderr] = await Promise.all(
+    [process.stdout, kept].map((stream) => new Response(stream).text()),
+  );
+  await reader.cancel();
+  const { code } = await process.status;
+  return code === 0 ? interrupted(place) : { code, stdout, stderr };
+}
+
+testTask("tune stopped by Ctrl-C can go on, and exits with the code of the signal", async (place) => {
+  const { code, stdout, stderr } = await interrupted(place);
+  assert.deepEqual([code, stdout], [130, ""], stderr);
+  assert.match(stderr, /\nSIGINT: stopping; press again to quit at once\n/);
+  assert.match(stderr, /\nStopped; the same command goes on from here\n$/);
+}, noAdapter);
 
 testTask("tune explains its flags, and refuses a network that cannot be built", async (place) => {
   const { stdout } = await place.succeed("tune", "--help");

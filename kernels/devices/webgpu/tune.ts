@@ -23,7 +23,7 @@ export interface TunedDevice {
 export async function tuneCalls(
   calls: readonly KernelCall[],
   tuned: TunedDevice,
-  { store, seconds = 5, progress = () => {} }: TuneOptions,
+  { store, seconds = 5, progress = () => {}, signal }: TuneOptions,
 ): Promise<KernelChoice[]> {
   const { choices } = tuned;
   const digest = digestsOf(choices);
@@ -42,7 +42,9 @@ export async function tuneCalls(
   }
   const open = [...found].filter(([, { by }]) => by === "table").map(([subject]) => subject);
   if (seconds > 0 && open.length > 0) {
-    for await (const [subject, measured] of measure(open, tuned, seconds, progress)) {
+    const endMs = performance.now() + 1000 * seconds;
+    const isOver = () => performance.now() >= endMs || signal?.aborted === true;
+    for await (const [subject, measured] of measure(open, tuned, isOver, progress)) {
       const choice: KernelChoice = { ...found.get(subject)!, ...measured, by: "measurement" };
       found.set(subject, choice);
       choices.choose(subject.call, choice.chosen);
@@ -55,15 +57,13 @@ export async function tuneCalls(
 /** Share of the time of all calls below which one is not worth more than a look: with a hundred of them a few are 1 %. */
 const negligible = 0.0002;
 
-/** Measures calls, first those that take most of the step, each after its parts, until the time is over. */
+/** Measures calls, first those that take most of the step, each after its parts, until it is over. */
 async function* measure(
   subjects: readonly Subject[],
   tuned: TunedDevice,
-  seconds: number,
+  isOver: () => boolean,
   progress: (done: number, all: number) => void,
 ): AsyncGenerator<[Subject, Fastest]> {
-  const endMs = performance.now() + 1000 * seconds;
-  const isOver = () => performance.now() >= endMs;
   using timer = await kernelTimer(tuned.device);
   const byTable = new Map<Subject, Fastest>();
   for (const subject of subjects) {

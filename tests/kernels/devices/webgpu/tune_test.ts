@@ -79,6 +79,20 @@ testTuning(
   },
 );
 
+testTuning(
+  "tune() that is stopped keeps what it has measured, and leaves the rest to the table",
+  async () => {
+    const [store, stop] = [new MemoryStore(), new AbortController()];
+    const choices = await onNewDevice(() =>
+      convolutionStep().tune({ store, seconds: 3600, progress: () => stop.abort(), signal: stop.signal })
+    );
+    const measured = choices.filter(({ by }) => by === "measurement");
+    assert.ok(measured.length > 0 && measured.length < choices.length, `${measured.length}`);
+    assert.equal(store.kept.size, measured.length);
+    assert.ok(choices.every(({ by }) => by === "measurement" || by === "table"));
+  },
+);
+
 testTuning("tune() chooses the parts of a candidate before it, and finds all of them again", async () => {
   const store = new MemoryStore();
   const step = () => {
