@@ -3,7 +3,7 @@ import { init } from "../kernels/mod.ts";
 import { report } from "./artifacts/report.ts";
 import { comparisonEvaluations } from "./evaluation/compare_solvers.ts";
 import { checkCount, guidanceFor } from "./evaluation/plan.ts";
-import { earlierCosts, measureSolvers, notMeasured } from "./evaluation/kept_costs.ts";
+import { commonOf, earlierCosts, measureSolvers, notMeasured } from "./evaluation/kept_costs.ts";
 import { cheapestOfBest } from "./evaluation/solver_costs.ts";
 import { subjectOfCheckpoint, subjectOfRun } from "./evaluation/subject.ts";
 import { solverTable } from "./evaluation/solver_table.ts";
@@ -37,10 +37,7 @@ await runTask(async () => {
   const guidance = guidanceFor(words.guidance, subject);
   const judge = await judgeOf(subject.data, { say, signal: stop.signal, terminal: stderr });
   if (!judge) Deno.exit(stop.exitCode);
-  const common = {
-    ...{ weights: subject.weights.sha256, judge: judge.digest, device: device.description },
-    ...{ count, seed, guidance },
-  };
+  const common = commonOf(subject, judge, { count, seed, guidance, device: device.description });
   const earlier = await earlierCosts(file, common, say);
   const left = notMeasured(earlier, specs);
   const totalSteps = comparisonEvaluations(subject, left, { count, guidance });

@@ -11,6 +11,8 @@ export interface Dataset {
   name: string;
   train: LabelledImages;
   test: LabelledImages;
+  /** Where the test images of an IDX file stand class by class there, and in random order here. */
+  testOrder?: "random";
   /** 1 for grey images, 3 for red, green and blue. */
   channels: number;
   height: number;

@@ -1,4 +1,6 @@
 import { nearestNeighbours } from "../../models/measures/neighbours.ts";
+import { mixedOrder } from "../data/mixed_order.ts";
+import { pixelsOf } from "../data/pixels_of.ts";
 import type { Points } from "../../models/measures/points.ts";
 import { type PrincipalComponents, principalComponents, project } from "./principal_components.ts";
 
@@ -40,14 +42,16 @@ export class NearestImages {
   readonly #K: number;
 
   /**
-   * @param train images of a data set, of which the first 2,000 are taken
+   * @param train images of a data set, of which 2,000 are taken: the first, or some where these are of few classes
    * @param P values of an image, C H W
    */
   constructor(train: RealImages, P: number) {
     this.count = Math.min(train.count, most.real);
     this.#K = Math.min(components, P);
-    this.labels = train.labels && firstOf(train.labels, this.count);
-    const images = pixelsOf(train, this.count, P);
+    const { labels } = train;
+    const chosen = (mixedOrder(train) ?? firstOf(train)).subarray(0, this.count);
+    this.labels = labels && Uint32Array.from(chosen, (n) => labels[n]);
+    const images = pixelsOf(train.images, chosen, P);
     this.pca = principalComponents(images, P, this.#K);
     this.coordinates = project(images, this.pca, this.#K);
   }
@@ -73,7 +77,7 @@ export class NearestImages {
   async tryOn(test: RealImages, P: number): Promise<Score | undefined> {
     const { labels } = test;
     const tried = Math.min(test.count, most.tried);
-    const classes = labels && await this.classify(pixelsOf(test, tried, P));
+    const classes = labels && await this.classify(pixelsOf(test.images, firstOf(test).subarray(0, tried), P));
     if (!classes) return undefined;
     return { right: classes.reduce((sum, label, n) => sum + (label === labels[n] ? 1 : 0), 0), tried };
   }
@@ -90,10 +94,7 @@ function mostFrequent(labels: readonly number[]): number {
   return [...votes].reduce((best, vote) => vote[1] > best[1] ? vote : best)[0];
 }
 
-function firstOf(labels: ArrayLike<number>, count: number): Uint32Array {
-  return Uint32Array.from({ length: count }, (_, n) => labels[n]);
-}
-
-function pixelsOf({ images }: RealImages, count: number, P: number): Float32Array {
-  return Float32Array.from(images.subarray(0, count * P), (byte) => byte / 255);
+/** The numbers of images in their order. */
+function firstOf({ count }: RealImages): Uint32Array {
+  return Uint32Array.from({ length: count }, (_, n) => n);
 }

@@ -3,6 +3,18 @@ import { compareSolvers, type ComparisonOptions } from "./compare_solvers.ts";
 import { readSolverCosts, type SolverCosts, writeSolverCosts } from "./solver_costs.ts";
 import type { Subject } from "./subject.ts";
 
+/** What all solvers of a comparison have in common. */
+export function commonOf(
+  { weights, data: { testOrder } }: Subject,
+  { digest }: DataJudge,
+  { count, seed, guidance, device }: Omit<SolverCosts["common"], "weights" | "judge" | "testOrder">,
+): SolverCosts["common"] {
+  return {
+    ...{ weights: weights.sha256, judge: digest, device, count, seed, guidance },
+    ...testOrder && { testOrder },
+  };
+}
+
 /**
  * What an earlier comparison of solvers measured under the same conditions; nothing yet if there was none.
  *
@@ -19,7 +31,7 @@ export async function earlierCosts(
   const isSame = earlier &&
     Object.entries(common).every(([name, value]) => earlier.common[name as keyof typeof common] === value);
   if (earlier && !isSame) {
-    say("Measuring anew: network, judge, device or settings are not those of the results there");
+    say("Measuring anew: network, judge, device, test images or settings are not those of the results there");
   }
   return isSame ? earlier : { version: 1, common, solvers: [] };
 }

@@ -1,5 +1,6 @@
 import type { Estimate } from "../../models/measures/estimate.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
+import type { Dataset } from "../data/dataset.ts";
 import { count, fieldProblem, fieldsOf, finiteNumber, listOf, text } from "../run/field_checks.ts";
 import { readJson } from "../run/read_file.ts";
 
@@ -29,6 +30,8 @@ export interface SolverCosts {
     readonly seed: number;
     /** Guidance by the class; 1 is none. */
     readonly guidance: number;
+    /** Of the images that the samples are compared with. */
+    readonly testOrder?: Dataset["testOrder"];
   };
   readonly solvers: readonly SolverCost[];
 }

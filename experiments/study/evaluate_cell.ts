@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { report } from "../artifacts/report.ts";
-import { earlierCosts, measureSolvers, notMeasured } from "../evaluation/kept_costs.ts";
+import { commonOf, earlierCosts, measureSolvers, notMeasured } from "../evaluation/kept_costs.ts";
 import { evaluate } from "../evaluation/evaluate.ts";
 import { type Evaluation, hasMeasured, readEvaluation } from "../evaluation/evaluation.ts";
 import { judgeFor, planOf } from "../evaluation/plan.ts";
@@ -113,10 +113,7 @@ async function costsOf(
     & { readonly device: string },
 ): Promise<readonly SolverCost[] | undefined> {
   const file = join(run, runFile.solvers);
-  const common = {
-    ...{ weights: subject.weights.sha256, judge: judge.digest, device },
-    ...{ count, seed, guidance },
-  };
+  const common = commonOf(subject, judge, { count, seed, guidance, device });
   const earlier = await earlierCosts(file, common, say);
   const left = notMeasured(earlier, specs);
   const costs = await measureSolvers(file, earlier, subject, judge, left, { count, seed, guidance, signal });

@@ -107,6 +107,31 @@ testInFolder("loadDataset() reads three channels and any labels", async (folder)
   assert.deepEqual(brightest, [255, 128, 85]);
 });
 
+testNeeding(READ_WRITE, "loadDataset() mixes test images that stand class by class", async () => {
+  const images = idxFile([100, 1, 1], (i) => i);
+  const labels = (label: (i: number) => number) => idxFile([100], label);
+  const files = (label: (i: number) => number) =>
+    new Map([
+      [IDX_NAMES.trainImages, images],
+      [IDX_NAMES.trainLabels, labels(label)],
+      [IDX_NAMES.testImages, images],
+      [IDX_NAMES.testLabels, labels(label)],
+    ]);
+  await withFiles(files((i) => Math.floor(i / 50)), async (folder) => {
+    const { train, test, testOrder } = await loadDataset(folder);
+    assert.equal(testOrder, "random");
+    assert.deepEqual([...test.labels!], Array.from(test.images, (i) => Math.floor(i / 50)), "in pairs");
+    assert.deepEqual(test.images.toSorted(), train.images, "each of them");
+    assert.equal(new Set(test.labels!.subarray(0, 20)).size, 2);
+    assert.deepEqual([...train.images], Array.from({ length: 100 }, (_, i) => i), "a run goes by numbers");
+  });
+  await withFiles(files((i) => i % 2), async (folder) => {
+    const { train, test, testOrder } = await loadDataset(folder);
+    assert.equal(testOrder, undefined);
+    assert.deepEqual(test, train);
+  });
+});
+
 testNeeding(READ_WRITE, "loadDataset() needs no labels", async () => {
   const files = tiny();
   for (const name of [IDX_NAMES.trainLabels, IDX_NAMES.testLabels]) files.delete(name);

@@ -38,3 +38,15 @@ testOnDevices("NearestImages knows classes of any number, and none without label
   assert.equal(await bare.tryOn({ images, count: 40 }, P), undefined);
   assert.deepEqual(bare.coordinates, labelled.coordinates);
 });
+
+testOnDevices("NearestImages knows all classes of images that stand class by class", async () => {
+  const [count, P] = [2500, 3];
+  const labels = Uint8Array.from({ length: count }, (_, n) => n < 2100 ? Math.floor(n / 1050) : 2);
+  const images = Uint8Array.from(
+    { length: count * P },
+    (_, i) => i % P === labels[Math.floor(i / P)] ? 255 : 0,
+  );
+  const nearest = new NearestImages({ images, labels, count }, P);
+  assert.equal(nearest.count, 2000);
+  assert.deepEqual([...(await nearest.classify(Float32Array.of(0, 0, 1, 0, 1, 0)))!], [2, 1]);
+});
