@@ -35,12 +35,12 @@ await runTask(async () => {
   const device = await init(config);
   const data = await loadData(config.data, { say, terminal: stderr });
   const { train, validation } = splitImages(data.train.count, config);
-  if (config.data !== null) say(describeData(factsOfData(data)));
   const source = new ImageSource(data.train.images, data, normalizationTo(config.normalize));
   const network = makeNetwork(config, source);
   const folder = out === null
     ? undefined
     : await createRunFolder({ name: "overfit", out, startedAt: new Date() });
+  if (config.data !== null) say(describeData(factsOfData(data)));
   const { trainer, model } = network;
   const order = new BatchOrder(train, config.batchSize, config.seed);
   const heldOut = new HeldOutLoss(model, source, heldOutOptions(config));
