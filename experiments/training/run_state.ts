@@ -14,7 +14,7 @@ import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile, weightsFile } from "../run/layout.ts";
 import { readIfThere } from "../run/read_file.ts";
 import type { Network } from "./network.ts";
-import { decodeProgress, encodeProgress, type RunProgress } from "./run_progress.ts";
+import { decodeProgress, encodeProgress, type RunProgress } from "../run/run_progress.ts";
 import type { TrainingSession } from "./session.ts";
 
 /**

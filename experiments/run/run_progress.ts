@@ -8,8 +8,8 @@ import {
   optional,
   tableOf,
   text,
-} from "../run/field_checks.ts";
-import { finite, withNonFinite } from "../run/metrics_log.ts";
+} from "./field_checks.ts";
+import { finite, withNonFinite } from "./metrics_log.ts";
 
 /** The latest steps of a run, for lines of the metrics log that average several. */
 export interface RecentSteps {
