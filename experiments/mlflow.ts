@@ -35,5 +35,5 @@ await runTask(async () => {
   print(`  deno task sync --mlflow ${url}   sends earlier runs\n`);
   print(`Data in ${data}; stop with Ctrl-C`);
   using stop = stopSignal(() => process.kill("SIGTERM"));
-  Deno.exit(await untilEnded("MLflow", process, stop, log));
+  await untilEnded("MLflow", process, stop.signal, log);
 });

@@ -51,5 +51,5 @@ async function openLab(python: string, port: number, env: Record<string, string>
   using stop = stopSignal(() => process.kill("SIGTERM"));
   print(`http://127.0.0.1:${port}/lab/tree/${first}?token=${token}\n`);
   print("Open this address in a few seconds; stop with Ctrl-C");
-  Deno.exit(await untilEnded("JupyterLab", process, stop, "above"));
+  await untilEnded("JupyterLab", process, stop.signal, "above");
 }
