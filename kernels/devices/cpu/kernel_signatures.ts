@@ -14,7 +14,7 @@ export const kernelSignatures = {
   fill: "y: usize, n: i32, value: f32",
   put: "y: usize, x: usize, index: usize, n: i32",
   copyRows: "from: usize, to: usize, rows: i32, bytes: usize, fromStep: usize, toStep: usize",
-  gatherImages: "bytes: usize, indices: usize, x: usize, N: i32, P: i32, scale: f32, shift: f32",
+  gatherImages: "bytes: usize, indices: usize, x: usize, B: i32, N: i32, P: i32, scale: f32, shift: f32",
   logSoftmax: "x: usize, y: usize, R: i32, C: i32",
   logSoftmaxGradient: "y: usize, dy: usize, dx: usize, R: i32, C: i32",
   crossEntropy: "logits: usize, labels: usize, y: usize, N: i32, C: i32",

@@ -1,22 +1,30 @@
 import { defineOp, type Op } from "../../op.ts";
 import type { Dims, NumberArray } from "../../devices/device.ts";
+import { maxU32 } from "../../core/count.ts";
 import { ShapeError } from "../../core/shape.ts";
 import { type Tensor, tensor } from "../../core/tensor.ts";
 import { zeros } from "./fill.ts";
 import { reshape } from "./movement.ts";
+
+/** NaN in WGSL, which refuses one that it can compute ahead: its bits, and those of some word. */
+const nan = (word: string) => `bitcast<f32>(${word} | 0x7fc00000u)`;
 
 const gatherPixels = defineOp({
   name: "gatherImages",
   signature: "bytes:u32[B], indices:u32[N] -> x[N, P]",
   attributes: { P: "u32", scale: "f32", shift: "f32" },
   wgsl: `fn kernel(i: u32) {
-  let at = indices[i / dims.P] * dims.P + i % dims.P;
-  x[i] = dims.scale * f32((bytes[at / 4u] >> (8u * (at % 4u))) & 255u) + dims.shift;
+  let image = indices[i / dims.P];
+  let at = image * dims.P + i % dims.P;
+  if (image < 4u * dims.B / dims.P) {
+    x[i] = dims.scale * f32((bytes[at / 4u] >> (8u * (at % 4u))) & 255u) + dims.shift;
+  } else { x[i] = ${nan("image")}; }
 }`,
-  reference({ bytes, indices, x }, { P, scale, shift }) {
+  reference({ bytes, indices, x }, { B, P, scale, shift }) {
     for (let i = 0; i < x.length; i++) {
-      const at = indices[Math.floor(i / P)] * P + i % P;
-      x[i] = scale * ((bytes[Math.floor(at / 4)] >>> (8 * (at % 4))) & 255) + shift;
+      const image = indices[Math.floor(i / P)], at = image * P + i % P;
+      const byte = (bytes[Math.floor(at / 4)] >>> (8 * (at % 4))) & 255;
+      x[i] = image < Math.floor(4 * B / P) ? scale * byte + shift : NaN;
     }
   },
   wasm: "gatherImages",
@@ -34,7 +42,7 @@ const gatherPixels = defineOp({
  * Images of a data set of bytes on the device, as numbers `scale byte + shift`.
  *
  * @param bytes u32[ceil(M pixels / 4)], the pixels of M images, four to a word; see `packBytes`
- * @param indices u32[N], each below M
+ * @param indices u32[N], each below M: an image beyond the bytes is NaN, for no op can fail for values on the device
  * @returns f32[N, pixels]
  */
 export function gatherImages(
@@ -45,15 +53,23 @@ export function gatherImages(
   return gatherPixels(bytes, indices, { P: pixels, scale, shift });
 }
 
-const rowsWgsl = "fn kernel(i: u32) { y[i] = table[indices[i / dims.P] * dims.P + i % dims.P]; }";
-
-function rowsReference(
-  { table, indices, y }: { table: NumberArray; indices: NumberArray; y: NumberArray },
-  { P }: Dims,
-): void {
-  for (let n = 0; n < indices.length; n++) {
-    y.set(table.subarray(indices[n] * P, (indices[n] + 1) * P), n * P);
-  }
+/** y[n] = table[indices[n]], or `missing` in every place where there is no such row. */
+function rowsKernel(missing: { readonly wgsl: string; readonly value: number }) {
+  return {
+    wgsl: `fn kernel(i: u32) {
+  let row = indices[i / dims.P];
+  if (row < dims.M) { y[i] = table[row * dims.P + i % dims.P]; } else { y[i] = ${missing.wgsl}; }
+}`,
+    reference(
+      { table, indices, y }: Readonly<Record<"table" | "indices" | "y", NumberArray>>,
+      { M, P }: Dims,
+    ) {
+      indices.forEach((row: number, n: number) => {
+        if (row < M) y.set(table.subarray(row * P, (row + 1) * P), n * P);
+        else y.fill(missing.value, n * P, (n + 1) * P);
+      });
+    },
+  };
 }
 
 const rowIndices = Uint32Array.of(2, 0, 3, 3, 1);
@@ -61,17 +77,15 @@ const rowIndices = Uint32Array.of(2, 0, 3, 3, 1);
 const gatherNumbers: Op<"table[M, P], indices:u32[N] -> y[N, P]"> = defineOp({
   name: "gatherRows",
   signature: "table[M, P], indices:u32[N] -> y[N, P]",
-  wgsl: rowsWgsl,
+  ...rowsKernel({ wgsl: nan("row"), value: NaN }),
   backward: ({ table, indices, dy }) => ({ table: () => scatterRows(dy, indices, { M: table.shape[0] }) }),
-  reference: rowsReference,
   samples: [{ shapes: { table: [4, 3], indices: [5] }, values: { indices: rowIndices } }],
 });
 
 const gatherWords = defineOp({
   name: "gatherWordRows",
   signature: "table:u32[M, P], indices:u32[N] -> y:u32[N, P]",
-  wgsl: rowsWgsl,
-  reference: rowsReference,
+  ...rowsKernel({ wgsl: `${maxU32}u`, value: maxU32 }),
   samples: [{
     shapes: { table: [4, 2], indices: [5] },
     values: { table: Uint32Array.of(5, 0, 9, 1, 2, 7, 4, 3), indices: rowIndices },
@@ -108,7 +122,8 @@ const scatterRows: Op<"dy[N, P], indices:u32[N] -> dtable[M, P]", { M: "u32" }> 
  * Rows of a table, such as the embeddings or the labels of a batch.
  *
  * @param table f32[M, P] or u32[M, P], or one axis for a table of single values
- * @param indices u32[N], each below M
+ * @param indices u32[N], each below M: no op can fail for values on the device, so a row of M or more is NaN, or 2^32 - 1 in
+ * a table of words, which no table of labels has a row for; its gradient goes nowhere
  * @returns [N, P], or [N] for a table of one axis, of the table's type
  * @throws {ShapeError} if the table does not have one or two axes
  */

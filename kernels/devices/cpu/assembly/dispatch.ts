@@ -59,7 +59,7 @@ export function execute(call: usize): void {
     case 6: return fill(call, pointer(call, 0), integer(call, 1), real(call, 2));
     case 7: return put(call, pointer(call, 0), pointer(call, 1), pointer(call, 2), integer(call, 3));
     case 8: return copyRows(call, pointer(call, 0), pointer(call, 1), integer(call, 2), pointer(call, 3), pointer(call, 4), pointer(call, 5));
-    case 9: return gatherImages(call, pointer(call, 0), pointer(call, 1), pointer(call, 2), integer(call, 3), integer(call, 4), real(call, 5), real(call, 6));
+    case 9: return gatherImages(call, pointer(call, 0), pointer(call, 1), pointer(call, 2), integer(call, 3), integer(call, 4), integer(call, 5), real(call, 6), real(call, 7));
     case 10: return logSoftmax(call, pointer(call, 0), pointer(call, 1), integer(call, 2), integer(call, 3));
     case 11: return logSoftmaxGradient(call, pointer(call, 0), pointer(call, 1), pointer(call, 2), integer(call, 3), integer(call, 4));
     case 12: return crossEntropy(call, pointer(call, 0), pointer(call, 1), pointer(call, 2), integer(call, 3), integer(call, 4));

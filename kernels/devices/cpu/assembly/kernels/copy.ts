@@ -39,20 +39,27 @@ export function copyRows(
   }
 }
 
-/** Images of bytes selected by index, as scale byte + shift. A task is an image. */
+/** Images of B words of bytes selected by index, as scale byte + shift, or NaN beyond the words. A task is an image. */
 export function gatherImages(
   call: usize,
   bytes: usize,
   indices: usize,
   x: usize,
+  B: i32,
   N: i32,
   P: i32,
   scale: f32,
   shift: f32,
 ): void {
+  const images = ((<usize> B) << 2) / <usize> P;
   for (let n = nextTask(call); n < N; n = nextTask(call)) {
-    const from = bytes + load<usize>(indices + ((<usize> n) << 2)) * <usize> P;
+    const image = load<usize>(indices + ((<usize> n) << 2));
+    const from = bytes + image * <usize> P;
     const to = x + ((<usize> (n * P)) << 2);
+    if (image >= images) {
+      for (let i: usize = 0; i < <usize> P; i++) store<f32>(to + (i << 2), NaN);
+      continue;
+    }
     for (let i: usize = 0; i < <usize> P; i++) {
       store<f32>(to + (i << 2), scale * <f32> load<u8>(from + i) + shift);
     }
