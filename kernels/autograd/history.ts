@@ -13,19 +13,23 @@ interface Call extends Pick<History, "op" | "output" | "names" | "inputs"> {
   readonly rules: (saved: Saved, dy: Tensor) => Rules;
 }
 
-/** The history of an op's result. Its rules refuse to read what was overwritten since. */
+/** The history of an op's result. Its rules refuse to read what was overwritten, or moved to other memory, since. */
 export function makeHistory({ op, output, names, inputs, outputs, rules }: Call): History {
   let overwritten: Map<number, string> | undefined;
   for (let i = 0; i < inputs.length; i++) {
     const by = overwrittenSinceMade(inputs[i]);
     if (by !== undefined) (overwritten ??= new Map()).set(i, by);
   }
+  const places = inputs.map(({ storage, offset }) => ({ storage, offset }));
   const order = nextOrder();
   const backward = (dy: Tensor) => {
     const saved: Record<string, Tensor> = {};
     names.forEach((name, i) => saved[name] = inputs[i]);
     for (const [name, y] of outputs?.() ?? []) saved[name] = y;
-    const rule: Rule = { op, order, saved };
+    const moved = inputs.filter(({ storage, offset }, i) =>
+      storage !== places[i].storage || offset !== places[i].offset
+    );
+    const rule: Rule = { op, order, saved, moved };
     const given = runRule(rule, () => rules(saved, dy));
     return names.map((name) => {
       const gradient = given[name];

@@ -207,7 +207,8 @@ function checkApart(parameters: ReadonlyMap<string, Tensor>): void {
 }
 
 /**
- * Runs a synchronous function while parameters have other values. Steps recorded inside keep using them.
+ * Runs a synchronous function while parameters have other values. Steps recorded inside keep using them; `gradients` of what
+ * it computes are taken inside, too.
  *
  * @param parameters by name, see `namedParameters`
  * @param values for each of them

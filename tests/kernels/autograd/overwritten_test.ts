@@ -85,6 +85,42 @@ testOnDevices("gradients() tells the views of one memory apart", async () => {
   assert.throws(() => gradients(loss, [a]), overwritten("multiply", "write()", "a f32[2]"));
 });
 
+/** Runs a function while a tensor lies in the memory of another one, as `withParameters()` does. */
+function inPlaceOf<T>(other: Tensor, x: Tensor, run: () => T): T {
+  const { storage, offset } = x;
+  Object.assign(x, { storage: other.storage, offset: other.offset });
+  try {
+    return run();
+  } finally {
+    Object.assign(x, { storage, offset });
+  }
+}
+
+testOnDevices("gradients() refuses an input that lies in other memory than when the op ran", async () => {
+  const x = tensor([3, 4]), w = tensor([1, 2]), other = tensor([10, 20]);
+  const [loss, [dx]] = inPlaceOf(other, w, () => {
+    const loss = sum(multiply(x, w));
+    return [loss, gradients(loss, [x])];
+  });
+  assertClose(await dx.read(), [10, 20], 0);
+  const message =
+    "Cannot take gradients through multiply: b f32[2] lies in other memory than when the op ran, " +
+    "and its gradient needs the values of then; take gradients before a parameter moves, such as inside " +
+    "withParameters()";
+  assert.throws(() => gradients(loss, [x]), { name: "Error", message });
+  assert.throws(() => record(() => gradients(loss, [x])), { message });
+  assertClose(await gradients(loss, [w])[0].read(), [3, 4], 0); // needs x alone
+});
+
+testOnDevices("gradients() takes an input that was in other memory for a while", async () => {
+  const x = tensor([3, 4]), w = tensor([1, 2]), other = tensor([10, 20]);
+  const loss = sum(multiply(x, w));
+  inPlaceOf(other, w, () => sum(multiply(x, w)));
+  assertClose(await gradients(loss, [x])[0].read(), [1, 2], 0);
+  const total = inPlaceOf(other, w, () => sum(add(x, w))); // its gradient needs the shape alone
+  assertClose(await gradients(total, [w])[0].read(), [1, 1], 0);
+});
+
 testOnDevices(
   "record() refuses overwritten values in its trace, which itself overwrites nothing",
   async () => {
