@@ -1,6 +1,7 @@
 import { makeHistory } from "./autograd/history.ts";
 import { checkSaved } from "./autograd/rule.ts";
 import { attributeCheck, type AttributeTypes, type AttributeValues } from "./core/attributes.ts";
+import { checkSharing } from "./core/check_sharing.ts";
 import { currentDevice, withDevice } from "./core/context.ts";
 import { execute, noteWrites } from "./core/execute.ts";
 import { parseSignature } from "./core/parse_signature.ts";
@@ -33,6 +34,7 @@ export interface Op<S extends string, A extends AttributeTypes = Record<never, n
    *
    * @throws {ShapeError} if shapes do not fit the signature
    * @throws {TypeError} if tensors or attributes are missing, unknown or of another type
+   * @throws {Error} if tensors share memory that the op overwrites, or lie where the device cannot bind them
    */
   (...args: OpArguments<S, A>): OpResult<OutputNames<S>>;
   /** As it was declared. */
@@ -172,7 +174,11 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
       const history = historyOf(i, inputs, outputs, attributes);
       outputs.push(new Tensor(storage, shape, fresh[i].type, fixed?.offset, history));
     });
-    if (!nothingToDo && !fixed) execute(kernel, [...inputs, ...outputs], dims, device);
+    if (!nothingToDo && !fixed) {
+      const tensors = [...inputs, ...outputs];
+      if (written.length > 0) checkSharing(kernel, tensors);
+      execute(kernel, tensors, dims, device);
+    }
     noteWrites(name, written);
     return outputs;
   }

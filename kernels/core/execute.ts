@@ -15,7 +15,7 @@ export function noteWrites(op: string, tensors: readonly Tensor[]): void {
 /**
  * Runs a kernel now, or adds it to the step being recorded.
  *
- * @throws {Error} if a tensor lives on another device, or its memory was freed
+ * @throws {Error} if a tensor lives on another device, starts where this one cannot bind it, or its memory was freed
  * @throws {ShapeError} if a tensor is larger than what a kernel can bind
  */
 export function execute(
@@ -24,15 +24,10 @@ export function execute(
   dims: Dims,
   device: Tensor["device"],
 ): void {
-  const stray = tensors.find((tensor) => tensor.device !== device);
-  if (stray) {
-    throw new Error(
-      `Cannot run ${kernel.name}: ${stray} lives on ${stray.device.kind}, the others on ${
-        stray.device.kind === device.kind ? "another " : ""
-      }${device.kind}; each init() opens a device of its own: make all tensors on one, after the last init() ` +
-        "or in withDevice()",
-    );
-  }
+  tensors.forEach((tensor, i) => {
+    if (tensor.device !== device) throw strayError(kernel, tensor, device);
+    if (tensor.offset % device.offsetAlignment !== 0) throw misplacedError(kernel, i, tensor, device);
+  });
   if (context.recording) {
     context.recording.add({
       kernel,
@@ -50,4 +45,28 @@ export function execute(
     }
     device.run({ kernel, ranges, dims });
   }
+}
+
+function strayError({ name }: Kernel, tensor: Tensor, { kind }: Tensor["device"]): Error {
+  const other = tensor.device.kind;
+  return new Error(
+    `Cannot run ${name}: ${tensor} lives on ${other}, the others on ${
+      other === kind ? "another " : ""
+    }${kind}; each ` +
+      "init() opens a device of its own: make all tensors on one, after the last init() or in withDevice()",
+  );
+}
+
+function misplacedError(
+  { name, ports }: Kernel,
+  at: number,
+  tensor: Tensor,
+  { kind, offsetAlignment }: Tensor["device"],
+): Error {
+  return new Error(
+    `Cannot run ${name}: ${
+      ports[at].name
+    } ${tensor} starts at element ${tensor.offset} of its memory (expected a ` +
+      `multiple of ${offsetAlignment} on ${kind}); take a part of a tensor with slice(), which copies it`,
+  );
 }

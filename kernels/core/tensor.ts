@@ -33,7 +33,8 @@ export class Tensor {
   #history: History | undefined;
 
   /**
-   * A view of memory from element `offset` on; `tensor` and `zeros` make tensors with memory of their own.
+   * A view of memory from element `offset` on; `tensor` and `zeros` make tensors with memory of their own. Ops take views
+   * that start at a multiple of the device's `offsetAlignment`.
    *
    * @throws {ShapeError} if the shape or the offset is not made of whole numbers, or the memory is too small
    */

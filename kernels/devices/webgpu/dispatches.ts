@@ -1,6 +1,5 @@
 import type { KernelCall } from "../device.ts";
 import type { GpuBuffer } from "./buffer_pool.ts";
-import { checkSharing } from "./check_sharing.ts";
 import type { Dispatch } from "./command_queue.ts";
 import type { PipelineCache } from "./pipelines.ts";
 
@@ -31,7 +30,6 @@ export class Dispatches {
 
   /** The dispatch of a call that will not recur. */
   make(call: KernelCall): Dispatch {
-    checkSharing(call);
     const pipeline = this.pipelines.of(call);
     const uniforms = this.pipelines.uniforms(pipeline, call);
     const x = Math.min(uniforms.groups, this.device.limits.maxComputeWorkgroupsPerDimension);

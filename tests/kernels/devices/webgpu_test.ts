@@ -3,6 +3,7 @@ import {
   add,
   assign,
   DeviceError,
+  emaUpdate,
   full,
   init,
   multiply,
@@ -113,17 +114,36 @@ testOnDevices("sum() of a million values is exact to 1e-6", async () => {
   assert.ok(Math.abs(found - exact) < 1e-6 * exact, `${found} is not ${exact}`);
 });
 
-testOnWebGpu("a kernel that would read what it overwrites is refused, and the device goes on", async () => {
+testOnDevices("a kernel that would read what it overwrites is refused, and the device goes on", async () => {
   const flat = tensor(new Float32Array(128).fill(2));
   const [a, b] = [0, 64].map((offset) => new Tensor(flat.storage, [2], "f32", offset));
   const refused = /^Error: Cannot run assign: y, which it overwrites, and x are parts of one memory/;
   for (const x of [a, b]) {
     assert.throws(() => assign(a, x), refused);
-    assert.throws(() => record(() => assign(a, x)).run(), refused);
+    assert.throws(() => record(() => assign(a, x)), refused);
   }
+  assert.throws(() => emaUpdate(a, a, tensor([0.5])), /Cannot run emaUpdate: .* parts of one memory/);
   const [norm, settings] = [tensor([1]), tensor([0.5, 0, 0, 0, 0, 1, 0, 0])];
   assert.throws(() => sgdUpdate(a, a, tensor([1, 1]), norm, settings), /overwrites, and m are parts of one/);
   sgdUpdate(a, b, tensor([1, 1]), norm, settings); // writes to two parts of one memory, which is allowed
   assertClose(await a.read(), [1.5, 1.5], 0);
   assertClose(await b.read(), [1, 1], 0);
+});
+
+testOnWebGpu("a view that WebGPU cannot bind is refused by name, and the device goes on", async () => {
+  const flat = tensor(Float32Array.from({ length: 128 }, (_, i) => i));
+  const view = new Tensor(flat.storage, [2], "f32", 65);
+  const refused = {
+    name: "Error",
+    message:
+      "Cannot run add: b f32[2] starts at element 65 of its memory (expected a multiple of 64 on webgpu); " +
+      "take a part of a tensor with slice(), which copies it",
+  };
+  const x = tensor([1, 1]);
+  assert.throws(() => add(x, view), refused);
+  assert.throws(() => record(() => add(x, view)), refused);
+  assert.throws(() => assign(view, x), /Cannot run assign: y f32\[2\] starts at element 65/);
+  assertClose(await view.read(), [65, 66], 0);
+  view.write(Float32Array.of(7, 8));
+  assertClose(await add(slice(flat, 0, 65, 2), x).read(), [8, 9], 0);
 });
