@@ -122,15 +122,17 @@ export class Tensor {
    * @throws {TypeError} if they are of another type
    */
   write(values: Float32Array | Uint32Array): void {
+    const expected = this.type === "u32" ? Uint32Array : Float32Array;
+    if (!(values instanceof expected)) {
+      const given: unknown = values;
+      throw new TypeError(
+        `Cannot write to a tensor ${this}: the values are of type ${
+          given?.constructor?.name ?? given
+        } (expected a ${expected.name})`,
+      );
+    }
     if (values.length !== this.size) {
       throw new ShapeError(`Cannot write ${values.length} values to a tensor ${this} of ${this.size}`);
-    }
-    if ((values instanceof Uint32Array) !== (this.type === "u32")) {
-      throw new TypeError(
-        `Cannot write a ${values.constructor.name} to a tensor ${this} (expected a ${
-          this.type === "u32" ? "Uint32Array" : "Float32Array"
-        })`,
-      );
     }
     this.device.write(this.storage.range(this.offset, this.size), values);
     this.storage.noteWrite(this.offset, this.size, "write()");

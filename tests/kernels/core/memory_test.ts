@@ -143,12 +143,19 @@ testOnDevices("a shape that is none is refused, and costs nothing", async () => 
   assertClose(await full([0], 1).read(), [], 0);
 });
 
-testOnDevices("write() refuses words for numbers and numbers for words", () => {
-  assert.throws(
-    () => tensor([1]).write(Uint32Array.of(1)),
-    /Cannot write a Uint32Array to a tensor f32\[1\]/,
-  );
-  assert.throws(() => tensor(Uint32Array.of(1)).write(Float32Array.of(1)), /expected a Uint32Array/);
+testOnDevices("write() refuses all but numbers for numbers and words for words", async () => {
+  const x = tensor([1]), words = tensor(Uint32Array.of(1));
+  const others = [[1], Int32Array.of(1), Float64Array.of(1), Uint8Array.of(1), undefined, { length: 1 }];
+  for (const values of [Uint32Array.of(1), ...others] as Float32Array[]) {
+    assert.throws(() => x.write(values), { name: "TypeError", message: /expected a Float32Array/ });
+  }
+  for (const values of [Float32Array.of(1), ...others] as Uint32Array[]) {
+    assert.throws(() => words.write(values), { name: "TypeError", message: /expected a Uint32Array/ });
+  }
+  const message =
+    "Cannot write to a tensor f32[1]: the values are of type Int32Array (expected a Float32Array)";
+  assert.throws(() => x.write(Int32Array.of(2) as unknown as Float32Array), { message });
+  assertClose(await x.read(), [1], 0);
 });
 
 testOnDevices("a device goes on after a tensor that it cannot hold", async () => {
