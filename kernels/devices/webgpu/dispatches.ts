@@ -10,7 +10,8 @@ const maxBindGroups = 1 << 14;
 export class Dispatches {
   readonly #kept = new Map<string, Dispatch>();
 
-  constructor(readonly device: GPUDevice, readonly pipelines: PipelineCache) {}
+  /** @param most bind groups to keep, and so uniforms */
+  constructor(readonly device: GPUDevice, readonly pipelines: PipelineCache, readonly most = maxBindGroups) {}
 
   /** The dispatch of a call, kept for the next one on the same memory. */
   of(call: KernelCall): Dispatch {
@@ -22,7 +23,10 @@ export class Dispatches {
     key += `|${this.pipelines.uniforms(pipeline, call).id}`;
     const known = this.#kept.get(key);
     if (known) return known;
-    if (this.#kept.size >= maxBindGroups) this.#kept.clear();
+    if (this.#kept.size >= this.most) {
+      this.clear();
+      return this.of(call); // with uniforms that the next call finds again
+    }
     const dispatch = this.make(call);
     this.#kept.set(key, dispatch);
     return dispatch;
@@ -39,7 +43,7 @@ export class Dispatches {
         label: call.kernel.name,
         layout: pipeline.layout,
         entries: [
-          { binding: 0, resource: { buffer: uniforms.buffer } },
+          { binding: 0, resource: uniforms.binding },
           ...call.ranges.map(({ buffer, offset, length }, i) => ({
             binding: i + 1,
             resource: {
@@ -55,8 +59,9 @@ export class Dispatches {
     };
   }
 
-  /** Forgets what it kept. */
+  /** Forgets what it kept. Dispatches of recorded steps stay as they are. */
   clear(): void {
     this.#kept.clear();
+    this.pipelines.forgetUniforms();
   }
 }

@@ -3,6 +3,7 @@ import { DeviceError, type Kernel, type KernelCall, type Tuning } from "../devic
 import type { Choices } from "./choices.ts";
 import { halfWgsl } from "./half_wgsl.ts";
 import type { Outcomes } from "./outcomes.ts";
+import { UniformMemory } from "./uniform_memory.ts";
 
 /** A compiled kernel. */
 export interface Pipeline {
@@ -19,24 +20,27 @@ export interface Pipeline {
   failure?: DeviceError;
 }
 
-/** The uniform buffer for one set of dims. Shapes repeat, so there are few. */
+/** The uniforms of one set of dims. Where shapes and numbers repeat, there are few. */
 export interface Uniforms {
   readonly id: number;
-  readonly buffer: GPUBuffer;
+  readonly binding: GPUBufferBinding;
   /** Workgroups to dispatch. */
   readonly groups: number;
 }
 
-/** Compiles each kernel once, and keeps its pipeline and uniform buffers. */
+/** Compiles each kernel once, and keeps its pipeline and uniforms. */
 export class PipelineCache {
   #pipelines = new Map<string, Pipeline>();
   #failures = new Map<string, DeviceError>();
   #kernels = new WeakMap<Kernel, number>();
   #kernelCount = 0;
   #uniformCount = 0;
+  #memory: UniformMemory;
 
   /** Compiles for a device the ways that were chosen; `outcomes` waits for what it says of each pipeline. */
-  constructor(readonly device: GPUDevice, readonly choices: Choices, readonly outcomes: Outcomes) {}
+  constructor(readonly device: GPUDevice, readonly choices: Choices, readonly outcomes: Outcomes) {
+    this.#memory = new UniformMemory(device);
+  }
 
   /**
    * The pipeline of a call, which may turn out later not to be valid.
@@ -103,6 +107,11 @@ export class PipelineCache {
     return uniforms;
   }
 
+  /** Forgets all uniforms. Those in use live as long as the bind groups that hold their memory. */
+  forgetUniforms(): void {
+    for (const { uniforms } of this.#pipelines.values()) uniforms.clear();
+  }
+
   #makeUniforms(call: KernelCall, fields: readonly string[]): Uniforms {
     const { kernel, dims } = call;
     const tuning = this.choices.of(call);
@@ -121,12 +130,7 @@ export class PipelineCache {
       }
     });
     view.setUint32(fields.length * 4, runs, true);
-    const buffer = this.device.createBuffer({
-      size: bytes.byteLength,
-      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
-    });
-    this.device.queue.writeBuffer(buffer, 0, bytes);
-    return { id: this.#uniformCount++, buffer, groups };
+    return { id: this.#uniformCount++, binding: this.#memory.place(bytes), groups };
   }
 
   #describe(call: KernelCall) {
