@@ -7,6 +7,7 @@ import {
   type NumberArray,
 } from "../device.ts";
 import { checkCount, isCount } from "../../core/count.ts";
+import { turn } from "../turn.ts";
 import { asDeviceError, FailedValues, unreadable } from "../failed_values.ts";
 import { Layout } from "./memory_layout.ts";
 import { hasRelaxedSimd, loadKernels } from "./load_kernels.ts";
@@ -123,7 +124,9 @@ export class CpuDevice implements Device {
   read(range: BufferRange): Promise<ArrayBuffer> {
     const cause = this.#failed.find(range);
     if (cause) return Promise.reject(unreadable(cause));
-    return Promise.resolve(this.#view(range, "u32").slice().buffer as ArrayBuffer);
+    const values = this.#view(range, "u32").slice().buffer as ArrayBuffer;
+    // Finalizers run between tasks alone: a loop that awaits nothing but reads would never free collected tensors.
+    return this.#memory.hasGrown() ? turn().then(() => values) : Promise.resolve(values);
   }
 
   run(call: KernelCall): void {

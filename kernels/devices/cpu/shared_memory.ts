@@ -4,6 +4,8 @@ const pageBytes = 65536;
 const alignment = 64;
 /** Kernels load whole vectors, a few bytes beyond the end of an array, so the end of the memory is kept free. */
 const slackBytes = 256;
+/** Growth that is worth a pause. */
+const growthBytes = 1 << 26;
 
 /** Memory that the kernels and all their threads share, with its allocator. */
 export class SharedMemory {
@@ -14,6 +16,7 @@ export class SharedMemory {
   readonly #free: { address: number; bytes: number }[] = [];
   #top: number;
   #held = 0;
+  #heldBefore = 0;
   #f32: Float32Array;
   #u32: Uint32Array;
 
@@ -83,6 +86,13 @@ export class SharedMemory {
     }
   }
 
+  /** Whether much more is allocated than when it last said so, or than at a later call with less. */
+  hasGrown(): boolean {
+    const grown = this.#held - this.#heldBefore > growthBytes;
+    if (grown || this.#held < this.#heldBefore) this.#heldBefore = this.#held;
+    return grown;
+  }
+
   #reach(end: number): void {
     const missing = Math.ceil((end + slackBytes - this.memory.buffer.byteLength) / pageBytes);
     if (missing <= 0) return;
@@ -95,7 +105,7 @@ export class SharedMemory {
         `Cannot allocate ${mebibytes(end - this.#top)}: the CPU device holds ${
           mebibytes(this.#held)
         } already ` +
-          `(expected at most 4 GiB in all); use a smaller batch or network`,
+          "(expected at most 4 GiB in all); free values in loops with scope(), or use a smaller batch or network",
         { cause },
       );
     }

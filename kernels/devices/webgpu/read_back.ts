@@ -1,4 +1,4 @@
-import { turn } from "./turn.ts";
+import { turn } from "../turn.ts";
 
 /** Bytes up to which memory is made ready to be read at once; for more, filling it with zeros takes longer than waiting. */
 const readyBytes = 1 << 22;

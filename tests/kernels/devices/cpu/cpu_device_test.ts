@@ -179,6 +179,41 @@ testNeeding(
   },
 );
 
+Deno.test("CpuDevice.read() lets finalizers run once much was allocated, and else does not wait", async () => {
+  const device = await CpuDevice.open({ threads: 1 });
+  await withDevice(device, async () => {
+    const x = full([3], 1);
+    const waits = async () => {
+      let waits = true;
+      const values = x.read().finally(() => waits = false);
+      for (let i = 0; i < 100; i++) await undefined; // without a task between
+      const result = waits;
+      assert.deepEqual(await values, Float32Array.of(1, 1, 1));
+      return result;
+    };
+    assert.equal(await waits(), false);
+    const step = record(() => scope(() => full([1 << 25], 1)));
+    assert.equal(await waits(), true, "128 MiB more");
+    for (let i = 0; i < 100; i++) {
+      step.run();
+      scope(() => void full([1 << 25], 1));
+      assert.equal(await waits(), false, "what is freed, or was there before");
+    }
+  });
+  device.close();
+});
+
+Deno.test("CpuDevice.allocate() says how to free memory where there is no more", async () => {
+  const device = await CpuDevice.open({ threads: 1 });
+  assert.throws(() => device.allocate(2 ** 33), {
+    name: "DeviceError",
+    message:
+      "Cannot allocate 8192 MiB: the CPU device holds 1 MiB already (expected at most 4 GiB in all); free " +
+      "values in loops with scope(), or use a smaller batch or network",
+  });
+  device.close();
+});
+
 Deno.test("CpuDevice.workspaceBytes() is what a recorded step takes besides its values", async () => {
   const device = await CpuDevice.open({ threads: 1 });
   withDevice(device, () => {
