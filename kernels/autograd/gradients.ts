@@ -1,6 +1,7 @@
 import { add } from "../ops/elementwise/binary.ts";
 import { full, zeros } from "../ops/layout/fill.ts";
 import { withDevice } from "../core/context.ts";
+import { checkList } from "../core/check_list.ts";
 import { checkTensor } from "../core/check_tensor.ts";
 import { ShapeError } from "../core/shape.ts";
 import type { History, Tensor } from "../core/tensor.ts";
@@ -26,12 +27,16 @@ function opsBetween(loss: Tensor, parameters: ReadonlySet<Tensor>): Map<Tensor, 
  *
  * They have a history of their own, so gradients of gradients are taken the same way. It keeps all values of the loss in
  * memory for as long as a gradient, or what is computed from one, lives: `detach` what outlives a step, such as a running
- * average of gradients, or return it from a `scope`. Gradients end at tensors without a history: data, constants, what was detached or returned from a scope, and what an op wrote in place.
+ * average of gradients, or return it from a `scope`. Gradients end at tensors without a history: data, constants, what was
+ * detached or returned from a scope, and what an op wrote in place.
+ *
+ * Second derivatives through `groupNorm`, and through `attend` with the kernels for GPUs, are missing: they are an error.
  *
  * @param loss f32[], or a single element
  * @param parameters tensors of any shape
- * @returns one gradient for each parameter, of its shape, in the same order
- * @throws {TypeError} if the loss, a parameter or what a rule gives is not a tensor
+ * @returns one gradient for each parameter, of its shape, in the same order. Some may share memory, as those of a and b of
+ * `add(a, b)` do: copy one, such as with `add(da, 0)`, before an op overwrites it
+ * @throws {TypeError} if the loss, a parameter or what a rule gives is not a tensor, or parameters are no list
  * @throws {ShapeError} if the loss is not a single number, or a rule gives a gradient of another shape than its input
  * @throws {Error} if the loss does not depend on a parameter, an op on the way to one has no rule for an input, or a
  * value that a rule needs was overwritten, or its tensor moved to other memory, as `withParameters` moves parameters
@@ -48,6 +53,7 @@ function opsBetween(loss: Tensor, parameters: ReadonlySet<Tensor>): Map<Tensor, 
  */
 export function gradients(loss: Tensor, parameters: readonly Tensor[]): Tensor[] {
   checkTensor("take gradients", "the loss is", loss);
+  checkList("take gradients", "parameters are", parameters, "tensors");
   parameters.forEach((parameter, i) => checkTensor("take gradients", `parameter ${i} is`, parameter));
   if (loss.size !== 1) {
     throw new ShapeError(`Cannot take gradients of ${loss} (expected a single number: sum or mean it)`);

@@ -84,7 +84,8 @@ const keyValueGradient = defineOp({
 });
 
 /**
- * Attention between all positions: v softmax(scale q^T k)^T, on GPUs without storing the [L, L] weights.
+ * Attention between all positions: v softmax(scale q^T k)^T, on GPUs without storing the [L, L] weights, and there without
+ * second derivatives.
  *
  * @param q f32[N, C, L], as k and v
  * @returns f32[N, C, L]

@@ -4,6 +4,8 @@ import type { Dims } from "../../devices/device.ts";
 /**
  * How to walk operands that broadcast: neighbouring axes that all of them step through alike are merged, and at most four
  * remain, of lengths n0 to n3. Operand `a` steps by a0 to a3. `flat` is 1 if all are read in order.
+ *
+ * @throws {ShapeError} if the shapes do not broadcast, or more than four groups of axes remain
  */
 export function broadcastWalk(operands: Readonly<Record<string, Shape>>): Record<string, number | Shape> {
   const shapes = Object.values(operands);
@@ -22,7 +24,12 @@ export function broadcastWalk(operands: Readonly<Record<string, Shape>>): Record
   }
   if (lengths.length > 4) {
     const given = shapes.map((shape) => `[${shape.join(", ")}]`);
-    throw new ShapeError(`Cannot broadcast ${given.join(" with ")}: too many alternating axes`);
+    throw new ShapeError(
+      `Cannot broadcast ${
+        given.join(" with ")
+      }: they stretch in ${lengths.length} groups of axes (expected at most 4, ` +
+        "neighbours that stretch alike being one); permute axes so that such are neighbours",
+    );
   }
   const flat = shapes.every((shape) => shape.join() === shapes[0].join());
   const walk: Record<string, number | Shape> = { Y: y, flat: flat ? 1 : 0 };

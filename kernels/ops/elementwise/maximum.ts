@@ -61,7 +61,7 @@ fn smaller(a: f32, b: f32) -> f32 { return select(b, a, isNan(a) || (a < b && !i
  *
  * At a tie, a and b get half of the gradient each; where either is NaN, both get all of it, as in PyTorch.
  *
- * @throws {ShapeError} if the shapes do not broadcast
+ * @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes
  */
 export function maximum(a: Tensor, b: Tensor | number): Tensor {
   return maximumOp(a, scalarBeside(a, b));
@@ -70,7 +70,7 @@ export function maximum(a: Tensor, b: Tensor | number): Tensor {
 /**
  * The smaller of a and b, elementwise, broadcasting; NaN and ties as in `maximum`.
  *
- * @throws {ShapeError} if the shapes do not broadcast
+ * @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes
  */
 export function minimum(a: Tensor, b: Tensor | number): Tensor {
   return minimumOp(a, scalarBeside(a, b));

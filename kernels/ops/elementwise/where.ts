@@ -21,7 +21,7 @@ const greaterOp: Op<"a[A...], b[B...] -> y:u32[Y...]"> = defineOp({
  * Whether a > b, elementwise, broadcasting: a condition for `where`.
  *
  * @returns u32, 1 where a > b and 0 elsewhere, also where either is NaN; gradients end here
- * @throws {ShapeError} if the shapes do not broadcast
+ * @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes
  */
 export function greater(a: Tensor, b: Tensor | number): Tensor {
   return greaterOp(a, scalarBeside(a, b));
@@ -82,7 +82,7 @@ const whereWords = defineOp({
  * @param condition u32, as `greater` gives it: 0 is false, all else true
  * @param a f32; or u32, such as labels, as b is then
  * @returns of the type of a and b
- * @throws {ShapeError} if the shapes do not broadcast
+ * @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes
  * @throws {TypeError} if the condition is not u32
  */
 export function where(condition: Tensor, a: Tensor | number, b: Tensor | number): Tensor {

@@ -150,6 +150,7 @@ const groupNormGradient = defineOp({
 
 /**
  * Group normalisation: each group of channels of an image gets mean 0 and variance 1, then each channel its gamma and beta.
+ * It has no second derivatives.
  *
  * @param x f32[N, C, H, W]
  * @param gamma f32[C]

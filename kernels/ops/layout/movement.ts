@@ -1,4 +1,5 @@
 import { makeHistory } from "../../autograd/history.ts";
+import { checkList } from "../../core/check_list.ts";
 import { defineOp, type Op } from "../../op.ts";
 import {
   axisOf,
@@ -89,8 +90,10 @@ function orderAttributes(order: readonly number[]) {
  * Reorders axes: axis k of the result is axis `order[k]` of x.
  *
  * @throws {ShapeError} if `order` is not a permutation of the axes, or there are more than six
+ * @throws {TypeError} if it is no list
  */
 export function permute(x: Tensor, order: readonly number[]): Tensor {
+  checkList("run permute", "order is", order, "axes, such as [1, 0]");
   const rank = x.shape.length;
   if (
     order.length !== rank || new Set(order).size !== rank || order.some((axis) => !(axis in x.shape)) ||
@@ -177,8 +180,10 @@ function around(shape: Shape, axis: number): [number, number, number] {
  * Joins tensors along an axis.
  *
  * @throws {ShapeError} if other axes differ, the axis does not exist or there is no tensor
+ * @throws {TypeError} if tensors are no list
  */
 export function concat(tensors: readonly Tensor[], axis: number): Tensor {
+  checkList("run concat", "tensors are", tensors, "tensors");
   if (tensors.length === 0) throw new ShapeError("Cannot concat no tensors (expected at least one)");
   const k = axisOf(axis, tensors[0].shape.length, "concat");
   return tensors.reduce((a, b) => {

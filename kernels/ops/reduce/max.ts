@@ -77,6 +77,7 @@ function reduceTo(op: "max" | "min", sign: 1 | -1, x: Tensor, axes?: readonly nu
  * @param axes all by default; negative ones count from the end
  * @param keepAxes whether reduced axes stay, with length 1
  * @throws {ShapeError} if an axis is outside the tensor's rank, or there is no element to take
+ * @throws {TypeError} if axes are no list
  */
 export function max(x: Tensor, axes?: readonly number[], keepAxes?: boolean): Tensor {
   return reduceTo("max", 1, x, axes, keepAxes);

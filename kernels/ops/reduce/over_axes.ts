@@ -1,3 +1,4 @@
+import { checkList } from "../../core/check_list.ts";
 import { axisOf, sizeOf } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import type { Tuning } from "../../devices/device.ts";
@@ -23,6 +24,7 @@ export function runLength(R: number, count: number, tuning: Tuning): number {
  * @param axes all by default; negative ones count from the end
  * @param keepAxes whether reduced axes stay, with length 1
  * @throws {ShapeError} if an axis is outside the tensor's rank
+ * @throws {TypeError} if axes are no list
  */
 export function overAxes(
   op: string,
@@ -31,6 +33,7 @@ export function overAxes(
   axes: readonly number[] = x.shape.map((_, axis) => axis),
   keepAxes: boolean,
 ): Tensor {
+  checkList(`run ${op}`, "axes are", axes, "axes, such as [0, 1]");
   const reduced = new Set(axes.map((axis) => axisOf(axis, x.shape.length, op)));
   const kept = x.shape.map((length, axis) => reduced.has(axis) ? 1 : length);
   let y = x;

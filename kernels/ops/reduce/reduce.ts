@@ -121,6 +121,7 @@ function sumMiddle(x: Tensor): Tensor {
  * @param keepAxes whether summed axes stay, with length 1
  * @returns zeros where there is nothing to sum
  * @throws {ShapeError} if an axis is outside the tensor's rank
+ * @throws {TypeError} if axes are no list
  */
 export function sum(x: Tensor, axes?: readonly number[], keepAxes = false): Tensor {
   return overAxes("sum", sumMiddle, x, axes, keepAxes);
