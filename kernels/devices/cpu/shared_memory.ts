@@ -105,7 +105,7 @@ export class SharedMemory {
         `Cannot allocate ${mebibytes(end - this.#top)}: the CPU device holds ${
           mebibytes(this.#held)
         } already ` +
-          "(expected at most 4 GiB in all); free values in loops with scope(), or use a smaller batch or network",
+          "(expected at most 4 GiB in all); use a smaller batch or network, or free values of a loop with scope()",
         { cause },
       );
     }

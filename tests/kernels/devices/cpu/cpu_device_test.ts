@@ -208,8 +208,8 @@ Deno.test("CpuDevice.allocate() says how to free memory where there is no more",
   assert.throws(() => device.allocate(2 ** 33), {
     name: "DeviceError",
     message:
-      "Cannot allocate 8192 MiB: the CPU device holds 1 MiB already (expected at most 4 GiB in all); free " +
-      "values in loops with scope(), or use a smaller batch or network",
+      "Cannot allocate 8192 MiB: the CPU device holds 1 MiB already (expected at most 4 GiB in all); use a " +
+      "smaller batch or network, or free values of a loop with scope()",
   });
   device.close();
 });
