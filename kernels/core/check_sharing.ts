@@ -7,7 +7,10 @@ import type { Tensor } from "./tensor.ts";
  *
  * @throws {Error} naming both
  */
-export function checkSharing({ name, ports }: Kernel, tensors: readonly Tensor[]): void {
+export function checkSharing(
+  { name, ports }: Kernel,
+  tensors: readonly Pick<Tensor, "storage" | "offset" | "size">[],
+): void {
   tensors.forEach((a, i) => {
     if (!ports[i].writable) return;
     tensors.forEach((b, j) => {

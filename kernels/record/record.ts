@@ -5,6 +5,7 @@ import { halfValues } from "./half_values.ts";
 import { assignSlots, type MemoryPlan, planOf } from "./memory_plan.ts";
 import { type Recording, trace } from "./trace.ts";
 import { type WrittenRange, writtenRanges } from "./written_ranges.ts";
+import { checkSharing } from "../core/check_sharing.ts";
 import { tensorsIn } from "../core/scope.ts";
 import { allocateNow, giveOwner, movesSoFar, type Storage } from "../core/storage.ts";
 
@@ -148,6 +149,7 @@ function prepared<T>(layout: Layout<T>): RecordedStep<T> {
       ...call,
       tensors: call.tensors.map(({ storage, offset, size }) => ({ ...storage.locate(offset, size), size })),
     }));
+    for (const { kernel, tensors } of recording.calls) checkSharing(kernel, tensors); // what moved may share memory now
     const calls = recording.calls.map(({ kernel, tensors, dims }) => ({
       kernel,
       dims,
