@@ -134,8 +134,10 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     const derived =
       definition.derive?.(axes.dims as Record<string, number> & AttributeValues<A>, axes.shapes) ?? {};
     for (const [key, value] of Object.entries(derived)) {
-      if (typeof value === "number") axes.dims[key] = value;
-      else {
+      if (typeof value === "number") {
+        checkDerived(key, value, axes.dims[key], shapes);
+        axes.dims[key] = value;
+      } else {
         axes.shapes[key] = value;
         axes.dims[key] = sizeOf(value);
       }
@@ -151,6 +153,22 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
       );
     });
     return { dims: axes.dims, outputs, hasEmptyInput };
+  }
+
+  /** An axis that inputs have is as long as the op makes it: that of a residual, say, which is added to the result. */
+  function checkDerived(
+    axis: string,
+    length: number,
+    bound: number | undefined,
+    shapes: readonly Shape[],
+  ): void {
+    if (bound === undefined || bound === length) return;
+    const port = signature.inputs.find(({ axes }) => axes.some(({ name }) => name === axis));
+    if (port === undefined) return;
+    const shape = showShape(shapes[signature.inputs.indexOf(port)], port.type);
+    throw new ShapeError(
+      `Cannot run ${name}: ${axis} is ${bound} in ${port.name} ${shape} (expected ${length} in ${signature.text})`,
+    );
   }
 
   function run(inputs: readonly Tensor[], attributes: Readonly<Record<string, number>>): Tensor[] {

@@ -59,6 +59,11 @@ export function bindAxes(op: string, signature: Signature, shapes: readonly Shap
   const dims: Record<string, number> = {};
   const variadic: Record<string, Shape> = {};
   const firstSeen: Record<string, string> = {};
+  if (shapes.length !== signature.inputs.length) {
+    throw new ShapeError(
+      `Cannot run ${op}: ${shapes.length} shapes (expected ${signature.inputs.length}, ${signature.text})`,
+    );
+  }
   const fail = (why: string): never => {
     const given = signature.inputs.map((port, i) => `${port.name} ${showShape(shapes[i], port.type)}`).join(
       ", ",

@@ -1,3 +1,4 @@
+import { checkCount } from "../../kernels/core/count.ts";
 import { assignment } from "./assignment.ts";
 
 /** Which data is paired with which noise, and the cost. */
@@ -17,10 +18,22 @@ export interface Pairing {
  * @param x1 data, f32[N, P]
  * @param N examples in the batch
  * @param labels of the data, u32[N]: if given, data is exchanged within its class only, so that every label keeps its place
+ * @throws {RangeError} if N is not a positive integer, or the arrays do not hold N rows of one length
  * Source: Tong et al. 2023, arXiv:2302.00482, section 4.2; Pooladian et al. 2023, arXiv:2304.14772; within classes Cheng
  * and Schwing 2025, arXiv:2503.10636
  */
 export function transport(x0: Float32Array, x1: Float32Array, N: number, labels?: Uint32Array): Pairing {
+  checkCount("pair noise with data", "N", N);
+  if (
+    x0.length === 0 || x0.length % N !== 0 || x1.length !== x0.length ||
+    (labels ?? { length: N }).length !== N
+  ) {
+    throw new RangeError(
+      `Cannot pair noise with data: ${x0.length} and ${x1.length} values${
+        labels ? ` and ${labels.length} labels` : ""
+      } in ${N} rows (expected as many of each, f32[N, P])`,
+    );
+  }
   const places = Array.from({ length: N }, (_, n) => n);
   const groups = Map.groupBy(places, (n) => labels?.[n] ?? 0).values();
   const order = new Uint32Array(N);

@@ -15,9 +15,12 @@ const kind = { format_version: "1", network: "Classifier" };
  * Encodes a judge as a safetensors file: the weights of its classifier by name, the rest as metadata.
  *
  * @returns the bytes of the file, the same for the same judge
+ * @throws {JudgeError} if a field of `info` is missing or not as expected
  */
 export function saveJudge(weights: State, info: JudgeInfo): Uint8Array<ArrayBuffer> {
-  return encodeSafetensors(weights, { ...kind, judge: JSON.stringify(info) });
+  const judge = JSON.stringify(info);
+  readJudgeInfo(judge, "what saveJudge() would write");
+  return encodeSafetensors(weights, { ...kind, judge });
 }
 
 /** What the file of a judge holds. */

@@ -193,6 +193,7 @@ export function concat(tensors: readonly Tensor[], axis: number): Tensor {
     ) {
       throw new ShapeError(`Cannot concat ${a} with ${b} along axis ${k}: other axes differ`);
     }
+    if (b.type !== a.type) throw new TypeError(`Cannot concat ${a} with ${b} (expected one type)`);
     if (a.shape[k] === 0) return b;
     if (b.shape[k] === 0) return a;
     const y = concatPair(reshape(a, around(a.shape, k)), reshape(b, around(b.shape, k)));

@@ -198,7 +198,11 @@ export function transpose(x: Tensor): Tensor {
  * @param w f32[O, I]
  * @param bias f32[O]
  * @returns f32[N, O]
+ * @throws {ShapeError} if the shapes do not fit
  */
 export function linear(x: Tensor, w: Tensor, bias: Tensor): Tensor {
+  if (bias.shape.length !== 1 || bias.shape[0] !== w.shape[0]) {
+    throw new ShapeError(`Cannot run linear: bias is ${bias} for w ${w} (expected f32[${w.shape[0]}])`);
+  }
   return add(matmulTransposedB(x, w), bias);
 }

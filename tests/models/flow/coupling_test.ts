@@ -159,3 +159,17 @@ testOnDevices("fit() pairs by transport, and within classes where the condition 
     /^FitError: .* needs a label per example as condition/,
   );
 });
+
+Deno.test("transport() refuses arrays that are not N rows each", () => {
+  const refused = [[4, 4, 3], [4, 8, 2], [0, 0, 2], [4, 4, 1.5], [4, 4, 0]];
+  for (const [noise, data, rows] of refused) {
+    assert.throws(() => transport(new Float32Array(noise), new Float32Array(data), rows), {
+      name: "RangeError",
+      message: /^Cannot pair noise with data: .* \(expected /,
+    });
+  }
+  assert.throws(() => transport(new Float32Array(4), new Float32Array(4), 2, new Uint32Array(3)), {
+    message:
+      "Cannot pair noise with data: 4 and 4 values and 3 labels in 2 rows (expected as many of each, f32[N, P])",
+  });
+});

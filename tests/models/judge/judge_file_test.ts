@@ -110,3 +110,10 @@ testOnDevices("no damage to a judge's file ends in a trace, or takes memory", as
   const most = (300 - refused + 1) * (whole.length + 20 * 256);
   assert.ok(device.allocatedBytes - before <= most, "files that were refused took memory");
 });
+
+Deno.test("saveJudge() refuses what loadJudge() would not take", () => {
+  assert.throws(() => saveJudge({}, { ...info, classes: 0 }), {
+    name: "JudgeError",
+    message: /^Cannot load what saveJudge\(\) would write: classes of its judge is 0 \(expected /,
+  });
+});
