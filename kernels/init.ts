@@ -3,7 +3,9 @@ import { checkThreads, CpuDevice } from "./devices/cpu/cpu_device.ts";
 import { type Device, DeviceError } from "./devices/device.ts";
 import { WebGpuDevice } from "./devices/webgpu/webgpu_device.ts";
 
-/** Which device to use: `auto` takes WebGPU where there is a GPU, else the CPU; `webgpu` takes a software adapter too. */
+/**
+ * Which device to use: `auto` takes WebGPU where there is a GPU, else the CPU; `webgpu` takes a software adapter too.
+ */
 export type DeviceChoice = "auto" | "webgpu" | "cpu";
 
 /**

@@ -73,8 +73,8 @@ export interface CallPlan {
 }
 
 /**
- * Declares an op. A call checks shapes, allocates outputs, runs the kernel on the tensors' device and keeps the history for
- * `gradients`. A kernel that does not compile fails the calls of this op and what depends on them, not the device.
+ * Declares an op. A call checks shapes, allocates outputs, runs the kernel on the tensors' device and keeps the history
+ * for `gradients`. A kernel that does not compile fails the calls of this op and what depends on them, not the device.
  *
  * @param options whether it may replace an op of the same name; functions that hold the replaced op still run it
  * @throws {Error} if an op of that name exists, unless `replace` is true

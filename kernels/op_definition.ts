@@ -24,8 +24,8 @@ export type FirstName<Names extends readonly string[]> = Names extends
   readonly [infer Name extends string, ...unknown[]] ? Name : never;
 
 /**
- * What an op's gradient may use: its inputs and outputs by name, and the gradient of its first output, whose name is the
- * output's after a `d`: `dy` for an output `y`.
+ * What an op's gradient may use: its inputs and outputs by name, and the gradient of its first output, whose name is
+ * the output's after a `d`: `dy` for an output `y`.
  */
 export type Saved<S extends string> = {
   readonly [name in InputNames<S>[number] | OutputNames<S>[number] | `d${FirstName<OutputNames<S>>}`]: Tensor;
@@ -47,22 +47,22 @@ export interface OpDefinition<S extends string, A extends AttributeTypes> {
   /** WGSL that defines `fn kernel(i: u32)`; buffers and `dims` are in scope. A function gets the specialised dims. */
   readonly wgsl: string | ((tuning: Tuning, specialised: Dims) => string);
   /**
-   * Dims to compile into the shader, where measurements show that it pays: each set of values costs a pipeline. A function
-   * may add choices that follow from dims and tuning, such as a tile.
+   * Dims to compile into the shader, where measurements show that it pays: each set of values costs a pipeline. A
+   * function may add choices that follow from dims and tuning, such as a tile.
    */
   readonly specialise?: readonly string[] | ((dims: Dims, tuning: Tuning) => Dims);
   /**
-   * Names of the ways in which a call can run, first the one that runs if none is chosen; see `inWays`, which gives this
-   * and the other fields that depend on the way.
+   * Names of the ways in which a call can run, first the one that runs if none is chosen; see `inWays`, which gives
+   * this and the other fields that depend on the way.
    */
   readonly candidates?: (dims: Dims, tuning: Tuning) => readonly string[];
   /** How often `kernel` runs: by default, once for each element of the first output. */
   readonly invocations?: (dims: Dims, tuning: Tuning) => number;
   /**
-   * Runs the kernel in workgroups where it returns any: the WGSL then defines `fn kernel(group: u32, lane: u32)`, which all
-   * `lanes` of each of `count` groups run, with `var<workgroup>` memory and `workgroupBarrier()`. Control flow around a
-   * barrier may depend on `group` and `dims`, never on `lane`. Whether there are workgroups, and how many lanes they have,
-   * may depend only on the tuning and on specialised dims; every adapter has 256 lanes and 16 KiB.
+   * Runs the kernel in workgroups where it returns any: the WGSL then defines `fn kernel(group: u32, lane: u32)`, which
+   * all `lanes` of each of `count` groups run, with `var<workgroup>` memory and `workgroupBarrier()`. Control flow
+   * around a barrier may depend on `group` and `dims`, never on `lane`. Whether there are workgroups, and how many
+   * lanes they have, may depend only on the tuning and on specialised dims; every adapter has 256 lanes and 16 KiB.
    */
   readonly workgroups?: (dims: Dims, tuning: Tuning) => Workgroups | undefined;
   /** The calls of other ops that do the work on WebGPU, undefined where `wgsl` does it; see `Passes` and `inWays`. */
@@ -101,6 +101,8 @@ export interface OpDefinition<S extends string, A extends AttributeTypes> {
 
 /** How an op is declared. */
 export interface DefineOptions {
-  /** Whether it may take the place of an op of the same name, as in a notebook cell that runs again; by default false. */
+  /**
+   * Whether it may take the place of an op of the same name, as in a notebook cell that runs again; by default false.
+   */
   readonly replace?: boolean;
 }

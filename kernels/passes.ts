@@ -19,7 +19,9 @@ export class Passes {
   readonly #passes: Pass[] = [];
   readonly #scratches: number[] = [];
 
-  /** The calls. Scratch memory is numbered from the largest on, so that what ops share is not larger than it need be. */
+  /**
+   * The calls. Scratch memory is numbered from the largest on, so that what ops share is not larger than it need be.
+   */
   get list(): readonly Pass[] {
     const order = [...this.#scratches.keys()].sort((a, b) => this.#scratches[b] - this.#scratches[a]);
     const numbered = (buffer: PassBuffer): PassBuffer =>

@@ -27,8 +27,8 @@ export interface PassesWay {
 }
 
 /**
- * Fields of the declaration of an op that runs in several ways: in the one that was chosen for a call, else in that of the
- * table.
+ * Fields of the declaration of an op that runs in several ways: in the one that was chosen for a call, else in that of
+ * the table.
  *
  * @param table the index of the way that runs where none was chosen
  * @param other one more way, of calls of other ops; where they lack memory, the table's runs

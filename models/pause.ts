@@ -1,6 +1,6 @@
 /**
- * Lets the event loop run: signals, timers and what a page draws wait while a device computes in this thread. A timer, since
- * Deno looks for signals only now and then while messages keep it busy.
+ * Lets the event loop run: signals, timers and what a page draws wait while a device computes in this thread. A timer,
+ * since Deno looks for signals only now and then while messages keep it busy.
  */
 export function pause(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve));

@@ -27,8 +27,8 @@ const stencil = [[2, -1], [1, 8], [-1, -8], [-2, 1]] as const;
 /**
  * Checks the gradient of an op, or of any function of tensors, against central differences on the device in use.
  *
- * Moves each element of each f32 input; u32 inputs stay. Outputs are weighted randomly in [-1, 1), so that errors do not
- * cancel in their sum.
+ * Moves each element of each f32 input; u32 inputs stay. Outputs are weighted randomly in [-1, 1), so that errors do
+ * not cancel in their sum.
  *
  * @param f a deterministic function, smooth within two steps of the inputs: avoid kinks such as relu's at 0
  * @param inputs small tensors: f runs four times for each element

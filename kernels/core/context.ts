@@ -3,7 +3,10 @@ import type { Rule } from "../autograd/rule.ts";
 import type { Recording } from "../record/trace.ts";
 import type { Scope } from "./scope.ts";
 
-/** State that ops depend on: the device in use, the innermost scope, the step being recorded, the gradient rule being run. */
+/**
+ * State that ops depend on: the device in use, the innermost scope, the step being recorded, the gradient rule being
+ * run.
+ */
 export const context: {
   device: Device | undefined;
   scope: Scope | undefined;

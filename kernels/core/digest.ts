@@ -1,4 +1,7 @@
-/** A digest of texts, 16 hexadecimal digits, to tell versions apart; not for secrets. Source: Fowler, Noll, Vo: FNV-1a. */
+/**
+ * A digest of texts, 16 hexadecimal digits, to tell versions apart; not for secrets.
+ * Source: Fowler, Noll, Vo: FNV-1a.
+ */
 export function digestOf(texts: readonly string[]): string {
   let [low, high] = [0x811c9dc5, 0x01000193];
   for (const text of texts) {

@@ -77,7 +77,10 @@ export class Storage {
     (this.#writes ??= new Writes()).add(offset, length, by);
   }
 
-  /** What has overwritten any part of a range after the event `since`, if anything did; ops of a step being traced count. */
+  /**
+   * What has overwritten any part of a range after the event `since`, if anything did; ops of a step being traced
+   * count.
+   */
   overwritten(offset: number, length: number, since: number): string | undefined {
     return this.#writes?.find(offset, length, since) ??
       context.recording?.writes.get(this)?.find(offset, length, since);
@@ -141,7 +144,10 @@ export function allocateNow(device: Device, elements: number): Storage {
   return storage;
 }
 
-/** Gives new memory an owner that frees it: the step being recorded, else the innermost scope, else the garbage collector. */
+/**
+ * Gives new memory an owner that frees it: the step being recorded, else the innermost scope, else the garbage
+ * collector.
+ */
 export function giveOwner(storage: Storage): void {
   if (context.recording) context.recording.memory.push(storage);
   else if (context.scope) context.scope.add(storage);

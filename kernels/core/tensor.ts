@@ -157,8 +157,8 @@ export class Tensor {
 /**
  * A tensor from numbers on the host.
  *
- * @param values numbers, row-major; a `Uint32Array` makes a u32 tensor, all else f32. Nested arrays are refused: flatten
- * them, and give the shape
+ * @param values numbers, row-major; a `Uint32Array` makes a u32 tensor, all else f32. Nested arrays are refused:
+ * flatten them, and give the shape
  * @param shape by default one axis with all values
  * @throws {TypeError} if the values are not numbers
  * @throws {ShapeError} if the shape is invalid or does not hold that many values

@@ -33,13 +33,15 @@ export interface Kernel {
   /** Name of the op. */
   readonly name: string;
   /**
-   * Buffers in binding order: the inputs, then the outputs that are not updated inputs; whether the kernel writes to each,
-   * and whether what it computes depends on what was there.
+   * Buffers in binding order: the inputs, then the outputs that are not updated inputs; whether the kernel writes to
+   * each, and whether what it computes depends on what was there.
    */
   readonly ports: readonly (Port & { readonly writable: boolean; readonly reads: boolean })[];
   /** Which of the dims are f32 in the kernel's uniform; all others are u32. */
   readonly floats: ReadonlySet<string>;
-  /** Names of the ways in which a call can run, first the one that runs if none is chosen; absent if there is only one. */
+  /**
+   * Names of the ways in which a call can run, first the one that runs if none is chosen; absent if there is only one.
+   */
   readonly candidates?: (dims: Dims, tuning: Tuning) => readonly string[];
   /** Dims that are compiled into the shader of a call: each set of values is a pipeline. */
   readonly specialise: (dims: Dims, tuning: Tuning) => Dims;
@@ -72,7 +74,9 @@ export interface Pass {
   readonly buffers: readonly PassBuffer[];
 }
 
-/** A buffer of the op, by name, or scratch memory that its passes share, by number, with a size in elements of 4 bytes. */
+/**
+ * A buffer of the op, by name, or scratch memory that its passes share, by number, with a size in elements of 4 bytes.
+ */
 export type PassBuffer = string | { readonly scratch: number; readonly elements: number };
 
 /** Lengths and attributes of one call by name. */
@@ -150,8 +154,8 @@ export interface Device {
   /** Memory that calls share besides their values while they run, in bytes; none if absent. */
   workspaceBytes?(calls: readonly Pick<KernelCall, "kernel" | "dims">[]): number;
   /**
-   * Chooses, on devices that can run a call in several ways, the fastest by measuring: for these calls and all later ones
-   * of the same sizes. It runs on memory of its own, so no value changes.
+   * Chooses, on devices that can run a call in several ways, the fastest by measuring: for these calls and all later
+   * ones of the same sizes. It runs on memory of its own, so no value changes.
    *
    * @returns how each call runs that has a choice
    */

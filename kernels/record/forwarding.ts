@@ -5,8 +5,8 @@ import type { Storage } from "../core/storage.ts";
 /**
  * Lets an op write directly to where its result would be copied: `assign(target, f(x))` becomes f writing to target.
  *
- * So collecting gradients in one flat buffer costs no copies. It is done where nothing else reads the value and nothing in
- * between touches the target's range.
+ * So collecting gradients in one flat buffer costs no copies. It is done where nothing else reads the value and nothing
+ * in between touches the target's range.
  */
 export function forwardResults(recording: Recording, kept: ReadonlySet<Storage>): void {
   const { calls } = recording;

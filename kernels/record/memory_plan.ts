@@ -3,8 +3,8 @@ import type { Recording } from "./trace.ts";
 import type { Storage } from "../core/storage.ts";
 
 /**
- * The memory that a recorded step needs, known before it runs. Scratch memory within ops, which a device keeps once for all
- * steps, is not counted.
+ * The memory that a recorded step needs, known before it runs. Scratch memory within ops, which a device keeps once for
+ * all steps, is not counted.
  */
 export interface MemoryPlan {
   /** Memory for all values of the step, in bytes. */

@@ -22,8 +22,8 @@ export interface RecordedStep<T> {
    */
   compile(progress?: CompileProgress): Promise<void>;
   /**
-   * Measures, on devices that can run an op in several ways, which is the fastest for the sizes of this step, and takes it
-   * from then on. Results stay the same to rounding, and the same choice gives the same bits. It changes no value.
+   * Measures, on devices that can run an op in several ways, which is the fastest for the sizes of this step, and takes
+   * it from then on. Results stay the same to rounding, and the same choice gives the same bits. It changes no value.
    *
    * @returns how each op runs that has a choice; on the CPU device none has
    */
@@ -35,8 +35,8 @@ export interface RecordedStep<T> {
 /** How a step is recorded. */
 export interface RecordOptions {
   /**
-   * Type in which the step keeps its large values, `f32` by default. `f16` halves their memory and keeps three digits in
-   * the range 6e-8 to 65504; arithmetic, inputs and outputs stay in f32.
+   * Type in which the step keeps its large values, `f32` by default. `f16` halves their memory and keeps three digits
+   * in the range 6e-8 to 65504; arithmetic, inputs and outputs stay in f32.
    */
   readonly precision?: "f32" | "f16";
 }

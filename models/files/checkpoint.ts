@@ -43,11 +43,11 @@ const imagesOf = new WeakMap<Model, Omit<CheckpointInfo, "config">>();
 /**
  * Encodes a network as a safetensors file: weights under their PyTorch names, the rest as metadata.
  *
- * @param info by default what the model was created or loaded with. What remains unknown about its images is left out of
- * the file; `loadCheckpoint` then takes its own fallback
+ * @param info by default what the model was created or loaded with. What remains unknown about its images is left out
+ * of the file; `loadCheckpoint` then takes its own fallback
  * @param weights by default the current weights of the model
- * @throws {TypeError} if the config is invalid, contradicts that of the model, or is unknown: for a model made by neither
- * `createModel` nor `loadCheckpoint`
+ * @throws {TypeError} if the config is invalid, contradicts that of the model, or is unknown: for a model made by
+ * neither `createModel` nor `loadCheckpoint`
  */
 export async function saveCheckpoint(
   model: Model,

@@ -4,8 +4,8 @@ import { checkCount } from "../../kernels/core/count.ts";
  * Solves the linear assignment problem exactly: which column for each row, each column once, so that the sum of the
  * costs is least. O(n^3), in f64.
  *
- * Rows join one by one. A row takes the end of the shortest path in reduced costs, cost - u - v, that alternates between
- * columns and the rows that hold them; every row on the path then moves on by one column.
+ * Rows join one by one. A row takes the end of the shortest path in reduced costs, cost - u - v, that alternates
+ * between columns and the rows that hold them; every row on the path then moves on by one column.
  *
  * @param cost f64[n, n], row-major, finite
  * @returns the column of each row, u32[n]

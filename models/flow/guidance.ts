@@ -21,11 +21,16 @@ import { traitsOf, type VelocityField, velocityOf } from "./field.ts";
 
 /** How a field is guided. */
 export interface GuidanceOptions {
-  /** w: 0 is unconditional, 1 conditional, more exaggerates the condition. A tensor f32[1] may be overwritten between runs. */
+  /**
+   * w: 0 is unconditional, 1 conditional, more exaggerates the condition. A tensor f32[1] may be overwritten between
+   * runs.
+   */
   readonly scale: number | Tensor;
   /** The condition that stands for "none": a label, or one row u32[1, ...] or f32[1, ...]. */
   readonly none: number | Tensor;
-  /** The times, both included, between which there is guidance; outside, the field is conditional. By default [0, 1]. */
+  /**
+   * The times, both included, between which there is guidance; outside, the field is conditional. By default [0, 1].
+   */
   readonly interval?: readonly [from: number, to: number];
   /** CFG-Zero*: the unconditional velocity is scaled to fit, and the velocity is 0 for t below 0.04. */
   readonly zeroStar?: boolean;

@@ -23,8 +23,8 @@ export interface Prediction {
 export const velocityPrediction: Prediction = { velocity: (output) => output };
 
 /**
- * The output is the data: v = (w x1 + sigma' xt) / max(sigma, 0.05) with w = alpha' sigma - sigma' alpha; on the straight
- * path (x1 - xt) / max(1 - t, 0.05).
+ * The output is the data: v = (w x1 + sigma' xt) / max(sigma, 0.05) with w = alpha' sigma - sigma' alpha; on the
+ * straight path (x1 - xt) / max(1 - t, 0.05).
  *
  * Loss and solvers use this same velocity, and its target is the path's own, also where the divisor is clamped: there,
  * for the last 0.05 of a straight path, the output that a network learns is xt + 0.05 u instead of x1. So its velocity

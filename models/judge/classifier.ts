@@ -45,7 +45,11 @@ export class Classifier extends Module {
   readonly last: Linear;
   readonly #image: readonly number[];
 
-  /** A network of these sizes. @throws {RangeError} if one is not a whole number, or there are fewer than two classes */
+  /**
+   * A network of these sizes.
+   *
+   * @throws {RangeError} if one is not a whole number, or there are fewer than two classes
+   */
   constructor({ classes, channels, height, width }: ClassifierOptions, initialiser: Initialiser) {
     super();
     checkCount("make a classifier", "classes", classes, 2);

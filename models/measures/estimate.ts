@@ -29,16 +29,16 @@ const tail = 0.025;
 const z = 1.959963984540054;
 
 /**
- * The 95 % interval of a figure by the bootstrap of its influences. Samples are drawn with replacement, and each time the
- * figure moves as the mean of their influences does; the percentiles of that are the interval.
+ * The 95 % interval of a figure by the bootstrap of its influences. Samples are drawn with replacement, and each time
+ * the figure moves as the mean of their influences does; the percentiles of that are the interval.
  *
- * For a mean over samples, the influences are its terms, and this is the percentile bootstrap. For another figure, this is
- * the bootstrap of its first-order approximation. It costs no second evaluation, and has none of the bias of figures such
- * as the Fréchet distance, which are larger for resamples because these hold fewer distinct samples.
+ * For a mean over samples, the influences are its terms, and this is the percentile bootstrap. For another figure, this
+ * is the bootstrap of its first-order approximation. It costs no second evaluation, and has none of the bias of figures
+ * such as the Fréchet distance, which are larger for resamples because these hold fewer distinct samples.
  *
  * @param value the figure
- * @param influence how much the figure would move for each sample, per share of weight that this sample gains; what is the
- * same for all samples does not matter
+ * @param influence how much the figure would move for each sample, per share of weight that this sample gains; what is
+ * the same for all samples does not matter
  *
  * @throws {MeasureError} if there are no samples, or the number of resamples is not a whole number of at least 1
  * @throws {RangeError} if the seed is not a whole number below 2^32

@@ -12,9 +12,9 @@ export type Visit = (i: number, j: number, squared: number) => void;
 /**
  * Calls `visit` for each row i of a and row j of b with |a_i - b_j|^2 < limits[i], for a given i in the order of j.
  *
- * |a|^2 - 2 a b + |b|^2 from products of the device rules out most pairs: less its error bound, it is a bound from below.
- * The distances of the others are computed as sums of squared differences in f64, so that the result is exact, also for
- * copies, where the formula cancels.
+ * |a|^2 - 2 a b + |b|^2 from products of the device rules out most pairs: less its error bound, it is a bound from
+ * below. The distances of the others are computed as sums of squared differences in f64, so that the result is exact,
+ * also for copies, where the formula cancels.
  *
  * @param limits f64[N]; `visit` may lower those of its row, which spares work
  *

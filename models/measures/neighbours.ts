@@ -12,8 +12,8 @@ export interface Neighbours {
 }
 
 /**
- * Finds the k nearest reference points of each query, exactly, with the products on the device in use. Memory beyond the
- * points and the result is bounded. A query that is a reference point itself is its own neighbour, at distance 0.
+ * Finds the k nearest reference points of each query, exactly, with the products on the device in use. Memory beyond
+ * the points and the result is bounded. A query that is a reference point itself is its own neighbour, at distance 0.
  *
  * @param queries f32[N, F]
  * @param references f32[M, F]

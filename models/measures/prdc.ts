@@ -9,7 +9,10 @@ export interface Prdc {
   readonly precision: Estimate;
   /** Share of real points in a ball around a sample: how much of what is real the samples reach. */
   readonly recall: Estimate;
-  /** Mean number of real balls around a sample, divided by k: as precision, but outliers count little; 1 for real points. */
+  /**
+   * Mean number of real balls around a sample, divided by k: as precision, but outliers count little; 1 for real
+   * points.
+   */
   readonly density: Estimate;
   /** Share of real balls with a sample in it: as recall, but outliers count little. */
   readonly coverage: Estimate;
@@ -26,7 +29,8 @@ export interface PrdcOptions extends Resampling {
  * not as near. Distances are exact, by products on the device in use.
  *
  * Intervals are for other samples of the same network; the reference and all radii are held fixed. That of precision is
- * Wilson's, the others are bootstrapped; a sample's influence on recall and coverage is what is lost without it (jackknife).
+ * Wilson's, the others are bootstrapped; a sample's influence on recall and coverage is what is lost without it
+ * (jackknife).
  *
  * @param reference features of real images, f32[N, F]
  * @param samples features of samples, f32[M, F], compared best with N = M

@@ -23,8 +23,8 @@ export interface Span {
 }
 
 /**
- * The inner products of all rows of a with all rows of b, a b^T, computed on the device in use in blocks of bounded memory.
- * For a row of a, the rows of b come in rising order.
+ * The inner products of all rows of a with all rows of b, a b^T, computed on the device in use in blocks of bounded
+ * memory. For a row of a, the rows of b come in rising order.
  *
  * @param a f32[N, F]
  * @param b f32[M, F]

@@ -44,8 +44,8 @@ export function modelTypeOf(name: string): ModelType {
 }
 
 /**
- * Which network, and its size. By default `channels` is 1, `attn` false, `groups` 8, `classes` 0, `timeEmbedding` scalar,
- * `path` linear and `prediction` velocity.
+ * Which network, and its size. By default `channels` is 1, `attn` false, `groups` 8, `classes` 0, `timeEmbedding`
+ * scalar, `path` linear and `prediction` velocity.
  */
 export type ModelOptions =
   & { readonly type: ModelType }

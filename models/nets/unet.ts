@@ -58,7 +58,11 @@ export class UNet extends Module implements VelocityField {
   /** Embeds labels, if there are classes. */
   readonly label_emb: LabelEmbedding | undefined;
 
-  /** A network of these sizes. @throws {ShapeError} if attention is enabled and the groups do not divide the innermost filters */
+  /**
+   * A network of these sizes.
+   *
+   * @throws {ShapeError} if attention is enabled and the groups do not divide the innermost filters
+   */
   constructor(options: UNetOptions, initialiser: Initialiser) {
     super();
     const { filters, tEmb, channels, attn, groups } = options;

@@ -54,7 +54,11 @@ export class Conv2d extends Module {
   readonly bias: Tensor;
   readonly #padding: number;
 
-  /** From C `inputs` to K `outputs`, with an R x R kernel, R = 1 or 3. @throws {RangeError} if they are not such integers */
+  /**
+   * From C `inputs` to K `outputs`, with an R x R kernel, R = 1 or 3.
+   *
+   * @throws {RangeError} if they are not such integers
+   */
   constructor(inputs: number, outputs: number, kernel: 1 | 3, initialiser: Initialiser) {
     super();
     checkSizes("Conv2d", { inputs, outputs });

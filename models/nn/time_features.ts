@@ -22,8 +22,8 @@ export const timeFeatures: Readonly<Record<TimeEmbeddingName, TimeFeatures>> = {
   /**
    * cos(1000 t f) and sin(1000 t f) for T/2 frequencies f from 1 down to about 1/10,000.
    *
-   * Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.5; cosines first as in Peebles and Xie 2022, arXiv:2212.09748;
-   * t times 1000 for the 1000 steps of Ho et al. 2020, arXiv:2006.11239
+   * Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.5; cosines first as in Peebles and Xie 2022,
+   * arXiv:2212.09748; t times 1000 for the 1000 steps of Ho et al. 2020, arXiv:2006.11239
    */
   sinusoidal: {
     doc: "waves of 1000 t, as in DiT",

@@ -32,8 +32,8 @@ export interface AdaptiveRunOptions extends Span {
    */
   readonly snapshots?: readonly number[];
   /**
-   * Called after every try with the share of the time that is solved, the least of all samples. If it gives a promise, the
-   * solver waits for it; if it throws, the solver stops.
+   * Called after every try with the share of the time that is solved, the least of all samples. If it gives a promise,
+   * the solver waits for it; if it throws, the solver stops.
    */
   readonly onProgress?: (share: number) => void | Promise<void>;
 }
@@ -47,8 +47,8 @@ export interface AdaptiveSolution {
   /** The steps of each sample: where it stepped, and what was rejected. */
   readonly steps: readonly (readonly TriedStep[])[];
   /**
-   * The states at the times that were asked for, in their order, each with a velocity: the slope of the interpolation, which
-   * is v(x, t) within its error.
+   * The states at the times that were asked for, in their order, each with a velocity: the slope of the interpolation,
+   * which is v(x, t) within its error.
    */
   readonly snapshots: readonly Required<Snapshot>[];
 }

@@ -33,7 +33,9 @@ export interface FlowGeometry {
    * Source: Liu et al. 2022, arXiv:2209.03003, equation 3, whose mean over samples it is
    */
   readonly straightness: Float64Array;
-  /** Angle by which the velocity turns in all, in radians: the sum of those between v_i and v_i+1; none from or to rest. */
+  /**
+   * Angle by which the velocity turns in all, in radians: the sum of those between v_i and v_i+1; none from or to rest.
+   */
   readonly turning: Float64Array;
   /** |v_i| of each sample, for each of the K + 1 times. */
   readonly speed: readonly Float64Array[];

@@ -8,8 +8,8 @@ export interface InterpolationWeights {
 
 /**
  * A solver's own interpolation within a step: the cubic through x and v at both ends (Hermite), plus the correction
- * s^2 (1 - s)^2 dt sum_i dense_i k_i of solvers that have one. The cubic has error O(dt^4), enough for a solver of order 3;
- * with its correction, that of dopri5 has O(dt^5).
+ * s^2 (1 - s)^2 dt sum_i dense_i k_i of solvers that have one. The cubic has error O(dt^4), enough for a solver of
+ * order 3; with its correction, that of dopri5 has O(dt^5).
  *
  * @param share of the step, in [0, 1]; at both ends the values are those of the step, to the bit
  * @param dt length of the step, not 0; the correction already contains it

@@ -53,8 +53,8 @@ export interface BatchLikelihood {
  *
  *     log p(x1) = log N(z; 0, I) - integral of div v(xt, t) from t = 0 to 1
  *
- * A step of the solver is recorded and replayed from data, t = 1, back to noise z, t = 0. The vectors of random signs are
- * held for the whole solve, so that each estimate is the solution of one ordinary differential equation.
+ * A step of the solver is recorded and replayed from data, t = 1, back to noise z, t = 0. The vectors of random signs
+ * are held for the whole solve, so that each estimate is the solution of one ordinary differential equation.
  *
  * Source: Chen et al. 2018, arXiv:1806.07366; Grathwohl et al. 2019, arXiv:1810.01367, section 3
  */
@@ -70,8 +70,8 @@ export class Likelihood {
    * @param shape [N, ...] of a batch
    * @throws {TypeError} if an option is unknown, the field is guided, or gives no tensor, the solver is unknown, or both `exact` and `probes`
    * or more than one of `steps`, `times` and `tolerance` are given
-   * @throws {RangeError} if `steps`, `times`, `tolerance` or `probes` is outside its range, or the samples are too large
-   * for their exact divergence
+   * @throws {RangeError} if `steps`, `times`, `tolerance` or `probes` is outside its range, or the samples are too
+   * large for their exact divergence
    * @throws {ShapeError} if the batch is empty, or a velocity does not have its shape
    */
   constructor(field: VelocityField, shape: Shape, { exact = false, probes, ...how }: LikelihoodOptions = {}) {

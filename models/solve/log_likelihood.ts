@@ -13,15 +13,15 @@ export interface LogLikelihoodOptions extends LikelihoodOptions {
   /** Largest batch; by default 64. */
   readonly batch?: number;
   /**
-   * Called with the number of samples done: after each batch, and with a part of its samples after each try of an adaptive
-   * step. A promise is waited for, and an error ends the solve.
+   * Called with the number of samples done: after each batch, and with a part of its samples after each try of an
+   * adaptive step. A promise is waited for, and an error ends the solve.
    */
   readonly onProgress?: (done: number) => void | Promise<void>;
 }
 
 /**
- * log p of data under a flow, in nats; see {@linkcode Likelihood}. That of a sample depends on its row and the seed, not
- * on the others or the batch.
+ * log p of data under a flow, in nats; see {@linkcode Likelihood}. That of a sample depends on its row and the seed,
+ * not on the others or the batch.
  *
  * @param x1 data, f32[N, ...]
  * @returns evaluations and products are those that a sample takes part in: the mean over samples, where batches differ

@@ -30,8 +30,8 @@ export function noise(seed: number, shape: Shape): Tensor {
 }
 
 /**
- * Samples from a model by solving dx/dt = v(x, t) from noise at t = 0 to data at t = 1, in steps that are given. `solveFlow`
- * takes every solver, also those that choose their own steps or add noise, and tells what the samples cost.
+ * Samples from a model by solving dx/dt = v(x, t) from noise at t = 0 to data at t = 1, in steps that are given.
+ * `solveFlow` takes every solver, also those that choose their own steps or add noise, and tells what the samples cost.
  *
  * @param batch largest batch; by default 256
  * @returns f32[N, C, H, W]

@@ -4,8 +4,8 @@ import { Batches, type SampleBatch } from "./batches.ts";
 import { Sampler, type SamplerOptions } from "./sampler.ts";
 
 /**
- * Covers samples with batches of one size, so that one recorded step serves all. The last batch overlaps the one before.
- * The recording takes place at once; the batches are to be sampled in turn.
+ * Covers samples with batches of one size, so that one recorded step serves all. The last batch overlaps the one
+ * before. The recording takes place at once; the batches are to be sampled in turn.
  */
 export class SampleBatches {
   /** Samples of each batch in turn. */

@@ -60,8 +60,8 @@ interface Trajectory {
 }
 
 /**
- * Samples in batches of one size. One step of the solver is recorded, then replayed at any times. It follows the tensors
- * that are the model's parameters when the sampler is made, so it sees later training.
+ * Samples in batches of one size. One step of the solver is recorded, then replayed at any times. It follows the
+ * tensors that are the model's parameters when the sampler is made, so it sees later training.
  */
 export class Sampler {
   /** The times of the solver. */

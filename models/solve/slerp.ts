@@ -1,4 +1,7 @@
-/** Below this sine of the angle between two vectors, the chord stands for the arc: they differ by less than f32 can tell. */
+/**
+ * Below this sine of the angle between two vectors, the chord stands for the arc: they differ by less than f32 can
+ * tell.
+ */
 const least = 1e-6;
 
 /**
@@ -11,8 +14,8 @@ const least = 1e-6;
  * @param x one noise
  * @param y another one, of as many elements
  * @param share s, in [0, 1]; at 0 it is x and at 1 it is y, to the bit
- * @throws {RangeError} if the share is outside [0, 1], the lengths differ, or the noises are opposite, so that no arc is
- * the shortest
+ * @throws {RangeError} if the share is outside [0, 1], the lengths differ, or the noises are opposite, so that no arc
+ * is the shortest
  *
  * ```ts
  * import { slerp } from "../mod.ts";

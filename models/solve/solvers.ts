@@ -32,8 +32,8 @@ export const bosh3: EmbeddedTableau = defineTableau({
 });
 
 /**
- * Dormand and Prince 1980: order 5 in six evaluations a step, with an error estimate of order 4, and an interpolation of
- * order 4 by Shampine 1986 as in Hairer, Nørsett and Wanner 1993, section II.6.
+ * Dormand and Prince 1980: order 5 in six evaluations a step, with an error estimate of order 4, and an interpolation
+ * of order 4 by Shampine 1986 as in Hairer, Nørsett and Wanner 1993, section II.6.
  */
 export const dopri5: EmbeddedTableau = defineTableau({
   order: 5,

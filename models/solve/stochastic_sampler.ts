@@ -53,8 +53,8 @@ export interface StochasticRunOptions {
  *
  *     dx = (v + g^2 / 2 score) dt + g dW = (v - noise / 2 (x - t v)) dt + sqrt(noise (1 - t)) dW
  *
- * needs no division at either end. Each step is one of Euler and Maruyama; the last one adds no noise, but goes straight to
- * E[x1 | x]. New noise corrects errors that a deterministic solver would carry to the end.
+ * needs no division at either end. Each step is one of Euler and Maruyama; the last one adds no noise, but goes
+ * straight to E[x1 | x]. New noise corrects errors that a deterministic solver would carry to the end.
  *
  * It holds for the linear path from standard normal noise and fields that give the velocity. There is no way back: time
  * runs from noise to data.

@@ -17,8 +17,8 @@ export interface Tableau {
   /** Weights of the stages in the error estimate, dt sum_i error_i k_i; they sum to 0. */
   readonly error?: readonly number[];
   /**
-   * Weights of the stages in the correction of the solver's own interpolation, which is cubic without them; they sum to 0.
-   * See `interpolation`.
+   * Weights of the stages in the correction of the solver's own interpolation, which is cubic without them; they sum to
+   * 0. See `interpolation`.
    */
   readonly dense?: readonly number[];
 }
@@ -89,7 +89,11 @@ export function evaluationsPerStep({ b, firstSameAsLast }: ButcherTableau): numb
   return firstSameAsLast ? b.length - 1 : b.length;
 }
 
-/** Number of evaluations of the field in some steps of a solver. @throws {RangeError} if `steps` is not a whole number */
+/**
+ * Number of evaluations of the field in some steps of a solver.
+ *
+ * @throws {RangeError} if `steps` is not a whole number
+ */
 export function evaluations(tableau: ButcherTableau, steps: number): number {
   checkCount("count evaluations", "steps", steps, 0);
   return steps * evaluationsPerStep(tableau) + (tableau.firstSameAsLast ? 1 : 0);

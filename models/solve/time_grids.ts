@@ -17,8 +17,8 @@ export const uniformGrid: TimeGrid = { at: (s) => s };
 /**
  * Steps whose length changes linearly: t = s + bend s (1 - s).
  *
- * @param bend in [-1, 1]. With 1 the steps get shorter towards data, t = 1 - (1 - s)^2, as in DDIM; with -1 towards noise,
- * t = s^2
+ * @param bend in [-1, 1]. With 1 the steps get shorter towards data, t = 1 - (1 - s)^2, as in DDIM; with -1 towards
+ * noise, t = s^2
  * Source: Song et al. 2021, Denoising diffusion implicit models, arXiv:2010.02502, appendix D.2
  */
 export function quadraticGrid(bend: number): TimeGrid {
@@ -28,8 +28,8 @@ export function quadraticGrid(bend: number): TimeGrid {
 /**
  * Steps whose lengths form a geometric series, so that the logarithm of a step's length falls evenly.
  *
- * @param ratio how much faster time goes at noise than at data: above 1 the steps are finest near data, where strokes get
- * their edges and solvers that choose their own steps take short ones; below 1 near noise
+ * @param ratio how much faster time goes at noise than at data: above 1 the steps are finest near data, where strokes
+ * get their edges and solvers that choose their own steps take short ones; below 1 near noise
  */
 export function logarithmicGrid(ratio: number): TimeGrid {
   if (ratio === 1) return uniformGrid;

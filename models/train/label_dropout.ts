@@ -2,8 +2,8 @@ import { less, randomUniform, type Tensor, tensor, where } from "../../kernels/m
 import { streams } from "../random/streams.ts";
 
 /**
- * Replaces some labels of each batch by "none", so that one network learns the conditional and the unconditional velocity.
- * All that changes between runs of a recorded step is in one small tensor.
+ * Replaces some labels of each batch by "none", so that one network learns the conditional and the unconditional
+ * velocity. All that changes between runs of a recorded step is in one small tensor.
  *
  * Source: Ho and Salimans 2022, arXiv:2207.12598, algorithm 1
  */

@@ -17,7 +17,10 @@ export interface OptimizerState {
   readonly tensors: State;
 }
 
-/** Updates flat parameters from gradients. `update` is device ops only, for recorded steps; `beforeStep` runs on the host. */
+/**
+ * Updates flat parameters from gradients. `update` is device ops only, for recorded steps; `beforeStep` runs on the
+ * host.
+ */
 export class Optimizer {
   /** Its update rule. */
   readonly kind: OptimizerKind;
@@ -95,7 +98,10 @@ export class Optimizer {
     for (const part of this.#parts) part.update(this.#norm);
   }
 
-  /** Squared global norm of the latest step's gradient, before clipping, f32[1] on the device; the next step overwrites it. */
+  /**
+   * Squared global norm of the latest step's gradient, before clipping, f32[1] on the device; the next step overwrites
+   * it.
+   */
   get squaredNorm(): Tensor {
     return this.#norm;
   }

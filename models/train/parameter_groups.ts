@@ -27,8 +27,8 @@ export function parameterGroups(
 }
 
 /**
- * The order in which parameters lie in memory so that an optimizer updates them with few kernels: those of one rule, and
- * of one shape where that matters, side by side.
+ * The order in which parameters lie in memory so that an optimizer updates them with few kernels: those of one rule,
+ * and of one shape where that matters, side by side.
  *
  * @param parameters by name, see `namedParameters`
  * @throws {TypeError} if the optimizer is unknown or has nothing to update by one of its rules

@@ -101,10 +101,10 @@ export class Trainer {
   /**
    * Moves the parameters of the model into flat memory. The step is recorded on first use.
    *
-   * @throws {TypeError} if the optimizer or one of its settings is unknown or invalid, the network is for another path, or
-   * labels are to be dropped in a network that `createModel` did not make with classes
-   * @throws {RangeError} if the model has no parameters, the batch size or the seed is not a whole number in its range, or
-   * the decay of the averages or the probability of label dropout is not in theirs
+   * @throws {TypeError} if the optimizer or one of its settings is unknown or invalid, the network is for another path,
+   * or labels are to be dropped in a network that `createModel` did not make with classes
+   * @throws {RangeError} if the model has no parameters, the batch size or the seed is not a whole number in its range,
+   * or the decay of the averages or the probability of label dropout is not in theirs
    */
   constructor(model: Module & VelocityField, source: BatchSource, options: TrainerOptions) {
     const {

@@ -47,7 +47,9 @@ export class UpdatePart {
     this.#settings.write(values);
   }
 
-  /** Updates the parameters and moments in place, with device ops only. `norm` is the gradient's squared norm, f32[1]. */
+  /**
+   * Updates the parameters and moments in place, with device ops only. `norm` is the gradient's squared norm, f32[1].
+   */
   update(norm: Tensor): void {
     for (const update of this.#updates) update(norm, this.#settings);
   }

@@ -1,6 +1,8 @@
 import type { Arrow } from "./quiver.ts";
 
-/** SVG path of an arrow that starts at its point, `unit` pixels per unit of length; a short arrow has a smaller head. */
+/**
+ * SVG path of an arrow that starts at its point, `unit` pixels per unit of length; a short arrow has a smaller head.
+ */
 export function arrowPath({ x, y, dx, dy }: Arrow, scale: number, unit: number): string {
   const length = unit * Math.hypot(dx, dy);
   if (length < 0.5) return "";

@@ -11,7 +11,8 @@ const looks = 8;
 
 /**
  * Draws an animation of flows as a GIF, small for what it shows: one palette fitted to the colour map or, without one,
- * to the frames, and noise that moves only where it changes visibly. The last frame, which is held, is exact up to the palette.
+ * to the frames, and noise that moves only where it changes visibly. The last frame, which is held, is exact up to the
+ * palette.
  *
  * @param draw from `rasterizer()`
  * @returns bytes of a `.gif` file, which a notebook plays

@@ -83,8 +83,8 @@ export class Indexer {
   /**
    * Finds for each pixel the nearest colour, or keeps that of the picture before where it is near enough.
    *
-   * Noise that changes a little from frame to frame then stays still in most of its pixels, which keeps the GIF small. No
-   * pixel is further from its true colour than the tolerance or the nearest colour.
+   * Noise that changes a little from frame to frame then stays still in most of its pixels, which keeps the GIF small.
+   * No pixel is further from its true colour than the tolerance or the nearest colour.
    *
    * @param tolerance Euclidean distance of R, G and B up to which an old colour is kept; 0 keeps none
    */

@@ -18,8 +18,8 @@ export const blockSize = 4;
 /**
  * The study's quiver: the gradient of the velocity averaged over 4 x 4 blocks.
  *
- * It shows where the averaged velocity rises, not where anything moves: the velocity of a pixel is the rate at which its
- * value changes. Differences are per block, central inside and one-sided at the borders.
+ * It shows where the averaged velocity rises, not where anything moves: the velocity of a pixel is the rate at which
+ * its value changes. Differences are per block, central inside and one-sided at the borders.
  *
  * @param velocity f32[H, W]
  * @returns an arrow up the gradient from the centre of each block, row by row; blocks at the right and lower border

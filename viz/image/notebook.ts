@@ -23,8 +23,8 @@ export type ImageFile = Uint8Array<ArrayBuffer> & Displayable;
 export type ImageType = "image/png" | "image/gif";
 
 /**
- * Gives a value a picture in notebooks, by a method that is not enumerable: nothing else about the value changes, and its
- * copies, slices and views are plain.
+ * Gives a value a picture in notebooks, by a method that is not enumerable: nothing else about the value changes, and
+ * its copies, slices and views are plain.
  *
  * @example
  * ```ts

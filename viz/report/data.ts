@@ -127,7 +127,9 @@ export interface Comparison {
     | readonly [S: number, T: number, C: number, H: number, W: number];
   /** The class that each sample was asked to be of, [S], in the runs that know classes. */
   readonly labels?: readonly number[];
-  /** For each compared run the points on its own paths, all from the same noise, f32[S, T, H, W] or f32[S, T, C, H, W]. */
+  /**
+   * For each compared run the points on its own paths, all from the same noise, f32[S, T, H, W] or f32[S, T, C, H, W].
+   */
   readonly points: readonly Float32Array[];
   /** `velocities[p][r]`: of run r at the points of run p, shaped like the points. */
   readonly velocities: readonly (readonly Float32Array[])[];

@@ -4,7 +4,9 @@ import type { ReportRun } from "./data.ts";
 import type { FlowPayload } from "./payload.ts";
 import { quantise } from "./quantise.ts";
 
-/** Samples and snapshots that the explorer shows at most, and snapshots of a sample that are worth more than samples. */
+/**
+ * Samples and snapshots that the explorer shows at most, and snapshots of a sample that are worth more than samples.
+ */
 const most = { samples: 10, snapshots: 101, coarse: 11 };
 /** Bytes of base64 for a value of 16 bits. */
 const valueBytes = 2 * 4 / 3;

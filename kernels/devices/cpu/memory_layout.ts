@@ -26,12 +26,17 @@ export enum Layout {
   left = 1664,
   /** Bytes at the address in `workspace`. */
   workspaceBytes = 1728,
-  /** Opcode of a call that needs more workspace than there is, and the bytes that it needs, as f64; 0 where none has. */
+  /**
+   * Opcode of a call that needs more workspace than there is, and the bytes that it needs, as f64; 0 where none has.
+   */
   shortOpcode = 1792,
   neededBytes = 1856,
   /** Memory below this address belongs to the kernels. */
   reserved = 8192,
-  /** Bytes of a call, and where in it are the number of the next task, 1 where one thread runs it alone, and the arguments. */
+  /**
+   * Bytes of a call, and where in it are the number of the next task, 1 where one thread runs it alone, and the
+   * arguments.
+   */
   callBytes = 128,
   nextTask = 4,
   alone = 8,

@@ -17,8 +17,9 @@ export interface Dispatch {
  * Encodes dispatches, copies and writes in call order, and submits them in few batches: when there is enough work, when
  * the host waits for a result, and at the latest in the next microtask.
  *
- * A queue write overtakes commands that are encoded but not submitted. So small writes, such as those before each run of
- * a recorded step, become copies from a staging buffer that is filled once per submit: many steps can share a submit.
+ * A queue write overtakes commands that are encoded but not submitted. So small writes, such as those before each run
+ * of a recorded step, become copies from a staging buffer that is filled once per submit: many steps can share a
+ * submit.
  */
 export class CommandQueue {
   readonly #device: GPUDevice;
@@ -48,8 +49,8 @@ export class CommandQueue {
   }
 
   /**
-   * Submits dispatches by themselves, since their pipelines may not be valid: one that is not spoils all that is submitted
-   * with it.
+   * Submits dispatches by themselves, since their pipelines may not be valid: one that is not spoils all that is
+   * submitted with it.
    *
    * @returns the error, if any
    */

@@ -9,7 +9,9 @@ export interface Fastest {
   readonly milliseconds: Readonly<Record<string, number>>;
 }
 
-/** Candidates that are this many times slower than the fastest are not timed again: after one run, and after several. */
+/**
+ * Candidates that are this many times slower than the fastest are not timed again: after one run, and after several.
+ */
 const hopeless = { once: 3, often: 1.5 } as const;
 /** Milliseconds in which all candidates are run more than once to find the hopeless ones, and how often at most. */
 const sifting = { milliseconds: 30, rounds: 3 } as const;
@@ -17,7 +19,10 @@ const sifting = { milliseconds: 30, rounds: 3 } as const;
 const timing = { milliseconds: 500, rounds: 7 } as const;
 /** Most runs in a row. */
 const mostRepeats = 256;
-/** How much faster than the best time of the first candidate half the times of another must be for it to be taken instead. */
+/**
+ * How much faster than the best time of the first candidate half the times of another must be for it to be taken
+ * instead.
+ */
 const gain = 0.02;
 
 /** How often something that takes so long is done. */
@@ -25,9 +30,9 @@ const roundsIn = (allowed: { milliseconds: number; rounds: number }, taken: numb
   Math.min(allowed.rounds, Math.max(least, Math.floor(allowed.milliseconds / taken)));
 
 /**
- * Finds the fastest of some candidates, which alternate, so that other work on the device disturbs all alike. Of several
- * times of one the shortest counts, since other work only adds. Where it adds so much that little is certain, the first
- * candidate stays.
+ * Finds the fastest of some candidates, which alternate, so that other work on the device disturbs all alike. Of
+ * several times of one the shortest counts, since other work only adds. Where it adds so much that little is certain,
+ * the first candidate stays.
  *
  * @param candidates the first is taken if no other is faster by 2 % and more than the times of one differ
  * @param leastMs milliseconds that a measurement should take

@@ -1,6 +1,6 @@
 /**
- * Rewrites WGSL so that some buffers hold f16: values become f32 when they are read and f16 when they are stored, so all
- * arithmetic stays in f32. Ops are written for f32 and need no change.
+ * Rewrites WGSL so that some buffers hold f16: values become f32 when they are read and f16 when they are stored, so
+ * all arithmetic stays in f32. Ops are written for f32 and need no change.
  *
  * @param wgsl statements that use the buffers only as `name[index]`
  * @param names buffers that are declared as `array<f16>`

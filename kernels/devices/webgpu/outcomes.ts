@@ -2,8 +2,8 @@ import type { BufferRange, DeviceError, KernelCall } from "../device.ts";
 import { FailedValues } from "../failed_values.ts";
 
 /**
- * Which memory lacks values because a kernel failed. WebGPU tells later whether a kernel is valid, so what happens to memory
- * until then is kept in order, and judged when it is known.
+ * Which memory lacks values because a kernel failed. WebGPU tells later whether a kernel is valid, so what happens to
+ * memory until then is kept in order, and judged when it is known.
  */
 export class Outcomes {
   readonly values = new FailedValues();

@@ -1,13 +1,16 @@
 import { turn } from "../turn.ts";
 
-/** Bytes up to which memory is made ready to be read at once; for more, filling it with zeros takes longer than waiting. */
+/**
+ * Bytes up to which memory is made ready to be read at once; for more, filling it with zeros takes longer than waiting.
+ */
 const readyBytes = 1 << 22;
 
 /**
  * Brings bytes of the device to the host, as soon as the work that is queued is done.
  *
- * Deno waits for the device in `mapAsync`, but settles its promise only 10 milliseconds later. The bytes are there by then,
- * so they are asked for first; where they are not yet, as in browsers, that is an error, and the promise tells when.
+ * Deno waits for the device in `mapAsync`, but settles its promise only 10 milliseconds later. The bytes are there by
+ * then, so they are asked for first; where they are not yet, as in browsers, that is an error, and the promise tells
+ * when.
  *
  * @param bytes how many, a multiple of 4 and not 0
  * @param copy queues a copy to the buffer that it is given, and submits

@@ -54,7 +54,9 @@ export async function tuneCalls(
   return [...found.values()];
 }
 
-/** Share of the time of all calls below which one is not worth more than a look: with a hundred of them a few are 1 %. */
+/**
+ * Share of the time of all calls below which one is not worth more than a look: with a hundred of them a few are 1 %.
+ */
 const negligible = 0.0002;
 
 /** Measures calls, first those that take most of the step, each after its parts, until it is over. */

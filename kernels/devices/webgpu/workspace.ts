@@ -3,8 +3,8 @@ import type { BufferPool, GpuBuffer } from "./buffer_pool.ts";
 import type { Choices } from "./choices.ts";
 
 /**
- * Scratch memory for the passes of ops, which all calls share: they run one after the other. Each number has a buffer of its
- * own, since WebGPU lets no kernel read one part of a buffer and write another.
+ * Scratch memory for the passes of ops, which all calls share: they run one after the other. Each number has a buffer
+ * of its own, since WebGPU lets no kernel read one part of a buffer and write another.
  */
 export class Workspace {
   readonly #buffers: GpuBuffer[] = [];
@@ -12,7 +12,10 @@ export class Workspace {
 
   constructor(readonly pool: BufferPool, readonly choices: Choices, readonly maxRangeBytes: number) {}
 
-  /** Changes whenever a choice does, or a buffer is replaced by a larger one: what was expanded before is then out of date. */
+  /**
+   * Changes whenever a choice does, or a buffer is replaced by a larger one: what was expanded before is then out of
+   * date.
+   */
   get version(): string {
     return `${this.choices.version},${this.#replaced}`;
   }

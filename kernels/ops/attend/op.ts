@@ -24,8 +24,8 @@ function attentionKernels(wgsl: (lanes: number) => string) {
 }
 
 /**
- * y[n, c, i] = sum over j of p[i, j] v[n, c, j], with p[i, j] = exp(scale q_i k_j - stats[n, i, 0]) / stats[n, i, 1]: the
- * softmax over j, whose maximum and sum are stored for the gradients instead of p.
+ * y[n, c, i] = sum over j of p[i, j] v[n, c, j], with p[i, j] = exp(scale q_i k_j - stats[n, i, 0]) / stats[n, i, 1]:
+ * the softmax over j, whose maximum and sum are stored for the gradients instead of p.
  */
 const attention = defineOp({
   name: "attend",

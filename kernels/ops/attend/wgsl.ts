@@ -2,8 +2,8 @@ import nanWgsl from "../elementwise/nan.wgsl" with { type: "text" };
 import { repeatLines } from "../matmul/repeat_lines.ts";
 
 /**
- * Attention on GPUs: a workgroup computes eight columns of the result, walking the other side in chunks of `lanes` positions.
- * Only 8 x lanes weights are in memory at a time.
+ * Attention on GPUs: a workgroup computes eight columns of the result, walking the other side in chunks of `lanes`
+ * positions. Only 8 x lanes weights are in memory at a time.
  */
 const columns = 8;
 /** Channels of the eight columns held in workgroup memory at a time. */
@@ -133,7 +133,10 @@ const pairOf = (expression: (r: number) => string) =>
     [4, 5, 6, 7].map(expression).join(", ")
   }))`;
 
-/** y and the running maximum and sum of each query, by the online softmax, which rescales earlier terms when the maximum grows. */
+/**
+ * y and the running maximum and sum of each query, by the online softmax, which rescales earlier terms when the maximum
+ * grows.
+ */
 export function attendWgsl(lanes: number): string {
   return kernel(
     lanes,
@@ -168,7 +171,9 @@ ${
   );
 }
 
-/** dq[c, i] = scale sum over j of ds[i, j] k[c, j], with ds = p (dp - dot), dp = dy^T v, dot[i] = sum over c of dy y. */
+/**
+ * dq[c, i] = scale sum over j of ds[i, j] k[c, j], with ds = p (dp - dot), dp = dy^T v, dot[i] = sum over c of dy y.
+ */
 export function attendQueryGradientWgsl(lanes: number): string {
   return kernel(
     lanes,

@@ -39,7 +39,9 @@ const unbiased: Op<"x[N, C, H, W], w[K, C, R, S] -> y[N, K, P, Q]", { padding: "
   ],
 });
 
-/** dx is a convolution of dy, padded by R - 1 - padding, with the weights rotated by 180 degrees, in and out swapped. */
+/**
+ * dx is a convolution of dy, padded by R - 1 - padding, with the weights rotated by 180 degrees, in and out swapped.
+ */
 export const inputGradient: Op<
   "dy[N, K, P, Q], w[K, C, R, S] -> dx[N, C, H, W]",
   { padding: "u32"; H: "u32"; W: "u32" }

@@ -12,7 +12,9 @@ import { forwardPasses } from "./winograd/passes.ts";
 import { reshape } from "../layout/movement.ts";
 import { sum } from "../reduce/reduce.ts";
 
-/** What the convolutions with and without a residual share; `addend` is WGSL of the residual at the target's index `to`. */
+/**
+ * What the convolutions with and without a residual share; `addend` is WGSL of the residual at the target's index `to`.
+ */
 function convolutionFields(name: string, addend?: string) {
   const adds = { bias: true, residual: addend !== undefined };
   return {
@@ -99,9 +101,9 @@ const convolutionAdd = defineOp({
 /**
  * Two-dimensional convolution (cross-correlation), stride 1.
  *
- * 3x3 kernels use Winograd's F(4x4, 3x3): on the CPU device with padding 1, on WebGPU where that is faster. Next to an outlier L times the typical value
- * of its image, the error is up to about 2e-6 L of the typical value, 2 % at most: images with larger outliers,
- * values or weights above 1e15, infinite ones and NaN are computed tap by tap.
+ * 3x3 kernels use Winograd's F(4x4, 3x3): on the CPU device with padding 1, on WebGPU where that is faster. Next to an
+ * outlier L times the typical value of its image, the error is up to about 2e-6 L of the typical value, 2 % at most:
+ * images with larger outliers, values or weights above 1e15, infinite ones and NaN are computed tap by tap.
  *
  * @param x f32[N, C, H, W]
  * @param w f32[K, C, R, R]
@@ -109,7 +111,8 @@ const convolutionAdd = defineOp({
  * @param residual added to the result in the same kernel, of the result's shape
  * @param padding pixels of zeros on each side; R - 1 at most
  * @returns f32[N, K, H + 2 padding - R + 1, W + 2 padding - S + 1]
- * @throws {ShapeError} if channels do not fit, the padding is not a whole number, or the kernel is larger than the padded image
+ * @throws {ShapeError} if channels do not fit, the padding is not a whole number, or the kernel is larger than the
+ * padded image
  */
 export function conv2d(
   x: Tensor,

@@ -12,7 +12,8 @@ interface Lengths {
 
 /**
  * The source as a matrix of taps (c, r, s) by pixels (n, p, q), which is never stored: element (tap, pixel) is
- * source[n, c, p + r - padding, q + s - padding], zero outside. Negative differences wrap to large numbers, which fail the check against H or W.
+ * source[n, c, p + r - padding, q + s - padding], zero outside. Negative differences wrap to large numbers, which fail
+ * the check against H or W.
  */
 function patches(
   source: string,

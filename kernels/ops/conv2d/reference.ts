@@ -1,6 +1,9 @@
 import type { Dims, NumberArray } from "../../devices/device.ts";
 
-/** Target[n, k, p, q] = sum over c, r, s of source[n, c, p + r - padding, q + s - padding] w(k, c, r, s) + start(n, k, at). */
+/**
+ * Target[n, k, p, q] = sum over c, r, s of source[n, c, p + r - padding, q + s - padding] w(k, c, r, s)
+ * + start(n, k, at).
+ */
 export function convolve(
   source: NumberArray,
   target: NumberArray,

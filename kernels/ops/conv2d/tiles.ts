@@ -47,8 +47,8 @@ export interface Convolution {
 }
 
 /**
- * A direct convolution: an invocation holds height x width pixels of four channels. For each source channel it walks the
- * source rows once; a row serves every target row and tap that needs it.
+ * A direct convolution: an invocation holds height x width pixels of four channels. For each source channel it walks
+ * the source rows once; a row serves every target row and tap that needs it.
  */
 export function convolutionWgsl(conv: Convolution, { height, width }: PixelTile): string {
   const { R, S, source, target, lengths: { C, H, W, K, P, Q }, padding, weight, bias, addend } = conv;
@@ -117,8 +117,8 @@ ${
 }
 
 /**
- * Weight gradient of a run of images: an invocation holds all taps of four output channels x `inputs` input channels and
- * walks the pixels of dy, height x width at once; a row of x serves every row of dy and tap that needs it.
+ * Weight gradient of a run of images: an invocation holds all taps of four output channels x `inputs` input channels
+ * and walks the pixels of dy, height x width at once; a row of x serves every row of dy and tap that needs it.
  */
 export function weightGradientWgsl(R: number, S: number): string {
   const { inputs, height, width } = weightTile(R);

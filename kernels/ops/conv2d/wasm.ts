@@ -11,7 +11,9 @@ interface Buffers {
   readonly addend: number;
 }
 
-/** Where the weight of target channel k and source channel c is, in elements, and whether its taps are read backwards. */
+/**
+ * Where the weight of target channel k and source channel c is, in elements, and whether its taps are read backwards.
+ */
 interface WeightLayout {
   readonly strideC: number;
   readonly strideK: number;

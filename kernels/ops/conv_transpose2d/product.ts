@@ -1,8 +1,8 @@
 import type { Product } from "../matmul/product.ts";
 
 /**
- * A kernel of 2 x 2 with stride 2 covers each pixel of y exactly once, so all three passes are plain products between x[c, pixel]
- * and y[tap, pixel], tap = (k, a, b): no taps overlap, no edges.
+ * A kernel of 2 x 2 with stride 2 covers each pixel of y exactly once, so all three passes are plain products between
+ * x[c, pixel] and y[tap, pixel], tap = (k, a, b): no taps overlap, no edges.
  */
 const declarations = `struct Pixel { x: u32, y: u32 } // index in x[n, 0, h, w] and in y[n, 0, 2 h, 2 w]
 fn pixelOf(i: u32) -> Pixel {

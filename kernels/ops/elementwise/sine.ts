@@ -13,7 +13,8 @@ const samples: readonly Sample[] = [
 /**
  * Sine of x in radians; NaN for infinities.
  *
- * The error is below 1e-6 for |x| up to 10,000. On WebGPU it grows to about 1e-7 |x| beyond, what rounding x to f32 costs.
+ * The error is below 1e-6 for |x| up to 10,000. On WebGPU it grows to about 1e-7 |x| beyond, what rounding x to f32
+ * costs.
  */
 export const sin: (x: Tensor) => Tensor = defineUnary("sin", {
   value: "sine(v, 0u)",

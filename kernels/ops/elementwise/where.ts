@@ -76,8 +76,8 @@ const whereWords = defineOp({
 });
 
 /**
- * a where the condition holds, else b, elementwise, broadcasting. What is not chosen has no influence, even if it is NaN:
- * its gradient is 0.
+ * a where the condition holds, else b, elementwise, broadcasting. What is not chosen has no influence, even if it is
+ * NaN: its gradient is 0.
  *
  * @param condition u32, as `greater` gives it: 0 is false, all else true
  * @param a f32; or u32, such as labels, as b is then

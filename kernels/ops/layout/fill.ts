@@ -37,7 +37,9 @@ export const assign: Op<"y[S...], x[S...] -> y[S...]"> = defineOp({
   samples: [{ shapes: { y: [3, 5], x: [3, 5] } }],
 });
 
-/** Writes one number into `y` at an index on the device, in place, such as a log of recorded steps. No gradients pass. */
+/**
+ * Writes one number into `y` at an index on the device, in place, such as a log of recorded steps. No gradients pass.
+ */
 export const put: Op<"y[n], x[1], index:u32[1] -> y[n]"> = defineOp({
   name: "put",
   signature: "y[n], x[1], index:u32[1] -> y[n]",

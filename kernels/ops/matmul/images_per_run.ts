@@ -1,8 +1,8 @@
 import type { Tuning } from "../../devices/device.ts";
 
 /**
- * Images whose weight gradients one piece of work sums: few enough to leave pieces that keep the device busy, many enough to
- * keep the partial sums small.
+ * Images whose weight gradients one piece of work sums: few enough to leave pieces that keep the device busy, many
+ * enough to keep the partial sums small.
  *
  * @param N images
  * @param tiles pieces of work for one run of images

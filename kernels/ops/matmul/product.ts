@@ -2,8 +2,8 @@ import { repeatLines } from "./repeat_lines.ts";
 import { lanesOf, type ProductTile } from "./product_tiles.ts";
 
 /**
- * One factor of a product. Its functions work on structs that the op declares, so that what depends on the row (or column)
- * alone is computed once, before the loop over the depth.
+ * One factor of a product. Its functions work on structs that the op declares, so that what depends on the row (or
+ * column) alone is computed once, before the loop over the depth.
  */
 interface Factor {
   /** Which axis is contiguous in memory: neighbouring lanes read along it. */
@@ -13,7 +13,9 @@ interface Factor {
   readonly element: (edge: string) => string;
 }
 
-/** What a product of matrices is in one op: y[row, column] = sum over d of a[row, d] b[d, column], for every `batch`. */
+/**
+ * What a product of matrices is in one op: y[row, column] = sum over d of a[row, d] b[d, column], for every `batch`.
+ */
 export interface Product {
   /** WGSL declarations used by the expressions. */
   readonly declarations?: string;
@@ -36,11 +38,11 @@ export interface Product {
 }
 
 /**
- * A product with workgroup memory: the lanes load a slice of both factors, `depth` deep, then each lane multiplies its rows
- * by its columns from there, in vectors of four rows.
+ * A product with workgroup memory: the lanes load a slice of both factors, `depth` deep, then each lane multiplies its
+ * rows by its columns from there, in vectors of four rows.
  *
- * The slices lie in memory as [depth][edge / 4] vectors, one vector longer than needed, so that lanes that store along the
- * depth hit different banks. Vectors are stored whole, since writing one component may touch the others.
+ * The slices lie in memory as [depth][edge / 4] vectors, one vector longer than needed, so that lanes that store along
+ * the depth hit different banks. Vectors are stored whole, since writing one component may touch the others.
  */
 export function productWgsl(tile: ProductTile, product: Product): string {
   const lanes = lanesOf(tile);

@@ -1,6 +1,9 @@
 import type { Workgroups } from "../../devices/device.ts";
 
-/** How a workgroup shares a product of matrices: each computes rows x columns of it, `depth` terms of every sum at a time. */
+/**
+ * How a workgroup shares a product of matrices: each computes rows x columns of it, `depth` terms of every sum at a
+ * time.
+ */
 export interface ProductTile {
   readonly rows: number;
   readonly columns: number;
@@ -14,8 +17,8 @@ export interface ProductTile {
 
 /**
  * All tiles, in the order in which they are tried: those that load least for their arithmetic first. A lane of 8 x 8
- * does 64 multiply-adds for 16 numbers read from workgroup memory, one of 4 x 4 does 16 for 8. The slices of each fit the
- * 16 KiB of workgroup memory that every WebGPU device has.
+ * does 64 multiply-adds for 16 numbers read from workgroup memory, one of 4 x 4 does 16 for 8. The slices of each fit
+ * the 16 KiB of workgroup memory that every WebGPU device has.
  */
 export const tiles: readonly ProductTile[] = [
   { rows: 64, columns: 128, depth: 8, laneRows: 8, laneColumns: 8 },

@@ -12,8 +12,8 @@ export function registerTiles({ rows: height, columns, batches }: ProductSize): 
 }
 
 /**
- * A product without workgroup memory, for software adapters: an invocation holds a tile in registers, and each step along
- * the depth loads rows + 4 quads numbers for 4 rows quads multiply-adds.
+ * A product without workgroup memory, for software adapters: an invocation holds a tile in registers, and each step
+ * along the depth loads rows + 4 quads numbers for 4 rows quads multiply-adds.
  */
 export function registerProductWgsl(product: Product): string {
   const { a, b, target, stored = "value" } = product;

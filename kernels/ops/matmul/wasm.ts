@@ -11,7 +11,10 @@ export function product(
   return [{ kernel: "matmul", args: { a, b, y, A, B, Y, M, N, K, am, ak, bk, bn } }];
 }
 
-/** Parts of a sum over images that run in parallel: as many as threads are useful, on every machine, so that results agree. */
+/**
+ * Parts of a sum over images that run in parallel: as many as threads are useful, on every machine, so that results
+ * agree.
+ */
 export function partsOf(run: number): number {
   return Math.min(8, run);
 }

@@ -70,7 +70,10 @@ fn kernel(i: u32) {
  */
 export const adamUpdate: Adam = defineAdam("adamUpdate", true);
 
-/** Adam with weight decay added to the gradient; arguments as of `adamUpdate`. Source: Kingma and Ba 2014, arXiv:1412.6980 */
+/**
+ * Adam with weight decay added to the gradient; arguments as of `adamUpdate`.
+ * Source: Kingma and Ba 2014, arXiv:1412.6980
+ */
 export const adamL2Update: Adam = defineAdam("adamL2Update", false);
 
 /**

@@ -39,8 +39,8 @@ fn kernel(i: u32) {
 });
 
 /**
- * Standard normal random numbers for numbered rows: row r is the same whichever rows are drawn with it, and equal to 1e-5 on
- * every device.
+ * Standard normal random numbers for numbered rows: row r is the same whichever rows are drawn with it, and equal to
+ * 1e-5 on every device.
  *
  * @param key u32[3]: seed, stream, counter
  * @param rows u32[N], the numbers of the rows

@@ -84,8 +84,8 @@ fn kernel(n: u32) {
  * Cross entropy of class labels, the mean over n of -log(softmax(logits)[n, labels[n]]), without overflow.
  *
  * @param logits f32[N, C]
- * @param labels u32[N], each below C: labels live on the device, where no op can fail for its values, so a label of C or
- * more makes the loss, and the gradient of its row, NaN
+ * @param labels u32[N], each below C: labels live on the device, where no op can fail for its values, so a label of C
+ * or more makes the loss, and the gradient of its row, NaN
  * @returns f32[]; NaN if there are no rows
  * @throws {ShapeError} if the shapes do not fit, or C is 0
  * @throws {TypeError} if labels are not u32

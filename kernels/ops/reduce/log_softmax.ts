@@ -64,7 +64,8 @@ const logSoftmaxGradient: Op<"y[R, C], dy[R, C] -> dx[R, C]"> = defineOp({
 });
 
 /**
- * Logarithm of the softmax over the last axis, x - log(sum(exp(x))), without overflow; NaN in all of a row that holds NaN.
+ * Logarithm of the softmax over the last axis, x - log(sum(exp(x))), without overflow; NaN in all of a row that holds
+ * NaN.
  *
  * @throws {ShapeError} if x has no axis
  */

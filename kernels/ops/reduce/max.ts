@@ -89,7 +89,8 @@ export function min(x: Tensor, axes?: readonly number[], keepAxes?: boolean): Te
 }
 
 /**
- * Index of the largest element along an axis: of the first of equal ones, and of the first NaN if there is one, as in NumPy.
+ * Index of the largest element along an axis: of the first of equal ones, and of the first NaN if there is one, as in
+ * NumPy.
  *
  * @param axis counts from the end if negative
  * @returns u32, of the shape of x without the axis; gradients end here

@@ -6,8 +6,8 @@ import runSumWgsl from "./workgroup_sum.wgsl" with { type: "text" };
 const lanes = [64, 256] as const;
 
 /**
- * Fields of the declaration of an op that sums: by the table one invocation each on software adapters and where workgroups
- * do not fit, else in workgroups, of which each lane should have several values.
+ * Fields of the declaration of an op that sums: by the table one invocation each on software adapters and where
+ * workgroups do not fit, else in workgroups, of which each lane should have several values.
  *
  * @param alone how one invocation each sums
  * @param shared how a workgroup of so many lanes sums

@@ -5,9 +5,9 @@ import type { NumberArray } from "../../../devices/device.ts";
  *
  *   y = A' [(G g G') * (B' d B)] A,   dg = G' [(B' d B) * (A dy A')] G     (* elementwise, ' transposed)
  *
- * d are overlapping 6x6 tiles of the source, y and dy 4x4 tiles of the target, g 3x3 weights. Each of the 36 elements is a
- * product of matrices over channels (or tiles). These matrices are what the references compute with; `steps.wgsl` computes
- * the same with fewer operations.
+ * d are overlapping 6x6 tiles of the source, y and dy 4x4 tiles of the target, g 3x3 weights. Each of the 36 elements
+ * is a product of matrices over channels (or tiles). These matrices are what the references compute with; `steps.wgsl`
+ * computes the same with fewer operations.
  *
  * Source: Winograd 1980, Arithmetic complexity of computations; Lavin and Gray 2015, arXiv:1509.09308
  */

@@ -24,7 +24,9 @@ interface Tiles {
   readonly step: "sourceStep" | "gradientStep";
 }
 
-/** An invocation transforms a tile of a channel; neighbours take neighbouring tiles. Images beyond the last are zeros. */
+/**
+ * An invocation transforms a tile of a channel; neighbours take neighbouring tiles. Images beyond the last are zeros.
+ */
 function transformWgsl({ image, tiles, C, H, W, side, before, step }: Tiles): string {
   return `${stepsInWgsl}
 fn kernel(i: u32) {

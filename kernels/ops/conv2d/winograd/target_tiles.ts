@@ -5,8 +5,8 @@ import { bothSides, pixelOf, targetMatrix } from "./matrices.ts";
 import { inTwoDimensions, stepsInWgsl } from "./two_dimensions.ts";
 
 /**
- * An invocation makes a tile of 4x4 pixels of a channel, from m[G, 36, channels, T]. Where the image is uneven, or a result
- * is not finite, it computes them tap by tap instead: an overflow may be one of the transform alone.
+ * An invocation makes a tile of 4x4 pixels of a channel, from m[G, 36, channels, T]. Where the image is uneven, or a
+ * result is not finite, it computes them tap by tap instead: an overflow may be one of the transform alone.
  */
 export function targetWgsl({ source, target, lengths, padding, weight, bias, addend }: Convolution): string {
   const { C, H, W, K, P, Q } = lengths;

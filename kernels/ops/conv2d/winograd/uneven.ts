@@ -42,12 +42,12 @@ fn kernel(group: u32, lane: u32) {
 }
 
 /**
- * Which images Winograd's transforms do not suit: 1 where a tile is huge, NaN, or far larger than is typical, else 0. Rounding
- * errors of a transform follow the largest value of a tile, where those of a direct convolution follow the values that a
- * result is made of: an outlier would spoil its neighbours.
+ * Which images Winograd's transforms do not suit: 1 where a tile is huge, NaN, or far larger than is typical, else 0.
+ * Rounding errors of a transform follow the largest value of a tile, where those of a direct convolution follow the
+ * values that a result is made of: an outlier would spoil its neighbours.
  *
- * What is typical is the fourth power of the mean fourth root, which a few outliers do not move much. Even one value among
- * zeros is no more than count^4 times as large, so that of few tiles less is allowed.
+ * What is typical is the fourth power of the mean fourth root, which a few outliers do not move much. Even one value
+ * among zeros is no more than count^4 times as large, so that of few tiles less is allowed.
  */
 export const findUneven: Op<"v[G, 36, C, T] -> uneven:u32[N]", { N: "u32"; run: "u32" }> = defineOp({
   name: "winogradUneven",

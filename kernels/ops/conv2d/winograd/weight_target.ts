@@ -4,8 +4,8 @@ import { bothSides, pixelOf, transposed, weightMatrix } from "./matrices.ts";
 import { inTwoDimensions, stepsInWgsl } from "./two_dimensions.ts";
 
 /**
- * dw[g] = G' du[g] G, the weight gradient of a group of images. Where x or dy of one of them is uneven, or a result is not
- * finite, it is computed tap by tap instead: an overflow may be one of the transforms alone.
+ * dw[g] = G' du[g] G, the weight gradient of a group of images. Where x or dy of one of them is uneven, or a result is
+ * not finite, it is computed tap by tap instead: an overflow may be one of the transforms alone.
  */
 export const weightTarget: Op<
   "du[G, 36, K, C], x[N, C, H, W], dy[N, K, P, Q], unevenX:u32[N], unevenDy:u32[N] -> dw[G, K, C, 3, 3]",
