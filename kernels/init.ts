@@ -11,10 +11,11 @@ export type DeviceChoice = "auto" | "webgpu" | "cpu";
 /**
  * Opens a device and makes it the one in use. Importing this library touches none.
  *
- * @param threads of the CPU device, 0 for one per core; in a browser one, except in workers of pages that are
- * cross-origin isolated
+ * @param device which one, by default `auto`: WebGPU where there is a GPU, else the CPU
+ * @param threads of the CPU device, at most 64; by default 0, one per core. In a browser it has one, except in workers
+ * of pages that are cross-origin isolated
  * @returns the device; `close()` frees it before the program ends
- * @throws {DeviceError} if the requested device is not available; with `auto`, if none is
+ * @throws {DeviceError} if the requested device is not available, with `auto` if none is, or `threads` is out of range
  * @throws {TypeError} if there is no such choice
  *
  * ```ts

@@ -32,6 +32,7 @@ export interface Op<S extends string, A extends AttributeTypes = Record<never, n
   /**
    * Runs the op.
    *
+   * @returns its new output, or all in order; inputs that it updates in place are not among them
    * @throws {ShapeError} if shapes do not fit the signature
    * @throws {TypeError} if tensors or attributes are missing, unknown or of another type
    * @throws {Error} if tensors share memory that the op overwrites, or lie where the device cannot bind them
@@ -41,7 +42,15 @@ export interface Op<S extends string, A extends AttributeTypes = Record<never, n
   readonly definition: OpDefinition<S, A>;
   /** What a device runs. */
   readonly kernel: Kernel;
-  /** Dims and output shapes of a call, without running it. */
+  /**
+   * Dims and output shapes of a call, without running it.
+   *
+   * @param shapes of the inputs, in order
+   * @param attributes by name; `{}` for an op without any
+   * @throws {ShapeError} if shapes do not fit the signature, or a length of an output is not a whole number of at least
+   * 0
+   * @throws {TypeError} if attributes are missing, unknown or of another type
+   */
   readonly plan: (shapes: readonly Shape[], attributes: Readonly<Record<string, number>>) => CallPlan;
 }
 
@@ -76,7 +85,35 @@ export interface CallPlan {
  * Declares an op. A call checks shapes, allocates outputs, runs the kernel on the tensors' device and keeps the history
  * for `gradients`. A kernel that does not compile fails the calls of this op and what depends on them, not the device.
  *
+ * A signature such as `a[M, K], b[K, N] -> y[M, N]` lists the buffers of inputs and outputs, each a name and its axes:
+ *
+ * - A named axis has the same length wherever it stands, `2` has length 2, and `x[]` is a single number.
+ * - `S...` stands for any number of axes, none too; a buffer has at most one such.
+ * - `index:u32[n]` holds u32; all others are f32.
+ * - An output with the name of an input updates it in place, with the same axes and type.
+ * - An axis of an output is one of an input, an attribute, or computed by `derive`.
+ *
+ * @example
+ * ```ts
+ * import { defineOp, init, multiply, square, tensor } from "./mod.ts";
+ *
+ * await init({ device: "cpu" });
+ * const cube = defineOp({
+ *   name: "cube",
+ *   signature: "x[S...] -> y[S...]",
+ *   wgsl: "fn kernel(i: u32) { y[i] = x[i] * x[i] * x[i]; }",
+ *   backward: ({ x, dy }) => ({ x: () => multiply(dy, multiply(square(x), 3)) }),
+ *   reference({ x, y }) {
+ *     for (let i = 0; i < y.length; i++) y[i] = x[i] ** 3;
+ *   },
+ *   samples: [{ shapes: { x: [3, 5] } }],
+ * });
+ * console.log(await cube(tensor([1, 2, 3])).read()); // [1, 8, 27]
+ * ```
+ *
+ * @param definition the op; see `OpDefinition`
  * @param options whether it may replace an op of the same name; functions that hold the replaced op still run it
+ * @returns a function of its tensors and, if it has any, attributes
  * @throws {Error} if an op of that name exists, unless `replace` is true
  * @throws {TypeError} if the signature is malformed
  */

@@ -35,7 +35,7 @@ export type Saved<S extends string> = {
 export interface OpDefinition<S extends string, A extends AttributeTypes> {
   /** Unique among all ops; messages and profiles show it. */
   readonly name: string;
-  /** Buffers and axes, `a[M, K], b[K, N] -> y[M, N]`: documents, checks shapes, gives output shapes and uniforms. */
+  /** Buffers and axes, `a[M, K], b[K, N] -> y[M, N]`: gives checks, output shapes and uniforms; see `defineOp`. */
   readonly signature: CheckedSignature<S>;
   /** Settings by name with their type; the caller gives them last, as an object. */
   readonly attributes?: A;

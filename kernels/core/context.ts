@@ -29,6 +29,9 @@ export function currentDevice(): Device {
 /**
  * Runs a function with another device in use. For an async function it stays in use until the promise settles; run
  * nothing else meanwhile.
+ *
+ * @returns what the function returns
+ * @throws what the function throws; the device before is then in use again
  */
 export function withDevice<T>(device: Device, run: () => T): T {
   const before = context.device;

@@ -85,8 +85,11 @@ function layOut<T>(recording: Recording, result: T, { precision = "f32" }: Recor
 }
 
 /**
- * The memory that a step would need. Neither runs the step nor allocates the memory.
+ * The memory that a step would need. Neither runs the step's ops nor allocates the memory.
  *
+ * @param step a synchronous function of ops
+ * @throws {Error} inside another `record` or `planMemory`, or if the step runs no op
+ * @throws {TypeError} if the step is asynchronous, or the precision unknown
  * @throws {DeviceError} if the device cannot keep values in the given precision
  */
 export function planMemory(step: () => unknown, options: RecordOptions = {}): MemoryPlan {
@@ -103,8 +106,7 @@ export function planMemory(step: () => unknown, options: RecordOptions = {}): Me
  * Values inside the step share memory when they are not needed at the same time. The memory belongs to the scope around
  * `record` if there is one, and otherwise lives as long as the step.
  *
- * @throws {DeviceError} if the device cannot keep values in the given precision
- *
+ * @example
  * ```ts
  * import { add, init, record, tensor } from "../mod.ts";
  *
@@ -115,6 +117,13 @@ export function planMemory(step: () => unknown, options: RecordOptions = {}): Me
  * step.run();
  * console.log(await step.result.read()); // [42]
  * ```
+ *
+ * @param step a synchronous function of ops; it is called once
+ * @returns the step, which has not run yet
+ * @throws {Error} inside another `record` or `planMemory`, if the step runs no op, or a value is larger than a kernel
+ * can bind
+ * @throws {TypeError} if the step is asynchronous, or the precision unknown
+ * @throws {DeviceError} if the device cannot keep values in the given precision
  */
 export function record<T>(step: () => T, options: RecordOptions = {}): RecordedStep<T> {
   return withLayout(step, options, prepared);

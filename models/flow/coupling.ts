@@ -62,7 +62,13 @@ export interface TransportCoupling extends Coupling {
   batch(examples: Uint32Array, draw: NoiseDraw, data: HostExamples | undefined): TransportBatch;
 }
 
-/** Pairs a batch with its noise: equal to the device's to 1e-5. */
+/**
+ * Pairs a batch with its noise, which it draws: equal to the device's to 1e-5.
+ *
+ * @returns the pairs, and what they cost
+ * @throws {RangeError} if `count` does not divide the number of values, one is not finite, or seed or step is not an
+ * integer in [0, 2^32)
+ */
 export function pairTransport({ draw: { seed, step }, values, labels, count }: TransportBatch): Pairing {
   return transport(normals(seed, streams.noise, step, values.length), values, count, labels);
 }

@@ -73,6 +73,8 @@ function coefficientsOf(path: Path, t: Tensor, what: string): Coefficients {
  * The velocity field of a network whose output has another meaning.
  *
  * @param network its `velocity` gives the output
+ * @param path of the training, for predictions of data or noise
+ * @returns the field; its `velocity` throws a TypeError if the prediction needs coefficients and the path has none
  */
 export function predicting(network: VelocityField, prediction: Prediction, path: Path): VelocityField {
   return {

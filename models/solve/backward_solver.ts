@@ -9,7 +9,10 @@ import { timesOf } from "./time_grids.ts";
 export interface BackwardOptions extends SamplerOptions {
   /** Times from 0 to 1, as for sampling; they are followed from 1 back to 0. */
   readonly times?: readonly number[];
-  /** Error allowed of each adaptive step, relative and absolute, in (0, 1]; its solver is `dopri5` by default. */
+  /**
+   * Error allowed of each adaptive step, relative and absolute, in (0, 1]; by default 1e-3, where `AdaptiveSampler`
+   * takes 1e-5. The solver is `dopri5` by default.
+   */
   readonly tolerance?: number;
 }
 

@@ -60,6 +60,8 @@ export function dequantized(x1: Tensor, { scale, shift }: Normalization, seed: n
  *
  * @param logp in nats, of a dequantised image as the network sees it
  * @param dimensions D, elements of an image
+ * @param normalization its scale counts
+ * @returns bits per dimension
  */
 export function bitsOf(logp: number, dimensions: number, { scale }: Normalization): number {
   return -logp / (dimensions * Math.LN2) + Math.log2(levels / Math.abs(scale));
@@ -70,6 +72,7 @@ export function bitsOf(logp: number, dimensions: number, { scale }: Normalizatio
  * element; 8 without a model.
  *
  * @param x1 images as the network sees them, before dequantisation, f32[N, C, H, W]
+ * @returns bits per dimension of each image, and their mean with standard errors in the same unit
  * @throws as {@linkcode logLikelihood}
  */
 export async function bitsPerDimension(

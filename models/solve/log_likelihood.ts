@@ -24,7 +24,8 @@ export interface LogLikelihoodOptions extends LikelihoodOptions {
  * not on the others or the batch.
  *
  * @param x1 data, f32[N, ...]
- * @returns evaluations and products are those that a sample takes part in: the mean over samples, where batches differ
+ * @returns log p in nats, f32[N], with the noise of each sample; evaluations and products are those that a sample takes
+ * part in: the mean over samples, where batches differ
  * @throws {TypeError} if the seed is missing, or given for an exact divergence
  * @throws {RangeError} if `batch` is not a positive integer, or the seed is not one in [0, 2^32)
  * @throws {ShapeError} if there are no samples, or the condition does not have one row for each

@@ -72,6 +72,19 @@ export function sample(
 /**
  * Samples from a model with a snapshot at each time of the solver.
  *
+ * @example
+ * ```ts
+ * import { init } from "../../kernels/mod.ts";
+ * import { createModel, trajectory } from "../mod.ts";
+ *
+ * await init({ device: "cpu" });
+ * const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 46020);
+ * for await (const { t, image } of trajectory(model, { count: 3, shape: [1, 4, 4], seed: 1, steps: 2 })) {
+ *   console.log(t, image.length); // 0 48, then 0.5 48 and 1 48
+ * }
+ * ```
+ *
+ * @param options noise, or a seed with count and shape; the solver and its times; a condition, one row per sample
  * @returns snapshots in host memory, in order; the last one is the data, without velocity
  * @throws {RangeError} if `steps` or `count` is not a positive integer, or the seed not one in [0, 2^32)
  * @throws {ShapeError} if there are no samples, or a velocity does not have their shape

@@ -1,4 +1,4 @@
-/** How adaptive steps are chosen. */
+/** How adaptive steps are chosen. Likelihoods have a `tolerance` instead, by default 1e-3. */
 export interface StepControlOptions {
   /** Error that is allowed per step, relative to the state; by default 1e-5. */
   readonly rtol?: number;

@@ -119,7 +119,7 @@ function measure(
   return concat([lossesOf(objective, model, pairs), pairs.t], 0);
 }
 
-/** The mean loss of examples. */
+/** The mean loss of examples; NaN of none. */
 export function meanLoss({ loss }: TimedLosses): number {
   return loss.reduce((sum, value) => sum + value, 0) / loss.length;
 }

@@ -53,7 +53,8 @@ export function scheduleSettings(name: ScheduleName): readonly string[] {
 /**
  * Makes a schedule by name.
  *
- * @param settings those of `constant`, `cosine`, `oneCycle` or `plateau`
+ * @param learningRate the rate after the warm-up; of `one_cycle` the peak
+ * @param settings those of `constant`, `cosine`, `oneCycle` or `plateau`, which also say the defaults
  * @throws {TypeError} if the name or a setting is unknown
  * @throws {RangeError} if a setting is out of range
  */

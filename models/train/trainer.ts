@@ -163,7 +163,7 @@ export class Trainer {
   }
 
   /**
-   * Queues a training step on the examples at some indices, u32[batchSize].
+   * Queues a training step.
    *
    * @param paired whether the coupling has ordered them already, as a worker may ahead of time
    * @throws {TypeError} if the coupling sees the data and the source does not hold it in host memory, or the velocity does

@@ -26,8 +26,18 @@ export interface PlaneFigureOptions {
  * Draws the paths of points of the plane from noise to data, coloured by time from dark to bright, and the points
  * themselves at each time with a slider.
  *
+ * @example
+ * ```ts
+ * import { pathsFigure } from "../mod.ts";
+ * import assert from "node:assert/strict";
+ *
+ * const noise = { t: 0, image: Float32Array.of(0, 0, 1, 1) }; // the points (0, 0) and (1, 1)
+ * const data = { t: 1, image: Float32Array.of(2, 0, 3, 1) };
+ * assert.equal(pathsFigure([noise, data]).plotly.frames.length, 2);
+ * ```
+ *
  * @param snapshots in order of time, all with the same number of points
- * @throws {RangeError} if there are fewer than two snapshots, or their sizes differ
+ * @throws {RangeError} if there are fewer than two snapshots, their sizes differ, or `points` is not a positive integer
  */
 export function pathsFigure(snapshots: readonly PlaneSnapshot[], options: PlaneFigureOptions = {}): Figure {
   const N = pointsOf(snapshots, options);
@@ -51,8 +61,17 @@ export function pathsFigure(snapshots: readonly PlaneSnapshot[], options: PlaneF
 /**
  * Draws velocities at points of the plane as arrows on one scale, with a slider over time.
  *
+ * @example
+ * ```ts
+ * import { arrowsFigure } from "../mod.ts";
+ * import assert from "node:assert/strict";
+ *
+ * const snapshot = { t: 0, image: Float32Array.of(0, 0, 1, 1), velocity: Float32Array.of(1, 0, 0, 2) };
+ * assert.equal(arrowsFigure([snapshot]).plotly.frames.length, 1);
+ * ```
+ *
  * @param snapshots velocities at points, for example those of a grid; a snapshot without velocity is left out
- * @throws {RangeError} if there is no velocity, or sizes differ
+ * @throws {RangeError} if there is no velocity, sizes differ, or `points` is not a positive integer
  */
 export function arrowsFigure(snapshots: readonly PlaneSnapshot[], options: PlaneFigureOptions = {}): Figure {
   const N = pointsOf(snapshots, options);

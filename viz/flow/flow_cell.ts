@@ -9,7 +9,7 @@ import { blockSize, quiver } from "./quiver.ts";
 export const flowFields = ["quiver", "velocity", "prediction", "none"] as const;
 
 /**
- * What is drawn of a flow: x with the study's `quiver` over it, the signed `velocity`, the `prediction` of the end
+ * What is drawn of a flow: x with the reference's `quiver` over it, the signed `velocity`, the `prediction` of the end
  * point x + (1 - t) v, or x alone (`none`). Of three channels, x and the prediction are in their colours, velocity and
  * quiver are of the channels' mean.
  */

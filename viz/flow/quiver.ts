@@ -12,11 +12,11 @@ export interface Arrow {
   readonly dy: number;
 }
 
-/** Side of the blocks that the study averages over, in pixels. */
+/** Side of the blocks that the reference averages over, in pixels. */
 export const blockSize = 4;
 
 /**
- * The study's quiver: the gradient of the velocity averaged over 4 x 4 blocks.
+ * The reference's quiver: the gradient of the velocity averaged over 4 x 4 blocks.
  *
  * It shows where the averaged velocity rises, not where anything moves: the velocity of a pixel is the rate at which
  * its value changes. Differences are per block, central inside and one-sided at the borders.
@@ -26,7 +26,7 @@ export const blockSize = 4;
  * may be smaller
  * @throws {RangeError} if the values do not fill [H, W]
  *
- * Source: the study draws (dx, -dy) with y up, which is (dx, dy) with y down
+ * Source: the reference draws (dx, -dy) with y up, which is (dx, dy) with y down
  */
 export function quiver(velocity: Float32Array, [H, W]: readonly [H: number, W: number]): Arrow[] {
   checkInteger("draw quiver", "H", H, 1);

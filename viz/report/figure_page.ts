@@ -28,6 +28,16 @@ const style =
 /**
  * Makes a page of interactive figures: one self-contained HTML file that needs no network or other file.
  *
+ * @example
+ * ```ts
+ * import { lossFigure } from "../mod.ts";
+ * import { figurePage } from "./mod.ts";
+ * import assert from "node:assert/strict";
+ *
+ * const html = figurePage({ title: "Loss", figures: [lossFigure([4, 2, 1]).plotly] });
+ * assert.match(html, /<title>Loss/);
+ * ```
+ *
  * @returns text of a `.html` file
  */
 export function figurePage({ title, paragraphs = [], figures, note }: FigurePage): string {

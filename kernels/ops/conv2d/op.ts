@@ -109,10 +109,10 @@ const convolutionAdd = defineOp({
  * @param w f32[K, C, R, R]
  * @param bias f32[K], or f32[1, K], or f32[N, K] for a bias of each image, such as a time embedding
  * @param residual added to the result in the same kernel, of the result's shape
- * @param padding pixels of zeros on each side; R - 1 at most
- * @returns f32[N, K, H + 2 padding - R + 1, W + 2 padding - S + 1]
- * @throws {ShapeError} if channels do not fit, the padding is not a whole number, or the kernel is larger than the
- * padded image
+ * @param padding pixels of zeros on each side, from 0, the default, to R - 1
+ * @returns f32[N, K, H + 2 padding - R + 1, W + 2 padding - R + 1]
+ * @throws {ShapeError} if channels or biases do not fit, the kernel is not square or larger than the padded image, or
+ * the padding is not a whole number from 0 to R - 1
  */
 export function conv2d(
   x: Tensor,

@@ -168,6 +168,7 @@ function weightGradient(x: Tensor, dy: Tensor, w: Tensor): Tensor {
  * @param w f32[C, K, 2, 2]
  * @param bias f32[K]
  * @returns f32[N, K, 2 H, 2 W]
+ * @throws {ShapeError} if a shape does not fit, or C is 0
  */
 export function convTranspose2d(x: Tensor, w: Tensor, bias: Tensor): Tensor {
   return transposed(x, w, bias);

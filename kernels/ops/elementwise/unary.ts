@@ -159,7 +159,7 @@ export const square: (x: Tensor) => Tensor = defineUnary("square", {
   curvature: (_, g) => multiply(g, 2),
 });
 
-/** e^x. */
+/** e^x, elementwise: Infinity above 88.7, at most a subnormal number below -87.3, NaN of NaN. */
 export const exp: (x: Tensor) => Tensor = defineUnary("exp", {
   value: "exp(v)",
   slope: "exp(v)",
@@ -169,7 +169,7 @@ export const exp: (x: Tensor) => Tensor = defineUnary("exp", {
   samples: [{ shapes: { x: [3, 5] } }],
 });
 
-/** Natural logarithm. */
+/** Natural logarithm, elementwise: -Infinity of 0, with slope Infinity, and NaN of numbers below 0 and of NaN. */
 export const log: (x: Tensor) => Tensor = defineUnary("log", {
   value: "log(v)",
   slope: "1.0 / v",
@@ -179,7 +179,7 @@ export const log: (x: Tensor) => Tensor = defineUnary("log", {
   samples: positive,
 });
 
-/** Square root. */
+/** Square root, elementwise: NaN of numbers below 0 and of NaN. Its slope at 0 is Infinity. */
 export const sqrt: (x: Tensor) => Tensor = defineUnary("sqrt", {
   value: "sqrt(v)",
   slope: "0.5 / sqrt(v)",

@@ -157,8 +157,11 @@ const groupNormGradient = defineOp({
  * @param x f32[N, C, H, W]
  * @param gamma f32[C]
  * @param beta f32[C]
+ * @param groups how many; it divides C
+ * @param epsilon added to the variance, 1e-5 by default
  * @param activation applied to the result in the same kernel, `none` by default
- * @throws {ShapeError} if `groups` does not divide C
+ * @returns f32[N, C, H, W]
+ * @throws {ShapeError} if a shape does not fit, images have no pixels, or `groups` does not divide C
  * @throws {RangeError} if epsilon is not a finite number of at least 0
  * @throws {TypeError} if the activation is unknown
  * Source: Wu and He 2018, arXiv:1803.08494

@@ -44,6 +44,8 @@ const gatherPixels = defineOp({
  * @param bytes u32[ceil(M pixels / 4)], the pixels of M images, four to a word; see `packBytes`
  * @param indices u32[N], each below M: an image beyond the bytes is NaN, for no op can fail for values on the device
  * @returns f32[N, pixels]
+ * @throws {ShapeError} if bytes or indices do not have one axis, or there are no bytes
+ * @throws {TypeError} if they are not u32, or `pixels` is not a whole number of at least 0
  */
 export function gatherImages(
   bytes: Tensor,

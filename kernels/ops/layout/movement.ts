@@ -15,8 +15,11 @@ import { zeros } from "./fill.ts";
 import { copyRows } from "./wasm.ts";
 
 /**
- * The same values in another shape, without a copy.
+ * The same values in another shape, without a copy: both share memory.
  *
+ * @param x f32 or u32
+ * @param shape of as many elements
+ * @returns a view of x, of the shape and its type
  * @throws {ShapeError} if the number of elements differs, or a length is not a whole number of at least 0
  */
 export function reshape(x: Tensor, shape: Shape): Tensor {
@@ -89,6 +92,9 @@ function orderAttributes(order: readonly number[]) {
 /**
  * Reorders axes: axis k of the result is axis `order[k]` of x.
  *
+ * @param x f32, of six axes at most
+ * @param order each axis of x once, counted from 0
+ * @returns f32; its axis k is as long as axis `order[k]` of x
  * @throws {ShapeError} if `order` is not a permutation of the axes, or there are more than six
  * @throws {TypeError} if it is no list
  */
@@ -179,6 +185,9 @@ function around(shape: Shape, axis: number): [number, number, number] {
 /**
  * Joins tensors along an axis.
  *
+ * @param tensors f32[..., L, ...], with the same other axes
+ * @param axis the one of lengths L, counted from the end if negative
+ * @returns f32[..., sum of all L, ...]; a single tensor is returned itself
  * @throws {ShapeError} if other axes differ, the axis does not exist or there is no tensor
  * @throws {TypeError} if tensors are no list
  */
@@ -202,9 +211,15 @@ export function concat(tensors: readonly Tensor[], axis: number): Tensor {
 }
 
 /**
- * The `length` elements from `start` on along an axis.
+ * The `length` elements from `start` on along an axis, as a copy.
  *
- * @throws {ShapeError} if they are not all inside the tensor, or `length` is 0
+ * @param x f32[..., L, ...]
+ * @param axis the one of length L, counted from the end if negative
+ * @param start from 0 on
+ * @param length at least 1
+ * @returns f32[..., length, ...]
+ * @throws {ShapeError} if the axis does not exist, or they are not all inside the tensor
+ * @throws {TypeError} if x is u32
  */
 export function slice(x: Tensor, axis: number, start: number, length: number): Tensor {
   const k = axisOf(axis, x.shape.length, "slice");

@@ -194,7 +194,7 @@ export function transpose(x: Tensor): Tensor {
 /**
  * x w^T + bias.
  *
- * @param x f32[N, I]
+ * @param x f32[N, I]; earlier axes are batches, as in `matmul`
  * @param w f32[O, I]
  * @param bias f32[O]
  * @returns f32[N, O]

@@ -61,10 +61,11 @@ fn kernel(i: u32) {
 }
 
 /**
- * AdamW on flat parameters, in place, with clipping of the gradient's norm.
+ * A step of AdamW on flat parameters p, with moments m and v and gradient g, all f32[n]. Updates p, m and v in place.
  *
- * `settings` is [learning rate, beta1, beta2, epsilon, weight decay, 1 - beta1^k, 1 - beta2^k, clip (0: none)];
- * `norm` is the gradient's squared norm.
+ * `norm`, f32[1], is the squared norm of the whole gradient. `settings`, f32[8], is [learning rate, beta1, beta2,
+ * epsilon, weight decay, 1 - beta1^k, 1 - beta2^k, largest norm of the gradient (0: any)], with k = 1 at the first
+ * step.
  *
  * Source: Loshchilov and Hutter 2017, arXiv:1711.05101
  */
@@ -77,9 +78,11 @@ export const adamUpdate: Adam = defineAdam("adamUpdate", true);
 export const adamL2Update: Adam = defineAdam("adamL2Update", false);
 
 /**
- * Gradient descent with momentum, in place: b = momentum b + g (b = g at the first step), p -= lr b.
+ * A step of gradient descent with momentum: d = g + decay p, m = momentum m + d (m = d at the first step), p -= lr m.
+ * Updates p and m in place; p, m and g are f32[n].
  *
- * `settings` is [learning rate, momentum, -, -, weight decay, 1 at the first step, -, clip (0: none)].
+ * `norm`, f32[1], is the squared norm of the whole gradient. `settings`, f32[8], is [learning rate, momentum, -, -,
+ * weight decay, 1 at the first step and else 0, -, largest norm of the gradient (0: any)]; `-` has no effect.
  */
 export const sgdUpdate: Op<"p[n], m[n], g[n], norm[1], settings[8] -> p[n], m[n]"> = defineOp({
   name: "sgdUpdate",
@@ -107,7 +110,10 @@ fn kernel(i: u32) {
   })),
 });
 
-/** Exponential moving average, in place: e = decay e + (1 - decay) p; `settings` is [decay]. */
+/**
+ * A step of an exponential moving average: e = decay e + (1 - decay) p. Updates e in place; e and p are f32[n], and
+ * `settings`, f32[1], is [decay].
+ */
 export const emaUpdate: Op<"e[n], p[n], settings[1] -> e[n]"> = defineOp({
   name: "emaUpdate",
   signature: "e[n], p[n], settings[1] -> e[n]",
@@ -119,7 +125,13 @@ export const emaUpdate: Op<"e[n], p[n], settings[1] -> e[n]"> = defineOp({
   samples: [{ shapes: { e: [7], p: [7], settings: [1] }, values: { settings: [0.9] } }],
 });
 
-/** Sum of squares of all elements. @returns f32[1] */
+/**
+ * Sum of squares of all elements; 0 if there are none.
+ *
+ * @param g f32 of any shape
+ * @returns f32[1]
+ * @throws {TypeError} if g is u32
+ */
 export function squaredNorm(g: Tensor): Tensor {
   return reshape(sum(square(g)), [1]);
 }

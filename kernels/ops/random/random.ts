@@ -52,8 +52,10 @@ function fillNormals(y: NumberArray, seed: number, stream: number, counter: numb
 }
 
 /**
- * Standard normal numbers on the host, those of `randomNormal` for the key [seed, stream, counter] to 1e-5.
+ * Standard normal numbers on the host, those of `randomNormal` for the key [seed, stream, counter] to 1e-5. Parameters
+ * are those of `randomBits`.
  *
+ * @returns f32[count]
  * @throws {RangeError} as `randomBits`
  */
 export function normals(

@@ -46,6 +46,11 @@ function fill<Words extends Uint32Array>(
 /**
  * Random 32-bit words on the host, equal to those of the devices.
  *
+ * @param seed of all that a program draws
+ * @param stream tells independent sequences of one seed apart
+ * @param counter tells draws of one stream apart, such as the step
+ * @param count how many; element i does not depend on it
+ * @returns u32[count]
  * @throws {RangeError} if seed, stream or counter is not a whole number below 2^32, or the count not one of at least 0
  */
 export function randomBits(
@@ -62,8 +67,10 @@ export function randomBits(
 }
 
 /**
- * Uniform numbers in [0, 1) on the host: multiples of 2^-24, equal to those of the devices.
+ * Uniform numbers in [0, 1) on the host: multiples of 2^-24, equal to those of the devices. Parameters are those of
+ * `randomBits`.
  *
+ * @returns f32[count]
  * @throws {RangeError} as `randomBits`
  */
 export function uniforms(

@@ -131,7 +131,8 @@ function eachTap(
  *
  * @param x f32[N, C, H, W]
  * @returns f32[N, C, height, width]
- * @throws {ShapeError} if the height or the width is not a whole number of at least 1
+ * @throws {ShapeError} if x does not have four axes, or its images no pixels, or the height or the width is not a whole
+ * number of at least 1
  */
 export function resizeBilinear(x: Tensor, height: number, width: number): Tensor {
   if (!isCount(height, 1) || !isCount(width, 1)) {
