@@ -112,7 +112,7 @@ testOnDevices("no damage to a judge's file ends in a trace, or takes memory", as
 });
 
 Deno.test("saveJudge() refuses what loadJudge() would not take", () => {
-  assert.throws(() => saveJudge({}, { ...info, classes: 0 }), {
+  assert.throws(() => saveJudge(new Map(), { ...info, classes: 0 }), {
     name: "JudgeError",
     message: /^Cannot load what saveJudge\(\) would write: classes of its judge is 0 \(expected /,
   });
