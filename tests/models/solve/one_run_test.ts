@@ -28,7 +28,7 @@ for (const [name, make] of Object.entries(runs)) {
     const [run, x, other] = [make(), tensor([1, 2], shape), tensor([-3, 5], shape)];
     const alone = await (await run(x, () => {})).read();
     const open = run(x, () => Promise.resolve());
-    await assert.rejects(run(other, () => {}), {
+    await assert.rejects(() => run(other, () => {}), {
       name: "Error",
       message: "Cannot run: a run of this sampler or likelihood is in progress (expected one at a time); " +
         "await it first, or make another one",
