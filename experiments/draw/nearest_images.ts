@@ -42,7 +42,7 @@ export class NearestImages {
   readonly #K: number;
 
   /**
-   * @param train images of a data set, of which 2,000 are taken: the first, or some where these are of few classes
+   * @param train images of a data set, of which 2,000 are taken: the first, or random ones if they stand class by class
    * @param P values of an image, C H W
    */
   constructor(train: RealImages, P: number) {

@@ -72,10 +72,8 @@ export function untold({ summary }: Findings): string[] {
   return [
     `Differences of ${nameOf(primary)} that may be chance (their intervals contain 0): ${
       pairs.join("; ")
-    }. They may differ by less than these ` +
-    `intervals, of which half the width is about ${
-      shown(primary, half, half)
-    }; more seeds would narrow them.`,
+    }. Each may be as large as its ` +
+    `interval allows; half the width is about ${shown(primary, half, half)}; more seeds would narrow them.`,
   ];
 }
 

@@ -39,8 +39,8 @@ Deno.test("conclude() says what cannot be told, and how large it may be", () => 
   assert.deepEqual(of("told"), []);
   // python3 -c "from scipy import stats as s; print(s.ttest_rel([26, 23, 24.5], [24, 25.1, 23.9]).confidence_interval())"
   assert.deepEqual(of("untold"), [
-    "Differences of Fréchet distance that may be chance (their intervals contain 0): residual against base (−5.0 to 5.3). They may differ by less than " +
-    "these intervals, of which half the width is about 5.2; more seeds would narrow them.",
+    "Differences of Fréchet distance that may be chance (their intervals contain 0): residual against base (−5.0 to 5.3). Each may be as large as " +
+    "its interval allows; half the width is about 5.2; more seeds would narrow them.",
   ]);
   assert.deepEqual(of("chance"), [], "nothing stands out that could be chance");
 });
