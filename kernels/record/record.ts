@@ -3,7 +3,7 @@ import { type CompileProgress, type Device, DeviceError, type KernelCall } from 
 import { forwardResults } from "./forwarding.ts";
 import { halfValues } from "./half_values.ts";
 import { assignSlots, type MemoryPlan, planOf } from "./memory_plan.ts";
-import { type Recording, trace } from "./trace.ts";
+import { type RecordedCall, type Recording, trace } from "./trace.ts";
 import { type WrittenRange, writtenRanges } from "./written_ranges.ts";
 import { checkSharing } from "../core/check_sharing.ts";
 import { tensorsIn } from "../core/scope.ts";
@@ -141,11 +141,12 @@ function prepared<T>(layout: Layout<T>): RecordedStep<T> {
   for (const output of outputs) if (recording.owns(output.storage)) output.detach();
   for (const storage of recording.memory) giveOwner(storage);
   const own = [...kept].filter((storage) => !storage.planned);
-  const memory = slots.sizes.map((bytes) => {
+  const memory: Storage[] = [];
+  for (const bytes of slots.sizes) {
     const storage = allocateNow(device, bytes / 4);
     recording.memory.push(storage);
-    return storage;
-  });
+    memory.push(storage);
+  }
   for (const storage of own) {
     storage.assign(device.allocate(storage.bytes));
     recording.memory.push(storage);
@@ -153,13 +154,9 @@ function prepared<T>(layout: Layout<T>): RecordedStep<T> {
   }
   // Values inside the step get no storage of their own, so using one outside it stays an error.
   const memoryOf = (storage: Storage) => slotOf.has(storage) ? memory[slotOf.get(storage)!] : storage;
+  let recorded: readonly RecordedCall[] = recording.calls; // alone, so that a step keeps no memory that it does not use
   const bind = (): Bound => {
-    recording.calls = recording.calls.map((call) => ({
-      ...call,
-      tensors: call.tensors.map(({ storage, offset, size }) => ({ ...storage.locate(offset, size), size })),
-    }));
-    for (const { kernel, tensors } of recording.calls) checkSharing(kernel, tensors); // what moved may share memory now
-    const calls = recording.calls.map(({ kernel, tensors, dims }) => ({
+    const calls = recorded.map(({ kernel, tensors, dims }) => ({
       kernel,
       dims,
       ranges: tensors.map(({ storage, offset, size }) =>
@@ -167,15 +164,42 @@ function prepared<T>(layout: Layout<T>): RecordedStep<T> {
       ),
       half: kernel.ports.flatMap(({ name }, i) => half.has(tensors[i].storage) ? [name] : []),
     }));
-    const used = recording.calls.flatMap(({ tensors }) => tensors.map(({ storage }) => memoryOf(storage)));
+    const used = recorded.flatMap(({ tensors }) => tensors.map(({ storage }) => memoryOf(storage)));
     return {
       calls,
       replay: device.prepare(calls),
       memory: new Set([...used, ...own]),
-      written: writtenRanges(recording.calls, (storage) => !slotOf.has(storage)),
+      written: writtenRanges(recorded, (storage) => !slotOf.has(storage)),
     };
   };
-  return recordedStep(device, bind, { result, plan, beforeRuns: recording.beforeRuns });
+  const follow = () => {
+    const located = locatedCalls(recorded);
+    if (located) recorded = located;
+    return located !== undefined;
+  };
+  return recordedStep(device, { bind, follow }, { result, plan, beforeRuns: recording.beforeRuns });
+}
+
+/** Calls on the memory where their values lie now; undefined where none has moved. */
+function locatedCalls(calls: readonly RecordedCall[]): readonly RecordedCall[] | undefined {
+  const places = calls.map(({ tensors }) =>
+    tensors.map(({ storage, offset, size }) => storage.locate(offset, size))
+  );
+  if (places.every((own, i) => own.every(({ storage }, k) => storage === calls[i].tensors[k].storage))) {
+    return undefined;
+  }
+  return calls.map(({ kernel, dims, tensors }, i) => {
+    const located = { kernel, dims, tensors: tensors.map(({ size }, k) => ({ ...places[i][k], size })) };
+    try {
+      checkSharing(kernel, located.tensors);
+    } catch {
+      throw new Error(
+        "Cannot run the step: parameters that it reads and overwrites lie in one memory since they were laid out for " +
+          "training; record it again",
+      );
+    }
+    return located;
+  });
 }
 
 /** A step's calls on the memory where its values lie. */
@@ -189,7 +213,7 @@ interface Bound {
 /** A step that keeps alive all memory that it reads and writes, and follows values that move. */
 function recordedStep<T>(
   device: Device,
-  bind: () => Bound,
+  { bind, follow }: { readonly bind: () => Bound; readonly follow: () => boolean },
   { result, plan, beforeRuns }: {
     readonly result: T;
     readonly plan: MemoryPlan;
@@ -200,7 +224,7 @@ function recordedStep<T>(
   let moves = movesSoFar();
   const checked = () => {
     if (moves !== movesSoFar()) {
-      if (bound.memory.values().some(({ moved }) => moved)) bound = bind();
+      if (bound.memory.values().some(({ moved }) => moved) && follow()) bound = bind();
       moves = movesSoFar();
     }
     for (const storage of bound.memory) storage.check();

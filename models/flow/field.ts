@@ -16,8 +16,20 @@ export interface VelocityField {
   readonly path?: Path | undefined;
 }
 
+/** The path that a field says it is for. @throws {TypeError} if its `path` is something else */
+export function pathOf({ path }: VelocityField): Path | undefined {
+  // Strings and arrays have a method at() too.
+  const isPath = typeof path?.at === "function" && !(Symbol.iterator in Object(path));
+  if (path === undefined || isPath) return path;
+  throw new TypeError(
+    "Cannot use the field: its path is none from noise to data (expected one such as linearPath; name a member that is " +
+      "something else differently)",
+  );
+}
+
 /** What a field says of itself, for one that evaluates it. */
-export function traitsOf({ guided, path }: VelocityField): Pick<VelocityField, "guided" | "path"> {
+export function traitsOf(field: VelocityField): Pick<VelocityField, "guided" | "path"> {
+  const [{ guided }, path] = [field, pathOf(field)];
   return { ...guided && { guided }, ...path && { path } };
 }
 

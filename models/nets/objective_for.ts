@@ -1,11 +1,12 @@
-import type { VelocityField } from "../flow/field.ts";
+import { pathOf, type VelocityField } from "../flow/field.ts";
 import { flowMatching, type Objective } from "../flow/objective.ts";
 import { paths } from "../flow/path.ts";
 import { velocityPrediction } from "../flow/prediction.ts";
 import { optionsOf } from "./networks.ts";
 
 /** Flow matching on the path that a field is for; the straight one where it says nothing. */
-export function objectiveFor({ path }: VelocityField): Objective {
+export function objectiveFor(field: VelocityField): Objective {
+  const path = pathOf(field);
   return path ? { ...flowMatching, path } : flowMatching;
 }
 
@@ -18,8 +19,9 @@ export function checkObjective(
   field: VelocityField,
   { path, prediction }: Pick<Objective, "path" | "prediction">,
 ): void {
-  if (field.path && field.path !== path) {
-    const name = Object.entries(paths).find(([, { make }]) => make() === field.path)?.[0] ?? "that it names";
+  const own = pathOf(field);
+  if (own && own !== path) {
+    const name = Object.entries(paths).find(([, { make }]) => make() === own)?.[0] ?? "that it names";
     throw new TypeError(
       `Cannot train: the network was created for the path ${name} (expected it as objective.path)`,
     );

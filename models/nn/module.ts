@@ -1,4 +1,5 @@
 import { Tensor } from "../../kernels/mod.ts";
+import { sameShape } from "../../kernels/core/shape.ts";
 import { readState, type State, StateError, writeState } from "../files/state.ts";
 
 /**
@@ -57,7 +58,9 @@ function underFirstNames(module: Module, state: State, source: string): State {
     const given = single.get(name);
     if (first === name || !given) continue;
     const kept = single.get(first) ?? given;
-    if (given.data.some((value, i) => value !== kept.data[i])) {
+    if (
+      !sameShape(given.shape, kept.shape) || given.data.some((value, i) => !Object.is(value, kept.data[i]))
+    ) {
       throw new StateError(
         `Cannot load ${source}: "${first}" and "${name}" differ (expected the same values, as the layers share them); ` +
           "does it belong to another network?",

@@ -1,6 +1,6 @@
 import { record, type RecordedStep, type Tensor } from "../../kernels/mod.ts";
 import { whenRun } from "../../kernels/record/trace.ts";
-import { type VelocityField, velocityOf } from "../flow/field.ts";
+import { pathOf, type VelocityField, velocityOf } from "../flow/field.ts";
 import type { Path } from "../flow/path.ts";
 
 /**
@@ -37,7 +37,7 @@ export class CountedField implements VelocityField {
 
   /** The path that the field is for, where it says so. */
   get path(): Path | undefined {
-    return this.#field.path;
+    return pathOf(this.#field);
   }
 
   /** Evaluations so far. */

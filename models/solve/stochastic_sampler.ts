@@ -13,7 +13,7 @@ import {
 } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/check_tensor.ts";
 import { checkCount, maxU32 } from "../../kernels/core/count.ts";
-import type { VelocityField } from "../flow/field.ts";
+import { pathOf, type VelocityField } from "../flow/field.ts";
 import { linearPath, type Path } from "../flow/path.ts";
 import { rejectUnknown } from "../nearest.ts";
 import { checkedSeed, streams } from "../random/streams.ts";
@@ -89,7 +89,7 @@ export class StochasticSampler {
   constructor(model: VelocityField, shape: Shape, options: StochasticOptions) {
     const { noise = 1, seed = 0, condition, path = linearPath, ...when } = options;
     rejectUnknown(when, ["steps", "grid", "times"], "a stochastic sampler");
-    if (path !== linearPath || (model.path ?? linearPath) !== linearPath) {
+    if (path !== linearPath || (pathOf(model) ?? linearPath) !== linearPath) {
       throw new TypeError(
         "Cannot sample by a stochastic solver on this path: it takes the score that a velocity implies on another " +
           "(expected the linear path)",

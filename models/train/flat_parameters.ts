@@ -17,10 +17,12 @@ export interface Place {
   readonly shape: Shape;
 }
 
-/** The flat memory that a chunk belongs to. */
+/** The flat memory of parameters that a chunk belongs to. */
 const flatOf = new WeakMap<Storage, FlatParameters>();
 /** Where each parameter that was moved lies now. What still knows an earlier memory of its finds it there. */
 const homes = new WeakMap<Tensor, Home>();
+/** Parameters whose values are those of others, see `shareParameters`. */
+const sharing = new WeakSet<Tensor>();
 /** Parameters that have other values for a while, see `withParameters`. */
 const lent: ReadonlySet<Tensor>[] = [];
 
@@ -34,6 +36,8 @@ export class FlatParameters {
   /** Each parameter's part of the chunks, in its shape. */
   readonly views: ReadonlyMap<string, Tensor>;
   readonly #places: ReadonlyMap<string, Place>;
+  /** The memory of each chunk when it was made; parameters may have moved elsewhere since. */
+  readonly #memory: readonly Storage[];
 
   /** Zeros, laid out by the places of parameters. */
   constructor(places: ReadonlyMap<string, Place>) {
@@ -43,7 +47,7 @@ export class FlatParameters {
     }
     this.#places = places;
     this.chunks = lengths.map((length) => zeros([length]));
-    for (const { storage } of this.chunks) flatOf.set(storage, this);
+    this.#memory = this.chunks.map(({ storage }) => storage);
     this.views = new Map(
       Array.from(
         places,
@@ -107,6 +111,11 @@ export class FlatParameters {
     return new Tensor(this.chunks[first.chunk].storage, [length], "f32", first.offset);
   }
 
+  /** Makes this the memory of parameters, which stay here if they are laid out in the same way again. */
+  settle(): void {
+    for (const storage of this.#memory) flatOf.set(storage, this);
+  }
+
   /** Whether parameters lie here already, by the places given. */
   holds(parameters: ReadonlyMap<string, Tensor>, places: ReadonlyMap<string, Place>): boolean {
     const names = [...places.keys()];
@@ -114,7 +123,7 @@ export class FlatParameters {
     return names.every((name) => {
       const [place, own, parameter] = [places.get(name)!, this.#places.get(name)!, parameters.get(name)!];
       return place.chunk === own.chunk && place.offset === own.offset && sameShape(place.shape, own.shape) &&
-        parameter.storage === this.chunks[own.chunk].storage && parameter.offset === own.offset;
+        parameter.storage === this.#memory[own.chunk] && parameter.offset === own.offset;
     });
   }
 
@@ -170,15 +179,18 @@ export function flatten(
   }
   const [{ storage }] = parameters.values();
   const known = flatOf.get(storage);
-  if (known?.holds(parameters, places)) return known;
+  const isShared = parameters.values().some((parameter) => sharing.has(parameter));
+  if (!isShared && known?.holds(parameters, places)) return known;
   const flat = new FlatParameters(places);
   for (const [name, view] of flat.views) assign(view, parameters.get(name)!);
   for (const [name, view] of flat.views) moveTo(parameters.get(name)!, view);
+  flat.settle();
   return flat;
 }
 
-/** Moves a parameter, and with it all that views or has recorded its memory. */
+/** Moves a parameter, and with it all that views or has recorded its memory, unless that is the memory of others. */
 function moveTo(parameter: Tensor, { storage, offset }: Tensor): void {
+  if (sharing.delete(parameter)) return pointTo(parameter, { storage, offset });
   const home = homes.get(parameter) ?? { storage, offset };
   homes.set(parameter, Object.assign(home, { storage, offset }));
   parameter.storage.move(parameter.offset, parameter.size, home);
@@ -233,8 +245,8 @@ export function withParameters<T>(
 }
 
 /**
- * Points parameters to flat memory, so that they share its values from now on: training one trains all that share them.
- * Steps recorded before keep the values that the parameters lose.
+ * Points parameters to flat memory, so that they share its values from now on, until `flatten` or a `Trainer` gives them
+ * memory of their own again. Steps recorded before keep the values that the parameters lose.
  *
  * @param parameters by name, see `namedParameters`; they lose their own values
  * @throws {RangeError} if the flat memory lacks a parameter
@@ -244,6 +256,7 @@ export function shareParameters(parameters: ReadonlyMap<string, Tensor>, values:
     const view = values.views.get(name);
     if (!view) throw new RangeError(`Cannot share parameters: there are no values for "${name}"`);
     homes.delete(parameter); // where its own values stay
+    sharing.add(parameter);
     pointTo(parameter, view);
   }
 }

@@ -5,10 +5,12 @@ import {
   cosinePath,
   CountedField,
   createModel,
+  fit,
   flowMatching,
   guided,
   HeldOutLoss,
   logLikelihood,
+  Module,
   predicting,
   rowsOf,
   solveFlow,
@@ -86,4 +88,20 @@ testOnDevices("HeldOutLoss measures a field on the path that it says it is for",
     () => new HeldOutLoss(named, source, { batchSize: 2, seed: 1, objective: flowMatching }),
     /created for the path cosine \(expected it as objective.path\)/,
   );
+});
+
+testOnDevices("a field whose path is something else is refused in words", async () => {
+  class Field extends Module {
+    readonly path = "downs";
+    readonly weight = tensor([1]);
+    readonly velocity = plain.velocity;
+  }
+  const field = new Field() as unknown as Module & VelocityField;
+  const refused = {
+    name: "TypeError",
+    message: /^Cannot use the field: its path is none from noise to data \(expected /,
+  };
+  assert.throws(() => new CountedField(field).path, refused);
+  assert.throws(() => new StochasticSampler(field, shape, { steps: 2 }), refused);
+  await assert.rejects(() => fit(field, tensor([1, 2, 3, 4, 5, 6], shape), { steps: 1 }), refused);
 });

@@ -80,7 +80,7 @@ export class LivePaint {
   #draftAt(sample: Sample, first: number): Draft {
     // The flow leaves its course here, and never gets to later paint.
     for (const draft of this.#drafts) {
-      if (draft.sample === sample && draft.first > first) this.#drafts.delete(draft);
+      if (draft.sample === sample && draft.first > first) this.#drop(draft);
     }
     const known = [...this.#drafts].find((draft) => draft.sample === sample && draft.first === first);
     if (known) return known;
