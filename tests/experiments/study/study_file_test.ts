@@ -57,7 +57,8 @@ testInFolder("readStudy() reads what was written, and refuses what is no study",
       { ...json.plan, evaluation: { seed: 1 } },
       /plan is .* \(expected an object with name, preset, /,
     ],
-    ["plan", { ...json.plan, evaluation: { ...json.plan.evaluation, guidance: null } }, /plan is /],
+    ["plan", { ...json.plan, evaluation: { ...json.plan.evaluation, count: null } }, /plan is /],
+    ["plan", { ...json.plan, evaluation: { ...json.plan.evaluation, guidance: "1" } }, /plan is /],
     ["cells", [{ ...json.cells[0], id: "../elsewhere" }], /cells is /],
     ["cells", [{ ...json.cells[0], secondsPerStep: null }], /cells is /],
   ];
@@ -65,4 +66,13 @@ testInFolder("readStudy() reads what was written, and refuses what is no study",
     await Deno.writeTextFile(path, JSON.stringify({ ...json, [field]: value }));
     await assert.rejects(readStudy(study.folder), { name: "RunError", message }, field);
   }
+});
+
+testInFolder("readStudy() takes null for nothing in the evaluation, as 0.4.1 wrote it", async (folder) => {
+  const study = await makeStudy(join(folder, "study"), { grid: { model: ["base"] } });
+  const path = join(study.folder, studyFile);
+  const json = JSON.parse(await Deno.readTextFile(path));
+  const evaluation = { ...json.plan.evaluation, guidance: null, milestones: null };
+  await Deno.writeTextFile(path, JSON.stringify({ ...json, plan: { ...json.plan, evaluation } }));
+  assert.deepEqual(await requireStudy(study.folder), study);
 });
