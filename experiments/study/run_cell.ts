@@ -3,7 +3,7 @@ import { runFile } from "../run/layout.ts";
 import { type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { readConfig } from "../settings/tasks/train_config.ts";
 import { sendCell } from "./study_tracking.ts";
-import { tryLockCell } from "./cell_lock.ts";
+import { nameOf, tryLockCell } from "./cell_lock.ts";
 import { type CellMeasures, evaluateCell } from "./evaluate_cell.ts";
 import { milestonesOf } from "./milestones.ts";
 import { readStudyRecord, type StudyRecord, writeStudyRecord } from "./record.ts";
@@ -23,11 +23,7 @@ export type CellEnd = "finished" | "busy" | "stopped";
 export async function runCell(study: Study, cell: Cell, options: CellOptions): Promise<CellEnd> {
   const lock = await tryLockCell(study, cell);
   if ("holder" in lock) {
-    const { host, pid, since } = lock.holder ?? {};
-    const who = pid === undefined
-      ? "another program"
-      : `process ${pid}${host ? ` on ${host}` : ""} since ${since}`;
-    options.say(`${cell.id} is left to ${who}`);
+    options.say(`${cell.id} is left to ${nameOf(lock.holder)}`);
     return "busy";
   }
   using _ = lock;
