@@ -41,10 +41,16 @@ export async function runCell(study: Study, cell: Cell, options: CellOptions): P
   return "finished";
 }
 
-async function recordOf(
+/**
+ * The record of a cell that has been measured.
+ *
+ * @param folder of its run
+ * @throws {RunError} if a file of it cannot be read
+ */
+export async function recordOf(
   folder: string,
   { id, settings, seed, steps, parameters, multiplyAdds }: Cell,
-  { evaluation: { figures }, costs, milestones }: CellMeasures,
+  { evaluation: { figures }, costs, milestones, testOrder }: CellMeasures,
 ): Promise<StudyRecord> {
   const metrics = await readMetrics(join(folder, runFile.metrics));
   const seconds = secondsUntil(Infinity, metrics);
@@ -53,6 +59,7 @@ async function recordOf(
   return {
     ...{ cell: id, settings, seed, parameters, multiplyAdds, seconds, images },
     figures: Object.fromEntries(Object.entries(figures).map(([name, { value }]) => [name, value])),
+    ...testOrder && { testOrder },
     ...costs.length > 0 && {
       costs: costs.map(({ spec, evaluations, frechet, confident }) => ({
         evaluations: Number(evaluations.toPrecision(9)), // a mean over batches

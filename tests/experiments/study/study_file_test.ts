@@ -39,6 +39,25 @@ testInFolder("readRecords() reads all records but damaged ones, each of which is
   assert.match((await readRecords(study)).problems[1], /base-s2.cell\.json: it holds no JSON object/);
 });
 
+testInFolder("readRecords() names the cells that were measured on other test images", async (folder) => {
+  const study = await makeStudy(join(folder, "study"), { grid: { model: ["base"] }, seeds: [1, 2, 3] });
+  const folders = study.cells.map((cell) => cellFolder(study, cell));
+  for (const folder of folders) await Deno.mkdir(folder);
+  const write = (n: number, more: Partial<StudyRecord>) =>
+    writeStudyRecord(folders[n], { ...recordOf(study.cells[n].id), ...more });
+  await write(0, {});
+  await write(1, {});
+  assert.deepEqual((await readRecords(study)).problems, []);
+  await write(1, { testOrder: "random" });
+  await write(2, { settings: { data: "others" } });
+  const { records, unfinished, problems } = await readRecords(study);
+  assert.deepEqual([records.length, unfinished], [3, []]);
+  assert.deepEqual(problems, [
+    "Cannot compare base-s1 with the other cells: it was measured on the first test images, class by class, they on " +
+    `random ones; delete ${join(folders[0], "cell.json")}: the study then measures it again`,
+  ]);
+});
+
 testInFolder("readStudy() reads what was written, and refuses what is no study", async (folder) => {
   assert.equal(await readStudy(folder), undefined);
   await assert.rejects(requireStudy(folder), {
