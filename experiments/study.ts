@@ -95,7 +95,8 @@ async function open(
     if (options.signal.aborted) return undefined;
     const records = await readRecords(planned.study);
     checkRoom(folder, records.unfinished, await freeBytesAt(folder), plan.evaluation.milestones);
-    if (dryRun || await saveStudy(planned)) return { ...planned, ...records };
+    if (dryRun || await saveStudy(planned, options)) return { ...planned, ...records };
+    if (options.signal.aborted) return undefined;
     say(`Another program has changed ${folder} meanwhile; planning it again`);
   }
 }

@@ -30,6 +30,7 @@ await runTask(async () => {
   const step = `a training step of ${model} [${filters}], batch ${batchSize}, ${channels}x${size}x${size}`;
   using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
   say(`Tuning ${step} on ${device.description}`);
+  const more = `${anew ? "without --anew it" : "the same command"} goes on from here`;
   const cache = await ChoiceCache.open(choiceCacheFile, say);
   const store: ChoiceStore = anew
     ? { get: () => undefined, set: (key, chosen) => cache.set(key, chosen) }
@@ -45,7 +46,7 @@ await runTask(async () => {
   await cache.save(say);
   device.close();
   if (stop.signal.aborted) {
-    say("Stopped; the same command goes on from here");
+    say(`Stopped; ${more}`);
     Deno.exit(stop.exitCode);
   }
   const win = winOf(choices);
@@ -62,5 +63,5 @@ await runTask(async () => {
       } ms as chosen`,
     );
   }
-  if (left > 0) say(`Not measured, for lack of time or memory: ${left}; the same command goes on from here`);
+  if (left > 0) say(`Not measured, for lack of time or memory: ${left}; ${more}`);
 });

@@ -7,7 +7,8 @@ import { decodeProgress } from "../run/run_progress.ts";
 import type { RunRecord } from "../tracking/record.ts";
 
 /**
- * The step of the weights that a run keeps. One that was killed has logged steps that its weights have not seen.
+ * The step of the weights that a run keeps. One that was killed has logged steps that its weights have not seen. Killed just
+ * between the writes of its weights and of its state, it is given the step of the checkpoint before.
  *
  * @throws {RunError} if a file cannot be read
  */

@@ -17,9 +17,10 @@ export interface Metrics {
  * Appends a line to `metrics.jsonl`: a JSON object in which NaN, Infinity and -Infinity are strings. An incomplete last
  * line, of a run that was killed, goes. The caller holds the run's lock.
  *
- * @throws {RunError} if the file cannot be written
+ * @throws {RunError} if the file cannot be written, or is a link
  */
 export function appendMetrics(path: string, metrics: Metrics): void {
+  checkFile(path);
   try {
     endLastLine(path);
     Deno.writeTextFileSync(path, lineOf(metrics), { append: true });
@@ -79,6 +80,17 @@ export function finite(_: string, value: unknown): unknown {
 /** For `JSON.parse`: turns the strings "NaN", "Infinity" and "-Infinity" into numbers. */
 export function withNonFinite(_: string, value: unknown): unknown {
   return value === "NaN" || value === "Infinity" || value === "-Infinity" ? Number(value) : value;
+}
+
+/** A run may come from anyone: through a link, a file elsewhere would be made or written, and a pipe would wait for ever. */
+function checkFile(path: string): void {
+  let isFile: boolean;
+  try {
+    isFile = Deno.lstatSync(path).isFile;
+  } catch {
+    return; // there is none, or opening it says why it cannot be seen
+  }
+  if (!isFile) throw new RunError(`Cannot write ${path}: it is not a file; remove it`);
 }
 
 /** Ends a last line that only lacks its line break, and cuts one that holds no metrics. */

@@ -4,6 +4,7 @@ import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { count, type FieldCheck, fieldProblem, optional, text } from "../run/field_checks.ts";
 import type { Cell, Study } from "./study.ts";
 import { makeStudyFolder } from "./study_folders.ts";
+import type { CellOptions } from "./train_cell.ts";
 
 /** Seconds between the signs of life of a holder, and after which one without a sign has lost its lock. */
 const heartbeat = { everySeconds: 20, staleSeconds: 300 } as const;
@@ -62,15 +63,26 @@ export async function tryLockCell(
   }
 }
 
+/** Who holds a lock, in words. */
+export function nameOf({ host, pid, since }: Partial<Holder> = {}): string {
+  return pid === undefined ? "another program" : `process ${pid}${host ? ` on ${host}` : ""} since ${since}`;
+}
+
 /**
  * Waits for the lock under which the plan of a study is changed.
  *
+ * @param say hears once who holds it, if that is not over in a moment
+ * @returns undefined if it was stopped first
  * @throws {RunError} if the folder cannot be written
  */
-export async function lockPlan(study: Pick<Study, "folder">): Promise<CellLock> {
-  for (;;) {
+export async function lockPlan(
+  study: Pick<Study, "folder">,
+  { say, signal }: Pick<CellOptions, "say" | "signal">,
+): Promise<CellLock | undefined> {
+  for (let tries = 1; !signal.aborted; tries++) {
     const lock = await tryLockCell(study, { id: planId });
     if ("lost" in lock) return lock;
+    if (tries === 2) say(`Waiting until the plan of ${study.folder} is free: ${nameOf(lock.holder)} has it`);
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }

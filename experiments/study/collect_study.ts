@@ -5,13 +5,14 @@ import { print } from "../terminal/output.ts";
 import { resultFile } from "./results/result_files.ts";
 import { paragraphsOf } from "./results/conclusion.ts";
 import { writeResults } from "./results/write_results.ts";
-import { readRecords, type Study } from "./study.ts";
+import { readRecord } from "../tracking/record.ts";
+import { cellFolder, readRecords, type Study } from "./study.ts";
 import { recordStudy, type StudyTracking } from "./study_tracking.ts";
 
 /**
  * Writes what comes out of a study as far as it is finished, prints the conclusion, and records how the study stands.
  *
- * @param failed why cells failed, if some did
+ * @param failed why cells failed, if some did; else their records say whether they have
  * @throws {DeviceError} if the device cannot be used
  * @throws {RunError} if a file cannot be written
  */
@@ -25,7 +26,7 @@ export async function collectStudy(
   const { conclusion, problems } = await writeResults(study.folder, { device }).finally(() => device.close());
   problems.forEach((problem) => say(problem));
   paragraphsOf(conclusion).forEach((paragraph) => print(paragraph));
-  await recordEnd(study, tracking, failed);
+  await recordEnd(study, tracking, failed ?? await failureOf(study));
   say(`Done; see ${join(study.folder, resultFile.table)} and ${resultFile.report} beside it`);
 }
 
@@ -41,4 +42,23 @@ export async function recordEnd(study: Study, tracking: StudyTracking, failed?: 
   const status = failed !== undefined ? "FAILED" : done === all ? "FINISHED" : "KILLED";
   await recordStudy(study, status, tracking, failed ?? null);
   tracking.say(`${done} of ${all} cells are finished in ${study.folder}`);
+}
+
+/** Why a study is unfinished that ran elsewhere or earlier, if that is because cells failed. */
+async function failureOf(study: Study): Promise<string | undefined> {
+  const { unfinished } = await readRecords(study);
+  if (unfinished.length === 0) return undefined;
+  const failed = async (folder: string) => {
+    const record = await readRecord(folder).catch(() => undefined); // a damaged one says nothing
+    return record?.status === "FAILED" ? record : undefined;
+  };
+  const reason = (await failed(study.folder))?.reason; // also of a cell that failed after its training
+  if (reason) return reason;
+  const ids = await Array.fromAsync(unfinished, async (cell) => {
+    return await failed(cellFolder(study, cell)) ? [cell.id] : [];
+  });
+  const all = ids.flat();
+  return all.length > 0
+    ? `${all.length} of ${study.cells.length} cells failed: ${all.join(", ")}`
+    : undefined;
 }

@@ -47,17 +47,22 @@ export async function planStudy(
 /**
  * Writes a planned study to its folder, which is made if there is none.
  *
- * @returns false if another program has changed the study since it was planned; it is then as that program left it
+ * @returns false if another program has changed the study since it was planned, or the signal stopped it; the study is
+ * then as it was
  * @throws {RunError} if it cannot be written
  */
-export async function saveStudy({ study, known }: Pick<PlannedStudy, "study" | "known">): Promise<boolean> {
+export async function saveStudy(
+  { study, known }: Pick<PlannedStudy, "study" | "known">,
+  options: Pick<PlanningOptions, "say" | "signal">,
+): Promise<boolean> {
   const { folder } = study;
   try {
     await Deno.mkdir(folder, { recursive: true });
   } catch (error) {
     throw new RunError(`Cannot make the folder ${folder}: ${reasonOf(error)}`);
   }
-  using _ = await lockPlan(study);
+  using lock = await lockPlan(study, options);
+  if (!lock) return false;
   if (JSON.stringify(await readStudy(folder)) !== JSON.stringify(known)) return false;
   await writeStudy(study);
   await makeStudyFolder(study, "cells");

@@ -5,6 +5,7 @@ import {
   finiteNumber,
   ifGiven,
   listOf,
+  optional,
   tableOf,
   text,
 } from "../run/field_checks.ts";
@@ -67,8 +68,17 @@ export const planChecks: Readonly<Record<keyof Plan, FieldCheck>> = {
   ...{ seeds: listOf(count), budget, evaluation: evaluationFields },
 };
 
-/** What the fields of a plan must be that a study has completed. */
+/** What the fields of a plan must be that a study has completed; until 0.4.1 it could hold null for nothing. */
 export const completePlanChecks: Readonly<Record<keyof Plan, FieldCheck>> = {
   ...planChecks,
-  evaluation: fieldsOf({ ...always, ...ifAnyGiven(sometimes) }),
+  evaluation: fieldsOf({
+    ...always,
+    ...Object.fromEntries(Object.entries(sometimes).map(([name, check]) => [name, optional(check)])),
+  }),
 };
+
+/** An evaluation without the fields that are null. */
+export function withoutNulls(evaluation: PlannedEvaluation): PlannedEvaluation {
+  const given = Object.entries(evaluation).filter(([, value]) => value !== null);
+  return Object.fromEntries(given) as unknown as PlannedEvaluation;
+}

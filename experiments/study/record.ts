@@ -8,6 +8,7 @@ import {
   finiteNumber,
   ifGiven,
   listOf,
+  oneOf,
   tableOf,
   text,
 } from "../run/field_checks.ts";
@@ -31,6 +32,8 @@ export interface StudyRecord {
   readonly seconds: number;
   /** Figures of `evaluation.json` by name, e.g. `frechet`. */
   readonly figures: Readonly<Record<string, number>>;
+  /** Of the images compared with; not given where they stand as in their files. Before 0.5.0 they always did. */
+  readonly testOrder?: "random";
   /** Quality by solver, where the plan asks for solvers. */
   readonly costs?: readonly {
     readonly evaluations: number;
@@ -55,6 +58,7 @@ const checks: Readonly<Record<keyof StudyRecord, FieldCheck>> = {
   ...{ cell: text, settings: tableOf(value), seed: count },
   ...{ parameters: count, multiplyAdds: count, images: count, seconds: finiteNumber },
   figures: tableOf(finiteNumber),
+  testOrder: ifGiven(oneOf(["random"])),
   costs: ifGiven(listOf(fieldsOf({
     ...{ evaluations: finiteNumber, solver: text, frechet: finiteNumber, recognised: finiteNumber },
   }))),

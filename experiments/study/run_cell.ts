@@ -3,7 +3,7 @@ import { runFile } from "../run/layout.ts";
 import { type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { readConfig } from "../settings/tasks/train_config.ts";
 import { sendCell } from "./study_tracking.ts";
-import { tryLockCell } from "./cell_lock.ts";
+import { nameOf, tryLockCell } from "./cell_lock.ts";
 import { type CellMeasures, evaluateCell } from "./evaluate_cell.ts";
 import { milestonesOf } from "./milestones.ts";
 import { readStudyRecord, type StudyRecord, writeStudyRecord } from "./record.ts";
@@ -23,11 +23,7 @@ export type CellEnd = "finished" | "busy" | "stopped";
 export async function runCell(study: Study, cell: Cell, options: CellOptions): Promise<CellEnd> {
   const lock = await tryLockCell(study, cell);
   if ("holder" in lock) {
-    const { host, pid, since } = lock.holder ?? {};
-    const who = pid === undefined
-      ? "another program"
-      : `process ${pid}${host ? ` on ${host}` : ""} since ${since}`;
-    options.say(`${cell.id} is left to ${who}`);
+    options.say(`${cell.id} is left to ${nameOf(lock.holder)}`);
     return "busy";
   }
   using _ = lock;
@@ -45,10 +41,16 @@ export async function runCell(study: Study, cell: Cell, options: CellOptions): P
   return "finished";
 }
 
-async function recordOf(
+/**
+ * The record of a cell that has been measured.
+ *
+ * @param folder of its run
+ * @throws {RunError} if a file of it cannot be read
+ */
+export async function recordOf(
   folder: string,
   { id, settings, seed, steps, parameters, multiplyAdds }: Cell,
-  { evaluation: { figures }, costs, milestones }: CellMeasures,
+  { evaluation: { figures }, costs, milestones, testOrder }: CellMeasures,
 ): Promise<StudyRecord> {
   const metrics = await readMetrics(join(folder, runFile.metrics));
   const seconds = secondsUntil(Infinity, metrics);
@@ -57,6 +59,7 @@ async function recordOf(
   return {
     ...{ cell: id, settings, seed, parameters, multiplyAdds, seconds, images },
     figures: Object.fromEntries(Object.entries(figures).map(([name, { value }]) => [name, value])),
+    ...testOrder && { testOrder },
     ...costs.length > 0 && {
       costs: costs.map(({ spec, evaluations, frechet, confident }) => ({
         evaluations: Number(evaluations.toPrecision(9)), // a mean over batches

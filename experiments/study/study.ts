@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { runFolder } from "../run/layout.ts";
 import { ConfigError } from "../settings/setting.ts";
 import type { CellSettings, Plan } from "./plan.ts";
-import { readStudyRecord, type StudyRecord } from "./record.ts";
+import { readStudyRecord, recordFile, type StudyRecord } from "./record.ts";
 
 /** A network of a study, trained with one seed. */
 export interface Cell {
@@ -54,7 +54,10 @@ export function trainedSettings({ asked, settings }: Pick<Cell, "asked" | "setti
 export interface StudyRecords {
   readonly records: readonly StudyRecord[];
   readonly unfinished: readonly Cell[];
-  /** A line for each damaged record; it counts as finished, so that nothing overwrites it. */
+  /**
+   * A line for each damaged record, which counts as finished, so that nothing overwrites it, and for each that was measured
+   * on other test images than the rest.
+   */
   readonly problems: readonly string[];
 }
 
@@ -72,5 +75,16 @@ export async function readRecords(study: Study): Promise<StudyRecords> {
       problems.push(error instanceof Error ? error.message : String(error));
     }
   }
-  return { records, unfinished, problems };
+  return { records, unfinished, problems: [...problems, ...otherTestImages(study, records)] };
+}
+
+/** A line for each record of data whose test images are read in random order now, and were not when it was measured. */
+function otherTestImages(study: Pick<Study, "folder">, records: readonly StudyRecord[]): string[] {
+  const mixed = new Set(records.filter(({ testOrder }) => testOrder).map(({ settings }) => settings.data));
+  return records.filter(({ settings, testOrder }) => !testOrder && mixed.has(settings.data)).map(({ cell }) =>
+    `Cannot compare ${cell} with the other cells: it was measured on the first test images, class by class, they on ` +
+    `random ones; delete ${
+      join(cellFolder(study, { id: cell }), recordFile)
+    }: the study then measures it again`
+  );
 }

@@ -11,7 +11,7 @@ import {
   text,
 } from "../run/field_checks.ts";
 import { readJson } from "../run/read_file.ts";
-import { completePlanChecks, settings } from "./plan_checks.ts";
+import { completePlanChecks, settings, withoutNulls } from "./plan_checks.ts";
 import { runsRoot } from "../tracking/find_run.ts";
 import type { Cell, Study } from "./study.ts";
 import { checkFolders } from "./study_folders.ts";
@@ -45,9 +45,13 @@ export async function readStudy(folder: string): Promise<Study | undefined> {
   const json = await readJson(path);
   if (json === undefined) return undefined;
   const problem = fieldProblem(json, checks);
-  const { version: _, ...study } = json;
-  if (problem === undefined) return { ...study, folder } as unknown as Study;
-  throw new RunError(`Cannot read ${path}: ${problem}; take the file from a backup, or begin a new study`);
+  if (problem !== undefined) {
+    throw new RunError(`Cannot read ${path}: ${problem}; take the file from a backup, or begin a new study`);
+  }
+  const { version: _, ...rest } = json;
+  const study = { ...rest, folder } as unknown as Study;
+  const { plan } = study;
+  return { ...study, plan: { ...plan, evaluation: withoutNulls(plan.evaluation) } };
 }
 
 /**

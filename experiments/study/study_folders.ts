@@ -26,9 +26,11 @@ export async function checkFolders(study: Pick<Study, "folder" | "cells">): Prom
   for (const path of [...own, ...study.cells.map((cell) => cellFolder(study, cell))]) {
     const info = await Deno.lstat(path).catch(() => undefined); // there is none, or using it says why it cannot be seen
     if (!info || info.isDirectory) continue;
-    const what = info.isSymlink ? "a link" : "a file";
+    const [what, more] = info.isSymlink
+      ? ["a link", "; the study's own folder may be one, and so may runs"]
+      : ["a file", ""];
     throw new RunError(
-      `Cannot use the study ${study.folder}: ${path} is ${what} (expected a folder); remove it`,
+      `Cannot use the study ${study.folder}: ${path} is ${what} (expected a folder); remove it${more}`,
     );
   }
 }

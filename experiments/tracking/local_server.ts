@@ -28,7 +28,7 @@ export interface LocalServer {
 }
 
 /**
- * Makes the folder of a server's data, and an empty log in it.
+ * Makes the folder of a server's data, and a log in it, which goes on if there is one: a server may run that writes it.
  *
  * @returns the path of the log
  * @throws {RunError} if it cannot be written
@@ -37,7 +37,7 @@ export async function makeDataFolder(data: string): Promise<string> {
   const log = join(data, "server.log");
   try {
     await Deno.mkdir(data, { recursive: true });
-    await Deno.writeTextFile(log, "");
+    await Deno.writeTextFile(log, "", { append: true });
   } catch (error) {
     throw new RunError(`Cannot keep the data of a server in ${data}: ${reasonOf(error)}`);
   }
@@ -59,6 +59,7 @@ export async function startMlflow(
 ): Promise<LocalServer> {
   const folder = resolve(data);
   const log = await makeDataFolder(data);
+  const { size: earlier } = await Deno.stat(log);
   const process = new Deno.Command(python, {
     args: ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", String(port), "--workers", "1"].concat(
       ["--backend-store-uri", `sqlite:///${join(folder, "mlflow.db")}`],
@@ -84,7 +85,8 @@ export async function startMlflow(
   }
   if (running) process.kill();
   await Promise.all([ended, ...logged]);
-  const last = (await Deno.readTextFile(log)).trim().split("\n").at(-1);
+  const said = new TextDecoder().decode((await Deno.readFile(log)).subarray(earlier));
+  const last = said.trim().split("\n").at(-1);
   throw new ServerError(`Cannot start MLflow at ${url}: ${last} (the whole log: ${log})`, {
     passing: false,
   });

@@ -12,12 +12,12 @@ export async function isMeasured(run: string, step: number, name: string): Promi
 
 /**
  * Whether a run ended at a step with all artifacts written: the record of one that goes on says so no longer, whatever an
- * earlier session has left.
+ * earlier session has left. Version 0.1 wrote no record, and its artifacts last.
  *
  * @throws {RunError} if its record or its log cannot be read
  */
 export async function isComplete(run: string, step: number): Promise<boolean> {
   const record = await readRecord(run);
-  if (record?.status !== "FINISHED" || !await isMeasured(run, step, "test_loss")) return false;
+  if ((record && record.status !== "FINISHED") || !await isMeasured(run, step, "test_loss")) return false;
   return findContained(join(run, runFile.report)) !== undefined;
 }

@@ -45,8 +45,7 @@ export async function runHere(
       const look = async () => progress.trained(cell, await stepOf(study, cell));
       const ended = await within(order, signal, add, look);
       if (ended.ended !== "failed") return ended;
-      log.add(ended.why);
-      return { ended: "failed", why: `${ended.why.split("\n")[0]}; more in ${log.path}` };
+      return { ended: "failed", why: `${ended.why.split("\n")[0]}; ${noted(ended.why, log)}` };
     } catch (error) {
       return { ended: "failed", why: told(error) };
     }
@@ -64,6 +63,16 @@ export async function runHere(
   };
   await Promise.all(Array.from({ length: jobs }, work));
   return failed;
+}
+
+/** Keeps why a cell failed in its log; gives where to find it, or why not there. */
+function noted(why: string, log: CellLog): string {
+  try {
+    log.add(why);
+    return `more in ${log.path}`;
+  } catch (error) {
+    return told(error);
+  }
 }
 
 /** Threads of the CPU device for each of some jobs at once: those that were asked for, else its share of the cores. */

@@ -12,7 +12,8 @@ export interface Unfinished {
 }
 
 /**
- * Runs cells one after another. One that fails keeps no other from running, unless it is the only one.
+ * Runs cells one after another. One that fails by an error that explains itself keeps no other from running, unless it is
+ * the only one.
  *
  * @param run runs a cell
  * @throws what `run` does, if there is one cell, or the error does not explain itself

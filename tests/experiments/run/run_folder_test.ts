@@ -171,6 +171,18 @@ testInFolder("appendMetrics() begins a line where a killed run left half of one"
   assert.equal(await Deno.readTextFile(path), '{"step":1}\n');
 });
 
+testInFolder("appendMetrics() writes through no link, also one to nothing", async (folder) => {
+  const path = join(folder, "metrics.jsonl");
+  const elsewhere = join(folder, "elsewhere");
+  await Deno.symlink(elsewhere, path);
+  const refused = { name: "RunError", message: `Cannot write ${path}: it is not a file; remove it` };
+  assert.throws(() => appendMetrics(path, { step: 1 }), refused);
+  await assert.rejects(Deno.lstat(elsewhere), Deno.errors.NotFound);
+  await Deno.writeTextFile(elsewhere, "kept");
+  assert.throws(() => appendMetrics(path, { step: 1 }), refused);
+  assert.equal(await Deno.readTextFile(elsewhere), "kept");
+});
+
 testInFolder("readMetrics() names a broken line before the last", async (folder) => {
   const path = join(folder, "metrics.jsonl");
   await Deno.writeTextFile(path, '{"step":1}\n{"loss":2}\n{"step":3}\n');

@@ -50,11 +50,14 @@ testForeign("requireStudy() refuses a study that has a link or a file for a fold
       name: "RunError",
       message:
         `Cannot use the study ${study.folder}: ${join(study.folder, name)} is a link (expected a folder); ` +
-        "remove it",
+        "remove it; the study's own folder may be one, and so may runs",
     });
     await Deno.remove(join(study.folder, name));
     await Deno.writeTextFile(join(study.folder, name), "");
-    await assert.rejects(requireStudy(study.folder), { name: "RunError", message: / is a file / });
+    await assert.rejects(requireStudy(study.folder), {
+      name: "RunError",
+      message: / is a file .*; remove it$/,
+    });
     await Deno.remove(join(study.folder, name));
     await requireStudy(study.folder);
   }
@@ -66,7 +69,8 @@ testInFolder("planStudy() refuses a link in the place of a cell that it adds", a
   using _ = await opened();
   await assert.rejects(planStudy(study.folder, { ...study.plan, seeds: [1, 2] }, planning), {
     name: "RunError",
-    message: /base-s2 is a link \(expected a folder\); remove it$/,
+    message:
+      /base-s2 is a link \(expected a folder\); remove it; the study's own folder may be one, and so may runs$/,
   });
 });
 

@@ -177,7 +177,7 @@ testInFolder(
     const study = `${folder}/study`;
     const first = await planIn(folder, { grid: { model: ["base", "residual"] }, seeds: [1] });
     const plan = (plan: typeof first) => withCounting(() => planStudy(study, plan, planning));
-    assert.ok(await saveStudy(await plan(first)));
+    assert.ok(await saveStudy(await plan(first), planning));
     const again = await plan(first);
     assert.deepEqual([again.known, again.added, again.dropped], [again.study, [], []]);
     assert.deepEqual(again.study, await readStudy(study), "what is written is what was planned");

@@ -39,6 +39,25 @@ testInFolder("readRecords() reads all records but damaged ones, each of which is
   assert.match((await readRecords(study)).problems[1], /base-s2.cell\.json: it holds no JSON object/);
 });
 
+testInFolder("readRecords() names the cells that were measured on other test images", async (folder) => {
+  const study = await makeStudy(join(folder, "study"), { grid: { model: ["base"] }, seeds: [1, 2, 3] });
+  const folders = study.cells.map((cell) => cellFolder(study, cell));
+  for (const folder of folders) await Deno.mkdir(folder);
+  const write = (n: number, more: Partial<StudyRecord>) =>
+    writeStudyRecord(folders[n], { ...recordOf(study.cells[n].id), ...more });
+  await write(0, {});
+  await write(1, {});
+  assert.deepEqual((await readRecords(study)).problems, []);
+  await write(1, { testOrder: "random" });
+  await write(2, { settings: { data: "others" } });
+  const { records, unfinished, problems } = await readRecords(study);
+  assert.deepEqual([records.length, unfinished], [3, []]);
+  assert.deepEqual(problems, [
+    "Cannot compare base-s1 with the other cells: it was measured on the first test images, class by class, they on " +
+    `random ones; delete ${join(folders[0], "cell.json")}: the study then measures it again`,
+  ]);
+});
+
 testInFolder("readStudy() reads what was written, and refuses what is no study", async (folder) => {
   assert.equal(await readStudy(folder), undefined);
   await assert.rejects(requireStudy(folder), {
@@ -57,7 +76,8 @@ testInFolder("readStudy() reads what was written, and refuses what is no study",
       { ...json.plan, evaluation: { seed: 1 } },
       /plan is .* \(expected an object with name, preset, /,
     ],
-    ["plan", { ...json.plan, evaluation: { ...json.plan.evaluation, guidance: null } }, /plan is /],
+    ["plan", { ...json.plan, evaluation: { ...json.plan.evaluation, count: null } }, /plan is /],
+    ["plan", { ...json.plan, evaluation: { ...json.plan.evaluation, guidance: "1" } }, /plan is /],
     ["cells", [{ ...json.cells[0], id: "../elsewhere" }], /cells is /],
     ["cells", [{ ...json.cells[0], secondsPerStep: null }], /cells is /],
   ];
@@ -65,4 +85,13 @@ testInFolder("readStudy() reads what was written, and refuses what is no study",
     await Deno.writeTextFile(path, JSON.stringify({ ...json, [field]: value }));
     await assert.rejects(readStudy(study.folder), { name: "RunError", message }, field);
   }
+});
+
+testInFolder("readStudy() takes null for nothing in the evaluation, as 0.4.1 wrote it", async (folder) => {
+  const study = await makeStudy(join(folder, "study"), { grid: { model: ["base"] } });
+  const path = join(study.folder, studyFile);
+  const json = JSON.parse(await Deno.readTextFile(path));
+  const evaluation = { ...json.plan.evaluation, guidance: null, milestones: null };
+  await Deno.writeTextFile(path, JSON.stringify({ ...json, plan: { ...json.plan, evaluation } }));
+  assert.deepEqual(await requireStudy(study.folder), study);
 });

@@ -38,7 +38,7 @@ export async function makeStudy(folder: string, given: Partial<GivenPlan>): Prom
   try {
     const plan = completePlan({ ...tinyPlan, fixed: { ...tinyPlan.fixed, data }, ...given });
     const planned = await planStudy(folder, plan, planning);
-    await saveStudy(planned);
+    await saveStudy(planned, planning);
     return planned.study;
   } finally {
     device.close();

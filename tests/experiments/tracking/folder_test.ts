@@ -200,6 +200,22 @@ testInFolder("linesFrom() reads whole lines in pieces, wherever the writer is", 
   ]);
 });
 
+testInFolder("linesFrom() begins with the line that has replaced a cut one it had read", async (folder) => {
+  const path = join(folder, "lines");
+  const from = async (text: string, offset: number) => {
+    await Deno.writeTextFile(path, text);
+    const pieces = await Array.fromAsync(linesFrom(path, offset, () => false));
+    assert.equal(pieces.at(-1)?.end ?? offset, text.length);
+    return pieces.flatMap(({ lines }) => lines);
+  };
+  const long = "b".repeat(10_000);
+  assert.deepEqual(await from("a\nbcdef\ng\n", 4), ["bcdef", "g"]);
+  assert.deepEqual(await from(`a\n${long}\n`, 9_000), [long]);
+  assert.deepEqual(await from("bcdef\n", 3), ["bcdef"], "the first line");
+  assert.deepEqual(await from("a\nb\nc\n", 9), ["a", "b", "c"], "a shorter file");
+  assert.deepEqual(await from("a\nbc", 4), [], "a line that is still as it was read");
+});
+
 testInFolder("OpenFile sends the file it opened, also after another took its place", async (folder) => {
   const path = join(folder, "weights");
   // Above the size that is read at once.

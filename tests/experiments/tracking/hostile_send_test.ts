@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
 import { parseAddress } from "../../../experiments/tracking/address.ts";
+import { idTag } from "../../../experiments/tracking/description.ts";
 import { sendRun } from "../../../experiments/tracking/send.ts";
 import { withFolder } from "../../folder.ts";
 import { HostileServer, testHostile } from "./hostile_server.ts";
@@ -88,12 +89,33 @@ testHostile(
       await send(run, server);
       appendMetrics(join(run, "metrics.jsonl"), { step: 7, "eval/frechet": 3 });
       await send(run, server);
-      const points = server.seen.filter(({ path }) => path.endsWith("runs/log-batch")).flatMap(({ body }) =>
-        (JSON.parse(body).metrics ?? []).map(({ key, step }: { key: string; step: number }) => [key, step])
-      );
-      assert.deepEqual(points, [["train_loss", 6], ["eval/frechet", 7]]);
+      assert.deepEqual(pointsSentTo(server), [["train_loss", 6], ["eval/frechet", 7]]);
     }, '{"step":6,"train_loss":0.5}\n{"step":7,"train_lo'),
 );
+
+const half = '{"step":6,"train_loss":0.5}\n{"step":7,"train_lo';
+testHostile(
+  "sendRun() sends what took the place of a cut line that version 0.4.1 counted as sent",
+  ({ path }) => path.endsWith("runs/search") ? Response.json({ runs: [ours] }) : undefined,
+  (server) =>
+    withRun(async (run) => {
+      const cursor = { server: server.url, experimentId: "1", runId: "r1", metricsBytes: half.length };
+      await Deno.writeTextFile(join(run, "mlflow.json"), JSON.stringify(cursor));
+      appendMetrics(join(run, "metrics.jsonl"), { step: 7, "eval/frechet": 3 });
+      await send(run, server);
+      assert.deepEqual(pointsSentTo(server), [["eval/frechet", 7]]);
+    }, half),
+);
+
+/** The run as a server lists it that has it already. */
+const ours = HostileServer.run({}, { tags: [{ key: idTag, value: "an id" }] });
+
+/** Names and steps of the points that a server got. */
+function pointsSentTo({ seen }: HostileServer): [string, number][] {
+  return seen.filter(({ path }) => path.endsWith("runs/log-batch")).flatMap(({ body }) =>
+    (JSON.parse(body).metrics ?? []).map(({ key, step }: { key: string; step: number }) => [key, step])
+  );
+}
 
 /** Makes a pipe, where programs may be run; a test without one still tests the rest. */
 async function makePipe(path: string): Promise<void> {

@@ -28,6 +28,18 @@ testInFolder("runHere() names the cells that failed, each of which it says why",
   assert.equal(said.length, 3);
 });
 
+testInFolder("runHere() says why a cell failed also where its log cannot be written", async (folder) => {
+  const { said, ...rest } = options();
+  const flags = { ...defineSettings(launching).resolve({}), threads: 1 };
+  const long = [cellOf("x".repeat(253))]; // no file may have a name as long as that of its log
+  const study = { folder, digest: "", plan: completePlan({ name: "mine", cells: [{}] }), cells: long };
+  assert.deepEqual(await runHere(study, long, { ...rest, flags }), [long[0].id]);
+  assert.match(
+    said.join("\n"),
+    /^x+: RunError: Cannot find a study in .*\(expected the folder of a study\); RunError: Cannot write .*x\.log: /,
+  );
+});
+
 Deno.test("runInTurn() runs the others where a cell fails, and names it", async () => {
   const { said, ...rest } = options();
   const ends = await runInTurn(cells, ({ id }) => {
