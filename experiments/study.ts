@@ -3,7 +3,7 @@ import { init } from "../kernels/mod.ts";
 import { runTask, type Stop, stopSignal, TrainingError } from "./program/command.ts";
 import { stderr } from "./program/progress.ts";
 import { parseStudyWords, studyHelp, type StudyWords } from "./study/study_words.ts";
-import { collectStudy, recordEnd } from "./study/collect_study.ts";
+import { collectStudy, failedCells, recordEnd } from "./study/collect_study.ts";
 import { checkRoom, freeBytesAt } from "./study/disk.ts";
 import { dryRun } from "./study/dry_run.ts";
 import { launchers } from "./study/launch/launchers.ts";
@@ -103,9 +103,7 @@ async function open(
 
 /** What to say of cells that failed; undefined if none did. */
 function failure(ids: readonly string[], of: number): TrainingError | undefined {
-  return ids.length === 0
-    ? undefined
-    : new TrainingError(`${ids.length} of ${of} cells failed: ${ids.join(", ")}`);
+  return ids.length === 0 ? undefined : new TrainingError(failedCells(ids, of));
 }
 
 /** Runs cells of a study in this process, as the tasks of an array do; a cell that is held exits with `tryAgain`. */

@@ -61,6 +61,20 @@ export async function openContained(path: string, folder?: string): Promise<Deno
 }
 
 /**
+ * Whether something lies at a path that is no file of its own, looked at before it is opened to be written: through a link
+ * a file elsewhere would be made or written, and a pipe would wait for ever.
+ *
+ * @returns false also where there is nothing, or where it cannot be seen: opening it says why
+ */
+export function isOther(path: string): boolean {
+  try {
+    return !Deno.lstatSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+/**
  * Makes a folder in a run folder, if there is none.
  *
  * @param name relative to the run folder

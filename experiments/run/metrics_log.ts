@@ -1,8 +1,9 @@
 import { reasonOf, RunError, writeAtomic } from "./atomic_write.ts";
+import { isOther } from "./contained.ts";
 import { readIfThere } from "./read_file.ts";
 
 /** The byte that ends a line. */
-const lineBreak = 10;
+export const lineBreak = 10;
 
 /**
  * What was measured at a step: numbers with their units in their names, e.g. `elapsedSeconds`. `time` is when, in
@@ -20,7 +21,7 @@ export interface Metrics {
  * @throws {RunError} if the file cannot be written, or is a link
  */
 export function appendMetrics(path: string, metrics: Metrics): void {
-  checkFile(path);
+  if (isOther(path)) throw new RunError(`Cannot write ${path}: it is not a file; remove it`);
   try {
     endLastLine(path);
     Deno.writeTextFileSync(path, lineOf(metrics), { append: true });
@@ -80,17 +81,6 @@ export function finite(_: string, value: unknown): unknown {
 /** For `JSON.parse`: turns the strings "NaN", "Infinity" and "-Infinity" into numbers. */
 export function withNonFinite(_: string, value: unknown): unknown {
   return value === "NaN" || value === "Infinity" || value === "-Infinity" ? Number(value) : value;
-}
-
-/** A run may come from anyone: through a link, a file elsewhere would be made or written, and a pipe would wait for ever. */
-function checkFile(path: string): void {
-  let isFile: boolean;
-  try {
-    isFile = Deno.lstatSync(path).isFile;
-  } catch {
-    return; // there is none, or opening it says why it cannot be seen
-  }
-  if (!isFile) throw new RunError(`Cannot write ${path}: it is not a file; remove it`);
 }
 
 /** Ends a last line that only lacks its line break, and cuts one that holds no metrics. */

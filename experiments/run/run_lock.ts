@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { reasonOf, RunError } from "./atomic_write.ts";
+import { isOther } from "./contained.ts";
 import { runFile } from "./layout.ts";
 
 const tries = 10;
@@ -60,15 +61,9 @@ export async function isLocked(run: string): Promise<boolean> {
   }
 }
 
-/** The lock is opened for writing: a link would make a file elsewhere, and a pipe would wait for ever. */
 function checkLock(run: string): void {
-  let isFile: boolean;
-  try {
-    isFile = Deno.lstatSync(join(run, runFile.lock)).isFile;
-  } catch {
-    return; // there is none, or opening it says why it cannot be seen
-  }
-  if (!isFile) throw new RunError(`Cannot lock ${run}: ${runFile.lock} in it is not a file; remove it`);
+  if (!isOther(join(run, runFile.lock))) return;
+  throw new RunError(`Cannot lock ${run}: ${runFile.lock} in it is not a file; remove it`);
 }
 
 function lockOf(run: string, file: Deno.FsFile): RunLock {

@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
+import { isOther } from "../run/contained.ts";
 import { count, type FieldCheck, fieldProblem, optional, text } from "../run/field_checks.ts";
 import type { Cell, Study } from "./study.ts";
 import { makeStudyFolder } from "./study_folders.ts";
@@ -144,10 +145,7 @@ const checks: Readonly<Record<keyof Holder, FieldCheck>> = { host: optional(text
 /** The holder that a lock names; undefined if it names none, such as a lock that is not written yet. */
 async function readHolder(path: string): Promise<Holder | "gone" | undefined> {
   try {
-    // A link would name the holder of something else, and a pipe would wait for ever.
-    if (!(await Deno.lstat(path)).isFile) {
-      throw new RunError(`Cannot lock ${path}: it is not a file; remove it`);
-    }
+    if (isOther(path)) throw new RunError(`Cannot lock ${path}: it is not a file; remove it`);
     const holder = Object(JSON.parse(await Deno.readTextFile(path)));
     return fieldProblem(holder, checks) === undefined ? holder : undefined;
   } catch (error) {

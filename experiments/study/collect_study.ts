@@ -58,7 +58,10 @@ async function failureOf(study: Study): Promise<string | undefined> {
     return await failed(cellFolder(study, cell)) ? [cell.id] : [];
   });
   const all = ids.flat();
-  return all.length > 0
-    ? `${all.length} of ${study.cells.length} cells failed: ${all.join(", ")}`
-    : undefined;
+  return all.length > 0 ? failedCells(all, study.cells.length) : undefined;
+}
+
+/** Which of some cells failed, in words. */
+export function failedCells(ids: readonly string[], of: number): string {
+  return `${ids.length} of ${of} cells failed: ${ids.join(", ")}`;
 }

@@ -40,17 +40,18 @@ const always = {
 const sometimes = { solver: text, guidance: finiteNumber, milestones: count };
 const evaluation: Readonly<Record<keyof PlannedEvaluation, FieldCheck>> = { ...always, ...sometimes };
 
-/** Checks of fields that need not be there. */
-export function ifAnyGiven(
+/** Checks of fields, each changed by `how`, such as `ifGiven` for fields that need not be there. */
+export function eachOf(
   checks: Readonly<Record<string, FieldCheck>>,
+  how: (check: FieldCheck) => FieldCheck,
 ): Readonly<Record<string, FieldCheck>> {
-  return Object.fromEntries(Object.entries(checks).map(([name, check]) => [name, ifGiven(check)]));
+  return Object.fromEntries(Object.entries(checks).map(([name, check]) => [name, how(check)]));
 }
 
 const evaluationFields: FieldCheck = {
   expected: `an object with some of ${Object.keys(evaluation).join(", ")}`,
   accepts: (value) =>
-    fieldsOf(ifAnyGiven(evaluation)).accepts(value) &&
+    fieldsOf(eachOf(evaluation, ifGiven)).accepts(value) &&
     Object.keys(Object(value)).every((name) => Object.hasOwn(evaluation, name)),
 };
 
@@ -71,10 +72,7 @@ export const planChecks: Readonly<Record<keyof Plan, FieldCheck>> = {
 /** What the fields of a plan must be that a study has completed; until 0.4.1 it could hold null for nothing. */
 export const completePlanChecks: Readonly<Record<keyof Plan, FieldCheck>> = {
   ...planChecks,
-  evaluation: fieldsOf({
-    ...always,
-    ...Object.fromEntries(Object.entries(sometimes).map(([name, check]) => [name, optional(check)])),
-  }),
+  evaluation: fieldsOf({ ...always, ...eachOf(sometimes, optional) }),
 };
 
 /** An evaluation without the fields that are null. */

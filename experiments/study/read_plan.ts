@@ -1,12 +1,12 @@
 import { basename } from "node:path";
-import { fieldProblem } from "../run/field_checks.ts";
+import { fieldProblem, ifGiven } from "../run/field_checks.ts";
 import { readJson } from "../run/read_file.ts";
 import { ConfigError, didYouMean } from "../settings/setting.ts";
 import type { StudyWords } from "./study_words.ts";
 import { nearestOf } from "../tracking/find_run.ts";
 import { completePlan, type GivenPlan } from "./complete_plan.ts";
 import type { CellSettings, Plan, Value } from "./plan.ts";
-import { ifAnyGiven, planChecks } from "./plan_checks.ts";
+import { eachOf, planChecks } from "./plan_checks.ts";
 import { planNames, plans } from "./plans/plans.ts";
 import { findStudy, requireStudy } from "./study_file.ts";
 
@@ -58,7 +58,7 @@ export async function readPlan(path: string): Promise<GivenPlan> {
     );
   }
   const plan = { name: basename(path).replace(/\.json$/, ""), ...json };
-  const problem = fieldProblem(plan, ifAnyGiven(planChecks));
+  const problem = fieldProblem(plan, eachOf(planChecks, ifGiven));
   if (problem === undefined) return plan as GivenPlan;
   throw new ConfigError(`Cannot use the plan ${path}: ${problem}`);
 }

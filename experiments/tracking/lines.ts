@@ -1,4 +1,5 @@
 import { openContained } from "../run/contained.ts";
+import { lineBreak } from "../run/metrics_log.ts";
 
 /** Some complete lines of a file. */
 export interface Lines {
@@ -9,7 +10,6 @@ export interface Lines {
 
 const pieceBytes = 1 << 18;
 const pieceBackBytes = 1 << 12;
-const lineBreak = 10;
 
 /**
  * Reads the lines of a file that may still be written, from an offset to its current end, in pieces of limited size. Where

@@ -1,4 +1,5 @@
 import { context } from "../core/context.ts";
+import { overlap } from "../core/overlap.ts";
 import type { Tensor } from "../core/tensor.ts";
 
 /** The gradient rule of one call of an op. */
@@ -32,10 +33,9 @@ export function runRule<T>(rule: Rule, run: () => T): T {
 export function checkSaved(tensors: readonly Tensor[]): void {
   const { rule } = context;
   if (!rule) return;
-  for (const { storage, offset, size } of tensors) {
-    const moved = rule.moved.find((x) =>
-      x.storage === storage && x.offset < offset + size && offset < x.offset + x.size
-    );
+  for (const tensor of tensors) {
+    const { storage, offset, size } = tensor;
+    const moved = rule.moved.find((x) => x.storage === storage && overlap(x, tensor));
     if (moved) throw movedError(rule, moved);
     const by = storage.overwritten(offset, size, rule.order);
     if (by === undefined) continue;

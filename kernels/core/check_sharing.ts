@@ -1,4 +1,5 @@
 import type { Kernel } from "../devices/device.ts";
+import { overlap } from "./overlap.ts";
 import type { Tensor } from "./tensor.ts";
 
 /**
@@ -15,8 +16,7 @@ export function checkSharing(
     if (!ports[i].writable) return;
     tensors.forEach((b, j) => {
       if (i === j || a.storage !== b.storage) return;
-      const overlap = a.offset < b.offset + b.size && b.offset < a.offset + a.size;
-      if (ports[j].writable && !overlap) return;
+      if (ports[j].writable && !overlap(a, b)) return;
       throw new Error(
         `Cannot run ${name}: ${ports[i].name}, which it overwrites, and ${
           ports[j].name

@@ -1,5 +1,6 @@
 import { context } from "./context.ts";
 import type { BufferRange, Device, DeviceBuffer } from "../devices/device.ts";
+import { overlap } from "./overlap.ts";
 import { Writes } from "./writes.ts";
 
 /** Frees the memory of tensors made outside any scope once they are garbage. */
@@ -18,7 +19,7 @@ export interface Home {
 /** A range of a memory whose values lie elsewhere by now. */
 interface Moved {
   readonly offset: number;
-  readonly length: number;
+  readonly size: number;
   readonly home: Home;
 }
 
@@ -92,20 +93,18 @@ export class Storage {
   }
 
   /** Says that the values of a range, which has not moved before, lie elsewhere from now on. */
-  move(offset: number, length: number, home: Home): void {
-    (this.#moved ??= []).push({ offset, length, home });
+  move(offset: number, size: number, home: Home): void {
+    (this.#moved ??= []).push({ offset, size, home });
     moves++;
   }
 
   /** Where a range lies now. @throws {Error} if its parts lie in different places */
-  locate(offset: number, length: number): Readonly<Home> {
-    const moved = this.#moved?.find((range) =>
-      range.offset < offset + length && offset < range.offset + range.length
-    );
+  locate(offset: number, size: number): Readonly<Home> {
+    const moved = this.#moved?.find((range) => overlap(range, { offset, size }));
     if (!moved) return { storage: this, offset };
     const within = offset - moved.offset;
-    if (within >= 0 && within + length <= moved.length) {
-      return moved.home.storage.locate(moved.home.offset + within, length);
+    if (within >= 0 && within + size <= moved.size) {
+      return moved.home.storage.locate(moved.home.offset + within, size);
     }
     throw new Error(
       "Cannot use parameters as one memory: they have been laid out anew since (expected the latest layout); " +

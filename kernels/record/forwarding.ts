@@ -1,5 +1,6 @@
 import { assign } from "../ops/layout/fill.ts";
 import type { RecordedCall, Recording } from "./trace.ts";
+import { overlap } from "../core/overlap.ts";
 import type { Storage } from "../core/storage.ts";
 
 /**
@@ -19,9 +20,7 @@ export function forwardResults(recording: Recording, kept: ReadonlySet<Storage>)
     if (copied !== at || others.length > 0 || recording.owns(target.storage)) return;
     if (source.offset !== 0 || source.size !== source.storage.elements) return;
     const touches = (call: RecordedCall) =>
-      call.tensors.some(({ storage, offset, size }) =>
-        storage === target.storage && offset < target.offset + target.size && target.offset < offset + size
-      );
+      call.tensors.some((tensor) => tensor.storage === target.storage && overlap(tensor, target));
     const shares = calls[made].tensors.some(({ storage }) => storage === target.storage);
     if (shares || calls.slice(made, at).some(touches)) return;
     moved.set(source.storage, target);

@@ -154,8 +154,7 @@ function prepared<T>(layout: Layout<T>): RecordedStep<T> {
   }
   // Values inside the step get no storage of their own, so using one outside it stays an error.
   const memoryOf = (storage: Storage) => slotOf.has(storage) ? memory[slotOf.get(storage)!] : storage;
-  let recorded: readonly RecordedCall[] = recording.calls; // alone, so that a step keeps no memory that it does not use
-  const bind = (): Bound => {
+  const bind = (recorded: readonly RecordedCall[]): Bound => {
     const calls = recorded.map(({ kernel, tensors, dims }) => ({
       kernel,
       dims,
@@ -172,12 +171,8 @@ function prepared<T>(layout: Layout<T>): RecordedStep<T> {
       written: writtenRanges(recorded, (storage) => !slotOf.has(storage)),
     };
   };
-  const follow = () => {
-    const located = locatedCalls(recorded);
-    if (located) recorded = located;
-    return located !== undefined;
-  };
-  return recordedStep(device, { bind, follow }, { result, plan, beforeRuns: recording.beforeRuns });
+  // Not the recording: a step keeps no memory that it does not use.
+  return recordedStep(device, recording.calls, bind, { result, plan, beforeRuns: recording.beforeRuns });
 }
 
 /** Calls on the memory where their values lie now; undefined where none has moved. */
@@ -213,18 +208,21 @@ interface Bound {
 /** A step that keeps alive all memory that it reads and writes, and follows values that move. */
 function recordedStep<T>(
   device: Device,
-  { bind, follow }: { readonly bind: () => Bound; readonly follow: () => boolean },
+  recorded: readonly RecordedCall[],
+  bind: (recorded: readonly RecordedCall[]) => Bound,
   { result, plan, beforeRuns }: {
     readonly result: T;
     readonly plan: MemoryPlan;
     readonly beforeRuns: readonly (() => void)[];
   },
 ): RecordedStep<T> {
-  let bound = bind();
+  let bound = bind(recorded);
   let moves = movesSoFar();
   const checked = () => {
     if (moves !== movesSoFar()) {
-      if (bound.memory.values().some(({ moved }) => moved) && follow()) bound = bind();
+      const hasMoved = bound.memory.values().some(({ moved }) => moved);
+      const located = hasMoved ? locatedCalls(recorded) : undefined;
+      if (located) [recorded, bound] = [located, bind(located)];
       moves = movesSoFar();
     }
     for (const storage of bound.memory) storage.check();

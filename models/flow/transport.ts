@@ -24,10 +24,8 @@ export interface Pairing {
  */
 export function transport(x0: Float32Array, x1: Float32Array, N: number, labels?: Uint32Array): Pairing {
   checkCount("pair noise with data", "N", N);
-  if (
-    x0.length === 0 || x0.length % N !== 0 || x1.length !== x0.length ||
-    (labels ?? { length: N }).length !== N
-  ) {
+  const hasRows = x0.length > 0 && x0.length % N === 0 && x1.length === x0.length;
+  if (!hasRows || labels && labels.length !== N) {
     throw new RangeError(
       `Cannot pair noise with data: ${x0.length} and ${x1.length} values${
         labels ? ` and ${labels.length} labels` : ""

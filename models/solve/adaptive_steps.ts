@@ -8,6 +8,7 @@ import {
   maximum,
   mean,
   multiply,
+  record,
   type RecordedStep,
   reshape,
   type Shape,
@@ -67,23 +68,23 @@ export class AdaptiveSteps {
     const norm = (x: Tensor, allowed: Tensor) => sqrt(mean(square(divide(x, allowed)), axes));
     const allowedAt = (x: Tensor) => add(multiply(abs(x), rtol), atol);
     const each = (t: Tensor) => reshape(t, shape.map((_, axis) => axis === 0 ? N : 1));
-    this.#start = field.record(() => {
+    this.#start = record(() => {
       assign(v, field.velocity(x, t, condition));
       return concat([norm(x, allowedAt(x)), norm(v, allowedAt(x))], 0);
     });
-    this.#probe = field.record(() => {
+    this.#probe = record(() => {
       const ahead = add(x, multiply(v, each(dt)));
       return norm(subtract(field.velocity(ahead, add(t, dt), condition), v), allowedAt(x));
     });
     const tried = { x: zeros(shape), v: zeros(shape), dense: tableau.dense && zeros(shape) };
-    this.#try = field.record(() => {
+    this.#try = record(() => {
       const next = step(tableau, field, x, t, dt, { ...condition && { condition }, first: v, dense: true });
       assign(tried.x, next.x);
       assign(tried.v, tableau.firstSameAsLast ? next.last : field.velocity(next.x, add(t, dt), condition));
       if (tried.dense) assign(tried.dense, next.dense!);
       return norm(next.error!, add(multiply(maximum(abs(x), abs(next.x)), rtol), atol));
     });
-    this.#accept = field.record(() => {
+    this.#accept = record(() => {
       // Picked, not blended: a rejected step may hold NaN.
       const pick = (kept: Tensor, tried: Tensor) =>
         assign(kept, reshape(gatherRows(reshape(concat([kept, tried], 0), [2 * N, P]), rows), shape));
@@ -91,7 +92,7 @@ export class AdaptiveSteps {
       return pick(x, tried.x);
     });
     const known = [x, tried.x, v, tried.v, ...tried.dense ? [tried.dense] : []];
-    this.#within = field.record(() => {
+    this.#within = record(() => {
       const weighted = (first: number) =>
         known.map((value, i) => multiply(value, each(reshape(slice(weights, 0, first + i, 1), [N]))))
           .reduce((a, b) => add(a, b));

@@ -56,7 +56,7 @@ export class CountedField implements VelocityField {
     return velocityOf(this.#field, x, t, condition);
   }
 
-  /** Records a step, as `record`. */
+  /** Records a step, as `record` does, which counts too; of 0.4, where only this counted. */
   record<T>(step: () => T): RecordedStep<T> {
     return record(step);
   }

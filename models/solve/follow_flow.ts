@@ -5,6 +5,7 @@ import {
   divide,
   maximum,
   multiply,
+  record,
   reshape,
   scope,
   type Shape,
@@ -17,7 +18,7 @@ import {
   tensor,
   zeros,
 } from "../../kernels/mod.ts";
-import type { CountedField } from "./counted_field.ts";
+import type { VelocityField } from "../flow/field.ts";
 import { inner } from "./divergence.ts";
 import { step } from "./step.ts";
 import type { ButcherTableau } from "./tableau.ts";
@@ -47,7 +48,7 @@ const smallest = 1e-18;
  * @returns follows the flow from a state at the first time. It keeps K + 1 velocities of the batch in memory meanwhile
  */
 export function flowFollower(
-  field: CountedField,
+  field: VelocityField,
   shape: Shape,
   tableau: ButcherTableau,
   times: readonly number[],
@@ -58,8 +59,8 @@ export function flowFollower(
   const direction = (v: Tensor) => divide(v, each(maximum(sqrt(squaredNorm(v)), smallest)));
   const [x, v] = [zeros(shape), zeros(shape)];
   const [t, dt] = [tensor(new Float32Array(N)), tensor(new Float32Array(N))];
-  const begin = field.record(() => assign(v, field.velocity(x, t)));
-  const advance = field.record(() => {
+  const begin = record(() => assign(v, field.velocity(x, t)));
+  const advance = record(() => {
     const next = step(tableau, field, x, t, dt, { first: v });
     const arrived = tableau.firstSameAsLast ? next.last : field.velocity(next.x, add(t, dt));
     const moved = squaredNorm(subtract(next.x, x));

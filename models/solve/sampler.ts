@@ -2,6 +2,7 @@ import {
   assign,
   type MemoryPlan,
   planMemory,
+  record,
   type RecordedStep,
   type Shape,
   ShapeError,
@@ -97,7 +98,7 @@ export class Sampler {
     const t = this.#t = tensor(new Float32Array(shape[0]));
     const dt = this.#dt = tensor(new Float32Array(shape[0]));
     if (!tableau.firstSameAsLast) {
-      this.#step = field.record(() => {
+      this.#step = record(() => {
         const next = step(tableau, field, x, t, dt, { ...condition && { condition } });
         const v = next.v.storage === x.storage ? copyOf(next.v) : next.v; // x itself, or a view of it, changes
         assign(x, next.x);
@@ -106,8 +107,8 @@ export class Sampler {
       return;
     }
     const v = this.#v = zeros(shape);
-    this.#first = field.record(() => assign(v, field.velocity(x, t, condition)));
-    this.#step = field.record(() => {
+    this.#first = record(() => assign(v, field.velocity(x, t, condition)));
+    this.#step = record(() => {
       const next = step(tableau, field, x, t, dt, { ...condition && { condition }, first: v });
       assign(x, next.x);
       return assign(v, next.last);

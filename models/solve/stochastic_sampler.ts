@@ -3,6 +3,7 @@ import {
   assign,
   multiply,
   randomNormalRows,
+  record,
   type RecordedStep,
   reshape,
   type Shape,
@@ -116,14 +117,14 @@ export class StochasticSampler {
     const key = this.#key = tensor(new Uint32Array(3));
     const rows = this.#rows = tensor(new Uint32Array(N));
     const each = (t: Tensor) => reshape(t, shape.map((_, axis) => axis === 0 ? N : 1));
-    this.#step = field.record(() => {
+    this.#step = record(() => {
       const v = field.velocity(x, t, condition);
       const x0 = subtract(x, multiply(v, each(t)));
       const drift = subtract(v, multiply(x0, noise / 2));
       const dW = multiply(randomNormalRows(key, rows, shape), each(strength));
       return assign(x, add(add(x, multiply(drift, each(dt))), dW));
     });
-    this.#last = field.record(() => {
+    this.#last = record(() => {
       return assign(x, add(x, multiply(field.velocity(x, t, condition), each(dt))));
     });
   }

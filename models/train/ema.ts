@@ -1,5 +1,5 @@
 import { emaUpdate, tensor } from "../../kernels/mod.ts";
-import { whenRun } from "../../kernels/record/trace.ts";
+import { BegunStep } from "./begun_step.ts";
 import type { OptimizerState } from "./optimizer.ts";
 import type { FlatParameters } from "./flat_parameters.ts";
 
@@ -15,7 +15,7 @@ export class Ema {
   readonly #decay: number;
   readonly #settings = tensor(new Float32Array(1));
   #step = 0;
-  #begun = false;
+  readonly #begun = new BegunStep();
 
   /**
    * Starts from the current parameters.
@@ -36,7 +36,7 @@ export class Ema {
   /** Begins a step: counts it and writes its decay. Call it before each run of `update`. */
   beforeStep(): void {
     const k = this.#step++;
-    this.#begun = true;
+    this.#begun.begin();
     this.#settings.write(Float32Array.of(Math.min(this.#decay, (1 + k) / (10 + k))));
   }
 
@@ -46,11 +46,7 @@ export class Ema {
    * @throws {Error} when it runs before the first step has begun
    */
   update(): void {
-    whenRun(() => {
-      if (!this.#begun) {
-        throw new Error("Cannot average: no step has begun (expected beforeStep() before each)");
-      }
-    });
+    this.#begun.check("average");
     this.values.chunks.forEach((e, i) => emaUpdate(e, this.#parameters.chunks[i], this.#settings));
   }
 
@@ -69,6 +65,6 @@ export class Ema {
   restore({ step, tensors }: OptimizerState, source: string): void {
     this.values.load(tensors, source);
     this.#step = step;
-    this.#begun = false;
+    this.#begun.reset();
   }
 }

@@ -1,7 +1,7 @@
 import { add, assign, multiply, squaredNorm, type Tensor, tensor } from "../../kernels/mod.ts";
-import { whenRun } from "../../kernels/record/trace.ts";
 import { rejectUnknown, unknownName } from "../nearest.ts";
 import { checkRate } from "./annealing.ts";
+import { BegunStep } from "./begun_step.ts";
 import type { FlatParameters } from "./flat_parameters.ts";
 import { type State, StateError } from "../files/state.ts";
 import { parameterGroups } from "./parameter_groups.ts";
@@ -29,7 +29,7 @@ export class Optimizer {
   #parts: readonly UpdatePart[];
   #norm = tensor(new Float32Array(1));
   #step = 0;
-  #begun = false;
+  readonly #begun = new BegunStep();
 
   /** See `optimizer`. */
   constructor(kind: OptimizerKind, parameters: FlatParameters, options: OptimizerOptions) {
@@ -70,7 +70,7 @@ export class Optimizer {
   beforeStep(learningRate: number = this.#options.learningRate): void {
     checkRate("begin a step", "the learning rate", learningRate);
     this.#step++;
-    this.#begun = true;
+    this.#begun.begin();
     for (const part of this.#parts) part.beforeStep(learningRate, this.#step);
   }
 
@@ -86,11 +86,7 @@ export class Optimizer {
     if (gradients.length !== views.size) {
       throw new RangeError(`Cannot update ${views.size} parameters with ${gradients.length} gradients`);
     }
-    whenRun(() => {
-      if (!this.#begun) {
-        throw new Error("Cannot update: no step has begun (expected beforeStep() before each)");
-      }
-    });
+    this.#begun.check("update");
     [...views.values()].forEach((view, i) => assign(view, gradients[i]));
     const { lossScale } = this.#options;
     if (lossScale !== 1) { for (const chunk of chunks) assign(chunk, multiply(chunk, 1 / lossScale)); }
@@ -145,7 +141,7 @@ export class Optimizer {
     }
     this.#moments.forEach(([moment, flat], i) => flat.load(parts[i], `${moment} of ${source}`));
     this.#step = step;
-    this.#begun = false;
+    this.#begun.reset();
   }
 
   /** The moments of all parts, by name: a name may occur more than once. */

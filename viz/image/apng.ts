@@ -4,8 +4,8 @@ import { checkDuration, checkSizes, type Timing } from "./gif.ts";
 import { type ImageFile, imageFile } from "./notebook.ts";
 import type { Raster } from "./picture.ts";
 
-/** A file holds milliseconds in 16 bits. */
-const mostMs = 65_535;
+/** The longest time of a frame in milliseconds: a file holds them in 16 bits. */
+export const mostMs = 65_535;
 
 /**
  * Encodes frames as an animated PNG in full colour that plays in a loop.

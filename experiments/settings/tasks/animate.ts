@@ -1,4 +1,5 @@
 import { colormapNames, flowFields, pacings } from "../../../viz/mod.ts";
+import { mostMs as mostOfApng } from "../../../viz/image/apng.ts";
 import { listing } from "./runs.ts";
 import { ConfigError, flagOf, type Values } from "../setting.ts";
 import { choice, integer, integers, optional, path } from "../kinds.ts";
@@ -35,9 +36,6 @@ export type AnimateConfig = Values<typeof animating.rows> & {
   readonly help: boolean;
   readonly runs: readonly string[];
 };
-
-/** Milliseconds: an APNG holds them in 16 bits. */
-const mostOfApng = 65_535;
 
 const endings = { gif: [".gif"], apng: [".png", ".apng"], png: [".png"] } as const;
 

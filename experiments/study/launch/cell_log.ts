@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { reasonOf, RunError } from "../../run/atomic_write.ts";
+import { isOther } from "../../run/contained.ts";
 import { printable } from "../../terminal/output.ts";
 import type { Cell, Study } from "../study.ts";
 import { makeStudyFolder } from "../study_folders.ts";
@@ -15,9 +16,8 @@ export class CellLog {
    */
   static async open(study: Pick<Study, "folder">, { id }: Pick<Cell, "id">): Promise<CellLog> {
     const path = join(await makeStudyFolder(study, "logs"), `${id}.log`);
-    const info = await Deno.lstat(path).catch(() => undefined); // there is none, or adding to it says why it cannot be seen
-    if (!info || info.isFile) return new CellLog(path);
-    throw new RunError(`Cannot write ${path}: it is not a file; remove it`);
+    if (isOther(path)) throw new RunError(`Cannot write ${path}: it is not a file; remove it`);
+    return new CellLog(path);
   }
 
   /**
