@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { animating, parseAnimation } from "./settings/tasks/animate.ts";
+import { comparing, parseAnimation } from "./settings/tasks/animate.ts";
 import { runTask } from "./program/command.ts";
 import { drawFlows, pictureName } from "./draw/draw_flows.ts";
 import { flowRows } from "./draw/flow_rows.ts";
@@ -14,7 +14,7 @@ import { print, say } from "./terminal/output.ts";
 await runTask(async () => {
   const config = parseAnimation(Deno.args);
   if (config.help) {
-    print(animating.help("deno task compare RUN RUN..."));
+    print(comparing.help("deno task compare RUN RUN..."));
     return;
   }
   const startedAt = new Date();

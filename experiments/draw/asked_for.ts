@@ -1,3 +1,4 @@
+import { weightsFile } from "../run/layout.ts";
 import { ConfigError } from "../settings/setting.ts";
 import type { Classes } from "../settings/tasks/classes.ts";
 import { givenGuidance, type GuidingConfig, usualGuidance } from "../settings/tasks/guiding.ts";
@@ -36,7 +37,15 @@ interface AskedNetwork {
 export function askedFor(config: SampleConfig, { classes, weaker, source }: AskedNetwork): AskedFor {
   const { count, columns, class: choice } = config;
   if (classes === 0) {
-    checkNoClass(weaker ? { ...config, guidance: null } : config, source);
+    checkNoClass({ ...config, guidance: null }, source);
+    if (config.guidance !== null && !weaker) {
+      throw new ConfigError(
+        `Cannot use --guidance with ${source}: its network was trained without classes, and there is no ` +
+          `${
+            weightsFile("early")
+          } to guide it away from (expected the folder of a run that has one, or leave it out)`,
+      );
+    }
     const words = weaker ? `, ${autoguidanceInWords(weaker.scale)}` : "";
     return { count, columns, guided: weaker !== undefined && weaker.scale !== 1, words };
   }

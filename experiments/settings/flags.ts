@@ -25,6 +25,7 @@ export function parseFlags<Table extends Rows>(rows: Table, argv: readonly strin
   }
 
   const values = new Map<string, unknown>();
+  const earlier = new Map<string, string>();
   let help = false;
   for (const token of tokenize(rows, names, argv)) {
     if (token.kind !== "option") {
@@ -42,7 +43,11 @@ export function parseFlags<Table extends Rows>(rows: Table, argv: readonly strin
       throw new ConfigError(`Unknown flag ${word} (${meant ? `did you mean --${meant}?` : "see --help"})`);
     }
     const given = token.value === undefined ? word : `${word} ${shownValue(rows[name], token.value)}`;
-    if (values.has(name)) throw new ConfigError(`Cannot use ${given}: ${flagOf(name)} is already given`);
+    const before = earlier.get(name);
+    if (before !== undefined) {
+      throw new ConfigError(`Cannot use ${given}: there is ${before} already (expected one)`);
+    }
+    earlier.set(name, given);
     values.set(name, valueOf(rows, name, token, given));
   }
   return { help, values: Object.fromEntries(values) as Partial<Values<Table>> };

@@ -18,21 +18,24 @@ const launcherNames = Object.keys(launchers) as (keyof typeof launchers)[];
 /** The settings of the task that runs studies. */
 export const studying = defineSettings({
   preset: optional({ ...training.rows.preset, doc: "preset of all cells (else the plan's, else quick)" }),
-  grid: settingsList("model=base|residual;attn=true|false", "settings to vary, in all combinations"),
-  fixed: settingsList("filters=8,16,32;batchSize=64", "settings of all cells"),
-  seeds: optional(integer({ doc: "number of seeds, from 1 (else the plan's)", min: 1, max: 1000 })),
-  steps: optional(integer({ doc: "training steps of each cell (else the plan's)", min: 1 })),
+  grid: settingsList(
+    "model=base|residual;attn=true|false",
+    "settings to vary, in all combinations, named as in config.json",
+  ),
+  fixed: settingsList("filters=8,16,32;batchSize=64", "settings of all cells, likewise"),
+  seeds: optional(integer({ doc: "number of seeds: 1 to N (else the plan's, else 3)", min: 1, max: 1000 })),
+  steps: optional(integer({ doc: "training steps of each cell (else the plan's, else 1000)", min: 1 })),
   minutes: optional(number({
     doc: "minutes of training of each cell instead, converted to steps by timing some",
     above: 0,
   })),
-  count: optional({ ...evaluating.rows.count, doc: "samples of an evaluation (else the plan's)" }),
+  count: optional({ ...evaluating.rows.count, doc: "samples of an evaluation (else the plan's, else 1000)" }),
   guidance: optional({
     ...evaluating.rows.guidance,
-    doc: "guidance of evaluations by the class, 1 = none (else the plan's, else the preset's)",
+    doc: "guidance of evaluations, 1 = none (else the plan's, else the preset's)",
   }),
   milestones: optional(integer({
-    doc: "how often quality is measured in training: after 1/2 of the training, 1/4, ... (else the plan's)",
+    doc: "how often quality is measured in training: after 1/2, 1/4, ... of it (else the plan's, else 0)",
     max: mostMilestones,
   })),
   solvers: optional(text({

@@ -83,6 +83,15 @@ for (
   });
 }
 
+testNeeding({ read: true, run: true }, "bench --help lists its flags with their defaults", async () => {
+  const bench = fileURLToPath(import.meta.resolve("./bench.ts"));
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--allow-read", bench, "--help"],
+  }).output();
+  assert.equal(code, 0);
+  assert.match(new TextDecoder().decode(stdout), /^ {2}--device VALUE \(default: auto\)$/m);
+});
+
 Deno.test("readReport() reads what was written, and says what is wrong with anything else", () => {
   const written = report({ a: 1.5 });
   assert.deepEqual(readReport(JSON.stringify(written), "a.json"), written);

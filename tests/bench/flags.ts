@@ -16,8 +16,24 @@ function refuse(line: string): never {
   Deno.exit(1);
 }
 
-/** Parses the flags; an unknown flag, or a missing value, ends the program with a message. */
+/** The text of `--help`. */
+function helpOf(options: NonNullable<ParseArgsConfig["options"]>): string {
+  const lines = Object.entries(options).map(([name, { type, default: usual }]) =>
+    `  --${name}${type === "string" ? " VALUE" : ""}${
+      typeof usual === "string" ? ` (default: ${usual})` : ""
+    }`
+  );
+  return ["Flags; tests/bench/README.md says what they do:", ...lines].join("\n");
+}
+
+/**
+ * Parses the flags; an unknown flag, or a missing value, ends the program with a message, and `--help` with the flags.
+ */
 export function flagValues<const Options extends NonNullable<ParseArgsConfig["options"]>>(options: Options) {
+  if (Deno.args.some((word) => word === "--help" || word === "-h")) {
+    console.log(helpOf(options));
+    Deno.exit();
+  }
   try {
     return parseArgs({ options }).values;
   } catch (error) {

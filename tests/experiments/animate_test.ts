@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
-import { animating } from "../../experiments/settings/tasks/animate.ts";
+import { animating, comparing } from "../../experiments/settings/tasks/animate.ts";
 import { type FlowSource, writeFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
 import { readGif } from "../viz/image/gif_reading.ts";
 import { flowFields } from "../../viz/mod.ts";
@@ -139,9 +139,9 @@ testTask("compare prints the runs' metrics and records the comparison with its a
 });
 
 testTask("animate --help and compare --help list every flag with its default", async (place) => {
-  for (const task of ["animate", "compare"] as const) {
+  for (const [task, { rows }] of [["animate", animating], ["compare", comparing]] as const) {
     const { code, stdout } = await place.run(task, "--help");
     assert.equal(code, 0);
-    assertHelp(stdout.replace(" RUN RUN...", "").replace(" RUN...", ""), animating.rows);
+    assertHelp(stdout.replace(" RUN RUN...", "").replace(" RUN...", ""), rows);
   }
 });

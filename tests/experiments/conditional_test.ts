@@ -84,7 +84,12 @@ testTask("sample refuses classes that a network does not have", async (place) =>
       "--guidance 1 --guidance-interval 0.1,1",
       "Cannot use --guidance-interval with --guidance 1: 1 means no guidance (expected another, or no --guidance-interval)",
     ],
-    ...["--class 3", "--guidance 2", "--guidance-interval 0,0.5", "--cfg-zero"].map((
+    [
+      "--guidance 2 --checkpoint plain/ema.safetensors",
+      "Cannot use --guidance with plain/ema.safetensors: its network was trained without classes, and there is no " +
+      "early.safetensors to guide it away from (expected the folder of a run that has one, or leave it out)",
+    ],
+    ...["--class 3", "--guidance-interval 0,0.5", "--cfg-zero"].map((
       flags,
     ): [string, string] => [
       `${flags} --checkpoint plain/ema.safetensors`,

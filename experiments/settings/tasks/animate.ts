@@ -7,6 +7,8 @@ import { defineSettings } from "../settings.ts";
 import { shared } from "./shared.ts";
 import { splitWords } from "../words.ts";
 
+const headings = { field: "Picture", from: "Runs" };
+
 /** The settings of the tasks that draw stored flows. */
 export const animating = defineSettings({
   field: choice(flowFields, {
@@ -16,7 +18,10 @@ export const animating = defineSettings({
   map: optional(choice(colormapNames, { doc: "colour map (else magma; rdbu for velocity)" })),
   pacing: choice(pacings, { doc: "how the frames are spread over time", default: "linear" }),
   frames: optional(integer({ doc: "frames (else 100; 8 for png)", min: 1, max: 10_000 })),
-  samples: optional(integers({ doc: "numbers of the samples to draw (else all)" })),
+  samples: optional({
+    ...integers({ doc: "numbers of the samples to draw, from 1 (else all)" }),
+    expected: "numbers of samples from 1, such as 1,3",
+  }),
   scale: optional(integer({ doc: "pixels per image pixel (else what fits)", min: 1 })),
   delay: integer({ doc: "milliseconds per frame", min: 20, max: 655_350, default: 50 }),
   hold: integer({ doc: "milliseconds on the last frame", min: 20, max: 655_350, default: 1500 }),
@@ -29,7 +34,16 @@ export const animating = defineSettings({
   mlflow: listing.rows.mlflow,
   experiment: { ...shared.experiment, doc: "draw its runs: all, or those named" },
   root: listing.rows.root,
-}, { field: "Picture", from: "Runs" });
+}, headings);
+
+/** The same settings for the task that compares runs, which files its picture elsewhere. */
+export const comparing = defineSettings({
+  ...animating.rows,
+  out: {
+    ...animating.rows.out,
+    doc: "the picture (else flow_<field>_<pacing>.gif or .png in a new folder below --root)",
+  },
+}, headings);
 
 /** What to draw and how. */
 export type AnimateConfig = Values<typeof animating.rows> & {

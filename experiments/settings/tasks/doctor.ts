@@ -6,8 +6,11 @@ import { training } from "./train.ts";
 
 /** The settings of the task that examines a machine; all but the last two are those of the run that is asked about. */
 export const examining = defineSettings({
-  model: { ...training.rows.model, default: "residual" },
-  preset: optional(training.rows.preset),
+  model: { ...training.rows.model, details: [], default: "residual" },
+  preset: optional({
+    ...training.rows.preset,
+    doc: "preset of the run (else standard on a GPU, quick without)",
+  }),
   data: training.rows.data,
   mlflow: shared.mlflow,
   experiment: shared.experiment,

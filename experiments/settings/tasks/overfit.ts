@@ -9,7 +9,7 @@ import { withOptimizer } from "./train_config.ts";
 
 /** The settings of the task that checks that a network can overfit a few images. */
 export const overfitting = defineSettings({
-  model: { ...training.rows.model, default: "residual" },
+  model: { ...training.rows.model, details: [], default: "residual" },
   filters: integers({ doc: "channels of each level (standard: 32,64,128)", default: [16, 32] }),
   tEmb: integer({ doc: "features of the time embedding (standard: 64)", min: 1, default: 32 }),
   attn: training.rows.attn,

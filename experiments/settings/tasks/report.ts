@@ -7,7 +7,10 @@ import { splitWords } from "../words.ts";
 /** The settings of the task that reports. */
 export const reporting = defineSettings({
   out: optional(path("FILE", "the report (else report.html, for one run in its folder)")),
-  live: toggle({ doc: "include the weights, so that the report samples in the browser", default: true }),
+  live: toggle({
+    doc: "include weights and library, so that the report samples in the browser",
+    default: true,
+  }),
   device: { ...shared.device, doc: "where to compute the comparison of several runs" },
 });
 

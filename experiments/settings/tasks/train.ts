@@ -35,9 +35,15 @@ export const presetNames = ["quick", "standard", "paper"] as const;
 /** The guidance of networks without labels where a preset guides: away from what they were early in their training. */
 export const guidanceWithoutLabels = 2;
 
+/** How many images are drawn of a number that is asked for. */
+const inRowsOfClasses = "with labels the nearest multiple of the number of classes";
+
 /** The settings of a training run. Those without a default here come from the preset or must be given. */
 export const training = defineSettings({
-  model: choice(modelNames, { doc: "network to train" }),
+  model: {
+    ...choice(modelNames, { doc: "network to train" }),
+    details: ["the tasks train:residual and train:base set it"],
+  },
   filters: integers({ doc: "channels of each level" }),
   tEmb: integer({ doc: "features of the time embedding", min: 1 }),
   attn: toggle({ doc: "attention at the innermost level", default: false }),
@@ -93,12 +99,15 @@ export const training = defineSettings({
   valEpochs: number({ doc: "epochs between validations", above: 0, default: 1 }),
   valBatches: integer({ doc: "batches per validation, 0 = all" }),
   testBatches: integer({ doc: "batches of the final test, 0 = all", default: 0 }),
-  samples: integer({ doc: "images in samples.png", default: 64 }),
+  samples: {
+    ...integer({ doc: "images in samples.png, 0 = none", default: 64 }),
+    details: [inRowsOfClasses],
+  },
   guidance: {
     ...number({ doc: "guidance of the samples, 1 = none", min: 0, default: 1 }),
     details: [
-      "by their labels",
-      `without labels away from the early weights (default there: ${guidanceWithoutLabels})`,
+      "a network with labels is guided towards the label of a sample, one without",
+      `away from its own early weights (default there: ${guidanceWithoutLabels}, in paper 1)`,
     ],
   },
   solver: {
@@ -106,7 +115,10 @@ export const training = defineSettings({
     details: [costsOf(solverNames)],
   },
   sampleSteps: integer({ doc: "solver steps from noise to image", min: 1, max: 2 ** 24 }),
-  flowSamples: integer({ doc: "images whose flow from noise is stored", default: 5 }),
+  flowSamples: {
+    ...integer({ doc: "images whose flow from noise is stored, 0 = none", default: 5 }),
+    details: [inRowsOfClasses],
+  },
   flowSteps: integer({ doc: "Euler steps of these flows, one evaluation and snapshot each", min: 1 }),
   flowFrames: integer({ doc: "frames of their animation", min: 2, max: 10_000, default: 60 }),
   pacing: choice(pacings, { doc: "how the frames are spread over time", default: "linear" }),
@@ -115,7 +127,10 @@ export const training = defineSettings({
     min: 0,
     default: 1,
   }),
-  pathSamples: integer({ doc: "images whose paths the report shows in a plane, 0 = none", default: 200 }),
+  pathSamples: {
+    ...integer({ doc: "images whose paths the report shows in a plane, 0 = none", default: 200 }),
+    details: [inRowsOfClasses],
+  },
 
   name: optional(text({
     doc: "end of the run folder's name (else the model)",
@@ -132,7 +147,9 @@ export const training = defineSettings({
     default: "f32",
   }),
   tune: autoToggle({ doc: "time kernels and keep the fastest; auto = on a GPU", default: "auto" }),
-  preset: choice(presetNames, { doc: "defaults: no GPU, a GPU, or the reference networks" }),
+  preset: choice(presetNames, {
+    doc: "defaults of the other flags: for a CPU, for a GPU, or the reference networks'",
+  }),
   checkpointMinutes: number({
     doc: "minutes between checkpoints, besides one per epoch",
     min: 0,

@@ -23,7 +23,8 @@ export function checkGroups({ model, filters, attn, groups }: NetworkConfig): vo
     : "--attn normalises the last";
   throw new ConfigError(
     `Cannot use --groups ${groups} with --filters ${filters}: ${groups} does not divide ` +
-      `${filters[undivided]}, the channels of level ${undivided + 1} (${reason})`,
+      `${filters[undivided]}, the channels of level ${undivided + 1} (${reason}; expected multiples of ` +
+      `${groups}, or other --groups)`,
   );
 }
 

@@ -8,7 +8,7 @@ const { rows } = training;
 
 /** The settings of the task that chooses kernels. */
 export const tuning = defineSettings({
-  model: { ...rows.model, default: "residual" },
+  model: { ...rows.model, details: [], default: "residual" },
   preset: optional({ ...rows.preset, doc: "sizes of the step (else standard on a GPU, quick without)" }),
   filters: optional({ ...rows.filters, doc: "channels of each level (else the preset's)" }),
   tEmb: optional({ ...rows.tEmb, doc: "features of the time embedding (else the preset's)" }),

@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
-import { animating } from "../../../experiments/settings/tasks/animate.ts";
+import { animating, comparing } from "../../../experiments/settings/tasks/animate.ts";
+import { evaluating } from "../../../experiments/settings/tasks/evaluate.ts";
+import { morphing } from "../../../experiments/settings/tasks/morph.ts";
+import { sampling } from "../../../experiments/settings/tasks/sample.ts";
+import { studying } from "../../../experiments/study/study_words.ts";
 import { training } from "../../../experiments/settings/tasks/train.ts";
 import {
   modelNameOf,
@@ -29,6 +33,18 @@ Deno.test("Settings.read() reads words that older files spell otherwise; the com
   assertRefused(
     "--schedule one-cycle",
     'Cannot use --schedule "one-cycle": expected constant, cosine, one_cycle or plateau (did you mean one_cycle?)',
+  );
+});
+
+Deno.test("Settings.help() breaks lines between words, and no default", () => {
+  for (const settings of [animating, comparing, evaluating, morphing, sampling, studying, training]) {
+    const lines = settings.help("deno task x").split("\n");
+    const long = lines.filter((line) => line.length > 110);
+    assert.deepEqual(long, []);
+  }
+  assert.match(
+    sampling.help("deno task sample"),
+    / {2}--values pixels\|network {7}values .*\n {32}.* \(default: pixels\)\n/,
   );
 });
 

@@ -121,8 +121,8 @@ Deno.test("parseTrainingFlags() refuses values out of range", () => {
 Deno.test("parseTrainingFlags() refuses missing values, repeated flags and stray words", () => {
   assertRefused("--lr", "Missing value of --lr: expected a number above 0");
   assertRefused("--lr --epochs 3", "Missing value of --lr: expected a number above 0");
-  assertRefused("--lr 1 --lr 2", 'Cannot use --lr "2": --lr is already given');
-  assertRefused("--attn --no-attn", "Cannot use --no-attn: --attn is already given");
+  assertRefused("--lr 1 --lr 2", 'Cannot use --lr "2": there is --lr "1" already (expected one)');
+  assertRefused("--attn --no-attn", "Cannot use --no-attn: there is --attn already (expected one)");
   assertRefused(
     "--attn=true",
     'Cannot use --attn "true": it takes no value (expected --attn or --no-attn)',
@@ -139,12 +139,12 @@ Deno.test("resolveConfig() refuses settings that are missing or contradict each 
   assertRefused(
     "--filters 16,12,8",
     "Cannot use --groups 8 with --filters 16,12,8: 8 does not divide 12, the channels of level 2 " +
-      "(the residual model normalises every level)",
+      "(the residual model normalises every level; expected multiples of 8, or other --groups)",
   );
   assert.deepEqual(configOf("--model base --filters 12,16 --attn").filters, [12, 16]);
   assert.throws(() => configOf("--model base --filters 16,12 --attn"), {
     message: "Cannot use --groups 8 with --filters 16,12: 8 does not divide 12, the channels of level 2 " +
-      "(--attn normalises the last)",
+      "(--attn normalises the last; expected multiples of 8, or other --groups)",
   });
   assertRefused(
     "--max-minutes 0",
