@@ -32,6 +32,8 @@ export const BYTES = new Map<Dtype, number>([
 ]);
 
 const MAX_HEADER_BYTES = 100_000_000;
+/** How a zip archive begins: "PK", 3, 4. */
+const ZIP = 0x504b0304;
 const MAX_DEPTH = 3; // the header, an entry in it, a list in that
 
 /**
@@ -49,8 +51,14 @@ export function readHeader(
       `the file has ${bytes.length} bytes (expected a header length in the first 8); is it a safetensors file?`,
     );
   }
-  const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const length = Number(view.getBigUint64(0, true));
   if (length > MAX_HEADER_BYTES) {
+    if (view.getUint32(0) === ZIP) {
+      throw new SafetensorsError(
+        "it is a zip archive, as torch.save() writes (expected a safetensors file, as safetensors.torch.save_file() does)",
+      );
+    }
     throw new SafetensorsError(
       `header length is ${length} (expected at most ${MAX_HEADER_BYTES}); is it a safetensors file?`,
     );

@@ -48,10 +48,10 @@ export const timeGrids = {
     make: ({ bend }: Readonly<Record<string, number>>): TimeGrid => quadraticGrid(bend),
   },
   logarithmic: {
-    doc: "ever shorter steps",
+    doc: "lengths of steps in a geometric series",
     settings: {
       ratio: {
-        doc: "first by last, below 1 = longer",
+        doc: "first length by last; above 1 finest near data, below 1 near noise",
         min: 1e-4,
         max: 1e4,
         default: 4,

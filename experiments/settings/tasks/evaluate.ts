@@ -26,7 +26,10 @@ export const evaluating = defineSettings({
     pattern: /./,
     expected: "a solver such as heun:steps=20, heun:grid=quadratic or dopri5:rtol=1e-3",
   })),
-  courseImages: integer({ doc: "images that are followed to noise or back, 0 = none", default: 128 }),
+  courseImages: integer({
+    doc: "images that are followed from noise or to it and back, 0 = none",
+    default: 128,
+  }),
   bitsImages: integer({ doc: "test images whose bits per dimension are measured, 0 = none", default: 128 }),
   out: optional(
     path("FILE", "the evaluation of a checkpoint as JSON; of a run it is evaluation.json in its folder"),

@@ -6,7 +6,7 @@ const { model, filters, tEmb, attn, groups, timeEmbedding, path, prediction, nor
 
 /** Settings that say of a network what its file does not say. */
 export const describing = {
-  model: optional({ ...model, doc: "the network" }),
+  model: optional({ ...model, doc: "the network", details: [] }),
   filters: optional(filters),
   tEmb: optional(tEmb),
   attn: optional(attn),

@@ -58,7 +58,12 @@ export const training = defineSettings({
   ),
   valFraction: number({ doc: "share of the training images held out", min: 0, below: 1, default: 0.1 }),
   conditional: autoToggle({ doc: "give labels to the network; auto = if the data has any", default: false }),
-  labelDropout: number({ doc: "share of labels dropped in training", min: 0, max: 1, default: 0.1 }),
+  labelDropout: number({
+    doc: "share of labels left out in training, which guidance needs",
+    min: 0,
+    max: 1,
+    default: 0.1,
+  }),
   normalize: choice(["-1..1", "0..1"], { doc: "range of the pixels" }),
   trainLimit: integer({ doc: "train on N images only, 0 = all", default: 0 }),
 

@@ -37,6 +37,11 @@ Deno.test("decodeSafetensors() refuses a broken frame", () => {
     file({}, 0, 100_000_001n),
     "header length is 100000001 (expected at most 100000000); is it a safetensors file?",
   );
+  const ofTorch = [0x50, 0x4b, 3, 4, 0, 0, 8, 8, 0, 0];
+  assertRefused(
+    Uint8Array.from(ofTorch),
+    "it is a zip archive, as torch.save() writes (expected a safetensors file, as safetensors.torch.save_file() does)",
+  );
 });
 
 Deno.test("decodeSafetensors() refuses a header that is not a JSON object", () => {
