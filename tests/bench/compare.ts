@@ -2,7 +2,6 @@
  * `deno run --allow-read=OLD,NEW tests/bench/compare.ts OLD NEW`: compares two outputs of a benchmark with `--json`
  * and marks what became more than 10 % slower or faster.
  */
-import { parseArgs } from "node:util";
 import { readReport, type Report, ReportError } from "./report.ts";
 
 /** How the time of a work changed. */
@@ -56,13 +55,12 @@ function readFile(path: string): Report {
 }
 
 function main(): void {
-  const { positionals } = parseArgs({ allowPositionals: true });
-  if (positionals.length !== 2) {
+  if (Deno.args.length !== 2) {
     throw new ReportError(
-      `Cannot compare ${positionals.length} files (expected two: the old and the new output)`,
+      `Cannot compare ${Deno.args.length} files (expected two: the old and the new output)`,
     );
   }
-  const [old, now] = positionals.map(readFile);
+  const [old, now] = Deno.args.map(readFile);
   if (old.device !== now.device) console.log(`different devices: ${old.device} and ${now.device}`);
   const { changes, onlyOld, onlyNew } = compare(old, now);
   console.log(`${"time, new / old".padEnd(72)} ratio`);

@@ -4,7 +4,11 @@
  */
 import { init } from "../../kernels/mod.ts";
 import { runTask } from "../../experiments/program/command.ts";
-import { parseTrainingFlags, resolveConfig } from "../../experiments/settings/tasks/train_config.ts";
+import {
+  parseTrainingFlags,
+  resolveConfig,
+  trainingHelp,
+} from "../../experiments/settings/tasks/train_config.ts";
 import { ImageSource, normalizationTo } from "../../experiments/data/image_source.ts";
 import { makeNetwork } from "../../experiments/training/network.ts";
 import { sharesOf } from "./shares.ts";
@@ -12,6 +16,10 @@ import { timeRuns } from "./timing.ts";
 
 await runTask(async () => {
   const flags = parseTrainingFlags(Deno.args);
+  if (flags.help) {
+    console.log(trainingHelp("deno run --allow-read tests/bench/profile.ts", flags, "quick"));
+    return;
+  }
   const device = await init({ device: flags.values.device ?? "auto", threads: flags.values.threads ?? 0 });
   const config = resolveConfig({ ...flags, values: { model: "residual", ...flags.values } }, "quick");
   const pixels = Uint8Array.from({ length: config.batchSize * 784 }, (_, i) => (i * 2654435761) >>> 24);
