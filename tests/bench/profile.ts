@@ -15,13 +15,14 @@ import { sharesOf } from "./shares.ts";
 import { timeRuns } from "./timing.ts";
 
 await runTask(async () => {
-  const flags = parseTrainingFlags(Deno.args);
+  const given = parseTrainingFlags(Deno.args);
+  const flags = { ...given, values: { model: "residual" as const, ...given.values } };
   if (flags.help) {
     console.log(trainingHelp("deno run --allow-read tests/bench/profile.ts", flags, "quick"));
     return;
   }
   const device = await init({ device: flags.values.device ?? "auto", threads: flags.values.threads ?? 0 });
-  const config = resolveConfig({ ...flags, values: { model: "residual", ...flags.values } }, "quick");
+  const config = resolveConfig(flags, "quick");
   const pixels = Uint8Array.from({ length: config.batchSize * 784 }, (_, i) => (i * 2654435761) >>> 24);
   const source = new ImageSource(
     pixels,
