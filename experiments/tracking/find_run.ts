@@ -23,6 +23,14 @@ export async function findRun(name: string, root: string = runsRoot): Promise<st
   const runs = await new FolderStore(root).list();
   const found = runs.findLast((run) => run.name === name);
   if (found) return found.key;
+  if (await isFile(name)) {
+    throw new ConfigError(
+      `Cannot find the run ${
+        shownWord(name)
+      }: it is a file (expected the folder of a run; tasks that take weights ` +
+        "alone take them as --checkpoint FILE)",
+    );
+  }
   throw new ConfigError(
     `Cannot find the run ${shownWord(name)}: there is no such folder${
       nearestOf(name, runs.map(({ key }) => key))
@@ -55,6 +63,10 @@ export function nearestOf(name: string, known: readonly string[]): string {
   const meant = didYouMean(name, known);
   if (meant !== "" || known.length === 0) return meant;
   return known.length <= 10 ? ` (there are ${known.join(", ")})` : " (see deno task runs)";
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return await Deno.stat(path).then((found) => found.isFile, () => false);
 }
 
 async function isFolder(path: string): Promise<boolean> {
