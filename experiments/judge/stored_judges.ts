@@ -11,7 +11,7 @@ export interface StoredJudge {
   readonly digest: string;
   /** Digest of the labelled images that it learned from, see `digestOf`. */
   readonly dataDigest: string;
-  /** The command that made it by version 0.3 on the CPU device, but for its `--out` and the path of the data. */
+  /** The command that made it, on the CPU device before version 0.4, but for its `--out` and the path of the data. */
   readonly command: string;
 }
 
