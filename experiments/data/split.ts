@@ -28,8 +28,9 @@ export function splitImages(
   const kept = count - Math.round(count * valFraction);
   const train = order.slice(0, trainLimit > 0 ? Math.min(trainLimit, kept) : kept);
   if (batchSize > train.length) {
+    const flag = train.length > 0 ? "--batch-size" : "--val-fraction";
     throw new ConfigError(
-      `Cannot take batches of ${batchSize} images from ${train.length} training images: use a smaller --batch-size`,
+      `Cannot take batches of ${batchSize} images from ${train.length} training images: use a smaller ${flag}`,
     );
   }
   return { train, validation: order.slice(kept) };

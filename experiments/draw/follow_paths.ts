@@ -67,7 +67,7 @@ export async function followPaths(
     ...data.classNames && { classNames: data.classNames },
     ...asked && { asked: { labels: asked.labels, guidance: asked.guidance.scale } },
     real: realImages(nearest),
-    share: [nearest.pca.share[0], nearest.pca.share[1] ?? 0],
+    share: [nearest.pca.share[0], nearest.pca.share[1]],
     ...classifier && { classifier },
     shape: C === 1 ? [M, N, H, W] : [M, N, C, H, W],
   };

@@ -47,7 +47,7 @@ export class NearestImages {
    */
   constructor(train: RealImages, P: number) {
     this.count = Math.min(train.count, most.real);
-    this.#K = Math.min(components, P);
+    this.#K = Math.max(2, Math.min(components, P)); // a plane has two axes, also for images of one value
     const { labels } = train;
     const chosen = (mixedOrder(train) ?? firstOf(train)).subarray(0, this.count);
     this.labels = labels && Uint32Array.from(chosen, (n) => labels[n]);

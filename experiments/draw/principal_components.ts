@@ -21,7 +21,7 @@ const iterations = 6;
  *
  * @param images f32[N, P]
  * @param P values of an image
- * @param K number of components, at most P
+ * @param K number of components; those after the P-th are 0
  * @returns components of fixed sign: the entry of largest magnitude is positive
  *
  * Source: Golub and Van Loan 2013, Matrix Computations, section 8.2.4; Halko, Martinsson and Tropp 2011
@@ -39,13 +39,12 @@ export function principalComponents(images: Float32Array, P: number, K: number):
     ({ basis, values } = rayleighRitz(scores, basis, N, L, P));
     if (i + 1 < iterations) basis = orthonormal(transposedTimes(basis, centred, N, L, P), L, P);
   }
-  const components = Float32Array.from(basis.subarray(0, K * P));
+  const components = new Float32Array(K * P);
+  components.set(basis.subarray(0, K * P));
   fixSigns(components, K, P);
-  return {
-    mean,
-    components,
-    share: Float32Array.from(values.subarray(0, K), (value) => total > 0 ? value / total : 0),
-  };
+  const share = new Float32Array(K);
+  if (total > 0) share.set(values.subarray(0, K).map((value) => value / total));
+  return { mean, components, share };
 }
 
 /**

@@ -58,15 +58,21 @@ async function measureAll(
 ): Promise<Evaluated> {
   const started = performance.now();
   const { cost, how, ...drawn } = await imageSets(subject, judge, options, advance);
-  const trial = { subject, options, judge, advance, ...drawn };
+  let counted = 0;
+  const counting: Advance = (evaluations) => {
+    counted += evaluations;
+    return advance(evaluations);
+  };
+  const trial = { subject, options, judge, advance: counting, ...drawn };
   const figures: Partial<Record<FigureName, Figure>> = {};
   const rest: Pick<Measured, "classes" | "course" | "lossByTime" | "judged"> = {};
   for (const measurement of wantedOf(judge)) {
     const begun = performance.now();
+    counted = 0;
     const { figures: found, ...more } = await measurement.measure(trial);
     await advance(0);
-    const evaluations = measurement.evaluations(subject, options) +
-      (measurement.sampled ? cost.evaluations : 0);
+    // What was done: beforehand the steps that a solver chooses are a guess.
+    const evaluations = Math.round(counted) + (measurement.sampled ? cost.evaluations : 0);
     const seconds = (performance.now() - begun) / 1000 + (measurement.sampled ? cost.seconds : 0);
     for (const [name, figure] of Object.entries(found)) {
       figures[name as FigureName] = { ...figure, evaluations, seconds };

@@ -10,13 +10,14 @@ import type { Subject } from "./subject.ts";
 import type { EvaluationOptions } from "./trial.ts";
 
 /**
- * The judge of a data set; none for data without labels, which is then said.
+ * The judge of a data set; none for data without labels or with one class, which is then said.
  *
  * @returns undefined also if its training was stopped
  */
 export async function judgeFor(data: Dataset, options: JudgeOptions): Promise<DataJudge | undefined> {
   if (data.classes > 1) return await judgeOf(data, options);
-  options.say(`No judge for ${data.name}, which has no labels: figures that need one are left out`);
+  const what = data.classes === 1 ? "one class alone" : "no labels";
+  options.say(`No judge for ${data.name}, which has ${what}: figures that need one are left out`);
   return undefined;
 }
 

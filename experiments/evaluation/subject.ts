@@ -1,3 +1,4 @@
+import { relative } from "node:path";
 import { loadCheckpoint } from "../../models/mod.ts";
 import { type Dataset, loadDataset } from "../data/dataset.ts";
 import { sha256 } from "../data/mnist.ts";
@@ -56,7 +57,7 @@ export async function subjectOfRun(run: string): Promise<Subject> {
     ...subject,
     drawable: { ...subject.drawable, ...weaker && { weaker } },
     trained: splitImages(data.train.count, config).train,
-    weights: { file: found.path.slice(run.length + 1), sha256: await sha256(bytes.slice()), step },
+    weights: { file: relative(run, found.path), sha256: await sha256(bytes.slice()), step },
     drawnBy: `${config.solver}:steps=${config.sampleSteps}`,
     guidance: config.guidance,
   };

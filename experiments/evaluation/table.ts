@@ -10,7 +10,7 @@ export function aboutEvaluation({ samples, judge, dataset, device }: Evaluation)
   const { count, seed, how, seconds, evaluations } = samples;
   const drawn = `${whole(count)} samples from the noise of seed ${seed}, ${how}: ` +
     `${whole(evaluations)} evaluations, ${seconds.toFixed(1)} s on ${device}`;
-  if (!judge) return `${drawn}\nNo judge: ${dataset.name} has no labels`;
+  if (!judge) return `${drawn}\nNo judge: ${dataset.name} has no labels, or one class alone`;
   const seen = samples.classes?.map((count, label) => `${label}: ${whole(count)}`) ?? [];
   return `${drawn}\nJudge ${judge.sha256.slice(0, 12)}, ${judge.source}: ` +
     `right on ${(100 * judge.accuracy).toFixed(2)} % of the test images of ${dataset.name}` +

@@ -36,7 +36,7 @@ export interface Trial {
   readonly field: VelocityField;
   /** The class asked of each sample, which is the field's condition, if the network takes one. */
   readonly asked?: Uint32Array<ArrayBuffer> | undefined;
-  /** Counts evaluations for the progress bar, and lets signals in. */
+  /** Counts evaluations, for the progress bar and as what a figure cost, and lets signals in. */
   readonly advance: Advance;
 }
 
@@ -54,7 +54,7 @@ export interface Measurement {
   readonly judged: boolean;
   /** Whether its figures come from the samples, whose cost is then theirs, too. */
   readonly sampled: boolean;
-  /** Evaluations of the network that it takes, besides those of the samples; 0 if there is nothing to do. */
+  /** Evaluations of the network that it takes, besides those of the samples; 0 if there is nothing to do. It may guess. */
   evaluations(subject: Subject, options: EvaluationOptions): number;
   measure(trial: Trial): Promise<Measured>;
 }

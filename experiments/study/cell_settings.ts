@@ -92,6 +92,13 @@ export function configOf(
     );
   const [common, special] = [typed({ ...usual, ...fixed }), typed(settings)];
   const all = { ...presets[preset], ...common, ...special };
+  if (!("model" in all)) {
+    throw new ConfigError(
+      `Cannot run ${where} of the plan ${name}: it names no network (expected model=${
+        training.rows.model.choices!.join("|")
+      } in the grid or the fixed settings)`,
+    );
+  }
   const idle: readonly string[] = idleSettings(common, all);
   const given = Object.entries({ ...common, ...special }).filter(([setting]) =>
     setting in special || !idle.includes(setting)

@@ -79,10 +79,14 @@ export async function recordOf(
   };
 }
 
-/** Seconds of training until a step: those of the last line that was logged by then. */
+/** Seconds of training until a step, between the lines of the log before and after it: a line has the end of its burst. */
 function secondsUntil(step: number, metrics: readonly Metrics[]): number {
-  return metrics.reduce(
-    (most, line) => line.step <= step ? Math.max(most, Number(line.elapsed_seconds ?? 0)) : most,
-    0,
-  );
+  const timed = metrics.flatMap((line) => {
+    return "elapsed_seconds" in line ? [{ step: line.step, seconds: Number(line.elapsed_seconds) }] : [];
+  });
+  const before = timed.findLast((line) => line.step <= step) ?? { step: 0, seconds: 0 };
+  const after = timed.find((line) => line.step > step && line.seconds > before.seconds);
+  if (!after) return before.seconds;
+  return before.seconds +
+    (after.seconds - before.seconds) * (step - before.step) / (after.step - before.step);
 }

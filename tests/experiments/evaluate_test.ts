@@ -55,8 +55,9 @@ testTask(
     assert.deepEqual(judged.shape.slice(1), [3, 1, 12, 12]);
     assert.deepEqual(judged.confidence, judged.confidence.toSorted(), "least certain first");
 
-    await place.succeed("evaluate", `a ${quickly}`);
+    await place.succeed("evaluate", `./a/ ${quickly}`);
     const again = (await readEvaluation(place.file("a")))!;
+    assert.equal(again.weights.file, "ema.safetensors", "however the folder is written");
     const values = (of: typeof again) =>
       Object.values(of.figures).map(({ value, low, high }) => [value, low, high]);
     assert.deepEqual(values(again), values(evaluation), "it repeats");

@@ -37,12 +37,16 @@ const ofPictures: ReadonlySet<string> = new Set([
   ...["pacing", "valEpochs", "valBatches", "testBatches", "logEvery", "checkpointMinutes"],
 ]);
 
+/** Of these, what samples are drawn by that are measured, where the evaluation names no solver. */
+const ofSamples: ReadonlySet<string> = new Set(["solver", "sampleSteps"]);
+
 /** What was the same for all, so that nothing is known beyond it. */
 export function limits({ plan, summary: { setups, varied } }: Findings): string[] {
-  const fixed = Object.entries(plan.fixed).filter(([name]) => !ofPictures.has(name))
+  const { count, guidance, solver } = plan.evaluation;
+  const counts = (name: string) => !ofPictures.has(name) || solver === undefined && ofSamples.has(name);
+  const fixed = Object.entries(plan.fixed).filter(([name]) => counts(name))
     .map(([name, value]) => settingInWords(name, value));
   const data = plan.fixed.data === undefined && !varied.includes("data") ? ["MNIST"] : [];
-  const { count, guidance, solver } = plan.evaluation;
   const drawn = [
     `${count.toLocaleString("en")} samples`,
     ...solver === undefined ? [] : [`by ${solver}`],

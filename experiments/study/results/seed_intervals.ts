@@ -32,23 +32,29 @@ export interface SeedDifference extends SeedMean {
 }
 
 const confidence = 0.95;
+/** What is smaller, beside the values that it comes of, is what arithmetic rounded away: shares of seeds are often equal. */
+const rounding = 1e-12;
 
 /**
  * The mean over seeds with its 95 % interval.
  *
+ * @param size of the numbers that the values come of, by default of the largest value
  * @returns undefined without a seed
  *
  * Source: Student 1908, The probable error of a mean
  */
-export function meanOverSeeds(values: BySeed): SeedMean | undefined {
+export function meanOverSeeds(values: BySeed, size = largestOf(values)): SeedMean | undefined {
   const n = values.size;
   if (n === 0) return undefined;
   const sorted = [...values].toSorted(([a], [b]) => a - b);
   const list = sorted.map(([, value]) => value);
-  const mean = list.reduce((sum, value) => sum + value, 0) / n;
+  const rounded = (value: number) => Math.abs(value) > rounding * size ? value : 0;
+  const mean = rounded(list.reduce((sum, value) => sum + value, 0) / n);
   const found = { seeds: sorted.map(([seed]) => seed), values: list, mean };
   if (n === 1) return found;
-  const deviation = Math.sqrt(list.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1));
+  const deviation = rounded(
+    Math.sqrt(list.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1)),
+  );
   const half = studentQuantile(confidence, n - 1) * deviation / Math.sqrt(n);
   return { ...found, deviation, interval: [mean - half, mean + half], bootstrap: bootstrapOfMean(list) };
 }
@@ -64,12 +70,16 @@ export function pairedDifference(a: BySeed, b: BySeed): SeedDifference | undefin
     const other = b.get(seed);
     return other === undefined ? [] : [[seed, value - other] as const];
   });
-  const found = meanOverSeeds(new Map(differences));
+  const found = meanOverSeeds(new Map(differences), Math.max(largestOf(a), largestOf(b)));
   if (found?.deviation === undefined) return found;
   const { mean, deviation, seeds: { length: n } } = found;
   // Equal differences for all seeds leave no doubt, unless they are 0.
   const chance = mean === 0 ? 1 : studentTails(mean / (deviation / Math.sqrt(n)), n - 1);
   return { ...found, chance };
+}
+
+function largestOf(values: BySeed): number {
+  return values.values().reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
 }
 
 /** Whether an interval leaves no room for 0. */

@@ -31,7 +31,8 @@ export function shown(name: FigureName, value: number, spread?: number): string 
   const text = spread
     ? (scale * value).toFixed(decimalsOf(scale * spread))
     : String(Number((scale * value).toPrecision(4)));
-  return text.replace("-", "\u2212") + unit;
+  const signed = Number(text) === 0 ? text.replace("-", "") : text; // a little less than 0 is shown as 0
+  return signed.replace("-", "\u2212") + unit;
 }
 
 /** Decimals with which a number has two digits; none if it is larger. */

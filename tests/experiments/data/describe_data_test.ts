@@ -10,6 +10,12 @@ Deno.test("describeData() says sizes, counts and classes", () => {
     "d: 60,000 images of 3 x 28 x 28 to train and 10 to test, 2 classes: cat, owl",
   );
   assert.match(describeData({ ...digits, classes: 0 }), /, no classes$/);
+  const twoLines = describeData({ ...digits, classes: 2, classNames: ["cat\nDone; see here", "owl"] });
+  assert.match(
+    twoLines,
+    /classes: cat\\u000aDone; see here, owl$/,
+    "a folder's name makes no line of its own",
+  );
   const many = Array.from({ length: 21 }, (_, c) => `${c}`);
   assert.match(describeData({ ...digits, classes: 21, classNames: many }), /, 21 classes$/);
 });

@@ -23,4 +23,8 @@ Deno.test("splitImages() refuses batches that the training images do not fill", 
     message: "Cannot take batches of 87 images from 86 training images: use a smaller --batch-size",
   });
   assert.throws(() => splitImages(96, { ...options, trainLimit: 85 }), /from 85 training images/);
+  assert.throws(
+    () => splitImages(96, { ...options, valFraction: 0.999 }),
+    /from 0 training images: use a smaller --val-fraction$/,
+  );
 });

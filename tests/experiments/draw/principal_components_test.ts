@@ -35,6 +35,12 @@ Deno.test("principalComponents() are the eigenvectors of the covariance", () => 
   }
 });
 
+Deno.test("principalComponents() of images of one value are that value, and nothing", () => {
+  const pca = principalComponents(Float32Array.of(1, 3), 1, 2);
+  assert.deepEqual([...pca.components, ...pca.share], [1, 0, 1, 0]);
+  assert.deepEqual([...project(Float32Array.of(1, 3), pca, 2)], [-1, 0, 1, 0]);
+});
+
 Deno.test("principalComponents() of fewer images than components are finite", () => {
   const { components, share } = principalComponents(images(3, 10), 10, 8);
   assert.ok(components.every(Number.isFinite));

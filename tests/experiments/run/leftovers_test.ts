@@ -15,3 +15,19 @@ testInFolder("removeLeftovers() removes what was killed half-written, and nothin
   const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
   assert.deepEqual(names.sort(), [".lock", ...kept].sort());
 });
+
+testInFolder("removeLeftovers() looks into the run's own folders, and through no link", async (folder) => {
+  const [run, elsewhere] = [join(folder, "run"), join(folder, "elsewhere")];
+  const leftover = `.step_000500.safetensors.${"0f".repeat(16)}.tmp`;
+  for (const place of [join(run, "weights"), elsewhere]) {
+    await Deno.mkdir(place, { recursive: true });
+    for (const name of [leftover, "step_000250.safetensors"]) await Deno.writeTextFile(join(place, name), "");
+  }
+  await Deno.symlink(elsewhere, join(run, "flow"));
+  using lock = await lockRun(run);
+  await removeLeftovers(lock);
+  const namesIn = async (place: string) =>
+    (await Array.fromAsync(Deno.readDir(place), ({ name }) => name)).sort();
+  assert.deepEqual(await namesIn(join(run, "weights")), ["step_000250.safetensors"]);
+  assert.deepEqual(await namesIn(elsewhere), [leftover, "step_000250.safetensors"]);
+});

@@ -153,7 +153,7 @@ const impossible: Record<string, [Partial<GivenPlan>, RegExp]> = {
   ],
   "a network that no cell names": [
     { cells: [{}] },
-    /^Missing --model residual\|base: network to train; so asks default-s1 of the plan tiny$/,
+    /^Cannot run default-s1 of the plan tiny: it names no network \(expected model=residual\|base in the grid or/,
   ],
   "a coupling that needs labels": [
     { grid: { coupling: ["class_ot"] }, fixed: { model: "base", conditional: false } },

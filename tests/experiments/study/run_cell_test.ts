@@ -21,3 +21,27 @@ testInFolder("recordOf() notes in which order the test images were", async (fold
   assert.deepEqual([record?.images, record && "testOrder" in record], [80, false]);
   assert.deepEqual(await measured("random"), { ...record, testOrder: "random" });
 });
+
+testInFolder("recordOf() knows the seconds of milestones between the lines of the log", async (folder) => {
+  await Deno.writeTextFile(
+    `${folder}/config.json`,
+    JSON.stringify(trainingConfig({ model: "base", batchSize: 8 })),
+  );
+  const lines = [[20, 4], [40, 8], [60, 8], [64, 10]].map(([step, elapsed_seconds]) => ({
+    step,
+    elapsed_seconds,
+  }));
+  const log = [...lines, { step: 64, "eval/frechet": 3 }].map((line) => JSON.stringify(line) + "\n");
+  await Deno.writeTextFile(`${folder}/metrics.jsonl`, log.join(""));
+  const milestones = [5, 20, 30, 60].map((step) => ({ step, frechet: 9 }));
+  const frechet = { value: 7, low: 6, high: 8, evaluations: 0, seconds: 0 };
+  const evaluation = { figures: { frechet } } as unknown as CellMeasures["evaluation"];
+  const measures = { evaluation, costs: [], milestones, testOrder: undefined };
+  const { seconds, course } = await recordOf(folder, { ...cellOf("base-s1"), steps: 64 }, measures);
+  assert.equal(seconds, 10);
+  assert.deepEqual(
+    course?.map(({ seconds }) => seconds),
+    [1, 4, 6, 8, 10],
+    "none is free before the first line",
+  );
+});

@@ -4,8 +4,8 @@ import type { ReachSummary } from "../../../../experiments/study/results/reach_s
 import { type MadeUpSetup, plan, summaryOf, twoNetworks } from "./made_up_study.ts";
 
 /** What each rule says of made-up setups. */
-function said(setups: readonly MadeUpSetup[], reach: readonly ReachSummary[] = []) {
-  const sentences = conclude({ plan, summary: summaryOf(setups), reach });
+function said(setups: readonly MadeUpSetup[], reach: readonly ReachSummary[] = [], of = plan) {
+  const sentences = conclude({ plan: of, summary: summaryOf(setups), reach });
   return (rule: RuleName) => sentences.filter((sentence) => sentence.rule === rule).map(({ text }) => text);
 }
 
@@ -27,6 +27,19 @@ Deno.test("conclude() tells a clear difference, how it compares with seeds, and 
   assert.match(
     of("limits")[0],
     /^Not varied, .* preset quick, MNIST, \[8,16\], 1,000 steps of training \(32,000 images\) and 500 samples\.$/,
+  );
+});
+
+Deno.test("conclude() says by what samples were drawn where the plan fixes it", () => {
+  const limits = (evaluation: typeof plan.evaluation) => {
+    const fixed = { solver: "euler", sampleSteps: 2, flowSteps: 9 };
+    return said(twoNetworks, [], { ...plan, fixed, evaluation })("limits")[0];
+  };
+  assert.match(limits(plan.evaluation), /MNIST, euler, sampleSteps 2, 1,000 steps .* and 500 samples\.$/);
+  const solver = "heun:steps=8";
+  assert.match(
+    limits({ ...plan.evaluation, solver }),
+    /MNIST, 1,000 steps .* and 500 samples by heun:steps=8\.$/,
   );
 });
 

@@ -62,6 +62,17 @@ Deno.test("meanOverSeeds() is SciPy's interval of a mean, and has none of one se
   assert.equal(pairedDifference(bySeed(3, 4), bySeed(3, 4))!.chance, 1, "no difference at all");
 });
 
+Deno.test("seeds that measured the same have no spread, whatever arithmetic rounds away", () => {
+  const equal = meanOverSeeds(bySeed(0.1, 0.1, 0.1))!; // their sum over 3 is not 0.1
+  assert.deepEqual([equal.deviation, equal.interval], [0, [equal.mean, equal.mean]]);
+  // 45 of 170 in both seeds, as 0.7 - 0.1 is not quite 0.6
+  const shares = pairedDifference(bySeed(81 / 170, 84 / 170), bySeed(126 / 170, 129 / 170))!;
+  assert.deepEqual([shares.deviation, shares.chance], [0, 0]);
+  assertNear(shares.mean, -45 / 170);
+  const none = pairedDifference(bySeed(0.1 + 0.2, 0.1 + 0.2), bySeed(0.3, 0.3))!;
+  assert.deepEqual([none.mean, none.interval, none.chance], [0, [0, 0], 1]);
+});
+
 // What docs/reading_a_study.md says of them.
 for (const [seeds, ofBootstrap] of [[3, 0.75], [5, 0.84]]) {
   Deno.test(`intervals over ${seeds} seeds hold the mean as often as they say, which a bootstrap does not`, () => {

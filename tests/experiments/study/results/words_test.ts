@@ -10,6 +10,7 @@ Deno.test("meanInWords() has the digits that the interval is sure of", () => {
   assert.equal(meanInWords("test_loss", of(-0.01, -0.02)), "\u22120.015 (\u22120.079 to 0.049)");
   assert.equal(meanInWords("test_loss", of(0.123456)), "0.1235");
   assert.equal(meanInWords("frechet", of(7, 7)), "7 (7 to 7)", "an interval without width");
+  assert.equal(meanInWords("confident", of(0.1, 0.1, 0.1)), "10 % (10 % to 10 %)", "nor with a rounded one");
   assert.equal(meanInWords("frechet", undefined), "");
 });
 
@@ -22,5 +23,6 @@ Deno.test("percent(), shown() and listed() say numbers and names", () => {
     "120 %",
   ]);
   assert.equal(shown("frechet", 1234.5), "1235");
+  assert.equal(shown("confident", -0.004, 0.2), "0 %", "no minus sign before nothing");
   assert.deepEqual([[], ["a"], ["a", "b"], ["a", "b", "c"]].map(listed), ["", "a", "a and b", "a, b and c"]);
 });
