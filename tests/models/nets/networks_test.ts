@@ -5,6 +5,7 @@ import {
   createModel,
   loadState,
   type ModelOptions,
+  modelTypes,
   namedParameters,
   StateError,
   stateOf,
@@ -95,10 +96,21 @@ testOnDevices("velocity() refuses images of the wrong shape", () => {
     /levels on f32\[1, 1, 1, 3\].*at least 2/,
   );
   assert.throws(() => model.velocity(tensor(new Float32Array(8), [1, 2, 2, 2]), t), ShapeError);
-  assert.throws(
-    () => model.velocity(tensor(new Float32Array(8), [2, 1, 2, 2]), tensor([0, 0, 0])),
-    ShapeError,
-  );
+});
+
+testOnDevices("velocity() refuses times that are not one for each image", () => {
+  const x = tensor(new Float32Array(8), [2, 1, 2, 2]);
+  for (const type of modelTypes) {
+    for (const classes of [0, 2]) {
+      const model = createModel({ ...tiny, type, classes }, 0);
+      for (const t of [tensor([0]), tensor([0, 0, 0]), tensor([0, 0], [2, 1])]) {
+        assert.throws(
+          () => model.velocity(x, t, classes > 0 ? tensor(Uint32Array.of(0, 1)) : undefined),
+          { name: "ShapeError", message: `Cannot run a U-Net: t is ${t} (expected f32[2])` },
+        );
+      }
+    }
+  }
 });
 
 testOnDevices("loadState() restores a state of stateOf(), and refuses others", async () => {
