@@ -46,6 +46,21 @@ const calls: Record<string, readonly [call: (x: Tensor) => unknown, misspelt: st
     "bak",
     "back",
   ],
+  "the method fixed": [
+    (x) => solveFlow(field, x, options({ method: "fixed", solver: "euler", steps: 2, time: [0, 1] })),
+    "time",
+    "times",
+  ],
+  "the method adaptive": [
+    (x) => solveFlow(field, x, options({ method: "adaptive", solver: "dopri5", tol: 1e-3 })),
+    "tol",
+    "rtol",
+  ],
+  "the method stochastic": [
+    (x) => solveFlow(field, x, options({ method: "stochastic", solver: "sde", steps: 2, noises: 1 })),
+    "noises",
+    "noise",
+  ],
   "a likelihood": [() => new Likelihood(field, shape, options({ toleranc: 1e-3 })), "toleranc", "tolerance"],
   "guided()": [() => guided(field, options({ scale: 2, none: 1, zerostar: true })), "zerostar", "zeroStar"],
   "flowGeometry()": [(x) => flowGeometry(field, x, options({ steps: 2, solve: "heun" })), "solve", "solver"],
@@ -67,3 +82,13 @@ for (const [of, [call, misspelt, meant]] of Object.entries(calls)) {
     });
   });
 }
+
+testOnDevices("solveFlow() refuses an unknown method", async () => {
+  await assert.rejects(
+    () => solveFlow(field, tensor([1], shape), options({ method: "adaptiv", solver: "dopri5", steps: 2 })),
+    {
+      name: "TypeError",
+      message: 'Unknown method "adaptiv": did you mean "adaptive"? (known: fixed, adaptive, stochastic)',
+    },
+  );
+});
