@@ -2,11 +2,16 @@ import assert from "node:assert/strict";
 import { multiply, type Tensor, tensor } from "../../kernels/mod.ts";
 import {
   AdaptiveSampler,
+  constant,
+  cosine,
   createModel,
   fit,
   flowGeometry,
   guided,
   Likelihood,
+  oneCycle,
+  plateau,
+  prdc,
   roundTrip,
   sample,
   Sampler,
@@ -18,6 +23,7 @@ import { testOnDevices } from "../testing.ts";
 
 const field = { velocity: (x: Tensor) => multiply(x, 2) };
 const shape = [1, 1];
+const points = { values: new Float32Array(9), rows: 9, width: 1 };
 
 /** Calls with a misspelt option, as code without types may have; it, what is meant, and whose it is. */
 const calls: Record<string, readonly [call: (x: Tensor) => unknown, misspelt: string, meant: string]> = {
@@ -36,6 +42,25 @@ const calls: Record<string, readonly [call: (x: Tensor) => unknown, misspelt: st
   "a sampler": [() => new Sampler(field, shape, options({ steps: 2, conditon: 1 })), "conditon", "condition"],
   "an adaptive sampler": [() => new AdaptiveSampler(field, shape, options({ rTol: 1e-3 })), "rTol", "rtol"],
   "a run": [(x) => new AdaptiveSampler(field, shape).run(x, options({ frm: 0.5 })), "frm", "from"],
+  "a trajectory": [
+    (x) => new Sampler(field, shape, { steps: 2 }).trajectory(x, options({ frist: 1 })),
+    "frist",
+    "first",
+  ],
+  "a run, too": [
+    (x) => new StochasticSampler(field, shape, { steps: 2 }).run(x, options({ onProgess: () => {} })),
+    "onProgess",
+    "onProgress",
+  ],
+  "constant()": [() => constant(1, options({ warmUp: 0.5 })), "warmUp", "warmup"],
+  "cosine()": [() => cosine(1, options({ finale: 0.5 })), "finale", "final"],
+  "oneCycle()": [() => oneCycle(1, options({ startdivisor: 2 })), "startdivisor", "startDivisor"],
+  "plateau()": [() => plateau(1, options({ patient: 2 })), "patient", "patience"],
+  "prdc()": [
+    () => prdc(points, points, options({ resample: 2 })),
+    "resample",
+    "resamples",
+  ],
   "a stochastic sampler": [
     () => new StochasticSampler(field, shape, options({ steps: 2, grids: "uniform" })),
     "grids",
