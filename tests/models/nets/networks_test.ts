@@ -136,6 +136,16 @@ testOnDevices("loadState() restores a state of stateOf(), and refuses others", a
     /unknown name "downs.0.conv.wait".*"downs.0.conv.weight"/,
   );
   fails((copy) => copy.set("last.weight", one), /"last.weight" is f32\[1\] \(expected f32\[1, 2, 3, 3\]\)/);
+  const late = [new Float32Array(2), new Float64Array(1) as never];
+  for (const data of late) {
+    fails(
+      (copy) => {
+        copy.set("time_mlp.0.bias", { shape: [3], data: Float32Array.of(7, 8, 9) });
+        copy.set("last.bias", { shape: [1], data });
+      },
+      /"last.bias" has \d values in a Float\d\dArray \(expected 1 in a Float32Array\)/,
+    );
+  }
   assert.deepEqual(await stateOf(other), state);
   assert.deepEqual([...namedParameters(model).keys()], [...state.keys()]);
 });
