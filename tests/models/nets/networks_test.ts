@@ -88,6 +88,15 @@ testOnDevices("createModel() refuses unknown and invalid settings", () => {
   createModel({ ...base([5, 7], 2), groups: 8 }, 0); // no GroupNorm, no groups
 });
 
+testOnDevices("createModel() without a seed says so", () => {
+  for (const seed of [undefined, "1"]) {
+    assert.throws(() => createModel(tiny, seed as never), {
+      name: "RangeError",
+      message: `Cannot draw from the seed ${seed} (expected an integer in [0, 2^32))`,
+    });
+  }
+});
+
 testOnDevices("velocity() refuses images of the wrong shape", () => {
   const model = createModel(tiny, 0);
   const t = tensor([0.5]);
