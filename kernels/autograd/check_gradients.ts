@@ -2,6 +2,7 @@ import { gradients } from "./gradients.ts";
 import { multiply } from "../ops/elementwise/binary.ts";
 import { sum } from "../ops/reduce/reduce.ts";
 import { uniforms } from "../ops/random/threefry.ts";
+import { refuseOthers } from "../core/check_options.ts";
 import { checkTensor } from "../core/check_tensor.ts";
 import { scope } from "../core/scope.ts";
 import { parseSignature } from "../core/parse_signature.ts";
@@ -32,7 +33,7 @@ const stencil = [[2, -1], [1, 8], [-1, -8], [-2, 1]] as const;
  *
  * @param f a deterministic function, smooth within two steps of the inputs: avoid kinks such as relu's at 0
  * @param inputs small tensors: f runs four times for each element
- * @throws {TypeError} if an input, or what f returns, is not a tensor
+ * @throws {TypeError} if an input, or what f returns, is not a tensor, or an option is unknown
  * @throws {ShapeError} if f returns other shapes for the same inputs
  * @throws {RangeError} if the tolerance or the step is not a number above 0
  * @throws {GradientError} naming the input, the element, both values and the allowed error
@@ -49,8 +50,9 @@ const stencil = [[2, -1], [1, 8], [-1, -8], [-2, 1]] as const;
 export async function checkGradients(
   f: (...inputs: Tensor[]) => Tensor,
   inputs: readonly Tensor[],
-  { tolerance = 1e-3, step = 1 / 32 }: GradientCheck = {},
+  { tolerance = 1e-3, step = 1 / 32, ...others }: GradientCheck = {},
 ): Promise<void> {
+  refuseOthers("check gradients", others, ["tolerance", "step"]);
   inputs.forEach((x, i) => checkTensor("check gradients", `input ${i} is`, x));
   for (const [name, value] of Object.entries({ tolerance, step })) {
     if (value > 0 && value < Infinity) continue;

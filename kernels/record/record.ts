@@ -5,6 +5,7 @@ import { halfValues } from "./half_values.ts";
 import { assignSlots, type MemoryPlan, planOf } from "./memory_plan.ts";
 import { type RecordedCall, type Recording, trace } from "./trace.ts";
 import { type WrittenRange, writtenRanges } from "./written_ranges.ts";
+import { refuseOthers } from "../core/check_options.ts";
 import { checkSharing } from "../core/check_sharing.ts";
 import { tensorsIn } from "../core/scope.ts";
 import { allocateNow, giveOwner, movesSoFar, type Storage } from "../core/storage.ts";
@@ -55,7 +56,8 @@ function withLayout<T, U>(step: () => T, options: RecordOptions, use: (layout: L
 type Layout<T> = ReturnType<typeof layOut<T>>;
 
 /** A step's ops, and which values share which memory. */
-function layOut<T>(recording: Recording, result: T, { precision = "f32" }: RecordOptions) {
+function layOut<T>(recording: Recording, result: T, { precision = "f32", ...others }: RecordOptions) {
+  refuseOthers("record a step", others, ["precision"]);
   const device = recording.calls[0]?.tensors[0]?.storage.device;
   if (!device) throw new Error("Cannot record a step that runs no op");
   if (precision !== "f32" && precision !== "f16") {
@@ -89,7 +91,7 @@ function layOut<T>(recording: Recording, result: T, { precision = "f32" }: Recor
  *
  * @param step a synchronous function of ops
  * @throws {Error} inside another `record` or `planMemory`, or if the step runs no op
- * @throws {TypeError} if the step is asynchronous, or the precision unknown
+ * @throws {TypeError} if the step is asynchronous, or the precision or an option unknown
  * @throws {DeviceError} if the device cannot keep values in the given precision
  */
 export function planMemory(step: () => unknown, options: RecordOptions = {}): MemoryPlan {
@@ -122,7 +124,7 @@ export function planMemory(step: () => unknown, options: RecordOptions = {}): Me
  * @returns the step, which has not run yet
  * @throws {Error} inside another `record` or `planMemory`, if the step runs no op, or a value is larger than a kernel
  * can bind
- * @throws {TypeError} if the step is asynchronous, or the precision unknown
+ * @throws {TypeError} if the step is asynchronous, or the precision or an option unknown
  * @throws {DeviceError} if the device cannot keep values in the given precision
  */
 export function record<T>(step: () => T, options: RecordOptions = {}): RecordedStep<T> {

@@ -2,6 +2,7 @@ import { blankInitialiser } from "../nn/initialiser.ts";
 import { planMemory, ShapeError } from "../../kernels/mod.ts";
 import { loadState, namedParameters, stateOf } from "../nn/module.ts";
 import { completeOptions, createModel, type Model, type ModelOptions, optionsOf } from "../nets/networks.ts";
+import { rejectUnknown } from "../nearest.ts";
 import type { Normalization } from "../normalization.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
 import { readOptions, storedOptions } from "../nets/options.ts";
@@ -47,7 +48,9 @@ const imagesOf = new WeakMap<Model, Omit<CheckpointInfo, "config">>();
  * of the file; `loadCheckpoint` then takes its own fallback
  * @param weights by default the current weights of the model
  * @throws {TypeError} if the config is invalid, contradicts that of the model, or is unknown: for a model made by
- * neither `createModel` nor `loadCheckpoint`
+ * neither `createModel` nor `loadCheckpoint`; or if a field of `info` is unknown
+ * @throws {CheckpointError} if the normalization or the image size is one that `loadCheckpoint` refuses
+ * @throws {StateError} if the weights are not those of the model
  */
 export async function saveCheckpoint(
   model: Model,
@@ -56,12 +59,27 @@ export async function saveCheckpoint(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const config = storedConfig(model, info.config);
   const { normalization, imageSize } = { ...imagesOf.get(model), ...info };
+  checkWritten(info, { normalization, imageSize });
+  if (weights) checkState(namedParameters(model), weights, written);
   return encodeSafetensors(weights ?? await stateOf(model), {
     format_version: VERSION,
     config,
     ...normalization && { normalization: JSON.stringify(normalization) },
     ...imageSize && { image_size: JSON.stringify(imageSize) },
   });
+}
+
+/** What a file would be, for messages. */
+const written = "what saveCheckpoint() would write";
+
+/** @throws {TypeError | CheckpointError} if a field is unknown, or its file could not be loaded */
+function checkWritten(
+  info: Partial<CheckpointInfo>,
+  { normalization, imageSize }: Partial<Record<keyof CheckpointInfo, unknown>>,
+): void {
+  rejectUnknown(info, ["config", "normalization", "imageSize"], "the info of a checkpoint");
+  numbersOf(normalization, normalizationRule, written);
+  numbersOf(imageSize, imageSizeRule, written);
 }
 
 /** The config of a model as its checkpoint holds it. */

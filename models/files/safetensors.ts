@@ -31,7 +31,8 @@ export interface SafetensorsTensor {
  * @param tensors by name
  * @param metadata free text stored in the header
  * @returns the bytes of the file, the same for the same input
- * @throws {SafetensorsError} if a tensor is called `__metadata__`, or its shape does not match its length
+ * @throws {SafetensorsError} if a tensor is called `__metadata__`, its shape does not match its length, or its values are
+ * of another type; or if metadata is no text
  */
 export function encodeSafetensors(
   tensors: ReadonlyMap<string, SafetensorsTensor>,
@@ -39,6 +40,12 @@ export function encodeSafetensors(
 ): Uint8Array<ArrayBuffer> {
   // Joined by hand: an object would move integer names to the front.
   const fields: string[] = [];
+  for (const [key, value] of Object.entries<unknown>(metadata)) {
+    if (typeof value === "string") continue;
+    throw new SafetensorsError(
+      `Cannot encode metadata ${show(key)}: it is ${show(value)} (expected a string)`,
+    );
+  }
   if (Object.keys(metadata).length > 0) fields.push(`"${METADATA}":${JSON.stringify(metadata)}`);
   let length = 0;
   for (const [name, { shape, data }] of tensors) {
@@ -53,6 +60,9 @@ export function encodeSafetensors(
           shape.join(", ")
         }] does not match ${data.length} values`,
       );
+    }
+    if (!(data instanceof Float32Array)) {
+      throw new SafetensorsError(`Cannot encode tensor ${show(name)}: its values are no Float32Array`);
     }
     const offsets = [length, length += data.byteLength];
     fields.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype: "F32", shape, data_offsets: offsets })}`);

@@ -26,10 +26,10 @@ export async function readState(tensors: ReadonlyMap<string, Tensor>): Promise<S
 }
 
 /**
- * Checks that a state has the names and shapes of tensors.
+ * Checks that a state has the names and shapes of tensors, and values for them.
  *
  * @param source where the state comes from, for messages
- * @throws {StateError} if a name is missing or unknown, or a shape differs
+ * @throws {StateError} if a name is missing or unknown, or a shape differs, or the values do not fill it
  */
 export function checkState(tensors: ReadonlyMap<string, Tensor>, state: State, source: string): void {
   for (const name of state.keys()) {
@@ -45,10 +45,17 @@ export function checkState(tensors: ReadonlyMap<string, Tensor>, state: State, s
     if (!given) {
       throw new StateError(`Cannot load ${source}: "${name}" is missing${like(name, state)}`);
     }
-    if (sameShape(given.shape, tensor.shape)) continue;
+    if (!sameShape(given.shape, tensor.shape)) {
+      throw new StateError(
+        `Cannot load ${source}: "${name}" is ${showShape(given.shape)} (expected ${tensor}); ` +
+          `does it belong to a network with other settings?`,
+      );
+    }
+    const { data } = given;
+    if (data instanceof Float32Array && data.length === tensor.size) continue;
     throw new StateError(
-      `Cannot load ${source}: "${name}" is ${showShape(given.shape)} (expected ${tensor}); ` +
-        `does it belong to a network with other settings?`,
+      `Cannot load ${source}: "${name}" has ${data.length} values in a ${data.constructor.name} ` +
+        `(expected ${tensor.size} in a Float32Array)`,
     );
   }
 }

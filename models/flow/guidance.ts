@@ -98,8 +98,8 @@ export function guided(field: VelocityField, options: GuidanceOptions): Velocity
 function checked(options: GuidanceOptions): GuidanceOptions {
   rejectUnknown(options, ["scale", "none", "interval", "zeroStar"], "guided()");
   const { scale, none, interval } = options;
-  if (typeof none === "number") checkCount("guide", "none", none, 0, maxU32);
-  if (typeof scale === "number" && !Number.isFinite(scale)) {
+  if (!(none instanceof Tensor)) checkCount("guide", "none", none, 0, maxU32);
+  if (!(scale instanceof Tensor) && !Number.isFinite(scale)) {
     throw new RangeError(`Cannot guide with scale ${scale} (expected a finite number)`);
   }
   if (interval && !(interval[0] >= 0 && interval[0] <= interval[1] && interval[1] <= 1)) {

@@ -9,6 +9,7 @@ import {
   type Tensor,
   withDevice,
 } from "../../kernels/mod.ts";
+import { checkTensor } from "../../kernels/core/check_tensor.ts";
 
 /** How much of data and noise is in xt = alpha x1 + sigma x0, and how fast that changes; f32[N] each. */
 export interface Coefficients {
@@ -43,6 +44,13 @@ export function perRow(values: Tensor, x: Tensor): Tensor {
   return reshape(values, x.shape.map((N, axis) => axis === 0 ? N : 1));
 }
 
+/** Shapes that only broadcast would give other points silently. @throws {ShapeError} if they do not match */
+function checkPairs(x0: Tensor, x1: Tensor, t: Tensor): void {
+  checkTensor("follow a path", "x1 is", x1);
+  checkTensor("follow a path", "x0 is", x0, x1.shape);
+  checkTensor("follow a path", "t is", t, x1.shape.slice(0, 1));
+}
+
 /**
  * The straight path from noise to data, xt = t x1 + (1 - t) x0, and its constant velocity u = x1 - x0.
  *
@@ -54,6 +62,7 @@ export function perRow(values: Tensor, x: Tensor): Tensor {
  * Source: Lipman et al. 2023, arXiv:2210.02747, equation 22 with sigma_min = 0
  */
 export function path(x0: Tensor, x1: Tensor, t: Tensor): { xt: Tensor; u: Tensor } {
+  checkPairs(x0, x1, t);
   const each = perRow(t, x0);
   const xt = add(multiply(x1, each), multiply(x0, subtract(1, each)));
   return { xt, u: subtract(x1, x0) };
@@ -76,6 +85,7 @@ export const linearPath: Path = {
  */
 export const cosinePath: Path = {
   at(x0, x1, t) {
+    checkPairs(x0, x1, t);
     const { alpha, sigma, alphaSlope, sigmaSlope } = quarterCircle(t);
     const mixed = (data: Tensor, noise: Tensor) =>
       add(multiply(x1, perRow(data, x1)), multiply(x0, perRow(noise, x0)));

@@ -1,5 +1,5 @@
 import { add, divide, maximum, multiply, subtract, type Tensor } from "../../kernels/mod.ts";
-import { traitsOf, type VelocityField } from "./field.ts";
+import { traitsOf, type VelocityField, velocityOf } from "./field.ts";
 import { type Coefficients, type Path, perRow } from "./path.ts";
 
 /** Smallest divisor of a conversion: without one, a small error of the output would be any velocity at an end. */
@@ -74,13 +74,14 @@ function coefficientsOf(path: Path, t: Tensor, what: string): Coefficients {
  *
  * @param network its `velocity` gives the output
  * @param path of the training, for predictions of data or noise
- * @returns the field; its `velocity` throws a TypeError if the prediction needs coefficients and the path has none
+ * @returns the field; its `velocity` throws a TypeError if the prediction needs coefficients and the path has none, and a
+ * ShapeError if the output does not have the shape of x
  */
 export function predicting(network: VelocityField, prediction: Prediction, path: Path): VelocityField {
   return {
     ...traitsOf(network),
     path,
-    velocity: (x, t, condition) => prediction.velocity(network.velocity(x, t, condition), x, t, path),
+    velocity: (x, t, condition) => prediction.velocity(velocityOf(network, x, t, condition), x, t, path),
   };
 }
 

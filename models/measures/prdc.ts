@@ -1,3 +1,4 @@
+import { rejectUnknown } from "../nearest.ts";
 import { bootstrap, type Estimate, meanEstimate, proportion, type Resampling } from "./estimate.ts";
 import { eachNearPair } from "./near_pairs.ts";
 import { nearestNeighbours } from "./neighbours.ts";
@@ -35,6 +36,7 @@ export interface PrdcOptions extends Resampling {
  * @param reference features of real images, f32[N, F]
  * @param samples features of samples, f32[M, F], compared best with N = M
  * @throws {MeasureError} if the points are invalid, or one of the sets has no more than k
+ * @throws {TypeError} if an option is unknown
  *
  * Source: Naeem et al. 2020, arXiv:2002.09797; precision and recall: Kynkäänniemi et al. 2019, arXiv:1904.06991
  */
@@ -44,6 +46,7 @@ export async function prdc(
   { k = 5, ...resampling }: PrdcOptions = {},
 ): Promise<Prdc> {
   const task = "take precision, recall, density and coverage";
+  rejectUnknown(resampling, ["k", "seed", "resamples"], "prdc()");
   if (!Number.isInteger(k) || k < 1) {
     throw new MeasureError(`Cannot ${task} with k = ${k} (expected a whole number of at least 1)`);
   }

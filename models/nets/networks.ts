@@ -106,7 +106,7 @@ export function completeOptions(options: ModelOptions): Required<ModelOptions> {
  */
 export function createModel(options: ModelOptions, seed: number | Initialiser): Model {
   const complete = completeOptions(options);
-  const initialiser = typeof seed === "number" ? randomInitialiser(seed) : seed;
+  const initialiser = typeof seed === "object" ? seed : randomInitialiser(seed);
   const model: Model = new networks[complete.type].make(complete, initialiser);
   settings.set(model, complete);
   if (complete.path === "linear" && complete.prediction === "velocity") return model; // trains on any path

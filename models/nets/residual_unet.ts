@@ -7,7 +7,7 @@ import { Conv2d, GroupNorm, Linear } from "../nn/layers.ts";
 import { Module } from "../nn/module.ts";
 import { TimeEmbedding } from "../nn/time_embedding.ts";
 import type { UNetOptions } from "./options.ts";
-import { descend, Up } from "./unet.ts";
+import { checkTimes, descend, Up } from "./unet.ts";
 
 /**
  * Pre-activated residual block with the time embedding added between its convolutions:
@@ -127,6 +127,7 @@ export class ResidualUNet extends Module implements VelocityField {
    * @throws {TypeError} if a condition is given to a network without classes
    */
   velocity(xt: Tensor, t: Tensor, condition?: Tensor): Tensor {
+    checkTimes(t, xt);
     const embedding = withLabels(this.label_emb, this.time_mlp.forward(t), condition);
     const down = descend(xt, this.downs.length, (x, i) => this.downs[i].forward(x, embedding));
     let x = this.mid_res.forward(down.x, embedding);

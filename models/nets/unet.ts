@@ -1,4 +1,5 @@
 import { concat, gelu, maxPool2d, resizeBilinear, ShapeError, type Tensor } from "../../kernels/mod.ts";
+import { checkTensor } from "../../kernels/core/check_tensor.ts";
 import { Attention } from "../nn/attention.ts";
 import type { VelocityField } from "../flow/field.ts";
 import type { Initialiser } from "../nn/initialiser.ts";
@@ -90,6 +91,7 @@ export class UNet extends Module implements VelocityField {
    * @throws {TypeError} if a condition is given to a network without classes
    */
   velocity(xt: Tensor, t: Tensor, condition?: Tensor): Tensor {
+    checkTimes(t, xt);
     const embedding = withLabels(this.label_emb, this.time_mlp.forward(t), condition);
     const down = descend(
       xt,
@@ -134,4 +136,9 @@ function checkSize(x: Tensor, levels: number): void {
   throw new ShapeError(
     `Cannot run a U-Net of ${levels} levels on ${x} (expected f32[N, C, H, W] with H and W at least ${least})`,
   );
+}
+
+/** One time for a batch would be that of all its images. @throws {ShapeError} if there is not one for each image */
+export function checkTimes(t: Tensor, x: Tensor): void {
+  checkTensor("run a U-Net", "t is", t, x.shape.slice(0, 1));
 }

@@ -14,6 +14,7 @@ import {
   where,
 } from "../../kernels/mod.ts";
 import { sourcesOf } from "../../kernels/autograd/sources.ts";
+import { checkTensor } from "../../kernels/core/check_tensor.ts";
 import { checkCount } from "../../kernels/core/count.ts";
 import { checkedSeed, streams } from "../random/streams.ts";
 
@@ -50,9 +51,11 @@ export function rademacher(seed: number, count: number, shape: Shape): Tensor {
  * @param epsilon random signs, same shape
  * @returns f32[N]
  * @throws {Error} if v does not depend on x, or an op between them has no gradient
+ * @throws {ShapeError} if the shapes differ
  * Source: Hutchinson 1990; Grathwohl et al. 2019, arXiv:1810.01367, equation 7
  */
 export function estimatedDivergence(v: Tensor, x: Tensor, epsilon: Tensor): Tensor {
+  checkTensor("take the divergence", "epsilon is", epsilon, x.shape);
   checkDepends(v, x);
   const [product] = gradients(sum(multiply(v, epsilon)), [x]);
   return sum(multiply(product, epsilon), inner(x.shape));
@@ -65,6 +68,7 @@ export function estimatedDivergence(v: Tensor, x: Tensor, epsilon: Tensor): Tens
  * @param x same shape
  * @returns f32[N]
  * @throws {Error} if v does not depend on x, or an op between them has no gradient
+ * @throws {ShapeError} if the shapes differ
  */
 export function exactDivergence(v: Tensor, x: Tensor): Tensor {
   checkDepends(v, x);
@@ -79,6 +83,7 @@ export function exactDivergence(v: Tensor, x: Tensor): Tensor {
 
 /** A velocity whose gradients end before x cannot be told from a constant one. @throws {Error} if v does not depend on x */
 function checkDepends(v: Tensor, x: Tensor): void {
+  checkTensor("take the divergence", "the velocity is", v, x.shape);
   if (sourcesOf(v).has(x)) return;
   throw new Error(
     "Cannot take the divergence: the velocity does not depend on x (expected one computed from x, outside of scope() " +

@@ -1,4 +1,5 @@
 import { concat, randomNormal, scope, type Shape, slice, type Tensor, tensor } from "../../kernels/mod.ts";
+import { checkTensor } from "../../kernels/core/check_tensor.ts";
 import { isCount } from "../../kernels/core/count.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { rejectUnknown } from "../nearest.ts";
@@ -38,8 +39,8 @@ export function noise(seed: number, shape: Shape): Tensor {
  * @throws {RangeError} if `steps`, `count` or `batch` is not a positive integer, or the seed not one in [0, 2^32)
  * @throws {ShapeError} if there are no samples, the condition does not have one row per sample, or a velocity does not
  * have the shape of its batch
- * @throws {TypeError} if an option or the solver is unknown, not exactly one of `steps` and `times` is given, or the field gives no
- * tensor
+ * @throws {TypeError} if an option or the solver is unknown, not exactly one of `steps` and `times` is given, `x0` is given with
+ * what a seed needs, or the field gives no tensor
  *
  * ```ts
  * import { init } from "../../kernels/mod.ts";
@@ -88,8 +89,8 @@ export function sample(
  * @returns snapshots in host memory, in order; the last one is the data, without velocity
  * @throws {RangeError} if `steps` or `count` is not a positive integer, or the seed not one in [0, 2^32)
  * @throws {ShapeError} if there are no samples, or a velocity does not have their shape
- * @throws {TypeError} if an option or the solver is unknown, not exactly one of `steps` and `times` is given, or the field gives no
- * tensor
+ * @throws {TypeError} if an option or the solver is unknown, not exactly one of `steps` and `times` is given, `x0` is given with
+ * what a seed needs, or the field gives no tensor
  */
 export function trajectory(
   model: VelocityField,
@@ -105,10 +106,22 @@ function wayOf(options: Start & SamplerOptions): SamplerOptions {
   return Object.fromEntries(Object.entries(options).filter(([name]) => samplerOptions.includes(name)));
 }
 
+/** What noise is drawn by. */
+const drawn: ReadonlySet<string> = new Set(["count", "shape", "seed"]);
+
 function startOf(start: Start): Tensor {
-  if ("x0" in start) return start.x0;
-  checkCount(start.count, "as many as");
-  return noise(start.seed, [start.count, ...start.shape]);
+  if (!("x0" in start) || start.x0 === undefined) {
+    const { count, shape, seed } = start as Exclude<Start, { readonly x0: Tensor }>;
+    checkCount(count, "as many as");
+    return noise(seed, [count, ...shape]);
+  }
+  const { x0, ...others } = start;
+  const [extra] = Object.entries(others).find(([name, value]) => drawn.has(name) && value !== undefined) ??
+    [];
+  if (extra === undefined) return checkTensor("sample", "x0 is", x0);
+  throw new TypeError(
+    `Cannot sample: both x0 and ${extra} given (expected noise, or a seed with count and shape)`,
+  );
 }
 
 function checkCount(count: number, what: string): void {

@@ -157,12 +157,14 @@ export class Sampler {
    * @param x the initial state, f32[N, C, H, W]; noise if `first` is 0
    * @returns snapshots in host memory, in order; the last one is the data, without velocity
    * @throws {RangeError} if `first` is not a step, or `ahead` is not a positive integer
+   * @throws {TypeError} if an option is unknown
    * @throws {ShapeError} if x does not have the shape of the sampler
    */
   trajectory(
     x: Tensor,
-    { first = 0, ahead = 64 }: TrajectoryOptions = {},
+    { first = 0, ahead = 64, ...others }: TrajectoryOptions = {},
   ): AsyncGenerator<Snapshot, void, void> {
+    rejectUnknown(others, ["first", "ahead"], "a trajectory");
     const steps = this.times.length - 1;
     if (!isCount(first, 0, steps - 1)) {
       throw new RangeError(`Cannot sample from step ${first} (expected 0 to ${steps - 1})`);

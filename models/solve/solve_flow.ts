@@ -1,7 +1,7 @@
 import type { Tensor } from "../../kernels/mod.ts";
 import type { VelocityField } from "../flow/field.ts";
 import type { Path } from "../flow/path.ts";
-import { rejectUnknown } from "../nearest.ts";
+import { rejectUnknown, unknownName } from "../nearest.ts";
 import { AdaptiveSampler } from "./adaptive_sampler.ts";
 import { Batches, type SampleBatch } from "./batches.ts";
 import type { FlowSolver } from "./flow_solvers.ts";
@@ -68,7 +68,7 @@ interface BatchSolver {
  *
  * @param x noise, or data if the flow goes back, f32[N, C, H, W]
  * @throws {SolverError} if an adaptive solver cannot go on
- * @throws {TypeError} if an option is unknown, or a stochastic solver is to go back, or the path is not the linear one
+ * @throws {TypeError} if an option, the method or one of its settings is unknown, or a stochastic solver is to go back, or the path is not the linear one
  * @throws {RangeError} if the batch is not a positive integer, or the start is outside (0, 1] or given without `back`
  * @throws as the constructors of {@linkcode Sampler}, {@linkcode AdaptiveSampler} and {@linkcode StochasticSampler}
  */
@@ -81,6 +81,7 @@ export async function solveFlow(
   rejectUnknown(options, ["batch", "condition", "back", "start", "path", "onProgress"], "solveFlow()");
   const { batch = 256, condition, back = false, start = 1, path, onProgress } = options;
   checkStart(start, back);
+  checkMethod(how);
   const batches = new Batches(x, batch, condition);
   const { length } = batches;
   const solver = solverOf(batches.field(model), batches.shape, how, { back, start, ...path && { path } });
@@ -101,6 +102,23 @@ export async function solveFlow(
     evaluations += each.at(-1)! * own / N;
   }
   return { samples, evaluations, batches: each, ...how.method === "adaptive" && { steps } };
+}
+
+const timesNames = ["steps", "grid", "times"];
+
+/** The settings of each method besides its name. */
+const settingsOf: Readonly<Record<FlowSolver["method"], readonly string[]>> = {
+  fixed: ["solver", ...timesNames],
+  adaptive: ["solver", "rtol", "atol", "maxEvaluations"],
+  stochastic: ["solver", "noise", "seed", ...timesNames],
+};
+
+/** @throws {TypeError} if the method, or a setting of it, is unknown */
+function checkMethod({ method, ...settings }: FlowSolver): void {
+  if (!Object.hasOwn(settingsOf, method)) {
+    throw new TypeError(unknownName("method", String(method), Object.keys(settingsOf)));
+  }
+  rejectUnknown(settings, settingsOf[method], `the method ${method}`);
 }
 
 function solverOf(

@@ -141,13 +141,15 @@ export class StochasticSampler {
    * @returns data of the same shape
    * @throws {ShapeError} if x0 does not have the shape of the sampler
    * @throws {RangeError} if `from` is not a whole number
+   * @throws {TypeError} if an option is unknown
    * @throws {Error} if a run is in progress
    */
   run(x0: Tensor, options: StochasticRunOptions = {}): Promise<Tensor> {
     return this.#oneRun.take(() => this.#run(x0, options));
   }
 
-  async #run(x0: Tensor, { from = 0, onProgress }: StochasticRunOptions): Promise<Tensor> {
+  async #run(x0: Tensor, { from = 0, onProgress, ...others }: StochasticRunOptions): Promise<Tensor> {
+    rejectUnknown(others, ["from", "onProgress"], "a run");
     checkTensor("sample", "x0 is", x0, this.#x.shape);
     checkCount("sample", "from", from, 0, maxU32);
     const { times } = this;

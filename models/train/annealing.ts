@@ -1,3 +1,4 @@
+import { rejectUnknown } from "../nearest.ts";
 import type { Schedule } from "./schedule.ts";
 
 /** @throws {RangeError} if a rate, or what is named as one, is not a number of at least 0 */
@@ -36,8 +37,13 @@ function cosineBetween(start: number, end: number, progress: number): number {
  *
  * @param warmup share of the run with linear warm-up from 0
  * @throws {RangeError} if the rate is not a number of at least 0, or `warmup` outside [0, 1)
+ * @throws {TypeError} if a setting is unknown
  */
-export function constant(learningRate: number, { warmup = 0 }: { warmup?: number } = {}): Schedule {
+export function constant(
+  learningRate: number,
+  { warmup = 0, ...others }: { warmup?: number } = {},
+): Schedule {
+  rejectUnknown(others, ["warmup"], "constant()");
   checkRate("make a schedule", "the learning rate", learningRate);
   return { learningRate: warmUp(warmup, () => learningRate) };
 }
@@ -47,12 +53,14 @@ export function constant(learningRate: number, { warmup = 0 }: { warmup?: number
  *
  * @param warmup share of the run with linear warm-up from 0
  * @throws {RangeError} if a rate is not a number of at least 0, or `warmup` outside [0, 1)
+ * @throws {TypeError} if a setting is unknown
  * Source: Loshchilov and Hutter 2016, arXiv:1608.03983
  */
 export function cosine(
   learningRate: number,
-  { warmup = 0, final = 0 }: { warmup?: number; final?: number } = {},
+  { warmup = 0, final = 0, ...others }: { warmup?: number; final?: number } = {},
 ): Schedule {
+  rejectUnknown(others, ["warmup", "final"], "cosine()");
   checkRate("make a schedule", "the learning rate", learningRate);
   checkRate("make a schedule", "final", final);
   return { learningRate: warmUp(warmup, (progress) => cosineBetween(learningRate, final, progress)) };
@@ -68,16 +76,18 @@ export function cosine(
  * @param startDivisor peak rate / initial rate
  * @param endDivisor initial rate / final rate
  * @throws {RangeError} if the rate is not a number of at least 0, a divisor not above 0, or `warmup` outside [0, 1)
+ * @throws {TypeError} if a setting is unknown
  * Source: Smith and Topin 2017, arXiv:1708.07120
  */
 export function oneCycle(
   learningRate: number,
-  { warmup = 0.3, startDivisor = 25, endDivisor = 1e4 }: {
+  { warmup = 0.3, startDivisor = 25, endDivisor = 1e4, ...others }: {
     warmup?: number;
     startDivisor?: number;
     endDivisor?: number;
   } = {},
 ): Schedule {
+  rejectUnknown(others, ["warmup", "startDivisor", "endDivisor"], "oneCycle()");
   checkRate("make a schedule", "the learning rate", learningRate);
   for (const [name, divisor] of Object.entries({ startDivisor, endDivisor })) {
     if (divisor > 0 && divisor < Infinity) continue;

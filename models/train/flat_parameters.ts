@@ -3,6 +3,7 @@ import type { Home, Storage } from "../../kernels/core/storage.ts";
 import { sameShape, sizeOf } from "../../kernels/core/shape.ts";
 import { checkCount } from "../../kernels/core/count.ts";
 import { readState, type State, writeState } from "../files/state.ts";
+import { viewsOf } from "./views_of.ts";
 
 /** Every parameter starts at a multiple of this many elements: WebGPU binds from multiples of 256 bytes only. */
 export const alignment = 64;
@@ -224,6 +225,7 @@ function checkApart(parameters: ReadonlyMap<string, Tensor>): void {
  *
  * @param parameters by name, see `namedParameters`
  * @param values for each of them
+ * @throws {RangeError} if the flat memory lacks a parameter
  */
 export function withParameters<T>(
   parameters: ReadonlyMap<string, Tensor>,
@@ -234,7 +236,7 @@ export function withParameters<T>(
     parameters.values(),
     (parameter) => ({ parameter, storage: parameter.storage, offset: parameter.offset }),
   );
-  for (const [name, parameter] of parameters) pointTo(parameter, values.views.get(name)!);
+  for (const [parameter, view] of viewsOf("exchange", parameters, values)) pointTo(parameter, view);
   lent.push(new Set(parameters.values()));
   try {
     return run();
@@ -252,9 +254,7 @@ export function withParameters<T>(
  * @throws {RangeError} if the flat memory lacks a parameter
  */
 export function shareParameters(parameters: ReadonlyMap<string, Tensor>, values: FlatParameters): void {
-  for (const [name, parameter] of parameters) {
-    const view = values.views.get(name);
-    if (!view) throw new RangeError(`Cannot share parameters: there are no values for "${name}"`);
+  for (const [parameter, view] of viewsOf("share", parameters, values)) {
     homes.delete(parameter); // where its own values stay
     sharing.add(parameter);
     pointTo(parameter, view);

@@ -3,7 +3,7 @@ import { rejectUnknown, unknownName } from "../nearest.ts";
 import { checkRate } from "./annealing.ts";
 import { BegunStep } from "./begun_step.ts";
 import type { FlatParameters } from "./flat_parameters.ts";
-import { type State, StateError } from "../files/state.ts";
+import { checkState, type State, StateError } from "../files/state.ts";
 import { parameterGroups } from "./parameter_groups.ts";
 import { UpdatePart } from "./update_part.ts";
 import type { OptimizerOptions } from "./update_rule.ts";
@@ -117,7 +117,7 @@ export class Optimizer {
   }
 
   /**
-   * Restores a state.
+   * Restores a state, or changes nothing if it refuses it.
    *
    * @param source where the state comes from, for messages
    * @throws {StateError} if it belongs to another optimizer or network
@@ -139,7 +139,9 @@ export class Optimizer {
       // What no part knows is refused by the first one.
       parts[at < 0 ? this.#moments.findIndex((_, i) => same(i)) : at].set(parameter, value);
     }
-    this.#moments.forEach(([moment, flat], i) => flat.load(parts[i], `${moment} of ${source}`));
+    const from = (moment: string) => `${moment} of ${source}`;
+    this.#moments.forEach(([moment, { views }], i) => checkState(views, parts[i], from(moment)));
+    this.#moments.forEach(([moment, flat], i) => flat.load(parts[i], from(moment)));
     this.#step = step;
     this.#begun.reset();
   }

@@ -1,4 +1,5 @@
 import { checkCount } from "../../kernels/core/count.ts";
+import { rejectUnknown } from "../nearest.ts";
 import { checkRate, warmUp } from "./annealing.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -17,10 +18,11 @@ const LEAST_CHANGE = 1e-8;
  * @param minimum lower bound of the rate
  * @throws {RangeError} if a rate or `threshold` is not a number of at least 0, `warmup` outside [0, 1) or `factor`
  * outside (0, 1), or a number of losses is not whole
+ * @throws {TypeError} if a setting is unknown
  */
 export function plateau(
   learningRate: number,
-  { warmup = 0, factor = 0.1, patience = 10, threshold = 1e-4, cooldown = 0, minimum = 0 }: {
+  { warmup = 0, factor = 0.1, patience = 10, threshold = 1e-4, cooldown = 0, minimum = 0, ...others }: {
     warmup?: number;
     factor?: number;
     patience?: number;
@@ -29,6 +31,8 @@ export function plateau(
     minimum?: number;
   } = {},
 ): Required<Schedule> {
+  const known = ["warmup", "factor", "patience", "threshold", "cooldown", "minimum"];
+  rejectUnknown(others, known, "plateau()");
   for (const [name, value] of Object.entries({ "the learning rate": learningRate, threshold, minimum })) {
     checkRate("make a schedule", name, value);
   }

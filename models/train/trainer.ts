@@ -15,7 +15,7 @@ import {
 } from "../../kernels/mod.ts";
 import { sourcesOf } from "../../kernels/autograd/sources.ts";
 import { checkCount } from "../../kernels/core/count.ts";
-import type { State } from "../files/state.ts";
+import { checkState, type State } from "../files/state.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { lossOf, type Objective, type Pairs } from "../flow/objective.ts";
 import { noneOf } from "../nets/networks.ts";
@@ -227,15 +227,17 @@ export class Trainer {
   }
 
   /**
-   * Restores a state.
+   * Restores a state, or changes nothing if it refuses it.
    *
    * @param source where the state comes from, for messages
-   * @throws {StateError} if it belongs to another network or optimizer
+   * @throws {StateError} if it belongs to another network or optimizer, or lacks averages that are kept here
    */
-  restore({ step, parameters, optimizer, ema }: TrainerState, source: string): void {
-    this.flat.load(parameters, source);
+  restore({ step, parameters, optimizer, ema = new Map() }: TrainerState, source: string): void {
+    checkState(this.flat.views, parameters, source);
+    if (this.#ema) checkState(this.#ema.values.views, ema, source);
     this.#optimizer.restore({ step, tensors: optimizer }, source);
-    this.#ema?.restore({ step, tensors: ema ?? new Map() }, source);
+    this.flat.load(parameters, source);
+    this.#ema?.restore({ step, tensors: ema }, source);
     this.#stepsRead = step;
   }
 

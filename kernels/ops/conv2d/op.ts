@@ -1,5 +1,6 @@
 import type { Dims } from "../../devices/device.ts";
 import { defineOp } from "../../op.ts";
+import { refuseOthers } from "../../core/check_options.ts";
 import { isCount } from "../../core/count.ts";
 import { ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
@@ -113,13 +114,15 @@ const convolutionAdd = defineOp({
  * @returns f32[N, K, H + 2 padding - R + 1, W + 2 padding - R + 1]
  * @throws {ShapeError} if channels or biases do not fit, the kernel is not square or larger than the padded image, or
  * the padding is not a whole number from 0 to R - 1
+ * @throws {TypeError} if an option is unknown, such as a stride
  */
 export function conv2d(
   x: Tensor,
   w: Tensor,
   bias: Tensor,
-  { padding = 0, residual }: { padding?: number; residual?: Tensor } = {},
+  { padding = 0, residual, ...others }: { padding?: number; residual?: Tensor } = {},
 ): Tensor {
+  refuseOthers("run conv2d", others, ["padding", "residual"]);
   const [, , R, S] = w.shape;
   const [, , H, W] = x.shape;
   if (!isCount(padding)) {

@@ -1,5 +1,6 @@
 import { Tensor, tensor } from "../../core/tensor.ts";
 import { withDevice } from "../../core/context.ts";
+import { isCount, maxU32 } from "../../core/count.ts";
 import { defineOp, type Op } from "../../op.ts";
 import { sumTo } from "../reduce/reduce.ts";
 import { broadcastWalk } from "./broadcast.ts";
@@ -80,16 +81,23 @@ const whereWords = defineOp({
  * NaN: its gradient is 0.
  *
  * @param condition u32, as `greater` gives it: 0 is false, all else true
- * @param a f32; or u32, such as labels, as b is then
+ * @param a f32; or u32, such as labels, as b is then; a number beside u32 is whole, from 0 to 2^32 - 1
  * @returns of the type of a and b
  * @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes
- * @throws {TypeError} if the condition is not u32
+ * @throws {TypeError} if the condition is not u32, or a and b are not of one type
  */
 export function where(condition: Tensor, a: Tensor | number, b: Tensor | number): Tensor {
   if (![a, b].some((value) => value instanceof Tensor && value.type === "u32")) {
     return whereOp(condition, scalarBeside(condition, a), scalarBeside(condition, b));
   }
-  const words = (value: Tensor | number) =>
-    value instanceof Tensor ? value : withDevice(condition.device, () => tensor(Uint32Array.of(value)));
-  return whereWords(condition, words(a), words(b));
+  return whereWords(condition, wordsBeside(condition, "a", a), wordsBeside(condition, "b", b));
+}
+
+/** A number as words that broadcast, on the device of another tensor. @throws {TypeError} if no word holds it */
+function wordsBeside(x: Tensor, name: string, value: Tensor | number): Tensor {
+  if (value instanceof Tensor) return value;
+  if (isCount(value, 0, maxU32)) return withDevice(x.device, () => tensor(Uint32Array.of(value)));
+  throw new TypeError(
+    `Cannot run where: ${name} is ${value} beside a u32 tensor (expected a whole number from 0 to ${maxU32})`,
+  );
 }

@@ -1,5 +1,6 @@
 import type { Dims } from "../../devices/device.ts";
 import { defineOp } from "../../op.ts";
+import { refuseOthers } from "../../core/check_options.ts";
 import { isCount } from "../../core/count.ts";
 import { ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
@@ -163,19 +164,20 @@ const groupNormGradient = defineOp({
  * @returns f32[N, C, H, W]
  * @throws {ShapeError} if a shape does not fit, images have no pixels, or `groups` does not divide C
  * @throws {RangeError} if epsilon is not a finite number of at least 0
- * @throws {TypeError} if the activation is unknown
+ * @throws {TypeError} if the activation or an option is unknown
  * Source: Wu and He 2018, arXiv:1803.08494
  */
 export function groupNorm(
   x: Tensor,
   gamma: Tensor,
   beta: Tensor,
-  { groups, epsilon = 1e-5, activation = "none" }: {
+  { groups, epsilon = 1e-5, activation = "none", ...others }: {
     groups: number;
     epsilon?: number;
     activation?: "none" | "gelu";
   },
 ): Tensor {
+  refuseOthers("run groupNorm", others, ["groups", "epsilon", "activation"]);
   if (!isCount(groups, 1) || x.shape[1] % groups !== 0) {
     throw new ShapeError(`Cannot run groupNorm: ${groups} groups do not divide the channels of x ${x}`);
   }

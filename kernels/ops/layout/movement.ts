@@ -187,7 +187,7 @@ function around(shape: Shape, axis: number): [number, number, number] {
  *
  * @param tensors f32[..., L, ...], with the same other axes
  * @param axis the one of lengths L, counted from the end if negative
- * @returns f32[..., sum of all L, ...]; a single tensor is returned itself
+ * @returns f32[..., sum of all L, ...]; a single tensor, or the only one with L above 0, is returned itself
  * @throws {ShapeError} if other axes differ, the axis does not exist or there is no tensor
  * @throws {TypeError} if tensors are no list
  */

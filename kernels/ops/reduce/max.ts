@@ -76,6 +76,7 @@ function reduceTo(op: "max" | "min", sign: 1 | -1, x: Tensor, axes?: readonly nu
  *
  * @param axes all by default; negative ones count from the end
  * @param keepAxes whether reduced axes stay, with length 1
+ * @returns where every reduced axis has length 1, a view of x, as of `reshape`
  * @throws {ShapeError} if an axis is outside the tensor's rank, or there is no element to take
  * @throws {TypeError} if axes are no list
  */

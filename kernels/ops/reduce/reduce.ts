@@ -119,7 +119,7 @@ function sumMiddle(x: Tensor): Tensor {
  *
  * @param axes all by default; negative ones count from the end
  * @param keepAxes whether summed axes stay, with length 1
- * @returns zeros where there is nothing to sum
+ * @returns zeros where there is nothing to sum; where every summed axis has length 1, a view of x, as of `reshape`
  * @throws {ShapeError} if an axis is outside the tensor's rank
  * @throws {TypeError} if axes are no list
  */

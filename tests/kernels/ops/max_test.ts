@@ -87,3 +87,14 @@ testOnDevices("max() and argmax() refuse axes that are not there, or empty", () 
   });
   assert.deepEqual([max(zeros([0, 3]), [1]).shape, argmax(zeros([0, 3]), 1).shape], [[0], [0]]);
 });
+
+testOnDevices("sum() and max() over axes of length 1 are views, as they say", async () => {
+  for (const reduce of [sum, max]) {
+    const x = tensor([1, 2], [2, 1]);
+    const [view, copy] = [reduce(x, [1]), reduce(x, [0])];
+    const before = await copy.read();
+    x.write(Float32Array.of(5, 7));
+    assert.deepEqual([...await view.read()], [5, 7]);
+    assert.deepEqual(await copy.read(), before);
+  }
+});

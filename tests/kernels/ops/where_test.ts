@@ -48,3 +48,16 @@ testOnDevices("where() refuses a condition of numbers, and shapes that do not br
     message: "Cannot broadcast f32[2] with f32[3]: lengths 2 and 3 meet (expected equal lengths or 1)",
   });
 });
+
+testOnDevices("where() takes whole numbers beside words, and refuses others, which it rounded", async () => {
+  const [condition, words] = [tensor(Uint32Array.of(1, 0)), tensor(Uint32Array.of(7, 8))];
+  assert.deepEqual([...await where(condition, words, 2 ** 32 - 1).readWords()], [7, 2 ** 32 - 1]);
+  assert.deepEqual([...await where(condition, 0, words).readWords()], [0, 8]);
+  for (const value of [0.5, -1, NaN, 2 ** 32]) {
+    assert.throws(() => where(condition, words, value), {
+      name: "TypeError",
+      message:
+        `Cannot run where: b is ${value} beside a u32 tensor (expected a whole number from 0 to 4294967295)`,
+    });
+  }
+});

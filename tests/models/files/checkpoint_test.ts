@@ -103,6 +103,33 @@ testOnDevices("saveCheckpoint() saves given weights", async (device) => {
   assert.deepEqual(await stateOf(loaded.model), await stateOf(other));
 });
 
+testOnDevices("saveCheckpoint() refuses what loadCheckpoint() would", async () => {
+  const model = createModel(info.config, 1);
+  const { normalization, imageSize } = info;
+  const would = "Cannot load what saveCheckpoint\\(\\) would write: ";
+  const bad: readonly (readonly [given: object, name: string, said: string])[] = [
+    [
+      { normalization: { scale: 0, shift: 1 } },
+      "CheckpointError",
+      `${would}its normalization is .*"scale":0`,
+    ],
+    [{ normalization: { ...normalization, shift: NaN } }, "CheckpointError", `${would}its normalization`],
+    [{ imageSize: [28] }, "CheckpointError", `${would}its image_size is \\[28\\]`],
+    [{ imageSize: [0.5, 3] }, "CheckpointError", `${would}its image_size is \\[0.5,3\\]`],
+    [{ normalisation: normalization }, "TypeError", 'Unknown setting "normalisation" of .*"normalization"'],
+  ];
+  for (const [given, name, said] of bad) {
+    const message = new RegExp(`^${said}`);
+    await assert.rejects(() => saveCheckpoint(model, { ...info, ...given }), { name, message });
+  }
+  const weights = await stateOf(model);
+  weights.delete("last.bias");
+  await assert.rejects(() => saveCheckpoint(model, { normalization, imageSize }, weights), {
+    name: "StateError",
+    message: /^Cannot load what saveCheckpoint\(\) would write: "last.bias" is missing/,
+  });
+});
+
 testWithVectors(
   "loadCheckpoint() reads a plain PyTorch file, given its config",
   "residual",

@@ -55,6 +55,19 @@ Deno.test("encodeSafetensors() refuses a reserved name and a shape that does not
   }
 });
 
+Deno.test("encodeSafetensors() refuses values and metadata that would make a file nobody can read", () => {
+  for (const data of [new Float64Array(1), [1]]) {
+    assert.throws(() => encodeSafetensors(new Map([["a", { shape: [1], data: data as never }]])), {
+      name: "SafetensorsError",
+      message: 'Cannot encode tensor "a": its values are no Float32Array',
+    });
+  }
+  assert.throws(() => encodeSafetensors(new Map(), { step: 3 as never }), {
+    name: "SafetensorsError",
+    message: 'Cannot encode metadata "step": it is 3 (expected a string)',
+  });
+});
+
 Deno.test("decodeSafetensors() reads a file without tensors, and bytes at any alignment", () => {
   assert.deepEqual(decodeSafetensors(file({}), "memory"), { tensors: new Map(), metadata: {} });
   const bytes = encodeSafetensors(new Map([["a", tensor([1], 5)]]));

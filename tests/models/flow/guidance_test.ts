@@ -142,10 +142,12 @@ testOnDevices("guided() says whether it changed the velocity, and refuses what i
   assert.equal(guided(field, options(0)).guided, undefined);
   assert.equal(guided(field, options(0, { interval: [0, 0.5] })).guided, true);
   assert.equal(guided(field, options(2)).guided, true);
-  assert.throws(() => guided(field, options(NaN)), {
-    name: "RangeError",
-    message: "Cannot guide with scale NaN (expected a finite number)",
-  });
+  for (const scale of [NaN, undefined as never, "2" as never]) {
+    assert.throws(() => guided(field, options(scale)), {
+      name: "RangeError",
+      message: `Cannot guide with scale ${scale} (expected a finite number)`,
+    });
+  }
   for (const interval of [[0.5, 0.2], [-1, 1], [0, 2], [NaN, 1]] as const) {
     assert.throws(() => guided(field, options(2, { interval })), {
       name: "RangeError",
@@ -154,7 +156,7 @@ testOnDevices("guided() says whether it changed the velocity, and refuses what i
       } (expected times 0 <= from <= to <= 1)`,
     });
   }
-  for (const none of [-1, 1.5, NaN, 2 ** 32]) {
+  for (const none of [-1, 1.5, NaN, 2 ** 32, undefined as never, "3" as never]) {
     assert.throws(() => guided(field, options(2, { none })), {
       name: "RangeError",
       message: `Cannot guide: none is ${none} (expected a whole number from 0 to 4294967295)`,

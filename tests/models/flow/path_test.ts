@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { tensor } from "../../../kernels/mod.ts";
-import { paths } from "../../../models/mod.ts";
+import { tensor, zeros } from "../../../kernels/mod.ts";
+import { flowMatchingLoss, paths } from "../../../models/mod.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
 for (const [name, { make }] of Object.entries(paths)) {
@@ -24,3 +24,21 @@ for (const [name, { make }] of Object.entries(paths)) {
     },
   );
 }
+
+/** Noise, data and times whose shapes would broadcast. */
+const misfits: readonly (readonly [x0: number[], x1: number[], t: number[], why: string])[] = [
+  [[1, 1], [2, 1], [1], "x0 is f32[1, 1] (expected f32[2, 1])"],
+  [[2, 1], [2, 3], [2], "x0 is f32[2, 1] (expected f32[2, 3])"],
+  [[2, 3], [2, 1], [2], "x0 is f32[2, 3] (expected f32[2, 1])"],
+  [[2, 1], [2, 1], [1], "t is f32[1] (expected f32[2])"],
+  [[1, 2], [1, 2], [1, 1], "t is f32[1, 1] (expected f32[1])"],
+];
+
+testOnDevices("at() and the loss refuse shapes that only broadcast", () => {
+  for (const [x0, x1, t, why] of misfits) {
+    const error = { name: "ShapeError", message: `Cannot follow a path: ${why}` };
+    const given = [zeros(x0), zeros(x1), zeros(t)] as const;
+    for (const { make } of Object.values(paths)) assert.throws(() => make().at(...given), error);
+    assert.throws(() => flowMatchingLoss({ velocity: (x) => x }, ...given), error);
+  }
+});

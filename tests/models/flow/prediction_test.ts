@@ -15,6 +15,7 @@ import {
   noisePrediction,
   type PathName,
   paths,
+  predicting,
   type PredictionName,
   predictions,
   rowsOf,
@@ -82,6 +83,20 @@ testOnDevices("dataPrediction refuses a path without coefficients", () => {
     () => lossOf(objective, { velocity: (x) => x }, pairs),
     /^TypeError: Cannot predict data on a path/,
   );
+});
+
+testOnDevices("predicting() refuses an output that only broadcasts to x", async () => {
+  const x = tensor([1, 2, 3, 4], [2, 2]);
+  const flat = { velocity: () => tensor([1, 2], [2, 1]) };
+  for (const prediction of predictionNames) {
+    const field = predicting(flat, predictions[prediction].make(), linearPath);
+    assert.throws(
+      () => field.velocity(x, tensor([0.2, 0.4])),
+      /^ShapeError: .* returned f32\[2, 1\] \(expected f32\[2, 2\]\)/,
+    );
+  }
+  const same = predicting({ velocity: (x) => x }, dataPrediction, linearPath);
+  assertClose(await same.velocity(x, tensor([0.2, 0.4])).read(), [0, 0, 0, 0], 1e-6);
 });
 
 /** A small network, and the same without a conversion. */

@@ -5,6 +5,7 @@ import {
   createModel,
   loadState,
   type ModelOptions,
+  modelTypes,
   namedParameters,
   StateError,
   stateOf,
@@ -87,6 +88,15 @@ testOnDevices("createModel() refuses unknown and invalid settings", () => {
   createModel({ ...base([5, 7], 2), groups: 8 }, 0); // no GroupNorm, no groups
 });
 
+testOnDevices("createModel() without a seed says so", () => {
+  for (const seed of [undefined, "1"]) {
+    assert.throws(() => createModel(tiny, seed as never), {
+      name: "RangeError",
+      message: `Cannot draw from the seed ${seed} (expected an integer in [0, 2^32))`,
+    });
+  }
+});
+
 testOnDevices("velocity() refuses images of the wrong shape", () => {
   const model = createModel(tiny, 0);
   const t = tensor([0.5]);
@@ -95,10 +105,21 @@ testOnDevices("velocity() refuses images of the wrong shape", () => {
     /levels on f32\[1, 1, 1, 3\].*at least 2/,
   );
   assert.throws(() => model.velocity(tensor(new Float32Array(8), [1, 2, 2, 2]), t), ShapeError);
-  assert.throws(
-    () => model.velocity(tensor(new Float32Array(8), [2, 1, 2, 2]), tensor([0, 0, 0])),
-    ShapeError,
-  );
+});
+
+testOnDevices("velocity() refuses times that are not one for each image", () => {
+  const x = tensor(new Float32Array(8), [2, 1, 2, 2]);
+  for (const type of modelTypes) {
+    for (const classes of [0, 2]) {
+      const model = createModel({ ...tiny, type, classes }, 0);
+      for (const t of [tensor([0]), tensor([0, 0, 0]), tensor([0, 0], [2, 1])]) {
+        assert.throws(
+          () => model.velocity(x, t, classes > 0 ? tensor(Uint32Array.of(0, 1)) : undefined),
+          { name: "ShapeError", message: `Cannot run a U-Net: t is ${t} (expected f32[2])` },
+        );
+      }
+    }
+  }
 });
 
 testOnDevices("loadState() restores a state of stateOf(), and refuses others", async () => {
@@ -124,6 +145,16 @@ testOnDevices("loadState() restores a state of stateOf(), and refuses others", a
     /unknown name "downs.0.conv.wait".*"downs.0.conv.weight"/,
   );
   fails((copy) => copy.set("last.weight", one), /"last.weight" is f32\[1\] \(expected f32\[1, 2, 3, 3\]\)/);
+  const late = [new Float32Array(2), new Float64Array(1) as never];
+  for (const data of late) {
+    fails(
+      (copy) => {
+        copy.set("time_mlp.0.bias", { shape: [3], data: Float32Array.of(7, 8, 9) });
+        copy.set("last.bias", { shape: [1], data });
+      },
+      /"last.bias" has \d values in a Float\d\dArray \(expected 1 in a Float32Array\)/,
+    );
+  }
   assert.deepEqual(await stateOf(other), state);
   assert.deepEqual([...namedParameters(model).keys()], [...state.keys()]);
 });

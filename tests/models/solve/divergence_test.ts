@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
-import { add, multiply, randomNormal, scope, type Tensor, tensor } from "../../../kernels/mod.ts";
-import { logLikelihood } from "../../../models/mod.ts";
+import {
+  add,
+  multiply,
+  randomNormal,
+  scope,
+  square,
+  sum,
+  type Tensor,
+  tensor,
+} from "../../../kernels/mod.ts";
+import { estimatedDivergence, exactDivergence, logLikelihood } from "../../../models/mod.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
 testOnDevices(
@@ -24,3 +33,16 @@ testOnDevices(
     assertClose(await logp.read(), [-((0.3 - 1) ** 2) / 2 - Math.log(2 * Math.PI) / 2], 1e-6);
   },
 );
+
+testOnDevices("divergences refuse velocities and signs that only broadcast", () => {
+  const x = tensor([1, 2, 3, 4], [2, 2]);
+  const [narrow, signs] = [sum(square(x), [1], true), tensor([1, -1, -1, 1], [2, 2])];
+  const error = (what: string) => ({
+    name: "ShapeError",
+    message: `Cannot take the divergence: ${what} (expected f32[2, 2])`,
+  });
+  assert.throws(() => estimatedDivergence(narrow, x, signs), error("the velocity is f32[2, 1]"));
+  assert.throws(() => exactDivergence(narrow, x), error("the velocity is f32[2, 1]"));
+  const row = tensor([1, -1], [1, 2]);
+  assert.throws(() => estimatedDivergence(square(x), x, row), error("epsilon is f32[1, 2]"));
+});

@@ -126,6 +126,15 @@ testOnDevices("sample() refuses invalid options", () => {
   assert.throws(() => sample(model, { ...start, steps: 0 }), /0 steps \(expected a positive integer,/);
   assert.throws(() => sample(model, { ...start, steps: 1, batch: 0 }), /batches of 0/);
   assert.throws(() => sample(model, { ...start, steps: 1, count: 0 }), /as many as 0/);
+  const x0 = noise(1, [1, ...shape]);
+  for (const [name, value] of Object.entries(start)) {
+    assert.throws(() => sample(model, { x0, steps: 1, [name]: value }), {
+      name: "TypeError",
+      message: `Cannot sample: both x0 and ${name} given (expected noise, or a seed with count and shape)`,
+    });
+  }
+  const given = { x0: undefined as never, ...start, steps: 1 };
+  assert.deepEqual(sample(model, given).shape, [1, ...shape]);
   for (const seed of [-1, 0.5, NaN, 2 ** 32]) {
     const refused = { name: "RangeError", message: /^Cannot draw from the seed / };
     assert.throws(() => sample(model, { ...start, steps: 1, seed }), refused);

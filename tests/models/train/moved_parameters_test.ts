@@ -29,6 +29,7 @@ import {
   shareParameters,
   stateOf,
   Trainer,
+  withParameters,
 } from "../../../models/mod.ts";
 import { testOnDevices } from "../../testing.ts";
 
@@ -207,3 +208,16 @@ testOnDevices(
     assert.deepEqual([...await a.read()], [10, 12]);
   },
 );
+
+testOnDevices("withParameters() and shareParameters() of values that lack one change nothing", async () => {
+  const parameters = new Map(["a", "b"].map((name, i) => [name, tensor([i + 1])]));
+  const values = flatten(new Map([["a", tensor([7])]]));
+  const read = () => Promise.all(parameters.values().map(async (each) => [...await each.read()]));
+  const why = 'parameters: there are no values for "b"';
+  const exchange = () => withParameters(parameters, values, () => {});
+  assert.throws(exchange, { name: "RangeError", message: `Cannot exchange ${why}` });
+  assert.deepEqual(await read(), [[1], [2]]);
+  const share = () => shareParameters(parameters, values);
+  assert.throws(share, { name: "RangeError", message: `Cannot share ${why}` });
+  assert.deepEqual(await read(), [[1], [2]]);
+});

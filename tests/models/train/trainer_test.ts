@@ -50,6 +50,25 @@ testOnDevices("Trainer.restore() resumes from a state, bit for bit", async () =>
   assert.deepEqual(await second.state(), await whole.state());
 });
 
+testOnDevices("Trainer.restore() of a state that it refuses changes nothing", async () => {
+  const { made } = trainer({ ema: 0.9 });
+  const given = trainer({ ema: 0.9 }).made;
+  await train(made, 3);
+  await train(given, 5);
+  const [before, state] = [await made.state(), await given.state()];
+  const { ema: _, ...bare } = state;
+  const half = new Map([...state.optimizer].filter(([name]) => name.startsWith("m.")));
+  const wide = new Map([
+    ...state.parameters,
+    ["map.bias", { shape: [2], data: new Float32Array(2) }] as const,
+  ]);
+  for (const bad of [bare, { ...state, optimizer: half }, { ...state, parameters: wide }]) {
+    assert.throws(() => made.restore(bad, "the state"), { name: "StateError" });
+    assert.deepEqual(await made.state(), before);
+  }
+  assert.deepEqual(await train(made, 2), (await train(trainer({ ema: 0.9 }).made, 5)).slice(3));
+});
+
 testOnDevices(
   "Trainer.losses() returns the latest losses if more steps were queued than it keeps",
   async () => {
