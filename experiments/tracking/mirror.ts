@@ -26,19 +26,16 @@ export class Mirror {
   #cursor: Cursor | undefined;
   /** Whether this program has seen the run on the server. */
   #claimed = false;
-  readonly #restart: boolean;
   readonly #onFound: (page: string) => void;
 
   /**
-   * @param restart whether `metrics.jsonl` may have been truncated and rewritten since it was last sent
    * @param onFound called with the run's page once the server has the run
    */
   constructor(
     readonly run: string,
     readonly client: MlflowClient,
-    { restart = false, onFound = () => {} }: { restart?: boolean; onFound?: (page: string) => void } = {},
+    { onFound = () => {} }: { onFound?: (page: string) => void } = {},
   ) {
-    this.#restart = restart;
     this.#onFound = onFound;
   }
 
@@ -74,7 +71,7 @@ export class Mirror {
   }
 
   async #claim(record: RunRecord): Promise<Cursor> {
-    this.#cursor ??= await this.#openCursor();
+    this.#cursor ??= await readCursor(this.run, this.client.url) ?? newCursor(this.client.url);
     if (this.#claimed) return this.#cursor;
     const experimentId = await this.client.ensureExperiment(record.experiment);
     const { info } = await this.#find(experimentId, record);
@@ -92,12 +89,6 @@ export class Mirror {
     this.#claimed = true;
     this.#onFound(pageOf(this.client.url, this.#cursor));
     return this.#cursor;
-  }
-
-  async #openCursor(): Promise<Cursor> {
-    const cursor = await readCursor(this.run, this.client.url) ?? newCursor(this.client.url);
-    if (this.#restart) Object.assign(cursor, { metricsBytes: 0, latest: {}, images: 0 });
-    return cursor;
   }
 
   /** The run on the server, created if missing. Lost answers can leave several; all but one are deleted. */
