@@ -103,6 +103,15 @@ export class MlflowClient {
     await this.#post("runs/update", { run_id: runId, ...change }, nothing);
   }
 
+  /** Deletes a tag of a run, if it is there. */
+  async deleteTag(runId: string, key: string): Promise<void> {
+    try {
+      await this.#post("runs/delete-tag", { run_id: runId, key }, nothing);
+    } catch (error) {
+      if (!hasCode(error, "RESOURCE_DOES_NOT_EXIST")) throw error;
+    }
+  }
+
   async logInputs(runId: string, datasets: readonly DatasetInput[]): Promise<void> {
     await this.#post("runs/log-inputs", { run_id: runId, datasets }, nothing);
   }

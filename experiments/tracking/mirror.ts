@@ -160,15 +160,22 @@ export class Mirror {
       key in cursor.params && cursor.params[key] !== value ? [{ key: `resumed.${key}`, value }] : []
     );
     const newParams = params.filter(({ key }) => !(key in cursor.params));
-    const newTags = [...tags, ...changed].filter(({ key, value }) => cursor.tags[key] !== value);
+    const allTags = [...tags, ...changed];
+    const newTags = allTags.filter(({ key, value }) => cursor.tags[key] !== value);
+    // Why an earlier session failed, say.
+    const goneTags = Object.keys(cursor.tags).filter((gone) => !allTags.some(({ key }) => key === gone));
     const newInputs = JSON.stringify(inputs);
     const sendInputs = inputs.length > 0 && newInputs !== cursor.inputs;
-    if (newParams.length + newTags.length === 0 && !sendInputs) return;
+    if (newParams.length + newTags.length + goneTags.length === 0 && !sendInputs) return;
     for (const [kind, entries] of [["params", newParams], ["tags", newTags]] as const) {
       await this.client.logAll(cursor.runId!, kind, entries, ({ key }, reason) => {
         cursor.refused[`${kind}/${key}`] = reason;
       });
       for (const { key, value } of entries) cursor[kind][key] = value;
+    }
+    for (const key of goneTags) {
+      await this.client.deleteTag(cursor.runId!, key);
+      delete cursor.tags[key];
     }
     if (sendInputs) {
       await this.client.logInputs(cursor.runId!, inputs);

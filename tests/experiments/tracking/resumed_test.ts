@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { lockRun } from "../../../experiments/run/run_lock.ts";
 import { parseAddress } from "../../../experiments/tracking/address.ts";
 import { idTag } from "../../../experiments/tracking/description.ts";
@@ -97,5 +98,24 @@ testResumed(
     await session(run, { resumedAt: 1, losses: losses.slice(1, 2), ending: "KILLED" });
     await session(run, { resumedAt: 1, losses: losses.slice(1), ending: "FINISHED" });
     assert.deepEqual(newsOf(await sent(run, server)).points, points);
+  },
+);
+
+testResumed(
+  "sendRun() takes back what a run no longer is: failed, or resumed with another setting",
+  async (run, server) => {
+    const configure = (lr: number) => Deno.writeTextFile(join(run, "config.json"), JSON.stringify({ lr }));
+    await configure(1);
+    await session(run, { losses: [[1, 0.1]], ending: "FAILED", reason: "the memory is full" });
+    const { tags } = newsOf(await sent(run, server));
+    assert.equal(tags.find(({ key }) => key === "flow.failure")?.value, "the memory is full");
+    await configure(2);
+    await session(run, { resumedAt: 1, losses: [[2, 0.2]], ending: "KILLED" });
+    const second = newsOf(await sent(run, server));
+    assert.deepEqual(second.deleted, ["flow.failure"]);
+    assert.equal(second.tags.find(({ key }) => key === "resumed.lr")?.value, "2");
+    await configure(1);
+    await session(run, { resumedAt: 2, losses: [[3, 0.3]], ending: "FINISHED" });
+    assert.deepEqual(newsOf(await sent(run, server)).deleted, ["resumed.lr"]);
   },
 );
