@@ -62,7 +62,7 @@ export class MlflowClient {
     if (found && !found.deleted) return found.id;
     throw new ServerError(
       `${this.url} has deleted the experiment ${name}; restore it there, or give another --experiment`,
-      { passing: false },
+      { passing: false, code: "DELETED" },
     );
   }
 

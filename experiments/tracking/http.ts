@@ -13,7 +13,7 @@ export class ServerError extends Error {
     readonly details: {
       /** HTTP status; undefined if there was no answer. */
       readonly status?: number;
-      /** MLflow's name of the error, e.g. `RESOURCE_DOES_NOT_EXIST`. */
+      /** MLflow's name of the error, e.g. `RESOURCE_DOES_NOT_EXIST`, or our own for what a server has not. */
       readonly code?: string | undefined;
       /** Whether the request certainly had no effect: no connection, or the server asked to retry later. */
       readonly untouched?: boolean;

@@ -78,6 +78,7 @@ export class Mirror {
     if (info.lifecycle_stage === "deleted") {
       throw new ServerError(`${this.client.url} has deleted the run ${info.run_id}; restore it there`, {
         passing: false,
+        code: "DELETED",
       });
     }
     if (this.#cursor.runId !== info.run_id) {
