@@ -219,3 +219,12 @@ function nothing(): void {}
 export function hasCode(error: unknown, code: string): boolean {
   return error instanceof ServerError && error.details.code === code;
 }
+
+/** What a proxy before a server answers to a file above its limit, often 1 MB. */
+const tooLarge = 413;
+
+/** Whether an error says that a server will never take a file. */
+export function rejectsFile(error: unknown): boolean {
+  return ["INVALID_PARAMETER_VALUE", "NO_ARTIFACTS"].some((code) => hasCode(error, code)) ||
+    (error instanceof ServerError && error.details.status === tooLarge);
+}

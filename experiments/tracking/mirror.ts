@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { RunError } from "../run/atomic_write.ts";
 import { parseMetrics } from "../run/metrics_log.ts";
-import { hasCode, type MlflowClient, type ServerRun } from "./client.ts";
-import { type Cursor, newCursor, readCursor, writeCursor } from "./cursor.ts";
+import { type MlflowClient, rejectsFile, type ServerRun } from "./client.ts";
+import { type Cursor, newCursor, readCursor, type SentFile, writeCursor } from "./cursor.ts";
 import { describe, idTag } from "./description.ts";
 import { keyOf, type MetricEntry, metricEntry } from "./entries.ts";
 import { folderAround, isOwn, OpenFile, runFiles } from "./files.ts";
@@ -26,6 +26,8 @@ export class Mirror {
   #cursor: Cursor | undefined;
   /** Whether this program has seen the run on the server. */
   #claimed = false;
+  /** Files that the server rejected: they are not sent again by this program, unless they change. */
+  readonly #refusedFiles = new Map<string, SentFile>();
   readonly #onFound: (page: string) => void;
 
   /**
@@ -251,11 +253,17 @@ export class Mirror {
     let count = 0;
     for (const { path, size, modified } of await runFiles(this.run)) {
       const sent = cursor.files[path];
-      if ((!over && changes(path)) || (sent?.size === size && sent.modified === modified)) continue;
+      const isKnown = [sent, this.#refusedFiles.get(path)].some((known) =>
+        known?.size === size && known.modified === modified
+      );
+      if (isKnown || (!over && changes(path))) continue;
       using file = await OpenFile.open(this.run, path);
       if (file === undefined) continue; // deleted since it was listed
       if (sent?.sha256 !== file.sent.sha256) {
-        if (!await this.#put(cursor, path, file)) continue;
+        if (!await this.#put(cursor, path, file)) {
+          this.#refusedFiles.set(path, file.sent);
+          continue;
+        }
         count++;
       }
       cursor.files[path] = file.sent;
@@ -271,7 +279,7 @@ export class Mirror {
       delete cursor.refused[`artifacts/${path}`];
       return true;
     } catch (error) {
-      if (!hasCode(error, "INVALID_PARAMETER_VALUE") && !hasCode(error, "NO_ARTIFACTS")) throw error;
+      if (!rejectsFile(error)) throw error;
       cursor.refused[`artifacts/${path}`] = (error as Error).message;
       await writeCursor(this.run, cursor);
       return false;
