@@ -90,10 +90,14 @@ export class HttpServer {
     alive();
     try {
       const body = content?.body();
+      const onPiece = () => {
+        alive();
+        this.onProgress();
+      };
       const response = await fetch(this.address.url + path, {
         method,
         headers: { ...this.address.headers, ...content && { "content-type": content.type } },
-        ...body !== undefined && { body: body instanceof ReadableStream ? watched(body, alive) : body },
+        ...body !== undefined && { body: body instanceof ReadableStream ? watched(body, onPiece) : body },
         redirect: "manual",
         signal: signal ? AbortSignal.any([timeout.signal, signal]) : timeout.signal,
       });
@@ -172,11 +176,11 @@ export function awaitedServer(address: ServerAddress, patience: Patience): HttpS
 }
 
 /** Passes a stream through and reports every chunk. */
-function watched(stream: ReadableStream<Uint8Array>, alive: () => void): ReadableStream<Uint8Array> {
+function watched(stream: ReadableStream<Uint8Array>, onPiece: () => void): ReadableStream<Uint8Array> {
   return stream.pipeThrough(
     new TransformStream({
       transform(chunk, controller) {
-        alive();
+        onPiece();
         controller.enqueue(chunk);
       },
     }),

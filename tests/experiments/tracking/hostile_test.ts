@@ -137,6 +137,19 @@ testHostile(
 );
 
 testHostile(
+  "HttpServer tells of the pieces of a file that a server accepts, before it answers",
+  () => undefined,
+  async (server) => {
+    const http = new HttpServer(parseAddress(server.url, "--mlflow"), patience);
+    let told = 0;
+    http.onProgress = () => told++;
+    const body = () => ReadableStream.from([1, 2, 3].map((byte) => Uint8Array.of(byte)));
+    await http.request("PUT", "/x", { content: { type: "application/octet-stream", body } });
+    assert.equal(told, 3 + 1);
+  },
+);
+
+testHostile(
   "HttpServer does not wait longer than an attempt may take, whatever the server asks for",
   () => new Response("later", { status: 429, headers: { "retry-after": "1e9" } }),
   async (server) => {
