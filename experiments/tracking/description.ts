@@ -10,6 +10,9 @@ import { runFile } from "../run/layout.ts";
 /** The tag that identifies a run on any server. */
 export const idTag = "flow.run_id";
 
+/** The tag of a run in a comparison: the id of the run that it represents. */
+export const standsForTag = "flow.stands_for";
+
 /** Settings that say where a run is stored and shown, not what it trains. */
 const notParams = ["name", "out", "resume", "mlflow", "experiment", "runName"];
 
@@ -42,7 +45,7 @@ export async function describe(run: string, record: RunRecord, cursor: Cursor): 
     "mlflow.loggedImages": cursor.images > 0 ? "True" : null,
     problem: record.dataset === null ? null : `flow matching on ${record.dataset.name}`,
     git_dirty: environment.gitDirty,
-    "flow.stands_for": record.standsFor,
+    [standsForTag]: record.standsFor,
     "flow.failure": record.reason,
   };
   return { params: paramsOf(record, config), tags: entries("tag", tags), inputs: inputsOf(record) };
