@@ -68,7 +68,7 @@ function traceOf(
       width: 2,
     },
     text: results.map(({ words }) => words),
-    hovertemplate: "%{text}<br>%{x:.3~g} evaluations<br>Fréchet %{y:.3~g}<extra></extra>",
+    hovertemplate: "%{text}<br>%{x:.1~f} evaluations<br>Fréchet %{y:.3~g}<extra></extra>",
     name,
     mode: "lines+markers",
     line: { color, width: 1.5, dash: runLine(theme, run * theme.runs.length).dash },
