@@ -242,3 +242,26 @@ testHostile(
     assert.ok(server.seen.length < 100, `${server.seen.length} requests`);
   },
 );
+
+const moved = "https://mlflow.example.com/base";
+testHostile(
+  "HttpServer tells the address of a server that has moved, and a page to log in from one",
+  ({ path }) => {
+    const location = path.includes("=relative")
+      ? `/base${path}`
+      : path.includes("=log")
+      ? "/login?next=x"
+      : moved + path;
+    return new Response(null, { status: 301, headers: { location } });
+  },
+  async (server) => {
+    const says = (text: string) => new RegExp(`${RegExp.escape(text)}$`);
+    const client = clientOf(server);
+    await assertEnds(client.experiment("x"), says(`is elsewhere (301); give the address ${moved}`));
+    await assertEnds(client.experiment("relative"), says(`give the address ${server.url}/base`));
+    await assertEnds(
+      client.experiment("log"),
+      says(`leads to ${server.url}/login (301), which is no MLflow server; it may ask for credentials`),
+    );
+  },
+);
