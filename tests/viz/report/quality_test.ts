@@ -101,3 +101,13 @@ Deno.test("reportHtml() counts evaluations of solvers to the last one", () => {
   assert.match(page, /: 1234 evaluations, Fréchet distance 6\.22\./);
   assert.ok(page.includes("<td>1357.5</td>"));
 });
+
+Deno.test("reportHtml() has the numbers below that it tells screen readers of, and tells of no others", () => {
+  const page = reportHtml({ runs: [run("a", { quality: quality() })] });
+  const places = [...page.matchAll(/<div id="([a-z-]+)" class="chart [^>]*aria-label="([^"]*)"/g)];
+  const silent = places.flatMap(([, id, label]) => label.endsWith("; numbers below") ? [] : [id]);
+  assert.deepEqual(silent, ["pixel-chart", "paths-chart"]);
+  const start = page.indexOf("Numbers of these figures");
+  const rows = page.slice(start, page.indexOf("</details>", start));
+  assert.ok(rows.includes("<td>0.50</td><td>0.1</td><td>0.2</td>"), "the course over t");
+});
