@@ -88,6 +88,16 @@ export class MlflowClient {
     return await this.#post("runs/create", run, runOf, { once: true });
   }
 
+  /** A run by its id; undefined if there is none. */
+  async findRun(runId: string): Promise<ServerRun | undefined> {
+    try {
+      return await this.run(runId);
+    } catch (error) {
+      if (hasCode(error, "RESOURCE_DOES_NOT_EXIST")) return undefined;
+      throw error;
+    }
+  }
+
   async run(runId: string): Promise<ServerRun> {
     return await this.#get(`runs/get?run_id=${encodeURIComponent(runId)}`, runOf);
   }

@@ -4,11 +4,12 @@ import { RunError } from "../run/atomic_write.ts";
 import { parseMetrics } from "../run/metrics_log.ts";
 import { type MlflowClient, rejectsFile, type ServerRun } from "./client.ts";
 import { type Cursor, newCursor, readCursor, type SentFile, writeCursor } from "./cursor.ts";
-import { describe, idTag } from "./description.ts";
+import { describe, idTag, isRunOf } from "./description.ts";
 import { keyOf, type MetricEntry, metricEntry } from "./entries.ts";
 import { folderAround, isOwn, OpenFile, runFiles } from "./files.ts";
 import { ServerError } from "./http.ts";
 import { linesFrom } from "./lines.ts";
+import { pageOf } from "./page_of.ts";
 import { readRecord, type RunRecord } from "./record.ts";
 import { withRetries } from "./retry.ts";
 import { runFile } from "../run/layout.ts";
@@ -75,8 +76,10 @@ export class Mirror {
   async #claim(record: RunRecord): Promise<Cursor> {
     this.#cursor ??= await readCursor(this.run, this.client.url) ?? newCursor(this.client.url);
     if (this.#claimed) return this.#cursor;
-    const experimentId = await this.client.ensureExperiment(record.experiment);
-    const { info } = await this.#find(experimentId, record);
+    const known = await this.#known(record);
+    const experimentId = (known && this.#cursor.experimentId) ??
+      await this.client.ensureExperiment(record.experiment);
+    const { info } = known ?? await this.#find(experimentId, record);
     if (info.lifecycle_stage === "deleted") {
       throw new ServerError(`${this.client.url} has deleted the run ${info.run_id}; restore it there`, {
         passing: false,
@@ -94,13 +97,19 @@ export class Mirror {
     return this.#cursor;
   }
 
+  /** The run that the server had, if it still has it: its experiment may have another name by now. */
+  async #known({ id }: RunRecord): Promise<ServerRun | undefined> {
+    const runId = this.#cursor?.runId;
+    const run = runId ? await this.client.findRun(runId) : undefined;
+    return run?.info.lifecycle_stage === "active" && isRunOf(run, id) ? run : undefined;
+  }
+
   /** The run on the server, created if missing. Lost answers can leave several; all but one are deleted. */
   async #find(experimentId: string, record: RunRecord): Promise<ServerRun> {
     const filter = `tags.\`${idTag}\` = '${record.id.replaceAll("'", "")}'`;
     // What else the server finds is not ours to write or delete.
-    const isOurs = ({ data }: ServerRun) =>
-      data.tags.some(({ key, value }) => key === idTag && value === record.id);
-    const search = async () => (await this.client.searchRuns(experimentId, filter, "ALL")).filter(isOurs);
+    const search = async () =>
+      (await this.client.searchRuns(experimentId, filter, "ALL")).filter((run) => isRunOf(run, record.id));
     let unsure = false;
     const found = await withRetries(
       async () => {
@@ -285,11 +294,4 @@ export class Mirror {
       return false;
     }
   }
-}
-
-/** The address of a run's page. */
-export function pageOf(server: string, run: { experimentId: string | null; runId: string | null }): string {
-  // Without the query, the page opens in another mode.
-  const [experiment, id] = [run.experimentId, run.runId].map((part) => encodeURIComponent(String(part)));
-  return `${server}/#/experiments/${experiment}/runs/${id}?workflowType=machine_learning`;
 }

@@ -119,3 +119,30 @@ testResumed(
     assert.deepEqual(newsOf(await sent(run, server)).deleted, ["resumed.lr"]);
   },
 );
+
+let renamed = false;
+testHostile(
+  "sendRun() goes on with a run whose experiment has another name now",
+  ({ path }) => {
+    if (path.includes("runs/get?")) return Response.json({ run: ours });
+    if (!renamed || !path.includes("get-by-name")) return undefined;
+    return Response.json({ error_code: "RESOURCE_DOES_NOT_EXIST", message: "no" }, { status: 404 });
+  },
+  (server) =>
+    withFolder(async (run) => {
+      await session(run, { losses: [[1, 0.1]], ending: "KILLED" });
+      await Deno.writeTextFile(
+        join(run, "run.json"),
+        JSON.stringify({ ...await readRecord(run), id: "an id" }),
+      );
+      await sent(run, server);
+      renamed = true;
+      await session(run, { resumedAt: 1, losses: [[2, 0.2]], ending: "FINISHED" });
+      const requests = await sent(run, server);
+      assert.deepEqual(requests.filter(({ path }) => path.endsWith("/create")), []);
+      assert.equal(newsOf(requests).ends.at(-1).status, "FINISHED");
+    }),
+);
+
+/** The run of that id as a server has it. */
+const ours = HostileServer.run({}, { tags: [{ key: idTag, value: "an id" }] });
