@@ -1,11 +1,10 @@
 import { runTask } from "./program/command.ts";
-import { RunError } from "./run/atomic_write.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { syncing } from "./settings/tasks/sync.ts";
 import { readCursor } from "./tracking/cursor.ts";
 import { findRuns } from "./tracking/find_run.ts";
 import { ServerError } from "./tracking/http.ts";
-import { sendRun } from "./tracking/send.ts";
+import { isOfRun, sendRun } from "./tracking/send.ts";
 import { sentLines } from "./tracking/sent_lines.ts";
 import { chooseTracking, readEnvironment } from "./tracking/settings.ts";
 import { runFolders } from "./tracking/folder_store.ts";
@@ -24,20 +23,25 @@ await runTask(async () => {
   const { mlflow, root } = syncing.resolve(values);
   const runs = words.length > 0 ? await findRuns(words, root) : await runFolders(root);
   let [targets, failures] = [0, 0];
+  /** Why servers take no run, by their addresses. */
+  const away = new Map<string, ServerError>();
   for (const run of runs) {
+    let url = "";
     try {
       const known = (await readCursor(run))?.server;
       const { address, patience } = chooseTracking({ mlflow }, readEnvironment(), known);
       if (address === undefined) continue;
       targets++;
+      url = address.url;
+      if (away.has(url)) continue;
       for await (const sent of sendRun(run, { address, patience })) print(sentLines(sent).join("\n"));
     } catch (error) {
-      // Go on with other runs, unless the server is unreachable.
-      const ofRun = error instanceof RunError ||
-        (error instanceof ServerError && error.details.status !== undefined);
-      if (!ofRun) throw error;
-      failures++;
-      say(printable(`${run}: ${error.message}`)); // a line break comes from a name or a file
+      // Go on with other runs, also if a server is unreachable: theirs may be another.
+      if (isOfRun(error)) {
+        failures++;
+        say(printable(`${run}: ${error.message}`)); // a line break comes from a name or a file
+      } else if (error instanceof ServerError) away.set(url, error);
+      else throw error;
     }
   }
   if (runs.length > 0 && targets + failures === 0) {
@@ -46,5 +50,8 @@ await runTask(async () => {
     );
   }
   if (runs.length === 0) print(`No runs in ${root}`);
+  const [first, ...others] = away.values();
+  for (const { message } of others) say(message);
+  if (first) throw first;
   if (failures > 0) Deno.exit(1);
 });

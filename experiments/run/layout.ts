@@ -93,6 +93,11 @@ export function replacedMetricsFile(time: number): string {
   return `metrics-replaced-${time}.jsonl`;
 }
 
+/** Whether a file of a run is one of these. */
+export function isReplacedMetricsFile(name: string): boolean {
+  return /^metrics-replaced-\d+\.jsonl$/.test(name);
+}
+
 /** The machine and the code of a session, resumed at a time in milliseconds since 1970. */
 export function resumedEnvironmentFile(time: number): string {
   return `environment-resumed-${time}.json`;

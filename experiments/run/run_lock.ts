@@ -3,7 +3,7 @@ import { reasonOf, RunError } from "./atomic_write.ts";
 import { isOther } from "./contained.ts";
 import { runFile } from "./layout.ts";
 
-const tries = 10;
+const briefMs = 500;
 const pauseMs = 50;
 
 /**
@@ -18,10 +18,11 @@ export interface RunLock extends Disposable {
 /**
  * Locks a run for this program alone.
  *
+ * @param waitMs how long to wait for another program; by default as long as one takes that only looks
  * @returns undefined if another program works on it
  * @throws {RunError} if the folder cannot be written
  */
-export async function tryLockRun(run: string): Promise<RunLock | undefined> {
+export async function tryLockRun(run: string, { waitMs = briefMs } = {}): Promise<RunLock | undefined> {
   let file: Deno.FsFile;
   checkLock(run);
   try {
@@ -30,7 +31,7 @@ export async function tryLockRun(run: string): Promise<RunLock | undefined> {
     throw new RunError(`Cannot lock ${run}: ${reasonOf(error)}`);
   }
   // `isLocked` of another program holds it for a moment.
-  for (let left = tries; left > 0; left--) {
+  for (let left = Math.ceil(waitMs / pauseMs); left > 0; left--) {
     if (await file.tryLock(true)) return lockOf(run, file);
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }

@@ -15,6 +15,9 @@ import type { CellOptions } from "./train_cell.ts";
 /** Where a study is recorded, and who hears of it. */
 export type StudyTracking = Pick<CellOptions, "mlflow" | "experiment" | "say">;
 
+/** How long a program may be sending a study, to a server that does not answer at once. */
+const sendingMs = 300_000;
+
 /**
  * Records a study as a run that its cells are nested in, in its folder and on a server if one is chosen. A server that
  * cannot be reached gets what it lacks later.
@@ -31,8 +34,12 @@ export async function recordStudy(
   reason: string | null = null,
 ): Promise<void> {
   const choice = await trackingOf({ mlflow, experiment }, folder);
-  using lock = await tryLockRun(folder);
-  if (!lock) return; // who launches it at the same time records the same
+  // Who launches it at the same time records the same; but nobody who only sends it records its end.
+  using lock = await tryLockRun(folder, status === "RUNNING" ? {} : { waitMs: sendingMs });
+  if (!lock && status !== "RUNNING") {
+    say(`Not recorded that ${folder} is ${status}: another program sends it`);
+  }
+  if (!lock) return;
   const known = await readRecord(folder);
   await writeRecord(folder, {
     id: crypto.randomUUID(),

@@ -45,7 +45,7 @@ export async function trainCell(study: Study, cell: Cell, options: CellOptions):
     experiment,
   };
   const { interrupted } = await runTraining(config, {
-    ...{ device, signal, say },
+    ...{ device, signal, say, runName: cell.id },
     keepAt: milestonesOf(steps, study.plan.evaluation.milestones),
     ...terminal && { terminal },
   });

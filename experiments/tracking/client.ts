@@ -62,7 +62,7 @@ export class MlflowClient {
     if (found && !found.deleted) return found.id;
     throw new ServerError(
       `${this.url} has deleted the experiment ${name}; restore it there, or give another --experiment`,
-      { passing: false },
+      { passing: false, code: "DELETED" },
     );
   }
 
@@ -88,6 +88,16 @@ export class MlflowClient {
     return await this.#post("runs/create", run, runOf, { once: true });
   }
 
+  /** A run by its id; undefined if there is none. */
+  async findRun(runId: string): Promise<ServerRun | undefined> {
+    try {
+      return await this.run(runId);
+    } catch (error) {
+      if (hasCode(error, "RESOURCE_DOES_NOT_EXIST")) return undefined;
+      throw error;
+    }
+  }
+
   async run(runId: string): Promise<ServerRun> {
     return await this.#get(`runs/get?run_id=${encodeURIComponent(runId)}`, runOf);
   }
@@ -101,6 +111,15 @@ export class MlflowClient {
     change: { status?: RunStatus; end_time?: number; run_name?: string },
   ): Promise<void> {
     await this.#post("runs/update", { run_id: runId, ...change }, nothing);
+  }
+
+  /** Deletes a tag of a run, if it is there. */
+  async deleteTag(runId: string, key: string): Promise<void> {
+    try {
+      await this.#post("runs/delete-tag", { run_id: runId, key }, nothing);
+    } catch (error) {
+      if (!hasCode(error, "RESOURCE_DOES_NOT_EXIST")) throw error;
+    }
   }
 
   async logInputs(runId: string, datasets: readonly DatasetInput[]): Promise<void> {
@@ -209,4 +228,13 @@ function nothing(): void {}
 /** Whether a server gave an error this name. */
 export function hasCode(error: unknown, code: string): boolean {
   return error instanceof ServerError && error.details.code === code;
+}
+
+/** What a proxy before a server answers to a file above its limit, often 1 MB. */
+const tooLarge = 413;
+
+/** Whether an error says that a server will never take a file. */
+export function rejectsFile(error: unknown): boolean {
+  return ["INVALID_PARAMETER_VALUE", "NO_ARTIFACTS"].some((code) => hasCode(error, code)) ||
+    (error instanceof ServerError && error.details.status === tooLarge);
 }

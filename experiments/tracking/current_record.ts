@@ -3,21 +3,22 @@ import { RunError } from "../run/atomic_write.ts";
 import { asText } from "../settings/setting.ts";
 import { readMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/read_file.ts";
+import { nestedRuns } from "./files.ts";
 import { readRecord, type RunRecord, writeRecord } from "./record.ts";
 import { isLocked } from "../run/run_lock.ts";
 import { defaultExperiment } from "./settings.ts";
 import { runFile } from "../run/layout.ts";
 
 /**
- * The record of a run as of now: a run that is marked as running but has no program was killed. Folders from before
- * `run.json` existed are described by their other files.
+ * The record of a run as of now: a run that is marked as running but has no program, nor has a run nested in it, was killed.
+ * Folders from before `run.json` existed are described by their other files.
  *
  * @returns undefined if the folder holds no run
  * @throws {RunError} if a file cannot be read
  */
 export async function currentRecord(folder: string): Promise<RunRecord | undefined> {
   const record = await readRecord(folder) ?? await fromOtherFiles(folder);
-  if (record?.status !== "RUNNING" || await isLocked(folder)) return record;
+  if (record?.status !== "RUNNING" || await isLocked(folder) || await hasLocked(folder)) return record;
   return { ...record, status: "KILLED", endedAt: await lastActivity(folder, record) };
 }
 
@@ -43,11 +44,17 @@ export async function requireRecord(folder: string, what: string): Promise<RunRe
 export async function settleRecord(folder: string): Promise<RunRecord> {
   const written = await readRecord(folder);
   const record = written ?? await requireRecord(folder, "send");
-  const settled = record.status === "RUNNING"
+  const settled = record.status === "RUNNING" && !await hasLocked(folder)
     ? { ...record, status: "KILLED" as const, endedAt: await lastActivity(folder, record) }
     : record;
   if (settled !== written) await writeRecord(folder, settled);
   return settled;
+}
+
+/** Whether a program works on a run that is nested in this one: nobody holds a study while its cells are trained. */
+async function hasLocked(folder: string): Promise<boolean> {
+  for (const run of await nestedRuns(folder)) if (await isLocked(run)) return true;
+  return false;
 }
 
 async function fromOtherFiles(folder: string): Promise<RunRecord | undefined> {

@@ -104,3 +104,14 @@ export async function readCursor(run: string, server?: string): Promise<Cursor |
 export async function writeCursor(run: string, cursor: Cursor): Promise<void> {
   await writeAtomic(join(run, runFile.cursor), JSON.stringify(cursor, null, 1) + "\n");
 }
+
+/**
+ * Notes that a run goes on and that lines of its metrics may be replaced: a server then gets all that stand there, and how
+ * the run stands, also from another program. The caller holds the run's lock.
+ *
+ * @throws {RunError} if the file cannot be read or written
+ */
+export async function rewindCursor(run: string): Promise<void> {
+  const cursor = await readCursor(run);
+  if (cursor) await writeCursor(run, { ...cursor, status: null, metricsBytes: 0, latest: {} });
+}

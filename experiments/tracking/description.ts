@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { readJson } from "../run/read_file.ts";
-import type { DatasetInput } from "./client.ts";
+import type { DatasetInput, ServerRun } from "./client.ts";
 import type { Cursor } from "./cursor.ts";
 import { type TextEntry, textEntry } from "./entries.ts";
 import { noteOf } from "./note.ts";
@@ -9,6 +9,14 @@ import { runFile } from "../run/layout.ts";
 
 /** The tag that identifies a run on any server. */
 export const idTag = "flow.run_id";
+
+/** Whether a run on a server is that of a folder, by our own id. */
+export function isRunOf({ data }: ServerRun, id: string): boolean {
+  return data.tags.some(({ key, value }) => key === idTag && value === id);
+}
+
+/** The tag of a run in a comparison: the id of the run that it represents. */
+export const standsForTag = "flow.stands_for";
 
 /** Settings that say where a run is stored and shown, not what it trains. */
 const notParams = ["name", "out", "resume", "mlflow", "experiment", "runName"];
@@ -42,7 +50,7 @@ export async function describe(run: string, record: RunRecord, cursor: Cursor): 
     "mlflow.loggedImages": cursor.images > 0 ? "True" : null,
     problem: record.dataset === null ? null : `flow matching on ${record.dataset.name}`,
     git_dirty: environment.gitDirty,
-    "flow.stands_for": record.standsFor,
+    [standsForTag]: record.standsFor,
     "flow.failure": record.reason,
   };
   return { params: paramsOf(record, config), tags: entries("tag", tags), inputs: inputsOf(record) };

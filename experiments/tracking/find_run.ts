@@ -5,6 +5,9 @@ import { ConfigError, didYouMean } from "../settings/setting.ts";
 import { FolderStore } from "./folder_store.ts";
 import type { RunSummary } from "./store.ts";
 
+/** What tells listed runs apart. */
+type Listed = Pick<RunSummary, "key" | "name"> & Partial<Pick<RunSummary, "startedAt" | "standsFor">>;
+
 /** The folder of all runs, where tasks look if nothing else is said. */
 export const runsRoot = "runs";
 
@@ -21,7 +24,7 @@ export async function findRun(name: string, root: string = runsRoot): Promise<st
   const folders = name === "" ? [] : [name, join(root, name)];
   for (const folder of folders) if (await isFolder(folder)) return folder;
   const runs = await new FolderStore(root).list();
-  const found = runs.findLast((run) => run.name === name);
+  const found = latestNamed(runs, name);
   if (found) return found.key;
   if (await isFile(name)) {
     throw new ConfigError(
@@ -49,13 +52,21 @@ export async function findRuns(names: readonly string[], root?: string): Promise
  * Finds one of listed runs: by its folder or its id on a server, its name in the folder of runs, or the name that it was
  * given, of several runs that of the latest.
  */
-export function findListed<Run extends Pick<RunSummary, "key" | "name">>(
+export function findListed<Run extends Listed>(
   runs: readonly Run[],
   name: string,
   root: string = runsRoot,
 ): Run | undefined {
   return runs.find(({ key }) => key === name) ?? runs.find(({ key }) => key === join(root, name)) ??
-    runs.findLast((run) => run.name === name);
+    latestNamed(runs, name);
+}
+
+/** The run of a name that began last; a copy in a comparison only if there is no other. */
+function latestNamed<Run extends Listed>(runs: readonly Run[], name: string): Run | undefined {
+  const named = runs.filter((run) => run.name === name);
+  const originals = named.filter(({ standsFor }) => standsFor === undefined);
+  const start = ({ startedAt }: Run) => startedAt ?? 0;
+  return (originals.length > 0 ? originals : named).sort((a, b) => start(a) - start(b)).at(-1);
 }
 
 /** The nearest name, or all names where they are few. */

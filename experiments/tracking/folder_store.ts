@@ -97,12 +97,13 @@ export async function summarize(folder: string): Promise<RunSummary> {
   for (const { step: _, time: __, ...values } of await readMetrics(join(folder, runFile.metrics))) {
     for (const [key, value] of Object.entries(values)) if (typeof value === "number") metrics[key] = value;
   }
-  const { name, experiment, status, startedAt, endedAt } = record;
+  const { name, experiment, status, standsFor, startedAt, endedAt } = record;
   return {
     key: folder,
     name,
     experiment,
     status,
+    ...standsFor !== null && { standsFor },
     startedAt,
     endedAt,
     params: Object.fromEntries(params.map(({ key, value }) => [key, value])),

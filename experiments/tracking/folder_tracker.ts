@@ -1,10 +1,11 @@
 import { join } from "node:path";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
-import { appendMetrics, lineOf, type Metrics, truncateAfterStep } from "../run/metrics_log.ts";
+import { appendMetrics, lineOf, type Metrics, readMetrics, truncateAfterStep } from "../run/metrics_log.ts";
+import { rewindCursor } from "./cursor.ts";
 import { readRecord, type RunRecord, writeRecord } from "./record.ts";
 import type { RunLock } from "../run/run_lock.ts";
 import type { Ending, Tracker } from "./tracker.ts";
-import { replacedMetricsFile, runFile } from "../run/layout.ts";
+import { isReplacedMetricsFile, replacedMetricsFile, runFile } from "../run/layout.ts";
 
 /** Milliseconds between measurements of the machine. */
 const gaugeMs = 10_000;
@@ -28,7 +29,7 @@ export class FolderTracker implements Tracker {
   readonly #gauges: () => Readonly<Record<string, number>>;
   #record: RunRecord;
   #gaugedMs = -Infinity;
-  /** Lines that an earlier session wrote after its checkpoint, by what they measure. */
+  /** Lines that earlier sessions wrote after their checkpoints, by what they measure. */
   #replaced = new Map<string, Metrics>();
 
   private constructor(run: string, record: RunRecord, gauges: RunStart["gauges"]) {
@@ -64,6 +65,7 @@ export class FolderTracker implements Tracker {
       reason: null,
     };
     const tracker = new FolderTracker(run, record, gauges);
+    if (resumedAt !== undefined) await rewindCursor(run); // before a line goes that a server may have
     await writeRecord(run, record);
     if (resumedAt !== undefined) await tracker.#rewind(resumedAt);
     return tracker;
@@ -94,6 +96,7 @@ export class FolderTracker implements Tracker {
 
   /** Goes back to a step; later lines are moved to a separate file. */
   async #rewind(step: number): Promise<void> {
+    for (const line of await this.#replacedBefore()) this.#replaced.set(measured(line), line);
     const cut = await truncateAfterStep(this.#path, step);
     if (cut.length === 0) return;
     for (const line of cut) this.#replaced.set(measured(line), line);
@@ -101,6 +104,13 @@ export class FolderTracker implements Tracker {
       join(this.run, replacedMetricsFile(Date.now())),
       cut.map(lineOf).join(""),
     );
+  }
+
+  /** Lines that earlier resumed sessions cut: this one may measure them anew before it gets to where they ended. */
+  async #replacedBefore(): Promise<Metrics[]> {
+    const names = (await Array.fromAsync(Deno.readDir(this.run))).map(({ name }) => name);
+    const files = names.filter(isReplacedMetricsFile).sort();
+    return (await Promise.all(files.map((name) => readMetrics(join(this.run, name))))).flat();
   }
 }
 

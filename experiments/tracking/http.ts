@@ -13,7 +13,7 @@ export class ServerError extends Error {
     readonly details: {
       /** HTTP status; undefined if there was no answer. */
       readonly status?: number;
-      /** MLflow's name of the error, e.g. `RESOURCE_DOES_NOT_EXIST`. */
+      /** MLflow's name of the error, e.g. `RESOURCE_DOES_NOT_EXIST`, or our own for what a server has not. */
       readonly code?: string | undefined;
       /** Whether the request certainly had no effect: no connection, or the server asked to retry later. */
       readonly untouched?: boolean;
@@ -90,15 +90,20 @@ export class HttpServer {
     alive();
     try {
       const body = content?.body();
+      const onPiece = () => {
+        alive();
+        this.onProgress();
+      };
       const response = await fetch(this.address.url + path, {
         method,
         headers: { ...this.address.headers, ...content && { "content-type": content.type } },
-        ...body !== undefined && { body: body instanceof ReadableStream ? watched(body, alive) : body },
+        ...body !== undefined && { body: body instanceof ReadableStream ? watched(body, onPiece) : body },
         redirect: "manual",
         signal: signal ? AbortSignal.any([timeout.signal, signal]) : timeout.signal,
       });
       if (!response.ok) {
-        throw this.#refusal(response, await readBody(response.body, { most: mostBytes.error, cut: true }));
+        const bytes = await readBody(response.body, { most: mostBytes.error, cut: true });
+        throw this.#refusal(response, bytes, path);
       }
       const bytes = await readBody(response.body, {
         most: download ? mostBytes.file : mostBytes.json,
@@ -121,7 +126,7 @@ export class HttpServer {
     }
   }
 
-  #refusal({ status, headers }: Response, bytes: Uint8Array): ServerError {
+  #refusal({ status, headers }: Response, bytes: Uint8Array, path: string): ServerError {
     const { url } = this.address;
     const text = new TextDecoder().decode(bytes);
     const answer = answerOf(text);
@@ -131,9 +136,7 @@ export class HttpServer {
       ? `refuses these credentials (${status}; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or ` +
         "MLFLOW_TRACKING_TOKEN; they go only to a server that --mlflow or MLFLOW_TRACKING_URI names)"
       : status >= 300 && status < 400
-      ? `is elsewhere (${status} to ${
-        this.address.hide(shownAddress(headers.get("location") ?? "") || "?")
-      }; give that address)`
+      ? this.#elsewhere(status, headers.get("location") ?? "", path)
       : `answered ${status}${said === "" ? "" : `: ${said}`}`;
     return new ServerError(`${url} ${what}`, {
       status,
@@ -142,6 +145,17 @@ export class HttpServer {
       untouched: status === 408 || status === 429,
       waitMs: 1000 * (Number(headers.get("retry-after")) || 0),
     });
+  }
+
+  /** Says where a redirect leads: a server that has moved is asked there for the same path. */
+  #elsewhere(status: number, location: string, path: string): string {
+    const target = URL.parse(location, this.address.url + path)?.href ?? "";
+    const shown = shownAddress(target);
+    const [asked] = path.split("?");
+    return shown.endsWith(asked)
+      ? `is elsewhere (${status}); give the address ${this.address.hide(shown.slice(0, -asked.length))}`
+      : `leads to ${this.address.hide(shown) || "another page"} (${status}), which is no MLflow server; ` +
+        "it may ask for credentials";
   }
 
   #unreachable(error: unknown, timedOut: boolean): ServerError {
@@ -172,11 +186,11 @@ export function awaitedServer(address: ServerAddress, patience: Patience): HttpS
 }
 
 /** Passes a stream through and reports every chunk. */
-function watched(stream: ReadableStream<Uint8Array>, alive: () => void): ReadableStream<Uint8Array> {
+function watched(stream: ReadableStream<Uint8Array>, onPiece: () => void): ReadableStream<Uint8Array> {
   return stream.pipeThrough(
     new TransformStream({
       transform(chunk, controller) {
-        alive();
+        onPiece();
         controller.enqueue(chunk);
       },
     }),

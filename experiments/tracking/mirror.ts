@@ -2,13 +2,14 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { RunError } from "../run/atomic_write.ts";
 import { parseMetrics } from "../run/metrics_log.ts";
-import { hasCode, type MlflowClient, type ServerRun } from "./client.ts";
-import { type Cursor, newCursor, readCursor, writeCursor } from "./cursor.ts";
-import { describe, idTag } from "./description.ts";
+import { type MlflowClient, rejectsFile, type ServerRun } from "./client.ts";
+import { type Cursor, newCursor, readCursor, type SentFile, writeCursor } from "./cursor.ts";
+import { describe, idTag, isRunOf } from "./description.ts";
 import { keyOf, type MetricEntry, metricEntry } from "./entries.ts";
 import { folderAround, isOwn, OpenFile, runFiles } from "./files.ts";
 import { ServerError } from "./http.ts";
 import { linesFrom } from "./lines.ts";
+import { pageOf } from "./page_of.ts";
 import { readRecord, type RunRecord } from "./record.ts";
 import { withRetries } from "./retry.ts";
 import { runFile } from "../run/layout.ts";
@@ -26,19 +27,18 @@ export class Mirror {
   #cursor: Cursor | undefined;
   /** Whether this program has seen the run on the server. */
   #claimed = false;
-  readonly #restart: boolean;
+  /** Files that the server rejected: they are not sent again by this program, unless they change. */
+  readonly #refusedFiles = new Map<string, SentFile>();
   readonly #onFound: (page: string) => void;
 
   /**
-   * @param restart whether `metrics.jsonl` may have been truncated and rewritten since it was last sent
    * @param onFound called with the run's page once the server has the run
    */
   constructor(
     readonly run: string,
     readonly client: MlflowClient,
-    { restart = false, onFound = () => {} }: { restart?: boolean; onFound?: (page: string) => void } = {},
+    { onFound = () => {} }: { onFound?: (page: string) => void } = {},
   ) {
-    this.#restart = restart;
     this.#onFound = onFound;
   }
 
@@ -74,13 +74,16 @@ export class Mirror {
   }
 
   async #claim(record: RunRecord): Promise<Cursor> {
-    this.#cursor ??= await this.#openCursor();
+    this.#cursor ??= await readCursor(this.run, this.client.url) ?? newCursor(this.client.url);
     if (this.#claimed) return this.#cursor;
-    const experimentId = await this.client.ensureExperiment(record.experiment);
-    const { info } = await this.#find(experimentId, record);
+    const known = await this.#known(record);
+    const experimentId = (known && this.#cursor.experimentId) ??
+      await this.client.ensureExperiment(record.experiment);
+    const { info } = known ?? await this.#find(experimentId, record);
     if (info.lifecycle_stage === "deleted") {
       throw new ServerError(`${this.client.url} has deleted the run ${info.run_id}; restore it there`, {
         passing: false,
+        code: "DELETED",
       });
     }
     if (this.#cursor.runId !== info.run_id) {
@@ -94,19 +97,19 @@ export class Mirror {
     return this.#cursor;
   }
 
-  async #openCursor(): Promise<Cursor> {
-    const cursor = await readCursor(this.run, this.client.url) ?? newCursor(this.client.url);
-    if (this.#restart) Object.assign(cursor, { metricsBytes: 0, latest: {}, images: 0 });
-    return cursor;
+  /** The run that the server had, if it still has it: its experiment may have another name by now. */
+  async #known({ id }: RunRecord): Promise<ServerRun | undefined> {
+    const runId = this.#cursor?.runId;
+    const run = runId ? await this.client.findRun(runId) : undefined;
+    return run?.info.lifecycle_stage === "active" && isRunOf(run, id) ? run : undefined;
   }
 
   /** The run on the server, created if missing. Lost answers can leave several; all but one are deleted. */
   async #find(experimentId: string, record: RunRecord): Promise<ServerRun> {
     const filter = `tags.\`${idTag}\` = '${record.id.replaceAll("'", "")}'`;
     // What else the server finds is not ours to write or delete.
-    const isOurs = ({ data }: ServerRun) =>
-      data.tags.some(({ key, value }) => key === idTag && value === record.id);
-    const search = async () => (await this.client.searchRuns(experimentId, filter, "ALL")).filter(isOurs);
+    const search = async () =>
+      (await this.client.searchRuns(experimentId, filter, "ALL")).filter((run) => isRunOf(run, record.id));
     let unsure = false;
     const found = await withRetries(
       async () => {
@@ -169,15 +172,22 @@ export class Mirror {
       key in cursor.params && cursor.params[key] !== value ? [{ key: `resumed.${key}`, value }] : []
     );
     const newParams = params.filter(({ key }) => !(key in cursor.params));
-    const newTags = [...tags, ...changed].filter(({ key, value }) => cursor.tags[key] !== value);
+    const allTags = [...tags, ...changed];
+    const newTags = allTags.filter(({ key, value }) => cursor.tags[key] !== value);
+    // Why an earlier session failed, say.
+    const goneTags = Object.keys(cursor.tags).filter((gone) => !allTags.some(({ key }) => key === gone));
     const newInputs = JSON.stringify(inputs);
     const sendInputs = inputs.length > 0 && newInputs !== cursor.inputs;
-    if (newParams.length + newTags.length === 0 && !sendInputs) return;
+    if (newParams.length + newTags.length + goneTags.length === 0 && !sendInputs) return;
     for (const [kind, entries] of [["params", newParams], ["tags", newTags]] as const) {
       await this.client.logAll(cursor.runId!, kind, entries, ({ key }, reason) => {
         cursor.refused[`${kind}/${key}`] = reason;
       });
       for (const { key, value } of entries) cursor[kind][key] = value;
+    }
+    for (const key of goneTags) {
+      await this.client.deleteTag(cursor.runId!, key);
+      delete cursor.tags[key];
     }
     if (sendInputs) {
       await this.client.logInputs(cursor.runId!, inputs);
@@ -252,11 +262,17 @@ export class Mirror {
     let count = 0;
     for (const { path, size, modified } of await runFiles(this.run)) {
       const sent = cursor.files[path];
-      if ((!over && changes(path)) || (sent?.size === size && sent.modified === modified)) continue;
+      const isKnown = [sent, this.#refusedFiles.get(path)].some((known) =>
+        known?.size === size && known.modified === modified
+      );
+      if (isKnown || (!over && changes(path))) continue;
       using file = await OpenFile.open(this.run, path);
       if (file === undefined) continue; // deleted since it was listed
       if (sent?.sha256 !== file.sent.sha256) {
-        if (!await this.#put(cursor, path, file)) continue;
+        if (!await this.#put(cursor, path, file)) {
+          this.#refusedFiles.set(path, file.sent);
+          continue;
+        }
         count++;
       }
       cursor.files[path] = file.sent;
@@ -272,17 +288,10 @@ export class Mirror {
       delete cursor.refused[`artifacts/${path}`];
       return true;
     } catch (error) {
-      if (!hasCode(error, "INVALID_PARAMETER_VALUE") && !hasCode(error, "NO_ARTIFACTS")) throw error;
+      if (!rejectsFile(error)) throw error;
       cursor.refused[`artifacts/${path}`] = (error as Error).message;
       await writeCursor(this.run, cursor);
       return false;
     }
   }
-}
-
-/** The address of a run's page. */
-export function pageOf(server: string, run: { experimentId: string | null; runId: string | null }): string {
-  // Without the query, the page opens in another mode.
-  const [experiment, id] = [run.experimentId, run.runId].map((part) => encodeURIComponent(String(part)));
-  return `${server}/#/experiments/${experiment}/runs/${id}?workflowType=machine_learning`;
 }

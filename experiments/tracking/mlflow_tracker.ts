@@ -36,14 +36,13 @@ export class MlflowTracker implements Tracker {
   #ended: Promise<void> | undefined;
 
   /**
-   * @param resumed whether metrics of an earlier session may have been truncated
    * @param say shows a line to the user
    */
   constructor(
     folder: FolderTracker,
-    { address, patience, resumed, say, waiting = usual }:
+    { address, patience, say, waiting = usual }:
       & Required<Pick<Choice, "address" | "patience">>
-      & { resumed: boolean; say: (message: string) => void; waiting?: Waiting },
+      & { say: (message: string) => void; waiting?: Waiting },
   ) {
     this.#folder = folder;
     this.#say = say;
@@ -51,7 +50,6 @@ export class MlflowTracker implements Tracker {
     this.#http = new HttpServer(address, patience);
     let shown = false;
     this.#mirror = new Mirror(folder.run, new MlflowClient(this.#http, this.#giveUp.signal), {
-      restart: resumed,
       onFound(page) {
         if (!shown) say(`MLflow shows the run at ${page}`);
         shown = true;

@@ -65,8 +65,9 @@ export function compareTable(runs: readonly RunSummary[]): string {
   const settings = names(runs.map(({ params }) => params))
     .map((name) => [name, ...runs.map(({ params }) => own(params, name) ?? "")])
     .filter(([, first, ...others]) => others.some((value) => value !== first));
+  const areNamed = new Set(runs.map(({ name }) => name)).size === runs.length;
   const rows = [
-    ["", ...runs.map((run) => run.name)],
+    ["", ...runs.map(({ key, name }) => areNamed ? name : key)],
     ["status", ...runs.map((run) => run.status)],
     ["minutes", ...runs.map(minutes)],
     ...metrics,
@@ -90,8 +91,10 @@ function own<T>(fields: Readonly<Record<string, T>>, name: string): T | undefine
   return Object.hasOwn(fields, name) ? fields[name] : undefined;
 }
 
+/** Four digits, or all that stand before the point. */
 function shown(value: number | undefined): string {
-  return value === undefined ? "" : String(Number(value.toPrecision(4)));
+  if (value === undefined) return "";
+  return String(Math.abs(value) >= 1000 ? Math.round(value) : Number(value.toPrecision(4)));
 }
 
 function date(ms: number | null): string {

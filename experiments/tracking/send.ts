@@ -1,7 +1,8 @@
+import { RunError } from "../run/atomic_write.ts";
 import { MlflowClient } from "./client.ts";
 import { requireRecord, settleRecord } from "./current_record.ts";
 import { nestedRuns } from "./files.ts";
-import { awaitedServer } from "./http.ts";
+import { awaitedServer, ServerError } from "./http.ts";
 import { Mirror } from "./mirror.ts";
 import { tryLockRun } from "../run/run_lock.ts";
 import type { Choice } from "./settings.ts";
@@ -20,8 +21,15 @@ export interface Sent {
   readonly page: string | undefined;
 }
 
+/** Whether an error is about one run: its server, as far as anybody knows, takes others. */
+export function isOfRun(error: unknown): error is RunError | ServerError {
+  if (!(error instanceof ServerError)) return error instanceof RunError;
+  return error.details.status !== undefined || error.details.code !== undefined;
+}
+
 /**
  * Sends a server what it lacks of a run folder, then of the runs nested in it. A run without a program is marked as killed.
+ * A nested run that cannot be sent is told after the others.
  *
  * @throws {ServerError} if the server cannot be reached or refuses
  * @throws {RunError} if a folder holds no run, or cannot be read or written
@@ -44,5 +52,15 @@ export async function* sendRun(
     const counts = await mirror.pass();
     yield { run, state: "sent", ...counts, refused: mirror.refused, page };
   }
-  for (const nested of await nestedRuns(run)) yield* sendRun(nested, { address, patience });
+  const errors: (RunError | ServerError)[] = [];
+  for (const nested of await nestedRuns(run)) {
+    try {
+      yield* sendRun(nested, { address, patience });
+    } catch (error) {
+      if (!isOfRun(error)) throw error;
+      errors.push(error);
+    }
+  }
+  if (errors.length === 1) throw errors[0];
+  if (errors.length > 1) throw new RunError(errors.map(({ message }) => message).join("; "));
 }

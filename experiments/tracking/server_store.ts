@@ -1,4 +1,5 @@
 import { MlflowClient, type ServerRun } from "./client.ts";
+import { standsForTag } from "./description.ts";
 import { awaitedServer, ServerError } from "./http.ts";
 import type { Choice } from "./settings.ts";
 import type { RunStore, RunSummary } from "./store.ts";
@@ -40,11 +41,13 @@ export class ServerStore implements RunStore {
 }
 
 function summaryOf({ info, data }: ServerRun, experiment: string): RunSummary {
+  const standsFor = data.tags.find(({ key }) => key === standsForTag)?.value;
   return {
     key: info.run_id,
     name: info.run_name ?? info.run_id,
     experiment,
     status: info.status,
+    ...standsFor !== undefined && { standsFor },
     startedAt: info.start_time ?? null,
     endedAt: info.end_time ?? null,
     params: Object.fromEntries(data.params.map(({ key, value }) => [key, value])),

@@ -81,12 +81,18 @@ export function chooseTracking(
   };
 }
 
+/** The longest time of a timer, 24 days: with a longer one it ends at once. */
+const longestMs = 2 ** 31 - 1;
+
 function patienceOf(environment: Environment): Patience {
   const { maxRetries, backoffFactor, timeoutMs } = mlflowPatience;
   return {
     maxRetries: numberOf(environment, "MLFLOW_HTTP_REQUEST_MAX_RETRIES", maxRetries),
     backoffFactor: numberOf(environment, "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", backoffFactor),
-    timeoutMs: 1000 * numberOf(environment, "MLFLOW_HTTP_REQUEST_TIMEOUT", timeoutMs / 1000),
+    timeoutMs: Math.min(
+      1000 * numberOf(environment, "MLFLOW_HTTP_REQUEST_TIMEOUT", timeoutMs / 1000),
+      longestMs,
+    ),
   };
 }
 

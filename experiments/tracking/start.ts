@@ -52,7 +52,7 @@ export async function startTracking(
   });
   const { address, patience } = choice;
   if (address === undefined) return folder;
-  return new MlflowTracker(folder, { address, patience, resumed: start.resumedAt !== undefined, say });
+  return new MlflowTracker(folder, { address, patience, say });
 }
 
 /** The name of the user; null without permission to ask. */

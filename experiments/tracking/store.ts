@@ -7,6 +7,8 @@ export interface RunSummary {
   readonly name: string;
   readonly experiment: string;
   readonly status: RunStatus;
+  /** In a comparison: our id of the run that this one represents. */
+  readonly standsFor?: string;
   readonly startedAt: number | null;
   readonly endedAt: number | null;
   readonly params: Readonly<Record<string, string>>;

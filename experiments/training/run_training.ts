@@ -41,6 +41,8 @@ export interface RunOptions {
   readonly startedAt?: Date;
   /** The lock of the run to resume, if the caller holds it. The caller releases it. */
   readonly lock?: RunLock;
+  /** What to call it; by default as the settings, MLFLOW_RUN_NAME or its folder say. */
+  readonly runName?: string;
   /** Steps after which the averaged weights are kept, as `weights/step_000500.safetensors`. */
   readonly keepAt?: readonly number[];
 }
@@ -80,7 +82,8 @@ async function trainOn(device: Device, given: TrainingConfig, options: RunOption
   // Lock a resumed run before reading anything of it.
   using own = new DisposableStack();
   const resumed = options.lock ?? (given.resume === null ? undefined : own.use(await lockRun(given.resume)));
-  const choice = await trackingOf(given, given.resume);
+  const runName = options.runName ?? given.runName;
+  const choice = await trackingOf({ ...given, runName }, given.resume);
   const data = await loadData(given.data, { say, terminal });
   const asked = decideConditional(given, data, say);
   const source = new ImageSource(

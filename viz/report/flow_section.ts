@@ -46,7 +46,7 @@ ${panel("view-quiver", "The study\u2019s quiver", quiverText(ofChannels), { over
 <p class="readout"><span id="pixel-text" aria-live="polite"></span>
 <button id="pixel-release" type="button" hidden>Release pixel</button></p>
 <p class="small" id="flow-times"></p>${live ? stepPlace : undefined}</div>
-${chart("pixel-chart", "Value and velocity of the chosen pixel over t")}
+${chart("pixel-chart", "Value and velocity of the chosen pixel over t", "", { hasTable: false })}
 ${live ? bitsControls : undefined}
 </section>`;
 }

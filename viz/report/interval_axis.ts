@@ -2,6 +2,8 @@ import { type Markup, markup } from "./markup.ts";
 import type { QualityFigure } from "./quality.ts";
 
 const size = { width: 260, row: 14, top: 4, bottom: 16, margin: 12 } as const;
+const inWords = { real: "real images", noise: "noise" } as const;
+const references = ["real", "noise"] as const;
 /** From this ratio of the largest to the smallest value on, an axis is logarithmic. */
 const wide = 30;
 
@@ -15,10 +17,13 @@ export function intervalAxis(
   figures: readonly { readonly run: number; readonly figure: QualityFigure }[],
   shown: (value: number) => string,
 ): Markup {
-  const marks = (["real", "noise"] as const).flatMap((name) => {
-    const value = figures.map(({ figure }) => figure[name]).find((value) => value !== undefined);
-    return value === undefined ? [] : [{ name, value }];
-  });
+  // Of each run: another judge or other data may have other ones.
+  const marks = figures.flatMap(({ figure }, row) =>
+    references.flatMap((name) => {
+      const value = figure[name];
+      return value === undefined ? [] : [{ name, value, row }];
+    })
+  );
   const values = [
     ...figures.flatMap(({ figure: { value, low, high } }) => [value, low, high]),
     ...marks.map(({ value }) => value),
@@ -36,15 +41,18 @@ export function intervalAxis(
       shown(low)
     } to ${shown(high)}</title></circle>`;
   });
-  const signs = marks.map(({ name, value }) => {
+  const signs = marks.map(({ name, value, row }) => {
     const x = place(value);
-    return markup`<line x1="${x}" x2="${x}" y1="${size.top}" y2="${line}" class="reference ${name}"><title>${
-      name === "real" ? "real images" : "noise"
+    const [from, to] = [row, row + 1].map((row) => size.top + row * size.row);
+    return markup`<line x1="${x}" x2="${x}" y1="${from}" y2="${to}" class="reference ${name}"><title>${
+      inWords[name]
     }: ${shown(value)}</title></line>`;
   });
-  const label = `${figures.map(({ figure }) => shown(figure.value)).join(", ")}${
-    marks.map(({ name, value }) => `; ${name === "real" ? "real images" : "noise"} ${shown(value)}`).join("")
-  }`;
+  const told = references.flatMap((name) => {
+    const values = new Set(marks.flatMap((mark) => mark.name === name ? [shown(mark.value)] : []));
+    return values.size === 0 ? [] : [`${inWords[name]} ${[...values].join(", ")}`];
+  });
+  const label = [figures.map(({ figure }) => shown(figure.value)).join(", "), ...told].join("; ");
   return markup`<svg class="axis" viewBox="0 0 ${size.width} ${height}" width="${size.width}" height="${height}" role="img" aria-label="${label}">
 <line x1="${size.margin}" x2="${
     size.width - size.margin

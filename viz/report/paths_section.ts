@@ -22,7 +22,7 @@ export function pathsSection(runs: readonly ReportRun[], payload: Payload): Mark
 ${ofEach(planeText)}
 <div class="controls"><label>Model <select id="paths-run"></select></label></div>
 <div class="plane">
-${chart("paths-chart", "Samples in the plane of two principal components", "tall")}
+${chart("paths-chart", "Samples in the plane of two principal components", "tall", { hasTable: false })}
 <figure><canvas id="paths-image" aria-hidden="true"></canvas>
 <figcaption id="paths-text" aria-live="polite"></figcaption></figure></div>
 ${

@@ -96,7 +96,7 @@ and its probability. A sample that equals an image below it is a copy.</p>`;
 
 function numbersOf(judged: Judged): Markup {
   return markup`${
-    judged.map(({ name, quality: { figures } }) => {
+    judged.map(({ name, quality: { figures, course } }) => {
       const rows = figures.map((figure) => {
         const shown = shownBy(figure);
         const { title, value, low, high, real, noise, cost } = figure;
@@ -112,12 +112,21 @@ function numbersOf(judged: Judged): Markup {
       });
       return markup`<h3>${name}</h3>${
         table(["", "value", "95 % interval", "real images", "noise", "cost"], rows)
-      }`;
+      }${course && courseTable(course)}`;
     })
   }`;
 }
 
+function courseTable({ t, straightness, curvature }: NonNullable<Quality["course"]>): Markup {
+  const rows = t.map((time, i) => [time.toFixed(2), digits(straightness[i]), digits(curvature[i])]);
+  return table(["t", "straightness", "curvature"], rows);
+}
+
 /** How values of a figure are written. */
 function shownBy({ share }: QualityFigure): (value: number) => string {
-  return (value) => share ? `${(100 * value).toFixed(1)} %` : String(Number(value.toPrecision(4)));
+  return (value) => share ? `${(100 * value).toFixed(1)} %` : digits(value);
+}
+
+function digits(value: number): string {
+  return String(Number(value.toPrecision(4)));
 }

@@ -10,13 +10,13 @@ export function solversSection(runs: readonly ReportRun[]): Markup | undefined {
     const { words, evaluations, frechet } = solvers.find(({ chosen }) => chosen)!;
     const whose = runs.length > 1 ? markup`<b>${name}</b>: ` : undefined;
     return markup`<p>${whose}<b>${words}</b> is the cheapest that may be as good as the best: ${
-      shown(evaluations)
+      countOf(evaluations)
     } evaluations, Fréchet distance ${shown(frechet.value)}.</p>`;
   });
   const numbers = compared.map(({ name, solvers }) => {
     const rows = solvers.toSorted((a, b) => a.evaluations - b.evaluations).map((solver) => [
       solver.words,
-      shown(solver.evaluations),
+      countOf(solver.evaluations),
       shown(solver.frechet.value),
       `${shown(solver.frechet.low)} to ${shown(solver.frechet.high)}`,
       `${(100 * solver.confident).toFixed(1)} %`,
@@ -32,6 +32,11 @@ ${chart("solvers-chart", "Fréchet distance against evaluations, by solver", "ta
 ${chosen}
 ${details("Numbers of this chart", markup`${numbers}`)}
 </section>`;
+}
+
+/** A number of evaluations, which of a solver with steps of its own is a mean. */
+function countOf(evaluations: number): string {
+  return String(Number(evaluations.toFixed(1)));
 }
 
 function shown(value: number): string {

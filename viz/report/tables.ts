@@ -34,9 +34,10 @@ export function details(summary: string, content: Markup): Markup {
   return markup`<details><summary>${summary}</summary>${content}</details>`;
 }
 
-/** The place of a chart; screen readers are told that its numbers are in a table below. */
-export function chart(id: string, label: string, height = ""): Markup {
-  return markup`<div id="${id}" class="chart ${height}" role="img" aria-label="${label}; numbers below"></div>`;
+/** The place of a chart; screen readers are told of a table below with its numbers, unless it has none. */
+export function chart(id: string, label: string, height = "", { hasTable = true } = {}): Markup {
+  const numbers = hasTable ? "; numbers below" : "";
+  return markup`<div id="${id}" class="chart ${height}" role="img" aria-label="${label}${numbers}"></div>`;
 }
 
 /** The numbers of the training charts, for readers who cannot see them. */

@@ -212,6 +212,9 @@ testUnless(
     assert.deepEqual(sent(chooseTracking(none, { ...environment, ...credentials }, known)), {
       authorization: "Bearer token",
     });
+    // A timer of a longer time ends at once.
+    const patient = chooseTracking(none, { MLFLOW_HTTP_REQUEST_TIMEOUT: "1e9" }).patience;
+    assert.equal(patient.timeoutMs, 2 ** 31 - 1);
     assert.throws(() => chooseTracking(none, { MLFLOW_HTTP_REQUEST_TIMEOUT: "soon" }), {
       message: 'Cannot use MLFLOW_HTTP_REQUEST_TIMEOUT "soon": expected a number of at least 0',
     });

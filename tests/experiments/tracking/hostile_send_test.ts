@@ -117,6 +117,19 @@ function pointsSentTo({ seen }: HostileServer): [string, number][] {
   );
 }
 
+testHostile(
+  "sendRun() sends all but a file that is too large for the server, and how the run ended",
+  ({ path }) => path.endsWith("config.json") ? new Response("<html>413</html>", { status: 413 }) : undefined,
+  (server) =>
+    withRun(async (run) => {
+      const [{ refused }] = await send(run, server);
+      assert.deepEqual(Object.keys(refused), ["artifacts/config.json"]);
+      assert.match(refused["artifacts/config.json"], /answered 413/);
+      assert.ok(server.seen.some(({ method, path }) => method === "PUT" && path.endsWith("run.json")));
+      assert.ok(server.seen.some(({ path }) => path.endsWith("runs/update")), "the run never ends");
+    }),
+);
+
 /** Makes a pipe, where programs may be run; a test without one still tests the rest. */
 async function makePipe(path: string): Promise<void> {
   const may = (await Deno.permissions.query({ name: "run", command: "mkfifo" })).state === "granted";

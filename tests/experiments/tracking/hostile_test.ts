@@ -137,6 +137,19 @@ testHostile(
 );
 
 testHostile(
+  "HttpServer tells of the pieces of a file that a server accepts, before it answers",
+  () => undefined,
+  async (server) => {
+    const http = new HttpServer(parseAddress(server.url, "--mlflow"), patience);
+    let told = 0;
+    http.onProgress = () => told++;
+    const body = () => ReadableStream.from([1, 2, 3].map((byte) => Uint8Array.of(byte)));
+    await http.request("PUT", "/x", { content: { type: "application/octet-stream", body } });
+    assert.equal(told, 3 + 1);
+  },
+);
+
+testHostile(
   "HttpServer does not wait longer than an attempt may take, whatever the server asks for",
   () => new Response("later", { status: 429, headers: { "retry-after": "1e9" } }),
   async (server) => {
@@ -227,5 +240,28 @@ testHostile(
     await clientOf(server).logAll("r1", "metrics", entries, (entry) => refused.add(entry));
     assert.equal(refused.size, 1000);
     assert.ok(server.seen.length < 100, `${server.seen.length} requests`);
+  },
+);
+
+const moved = "https://mlflow.example.com/base";
+testHostile(
+  "HttpServer tells the address of a server that has moved, and a page to log in from one",
+  ({ path }) => {
+    const location = path.includes("=relative")
+      ? `/base${path}`
+      : path.includes("=log")
+      ? "/login?next=x"
+      : moved + path;
+    return new Response(null, { status: 301, headers: { location } });
+  },
+  async (server) => {
+    const says = (text: string) => new RegExp(`${RegExp.escape(text)}$`);
+    const client = clientOf(server);
+    await assertEnds(client.experiment("x"), says(`is elsewhere (301); give the address ${moved}`));
+    await assertEnds(client.experiment("relative"), says(`give the address ${server.url}/base`));
+    await assertEnds(
+      client.experiment("log"),
+      says(`leads to ${server.url}/login (301), which is no MLflow server; it may ask for credentials`),
+    );
   },
 );

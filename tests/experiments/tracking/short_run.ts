@@ -45,7 +45,6 @@ export async function shortRun(
   await using tracker = new MlflowTracker(started, {
     address,
     patience,
-    resumed: false,
     say: (message) => said.push(message),
     waiting,
   });

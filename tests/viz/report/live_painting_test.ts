@@ -113,3 +113,19 @@ await testInBrowser(
     });
   },
 );
+
+await testInBrowser("reportHtml() takes the brush away from a run without a network", async (browser) => {
+  const report = reportHtml(await liveReport({ a: network, bare: "its weights are too large" }));
+  await fromFile(browser, report, {}, async (page) => {
+    await untilLive(page);
+    await page.getByRole("button", { name: "Paint", exact: true }).click();
+    await page.locator("#explorer-run").selectOption("1");
+    await dot(page, 5, 4); // points at a pixel again, as there is nothing to paint with
+    await page.waitForFunction(() =>
+      document.getElementById("pixel-text")!.textContent!.startsWith("row 5, column 4:")
+    );
+    assert.equal(await text(page, "live-text"), "");
+    await page.locator("#explorer-run").selectOption("0");
+    await page.locator("#paint[aria-pressed=false]").waitFor();
+  });
+});

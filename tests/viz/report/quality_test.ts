@@ -36,6 +36,25 @@ Deno.test("intervalAxis() is logarithmic where values differ by more than a fact
   assert.ok(Math.abs(value - expected) < 0.1, `${value}, expected ${expected}`);
 });
 
+Deno.test("intervalAxis() marks beside each run what real images and noise give by its own judge", () => {
+  const other = { ...share, real: 0.9, noise: 0.05 };
+  const { text } = intervalAxis([{ run: 0, figure: share }, { run: 1, figure: other }], shown);
+  const marks = [...text.matchAll(
+    /x1="([\d.]+)"[^>]*y1="([\d.]+)" y2="([\d.]+)" class="reference (\w+)"><title>([^<]*)/g,
+  )].map(([, x, y1, y2, name, title]) => ({ x: Number(x), y: (Number(y1) + Number(y2)) / 2, name, title }));
+  assert.deepEqual(marks.map(({ title }) => title), [
+    "real images: 0.98",
+    "noise: 0.01",
+    "real images: 0.9",
+    "noise: 0.05",
+  ]);
+  const [, , real, noise] = marks;
+  assert.ok(real.x < marks[0].x && noise.x > marks[1].x, "at their own values");
+  const rows = places(text, /cy="([\d.]+)"/g);
+  assert.deepEqual(marks.map(({ y }) => y), [rows[0], rows[0], rows[1], rows[1]]);
+  assert.ok(text.includes('aria-label="0.9, 0.9; real images 0.98, 0.9; noise 0.01, 0.05"'), text);
+});
+
 Deno.test("intervalAxis() with one value alone puts it in the middle", () => {
   const { text } = intervalAxis([{
     run: 0,
@@ -69,4 +88,26 @@ await testInBrowser("a report shows figures of quality and the course over t", a
     );
     assert.deepEqual(drawn, [[0.9, 0.2], []]);
   });
+});
+
+Deno.test("reportHtml() counts evaluations of solvers to the last one", () => {
+  const frechet = { value: 6.218, low: 5.1, high: 7.9 };
+  const result = { solver: "heun", frechet, confident: 0.9 };
+  const solvers = [
+    { ...result, words: "heun:steps=617", evaluations: 1234, chosen: true },
+    { ...result, words: "dopri5:rtol=1e-6", evaluations: 1357.46, chosen: false },
+  ];
+  const page = reportHtml({ runs: [run("a", { solvers })] });
+  assert.match(page, /: 1234 evaluations, Fréchet distance 6\.22\./);
+  assert.ok(page.includes("<td>1357.5</td>"));
+});
+
+Deno.test("reportHtml() has the numbers below that it tells screen readers of, and tells of no others", () => {
+  const page = reportHtml({ runs: [run("a", { quality: quality() })] });
+  const places = [...page.matchAll(/<div id="([a-z-]+)" class="chart [^>]*aria-label="([^"]*)"/g)];
+  const silent = places.flatMap(([, id, label]) => label.endsWith("; numbers below") ? [] : [id]);
+  assert.deepEqual(silent, ["pixel-chart", "paths-chart"]);
+  const start = page.indexOf("Numbers of these figures");
+  const rows = page.slice(start, page.indexOf("</details>", start));
+  assert.ok(rows.includes("<td>0.50</td><td>0.1</td><td>0.2</td>"), "the course over t");
 });

@@ -128,6 +128,7 @@ export class Chart {
       showlegend: false,
       legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: ink } },
       dragmode: false,
+      uirevision: "same", // keeps what the reader hid
       xaxis: { ...axis, showgrid: false },
       yaxis: { ...axis },
       ...this.#t !== undefined && {

@@ -52,6 +52,7 @@ export class ComparisonView {
       }));
     }, () => ({
       showlegend: true,
+      uirevision: `${this.#pair}`, // other lines
       xaxis: { title: { text: "t" }, range: [0, 1] },
       yaxis: { title: { text: "|v<sub>A</sub> \u2212 v<sub>B</sub>|, RMS" }, rangemode: "tozero" },
     }));

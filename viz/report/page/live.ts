@@ -154,8 +154,10 @@ export class Live {
     const why = this.live[this.explorer.run]?.notLive;
     byId("live").hidden = byId("paint-tools").hidden = why !== undefined;
     this.#undo.hidden = this.explorer.shown === this.explorer.sample.course;
-    if (why !== undefined) this.#say(`No samples are drawn in this page from this model: ${why}.`);
-    else if (this.#why !== undefined) this.#say(this.#where);
+    if (why !== undefined) {
+      this.#paint.putDown();
+      this.#say(`No samples are drawn in this page from this model: ${why}.`);
+    } else if (this.#why !== undefined) this.#say(this.#where);
     this.#why = why;
     if (why === undefined) this.#showCondition(this.explorer.run);
   }

@@ -23,6 +23,7 @@ interface Draft {
 export class LivePaint {
   /** What is on its way, in the order of the queue. */
   readonly #drafts = new Set<Draft>();
+  readonly #painter: Painter;
 
   /** @param say tells the reader something */
   constructor(
@@ -32,7 +33,12 @@ export class LivePaint {
     readonly queue: WorkQueue,
     readonly say: (words: string) => void,
   ) {
-    new Painter(explorer, (pixels, brush) => this.#paint(pixels, brush));
+    this.#painter = new Painter(explorer, (pixels, brush) => this.#paint(pixels, brush));
+  }
+
+  /** Takes the brush away, where there is nothing to paint in. */
+  putDown(): void {
+    if (this.#painter.painting) this.#painter.painting = false;
   }
 
   /** Drops paint whose course is not complete. */

@@ -63,6 +63,7 @@ export class PathsView {
     const first = this.#drawnRun < 0;
     if (this.#drawnRun !== Number(this.#choice.value)) {
       this.#drawnRun = Number(this.#choice.value);
+      this.#sample = 0; // this run may have fewer than the one before
       this.#chart.draw();
       for (const words of document.querySelectorAll<HTMLElement>("[data-paths]")) {
         words.hidden = words.dataset.paths !== this.#choice.value;
@@ -152,7 +153,7 @@ export class PathsView {
         legend: { orientation: "v", x: 1.01, y: 1, yanchor: "top" }, // scrolls
       },
       hovermode: "closest",
-      uirevision: this.#choice.value, // keeps what the reader hid
+      uirevision: this.#choice.value, // other classes
       xaxis: { ...axis, title: { text: "first component" } },
       yaxis: { ...axis, title: { text: "second component" }, scaleanchor: "x" },
     };

@@ -41,6 +41,9 @@ export function showSolvers(runs: readonly RunPayload[], views: Views): void {
   views.add(place, () => chart.draw());
 }
 
+/** Marks by Plotly's names: after six solvers the colours repeat, with other marks. */
+const symbols = ["circle", "diamond", "square"];
+
 /** The results of one solver with their intervals; the chosen one is larger. */
 function traceOf(
   results: readonly SolverQuality[],
@@ -50,6 +53,7 @@ function traceOf(
   run: number,
 ): Figure {
   const { color } = runLine(theme, solver);
+  const symbol = symbols[Math.floor(solver / theme.runs.length) % symbols.length];
   const y = results.map(({ frechet }) => frechet.value);
   return {
     x: results.map(({ evaluations }) => evaluations),
@@ -64,10 +68,10 @@ function traceOf(
       width: 2,
     },
     text: results.map(({ words }) => words),
-    hovertemplate: "%{text}<br>%{x:.3~g} evaluations<br>Fréchet %{y:.3~g}<extra></extra>",
+    hovertemplate: "%{text}<br>%{x:.1~f} evaluations<br>Fréchet %{y:.3~g}<extra></extra>",
     name,
     mode: "lines+markers",
     line: { color, width: 1.5, dash: runLine(theme, run * theme.runs.length).dash },
-    marker: { color, size: results.map(({ chosen }) => chosen ? 12 : 6) },
+    marker: { color, symbol, size: results.map(({ chosen }) => chosen ? 12 : 6) },
   };
 }
