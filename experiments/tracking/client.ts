@@ -38,13 +38,8 @@ export class MlflowClient {
 
   /** An experiment by name; undefined if there is none. */
   async experiment(name: string): Promise<{ id: string; deleted: boolean } | undefined> {
-    try {
-      const query = `experiments/get-by-name?experiment_name=${encodeURIComponent(name)}`;
-      return await this.#get(query, experimentOf);
-    } catch (error) {
-      if (hasCode(error, "RESOURCE_DOES_NOT_EXIST")) return undefined;
-      throw error;
-    }
+    const query = `experiments/get-by-name?experiment_name=${encodeURIComponent(name)}`;
+    return await ifThere(this.#get(query, experimentOf));
   }
 
   /** The id of an experiment, which is created if there is none. */
@@ -90,12 +85,7 @@ export class MlflowClient {
 
   /** A run by its id; undefined if there is none. */
   async findRun(runId: string): Promise<ServerRun | undefined> {
-    try {
-      return await this.run(runId);
-    } catch (error) {
-      if (hasCode(error, "RESOURCE_DOES_NOT_EXIST")) return undefined;
-      throw error;
-    }
+    return await ifThere(this.run(runId));
   }
 
   async run(runId: string): Promise<ServerRun> {
@@ -115,11 +105,7 @@ export class MlflowClient {
 
   /** Deletes a tag of a run, if it is there. */
   async deleteTag(runId: string, key: string): Promise<void> {
-    try {
-      await this.#post("runs/delete-tag", { run_id: runId, key }, nothing);
-    } catch (error) {
-      if (!hasCode(error, "RESOURCE_DOES_NOT_EXIST")) throw error;
-    }
+    await ifThere(this.#post("runs/delete-tag", { run_id: runId, key }, nothing));
   }
 
   async logInputs(runId: string, datasets: readonly DatasetInput[]): Promise<void> {
@@ -228,6 +214,16 @@ function nothing(): void {}
 /** Whether a server gave an error this name. */
 export function hasCode(error: unknown, code: string): boolean {
   return error instanceof ServerError && error.details.code === code;
+}
+
+/** The answer about a thing; undefined if the server has no such thing. */
+async function ifThere<Answer>(answer: Promise<Answer>): Promise<Answer | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (hasCode(error, "RESOURCE_DOES_NOT_EXIST")) return undefined;
+    throw error;
+  }
 }
 
 /** What a proxy before a server answers to a file above its limit, often 1 MB. */

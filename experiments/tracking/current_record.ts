@@ -18,8 +18,8 @@ import { runFile } from "../run/layout.ts";
  */
 export async function currentRecord(folder: string): Promise<RunRecord | undefined> {
   const record = await readRecord(folder) ?? await fromOtherFiles(folder);
-  if (record?.status !== "RUNNING" || await isLocked(folder) || await hasLocked(folder)) return record;
-  return { ...record, status: "KILLED", endedAt: await lastActivity(folder, record) };
+  if (record?.status !== "RUNNING" || await isLocked(folder)) return record;
+  return await settled(folder, record);
 }
 
 /**
@@ -44,11 +44,15 @@ export async function requireRecord(folder: string, what: string): Promise<RunRe
 export async function settleRecord(folder: string): Promise<RunRecord> {
   const written = await readRecord(folder);
   const record = written ?? await requireRecord(folder, "send");
-  const settled = record.status === "RUNNING" && !await hasLocked(folder)
-    ? { ...record, status: "KILLED" as const, endedAt: await lastActivity(folder, record) }
-    : record;
-  if (settled !== written) await writeRecord(folder, settled);
-  return settled;
+  const current = await settled(folder, record);
+  if (current !== written) await writeRecord(folder, current);
+  return current;
+}
+
+/** The record of a run that no program works on. */
+async function settled(folder: string, record: RunRecord): Promise<RunRecord> {
+  if (record.status !== "RUNNING" || await hasLocked(folder)) return record;
+  return { ...record, status: "KILLED", endedAt: await lastActivity(folder, record) };
 }
 
 /** Whether a program works on a run that is nested in this one: nobody holds a study while its cells are trained. */

@@ -102,23 +102,22 @@ export function trajectory(
 
 /** The options of the sampler alone. @throws {TypeError} if one is unknown */
 function wayOf(options: Start & SamplerOptions): SamplerOptions {
-  rejectUnknown(options, ["x0", "count", "shape", "seed", ...samplerOptions], "sampling");
+  rejectUnknown(options, ["x0", ...ofSeed, ...samplerOptions], "sampling");
   return Object.fromEntries(Object.entries(options).filter(([name]) => samplerOptions.includes(name)));
 }
 
-/** What noise is drawn by. */
-const drawn: ReadonlySet<string> = new Set(["count", "shape", "seed"]);
+/** What noise from a seed needs. */
+const ofSeed = ["count", "shape", "seed"] as const;
 
 function startOf(start: Start): Tensor {
-  if (!("x0" in start) || start.x0 === undefined) {
+  const given: { readonly x0?: Tensor } & { readonly [name in typeof ofSeed[number]]?: unknown } = start;
+  if (given.x0 === undefined) {
     const { count, shape, seed } = start as Exclude<Start, { readonly x0: Tensor }>;
     checkCount(count, "as many as");
     return noise(seed, [count, ...shape]);
   }
-  const { x0, ...others } = start;
-  const [extra] = Object.entries(others).find(([name, value]) => drawn.has(name) && value !== undefined) ??
-    [];
-  if (extra === undefined) return checkTensor("sample", "x0 is", x0);
+  const extra = ofSeed.find((name) => given[name] !== undefined);
+  if (extra === undefined) return checkTensor("sample", "x0 is", given.x0);
   throw new TypeError(
     `Cannot sample: both x0 and ${extra} given (expected noise, or a seed with count and shape)`,
   );

@@ -19,7 +19,7 @@ import { CountedField } from "./counted_field.ts";
 import { type SolverName, solvers } from "./solvers.ts";
 import { step } from "./step.ts";
 import type { ButcherTableau } from "./tableau.ts";
-import { timesOf, type TimesOptions } from "./time_grids.ts";
+import { timesOf, type TimesOptions, timesOptions } from "./time_grids.ts";
 
 /** Options of the solver. */
 export interface SamplerOptions extends TimesOptions {
@@ -30,7 +30,7 @@ export interface SamplerOptions extends TimesOptions {
 }
 
 /** Names of the options of a solver. */
-export const samplerOptions: readonly string[] = ["steps", "grid", "times", "solver", "condition"];
+export const samplerOptions: readonly string[] = [...timesOptions, "solver", "condition"];
 
 /** The state of samples at a time, in host memory. */
 export interface Snapshot {

@@ -8,7 +8,7 @@ import type { FlowSolver } from "./flow_solvers.ts";
 import { Sampler } from "./sampler.ts";
 import type { TriedStep } from "./step_control.ts";
 import { StochasticSampler } from "./stochastic_sampler.ts";
-import { timesOf } from "./time_grids.ts";
+import { timesOf, timesOptions } from "./time_grids.ts";
 
 /** Options of {@linkcode solveFlow}. */
 export interface SolveFlowOptions {
@@ -68,7 +68,8 @@ interface BatchSolver {
  *
  * @param x noise, or data if the flow goes back, f32[N, C, H, W]
  * @throws {SolverError} if an adaptive solver cannot go on
- * @throws {TypeError} if an option, the method or one of its settings is unknown, or a stochastic solver is to go back, or the path is not the linear one
+ * @throws {TypeError} if an option, the method or one of its settings is unknown, a stochastic solver is to go back, or the
+ * path is not the linear one
  * @throws {RangeError} if the batch is not a positive integer, or the start is outside (0, 1] or given without `back`
  * @throws as the constructors of {@linkcode Sampler}, {@linkcode AdaptiveSampler} and {@linkcode StochasticSampler}
  */
@@ -104,13 +105,11 @@ export async function solveFlow(
   return { samples, evaluations, batches: each, ...how.method === "adaptive" && { steps } };
 }
 
-const timesNames = ["steps", "grid", "times"];
-
 /** The settings of each method besides its name. */
 const settingsOf: Readonly<Record<FlowSolver["method"], readonly string[]>> = {
-  fixed: ["solver", ...timesNames],
+  fixed: ["solver", ...timesOptions],
   adaptive: ["solver", "rtol", "atol", "maxEvaluations"],
-  stochastic: ["solver", "noise", "seed", ...timesNames],
+  stochastic: ["solver", "noise", "seed", ...timesOptions],
 };
 
 /** @throws {TypeError} if the method, or a setting of it, is unknown */

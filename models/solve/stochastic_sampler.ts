@@ -21,7 +21,7 @@ import { checkedSeed, streams } from "../random/streams.ts";
 import { CountedField } from "./counted_field.ts";
 import { OneRun } from "./one_run.ts";
 import { checkBatch } from "./sampler.ts";
-import { timesOf, type TimesOptions } from "./time_grids.ts";
+import { timesOf, type TimesOptions, timesOptions } from "./time_grids.ts";
 
 /** Options of the stochastic sampler. */
 export interface StochasticOptions extends TimesOptions {
@@ -89,7 +89,7 @@ export class StochasticSampler {
    */
   constructor(model: VelocityField, shape: Shape, options: StochasticOptions) {
     const { noise = 1, seed = 0, condition, path = linearPath, ...when } = options;
-    rejectUnknown(when, ["steps", "grid", "times"], "a stochastic sampler");
+    rejectUnknown(when, timesOptions, "a stochastic sampler");
     if (path !== linearPath || (pathOf(model) ?? linearPath) !== linearPath) {
       throw new TypeError(
         "Cannot sample by a stochastic solver on this path: it takes the score that a velocity implies on another " +

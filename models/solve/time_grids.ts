@@ -74,6 +74,9 @@ export interface TimesOptions {
   readonly times?: readonly number[];
 }
 
+/** Names of these options. */
+export const timesOptions = ["steps", "grid", "times"] as const satisfies readonly (keyof TimesOptions)[];
+
 /**
  * The times at the ends of the steps.
  *

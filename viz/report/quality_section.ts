@@ -6,7 +6,7 @@ import { intervalAxis } from "./interval_axis.ts";
 import { type Markup, markup } from "./markup.ts";
 import type { JudgedSamples, Quality, QualityFigure } from "./quality.ts";
 import { base64 } from "./quantise.ts";
-import { chart, details, table } from "./tables.ts";
+import { chart, details, digits, table } from "./tables.ts";
 
 /** Runs with their quality and their numbers among all runs. */
 type Judged = readonly { readonly run: number; readonly name: string; readonly quality: Quality }[];
@@ -125,8 +125,4 @@ function courseTable({ t, straightness, curvature }: NonNullable<Quality["course
 /** How values of a figure are written. */
 function shownBy({ share }: QualityFigure): (value: number) => string {
   return (value) => share ? `${(100 * value).toFixed(1)} %` : digits(value);
-}
-
-function digits(value: number): string {
-  return String(Number(value.toPrecision(4)));
 }

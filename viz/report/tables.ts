@@ -67,6 +67,7 @@ function sparse({ step, value }: Series, beside: Series): (string | number)[][] 
   });
 }
 
-function digits(value: number): string {
+/** A number with four digits. */
+export function digits(value: number): string {
   return String(Number(value.toPrecision(4)));
 }

@@ -2,11 +2,11 @@ import { number, optional, path, toggle } from "../kinds.ts";
 import type { Values } from "../setting.ts";
 import { defineSettings } from "../settings.ts";
 import { shared } from "./shared.ts";
-import { training } from "./train.ts";
+import { network, training } from "./train.ts";
 
 /** The settings of the task that examines a machine; all but the last two are those of the run that is asked about. */
 export const examining = defineSettings({
-  model: { ...training.rows.model, details: [], default: "residual" },
+  model: { ...network, default: "residual" },
   preset: optional({
     ...training.rows.preset,
     doc: "preset of the run (else standard on a GPU, quick without)",

@@ -1,12 +1,12 @@
 import { integer, integers, optional } from "../kinds.ts";
 import type { Values } from "../setting.ts";
-import { training } from "./train.ts";
+import { network, training } from "./train.ts";
 
-const { model, filters, tEmb, attn, groups, timeEmbedding, path, prediction, normalize } = training.rows;
+const { filters, tEmb, attn, groups, timeEmbedding, path, prediction, normalize } = training.rows;
 
 /** Settings that say of a network what its file does not say. */
 export const describing = {
-  model: optional({ ...model, doc: "the network", details: [] }),
+  model: optional({ ...network, doc: "the network" }),
   filters: optional(filters),
   tEmb: optional(tEmb),
   attn: optional(attn),

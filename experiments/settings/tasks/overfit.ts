@@ -4,12 +4,12 @@ import type { Flags } from "../flags.ts";
 import type { Values } from "../setting.ts";
 import { integer, integers, number, optional, path } from "../kinds.ts";
 import { defineSettings } from "../settings.ts";
-import { training, type TrainingConfig } from "./train.ts";
+import { network, training, type TrainingConfig } from "./train.ts";
 import { withOptimizer } from "./train_config.ts";
 
 /** The settings of the task that checks that a network can overfit a few images. */
 export const overfitting = defineSettings({
-  model: { ...training.rows.model, details: [], default: "residual" },
+  model: { ...network, default: "residual" },
   filters: integers({ doc: "channels of each level (standard: 32,64,128)", default: [16, 32] }),
   tEmb: integer({ doc: "features of the time embedding (standard: 64)", min: 1, default: 32 }),
   attn: training.rows.attn,

@@ -38,12 +38,12 @@ export const guidanceWithoutLabels = 2;
 /** How many images are drawn of a number that is asked for. */
 const inRowsOfClasses = "with labels the nearest multiple of the number of classes";
 
+/** The network of a task that takes any. */
+export const network = choice(modelNames, { doc: "network to train" });
+
 /** The settings of a training run. Those without a default here come from the preset or must be given. */
 export const training = defineSettings({
-  model: {
-    ...choice(modelNames, { doc: "network to train" }),
-    details: ["the tasks train:residual and train:base set it"],
-  },
+  model: { ...network, details: ["the tasks train:residual and train:base set it"] },
   filters: integers({ doc: "channels of each level" }),
   tEmb: integer({ doc: "features of the time embedding", min: 1 }),
   attn: toggle({ doc: "attention at the innermost level", default: false }),

@@ -2,13 +2,13 @@ import { integer, number, optional, toggle } from "../kinds.ts";
 import type { Values } from "../setting.ts";
 import { defineSettings } from "../settings.ts";
 import { type PresetName, type TrainingConfig, trainingConfig } from "./train_config.ts";
-import { training } from "./train.ts";
+import { network, training } from "./train.ts";
 
 const { rows } = training;
 
 /** The settings of the task that chooses kernels. */
 export const tuning = defineSettings({
-  model: { ...rows.model, details: [], default: "residual" },
+  model: { ...network, default: "residual" },
   preset: optional({ ...rows.preset, doc: "sizes of the step (else standard on a GPU, quick without)" }),
   filters: optional({ ...rows.filters, doc: "channels of each level (else the preset's)" }),
   tEmb: optional({ ...rows.tEmb, doc: "features of the time embedding (else the preset's)" }),
