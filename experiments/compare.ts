@@ -4,6 +4,7 @@ import { runTask } from "./program/command.ts";
 import { drawFlows, pictureName } from "./draw/draw_flows.ts";
 import { flowRows } from "./draw/flow_rows.ts";
 import { loadFlows, type StoredFlow } from "./draw/stored_flows.ts";
+import { qualityWarningOf } from "./evaluation/comparable.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { recordComparison } from "./tracking/comparison.ts";
@@ -23,6 +24,9 @@ await runTask(async () => {
   if (flows.length < 2) throw new ConfigError(`Cannot compare ${flows.length} run: expected two or more`);
   const { warning, ...picture } = flowRows(flows, config.samples ?? []);
   print(compareTable(await Promise.all(flows.map(summaryOf))));
+  const folders = flows.flatMap(({ summary, key }) => summary ? [] : [key]);
+  const unlike = await qualityWarningOf(folders);
+  if (unlike) print(unlike);
   if (warning) say(warning);
   const { bytes, holds } = await drawFlows(picture, config);
   const out = config.out ?? join(await recordedFolder(flows, config.root, startedAt), pictureName(config));

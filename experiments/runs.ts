@@ -1,3 +1,4 @@
+import { qualityWarningOf } from "./evaluation/comparable.ts";
 import { runTask } from "./program/command.ts";
 import { finite } from "./run/metrics_log.ts";
 import { listing } from "./settings/tasks/runs.ts";
@@ -9,15 +10,13 @@ import { openStore } from "./tracking/open_store.ts";
 import { compareTable, listTable, showTable } from "./tracking/run_tables.ts";
 import { runJson } from "./tracking/run_json.ts";
 import type { RunStore, RunSummary } from "./tracking/store.ts";
-import { splitWords } from "./settings/words.ts";
 import { print, say } from "./terminal/output.ts";
 
 const usage = "deno task runs [list | show RUN | compare RUN RUN ...]";
 const actions = ["list", "show", "compare"];
 
 await runTask(async () => {
-  const { words: [action = "list", ...names], flags } = splitWords(Deno.args);
-  const { help, values } = listing.parse(flags);
+  const { words: [action = "list", ...names], help, values } = listing.parseWords(Deno.args);
   if (help) {
     print(listing.help(usage));
     return;
@@ -38,7 +37,11 @@ await runTask(async () => {
   for (const name of names) runs.push(await find(store, all, name, settings.root));
   if (action === "compare") {
     if (settings.json) printJson(runs.map(runJson));
-    else print(compareTable(runs));
+    else {
+      print(compareTable(runs));
+      const warning = store instanceof FolderStore && await qualityWarningOf(runs.map(({ key }) => key));
+      if (warning) print(warning);
+    }
     return;
   }
   const files = await store.files(runs[0]);

@@ -8,14 +8,12 @@ import { isOfRun, sendRun } from "./tracking/send.ts";
 import { sentLines } from "./tracking/sent_lines.ts";
 import { chooseTracking, readEnvironment } from "./tracking/settings.ts";
 import { runFolders } from "./tracking/folder_store.ts";
-import { splitWords } from "./settings/words.ts";
 import { print, printable, say } from "./terminal/output.ts";
 
 const usage = "deno task sync [RUN ...]";
 
 await runTask(async () => {
-  const { words, flags } = splitWords(Deno.args);
-  const { help, values } = syncing.parse(flags);
+  const { words, help, values } = syncing.parseWords(Deno.args);
   if (help) {
     print(syncing.help(usage));
     return;

@@ -77,6 +77,7 @@ function printResult(
 ): void {
   const losses = [["validation loss", valLoss], ["test loss", testLoss]]
     .flatMap(([name, loss]) => typeof loss === "number" ? [`${name} ${loss.toFixed(4)}`] : []);
-  say([`step ${step}`, ...losses, `${imagesPerSecond.toFixed(1)} images/s`].join(", "));
+  const rate = imagesPerSecond > 0 ? [`${imagesPerSecond.toFixed(1)} images/s`] : []; // a resumed run may only draw
+  say([`step ${step}`, ...losses, ...rate].join(", "));
   say(interrupted ? `Stopped; continue with --resume ${run}` : `Done; see ${output}`);
 }

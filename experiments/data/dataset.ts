@@ -5,10 +5,10 @@ import { anyOf } from "../settings/kinds.ts";
 import { DataError, type Images, parseImages, parseLabels } from "./idx.ts";
 import { hasIdxFiles, type IdxFile, type IdxFiles, readIdxFolder } from "./idx_folder.ts";
 import type { Dataset, LabelledImages } from "./labelled_images.ts";
-import { mixedOrder } from "./mixed_order.ts";
 import { checkFingerprint, sha256 } from "./mnist.ts";
 import { isNamed, namedData } from "./named_data.ts";
 import { type OnRead, readPictures } from "./read_pictures.ts";
+import { shuffled } from "./test_split.ts";
 
 export { DataError, type Dataset, type LabelledImages };
 
@@ -72,7 +72,7 @@ async function toDataset(name: string, source: string, files: IdxFiles): Promise
   return {
     name,
     train: labelled(train),
-    ...inMixedOrder(labelled(test)),
+    ...inRandomOrder(labelled(test)),
     channels,
     height,
     width,
@@ -92,17 +92,21 @@ function labelled({ images, labels, count }: LabelledImages): LabelledImages {
   return { images, ...labels && { labels }, count };
 }
 
-/** The test images, of which some are taken for all. Training images stand as in the file: runs go by their numbers. */
-function inMixedOrder(test: LabelledImages): Pick<Dataset, "test" | "testOrder"> {
-  const order = mixedOrder(test);
-  if (!order) return { test };
-  const { images, labels, count } = test;
+/**
+ * The test images in an order in which the first ones can stand for all, always the same. Training images stand as in the
+ * file: runs go by their numbers.
+ */
+function inRandomOrder(
+  { images, labels, count }: LabelledImages,
+): Pick<Dataset, "test" | "testOrder" | "testNumbers"> {
+  const testNumbers = shuffled(count);
   const size = images.length / count;
   const mixed = new Uint8Array(images.length);
-  order.forEach((n, place) => mixed.set(images.subarray(n * size, (n + 1) * size), place * size));
+  testNumbers.forEach((n, index) => mixed.set(images.subarray(n * size, (n + 1) * size), index * size));
   return {
-    test: { images: mixed, ...labels && { labels: Uint8Array.from(order, (n) => labels[n]) }, count },
+    test: { images: mixed, ...labels && { labels: Uint8Array.from(testNumbers, (n) => labels[n]) }, count },
     testOrder: "random",
+    testNumbers,
   };
 }
 

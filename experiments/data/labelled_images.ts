@@ -11,8 +11,10 @@ export interface Dataset {
   name: string;
   train: LabelledImages;
   test: LabelledImages;
-  /** Where the test images of an IDX file stand class by class there, and in random order here. */
+  /** That of an IDX file; version 0.5 kept the order of the file, unless images stood class by class there. */
   testOrder?: "random";
+  /** The number of each test image in its file, where they stand in another order than there. */
+  testNumbers?: Uint32Array;
   /** 1 for grey images, 3 for red, green and blue. */
   channels: number;
   height: number;

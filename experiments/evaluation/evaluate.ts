@@ -80,7 +80,7 @@ async function measureAll(
     Object.assign(rest, more);
   }
   const { judged, classes, ...means } = rest;
-  const { weights, data: { name, digest } } = subject;
+  const { weights, data: { name, digest, testOrder } } = subject;
   const { how: _, ...asked } = options;
   return {
     evaluation: {
@@ -89,7 +89,7 @@ async function measureAll(
       seconds: (performance.now() - started) / 1000,
       weights,
       device: currentDevice().description,
-      dataset: { name, digest },
+      dataset: { name, digest, ...testOrder && { testOrder } },
       ...judge && { judge: { sha256: judge.digest, accuracy: judge.accuracy, source: judge.source } },
       asked,
       samples: {

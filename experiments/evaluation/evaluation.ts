@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { Dataset } from "../data/labelled_images.ts";
 import type { TimeBin } from "../../viz/report/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import {
@@ -7,7 +8,9 @@ import {
   fieldProblem,
   fieldsOf,
   finiteNumber,
+  ifGiven,
   listOf,
+  oneOf,
   optional,
   tableOf,
   text,
@@ -72,7 +75,12 @@ export interface Evaluation {
   /** The device that computed. */
   readonly device: string;
   /** The data compared with; the digest is that of the training images. */
-  readonly dataset: { readonly name: string; readonly digest: string };
+  readonly dataset: {
+    readonly name: string;
+    readonly digest: string;
+    /** Of the test images, of which the first are compared with. */
+    readonly testOrder?: Dataset["testOrder"];
+  };
   /** The classifier that judged; none where the data has no labels. */
   readonly judge?:
     | { readonly sha256: string; readonly accuracy: number; readonly source: string }
@@ -113,7 +121,7 @@ const checks = {
   seconds: finiteNumber,
   weights: fieldsOf({ file: text, sha256: text, step: optional(count) }),
   device: text,
-  dataset: fieldsOf({ name: text, digest: text }),
+  dataset: fieldsOf({ name: text, digest: text, testOrder: ifGiven(oneOf(["random"])) }),
   judge: optional(fieldsOf({ sha256: text, accuracy: finiteNumber, source: text })),
   asked: optional(fieldsOf(askedChecks)),
   samples: fieldsOf({
@@ -145,13 +153,19 @@ export async function readEvaluation(run: string): Promise<Evaluation | undefine
   throw new RunError(`Cannot read ${path}: ${problem}; delete the file, or evaluate the run again`);
 }
 
-/** Whether an evaluation has measured what is asked for: by the same weights, judge and options. */
+/** Whether an evaluation has measured what is asked for: by the same weights, judge and options, on the same images. */
 export function hasMeasured(
-  { weights, judge, asked }: Pick<Evaluation, "weights" | "judge" | "asked">,
-  wanted: { readonly weights: string; readonly judge: string | undefined; readonly asked: Asked },
+  { weights, judge, dataset, asked }: Pick<Evaluation, "weights" | "judge" | "dataset" | "asked">,
+  wanted: {
+    readonly weights: string;
+    readonly judge: string | undefined;
+    readonly testOrder: Dataset["testOrder"];
+    readonly asked: Asked;
+  },
 ): boolean {
   const names = Object.keys(askedChecks) as (keyof Asked)[];
   return weights.sha256 === wanted.weights && judge?.sha256 === wanted.judge &&
+    dataset.testOrder === wanted.testOrder &&
     names.every((name) => asked?.[name] === wanted.asked[name]);
 }
 

@@ -7,7 +7,7 @@ import type { LabelledImages } from "../data/labelled_images.ts";
 import { pixelsOf } from "../data/pixels_of.ts";
 import type { Start } from "./start.ts";
 
-/** What a row begins or ends with: a test image, or noise that a seed gives. */
+/** What a row begins or ends with: a test image, by its index in the data set, or noise that a seed gives. */
 export type End = { readonly image: number } | { readonly drawn: number };
 
 /** The noise of an end. */

@@ -34,6 +34,7 @@ export function planMorph(config: MorphConfig, { classes, size, ofNetwork, data,
   }
   const className = (label: number) => data?.classNames?.[label] ?? `${label}`;
   const labels = data?.test.labels;
+  const numbers = data?.testNumbers;
   const look: Look = {
     note,
     className,
@@ -41,13 +42,13 @@ export function planMorph(config: MorphConfig, { classes, size, ofNetwork, data,
       if ("drawn" in end) {
         return ofNetwork > 0 && !classes ? className(end.drawn % ofNetwork) : `noise ${end.drawn}`;
       }
-      return labels ? className(labels[end.image]) : `image ${end.image}`;
+      return labels ? className(labels[end.image]) : `image ${numbers?.[end.image] ?? end.image}`;
     },
   };
   const { from, to, count, frames, out } = config;
   const rows = (from ?? to)?.length ?? count;
   const end = (images: readonly number[] | null, row: number, drawn: number): End =>
-    images ? { image: images[row] } : { drawn };
+    images ? { image: numbers ? numbers.indexOf(images[row]) : images[row] } : { drawn };
   const each = <T>(make: (row: number) => T) => Array.from({ length: rows }, (_, row) => make(row));
   try {
     if (classes) return otherClasses(each((row) => end(from, row, row)), classes, size, look);

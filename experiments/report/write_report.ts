@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { type Comparison, type ReportData, reportHtml, type StudyFindings } from "../../viz/report/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
+import { qualityWarningOf } from "../evaluation/comparable.ts";
 import { lossWarning } from "../settings/loss_meaning.ts";
 import { readReportRuns } from "./read_runs.ts";
 import { readLive } from "./live.ts";
@@ -32,12 +33,14 @@ export async function writeReport(
 ): Promise<void> {
   const read = await readReportRuns(runs);
   const warning = lossWarning(read.map(({ settings }) => Object.fromEntries(settings)));
+  const unlike = await qualityWarningOf(runs);
   const comparison = read.length > 1 ? await compare?.() : undefined;
   await writeAtomic(
     out,
     pageOf({
       runs: read,
       ...warning !== undefined && { lossWarning: warning },
+      ...unlike !== undefined && { qualityWarning: unlike },
       ...comparison && { comparison },
       ...study && { study },
       live: await readLive(runs, live),

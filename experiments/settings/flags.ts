@@ -9,14 +9,27 @@ export interface Flags<Table extends Rows> {
   readonly values: Partial<Values<Table>>;
 }
 
+/** A parsed command line that has words, too, such as `show RUN --json`. */
+export interface WordsAndFlags<Table extends Rows> extends Flags<Table> {
+  /** In their order, wherever they stand among the flags. */
+  readonly words: readonly string[];
+}
+
 /**
- * Parses a command line, without filling in defaults.
+ * Parses a command line of flags, without filling in defaults.
  *
  * @param rows the settings that may be given, by name
  * @param argv the words after the script's name
  * @throws {ConfigError} for an unknown flag, a flag given twice, a missing or unacceptable value, a stray word
  */
 export function parseFlags<Table extends Rows>(rows: Table, argv: readonly string[]): Flags<Table> {
+  const { words: [stray], ...flags } = parseWords(rows, argv);
+  if (stray === undefined) return flags;
+  throw notFlag(stray);
+}
+
+/** The same for a command line of words and flags. */
+export function parseWords<Table extends Rows>(rows: Table, argv: readonly string[]): WordsAndFlags<Table> {
   const names = new Map<string, string>();
   for (const [name, { hint }] of Object.entries(rows)) {
     const flag = flagOf(name).slice(2);
@@ -24,14 +37,16 @@ export function parseFlags<Table extends Rows>(rows: Table, argv: readonly strin
     if (hint === undefined) names.set(`no-${flag}`, name);
   }
 
+  const words: string[] = [];
   const values = new Map<string, unknown>();
   const earlier = new Map<string, string>();
   let help = false;
   for (const token of tokenize(rows, names, argv)) {
-    if (token.kind !== "option") {
-      const word = JSON.stringify(shownWord(argv[token.index]));
-      throw new ConfigError(`Cannot use ${word}: only flags are expected (see --help)`);
+    if (token.kind === "positional") {
+      words.push(token.value);
+      continue;
     }
+    if (token.kind === "option-terminator") throw notFlag(argv[token.index]);
     if (token.name === "help" || token.name === "h") {
       help = true;
       continue;
@@ -50,7 +65,13 @@ export function parseFlags<Table extends Rows>(rows: Table, argv: readonly strin
     earlier.set(name, given);
     values.set(name, valueOf(rows, name, token, given));
   }
-  return { help, values: Object.fromEntries(values) as Partial<Values<Table>> };
+  return { help, words, values: Object.fromEntries(values) as Partial<Values<Table>> };
+}
+
+function notFlag(word: string): ConfigError {
+  return new ConfigError(
+    `Cannot use ${JSON.stringify(shownWord(word))}: only flags are expected (see --help)`,
+  );
 }
 
 function tokenize(rows: Rows, names: ReadonlyMap<string, string>, argv: readonly string[]) {

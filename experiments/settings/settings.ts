@@ -1,4 +1,4 @@
-import { type Flags, parseFlags } from "./flags.ts";
+import { type Flags, parseFlags, parseWords, type WordsAndFlags } from "./flags.ts";
 import { helpText } from "./help.ts";
 import { accepted, ConfigError, didYouMean, flagOf, type Rows, shownValue, type Values } from "./setting.ts";
 
@@ -12,6 +12,8 @@ export interface Settings<Table extends Rows> {
    * @throws {ConfigError} for an unknown flag, a flag given twice, a missing or unacceptable value, a stray word
    */
   parse(argv: readonly string[]): Flags<Table>;
+  /** Parses a command line that has words, too. */
+  parseWords(argv: readonly string[]): WordsAndFlags<Table>;
   /**
    * Completes values by those of a preset, then by the table's defaults.
    *
@@ -42,6 +44,7 @@ export function defineSettings<const Table extends Rows>(
   return {
     rows,
     parse: (argv) => parseFlags(rows, argv),
+    parseWords: (argv) => parseWords(rows, argv),
     resolve: (given, preset = {}) =>
       everyValue(rows, (name) => {
         const value = given[name] ?? preset[name] ?? rows[name].default;

@@ -83,12 +83,13 @@ export function optionsOf(
 /** An evaluation by the same plan that an earlier session, or somebody by hand, wrote and logged. */
 async function earlierEvaluation(
   run: string,
-  { weights }: Subject,
+  { weights, data: { testOrder } }: Subject,
   judge: DataJudge | undefined,
   asked: EvaluationOptions,
 ): Promise<Evaluation | undefined> {
   const earlier = await readEvaluation(run);
-  const isSame = earlier && hasMeasured(earlier, { weights: weights.sha256, judge: judge?.digest, asked });
+  const wanted = { weights: weights.sha256, judge: judge?.digest, testOrder, asked };
+  const isSame = earlier && hasMeasured(earlier, wanted);
   return isSame && await isMeasured(run, weights.step ?? 0, "eval/test_loss") ? earlier : undefined;
 }
 

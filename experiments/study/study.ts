@@ -78,11 +78,11 @@ export async function readRecords(study: Study): Promise<StudyRecords> {
   return { records, unfinished, problems: [...problems, ...otherTestImages(study, records)] };
 }
 
-/** A line for each record of data whose test images are read in random order now, and were not when it was measured. */
+/** A line for each record whose data have their test images in random order now, and had not when it was measured. */
 function otherTestImages(study: Pick<Study, "folder">, records: readonly StudyRecord[]): string[] {
   const mixed = new Set(records.filter(({ testOrder }) => testOrder).map(({ settings }) => settings.data));
   return records.filter(({ settings, testOrder }) => !testOrder && mixed.has(settings.data)).map(({ cell }) =>
-    `Cannot compare ${cell} with the other cells: it was measured on the first test images, class by class, they on ` +
+    `Cannot compare ${cell} with the other cells: it was measured on the first test images of the file, they on ` +
     `random ones; delete ${
       join(cellFolder(study, { id: cell }), recordFile)
     }: the study then measures it again`

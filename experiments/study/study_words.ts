@@ -4,7 +4,6 @@ import { planNames, plans } from "./plans/plans.ts";
 import { anyOf, choice, integer, number, optional, path, text, toggle } from "../settings/kinds.ts";
 import { ConfigError, flagOf, type Values } from "../settings/setting.ts";
 import { defineSettings } from "../settings/settings.ts";
-import { splitWords } from "../settings/words.ts";
 import { evaluating } from "../settings/tasks/evaluate.ts";
 import { launching } from "../settings/tasks/launching.ts";
 import { training } from "../settings/tasks/train.ts";
@@ -83,8 +82,7 @@ export type StudyWords = Values<typeof studying.rows> & {
  * @throws {ConfigError} if there is no plan, or a flag cannot be used or has no effect
  */
 export function parseStudyWords(argv: readonly string[]): StudyWords {
-  const { words, flags } = splitWords(argv);
-  const { help, values } = studying.parse(flags);
+  const { words, help, values } = studying.parseWords(argv);
   const config = studying.resolve(values);
   const plan = words[0];
   if (help) return { ...config, help, plan };

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { cp } from "node:fs/promises";
 import { readEvaluation } from "../../experiments/evaluation/evaluation.ts";
 import { figureNames } from "../../experiments/evaluation/figures.ts";
 import { readJudged } from "../../experiments/evaluation/judged_file.ts";
@@ -85,6 +86,24 @@ testTask(
     assert.equal(without.judge, undefined);
   },
 );
+
+testTask("runs compare, compare and report say where evaluations do not compare", async (place) => {
+  await makeRun(place);
+  await cp(place.file("a"), place.file("b"), { recursive: true });
+  await place.succeed("evaluate", `a b ${quickly}`);
+  const { stdout: equal } = await place.succeed("runs", "compare a b");
+  assert.match(equal, /eval\/frechet/);
+  assert.doesNotMatch(equal, /not comparable/);
+
+  await place.succeed("evaluate", `${quickly.replace("170", "180")} b`);
+  const warning = "Figures of quality of these runs are not comparable (samples: 170 or 180)";
+  const { stdout: listed } = await place.succeed("runs", "compare a b");
+  assert.ok(listed.endsWith(`\n${warning}\n`), listed);
+  const { stdout: compared } = await place.succeed("compare", "a b --frames 2 --out flows.gif");
+  assert.ok(compared.endsWith(`\n${warning}\n`), compared);
+  await place.succeed("report", "a b --device cpu --no-live --out both.html");
+  assert.ok((await Deno.readTextFile(place.file("both.html"))).includes(`<p class="note">${warning}</p>`));
+});
 
 testTask("evaluate --checkpoint measures weights that no run tells about", async (place) => {
   await makeRun(place);

@@ -220,7 +220,8 @@ testTask("train --resume finishes a run that was cut off while it drew", async (
     place.file("cut", "metrics.jsonl"),
     metrics.slice(0, -2).join("\n") + '\n{"step":33,"test',
   );
-  await place.succeed("train:base", "--resume cut");
+  const { stderr } = await place.succeed("train:base", "--resume cut");
+  assert.match(stderr, /\nstep 33, [^\n]*test loss [\d.]+\n/, "no rate, as it does not train");
   await assertSameRun(place, "cut", "whole");
 });
 

@@ -157,6 +157,8 @@ export interface ReportData {
   readonly runs: readonly ReportRun[];
   /** What keeps the losses of the runs from being compared, one sentence; it stands above them. */
   readonly lossWarning?: string;
+  /** What keeps figures of their quality from being compared, one sentence. */
+  readonly qualityWarning?: string;
   /** For two runs or more. */
   readonly comparison?: Comparison;
   /** What a study of these runs found; it stands above all. */

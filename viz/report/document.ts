@@ -73,7 +73,7 @@ ${data.study ? details(`${runs.length} runs in words`, markup`${words}`) : words
 <main>
 ${data.study && studySection(data.study)}
 ${runSection(data, payload)}
-${qualitySection(runs)}
+${qualitySection(data)}
 ${solversSection(runs)}
 ${flowViews(data, payload)}
 </main>

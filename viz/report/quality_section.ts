@@ -1,7 +1,7 @@
 import { grid } from "../image/grid.ts";
 import { encodePng } from "../image/png.ts";
 import { checkFilled } from "./check_data.ts";
-import type { ReportRun } from "./data.ts";
+import type { ReportData } from "./data.ts";
 import { intervalAxis } from "./interval_axis.ts";
 import { type Markup, markup } from "./markup.ts";
 import type { JudgedSamples, Quality, QualityFigure } from "./quality.ts";
@@ -14,7 +14,9 @@ type Judged = readonly { readonly run: number; readonly name: string; readonly q
 const best = { higher: "high is good", lower: "low is good", real: "near real images is good" } as const;
 
 /** How good the networks are: figures with intervals between real images and noise, and samples, worst first. */
-export function qualitySection(runs: readonly ReportRun[]): Markup | undefined {
+export function qualitySection(
+  { runs, qualityWarning }: Pick<ReportData, "runs" | "qualityWarning">,
+): Markup | undefined {
   const judged = runs.flatMap(({ name, quality }, run) => quality ? [{ run, name, quality }] : []);
   if (judged.length === 0) return undefined;
   const several = runs.length > 1;
@@ -26,11 +28,13 @@ export function qualitySection(runs: readonly ReportRun[]): Markup | undefined {
       ? [markup`<h3>Samples${several ? ` of ${name}` : ""}, least certain first</h3>${pictureOf(samples)}`]
       : []
   );
+  const warning = qualityWarning === undefined ? undefined : markup`<p class="note">${qualityWarning}</p>`;
   const course = judged.some(({ quality }) => quality.course) ? courseCharts : undefined;
   return markup`<section id="quality" aria-labelledby="quality-title">
 <h2 id="quality-title">How good</h2>
 <p>Dots are measured, lines through them are 95 % intervals. <span class="key real">Real images</span> give what a
 perfect network would; <span class="key noise">noise</span> gives what a network that learnt nothing would.</p>
+${warning}
 ${figureTable(judged, several)}
 ${about}
 ${course}

@@ -5,7 +5,6 @@ import { ConfigError, flagOf, type Values } from "../setting.ts";
 import { choice, integer, integers, optional, path } from "../kinds.ts";
 import { defineSettings } from "../settings.ts";
 import { shared } from "./shared.ts";
-import { splitWords } from "../words.ts";
 
 const headings = { field: "Picture", from: "Runs" };
 
@@ -59,8 +58,7 @@ const endings = { gif: [".gif"], apng: [".png", ".apng"], png: [".png"] } as con
  * @throws {ConfigError} if a flag cannot be used or has no effect, or the file name does not end as its format does
  */
 export function parseAnimation(argv: readonly string[]): AnimateConfig {
-  const { words: runs, flags } = splitWords(argv);
-  const { help, values } = animating.parse(flags);
+  const { words: runs, help, values } = animating.parseWords(argv);
   const config = animating.resolve(values);
   const { format, out } = config;
   const idle = (["delay", "hold"] as const).find((name) => format === "png" && name in values);

@@ -2,7 +2,6 @@ import { ConfigError, flagOf, type Values } from "../setting.ts";
 import { integer, number, optional, path, text } from "../kinds.ts";
 import { defineSettings } from "../settings.ts";
 import { solverSpec } from "../solver_spec.ts";
-import { splitWords } from "../words.ts";
 import { shared } from "./shared.ts";
 import { training } from "./train.ts";
 
@@ -54,8 +53,7 @@ export type EvaluateWords = Values<typeof evaluating.rows> & {
  * @throws {ConfigError} if neither a run nor a checkpoint is named, or a flag cannot be used or has no effect
  */
 export function parseEvaluation(argv: readonly string[]): EvaluateWords {
-  const { words: runs, flags } = splitWords(argv);
-  const { help, values } = evaluating.parse(flags);
+  const { words: runs, help, values } = evaluating.parseWords(argv);
   const config = evaluating.resolve(values);
   const isCheckpoint = config.checkpoint !== null;
   if (!help && !isCheckpoint && runs.length === 0) {

@@ -18,7 +18,7 @@ export const morphing = defineSettings({
     ...training.rows.data,
     doc: "data set of the test images, as train takes it (else the run's, or MNIST)",
   }),
-  from: imageNumbers("numbers of test images, from 0, to begin with (else noise of the seed)"),
+  from: imageNumbers("numbers of test images in their file, from 0, to begin with (else noise of the seed)"),
   to: imageNumbers("those to end with, one for each to begin with (else noise of the seed)"),
   class: classList("map each image to noise and back under these classes instead"),
   count: integer({ doc: "rows where all noise is drawn by the seed", min: 1, max: 10_000, default: 5 }),

@@ -2,7 +2,6 @@ import { optional, path, toggle } from "../kinds.ts";
 import { ConfigError } from "../setting.ts";
 import { defineSettings } from "../settings.ts";
 import { shared } from "./shared.ts";
-import { splitWords } from "../words.ts";
 
 /** The settings of the task that reports. */
 export const reporting = defineSettings({
@@ -29,8 +28,7 @@ export interface ReportWords {
  * @throws {ConfigError} if no run is named, or a flag cannot be used or has no effect
  */
 export function parseReportWords(argv: readonly string[]): ReportWords {
-  const { words, flags } = splitWords(argv);
-  const { help, values } = reporting.parse(flags);
+  const { words, help, values } = reporting.parseWords(argv);
   if (words.length === 0 && !help) {
     throw new ConfigError("Missing RUN: name the folder of a run, or of several to compare (see --help)");
   }

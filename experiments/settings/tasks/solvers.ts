@@ -2,7 +2,6 @@ import { integer, optional, path, text } from "../kinds.ts";
 import { ConfigError, flagOf, type Values } from "../setting.ts";
 import { defineSettings } from "../settings.ts";
 import { solverSpec } from "../solver_spec.ts";
-import { splitWords } from "../words.ts";
 import { evaluating } from "./evaluate.ts";
 import { shared } from "./shared.ts";
 import { training } from "./train.ts";
@@ -59,8 +58,7 @@ export type SolversWords = Values<typeof comparingSolvers.rows> & {
  * @throws {ConfigError} if not one run or checkpoint is named, a flag cannot be used, or a solver is unknown or given twice
  */
 export function parseSolversWords(argv: readonly string[]): SolversWords {
-  const { words, flags } = splitWords(argv);
-  const { help, values } = comparingSolvers.parse(flags);
+  const { words, help, values } = comparingSolvers.parseWords(argv);
   const config = comparingSolvers.resolve(values);
   const isCheckpoint = config.checkpoint !== null;
   if (!help && words.length !== (isCheckpoint ? 0 : 1)) {

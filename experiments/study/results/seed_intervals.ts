@@ -59,6 +59,14 @@ export function meanOverSeeds(values: BySeed, size = largestOf(values)): SeedMea
   return { ...found, deviation, interval: [mean - half, mean + half], bootstrap: bootstrapOfMean(list) };
 }
 
+/** The mean of a share in [0, 1] over seeds: its interval ends there, too. */
+export function shareOverSeeds(shares: BySeed): SeedMean | undefined {
+  const found = meanOverSeeds(shares);
+  if (!found?.interval) return found;
+  const [low, high] = found.interval;
+  return { ...found, interval: [Math.max(0, low), Math.min(1, high)] };
+}
+
 /**
  * The mean of a - b over the seeds that both have, with its interval. Runs of one seed share the order of their data,
  * noise and times, so that what these do to both cancels.

@@ -1,4 +1,9 @@
-import { type FigureName, figureNames } from "../../evaluation/figures.ts";
+import {
+  type FigureMeaning,
+  figureMeanings,
+  type FigureName,
+  figureNames,
+} from "../../evaluation/figures.ts";
 import type { CellSettings } from "../plan.ts";
 import type { StudyRecord } from "../record.ts";
 import { type Contrast, contrastsOf } from "./contrasts.ts";
@@ -8,6 +13,7 @@ import {
   pairedDifference,
   type SeedDifference,
   type SeedMean,
+  shareOverSeeds,
 } from "./seed_intervals.ts";
 import { type Setup, variedSettings } from "./setups.ts";
 
@@ -93,7 +99,10 @@ function summaryOf({ label, settings, parameters, multiplyAdds, cells, records }
     seeds: { planned: cells.length, finished: records.length },
     ...images && { images: images.mean },
     ...seconds && { seconds },
-    figures: figuresOf((name) => meanOverSeeds(bySeed(records, ({ figures }) => figures[name]))),
+    figures: figuresOf((name) => {
+      const { share }: FigureMeaning = figureMeanings[name];
+      return (share ? shareOverSeeds : meanOverSeeds)(bySeed(records, ({ figures }) => figures[name]));
+    }),
     costs: costsOf(records),
     course: courseOf(records),
   };
@@ -136,16 +145,16 @@ function costsOf(records: readonly StudyRecord[]): SolverSummary[] {
   const solvers = new Set(records.flatMap(({ costs = [] }) => costs.map(({ solver }) => solver)));
   return [...solvers].map((solver) => {
     type Cost = NonNullable<StudyRecord["costs"]>[number];
-    const mean = (of: (cost: Cost) => number) =>
-      meanOverSeeds(bySeed(records, ({ costs }) => {
+    const values = (of: (cost: Cost) => number) =>
+      bySeed(records, ({ costs }) => {
         const cost = costs?.find((cost) => cost.solver === solver);
         return cost && of(cost);
-      }))!;
+      });
     return {
       solver,
-      evaluations: mean(({ evaluations }) => evaluations).mean,
-      frechet: mean(({ frechet }) => frechet),
-      recognised: mean(({ recognised }) => recognised),
+      evaluations: meanOverSeeds(values(({ evaluations }) => evaluations))!.mean,
+      frechet: meanOverSeeds(values(({ frechet }) => frechet))!,
+      recognised: shareOverSeeds(values(({ recognised }) => recognised))!,
     };
   }).toSorted((a, b) => a.evaluations - b.evaluations);
 }

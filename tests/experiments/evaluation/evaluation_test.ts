@@ -20,7 +20,7 @@ const evaluation: Evaluation = {
   seconds: 12,
   weights: { file: "ema.safetensors", sha256: "ab".repeat(32), step: 400 },
   device: "a device",
-  dataset: { name: "made-up", digest: "cd".repeat(32) },
+  dataset: { name: "made-up", digest: "cd".repeat(32), testOrder: "random" },
   judge: { sha256: "ef".repeat(32), accuracy: 0.9912, source: "stored" },
   asked,
   samples: { count: 2000, seed: 0, how: "heun", evaluations: 80_000, seconds: 61.25, classes: [1200, 800] },
@@ -52,6 +52,10 @@ const damages: Record<string, [change: object, message: RegExp]> = {
     { figures: { frechett: evaluation.figures.frechet } },
     /figures has an unknown "frechett"/,
   ],
+  "an order of its own": [
+    { dataset: { ...evaluation.dataset, testOrder: "sorted" } },
+    /dataset is .* \(expected an object with name, digest, testOrder/,
+  ],
   "no samples": [{ samples: null }, /samples is null/],
   "a course of text": [{ course: { t: "x", straightness: [], curvature: [] } }, /course is /],
 };
@@ -72,8 +76,13 @@ for (const [name, [change, message]] of Object.entries(damages)) {
     }));
 }
 
-Deno.test("hasMeasured() compares weights, judge and all options, and takes none that are not noted", () => {
-  const wanted = { weights: evaluation.weights.sha256, judge: evaluation.judge?.sha256, asked };
+Deno.test("hasMeasured() compares weights, judge, test images and all options, and takes none that are not noted", () => {
+  const wanted = {
+    weights: evaluation.weights.sha256,
+    judge: evaluation.judge?.sha256,
+    testOrder: evaluation.dataset.testOrder,
+    asked,
+  };
   assert.ok(hasMeasured(evaluation, wanted));
   const others: Partial<Asked>[] = [
     ...[{ count: 1000 }, { seed: 1 }, { guidance: 2 }, { courseImages: 0 }, { bitsImages: 8 }],
@@ -87,6 +96,7 @@ Deno.test("hasMeasured() compares weights, judge and all options, and takes none
   assert.ok(!hasMeasured({ ...evaluation, judge: undefined }, wanted));
   assert.ok(!hasMeasured(evaluation, { ...wanted, judge: undefined }));
   assert.ok(!hasMeasured(evaluation, { ...wanted, weights: "" }));
+  assert.ok(!hasMeasured(evaluation, { ...wanted, testOrder: undefined }));
   const unlabelled = { ...evaluation, judge: undefined };
   assert.ok(hasMeasured(unlabelled, { ...wanted, judge: undefined }));
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { animating, comparing } from "../../../experiments/settings/tasks/animate.ts";
 import { evaluating } from "../../../experiments/settings/tasks/evaluate.ts";
 import { morphing } from "../../../experiments/settings/tasks/morph.ts";
+import { reporting } from "../../../experiments/settings/tasks/report.ts";
 import { sampling } from "../../../experiments/settings/tasks/sample.ts";
 import { studying } from "../../../experiments/study/study_words.ts";
 import { training } from "../../../experiments/settings/tasks/train.ts";
@@ -34,6 +35,35 @@ Deno.test("Settings.read() reads words that older files spell otherwise; the com
     "--schedule one-cycle",
     'Cannot use --schedule "one-cycle": expected constant, cosine, one_cycle or plateau (did you mean one_cycle?)',
   );
+});
+
+Deno.test("Settings.parseWords() takes words wherever they stand among the flags", () => {
+  const parse = (line: string) => evaluating.parseWords(line.split(" "));
+  const expected = { words: ["runs/a", "b"], help: false, values: { count: 100, mlflow: "http://h" } };
+  for (
+    const line of [
+      "runs/a b --count 100 --mlflow http://h",
+      "--count 100 runs/a --mlflow=http://h b",
+      "--count=100 --mlflow http://h runs/a b",
+    ]
+  ) assert.deepEqual(parse(line), expected, line);
+  assert.deepEqual(reporting.parseWords(["--no-live", "a"]), {
+    words: ["a"],
+    help: false,
+    values: { live: false },
+  });
+  assert.throws(() => parse("--cuont 100 a"), {
+    name: "ConfigError",
+    message: "Unknown flag --cuont (did you mean --count?)",
+  });
+  assert.throws(() => parse("--count runs/a"), {
+    name: "ConfigError",
+    message: /^Cannot use --count "runs\/a": expected /,
+  });
+  assert.throws(() => parse("a -- b"), {
+    name: "ConfigError",
+    message: 'Cannot use "--": only flags are expected (see --help)',
+  });
 });
 
 Deno.test("Settings.help() breaks lines between words, and no default", () => {

@@ -53,7 +53,7 @@ testInFolder("readRecords() names the cells that were measured on other test ima
   const { records, unfinished, problems } = await readRecords(study);
   assert.deepEqual([records.length, unfinished], [3, []]);
   assert.deepEqual(problems, [
-    "Cannot compare base-s1 with the other cells: it was measured on the first test images, class by class, they on " +
+    "Cannot compare base-s1 with the other cells: it was measured on the first test images of the file, they on " +
     `random ones; delete ${join(folders[0], "cell.json")}: the study then measures it again`,
   ]);
 });

@@ -5,6 +5,7 @@ import {
   holdTogether,
   meanOverSeeds,
   pairedDifference,
+  shareOverSeeds,
 } from "../../../../experiments/study/results/seed_intervals.ts";
 import { studentQuantile, studentTails } from "../../../../experiments/study/results/student.ts";
 import { normals } from "../../../../kernels/mod.ts";
@@ -30,6 +31,16 @@ Deno.test("studentQuantile() and studentTails() are those of SciPy", () => {
   assertNear(studentTails(3, 7), 0.019942126131992536);
   assertNear(studentTails(1.3, 10), 0.2227658172068446);
   assertNear(studentTails(40, 2), 0.0006244146721847406);
+});
+
+Deno.test("shareOverSeeds() ends its interval where shares end", () => {
+  const shares = bySeed(0.97, 0.99, 0.998);
+  const { interval, ...rest } = shareOverSeeds(shares)!;
+  const { interval: whole, ...same } = meanOverSeeds(shares)!;
+  assert.ok(whole![1] > 1);
+  assert.deepEqual([interval, rest], [[whole![0], 1], same]);
+  assert.equal(shareOverSeeds(bySeed(0, 0, 0.1))!.interval![0], 0);
+  assert.deepEqual(shareOverSeeds(bySeed(0.5)), { seeds: [1], values: [0.5], mean: 0.5 });
 });
 
 Deno.test("pairedDifference() is SciPy's paired t-test, over the seeds that both have", () => {

@@ -1,0 +1,44 @@
+import { RunError } from "../run/atomic_write.ts";
+import { say } from "../terminal/output.ts";
+import { type Evaluation, readEvaluation } from "./evaluation.ts";
+
+/** What two evaluations must have in common so that their figures compare, in words. */
+const conditions: readonly ((evaluation: Evaluation) => { readonly of: string; readonly is: string })[] = [
+  ({ dataset: { name, digest } }) => ({ of: "data", is: `${name} (${digest.slice(0, 12)})` }),
+  ({ dataset: { testOrder } }) => ({
+    of: "test images",
+    is: testOrder === "random" ? "random ones" : "the first of their file",
+  }),
+  ({ judge }) => ({ of: "judge", is: judge ? judge.sha256.slice(0, 12) : "none" }),
+  ({ samples: { count } }) => ({ of: "samples", is: count.toLocaleString("en") }),
+];
+
+/**
+ * Says why figures of quality that stand side by side cannot be compared.
+ *
+ * @returns e.g. `Figures of quality of these runs are not comparable (samples: 2,000 or 500)`; undefined if they are
+ */
+export function qualityWarning(evaluations: readonly Evaluation[]): string | undefined {
+  const differing = conditions.flatMap((condition) => {
+    const found = evaluations.map(condition);
+    const values = new Set(found.map(({ is }) => is));
+    return values.size > 1 ? [`${found[0].of}: ${[...values].join(" or ")}`] : [];
+  });
+  if (differing.length === 0) return undefined;
+  return `Figures of quality of these runs are not comparable (${differing.join("; ")})`;
+}
+
+/** The same for run folders. Of one whose evaluation cannot be read it is told why. */
+export async function qualityWarningOf(runs: readonly string[]): Promise<string | undefined> {
+  const evaluations: Evaluation[] = [];
+  for (const run of runs) {
+    try {
+      const evaluation = await readEvaluation(run);
+      if (evaluation) evaluations.push(evaluation);
+    } catch (error) {
+      if (!(error instanceof RunError)) throw error;
+      say(error.message);
+    }
+  }
+  return qualityWarning(evaluations);
+}
