@@ -1,10 +1,10 @@
-import type { BuiltInPlan, CellSettings } from "../plan.ts";
+import type { BuiltInPlan } from "../plan.ts";
 
-/** Base against residual as a default run trains them, and with the base network widened until it matches. */
+/** Base against residual as a default run trains them, and with the base network widened to as much arithmetic. */
 export const defaultRun: BuiltInPlan = {
-  doc: "base against residual at widths and length of a default run, and matched",
+  doc: "base against residual at widths and length of a default run, and at equal arithmetic",
   grid: { model: ["base", "residual"] },
-  cells: ["arithmetic", "parameters"].map((match): CellSettings => ({ model: "base", match })),
+  cells: [{ model: "base", match: "arithmetic" }],
   budget: { steps: 5000 },
-  evaluation: { count: 2000, milestones: 2 },
+  evaluation: { count: 2000 },
 };
