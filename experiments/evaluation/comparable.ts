@@ -2,16 +2,13 @@ import { RunError } from "../run/atomic_write.ts";
 import { say } from "../terminal/output.ts";
 import { type Evaluation, readEvaluation } from "./evaluation.ts";
 
-/** What two evaluations must have in common so that their figures compare, in words. */
-const conditions: readonly ((evaluation: Evaluation) => { readonly of: string; readonly is: string })[] = [
-  ({ dataset: { name, digest } }) => ({ of: "data", is: `${name} (${digest.slice(0, 12)})` }),
-  ({ dataset: { testOrder } }) => ({
-    of: "test images",
-    is: testOrder === "random" ? "random ones" : "the first of their file",
-  }),
-  ({ judge }) => ({ of: "judge", is: judge ? judge.sha256.slice(0, 12) : "none" }),
-  ({ samples: { count } }) => ({ of: "samples", is: count.toLocaleString("en") }),
-];
+/** What evaluations must have in common so that their figures compare, by name and in words. */
+const conditions: Readonly<Record<string, (evaluation: Evaluation) => string>> = {
+  "data": ({ dataset: { name, digest } }) => `${name} (${digest.slice(0, 12)})`,
+  "test images": ({ dataset: { testOrder } }) => testOrder ? "random ones" : "the first of their file",
+  "judge": ({ judge }) => judge ? judge.sha256.slice(0, 12) : "none",
+  "samples": ({ samples: { count } }) => count.toLocaleString("en"),
+};
 
 /**
  * Says why figures of quality that stand side by side cannot be compared.
@@ -19,10 +16,9 @@ const conditions: readonly ((evaluation: Evaluation) => { readonly of: string; r
  * @returns e.g. `Figures of quality of these runs are not comparable (samples: 2,000 or 500)`; undefined if they are
  */
 export function qualityWarning(evaluations: readonly Evaluation[]): string | undefined {
-  const differing = conditions.flatMap((condition) => {
-    const found = evaluations.map(condition);
-    const values = new Set(found.map(({ is }) => is));
-    return values.size > 1 ? [`${found[0].of}: ${[...values].join(" or ")}`] : [];
+  const differing = Object.entries(conditions).flatMap(([name, valueOf]) => {
+    const values = new Set(evaluations.map(valueOf));
+    return values.size > 1 ? [`${name}: ${[...values].join(" or ")}`] : [];
   });
   if (differing.length === 0) return undefined;
   return `Figures of quality of these runs are not comparable (${differing.join("; ")})`;

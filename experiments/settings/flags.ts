@@ -24,8 +24,8 @@ export interface WordsAndFlags<Table extends Rows> extends Flags<Table> {
  */
 export function parseFlags<Table extends Rows>(rows: Table, argv: readonly string[]): Flags<Table> {
   const { words: [stray], ...flags } = parseWords(rows, argv);
-  if (stray === undefined) return flags;
-  throw notFlag(stray);
+  if (stray !== undefined) throw notFlag(stray);
+  return flags;
 }
 
 /** The same for a command line of words and flags. */
