@@ -3,7 +3,7 @@ import { init } from "../../kernels/mod.ts";
 import type { LaunchFlags } from "../settings/tasks/launching.ts";
 import { print } from "../terminal/output.ts";
 import { resultFile } from "./results/result_files.ts";
-import { paragraphsOf } from "./results/conclusion.ts";
+import { passagesOf, passageText } from "./results/conclusion.ts";
 import { writeResults } from "./results/write_results.ts";
 import { readRecord } from "../tracking/record.ts";
 import { cellFolder, readRecords, type Study } from "./study.ts";
@@ -25,7 +25,7 @@ export async function collectStudy(
   const device = await init({ device: kind, threads: threads ?? 0 });
   const { conclusion, problems } = await writeResults(study.folder, { device }).finally(() => device.close());
   problems.forEach((problem) => say(problem));
-  paragraphsOf(conclusion).forEach((paragraph) => print(paragraph));
+  print(passagesOf(conclusion).map(passageText).join("\n\n"));
   await recordEnd(study, tracking, failed ?? await failureOf(study));
   say(`Done; see ${join(study.folder, resultFile.table)} and ${resultFile.report} beside it`);
 }

@@ -1,5 +1,6 @@
 import type { Evolution } from "../flow/evolution.ts";
 import type { Live } from "./live_data.ts";
+import type { Passage } from "./passages.ts";
 import type { Quality, SolverQuality } from "./quality.ts";
 
 /** Numbers at training steps. */
@@ -139,8 +140,8 @@ export interface Comparison {
 export interface StudyFindings {
   /** The title of the report. */
   readonly title: string;
-  /** The conclusion, a paragraph each. */
-  readonly paragraphs: readonly string[];
+  /** The conclusion. */
+  readonly passages: readonly Passage[];
   /** A figure, an SVG, and what it shows in words. */
   readonly figure?: { readonly svg: string; readonly text: string };
   /** Tables, of text. */

@@ -1,13 +1,14 @@
 import plotly from "npm:plotly.js-basic-dist-min@4.1.1/plotly-basic.min.js" with { type: "text" };
 import type { PlotlyFigure } from "../figure/plotly_figure.ts";
 import { inScript, Markup, markup, scriptJson } from "./markup.ts";
+import { type Passage, shownPassages } from "./passages.ts";
 
 /** What a page of figures shows. */
 export interface FigurePage {
   /** Of the page, and its heading. */
   readonly title: string;
-  /** Text above the figures, a paragraph each. */
-  readonly paragraphs?: readonly string[];
+  /** Text above the figures. */
+  readonly passages?: readonly Passage[];
   /** Interactive figures, each below the other. */
   readonly figures: readonly PlotlyFigure[];
   /** Text below them, smaller. */
@@ -40,7 +41,7 @@ const style =
  *
  * @returns text of a `.html` file
  */
-export function figurePage({ title, paragraphs = [], figures, note }: FigurePage): string {
+export function figurePage({ title, passages = [], figures, note }: FigurePage): string {
   return markup`<!doctype html>
 <html lang="en">
 <head>
@@ -52,7 +53,7 @@ export function figurePage({ title, paragraphs = [], figures, note }: FigurePage
 </head>
 <body>
 <h1>${title}</h1>
-${paragraphs.map((text) => markup`<p>${text}</p>`)}
+${shownPassages(passages)}
 ${figures.map((_, i) => markup`<div id="figure-${i}"></div>`)}
 ${note && markup`<p class="note">${note}</p>`}
 <script type="application/json" id="figures">${scriptJson(figures)}</script>

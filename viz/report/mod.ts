@@ -18,6 +18,7 @@ export type {
 export type { Examples, Live, LiveJudge, LiveWeaker } from "./live_data.ts";
 export { reportHtml } from "./document.ts";
 export { type FigurePage, figurePage } from "./figure_page.ts";
+export type { Passage } from "./passages.ts";
 export type { JudgedSamples, Quality, QualityFigure, SolverQuality } from "./quality.ts";
 export type { Evolution } from "../flow/evolution.ts";
 export type { Features, JudgingLibrary, Share, Verdict } from "./judging_library.ts";

@@ -1,13 +1,14 @@
 import type { StudyFindings } from "./data.ts";
 import { type Markup, markup } from "./markup.ts";
+import { shownPassages } from "./passages.ts";
 import { base64 } from "./quantise.ts";
 import { details, table } from "./tables.ts";
 
 /** What a study found: its conclusion, its figure and its tables, of which the first is open. */
-export function studySection({ paragraphs, figure, tables: [first, ...others] }: StudyFindings): Markup {
+export function studySection({ passages, figure, tables: [first, ...others] }: StudyFindings): Markup {
   return markup`<section class="study" aria-labelledby="study-title">
 <h2 id="study-title">The study</h2>
-${paragraphs.map((text) => markup`<p>${text}</p>`)}
+${shownPassages(passages)}
 ${figure && still(figure)}
 ${first && markup`<h3>${first.title}</h3>${table(first.head, first.rows)}`}
 ${others.map(({ title, head, rows }) => details(title, table(head, rows)))}

@@ -1,7 +1,6 @@
 import type { Findings } from "./findings.ts";
 import { excludesZero, holdTogether, type Interval, type SeedDifference } from "./seed_intervals.ts";
 import type { Difference, Summary } from "./summary.ts";
-import { unvaried } from "./setups.ts";
 import { costInWords, intervalInWords, nameOf, shown, times } from "./words.ts";
 
 /** A difference of the figure that the conclusion is about, and its interval. */
@@ -44,36 +43,32 @@ export function told({ summary }: Findings): string[] {
     const against = relative(summary, found);
     const cost = costInWords(difference);
     const by = shown(primary, Math.abs(mean), (size[1] - size[0]) / 2);
-    return `with ${difference.a}, the ${nameOf(primary)} is ${mean < 0 ? "lower" : "higher"} by ${by} (${
+    return `${pair(difference)}: ${nameOf(primary)} ${mean < 0 ? "lower" : "higher"} by ${by} (${
       intervalInWords(primary, size)
-    }, ${seeds.length} seeds) than ${inWords(difference.b)}` +
-      `${against && `, ${against} what another seed changes`}${cost && `, at ${cost}`}.`;
+    }, ${seeds.length} seeds)${against && `, ${against} what another seed changes`}${
+      cost && `, at ${cost}`
+    }.`;
   });
 }
 
-/** A setup after `than`. */
-function inWords(label: string): string {
-  return label === unvaried ? label : `with ${label}`;
-}
-
-/** One sentence for all differences whose intervals contain 0. */
+/** A line for each difference whose interval contains 0, and what they have in common. */
 export function untold({ summary }: Findings): string[] {
   const { primary } = summary;
   const open = judged(summary).filter(({ interval }) => !excludesZero(interval));
   if (!primary || open.length === 0) return [];
-  const pairs = open.map(({ difference, interval }) => {
+  const each = open.map(({ difference, interval }) => {
     const cost = costInWords(difference);
-    return `${difference.a} against ${difference.b} (${intervalInWords(primary, interval)}${
-      cost && `; ${cost}`
-    })`;
+    return `${pair(difference)}: ${nameOf(primary)} ${intervalInWords(primary, interval)}${
+      cost && `, at ${cost}`
+    }.`;
   });
   const halves = open.map(({ interval: [low, high] }) => (high - low) / 2).toSorted((a, b) => a - b);
   const half = halves[Math.floor(halves.length / 2)];
   return [
-    `Differences of ${nameOf(primary)} that may be chance (their intervals contain 0): ${
-      pairs.join("; ")
-    }. Each may be as large as its ` +
-    `interval allows; half the width is about ${shown(primary, half, half)}; more seeds would narrow them.`,
+    ...each,
+    `Each may be as large as its interval allows. Half the width is about ${
+      shown(primary, half, half)
+    }; more seeds would narrow them.`,
   ];
 }
 
@@ -83,7 +78,7 @@ export function chance({ summary }: Findings): string[] {
   const found = all.filter(({ interval }) => excludesZero(interval));
   if (all.length < 2 || found.length === 0) return [];
   const holds = holdTogether(all.map(({ figure }) => figure.chance!));
-  const held = all.filter((_, i) => holds[i]).map(({ difference: { a, b } }) => `${a} against ${b}`);
+  const held = all.filter((_, i) => holds[i]).map(({ difference }) => pair(difference));
   const which = held.length === found.length ? "all hold" : held.length > 0 ? "these hold" : "none holds";
   const names = which === "these hold" ? `: ${held.join("; ")}` : "";
   const expected = Number((0.05 * all.length).toPrecision(2));
@@ -91,6 +86,11 @@ export function chance({ summary }: Findings): string[] {
     `${all.length} differences were looked at, of which about ${expected} would exclude 0 by chance alone; of the ` +
     `${found.length} that do, ${which} when all are counted together (Holm)${names}.`,
   ];
+}
+
+/** `a against b`. */
+function pair({ a, b }: Difference): string {
+  return `${a} against ${b}`;
 }
 
 /** The differences that have an interval. */

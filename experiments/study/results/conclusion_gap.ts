@@ -29,9 +29,13 @@ export function gap({ summary: { primary, differences, setups } }: Findings): st
     if (matched.length === 0) return [];
     const cost = costInWords(given);
     return [
-      `${behind} is behind ${ahead} in ${nameOf(primary)} by ${
+      `${capitalised(behind)} is behind ${ahead} in ${nameOf(primary)} by ${
         listed([`${behindBy(given, behind)} at the same widths`, ...matched])
       }${cost && `; at the same widths ${given.a} takes ${cost} of ${given.b}`}.`,
     ];
   });
+}
+
+function capitalised(text: string): string {
+  return text.replace(/^./u, (letter) => letter.toUpperCase());
 }

@@ -21,15 +21,15 @@ export function unreached({ reach }: Findings): string[] {
 
 /** How much time does at the first level, where it reaches it. */
 export function firstLevel({ reach }: Findings): string[] {
-  const reached = reach.flatMap(({ label, levels: [level] }) =>
-    level && level.image >= rounding ? [`${percent(level.image)} in ${label} (${how(level)})`] : []
+  return reach.flatMap(({ label, levels: [level] }) =>
+    level && level.image >= rounding
+      ? [
+        `The embedding of another time at ${level.level} of ${label} changes the image there by ${
+          percent(level.image)
+        } (${how(level)}).`,
+      ]
+      : []
   );
-  if (reached.length === 0) return [];
-  return [
-    `With the embedding of another time at the first level alone, its image changes by ${
-      reached.join("; ")
-    }.`,
-  ];
 }
 
 /** What attention does in trained networks. */

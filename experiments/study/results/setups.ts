@@ -3,7 +3,7 @@ import type { StudyRecord } from "../record.ts";
 import type { Cell } from "../study.ts";
 
 /** What the setup is called in which nothing differs. */
-export const unvaried = "as the preset";
+export const unvaried = "the preset";
 
 /** One setting up of a network, with the runs of all its seeds. */
 export interface Setup {

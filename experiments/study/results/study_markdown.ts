@@ -1,4 +1,4 @@
-import { paragraphsOf, type Sentence } from "./conclusion.ts";
+import { passagesOf, passageText, type Sentence } from "./conclusion.ts";
 import type { Table } from "./tables.ts";
 
 /** What stands below tables of intervals. */
@@ -12,9 +12,9 @@ export function studyMarkdown(
   conclusion: readonly Sentence[],
   tables: readonly Table[],
 ): string {
-  const paragraphs = paragraphsOf(conclusion);
+  const passages = passagesOf(conclusion).map(passageText);
   const parts = tables.map(({ title, head, rows }) => `## ${title}\n\n${markdownTable(head, rows)}`);
-  return [`# ${title}`, ...paragraphs, ...parts, note, ""].join("\n\n").trimEnd() + "\n";
+  return [`# ${title}`, ...passages, ...parts, note, ""].join("\n\n").trimEnd() + "\n";
 }
 
 /** A table in Markdown with aligned columns; `|` and line ends are escaped, and all columns but the first are numbers. */

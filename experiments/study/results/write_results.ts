@@ -7,7 +7,7 @@ import { writeAtomic } from "../../run/atomic_write.ts";
 import { readRecords, type Study } from "../study.ts";
 import { requireStudy } from "../study_file.ts";
 import { comparisonGif } from "./comparison_gif.ts";
-import { conclude, paragraphsOf, type Sentence } from "./conclusion.ts";
+import { conclude, passagesOf, type Sentence } from "./conclusion.ts";
 import { csvOf } from "./csv.ts";
 import { comparesNetworks, networkReach } from "./network_reach.ts";
 import { qualityFigures } from "./quality_figures.ts";
@@ -91,10 +91,10 @@ class Results {
     const svg = figures && figureRow(figures.stills, figures.legend);
     await this.#put(resultFile.table, studyMarkdown(title, conclusion, tables));
     await this.#put(resultFile.csv, csvOf(summary));
-    const paragraphs = paragraphsOf(conclusion);
+    const passages = passagesOf(conclusion);
     if (figures && svg) {
       const plots = figures.figures.map(({ plotly }) => plotly);
-      await this.#put(resultFile.figure, figurePage({ title, paragraphs, figures: plots, note: about }));
+      await this.#put(resultFile.figure, figurePage({ title, passages, figures: plots, note: about }));
       await this.#put(resultFile.svg, svg);
       await this.#put(resultFile.png, encodeRasterPng((await rasterizer())(svg, 1.5)));
     }
@@ -102,7 +102,7 @@ class Results {
     if (gif) await this.#put(resultFile.gif, gif.bytes);
     if (setups.some(({ records }) => records.length > 0)) {
       await this.#attempt(resultFile.report, async () => {
-        const found = { title, paragraphs, tables, ...svg && { figure: { svg, text: about } } };
+        const found = { title, passages, tables, ...svg && { figure: { svg, text: about } } };
         await writeStudyReport(study, setups, found, this.#place(resultFile.report));
         this.#files.push(resultFile.report);
       });

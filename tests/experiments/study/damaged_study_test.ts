@@ -63,5 +63,5 @@ Deno.test("setupsOf() tells setups apart that ask for the same, as a damaged stu
   const cells = ["8,16", "8,17"].map((filters, i) => ({
     ...{ ...cell, id: `base-s${i}`, seed: i, settings: { model: "base", filters } },
   }));
-  assert.deepEqual(setupsOf(cells, []).map(({ label }) => label), ["as the preset", "as the preset (2)"]);
+  assert.deepEqual(setupsOf(cells, []).map(({ label }) => label), ["the preset", "the preset (2)"]);
 });

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { figure } from "../../../viz/mod.ts";
-import { figurePage, reportHtml } from "../../../viz/report/mod.ts";
+import { figurePage, type Passage, reportHtml } from "../../../viz/report/mod.ts";
 import { testInBrowser } from "../../browser.ts";
 import { hostile, two } from "./made_up.ts";
 import { fromFile, moveTo, see, text } from "./opened.ts";
@@ -11,9 +11,13 @@ import { fromFile, moveTo, see, text } from "./opened.ts";
 const [first, second] = two.runs;
 const runs = [first, { ...first, name: "a run that is not compared" }, second];
 const line = figure([{ x: [1, 2], y: [3, 4], name: "residual" }], { xTitle: "images" });
+const passages: [string, Exclude<Passage, string>] = [
+  `The residual network is better. ${hostile}`,
+  { heading: "Differences", items: ["one", hostile] },
+];
 const study = {
   title: `Study ${hostile}`,
-  paragraphs: [`The residual network is better. ${hostile}`],
+  passages,
   figure: { svg: line.svg, text: "Quality against images" },
   tables: [
     { title: "Setups", head: ["setup", "Fréchet distance"], rows: [["residual", "14.2 (11.2 to 17.2)"]] },
@@ -27,7 +31,10 @@ await testInBrowser(
     const report = reportHtml({ runs, comparison: { ...two.comparison!, runs: [0, 2] }, study });
     await fromFile(browser, report, {}, async (page) => {
       assert.equal(await page.locator("h1").innerText(), study.title);
-      assert.ok((await page.locator("main").innerText()).includes(study.paragraphs[0]));
+      const [paragraph, list] = study.passages;
+      const shown = await page.locator("main").innerText();
+      for (const text of [paragraph, `${list.heading}:`]) assert.ok(shown.includes(text), text);
+      assert.deepEqual(await page.locator(".study li").allInnerTexts(), list.items);
       assert.ok(await page.locator("td", { hasText: "14.2 (11.2 to 17.2)" }).isVisible());
       const drawn = await page.locator("img.wide").evaluate((image) =>
         (image as HTMLImageElement).naturalWidth
@@ -50,7 +57,7 @@ await testInBrowser("figurePage() draws figures from a file alone", async (brows
   const note = `Intervals over seeds ${hostile}`;
   const page = figurePage({
     title: hostile,
-    paragraphs: [hostile],
+    passages: [hostile],
     figures: [line.plotly, line.plotly],
     note,
   });

@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import { conclude, type RuleName } from "../../../../experiments/study/results/conclusion.ts";
+import {
+  conclude,
+  passagesOf,
+  passageText,
+  type RuleName,
+} from "../../../../experiments/study/results/conclusion.ts";
 import type { ReachSummary } from "../../../../experiments/study/results/reach_summary.ts";
 import { type MadeUpSetup, plan, summaryOf, twoNetworks } from "./made_up_study.ts";
 
@@ -16,7 +21,7 @@ Deno.test("conclude() tells a clear difference, how it compares with seeds, and 
   ]);
   // python3 -c "from scipy import stats as s; print(s.ttest_rel([14.1, 15.4, 13], [24, 25.1, 23.9]).confidence_interval())"
   assert.deepEqual(of("told"), [
-    "With residual, the Fréchet distance is lower by 10.2 (8.6 to 11.8, 3 seeds) than with base, 10 times what another seed changes, " +
+    "residual against base: Fréchet distance lower by 10.2 (8.6 to 11.8, 3 seeds), 10 times what another seed changes, " +
     "at 4.6 times the arithmetic and 4 times the parameters.",
   ]);
   // python3 -c "from statistics import stdev; print(stdev([24, 25.1, 23.9]), stdev([14.1, 15.4, 13]))"
@@ -52,8 +57,8 @@ Deno.test("conclude() says what cannot be told, and how large it may be", () => 
   assert.deepEqual(of("told"), []);
   // python3 -c "from scipy import stats as s; print(s.ttest_rel([26, 23, 24.5], [24, 25.1, 23.9]).confidence_interval())"
   assert.deepEqual(of("untold"), [
-    "Differences of Fréchet distance that may be chance (their intervals contain 0): residual against base (−5.0 to 5.3). Each may be as large as " +
-    "its interval allows; half the width is about 5.2; more seeds would narrow them.",
+    "residual against base: Fréchet distance −5.0 to 5.3.",
+    "Each may be as large as its interval allows. Half the width is about 5.2; more seeds would narrow them.",
   ]);
   assert.deepEqual(of("chance"), [], "nothing stands out that could be chance");
 });
@@ -70,7 +75,7 @@ Deno.test("conclude() takes the seeds that both have, and names the setups that 
   const of = said([twoNetworks[0], { ...twoNetworks[1], frechet: [undefined, 15.4, 13] }]);
   assert.match(of("scope")[0], /; 5 of 6 runs are finished\.$/);
   assert.equal(of("scope")[1], "What follows is preliminary, as runs are missing of residual (2 of 3).");
-  assert.match(of("told")[0], /^With residual, .* lower by 10\.3 \(2\.7 to 17\.9, 2 seeds\)/);
+  assert.match(of("told")[0], /^residual against base: .* lower by 10\.3 \(2\.7 to 17\.9, 2 seeds\)/);
   const uneven = said([twoNetworks[0], { ...twoNetworks[1], frechet: [14, 15] }]);
   assert.match(uneven("scope")[0], /: 2 setups with 2 to 3 seeds each, /);
   const none = said(twoNetworks.map((setup) => ({ ...setup, frechet: [undefined, undefined] })));
@@ -95,7 +100,7 @@ Deno.test("conclude() counts its differences together", () => {
     { settings: { groups: 2 }, frechet: [23, 22, 22.7] },
     { settings: { groups: 4 }, frechet: [24, 24.2, 23.2] },
   ]);
-  assert.deepEqual([doubtful("told").length, doubtful("untold").length], [2, 1]);
+  assert.deepEqual([doubtful("told").length, doubtful("untold").length], [2, 2]);
   assert.match(
     doubtful("chance")[0],
     /; of the 2 that do, these hold when all are counted together \(Holm\): groups 2 against groups 1\.$/,
@@ -142,11 +147,23 @@ Deno.test("conclude() says where time reaches the first level, and what attentio
     "as a normalisation with one channel a group cancels a shift of the channel.",
   ]);
   assert.deepEqual(of("firstLevel"), [
-    "With the embedding of another time at the first level alone, its image changes by 31 % in base (no normalisation); " +
-    "8.4 % in residual (2 channels a group let 70 % of the shift through).",
+    "The embedding of another time at down 1 of base changes the image there by 31 % (no normalisation).",
+    "The embedding of another time at down 1 of residual changes the image there by 8.4 % " +
+    "(2 channels a group let 70 % of the shift through).",
   ]);
   assert.deepEqual(of("attention"), [
     "Attention in groups 8 adds 21 % to its image (root mean square); left out of the trained network, it changes the " +
     "output by 3.3 %.",
   ]);
+});
+
+Deno.test("passagesOf() lists what is said of a topic below its heading", () => {
+  const passages = passagesOf(conclude({ plan, summary: summaryOf(twoNetworks), reach: [] }));
+  assert.equal(passages.length, 3, "topics without sentences are left out");
+  assert.match(passageText(passages[0]), /^Study networks: .*\. Another seed changes .*\.$/);
+  assert.match(
+    passageText(passages[1]),
+    /^Differences whose 95 % intervals exclude 0:\n\n- residual against base: [^\n]*\.$/,
+  );
+  assert.match(passageText(passages[2]), /^Not varied, /);
 });

@@ -23,9 +23,9 @@ Deno.test("contrastsOf() takes setups that differ in one choice", () => {
     times: "stratified",
   }]);
   assert.deepEqual(among, [
-    "coupling: ot | as the preset",
-    "times: uniform | as the preset",
-    "times: stratified | as the preset",
+    "coupling: ot | the preset",
+    "times: uniform | the preset",
+    "times: stratified | the preset",
     "times: stratified | uniform",
   ]);
   assert.deepEqual(contrastsAmong({}, [{ groups: 1, share: 0.5 }], [{ groups: 2, share: 1 }]), []);
@@ -91,7 +91,7 @@ Deno.test("setupsOf() puts the seeds of a setup together, whatever the order of 
   const all = [...cells, { ...cell, id: `${id}-more`, seed: 9, settings: { b: true, a: 1 } }];
   const setups = setupsOf(all, records);
   assert.deepEqual(setups.map(({ label, cells, records }) => [label, cells.length, records.length]), [
-    ["as the preset", 3, 1],
+    ["the preset", 3, 1],
   ]);
 });
 

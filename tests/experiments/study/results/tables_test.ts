@@ -30,7 +30,7 @@ Deno.test("tablesOf() has the Fréchet distance of each setup by evaluations, ch
     ["ot", "71.0 (68.5 to 73.5)", "26.0 (23.5 to 28.5)", "12.9 (10.4 to 15.4)"],
   ]);
   const [single] = rowsOf([sampled("ot", 10)], /evaluations/);
-  assert.deepEqual(single[0], ["evaluations", "as the preset", "Recognised"]);
+  assert.deepEqual(single[0], ["evaluations", "the preset", "Recognised"]);
   assert.deepEqual(single[1], ["2 (heun:steps=1)", "71.0 (68.5 to 73.5)", "60 % (60 % to 60 %)"]);
 });
 
