@@ -33,8 +33,11 @@ export function drawPanel(
   const { x, y } = scalesOf(w);
   const xCount = equalAxes ? yCount * w / h : Math.max(w / 90, 2);
   const xTicks = labelsApart(x, xCount, xLog).map(({ value, name }) => {
-    const at = digits(x(value));
-    return `<path d="M${at} 0v${h}" stroke="#e4e4e4"/><text x="${at}" y="${h + 14}">${name}</text>`;
+    const at = x(value);
+    const whole = Math.min(at, w + margin.right - letter.digit * name.length / 2); // at the edge, it is not cut off
+    return `<path d="M${digits(at)} 0v${h}" stroke="#e4e4e4"/><text x="${digits(whole)}" y="${
+      h + 14
+    }">${name}</text>`;
   });
   const yTicks = labelsOf(y, yCount, yLog).map(({ value, name }) => {
     const at = digits(y(value));

@@ -162,6 +162,13 @@ Deno.test("figure() writes numbers at ticks in full, and their axis' title besid
   assert.ok(titleAt(wide) < -6 - 6.5 * "-100,000".length, `${titleAt(wide)}`);
 });
 
+Deno.test("figure() cuts off no number at the right end of an axis", () => {
+  const { svg } = figure([{ x: [0, 100_000], y: [0, 1] }], { xRange: [0, 100_000], width: 300, height: 200 });
+  const [, axes] = /translate\((\d+) \d+\)" font/.exec(svg)!;
+  const [, last] = /<text x="([\d.]+)" y="[\d.]+">100,000</.exec(svg)!;
+  assert.ok(Number(axes) + Number(last) + 7 * 6.7 / 2 <= 300.1, `${last} from ${axes}`); // 7 letters, half to the right
+});
+
 Deno.test("figure() fits both axes to all frames, tells those of one label apart, and continues the colours", () => {
   const frames = [1, 10].map((y) => ({ label: "t = 0.50", traces: [{ x: [0, 1], y: [0, y] }] }));
   const { plotly } = figure([{ x: [0, 1], y: [1, 0] }], { yRange: [-1, 20] }, frames);
