@@ -91,23 +91,22 @@ export class Indexer {
   index({ width, height, rgba }: Raster, tolerance: number): Picture {
     const words = new Uint32Array(rgba.buffer, rgba.byteOffset, width * height);
     const pixels = new Uint8Array(words.length);
-    const before = this.#previous?.pixels;
-    const kept = new Map<number, number>(); // by colour and old index: neighbours are often alike
-    words.forEach((word, i) => {
-      const color = word & 0xffffff;
-      const nearest = this.#indexOf(color);
-      if (!before || before[i] === nearest || tolerance <= 0) {
-        pixels[i] = nearest;
-        return;
+    const before = tolerance > 0 ? this.#previous?.pixels : undefined;
+    // Neighbours are often alike: what was found for one holds for the next.
+    let color = -1;
+    let old = -1;
+    let found = 0;
+    for (let i = 0; i < words.length; i++) {
+      const nextColor = words[i] & 0xffffff;
+      const nextOld = before ? before[i] : -1;
+      if (nextColor !== color || nextOld !== old) {
+        color = nextColor;
+        old = nextOld;
+        const stays = old >= 0 && this.#distance(color, old) <= tolerance ** 2;
+        found = stays ? old : this.#indexOf(color);
       }
-      const key = color * 256 + before[i];
-      let index = kept.get(key);
-      if (index === undefined) {
-        index = this.#distance(color, before[i]) <= tolerance ** 2 ? before[i] : nearest;
-        kept.set(key, index);
-      }
-      pixels[i] = index;
-    });
+      pixels[i] = found;
+    }
     return this.#previous = { width, height, pixels };
   }
 

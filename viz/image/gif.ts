@@ -84,7 +84,7 @@ export function encodeGif(
   }
 
   const encoder = GIFEncoder();
-  const used = frames.reduce((most, { pixels }) => pixels.reduce((a, b) => Math.max(a, b), most), 0) + 1;
+  const used = Math.max(...frames.map(({ pixels }) => largest(pixels))) + 1;
   const unchanged = frames.length > 1 && used < 256 ? used : undefined;
   const colorDepth = Math.max(Math.ceil(Math.log2(unchanged === undefined ? used : used + 1)), 2);
   const colors = Array.from({ length: 2 ** colorDepth }, (_, i) => [...palette.subarray(3 * i, 3 * i + 3)]);
@@ -104,6 +104,12 @@ export function encodeGif(
   });
   encoder.finish();
   return imageFile(encoder.bytes(), "image/gif");
+}
+
+function largest(indices: Uint8Array): number {
+  let most = 0;
+  for (const index of indices) if (index > most) most = index;
+  return most;
 }
 
 /** Throws a {@linkcode RangeError} unless there are frames, all of one size that a file can hold. */

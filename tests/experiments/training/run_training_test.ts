@@ -20,7 +20,14 @@ const permissions = { read: true, write: true, env: true } as const;
 /** The settings of a short run in a folder. */
 function configIn(folder: string, values: Partial<TrainingConfig>): TrainingConfig {
   const tiny = { model: "base", filters: [8, 16], tEmb: 8, batchSize: 8, device: "cpu", threads: 1 } as const;
-  const little = { samples: 2, sampleSteps: 2, flowSamples: 1, flowSteps: 3, pathSamples: 0 } as const;
+  const little = {
+    samples: 2,
+    sampleSteps: 2,
+    flowSamples: 1,
+    flowSteps: 3,
+    flowFrames: 2,
+    pathSamples: 0,
+  } as const;
   const rest = { data: `${folder}/data`, sampleEpochs: 0, logEvery: 1, seed: 7, valFraction: 0.1 } as const;
   return trainingConfig({ ...tiny, ...little, ...rest, ...values });
 }
