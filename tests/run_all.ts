@@ -98,8 +98,8 @@ async function runAll(): Promise<number> {
     ...testsOf(all.filter((path) => path.endsWith("_test.ts"))),
   ];
   const ended: Ended[] = [];
-  // Two programs more than cores: while some wait for a server or a browser, others work.
-  await Promise.all(Array.from({ length: navigator.hardwareConcurrency + 2 }, async () => {
+  // One program more than cores: while one waits for a server, another works.
+  await Promise.all(Array.from({ length: navigator.hardwareConcurrency + 1 }, async () => {
     for (let job; (job = left.shift());) ended.push(await run(job));
   }));
   const sum = (of: (totals: Totals) => number) => ended.reduce((sum, { totals }) => sum + of(totals), 0);
