@@ -32,13 +32,10 @@ export function drawPanel(
   const w = width - left - margin.right;
   const { x, y } = scalesOf(w);
   const xCount = equalAxes ? yCount * w / h : Math.max(w / 90, 2);
-  const xTicks = labelsApart(x, xCount, xLog).map(({ value, name }) => {
-    const at = x(value);
-    const whole = Math.min(at, w + margin.right - letter.digit * name.length / 2); // at the edge, it is not cut off
-    return `<path d="M${digits(at)} 0v${h}" stroke="#e4e4e4"/><text x="${digits(whole)}" y="${
-      h + 14
-    }">${name}</text>`;
-  });
+  const xTicks = labelsApart(x, xCount, xLog, w + margin.right).map(({ value, name, middle }) =>
+    `<path d="M${digits(x(value))} 0v${h}" stroke="#e4e4e4"/>` +
+    `<text x="${digits(middle)}" y="${h + 14}">${name}</text>`
+  );
   const yTicks = labelsOf(y, yCount, yLog).map(({ value, name }) => {
     const at = digits(y(value));
     return `<path d="M0 ${at}h${w}" stroke="#e4e4e4"/>` +
@@ -76,18 +73,25 @@ function labelsOf(
   return log && labels.length < 2 ? labelsOf(scaleLinear().domain(scale.domain()), count, false) : labels;
 }
 
-/** Labels of a horizontal axis, fewer if they would touch. */
+/**
+ * Labels of a horizontal axis, fewer if they would touch, and where their middles stand: at their ticks, or left of them
+ * where the edge would cut them off.
+ */
 function labelsApart(
   scale: ReturnType<typeof scaleOf>,
   count: number,
   log: FigureLayout["xLog"],
-): ReturnType<typeof labelsOf> {
-  const labels = labelsOf(scale, count, log);
-  const touch = labels.slice(1).some(({ value, name }, i) => {
-    const width = letter.digit * (labels[i].name.length + name.length) / 2 + letter.gap;
-    return scale(value) - scale(labels[i].value) < width;
+  edge: number,
+): { readonly value: number; readonly name: string; readonly middle: number }[] {
+  const halfOf = (name: string) => letter.digit * name.length / 2;
+  const labels = labelsOf(scale, count, log).map(({ value, name }) => ({
+    ...{ value, name },
+    middle: Math.min(scale(value), edge - halfOf(name)),
+  }));
+  const touch = labels.slice(1).some(({ name, middle }, i) => {
+    return middle - labels[i].middle < halfOf(labels[i].name) + halfOf(name) + letter.gap;
   });
-  return touch && count > 1 ? labelsApart(scale, count - 1, log) : labels;
+  return touch && count > 1 ? labelsApart(scale, count - 1, log, edge) : labels;
 }
 
 /** A range of another length with the same middle. */

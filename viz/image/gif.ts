@@ -84,7 +84,7 @@ export function encodeGif(
   }
 
   const encoder = GIFEncoder();
-  const used = Math.max(...frames.map(({ pixels }) => largest(pixels))) + 1;
+  const used = frames.reduce((most, { pixels }) => Math.max(most, largest(pixels)), 0) + 1;
   const unchanged = frames.length > 1 && used < 256 ? used : undefined;
   const colorDepth = Math.max(Math.ceil(Math.log2(unchanged === undefined ? used : used + 1)), 2);
   const colors = Array.from({ length: 2 ** colorDepth }, (_, i) => [...palette.subarray(3 * i, 3 * i + 3)]);
