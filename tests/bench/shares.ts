@@ -12,7 +12,7 @@ export interface Share {
 
 /**
  * Where a recorded step spends its time. Calls of one op on equal shapes are timed together, apart from all others,
- * many times.
+ * many times: on zeros in memory of their own, as what a step left in its memory could make an op take another way.
  *
  * @param step queues the step; its first call records it
  * @returns the ops, the longest first
@@ -26,8 +26,10 @@ export async function sharesOf(device: Device, step: () => void, repetitions?: n
   const alike = Map.groupBy(calls, ({ kernel, dims }) => `${kernel.name} ${JSON.stringify(dims)}`);
   const totals = new Map<string, { calls: number; milliseconds: number }>();
   for (const group of alike.values()) {
-    const work = queued(device, "", 1, "steps/s", prepare(group));
+    const own = group.map((call) => onZeros(device, call));
+    const work = queued(device, "", 1, "steps/s", prepare(own));
     const [{ milliseconds }] = await timeInTurn([work], repetitions);
+    for (const { buffer } of own.flatMap(({ ranges }) => ranges)) device.release(buffer);
     const { name } = group[0].kernel;
     const total = totals.get(name) ?? { calls: 0, milliseconds: 0 };
     totals.set(name, { calls: total.calls + group.length, milliseconds: total.milliseconds + milliseconds });
@@ -35,4 +37,14 @@ export async function sharesOf(device: Device, step: () => void, repetitions?: n
   const sum = totals.values().reduce((all, { milliseconds }) => all + milliseconds, 0);
   return Array.from(totals, ([name, total]) => ({ name, ...total, share: total.milliseconds / sum }))
     .sort((a, b) => b.share - a.share);
+}
+
+/** The same call on zeros. */
+function onZeros(device: Device, call: KernelCall): KernelCall {
+  const ranges = call.ranges.map(({ length }) => {
+    const range = { buffer: device.allocate(4 * length), offset: 0, length };
+    device.write(range, new Float32Array(length));
+    return range;
+  });
+  return { ...call, ranges };
 }
