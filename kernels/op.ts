@@ -132,7 +132,7 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
   const isInput = (port: Port) => signature.inputs.some((input) => input.name === port.name);
   const fresh = signature.outputs.filter((port) => !isInput(port));
   const updated = new Set(signature.outputs.filter(isInput).map((port) => port.name));
-  const { wgsl, wasm, candidates, invocations, workgroups, passes, specialise = [] } = definition;
+  const { wgsl, vectors, wasm, candidates, invocations, workgroups, passes, specialise = [] } = definition;
   const first = signature.outputs[0];
   const checkAttributes = attributeCheck(name, definition.attributes ?? {});
   const inputNames = signature.inputs.map((port) => port.name);
@@ -155,6 +155,7 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
       ? specialise
       : (dims) => Object.fromEntries(specialise.map((key) => [key, dims[key]])),
     wgsl: typeof wgsl === "string" ? () => wgsl : wgsl,
+    ...vectors && { vectors },
     invocations: invocations ??
       ((dims) => first.axes.reduce((n, { name, length }) => n * (length ?? dims[name]), 1)),
     workgroups: workgroups ?? (() => undefined),

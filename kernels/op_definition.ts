@@ -46,6 +46,8 @@ export interface OpDefinition<S extends string, A extends AttributeTypes> {
   ) => Readonly<Record<string, number | Shape>>;
   /** WGSL that defines `fn kernel(i: u32)`; buffers and `dims` are in scope. A function gets the specialised dims. */
   readonly wgsl: string | ((tuning: Tuning, specialised: Dims) => string);
+  /** Buffers that the WGSL takes as `array<vec4f>`, where their numbers of elements are multiples of four. */
+  readonly vectors?: (specialised: Dims) => readonly string[];
   /**
    * Dims to compile into the shader, where measurements show that it pays: each set of values costs a pipeline. A
    * function may add choices that follow from dims and tuning, such as a tile.

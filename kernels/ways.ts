@@ -12,6 +12,8 @@ export interface Way {
   readonly grid: (dims: Dims) => number | Workgroups;
   /** WGSL that defines `fn kernel`, from the specialised dims. */
   readonly wgsl: (specialised: Dims) => string;
+  /** Buffers that this WGSL takes as `array<vec4f>`: it fits only where they hold a multiple of four. */
+  readonly vectors?: readonly string[];
 }
 
 /** A way to run an op by calls of others; see `Passes`. */
@@ -77,5 +79,6 @@ export function inWays(
       return typeof grid === "number" ? undefined : grid;
     },
     wgsl: (_: Tuning, specialised: Dims): string => ways[specialised.way].wgsl(specialised),
+    vectors: (specialised: Dims): readonly string[] => ways[specialised.way].vectors ?? [],
   };
 }

@@ -13,7 +13,8 @@ async function open(kind: "cpu" | "webgpu"): Promise<Device | string> {
   }
 }
 
-const devices = new Map<"cpu" | "webgpu", Device | string>([
+/** The devices of this machine, or why there is none. */
+export const devices = new Map<"cpu" | "webgpu", Device | string>([
   ["cpu", await open("cpu")],
   ["webgpu", await open("webgpu")],
 ]);

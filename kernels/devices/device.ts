@@ -47,6 +47,8 @@ export interface Kernel {
   readonly specialise: (dims: Dims, tuning: Tuning) => Dims;
   /** WGSL that defines `fn kernel(i: u32)`, or `fn kernel(group: u32, lane: u32)` for a kernel with `workgroups`. */
   readonly wgsl: (tuning: Tuning, specialised: Dims) => string;
+  /** Ports that this WGSL takes as `array<vec4f>`; none if absent. Their ranges are multiples of four. */
+  readonly vectors?: (specialised: Dims) => readonly string[];
   /** How often a kernel without `workgroups` runs. */
   readonly invocations: (dims: Dims, tuning: Tuning) => number;
   /** Workgroups, if the kernel uses them with this tuning. */

@@ -3,30 +3,33 @@
  * all arithmetic stays in f32. Ops are written for f32 and need no change.
  *
  * @param wgsl statements that use the buffers only as `name[index]`
- * @param names buffers that are declared as `array<f16>`
+ * @param names buffers that are declared as `array<f16>`, or `array<vec4h>`
+ * @param vectors those that are `array<vec4h>`
  */
-export function halfWgsl(wgsl: string, names: readonly string[]): string {
+export function halfWgsl(wgsl: string, names: readonly string[], vectors: readonly string[] = []): string {
   if (names.length === 0) return wgsl;
-  return rewritten(wgsl.replaceAll(/\/\/.*/g, ""), new RegExp(`(?<![\\w.])(${names.join("|")})\\s*\\[`));
+  const use = new RegExp(`(?<![\\w.])(${names.join("|")})\\s*\\[`);
+  return rewritten(wgsl.replaceAll(/\/\/.*/g, ""), use, vectors);
 }
 
 /** An assignment, not a comparison; captures the operator of a compound one. */
 const assignment = /^\s*([-+*/]?)=(?!=)/;
 
-function rewritten(wgsl: string, use: RegExp): string {
+function rewritten(wgsl: string, use: RegExp, vectors: readonly string[]): string {
   const found = use.exec(wgsl);
   if (!found) return wgsl;
   const open = found.index + found[0].length;
   const close = endOf(wgsl, open, "]");
-  const element = `${found[1]}[${rewritten(wgsl.slice(open, close), use)}]`;
+  const [wide, narrow] = vectors.includes(found[1]) ? ["vec4f", "vec4h"] : ["f32", "f16"];
+  const element = `${found[1]}[${rewritten(wgsl.slice(open, close), use, vectors)}]`;
   const before = wgsl.slice(0, found.index);
   const after = wgsl.slice(close + 1);
   const stored = assignment.exec(after);
-  if (!stored) return `${before}f32(${element})${rewritten(after, use)}`;
+  if (!stored) return `${before}${wide}(${element})${rewritten(after, use, vectors)}`;
   const end = endOf(after, stored[0].length, ";");
-  const value = rewritten(after.slice(stored[0].length, end), use);
-  const sum = stored[1] === "" ? value : `f32(${element}) ${stored[1]} (${value})`;
-  return `${before}${element} = f16(${sum})${rewritten(after.slice(end), use)}`;
+  const value = rewritten(after.slice(stored[0].length, end), use, vectors);
+  const sum = stored[1] === "" ? value : `${wide}(${element}) ${stored[1]} (${value})`;
+  return `${before}${element} = ${narrow}(${sum})${rewritten(after.slice(end), use, vectors)}`;
 }
 
 /** Index of the bracket that closes the one open at `from`, or of the end of the statement. */

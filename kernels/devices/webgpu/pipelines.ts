@@ -115,6 +115,7 @@ export class PipelineCache {
   #makeUniforms(call: KernelCall, fields: readonly string[]): Uniforms {
     const { kernel, dims } = call;
     const tuning = this.choices.of(call);
+    checkVectors(call, tuning);
     const workgroups = kernel.workgroups(dims, tuning);
     const runs = workgroups?.count ?? kernel.invocations(dims, tuning);
     const groups = workgroups?.count ?? Math.ceil(runs / tuning.workgroupSize);
@@ -198,13 +199,16 @@ function refusal({ kernel: { name } }: KernelCall, { message }: { readonly messa
 }
 
 /** The complete shader of a kernel: dims and buffers by name, the op's `fn kernel`, and the entry point. */
-export function shaderOf({ kernel, dims, half = [] }: KernelCall, tuning: Tuning): string {
+export function shaderOf(call: KernelCall, tuning: Tuning): string {
+  const { kernel, dims, half = [] } = call;
+  const vectors = vectorsOf(call, tuning);
   const fields = Object.keys(dims).map((name) => `  ${name}: ${kernel.floats.has(name) ? "f32" : "u32"},`);
-  const buffers = kernel.ports.map(({ name, type, writable, axes }, i) =>
-    `@group(0) @binding(${i + 1}) var<storage, ${writable ? "read_write" : "read"}> ${name}: array<${
-      half.includes(name) ? "f16" : type
-    }>;` +
-    ` // [${axes.join(", ")}]`
+  const elementOf = ({ name, type }: Kernel["ports"][number]) =>
+    vectors.includes(name) ? half.includes(name) ? "vec4h" : "vec4f" : half.includes(name) ? "f16" : type;
+  const buffers = kernel.ports.map((port, i) =>
+    `@group(0) @binding(${i + 1}) var<storage, ${
+      port.writable ? "read_write" : "read"
+    }> ${port.name}: array<${elementOf(port)}>; // [${port.axes.join(", ")}]`
   );
   return `${half.length > 0 ? "enable f16;\n" : ""}struct Dims {
 ${fields.join("\n")}
@@ -213,8 +217,26 @@ ${fields.join("\n")}
 @group(0) @binding(0) var<uniform> dims: Dims;
 ${buffers.join("\n")}
 
-${halfWgsl(kernel.wgsl(tuning, kernel.specialise(dims, tuning)), half)}
+${halfWgsl(kernel.wgsl(tuning, kernel.specialise(dims, tuning)), half, vectors)}
 ${entry(kernel.workgroups(dims, tuning)?.lanes, tuning)}`;
+}
+
+/** Ports that a call's shader takes as vectors. */
+function vectorsOf({ kernel, dims }: KernelCall, tuning: Tuning): readonly string[] {
+  return kernel.vectors?.(kernel.specialise(dims, tuning)) ?? [];
+}
+
+/** @throws {DeviceError} if a shader takes vectors from a range that does not end with one */
+function checkVectors(call: KernelCall, tuning: Tuning): void {
+  const vectors = vectorsOf(call, tuning);
+  call.kernel.ports.forEach(({ name }, i) => {
+    const { length } = call.ranges[i];
+    if (!vectors.includes(name) || length % 4 === 0) return;
+    throw new DeviceError(
+      `Cannot run ${call.kernel.name}: ${name} has ${length} elements (expected a multiple of 4, as its kernel takes ` +
+        "vectors)",
+    );
+  });
 }
 
 /** The entry point: of a kernel of workgroups with so many lanes, or of one of single invocations. */

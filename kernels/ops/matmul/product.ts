@@ -11,6 +11,8 @@ interface Factor {
   /** WGSL expressions: what is known of a row (or column) before the loop, and the element there and at `d`. */
   readonly edge: (index: string) => string;
   readonly element: (edge: string) => string;
+  /** Four elements along the edge, from a multiple of four on, where the factor's buffer is taken as vectors. */
+  readonly vector?: (edge: string) => string;
 }
 
 /**

@@ -11,9 +11,11 @@ import {
 } from "./product_tiles.ts";
 
 /** A kernel of single invocations, each with a tile of the result in registers. */
-interface RegisterKernel {
+export interface RegisterKernel {
   /** Its tile, as in `registers 7x4`, where the op has several. */
   readonly tile?: string;
+  readonly fits?: (dims: Dims) => boolean;
+  readonly vectors?: readonly string[];
   readonly invocations: (dims: Dims) => number;
   readonly wgsl: (specialised: Dims) => string;
 }
@@ -24,7 +26,7 @@ interface ProductOptions {
   readonly specialise?: readonly string[];
   readonly size: (dims: Dims) => ProductSize;
   readonly product: (specialised: Dims) => Product;
-  /** First the kernel that software adapters run. */
+  /** Software adapters run the first that fits a call. */
   readonly registers: readonly [RegisterKernel, ...RegisterKernel[]];
   /** Calls of other ops that can do its work. */
   readonly other?: PassesWay;
@@ -34,11 +36,11 @@ interface ProductOptions {
 export function productKernels({ specialise = [], size, product, registers, other }: ProductOptions) {
   const specialised = (dims: Dims): Dims => Object.fromEntries(specialise.map((name) => [name, dims[name]]));
   const ways: Way[] = [
-    ...registers.map(({ tile, invocations, wgsl }): Way => ({
+    ...registers.map(({ tile, invocations, ...way }): Way => ({
+      ...way,
       name: tile === undefined ? "registers" : `registers ${tile}`,
       specialise: specialised,
       grid: invocations,
-      wgsl,
     })),
     ...tiles.map((tile): Way => ({
       name: `workgroups ${nameOfTile(tile)}`,
@@ -49,6 +51,8 @@ export function productKernels({ specialise = [], size, product, registers, othe
     })),
   ];
   const table = (dims: Dims, { software }: Tuning) =>
-    software ? 0 : registers.length + chooseTile(size(dims));
+    software
+      ? registers.findIndex(({ fits }) => fits?.(dims) ?? true)
+      : registers.length + chooseTile(size(dims));
   return inWays(ways, table, other);
 }

@@ -20,6 +20,7 @@ Deno.test("halfWgsl() reads f16 as f32 and stores f32 as f16, for the buffers na
   );
   assert.equal(half("// x[n] = 1\ny[0] = f(a[1], x[1]);"), "\ny[0] = f16( f(a[1], f32(x[1])));");
   assert.equal(halfWgsl("y[i] = x[i];", []), "y[i] = x[i];");
+  assert.equal(halfWgsl("y[i] = 2.0 * x[i];", ["x", "y"], ["y"]), "y[i] = vec4h( 2.0 * f32(x[i]));");
 });
 
 /** Numbers that f16 holds exactly, as the device reads them: two to a word. */

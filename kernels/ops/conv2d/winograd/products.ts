@@ -2,45 +2,59 @@ import type { Dims } from "../../../devices/device.ts";
 import { defineOp, type Op } from "../../../op.ts";
 import { zeros } from "../../layout/fill.ts";
 import type { Product } from "../../matmul/product.ts";
-import { productKernels } from "../../matmul/product_kernels.ts";
-import { registerProductWgsl, registerTiles } from "../../matmul/register_product.ts";
+import type { ProductSize } from "../../matmul/product_tiles.ts";
+import { productKernels, type RegisterKernel } from "../../matmul/product_kernels.ts";
+import { registerProductWgsl, registerTiles, vectorProductWgsl } from "../../matmul/register_product.ts";
 
 /** The kernels of a product of matrices for each group and each of the 36 elements. */
-function productsFor(product: Product, size: (dims: Dims) => { rows: number; columns: number }) {
+function productsFor(
+  product: Product,
+  size: (dims: Dims) => { rows: number; columns: number },
+  first: (sizeOf: (dims: Dims) => ProductSize) => RegisterKernel,
+) {
   const sizeOf = (dims: Dims) => ({ ...size(dims), batches: 36 * dims.G });
   return productKernels({
     size: sizeOf,
     product: () => product,
-    registers: [{
+    registers: [first(sizeOf), {
       invocations: (dims) => registerTiles(sizeOf(dims)),
       wgsl: () => registerProductWgsl(product),
     }],
   });
 }
 
+const channelProduct: Product = {
+  rows: "dims.K",
+  columns: "dims.T",
+  depth: "dims.C",
+  position: "k",
+  a: {
+    along: "depth",
+    edge: (row) => `(batch % 36u * dims.K + ${row}) * dims.C`,
+    element: (edge) => `u[${edge} + d]`,
+  },
+  b: {
+    along: "edge",
+    edge: (column) => `batch * dims.C * dims.T + ${column}`,
+    element: (edge) => `v[${edge} + d * dims.T]`,
+    vector: (edge) => `v[(${edge} + d * dims.T) / 4u]`,
+  },
+  columnTarget: "batch * dims.K * dims.T + column",
+  rowTarget: "row * dims.T",
+  target: "m",
+};
+
 /** m[g, e] = u[e] v[g, e]: sums over the source's channels. */
 export const channelProducts: Op<"u[36, K, C], v[G, 36, C, T] -> m[G, 36, K, T]"> = defineOp({
   name: "winogradProducts",
   signature: "u[36, K, C], v[G, 36, C, T] -> m[G, 36, K, T]",
-  ...productsFor({
-    rows: "dims.K",
-    columns: "dims.T",
-    depth: "dims.C",
-    position: "k",
-    a: {
-      along: "depth",
-      edge: (row) => `(batch % 36u * dims.K + ${row}) * dims.C`,
-      element: (edge) => `u[${edge} + d]`,
-    },
-    b: {
-      along: "edge",
-      edge: (column) => `batch * dims.C * dims.T + ${column}`,
-      element: (edge) => `v[${edge} + d * dims.T]`,
-    },
-    columnTarget: "batch * dims.K * dims.T + column",
-    rowTarget: "row * dims.T",
-    target: "m",
-  }, ({ K, T }) => ({ rows: K, columns: T })),
+  ...productsFor(channelProduct, ({ K, T }) => ({ rows: K, columns: T }), (sizeOf) => ({
+    tile: "8x8 of vectors",
+    fits: ({ T }) => T % 4 === 0,
+    vectors: ["v", "m"],
+    invocations: (dims) => registerTiles(sizeOf(dims)),
+    wgsl: () => vectorProductWgsl(channelProduct),
+  })),
   empty: zeros,
   reference({ u, v, m }, { G, K, C, T }) {
     for (let batch = 0; batch < 36 * G; batch++) {
@@ -53,32 +67,43 @@ export const channelProducts: Op<"u[36, K, C], v[G, 36, C, T] -> m[G, 36, K, T]"
       }
     }
   },
-  samples: [{ shapes: { u: [36, 5, 3], v: [2, 36, 3, 9] } }, { shapes: { u: [36, 1, 1], v: [1, 36, 1, 1] } }],
+  samples: [
+    { shapes: { u: [36, 5, 3], v: [2, 36, 3, 9] } },
+    { shapes: { u: [36, 9, 3], v: [2, 36, 3, 12] } },
+    { shapes: { u: [36, 1, 1], v: [1, 36, 1, 1] } },
+  ],
 });
+
+const tileProduct: Product = {
+  rows: "dims.K",
+  columns: "dims.C",
+  depth: "dims.T",
+  position: "k",
+  a: {
+    along: "depth",
+    edge: (row) => `(batch * dims.K + ${row}) * dims.T`,
+    element: (edge) => `z[${edge} + d]`,
+  },
+  b: {
+    along: "depth",
+    edge: (column) => `(batch * dims.C + ${column}) * dims.T`,
+    element: (edge) => `v[${edge} + d]`,
+  },
+  columnTarget: "batch * dims.K * dims.C + column",
+  rowTarget: "row * dims.C",
+  target: "du",
+};
 
 /** du[g, e] = z[g, e] v[g, e]': sums over the tiles of a group. */
 export const tileProducts: Op<"z[G, 36, K, T], v[G, 36, C, T] -> du[G, 36, K, C]"> = defineOp({
   name: "winogradGradientProducts",
   signature: "z[G, 36, K, T], v[G, 36, C, T] -> du[G, 36, K, C]",
-  ...productsFor({
-    rows: "dims.K",
-    columns: "dims.C",
-    depth: "dims.T",
-    position: "k",
-    a: {
-      along: "depth",
-      edge: (row) => `(batch * dims.K + ${row}) * dims.T`,
-      element: (edge) => `z[${edge} + d]`,
-    },
-    b: {
-      along: "depth",
-      edge: (column) => `(batch * dims.C + ${column}) * dims.T`,
-      element: (edge) => `v[${edge} + d]`,
-    },
-    columnTarget: "batch * dims.K * dims.C + column",
-    rowTarget: "row * dims.C",
-    target: "du",
-  }, ({ K, C }) => ({ rows: K, columns: C })),
+  ...productsFor(tileProduct, ({ K, C }) => ({ rows: K, columns: C }), (sizeOf) => ({
+    tile: "16x8",
+    fits: ({ K }) => K > 8,
+    invocations: (dims) => registerTiles(sizeOf(dims), 16),
+    wgsl: () => registerProductWgsl(tileProduct, 16),
+  })),
   empty: zeros,
   reference({ z, v, du }, { G, K, C, T }) {
     for (let batch = 0; batch < 36 * G; batch++) {
@@ -93,6 +118,7 @@ export const tileProducts: Op<"z[G, 36, K, T], v[G, 36, C, T] -> du[G, 36, K, C]
   },
   samples: [
     { shapes: { z: [2, 36, 3, 9], v: [2, 36, 5, 9] } },
+    { shapes: { z: [2, 36, 17, 5], v: [2, 36, 9, 5] } },
     { shapes: { z: [1, 36, 1, 1], v: [1, 36, 1, 1] } },
   ],
 });
