@@ -38,10 +38,24 @@ await runTask(async () => {
     if (stop.signal.aborted) return undefined;
     const totalSteps = evaluationsOf(subject, judge, options);
     const bar = new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "evaluations" }, stderr);
+    let comparing: ProgressBar | undefined;
     const found = await evaluate(subject, judge, options, {
-      onProgress: (done) => bar.update(done),
+      onProgress(done) {
+        comparing?.clear();
+        bar.update(done);
+      },
+      onCompared(done, most) {
+        bar.clear();
+        bar.skipTime();
+        const [millions, totalSteps] = [done / 1e6, most / 1e6].map(Math.round);
+        comparing ??= new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "million pairs" }, stderr);
+        comparing.update(millions);
+      },
       signal: stop.signal,
-    }).finally(() => bar.clear());
+    }).finally(() => {
+      bar.clear();
+      comparing?.clear();
+    });
     if (found) print(`${aboutEvaluation(found.evaluation)}\n${evaluationTable(found.evaluation)}`);
     return found;
   };

@@ -4,6 +4,7 @@ import { pictureName } from "../experiments/draw/draw_flows.ts";
 import { reportPath } from "../experiments/report/write_report.ts";
 import { parseAnimation } from "../experiments/settings/tasks/animate.ts";
 import { judging } from "../experiments/settings/tasks/judge.ts";
+import { morphing } from "../experiments/settings/tasks/morph.ts";
 import { sampling } from "../experiments/settings/tasks/sample.ts";
 import { withFolder } from "./folder.ts";
 import { testNeeding } from "./permissions.ts";
@@ -19,6 +20,7 @@ testNeeding(
       reportPath(["runs/a", "runs/b"]),
       sampling.rows.out.default!,
       judging.rows.out.default!,
+      morphing.rows.out.default!,
       "digits.png",
       "runs/a/report.html",
       ...pictures,

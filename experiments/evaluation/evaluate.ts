@@ -8,7 +8,7 @@ import { imageSets, samplingEvaluations } from "./image_sets.ts";
 import { measurements } from "./measurements.ts";
 import type { Subject } from "./subject.ts";
 import type { EvaluationOptions, Measured, Measurement } from "./trial.ts";
-import { type Advance, advanceOf, unlessStopped, type Watch } from "./watch.ts";
+import { type Advance, advanceOf, comparedOf, unlessStopped, type Watch } from "./watch.ts";
 
 /** Test images that a report's page compares fresh samples with. */
 const liveRows = 500;
@@ -35,7 +35,7 @@ export async function evaluate(
   options: EvaluationOptions,
   watch: Watch = {},
 ): Promise<Evaluated | undefined> {
-  return await unlessStopped(watch, () => measureAll(subject, judge, options, advanceOf(watch)));
+  return await unlessStopped(watch, () => measureAll(subject, judge, options, watch));
 }
 
 /** Evaluations of the network, each of one image at one time, that an evaluation takes. */
@@ -54,8 +54,9 @@ async function measureAll(
   subject: Subject,
   judge: DataJudge | undefined,
   options: EvaluationOptions,
-  advance: Advance,
+  watch: Watch,
 ): Promise<Evaluated> {
+  const advance = advanceOf(watch);
   const started = performance.now();
   const { cost, how, ...drawn } = await imageSets(subject, judge, options, advance);
   let counted = 0;
@@ -63,7 +64,7 @@ async function measureAll(
     counted += evaluations;
     return advance(evaluations);
   };
-  const trial = { subject, options, judge, advance: counting, ...drawn };
+  const trial = { subject, options, judge, advance: counting, compared: comparedOf(watch), ...drawn };
   const figures: Partial<Record<FigureName, Figure>> = {};
   const rest: Pick<Measured, "classes" | "course" | "lossByTime" | "judged"> = {};
   for (const measurement of wantedOf(judge)) {

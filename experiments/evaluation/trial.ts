@@ -5,7 +5,7 @@ import type { JudgedSamples } from "../../viz/report/mod.ts";
 import type { Asked, Cost, Evaluation, Figure } from "./evaluation.ts";
 import type { FigureName } from "./figures.ts";
 import type { Subject } from "./subject.ts";
-import type { Advance } from "./watch.ts";
+import type { Advance, Compared } from "./watch.ts";
 
 /** What is measured, on how much, and how it is drawn. */
 export interface EvaluationOptions extends Asked {
@@ -38,6 +38,8 @@ export interface Trial {
   readonly asked?: Uint32Array<ArrayBuffer> | undefined;
   /** Counts evaluations, for the progress bar and as what a figure cost, and lets signals in. */
   readonly advance: Advance;
+  /** Says how many pairs of images have been compared, and how many will be at most. */
+  readonly compared: Compared;
 }
 
 /** What a measurement found. */

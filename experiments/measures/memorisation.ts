@@ -1,4 +1,5 @@
 import { type Estimate, meanEstimate, proportion, type Resampling } from "../../models/measures/estimate.ts";
+import type { OnPairs } from "../../models/measures/near_pairs.ts";
 import { nearestNeighbours, type Neighbours } from "../../models/measures/neighbours.ts";
 import { checkPair, checkPoints, type Points, rowsOf } from "../../models/measures/points.ts";
 
@@ -22,6 +23,13 @@ export interface Memorisation {
 export interface MemorisationOptions extends Resampling {
   /** Nearest training images of a sample that are kept, 1 by default. */
   readonly k?: number | undefined;
+  /** Hears of the pairs that were compared; see `mostPairs`. */
+  readonly onPairs?: OnPairs | undefined;
+}
+
+/** How many pairs `memorisation()` compares at most: fewer where samples share a nearest training image. */
+export function mostPairs(train: Points, test: Points, samples: Points): number {
+  return train.rows * (2 * samples.rows + test.rows);
 }
 
 /**
@@ -42,17 +50,17 @@ export async function memorisation(
   train: Points,
   test: Points,
   samples: Points,
-  { k = 1, ...resampling }: MemorisationOptions = {},
+  { k = 1, onPairs, ...resampling }: MemorisationOptions = {},
 ): Promise<Memorisation> {
   const task = "measure memorisation";
   checkPoints(task, "training images", train, 2);
   for (const others of [test, samples]) checkPair(task, train, others);
-  const nearest = await nearestNeighbours(samples, train, k);
+  const nearest = await nearestNeighbours(samples, train, k, onPairs);
   const rows = Array.from({ length: samples.rows }, (_, n) => nearest.indices[n * k]);
   const squared = Float64Array.from(rows, (_, n) => nearest.squared[n * k]);
-  const own = await ownNeighbours(train, rows);
+  const own = await ownNeighbours(train, rows, onPairs);
   const authentic = rows.filter((row, n) => squared[n] > own.get(row)!).length;
-  const { squared: ofTest } = await nearestNeighbours(test, train, 1);
+  const { squared: ofTest } = await nearestNeighbours(test, train, 1, onPairs);
   return {
     authentic: proportion(authentic, samples.rows),
     copying: mannWhitney(squared, ofTest, resampling),
@@ -61,10 +69,14 @@ export async function memorisation(
 }
 
 /** The squared distance of some training images to their nearest other one, by their rows; each is searched for once. */
-async function ownNeighbours(train: Points, rows: readonly number[]): Promise<Map<number, number>> {
+async function ownNeighbours(
+  train: Points,
+  rows: readonly number[],
+  onPairs?: OnPairs,
+): Promise<Map<number, number>> {
   const distinct = [...new Set(rows)];
   // The nearest of the two is the image itself, or a copy of it.
-  const { squared } = await nearestNeighbours(rowsOf(train, distinct), train, 2);
+  const { squared } = await nearestNeighbours(rowsOf(train, distinct), train, 2, onPairs);
   return new Map(distinct.map((row, n) => [row, squared[2 * n + 1]]));
 }
 

@@ -95,6 +95,11 @@ export class ProgressBar {
     if (nowMs - this.#drawnMs >= (this.#terminal.isTerminal ? redrawMs : lineMs)) this.#draw(nowMs);
   }
 
+  /** Leaves the time since the last update out of the rate: other work was done in it. */
+  skipTime(): void {
+    this.#stepMs = this.#now();
+  }
+
   /** Removes the bar until the next update, so that other lines can be printed. */
   clear(): void {
     if (!this.#visible) return;

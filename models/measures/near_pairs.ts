@@ -8,6 +8,8 @@ const lost = 2 ** -125;
 
 /** A pair of rows that are near each other, and their squared distance. */
 export type Visit = (i: number, j: number, squared: number) => void;
+/** Called with how many more pairs have been looked at; what it throws ends the work. */
+export type OnPairs = (more: number) => void;
 
 /**
  * Calls `visit` for each row i of a and row j of b with |a_i - b_j|^2 < limits[i], for a given i in the order of j.
@@ -20,7 +22,13 @@ export type Visit = (i: number, j: number, squared: number) => void;
  *
  * Source: Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1, for the error of a product
  */
-export async function eachNearPair(a: Points, b: Points, limits: Float64Array, visit: Visit): Promise<void> {
+export async function eachNearPair(
+  a: Points,
+  b: Points,
+  limits: Float64Array,
+  visit: Visit,
+  onPairs: OnPairs = () => {},
+): Promise<void> {
   const mean = meanOf(b);
   const scale = 2 ** -Math.ceil(Math.log2(Math.max(largest(a, mean), largest(b, mean)) || 1));
   const [movedA, movedB] = [moved(a, mean, scale), moved(b, mean, scale)];
@@ -44,6 +52,7 @@ export async function eachNearPair(a: Points, b: Points, limits: Float64Array, v
   };
   for await (const block of productBlocks(movedA, movedB)) {
     for (let i = block.a.from; i < block.a.to; i++) visitRow(block, i);
+    onPairs((block.a.to - block.a.from) * (block.b.to - block.b.from));
   }
 }
 

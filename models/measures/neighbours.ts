@@ -1,4 +1,4 @@
-import { eachNearPair } from "./near_pairs.ts";
+import { eachNearPair, type OnPairs } from "./near_pairs.ts";
 import { checkPair, MeasureError, type Points } from "./points.ts";
 
 /** The nearest reference points of each query, nearest first. */
@@ -17,12 +17,14 @@ export interface Neighbours {
  *
  * @param queries f32[N, F]
  * @param references f32[M, F]
+ * @param onPairs of the N M pairs, how many more have been looked at; what it throws ends the search
  * @throws {MeasureError} if the points are invalid, or k is not a whole number from 1 to M
  */
 export async function nearestNeighbours(
   queries: Points,
   references: Points,
   k: number,
+  onPairs?: OnPairs,
 ): Promise<Neighbours> {
   const task = "find nearest neighbours";
   checkPair(task, references, queries);
@@ -44,6 +46,6 @@ export async function nearestNeighbours(
     squared[at] = distance;
     indices[at] = j;
     limits[i] = squared[first + k - 1];
-  });
+  }, onPairs);
   return { k, indices, squared };
 }

@@ -1,5 +1,5 @@
 import type { JudgedSamples } from "../../../viz/report/mod.ts";
-import { memorisation } from "../../measures/memorisation.ts";
+import { memorisation, mostPairs } from "../../measures/memorisation.ts";
 import type { Neighbours } from "../../../models/measures/neighbours.ts";
 import { type Points, rowsOf } from "../../../models/measures/points.ts";
 import { imagesOf } from "../real_images.ts";
@@ -19,15 +19,18 @@ export const copies: Measurement = {
   async measure(trial) {
     const { subject: { data, trained }, sets: { samples, test } } = trial;
     const train = imagesOf(data.train, trained);
-    const found = await memorisation(train, test.pixels, samples.pixels, { k: neighbours });
     // What images give that cannot be copies: other test images, if there are any.
     const rest = Uint32Array.from({ length: data.test.count }, (_, n) => n).slice(
       test.pixels.rows,
       2 * test.pixels.rows,
     );
-    const real = rest.length > 0
-      ? await memorisation(train, test.pixels, imagesOf(data.test, rest))
-      : undefined;
+    const others = rest.length > 0 ? imagesOf(data.test, rest) : undefined;
+    const both = [samples.pixels, ...others ? [others] : []];
+    const most = both.reduce((sum, images) => sum + mostPairs(train, test.pixels, images), 0);
+    let done = 0;
+    const onPairs = (more: number) => trial.compared(done += more, most);
+    const found = await memorisation(train, test.pixels, samples.pixels, { k: neighbours, onPairs });
+    const real = others && await memorisation(train, test.pixels, others, { onPairs });
     return {
       figures: {
         authentic: { ...found.authentic, ...real && { real: real.authentic.value } },

@@ -3,24 +3,33 @@ import { evaluate, evaluationsOf } from "../../../experiments/evaluation/evaluat
 import type { Subject } from "../../../experiments/evaluation/subject.ts";
 import { solverSpec } from "../../../experiments/settings/solver_spec.ts";
 import { init, multiply, tanh, type Tensor, withDevice } from "../../../kernels/mod.ts";
-import type { Model } from "../../../models/mod.ts";
+import type { Model, VelocityField } from "../../../models/mod.ts";
 import { CountedField } from "../../../models/solve/counted_field.ts";
 
-Deno.test("evaluate() says what each figure cost, also where a solver chooses its own steps", async () => {
-  const count = 4;
+const asked = { count: 4, seed: 0, guidance: 1, courseImages: 0, bitsImages: 4 };
+const options = { ...asked, ...solverSpec("euler:steps=3") };
+
+/** A field on eight images of 3x3 pixels, half of them for tests. */
+function subjectOf(field: VelocityField): Subject {
+  const { count } = asked;
   const images = Uint8Array.from({ length: 9 * count }, (_, i) => i * 37 % 256);
   const data = { name: "made-up", train: { images, count }, test: { images, count }, classes: 0 };
-  const device = await init({ device: "cpu", threads: 1 });
-  const field = new CountedField({ velocity: (x: Tensor) => tanh(multiply(x, 3)) });
-  const subject: Subject = {
-    drawable: { model: field as unknown as Model, normalization: { scale: 2, shift: -1 }, shape: [1, 3, 3] },
+  return {
+    drawable: { model: field as Model, normalization: { scale: 2, shift: -1 }, shape: [1, 3, 3] },
     data: { ...data, channels: 1, height: 3, width: 3, digest: "", source: "" },
     trained: Uint32Array.of(0, 1, 2, 3),
     weights: { file: "", sha256: "" },
     classes: 0,
   };
-  const asked = { count, seed: 0, guidance: 1, courseImages: 0, bitsImages: count };
-  const options = { ...asked, ...solverSpec("euler:steps=3") };
+}
+
+const steep = { velocity: (x: Tensor) => tanh(multiply(x, 3)) };
+
+Deno.test("evaluate() says what each figure cost, also where a solver chooses its own steps", async () => {
+  const { count } = asked;
+  const device = await init({ device: "cpu", threads: 1 });
+  const field = new CountedField(steep);
+  const subject = subjectOf(field);
   const { evaluation } = (await withDevice(device, () => evaluate(subject, undefined, options)))!;
   device.close();
   const { authentic, test_loss, bits_per_dimension } = evaluation.figures;
@@ -28,4 +37,24 @@ Deno.test("evaluate() says what each figure cost, also where a solver chooses it
   const ofBits = field.evaluations - 3 - 1; // all four images are followed at once
   assert.equal(bits_per_dimension!.evaluations, ofBits * count);
   assert.notEqual(evaluationsOf(subject, undefined, options), field.evaluations * count, "which was a guess");
+});
+
+Deno.test("evaluate() tells of the pairs of images that it compares, and ends between them", async () => {
+  const device = await init({ device: "cpu", threads: 1 });
+  const subject = subjectOf(steep);
+  const told: [done: number, most: number][] = [];
+  const stop = new AbortController();
+  const onCompared = (...pairs: [number, number]) => void told.push(pairs);
+  await withDevice(device, () => evaluate(subject, undefined, options, { onCompared }));
+  assert.ok(told.length >= 3, "samples, what is nearest to them, and test images");
+  assert.deepEqual(told.map(([done]) => done), told.map(([done]) => done).toSorted((a, b) => a - b));
+  assert.ok(told.every(([done, most]) => done <= most && most === 48), `${told.at(-1)}`);
+  told.length = 0;
+  const stopping = { signal: stop.signal, onCompared: () => (told.push([0, 0]), stop.abort()) };
+  assert.equal(
+    await withDevice(device, () => evaluate(subject, undefined, options, stopping)),
+    undefined,
+  );
+  assert.equal(told.length, 1);
+  device.close();
 });

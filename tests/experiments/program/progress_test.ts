@@ -74,6 +74,19 @@ Deno.test("ProgressBar.update() smooths the rate over about 10 seconds", () => {
   assert(Math.abs(rate() - expected) < 2, `${rate()} is not near ${expected}`);
 });
 
+Deno.test("ProgressBar.skipTime() leaves other work out of the rate", () => {
+  const { bar, clock, written } = barOn(screen);
+  for (const step of [10, 20]) {
+    clock.ms += 1000;
+    bar.update(step);
+  }
+  clock.ms += 60_000;
+  bar.skipTime();
+  clock.ms += 1000;
+  bar.update(30);
+  assert.match(written.at(-1)!, / {2}640 images\/s {2}1:03 elapsed {2}0:07 left/);
+});
+
 Deno.test("ProgressBar.update() counts neither rate nor time of steps before a resumed start", () => {
   const { bar, clock, written } = barOn(screen, { startStep: 90 });
   clock.ms += 1000;
