@@ -47,7 +47,7 @@ await runTask(async () => {
       onCompared(done, most) {
         bar.clear();
         bar.skipTime();
-        const [millions, totalSteps] = [done / 1e6, most / 1e6].map(Math.round);
+        const [millions, totalSteps] = [done / 1e6, most / 1e6].map(Math.ceil);
         comparing ??= new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "million pairs" }, stderr);
         comparing.update(millions);
       },

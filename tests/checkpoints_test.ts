@@ -1,5 +1,16 @@
 import assert from "node:assert/strict";
-import { guided, init, loadJudge, noneOf, openCheckpoint, sample, tensor, withDevice } from "../mod.ts";
+import {
+  asBytes,
+  guided,
+  init,
+  loadJudge,
+  noneOf,
+  openCheckpoint,
+  sample,
+  tensor,
+  toPixels,
+  withDevice,
+} from "../mod.ts";
 import { readStored, storedJudges } from "../experiments/judge/stored_judges.ts";
 import { testNeeding } from "./permissions.ts";
 
@@ -7,15 +18,14 @@ testNeeding({ read: true }, "the checkpoint with classes draws the digits that i
   const device = await init({ device: "cpu", threads: 1 });
   await withDevice(device, async () => {
     const path = new URL("../checkpoints/mnist_classes.safetensors", import.meta.url);
-    const { model, shape, range } = await openCheckpoint(path);
+    const { model, shape, info } = await openCheckpoint(path);
     const asked = Uint32Array.from({ length: 40 }, (_, i) => i % 10);
     const field = guided(model, { scale: 1.4, none: noneOf(model) });
     const x1 = sample(field, {
       ...{ count: asked.length, shape, seed: 0, steps: 10, solver: "heun" },
       condition: tensor(asked),
     });
-    const [low, high] = range;
-    const pixels = (await x1.read()).map((value) => Math.min(1, Math.max(0, (value - low) / (high - low))));
+    const pixels = asBytes(toPixels(await x1.read(), info.normalization!));
     const { probabilities } = await loadJudge(await readStored(storedJudges[0]), "the judge").judge(pixels);
     const right = asked.filter((label, i) => probabilities[10 * i + label] > 0.5).length;
     assert.ok(right >= 38, `${right} of 40`);

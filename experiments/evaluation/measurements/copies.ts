@@ -25,8 +25,8 @@ export const copies: Measurement = {
       2 * test.pixels.rows,
     );
     const others = rest.length > 0 ? imagesOf(data.test, rest) : undefined;
-    const both = [samples.pixels, ...others ? [others] : []];
-    const most = both.reduce((sum, images) => sum + mostPairs(train, test.pixels, images), 0);
+    const most = mostPairs(train, test.pixels, samples.pixels) +
+      (others ? mostPairs(train, test.pixels, others) : 0);
     let done = 0;
     const onPairs = (more: number) => trial.compared(done += more, most);
     const found = await memorisation(train, test.pixels, samples.pixels, { k: neighbours, onPairs });

@@ -201,10 +201,13 @@ function refusal({ kernel: { name } }: KernelCall, { message }: { readonly messa
 /** The complete shader of a kernel: dims and buffers by name, the op's `fn kernel`, and the entry point. */
 export function shaderOf(call: KernelCall, tuning: Tuning): string {
   const { kernel, dims, half = [] } = call;
-  const vectors = vectorsOf(call, tuning);
+  const specialised = kernel.specialise(dims, tuning);
+  const vectors = kernel.vectors?.(specialised) ?? [];
   const fields = Object.keys(dims).map((name) => `  ${name}: ${kernel.floats.has(name) ? "f32" : "u32"},`);
-  const elementOf = ({ name, type }: Kernel["ports"][number]) =>
-    vectors.includes(name) ? half.includes(name) ? "vec4h" : "vec4f" : half.includes(name) ? "f16" : type;
+  const elementOf = ({ name, type }: Kernel["ports"][number]) => {
+    const [number, vector] = half.includes(name) ? ["f16", "vec4h"] : [type, "vec4f"];
+    return vectors.includes(name) ? vector : number;
+  };
   const buffers = kernel.ports.map((port, i) =>
     `@group(0) @binding(${i + 1}) var<storage, ${
       port.writable ? "read_write" : "read"
@@ -217,23 +220,18 @@ ${fields.join("\n")}
 @group(0) @binding(0) var<uniform> dims: Dims;
 ${buffers.join("\n")}
 
-${halfWgsl(kernel.wgsl(tuning, kernel.specialise(dims, tuning)), half, vectors)}
+${halfWgsl(kernel.wgsl(tuning, specialised), half, vectors)}
 ${entry(kernel.workgroups(dims, tuning)?.lanes, tuning)}`;
 }
 
-/** Ports that a call's shader takes as vectors. */
-function vectorsOf({ kernel, dims }: KernelCall, tuning: Tuning): readonly string[] {
-  return kernel.vectors?.(kernel.specialise(dims, tuning)) ?? [];
-}
-
 /** @throws {DeviceError} if a shader takes vectors from a range that does not end with one */
-function checkVectors(call: KernelCall, tuning: Tuning): void {
-  const vectors = vectorsOf(call, tuning);
-  call.kernel.ports.forEach(({ name }, i) => {
-    const { length } = call.ranges[i];
+function checkVectors({ kernel, dims, ranges }: KernelCall, tuning: Tuning): void {
+  const vectors = kernel.vectors?.(kernel.specialise(dims, tuning)) ?? [];
+  kernel.ports.forEach(({ name }, i) => {
+    const { length } = ranges[i];
     if (!vectors.includes(name) || length % 4 === 0) return;
     throw new DeviceError(
-      `Cannot run ${call.kernel.name}: ${name} has ${length} elements (expected a multiple of 4, as its kernel takes ` +
+      `Cannot run ${kernel.name}: ${name} has ${length} elements (expected a multiple of 4, as its kernel takes ` +
         "vectors)",
     );
   });

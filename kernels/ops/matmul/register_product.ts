@@ -18,16 +18,13 @@ export function registerTiles({ rows: height, columns, batches }: ProductSize, r
  * @param rows of the tile
  */
 export function registerProductWgsl(product: Product, rows = defaultRows): string {
-  const { b, target, stored = "value" } = product;
+  const { b } = product;
   return kernelOf(product, rows, {
     before: repeatLines(4 * quads, (c) => `  let b${c} = ${b.edge(`min(left + ${c}u, columns - 1u)`)};`),
     load: (q) => `vec4f(${[0, 1, 2, 3].map((c) => b.element(`b${4 * q + c}`)).join(", ")})`,
     store: repeatLines(
       4 * quads,
-      (c) =>
-        storedColumn(product, rows, c, (r) =>
-          `      let value = ${sum(r, Math.floor(c / 4))}[${c % 4}];
-      ${target}[to] = ${stored};`),
+      (c) => storedColumn(product, rows, c, "to", (r) => `${sum(r, Math.floor(c / 4))}[${c % 4}]`),
     ),
   });
 }
@@ -37,15 +34,12 @@ export function registerProductWgsl(product: Product, rows = defaultRows): strin
  * those of numbers: software adapters load and store a vector in little more time than a number.
  */
 export function vectorProductWgsl(product: Product): string {
-  const { b: { edge, vector }, target } = product;
+  const { edge, vector } = product.b;
   if (!vector) throw new TypeError("Cannot make a product of vectors: its right factor has none");
   return kernelOf(product, defaultRows, {
     before: repeatLines(quads, (q) => `  let b${q} = ${edge(`min(left + ${4 * q}u, columns - 4u)`)};`),
     load: (q) => vector(`b${q}`),
-    store: repeatLines(
-      quads,
-      (q) => storedColumn(product, defaultRows, 4 * q, (r) => `      ${target}[to / 4u] = ${sum(r, q)};`),
-    ),
+    store: repeatLines(quads, (q) => storedColumn(product, defaultRows, 4 * q, "to / 4u", (r) => sum(r, q))),
   });
 }
 
@@ -90,12 +84,18 @@ ${store}
 }`;
 }
 
-/** Stores what the tile has of a column, or from it on, row by row. */
+/**
+ * Stores what the tile has of a column, or of four from it on, row by row.
+ *
+ * @param at WGSL of the index in the target, from `to`, that of the number
+ * @param value WGSL of what a row has there
+ */
 function storedColumn(
-  { columnContext = "", columnTarget, rowTarget }: Product,
+  { columnContext = "", columnTarget, rowTarget, target, stored = "value" }: Product,
   rows: number,
   column: number,
-  statement: (row: number) => string,
+  at: string,
+  value: (row: number) => string,
 ): string {
   return `  if (left + ${column}u < columns) {
     let column = left + ${column}u;
@@ -106,7 +106,8 @@ ${
       `    if (top + ${r}u < rows) {
       let row = top + ${r}u;
       let to = fromColumn + ${rowTarget};
-${statement(r)}
+      let value = ${value(r)};
+      ${target}[${at}] = ${stored};
     }`)
   }
   }`;

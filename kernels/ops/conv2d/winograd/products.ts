@@ -2,24 +2,27 @@ import type { Dims } from "../../../devices/device.ts";
 import { defineOp, type Op } from "../../../op.ts";
 import { zeros } from "../../layout/fill.ts";
 import type { Product } from "../../matmul/product.ts";
-import type { ProductSize } from "../../matmul/product_tiles.ts";
 import { productKernels, type RegisterKernel } from "../../matmul/product_kernels.ts";
 import { registerProductWgsl, registerTiles, vectorProductWgsl } from "../../matmul/register_product.ts";
 
-/** The kernels of a product of matrices for each group and each of the 36 elements. */
+/**
+ * The kernels of a product of matrices for each group and each of the 36 elements.
+ *
+ * @param first the kernel that software adapters prefer where it fits, with a tile of so many rows
+ */
 function productsFor(
   product: Product,
   size: (dims: Dims) => { rows: number; columns: number },
-  first: (sizeOf: (dims: Dims) => ProductSize) => RegisterKernel,
+  { rows, ...first }: Omit<RegisterKernel, "invocations"> & { readonly rows: number },
 ) {
   const sizeOf = (dims: Dims) => ({ ...size(dims), batches: 36 * dims.G });
   return productKernels({
     size: sizeOf,
     product: () => product,
-    registers: [first(sizeOf), {
-      invocations: (dims) => registerTiles(sizeOf(dims)),
-      wgsl: () => registerProductWgsl(product),
-    }],
+    registers: [
+      { ...first, invocations: (dims) => registerTiles(sizeOf(dims), rows) },
+      { invocations: (dims) => registerTiles(sizeOf(dims)), wgsl: () => registerProductWgsl(product) },
+    ],
   });
 }
 
@@ -48,13 +51,13 @@ const channelProduct: Product = {
 export const channelProducts: Op<"u[36, K, C], v[G, 36, C, T] -> m[G, 36, K, T]"> = defineOp({
   name: "winogradProducts",
   signature: "u[36, K, C], v[G, 36, C, T] -> m[G, 36, K, T]",
-  ...productsFor(channelProduct, ({ K, T }) => ({ rows: K, columns: T }), (sizeOf) => ({
+  ...productsFor(channelProduct, ({ K, T }) => ({ rows: K, columns: T }), {
     tile: "8x8 of vectors",
+    rows: 8,
     fits: ({ T }) => T % 4 === 0,
     vectors: ["v", "m"],
-    invocations: (dims) => registerTiles(sizeOf(dims)),
     wgsl: () => vectorProductWgsl(channelProduct),
-  })),
+  }),
   empty: zeros,
   reference({ u, v, m }, { G, K, C, T }) {
     for (let batch = 0; batch < 36 * G; batch++) {
@@ -98,12 +101,12 @@ const tileProduct: Product = {
 export const tileProducts: Op<"z[G, 36, K, T], v[G, 36, C, T] -> du[G, 36, K, C]"> = defineOp({
   name: "winogradGradientProducts",
   signature: "z[G, 36, K, T], v[G, 36, C, T] -> du[G, 36, K, C]",
-  ...productsFor(tileProduct, ({ K, C }) => ({ rows: K, columns: C }), (sizeOf) => ({
+  ...productsFor(tileProduct, ({ K, C }) => ({ rows: K, columns: C }), {
     tile: "16x8",
+    rows: 16,
     fits: ({ K }) => K > 8,
-    invocations: (dims) => registerTiles(sizeOf(dims), 16),
     wgsl: () => registerProductWgsl(tileProduct, 16),
-  })),
+  }),
   empty: zeros,
   reference({ z, v, du }, { G, K, C, T }) {
     for (let batch = 0; batch < 36 * G; batch++) {
