@@ -1,10 +1,11 @@
+import { UserError } from "../../kernels/core/user_error.ts";
 /**
  * The IDX file format of MNIST and its relatives: a magic number, the lengths, then one byte per value.
  * Source: http://yann.lecun.com/exdb/mnist/
  */
 
 /** Raised when a data set cannot be found or read; the message is one line for the user. */
-export class DataError extends Error {
+export class DataError extends UserError {
   override name = "DataError";
 }
 

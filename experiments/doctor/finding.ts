@@ -1,4 +1,4 @@
-import { isExplained } from "../program/command.ts";
+import { UserError } from "../../kernels/core/user_error.ts";
 
 /** Whether something is as it should be: `warning` costs something, `error` keeps training from what the machine has. */
 export type State = "ok" | "warning" | "error";
@@ -39,7 +39,7 @@ export function error(says: string, advice: string, values?: Finding["values"]):
  * @throws {unknown} the error itself if it does not explain itself
  */
 export function explanation(cause: unknown, otherwise: string): Required<Pick<Finding, "says" | "advice">> {
-  if (!isExplained(cause)) throw cause;
+  if (!(cause instanceof UserError)) throw cause;
   const [says, ...advice] = cause.message.replaceAll(/\s*\n\s*/g, " ").split("; ");
   return { says, advice: advice.join("; ") || otherwise };
 }

@@ -1,6 +1,6 @@
 import { dirname, join } from "node:path";
 import type { Dataset } from "../data/dataset.ts";
-import { isExplained } from "../program/command.ts";
+import { UserError } from "../../kernels/core/user_error.ts";
 import { ProgressBar, stderr, type Terminal } from "../program/progress.ts";
 import { reasonOf, writeAtomic } from "../run/atomic_write.ts";
 import { readIfThere } from "../run/read_file.ts";
@@ -85,7 +85,7 @@ async function cachedJudge(
     const bytes = await readIfThere(path);
     return bytes && await openJudge(bytes, path, data, "cached");
   } catch (error) {
-    if (!isExplained(error)) throw error;
+    if (!(error instanceof UserError)) throw error;
     say(`${error.message}; it is ignored and made anew`);
   }
 }

@@ -1,57 +1,25 @@
-import { DeviceError, ShapeError } from "../../kernels/mod.ts";
-import { CheckpointError, JudgeError, SafetensorsError, SolverError, StateError } from "../../models/mod.ts";
-import { DataError } from "../data/dataset.ts";
-import { MeasureError } from "../../models/measures/points.ts";
-import { PythonError } from "../python/python_environment.ts";
-import { RunError } from "../run/run_folder.ts";
-import { ConfigError } from "../settings/setting.ts";
-import { ServerError } from "../tracking/http.ts";
-import { SlurmError } from "./slurm_error.ts";
+import { DeviceError, UserError } from "../../kernels/mod.ts";
 import { printable, say } from "../terminal/output.ts";
 
 /** Training cannot go on; the message says at which step and what can be done. */
-export class TrainingError extends Error {
+export class TrainingError extends UserError {
   override name = "TrainingError";
 }
 
-/** Errors whose message is all that a user needs. */
-const explained = [
-  CheckpointError,
-  ConfigError,
-  DataError,
-  DeviceError,
-  JudgeError,
-  MeasureError,
-  PythonError,
-  RunError,
-  SafetensorsError,
-  ServerError,
-  ShapeError,
-  SlurmError,
-  SolverError,
-  StateError,
-  TrainingError,
-];
-
-/** Whether an error's message is all that a user needs; others are shown with their trace. */
-export function isExplained(error: unknown): error is Error {
-  return explained.some((kind) => error instanceof kind);
-}
-
-/** What a user is told of an error: a line if it explains itself, else its trace. */
-export function told(error: unknown): string {
-  if (!isExplained(error)) return Deno.inspect(error, { colors: false });
+/** An error as a user sees it: one line if it is a {@linkcode UserError}, else its stack trace. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof UserError)) return Deno.inspect(error, { colors: false });
   const line = `${error.name}: ${error.message}`;
   // What a compiler of kernels says has several lines; a line break in anything else comes from a file or a server.
   return error instanceof DeviceError ? line : printable(line);
 }
 
-/** Runs a task: an error that explains itself becomes one line, any other keeps its trace; both exit with code 1. */
+/** Runs a task: a {@linkcode UserError} becomes one line, any other error keeps its stack trace; both exit with code 1. */
 export async function runTask(task: () => Promise<void>): Promise<void> {
   try {
     await task();
   } catch (error) {
-    say(told(error));
+    say(describeError(error));
     Deno.exit(1);
   }
 }

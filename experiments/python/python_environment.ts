@@ -1,8 +1,9 @@
+import { UserError } from "../../kernels/core/user_error.ts";
 import { dirname, join } from "node:path";
 import { inTurn } from "../run/in_turn.ts";
 
 /** There is no usable Python, or a Python program failed; the message says what to do. */
-export class PythonError extends Error {
+export class PythonError extends UserError {
   override readonly name = "PythonError";
 }
 

@@ -1,7 +1,8 @@
+import { UserError } from "../../kernels/core/user_error.ts";
 import { basename, dirname, join } from "node:path";
 
 /** A file of a run cannot be read or written. */
-export class RunError extends Error {
+export class RunError extends UserError {
   override readonly name = "RunError";
 }
 

@@ -1,8 +1,9 @@
+import { UserError } from "../../kernels/core/user_error.ts";
 import { nearest } from "../../models/nearest.ts";
 import { shownWord } from "../run/server_url.ts";
 
 /** A flag, an environment variable or a field of `config.json` cannot be used as given. */
-export class ConfigError extends Error {
+export class ConfigError extends UserError {
   override readonly name = "ConfigError";
 }
 

@@ -1,3 +1,4 @@
+import { UserError } from "../../kernels/core/user_error.ts";
 import type { ServerAddress } from "./address.ts";
 import { shownAddress } from "../run/server_url.ts";
 import { BodyTooLarge, mostBytes, readBody } from "./body.ts";
@@ -5,7 +6,7 @@ import { type Patience, Pauses, withRetries } from "./retry.ts";
 import { say } from "../terminal/output.ts";
 
 /** A server cannot be reached, or it refused or failed a request. */
-export class ServerError extends Error {
+export class ServerError extends UserError {
   override readonly name = "ServerError";
 
   constructor(

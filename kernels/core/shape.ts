@@ -1,10 +1,11 @@
+import { UserError } from "./user_error.ts";
 import { isCount } from "./count.ts";
 
 /** The lengths of a tensor's axes, outermost first. */
 export type Shape = readonly number[];
 
 /** An op was given tensors of shapes that do not fit; the message names the op, the shapes and the rule. */
-export class ShapeError extends Error {
+export class ShapeError extends UserError {
   /** The name of the class, also in minified code. */
   override name = "ShapeError";
 }

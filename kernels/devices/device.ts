@@ -1,3 +1,4 @@
+import { UserError } from "../core/user_error.ts";
 import type { Port } from "../core/signature.ts";
 import type { KernelChoice, TuneOptions } from "./choice.ts";
 import type { WasmCall } from "./cpu/wasm_call.ts";
@@ -169,7 +170,7 @@ export interface Device {
 }
 
 /** A device could not be opened, or failed: validation error, lost device, too little memory. */
-export class DeviceError extends Error {
+export class DeviceError extends UserError {
   /** Distinguishes it from other errors. */
   override name = "DeviceError";
 }

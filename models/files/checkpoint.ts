@@ -1,5 +1,5 @@
 import { blankInitialiser } from "../nn/initialiser.ts";
-import { planMemory, ShapeError } from "../../kernels/mod.ts";
+import { planMemory, ShapeError, UserError } from "../../kernels/mod.ts";
 import { loadState, namedParameters, stateOf } from "../nn/module.ts";
 import { completeOptions, createModel, type Model, type ModelOptions, optionsOf } from "../nets/networks.ts";
 import { rejectUnknown } from "../nearest.ts";
@@ -31,7 +31,7 @@ export interface Checkpoint {
 }
 
 /** A file that cannot be loaded as a checkpoint. */
-export class CheckpointError extends Error {
+export class CheckpointError extends UserError {
   /** Told from other errors by this name. */
   override name = "CheckpointError";
 }

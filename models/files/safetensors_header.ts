@@ -1,7 +1,8 @@
+import { UserError } from "../../kernels/core/user_error.ts";
 /** The header of a safetensors file, parsed as untrusted input. */
 
 /** Bytes that are not a valid safetensors file, or tensors that cannot be written as one. */
-export class SafetensorsError extends Error {
+export class SafetensorsError extends UserError {
   /** Told from other errors by this name. */
   override name = "SafetensorsError";
 }

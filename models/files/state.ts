@@ -1,4 +1,4 @@
-import type { Tensor } from "../../kernels/mod.ts";
+import { type Tensor, UserError } from "../../kernels/mod.ts";
 import { sameShape, showShape } from "../../kernels/core/shape.ts";
 import { nearest } from "../nearest.ts";
 import type { SafetensorsTensor } from "./safetensors.ts";
@@ -7,7 +7,7 @@ import type { SafetensorsTensor } from "./safetensors.ts";
 export type State = Map<string, SafetensorsTensor>;
 
 /** A state that does not match what it is loaded into: a name is missing or unknown, or a shape differs. */
-export class StateError extends Error {
+export class StateError extends UserError {
   /** Distinguishes it from other errors. */
   override name = "StateError";
 }

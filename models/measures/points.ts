@@ -1,5 +1,6 @@
+import { UserError } from "../../kernels/core/user_error.ts";
 /** A measure cannot be taken; the message says why and what is expected. */
-export class MeasureError extends Error {
+export class MeasureError extends UserError {
   /** Told from other errors by this name. */
   override name = "MeasureError";
 }

@@ -1,4 +1,4 @@
-import type { Tensor } from "../../kernels/mod.ts";
+import { type Tensor, UserError } from "../../kernels/mod.ts";
 import { isCount } from "../../kernels/core/count.ts";
 import { unknownName } from "../nearest.ts";
 import type { Snapshot } from "./sampler.ts";
@@ -64,7 +64,7 @@ export interface SolverProgress {
 }
 
 /** An adaptive solver cannot go on. */
-export class SolverError extends Error {
+export class SolverError extends UserError {
   /** Told from other errors by this name. */
   override name = "SolverError";
   /** How far it got. */

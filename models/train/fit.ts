@@ -1,4 +1,4 @@
-import type { Tensor } from "../../kernels/mod.ts";
+import { type Tensor, UserError } from "../../kernels/mod.ts";
 import { isCount } from "../../kernels/core/count.ts";
 import type { Coupling, HostExamples } from "../flow/coupling.ts";
 import type { VelocityField } from "../flow/field.ts";
@@ -60,7 +60,7 @@ export interface FitProgress {
 }
 
 /** Training cannot start or continue. */
-export class FitError extends Error {
+export class FitError extends UserError {
   /** Told from other errors by this name. */
   override name = "FitError";
 }

@@ -9,7 +9,7 @@ import { ImageSource, labelsFor, normalizationTo } from "../../experiments/data/
 import { drawSamples } from "../../experiments/draw/samples.ts";
 import { flowAnimation } from "../../experiments/draw/flow_animation.ts";
 import { readFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
-import { isExplained } from "../../experiments/program/command.ts";
+import { UserError } from "../../kernels/core/user_error.ts";
 import { readLive } from "../../experiments/report/live.ts";
 import { writeReport } from "../../experiments/report/write_report.ts";
 import { readConfig } from "../../experiments/settings/tasks/train_config.ts";
@@ -129,7 +129,7 @@ async function tryKind(run: string, name: string, { times, mutate, read }: Kind)
       refused++;
       const shown = new TextDecoder().decode(damaged.subarray(0, 2000));
       assert.ok(
-        isExplained(error),
+        error instanceof UserError,
         `${name}, ${i}: ${error instanceof Error ? error.stack : error}\n${shown}`,
       );
       assert.match(error.message, /^[^\n]+$/);

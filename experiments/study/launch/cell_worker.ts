@@ -1,5 +1,5 @@
 import { init } from "../../../kernels/mod.ts";
-import { told } from "../../program/command.ts";
+import { describeError } from "../../program/command.ts";
 import { type CellEnd, runCell } from "../run_cell.ts";
 import { requireCell } from "../study.ts";
 import { requireStudy } from "../study_file.ts";
@@ -45,6 +45,6 @@ async function run({ folder, id, device: kind, threads, ...tracking }: CellOrder
     device.close();
     return { ended };
   } catch (error) {
-    return { ended: "failed", why: told(error) };
+    return { ended: "failed", why: describeError(error) };
   }
 }

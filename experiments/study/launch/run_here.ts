@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { told } from "../../program/command.ts";
+import { describeError } from "../../program/command.ts";
 import { runFile } from "../../run/layout.ts";
 import { lastStep, readMetrics } from "../../run/metrics_log.ts";
 import type { LaunchFlags } from "../../settings/tasks/launching.ts";
@@ -47,7 +47,7 @@ export async function runHere(
       if (ended.ended !== "failed") return ended;
       return { ended: "failed", why: `${ended.why.split("\n")[0]}; ${noted(ended.why, log)}` };
     } catch (error) {
-      return { ended: "failed", why: told(error) };
+      return { ended: "failed", why: describeError(error) };
     }
   };
   const work = async () => {
@@ -71,7 +71,7 @@ function noted(why: string, log: CellLog): string {
     log.add(why);
     return `more in ${log.path}`;
   } catch (error) {
-    return told(error);
+    return describeError(error);
   }
 }
 

@@ -1,4 +1,5 @@
-import { isExplained, told } from "../../program/command.ts";
+import { UserError } from "../../../kernels/core/user_error.ts";
+import { describeError } from "../../program/command.ts";
 import type { CellEnd } from "../run_cell.ts";
 import type { Cell } from "../study.ts";
 import type { LaunchOptions } from "./launcher.ts";
@@ -33,8 +34,8 @@ export async function runInTurn(
       if (end === "finished") say(`${id} is finished`);
       if (end === "busy") busy.push(id);
     } catch (error) {
-      if (cells.length === 1 || !isExplained(error)) throw error;
-      say(`${id}: ${told(error)}`);
+      if (cells.length === 1 || !(error instanceof UserError)) throw error;
+      say(`${id}: ${describeError(error)}`);
       failed.push(id);
     }
   }

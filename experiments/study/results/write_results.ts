@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { type Device, init, withDevice } from "../../../kernels/mod.ts";
 import { encodeRasterPng, figureRow, rasterizer } from "../../../viz/mod.ts";
 import { figurePage } from "../../../viz/report/mod.ts";
-import { isExplained } from "../../program/command.ts";
+import { UserError } from "../../../kernels/core/user_error.ts";
 import { writeAtomic } from "../../run/atomic_write.ts";
 import { readRecords, type Study } from "../study.ts";
 import { requireStudy } from "../study_file.ts";
@@ -126,7 +126,7 @@ class Results {
     try {
       return await make();
     } catch (error) {
-      if (!isExplained(error)) throw error;
+      if (!(error instanceof UserError)) throw error;
       this.#problems.push(`No ${what}: ${error.message}`);
     }
   }

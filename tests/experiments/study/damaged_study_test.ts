@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { isExplained } from "../../../experiments/program/command.ts";
+import { UserError } from "../../../kernels/core/user_error.ts";
 import { conclude } from "../../../experiments/study/results/conclusion.ts";
 import { csvOf } from "../../../experiments/study/results/csv.ts";
 import { qualityFigures } from "../../../experiments/study/results/quality_figures.ts";
@@ -49,7 +49,10 @@ testInFolder("no damage to a file of a study ends in a trace", async (folder) =>
         await results(folder);
       } catch (error) {
         const shown = new TextDecoder().decode(damaged);
-        assert.ok(isExplained(error), `${name}, ${i}: ${error instanceof Error && error.stack}\n${shown}`);
+        assert.ok(
+          error instanceof UserError,
+          `${name}, ${i}: ${error instanceof Error && error.stack}\n${shown}`,
+        );
         assert.ok(error.message.includes(path), error.message);
       }
     }

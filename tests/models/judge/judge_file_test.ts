@@ -15,7 +15,7 @@ import {
   StateError,
   stateOf,
 } from "../../../models/mod.ts";
-import { isExplained } from "../../../experiments/program/command.ts";
+import { UserError } from "../../../kernels/core/user_error.ts";
 import { mutateSafetensors, randomOf } from "../../experiments/mutations.ts";
 import { testOnDevices } from "../../testing.ts";
 import { info, tinyJudge } from "./tiny_judge.ts";
@@ -102,7 +102,7 @@ testOnDevices("no damage to a judge's file ends in a trace, or takes memory", as
       withDevice(device, () => loadJudge(mutateSafetensors(whole, random), "a file"));
     } catch (error) {
       refused++;
-      assert.ok(isExplained(error), `${i}: ${error instanceof Error ? error.stack : error}`);
+      assert.ok(error instanceof UserError, `${i}: ${error instanceof Error ? error.stack : error}`);
       assert.match(error.message, /^Cannot (load|read) a file: [^\n]+$/);
     }
   }
