@@ -68,9 +68,9 @@ await init({ device: "cpu" });
 const { model } = await openCheckpoint("model.safetensors");
 const images = await sample(model, { count: 4, shape: [3, 8, 8], seed: 0, steps: 2, solver: "heun" }).read();
 await Deno.writeFile("digits.png", encodePng(grid(images, [4, 3, 8, 8], { range: [-1, 1] })));
-const evolution = { t: Float32Array.of(0, 1), image: images.slice(384), velocity: images.slice(0, 192), shape: [2, 3, 8, 8] } as const;
+const trajectory = { t: Float32Array.of(0, 1), image: images.slice(384), velocity: images.slice(0, 192), shape: [2, 3, 8, 8] } as const;
 const draw = await rasterizer();
-await Deno.writeFile("strip.png", encodeRasterPng(draw(filmstrip([{ evolutions: [evolution] }], { frames: 2 }))));
+await Deno.writeFile("strip.png", encodeRasterPng(draw(filmstrip([{ trajectories: [trajectory] }], { frames: 2 }))));
 `,
     );
     await run(

@@ -8,7 +8,7 @@ export { type CaptionedGrid, captionedGrid, type CaptionedGridOptions } from "./
 export { colormap, type ColormapName, colormapNames, type Palette } from "./image/colormap.ts";
 export { type Figure, figure, type FigureFrame, type FigureLayout, type Trace } from "./figure/figure.ts";
 export { figureRow, type LegendEntry } from "./figure/figure_row.ts";
-export { checkEvolution, evenTimes, type Evolution, imageSizeOf } from "./flow/evolution.ts";
+export { checkTrajectory, evenTimes, imageSizeOf, type Trajectory } from "./flow/trajectory.ts";
 export { type FlowField, flowFields } from "./flow/flow_cell.ts";
 export {
   filmstrip,

@@ -13,7 +13,7 @@ export const flows: NetworkArtifact = {
     const flow = { seed, solver: "euler", steps } as const;
     const { count, asked } = classColumns(flowSamples, source.classes, { scale: guidance });
     const condition = asked && { asked };
-    const evolutions = await evolve(drawable, { ...flow, count, ...condition });
-    await writeFlowSnapshots(run, evolutions, { ...flow, modelType: modelTypeOf(model) }, asked);
+    const trajectories = await evolve(drawable, { ...flow, count, ...condition });
+    await writeFlowSnapshots(run, trajectories, { ...flow, modelType: modelTypeOf(model) }, asked);
   },
 };

@@ -60,7 +60,7 @@ async function drawn(
   const grid = rows.length === 1 ? gridOf(rows[0], columns) : rows;
   const isOfClasses = grid.length > 1 && rows.length === 1 && columns !== undefined;
   const titled = columnTitles.length > 1 && (rows.length > 1 || grid.length === 1 || isOfClasses);
-  const titles = titled && { columnTitles: columnTitles.slice(0, grid[0].evolutions.length) };
+  const titles = titled && { columnTitles: columnTitles.slice(0, grid[0].trajectories.length) };
   const animation = flowFrames(grid, { ...options, ...titles, ...remark && { remark } });
   const bytes = format === "gif"
     ? flowGif(animation, draw, { delay, hold })
@@ -72,20 +72,20 @@ async function drawn(
 }
 
 /** The samples of one run: one column a class; else in one row, or many of them in a grid that is nearly square. */
-function gridOf({ evolutions }: FlowRow, columns?: number): FlowRow[] {
-  const length = evolutions.length;
+function gridOf({ trajectories }: FlowRow, columns?: number): FlowRow[] {
+  const length = trajectories.length;
   const square = length <= mostInRow ? length : Math.ceil(Math.sqrt(length));
-  return inRows(evolutions, columns ?? square).map((evolutions) => ({ evolutions }));
+  return inRows(trajectories, columns ?? square).map((trajectories) => ({ trajectories }));
 }
 
 /** A strip has a row for each sample, labelled with its run and number. */
 function stripRows(rows: readonly FlowRow[], titles: readonly string[]): FlowRow[] {
-  return rows.flatMap(({ label, evolutions }) =>
-    evolutions.map((evolution, i) => {
-      const words = [label, evolutions.length > 1 ? titles[i] : undefined].filter((word) =>
+  return rows.flatMap(({ label, trajectories }) =>
+    trajectories.map((trajectory, i) => {
+      const words = [label, trajectories.length > 1 ? titles[i] : undefined].filter((word) =>
         word !== undefined
       );
-      return { evolutions: [evolution], ...words.length > 0 && { label: words.join(", ") } };
+      return { trajectories: [trajectory], ...words.length > 0 && { label: words.join(", ") } };
     })
   );
 }

@@ -13,9 +13,9 @@ export async function flowAnimation(
 ): Promise<Uint8Array> {
   const words = wordsOf(samples);
   const rows = samples.length > 1 ? inRows(samples, words.columns) : [samples];
-  const evolutions = rows.map((row) => ({ evolutions: row.map(({ evolution }) => evolution) }));
+  const trajectories = rows.map((row) => ({ trajectories: row.map(({ trajectory }) => trajectory) }));
   const titled = samples.length > 1 && { columnTitles: words.titles.slice(0, rows[0].length) };
-  const frames = flowFrames(evolutions, {
+  const frames = flowFrames(trajectories, {
     ...options,
     ...titled,
     ...words.remark && { remark: words.remark },

@@ -31,7 +31,7 @@ export function flowRows(flows: readonly StoredFlow[], samples: readonly number[
   if (chosen.length === 0) {
     throw new RunError(`Cannot draw ${namesOf(flows)} together: they store no sample of the same number`);
   }
-  const sizes = flows.map((flow) => sizeInWords(imageSizeOf(flow.samples[0].evolution)));
+  const sizes = flows.map((flow) => sizeInWords(imageSizeOf(flow.samples[0].trajectory)));
   const other = sizes.findIndex((size) => size !== sizes[0]);
   if (other > 0) {
     throw new RunError(
@@ -50,7 +50,7 @@ export function flowRows(flows: readonly StoredFlow[], samples: readonly number[
   const drawn = flows.map(samplesOf);
   const rows = drawn.map((samples, row) => ({
     ...flows.length > 1 && { label: labels[row] },
-    evolutions: samples.map(({ evolution }) => evolution),
+    trajectories: samples.map(({ trajectory }) => trajectory),
   }));
   const seeds = flows.map((flow) => flow.samples[0].seed);
   return {

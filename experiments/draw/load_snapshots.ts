@@ -5,7 +5,7 @@ import { decodeFlowSnapshots, type FlowSnapshots } from "./snapshot_files.ts";
 import type { RunStore, RunSummary } from "../tracking/store.ts";
 import { isFlowFile } from "../run/layout.ts";
 
-/** A run with the evolutions of its samples. */
+/** A run with the trajectories of its samples. */
 export interface RunFlow {
   readonly run: RunSummary;
   /** In the order of their numbers. */

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { decodeSafetensors, encodeSafetensors, type ModelType, type SolverName } from "../../models/mod.ts";
-import { checkEvolution, type Evolution } from "../../viz/mod.ts";
+import { checkTrajectory, type Trajectory } from "../../viz/mod.ts";
 import type { Asked } from "./asked.ts";
 import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
 import { makeContainedFolder } from "../run/contained.ts";
@@ -13,51 +13,51 @@ export interface FlowSource {
   /** Seed of the noise: sample k starts from the same noise in every model. */
   readonly seed: number;
   readonly solver: SolverName;
-  /** Steps from t = 0 to t = 1; the times of the snapshots stand in the evolution. */
+  /** Steps from t = 0 to t = 1; the times of the snapshots stand in the trajectory. */
   readonly steps: number;
   /** Guidance by the labels, if the samples were asked to be of classes; 1 is none. */
   readonly guidance?: number;
 }
 
-/** The stored evolution of one sample. */
+/** The stored trajectory of one sample. */
 export interface FlowSnapshots extends FlowSource {
   /** Number of the sample, from 1; sample k starts from the k-th noise of the seed. */
   readonly k: number;
   /** The class that it was asked to be of, if it was. */
   readonly label?: number;
-  readonly evolution: Evolution;
+  readonly trajectory: Trajectory;
 }
 
 /**
- * Writes evolutions of a run as `flow/sample_<k>.safetensors`, for pictures, reports and other programs.
+ * Writes trajectories of a run as `flow/sample_<k>.safetensors`, for pictures, reports and other programs.
  *
  * Each file holds f32 tensors `t` [M], `image` [M, H, W] or, of three channels, [M, 3, H, W] (pixels, 0 black, 1 white,
  * not clipped) and `velocity` [M - 1, H, W] or [M - 1, 3, H, W] (pixels per unit of t, as the network computed it at that
  * t), and as metadata the model's type, the seed, the sample's number, solver and steps, and the label and guidance of a
  * sample that was asked to be of a class.
  *
- * @param asked the classes of the evolutions, if they were asked to be of some
+ * @param asked the classes of the trajectories, if they were asked to be of some
  * @returns the paths written
  * @throws {RunError} if the folder cannot be written
  */
 export async function writeFlowSnapshots(
   run: string,
-  evolutions: readonly Evolution[],
+  trajectories: readonly Trajectory[],
   source: FlowSource,
   asked?: Asked,
 ): Promise<string[]> {
-  if (evolutions.length === 0) return [];
+  if (trajectories.length === 0) return [];
   await makeContainedFolder(run, runFolder.flow);
-  return await Promise.all(evolutions.map(async (evolution, i) => {
+  return await Promise.all(trajectories.map(async (trajectory, i) => {
     const path = join(run, flowFile(i + 1));
     const label = asked && { label: asked.labels[i], guidance: asked.guidance.scale };
-    await writeAtomic(path, encodeFlowSnapshots({ ...source, ...label, k: i + 1, evolution }));
+    await writeAtomic(path, encodeFlowSnapshots({ ...source, ...label, k: i + 1, trajectory }));
     return path;
   }));
 }
 
 /**
- * Reads the evolutions of a run, in the order of their numbers.
+ * Reads the trajectories of a run, in the order of their numbers.
  *
  * @throws {RunError} if the run holds none, or one cannot be read
  * @throws {SafetensorsError} if a file is damaged
@@ -72,7 +72,7 @@ export async function readFlowSnapshots(run: string): Promise<FlowSnapshots[]> {
 }
 
 /**
- * Reads the evolutions of a run that may store none, in the order of their numbers.
+ * Reads the trajectories of a run that may store none, in the order of their numbers.
  *
  * @returns an empty list where the run stores none
  * @throws {RunError} if one cannot be read
@@ -100,12 +100,12 @@ export async function findFlowSnapshots(run: string): Promise<FlowSnapshots[]> {
 /** What to do about a file of snapshots that cannot be used. */
 const wayOn = "delete it, and the run is shown without this sample";
 
-/** Encodes one sample's evolution; `decodeFlowSnapshots` gives back the same values. */
+/** Encodes one sample's trajectory; `decodeFlowSnapshots` gives back the same values. */
 export function encodeFlowSnapshots(
-  { evolution, modelType, seed, k, solver, steps, label, guidance }: FlowSnapshots,
+  { trajectory, modelType, seed, k, solver, steps, label, guidance }: FlowSnapshots,
 ): Uint8Array<ArrayBuffer> {
-  checkEvolution("store evolution", evolution);
-  const { t, image, velocity, shape: [M, ...size] } = evolution;
+  checkTrajectory("store trajectory", trajectory);
+  const { t, image, velocity, shape: [M, ...size] } = trajectory;
   const tensors = new Map([
     ["t", { shape: [M], data: t }],
     ["image", { shape: [M, ...size], data: image }],
@@ -117,11 +117,11 @@ export function encodeFlowSnapshots(
 }
 
 /**
- * Decodes one sample's evolution.
+ * Decodes one sample's trajectory.
  *
  * @param source name of the file, for messages
  * @throws {SafetensorsError} if the bytes are no safetensors file
- * @throws {RunError} if it holds no evolution
+ * @throws {RunError} if it holds no trajectory
  */
 export function decodeFlowSnapshots(bytes: Uint8Array, source: string): FlowSnapshots {
   const { tensors, metadata } = decodeSafetensors(bytes, source);
@@ -130,7 +130,7 @@ export function decodeFlowSnapshots(bytes: Uint8Array, source: string): FlowSnap
     if (tensor) return tensor;
     throw new RunError(`Cannot read ${source}: it holds no ${name} (expected t, image and velocity)`);
   });
-  const shape = image.shape as Evolution["shape"];
+  const shape = image.shape as Trajectory["shape"];
   if (shape.length !== 3 && shape.length !== 4) {
     throw new RunError(
       `Cannot read ${source}: image is f32[${image.shape}] (expected f32[M, H, W] or f32[M, C, H, W])`,
@@ -142,7 +142,7 @@ export function decodeFlowSnapshots(bytes: Uint8Array, source: string): FlowSnap
       `Cannot read ${source}: ${bad[0]} holds NaN or infinities (expected finite numbers); ${wayOn}`,
     );
   }
-  const evolution = { t: t.data, image: image.data, velocity: velocity.data, shape };
+  const trajectory = { t: t.data, image: image.data, velocity: velocity.data, shape };
   const { model_type: modelType, solver, seed, sample, steps } = metadata;
   const numbers = [seed, sample, steps].map(Number);
   if (!modelType || !solver || !numbers.every((value) => Number.isSafeInteger(value) && value >= 0)) {
@@ -153,7 +153,7 @@ export function decodeFlowSnapshots(bytes: Uint8Array, source: string): FlowSnap
   }
   const asked = askedOf(metadata, source);
   try {
-    checkEvolution(`read ${source}`, evolution);
+    checkTrajectory(`read ${source}`, trajectory);
   } catch (error) {
     if (error instanceof RangeError) throw new RunError(error.message);
     throw error;
@@ -165,7 +165,7 @@ export function decodeFlowSnapshots(bytes: Uint8Array, source: string): FlowSnap
     seed: numbers[0],
     steps: numbers[2],
     ...asked,
-    evolution,
+    trajectory,
   };
 }
 

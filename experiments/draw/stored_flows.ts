@@ -7,7 +7,7 @@ import { openStore, type StoreChoice } from "../tracking/open_store.ts";
 import { loadSnapshots } from "./load_snapshots.ts";
 import type { RunSummary } from "../tracking/store.ts";
 
-/** A run and the evolutions it stores. */
+/** A run and the trajectories it stores. */
 export interface StoredFlow {
   readonly name: string;
   /** Its folder, or its id on a server. */
@@ -18,7 +18,7 @@ export interface StoredFlow {
 }
 
 /**
- * Loads the evolutions of runs: of named folders, or of all or named runs of an experiment.
+ * Loads the trajectories of runs: of named folders, or of all or named runs of an experiment.
  *
  * @param runs folders, or names or ids of runs of the experiment
  * @param where a server or an `experiment` here means that runs are looked up in a store

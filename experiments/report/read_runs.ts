@@ -75,7 +75,7 @@ async function readReportRun(folder: string, name: string): Promise<ReportRun> {
     ...solvers && { solvers },
     ...samplesPng && { samplesPng },
     ...samplesTextOf(config),
-    ...await readEvolutions(folder),
+    ...await readTrajectories(folder),
     ...paths && { paths },
   };
 }
@@ -95,31 +95,31 @@ export function seriesOf(metrics: readonly Metrics[], name: string): Series {
   return { step: lines.map(({ step }) => step), value: lines.map((line) => Number(line[name])) };
 }
 
-async function readEvolutions(folder: string): Promise<Pick<ReportRun, "evolutions" | "solved">> {
+async function readTrajectories(folder: string): Promise<Pick<ReportRun, "trajectories" | "solved">> {
   const snapshots = await findFlowSnapshots(folder);
-  if (snapshots.length === 0) return { evolutions: [] };
-  const [{ seed, solver, steps, guidance, evolution: { t } }] = snapshots;
+  if (snapshots.length === 0) return { trajectories: [] };
+  const [{ seed, solver, steps, guidance, trajectory: { t } }] = snapshots;
   const labels = snapshots.flatMap(({ label }) => label ?? []);
   const asked = labels.length === snapshots.length ? { labels, guidance: guidance ?? 1 } : {};
   const times = t.length === steps + 1 && !evenTimes(t) ? { times: [...t] } : {};
   const tableau: ButcherTableau | undefined = Object.hasOwn(solvers, solver) ? solvers[solver] : undefined;
   const cost = tableau ? { evaluations: evaluations(tableau, steps) } : {};
   return {
-    evolutions: snapshots.map(({ evolution }) => evolution),
+    trajectories: snapshots.map(({ trajectory }) => trajectory),
     solved: { seed, solver, steps, ...times, ...asked, ...cost },
   };
 }
 
 /** One slider moves all pictures: the images of a report are of one size. */
 function checkSizes(runs: readonly ReportRun[]): void {
-  const sizes = runs.flatMap(({ name, evolutions, paths }) => [
-    ...evolutions.map((evolution) => ({ name, M: evolution.shape[0], size: imageSizeOf(evolution) })),
+  const sizes = runs.flatMap(({ name, trajectories, paths }) => [
+    ...trajectories.map((trajectory) => ({ name, M: trajectory.shape[0], size: imageSizeOf(trajectory) })),
     ...paths ? [{ name, M: 2, size: sizeOfPaths(paths) }] : [],
   ]);
   const still = sizes.find(({ M }) => M < 2);
   if (still) {
     throw new RunError(
-      `Cannot report ${still.name}: one of its evolutions has one snapshot (expected 2 or more)`,
+      `Cannot report ${still.name}: one of its trajectories has one snapshot (expected 2 or more)`,
     );
   }
   const other = sizes.find(({ size }) => `${size}` !== `${sizes[0].size}`);

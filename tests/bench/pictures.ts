@@ -11,8 +11,8 @@ const count = 100;
 const draw = await rasterizer();
 const flows = [0, 1, 2, 3, 4].map((seed) => madeUpFlow(seed, 101));
 const pictures = {
-  "one sample": [{ evolutions: flows.slice(0, 1) }],
-  "2 x 5 samples": [{ label: "a", evolutions: flows }, { label: "b", evolutions: flows }],
+  "one sample": [{ trajectories: flows.slice(0, 1) }],
+  "2 x 5 samples": [{ label: "a", trajectories: flows }, { label: "b", trajectories: flows }],
 };
 
 function timed<T>(run: () => T): { value: T; ms: number } {

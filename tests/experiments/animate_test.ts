@@ -11,7 +11,7 @@ import { assertHelp, testTask, type Workplace } from "./cli.ts";
 
 const source: FlowSource = { modelType: "UNet_FM", seed: 1, solver: "euler", steps: 10 };
 
-/** A run's folder with nothing but evolutions of 8 x 8 pixels. */
+/** A run's folder with nothing but trajectories of 8 x 8 pixels. */
 async function storeFlows(place: Workplace, run: string, options: Partial<FlowSource> = {}, count = 3) {
   const all = { ...source, ...options };
   const flows = Array.from({ length: count }, (_, n) => madeUpFlow(n, all.steps + 1, [8, 8]));

@@ -92,7 +92,7 @@ const kinds: Readonly<Record<string, Kind>> = {
     mutate: mutateSafetensors,
     async read(run) {
       const samples = await readFlowSnapshots(run);
-      if (samples[0].evolution.shape.length !== 3) await flowAnimation(samples, { frames: 2 });
+      if (samples[0].trajectory.shape.length !== 3) await flowAnimation(samples, { frames: 2 });
     },
   },
 };

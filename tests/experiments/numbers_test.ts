@@ -197,12 +197,12 @@ testTask("train draws from its averaged weights, in pixels", async (place) => {
   const shape = [1, imageSize, imageSize];
   const expected = await Array.fromAsync(trajectory(model, { count: 2, shape, seed: 7, steps: 4 }));
   const pixels = imageSize ** 2;
-  for (const { k, evolution } of await readFlowSnapshots(place.file("run"))) {
+  for (const { k, trajectory } of await readFlowSnapshots(place.file("run"))) {
     expected.forEach(({ image, velocity }, m) => {
       const part = (values: Float32Array) => values.subarray((k - 1) * pixels, k * pixels);
       const stored = (values: Float32Array) => values.subarray(m * pixels, (m + 1) * pixels);
-      assertClose(stored(evolution.image), part(image).map((x) => (x + 1) / 2), 1e-6);
-      if (velocity) assertClose(stored(evolution.velocity), part(velocity).map((v) => v / 2), 1e-6);
+      assertClose(stored(trajectory.image), part(image).map((x) => (x + 1) / 2), 1e-6);
+      if (velocity) assertClose(stored(trajectory.velocity), part(velocity).map((v) => v / 2), 1e-6);
     });
   }
   const paths = await readFlowPaths(place.file("run"));

@@ -114,7 +114,7 @@ testTask("train leaves weights, metrics, pictures and what it ran on", async (pl
 
   const stored = await readFlowSnapshots(place.file("run"));
   assert.deepEqual(
-    stored.map(({ k, modelType, solver, steps, seed, evolution: { shape } }) => {
+    stored.map(({ k, modelType, solver, steps, seed, trajectory: { shape } }) => {
       return [k, modelType, solver, steps, seed, ...shape];
     }),
     [1, 2].map((k) => [k, "UNet_FM_Residuals", "euler", 4, 46020, 5, imageSize, imageSize]),

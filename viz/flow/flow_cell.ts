@@ -2,7 +2,7 @@ import { colormap, type ColormapName, defaultMaps } from "../image/colormap.ts";
 import { channelMean } from "../image/image_shape.ts";
 import { svgImage } from "../image/svg_image.ts";
 import { arrowPath } from "./arrow_path.ts";
-import { type Evolution, imageAt, imageSizeOf, nearestSnapshot, velocityAt } from "./evolution.ts";
+import { imageAt, imageSizeOf, nearestSnapshot, type Trajectory, velocityAt } from "./trajectory.ts";
 import { blockSize, quiver } from "./quiver.ts";
 
 /** Names of {@linkcode FlowField}. */
@@ -30,7 +30,7 @@ export interface FlowCell {
   /** What arrows or colours mean, for a line below; empty if it is plain. */
   readonly note: string;
   /** SVG of the snapshot that is nearest to t, at a place in pixels. */
-  draw(evolution: Evolution, t: number, x: number, y: number): string;
+  draw(trajectory: Trajectory, t: number, x: number, y: number): string;
 }
 
 /** Share of the values that a scale of colours or arrows covers, so that a few large ones do not hide the rest. */
@@ -41,13 +41,13 @@ const looks = 50;
 /**
  * Makes a painter for flows of one image size.
  *
- * @param evolutions all that will be drawn; the scales fit them
+ * @param trajectories all that will be drawn; the scales fit them
  */
 export function flowCell(
-  evolutions: readonly Evolution[],
+  trajectories: readonly Trajectory[],
   { field, map, scale }: FlowCellOptions,
 ): FlowCell {
-  const size = imageSizeOf(evolutions[0]);
+  const size = imageSizeOf(trajectories[0]);
   const [C, H, W] = size;
   const palette = colormap(map);
   const mean = (values: Float32Array) => channelMean(values, size);
@@ -70,48 +70,48 @@ export function flowCell(
   const cell = { width: W * scale, height: H * scale };
 
   if (field === "velocity") {
-    const most = quantile(velocities(evolutions).map((v) => mean(v).map(Math.abs))) || 1;
+    const most = quantile(velocities(trajectories).map((v) => mean(v).map(Math.abs))) || 1;
     const diverging = map === defaultMaps.signed; // drawn from its end: red brightens, blue darkens, as in reports
     const ends = diverging ? ["blue", "red"] : ["dark", "light"];
     return {
       ...cell,
       note: `velocity${ofChannels}: ${ends[0]} −${most.toFixed(1)}, ${ends[1]} ${most.toFixed(1)}`,
-      draw(evolution, t, x, y) {
-        const m = nearestSnapshot(evolution.t, t);
+      draw(trajectory, t, x, y) {
+        const m = nearestSnapshot(trajectory.t, t);
         // Nothing was computed at the end: it keeps the last velocity there is.
-        const last = velocityAt(evolution, Math.min(m, evolution.shape[0] - 2));
+        const last = velocityAt(trajectory, Math.min(m, trajectory.shape[0] - 2));
         const v = last ? mean(last) : new Float32Array(H * W);
         return picture(diverging ? v.map((value) => -value) : v, 1, [-most, most], t, x, y);
       },
     };
   }
   if (field === "quiver") {
-    const lengths = velocities(evolutions).map((v) =>
+    const lengths = velocities(trajectories).map((v) =>
       Float32Array.from(quiver(mean(v), [H, W]), ({ dx, dy }) => Math.hypot(dx, dy))
     );
     const unit = blockSize * scale / (quantile(lengths) || 1);
     return {
       ...cell,
       note: `arrows: gradient of the velocity’s ${blockSize} × ${blockSize} block means${ofChannels}`,
-      draw(evolution, t, x, y) {
-        const m = nearestSnapshot(evolution.t, t);
-        const v = velocityAt(evolution, m);
+      draw(trajectory, t, x, y) {
+        const m = nearestSnapshot(trajectory.t, t);
+        const v = velocityAt(trajectory, m);
         const arrows = v
           ? quiver(finite(mean(v), W, t), [H, W]).map((arrow) => arrowPath(arrow, scale, unit)).join("")
           : "";
         const shape = `<path transform="translate(${x} ${y})" fill="#fff" fill-opacity=".8" d="${arrows}"/>`;
-        return picture(imageAt(evolution, m), C, [0, 1], t, x, y) + (arrows && shape);
+        return picture(imageAt(trajectory, m), C, [0, 1], t, x, y) + (arrows && shape);
       },
     };
   }
   return {
     ...cell,
     note: field === "prediction" ? "predicted end point x + (1 − t) v" : "",
-    draw(evolution, t, x, y) {
-      const m = nearestSnapshot(evolution.t, t);
-      const v = field === "prediction" ? velocityAt(evolution, m) : undefined;
-      const image = imageAt(evolution, m);
-      const values = v ? image.map((value, i) => value + (1 - evolution.t[m]) * v[i]) : image;
+    draw(trajectory, t, x, y) {
+      const m = nearestSnapshot(trajectory.t, t);
+      const v = field === "prediction" ? velocityAt(trajectory, m) : undefined;
+      const image = imageAt(trajectory, m);
+      const values = v ? image.map((value, i) => value + (1 - trajectory.t[m]) * v[i]) : image;
       return picture(values, C, [0, 1], t, x, y);
     },
   };
@@ -130,13 +130,13 @@ function finite(velocity: Float32Array, W: number, t: number): Float32Array {
 }
 
 /** Velocities at some of the snapshots, evenly chosen. */
-function velocities(evolutions: readonly Evolution[]): Float32Array[] {
-  return evolutions.flatMap((evolution) => {
-    const last = evolution.shape[0] - 2;
+function velocities(trajectories: readonly Trajectory[]): Float32Array[] {
+  return trajectories.flatMap((trajectory) => {
+    const last = trajectory.shape[0] - 2;
     const chosen = new Set(
       Array.from({ length: looks }, (_, i) => Math.round(i * Math.max(last, 0) / (looks - 1))),
     );
-    return [...chosen].flatMap((m) => velocityAt(evolution, m) ?? []);
+    return [...chosen].flatMap((m) => velocityAt(trajectory, m) ?? []);
   });
 }
 

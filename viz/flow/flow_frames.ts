@@ -1,18 +1,18 @@
 import { checkInteger } from "../check/integer.ts";
 import { checkName } from "../check/name.ts";
-import { checkEvolution, type Evolution, imageSizeOf } from "./evolution.ts";
+import { checkTrajectory, imageSizeOf, type Trajectory } from "./trajectory.ts";
 import { type ColormapName, defaultMaps } from "../image/colormap.ts";
 import { sizeInWords } from "../image/image_shape.ts";
 import { type FlowCell, flowCell, type FlowField, flowFields } from "./flow_cell.ts";
 import { pace, type Pacing } from "./pacing.ts";
 import { type Captions, type Sheet, sheet } from "../image/sheet.ts";
 
-/** Evolutions side by side, one for each sample of a model. */
+/** Trajectories side by side, one for each sample of a model. */
 export interface FlowRow {
   /** Stands left of the row. */
   readonly label?: string;
   /** At least one, all of one image size. */
-  readonly evolutions: readonly Evolution[];
+  readonly trajectories: readonly Trajectory[];
 }
 
 /** Options of {@linkcode flowFrames} and {@linkcode filmstrip}. */
@@ -57,25 +57,25 @@ export interface FlowFrames {
  * import { flowFrames } from "../mod.ts";
  * import assert from "node:assert/strict";
  *
- * const evolution = {
+ * const trajectory = {
  *   t: Float32Array.of(0, 0.5, 1),
  *   image: new Float32Array(3 * 28 * 28),
  *   velocity: new Float32Array(2 * 28 * 28),
  *   shape: [3, 28, 28],
  * } as const;
- * const frames = flowFrames([{ evolutions: [evolution] }], { frames: 5 });
+ * const frames = flowFrames([{ trajectories: [trajectory] }], { frames: 5 });
  * assert.deepEqual(frames.times, [0, 0.5, 0.5, 1, 1]);
  * assert.match(frames.svg(1), /t = 0.50/);
  * ```
  *
- * @param rows at least one evolution in each row, all of one image size
- * @throws {RangeError} if an evolution's arrays do not fit, sizes differ, an option is out of range, or, when its frame
+ * @param rows at least one trajectory in each row, all of one image size
+ * @throws {RangeError} if a trajectory's arrays do not fit, sizes differ, an option is out of range, or, when its frame
  * is described, a snapshot holds NaN, or a velocity whose arrows are drawn an infinity
  * @throws {TypeError} if there is no such field, pacing or colour map
  */
 export function flowFrames(rows: readonly FlowRow[], options: FlowFramesOptions = {}): FlowFrames {
   const { pacing = "linear", frames = 100, columnTitles, remark } = options;
-  const columns = Math.max(...rows.map(({ evolutions }) => evolutions.length));
+  const columns = Math.max(...rows.map(({ trajectories }) => trajectories.length));
   const cell = cellFor(rows, columns, options);
   const times = frameTimes(rows, pacing, frames);
   const single = rows.length === 1 && columns === 1;
@@ -105,8 +105,8 @@ export function filmstrip(rows: readonly FlowRow[], options: FlowFramesOptions =
   const { pacing = "linear", frames = 8 } = options;
   const cell = cellFor(rows, frames, options);
   const times = frameTimes(rows, pacing, frames);
-  const lines = rows.flatMap(({ evolutions, label }) =>
-    evolutions.map((evolution) => ({ evolution, label }))
+  const lines = rows.flatMap(({ trajectories, label }) =>
+    trajectories.map((trajectory) => ({ trajectory, label }))
   );
   const captions: Captions = {
     columns: times.map((t) => `t = ${t.toFixed(2)}`),
@@ -114,8 +114,8 @@ export function filmstrip(rows: readonly FlowRow[], options: FlowFramesOptions =
     note: cell.note,
   };
   const layout = sheet([lines.length, times.length], [cell.width, cell.height], captions);
-  const cells = lines.flatMap(({ evolution }, row) =>
-    times.map((t, column) => cell.draw(evolution, t, ...layout.place(row, column)))
+  const cells = lines.flatMap(({ trajectory }, row) =>
+    times.map((t, column) => cell.draw(trajectory, t, ...layout.place(row, column)))
   );
   return layout.svg(cells.join(""), captions);
 }
@@ -126,10 +126,10 @@ function mapOf({ field, map }: FlowFramesOptions): ColormapName {
 
 /** Whether images are drawn in the colours of their three channels. */
 function inOwnColours(
-  [{ evolutions: [evolution] }]: readonly FlowRow[],
+  [{ trajectories: [trajectory] }]: readonly FlowRow[],
   { field }: FlowFramesOptions,
 ): boolean {
-  return imageSizeOf(evolution)[0] === 3 && field !== "velocity";
+  return imageSizeOf(trajectory)[0] === 3 && field !== "velocity";
 }
 
 function labels(rows: readonly { readonly label?: string | undefined }[]): Pick<Captions, "rows"> {
@@ -137,20 +137,22 @@ function labels(rows: readonly { readonly label?: string | undefined }[]): Pick<
 }
 
 function drawRows(rows: readonly FlowRow[], cell: FlowCell, layout: Sheet, t: number): string {
-  return rows.flatMap(({ evolutions }, row) =>
-    evolutions.map((evolution, column) => cell.draw(evolution, t, ...layout.place(row, column)))
+  return rows.flatMap(({ trajectories }, row) =>
+    trajectories.map((trajectory, column) => cell.draw(trajectory, t, ...layout.place(row, column)))
   ).join("");
 }
 
-/** A painter for all evolutions, after they were checked. */
+/** A painter for all trajectories, after they were checked. */
 function cellFor(rows: readonly FlowRow[], columns: number, options: FlowFramesOptions): FlowCell {
   const task = "draw flow";
-  const evolutions = rows.flatMap(({ evolutions }) => evolutions);
-  if (rows.length === 0 || rows.some(({ evolutions }) => evolutions.length === 0)) {
-    throw new RangeError(`Cannot ${task}: there is a row without evolutions (expected at least one in each)`);
+  const trajectories = rows.flatMap(({ trajectories }) => trajectories);
+  if (rows.length === 0 || rows.some(({ trajectories }) => trajectories.length === 0)) {
+    throw new RangeError(
+      `Cannot ${task}: there is a row without trajectories (expected at least one in each)`,
+    );
   }
-  evolutions.forEach((evolution) => checkEvolution(task, evolution));
-  const sizes = evolutions.map(imageSizeOf);
+  trajectories.forEach((trajectory) => checkTrajectory(task, trajectory));
+  const sizes = trajectories.map(imageSizeOf);
   const [size] = sizes;
   const other = sizes.find((another) => `${another}` !== `${size}`);
   if (other) {
@@ -163,12 +165,12 @@ function cellFor(rows: readonly FlowRow[], columns: number, options: FlowFramesO
     options;
   checkInteger(task, "scale", scale, 1);
   checkName(task, "field", field, flowFields);
-  return flowCell(evolutions, { field, map: mapOf(options), scale });
+  return flowCell(trajectories, { field, map: mapOf(options), scale });
 }
 
-/** The times of frames, chosen among those of the evolution with most snapshots. */
+/** The times of frames, chosen among those of the trajectory with most snapshots. */
 function frameTimes(rows: readonly FlowRow[], pacing: Pacing, frames: number): number[] {
-  const all = rows.flatMap(({ evolutions }) => evolutions);
+  const all = rows.flatMap(({ trajectories }) => trajectories);
   const finest = all.reduce((best, other) => other.shape[0] > best.shape[0] ? other : best);
   return pace(pacing, finest.t, frames).map((m) => finest.t[m]);
 }

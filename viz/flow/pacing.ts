@@ -1,6 +1,6 @@
 import { checkInteger } from "../check/integer.ts";
 import { checkName } from "../check/name.ts";
-import { evenTimes, nearestSnapshot } from "./evolution.ts";
+import { evenTimes, nearestSnapshot } from "./trajectory.ts";
 
 /** All names of pacings. */
 export const pacings = ["linear", "quadratic", "inv_quadratic", "logarithmic"] as const;

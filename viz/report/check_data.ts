@@ -1,4 +1,4 @@
-import { checkEvolution, imageSizeOf } from "../flow/evolution.ts";
+import { checkTrajectory, imageSizeOf } from "../flow/trajectory.ts";
 import { sizeInWords } from "../image/image_shape.ts";
 import type { ReportRun } from "./data.ts";
 
@@ -9,19 +9,19 @@ export function checkFilled(name: string, shape: readonly number[], length: numb
 }
 
 /**
- * Checks the evolutions of runs, which one slider moves in one place.
+ * Checks the trajectories of runs, which one slider moves in one place.
  *
- * @throws {RangeError} if arrays do not fit, the evolutions of a run have different times, or images different sizes
+ * @throws {RangeError} if arrays do not fit, the trajectories of a run have different times, or images different sizes
  */
-export function checkEvolutions(runs: readonly ReportRun[]): void {
-  const all = runs.flatMap(({ name, evolutions: [first, ...others] }) => {
+export function checkTrajectories(runs: readonly ReportRun[]): void {
+  const all = runs.flatMap(({ name, trajectories: [first, ...others] }) => {
     if (!first) return [];
-    checkEvolution("report", first);
+    checkTrajectory("report", first);
     for (const other of others) {
-      checkEvolution("report", other);
+      checkTrajectory("report", other);
       checkTimes(name, first.t, other.t);
     }
-    return [first, ...others].map((evolution) => ({ name, size: imageSizeOf(evolution) }));
+    return [first, ...others].map((trajectory) => ({ name, size: imageSizeOf(trajectory) }));
   });
   const other = all.find(({ size }) => `${size}` !== `${all[0].size}`);
   if (!other) return;
@@ -34,7 +34,7 @@ export function checkEvolutions(runs: readonly ReportRun[]): void {
 function checkTimes(name: string, first: Float32Array, t: Float32Array): void {
   if (first.length === t.length && first.every((time, m) => time === t[m])) return;
   throw new RangeError(
-    `Cannot report: evolutions of ${JSON.stringify(name)} have different times, ` +
+    `Cannot report: trajectories of ${JSON.stringify(name)} have different times, ` +
       `${first.length} and ${t.length} of them (expected the same)`,
   );
 }

@@ -1,4 +1,4 @@
-import type { Evolution } from "../flow/evolution.ts";
+import type { Trajectory } from "../flow/trajectory.ts";
 import type { Live } from "./live_data.ts";
 import type { Passage } from "./passages.ts";
 import type { Quality, SolverQuality } from "./quality.ts";
@@ -109,7 +109,7 @@ export interface ReportRun {
   /** What else to say of it, such as `one column a class, guidance 1.5`. */
   readonly samplesText?: string;
   /** How some samples came to be, all of one image size and with the same times. */
-  readonly evolutions: readonly Evolution[];
+  readonly trajectories: readonly Trajectory[];
   /** How their flows were solved, if it is known; the page continues them in the same way. */
   readonly solved?: Solved;
   /** Paths of many samples, if they were kept. */
@@ -164,6 +164,6 @@ export interface ReportData {
   readonly comparison?: Comparison;
   /** What a study of these runs found; it stands above all. */
   readonly study?: StudyFindings;
-  /** With it readers can draw new samples of runs that have evolutions, and paint in them. */
+  /** With it readers can draw new samples of runs that have trajectories, and paint in them. */
   readonly live?: Live;
 }

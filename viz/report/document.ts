@@ -29,7 +29,7 @@ const style = [pageStyle, flowStyle, liveStyle, clockStyle, qualityStyle, smallS
  * @param data what it shows; of two runs or more also how they compare
  * @returns text of a `.html` file
  * @throws {RangeError} if there is no run, two have the same name, images have other than one or three channels or
- * different sizes, arrays do not fit their shape, evolutions of a run have different times, a number to draw is not
+ * different sizes, arrays do not fit their shape, trajectories of a run have different times, a number to draw is not
  * finite, or `live` does not have an entry for each run
  */
 export function reportHtml(data: ReportData): string {
@@ -90,7 +90,7 @@ ${liveScripts(data)}
 /** Everything that the slider moves, and the slider, which stays on the screen as long as a part of it does. */
 function flowViews({ runs, comparison, live }: ReportData, payload: Payload): Markup | undefined {
   const views = [
-    ...runs.some(({ evolutions }) => evolutions.length > 0)
+    ...runs.some(({ trajectories }) => trajectories.length > 0)
       ? [flowSection(live !== undefined, channelsOf(payload))]
       : [],
     ...runs.some(({ paths }) => paths !== undefined) ? [pathsSection(runs, payload)] : [],

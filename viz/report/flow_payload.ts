@@ -1,4 +1,4 @@
-import { type Evolution, imageAt, imageSizeOf, velocityAt } from "../flow/evolution.ts";
+import { imageAt, imageSizeOf, type Trajectory, velocityAt } from "../flow/trajectory.ts";
 import { pace } from "../flow/pacing.ts";
 import type { ReportRun } from "./data.ts";
 import type { FlowPayload } from "./payload.ts";
@@ -16,22 +16,22 @@ const valueBytes = 2 * 4 / 3;
  *
  * @throws {RangeError} if a number is not finite
  */
-export function flowPayload({ evolutions, solved }: ReportRun, budget: number): FlowPayload {
-  const { t, shape: [all] } = evolutions[0];
-  const size = imageSizeOf(evolutions[0]);
+export function flowPayload({ trajectories, solved }: ReportRun, budget: number): FlowPayload {
+  const { t, shape: [all] } = trajectories[0];
+  const size = imageSizeOf(trajectories[0]);
   const [C, H, W] = size;
   const affordable = Math.floor(budget / (2 * valueBytes * C * H * W)); // of two fields
   const S = Math.max(
     1,
-    Math.min(evolutions.length, most.samples, Math.floor(affordable / Math.min(all, most.coarse))),
+    Math.min(trajectories.length, most.samples, Math.floor(affordable / Math.min(all, most.coarse))),
   );
   const M = Math.max(2, Math.min(all, most.snapshots, Math.floor(affordable / S)));
   const chosen = thinnedTo(t, M);
   const last = Math.max(all - 2, 0);
-  const take = (at: (evolution: Evolution, m: number) => Float32Array | undefined) => {
+  const take = (at: (trajectory: Trajectory, m: number) => Float32Array | undefined) => {
     const values = new Float32Array(S * chosen.length * C * H * W);
-    evolutions.slice(0, S).forEach((evolution, s) =>
-      chosen.forEach((m, i) => values.set(at(evolution, m) ?? [], (s * chosen.length + i) * C * H * W))
+    trajectories.slice(0, S).forEach((trajectory, s) =>
+      chosen.forEach((m, i) => values.set(at(trajectory, m) ?? [], (s * chosen.length + i) * C * H * W))
     );
     return quantise(values, 16);
   };
@@ -39,7 +39,7 @@ export function flowPayload({ evolutions, solved }: ReportRun, budget: number): 
     shape: [S, chosen.length, ...size],
     t: chosen.map((m) => t[m]),
     image: take(imageAt),
-    velocity: take((evolution, m) => velocityAt(evolution, Math.min(m, last))),
+    velocity: take((trajectory, m) => velocityAt(trajectory, Math.min(m, last))),
     velocityT: chosen.map((m) => t[Math.min(m, last)]),
     ...solved && { solved },
   };

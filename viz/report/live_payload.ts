@@ -13,7 +13,7 @@ import { base64, quantise } from "./quantise.ts";
  */
 export function livePayload({ runs, live }: ReportData, run: number): LivePayload | undefined {
   const checkpoint = live?.checkpoints[run];
-  if (!live || checkpoint === undefined || runs[run].evolutions.length === 0) return undefined;
+  if (!live || checkpoint === undefined || runs[run].trajectories.length === 0) return undefined;
   if (typeof checkpoint === "string") return { notLive: checkpoint };
   const [weaker, examples, judge] = [live.weaker?.[run], live.examples?.[run], live.judges?.[run]];
   return {

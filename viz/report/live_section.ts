@@ -37,7 +37,7 @@ function brush(value: string, title: string): Markup {
 /** The library and the weights, as text that costs nothing until it is used. */
 export function liveScripts({ runs, live }: ReportData): Markup | undefined {
   const weights = (live?.checkpoints ?? []).flatMap((checkpoint, i) => {
-    if (typeof checkpoint === "string" || runs[i].evolutions.length === 0) return [];
+    if (typeof checkpoint === "string" || runs[i].trajectories.length === 0) return [];
     const weaker = live?.weaker?.[i]?.checkpoint;
     return [
       markup`<script type="text/plain" id="checkpoint-${i}">${base64(checkpoint)}</script>\n`,

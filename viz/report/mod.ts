@@ -20,6 +20,6 @@ export { reportHtml } from "./document.ts";
 export { type FigurePage, figurePage } from "./figure_page.ts";
 export type { Passage } from "./passages.ts";
 export type { JudgedSamples, Quality, QualityFigure, SolverQuality } from "./quality.ts";
-export type { Evolution } from "../flow/evolution.ts";
+export type { Trajectory } from "../flow/trajectory.ts";
 export type { Features, JudgingLibrary, Share, Verdict } from "./judging_library.ts";
 export type { Library, LibrarySnapshot, PixelMap, TriedStep, Values } from "./library.ts";

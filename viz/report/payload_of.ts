@@ -1,6 +1,6 @@
 import { pace, pacings } from "../flow/pacing.ts";
 import { colormap, defaultMaps } from "../image/colormap.ts";
-import { checkEvolutions } from "./check_data.ts";
+import { checkTrajectories } from "./check_data.ts";
 import { comparisonPayload } from "./comparison_payload.ts";
 import type { ReportData, ReportRun, Series } from "./data.ts";
 import { flowPayload } from "./flow_payload.ts";
@@ -17,7 +17,7 @@ const flowBudget = 6e6;
 /** Turns what a report shows into what its page computes with. */
 export function payloadOf(data: ReportData): Payload {
   const { runs, comparison } = data;
-  checkEvolutions(runs);
+  checkTrajectories(runs);
   return {
     runs: runs.map((run, i) => {
       const live = livePayload(data, i);
@@ -42,7 +42,7 @@ function runPayload(run: ReportRun, budget: number): RunPayload {
     lossByTime: run.lossByTime ?? [],
     ...run.solvers && { solvers: run.solvers },
     ...run.quality?.course && { course: roundedCourse(run.quality.course) },
-    ...run.evolutions.length > 0 && { flow: flowPayload(run, budget) },
+    ...run.trajectories.length > 0 && { flow: flowPayload(run, budget) },
     ...run.paths && { paths: pathsPayload(run.paths) },
   };
 }

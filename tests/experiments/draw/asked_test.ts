@@ -76,9 +76,12 @@ Deno.test("drawSamples() draws the classes asked for, in one batch or several, o
 });
 
 testInFolder("flows keep the class and the guidance that they were asked for", async (run) => {
-  const evolutions = await withDevice(device, () => evolve(drawable(), { ...source, count, asked: asked! }));
-  assert.equal(evolutions.length, 12);
-  await writeFlowSnapshots(run, evolutions, source, asked);
+  const trajectories = await withDevice(
+    device,
+    () => evolve(drawable(), { ...source, count, asked: asked! }),
+  );
+  assert.equal(trajectories.length, 12);
+  await writeFlowSnapshots(run, trajectories, source, asked);
   const flows = await readFlowSnapshots(run);
   assert.deepEqual(
     flows.map(({ label, guidance }) => [label, guidance]),
@@ -106,7 +109,7 @@ Deno.test("flowRows() titles columns by class where all runs were asked for the 
     samples: [0, 1, 2, 3].map((n) => ({
       ...source,
       k: n + 1,
-      evolution: madeUpFlow(n, 5, [4, 4]),
+      trajectory: madeUpFlow(n, 5, [4, 4]),
       ...labelled && { label: n % 2, guidance },
     })),
   });

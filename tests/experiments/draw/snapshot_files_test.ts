@@ -10,14 +10,14 @@ import {
 } from "../../../experiments/draw/snapshot_files.ts";
 import { multiply, type Tensor } from "../../../kernels/mod.ts";
 import { createModel, decodeSafetensors, encodeSafetensors, type Model } from "../../../models/mod.ts";
-import type { Evolution } from "../../../viz/mod.ts";
+import type { Trajectory } from "../../../viz/mod.ts";
 import { testInFolder } from "../../folder.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
 const source: FlowSource = { modelType: "UNet_FM", seed: 7, solver: "euler", steps: 2 };
 const shape = [3, 2, 1] as const;
 
-function evolution(from: number): Evolution {
+function trajectory(from: number): Trajectory {
   return {
     t: Float32Array.of(0, 0.5, 1),
     image: Float32Array.from({ length: 6 }, (_, i) => Math.sin(from + i)),
@@ -27,16 +27,16 @@ function evolution(from: number): Evolution {
 }
 
 testInFolder("readFlowSnapshots() reads what writeFlowSnapshots() wrote, in order", async (run) => {
-  const evolutions = Array.from({ length: 11 }, (_, n) => evolution(n));
-  const paths = await writeFlowSnapshots(run, evolutions, source);
+  const trajectories = Array.from({ length: 11 }, (_, n) => trajectory(n));
+  const paths = await writeFlowSnapshots(run, trajectories, source);
   assert.equal(paths[10], join(run, "flow", "sample_11.safetensors"));
   assert.deepEqual(
     await readFlowSnapshots(run),
-    evolutions.map((evolution, n) => ({ ...source, k: n + 1, evolution })),
+    trajectories.map((trajectory, n) => ({ ...source, k: n + 1, trajectory })),
   );
 });
 
-testInFolder("writeFlowSnapshots() makes no folder for no evolutions", async (run) => {
+testInFolder("writeFlowSnapshots() makes no folder for no trajectories", async (run) => {
   assert.deepEqual(await writeFlowSnapshots(run, [], source), []);
   assert.deepEqual(await Array.fromAsync(Deno.readDir(run)), []);
 });
@@ -46,7 +46,7 @@ testInFolder("readFlowSnapshots() says what is missing, and how it is made", asy
     `Cannot find snapshots of .*: there is no .*sample_<k>.safetensors \\(a training run writes them at its end`,
   );
   await assert.rejects(readFlowSnapshots(run), { name: "RunError", message });
-  await writeFlowSnapshots(run, [evolution(0)], source);
+  await writeFlowSnapshots(run, [trajectory(0)], source);
   const file = join(run, "flow", "sample_1.safetensors");
   const bytes = await Deno.readFile(file);
   await Deno.writeFile(file, bytes.subarray(0, -1));
@@ -67,13 +67,13 @@ testInFolder("readFlowSnapshots() says what is missing, and how it is made", asy
 });
 
 Deno.test("encodeFlowSnapshots() refuses arrays that do not fit", () => {
-  const wrong = { ...evolution(0), velocity: new Float32Array(6) };
-  assert.throws(() => encodeFlowSnapshots({ ...source, k: 1, evolution: wrong }), {
+  const wrong = { ...trajectory(0), velocity: new Float32Array(6) };
+  assert.throws(() => encodeFlowSnapshots({ ...source, k: 1, trajectory: wrong }), {
     name: "RangeError",
-    message: "Cannot store evolution: velocity holds 6 values (expected 4 for [M, H, W] = [3,2,1])",
+    message: "Cannot store trajectory: velocity holds 6 values (expected 4 for [M, H, W] = [3,2,1])",
   });
-  const back = { ...evolution(0), t: Float32Array.of(0, 0.5, 0.5) };
-  assert.throws(() => encodeFlowSnapshots({ ...source, k: 1, evolution: back }), /t of snapshot 2 is 0.5/);
+  const back = { ...trajectory(0), t: Float32Array.of(0, 0.5, 0.5) };
+  assert.throws(() => encodeFlowSnapshots({ ...source, k: 1, trajectory: back }), /t of snapshot 2 is 0.5/);
 });
 
 /** v(x, t) = -x: stands in for a network. */
@@ -105,7 +105,7 @@ testOnDevices("evolve() starts from the same noise whatever the model and the co
 });
 
 testInFolder("writeFlowSnapshots() keeps three channels, and times at any spacing", async (run) => {
-  const colour: Evolution = {
+  const colour: Trajectory = {
     t: Float32Array.of(0, 0.1, 1),
     image: Float32Array.from({ length: 18 }, (_, i) => i),
     velocity: Float32Array.from({ length: 12 }, (_, i) => -i),
@@ -115,7 +115,7 @@ testInFolder("writeFlowSnapshots() keeps three channels, and times at any spacin
   const { tensors } = decodeSafetensors(await Deno.readFile(path), path);
   assert.deepEqual(tensors.get("image")!.shape, [3, 3, 2, 1]);
   assert.deepEqual(tensors.get("velocity")!.shape, [2, 3, 2, 1]);
-  assert.deepEqual((await readFlowSnapshots(run)).map(({ evolution }) => evolution), [colour]);
+  assert.deepEqual((await readFlowSnapshots(run)).map(({ trajectory }) => trajectory), [colour]);
 });
 
 testInFolder("findFlowSnapshots() finds none only where none are stored", async (run) => {
@@ -128,17 +128,17 @@ testInFolder("findFlowSnapshots() finds none only where none are stored", async 
 });
 
 Deno.test("encodeFlowSnapshots() refuses images that are neither grey nor red, green and blue", () => {
-  const two = { ...evolution(0), shape: [3, 2, 1, 1] as const };
-  assert.throws(() => encodeFlowSnapshots({ ...source, k: 1, evolution: two }), {
+  const two = { ...trajectory(0), shape: [3, 2, 1, 1] as const };
+  assert.throws(() => encodeFlowSnapshots({ ...source, k: 1, trajectory: two }), {
     name: "RangeError",
-    message: "Cannot store evolution: images have 2 channels (expected 1, grey, or 3: red, green and blue)",
+    message: "Cannot store trajectory: images have 2 channels (expected 1, grey, or 3: red, green and blue)",
   });
 });
 
 testOnDevices("evolve() takes the channels from the network", async () => {
   const drawable = { model: decay, normalization: { scale: 1, shift: 0 }, shape: [3, 2, 2] as const };
-  const evolutions = await evolve(drawable, { count: 2, seed: 5, steps: 4, solver: "euler" });
-  for (const { image, velocity, shape } of evolutions) {
+  const trajectories = await evolve(drawable, { count: 2, seed: 5, steps: 4, solver: "euler" });
+  for (const { image, velocity, shape } of trajectories) {
     assert.deepEqual(shape, [5, 3, 2, 2]);
     assertClose(velocity, image.subarray(0, 48).map((x) => -x), 1e-6);
   }

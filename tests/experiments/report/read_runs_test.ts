@@ -41,9 +41,9 @@ testNeeding(
       });
       const t = Float32Array.of(0, 0.1, 0.3, 0.6, 1);
       await writeFlowSnapshots(run, [{ ...even, t }], source);
-      const [{ solved, evolutions }] = await readReportRuns([run]);
+      const [{ solved, trajectories }] = await readReportRuns([run]);
       assert.deepEqual(solved, { seed: 7, solver: "heun", steps: 4, times: [...t], evaluations: 8 });
-      assert.deepEqual(evolutions[0].t, t);
+      assert.deepEqual(trajectories[0].t, t);
     }),
 );
 
@@ -52,7 +52,7 @@ testNeeding(
   "readReportRuns() takes only missing files for none stored",
   () =>
     withRuns(["run"], async (run) => {
-      assert.deepEqual((await readReportRuns([run]))[0].evolutions, []);
+      assert.deepEqual((await readReportRuns([run]))[0].trajectories, []);
       await Deno.mkdir(join(run, "flow"));
       await unreadable(join(run, "flow"), "sample_1.safetensors");
       const message = /^Cannot read .*sample_1.safetensors: /;
@@ -85,7 +85,7 @@ testNeeding(
     withRuns(["grey", "colour"], async (grey, colour) => {
       await writeFlowSnapshots(grey, [madeUpFlow(1, 5, [4, 4])], source);
       await writeFlowSnapshots(colour, [madeUpColourFlow(1, 5, [4, 4])], source);
-      assert.equal((await readReportRuns([colour]))[0].evolutions[0].shape.length, 4);
+      assert.equal((await readReportRuns([colour]))[0].trajectories[0].shape.length, 4);
       await assert.rejects(readReportRuns([grey, colour]), {
         name: "RunError",
         message:

@@ -153,7 +153,7 @@ testMirrored(
     assert.deepEqual(ours.map(({ run }) => run.name), ["base", "residual"]);
     assert.deepEqual(theirs.map(({ samples }) => samples), ours.map(({ samples }) => samples));
     assert.deepEqual(ours[0].samples.map(({ k }) => k), [1, 2]);
-    assert.deepEqual(ours[0].samples[0].evolution.shape, [5, imageSize, imageSize]);
+    assert.deepEqual(ours[0].samples[0].trajectory.shape, [5, imageSize, imageSize]);
 
     const comparison = await recordComparison(["base", "residual"].map((name) => place.file("runs", name)), {
       root: place.file("runs"),

@@ -76,7 +76,7 @@ Deno.test("encodePng(), encodeRasterPng() and encodeApng() show as the file they
 Deno.test("encodeGif() and flowGif() show as an animation, also in HTML", async () => {
   const frames = [0, 1].map((value) => grid(Float32Array.of(value), [1, 1, 1]));
   const flow = flowGif(
-    flowFrames([{ evolutions: [madeUpFlow(1, 5)] }], { frames: 3, scale: 1 }),
+    flowFrames([{ trajectories: [madeUpFlow(1, 5)] }], { frames: 3, scale: 1 }),
     await rasterizer(),
   );
   for (const [file, count] of [[encodeGif(frames, colormap("gray")), 2], [flow, 3]] as const) {

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import {
-  type Evolution,
   filmstrip,
   type FlowField,
   flowFields,
@@ -8,13 +7,14 @@ import {
   pace,
   pacings,
   rasterizer,
+  type Trajectory,
 } from "../../../viz/mod.ts";
 import { madeUpColourFlow, madeUpFlow } from "./made_up_flow.ts";
 
 const draw = await rasterizer();
 
 /** One bright value on black, which moves a pixel to the right at each snapshot. */
-function moving(M: number, velocity = 0): Evolution {
+function moving(M: number, velocity = 0): Trajectory {
   const image = new Float32Array(M * M);
   for (let m = 0; m < M; m++) image[m * M + m] = 1;
   return {
@@ -34,7 +34,7 @@ function brightest(svg: string, count: number, scale: number, [left, top]: [numb
 
 Deno.test("flowFrames() shows the paced snapshots, from the first to the last", () => {
   for (const pacing of pacings) {
-    const frames = flowFrames([{ evolutions: [moving(21)] }], {
+    const frames = flowFrames([{ trajectories: [moving(21)] }], {
       pacing,
       frames: 7,
       field: "none",
@@ -49,9 +49,12 @@ Deno.test("flowFrames() shows the paced snapshots, from the first to the last", 
 });
 
 Deno.test("flowFrames() shows all cells at one t, whatever the numbers of snapshots", () => {
-  const rows = [{ label: "coarse", evolutions: [moving(11)] }, { label: "fine", evolutions: [moving(11)] }];
+  const rows = [{ label: "coarse", trajectories: [moving(11)] }, {
+    label: "fine",
+    trajectories: [moving(11)],
+  }];
   const third = { ...moving(11), t: moving(11).t.map((t) => t ** 2) };
-  const uneven = [rows[0], { label: "uneven", evolutions: [third] }];
+  const uneven = [rows[0], { label: "uneven", trajectories: [third] }];
   const frames = flowFrames(uneven, {
     frames: 11,
     field: "none",
@@ -68,13 +71,13 @@ Deno.test("flowFrames() shows all cells at one t, whatever the numbers of snapsh
     assert.ok(Math.abs(squares[shown] - squares[best]) < 1e-6, `${shown} at t = ${t}, expected ${best}`);
     assert.match(frames.svg(i), new RegExp(`t = ${t.toFixed(2)}, quadratic pacing`));
   });
-  const fine = flowFrames([rows[0], { evolutions: [madeUpFlow(0, 101, [1, 11])] }], { frames: 3 });
+  const fine = flowFrames([rows[0], { trajectories: [madeUpFlow(0, 101, [1, 11])] }], { frames: 3 });
   assert.deepEqual(fine.times, [0, 0.5, 1]);
 });
 
 Deno.test("flowFrames() draws x + (1 - t) v as prediction, which is x at the end", () => {
-  const evolution = moving(3, 0.5);
-  const frames = flowFrames([{ evolutions: [evolution] }], {
+  const trajectory = moving(3, 0.5);
+  const frames = flowFrames([{ trajectories: [trajectory] }], {
     field: "prediction",
     map: "gray",
     frames: 3,
@@ -89,8 +92,8 @@ Deno.test("flowFrames() draws x + (1 - t) v as prediction, which is x at the end
 });
 
 Deno.test("flowFrames() draws velocity in colours of one range, and keeps the last at the end", () => {
-  const evolution = { ...moving(3), velocity: Float32Array.of(-1, 0, 1, -0.5, 0, 0.5) };
-  const frames = flowFrames([{ evolutions: [evolution] }], { field: "velocity", frames: 3, scale: 120 });
+  const trajectory = { ...moving(3), velocity: Float32Array.of(-1, 0, 1, -0.5, 0, 0.5) };
+  const frames = flowFrames([{ trajectories: [trajectory] }], { field: "velocity", frames: 3, scale: 120 });
   const colors = [0, 1, 2].map((i) => {
     const { width, rgba } = draw(frames.svg(i));
     return [0, 1, 2].map((x) => {
@@ -104,7 +107,7 @@ Deno.test("flowFrames() draws velocity in colours of one range, and keeps the la
 });
 
 Deno.test("flowFrames() says what its arrows are, and draws none where there is no velocity", () => {
-  const frames = flowFrames([{ evolutions: [madeUpFlow(0, 5)] }], { frames: 5 });
+  const frames = flowFrames([{ trajectories: [madeUpFlow(0, 5)] }], { frames: 5 });
   assert.deepEqual([frames.width, frames.height, frames.map], [392, 440, "magma"]);
   assert.match(frames.svg(0), /arrows: gradient of the velocity’s 4 × 4 block means/);
   const arrows = (svg: string) => /fill-opacity=".8" d="([^"]*)"/.exec(svg)?.[1].split("M").length ?? 0;
@@ -114,7 +117,7 @@ Deno.test("flowFrames() says what its arrows are, and draws none where there is 
 
 Deno.test("flowFrames() escapes words, and keeps long ones in the picture", () => {
   const label = `<script>"&'\u0000`;
-  const svg = flowFrames([{ label, evolutions: [madeUpFlow(0, 3)] }], { columnTitles: ["a<b".repeat(99)] })
+  const svg = flowFrames([{ label, trajectories: [madeUpFlow(0, 3)] }], { columnTitles: ["a<b".repeat(99)] })
     .svg(0);
   assert.ok(svg.includes(">&lt;script&gt;&quot;&amp;'\ufffd<"));
   assert.match(svg, />(a&lt;b)+(a|a&lt;)?…</);
@@ -122,7 +125,7 @@ Deno.test("flowFrames() escapes words, and keeps long ones in the picture", () =
 });
 
 Deno.test("filmstrip() has a column for each time and a row for each sample", () => {
-  const rows = [{ label: "one", evolutions: [moving(5)] }, { label: "two", evolutions: [moving(5)] }];
+  const rows = [{ label: "one", trajectories: [moving(5)] }, { label: "two", trajectories: [moving(5)] }];
   const svg = filmstrip(rows, { frames: 3, field: "none", map: "gray", scale: 40 });
   for (const words of ["t = 0.00", "t = 0.50", "t = 1.00", "one", "two"]) {
     assert.ok(svg.includes(`>${words}<`));
@@ -133,34 +136,34 @@ Deno.test("filmstrip() has a column for each time and a row for each sample", ()
 });
 
 Deno.test("flowFrames() says what it cannot draw", () => {
-  const evolution = moving(3);
-  assert.throws(() => flowFrames([]), /a row without evolutions/);
-  assert.throws(() => flowFrames([{ evolutions: [] }]), /a row without evolutions/);
-  assert.throws(() => flowFrames([{ evolutions: [evolution, moving(4)] }]), {
+  const trajectory = moving(3);
+  assert.throws(() => flowFrames([]), /a row without trajectories/);
+  assert.throws(() => flowFrames([{ trajectories: [] }]), /a row without trajectories/);
+  assert.throws(() => flowFrames([{ trajectories: [trajectory, moving(4)] }]), {
     name: "RangeError",
     message: "Cannot draw flow: images are 1 x 3 but also 1 x 4 (expected one size)",
   });
-  assert.throws(() => flowFrames([{ evolutions: [evolution] }], { scale: 0 }), /scale is 0/);
+  assert.throws(() => flowFrames([{ trajectories: [trajectory] }], { scale: 0 }), /scale is 0/);
   for (const draw of [flowFrames, filmstrip]) {
-    assert.throws(() => draw([{ evolutions: [evolution] }], { scale: 1e5 }), {
+    assert.throws(() => draw([{ trajectories: [trajectory] }], { scale: 1e5 }), {
       name: "RangeError",
       message:
         /^Cannot draw a picture of \d+ x \d+ pixels \(expected at most 67108864 in all\): choose a smaller/,
     });
   }
-  assert.throws(() => flowFrames([{ evolutions: [evolution] }], { field: "quivr" as FlowField }), {
+  assert.throws(() => flowFrames([{ trajectories: [trajectory] }], { field: "quivr" as FlowField }), {
     name: "TypeError",
     message: 'Cannot draw flow: no field is named "quivr", did you mean "quiver"? ' +
       "(expected one of quiver, velocity, prediction, none)",
   });
-  const short = { ...evolution, velocity: new Float32Array(2) };
-  assert.throws(() => flowFrames([{ evolutions: [short] }]), /velocity holds 2 values \(expected 6/);
-  const holed = { ...evolution, image: evolution.image.map(() => NaN) };
-  const frames = flowFrames([{ evolutions: [holed] }], { frames: 2 });
+  const short = { ...trajectory, velocity: new Float32Array(2) };
+  assert.throws(() => flowFrames([{ trajectories: [short] }]), /velocity holds 2 values \(expected 6/);
+  const holed = { ...trajectory, image: trajectory.image.map(() => NaN) };
+  const frames = flowFrames([{ trajectories: [holed] }], { frames: 2 });
   assert.throws(() => frames.svg(1), /Cannot draw quiver at t = 1: image 0 is NaN at row 0, column 0/);
   for (const value of [NaN, Infinity]) {
     const { image, velocity, ...rest } = madeUpFlow(0, 3);
-    const wild = flowFrames([{ evolutions: [{ ...rest, image, velocity: velocity.with(30, value) }] }], {
+    const wild = flowFrames([{ trajectories: [{ ...rest, image, velocity: velocity.with(30, value) }] }], {
       frames: 3,
     });
     assert.throws(() => wild.svg(0), {
@@ -174,8 +177,8 @@ Deno.test("flowFrames() says what it cannot draw", () => {
 
 Deno.test("flowFrames() draws a flow of one snapshot, and of images of one pixel, in every field", () => {
   for (const field of flowFields satisfies readonly FlowField[]) {
-    for (const evolution of [madeUpFlow(1, 1), madeUpFlow(1, 2, [1, 1]), madeUpFlow(1, 3, [5, 3])]) {
-      const frames = flowFrames([{ evolutions: [evolution] }], { field, frames: 3 });
+    for (const trajectory of [madeUpFlow(1, 1), madeUpFlow(1, 2, [1, 1]), madeUpFlow(1, 3, [5, 3])]) {
+      const frames = flowFrames([{ trajectories: [trajectory] }], { field, frames: 3 });
       assert.equal(frames.times.length, 3);
       for (let i = 0; i < 3; i++) assert.equal(draw(frames.svg(i)).width, frames.width);
     }
@@ -183,7 +186,7 @@ Deno.test("flowFrames() draws a flow of one snapshot, and of images of one pixel
 });
 
 /** One pixel of three channels, whose image and velocity are known at t = 0, 0.5 and 1. */
-const pixel: Evolution = {
+const pixel: Trajectory = {
   t: Float32Array.of(0, 0.5, 1),
   image: Float32Array.of(0.2, 0.4, 0.6, 1, 0.5, 0, 0, 0, 1),
   velocity: Float32Array.of(0.6, -0.2, 0.2, 1, 0, -1),
@@ -192,7 +195,7 @@ const pixel: Evolution = {
 
 Deno.test("flowFrames() draws three channels in their colours, and the mean of their velocity", () => {
   const colours = (field: FlowField) => {
-    const frames = flowFrames([{ evolutions: [pixel] }], { field, frames: 3, scale: 120 });
+    const frames = flowFrames([{ trajectories: [pixel] }], { field, frames: 3, scale: 120 });
     return [0, 1, 2].map((i) => {
       const { width, rgba } = draw(frames.svg(i));
       const at = 4 * (40 * width + 20);
@@ -209,7 +212,7 @@ Deno.test("flowFrames() draws three channels in their colours, and the mean of t
   assert.ok(still.every((value) => value > 230), `${still} is white`);
   assert.deepEqual(last, still);
   for (const field of ["velocity", "quiver"] as const) {
-    const frames = flowFrames([{ evolutions: [madeUpColourFlow(0, 3)] }], { field });
+    const frames = flowFrames([{ trajectories: [madeUpColourFlow(0, 3)] }], { field });
     assert.match(frames.svg(0), /mean of the channels/);
   }
 });
@@ -222,26 +225,31 @@ Deno.test("flowFrames() and filmstrip() refuse other channels, and images of dif
     shape: [3, 2, 1, 1] as const,
   };
   const message = "Cannot draw flow: images have 2 channels (expected 1, grey, or 3: red, green and blue)";
-  assert.throws(() => flowFrames([{ evolutions: [two] }]), { name: "RangeError", message });
-  assert.throws(() => filmstrip([{ evolutions: [two] }]), { name: "RangeError", message });
+  assert.throws(() => flowFrames([{ trajectories: [two] }]), { name: "RangeError", message });
+  assert.throws(() => filmstrip([{ trajectories: [two] }]), { name: "RangeError", message });
   assert.throws(
-    () => flowFrames([{ evolutions: [pixel, madeUpFlow(0, 3, [1, 1])] }]),
+    () => flowFrames([{ trajectories: [pixel, madeUpFlow(0, 3, [1, 1])] }]),
     /images are 3 x 1 x 1 but also 1 x 1 \(expected one size\)/,
   );
 });
 
 Deno.test("flowFrames() takes its times from the snapshots, at any spacing", () => {
   const uneven = { ...moving(11), t: Float32Array.from({ length: 11 }, (_, m) => (m / 10) ** 2) };
-  const frames = flowFrames([{ evolutions: [uneven] }], { frames: 3, field: "none", map: "gray", scale: 20 });
+  const frames = flowFrames([{ trajectories: [uneven] }], {
+    frames: 3,
+    field: "none",
+    map: "gray",
+    scale: 20,
+  });
   assert.deepEqual(frames.times, [0, uneven.t[7], 1]); // 0.49 is nearest to a half
   assert.match(frames.svg(1), />t = 0.49</);
   assert.equal(brightest(frames.svg(1), 11, 20, [10, 38]), 7);
-  assert.match(filmstrip([{ evolutions: [uneven] }], { frames: 3 }), />t = 0.49</);
+  assert.match(filmstrip([{ trajectories: [uneven] }], { frames: 3 }), />t = 0.49</);
 });
 
 Deno.test("flowFrames() sets a long label of a row in two lines, at the comma that suits best", () => {
   const svgOf = (label: string) =>
-    flowFrames([{ label, evolutions: [madeUpFlow(1, 3)] }], { frames: 2, scale: 4 }).svg(0);
+    flowFrames([{ label, trajectories: [madeUpFlow(1, 3)] }], { frames: 2, scale: 4 }).svg(0);
   const long = svgOf("base, no attn, equal arithmetic");
   assert.match(long, />base, no attn,<\/text><text [^>]*>equal arithmetic<\/text>/);
   assert.match(svgOf("base, no attn"), />base, no attn<\/text>/);

@@ -7,7 +7,7 @@ import { madeUpColourFlow, madeUpFlow } from "./made_up_flow.ts";
 const draw = await rasterizer();
 
 Deno.test("flowGif() stays near the true colours in all frames, nearest in the last, and is small", () => {
-  const frames = flowFrames([{ evolutions: [madeUpFlow(0, 101)] }], { frames: 12, pacing: "logarithmic" });
+  const frames = flowFrames([{ trajectories: [madeUpFlow(0, 101)] }], { frames: 12, pacing: "logarithmic" });
   const bytes = flowGif(frames, draw, { hold: 1500 });
   const gif = readGif(bytes);
   assert.deepEqual([gif.width, gif.height, gif.frames.length], [392, 440, 12]);
@@ -59,7 +59,7 @@ Deno.test("Indexer keeps an old colour within the tolerance of the new one, and 
 
 Deno.test("flowGif() of three channels stays near their colours, with a palette fitted to them", () => {
   const flows = [0, 1].map((seed) => madeUpColourFlow(seed, 21));
-  const frames = flowFrames([{ evolutions: flows }], { frames: 12, field: "none" });
+  const frames = flowFrames([{ trajectories: flows }], { frames: 12, field: "none" });
   assert.equal(frames.map, undefined);
   const gif = readGif(flowGif(frames, draw));
   gif.frames.forEach((frame, i) => {
@@ -75,5 +75,5 @@ Deno.test("flowGif() of three channels stays near their colours, with a palette 
     assert.ok(4 * sum / rgba.length <= 25, `frame ${i} is off by ${4 * sum / rgba.length} on average`);
   });
   assert.equal(new Set(gif.paletteOffsets).size, 1);
-  assert.equal(flowFrames([{ evolutions: flows }], { field: "velocity" }).map, "rdbu");
+  assert.equal(flowFrames([{ trajectories: flows }], { field: "velocity" }).map, "rdbu");
 });

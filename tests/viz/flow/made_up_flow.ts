@@ -1,6 +1,6 @@
 /** A made-up flow: the same at every run, without a network. */
 
-import type { Evolution } from "../../../viz/mod.ts";
+import type { Trajectory } from "../../../viz/mod.ts";
 
 /** Numbers in [0, 1) without pattern. */
 function scattered(i: number, seed: number): number {
@@ -11,7 +11,11 @@ function scattered(i: number, seed: number): number {
 }
 
 /** From noise to a ring on straight lines, with a velocity that wavers a little around them. */
-export function madeUpFlow(seed: number, M: number, [H, W]: readonly [number, number] = [28, 28]): Evolution {
+export function madeUpFlow(
+  seed: number,
+  M: number,
+  [H, W]: readonly [number, number] = [28, 28],
+): Trajectory {
   const size = H * W;
   const t = Float32Array.from({ length: M }, (_, m) => M > 1 ? m / (M - 1) : 1);
   const x0 = Float32Array.from({ length: size }, (_, i) => {
@@ -38,7 +42,7 @@ export function madeUpColourFlow(
   seed: number,
   M: number,
   [H, W]: readonly [number, number] = [28, 28],
-): Evolution {
+): Trajectory {
   const channels = [0, 1, 2].map((c) => madeUpFlow(3 * seed + c, M, [H, W]));
   const [{ t }] = channels;
   const joined = (name: "image" | "velocity", M: number) =>

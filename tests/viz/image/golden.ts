@@ -23,8 +23,11 @@ export async function goldenFrames(): Promise<Map<string, Raster>> {
   const draw = await rasterizer();
   const flows = [0, 1, 2].map((seed) => madeUpFlow(seed, 11));
   const single = (field: FlowField) =>
-    draw(flowFrames([{ evolutions: [flows[0]] }], { field, frames: 11, scale: 8 }).svg(7));
-  const rows = [{ label: "base", evolutions: flows }, { label: "residual", evolutions: flows.toReversed() }];
+    draw(flowFrames([{ trajectories: [flows[0]] }], { field, frames: 11, scale: 8 }).svg(7));
+  const rows = [{ label: "base", trajectories: flows }, {
+    label: "residual",
+    trajectories: flows.toReversed(),
+  }];
   const columnTitles = ["Sample 1", "Sample 2", "Sample 3"];
   const grid = flowFrames(rows, { frames: 5, pacing: "logarithmic", scale: 4, map: "viridis", columnTitles });
   return new Map([

@@ -15,7 +15,7 @@ await testInBrowser("reportHtml() stretches no image", async (browser) => {
   const { image: _, shape: [M, N], ...rest } = paths(6, 20);
   const wide = run("wide", {
     samplesPng: encodePng(grid(new Float32Array(2 * H * W).fill(0.5), [2, H, W])),
-    evolutions: [madeUpFlow(1, 5, [H, W])],
+    trajectories: [madeUpFlow(1, 5, [H, W])],
     paths: { ...rest, image: new Float32Array(N * H * W).fill(0.5), shape: [M, N, H, W] },
   });
   for (const width of [1280, 375]) {

@@ -62,7 +62,7 @@ const linesOf = (report: Report) =>
   );
 
 await testInBrowser("reportHtml() shows three channels in their colours", async (browser) => {
-  const all = ["a", "b"].map((name) => run(name, { evolutions: [flow], paths: colourPaths() }));
+  const all = ["a", "b"].map((name) => run(name, { trajectories: [flow], paths: colourPaths() }));
   await fromFile(browser, reportHtml({ runs: all, comparison: comparison() }), {}, async (page) => {
     await page.locator("#explorer").scrollIntoViewIfNeeded();
     await moveTo(page, 25);
@@ -146,7 +146,7 @@ await testInBrowser("reportHtml() draws and paints three channels", async (brows
 
 Deno.test("reportHtml() refuses other numbers of channels in one line", () => {
   const two = { ...flow, shape: [flow.shape[0], 2, H, W] as const };
-  assert.throws(() => reportHtml({ runs: [run("a", { evolutions: [two] })] }), {
+  assert.throws(() => reportHtml({ runs: [run("a", { trajectories: [two] })] }), {
     name: "RangeError",
     message: "Cannot report: images have 2 channels (expected 1, grey, or 3: red, green and blue)",
   });

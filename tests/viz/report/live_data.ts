@@ -17,7 +17,7 @@ import {
   type SolverName,
   toPixels,
 } from "../../../models/mod.ts";
-import type { Evolution } from "../../../viz/mod.ts";
+import type { Trajectory } from "../../../viz/mod.ts";
 import type { Live, ReportData } from "../../../viz/report/mod.ts";
 import library from "../../../web/flow.js" with { type: "text" };
 import { run, size } from "./made_up.ts";
@@ -64,7 +64,7 @@ export class Network {
   }
 
   /** The flow from the noise of a seed. */
-  async flow(seed: number, how: Solving): Promise<Evolution> {
+  async flow(seed: number, how: Solving): Promise<Trajectory> {
     const x0 = await noise(seed, [1, this.channels, H, W]).read();
     return await this.flowFrom(toPixels(x0, normalization), how);
   }
@@ -95,7 +95,7 @@ export class Network {
     x: Float32Array,
     { solver, steps, label, guidance = 1, early }: Solving,
     first = 0,
-  ): Promise<Evolution> {
+  ): Promise<Trajectory> {
     const C = this.channels;
     const shape = [1, C, H, W];
     const seen = tensor(fromPixels(x, normalization), shape);
@@ -127,13 +127,16 @@ export async function liveReport(
     Object.entries(networks).map(async ([name, network]) => {
       const { seed, ...how } = recorded;
       const { classes } = typeof network === "string" ? some : network;
-      const evolution = await (typeof network === "string" ? some : network).flow(
+      const trajectory = await (typeof network === "string" ? some : network).flow(
         seed,
         classes > 0 ? { ...how, ...asked } : how,
       );
       const labels = classes > 0 && { labels: [asked.label], guidance: asked.guidance };
-      const { paths, ...rest } = run(name, { evolutions: [evolution], solved: { ...recorded, ...labels } });
-      return evolution.shape.length === 3 ? { ...rest, ...paths && { paths } } : rest;
+      const { paths, ...rest } = run(name, {
+        trajectories: [trajectory],
+        solved: { ...recorded, ...labels },
+      });
+      return trajectory.shape.length === 3 ? { ...rest, ...paths && { paths } } : rest;
     }),
   );
   const checkpoints = Object.values(networks).map((network) =>
@@ -155,6 +158,6 @@ export async function trainedReport(): Promise<ReportData & { readonly live: Liv
     image: new Float32Array(2 * 784),
     velocity: new Float32Array(784),
   };
-  const { paths: _, ...rest } = run("mnist", { evolutions: [{ ...still, shape: [2, 28, 28] }] });
+  const { paths: _, ...rest } = run("mnist", { trajectories: [{ ...still, shape: [2, 28, 28] }] });
   return { runs: [rest], live: { library, checkpoints: [await Deno.readFile(trainedCheckpoint)] } };
 }

@@ -26,7 +26,7 @@ Deno.test("livePayload() keeps images to the byte, and features to half a step",
 
 Deno.test("livePayload() has nothing of a run without samples, and says why a run is not live", () => {
   const data = {
-    runs: [run("a", { evolutions: [] }), runs[1]],
+    runs: [run("a", { trajectories: [] }), runs[1]],
     live: { ...live, checkpoints: [checkpoint, "no"] },
   };
   assert.equal(livePayload(data, 0), undefined);

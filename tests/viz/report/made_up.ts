@@ -1,6 +1,6 @@
 /** A report of made-up runs, whose every number is known. */
 
-import { encodePng, type Evolution, grid } from "../../../viz/mod.ts";
+import { encodePng, grid, type Trajectory } from "../../../viz/mod.ts";
 import type { Comparison, Paths, Quality, ReportData, ReportRun } from "../../../viz/report/mod.ts";
 
 /** Height and width of the images. */
@@ -17,7 +17,7 @@ export const valueAt = (s: number, t: number, row: number, column: number) =>
 export const velocityAt = (s: number, row: number, column: number) =>
   row / H - column / W - Math.cos(row + 2 * column + s);
 
-function evolution(s: number, M: number): Evolution {
+function trajectory(s: number, M: number): Trajectory {
   const t = Float32Array.from({ length: M }, (_, m) => m / (M - 1));
   const pixel = (i: number) => [Math.floor(i % P / W), i % W] as const;
   return {
@@ -65,7 +65,7 @@ export function run(name: string, more: Partial<ReportRun> = {}): ReportRun {
     learningRate: { step, value: step.map(() => 1e-3) },
     lossByTime: [{ from: 0, to: 0.5, images: 3, loss: 0.5 }, { from: 0.5, to: 1, images: 0, loss: null }],
     samplesPng: encodePng(grid(new Float32Array(4 * P).fill(0.5), [4, H, W])),
-    evolutions: [1, 2].map((s) => evolution(s, 21)),
+    trajectories: [1, 2].map((s) => trajectory(s, 21)),
     paths: paths(6, 20),
     ...more,
   };

@@ -52,10 +52,10 @@ Deno.test("reportHtml() refuses runs it cannot tell apart, and numbers it cannot
     () => reportHtml({ runs: [run(hostile), run(hostile)] }),
     /^RangeError: Cannot report: two runs are named .* \(expected a name for each\)$/,
   );
-  const [evolution] = run("a").evolutions;
-  const broken = { ...evolution, image: evolution.image.with(3, NaN) };
+  const [trajectory] = run("a").trajectories;
+  const broken = { ...trajectory, image: trajectory.image.with(3, NaN) };
   assert.throws(
-    () => reportHtml({ runs: [run("a", { evolutions: [broken] })] }),
+    () => reportHtml({ runs: [run("a", { trajectories: [broken] })] }),
     /^RangeError: Cannot quantise: value 3 is NaN/,
   );
 });
@@ -78,11 +78,11 @@ Deno.test("reportHtml() refuses arrays that do not fill their shapes, and pictur
   );
   const { H, W } = size;
   refuses(
-    { evolutions: [madeUpFlow(1, 11, [H, W]), madeUpFlow(2, 3, [H, W])] },
-    'Cannot report: evolutions of "b" have different times, 11 and 3 of them (expected the same)',
+    { trajectories: [madeUpFlow(1, 11, [H, W]), madeUpFlow(2, 3, [H, W])] },
+    'Cannot report: trajectories of "b" have different times, 11 and 3 of them (expected the same)',
   );
   refuses(
-    { evolutions: [madeUpFlow(1, 11, [9, W])] },
+    { trajectories: [madeUpFlow(1, 11, [9, W])] },
     'Cannot report: images of "a" are 12 x 12, those of "b" 9 x 12 (expected one size)',
   );
   const { samples } = quality();
@@ -144,7 +144,7 @@ Deno.test("reportHtml() has words for the paths of each run, and shows those of 
 
 Deno.test("reportHtml() does without what a run does not have", () => {
   const { lossByTime: _, samplesPng: __, paths: ___, ...rest } = run("bare");
-  const page = reportHtml({ runs: [{ ...rest, evolutions: [] }] });
+  const page = reportHtml({ runs: [{ ...rest, trajectories: [] }] });
   for (const id of ["clock", "explorer", "paths-chart", "bins-chart"]) {
     assert.ok(!page.includes(`id="${id}"`), id);
   }
@@ -153,7 +153,7 @@ Deno.test("reportHtml() does without what a run does not have", () => {
 
 Deno.test("payloadOf() keeps to its budget, with all samples at fewer times before fewer samples", () => {
   const [H, W, M, S] = [64, 64, 40, 8];
-  const evolutions = Array.from({ length: S }, () => ({
+  const trajectories = Array.from({ length: S }, () => ({
     t: Float32Array.from({ length: M }, (_, m) => m / (M - 1)),
     image: new Float32Array(M * H * W),
     velocity: new Float32Array((M - 1) * H * W),
@@ -161,7 +161,7 @@ Deno.test("payloadOf() keeps to its budget, with all samples at fewer times befo
   }));
   for (const [runs, samples, times] of [[1, 8, 34], [4, 6, 11], [40, 1, 6]]) {
     const { runs: [{ flow }] } = payloadOf({
-      runs: Array.from({ length: runs }, (_, i) => run(`${i}`, { evolutions })),
+      runs: Array.from({ length: runs }, (_, i) => run(`${i}`, { trajectories })),
     });
     assert.deepEqual(flow!.shape, [samples, times, 1, H, W]);
     assert.deepEqual([flow!.t[0], flow!.t.at(-1)], [0, 1], "the first and the last snapshot stay");

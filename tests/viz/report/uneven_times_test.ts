@@ -52,7 +52,7 @@ await testInBrowser(
   "reportHtml() goes by the snapshots' own times, also when it goes on from one",
   async (browser) => {
     const live = { library, checkpoints: [new Uint8Array(3)] };
-    const page = reportHtml({ runs: [run("uneven", { evolutions: [flow], solved })], live });
+    const page = reportHtml({ runs: [run("uneven", { trajectories: [flow], solved })], live });
     await fromFile(browser, page, {}, async (page) => {
       await page.locator("#explorer").scrollIntoViewIfNeeded();
       await page.waitForFunction(() => document.documentElement.dataset.live === "ready");
@@ -88,7 +88,7 @@ Deno.test("payloadOf() thins uneven snapshots over t, and repeats none", () => {
   const M = 400;
   const t = Float32Array.from({ length: M }, (_, m) => (m / (M - 1)) ** 3);
   const { runs: [{ flow }] } = payloadOf({
-    runs: [run("a", { evolutions: [{ ...madeUpFlow(1, M, [4, 4]), t }] })],
+    runs: [run("a", { trajectories: [{ ...madeUpFlow(1, M, [4, 4]), t }] })],
   });
   const { t: kept } = flow!;
   assert.ok(kept.length <= 101 && kept.length > 60, `${kept.length}`);

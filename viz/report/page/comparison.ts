@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-import { nearestSnapshot } from "../../flow/evolution.ts";
+import { nearestSnapshot } from "../../flow/trajectory.ts";
 import { channelMean, type ImageSize } from "../../image/image_shape.ts";
 import type { ComparisonPayload, Palettes, RunPayload } from "../payload.ts";
 import { Chart, type Figure, runLine } from "./charts.ts";

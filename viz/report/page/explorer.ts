@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-import { nearestSnapshot } from "../../flow/evolution.ts";
+import { nearestSnapshot } from "../../flow/trajectory.ts";
 import { quiver } from "../../flow/quiver.ts";
 import { channelMean, type ImageSize } from "../../image/image_shape.ts";
 import type { Palettes, RunPayload } from "../payload.ts";

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 import type { Clock } from "./clock.ts";
-import { nearestSnapshot } from "../../flow/evolution.ts";
+import { nearestSnapshot } from "../../flow/trajectory.ts";
 import { GrowingCourse, stateAt, timesOf } from "./course.ts";
 import type { Engine } from "./engine.ts";
 import type { Explorer } from "./explorer.ts";

@@ -1,22 +1,22 @@
 import assert from "node:assert/strict";
-import { checkEvolution, evenTimes, type Evolution } from "../../../viz/mod.ts";
+import { checkTrajectory, evenTimes, type Trajectory } from "../../../viz/mod.ts";
 
-const evolution: Evolution = {
+const trajectory: Trajectory = {
   t: Float32Array.of(0, 1),
   image: new Float32Array(2 * 3 * 4),
   velocity: new Float32Array(3 * 4),
   shape: [2, 3, 2, 2],
 };
 
-Deno.test("checkEvolution() accepts one and three channels, and says which array does not fit", () => {
-  checkEvolution("test", evolution);
-  checkEvolution("test", { ...evolution, shape: [2, 1, 4, 3] });
-  checkEvolution("test", { ...evolution, shape: [2, 4, 3] });
-  assert.throws(() => checkEvolution("test", { ...evolution, shape: [2, 3, 2, 3] }), {
+Deno.test("checkTrajectory() accepts one and three channels, and says which array does not fit", () => {
+  checkTrajectory("test", trajectory);
+  checkTrajectory("test", { ...trajectory, shape: [2, 1, 4, 3] });
+  checkTrajectory("test", { ...trajectory, shape: [2, 4, 3] });
+  assert.throws(() => checkTrajectory("test", { ...trajectory, shape: [2, 3, 2, 3] }), {
     name: "RangeError",
     message: "Cannot test: image holds 24 values (expected 36 for [M, C, H, W] = [2,3,2,3])",
   });
-  assert.throws(() => checkEvolution("test", { ...evolution, shape: [2, 4, 3, 1] }), {
+  assert.throws(() => checkTrajectory("test", { ...trajectory, shape: [2, 4, 3, 1] }), {
     name: "RangeError",
     message: "Cannot test: images have 4 channels (expected 1, grey, or 3: red, green and blue)",
   });

@@ -1,7 +1,7 @@
 import { checkShape, type ImageSize, type ImagesShape, withChannels } from "../image/image_shape.ts";
 
 /** One image on its way from noise to data, in pixels (0 black, 1 white, not clipped). */
-export interface Evolution {
+export interface Trajectory {
   /** Times of the snapshots at any spacing, rising within [0, 1]: 0 is noise, 1 is data, f32[M]. */
   readonly t: Float32Array;
   /** x at each t, f32[M, H, W], or f32[M, C, H, W] with C 1 (grey) or 3 (red, green, blue). */
@@ -14,19 +14,19 @@ export interface Evolution {
     | readonly [M: number, C: number, H: number, W: number];
 }
 
-/** Channels, height and width of an evolution's image. */
-export function imageSizeOf({ shape }: Evolution): ImageSize {
+/** Channels, height and width of a trajectory's image. */
+export function imageSizeOf({ shape }: Trajectory): ImageSize {
   const [, ...size] = withChannels(shape);
   return size;
 }
 
 /**
- * Checks that the arrays of an evolution fit its shape and its times rise within [0, 1].
+ * Checks that the arrays of a trajectory fit its shape and its times rise within [0, 1].
  *
  * @param task what cannot be done otherwise, for the error
  * @throws {RangeError} that says which array does not fit
  */
-export function checkEvolution(task: string, { t, image, velocity, shape }: Evolution): void {
+export function checkTrajectory(task: string, { t, image, velocity, shape }: Trajectory): void {
   const [M, C, H, W] = checkShape(task, shape, "M");
   const size = C * H * W;
   const lengths = { t: [t, M], image: [image, M * size], velocity: [velocity, (M - 1) * size] } as const;
@@ -49,12 +49,12 @@ function axesOf(shape: ImagesShape): string {
 }
 
 /** The image at a snapshot, f32[C, H, W]. */
-export function imageAt({ image, shape }: Evolution, m: number): Float32Array {
+export function imageAt({ image, shape }: Trajectory, m: number): Float32Array {
   return part(image, shape, m);
 }
 
 /** The velocity at a snapshot, f32[C, H, W]; the last snapshot has none. */
-export function velocityAt({ velocity, shape }: Evolution, m: number): Float32Array | undefined {
+export function velocityAt({ velocity, shape }: Trajectory, m: number): Float32Array | undefined {
   return m >= 0 && m < shape[0] - 1 ? part(velocity, shape, m) : undefined;
 }
 
