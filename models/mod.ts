@@ -5,14 +5,17 @@
  */
 
 export {
+  constantWeight,
   flowMatching,
   flowMatchingLoss,
   lossesOf,
   lossOf,
+  lossWeights,
   type Objective,
   type Pairs,
+  type Weight,
 } from "./flow/objective.ts";
-export { assignment } from "./flow/assignment.ts";
+export { assignment, type Pairing, transport } from "./flow/transport.ts";
 export {
   classTransportPairs,
   type Coupling,
@@ -26,10 +29,8 @@ export {
   type TransportCoupling,
   transportPairs,
 } from "./flow/coupling.ts";
-export { type Pairing, transport } from "./flow/transport.ts";
 export type { VelocityField } from "./flow/field.ts";
-export { autoguided } from "./flow/autoguided.ts";
-export { type GuidanceOptions, guided } from "./flow/guidance.ts";
+export { autoguided, type GuidanceOptions, guided } from "./flow/guidance.ts";
 export {
   type Coefficients,
   cosinePath,
@@ -49,7 +50,6 @@ export {
   velocityPrediction,
 } from "./flow/prediction.ts";
 export { type TimeDistribution, timeDistributions, uniformDistribution } from "./flow/time_distribution.ts";
-export { constantWeight, lossWeights, type Weight } from "./flow/weight.ts";
 export {
   type Checkpoint,
   CheckpointError,
@@ -57,9 +57,9 @@ export {
   type CheckpointInfo,
   decodeCheckpoint,
   loadCheckpoint,
+  openCheckpoint,
   saveCheckpoint,
 } from "./files/checkpoint.ts";
-export { openCheckpoint } from "./files/open_checkpoint.ts";
 export {
   decodeSafetensors,
   encodeSafetensors,
@@ -69,10 +69,16 @@ export {
 export { type State, StateError } from "./files/state.ts";
 export { type Classified, Classifier, type ClassifierOptions } from "./judge/classifier.ts";
 export type { Estimate, Resampling } from "./measures/estimate.ts";
-export { Judge, type Judgement } from "./judge/judge.ts";
-export { JudgeError } from "./judge/judge_error.ts";
-export { decodeJudge, type JudgeFile, loadJudge, saveJudge } from "./judge/judge_file.ts";
-export type { JudgeInfo } from "./judge/judge_info.ts";
+export {
+  decodeJudge,
+  Judge,
+  JudgeError,
+  type JudgeFile,
+  type JudgeInfo,
+  type Judgement,
+  loadJudge,
+  saveJudge,
+} from "./judge/judge.ts";
 export { MeasureError, type Points } from "./measures/points.ts";
 export { type Prdc, prdc, type PrdcOptions } from "./measures/prdc.ts";
 export {
@@ -92,13 +98,15 @@ export {
 export { ResidualBlock, ResidualDown, ResidualUNet, ResidualUp } from "./nets/residual_unet.ts";
 export { UNet, Up } from "./nets/unet.ts";
 export type { UNetOptions } from "./nets/options.ts";
-export { Attention } from "./nn/attention.ts";
+export { Attention, Conv2d, ConvTranspose2d, GroupNorm, Linear } from "./nn/layers.ts";
 export { blankInitialiser, type Initialiser, randomInitialiser } from "./nn/initialiser.ts";
-export { Conv2d, ConvTranspose2d, GroupNorm, Linear } from "./nn/layers.ts";
-export { LabelEmbedding } from "./nn/label_embedding.ts";
+export {
+  LabelEmbedding,
+  TimeEmbedding,
+  type TimeEmbeddingName,
+  timeEmbeddingNames,
+} from "./nn/embeddings.ts";
 export { loadState, Module, namedParameters, stateOf } from "./nn/module.ts";
-export { TimeEmbedding } from "./nn/time_embedding.ts";
-export { type TimeEmbeddingName, timeEmbeddingNames } from "./nn/time_features.ts";
 export {
   asBytes,
   fromPixels,
@@ -106,7 +114,7 @@ export {
   snapshotToPixels,
   toPixels,
   velocityToPixels,
-} from "./normalization.ts";
+} from "./files/normalization.ts";
 export type { BackwardOptions, OnShare } from "./solve/backward_solver.ts";
 export {
   bitsOf,
@@ -181,7 +189,18 @@ export {
   type TimesOptions,
 } from "./solve/time_grids.ts";
 export { uniformTimes } from "./solve/times.ts";
-export { constant, cosine, oneCycle } from "./train/annealing.ts";
+export {
+  constant,
+  cosine,
+  createSchedule,
+  oneCycle,
+  plateau,
+  progressAt,
+  type Schedule,
+  type ScheduleName,
+  scheduleNames,
+  scheduleSettings,
+} from "./train/schedule.ts";
 export { BatchOrder } from "./train/batch_order.ts";
 export { type BatchSource, type Examples, hostRows, rowsOf } from "./train/batch_source.ts";
 export { Ema } from "./train/ema.ts";
@@ -194,19 +213,13 @@ export {
   withParameters,
 } from "./train/flat_parameters.ts";
 export { HeldOutLoss, type HeldOutOptions, meanLoss, type TimedLosses } from "./train/held_out_loss.ts";
-export { LabelDropout } from "./train/label_dropout.ts";
-export { isMuonWeight } from "./train/muon.ts";
-export { Optimizer, optimizer, type OptimizerState } from "./train/optimizer.ts";
-export { memoryOrder } from "./train/parameter_groups.ts";
-export { plateau } from "./train/plateau.ts";
+export { LabelDropout } from "./train/pair_draw.ts";
 export {
-  createSchedule,
-  progressAt,
-  type Schedule,
-  type ScheduleName,
-  scheduleNames,
-  scheduleSettings,
-} from "./train/schedule.ts";
+  isMuonWeight,
+  memoryOrder,
+  type OptimizerKind,
+  optimizerKinds,
+  type OptimizerOptions,
+} from "./train/update_rules.ts";
+export { Optimizer, optimizer, type OptimizerState } from "./train/optimizer.ts";
 export { type StepMeasures, Trainer, type TrainerOptions, type TrainerState } from "./train/trainer.ts";
-export type { OptimizerOptions } from "./train/update_rule.ts";
-export { type OptimizerKind, optimizerKinds } from "./train/update_rules.ts";

@@ -1,5 +1,4 @@
-import { permutation } from "../../models/random/permutation.ts";
-import { streams } from "../../models/random/streams.ts";
+import { permutation, streams } from "../../models/random.ts";
 import { ConfigError } from "../settings/setting.ts";
 
 /** Indices of the images that a network learns from, and of those that validate it. */

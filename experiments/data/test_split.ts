@@ -1,5 +1,4 @@
-import { permutation } from "../../models/random/permutation.ts";
-import { streams } from "../../models/random/streams.ts";
+import { permutation, streams } from "../../models/random.ts";
 
 /** The seed of all splits: every run, whatever its own seed, and every task have the same test images. */
 const seed = 0;

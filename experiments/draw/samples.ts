@@ -8,9 +8,8 @@ import {
   solveFlow,
   toPixels,
 } from "../../models/mod.ts";
-import { objectiveFor } from "../../models/nets/objective_for.ts";
-import { optionsOf } from "../../models/nets/networks.ts";
-import { streams } from "../../models/random/streams.ts";
+import { objectiveFor, optionsOf } from "../../models/nets/networks.ts";
+import { streams } from "../../models/random.ts";
 import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { type Asked, fieldOf, samplingFieldOf } from "./asked.ts";

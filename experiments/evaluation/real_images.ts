@@ -1,6 +1,5 @@
 import { type Tensor, tensor } from "../../kernels/mod.ts";
-import { permutation } from "../../models/random/permutation.ts";
-import { streams } from "../../models/random/streams.ts";
+import { permutation, streams } from "../../models/random.ts";
 import type { LabelledImages } from "../data/dataset.ts";
 import { pixelsOf } from "../data/pixels_of.ts";
 import type { Points } from "../../models/measures/points.ts";

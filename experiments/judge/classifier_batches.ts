@@ -1,6 +1,6 @@
 import { randomBits, type Tensor, tensor } from "../../kernels/mod.ts";
 import { BatchOrder, type Normalization } from "../../models/mod.ts";
-import { streams } from "../../models/random/streams.ts";
+import { streams } from "../../models/random.ts";
 import type { Dataset } from "../data/dataset.ts";
 
 /** Most pixels by which an image is moved up or down, and left or right. */

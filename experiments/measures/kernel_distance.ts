@@ -1,6 +1,6 @@
 import { bootstrap, type Estimate, type Resampling } from "../../models/measures/estimate.ts";
 import { checkPair, type Points } from "../../models/measures/points.ts";
-import { productBlocks } from "../../models/measures/products.ts";
+import { productBlocks } from "../../models/measures/neighbours.ts";
 
 /**
  * Kernel distance of two sets of features (KID) with its interval: the unbiased squared maximum mean discrepancy with the

@@ -1,6 +1,5 @@
 import { type Estimate, meanEstimate, proportion, type Resampling } from "../../models/measures/estimate.ts";
-import type { OnPairs } from "../../models/measures/near_pairs.ts";
-import { nearestNeighbours, type Neighbours } from "../../models/measures/neighbours.ts";
+import { nearestNeighbours, type Neighbours, type OnPairs } from "../../models/measures/neighbours.ts";
 import { checkPair, checkPoints, type Points, rowsOf } from "../../models/measures/points.ts";
 
 /** Whether samples repeat training images. */

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { nearest } from "../../models/nearest.ts";
+import { nearest } from "../../models/names.ts";
 import { shownWord } from "../run/server_url.ts";
 import { accepted, ConfigError, flagOf, type Rows, shownValue, type Values } from "./setting.ts";
 

@@ -1,5 +1,5 @@
 import { UserError } from "../../kernels/core/user_error.ts";
-import { nearest } from "../../models/nearest.ts";
+import { nearest } from "../../models/names.ts";
 import { shownWord } from "../run/server_url.ts";
 
 /** A flag, an environment variable or a field of `config.json` cannot be used as given. */

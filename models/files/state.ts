@@ -1,6 +1,6 @@
 import { type Tensor, UserError } from "../../kernels/mod.ts";
 import { sameShape, showShape } from "../../kernels/core/shape.ts";
-import { nearest } from "../nearest.ts";
+import { nearest } from "../names.ts";
 import type { SafetensorsTensor } from "./safetensors.ts";
 
 /** Tensors in host memory by name: the weights of a network, the moments of an optimizer. */

@@ -1,5 +1,5 @@
 import { normals } from "../../kernels/mod.ts";
-import { streams } from "../random/streams.ts";
+import { streams } from "../random.ts";
 import { type Pairing, transport } from "./transport.ts";
 
 /** Identifies the noise of a training step. */

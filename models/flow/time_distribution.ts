@@ -1,6 +1,24 @@
-import { add, multiply, randomNormal, randomUniform, sigmoid, type Tensor } from "../../kernels/mod.ts";
-import { stratified } from "./stratified.ts";
-import { uShaped } from "./u_shaped.ts";
+import {
+  abs,
+  add,
+  divide,
+  less,
+  log,
+  maximum,
+  minimum,
+  multiply,
+  negate,
+  randomNormal,
+  randomUniform,
+  sigmoid,
+  sqrt,
+  square,
+  subtract,
+  type Tensor,
+  tensor,
+  where,
+  withDevice,
+} from "../../kernels/mod.ts";
 
 /** The distribution of t in training. */
 export interface TimeDistribution {
@@ -32,6 +50,49 @@ export function logitNormal({ mean, scale }: { mean: number; scale: number }): T
     );
   }
   return { draw: (key, n) => sigmoid(add(multiply(randomNormal(key, [n]), scale), mean)) };
+}
+
+/**
+ * t = (n + u) / N for the n-th of N images, u ~ U[0, 1): one time in each of N equal bins, which lowers the variance of
+ * the loss. Each time alone is uniform over the places of a batch.
+ *
+ * The bins are not shuffled: the images and the noise of a batch are in random order already, so a bin meets any of
+ * them.
+ *
+ * Source: McKay, Beckman and Conover 1979, Technometrics 21(2), stratified sampling
+ */
+export const stratified: TimeDistribution = {
+  draw(key, n) {
+    const bins = withDevice(key.device, () => tensor(Float32Array.from({ length: n }, (_, i) => i)));
+    return divide(add(bins, randomUniform(key, [n])), n);
+  },
+};
+
+/** Below this a, times differ from uniform ones by less than 1e-5, and asinh(x) / a in f32 would lose as much. */
+const leastSteep = 0.03;
+
+/**
+ * Density e^(a t) + e^(a (1 - t)), that is cosh(a (t - 1/2)) up to a factor, by its inverse distribution function
+ * t = 1/2 + asinh((2 u - 1) sinh(a / 2)) / a with u ~ U[0, 1).
+ *
+ * @param a how much steeper the ends are, above 0, at most 40
+ * @throws {RangeError} if it is not
+ * Source: Lee, Lin and Fanti 2024, arXiv:2405.20340, section 3.1, for reflow with a = 4
+ */
+export function uShaped({ a }: { a: number }): TimeDistribution {
+  if (!(a > 0 && a <= 40)) {
+    throw new RangeError(`Cannot draw u_shaped times: a is ${a} (expected a number above 0, at most 40)`);
+  }
+  if (a < leastSteep) return { draw: (key, n) => randomUniform(key, [n]) };
+  return {
+    draw(key, n) {
+      const u = randomUniform(key, [n]);
+      const x = multiply(abs(subtract(multiply(u, 2), 1)), Math.sinh(a / 2));
+      const away = divide(log(add(x, sqrt(add(square(x), 1)))), a); // asinh(x) / a, the distance from the middle
+      const t = add(where(less(u, 0.5), negate(away), away), 0.5);
+      return minimum(maximum(t, 0), 1); // rounding may pass an end
+    },
+  };
 }
 
 /** The distributions of t by name. */

@@ -1,8 +1,28 @@
-import { concat, record, scope, slice, softmax, type Tensor, tensor, withDevice } from "../../kernels/mod.ts";
-import { fromPixels } from "../normalization.ts";
-import { type Classifier, featureCount } from "./classifier.ts";
-import { JudgeError } from "./judge_error.ts";
-import type { JudgeInfo } from "./judge_info.ts";
+import { UserError } from "../../kernels/core/user_error.ts";
+import {
+  concat,
+  planMemory,
+  record,
+  scope,
+  slice,
+  softmax,
+  type Tensor,
+  tensor,
+  withDevice,
+} from "../../kernels/mod.ts";
+import { fromPixels, type Normalization } from "../files/normalization.ts";
+import { Classifier, type ClassifierOptions, featureCount } from "./classifier.ts";
+import { isCount } from "../../kernels/core/count.ts";
+import { decodeSafetensors, encodeSafetensors } from "../files/safetensors.ts";
+import { checkFinite, checkState, type State } from "../files/state.ts";
+import { blankInitialiser } from "../nn/initialiser.ts";
+import { loadState, namedParameters } from "../nn/module.ts";
+
+/** Images that cannot be judged, or a file or data set that gives no judge. */
+export class JudgeError extends UserError {
+  /** Told from other errors by this name. */
+  override name = "JudgeError";
+}
 
 /** What a judge says of images, in host memory. */
 export interface Judgement {
@@ -93,4 +113,140 @@ export class Judge {
         "leave it out, or draw with other weights",
     );
   }
+}
+
+/** What is known of a judge. */
+export interface JudgeInfo extends ClassifierOptions {
+  /** From pixels to what the network sees. */
+  readonly normalization: Normalization;
+  /** Digest of the labelled images that it learned from, 64 hex digits. */
+  readonly dataDigest: string;
+  /** Accuracy on the test images, from 0 to 1; it was not trained on them. */
+  readonly accuracy: number;
+  /** Seed of its training. */
+  readonly seed: number;
+  /** Steps of its training. */
+  readonly steps: number;
+  /** The command that reproduces it. */
+  readonly command: string;
+}
+
+/** What a field must be: in words, and whether a value is. */
+type Rule = readonly [expected: string, fits: (value: unknown) => boolean];
+
+/** Pixels along the longest side of an image, and classes: more would not fit the memory of any device. */
+const most = 4096;
+const count = (least: number): Rule => [
+  `a whole number from ${least} to ${most}`,
+  (value) => isCount(value, least, most),
+];
+const rules: Readonly<Record<keyof JudgeInfo, Rule>> = {
+  classes: count(2),
+  channels: count(1),
+  height: count(1),
+  width: count(1),
+  normalization: ["a scale other than 0 and a shift, both finite", (value) => {
+    const { scale, shift } = Object(value);
+    return Number.isFinite(scale) && scale !== 0 && Number.isFinite(shift);
+  }],
+  dataDigest: ["64 hex digits", (value) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value)],
+  accuracy: [
+    "a number from 0 to 1",
+    (value) => Number.isFinite(value) && Number(value) >= 0 && Number(value) <= 1,
+  ],
+  seed: ["a whole number of at least 0", (value) => isCount(value)],
+  steps: ["a whole number of at least 1", (value) => isCount(value, 1)],
+  command: ["text", (value) => typeof value === "string"],
+};
+
+/**
+ * Reads what a file says of its judge.
+ *
+ * @param text JSON; fields that are not of a judge are ignored
+ * @param source name of the file, for messages
+ * @throws {JudgeError} if it is not JSON, or a field is missing or not as expected
+ */
+export function readJudgeInfo(text: string, source: string): JudgeInfo {
+  let fields: Record<string, unknown>;
+  try {
+    fields = Object(JSON.parse(text));
+  } catch {
+    throw new JudgeError(
+      `Cannot load ${source}: what it says of its judge is not JSON: ${text.slice(0, 60)}`,
+    );
+  }
+  const read = Object.entries(rules).map(([name, [expected, fits]]) => {
+    const value = fields[name];
+    if (fits(value)) return [name, value];
+    const shown = String(JSON.stringify(value)).slice(0, 60);
+    throw new JudgeError(`Cannot load ${source}: ${name} of its judge is ${shown} (expected ${expected})`);
+  });
+  return Object.fromEntries(read) as JudgeInfo;
+}
+
+/** The kind of network and the version of the format, as files name them. */
+const kind = { format_version: "1", network: "Classifier" };
+
+/**
+ * Encodes a judge as a safetensors file: the weights of its classifier by name, the rest as metadata.
+ *
+ * @returns the bytes of the file, the same for the same judge
+ * @throws {JudgeError} if a field of `info` is missing or not as expected
+ */
+export function saveJudge(weights: State, info: JudgeInfo): Uint8Array<ArrayBuffer> {
+  const judge = JSON.stringify(info);
+  readJudgeInfo(judge, "what saveJudge() would write");
+  return encodeSafetensors(weights, { ...kind, judge });
+}
+
+/** What the file of a judge holds. */
+export interface JudgeFile {
+  /** Weights of the classifier by name. */
+  readonly tensors: State;
+  /** What the file says of its judge. */
+  readonly info: JudgeInfo;
+}
+
+/**
+ * Reads a judge without making its network, which `loadJudge` does. Needs no device.
+ *
+ * @param bytes the safetensors file
+ * @param source name of the file, for messages
+ * @throws {JudgeError} if the file holds another network, or what it says of its judge is damaged
+ * @throws {SafetensorsError} if the file is damaged
+ * @throws {StateError} if weights are not finite
+ */
+export function decodeJudge(bytes: Uint8Array, source: string): JudgeFile {
+  const { tensors, metadata } = decodeSafetensors(bytes, source);
+  const { format_version: version, network, judge } = metadata;
+  if (network !== kind.network || judge === undefined) {
+    throw new JudgeError(
+      `Cannot load ${source}: it holds no judge (expected the network ${kind.network}); ` +
+        "make one with deno task judge",
+    );
+  }
+  if (version !== kind.format_version) {
+    const given = String(version).slice(0, 60);
+    throw new JudgeError(
+      `Cannot load ${source}: its format is ${given} (expected ${kind.format_version}); use a newer program`,
+    );
+  }
+  const info = readJudgeInfo(judge, source);
+  checkFinite(tensors, source);
+  return { tensors, info };
+}
+
+/**
+ * Loads a judge onto the current device.
+ *
+ * @throws as `decodeJudge`
+ * @throws {StateError} if the weights are not those of the classifier
+ */
+export function loadJudge(bytes: Uint8Array, source: string): Judge {
+  const { tensors, info } = decodeJudge(bytes, source);
+  // A trace allocates nothing, so a file with wrong sizes costs no memory.
+  planMemory(() => checkState(namedParameters(new Classifier(info, blankInitialiser)), tensors, source));
+  const classifier = new Classifier(info, blankInitialiser);
+  loadState(classifier, tensors, source);
+  return new Judge(classifier, info);
 }

@@ -1,5 +1,5 @@
 import { randomBits } from "../../kernels/mod.ts";
-import { streams } from "../random/streams.ts";
+import { streams } from "../random.ts";
 import { MeasureError } from "./points.ts";
 
 /**

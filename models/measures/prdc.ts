@@ -1,7 +1,6 @@
-import { rejectUnknown } from "../nearest.ts";
+import { rejectUnknown } from "../names.ts";
 import { bootstrap, type Estimate, meanEstimate, proportion, type Resampling } from "./estimate.ts";
-import { eachNearPair } from "./near_pairs.ts";
-import { nearestNeighbours } from "./neighbours.ts";
+import { eachNearPair, nearestNeighbours } from "./neighbours.ts";
 import { checkPair, MeasureError, type Points } from "./points.ts";
 
 /** How good and how varied samples are, as balls around points tell it; all but density lie between 0 and 1. */

@@ -1,7 +1,7 @@
-import { rejectUnknown } from "../nearest.ts";
+import { rejectUnknown } from "../names.ts";
 import { type PathName, paths } from "../flow/path.ts";
 import { type PredictionName, predictions } from "../flow/prediction.ts";
-import { type TimeEmbeddingName, timeEmbeddingNames } from "../nn/time_features.ts";
+import { type TimeEmbeddingName, timeEmbeddingNames } from "../nn/embeddings.ts";
 
 /** Size of a U-Net. */
 export interface UNetOptions {

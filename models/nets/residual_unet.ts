@@ -1,11 +1,9 @@
 import type { Tensor } from "../../kernels/mod.ts";
-import { Attention } from "../nn/attention.ts";
+import { Attention, Conv2d, GroupNorm, Linear } from "../nn/layers.ts";
 import type { VelocityField } from "../flow/field.ts";
 import type { Initialiser } from "../nn/initialiser.ts";
-import { LabelEmbedding, withLabels } from "../nn/label_embedding.ts";
-import { Conv2d, GroupNorm, Linear } from "../nn/layers.ts";
+import { LabelEmbedding, TimeEmbedding, withLabels } from "../nn/embeddings.ts";
 import { Module } from "../nn/module.ts";
-import { TimeEmbedding } from "../nn/time_embedding.ts";
 import type { UNetOptions } from "./options.ts";
 import { checkTimes, descend, Up } from "./unet.ts";
 

@@ -1,12 +1,10 @@
 import { concat, gelu, maxPool2d, resizeBilinear, ShapeError, type Tensor } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/check_tensor.ts";
-import { Attention } from "../nn/attention.ts";
+import { Attention, Conv2d, ConvTranspose2d, Linear } from "../nn/layers.ts";
 import type { VelocityField } from "../flow/field.ts";
 import type { Initialiser } from "../nn/initialiser.ts";
-import { LabelEmbedding, withLabels } from "../nn/label_embedding.ts";
-import { Conv2d, ConvTranspose2d, Linear } from "../nn/layers.ts";
+import { LabelEmbedding, TimeEmbedding, withLabels } from "../nn/embeddings.ts";
 import { Module } from "../nn/module.ts";
-import { TimeEmbedding } from "../nn/time_embedding.ts";
 import type { UNetOptions } from "./options.ts";
 
 /** Upsampling by two, resized to the skip if sizes differ, concatenated with it and convolved. */

@@ -1,6 +1,6 @@
 import { full, type Shape, type Tensor, tensor, uniforms } from "../../kernels/mod.ts";
 import { checkedSizeOf } from "../../kernels/core/shape.ts";
-import { checkedSeed, streams } from "../random/streams.ts";
+import { checkedSeed, streams } from "../random.ts";
 
 /** Makes the parameters of layers. */
 export interface Initialiser {

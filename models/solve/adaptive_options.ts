@@ -1,6 +1,6 @@
 import { type Tensor, UserError } from "../../kernels/mod.ts";
 import { isCount } from "../../kernels/core/count.ts";
-import { unknownName } from "../nearest.ts";
+import { unknownName } from "../names.ts";
 import type { Snapshot } from "./sampler.ts";
 import { type AdaptiveSolverName, adaptiveSolvers } from "./solvers.ts";
 import type { StepControlOptions, TriedStep } from "./step_control.ts";

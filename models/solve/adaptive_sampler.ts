@@ -1,7 +1,7 @@
 import { add, type Shape, type Tensor } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/check_tensor.ts";
 import type { VelocityField } from "../flow/field.ts";
-import { rejectUnknown } from "../nearest.ts";
+import { rejectUnknown } from "../names.ts";
 import {
   adaptiveDefaults,
   type AdaptiveOptions,

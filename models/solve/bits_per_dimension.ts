@@ -1,7 +1,7 @@
 import { add, multiply, randomUniform, type Tensor, tensor } from "../../kernels/mod.ts";
 import type { VelocityField } from "../flow/field.ts";
-import type { Normalization } from "../normalization.ts";
-import { checkedSeed, streams } from "../random/streams.ts";
+import type { Normalization } from "../files/normalization.ts";
+import { checkedSeed, streams } from "../random.ts";
 import { logLikelihood, type LogLikelihoodOptions } from "./log_likelihood.ts";
 
 /** Levels of a byte. */

@@ -16,7 +16,7 @@ import {
 import { sourcesOf } from "../../kernels/autograd/sources.ts";
 import { checkTensor } from "../../kernels/core/check_tensor.ts";
 import { checkCount } from "../../kernels/core/count.ts";
-import { checkedSeed, streams } from "../random/streams.ts";
+import { checkedSeed, streams } from "../random.ts";
 
 /** Every axis but that of the batch. */
 export function inner(shape: Shape): number[] {

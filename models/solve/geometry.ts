@@ -1,7 +1,7 @@
 import { scope, type Tensor } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/check_tensor.ts";
 import type { VelocityField } from "../flow/field.ts";
-import { rejectUnknown } from "../nearest.ts";
+import { rejectUnknown } from "../names.ts";
 import { Batches } from "./batches.ts";
 import { CountedField } from "./counted_field.ts";
 import { flowFollower } from "./follow_flow.ts";

@@ -14,7 +14,7 @@ import {
 import { checkTensor } from "../../kernels/core/check_tensor.ts";
 import { checkCount } from "../../kernels/core/count.ts";
 import type { VelocityField } from "../flow/field.ts";
-import { rejectUnknown } from "../nearest.ts";
+import { rejectUnknown } from "../names.ts";
 import {
   type BackwardOptions,
   type BackwardSolver,

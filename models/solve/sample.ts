@@ -2,8 +2,8 @@ import { concat, randomNormal, scope, type Shape, slice, type Tensor, tensor } f
 import { checkTensor } from "../../kernels/core/check_tensor.ts";
 import { isCount } from "../../kernels/core/count.ts";
 import type { VelocityField } from "../flow/field.ts";
-import { rejectUnknown } from "../nearest.ts";
-import { checkedSeed, streams } from "../random/streams.ts";
+import { rejectUnknown } from "../names.ts";
+import { checkedSeed, streams } from "../random.ts";
 import { SampleBatches } from "./sample_batches.ts";
 import { Sampler, type SamplerOptions, samplerOptions, type Snapshot } from "./sampler.ts";
 

@@ -14,7 +14,7 @@ import {
 import { isCount } from "../../kernels/core/count.ts";
 import { checkedSizeOf, sameShape } from "../../kernels/core/shape.ts";
 import type { VelocityField } from "../flow/field.ts";
-import { rejectUnknown, unknownName } from "../nearest.ts";
+import { rejectUnknown, unknownName } from "../names.ts";
 import { CountedField } from "./counted_field.ts";
 import { type SolverName, solvers } from "./solvers.ts";
 import { step } from "./step.ts";

@@ -1,7 +1,7 @@
 import type { Tensor } from "../../kernels/mod.ts";
 import type { VelocityField } from "../flow/field.ts";
 import type { Path } from "../flow/path.ts";
-import { rejectUnknown, unknownName } from "../nearest.ts";
+import { rejectUnknown, unknownName } from "../names.ts";
 import { AdaptiveSampler } from "./adaptive_sampler.ts";
 import { Batches, type SampleBatch } from "./batches.ts";
 import type { FlowSolver } from "./flow_solvers.ts";

@@ -1,4 +1,4 @@
-import { unknownName } from "../nearest.ts";
+import { unknownName } from "../names.ts";
 import { checkedTimes, uniformTimes } from "./times.ts";
 
 /** How the steps of a solver are spread over time. */

@@ -1,6 +1,5 @@
-import { permutation } from "../random/permutation.ts";
+import { checkedSeed, permutation, streams } from "../random.ts";
 import { checkCount } from "../../kernels/core/count.ts";
-import { checkedSeed, streams } from "../random/streams.ts";
 
 /**
  * The examples of each training step. Every epoch is a new permutation, and batches continue across epochs, so that

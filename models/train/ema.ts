@@ -1,6 +1,5 @@
 import { emaUpdate, tensor } from "../../kernels/mod.ts";
-import { BegunStep } from "./begun_step.ts";
-import type { OptimizerState } from "./optimizer.ts";
+import { BegunStep, type OptimizerState } from "./optimizer.ts";
 import type { FlatParameters } from "./flat_parameters.ts";
 
 /**

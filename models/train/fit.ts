@@ -3,7 +3,7 @@ import { isCount } from "../../kernels/core/count.ts";
 import type { Coupling, HostExamples } from "../flow/coupling.ts";
 import type { VelocityField } from "../flow/field.ts";
 import type { Objective } from "../flow/objective.ts";
-import { rejectUnknown } from "../nearest.ts";
+import { rejectUnknown } from "../names.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import { pause } from "../pause.ts";
 import { BatchOrder } from "./batch_order.ts";

@@ -8,8 +8,8 @@ import {
 } from "../../kernels/mod.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { flowMatching, lossesOf, type Objective } from "../flow/objective.ts";
-import { checkObjective, objectiveFor } from "../nets/objective_for.ts";
-import { checkedSeed, streams } from "../random/streams.ts";
+import { checkObjective, objectiveFor } from "../nets/networks.ts";
+import { checkedSeed, streams } from "../random.ts";
 import type { BatchSource } from "./batch_source.ts";
 import { PairDraw } from "./pair_draw.ts";
 

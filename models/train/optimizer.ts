@@ -1,13 +1,18 @@
 import { add, assign, multiply, squaredNorm, type Tensor, tensor } from "../../kernels/mod.ts";
-import { rejectUnknown, unknownName } from "../nearest.ts";
-import { checkRate } from "./annealing.ts";
-import { BegunStep } from "./begun_step.ts";
-import type { FlatParameters } from "./flat_parameters.ts";
+import { rejectUnknown, unknownName } from "../names.ts";
+import { checkRate } from "./schedule.ts";
+import { alignment, type FlatParameters } from "./flat_parameters.ts";
 import { checkState, type State, StateError } from "../files/state.ts";
-import { parameterGroups } from "./parameter_groups.ts";
-import { UpdatePart } from "./update_part.ts";
-import type { OptimizerOptions } from "./update_rule.ts";
-import { type OptimizerKind, optimizerKinds, updateRules } from "./update_rules.ts";
+import {
+  type OptimizerKind,
+  optimizerKinds,
+  type OptimizerOptions,
+  parameterGroups,
+  type UpdateRule,
+  updateRules,
+} from "./update_rules.ts";
+import { sizeOf } from "../../kernels/core/shape.ts";
+import { whenRun } from "../../kernels/record/trace.ts";
 
 /** The state of an optimizer or average, to resume training exactly. */
 export interface OptimizerState {
@@ -169,4 +174,92 @@ export function optimizer(
 ): Optimizer {
   if (Object.hasOwn(updateRules, kind)) return new Optimizer(kind, parameters, options);
   throw new TypeError(unknownName("optimizer", kind, optimizerKinds));
+}
+
+/** The parameters that one rule of an optimizer updates, with their moments. */
+export class UpdatePart {
+  /** Moments by name. */
+  readonly moments: ReadonlyMap<string, FlatParameters>;
+  readonly #rule: UpdateRule;
+  readonly #options: Required<OptimizerOptions>;
+  readonly #settings = tensor(new Float32Array(8));
+  readonly #updates: readonly ((norm: Tensor, settings: Tensor) => void)[];
+
+  /**
+   * Makes the moments, which start at zero.
+   *
+   * @param names of the parameters
+   * @param gradients of all parameters
+   */
+  constructor(
+    rule: UpdateRule,
+    names: readonly string[],
+    parameters: FlatParameters,
+    gradients: FlatParameters,
+    options: Required<OptimizerOptions>,
+  ) {
+    this.#rule = rule;
+    this.#options = options;
+    this.moments = new Map(rule.moments.map((moment) => [moment, parameters.like(names)]));
+    const key = rule.alike && keyWithoutGaps(rule.alike);
+    this.#updates = parameters.runs(names, key).map((run) =>
+      rule.bind({
+        p: parameters.range(run),
+        g: gradients.range(run),
+        moments: this.moments.values().map((moment) => moment.range(run)).toArray(),
+        shape: parameters.views.get(run[0])!.shape,
+        count: run.length,
+      }, options)
+    );
+  }
+
+  /** Writes the settings of a step, counted from 1. */
+  beforeStep(learningRate: number, step: number): void {
+    const values = new Float32Array(8);
+    values.set(this.#rule.settings(this.#options, learningRate, step));
+    this.#settings.write(values);
+  }
+
+  /**
+   * Updates the parameters and moments in place, with device ops only. `norm` is the gradient's squared norm, f32[1].
+   */
+  update(norm: Tensor): void {
+    for (const update of this.#updates) update(norm, this.#settings);
+  }
+}
+
+/** A key that parameters share only if none of them is followed by a gap. */
+function keyWithoutGaps(
+  alike: NonNullable<UpdateRule["alike"]>,
+): NonNullable<Parameters<FlatParameters["runs"]>[1]> {
+  return (name, shape) => sizeOf(shape) % alignment === 0 ? alike(shape) : name;
+}
+
+/** Whether a step has begun: updates wait for that, as their settings are those of no step before. */
+export class BegunStep {
+  #begun = false;
+
+  /** A step begins. */
+  begin(): void {
+    this.#begun = true;
+  }
+
+  /** None has begun since a state was restored. */
+  reset(): void {
+    this.#begun = false;
+  }
+
+  /**
+   * Checks it whenever an update runs, which in a recorded step is later.
+   *
+   * @param task what the update does, as in `Cannot ${task}`
+   * @throws {Error} when it runs before a step has begun
+   */
+  check(task: string): void {
+    whenRun(() => {
+      if (!this.#begun) {
+        throw new Error(`Cannot ${task}: no step has begun (expected beforeStep() before each)`);
+      }
+    });
+  }
 }

@@ -1,7 +1,5 @@
 import { checkCount } from "../../kernels/core/count.ts";
-import { constant, cosine, oneCycle } from "./annealing.ts";
-import { rejectUnknown, unknownName } from "../nearest.ts";
-import { plateau } from "./plateau.ts";
+import { rejectUnknown, unknownName } from "../names.ts";
 
 /** Learning rate as a function of the progress of a training run. */
 export interface Schedule {
@@ -24,6 +22,169 @@ export function progressAt(step: number, steps: number): number {
   checkCount("tell the progress of a run", "step", step, 0);
   checkCount("tell the progress of a run", "steps", steps, 0);
   return Math.min(step / Math.max(steps - 1, 1), 1);
+}
+
+/** @throws {RangeError} if a rate, or what is named as one, is not a number of at least 0 */
+export function checkRate(task: string, name: string, rate: number): void {
+  if (rate >= 0 && rate < Infinity) return;
+  throw new RangeError(`Cannot ${task}: ${name} is ${rate} (expected a number of at least 0)`);
+}
+
+/** Linear warm-up from 0, then `after`, a function of the progress through the rest of the run. */
+export function warmUp(warmup: number, after: (progress: number) => number): (progress: number) => number {
+  return twoPhases(warmup, (progress) => after(0) * progress, after);
+}
+
+/** `first` for a share of the run, then `second`, each a function of the progress through its own part. */
+function twoPhases(
+  share: number,
+  first: (progress: number) => number,
+  second: (progress: number) => number,
+): (progress: number) => number {
+  if (!(share >= 0 && share < 1)) {
+    throw new RangeError(`Cannot warm up for ${share} of a run (expected 0 <= warmup < 1)`);
+  }
+  return (progress) => {
+    const done = Math.min(Math.max(progress, 0), 1);
+    return done < share ? first(done / share) : second((done - share) / (1 - share));
+  };
+}
+
+/** From `start` at progress 0 to `end` at 1 along half a cosine. */
+function cosineBetween(start: number, end: number, progress: number): number {
+  return end + (start - end) * (1 + Math.cos(Math.PI * progress)) / 2;
+}
+
+/**
+ * A constant rate.
+ *
+ * @param warmup share of the run with linear warm-up from 0
+ * @throws {RangeError} if the rate is not a number of at least 0, or `warmup` outside [0, 1)
+ * @throws {TypeError} if a setting is unknown
+ */
+export function constant(
+  learningRate: number,
+  { warmup = 0, ...others }: { warmup?: number } = {},
+): Schedule {
+  rejectUnknown(others, ["warmup"], "constant()");
+  checkRate("make a schedule", "the learning rate", learningRate);
+  return { learningRate: warmUp(warmup, () => learningRate) };
+}
+
+/**
+ * From the rate to `final` along half a cosine.
+ *
+ * @param warmup share of the run with linear warm-up from 0
+ * @throws {RangeError} if a rate is not a number of at least 0, or `warmup` outside [0, 1)
+ * @throws {TypeError} if a setting is unknown
+ * Source: Loshchilov and Hutter 2016, arXiv:1608.03983
+ */
+export function cosine(
+  learningRate: number,
+  { warmup = 0, final = 0, ...others }: { warmup?: number; final?: number } = {},
+): Schedule {
+  rejectUnknown(others, ["warmup", "final"], "cosine()");
+  checkRate("make a schedule", "the learning rate", learningRate);
+  checkRate("make a schedule", "final", final);
+  return { learningRate: warmUp(warmup, (progress) => cosineBetween(learningRate, final, progress)) };
+}
+
+/**
+ * Up to the rate along half a cosine, then down to almost 0 along another.
+ *
+ * PyTorch's OneCycleLR over T steps is at progress s / (T - 1) in step s, with `warmup` (pct_start T - 1) / (T - 1).
+ *
+ * @param learningRate the peak rate
+ * @param warmup share of the run in which the rate rises
+ * @param startDivisor peak rate / initial rate
+ * @param endDivisor initial rate / final rate
+ * @throws {RangeError} if the rate is not a number of at least 0, a divisor not above 0, or `warmup` outside [0, 1)
+ * @throws {TypeError} if a setting is unknown
+ * Source: Smith and Topin 2017, arXiv:1708.07120
+ */
+export function oneCycle(
+  learningRate: number,
+  { warmup = 0.3, startDivisor = 25, endDivisor = 1e4, ...others }: {
+    warmup?: number;
+    startDivisor?: number;
+    endDivisor?: number;
+  } = {},
+): Schedule {
+  rejectUnknown(others, ["warmup", "startDivisor", "endDivisor"], "oneCycle()");
+  checkRate("make a schedule", "the learning rate", learningRate);
+  for (const [name, divisor] of Object.entries({ startDivisor, endDivisor })) {
+    if (divisor > 0 && divisor < Infinity) continue;
+    throw new RangeError(`Cannot make a schedule: ${name} is ${divisor} (expected a number above 0)`);
+  }
+  const start = learningRate / startDivisor;
+  const up = (progress: number) => cosineBetween(start, learningRate, progress);
+  const down = (progress: number) => cosineBetween(learningRate, start / endDivisor, progress);
+  return { learningRate: twoPhases(warmup, up, down) };
+}
+
+/** Smallest change of the rate, as in PyTorch. */
+const LEAST_CHANGE = 1e-8;
+
+/**
+ * A rate that is reduced when the validation loss stops improving, as PyTorch's ReduceLROnPlateau.
+ *
+ * @param learningRate initial rate
+ * @param warmup share of the run with linear warm-up from 0
+ * @param factor what a reduction multiplies the rate by
+ * @param patience losses without improvement to tolerate
+ * @param threshold a loss is better if it is below (1 - threshold) times the best
+ * @param cooldown losses to ignore after a reduction
+ * @param minimum lower bound of the rate
+ * @throws {RangeError} if a rate or `threshold` is not a number of at least 0, `warmup` outside [0, 1) or `factor`
+ * outside (0, 1), or a number of losses is not whole
+ * @throws {TypeError} if a setting is unknown
+ */
+export function plateau(
+  learningRate: number,
+  { warmup = 0, factor = 0.1, patience = 10, threshold = 1e-4, cooldown = 0, minimum = 0, ...others }: {
+    warmup?: number;
+    factor?: number;
+    patience?: number;
+    threshold?: number;
+    cooldown?: number;
+    minimum?: number;
+  } = {},
+): Required<Schedule> {
+  const known = ["warmup", "factor", "patience", "threshold", "cooldown", "minimum"];
+  rejectUnknown(others, known, "plateau()");
+  for (const [name, value] of Object.entries({ "the learning rate": learningRate, threshold, minimum })) {
+    checkRate("make a schedule", name, value);
+  }
+  if (!(factor > 0 && factor < 1)) {
+    throw new RangeError(`Cannot reduce the rate by factor ${factor} (expected 0 < factor < 1)`);
+  }
+  for (const [name, losses] of Object.entries({ patience, cooldown })) {
+    checkCount("reduce the rate", name, losses, 0);
+  }
+  // The largest finite number, not Infinity: the state must survive JSON.
+  let state = { learningRate, best: Number.MAX_VALUE, bad: 0, cooling: 0 };
+  return {
+    learningRate: warmUp(warmup, () => state.learningRate),
+    observe(validationLoss) {
+      if (validationLoss < state.best * (1 - threshold)) {
+        state.best = validationLoss;
+        state.bad = 0;
+      } else state.bad++;
+      if (state.cooling > 0) {
+        state.cooling--;
+        state.bad = 0;
+      }
+      if (state.bad <= patience) return;
+      const lower = Math.max(state.learningRate * factor, minimum);
+      if (state.learningRate - lower > LEAST_CHANGE) state.learningRate = lower;
+      state.cooling = cooldown;
+      state.bad = 0;
+    },
+    state: () => ({ ...state }),
+    restore: (saved) => {
+      state = { ...state, ...saved };
+    },
+  };
 }
 
 /** Name of a schedule. */

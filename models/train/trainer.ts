@@ -18,19 +18,15 @@ import { checkCount } from "../../kernels/core/count.ts";
 import { checkState, type State } from "../files/state.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { lossOf, type Objective, type Pairs } from "../flow/objective.ts";
-import { noneOf } from "../nets/networks.ts";
-import { checkObjective, objectiveFor } from "../nets/objective_for.ts";
+import { checkObjective, noneOf, objectiveFor } from "../nets/networks.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
-import { checkedSeed, streams } from "../random/streams.ts";
+import { checkedSeed, streams } from "../random.ts";
 import type { BatchSource } from "./batch_source.ts";
 import { Ema } from "./ema.ts";
 import { type FlatParameters, flatten, withParameters } from "./flat_parameters.ts";
-import { LabelDropout } from "./label_dropout.ts";
+import { LabelDropout, PairDraw } from "./pair_draw.ts";
 import { type Optimizer, optimizer } from "./optimizer.ts";
-import { PairDraw } from "./pair_draw.ts";
-import { memoryOrder } from "./parameter_groups.ts";
-import type { OptimizerOptions } from "./update_rule.ts";
-import type { OptimizerKind } from "./update_rules.ts";
+import { memoryOrder, type OptimizerKind, type OptimizerOptions } from "./update_rules.ts";
 
 /** Options of a trainer. */
 export interface TrainerOptions extends OptimizerOptions {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { nearest, rejectUnknown, unknownName } from "../../models/nearest.ts";
+import { nearest, rejectUnknown, unknownName } from "../../models/names.ts";
 
 Deno.test("nearest() finds misspelt names in any case, and ignores unrelated ones", () => {
   assert.equal(nearest("AdamW", ["sgd", "adam", "adamw"]), "adamw");

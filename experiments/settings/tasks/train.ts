@@ -2,7 +2,7 @@ import { couplings } from "../../../models/flow/coupling.ts";
 import { paths } from "../../../models/flow/path.ts";
 import { predictions } from "../../../models/flow/prediction.ts";
 import { timeDistributions } from "../../../models/flow/time_distribution.ts";
-import { lossWeights } from "../../../models/flow/weight.ts";
+import { lossWeights } from "../../../models/flow/objective.ts";
 import { optimizerKinds } from "../../../models/train/update_rules.ts";
 import { scheduleNames } from "../../../models/train/schedule.ts";
 import { type SolverName, solvers } from "../../../models/solve/solvers.ts";
@@ -24,7 +24,7 @@ import { defineSettings } from "../settings.ts";
 import { costsOf } from "../solving.ts";
 import { variant } from "../variant.ts";
 import { modelNames } from "../../../models/nets/networks.ts";
-import { timeEmbeddingNames } from "../../../models/nn/time_features.ts";
+import { timeEmbeddingNames } from "../../../models/nn/embeddings.ts";
 import { shared } from "./shared.ts";
 
 const solverNames = Object.keys(solvers) as SolverName[];

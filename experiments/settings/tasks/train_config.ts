@@ -5,7 +5,7 @@ import { checkConfig, checkEffects } from "./train_checks.ts";
 import { ConfigError, flagOf } from "../setting.ts";
 import { guidanceWithoutLabels, training, type TrainingConfig } from "./train.ts";
 import { RunError } from "../../run/atomic_write.ts";
-import { fewestChannels } from "../../../models/train/muon.ts";
+import { fewestChannels } from "../../../models/train/update_rules.ts";
 import { findContained } from "../../run/contained.ts";
 import { runFile } from "../../run/layout.ts";
 

@@ -1,8 +1,7 @@
 import { full, scope, type Tensor, tensor } from "../../../kernels/mod.ts";
 import { fromPixels, noise, type ResidualUNet, type UNet } from "../../../models/mod.ts";
-import { objectiveFor } from "../../../models/nets/objective_for.ts";
-import { optionsOf } from "../../../models/nets/networks.ts";
-import { withLabels } from "../../../models/nn/label_embedding.ts";
+import { objectiveFor, optionsOf } from "../../../models/nets/networks.ts";
+import { withLabels } from "../../../models/nn/embeddings.ts";
 import type { Examples } from "../../../viz/report/mod.ts";
 import type { Drawable } from "../../draw/drawable.ts";
 import { type Levelled, levelsOf } from "./levels.ts";

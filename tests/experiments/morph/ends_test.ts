@@ -3,7 +3,7 @@ import { findEnds } from "../../../experiments/morph/ends.ts";
 import { drawStarts, rootMeanSquare } from "../../../experiments/morph/morph.ts";
 import { randomNormal, tensor } from "../../../kernels/mod.ts";
 import { createModel, guided, namedParameters, noise, Sampler } from "../../../models/mod.ts";
-import { streams } from "../../../models/random/streams.ts";
+import { streams } from "../../../models/random.ts";
 import { assertClose, largestDifference, testOnDevices } from "../../testing.ts";
 
 const P = 16;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { ImageSource, normalizationTo } from "../../../experiments/data/image_source.ts";
 import { multiply, randomNormal, randomUniform, reshape, type Tensor, tensor } from "../../../kernels/mod.ts";
 import { HeldOutLoss, meanLoss } from "../../../models/mod.ts";
-import { streams } from "../../../models/random/streams.ts";
+import { streams } from "../../../models/random.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
 const size = { channels: 1, height: 3, width: 4 };

@@ -18,7 +18,7 @@ import {
   transport,
   transportPairs,
 } from "../../../models/mod.ts";
-import { streams } from "../../../models/random/streams.ts";
+import { streams } from "../../../models/random.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
 const [M, P, N] = [40, 12, 16];

@@ -11,7 +11,7 @@ import {
   namedParameters,
   saveCheckpoint,
 } from "../../../models/mod.ts";
-import { timeFeatures } from "../../../models/nn/time_features.ts";
+import { timeFeatures } from "../../../models/nn/embeddings.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
 testOnDevices("timeFeatures: sinusoidal has the waves of 1000 t, cosines first", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { BatchOrder } from "../../../models/train/batch_order.ts";
-import { permutation } from "../../../models/random/permutation.ts";
+import { permutation } from "../../../models/random.ts";
 import { sorted, upTo } from "../../counting.ts";
 
 /** Examples 100, 103, ... */

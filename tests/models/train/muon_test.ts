@@ -12,7 +12,7 @@ import {
   rowsOf,
   Trainer,
 } from "../../../models/mod.ts";
-import { orthogonaliser } from "../../../models/train/muon.ts";
+import { orthogonaliser } from "../../../models/train/update_rules.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
 /** A matrix as rows of numbers, in f64. */

@@ -10,7 +10,7 @@ import {
   namedParameters,
   noise,
 } from "../../../../models/mod.ts";
-import { withLabels } from "../../../../models/nn/label_embedding.ts";
+import { withLabels } from "../../../../models/nn/embeddings.ts";
 import { assertClose, testOnDevices } from "../../../testing.ts";
 
 const size = [1, 8, 8] as const;

@@ -1,4 +1,4 @@
-import type { Snapshot } from "./solve/sampler.ts";
+import type { Snapshot } from "../solve/sampler.ts";
 
 /** The affine map from a pixel in [0, 1] to what the network sees: `scale` pixel + `shift`. */
 export interface Normalization {

@@ -1,0 +1,155 @@
+import {
+  add,
+  concat,
+  cos,
+  gatherRows,
+  gelu,
+  multiply,
+  reshape,
+  ShapeError,
+  sin,
+  slice,
+  type Tensor,
+  tensor,
+  withDevice,
+} from "../../kernels/mod.ts";
+import type { Initialiser } from "./initialiser.ts";
+import { Linear } from "./layers.ts";
+import { Module } from "./module.ts";
+
+/** How t is encoded before the time embedding. */
+export interface TimeFeatures {
+  /** One line of `--help`. */
+  readonly doc: string;
+  /** How many features there are for an embedding of T. @throws {RangeError} if T cannot be used */
+  width(tEmb: number): number;
+  /** Times f32[N] in [0, 1] -> f32[N, width], from device ops only. */
+  of(t: Tensor, width: number): Tensor;
+}
+
+/** The slowest wave turns once in 2 pi times this many units of 1000 t. */
+const longest = 10_000;
+
+/** Names of what a network can see of t. */
+export type TimeEmbeddingName = "scalar" | "sinusoidal";
+
+/** What a network sees of t, by name. */
+export const timeFeatures: Readonly<Record<TimeEmbeddingName, TimeFeatures>> = {
+  scalar: { doc: "t itself", width: () => 1, of: (t) => reshape(t, [t.size, 1]) },
+  /**
+   * cos(1000 t f) and sin(1000 t f) for T/2 frequencies f from 1 down to about 1/10,000.
+   *
+   * Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.5; cosines first as in Peebles and Xie 2022,
+   * arXiv:2212.09748; t times 1000 for the 1000 steps of Ho et al. 2020, arXiv:2006.11239
+   */
+  sinusoidal: {
+    doc: "waves of 1000 t, as in DiT",
+    width(tEmb) {
+      if (tEmb % 2 === 0) return tEmb;
+      throw new RangeError(
+        `Cannot make a sinusoidal time embedding of ${tEmb} features (expected an even number)`,
+      );
+    },
+    of(t, width) {
+      const half = width / 2;
+      const frequencies = Float32Array.from({ length: half }, (_, k) => 1000 * longest ** (-k / half));
+      const waves = withDevice(t.device, () => tensor(frequencies, [1, half]));
+      const angles = multiply(reshape(t, [t.size, 1]), waves);
+      return concat([cos(angles), sin(angles)], 1);
+    },
+  },
+};
+
+/** All names of {@linkcode timeFeatures}. */
+export const timeEmbeddingNames: readonly TimeEmbeddingName[] = Object.keys(
+  timeFeatures,
+) as TimeEmbeddingName[];
+
+/**
+ * Time embedding Linear(F -> T), GELU, Linear(T -> T) of F features of t, with the field names of a PyTorch Sequential.
+ * By default there is one feature, t.
+ */
+export class TimeEmbedding extends Module {
+  /** F -> T. */
+  readonly 0: Linear;
+  /** T -> T. Number 1 is the GELU. */
+  readonly 2: Linear;
+  readonly #features: (t: Tensor) => Tensor;
+
+  /** With T = `tEmb` features. @throws {RangeError} if the features of t cannot be that many */
+  constructor(
+    { tEmb, timeEmbedding = "scalar" }: {
+      readonly tEmb: number;
+      readonly timeEmbedding?: TimeEmbeddingName;
+    },
+    initialiser: Initialiser,
+  ) {
+    super();
+    const width = timeFeatures[timeEmbedding].width(tEmb);
+    this.#features = (t) => timeFeatures[timeEmbedding].of(t, width);
+    this[0] = new Linear(width, tEmb, initialiser);
+    this[2] = new Linear(tEmb, tEmb, initialiser);
+  }
+
+  /** Times f32[N] in [0, 1] -> f32[N, T]. */
+  forward(t: Tensor): Tensor {
+    return this[2].forward(gelu(this[0].forward(this.#features(t))));
+  }
+}
+
+/**
+ * A learned row for each class and one for "none", added to the time embedding; named as an `nn.Embedding` in PyTorch.
+ *
+ * Initialised as normal with standard deviation 0.02.
+ */
+export class LabelEmbedding extends Module {
+  /** f32[classes + 1, T]; the last row stands for "none". */
+  readonly weight: Tensor;
+
+  /** For labels 0 to `classes` - 1, and `classes` for "none", in embeddings of T = `tEmb` features. */
+  constructor(
+    { classes, tEmb }: { readonly classes: number; readonly tEmb: number },
+    initialiser: Initialiser,
+  ) {
+    super();
+    this.weight = initialiser.normal([classes + 1, tEmb], 0.02);
+  }
+
+  /**
+   * Adds the rows of labels.
+   *
+   * @param embedding f32[N, T]
+   * @param labels u32[N], each at most `classes`; without them all are "none"
+   * @returns f32[N, T]
+   * @throws {ShapeError} if there is not one label for each row
+   */
+  forward(embedding: Tensor, labels?: Tensor): Tensor {
+    const [none] = this.weight.shape.map((rows) => rows - 1);
+    if (!labels) return add(embedding, slice(this.weight, 0, none, 1));
+    if (labels.type !== "u32" || `${labels.shape}` !== `${embedding.shape[0]}`) {
+      throw new ShapeError(
+        `Cannot use the condition ${labels} (expected labels u32[${embedding.shape[0]}], one per image)`,
+      );
+    }
+    return add(embedding, gatherRows(this.weight, labels));
+  }
+}
+
+/**
+ * The embedding of a network's time with its condition.
+ *
+ * @param labels undefined in a network that was made without classes
+ * @throws {TypeError} if a condition is given to a network without classes
+ * @throws {ShapeError} if the condition is not one label for each row
+ */
+export function withLabels(
+  labels: LabelEmbedding | undefined,
+  embedding: Tensor,
+  condition?: Tensor,
+): Tensor {
+  if (labels) return labels.forward(embedding, condition);
+  if (!condition) return embedding;
+  throw new TypeError(
+    `Cannot use the condition ${condition}: the network was made without one (expected a network with classes)`,
+  );
+}
