@@ -1,9 +1,8 @@
 import { init } from "../kernels/mod.ts";
 import { loadDataset } from "./data/dataset.ts";
 import { sha256 } from "./data/mnist.ts";
-import { makeJudge } from "./judge/make_judge.ts";
-import { batchSize } from "./judge/judge_training.ts";
-import { judgedData } from "./judge/judged_data.ts";
+import { batchSize, makeJudge } from "./judge/train_judge.ts";
+import { judgedData } from "./judge/data_judge.ts";
 import { runTask, stopSignal } from "./program/command.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";

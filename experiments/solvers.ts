@@ -7,7 +7,7 @@ import { commonOf, earlierCosts, measureSolvers, notMeasured } from "./evaluatio
 import { cheapestOfBest } from "./evaluation/solver_costs.ts";
 import { subjectOfCheckpoint, subjectOfRun } from "./evaluation/subject.ts";
 import { solverTable } from "./evaluation/solver_table.ts";
-import { judgeOf } from "./judge/judge_of.ts";
+import { judgeOf } from "./judge/find_judge.ts";
 import { runTask, stopSignal } from "./program/command.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
 import { checkFolderOf } from "./run/atomic_write.ts";

@@ -11,7 +11,7 @@ import {
   toPixels,
   withDevice,
 } from "../mod.ts";
-import { readStored, storedJudges } from "../experiments/judge/stored_judges.ts";
+import { readStored, storedJudges } from "../experiments/judge/data_judge.ts";
 import { testNeeding } from "./permissions.ts";
 
 testNeeding({ read: true }, "the checkpoint with classes draws the digits that it is asked for", async () => {

@@ -1,9 +1,10 @@
 import type { DataJudge } from "../judge/data_judge.ts";
 import { proportion } from "../../models/measures/estimate.ts";
-import { frechetDistance } from "../measures/frechet.ts";
+import { frechetDistance } from "../measures/feature_distances.ts";
 import { solverSpec } from "../settings/solver_spec.ts";
 import { drawFor, samplingEvaluations } from "./image_sets.ts";
-import { certain, verdicts } from "./measurements/recognition.ts";
+import { certain } from "./measurements/recognition.ts";
+import { verdicts } from "../judge/train_judge.ts";
 import { imagesOf } from "./real_images.ts";
 import type { SolverCost } from "./solver_costs.ts";
 import type { Subject } from "./subject.ts";
@@ -55,7 +56,7 @@ export async function* compareSolvers(
     if (!drawn) return;
     const { pixels, evaluations, runs, seconds } = drawn;
     const { features, probabilities } = await judge.judge(pixels.values);
-    const { confidence } = verdicts({ probabilities }, judge.classes);
+    const { confidence } = verdicts(probabilities, judge.classes);
     yield {
       ...{ spec, evaluations: evaluations * runs, seconds },
       frechet: frechetDistance(reference, features),

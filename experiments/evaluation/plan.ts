@@ -1,25 +1,10 @@
-import { judgeOf, type JudgeOptions } from "../judge/judge_of.ts";
-import type { DataJudge } from "../judge/data_judge.ts";
 import { featureCount } from "../../models/judge/classifier.ts";
 import { weightsFile } from "../run/layout.ts";
-import type { Dataset } from "../data/dataset.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { solverSpec } from "../settings/solver_spec.ts";
 import type { EvaluateWords } from "../settings/tasks/evaluate.ts";
 import type { Subject } from "./subject.ts";
 import type { EvaluationOptions } from "./trial.ts";
-
-/**
- * The judge of a data set; none for data without labels or with one class, which is then said.
- *
- * @returns undefined also if its training was stopped
- */
-export async function judgeFor(data: Dataset, options: JudgeOptions): Promise<DataJudge | undefined> {
-  if (data.classes > 1) return await judgeOf(data, options);
-  const what = data.classes === 1 ? "one class alone" : "no labels";
-  options.say(`No judge for ${data.name}, which has ${what}: figures that need one are left out`);
-  return undefined;
-}
 
 /**
  * How a network is evaluated: by flags, else as its run draws samples, with as many samples as there are images.

@@ -1,6 +1,23 @@
-import { type JudgeInfo, type Judgement, loadJudge } from "../../models/mod.ts";
+import { fileURLToPath } from "node:url";
+import {
+  type ClassifierOptions,
+  JudgeError,
+  type JudgeInfo,
+  type Judgement,
+  loadJudge,
+} from "../../models/mod.ts";
+import type { Dataset, LabelledImages } from "../data/dataset.ts";
 import { sha256 } from "../data/mnist.ts";
-import { checkJudge, digestOf, type JudgedData } from "./judged_data.ts";
+import { reasonOf } from "../run/atomic_write.ts";
+
+/** Images that all have labels. */
+export type Labelled = Required<LabelledImages>;
+
+/** A data set that a judge can learn from and be tested on. */
+export interface JudgedData extends Dataset {
+  readonly train: Labelled;
+  readonly test: Labelled;
+}
 
 /** The judge of a data set. */
 export interface DataJudge extends JudgeInfo {
@@ -8,17 +25,91 @@ export interface DataJudge extends JudgeInfo {
   readonly bytes: Uint8Array;
   /** SHA-256 of its file, in hex. */
   readonly digest: string;
-  /** Whether the repository holds it, an earlier task made it, or this one did. */
+  /** Whether it comes with the repository, was trained by an earlier task, or by this one. */
   readonly source: "stored" | "cached" | "trained";
-  /** Says what images show, f32[N, C, H, W] with 0 black and 1 white; see `Judge.judge()`. */
+  /** Judges images, f32[N, C, H, W] with 0 black and 1 white; see `Judge.judge()`. */
   judge(pixels: Float32Array): Promise<Judgement>;
+}
+
+/** A judge that comes with the repository. */
+export interface StoredJudge {
+  /** Its file, from the root of the repository. */
+  readonly file: string;
+  /** SHA-256 of the file, in hex. */
+  readonly digest: string;
+  /** Digest of the labelled images that it learned from, see {@linkcode digestOf}. */
+  readonly dataDigest: string;
+  /** The command that made it, without `--out` and the path of the data. */
+  readonly command: string;
+}
+
+/** The judges that come with the repository. */
+export const storedJudges: readonly StoredJudge[] = [
+  {
+    file: "checkpoints/judge_mnist.safetensors",
+    digest: "72159ef727407e0eea9934756a95e91503caa06ed2ab15b6efe17885cd549427",
+    dataDigest: "238708a50598d8febb533ba32bfe90f80bfcd533d2e0136eef29432cf4e00705",
+    command: "deno task judge --steps 6000 --seed 46020 --device cpu",
+  },
+  {
+    file: "checkpoints/judge_fashion_mnist.safetensors",
+    digest: "a32e59c777aaa95bc261c286d4b00dff74492dfad804b1dcee7fed1c0aa1a165",
+    dataDigest: "16049096c5d3b06c1fa03327523ce9cfba61e979592ec6f128d5ae572dcd1669",
+    command: "deno task judge --data fashion-mnist --steps 12000 --seed 46020 --device cpu",
+  },
+];
+
+/**
+ * The same data set, known to have labels.
+ *
+ * @throws {JudgeError} if it has no labels, or all its images are of one class
+ */
+export function judgedData(data: Dataset): JudgedData {
+  const { train, test, classes } = data;
+  if (!train.labels || !test.labels) {
+    throw new JudgeError(
+      `Cannot make a judge for ${data.name}: it has no labels (expected one for each image); ` +
+        "add them, or leave out what needs a judge",
+    );
+  }
+  if (classes < 2) {
+    throw new JudgeError(
+      `Cannot make a judge for ${data.name}: all its labels are 0 (expected two classes or more)`,
+    );
+  }
+  return { ...data, train: { ...train, labels: train.labels }, test: { ...test, labels: test.labels } };
+}
+
+/** SHA-256 of the digest of the training images followed by their labels, in hex. */
+export function digestOf({ digest, train: { labels } }: JudgedData): Promise<string> {
+  const bytes = new Uint8Array(digest.length / 2 + labels.length);
+  bytes.set(Uint8Array.fromHex(digest));
+  bytes.set(labels, digest.length / 2);
+  return sha256(bytes);
+}
+
+/**
+ * Reads a judge that comes with the repository.
+ *
+ * @throws {JudgeError} if the file is missing, or not the one stated
+ */
+export async function readStored({ file, digest }: StoredJudge): Promise<Uint8Array<ArrayBuffer>> {
+  const fail = (why: string) =>
+    new JudgeError(`Cannot judge by ${file}: ${why}; restore it with git checkout ${file}`);
+  const path = fileURLToPath(new URL(`../../${file}`, import.meta.url));
+  const bytes = await Deno.readFile(path).catch((error) => {
+    throw fail(reasonOf(error));
+  });
+  const found = await sha256(bytes);
+  if (found !== digest) throw fail(`its SHA-256 is ${found} (expected ${digest})`);
+  return bytes;
 }
 
 /**
  * Loads the judge of a data set onto the current device.
  *
  * @param path of the file, for messages
- * @throws {JudgeError} if the file holds no judge, or that of other data
+ * @throws {JudgeError} if the file holds no judge, or the judge of other data
  * @throws {SafetensorsError} if the file is damaged
  * @throws {StateError} if the weights are not those of the classifier, or are not finite
  */
@@ -32,7 +123,25 @@ export async function openJudge(
   checkJudge(judge.info, data, await digestOf(data), path);
   return {
     ...judge.info,
-    ...{ bytes, digest: await sha256(bytes), source },
+    bytes,
+    digest: await sha256(bytes),
+    source,
     judge: (pixels) => judge.judge(pixels),
   };
+}
+
+/** @throws {JudgeError} if a judge has other classes, takes images of another size, or learned from other images */
+function checkJudge(info: JudgeInfo, data: JudgedData, dataDigest: string, source: string): void {
+  const sizes = ({ classes, channels, height, width }: ClassifierOptions) =>
+    `${classes} classes of images [${channels}, ${height}, ${width}]`;
+  const fail = (why: string) =>
+    new JudgeError(`Cannot judge by ${source}: ${why}; make another one with deno task judge`);
+  if (sizes(info) !== sizes(data)) {
+    throw fail(`it is for ${sizes(info)} (expected ${sizes(data)}, as in ${data.name})`);
+  }
+  if (info.dataDigest !== dataDigest) {
+    throw fail(
+      `it was trained on the images ${info.dataDigest} (expected ${dataDigest}, those of ${data.name})`,
+    );
+  }
 }

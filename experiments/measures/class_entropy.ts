@@ -2,10 +2,10 @@ import { type Estimate, meanEstimate, type Resampling } from "../../models/measu
 import { MeasureError } from "../../models/measures/points.ts";
 
 /**
- * How many samples are of each class, u32[classes].
+ * Number of samples in each class, u32[classes].
  *
- * @param labels the class of each sample, a whole number from 0 to classes - 1
- * @throws {MeasureError} if there is no label, or one is no class
+ * @param labels the class of each sample, an integer from 0 to classes - 1
+ * @throws {MeasureError} if there are no labels, or one is out of range
  */
 export function classHistogram(labels: ArrayLike<number>, classes: number): Uint32Array {
   if (labels.length === 0) {
@@ -24,10 +24,10 @@ export function classHistogram(labels: ArrayLike<number>, classes: number): Uint
 }
 
 /**
- * Entropy of the classes of samples in bits with its interval: log2(classes) if all are as frequent, 0 if there is one only.
+ * Entropy of the samples' classes in bits, with its interval: log2(classes) if all are equally frequent, 0 if there is one.
  *
- * @param labels the class of each sample, a whole number from 0 to classes - 1
- * @throws {MeasureError} if there is no label, or one is no class
+ * @param labels the class of each sample, an integer from 0 to classes - 1
+ * @throws {MeasureError} if there are no labels, or one is out of range
  *
  * Source: Shannon 1948, A mathematical theory of communication
  */

@@ -5,38 +5,37 @@ import { checkPair, checkPoints, type Points, rowsOf } from "../../models/measur
 /** Whether samples repeat training images. */
 export interface Memorisation {
   /**
-   * AuthPct as a share: of samples that are farther from their nearest training image than that is from its own nearest
-   * other training image. Low means copying.
+   * AuthPct: the share of samples that are farther from their nearest training image than that image is from its own nearest
+   * neighbour in the training set. Low means copying.
    */
   readonly authentic: Estimate;
   /**
-   * C_T of one cell: the Mann-Whitney z of the distances to the nearest training image, of samples against test images.
-   * Below -3 samples are nearer to the training images than test images are: copying. Above 3 they are farther: underfitting.
+   * C_T with one cell: the Mann-Whitney z of distances to the nearest training image, samples against test images.
+   * Below -3, samples are nearer to the training set than test images are: copying. Above 3 they are farther: underfitting.
    */
   readonly copying: Estimate;
   /** The nearest training images of each sample. */
   readonly nearest: Neighbours;
 }
 
-/** What is kept, and how intervals are drawn. */
+/** Options of {@linkcode memorisation}. */
 export interface MemorisationOptions extends Resampling {
-  /** Nearest training images of a sample that are kept, 1 by default. */
+  /** Nearest training images to return for each sample, 1 by default. */
   readonly k?: number | undefined;
-  /** Hears of the pairs that were compared; see `mostPairs`. */
+  /** Called with the number of pairs compared; see `mostPairs`. */
   readonly onPairs?: OnPairs | undefined;
 }
 
-/** How many pairs `memorisation()` compares at most: fewer where samples share a nearest training image. */
+/** Upper bound on the pairs that `memorisation()` compares; samples that share a nearest training image need fewer. */
 export function mostPairs(train: Points, test: Points, samples: Points): number {
   return train.rows * (2 * samples.rows + test.rows);
 }
 
 /**
- * Measures whether samples repeat training images, by exact distances of pixels or features, with products on the device in
- * use. Intervals are for other samples of the same network, with training and test images held fixed; that of the share is
- * Wilson's, that of C_T bootstrapped.
+ * Measures whether samples repeat training images, by exact distances between pixels or features. Products run on the current
+ * device. Intervals cover other samples of the same network; the share's is Wilson's, that of C_T is bootstrapped.
  *
- * Both see what is near a training image as a whole. Neither sees a copied part, nor an image that was moved or brightened.
+ * Both measures compare whole images. Neither notices a copied part, or a copy that was moved or brightened.
  *
  * @param train images or their features, f32[N, F], N at least 2
  * @param test images that were not trained on, f32[T, F]
@@ -67,22 +66,21 @@ export async function memorisation(
   };
 }
 
-/** The squared distance of some training images to their nearest other one, by their rows; each is searched for once. */
+/** The squared distance from training images, given by row, to their nearest neighbour; each is searched once. */
 async function ownNeighbours(
   train: Points,
   rows: readonly number[],
   onPairs?: OnPairs,
 ): Promise<Map<number, number>> {
   const distinct = [...new Set(rows)];
-  // The nearest of the two is the image itself, or a copy of it.
+  // The first of the two is the image itself, or a copy of it.
   const { squared } = await nearestNeighbours(rowsOf(train, distinct), train, 2, onPairs);
   return new Map(distinct.map((row, n) => [row, squared[2 * n + 1]]));
 }
 
 /**
- * The Mann-Whitney z of some numbers against others: 0 if they are alike, below 0 if the first are smaller. Ties count half.
- *
- * The interval is for other numbers x, with y held fixed.
+ * The Mann-Whitney z of x against y: 0 if they are alike, negative if x is smaller. Ties count half. The interval covers
+ * other draws of x against the same y.
  *
  * @param x f64[M]
  * @param y f64[T]
@@ -96,7 +94,7 @@ export function mannWhitney(x: Float64Array, y: Float64Array, resampling?: Resam
   return meanEstimate(wins.map((win) => M * (win - T / 2) / scale), resampling);
 }
 
-/** How many sorted numbers are below a value, or not above it. */
+/** How many sorted numbers are below a value, or at most equal to it. */
 function countBelow(sorted: Float64Array, value: number, orEqual = false): number {
   let [low, high] = [0, sorted.length];
   while (low < high) {

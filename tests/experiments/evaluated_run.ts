@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { loadDataset } from "../../experiments/data/dataset.ts";
-import { digestOf, judgedData } from "../../experiments/judge/judged_data.ts";
+import { digestOf, judgedData } from "../../experiments/judge/data_judge.ts";
 import { oneThread, tinyRun, type Workplace } from "./cli.ts";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
 import { madeOnce } from "./made_once.ts";

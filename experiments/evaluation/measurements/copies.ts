@@ -4,7 +4,7 @@ import type { Neighbours } from "../../../models/measures/neighbours.ts";
 import { type Points, rowsOf } from "../../../models/measures/points.ts";
 import { imagesOf } from "../real_images.ts";
 import type { Measurement, Trial } from "../trial.ts";
-import { verdicts } from "./recognition.ts";
+import { verdicts } from "../../judge/train_judge.ts";
 
 /** Training images that are shown beside a sample. */
 const neighbours = 3;
@@ -47,7 +47,7 @@ function judgedSamples(
   train: Points,
   nearest: Neighbours,
 ): JudgedSamples {
-  const { confidence, classes } = verdicts(samples, judge!.classes);
+  const { confidence, classes } = verdicts(samples.probabilities, judge!.classes);
   const order = Array.from(confidence.keys()).sort((a, b) => confidence[a] - confidence[b]);
   const least = order.slice(0, shown.least);
   const others = order.slice(shown.least);

@@ -1,5 +1,4 @@
-import { frechetDistance } from "../../measures/frechet.ts";
-import { kernelDistance } from "../../measures/kernel_distance.ts";
+import { frechetDistance, kernelDistance } from "../../measures/feature_distances.ts";
 import { prdc } from "../../../models/measures/prdc.ts";
 import type { Measurement } from "../trial.ts";
 

@@ -1,4 +1,5 @@
 import { classEntropy, classHistogram } from "../../measures/class_entropy.ts";
+import { type Verdicts, verdicts } from "../../judge/train_judge.ts";
 import { proportion } from "../../../models/measures/estimate.ts";
 import type { JudgedImages, Measurement } from "../trial.ts";
 
@@ -12,7 +13,7 @@ export const recognition: Measurement = {
   evaluations: () => 0,
   measure({ sets, judge, asked }) {
     const { classes } = judge!;
-    const seen = (images: JudgedImages) => verdicts(images, classes);
+    const seen = ({ probabilities }: JudgedImages) => verdicts(probabilities, classes);
     const [samples, test, noise] = [seen(sets.samples), seen(sets.test), seen(sets.noise)];
     const share = ({ confidence }: Verdicts) =>
       proportion(countOf(confidence, (p) => p >= certain), confidence.length);
@@ -29,25 +30,6 @@ export const recognition: Measurement = {
     });
   },
 };
-
-/** The class that the judge sees in each image, and its probability. */
-export interface Verdicts {
-  readonly classes: Uint32Array;
-  readonly confidence: Float32Array;
-}
-
-/** The most likely class of each image. */
-export function verdicts({ probabilities }: Pick<JudgedImages, "probabilities">, classes: number): Verdicts {
-  const N = probabilities.length / classes;
-  const confidence = Float32Array.from(
-    { length: N },
-    (_, n) => Math.max(...probabilities.subarray(n * classes, (n + 1) * classes)),
-  );
-  return {
-    confidence,
-    classes: Uint32Array.from(confidence, (p, n) => probabilities.indexOf(p, n * classes) - n * classes),
-  };
-}
 
 function countOf<T extends Float32Array | Uint32Array>(
   values: T,

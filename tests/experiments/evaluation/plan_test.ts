@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { judgeFor, planOf } from "../../../experiments/evaluation/plan.ts";
+import { judgeFor } from "../../../experiments/judge/find_judge.ts";
+import { planOf } from "../../../experiments/evaluation/plan.ts";
 import type { Subject } from "../../../experiments/evaluation/subject.ts";
 import { evaluating } from "../../../experiments/settings/tasks/evaluate.ts";
 

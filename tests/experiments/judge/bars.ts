@@ -1,7 +1,7 @@
 import { randomBits } from "../../../kernels/mod.ts";
 import type { Dataset, LabelledImages } from "../../../experiments/data/dataset.ts";
 import { sha256 } from "../../../experiments/data/mnist.ts";
-import type { JudgedData } from "../../../experiments/judge/judged_data.ts";
+import type { JudgedData } from "../../../experiments/judge/data_judge.ts";
 
 const side = 8;
 

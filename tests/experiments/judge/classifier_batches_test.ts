@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ClassifierBatches } from "../../../experiments/judge/classifier_batches.ts";
+import { ClassifierBatches } from "../../../experiments/judge/train_judge.ts";
 import { testOnDevices } from "../../testing.ts";
 import { bars } from "./bars.ts";
 

@@ -3,9 +3,9 @@ import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Terminal } from "../../../experiments/program/progress.ts";
 import { sha256 } from "../../../experiments/data/mnist.ts";
-import { judgeOf, type JudgeOptions } from "../../../experiments/judge/judge_of.ts";
-import { digestOf } from "../../../experiments/judge/judged_data.ts";
-import { makeJudge } from "../../../experiments/judge/make_judge.ts";
+import { judgeOf, type JudgeOptions } from "../../../experiments/judge/find_judge.ts";
+import { digestOf } from "../../../experiments/judge/data_judge.ts";
+import { makeJudge } from "../../../experiments/judge/train_judge.ts";
 import { init } from "../../../kernels/mod.ts";
 import { JudgeError } from "../../../models/mod.ts";
 import { testInFolder } from "../../folder.ts";
@@ -93,7 +93,7 @@ testInFolder(
       new URL("../../../checkpoints/mnist_residual.safetensors", import.meta.url),
     );
     const spoilt: [Uint8Array, RegExp][] = [
-      [whole.subarray(0, 3000), /^Cannot read .*; it is ignored and made anew$/],
+      [whole.subarray(0, 3000), /^Cannot read .*; training another one$/],
       [foreign, /^Cannot judge by .*: it was trained on the images .* \(expected .*, those of bars\)/],
       [network, /^Cannot load .*: it holds no judge/],
     ];

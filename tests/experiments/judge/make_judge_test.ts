@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { accuracyOf, makeJudge } from "../../../experiments/judge/make_judge.ts";
-import { digestOf, type Labelled } from "../../../experiments/judge/judged_data.ts";
+import { accuracyOf, makeJudge } from "../../../experiments/judge/train_judge.ts";
+import { digestOf, type Labelled } from "../../../experiments/judge/data_judge.ts";
 import { withDevice } from "../../../kernels/mod.ts";
 import { loadJudge } from "../../../models/mod.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { frechetDistance } from "../../../experiments/measures/frechet.ts";
+import { frechetDistance } from "../../../experiments/measures/feature_distances.ts";
 import { MeasureError } from "../../../models/measures/points.ts";
 import { assertRelative, cases, normalPoints } from "../../models/measures/measured.ts";
 

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { classEntropy } from "../../../experiments/measures/class_entropy.ts";
 import type { Estimate } from "../../../models/measures/estimate.ts";
-import { frechetDistance } from "../../../experiments/measures/frechet.ts";
-import { kernelDistance } from "../../../experiments/measures/kernel_distance.ts";
+import { frechetDistance, kernelDistance } from "../../../experiments/measures/feature_distances.ts";
 import { memorisation } from "../../../experiments/measures/memorisation.ts";
 import type { Points } from "../../../models/measures/points.ts";
 import { prdc } from "../../../models/measures/prdc.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { kernelDistance } from "../../../experiments/measures/kernel_distance.ts";
+import { kernelDistance } from "../../../experiments/measures/feature_distances.ts";
 import { testOnDevices } from "../../testing.ts";
 import { assertRelative, cases, normalPoints } from "../../models/measures/measured.ts";
 

@@ -1,13 +1,14 @@
 import { EigenvalueDecomposition, Matrix } from "npm:ml-matrix@6.15.1";
 import { bootstrap, type Estimate, type Resampling } from "../../models/measures/estimate.ts";
 import { checkPair, meanOf, type Points } from "../../models/measures/points.ts";
+import { productBlocks } from "../../models/measures/neighbours.ts";
 
 /**
- * Fréchet distance of the normal distributions with the means and covariances of two sets of features, with its interval:
- * |m_r - m_s|^2 + tr(C_r + C_s - 2 (C_r C_s)^(1/2)), covariances unbiased.
+ * Fréchet distance between two sets of features, taken as normal distributions, with its interval:
+ * |m_r - m_s|^2 + tr(C_r + C_s - 2 (C_r C_s)^(1/2)), with unbiased covariances.
  *
- * It is larger for fewer samples: compare figures of equally many only. The interval is for other samples of the same
- * network, with the reference held fixed; see `bootstrap()`.
+ * It grows as samples get fewer, so compare it only between equally many samples. The interval covers other samples of
+ * the same network against the same reference; see `bootstrap()`.
  *
  * @param reference features of real images, f32[N, F], N at least 2 F
  * @param samples features of samples, f32[M, F], M at least 2 F
@@ -81,4 +82,54 @@ function functionOf(symmetric: Matrix, f: (eigenvalue: number) => number): Matri
 
 function decomposed(symmetric: Matrix): EigenvalueDecomposition {
   return new EigenvalueDecomposition(symmetric, { assumeSymmetric: true });
+}
+
+/**
+ * Kernel distance (KID) between two sets of features, with its interval: the unbiased squared maximum mean discrepancy with
+ * the kernel k(x, y) = (x y / F + 1)^3, over all samples instead of subsets. Being unbiased, it can be negative.
+ *
+ * Inner products are f32 on the current device, sums are f64. The interval covers other samples of the same network against
+ * the same reference; see `bootstrap()`.
+ *
+ * @param reference features of real images, f32[N, F], N at least 2
+ * @param samples features of samples, f32[M, F], M at least 2
+ * @throws {MeasureError} if the points are invalid
+ *
+ * Source: Binkowski et al. 2018, arXiv:1801.01401, equation 4 and section 3
+ */
+export async function kernelDistance(
+  reference: Points,
+  samples: Points,
+  resampling?: Resampling,
+): Promise<Estimate> {
+  checkPair("take the kernel distance", reference, samples, 2);
+  const [within, amongReal, toReal] = [
+    await meanKernels(samples),
+    await meanKernels(reference),
+    await meanKernels(samples, reference),
+  ];
+  const value = average(within) + average(amongReal) - 2 * average(toReal);
+  return bootstrap(value, within.map((mean, n) => 2 * (mean - toReal[n])), resampling);
+}
+
+/** The mean of k(a_i, b_j) over j for each i, f64[N]; without b, of k(a_i, a_j) over the others. */
+async function meanKernels(a: Points, others?: Points): Promise<Float64Array> {
+  const b = others ?? a;
+  const sums = new Float64Array(a.rows);
+  for await (const block of productBlocks(a, b)) {
+    for (let i = block.a.from; i < block.a.to; i++) {
+      const from = (i - block.a.from) * block.stride - block.b.from;
+      let sum = 0;
+      for (let j = block.b.from; j < block.b.to; j++) {
+        const base = block.values[from + j] / a.width + 1;
+        if (others || i !== j) sum += base * base * base;
+      }
+      sums[i] += sum;
+    }
+  }
+  return sums.map((sum) => sum / (others ? b.rows : b.rows - 1));
+}
+
+function average(values: Float64Array): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -1,41 +1,59 @@
 import { dirname, join } from "node:path";
-import type { Dataset } from "../data/dataset.ts";
 import { UserError } from "../../kernels/core/user_error.ts";
+import type { Dataset } from "../data/dataset.ts";
 import { ProgressBar, stderr, type Terminal } from "../program/progress.ts";
 import { reasonOf, writeAtomic } from "../run/atomic_write.ts";
 import { readIfThere } from "../run/read_file.ts";
 import { judging } from "../settings/tasks/judge.ts";
-import { type DataJudge, openJudge } from "./data_judge.ts";
-import { batchSize } from "./judge_training.ts";
-import { digestOf, type JudgedData, judgedData } from "./judged_data.ts";
-import { makeJudge } from "./make_judge.ts";
-import { readStored, type StoredJudge, storedJudges } from "./stored_judges.ts";
+import {
+  type DataJudge,
+  digestOf,
+  type JudgedData,
+  judgedData,
+  openJudge,
+  readStored,
+  type StoredJudge,
+  storedJudges,
+} from "./data_judge.ts";
+import { batchSize, makeJudge } from "./train_judge.ts";
 
-/** Milliseconds between looks whether another program still trains a judge. */
+/** Milliseconds between looks whether another program is still training a judge. */
 const pauseMs = 100;
 
 /** How the judge of a data set is found. */
 export interface JudgeOptions {
-  /** Hears in a line what is trained, and what is ignored and why. */
+  /** Called with a line on what is trained, or what is ignored and why. */
   readonly say: (line: string) => void;
   /** Ends the training. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Where the progress of training is shown. */
-  readonly terminal?: Terminal;
+  readonly terminal?: Terminal | undefined;
   /** Steps of the training. */
   readonly steps?: number;
-  /** The judges of the repository. */
+  /** The judges that come with the repository. */
   readonly stored?: readonly StoredJudge[];
-  /** Folder of the judges that were trained for other data. */
+  /** Folder of judges that earlier tasks trained. */
   readonly cache?: string;
 }
 
 /**
- * The judge of a data set, on the current device: that of the repository, if it holds one that learned from the same
- * labelled images; else the one that an earlier task trained; else a new one, which is kept for the next time.
+ * The judge of a data set, or undefined with a line that says why there is none: data without labels or with one class.
+ *
+ * @returns undefined also if its training was stopped
+ */
+export async function judgeFor(data: Dataset, options: JudgeOptions): Promise<DataJudge | undefined> {
+  if (data.classes > 1) return await judgeOf(data, options);
+  const what = data.classes === 1 ? "one class alone" : "no labels";
+  options.say(`No judge for ${data.name}, which has ${what}: figures that need one are left out`);
+  return undefined;
+}
+
+/**
+ * The judge of a data set, on the current device. It comes from the repository if that has one for the same labelled images,
+ * else from an earlier task, else it is trained now and kept for the next time.
  *
  * @returns undefined if the training was stopped
- * @throws {JudgeError} if the data have no labels, or the repository's judge is missing or not as stated
+ * @throws {JudgeError} if the data have no labels, or the repository's judge is missing or not the one stated
  * @throws {TrainingError} if the loss becomes NaN or infinite
  */
 export async function judgeOf(
@@ -49,17 +67,17 @@ export async function judgeOf(
   const path = join(cache, `${dataDigest}.safetensors`);
   const cached = await cachedJudge(path, judged, options);
   if (cached || options.signal?.aborted) return cached;
-  using _ = await turnIn(cache, options);
+  using _ = await lockTraining(cache, options);
   if (options.signal?.aborted) return undefined;
   // Another program may have trained it meanwhile.
   return await cachedJudge(path, judged, { say: () => {} }) ?? await trainedJudge(path, judged, options);
 }
 
 /**
- * Waits while another program, or worker of this one, trains a judge for the same folder, such as that of another cell of a
- * study. Where a folder cannot be locked nobody waits: the same judge is then trained twice.
+ * Waits while another program or worker, such as another cell of a study, trains a judge for the same folder. A folder that
+ * cannot be locked is no error: the same judge is then trained twice.
  */
-async function turnIn(
+async function lockTraining(
   folder: string,
   { say, signal }: Pick<JudgeOptions, "say" | "signal">,
 ): Promise<Disposable> {
@@ -71,11 +89,11 @@ async function turnIn(
       if (!waits) say(`Waiting for another program that trains a judge in ${folder}`);
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
-  } catch { /* keeping the judge says why */ }
+  } catch { /* writing the judge will say why */ }
   return { [Symbol.dispose]: () => file?.close() };
 }
 
-/** The judge that an earlier task trained, if it is there and whole. */
+/** The judge that an earlier task trained, if its file is there and whole. */
 async function cachedJudge(
   path: string,
   data: JudgedData,
@@ -86,11 +104,11 @@ async function cachedJudge(
     return bytes && await openJudge(bytes, path, data, "cached");
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    say(`${error.message}; it is ignored and made anew`);
+    say(`${error.message}; training another one`);
   }
 }
 
-/** Trains a judge and keeps it; undefined if that was stopped. */
+/** Trains a judge and keeps it; undefined if stopped. */
 async function trainedJudge(
   path: string,
   data: JudgedData,
@@ -99,7 +117,9 @@ async function trainedJudge(
   say(`Training a judge for ${data.name}, ${steps} steps; it is kept in ${path}`);
   using bar = new ProgressBar({ totalSteps: steps, imagesPerStep: batchSize }, terminal);
   const made = await makeJudge(data, {
-    ...{ steps, seed: judging.rows.seed.default!, ...signal && { signal } },
+    steps,
+    seed: judging.rows.seed.default!,
+    signal,
     onProgress: (step, loss) => bar.update(step, loss),
   });
   bar.finish();

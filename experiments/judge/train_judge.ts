@@ -1,0 +1,231 @@
+import {
+  crossEntropy,
+  currentDevice,
+  gradients,
+  randomBits,
+  record,
+  type Tensor,
+  tensor,
+} from "../../kernels/mod.ts";
+import {
+  BatchOrder,
+  Classifier,
+  flatten,
+  Judge,
+  type JudgeInfo,
+  namedParameters,
+  type Normalization,
+  oneCycle,
+  optimizer,
+  progressAt,
+  randomInitialiser,
+  saveJudge,
+  stateOf,
+} from "../../models/mod.ts";
+import { streams } from "../../models/random.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { MNIST_PACKAGE } from "../data/mnist.ts";
+import { TrainingError } from "../program/command.ts";
+import { yieldToSignals } from "../terminal/yield_to_signals.ts";
+import { digestOf, type JudgedData, type Labelled } from "./data_judge.ts";
+
+/** Images per step. */
+export const batchSize = 64;
+/** What the network sees: pixels in [-1, 1]. */
+const normalization: Normalization = { scale: 2, shift: -1 };
+/** Largest learning rate, of AdamW on a one-cycle schedule. */
+const learningRate = 4e-3;
+/** Share of the steps in which the rate rises. */
+const warmup = 0.2;
+/** Steps between reads of the loss. */
+const burst = 20;
+/** Largest shift of a training image, in pixels, up or down and left or right. */
+const largestShift = 1;
+/** Test images to judge at once. */
+const atOnce = 2000;
+
+/** How a classifier is trained. */
+export interface JudgeTrainingOptions {
+  readonly steps: number;
+  /** Of weights, order and shifts, an integer in [0, 2^32). */
+  readonly seed: number;
+  /** Ends training early. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called every 20 steps. */
+  readonly onProgress?: (step: number, loss: number) => void;
+}
+
+/**
+ * Trains a judge on the training images, on the current device, and measures its accuracy on the test images. On the CPU
+ * device the same options give the same bits.
+ *
+ * @returns its safetensors file and what that says of it; undefined if it was stopped
+ * @throws {TrainingError} if the loss becomes NaN or infinite
+ */
+export async function makeJudge(
+  data: JudgedData,
+  options: JudgeTrainingOptions,
+): Promise<{ readonly bytes: Uint8Array<ArrayBuffer>; readonly info: JudgeInfo } | undefined> {
+  const classifier = await trainClassifier(data, options);
+  if (!classifier) return undefined;
+  const { classes, channels, height, width } = data;
+  const { seed, steps } = options;
+  const untested: JudgeInfo = {
+    classes,
+    channels,
+    height,
+    width,
+    normalization,
+    dataDigest: await digestOf(data),
+    accuracy: 0,
+    seed,
+    steps,
+    command: commandOf(data, options),
+  };
+  const info = { ...untested, accuracy: await accuracyOf(new Judge(classifier, untested), data.test) };
+  if (options.signal?.aborted) return undefined;
+  return { bytes: saveJudge(await stateOf(classifier), info), info };
+}
+
+/** The command that makes a judge again, without the path of the data. */
+function commandOf({ name, source }: JudgedData, { steps, seed }: JudgeTrainingOptions): string {
+  const quoted = /^[\w.-]+$/.test(name) ? name : JSON.stringify(name);
+  const data = source === MNIST_PACKAGE ? "" : ` --data ${quoted}`;
+  return `deno task judge${data} --steps ${steps} --seed ${seed} --device ${currentDevice().kind}`;
+}
+
+/** Share of images whose most probable class is their label. */
+export async function accuracyOf(judge: Judge, { images, labels, count }: Labelled): Promise<number> {
+  const P = images.length / count;
+  let right = 0;
+  for (let from = 0; from < count; from += atOnce) {
+    const pixels = Float32Array.from(images.subarray(from * P, (from + atOnce) * P), (byte) => byte / 255);
+    const { classes } = verdicts((await judge.judge(pixels)).probabilities, judge.info.classes);
+    right += classes.filter((label, n) => label === labels[from + n]).length;
+  }
+  return right / count;
+}
+
+/** The class that a judge sees in each image, and its probability. */
+export interface Verdicts {
+  /** u32[N] */
+  readonly classes: Uint32Array;
+  /** f32[N] */
+  readonly confidence: Float32Array;
+}
+
+/**
+ * The most probable class of each image, the first of equally probable ones.
+ *
+ * @param probabilities f32[N, classes]
+ */
+export function verdicts(probabilities: Float32Array, classes: number): Verdicts {
+  const N = probabilities.length / classes;
+  const confidence = Float32Array.from(
+    { length: N },
+    (_, n) => Math.max(...probabilities.subarray(n * classes, (n + 1) * classes)),
+  );
+  return {
+    confidence,
+    classes: Uint32Array.from(confidence, (p, n) => probabilities.indexOf(p, n * classes) - n * classes),
+  };
+}
+
+async function trainClassifier(
+  data: JudgedData,
+  { steps, seed, signal, onProgress }: JudgeTrainingOptions,
+): Promise<Classifier | undefined> {
+  const model = new Classifier(data, randomInitialiser(seed));
+  const parameters = namedParameters(model);
+  const rule = optimizer("adamw", flatten(parameters), { learningRate });
+  const batches = new ClassifierBatches(data, { batchSize, seed, normalization });
+  const training = record(() => {
+    const loss = crossEntropy(model.forward(batches.x).logits, batches.labels);
+    rule.update(gradients(loss, [...parameters.values()]));
+    return loss;
+  });
+  const { learningRate: rateAt } = oneCycle(learningRate, { warmup });
+  while (rule.step < steps) {
+    for (let i = 0; i < burst && rule.step < steps; i++) {
+      const { step } = rule;
+      batches.load(step);
+      rule.beforeStep(rateAt(progressAt(step, steps)));
+      training.run();
+    }
+    const [loss] = await training.result.read();
+    if (!Number.isFinite(loss)) {
+      throw new TrainingError(
+        `Cannot train a judge for ${data.name}: the loss is ${loss} after step ${rule.step}; try another --seed`,
+      );
+    }
+    onProgress?.(rule.step, loss);
+    await yieldToSignals();
+    if (signal?.aborted) return undefined;
+  }
+  return model;
+}
+
+/** Labelled training images. */
+export type LabelledData = Pick<Dataset, "channels" | "height" | "width"> & { readonly train: Labelled };
+
+/** Batches of training images in random order, each image shifted by up to a pixel; black comes in from the border. */
+export class ClassifierBatches {
+  /** What the network sees of the images, f32[N, C, H, W] on the device. */
+  readonly x: Tensor;
+  /** Their classes, u32[N] on the device. */
+  readonly labels: Tensor;
+  readonly #data: LabelledData;
+  readonly #order: BatchOrder;
+  readonly #values: Float32Array<ArrayBuffer>;
+  readonly #seen: Float32Array;
+  readonly #black: number;
+
+  /**
+   * Allocates a batch.
+   *
+   * @param seed of order and shifts, an integer in [0, 2^32)
+   */
+  constructor(
+    data: LabelledData,
+    { batchSize, seed, normalization: { scale, shift } }: {
+      readonly batchSize: number;
+      readonly seed: number;
+      readonly normalization: Normalization;
+    },
+  ) {
+    const { channels, height, width, train } = data;
+    this.#data = data;
+    this.#order = new BatchOrder(Uint32Array.from({ length: train.count }, (_, i) => i), batchSize, seed);
+    this.#values = new Float32Array(batchSize * channels * height * width);
+    this.#seen = Float32Array.from({ length: 256 }, (_, byte) => scale * byte / 255 + shift);
+    this.#black = shift;
+    this.x = tensor(this.#values, [batchSize, channels, height, width]);
+    this.labels = tensor(new Uint32Array(batchSize));
+  }
+
+  /** Loads the batch of step 0, 1, ..., a function of seed and step. */
+  load(step: number): void {
+    const { seed, batchSize: N } = this.#order;
+    const images = this.#order.batch(step);
+    const bits = randomBits(seed, streams.shifts, step, 2 * N);
+    const shiftOf = (i: number) => Math.floor(bits[i] * 2 ** -32 * (2 * largestShift + 1)) - largestShift;
+    this.#values.fill(this.#black);
+    images.forEach((image, n) => this.#place(image, n, shiftOf(2 * n), shiftOf(2 * n + 1)));
+    this.x.write(this.#values);
+    this.labels.write(Uint32Array.from(images, (image) => this.#data.train.labels[image]));
+  }
+
+  /** Writes an image to row n of the batch, shifted by `down` and `right`. */
+  #place(image: number, n: number, down: number, right: number): void {
+    const { channels: C, height: H, width: W, train: { images } } = this.#data;
+    const [top, bottom] = [Math.max(0, -down), Math.min(H, H - down)];
+    const [left, end] = [Math.max(0, -right), Math.min(W, W - right)];
+    for (let c = 0; c < C; c++) {
+      for (let h = top; h < bottom; h++) {
+        const from = ((image * C + c) * H + h) * W;
+        const to = ((n * C + c) * H + h + down) * W + right;
+        for (let w = left; w < end; w++) this.#values[to + w] = this.#seen[images[from + w]];
+      }
+    }
+  }
+}
