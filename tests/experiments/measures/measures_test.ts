@@ -1,0 +1,174 @@
+import assert from "node:assert/strict";
+import { frechetDistance, kernelDistance } from "../../../experiments/measures/feature_distances.ts";
+import { MeasureError, rowsOf } from "../../../models/measures/points.ts";
+import { assertRelative, cases, joined, normalPoints, vectors } from "../../models/measures/measured.ts";
+import { testOnDevices } from "../../testing.ts";
+import { mannWhitney, memorisation } from "../../../experiments/measures/memorisation.ts";
+import { classEntropy, classHistogram } from "../../../experiments/measures/class_entropy.ts";
+
+for (const { name, reference, samples, expected } of cases) {
+  Deno.test(`frechetDistance() agrees with SciPy: ${name}`, () => {
+    const { value, low, high } = frechetDistance(reference, samples);
+    assertRelative(value, expected.frechet, 1e-6);
+    assert.ok(low < value && value < high);
+  });
+}
+
+Deno.test("frechetDistance() of a set to itself is 0, and to a shifted copy the squared shift", () => {
+  const a = normalPoints(0, 60, 5);
+  const { value } = frechetDistance(a, a);
+  assert.ok(value >= 0 && value < 1e-10, `${value}`);
+  assertRelative(frechetDistance(a, { ...a, values: a.values.map((x) => x + 2) }).value, 5 * 4, 1e-5);
+});
+
+Deno.test("frechetDistance() takes features that never vary", () => {
+  const flat = (counter: number) => {
+    const points = normalPoints(counter, 60, 5);
+    return { ...points, values: points.values.map((x, i) => i % 5 < 2 ? 0 : x) };
+  };
+  const narrow = (counter: number) => {
+    const { values } = flat(counter);
+    return { values: values.filter((_, i) => i % 5 >= 2), rows: 60, width: 3 };
+  };
+  const [all, varying] = [frechetDistance(flat(1), flat(2)), frechetDistance(narrow(1), narrow(2))];
+  assertRelative(all.value, varying.value, 1e-6);
+  assertRelative(all.high, varying.high, 1e-5);
+});
+
+Deno.test("frechetDistance() refuses fewer samples than twice the features", () => {
+  const enough = normalPoints(0, 10, 5);
+  frechetDistance(enough, enough);
+  assert.throws(
+    () => frechetDistance(enough, normalPoints(1, 9, 5)),
+    new MeasureError(
+      "Cannot take the Fréchet distance: there are 9 samples of 5 values (expected at least 10); use more",
+    ),
+  );
+});
+
+for (const { name, reference, samples, expected } of cases) {
+  testOnDevices(`kernelDistance() agrees with NumPy: ${name}`, async () => {
+    const { value, low, high } = await kernelDistance(reference, samples);
+    assertRelative(value, expected.kernel, 1e-3);
+    assert.ok(low < value && value < high);
+  });
+}
+
+testOnDevices("kernelDistance() of one distribution is around 0, and so below it at times", async () => {
+  const reference = normalPoints(0, 100, 6);
+  const estimates = [];
+  for (let n = 1; n <= 20; n++) estimates.push(await kernelDistance(reference, normalPoints(n, 100, 6)));
+  assert.ok(estimates.some(({ value }) => value < 0) && estimates.some(({ value }) => value > 0));
+  const held = estimates.filter(({ low, high }) => low <= 0 && 0 <= high).length;
+  assert.ok(held >= 16, `${held} of 20 intervals hold 0`);
+});
+
+testOnDevices("kernelDistance() is the same in one block of rows and in several", async () => {
+  const [a, b] = [normalPoints(0, 1500, 3), normalPoints(1, 1300, 3, 1.2)];
+  const { value } = await kernelDistance(a, b);
+  const k = (x: typeof a, i: number, y: typeof b, j: number) => {
+    let product = 0;
+    for (let f = 0; f < 3; f++) product += x.values[3 * i + f] * y.values[3 * j + f];
+    return (product / 3 + 1) ** 3;
+  };
+  const meanOf = (x: typeof a, y: typeof b) => {
+    let sum = 0;
+    for (let i = 0; i < x.rows; i++) {
+      for (let j = 0; j < y.rows; j++) if (x !== y || i !== j) sum += k(x, i, y, j);
+    }
+    return sum / (x.rows * (x === y ? y.rows - 1 : y.rows));
+  };
+  assertRelative(value, meanOf(a, a) + meanOf(b, b) - 2 * meanOf(a, b), 1e-3);
+});
+
+for (const { name, reference, samples, train, expected } of cases) {
+  testOnDevices(`memorisation() agrees with SciPy: ${name}`, async () => {
+    const { authentic, copying } = await memorisation(train, reference, samples);
+    assertRelative(authentic.value, expected.authentic, 1e-9);
+    assertRelative(copying.value, expected.copying, 1e-9);
+  });
+}
+
+const first = (count: number) => Array.from({ length: count }, (_, n) => n);
+const [train, test, fresh] = [normalPoints(0, 400, 10), normalPoints(1, 200, 10), normalPoints(2, 200, 10)];
+
+testOnDevices("memorisation() catches planted copies, also with slight noise", async () => {
+  const honest = await memorisation(train, test, fresh);
+  assert.ok(honest.copying.low < 0 && honest.copying.high > 0, "fresh samples are like the test images");
+  const copies = rowsOf(train, first(100));
+  const noise = normalPoints(3, 100, 10, 0.05).values;
+  for (const planted of [copies, { ...copies, values: copies.values.map((x, i) => x + noise[i]) }]) {
+    const caught = await memorisation(train, test, joined(planted, rowsOf(fresh, first(100))), { k: 2 });
+    assert.ok(caught.copying.high < -3, `C_T ${caught.copying.value}`);
+    assert.ok(caught.authentic.high < honest.authentic.low, `${caught.authentic.value} authentic`);
+    assert.ok(caught.authentic.value <= 0.5, "no copy counts as authentic");
+    for (let n = 0; n < 100; n++) assert.equal(caught.nearest.indices[2 * n], n);
+  }
+});
+
+testOnDevices("memorisation() tells underfitting from copying", async () => {
+  const { authentic, copying } = await memorisation(train, test, normalPoints(2, 200, 10, 2));
+  assert.ok(copying.low > 3 && authentic.value > 0.95);
+});
+
+testOnDevices(
+  "memorisation() of a training image that is there twice counts its copies as copies",
+  async () => {
+    const doubled = joined(train, rowsOf(train, first(50)));
+    assert.equal((await memorisation(doubled, test, rowsOf(train, first(50)))).authentic.value, 0);
+  },
+);
+
+testOnDevices(
+  "memorisation() refuses one training image, no samples and images of another size",
+  async () => {
+    const refused = async (what: Promise<unknown>, words: RegExp) => {
+      await assert.rejects(what, (error: Error) => {
+        assert.equal(error.name, "MeasureError");
+        assert.match(error.message, words);
+        return true;
+      });
+    };
+    const start = "^Cannot measure memorisation: ";
+    await refused(
+      memorisation(rowsOf(train, [0]), test, fresh),
+      RegExp(`${start}there are 1 training images`),
+    );
+    await refused(memorisation(train, test, rowsOf(fresh, [])), RegExp(`${start}there are 0 samples`));
+    await refused(memorisation(train, normalPoints(1, 9, 4), fresh), RegExp(`${start}samples have 4 values`));
+  },
+);
+
+Deno.test("mannWhitney() is 0 for equal numbers, and counts ties half", () => {
+  const x = Float64Array.of(1, 2, 2, 5);
+  assert.equal(mannWhitney(x, x).value, 0);
+  // Of 2 x 3 pairs, 3 wins and 2 ties.
+  assertRelative(
+    mannWhitney(Float64Array.of(2, 3), Float64Array.of(1, 2, 3)).value,
+    (3 + 2 / 2 - 3) / Math.sqrt(2 * 3 * 6 / 12),
+    1e-12,
+  );
+});
+
+Deno.test("classEntropy() agrees with SciPy", () => {
+  const { labels, classes, bits } = vectors.entropy;
+  const { value, low, high } = classEntropy(labels, classes);
+  assertRelative(value, bits, 1e-12);
+  assert.ok(low < value && value < high);
+});
+
+Deno.test("classEntropy() is 0 for one class, and largest for equal shares", () => {
+  assert.deepEqual(classEntropy([3, 3, 3], 10), { value: 0, low: 0, high: 0 });
+  assert.deepEqual(classEntropy([0, 1, 2, 3], 4), { value: 2, low: 2, high: 2 });
+});
+
+Deno.test("classHistogram() counts each class, and refuses what is none", () => {
+  assert.deepEqual(classHistogram([2, 0, 2], 4), Uint32Array.of(1, 0, 2, 0));
+  for (const label of [4, -1, 0.5, NaN]) {
+    assert.throws(
+      () => classHistogram([0, label], 4),
+      /^MeasureError: Cannot count classes: label 1 is .*0 to 3/,
+    );
+  }
+  assert.throws(() => classHistogram([], 4), /^MeasureError: Cannot count classes: there are no labels/);
+});
