@@ -15,7 +15,7 @@ import { type PlannedStudy, planStudy, saveStudy } from "./study/open_study.ts";
 import type { Plan } from "./study/plan.ts";
 import { findPlan } from "./study/read_plan.ts";
 import { runCell } from "./study/run_cell.ts";
-import { type Cell, readRecords, requireCell, type Study, type StudyRecords } from "./study/study.ts";
+import { type Cell, readResults, requireCell, type Study, type StudyResults } from "./study/study.ts";
 import { findStudy, requireStudy } from "./study/study_file.ts";
 import { recordStudy } from "./study/study_tracking.ts";
 import { print, say } from "./terminal/output.ts";
@@ -89,11 +89,11 @@ async function open(
   plan: Plan,
   options: Parameters<typeof planStudy>[2],
   { dryRun }: Pick<StudyWords, "dryRun">,
-): Promise<PlannedStudy & StudyRecords | undefined> {
+): Promise<PlannedStudy & StudyResults | undefined> {
   for (;;) {
     const planned = await planStudy(folder, plan, options);
     if (options.signal.aborted) return undefined;
-    const records = await readRecords(planned.study);
+    const records = await readResults(planned.study);
     checkRoom(folder, records.unfinished, await freeBytesAt(folder), plan.evaluation.milestones);
     if (dryRun || await saveStudy(planned, options)) return { ...planned, ...records };
     if (options.signal.aborted) return undefined;

@@ -2,11 +2,10 @@ import { join } from "node:path";
 import { init } from "../../kernels/mod.ts";
 import type { LaunchFlags } from "../settings/tasks/launching.ts";
 import { print } from "../terminal/output.ts";
-import { resultFile } from "./results/result_files.ts";
-import { passagesOf, passageText } from "./results/conclusion.ts";
-import { writeResults } from "./results/write_results.ts";
+import { passageText } from "./results/tables.ts";
+import { resultFile, writeResults } from "./results/write_results.ts";
 import { readRecord } from "../tracking/record.ts";
-import { cellFolder, readRecords, type Study } from "./study.ts";
+import { cellFolder, readResults, type Study } from "./study.ts";
 import { recordStudy, type StudyTracking } from "./study_tracking.ts";
 
 /**
@@ -23,9 +22,9 @@ export async function collectStudy(
 ): Promise<void> {
   const { say } = tracking;
   const device = await init({ device: kind, threads: threads ?? 0 });
-  const { conclusion, problems } = await writeResults(study.folder, { device }).finally(() => device.close());
+  const { conclusion, problems } = await writeResults(study.folder).finally(() => device.close());
   problems.forEach((problem) => say(problem));
-  print(passagesOf(conclusion).map(passageText).join("\n\n"));
+  print(conclusion.map(passageText).join("\n\n"));
   await recordEnd(study, tracking, failed ?? await failureOf(study));
   say(`Done; see ${join(study.folder, resultFile.table)} and ${resultFile.report} beside it`);
 }
@@ -37,8 +36,8 @@ export async function collectStudy(
  * @throws {RunError} if the folder cannot be written
  */
 export async function recordEnd(study: Study, tracking: StudyTracking, failed?: string): Promise<void> {
-  const { records } = await readRecords(study);
-  const [done, all] = [records.length, study.cells.length];
+  const { results } = await readResults(study);
+  const [done, all] = [results.length, study.cells.length];
   const status = failed !== undefined ? "FAILED" : done === all ? "FINISHED" : "KILLED";
   await recordStudy(study, status, tracking, failed ?? null);
   tracking.say(`${done} of ${all} cells are finished in ${study.folder}`);
@@ -46,7 +45,7 @@ export async function recordEnd(study: Study, tracking: StudyTracking, failed?: 
 
 /** Why a study is unfinished that ran elsewhere or earlier, if that is because cells failed. */
 async function failureOf(study: Study): Promise<string | undefined> {
-  const { unfinished } = await readRecords(study);
+  const { unfinished } = await readResults(study);
   if (unfinished.length === 0) return undefined;
   const failed = async (folder: string) => {
     const record = await readRecord(folder).catch(() => undefined); // a damaged one says nothing

@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { report } from "../artifacts/report.ts";
-import type { Dataset } from "../data/dataset.ts";
 import { commonOf, earlierCosts, measureSolvers, notMeasured } from "../evaluation/kept_costs.ts";
 import { evaluate } from "../evaluation/evaluate.ts";
 import { type Evaluation, hasMeasured, readEvaluation } from "../evaluation/evaluation.ts";
@@ -25,8 +24,6 @@ export interface CellMeasures {
   readonly evaluation: Evaluation;
   readonly costs: readonly SolverCost[];
   readonly milestones: readonly Milestone[];
-  /** Of the images compared with. */
-  readonly testOrder: Dataset["testOrder"];
 }
 
 /**
@@ -67,7 +64,7 @@ export async function evaluateCell(
     : [];
   if (!milestones) return undefined;
   await report.write({ run, config: readConfig(run) });
-  return { evaluation, costs, milestones, testOrder: subject.data.testOrder };
+  return { evaluation, costs, milestones };
 }
 
 /** The options of the evaluate task that a plan stands for. */

@@ -8,7 +8,6 @@ import {
   finiteNumber,
   ifGiven,
   listOf,
-  oneOf,
   tableOf,
   text,
 } from "../run/field_checks.ts";
@@ -18,7 +17,7 @@ import { readJson } from "../run/read_file.ts";
 export const recordFile = "cell.json";
 
 /** What a finished cell of a study measured, the content of `cell.json`. */
-export interface StudyRecord {
+export interface CellResult {
   /** Id of the cell. */
   readonly cell: string;
   readonly settings: Readonly<Record<string, string | number | boolean>>;
@@ -32,8 +31,6 @@ export interface StudyRecord {
   readonly seconds: number;
   /** Figures of `evaluation.json` by name, e.g. `frechet`. */
   readonly figures: Readonly<Record<string, number>>;
-  /** Of the images compared with; not given where they stand as in their files. Before 0.5.0 they always did. */
-  readonly testOrder?: "random";
   /** Quality by solver, where the plan asks for solvers. */
   readonly costs?: readonly {
     readonly evaluations: number;
@@ -41,7 +38,7 @@ export interface StudyRecord {
     readonly frechet: number;
     readonly recognised: number;
   }[];
-  /** Quality at the milestones of the training and at its end, where the plan asks for milestones. */
+  /** Quality in the course of training: at its milestones and at its end, where the plan has milestones. */
   readonly course?: readonly {
     readonly images: number;
     readonly seconds: number;
@@ -54,11 +51,10 @@ const value: FieldCheck = {
   accepts: (value) => ["string", "boolean"].includes(typeof value) || Number.isFinite(value),
 };
 
-const checks: Readonly<Record<keyof StudyRecord, FieldCheck>> = {
+const checks: Readonly<Record<keyof CellResult, FieldCheck>> = {
   ...{ cell: text, settings: tableOf(value), seed: count },
   ...{ parameters: count, multiplyAdds: count, images: count, seconds: finiteNumber },
   figures: tableOf(finiteNumber),
-  testOrder: ifGiven(oneOf(["random"])),
   costs: ifGiven(listOf(fieldsOf({
     ...{ evaluations: finiteNumber, solver: text, frechet: finiteNumber, recognised: finiteNumber },
   }))),
@@ -72,18 +68,18 @@ const checks: Readonly<Record<keyof StudyRecord, FieldCheck>> = {
  * @returns undefined if the cell is not finished
  * @throws {RunError} if the file cannot be read or holds no record
  */
-export async function readStudyRecord(folder: string): Promise<StudyRecord | undefined> {
+export async function readCellResult(folder: string): Promise<CellResult | undefined> {
   const path = join(folder, recordFile);
   const json = await readJson(path);
   if (json === undefined) return undefined;
   const problem = fieldProblem(json, checks);
-  if (problem === undefined) return json as unknown as StudyRecord;
+  if (problem === undefined) return json as unknown as CellResult;
   throw new RunError(
     `Cannot read ${path}: ${problem}; delete the file: the study then measures the cell again`,
   );
 }
 
 /** @throws {RunError} if the file cannot be written */
-export async function writeStudyRecord(folder: string, record: StudyRecord): Promise<void> {
+export async function writeCellResult(folder: string, record: CellResult): Promise<void> {
   await writeAtomic(join(folder, recordFile), JSON.stringify(record, null, 2) + "\n");
 }

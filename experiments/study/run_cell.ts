@@ -6,7 +6,7 @@ import { sendCell } from "./study_tracking.ts";
 import { nameOf, tryLockCell } from "./cell_lock.ts";
 import { type CellMeasures, evaluateCell } from "./evaluate_cell.ts";
 import { milestonesOf } from "./milestones.ts";
-import { readStudyRecord, type StudyRecord, writeStudyRecord } from "./record.ts";
+import { type CellResult, readCellResult, writeCellResult } from "./record.ts";
 import type { Cell, Study } from "./study.ts";
 import { makeCellFolder } from "./study_folders.ts";
 import { type CellOptions, trainCell } from "./train_cell.ts";
@@ -28,14 +28,14 @@ export async function runCell(study: Study, cell: Cell, options: CellOptions): P
   }
   using _ = lock;
   const folder = await makeCellFolder(study, cell);
-  if (!await readStudyRecord(folder)) {
+  if (!await readCellResult(folder)) {
     const signal = AbortSignal.any([options.signal, lock.lost]);
     if (!await trainCell(study, cell, { ...options, signal })) return "stopped";
     const { evaluation } = study.plan;
     const milestones = milestonesOf(cell.steps, evaluation.milestones);
     const measures = await evaluateCell(folder, evaluation, milestones, { ...options, signal });
     if (!measures) return "stopped";
-    await writeStudyRecord(folder, await recordOf(folder, cell, measures));
+    await writeCellResult(folder, await recordOf(folder, cell, measures));
   }
   await sendCell(study, cell, options);
   return "finished";
@@ -50,8 +50,8 @@ export async function runCell(study: Study, cell: Cell, options: CellOptions): P
 export async function recordOf(
   folder: string,
   { id, settings, seed, steps, parameters, multiplyAdds }: Cell,
-  { evaluation: { figures }, costs, milestones, testOrder }: CellMeasures,
-): Promise<StudyRecord> {
+  { evaluation: { figures }, costs, milestones }: CellMeasures,
+): Promise<CellResult> {
   const metrics = await readMetrics(join(folder, runFile.metrics));
   const seconds = secondsUntil(Infinity, metrics);
   const { batchSize } = readConfig(folder);
@@ -59,7 +59,6 @@ export async function recordOf(
   return {
     ...{ cell: id, settings, seed, parameters, multiplyAdds, seconds, images },
     figures: Object.fromEntries(Object.entries(figures).map(([name, { value }]) => [name, value])),
-    ...testOrder && { testOrder },
     ...costs.length > 0 && {
       costs: costs.map(({ spec, evaluations, frechet, confident }) => ({
         evaluations: Number(evaluations.toPrecision(9)), // a mean over batches

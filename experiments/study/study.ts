@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { runFolder } from "../run/layout.ts";
 import { ConfigError } from "../settings/setting.ts";
 import type { CellSettings, Plan } from "./plan.ts";
-import { readStudyRecord, recordFile, type StudyRecord } from "./record.ts";
+import { type CellResult, readCellResult } from "./record.ts";
 
 /** A network of a study, trained with one seed. */
 export interface Cell {
@@ -50,41 +50,27 @@ export function trainedSettings({ asked, settings }: Pick<Cell, "asked" | "setti
   return asked.match === undefined ? asked : { ...asked, filters: settings.filters };
 }
 
-/** Records of the finished cells, in the order of the study, and what is wrong with those that cannot be read. */
-export interface StudyRecords {
-  readonly records: readonly StudyRecord[];
+/** The results of the finished cells, in the order of the study. */
+export interface StudyResults {
+  readonly results: readonly CellResult[];
   readonly unfinished: readonly Cell[];
-  /**
-   * A line for each damaged record, which counts as finished, so that nothing overwrites it, and for each that was measured
-   * on other test images than the rest.
-   */
+  /** A line for each damaged result, whose cell counts as finished, so that nothing overwrites it. */
   readonly problems: readonly string[];
 }
 
-/** Reads the records of a study; a damaged one keeps no other from being read. */
-export async function readRecords(study: Study): Promise<StudyRecords> {
-  const records: StudyRecord[] = [];
+/** Reads the results of a study. */
+export async function readResults(study: Study): Promise<StudyResults> {
+  const results: CellResult[] = [];
   const unfinished: Cell[] = [];
   const problems: string[] = [];
   for (const cell of study.cells) {
     try {
-      const record = await readStudyRecord(cellFolder(study, cell));
-      if (record) records.push(record);
+      const result = await readCellResult(cellFolder(study, cell));
+      if (result) results.push(result);
       else unfinished.push(cell);
     } catch (error) {
       problems.push(error instanceof Error ? error.message : String(error));
     }
   }
-  return { records, unfinished, problems: [...problems, ...otherTestImages(study, records)] };
-}
-
-/** A line for each record whose data have their test images in random order now, and had not when it was measured. */
-function otherTestImages(study: Pick<Study, "folder">, records: readonly StudyRecord[]): string[] {
-  const mixed = new Set(records.filter(({ testOrder }) => testOrder).map(({ settings }) => settings.data));
-  return records.filter(({ settings, testOrder }) => !testOrder && mixed.has(settings.data)).map(({ cell }) =>
-    `Cannot compare ${cell} with the other cells: it was measured on the first test images of the file, they on ` +
-    `random ones; delete ${
-      join(cellFolder(study, { id: cell }), recordFile)
-    }: the study then measures it again`
-  );
+  return { results, unfinished, problems };
 }

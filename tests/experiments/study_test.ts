@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { StudyRecord } from "../../experiments/study/record.ts";
+import type { CellResult } from "../../experiments/study/record.ts";
 import { presets } from "../../experiments/settings/tasks/presets.ts";
 import { studying } from "../../experiments/study/study_words.ts";
 import { type Ended, ended, testTask, type Workplace } from "./cli.ts";
@@ -13,7 +13,7 @@ const quickly = "--device cpu --threads 1";
 async function recordsOf(place: Workplace, study: string) {
   return await Promise.all(cells.map(async (cell) => {
     const text = await Deno.readTextFile(place.file(study, "cells", cell, "cell.json"));
-    const { seconds, course = [], ...record }: StudyRecord = JSON.parse(text);
+    const { seconds, course = [], ...record }: CellResult = JSON.parse(text);
     assert.ok(seconds > 0);
     assert.ok(course.every((point) => point.seconds >= 0 && point.seconds <= seconds));
     return { ...record, course: course.map(({ images, frechet }) => ({ images, frechet })) };

@@ -1,8 +1,7 @@
 import { colormap, type Figure, figure, type LegendEntry, type Trace } from "../../../viz/mod.ts";
 import { figureMeanings } from "../../evaluation/figures.ts";
-import type { Interval, SeedMean } from "./seed_intervals.ts";
-import { keyOf } from "./setups.ts";
-import type { SetupSummary, Summary } from "./summary.ts";
+import type { SeedMean } from "./seed_intervals.ts";
+import { keyOf, type SetupSummary, type Summary } from "./summary.ts";
 
 /** Quality against what it costs. */
 export interface QualityFigures {
@@ -13,7 +12,6 @@ export interface QualityFigures {
   readonly legend: readonly LegendEntry[];
 }
 
-/** A quality that was measured at a place on the axis. */
 interface Point {
   readonly x: number;
   readonly quality: SeedMean;
@@ -26,7 +24,7 @@ interface Axis {
   pointsOf(setup: SetupSummary, quality: SeedMean): readonly Point[];
 }
 
-/** The course where it was measured, else the end. */
+/** Quality in the course of training where it was measured, else at its end. */
 const axes: readonly Axis[] = [
   {
     title: "images trained on",
@@ -51,7 +49,7 @@ const axes: readonly Axis[] = [
   },
 ];
 
-/** Okabe and Ito 2008, "Color universal design"; for more setups a colour map. */
+/** Source: Okabe and Ito 2008, "Color universal design". More setups get a colour map. */
 const fewColors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
 
 /**
@@ -81,8 +79,11 @@ export function qualityFigures({ setups, primary }: Summary): QualityFigures | u
     );
     const { title } = figureMeanings[primary];
     return figure([...joined, ...traces], {
-      ...{ xTitle, yTitle: isStill && axis !== axes[0] ? "" : title },
-      ...{ xLog, yLog: isPositive(drawn.flat()), ...!xLog && { xRange: [0, room] as const } },
+      xTitle,
+      yTitle: isStill && axis !== axes[0] ? "" : title,
+      xLog,
+      yLog: spansDecade(drawn.flat().flatMap(({ quality: { mean, interval = [] } }) => [mean, ...interval])),
+      ...!xLog && { xRange: [0, room] as const },
       ...isStill ? { width: 360, height: 300 } : { width: 900, height: 420 },
     });
   };
@@ -115,16 +116,17 @@ function sideBySide(placed: readonly (readonly Point[])[]): Point[][] {
 
 /** Points, the line through them, and an upright line for each interval. */
 function tracesOf(points: readonly Point[], color: string, name: string | undefined): Trace[] {
-  const [x, y] = [points.map(({ x }) => x), points.map(({ quality }) => quality.mean)];
+  const x = points.map(({ x }) => x);
+  const y = points.map(({ quality }) => quality.mean);
   const bars = points.flatMap(({ x, quality: { interval } }) => interval ? [{ x, interval }] : []);
-  const line: Trace[] = points.length > 1 ? [{ x, y, color, size: 1.5 }] : [];
   return [
-    ...line,
+    ...points.length > 1 ? [{ x, y, color, size: 1.5 }] : [],
     { x, y, color, mode: "markers", size: 7, ...name !== undefined && { name } },
     {
       x: bars.flatMap(({ x }) => [x, x, NaN]),
       y: bars.flatMap(({ interval: [low, high] }) => [low, high, NaN]),
-      ...{ color, size: 1.5 },
+      color,
+      size: 1.5,
     },
   ];
 }
@@ -141,12 +143,4 @@ function colorsOf(count: number): string[] {
 /** Whether values are so far apart that a logarithmic axis shows them better. */
 function spansDecade(values: readonly number[]): boolean {
   return Math.min(...values) > 0 && Math.max(...values) >= 10 * Math.min(...values);
-}
-
-/** Whether a logarithmic axis shows all means and ends of intervals. */
-function isPositive(points: readonly Point[]): boolean {
-  const ends = points.flatMap((
-    { quality: { mean, interval = [mean, mean] as Interval } },
-  ) => [mean, ...interval]);
-  return spansDecade(ends);
 }

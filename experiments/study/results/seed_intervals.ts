@@ -1,44 +1,40 @@
-import { bootstrapOfMean } from "./seed_bootstrap.ts";
-import { studentQuantile, studentTails } from "./student.ts";
+import { meanEstimate } from "../../../models/measures/estimate.ts";
 
-/** A value for each seed, in the order of the seeds. */
+/** A value for each seed. */
 export type BySeed = ReadonlyMap<number, number>;
 
-/** The mean over seeds, and how sure it is. */
+/** The ends of an interval. */
+export type Interval = readonly [low: number, high: number];
+
+/** A mean over seeds, and how sure it is. */
 export interface SeedMean {
   /** The seeds, rising. */
   readonly seeds: readonly number[];
   /** The value of each. */
   readonly values: readonly number[];
   readonly mean: number;
-  /** Standard deviation between seeds, from n - 1; none of one seed. */
+  /** Standard deviation between seeds, from n - 1; one seed has none. */
   readonly deviation?: number;
-  /**
-   * The 95 % interval of the mean, by Student's t; none of one seed. Exact if values of seeds are normal, whatever their
-   * number.
-   */
+  /** The 95 % interval of the mean by Student's t, exact for normal values of any number of seeds; one seed has none. */
   readonly interval?: Interval;
-  /** The 95 % interval by the percentile bootstrap over seeds, which is too narrow for few of them. */
+  /** The 95 % interval by the percentile bootstrap over seeds, too narrow for few of them. */
   readonly bootstrap?: Interval;
 }
 
-/** The ends of an interval. */
-export type Interval = readonly [low: number, high: number];
-
-/** The mean of a difference over the seeds that two cells share. */
+/** The mean of a difference over the seeds that two setups share. */
 export interface SeedDifference extends SeedMean {
-  /** The probability of a mean difference at least as large if there were none; none of one seed. */
+  /** The probability of a mean difference at least as large if there were none; one seed has none. */
   readonly chance?: number;
 }
 
 const confidence = 0.95;
-/** What is smaller, beside the values that it comes of, is what arithmetic rounded away: shares of seeds are often equal. */
+/** Rounding errors are smaller than this, relative to the values: shares of seeds are often equal. */
 const rounding = 1e-12;
 
 /**
  * The mean over seeds with its 95 % interval.
  *
- * @param size of the numbers that the values come of, by default of the largest value
+ * @param size of the numbers that the values were computed from; by default the largest value
  * @returns undefined without a seed
  *
  * Source: Student 1908, The probable error of a mean
@@ -52,14 +48,13 @@ export function meanOverSeeds(values: BySeed, size = largestOf(values)): SeedMea
   const mean = rounded(list.reduce((sum, value) => sum + value, 0) / n);
   const found = { seeds: sorted.map(([seed]) => seed), values: list, mean };
   if (n === 1) return found;
-  const deviation = rounded(
-    Math.sqrt(list.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1)),
-  );
+  const squares = list.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  const deviation = rounded(Math.sqrt(squares / (n - 1)));
   const half = studentQuantile(confidence, n - 1) * deviation / Math.sqrt(n);
   return { ...found, deviation, interval: [mean - half, mean + half], bootstrap: bootstrapOfMean(list) };
 }
 
-/** The mean of a share in [0, 1] over seeds: its interval ends there, too. */
+/** The mean of a share in [0, 1] over seeds; its interval stays within [0, 1]. */
 export function shareOverSeeds(shares: BySeed): SeedMean | undefined {
   const found = meanOverSeeds(shares);
   if (!found?.interval) return found;
@@ -69,7 +64,7 @@ export function shareOverSeeds(shares: BySeed): SeedMean | undefined {
 
 /**
  * The mean of a - b over the seeds that both have, with its interval. Runs of one seed share the order of their data,
- * noise and times, so that what these do to both cancels.
+ * noise and times, so their common effects cancel.
  *
  * @returns undefined if they share no seed
  */
@@ -81,7 +76,7 @@ export function pairedDifference(a: BySeed, b: BySeed): SeedDifference | undefin
   const found = meanOverSeeds(new Map(differences), Math.max(largestOf(a), largestOf(b)));
   if (found?.deviation === undefined) return found;
   const { mean, deviation, seeds: { length: n } } = found;
-  // Equal differences for all seeds leave no doubt, unless they are 0.
+  // If all seeds differ by the same amount, there is no doubt, unless this amount is 0.
   const chance = mean === 0 ? 1 : studentTails(mean / (deviation / Math.sqrt(n)), n - 1);
   return { ...found, chance };
 }
@@ -96,16 +91,82 @@ export function excludesZero([low, high]: Interval): boolean {
 }
 
 /**
- * Which of several differences hold when all of them are counted: the chance of one wrong finding among all stays below 5 %.
+ * Which of several differences are significant when all of them are tested: the probability of even one false finding
+ * stays below 5 %.
  *
  * @param chances of each difference
- * @returns whether each holds
+ * @returns whether each is significant
  *
  * Source: Holm 1979, A simple sequentially rejective multiple test procedure
  */
-export function holdTogether(chances: readonly number[]): boolean[] {
+export function holmSignificant(chances: readonly number[]): boolean[] {
   const order = [...chances.keys()].toSorted((i, j) => chances[i] - chances[j]);
   const first = order.findIndex((place, i) => chances[place] > (1 - confidence) / (chances.length - i));
-  const held = new Set(first < 0 ? order : order.slice(0, first));
-  return chances.map((_, i) => held.has(i));
+  const significant = new Set(first < 0 ? order : order.slice(0, first));
+  return chances.map((_, i) => significant.has(i));
+}
+
+/**
+ * The probability that Student's t is further from 0 than a value.
+ *
+ * @param t the value; its sign does not matter
+ * @param freedom degrees of freedom, an integer of at least 1
+ *
+ * Source: Abramowitz and Stegun 1964, 26.7.3 and 26.7.4
+ */
+export function studentTails(t: number, freedom: number): number {
+  const angle = Math.atan(Math.abs(t) / Math.sqrt(freedom));
+  const [sine, square] = [Math.sin(angle), Math.cos(angle) ** 2];
+  // The series of cosines: 1 + 1/2 c^2 + 3/8 c^4 + ... for even degrees, c + 2/3 c^3 + ... for odd ones.
+  const odd = freedom % 2 === 1;
+  let [term, sum] = [odd ? Math.cos(angle) : 1, 0];
+  for (let k = odd ? 1 : 0; k < freedom - 1; k += 2) {
+    sum += term;
+    term *= square * (k + 1) / (k + 2);
+  }
+  return 1 - (odd ? (angle + sine * sum) * 2 / Math.PI : sine * sum);
+}
+
+/**
+ * The value that Student's t stays within with a probability.
+ *
+ * @param share the probability, below 1
+ * @param freedom degrees of freedom, an integer of at least 1
+ */
+export function studentQuantile(share: number, freedom: number): number {
+  let [low, high] = [0, 1];
+  while (studentTails(high, freedom) > 1 - share) high *= 2;
+  for (let i = 0; i < 60; i++) {
+    const middle = (low + high) / 2;
+    if (studentTails(middle, freedom) > 1 - share) low = middle;
+    else high = middle;
+  }
+  return high;
+}
+
+/** Up to so many values all resamples are listed, 3,125 for five; else some are drawn at random. */
+const mostListed = 5;
+
+/**
+ * The 95 % interval of a mean by the percentile bootstrap. It is never wider than the values, so too narrow for few of
+ * them: of three values, one resample in 27 repeats the smallest three times.
+ *
+ * @param values two or more
+ *
+ * Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, section 13.3
+ */
+export function bootstrapOfMean(values: readonly number[]): Interval {
+  if (values.length > mostListed) {
+    const { low, high } = meanEstimate(values, { resamples: 10_000 });
+    return [low, high];
+  }
+  const means = sumsOf(values, values.length).map((sum) => sum / values.length).sort((a, b) => a - b);
+  const cut = Math.floor((1 - confidence) / 2 * means.length);
+  return [means[cut], means[means.length - 1 - cut]];
+}
+
+/** The sums of all ways to draw so many values with replacement. */
+function sumsOf(values: readonly number[], draws: number): number[] {
+  if (draws === 0) return [0];
+  return sumsOf(values, draws - 1).flatMap((sum) => values.map((value) => sum + value));
 }

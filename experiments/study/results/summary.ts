@@ -4,9 +4,9 @@ import {
   type FigureName,
   figureNames,
 } from "../../evaluation/figures.ts";
-import type { CellSettings } from "../plan.ts";
-import type { StudyRecord } from "../record.ts";
-import { type Contrast, contrastsOf } from "./contrasts.ts";
+import type { CellSettings, Value } from "../plan.ts";
+import type { CellResult } from "../record.ts";
+import type { Cell } from "../study.ts";
 import {
   type BySeed,
   meanOverSeeds,
@@ -15,40 +15,149 @@ import {
   type SeedMean,
   shareOverSeeds,
 } from "./seed_intervals.ts";
-import { type Setup, variedSettings } from "./setups.ts";
 
-/** What the runs of a setup measured, over its seeds. */
-export interface SetupSummary {
+/** A configuration of a network, with the runs of all its seeds. */
+export interface Setup {
+  /** What tells it from the others, e.g. `residual, no attn`. */
   readonly label: string;
+  /** The settings that the plan varies, as it gives them. */
+  readonly asked: CellSettings;
+  /** All settings that the plan names. */
   readonly settings: CellSettings;
   readonly parameters: number;
   /** Of one forward pass of one image. */
   readonly multiplyAdds: number;
+  /** In the order of the study. */
+  readonly cells: readonly Cell[];
+  /** Of the finished cells. */
+  readonly results: readonly CellResult[];
+}
+
+/** The setups of a study in its order: cells that differ in the seed alone. */
+export function setupsOf(cells: readonly Cell[], results: readonly CellResult[]): Setup[] {
+  const resultOf = new Map(results.map((result) => [result.cell, result]));
+  const varied = variedSettings(cells.map(({ asked }) => asked));
+  const labels = new Map<string, number>();
+  return [...Map.groupBy(cells, ({ settings }) => keyOf(settings)).values()].map((cells) => {
+    const [{ asked, settings, parameters, multiplyAdds }] = cells;
+    const words = varied.flatMap((name) => name in asked ? [settingInWords(name, asked[name])] : []);
+    const label = words.join(", ") || "the preset";
+    const count = (labels.get(label) ?? 0) + 1;
+    labels.set(label, count);
+    return {
+      label: count === 1 ? label : `${label} (${count})`, // only in a damaged study
+      asked,
+      settings,
+      parameters,
+      multiplyAdds,
+      cells,
+      results: cells.flatMap(({ id }) => resultOf.get(id) ?? []),
+    };
+  });
+}
+
+/** The seed that most setups have finished; of several the first. */
+export function sharedSeed(setups: readonly Setup[]): number | undefined {
+  const runs = Map.groupBy(setups.flatMap(({ results }) => results), ({ seed }) => seed);
+  const [best] = [...runs].toSorted(([a, x], [b, y]) => y.length - x.length || a - b);
+  return best?.[0];
+}
+
+/** A setting in words, e.g. `no attn`, `[16,32,64]` or `batchSize 32`. */
+export function settingInWords(name: string, value: Value): string {
+  if (name === "match") return `equal ${value}`;
+  if (name === "filters") return `[${value}]`;
+  if (typeof value === "boolean") return value ? name : `no ${name}`;
+  return typeof value === "number" ? `${name} ${value}` : value;
+}
+
+/** A text for settings that does not depend on their order. */
+export function keyOf(settings: CellSettings): string {
+  return JSON.stringify(Object.entries(settings).toSorted(([a], [b]) => a < b ? -1 : 1));
+}
+
+/** The names of the settings that differ, in the order in which they appear. */
+function variedSettings(all: readonly CellSettings[]): string[] {
+  const names = new Set(all.flatMap((settings) => Object.keys(settings)));
+  return [...names].filter((name) => new Set(all.map((settings) => settings[name])).size > 1);
+}
+
+/** Two setups that differ in one choice; their difference is its effect. */
+export interface Contrast {
+  /** The setting that differs. */
+  readonly setting: string;
+  /** The later one of the study. */
+  readonly a: Setup;
+  readonly b: Setup;
+}
+
+/** Settings that a matched network's widths follow from; they are no choice of their own. */
+const matching: ReadonlySet<string> = new Set(["match", "filters"]);
+
+/** Settings along which quality grows, with their size: a setup is compared only with the next one. */
+const growing: ReadonlyMap<string, (setup: Setup) => number> = new Map([
+  ["filters", ({ parameters }: Setup) => parameters],
+  ["share", ({ settings }: Setup) => Number(settings.share)],
+]);
+
+/**
+ * All pairs of setups that differ in one choice; for widths and shares of the budget only neighbours. A network whose
+ * widths were found to match another one is compared with that one, and with those of its own kind that were matched in
+ * the same way.
+ */
+export function contrastsOf(setups: readonly Setup[]): Contrast[] {
+  const asked = new Set(setups.flatMap(({ asked }) => Object.keys(asked)));
+  const all = setups.flatMap((a, i) =>
+    setups.slice(0, i).flatMap((b) => {
+      const setting = onlyDifference(a.settings, b.settings, asked);
+      return setting === undefined ? [] : [{ setting, a, b }];
+    })
+  );
+  return all.filter(({ setting, a, b }) => {
+    const size = growing.get(setting);
+    if (!size) return true;
+    const [low, high] = [size(a), size(b)].toSorted((x, y) => x - y);
+    return !setups.some((other) =>
+      onlyDifference(other.settings, a.settings, asked) === setting && size(other) > low && size(other) < high
+    );
+  });
+}
+
+/** The one choice in which two setups differ; settings that the plan never varies follow from those that it does. */
+function onlyDifference(a: CellSettings, b: CellSettings, asked: ReadonlySet<string>): string | undefined {
+  const isMatched = ({ match = "none" }: CellSettings) => match !== "none";
+  const matched = isMatched(a) || isMatched(b);
+  const choices = variedSettings([a, b]).filter((name) =>
+    asked.has(name) && !(matched && matching.has(name))
+  );
+  if (choices.length !== 1) return undefined;
+  const [choice] = choices;
+  if (!matched) return choice;
+  const fits = choice === "model" ? !isMatched(a) || !isMatched(b) : a.match === b.match;
+  return fits ? choice : undefined;
+}
+
+/** What the runs of a setup measured, over its seeds. */
+export interface SetupSummary extends Pick<Setup, "label" | "settings" | "parameters" | "multiplyAdds"> {
   readonly seeds: { readonly planned: number; readonly finished: number };
-  /** Means over seeds; none if no run is finished. */
+  /** Mean over seeds; absent if no run is finished. */
   readonly images?: number;
   readonly seconds?: SeedMean;
   readonly figures: Readonly<Partial<Record<FigureName, SeedMean>>>;
-  /** By solver, cheapest first. */
-  readonly costs: readonly SolverSummary[];
-  /** By images, where all seeds measured. */
-  readonly course: readonly CoursePoint[];
-}
-
-/** How good the samples of a solver are. */
-export interface SolverSummary {
-  readonly solver: string;
-  /** Evaluations of the network for a sample; the mean where runs differ. */
-  readonly evaluations: number;
-  readonly frechet: SeedMean;
-  readonly recognised: SeedMean;
-}
-
-/** Quality on the way. */
-export interface CoursePoint {
-  readonly images: number;
-  readonly seconds: number;
-  readonly frechet: SeedMean;
+  /** Quality by solver, cheapest first. */
+  readonly costs: readonly {
+    readonly solver: string;
+    /** Evaluations of the network for a sample; the mean where runs differ. */
+    readonly evaluations: number;
+    readonly frechet: SeedMean;
+    readonly recognised: SeedMean;
+  }[];
+  /** Quality in the course of training, where all finished seeds measured it. */
+  readonly course: readonly {
+    readonly images: number;
+    readonly seconds: number;
+    readonly frechet: SeedMean;
+  }[];
 }
 
 /** How two setups differ that differ in one choice. */
@@ -57,11 +166,11 @@ export interface Difference {
   /** Labels of the setups: figures are those of a minus those of b. */
   readonly a: string;
   readonly b: string;
-  /** Of a to those of b. */
+  /** What a costs, relative to b. */
   readonly ratio: {
     readonly parameters: number;
     readonly multiplyAdds: number;
-    /** Of training; none if no run of one is finished. */
+    /** Of training; absent if no run of one is finished. */
     readonly seconds?: number;
   };
   readonly figures: Readonly<Partial<Record<FigureName, SeedDifference>>>;
@@ -73,8 +182,6 @@ export interface Summary {
   readonly differences: readonly Difference[];
   /** The figure that the conclusion is about: the Fréchet distance, or the test loss without a judge. */
   readonly primary?: FigureName;
-  /** Settings that are not the same for all setups. */
-  readonly varied: readonly string[];
 }
 
 /** Sums up the finished runs of a study. */
@@ -83,96 +190,85 @@ export function summarize(setups: readonly Setup[]): Summary {
   const primary = (["frechet", "test_loss"] as const).find((name) =>
     summaries.some(({ figures }) => figures[name])
   );
-  return {
-    setups: summaries,
-    differences: contrastsOf(setups).map(differenceOf),
-    ...primary && { primary },
-    varied: variedSettings(setups.map(({ settings }) => settings)),
-  };
+  const differences = contrastsOf(setups).map(differenceOf);
+  return { setups: summaries, differences, ...primary && { primary } };
 }
 
-function summaryOf({ label, settings, parameters, multiplyAdds, cells, records }: Setup): SetupSummary {
-  const images = meanOverSeeds(bySeed(records, ({ images }) => images));
-  const seconds = meanOverSeeds(bySeed(records, ({ seconds }) => seconds));
+function summaryOf({ label, settings, parameters, multiplyAdds, cells, results }: Setup): SetupSummary {
+  const images = meanOverSeeds(bySeed(results, ({ images }) => images))?.mean;
+  const seconds = meanOverSeeds(bySeed(results, ({ seconds }) => seconds));
   return {
-    ...{ label, settings, parameters, multiplyAdds },
-    seeds: { planned: cells.length, finished: records.length },
-    ...images && { images: images.mean },
+    label,
+    settings,
+    parameters,
+    multiplyAdds,
+    seeds: { planned: cells.length, finished: results.length },
+    ...images !== undefined && { images },
     ...seconds && { seconds },
     figures: figuresOf((name) => {
       const { share }: FigureMeaning = figureMeanings[name];
-      return (share ? shareOverSeeds : meanOverSeeds)(bySeed(records, ({ figures }) => figures[name]));
+      return (share ? shareOverSeeds : meanOverSeeds)(bySeed(results, ({ figures }) => figures[name]));
     }),
-    costs: costsOf(records),
-    course: courseOf(records),
+    costs: costsOf(results),
+    course: courseOf(results),
   };
 }
 
 function differenceOf({ setting, a, b }: Contrast): Difference {
-  const ratio = (of: (setup: Setup) => number | undefined) => (of(a) ?? NaN) / (of(b) ?? NaN);
-  const seconds = ratio(({ records }) => meanOverSeeds(bySeed(records, ({ seconds }) => seconds))?.mean);
+  const secondsOf = ({ results }: Setup) => meanOverSeeds(bySeed(results, ({ seconds }) => seconds))?.mean;
+  const seconds = (secondsOf(a) ?? NaN) / (secondsOf(b) ?? NaN);
   return {
-    ...{ setting, a: a.label, b: b.label },
+    setting,
+    a: a.label,
+    b: b.label,
     ratio: {
-      parameters: ratio(({ parameters }) => parameters),
-      multiplyAdds: ratio(({ multiplyAdds }) => multiplyAdds),
+      parameters: a.parameters / b.parameters,
+      multiplyAdds: a.multiplyAdds / b.multiplyAdds,
       ...Number.isFinite(seconds) && { seconds },
     },
     figures: figuresOf((name) => {
-      const [ofA, ofB] = [a, b].map(({ records }) => bySeed(records, ({ figures }) => figures[name]));
-      return pairedDifference(ofA, ofB);
+      const valuesOf = ({ results }: Setup) => bySeed(results, ({ figures }) => figures[name]);
+      return pairedDifference(valuesOf(a), valuesOf(b));
     }),
   };
 }
 
-/** What every figure gives, without those that give nothing. */
 function figuresOf<Found>(of: (name: FigureName) => Found | undefined): Partial<Record<FigureName, Found>> {
-  return Object.fromEntries(figureNames.flatMap((name) => {
-    const found = of(name);
-    return found === undefined ? [] : [[name, found]];
+  return Object.fromEntries(
+    figureNames.map((name) => [name, of(name)]).filter(([, found]) => found !== undefined),
+  );
+}
+
+function bySeed(results: readonly CellResult[], of: (result: CellResult) => number | undefined): BySeed {
+  return new Map(results.flatMap((result) => {
+    const value = of(result);
+    return value === undefined ? [] : [[result.seed, value]];
   }));
 }
 
-/** A number of each record that has it. */
-function bySeed(records: readonly StudyRecord[], of: (record: StudyRecord) => number | undefined): BySeed {
-  return new Map(records.flatMap((record) => {
-    const value = of(record);
-    return value === undefined ? [] : [[record.seed, value]];
-  }));
-}
-
-function costsOf(records: readonly StudyRecord[]): SolverSummary[] {
-  const solvers = new Set(records.flatMap(({ costs = [] }) => costs.map(({ solver }) => solver)));
+function costsOf(results: readonly CellResult[]): SetupSummary["costs"] {
+  const solvers = new Set(results.flatMap(({ costs = [] }) => costs.map(({ solver }) => solver)));
   return [...solvers].map((solver) => {
-    type Cost = NonNullable<StudyRecord["costs"]>[number];
-    const values = (of: (cost: Cost) => number) =>
-      bySeed(records, ({ costs }) => {
-        const cost = costs?.find((cost) => cost.solver === solver);
-        return cost && of(cost);
-      });
+    const values = (name: "evaluations" | "frechet" | "recognised") =>
+      bySeed(results, ({ costs }) => costs?.find((cost) => cost.solver === solver)?.[name]);
     return {
       solver,
-      evaluations: meanOverSeeds(values(({ evaluations }) => evaluations))!.mean,
-      frechet: meanOverSeeds(values(({ frechet }) => frechet))!,
-      recognised: shareOverSeeds(values(({ recognised }) => recognised))!,
+      evaluations: meanOverSeeds(values("evaluations"))!.mean,
+      frechet: meanOverSeeds(values("frechet"))!,
+      recognised: shareOverSeeds(values("recognised"))!,
     };
   }).toSorted((a, b) => a.evaluations - b.evaluations);
 }
 
-/** Where all finished runs measured after as many images. */
-function courseOf(records: readonly StudyRecord[]): CoursePoint[] {
-  const [first, ...others] = records;
-  return (first?.course ?? []).flatMap(({ images }) => {
-    const points = records.flatMap(({ seed, course }) => {
-      const point = course?.find((point) => point.images === images);
-      return point ? [{ seed, ...point }] : [];
-    });
-    if (points.length <= others.length) return [];
-    const seconds = points.reduce((sum, { seconds }) => sum + seconds, 0) / points.length;
+function courseOf(results: readonly CellResult[]): SetupSummary["course"] {
+  return (results[0]?.course ?? []).flatMap(({ images }) => {
+    const pointOf = ({ course }: CellResult) => course?.find((point) => point.images === images);
+    const frechet = meanOverSeeds(bySeed(results, (result) => pointOf(result)?.frechet))!;
+    if (frechet.values.length < results.length) return [];
     return [{
       images,
-      seconds,
-      frechet: meanOverSeeds(new Map(points.map(({ seed, frechet }) => [seed, frechet])))!,
+      seconds: meanOverSeeds(bySeed(results, (result) => pointOf(result)?.seconds))!.mean,
+      frechet,
     }];
   });
 }

@@ -1,17 +1,18 @@
-import { type FigureMeaning, figureMeanings, type FigureName } from "../../evaluation/figures.ts";
-import type { ReachSummary } from "./reach_summary.ts";
-import type { Summary } from "./summary.ts";
-import { meanInWords, percent } from "./words.ts";
+import type { Passage, StudyFindings } from "../../../viz/report/mod.ts";
+import {
+  type FigureMeaning,
+  figureMeanings,
+  type FigureName,
+  figureNames,
+} from "../../evaluation/figures.ts";
+import type { Interval, SeedMean } from "./seed_intervals.ts";
+import type { SetupSummary, Summary } from "./summary.ts";
 
 /** A table of text. */
-export interface Table {
-  readonly title: string;
-  readonly head: readonly string[];
-  readonly rows: readonly (readonly string[])[];
-}
+export type Table = StudyFindings["tables"][number];
 
-/** Figures that stand in the table of setups, where they were measured; `table.csv` has all. */
-const most: readonly FigureName[] = [
+/** Figures in the table of setups, where they were measured; `table.csv` has all. */
+const shownFigures: readonly FigureName[] = [
   "frechet",
   "confident",
   "asked_class",
@@ -21,22 +22,22 @@ const most: readonly FigureName[] = [
 ];
 
 /** All tables of a study that have a row. */
-export function tablesOf(summary: Summary, reach: readonly ReachSummary[]): Table[] {
-  const tables = [setupTable(summary), differenceTable(summary), solverTable(summary), reachTable(reach)];
+export function tablesOf(summary: Summary): Table[] {
+  const tables = [setupTable(summary), differenceTable(summary), solverTable(summary)];
   return tables.filter(({ rows }) => rows.length > 0);
 }
 
 function setupTable({ setups }: Summary): Table {
-  const names = most.filter((name) => setups.some(({ figures }) => figures[name]));
-  const costs = ["parameters", "multiply-adds", "images", "seconds", "seeds"];
+  const names = shownFigures.filter((name) => setups.some(({ figures }) => figures[name]));
+  const whole = (value: number) => Math.round(value).toLocaleString("en");
   return {
     title: "Setups: mean over seeds (95 % interval)",
-    head: ["setup", ...names.map(titleOf), ...costs],
+    head: ["setup", ...names.map(titleOf), "parameters", "multiply-adds", "images", "seconds", "seeds"],
     rows: setups.map(({ label, figures, parameters, multiplyAdds, images, seconds, seeds }) => [
       label,
       ...names.map((name) => meanInWords(name, figures[name])),
       whole(parameters),
-      millions(multiplyAdds),
+      `${Number((multiplyAdds / 1e6).toPrecision(3))} M`,
       images === undefined ? "" : whole(images),
       seconds === undefined ? "" : seconds.mean.toFixed(1),
       seeds.finished === seeds.planned ? `${seeds.planned}` : `${seeds.finished} of ${seeds.planned}`,
@@ -45,76 +46,147 @@ function setupTable({ setups }: Summary): Table {
 }
 
 function differenceTable({ differences }: Summary): Table {
-  const names = most.filter((name) => differences.some(({ figures }) => figures[name]));
-  const ratio = (value: number | undefined) => value === undefined ? "" : value.toFixed(2);
+  const names = shownFigures.filter((name) => differences.some(({ figures }) => figures[name]));
+  const measured = differences.filter(({ figures }) => names.some((name) => figures[name]));
   return {
     title: "Differences between setups that differ in one choice (paired 95 % interval)",
     head: ["difference", ...names.map(titleOf), "× parameters", "× multiply-adds", "× seconds"],
-    rows: differences.filter(({ figures }) => names.some((name) => figures[name])).map((
-      { a, b, figures, ratio: of },
-    ) => [
+    rows: measured.map(({ a, b, figures, ratio: { parameters, multiplyAdds, seconds } }) => [
       `${a} − ${b}`,
       ...names.map((name) => meanInWords(name, figures[name])),
-      ...[of.parameters, of.multiplyAdds, of.seconds].map(ratio),
+      ...[parameters, multiplyAdds, seconds].map((ratio) => ratio?.toFixed(2) ?? ""),
     ]),
   };
 }
 
+/** One setup has a row for each solver, several have a column for each. */
 function solverTable({ setups }: Summary): Table {
-  const solvers = new Map(
-    setups.flatMap(({ costs }) => costs).toSorted((a, b) => a.evaluations - b.evaluations)
-      .map(({ solver, evaluations }) => [solver, evaluations]),
-  );
-  const head = (solver: string) => `${Number(solvers.get(solver)!.toFixed(1))} (${solver})`;
-  const measured = setups.filter(({ costs }) => costs.length > 0);
-  const cell = (costs: Summary["setups"][number]["costs"], solver: string) =>
-    meanInWords("frechet", costs.find((cost) => cost.solver === solver)?.frechet);
-  // One setup has a row a solver, many have a column each.
   const title = "Fréchet distance by evaluations of the network (solver): mean over seeds (95 % interval)";
+  const measured = setups.filter(({ costs }) => costs.length > 0);
+  const sorted = measured.flatMap(({ costs }) => costs).toSorted((a, b) => a.evaluations - b.evaluations);
+  const titles = new Map(sorted.map(({ solver, evaluations }) => [
+    solver,
+    `${Number(evaluations.toFixed(1))} (${solver})`,
+  ]));
   if (measured.length === 1) {
-    const [{ label, costs }] = measured;
     return {
       title,
-      head: ["evaluations", label, titleOf("confident")],
-      rows: costs.map(({ solver, frechet, recognised }) => [
-        head(solver),
+      head: ["evaluations", measured[0].label, titleOf("confident")],
+      rows: sorted.map(({ solver, frechet, recognised }) => [
+        titles.get(solver)!,
         meanInWords("frechet", frechet),
         meanInWords("confident", recognised),
       ]),
     };
   }
+  const cell = ({ costs }: SetupSummary, solver: string) =>
+    meanInWords("frechet", costs.find((cost) => cost.solver === solver)?.frechet);
   return {
     title,
-    head: ["setup", ...[...solvers.keys()].map(head)],
-    rows: measured.map(({ label, costs }) => [label, ...[...solvers.keys()].map((s) => cell(costs, s))]),
-  };
-}
-
-function reachTable(reach: readonly ReachSummary[]): Table {
-  return {
-    title: "With the embedding of another time at one level: change of its image and of the output",
-    head: ["level", "channels", "channels a group", "shift let through", "its image", "output"],
-    rows: reach.flatMap(({ label, levels, time, attention }) => [
-      ...levels.map(({ level, channels, perGroup, passes, image, output }) => [
-        `${label}: ${level}`,
-        `${channels}`,
-        perGroup === undefined ? "no normalisation" : `${perGroup}`,
-        percent(passes),
-        percent(image),
-        percent(output),
-      ]),
-      [`${label}: all levels`, "", "", "", "", percent(time)],
-      ...attention
-        ? [[`${label}: without attention`, "", "", "", percent(attention.image), percent(attention.output)]]
-        : [],
-    ]),
+    head: ["setup", ...titles.values()],
+    rows: measured.map((setup) => [setup.label, ...titles.keys().map((solver) => cell(setup, solver))]),
   };
 }
 
 function titleOf(name: FigureName): string {
-  const { title }: FigureMeaning = figureMeanings[name];
-  return title;
+  return figureMeanings[name].title;
 }
 
-const whole = (value: number) => Math.round(value).toLocaleString("en");
-const millions = (value: number) => `${Number((value / 1e6).toPrecision(3))} M`;
+/** `1.2 to 3.4`, with as many digits as the interval allows. */
+export function intervalInWords(name: FigureName, interval: Interval): string {
+  return interval.map((end) => figureInWords(name, end, halfOf(interval))).join(" to ");
+}
+
+/** A mean with its interval, `12.1 (10.2 to 14.0)`; of one seed the value alone, of none an empty text. */
+export function meanInWords(name: FigureName, found: SeedMean | undefined): string {
+  if (!found) return "";
+  const { mean, interval } = found;
+  if (!interval) return figureInWords(name, mean);
+  return `${figureInWords(name, mean, halfOf(interval))} (${intervalInWords(name, interval)})`;
+}
+
+/**
+ * A figure as a reader sees it: with the decimals of two digits of a spread, else with four digits; shares in per cent.
+ * The minus sign is not a hyphen.
+ */
+export function figureInWords(name: FigureName, value: number, spread?: number): string {
+  const { share }: FigureMeaning = figureMeanings[name];
+  const [scale, unit] = share ? [100, " %"] : [1, ""];
+  const decimals = (spread: number) => Math.min(Math.max(1 - Math.floor(Math.log10(spread)), 0), 20);
+  const text = spread
+    ? (scale * value).toFixed(decimals(scale * spread))
+    : String(Number((scale * value).toPrecision(4)));
+  const signed = Number(text) === 0 ? text.replace("-", "") : text; // no minus sign before a rounded 0
+  return signed.replace("-", "\u2212") + unit;
+}
+
+function halfOf([low, high]: Interval): number {
+  return (high - low) / 2;
+}
+
+const note =
+  "Intervals hold the mean over seeds in 95 of 100 cases, by Student's t over the seeds; differences are taken within " +
+  "each seed, whose runs share the order of data, noise and times.";
+
+/** The conclusion and the tables of a study as a page in Markdown. */
+export function studyMarkdown(
+  title: string,
+  conclusion: readonly Passage[],
+  tables: readonly Table[],
+): string {
+  const parts = tables.map(({ title, head, rows }) => `## ${title}\n\n${markdownTable(head, rows)}`);
+  return [`# ${title}`, ...conclusion.map(passageText), ...parts, note].join("\n\n") + "\n";
+}
+
+/** A passage in Markdown, which is readable as plain text too. */
+export function passageText(passage: Passage): string {
+  if (typeof passage === "string") return passage;
+  return [`${passage.heading}:\n`, ...passage.items.map((item) => `- ${item}`)].join("\n");
+}
+
+/** A table in Markdown with aligned columns, of which all but the first are numbers. */
+function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [head, ...rows].map((row) =>
+    row.map((cell) => cell.replaceAll("|", "\\|").replaceAll(/\s+/g, " "))
+  );
+  const widths = head.map((_, column) => Math.max(4, ...all.map((row) => [...row[column]].length)));
+  const lines = all.map((row) => {
+    const cells = row.map((cell, column) => {
+      const space = " ".repeat(widths[column] - [...cell].length);
+      return column === 0 ? cell + space : space + cell;
+    });
+    return `| ${cells.join(" | ")} |`;
+  });
+  const rule = widths.map((width, column) => column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`);
+  return [lines[0], `| ${rule.join(" | ")} |`, ...lines.slice(1)].join("\n");
+}
+
+/**
+ * Every figure of every setup and difference, a line each: `setup,minus,figure,seeds,mean,deviation,low,high,
+ * bootstrap_low,bootstrap_high,values`; values are in the order of the seeds, with spaces between.
+ */
+export function csvOf({ setups, differences }: Summary): string {
+  const head = "setup,minus,figure,seeds,mean,deviation,low,high,bootstrap_low,bootstrap_high,values";
+  const line = (setup: string, minus: string, figure: string, found: SeedMean) => {
+    const { seeds, mean, deviation = "", interval = ["", ""], bootstrap = ["", ""], values } = found;
+    const cells = [setup, minus, figure, seeds.join(" "), mean, deviation, ...interval, ...bootstrap];
+    return [...cells, values.join(" ")].map(csvCell).join(",");
+  };
+  const lines = (setup: string, minus: string, figures: SetupSummary["figures"]) =>
+    figureNames.flatMap((name) => figures[name] ? [line(setup, minus, name, figures[name])] : []);
+  return [
+    head,
+    ...setups.flatMap(({ label, figures, costs, seconds }) => [
+      ...lines(label, "", figures),
+      ...costs.map(({ solver, frechet }) => line(label, "", `frechet by ${solver}`, frechet)),
+      ...seconds ? [line(label, "", "seconds", seconds)] : [],
+    ]),
+    ...differences.flatMap(({ a, b, figures }) => lines(a, b, figures)),
+    "",
+  ].join("\n");
+}
+
+function csvCell(value: string | number): string {
+  const text = String(value);
+  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

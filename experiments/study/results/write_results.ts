@@ -1,28 +1,40 @@
 import { join } from "node:path";
-import { type Device, init, withDevice } from "../../../kernels/mod.ts";
+import { UserError } from "../../../kernels/mod.ts";
 import { encodeRasterPng, figureRow, rasterizer } from "../../../viz/mod.ts";
-import { figurePage } from "../../../viz/report/mod.ts";
-import { UserError } from "../../../kernels/core/user_error.ts";
+import { figurePage, type Passage, type StudyFindings } from "../../../viz/report/mod.ts";
+import { drawFlows } from "../../draw/draw_flows.ts";
+import { flowRows } from "../../draw/flow_rows.ts";
+import { findFlowSnapshots } from "../../draw/snapshot_files.ts";
+import type { StoredFlow } from "../../draw/stored_flows.ts";
+import { compareModels } from "../../report/compare_models.ts";
+import { writeReport } from "../../report/write_report.ts";
 import { writeAtomic } from "../../run/atomic_write.ts";
-import { readRecords, type Study } from "../study.ts";
+import { findEarlyWeights, findWeights } from "../../run/run_weights.ts";
+import { animating } from "../../settings/tasks/animate.ts";
+import { cellFolder, readResults, type Study } from "../study.ts";
 import { requireStudy } from "../study_file.ts";
-import { comparisonGif } from "./comparison_gif.ts";
-import { conclude, passagesOf, type Sentence } from "./conclusion.ts";
-import { csvOf } from "./csv.ts";
-import { comparesNetworks, networkReach } from "./network_reach.ts";
+import { conclude } from "./conclusion.ts";
 import { qualityFigures } from "./quality_figures.ts";
-import { resultFile } from "./result_files.ts";
-import { type Setup, setupsOf } from "./setups.ts";
-import { studyMarkdown } from "./study_markdown.ts";
-import { writeStudyReport } from "./study_report.ts";
-import { summarize, type Summary } from "./summary.ts";
-import { tablesOf } from "./tables.ts";
+import { type Setup, setupsOf, sharedSeed, summarize } from "./summary.ts";
+import { csvOf, studyMarkdown, tablesOf } from "./tables.ts";
 
-/** How results are written. */
-export interface ResultOptions {
-  /** Computes what needs networks; by default one is opened, and closed at the end. */
-  readonly device?: Device;
-}
+/** The files with the results of a study, in its folder. */
+export const resultFile = {
+  /** All numbers: setups, differences, and the conclusion. */
+  results: "results.json",
+  /** The conclusion and the tables, in Markdown. */
+  table: "table.md",
+  /** Every mean and difference, a line each. */
+  csv: "table.csv",
+  /** Quality against images, parameters and seconds. */
+  figure: "figure.html",
+  svg: "figure.svg",
+  png: "figure.png",
+  /** Samples of all setups from the same noise. */
+  gif: "comparison.gif",
+  /** All runs under one slider. */
+  report: "report.html",
+} as const;
 
 /** What was written of a study. */
 export interface Written {
@@ -30,118 +42,140 @@ export interface Written {
   readonly files: readonly string[];
   /** Ids of the cells that are not finished. */
   readonly unfinished: readonly string[];
-  /** A line for each record that cannot be read, and for each file that could not be made. */
+  /** A line for each result that cannot be read, and for each file that could not be made. */
   readonly problems: readonly string[];
   /** What can and cannot be concluded. */
-  readonly conclusion: readonly Sentence[];
+  readonly conclusion: readonly Passage[];
 }
 
 /**
- * Writes what comes out of a study into its folder: `results.json`, `table.md`, `table.csv`, `figure.html`, `figure.svg`,
- * `figure.png`, `comparison.gif` and `report.html`, each at once. Of an unfinished study they tell what is there.
+ * Writes the results of a study into its folder, see {@linkcode resultFile}; those of an unfinished study as far as they
+ * are known. The device in use computes what needs networks.
  *
- * @param folder of the study
  * @throws {RunError} if there is no study, or a file cannot be written
  */
-export async function writeResults(folder: string, { device }: ResultOptions = {}): Promise<Written> {
+export async function writeResults(folder: string): Promise<Written> {
   const study = await requireStudy(folder);
-  const { records, unfinished, problems } = await readRecords(study);
-  const results = new Results(
-    study,
-    setupsOf(study.cells, records),
-    problems,
-    unfinished.map(({ id }) => id),
-  );
-  if (records.length === 0) return await results.write();
-  if (device) return await withDevice(device, () => results.write());
-  const own = await init();
-  try {
-    return await results.write();
-  } finally {
-    own.close();
-  }
-}
-
-class Results {
-  readonly #files: string[] = [];
-  readonly #problems: string[];
-  readonly #summary: Summary;
-
-  constructor(
-    readonly study: Study,
-    readonly setups: readonly Setup[],
-    problems: readonly string[],
-    readonly unfinished: readonly string[],
-  ) {
-    this.#problems = [...problems];
-    this.#summary = summarize(setups);
-  }
-
-  async write(): Promise<Written> {
-    const { study, setups, unfinished } = this;
-    const { plan, digest } = study;
-    const [summary, problems] = [this.#summary, this.#problems];
-    const title = `Study ${plan.name}`;
-    const reach = comparesNetworks(setups)
-      ? await this.#attempt("networks", () => networkReach(study, setups)) ?? []
-      : [];
-    const conclusion = conclude({ plan, summary, reach });
-    const tables = tablesOf(summary, reach);
-    const figures = qualityFigures(summary);
-    const svg = figures && figureRow(figures.stills, figures.legend);
-    await this.#put(resultFile.table, studyMarkdown(title, conclusion, tables));
-    await this.#put(resultFile.csv, csvOf(summary));
-    const passages = passagesOf(conclusion);
-    if (figures && svg) {
-      const plots = figures.figures.map(({ plotly }) => plotly);
-      await this.#put(resultFile.figure, figurePage({ title, passages, figures: plots, note: about }));
-      await this.#put(resultFile.svg, svg);
-      await this.#put(resultFile.png, encodeRasterPng((await rasterizer())(svg, 1.5)));
-    }
-    const gif = await this.#attempt(resultFile.gif, () => comparisonGif(study, setups));
-    if (gif) await this.#put(resultFile.gif, gif.bytes);
-    if (setups.some(({ records }) => records.length > 0)) {
-      await this.#attempt(resultFile.report, async () => {
-        const found = { title, passages, tables, ...svg && { figure: { svg, text: about } } };
-        await writeStudyReport(study, setups, found, this.#place(resultFile.report));
-        this.#files.push(resultFile.report);
-      });
-    }
-    const results = {
-      version: 1,
-      plan: plan.name,
-      digest,
-      ...summary,
-      reach,
-      conclusion,
-      unfinished,
-      problems,
-    };
-    await this.#put(resultFile.results, JSON.stringify(results, null, 2) + "\n");
-    return { files: this.#files, unfinished, problems, conclusion };
-  }
-
-  /** What could not be made of a run's files is a line in the results; the rest is written. */
-  async #attempt<Made>(what: string, make: () => Promise<Made>): Promise<Made | undefined> {
-    try {
-      return await make();
-    } catch (error) {
+  const { plan, digest, cells } = study;
+  const { results, unfinished, problems: unreadable } = await readResults(study);
+  const setups = setupsOf(cells, results);
+  const summary = summarize(setups);
+  const conclusion = conclude(plan, summary);
+  const tables = tablesOf(summary);
+  const title = `Study ${plan.name}`;
+  const files: string[] = [];
+  const problems = [...unreadable];
+  const put = async (name: string, content: string | Uint8Array) => {
+    await writeAtomic(join(folder, name), content);
+    files.push(name);
+  };
+  /** If the files of a run are damaged, the results say so, and the rest is written. */
+  const attempt = async (name: string, make: () => Promise<void>) => {
+    await make().catch((error) => {
       if (!(error instanceof UserError)) throw error;
-      this.#problems.push(`No ${what}: ${error.message}`);
-    }
+      problems.push(`No ${name}: ${error.message}`);
+    });
+  };
+  await put(resultFile.table, studyMarkdown(title, conclusion, tables));
+  await put(resultFile.csv, csvOf(summary));
+  const figures = qualityFigures(summary);
+  const svg = figures && figureRow(figures.stills, figures.legend);
+  if (figures && svg) {
+    const plots = figures.figures.map(({ plotly }) => plotly);
+    const page = { title, passages: conclusion, figures: plots, note: aboutFigure };
+    await put(resultFile.figure, figurePage(page));
+    await put(resultFile.svg, svg);
+    await put(resultFile.png, encodeRasterPng((await rasterizer())(svg, 1.5)));
   }
-
-  async #put(name: string, content: string | Uint8Array): Promise<void> {
-    await writeAtomic(this.#place(name), content);
-    this.#files.push(name);
+  await attempt(resultFile.gif, async () => {
+    const gif = await comparisonGif(study, setups);
+    if (gif) await put(resultFile.gif, gif);
+  });
+  if (results.length > 0) {
+    await attempt(resultFile.report, async () => {
+      const findings = {
+        title,
+        passages: conclusion,
+        tables,
+        ...svg && { figure: { svg, text: aboutFigure } },
+      };
+      await writeStudyReport(study, setups, findings);
+      files.push(resultFile.report);
+    });
   }
-
-  #place(name: string): string {
-    return join(this.study.folder, name);
-  }
+  const missing = unfinished.map(({ id }) => id);
+  const all = { version: 1, plan: plan.name, digest, ...summary, conclusion, unfinished: missing, problems };
+  await put(resultFile.results, JSON.stringify(all, null, 2) + "\n");
+  return { files, unfinished: missing, problems, conclusion };
 }
 
-/** What the figure shows. */
-const about =
+const aboutFigure =
   "Means over seeds, with 95 % intervals by Student's t; quality is of the samples after training, or on the " +
   "way where it was measured.";
+
+/** Size of the animation; it has fewer frames than that of a run, as it is larger. */
+const animation = { setups: 12, samples: 5, frames: 40, scale: 4 };
+
+/**
+ * Animates samples of all setups from the same noise, a row each: those of the seed that most setups have finished.
+ *
+ * @returns the GIF; undefined if no two setups have flows of one seed
+ * @throws {RunError} if a flow cannot be read, or images of setups differ in size
+ */
+async function comparisonGif(study: Study, setups: readonly Setup[]): Promise<Uint8Array | undefined> {
+  const seed = sharedSeed(setups);
+  const flows: (StoredFlow & { readonly label: string })[] = [];
+  for (const { label, results } of setups) {
+    const result = results.find((result) => result.seed === seed);
+    if (!result || flows.length === animation.setups) continue;
+    const samples = await findFlowSnapshots(cellFolder(study, { id: result.cell }));
+    if (samples.length > 0) flows.push({ name: result.cell, key: result.cell, samples, label });
+  }
+  if (flows.length < 2) return undefined;
+  const common = flows[0].samples.map(({ k }) => k)
+    .filter((k) => flows.every(({ samples }) => samples.some((sample) => sample.k === k)));
+  const { rows, warning: _, ...words } = flowRows(flows, common.slice(0, animation.samples));
+  const { frames, scale } = animation;
+  const options = { ...animating.resolve({ field: "none", frames, scale }), help: false, runs: [] };
+  const labelled = rows.map((row, i) => ({ ...row, label: flows[i].label }));
+  return (await drawFlows({ ...words, rows: labelled }, options)).bytes;
+}
+
+/** Runs whose velocities are compared; the work grows with the square of their number. */
+const mostCompared = 10;
+/** Bytes of the weights that a report holds. */
+const mostWeights = 4 * 2 ** 20;
+
+/**
+ * Writes the report of all finished runs of a study under one slider, with what the study found above them. One run of
+ * each setup is compared with the others at the same points.
+ *
+ * @throws {RunError} if a file cannot be read or written
+ */
+async function writeStudyReport(
+  study: Study,
+  setups: readonly Setup[],
+  findings: StudyFindings,
+): Promise<void> {
+  const results = setups.flatMap(({ results }) => results);
+  const runs = results.map(({ cell }) => cellFolder(study, { id: cell }));
+  const weights = runs.map((run) => findWeights(run)?.size);
+  const early = runs.map((run) => findEarlyWeights(run)?.size ?? 0);
+  const bytes = [...weights, ...early].reduce<number>((sum, size = 0) => sum + size, 0);
+  const seed = sharedSeed(setups);
+  const compared = [...runs.keys()].filter((i) => results[i].seed === seed && weights[i] !== undefined)
+    .slice(0, mostCompared);
+  await writeReport(runs, join(study.folder, resultFile.report), {
+    study: findings,
+    live: bytes <= mostWeights ||
+      `the report of a study holds at most ${
+        mostWeights / 2 ** 20
+      } MiB of weights; each run's own has its weights`,
+    ...compared.length > 1 && {
+      compare: async () => {
+        const comparison = await compareModels(compared.map((i) => runs[i]));
+        return comparison && { ...comparison, runs: compared };
+      },
+    },
+  });
+}

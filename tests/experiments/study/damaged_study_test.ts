@@ -4,13 +4,10 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { UserError } from "../../../kernels/core/user_error.ts";
 import { conclude } from "../../../experiments/study/results/conclusion.ts";
-import { csvOf } from "../../../experiments/study/results/csv.ts";
 import { qualityFigures } from "../../../experiments/study/results/quality_figures.ts";
-import { setupsOf } from "../../../experiments/study/results/setups.ts";
-import { studyMarkdown } from "../../../experiments/study/results/study_markdown.ts";
-import { summarize } from "../../../experiments/study/results/summary.ts";
-import { tablesOf } from "../../../experiments/study/results/tables.ts";
-import { readRecords } from "../../../experiments/study/study.ts";
+import { setupsOf, summarize } from "../../../experiments/study/results/summary.ts";
+import { csvOf, studyMarkdown, tablesOf } from "../../../experiments/study/results/tables.ts";
+import { readResults } from "../../../experiments/study/study.ts";
 import { requireStudy } from "../../../experiments/study/study_file.ts";
 import { init, withDevice } from "../../../kernels/mod.ts";
 import { figureRow } from "../../../viz/mod.ts";
@@ -20,15 +17,15 @@ import { twoNetworks } from "./results/made_up_study.ts";
 import { writeMadeUpStudy } from "./results/study_folder.ts";
 
 /** All that comes out of a study but what needs its weights. */
-async function results(folder: string): Promise<unknown> {
+async function resultsOf(folder: string): Promise<unknown> {
   const study = await requireStudy(folder);
-  const { records, problems } = await readRecords(study);
+  const { results, problems } = await readResults(study);
   for (const problem of problems) assert.ok(problem.includes(folder), problem);
-  const summary = summarize(setupsOf(study.cells, records));
-  const conclusion = conclude({ plan: study.plan, summary, reach: [] });
+  const summary = summarize(setupsOf(study.cells, results));
+  const conclusion = conclude(study.plan, summary);
   const figures = qualityFigures(summary);
   return [
-    studyMarkdown("a study", conclusion, tablesOf(summary, [])),
+    studyMarkdown("a study", conclusion, tablesOf(summary)),
     csvOf(summary),
     figures && figureRow(figures.stills, figures.legend),
   ];
@@ -46,7 +43,7 @@ testInFolder("no damage to a file of a study ends in a trace", async (folder) =>
       const damaged = mutateText(whole, random);
       await Deno.writeFile(path, damaged);
       try {
-        await results(folder);
+        await resultsOf(folder);
       } catch (error) {
         const shown = new TextDecoder().decode(damaged);
         assert.ok(
@@ -57,14 +54,6 @@ testInFolder("no damage to a file of a study ends in a trace", async (folder) =>
       }
     }
     await Deno.writeTextFile(path, whole);
-    await results(folder);
+    await resultsOf(folder);
   }
-});
-
-Deno.test("setupsOf() tells setups apart that ask for the same, as a damaged study may have them", () => {
-  const cell = { asked: { model: "base" }, steps: 1, parameters: 1, multiplyAdds: 1 };
-  const cells = ["8,16", "8,17"].map((filters, i) => ({
-    ...{ ...cell, id: `base-s${i}`, seed: i, settings: { model: "base", filters } },
-  }));
-  assert.deepEqual(setupsOf(cells, []).map(({ label }) => label), ["the preset", "the preset (2)"]);
 });

@@ -1,26 +1,9 @@
 import assert from "node:assert/strict";
 import { trainingConfig } from "../../../experiments/settings/tasks/train_config.ts";
 import type { CellMeasures } from "../../../experiments/study/evaluate_cell.ts";
-import { readStudyRecord, writeStudyRecord } from "../../../experiments/study/record.ts";
 import { recordOf } from "../../../experiments/study/run_cell.ts";
 import { testInFolder } from "../../folder.ts";
 import { cellOf } from "./tiny_study.ts";
-
-testInFolder("recordOf() notes in which order the test images were", async (folder) => {
-  await Deno.writeTextFile(
-    `${folder}/config.json`,
-    JSON.stringify(trainingConfig({ model: "base", batchSize: 8 })),
-  );
-  const measured = async (testOrder: CellMeasures["testOrder"]) => {
-    const evaluation = { figures: {} } as CellMeasures["evaluation"];
-    const measures = { evaluation, costs: [], milestones: [], testOrder };
-    await writeStudyRecord(folder, await recordOf(folder, cellOf("base-s1"), measures));
-    return await readStudyRecord(folder);
-  };
-  const record = await measured(undefined);
-  assert.deepEqual([record?.images, record && "testOrder" in record], [80, false]);
-  assert.deepEqual(await measured("random"), { ...record, testOrder: "random" });
-});
 
 testInFolder("recordOf() knows the seconds of milestones between the lines of the log", async (folder) => {
   await Deno.writeTextFile(
@@ -36,7 +19,7 @@ testInFolder("recordOf() knows the seconds of milestones between the lines of th
   const milestones = [5, 20, 30, 60].map((step) => ({ step, frechet: 9 }));
   const frechet = { value: 7, low: 6, high: 8, evaluations: 0, seconds: 0 };
   const evaluation = { figures: { frechet } } as unknown as CellMeasures["evaluation"];
-  const measures = { evaluation, costs: [], milestones, testOrder: undefined };
+  const measures = { evaluation, costs: [], milestones };
   const { seconds, course } = await recordOf(folder, { ...cellOf("base-s1"), steps: 64 }, measures);
   assert.equal(seconds, 10);
   assert.deepEqual(

@@ -1,33 +1,33 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { type StudyRecord, writeStudyRecord } from "../../../experiments/study/record.ts";
-import { cellFolder, readRecords } from "../../../experiments/study/study.ts";
+import { type CellResult, writeCellResult } from "../../../experiments/study/record.ts";
+import { cellFolder, readResults } from "../../../experiments/study/study.ts";
 import { readStudy, requireStudy, studyFile } from "../../../experiments/study/study_file.ts";
 import { testInFolder } from "../../folder.ts";
 import { makeStudy } from "./tiny_study.ts";
 
-const recordOf = (cell: string): StudyRecord => ({
+const recordOf = (cell: string): CellResult => ({
   ...{ cell, settings: { model: "base", attn: false, tEmb: 8 }, seed: 1, parameters: 10, multiplyAdds: 100 },
   ...{ images: 48, seconds: 1.5, figures: { frechet: 12.5 } },
   costs: [{ evaluations: 4, solver: "euler:steps=2", frechet: 20, recognised: 0.5 }],
   course: [{ images: 24, seconds: 0.7, frechet: 30 }],
 });
 
-testInFolder("readRecords() reads all records but damaged ones, each of which is a line", async (folder) => {
+testInFolder("readResults() reads all results, and reports damaged ones", async (folder) => {
   const study = await makeStudy(join(folder, "study"), {
     grid: { model: ["base", "residual"] },
     seeds: [1, 2],
   });
   const folders = study.cells.map((cell) => cellFolder(study, cell));
   for (const folder of folders) await Deno.mkdir(folder);
-  await writeStudyRecord(folders[0], recordOf("base-s1"));
+  await writeCellResult(folders[0], recordOf("base-s1"));
   await Deno.writeTextFile(join(folders[1], "cell.json"), '{"cell": "residual-s1"}');
   await Deno.writeTextFile(
     join(folders[2], "cell.json"),
     JSON.stringify({ ...recordOf("base-s2"), costs: null }),
   );
-  const { records, unfinished, problems } = await readRecords(study);
-  assert.deepEqual(records, [recordOf("base-s1")]);
+  const { results, unfinished, problems } = await readResults(study);
+  assert.deepEqual(results, [recordOf("base-s1")]);
   assert.deepEqual(unfinished.map(({ id }) => id), ["residual-s2"]);
   assert.equal(problems.length, 2);
   assert.match(
@@ -36,26 +36,7 @@ testInFolder("readRecords() reads all records but damaged ones, each of which is
   );
   assert.match(problems[1], /^Cannot read .*base-s2.cell\.json: costs is null \(expected a list, /);
   await Deno.writeTextFile(join(folders[2], "cell.json"), '{"cell": "base-s');
-  assert.match((await readRecords(study)).problems[1], /base-s2.cell\.json: it holds no JSON object/);
-});
-
-testInFolder("readRecords() names the cells that were measured on other test images", async (folder) => {
-  const study = await makeStudy(join(folder, "study"), { grid: { model: ["base"] }, seeds: [1, 2, 3] });
-  const folders = study.cells.map((cell) => cellFolder(study, cell));
-  for (const folder of folders) await Deno.mkdir(folder);
-  const write = (n: number, more: Partial<StudyRecord>) =>
-    writeStudyRecord(folders[n], { ...recordOf(study.cells[n].id), ...more });
-  await write(0, {});
-  await write(1, {});
-  assert.deepEqual((await readRecords(study)).problems, []);
-  await write(1, { testOrder: "random" });
-  await write(2, { settings: { data: "others" } });
-  const { records, unfinished, problems } = await readRecords(study);
-  assert.deepEqual([records.length, unfinished], [3, []]);
-  assert.deepEqual(problems, [
-    "Cannot compare base-s1 with the other cells: it was measured on the first test images of the file, they on " +
-    `random ones; delete ${join(folders[0], "cell.json")}: the study then measures it again`,
-  ]);
+  assert.match((await readResults(study)).problems[1], /base-s2.cell\.json: it holds no JSON object/);
 });
 
 testInFolder("readStudy() reads what was written, and refuses what is no study", async (folder) => {

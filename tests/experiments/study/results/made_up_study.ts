@@ -1,9 +1,8 @@
 /** Made-up studies: nothing was trained. */
 
 import type { CellSettings, Plan } from "../../../../experiments/study/plan.ts";
-import type { StudyRecord } from "../../../../experiments/study/record.ts";
-import { setupsOf } from "../../../../experiments/study/results/setups.ts";
-import { summarize, type Summary } from "../../../../experiments/study/results/summary.ts";
+import type { CellResult } from "../../../../experiments/study/record.ts";
+import { setupsOf, summarize, type Summary } from "../../../../experiments/study/results/summary.ts";
 import type { Cell } from "../../../../experiments/study/study.ts";
 
 /** A plan of two networks. */
@@ -26,8 +25,8 @@ export interface MadeUpSetup {
   readonly frechet: readonly (number | undefined)[];
   readonly parameters?: number;
   readonly multiplyAdds?: number;
-  /** More of the record of each seed. */
-  readonly more?: (seed: number, frechet: number) => Partial<StudyRecord>;
+  /** More of the result of each seed. */
+  readonly more?: (seed: number, frechet: number) => Partial<CellResult>;
 }
 
 /** Base and residual networks with a clear difference. */
@@ -36,10 +35,10 @@ export const twoNetworks: readonly MadeUpSetup[] = [
   { settings: { model: "residual" }, frechet: [14.1, 15.4, 13], parameters: 4000, multiplyAdds: 230_000 },
 ];
 
-/** The cells of made-up setups, and the records of those that are finished. */
-export function madeUp(setups: readonly MadeUpSetup[]): { cells: Cell[]; records: StudyRecord[] } {
+/** The cells of made-up setups, and the results of those that are finished. */
+export function madeUp(setups: readonly MadeUpSetup[]): { cells: Cell[]; results: CellResult[] } {
   const cells: Cell[] = [];
-  const records: StudyRecord[] = [];
+  const results: CellResult[] = [];
   for (
     const { settings, asked = settings, frechet, parameters = 1000, multiplyAdds = 50_000, more } of setups
   ) {
@@ -49,7 +48,7 @@ export function madeUp(setups: readonly MadeUpSetup[]): { cells: Cell[]; records
       if (value === undefined) continue;
       const figures = { frechet: value, confident: 0.9 - value / 100, test_loss: 0.17 + value / 1000 };
       const measured = { images: 32_000, seconds: 60 + i, figures };
-      records.push({
+      results.push({
         cell: id,
         settings,
         seed,
@@ -60,11 +59,11 @@ export function madeUp(setups: readonly MadeUpSetup[]): { cells: Cell[]; records
       });
     }
   }
-  return { cells, records };
+  return { cells, results };
 }
 
 /** What made-up setups sum up to. */
 export function summaryOf(setups: readonly MadeUpSetup[]): Summary {
-  const { cells, records } = madeUp(setups);
-  return summarize(setupsOf(cells, records));
+  const { cells, results } = madeUp(setups);
+  return summarize(setupsOf(cells, results));
 }

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
-import { bootstrapOfMean } from "../../../../experiments/study/results/seed_bootstrap.ts";
 import {
+  bootstrapOfMean,
   excludesZero,
-  holdTogether,
+  holmSignificant,
   meanOverSeeds,
   pairedDifference,
   shareOverSeeds,
+  studentQuantile,
+  studentTails,
 } from "../../../../experiments/study/results/seed_intervals.ts";
-import { studentQuantile, studentTails } from "../../../../experiments/study/results/student.ts";
 import { normals } from "../../../../kernels/mod.ts";
 
 /** Values of seeds 1, 2, ... */
@@ -108,10 +109,10 @@ Deno.test("bootstrapOfMean() takes all resamples of few values, and some of many
   bootstrapOfMean(many).forEach((end, i) => assert.ok(Math.abs(end - [0.451, 0.549][i]) < 0.004, `${end}`));
 });
 
-Deno.test("holdTogether() is Holm's procedure", () => {
+Deno.test("holmSignificant() is Holm's procedure", () => {
   // In order: 0.005 <= 0.05 / 4 and 0.01 <= 0.05 / 3, but 0.03 > 0.05 / 2.
-  assert.deepEqual(holdTogether([0.01, 0.04, 0.03, 0.005]), [true, false, false, true]);
-  assert.deepEqual(holdTogether([0.04]), [true]);
-  assert.deepEqual(holdTogether([0.04, 0.03]), [false, false]);
-  assert.deepEqual(holdTogether([]), []);
+  assert.deepEqual(holmSignificant([0.01, 0.04, 0.03, 0.005]), [true, false, false, true]);
+  assert.deepEqual(holmSignificant([0.04]), [true]);
+  assert.deepEqual(holmSignificant([0.04, 0.03]), [false, false]);
+  assert.deepEqual(holmSignificant([]), []);
 });

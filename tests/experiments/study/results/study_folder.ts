@@ -1,6 +1,6 @@
 /**
- * The folder of a made-up study whose runs hold untrained networks: all that its results are made of. Writes the stored
- * table anew, to be looked at and committed:
+ * The folder of a made-up study whose runs hold untrained networks. Run it to write the stored table again, to be reviewed and
+ * committed:
  *
  * deno run -A --lock=tests/deno.lock tests/experiments/study/results/study_folder.ts
  */
@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { writeExamples } from "../../../../experiments/data/example_file.ts";
 import { writeFlowSnapshots } from "../../../../experiments/draw/snapshot_files.ts";
 import { writeResults } from "../../../../experiments/study/results/write_results.ts";
-import { writeStudyRecord } from "../../../../experiments/study/record.ts";
+import { writeCellResult } from "../../../../experiments/study/record.ts";
 import { cellFolder } from "../../../../experiments/study/study.ts";
 import { writeStudy } from "../../../../experiments/study/study_file.ts";
 import { init } from "../../../../kernels/mod.ts";
@@ -25,13 +25,13 @@ const imageSize = [8, 8] as const;
 
 /** Writes a study of made-up setups; the device in use makes their networks. */
 export async function writeMadeUpStudy(folder: string, setups: readonly MadeUpSetup[]): Promise<void> {
-  const { cells, records } = madeUp(setups);
+  const { cells, results } = madeUp(setups);
   const study = { folder, digest: "0".repeat(64), plan, cells };
   await Deno.mkdir(folder, { recursive: true });
   await writeStudy(study);
-  for (const record of records) {
-    const run = cellFolder(study, { id: record.cell });
-    const { seed, settings } = record;
+  for (const result of results) {
+    const run = cellFolder(study, { id: result.cell });
+    const { seed, settings } = result;
     const type = modelTypeOf(settings.model as ModelName);
     const config = { type, filters: [8, 16], tEmb: 8 };
     const info = { config, normalization: { scale: 2, shift: -1 }, imageSize };
@@ -45,15 +45,15 @@ export async function writeMadeUpStudy(folder: string, setups: readonly MadeUpSe
     await writeFlowSnapshots(run, flows, { modelType: type, seed, solver: "euler", steps: 4 });
     const image = Float32Array.from({ length: 3 * 64 }, (_, i) => (i % 11) / 10);
     await writeExamples(run, { shape: [3, 1, ...imageSize], image });
-    await writeStudyRecord(run, record);
+    await writeCellResult(run, result);
   }
 }
 
 if (import.meta.main) {
-  const device = await init({ device: "cpu" });
+  await init({ device: "cpu" });
   await withFolder(async (folder) => {
     await writeMadeUpStudy(folder, twoNetworks);
-    await writeResults(folder, { device });
+    await writeResults(folder);
     await Deno.copyFile(join(folder, "table.md"), goldenTable);
   });
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { csvOf } from "../../../../experiments/study/results/csv.ts";
-import { tablesOf } from "../../../../experiments/study/results/tables.ts";
+import { meanOverSeeds } from "../../../../experiments/study/results/seed_intervals.ts";
+import { csvOf, figureInWords, meanInWords, tablesOf } from "../../../../experiments/study/results/tables.ts";
 import { type MadeUpSetup, summaryOf, twoNetworks } from "./made_up_study.ts";
 
 /** Setups sampled by Heun's method with two evaluations a step; the fewer, the worse. */
@@ -18,7 +18,7 @@ const sampled = (coupling: string, least: number): MadeUpSetup => ({
 });
 
 const rowsOf = (setups: readonly MadeUpSetup[], title: RegExp) =>
-  tablesOf(summaryOf(setups), []).filter((table) => title.test(table.title)).map((
+  tablesOf(summaryOf(setups)).filter((table) => title.test(table.title)).map((
     { head, rows },
   ) => [head, ...rows]);
 
@@ -59,4 +59,18 @@ Deno.test("csvOf() has a line for each figure of setups, solvers and differences
       line.startsWith('"a,""b",independent,frechet,1 2 3,-10,0,-10,-10,-10,-10,-10 -10 -10')
     ),
   );
+});
+
+Deno.test("meanInWords() has the digits that the interval is sure of", () => {
+  const of = (...values: number[]) => meanOverSeeds(new Map(values.map((value, i) => [i, value])));
+  assert.equal(meanInWords("frechet", of(20.1, 22.4, 19)), "20.5 (16.2 to 24.8)");
+  assert.equal(meanInWords("frechet", of(201, 224, 190)), "205 (162 to 248)");
+  assert.equal(meanInWords("confident", of(0.977, 0.979, 0.98)), "97.87 % (97.49 % to 98.25 %)");
+  assert.equal(meanInWords("test_loss", of(-0.01, -0.02)), "\u22120.015 (\u22120.079 to 0.049)");
+  assert.equal(meanInWords("test_loss", of(0.123456)), "0.1235");
+  assert.equal(meanInWords("frechet", of(7, 7)), "7 (7 to 7)", "an interval without width");
+  assert.equal(meanInWords("confident", of(0.1, 0.1, 0.1)), "10 % (10 % to 10 %)", "nor with a rounded one");
+  assert.equal(meanInWords("frechet", undefined), "");
+  assert.equal(figureInWords("frechet", 1234.5), "1235");
+  assert.equal(figureInWords("confident", -0.004, 0.2), "0 %", "no minus sign before nothing");
 });

@@ -1,18 +1,17 @@
 import assert from "node:assert/strict";
-import { contrastsOf } from "../../../../experiments/study/results/contrasts.ts";
-import { setupsOf, sharedSeed } from "../../../../experiments/study/results/setups.ts";
+import { contrastsOf, setupsOf, sharedSeed } from "../../../../experiments/study/results/summary.ts";
 import type { CellSettings } from "../../../../experiments/study/plan.ts";
 import { madeUp } from "./made_up_study.ts";
 
-/** `setting: a | b` of the contrasts among setups that were asked for, and their complete settings. */
+/** `setting: a | b` of the contrasts among setups, which differ as the plan says. */
 function contrastsAmong(
   complete: CellSettings,
   ...all: (readonly [CellSettings, CellSettings?])[]
 ): string[] {
-  const { cells, records } = madeUp(
+  const { cells, results } = madeUp(
     all.map(([asked, more]) => ({ asked, settings: { ...complete, ...asked, ...more }, frechet: [1, 2] })),
   );
-  return contrastsOf(setupsOf(cells, records)).map(({ setting, a, b }) =>
+  return contrastsOf(setupsOf(cells, results)).map(({ setting, a, b }) =>
     `${setting}: ${a.label} | ${b.label}`
   );
 }
@@ -39,7 +38,7 @@ Deno.test("contrastsOf() takes setups that differ in one choice", () => {
 });
 
 Deno.test("contrastsOf() compares a width, and a share of the budget, with the next", () => {
-  const { cells, records } = madeUp(
+  const { cells, results } = madeUp(
     [["8,16", 1000], ["24,48", 9000], ["16,32", 4000]].flatMap(([filters, parameters]) =>
       [0.25, 1, 0.5].map((share) => ({
         settings: { filters, share },
@@ -48,7 +47,7 @@ Deno.test("contrastsOf() compares a width, and a share of the budget, with the n
       }))
     ),
   );
-  const contrasts = contrastsOf(setupsOf(cells, records)).map(({ a, b }) =>
+  const contrasts = contrastsOf(setupsOf(cells, results)).map(({ a, b }) =>
     [a.label, b.label].sort().join(" | ")
   );
   for (const share of ["0.25", "0.5", "1"]) {
@@ -86,23 +85,34 @@ Deno.test("contrastsOf() compares a matched network with the one that it matches
 });
 
 Deno.test("setupsOf() puts the seeds of a setup together, whatever the order of settings", () => {
-  const { cells, records } = madeUp([{ settings: { a: 1, b: true }, frechet: [1, undefined] }]);
+  const { cells, results } = madeUp([{ settings: { a: 1, b: true }, frechet: [1, undefined] }]);
   const [{ id, ...cell }] = cells;
   const all = [...cells, { ...cell, id: `${id}-more`, seed: 9, settings: { b: true, a: 1 } }];
-  const setups = setupsOf(all, records);
-  assert.deepEqual(setups.map(({ label, cells, records }) => [label, cells.length, records.length]), [
+  const setups = setupsOf(all, results);
+  assert.deepEqual(setups.map(({ label, cells, results }) => [label, cells.length, results.length]), [
     ["the preset", 3, 1],
   ]);
 });
 
 Deno.test("sharedSeed() is that of most finished runs, of several the first", () => {
   const seedOf = (...frechet: (number | undefined)[][]) => {
-    const { cells, records } = madeUp(
+    const { cells, results } = madeUp(
       frechet.map((values, i) => ({ settings: { groups: i }, frechet: values })),
     );
-    return sharedSeed(setupsOf(cells, records));
+    return sharedSeed(setupsOf(cells, results));
   };
   assert.equal(seedOf([1, 2], [1, 2]), 1);
   assert.equal(seedOf([1, 2], [undefined, 2]), 2);
   assert.equal(seedOf([undefined], [undefined]), undefined);
+});
+
+Deno.test("setupsOf() gives setups of a damaged study that look the same labels of their own", () => {
+  const cell = { asked: { model: "base" }, steps: 1, parameters: 1, multiplyAdds: 1 };
+  const cells = ["8,16", "8,17"].map((filters, i) => ({
+    ...cell,
+    id: `base-s${i}`,
+    seed: i,
+    settings: { model: "base", filters },
+  }));
+  assert.deepEqual(setupsOf(cells, []).map(({ label }) => label), ["the preset", "the preset (2)"]);
 });
