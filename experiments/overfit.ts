@@ -1,5 +1,5 @@
 import { init } from "../kernels/mod.ts";
-import { BatchOrder, HeldOutLoss, meanLoss } from "../models/mod.ts";
+import { BatchOrder, HeldOutLoss, meanLoss, stateOf } from "../models/mod.ts";
 import { describeData, factsOfData } from "./data/describe_data.ts";
 import { ImageSource, normalizationTo } from "./data/image_source.ts";
 import { splitImages } from "./data/split.ts";
@@ -79,7 +79,7 @@ await runTask(async () => {
       steps: sampleSteps,
       solver,
     });
-    await saveWeights(folder, weightsFile("last"), network, source, await trainer.flat.state());
+    await saveWeights(folder, weightsFile("last"), network, source, await stateOf(model));
   }
   device.close();
   if (trainer.step < steps) Deno.exit(stop.exitCode);

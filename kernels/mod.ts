@@ -83,5 +83,5 @@ export { scope } from "./core/scope.ts";
 export { type Shape, ShapeError } from "./core/shape.ts";
 export { UserError } from "./core/user_error.ts";
 export type { Axis, BareName, DataType, InputNames, OutputNames, Port, PortNames } from "./core/signature.ts";
-export type { Home, Storage } from "./core/storage.ts";
+export type { Storage } from "./core/storage.ts";
 export { type History, Tensor, tensor } from "./core/tensor.ts";

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { BatchOrder, progressAt, type Schedule, Trainer } from "../../models/mod.ts";
+import { BatchOrder, progressAt, type Schedule, stateOf, Trainer } from "../../models/mod.ts";
 import type { Measured, TrainedRun } from "../artifacts/artifact.ts";
 import { writeArtifacts } from "../artifacts/artifacts.ts";
 import { TrainingError } from "../program/command.ts";
@@ -240,7 +240,7 @@ export class TrainingLoop implements Disposable {
     this.#tracker.log({ step, epoch: this.#order.epochsAfter(step), val_loss: loss, ...this.#elapsed });
     if (!lowest) return;
     const { run, network, source } = this.#session;
-    await saveWeights(run, weightsFile("best"), network, source, await this.#trainer.averaged.state());
+    await saveWeights(run, weightsFile("best"), network, source, await stateOf(network.averaged));
   }
 
   async #logGrid(): Promise<void> {

@@ -8,6 +8,7 @@ import {
   type Trainer,
 } from "../../models/mod.ts";
 import { checkFinite } from "../../models/files/state.ts";
+import { stateOf } from "../../models/nn/module.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import type { Dataset } from "../data/labelled_images.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
@@ -125,6 +126,6 @@ export async function saveAveraged(
   { run, network, source }: Pick<TrainingSession, "run" | "network" | "source">,
   file: string,
 ): Promise<void> {
-  const weights = await network.trainer.averaged.state();
+  const weights = await stateOf(network.averaged);
   if (isFiniteState(weights)) await saveWeights(run, file, network, source, weights);
 }

@@ -39,7 +39,7 @@ function opsBetween(loss: Tensor, parameters: ReadonlySet<Tensor>): Map<Tensor, 
  * @throws {TypeError} if the loss, a parameter or what a rule gives is not a tensor, or parameters are no list
  * @throws {ShapeError} if the loss is not a single number, or a rule gives a gradient of another shape than its input
  * @throws {Error} if the loss does not depend on a parameter, an op on the way to one has no rule for an input, or a
- * value that a rule needs was overwritten, or its tensor moved to other memory, as `withParameters` moves parameters
+ * value that a rule needs was overwritten, or its tensor points to other memory, as `withParameters` lets parameters do
  *
  * ```ts
  * import { gradients, init, multiply, sum, tensor } from "../mod.ts";

@@ -1,6 +1,5 @@
 import { context } from "./context.ts";
 import type { BufferRange, Device, DeviceBuffer } from "../devices/device.ts";
-import { overlap } from "./overlap.ts";
 import { Writes } from "./writes.ts";
 
 /** Frees the memory of tensors made outside any scope once they are garbage. */
@@ -8,34 +7,11 @@ const collected = new FinalizationRegistry<{ device: Device; buffer: DeviceBuffe
   device.release(buffer)
 );
 
-/** Where values lie. It may change, as parameters of a network do that an optimizer collects in one memory. */
-export interface Home {
-  /** The memory. */
-  storage: Storage;
-  /** Their first element in it. */
-  offset: number;
-}
-
-/** A range of a memory whose values lie elsewhere by now. */
-interface Moved {
-  readonly offset: number;
-  readonly size: number;
-  readonly home: Home;
-}
-
-let moves = 0;
-
-/** How many ranges have moved so far, in any memory: what knows where values lie looks again when it changes. */
-export function movesSoFar(): number {
-  return moves;
-}
-
 /** Memory behind one or more tensors. In a recording it has no buffer until the whole record is planned. */
 export class Storage {
   #buffer: DeviceBuffer | undefined;
-  #freed = false;
+  #freed: string | undefined;
   #writes: Writes | undefined;
-  #moved: Moved[] | undefined;
 
   /** Memory for `elements` of 4 bytes; without a buffer, it is planned later. */
   constructor(readonly device: Device, readonly elements: number, buffer?: DeviceBuffer) {
@@ -54,9 +30,7 @@ export class Storage {
 
   /** Checks that it can be used. @throws {Error} if the memory was freed */
   check(): void {
-    if (this.#freed) {
-      throw new Error("Cannot use a tensor after its scope has ended: return it from the scope to keep it");
-    }
+    if (this.#freed !== undefined) throw new Error(this.#freed);
   }
 
   /** A part of it. @throws {Error} if the memory was freed, or belongs to a recorded step */
@@ -87,41 +61,16 @@ export class Storage {
       context.recording?.writes.get(this)?.find(offset, length, since);
   }
 
-  /** Whether any of its values lie elsewhere by now. */
-  get moved(): boolean {
-    return this.#moved !== undefined;
-  }
-
-  /** Says that the values of a range, which has not moved before, lie elsewhere from now on. */
-  move(offset: number, size: number, home: Home): void {
-    (this.#moved ??= []).push({ offset, size, home });
-    moves++;
-  }
-
-  /** Where a range lies now. @throws {Error} if its parts lie in different places */
-  locate(offset: number, size: number): Readonly<Home> {
-    const moved = this.#moved?.find((range) => overlap(range, { offset, size }));
-    if (!moved) return { storage: this, offset };
-    const within = offset - moved.offset;
-    if (within >= 0 && within + size <= moved.size) {
-      return moved.home.storage.locate(moved.home.offset + within, size);
-    }
-    throw new Error(
-      "Cannot use parameters as one memory: they have been laid out anew since (expected the latest layout); " +
-        "make what updates them again, such as the trainer or the optimizer",
-    );
-  }
-
-  /** Frees the memory at once. */
-  free(): void {
-    if (this.#buffer && !this.#freed) this.device.release(this.#buffer);
+  /** Frees the memory at once. @param why it cannot be used any more: the error of whoever tries */
+  free(why = "Cannot use a tensor after its scope has ended: return it from the scope to keep it"): void {
+    if (this.#buffer && this.#freed === undefined) this.device.release(this.#buffer);
     collected.unregister(this);
-    this.#freed = true;
+    this.#freed ??= why;
   }
 
   /** Leaves the memory to the garbage collector. */
   leaveToCollector(): void {
-    if (this.#buffer && !this.#freed) {
+    if (this.#buffer && this.#freed === undefined) {
       collected.register(this, { device: this.device, buffer: this.#buffer }, this);
     }
   }

@@ -62,29 +62,18 @@ export class Tensor {
     return this.#storage.device;
   }
 
-  /** The memory that holds its values now. To assign other memory moves nothing: steps recorded before keep this one. */
+  /** The memory that holds its values. */
   get storage(): Storage {
-    if (this.#storage.moved) this.#follow();
     return this.#storage;
-  }
-
-  set storage(storage: Storage) {
-    this.#storage = storage;
   }
 
   /** Its first element in the memory. */
   get offset(): number {
-    if (this.#storage.moved) this.#follow();
     return this.#offset;
   }
 
-  set offset(offset: number) {
-    this.#offset = offset;
-  }
-
-  /** Follows values that have moved. */
-  #follow(): void {
-    const { storage, offset } = this.#storage.locate(this.#offset, this.size);
+  /** Takes the memory, and so the values, of another tensor of its size. Steps recorded before keep that of before. */
+  pointTo({ storage, offset }: Tensor): void {
     this.#storage = storage;
     this.#offset = offset;
   }

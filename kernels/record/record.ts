@@ -1,14 +1,13 @@
 import type { KernelChoice, TuneOptions } from "../devices/choice.ts";
-import { type CompileProgress, type Device, DeviceError, type KernelCall } from "../devices/device.ts";
+import { type CompileProgress, DeviceError } from "../devices/device.ts";
 import { forwardResults } from "./forwarding.ts";
 import { halfValues } from "./half_values.ts";
 import { assignSlots, type MemoryPlan, planOf } from "./memory_plan.ts";
-import { type RecordedCall, type Recording, trace } from "./trace.ts";
-import { type WrittenRange, writtenRanges } from "./written_ranges.ts";
+import { type Recording, trace } from "./trace.ts";
+import { writtenRanges } from "./written_ranges.ts";
 import { refuseOthers } from "../core/check_options.ts";
-import { checkSharing } from "../core/check_sharing.ts";
 import { tensorsIn } from "../core/scope.ts";
-import { allocateNow, giveOwner, movesSoFar, type Storage } from "../core/storage.ts";
+import { allocateNow, giveOwner, type Storage } from "../core/storage.ts";
 
 /** A step that was traced once and can be run many times. */
 export interface RecordedStep<T> {
@@ -156,96 +155,40 @@ function prepared<T>(layout: Layout<T>): RecordedStep<T> {
   }
   // Values inside the step get no storage of their own, so using one outside it stays an error.
   const memoryOf = (storage: Storage) => slotOf.has(storage) ? memory[slotOf.get(storage)!] : storage;
-  const bind = (recorded: readonly RecordedCall[]): Bound => {
-    const calls = recorded.map(({ kernel, tensors, dims }) => ({
-      kernel,
-      dims,
-      ranges: tensors.map(({ storage, offset, size }) =>
-        memoryOf(storage).range(offset, half.has(storage) ? Math.ceil(size / 2) : size)
-      ),
-      half: kernel.ports.flatMap(({ name }, i) => half.has(tensors[i].storage) ? [name] : []),
-    }));
-    const used = recorded.flatMap(({ tensors }) => tensors.map(({ storage }) => memoryOf(storage)));
-    return {
-      calls,
-      replay: device.prepare(calls),
-      memory: new Set([...used, ...own]),
-      written: writtenRanges(recorded, (storage) => !slotOf.has(storage)),
-    };
-  };
-  // Not the recording: a step keeps no memory that it does not use.
-  return recordedStep(device, recording.calls, bind, { result, plan, beforeRuns: recording.beforeRuns });
-}
-
-/** Calls on the memory where their values lie now; undefined where none has moved. */
-function locatedCalls(calls: readonly RecordedCall[]): readonly RecordedCall[] | undefined {
-  const places = calls.map(({ tensors }) =>
-    tensors.map(({ storage, offset, size }) => storage.locate(offset, size))
-  );
-  if (places.every((own, i) => own.every(({ storage }, k) => storage === calls[i].tensors[k].storage))) {
-    return undefined;
-  }
-  return calls.map(({ kernel, dims, tensors }, i) => {
-    const located = { kernel, dims, tensors: tensors.map(({ size }, k) => ({ ...places[i][k], size })) };
-    try {
-      checkSharing(kernel, located.tensors);
-    } catch {
-      throw new Error(
-        "Cannot run the step: parameters that it reads and overwrites lie in one memory since they were laid out for " +
-          "training; record it again",
-      );
-    }
-    return located;
-  });
-}
-
-/** A step's calls on the memory where its values lie. */
-interface Bound {
-  readonly calls: readonly KernelCall[];
-  readonly replay: () => void;
-  readonly memory: ReadonlySet<Storage>;
-  readonly written: readonly WrittenRange[];
-}
-
-/** A step that keeps alive all memory that it reads and writes, and follows values that move. */
-function recordedStep<T>(
-  device: Device,
-  recorded: readonly RecordedCall[],
-  bind: (recorded: readonly RecordedCall[]) => Bound,
-  { result, plan, beforeRuns }: {
-    readonly result: T;
-    readonly plan: MemoryPlan;
-    readonly beforeRuns: readonly (() => void)[];
-  },
-): RecordedStep<T> {
-  let bound = bind(recorded);
-  let moves = movesSoFar();
-  const checked = () => {
-    if (moves !== movesSoFar()) {
-      const hasMoved = bound.memory.values().some(({ moved }) => moved);
-      const located = hasMoved ? locatedCalls(recorded) : undefined;
-      if (located) [recorded, bound] = [located, bind(located)];
-      moves = movesSoFar();
-    }
-    for (const storage of bound.memory) storage.check();
-    return bound;
+  const { calls: recorded, beforeRuns } = recording; // not the recording: a step keeps no memory that it does not use
+  const calls = recorded.map(({ kernel, tensors, dims }) => ({
+    kernel,
+    dims,
+    ranges: tensors.map(({ storage, offset, size }) =>
+      memoryOf(storage).range(offset, half.has(storage) ? Math.ceil(size / 2) : size)
+    ),
+    half: kernel.ports.flatMap(({ name }, i) => half.has(tensors[i].storage) ? [name] : []),
+  }));
+  const used = new Set([
+    ...recorded.flatMap(({ tensors }) => tensors.map(({ storage }) => memoryOf(storage))),
+    ...own,
+  ]);
+  const written = writtenRanges(recorded, (storage) => !slotOf.has(storage));
+  const replay = device.prepare(calls);
+  const check = () => {
+    for (const storage of used) storage.check();
   };
   return {
     result,
     plan,
     async compile(progress = () => {}) {
-      await device.compile?.(checked().calls, progress);
+      check();
+      await device.compile?.(calls, progress);
     },
     async tune(options = {}) {
-      return await device.tune?.(checked().calls, options) ?? [];
+      check();
+      return await device.tune?.(calls, options) ?? [];
     },
     run() {
-      const { replay, written } = checked();
+      check();
       for (const callback of beforeRuns) callback();
       replay();
-      for (const { storage, offset, length } of written) {
-        storage.noteWrite(offset, length, "a recorded step");
-      }
+      for (const { storage, offset, length } of written) storage.noteWrite(offset, length, "a recorded step");
     },
   };
 }

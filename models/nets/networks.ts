@@ -4,6 +4,7 @@ import { paths } from "../flow/path.ts";
 import { predicting, predictions, velocityPrediction } from "../flow/prediction.ts";
 import { blankInitialiser, type Initialiser, randomInitialiser } from "../nn/initialiser.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
+import { flatten } from "../train/flat_parameters.ts";
 import { unknownName } from "../names.ts";
 import { completeUNetOptions, type UNetOptions } from "./options.ts";
 import { ResidualUNet } from "./residual_unet.ts";
@@ -109,6 +110,7 @@ export function createModel(options: ModelOptions, seed: number | Initialiser): 
   const complete = completeOptions(options);
   const initialiser = typeof seed === "object" ? seed : randomInitialiser(seed);
   const model: Model = new networks[complete.type].make(complete, initialiser);
+  flatten(namedParameters(model));
   settings.set(model, complete);
   if (complete.path === "linear" && complete.prediction === "velocity") return model; // trains on any path
   const path = paths[complete.path].make();

@@ -1,6 +1,7 @@
-import { emaUpdate, tensor } from "../../kernels/mod.ts";
+import { assign, emaUpdate, tensor } from "../../kernels/mod.ts";
 import { BegunStep, type OptimizerState } from "./optimizer.ts";
-import type { FlatParameters } from "./flat_parameters.ts";
+import { readState, writeState } from "../files/state.ts";
+import { flatZeros, type NamedTensors, rangeOf, runsOf } from "./flat_parameters.ts";
 
 /**
  * Exponential moving average of parameters, e = d e + (1 - d) p, with d = min(decay, (1 + k) / (10 + k)) after k steps.
@@ -8,9 +9,9 @@ import type { FlatParameters } from "./flat_parameters.ts";
  * Source: Polyak and Juditsky 1992; the warm-up is that of TensorFlow's ExponentialMovingAverage
  */
 export class Ema {
-  /** The average: evaluate with it using `withParameters`, save it using `values.state()`. */
-  readonly values: FlatParameters;
-  readonly #parameters: FlatParameters;
+  /** The average by name: evaluate with it using `withParameters`. */
+  readonly values: NamedTensors;
+  readonly #parameters: NamedTensors;
   readonly #decay: number;
   readonly #settings = tensor(new Float32Array(1));
   #step = 0;
@@ -22,14 +23,14 @@ export class Ema {
    * @param decay share of the average that a step keeps, in [0, 1)
    * @throws {RangeError} if the decay is outside [0, 1)
    */
-  constructor(parameters: FlatParameters, { decay }: { decay: number }) {
+  constructor(parameters: NamedTensors, { decay }: { decay: number }) {
     if (!(decay >= 0 && decay < 1)) {
       throw new RangeError(`Cannot average: decay is ${decay} (expected 0 <= decay < 1)`);
     }
     this.#parameters = parameters;
     this.#decay = decay;
-    this.values = parameters.like();
-    this.values.copy(parameters);
+    this.values = flatZeros(parameters).views;
+    for (const [name, e] of this.values) assign(e, parameters.get(name)!);
   }
 
   /** Begins a step: counts it and writes its decay. Call it before each run of `update`. */
@@ -46,13 +47,15 @@ export class Ema {
    */
   update(): void {
     this.#begun.check("average");
-    this.values.chunks.forEach((e, i) => emaUpdate(e, this.#parameters.chunks[i], this.#settings));
+    for (const run of runsOf(this.values.keys(), [this.values, this.#parameters])) {
+      emaUpdate(rangeOf(this.values, run), rangeOf(this.#parameters, run), this.#settings);
+    }
   }
 
   /** Copies the average to the host, by parameter names. */
   async state(): Promise<OptimizerState> {
     const step = this.#step;
-    return { step, tensors: await this.values.state() };
+    return { step, tensors: await readState(this.values) };
   }
 
   /**
@@ -62,7 +65,7 @@ export class Ema {
    * @throws {StateError} if it belongs to another network
    */
   restore({ step, tensors }: OptimizerState, source: string): void {
-    this.values.load(tensors, source);
+    writeState(this.values, tensors, source);
     this.#step = step;
     this.#begun.reset();
   }

@@ -1,8 +1,8 @@
 import { add, assign, multiply, squaredNorm, type Tensor, tensor } from "../../kernels/mod.ts";
 import { rejectUnknown, unknownName } from "../names.ts";
 import { checkRate } from "./schedule.ts";
-import { alignment, type FlatParameters } from "./flat_parameters.ts";
-import { checkState, type State, StateError } from "../files/state.ts";
+import { checkApart, flatZeros, type NamedTensors, rangeOf, runsOf } from "./flat_parameters.ts";
+import { checkState, readState, type State, StateError, writeState } from "../files/state.ts";
 import {
   type OptimizerKind,
   optimizerKinds,
@@ -11,7 +11,6 @@ import {
   type UpdateRule,
   updateRules,
 } from "./update_rules.ts";
-import { sizeOf } from "../../kernels/core/shape.ts";
 import { whenRun } from "../../kernels/record/trace.ts";
 
 /** The state of an optimizer or average, to resume training exactly. */
@@ -23,21 +22,20 @@ export interface OptimizerState {
 }
 
 /**
- * Updates flat parameters from gradients. `update` is device ops only, for recorded steps; `beforeStep` runs on the
- * host.
+ * Updates parameters from gradients. `update` is device ops only, for recorded steps; `beforeStep` runs on the host.
  */
 export class Optimizer {
   /** Its update rule. */
   readonly kind: OptimizerKind;
   #options: Required<OptimizerOptions>;
-  #gradients: FlatParameters;
+  #gradients: ReturnType<typeof flatZeros>;
   #parts: readonly UpdatePart[];
   #norm = tensor(new Float32Array(1));
   #step = 0;
   readonly #begun = new BegunStep();
 
   /** See `optimizer`. */
-  constructor(kind: OptimizerKind, parameters: FlatParameters, options: OptimizerOptions) {
+  constructor(kind: OptimizerKind, parameters: NamedTensors, options: OptimizerOptions) {
     const adam = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
     const defaults = { ...adam, momentum: 0.9, muonFactor: 10, clip: 0, lossScale: 1 };
     const decoupled = kind === "adamw" || kind === "muon";
@@ -54,10 +52,12 @@ export class Optimizer {
     }
     this.kind = kind;
     this.#options = complete;
-    this.#gradients = parameters.like();
-    const groups = parameterGroups(kind, parameters.views);
+    if (parameters.size === 0) throw new RangeError("Cannot make an optimizer: there are no parameters");
+    checkApart(parameters);
+    const groups = parameterGroups(kind, parameters);
+    this.#gradients = flatZeros(parameters, groups.flat());
     this.#parts = updateRules[kind].map((rule, i) =>
-      new UpdatePart(rule, groups[i], parameters, this.#gradients, complete)
+      new UpdatePart(rule, groups[i], parameters, this.#gradients.views, complete)
     );
   }
 
@@ -116,7 +116,7 @@ export class Optimizer {
   async state(): Promise<OptimizerState> {
     const step = this.#step;
     const states = Array.from(this.#moments, async ([moment, flat]) => {
-      return Array.from(await flat.state(), ([name, value]) => [`${moment}.${name}`, value] as const);
+      return Array.from(await readState(flat), ([name, value]) => [`${moment}.${name}`, value] as const);
     });
     return { step, tensors: new Map((await Promise.all(states)).flat()) };
   }
@@ -140,19 +140,19 @@ export class Optimizer {
         );
       }
       const same = (i: number) => this.#moments[i][0] === moment;
-      const at = this.#moments.findIndex(([, flat], i) => same(i) && flat.views.has(parameter));
+      const at = this.#moments.findIndex(([, flat], i) => same(i) && flat.has(parameter));
       // What no part knows is refused by the first one.
       parts[at < 0 ? this.#moments.findIndex((_, i) => same(i)) : at].set(parameter, value);
     }
     const from = (moment: string) => `${moment} of ${source}`;
-    this.#moments.forEach(([moment, { views }], i) => checkState(views, parts[i], from(moment)));
-    this.#moments.forEach(([moment, flat], i) => flat.load(parts[i], from(moment)));
+    this.#moments.forEach(([moment, flat], i) => checkState(flat, parts[i], from(moment)));
+    this.#moments.forEach(([moment, flat], i) => writeState(flat, parts[i], from(moment)));
     this.#step = step;
     this.#begun.reset();
   }
 
   /** The moments of all parts, by name: a name may occur more than once. */
-  get #moments(): (readonly [moment: string, values: FlatParameters])[] {
+  get #moments(): (readonly [moment: string, values: NamedTensors])[] {
     return this.#parts.flatMap(({ moments }) => [...moments]);
   }
 }
@@ -162,14 +162,14 @@ export class Optimizer {
  *
  * @param kind `adamw`, `adam` (weight decay added to the gradient), `sgd`, or `muon` for the weights of hidden
  * convolutions with `adamw` for all else
- * @param parameters see `flatten`
+ * @param parameters by name, see `namedParameters`; those of a network of your own are updated faster after `flatten`
  * @throws {TypeError} if the kind or a setting is unknown, a setting is outside its range, or there is nothing for Muon to update
  * Source: Loshchilov and Hutter 2017, arXiv:1711.05101; Kingma and Ba 2014, arXiv:1412.6980; Jordan et al. 2024,
  * github.com/KellerJordan/Muon
  */
 export function optimizer(
   kind: OptimizerKind,
-  parameters: FlatParameters,
+  parameters: NamedTensors,
   options: OptimizerOptions,
 ): Optimizer {
   if (Object.hasOwn(updateRules, kind)) return new Optimizer(kind, parameters, options);
@@ -177,40 +177,46 @@ export function optimizer(
 }
 
 /** The parameters that one rule of an optimizer updates, with their moments. */
-export class UpdatePart {
+class UpdatePart {
   /** Moments by name. */
-  readonly moments: ReadonlyMap<string, FlatParameters>;
+  readonly moments: ReadonlyMap<string, NamedTensors>;
   readonly #rule: UpdateRule;
+  readonly #names: readonly string[];
+  readonly #parameters: NamedTensors;
+  readonly #gradients: NamedTensors;
   readonly #options: Required<OptimizerOptions>;
   readonly #settings = tensor(new Float32Array(8));
-  readonly #updates: readonly ((norm: Tensor, settings: Tensor) => void)[];
+  readonly #directions: readonly ((norm: Tensor, settings: Tensor) => void)[];
 
   /**
    * Makes the moments, which start at zero.
    *
-   * @param names of the parameters
+   * @param names of the parameters, in the order of the gradients' memory
    * @param gradients of all parameters
    */
   constructor(
     rule: UpdateRule,
     names: readonly string[],
-    parameters: FlatParameters,
-    gradients: FlatParameters,
+    parameters: NamedTensors,
+    gradients: NamedTensors,
     options: Required<OptimizerOptions>,
   ) {
     this.#rule = rule;
+    this.#names = names;
+    this.#parameters = parameters;
+    this.#gradients = gradients;
     this.#options = options;
-    this.moments = new Map(rule.moments.map((moment) => [moment, parameters.like(names)]));
-    const key = rule.alike && keyWithoutGaps(rule.alike);
-    this.#updates = parameters.runs(names, key).map((run) =>
-      rule.bind({
-        p: parameters.range(run),
-        g: gradients.range(run),
-        moments: this.moments.values().map((moment) => moment.range(run)).toArray(),
-        shape: parameters.views.get(run[0])!.shape,
-        count: run.length,
-      }, options)
-    );
+    const own = new Map([...parameters].filter(([name]) => names.includes(name)));
+    this.moments = new Map(rule.moments.map((moment) => [moment, flatZeros(own, names).views]));
+    const { direction } = rule;
+    const areAlike = (a: string, b: string) =>
+      direction?.key(own.get(a)!.shape) === direction?.key(own.get(b)!.shape) &&
+      gradients.get(a)!.offset + own.get(a)!.size === gradients.get(b)!.offset; // without a gap
+    const groups = direction ? runsOf(names, this.#own, areAlike) : [];
+    this.#directions = groups.map((run) => {
+      const [g, ...moments] = this.#own.map((values) => rangeOf(values, run));
+      return direction!.bind({ g, moments, shape: own.get(run[0])!.shape, count: run.length }, options);
+    });
   }
 
   /** Writes the settings of a step, counted from 1. */
@@ -221,18 +227,22 @@ export class UpdatePart {
   }
 
   /**
-   * Updates the parameters and moments in place, with device ops only. `norm` is the gradient's squared norm, f32[1].
+   * Updates the parameters, where they lie now, and moments in place, with device ops only. `norm` is the gradient's
+   * squared norm, f32[1].
    */
   update(norm: Tensor): void {
-    for (const update of this.#updates) update(norm, this.#settings);
+    for (const direct of this.#directions) direct(norm, this.#settings);
+    const update = this.#rule.update(norm, this.#settings);
+    for (const run of runsOf(this.#names, [this.#parameters, ...this.#own])) {
+      const [g, ...moments] = this.#own.map((values) => rangeOf(values, run));
+      update({ p: rangeOf(this.#parameters, run), g, moments });
+    }
   }
-}
 
-/** A key that parameters share only if none of them is followed by a gap. */
-function keyWithoutGaps(
-  alike: NonNullable<UpdateRule["alike"]>,
-): NonNullable<Parameters<FlatParameters["runs"]>[1]> {
-  return (name, shape) => sizeOf(shape) % alignment === 0 ? alike(shape) : name;
+  /** Gradients and moments. */
+  get #own(): readonly NamedTensors[] {
+    return [this.#gradients, ...this.moments.values()];
+  }
 }
 
 /** Whether a step has begun: updates wait for that, as their settings are those of no step before. */

@@ -15,7 +15,7 @@ import {
 } from "../../kernels/mod.ts";
 import { sourcesOf } from "../../kernels/autograd/sources.ts";
 import { checkCount } from "../../kernels/core/count.ts";
-import { checkState, type State } from "../files/state.ts";
+import { checkState, readState, type State, writeState } from "../files/state.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { lossOf, type Objective, type Pairs } from "../flow/objective.ts";
 import { checkObjective, noneOf, objectiveFor } from "../nets/networks.ts";
@@ -23,10 +23,10 @@ import { type Module, namedParameters } from "../nn/module.ts";
 import { checkedSeed, streams } from "../random.ts";
 import type { BatchSource } from "./batch_source.ts";
 import { Ema } from "./ema.ts";
-import { type FlatParameters, flatten, withParameters } from "./flat_parameters.ts";
+import { type NamedTensors, withParameters } from "./flat_parameters.ts";
 import { LabelDropout, PairDraw } from "./pair_draw.ts";
 import { type Optimizer, optimizer } from "./optimizer.ts";
-import { memoryOrder, type OptimizerKind, type OptimizerOptions } from "./update_rules.ts";
+import type { OptimizerKind, OptimizerOptions } from "./update_rules.ts";
 
 /** Options of a trainer. */
 export interface TrainerOptions extends OptimizerOptions {
@@ -74,9 +74,7 @@ export class Trainer {
   /** Steps whose measures the device keeps until they are read. */
   static readonly maxOpenLosses = 256;
   /** The network's parameters by name. */
-  readonly parameters: ReadonlyMap<string, Tensor>;
-  /** The same in flat memory. */
-  readonly flat: FlatParameters;
+  readonly parameters: NamedTensors;
   readonly #model: VelocityField;
   readonly #objective: Objective;
   readonly #optimizer: Optimizer;
@@ -95,7 +93,7 @@ export class Trainer {
   #stepsRead = 0;
 
   /**
-   * Moves the parameters of the model into flat memory. The step is recorded on first use.
+   * Prepares training of the model. The step is recorded on first use.
    *
    * @throws {TypeError} if the optimizer or one of its settings is unknown or invalid, the network is for another path,
    * or labels are to be dropped in a network that `createModel` did not make with classes
@@ -124,9 +122,8 @@ export class Trainer {
     this.#precision = precision;
     this.#lossScale = precision === "f16" ? lossScaleOf(batchSize, source) : 1;
     this.parameters = namedParameters(model);
-    this.flat = flatten(this.parameters, { order: memoryOrder(kind, this.parameters) });
-    this.#optimizer = optimizer(kind, this.flat, { ...rule, lossScale: this.#lossScale });
-    this.#ema = ema > 0 ? new Ema(this.flat, { decay: ema }) : undefined;
+    this.#optimizer = optimizer(kind, this.parameters, { ...rule, lossScale: this.#lossScale });
+    this.#ema = ema > 0 ? new Ema(this.parameters, { decay: ema }) : undefined;
     this.#draw = new PairDraw(source, batchSize, streams);
     this.#dropout = labelDropout === 0 ? undefined : new LabelDropout(labelDropout, noneOf(model));
   }
@@ -202,8 +199,8 @@ export class Trainer {
   }
 
   /** The weights to sample with: the averaged ones, or the latest without averaging. */
-  get averaged(): FlatParameters {
-    return this.#ema?.values ?? this.flat;
+  get averaged(): NamedTensors {
+    return this.#ema?.values ?? this.parameters;
   }
 
   /** Runs a synchronous function with the averaged weights; see `withParameters`. */
@@ -213,7 +210,7 @@ export class Trainer {
 
   /** Copies the state to the host. Steps queued later do not affect the copy. */
   async state(): Promise<TrainerState> {
-    const [parameters, rule, ema] = [this.flat.state(), this.#optimizer.state(), this.#ema?.state()];
+    const [parameters, rule, ema] = [readState(this.parameters), this.#optimizer.state(), this.#ema?.state()];
     return {
       step: this.step,
       parameters: await parameters,
@@ -229,10 +226,10 @@ export class Trainer {
    * @throws {StateError} if it belongs to another network or optimizer, or lacks averages that are kept here
    */
   restore({ step, parameters, optimizer, ema = new Map() }: TrainerState, source: string): void {
-    checkState(this.flat.views, parameters, source);
-    if (this.#ema) checkState(this.#ema.values.views, ema, source);
+    checkState(this.parameters, parameters, source);
+    if (this.#ema) checkState(this.#ema.values, ema, source);
     this.#optimizer.restore({ step, tensors: optimizer }, source);
-    this.flat.load(parameters, source);
+    writeState(this.parameters, parameters, source);
     this.#ema?.restore({ step, tensors: ema }, source);
     this.#stepsRead = step;
   }

@@ -54,7 +54,7 @@ export interface OptimizerOptions {
   readonly lossScale?: number;
 }
 
-/** Parameters that lie side by side in memory, f32[n] each. */
+/** Memory of parameters that lie side by side, f32[n] each. */
 export interface Run {
   /** The parameters. */
   readonly p: Tensor;
@@ -62,21 +62,12 @@ export interface Run {
   readonly g: Tensor;
   /** Their moments, in the rule's order. */
   readonly moments: readonly Tensor[];
-  /** Shape of the first parameter. */
-  readonly shape: Shape;
-  /** How many parameters there are. */
-  readonly count: number;
 }
 
 /** How an optimizer updates parameters, or some of them. */
 export interface UpdateRule {
   /** Which parameters it is for, as a test and in words; all by default. */
   readonly takes?: { test(shape: Shape): boolean; readonly what: string };
-  /**
-   * Parameters of one key may be in one run, if they lie side by side without gaps; by default all, with gaps of
-   * zeros.
-   */
-  readonly alike?: (shape: Shape) => string;
   /** Names of the numbers that it keeps per parameter. */
   readonly moments: readonly string[];
   /** Its numbers of a step, at most 8. Steps count from 1. */
@@ -85,14 +76,22 @@ export interface UpdateRule {
     learningRate: number,
     step: number,
   ) => readonly number[];
+  /** What it does first with gradients and moments, of several parameters of one shape at once. */
+  readonly direction?: Direction;
   /**
-   * Prepares the updates of a run.
-   *
-   * @returns a function that updates parameters and moments in place, from device ops only. `norm` is the gradient's
-   * squared norm, f32[1], `settings` its numbers, f32[8]
+   * Updates parameters and moments in place, from device ops only. `norm` is the gradient's squared norm, f32[1],
+   * `settings` its numbers, f32[8].
    */
+  readonly update: (norm: Tensor, settings: Tensor) => (run: Run) => void;
+}
+
+/** How a rule turns gradients into the directions of a step. */
+export interface Direction {
+  /** Parameters of one key are treated together. */
+  readonly key: (shape: Shape) => string;
+  /** Prepares a function that does so in place: of `count` parameters, side by side without gaps. */
   readonly bind: (
-    run: Run,
+    group: Omit<Run, "p"> & { readonly shape: Shape; readonly count: number },
     options: Required<OptimizerOptions>,
   ) => (norm: Tensor, settings: Tensor) => void;
 }
@@ -106,7 +105,7 @@ function adamRule(update: Adam): UpdateRule {
       const left = (beta: number) => 1 - Math.fround(beta) ** step;
       return [learningRate, beta1, beta2, epsilon, weightDecay, left(beta1), left(beta2), clip];
     },
-    bind: ({ p, g, moments: [m, v] }) => (norm, settings) => update(p, m, v, g, norm, settings),
+    update: (norm, settings) => ({ p, g, moments: [m, v] }) => update(p, m, v, g, norm, settings),
   };
 }
 
@@ -119,7 +118,7 @@ const sgd: UpdateRule = {
     learningRate,
     step,
   ) => [learningRate, momentum, 0, 0, weightDecay, step === 1 ? 1 : 0, 0, clip],
-  bind: ({ p, g, moments: [m] }) => (norm, settings) => sgdUpdate(p, m, g, norm, settings),
+  update: (norm, settings) => ({ p, g, moments: [m] }) => sgdUpdate(p, m, g, norm, settings),
 };
 
 /** Fewest channels on each side of a convolution that Muon updates: more than an image has. */
@@ -187,26 +186,31 @@ export const muon: UpdateRule = {
     test: isMuonWeight,
     what: `the weight of a convolution of at least 3x3 between at least ${fewestChannels} channels`,
   },
-  alike: (shape) => matrixOf(shape).join("x"),
   moments: ["m"],
   settings: ({ muonFactor, weightDecay }, learningRate) => {
     const rate = muonFactor * learningRate;
     return [rate, 1 - rate * weightDecay];
   },
-  bind({ p, g, moments: [m], shape, count }, { clip }) {
-    const [rows, columns] = matrixOf(shape);
-    const [keep, blend] = [tensor([momentum]), tensor([1 - momentum])];
-    const limit = clip > 0 ? tensor([clip]) : undefined;
-    const orthogonalise = orthogonaliser(rows, columns);
-    const scale = Math.sqrt(Math.max(1, rows / columns));
-    return (norm, settings) => {
-      if (limit) assign(g, multiply(g, minimum(divide(limit, add(sqrt(norm), 1e-6)), 1)));
-      emaUpdate(m, g, keep);
-      emaUpdate(g, m, blend); // g is now the direction, in memory that stays f32 in an f16 step
-      const step = multiply(reshape(orthogonalise(reshape(g, [count, rows, columns])), p.shape), scale);
-      const [rate, kept] = [slice(settings, 0, 0, 1), slice(settings, 0, 1, 1)];
-      assign(p, subtract(multiply(p, kept), multiply(step, rate)));
-    };
+  direction: {
+    key: (shape) => matrixOf(shape).join("x"),
+    bind({ g, moments: [m], shape, count }, { clip }) {
+      const [rows, columns] = matrixOf(shape);
+      const [keep, blend] = [tensor([momentum]), tensor([1 - momentum])];
+      const limit = clip > 0 ? tensor([clip]) : undefined;
+      const orthogonalise = orthogonaliser(rows, columns);
+      const scale = Math.sqrt(Math.max(1, rows / columns));
+      return (norm, settings) => {
+        if (limit) assign(g, multiply(g, minimum(divide(limit, add(sqrt(norm), 1e-6)), 1)));
+        emaUpdate(m, g, keep);
+        emaUpdate(g, m, blend); // g is now the direction, in memory that stays f32 in an f16 step
+        const step = multiply(reshape(orthogonalise(reshape(g, [count, rows, columns])), g.shape), scale);
+        assign(g, multiply(step, slice(settings, 0, 0, 1)));
+      };
+    },
+  },
+  update(_, settings) {
+    const kept = slice(settings, 0, 1, 1);
+    return ({ p, g }) => assign(p, subtract(multiply(p, kept), g));
   },
 };
 
@@ -225,7 +229,8 @@ export const updateRules: Readonly<Record<OptimizerKind, readonly UpdateRule[]>>
 export const optimizerKinds: readonly OptimizerKind[] = Object.keys(updateRules) as OptimizerKind[];
 
 /**
- * The names of the parameters that each rule of an optimizer updates.
+ * The names of the parameters that each rule of an optimizer updates, in the order in which their gradients lie in
+ * memory: those that have one direction side by side.
  *
  * @throws {TypeError} if the optimizer is unknown, or a rule for some parameters has none
  */
@@ -240,28 +245,16 @@ export function parameterGroups(
     groups[rules.findIndex(({ takes }) => takes === undefined || takes.test(shape))].push(name);
   }
   const idle = rules.find(({ takes }, i) => takes !== undefined && groups[i].length === 0);
-  if (!idle) return groups;
-  throw new TypeError(
-    `Cannot make the optimizer ${kind}: no parameter is ${
-      idle.takes!.what
-    } (expected one, or another optimizer)`,
-  );
-}
-
-/**
- * The order in which parameters lie in memory so that an optimizer updates them with few kernels: those of one rule,
- * and of one shape where that matters, side by side.
- *
- * @param parameters by name, see `namedParameters`
- * @throws {TypeError} if the optimizer is unknown or has nothing to update by one of its rules
- */
-export function memoryOrder(
-  kind: OptimizerKind,
-  parameters: ReadonlyMap<string, { readonly shape: Shape }>,
-): string[] {
-  return parameterGroups(kind, parameters).flatMap((names, i) => {
-    const { alike } = updateRules[kind][i];
-    if (!alike) return names;
-    return Map.groupBy(names, (name) => alike(parameters.get(name)!.shape)).values().toArray().flat();
+  if (idle) {
+    throw new TypeError(
+      `Cannot make the optimizer ${kind}: no parameter is ${
+        idle.takes!.what
+      } (expected one, or another optimizer)`,
+    );
+  }
+  return groups.map((names, i) => {
+    const { direction } = rules[i];
+    if (!direction) return names;
+    return Map.groupBy(names, (name) => direction.key(parameters.get(name)!.shape)).values().toArray().flat();
   });
 }

@@ -221,7 +221,7 @@ async function trained(values: Partial<TrainingConfig>, steps: number) {
   const { optimizer: moments } = await trainer.state();
   const of = (name: string) =>
     [...moments].flatMap(([key, { data }]) => key.startsWith(name) ? [...data] : []);
-  const weights = [...(await trainer.flat.state()).values()].flatMap(({ data }) => [...data]);
+  const weights = [...(await trainer.state()).parameters.values()].flatMap(({ data }) => [...data]);
   return { weights, m: of("m."), v: of("v.") };
 }
 

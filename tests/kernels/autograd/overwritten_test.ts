@@ -87,12 +87,12 @@ testOnDevices("gradients() tells the views of one memory apart", async () => {
 
 /** Runs a function while a tensor lies in the memory of another one, as `withParameters()` does. */
 function inPlaceOf<T>(other: Tensor, x: Tensor, run: () => T): T {
-  const { storage, offset } = x;
-  Object.assign(x, { storage: other.storage, offset: other.offset });
+  const own = new Tensor(x.storage, x.shape, x.type, x.offset);
+  x.pointTo(other);
   try {
     return run();
   } finally {
-    Object.assign(x, { storage, offset });
+    x.pointTo(own);
   }
 }
 

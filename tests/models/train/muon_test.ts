@@ -4,7 +4,6 @@ import {
   createModel,
   flatten,
   isMuonWeight,
-  memoryOrder,
   modelTypes,
   namedParameters,
   optimizer,
@@ -12,7 +11,7 @@ import {
   rowsOf,
   Trainer,
 } from "../../../models/mod.ts";
-import { orthogonaliser } from "../../../models/train/update_rules.ts";
+import { orthogonaliser, parameterGroups } from "../../../models/train/update_rules.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
 /** A matrix as rows of numbers, in f64. */
@@ -98,10 +97,9 @@ testOnDevices("isMuonWeight() takes 3x3 convolutions inside a network, and leave
     ];
     for (const name of mustStay) assert.ok(left.includes(name), `${name} is not among ${left}`);
     assert.ok(taken.includes("ups.0.convskip.weight"));
-    const order = memoryOrder("muon", parameters);
-    assert.deepEqual(order.toSorted(), [...parameters.keys()].toSorted());
-    assert.deepEqual(order.slice(0, taken.length).toSorted(), taken.toSorted());
-    assert.deepEqual(memoryOrder("adamw", parameters), [...parameters.keys()]);
+    const groups = parameterGroups("muon", parameters);
+    assert.deepEqual(groups.map((names) => names.toSorted()), [taken.toSorted(), left.toSorted()]);
+    assert.deepEqual(parameterGroups("adamw", parameters), [[...parameters.keys()]]);
   }
 });
 
@@ -115,20 +113,20 @@ for (const clip of [0, 1]) {
       [name, { shape, values: wave(shape.reduce((x, y) => x * y), k) }] as const
     );
     const gradient = (step: number) => start.map(([, { values }], k) => wave(values.length, 10 * step + k));
-    const make = (grouped: boolean) => {
+    const make = (flat: boolean) => {
       const parameters = new Map(start.map(([name, { shape, values }]) => [name, tensor(values, shape)]));
-      const flat = flatten(parameters, grouped ? { order: memoryOrder("muon", parameters) } : {});
-      return { parameters, rule: optimizer("muon", flat, settings) };
+      if (flat) flatten(parameters);
+      return { parameters, rule: optimizer("muon", parameters, settings) };
     };
-    const [grouped, plain] = [make(true), make(false)];
+    const [flat, apart] = [make(true), make(false)];
     const bias = { parameters: new Map([["bias", tensor(start[1][1].values)]]) };
-    const adamw = optimizer("adamw", flatten(bias.parameters), { learningRate: 0.01, weightDecay: 0.1 });
+    const adamw = optimizer("adamw", bias.parameters, { learningRate: 0.01, weightDecay: 0.1 });
 
     const expected = new Map(start.map(([name, { values }]) => [name, Float64Array.from(values)]));
     const moments = new Map(start.map(([name, { values }]) => [name, new Float64Array(values.length)]));
     for (let step = 1; step <= 3; step++) {
       const gradients = gradient(step);
-      for (const { rule } of [grouped, plain]) {
+      for (const { rule } of [flat, apart]) {
         rule.beforeStep();
         rule.update(gradients.map((values, k) => tensor(values, start[k][1].shape)));
       }
@@ -146,21 +144,21 @@ for (const clip of [0, 1]) {
         p.forEach((value, i) => p[i] = value * (1 - 0.02 * 0.1) - rate * update[i]);
       });
     }
-    for (const { parameters } of [grouped, plain]) {
+    for (const { parameters } of [flat, apart]) {
       for (const [name, values] of expected) {
         const found = await parameters.get(name)!.read();
         if (name === "bias") assertClose(found, await bias.parameters.get("bias")!.read(), 1e-6);
         else assertClose(found, values, 5e-6, name);
       }
     }
-    const { tensors } = await grouped.rule.state();
+    const { tensors } = await flat.rule.state();
     assert.deepEqual([...tensors.keys()].toSorted(), ["m.a", "m.b", "m.bias", "m.gap", "m.tall", "v.bias"]);
   });
 }
 
 testOnDevices("optimizer() of muon refuses parameters that are all AdamW's", () => {
   const parameters = new Map([["first", tensor(new Float32Array(8 * 9), [8, 1, 3, 3])]]);
-  assert.throws(() => memoryOrder("muon", parameters), {
+  assert.throws(() => optimizer("muon", parameters, { learningRate: 1 }), {
     name: "TypeError",
     message: /^Cannot make the optimizer muon: no parameter is the weight of a convolution/,
   });

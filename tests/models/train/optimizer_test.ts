@@ -3,6 +3,7 @@ import {
   gradients,
   multiply,
   record,
+  reshape,
   square,
   sum,
   type Tensor,
@@ -18,6 +19,7 @@ import {
   type OptimizerOptions,
   StateError,
 } from "../../../models/mod.ts";
+import { readState, writeState } from "../../../models/files/state.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 import { testWithVectors, type Vectors } from "../vectors.ts";
 
@@ -67,16 +69,14 @@ for (const kind of optimizerKinds) {
 }
 
 for (const [name, kind] of Object.entries(kinds)) {
-  // 64 elements fit a chunk of 256 bytes: each parameter has one of its own.
-  for (const chunkBytes of [1 << 20, 256]) {
+  for (const flat of [true, false]) {
     testWithVectors(
-      `optimizer() takes the steps of PyTorch's ${name}, chunks of ${chunkBytes}`,
+      `optimizer() takes the steps of PyTorch's ${name}, parameters ${flat ? "side by side" : "apart"}`,
       "optimizers",
       async (vectors) => {
         const parameters = new Map(["a", "b"].map((p) => [p, vectors.tensor(`param.${p}`)]));
-        const flat = flatten(parameters, { chunkBytes });
-        assert.equal(flat.chunks.length, chunkBytes === 256 ? 2 : 1);
-        const rule = optimizer(kind, flat, settingsOf(vectors, name));
+        if (flat) flatten(parameters);
+        const rule = optimizer(kind, parameters, settingsOf(vectors, name));
         const steps = [1, 2, 3, 4, 5].map((step) => {
           rule.beforeStep();
           rule.update(["a", "b"].map((p) => vectors.tensor(`grad.${step}.${p}`)));
@@ -96,9 +96,9 @@ for (const [name, kind] of Object.entries(kinds)) {
 /** A quadratic bowl with an optimizer and an average, and its step as a function. */
 function bowl(kind: OptimizerKind) {
   const parameters = new Map([["x", tensor([1, -2, 3])], ["y", tensor([4])], ["w", weight()]]);
-  const flat = flatten(parameters);
-  const rule = optimizer(kind, flat, { learningRate: 0.1 });
-  const ema = new Ema(flat, { decay: 0.5 });
+  flatten(parameters);
+  const rule = optimizer(kind, parameters, { learningRate: 0.1 });
+  const ema = new Ema(parameters, { decay: 0.5 });
   const step = () => {
     rule.update([...parameters.values()].flatMap((p) => gradients(sum(square(p)), [p])));
     ema.update();
@@ -110,7 +110,7 @@ function bowl(kind: OptimizerKind) {
       once();
     }
   };
-  return { flat, rule, ema, step, run };
+  return { parameters, rule, ema, step, run };
 }
 
 for (const kind of optimizerKinds) {
@@ -119,7 +119,7 @@ for (const kind of optimizerKinds) {
     eager.run(4, eager.step);
     const { run } = record(recorded.step);
     recorded.run(4, run);
-    assert.deepEqual(await recorded.flat.state(), await eager.flat.state());
+    assert.deepEqual(await readState(recorded.parameters), await readState(eager.parameters));
     assert.deepEqual(await recorded.ema.state(), await eager.ema.state());
   });
 
@@ -128,18 +128,18 @@ for (const kind of optimizerKinds) {
     straight.run(5, straight.step);
     stopped.run(2, stopped.step);
     const [parameters, moments, average] = await Promise.all([
-      stopped.flat.state(),
+      readState(stopped.parameters),
       stopped.rule.state(),
       stopped.ema.state(),
     ]);
     withDevice(device, () => {
-      resumed.flat.load(parameters, "parameters");
+      writeState(resumed.parameters, parameters, "parameters");
       resumed.rule.restore(moments, "moments");
       resumed.ema.restore(average, "average");
       resumed.run(3, resumed.step);
     });
     assert.equal(resumed.rule.step, 5);
-    assert.deepEqual(await resumed.flat.state(), await straight.flat.state());
+    assert.deepEqual(await readState(resumed.parameters), await readState(straight.parameters));
     assert.deepEqual(await resumed.rule.state(), await straight.rule.state());
     assert.deepEqual(await resumed.ema.state(), await straight.ema.state());
   });
@@ -155,62 +155,25 @@ testOnDevices("restore() refuses the state of another optimizer", async () => {
   );
 });
 
-testOnDevices("flatten() keeps values, and its gaps stay zero", async () => {
-  const parameters = new Map([["x", tensor([1, 2, 3], [3, 1])], ["y", tensor([4])]]);
-  const flat = flatten(parameters);
-  const [chunk] = await Promise.all(flat.chunks.map((chunk) => chunk.read()));
-  assert.deepEqual([...chunk], Array.from({ length: 128 }, (_, i) => i < 3 ? i + 1 : i === 64 ? 4 : 0));
-  assert.deepEqual([...await parameters.get("x")!.read()], [1, 2, 3]);
-  assert.deepEqual(
-    await flat.state(),
-    new Map([
-      ["x", { shape: [3, 1], data: Float32Array.of(1, 2, 3) }],
-      ["y", { shape: [1], data: Float32Array.of(4) }],
-    ]),
-  );
-});
-
-testOnDevices("flatten() lays parameters out in an order of choice, under their own", async () => {
-  const sizes = { a: 64, b: 3, c: 64, d: 64 };
-  const parameters = new Map(
-    Object.entries(sizes).map(([name, n], k) => [name, tensor(Array(n).fill(k + 1))]),
-  );
-  const flat = flatten(parameters, { order: ["b", "c", "a", "d"] });
-  assert.deepEqual([...flat.views.keys()], ["a", "b", "c", "d"]);
-  const chunk = await flat.chunks[0].read();
-  assert.deepEqual([0, 64, 128, 192].map((at) => chunk[at]), [2, 3, 1, 4]);
-  assert.deepEqual([...await parameters.get("a")!.read()], Array(64).fill(1));
-  assert.deepEqual(flat.runs(["a", "c", "b"]), [["b", "c", "a"]]);
-  assert.deepEqual(flat.runs(["a", "b"]), [["b"], ["a"]]); // c lies between
-  assert.deepEqual(flat.runs(["a", "b", "c", "d"], (name) => name < "c" ? "x" : "y"), [["b"], ["c"], ["a"], [
-    "d",
-  ]]);
-  assert.deepEqual([...await flat.range(["c", "a"]).read()], [...Array(64).fill(3), ...Array(64).fill(1)]);
-  const some = flat.like(["a", "d"]);
-  assert.deepEqual([[...some.views.keys()], some.chunks[0].size], [["a", "d"], 128]);
-  const split = flatten(parameters, { chunkBytes: 512, order: ["b", "c", "a", "d"] });
-  assert.deepEqual(split.runs(Object.keys(sizes)), [["b", "c"], ["a", "d"]]);
-  assert.equal(split.like(["a"]).chunks.length, 1);
-});
-
-testOnDevices("flatten() refuses a parameter larger than a chunk", () => {
-  const parameters = new Map([["x", tensor(new Float32Array(65))]]);
-  assert.throws(
-    () => flatten(parameters, { chunkBytes: 256 }),
-    /"x": it has 260 bytes \(expected at most 256\)/,
-  );
-  assert.throws(() => flatten(new Map()), /there are none/);
+testOnDevices("optimizer() refuses parameters that share memory, and none", () => {
+  const a = tensor([1, 2]);
+  const make = (parameters: Map<string, Tensor>) => () => optimizer("sgd", parameters, { learningRate: 1 });
+  assert.throws(make(new Map([["x.weight", a], ["y.weight", reshape(a, [2, 1])]])), {
+    name: "RangeError",
+    message: /Cannot train "x.weight" and "y.weight": they share memory/,
+  });
+  assert.throws(make(new Map()), /there are no parameters/);
 });
 
 testOnDevices("Ema warms up: 0.1, then 2/11, then the given decay", async () => {
   const x = tensor([0]);
-  const parameters = flatten(new Map([["x", x]]));
+  const parameters = new Map([["x", x]]);
   const ema = new Ema(parameters, { decay: 0.2 });
   x.write(Float32Array.of(1));
   const averages = [0, 1, 2, 3].map(() => {
     ema.beforeStep();
     ema.update();
-    return ema.values.views.get("x")!.read();
+    return ema.values.get("x")!.read();
   });
   let e = 0;
   for (const [i, decay] of [0.1, 2 / 11, 0.2, 0.2].entries()) {
@@ -221,9 +184,9 @@ testOnDevices("Ema warms up: 0.1, then 2/11, then the given decay", async () => 
 });
 
 testOnDevices("optimizer() refuses unknown and invalid settings", () => {
-  const flat = flatten(new Map([["x", tensor([0])]]));
+  const parameters = new Map([["x", tensor([0])]]);
   const make = (kind: string, options: object) =>
-    optimizer(kind as OptimizerKind, flat, { learningRate: 1, ...options });
+    optimizer(kind as OptimizerKind, parameters, { learningRate: 1, ...options });
   assert.throws(() => make("adamv", {}), /Unknown optimizer "adamv": did you mean "adamw"/);
   assert.throws(
     () => make("adamw", { weight_decay: 0 }),
@@ -250,9 +213,11 @@ testOnDevices("optimizer() refuses unknown and invalid settings", () => {
 
 testOnDevices("optimizer() and Ema update in no step that has not begun, recorded or not", async () => {
   const x = tensor([1]);
-  const flat = flatten(new Map([["x", x]]));
+  const parameters = new Map([["x", x]]);
   const update = (made: { update(gradients: Tensor[]): void }) => () => made.update([multiply(x, 2)]);
-  for (const made of [optimizer("adam", flat, { learningRate: 0.1 }), new Ema(flat, { decay: 0.5 })]) {
+  for (
+    const made of [optimizer("adam", parameters, { learningRate: 0.1 }), new Ema(parameters, { decay: 0.5 })]
+  ) {
     const step = record(update(made));
     const refused = (run: () => void) =>
       assert.throws(run, /no step has begun \(expected beforeStep\(\) before/);

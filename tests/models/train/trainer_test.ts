@@ -120,7 +120,7 @@ testOnDevices("Trainer.averaged holds the averaged weights, which another networ
   assert.deepEqual(await field.map.weight.read(), parameters.get("map.weight")!.data);
   assert.deepEqual(await made.withAveraged(() => field.map.weight.read()), weight);
   const plain = trainer().made;
-  assert.equal(plain.averaged, plain.flat);
+  assert.equal(plain.averaged, plain.parameters);
 });
 
 testOnDevices("Trainer uses the coupling and the times of the objective", async () => {
@@ -143,8 +143,8 @@ testOnDevices("Trainer uses the coupling and the times of the objective", async 
 });
 
 testOnDevices("Trainer.plan() gives the memory of a step of any batch size, and keeps none", () => {
-  const { made } = trainer();
-  const device = made.flat.chunks[0].device;
+  const { field, made } = trainer();
+  const device = field.map.weight.device;
   const plans = () => [2, 200].map((batchSize) => made.plan(batchSize).bytes);
   const [small, large] = plans(); // the device keeps freed buffers for later
   const before = device.allocatedBytes;

@@ -21,7 +21,7 @@ import { key, trainingStep } from "./training_step.ts";
 async function train(device: CpuDevice, steps: number): Promise<{ losses: number[]; weights: Float32Array }> {
   return await withDevice(device, async () => {
     const model = createModel({ type: "UNet_FM_Residuals", filters: [8, 16], tEmb: 8 }, 1);
-    const { work, before, flat } = trainingStep(model, [16, 1, 20, 20]);
+    const { work, before, weights } = trainingStep(model, [16, 1, 20, 20]);
     const step = record(work);
     const losses: number[] = [];
     for (let i = 0; i < steps; i++) {
@@ -30,7 +30,7 @@ async function train(device: CpuDevice, steps: number): Promise<{ losses: number
       losses.push((await step.result.read())[0]);
       await new Promise((resolve) => setTimeout(resolve, i < 4 ? 50 : 0)); // workers start during the first steps
     }
-    return { losses, weights: await flat.chunks[0].read() };
+    return { losses, weights: await weights() };
   });
 }
 

@@ -1,14 +1,8 @@
 /** A whole training step of a small network, for tests of the device. */
 
 import { gradients, randomNormal, randomUniform, tensor } from "../../../../kernels/mod.ts";
-import {
-  Ema,
-  flatten,
-  flowMatchingLoss,
-  type Model,
-  namedParameters,
-  optimizer,
-} from "../../../../models/mod.ts";
+import { Ema, flowMatchingLoss, type Model, namedParameters, optimizer } from "../../../../models/mod.ts";
+import { rangeOf } from "../../../../models/train/flat_parameters.ts";
 
 /** A key of random numbers, one a stream. */
 export const key = (stream: number) => tensor(Uint32Array.of(46020, stream, 0));
@@ -20,9 +14,8 @@ export function trainingStep(
   name: Parameters<typeof optimizer>[0] = "adamw",
 ) {
   const parameters = namedParameters(model);
-  const flat = flatten(parameters);
-  const rule = optimizer(name, flat, { learningRate: 1e-3, clip: 1 });
-  const ema = new Ema(flat, { decay: 0.9 });
+  const rule = optimizer(name, parameters, { learningRate: 1e-3, clip: 1 });
+  const ema = new Ema(parameters, { decay: 0.9 });
   const x1 = randomNormal(key(0), [N, C, H, W]);
   const keys = [key(1), key(2)];
   const work = () => {
@@ -35,5 +28,6 @@ export function trainingStep(
     rule.beforeStep(1e-3);
     ema.beforeStep();
   };
-  return { work, before, flat };
+  const weights = () => rangeOf(parameters, [...parameters.keys()]).read();
+  return { work, before, weights };
 }
