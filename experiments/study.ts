@@ -2,15 +2,12 @@ import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
 import { runTask, type Stop, stopSignal, TrainingError } from "./program/command.ts";
 import { stderr } from "./program/progress.ts";
-import { parseStudyWords, studyHelp, type StudyWords } from "./study/study_words.ts";
+import { launchers, parseStudyWords, studyHelp, type StudyWords } from "./study/study_words.ts";
 import { collectStudy, failedCells, recordEnd } from "./study/collect_study.ts";
 import { checkRoom, freeBytesAt } from "./study/disk.ts";
 import { dryRun } from "./study/dry_run.ts";
-import { launchers } from "./study/launch/launchers.ts";
-import type { Launcher } from "./study/launch/launcher.ts";
-import { threadsOf } from "./study/launch/run_here.ts";
-import { runInTurn } from "./study/launch/run_in_turn.ts";
-import { tryAgain } from "./study/launch/try_again.ts";
+import { type Launcher, tryAgain } from "./study/launch/launcher.ts";
+import { runInTurn, threadsOf } from "./study/launch/local.ts";
 import { type PlannedStudy, planStudy, saveStudy } from "./study/open_study.ts";
 import type { Plan } from "./study/plan.ts";
 import { findPlan } from "./study/read_plan.ts";
@@ -93,9 +90,9 @@ async function open(
   for (;;) {
     const planned = await planStudy(folder, plan, options);
     if (options.signal.aborted) return undefined;
-    const records = await readResults(planned.study);
-    checkRoom(folder, records.unfinished, await freeBytesAt(folder), plan.evaluation.milestones);
-    if (dryRun || await saveStudy(planned, options)) return { ...planned, ...records };
+    const results = await readResults(planned.study);
+    checkRoom(folder, results.unfinished, await freeBytesAt(folder), plan.evaluation.milestones);
+    if (dryRun || await saveStudy(planned, options)) return { ...planned, ...results };
     if (options.signal.aborted) return undefined;
     say(`Another program has changed ${folder} meanwhile; planning it again`);
   }

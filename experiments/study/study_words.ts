@@ -1,4 +1,6 @@
-import { launchers } from "./launch/launchers.ts";
+import type { Launcher } from "./launch/launcher.ts";
+import { local } from "./launch/local.ts";
+import { slurm } from "./launch/slurm.ts";
 import { mostMilestones } from "./milestones.ts";
 import { planNames, plans } from "./plans/plans.ts";
 import { anyOf, choice, integer, number, optional, path, text, toggle } from "../settings/kinds.ts";
@@ -12,6 +14,9 @@ const settingsList = (hint: string, doc: string) =>
   optional(
     text({ doc, hint, pattern: /^[^=;]+=[^;]+(;[^=;]+=[^;]+)*$/, expected: `settings such as ${hint}` }),
   );
+/** The launchers by name. */
+export const launchers = { local, slurm } as const satisfies Readonly<Record<string, Launcher>>;
+
 const launcherNames = Object.keys(launchers) as (keyof typeof launchers)[];
 
 /** The settings of the task that runs studies. */

@@ -14,13 +14,13 @@ export interface CellOrder {
   readonly experiment: string | null;
 }
 
-/** What a worker says: a line for the user, or how it ended; `failed` with why, in one line or more. */
+/** What a worker answers: a line for the user, or how its cell ended; if it failed, why, in one line or more. */
 export type CellAnswer =
   | { readonly said: string }
   | { readonly ended: CellEnd }
   | { readonly ended: "failed"; readonly why: string };
 
-/** The scope of a worker, of which Deno's types for programs know nothing. */
+/** The scope of a worker; Deno's types for programs have none. */
 const scope = self as unknown as {
   onmessage: (event: MessageEvent<CellOrder | "stop">) => void;
   postMessage(answer: CellAnswer): void;
@@ -39,7 +39,9 @@ async function run({ folder, id, device: kind, threads, ...tracking }: CellOrder
     const cell = requireCell(study, id);
     const device = await init({ device: kind, threads });
     const ended = await runCell(study, cell, {
-      ...{ device, signal: stop.signal, ...tracking },
+      ...tracking,
+      device,
+      signal: stop.signal,
       say: (said) => scope.postMessage({ said }),
     });
     device.close();

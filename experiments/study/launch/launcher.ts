@@ -2,11 +2,13 @@ import type { Terminal } from "../../program/progress.ts";
 import type { LaunchFlags } from "../../settings/tasks/launching.ts";
 import type { Cell, Study } from "../study.ts";
 
+/** Exit code of `--only` where another program holds a cell, so that it is tried again later: `EX_TEMPFAIL`. */
+export const tryAgain = 75;
+
 /** What a launcher may use besides the study. */
 export interface LaunchOptions {
-  /** How cells are run; a launcher finds its own settings there. */
   readonly flags: LaunchFlags;
-  /** Ends the launch early; cells that run save what they have. */
+  /** Ends the launch early; running cells save what they have. */
   readonly signal: AbortSignal;
   /** Called with lines for the user. */
   readonly say: (message: string) => void;
@@ -16,26 +18,25 @@ export interface LaunchOptions {
 
 /** A way to run the cells of a study. */
 export interface Launcher {
-  readonly name: string;
   /** One line of `--help`. */
   readonly doc: string;
-  /** Names of the settings that have an effect with this launcher only. */
+  /** The settings that have an effect with this launcher only. */
   readonly flags: readonly (keyof LaunchFlags)[];
-  /** Whether its cells have ended once it returns, so that results can be collected then. */
+  /** Whether all cells have ended when it returns, so that results can be collected. */
   readonly collects: boolean;
   /**
    * Checks that it can run cells at all, before anything is planned.
    *
-   * @throws an error that explains itself, if it cannot
+   * @throws {UserError} if it cannot
    */
   check?(options: LaunchOptions): Promise<void>;
-  /** What `--dry-run` prints of it where cells are unfinished, such as the script that it would submit. */
+  /** What `--dry-run` prints where cells are unfinished, such as the script that it would submit. */
   describe?(study: Study, unfinished: readonly Cell[], options: LaunchOptions): string;
   /**
-   * Runs cells, or has them run.
+   * Runs cells, or hands them over to a scheduler.
    *
-   * @param unfinished the cells without record, in the order of the study
-   * @returns ids of those that failed, when all of them have ended, or are handed over to someone who runs them
+   * @param unfinished the cells without result, in the order of the study
+   * @returns ids of those that failed
    */
   launch(study: Study, unfinished: readonly Cell[], options: LaunchOptions): Promise<readonly string[]>;
 }

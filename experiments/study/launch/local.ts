@@ -1,11 +1,197 @@
-import type { Launcher } from "./launcher.ts";
-import { runHere } from "./run_here.ts";
+import { join } from "node:path";
+import { UserError } from "../../../kernels/mod.ts";
+import { describeError } from "../../program/command.ts";
+import { reasonOf, RunError } from "../../run/atomic_write.ts";
+import { isOther } from "../../run/contained.ts";
+import { runFile } from "../../run/layout.ts";
+import { lastStep, readMetrics } from "../../run/metrics_log.ts";
+import type { LaunchFlags } from "../../settings/tasks/launching.ts";
+import { printable } from "../../terminal/output.ts";
+import type { CellEnd } from "../run_cell.ts";
+import { type Cell, cellFolder, type Study } from "../study.ts";
+import { makeStudyFolder } from "../study_folders.ts";
+import { StudyProgress } from "../study_progress.ts";
+import type { CellAnswer, CellOrder } from "./cell_worker.ts";
+import type { Launcher, LaunchOptions } from "./launcher.ts";
 
-/** Runs cells on this machine, some of them at once. */
+/** Milliseconds between looks at the progress of running cells. */
+const lookMs = 1000;
+
+/**
+ * Runs cells on this machine, each in a worker with a device of its own, as many at once as there are jobs. The others
+ * run on if one fails.
+ */
 export const local: Launcher = {
-  name: "local",
   doc: "runs the cells on this machine",
   flags: ["jobs"],
   collects: true,
-  launch: runHere,
+  async launch(study, unfinished, { flags, signal, say, terminal }) {
+    using progress = new StudyProgress(study.cells, unfinished, terminal);
+    for (const cell of unfinished) progress.found(cell, await stepOf(study, cell));
+    const left = [...unfinished];
+    const failed: string[] = [];
+    const jobs = Math.min(flags.jobs, left.length);
+    const { device, mlflow, experiment } = flags;
+    const orders = {
+      folder: study.folder,
+      device,
+      threads: threadsOf({ ...flags, jobs }),
+      mlflow,
+      experiment,
+    };
+    const work = async () => {
+      for (let cell = left.shift(); cell && !signal.aborted; cell = left.shift()) {
+        const one = cell;
+        const look = async () => progress.trained(one, await stepOf(study, one));
+        const answer = await runLogged(study, { ...orders, id: cell.id }, signal, look);
+        if (answer.ended === "failed") failed.push(cell.id);
+        const line = answer.ended === "failed"
+          ? `${cell.id}: ${answer.why}`
+          : answer.ended === "busy"
+          ? `Skipping ${cell.id}: another program runs it`
+          : undefined;
+        if (line !== undefined) {
+          progress.clear();
+          say(line);
+        }
+        progress.ended(cell, answer.ended);
+      }
+    };
+    await Promise.all(Array.from({ length: jobs }, work));
+    return failed;
+  },
 };
+
+/** Threads of the CPU device for each of some jobs at once: the given ones, else its share of the cores. */
+export function threadsOf({ threads, jobs }: Pick<LaunchFlags, "threads" | "jobs">): number {
+  return threads ?? Math.max(1, Math.floor(navigator.hardwareConcurrency / jobs));
+}
+
+type Ended = Extract<CellAnswer, { ended: unknown }>;
+
+/** Runs a cell in a worker, with what it says in its log; if it fails, `why` is one line that names the log. */
+async function runLogged(
+  study: Study,
+  order: CellOrder,
+  signal: AbortSignal,
+  look: () => Promise<void>,
+): Promise<Ended> {
+  try {
+    const log = await openCellLog(study, order);
+    const answer = await runInWorker(order, signal, log.add, look);
+    if (answer.ended !== "failed") return answer;
+    const [line] = answer.why.split("\n");
+    try {
+      log.add(answer.why);
+      return { ended: "failed", why: `${line}; more in ${log.path}` };
+    } catch (error) {
+      return { ended: "failed", why: `${line}; ${describeError(error)}` };
+    }
+  } catch (error) {
+    return { ended: "failed", why: describeError(error) };
+  }
+}
+
+/** Runs a cell in a worker until it ends. @throws what `onLine` throws */
+async function runInWorker(
+  order: CellOrder,
+  signal: AbortSignal,
+  onLine: (line: string) => void,
+  look: () => Promise<void>,
+): Promise<Ended> {
+  const worker = new Worker(new URL("./cell_worker.ts", import.meta.url), { type: "module" });
+  const stop = () => worker.postMessage("stop");
+  const timer = setInterval(look, lookMs);
+  try {
+    return await new Promise((resolve, reject) => {
+      worker.onmessage = ({ data }: MessageEvent<CellAnswer>) => {
+        if (!("said" in data)) return resolve(data);
+        try {
+          onLine(data.said);
+        } catch (error) {
+          reject(error);
+        }
+      };
+      worker.onerror = (event) => {
+        event.preventDefault();
+        resolve({ ended: "failed", why: event.message });
+      };
+      worker.postMessage(order);
+      signal.addEventListener("abort", stop);
+      if (signal.aborted) stop();
+    });
+  } finally {
+    clearInterval(timer);
+    signal.removeEventListener("abort", stop);
+    worker.terminate();
+  }
+}
+
+/** The last logged step of a cell's training; 0 if that cannot be read. */
+async function stepOf(study: Study, cell: Cell): Promise<number> {
+  return lastStep(await readMetrics(join(cellFolder(study, cell), runFile.metrics)).catch(() => []));
+}
+
+/** A log that lines are added to. */
+export interface CellLog {
+  readonly path: string;
+  /**
+   * Adds each line of a text with the time, and with control characters escaped.
+   *
+   * @throws {RunError} if it cannot be written
+   */
+  readonly add: (text: string) => void;
+}
+
+/**
+ * Opens the log of a cell, new or not.
+ *
+ * @throws {RunError} if its folder cannot be made, or a link or a folder has the log's name
+ */
+export async function openCellLog(
+  study: Pick<Study, "folder">,
+  { id }: Pick<Cell, "id">,
+): Promise<CellLog> {
+  const path = join(await makeStudyFolder(study, "logs"), `${id}.log`);
+  if (isOther(path)) throw new RunError(`Cannot write ${path}: it is not a file; remove it`);
+  const add = (text: string) => {
+    const time = new Date().toISOString();
+    const lines = text.split("\n").map((line) => `${time} ${printable(line)}\n`);
+    try {
+      Deno.writeTextFileSync(path, lines.join(""), { append: true });
+    } catch (error) {
+      throw new RunError(`Cannot write ${path}: ${reasonOf(error)}`);
+    }
+  };
+  return { path, add };
+}
+
+/**
+ * Runs cells in this program, one after another, as a task of a scheduler does. If one of several fails by a
+ * {@linkcode UserError}, the others run on.
+ *
+ * @param run runs a cell
+ * @returns ids of the cells that failed, and of those that another program runs
+ * @throws what `run` throws, if there is one cell, or if it is no {@linkcode UserError}
+ */
+export async function runInTurn(
+  cells: readonly Cell[],
+  run: (cell: Cell) => Promise<CellEnd>,
+  { signal, say }: Pick<LaunchOptions, "signal" | "say">,
+): Promise<{ failed: string[]; busy: string[] }> {
+  const failed: string[] = [];
+  const busy: string[] = [];
+  for (const cell of cells) {
+    if (signal.aborted) break;
+    try {
+      const end = await run(cell);
+      if (end === "finished") say(`${cell.id} is finished`);
+      if (end === "busy") busy.push(cell.id);
+    } catch (error) {
+      if (cells.length === 1 || !(error instanceof UserError)) throw error;
+      say(`${cell.id}: ${describeError(error)}`);
+      failed.push(cell.id);
+    }
+  }
+  return { failed, busy };
+}

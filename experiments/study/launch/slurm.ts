@@ -1,25 +1,32 @@
-import { basename, resolve } from "node:path";
-import { slurmFlags } from "../../settings/tasks/slurm.ts";
+import { basename, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { UserError } from "../../../kernels/mod.ts";
+import { reasonOf, RunError, writeAtomic } from "../../run/atomic_write.ts";
+import { fieldProblem, listOf, text } from "../../run/field_checks.ts";
+import { readJson } from "../../run/read_file.ts";
+import { ConfigError } from "../../settings/setting.ts";
+import { type JobSettings, slurmFlags, slurmProfile } from "../../settings/tasks/slurm.ts";
 import type { Study } from "../study.ts";
+import { makeStudyFolder, studyFolder } from "../study_folders.ts";
+import { arrayScript, collectScript, type Submission } from "./batch_script.ts";
 import type { Launcher, LaunchOptions } from "./launcher.ts";
-import { arrayScript, collectScript, type Submission } from "./slurm/batch_script.ts";
-import { checkSbatch, queuedTasks, submit } from "./slurm/commands.ts";
-import { jobSettings } from "./slurm/profile.ts";
-import { studyCommand } from "./slurm/study_command.ts";
-import { makeSlurmFolder, noteSubmission, readSubmissions, slurmFolder } from "./slurm/submissions.ts";
+
+/** Slurm is not here, or refuses a command. */
+export class SlurmError extends UserError {
+  override readonly name = "SlurmError";
+}
 
 /**
- * Submits cells to a Slurm cluster as a job array, and a job that collects what they measured once all have ended. Cells
- * that an earlier array still has in the queue are left to it.
+ * Submits cells to a Slurm cluster as a job array, and a job that collects the results once all have ended. Cells of an
+ * earlier array that are still in the queue are not submitted again.
  */
 export const slurm: Launcher = {
-  name: "slurm",
   doc: "submits the cells to a Slurm cluster as a job array, and a job that collects",
   flags: Object.keys(slurmFlags) as (keyof typeof slurmFlags)[],
   collects: false,
   async check({ flags }) {
     jobSettings(flags);
-    await checkSbatch();
+    await askSlurm("sbatch", ["--version"]);
   },
   describe(study, unfinished, { flags }) {
     const job = jobSettings(flags);
@@ -40,12 +47,13 @@ export const slurm: Launcher = {
     }
     // Not on the command line, where all users of a node could read a password in it.
     const env = flags.mlflow === null ? {} : { MLFLOW_TRACKING_URI: flags.mlflow };
-    await makeSlurmFolder(study);
+    const folder = await makeSlurmFolder(study);
     const array = await submit(arrayScript(submission, cells, job), env);
-    await noteSubmission(study.folder, { job: array, cells, submittedAt: new Date().toISOString() });
+    const note = { job: array, cells, submittedAt: new Date().toISOString() };
+    await writeAtomic(join(folder, `submission-${array}.json`), JSON.stringify(note, null, 2) + "\n");
     const number = `${cells.length} cell${cells.length === 1 ? "" : "s"}`;
     const others = queued.size > 0 ? ` (${queued.size} more are queued already)` : "";
-    say(`Submitted ${number} as job ${array}${others}; what they print goes to ${submission.logs}`);
+    say(`Submitted ${number} as job ${array}${others}; their output goes to ${submission.logs}`);
     const collect = await submit(collectScript(submission, array, job), env);
     say(`Submitted the collection of the results as job ${collect}; see squeue --jobs=${array},${collect}`);
     return [];
@@ -54,23 +62,152 @@ export const slurm: Launcher = {
 
 function submissionOf(study: Study, flags: LaunchOptions["flags"]): Submission {
   const folder = resolve(study.folder);
+  const experiment = flags.experiment === null ? [] : ["--experiment", flags.experiment];
   return {
     name: basename(folder).replaceAll(/[^\w.-]/g, "_"),
-    logs: slurmFolder(folder),
+    logs: join(folder, studyFolder.slurm),
     directory: Deno.cwd(),
-    command: [
-      ...studyCommand(folder),
-      ...flags.experiment === null ? [] : ["--experiment", flags.experiment],
-    ],
+    command: [...studyCommand(folder), ...experiment],
     device: flags.device,
     threads: flags.threads,
   };
 }
 
-/** Ids of the cells that wait or run. */
+const root = new URL("../../../", import.meta.url);
+
+/** The command of the study task for any working folder: that of `deno.json`, which may also write the study's folder. */
+function studyCommand(folder: string): string[] {
+  const { tasks } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", root)));
+  const [, ...words]: string[] = tasks.study.command.split(" ");
+  const inRepository = (path: string) => fileURLToPath(new URL(path, root));
+  const absolute = words.map((word) =>
+    word.startsWith("--lock=")
+      ? `--lock=${inRepository(word.slice("--lock=".length))}`
+      : word.endsWith(".ts")
+      ? inRepository(word)
+      : word
+  );
+  const script = absolute.findIndex((word) => word.endsWith(".ts"));
+  // Deno splits paths at commas, and reads two as one.
+  const mayWrite = `--allow-write=${folder.replaceAll(",", ",,")}`;
+  return [Deno.execPath(), ...absolute.toSpliced(script, 0, mayWrite), folder];
+}
+
+/**
+ * Settings of the jobs: those of the flags, else of the profile.
+ *
+ * @throws {ConfigError} if the profile cannot be read, or holds an impossible value
+ */
+function jobSettings(flags: LaunchOptions["flags"]): JobSettings {
+  const given = Object.entries(flags).filter(([name, value]) => name in slurmProfile.rows && value !== null);
+  const profile = flags.profile === null ? slurmProfile.resolve({}) : readProfile(flags.profile);
+  return { ...profile, ...Object.fromEntries(given) };
+}
+
+function readProfile(path: string): JobSettings {
+  let json: unknown;
+  try {
+    json = JSON.parse(Deno.readTextFileSync(path));
+  } catch (error) {
+    const reason = error instanceof SyntaxError
+      ? "it holds no JSON"
+      : error instanceof Deno.errors.NotFound
+      ? "there is no such file"
+      : reasonOf(error);
+    throw new ConfigError(`Cannot read the profile ${path}: ${reason}`);
+  }
+  return slurmProfile.read(json, path);
+}
+
+/**
+ * Makes the folder for the output of jobs, if there is none. Slurm writes through links, so there must be none.
+ *
+ * @returns its path
+ * @throws {RunError} if it cannot be made, or holds a link
+ */
+export async function makeSlurmFolder(study: Pick<Study, "folder">): Promise<string> {
+  const folder = await makeStudyFolder(study, "slurm");
+  for await (const { name, isFile, isDirectory } of Deno.readDir(folder)) {
+    if (isFile || isDirectory) continue;
+    throw new RunError(`Cannot write to ${folder}: ${name} in it is not a file; remove it`);
+  }
+  return folder;
+}
+
+/** Ids of the cells that wait or run, by the notes of earlier submissions. */
 async function queuedCells(study: Pick<Study, "folder">, name: string): Promise<Set<string>> {
-  const submissions = await readSubmissions(study.folder);
-  const tasks = submissions.length > 0 ? await queuedTasks(name) : [];
-  const cells = tasks.map(({ job, index }) => submissions.find((array) => array.job === job)?.cells[index]);
+  const folder = join(study.folder, studyFolder.slurm);
+  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name).catch((error) => {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  });
+  const submissions = new Map<string, readonly string[]>();
+  for (const note of names.filter((name) => /^submission-\d+\.json$/.test(name))) {
+    const path = join(folder, note);
+    const json = await readJson(path) ?? {};
+    const problem = fieldProblem(json, { job: text, cells: listOf(text), submittedAt: text });
+    if (problem !== undefined) {
+      throw new RunError(`Cannot read ${path}: ${problem}; delete the file once its job has ended`);
+    }
+    submissions.set(String(json.job), json.cells as string[]);
+  }
+  if (submissions.size === 0) return new Set();
+  const queue = await askSlurm("squeue", ["--noheader", "--array", `--name=${name}`, "--format=%F %K %t"]);
+  const cells = queue.split("\n").map((line) => {
+    const [job, index, state] = line.trim().split(" ");
+    // What is completing (CG) does no more work; a job without array has no index.
+    return /^\d+$/.test(index ?? "") && state !== "CG" ? submissions.get(job)?.[Number(index)] : undefined;
+  });
   return new Set(cells.filter((cell) => cell !== undefined));
+}
+
+/**
+ * Submits a batch script.
+ *
+ * @param env variables that the job gets besides those of this program
+ * @returns id of the job
+ * @throws {SlurmError} if there is no sbatch, or it refuses
+ */
+export async function submit(script: string, env: Record<string, string>): Promise<string> {
+  const answer = await askSlurm("sbatch", ["--parsable"], script, env);
+  const [, id] = /^(\d+)(?:;\S+)?$/.exec(answer) ?? [];
+  if (id !== undefined) return id;
+  throw new SlurmError(
+    `Cannot submit the study: sbatch answers ${JSON.stringify(answer)} (expected the id of a job)`,
+  );
+}
+
+/** What a program of Slurm prints. @throws {SlurmError} if there is no such program, or it fails */
+async function askSlurm(
+  program: string,
+  args: string[],
+  input = "",
+  env: Record<string, string> = {},
+): Promise<string> {
+  const options = { args, env, stdin: "piped", stdout: "piped", stderr: "piped" } as const;
+  let output: Deno.CommandOutput;
+  try {
+    const process = new Deno.Command(program, options).spawn();
+    // A program that refuses need not have read all.
+    const given = new Blob([input]).stream().pipeTo(process.stdin).catch(() => {});
+    [output] = await Promise.all([process.output(), given]);
+  } catch (error) {
+    throw new SlurmError(`Cannot submit the study: ${whyNotStarted(program, error)}`);
+  }
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
+  if (output.success) return text(output.stdout);
+  const lines = text(output.stderr).split("\n").map((line) => line.replace(/^\w+: (error|fatal): /, ""));
+  throw new SlurmError(`Cannot submit the study: ${program} refuses: ${lines.join("; ")}`);
+}
+
+function whyNotStarted(program: string, error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) {
+    return `there is no ${program} here (expected the login node of a Slurm cluster; --launcher local runs the study on ` +
+      "this machine, --dry-run prints the batch script)";
+  }
+  if (error instanceof Deno.errors.NotCapable && error.message.includes("environment variable")) {
+    return `Deno starts no ${program} while variables such as LD_LIBRARY_PATH are set (put "env -u LD_LIBRARY_PATH" ` +
+      'before the command, and set it in "setup" of the profile where jobs need it)';
+  }
+  return `${program} does not start: ${reasonOf(error)}`;
 }

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { tryLockCell } from "../../../experiments/study/cell_lock.ts";
 import { completePlan } from "../../../experiments/study/complete_plan.ts";
-import { CellLog } from "../../../experiments/study/launch/cell_log.ts";
-import { makeSlurmFolder } from "../../../experiments/study/launch/slurm/submissions.ts";
+import { openCellLog } from "../../../experiments/study/launch/local.ts";
+import { makeSlurmFolder } from "../../../experiments/study/launch/slurm.ts";
 import { planStudy } from "../../../experiments/study/open_study.ts";
 import type { Study } from "../../../experiments/study/study.ts";
 import { requireStudy, writeStudy } from "../../../experiments/study/study_file.ts";
@@ -78,7 +78,7 @@ testForeign("makeStudyFolder() and makeCellFolder() make no folder elsewhere", a
   const refused = { name: "RunError", message: /: it is a link \(expected a folder\)$/ };
   await link(study, "logs", home);
   await assert.rejects(makeStudyFolder(study, "logs"), refused);
-  await assert.rejects(CellLog.open(study, cell), refused);
+  await assert.rejects(openCellLog(study, cell), refused);
   await link(study, ".locks", home);
   await assert.rejects(tryLockCell(study, cell), refused);
   await link(study, "cells", home);
@@ -87,8 +87,8 @@ testForeign("makeStudyFolder() and makeCellFolder() make no folder elsewhere", a
   await assert.rejects(makeCellFolder(study, cell), refused);
 });
 
-testForeign("CellLog.open() refuses a link, CellLog.add() escapes what it is told", async (study, home) => {
-  const own = await CellLog.open(study, cell);
+testForeign("openCellLog() refuses a link, and escapes control characters", async (study, home) => {
+  const own = await openCellLog(study, cell);
   own.add("said\x1b[2J\ntouch /tmp/x #");
   const lines = (await Deno.readTextFile(own.path)).split("\n");
   assert.match(lines[0], /^\S+Z said\\u001b\[2J$/);
@@ -96,7 +96,7 @@ testForeign("CellLog.open() refuses a link, CellLog.add() escapes what it is tol
   assert.equal(lines.length, 3);
   await Deno.remove(own.path);
   await Deno.symlink(join(home, "kept.txt"), own.path);
-  await assert.rejects(CellLog.open(study, cell), {
+  await assert.rejects(openCellLog(study, cell), {
     name: "RunError",
     message: `Cannot write ${own.path}: it is not a file; remove it`,
   });

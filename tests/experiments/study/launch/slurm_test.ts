@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { submit } from "../../../../../experiments/study/launch/slurm/commands.ts";
-import { withFolder } from "../../../../folder.ts";
-import { testNeeding } from "../../../../permissions.ts";
+import { submit } from "../../../../experiments/study/launch/slurm.ts";
+import { withFolder } from "../../../folder.ts";
+import { testNeeding } from "../../../permissions.ts";
 
 /** Defines a test with a program called sbatch, and the environment that finds it. */
 function testWithSbatch(

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { TrainingError } from "../../../../experiments/program/command.ts";
-import { runHere } from "../../../../experiments/study/launch/run_here.ts";
-import { runInTurn } from "../../../../experiments/study/launch/run_in_turn.ts";
+import { local, runInTurn } from "../../../../experiments/study/launch/local.ts";
 import { completePlan } from "../../../../experiments/study/complete_plan.ts";
 import { launching } from "../../../../experiments/settings/tasks/launching.ts";
 import { defineSettings } from "../../../../experiments/settings/settings.ts";
@@ -18,22 +17,22 @@ function options(signal = new AbortController().signal) {
   return { signal, said, terminal, say: (line: string) => void said.push(line) };
 }
 
-testInFolder("runHere() names the cells that failed, each of which it says why", async (folder) => {
+testInFolder("local.launch() names the cells that failed, each of which it says why", async (folder) => {
   for (const { id } of cells) await Deno.mkdir(join(folder, "logs", `${id}.log`), { recursive: true });
   const { said, ...rest } = options();
   const flags = { ...defineSettings(launching).resolve({}), threads: 1 };
   const study = { folder, digest: "", plan: completePlan({ name: "mine", cells: [{}] }), cells };
-  assert.deepEqual(await runHere(study, cells, { ...rest, flags }), ["a-s1", "b-s1", "c-s1"]);
+  assert.deepEqual(await local.launch(study, cells, { ...rest, flags }), ["a-s1", "b-s1", "c-s1"]);
   assert.match(said[0], /^a-s1: RunError: Cannot write .*a-s1\.log: it is not a file; remove it$/);
   assert.equal(said.length, 3);
 });
 
-testInFolder("runHere() says why a cell failed also where its log cannot be written", async (folder) => {
+testInFolder("local.launch() says why a cell failed also where its log cannot be written", async (folder) => {
   const { said, ...rest } = options();
   const flags = { ...defineSettings(launching).resolve({}), threads: 1 };
   const long = [cellOf("x".repeat(253))]; // no file may have a name as long as that of its log
   const study = { folder, digest: "", plan: completePlan({ name: "mine", cells: [{}] }), cells: long };
-  assert.deepEqual(await runHere(study, long, { ...rest, flags }), [long[0].id]);
+  assert.deepEqual(await local.launch(study, long, { ...rest, flags }), [long[0].id]);
   assert.match(
     said.join("\n"),
     /^x+: RunError: Cannot find a study in .*\(expected the folder of a study\); RunError: Cannot write .*x\.log: /,

@@ -1,17 +1,13 @@
-import { mostThreads } from "../../../../kernels/devices/cpu/most_threads.ts";
-import { graceSeconds, type JobSettings } from "../../../settings/tasks/slurm.ts";
-import { tryAgain } from "../try_again.ts";
-import { directive, sbatchPath, shellCommand, shellWord } from "./shell.ts";
+import { mostThreads } from "../../../kernels/devices/cpu/most_threads.ts";
+import { graceSeconds, type JobSettings } from "../../settings/tasks/slurm.ts";
+import { ConfigError } from "../../settings/setting.ts";
+import { tryAgain } from "./launcher.ts";
 
-/**
- * How a task hears signals. Slurm sends USR1 to this shell alone before the time limit, but TERM to all programs of a
- * task that is cancelled.
- */
+/** Slurm sends USR1 to this shell alone before the time limit, but TERM to all programs of a task that is cancelled. */
 const traps = `near_limit=
 trap 'near_limit=yes; kill -TERM $! || :' USR1
 trap : TERM`;
 
-/** What a task does once its cell runs. */
 const awaitCell = `# A signal ends a wait early; the last one gives the exit code.
 while kill -0 $! 2>/dev/null; do wait $! || :; done
 code=0
@@ -26,24 +22,24 @@ exit "$code"`;
 export interface Submission {
   /** Name of the jobs. */
   readonly name: string;
-  /** For what the jobs print, an absolute path. */
+  /** Folder for the output of the jobs, an absolute path. */
   readonly logs: string;
-  /** Where the jobs run, an absolute path. */
+  /** Working folder of the jobs, an absolute path. */
   readonly directory: string;
   /** The command of the study task with its folder. */
   readonly command: readonly string[];
-  /** Where cells compute. */
+  /** Device of the cells. */
   readonly device: string;
-  /** Threads of the CPU device; null for as many as Slurm gives a job processors. */
+  /** Threads of the CPU device; null for one per processor of the job. */
   readonly threads: number | null;
 }
 
 /**
- * The script of a job array, one cell a task: a cell that comes near the time limit is saved and queued again, one whose
- * job is cancelled is saved.
+ * The script of a job array, one task per cell. Near the time limit a cell is saved and queued again; if its job is
+ * cancelled, it is only saved.
  *
  * @param cells their ids
- * @throws {ConfigError} if sbatch cannot be told the path of the logs
+ * @throws {ConfigError} if sbatch cannot take the path of the logs
  */
 export function arrayScript(
   submission: Submission,
@@ -72,10 +68,10 @@ export function arrayScript(
 }
 
 /**
- * The script of the job that collects what the cells measured, and writes table and report.
+ * The script of the job that writes table and report from what the cells measured.
  *
  * @param after id of the array that it waits for
- * @throws {ConfigError} if sbatch cannot be told the path of the logs
+ * @throws {ConfigError} if sbatch cannot take the path of the logs
  */
 export function collectScript(
   submission: Submission,
@@ -90,12 +86,11 @@ export function collectScript(
     resources(job),
     "",
     start(submission, job),
-    // It asks for no GPU.
+    // It needs no GPU.
     `exec ${task(submission, "cpu")} --collect`,
   );
 }
 
-/** What both kinds of jobs ask for. */
 function resources({ partition, account, qos, time, cpus, memory }: JobSettings): string[] {
   return [
     directive("partition", partition),
@@ -123,4 +118,36 @@ function task({ command }: Submission, device: string): string {
 
 function lines(...parts: readonly (string | readonly string[])[]): string {
   return parts.flat().join("\n") + "\n";
+}
+
+/** A text quoted as one word of bash. */
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+function shellCommand(words: readonly string[]): string {
+  return words.map(shellWord).join(" ");
+}
+
+/** An option of sbatch; without `value` a switch, and null is left out. `value` must have no quote and no control character. */
+function directive(option: string, value?: string | number | null): string[] {
+  if (value === null) return [];
+  if (value === undefined) return [`#SBATCH --${option}`];
+  const text = String(value);
+  return [`#SBATCH --${option}=${/^[\w@%+=:,./-]+$/.test(text) ? text : `"${text}"`}`];
+}
+
+/**
+ * A path for an option of sbatch, in which `%` has a meaning.
+ *
+ * @throws {ConfigError} if sbatch cannot take the path
+ */
+function sbatchPath(path: string): string {
+  if (!/["\\\p{Cc}]/u.test(path)) return path.replaceAll("%", "%%");
+  throw new ConfigError(
+    `Cannot submit the study in ${
+      JSON.stringify(path)
+    }: a quote, a backslash or a control character is in its path, ` +
+      "which sbatch does not take (expected a path without them)",
+  );
 }

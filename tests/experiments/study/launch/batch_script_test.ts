@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { slurmProfile } from "../../../../../experiments/settings/tasks/slurm.ts";
+import { slurmProfile } from "../../../../experiments/settings/tasks/slurm.ts";
 import {
   arrayScript,
   collectScript,
   type Submission,
-} from "../../../../../experiments/study/launch/slurm/batch_script.ts";
-import { withFolder } from "../../../../folder.ts";
-import { testNeeding } from "../../../../permissions.ts";
+} from "../../../../experiments/study/launch/batch_script.ts";
+import { withFolder } from "../../../folder.ts";
+import { testNeeding } from "../../../permissions.ts";
 
 const submission: Submission = {
   name: "study-networks",
