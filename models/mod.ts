@@ -202,9 +202,15 @@ export {
   scheduleSettings,
 } from "./train/schedule.ts";
 export { BatchOrder } from "./train/batch_order.ts";
-export { type BatchSource, type Examples, hostRows, rowsOf } from "./train/batch_source.ts";
+export {
+  type BatchSource,
+  batchSource,
+  type Examples,
+  hostRows,
+  type TrainingData,
+} from "./train/batch_source.ts";
 export { Ema } from "./train/ema.ts";
-export { fit, FitError, type FitOptions, type FitProgress, type Validation } from "./train/fit.ts";
+export { fit, FitError, type FitOptions, type FitProgress } from "./train/fit.ts";
 export { flatten, type NamedTensors, shareParameters, withParameters } from "./train/flat_parameters.ts";
 export { HeldOutLoss, type HeldOutOptions, meanLoss, type TimedLosses } from "./train/held_out_loss.ts";
 export { LabelDropout } from "./train/pair_draw.ts";

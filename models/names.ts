@@ -1,4 +1,6 @@
 import { closest, distance } from "npm:fastest-levenshtein@1.0.16";
+import { describeValue } from "../kernels/core/check_tensor.ts";
+import { Tensor, UserError } from "../kernels/mod.ts";
 
 /**
  * The known name that a misspelt one most likely means.
@@ -17,26 +19,34 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
 }
 
 /**
- * The message for an unknown name, e.g.
+ * The message for an unknown name, such as
  * `Unknown solver "huen": did you mean "heun"? (known: euler, heun, ...)`.
  *
  * @param what the kind of name
  * @param of what the name belongs to
  */
 export function unknownName(what: string, name: string, known: readonly string[], of?: string): string {
-  const meant = nearest(name, known);
+  const meant = nearest(String(name), known);
   const where = of === undefined ? "" : ` of ${of}`;
   const question = meant === undefined ? "" : `: did you mean "${meant}"?`;
   return `Unknown ${what} "${name}"${where}${question} (known: ${known.join(", ")})`;
 }
 
 /**
- * Checks that an object has only known fields.
+ * Checks that settings are an object with known fields only.
  *
  * @param of what the settings belong to, for the message
+ * @throws {UserError} if they are no such object, as when they were left out
  * @throws {TypeError} naming the unknown setting, the nearest known one, if any, and all known ones
  */
 export function rejectUnknown(settings: object, known: readonly string[], of: string): void {
+  const isObject = typeof settings === "object" && settings !== null;
+  if (!isObject || Array.isArray(settings) || settings instanceof Tensor) {
+    throw new UserError(
+      `Cannot use the settings of ${of}: they are ${describeValue(settings)} ` +
+        `(expected an object with ${known.join(", ")})`,
+    );
+  }
   const unknown = Object.keys(settings).find((name) => !known.includes(name));
   if (unknown !== undefined) throw new TypeError(unknownName("setting", unknown, known, of));
 }

@@ -14,7 +14,7 @@ export function checkTensor(task: string, subject: string, given: unknown, shape
   if (!(given instanceof Tensor)) {
     const isPromise = typeof given === "object" && given !== null && "then" in given;
     throw new TypeError(
-      `Cannot ${task}: ${subject} ${shown(given)} (expected ${expected}${
+      `Cannot ${task}: ${subject} ${describeValue(given)} (expected ${expected}${
         isPromise ? ", at once: it may not be asynchronous" : ""
       })`,
     );
@@ -23,7 +23,8 @@ export function checkTensor(task: string, subject: string, given: unknown, shape
   throw new ShapeError(`Cannot ${task}: ${subject} ${given} (expected ${expected})`);
 }
 
-function shown(value: unknown): string {
+/** What a value is, in a few words, for messages. */
+export function describeValue(value: unknown): string {
   if (typeof value !== "object" || value === null) {
     return typeof value === "function" ? "a function" : `${value}`;
   }

@@ -1,7 +1,15 @@
 import { blankInitialiser } from "../nn/initialiser.ts";
 import { planMemory, ShapeError, UserError } from "../../kernels/mod.ts";
 import { loadState, namedParameters, stateOf } from "../nn/module.ts";
-import { completeOptions, createModel, type Model, type ModelOptions, optionsOf } from "../nets/networks.ts";
+import {
+  completeOptions,
+  createModel,
+  type Model,
+  type ModelOptions,
+  notedShape,
+  noteShape,
+  optionsOf,
+} from "../nets/networks.ts";
 import { rejectUnknown } from "../names.ts";
 import type { Normalization } from "./normalization.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
@@ -38,14 +46,14 @@ export class CheckpointError extends UserError {
 
 const VERSION = "1";
 
-/** What models were loaded with besides their config. */
-const imagesOf = new WeakMap<Model, Omit<CheckpointInfo, "config">>();
+/** The normalization that models were loaded with. */
+const normalizations = new WeakMap<Model, Normalization>();
 
 /**
  * Encodes a network as a safetensors file: weights under their PyTorch names, the rest as metadata.
  *
- * @param info by default what the model was created or loaded with. What remains unknown about its images is left out
- * of the file; `loadCheckpoint` then takes its own fallback
+ * @param info by default what the model was created, trained or loaded with. What remains unknown about its images is
+ * left out of the file; `loadCheckpoint` then takes its own fallback
  * @param weights by default the current weights of the model
  * @throws {TypeError} if the config is invalid, contradicts that of the model, or is unknown: for a model made by
  * neither `createModel` nor `loadCheckpoint`; or if a field of `info` is unknown
@@ -58,7 +66,8 @@ export async function saveCheckpoint(
   weights?: State,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const config = storedConfig(model, info.config);
-  const { normalization, imageSize } = { ...imagesOf.get(model), ...info };
+  const [, H, W] = notedShape(model) ?? [];
+  const { normalization = normalizations.get(model), imageSize = W && [H, W] } = info;
   checkWritten(info, { normalization, imageSize });
   if (weights) checkState(namedParameters(model), weights, written);
   return encodeSafetensors(weights ?? await stateOf(model), {
@@ -188,9 +197,11 @@ export function loadCheckpoint(
   planMemory(() => checkState(namedParameters(traced(config, source)), tensors, source));
   const model = createModel(config, blankInitialiser);
   loadState(model, tensors, source);
-  imagesOf.set(model, { normalization, imageSize });
+  normalizations.set(model, normalization);
+  const shape = [config.channels ?? 1, ...imageSize] as const;
+  noteShape(model, shape);
   const { scale, shift } = normalization;
-  return { model, info, shape: [config.channels ?? 1, ...imageSize], range: [shift, scale + shift] };
+  return { model, info, shape, range: [shift, scale + shift] };
 }
 
 /** The network of a config, in a trace. */

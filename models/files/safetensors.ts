@@ -3,6 +3,7 @@
  * Source: https://github.com/huggingface/safetensors#format
  */
 
+import { describeValue } from "../../kernels/core/check_tensor.ts";
 import {
   BYTES,
   type Dtype,
@@ -97,6 +98,11 @@ export function decodeSafetensors(
   bytes: Uint8Array,
   source: string,
 ): { tensors: Map<string, SafetensorsTensor>; metadata: Record<string, string> } {
+  if (!(bytes instanceof Uint8Array)) {
+    throw new SafetensorsError(
+      `Cannot read ${source}: its bytes are ${describeValue(bytes)} (expected the Uint8Array of a file)`,
+    );
+  }
   try {
     const { start, entries, metadata } = readHeader(bytes);
     const tensors = new Map<string, SafetensorsTensor>();

@@ -1,4 +1,4 @@
-import type { Tensor } from "../../kernels/mod.ts";
+import type { Shape, Tensor } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/check_tensor.ts";
 import type { Path } from "./path.ts";
 
@@ -12,8 +12,10 @@ export interface VelocityField {
   velocity(x: Tensor, t: Tensor, condition?: Tensor): Tensor;
   /** Whether guidance changed the velocity, so that it has no likelihood of the model's. */
   readonly guided?: boolean | undefined;
-  /** The path that it is for, where it says so; what needs to know takes the straight one by default. */
+  /** The path that it is for; by default the straight one. */
   readonly path?: Path | undefined;
+  /** Shape of one sample, such as [C, H, W], for `sample()`; networks of `createModel` and checkpoints have it. */
+  readonly shape?: Shape | undefined;
 }
 
 /** The path that a field says it is for. @throws {TypeError} if its `path` is something else */
@@ -28,9 +30,10 @@ export function pathOf({ path }: VelocityField): Path | undefined {
 }
 
 /** What a field says of itself, for one that evaluates it. */
-export function traitsOf(field: VelocityField): Pick<VelocityField, "guided" | "path"> {
-  const [{ guided }, path] = [field, pathOf(field)];
-  return { ...guided && { guided }, ...path && { path } };
+export function traitsOf(field: VelocityField): Pick<VelocityField, "guided" | "path" | "shape"> {
+  const { guided, shape } = field;
+  const path = pathOf(field);
+  return { ...guided && { guided }, ...path && { path }, ...shape && { shape } };
 }
 
 /**

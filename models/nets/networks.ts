@@ -1,12 +1,12 @@
-import { planMemory } from "../../kernels/mod.ts";
+import { planMemory, type Shape } from "../../kernels/mod.ts";
 import { pathOf, type VelocityField } from "../flow/field.ts";
 import { paths } from "../flow/path.ts";
 import { predicting, predictions, velocityPrediction } from "../flow/prediction.ts";
 import { blankInitialiser, type Initialiser, randomInitialiser } from "../nn/initialiser.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import { flatten } from "../train/flat_parameters.ts";
-import { unknownName } from "../names.ts";
-import { completeUNetOptions, type UNetOptions } from "./options.ts";
+import { rejectUnknown, unknownName } from "../names.ts";
+import { completeUNetOptions, optionNames, type UNetOptions } from "./options.ts";
 import { ResidualUNet } from "./residual_unet.ts";
 import { UNet } from "./unet.ts";
 import { flowMatching, type Objective } from "../flow/objective.ts";
@@ -60,6 +60,19 @@ export type Model = Module & VelocityField;
 /** The settings of networks that {@linkcode createModel} made. */
 const settings = new WeakMap<VelocityField, Required<ModelOptions>>();
 
+/** The shape of the data that networks were trained on, as a checkpoint or a trainer said. */
+const shapes = new WeakMap<VelocityField, Shape>();
+
+/** Notes the shape of one example that a network is for, for `sample()` and `saveCheckpoint()`. */
+export function noteShape(model: VelocityField, shape: Shape): void {
+  shapes.set(model, shape);
+}
+
+/** The shape noted last; undefined if there is none. */
+export function notedShape(model: VelocityField): Shape | undefined {
+  return shapes.get(model);
+}
+
 /** The settings that a network was created with; undefined for a model of the user's own. */
 export function optionsOf(model: VelocityField): Required<ModelOptions> | undefined {
   return settings.get(model);
@@ -84,15 +97,17 @@ export function noneOf(model: VelocityField): number {
  * @throws {TypeError} if a setting is unknown or invalid
  */
 export function completeOptions(options: ModelOptions): Required<ModelOptions> {
+  rejectUnknown(options, optionNames, "a network");
   const { type, ...rest } = options;
   if (!Object.hasOwn(networks, type)) throw new TypeError(unknownName("network", String(type), modelTypes));
   return { type, ...completeUNetOptions(rest) };
 }
 
 /**
- * Creates a network on the current device, initialised as in PyTorch.
+ * Creates a network on the current device, initialised as in PyTorch. Its `shape` is that of the data that it was last
+ * trained on, and 28 x 28 pixels before.
  *
- * @param seed integer in [0, 2^32), or an initialiser
+ * @param seed integer in [0, 2^32), by default 46020, or an initialiser
  * @throws {TypeError} if a setting is unknown or invalid
  * @throws {ShapeError} if the groups do not divide a level's filters
  * @throws {RangeError} if the seed is not an integer in [0, 2^32)
@@ -106,12 +121,13 @@ export function completeOptions(options: ModelOptions): Required<ModelOptions> {
  * console.log(namedParameters(model).get("downs.0.weight")?.shape); // [4, 1, 3, 3]
  * ```
  */
-export function createModel(options: ModelOptions, seed: number | Initialiser): Model {
+export function createModel(options: ModelOptions, seed: number | Initialiser = 46020): Model {
   const complete = completeOptions(options);
   const initialiser = typeof seed === "object" ? seed : randomInitialiser(seed);
   const model: Model = new networks[complete.type].make(complete, initialiser);
   flatten(namedParameters(model));
   settings.set(model, complete);
+  Object.defineProperty(model, "shape", { get: () => shapes.get(model) ?? [complete.channels, 28, 28] });
   if (complete.path === "linear" && complete.prediction === "velocity") return model; // trains on any path
   const path = paths[complete.path].make();
   Object.defineProperty(model, "path", { value: path });

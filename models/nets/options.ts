@@ -1,4 +1,3 @@
-import { rejectUnknown } from "../names.ts";
 import { type PathName, paths } from "../flow/path.ts";
 import { type PredictionName, predictions } from "../flow/prediction.ts";
 import { type TimeEmbeddingName, timeEmbeddingNames } from "../nn/embeddings.ts";
@@ -99,6 +98,9 @@ const rules = {
   },
 } as const satisfies Record<keyof UNetOptions, OptionRule>;
 
+/** Names of all options. */
+export const optionNames: readonly string[] = ["type", ...Object.keys(rules)];
+
 /** Options before they are checked. */
 type GivenOptions = Readonly<Partial<Record<keyof UNetOptions, unknown>>>;
 
@@ -110,10 +112,9 @@ const entries: readonly (readonly [keyof UNetOptions, OptionRule])[] = Object.en
 /**
  * Checks options and fills in the defaults.
  *
- * @throws {TypeError} if one is unknown or invalid
+ * @throws {TypeError} if one is invalid
  */
 export function completeUNetOptions(options: GivenOptions): UNetOptions {
-  rejectUnknown(options, ["type", ...Object.keys(rules)], "a network");
   const complete = entries.map(([name, rule]) => {
     const value = options[name] === undefined ? rule.default : options[name];
     const problem = rule.problem(name, value);

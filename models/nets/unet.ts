@@ -136,7 +136,8 @@ function checkSize(x: Tensor, levels: number): void {
   );
 }
 
-/** One time for a batch would be that of all its images. @throws {ShapeError} if there is not one for each image */
+/** A scalar t would broadcast. @throws {ShapeError} if there is not one time for each image */
 export function checkTimes(t: Tensor, x: Tensor): void {
+  checkTensor("run a U-Net", "x is", x);
   checkTensor("run a U-Net", "t is", t, x.shape.slice(0, 1));
 }

@@ -13,7 +13,7 @@ import {
   tensor,
   withDevice,
 } from "../../kernels/mod.ts";
-import type { Initialiser } from "./initialiser.ts";
+import { defaultInitialiser, type Initialiser } from "./initialiser.ts";
 import { Linear } from "./layers.ts";
 import { Module } from "./module.ts";
 
@@ -82,7 +82,7 @@ export class TimeEmbedding extends Module {
       readonly tEmb: number;
       readonly timeEmbedding?: TimeEmbeddingName;
     },
-    initialiser: Initialiser,
+    initialiser: Initialiser = defaultInitialiser,
   ) {
     super();
     const width = timeFeatures[timeEmbedding].width(tEmb);
@@ -109,7 +109,7 @@ export class LabelEmbedding extends Module {
   /** For labels 0 to `classes` - 1, and `classes` for "none", in embeddings of T = `tEmb` features. */
   constructor(
     { classes, tEmb }: { readonly classes: number; readonly tEmb: number },
-    initialiser: Initialiser,
+    initialiser: Initialiser = defaultInitialiser,
   ) {
     super();
     this.weight = initialiser.normal([classes + 1, tEmb], 0.02);

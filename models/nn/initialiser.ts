@@ -42,6 +42,12 @@ export function randomInitialiser(seed: number): Initialiser {
   };
 }
 
+/**
+ * What layers draw from when they are given no initialiser: one sequence for the whole program, so that two layers
+ * differ and a program that makes the same layers gets the same weights each time.
+ */
+export const defaultInitialiser: Initialiser = randomInitialiser(46020);
+
 /** Sets all parameters to zero, for networks whose weights are loaded. */
 export const blankInitialiser: Initialiser = {
   uniform: (shape) => constant(shape, 0),

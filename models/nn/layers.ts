@@ -11,7 +11,7 @@ import {
   type Tensor,
 } from "../../kernels/mod.ts";
 import { checkCount } from "../../kernels/core/count.ts";
-import type { Initialiser } from "./initialiser.ts";
+import { defaultInitialiser, type Initialiser } from "./initialiser.ts";
 import { Module } from "./module.ts";
 
 /** @throws {RangeError} if a size of a layer is not a positive integer */
@@ -31,7 +31,7 @@ export class Linear extends Module {
   readonly bias: Tensor;
 
   /** From I `inputs` to O `outputs`. @throws {RangeError} if they are not positive integers */
-  constructor(inputs: number, outputs: number, initialiser: Initialiser) {
+  constructor(inputs: number, outputs: number, initialiser: Initialiser = defaultInitialiser) {
     super();
     checkSizes("Linear", { inputs, outputs });
     const bound = 1 / Math.sqrt(inputs);
@@ -62,7 +62,7 @@ export class Conv2d extends Module {
    *
    * @throws {RangeError} if they are not such integers
    */
-  constructor(inputs: number, outputs: number, kernel: 1 | 3, initialiser: Initialiser) {
+  constructor(inputs: number, outputs: number, kernel: 1 | 3, initialiser: Initialiser = defaultInitialiser) {
     super();
     checkSizes("Conv2d", { inputs, outputs });
     if (kernel !== 1 && kernel !== 3) {
@@ -99,7 +99,7 @@ export class ConvTranspose2d extends Module {
   readonly bias: Tensor;
 
   /** From C `inputs` to K `outputs`. @throws {RangeError} if they are not positive integers */
-  constructor(inputs: number, outputs: number, initialiser: Initialiser) {
+  constructor(inputs: number, outputs: number, initialiser: Initialiser = defaultInitialiser) {
     super();
     checkSizes("ConvTranspose2d", { inputs, outputs });
     const bound = 1 / Math.sqrt(outputs * 4);
@@ -131,7 +131,7 @@ export class GroupNorm extends Module {
    * @throws {RangeError} if a number is not a positive integer
    * @throws {ShapeError} if `groups` does not divide `channels`
    */
-  constructor(groups: number, channels: number, initialiser: Initialiser) {
+  constructor(groups: number, channels: number, initialiser: Initialiser = defaultInitialiser) {
     super();
     checkSizes("GroupNorm", { groups, channels });
     if (channels % groups !== 0) {
@@ -176,7 +176,7 @@ export class Attention extends Module {
   readonly final: Conv2d;
 
   /** For images of `channels` channels. @throws {ShapeError} if `groups` does not divide `channels` */
-  constructor(channels: number, groups: number, initialiser: Initialiser) {
+  constructor(channels: number, groups: number, initialiser: Initialiser = defaultInitialiser) {
     super();
     const { constant } = initialiser;
     const zero = (shape: Shape) => constant(shape, 0);
@@ -192,7 +192,7 @@ export class Attention extends Module {
     const [N, C, H, W] = x.shape;
     const h = this.gn.forward(x);
     const [q, k, v] = [this.q, this.k, this.v].map((conv) => reshape(conv.forward(h), [N, C, H * W]));
-    const mixed = attend(q, k, v, { scale: 1 / Math.sqrt(C) }); // [N, C, query]
+    const mixed = attend(q, k, v); // [N, C, query]
     return this.final.forward(reshape(mixed, x.shape), { residual: x });
   }
 }

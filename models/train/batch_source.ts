@@ -1,10 +1,24 @@
+import { gatherRows, reshape, type Shape, ShapeError, Tensor, UserError } from "../../kernels/mod.ts";
+import { describeValue } from "../../kernels/core/check_tensor.ts";
 import type { HostExamples } from "../flow/coupling.ts";
-import { gatherRows, reshape, type Shape, ShapeError, type Tensor } from "../../kernels/mod.ts";
+import { rejectUnknown } from "../names.ts";
+
+/** Data to train on, or to measure the loss on: rows of tensors. */
+export interface TrainingData {
+  /** Data, f32[M, ...]. */
+  readonly x1: Tensor;
+  /** The noise that belongs to each row of data, as for reflow; by default it is drawn anew in each step. */
+  readonly x0?: Tensor;
+  /** Condition of the field, one row per example: f32[M, ...] or u32[M, ...]. */
+  readonly condition?: Tensor;
+}
 
 /** The examples of a batch. */
 export interface Examples {
   /** Data, f32[N, ...]. */
   readonly x1: Tensor;
+  /** The noise of each example, same shape as x1, if the data comes in pairs. */
+  readonly x0?: Tensor;
   /** One row per example, if the data has conditions. */
   readonly condition?: Tensor;
 }
@@ -24,24 +38,52 @@ export interface BatchSource {
 }
 
 /**
- * A source of batches from the rows of a tensor.
+ * Checks data, and gives it as one shape.
  *
- * @param x1 data, f32[M, ...]
- * @param condition one row per example, f32[M, ...] or u32[M, ...]
- * @param host the same rows in host memory, see `hostRows`
- * @throws {ShapeError} if there are no rows, or not as many in the condition
+ * @param name what the data is, for messages
+ * @throws {UserError} if it is neither a tensor nor an object with x1, or has a field that is unknown or no tensor
+ * @throws {ShapeError} if there are no rows, or x0 or the condition has other ones
  */
-export function rowsOf(x1: Tensor, condition?: Tensor, host?: HostExamples): BatchSource {
-  const [M, ...shape] = x1.shape;
-  if (!M) throw new ShapeError(`Cannot take rows of x1 ${x1} (expected at least one)`);
-  if (condition && condition.shape[0] !== M) {
-    throw new ShapeError(`Cannot take rows: the condition is ${condition} for x1 ${x1} (expected ${M} rows)`);
+export function checkData(name: string, data: Tensor | TrainingData): TrainingData {
+  if (data instanceof Tensor) return checkData(name, { x1: data });
+  const given: Readonly<Record<string, unknown>> = Object(data);
+  if (!(given.x1 instanceof Tensor)) {
+    throw new UserError(
+      `Cannot use the ${name}: it is ${describeValue(data)} (expected a tensor f32[M, ...], or { x0, x1 })`,
+    );
   }
+  rejectUnknown(data, ["x1", "x0", "condition"], `the ${name}`);
+  for (const [part, value] of Object.entries(given)) {
+    if (value === undefined || value instanceof Tensor) continue;
+    throw new UserError(`Cannot use the ${name}: its ${part} is ${describeValue(value)} (expected a tensor)`);
+  }
+  const { x1, x0, condition } = data;
+  if (!x1.shape[0]) throw new ShapeError(`Cannot use the ${name}: it has no rows: ${x1}`);
+  if (x0 && `${x0.shape}` !== `${x1.shape}`) {
+    throw new ShapeError(`Cannot use the ${name}: x0 is ${x0} for x1 ${x1} (expected one shape)`);
+  }
+  if (!condition || condition.shape[0] === x1.shape[0]) return data;
+  throw new ShapeError(
+    `Cannot use the ${name}: the condition is ${condition} for x1 ${x1} (expected ${x1.shape[0]} rows)`,
+  );
+}
+
+/**
+ * A source of batches from the rows of tensors.
+ *
+ * @param data x1 f32[M, ...], or x1 with its noise or its condition
+ * @param host the same rows in host memory, for couplings that see them
+ * @throws {UserError} if the data is no tensor
+ * @throws {ShapeError} if there are no rows, or not as many of each
+ */
+export function batchSource(data: Tensor | TrainingData, host?: HostExamples): BatchSource {
+  const { x1, x0, condition } = checkData("data", data);
   return {
-    shape,
+    shape: x1.shape.slice(1),
     ...host && { host },
     batch: (indices) => ({
       x1: rowsAt(x1, indices),
+      ...x0 && { x0: rowsAt(x0, indices) },
       ...condition && { condition: rowsAt(condition, indices) },
     }),
   };

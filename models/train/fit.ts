@@ -1,4 +1,5 @@
 import { type Tensor, UserError } from "../../kernels/mod.ts";
+import { describeValue } from "../../kernels/core/check_tensor.ts";
 import { isCount } from "../../kernels/core/count.ts";
 import type { Coupling, HostExamples } from "../flow/coupling.ts";
 import type { VelocityField } from "../flow/field.ts";
@@ -7,7 +8,7 @@ import { rejectUnknown } from "../names.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import { pause } from "../pause.ts";
 import { BatchOrder } from "./batch_order.ts";
-import { hostRows, rowsOf } from "./batch_source.ts";
+import { batchSource, checkData, hostRows, type TrainingData } from "./batch_source.ts";
 import { HeldOutLoss, meanLoss } from "./held_out_loss.ts";
 import { progressAt, type Schedule } from "./schedule.ts";
 import { Trainer } from "./trainer.ts";
@@ -15,8 +16,8 @@ import type { OptimizerKind } from "./update_rules.ts";
 
 /** Options of `fit`. */
 export interface FitOptions {
-  /** Optimizer steps. */
-  readonly steps: number;
+  /** Optimizer steps, by default 1000. */
+  readonly steps?: number;
   /** Examples per step; by default 256, or all if there are fewer. */
   readonly batchSize?: number;
   /** By default a constant 0.001. */
@@ -30,21 +31,13 @@ export interface FitOptions {
   /** Probability of each label to be replaced by "none", for guidance; needs a network with classes. By default 0. */
   readonly labelDropout?: number;
   /** Held-out data, whose loss is measured after each epoch and at the end. Required by schedules such as `plateau`. */
-  readonly validation?: Validation;
+  readonly validation?: Tensor | TrainingData;
   /** Seed of batches, noise and times, an integer in [0, 2^32); by default 46020. */
   readonly seed?: number;
   /** Ends training early; the model keeps its current weights. */
   readonly signal?: AbortSignal;
   /** Called about ten times a second. */
   readonly onProgress?: (progress: FitProgress) => void;
-}
-
-/** Data to measure the loss on. */
-export interface Validation {
-  /** Data, f32[V, ...]. */
-  readonly x1: Tensor;
-  /** Condition of the field, one row per example. */
-  readonly condition?: Tensor;
 }
 
 /** Progress of `fit`. */
@@ -66,39 +59,40 @@ export class FitError extends UserError {
 }
 
 /** Names of the options. */
-const known = [
-  ...[
-    "steps",
-    "batchSize",
-    "learningRate",
-    "optimizer",
-    "objective",
-    "condition",
-    "labelDropout",
-    "validation",
-  ],
-  ...["seed", "signal", "onProgress"],
-];
+const known: readonly string[] = [
+  "steps",
+  "batchSize",
+  "learningRate",
+  "optimizer",
+  "objective",
+  "condition",
+  "labelDropout",
+  "validation",
+  "seed",
+  "signal",
+  "onProgress",
+] satisfies (keyof FitOptions)[];
 
 /** Milliseconds of steps to queue before signals, pages and progress bars get a turn. */
 const burstMs = 100;
 
 /**
- * Trains a velocity field by flow matching on the current device. Noise is standard normal.
+ * Trains a velocity field by flow matching on the current device.
  *
  * @param model its parameters are updated in place
- * @param x1 data, f32[M, ...]
+ * @param data x1, f32[M, ...], which is paired with standard normal noise; or pairs `{ x0, x1 }`, which are kept
  * @returns the loss of each step taken
  * @throws {FitError} if the loss becomes NaN or infinite, an option is invalid, or the schedule needs `validation`
+ * @throws {UserError} if the data is no tensor
  * @throws {TypeError} if an option is unknown, or the velocity does not depend on a parameter
- * @throws {ShapeError} if the velocity does not have the shape of the data
+ * @throws {ShapeError} if the velocity does not have the shape of the data, or the condition other rows
  *
  * ```ts
  * import { init, tensor } from "../../kernels/mod.ts";
  * import { createModel, fit } from "../mod.ts";
  *
  * await init({ device: "cpu" });
- * const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 46020);
+ * const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 });
  * const x1 = tensor(new Float32Array(3 * 16), [3, 1, 4, 4]);
  * const losses = await fit(model, x1, { steps: 2, batchSize: 2 });
  * console.log(losses.length); // 2
@@ -107,18 +101,29 @@ const burstMs = 100;
  */
 export async function fit(
   model: Module & VelocityField,
-  x1: Tensor,
-  { steps, seed = 46020, signal, onProgress, ...options }: FitOptions,
+  data: Tensor | TrainingData,
+  options: FitOptions = {},
 ): Promise<Float32Array> {
   rejectUnknown(options, known, "fit()");
-  const M = x1.shape[0];
-  const { batchSize = Math.min(M, 256), learningRate = 1e-3, validation } = options;
-  checkExamples("data", M);
+  checkModel(model);
+  const rows = withCondition(checkData("data", data), options.condition);
+  const M = rows.x1.shape[0];
+  const {
+    steps = 1000,
+    batchSize = Math.min(M, 256),
+    learningRate = 1e-3,
+    optimizer,
+    objective,
+    labelDropout = 0,
+    validation,
+    seed = 46020,
+    signal,
+    onProgress,
+  } = options;
   checkCount("steps", steps, 2 ** 24);
   checkCount("batchSize", batchSize, M);
-  checkRows("condition", options.condition, M);
   const schedule = typeof learningRate === "number" ? { learningRate: () => learningRate } : learningRate;
-  if (options.labelDropout && !options.condition) {
+  if (labelDropout && !rows.condition) {
     throw new FitError("Cannot train with labelDropout: there are no labels (expected them as `condition`)");
   }
   if ("observe" in schedule && !validation) {
@@ -126,14 +131,15 @@ export async function fit(
       "Cannot train: the schedule needs a validation loss (expected `validation` data)",
     );
   }
-  const trainer = await trainerOf(model, x1, {
-    ...options,
-    batchSize,
-    seed,
+  const shared = { batchSize, seed, ...objective && { objective } };
+  const trainer = new Trainer(model, batchSource(rows, await hostOf(rows, objective?.coupling)), {
+    ...shared,
+    ...optimizer && { optimizer },
+    labelDropout,
     learningRate: schedule.learningRate(0),
   });
   const order = new BatchOrder(Uint32Array.from({ length: M }, (_, i) => i), batchSize, seed);
-  const measure = validation && validator(model, validation, { ...options, batchSize, seed });
+  const measure = validation && validator(model, checkData("validation data", validation), shared);
 
   const losses = new Float32Array(steps);
   let validationLoss: number | undefined;
@@ -165,38 +171,15 @@ export async function fit(
   return losses.slice(0, trainer.step);
 }
 
-type Settings = Pick<FitOptions, "optimizer" | "objective" | "condition" | "labelDropout"> & {
-  readonly batchSize: number;
-  readonly seed: number;
-};
-
-async function trainerOf(
-  model: Module & VelocityField,
-  x1: Tensor,
-  { optimizer, objective, condition, labelDropout = 0, batchSize, seed, learningRate }: Settings & {
-    readonly learningRate: number;
-  },
-): Promise<Trainer> {
-  if (namedParameters(model).size === 0) throw new FitError("Cannot train: the model has no parameters");
-  const host = objective?.coupling.sees && await onHost(x1, condition, objective.coupling.sees);
-  return new Trainer(model, rowsOf(x1, condition, host), {
-    batchSize,
-    seed,
-    learningRate,
-    ...optimizer && { optimizer },
-    ...objective && { objective },
-    labelDropout,
-  });
-}
-
-/** The data in host memory, for a coupling. */
-async function onHost(
-  x1: Tensor,
-  condition: Tensor | undefined,
-  sees: NonNullable<Coupling["sees"]>,
-): Promise<HostExamples> {
+/** The data in host memory, if a coupling sees it. */
+async function hostOf(
+  { x0, x1, condition }: TrainingData,
+  coupling: Coupling | undefined,
+): Promise<HostExamples | undefined> {
+  if (!coupling?.sees) return undefined;
+  if (x0) throw new FitError("Cannot train: x0 pairs the data already (expected no coupling, or no x0)");
   const [values, size] = [await x1.read(), x1.size / x1.shape[0]];
-  if (sees === "values") return hostRows(values, size);
+  if (coupling.sees === "values") return hostRows(values, size);
   if (condition?.type === "u32" && condition.shape.length === 1) {
     return hostRows(values, size, await condition.readWords());
   }
@@ -208,19 +191,34 @@ async function onHost(
 /** Returns a function that measures the mean validation loss. */
 function validator(
   model: VelocityField,
-  { x1, condition }: Validation,
-  { batchSize, seed, objective }: Settings,
+  data: TrainingData,
+  options: { readonly batchSize: number; readonly seed: number; readonly objective?: Objective },
 ): () => Promise<number> {
-  const V = x1.shape[0];
-  checkExamples("validation data", V);
-  checkRows("condition of the validation", condition, V);
+  const V = data.x1.shape[0];
   const examples = Uint32Array.from({ length: V }, (_, i) => i);
-  const heldOut = new HeldOutLoss(model, rowsOf(x1, condition), {
-    batchSize: Math.min(batchSize, V),
-    seed,
-    ...objective && { objective },
-  });
+  const batchSize = Math.min(options.batchSize, V);
+  const heldOut = new HeldOutLoss(model, batchSource(data), { ...options, batchSize });
   return async () => meanLoss(await heldOut.losses(examples));
+}
+
+function checkModel(model: Module & VelocityField): void {
+  if (typeof model?.velocity !== "function") {
+    throw new FitError(
+      `Cannot train: the model is ${describeValue(model)} (expected a Module with velocity(x, t))`,
+    );
+  }
+  if (namedParameters(model).size === 0) {
+    throw new FitError(
+      "Cannot train: the model has no parameters (expected layers or tensors in its fields)",
+    );
+  }
+}
+
+/** Data with the condition that is given as an option. */
+function withCondition(data: TrainingData, condition: Tensor | undefined): TrainingData {
+  if (condition === undefined) return data;
+  if (data.condition) throw new FitError("Cannot train: `condition` is given twice (expected it once)");
+  return checkData("data", { ...data, condition });
 }
 
 function checkLosses(losses: Float32Array, from: number, end: number): void {
@@ -232,15 +230,6 @@ function checkLosses(losses: Float32Array, from: number, end: number): void {
     } (expected a finite number); ` +
       `use a smaller learning rate, and check that the data is finite`,
   );
-}
-
-function checkExamples(what: string, count: number): void {
-  if (count === 0) throw new FitError(`Cannot train: the ${what} has no examples`);
-}
-
-function checkRows(name: string, rows: Tensor | undefined, count: number): void {
-  if (!rows || rows.shape[0] === count) return;
-  throw new FitError(`Cannot train: the ${name} is ${rows} (expected ${count} rows, one per example)`);
 }
 
 function checkCount(name: string, count: number, most: number): void {

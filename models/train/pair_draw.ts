@@ -45,7 +45,7 @@ export class PairDraw {
    */
   pairs({ times }: Objective, indices: Tensor = this.#indices): Pairs {
     const examples = this.source.batch(indices);
-    const x0 = randomNormal(this.#noiseKey, examples.x1.shape);
+    const x0 = examples.x0 ?? randomNormal(this.#noiseKey, examples.x1.shape);
     const t: unknown = times.draw(this.#timeKey, indices.size);
     return { ...examples, x0, t: checkTensor("draw pairs", "the times are", t, [indices.size]) };
   }

@@ -12,13 +12,15 @@ import {
   Tensor,
   tensor,
   type TuneOptions,
+  UserError,
 } from "../../kernels/mod.ts";
 import { sourcesOf } from "../../kernels/autograd/sources.ts";
+import { describeValue } from "../../kernels/core/check_tensor.ts";
 import { checkCount } from "../../kernels/core/count.ts";
 import { checkState, readState, type State, writeState } from "../files/state.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { lossOf, type Objective, type Pairs } from "../flow/objective.ts";
-import { checkObjective, noneOf, objectiveFor } from "../nets/networks.ts";
+import { checkObjective, noneOf, noteShape, objectiveFor } from "../nets/networks.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import { checkedSeed, streams } from "../random.ts";
 import type { BatchSource } from "./batch_source.ts";
@@ -101,6 +103,16 @@ export class Trainer {
    * or the decay of the averages or the probability of label dropout is not in theirs
    */
   constructor(model: Module & VelocityField, source: BatchSource, options: TrainerOptions) {
+    if (typeof source?.batch !== "function") {
+      throw new UserError(
+        `Cannot train: the source is ${
+          describeValue(source)
+        } (expected what batchSource() makes of the data)`,
+      );
+    }
+    if (!options) {
+      throw new UserError("Cannot train: the options are missing (expected batchSize, seed, learningRate)");
+    }
     const {
       batchSize,
       seed,
@@ -126,6 +138,7 @@ export class Trainer {
     this.#ema = ema > 0 ? new Ema(this.parameters, { decay: ema }) : undefined;
     this.#draw = new PairDraw(source, batchSize, streams);
     this.#dropout = labelDropout === 0 ? undefined : new LabelDropout(labelDropout, noneOf(model));
+    noteShape(model, source.shape);
   }
 
   /** Steps queued. */

@@ -2,6 +2,7 @@ import {
   AdaptiveSampler,
   Attention,
   BatchOrder,
+  batchSource,
   Conv2d,
   ConvTranspose2d,
   countParameters,
@@ -18,7 +19,6 @@ import {
   plateau,
   progressAt,
   randomInitialiser,
-  rowsOf,
   sample,
   SampleBatches,
   Sampler,
@@ -99,17 +99,17 @@ const counting: Record<string, readonly [Counting, readonly number[]]> = {
   "BatchOrder() seed": [(n) => new BatchOrder(Uint32Array.of(0, 1), 1, n), seeds],
   "BatchOrder.batch() step": [(n) => new BatchOrder(Uint32Array.of(0, 1), 1, 1).batch(n), notCounts],
   "HeldOutLoss() batchSize": [
-    (n) => new HeldOutLoss(field, rowsOf(data()), { ...options, batchSize: n }),
+    (n) => new HeldOutLoss(field, batchSource(data()), { ...options, batchSize: n }),
     withZero,
   ],
-  "HeldOutLoss() seed": [(n) => new HeldOutLoss(field, rowsOf(data()), { ...options, seed: n }), seeds],
+  "HeldOutLoss() seed": [(n) => new HeldOutLoss(field, batchSource(data()), { ...options, seed: n }), seeds],
   "Trainer() batchSize": [
-    (n) => new Trainer(model(), rowsOf(data()), { ...options, batchSize: n }),
+    (n) => new Trainer(model(), batchSource(data()), { ...options, batchSize: n }),
     withZero,
   ],
-  "Trainer() seed": [(n) => new Trainer(model(), rowsOf(data()), { ...options, seed: n }), seeds],
-  "Trainer() ema": [(n) => new Trainer(model(), rowsOf(data()), { ...options, ema: n }), [NaN, -0.1, 1]],
-  "Trainer.plan() batchSize": [(n) => new Trainer(model(), rowsOf(data()), options).plan(n), withZero],
+  "Trainer() seed": [(n) => new Trainer(model(), batchSource(data()), { ...options, seed: n }), seeds],
+  "Trainer() ema": [(n) => new Trainer(model(), batchSource(data()), { ...options, ema: n }), [NaN, -0.1, 1]],
+  "Trainer.plan() batchSize": [(n) => new Trainer(model(), batchSource(data()), options).plan(n), withZero],
   "fit() steps": [(n) => fit(model(), data(), { steps: n }), withZero],
   "fit() batchSize": [(n) => fit(model(), data(), { steps: 1, batchSize: n }), withZero],
   "fit() seed": [(n) => fit(model(), data(), { steps: 1, seed: n }), seeds],
@@ -146,9 +146,12 @@ testOnDevices("empty data and empty batches are refused in words", () => {
       () => trajectory(field, { x0: none, steps: 1 }),
       () => new SampleBatches(field, none, { steps: 1, batch: 2 }),
       () => new Sampler(field, [], { steps: 1 }),
-      () => rowsOf(none),
+      () => batchSource(none),
       () => new BatchOrder(new Uint32Array(0), 1, 1),
     ]
-  ) assert.throws(call, /^(Shape|Range)Error: Cannot (sample a batch|take rows|order batches)/);
-  assert.throws(() => rowsOf(data(), tensor([1, 2])), /^ShapeError: Cannot take rows: .*expected 4 rows/);
+  ) assert.throws(call, /^(Shape|Range)Error: Cannot (sample a batch|use the data|order batches)/);
+  assert.throws(
+    () => batchSource({ x1: data(), condition: tensor([1, 2]) }),
+    /^ShapeError: Cannot use the data: .*expected 4 rows/,
+  );
 });

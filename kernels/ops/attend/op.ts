@@ -1,5 +1,6 @@
 import type { Dims, Tuning } from "../../devices/device.ts";
 import { defineOp } from "../../op.ts";
+import { checkTensor } from "../../core/check_tensor.ts";
 import { sameShape, ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { attendReference, keyValueGradientReference, queryGradientReference } from "./reference.ts";
@@ -88,14 +89,17 @@ const keyValueGradient = defineOp({
  * second derivatives.
  *
  * @param q f32[N, C, L], as k and v
+ * @param options the scale, by default 1 / sqrt(C)
  * @returns f32[N, C, L]
  * @throws {ShapeError} if the shapes differ
  * Source: Milakov and Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135
  */
-export function attend(q: Tensor, k: Tensor, v: Tensor, { scale }: { scale: number }): Tensor {
+export function attend(q: Tensor, k: Tensor, v: Tensor, options: { scale?: number } = {}): Tensor {
+  for (const [name, given] of Object.entries({ q, k, v })) checkTensor("run attend", `${name} is`, given);
   if (q.shape.length !== 3 || !sameShape(q.shape, k.shape) || !sameShape(q.shape, v.shape)) {
     throw new ShapeError(`Cannot run attend: q ${q}, k ${k}, v ${v} (expected one shape [N, C, L])`);
   }
+  const { scale = 1 / Math.sqrt(q.shape[1]) } = options;
   if (!q.device.tuning.software) return attention(q, k, v, { scale })[0];
   // Without workgroup memory, storing the weights is 3 to 4 times faster than computing them twice (lavapipe).
   return matmulTransposedB(v, softmax(multiply(matmulTransposedA(q, k), scale)));

@@ -1,7 +1,7 @@
 import { Tensor } from "../../core/tensor.ts";
 import { affine } from "./affine.ts";
 import { defineBinary } from "./define_binary.ts";
-import { scalarBeside } from "./scalar.ts";
+import { checkOperands, operands, scalarBeside } from "./scalar.ts";
 
 const addOp = defineBinary(
   "add",
@@ -29,22 +29,29 @@ export function negate(x: Tensor): Tensor {
   return affine(x, { scale: -1, shift: 0 });
 }
 
-/** a + b, broadcasting. @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes */
-export function add(a: Tensor, b: Tensor | number): Tensor {
+/**
+ * a + b, elementwise, broadcasting; either may be a number.
+ *
+ * @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes
+ * @throws {UserError} if neither is a tensor
+ */
+export function add(a: Tensor | number, b: Tensor | number): Tensor {
+  checkOperands("add", a, b);
+  if (!(a instanceof Tensor)) return affine(b as Tensor, { scale: 1, shift: a });
   return b instanceof Tensor ? addOp(a, b) : affine(a, { scale: 1, shift: b });
 }
 
-/** a - b, broadcasting; either may be a number. @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes */
-export function subtract(a: Tensor | number, b: Tensor): Tensor;
-/** a - b, broadcasting. @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes */
-export function subtract(a: Tensor, b: Tensor | number): Tensor;
+/** a - b; otherwise as {@linkcode add}. */
 export function subtract(a: Tensor | number, b: Tensor | number): Tensor {
+  checkOperands("subtract", a, b);
   if (!(a instanceof Tensor)) return affine(b as Tensor, { scale: -1, shift: a });
   return b instanceof Tensor ? subtractOp(a, b) : affine(a, { scale: 1, shift: -b });
 }
 
-/** a b, elementwise, broadcasting. @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes */
-export function multiply(a: Tensor, b: Tensor | number): Tensor {
+/** a b; otherwise as {@linkcode add}. */
+export function multiply(a: Tensor | number, b: Tensor | number): Tensor {
+  checkOperands("multiply", a, b);
+  if (!(a instanceof Tensor)) return affine(b as Tensor, { scale: a, shift: 0 });
   return b instanceof Tensor ? multiplyOp(a, b) : affine(a, { scale: b, shift: 0 });
 }
 
@@ -52,12 +59,15 @@ export function multiply(a: Tensor, b: Tensor | number): Tensor {
 const isNormal = (x: number) => Math.abs(x) >= 2 ** -126 && Math.abs(x) < 2 ** 128;
 
 /**
- * a / b, elementwise, broadcasting. By a number it is a (1 / b), which may differ in the last digit, if f32 holds 1 / b.
+ * a / b, elementwise, broadcasting; either may be a number. By a number it is a (1 / b), which may differ in the last
+ * digit, if f32 holds 1 / b.
  *
  * @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes
+ * @throws {UserError} if neither is a tensor
  */
-export function divide(a: Tensor, b: Tensor | number): Tensor {
-  if (b instanceof Tensor) return divideOp(a, b);
+export function divide(a: Tensor | number, b: Tensor | number): Tensor {
+  if (!(a instanceof Tensor) || b instanceof Tensor) return divideOp(...operands("divide", a, b));
+  checkOperands("divide", a, b);
   const scale = 1 / b, divisor = Math.fround(b);
   if (isNormal(scale) || divisor === 0 || !Number.isFinite(divisor)) return affine(a, { scale, shift: 0 });
   return divideOp(a, scalarBeside(a, b));

@@ -6,7 +6,7 @@ import { broadcastWalk } from "./broadcast.ts";
 import { defineBinary } from "./define_binary.ts";
 import { ternaryKernel } from "./define_ternary.ts";
 import nanWgsl from "./nan.wgsl" with { type: "text" };
-import { scalarBeside } from "./scalar.ts";
+import { operands } from "./scalar.ts";
 
 /** The part of dy that goes to a where max(a, b) was taken: all where a > b, half at a tie, nothing where a < b. */
 const largerShare: Op<"a[A...], b[B...], dy[D...] -> da[Y...]"> = defineOp({
@@ -57,14 +57,14 @@ fn smaller(a: f32, b: f32) -> f32 { return select(b, a, isNan(a) || (a < b && !i
 );
 
 /**
- * The larger of a and b, elementwise, broadcasting; NaN where either is NaN.
+ * The larger of a and b, elementwise, broadcasting; NaN where either is NaN. Either may be a number.
  *
  * At a tie, a and b get half of the gradient each; where either is NaN, both get all of it, as in PyTorch.
  *
  * @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes
  */
-export function maximum(a: Tensor, b: Tensor | number): Tensor {
-  return maximumOp(a, scalarBeside(a, b));
+export function maximum(a: Tensor | number, b: Tensor | number): Tensor {
+  return maximumOp(...operands("maximum", a, b));
 }
 
 /**
@@ -72,6 +72,6 @@ export function maximum(a: Tensor, b: Tensor | number): Tensor {
  *
  * @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes
  */
-export function minimum(a: Tensor, b: Tensor | number): Tensor {
-  return minimumOp(a, scalarBeside(a, b));
+export function minimum(a: Tensor | number, b: Tensor | number): Tensor {
+  return minimumOp(...operands("minimum", a, b));
 }

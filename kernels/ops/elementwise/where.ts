@@ -6,7 +6,7 @@ import { sumTo } from "../reduce/reduce.ts";
 import { broadcastWalk } from "./broadcast.ts";
 import { binaryKernel } from "./define_binary.ts";
 import { ternaryKernel } from "./define_ternary.ts";
-import { scalarBeside } from "./scalar.ts";
+import { operands, scalarBeside } from "./scalar.ts";
 
 const greaterOp: Op<"a[A...], b[B...] -> y:u32[Y...]"> = defineOp({
   name: "greater",
@@ -19,18 +19,19 @@ const greaterOp: Op<"a[A...], b[B...] -> y:u32[Y...]"> = defineOp({
 });
 
 /**
- * Whether a > b, elementwise, broadcasting: a condition for `where`.
+ * Whether a > b, elementwise, broadcasting: a condition for `where`. Either may be a number.
  *
  * @returns u32, 1 where a > b and 0 elsewhere, also where either is NaN; gradients end here
  * @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes
  */
-export function greater(a: Tensor, b: Tensor | number): Tensor {
-  return greaterOp(a, scalarBeside(a, b));
+export function greater(a: Tensor | number, b: Tensor | number): Tensor {
+  return greaterOp(...operands("greater", a, b));
 }
 
 /** Whether a < b; otherwise as `greater`. */
-export function less(a: Tensor, b: Tensor | number): Tensor {
-  return greaterOp(scalarBeside(a, b), a);
+export function less(a: Tensor | number, b: Tensor | number): Tensor {
+  const [left, right] = operands("less", a, b);
+  return greaterOp(right, left);
 }
 
 const whereOp: Op<"condition:u32[C...], a[A...], b[B...] -> y[Y...]"> = defineOp({

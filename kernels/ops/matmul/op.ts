@@ -1,5 +1,6 @@
 import type { Dims, NumberArray } from "../../devices/device.ts";
 import { defineOp } from "../../op.ts";
+import { checkTensor } from "../../core/check_tensor.ts";
 import { withDevice } from "../../core/context.ts";
 import { broadcastShapes, type Shape, ShapeError, sizeOf } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
@@ -166,6 +167,7 @@ export function matmulTransposedA(a: Tensor, b: Tensor): Tensor {
 }
 
 function batched(product: (a: Tensor, b: Tensor) => Tensor, a: Tensor, b: Tensor): Tensor {
+  for (const [name, given] of Object.entries({ a, b })) checkTensor("multiply matrices", `${name} is`, given);
   if (a.shape.length < 2 || b.shape.length < 2) {
     throw new ShapeError(`Cannot multiply ${a} and ${b} as matrices (expected at least two axes each)`);
   }

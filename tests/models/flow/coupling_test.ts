@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { add, gatherRows, normals, randomNormal, type Tensor, tensor } from "../../../kernels/mod.ts";
 import {
+  batchSource,
   classTransportPairs,
   type Coupling,
   couplings,
@@ -13,7 +14,6 @@ import {
   Module,
   pairTransport,
   randomInitialiser,
-  rowsOf,
   Trainer,
   transport,
   transportPairs,
@@ -101,7 +101,7 @@ Deno.test("transportPairs refuses data that it cannot see, and large batches", (
 });
 
 testOnDevices("Trainer takes pairs of a coupling made ahead of time, bit for bit", async () => {
-  const source = () => rowsOf(tensor(values.slice(0, 32 * P), [32, 1, 3, 4]), undefined, hostRows(values, P));
+  const source = () => batchSource(tensor(values.slice(0, 32 * P), [32, 1, 3, 4]), hostRows(values, P));
   const make = (coupling = transportPairs) =>
     new Trainer(createModel({ type: "UNet_FM", filters: [4], tEmb: 4 }, 1), source(), {
       ...{ batchSize: 8, seed: 5, learningRate: 0.01, objective: { ...flowMatching, coupling } },

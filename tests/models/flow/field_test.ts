@@ -15,6 +15,7 @@ import {
 import { registry } from "../../../kernels/op.ts";
 import {
   AdaptiveSampler,
+  batchSource,
   createModel,
   fit,
   flowGeometry,
@@ -28,7 +29,6 @@ import {
   lossOf,
   type Objective,
   roundTrip,
-  rowsOf,
   sample,
   Sampler,
   solveFlow,
@@ -74,9 +74,9 @@ const uses: Record<string, (field: VelocityField) => unknown> = {
   "lossOf()": (field) => lossOf(flowMatching, field, pairs()),
   "lossesOf()": (field) => lossesOf(flowMatching, field, pairs()),
   "flowMatchingLoss()": (field) => flowMatchingLoss(field, zeros(shape), zeros(shape), zeros([2])),
-  "HeldOutLoss()": (field) => new HeldOutLoss(field, rowsOf(zeros(shape)), { batchSize: 2, seed: 1 }),
+  "HeldOutLoss()": (field) => new HeldOutLoss(field, batchSource(zeros(shape)), { batchSize: 2, seed: 1 }),
   "Trainer.queueStep()": (field) =>
-    new Trainer(trained(field), rowsOf(zeros(shape)), { batchSize: 2, seed: 1, learningRate: 0.1 })
+    new Trainer(trained(field), batchSource(zeros(shape)), { batchSize: 2, seed: 1, learningRate: 0.1 })
       .queueStep(Uint32Array.of(0, 1), 0.1),
   "fit()": (field) => fit(trained(field), zeros(shape), { steps: 1 }),
 };
@@ -141,7 +141,7 @@ testOnDevices("lossOf() refuses parts of an objective that give other shapes", (
   const times = { draw: () => zeros([1]) };
   assert.throws(
     () =>
-      new Trainer(trained(field), rowsOf(zeros(shape)), {
+      new Trainer(trained(field), batchSource(zeros(shape)), {
         batchSize: 2,
         seed: 1,
         learningRate: 0.1,

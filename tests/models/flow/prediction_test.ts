@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type Tensor, tensor } from "../../../kernels/mod.ts";
 import {
+  batchSource,
   cosinePath,
   createModel,
   dataPrediction,
@@ -18,7 +19,6 @@ import {
   predicting,
   type PredictionName,
   predictions,
-  rowsOf,
   sample,
   saveCheckpoint,
   Trainer,
@@ -146,7 +146,7 @@ for (const prediction of predictionNames) {
 
 testOnDevices("Trainer and HeldOutLoss refuse a network of another path, or a second conversion", () => {
   const { model } = pairOf({ path: "cosine", prediction: "data" });
-  const source = rowsOf(noise(1, [4, 1, 4, 4]));
+  const source = batchSource(noise(1, [4, 1, 4, 4]));
   const options = { batchSize: 2, seed: 1, learningRate: 0.1 };
   const make = (objective: typeof flowMatching) => new Trainer(model, source, { ...options, objective });
   const refused = /^TypeError: Cannot train: the network was created for the path cosine/;

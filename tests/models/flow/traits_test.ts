@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { multiply, type Tensor, tensor, zeros } from "../../../kernels/mod.ts";
 import {
   autoguided,
+  batchSource,
   cosinePath,
   CountedField,
   createModel,
@@ -12,7 +13,6 @@ import {
   logLikelihood,
   Module,
   predicting,
-  rowsOf,
   solveFlow,
   StochasticSampler,
   type VelocityField,
@@ -75,7 +75,7 @@ testOnDevices("StochasticSampler refuses networks of another path, whatever path
 });
 
 testOnDevices("HeldOutLoss measures a field on the path that it says it is for", async () => {
-  const source = rowsOf(tensor([1, 2, 3, 4, 5, 6], shape));
+  const source = batchSource(tensor([1, 2, 3, 4, 5, 6], shape));
   const loss = async (field: VelocityField, objective = {}) =>
     (await new HeldOutLoss(field, source, { batchSize: 2, seed: 1, ...objective }).losses(
       Uint32Array.of(0, 1),

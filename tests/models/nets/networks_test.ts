@@ -88,13 +88,13 @@ testOnDevices("createModel() refuses unknown and invalid settings", () => {
   createModel({ ...base([5, 7], 2), groups: 8 }, 0); // no GroupNorm, no groups
 });
 
-testOnDevices("createModel() without a seed says so", () => {
-  for (const seed of [undefined, "1"]) {
-    assert.throws(() => createModel(tiny, seed as never), {
-      name: "RangeError",
-      message: `Cannot draw from the seed ${seed} (expected an integer in [0, 2^32))`,
-    });
-  }
+testOnDevices("createModel() draws from seed 46020 by default, and refuses what is no seed", async () => {
+  const [a, b] = await Promise.all([createModel(tiny), createModel(tiny, 46020)].map(stateOf));
+  assert.deepEqual(a, b);
+  assert.throws(() => createModel(tiny, "1" as never), {
+    name: "RangeError",
+    message: "Cannot draw from the seed 1 (expected an integer in [0, 2^32))",
+  });
 });
 
 testOnDevices("velocity() refuses images of the wrong shape", () => {

@@ -96,10 +96,10 @@ testOnDevices("fit() refuses invalid options, and says in which step training fa
     /Training failed in step 1: its loss is NaN \(expected a finite number\)/,
   );
   await assert.rejects(attempt({ steps: 1, validation: { x1: tensor([], [0, 1]) } }), {
-    name: "FitError",
-    message: "Cannot train: the validation data has no examples",
+    name: "ShapeError",
+    message: "Cannot use the validation data: it has no rows: f32[0, 1]",
   });
-  await assert.rejects(attempt({ steps: 1 }, tensor([], [0, 1])), /: the data has no examples/);
+  await assert.rejects(attempt({ steps: 1 }, tensor([], [0, 1])), /Cannot use the data: it has no rows/);
   class Fixed extends Module {
     velocity(x: Tensor): Tensor {
       return x;
@@ -190,7 +190,7 @@ testOnDevices("fit() passes the condition of each example to the field", async (
   assert.deepEqual(await run(ones), await fit(new LineField(1), data(), { steps: 3, batchSize: 5 }));
   assert.notDeepEqual(await run(twos), await run(ones));
   await assert.rejects(run(tensor([1])), {
-    message: "Cannot train: the condition is f32[1] (expected 50 rows, one per example)",
+    message: "Cannot use the data: the condition is f32[1] for x1 f32[50, 1] (expected 50 rows)",
   });
 });
 

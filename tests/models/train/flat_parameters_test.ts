@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { add, record, reshape, type Tensor, tensor } from "../../../kernels/mod.ts";
 import {
   AdaptiveSampler,
+  batchSource,
   createModel,
   fit,
   flatten,
@@ -10,7 +11,6 @@ import {
   namedParameters,
   noise,
   rademacher,
-  rowsOf,
   Sampler,
   shareParameters,
   stateOf,
@@ -26,7 +26,7 @@ const shape = [2, 1, 4, 4];
 /** Everything that records a network. */
 function recorded(model: ReturnType<typeof createModel>, x: Tensor) {
   const [sampler, adaptive] = [new Sampler(model, shape, { steps: 2 }), new AdaptiveSampler(model, shape)];
-  const loss = new HeldOutLoss(model, rowsOf(x), { batchSize: 2, seed: 1 });
+  const loss = new HeldOutLoss(model, batchSource(x), { batchSize: 2, seed: 1 });
   const [likelihood, signs] = [new Likelihood(model, shape, { steps: 2 }), rademacher(1, 1, shape)];
   const own = record(() => model.velocity(x, tensor(Float32Array.of(0.5, 1))));
   return async () => {
@@ -56,7 +56,7 @@ testOnDevices("fit() is seen by samplers, losses and steps made before it", asyn
 testOnDevices("Trainers in turn, of different optimizers, train the same parameters", async () => {
   const model = createModel({ ...tiny, filters: [8, 8] }, 1); // which muon wants
   const [first, second] = (["adamw", "muon"] as const).map((optimizer) =>
-    new Trainer(model, rowsOf(noise(2, shape)), { batchSize: 2, seed: 1, learningRate: 0.1, optimizer })
+    new Trainer(model, batchSource(noise(2, shape)), { batchSize: 2, seed: 1, learningRate: 0.1, optimizer })
   );
   const states = [];
   for (const trainer of [first, second, first]) {

@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { type Tensor, tensor } from "../../../kernels/mod.ts";
-import { createModel, fit, FitError, LabelDropout, rowsOf, stateOf, Trainer } from "../../../models/mod.ts";
+import {
+  batchSource,
+  createModel,
+  fit,
+  FitError,
+  LabelDropout,
+  stateOf,
+  Trainer,
+} from "../../../models/mod.ts";
 import { testOnDevices } from "../../testing.ts";
 
 const none = 10;
@@ -70,8 +78,11 @@ testOnDevices("label dropout needs labels, and a network with classes", async ()
     message: "Cannot drop labels or guide: the network has no classes (expected one made with `classes`)",
   });
   const options = { batchSize: 2, seed: 1, learningRate: 0.1, labelDropout: 0.5 };
-  assert.throws(() => new Trainer(withClasses, rowsOf(x1()), options).queueStep(Uint32Array.of(0, 1), 0.1), {
-    name: "TypeError",
-    message: "Cannot drop labels: the data has none (expected labels as its condition)",
-  });
+  assert.throws(
+    () => new Trainer(withClasses, batchSource(x1()), options).queueStep(Uint32Array.of(0, 1), 0.1),
+    {
+      name: "TypeError",
+      message: "Cannot drop labels: the data has none (expected labels as its condition)",
+    },
+  );
 });

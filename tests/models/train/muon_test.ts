@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { record, tensor } from "../../../kernels/mod.ts";
 import {
+  batchSource,
   createModel,
   flatten,
   isMuonWeight,
@@ -8,7 +9,6 @@ import {
   namedParameters,
   optimizer,
   randomInitialiser,
-  rowsOf,
   Trainer,
 } from "../../../models/mod.ts";
 import { orthogonaliser, parameterGroups } from "../../../models/train/update_rules.ts";
@@ -172,7 +172,7 @@ for (const type of modelTypes) {
       const make = (precision: "f32" | "f16" = "f32") => {
         const model = createModel({ type, filters: [8, 16], tEmb: 8 }, randomInitialiser(1));
         const options = { batchSize: 8, seed: 1, learningRate: 4e-3, clip: 1, ema: 0.9, precision } as const;
-        return new Trainer(model, rowsOf(x1), { ...options, optimizer: "muon" });
+        return new Trainer(model, batchSource(x1), { ...options, optimizer: "muon" });
       };
       const train = async (trainer: Trainer, steps: number) => {
         for (let i = 0; i < steps; i++) trainer.queueStep(Uint32Array.from({ length: 8 }, (_, n) => n), 4e-3);

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { concat, reshape, type Tensor, tensor, zeros } from "../../../kernels/mod.ts";
 import {
+  batchSource,
   flowMatching,
   Linear,
   Module,
   namedParameters,
   randomInitialiser,
-  rowsOf,
   shareParameters,
   Trainer,
   type TrainerOptions,
@@ -25,7 +25,7 @@ const batch = (step: number) => Uint32Array.of(step % 3, (step + 1) % 3);
 
 function trainer(options: Partial<TrainerOptions> = {}) {
   const field = new LineField();
-  const source = rowsOf(tensor([3, 4, 5], [3, 1]));
+  const source = batchSource(tensor([3, 4, 5], [3, 1]));
   return {
     field,
     made: new Trainer(field, source, { batchSize: 2, seed: 1, learningRate: 0.1, ...options }),
