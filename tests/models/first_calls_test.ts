@@ -17,7 +17,7 @@ import {
 import * as models from "../../models/mod.ts";
 import { assertClose, testOnDevices } from "../testing.ts";
 
-const { createModel, fit, Linear, Module, sample } = models;
+const { createModel, fit, Linear, Module } = models;
 
 const tiny = () => createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 });
 const images = (count = 3) => models.noise(1, [count, 1, 4, 4]);
