@@ -1,5 +1,6 @@
 import { blankInitialiser } from "../nn/initialiser.ts";
 import { planMemory, ShapeError, UserError } from "../../kernels/mod.ts";
+import { isCount } from "../../kernels/core/count.ts";
 import { loadState, namedParameters, stateOf } from "../nn/module.ts";
 import {
   completeOptions,
@@ -11,7 +12,7 @@ import {
   optionsOf,
 } from "../nets/networks.ts";
 import { rejectUnknown } from "../names.ts";
-import type { Normalization } from "./normalization.ts";
+import { isNormalization, type Normalization } from "./normalization.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
 import { readOptions, storedOptions } from "../nets/options.ts";
 import { checkFinite, checkState, type State, StateError } from "./state.ts";
@@ -65,10 +66,13 @@ export async function saveCheckpoint(
   info: Partial<CheckpointInfo> = {},
   weights?: State,
 ): Promise<Uint8Array<ArrayBuffer>> {
+  rejectUnknown(info, ["config", "normalization", "imageSize"], "the info of a checkpoint");
   const config = storedConfig(model, info.config);
   const [, H, W] = notedShape(model) ?? [];
   const { normalization = normalizations.get(model), imageSize = W && [H, W] } = info;
-  checkWritten(info, { normalization, imageSize });
+  const written = "what saveCheckpoint() would write";
+  checkField("normalization", normalization, forms.normalization, written);
+  checkField("image_size", imageSize, forms.image_size, written);
   if (weights) checkState(namedParameters(model), weights, written);
   return encodeSafetensors(weights ?? await stateOf(model), {
     format_version: VERSION,
@@ -76,19 +80,6 @@ export async function saveCheckpoint(
     ...normalization && { normalization: JSON.stringify(normalization) },
     ...imageSize && { image_size: JSON.stringify(imageSize) },
   });
-}
-
-/** What a file would be, for messages. */
-const written = "what saveCheckpoint() would write";
-
-/** @throws {TypeError | CheckpointError} if a field is unknown, or its file could not be loaded */
-function checkWritten(
-  info: Partial<CheckpointInfo>,
-  { normalization, imageSize }: Partial<Record<keyof CheckpointInfo, unknown>>,
-): void {
-  rejectUnknown(info, ["config", "normalization", "imageSize"], "the info of a checkpoint");
-  numbersOf(normalization, normalizationRule, written);
-  numbersOf(imageSize, imageSizeRule, written);
 }
 
 /** The config of a model as its checkpoint holds it. */
@@ -162,9 +153,10 @@ export function decodeCheckpoint(
   }
   const info: CheckpointInfo = {
     config: completeOptions(config),
-    normalization: numbersOf(field("normalization"), normalizationRule, source) ?? fallback.normalization ??
-      { scale: 1, shift: 0 },
-    imageSize: numbersOf(field("image_size"), imageSizeRule, source) ?? fallback.imageSize ?? [28, 28],
+    normalization: checkField("normalization", field("normalization"), forms.normalization, source) ??
+      fallback.normalization ?? { scale: 1, shift: 0 },
+    imageSize: checkField("image_size", field("image_size"), forms.image_size, source) ??
+      fallback.imageSize ?? [28, 28],
   };
   // Refused before it is traced: each level has weights of its own.
   if (config.filters.length > tensors.size) {
@@ -232,44 +224,32 @@ function configOf(value: unknown, source: string): ModelOptions | undefined {
   }
 }
 
-/** The expected form of a field of numbers. */
-interface Rule<T> {
-  readonly name: string;
-  readonly example: T;
-  readonly expected: string;
-  readonly fits: (value: T) => boolean;
-}
-
-const normalizationRule: Rule<CheckpointInfo["normalization"]> = {
-  name: "normalization",
-  example: { scale: 2, shift: -1 },
-  expected: "a scale other than 0 and a shift",
-  fits: ({ scale }) => scale !== 0,
-};
-
 /** Pixels along the longest side of an image: more would not fit the memory of any device. */
 const maxSide = 4096;
 
-const imageSizeRule: Rule<CheckpointInfo["imageSize"]> = {
-  name: "image_size",
-  example: [28, 28],
-  expected: `two integers from 1 to ${maxSide}`,
-  fits: (size) => size.every((length) => Number.isInteger(length) && length >= 1 && length <= maxSide),
+/** The expected form of the fields besides the config. */
+const forms = {
+  normalization: {
+    expected: 'a scale other than 0 and a shift, as in {"scale":2,"shift":-1}',
+    fits: isNormalization,
+  },
+  image_size: {
+    expected: `two integers from 1 to ${maxSide}, as in [28,28]`,
+    fits: (value: unknown): value is CheckpointInfo["imageSize"] =>
+      Array.isArray(value) && value.length === 2 && value.every((side) => isCount(side, 1, maxSide)),
+  },
 };
 
-/** A value, checked to have the fields of the rule's example, all finite numbers, and to satisfy the rule. */
-function numbersOf<T extends object>(value: unknown, rule: Rule<T>, source: string): T | undefined {
-  if (value === undefined) return undefined;
-  const fields = Object.keys(rule.example);
-  const given = Object(value) as Record<string, unknown>;
-  const alike = Object.keys(given).length === fields.length &&
-    fields.every((key) => Number.isFinite(given[key])) &&
-    Array.isArray(value) === Array.isArray(rule.example);
-  if (alike && rule.fits(value as T)) return value as T;
+/** @throws {CheckpointError} if a field is given and does not have its form */
+function checkField<T>(
+  name: string,
+  value: unknown,
+  { expected, fits }: { readonly expected: string; readonly fits: (value: unknown) => value is T },
+  source: string,
+): T | undefined {
+  if (value === undefined || fits(value)) return value;
   throw new CheckpointError(
-    `Cannot load ${source}: its ${rule.name} is ${JSON.stringify(value)} (expected ${rule.expected}, as in ${
-      JSON.stringify(rule.example)
-    })`,
+    `Cannot load ${source}: its ${name} is ${JSON.stringify(value)} (expected ${expected})`,
   );
 }
 

@@ -8,6 +8,12 @@ export interface Normalization {
   readonly shift: number;
 }
 
+/** Whether a value, such as a field of a file, is a normalization and nothing else. */
+export function isNormalization(value: unknown): value is Normalization {
+  const { scale, shift, ...others } = Object(value);
+  return Number.isFinite(scale) && scale !== 0 && Number.isFinite(shift) && Object.keys(others).length === 0;
+}
+
 /**
  * Maps what the network sees to pixels: 0 is black, 1 is white; values beyond are kept.
  *

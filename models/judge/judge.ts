@@ -10,7 +10,7 @@ import {
   tensor,
   withDevice,
 } from "../../kernels/mod.ts";
-import { fromPixels, type Normalization } from "../files/normalization.ts";
+import { fromPixels, isNormalization, type Normalization } from "../files/normalization.ts";
 import { Classifier, type ClassifierOptions, featureCount } from "./classifier.ts";
 import { isCount } from "../../kernels/core/count.ts";
 import { decodeSafetensors, encodeSafetensors } from "../files/safetensors.ts";
@@ -145,10 +145,7 @@ const rules: Readonly<Record<keyof JudgeInfo, Rule>> = {
   channels: count(1),
   height: count(1),
   width: count(1),
-  normalization: ["a scale other than 0 and a shift, both finite", (value) => {
-    const { scale, shift } = Object(value);
-    return Number.isFinite(scale) && scale !== 0 && Number.isFinite(shift);
-  }],
+  normalization: ["a scale other than 0 and a shift, both finite", isNormalization],
   dataDigest: ["64 hex digits", (value) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value)],
   accuracy: [
     "a number from 0 to 1",
