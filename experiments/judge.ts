@@ -1,6 +1,6 @@
 import { init } from "../kernels/mod.ts";
-import { loadDataset } from "./data/dataset.ts";
-import { sha256 } from "./data/mnist.ts";
+import { loadDataset } from "./data/load_dataset.ts";
+import { sha256 } from "./run/sha256.ts";
 import { batchSize, makeJudge } from "./judge/train_judge.ts";
 import { judgedData } from "./judge/data_judge.ts";
 import { runTask, stopSignal } from "./program/command.ts";

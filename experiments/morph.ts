@@ -1,5 +1,6 @@
 import { init } from "../kernels/mod.ts";
-import { type Dataset, loadDataset } from "./data/dataset.ts";
+import type { Dataset } from "./data/dataset.ts";
+import { loadDataset } from "./data/load_dataset.ts";
 import { checkNoClass, chosenClasses, guidanceOf } from "./draw/asked_for.ts";
 import { guidanceInWords, runsTwice } from "./draw/asked.ts";
 import { checkFit } from "./draw/check_fit.ts";

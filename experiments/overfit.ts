@@ -1,8 +1,7 @@
 import { init } from "../kernels/mod.ts";
 import { BatchOrder, HeldOutLoss, meanLoss, stateOf } from "../models/mod.ts";
-import { describeData, factsOfData } from "./data/describe_data.ts";
+import { describeData, splitImages } from "./data/dataset.ts";
 import { ImageSource, normalizationTo } from "./data/image_source.ts";
-import { splitImages } from "./data/split.ts";
 import { drawableOf } from "./draw/drawable.ts";
 import { writeSamples } from "./draw/sample_grid.ts";
 import { runTask, stopSignal, TrainingError } from "./program/command.ts";
@@ -40,7 +39,7 @@ await runTask(async () => {
   const folder = out === null
     ? undefined
     : await createRunFolder({ name: "overfit", out, startedAt: new Date() });
-  if (config.data !== null) say(describeData(factsOfData(data)));
+  if (config.data !== null) say(describeData(data));
   const { trainer, model } = network;
   const order = new BatchOrder(train, config.batchSize, config.seed);
   const heldOut = new HeldOutLoss(model, source, heldOutOptions(config));

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import settings from "../deno.json" with { type: "json" };
-import { MNIST_PACKAGE } from "../experiments/data/mnist.ts";
+import { MNIST_PACKAGE } from "../experiments/data/load_dataset.ts";
 import { importsFrom, textOf } from "./module_graph.ts";
 import { testNeeding } from "./permissions.ts";
 

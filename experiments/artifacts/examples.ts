@@ -1,5 +1,4 @@
-import { writeExamples } from "../data/example_file.ts";
-import { examplesOf } from "../data/examples_of.ts";
+import { examplesOf, writeExamples } from "../data/example_file.ts";
 import type { NetworkArtifact } from "./artifact.ts";
 
 /** Images to choose from. */

@@ -1,128 +1,186 @@
-/** Data sets of small images, with labels or without: MNIST and others by name, a folder of PNG images or of IDX files. */
+import { UserError } from "../../kernels/core/user_error.ts";
+import { permutation, streams } from "../../models/random.ts";
+import { sizeInWords } from "../../viz/image/image_shape.ts";
+import { ConfigError } from "../settings/setting.ts";
+import { printable } from "../terminal/output.ts";
 
-import { basename, resolve } from "node:path";
-import { anyOf } from "../settings/kinds.ts";
-import { DataError, type Images, parseImages, parseLabels } from "./idx.ts";
-import { hasIdxFiles, type IdxFile, type IdxFiles, readIdxFolder } from "./idx_folder.ts";
-import type { Dataset, LabelledImages } from "./labelled_images.ts";
-import { checkFingerprint, sha256 } from "./mnist.ts";
-import { isNamed, namedData } from "./named_data.ts";
-import { type OnRead, readPictures } from "./read_pictures.ts";
-import { shuffled } from "./test_split.ts";
+/** A data set cannot be found or read; the message is one line for the user. */
+export class DataError extends UserError {
+  override name = "DataError";
+}
 
-export { DataError, type Dataset, type LabelledImages };
+/** Images u8[N, C, H, W] in row-major order, N = count, and labels u8[N] if there are classes. */
+export interface LabelledImages {
+  images: Uint8Array;
+  labels?: Uint8Array;
+  count: number;
+}
+
+/** A data set of images of one size; in each channel 0 is dark and 255 bright. */
+export interface Dataset {
+  /** `mnist`, `fashion-mnist`, or the name of the folder. */
+  name: string;
+  train: LabelledImages;
+  /** In random order, always the same: the first ones can stand for all. */
+  test: LabelledImages;
+  /** `random` if test images of an IDX file are shuffled. */
+  testOrder?: "random";
+  /** The number of each test image in its IDX file. */
+  testNumbers?: Uint32Array;
+  /** 1 for grey images, 3 for red, green and blue. */
+  channels: number;
+  height: number;
+  width: number;
+  /** Number of classes: labels are 0 to classes - 1. 0 without labels. */
+  classes: number;
+  /** Names of the classes by label, if they have any. */
+  classNames?: readonly string[];
+  /** SHA-256 in hex: of the training images' IDX file, unpacked, or of the names and bytes of all PNG files. */
+  digest: string;
+  /** SHA-256 in hex of the training labels' IDX file, unpacked. PNG files need none: their names tell the classes. */
+  labelDigest?: string;
+  /** The folder or package that the files come from. */
+  source: string;
+}
+
+/** Seed of the orders and splits that do not depend on a run. */
+const sharedSeed = 0;
+/** Share of the images of a class that are held out for the test. */
+const testShare = 0.1;
+
+/** The numbers 0 to count - 1 in a random order that is the same for every run and task. */
+export function shuffled(count: number): Uint32Array {
+  return permutation(sharedSeed, streams.split, 0, count);
+}
 
 /**
- * Loads a data set.
+ * Holds out a tenth of the images of each class for the test: at least one, unless the class has only one.
  *
- * @param source a folder of PNG images or with IDX files, gzipped or not, else the name of a data set; a folder of that
- * name goes before it. Without one it is MNIST, whatever folders there are
- * @param onRead called while many files are read
- * @throws {DataError} if files are missing or damaged, do not belong together, or hold other than one or three channels
+ * @param labels of the images; all alike without classes
+ * @returns indices in random order, so that the first ones of each part cover all classes; the same for the same labels
  */
-export async function loadDataset(source?: string, onRead?: OnRead): Promise<Dataset> {
-  if (source === undefined) return await loadNamed("mnist");
-  if (isNamed(source) && !await isFolder(source)) return await loadNamed(source);
-  await checkThere(source);
-  const name = basename(resolve(source));
-  if (await hasIdxFiles(source)) return await toDataset(name, source, await readIdxFolder(source));
-  return { name, ...await readPictures(source, onRead), source };
-}
-
-async function loadNamed(name: keyof typeof namedData): Promise<Dataset> {
-  const { source, folder, fingerprints, classNames } = namedData[name];
-  const files = await readIdxFolder(await folder());
-  if (fingerprints) {
-    await Promise.all(
-      Object.entries(files).map(([part, file]) =>
-        checkFingerprint(file, fingerprints[part as keyof IdxFiles])
-      ),
-    );
+export function splitTest(
+  labels: readonly number[],
+): { readonly train: readonly number[]; readonly test: readonly number[] } {
+  const sizes = new Map<number, number>();
+  for (const label of labels) sizes.set(label, (sizes.get(label) ?? 0) + 1);
+  const wanted = new Map<number, number>();
+  for (const [label, size] of sizes) {
+    wanted.set(label, size < 2 ? 0 : Math.max(1, Math.round(size * testShare)));
   }
-  return { ...await toDataset(name, source, files), ...classNames && { classNames } };
+  const order = [...shuffled(labels.length)];
+  // From the end, so that the rest still begins at random.
+  const test = order.toReversed().filter((image) => {
+    const left = wanted.get(labels[image])!;
+    wanted.set(labels[image], left - 1);
+    return left > 0;
+  });
+  const held = new Set(test);
+  return { train: order.filter((image) => !held.has(image)), test };
 }
 
-/** Refuses a folder that does not exist, which may be meant as a name. */
-async function checkThere(source: string): Promise<void> {
-  try {
-    await Deno.stat(source);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) return; // whoever reads it says why
-    const names = anyOf(Object.keys(namedData));
-    throw new DataError(
-      `Cannot read the data folder ${source}: it does not exist (expected a folder of PNG images or IDX files, or ${names})`,
-    );
-  }
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
-}
-
-async function toDataset(name: string, source: string, files: IdxFiles): Promise<Dataset> {
-  const train = pair(files.trainImages, files.trainLabels);
-  const test = pair(files.testImages, files.testLabels);
-  if (sizeOf(test) !== sizeOf(train)) {
-    throw new DataError(
-      `Cannot use ${files.testImages.path}: its images are ${sizeOf(test)} ` +
-        `(expected ${sizeOf(train)} as in ${files.trainImages.path}); take all files from one data set`,
-    );
-  }
-  const { channels, height, width } = train;
-  return {
-    name,
-    train: labelled(train),
-    ...inRandomOrder(labelled(test)),
-    channels,
-    height,
-    width,
-    classes: Math.max(classesOf(train), classesOf(test)),
-    digest: await sha256(files.trainImages.bytes),
-    ...files.trainLabels && { labelDigest: await sha256(files.trainLabels.bytes) },
-    source,
-  };
-}
-
-/** e.g. `28x28`, or `32x32 with 3 channels`. */
-function sizeOf({ channels, height, width }: Images): string {
-  return `${height}x${width}${channels === 1 ? "" : ` with ${channels} channels`}`;
-}
-
-function labelled({ images, labels, count }: LabelledImages): LabelledImages {
-  return { images, ...labels && { labels }, count };
+/** Indices of the images that a network learns from, and of those that validate it. */
+export interface ImageSplit {
+  readonly train: Uint32Array;
+  readonly validation: Uint32Array;
 }
 
 /**
- * The test images in an order in which the first ones can stand for all, always the same. Training images stand as in the
- * file: runs go by their numbers.
+ * Splits the training images of a data set by the seed of a run.
+ *
+ * @param trainLimit largest number of images to learn from, 0 for all
+ * @returns the same validation images whatever the limit
+ * @throws {ConfigError} if the images to learn from do not fill a batch
  */
-function inRandomOrder(
-  { images, labels, count }: LabelledImages,
-): Pick<Dataset, "test" | "testOrder" | "testNumbers"> {
-  const testNumbers = shuffled(count);
-  const size = images.length / count;
-  const mixed = new Uint8Array(images.length);
-  testNumbers.forEach((n, index) => mixed.set(images.subarray(n * size, (n + 1) * size), index * size));
-  return {
-    test: { images: mixed, ...labels && { labels: Uint8Array.from(testNumbers, (n) => labels[n]) }, count },
-    testOrder: "random",
-    testNumbers,
-  };
-}
-
-function classesOf({ labels = new Uint8Array() }: LabelledImages): number {
-  return labels.reduce((most, label) => Math.max(most, label + 1), 0);
-}
-
-function pair(imagesFile: IdxFile, labelsFile: IdxFile | undefined): Images & LabelledImages {
-  const images = parseImages(imagesFile.bytes, imagesFile.path);
-  if (!labelsFile) return images;
-  const labels = parseLabels(labelsFile.bytes, labelsFile.path);
-  if (labels.length !== images.count) {
-    throw new DataError(
-      `Cannot use ${labelsFile.path}: it holds ${labels.length} labels ` +
-        `(expected ${images.count}, one for each image in ${imagesFile.path}); take both from one data set`,
+export function splitImages(
+  count: number,
+  { seed, valFraction, trainLimit, batchSize }: {
+    seed: number;
+    valFraction: number;
+    trainLimit: number;
+    batchSize: number;
+  },
+): ImageSplit {
+  const order = permutation(seed, streams.split, 0, count);
+  const kept = count - Math.round(count * valFraction);
+  const train = order.slice(0, trainLimit > 0 ? Math.min(trainLimit, kept) : kept);
+  if (batchSize > train.length) {
+    const flag = train.length > 0 ? "--batch-size" : "--val-fraction";
+    throw new ConfigError(
+      `Cannot take batches of ${batchSize} images from ${train.length} training images: use a smaller ${flag}`,
     );
   }
-  return { ...images, labels };
+  return { train, validation: order.slice(kept) };
+}
+
+/**
+ * The order in which to take a subset of images, so that it covers all classes.
+ *
+ * @returns indices: {@linkcode shuffled} if the labels show that the images are sorted by class, else as they are
+ */
+export function subsetOrder(
+  { labels, count }: { readonly labels?: ArrayLike<number> | undefined; readonly count: number },
+): Uint32Array {
+  return labels && isSorted(labels, count)
+    ? shuffled(count)
+    : Uint32Array.from({ length: count }, (_, n) => n);
+}
+
+/** Whether neighbours differ in class less than half as often as they would in a random order. */
+function isSorted(labels: ArrayLike<number>, count: number): boolean {
+  const sizes = new Map<number, number>();
+  let changes = 0;
+  for (let n = 0; n < count; n++) {
+    sizes.set(labels[n], (sizes.get(labels[n]) ?? 0) + 1);
+    if (n > 0 && labels[n] !== labels[n - 1]) changes++;
+  }
+  // At random, two images differ with probability 1 - sum of (size / count)^2, or slightly more without replacement.
+  const differ = sizes.values().reduce((rest, size) => rest - (size / count) ** 2, 1);
+  return changes < 0.5 * (count - 1) * differ;
+}
+
+/**
+ * Selects images and scales their bytes.
+ *
+ * @param images u8[M, P], 0 black to 255 white
+ * @param indices of the images, N of them
+ * @param P values of an image
+ * @returns f32[N, P], 0 black to 1 white
+ */
+export function pixelsOf(
+  images: Uint8Array,
+  indices: ArrayLike<number>,
+  P: number,
+): Float32Array<ArrayBuffer> {
+  const pixels = new Float32Array(indices.length * P);
+  for (let n = 0; n < indices.length; n++) {
+    for (let p = 0; p < P; p++) pixels[n * P + p] = images[indices[n] * P + p] / 255;
+  }
+  return pixels;
+}
+
+/** Most classes that are listed by name. */
+const mostListed = 20;
+
+/** What {@linkcode describeData} needs: a data set, or its counts as `run.json` records them. */
+export type DataFacts =
+  & Pick<Dataset, "name" | "channels" | "height" | "width" | "classes">
+  & { readonly classNames?: readonly string[] | undefined }
+  & Readonly<Record<"train" | "test", number | { readonly count: number }>>;
+
+/**
+ * Describes a data set in one line: `birds: 900 images of 3 x 32 x 32 to train and 100 to test, 2 classes: finch, owl`.
+ * Control characters in names are escaped.
+ */
+export function describeData(
+  { name, train, test, channels, height, width, classes, classNames = [] }: DataFacts,
+): string {
+  const shown = (part: DataFacts["train"]) =>
+    (typeof part === "number" ? part : part.count).toLocaleString("en");
+  const size = sizeInWords([channels, height, width]);
+  const names = classNames.length > 0 && classNames.length <= mostListed ? `: ${classNames.join(", ")}` : "";
+  const inClasses = classes > 0 ? `${classes} ${classes === 1 ? "class" : "classes"}${names}` : "no classes";
+  return printable(
+    `${name}: ${shown(train)} images of ${size} to train and ${shown(test)} to test, ${inClasses}`,
+  );
 }

@@ -4,10 +4,34 @@ import type { Examples } from "../../viz/report/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
 import { readIfThere } from "../run/read_file.ts";
+import { type Dataset, pixelsOf } from "./dataset.ts";
+
+/** The first test images, class by class in rotation; without labels simply the first. */
+export function examplesOf({ test, classNames, ...data }: Dataset, count: number): Examples {
+  const indices = inRotation(test.labels ?? new Uint8Array(test.count)).slice(0, count);
+  const { channels: C, height: H, width: W } = data;
+  return {
+    shape: [indices.length, C, H, W],
+    image: pixelsOf(test.images, indices, C * H * W),
+    ...test.labels && { labels: indices.map((index) => test.labels![index]) },
+    ...classNames && { classNames },
+  };
+}
+
+/** Indices of labels: the first of each class, then the second of each, and so on. */
+function inRotation(labels: Uint8Array): number[] {
+  const seen = new Map<number, number>();
+  const turns = Array.from(labels, (label, index) => {
+    const turn = seen.get(label) ?? 0;
+    seen.set(label, turn + 1);
+    return { turn, label, index };
+  });
+  return turns.sort((a, b) => a.turn - b.turn || a.label - b.label).map(({ index }) => index);
+}
 
 /**
- * Writes `examples.safetensors` of a run: f32 tensors `image` and, where there are labels, `labels`; as metadata what the
- * classes are called.
+ * Writes `examples.safetensors` of a run: f32 tensors `image` and, if there are any, `labels`; as metadata the names of the
+ * classes.
  *
  * @throws {RunError} if the file cannot be written
  */
@@ -26,9 +50,9 @@ export async function writeExamples(
 }
 
 /**
- * Reads the test images that a run left.
+ * Reads the test images that a run saved.
  *
- * @returns undefined if it left none
+ * @returns undefined if it saved none
  * @throws {RunError} if the file cannot be read or holds no test images
  * @throws {SafetensorsError} if the file is damaged
  */
@@ -57,7 +81,7 @@ export async function readExamples(run: string): Promise<Examples | undefined> {
   };
 }
 
-/** A list of names; undefined where there is none. */
+/** A list of names; undefined if the text is none. */
 function namesIn(json: string | undefined): string[] | undefined {
   try {
     const names: unknown = JSON.parse(json ?? "null");

@@ -1,22 +1,19 @@
-import { UserError } from "../../kernels/core/user_error.ts";
 /**
  * The IDX file format of MNIST and its relatives: a magic number, the lengths, then one byte per value.
  * Source: http://yann.lecun.com/exdb/mnist/
  */
 
-/** Raised when a data set cannot be found or read; the message is one line for the user. */
-export class DataError extends UserError {
-  override name = "DataError";
-}
+import { DataError } from "./dataset.ts";
 
 /** Most lengths in a header: images, rows, columns, channels. */
 const maxRank = 4;
+const maxHeaderBytes = startOf(maxRank);
 
-/** Bytes of the longest header. */
-export const maxHeaderBytes: number = 4 + 4 * maxRank;
+/** Largest file in bytes: what one array holds. */
+const mostBytes = 2 ** 32;
 
 /** Images of one size, u8[N, C, H, W] in row-major order: N = count, C = channels. */
-export interface Images {
+export interface IdxImages {
   readonly images: Uint8Array;
   readonly count: number;
   readonly channels: number;
@@ -25,14 +22,48 @@ export interface Images {
 }
 
 /**
+ * Reads an IDX file from a stream, and stops one byte after the end that its header tells: a packed file may unpack to a
+ * thousand times its size. Memory grows with what is read, not with what the header promises.
+ *
+ * @param path of the file, for messages
+ * @returns all bytes; of a file that is too long one byte too many, of one without an IDX header only its beginning
+ * @throws {DataError} if the header tells more bytes than an array holds
+ * @throws {unknown} the error of the stream
+ */
+export async function readIdx(
+  content: ReadableStream<Uint8Array<ArrayBuffer>>,
+  path: string,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  let expected: number | undefined;
+  for await (const piece of content) {
+    pieces.push(piece);
+    size += piece.length;
+    if (expected === undefined && size >= maxHeaderBytes) {
+      expected = lengthByHeader(joined(pieces, size));
+      if (expected === undefined) break;
+      if (expected > mostBytes) {
+        throw new DataError(
+          `Cannot read ${path}: its header declares ${expected} bytes (expected at most ${mostBytes}); ` +
+            "download it again, or take fewer images",
+        );
+      }
+    }
+    if (expected !== undefined && size > expected) break;
+  }
+  return joined(pieces, size).subarray(0, expected === undefined ? size : expected + 1);
+}
+
+/**
  * Parses images: [N, H, W] in grey, or [N, H, W, C] with one or three channels, stored pixel by pixel.
  *
  * @param bytes the whole file, unpacked
  * @param file its name, for messages
  * @returns images u8[N, C, H, W]; with one channel a view of bytes
- * @throws {DataError} if the bytes are no IDX images, too few or too many, hold no pixel or other channels
+ * @throws {DataError} if the bytes are no IDX images, too few or too many, or have no pixels or other channels
  */
-export function parseImages(bytes: Uint8Array, file: string): Images {
+export function parseImages(bytes: Uint8Array, file: string): IdxImages {
   const { data, lengths: [count, height, width, channels = 1] } = parse(bytes, file, "images", [3, 4]);
   if (channels !== 1 && channels !== 3) {
     throw new DataError(
@@ -54,19 +85,45 @@ export function parseLabels(bytes: Uint8Array, file: string): Uint8Array {
   return parse(bytes, file, "labels", [1]).data;
 }
 
-/**
- * The bytes that a file says it has, by its header.
- *
- * @param bytes the first bytes of the file, at least `maxHeaderBytes` of a longer one
- * @returns undefined if they are not the header of an IDX file of bytes
- */
-export function idxLength(bytes: Uint8Array): number | undefined {
-  if (bytes.length < 4) return undefined;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const rank = view.getUint32(0) - magicOf(0);
-  const start = 4 + 4 * rank;
-  if (rank < 1 || rank > maxRank || bytes.length < start) return undefined;
-  return start + Array.from({ length: rank }, (_, i) => view.getUint32(4 + 4 * i)).reduce((a, b) => a * b);
+/** @param ranks how many lengths the header may have */
+function parse(bytes: Uint8Array, file: string, what: string, ranks: readonly number[]) {
+  checkHeaderLength(bytes, file, ranks[0]);
+  const magic = u32(bytes, 0);
+  const rank = ranks.find((rank) => magic === magicOf(rank));
+  if (rank === undefined) {
+    const expected = ranks.map((rank) => hex(magicOf(rank))).join(" or ");
+    throw new DataError(
+      `Cannot read ${file}: it begins with ${hex(magic)} (expected ${expected}, IDX ${what} in bytes); ` +
+        `put the ${what} file there`,
+    );
+  }
+  checkHeaderLength(bytes, file, rank);
+  const lengths = lengthsOf(bytes, rank);
+  const shape = `[${lengths.join(", ")}]`;
+  const size = product(lengths);
+  if (size === 0) throw new DataError(`Cannot read ${file}: it holds no ${what}, ${shape} (expected some)`);
+  const expected = startOf(rank) + size;
+  if (bytes.length !== expected) {
+    const problem = bytes.length < expected ? `${bytes.length} bytes, too few` : "too many bytes";
+    throw new DataError(
+      `Cannot read ${file}: it has ${problem} (expected ${expected} for ${what} ${shape}); download it again`,
+    );
+  }
+  return { data: bytes.subarray(startOf(rank)), lengths };
+}
+
+function checkHeaderLength({ length }: Uint8Array, file: string, rank: number): void {
+  if (length >= startOf(rank)) return;
+  throw new DataError(
+    `Cannot read ${file}: it has ${length} bytes (expected a header of ${startOf(rank)}); download it again`,
+  );
+}
+
+/** Bytes of a file by its header; undefined if the bytes do not begin with one. */
+function lengthByHeader(bytes: Uint8Array): number | undefined {
+  const rank = u32(bytes, 0) - magicOf(0);
+  if (rank < 1 || rank > maxRank) return undefined;
+  return startOf(rank) + product(lengthsOf(bytes, rank));
 }
 
 /** From [N, pixels, C] to [N, C, pixels]. */
@@ -82,43 +139,31 @@ function channelsFirst(data: Uint8Array, channels: number, pixels: number): Uint
   return planes;
 }
 
-/** @param ranks how many lengths the header may hold */
-function parse(bytes: Uint8Array, file: string, what: string, ranks: readonly number[]) {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  checkHeader(bytes, file, ranks[0]);
-  const magic = view.getUint32(0);
-  const rank = ranks.find((rank) => magic === magicOf(rank));
-  if (rank === undefined) {
-    throw new DataError(
-      `Cannot read ${file}: it begins with ${hex(magic)} ` +
-        `(expected ${ranks.map((rank) => hex(magicOf(rank))).join(" or ")}, IDX ${what} in bytes); ` +
-        `put the ${what} file there`,
-    );
+function joined(pieces: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
   }
-  const start = checkHeader(bytes, file, rank);
-  const lengths = Array.from({ length: rank }, (_, i) => view.getUint32(4 + 4 * i));
-  const size = lengths.reduce((product, length) => product * length, 1);
-  if (size === 0) {
-    throw new DataError(`Cannot read ${file}: it holds no ${what}, [${lengths.join(", ")}] (expected some)`);
-  }
-  if (bytes.length !== start + size) {
-    const problem = bytes.length < start + size ? `${bytes.length} bytes, too few` : "too many bytes";
-    throw new DataError(
-      `Cannot read ${file}: it has ${problem} (expected ${start + size} for ${what} [${
-        lengths.join(", ")
-      }]); download it again`,
-    );
-  }
-  return { data: bytes.subarray(start), lengths };
+  return bytes;
 }
 
-/** Number of bytes of the header, once it is sure that the file has them. */
-function checkHeader({ length }: Uint8Array, file: string, rank: number): number {
-  const start = 4 + 4 * rank;
-  if (length >= start) return start;
-  throw new DataError(
-    `Cannot read ${file}: it has ${length} bytes (expected a header of ${start}); download it again`,
-  );
+function u32(bytes: Uint8Array, at: number): number {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(at);
+}
+
+function lengthsOf(bytes: Uint8Array, rank: number): number[] {
+  return Array.from({ length: rank }, (_, i) => u32(bytes, 4 + 4 * i));
+}
+
+function product(lengths: readonly number[]): number {
+  return lengths.reduce((product, length) => product * length, 1);
+}
+
+/** Bytes of a header. */
+function startOf(rank: number): number {
+  return 4 + 4 * rank;
 }
 
 /** 8 stands for unsigned bytes. */

@@ -1,8 +1,9 @@
 /** The IDX files of a data set in a folder, gzipped or not: images, and labels if there are any. */
 
 import { join } from "node:path";
-import { DataError } from "./idx.ts";
-import { readIdx } from "./read_idx.ts";
+import { sha256 } from "../run/sha256.ts";
+import { DataError, type Dataset, type LabelledImages, shuffled } from "./dataset.ts";
+import { type IdxImages, parseImages, parseLabels, readIdx } from "./idx.ts";
 
 /** The names of the files; those of images with channels may say idx4. */
 export const IDX_NAMES = {
@@ -22,6 +23,16 @@ export interface IdxFile {
 export type IdxFiles =
   & Record<"trainImages" | "testImages", IdxFile>
   & Partial<Record<"trainLabels" | "testLabels", IdxFile>>;
+
+/**
+ * Whether a folder holds a file of that format: other files there are then ignored.
+ *
+ * @throws {DataError} if the folder is missing or cannot be read
+ */
+export async function hasIdxFiles(folder: string): Promise<boolean> {
+  const present = await listFolder(folder);
+  return Object.values(IDX_NAMES).flatMap(spellings).some((spelling) => present.has(spelling));
+}
 
 /**
  * Reads the files from a folder; each may end in `.gz`, and may be spelled `train-images.idx3-ubyte` or, with channels,
@@ -53,23 +64,75 @@ export async function readIdxFolder(folder: string): Promise<IdxFiles> {
 }
 
 /**
- * Whether a folder holds a file of that format: what else lies there is then not read.
+ * Makes a data set of its files. Training images keep the order of the file, as runs refer to their numbers; test images
+ * are shuffled.
  *
- * @throws {DataError} if the folder is missing or cannot be read
+ * @throws {DataError} if a file is no IDX file of its kind, or the files do not belong together
  */
-export async function hasIdxFiles(folder: string): Promise<boolean> {
-  const present = await listFolder(folder);
-  return Object.values(IDX_NAMES).flatMap(spellings).some((spelling) => present.has(spelling));
+export async function datasetOfFiles(
+  files: IdxFiles,
+): Promise<Omit<Dataset, "name" | "source">> {
+  const { images, labels, count, channels, height, width } = pair(files.trainImages, files.trainLabels);
+  const test = pair(files.testImages, files.testLabels);
+  const [size, testSize] = [sizeOf({ channels, height, width }), sizeOf(test)];
+  if (testSize !== size) {
+    throw new DataError(
+      `Cannot use ${files.testImages.path}: its images are ${testSize} ` +
+        `(expected ${size} as in ${files.trainImages.path}); take all files from one data set`,
+    );
+  }
+  const testNumbers = shuffled(test.count);
+  return {
+    train: { images, ...labels && { labels }, count },
+    test: reordered(test, testNumbers),
+    testOrder: "random",
+    testNumbers,
+    channels,
+    height,
+    width,
+    classes: Math.max(classesOf(labels), classesOf(test.labels)),
+    digest: await sha256(files.trainImages.bytes),
+    ...files.trainLabels && { labelDigest: await sha256(files.trainLabels.bytes) },
+  };
+}
+
+function pair(imagesFile: IdxFile, labelsFile: IdxFile | undefined): IdxImages & LabelledImages {
+  const images = parseImages(imagesFile.bytes, imagesFile.path);
+  if (!labelsFile) return images;
+  const labels = parseLabels(labelsFile.bytes, labelsFile.path);
+  if (labels.length !== images.count) {
+    throw new DataError(
+      `Cannot use ${labelsFile.path}: it holds ${labels.length} labels ` +
+        `(expected ${images.count}, one for each image in ${imagesFile.path}); take both from one data set`,
+    );
+  }
+  return { ...images, labels };
+}
+
+function reordered({ images, labels, count }: LabelledImages, order: Uint32Array): LabelledImages {
+  const size = images.length / count;
+  const result = new Uint8Array(images.length);
+  order.forEach((n, index) => result.set(images.subarray(n * size, (n + 1) * size), index * size));
+  return { images: result, ...labels && { labels: Uint8Array.from(order, (n) => labels[n]) }, count };
+}
+
+/** e.g. `28x28`, or `32x32 with 3 channels`. */
+function sizeOf({ channels, height, width }: Pick<IdxImages, "channels" | "height" | "width">): string {
+  return `${height}x${width}${channels === 1 ? "" : ` with ${channels} channels`}`;
+}
+
+function classesOf(labels: Uint8Array = new Uint8Array()): number {
+  return labels.reduce((most, label) => Math.max(most, label + 1), 0);
 }
 
 /** The names that a file may have; the first that exists is taken. */
 function spellings(name: string): string[] {
   const dotted = name.replace("-idx", ".idx");
   const usual = [name, `${name}.gz`, dotted, `${dotted}.gz`];
-  return [
-    ...usual,
-    ...usual.filter((name) => name.includes("idx3")).map((name) => name.replace("idx3", "idx4")),
-  ];
+  const ofChannels = usual.filter((name) => name.includes("idx3")).map((name) =>
+    name.replace("idx3", "idx4")
+  );
+  return [...usual, ...ofChannels];
 }
 
 async function listFolder(folder: string): Promise<Set<string>> {
@@ -78,9 +141,8 @@ async function listFolder(folder: string): Promise<Set<string>> {
   } catch (error) {
     const names = Object.values(IDX_NAMES).join(", ");
     throw new DataError(
-      `Cannot read the data folder ${folder}: ${
-        reason(error)
-      } (expected a folder of PNG images, or with ${names})`,
+      `Cannot read the data folder ${folder}: ${reasonFor(error)} ` +
+        `(expected a folder of PNG images, or with ${names})`,
       { cause: error },
     );
   }
@@ -88,34 +150,29 @@ async function listFolder(folder: string): Promise<Set<string>> {
 
 async function readFile(path: string): Promise<IdxFile> {
   const packed = path.endsWith(".gz");
-  let file: Deno.FsFile;
+  let opened = false;
   try {
-    // Before it is opened: a pipe would be waited for.
+    // Before it is opened: opening a pipe would wait.
     if (!(await Deno.stat(path)).isFile) {
       throw new DataError(`Cannot read ${path}: it is a pipe, a device or a folder (expected a file)`);
     }
-    file = await Deno.open(path);
-  } catch (error) {
-    if (error instanceof DataError) throw error;
-    throw new DataError(`Cannot read ${path}: ${reason(error)}`, { cause: error });
-  }
-  const content = packed ? file.readable.pipeThrough(new DecompressionStream("gzip")) : file.readable;
-  try {
+    const { readable } = await Deno.open(path);
+    opened = true;
+    const content = packed ? readable.pipeThrough(new DecompressionStream("gzip")) : readable;
     return { path, bytes: await readIdx(content, path) };
   } catch (error) {
     if (error instanceof DataError) throw error;
     throw new DataError(
-      packed
+      packed && opened
         ? `Cannot unpack ${path}: it is damaged or no gzip file (expected gzip, as its name says); ` +
           `download it again, or remove .gz from its name if it is not packed`
-        : `Cannot read ${path}: ${reason(error)}`,
+        : `Cannot read ${path}: ${reasonFor(error)}`,
       { cause: error },
     );
   }
 }
 
-/** Why the file system refused, for a message. */
-function reason(error: unknown): string {
+function reasonFor(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "it does not exist";
   if (error instanceof Deno.errors.NotADirectory) return "it is not a folder";
   return error instanceof Error ? error.message : String(error);

@@ -1,7 +1,7 @@
 import { gatherImages, gatherRows, packBytes, reshape, type Tensor, tensor } from "../../kernels/mod.ts";
 import type { BatchSource, Examples, HostExamples, Normalization } from "../../models/mod.ts";
-import type { Dataset, LabelledImages } from "./dataset.ts";
 import type { TrainingConfig } from "../settings/tasks/train_config.ts";
+import type { Dataset, LabelledImages } from "./dataset.ts";
 
 /** The normalisation to a range of pixels. */
 export function normalizationTo(range: TrainingConfig["normalize"]): Normalization {
@@ -23,7 +23,7 @@ export function labelsFor(
   return conditional === true && labels ? { values: labels, classes } : undefined;
 }
 
-/** Images that stay on the device as bytes and come out as normalised batches. */
+/** Images that stay on the device as bytes and are read as normalised batches. */
 export class ImageSource implements BatchSource {
   /** The same images in host memory, with their labels if there are any. */
   readonly host: HostExamples;
@@ -33,7 +33,7 @@ export class ImageSource implements BatchSource {
   readonly classes: number;
 
   /**
-   * Copies them to the device.
+   * Copies images to the device.
    *
    * @param images u8[N, C, H, W]
    * @param labels become the condition of a batch
@@ -47,7 +47,7 @@ export class ImageSource implements BatchSource {
     this.#bytes = packBytes(images);
     this.#labels = labels && tensor(Uint32Array.from(labels.values));
     this.classes = labels?.classes ?? 0;
-    this.host = hostImages(images, size, normalization, labels?.values);
+    this.host = hostImages(images, this.#pixels, normalization, labels?.values);
   }
 
   /** [C, H, W] of an image. */
@@ -63,22 +63,24 @@ export class ImageSource implements BatchSource {
   /** The images of u32[N] indices, f32[N, C, H, W], and their labels u32[N]; device ops, for recorded steps. */
   batch(indices: Tensor): Examples {
     const { scale, shift } = this.normalization;
-    const pixels = this.shape.reduce((product, length) => product * length, 1);
-    const images = gatherImages(this.#bytes, indices, { pixels, scale: scale / 255, shift });
+    const images = gatherImages(this.#bytes, indices, { pixels: this.#pixels, scale: scale / 255, shift });
     return {
       x1: reshape(images, [indices.size, ...this.shape]),
       ...this.#labels && { condition: gatherRows(this.#labels, indices) },
     };
   }
+
+  get #pixels(): number {
+    return this.size.channels * this.size.height * this.size.width;
+  }
 }
 
 function hostImages(
   images: Uint8Array,
-  { channels, height, width }: Pick<Dataset, "channels" | "height" | "width">,
+  size: number,
   { scale, shift }: Normalization,
   labels: Uint8Array | undefined,
 ): HostExamples {
-  const size = channels * height * width;
   return {
     size,
     values(examples) {

@@ -1,8 +1,7 @@
 import type { Device } from "../../kernels/mod.ts";
 import { BatchOrder, type Trainer } from "../../models/mod.ts";
-import type { Dataset } from "../data/dataset.ts";
+import { type Dataset, splitImages } from "../data/dataset.ts";
 import { ImageSource, labelsFor, normalizationTo } from "../data/image_source.ts";
-import { splitImages } from "../data/split.ts";
 import type { TrainingConfig } from "../settings/tasks/train_config.ts";
 import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 import { decideConditional } from "../training/conditional.ts";

@@ -1,6 +1,7 @@
 import { CpuDevice } from "../../kernels/devices/cpu/cpu_device.ts";
 import { type Device, DeviceError, init } from "../../kernels/mod.ts";
-import { type Dataset, loadDataset } from "../data/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { loadDataset } from "../data/load_dataset.ts";
 import { presetFor } from "../settings/tasks/preset_for.ts";
 import type { DoctorConfig } from "../settings/tasks/doctor.ts";
 import { trainingConfig } from "../settings/tasks/train_config.ts";

@@ -1,6 +1,5 @@
 import { nearestNeighbours } from "../../models/measures/neighbours.ts";
-import { mixedOrder } from "../data/mixed_order.ts";
-import { pixelsOf } from "../data/pixels_of.ts";
+import { pixelsOf, subsetOrder } from "../data/dataset.ts";
 import type { Points } from "../../models/measures/points.ts";
 import { type PrincipalComponents, principalComponents, project } from "./principal_components.ts";
 
@@ -42,14 +41,14 @@ export class NearestImages {
   readonly #K: number;
 
   /**
-   * @param train images of a data set, of which 2,000 are taken: the first, or random ones if they stand class by class
+   * @param train images of a data set, of which 2,000 are taken: the first, or random ones if they are sorted by class
    * @param P values of an image, C H W
    */
   constructor(train: RealImages, P: number) {
     this.count = Math.min(train.count, most.real);
     this.#K = Math.max(2, Math.min(components, P)); // a plane has two axes, also for images of one value
     const { labels } = train;
-    const chosen = (mixedOrder(train) ?? firstOf(train)).subarray(0, this.count);
+    const chosen = (subsetOrder(train)).subarray(0, this.count);
     this.labels = labels && Uint32Array.from(chosen, (n) => labels[n]);
     const images = pixelsOf(train.images, chosen, P);
     this.pca = principalComponents(images, P, this.#K);

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Dataset } from "../data/labelled_images.ts";
+import type { Dataset } from "../data/dataset.ts";
 import type { TimeBin } from "../../viz/report/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import {

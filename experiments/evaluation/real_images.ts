@@ -1,7 +1,6 @@
 import { type Tensor, tensor } from "../../kernels/mod.ts";
 import { permutation, streams } from "../../models/random.ts";
-import type { LabelledImages } from "../data/dataset.ts";
-import { pixelsOf } from "../data/pixels_of.ts";
+import { type LabelledImages, pixelsOf } from "../data/dataset.ts";
 import type { Points } from "../../models/measures/points.ts";
 import type { Subject } from "./subject.ts";
 

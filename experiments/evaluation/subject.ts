@@ -1,8 +1,8 @@
 import { relative } from "node:path";
 import { loadCheckpoint } from "../../models/mod.ts";
-import { type Dataset, loadDataset } from "../data/dataset.ts";
-import { sha256 } from "../data/mnist.ts";
-import { splitImages } from "../data/split.ts";
+import { type Dataset, splitImages } from "../data/dataset.ts";
+import { loadDataset } from "../data/load_dataset.ts";
+import { sha256 } from "../run/sha256.ts";
 import { checkFit } from "../draw/check_fit.ts";
 import type { Drawable } from "../draw/drawable.ts";
 import { readWeaker } from "../draw/weaker.ts";

@@ -24,7 +24,7 @@ import {
 } from "../../models/mod.ts";
 import { streams } from "../../models/random.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { MNIST_PACKAGE } from "../data/mnist.ts";
+import { MNIST_PACKAGE } from "../data/load_dataset.ts";
 import { TrainingError } from "../program/command.ts";
 import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 import { digestOf, type JudgedData, type Labelled } from "./data_judge.ts";

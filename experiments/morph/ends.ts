@@ -3,8 +3,7 @@ import type { FlowSolver } from "../../models/mod.ts";
 import type { Guidance } from "../draw/asked.ts";
 import type { Drawable } from "../draw/drawable.ts";
 import { type FoundNoise, noiseOfImages, type OnSamples } from "../draw/samples.ts";
-import type { LabelledImages } from "../data/labelled_images.ts";
-import { pixelsOf } from "../data/pixels_of.ts";
+import { type LabelledImages, pixelsOf } from "../data/dataset.ts";
 import type { Start } from "./start.ts";
 
 /** What a row begins or ends with: a test image, by its index in the data set, or noise that a seed gives. */

@@ -1,5 +1,5 @@
 import type { Fact } from "../../viz/report/mod.ts";
-import { describeData } from "../data/describe_data.ts";
+import { describeData } from "../data/dataset.ts";
 import { asText } from "../settings/setting.ts";
 import { lastStep, type Metrics } from "../run/metrics_log.ts";
 import type { RecordedDataset } from "../tracking/record.ts";

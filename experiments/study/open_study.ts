@@ -1,4 +1,4 @@
-import { sha256 } from "../data/mnist.ts";
+import { sha256 } from "../run/sha256.ts";
 import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { lockPlan } from "./cell_lock.ts";

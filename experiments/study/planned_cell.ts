@@ -1,7 +1,7 @@
 import { countMultiplyAdds, tensor, zeros } from "../../kernels/mod.ts";
 import { blankInitialiser, countParameters, createModel } from "../../models/mod.ts";
-import { type Dataset, loadDataset } from "../data/dataset.ts";
-import { splitImages } from "../data/split.ts";
+import { type Dataset, splitImages } from "../data/dataset.ts";
+import { loadDataset } from "../data/load_dataset.ts";
 import { checkCount } from "../evaluation/plan.ts";
 import { ConfigError } from "../settings/setting.ts";
 import type { TrainingConfig } from "../settings/tasks/train_config.ts";

@@ -1,8 +1,7 @@
 import { currentDevice, type Device, init, withDevice } from "../../kernels/mod.ts";
 import { BatchOrder } from "../../models/mod.ts";
-import type { Dataset } from "../data/dataset.ts";
+import { type Dataset, splitImages } from "../data/dataset.ts";
 import { ImageSource, labelsFor, normalizationTo } from "../data/image_source.ts";
-import { splitImages } from "../data/split.ts";
 import { objectiveOf } from "../settings/tasks/objective.ts";
 import type { TrainingConfig } from "../settings/tasks/train_config.ts";
 import { yieldToSignals } from "../terminal/yield_to_signals.ts";

@@ -1,4 +1,4 @@
-import type { ImageSplit } from "../data/split.ts";
+import type { ImageSplit } from "../data/dataset.ts";
 import { ConfigError, type TrainingConfig } from "../settings/tasks/train_config.ts";
 
 /**

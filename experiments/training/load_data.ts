@@ -1,4 +1,5 @@
-import { type Dataset, loadDataset } from "../data/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { loadDataset } from "../data/load_dataset.ts";
 import { ProgressBar, type Terminal } from "../program/progress.ts";
 
 /** Where to say and show something. */

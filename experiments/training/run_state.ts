@@ -10,7 +10,7 @@ import {
 import { checkFinite } from "../../models/files/state.ts";
 import { stateOf } from "../../models/nn/module.ts";
 import type { ImageSource } from "../data/image_source.ts";
-import type { Dataset } from "../data/labelled_images.ts";
+import type { Dataset } from "../data/dataset.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile, weightsFile } from "../run/layout.ts";
 import { readIfThere } from "../run/read_file.ts";

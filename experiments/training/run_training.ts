@@ -1,9 +1,7 @@
 import { join } from "node:path";
 import { type Device, init, withDevice } from "../../kernels/mod.ts";
-import type { Dataset } from "../data/dataset.ts";
-import { describeData, factsOfData } from "../data/describe_data.ts";
+import { type Dataset, describeData, type ImageSplit, splitImages } from "../data/dataset.ts";
 import { ImageSource, labelsFor, normalizationTo } from "../data/image_source.ts";
-import { type ImageSplit, splitImages } from "../data/split.ts";
 import { ProgressBar, type Terminal } from "../program/progress.ts";
 import { collectEnvironment } from "../run/environment.ts";
 import { resumedEnvironmentFile, runFile } from "../run/layout.ts";
@@ -131,7 +129,7 @@ async function trainOn(device: Device, given: TrainingConfig, options: RunOption
     const fixed = config.maxMinutes === 0;
     if (fixed) await writeConfig(run, config);
     say(describe(config, network, device) + `\nrun folder ${run}`);
-    if (config.data !== null) say(describeData(factsOfData(data)));
+    if (config.data !== null) say(describeData(data));
     const { tune } = config;
     await tuneKernels(network.trainer, { device, tune, run, resumed: resumed !== undefined, say, terminal });
     await compileKernels(network.trainer, terminal);

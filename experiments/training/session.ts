@@ -1,6 +1,5 @@
-import type { Dataset } from "../data/dataset.ts";
+import type { Dataset, ImageSplit } from "../data/dataset.ts";
 import type { ImageSource } from "../data/image_source.ts";
-import type { ImageSplit } from "../data/split.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
 import type { Network } from "./network.ts";
 

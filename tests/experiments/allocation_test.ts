@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readIdxFolder } from "../../experiments/data/idx_folder.ts";
-import { readIdx } from "../../experiments/data/read_idx.ts";
+import { readIdx } from "../../experiments/data/idx.ts";
 import { checkPictures } from "../../experiments/training/check_pictures.ts";
 import { morphing } from "../../experiments/settings/tasks/morph.ts";
 import { sampling } from "../../experiments/settings/tasks/sample.ts";

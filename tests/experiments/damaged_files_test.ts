@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readIdxFolder } from "../../experiments/data/idx_folder.ts";
-import { loadDataset } from "../../experiments/data/dataset.ts";
+import { loadDataset } from "../../experiments/data/load_dataset.ts";
 import { readExamples } from "../../experiments/data/example_file.ts";
 import { ImageSource, labelsFor, normalizationTo } from "../../experiments/data/image_source.ts";
 import { drawSamples } from "../../experiments/draw/samples.ts";

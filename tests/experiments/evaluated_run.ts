@@ -1,7 +1,7 @@
 /** A tiny run on data that is enough to be evaluated. */
 
 import { join } from "node:path";
-import { loadDataset } from "../../experiments/data/dataset.ts";
+import { loadDataset } from "../../experiments/data/load_dataset.ts";
 import { digestOf, judgedData } from "../../experiments/judge/data_judge.ts";
 import { oneThread, tinyRun, type Workplace } from "./cli.ts";
 import { writeTinyIdx } from "./data/tiny_idx.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { sha256 } from "../../experiments/data/mnist.ts";
+import { sha256 } from "../../experiments/run/sha256.ts";
 import { judging } from "../../experiments/settings/tasks/judge.ts";
 import { init } from "../../kernels/mod.ts";
 import { loadJudge } from "../../models/mod.ts";

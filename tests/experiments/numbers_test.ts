@@ -2,8 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { splitImages } from "../../experiments/data/split.ts";
-import { shuffled } from "../../experiments/data/test_split.ts";
+import { shuffled, splitImages } from "../../experiments/data/dataset.ts";
 import { type TrainingConfig, trainingConfig } from "../../experiments/settings/tasks/train_config.ts";
 import { readFlowPaths } from "../../experiments/draw/path_file.ts";
 import { readFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";

@@ -1,6 +1,6 @@
 /** Prints digit_means.json: what digits look like from afar, for tests that must tell them from noise without MNIST. */
 
-import { loadDataset } from "../../experiments/data/dataset.ts";
+import { loadDataset } from "../../experiments/data/load_dataset.ts";
 import { digitFeatures, distance, nearestDigit } from "../digit_features.ts";
 
 const { train, test } = await loadDataset();

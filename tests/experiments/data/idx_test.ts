@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { parseImages, parseLabels } from "../../../experiments/data/idx.ts";
-import { countingImages, countingLabels, idxFile } from "./tiny_idx.ts";
+import { IDX_NAMES } from "../../../experiments/data/idx_folder.ts";
+import { loadDataset } from "../../../experiments/data/load_dataset.ts";
+import { sha256 } from "../../../experiments/run/sha256.ts";
+import { testInFolder, withFolder } from "../../folder.ts";
+import { testNeeding } from "../../permissions.ts";
+import { countingImages, countingLabels, idxFile, imageSize, writeTinyIdx } from "./tiny_idx.ts";
 
 Deno.test("parseImages() gives lengths and pixels", () => {
   const { images: pixels, ...lengths } = parseImages(countingImages(2, 1, 3), "a");
@@ -17,23 +23,15 @@ Deno.test("parseImages() gives channels in planes", () => {
   });
 });
 
-Deno.test("parseImages() refuses other numbers of channels", () => {
-  for (const channels of [2, 4]) {
-    assert.throws(() => parseImages(idxFile([1, 2, 2, channels]), "a"), {
-      name: "DataError",
-      message: `Cannot use a: its images have ${channels} channels (expected 1 or 3, as [N, H, W, C])`,
-    });
-  }
-  assert.throws(() => parseImages(idxFile([1, 2, 2, 3]).subarray(0, 16), "a"), {
-    message: "Cannot read a: it has 16 bytes (expected a header of 20); download it again",
-  });
-});
-
 Deno.test("parseImages() and parseLabels() refuse what is no IDX file of theirs", () => {
   const cases: [() => unknown, string][] = [
     [
       () => parseImages(new Uint8Array(15), "a"),
       "it has 15 bytes (expected a header of 16); download it again",
+    ],
+    [
+      () => parseImages(idxFile([1, 2, 2, 3]).subarray(0, 16), "a"),
+      "it has 16 bytes (expected a header of 20); download it again",
     ],
     [() => parseLabels(new Uint8Array(0), "a"), "it has 0 bytes (expected a header of 8); download it again"],
     [
@@ -64,4 +62,183 @@ Deno.test("parseImages() and parseLabels() refuse what is no IDX file of theirs"
   for (const [parse, message] of cases) {
     assert.throws(parse, { name: "DataError", message: `Cannot read a: ${message}` });
   }
+  for (const channels of [2, 4]) {
+    assert.throws(() => parseImages(idxFile([1, 2, 2, channels]), "a"), {
+      name: "DataError",
+      message: `Cannot use a: its images have ${channels} channels (expected 1 or 3, as [N, H, W, C])`,
+    });
+  }
 });
+
+/** The files of a data set of 3 training and 2 test images, 4x5. */
+const tiny = () =>
+  new Map<string, Uint8Array>([
+    [IDX_NAMES.trainImages, countingImages(3, 4, 5)],
+    [IDX_NAMES.trainLabels, countingLabels(3)],
+    [IDX_NAMES.testImages, countingImages(2, 4, 5)],
+    [IDX_NAMES.testLabels, countingLabels(2)],
+  ]);
+
+async function gzip(bytes: Uint8Array) {
+  const stream = new Blob([Uint8Array.from(bytes)]).stream();
+  return await new Response(stream.pipeThrough(new CompressionStream("gzip"))).bytes();
+}
+
+/** Runs `use` on a new folder that holds the files. */
+async function withFiles<R>(files: Map<string, Uint8Array>, use: (folder: string) => Promise<R>): Promise<R> {
+  return await withFolder(async (folder) => {
+    for (const [name, bytes] of files) await Deno.writeFile(join(folder, name), bytes);
+    return await use(folder);
+  });
+}
+
+const readWrite = { read: true, write: true } as const;
+
+testNeeding(
+  readWrite,
+  "loadDataset() reads a folder of images of any size, however it is spelled",
+  async () => {
+    const { train, test, testNumbers, ...rest } = await withFiles(tiny(), loadDataset);
+    assert.deepEqual(rest, {
+      name: rest.source.split("/").at(-1),
+      channels: 1,
+      height: 4,
+      width: 5,
+      classes: 3,
+      digest: await sha256(countingImages(3, 4, 5)),
+      labelDigest: await sha256(countingLabels(3)),
+      source: rest.source,
+      testOrder: "random",
+    });
+    assert.deepEqual([train.count, train.images.length, [...train.labels!]], [3, 60, [0, 1, 2]]);
+    assert.deepEqual([test.count, test.images.length, [...test.labels!]], [2, 40, [...testNumbers!]]);
+    assert.deepEqual([...train.images], Array.from({ length: 60 }, (_, i) => i));
+
+    const dotted = (name: string) => name.replace("-idx", ".idx");
+    for (const spell of [(name: string) => `${name}.gz`, dotted, (name: string) => `${dotted(name)}.gz`]) {
+      const files = new Map<string, Uint8Array>();
+      for (const [name, bytes] of tiny()) {
+        files.set(spell(name), spell(name).endsWith(".gz") ? await gzip(bytes) : bytes);
+      }
+      await withFiles(files, async (folder) => {
+        const again = await loadDataset(folder);
+        const { name, source } = again;
+        assert.deepEqual(again, { ...rest, train, test, testNumbers, name, source }, spell("x-idx"));
+      });
+    }
+  },
+);
+
+testInFolder("loadDataset() reads three channels and any labels", async (folder) => {
+  await writeTinyIdx(folder, { train: 30, test: 4, channels: 3, classes: 26 });
+  const rename = (name: string) =>
+    Deno.rename(join(folder, name), join(folder, name.replace("idx3", "idx4")));
+  await Promise.all([IDX_NAMES.trainImages, IDX_NAMES.testImages].map(rename));
+  const { train, test, channels, height, width, classes } = await loadDataset(folder);
+  assert.deepEqual([channels, height, width, classes], [3, imageSize, imageSize, 26]);
+  const plane = imageSize ** 2;
+  assert.deepEqual([train.images.length, test.images.length], [30 * 3 * plane, 4 * 3 * plane]);
+  const brightest = [0, 1, 2].map((c) => Math.max(...train.images.subarray(c * plane, (c + 1) * plane)));
+  assert.deepEqual(brightest, [255, 128, 85]);
+});
+
+testNeeding(readWrite, "loadDataset() reads test images in random order, always the same", async () => {
+  const images = idxFile([100, 1, 1], (i) => i);
+  const labels = idxFile([100], (i) => Math.floor(i / 50));
+  const files = new Map([
+    [IDX_NAMES.trainImages, images],
+    [IDX_NAMES.trainLabels, labels],
+    [IDX_NAMES.testImages, images],
+    [IDX_NAMES.testLabels, labels],
+  ]);
+  await withFiles(files, async (folder) => {
+    const { train, test, testNumbers } = await loadDataset(folder);
+    assert.deepEqual([...testNumbers!.subarray(0, 8)], [16, 29, 77, 63, 25, 10, 97, 81], "that of 0.7");
+    assert.deepEqual([...test.images], [...testNumbers!], "each with its number in the file");
+    assert.deepEqual([...test.labels!], Array.from(test.images, (i) => Math.floor(i / 50)), "in pairs");
+    assert.deepEqual(test.images.toSorted(), train.images, "each of them");
+    const early = test.images.subarray(0, 50).reduce((sum, image) => sum + image, 0) / 50;
+    assert.ok(Math.abs(early - 49.5) < 10, `the first half is of both halves: ${early}`);
+    assert.deepEqual([...train.images], Array.from({ length: 100 }, (_, i) => i), "a run goes by numbers");
+    for (const name of [IDX_NAMES.trainLabels, IDX_NAMES.testLabels]) await Deno.remove(join(folder, name));
+    const unlabelled = await loadDataset(folder);
+    assert.deepEqual(unlabelled.test, { images: test.images, count: 100 }, "with labels or without");
+    assert.deepEqual([Object.keys(unlabelled.train), unlabelled.classes], [["images", "count"], 0]);
+  });
+});
+
+type Change = (files: Map<string, Uint8Array>) => unknown;
+const { trainImages, trainLabels, testImages, testLabels } = IDX_NAMES;
+const spellings = (name: string) =>
+  [name, `${name}.gz`, name.replace("-idx", ".idx"), `${name.replace("-idx", ".idx")}.gz`].join(", ");
+const gzipped = (bytes: Uint8Array): Change => (files) => {
+  files.delete(testLabels);
+  files.set(`${testLabels}.gz`, bytes);
+};
+const notUnpacked =
+  "Cannot unpack DIR/t10k-labels-idx1-ubyte.gz: it is damaged or no gzip file (expected gzip, as its name " +
+  "says); download it again, or remove .gz from its name if it is not packed";
+
+testNeeding(
+  readWrite,
+  "loadDataset() refuses files that are missing, damaged or of another data set",
+  async () => {
+    const cases: [Change, string][] = [
+      [
+        (files) => files.delete(testLabels),
+        `Cannot find ${testLabels} in DIR (expected as ${spellings(testLabels)}); put the IDX files there`,
+      ],
+      [
+        (files) => (files.delete(trainLabels), files.delete(testImages)),
+        `Cannot find ${trainLabels}, ${testImages} in DIR (expected as ${spellings(trainLabels)}); ` +
+        "put the IDX files there",
+      ],
+      [
+        (files) => files.set(trainLabels, countingLabels(2)),
+        `Cannot use DIR/${trainLabels}: it holds 2 labels (expected 3, one for each image in DIR/${trainImages}); ` +
+        "take both from one data set",
+      ],
+      [
+        (files) => files.set(testImages, countingImages(2, 5, 4)),
+        `Cannot use DIR/${testImages}: its images are 5x4 (expected 4x5 as in DIR/${trainImages}); ` +
+        "take all files from one data set",
+      ],
+      [
+        (files) => files.set(testImages, idxFile([2, 4, 5, 3])),
+        `Cannot use DIR/${testImages}: its images are 4x5 with 3 channels (expected 4x5 as in DIR/${trainImages}); ` +
+        "take all files from one data set",
+      ],
+      [
+        (files) => files.set(testLabels, new Uint8Array(0)),
+        `Cannot read DIR/${testLabels}: it has 0 bytes (expected a header of 8); download it again`,
+      ],
+      [gzipped(countingLabels(2)), notUnpacked],
+      [gzipped((await gzip(countingLabels(2))).subarray(0, -9)), notUnpacked],
+      [gzipped(new Uint8Array(0)), notUnpacked],
+    ];
+    for (const [change, message] of cases) {
+      const files = tiny();
+      change(files);
+      await withFiles(files, async (folder) => {
+        const expected = { name: "DataError", message: message.replaceAll("DIR", folder) };
+        await assert.rejects(loadDataset(folder), expected);
+      });
+    }
+  },
+);
+
+testNeeding(
+  { ...readWrite, run: true },
+  "loadDataset() refuses pipes instead of waiting for them",
+  async () => {
+    await withFiles(tiny(), async (folder) => {
+      const path = join(folder, testImages);
+      await Deno.remove(path);
+      await new Deno.Command("mkfifo", { args: [path] }).output();
+      await assert.rejects(loadDataset(folder), {
+        name: "DataError",
+        message: `Cannot read ${path}: it is a pipe, a device or a folder (expected a file)`,
+      });
+    });
+  },
+);

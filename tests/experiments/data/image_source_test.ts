@@ -1,6 +1,6 @@
+import assert from "node:assert/strict";
 import { ImageSource, normalizationTo } from "../../../experiments/data/image_source.ts";
 import { tensor } from "../../../kernels/mod.ts";
-import assert from "node:assert/strict";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
 for (const channels of [1, 3]) {
@@ -14,7 +14,9 @@ for (const channels of [1, 3]) {
     const { x1 } = source.batch(tensor(Uint32Array.of(3, 0)));
     assert.deepEqual(x1.shape, [2, channels, 3, 5]);
     const expected = [...bytes.subarray(3 * values), ...bytes.subarray(0, values)];
-    assertClose(await x1.read(), expected.map((byte) => byte / 127.5 - 1), 1e-6);
+    const normalised = expected.map((byte) => byte / 127.5 - 1);
+    assertClose(await x1.read(), normalised, 1e-6);
+    assertClose(source.host.values(Uint32Array.of(3, 0)), normalised, 1e-6);
   });
 }
 
@@ -26,7 +28,9 @@ testOnDevices("ImageSource gives labels with the images, where it has some", asy
   assert.deepEqual([plain.classes, plain.batch(indices).condition], [0, undefined]);
   const labels = { values: Uint8Array.of(7, 200, 3, 255), classes: 256 };
   const labelled = new ImageSource(bytes, size, normalizationTo("0..1"), labels);
-  const { condition } = labelled.batch(indices);
+  const { condition, x1 } = labelled.batch(indices);
+  assertClose(await x1.read(), [6, 7, 0, 1, 6, 7].map((byte) => byte / 255), 1e-7);
   assert.equal(labelled.classes, 256);
   assert.deepEqual([condition!.type, [...await condition!.read()]], ["u32", [255, 7, 255]]);
+  assert.deepEqual([...labelled.host.labels!(Uint32Array.of(3, 0))], [255, 7]);
 });

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { basename } from "node:path";
-import { DataError, loadDataset } from "../../../experiments/data/dataset.ts";
+import { DataError } from "../../../experiments/data/dataset.ts";
+import { loadDataset, mnistFolder } from "../../../experiments/data/load_dataset.ts";
 import { readIdxFolder } from "../../../experiments/data/idx_folder.ts";
-import { mnistFolder } from "../../../experiments/data/mnist.ts";
 import { judgeOf } from "../../../experiments/judge/find_judge.ts";
 import { judgedData, readStored, storedJudges } from "../../../experiments/judge/data_judge.ts";
 import { accuracyOf } from "../../../experiments/judge/train_judge.ts";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { init } from "../../../kernels/mod.ts";
 import { BatchOrder, blankInitialiser, createModel, Trainer } from "../../../models/mod.ts";
-import { loadDataset } from "../../../experiments/data/dataset.ts";
+import { loadDataset } from "../../../experiments/data/load_dataset.ts";
 import { ImageSource, labelsFor, normalizationTo } from "../../../experiments/data/image_source.ts";
-import { splitImages } from "../../../experiments/data/split.ts";
+import { splitImages } from "../../../experiments/data/dataset.ts";
 import { objectiveOf } from "../../../experiments/settings/tasks/objective.ts";
 import { configOf } from "../../../experiments/study/cell_settings.ts";
 import type { CellSettings } from "../../../experiments/study/plan.ts";

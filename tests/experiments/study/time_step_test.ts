@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { currentDevice, init } from "../../../kernels/mod.ts";
-import { loadDataset } from "../../../experiments/data/dataset.ts";
+import { loadDataset } from "../../../experiments/data/load_dataset.ts";
 import { trainingConfig } from "../../../experiments/settings/tasks/train_config.ts";
 import { timeSteps } from "../../../experiments/study/time_step.ts";
 import { testInFolder } from "../../folder.ts";

@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { loadDataset } from "../../../experiments/data/dataset.ts";
-import { findPictures } from "../../../experiments/data/picture_folder.ts";
-import { testInFolder } from "../../folder.ts";
+import { loadDataset } from "../../../experiments/data/load_dataset.ts";
+import { testInFolder, withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
-import { withFolder } from "../../folder.ts";
 import { pngFile, spot, spotsOf, writeFiles } from "./tiny_png.ts";
 
 /** A grey 1x2 image of a value. */
@@ -12,21 +10,14 @@ const dot = (value: number) => pngFile({ width: 2, height: 1 }, () => value);
 const firsts = ({ images, count }: { images: Uint8Array; count: number }) =>
   Array.from({ length: count }, (_, n) => images[n * images.length / count]);
 
-/** Asserts that a folder of files is refused with a message. */
-async function assertRefused(folder: string, files: Record<string, Uint8Array>, message: string) {
-  await writeFiles(folder, files);
-  await assert.rejects(loadDataset(folder), {
-    name: "DataError",
-    message: message.replaceAll("DIR", folder),
-  });
-}
-
 testInFolder("loadDataset() reads folders of PNG images as classes by name", async (folder) => {
   await writeFiles(folder, { "notes.txt": new Uint8Array(3), "owl/.DS_Store": new Uint8Array(3) });
   for (let n = 0; n < 20; n++) {
     await writeFiles(folder, { [`owl/${n}.PNG`]: dot(200 + n), [`cat/${n}.png`]: dot(n) });
   }
-  const { train, test, digest, ...rest } = await loadDataset(folder);
+  const seen: number[][] = [];
+  const { train, test, digest, ...rest } = await loadDataset(folder, (...counts) => seen.push(counts));
+  assert.deepEqual(seen, [[16, 40], [32, 40], [40, 40]], "it says how far it is");
   assert.deepEqual(rest, {
     name: folder.split("/").at(-1),
     channels: 1,
@@ -43,6 +34,7 @@ testInFolder("loadDataset() reads folders of PNG images as classes by name", asy
   assert.deepEqual(
     [...firsts(train), ...firsts(test)].sort((a, b) => a - b),
     Array.from({ length: 40 }, (_, i) => i < 20 ? i : 180 + i),
+    "each image once",
   );
   assert.deepEqual(await loadDataset(folder), { train, test, digest, ...rest });
 });
@@ -82,89 +74,83 @@ testInFolder(
 
 testInFolder("loadDataset() takes train/ and test/ as they are", async (folder) => {
   await writeFiles(folder, {
-    ...{ "train/a/1.png": dot(1), "train/b/2.png": dot(2), "train/b/3.png": dot(3) },
-    ...{ "test/b/4.png": dot(4) },
+    "train/a/1.png": dot(1),
+    "train/b/2.png": dot(2),
+    "train/b/3.png": dot(3),
+    "test/b/4.png": dot(4),
   });
   const { train, test, classNames } = await loadDataset(folder);
   assert.deepEqual([firsts(train).sort(), firsts(test), [...test.labels!]], [[1, 2, 3], [4], [1]]);
+  assert.deepEqual(firsts(train).map((value) => value === 1 ? 0 : 1), [...train.labels!]);
   assert.deepEqual(classNames, ["a", "b"]);
-  await Deno.remove(join(folder, "train/b"), { recursive: true });
-  await assertRefused(
-    folder,
-    {},
-    "Cannot use DIR/test: it holds the folder b (expected the same classes in train/ and test/)",
-  );
-});
-
-testInFolder("loadDataset() says how far it is", async (folder) => {
-  await writeFiles(folder, spotsOf(["a", "b"], 20));
-  const seen: number[][] = [];
-  await loadDataset(folder, (done, total) => seen.push([done, total]));
-  assert.deepEqual(seen, [[16, 40], [32, 40], [40, 40]]);
-});
-
-testInFolder("loadDataset() refuses images of two sizes and names both", async (folder) => {
-  await assertRefused(
-    folder,
-    { "a/1.png": dot(1), "a/2.png": dot(2), "b/3.png": pngFile({ width: 3, height: 4 }) },
-    "Cannot use DIR/b/3.png: it is 4x3 (expected 1x2 as DIR/a/1.png); scale all images to one size",
-  );
-});
-
-testInFolder("loadDataset() refuses a broken file and names it", async (folder) => {
-  await assertRefused(
-    folder,
-    { "a/1.png": dot(1), "a/2.png": dot(2).subarray(0, 50) },
-    "Cannot read DIR/a/2.png: the file is damaged (expected a whole PNG image); replace or remove it",
-  );
 });
 
 const layout = "PNG files: images, a folder of images for each class, or train/ and test/ with either";
 
-const refusals: Record<string, [Record<string, Uint8Array>, string]> = {
-  "no images": [{ "notes.txt": new Uint8Array(1) }, `Cannot find images in DIR (expected ${layout})`],
-  "an empty class": [
-    { "a/1.png": dot(1), "b/notes.txt": new Uint8Array(1) },
-    "Cannot use DIR/b: it holds no PNG files (expected the images of a class); move or remove it",
-  ],
-  "folders in a class": [
-    { "a/1.png": dot(1), "a/more/2.png": dot(1) },
-    "Cannot use DIR/a: it holds the folder more (expected the images of a class); move or remove it",
-  ],
-  "images beside classes": [
-    { "a/1.png": dot(1), "2.png": dot(1) },
-    "Cannot use DIR: it holds the image 2.png beside the folder a (expected images, a folder of images for each " +
-    "class, or train/ and test/ with either); move the images into folders of their classes",
-  ],
-  "one image": [
-    { "1.png": dot(1) },
-    "Cannot split DIR: it holds 1 image, too few (expected two of a class, one for the test); add more",
-  ],
-  "pictures of another kind": [
-    { "a/1.png": dot(1), "a/2.JPG": dot(1) },
-    "Cannot use DIR/a/2.JPG: it is not a PNG file (expected PNG images alone); convert it to PNG",
-  ],
-  "train without test": [
-    { "train/1.png": dot(1), "val/2.png": dot(1) },
-    "Cannot tell parts from classes in DIR: it holds train/, val/ (expected train/ and test/ and nothing else, or " +
-    "neither); move or rename the others",
-  ],
-  "a test part without classes": [
-    { "train/a/1.png": dot(1), "test/2.png": dot(1) },
-    "Cannot use DIR/test: it holds images without classes (expected the same classes in train/ and test/)",
-  ],
-  "more classes than a byte counts": [
-    Object.fromEntries(Array.from({ length: 257 }, (_, c) => [`${c}/1.png`, dot(1)])),
-    "Cannot use DIR: it holds 257 folders (expected one for each class, at most 256)",
-  ],
-};
-
-for (const [what, [files, message]] of Object.entries(refusals)) {
-  testInFolder(
-    `loadDataset() refuses a folder with ${what}`,
-    (folder) => assertRefused(folder, files, message),
-  );
-}
+testInFolder(
+  "loadDataset() refuses folders of another layout, and images that do not belong together",
+  async (root) => {
+    const cases: [Record<string, Uint8Array>, string][] = [
+      [{ "notes.txt": new Uint8Array(1) }, `Cannot find images in DIR (expected ${layout})`],
+      [
+        { "a/1.png": dot(1), "b/notes.txt": new Uint8Array(1) },
+        "Cannot use DIR/b: it holds no PNG files (expected the images of a class); move or remove it",
+      ],
+      [
+        { "a/1.png": dot(1), "a/more/2.png": dot(1) },
+        "Cannot use DIR/a: it holds the folder more (expected the images of a class); move or remove it",
+      ],
+      [
+        { "a/1.png": dot(1), "2.png": dot(1) },
+        "Cannot use DIR: it holds the image 2.png beside the folder a (expected images, a folder of images for each " +
+        "class, or train/ and test/ with either); move the images into folders of their classes",
+      ],
+      [
+        { "1.png": dot(1) },
+        "Cannot split DIR: it holds 1 image, too few (expected two of a class, one for the test); add more",
+      ],
+      [
+        { "a/1.png": dot(1), "a/2.JPG": dot(1) },
+        "Cannot use DIR/a/2.JPG: it is not a PNG file (expected PNG images alone); convert it to PNG",
+      ],
+      [
+        { "train/1.png": dot(1), "val/2.png": dot(1) },
+        "Cannot tell parts from classes in DIR: it holds train/, val/ (expected train/ and test/ and nothing else, or " +
+        "neither); move or rename the others",
+      ],
+      [
+        { "train/a/1.png": dot(1), "test/2.png": dot(1) },
+        "Cannot use DIR/test: it holds images without classes (expected the same classes in train/ and test/)",
+      ],
+      [
+        { "train/a/1.png": dot(1), "test/b/2.png": dot(1) },
+        "Cannot use DIR/test: it holds the folder b (expected the same classes in train/ and test/)",
+      ],
+      [
+        Object.fromEntries(Array.from({ length: 257 }, (_, c) => [`${c}/1.png`, dot(1)])),
+        "Cannot use DIR: it holds 257 folders (expected one for each class, at most 256)",
+      ],
+      [
+        { "a/1.png": dot(1), "a/2.png": dot(2), "b/3.png": pngFile({ width: 3, height: 4 }) },
+        "Cannot use DIR/b/3.png: it is 4x3 (expected 1x2 as DIR/a/1.png); scale all images to one size",
+      ],
+      [
+        { "a/1.png": dot(1), "a/2.png": dot(2).subarray(0, 50) },
+        "Cannot read DIR/a/2.png: the file is damaged (expected a whole PNG image); replace or remove it",
+      ],
+      [
+        { "a/1.png": dot(1), "a/2.png": new Uint8Array(2 ** 25 + 1) },
+        "Cannot read DIR/a/2.png: it has 33554433 bytes (expected at most 33554432); save the image smaller",
+      ],
+    ];
+    for (const [n, [files, message]] of cases.entries()) {
+      const folder = join(root, `${n}`);
+      await writeFiles(folder, files);
+      const expected = { name: "DataError", message: message.replaceAll("DIR", folder) };
+      await assert.rejects(loadDataset(folder), expected);
+    }
+  },
+);
 
 testNeeding(
   { read: true, write: true, run: true },
@@ -192,9 +178,9 @@ testNeeding(
 );
 
 testInFolder(
-  "findPictures() finds more images of a class than a function takes arguments",
+  "loadDataset() counts 200,000 images of a class, and their bytes before it makes room",
   async (folder) => {
-    await writeFiles(folder, { "owl/0.png": dot(0) });
+    await writeFiles(folder, { "owl/0.png": pngFile({ width: 200, height: 200 }) });
     const [{ readDir }, count] = [Deno, 200_000];
     using _ = { [Symbol.dispose]: () => void Object.assign(Deno, { readDir }) };
     Object.assign(Deno, {
@@ -204,6 +190,10 @@ testInFolder(
         }
       },
     });
-    assert.equal((await findPictures(folder)).train.length, count);
+    await assert.rejects(loadDataset(folder), {
+      name: "DataError",
+      message: `Cannot load 200000 images as large as ${folder}/owl/0.png: they are 8000000000 bytes ` +
+        "(expected at most 4294967296); take fewer or smaller images",
+    });
   },
 );

