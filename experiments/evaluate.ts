@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
-import { report } from "./artifacts/report.ts";
 import { evaluate, evaluationsOf } from "./evaluation/evaluate.ts";
 import { writeEvaluation } from "./evaluation/evaluation.ts";
 import { judgeFor } from "./judge/find_judge.ts";
@@ -10,12 +9,12 @@ import { type Subject, subjectOfCheckpoint, subjectOfRun } from "./evaluation/su
 import { aboutEvaluation, evaluationTable } from "./evaluation/table.ts";
 import { runTask, stopSignal } from "./program/command.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
+import { reportPath, writeReport } from "./report/write_report.ts";
 import { checkFolderOf } from "./run/atomic_write.ts";
 import { runFile } from "./run/layout.ts";
 import { isGpu } from "./settings/is_gpu.ts";
 import { lockRun } from "./run/run_lock.ts";
 import { evaluating, parseEvaluation } from "./settings/tasks/evaluate.ts";
-import { readConfig } from "./settings/tasks/train_config.ts";
 import { print, say } from "./terminal/output.ts";
 import { findRuns } from "./tracking/find_run.ts";
 import { sayingWhy } from "./tracking/saying_why.ts";
@@ -72,7 +71,7 @@ await runTask(async () => {
       const found = await measure(await subjectOfRun(run));
       if (!found) break;
       await recordEvaluation(run, found);
-      await report.write({ run, config: readConfig(run) });
+      await writeReport([run], reportPath([run]));
       say(`Done; see ${join(run, runFile.report)}`);
     }
     if (!address) continue;

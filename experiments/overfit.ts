@@ -2,7 +2,7 @@ import { init } from "../kernels/mod.ts";
 import { BatchOrder, HeldOutLoss, meanLoss, stateOf } from "../models/mod.ts";
 import { describeData, splitImages } from "./data/dataset.ts";
 import { ImageSource, normalizationTo } from "./data/image_source.ts";
-import { drawableOf } from "./draw/drawable.ts";
+import { drawableOf } from "./draw/samples.ts";
 import { writeSamples } from "./draw/sample_grid.ts";
 import { runTask, stopSignal, TrainingError } from "./program/command.ts";
 import { yieldToSignals } from "./terminal/yield_to_signals.ts";

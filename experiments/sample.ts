@@ -1,15 +1,11 @@
 import { init } from "../kernels/mod.ts";
 import { encodeNpy } from "../models/files/npy.ts";
 import { runTask } from "./program/command.ts";
-import { bothInWords } from "./draw/asked.ts";
-import { askedFor } from "./draw/asked_for.ts";
-import { loadNetwork } from "./draw/load_network.ts";
-import { readWeights } from "./draw/read_weights.ts";
+import { guidedCostSuffix, readAutoguidance } from "./draw/conditioning.ts";
+import { requestedImages } from "./draw/requested_images.ts";
+import { loadNetwork, readWeights } from "./draw/load_network.ts";
 import { checkGrid, samplesPng } from "./draw/sample_grid.ts";
-import { drawSamplesInBatches } from "./draw/samples.ts";
-import { costInWords } from "./draw/solver_cost.ts";
-import { solvingError } from "./draw/solving_error.ts";
-import { readWeaker } from "./draw/weaker.ts";
+import { costInWords, drawSamplesInBatches, solvingError } from "./draw/samples.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { guidanceWithoutLabels } from "./settings/tasks/train.ts";
@@ -29,10 +25,14 @@ await runTask(async () => {
   const device = await init({ device: choice, threads });
   const { model, info, shape } = loadNetwork(bytes, path, config);
   const classes = info.config.classes ?? 0;
-  const weaker = classes === 0 && run !== undefined
-    ? await readWeaker(run, config.guidance ?? guidanceWithoutLabels)
+  const autoguidance = classes === 0 && run !== undefined
+    ? await readAutoguidance(run, config.guidance ?? guidanceWithoutLabels)
     : undefined;
-  const { count, columns, asked, guided, words } = askedFor(config, { classes, weaker, source: path });
+  const { count, columns, conditioning, guided, words } = requestedImages(config, {
+    classes,
+    autoguidance,
+    source: path,
+  });
   const isArray = out.endsWith(".npy");
   if (!isArray) checkGrid(count, shape);
   const started = performance.now();
@@ -40,10 +40,12 @@ await runTask(async () => {
   const asSeen = isArray && config.values === "network";
   const { pixels: values, ...cost } = await drawSamplesInBatches(
     {
-      ...{ model, shape, normalization: asSeen ? { scale: 1, shift: 0 } : info.normalization },
-      ...weaker && { weaker },
+      model,
+      shape,
+      normalization: asSeen ? { scale: 1, shift: 0 } : info.normalization,
+      autoguidance,
     },
-    { count, seed, ...asked && { asked } },
+    { count, seed, conditioning },
     chosen.how.method === "stochastic" ? { ...chosen.how, seed } : chosen.how,
     (done) => bar.update(done),
   ).catch((error) => {
@@ -52,7 +54,7 @@ await runTask(async () => {
   const seconds = (performance.now() - started) / 1000;
   const file = isArray ? encodeNpy([count, ...shape], values) : samplesPng(values, count, shape, columns);
   await writeAtomic(out, file);
-  const twice = guided ? bothInWords(asked) : "";
+  const twice = guided ? guidedCostSuffix(conditioning) : "";
   say(
     `${count} samples${words}, ${chosen.words}, ${costInWords(cost)}${twice}, in ${
       seconds.toFixed(1)

@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
-import { report } from "./artifacts/report.ts";
 import { comparisonEvaluations } from "./evaluation/compare_solvers.ts";
 import { checkCount, guidanceFor } from "./evaluation/plan.ts";
 import { commonOf, earlierCosts, measureSolvers, notMeasured } from "./evaluation/kept_costs.ts";
@@ -10,11 +9,11 @@ import { solverTable } from "./evaluation/solver_table.ts";
 import { judgeOf } from "./judge/find_judge.ts";
 import { runTask, stopSignal } from "./program/command.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
+import { reportPath, writeReport } from "./report/write_report.ts";
 import { checkFolderOf } from "./run/atomic_write.ts";
 import { runFile } from "./run/layout.ts";
 import { lockRun } from "./run/run_lock.ts";
 import { comparingSolvers, parseSolversWords } from "./settings/tasks/solvers.ts";
-import { readConfig } from "./settings/tasks/train_config.ts";
 import { print, say } from "./terminal/output.ts";
 import { findRun } from "./tracking/find_run.ts";
 
@@ -57,7 +56,7 @@ await runTask(async () => {
     Deno.exit(stop.exitCode);
   }
   say(`The cheapest that may be as good as the best: ${cheapestOfBest(costs.solvers).spec}`);
-  if (run !== undefined) await report.write({ run, config: readConfig(run) });
+  if (run !== undefined) await writeReport([run], reportPath([run]));
   const seen = run === undefined ? file : join(run, runFile.report);
   if (seen !== null) say(`Done; see ${seen}`);
   device.close();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { pictureName } from "../experiments/draw/draw_flows.ts";
+import { pictureName } from "../experiments/draw/trajectory_picture.ts";
 import { reportPath } from "../experiments/report/write_report.ts";
 import { parseAnimation } from "../experiments/settings/tasks/animate.ts";
 import { judging } from "../experiments/settings/tasks/judge.ts";

@@ -1,11 +1,10 @@
 import type { Dataset } from "../data/dataset.ts";
 import type { ImageSource } from "../data/image_source.ts";
-import type { Drawable } from "../draw/drawable.ts";
+import type { Drawable } from "../draw/samples.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
 
 /** The folder of a run and its settings. */
 export interface RunFiles {
-  /** The run's folder. */
   readonly run: string;
   readonly config: TrainingConfig;
 }

@@ -1,14 +1,83 @@
 import { join } from "node:path";
+import { modelTypeOf } from "../../models/mod.ts";
+import { examplesOf, writeExamples } from "../data/example_file.ts";
+import { classColumns } from "../draw/conditioning.ts";
+import { followInPlane, writePlaneTrajectories } from "../draw/plane_trajectories.ts";
+import { writeSamples } from "../draw/sample_grid.ts";
+import { followTrajectories, readTrajectories, writeTrajectories } from "../draw/trajectories.ts";
+import { trajectoryGif } from "../draw/trajectory_picture.ts";
+import { writeReport } from "../report/write_report.ts";
+import { writeAtomic } from "../run/atomic_write.ts";
 import { findContained } from "../run/contained.ts";
+import { flowAnimationFile, flowFile, runFile } from "../run/layout.ts";
 import { readConfig } from "../settings/tasks/train_config.ts";
-import type { Artifact, Measured, TrainedRun } from "./artifact.ts";
-import { examples } from "./examples.ts";
-import { flowGif } from "./flow_gif.ts";
-import { flows } from "./flows.ts";
-import { paths } from "./paths.ts";
-import { report } from "./report.ts";
-import { samples } from "./samples.ts";
+import type { Artifact, FolderArtifact, Measured, NetworkArtifact, TrainedRun } from "./artifact.ts";
 import { testLoss } from "./test_loss.ts";
+
+/** Euler steps of a trajectory in the plane: enough for a smooth line. */
+const planeSteps = 20;
+/** Test images that the report's page offers. */
+const exampleCount = 24;
+
+/** A grid of samples. */
+const samples: NetworkArtifact = {
+  needs: "network",
+  wanted: (config) => config.samples > 0,
+  async write({ run, config: { samples, guidance, seed, sampleSteps: steps, solver }, source, drawable }) {
+    const columns = classColumns(samples, source.classes, { scale: guidance });
+    await writeSamples(run, drawable, { ...columns, seed, steps, solver });
+  },
+};
+
+/** The trajectories of some samples, with a snapshot at each step. */
+const flows: NetworkArtifact = {
+  needs: "network",
+  wanted: (config) => config.flowSamples > 0,
+  async write({ run, config: { model, flowSamples, flowSteps: steps, guidance, seed }, source, drawable }) {
+    // Euler, so that x of the next snapshot is x + v / steps.
+    const how = { seed, solver: "euler", steps } as const;
+    const { count, conditioning } = classColumns(flowSamples, source.classes, { scale: guidance });
+    const trajectories = await followTrajectories(drawable, { ...how, count, conditioning });
+    await writeTrajectories(run, trajectories, { ...how, modelType: modelTypeOf(model) }, conditioning);
+  },
+};
+
+/** An animation of these trajectories. */
+const flowGif: FolderArtifact = {
+  needs: [flowFile(1)],
+  file: ({ pacing }) => flowAnimationFile(pacing),
+  wanted: (config) => config.flowSamples > 0,
+  async write({ run, config: { pacing, flowFrames: frames } }) {
+    const gif = await trajectoryGif(await readTrajectories(run), { pacing, frames });
+    await writeAtomic(join(run, flowAnimationFile(pacing)), gif);
+  },
+};
+
+/** The trajectories of many samples, projected to a plane. */
+const paths: NetworkArtifact = {
+  needs: "network",
+  wanted: (config) => config.pathSamples > 0,
+  async write({ run, config: { pathSamples, guidance, seed, batchSize: batch }, data, source, drawable }) {
+    const { count, conditioning } = classColumns(pathSamples, source.classes, { scale: guidance });
+    const how = { count, seed, steps: planeSteps, batch, conditioning };
+    await writePlaneTrajectories(run, await followInPlane(drawable, data, how));
+  },
+};
+
+/** Some test images for the report's page, as the data set may be gone when the report is written again. */
+const examples: NetworkArtifact = {
+  needs: "network",
+  wanted: (config) => config.flowSamples > 0, // else the page shows no flow, and samples by none
+  write: ({ run, data }) => writeExamples(run, examplesOf(data, exampleCount)),
+};
+
+/** An HTML report of the run. */
+const report: FolderArtifact = {
+  needs: [runFile.config],
+  file: () => runFile.report,
+  wanted: () => true,
+  write: ({ run }) => writeReport([run], join(run, runFile.report)),
+};
 
 /** The artifacts by name, in the order they are made. The report is last because it shows the others. */
 export const artifacts = {
@@ -51,11 +120,9 @@ export async function writeArtifacts(
  */
 export async function completeArtifacts(run: string): Promise<void> {
   const files = { run, config: readConfig(run) };
+  const isThere = (path: string) => findContained(join(run, path), run) !== undefined;
   for (const artifact of Object.values<Artifact>(artifacts)) {
     if (artifact === report || artifact.needs === "network" || !artifact.wanted(files.config)) continue;
-    const isThere = (path: string) => findContained(join(run, path), run) !== undefined;
-    if (artifact.needs.every(isThere) && !isThere(artifact.file(files.config))) {
-      await artifact.write(files);
-    }
+    if (artifact.needs.every(isThere) && !isThere(artifact.file(files.config))) await artifact.write(files);
   }
 }

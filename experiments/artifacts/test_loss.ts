@@ -1,26 +1,68 @@
-import { HeldOutLoss, meanLoss } from "../../models/mod.ts";
+import { join } from "node:path";
+import { HeldOutLoss, meanLoss, type TimedLosses } from "../../models/mod.ts";
+import type { TimeBin } from "../../viz/report/mod.ts";
 import { ImageSource, labelsFor } from "../data/image_source.ts";
-import { writeLossByTime } from "../draw/loss_by_time.ts";
-import { yieldToSignals } from "../terminal/yield_to_signals.ts";
+import { RunError, writeAtomic } from "../run/atomic_write.ts";
+import { runFile } from "../run/layout.ts";
+import { readJson } from "../run/read_file.ts";
 import { heldOutOptions } from "../settings/tasks/objective.ts";
+import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 import type { NetworkArtifact } from "./artifact.ts";
+
+/** Explains `loss_by_time.json` to who opens it. */
+const what =
+  "flow-matching loss on the test images, by the time t drawn for each (test_loss is the mean over all)";
 
 /** The loss on the test images, overall and by t. */
 export const testLoss: NetworkArtifact = {
   needs: "network",
   wanted: () => true,
   async write({ run, config, data, source, drawable }) {
-    const test = new ImageSource(
-      data.test.images,
-      data,
-      source.normalization,
-      labelsFor(config, data.test, data),
-    );
+    const labels = labelsFor(config, data.test, data);
+    const test = new ImageSource(data.test.images, data, source.normalization, labels);
     const heldOut = new HeldOutLoss(drawable.model, test, heldOutOptions(config));
     const most = config.testBatches > 0 ? config.testBatches * config.batchSize : Infinity;
     const images = Uint32Array.from({ length: Math.min(data.test.count, most) }, (_, i) => i);
     const losses = await heldOut.losses(images, yieldToSignals);
-    await writeLossByTime(run, losses);
+    const text = JSON.stringify({ what, bins: binByTime(losses) }, null, 2);
+    await writeAtomic(join(run, runFile.lossByTime), `${text}\n`);
     return { test_loss: meanLoss(losses) };
   },
 };
+
+/** Means of losses over equal bins of t. */
+export function binByTime({ t, loss }: TimedLosses, bins = 10): TimeBin[] {
+  const sums = new Float64Array(bins);
+  const images = new Uint32Array(bins);
+  t.forEach((time, i) => {
+    const bin = Math.min(Math.floor(time * bins), bins - 1);
+    sums[bin] += loss[i];
+    images[bin]++;
+  });
+  return Array.from(sums, (sum, bin) => ({
+    from: bin / bins,
+    to: (bin + 1) / bins,
+    images: images[bin],
+    loss: images[bin] > 0 ? sum / images[bin] : null,
+  }));
+}
+
+/**
+ * Reads `loss_by_time.json` of a run.
+ *
+ * @returns the bins, or undefined where the run has none
+ * @throws {RunError} if the file cannot be read
+ */
+export async function readLossByTime(run: string): Promise<TimeBin[] | undefined> {
+  const path = join(run, runFile.lossByTime);
+  const json = await readJson(path);
+  if (json === undefined) return undefined;
+  const { bins } = json;
+  if (Array.isArray(bins) && bins.every(isBin)) return bins;
+  throw new RunError(`Cannot read ${path}: it holds no bins of from, to, images and loss`);
+}
+
+function isBin(value: unknown): value is TimeBin {
+  const { from, to, images, loss } = Object(value);
+  return [from, to, images].every(Number.isFinite) && (loss === null || Number.isFinite(loss));
+}

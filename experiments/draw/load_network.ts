@@ -7,12 +7,60 @@ import {
   paths,
   predictions,
 } from "../../models/mod.ts";
+import type { ImageSize } from "../../viz/mod.ts";
+import type { Dataset } from "../data/dataset.ts";
 import { normalizationTo } from "../data/image_source.ts";
+import { reasonOf, RunError } from "../run/atomic_write.ts";
+import { readFile } from "../run/read_file.ts";
+import { findWeights, noWeights } from "../run/run_weights.ts";
 import { ConfigError, flagOf } from "../settings/setting.ts";
-import { variantName } from "../settings/variant.ts";
 import type { NetworkFlags } from "../settings/tasks/network.ts";
+import { variantName } from "../settings/variant.ts";
+import { findRun } from "../tracking/find_run.ts";
 
-/** The flags that stand for a field of a file's metadata. */
+/** The bytes of a file of weights. */
+export interface WeightsFile {
+  readonly path: string;
+  readonly bytes: Uint8Array;
+  /** The folder of the run, if a run was named. */
+  readonly run?: string;
+}
+
+/**
+ * Reads a file of weights, or those of a run.
+ *
+ * @param checkpoint a file, or what {@linkcode findRun} finds
+ * @throws {ConfigError} if there is no such file or run
+ * @throws {RunError} if the file cannot be read, or the run has no weights
+ */
+export async function readWeights(checkpoint: string): Promise<WeightsFile> {
+  if (await isFile(checkpoint)) return { path: checkpoint, bytes: await readCheckpoint(checkpoint) };
+  const run = await findRun(checkpoint);
+  const weights = findWeights(run);
+  if (weights === undefined) throw new RunError(`Cannot draw from ${checkpoint}: ${noWeights}`);
+  return { path: weights.path, bytes: await readFile(weights.path, run), run };
+}
+
+/** @throws {RunError} if the file cannot be read */
+export async function readCheckpoint(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return await Deno.readFile(path);
+  } catch (error) {
+    throw new RunError(`Cannot read the checkpoint ${path}: ${reasonOf(error)}`);
+  }
+}
+
+/** Whether a word names a file; one that ends as weights do always does. */
+async function isFile(word: string): Promise<boolean> {
+  if (word.endsWith(".safetensors")) return true;
+  try {
+    return (await Deno.stat(word)).isFile;
+  } catch {
+    return false;
+  }
+}
+
+/** The flags that stand in for a field of a file's metadata. */
 const flagsFor = {
   config: [
     "model",
@@ -31,10 +79,10 @@ const flagsFor = {
 } as const satisfies Record<string, readonly (keyof NetworkFlags)[]>;
 
 /**
- * Loads a network from a checkpoint of ours, or from a PyTorch state dict and what the user says of it.
+ * Loads a network from a checkpoint, or from a PyTorch state dict with flags that describe the network.
  *
  * @param source name of the file, for errors
- * @throws {ConfigError} if the user does not say what the file does not, or says what the file says itself
+ * @throws {ConfigError} if the flags leave out what the file does not say, or repeat what it says
  * @throws {CheckpointError} if the file's metadata is damaged
  * @throws {SafetensorsError} if the file is damaged
  * @throws {StateError} if the weights do not match the network
@@ -65,7 +113,9 @@ function configOf(flags: NetworkFlags, source: string): CheckpointInfo["config"]
     );
   }
   return {
-    ...{ type: modelTypeOf(model), filters, tEmb },
+    type: modelTypeOf(model),
+    filters,
+    tEmb,
     ...attn !== null && { attn },
     ...groups !== null && { groups },
     ...timeEmbedding !== null && { timeEmbedding },
@@ -82,4 +132,33 @@ function normalizationOf({ normalize }: NetworkFlags, source: string): Checkpoin
     `Cannot draw from ${source}: it does not say which range of pixels its network was trained on ` +
       `(missing ${flagOf("normalize")})`,
   );
+}
+
+/**
+ * Checks that a network fits a data set: images of the same size, and as many classes if the network has any.
+ *
+ * @param task for the error, such as `evaluate`
+ * @param path of the network's file
+ * @throws {RunError} if it does not
+ */
+export function checkFit(
+  task: string,
+  path: string,
+  { shape, classes }: { readonly shape: ImageSize; readonly classes: number },
+  data: Pick<Dataset, "name" | "channels" | "height" | "width" | "classes">,
+): void {
+  const size = [data.channels, data.height, data.width];
+  if (`${shape}` !== `${size}`) {
+    throw new RunError(
+      `Cannot ${task} ${path}: it draws images of [${shape.join(", ")}], and ${data.name} holds [${
+        size.join(", ")
+      }] (expected one size; see --data)`,
+    );
+  }
+  if (classes > 0 && classes !== data.classes) {
+    throw new RunError(
+      `Cannot ${task} ${path}: its network has ${classes} classes, and ${data.name} has ${data.classes} ` +
+        "(expected as many; see --data)",
+    );
+  }
 }

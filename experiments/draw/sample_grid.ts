@@ -4,8 +4,7 @@ import { encodePng, grid, type ImageSize } from "../../viz/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { makeContainedFolder } from "../run/contained.ts";
 import { runFile, runFolder, sampleGridFile } from "../run/layout.ts";
-import type { Drawable, Drawing } from "./drawable.ts";
-import { drawSamples } from "./samples.ts";
+import { type Drawable, type Drawing, drawSamples } from "./samples.ts";
 
 /** Pixels along each side of an image's pixel, and between images. */
 const look = { scale: 3, gap: 2 } as const;
@@ -58,21 +57,18 @@ export async function writeSampleGrid(
   drawing: Drawing,
 ): Promise<string> {
   const path = sampleGridFile(step);
-  const pixels = await drawSamples(drawable, drawing);
+  const picture = await drawGrid(drawable, drawing);
   await makeContainedFolder(run, runFolder.samples);
-  await writeAtomic(join(run, path), samplesPng(pixels, drawing.count, drawable.shape, drawing.columns));
+  await writeAtomic(join(run, path), picture);
   return path;
 }
 
 /** Writes `samples.png` of a run. */
-export async function writeSamples(
-  run: string,
-  drawable: Drawable,
-  drawing: Drawing,
-): Promise<void> {
+export async function writeSamples(run: string, drawable: Drawable, drawing: Drawing): Promise<void> {
+  await writeAtomic(join(run, runFile.samples), await drawGrid(drawable, drawing));
+}
+
+async function drawGrid(drawable: Drawable, drawing: Drawing): Promise<Uint8Array> {
   const pixels = await drawSamples(drawable, drawing);
-  await writeAtomic(
-    join(run, runFile.samples),
-    samplesPng(pixels, drawing.count, drawable.shape, drawing.columns),
-  );
+  return samplesPng(pixels, drawing.count, drawable.shape, drawing.columns);
 }

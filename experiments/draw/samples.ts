@@ -2,22 +2,55 @@ import { full, randomNormal, type Tensor, tensor } from "../../kernels/mod.ts";
 import {
   type FlowSolver,
   fromPixels,
+  type Model,
   noise,
+  type Normalization,
   sample,
   type SolvedFlow,
   solveFlow,
+  SolverError,
+  type SolverName,
   toPixels,
 } from "../../models/mod.ts";
 import { objectiveFor, optionsOf } from "../../models/nets/networks.ts";
 import { streams } from "../../models/random.ts";
-import { yieldToSignals } from "../terminal/yield_to_signals.ts";
+import type { ImageSize } from "../../viz/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
-import { type Asked, fieldOf, samplingFieldOf } from "./asked.ts";
-import type { Drawable, Drawing } from "./drawable.ts";
-import { finiteImages } from "./finite_images.ts";
+import { yieldToSignals } from "../terminal/yield_to_signals.ts";
+import { type Autoguidance, conditionedField, type Conditioning, samplingField } from "./conditioning.ts";
 
 /** Most images to work on at once where progress is shown. */
 const batch = 64;
+
+/** A network to draw from, and what its images are. */
+export interface Drawable {
+  readonly model: Model;
+  readonly normalization: Normalization;
+  /** [C, H, W] of an image. */
+  readonly shape: ImageSize;
+  /** Guides samples without classes. Trajectories are followed without it. */
+  readonly autoguidance?: Autoguidance | undefined;
+}
+
+/** How samples are drawn. */
+export interface Drawing {
+  /** Number of samples. */
+  readonly count: number;
+  /** Seed of the noise: sample n starts from the same noise in every model, however many samples there are. */
+  readonly seed: number;
+  /** Equal steps from t = 0 to t = 1. */
+  readonly steps: number;
+  readonly solver: SolverName;
+  /** The classes of the samples; without, a network draws as if there were none. */
+  readonly conditioning?: Conditioning | undefined;
+  /** Columns of a grid of them; by default nearly square. */
+  readonly columns?: number;
+}
+
+/** A network that draws the images of a source. */
+export function drawableOf(model: Model, { normalization, shape }: Omit<Drawable, "model">): Drawable {
+  return { model, normalization, shape };
+}
 
 /**
  * Draws samples as pixels: 0 black, 1 white, not clipped.
@@ -25,14 +58,14 @@ const batch = 64;
  * @returns f32[count, C, H, W] on the host
  * @throws {RunError} if a value is not finite
  */
-export function drawSamples(
+export async function drawSamples(
   drawable: Drawable,
-  { count, seed, steps, solver, asked }: Drawing,
+  { count, seed, steps, solver, conditioning }: Drawing,
 ): Promise<Float32Array> {
   const { normalization, shape } = drawable;
-  const { field, ...condition } = samplingFieldOf(drawable, asked);
+  const { field, ...condition } = samplingField(drawable, conditioning);
   const x1 = sample(field, { count, seed, steps, solver, shape, ...condition });
-  return x1.read().then((values) => finiteImages("draw samples", toPixels(values, normalization)));
+  return finiteImages("draw samples", toPixels(await x1.read(), normalization));
 }
 
 /** Samples in pixels, and what they cost. */
@@ -45,29 +78,29 @@ export interface DrawnSamples extends Omit<SolvedFlow, "samples"> {
 export type OnSamples = (done: number) => void | Promise<void>;
 
 /**
- * Draws samples by any solver, and tells how far it is. Those by fixed steps are those of `drawSamples`, to the bit.
+ * Draws samples by any solver and reports progress. With equal steps they are those of `drawSamples`, to the bit.
  *
- * @throws {RunError} if a value is not finite, or the network's path is not one that the solver can follow
+ * @throws {RunError} if a value is not finite, or the solver cannot follow the network's path
  * @throws {SolverError} if an adaptive solver cannot go on
  */
 export function drawSamplesInBatches(
   drawable: Drawable,
-  { count, seed, asked }: Pick<Drawing, "count" | "seed" | "asked">,
+  { count, seed, conditioning }: Pick<Drawing, "count" | "seed" | "conditioning">,
   how: FlowSolver,
   onProgress: OnSamples,
 ): Promise<DrawnSamples> {
-  return drawFromNoise(drawable, noise(seed, [count, ...drawable.shape]), asked, how, onProgress);
+  return drawFromNoise(drawable, noise(seed, [count, ...drawable.shape]), conditioning, how, onProgress);
 }
 
 /**
- * Draws samples from given noise; otherwise like `drawSamplesInBatches`.
+ * Draws samples from given noise; otherwise like {@linkcode drawSamplesInBatches}.
  *
  * @param x0 noise, f32[N, C, H, W]
  */
 export async function drawFromNoise(
   drawable: Drawable,
   x0: Tensor,
-  asked: Asked | undefined,
+  conditioning: Conditioning | undefined,
   how: FlowSolver,
   onProgress: OnSamples,
 ): Promise<DrawnSamples> {
@@ -77,7 +110,7 @@ export async function drawFromNoise(
       `Cannot draw samples by ${how.solver}: the network is for the ${path} path (expected another solver)`,
     );
   }
-  const { field, ...condition } = samplingFieldOf(drawable, asked);
+  const { field, ...condition } = samplingField(drawable, conditioning);
   const { samples, ...cost } = await solveFlow(field, x0, how, inBatches({ ...condition, onProgress }));
   return { pixels: finiteImages("draw samples", toPixels(samples, drawable.normalization)), ...cost };
 }
@@ -90,15 +123,15 @@ export interface FoundNoise extends Omit<SolvedFlow, "samples"> {
 
 /** How images are led to noise. */
 export interface ToNoise {
-  /** Their classes, where the network is to know them. */
-  readonly asked: Asked | undefined;
+  /** Their classes, if the network takes any. */
+  readonly conditioning: Conditioning | undefined;
   readonly how: FlowSolver;
   /**
-   * The time at which they enter the flow, in (0, 1]: as points of its path there, with some noise. At 1 an image is on
-   * the edge of what the network knows: pixels that are black in all images could come from any noise, and get too little.
+   * The time in (0, 1] at which they enter the flow, as points of its path there, mixed with some noise. At 1 an image lies
+   * on the edge of what the network knows: pixels that are black in all images could come from any noise, and get too little.
    */
   readonly entry: number;
-  /** Of that noise. */
+  /** Of the noise mixed in. */
   readonly seed: number;
 }
 
@@ -111,14 +144,14 @@ export interface ToNoise {
  * @throws {TypeError} if the solver is stochastic
  */
 export async function noiseOfImages(
-  { model, normalization, shape }: Drawable,
+  { model, normalization, shape: [C, H, W] }: Drawable,
   pixels: Float32Array,
-  { asked, how, entry, seed }: ToNoise,
+  { conditioning, how, entry, seed }: ToNoise,
   onProgress: OnSamples,
 ): Promise<FoundNoise> {
-  const { field, ...condition } = fieldOf(model, asked);
-  const N = pixels.length / shape.reduce((product, length) => product * length, 1);
-  const x1 = tensor(fromPixels(pixels, normalization), [N, ...shape]);
+  const { field, ...condition } = conditionedField(model, conditioning);
+  const N = pixels.length / (C * H * W);
+  const x1 = tensor(fromPixels(pixels, normalization), [N, C, H, W]);
   const x0 = randomNormal(tensor(Uint32Array.of(seed, streams.entries, 0)), x1.shape);
   const { xt } = objectiveFor(model).path.at(x0, x1, full([N], entry));
   const { samples, ...cost } = await solveFlow(field, entry === 1 ? x1 : xt, how, {
@@ -129,7 +162,7 @@ export async function noiseOfImages(
   return { noise: finiteImages("lead images back to noise", samples), ...cost };
 }
 
-/** Options for batches that tell of their progress and let signals through. */
+/** Options for batches that report progress and let signals through. */
 function inBatches(options: { readonly condition?: Tensor; readonly onProgress: OnSamples }) {
   return {
     ...options,
@@ -139,4 +172,47 @@ function inBatches(options: { readonly condition?: Tensor; readonly onProgress: 
       await yieldToSignals();
     },
   };
+}
+
+/**
+ * Checks what a network has drawn before it is kept or shown.
+ *
+ * @param task what cannot be done otherwise, for the error
+ * @returns the values
+ * @throws {RunError} if a value is not finite
+ */
+export function finiteImages(task: string, values: Float32Array): Float32Array {
+  const bad = values.find((value) => !Number.isFinite(value));
+  if (bad === undefined) return values;
+  throw new RunError(
+    `Cannot ${task}: the network gives ${bad} (expected finite numbers); its weights are damaged or have ` +
+      "diverged: use other weights, or train with a smaller --lr or --clip 1",
+  );
+}
+
+/**
+ * Adds to an error of sampling which file is damaged, or which flags limit an adaptive solver.
+ *
+ * @param error any other error is returned as it is
+ * @param source name of the network's file
+ */
+export function solvingError(error: unknown, source: string): unknown {
+  if (error instanceof RunError) return new RunError(`${error.message} (${source})`);
+  if (!(error instanceof SolverError)) return error;
+  return new RunError(`${error.message} (--rtol, --atol, --max-evaluations; nothing is written)`);
+}
+
+/** What samples cost, in words: `40 evaluations each`, or how many steps were accepted and rejected. */
+export function costInWords({ evaluations, batches, steps }: Omit<SolvedFlow, "samples">): string {
+  const plural = evaluations === 1 ? "evaluation" : "evaluations";
+  if (!steps) return `${Number(evaluations.toFixed(1))} ${plural} each`;
+  const [least, most] = [Math.min(...batches), Math.max(...batches)];
+  const counted = (wanted: boolean) => {
+    const counts = steps.map((own) => own.filter(({ accepted }) => accepted === wanted).length);
+    const [least, most] = [counts.reduce((a, b) => Math.min(a, b)), counts.reduce((a, b) => Math.max(a, b))];
+    const mean = counts.reduce((sum, count) => sum + count, 0) / counts.length;
+    return `${mean.toFixed(1)} (${least} to ${most})`;
+  };
+  return `${least === most ? least : `${least} to ${most}`} evaluations of each batch, ` +
+    `steps of a sample: ${counted(true)} accepted, ${counted(false)} rejected`;
 }

@@ -1,10 +1,14 @@
 import { asBytes, type FlowSolver, flowSolvers, noise, toPixels } from "../../models/mod.ts";
 import { timesOf } from "../../models/solve/time_grids.ts";
-import { type Asked, bothInWords, guidanceInWords, runsTwice, samplingFieldOf } from "../draw/asked.ts";
-import type { Drawable } from "../draw/drawable.ts";
-import { costInWords } from "../draw/solver_cost.ts";
-import { drawSamplesInBatches } from "../draw/samples.ts";
-import { autoguidanceInWords } from "../draw/weaker.ts";
+import {
+  autoguidanceInWords,
+  type Conditioning,
+  guidanceInWords,
+  guidedCostSuffix,
+  runsTwice,
+  samplingField,
+} from "../draw/conditioning.ts";
+import { costInWords, type Drawable, drawSamplesInBatches } from "../draw/samples.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import type { Points } from "../../models/measures/points.ts";
 import type { Cost } from "./evaluation.ts";
@@ -54,14 +58,14 @@ export async function drawFor(
   advance: Advance,
 ): Promise<DrawnImages> {
   const started = performance.now();
-  const asked = askedOf(subject.classes, count, guidance);
+  const conditioning = conditioningOf(subject.classes, count, guidance);
   const drawable = guidedBy(subject.drawable, guidance);
   const runs = runsOf(subject, guidance);
   const each = evaluationsEach(how) * runs;
   let counted = 0;
   const { pixels, ...cost } = await drawSamplesInBatches(
     drawable,
-    { count, seed, ...asked && { asked } },
+    { count, seed, conditioning },
     how.method === "stochastic" ? { ...how, seed } : how,
     (done) => {
       const more = (done - counted) * each;
@@ -70,16 +74,16 @@ export async function drawFor(
     },
   );
   return {
-    field: samplingFieldOf(drawable, asked).field,
-    ...asked && { asked: asked.labels },
+    field: samplingField(drawable, conditioning).field,
+    ...conditioning && { asked: conditioning.labels },
     pixels: { values: asBytes(pixels), rows: count, width: pixels.length / count },
     evaluations: cost.evaluations,
     runs,
     seconds: (performance.now() - started) / 1000,
     words: [
-      costInWords(cost) + (runs > 1 ? bothInWords(asked) : ""),
-      ...asked ? ["equally many of each class", guidanceInWords(asked.guidance)] : [],
-      ...drawable.weaker ? [autoguidanceInWords(guidance)] : [],
+      costInWords(cost) + (runs > 1 ? guidedCostSuffix(conditioning) : ""),
+      ...conditioning ? ["equally many of each class", guidanceInWords(conditioning.guidance)] : [],
+      ...drawable.autoguidance ? [autoguidanceInWords(guidance)] : [],
     ].join(", "),
   };
 }
@@ -91,17 +95,17 @@ export function runsOf(
 ): number {
   const twice = classes > 0
     ? runsTwice({ scale: guidance })
-    : guidedBy(drawable, guidance).weaker !== undefined;
+    : guidedBy(drawable, guidance).autoguidance !== undefined;
   return twice ? 2 : 1;
 }
 
 /** A network that is guided so much away from what it was, if that is known of it. */
-function guidedBy({ weaker, ...drawable }: Drawable, scale: number): Drawable {
-  return weaker && scale !== 1 ? { ...drawable, weaker: { ...weaker, scale } } : drawable;
+function guidedBy({ autoguidance, ...drawable }: Drawable, scale: number): Drawable {
+  return autoguidance && scale !== 1 ? { ...drawable, autoguidance: { ...autoguidance, scale } } : drawable;
 }
 
 /** Equally many samples of each class, in turn; of a network without classes there is nothing to ask. */
-function askedOf(classes: number, count: number, guidance: number): Asked | undefined {
+function conditioningOf(classes: number, count: number, guidance: number): Conditioning | undefined {
   if (classes === 0) return undefined;
   return {
     labels: Uint32Array.from({ length: count }, (_, n) => n % classes),

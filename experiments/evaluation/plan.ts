@@ -57,10 +57,10 @@ export function guidanceFor(
   given: number | null,
   { classes, drawable, guidance = 1 }: Pick<Subject, "classes" | "guidance"> & {
     /** What the network may be guided away from, if it has no classes. */
-    readonly drawable: { readonly weaker?: unknown };
+    readonly drawable: { readonly autoguidance?: unknown };
   },
 ): number {
-  if (classes > 0 || drawable.weaker !== undefined) return given ?? guidance;
+  if (classes > 0 || drawable.autoguidance !== undefined) return given ?? guidance;
   if (given === null) return 1;
   throw new ConfigError(
     `Cannot use --guidance ${given}: the network was trained without classes, and there is no ` +

@@ -2,11 +2,10 @@ import { relative } from "node:path";
 import { loadCheckpoint } from "../../models/mod.ts";
 import { type Dataset, splitImages } from "../data/dataset.ts";
 import { loadDataset } from "../data/load_dataset.ts";
+import { readAutoguidance } from "../draw/conditioning.ts";
+import { checkFit, readCheckpoint } from "../draw/load_network.ts";
+import type { Drawable } from "../draw/samples.ts";
 import { sha256 } from "../run/sha256.ts";
-import { checkFit } from "../draw/check_fit.ts";
-import type { Drawable } from "../draw/drawable.ts";
-import { readWeaker } from "../draw/weaker.ts";
-import { readCheckpoint } from "../draw/read_weights.ts";
 import { findWeights, noWeights } from "../run/run_weights.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { readFile } from "../run/read_file.ts";
@@ -52,10 +51,10 @@ export async function subjectOfRun(run: string): Promise<Subject> {
   }
   const step = await stepOfWeights(run, record);
   const subject = subjectOf(bytes, found.path, data);
-  const weaker = subject.classes === 0 ? await readWeaker(run, config.guidance) : undefined;
+  const autoguidance = subject.classes === 0 ? await readAutoguidance(run, config.guidance) : undefined;
   return {
     ...subject,
-    drawable: { ...subject.drawable, ...weaker && { weaker } },
+    drawable: { ...subject.drawable, autoguidance },
     trained: splitImages(data.train.count, config).train,
     weights: { file: relative(run, found.path), sha256: await sha256(bytes.slice()), step },
     drawnBy: `${config.solver}:steps=${config.sampleSteps}`,

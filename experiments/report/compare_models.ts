@@ -2,7 +2,7 @@ import { scope, type Tensor, tensor } from "../../kernels/mod.ts";
 import { loadCheckpoint, noise, Sampler, toPixels, velocityToPixels } from "../../models/mod.ts";
 import { sizeInWords } from "../../viz/mod.ts";
 import type { Comparison } from "../../viz/report/mod.ts";
-import type { Drawable } from "../draw/drawable.ts";
+import type { Drawable } from "../draw/samples.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { readFile } from "../run/read_file.ts";
 import { findWeights, noWeights } from "../run/run_weights.ts";

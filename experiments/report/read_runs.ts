@@ -4,11 +4,10 @@ import { evenTimes, type ImageSize, imageSizeOf, sizeInWords, sizeWithChannels }
 import type { Paths, ReportRun, Series } from "../../viz/report/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { countWeights } from "./count_weights.ts";
-import { guidanceInWords } from "../draw/asked.ts";
-import { autoguidanceInWords } from "../draw/weaker.ts";
-import { readFlowPaths } from "../draw/path_file.ts";
-import { findFlowSnapshots } from "../draw/snapshot_files.ts";
-import { readLossByTime } from "../draw/loss_by_time.ts";
+import { autoguidanceInWords, guidanceInWords } from "../draw/conditioning.ts";
+import { readPlaneTrajectories } from "../draw/plane_trajectories.ts";
+import { findTrajectories } from "../draw/trajectories.ts";
+import { readLossByTime } from "../artifacts/test_loss.ts";
 import { runFile, weightsFile } from "../run/layout.ts";
 import { lastStep, type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { readIfThere, readJson } from "../run/read_file.ts";
@@ -55,7 +54,7 @@ async function readReportRun(folder: string, name: string): Promise<ReportRun> {
   const { environment, metrics } = record;
   const lossByTime = await readLossByTime(folder);
   const samplesPng = await readIfThere(join(folder, runFile.samples));
-  const paths = await readFlowPaths(folder);
+  const paths = await readPlaneTrajectories(folder);
   const ending = await endingOf(folder, metrics);
   const quality = await readQuality(folder, lastStep(metrics));
   const solvers = await readSolverQuality(folder);
@@ -96,7 +95,7 @@ export function seriesOf(metrics: readonly Metrics[], name: string): Series {
 }
 
 async function readTrajectories(folder: string): Promise<Pick<ReportRun, "trajectories" | "solved">> {
-  const snapshots = await findFlowSnapshots(folder);
+  const snapshots = await findTrajectories(folder);
   if (snapshots.length === 0) return { trajectories: [] };
   const [{ seed, solver, steps, guidance, trajectory: { t } }] = snapshots;
   const labels = snapshots.flatMap(({ label }) => label ?? []);

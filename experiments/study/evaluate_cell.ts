@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { report } from "../artifacts/report.ts";
 import { commonOf, earlierCosts, measureSolvers, notMeasured } from "../evaluation/kept_costs.ts";
 import { evaluate } from "../evaluation/evaluate.ts";
 import { type Evaluation, hasMeasured, readEvaluation } from "../evaluation/evaluation.ts";
@@ -10,10 +9,10 @@ import type { SolverCost } from "../evaluation/solver_costs.ts";
 import { type Subject, subjectOfRun } from "../evaluation/subject.ts";
 import type { EvaluationOptions } from "../evaluation/trial.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
+import { reportPath, writeReport } from "../report/write_report.ts";
 import { runFile } from "../run/layout.ts";
 import { lockRun } from "../run/run_lock.ts";
 import { evaluating } from "../settings/tasks/evaluate.ts";
-import { readConfig } from "../settings/tasks/train_config.ts";
 import { isMeasured } from "../training/is_complete.ts";
 import { measureMilestones, type Milestone } from "./measure_milestones.ts";
 import type { PlannedEvaluation } from "./plan.ts";
@@ -63,7 +62,7 @@ export async function evaluateCell(
     ? await measureMilestones(run, subject, judge, steps, solver, { count, seed, guidance, signal })
     : [];
   if (!milestones) return undefined;
-  await report.write({ run, config: readConfig(run) });
+  await writeReport([run], reportPath([run]));
   return { evaluation, costs, milestones };
 }
 
@@ -73,7 +72,8 @@ export function optionsOf(
   subject: Subject,
 ): EvaluationOptions {
   // A network that cannot be guided is drawn from without guidance anyway.
-  const isSaid = guidance !== undefined && (guidance !== 1 || subject.classes > 0 || subject.drawable.weaker);
+  const isSaid = guidance !== undefined &&
+    (guidance !== 1 || subject.classes > 0 || subject.drawable.autoguidance);
   const words = { ...evaluating.resolve({}), ...planned, ...isSaid && { guidance }, help: false, runs: [] };
   return planOf(words, subject, planned.count);
 }

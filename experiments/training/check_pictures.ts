@@ -1,5 +1,5 @@
 import type { ImageSize } from "../../viz/mod.ts";
-import { inFullRows } from "../draw/asked.ts";
+import { roundToRows } from "../draw/conditioning.ts";
 import { checkGrid } from "../draw/sample_grid.ts";
 import { flagOf } from "../settings/setting.ts";
 import { ConfigError, type TrainingConfig } from "../settings/tasks/train_config.ts";
@@ -19,7 +19,7 @@ const gif = { width: 65_535, gap: 6 };
  */
 export function checkPictures(config: TrainingConfig, size: ImageSize, classes = 0): void {
   const { flowSteps, pathSamples } = config;
-  const [samples, flowSamples] = [config.samples, config.flowSamples].map((n) => inFullRows(n, classes));
+  const [samples, flowSamples] = [config.samples, config.flowSamples].map((n) => roundToRows(n, classes));
   const values = size.reduce((product, length) => product * length, 1);
   if (samples > 0) checkGrid(samples, size);
   const flowValues = 2 * values * (flowSteps + 1); // images and velocities of one sample

@@ -1,5 +1,5 @@
-import { type Drawable, drawableOf } from "../draw/drawable.ts";
-import { readWeaker } from "../draw/weaker.ts";
+import { type Drawable, drawableOf } from "../draw/samples.ts";
+import { readAutoguidance } from "../draw/conditioning.ts";
 import { weightsFile } from "../run/layout.ts";
 import { saveAveraged } from "./run_state.ts";
 import type { TrainingSession } from "./session.ts";
@@ -34,7 +34,7 @@ export class EarlyWeights {
   /** The trained network, and what its samples are guided away from. */
   async drawable(): Promise<Drawable> {
     const { run, config, network, source } = this.#session;
-    const weaker = this.#wanted ? await readWeaker(run, config.guidance) : undefined;
-    return { ...drawableOf(network.averaged, source), ...weaker && { weaker } };
+    const autoguidance = this.#wanted ? await readAutoguidance(run, config.guidance) : undefined;
+    return { ...drawableOf(network.averaged, source), autoguidance };
   }
 }

@@ -1,7 +1,7 @@
 import { type Device, type MemoryPlan, scope } from "../../kernels/mod.ts";
 import { blankInitialiser, countParameters, HeldOutLoss, Sampler } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
-import { inFullRows, samplingFieldOf } from "../draw/asked.ts";
+import { roundToRows, samplingField } from "../draw/conditioning.ts";
 import { TrainingError } from "../program/command.ts";
 import { heldOutOptions } from "../settings/tasks/objective.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
@@ -109,13 +109,15 @@ function planRun(
 ): MemoryPlan {
   const { samples, flowSamples, pathSamples, sampleSteps: steps, solver, guidance: scale } = config;
   const held = HeldOutLoss.plan(averaged, source, { ...heldOutOptions(config), batchSize });
-  const [inGrid, flows] = [samples, flowSamples].map((count) => inFullRows(count, source.classes));
+  const [inGrid, flows] = [samples, flowSamples].map((count) => roundToRows(count, source.classes));
   const images = Math.max(Math.min(inGrid, 256), flows, Math.min(pathSamples, batchSize));
-  const asked = source.classes > 0 ? { labels: new Uint32Array(images), guidance: { scale } } : undefined;
-  const { field, ...condition } = samplingFieldOf({
+  const conditioning = source.classes > 0
+    ? { labels: new Uint32Array(images), guidance: { scale } }
+    : undefined;
+  const { field, ...condition } = samplingField({
     model: averaged,
-    weaker: { model: averaged, scale },
-  }, asked);
+    autoguidance: { model: averaged, scale },
+  }, conditioning);
   const plans = [
     trainer.plan(batchSize),
     ...[held, held], // of validation, which is kept, and test

@@ -1,9 +1,8 @@
 import type { Model } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
-import { classColumns } from "../draw/asked.ts";
-import { drawableOf } from "../draw/drawable.ts";
+import { classColumns } from "../draw/conditioning.ts";
+import { drawableOf, drawSamples } from "../draw/samples.ts";
 import { writeSampleGrid } from "../draw/sample_grid.ts";
-import { drawSamples } from "../draw/samples.ts";
 import type { TrainingConfig } from "../settings/tasks/train.ts";
 
 /** Most images in a grid. */

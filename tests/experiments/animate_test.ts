@@ -3,19 +3,19 @@ import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
 import { animating, comparing } from "../../experiments/settings/tasks/animate.ts";
-import { type FlowSource, writeFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
+import { type TrajectorySource, writeTrajectories } from "../../experiments/draw/trajectories.ts";
 import { readGif } from "../viz/image/gif_reading.ts";
 import { flowFields } from "../../viz/mod.ts";
 import { madeUpColourFlow, madeUpFlow } from "../viz/flow/made_up_flow.ts";
 import { assertHelp, testTask, type Workplace } from "./cli.ts";
 
-const source: FlowSource = { modelType: "UNet_FM", seed: 1, solver: "euler", steps: 10 };
+const source: TrajectorySource = { modelType: "UNet_FM", seed: 1, solver: "euler", steps: 10 };
 
 /** A run's folder with nothing but trajectories of 8 x 8 pixels. */
-async function storeFlows(place: Workplace, run: string, options: Partial<FlowSource> = {}, count = 3) {
+async function storeFlows(place: Workplace, run: string, options: Partial<TrajectorySource> = {}, count = 3) {
   const all = { ...source, ...options };
   const flows = Array.from({ length: count }, (_, n) => madeUpFlow(n, all.steps + 1, [8, 8]));
-  await writeFlowSnapshots(place.file(run), flows, all);
+  await writeTrajectories(place.file(run), flows, all);
 }
 
 testTask("animate draws a grid of samples, or some, as GIF, APNG or strip", async (place) => {
@@ -56,8 +56,8 @@ testTask(
 
 testTask("animate draws three channels in their colours, in every format and field", async (place) => {
   const flows = [0, 1].map((n) => madeUpColourFlow(n, 11, [8, 8]));
-  await writeFlowSnapshots(place.file("run"), flows, source);
-  await writeFlowSnapshots(place.file("grey"), [madeUpFlow(0, 11, [8, 8])], source);
+  await writeTrajectories(place.file("run"), flows, source);
+  await writeTrajectories(place.file("grey"), [madeUpFlow(0, 11, [8, 8])], source);
   for (const field of flowFields) {
     await place.succeed("animate", `run --field ${field} --frames 3 --scale 10 --out ${field}.gif`);
     assert.equal(readGif(await place.read(`${field}.gif`)).frames.length, 3);
@@ -89,7 +89,8 @@ testTask("animate and compare say in one line what is wrong, and leave no file",
   await Deno.writeTextFile(place.file("empty", "config.json"), "{}");
   const wrong = {
     "--frames 2": /^ConfigError: Missing RUN: name the folder of a run, or an --experiment \(see --help\)\n$/,
-    "empty": /^RunError: Cannot find snapshots of empty: there is no empty\/flow\/sample_<k>.safetensors \(/,
+    "empty":
+      /^RunError: Cannot find trajectories of empty: there is no empty\/flow\/sample_<k>.safetensors \(/,
     "none": /^ConfigError: Cannot find the run none: there is no such folder/,
     "run --samples 1,7": /^RunError: Cannot draw sample 7 of run: it stores 1, 2, 3\n$/,
     "run --field quiwer": /--field "quiwer": expected .* \(did you mean quiver\?\)\n$/,
@@ -100,7 +101,7 @@ testTask("animate and compare say in one line what is wrong, and leave no file",
     "run --out flow.png": /"flow.png" with --format gif: expected a name that ends with \.gif\n$/,
     "run --out missing/flow.gif --frames 1": /^RunError: Cannot write missing\/flow.gif: /,
     "--experiment other":
-      /^RunError: Cannot find snapshots: no run of experiment other in runs stores any\n$/,
+      /^RunError: Cannot find trajectories: no run of experiment other in runs stores any\n$/,
     "run --from server": /^ConfigError: Cannot look on a server: none is named/,
   };
   for (const [flags, message] of Object.entries(wrong)) {

@@ -5,7 +5,7 @@ import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
 import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
-import { readFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
+import { readTrajectories } from "../../experiments/draw/trajectories.ts";
 import { init } from "../../kernels/mod.ts";
 import { decodeSafetensors, encodeSafetensors, loadCheckpoint } from "../../models/mod.ts";
 import { oneThread, testTask, tinyRun } from "./cli.ts";
@@ -33,7 +33,7 @@ testTask(
       return [width, height];
     };
     assert.deepEqual(await size("run", "samples.png"), grid(10, 1));
-    const flows = await readFlowSnapshots(place.file("run"));
+    const flows = await readTrajectories(place.file("run"));
     assert.deepEqual(flows.map(({ label }) => label), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     assert.deepEqual(new Set(flows.map(({ guidance }) => guidance)), new Set([2]));
 

@@ -7,8 +7,8 @@ import { loadDataset } from "../../experiments/data/load_dataset.ts";
 import { readExamples } from "../../experiments/data/example_file.ts";
 import { ImageSource, labelsFor, normalizationTo } from "../../experiments/data/image_source.ts";
 import { drawSamples } from "../../experiments/draw/samples.ts";
-import { flowAnimation } from "../../experiments/draw/flow_animation.ts";
-import { readFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
+import { trajectoryGif } from "../../experiments/draw/trajectory_picture.ts";
+import { readTrajectories } from "../../experiments/draw/trajectories.ts";
 import { UserError } from "../../kernels/core/user_error.ts";
 import { readLive } from "../../experiments/report/live.ts";
 import { writeReport } from "../../experiments/report/write_report.ts";
@@ -91,8 +91,8 @@ const kinds: Readonly<Record<string, Kind>> = {
     times: 1000,
     mutate: mutateSafetensors,
     async read(run) {
-      const samples = await readFlowSnapshots(run);
-      if (samples[0].trajectory.shape.length !== 3) await flowAnimation(samples, { frames: 2 });
+      const samples = await readTrajectories(run);
+      if (samples[0].trajectory.shape.length !== 3) await trajectoryGif(samples, { frames: 2 });
     },
   },
 };

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { loadSnapshots } from "../../experiments/draw/load_snapshots.ts";
-import { writeFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
+import { loadStoreTrajectories } from "../../experiments/draw/stored_trajectories.ts";
+import { writeTrajectories } from "../../experiments/draw/trajectories.ts";
 import { FolderStore, summarize } from "../../experiments/tracking/folder_store.ts";
 import { type Cursor, newCursor } from "../../experiments/tracking/cursor.ts";
 import { describe } from "../../experiments/tracking/description.ts";
@@ -77,14 +77,14 @@ testInFolder("FolderStore.list() leaves out damaged runs, says why, and lists th
   assert.equal(said.length, Object.keys(damaged).length + 2, said.join("\n"));
 });
 
-testInFolder("loadSnapshots() leaves out runs whose flows are damaged, and says so", async (root) => {
+testInFolder("loadStoreTrajectories() leaves out runs whose flows are damaged, and says so", async (root) => {
   const source = { modelType: "UNet_FM", seed: 7, solver: "euler", steps: 4 } as const;
   const folders = await Promise.all(["a", "b"].map((name) => writeRun(root, name, { "run.json": record })));
-  for (const folder of folders) await writeFlowSnapshots(folder, [madeUpFlow(1, 5, [4, 4])], source);
+  for (const folder of folders) await writeTrajectories(folder, [madeUpFlow(1, 5, [4, 4])], source);
   await Deno.truncate(join(folders[0], "flow", "sample_1.safetensors"), 100);
   const said: string[] = [];
-  const flows = await loadSnapshots(new FolderStore(root), undefined, (line) => said.push(line));
-  assert.deepEqual(flows.map(({ run }) => run.key), [folders[1]]);
+  const flows = await loadStoreTrajectories(new FolderStore(root), undefined, (line) => said.push(line));
+  assert.deepEqual(flows.map(({ key }) => key), [folders[1]]);
   assert.equal(said.length, 1);
   assert.match(said[0], /^Left out: Cannot read .*a\/flow\/sample_1.safetensors: /);
 });

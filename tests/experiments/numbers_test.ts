@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { shuffled, splitImages } from "../../experiments/data/dataset.ts";
 import { type TrainingConfig, trainingConfig } from "../../experiments/settings/tasks/train_config.ts";
-import { readFlowPaths } from "../../experiments/draw/path_file.ts";
-import { readFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
+import { readPlaneTrajectories } from "../../experiments/draw/plane_trajectories.ts";
+import { readTrajectories } from "../../experiments/draw/trajectories.ts";
 import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
 import { ImageSource } from "../../experiments/data/image_source.ts";
 import { readMetrics } from "../../experiments/run/metrics_log.ts";
@@ -196,7 +196,7 @@ testTask("train draws from its averaged weights, in pixels", async (place) => {
   const shape = [1, imageSize, imageSize];
   const expected = await Array.fromAsync(trajectory(model, { count: 2, shape, seed: 7, steps: 4 }));
   const pixels = imageSize ** 2;
-  for (const { k, trajectory } of await readFlowSnapshots(place.file("run"))) {
+  for (const { k, trajectory } of await readTrajectories(place.file("run"))) {
     expected.forEach(({ image, velocity }, m) => {
       const part = (values: Float32Array) => values.subarray((k - 1) * pixels, k * pixels);
       const stored = (values: Float32Array) => values.subarray(m * pixels, (m + 1) * pixels);
@@ -204,7 +204,7 @@ testTask("train draws from its averaged weights, in pixels", async (place) => {
       if (velocity) assertClose(stored(trajectory.velocity), part(velocity).map((v) => v / 2), 1e-6);
     });
   }
-  const paths = await readFlowPaths(place.file("run"));
+  const paths = await readPlaneTrajectories(place.file("run"));
   const ends = await sample(model, { count: 6, shape, seed: 7, steps: 20 }).read();
   assertClose(paths!.image, ends.map((x) => (x + 1) / 2), 1e-5);
 });

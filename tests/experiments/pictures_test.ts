@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { decode } from "npm:fast-png@8.0.0";
-import { readFlowPaths } from "../../experiments/draw/path_file.ts";
+import { readPlaneTrajectories } from "../../experiments/draw/plane_trajectories.ts";
 import { testTask, tinyNetwork, tinyRun, tinyRunWithPaths } from "./cli.ts";
 import { spot, spotsOf, writeFiles } from "./data/tiny_png.ts";
 
@@ -22,7 +22,7 @@ testTask("train takes a folder of PNG images in colour, and all that follows sho
   assert.deepEqual([train, validation, test], [32, 4, 4]);
   assert.equal(decode(await place.read("run", "samples.png")).channels, 3);
   assert.ok((await place.names("run")).includes("flow_linear.gif"));
-  assert.deepEqual((await readFlowPaths(place.file("run")))!.classNames, ["finch", "owl"]);
+  assert.deepEqual((await readPlaneTrajectories(place.file("run")))!.classNames, ["finch", "owl"]);
 
   await place.succeed("sample", "--checkpoint run --count 2 --steps 2 --out grid.png --device cpu");
   assert.equal(decode(await place.read("grid.png")).channels, 3);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { readFlowPaths } from "../../experiments/draw/path_file.ts";
-import { readLossByTime } from "../../experiments/draw/loss_by_time.ts";
+import { readPlaneTrajectories } from "../../experiments/draw/plane_trajectories.ts";
+import { readLossByTime } from "../../experiments/artifacts/test_loss.ts";
 import { reporting } from "../../experiments/settings/tasks/report.ts";
 import { readLive } from "../../experiments/report/live.ts";
 import type { Payload } from "../../viz/report/payload.ts";
@@ -45,7 +45,7 @@ testTask("report shows what a run left, from its folder alone, and compares two"
   const mean = bins.reduce((sum, bin) => sum + (bin.loss ?? 0) * bin.images, 0) / images;
   const testLoss = (await place.metrics("a")).at(-1)!.test_loss as number;
   assert.ok(Math.abs(mean - testLoss) < 1e-6 * testLoss, `${mean} is not ${testLoss}`);
-  assert.deepEqual((await readFlowPaths(place.file("a")))!.shape, [21, 6, imageSize, imageSize]);
+  assert.deepEqual((await readPlaneTrajectories(place.file("a")))!.shape, [21, 6, imageSize, imageSize]);
 
   const atTheEnd = await place.read("a", "report.html");
   await Deno.remove(place.file("a", "report.html"));

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
+import { writeTrajectories } from "../../experiments/draw/trajectories.ts";
 import { madeUpFlow } from "../viz/flow/made_up_flow.ts";
 import { type Task, testTask } from "./cli.ts";
 import { smallRun } from "./refusals.ts";
@@ -15,7 +15,7 @@ testTask("report, sync, runs and --resume find a run by the names that animate k
   await Deno.rename(place.file("runs", folder), place.file("runs", "a"));
   const record = JSON.parse(await Deno.readTextFile(place.file("runs", "a", "run.json")));
   await Deno.writeTextFile(place.file("runs", "a", "run.json"), JSON.stringify({ ...record, name: "given" }));
-  await writeFlowSnapshots(place.file("runs", "a"), [madeUpFlow(0, 11, [8, 8])], source);
+  await writeTrajectories(place.file("runs", "a"), [madeUpFlow(0, 11, [8, 8])], source);
   for (const name of ["a", "runs/a", "given"]) {
     await place.succeed("animate", `${name} --frames 2 --field none`);
     await place.succeed("report", name);

@@ -1,10 +1,10 @@
-import { writeFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
+import { writeTrajectories } from "../../experiments/draw/trajectories.ts";
 import { madeUpFlow } from "../viz/flow/made_up_flow.ts";
 import type { Workplace } from "./cli.ts";
 
 /** Makes a run of settings and flows alone, as somebody else might hand it on. */
 export async function storeRun(place: Workplace, run: string): Promise<void> {
   const source = { modelType: "UNet_FM", seed: 1, solver: "euler", steps: 10 } as const;
-  await writeFlowSnapshots(place.file(run), [madeUpFlow(0, 11, [8, 8])], source);
+  await writeTrajectories(place.file(run), [madeUpFlow(0, 11, [8, 8])], source);
   await Deno.writeTextFile(place.file(run, "config.json"), '{"model":"base","filters":[8,16],"lr":0.5}');
 }

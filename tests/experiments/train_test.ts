@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
-import { readFlowSnapshots } from "../../experiments/draw/snapshot_files.ts";
+import { readTrajectories } from "../../experiments/draw/trajectories.ts";
 import { presets } from "../../experiments/settings/tasks/presets.ts";
 import { flagOf } from "../../experiments/settings/setting.ts";
 import { training } from "../../experiments/settings/tasks/train.ts";
@@ -112,7 +112,7 @@ testTask("train leaves weights, metrics, pictures and what it ran on", async (pl
   assert.equal(gif.frames.length, 3);
   assert.equal(gif.width, 2 * (14 * imageSize + 6) - 6);
 
-  const stored = await readFlowSnapshots(place.file("run"));
+  const stored = await readTrajectories(place.file("run"));
   assert.deepEqual(
     stored.map(({ k, modelType, solver, steps, seed, trajectory: { shape } }) => {
       return [k, modelType, solver, steps, seed, ...shape];

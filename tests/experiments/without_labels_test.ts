@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
-import { readFlowPaths } from "../../experiments/draw/path_file.ts";
+import { readPlaneTrajectories } from "../../experiments/draw/plane_trajectories.ts";
 import { testTask, tinyRunWithPaths } from "./cli.ts";
 
 testTask("train needs no labels: its report shows samples without classes", async (place) => {
@@ -10,7 +10,7 @@ testTask("train needs no labels: its report shows samples without classes", asyn
   await place.succeed("train:base", `${tinyRunWithPaths} --max-steps 2 --out run`);
   const { dataset } = JSON.parse(await Deno.readTextFile(place.file("run", "run.json")));
   assert.equal(dataset.classes, 0);
-  const paths = (await readFlowPaths(place.file("run")))!;
+  const paths = (await readPlaneTrajectories(place.file("run")))!;
   assert.deepEqual([paths.classes, paths.real.classes, paths.classifier], [undefined, undefined, undefined]);
   const live = (page: string) => page.includes('id="early-0"') && page.includes('"awayFromEarly":2');
   assert.ok(live(await Deno.readTextFile(place.file("run", "report.html"))));

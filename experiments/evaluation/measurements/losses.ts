@@ -1,6 +1,6 @@
 import { HeldOutLoss, meanLoss } from "../../../models/mod.ts";
 import { ImageSource, labelsFor } from "../../data/image_source.ts";
-import { binByTime } from "../../draw/loss_by_time.ts";
+import { binByTime } from "../../artifacts/test_loss.ts";
 import { bootstrap } from "../../../models/measures/estimate.ts";
 import type { Measurement } from "../trial.ts";
 

@@ -2,10 +2,9 @@ import { join } from "node:path";
 import { UserError } from "../../../kernels/mod.ts";
 import { encodeRasterPng, figureRow, rasterizer } from "../../../viz/mod.ts";
 import { figurePage, type Passage, type StudyFindings } from "../../../viz/report/mod.ts";
-import { drawFlows } from "../../draw/draw_flows.ts";
-import { flowRows } from "../../draw/flow_rows.ts";
-import { findFlowSnapshots } from "../../draw/snapshot_files.ts";
-import type { StoredFlow } from "../../draw/stored_flows.ts";
+import { drawTrajectories, trajectoryRows } from "../../draw/trajectory_picture.ts";
+import { findTrajectories } from "../../draw/trajectories.ts";
+import type { RunTrajectories } from "../../draw/stored_trajectories.ts";
 import { compareModels } from "../../report/compare_models.ts";
 import { writeReport } from "../../report/write_report.ts";
 import { writeAtomic } from "../../run/atomic_write.ts";
@@ -124,21 +123,21 @@ const animation = { setups: 12, samples: 5, frames: 40, scale: 4 };
  */
 async function comparisonGif(study: Study, setups: readonly Setup[]): Promise<Uint8Array | undefined> {
   const seed = sharedSeed(setups);
-  const flows: (StoredFlow & { readonly label: string })[] = [];
+  const flows: (RunTrajectories & { readonly label: string })[] = [];
   for (const { label, results } of setups) {
     const result = results.find((result) => result.seed === seed);
     if (!result || flows.length === animation.setups) continue;
-    const samples = await findFlowSnapshots(cellFolder(study, { id: result.cell }));
+    const samples = await findTrajectories(cellFolder(study, { id: result.cell }));
     if (samples.length > 0) flows.push({ name: result.cell, key: result.cell, samples, label });
   }
   if (flows.length < 2) return undefined;
   const common = flows[0].samples.map(({ k }) => k)
     .filter((k) => flows.every(({ samples }) => samples.some((sample) => sample.k === k)));
-  const { rows, warning: _, ...words } = flowRows(flows, common.slice(0, animation.samples));
+  const { rows, warning: _, ...words } = trajectoryRows(flows, common.slice(0, animation.samples));
   const { frames, scale } = animation;
   const options = { ...animating.resolve({ field: "none", frames, scale }), help: false, runs: [] };
   const labelled = rows.map((row, i) => ({ ...row, label: flows[i].label }));
-  return (await drawFlows({ ...words, rows: labelled }, options)).bytes;
+  return (await drawTrajectories({ ...words, rows: labelled }, options)).bytes;
 }
 
 /** Runs whose velocities are compared; the work grows with the square of their number. */

@@ -2,13 +2,24 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { classColumns, fieldOf, guidanceInWords, inFullRows } from "../../../experiments/draw/asked.ts";
-import { evolve } from "../../../experiments/draw/evolve.ts";
-import { flowRows } from "../../../experiments/draw/flow_rows.ts";
-import { followPaths } from "../../../experiments/draw/follow_paths.ts";
-import { readFlowPaths, writeFlowPaths } from "../../../experiments/draw/path_file.ts";
+import {
+  classColumns,
+  conditionedField,
+  guidanceInWords,
+  roundToRows,
+} from "../../../experiments/draw/conditioning.ts";
+import {
+  followTrajectories,
+  readTrajectories,
+  writeTrajectories,
+} from "../../../experiments/draw/trajectories.ts";
+import { trajectoryRows } from "../../../experiments/draw/trajectory_picture.ts";
+import {
+  followInPlane,
+  readPlaneTrajectories,
+  writePlaneTrajectories,
+} from "../../../experiments/draw/plane_trajectories.ts";
 import { drawSamples, drawSamplesInBatches } from "../../../experiments/draw/samples.ts";
-import { readFlowSnapshots, writeFlowSnapshots } from "../../../experiments/draw/snapshot_files.ts";
 import { readReportRuns } from "../../../experiments/report/read_runs.ts";
 import { init, tensor, withDevice } from "../../../kernels/mod.ts";
 import {
@@ -33,13 +44,13 @@ const drawable = () => ({
   normalization,
   shape,
 });
-const { count, asked } = classColumns(13, classes, { scale: 2 });
+const { count, conditioning } = classColumns(13, classes, { scale: 2 });
 
 Deno.test("classColumns() fills rows of one of each class, at least one", () => {
-  assert.deepEqual([64, 66, 16, 1, 0].map((count) => inFullRows(count, 10)), [60, 70, 20, 10, 0]);
-  assert.deepEqual([64, 0].map((count) => inFullRows(count, 0)), [64, 0]);
+  assert.deepEqual([64, 66, 16, 1, 0].map((count) => roundToRows(count, 10)), [60, 70, 20, 10, 0]);
+  assert.deepEqual([64, 0].map((count) => roundToRows(count, 0)), [64, 0]);
   assert.deepEqual(classColumns(64, 0, { scale: 2 }), { count: 64, columns: 0 });
-  const { labels, guidance } = classColumns(7, 3, { scale: 2 }).asked!;
+  const { labels, guidance } = classColumns(7, 3, { scale: 2 }).conditioning!;
   assert.deepEqual([...labels], [0, 1, 2, 0, 1, 2]);
   assert.deepEqual(guidance, { scale: 2 });
   assert.equal(classColumns(7, 3, guidance).columns, 3);
@@ -63,7 +74,7 @@ Deno.test("drawSamples() draws the classes asked for, in one batch or several, o
     const how = { method: "fixed", solver: "heun", steps: 3 } as const;
     const inBatches = await drawSamplesInBatches(drawable(), { seed: 5, ...many }, how, () => {});
     assert.deepEqual(inBatches.pixels, pixels);
-    const condition = tensor(many.asked!.labels);
+    const condition = tensor(many.conditioning!.labels);
     const x1 = sample(guided(model, { scale: 2, none: classes }), {
       ...drawing,
       count: many.count,
@@ -71,18 +82,18 @@ Deno.test("drawSamples() draws the classes asked for, in one batch or several, o
       condition,
     });
     assertClose(pixels, toPixels(await x1.read(), normalization), 1e-6);
-    assert.deepEqual(fieldOf(model, undefined), { field: model });
+    assert.deepEqual(conditionedField(model, undefined), { field: model });
   });
 });
 
 testInFolder("flows keep the class and the guidance that they were asked for", async (run) => {
   const trajectories = await withDevice(
     device,
-    () => evolve(drawable(), { ...source, count, asked: asked! }),
+    () => followTrajectories(drawable(), { ...source, count, conditioning }),
   );
   assert.equal(trajectories.length, 12);
-  await writeFlowSnapshots(run, trajectories, source, asked);
-  const flows = await readFlowSnapshots(run);
+  await writeTrajectories(run, trajectories, source, conditioning);
+  const flows = await readTrajectories(run);
   assert.deepEqual(
     flows.map(({ label, guidance }) => [label, guidance]),
     Array.from({ length: 12 }, (_, c) => [c, 2]),
@@ -96,13 +107,13 @@ testInFolder("flows keep the class and the guidance that they were asked for", a
   const path = join(run, "flow", "sample_3.safetensors");
   const { tensors, metadata } = decodeSafetensors(await Deno.readFile(path), "flow");
   await Deno.writeFile(path, encodeSafetensors(tensors, { ...metadata, label: "-1" }));
-  await assert.rejects(readFlowSnapshots(run), {
+  await assert.rejects(readTrajectories(run), {
     name: "RunError",
     message: /: its label is -1 at guidance 2 \(expected a class and a number\); delete it/,
   });
 });
 
-Deno.test("flowRows() titles columns by class where all runs were asked for the same", () => {
+Deno.test("trajectoryRows() titles columns by class where all runs were asked for the same", () => {
   const flow = (name: string, labelled: boolean, guidance = 1.5) => ({
     name,
     key: name,
@@ -114,7 +125,7 @@ Deno.test("flowRows() titles columns by class where all runs were asked for the 
     })),
   });
   const words = (...flows: ReturnType<typeof flow>[]) => {
-    const { rows: _, ...words } = flowRows(flows, []);
+    const { rows: _, ...words } = trajectoryRows(flows, []);
     return words;
   };
   const plain = { columnTitles: ["Sample 1", "Sample 2", "Sample 3", "Sample 4"] };
@@ -126,7 +137,7 @@ Deno.test("flowRows() titles columns by class where all runs were asked for the 
   assert.deepEqual(words(flow("a", true), flow("b", true, 3)), plain);
 });
 
-testInFolder("followPaths() follows the classes asked for, and their file keeps them", async (run) => {
+testInFolder("followInPlane() follows the classes asked for, and their file keeps them", async (run) => {
   const split = (count: number) => ({
     count,
     labels: Uint8Array.from({ length: count }, (_, n) => n % classes),
@@ -136,11 +147,11 @@ testInFolder("followPaths() follows the classes asked for, and their file keeps 
   const follow = (batch: number) =>
     withDevice(
       device,
-      () => followPaths(drawable(), data, { count, seed: 5, steps: 2, batch, asked: asked! }),
+      () => followInPlane(drawable(), data, { count, seed: 5, steps: 2, batch, conditioning }),
     );
   const paths = await follow(12);
-  assert.deepEqual(paths.asked, { labels: asked!.labels, guidance: 2 });
+  assert.deepEqual(paths.asked, { labels: conditioning!.labels, guidance: 2 });
   assertClose((await follow(5)).image, paths.image, 1e-6);
-  await writeFlowPaths(run, paths);
-  assert.deepEqual(await readFlowPaths(run), paths);
+  await writePlaneTrajectories(run, paths);
+  assert.deepEqual(await readPlaneTrajectories(run), paths);
 });

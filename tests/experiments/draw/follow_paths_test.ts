@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
-import { followPaths } from "../../../experiments/draw/follow_paths.ts";
-import { readFlowPaths, writeFlowPaths } from "../../../experiments/draw/path_file.ts";
-import { binByTime } from "../../../experiments/draw/loss_by_time.ts";
+import {
+  followInPlane,
+  readPlaneTrajectories,
+  writePlaneTrajectories,
+} from "../../../experiments/draw/plane_trajectories.ts";
+import { binByTime } from "../../../experiments/artifacts/test_loss.ts";
 import { principalComponents } from "../../../experiments/draw/principal_components.ts";
 import { add, init, multiply, tanh, withDevice } from "../../../kernels/mod.ts";
 import { type Model, noise } from "../../../models/mod.ts";
@@ -23,11 +26,11 @@ const follow = (velocity: Model["velocity"], count: number, batch: number) => {
   return withDevice(device, () => {
     const model = { velocity } as Model;
     const drawable = { model, normalization: { scale: 2, shift: -1 }, shape: [1, H, W] as const };
-    return followPaths(drawable, data, { count, seed: 5, steps: 4, batch });
+    return followInPlane(drawable, data, { count, seed: 5, steps: 4, batch });
   });
 };
 
-Deno.test("followPaths() of a straight flow are lines of one speed", async () => {
+Deno.test("followInPlane() of a straight flow are lines of one speed", async () => {
   const { position, velocity, speed, straightness, image, shape } = await follow(
     (x) => add(multiply(x, 0), 3),
     5,
@@ -57,7 +60,7 @@ Deno.test("followPaths() of a straight flow are lines of one speed", async () =>
   }
 });
 
-Deno.test("followPaths() of a bent flow are not straight, whatever the batch", async () => {
+Deno.test("followInPlane() of a bent flow are not straight, whatever the batch", async () => {
   const bent: Model["velocity"] = (x) => tanh(multiply(x, 3));
   const [one, many] = [await follow(bent, 5, 5), await follow(bent, 5, 2)];
   assert.deepEqual(one, many);
@@ -65,13 +68,13 @@ Deno.test("followPaths() of a bent flow are not straight, whatever the batch", a
   assert.ok(one.straightness.every((value) => value >= -1.000001 && value <= 1.000001));
 });
 
-testInFolder("readFlowPaths() reads what writeFlowPaths() wrote", async (run) => {
-  assert.equal(await readFlowPaths(run), undefined);
+testInFolder("readPlaneTrajectories() reads what writePlaneTrajectories() wrote", async (run) => {
+  assert.equal(await readPlaneTrajectories(run), undefined);
   const paths = await follow((x) => x, 3, 3);
-  await writeFlowPaths(run, paths);
-  assert.deepEqual(await readFlowPaths(run), paths);
-  await writeFlowPaths(run, { ...paths, shape: [5, 3, W, H] });
-  assert.deepEqual((await readFlowPaths(run))!.shape, [5, 3, W, H]);
+  await writePlaneTrajectories(run, paths);
+  assert.deepEqual(await readPlaneTrajectories(run), paths);
+  await writePlaneTrajectories(run, { ...paths, shape: [5, 3, W, H] });
+  assert.deepEqual((await readPlaneTrajectories(run))!.shape, [5, 3, W, H]);
 });
 
 Deno.test("binByTime() averages over the images of each bin", () => {
@@ -86,16 +89,16 @@ Deno.test("binByTime() averages over the images of each bin", () => {
 });
 
 /** Paths of images of three channels. */
-const followColour = (data: Parameters<typeof followPaths>[1]) =>
+const followColour = (data: Parameters<typeof followInPlane>[1]) =>
   withDevice(device, () => {
     const model = { velocity: (x) => add(multiply(x, 0), 1) } as Model;
     const drawable = { model, normalization: { scale: 1, shift: 0 }, shape: [3, 2, 2] as const };
-    return followPaths(drawable, data, { count: 3, seed: 5, steps: 2, batch: 2 });
+    return followInPlane(drawable, data, { count: 3, seed: 5, steps: 2, batch: 2 });
   });
 
 testNeeding(
   { read: true, write: true },
-  "followPaths() goes over all channels, and to a file and back",
+  "followInPlane() goes over all channels, and to a file and back",
   async () => {
     const paths = await followColour(data);
     assert.deepEqual(paths.shape, [3, 3, 3, 2, 2]);
@@ -104,29 +107,33 @@ testNeeding(
     assertClose(paths.image, x0.map((x) => x + 1), 1e-5);
     assertClose(paths.speed, paths.speed.map(() => 1), 1e-6);
     await withFolder(async (run) => {
-      await writeFlowPaths(run, paths);
-      assert.deepEqual(await readFlowPaths(run), paths);
+      await writePlaneTrajectories(run, paths);
+      assert.deepEqual(await readPlaneTrajectories(run), paths);
     });
   },
 );
 
-testNeeding({ read: true, write: true }, "followPaths() keeps what classes are called", async () => {
+testNeeding({ read: true, write: true }, "followInPlane() keeps what classes are called", async () => {
   const classNames = ["cat", "<b>owl</b>"];
   const paths = await followColour({ ...data, classNames });
   assert.deepEqual(paths.classNames, classNames);
   await withFolder(async (run) => {
-    await writeFlowPaths(run, paths);
-    assert.deepEqual(await readFlowPaths(run), paths);
+    await writePlaneTrajectories(run, paths);
+    assert.deepEqual(await readPlaneTrajectories(run), paths);
   });
 });
 
-testNeeding({ read: true, write: true }, "followPaths() of data without labels has no classes", async () => {
-  const bare = ({ images, count }: { images: Uint8Array; count: number }) => ({ images, count });
-  const paths = await followColour({ train: bare(data.train), test: bare(data.test) });
-  assert.ok(!("classes" in paths) && !("classes" in paths.real) && !("classifier" in paths));
-  assert.deepEqual(paths.position, (await followColour(data)).position);
-  await withFolder(async (run) => {
-    await writeFlowPaths(run, paths);
-    assert.deepEqual(await readFlowPaths(run), paths);
-  });
-});
+testNeeding(
+  { read: true, write: true },
+  "followInPlane() of data without labels has no classes",
+  async () => {
+    const bare = ({ images, count }: { images: Uint8Array; count: number }) => ({ images, count });
+    const paths = await followColour({ train: bare(data.train), test: bare(data.test) });
+    assert.ok(!("classes" in paths) && !("classes" in paths.real) && !("classifier" in paths));
+    assert.deepEqual(paths.position, (await followColour(data)).position);
+    await withFolder(async (run) => {
+      await writePlaneTrajectories(run, paths);
+      assert.deepEqual(await readPlaneTrajectories(run), paths);
+    });
+  },
+);

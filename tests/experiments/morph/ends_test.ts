@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { findEnds } from "../../../experiments/morph/ends.ts";
-import { drawStarts, rootMeanSquare } from "../../../experiments/morph/morph.ts";
+import { drawStarts, findEnds, rootMeanSquare } from "../../../experiments/morph/ends.ts";
 import { randomNormal, tensor } from "../../../kernels/mod.ts";
 import { createModel, guided, namedParameters, noise, Sampler } from "../../../models/mod.ts";
 import { streams } from "../../../models/random.ts";

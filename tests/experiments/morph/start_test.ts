@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { between, shares } from "../../../experiments/morph/start.ts";
+import { between, shares } from "../../../experiments/morph/ends.ts";
 import { slerp } from "../../../models/mod.ts";
 
 const from = { noise: Float32Array.of(1, 0), label: 3 };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { writeFlowSnapshots } from "../../../experiments/draw/snapshot_files.ts";
+import { writeTrajectories } from "../../../experiments/draw/trajectories.ts";
 import { countWeights } from "../../../experiments/report/count_weights.ts";
 import { readReportRuns } from "../../../experiments/report/read_runs.ts";
 import { findWeights } from "../../../experiments/run/run_weights.ts";
@@ -32,7 +32,7 @@ testNeeding(
   () =>
     withRuns(["run"], async (run) => {
       const even = madeUpFlow(1, 5, [4, 4]);
-      await writeFlowSnapshots(run, [even], source);
+      await writeTrajectories(run, [even], source);
       assert.deepEqual((await readReportRuns([run]))[0].solved, {
         seed: 7,
         solver: "heun",
@@ -40,7 +40,7 @@ testNeeding(
         evaluations: 8,
       });
       const t = Float32Array.of(0, 0.1, 0.3, 0.6, 1);
-      await writeFlowSnapshots(run, [{ ...even, t }], source);
+      await writeTrajectories(run, [{ ...even, t }], source);
       const [{ solved, trajectories }] = await readReportRuns([run]);
       assert.deepEqual(solved, { seed: 7, solver: "heun", steps: 4, times: [...t], evaluations: 8 });
       assert.deepEqual(trajectories[0].t, t);
@@ -83,8 +83,8 @@ testNeeding(
   "readReportRuns() refuses grey and colour in one report",
   () =>
     withRuns(["grey", "colour"], async (grey, colour) => {
-      await writeFlowSnapshots(grey, [madeUpFlow(1, 5, [4, 4])], source);
-      await writeFlowSnapshots(colour, [madeUpColourFlow(1, 5, [4, 4])], source);
+      await writeTrajectories(grey, [madeUpFlow(1, 5, [4, 4])], source);
+      await writeTrajectories(colour, [madeUpColourFlow(1, 5, [4, 4])], source);
       assert.equal((await readReportRuns([colour]))[0].trajectories[0].shape.length, 4);
       await assert.rejects(readReportRuns([grey, colour]), {
         name: "RunError",

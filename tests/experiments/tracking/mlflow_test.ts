@@ -5,7 +5,7 @@ import { recordComparison } from "../../../experiments/tracking/comparison.ts";
 import { FolderStore } from "../../../experiments/tracking/folder_store.ts";
 import { ServerStore } from "../../../experiments/tracking/server_store.ts";
 import { chooseTracking } from "../../../experiments/tracking/settings.ts";
-import { loadSnapshots } from "../../../experiments/draw/load_snapshots.ts";
+import { loadStoreTrajectories } from "../../../experiments/draw/stored_trajectories.ts";
 import { ended } from "../cli.ts";
 import { imageSize } from "../data/tiny_idx.ts";
 import { assertMirrored } from "./mirrored.ts";
@@ -149,8 +149,8 @@ testMirrored(
       new FolderStore(place.file("runs")),
       new ServerStore({ address: address!, patience, experiment }),
     ];
-    const [ours, theirs] = await Promise.all(stores.map((store) => loadSnapshots(store, experiment)));
-    assert.deepEqual(ours.map(({ run }) => run.name), ["base", "residual"]);
+    const [ours, theirs] = await Promise.all(stores.map((store) => loadStoreTrajectories(store, experiment)));
+    assert.deepEqual(ours.map(({ name }) => name), ["base", "residual"]);
     assert.deepEqual(theirs.map(({ samples }) => samples), ours.map(({ samples }) => samples));
     assert.deepEqual(ours[0].samples.map(({ k }) => k), [1, 2]);
     assert.deepEqual(ours[0].samples[0].trajectory.shape, [5, imageSize, imageSize]);
@@ -170,7 +170,7 @@ testMirrored(
     assert.deepEqual(await server.artifacts(parent.info.run_id), ["report.html", "run.json"]);
     for (const name of ["base", "residual"]) await assertMirrored(server, experiment, join(comparison, name));
     assert.equal(
-      (await loadSnapshots(stores[1], experiment)).length,
+      (await loadStoreTrajectories(stores[1], experiment)).length,
       2,
       "a comparison holds no snapshots of its own",
     );

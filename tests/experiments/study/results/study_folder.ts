@@ -7,7 +7,7 @@
 
 import { join } from "node:path";
 import { writeExamples } from "../../../../experiments/data/example_file.ts";
-import { writeFlowSnapshots } from "../../../../experiments/draw/snapshot_files.ts";
+import { writeTrajectories } from "../../../../experiments/draw/trajectories.ts";
 import { writeResults } from "../../../../experiments/study/results/write_results.ts";
 import { writeCellResult } from "../../../../experiments/study/record.ts";
 import { cellFolder } from "../../../../experiments/study/study.ts";
@@ -42,7 +42,7 @@ export async function writeMadeUpStudy(folder: string, setups: readonly MadeUpSe
     );
     await Deno.writeFile(join(run, "ema.safetensors"), await saveCheckpoint(createModel(config, seed), info));
     const flows = [0, 1].map((k) => madeUpFlow(seed + k, 5, imageSize));
-    await writeFlowSnapshots(run, flows, { modelType: type, seed, solver: "euler", steps: 4 });
+    await writeTrajectories(run, flows, { modelType: type, seed, solver: "euler", steps: 4 });
     const image = Float32Array.from({ length: 3 * 64 }, (_, i) => (i % 11) / 10);
     await writeExamples(run, { shape: [3, 1, ...imageSize], image });
     await writeCellResult(run, result);

@@ -3,42 +3,46 @@ import { ConfigError } from "../settings/setting.ts";
 import type { Classes } from "../settings/tasks/classes.ts";
 import { givenGuidance, type GuidingConfig, usualGuidance } from "../settings/tasks/guiding.ts";
 import type { SampleConfig } from "../settings/tasks/sample.ts";
-import { autoguidanceInWords, type Weaker } from "./weaker.ts";
-import { type Asked, type Guidance, guidanceInWords, inFullRows, runsTwice } from "./asked.ts";
+import {
+  type Autoguidance,
+  autoguidanceInWords,
+  type Conditioning,
+  type Guidance,
+  guidanceInWords,
+  roundToRows,
+  runsTwice,
+} from "./conditioning.ts";
 
-/** The images that a command line asks for. */
-export interface AskedFor {
+/** The images that a command line requests. */
+export interface RequestedImages {
   readonly count: number;
   /** Of a grid; 0 for one that is nearly square. */
   readonly columns: number;
-  /** The classes, if any. */
-  readonly asked?: Asked;
-  /** Whether each evaluation runs the network with and without the class. */
+  readonly conditioning?: Conditioning;
+  /** Whether each evaluation runs two networks. */
   readonly guided: boolean;
-  /** Ends `64 samples`. */
+  /** Follows `64 samples`. */
   readonly words: string;
 }
 
-/** What is known of a network that images are asked of. */
-interface AskedNetwork {
-  /** 0 without. */
-  readonly classes: number;
-  /** What it may be guided away from. */
-  readonly weaker: Weaker | undefined;
-  /** Name of its file, for errors. */
-  readonly source: string;
-}
-
 /**
- * The images that a command line asks of a network.
+ * The images that a command line requests of a network.
  *
- * @throws {ConfigError} if the network does not have a class, or has none to guide by
+ * @param network its number of classes, 0 without, its autoguidance if there is any, and the name of its file
+ * @throws {ConfigError} if the network lacks a class, or cannot be guided
  */
-export function askedFor(config: SampleConfig, { classes, weaker, source }: AskedNetwork): AskedFor {
+export function requestedImages(
+  config: SampleConfig,
+  { classes, autoguidance, source }: {
+    readonly classes: number;
+    readonly autoguidance: Autoguidance | undefined;
+    readonly source: string;
+  },
+): RequestedImages {
   const { count, columns, class: choice } = config;
   if (classes === 0) {
     checkNoClass({ ...config, guidance: null }, source);
-    if (config.guidance !== null && !weaker) {
+    if (config.guidance !== null && !autoguidance) {
       throw new ConfigError(
         `Cannot use --guidance with ${source}: its network was trained without classes, and there is no ` +
           `${
@@ -46,32 +50,30 @@ export function askedFor(config: SampleConfig, { classes, weaker, source }: Aske
           } to guide it away from (expected the folder of a run that has one, or leave it out)`,
       );
     }
-    const words = weaker ? `, ${autoguidanceInWords(weaker.scale)}` : "";
-    return { count, columns, guided: weaker !== undefined && weaker.scale !== 1, words };
+    const { scale = 1 } = autoguidance ?? {};
+    const words = autoguidance ? `, ${autoguidanceInWords(scale)}` : "";
+    return { count, columns, guided: scale !== 1, words };
   }
   if (choice === "none") return { count, columns, guided: false, words: " without a class" };
   const chosen = chosenClasses(choice ?? "all", classes, source);
-  const N = config.inFullRows ? inFullRows(count, chosen.length) : count;
-  const asked: Asked = {
-    labels: Uint32Array.from({ length: N }, (_, i) => chosen[i % chosen.length]),
-    guidance: guidanceOf(config),
-  };
+  const N = config.inFullRows ? roundToRows(count, chosen.length) : count;
+  const guidance = guidanceOf(config);
   const which = chosen.length === classes ? `all ${classes} classes` : `class ${chosen.join(", ")}`;
   return {
     count: N,
     columns: columns || (chosen.length > 1 ? chosen.length : 0),
-    asked,
-    guided: runsTwice(asked.guidance),
-    words: ` of ${which}, ${guidanceInWords(asked.guidance)}`,
+    conditioning: { labels: Uint32Array.from({ length: N }, (_, i) => chosen[i % chosen.length]), guidance },
+    guided: runsTwice(guidance),
+    words: ` of ${which}, ${guidanceInWords(guidance)}`,
   };
 }
 
 /**
- * The classes that are chosen of a network.
+ * The numbers of the chosen classes.
  *
  * @param classes of the network, at least 1
  * @param source name of its file, for errors
- * @throws {ConfigError} if it does not have one of them
+ * @throws {ConfigError} if the network lacks one of them
  */
 export function chosenClasses(choice: Classes, classes: number, source: string): readonly number[] {
   if (choice === "all") return Array.from({ length: classes }, (_, c) => c);
@@ -88,9 +90,9 @@ export function guidanceOf({ guidance, guidanceInterval: interval, cfgZero }: Gu
 }
 
 /**
- * Checks that nothing is asked of a network without classes that only one with classes can do.
+ * Refuses flags that need a network with classes.
  *
- * @param source name of its file, for errors
+ * @param source name of the network's file, for errors
  * @throws {ConfigError} if a class or guidance is given
  */
 export function checkNoClass(config: GuidingConfig & { readonly class: unknown }, source: string): void {

@@ -1,0 +1,118 @@
+import { type Tensor, tensor } from "../../kernels/mod.ts";
+import {
+  autoguided,
+  type GuidanceOptions,
+  guided,
+  loadCheckpoint,
+  type Model,
+  noneOf,
+  type VelocityField,
+} from "../../models/mod.ts";
+import { readFile } from "../run/read_file.ts";
+import { findEarlyWeights } from "../run/run_weights.ts";
+
+/** Classifier-free guidance. */
+export interface Guidance extends Pick<GuidanceOptions, "interval" | "zeroStar"> {
+  /** 0 without the class, 1 with the class alone, more exaggerates it. */
+  readonly scale: number;
+}
+
+/** The classes of samples, and how they are guided towards them. */
+export interface Conditioning {
+  /** One for each sample. */
+  readonly labels: Uint32Array<ArrayBuffer>;
+  readonly guidance: Guidance;
+}
+
+/** Guidance of a network without classes, away from its early weights; see `autoguided`. */
+export interface Autoguidance {
+  /** The network with its early weights. */
+  readonly model: Model;
+  /** 1 is no guidance. */
+  readonly scale: number;
+}
+
+/** A field to follow, and the condition that it takes. */
+export interface ConditionedField {
+  readonly field: VelocityField;
+  readonly condition?: Tensor;
+}
+
+/** The field of a network under some conditioning. */
+export function conditionedField(model: Model, conditioning: Conditioning | undefined): ConditionedField {
+  if (!conditioning) return { field: model };
+  const { labels, guidance } = conditioning;
+  return { field: guided(model, { ...guidance, none: noneOf(model) }), condition: tensor(labels) };
+}
+
+/** The field that draws samples: that of {@linkcode conditionedField}, or without classes the autoguided one. */
+export function samplingField(
+  { model, autoguidance }: { readonly model: Model; readonly autoguidance?: Autoguidance | undefined },
+  conditioning: Conditioning | undefined,
+): ConditionedField {
+  if (conditioning || !autoguidance) return conditionedField(model, conditioning);
+  return { field: autoguided(model, autoguidance.model, autoguidance.scale) };
+}
+
+/**
+ * Loads the early weights of a run.
+ *
+ * @returns undefined where the run has none
+ * @throws {CheckpointError} if the file is not a checkpoint
+ * @throws {RunError} if it cannot be read, or is a link out of the run
+ * @throws {SafetensorsError} if it is damaged
+ */
+export async function readAutoguidance(run: string, scale: number): Promise<Autoguidance | undefined> {
+  const early = findEarlyWeights(run);
+  if (!early) return undefined;
+  return { model: loadCheckpoint(await readFile(early.path, run), early.path).model, scale };
+}
+
+/** Samples for a grid with one column for each class. */
+export interface ClassColumns {
+  /** Number of samples. */
+  readonly count: number;
+  /** Number of columns; 0 without classes. */
+  readonly columns: number;
+  /** None without classes. */
+  readonly conditioning?: Conditioning;
+}
+
+/** Rounds a number of samples to full rows, at least one, of one sample of each class; without classes to itself. */
+export function roundToRows(count: number, classes: number): number {
+  return classes === 0 || count === 0 ? count : classes * Math.max(1, Math.round(count / classes));
+}
+
+/** About `count` samples in full rows of one of each class. */
+export function classColumns(count: number, classes: number, guidance: Guidance): ClassColumns {
+  if (classes === 0 || count === 0) return { count, columns: 0 };
+  const rounded = roundToRows(count, classes);
+  return { count: rounded, columns: classes, conditioning: balancedClasses(rounded, classes, guidance) };
+}
+
+/** Samples of the classes 0, 1, 2 and so on, again and again. */
+export function balancedClasses(count: number, classes: number, guidance: Guidance): Conditioning {
+  return { labels: Uint32Array.from({ length: count }, (_, n) => n % classes), guidance };
+}
+
+/** For lines and captions: `guidance 1.5`, with its interval and method. */
+export function guidanceInWords({ scale, interval, zeroStar }: Guidance): string {
+  if (scale === 1) return "no guidance";
+  const where = interval ? ` for t in [${interval.join(", ")}]` : "";
+  return `guidance ${scale}${where}${zeroStar ? " by CFG-Zero*" : ""}`;
+}
+
+/** For lines and captions: `guidance 2 away from its early self`. */
+export function autoguidanceInWords(scale: number): string {
+  return scale === 1 ? "no guidance" : `guidance ${scale} away from its early self`;
+}
+
+/** Suffix for guided cost: which two networks an evaluation runs. */
+export function guidedCostSuffix(conditioning: Conditioning | undefined): string {
+  return conditioning ? " with and without the class" : " of the network and its early self";
+}
+
+/** Whether an evaluation under this guidance runs the network with and without the class. */
+export function runsTwice({ scale, interval, zeroStar }: Guidance): boolean {
+  return scale !== 1 && (scale !== 0 || interval !== undefined || zeroStar === true);
+}

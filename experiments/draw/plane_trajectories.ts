@@ -1,0 +1,210 @@
+import { join } from "node:path";
+import {
+  encodeSafetensors,
+  noise,
+  type SafetensorsTensor,
+  SampleBatches,
+  type Snapshot,
+  snapshotToPixels,
+} from "../../models/mod.ts";
+import type { Paths } from "../../viz/report/mod.ts";
+import { writeAtomic } from "../run/atomic_write.ts";
+import { makeContainedFolder } from "../run/contained.ts";
+import { runFile, runFolder } from "../run/layout.ts";
+import { readIfThere } from "../run/read_file.ts";
+import { yieldToSignals } from "../terminal/yield_to_signals.ts";
+import { conditionedField, type Conditioning } from "./conditioning.ts";
+import { NearestImages, type RealImages } from "./nearest_images.ts";
+import { project } from "./principal_components.ts";
+import { type Drawable, finiteImages } from "./samples.ts";
+import { TensorFile } from "./tensor_file.ts";
+
+/** Real images that are shown behind the trajectories. */
+const shownReal = 500;
+
+/** How many samples are followed, from which noise, and in how many Euler steps. */
+export interface PlaneOptions {
+  readonly count: number;
+  readonly seed: number;
+  readonly steps: number;
+  /** Most samples to work on at once. */
+  readonly batch: number;
+  readonly conditioning?: Conditioning | undefined;
+}
+
+/**
+ * Follows many samples from noise to data, and projects their trajectories to a plane.
+ *
+ * @param data training images, whose components span the plane, and test images, on which the classifier is tried
+ * @throws {RunError} if a value is not finite
+ */
+export async function followInPlane(
+  { model, shape, normalization }: Drawable,
+  data: {
+    readonly train: RealImages;
+    readonly test: RealImages;
+    readonly classNames?: readonly string[];
+  },
+  { count: N, seed, steps, batch, conditioning }: PlaneOptions,
+): Promise<Paths> {
+  const [C, H, W] = shape;
+  const P = C * H * W;
+  const M = steps + 1;
+  const nearest = new NearestImages(data.train, P);
+  const { pca, coordinates, labels } = nearest;
+  const arrays = {
+    t: new Float32Array(M),
+    position: new Float32Array(M * N * 2),
+    velocity: new Float32Array(steps * N * 2),
+    speed: new Float32Array(steps * N),
+    straightness: new Float32Array(steps * N),
+    image: new Float32Array(N * P),
+  };
+  /** Adds the samples from `start` on. */
+  const add = (snapshots: readonly Snapshot[], start: number) => {
+    const [x0, x1] = [snapshots[0].image, snapshots[snapshots.length - 1].image];
+    const line = x1.map((value, i) => value - x0[i]);
+    arrays.image.set(x1, start * P);
+    snapshots.forEach(({ t, image, velocity }, m) => {
+      arrays.t[m] = t;
+      arrays.position.set(project(image, pca, 2), (m * N + start) * 2);
+      if (!velocity) return;
+      arrays.velocity.set(project(velocity, pca, 2, false), (m * N + start) * 2);
+      for (let n = 0; n < x0.length / P; n++) {
+        const v = velocity.subarray(n * P, (n + 1) * P);
+        const u = line.subarray(n * P, (n + 1) * P);
+        const [vv, uu, uv] = [dot(v, v), dot(u, u), dot(u, v)];
+        arrays.speed[m * N + start + n] = Math.sqrt(vv / P);
+        arrays.straightness[m * N + start + n] = vv > 0 && uu > 0 ? uv / Math.sqrt(vv * uu) : 0;
+      }
+    });
+  };
+  const { field, ...condition } = conditionedField(model, conditioning);
+  const batches = new SampleBatches(field, noise(seed, [N, ...shape]), { steps, batch, ...condition });
+  for (const { from, x0 } of batches) {
+    const snapshots = await Array.fromAsync(batches.sampler.trajectory(x0));
+    for (const { image, velocity } of snapshots) {
+      for (const values of [image, velocity]) if (values) finiteImages("follow samples", values);
+    }
+    await yieldToSignals();
+    add(snapshots.map((snapshot) => snapshotToPixels(snapshot, normalization)), from);
+  }
+  const classes = await nearest.classify(arrays.image);
+  const classifier = await nearest.tryOn(data.test, P);
+  const [D, K] = [Math.min(shownReal, nearest.count), coordinates.length / nearest.count];
+  return {
+    ...arrays,
+    ...classes && { classes },
+    ...data.classNames && { classNames: data.classNames },
+    ...conditioning && { asked: { labels: conditioning.labels, guidance: conditioning.guidance.scale } },
+    real: {
+      position: Float32Array.from({ length: 2 * D }, (_, i) => coordinates[(i >> 1) * K + i % 2]),
+      ...labels && { classes: labels.slice(0, D) },
+    },
+    share: [pca.share[0], pca.share[1]],
+    ...classifier && { classifier },
+    shape: C === 1 ? [M, N, H, W] : [M, N, C, H, W],
+  };
+}
+
+function dot(a: Float32Array, b: Float32Array): number {
+  return a.reduce((sum, value, i) => sum + value * b[i], 0);
+}
+
+/**
+ * Writes trajectories in a plane as `flow/paths.safetensors` of a run: f32 tensors named as the fields of
+ * {@linkcode Paths}, and as metadata the share of variance, the classifier's score, the names of the classes, and the
+ * guidance of samples of the classes `asked`. Data without labels has no `classes`, `real_classes` and classifier.
+ *
+ * @throws {RunError} if the file cannot be written
+ */
+export async function writePlaneTrajectories(run: string, paths: Paths): Promise<void> {
+  const { t, position, velocity, speed, straightness, image, classes, asked, real, shape: [M, N, ...size] } =
+    paths;
+  const labels = (classes: ArrayLike<number>) => ({
+    shape: [classes.length],
+    data: Float32Array.from(classes),
+  });
+  const tensors: Record<string, SafetensorsTensor> = {
+    t: { shape: [M], data: t },
+    position: { shape: [M, N, 2], data: position },
+    velocity: { shape: [M - 1, N, 2], data: velocity },
+    speed: { shape: [M - 1, N], data: speed },
+    straightness: { shape: [M - 1, N], data: straightness },
+    image: { shape: [N, ...size], data: image },
+    ...classes && { classes: labels(classes) },
+    ...asked && { asked: labels(asked.labels) },
+    real_position: { shape: [real.position.length / 2, 2], data: real.position },
+    ...real.classes && { real_classes: labels(real.classes) },
+  };
+  const bytes = encodeSafetensors(new Map(Object.entries(tensors)), {
+    share: JSON.stringify(paths.share),
+    ...asked && { guidance: JSON.stringify(asked.guidance) },
+    ...paths.classifier && { classifier: JSON.stringify(paths.classifier) },
+    ...paths.classNames && { class_names: JSON.stringify(paths.classNames) },
+  });
+  await makeContainedFolder(run, runFolder.flow);
+  await writeAtomic(join(run, runFile.paths), bytes);
+}
+
+/**
+ * Reads the trajectories of a run in a plane.
+ *
+ * @returns undefined where the run has none
+ * @throws {RunError} if the file cannot be read or holds something else
+ * @throws {SafetensorsError} if the file is damaged
+ */
+export async function readPlaneTrajectories(run: string): Promise<Paths | undefined> {
+  const path = join(run, runFile.paths);
+  const bytes = await readIfThere(path, run);
+  if (bytes === undefined) return undefined;
+  const file = new TensorFile(bytes, path, "delete the file, and the run is shown without its paths");
+  const [M] = file.shapeOf("t");
+  const [N, ...size] = file.shapeOf("image");
+  const [D] = file.shapeOf("real_position");
+  if (size.length !== 2 && size.length !== 3) {
+    throw file.mismatch("image", "f32[N, H, W] or f32[N, C, H, W]");
+  }
+  const field = <T>(name: string, fits: (value: T) => boolean): T => {
+    try {
+      const value = JSON.parse(file.metadata[name]);
+      if (fits(value)) return value;
+    } catch { /* missing, or not JSON */ }
+    throw file.error(
+      "its metadata lack the share of variance, the guidance, the classifier's score or the names of the classes",
+    );
+  };
+  return {
+    t: file.read("t", M),
+    position: file.read("position", M, N, 2),
+    velocity: file.read("velocity", M - 1, N, 2),
+    speed: file.read("speed", M - 1, N),
+    straightness: file.read("straightness", M - 1, N),
+    image: file.read("image", N, ...size),
+    ...file.has("asked") && {
+      asked: { labels: file.labels("asked", N), guidance: field<number>("guidance", Number.isFinite) },
+    },
+    real: {
+      position: file.read("real_position", D, 2),
+      ...file.has("real_classes") && { classes: file.labels("real_classes", D) },
+    },
+    share: field<Paths["share"]>(
+      "share",
+      (value) => Array.isArray(value) && value.length === 2 && value.every(Number.isFinite),
+    ),
+    ...file.has("classes") && {
+      classes: file.labels("classes", N),
+      classifier: field<Paths["classifier"] & object>(
+        "classifier",
+        (value) => [Object(value).tried, Object(value).right].every(Number.isInteger),
+      ),
+    },
+    ...file.metadata.class_names !== undefined && {
+      classNames: field<readonly string[]>(
+        "class_names",
+        (value) => Array.isArray(value) && value.every((name) => typeof name === "string"),
+      ),
+    },
+    shape: [M, N, ...size] as readonly number[] as Paths["shape"],
+  };
+}

@@ -1,0 +1,94 @@
+import { basename, resolve } from "node:path";
+import { SafetensorsError } from "../../models/mod.ts";
+import { RunError } from "../run/atomic_write.ts";
+import { isFlowFile } from "../run/layout.ts";
+import { ConfigError } from "../settings/setting.ts";
+import { printable, say as tellUser } from "../terminal/output.ts";
+import { findListed, findRun, nearestOf } from "../tracking/find_run.ts";
+import { openStore, type StoreChoice } from "../tracking/open_store.ts";
+import type { RunStore, RunSummary } from "../tracking/store.ts";
+import { decodeTrajectory, readTrajectories, type StoredTrajectory } from "./trajectories.ts";
+
+/** A run and the trajectories it stores. */
+export interface RunTrajectories {
+  readonly name: string;
+  /** Its folder, or its id on a server. */
+  readonly key: string;
+  /** In the order of their numbers. */
+  readonly samples: readonly StoredTrajectory[];
+  /** What the store says of the run, if it was found by its experiment. */
+  readonly summary?: RunSummary;
+}
+
+/**
+ * Loads the trajectories of runs: of named folders, or of all or named runs of an experiment.
+ *
+ * @param runs folders, or names or ids of runs of the experiment
+ * @param where runs are looked up in a store if this names a server or an `experiment`
+ * @throws {ConfigError} if no run is named, or there is no run of a name
+ * @throws {RunError} if a run has no trajectories
+ */
+export async function loadTrajectories(
+  runs: readonly string[],
+  where: StoreChoice,
+): Promise<RunTrajectories[]> {
+  if (where.from === "server" || where.mlflow !== null || where.experiment !== null) {
+    return await fromStore(runs, where);
+  }
+  if (runs.length === 0) {
+    throw new ConfigError("Missing RUN: name the folder of a run, or an --experiment (see --help)");
+  }
+  return await Promise.all(runs.map(async (run) => {
+    const folder = await findRun(run, where.root);
+    return { name: basename(resolve(folder)), key: folder, samples: await readTrajectories(folder) };
+  }));
+}
+
+async function fromStore(runs: readonly string[], where: StoreChoice): Promise<RunTrajectories[]> {
+  const store = openStore(where);
+  const all = await loadStoreTrajectories(store, where.experiment ?? undefined);
+  if (all.length === 0) {
+    const experiment = where.experiment === null ? "" : ` of experiment ${where.experiment}`;
+    throw new RunError(`Cannot find trajectories: no run${experiment} in ${store.description} stores any`);
+  }
+  if (runs.length === 0) return all;
+  return runs.map((run) => {
+    const found = findListed(all, run, where.root);
+    if (found) return found;
+    const known = all.map(({ name }) => name);
+    throw new ConfigError(
+      `Cannot find a run ${run} with trajectories in ${store.description}${nearestOf(run, known)}`,
+    );
+  });
+}
+
+/**
+ * Loads the trajectories of all runs of an experiment that store any.
+ *
+ * @param store run folders or a server
+ * @param experiment its name; without, all runs of a folder, or the server store's own experiment
+ * @param say called with a line for each run that is skipped because a file of it is damaged
+ * @throws {RunError} if the folder of the runs cannot be read
+ * @throws {ServerError} if the server cannot be reached
+ */
+export async function loadStoreTrajectories(
+  store: RunStore,
+  experiment?: string,
+  say: (message: string) => void = tellUser,
+): Promise<RunTrajectories[]> {
+  const found: RunTrajectories[] = [];
+  for (const summary of await store.list(experiment)) {
+    const { name, key } = summary;
+    try {
+      const paths = (await store.files(summary)).filter(isFlowFile);
+      const samples = await Promise.all(paths.map(async (path) => {
+        return decodeTrajectory(await store.read(summary, path), `${key}/${path}`);
+      }));
+      if (samples.length > 0) found.push({ name, key, samples: samples.sort((a, b) => a.k - b.k), summary });
+    } catch (error) {
+      if (!(error instanceof RunError || error instanceof SafetensorsError)) throw error;
+      say(printable(`Left out: ${error.message}`));
+    }
+  }
+  return found;
+}

@@ -1,0 +1,58 @@
+import { decodeSafetensors } from "../../models/mod.ts";
+import { RunError } from "../run/atomic_write.ts";
+
+/** The named tensors of a file in a run folder, which may come from anyone: each is checked when it is read. */
+export class TensorFile {
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly #tensors: ReturnType<typeof decodeSafetensors>["tensors"];
+
+  /**
+   * Decodes a file.
+   *
+   * @param path for messages
+   * @param advice what to do about a file that cannot be used
+   * @throws {SafetensorsError} if it is damaged
+   */
+  constructor(bytes: Uint8Array, readonly path: string, readonly advice: string) {
+    ({ tensors: this.#tensors, metadata: this.metadata } = decodeSafetensors(bytes, path));
+  }
+
+  has(name: string): boolean {
+    return this.#tensors.has(name);
+  }
+
+  /** The shape of a tensor; empty if it is missing. */
+  shapeOf(name: string): readonly number[] {
+    return this.#tensors.get(name)?.shape ?? [];
+  }
+
+  /** The values of a tensor. @throws {RunError} if it is missing, of another shape, or not finite */
+  read(name: string, ...shape: readonly number[]): Float32Array {
+    const tensor = this.#tensors.get(name);
+    if (!tensor || `${tensor.shape}` !== `${shape}`) {
+      throw this.mismatch(name, `f32[${shape}]`);
+    }
+    if (!tensor.data.every(Number.isFinite)) throw this.error(`${name} holds NaN or infinities`);
+    return tensor.data;
+  }
+
+  /** Labels, u32[length]. @throws {RunError} if they are not whole numbers from 0 to 255 */
+  labels(name: string, length: number): Uint32Array {
+    const values = this.read(name, length);
+    if (values.every((label) => Number.isInteger(label) && label >= 0 && label <= 255)) {
+      return Uint32Array.from(values);
+    }
+    throw this.error(`${name} holds no labels (expected whole numbers from 0 to 255)`);
+  }
+
+  /** An error that says of which shape a tensor is instead of the expected one. */
+  mismatch(name: string, expected: string): RunError {
+    const found = this.has(name) ? `f32[${this.shapeOf(name)}]` : "missing";
+    return this.error(`${name} is ${found} (expected ${expected})`);
+  }
+
+  /** An error that says what is wrong with the file. */
+  error(problem: string): RunError {
+    return new RunError(`Cannot read ${this.path}: ${problem}; ${this.advice}`);
+  }
+}

@@ -1,0 +1,206 @@
+import { join } from "node:path";
+import {
+  encodeSafetensors,
+  type ModelType,
+  type Snapshot,
+  snapshotToPixels,
+  type SolverName,
+  trajectory,
+} from "../../models/mod.ts";
+import { checkTrajectory, type ImageSize, type Trajectory } from "../../viz/mod.ts";
+import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
+import { makeContainedFolder } from "../run/contained.ts";
+import { flowFile, isFlowFile, runFolder } from "../run/layout.ts";
+import { readFile } from "../run/read_file.ts";
+import { throttledYieldToSignals } from "../terminal/yield_to_signals.ts";
+import { conditionedField, type Conditioning } from "./conditioning.ts";
+import { type Drawable, type Drawing, finiteImages } from "./samples.ts";
+import { TensorFile } from "./tensor_file.ts";
+
+/** From which noise, by which network and how a trajectory is followed. */
+export interface TrajectorySource {
+  readonly modelType: ModelType;
+  /** Seed of the noise: sample k starts from the same noise in every model. */
+  readonly seed: number;
+  readonly solver: SolverName;
+  /** Steps from t = 0 to t = 1; the times of the snapshots are in the trajectory. */
+  readonly steps: number;
+  /** Guidance by the label, of samples that have one; 1 is none. */
+  readonly guidance?: number;
+}
+
+/** The trajectory of one sample, as a run stores it. */
+export interface StoredTrajectory extends TrajectorySource {
+  /** Number of the sample, from 1; sample k starts from the k-th noise of the seed. */
+  readonly k: number;
+  /** The class that it was drawn under, if any. */
+  readonly label?: number;
+  readonly trajectory: Trajectory;
+}
+
+/**
+ * Follows samples from noise to data, all in one batch.
+ *
+ * @returns their trajectories in pixels, at the times of the solver's snapshots
+ * @throws {RunError} if a value is not finite
+ */
+export async function followTrajectories(
+  { model, normalization, shape }: Drawable,
+  { count, seed, steps, solver, conditioning }: Drawing,
+): Promise<Trajectory[]> {
+  const snapshots: Snapshot[] = [];
+  const yieldToSignals = throttledYieldToSignals();
+  const { field, ...condition } = conditionedField(model, conditioning);
+  for await (const snapshot of trajectory(field, { count, seed, steps, solver, shape, ...condition })) {
+    const pixels = snapshotToPixels(snapshot, normalization);
+    for (const values of [pixels.image, pixels.velocity]) if (values) finiteImages("follow samples", values);
+    snapshots.push(pixels);
+    await yieldToSignals();
+  }
+  return Array.from({ length: count }, (_, n) => trajectoryOf(snapshots, n, shape));
+}
+
+/** The trajectory of sample n among snapshots of a batch. */
+function trajectoryOf(snapshots: readonly Snapshot[], n: number, [C, H, W]: ImageSize): Trajectory {
+  const [M, size] = [snapshots.length, C * H * W];
+  const part = (batch: Float32Array) => batch.subarray(n * size, (n + 1) * size);
+  const image = new Float32Array(M * size);
+  const velocity = new Float32Array((M - 1) * size);
+  snapshots.forEach((snapshot, m) => {
+    image.set(part(snapshot.image), m * size);
+    if (snapshot.velocity) velocity.set(part(snapshot.velocity), m * size);
+  });
+  const t = Float32Array.from(snapshots, ({ t }) => t);
+  return { t, image, velocity, shape: C === 1 ? [M, H, W] : [M, C, H, W] };
+}
+
+/**
+ * Writes trajectories as `flow/sample_<k>.safetensors` of a run, for pictures, reports and other programs.
+ *
+ * Each file holds f32 tensors `t` [M], `image` [M, H, W] or, with three channels, [M, 3, H, W] (pixels, 0 black, 1 white,
+ * not clipped) and `velocity` [M - 1, H, W] or [M - 1, 3, H, W] (pixels per unit of t, as the network computed it at that
+ * t). Metadata are the model's type, the seed, the sample's number, solver and steps, and label and guidance if there are.
+ *
+ * @param conditioning of the trajectories, if any
+ * @returns the paths written
+ * @throws {RunError} if the folder cannot be written
+ */
+export async function writeTrajectories(
+  run: string,
+  trajectories: readonly Trajectory[],
+  source: TrajectorySource,
+  conditioning?: Conditioning,
+): Promise<string[]> {
+  if (trajectories.length === 0) return [];
+  await makeContainedFolder(run, runFolder.flow);
+  return await Promise.all(trajectories.map(async (trajectory, i) => {
+    const path = join(run, flowFile(i + 1));
+    const label = conditioning &&
+      { label: conditioning.labels[i], guidance: conditioning.guidance.scale };
+    await writeAtomic(path, encodeTrajectory({ ...source, ...label, k: i + 1, trajectory }));
+    return path;
+  }));
+}
+
+/**
+ * Reads the trajectories of a run, in the order of their numbers.
+ *
+ * @throws {RunError} if the run holds none, or one cannot be read
+ * @throws {SafetensorsError} if a file is damaged
+ */
+export async function readTrajectories(run: string): Promise<StoredTrajectory[]> {
+  const all = await findTrajectories(run);
+  if (all.length > 0) return all;
+  throw new RunError(
+    `Cannot find trajectories of ${run}: there is no ${join(run, flowFile("<k>"))} ` +
+      "(a training run writes them at its end, unless --flow-samples is 0)",
+  );
+}
+
+/**
+ * Reads the trajectories of a run, in the order of their numbers; an empty list if it stores none.
+ *
+ * @throws {RunError} if one cannot be read
+ * @throws {SafetensorsError} if a file is damaged
+ */
+export async function findTrajectories(run: string): Promise<StoredTrajectory[]> {
+  let names: string[] = [];
+  try {
+    names = await Array.fromAsync(Deno.readDir(join(run, runFolder.flow)), ({ name }) => name);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) {
+      throw new RunError(`Cannot read the trajectories of ${run}: ${reasonOf(error)}`);
+    }
+  }
+  const files = names.map((name) => `${runFolder.flow}/${name}`).filter(isFlowFile);
+  const all = await Promise.all(files.map(async (name) => {
+    const path = join(run, name);
+    return decodeTrajectory(await readFile(path, run), path);
+  }));
+  return all.sort((a, b) => a.k - b.k);
+}
+
+/** Encodes the trajectory of one sample; {@linkcode decodeTrajectory} gives back the same values. */
+export function encodeTrajectory(
+  { trajectory, modelType, seed, k, solver, steps, label, guidance }: StoredTrajectory,
+): Uint8Array<ArrayBuffer> {
+  checkTrajectory("store trajectory", trajectory);
+  const { t, image, velocity, shape: [M, ...size] } = trajectory;
+  const tensors = new Map([
+    ["t", { shape: [M], data: t }],
+    ["image", { shape: [M, ...size], data: image }],
+    ["velocity", { shape: [M - 1, ...size], data: velocity }],
+  ]);
+  const numbers = { seed, sample: k, steps, ...label !== undefined && { label, guidance: guidance ?? 1 } };
+  const texts = Object.entries(numbers).map(([name, value]) => [name, String(value)]);
+  return encodeSafetensors(tensors, { model_type: modelType, solver, ...Object.fromEntries(texts) });
+}
+
+/**
+ * Decodes the trajectory of one sample.
+ *
+ * @param source name of the file, for messages
+ * @throws {SafetensorsError} if the bytes are no safetensors file
+ * @throws {RunError} if it holds no trajectory
+ */
+export function decodeTrajectory(bytes: Uint8Array, source: string): StoredTrajectory {
+  const file = new TensorFile(bytes, source, "delete it, and the run is shown without this sample");
+  const shape = file.shapeOf("image") as Trajectory["shape"];
+  if (shape.length !== 3 && shape.length !== 4) {
+    throw file.mismatch("image", "f32[M, H, W] or f32[M, C, H, W]");
+  }
+  const [M, ...size] = shape;
+  const trajectory = {
+    t: file.read("t", M),
+    image: file.read("image", ...shape),
+    velocity: file.read("velocity", M - 1, ...size),
+    shape,
+  };
+  const { model_type: modelType, solver, label, guidance } = file.metadata;
+  const [seed, k, steps] = ["seed", "sample", "steps"].map((name) => Number(file.metadata[name]));
+  const isCount = (value: number) => Number.isSafeInteger(value) && value >= 0;
+  if (!modelType || !solver || ![seed, k, steps].every(isCount)) {
+    throw file.error(
+      `its metadata are ${
+        JSON.stringify(file.metadata)
+      } (expected model_type, solver, seed, sample and steps)`,
+    );
+  }
+  if (label !== undefined && !(isCount(Number(label)) && Number.isFinite(Number(guidance)))) {
+    throw file.error(`its label is ${label} at guidance ${guidance} (expected a class and a number)`);
+  }
+  try {
+    checkTrajectory(`read ${source}`, trajectory);
+  } catch (error) {
+    throw error instanceof RangeError ? new RunError(error.message) : error;
+  }
+  return {
+    k,
+    modelType: modelType as ModelType,
+    solver: solver as SolverName,
+    seed,
+    steps,
+    ...label !== undefined && { label: Number(label), guidance: Number(guidance) },
+    trajectory,
+  };
+}

@@ -1,0 +1,201 @@
+import { modelNameOf } from "../../models/mod.ts";
+import {
+  encodeApng,
+  encodeRasterPng,
+  filmstrip,
+  type FlowFrames,
+  flowFrames,
+  type FlowFramesOptions,
+  flowGif,
+  type FlowRow,
+  imageSizeOf,
+  rasterizer,
+  sizeInWords,
+} from "../../viz/mod.ts";
+import { RunError } from "../run/atomic_write.ts";
+import type { AnimateConfig } from "../settings/tasks/animate.ts";
+import type { RunTrajectories } from "./stored_trajectories.ts";
+import type { StoredTrajectory } from "./trajectories.ts";
+
+/** Most samples of one run that are shown in one row. */
+const mostInRow = 6;
+
+/** What to write beside the samples of a picture. */
+interface PictureTexts {
+  /** `Sample 1` and so on, or the class that each sample was drawn under. */
+  readonly columnTitles: readonly string[];
+  /** Columns of a grid of the samples of one run; undefined for one that is nearly square. */
+  readonly columns?: number;
+  /** The guidance, if all samples share one. */
+  readonly remark?: string;
+}
+
+/** The rows of a picture, and what to write beside them. */
+export interface TrajectoryRows extends PictureTexts {
+  readonly rows: readonly FlowRow[];
+  /** Set if the runs started from different noise. */
+  readonly warning?: string;
+}
+
+/**
+ * Rows for a picture: one for each run, with the samples that all of them store.
+ *
+ * @param samples their numbers; empty for all that every run stores
+ * @throws {RunError} if a run does not store a sample, the runs have none in common, or their images differ in size
+ */
+export function trajectoryRows(
+  runs: readonly RunTrajectories[],
+  samples: readonly number[],
+): TrajectoryRows {
+  const common = runs[0].samples.map(({ k }) => k)
+    .filter((k) => runs.every((run) => run.samples.some((sample) => sample.k === k)));
+  const chosen = samples.length > 0 ? samples : common;
+  if (chosen.length === 0) {
+    const names = runs.map(({ name }) => name).join(", ");
+    throw new RunError(`Cannot draw ${names} together: they store no sample of the same number`);
+  }
+  const sizes = runs.map((run) => sizeInWords(imageSizeOf(run.samples[0].trajectory)));
+  const other = sizes.findIndex((size) => size !== sizes[0]);
+  if (other > 0) {
+    throw new RunError(
+      `Cannot draw ${runs[0].name} and ${runs[other].name} together: their images are ` +
+        `${sizes[0]} and ${sizes[other]} (expected one size)`,
+    );
+  }
+  const drawn = runs.map((run) =>
+    chosen.map((k) => {
+      const found = run.samples.find((sample) => sample.k === k);
+      if (found) return found;
+      const known = run.samples.map((sample) => sample.k).join(", ");
+      throw new RunError(`Cannot draw sample ${k} of ${run.name}: it stores ${known}`);
+    })
+  );
+  const labels = labelsOf(runs);
+  const seeds = runs.map((run) => run.samples[0].seed);
+  return {
+    rows: drawn.map((samples, row) => ({
+      ...runs.length > 1 && { label: labels[row] },
+      trajectories: samples.map(({ trajectory }) => trajectory),
+    })),
+    ...sharedTexts(drawn),
+    ...new Set(seeds).size > 1 && {
+      warning: `The runs start from different noise: their seeds are ${seeds.join(", ")} in the order given`,
+    },
+  };
+}
+
+/** The networks' names if they tell the runs apart, else the runs' names. */
+function labelsOf(runs: readonly RunTrajectories[]): string[] {
+  const models = runs.map(({ samples: [{ modelType }] }) => modelNameOf(modelType));
+  return new Set(models).size === runs.length ? models : runs.map(({ name }) => name);
+}
+
+/** Texts for the samples of all runs; without classes where runs differ in them. */
+function sharedTexts(runs: readonly (readonly StoredTrajectory[])[]): PictureTexts {
+  const [texts, ...others] = runs.map(textsOf);
+  const isShared = others.every(({ columnTitles, remark }) =>
+    `${columnTitles}` === `${texts.columnTitles}` && remark === texts.remark
+  );
+  return isShared ? texts : { columnTitles: numbered(runs[0]) };
+}
+
+function textsOf(samples: readonly StoredTrajectory[]): PictureTexts {
+  const labels = samples.flatMap(({ label }) => label ?? []);
+  if (labels.length < samples.length) return { columnTitles: numbered(samples) };
+  const { guidance = 1 } = samples[0];
+  return {
+    columnTitles: labels.map(String),
+    columns: new Set(labels).size,
+    ...guidance !== 1 && { remark: `guidance ${guidance}` },
+  };
+}
+
+function numbered(samples: readonly StoredTrajectory[]): string[] {
+  return samples.map(({ k }) => `Sample ${k}`);
+}
+
+/** The file name of a picture where none is given. */
+export function pictureName(
+  { field, pacing, format }: Pick<AnimateConfig, "field" | "pacing" | "format">,
+): string {
+  return `flow_${field}_${pacing}.${format === "gif" ? "gif" : "png"}`;
+}
+
+/**
+ * Draws trajectories: an animation, or a strip of stills with a row for each sample.
+ *
+ * @returns the bytes of the file, and a line on what it holds
+ * @throws {RunError} if they cannot be drawn: the picture is too large, or a snapshot holds NaN
+ */
+export async function drawTrajectories(
+  picture: TrajectoryRows,
+  { format, field, map, pacing, frames, scale, delay, hold }: AnimateConfig,
+): Promise<{ readonly bytes: Uint8Array; readonly holds: string }> {
+  const draw = await rasterizer();
+  const options: FlowFramesOptions = {
+    field,
+    pacing,
+    ...map && { map },
+    ...frames !== null && { frames },
+    ...scale !== null && { scale },
+  };
+  try {
+    if (format === "png") {
+      const still = draw(filmstrip(stripRows(picture), options));
+      return { bytes: encodeRasterPng(still), holds: `${still.width} x ${still.height} pixels` };
+    }
+    const animation = framesOf(picture, options, mostInRow);
+    const { times, width, height } = animation;
+    const bytes = format === "gif"
+      ? flowGif(animation, draw, { delay, hold })
+      : encodeApng(times.map((_, i) => draw(animation.svg(i))), { delay, hold });
+    return { bytes, holds: `${times.length} frames of ${width} x ${height} pixels` };
+  } catch (error) {
+    throw error instanceof RangeError ? new RunError(error.message) : error;
+  }
+}
+
+/** Draws the trajectories of a run as a GIF: one column a class, or all in one row. */
+export async function trajectoryGif(
+  samples: readonly StoredTrajectory[],
+  options: FlowFramesOptions,
+): Promise<Uint8Array> {
+  const row = { trajectories: samples.map(({ trajectory }) => trajectory) };
+  const frames = framesOf({ rows: [row], ...textsOf(samples) }, options, samples.length);
+  return flowGif(frames, await rasterizer(), { hold: 1500 });
+}
+
+/** Frames with a row for each run, or a grid for one run: one column a class, one row, or nearly square. */
+function framesOf(
+  { rows, columnTitles, columns, remark }: TrajectoryRows,
+  options: FlowFramesOptions,
+  mostInRow: number,
+): FlowFrames {
+  const isOne = rows.length === 1;
+  const grid = isOne ? gridOf(rows[0], columns, mostInRow) : rows;
+  const isTitled = columnTitles.length > 1 && (!isOne || grid.length === 1 || columns !== undefined);
+  return flowFrames(grid, {
+    ...options,
+    ...isTitled && { columnTitles: columnTitles.slice(0, grid[0].trajectories.length) },
+    ...remark && { remark },
+  });
+}
+
+function gridOf({ trajectories }: FlowRow, columns: number | undefined, mostInRow: number): FlowRow[] {
+  const { length } = trajectories;
+  const width = columns ?? (length <= mostInRow ? length : Math.ceil(Math.sqrt(length)));
+  return Array.from({ length: Math.ceil(length / width) }, (_, row) => ({
+    trajectories: trajectories.slice(row * width, (row + 1) * width),
+  }));
+}
+
+/** A row for each sample, labelled with its run and number. */
+function stripRows({ rows, columnTitles }: TrajectoryRows): FlowRow[] {
+  return rows.flatMap(({ label, trajectories }) =>
+    trajectories.map((trajectory, i) => {
+      const words = [label, trajectories.length > 1 ? columnTitles[i] : undefined]
+        .filter((word) => word !== undefined);
+      return { trajectories: [trajectory], ...words.length > 0 && { label: words.join(", ") } };
+    })
+  );
+}
