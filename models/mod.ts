@@ -190,11 +190,11 @@ export {
 } from "./solve/time_grids.ts";
 export { uniformTimes } from "./solve/times.ts";
 export {
-  constant,
-  cosine,
+  constantSchedule,
+  cosineSchedule,
   createSchedule,
-  oneCycle,
-  plateau,
+  oneCycleSchedule,
+  plateauSchedule,
   progressAt,
   type Schedule,
   type ScheduleName,

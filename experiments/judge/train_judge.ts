@@ -15,7 +15,7 @@ import {
   type JudgeInfo,
   namedParameters,
   type Normalization,
-  oneCycle,
+  oneCycleSchedule,
   optimizer,
   progressAt,
   randomInitialiser,
@@ -144,7 +144,7 @@ async function trainClassifier(
     rule.update(gradients(loss, [...parameters.values()]));
     return loss;
   });
-  const { learningRate: rateAt } = oneCycle(learningRate, { warmup });
+  const { learningRate: rateAt } = oneCycleSchedule(learningRate, { warmup });
   while (rule.step < steps) {
     for (let i = 0; i < burst && rule.step < steps; i++) {
       const { step } = rule;

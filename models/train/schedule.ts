@@ -31,7 +31,7 @@ export function checkRate(task: string, name: string, rate: number): void {
 }
 
 /** Linear warm-up from 0, then `after`, a function of the progress through the rest of the run. */
-export function warmUp(warmup: number, after: (progress: number) => number): (progress: number) => number {
+function warmUp(warmup: number, after: (progress: number) => number): (progress: number) => number {
   return twoPhases(warmup, (progress) => after(0) * progress, after);
 }
 
@@ -55,18 +55,38 @@ function cosineBetween(start: number, end: number, progress: number): number {
   return end + (start - end) * (1 + Math.cos(Math.PI * progress)) / 2;
 }
 
+/** Name of a schedule. */
+export type ScheduleName = "constant" | "cosine" | "one_cycle" | "plateau";
+
+/** The settings of each schedule, with their defaults. */
+const defaults = {
+  constant: { warmup: 0 },
+  cosine: { warmup: 0, final: 0 },
+  one_cycle: { warmup: 0.3, startDivisor: 25, endDivisor: 1e4 },
+  plateau: { warmup: 0, factor: 0.1, patience: 10, threshold: 1e-4, cooldown: 0, minimum: 0 },
+} satisfies Record<ScheduleName, Readonly<Record<string, number>>>;
+
+/** Settings with the defaults for those not given. @throws {TypeError} if one is unknown */
+function completed<Name extends ScheduleName>(
+  name: Name,
+  settings: Readonly<Partial<(typeof defaults)[Name]>>,
+): (typeof defaults)[Name] {
+  rejectUnknown(settings, Object.keys(defaults[name]), `schedule ${name}`);
+  return { ...defaults[name], ...settings };
+}
+
 /**
  * A constant rate.
  *
- * @param warmup share of the run with linear warm-up from 0
+ * @param settings `warmup`: share of the run with linear warm-up from 0, by default 0
  * @throws {RangeError} if the rate is not a number of at least 0, or `warmup` outside [0, 1)
  * @throws {TypeError} if a setting is unknown
  */
-export function constant(
+export function constantSchedule(
   learningRate: number,
-  { warmup = 0, ...others }: { warmup?: number } = {},
+  settings: { warmup?: number } = {},
 ): Schedule {
-  rejectUnknown(others, ["warmup"], "constant()");
+  const { warmup } = completed("constant", settings);
   checkRate("make a schedule", "the learning rate", learningRate);
   return { learningRate: warmUp(warmup, () => learningRate) };
 }
@@ -74,16 +94,16 @@ export function constant(
 /**
  * From the rate to `final` along half a cosine.
  *
- * @param warmup share of the run with linear warm-up from 0
+ * @param settings `warmup`: share of the run with linear warm-up from 0; `final`; both by default 0
  * @throws {RangeError} if a rate is not a number of at least 0, or `warmup` outside [0, 1)
  * @throws {TypeError} if a setting is unknown
  * Source: Loshchilov and Hutter 2016, arXiv:1608.03983
  */
-export function cosine(
+export function cosineSchedule(
   learningRate: number,
-  { warmup = 0, final = 0, ...others }: { warmup?: number; final?: number } = {},
+  settings: { warmup?: number; final?: number } = {},
 ): Schedule {
-  rejectUnknown(others, ["warmup", "final"], "cosine()");
+  const { warmup, final } = completed("cosine", settings);
   checkRate("make a schedule", "the learning rate", learningRate);
   checkRate("make a schedule", "final", final);
   return { learningRate: warmUp(warmup, (progress) => cosineBetween(learningRate, final, progress)) };
@@ -95,22 +115,17 @@ export function cosine(
  * PyTorch's OneCycleLR over T steps is at progress s / (T - 1) in step s, with `warmup` (pct_start T - 1) / (T - 1).
  *
  * @param learningRate the peak rate
- * @param warmup share of the run in which the rate rises
- * @param startDivisor peak rate / initial rate
- * @param endDivisor initial rate / final rate
+ * @param settings `warmup`: share of the run in which the rate rises, by default 0.3; `startDivisor`: peak rate /
+ * initial rate, by default 25; `endDivisor`: initial rate / final rate, by default 10,000
  * @throws {RangeError} if the rate is not a number of at least 0, a divisor not above 0, or `warmup` outside [0, 1)
  * @throws {TypeError} if a setting is unknown
  * Source: Smith and Topin 2017, arXiv:1708.07120
  */
-export function oneCycle(
+export function oneCycleSchedule(
   learningRate: number,
-  { warmup = 0.3, startDivisor = 25, endDivisor = 1e4, ...others }: {
-    warmup?: number;
-    startDivisor?: number;
-    endDivisor?: number;
-  } = {},
+  settings: { warmup?: number; startDivisor?: number; endDivisor?: number } = {},
 ): Schedule {
-  rejectUnknown(others, ["warmup", "startDivisor", "endDivisor"], "oneCycle()");
+  const { warmup, startDivisor, endDivisor } = completed("one_cycle", settings);
   checkRate("make a schedule", "the learning rate", learningRate);
   for (const [name, divisor] of Object.entries({ startDivisor, endDivisor })) {
     if (divisor > 0 && divisor < Infinity) continue;
@@ -123,25 +138,23 @@ export function oneCycle(
 }
 
 /** Smallest change of the rate, as in PyTorch. */
-const LEAST_CHANGE = 1e-8;
+const leastChange = 1e-8;
 
 /**
  * A rate that is reduced when the validation loss stops improving, as PyTorch's ReduceLROnPlateau.
  *
  * @param learningRate initial rate
- * @param warmup share of the run with linear warm-up from 0
- * @param factor what a reduction multiplies the rate by
- * @param patience losses without improvement to tolerate
- * @param threshold a loss is better if it is below (1 - threshold) times the best
- * @param cooldown losses to ignore after a reduction
- * @param minimum lower bound of the rate
+ * @param settings `warmup`: share of the run with linear warm-up from 0, by default 0; `factor`: what a reduction
+ * multiplies the rate by, 0.1; `patience`: losses without improvement to tolerate, 10; `threshold`: a loss is better if
+ * it is below (1 - threshold) times the best, 0.0001; `cooldown`: losses to ignore after a reduction, 0; `minimum`:
+ * lower bound of the rate, 0
  * @throws {RangeError} if a rate or `threshold` is not a number of at least 0, `warmup` outside [0, 1) or `factor`
  * outside (0, 1), or a number of losses is not whole
  * @throws {TypeError} if a setting is unknown
  */
-export function plateau(
+export function plateauSchedule(
   learningRate: number,
-  { warmup = 0, factor = 0.1, patience = 10, threshold = 1e-4, cooldown = 0, minimum = 0, ...others }: {
+  settings: {
     warmup?: number;
     factor?: number;
     patience?: number;
@@ -150,23 +163,21 @@ export function plateau(
     minimum?: number;
   } = {},
 ): Required<Schedule> {
-  const known = ["warmup", "factor", "patience", "threshold", "cooldown", "minimum"];
-  rejectUnknown(others, known, "plateau()");
+  const { warmup, factor, patience, threshold, cooldown, minimum } = completed("plateau", settings);
   for (const [name, value] of Object.entries({ "the learning rate": learningRate, threshold, minimum })) {
     checkRate("make a schedule", name, value);
   }
   if (!(factor > 0 && factor < 1)) {
     throw new RangeError(`Cannot reduce the rate by factor ${factor} (expected 0 < factor < 1)`);
   }
-  for (const [name, losses] of Object.entries({ patience, cooldown })) {
-    checkCount("reduce the rate", name, losses, 0);
-  }
+  checkCount("reduce the rate", "patience", patience, 0);
+  checkCount("reduce the rate", "cooldown", cooldown, 0);
   // The largest finite number, not Infinity: the state must survive JSON.
   let state = { learningRate, best: Number.MAX_VALUE, bad: 0, cooling: 0 };
   return {
     learningRate: warmUp(warmup, () => state.learningRate),
     observe(validationLoss) {
-      if (validationLoss < state.best * (1 - threshold)) {
+      if (validationLoss < state.best * (1 - threshold)) { // never if it is NaN
         state.best = validationLoss;
         state.bad = 0;
       } else state.bad++;
@@ -176,7 +187,7 @@ export function plateau(
       }
       if (state.bad <= patience) return;
       const lower = Math.max(state.learningRate * factor, minimum);
-      if (state.learningRate - lower > LEAST_CHANGE) state.learningRate = lower;
+      if (state.learningRate - lower > leastChange) state.learningRate = lower;
       state.cooling = cooldown;
       state.bad = 0;
     },
@@ -187,16 +198,15 @@ export function plateau(
   };
 }
 
-/** Name of a schedule. */
-export type ScheduleName = "constant" | "cosine" | "one_cycle" | "plateau";
-
-/** The schedules by name, and the names of their settings. */
-const schedules = {
-  constant: { make: constant, settings: ["warmup"] },
-  cosine: { make: cosine, settings: ["warmup", "final"] },
-  one_cycle: { make: oneCycle, settings: ["warmup", "startDivisor", "endDivisor"] },
-  plateau: { make: plateau, settings: ["warmup", "factor", "patience", "threshold", "cooldown", "minimum"] },
-} satisfies Record<ScheduleName, unknown>;
+/** The schedules by name. */
+const schedules: Readonly<
+  Record<ScheduleName, (learningRate: number, settings: Readonly<Record<string, number>>) => Schedule>
+> = {
+  constant: constantSchedule,
+  cosine: cosineSchedule,
+  one_cycle: oneCycleSchedule,
+  plateau: plateauSchedule,
+};
 
 /** All names of schedules. */
 export const scheduleNames: readonly ScheduleName[] = Object.keys(schedules) as ScheduleName[];
@@ -208,14 +218,14 @@ export const scheduleNames: readonly ScheduleName[] = Object.keys(schedules) as 
  */
 export function scheduleSettings(name: ScheduleName): readonly string[] {
   if (!Object.hasOwn(schedules, name)) throw new TypeError(unknownName("schedule", name, scheduleNames));
-  return schedules[name].settings;
+  return Object.keys(defaults[name]);
 }
 
 /**
  * Makes a schedule by name.
  *
  * @param learningRate the rate after the warm-up; of `one_cycle` the peak
- * @param settings those of `constant`, `cosine`, `oneCycle` or `plateau`, which also say the defaults
+ * @param settings those of its function, such as `cosineSchedule`
  * @throws {TypeError} if the name or a setting is unknown
  * @throws {RangeError} if a setting is out of range
  */
@@ -224,6 +234,6 @@ export function createSchedule(
   learningRate: number,
   settings: Readonly<Record<string, number>> = {},
 ): Schedule {
-  rejectUnknown(settings, scheduleSettings(name), `schedule ${name}`);
-  return schedules[name].make(learningRate, settings);
+  if (!Object.hasOwn(schedules, name)) throw new TypeError(unknownName("schedule", name, scheduleNames));
+  return schedules[name](learningRate, settings);
 }

@@ -6,8 +6,8 @@ import {
   flowMatching,
   Linear,
   Module,
-  oneCycle,
-  plateau,
+  oneCycleSchedule,
+  plateauSchedule,
   randomInitialiser,
   sample,
   type Schedule,
@@ -33,7 +33,11 @@ const data = () => tensor(Float32Array.from({ length: 50 }, (_, i) => 3 + (i - 2
 
 testOnDevices("fit() learns to move noise to the data, and the loss falls", async () => {
   const model = new LineField(1);
-  const losses = await fit(model, data(), { steps: 600, learningRate: oneCycle(0.05), batchSize: 32 });
+  const losses = await fit(model, data(), {
+    steps: 600,
+    learningRate: oneCycleSchedule(0.05),
+    batchSize: 32,
+  });
   assert.equal(losses.length, 600);
   const mean = (values: Float32Array) => values.reduce((sum, value) => sum + value) / values.length;
   // E |x1 - x0|^2 = 9 + 1 at first; the best linear field leaves the variance of x0 that it cannot tell from xt.
@@ -122,7 +126,7 @@ testOnDevices("fit() runs a schedule from progress 0 in the first step to 1 in t
 
 testOnDevices("fit() passes the validation loss to the schedule after every epoch", async () => {
   const validation = { x1: data() };
-  const schedule = plateau(0.05, { factor: 0.5, patience: 0, threshold: 0.9 });
+  const schedule = plateauSchedule(0.05, { factor: 0.5, patience: 0, threshold: 0.9 });
   const seen: number[] = [];
   const observed: number[] = [];
   const learningRate: Schedule = {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import {
-  constant,
-  cosine,
+  constantSchedule,
+  cosineSchedule,
   createSchedule,
-  oneCycle,
-  plateau,
+  oneCycleSchedule,
+  plateauSchedule,
   type ScheduleName,
   scheduleNames,
 } from "../../../models/mod.ts";
@@ -23,7 +23,7 @@ function assertRates(actual: number[], expected: number[]): void {
 testNeeding({ read: true }, "oneCycle() is PyTorch's", () => {
   const { settings, learning_rates: expected } = vectors().OneCycleLR;
   const last = settings.total_steps - 1;
-  const { learningRate } = oneCycle(settings.max_lr, {
+  const { learningRate } = oneCycleSchedule(settings.max_lr, {
     warmup: (settings.pct_start * settings.total_steps - 1) / last,
     startDivisor: settings.div_factor,
     endDivisor: settings.final_div_factor,
@@ -33,7 +33,7 @@ testNeeding({ read: true }, "oneCycle() is PyTorch's", () => {
 
 testNeeding({ read: true }, "cosine() is PyTorch's", () => {
   const { settings, learning_rates: expected } = vectors().CosineAnnealingLR;
-  const { learningRate } = cosine(settings.lr, { final: settings.eta_min });
+  const { learningRate } = cosineSchedule(settings.lr, { final: settings.eta_min });
   assertRates(expected.map((_: number, i: number) => learningRate(i / settings.T_max)), expected);
 });
 
@@ -41,7 +41,7 @@ testNeeding({ read: true }, "plateau() is PyTorch's, also through its state", ()
   const { settings, losses, learning_rates: expected } = vectors().ReduceLROnPlateau;
   const { lr, factor, patience, threshold } = settings;
   const rates = losses.map((_: number, i: number) => {
-    const [first, second] = [0, 1].map(() => plateau(lr, { factor, patience, threshold }));
+    const [first, second] = [0, 1].map(() => plateauSchedule(lr, { factor, patience, threshold }));
     losses.slice(0, i / 2).forEach(first.observe);
     second.restore(JSON.parse(JSON.stringify(first.state())));
     losses.slice(i / 2, i + 1).forEach(second.observe);
@@ -50,8 +50,8 @@ testNeeding({ read: true }, "plateau() is PyTorch's, also through its state", ()
   assertRates(rates, expected);
 });
 
-Deno.test("plateau() cools down, and stays at its minimum", () => {
-  const schedule = plateau(1, { factor: 0.5, patience: 0, cooldown: 2, minimum: 0.4 });
+Deno.test("plateauSchedule() cools down, and stays at its minimum", () => {
+  const schedule = plateauSchedule(1, { factor: 0.5, patience: 0, cooldown: 2, minimum: 0.4 });
   const rates = [1, 1, 1, 1, 1, 1, 1, 1].map((loss) => {
     schedule.observe(loss);
     return schedule.learningRate(0);
@@ -59,17 +59,17 @@ Deno.test("plateau() cools down, and stays at its minimum", () => {
   assert.deepEqual(rates, [1, 0.5, 0.5, 0.5, 0.4, 0.4, 0.4, 0.4]);
 });
 
-Deno.test("constant(), cosine() and plateau() warm up linearly", () => {
+Deno.test("constantSchedule(), cosineSchedule() and plateauSchedule() warm up linearly", () => {
   for (
     const { learningRate } of [
-      constant(2, { warmup: 0.5 }),
-      cosine(2, { warmup: 0.5 }),
-      plateau(2, { warmup: 0.5 }),
+      constantSchedule(2, { warmup: 0.5 }),
+      cosineSchedule(2, { warmup: 0.5 }),
+      plateauSchedule(2, { warmup: 0.5 }),
     ]
   ) {
     assert.deepEqual([0, 0.125, 0.25, 0.5].map(learningRate), [0, 0.5, 1, 2]);
   }
-  assert.ok(Math.abs(cosine(2, { warmup: 0.5, final: 1 }).learningRate(0.75) - 1.5) < 1e-15);
+  assert.ok(Math.abs(cosineSchedule(2, { warmup: 0.5, final: 1 }).learningRate(0.75) - 1.5) < 1e-15);
 });
 
 Deno.test("createSchedule() makes every schedule by name, and clamps progress to [0, 1]", () => {
