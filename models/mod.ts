@@ -31,15 +31,7 @@ export {
 } from "./flow/coupling.ts";
 export type { VelocityField } from "./flow/field.ts";
 export { autoguided, type GuidanceOptions, guided } from "./flow/guidance.ts";
-export {
-  type Coefficients,
-  cosinePath,
-  linearPath,
-  type Path,
-  path,
-  type PathName,
-  paths,
-} from "./flow/path.ts";
+export { type Coefficients, cosinePath, linearPath, type Path, type PathName, paths } from "./flow/path.ts";
 export {
   dataPrediction,
   noisePrediction,

@@ -52,25 +52,17 @@ function checkPairs(x0: Tensor, x1: Tensor, t: Tensor): void {
 }
 
 /**
- * The straight path from noise to data, xt = t x1 + (1 - t) x0, and its constant velocity u = x1 - x0.
+ * The straight path, xt = t x1 + (1 - t) x0, and its constant velocity u = x1 - x0.
  *
- * @param x0 noise, f32[N, ...]
- * @param x1 data, same shape as x0
- * @param t f32[N] in [0, 1]: 0 is noise, 1 is data
- * @returns xt and u, same shape as x0
- * @throws {ShapeError} if the shapes do not match
  * Source: Lipman et al. 2023, arXiv:2210.02747, equation 22 with sigma_min = 0
  */
-export function path(x0: Tensor, x1: Tensor, t: Tensor): { xt: Tensor; u: Tensor } {
-  checkPairs(x0, x1, t);
-  const each = perRow(t, x0);
-  const xt = add(multiply(x1, each), multiply(x0, subtract(1, each)));
-  return { xt, u: subtract(x1, x0) };
-}
-
-/** The straight path, {@linkcode path}, for an objective. */
 export const linearPath: Path = {
-  at: path,
+  at(x0, x1, t) {
+    checkPairs(x0, x1, t);
+    const each = perRow(t, x0);
+    const xt = add(multiply(x1, each), multiply(x0, subtract(1, each)));
+    return { xt, u: subtract(x1, x0) };
+  },
   coefficients(t) {
     const one = withDevice(t.device, () => full(t.shape, 1));
     return { alpha: t, sigma: subtract(1, t), alphaSlope: one, sigmaSlope: multiply(one, -1) };
@@ -98,7 +90,8 @@ function quarterCircle(t: Tensor): Coefficients {
   const angle = multiply(t, Math.PI / 2);
   const [alpha, sigma] = [sin(angle), cos(angle)];
   return {
-    ...{ alpha, sigma },
+    alpha,
+    sigma,
     alphaSlope: multiply(sigma, Math.PI / 2),
     sigmaSlope: multiply(alpha, -Math.PI / 2),
   };

@@ -5,27 +5,27 @@ import {
   flatten,
   flowMatching,
   flowMatchingLoss,
+  linearPath,
   lossesOf,
   lossOf,
   namedParameters,
   noise,
   optimizer,
-  path,
 } from "../../../models/mod.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 import { testWithVectors } from "../vectors.ts";
 
-testOnDevices("path() is noise at 0, data at 1, and straight between", async () => {
+testOnDevices("linearPath.at() is noise at 0, data at 1, and straight between", async () => {
   const x0 = tensor([1, 2, 3, 4, 5, 6], [3, 2]);
   const x1 = tensor([-1, 0, 7, 0, 1, 2], [3, 2]);
-  const { xt, u } = path(x0, x1, tensor([0, 1, 0.25]));
+  const { xt, u } = linearPath.at(x0, x1, tensor([0, 1, 0.25]));
   assertClose(await xt.read(), [1, 2, 7, 0, 4, 5], 0);
   assertClose(await u.read(), [-2, -2, 4, -4, -4, -4], 0);
 });
 
-testWithVectors("path() is PyTorch's", "base", async (vectors) => {
+testWithVectors("linearPath.at() is PyTorch's", "base", async (vectors) => {
   const [x0, x1, t] = ["x0", "x1", "t"].map(vectors.tensor);
-  const { xt, u } = path(x0, x1, t);
+  const { xt, u } = linearPath.at(x0, x1, t);
   assertClose(await xt.read(), vectors.values("xt"), 1e-6);
   assertClose(await u.read(), vectors.values("u"), 1e-6);
 });
