@@ -120,6 +120,7 @@ export {
 export {
   AdaptiveSampler,
   adaptiveSolvers,
+  asBytes,
   Attention,
   autoguided,
   BatchOrder,

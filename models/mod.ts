@@ -15,7 +15,7 @@ export {
   type Pairs,
   type Weight,
 } from "./flow/objective.ts";
-export { assignment, type Pairing, transport } from "./flow/transport.ts";
+export type { Pairing } from "./flow/transport.ts";
 export {
   classTransportPairs,
   type Coupling,
@@ -58,9 +58,17 @@ export {
   SafetensorsError,
   type SafetensorsTensor,
 } from "./files/safetensors.ts";
-export { type State, StateError } from "./files/state.ts";
-export { type Classified, Classifier, type ClassifierOptions } from "./judge/classifier.ts";
-export type { Estimate, Resampling } from "./measures/estimate.ts";
+export { checkFinite, type State, StateError } from "./files/state.ts";
+export { type Classified, Classifier, type ClassifierOptions, featureCount } from "./judge/classifier.ts";
+export { bootstrap, type Estimate, meanEstimate, proportion, type Resampling } from "./measures/estimate.ts";
+export {
+  nearestNeighbours,
+  type Neighbours,
+  type OnPairs,
+  type ProductBlock,
+  productBlocks,
+  type RowRange,
+} from "./measures/neighbours.ts";
 export {
   decodeJudge,
   Judge,
@@ -71,10 +79,16 @@ export {
   loadJudge,
   saveJudge,
 } from "./judge/judge.ts";
-export { MeasureError, type Points } from "./measures/points.ts";
+export {
+  checkPair,
+  checkPoints,
+  columnMeans,
+  MeasureError,
+  pickPoints,
+  type Points,
+} from "./measures/points.ts";
 export { type Prdc, prdc, type PrdcOptions } from "./measures/prdc.ts";
 export {
-  completeOptions,
   countParameters,
   createModel,
   type Model,
@@ -86,6 +100,8 @@ export {
   modelTypeOf,
   modelTypes,
   noneOf,
+  objectiveFor,
+  optionsOf,
 } from "./nets/networks.ts";
 export { ResidualBlock, ResidualDown, ResidualUNet, ResidualUp } from "./nets/residual_unet.ts";
 export { UNet, Up } from "./nets/unet.ts";
@@ -194,19 +210,13 @@ export {
   scheduleSettings,
 } from "./train/schedule.ts";
 export { BatchOrder } from "./train/batch_order.ts";
-export {
-  type BatchSource,
-  batchSource,
-  type Examples,
-  hostRows,
-  type TrainingData,
-} from "./train/batch_source.ts";
+export { type BatchSource, batchSource, type Examples, type TrainingData } from "./train/batch_source.ts";
 export { Ema } from "./train/ema.ts";
 export { fit, FitError, type FitOptions, type FitProgress } from "./train/fit.ts";
 export { flatten, type NamedTensors, shareParameters, withParameters } from "./train/flat_parameters.ts";
 export { HeldOutLoss, type HeldOutOptions, meanLoss, type TimedLosses } from "./train/held_out_loss.ts";
-export { LabelDropout } from "./train/pair_draw.ts";
 export {
+  fewestChannels,
   isMuonWeight,
   type OptimizerKind,
   optimizerKinds,
@@ -214,3 +224,6 @@ export {
 } from "./train/update_rules.ts";
 export { Optimizer, optimizer, type OptimizerState } from "./train/optimizer.ts";
 export { type StepMeasures, Trainer, type TrainerOptions, type TrainerState } from "./train/trainer.ts";
+export { nearest } from "./names.ts";
+export { pause, throttledPause } from "./pause.ts";
+export { permutation, streams } from "./random.ts";

@@ -79,7 +79,7 @@ testNeeding(
       await succeed("fmt", "--check");
       await succeed("lint");
       await succeed("check", "mod.ts", "kernels", "models", "viz", "experiments", "tests");
-      await succeed("doc", "--lint", "mod.ts");
+      await succeed("doc", "--lint", "kernels/mod.ts", "models/mod.ts", "viz/mod.ts");
     } finally {
       await Deno.remove(folder, { recursive: true });
     }

@@ -1,5 +1,5 @@
 import { currentDevice } from "../../kernels/mod.ts";
-import { type Points, rowsOf } from "../../models/measures/points.ts";
+import { pickPoints, type Points } from "../../models/measures/points.ts";
 import type { JudgedSamples, LiveJudge } from "../../viz/report/mod.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import type { Evaluation, Figure } from "./evaluation.ts";
@@ -106,7 +106,7 @@ async function measureAll(
 }
 
 function firstRows(points: Points, most: number): Points {
-  return rowsOf(points, Array.from({ length: Math.min(points.rows, most) }, (_, n) => n));
+  return pickPoints(points, Array.from({ length: Math.min(points.rows, most) }, (_, n) => n));
 }
 
 function wantedOf(judge: DataJudge | undefined): readonly Measurement[] {

@@ -1,6 +1,6 @@
 import { EigenvalueDecomposition, Matrix } from "npm:ml-matrix@6.15.1";
 import { bootstrap, type Estimate, type Resampling } from "../../models/measures/estimate.ts";
-import { checkPair, meanOf, type Points } from "../../models/measures/points.ts";
+import { checkPair, columnMeans, type Points } from "../../models/measures/points.ts";
 import { productBlocks } from "../../models/measures/neighbours.ts";
 
 /**
@@ -58,7 +58,7 @@ function influences(
 /** Mean and unbiased covariance, in f64. */
 function momentsOf(points: Points): { mean: Float64Array; covariance: Matrix } {
   const { values, rows, width } = points;
-  const mean = meanOf(points);
+  const mean = columnMeans(points);
   const sums = new Float64Array(width * width);
   const d = new Float64Array(width);
   for (let n = 0; n < rows; n++) {

@@ -1,6 +1,6 @@
 import { type Estimate, meanEstimate, proportion, type Resampling } from "../../models/measures/estimate.ts";
 import { nearestNeighbours, type Neighbours, type OnPairs } from "../../models/measures/neighbours.ts";
-import { checkPair, checkPoints, type Points, rowsOf } from "../../models/measures/points.ts";
+import { checkPair, checkPoints, pickPoints, type Points } from "../../models/measures/points.ts";
 
 /** Whether samples repeat training images. */
 export interface Memorisation {
@@ -74,7 +74,7 @@ async function ownNeighbours(
 ): Promise<Map<number, number>> {
   const distinct = [...new Set(rows)];
   // The first of the two is the image itself, or a copy of it.
-  const { squared } = await nearestNeighbours(rowsOf(train, distinct), train, 2, onPairs);
+  const { squared } = await nearestNeighbours(pickPoints(train, distinct), train, 2, onPairs);
   return new Map(distinct.map((row, n) => [row, squared[2 * n + 1]]));
 }
 

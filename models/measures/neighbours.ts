@@ -1,4 +1,4 @@
-import { checkPair, meanOf, MeasureError, type Points, squaredDistance } from "./points.ts";
+import { checkPair, columnMeans, MeasureError, type Points, squaredDistance } from "./points.ts";
 import { matmulTransposedB, record, tensor } from "../../kernels/mod.ts";
 import { throttledPause } from "../pause.ts";
 
@@ -30,7 +30,7 @@ export async function eachNearPair(
   visit: Visit,
   onPairs: OnPairs = () => {},
 ): Promise<void> {
-  const mean = meanOf(b);
+  const mean = columnMeans(b);
   const scale = 2 ** -Math.ceil(Math.log2(Math.max(largest(a, mean), largest(b, mean)) || 1));
   const [movedA, movedB] = [moved(a, mean, scale), moved(b, mean, scale)];
   const norms = { a: normsOf(movedA), b: normsOf(movedB) };
@@ -92,17 +92,20 @@ const blockRows = { a: 1024, b: 4096 };
 /** The inner products of some rows of a with some rows of b. */
 export interface ProductBlock {
   /** Rows of a: from `a.from` up to `a.to`. */
-  readonly a: Span;
+  readonly a: RowRange;
   /** Rows of b. */
-  readonly b: Span;
+  readonly b: RowRange;
   /** f32, the product of rows i and j at (i - a.from) stride + j - b.from; the next block overwrites it. */
   readonly values: Float32Array;
+  /** Distance of two rows in `values`. */
   readonly stride: number;
 }
 
 /** Rows from one up to another. */
-export interface Span {
+export interface RowRange {
+  /** The first row. */
   readonly from: number;
+  /** The row after the last one. */
   readonly to: number;
 }
 
@@ -133,12 +136,12 @@ export async function* productBlocks(a: Points, b: Points): AsyncGenerator<Produ
   }
 }
 
-function* spans(rows: number, most: number): Generator<Span> {
+function* spans(rows: number, most: number): Generator<RowRange> {
   for (let from = 0; from < rows; from += most) yield { from, to: Math.min(from + most, rows) };
 }
 
 /** Rows of points, and zeros up to `rows` rows. */
-function filled({ values, width }: Points, { from, to }: Span, rows: number): Float32Array {
+function filled({ values, width }: Points, { from, to }: RowRange, rows: number): Float32Array {
   const part = values.subarray(from * width, to * width);
   if (to - from === rows) return part;
   const whole = new Float32Array(rows * width);

@@ -76,14 +76,14 @@ export function squaredDistance(a: Points, i: number, b: Points, j: number): num
  *
  * @param points at least one
  */
-export function meanOf({ values, rows, width }: Points): Float64Array<ArrayBuffer> {
+export function columnMeans({ values, rows, width }: Points): Float64Array<ArrayBuffer> {
   const mean = new Float64Array(width);
   for (let n = 0, at = 0; n < rows; n++) for (let f = 0; f < width; f++) mean[f] += values[at++];
   return mean.map((sum) => sum / rows);
 }
 
 /** Some rows of points, by their indices. */
-export function rowsOf({ values, width }: Points, indices: ArrayLike<number>): Points {
+export function pickPoints({ values, width }: Points, indices: ArrayLike<number>): Points {
   const taken = new Float32Array(indices.length * width);
   for (let n = 0; n < indices.length; n++) {
     taken.set(values.subarray(indices[n] * width, (indices[n] + 1) * width), n * width);

@@ -1,7 +1,7 @@
 import { tensor } from "../../../kernels/mod.ts";
 import { bitsPerDimension, fromPixels } from "../../../models/mod.ts";
 import { bootstrap } from "../../../models/measures/estimate.ts";
-import { rowsOf } from "../../../models/measures/points.ts";
+import { pickPoints } from "../../../models/measures/points.ts";
 import { conditionOf } from "../real_images.ts";
 import type { Measurement } from "../trial.ts";
 
@@ -23,7 +23,7 @@ export const bits: Measurement = {
     const found: number[] = [];
     for (let from = 0; from < count; from += batch) {
       const rows = Math.min(batch, count - from);
-      const { values } = rowsOf(test.pixels, Array.from({ length: rows }, (_, n) => from + n));
+      const { values } = pickPoints(test.pixels, Array.from({ length: rows }, (_, n) => from + n));
       const condition = conditionOf(subject, from, rows);
       const { bits, evaluations } = await bitsPerDimension(
         model,

@@ -1,7 +1,7 @@
 import type { JudgedSamples } from "../../../viz/report/mod.ts";
 import { memorisation, mostPairs } from "../../measures/memorisation.ts";
 import type { Neighbours } from "../../../models/measures/neighbours.ts";
-import { type Points, rowsOf } from "../../../models/measures/points.ts";
+import { pickPoints, type Points } from "../../../models/measures/points.ts";
 import { imagesOf } from "../real_images.ts";
 import type { Measurement, Trial } from "../trial.ts";
 import { verdicts } from "../../judge/train_judge.ts";
@@ -58,8 +58,8 @@ function judgedSamples(
   const near = chosen.flatMap((n) => [...nearest.indices.subarray(n * neighbours, (n + 1) * neighbours)]);
   return {
     shape: [chosen.length, neighbours, ...subject.drawable.shape],
-    image: rowsOf(samples.pixels, chosen).values,
-    nearest: rowsOf(train, near).values,
+    image: pickPoints(samples.pixels, chosen).values,
+    nearest: pickPoints(train, near).values,
     confidence: Float32Array.from(chosen, (n) => confidence[n]),
     classes: Uint32Array.from(chosen, (n) => classes[n]),
     rank: Float32Array.from(chosen, (n) => order.indexOf(n) / order.length),

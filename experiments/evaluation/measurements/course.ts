@@ -1,7 +1,7 @@
 import { slice, tensor } from "../../../kernels/mod.ts";
 import { flowGeometry, fromPixels, noise, roundTrip } from "../../../models/mod.ts";
 import { bootstrap } from "../../../models/measures/estimate.ts";
-import { rowsOf } from "../../../models/measures/points.ts";
+import { pickPoints } from "../../../models/measures/points.ts";
 import { evaluationsOnWay, followedBy } from "../followed_by.ts";
 import { runsOf } from "../image_sets.ts";
 import { conditionOf } from "../real_images.ts";
@@ -72,7 +72,7 @@ async function roundTrips({ subject, options, sets, advance }: Trial, count: num
   const lost: number[] = [];
   for (let from = 0; from < count; from += batch) {
     const rows = Math.min(batch, count - from);
-    const { values } = rowsOf(sets.test.pixels, Array.from({ length: rows }, (_, n) => from + n));
+    const { values } = pickPoints(sets.test.pixels, Array.from({ length: rows }, (_, n) => from + n));
     const x1 = tensor(fromPixels(values, normalization), [rows, ...shape]);
     const condition = conditionOf(subject, from, rows);
     const trip = await roundTrip(model, x1, {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { frechetDistance, kernelDistance } from "../../../experiments/measures/feature_distances.ts";
-import { MeasureError, rowsOf } from "../../../models/measures/points.ts";
+import { MeasureError, pickPoints } from "../../../models/measures/points.ts";
 import { assertRelative, cases, joined, normalPoints, vectors } from "../../models/measures/measured.ts";
 import { testOnDevices } from "../../testing.ts";
 import { mannWhitney, memorisation } from "../../../experiments/measures/memorisation.ts";
@@ -95,10 +95,10 @@ const [train, test, fresh] = [normalPoints(0, 400, 10), normalPoints(1, 200, 10)
 testOnDevices("memorisation() catches planted copies, also with slight noise", async () => {
   const honest = await memorisation(train, test, fresh);
   assert.ok(honest.copying.low < 0 && honest.copying.high > 0, "fresh samples are like the test images");
-  const copies = rowsOf(train, first(100));
+  const copies = pickPoints(train, first(100));
   const noise = normalPoints(3, 100, 10, 0.05).values;
   for (const planted of [copies, { ...copies, values: copies.values.map((x, i) => x + noise[i]) }]) {
-    const caught = await memorisation(train, test, joined(planted, rowsOf(fresh, first(100))), { k: 2 });
+    const caught = await memorisation(train, test, joined(planted, pickPoints(fresh, first(100))), { k: 2 });
     assert.ok(caught.copying.high < -3, `C_T ${caught.copying.value}`);
     assert.ok(caught.authentic.high < honest.authentic.low, `${caught.authentic.value} authentic`);
     assert.ok(caught.authentic.value <= 0.5, "no copy counts as authentic");
@@ -114,8 +114,8 @@ testOnDevices("memorisation() tells underfitting from copying", async () => {
 testOnDevices(
   "memorisation() of a training image that is there twice counts its copies as copies",
   async () => {
-    const doubled = joined(train, rowsOf(train, first(50)));
-    assert.equal((await memorisation(doubled, test, rowsOf(train, first(50)))).authentic.value, 0);
+    const doubled = joined(train, pickPoints(train, first(50)));
+    assert.equal((await memorisation(doubled, test, pickPoints(train, first(50)))).authentic.value, 0);
   },
 );
 
@@ -131,10 +131,10 @@ testOnDevices(
     };
     const start = "^Cannot measure memorisation: ";
     await refused(
-      memorisation(rowsOf(train, [0]), test, fresh),
+      memorisation(pickPoints(train, [0]), test, fresh),
       RegExp(`${start}there are 1 training images`),
     );
-    await refused(memorisation(train, test, rowsOf(fresh, [])), RegExp(`${start}there are 0 samples`));
+    await refused(memorisation(train, test, pickPoints(fresh, [])), RegExp(`${start}there are 0 samples`));
     await refused(memorisation(train, normalPoints(1, 9, 4), fresh), RegExp(`${start}samples have 4 values`));
   },
 );

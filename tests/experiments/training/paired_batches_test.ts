@@ -4,11 +4,11 @@ import {
   BatchOrder,
   type Coupling,
   couplings,
-  hostRows,
   independentCoupling,
   transportPairs,
 } from "../../../models/mod.ts";
 import { testNeeding } from "../../permissions.ts";
+import { hostRows } from "../../../models/train/batch_source.ts";
 
 const [M, P] = [60, 9];
 const labels = Uint32Array.from({ length: M }, (_, m) => m % 4);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBits } from "../../../kernels/mod.ts";
-import { assignment } from "../../../models/mod.ts";
+import { assignment } from "../../../models/flow/transport.ts";
 import vectors from "../../vectors/assignments.json" with { type: "json" };
 
 const totalOf = (cost: ArrayLike<number>, columns: ArrayLike<number>) =>

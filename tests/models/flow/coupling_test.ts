@@ -8,18 +8,18 @@ import {
   createModel,
   fit,
   flowMatching,
-  hostRows,
   independentCoupling,
   Linear,
   Module,
   pairTransport,
   randomInitialiser,
   Trainer,
-  transport,
   transportPairs,
 } from "../../../models/mod.ts";
 import { streams } from "../../../models/random.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
+import { hostRows } from "../../../models/train/batch_source.ts";
+import { transport } from "../../../models/flow/transport.ts";
 
 const [M, P, N] = [40, 12, 16];
 const values = Float32Array.from({ length: M * P }, (_, i) => Math.sin(i * i) + i % 3);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { nearestNeighbours } from "../../../models/measures/neighbours.ts";
-import { type Points, rowsOf, squaredDistance } from "../../../models/measures/points.ts";
+import { pickPoints, type Points, squaredDistance } from "../../../models/measures/points.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 import { cases, joined, normalPoints } from "./measured.ts";
 
@@ -19,7 +19,7 @@ function sorted(queries: Points, references: Points, k: number) {
 
 for (const { name, samples, train, expected: { nearest } } of cases) {
   testOnDevices(`nearestNeighbours() agrees with SciPy: ${name}`, async () => {
-    const { indices, squared } = await nearestNeighbours(rowsOf(samples, [0, 1, 2, 3, 4]), train, 3);
+    const { indices, squared } = await nearestNeighbours(pickPoints(samples, [0, 1, 2, 3, 4]), train, 3);
     assert.deepEqual([...indices], nearest.rows);
     assertClose(squared, nearest.squared, 1e-12);
   });
@@ -29,7 +29,7 @@ testOnDevices("nearestNeighbours() of many points are exact, whatever the blocks
   const [queries, references] = [normalPoints(0, 1100, 3), normalPoints(1, 4200, 3, 1, 40)];
   const { indices, squared } = await nearestNeighbours(queries, references, 2);
   for (const i of [0, 1, 500, 1023, 1024, 1099]) {
-    const expected = sorted(rowsOf(queries, [i]), references, 2);
+    const expected = sorted(pickPoints(queries, [i]), references, 2);
     assert.deepEqual([...indices.subarray(2 * i, 2 * i + 2)], expected.map(({ j }) => j));
     assert.deepEqual([...squared.subarray(2 * i, 2 * i + 2)], expected.map(({ squared }) => squared));
   }
@@ -56,7 +56,7 @@ testOnDevices(
   "nearestNeighbours() of equally near points are the first ones, even if all are equal",
   async () => {
     const same = { values: new Float32Array(5000 * 2).fill(3), rows: 5000, width: 2 };
-    const { indices, squared } = await nearestNeighbours(rowsOf(same, [0, 1]), same, 3);
+    const { indices, squared } = await nearestNeighbours(pickPoints(same, [0, 1]), same, 3);
     assert.deepEqual([[...indices], [...squared]], [[0, 1, 2, 0, 1, 2], [0, 0, 0, 0, 0, 0]]);
   },
 );

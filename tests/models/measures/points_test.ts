@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { checkPair, checkPoints, MeasureError, rowsOf } from "../../../models/measures/points.ts";
+import { checkPair, checkPoints, MeasureError, pickPoints } from "../../../models/measures/points.ts";
 
 const points = (values: number[], width: number) => ({
   values: Float32Array.from(values),
@@ -37,6 +37,6 @@ Deno.test("checkPair() refuses points of different widths", () => {
   );
 });
 
-Deno.test("rowsOf() takes rows in the order asked for", () => {
-  assert.deepEqual(rowsOf(points([1, 2, 3, 4, 5, 6], 2), [2, 0, 2]), points([5, 6, 1, 2, 5, 6], 2));
+Deno.test("pickPoints() takes rows in the order asked for", () => {
+  assert.deepEqual(pickPoints(points([1, 2, 3, 4, 5, 6], 2), [2, 0, 2]), points([5, 6, 1, 2, 5, 6], 2));
 });

@@ -1,15 +1,8 @@
 import assert from "node:assert/strict";
 import { type Tensor, tensor } from "../../../kernels/mod.ts";
-import {
-  batchSource,
-  createModel,
-  fit,
-  FitError,
-  LabelDropout,
-  stateOf,
-  Trainer,
-} from "../../../models/mod.ts";
+import { batchSource, createModel, fit, FitError, stateOf, Trainer } from "../../../models/mod.ts";
 import { testOnDevices } from "../../testing.ts";
+import { LabelDropout } from "../../../models/train/pair_draw.ts";
 
 const none = 10;
 
