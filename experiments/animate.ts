@@ -1,26 +1,107 @@
-import { animating, parseAnimation } from "./settings/tasks/animate.ts";
-import { runTask } from "./program/command.ts";
 import { drawTrajectories, pictureName, trajectoryRows } from "./draw/trajectory_picture.ts";
 import { loadTrajectories } from "./draw/stored_trajectories.ts";
+import { mostMs as mostOfApng } from "../viz/image/apng.ts";
+import { colormapNames, flowFields, pacings } from "../viz/mod.ts";
+import { main, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
-import { print, say } from "./terminal/output.ts";
+import { choice, integer, integers, optional, path } from "./settings/kinds.ts";
+import { ConfigError, flagOf, type Values } from "./settings/setting.ts";
+import { defineSettings } from "./settings/settings.ts";
+import { runSource, shared } from "./settings/shared.ts";
+import { say } from "./terminal/output.ts";
 
-await runTask(async () => {
-  const config = parseAnimation(Deno.args);
-  if (config.help) {
-    print(animating.help("deno task animate RUN..."));
-    return;
+/** What `--help` prints above these settings. */
+export const animatingHeadings = { field: "Picture", from: "Runs" };
+
+/** The settings of the tasks that draw stored flows. */
+export const animating = defineSettings({
+  field: choice(flowFields, {
+    doc: "arrows, the velocity in colour, the predicted end point, or the image alone",
+    default: "quiver",
+  }),
+  map: optional(choice(colormapNames, { doc: "colour map (else magma; rdbu for velocity)" })),
+  pacing: choice(pacings, { doc: "how the frames are spread over time", default: "linear" }),
+  frames: optional(integer({ doc: "frames (else 100; 8 for png)", min: 1, max: 10_000 })),
+  samples: optional({
+    ...integers({ doc: "numbers of the samples to draw, from 1 (else all)" }),
+    expected: "numbers of samples from 1, such as 1,3",
+  }),
+  scale: optional(integer({ doc: "pixels per image pixel (else what fits)", min: 1 })),
+  delay: integer({ doc: "milliseconds per frame", min: 20, max: 655_350, default: 50 }),
+  hold: integer({ doc: "milliseconds on the last frame", min: 20, max: 655_350, default: 1500 }),
+  format: choice(["gif", "apng", "png"], {
+    doc: "animation in 256 colours, animation in full colour, or a strip of stills",
+    default: "gif",
+  }),
+  out: optional(path("FILE", "the picture (else flow_<field>_<pacing>.gif or .png)")),
+  from: runSource.from,
+  mlflow: shared.mlflow,
+  experiment: { ...shared.experiment, doc: "draw its runs: all, or those named" },
+  root: runSource.root,
+}, animatingHeadings);
+
+/** What to draw and how. */
+export type AnimateConfig = Values<typeof animating.rows> & {
+  readonly runs: readonly string[];
+};
+
+const endings = { gif: [".gif"], apng: [".png", ".apng"], png: [".png"] } as const;
+
+/**
+ * Completes and checks the settings.
+ *
+ * @param runs folders, or runs on a server
+ * @throws {ConfigError} if a flag has no effect, or the file name does not end as its format does
+ */
+export function resolveAnimation(
+  values: Partial<Values<typeof animating.rows>>,
+  runs: readonly string[],
+): AnimateConfig {
+  const config = animating.resolve(values);
+  const { format, out } = config;
+  const idle = (["delay", "hold"] as const).find((name) => format === "png" && name in values);
+  if (idle) {
+    throw new ConfigError(
+      `Cannot use ${flagOf(idle)} with --format png: a strip of stills does not move (expected gif or apng)`,
+    );
   }
-  const out = config.out ?? pictureName(config);
-  await checkFolderOf(out);
-  const started = performance.now();
-  const { warning, ...picture } = trajectoryRows(
-    await loadTrajectories(config.runs, config),
-    config.samples ?? [],
-  );
-  if (warning) say(warning);
-  const { bytes, holds } = await drawTrajectories(picture, config);
-  await writeAtomic(out, bytes);
-  const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  say(`${holds}, ${(bytes.length / 1e6).toFixed(2)} MB in ${seconds} s: ${out}`);
+  const long = (["delay", "hold"] as const).find((name) => format === "apng" && config[name] > mostOfApng);
+  if (long) {
+    throw new ConfigError(
+      `Cannot use ${flagOf(long)} ${
+        config[long]
+      } with --format apng: expected at most ${mostOfApng} (or gif)`,
+    );
+  }
+  if (out !== null && !endings[format].some((ending) => out.toLowerCase().endsWith(ending))) {
+    throw new ConfigError(
+      `Cannot use --out ${JSON.stringify(out)} with --format ${format}: ` +
+        `expected a name that ends with ${endings[format].join(" or ")}`,
+    );
+  }
+  return { ...config, runs };
+}
+
+export const animateTask = task({
+  name: "animate",
+  about: "Draw the stored flows of runs as GIF, APNG or a strip of stills",
+  words: "RUN...",
+  settings: animating,
+  resolve: resolveAnimation,
+  async run(config) {
+    const out = config.out ?? pictureName(config);
+    await checkFolderOf(out);
+    const started = performance.now();
+    const { warning, ...picture } = trajectoryRows(
+      await loadTrajectories(config.runs, config),
+      config.samples ?? [],
+    );
+    if (warning) say(warning);
+    const { bytes, holds } = await drawTrajectories(picture, config);
+    await writeAtomic(out, bytes);
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    say(`${holds}, ${(bytes.length / 1e6).toFixed(2)} MB in ${seconds} s: ${out}`);
+  },
 });
+
+if (import.meta.main) await main(animateTask);

@@ -1,24 +1,49 @@
 import { asJson, examine, type Line, lineText } from "./doctor/examine.ts";
 import { thisMachine } from "./doctor/this_machine.ts";
-import { runTask } from "./program/command.ts";
+import { main, task } from "./program/task.ts";
 import { finite } from "./run/metrics_log.ts";
-import { examining } from "./settings/tasks/doctor.ts";
+import { number, optional, path, toggle } from "./settings/kinds.ts";
+import type { Values } from "./settings/setting.ts";
+import { defineSettings } from "./settings/settings.ts";
+import { shared } from "./settings/shared.ts";
+import { network, training } from "./settings/training.ts";
 import { print } from "./terminal/output.ts";
 
-await runTask(async () => {
-  const flags = examining.parse(Deno.args);
-  if (flags.help) {
-    print(examining.help("deno task doctor"));
-    return;
-  }
-  const settings = examining.resolve(flags.values);
-  using machine = await thisMachine(settings);
-  const lines: Line[] = [];
-  for await (const line of examine(machine)) {
-    if (!settings.json) print(lineText(line));
-    lines.push(line);
-  }
-  const { ok, findings } = asJson(lines);
-  if (settings.json) print(JSON.stringify({ ok, findings }, finite, 2));
-  if (!ok) Deno.exit(1);
+/** The settings of the task that examines a machine; all but the last two are those of the run that is asked about. */
+export const examining = defineSettings({
+  model: { ...network, default: "residual" },
+  preset: optional({
+    ...training.rows.preset,
+    doc: "preset of the run (else standard on a GPU, quick without)",
+  }),
+  data: training.rows.data,
+  mlflow: shared.mlflow,
+  experiment: shared.experiment,
+  root: { ...path("DIR", "folder where runs would go"), default: "runs" },
+  device: shared.device,
+  threads: shared.threads,
+  seconds: number({ doc: "how long to train for the rate, 0 = not at all", min: 0, default: 10 }),
+  json: toggle({ doc: "print JSON, not lines", default: false }),
 });
+
+/** The settings of that task by name. */
+export type DoctorConfig = Values<typeof examining.rows>;
+
+export const doctorTask = task({
+  name: "doctor",
+  about: "Say what this machine has, what training would use of it, and what to do about the rest",
+  settings: examining,
+  async run(settings) {
+    using machine = await thisMachine(settings);
+    const lines: Line[] = [];
+    for await (const line of examine(machine)) {
+      if (!settings.json) print(lineText(line));
+      lines.push(line);
+    }
+    const { ok, findings } = asJson(lines);
+    if (settings.json) print(JSON.stringify({ ok, findings }, finite, 2));
+    return ok ? 0 : 1;
+  },
+});
+
+if (import.meta.main) await main(doctorTask);

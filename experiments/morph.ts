@@ -1,4 +1,3 @@
-import { init } from "../kernels/mod.ts";
 import type { Dataset } from "./data/dataset.ts";
 import { loadDataset } from "./data/load_dataset.ts";
 import { guidanceInWords, runsTwice } from "./draw/conditioning.ts";
@@ -7,56 +6,162 @@ import { checkNoClass, chosenClasses, guidanceOf } from "./draw/requested_images
 import { costInWords, solvingError } from "./draw/samples.ts";
 import { drawStarts, findEnds, lossInWords } from "./morph/ends.ts";
 import { planMorph } from "./morph/plan_morph.ts";
-import { runTask } from "./program/command.ts";
+import { init } from "../kernels/mod.ts";
 import { ProgressBar } from "./program/progress.ts";
+import { main, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
-import { type MorphConfig, morphing, parseMorph } from "./settings/tasks/morph.ts";
-import { readConfig } from "./settings/tasks/train_config.ts";
-import { print, say } from "./terminal/output.ts";
+import { checkGuidance, describing, describingHeading, guiding } from "./settings/drawing.ts";
+import { classList, imageNumbers, integer, number, optional, path, text } from "./settings/kinds.ts";
+import { ConfigError, flagOf, type Values } from "./settings/setting.ts";
+import { defineSettings } from "./settings/settings.ts";
+import { type ChosenSolver, makeSolver, solverSetting } from "./settings/solver.ts";
+import { training } from "./settings/training.ts";
+import { checkEffects, readConfig } from "./settings/training_config.ts";
+import { say } from "./terminal/output.ts";
 
-await runTask(async () => {
-  const config = parseMorph(Deno.args);
-  if (config.help) {
-    print(morphing.help("deno task morph"));
-    return;
+/** Frames from one end to the other where none are asked for. */
+const usualFrames = { png: 9, gif: 30 };
+
+/** The settings of the task that leads images through noise to other ones. */
+export const morphing = defineSettings({
+  checkpoint: path("FILE|RUN", "weights of the network, or a run, for its averaged weights"),
+  data: optional({
+    ...training.rows.data,
+    doc: "data set of the test images, as train takes it (else the run's, or MNIST)",
+  }),
+  from: imageNumbers("numbers of test images in their file, from 0, to begin with (else noise of the seed)"),
+  to: imageNumbers("those to end with, one for each to begin with (else noise of the seed)"),
+  class: classList("map each image to noise and back under these classes instead"),
+  count: integer({ doc: "rows where all noise is drawn by the seed", min: 1, max: 10_000, default: 5 }),
+  seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
+  entry: number({
+    doc: "time t at which test images enter the flow, mixed with the noise of that time; 1 = without noise",
+    above: 0,
+    max: 1,
+    default: 0.95,
+  }),
+  solver: solverSetting({ doc: "how the flow is solved", default: "heun:steps=20", use: "backward" }),
+  ...guiding,
+  frames: optional(integer({
+    doc: `images on the way, both ends included (else ${usualFrames.png}; ${usualFrames.gif} in a .gif)`,
+    min: 2,
+    max: 1000,
+  })),
+  out: text({
+    doc: "all images as a picture (.png), or an animation (.gif)",
+    hint: "FILE",
+    pattern: /.\.(png|gif)$/,
+    expected: "a path that ends with .png or .gif",
+    default: "morph.png",
+  }),
+  device: training.rows.device,
+  threads: training.rows.threads,
+  ...describing,
+}, {
+  from: "Ends",
+  solver: "Solver",
+  frames: "Output",
+  model: describingHeading,
+});
+
+/** What a command line of the task asks for. */
+export type MorphConfig = Omit<Values<typeof morphing.rows>, "frames"> & {
+  readonly frames: number;
+  readonly chosen: ChosenSolver;
+};
+
+/** @throws {ConfigError} if a flag is missing or has no effect */
+function resolve(values: Given): MorphConfig {
+  const config = morphing.resolve(values);
+  const { from, to, out, device } = config;
+  const isGif = out.endsWith(".gif");
+  refuse(values, idleFlags(values));
+  if (from && to && from.length !== to.length) {
+    throw new ConfigError(
+      `Cannot use --from ${from} with --to ${to}: these are ${from.length} and ${to.length} images (expected as many)`,
+    );
   }
-  const { seed, entry, chosen, out } = config;
-  await checkFolderOf(out);
-  const { path, bytes, run } = await readWeights(config.checkpoint);
-  const device = await init({ device: config.device, threads: config.threads });
-  const { model, info, shape } = loadNetwork(bytes, path, config);
-  const { classes = 0 } = info.config;
-  if (classes === 0) checkNoClass(config, path);
-  const known = config.class && chosenClasses(config.class, classes, path);
-  const data = await testImages(config, run);
-  if (data) checkFit("morph by", path, { shape, classes }, data);
+  checkGuidance(config);
+  if ("threads" in values) checkEffects({ threads: config.threads }, { device });
+  const frames = config.frames ?? usualFrames[isGif ? "gif" : "png"];
+  return { ...config, frames, chosen: makeSolver(config.solver) };
+}
 
-  const guidance = guidanceOf(config);
-  const how = [chosen.words, ...classes > 0 ? [guidanceInWords(guidance)] : []].join(", ");
-  const morph = planMorph(config, { classes: known, size: shape, ofNetwork: classes, data, note: how });
-  const network = { drawable: { model, shape, normalization: info.normalization }, classes };
-  const options = { seed, entry, guidance, how: chosen.how };
-  const started = performance.now();
-  const images = morph.ends.filter((end) => "image" in end).length;
-  const bar = new ProgressBar({ totalSteps: images + morph.count, imagesPerStep: 1 });
-  const follow = async () => {
-    const test = data?.test ?? { images: new Uint8Array() };
-    const ends = await findEnds(network, morph.ends, test, options, (done) => bar.update(done));
-    const starts = morph.starts(ends.found);
-    const drawn = await drawStarts(network, starts, options, (done) => bar.update(images + done));
-    return { ...ends, drawn };
+const noImage = "no test image is asked for (expected --from or --to with it)";
+
+type Given = Partial<Values<typeof morphing.rows>>;
+
+/** Flags that have no effect with others, and why. */
+function idleFlags(
+  { from, to, class: classes, entry, out = "" }: Given,
+): Partial<Record<keyof Given, string>> {
+  const noNoise = from && (to || classes) && entry === 1;
+  return {
+    ...classes && {
+      to: "with --class, each image comes back under a class and not to another image",
+      frames: "with --class there is an image for each class",
+    },
+    ...classes && out.endsWith(".gif") &&
+      { out: "with --class there is no way to animate (expected a .png)" },
+    ...(from || to) && { count: `there is a row for each image of ${from ? "--from" : "--to"}` },
+    ...noNoise && { seed: "no noise is drawn, as there is an image at each end and --entry is 1" },
+    ...!from && !to && { data: noImage, entry: noImage },
   };
-  const { found, cost: there, drawn } = await follow().catch((error) => {
-    throw solvingError(error, path);
-  }).finally(() => bar.clear());
-  await writeAtomic(out, await morph.picture(found, drawn.images));
-  const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  if (there) say(`To noise and back: ${lossInWords(morph.returned(found, drawn.images))}`);
-  const back = costInWords(drawn.cost);
-  const costs = (there ? `to noise ${costInWords(there)}, from noise ${back}` : back) +
-    (classes > 0 && runsTwice(guidance) ? " with and without the class" : "");
-  say(`${morph.words}, ${how}, ${costs}, in ${seconds} s on ${device.description}: ${out}`);
-  device.close();
+}
+
+/** @throws {ConfigError} if a flag is given that has no effect */
+function refuse(given: Given, idle: Partial<Record<keyof Given, string>>): void {
+  for (const [name, why] of Object.entries(idle)) {
+    const value = given[name as keyof Given];
+    if (value === undefined || value === null) continue;
+    throw new ConfigError(`Cannot use ${flagOf(name)} ${value}: ${why} (see --help)`);
+  }
+}
+
+export const morphTask = task({
+  name: "morph",
+  about: "Lead images through noise to others: from digit to digit, or the same hand as another class",
+  settings: morphing,
+  resolve,
+  async run(config) {
+    const { seed, entry, chosen, out } = config;
+    await checkFolderOf(out);
+    const { path, bytes, run } = await readWeights(config.checkpoint);
+    const device = await init({ device: config.device, threads: config.threads });
+    const { model, info, shape } = loadNetwork(bytes, path, config);
+    const { classes = 0 } = info.config;
+    if (classes === 0) checkNoClass(config, path);
+    const known = config.class && chosenClasses(config.class, classes, path);
+    const data = await testImages(config, run);
+    if (data) checkFit("morph by", path, { shape, classes }, data);
+
+    const guidance = guidanceOf(config);
+    const how = [chosen.description, ...classes > 0 ? [guidanceInWords(guidance)] : []].join(", ");
+    const morph = planMorph(config, { classes: known, size: shape, ofNetwork: classes, data, note: how });
+    const network = { drawable: { model, shape, normalization: info.normalization }, classes };
+    const options = { seed, entry, guidance, how: chosen.how };
+    const started = performance.now();
+    const images = morph.ends.filter((end) => "image" in end).length;
+    const bar = new ProgressBar({ totalSteps: images + morph.count, imagesPerStep: 1 });
+    const follow = async () => {
+      const test = data?.test ?? { images: new Uint8Array() };
+      const ends = await findEnds(network, morph.ends, test, options, (done) => bar.update(done));
+      const starts = morph.starts(ends.found);
+      const drawn = await drawStarts(network, starts, options, (done) => bar.update(images + done));
+      return { ...ends, drawn };
+    };
+    const { found, cost: there, drawn } = await follow().catch((error) => {
+      throw solvingError(error, path);
+    }).finally(() => bar.clear());
+    await writeAtomic(out, await morph.picture(found, drawn.images));
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    if (there) say(`To noise and back: ${lossInWords(morph.returned(found, drawn.images))}`);
+    const back = costInWords(drawn.cost);
+    const costs = (there ? `to noise ${costInWords(there)}, from noise ${back}` : back) +
+      (classes > 0 && runsTwice(guidance) ? " with and without the class" : "");
+    say(`${morph.words}, ${how}, ${costs}, in ${seconds} s on ${device.description}: ${out}`);
+    device.close();
+  },
 });
 
 /** The data set with the test images that are asked for; undefined where none are. */
@@ -66,3 +171,5 @@ async function testImages(config: MorphConfig, run: string | undefined): Promise
     config.data ?? (run === undefined ? undefined : readConfig(run).data ?? undefined),
   );
 }
+
+if (import.meta.main) await main(morphTask);

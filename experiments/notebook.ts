@@ -1,31 +1,40 @@
 import { resolve } from "node:path";
-import { runTask, stopSignal } from "./program/command.ts";
+import { main, stopSignal, task } from "./program/task.ts";
 import { executeArguments, installJupyter, notebooks, registerKernel } from "./python/jupyter.ts";
 import { PythonError } from "./python/python_environment.ts";
 import { untilEnded } from "./python/until_ended.ts";
-import { notebookSettings } from "./settings/tasks/notebook.ts";
-import { checkPort } from "./tracking/local_server.ts";
+import { integer, toggle } from "./settings/kinds.ts";
+import { defineSettings } from "./settings/settings.ts";
 import { print, say } from "./terminal/output.ts";
+import { checkPort } from "./tracking/local_server.ts";
 
-await runTask(async () => {
-  const flags = notebookSettings.parse(Deno.args);
-  if (flags.help) {
-    print(notebookSettings.help("deno task notebook"));
-    return;
-  }
-  const { port, execute } = notebookSettings.resolve(flags.values);
-  if (!execute) checkPort(port);
-  say("Starting JupyterLab; the first start installs it in .cache, which takes about a minute");
-  const python = await installJupyter();
-  if (typeof python !== "string") {
-    throw new PythonError(
-      `Cannot install JupyterLab: ${python.reason}; or use another Jupyter: ` +
-        "`deno jupyter --install` adds Deno's kernel to it",
-    );
-  }
-  const env = await registerKernel();
-  if (execute) { for (const notebook of notebooks) await executeInPlace(python, notebook, env); }
-  else await openLab(python, port, env);
+/** The settings of the task that opens the notebooks. */
+export const notebookSettings = defineSettings({
+  port: integer({ doc: "port on this machine", min: 1, max: 65535, default: 8888 }),
+  execute: toggle({
+    doc: "run all cells of the notebooks instead, and save their outputs",
+    default: false,
+  }),
+});
+
+export const notebookTask = task({
+  name: "notebook",
+  about: "Open the notebooks in JupyterLab, or run their cells",
+  settings: notebookSettings,
+  async run({ port, execute }) {
+    if (!execute) checkPort(port);
+    say("Starting JupyterLab; the first start installs it in .cache, which takes about a minute");
+    const python = await installJupyter();
+    if (typeof python !== "string") {
+      throw new PythonError(
+        `Cannot install JupyterLab: ${python.reason}; or use another Jupyter: ` +
+          "`deno jupyter --install` adds Deno's kernel to it",
+      );
+    }
+    const env = await registerKernel();
+    if (execute) { for (const notebook of notebooks) await executeInPlace(python, notebook, env); }
+    else await openLab(python, port, env);
+  },
 });
 
 async function executeInPlace(python: string, notebook: string, env: Record<string, string>): Promise<void> {
@@ -53,3 +62,5 @@ async function openLab(python: string, port: number, env: Record<string, string>
   print("Open this address in a few seconds; stop with Ctrl-C");
   await untilEnded("JupyterLab", process, stop.signal, "above");
 }
+
+if (import.meta.main) await main(notebookTask);

@@ -1,87 +1,145 @@
+import { describeData, splitImages } from "./data/dataset.ts";
+import { drawableOf } from "./draw/samples.ts";
 import { init } from "../kernels/mod.ts";
 import { BatchOrder, HeldOutLoss, meanLoss, stateOf } from "../models/mod.ts";
-import { describeData, splitImages } from "./data/dataset.ts";
 import { ImageSource, normalizationTo } from "./data/image_source.ts";
-import { drawableOf } from "./draw/samples.ts";
 import { writeSamples } from "./draw/sample_grid.ts";
-import { runTask, stopSignal, TrainingError } from "./program/command.ts";
-import { yieldToSignals } from "./terminal/yield_to_signals.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
+import { main, stopSignal, task, TrainingError } from "./program/task.ts";
+import { weightsFile } from "./run/layout.ts";
 import { createRunFolder } from "./run/run_folder.ts";
-import { heldOutOptions } from "./settings/tasks/objective.ts";
-import { overfitting, resolveOverfitConfig, trainingConfigOf } from "./settings/tasks/overfit.ts";
+import { integer, integers, number, optional, path } from "./settings/kinds.ts";
+import type { Values } from "./settings/setting.ts";
+import { defineSettings } from "./settings/settings.ts";
+import { makeFixedSteps } from "./settings/solver.ts";
+import { network, presets, training, type TrainingConfig } from "./settings/training.ts";
+import {
+  checkConfig,
+  checkEffects,
+  checkGroups,
+  heldOutOptions,
+  withOptimizer,
+} from "./settings/training_config.ts";
+import { print, say } from "./terminal/output.ts";
+import { yieldToSignals } from "./terminal/yield_to_signals.ts";
 import { compileKernels } from "./training/compile_kernels.ts";
 import { loadData } from "./training/load_data.ts";
 import { makeNetwork } from "./training/network.ts";
-import { weightsFile } from "./run/layout.ts";
 import { saveWeights } from "./training/run_state.ts";
-import { print, say } from "./terminal/output.ts";
 
 /** Steps between reads of the loss. */
 const burst = 5;
 /** Images in the final grid. */
 const samples = 25;
 
-await runTask(async () => {
-  const flags = overfitting.parse(Deno.args);
-  if (flags.help) {
-    print(overfitting.help("deno task overfit"));
-    return;
-  }
-  const settings = resolveOverfitConfig(flags);
-  const { images: count, steps, out } = settings;
-  const config = trainingConfigOf(settings);
-  const device = await init(config);
-  const data = await loadData(config.data, { say, terminal: stderr });
-  const { train, validation } = splitImages(data.train.count, config);
-  const source = new ImageSource(data.train.images, data, normalizationTo(config.normalize));
-  const network = makeNetwork(config, source);
-  const folder = out === null
-    ? undefined
-    : await createRunFolder({ name: "overfit", out, startedAt: new Date() });
-  if (config.data !== null) say(describeData(data));
-  const { trainer, model } = network;
-  const order = new BatchOrder(train, config.batchSize, config.seed);
-  const heldOut = new HeldOutLoss(model, source, heldOutOptions(config));
-  const lossOf = async (images: Uint32Array) => {
-    const loss = meanLoss(await heldOut.losses(images, yieldToSignals));
-    checkLoss(loss, trainer.step);
-    return loss.toFixed(4);
-  };
-  const others = validation.slice(0, count);
-  const before = await lossOf(train);
+/** The settings of the task that checks that a network can overfit a few images. */
+export const overfitting = defineSettings({
+  model: { ...network, default: "residual" },
+  filters: integers({ doc: "channels of each level (standard: 32,64,128)", default: [16, 32] }),
+  tEmb: integer({ doc: "features of the time embedding (standard: 64)", min: 1, default: 32 }),
+  attn: training.rows.attn,
+  groups: training.rows.groups,
+  timeEmbedding: training.rows.timeEmbedding,
+  images: integer({ doc: "images to overfit", min: 1, default: 100 }),
+  steps: integer({ doc: "training steps", min: 1, default: 300 }),
+  batchSize: integer({ doc: "images per step", min: 1, default: 50 }),
+  lr: number({ doc: "learning rate", above: 0, default: 2e-3 }),
+  seed: training.rows.seed,
+  data: training.rows.data,
+  out: optional(path("DIR", "folder for weights and samples (else nothing is written)")),
+  device: training.rows.device,
+  threads: training.rows.threads,
+});
 
-  using stop = stopSignal((signal) => say(`\n${signal}: stopping`));
-  await compileKernels(trainer, stderr);
-  using bar = new ProgressBar({ totalSteps: steps, imagesPerStep: config.batchSize });
-  while (trainer.step < steps && !stop.signal.aborted) {
-    for (let i = 0; i < burst && trainer.step < steps; i++) {
-      trainer.queueStep(order.batch(trainer.step), config.lr);
+/** The settings of the overfitting task by name. */
+export type OverfitConfig = Values<typeof overfitting.rows>;
+
+/** @throws {ConfigError} if the network cannot be built, or a setting has no effect */
+function resolve(values: Partial<OverfitConfig>): OverfitConfig {
+  const config = overfitting.resolve(values);
+  checkEffects(values, config);
+  checkGroups(config);
+  return config;
+}
+
+/**
+ * The training that overfits: one learning rate throughout, weights that are not averaged.
+ *
+ * @throws {ConfigError} if settings contradict each other
+ */
+export function trainingConfigOf({ images, steps, out: _, ...settings }: OverfitConfig): TrainingConfig {
+  const fixed = {
+    conditional: false,
+    schedule: "constant",
+    warmUp: 0,
+    ema: 0,
+    trainLimit: images,
+    maxSteps: steps,
+  } as const;
+  const preset = withOptimizer(settings, presets.quick);
+  const config = training.resolve({ ...settings, ...fixed, preset: "quick" }, preset);
+  checkConfig(config);
+  return config;
+}
+
+export const overfitTask = task({
+  name: "overfit",
+  about: "Check that a network can overfit a few images",
+  settings: overfitting,
+  resolve,
+  async run(settings) {
+    const { images: count, steps, out } = settings;
+    const config = trainingConfigOf(settings);
+    const device = await init(config);
+    const data = await loadData(config.data, { say, terminal: stderr });
+    const { train, validation } = splitImages(data.train.count, config);
+    const source = new ImageSource(data.train.images, data, normalizationTo(config.normalize));
+    const network = makeNetwork(config, source);
+    const folder = out === null
+      ? undefined
+      : await createRunFolder({ name: "overfit", out, startedAt: new Date() });
+    if (config.data !== null) say(describeData(data));
+    const { trainer, model } = network;
+    const order = new BatchOrder(train, config.batchSize, config.seed);
+    const heldOut = new HeldOutLoss(model, source, heldOutOptions(config));
+    const lossOf = async (images: Uint32Array) => {
+      const loss = meanLoss(await heldOut.losses(images, yieldToSignals));
+      checkLoss(loss, trainer.step);
+      return loss.toFixed(4);
+    };
+    const others = validation.slice(0, count);
+    const before = await lossOf(train);
+
+    using stop = stopSignal((signal) => say(`\n${signal}: stopping`));
+    await compileKernels(trainer, stderr);
+    using bar = new ProgressBar({ totalSteps: steps, imagesPerStep: config.batchSize });
+    while (trainer.step < steps && !stop.signal.aborted) {
+      for (let i = 0; i < burst && trainer.step < steps; i++) {
+        trainer.queueStep(order.batch(trainer.step), config.lr);
+      }
+      const losses = await trainer.losses();
+      losses.forEach((loss, i) => checkLoss(loss, trainer.step - losses.length + i));
+      bar.update(trainer.step, losses.at(-1));
+      await yieldToSignals();
     }
-    const losses = await trainer.losses();
-    losses.forEach((loss, i) => checkLoss(loss, trainer.step - losses.length + i));
-    bar.update(trainer.step, losses.at(-1));
-    await yieldToSignals();
-  }
-  bar.finish();
+    bar.finish();
 
-  const after = await lossOf(train);
-  const ofOthers = others.length > 0 ? `; on ${others.length} others: ${await lossOf(others)}` : "";
-  print(
-    `loss on the ${train.length} images: ${before} before, ${after} after ${trainer.step} steps${ofOthers}`,
-  );
-  if (folder !== undefined) {
-    const { seed, sampleSteps, solver } = config;
-    await writeSamples(folder, drawableOf(model, source), {
-      count: samples,
-      seed,
-      steps: sampleSteps,
-      solver,
-    });
-    await saveWeights(folder, weightsFile("last"), network, source, await stateOf(model));
-  }
-  device.close();
-  if (trainer.step < steps) Deno.exit(stop.exitCode);
+    const after = await lossOf(train);
+    const ofOthers = others.length > 0 ? `; on ${others.length} others: ${await lossOf(others)}` : "";
+    print(
+      `loss on the ${train.length} images: ${before} before, ${after} after ${trainer.step} steps${ofOthers}`,
+    );
+    if (folder !== undefined) {
+      await writeSamples(folder, drawableOf(model, source), {
+        count: samples,
+        seed: config.seed,
+        ...makeFixedSteps(config.solver),
+      });
+      await saveWeights(folder, weightsFile("last"), network, source, await stateOf(model));
+    }
+    device.close();
+    if (trainer.step < steps) return stop.exitCode;
+  },
 });
 
 /** @throws {TrainingError} if the loss after a step says that training has diverged */
@@ -89,3 +147,5 @@ function checkLoss(loss: number, step: number): void {
   if (Number.isFinite(loss)) return;
   throw new TrainingError(`The loss is ${loss} after step ${step}: training diverges; try a smaller --lr`);
 }
+
+if (import.meta.main) await main(overfitTask);

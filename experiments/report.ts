@@ -1,35 +1,63 @@
 import { init } from "../kernels/mod.ts";
 import { completeArtifacts } from "./artifacts/artifacts.ts";
-import { runTask } from "./program/command.ts";
+import { main, task } from "./program/task.ts";
 import { compareModels } from "./report/compare_models.ts";
-import { checkFolderOf } from "./run/atomic_write.ts";
-import { ConfigError } from "./settings/setting.ts";
-import { parseReportWords, reporting } from "./settings/tasks/report.ts";
-import { findRuns } from "./tracking/find_run.ts";
 import { reportPath, writeReport } from "./report/write_report.ts";
-import { print, say } from "./terminal/output.ts";
+import { checkFolderOf } from "./run/atomic_write.ts";
+import { optional, path, toggle } from "./settings/kinds.ts";
+import { ConfigError, type Values } from "./settings/setting.ts";
+import { defineSettings } from "./settings/settings.ts";
+import { shared } from "./settings/shared.ts";
+import { say } from "./terminal/output.ts";
+import { findRuns } from "./tracking/find_run.ts";
 
-await runTask(async () => {
-  const { help, runs: names, out, live, device: choice } = parseReportWords(Deno.args);
-  if (help) {
-    print(reporting.help("deno task report RUN..."));
-    return;
+/** The settings of the task that reports. */
+export const reporting = defineSettings({
+  out: optional(path("FILE", "the report (else report.html, for one run in its folder)")),
+  live: toggle({
+    doc: "include weights and library, so that the report samples in the browser",
+    default: true,
+  }),
+  device: { ...shared.device, doc: "where to compute the comparison of several runs" },
+});
+
+/** The settings of the task, and its runs. */
+type ReportConfig = Values<typeof reporting.rows> & { readonly runs: readonly string[] };
+
+/** @throws {ConfigError} if no run is named, or a flag has no effect */
+function resolve(values: Partial<Values<typeof reporting.rows>>, runs: readonly string[]): ReportConfig {
+  if (runs.length === 0) {
+    throw new ConfigError("Missing RUN: name the folder of a run, or of several to compare (see --help)");
   }
-  if (out !== null) await checkFolderOf(out);
-  const runs = await findRuns(names);
-  const path = out ?? reportPath(runs);
-  const compare = async () => {
-    const device = await init({ device: choice });
-    say(`Comparing ${runs.length} models on ${device.description}`);
-    try {
-      return await compareModels(runs);
-    } finally {
-      device.close();
-    }
-  };
-  if (out === null && runs.length === 1) await complete(runs[0]);
-  await writeReport(runs, path, { compare, live });
-  say(`Done; see ${path}`);
+  if (runs.length === 1 && "device" in values) {
+    throw new ConfigError("Cannot use --device with one run: only several are compared on a device");
+  }
+  return { runs, ...reporting.resolve(values) };
+}
+
+export const reportTask = task({
+  name: "report",
+  about: "Write an HTML report of one run, or of several side by side",
+  words: "RUN...",
+  settings: reporting,
+  resolve,
+  async run({ runs: names, out, live, device: choice }) {
+    if (out !== null) await checkFolderOf(out);
+    const runs = await findRuns(names);
+    const path = out ?? reportPath(runs);
+    const compare = async () => {
+      const device = await init({ device: choice });
+      say(`Comparing ${runs.length} models on ${device.description}`);
+      try {
+        return await compareModels(runs);
+      } finally {
+        device.close();
+      }
+    };
+    if (out === null && runs.length === 1) await complete(runs[0]);
+    await writeReport(runs, path, { compare, live });
+    say(`Done; see ${path}`);
+  },
 });
 
 /** Makes missing artifacts, unless the settings in the folder are those of another version. */
@@ -40,3 +68,5 @@ async function complete(run: string): Promise<void> {
     if (!(error instanceof ConfigError)) throw error;
   }
 }
+
+if (import.meta.main) await main(reportTask);

@@ -1,52 +1,66 @@
 import { qualityWarningOf } from "./evaluation/comparable.ts";
-import { runTask } from "./program/command.ts";
+import { main, task } from "./program/task.ts";
 import { finite } from "./run/metrics_log.ts";
-import { listing } from "./settings/tasks/runs.ts";
-import { ConfigError, didYouMean } from "./settings/setting.ts";
 import { shownWord } from "./run/server_url.ts";
+import { toggle } from "./settings/kinds.ts";
+import { ConfigError, didYouMean } from "./settings/setting.ts";
+import { defineSettings } from "./settings/settings.ts";
+import { runSource, shared } from "./settings/shared.ts";
+import { print, say } from "./terminal/output.ts";
 import { findListed, findRun, nearestOf } from "./tracking/find_run.ts";
 import { FolderStore, summarize } from "./tracking/folder_store.ts";
 import { openStore } from "./tracking/open_store.ts";
-import { compareTable, listTable, showTable } from "./tracking/run_tables.ts";
 import { runJson } from "./tracking/run_json.ts";
+import { compareTable, listTable, showTable } from "./tracking/run_tables.ts";
 import type { RunStore, RunSummary } from "./tracking/store.ts";
-import { print, say } from "./terminal/output.ts";
 
 const usage = "deno task runs [list | show RUN | compare RUN RUN ...]";
 const actions = ["list", "show", "compare"];
 
-await runTask(async () => {
-  const { words: [action = "list", ...names], help, values } = listing.parseWords(Deno.args);
-  if (help) {
-    print(listing.help(usage));
-    return;
-  }
-  check(action, names);
-  const settings = listing.resolve(values);
-  const store = openStore(settings);
-  const experiment = settings.experiment ?? undefined;
-  if (action === "list") {
-    const runs = await store.list(experiment);
-    if (settings.json) printJson(runs.map(runJson));
-    else if (runs.length > 0) print(listTable(runs));
-    if (runs.length === 0) (settings.json ? say : print)(await nothingIn(store, experiment));
-    return;
-  }
-  const all = await store.list(experiment);
-  const runs: RunSummary[] = [];
-  for (const name of names) runs.push(await find(store, all, name, settings.root));
-  if (action === "compare") {
-    if (settings.json) printJson(runs.map(runJson));
-    else {
-      print(compareTable(runs));
-      const warning = store instanceof FolderStore && await qualityWarningOf(runs.map(({ key }) => key));
-      if (warning) print(warning);
+/** The settings of the task that lists, shows and compares runs. */
+export const listing = defineSettings({
+  ...runSource,
+  experiment: {
+    ...shared.experiment,
+    doc: "only its runs (else all folders; on a server MLFLOW_EXPERIMENT_NAME, UNet_FM)",
+  },
+  json: toggle({ doc: "print JSON, not a table", default: false }),
+});
+
+export const runsTask = task({
+  name: "runs",
+  about: "List, show and compare runs, from their folders or a server",
+  words: "[list | show RUN | compare RUN RUN ...]",
+  settings: listing,
+  resolve: (given, words) => ({ given, words }),
+  async run({ given, words: [action = "list", ...names] }) {
+    check(action, names);
+    const settings = listing.resolve(given);
+    const store = openStore(settings);
+    const experiment = settings.experiment ?? undefined;
+    if (action === "list") {
+      const runs = await store.list(experiment);
+      if (settings.json) printJson(runs.map(runJson));
+      else if (runs.length > 0) print(listTable(runs));
+      if (runs.length === 0) (settings.json ? say : print)(await nothingIn(store, experiment));
+      return;
     }
-    return;
-  }
-  const files = await store.files(runs[0]);
-  if (settings.json) printJson({ ...runJson(runs[0]), files });
-  else print(showTable(runs[0], files));
+    const all = await store.list(experiment);
+    const runs: RunSummary[] = [];
+    for (const name of names) runs.push(await find(store, all, name, settings.root));
+    if (action === "compare") {
+      if (settings.json) printJson(runs.map(runJson));
+      else {
+        print(compareTable(runs));
+        const warning = store instanceof FolderStore && await qualityWarningOf(runs.map(({ key }) => key));
+        if (warning) print(warning);
+      }
+      return;
+    }
+    const files = await store.files(runs[0]);
+    if (settings.json) printJson({ ...runJson(runs[0]), files });
+    else print(showTable(runs[0], files));
+  },
 });
 
 function check(action: string, names: readonly string[]): void {
@@ -85,3 +99,5 @@ async function find(
 function printJson(value: unknown): void {
   print(JSON.stringify(value, finite, 2));
 }
+
+if (import.meta.main) await main(runsTask);

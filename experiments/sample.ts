@@ -1,65 +1,136 @@
-import { init } from "../kernels/mod.ts";
-import { encodeNpy } from "../models/files/npy.ts";
-import { runTask } from "./program/command.ts";
 import { guidedCostSuffix, readAutoguidance } from "./draw/conditioning.ts";
 import { requestedImages } from "./draw/requested_images.ts";
 import { loadNetwork, readWeights } from "./draw/load_network.ts";
-import { checkGrid, samplesPng } from "./draw/sample_grid.ts";
 import { costInWords, drawSamplesInBatches, solvingError } from "./draw/samples.ts";
+import { init } from "../kernels/mod.ts";
+import { encodeNpy } from "../models/files/npy.ts";
+import { checkGrid, samplesPng } from "./draw/sample_grid.ts";
 import { ProgressBar } from "./program/progress.ts";
+import { main, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
-import { guidanceWithoutLabels } from "./settings/tasks/train.ts";
-import { resolveSampleConfig, sampling } from "./settings/tasks/sample.ts";
-import { print, say } from "./terminal/output.ts";
+import { checkGuidance, describing, describingHeading, givenGuidance, guiding } from "./settings/drawing.ts";
+import { choice, classChoice, integer, path, text } from "./settings/kinds.ts";
+import { ConfigError, type Values } from "./settings/setting.ts";
+import { defineSettings } from "./settings/settings.ts";
+import { type ChosenSolver, makeSolver, solverSetting } from "./settings/solver.ts";
+import { guidanceWithoutLabels, training } from "./settings/training.ts";
+import { checkEffects } from "./settings/training_config.ts";
+import { say } from "./terminal/output.ts";
 
-await runTask(async () => {
-  const flags = sampling.parse(Deno.args);
-  if (flags.help) {
-    print(sampling.help("deno task sample"));
-    return;
-  }
-  const config = resolveSampleConfig(flags);
-  const { seed, chosen, out, device: choice, threads } = config;
-  await checkFolderOf(out);
-  const { path, bytes, run } = await readWeights(config.checkpoint);
-  const device = await init({ device: choice, threads });
-  const { model, info, shape } = loadNetwork(bytes, path, config);
-  const classes = info.config.classes ?? 0;
-  const autoguidance = classes === 0 && run !== undefined
-    ? await readAutoguidance(run, config.guidance ?? guidanceWithoutLabels)
-    : undefined;
-  const { count, columns, conditioning, guided, words } = requestedImages(config, {
-    classes,
-    autoguidance,
-    source: path,
-  });
-  const isArray = out.endsWith(".npy");
-  if (!isArray) checkGrid(count, shape);
-  const started = performance.now();
-  const bar = new ProgressBar({ totalSteps: count, imagesPerStep: 1 });
-  const asSeen = isArray && config.values === "network";
-  const { pixels: values, ...cost } = await drawSamplesInBatches(
-    {
-      model,
-      shape,
-      normalization: asSeen ? { scale: 1, shift: 0 } : info.normalization,
-      autoguidance,
-    },
-    { count, seed, conditioning },
-    chosen.how.method === "stochastic" ? { ...chosen.how, seed } : chosen.how,
-    (done) => bar.update(done),
-  ).catch((error) => {
-    throw solvingError(error, path);
-  }).finally(() => bar.clear());
-  const seconds = (performance.now() - started) / 1000;
-  const file = isArray ? encodeNpy([count, ...shape], values) : samplesPng(values, count, shape, columns);
-  await writeAtomic(out, file);
-  const twice = guided ? guidedCostSuffix(conditioning) : "";
-  say(
-    `${count} samples${words}, ${chosen.words}, ${costInWords(cost)}${twice}, in ${
-      seconds.toFixed(1)
-    } s on ` +
-      `${device.description}: ${out}`,
-  );
-  device.close();
+/** The settings of the task that draws images from a trained network. */
+export const sampling = defineSettings({
+  checkpoint: path("FILE|RUN", "weights to sample from, or a run, for its averaged weights"),
+  count: integer({ doc: "images", min: 1, max: 1_000_000, default: 64 }),
+  seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
+  solver: solverSetting({ doc: "how the flow is solved", default: "heun:steps=20" }),
+  class: classChoice("classes to draw in turn; none = unconditional (else all)"),
+  ...guiding,
+  guidance: {
+    ...guiding.guidance,
+    details: [`without classes away from the run's early weights (else ${guidanceWithoutLabels})`],
+  },
+  columns: integer({ doc: "columns of the grid, 0 = one a class, or nearly square", default: 0 }),
+  out: text({
+    doc: "grid of the images (.png), or their values, f32[N, C, H, W] (.npy)",
+    hint: "FILE",
+    pattern: /.\.(png|npy)$/,
+    expected: "a path that ends with .png or .npy",
+    default: "grid.png",
+  }),
+  values: choice(["pixels", "network"], {
+    doc: "values of an .npy: 0 black to 1 white, not clipped, or as the network sees them",
+    default: "pixels",
+  }),
+  device: training.rows.device,
+  threads: training.rows.threads,
+
+  ...describing,
+}, {
+  solver: "Solver",
+  columns: "Output",
+  model: describingHeading,
 });
+
+/** The settings of the sampling task by name. */
+export type SampleConfig = Values<typeof sampling.rows> & {
+  /** Whether the number of images may become that of full rows, as nobody asked for another. */
+  readonly inFullRows: boolean;
+  readonly chosen: ChosenSolver;
+};
+
+/** @throws {ConfigError} if a setting is missing or has no effect */
+function resolve(values: Partial<Values<typeof sampling.rows>>): SampleConfig {
+  const config = sampling.resolve(values);
+  const { device, out } = config;
+  const guidance = config.class === "none" ? givenGuidance(config) : undefined;
+  if (guidance !== undefined) {
+    throw new ConfigError(`Cannot use ${guidance} with --class none: there is no class to guide by`);
+  }
+  checkGuidance(config);
+  if ("threads" in values) checkEffects({ threads: config.threads }, { device });
+  if ("columns" in values && out.endsWith(".npy")) {
+    throw new ConfigError(
+      `Cannot use --columns with --out ${out}: an array has no columns (expected a .png, or no --columns)`,
+    );
+  }
+  if ("values" in values && !out.endsWith(".npy")) {
+    throw new ConfigError(
+      `Cannot use --values with --out ${out}: a picture shows pixels (expected an .npy, or no --values)`,
+    );
+  }
+  return { ...config, inFullRows: !("count" in values), chosen: makeSolver(config.solver) };
+}
+
+export const sampleTask = task({
+  name: "sample",
+  about: "Draw images from a checkpoint",
+  settings: sampling,
+  resolve,
+  async run(config) {
+    const { seed, chosen, out, device: choice, threads } = config;
+    await checkFolderOf(out);
+    const { path, bytes, run } = await readWeights(config.checkpoint);
+    const device = await init({ device: choice, threads });
+    const { model, info, shape } = loadNetwork(bytes, path, config);
+    const classes = info.config.classes ?? 0;
+    const autoguidance = classes === 0 && run !== undefined
+      ? await readAutoguidance(run, config.guidance ?? guidanceWithoutLabels)
+      : undefined;
+    const { count, columns, conditioning, guided, words } = requestedImages(config, {
+      classes,
+      autoguidance,
+      source: path,
+    });
+    const isArray = out.endsWith(".npy");
+    if (!isArray) checkGrid(count, shape);
+    const started = performance.now();
+    const bar = new ProgressBar({ totalSteps: count, imagesPerStep: 1 });
+    const asSeen = isArray && config.values === "network";
+    const { pixels: values, ...cost } = await drawSamplesInBatches(
+      {
+        model,
+        shape,
+        normalization: asSeen ? { scale: 1, shift: 0 } : info.normalization,
+        autoguidance,
+      },
+      { count, seed, conditioning },
+      chosen.how.method === "stochastic" ? { ...chosen.how, seed } : chosen.how,
+      (done) => bar.update(done),
+    ).catch((error) => {
+      throw solvingError(error, path);
+    }).finally(() => bar.clear());
+    const seconds = (performance.now() - started) / 1000;
+    const file = isArray ? encodeNpy([count, ...shape], values) : samplesPng(values, count, shape, columns);
+    await writeAtomic(out, file);
+    const twice = guided ? guidedCostSuffix(conditioning) : "";
+    say(
+      `${count} samples${words}, ${chosen.description}, ${costInWords(cost)}${twice}, in ${
+        seconds.toFixed(1)
+      } s on ` +
+        `${device.description}: ${out}`,
+    );
+    device.close();
+  },
+});
+
+if (import.meta.main) await main(sampleTask);

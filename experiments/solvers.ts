@@ -1,63 +1,145 @@
+import { judgeOf } from "./judge/find_judge.ts";
+import { reportPath, writeReport } from "./report/write_report.ts";
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
+import { evaluating } from "./evaluate.ts";
 import { comparisonEvaluations } from "./evaluation/compare_solvers.ts";
-import { checkCount, guidanceFor } from "./evaluation/plan.ts";
 import { commonOf, earlierCosts, measureSolvers, notMeasured } from "./evaluation/kept_costs.ts";
+import { checkCount, guidanceFor } from "./evaluation/plan.ts";
 import { cheapestOfBest } from "./evaluation/solver_costs.ts";
-import { subjectOfCheckpoint, subjectOfRun } from "./evaluation/subject.ts";
 import { solverTable } from "./evaluation/solver_table.ts";
-import { judgeOf } from "./judge/find_judge.ts";
-import { runTask, stopSignal } from "./program/command.ts";
+import { subjectOfCheckpoint, subjectOfRun } from "./evaluation/subject.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
-import { reportPath, writeReport } from "./report/write_report.ts";
+import { main, stopSignal, task } from "./program/task.ts";
 import { checkFolderOf } from "./run/atomic_write.ts";
 import { runFile } from "./run/layout.ts";
 import { lockRun } from "./run/run_lock.ts";
-import { comparingSolvers, parseSolversWords } from "./settings/tasks/solvers.ts";
+import { integer, optional, path, text } from "./settings/kinds.ts";
+import { ConfigError, flagOf, type Values } from "./settings/setting.ts";
+import { defineSettings } from "./settings/settings.ts";
+import { shared } from "./settings/shared.ts";
+import { makeSolver } from "./settings/solver.ts";
+import { training } from "./settings/training.ts";
 import { print, say } from "./terminal/output.ts";
 import { findRun } from "./tracking/find_run.ts";
 
-await runTask(async () => {
-  const { help, specs, count, seed, ...words } = parseSolversWords(Deno.args);
-  if (help) {
-    print(comparingSolvers.help("deno task solvers RUN"));
-    return;
-  }
-  if (words.out !== null) await checkFolderOf(words.out);
-  const run = words.run === undefined ? undefined : await findRun(words.run);
-  using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
-  using _ = run === undefined ? undefined : await lockRun(run);
-  const device = await init({ device: words.device, threads: words.threads });
-  const subject = run === undefined
-    ? await subjectOfCheckpoint(words.checkpoint!, words.data ?? undefined)
-    : await subjectOfRun(run);
-  const file = run === undefined ? words.out : join(run, runFile.solvers);
-  checkCount(count, subject);
-  const guidance = guidanceFor(words.guidance, subject);
-  const judge = await judgeOf(subject.data, { say, signal: stop.signal, terminal: stderr });
-  if (!judge) Deno.exit(stop.exitCode);
-  const common = commonOf(subject, judge, { count, seed, guidance, device: device.description });
-  const earlier = await earlierCosts(file, common, say);
-  const left = notMeasured(earlier, specs);
-  const totalSteps = comparisonEvaluations(subject, left, { count, guidance });
-  const bar = new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "evaluations" }, stderr);
-  const options = {
-    count,
-    seed,
-    guidance,
-    onProgress: (done: number) => bar.update(done),
-    signal: stop.signal,
-  };
-  const costs = await measureSolvers(file, earlier, subject, judge, left, options)
-    .finally(() => bar.clear());
-  if (costs.solvers.length > 0) print(solverTable(costs));
-  if (stop.signal.aborted) {
-    say("Stopped; the same command goes on from here");
-    Deno.exit(stop.exitCode);
-  }
-  say(`The cheapest that may be as good as the best: ${cheapestOfBest(costs.solvers).spec}`);
-  if (run !== undefined) await writeReport([run], reportPath([run]));
-  const seen = run === undefined ? file : join(run, runFile.report);
-  if (seen !== null) say(`Done; see ${seen}`);
-  device.close();
+/** The solvers that are compared by default, by their evaluations of the network. */
+export const usualSolvers: readonly string[] = [
+  ...[4, 8, 16, 32, 64].map((steps) => `euler:steps=${steps}`),
+  ...[2, 4, 8, 16, 32].flatMap((steps) => [`midpoint:steps=${steps}`, `heun:steps=${steps}`]),
+  ...[2, 5, 10, 21].map((steps) => `bosh3:steps=${steps}`),
+  ...[1, 2, 4, 8, 16].map((steps) => `rk4:steps=${steps}`),
+  ...[1, 3, 5, 10].map((steps) => `dopri5:steps=${steps}`),
+  ...["1e-1", "1e-2", "1e-3"].flatMap((rtol) => [`bosh3:rtol=${rtol}`, `dopri5:rtol=${rtol}`]),
+  ...[16, 64].map((steps) => `sde:steps=${steps}`),
+];
+
+/** The settings of the task that compares solvers. */
+export const comparingSolvers = defineSettings({
+  solvers: optional(text({
+    doc:
+      `solvers to compare, such as "heun:steps=8;dopri5:rtol=1e-2" (else all, with ${usualSolvers.length} settings)`,
+    hint: "SPEC;...",
+    pattern: /[^;\s]/,
+    expected: "solvers such as heun:steps=8;dopri5:rtol=1e-2",
+  })),
+  checkpoint: optional(path("FILE", "weights to draw from, where they are not those of a run")),
+  data: optional({ ...training.rows.data, doc: `data of the checkpoint; ${training.rows.data.doc}` }),
+  count: integer({
+    doc: "samples by each solver, all from the same noise",
+    min: 2,
+    max: 100_000,
+    default: 1000,
+  }),
+  seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
+  guidance: evaluating.rows.guidance,
+  out: optional(
+    path("FILE", "results of a checkpoint as JSON; of a run they are solvers.json in its folder"),
+  ),
+  device: shared.device,
+  threads: shared.threads,
 });
+
+/** What the command line of the task says. */
+export type SolversWords = Values<typeof comparingSolvers.rows> & {
+  /** Its folder; none where a checkpoint is named. */
+  readonly run: string | undefined;
+  /** The solvers, one by one. */
+  readonly specs: readonly string[];
+};
+
+/**
+ * Completes and checks the settings.
+ *
+ * @throws {ConfigError} if not one run or checkpoint is named, a flag has no effect, or a solver is unknown or given twice
+ */
+function resolve(
+  values: Partial<Values<typeof comparingSolvers.rows>>,
+  words: readonly string[],
+): SolversWords {
+  const config = comparingSolvers.resolve(values);
+  const isCheckpoint = config.checkpoint !== null;
+  if (words.length !== (isCheckpoint ? 0 : 1)) {
+    throw new ConfigError(
+      `Cannot compare solvers on ${words.length} runs${isCheckpoint ? " and a checkpoint" : ""}: ` +
+        "name the folder of one run, or --checkpoint FILE (see --help)",
+    );
+  }
+  const idle = (["data", "out"] as const).find((name) => !isCheckpoint && name in values);
+  if (idle) throw new ConfigError(`Cannot use ${flagOf(idle)} with a run: it has no effect there`);
+  const specs = config.solvers?.split(";").map((spec) => spec.trim()).filter((spec) => spec !== "") ??
+    usualSolvers;
+  specs.forEach(makeSolver); // fails before anything is drawn
+  const twice = specs.find((spec, i) => specs.indexOf(spec) < i);
+  if (twice !== undefined) throw new ConfigError(`Cannot use --solvers: ${twice} is given twice`);
+  return { ...config, run: words[0], specs };
+}
+
+export const solversTask = task({
+  name: "solvers",
+  about: "Compare solvers on a run: quality of samples against evaluations of the network",
+  words: "RUN",
+  settings: comparingSolvers,
+  resolve,
+  async run({ specs, count, seed, ...words }) {
+    if (words.out !== null) await checkFolderOf(words.out);
+    const run = words.run === undefined ? undefined : await findRun(words.run);
+    using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
+    using _ = run === undefined ? undefined : await lockRun(run);
+    const device = await init({ device: words.device, threads: words.threads });
+    const subject = run === undefined
+      ? await subjectOfCheckpoint(words.checkpoint!, words.data ?? undefined)
+      : await subjectOfRun(run);
+    const file = run === undefined ? words.out : join(run, runFile.solvers);
+    checkCount(count, subject);
+    const guidance = guidanceFor(words.guidance, subject);
+    const judge = await judgeOf(subject.data, { say, signal: stop.signal, terminal: stderr });
+    if (!judge) return stop.exitCode;
+    const common = commonOf(subject, judge, { count, seed, guidance, device: device.description });
+    const earlier = await earlierCosts(file, common, say);
+    const left = notMeasured(earlier, specs);
+    const totalSteps = comparisonEvaluations(subject, left, { count, guidance });
+    const bar = new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "evaluations" }, stderr);
+    const options = {
+      count,
+      seed,
+      guidance,
+      onProgress: (done: number) => bar.update(done),
+      signal: stop.signal,
+    };
+    const costs = await measureSolvers(file, earlier, subject, judge, left, options)
+      .finally(() => bar.clear());
+    if (costs.solvers.length > 0) print(solverTable(costs));
+    if (stop.signal.aborted) {
+      say("Stopped; the same command goes on from here");
+      return stop.exitCode;
+    }
+    say(`The cheapest that may be as good as the best: ${cheapestOfBest(costs.solvers).spec}`);
+    if (run !== undefined) await writeReport([run], reportPath([run]));
+    const seen = run === undefined ? file : join(run, runFile.report);
+    if (seen !== null) say(`Done; see ${seen}`);
+    device.close();
+  },
+});
+
+if (import.meta.main) await main(solversTask);

@@ -1,13 +1,13 @@
+import { launchers, plansHelp, resolveStudy, studying, type StudyWords } from "./study/study_words.ts";
+import { type Launcher, tryAgain } from "./study/launch/launcher.ts";
+import { runInTurn, threadsOf } from "./study/launch/local.ts";
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
-import { runTask, type Stop, stopSignal, TrainingError } from "./program/command.ts";
 import { stderr } from "./program/progress.ts";
-import { launchers, parseStudyWords, studyHelp, type StudyWords } from "./study/study_words.ts";
+import { main, type Stop, stopSignal, task, TrainingError } from "./program/task.ts";
 import { collectStudy, failedCells, recordEnd } from "./study/collect_study.ts";
 import { checkRoom, freeBytesAt } from "./study/disk.ts";
 import { dryRun } from "./study/dry_run.ts";
-import { type Launcher, tryAgain } from "./study/launch/launcher.ts";
-import { runInTurn, threadsOf } from "./study/launch/local.ts";
 import { type PlannedStudy, planStudy, saveStudy } from "./study/open_study.ts";
 import type { Plan } from "./study/plan.ts";
 import { findPlan } from "./study/read_plan.ts";
@@ -17,17 +17,20 @@ import { findStudy, requireStudy } from "./study/study_file.ts";
 import { recordStudy } from "./study/study_tracking.ts";
 import { print, say } from "./terminal/output.ts";
 
-await runTask(async () => {
-  const words = parseStudyWords(Deno.args);
-  if (words.help) {
-    print(studyHelp("deno task study PLAN"));
-    return;
-  }
-  using stop = stopSignal((signal) => say(`\n${signal}: saving and stopping; press again to quit at once`));
-  if (words.only !== null) await runOnly(words.only.split(","), words, stop);
-  else if (words.collect) await collectStudy(await studyOf(words), { ...words, say });
-  else await run(words, stop);
-  if (stop.signal.aborted) Deno.exit(stop.exitCode);
+export const studyTask = task({
+  name: "study",
+  about: "Run a study: train and evaluate every cell of a plan, and compare them",
+  words: "PLAN",
+  settings: studying,
+  epilogue: plansHelp(),
+  resolve: resolveStudy,
+  async run(words) {
+    using stop = stopSignal((signal) => say(`\n${signal}: saving and stopping; press again to quit at once`));
+    if (words.only !== null) return await runOnly(words.only.split(","), words, stop);
+    else if (words.collect) await collectStudy(await studyOf(words), { ...words, say });
+    else await run(words, stop);
+    if (stop.signal.aborted) return stop.exitCode;
+  },
 });
 
 /** Plans the study, has its unfinished cells run, and collects what they measured. */
@@ -103,12 +106,13 @@ function failure(ids: readonly string[], of: number): TrainingError | undefined 
   return ids.length === 0 ? undefined : new TrainingError(failedCells(ids, of));
 }
 
-/** Runs cells of a study in this process, as the tasks of an array do; a cell that is held exits with `tryAgain`. */
+/** Runs cells of a study in this process, as the tasks of an array do; a cell that is held gives the exit code `tryAgain`. */
 async function runOnly(
   ids: readonly string[],
   words: StudyWords,
-  { signal }: Stop,
-): Promise<void> {
+  stop: Stop,
+): Promise<number> {
+  const { signal } = stop;
   const study = await studyOf(words);
   const cells = ids.map((id) => requireCell(study, id));
   const device = await init({ device: words.device, threads: words.threads ?? 0 });
@@ -116,13 +120,15 @@ async function runOnly(
   const run = (cell: Cell) => runCell(study, cell, options);
   const { failed, busy } = await runInTurn(cells, run, options);
   device.close();
-  if (signal.aborted) return;
+  if (signal.aborted) return stop.exitCode;
   const error = failure(failed, cells.length);
   if (error) throw error;
-  if (busy.length > 0) Deno.exit(tryAgain);
+  return busy.length > 0 ? tryAgain : 0;
 }
 
 /** The study that is named by its folder. */
 async function studyOf({ plan }: StudyWords): Promise<Study> {
   return await requireStudy(await findStudy(plan!) ?? plan!);
 }
+
+if (import.meta.main) await main(studyTask);

@@ -1,55 +1,64 @@
-import { runTask } from "./program/command.ts";
+import { main, task } from "./program/task.ts";
+import { path } from "./settings/kinds.ts";
 import { ConfigError } from "./settings/setting.ts";
-import { syncing } from "./settings/tasks/sync.ts";
+import { defineSettings } from "./settings/settings.ts";
+import { shared } from "./settings/shared.ts";
+import { print, printable, say } from "./terminal/output.ts";
 import { readCursor } from "./tracking/cursor.ts";
 import { findRuns } from "./tracking/find_run.ts";
+import { runFolders } from "./tracking/folder_store.ts";
 import { ServerError } from "./tracking/http.ts";
 import { isOfRun, sendRun } from "./tracking/send.ts";
 import { sentLines } from "./tracking/sent_lines.ts";
 import { chooseTracking, readEnvironment } from "./tracking/settings.ts";
-import { runFolders } from "./tracking/folder_store.ts";
-import { print, printable, say } from "./terminal/output.ts";
 
-const usage = "deno task sync [RUN ...]";
-
-await runTask(async () => {
-  const { words, help, values } = syncing.parseWords(Deno.args);
-  if (help) {
-    print(syncing.help(usage));
-    return;
-  }
-  const { mlflow, root } = syncing.resolve(values);
-  const runs = words.length > 0 ? await findRuns(words, root) : await runFolders(root);
-  let [targets, failures] = [0, 0];
-  /** Why servers take no run, by their addresses. */
-  const away = new Map<string, ServerError>();
-  for (const run of runs) {
-    let url = "";
-    try {
-      const known = (await readCursor(run))?.server;
-      const { address, patience } = chooseTracking({ mlflow }, readEnvironment(), known);
-      if (address === undefined) continue;
-      targets++;
-      url = address.url;
-      if (away.has(url)) continue;
-      for await (const sent of sendRun(run, { address, patience })) print(sentLines(sent).join("\n"));
-    } catch (error) {
-      // Go on with other runs, also if a server is unreachable: theirs may be another.
-      if (isOfRun(error)) {
-        failures++;
-        say(printable(`${run}: ${error.message}`)); // a line break comes from a name or a file
-      } else if (error instanceof ServerError) away.set(url, error);
-      else throw error;
-    }
-  }
-  if (runs.length > 0 && targets + failures === 0) {
-    throw new ConfigError(
-      "Cannot send: no server given, and no run was sent to one before (expected --mlflow URI or MLFLOW_TRACKING_URI)",
-    );
-  }
-  if (runs.length === 0) print(`No runs in ${root}`);
-  const [first, ...others] = away.values();
-  for (const { message } of others) say(message);
-  if (first) throw first;
-  if (failures > 0) Deno.exit(1);
+/** The settings of the task that sends run folders to a server. */
+export const syncing = defineSettings({
+  mlflow: { ...shared.mlflow, doc: "MLflow server (else MLFLOW_TRACKING_URI, else each run's own)" },
+  root: { ...path("DIR", "folder whose runs are sent if none is named"), default: "runs" },
 });
+
+export const syncTask = task({
+  name: "sync",
+  about: "Send run folders to an MLflow server: what it lacks, exactly once",
+  words: "[RUN ...]",
+  settings: syncing,
+  resolve: (given, words) => ({ ...syncing.resolve(given), words }),
+  async run({ mlflow, root, words }) {
+    const runs = words.length > 0 ? await findRuns(words, root) : await runFolders(root);
+    let [targets, failures] = [0, 0];
+    /** Why servers take no run, by their addresses. */
+    const away = new Map<string, ServerError>();
+    for (const run of runs) {
+      let url = "";
+      try {
+        const known = (await readCursor(run))?.server;
+        const { address, patience } = chooseTracking({ mlflow }, readEnvironment(), known);
+        if (address === undefined) continue;
+        targets++;
+        url = address.url;
+        if (away.has(url)) continue;
+        for await (const sent of sendRun(run, { address, patience })) print(sentLines(sent).join("\n"));
+      } catch (error) {
+        // Go on with other runs, also if a server is unreachable: theirs may be another.
+        if (isOfRun(error)) {
+          failures++;
+          say(printable(`${run}: ${error.message}`)); // a line break comes from a name or a file
+        } else if (error instanceof ServerError) away.set(url, error);
+        else throw error;
+      }
+    }
+    if (runs.length > 0 && targets + failures === 0) {
+      throw new ConfigError(
+        "Cannot send: no server given, and no run was sent to one before (expected --mlflow URI or MLFLOW_TRACKING_URI)",
+      );
+    }
+    if (runs.length === 0) print(`No runs in ${root}`);
+    const [first, ...others] = away.values();
+    for (const { message } of others) say(message);
+    if (first) throw first;
+    if (failures > 0) return 1;
+  },
+});
+
+if (import.meta.main) await main(syncTask);

@@ -1,54 +1,48 @@
 import { join } from "node:path";
 import { type Device, init } from "../kernels/mod.ts";
-import { runTask, stopSignal } from "./program/command.ts";
 import { stderr } from "./program/progress.ts";
+import { main, stopSignal, task } from "./program/task.ts";
 import { runFile } from "./run/layout.ts";
 import { lockRun, type RunLock } from "./run/run_lock.ts";
-import { presetFor } from "./settings/tasks/preset_for.ts";
-import {
-  parseTrainingFlags,
-  type PresetName,
-  readConfig,
-  resolveConfig,
-  type TrainingFlags,
-  trainingHelp,
-} from "./settings/tasks/train_config.ts";
+import { presetFor, presets, training } from "./settings/training.ts";
+import { type GivenSettings, readConfig, trainingConfig } from "./settings/training_config.ts";
+import { say } from "./terminal/output.ts";
 import { findRun } from "./tracking/find_run.ts";
 import { runTraining, type TrainingResult } from "./training/run_training.ts";
-import { print, say } from "./terminal/output.ts";
 
-await runTask(async () => {
-  const startedAt = new Date();
-  const flags = await withFoundRun(parseTrainingFlags(Deno.args));
-  if (flags.help) {
-    print(
-      trainingHelp(`deno task train:${flags.values.model ?? "residual"}`, flags, await presetHere()),
-    );
-    return;
-  }
-  using lock = await lockResumed(flags);
-  const device = await deviceOf(flags);
-  const config = resolveConfig(flags, presetFor(device));
-  using stop = stopSignal((signal) => say(`\n${signal}: saving and stopping; press again to quit at once`));
-  const result = await runTraining(config, {
-    ...{ device, startedAt, signal: stop.signal, ...lock && { lock } },
-    say,
-    terminal: stderr,
-  });
-  printResult(result, config.samples > 0 ? join(result.run, runFile.samples) : result.run);
-  device.close();
-  lock?.[Symbol.dispose]();
-  if (result.interrupted) Deno.exit(stop.exitCode);
+/** Trains a network, or goes on with an earlier run. */
+export const trainTask = task({
+  name: "train",
+  about: "Train a U-Net by flow matching",
+  settings: training,
+  resolve: (given: GivenSettings) => given,
+  async preset({ preset, model = "residual" }) {
+    const name = preset ?? await presetHere();
+    return { preset: name, ...presets[name], model };
+  },
+  async run(given) {
+    const startedAt = new Date();
+    if (given.resume) given = { ...given, resume: await findRun(given.resume) };
+    using lock = await lockResumed(given);
+    const device = await deviceOf(given);
+    const config = trainingConfig(given, presetFor(device));
+    using stop = stopSignal((signal) => say(`\n${signal}: saving and stopping; press again to quit at once`));
+    const result = await runTraining(config, {
+      device,
+      startedAt,
+      signal: stop.signal,
+      ...(lock && { lock }),
+      say,
+      terminal: stderr,
+    });
+    printResult(result, config.samples > 0 ? join(result.run, runFile.samples) : result.run);
+    device.close();
+    return result.interrupted ? stop.exitCode : 0;
+  },
 });
 
-/** Finds the run to resume by its name. */
-async function withFoundRun(flags: TrainingFlags): Promise<TrainingFlags> {
-  const { resume } = flags.values;
-  return resume ? { ...flags, values: { ...flags.values, resume: await findRun(resume) } } : flags;
-}
-
 /** Opens the device of the flags, or that of the resumed run. */
-async function deviceOf({ values: { resume, device, threads } }: TrainingFlags): Promise<Device> {
+async function deviceOf({ resume, device, threads }: GivenSettings): Promise<Device> {
   const earlier = resume ? readConfig(resume) : undefined;
   return await init({
     device: device ?? earlier?.device ?? "auto",
@@ -57,15 +51,14 @@ async function deviceOf({ values: { resume, device, threads } }: TrainingFlags):
 }
 
 /** Locks the run to resume before its state is read. */
-async function lockResumed(flags: TrainingFlags): Promise<RunLock | undefined> {
-  const { resume } = flags.values;
-  if (!resume) return undefined;
-  resolveConfig(flags, "quick"); // fails before a lock file is created if the flags or the folder are wrong
-  return await lockRun(resume);
+async function lockResumed(given: GivenSettings): Promise<RunLock | undefined> {
+  if (!given.resume) return undefined;
+  trainingConfig(given); // fails before a lock file is created if the flags or the folder are wrong
+  return await lockRun(given.resume);
 }
 
 /** The default preset on this machine. */
-async function presetHere(): Promise<PresetName> {
+async function presetHere() {
   const device = await init();
   device.close();
   return presetFor(device);
@@ -81,3 +74,5 @@ function printResult(
   say([`step ${step}`, ...losses, ...rate].join(", "));
   say(interrupted ? `Stopped; continue with --resume ${run}` : `Done; see ${output}`);
 }
+
+if (import.meta.main) await main(trainTask);

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { pictureName } from "../experiments/draw/trajectory_picture.ts";
 import { reportPath } from "../experiments/report/write_report.ts";
-import { parseAnimation } from "../experiments/settings/tasks/animate.ts";
-import { judging } from "../experiments/settings/tasks/judge.ts";
-import { morphing } from "../experiments/settings/tasks/morph.ts";
-import { sampling } from "../experiments/settings/tasks/sample.ts";
+import { animateTask } from "../experiments/animate.ts";
+import { judging } from "../experiments/judge.ts";
+import { morphing } from "../experiments/morph.ts";
+import { sampling } from "../experiments/sample.ts";
 import { withFolder } from "./folder.ts";
 import { testNeeding } from "./permissions.ts";
 
@@ -14,7 +14,7 @@ testNeeding(
   "git ignores what tasks and examples write into a checkout, and no file of it",
   async () => {
     const pictures = ["", "--format png", "--format apng"].map((flags) =>
-      pictureName(parseAnimation(flags.split(" ").filter(Boolean)))
+      pictureName(animateTask.parse(flags.split(" ").filter(Boolean)))
     );
     const written = [
       reportPath(["runs/a", "runs/b"]),

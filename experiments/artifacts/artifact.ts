@@ -1,7 +1,7 @@
 import type { Dataset } from "../data/dataset.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import type { Drawable } from "../draw/samples.ts";
-import type { TrainingConfig } from "../settings/tasks/train.ts";
+import type { TrainingConfig } from "../settings/training.ts";
 
 /** The folder of a run and its settings. */
 export interface RunFiles {

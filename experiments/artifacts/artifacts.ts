@@ -1,3 +1,4 @@
+import { makeFixedSteps } from "../settings/solver.ts";
 import { join } from "node:path";
 import { modelTypeOf } from "../../models/mod.ts";
 import { examplesOf, writeExamples } from "../data/example_file.ts";
@@ -10,7 +11,7 @@ import { writeReport } from "../report/write_report.ts";
 import { writeAtomic } from "../run/atomic_write.ts";
 import { findContained } from "../run/contained.ts";
 import { flowAnimationFile, flowFile, runFile } from "../run/layout.ts";
-import { readConfig } from "../settings/tasks/train_config.ts";
+import { readConfig } from "../settings/training_config.ts";
 import type { Artifact, FolderArtifact, Measured, NetworkArtifact, TrainedRun } from "./artifact.ts";
 import { testLoss } from "./test_loss.ts";
 
@@ -23,9 +24,9 @@ const exampleCount = 24;
 const samples: NetworkArtifact = {
   needs: "network",
   wanted: (config) => config.samples > 0,
-  async write({ run, config: { samples, guidance, seed, sampleSteps: steps, solver }, source, drawable }) {
+  async write({ run, config: { samples, guidance, seed, solver }, source, drawable }) {
     const columns = classColumns(samples, source.classes, { scale: guidance });
-    await writeSamples(run, drawable, { ...columns, seed, steps, solver });
+    await writeSamples(run, drawable, { ...columns, seed, ...makeFixedSteps(solver) });
   },
 };
 

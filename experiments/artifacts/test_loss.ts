@@ -5,7 +5,7 @@ import { ImageSource, labelsFor } from "../data/image_source.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
 import { readJson } from "../run/read_file.ts";
-import { heldOutOptions } from "../settings/tasks/objective.ts";
+import { heldOutOptions } from "../settings/training_config.ts";
 import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 import type { NetworkArtifact } from "./artifact.ts";
 

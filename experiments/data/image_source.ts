@@ -1,6 +1,6 @@
 import { gatherImages, gatherRows, packBytes, reshape, type Tensor, tensor } from "../../kernels/mod.ts";
 import type { BatchSource, Examples, HostExamples, Normalization } from "../../models/mod.ts";
-import type { TrainingConfig } from "../settings/tasks/train_config.ts";
+import type { TrainingConfig } from "../settings/training.ts";
 import type { Dataset, LabelledImages } from "./dataset.ts";
 
 /** The normalisation to a range of pixels. */

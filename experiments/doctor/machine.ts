@@ -3,8 +3,8 @@ import type { Dataset } from "../data/dataset.ts";
 import type { Host } from "./host.ts";
 import type { Rate } from "./measure_rate.ts";
 import type { MainMemory } from "../training/main_memory.ts";
-import type { PresetName } from "../settings/tasks/presets.ts";
-import type { DoctorConfig } from "../settings/tasks/doctor.ts";
+import type { PresetName } from "../settings/training.ts";
+import type { DoctorConfig } from "../doctor.ts";
 
 /** The device that training would take. */
 export interface ChosenDevice {

@@ -2,13 +2,13 @@ import type { Device } from "../../kernels/mod.ts";
 import { BatchOrder, type Trainer } from "../../models/mod.ts";
 import { type Dataset, splitImages } from "../data/dataset.ts";
 import { ImageSource, labelsFor, normalizationTo } from "../data/image_source.ts";
-import type { TrainingConfig } from "../settings/tasks/train_config.ts";
+import type { TrainingConfig } from "../settings/training.ts";
 import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 import { decideConditional } from "../training/conditional.ts";
 import { fittingNetwork } from "../training/fit_memory.ts";
 import { secondsPerStep } from "../training/trial.ts";
 import { ChoiceCache, choiceCacheFile } from "../tuning/choice_cache.ts";
-import { isGpu } from "../settings/is_gpu.ts";
+import { isGpu } from "../settings/training.ts";
 
 /** Seconds that kernels may be timed before the rate. */
 const secondsOfTuning = 5;

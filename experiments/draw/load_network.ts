@@ -14,7 +14,7 @@ import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { readFile } from "../run/read_file.ts";
 import { findWeights, noWeights } from "../run/run_weights.ts";
 import { ConfigError, flagOf } from "../settings/setting.ts";
-import type { NetworkFlags } from "../settings/tasks/network.ts";
+import type { NetworkFlags } from "../settings/drawing.ts";
 import { variantName } from "../settings/variant.ts";
 import { findRun } from "../tracking/find_run.ts";
 

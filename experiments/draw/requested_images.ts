@@ -1,8 +1,8 @@
 import { weightsFile } from "../run/layout.ts";
 import { ConfigError } from "../settings/setting.ts";
-import type { Classes } from "../settings/tasks/classes.ts";
-import { givenGuidance, type GuidingConfig, usualGuidance } from "../settings/tasks/guiding.ts";
-import type { SampleConfig } from "../settings/tasks/sample.ts";
+import type { Classes } from "../settings/kinds.ts";
+import { givenGuidance, type GuidingConfig, usualGuidance } from "../settings/drawing.ts";
+import type { SampleConfig } from "../sample.ts";
 import {
   type Autoguidance,
   autoguidanceInWords,

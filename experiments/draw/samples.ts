@@ -1,3 +1,4 @@
+import type { FixedSteps } from "../settings/solver.ts";
 import { full, randomNormal, type Tensor, tensor } from "../../kernels/mod.ts";
 import {
   type FlowSolver,
@@ -9,7 +10,6 @@ import {
   type SolvedFlow,
   solveFlow,
   SolverError,
-  type SolverName,
   toPixels,
 } from "../../models/mod.ts";
 import { objectiveFor, optionsOf } from "../../models/nets/networks.ts";
@@ -33,14 +33,11 @@ export interface Drawable {
 }
 
 /** How samples are drawn. */
-export interface Drawing {
+export interface Drawing extends FixedSteps {
   /** Number of samples. */
   readonly count: number;
   /** Seed of the noise: sample n starts from the same noise in every model, however many samples there are. */
   readonly seed: number;
-  /** Equal steps from t = 0 to t = 1. */
-  readonly steps: number;
-  readonly solver: SolverName;
   /** The classes of the samples; without, a network draws as if there were none. */
   readonly conditioning?: Conditioning | undefined;
   /** Columns of a grid of them; by default nearly square. */
@@ -60,11 +57,11 @@ export function drawableOf(model: Model, { normalization, shape }: Omit<Drawable
  */
 export async function drawSamples(
   drawable: Drawable,
-  { count, seed, steps, solver, conditioning }: Drawing,
+  { conditioning, columns: _, ...drawing }: Drawing,
 ): Promise<Float32Array> {
   const { normalization, shape } = drawable;
   const { field, ...condition } = samplingField(drawable, conditioning);
-  const x1 = sample(field, { count, seed, steps, solver, shape, ...condition });
+  const x1 = sample(field, { ...drawing, shape, ...condition });
   return finiteImages("draw samples", toPixels(await x1.read(), normalization));
 }
 

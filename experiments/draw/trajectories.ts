@@ -46,18 +46,18 @@ export interface StoredTrajectory extends TrajectorySource {
  */
 export async function followTrajectories(
   { model, normalization, shape }: Drawable,
-  { count, seed, steps, solver, conditioning }: Drawing,
+  { conditioning, columns: _, ...drawing }: Drawing,
 ): Promise<Trajectory[]> {
   const snapshots: Snapshot[] = [];
   const yieldToSignals = throttledYieldToSignals();
   const { field, ...condition } = conditionedField(model, conditioning);
-  for await (const snapshot of trajectory(field, { count, seed, steps, solver, shape, ...condition })) {
+  for await (const snapshot of trajectory(field, { ...drawing, shape, ...condition })) {
     const pixels = snapshotToPixels(snapshot, normalization);
     for (const values of [pixels.image, pixels.velocity]) if (values) finiteImages("follow samples", values);
     snapshots.push(pixels);
     await yieldToSignals();
   }
-  return Array.from({ length: count }, (_, n) => trajectoryOf(snapshots, n, shape));
+  return Array.from({ length: drawing.count }, (_, n) => trajectoryOf(snapshots, n, shape));
 }
 
 /** The trajectory of sample n among snapshots of a batch. */

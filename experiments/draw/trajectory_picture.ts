@@ -13,7 +13,7 @@ import {
   sizeInWords,
 } from "../../viz/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
-import type { AnimateConfig } from "../settings/tasks/animate.ts";
+import type { AnimateConfig } from "../animate.ts";
 import type { RunTrajectories } from "./stored_trajectories.ts";
 import type { StoredTrajectory } from "./trajectories.ts";
 

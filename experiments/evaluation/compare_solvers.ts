@@ -1,7 +1,7 @@
 import type { DataJudge } from "../judge/data_judge.ts";
 import { proportion } from "../../models/measures/estimate.ts";
 import { frechetDistance } from "../measures/feature_distances.ts";
-import { solverSpec } from "../settings/solver_spec.ts";
+import { makeSolver } from "../settings/solver.ts";
 import { drawFor, samplingEvaluations } from "./image_sets.ts";
 import { certain } from "./measurements/recognition.ts";
 import { verdicts } from "../judge/train_judge.ts";
@@ -27,7 +27,7 @@ export function comparisonEvaluations(
   options: Pick<ComparisonOptions, "count" | "guidance">,
 ): number {
   return specs.reduce(
-    (sum, spec) => sum + samplingEvaluations(subject, { ...options, how: solverSpec(spec).how }),
+    (sum, spec) => sum + samplingEvaluations(subject, { ...options, how: makeSolver(spec).how }),
     0,
   );
 }
@@ -36,7 +36,7 @@ export function comparisonEvaluations(
  * Draws samples from the same noise by each solver, and judges them. Each result comes as soon as it is known; a stopped
  * comparison ends without the one in work.
  *
- * @param specs as `solverSpec` reads them
+ * @param specs as `makeSolver` reads them
  * @throws {MeasureError} if there are too few samples for the Fréchet distance
  * @throws {RunError} if a sample is not finite
  * @throws {SolverError} if a solver cannot go on
@@ -51,7 +51,7 @@ export async function* compareSolvers(
   const { features: reference } = await judge.judge(real.values);
   const advance = advanceOf(watch);
   for (const spec of specs) {
-    const { how } = solverSpec(spec);
+    const { how } = makeSolver(spec);
     const drawn = await unlessStopped(watch, () => drawFor(subject, { count, seed, how, guidance }, advance));
     if (!drawn) return;
     const { pixels, evaluations, runs, seconds } = drawn;

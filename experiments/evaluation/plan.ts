@@ -1,8 +1,8 @@
 import { featureCount } from "../../models/judge/classifier.ts";
 import { weightsFile } from "../run/layout.ts";
 import { ConfigError } from "../settings/setting.ts";
-import { solverSpec } from "../settings/solver_spec.ts";
-import type { EvaluateWords } from "../settings/tasks/evaluate.ts";
+import { makeSolver } from "../settings/solver.ts";
+import type { EvaluateWords } from "../evaluate.ts";
 import type { Subject } from "./subject.ts";
 import type { EvaluationOptions } from "./trial.ts";
 
@@ -18,10 +18,9 @@ export function planOf(words: EvaluateWords, subject: Subject, usual: number): E
   const count = words.count ?? Math.min(usual, mostImages(subject));
   checkCount(count, subject);
   const [courseImages, bitsImages] = [words.courseImages, words.bitsImages].map((n) => Math.min(n, count));
-  return {
-    ...{ count, seed, courseImages, bitsImages, guidance: guidanceFor(words.guidance, subject) },
-    ...solverSpec(solver ?? drawnBy ?? "heun:steps=20"),
-  };
+  const guidance = guidanceFor(words.guidance, subject);
+  const { how, description } = makeSolver(solver ?? drawnBy ?? "heun:steps=20");
+  return { count, seed, courseImages, bitsImages, guidance, how, words: description };
 }
 
 /** Real images of each kind that there are to compare samples with. */

@@ -6,7 +6,7 @@ import { readJson } from "../run/read_file.ts";
 
 /** Samples by one solver: what they cost, and how good they are. */
 export interface SolverCost {
-  /** As `solverSpec` reads it. */
+  /** As `makeSolver` reads it. */
   readonly spec: string;
   /** Evaluations of the network for a sample, guided ones counted twice; the mean where samples differ. */
   readonly evaluations: number;

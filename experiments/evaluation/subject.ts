@@ -9,7 +9,7 @@ import { sha256 } from "../run/sha256.ts";
 import { findWeights, noWeights } from "../run/run_weights.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { readFile } from "../run/read_file.ts";
-import { readConfig } from "../settings/tasks/train_config.ts";
+import { readConfig } from "../settings/training_config.ts";
 import { requireRecord } from "../tracking/current_record.ts";
 import type { Evaluation } from "./evaluation.ts";
 import { stepOfWeights } from "./step_of_weights.ts";
@@ -25,7 +25,7 @@ export interface Subject {
   readonly classes: number;
   /** Guidance with which its run draws samples: by the class, or away from what the network was. */
   readonly guidance?: number;
-  /** How its run draws samples, as `solverSpec` reads it. */
+  /** How its run draws samples, as `makeSolver` reads it. */
   readonly drawnBy?: string;
 }
 
@@ -57,7 +57,7 @@ export async function subjectOfRun(run: string): Promise<Subject> {
     drawable: { ...subject.drawable, autoguidance },
     trained: splitImages(data.train.count, config).train,
     weights: { file: relative(run, found.path), sha256: await sha256(bytes.slice()), step },
-    drawnBy: `${config.solver}:steps=${config.sampleSteps}`,
+    drawnBy: config.solver,
     guidance: config.guidance,
   };
 }

@@ -4,7 +4,8 @@ import type { Dataset } from "../data/dataset.ts";
 import { ProgressBar, stderr, type Terminal } from "../program/progress.ts";
 import { reasonOf, writeAtomic } from "../run/atomic_write.ts";
 import { readIfThere } from "../run/read_file.ts";
-import { judging } from "../settings/tasks/judge.ts";
+import { shared } from "../settings/shared.ts";
+import { batchSize, makeJudge, usualSteps } from "./train_judge.ts";
 import {
   type DataJudge,
   digestOf,
@@ -15,7 +16,6 @@ import {
   type StoredJudge,
   storedJudges,
 } from "./data_judge.ts";
-import { batchSize, makeJudge } from "./train_judge.ts";
 
 /** Milliseconds between looks whether another program is still training a judge. */
 const pauseMs = 100;
@@ -112,13 +112,13 @@ async function cachedJudge(
 async function trainedJudge(
   path: string,
   data: JudgedData,
-  { say, signal, terminal = stderr, steps = judging.rows.steps.default! }: JudgeOptions,
+  { say, signal, terminal = stderr, steps = usualSteps }: JudgeOptions,
 ): Promise<DataJudge | undefined> {
   say(`Training a judge for ${data.name}, ${steps} steps; it is kept in ${path}`);
   using bar = new ProgressBar({ totalSteps: steps, imagesPerStep: batchSize }, terminal);
   const made = await makeJudge(data, {
     steps,
-    seed: judging.rows.seed.default!,
+    seed: shared.seed.default!,
     signal,
     onProgress: (step, loss) => bar.update(step, loss),
   });

@@ -25,10 +25,12 @@ import {
 import { streams } from "../../models/random.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { MNIST_PACKAGE } from "../data/load_dataset.ts";
-import { TrainingError } from "../program/command.ts";
+import { TrainingError } from "../program/task.ts";
 import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 import { digestOf, type JudgedData, type Labelled } from "./data_judge.ts";
 
+/** Training steps where none are given. */
+export const usualSteps = 6000;
 /** Images per step. */
 export const batchSize = 64;
 /** What the network sees: pixels in [-1, 1]. */

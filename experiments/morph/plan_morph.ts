@@ -2,7 +2,7 @@ import { captionedGrid, encodeRasterPng, flowGif, type ImageSize, rasterizer } f
 import type { Dataset } from "../data/dataset.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { ConfigError, flagOf } from "../settings/setting.ts";
-import type { MorphConfig } from "../settings/tasks/morph.ts";
+import type { MorphConfig } from "../morph.ts";
 import { between, type End, type FoundEnd, type Returned, shares, type Start } from "./ends.ts";
 
 /** Milliseconds of a frame of an animation, and on both ends. */

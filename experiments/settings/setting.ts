@@ -25,8 +25,6 @@ export interface Setting<Value> {
   shown?(value: unknown): string;
   /** The value that a text on the command line stands for, accepted or not. */
   fromText(text: string): unknown;
-  /** What the value of an older file is called now; without it, values are as they were. */
-  fromFile?(value: unknown): unknown;
   /** Whether the setting accepts a value, wherever it comes from. */
   accepts(value: unknown): value is Value;
   /** What is wrong with a value that is not accepted, where `expected` does not say enough. */

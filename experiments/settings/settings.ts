@@ -1,5 +1,6 @@
-import { type Flags, parseFlags, parseWords, type WordsAndFlags } from "./flags.ts";
-import { helpText } from "./help.ts";
+import { parseArgs } from "node:util";
+import { nearest } from "../../models/names.ts";
+import { shownWord } from "../run/server_url.ts";
 import { accepted, ConfigError, didYouMean, flagOf, type Rows, shownValue, type Values } from "./setting.ts";
 
 /** A table of settings, and what reads them. */
@@ -9,11 +10,11 @@ export interface Settings<Table extends Rows> {
   /**
    * Parses a command line, without filling in defaults.
    *
+   * @param argv the words after the script's name
+   * @param takesWords whether there may be words besides flags, such as `show RUN --json`
    * @throws {ConfigError} for an unknown flag, a flag given twice, a missing or unacceptable value, a stray word
    */
-  parse(argv: readonly string[]): Flags<Table>;
-  /** Parses a command line that has words, too. */
-  parseWords(argv: readonly string[]): WordsAndFlags<Table>;
+  parse(argv: readonly string[], takesWords?: boolean): Flags<Table>;
   /**
    * Completes values by those of a preset, then by the table's defaults.
    *
@@ -27,8 +28,13 @@ export interface Settings<Table extends Rows> {
    * @throws {ConfigError} for a field that is unknown, unacceptable, or missing and without default
    */
   read(json: unknown, source: string): Values<Table>;
-  /** The text of `--help`, with the defaults that `resolve` would fill in. */
-  help(usage: string, preset?: Partial<Values<Table>>): string;
+  /**
+   * The text of `--help`: a line for every setting, with the default that `resolve` would fill in.
+   *
+   * @param usage the command, e.g. `deno task train`
+   * @param about what it does
+   */
+  help(usage: string, about: string, preset?: Partial<Values<Table>>): string;
 }
 
 /**
@@ -43,8 +49,11 @@ export function defineSettings<const Table extends Rows>(
 ): Settings<Table> {
   return {
     rows,
-    parse: (argv) => parseFlags(rows, argv),
-    parseWords: (argv) => parseWords(rows, argv),
+    parse: (argv, takesWords = false) => {
+      const flags = parseFlags(rows, argv);
+      if (flags.words.length > 0 && !takesWords) throw notFlag(flags.words[0]);
+      return flags;
+    },
     resolve: (given, preset = {}) =>
       everyValue(rows, (name) => {
         const value = given[name] ?? preset[name] ?? rows[name].default;
@@ -61,11 +70,10 @@ export function defineSettings<const Table extends Rows>(
           throw new ConfigError(`Missing field ${name} in ${source}: expected ${rows[name].expected}`);
         }
         const field = fields.get(name);
-        const value = rows[name].fromFile?.(field) ?? field;
-        return accepted(rows[name], value, `${name} ${shownValue(rows[name], field)} in ${source}`);
+        return accepted(rows[name], field, `${name} ${shownValue(rows[name], field)} in ${source}`);
       });
     },
-    help: (usage, preset = {}) => helpText(usage, rows, { ...preset }, { ...headings }),
+    help: (usage, about, preset = {}) => helpText(usage, about, rows, { ...preset }, { ...headings }),
   };
 }
 
@@ -82,4 +90,140 @@ function fieldsOf(json: unknown, names: readonly string[], source: string): Map<
   const unknown = [...fields.keys()].find((name) => !names.includes(name));
   if (unknown === undefined) return fields;
   throw new ConfigError(`Unknown field ${unknown} in ${source}${didYouMean(unknown, names)}`);
+}
+
+/** A parsed command line. */
+export interface Flags<Table extends Rows> {
+  /** Whether it asks for help. */
+  readonly help: boolean;
+  /** The words besides flags, in their order. */
+  readonly words: readonly string[];
+  /** The values that it gives. */
+  readonly values: Partial<Values<Table>>;
+}
+
+function parseFlags<Table extends Rows>(rows: Table, argv: readonly string[]): Flags<Table> {
+  const names = new Map<string, string>();
+  for (const [name, { hint }] of Object.entries(rows)) {
+    const flag = flagOf(name).slice(2);
+    names.set(flag, name);
+    if (hint === undefined) names.set(`no-${flag}`, name);
+  }
+
+  const words: string[] = [];
+  const values = new Map<string, unknown>();
+  const earlier = new Map<string, string>();
+  let help = false;
+  for (const token of tokenize(rows, names, argv)) {
+    if (token.kind === "positional") {
+      words.push(token.value);
+      continue;
+    }
+    if (token.kind === "option-terminator") throw notFlag(argv[token.index]);
+    if (token.name === "help" || token.name === "h") {
+      help = true;
+      continue;
+    }
+    const [word] = argv[token.index].split("=");
+    const name = names.get(token.name);
+    if (name === undefined) {
+      const meant = nearest(word.replace(/^-+/, ""), [...names.keys(), "help"]);
+      throw new ConfigError(`Unknown flag ${word} (${meant ? `did you mean --${meant}?` : "see --help"})`);
+    }
+    const given = token.value === undefined ? word : `${word} ${shownValue(rows[name], token.value)}`;
+    const before = earlier.get(name);
+    if (before !== undefined) {
+      throw new ConfigError(`Cannot use ${given}: there is ${before} already (expected one)`);
+    }
+    earlier.set(name, given);
+    values.set(name, valueOf(rows, name, token, given));
+  }
+  return { help, words, values: Object.fromEntries(values) as Partial<Values<Table>> };
+}
+
+function notFlag(word: string): ConfigError {
+  return new ConfigError(
+    `Cannot use ${JSON.stringify(shownWord(word))}: only flags are expected (see --help)`,
+  );
+}
+
+function tokenize(rows: Rows, names: ReadonlyMap<string, string>, argv: readonly string[]) {
+  const options = [...names].map(([flag, name]) => {
+    return [flag, { type: rows[name].hint === undefined ? "boolean" as const : "string" as const }] as const;
+  });
+  return parseArgs({
+    args: [...argv],
+    options: { ...Object.fromEntries(options), help: { type: "boolean", short: "h" } },
+    strict: false,
+    tokens: true,
+  }).tokens;
+}
+
+function valueOf(
+  rows: Rows,
+  name: string,
+  token: { name: string; value?: string | undefined; inlineValue?: boolean | undefined },
+  given: string,
+): unknown {
+  const setting = rows[name];
+  const flag = flagOf(name);
+  if (setting.hint === undefined) {
+    if (token.value === undefined) return token.name === flag.slice(2);
+    throw new ConfigError(
+      `Cannot use ${given}: it takes no value (expected ${flag} or --no-${flag.slice(2)})`,
+    );
+  }
+  if (token.value === undefined || (!token.inlineValue && token.value.startsWith("--"))) {
+    throw new ConfigError(`Missing value of ${flag}: expected ${setting.expected}`);
+  }
+  return accepted(setting, setting.fromText(token.value), given);
+}
+
+const column = 32;
+/** Longest line of the right column. */
+const width = 78;
+
+function helpText(
+  usage: string,
+  about: string,
+  rows: Rows,
+  preset: Readonly<Record<string, unknown>>,
+  headings: Readonly<Record<string, string | undefined>>,
+): string {
+  const lines = Object.entries(rows).flatMap(([name, setting]) => {
+    const flag = flagOf(name);
+    const left = setting.hint === undefined
+      ? `${flag}, ${flag.replace("--", "--no-")}`
+      : `${flag} ${setting.hint}`;
+    const right = [...setting.doc.split(" "), ...remark(preset[name] ?? setting.default)];
+    const details = (setting.details ?? []).map((line) => " ".repeat(column) + line);
+    return [...(headings[name] ? ["", headings[name]] : []), ...columns(left, right), ...details];
+  });
+  const end = ["", ...columns("-h, --help", ["print this text"])];
+  return [`Usage: ${usage} [flags]`, about, ...(lines[0] === "" ? [] : [""]), ...lines, ...end].join("\n");
+}
+
+function columns(left: string, right: readonly string[]): string[] {
+  const [first, ...rest] = wrapped(right).map((line) => " ".repeat(column) + line);
+  if (left.length + 2 > column - 2) return [`  ${left}`, first, ...rest];
+  return [`  ${left}`.padEnd(column) + first.slice(column), ...rest];
+}
+
+/** Lines that fit the right column, broken between words. */
+function wrapped(words: readonly string[]): string[] {
+  const lines: string[] = [];
+  for (const word of words) {
+    const longer = `${lines.at(-1)} ${word}`;
+    if (lines.length > 0 && longer.length <= width) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
+}
+
+/** Suffix for a default. */
+function remark(value: unknown): string[] {
+  if (value === null) return [];
+  if (value === undefined) return ["(required)"];
+  if (typeof value === "boolean") return [`(default: ${value ? "on" : "off"})`];
+  return [`(default: ${value})`];
 }

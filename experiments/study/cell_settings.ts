@@ -1,8 +1,6 @@
 import { accepted, asText, ConfigError, didYouMean, type Setting, shownValue } from "../settings/setting.ts";
-import { presets } from "../settings/tasks/presets.ts";
-import { training } from "../settings/tasks/train.ts";
-import { idleSettings } from "../settings/tasks/train_checks.ts";
-import { type TrainingConfig, trainingConfig } from "../settings/tasks/train_config.ts";
+import { presets, training, type TrainingConfig } from "../settings/training.ts";
+import { idleSettings, trainingConfig } from "../settings/training_config.ts";
 import type { CellSettings, Plan, Value } from "./plan.ts";
 
 /** Settings of the train task that a study sets itself, and what to use instead. */

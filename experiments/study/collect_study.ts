@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { init } from "../../kernels/mod.ts";
-import type { LaunchFlags } from "../settings/tasks/launching.ts";
+import type { LaunchFlags } from "./launch/launch_flags.ts";
 import { print } from "../terminal/output.ts";
 import { passageText } from "./results/tables.ts";
 import { resultFile, writeResults } from "./results/write_results.ts";

@@ -1,7 +1,7 @@
 import { accepted, ConfigError, shownValue } from "../settings/setting.ts";
-import { solverSpec } from "../settings/solver_spec.ts";
-import { evaluating } from "../settings/tasks/evaluate.ts";
-import { shared } from "../settings/tasks/shared.ts";
+import { makeSolver } from "../settings/solver.ts";
+import { evaluating } from "../evaluate.ts";
+import { shared } from "../settings/shared.ts";
 import { plainSettings } from "./combinations.ts";
 import { plainValue, settingOf } from "./cell_settings.ts";
 import { mostMilestones } from "./milestones.ts";
@@ -81,7 +81,7 @@ function checkedEvaluation(evaluation: PlannedEvaluation, name: string): Planned
     const row = evaluating.rows[setting as keyof typeof rest];
     accepted<unknown>(row, value, `${setting} ${shownValue(row, value)} in the evaluation of ${name}`);
   }
-  [...solvers, ...evaluation.solver === undefined ? [] : [evaluation.solver]].forEach(solverSpec);
+  [...solvers, ...evaluation.solver === undefined ? [] : [evaluation.solver]].forEach(makeSolver);
   const twice = solvers.find((spec, i) => solvers.indexOf(spec) < i);
   if (twice === undefined) return evaluation;
   throw new ConfigError(`Cannot use the solvers of ${name}: ${twice} is given twice`);

@@ -1,5 +1,5 @@
 import { textTable } from "../terminal/table.ts";
-import { clock } from "../program/progress_text.ts";
+import { clock } from "../program/progress.ts";
 import { cellBytes, gigabytes } from "./disk.ts";
 import type { PlannedStudy } from "./open_study.ts";
 import type { Cell } from "./study.ts";

@@ -12,7 +12,7 @@ import type { DataJudge } from "../judge/data_judge.ts";
 import { reportPath, writeReport } from "../report/write_report.ts";
 import { runFile } from "../run/layout.ts";
 import { lockRun } from "../run/run_lock.ts";
-import { evaluating } from "../settings/tasks/evaluate.ts";
+import { evaluating } from "../evaluate.ts";
 import { isMeasured } from "../training/is_complete.ts";
 import { measureMilestones, type Milestone } from "./measure_milestones.ts";
 import type { PlannedEvaluation } from "./plan.ts";

@@ -1,4 +1,4 @@
-import type { TrainingConfig } from "../settings/tasks/train_config.ts";
+import type { TrainingConfig } from "../settings/training.ts";
 import { ConfigError } from "../settings/setting.ts";
 
 /** Settings of a network that its widths follow from. */

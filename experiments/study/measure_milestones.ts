@@ -16,7 +16,7 @@ export interface Milestone {
 /**
  * Measures a network at milestones of its training, by the weights that were kept there; those that were not are left out.
  *
- * @param solver as `solverSpec` reads it
+ * @param solver as `makeSolver` reads it
  * @returns undefined if it was stopped
  * @throws {RunError} if a file of weights leads out of the run, or cannot be read
  * @throws {SafetensorsError} if one is damaged

@@ -1,4 +1,4 @@
-import type { PresetName } from "../settings/tasks/presets.ts";
+import type { PresetName } from "../settings/training.ts";
 
 /** A value of a setting in a plan; lists are text, as on a command line: `16,32,64`. */
 export type Value = string | number | boolean;
@@ -19,7 +19,7 @@ export interface PlannedEvaluation {
   readonly count: number;
   /** Seed of the noise. */
   readonly seed: number;
-  /** Solver of the samples, as `solverSpec` reads it; else as the run draws them. */
+  /** Solver of the samples, as `makeSolver` reads it; else as the run draws them. */
   readonly solver?: string;
   /** Guidance by the class; else the run's. */
   readonly guidance?: number;
@@ -29,7 +29,7 @@ export interface PlannedEvaluation {
   readonly bitsImages: number;
   /** How often the Fréchet distance is measured on the way: after a half of the training, a quarter and so on; 0 without. */
   readonly milestones?: number;
-  /** Solvers that each network is sampled with besides, as `solverSpec` reads them. */
+  /** Solvers that each network is sampled with besides, as `makeSolver` reads them. */
   readonly solvers: readonly string[];
 }
 

@@ -1,4 +1,4 @@
-import type { TrainingConfig } from "../settings/tasks/train_config.ts";
+import type { TrainingConfig } from "../settings/training.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { cellId, withoutClash, withoutSeed } from "./cell_id.ts";
 import { configOf, type Match, plainValue } from "./cell_settings.ts";

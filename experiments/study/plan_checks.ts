@@ -9,7 +9,7 @@ import {
   tableOf,
   text,
 } from "../run/field_checks.ts";
-import { presetNames } from "../settings/tasks/train.ts";
+import { presetNames } from "../settings/training.ts";
 import type { Plan, PlannedEvaluation } from "./plan.ts";
 
 const value: FieldCheck = {

@@ -4,7 +4,7 @@ import { type Dataset, splitImages } from "../data/dataset.ts";
 import { loadDataset } from "../data/load_dataset.ts";
 import { checkCount } from "../evaluation/plan.ts";
 import { ConfigError } from "../settings/setting.ts";
-import type { TrainingConfig } from "../settings/tasks/train_config.ts";
+import type { TrainingConfig } from "../settings/training.ts";
 import { checkCoupling } from "../training/check_coupling.ts";
 import { checkPictures } from "../training/check_pictures.ts";
 import { decideConditional } from "../training/conditional.ts";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { runFile } from "../run/layout.ts";
 import { type Metrics, readMetrics } from "../run/metrics_log.ts";
-import { readConfig } from "../settings/tasks/train_config.ts";
+import { readConfig } from "../settings/training_config.ts";
 import { sendCell } from "./study_tracking.ts";
 import { nameOf, tryLockCell } from "./cell_lock.ts";
 import { type CellMeasures, evaluateCell } from "./evaluate_cell.ts";

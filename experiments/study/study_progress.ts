@@ -1,5 +1,4 @@
-import type { Terminal } from "../program/progress.ts";
-import { barredLine, clock } from "../program/progress_text.ts";
+import { barredLine, clock, type Terminal } from "../program/progress.ts";
 import type { CellEnd } from "./run_cell.ts";
 import type { Cell } from "./study.ts";
 

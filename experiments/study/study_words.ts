@@ -6,9 +6,9 @@ import { planNames, plans } from "./plans/plans.ts";
 import { anyOf, choice, integer, number, optional, path, text, toggle } from "../settings/kinds.ts";
 import { ConfigError, flagOf, type Values } from "../settings/setting.ts";
 import { defineSettings } from "../settings/settings.ts";
-import { evaluating } from "../settings/tasks/evaluate.ts";
-import { launching } from "../settings/tasks/launching.ts";
-import { training } from "../settings/tasks/train.ts";
+import { evaluating } from "../evaluate.ts";
+import { launching } from "./launch/launch_flags.ts";
+import { training } from "../settings/training.ts";
 
 const settingsList = (hint: string, doc: string) =>
   optional(
@@ -68,29 +68,25 @@ export const studying = defineSettings({
   ...launching,
 }, { preset: "Plan", out: "Run", profile: "On a Slurm cluster" });
 
-/** The text of `--help`: the flags, and the plans by name. */
-export function studyHelp(usage: string): string {
+/** The plans by name, for `--help`. */
+export function plansHelp(): string {
   const rows = Object.entries(plans).map(([name, { doc }]) => `  ${name.padEnd(30)}${doc}`);
-  return `${studying.help(usage)}\n\nPlans\n${rows.join("\n")}`;
+  return `Plans\n${rows.join("\n")}`;
 }
 
 /** What the command line of the task says. */
 export type StudyWords = Values<typeof studying.rows> & {
-  readonly help: boolean;
   /** Name of a plan, path of one, or the folder of a study; undefined where flags make the plan. */
   readonly plan: string | undefined;
 };
 
-/**
- * Reads `[PLAN] [flags]`.
- *
- * @throws {ConfigError} if there is no plan, or a flag cannot be used or has no effect
- */
-export function parseStudyWords(argv: readonly string[]): StudyWords {
-  const { words, help, values } = studying.parseWords(argv);
+/** @throws {ConfigError} if there is no plan, or a flag has no effect */
+export function resolveStudy(
+  values: Partial<Values<typeof studying.rows>>,
+  words: readonly string[],
+): StudyWords {
   const config = studying.resolve(values);
   const plan = words[0];
-  if (help) return { ...config, help, plan };
   if (words.length > 1) {
     throw new ConfigError(`Cannot run ${words.length} plans: ${words.join(", ")} (expected one)`);
   }
@@ -123,5 +119,5 @@ export function parseStudyWords(argv: readonly string[]): StudyWords {
       `Cannot use ${flagOf(idle)} with ${flagOf(alone)}: the study keeps its plan (leave it out)`,
     );
   }
-  return { ...config, help, plan };
+  return { ...config, plan };
 }

@@ -2,8 +2,8 @@ import { currentDevice, type Device, init, withDevice } from "../../kernels/mod.
 import { BatchOrder } from "../../models/mod.ts";
 import { type Dataset, splitImages } from "../data/dataset.ts";
 import { ImageSource, labelsFor, normalizationTo } from "../data/image_source.ts";
-import { objectiveOf } from "../settings/tasks/objective.ts";
-import type { TrainingConfig } from "../settings/tasks/train_config.ts";
+import { objectiveOf } from "../settings/training_config.ts";
+import type { TrainingConfig } from "../settings/training.ts";
 import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 import { fittingNetwork } from "../training/fit_memory.ts";
 import { PairedBatches } from "../training/paired_batches.ts";

@@ -4,7 +4,7 @@ import type { Terminal } from "../program/progress.ts";
 import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
 import { findContained } from "../run/contained.ts";
 import { runFile } from "../run/layout.ts";
-import { trainingConfig } from "../settings/tasks/train_config.ts";
+import { trainingConfig } from "../settings/training_config.ts";
 import { isComplete } from "../training/is_complete.ts";
 import { runTraining } from "../training/run_training.ts";
 import { configOf } from "./cell_settings.ts";

@@ -1,6 +1,7 @@
 import { type Coupling, couplings } from "../../models/mod.ts";
 import { makeVariant } from "../settings/variant.ts";
-import { ConfigError, type TrainingConfig } from "../settings/tasks/train_config.ts";
+import { ConfigError } from "../settings/setting.ts";
+import type { TrainingConfig } from "../settings/training.ts";
 
 /**
  * Checks that a run has what its coupling needs to see.

@@ -1,8 +1,8 @@
 import type { ImageSize } from "../../viz/mod.ts";
 import { roundToRows } from "../draw/conditioning.ts";
 import { checkGrid } from "../draw/sample_grid.ts";
-import { flagOf } from "../settings/setting.ts";
-import { ConfigError, type TrainingConfig } from "../settings/tasks/train_config.ts";
+import { ConfigError, flagOf } from "../settings/setting.ts";
+import type { TrainingConfig } from "../settings/training.ts";
 
 /** Most numbers that the flows, or the ends of the paths, of a run may be: 1 GiB of them. */
 const mostValues = 2 ** 28;

@@ -1,5 +1,6 @@
 import type { ImageSplit } from "../data/dataset.ts";
-import { ConfigError, type TrainingConfig } from "../settings/tasks/train_config.ts";
+import { ConfigError } from "../settings/setting.ts";
+import type { TrainingConfig } from "../settings/training.ts";
 
 /**
  * Checks that a new run has images to validate with, if its schedule follows the validation loss.

@@ -1,5 +1,4 @@
-import type { Terminal } from "../program/progress.ts";
-import { stageProgress } from "../program/stage_progress.ts";
+import { stageProgress, type Terminal } from "../program/progress.ts";
 import type { Trainer } from "../../models/mod.ts";
 
 /**

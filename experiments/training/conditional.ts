@@ -1,5 +1,7 @@
 import type { Dataset } from "../data/dataset.ts";
-import { ConfigError, type TrainingConfig, unlabelled } from "../settings/tasks/train_config.ts";
+import { ConfigError } from "../settings/setting.ts";
+import type { TrainingConfig } from "../settings/training.ts";
+import { unlabelled } from "../settings/training_config.ts";
 
 /**
  * Decides whether a run gives labels to its network, now that its data is known.

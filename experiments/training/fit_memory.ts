@@ -1,10 +1,11 @@
+import { makeFixedSteps } from "../settings/solver.ts";
 import { type Device, type MemoryPlan, scope } from "../../kernels/mod.ts";
 import { blankInitialiser, countParameters, HeldOutLoss, Sampler } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { roundToRows, samplingField } from "../draw/conditioning.ts";
-import { TrainingError } from "../program/command.ts";
-import { heldOutOptions } from "../settings/tasks/objective.ts";
-import type { TrainingConfig } from "../settings/tasks/train.ts";
+import { TrainingError } from "../program/task.ts";
+import { heldOutOptions } from "../settings/training_config.ts";
+import type { TrainingConfig } from "../settings/training.ts";
 import { freeMainMemory, mainMemory } from "./main_memory.ts";
 import { makeNetwork, modelOptions, type Network } from "./network.ts";
 
@@ -107,7 +108,7 @@ function planRun(
   source: ImageSource,
   batchSize: number,
 ): MemoryPlan {
-  const { samples, flowSamples, pathSamples, sampleSteps: steps, solver, guidance: scale } = config;
+  const { samples, flowSamples, pathSamples, solver, guidance: scale } = config;
   const held = HeldOutLoss.plan(averaged, source, { ...heldOutOptions(config), batchSize });
   const [inGrid, flows] = [samples, flowSamples].map((count) => roundToRows(count, source.classes));
   const images = Math.max(Math.min(inGrid, 256), flows, Math.min(pathSamples, batchSize));
@@ -121,7 +122,9 @@ function planRun(
   const plans = [
     trainer.plan(batchSize),
     ...[held, held], // of validation, which is kept, and test
-    ...images > 0 ? [Sampler.plan(field, [images, ...source.shape], { steps, solver, ...condition })] : [],
+    ...images > 0
+      ? [Sampler.plan(field, [images, ...source.shape], { ...makeFixedSteps(solver), ...condition })]
+      : [],
   ];
   return {
     bytes: plans.reduce((sum, { bytes }) => sum + bytes, 0),

@@ -14,9 +14,9 @@ import {
 } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { ConfigError } from "../settings/setting.ts";
-import { objectiveOf } from "../settings/tasks/objective.ts";
+import { objectiveOf } from "../settings/training_config.ts";
 import { variantName } from "../settings/variant.ts";
-import type { TrainingConfig } from "../settings/tasks/train.ts";
+import type { TrainingConfig } from "../settings/training.ts";
 
 /** The settings of a network. */
 export type NetworkConfig = Pick<

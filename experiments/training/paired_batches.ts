@@ -6,7 +6,7 @@ import type {
   Pairing,
   TransportCoupling,
 } from "../../models/mod.ts";
-import { TrainingError } from "../program/command.ts";
+import { TrainingError } from "../program/task.ts";
 
 /** Steps whose pairings are kept after they were taken, besides those of a line of metrics. */
 const kept = 256;

@@ -8,7 +8,7 @@ import { resumedEnvironmentFile, runFile } from "../run/layout.ts";
 import { removeLeftovers } from "../run/leftovers.ts";
 import { createRunFolder, writeAtomic } from "../run/run_folder.ts";
 import { lockRun, type RunLock } from "../run/run_lock.ts";
-import type { TrainingConfig } from "../settings/tasks/train.ts";
+import type { TrainingConfig } from "../settings/training.ts";
 import { gauges } from "../tracking/gauges.ts";
 import type { RecordedDataset } from "../tracking/record.ts";
 import { startTracking, trackingOf } from "../tracking/start.ts";

@@ -1,9 +1,10 @@
+import { makeFixedSteps } from "../settings/solver.ts";
 import type { Model } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { classColumns } from "../draw/conditioning.ts";
 import { drawableOf, drawSamples } from "../draw/samples.ts";
 import { writeSampleGrid } from "../draw/sample_grid.ts";
-import type { TrainingConfig } from "../settings/tasks/train.ts";
+import type { TrainingConfig } from "../settings/training.ts";
 
 /** Most images in a grid. */
 const maxImages = 16;
@@ -36,9 +37,9 @@ export class SampleGrids {
   }
 
   get #drawing() {
-    const { samples, guidance, seed, sampleSteps: steps, solver } = this.#config;
+    const { samples, guidance, seed, solver } = this.#config;
     const drawable = drawableOf(this.#model, this.#source);
     const columns = classColumns(Math.min(samples, maxImages), this.#source.classes, { scale: guidance });
-    return [drawable, { ...columns, seed, steps, solver }] as const;
+    return [drawable, { ...columns, seed, ...makeFixedSteps(solver) }] as const;
   }
 }

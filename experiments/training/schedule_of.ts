@@ -1,5 +1,5 @@
 import { createSchedule, type Schedule, scheduleSettings } from "../../models/mod.ts";
-import type { TrainingConfig } from "../settings/tasks/train.ts";
+import type { TrainingConfig } from "../settings/training.ts";
 
 /** Makes the learning-rate schedule of a configuration. */
 export function scheduleOf(

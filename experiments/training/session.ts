@@ -1,6 +1,6 @@
 import type { Dataset, ImageSplit } from "../data/dataset.ts";
 import type { ImageSource } from "../data/image_source.ts";
-import type { TrainingConfig } from "../settings/tasks/train.ts";
+import type { TrainingConfig } from "../settings/training.ts";
 import type { Network } from "./network.ts";
 
 /** One session of a training run, which may be resumed in another. */

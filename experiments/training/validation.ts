@@ -1,8 +1,8 @@
 import { HeldOutLoss, meanLoss, type Model } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { yieldToSignals } from "../terminal/yield_to_signals.ts";
-import { heldOutOptions } from "../settings/tasks/objective.ts";
-import type { TrainingConfig } from "../settings/tasks/train.ts";
+import { heldOutOptions } from "../settings/training_config.ts";
+import type { TrainingConfig } from "../settings/training.ts";
 
 /** Measures the validation loss and keeps track of the lowest. */
 export class Validation {

@@ -1,8 +1,7 @@
 import type { Device, KernelChoice } from "../../kernels/mod.ts";
 import type { Trainer } from "../../models/mod.ts";
-import type { Terminal } from "../program/progress.ts";
-import { stageProgress } from "../program/stage_progress.ts";
-import { isGpu } from "../settings/is_gpu.ts";
+import { stageProgress, type Terminal } from "../program/progress.ts";
+import { isGpu } from "../settings/training.ts";
 import { ChoiceCache, choiceCacheFile } from "./choice_cache.ts";
 import { readRunKernels, storeOf, writeRunKernels } from "./run_kernels.ts";
 

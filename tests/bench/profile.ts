@@ -3,26 +3,25 @@
  * training step spends its time, op by op. Each op of the recorded step is timed on its own, many times.
  */
 import { init } from "../../kernels/mod.ts";
-import { runTask } from "../../experiments/program/command.ts";
-import {
-  parseTrainingFlags,
-  resolveConfig,
-  trainingHelp,
-} from "../../experiments/settings/tasks/train_config.ts";
+import { main, task } from "../../experiments/program/task.ts";
+import { presets, training, type TrainingConfig } from "../../experiments/settings/training.ts";
+import { type GivenSettings, trainingConfig } from "../../experiments/settings/training_config.ts";
 import { ImageSource, normalizationTo } from "../../experiments/data/image_source.ts";
 import { makeNetwork } from "../../experiments/training/network.ts";
 import { sharesOf } from "./shares.ts";
 import { timeRuns } from "./timing.ts";
 
-await runTask(async () => {
-  const given = parseTrainingFlags(Deno.args);
-  const flags = { ...given, values: { model: "residual" as const, ...given.values } };
-  if (flags.help) {
-    console.log(trainingHelp("deno run --allow-read tests/bench/profile.ts", flags, "quick"));
-    return;
-  }
-  const device = await init({ device: flags.values.device ?? "auto", threads: flags.values.threads ?? 0 });
-  const config = resolveConfig(flags, "quick");
+await main(task({
+  name: "train",
+  about: "Print the time of each op of a training step",
+  settings: training,
+  resolve: (given: GivenSettings) => trainingConfig({ model: "residual", ...given }),
+  preset: () => Promise.resolve(presets.quick),
+  run: profile,
+}));
+
+async function profile(config: TrainingConfig): Promise<void> {
+  const device = await init(config);
   const pixels = Uint8Array.from({ length: config.batchSize * 784 }, (_, i) => (i * 2654435761) >>> 24);
   const source = new ImageSource(
     pixels,
@@ -47,4 +46,4 @@ await runTask(async () => {
     console.log(`${name.padEnd(30)} ${String(calls).padStart(4)} calls ${time} ms ${percent} %`);
   }
   device.close();
-});
+}

@@ -2,12 +2,11 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
-import { animating, comparing } from "../../experiments/settings/tasks/animate.ts";
 import { type TrajectorySource, writeTrajectories } from "../../experiments/draw/trajectories.ts";
 import { readGif } from "../viz/image/gif_reading.ts";
 import { flowFields } from "../../viz/mod.ts";
 import { madeUpColourFlow, madeUpFlow } from "../viz/flow/made_up_flow.ts";
-import { assertHelp, testTask, type Workplace } from "./cli.ts";
+import { testTask, type Workplace } from "./cli.ts";
 
 const source: TrajectorySource = { modelType: "UNet_FM", seed: 1, solver: "euler", steps: 10 };
 
@@ -137,12 +136,4 @@ testTask("compare prints the runs' metrics and records the comparison with its a
   const alone = "--experiment UNet_FM --root . --frames 2 --field none --out all.gif";
   await place.succeed("compare", alone);
   assert.equal(readGif(await place.read("all.gif")).frames.length, 2);
-});
-
-testTask("animate --help and compare --help list every flag with its default", async (place) => {
-  for (const [task, { rows }] of [["animate", animating], ["compare", comparing]] as const) {
-    const { code, stdout } = await place.run(task, "--help");
-    assert.equal(code, 0);
-    assertHelp(stdout.replace(" RUN RUN...", "").replace(" RUN...", ""), rows);
-  }
 });

@@ -115,7 +115,7 @@ testRefusals("sample refuses", {
   },
   "an unknown solver": {
     task: "sample",
-    flags: `${drawing} --solver hein`,
+    flags: drawing.replace("heun", "hein"),
     says: ["ConfigError: Cannot use --solver", "did you mean heun?"],
   },
   "an output of another kind": {

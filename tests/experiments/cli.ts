@@ -1,35 +1,41 @@
-/** Runs the tasks of `deno.json` as a user does: a program of its own, with the task's permissions. */
+/** Runs the tasks of `deno.json`: in this process, or as a user does, in a program with the task's permissions. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import settings from "../../deno.json" with { type: "json" };
 import { type Metrics, readMetrics } from "../../experiments/run/metrics_log.ts";
-import { flagOf, type Rows } from "../../experiments/settings/setting.ts";
+import { Task } from "../../experiments/program/task.ts";
+import { context } from "../../kernels/core/context.ts";
 import { DeviceError, init } from "../../kernels/mod.ts";
 import { decodeSafetensors } from "../../models/mod.ts";
 import { testNeeding, testUnless } from "../permissions.ts";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
 
-/** A task of `deno.json` that a test can run. */
-export type Task =
-  | "train:residual"
-  | "train:base"
-  | "doctor"
-  | "sample"
-  | "morph"
-  | "overfit"
-  | "judge"
-  | "report"
-  | "sync"
-  | "runs"
-  | "animate"
-  | "compare"
-  | "evaluate"
-  | "solvers"
-  | "study"
-  | "mlflow"
-  | "tune";
+/** The tasks of `deno.json` that a test can run. */
+export const taskNames = [
+  "train:residual",
+  "train:base",
+  "doctor",
+  "sample",
+  "morph",
+  "overfit",
+  "judge",
+  "report",
+  "sync",
+  "runs",
+  "animate",
+  "compare",
+  "evaluate",
+  "solvers",
+  "study",
+  "mlflow",
+  "notebook",
+  "tune",
+] as const;
+
+/** One of them. */
+export type TaskName = typeof taskNames[number];
 
 /** Why no run on WebGPU can be tested here. */
 export async function missingAdapter(): Promise<string | undefined> {
@@ -62,8 +68,7 @@ export const oneThread = "--device cpu --threads 1";
 export const tinyNetwork = `--data data --filters 8,16 --t-emb 8 --batch-size 8 ${oneThread}`;
 
 /** Flags of a whole training run of seconds, which follows no paths for their picture. */
-export const tinyRun =
-  `${tinyNetwork} --epochs 3 --max-minutes 0 --log-every 3 --sample-steps 2 --solver euler ` +
+export const tinyRun = `${tinyNetwork} --epochs 3 --max-minutes 0 --log-every 3 --solver euler:steps=2 ` +
   "--samples 5 --val-epochs 1 --sample-epochs 0 --flow-samples 2 --flow-steps 4 --flow-frames 3 " +
   "--path-samples 0 --no-conditional";
 
@@ -90,7 +95,7 @@ export class Workplace {
   }
 
   /** Starts a task; its flags are separated by spaces, its paths relative to the folder. */
-  start(task: Task, flags: string, env: Record<string, string> = {}): Deno.ChildProcess {
+  start(task: TaskName, flags: string, env: Record<string, string> = {}): Deno.ChildProcess {
     const [program, ...words] = settings.tasks[task].command.split(" ");
     assert.equal(program, "deno");
     const inRepository = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
@@ -113,13 +118,20 @@ export class Workplace {
     return process;
   }
 
-  /** Runs a task to its end, whatever that is. */
-  async run(task: Task, flags: string, env: Record<string, string> = {}): Promise<Ended> {
+  /** Runs a task in this process to its end, whatever that is; one task at a time. */
+  run(task: TaskName, flags: string, env: Record<string, string> = {}): Promise<Ended> {
+    const ended = lastCall.then(() => callTask(task, flags, this.path, env));
+    lastCall = ended.catch(() => {});
+    return ended;
+  }
+
+  /** Runs a task as a program to its end. */
+  async runProgram(task: TaskName, flags: string, env: Record<string, string> = {}): Promise<Ended> {
     return await ended(this.start(task, flags, env));
   }
 
   /** Runs a task that must succeed. */
-  async succeed(task: Task, flags: string, env: Record<string, string> = {}): Promise<Ended> {
+  async succeed(task: TaskName, flags: string, env: Record<string, string> = {}): Promise<Ended> {
     const end = await this.run(task, flags, env);
     assert.equal(end.code, 0, end.stderr);
     return end;
@@ -171,25 +183,84 @@ export class Workplace {
   }
 }
 
+/** The end of the task that was called last: working directory, environment and console belong to one at a time. */
+let lastCall: Promise<unknown> = Promise.resolve();
+
+/** The words of a task's command in `deno.json`: its script, and the flags after it. */
+function commandOf(task: TaskName): { script: string; flags: string[] } {
+  const words = settings.tasks[task].command.split(" ");
+  const script = words.findIndex((word) => word.endsWith(".ts"));
+  return { script: words[script], flags: words.slice(script + 1) };
+}
+
+/** The task that a script exports. */
+export async function taskNamed(name: TaskName): Promise<Task> {
+  const { script } = commandOf(name);
+  const module: Record<string, unknown> = await import(new URL(`../../${script}`, import.meta.url).href);
+  const found = Object.values(module).find((value) => value instanceof Task);
+  assert.ok(found, `${script} exports no task`);
+  return found;
+}
+
+/** Calls a task as its program does, in a folder, and keeps what it prints. */
+async function callTask(
+  task: TaskName,
+  flags: string,
+  folder: string,
+  env: Readonly<Record<string, string>>,
+): Promise<Ended> {
+  const { flags: own } = commandOf(task);
+  const called = await taskNamed(task);
+  const [stdout, stderr]: string[][] = [[], []];
+  const decoder = new TextDecoder();
+  const writeSync = (bytes: Uint8Array) => {
+    stderr.push(decoder.decode(bytes));
+    return bytes.length;
+  };
+  using _ = replacing(
+    [console, {
+      log: (text: string) => stdout.push(text + "\n"),
+      error: (text: string) => stderr.push(text + "\n"),
+    }],
+    [Deno.stderr, { writeSync, isTerminal: () => false }],
+  );
+  using __ = withEnvironment({ NO_COLOR: "1", MLFLOW_TRACKING_URI: "", ...env });
+  const earlier = Deno.cwd();
+  Deno.chdir(folder);
+  try {
+    const code = await called.run([...own, ...flags.trim().split(/ +/)]);
+    return { code, stdout: stdout.join(""), stderr: stderr.join("") };
+  } finally {
+    Deno.chdir(earlier);
+    context.device?.close(); // of a task that an error ended
+    context.device = undefined;
+  }
+}
+
+/** Replaces properties of objects until disposed. */
+function replacing(
+  ...replaced: readonly [object: object, by: Readonly<Record<string, unknown>>][]
+): Disposable {
+  const earlier = replaced.map(([object, by]) =>
+    [object, Object.fromEntries(Object.keys(by).map((name) => [name, Reflect.get(object, name)]))] as const
+  );
+  for (const [object, by] of replaced) Object.assign(object, by);
+  return { [Symbol.dispose]: () => earlier.forEach(([object, values]) => Object.assign(object, values)) };
+}
+
+function withEnvironment(env: Readonly<Record<string, string>>): Disposable {
+  const set = (name: string, value: string | undefined) =>
+    value === undefined ? Deno.env.delete(name) : Deno.env.set(name, value);
+  const earlier = Object.keys(env).map((name) => [name, Deno.env.get(name)] as const);
+  for (const [name, value] of Object.entries(env)) set(name, value);
+  return { [Symbol.dispose]: () => earlier.forEach(([name, value]) => set(name, value)) };
+}
+
 /** What a started task prints and how it ends. */
 export async function ended(process: Deno.ChildProcess): Promise<Ended> {
   const { code, stdout, stderr } = await process.output();
   const decoder = new TextDecoder();
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
-}
-
-/** Asserts that a help text has a line for every setting, with its default where it or the preset has one. */
-export function assertHelp(help: string, rows: Rows, preset: Readonly<Record<string, unknown>> = {}): void {
-  assert.match(help, /^Usage: deno task [\w:]+ \[flags\]\n/);
-  const lines = help.replaceAll(/\n {20,}/g, " ").split("\n"); // a long flag has its meaning on the next line
-  for (const [name, setting] of Object.entries(rows)) {
-    const line = lines.find((line) => line.trimStart().split(/[ ,]/)[0] === flagOf(name)) ?? "";
-    assert.ok(line.includes(setting.doc), `${flagOf(name)} is missing: ${help}`);
-    const given = preset[name] ?? setting.default;
-    const value = typeof given === "boolean" ? (given ? "on" : "off") : given;
-    if (value !== undefined && value !== null) assert.ok(line.includes(` (default: ${value})`), line);
-  }
-  assert.match(help, /\n {2}-h, --help /);
 }
 
 /**

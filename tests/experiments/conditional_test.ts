@@ -13,7 +13,7 @@ import { imageSize } from "./data/tiny_idx.ts";
 
 const conditional = tinyRun.replace("--no-conditional", "--conditional");
 const cell = 3 * imageSize + 2;
-const drawing = `--checkpoint run ${oneThread} --steps 2`;
+const drawing = `--checkpoint run ${oneThread} --solver heun:steps=2`;
 
 /** Width and height of a grid of samples. */
 const grid = (columns: number, rows: number) => [columns * cell - 2, rows * cell - 2];
@@ -38,7 +38,7 @@ testTask(
     assert.deepEqual(new Set(flows.map(({ guidance }) => guidance)), new Set([2]));
 
     // The same samples, whoever draws them.
-    const asTrained = `${drawing} --solver euler --seed 46020 --count 10 --guidance 2`;
+    const asTrained = `${drawing.replace("heun", "euler")} --seed 46020 --count 10 --guidance 2`;
     await place.succeed("sample", `${asTrained} --out same.png`);
     assert.deepEqual(await place.read("same.png"), await place.read("run", "samples.png"));
 
@@ -102,7 +102,7 @@ testTask("sample refuses classes that a network does not have", async (place) =>
     const checkpoint = flags.includes("--checkpoint") ? "" : "--checkpoint run";
     const { code, stderr } = await place.run(
       "sample",
-      `--device cpu --steps 2 ${checkpoint} ${flags} --out x.png`,
+      `--device cpu --solver heun:steps=2 ${checkpoint} ${flags} --out x.png`,
     );
     assert.deepEqual([code, stderr], [1, `ConfigError: ${says}\n`]);
   }
@@ -169,7 +169,7 @@ testTask("sample draws classes from a PyTorch state dict, given their number", a
   const { tensors } = decodeSafetensors(await place.read("run", "ema.safetensors"), "ema");
   await Deno.writeFile(place.file("torch.safetensors"), encodeSafetensors(tensors));
   const network = "--model base --filters 8,16 --t-emb 8 --image-size 12,12 --normalize -1..1";
-  const drawn = "--device cpu --steps 2 --class 3,1 --count 4 --out x.npy";
+  const drawn = "--device cpu --solver heun:steps=2 --class 3,1 --count 4 --out x.npy";
   await place.succeed("sample", `--checkpoint run ${drawn}`);
   const expected = await place.read("x.npy");
   await place.succeed("sample", `--checkpoint torch.safetensors ${network} --classes 10 ${drawn}`);

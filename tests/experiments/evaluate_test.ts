@@ -5,9 +5,8 @@ import { figureNames } from "../../experiments/evaluation/figures.ts";
 import { readJudged } from "../../experiments/evaluation/judged_file.ts";
 import { readLiveJudge } from "../../experiments/evaluation/live_judge_file.ts";
 import { isLocked } from "../../experiments/run/run_lock.ts";
-import { evaluating } from "../../experiments/settings/tasks/evaluate.ts";
 import { freePort } from "../free_port.ts";
-import { assertHelp, ended, oneThread, testTask } from "./cli.ts";
+import { ended, oneThread, testTask } from "./cli.ts";
 import { makeRun, quickly } from "./evaluated_run.ts";
 import { testRefusals } from "./refusals.ts";
 
@@ -137,12 +136,6 @@ testTask("evaluate stopped by Ctrl-C writes nothing", async (place) => {
   const after = await place.listing(place.file("a"));
   for (const [path, entry] of before) assert.equal(after.get(path), entry, path);
   assert.ok(![...after.keys()].some((path) => path.endsWith("evaluation.json")));
-});
-
-testTask("evaluate --help lists every flag with its default", async (place) => {
-  const { code, stdout } = await place.run("evaluate", "--help");
-  assert.equal(code, 0);
-  assertHelp(stdout.replace("RUN... [flags]", "[flags]"), evaluating.rows);
 });
 
 testRefusals("evaluate refuses", {

@@ -1,7 +1,7 @@
 /** Run folders that somebody else made, in the hands of each task that reads runs. */
 
 import assert from "node:assert/strict";
-import { ended, type Task, testTask, tinyNetwork } from "./cli.ts";
+import { ended, type TaskName, testTask, tinyNetwork } from "./cli.ts";
 import { assertRefused, smallRun, trained } from "./refusals.ts";
 import { storeRun } from "./stored_run.ts";
 import { HostileServer } from "./tracking/hostile_server.ts";
@@ -38,7 +38,7 @@ testTask(`${tasks} read no file that leads out of the folder`, async (place) => 
       await Deno.symlink(place.file("outside"), place.file("run", file));
       const begin = task === "sync" ? "run" : "RunError"; // sync goes on with other runs
       const says = [`${begin}: Cannot read run/${file}: it leads out of the folder run (`] as const;
-      await assertRefused(place, { task: task as Task, flags: flags.join(" "), says });
+      await assertRefused(place, { task: task as TaskName, flags: flags.join(" "), says });
       await Deno.remove(place.file("run"), { recursive: true });
     }
   }
@@ -124,7 +124,7 @@ testTask(
     );
     await storeRun(place, nasty);
     await Deno.writeTextFile(place.file(nasty, "config.json"), `${nasty}{`);
-    const commands: [Task, string][] = [
+    const commands: [TaskName, string][] = [
       ["runs", `list --mlflow ${server.url}`],
       ["runs", `list --json --mlflow ${server.url}`],
       ["runs", `show a --mlflow ${server.url}`],

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { sha256 } from "../../experiments/run/sha256.ts";
-import { judging } from "../../experiments/settings/tasks/judge.ts";
 import { init } from "../../kernels/mod.ts";
 import { loadJudge } from "../../models/mod.ts";
-import { assertHelp, oneThread, testTask } from "./cli.ts";
+import { oneThread, testTask } from "./cli.ts";
 import { testRefusals } from "./refusals.ts";
 
 testTask("judge trains a judge, prints what it is worth, and repeats itself", async (place) => {
@@ -23,12 +22,6 @@ testTask("judge trains a judge, prints what it is worth, and repeats itself", as
   assert.equal(info.command, "deno task judge --data data --steps 30 --seed 3 --device cpu");
   assert.deepEqual([info.steps, info.seed], [30, 3]);
   assert.deepEqual(await place.names(), ["a.safetensors", "b.safetensors", "data"]);
-});
-
-testTask("judge --help lists every flag with its default", async (place) => {
-  const { code, stdout } = await place.run("judge", "--help");
-  assert.equal(code, 0);
-  assertHelp(stdout, judging.rows);
 });
 
 for (const [signal, exitCode] of Object.entries({ SIGINT: 130, SIGTERM: 143 } as const)) {

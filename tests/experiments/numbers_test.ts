@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { shuffled, splitImages } from "../../experiments/data/dataset.ts";
-import { type TrainingConfig, trainingConfig } from "../../experiments/settings/tasks/train_config.ts";
+import type { TrainingConfig } from "../../experiments/settings/training.ts";
+import { trainingConfig } from "../../experiments/settings/training_config.ts";
 import { readPlaneTrajectories } from "../../experiments/draw/plane_trajectories.ts";
 import { readTrajectories } from "../../experiments/draw/trajectories.ts";
 import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
@@ -180,9 +181,9 @@ testTask(
 testTask("train draws from its averaged weights, in pixels", async (place) => {
   const flags =
     `${tinyNetwork} --max-minutes 0 --max-steps 8 --lr 0.02 --warm-up 0 --ema 0.8 --seed 7 --samples 5 --no-conditional ` +
-    "--guidance 1 --sample-steps 2 --solver heun --sample-epochs 0 --flow-samples 2 --flow-steps 4 --flow-frames 2 --path-samples 6";
+    "--guidance 1 --solver heun:steps=2 --sample-epochs 0 --flow-samples 2 --flow-steps 4 --flow-frames 2 --path-samples 6";
   await place.succeed("train:base", `${flags} --out run`);
-  const drawing = "--count 5 --seed 7 --steps 2 --solver heun --device cpu";
+  const drawing = "--count 5 --seed 7 --solver heun:steps=2 --device cpu";
   for (const name of ["ema", "last"]) {
     await place.succeed("sample", `--checkpoint run/${name}.safetensors ${drawing} --out ${name}.png`);
   }

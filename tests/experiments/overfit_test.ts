@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
-import { overfitting } from "../../experiments/settings/tasks/overfit.ts";
-import { assertHelp, testTask, tinyNetwork } from "./cli.ts";
+import { testTask, tinyNetwork } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 
 testTask("overfit lowers the loss on the images it sees, and draws", async (place) => {
@@ -41,11 +40,3 @@ testTask(
     assert.deepEqual(await place.names(), ["data"]);
   },
 );
-
-testTask("overfit --help lists every flag with its default", async (place) => {
-  const { code, stdout } = await place.run("overfit", "--help");
-  assert.equal(code, 0);
-  assertHelp(stdout, overfitting.rows);
-  assert.match(stdout, /--filters N,N,\.\.\. .*\(default: 16,32\)/);
-  assert.deepEqual(await place.names(), ["data"]);
-});

@@ -24,7 +24,10 @@ testTask("train takes a folder of PNG images in colour, and all that follows sho
   assert.ok((await place.names("run")).includes("flow_linear.gif"));
   assert.deepEqual((await readPlaneTrajectories(place.file("run")))!.classNames, ["finch", "owl"]);
 
-  await place.succeed("sample", "--checkpoint run --count 2 --steps 2 --out grid.png --device cpu");
+  await place.succeed(
+    "sample",
+    "--checkpoint run --count 2 --solver heun:steps=2 --out grid.png --device cpu",
+  );
   assert.equal(decode(await place.read("grid.png")).channels, 3);
   await place.succeed("report", "run --out again.html");
   assert.match(

@@ -1,12 +1,12 @@
 /** Commands that cannot work: each ends in one line that says why, and changes no file. */
 
 import assert from "node:assert/strict";
-import { oneThread, type Task, testTask, tinyNetwork, type Workplace } from "./cli.ts";
+import { oneThread, type TaskName, testTask, tinyNetwork, type Workplace } from "./cli.ts";
 import { madeOnce } from "./made_once.ts";
 
 /** A command that cannot work. */
 export interface BadCommand {
-  readonly task?: Task;
+  readonly task?: TaskName;
   readonly flags: string;
   /** What the line on the error stream begins with, and says among other things. */
   readonly says: readonly [string, ...string[]];
@@ -47,4 +47,4 @@ export const trained = (place: Workplace) =>
   madeOnce(place, "trained", (place) => place.succeed("train:base", `${smallRun} --out run`));
 
 /** Flags to draw an image from the run that `trained` makes. */
-export const drawing = `--checkpoint run/last.safetensors ${oneThread} --count 1 --steps 1`;
+export const drawing = `--checkpoint run/last.safetensors ${oneThread} --count 1 --solver heun:steps=1`;

@@ -2,12 +2,11 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readPlaneTrajectories } from "../../experiments/draw/plane_trajectories.ts";
 import { readLossByTime } from "../../experiments/artifacts/test_loss.ts";
-import { reporting } from "../../experiments/settings/tasks/report.ts";
 import { readLive } from "../../experiments/report/live.ts";
 import type { Payload } from "../../viz/report/payload.ts";
 import { testInFolder } from "../folder.ts";
 import { smallCheckpoint } from "../models/files/small_checkpoint.ts";
-import { assertHelp, testTask, tinyNetwork, tinyRun, tinyRunWithPaths, type Workplace } from "./cli.ts";
+import { testTask, tinyNetwork, tinyRun, tinyRunWithPaths, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 
 async function textOf(place: Workplace, ...path: string[]): Promise<string> {
@@ -148,9 +147,4 @@ testTask("report says that a run was stopped, or why it failed", async (place) =
   assert.equal(await ending("stopped"), "Stopped after step 2, before its end.");
   await Deno.writeTextFile(place.file("stopped", "run.json"), JSON.stringify(record));
   assert.equal(await ending("stopped"), undefined);
-});
-
-testTask("report --help", async (place) => {
-  const { stdout } = await place.succeed("report", "--help");
-  assertHelp(stdout.replace("report RUN...", "report"), reporting.rows);
 });

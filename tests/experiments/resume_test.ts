@@ -133,8 +133,8 @@ function listener(process: Deno.ChildProcess) {
 }
 
 testTask("train stops at Ctrl-C while it draws at its end, and can be resumed", async (place) => {
-  const flags = `${tinyRun} --sample-steps 40 --flow-steps 400`
-    .replace("--sample-steps 2 ", "").replace("--flow-steps 4 ", "");
+  const flags = `${tinyRun} --flow-steps 400`
+    .replace("euler:steps=2 ", "euler:steps=40 ").replace("--flow-steps 4 ", "");
   const process = place.start("train:base", `${flags} --out cut`);
   const { until, errors } = listener(process);
   await until("Measuring the test loss and drawing\n");

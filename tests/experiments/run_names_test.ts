@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { writeTrajectories } from "../../experiments/draw/trajectories.ts";
 import { madeUpFlow } from "../viz/flow/made_up_flow.ts";
-import { type Task, testTask } from "./cli.ts";
+import { type TaskName, testTask } from "./cli.ts";
 import { smallRun } from "./refusals.ts";
 import { storeRun } from "./stored_run.ts";
 import { HostileServer } from "./tracking/hostile_server.ts";
@@ -26,7 +26,7 @@ testTask("report, sync, runs and --resume find a run by the names that animate k
   await place.succeed("train:base", "--resume a --max-steps 4");
   const others = { report: "b", sync: "b", animate: "b", runs: "show b", "train:base": "--resume b" };
   for (const [task, flags] of Object.entries(others)) {
-    const { code, stderr } = await place.run(task as Task, flags);
+    const { code, stderr } = await place.run(task as TaskName, flags);
     assert.equal(code, 1);
     assert.equal(stderr, "ConfigError: Cannot find the run b: there is no such folder (there are runs/a)\n");
   }

@@ -4,8 +4,7 @@ import {
   readSolverCosts,
   type SolverCost,
 } from "../../experiments/evaluation/solver_costs.ts";
-import { comparingSolvers } from "../../experiments/settings/tasks/solvers.ts";
-import { assertHelp, testTask } from "./cli.ts";
+import { testTask } from "./cli.ts";
 import { makeRun } from "./evaluated_run.ts";
 import { testRefusals } from "./refusals.ts";
 
@@ -61,12 +60,6 @@ Deno.test("cheapestOfBest() is the cheapest whose distance lies in the interval 
   const costs = [cost("a", 4, 9), cost("b", 8, 5.9), cost("c", 16, 5), cost("d", 64, 5.2)];
   assert.equal(cheapestOfBest(costs).spec, "b");
   assert.equal(cheapestOfBest(costs.slice(2)).spec, "c");
-});
-
-testTask("solvers --help lists every flag with its default", async (place) => {
-  const { code, stdout } = await place.run("solvers", "--help");
-  assert.equal(code, 0);
-  assertHelp(stdout.replace("RUN [flags]", "[flags]"), comparingSolvers.rows);
 });
 
 testRefusals("solvers refuses", {

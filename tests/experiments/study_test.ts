@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { CellResult } from "../../experiments/study/record.ts";
-import { presets } from "../../experiments/settings/tasks/presets.ts";
+import { presets } from "../../experiments/settings/training.ts";
 import { studying } from "../../experiments/study/study_words.ts";
 import { type Ended, ended, testTask, type Workplace } from "./cli.ts";
 import { testRefusals } from "./refusals.ts";

@@ -3,13 +3,9 @@ import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
 import { readTrajectories } from "../../experiments/draw/trajectories.ts";
-import { presets } from "../../experiments/settings/tasks/presets.ts";
-import { flagOf } from "../../experiments/settings/setting.ts";
-import { training } from "../../experiments/settings/tasks/train.ts";
 import { decodeSafetensors } from "../../models/mod.ts";
 import { readGif } from "../viz/image/gif_reading.ts";
 import {
-  assertHelp,
   missingAdapter,
   oneThread,
   testTask,
@@ -242,35 +238,3 @@ testTask(
     await assertFinite(place, "run");
   },
 );
-
-testTask("train --help lists every flag with the defaults of the preset", async (place) => {
-  const [help, paper] = await Promise.all([
-    place.run("train:residual", "--device cpu --help"),
-    place.run("train:base", "--device cpu --preset paper --help"),
-  ]);
-  assert.deepEqual([help.code, paper.code], [0, 0]);
-  assertHelp(help.stdout, training.rows, { ...presets.quick });
-  assertHelp(paper.stdout, training.rows, { ...presets.paper });
-  assert.match(help.stdout, /^Usage: deno task train:residual /);
-  assert.match(
-    help.stdout,
-    new RegExp(`--filters N,N,\\.\\.\\. .*\\(default: ${presets.quick.filters}\\)\n`),
-  );
-  const study = {
-    filters: "256,512,1024",
-    tEmb: "512",
-    batchSize: "256",
-    epochs: "100",
-    lr: "0.0001",
-    schedule: "plateau",
-    plateauFactor: "0.5",
-    plateauPatience: "5",
-    seed: "46020",
-    solver: "euler",
-    sampleSteps: "1000",
-  };
-  for (const [name, value] of Object.entries(study)) {
-    assert.match(paper.stdout, new RegExp(`\n  ${flagOf(name)} [^(]*\\(default: ${value}\\)\n`));
-  }
-  assert.deepEqual(await place.names(), ["data"]);
-});

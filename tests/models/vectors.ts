@@ -7,8 +7,8 @@ import {
   loadState,
   type Model,
   type ModelOptions,
+  type SafetensorsTensor,
 } from "../../models/mod.ts";
-import type { SafetensorsTensor } from "../../models/mod.ts";
 import { granted, testUnless } from "../permissions.ts";
 import { testOnDevices } from "../testing.ts";
 

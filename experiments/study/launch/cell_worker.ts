@@ -1,5 +1,5 @@
 import { init } from "../../../kernels/mod.ts";
-import { describeError } from "../../program/command.ts";
+import { describeError } from "../../program/task.ts";
 import { type CellEnd, runCell } from "../run_cell.ts";
 import { requireCell } from "../study.ts";
 import { requireStudy } from "../study_file.ts";

@@ -1,5 +1,5 @@
 import type { Terminal } from "../../program/progress.ts";
-import type { LaunchFlags } from "../../settings/tasks/launching.ts";
+import type { LaunchFlags } from "./launch_flags.ts";
 import type { Cell, Study } from "../study.ts";
 
 /** Exit code of `--only` where another program holds a cell, so that it is tried again later: `EX_TEMPFAIL`. */

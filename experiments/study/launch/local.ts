@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { UserError } from "../../../kernels/mod.ts";
-import { describeError } from "../../program/command.ts";
+import { describeError } from "../../program/task.ts";
 import { reasonOf, RunError } from "../../run/atomic_write.ts";
 import { isOther } from "../../run/contained.ts";
 import { runFile } from "../../run/layout.ts";
 import { lastStep, readMetrics } from "../../run/metrics_log.ts";
-import type { LaunchFlags } from "../../settings/tasks/launching.ts";
+import type { LaunchFlags } from "./launch_flags.ts";
 import { printable } from "../../terminal/output.ts";
 import type { CellEnd } from "../run_cell.ts";
 import { type Cell, cellFolder, type Study } from "../study.ts";

@@ -5,7 +5,7 @@ import { reasonOf, RunError, writeAtomic } from "../../run/atomic_write.ts";
 import { fieldProblem, listOf, text } from "../../run/field_checks.ts";
 import { readJson } from "../../run/read_file.ts";
 import { ConfigError } from "../../settings/setting.ts";
-import { type JobSettings, slurmFlags, slurmProfile } from "../../settings/tasks/slurm.ts";
+import { type JobSettings, slurmFlags, slurmProfile } from "./slurm_flags.ts";
 import type { Study } from "../study.ts";
 import { makeStudyFolder, studyFolder } from "../study_folders.ts";
 import { arrayScript, collectScript, type Submission } from "./batch_script.ts";

@@ -1,4 +1,4 @@
-import { usualSolvers } from "../../settings/tasks/solvers.ts";
+import { usualSolvers } from "../../solvers.ts";
 import type { BuiltInPlan } from "../plan.ts";
 
 /** Quality of one network's samples against evaluations, by solver. */

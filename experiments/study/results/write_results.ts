@@ -9,7 +9,7 @@ import { compareModels } from "../../report/compare_models.ts";
 import { writeReport } from "../../report/write_report.ts";
 import { writeAtomic } from "../../run/atomic_write.ts";
 import { findEarlyWeights, findWeights } from "../../run/run_weights.ts";
-import { animating } from "../../settings/tasks/animate.ts";
+import { animating } from "../../animate.ts";
 import { cellFolder, readResults, type Study } from "../study.ts";
 import { requireStudy } from "../study_file.ts";
 import { conclude } from "./conclusion.ts";

@@ -1,5 +1,4 @@
-import { figure } from "../../../viz/mod.ts";
-import type { Trace } from "../../../viz/mod.ts";
+import { figure, type Trace } from "../../../viz/mod.ts";
 import type { Point } from "./measure.ts";
 import type { Axis, Kind } from "./rows.ts";
 import type { Scaling } from "./table.ts";

@@ -10,9 +10,9 @@ import { trackingServer } from "../../../experiments/doctor/checks/tracking_serv
 import { trainingData } from "../../../experiments/doctor/checks/training_data.ts";
 import { asJson, examine, lineText } from "../../../experiments/doctor/examine.ts";
 import { DataError } from "../../../experiments/data/dataset.ts";
-import { TrainingError } from "../../../experiments/program/command.ts";
+import { TrainingError } from "../../../experiments/program/task.ts";
 import { ConfigError } from "../../../experiments/settings/setting.ts";
-import { examining } from "../../../experiments/settings/tasks/doctor.ts";
+import { examining } from "../../../experiments/doctor.ts";
 import { ServerError } from "../../../experiments/tracking/http.ts";
 import type { Check } from "../../../experiments/doctor/check.ts";
 import type { Finding } from "../../../experiments/doctor/finding.ts";

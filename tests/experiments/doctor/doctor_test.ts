@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { checks } from "../../../experiments/doctor/checks.ts";
-import { examining } from "../../../experiments/settings/tasks/doctor.ts";
-import { assertHelp, testTask, type Workplace } from "../cli.ts";
+import { testTask, type Workplace } from "../cli.ts";
 import { HostileServer } from "../tracking/hostile_server.ts";
 
 /** A line of `--json`. */
@@ -28,11 +27,6 @@ async function examined(
 
 const of = (findings: readonly Line[], check: string) =>
   findings.find((line) => line.check === check) ?? assert.fail(`no line of ${check}`);
-
-testTask("doctor --help lists every flag", async (place) => {
-  const { stdout } = await place.succeed("doctor", "--help");
-  assertHelp(stdout, examining.rows);
-});
 
 testTask("doctor prints a line for every check, with the rate of the preset", async (place) => {
   const { stdout, stderr } = await place.run("doctor", `${flags} --seconds 0.1`);

@@ -2,7 +2,7 @@ import type { Host } from "../../../experiments/doctor/host.ts";
 import type { Adapter } from "../../../experiments/doctor/adapters.ts";
 import type { Machine } from "../../../experiments/doctor/machine.ts";
 import { madeUpDigits } from "../../../experiments/doctor/made_up_digits.ts";
-import { examining } from "../../../experiments/settings/tasks/doctor.ts";
+import { examining } from "../../../experiments/doctor.ts";
 
 const limits = {
   maxBufferSize: 2 ** 31,

@@ -3,8 +3,8 @@ import { explanation, shownBytes } from "../../../experiments/doctor/finding.ts"
 import { madeUpDigits } from "../../../experiments/doctor/made_up_digits.ts";
 import { measureRate } from "../../../experiments/doctor/measure_rate.ts";
 import { within } from "../../../experiments/doctor/within.ts";
-import { presetFor } from "../../../experiments/settings/tasks/preset_for.ts";
-import { trainingConfig } from "../../../experiments/settings/tasks/train_config.ts";
+import { presetFor } from "../../../experiments/settings/training.ts";
+import { trainingConfig } from "../../../experiments/settings/training_config.ts";
 import { DeviceError } from "../../../kernels/mod.ts";
 import { testOnDevices } from "../../testing.ts";
 

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { evaluate, evaluationsOf } from "../../../experiments/evaluation/evaluate.ts";
 import type { Subject } from "../../../experiments/evaluation/subject.ts";
-import { solverSpec } from "../../../experiments/settings/solver_spec.ts";
+import { makeSolver } from "../../../experiments/settings/solver.ts";
 import { init, multiply, tanh, type Tensor, withDevice } from "../../../kernels/mod.ts";
 import type { Model, VelocityField } from "../../../models/mod.ts";
 import { CountedField } from "../../../models/solve/counted_field.ts";
 
 const asked = { count: 4, seed: 0, guidance: 1, courseImages: 0, bitsImages: 4 };
-const options = { ...asked, ...solverSpec("euler:steps=3") };
+const { how, description: words } = makeSolver("euler:steps=3");
+const options = { ...asked, how, words };
 
 /** A field on eight images of 3x3 pixels, half of them for tests. */
 function subjectOf(field: VelocityField): Subject {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { judgeFor } from "../../../experiments/judge/find_judge.ts";
 import { planOf } from "../../../experiments/evaluation/plan.ts";
 import type { Subject } from "../../../experiments/evaluation/subject.ts";
-import { evaluating } from "../../../experiments/settings/tasks/evaluate.ts";
+import { evaluating } from "../../../experiments/evaluate.ts";
 
 Deno.test("planOf() follows no more images than there are samples, and measures no more", () => {
   const test = { images: new Uint8Array(20), labels: new Uint8Array(20), count: 20 };

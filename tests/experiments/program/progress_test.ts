@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
-import { ProgressBar, type Terminal, type Work } from "../../../experiments/program/progress.ts";
-import { type Progress, progressLine } from "../../../experiments/program/progress_text.ts";
+import {
+  type Progress,
+  ProgressBar,
+  progressLine,
+  type Terminal,
+  type Work,
+} from "../../../experiments/program/progress.ts";
 
 /** A bar on a terminal that keeps what is written, at a time that the test sets. */
 function barOn(terminal: { isTerminal: boolean; columns: number }, work: Partial<Work> = {}) {

@@ -1,16 +1,12 @@
 /** Flags of a training as a user types them. */
 
 import assert from "node:assert/strict";
-import {
-  parseTrainingFlags,
-  type PresetName,
-  resolveConfig,
-  type TrainingConfig,
-} from "../../../experiments/settings/tasks/train_config.ts";
+import { type PresetName, training, type TrainingConfig } from "../../../experiments/settings/training.ts";
+import { trainingConfig } from "../../../experiments/settings/training_config.ts";
 
 /** The settings that flags of a training give. */
 export function configOf(flags: string, preset: PresetName = "quick"): TrainingConfig {
-  return resolveConfig(parseTrainingFlags(flags.split(" ")), preset);
+  return trainingConfig(training.parse(flags.split(" ")).values, preset);
 }
 
 /** Checks that flags are refused with this one line. */

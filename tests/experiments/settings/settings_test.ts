@@ -1,21 +1,11 @@
 import assert from "node:assert/strict";
-import { animating, comparing } from "../../../experiments/settings/tasks/animate.ts";
-import { evaluating } from "../../../experiments/settings/tasks/evaluate.ts";
-import { morphing } from "../../../experiments/settings/tasks/morph.ts";
-import { reporting } from "../../../experiments/settings/tasks/report.ts";
-import { sampling } from "../../../experiments/settings/tasks/sample.ts";
-import { studying } from "../../../experiments/study/study_words.ts";
-import { training } from "../../../experiments/settings/tasks/train.ts";
-import {
-  modelNameOf,
-  modelTypeOf,
-  modelTypes,
-  optimizerKinds,
-  scheduleNames,
-  solvers,
-} from "../../../models/mod.ts";
+import { animateTask } from "../../../experiments/animate.ts";
+import { evaluating } from "../../../experiments/evaluate.ts";
+import { reporting } from "../../../experiments/report.ts";
+import { training } from "../../../experiments/settings/training.ts";
+import { modelNameOf, modelTypeOf, modelTypes, optimizerKinds, scheduleNames } from "../../../models/mod.ts";
 import { pacings } from "../../../viz/mod.ts";
-import { assertRefused, configOf } from "./config_of.ts";
+import { configOf } from "./config_of.ts";
 
 Deno.test("Settings.read() reads back what JSON.stringify() wrote", () => {
   const config = configOf("--model base --name a --lr 0.1", "paper");
@@ -28,17 +18,8 @@ Deno.test("Settings.read() takes the default of a setting that the file is too o
   assert.deepEqual(training.read(older, "config.json"), { ...config, valEpochs: 1 });
 });
 
-Deno.test("Settings.read() reads words that older files spell otherwise; the command line does not", () => {
-  const config = configOf("--model base --schedule one_cycle");
-  assert.deepEqual(training.read({ ...config, schedule: "one-cycle" }, "config.json"), config);
-  assertRefused(
-    "--schedule one-cycle",
-    'Cannot use --schedule "one-cycle": expected constant, cosine, one_cycle or plateau (did you mean one_cycle?)',
-  );
-});
-
-Deno.test("Settings.parseWords() takes words wherever they stand among the flags", () => {
-  const parse = (line: string) => evaluating.parseWords(line.split(" "));
+Deno.test("Settings.parse() takes words wherever they stand among the flags", () => {
+  const parse = (line: string) => evaluating.parse(line.split(" "), true);
   const expected = { words: ["runs/a", "b"], help: false, values: { count: 100, mlflow: "http://h" } };
   for (
     const line of [
@@ -47,7 +28,7 @@ Deno.test("Settings.parseWords() takes words wherever they stand among the flags
       "--count=100 --mlflow http://h runs/a b",
     ]
   ) assert.deepEqual(parse(line), expected, line);
-  assert.deepEqual(reporting.parseWords(["--no-live", "a"]), {
+  assert.deepEqual(reporting.parse(["--no-live", "a"], true), {
     words: ["a"],
     help: false,
     values: { live: false },
@@ -66,24 +47,11 @@ Deno.test("Settings.parseWords() takes words wherever they stand among the flags
   });
 });
 
-Deno.test("Settings.help() breaks lines between words, and no default", () => {
-  for (const settings of [animating, comparing, evaluating, morphing, sampling, studying, training]) {
-    const lines = settings.help("deno task x").split("\n");
-    const long = lines.filter((line) => line.length > 110);
-    assert.deepEqual(long, []);
-  }
-  assert.match(
-    sampling.help("deno task sample"),
-    / {2}--values pixels\|network {7}values .*\n {32}.* \(default: pixels\)\n/,
-  );
-});
-
 Deno.test("choices of flags are the names of the registries", () => {
-  const { model, solver, optimizer, schedule, pacing } = training.rows;
-  assert.deepEqual(solver.choices, Object.keys(solvers));
+  const { model, optimizer, schedule, pacing } = training.rows;
   assert.deepEqual(optimizer.choices, optimizerKinds);
   assert.deepEqual(schedule.choices, scheduleNames);
-  assert.deepEqual([pacing.choices, animating.rows.pacing.choices], [pacings, pacings]);
+  assert.deepEqual([pacing.choices, animateTask.settings.rows.pacing.choices], [pacings, pacings]);
   assert.deepEqual(model.choices?.map(modelTypeOf), modelTypes);
   assert.deepEqual(modelTypes.map(modelNameOf), model.choices);
 });

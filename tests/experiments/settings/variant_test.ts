@@ -63,7 +63,7 @@ Deno.test("variant() refuses unknown names and settings, and values out of range
 });
 
 Deno.test("variant() lists names, settings and defaults in --help", () => {
-  const lines = table.help("deno task things").split("\n");
+  const lines = table.help("deno task things", "").split("\n");
   const start = lines.findIndex((line) => line.includes("--size NAME[:KEY=X,...]"));
   assert.deepEqual(lines.slice(start, start + 3).map((line) => line.trim()), [
     "--size NAME[:KEY=X,...]       size of things (default: sum-of-two)",

@@ -4,7 +4,7 @@ import { BatchOrder, blankInitialiser, createModel, Trainer } from "../../../mod
 import { loadDataset } from "../../../experiments/data/load_dataset.ts";
 import { ImageSource, labelsFor, normalizationTo } from "../../../experiments/data/image_source.ts";
 import { splitImages } from "../../../experiments/data/dataset.ts";
-import { objectiveOf } from "../../../experiments/settings/tasks/objective.ts";
+import { objectiveOf } from "../../../experiments/settings/training_config.ts";
 import { configOf } from "../../../experiments/study/cell_settings.ts";
 import type { CellSettings } from "../../../experiments/study/plan.ts";
 import { modelOptions } from "../../../experiments/training/network.ts";

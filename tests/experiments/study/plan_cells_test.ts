@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { init } from "../../../kernels/mod.ts";
-import type { TrainingConfig } from "../../../experiments/settings/tasks/train_config.ts";
+import type { TrainingConfig } from "../../../experiments/settings/training.ts";
 import { completePlan, type GivenPlan } from "../../../experiments/study/complete_plan.ts";
 import { planCells, type PlanningOptions } from "../../../experiments/study/plan_cells.ts";
 import type { Cell } from "../../../experiments/study/study.ts";

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { parseStudyWords } from "../../../experiments/study/study_words.ts";
+import { studyTask } from "../../../experiments/study.ts";
 import { findPlan } from "../../../experiments/study/read_plan.ts";
 import { findStudy } from "../../../experiments/study/study_file.ts";
 import { testInFolder } from "../../folder.ts";
 import { makeStudy } from "./tiny_study.ts";
 
-const found = (argv: readonly string[], root?: string) => findPlan(parseStudyWords(argv), root);
+const found = (argv: readonly string[], root?: string) => findPlan(studyTask.parse(argv), root);
 
 Deno.test("findPlan() takes a plan of the repository, and changes it by the flags", async () => {
   const { plan, folder } = await found([

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { trainingConfig } from "../../../experiments/settings/tasks/train_config.ts";
+import { trainingConfig } from "../../../experiments/settings/training_config.ts";
 import type { CellMeasures } from "../../../experiments/study/evaluate_cell.ts";
 import { recordOf } from "../../../experiments/study/run_cell.ts";
 import { testInFolder } from "../../folder.ts";

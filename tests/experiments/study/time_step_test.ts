@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { currentDevice, init } from "../../../kernels/mod.ts";
 import { loadDataset } from "../../../experiments/data/load_dataset.ts";
-import { trainingConfig } from "../../../experiments/settings/tasks/train_config.ts";
+import { trainingConfig } from "../../../experiments/settings/training_config.ts";
 import { timeSteps } from "../../../experiments/study/time_step.ts";
 import { testInFolder } from "../../folder.ts";
 import { writeTinyIdx } from "../data/tiny_idx.ts";

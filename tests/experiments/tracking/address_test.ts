@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { inspect } from "node:util";
 import { shownAddress, shownWord, shownWords } from "../../../experiments/run/server_url.ts";
 import { parseAddress } from "../../../experiments/tracking/address.ts";
-import { listing } from "../../../experiments/settings/tasks/runs.ts";
-import { training } from "../../../experiments/settings/tasks/train.ts";
+import { listing } from "../../../experiments/runs.ts";
+import { training } from "../../../experiments/settings/training.ts";
 import { chooseTracking } from "../../../experiments/tracking/settings.ts";
 import { granted, testUnless } from "../../permissions.ts";
 

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import type { StoredRun, TestServer } from "./mlflow_server.ts";
-import { valuesOf } from "./mlflow_server.ts";
+import { type StoredRun, type TestServer, valuesOf } from "./mlflow_server.ts";
 
 const largest = Number.MAX_VALUE;
 

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
-import { serving } from "../../../experiments/settings/tasks/mlflow.ts";
-import { listing } from "../../../experiments/settings/tasks/runs.ts";
+import { serving } from "../../../experiments/mlflow.ts";
+import { listing } from "../../../experiments/runs.ts";
 import { flagOf } from "../../../experiments/settings/setting.ts";
-import { syncing } from "../../../experiments/settings/tasks/sync.ts";
+import { syncing } from "../../../experiments/sync.ts";
 import { freePort } from "../../free_port.ts";
-import { type Task, testTask, tinyNetwork } from "../cli.ts";
+import { type TaskName, testTask, tinyNetwork } from "../cli.ts";
 
 testTask("sync, runs and mlflow --help list every flag", async (place) => {
   const tasks = { sync: syncing, runs: listing, mlflow: serving };
   await Promise.all(
     Object.entries(tasks).map(async ([task, { rows }]) => {
-      const { stdout } = await place.succeed(task as Task, "--help");
+      const { stdout } = await place.succeed(task as TaskName, "--help");
       assert.match(stdout, new RegExp(`^Usage: deno task ${task}.* \\[flags\\]\n`));
       for (const name of Object.keys(rows)) {
         assert.ok(stdout.includes(`  ${flagOf(name)}`), `${task} ${name}`);
@@ -22,7 +22,7 @@ testTask("sync, runs and mlflow --help list every flag", async (place) => {
 testTask("sync, runs and mlflow say what they cannot do, in one line", async (place) => {
   await Deno.mkdir(place.file("runs", "one"), { recursive: true });
   await Deno.writeTextFile(place.file("runs", "one", "config.json"), '{"model":"base"}');
-  const cases: [Task, string, string][] = [
+  const cases: [TaskName, string, string][] = [
     [
       "sync",
       "--root runs",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ImageSource } from "../../../experiments/data/image_source.ts";
-import { trainingConfig } from "../../../experiments/settings/tasks/train_config.ts";
+import { trainingConfig } from "../../../experiments/settings/training_config.ts";
 import { fitBatch, fittingNetwork } from "../../../experiments/training/fit_memory.ts";
 import { makeNetwork } from "../../../experiments/training/network.ts";
 import type { MemoryPlan } from "../../../kernels/mod.ts";

@@ -1,7 +1,7 @@
 /** A whole training run, as `train` does it, against PyTorch; see tests/vectors/README.md. */
 
 import assert from "node:assert/strict";
-import { trainingConfig } from "../../../experiments/settings/tasks/train_config.ts";
+import { trainingConfig } from "../../../experiments/settings/training_config.ts";
 import { ImageSource } from "../../../experiments/data/image_source.ts";
 import { makeNetwork } from "../../../experiments/training/network.ts";
 import { DeviceError } from "../../../kernels/mod.ts";

@@ -5,11 +5,8 @@ import { completeArtifacts } from "../../../experiments/artifacts/artifacts.ts";
 import { isLocked, lockRun } from "../../../experiments/run/run_lock.ts";
 import { runFile, weightsAtFile, weightsFile } from "../../../experiments/run/layout.ts";
 import { readMetrics } from "../../../experiments/run/metrics_log.ts";
-import {
-  readConfig,
-  type TrainingConfig,
-  trainingConfig,
-} from "../../../experiments/settings/tasks/train_config.ts";
+import type { TrainingConfig } from "../../../experiments/settings/training.ts";
+import { readConfig, trainingConfig } from "../../../experiments/settings/training_config.ts";
 import { runTraining } from "../../../experiments/training/run_training.ts";
 import { withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { init } from "../../../kernels/mod.ts";
 import { runFile, weightsFile } from "../../../experiments/run/layout.ts";
-import { trainingConfig } from "../../../experiments/settings/tasks/train_config.ts";
+import { trainingConfig } from "../../../experiments/settings/training_config.ts";
 import { runTraining } from "../../../experiments/training/run_training.ts";
 import { withFolder } from "../../folder.ts";
 import { missingAdapter } from "../cli.ts";

@@ -2,8 +2,7 @@
 /** Reports of images of three channels, in a real Chromium. */
 
 import assert from "node:assert/strict";
-import type { Comparison, Paths } from "../../../viz/report/mod.ts";
-import { reportHtml } from "../../../viz/report/mod.ts";
+import { type Comparison, type Paths, reportHtml } from "../../../viz/report/mod.ts";
 import { testInBrowser } from "../../browser.ts";
 import { assertClose } from "../../testing.ts";
 import { madeUpColourFlow } from "../flow/made_up_flow.ts";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { TrainingError } from "../../../../experiments/program/command.ts";
+import { TrainingError } from "../../../../experiments/program/task.ts";
 import { local, runInTurn } from "../../../../experiments/study/launch/local.ts";
 import { completePlan } from "../../../../experiments/study/complete_plan.ts";
-import { launching } from "../../../../experiments/settings/tasks/launching.ts";
+import { launching } from "../../../../experiments/study/launch/launch_flags.ts";
 import { defineSettings } from "../../../../experiments/settings/settings.ts";
 import { testInFolder } from "../../../folder.ts";
 import { cellOf } from "../tiny_study.ts";

@@ -1,8 +1,7 @@
 /** What tests of tuning share. */
 
-import type { ChoiceKey, ChoiceStore } from "../../../../kernels/mod.ts";
+import { type ChoiceKey, type ChoiceStore, withDevice } from "../../../../kernels/mod.ts";
 import { WebGpuDevice } from "../../../../kernels/devices/webgpu/webgpu_device.ts";
-import { withDevice } from "../../../../kernels/mod.ts";
 import { testOnDevices } from "../../../testing.ts";
 
 /** Choices in memory, with a count of those that were kept. */

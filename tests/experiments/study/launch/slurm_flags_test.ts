@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
-import { parseFlags } from "../../../../experiments/settings/flags.ts";
-import { secondsOfLimit, slurmFlags, slurmProfile } from "../../../../experiments/settings/tasks/slurm.ts";
+import { defineSettings } from "../../../../experiments/settings/settings.ts";
+import {
+  secondsOfLimit,
+  slurmFlags,
+  slurmProfile,
+} from "../../../../experiments/study/launch/slurm_flags.ts";
 
 Deno.test("secondsOfLimit() reads the formats of Slurm", () => {
   const limits = {
@@ -21,7 +25,7 @@ Deno.test("secondsOfLimit() reads the formats of Slurm", () => {
 Deno.test("slurmFlags take what clusters are given", () => {
   const words = "--partition gpu,gpu-long --account lab.7 --qos normal --time 2-12 --gpus a100:2 --cpus 8 " +
     "--memory 16G --constraint a100|h100 --max-tasks 4 --profile slurm.json";
-  assert.deepEqual(parseFlags(slurmFlags, words.split(" ")).values, {
+  assert.deepEqual(defineSettings(slurmFlags).parse(words.split(" ")).values, {
     partition: "gpu,gpu-long",
     account: "lab.7",
     qos: "normal",
@@ -39,20 +43,24 @@ Deno.test("slurmFlags take nothing that would be more than one value to sbatch o
   const hostile = ["a b", 'a"b', "a'b", "a`id`", "a$(id)", "a;id", "a\nb", "a\\b", "-a b", "a #b", ""];
   for (const name of ["partition", "account", "qos", "time", "gpus", "cpus", "memory", "constraint"]) {
     for (const value of hostile) {
-      assert.throws(() => parseFlags(slurmFlags, [`--${name}=${value}`]), /^ConfigError: Cannot use /, value);
+      assert.throws(
+        () => defineSettings(slurmFlags).parse([`--${name}=${value}`]),
+        /^ConfigError: Cannot use /,
+        value,
+      );
     }
   }
 });
 
 Deno.test("slurmFlags take no time limit that ends before a cell could save", () => {
   for (const limit of ["4", "4:59", "0-0", "0"]) {
-    assert.throws(() => parseFlags(slurmFlags, ["--time", limit]), {
+    assert.throws(() => defineSettings(slurmFlags).parse(["--time", limit]), {
       message:
         `Cannot use --time "${limit}": expected at least 5 minutes as MINUTES, HOURS:MINUTES:SECONDS ` +
         "or DAYS-HOURS, such as 30, 4:00:00 or 2-12",
     });
   }
-  assert.equal(parseFlags(slurmFlags, ["--time", "5"]).values.time, "5");
+  assert.equal(defineSettings(slurmFlags).parse(["--time", "5"]).values.time, "5");
 });
 
 Deno.test("slurmProfile holds lines of shell, each a line", () => {

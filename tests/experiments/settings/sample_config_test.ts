@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { resolveSampleConfig, sampling } from "../../../../experiments/settings/tasks/sample.ts";
+import { sampleTask, sampling } from "../../../experiments/sample.ts";
 
 Deno.test("sampling needs a checkpoint and a picture or an array to write", () => {
   const config = sampling.resolve(sampling.parse(["--checkpoint", "a.safetensors", "--count", "9"]).values);
@@ -7,13 +7,7 @@ Deno.test("sampling needs a checkpoint and a picture or an array to write", () =
     checkpoint: "a.safetensors",
     count: 9,
     seed: 0,
-    solver: "heun",
-    steps: 20,
-    grid: "uniform",
-    rtol: null,
-    atol: null,
-    maxEvaluations: null,
-    noise: null,
+    solver: "heun:steps=20",
     class: null,
     guidance: null,
     guidanceInterval: null,
@@ -54,35 +48,8 @@ Deno.test("sampling needs a checkpoint and a picture or an array to write", () =
         "expected two times from 0 to 1, the lower first, such as 0.1,1",
     });
   }
-  const flags = sampling.parse(["--checkpoint", "a.safetensors", "--values", "network"]);
-  assert.throws(() => resolveSampleConfig(flags), {
+  assert.throws(() => sampleTask.parse(["--checkpoint", "a.safetensors", "--values", "network"]), {
     message:
       "Cannot use --values with --out grid.png: a picture shows pixels (expected an .npy, or no --values)",
   });
-});
-
-Deno.test("sampling takes one way to solve, and refuses flags that have no effect with it", () => {
-  const resolve = (...argv: string[]) =>
-    resolveSampleConfig(sampling.parse(["--checkpoint", "a.safetensors", ...argv])).chosen;
-  assert.equal(resolve().words, "heun, 20 steps");
-  assert.equal(resolve("--grid", "0,0.5,1").words, "heun, 2 steps, times 0,0.5,1");
-  const { how } = resolve("--solver", "bosh3", "--atol", "0.01", "--max-evaluations", "30");
-  assert.deepEqual(how, { method: "adaptive", solver: "bosh3", rtol: 0.01, atol: 0.01, maxEvaluations: 30 });
-  for (
-    const [flags, says] of [
-      [
-        ["--rtol", "1e-3"],
-        "--rtol 0.001: heun cannot choose its own steps (expected --solver bosh3 or dopri5)",
-      ],
-      [
-        ["--solver", "dopri5", "--rtol", "1e-3", "--grid", "quadratic"],
-        "--grid quadratic: with --rtol or --atol, dopri5 chooses its own steps (leave one of them out)",
-      ],
-      [
-        ["--solver", "dopri5", "--max-evaluations", "9"],
-        "--max-evaluations 9: the steps are fixed (expected --rtol or --atol with it)",
-      ],
-      [["--noise", "1"], "--noise 1: heun adds no noise (expected --solver sde)"],
-    ] as const
-  ) assert.throws(() => resolve(...flags), { name: "ConfigError", message: `Cannot use ${says}` });
 });

@@ -1,20 +1,16 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { overfitting, resolveOverfitConfig } from "../../../../experiments/settings/tasks/overfit.ts";
-import { parseReportWords } from "../../../../experiments/settings/tasks/report.ts";
-import { resolveSampleConfig, sampling } from "../../../../experiments/settings/tasks/sample.ts";
-import { training } from "../../../../experiments/settings/tasks/train.ts";
-import {
-  ConfigError,
-  parseTrainingFlags,
-  readConfig,
-  type TrainingConfig,
-  trainingHelp,
-} from "../../../../experiments/settings/tasks/train_config.ts";
-import { testInFolder } from "../../../folder.ts";
-import { assertRefused, configOf } from "../config_of.ts";
+import { overfitTask, trainingConfigOf } from "../../../experiments/overfit.ts";
+import { reportTask } from "../../../experiments/report.ts";
+import { sampleTask } from "../../../experiments/sample.ts";
+import { training, type TrainingConfig } from "../../../experiments/settings/training.ts";
+import { ConfigError } from "../../../experiments/settings/setting.ts";
+import { readConfig } from "../../../experiments/settings/training_config.ts";
+import { trainTask } from "../../../experiments/train.ts";
+import { testInFolder } from "../../folder.ts";
+import { assertRefused, configOf } from "./config_of.ts";
 
-Deno.test("resolveConfig() completes flags by the given preset", () => {
+Deno.test("trainingConfig() completes flags by the given preset", () => {
   const config = configOf("--model base --lr 0.5 --filters 4,8 --no-attn");
   assert.equal(config.preset, "quick");
   assert.equal(config.lr, 0.5);
@@ -24,13 +20,13 @@ Deno.test("resolveConfig() completes flags by the given preset", () => {
   assert.equal(config.out, null);
 });
 
-Deno.test("resolveConfig() prefers the preset that the flags name", () => {
+Deno.test("trainingConfig() prefers the preset that the flags name", () => {
   const config = configOf("--model base --preset standard", "quick");
   assert.equal(config.preset, "standard");
   assert.equal(config.batchSize, 128);
 });
 
-Deno.test("resolveConfig() gives the study's settings for the preset paper", () => {
+Deno.test("trainingConfig() gives the study's settings for the preset paper", () => {
   const config = configOf("--model residual", "paper");
   const study: Partial<TrainingConfig> = {
     filters: [256, 512, 1024],
@@ -55,17 +51,17 @@ Deno.test("resolveConfig() gives the study's settings for the preset paper", () 
     clip: 0,
     ema: 0,
     seed: 46020,
-    solver: "euler",
-    sampleSteps: 1000,
+    solver: "euler:steps=1000",
   };
   assert.deepEqual({ ...config, ...study }, config);
 });
 
-Deno.test("parseTrainingFlags() reads every kind of value", () => {
+Deno.test("Settings.parse() reads every kind of value", () => {
   const flags =
     "--attn --normalize -1..1 --lr=1e-3 --schedule cosine --name a-b.c --data some/folder --seed 0";
-  assert.deepEqual(parseTrainingFlags(flags.split(" ")), {
+  assert.deepEqual(training.parse(flags.split(" ")), {
     help: false,
+    words: [],
     values: {
       attn: true,
       normalize: "-1..1",
@@ -76,10 +72,10 @@ Deno.test("parseTrainingFlags() reads every kind of value", () => {
       seed: 0,
     },
   });
-  assert.equal(parseTrainingFlags(["-h"]).help, true);
+  assert.equal(training.parse(["-h"]).help, true);
 });
 
-Deno.test("parseTrainingFlags() refuses unknown flags and names the nearest known one", () => {
+Deno.test("Settings.parse() refuses unknown flags and names the nearest known one", () => {
   assertRefused("--batch-sise 3", "Unknown flag --batch-sise (did you mean --batch-size?)");
   assertRefused("--batchSize=3", "Unknown flag --batchSize (did you mean --batch-size?)");
   assertRefused("-lr 3", "Unknown flag -lr (did you mean --lr?)");
@@ -88,7 +84,7 @@ Deno.test("parseTrainingFlags() refuses unknown flags and names the nearest know
   assertRefused("--__proto__ 1", "Unknown flag --__proto__ (see --help)");
 });
 
-Deno.test("parseTrainingFlags() refuses values out of range", () => {
+Deno.test("Settings.parse() refuses values out of range", () => {
   const size = "expected a whole number of at least 1";
   for (const value of ["abc", "0", "-1", "1.5", "NaN", "Infinity"]) {
     assertRefused(`--batch-size ${value}`, `Cannot use --batch-size "${value}": ${size}`);
@@ -118,7 +114,7 @@ Deno.test("parseTrainingFlags() refuses values out of range", () => {
   );
 });
 
-Deno.test("parseTrainingFlags() refuses missing values, repeated flags and stray words", () => {
+Deno.test("Settings.parse() refuses missing values, repeated flags and stray words", () => {
   assertRefused("--lr", "Missing value of --lr: expected a number above 0");
   assertRefused("--lr --epochs 3", "Missing value of --lr: expected a number above 0");
   assertRefused("--lr 1 --lr 2", 'Cannot use --lr "2": there is --lr "1" already (expected one)');
@@ -131,7 +127,7 @@ Deno.test("parseTrainingFlags() refuses missing values, repeated flags and stray
   assertRefused("-- --lr 1", 'Cannot use "--": only flags are expected (see --help)');
 });
 
-Deno.test("resolveConfig() refuses settings that are missing or contradict each other", () => {
+Deno.test("trainingConfig() refuses settings that are missing or contradict each other", () => {
   assert.throws(() => configOf("--epochs 3"), {
     name: "ConfigError",
     message: "Missing --model residual|base: network to train",
@@ -165,7 +161,7 @@ Deno.test("resolveConfig() refuses settings that are missing or contradict each 
   );
 });
 
-Deno.test("resolveConfig() takes the preset's optimizer where it updates something, and adamw elsewhere", () => {
+Deno.test("trainingConfig() takes the preset's optimizer where it updates something, and adamw elsewhere", () => {
   assert.equal(configOf("--model base").optimizer, "muon");
   assert.equal(configOf("--model base --filters 8,16").optimizer, "muon");
   assert.equal(configOf("--model base --filters 4,8").optimizer, "adamw");
@@ -175,7 +171,7 @@ Deno.test("resolveConfig() takes the preset's optimizer where it updates somethi
   assert.equal(configOf("--model base --filters 4 --optimizer muon").optimizer, "muon", "as asked");
 });
 
-Deno.test("resolveConfig() refuses flags without effect", () => {
+Deno.test("trainingConfig() refuses flags without effect", () => {
   const idle = {
     "--momentum 0.5": "--optimizer sgd",
     "--optimizer sgd --beta2 0.5": "--optimizer adamw, adam or muon",
@@ -199,11 +195,10 @@ Deno.test("resolveConfig() refuses flags without effect", () => {
   assert.equal(configOf("--model base --no-tune --device cpu").tune, false);
   assert.equal(configOf("--model base --attn --groups 4 --samples 0 --sample-epochs 0").groups, 4);
   assert.throws(
-    () => resolveOverfitConfig(overfitting.parse(["--model", "base", "--groups", "4"])),
+    () => overfitTask.parse(["--model", "base", "--groups", "4"]),
     /--groups here/,
   );
-  const drawing = (flags: string) =>
-    resolveSampleConfig(sampling.parse(`--checkpoint f ${flags}`.split(" ")));
+  const drawing = (flags: string) => sampleTask.parse(`--checkpoint f ${flags}`.split(" "));
   assert.throws(
     () => drawing("--columns 2 --out a.npy"),
     /^ConfigError: Cannot use --columns with --out a.npy/,
@@ -211,32 +206,41 @@ Deno.test("resolveConfig() refuses flags without effect", () => {
   assert.throws(() => drawing("--threads 2 --device webgpu"), /--threads here/);
   assert.equal(drawing("--columns 2 --threads 2").columns, 2);
   assert.throws(
-    () => parseReportWords(["run", "--device", "cpu"]),
+    () => reportTask.parse(["run", "--device", "cpu"]),
     /^ConfigError: Cannot use --device with one/,
   );
-  assert.deepEqual(parseReportWords(["run", "other", "--device", "cpu"]).device, "cpu");
+  assert.deepEqual(reportTask.parse(["run", "other", "--device", "cpu"]).device, "cpu");
   assert.equal(configOf("--model base --optimizer sgd --momentum 0.5").momentum, 0.5);
 });
 
-Deno.test("trainingHelp() lists every flag with the default of the preset", () => {
-  const help = trainingHelp("deno task train", parseTrainingFlags(["--help"]), "standard");
-  const paper = trainingHelp(
-    "deno task train",
-    parseTrainingFlags(["--help", "--preset", "paper"]),
-    "standard",
-  );
-  assert.match(help, /^Usage: deno task train \[flags\]\n/);
-  assert.match(help, /\n {2}--batch-size N +images per step \(default: 128\)\n/);
+Deno.test("Task.help() shows the defaults of the preset", async () => {
+  const [standard, paper] = [
+    await trainTask.help({ preset: "standard" }),
+    await trainTask.help({ preset: "paper" }),
+  ];
+  assert.match(standard, /\n {2}--batch-size N +images per step \(default: 128\)\n/);
   assert.match(paper, /\n {2}--batch-size N +images per step \(default: 256\)\n/);
-  assert.match(help, /\n {2}--attn, --no-attn +.* \(default: off\)\n/);
-  for (const name of Object.keys(training.rows)) {
-    const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    assert.match(help, new RegExp(`\n  --${flag}[ ,]`));
-  }
-  assert(help.split("\n").every((line) => line.length <= 110));
 });
 
-testInFolder("resolveConfig() resumes a run under its own settings", async (run) => {
+Deno.test("overfitTask takes an optimizer that fits the network, and checks the network", () => {
+  const optimizerOf = (...words: string[]) => trainingConfigOf(overfitTask.parse(words)).optimizer;
+  assert.equal(optimizerOf(), "muon");
+  assert.equal(optimizerOf("--model", "base", "--filters", "4,8"), "adamw");
+  assert.equal(optimizerOf("--model", "base", "--filters", "8,16"), "muon");
+  assert.throws(
+    () => overfitTask.parse(["--filters", "6"]),
+    /^ConfigError: Cannot use --groups 8 with --filters 6/,
+  );
+});
+
+testInFolder("readConfig() reads the settings of version 0.7", async (run) => {
+  const { solver, ...config } = configOf("--model base --solver rk4:steps=7");
+  const earlier = { ...config, solver: "rk4", sampleSteps: 7, lossWeight: "constant" };
+  await Deno.writeTextFile(join(run, "config.json"), JSON.stringify(earlier));
+  assert.deepEqual(readConfig(run), { ...config, solver });
+});
+
+testInFolder("trainingConfig() resumes a run under its own settings", async (run) => {
   const saved = configOf("--model base --lr 0.25 --epochs 3", "standard");
   await Deno.writeTextFile(join(run, "config.json"), JSON.stringify(saved));
   assert.deepEqual(readConfig(run), saved);

@@ -1,12 +1,11 @@
-import { couplings } from "../../../models/flow/coupling.ts";
-import { paths } from "../../../models/flow/path.ts";
-import { predictions } from "../../../models/flow/prediction.ts";
-import { timeDistributions } from "../../../models/flow/time_distribution.ts";
-import { lossWeights } from "../../../models/flow/objective.ts";
-import { optimizerKinds } from "../../../models/train/update_rules.ts";
-import { scheduleNames } from "../../../models/train/schedule.ts";
-import { type SolverName, solvers } from "../../../models/solve/solvers.ts";
-import { pacings } from "../../../viz/flow/pacing.ts";
+import type { Device } from "../../kernels/mod.ts";
+import { couplings } from "../../models/flow/coupling.ts";
+import { paths } from "../../models/flow/path.ts";
+import { predictions } from "../../models/flow/prediction.ts";
+import { timeDistributions } from "../../models/flow/time_distribution.ts";
+import { optimizerKinds } from "../../models/train/update_rules.ts";
+import { scheduleNames } from "../../models/train/schedule.ts";
+import { pacings } from "../../viz/flow/pacing.ts";
 import {
   autoToggle,
   choice,
@@ -18,24 +17,22 @@ import {
   path,
   text,
   toggle,
-} from "../kinds.ts";
-import type { Values } from "../setting.ts";
-import { defineSettings } from "../settings.ts";
-import { costsOf } from "../solving.ts";
-import { variant } from "../variant.ts";
-import { modelNames } from "../../../models/nets/networks.ts";
-import { timeEmbeddingNames } from "../../../models/nn/embeddings.ts";
+} from "./kinds.ts";
+import type { Values } from "./setting.ts";
+import { defineSettings } from "./settings.ts";
+import { solverSetting } from "./solver.ts";
+import { variant } from "./variant.ts";
+import { modelNames } from "../../models/nets/networks.ts";
+import { timeEmbeddingNames } from "../../models/nn/embeddings.ts";
 import { shared } from "./shared.ts";
 
-const solverNames = Object.keys(solvers) as SolverName[];
-
-/** The presets by name; their values stand in `presets.ts`. */
+/** The presets by name. */
 export const presetNames = ["quick", "standard", "paper"] as const;
 
 /** The guidance of networks without labels where a preset guides: away from what they were early in their training. */
 export const guidanceWithoutLabels = 2;
 
-/** How many images are drawn of a number that is asked for. */
+/** How many images are drawn of a requested number. */
 const inRowsOfClasses = "with labels the nearest multiple of the number of classes";
 
 /** The network of a task that takes any. */
@@ -71,7 +68,6 @@ export const training = defineSettings({
   times: variant(timeDistributions, { doc: "distribution of t", default: "uniform" }),
   coupling: variant(couplings, { doc: "how noise and data are paired", default: "independent" }),
   prediction: variant(predictions, { doc: "what the network's output means", default: "velocity" }),
-  lossWeight: variant(lossWeights, { doc: "weight of the loss at t", default: "constant" }),
 
   batchSize: integer({ doc: "images per step", min: 1 }),
   epochs: integer({ doc: "stop after N epochs, 0 = no limit" }),
@@ -85,10 +81,7 @@ export const training = defineSettings({
   beta1: number({ doc: "decay of adam's mean", min: 0, below: 1, default: 0.9 }),
   beta2: number({ doc: "decay of adam's variance", min: 0, below: 1, default: 0.999 }),
   eps: number({ doc: "added to adam's denominator", above: 0, default: 1e-8 }),
-  schedule: choice(scheduleNames, {
-    doc: "learning-rate schedule",
-    formerly: { "one-cycle": "one_cycle" },
-  }),
+  schedule: choice(scheduleNames, { doc: "learning-rate schedule" }),
   warmUp: number({ doc: "share of the run in which the learning rate rises", min: 0, below: 1 }),
   plateauFactor: number({
     doc: "factor by which plateau lowers the learning rate",
@@ -115,11 +108,7 @@ export const training = defineSettings({
       `away from its own early weights (default there: ${guidanceWithoutLabels}, in paper 1)`,
     ],
   },
-  solver: {
-    ...choice(solverNames, { doc: "ODE solver of the samples; evaluations per step below" }),
-    details: [costsOf(solverNames)],
-  },
-  sampleSteps: integer({ doc: "solver steps from noise to image", min: 1, max: 2 ** 24 }),
+  solver: solverSetting({ doc: "ODE solver of the samples", use: "fixed" }),
   flowSamples: {
     ...integer({ doc: "images whose flow from noise is stored, 0 = none", default: 5 }),
     details: [inRowsOfClasses],
@@ -177,3 +166,115 @@ export const training = defineSettings({
 
 /** The settings of a training run by name, as in its `config.json`. */
 export type TrainingConfig = Values<typeof training.rows>;
+
+/** The name of a preset. */
+export type PresetName = typeof presetNames[number];
+
+/** The settings in which presets differ; every preset gives all of them. */
+export type Preset = Pick<
+  TrainingConfig,
+  | "filters"
+  | "tEmb"
+  | "conditional"
+  | "normalize"
+  | "times"
+  | "batchSize"
+  | "epochs"
+  | "maxMinutes"
+  | "optimizer"
+  | "lr"
+  | "muonLr"
+  | "schedule"
+  | "warmUp"
+  | "clip"
+  | "ema"
+  | "valEpochs"
+  | "valBatches"
+  | "guidance"
+  | "solver"
+  | "sampleEpochs"
+  | "flowSteps"
+>;
+
+/** Defaults by preset: `quick` without a GPU, `standard` with one, `paper` as the reference networks. */
+export const presets: Readonly<Record<PresetName, Preset>> = {
+  quick: {
+    filters: [16, 32, 64],
+    tEmb: 64,
+    conditional: "auto",
+    normalize: "-1..1",
+    times: "logit_normal",
+    batchSize: 32,
+    epochs: 0,
+    maxMinutes: 6.5,
+    optimizer: "muon",
+    lr: 4e-3,
+    muonLr: 0.03,
+    schedule: "one_cycle",
+    warmUp: 0.1,
+    clip: 1,
+    ema: 0.995,
+    valEpochs: 0.25,
+    valBatches: 16,
+    guidance: 1.4,
+    solver: "heun:steps=10",
+    sampleEpochs: 0.25,
+    flowSteps: 100,
+  },
+  standard: {
+    filters: [32, 64, 128],
+    tEmb: 64,
+    conditional: "auto",
+    normalize: "-1..1",
+    times: "logit_normal",
+    batchSize: 128,
+    epochs: 20,
+    maxMinutes: 0,
+    optimizer: "muon",
+    lr: 2e-3,
+    muonLr: 0.02,
+    schedule: "one_cycle",
+    warmUp: 0.1,
+    clip: 1,
+    ema: 0.999,
+    valEpochs: 1,
+    valBatches: 0,
+    guidance: 1.4,
+    solver: "heun:steps=25",
+    sampleEpochs: 1,
+    flowSteps: 250,
+  },
+  paper: {
+    filters: [256, 512, 1024],
+    tEmb: 512,
+    conditional: false,
+    normalize: "0..1",
+    times: "uniform",
+    batchSize: 256,
+    epochs: 100,
+    maxMinutes: 0,
+    optimizer: "adamw",
+    lr: 1e-4,
+    muonLr: 0.02,
+    schedule: "plateau",
+    warmUp: 0,
+    clip: 0,
+    ema: 0,
+    valEpochs: 1,
+    valBatches: 0,
+    guidance: 1,
+    solver: "euler:steps=1000",
+    sampleEpochs: 1,
+    flowSteps: 1000,
+  },
+};
+
+/** Whether a device computes on a GPU; a software adapter does not. */
+export function isGpu({ kind, tuning }: Pick<Device, "kind" | "tuning">): boolean {
+  return kind === "webgpu" && !tuning.software;
+}
+
+/** The preset of a run that names none: by whether its device is a GPU. */
+export function presetFor(device: Pick<Device, "kind" | "tuning">): PresetName {
+  return isGpu(device) ? "standard" : "quick";
+}

@@ -1,8 +1,8 @@
 import { mostThreads } from "../../../kernels/devices/cpu/most_threads.ts";
-import { integer, optional } from "../kinds.ts";
-import type { Values } from "../setting.ts";
-import { shared } from "./shared.ts";
-import { slurmFlags } from "./slurm.ts";
+import { integer, optional } from "../../settings/kinds.ts";
+import type { Values } from "../../settings/setting.ts";
+import { shared } from "../../settings/shared.ts";
+import { slurmFlags } from "./slurm_flags.ts";
 
 /** Settings that say how the cells of a study are run, whichever launcher does it. */
 export const launching = {

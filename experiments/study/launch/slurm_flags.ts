@@ -1,6 +1,6 @@
-import { integer, line, optional, path, text } from "../kinds.ts";
-import { defineSettings } from "../settings.ts";
-import type { Setting, Values } from "../setting.ts";
+import { integer, line, optional, path, text } from "../../settings/kinds.ts";
+import { defineSettings } from "../../settings/settings.ts";
+import type { Setting, Values } from "../../settings/setting.ts";
 
 /** Seconds before its time limit at which a job is asked to save. */
 export const graceSeconds = 120;

@@ -1,5 +1,5 @@
-import { mostThreads } from "../../../kernels/devices/cpu/most_threads.ts";
-import { address, choice, integer, line, optional } from "../kinds.ts";
+import { mostThreads } from "../../kernels/devices/cpu/most_threads.ts";
+import { address, choice, integer, line, optional, path } from "./kinds.ts";
 
 /** Settings that several tasks have; a task may give one another meaning in its `--help`. */
 export const shared = {
@@ -11,4 +11,14 @@ export const shared = {
   threads: integer({ doc: "threads of the CPU device, 0 = one per core", max: mostThreads, default: 0 }),
   mlflow: optional(address("URI", "MLflow server (else MLFLOW_TRACKING_URI)")),
   experiment: optional(line("NAME", "experiment of the run (else MLFLOW_EXPERIMENT_NAME, UNet_FM)")),
+} as const;
+
+/** Settings that say where the runs of a task are. */
+export const runSource = {
+  from: choice(["folders", "server"], {
+    doc: "where to look; --mlflow implies server",
+    default: "folders",
+  }),
+  root: { ...path("DIR", "folder that holds the runs"), default: "runs" },
+  mlflow: shared.mlflow,
 } as const;

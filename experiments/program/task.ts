@@ -1,0 +1,151 @@
+import { DeviceError, UserError } from "../../kernels/mod.ts";
+import type { Rows, Values } from "../settings/setting.ts";
+import type { Settings } from "../settings/settings.ts";
+import { print, printable, say } from "../terminal/output.ts";
+
+/** Training cannot go on; the message says at which step and what can be done. */
+export class TrainingError extends UserError {
+  override name = "TrainingError";
+}
+
+/** What a task declares. */
+export interface TaskDeclaration<Table extends Rows, Config> {
+  /** As in `deno task NAME`. */
+  readonly name: string;
+  /** What it does, for `--help`. */
+  readonly about: string;
+  /** Its words in the usage line, such as `RUN...`; without, it takes flags alone. */
+  readonly words?: string;
+  readonly settings: Settings<Table>;
+  /**
+   * Completes and checks what the command line gives, before anything happens; by default with the table's defaults.
+   *
+   * @throws {ConfigError} if a word or flag is missing, cannot be used or has no effect
+   */
+  resolve?(given: Partial<Values<Table>>, words: readonly string[]): Config;
+  /** What `--help` shows instead of the table's defaults. */
+  preset?(given: Partial<Values<Table>>): Promise<Partial<Values<Table>>>;
+  /** What `--help` shows below the flags. */
+  readonly epilogue?: string;
+  /** Does the work. @returns the exit code, by default 0 */
+  run(config: Config): Promise<number | void>;
+}
+
+/** A program of `deno.json`: its file runs it, and tests call it. */
+export class Task<Table extends Rows = Rows, Config = unknown> {
+  readonly name: string;
+  readonly settings: Settings<Table>;
+  readonly #declaration: TaskDeclaration<Table, Config>;
+
+  constructor(declaration: TaskDeclaration<Table, Config>) {
+    this.#declaration = declaration;
+    this.name = declaration.name;
+    this.settings = declaration.settings;
+  }
+
+  /** The settings that a command line stands for. @throws {ConfigError} if it cannot be used */
+  parse(argv: readonly string[]): Config {
+    const { given, words } = this.#commandLine(argv);
+    return this.#resolve(given, words);
+  }
+
+  /**
+   * Runs the task: a {@linkcode UserError} becomes one line, any other error keeps its stack trace.
+   *
+   * @param argv the words of the command line
+   * @returns the exit code: 1 after an error
+   */
+  async run(argv: readonly string[]): Promise<number> {
+    try {
+      const { help, given, words } = this.#commandLine(argv);
+      if (help) {
+        print(await this.help(given));
+        return 0;
+      }
+      return await this.#declaration.run(this.#resolve(given, words)) ?? 0;
+    } catch (error) {
+      say(describeError(error));
+      return 1;
+    }
+  }
+
+  /** The text of `--help`. */
+  async help(given: Partial<Values<Table>> = {}): Promise<string> {
+    const { name, about, words, settings, preset, epilogue } = this.#declaration;
+    const usage = `deno task ${name}${words === undefined ? "" : ` ${words}`}`;
+    const flags = settings.help(usage, about, await preset?.(given));
+    return epilogue === undefined ? flags : `${flags}\n\n${epilogue}`;
+  }
+
+  #commandLine(argv: readonly string[]) {
+    const { words, help, values } = this.settings.parse(argv, this.#declaration.words !== undefined);
+    return { words, help, given: values };
+  }
+
+  #resolve(given: Partial<Values<Table>>, words: readonly string[]): Config {
+    const { resolve } = this.#declaration;
+    return resolve ? resolve(given, words) : this.settings.resolve(given) as Config;
+  }
+}
+
+/** Declares a task; its settings are those of the table unless `resolve` makes others. */
+export function task<Table extends Rows, Config = Values<Table>>(
+  declaration: TaskDeclaration<Table, Config>,
+): Task<Table, Config> {
+  return new Task(declaration);
+}
+
+/** Runs a task as the program that it is: `if (import.meta.main) await main(sampleTask)`. */
+export async function main(task: { run(argv: readonly string[]): Promise<number> }): Promise<void> {
+  const code = await task.run(Deno.args);
+  if (code !== 0) Deno.exit(code);
+}
+
+/** An error as a user sees it: one line if it is a {@linkcode UserError}, else its stack trace. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof UserError)) return Deno.inspect(error, { colors: false });
+  const line = `${error.name}: ${error.message}`;
+  // What a compiler of kernels says has several lines; a line break in anything else comes from a file or a server.
+  return error instanceof DeviceError ? line : printable(line);
+}
+
+/** Exit codes of a program that a signal ended: 128 and the signal's number. */
+const exitCodes: Partial<Record<Deno.Signal, number>> = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
+
+/** Whether and how a user asked a task to stop. */
+export interface Stop extends Disposable {
+  /** Aborted at the first signal. */
+  readonly signal: AbortSignal;
+  /** What a task that stopped early exits with. */
+  readonly exitCode: number;
+}
+
+/**
+ * Listens for Ctrl-C, SIGTERM and the end of the terminal (SIGHUP): the first sets `signal`, the second ends the program
+ * at once.
+ *
+ * @param onStop called at the first signal
+ */
+export function stopSignal(onStop: (signal: Deno.Signal) => void): Stop {
+  const signals = Object.keys(exitCodes) as Deno.Signal[];
+  const stop = new AbortController();
+  let exitCode = 0;
+  const listeners = signals.filter((signal) => Deno.build.os !== "windows" || signal !== "SIGTERM")
+    .map((signal) => {
+      const listener = () => {
+        exitCode = exitCodes[signal]!;
+        if (stop.signal.aborted) Deno.exit(exitCode);
+        stop.abort();
+        onStop(signal);
+      };
+      Deno.addSignalListener(signal, listener);
+      return () => Deno.removeSignalListener(signal, listener);
+    });
+  return {
+    signal: stop.signal,
+    get exitCode() {
+      return exitCode;
+    },
+    [Symbol.dispose]: () => listeners.forEach((remove) => remove()),
+  };
+}

@@ -1,0 +1,234 @@
+import { adaptiveDefaults } from "../../models/solve/adaptive_options.ts";
+import {
+  type FixedSolver,
+  type FlowSolver,
+  type FlowSolverName,
+  flowSolvers,
+} from "../../models/solve/flow_solvers.ts";
+import { type AdaptiveSolverName, adaptiveSolvers, type SolverName } from "../../models/solve/solvers.ts";
+import { mostNoise } from "../../models/solve/stochastic_sampler.ts";
+import { type TimeGrid, timeGrids, timesOf } from "../../models/solve/time_grids.ts";
+import { anyOf, integer, number } from "./kinds.ts";
+import { ConfigError, didYouMean, type Setting } from "./setting.ts";
+import { makeVariant, variant } from "./variant.ts";
+
+/** The steps where none are given. */
+const usualSteps = 20;
+
+/** Which solvers a task can use: `fixed` steps only, those that also run `backward` from image to noise, or `all`. */
+type Use = "fixed" | "backward" | "all";
+
+/** A solver, and how it is described: `heun, 20 steps`. */
+export interface ChosenSolver {
+  readonly how: FlowSolver;
+  readonly description: string;
+}
+
+/** A solver with fixed steps, as the options of `sample()`. */
+export type FixedSteps = Omit<FixedSolver, "method">;
+
+const allNames = Object.keys(flowSolvers) as FlowSolverName[];
+const noiseless = allNames.filter((name) => !flowSolvers[name].stochastic);
+const namesFor = { fixed: noiseless, backward: noiseless, all: allNames } as const;
+const adaptive = Object.keys(adaptiveSolvers);
+const grids = variant(timeGrids, { doc: "" });
+const tolerance = { doc: "", above: 0, max: 1 };
+
+/** What a solver can be given, and the values that are accepted. */
+const keys: Readonly<
+  Record<string, Pick<Setting<unknown>, "accepts" | "expected" | "fromText" | "problem">>
+> = {
+  steps: integer({ doc: "", min: 1, max: 2 ** 24 }),
+  grid: {
+    expected: `${grids.expected}, or times from 0 to 1 such as 0/0.35/1`,
+    fromText: (text) => text,
+    accepts: (value): value is string => typeof value === "string" && gridProblem(value) === undefined,
+    problem: (value) => gridProblem(String(value)),
+  },
+  rtol: number(tolerance),
+  atol: number(tolerance),
+  "max-evaluations": integer({ doc: "", min: 1 }),
+  noise: number({ doc: "", min: 0 }),
+};
+
+/**
+ * A setting for a solver, written as `heun:steps=20`, `dopri5:rtol=1e-3`, `sde:steps=64,noise=1` or
+ * `euler:grid=0/0.35/1`. Its value is this text, on the command line and in `config.json`.
+ *
+ * @param use which solvers the task can use
+ */
+export function solverSetting(options: {
+  readonly doc: string;
+  readonly default?: string;
+  readonly use?: Use;
+}): Setting<string> {
+  const { use = "all", ...rest } = options;
+  const names = namesFor[use];
+  return {
+    ...rest,
+    hint: "SOLVER",
+    expected: "a solver such as heun:steps=20",
+    details: [
+      `NAME:steps=N; evaluations a step: ${costsOf(names)}`,
+      "NAME:steps=N,grid=quadratic or NAME:grid=0/0.35/1 spreads the steps over time",
+      ...(use === "fixed"
+        ? []
+        : ["dopri5:rtol=1e-3 chooses its steps, as does bosh3 (atol, max-evaluations)"]),
+      ...(use === "all" ? ["sde:steps=64,noise=1 adds noise on the way"] : []),
+    ],
+    fromText: (text) => text,
+    accepts: (value): value is string => typeof value === "string" && "how" in parse(value, use),
+    problem: (value) => {
+      const parsed = parse(String(value), use);
+      return "problem" in parsed ? parsed.problem : undefined;
+    },
+  };
+}
+
+/**
+ * The solver that a text stands for.
+ *
+ * @throws {ConfigError} if the text names no solver, or gives it settings that it does not take
+ */
+export function makeSolver(text: string): ChosenSolver {
+  return made(text, "all");
+}
+
+/**
+ * The fixed steps that a text stands for.
+ *
+ * @throws {ConfigError} as {@linkcode makeSolver}, and for other solvers
+ */
+export function makeFixedSteps(text: string): FixedSteps {
+  const { how } = made(text, "fixed");
+  if (how.method !== "fixed") throw new RangeError(`${text} has no fixed steps`);
+  const { method: _, ...steps } = how;
+  return steps;
+}
+
+function made(text: string, use: Use): ChosenSolver {
+  const parsed = parse(text, use);
+  if ("how" in parsed) return parsed;
+  throw new ConfigError(`Cannot use the solver ${JSON.stringify(text)}: ${parsed.problem}`);
+}
+
+/** The evaluations of the network that a step of each solver takes. */
+function costsOf(names: readonly FlowSolverName[]): string {
+  return names.map((name) => `${name} ${flowSolvers[name].evaluationsPerStep}`).join(", ");
+}
+
+type Parsed = ChosenSolver | { readonly problem: string };
+
+/** Reads `name:key=value,key=value`. */
+function parse(text: string, use: Use): Parsed {
+  const [name, ...rest] = text.split(":");
+  const known = allNames.find((known) => known === name);
+  if (known === undefined) {
+    return { problem: `expected ${anyOf(namesFor[use])}${didYouMean(name, namesFor[use])}` };
+  }
+  if (!namesFor[use].includes(known)) {
+    const why = use === "backward" ? ", so no image leads back to its noise" : " on the way";
+    return { problem: `${name} adds noise${why} (expected ${anyOf(namesFor[use])})` };
+  }
+  const given = new Map<string, string>();
+  for (const pair of rest.length === 0 ? [] : rest.join(":").split(",")) {
+    const [key, ...value] = pair.split("=");
+    if (value.length === 0) {
+      return { problem: `"${pair}" is not a setting (expected ${name}:key=value,key=value)` };
+    }
+    if (!Object.hasOwn(keys, key)) {
+      const all = Object.keys(keys);
+      return { problem: `there is no setting ${key}${didYouMean(key, all) || ` (expected ${anyOf(all)})`}` };
+    }
+    if (given.has(key)) return { problem: `${key} is given twice` };
+    const asText = value.join("=");
+    const { accepts, fromText, expected, problem } = keys[key];
+    if (!accepts(fromText(asText))) {
+      return { problem: problem?.(asText) ?? `${key} is "${asText}" (expected ${expected})` };
+    }
+    given.set(key, asText);
+  }
+  return solverOf(known, given, use);
+}
+
+/** The solver of settings that are each acceptable, or which of them has no effect with the others. */
+function solverOf(name: FlowSolverName, given: ReadonlyMap<string, string>, use: Use): Parsed {
+  const numberOf = (key: string) => given.has(key) ? Number(given.get(key)) : undefined;
+  const [rtol, atol] = [numberOf("rtol"), numberOf("atol")];
+  const adapts = rtol !== undefined || atol !== undefined;
+  for (const key of ["rtol", "atol", "max-evaluations"]) {
+    if (!given.has(key)) continue;
+    if (use === "fixed") return { problem: `${key} needs adaptive steps, and here the steps are fixed` };
+    if (!flowSolvers[name].adaptive) {
+      return { problem: `${name} has no ${key}: its steps are fixed (adaptive are ${anyOf(adaptive)})` };
+    }
+    if (!adapts) return { problem: `${key} has an effect only with rtol or atol` };
+  }
+  for (const key of ["steps", "grid"]) {
+    if (adapts && given.has(key)) {
+      return { problem: `with rtol or atol, ${name} chooses its own steps (leave out ${key})` };
+    }
+  }
+  if (given.has("noise") && name !== "sde") return { problem: `${name} adds no noise (expected sde)` };
+  if (adapts) {
+    const limits = {
+      rtol: rtol ?? atol!,
+      atol: atol ?? rtol!,
+      maxEvaluations: numberOf("max-evaluations") ?? adaptiveDefaults.maxEvaluations,
+    };
+    return {
+      how: { method: "adaptive", solver: name as AdaptiveSolverName, ...limits },
+      description: `${name}, rtol ${limits.rtol}, atol ${limits.atol}`,
+    };
+  }
+  const grid = given.get("grid") ?? "uniform";
+  if (isList(grid) && given.has("steps")) {
+    return { problem: `grid=${grid} has its own steps (leave out steps)` };
+  }
+  const when = timesFor(grid, numberOf("steps") ?? usualSteps);
+  const steps = "times" in when ? when.times.length - 1 : when.steps;
+  const description = [
+    name,
+    `${steps} step${steps > 1 ? "s" : ""}`,
+    ...(grid === "uniform" ? [] : [`times ${grid}`]),
+  ].join(", ");
+  if (name !== "sde") return { how: { method: "fixed", solver: name as SolverName, ...when }, description };
+  const noise = numberOf("noise") ?? 1;
+  const most = mostNoise(timesOf(when));
+  if (noise > most) {
+    const expected = `expected at most ${Number(most.toPrecision(3))}, or more steps`;
+    return { problem: `noise ${noise} is too strong for ${steps} steps (${expected})` };
+  }
+  return {
+    how: { method: "stochastic", solver: "sde", noise, ...when },
+    description: `${description}, noise ${noise}`,
+  };
+}
+
+type When = { readonly steps: number; readonly grid?: TimeGrid } | { readonly times: readonly number[] };
+
+function timesFor(grid: string, steps: number): When {
+  if (isList(grid)) return { times: listOf(grid) };
+  return grid === "uniform" ? { steps } : { steps, grid: makeVariant(timeGrids, grid) };
+}
+
+/** Names begin with a letter. */
+function isList(grid: string): boolean {
+  return /^[-+.\d]/.test(grid);
+}
+
+function listOf(text: string): number[] {
+  return text.split("/").map((time) => time.trim() === "" ? NaN : Number(time));
+}
+
+function gridProblem(text: string): string | undefined {
+  if (!isList(text)) {
+    return grids.accepts(text) ? undefined : `${grids.problem?.(text)}, or times such as 0/0.35/1`;
+  }
+  const times = listOf(text);
+  const expected = "expected times that rise from 0 to 1, such as 0/0.35/1";
+  const bad = times.findIndex((t, i) => i === 0 ? t !== 0 : !(t > times[i - 1] && t <= 1));
+  if (bad >= 0) return `time ${bad + 1} of ${times.length} is ${times[bad]} (${expected})`;
+  const last = times[times.length - 1];
+  return last === 1 ? undefined : `the last time is ${last} (${expected})`;
+}

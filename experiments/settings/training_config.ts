@@ -1,0 +1,285 @@
+import { join } from "node:path";
+import { type Coupling, couplings, mostPaired } from "../../models/flow/coupling.ts";
+import { fewestChannels } from "../../models/train/update_rules.ts";
+import {
+  constantWeight,
+  type HeldOutOptions,
+  type Objective,
+  paths,
+  timeDistributions,
+  velocityPrediction,
+} from "../../models/mod.ts";
+import { RunError } from "../run/atomic_write.ts";
+import { findContained } from "../run/contained.ts";
+import { runFile } from "../run/layout.ts";
+import { ConfigError, flagOf } from "./setting.ts";
+import {
+  guidanceWithoutLabels,
+  type Preset,
+  type PresetName,
+  presets,
+  training,
+  type TrainingConfig,
+} from "./training.ts";
+import { makeVariant } from "./variant.ts";
+
+/** The settings of a training run that are given, before a preset completes them. */
+export type GivenSettings = Partial<TrainingConfig>;
+
+/** The settings that end a run. */
+const ends = ["epochs", "maxSteps", "maxMinutes"] as const;
+
+/** The flags that `--resume` allows; everything else comes from the run's `config.json`. */
+const resumable = [
+  ...ends,
+  "device",
+  "threads",
+  "precision",
+  "checkpointMinutes",
+  "logEvery",
+  "mlflow",
+] as const;
+
+/**
+ * The settings of a run: the given ones, completed by a preset or, with `resume`, by the resumed run's own.
+ *
+ * @param given at least `model`, or `resume` with the folder of an earlier run
+ * @param defaultPreset the preset where none is given
+ * @throws {ConfigError} if a setting is missing, has no effect or contradicts another
+ */
+export function trainingConfig(given: GivenSettings, defaultPreset: PresetName = "quick"): TrainingConfig {
+  if (typeof given.resume === "string") return resumedConfig(given, given.resume);
+  const preset = given.preset ?? defaultPreset;
+  const completing = withEnds(given, withLabels(given, withOptimizer(given, presets[preset])));
+  const config = training.resolve({ ...given, preset }, completing);
+  checkEffects(given, config);
+  checkConfig(config);
+  return config;
+}
+
+/**
+ * Reads the settings of an earlier run.
+ *
+ * @param run the run's folder
+ * @throws {ConfigError} if the file cannot be read or a field cannot be used
+ */
+export function readConfig(run: string): TrainingConfig {
+  const path = join(run, runFile.config);
+  const config = training.read(upgraded(readJson(path)), path);
+  try {
+    checkConfig(config);
+  } catch (error) {
+    if (error instanceof ConfigError) throw new ConfigError(`${error.message} (in ${path})`);
+    throw error;
+  }
+  return config;
+}
+
+function resumedConfig(given: GivenSettings, run: string): TrainingConfig {
+  const allowed: readonly string[] = ["resume", "model", ...resumable];
+  const refused = Object.keys(given).find((name) => !allowed.includes(name));
+  if (refused !== undefined) {
+    throw new ConfigError(
+      `Cannot use ${flagOf(refused)} with --resume: the run keeps its settings, ` +
+        `except ${resumable.map(flagOf).join(", ")}`,
+    );
+  }
+  const saved = readConfig(run);
+  if (given.model !== undefined && given.model !== saved.model) {
+    throw new ConfigError(
+      `Cannot resume ${run} with --model ${given.model}: it trains the ${saved.model} model`,
+    );
+  }
+  // A server that the folder names gets no credentials; see `trackingOf`.
+  const config = training.resolve(given, { ...withEnds(given, saved), mlflow: null });
+  checkEffects(given, config);
+  checkConfig(config);
+  return config;
+}
+
+/** Turns labels on where guidance or label dropout is given, unless labels are turned off. */
+function withLabels<T extends Partial<TrainingConfig>>(given: GivenSettings, values: T): T {
+  if (given.conditional === false) return { ...values, guidance: unlabelled(values.guidance) };
+  const needsLabels = given.guidance !== undefined || given.labelDropout !== undefined;
+  return needsLabels && values.conditional === "auto" ? { ...values, conditional: true } : values;
+}
+
+/** The guidance of unlabelled networks, where a preset's guidance is by labels. */
+export function unlabelled(guidance: number | undefined): number {
+  return guidance === undefined || guidance === 1 ? 1 : guidanceWithoutLabels;
+}
+
+/** Replaces muon by adamw for networks so narrow that muon would update no weight. */
+export function withOptimizer(given: Partial<TrainingConfig>, values: Preset): Preset {
+  const { filters = values.filters, model } = given;
+  const isWide = (channels: number | undefined) => channels !== undefined && channels >= fewestChannels;
+  // In the residual network there is a convolution within each level, in the base network only between two.
+  const hasWeights = filters.some((channels, i) =>
+    isWide(channels) && (model !== "base" || isWide(filters[i + 1]))
+  );
+  return values.optimizer === "muon" && !hasWeights ? { ...values, optimizer: "adamw" } : values;
+}
+
+/** Drops the other ends of a run where one is given. */
+function withEnds<T extends Partial<TrainingConfig>>(given: GivenSettings, values: T): T {
+  const named = ends.some((name) => given[name] !== undefined);
+  return named ? { ...values, ...Object.fromEntries(ends.map((name) => [name, 0])) } : values;
+}
+
+/** Settings of version 0.7 as they are written today: one text says the solver and its steps. */
+function upgraded(json: unknown): unknown {
+  if (typeof json !== "object" || json === null || !("sampleSteps" in json)) return json;
+  const { sampleSteps, lossWeight: _, ...config } = json as Record<string, unknown>;
+  return { ...config, solver: `${config.solver}:steps=${sampleSteps}` };
+}
+
+function readJson(path: string): unknown {
+  try {
+    if (findContained(path) !== undefined) return JSON.parse(Deno.readTextFileSync(path));
+  } catch (error) {
+    if (error instanceof RunError) throw new ConfigError(error.message);
+    throw new ConfigError(`Cannot read ${path}: ${error instanceof Error ? error.message : error}`);
+  }
+  throw new ConfigError(`Cannot read ${path}: there is no such file (expected the folder of a run)`);
+}
+
+/** The settings of a network that can contradict each other. */
+export type NetworkConfig = Pick<TrainingConfig, "model" | "filters" | "attn" | "groups">;
+
+/**
+ * Checks that the group normalisations of a network divide its channels: in the residual network those of every level,
+ * with attention those of the last level.
+ *
+ * @throws {ConfigError} naming the level whose channels the groups do not divide
+ */
+export function checkGroups({ model, filters, attn, groups }: NetworkConfig): void {
+  const last = filters.length - 1;
+  const undivided = filters.findIndex((channels, level) => {
+    return (model === "residual" || (attn && level === last)) && channels % groups !== 0;
+  });
+  if (undivided < 0) return;
+  const reason = model === "residual"
+    ? "the residual model normalises every level"
+    : "--attn normalises the last";
+  throw new ConfigError(
+    `Cannot use --groups ${groups} with --filters ${filters}: ${groups} does not divide ` +
+      `${filters[undivided]}, the channels of level ${undivided + 1} (${reason}; expected multiples of ` +
+      `${groups}, or other --groups)`,
+  );
+}
+
+/**
+ * Checks the settings of a training run against each other.
+ *
+ * @throws {ConfigError} if the network cannot be built, the run would never end, or its schedule would see no loss
+ */
+export function checkConfig(config: TrainingConfig): void {
+  checkGroups(config);
+  if (config.timeEmbedding === "sinusoidal" && config.tEmb % 2 !== 0) {
+    throw new ConfigError(
+      `Cannot use --time-embedding sinusoidal with --t-emb ${config.tEmb}: waves come in pairs (expected an even number)`,
+    );
+  }
+  if (config.epochs === 0 && config.maxSteps === 0 && config.maxMinutes === 0) {
+    throw new ConfigError(
+      "Cannot train without an end: --epochs, --max-steps and --max-minutes are all 0 (expected one above 0)",
+    );
+  }
+  const { sees }: Coupling = makeVariant(couplings, config.coupling);
+  if (sees !== undefined && config.batchSize > mostPaired) {
+    throw new ConfigError(
+      `Cannot use --coupling ${config.coupling} with --batch-size ${config.batchSize}: pairing more would take longer ` +
+        `than a step (expected at most ${mostPaired})`,
+    );
+  }
+  if (config.schedule === "plateau" && config.valFraction === 0) {
+    throw new ConfigError(
+      "Cannot use --schedule plateau with --val-fraction 0: it follows the validation loss (expected above 0)",
+    );
+  }
+}
+
+/** What a setting needs to have an effect: in words, and whether it is met. */
+type Need = readonly [words: string, met: (config: Partial<TrainingConfig>) => boolean];
+
+const adam: Need = ["--optimizer adamw, adam or muon", ({ optimizer }) => optimizer !== "sgd"];
+const plateau: Need = ["--schedule plateau", ({ schedule }) => schedule === "plateau"];
+const heldOut: Need = ["--val-fraction above 0", ({ valFraction }) => valFraction !== 0];
+const labels: Need = ["--conditional", ({ conditional }) => conditional !== false];
+const samples: Need = ["--samples above 0", (config) => config.samples !== 0];
+const flow: Need = ["--flow-samples above 0", (config) => config.flowSamples !== 0];
+
+/** Settings that have an effect only with others. */
+const needs: { readonly [Name in keyof TrainingConfig]?: Need } = {
+  muonLr: ["--optimizer muon", ({ optimizer }) => optimizer === "muon"],
+  momentum: ["--optimizer sgd", ({ optimizer }) => optimizer === "sgd"],
+  beta1: adam,
+  beta2: adam,
+  eps: adam,
+  plateauFactor: plateau,
+  plateauPatience: plateau,
+  groups: ["--model residual or --attn", ({ model, attn }) => model === "residual" || attn === true],
+  labelDropout: labels,
+  valBatches: heldOut,
+  valEpochs: heldOut,
+  solver: samples,
+  sampleEpochs: samples,
+  flowSteps: flow,
+  flowFrames: flow,
+  pacing: flow,
+  name: ["no --out, which names the folder itself", ({ out }) => typeof out !== "string"],
+  threads: ["--device cpu or auto", ({ device }) => device !== "webgpu"],
+  tune: ["--device webgpu or auto", ({ device }) => device !== "cpu"],
+};
+
+/** Values that turn something off: allowed where it is off anyway. */
+const off: Partial<TrainingConfig> = { sampleEpochs: 0, valBatches: 0, threads: 0, tune: false };
+
+/**
+ * Checks that every given setting has an effect.
+ *
+ * @param given the settings on the command line
+ * @param config all settings of the run
+ * @throws {ConfigError} naming the setting and what it needs
+ */
+export function checkEffects(given: Partial<TrainingConfig>, config: Partial<TrainingConfig>): void {
+  const idle = idleSettings(given, config)[0];
+  if (idle === undefined) return;
+  const [words] = needs[idle]!;
+  throw new ConfigError(
+    `Cannot use ${flagOf(idle)} here: it has an effect only with ${words} (leave it out)`,
+  );
+}
+
+/** The given settings that have no effect with all settings of the run. */
+export function idleSettings(
+  given: Partial<TrainingConfig>,
+  config: Partial<TrainingConfig>,
+): (keyof TrainingConfig)[] {
+  return (Object.keys(given) as (keyof TrainingConfig)[]).filter((name) => {
+    const met = needs[name]?.[1] ?? (() => true);
+    return !met(config) && !(name in off && given[name] === off[name]);
+  });
+}
+
+/** What the network of a configuration learns. */
+export function objectiveOf(
+  { path, times, coupling }: Pick<
+    TrainingConfig,
+    "path" | "times" | "coupling"
+  >,
+): Objective {
+  return {
+    path: makeVariant(paths, path),
+    times: makeVariant(timeDistributions, times),
+    coupling: makeVariant(couplings, coupling),
+    prediction: velocityPrediction, // the network converts what it predicts
+    weight: constantWeight,
+  };
+}
+
+/** How losses of held-out images are measured. */
+export function heldOutOptions(config: TrainingConfig): HeldOutOptions {
+  const { batchSize, seed } = config;
+  return { batchSize, seed, objective: objectiveOf(config) };
+}

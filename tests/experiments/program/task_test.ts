@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import settings from "../../../deno.json" with { type: "json" };
+import { flagOf } from "../../../experiments/settings/setting.ts";
+import { taskNamed, taskNames, testTask } from "../cli.ts";
+
+testTask("Task.help() has a line for every flag of every task, with its default", async (place) => {
+  for (const name of taskNames) {
+    const { code, stdout } = await place.run(name, "--help");
+    assert.equal(code, 0);
+    const { settings: { rows } } = await taskNamed(name);
+    assert.match(stdout, /^Usage: deno task [\w:]+( [A-Z[|.\] a-z]+)? \[flags\]\n[A-Z].*[^.]\n/, name);
+    const lines = stdout.replaceAll(/\n {20,}/g, " ").split("\n"); // a long flag has its meaning on the next line
+    for (const [row, { doc, default: value }] of Object.entries(rows)) {
+      const line = lines.find((line) => line.trimStart().split(/[ ,]/)[0] === flagOf(row)) ?? "";
+      assert.ok(line.includes(doc), `${name}: ${flagOf(row)} is missing: ${stdout}`);
+      if (name.startsWith("train:") || value === undefined || value === null) continue;
+      const shown = typeof value === "boolean" ? (value ? "on" : "off") : value;
+      assert.ok(line.includes(` (default: ${shown})`), line);
+    }
+    assert.deepEqual(stdout.split("\n").filter((line) => line.length > 110), [], name);
+    assert.match(stdout, /\n {2}-h, --help /);
+  }
+});
+
+testTask("tasks run as programs with the permissions of deno.json", async (place) => {
+  for (const name of taskNames) {
+    const { code, stdout, stderr } = await place.runProgram(name, "--help");
+    assert.deepEqual([code, stderr], [0, ""], name);
+    assert.equal(stdout, `${(await place.run(name, "--help")).stdout}`);
+    assert.ok(settings.tasks[name].command.includes("--lock=deno.lock"), name);
+  }
+});
