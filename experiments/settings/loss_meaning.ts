@@ -3,8 +3,8 @@ import { asText, flagOf } from "./setting.ts";
 /** The settings that decide what every loss measures: its scale, and the best that a network can reach. */
 const meaning = ["normalize", "conditional", "path", "coupling", "prediction"] as const;
 
-/** Those that decide it for training alone: held-out losses are measured at uniform times and without weights. */
-const ofTraining = ["times", "lossWeight"] as const;
+/** Those that decide it for training alone: held-out losses are measured at uniform times. */
+const ofTraining = ["times"] as const;
 
 /**
  * Says why losses that stand side by side cannot be compared.

@@ -69,7 +69,7 @@ export function solverSetting(options: {
     hint: "SOLVER",
     expected: "a solver such as heun:steps=20",
     details: [
-      `NAME:steps=N; evaluations a step: ${costsOf(names)}`,
+      `evaluations a step: ${costsOf(names)}`,
       "NAME:steps=N,grid=quadratic or NAME:grid=0/0.35/1 spreads the steps over time",
       ...(use === "fixed"
         ? []

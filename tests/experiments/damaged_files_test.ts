@@ -153,7 +153,14 @@ testNeeding(
       const config = trainingConfig({
         ...{ model: "base", data, out: run, device: "cpu" },
         ...{ filters: [8, 16], tEmb: 4, batchSize: 8, maxSteps: 3, epochs: 0, maxMinutes: 0, logEvery: 1 },
-        ...{ samples: 1, sampleSteps: 1, sampleEpochs: 0, flowSamples: 1, flowSteps: 3, flowFrames: 2 },
+        ...{
+          samples: 1,
+          solver: "euler:steps=1",
+          sampleEpochs: 0,
+          flowSamples: 1,
+          flowSteps: 3,
+          flowFrames: 2,
+        },
         pathSamples: 4,
       });
       await runTraining(config, { device });

@@ -87,7 +87,7 @@ testTask("sample says what its solver cost, and writes nothing where the limit i
   );
   assert.match(
     await said("--solver heun:grid=0/0.5/1"),
-    /^5 samples, heun, 2 steps, times 0,0.5,1, 4 evaluations each, in /,
+    /^5 samples, heun, 2 steps, times 0\/0.5\/1, 4 evaluations each, in /,
   );
   const before = await place.read("grid.png");
   const { code, stderr } = await place.run(

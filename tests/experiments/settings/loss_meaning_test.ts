@@ -15,7 +15,7 @@ Deno.test("lossWarning() names the settings that give losses another meaning", (
     'Losses of these runs are not comparable: --normalize is -1..1 or 0..1, --times is uniform or {"name":"logit_normal"}',
   );
   assert.equal(
-    lossWarning([run, { ...run, times: "stratified", lossWeight: "constant" }]),
+    lossWarning([run, { ...run, times: "stratified" }]),
     "Training losses of these runs are not comparable, those of validation and test are: " +
       "--times is uniform or stratified",
   );

@@ -43,7 +43,7 @@ testInFolder(
     const cells: CellSettings[] = [
       { model: "residual", filters: "8,16" },
       { model: "base", filters: "9,24", attn: true },
-      { model: "residual", filters: "4,8,12", prediction: "velocity", lossWeight: "constant" },
+      { model: "residual", filters: "4,8,12", prediction: "velocity" },
     ];
     for (const settings of cells) {
       assert.deepEqual(

@@ -16,7 +16,7 @@ export const tinyPlan = {
   seeds: [1, 2],
   budget: { steps: 6 },
   fixed: {
-    ...{ data: "data", filters: "8,16", tEmb: 8, batchSize: 8, sampleSteps: 2, samples: 4, solver: "euler" },
+    ...{ data: "data", filters: "8,16", tEmb: 8, batchSize: 8, samples: 4, solver: "euler:steps=2" },
     ...{ flowSamples: 1, flowSteps: 2, flowFrames: 2, pathSamples: 0, conditional: true, groups: 4 },
   },
   evaluation: { count: 170, solver: "euler:steps=2", courseImages: 0 },

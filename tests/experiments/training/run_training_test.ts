@@ -19,7 +19,7 @@ function configIn(folder: string, values: Partial<TrainingConfig>): TrainingConf
   const tiny = { model: "base", filters: [8, 16], tEmb: 8, batchSize: 8, device: "cpu", threads: 1 } as const;
   const little = {
     samples: 2,
-    sampleSteps: 2,
+    solver: "heun:steps=2",
     flowSamples: 1,
     flowSteps: 3,
     flowFrames: 2,
