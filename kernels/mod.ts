@@ -46,36 +46,36 @@ export {
 export { attend } from "./ops/attend/op.ts";
 export { conv2d } from "./ops/conv2d/op.ts";
 export { convTranspose2d } from "./ops/conv_transpose2d/op.ts";
-export { abs } from "./ops/elementwise/abs.ts";
+export {
+  abs,
+  cos,
+  exp,
+  gelu,
+  log,
+  relu,
+  sigmoid,
+  silu,
+  sin,
+  sqrt,
+  square,
+  tanh,
+} from "./ops/elementwise/unary.ts";
 export { add, divide, multiply, negate, subtract } from "./ops/elementwise/binary.ts";
-export { maximum, minimum } from "./ops/elementwise/maximum.ts";
-export { cos, sin } from "./ops/elementwise/sine.ts";
-export { greater, less, where } from "./ops/elementwise/where.ts";
+export { greater, less, maximum, minimum, where } from "./ops/elementwise/comparison.ts";
 export { assign, full, put, zeros } from "./ops/layout/fill.ts";
 export { gatherImages, gatherRows, packBytes } from "./ops/layout/gather.ts";
 export { groupNorm } from "./ops/group_norm/op.ts";
-export { crossEntropy } from "./ops/reduce/cross_entropy.ts";
-export { logSoftmax } from "./ops/reduce/log_softmax.ts";
-export { meanSquaredError } from "./ops/reduce/loss.ts";
+export { crossEntropy, meanSquaredError } from "./ops/reduce/losses.ts";
+export { logSoftmax, softmax } from "./ops/reduce/softmax.ts";
 export { linear, matmul, matmulTransposedA, matmulTransposedB, transpose } from "./ops/matmul/op.ts";
 export { concat, permute, reshape, slice } from "./ops/layout/movement.ts";
-export {
-  type Adam,
-  adamL2Update,
-  adamUpdate,
-  emaUpdate,
-  sgdUpdate,
-  squaredNorm,
-} from "./ops/optimizer/optimizer.ts";
+export { type Adam, adamL2Update, adamUpdate, emaUpdate, sgdUpdate, squaredNorm } from "./ops/optimizer.ts";
 export { maxPool2d } from "./ops/resample/pool.ts";
-export { randomNormalRows } from "./ops/random/normal_rows.ts";
-export { normals, randomNormal, randomUniform } from "./ops/random/random.ts";
+export { normals, randomNormal, randomNormalRows, randomUniform } from "./ops/random/random.ts";
 export { argmax, max, min } from "./ops/reduce/max.ts";
 export { mean, sum } from "./ops/reduce/reduce.ts";
 export { resizeBilinear } from "./ops/resample/resample.ts";
-export { softmax } from "./ops/reduce/softmax.ts";
 export { randomBits, uniforms } from "./ops/random/threefry.ts";
-export { exp, gelu, log, relu, sigmoid, silu, sqrt, square, tanh } from "./ops/elementwise/unary.ts";
 export type { MemoryPlan } from "./record/memory_plan.ts";
 export { countMultiplyAdds } from "./record/multiply_adds.ts";
 export { planMemory, record, type RecordedStep, type RecordOptions } from "./record/record.ts";

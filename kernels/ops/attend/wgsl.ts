@@ -1,5 +1,5 @@
 import nanWgsl from "../elementwise/nan.wgsl" with { type: "text" };
-import { repeatLines } from "../matmul/repeat_lines.ts";
+import { repeatLines } from "../matmul/product.ts";
 
 /**
  * Attention on GPUs: a workgroup computes eight columns of the result, walking the other side in chunks of `lanes`

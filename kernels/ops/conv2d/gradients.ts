@@ -1,19 +1,55 @@
+import type { Dims, NumberArray } from "../../devices/device.ts";
 import { defineOp, type Op } from "../../op.ts";
 import { makeHistory } from "../../autograd/history.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { zeros } from "../layout/fill.ts";
-import { convolutionKernels } from "./convolution_kernels.ts";
-import { forwardConvolution, multiplyAdds, turnedConvolution } from "./forms.ts";
-import { weightGradientProduct } from "./product.ts";
-import { convolve } from "./reference.ts";
+import {
+  convolutionKernels,
+  forwardConvolution,
+  multiplyAdds,
+  turnedConvolution,
+  weightGradientProduct,
+  winograd,
+} from "./convolution_kernels.ts";
 import { weightGradientWgsl, weightTiles } from "./tiles.ts";
 import { forwardCalls, inputGradientCalls, weightGradientCalls } from "./wasm.ts";
 import { forwardPasses, inputGradientPasses, weightGradientPasses } from "./winograd/passes.ts";
-import { winograd } from "./winograd/way.ts";
-import { productKernels } from "../matmul/product_kernels.ts";
-import { fewestGroups } from "../matmul/product_tiles.ts";
+import { fewestGroups, imagesPerRun, productKernels } from "../matmul/product_kernels.ts";
 import { sum } from "../reduce/reduce.ts";
-import { imagesPerRun } from "../matmul/images_per_run.ts";
+
+/**
+ * Target[n, k, p, q] = sum over c, r, s of source[n, c, p + r - padding, q + s - padding] w(k, c, r, s)
+ * + start(n, k, at).
+ */
+export function convolve(
+  source: NumberArray,
+  target: NumberArray,
+  { N, C, H, W, K, P, Q, R, S, padding }: Dims,
+  weight: (k: number, c: number, r: number, s: number) => number,
+  start: (n: number, k: number, at: number) => number,
+): void {
+  for (let n = 0; n < N; n++) {
+    for (let k = 0; k < K; k++) {
+      for (let p = 0; p < P; p++) {
+        for (let q = 0; q < Q; q++) {
+          const at = ((n * K + k) * P + p) * Q + q;
+          let total = start(n, k, at);
+          for (let c = 0; c < C; c++) {
+            for (let r = 0; r < R; r++) {
+              const h = p + r - padding;
+              if (h < 0 || h >= H) continue;
+              for (let s = 0; s < S; s++) {
+                const w = q + s - padding;
+                if (w >= 0 && w < W) total += source[((n * C + c) * H + h) * W + w] * weight(k, c, r, s);
+              }
+            }
+          }
+          target[at] = total;
+        }
+      }
+    }
+  }
+}
 
 /** The convolution without bias. It and the gradients below are each other's rules, so they stand together. */
 const unbiased: Op<"x[N, C, H, W], w[K, C, R, S] -> y[N, K, P, Q]", { padding: "u32" }> = defineOp({

@@ -1,4 +1,4 @@
-import { repeatLines } from "../matmul/repeat_lines.ts";
+import { repeatLines } from "../matmul/product.ts";
 
 /** Pixels of the target that one invocation of a direct convolution computes for four channels, all in registers. */
 export interface PixelTile {

@@ -3,13 +3,18 @@ import { makeHistory } from "../../autograd/history.ts";
 import { ShapeError } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { zeros } from "../layout/fill.ts";
-import { forwardProduct, inputGradientProduct, weightGradientProduct } from "./product.ts";
-import { forwardWgsl, inputGradientWgsl, tilesOf, weightGradientWgsl } from "./tiles.ts";
-import { productKernels } from "../matmul/product_kernels.ts";
-import { fewestGroups } from "../matmul/product_tiles.ts";
+import {
+  forwardProduct,
+  forwardWgsl,
+  inputGradientProduct,
+  inputGradientWgsl,
+  tilesOf,
+  weightGradientProduct,
+  weightGradientWgsl,
+} from "./kernels.ts";
+import { fewestGroups, imagesPerRun, productKernels } from "../matmul/product_kernels.ts";
 import { correlation } from "../matmul/wasm.ts";
 import { sum } from "../reduce/reduce.ts";
-import { imagesPerRun } from "../matmul/images_per_run.ts";
 
 /** Every input pixel becomes 2 x 2 output pixels. */
 const transposed: Op<"x[N, C, H, W], w[C, K, 2, 2], bias[K] -> y[N, K, P, Q]"> = defineOp({

@@ -1,7 +1,6 @@
 import { Tensor } from "../../core/tensor.ts";
 import { affine } from "./affine.ts";
-import { defineBinary } from "./define_binary.ts";
-import { checkOperands, operands, scalarBeside } from "./scalar.ts";
+import { checkOperands, defineBinary, operands, scalarBeside } from "./broadcast.ts";
 
 const addOp = defineBinary(
   "add",

@@ -1,5 +1,14 @@
 import { broadcastShapes, broadcastStrides, type Shape, ShapeError } from "../../core/shape.ts";
-import type { Dims } from "../../devices/device.ts";
+import type { Dims, NumberArray } from "../../devices/device.ts";
+import { Tensor } from "../../core/tensor.ts";
+import { Binary, Ternary } from "../../devices/cpu/elementwise_functions.ts";
+import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
+import { defineOp, type Op, type Sample } from "../../op.ts";
+import { sumTo } from "../reduce/reduce.ts";
+import { withDevice } from "../../core/context.ts";
+import { describeValue } from "../../core/check_tensor.ts";
+import { UserError } from "../../core/user_error.ts";
+import { full } from "../layout/fill.ts";
 
 /**
  * How to walk operands that broadcast: neighbouring axes that all of them step through alike are merged, and at most four
@@ -73,4 +82,124 @@ export function placesOf(operands: readonly string[], i: number, dims: Dims): nu
     rest = (rest - at) / length;
   }
   return places;
+}
+
+/** A function of two numbers, and how it is computed. */
+interface BinaryFunction {
+  /** WGSL of f(a, b), as an expression in `a_` and `b_`. */
+  readonly value: string;
+  readonly apply: (a: number, b: number) => number;
+  readonly functions?: string;
+  readonly samples?: readonly Sample[];
+}
+
+/** Shapes that broadcast, and one that does not need to. */
+const broadcasting: readonly Sample[] = [
+  { shapes: { a: [3, 5], b: [3, 5] } },
+  { shapes: { a: [2, 3, 4, 5], b: [3, 1, 5] } },
+  { shapes: { a: [4, 1], b: [2, 1, 3] } },
+  { shapes: { a: [], b: [2, 2] } },
+];
+
+/** The parts of a declaration that follow from f: of an op with inputs `a[A...], b[B...]` and the output `y`. */
+export function binaryKernel(
+  name: keyof typeof Binary,
+  { value, apply, functions = "", samples = [] }: BinaryFunction,
+) {
+  const f = Binary[name];
+  return {
+    derive: (_: unknown, { A, B }: Readonly<Record<string, Shape>>) => broadcastWalk({ a: A, b: B }),
+    wgsl: functions + broadcastWgsl(["a", "b"], "y", value),
+    reference({ a, b, y }: Readonly<Record<"a" | "b" | "y", NumberArray>>, dims: Dims) {
+      for (let i = 0; i < y.length; i++) {
+        const [u, v] = placesOf(["a", "b"], i, dims);
+        y[i] = apply(a[u], b[v]);
+      }
+    },
+    wasm: (
+      { a, b, y }: Readonly<Record<"a" | "b" | "y", number>>,
+      { flat, Y, n0, a0, b0, n1, a1, b1, n2, a2, b2, n3, a3, b3 }: Dims,
+    ): readonly WasmCall[] =>
+      flat
+        ? [{ kernel: "binary", args: { a, b, y, n: Y, f } }]
+        : [{ kernel: "broadcast", args: { a, b, y, f, n0, a0, b0, n1, a1, b1, n2, a2, b2, n3, a3, b3 } }],
+    samples: [...broadcasting, ...samples],
+  };
+}
+
+/** Declares f. `backward` gives the gradients of a and b as if they had the shape of y. */
+export function defineBinary(
+  name: keyof typeof Binary,
+  f: BinaryFunction,
+  backward: (saved: { a: Tensor; b: Tensor; y: Tensor; dy: Tensor }) => { a: () => Tensor; b: () => Tensor },
+): Op<"a[A...], b[B...] -> y[Y...]"> {
+  return defineOp({
+    name,
+    signature: "a[A...], b[B...] -> y[Y...]",
+    ...binaryKernel(name, f),
+    backward: ({ a, b, y, dy }) => {
+      const whole = backward({ a, b, y, dy });
+      return { a: () => sumTo(whole.a(), a.shape), b: () => sumTo(whole.b(), b.shape) };
+    },
+  });
+}
+
+type Three<T> = readonly [T, T, T];
+
+/**
+ * The kernels of an elementwise function of three operands that broadcast; its op derives `broadcastWalk` of them.
+ *
+ * @param operands names of the buffers
+ * @param result name of the buffer for the results
+ * @param value WGSL of the function, as an expression in `a_` for operand `a`
+ */
+export function ternaryKernel(
+  name: keyof typeof Ternary,
+  operands: Three<string>,
+  result: string,
+  { value, apply }: { value: string; apply: (...values: Three<number>) => number },
+) {
+  const f = Ternary[name];
+  return {
+    wgsl: broadcastWgsl(operands, result, value),
+    reference(arrays: Readonly<Record<string, NumberArray>>, dims: Dims) {
+      const [u, v, w] = operands.map((name) => arrays[name]);
+      const y = arrays[result];
+      for (let i = 0; i < y.length; i++) {
+        const [j, k, l] = placesOf(operands, i, dims);
+        y[i] = apply(u[j], v[k], w[l]);
+      }
+    },
+    wasm(addresses: Readonly<Record<string, number>>, dims: Dims): readonly WasmCall[] {
+      const [u, v, w] = operands.map((name) => addresses[name]);
+      const [[u0, u1, u2, u3], [v0, v1, v2, v3], [w0, w1, w2, w3]] = operands.map((name) =>
+        [0, 1, 2, 3].map((k) => dims[`${name}${k}`])
+      );
+      const { n0, n1, n2, n3 } = dims;
+      const steps = { u0, v0, w0, u1, v1, w1, u2, v2, w2, u3, v3, w3 };
+      return [{ kernel: "ternary", args: { u, v, w, y: addresses[result], f, n0, n1, n2, n3, ...steps } }];
+    },
+  };
+}
+
+/** A number as a tensor that broadcasts, on the device of another one. */
+export function scalarBeside(x: Tensor, value: Tensor | number): Tensor {
+  return value instanceof Tensor ? value : withDevice(x.device, () => full([], value));
+}
+
+/** Both operands as tensors. @throws {UserError} if neither is one, or one is neither a tensor nor a number */
+export function operands(name: string, a: Tensor | number, b: Tensor | number): [a: Tensor, b: Tensor] {
+  checkOperands(name, a, b);
+  return [scalarBeside(b as Tensor, a), scalarBeside(a as Tensor, b)];
+}
+
+/** @throws {UserError} if neither operand is a tensor, or one is neither a tensor nor a number */
+export function checkOperands(name: string, a: unknown, b: unknown): void {
+  const isTensor = [a, b].map((value) => value instanceof Tensor);
+  if (isTensor.every((is, i) => is || typeof [a, b][i] === "number") && isTensor.includes(true)) return;
+  throw new UserError(
+    `Cannot run ${name}: a is ${describeValue(a)} and b is ${
+      describeValue(b)
+    } (expected tensors, or a tensor and a number)`,
+  );
 }

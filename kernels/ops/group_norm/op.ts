@@ -7,10 +7,7 @@ import type { Tensor } from "../../core/tensor.ts";
 import { sum } from "../reduce/reduce.ts";
 import erfWgsl from "../elementwise/erf.wgsl" with { type: "text" };
 import { geluOf, geluSlope } from "../elementwise/gelu.ts";
-import backwardWgsl from "./gradient.wgsl" with { type: "text" };
-import backwardWorkgroupWgsl from "./gradient_workgroup.wgsl" with { type: "text" };
-import forwardWgsl from "./forward.wgsl" with { type: "text" };
-import forwardWorkgroupWgsl from "./forward_workgroup.wgsl" with { type: "text" };
+import { forwardWgsl, forwardWorkgroupWgsl, gradientWgsl, gradientWorkgroupWgsl } from "./wgsl.ts";
 import { summingKernels, workgroupSumWgsl } from "../reduce/workgroup_sum.ts";
 
 /** Activations that the kernel applies to the normalised value z: f and f'. */
@@ -115,7 +112,7 @@ const groupNormGradient = defineOp({
   signature:
     "x[N, C, H, W], gamma[C], beta[C], stats[N, G, 2], dy[N, C, H, W] -> dx[N, C, H, W], scales[N, C], shifts[N, C]",
   attributes: { activation: "u32" },
-  ...groupNormKernels(backwardWgsl, backwardWorkgroupWgsl),
+  ...groupNormKernels(gradientWgsl, gradientWorkgroupWgsl),
   reference({ x, gamma, beta, stats, dy, dx, scales, shifts }, { N, C, H, W, G, activation }) {
     const channels = C / G, pixels = H * W, count = channels * pixels;
     const { derivative } = activations[activation];

@@ -1,7 +1,27 @@
+import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
 import { defineOp, type Op } from "../../op.ts";
 import { checkedSizeOf, type Shape } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
-import { copyRows } from "./wasm.ts";
+
+/**
+ * Copies rows of `width` elements.
+ *
+ * @param from, to addresses of the first row of each
+ * @param fromWidth, toWidth elements from one row to the next
+ */
+export function copyRows(
+  from: number,
+  to: number,
+  rows: number,
+  width: number,
+  fromWidth: number,
+  toWidth: number,
+): WasmCall {
+  return {
+    kernel: "copyRows",
+    args: { from, to, rows, bytes: 4 * width, fromStep: 4 * fromWidth, toStep: 4 * toWidth },
+  };
+}
 
 const fill = defineOp({
   name: "fill",

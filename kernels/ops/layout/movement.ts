@@ -11,8 +11,7 @@ import {
   stridesOf,
 } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
-import { zeros } from "./fill.ts";
-import { copyRows } from "./wasm.ts";
+import { copyRows, zeros } from "./fill.ts";
 
 /**
  * The same values in another shape, without a copy: both share memory.

@@ -6,9 +6,8 @@ import { broadcastShapes, type Shape, ShapeError, sizeOf } from "../../core/shap
 import type { Tensor } from "../../core/tensor.ts";
 import { add } from "../elementwise/binary.ts";
 import { zeros } from "../layout/fill.ts";
-import { registerProductWgsl, registerTiles } from "./register_product.ts";
+import { type Product, registerProductWgsl, registerTiles } from "./product.ts";
 import { permute, reshape } from "../layout/movement.ts";
-import type { Product } from "./product.ts";
 import { productKernels } from "./product_kernels.ts";
 import { sumTo } from "../reduce/reduce.ts";
 import { product as productCalls } from "./wasm.ts";

@@ -4,9 +4,64 @@ import { checkedSizeOf, type Shape } from "../../core/shape.ts";
 import type { NumberArray } from "../../devices/device.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { reshape } from "../layout/movement.ts";
-import normalWgsl from "./normal.wgsl" with { type: "text" };
-import { normalPair, randomBits, uniforms } from "./threefry.ts";
-import threefryWgsl from "./threefry.wgsl" with { type: "text" };
+import { normalPair, randomBits, threefry, uniforms } from "./threefry.ts";
+
+const normalWgsl =
+  `// ln x for x in (0, 1]: x = 2^e m with m in [sqrt(1/2), sqrt 2), ln m = 2 artanh(s), s = (m - 1) / (m + 1).
+// Exact at 1 and precise near it, where the radius is small.
+fn logarithm(x: f32) -> f32 {
+  let bits = bitcast<u32>(x);
+  var e = i32(bits >> 23u) - 127;
+  var m = bitcast<f32>((bits & 0x7fffffu) | 0x3f800000u);
+  if (m > 1.41421356) { m *= 0.5; e += 1; }
+  let s = (m - 1.0) / (m + 1.0);
+  let z = s * s;
+  let series = 2.0 * s * (1.0 + z * (0.33333333 + z * (0.2 + z * (0.14285714 + z * 0.11111111))));
+  return f32(e) * 0.69314718 + series;
+}
+// (cos, sin) of 2 pi u for u in [0, 1): an exact quarter turn, then series on [-pi/4, pi/4].
+fn circle(u: f32) -> vec2f {
+  let quarter = floor(4.0 * u + 0.5);
+  let a = 6.28318531 * (u - 0.25 * quarter);
+  let z = a * a;
+  let c = 1.0 + z * (-0.5 + z * (0.041666667 + z * (-0.0013888889 + z * 2.4801587e-5)));
+  let s = a * (1.0 + z * (-0.16666667 + z * (0.0083333333 + z * (-1.984127e-4 + z * 2.7557319e-6))));
+  switch u32(quarter) & 3u {
+    case 1u: { return vec2f(-s, c); }
+    case 2u: { return vec2f(-c, -s); }
+    case 3u: { return vec2f(s, -c); }
+    default: { return vec2f(c, s); }
+  }
+}
+// Two normals from two words, by Box and Muller.
+fn normals(words: vec2u) -> vec2f {
+  let bits = words >> vec2u(8u);
+  let radius = sqrt(-2.0 * logarithm(f32(bits.x + 1u) * 0x1p-24));
+  return radius * circle(f32(bits.y) * 0x1p-24);
+}`;
+
+const threefryWgsl = `// Threefry-2x32, 20 rounds; see threefry.ts.
+fn round4(v: vec2u, by: vec4u) -> vec2u {
+  var x = v.x;
+  var y = v.y;
+  x += y; y = ((y << by.x) | (y >> (32u - by.x))) ^ x;
+  x += y; y = ((y << by.y) | (y >> (32u - by.y))) ^ x;
+  x += y; y = ((y << by.z) | (y >> (32u - by.z))) ^ x;
+  x += y; y = ((y << by.w) | (y >> (32u - by.w))) ^ x;
+  return vec2u(x, y);
+}
+fn threefry(key: vec2u, counter: vec2u) -> vec2u {
+  const even = vec4u(13u, 15u, 26u, 6u);
+  const odd = vec4u(17u, 29u, 16u, 24u);
+  let third = 0x1bd11bdau ^ key.x ^ key.y;
+  var v = counter + key;
+  v = round4(v, even) + vec2u(key.y, third + 1u);
+  v = round4(v, odd) + vec2u(third, key.x + 2u);
+  v = round4(v, even) + vec2u(key.x, key.y + 3u);
+  v = round4(v, odd) + vec2u(key.y, third + 4u);
+  v = round4(v, even) + vec2u(third, key.x + 5u);
+  return v;
+}`;
 
 const keys = { key: Uint32Array.of(46020, 2, 7) };
 const samples = [1, 2, 9].map((n) => ({ shapes: { key: [3] }, attributes: { n }, values: keys }));
@@ -89,4 +144,52 @@ export function randomUniform(key: Tensor, shape: Shape): Tensor {
  */
 export function randomNormal(key: Tensor, shape: Shape): Tensor {
   return reshape(normal(key, { n: checkedSizeOf(shape) }), shape);
+}
+
+const values = { key: Uint32Array.of(46020, 2, 7), row: Uint32Array.of(5, 0, 1_000_000) };
+
+/** A row is drawn in pairs of its own, so that rows of odd length do not share one. */
+const normalRows = defineOp({
+  name: "randomNormalRows",
+  signature: "key:u32[3], row:u32[N] -> y[N, P]",
+  attributes: { P: "u32" },
+  invocations: ({ N, P }) => N * Math.ceil(P / 2),
+  wgsl: `${threefryWgsl}\n${normalWgsl}
+fn kernel(i: u32) {
+  let pairs = (dims.P + 1u) / 2u;
+  let n = i / pairs;
+  let p = i % pairs;
+  let pair = normals(threefry(vec2u(key[0], key[1]), vec2u(row[n] * pairs + p, key[2])));
+  let at = n * dims.P + 2u * p;
+  y[at] = pair.x;
+  if (2u * p + 1u < dims.P) { y[at + 1u] = pair.y; }
+}`,
+  reference({ key, row, y }, { N, P }) {
+    const pairs = Math.ceil(P / 2);
+    for (let n = 0; n < N; n++) {
+      for (let p = 0; p < pairs; p++) {
+        const index = (Math.imul(row[n], pairs) + p) >>> 0;
+        const pair = normalPair(...threefry(key[0], key[1], index, key[2]));
+        y[n * P + 2 * p] = pair[0];
+        if (2 * p + 1 < P) y[n * P + 2 * p + 1] = pair[1];
+      }
+    }
+  },
+  samples: [1, 2, 9].map((P) => ({ shapes: { key: [3], row: [3] }, attributes: { P }, values })),
+});
+
+/**
+ * Standard normal random numbers for numbered rows: row r is the same whichever rows are drawn with it, and equal to
+ * 1e-5 on every device.
+ *
+ * @param key u32[3]: seed, stream, counter
+ * @param rows u32[N], the numbers of the rows
+ * @param shape [N, ...]
+ * @returns f32 of the shape
+ * @throws {ShapeError} if there is not one number for each row
+ * Source: Box and Muller 1958
+ */
+export function randomNormalRows(key: Tensor, rows: Tensor, shape: Shape): Tensor {
+  const P = checkedSizeOf(shape.slice(1));
+  return reshape(normalRows(key, rows, { P }), shape);
 }

@@ -1,9 +1,39 @@
+import type { NumberArray } from "../../devices/device.ts";
+import nanWgsl from "../elementwise/nan.wgsl" with { type: "text" };
 import { defineOp, type Op } from "../../op.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import { multiply, subtract } from "../elementwise/binary.ts";
+import { multiply, negate, subtract } from "../elementwise/binary.ts";
 import { reshape } from "../layout/movement.ts";
 import { ShapeError, sizeOf } from "../../core/shape.ts";
 import { sum } from "./reduce.ts";
+import { exp } from "../elementwise/unary.ts";
+
+/** The largest number of a row, NaN if one is, and the sum of exp(x - top) over it. */
+export function expSum(row: NumberArray): { readonly top: number; readonly total: number } {
+  let top = -Infinity, total = 0;
+  for (const x of row) top = Math.max(top, x);
+  for (const x of row) total += Math.exp(x - top);
+  return { top, total };
+}
+
+/** WGSL of `topOf` and `sumOfExp`, which do the same for the row of a buffer of [R, C] that starts at `base`. */
+export function expSumWgsl(x: string): string {
+  return `${nanWgsl}
+fn topOf(base: u32) -> f32 {
+  var top = ${x}[base];
+  for (var c = 1u; c < dims.C; c++) {
+    let v = ${x}[base + c];
+    if (!isNan(top) && (v > top || isNan(v))) { top = v; }
+  }
+  return top;
+}
+fn sumOfExp(base: u32, top: f32) -> f32 {
+  var total = 0.0;
+  for (var c = 0u; c < dims.C; c++) { total += exp(${x}[base + c] - top); }
+  return total;
+}
+`;
+}
 
 const softmaxRows = defineOp({
   name: "softmax",
@@ -71,4 +101,74 @@ export function softmax(x: Tensor): Tensor {
   }
   const [C] = x.shape.slice(-1);
   return reshape(softmaxRows(reshape(x, [sizeOf(x.shape.slice(0, -1)), C])), x.shape);
+}
+
+const logSoftmaxRows = defineOp({
+  name: "logSoftmax",
+  signature: "x[R, C] -> y[R, C]",
+  invocations: ({ R }) => R,
+  wgsl: `${expSumWgsl("x")}
+fn kernel(r: u32) {
+  let base = r * dims.C;
+  let top = topOf(base);
+  let rest = log(sumOfExp(base, top));
+  for (var c = 0u; c < dims.C; c++) { y[base + c] = x[base + c] - top - rest; }
+}`,
+  backward: ({ y, dy }) => ({ x: () => logSoftmaxGradient(y, dy) }),
+  reference({ x, y }, { R, C }) {
+    for (let r = 0; r < R; r++) {
+      const { top, total } = expSum(x.subarray(r * C, (r + 1) * C));
+      for (let i = r * C; i < (r + 1) * C; i++) y[i] = x[i] - top - Math.log(total);
+    }
+  },
+  wasm: "logSoftmax",
+  samples: [
+    { shapes: { x: [3, 5] } },
+    { shapes: { x: [1, 1] } },
+    { shapes: { x: [2, 9] } },
+    { shapes: { x: [1, 3] }, values: { x: [120, 119, 100] } },
+  ],
+});
+
+/** dx = dy - exp(y) sum(dy), a row at a time. */
+const logSoftmaxGradient: Op<"y[R, C], dy[R, C] -> dx[R, C]"> = defineOp({
+  name: "logSoftmaxGradient",
+  signature: "y[R, C], dy[R, C] -> dx[R, C]",
+  invocations: ({ R }) => R,
+  wgsl: `fn kernel(r: u32) {
+  let base = r * dims.C;
+  var total = 0.0;
+  for (var c = 0u; c < dims.C; c++) { total += dy[base + c]; }
+  for (var c = 0u; c < dims.C; c++) { dx[base + c] = dy[base + c] - exp(y[base + c]) * total; }
+}`,
+  backward({ y, dy, ddx }) {
+    const weighted = () => multiply(ddx, exp(y));
+    return {
+      y: () => negate(multiply(weighted(), sum(dy, [1], true))),
+      dy: () => subtract(ddx, sum(weighted(), [1], true)),
+    };
+  },
+  reference({ y, dy, dx }, { R, C }) {
+    for (let r = 0; r < R; r++) {
+      let total = 0;
+      for (let i = r * C; i < (r + 1) * C; i++) total += dy[i];
+      for (let i = r * C; i < (r + 1) * C; i++) dx[i] = dy[i] - Math.exp(y[i]) * total;
+    }
+  },
+  wasm: "logSoftmaxGradient",
+  samples: [{ shapes: { y: [3, 5], dy: [3, 5] } }, { shapes: { y: [1, 1], dy: [1, 1] } }],
+});
+
+/**
+ * Logarithm of the softmax over the last axis, x - log(sum(exp(x))), without overflow; NaN in all of a row that holds
+ * NaN.
+ *
+ * @throws {ShapeError} if x has no axis
+ */
+export function logSoftmax(x: Tensor): Tensor {
+  if (x.shape.length === 0) {
+    throw new ShapeError(`Cannot run logSoftmax: x ${x} has no axis (expected at least one)`);
+  }
+  const [C] = x.shape.slice(-1);
+  return reshape(logSoftmaxRows(reshape(x, [sizeOf(x.shape.slice(0, -1)), C])), x.shape);
 }

@@ -1,11 +1,10 @@
 import type { Dims, Pass } from "../../../devices/device.ts";
 import { Passes } from "../../../passes.ts";
 import { channelProducts, tileProducts } from "./products.ts";
-import { gradientTransform, sourceTransform } from "./source.ts";
+import { gradientTransform, sourceTransform, weightTransform } from "./inputs.ts";
 import { addedTarget, biasedTarget, target, turnedTarget } from "./targets.ts";
 import { findUneven } from "./uneven.ts";
 import { weightTarget } from "./weight_target.ts";
-import { weightTransform } from "./weights.ts";
 
 /** The passes of y = x * w, with the bias and the residual that the op has. */
 export function forwardPasses(

@@ -1,9 +1,8 @@
 import type { Dims } from "../../../devices/device.ts";
 import { defineOp, type Op } from "../../../op.ts";
 import { zeros } from "../../layout/fill.ts";
-import type { Product } from "../../matmul/product.ts";
+import { type Product, registerProductWgsl, registerTiles, vectorProductWgsl } from "../../matmul/product.ts";
 import { productKernels, type RegisterKernel } from "../../matmul/product_kernels.ts";
-import { registerProductWgsl, registerTiles, vectorProductWgsl } from "../../matmul/register_product.ts";
 
 /**
  * The kernels of a product of matrices for each group and each of the 36 elements.

@@ -1,7 +1,6 @@
 import { defineOp, type Op } from "../../../op.ts";
-import { repeatLines } from "../../matmul/repeat_lines.ts";
-import { bothSides, pixelOf, transposed, weightMatrix } from "./matrices.ts";
-import { inTwoDimensions, stepsInWgsl } from "./two_dimensions.ts";
+import { repeatLines } from "../../matmul/product.ts";
+import { bothSides, inTwoDimensions, pixelOf, stepsInWgsl, transposed, weightMatrix } from "./transforms.ts";
 
 /**
  * dw[g] = G' du[g] G, the weight gradient of a group of images. Where x or dy of one of them is uneven, or a result is

@@ -1,0 +1,151 @@
+import type { NumberArray } from "../../../devices/device.ts";
+import { repeatLines } from "../../matmul/product.ts";
+
+const stepsWgsl =
+  `// Winograd's F(4x4, 3x3) in one dimension; the matrices stand in matrices.ts. In two dimensions each runs down the columns,
+// then along the rows.
+
+// B' d: six values of a source.
+fn sourceStep(d: array<f32, 6>) -> array<f32, 6> {
+  let a = d[4] - 4.0 * d[2];
+  let b = d[3] - 4.0 * d[1];
+  let c = d[4] - d[2];
+  let e = 2.0 * (d[3] - d[1]);
+  return array<f32, 6>(
+    4.0 * d[0] + d[4] - 5.0 * d[2], a + b, a - b, c + e, c - e, 4.0 * d[1] + d[5] - 5.0 * d[3],
+  );
+}
+
+// G g: three weights.
+fn weightStep(g: array<f32, 3>) -> array<f32, 6> {
+  let s = g[0] + g[2];
+  let t = g[0] + 4.0 * g[2];
+  let b = 2.0 * g[1];
+  let sixth = -1.0 / 6.0;
+  let small = 1.0 / 24.0;
+  return array<f32, 6>(
+    0.25 * g[0], sixth * (s + g[1]), sixth * (s - g[1]), small * (t + b), small * (t - b), g[2],
+  );
+}
+
+// A' m: six products become four pixels.
+fn targetStep(m: array<f32, 6>) -> array<f32, 4> {
+  let s = m[1] + m[2];
+  let d = m[1] - m[2];
+  let t = m[3] + m[4];
+  let e = m[3] - m[4];
+  return array<f32, 4>(m[0] + (s + t), d + 2.0 * e, s + 4.0 * t, d + 8.0 * e + m[5]);
+}
+
+// A d: four pixels of a gradient.
+fn gradientStep(d: array<f32, 4>) -> array<f32, 6> {
+  let even = d[0] + d[2];
+  let odd = d[1] + d[3];
+  let even2 = d[0] + 4.0 * d[2];
+  let odd2 = 2.0 * d[1] + 8.0 * d[3];
+  return array<f32, 6>(d[0], even + odd, even - odd, even2 + odd2, even2 - odd2, d[3]);
+}
+
+// G' u: six sums become three weights.
+fn weightGradientStep(u: array<f32, 6>) -> array<f32, 3> {
+  let s = (u[1] + u[2]) * (1.0 / 6.0);
+  let d = (u[2] - u[1]) * (1.0 / 6.0);
+  let t = (u[3] + u[4]) * (1.0 / 24.0);
+  let e = (u[3] - u[4]) * (1.0 / 12.0);
+  return array<f32, 3>(0.25 * u[0] - s + t, d + e, 4.0 * t - s + u[5]);
+}`;
+
+/**
+ * Winograd's F(4x4, 3x3), by which 36 multiplications make 16 pixels instead of 144:
+ *
+ *   y = A' [(G g G') * (B' d B)] A,   dg = G' [(B' d B) * (A dy A')] G     (* elementwise, ' transposed)
+ *
+ * d are overlapping 6x6 tiles of the source, y and dy 4x4 tiles of the target, g 3x3 weights. Each of the 36 elements
+ * is a product of matrices over channels (or tiles). These matrices are what the references compute with; `steps.wgsl`
+ * computes the same with fewer operations.
+ *
+ * Source: Winograd 1980, Arithmetic complexity of computations; Lavin and Gray 2015, arXiv:1509.09308
+ */
+export const sourceMatrix: readonly (readonly number[])[] = [ // B'
+  [4, 0, -5, 0, 1, 0],
+  [0, -4, -4, 1, 1, 0],
+  [0, 4, -4, -1, 1, 0],
+  [0, -2, -1, 2, 1, 0],
+  [0, 2, -1, -2, 1, 0],
+  [0, 4, 0, -5, 0, 1],
+];
+
+/** G. */
+export const weightMatrix: readonly (readonly number[])[] = [
+  [1 / 4, 0, 0],
+  [-1 / 6, -1 / 6, -1 / 6],
+  [-1 / 6, 1 / 6, -1 / 6],
+  [1 / 24, 1 / 12, 1 / 6],
+  [1 / 24, -1 / 12, 1 / 6],
+  [0, 0, 1],
+];
+
+/** A'. */
+export const targetMatrix: readonly (readonly number[])[] = [
+  [1, 1, 1, 1, 1, 0],
+  [0, 1, -1, 2, -2, 0],
+  [0, 1, 1, 4, 4, 0],
+  [0, 1, -1, 8, -8, 1],
+];
+
+/** A matrix with rows and columns swapped. */
+export function transposed(m: readonly (readonly number[])[]): readonly (readonly number[])[] {
+  return m[0].map((_, j) => m.map((row) => row[j]));
+}
+
+/** m v m' of a square tile v given by its elements, row by row. */
+export function bothSides(
+  m: readonly (readonly number[])[],
+  v: (i: number, j: number) => number,
+): number[] {
+  const inner = m[0].length;
+  return m.flatMap((left) =>
+    m.map((right) => {
+      let total = 0;
+      for (let i = 0; i < inner; i++) {
+        for (let j = 0; j < inner; j++) {
+          if (left[i] !== 0 && right[j] !== 0) total += left[i] * right[j] * v(i, j);
+        }
+      }
+      return total;
+    })
+  );
+}
+
+/** An element of an image, or 0 beyond its edges. */
+export function pixelOf(image: NumberArray, at: number, H: number, W: number) {
+  return (h: number, w: number): number => h >= 0 && h < H && w >= 0 && w < W ? image[at + h * W + w] : 0;
+}
+
+/** A step of `steps.wgsl`: how many values it takes and gives. */
+const steps = {
+  sourceStep: [6, 6],
+  weightStep: [3, 6],
+  targetStep: [6, 4],
+  gradientStep: [4, 6],
+  weightGradientStep: [6, 3],
+} as const;
+
+/** WGSL of the steps, to stand before a kernel. */
+export const stepsInWgsl: string = stepsWgsl;
+
+/**
+ * WGSL that applies a step down the columns, then along the rows. Element (i, j) of the result is `row_i[j]`.
+ *
+ * @param element WGSL expression of the tile's element (i, j)
+ */
+export function inTwoDimensions(
+  step: keyof typeof steps,
+  element: (i: number, j: number) => string,
+): string {
+  const [taken, given] = steps[step];
+  const list = (item: (i: number) => string) =>
+    `array<f32, ${taken}>(${Array.from({ length: taken }, (_, i) => item(i)).join(", ")})`;
+  return `${repeatLines(taken, (j) => `  let column_${j} = ${step}(${list((i) => element(i, j))});`)}
+${repeatLines(given, (i) => `  let row_${i} = ${step}(${list((j) => `column_${j}[${i}]`)});`)}`;
+}
