@@ -5,10 +5,22 @@
  */
 export { gradients } from "./autograd/gradients.ts";
 export { checkGradients, type GradientCheck, GradientError } from "./autograd/check_gradients.ts";
-export type { CheckedSignature } from "./core/checked_signature.ts";
+export type {
+  Axis,
+  BareName,
+  CheckedSignature,
+  DataType,
+  InputNames,
+  OutputNames,
+  Port,
+  PortNames,
+} from "./core/signature.ts";
 export { currentDevice, withDevice } from "./core/context.ts";
 export {
   type BufferRange,
+  type ChoiceKey,
+  type ChoiceStore,
+  type ChosenBy,
   type CompileProgress,
   type Device,
   type DeviceBuffer,
@@ -16,16 +28,16 @@ export {
   type Dims,
   type Kernel,
   type KernelCall,
+  type KernelChoice,
   type NumberArray,
   type Pass,
   type PassBuffer,
+  type TuneOptions,
   type Tuning,
   type Workgroups,
 } from "./devices/device.ts";
-export type { ChoiceKey, ChoiceStore, ChosenBy, KernelChoice, TuneOptions } from "./devices/choice.ts";
 export { kernelSignatures } from "./devices/cpu/kernel_signatures.ts";
-export type { WasmCall, WasmKernel, WasmParameters } from "./devices/cpu/wasm_call.ts";
-export type { WasmLowering } from "./devices/cpu/wasm_lowering.ts";
+export type { WasmCall, WasmKernel, WasmLowering, WasmParameters } from "./devices/cpu/wasm_call.ts";
 export { type DeviceChoice, init } from "./init.ts";
 export {
   type AttributeTypes,
@@ -82,6 +94,5 @@ export { planMemory, record, type RecordedStep, type RecordOptions } from "./rec
 export { scope } from "./core/scope.ts";
 export { type Shape, ShapeError } from "./core/shape.ts";
 export { UserError } from "./core/user_error.ts";
-export type { Axis, BareName, DataType, InputNames, OutputNames, Port, PortNames } from "./core/signature.ts";
 export type { Storage } from "./core/storage.ts";
 export { type History, Tensor, tensor } from "./core/tensor.ts";

@@ -1,20 +1,38 @@
-import { makeHistory } from "./autograd/history.ts";
-import { checkSaved } from "./autograd/rule.ts";
-import { attributeCheck, type AttributeTypes, type AttributeValues } from "./core/attributes.ts";
-import { checkSharing } from "./core/check_sharing.ts";
+import { checkSaved, makeHistory } from "./autograd/history.ts";
+import {
+  attributeCheck,
+  type AttributeTypes,
+  type AttributeValues,
+  type DefineOptions,
+  type OpDefinition,
+  type Sample,
+  type Saved,
+} from "./op_definition.ts";
+import { checkSharing, execute, noteWrites } from "./core/execute.ts";
 import { currentDevice, withDevice } from "./core/context.ts";
-import { execute, noteWrites } from "./core/execute.ts";
-import { parseSignature } from "./core/parse_signature.ts";
+import {
+  bindAxes,
+  type InputNames,
+  type OutputNames,
+  outputShape,
+  parseSignature,
+  type Port,
+} from "./core/signature.ts";
 import { type Shape, ShapeError, showShape, sizeOf } from "./core/shape.ts";
-import { bindAxes, type InputNames, type OutputNames, outputShape, type Port } from "./core/signature.ts";
 import { allocate } from "./core/storage.ts";
 import { type History, Tensor } from "./core/tensor.ts";
-import { loweringOf } from "./devices/cpu/wasm_lowering.ts";
+import { loweringOf } from "./devices/cpu/wasm_call.ts";
 import type { Dims, Kernel } from "./devices/device.ts";
-import type { DefineOptions, OpDefinition, Sample, Saved } from "./op_definition.ts";
 
-export type { AttributeTypes, AttributeValues } from "./core/attributes.ts";
-export type { DefineOptions, FirstName, OpDefinition, Sample, Saved } from "./op_definition.ts";
+export type {
+  AttributeTypes,
+  AttributeValues,
+  DefineOptions,
+  FirstName,
+  OpDefinition,
+  Sample,
+  Saved,
+} from "./op_definition.ts";
 
 /** A tensor for each name. */
 export type Tensors<Names extends readonly string[]> = { [K in keyof Names]: Tensor };

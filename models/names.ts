@@ -1,5 +1,5 @@
 import { closest, distance } from "npm:fastest-levenshtein@1.0.16";
-import { describeValue } from "../kernels/core/check_tensor.ts";
+import { describeValue } from "../kernels/core/tensor.ts";
 import { Tensor, UserError } from "../kernels/mod.ts";
 
 /**

@@ -2,11 +2,10 @@ import { gradients } from "./gradients.ts";
 import { multiply } from "../ops/elementwise/binary.ts";
 import { sum } from "../ops/reduce/reduce.ts";
 import { uniforms } from "../ops/random/threefry.ts";
-import { refuseOthers } from "../core/check_options.ts";
-import { checkTensor } from "../core/check_tensor.ts";
+import { refuseOthers } from "../core/checks.ts";
+import { checkTensor, type Tensor, tensor } from "../core/tensor.ts";
 import { scope } from "../core/scope.ts";
-import { parseSignature } from "../core/parse_signature.ts";
-import { type Tensor, tensor } from "../core/tensor.ts";
+import { parseSignature } from "../core/signature.ts";
 
 /** A gradient differs from the derivative of its function. */
 export class GradientError extends Error {

@@ -1,10 +1,9 @@
 import { add } from "../ops/elementwise/binary.ts";
 import { full, zeros } from "../ops/layout/fill.ts";
 import { withDevice } from "../core/context.ts";
-import { checkList } from "../core/check_list.ts";
-import { checkTensor } from "../core/check_tensor.ts";
+import { checkList } from "../core/checks.ts";
+import { checkTensor, type History, type Tensor } from "../core/tensor.ts";
 import { ShapeError } from "../core/shape.ts";
-import type { History, Tensor } from "../core/tensor.ts";
 import { overwrittenSinceMade } from "./history.ts";
 
 /** Every op between `loss` and the parameters, latest first. */
@@ -105,4 +104,13 @@ function overwrittenError(y: Tensor, by: string): Error {
     `Cannot take gradients through ${y.history?.op}: ${by} has overwritten its output ${y.history?.output} ${y} ` +
       "before it was used; take gradients before, or overwrite a copy",
   );
+}
+
+/** A tensor, and all that it was computed from by ops that tensors remember. */
+export function sourcesOf(y: Tensor): ReadonlySet<Tensor> {
+  const found = new Set([y]);
+  for (const { history } of found) {
+    for (const x of history?.inputs ?? []) found.add(x); // which the loop comes to, too
+  }
+  return found;
 }

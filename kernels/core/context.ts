@@ -1,5 +1,5 @@
 import { type Device, DeviceError } from "../devices/device.ts";
-import type { Rule } from "../autograd/rule.ts";
+import type { Rule } from "../autograd/history.ts";
 import type { Recording } from "../record/trace.ts";
 import type { Scope } from "./scope.ts";
 

@@ -2,6 +2,7 @@ import type { Dims, Kernel } from "../devices/device.ts";
 import { context } from "./context.ts";
 import { ShapeError } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";
+import { overlap } from "./overlap.ts";
 
 /** Notes that an op overwrites tensors: for good if it runs now, else for as long as the step is being traced. */
 export function noteWrites(op: string, tensors: readonly Tensor[]): void {
@@ -69,4 +70,29 @@ function misplacedError(
     } ${tensor} starts at element ${tensor.offset} of its memory (expected a ` +
       `multiple of ${offsetAlignment} on ${kind}); take a part of a tensor with slice(), which copies it`,
   );
+}
+
+/**
+ * Refuses, on every device, what WebGPU would answer by failing the device: a kernel may not overwrite memory that it also
+ * reads, not even another part of it, nor overwrite elements through two of its tensors.
+ *
+ * @throws {Error} naming both
+ */
+export function checkSharing(
+  { name, ports }: Kernel,
+  tensors: readonly Pick<Tensor, "storage" | "offset" | "size">[],
+): void {
+  tensors.forEach((a, i) => {
+    if (!ports[i].writable) return;
+    tensors.forEach((b, j) => {
+      if (i === j || a.storage !== b.storage) return;
+      if (ports[j].writable && !overlap(a, b)) return;
+      throw new Error(
+        `Cannot run ${name}: ${ports[i].name}, which it overwrites, and ${
+          ports[j].name
+        } are parts of one memory, ` +
+          "which WebGPU does not allow; copy one of them first, such as with add(x, 0)",
+      );
+    });
+  });
 }

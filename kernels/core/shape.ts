@@ -1,5 +1,5 @@
 import { UserError } from "./user_error.ts";
-import { isCount } from "./count.ts";
+import { isCount } from "./checks.ts";
 
 /** The lengths of a tensor's axes, outermost first. */
 export type Shape = readonly number[];

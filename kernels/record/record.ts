@@ -1,11 +1,10 @@
-import type { KernelChoice, TuneOptions } from "../devices/choice.ts";
-import { type CompileProgress, DeviceError } from "../devices/device.ts";
+import { type CompileProgress, DeviceError, type KernelChoice, type TuneOptions } from "../devices/device.ts";
 import { forwardResults } from "./forwarding.ts";
 import { halfValues } from "./half_values.ts";
 import { assignSlots, type MemoryPlan, planOf } from "./memory_plan.ts";
 import { type Recording, trace } from "./trace.ts";
 import { writtenRanges } from "./written_ranges.ts";
-import { refuseOthers } from "../core/check_options.ts";
+import { refuseOthers } from "../core/checks.ts";
 import { tensorsIn } from "../core/scope.ts";
 import { allocateNow, giveOwner, type Storage } from "../core/storage.ts";
 

@@ -1,6 +1,6 @@
 import { blankInitialiser } from "../nn/initialiser.ts";
 import { planMemory, ShapeError, UserError } from "../../kernels/mod.ts";
-import { isCount } from "../../kernels/core/count.ts";
+import { isCount } from "../../kernels/core/checks.ts";
 import { loadState, namedParameters, stateOf } from "../nn/module.ts";
 import {
   completeOptions,

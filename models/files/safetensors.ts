@@ -3,7 +3,7 @@
  * Source: https://github.com/huggingface/safetensors#format
  */
 
-import { describeValue } from "../../kernels/core/check_tensor.ts";
+import { describeValue } from "../../kernels/core/tensor.ts";
 import {
   BYTES,
   type Dtype,

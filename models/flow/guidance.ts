@@ -15,7 +15,7 @@ import {
   tensor,
   where,
 } from "../../kernels/mod.ts";
-import { checkCount, maxU32 } from "../../kernels/core/count.ts";
+import { checkCount, maxU32 } from "../../kernels/core/checks.ts";
 import { rejectUnknown } from "../names.ts";
 import { traitsOf, type VelocityField, velocityOf } from "./field.ts";
 

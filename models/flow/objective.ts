@@ -1,6 +1,6 @@
 import { mean, meanSquaredError, multiply, square, subtract, type Tensor } from "../../kernels/mod.ts";
 import { type Coupling, independentCoupling } from "./coupling.ts";
-import { checkTensor } from "../../kernels/core/check_tensor.ts";
+import { checkTensor } from "../../kernels/core/tensor.ts";
 import { type VelocityField, velocityOf } from "./field.ts";
 import { linearPath, type Path } from "./path.ts";
 import { type Prediction, velocityPrediction } from "./prediction.ts";

@@ -9,7 +9,7 @@ import {
   type Tensor,
   withDevice,
 } from "../../kernels/mod.ts";
-import { checkTensor } from "../../kernels/core/check_tensor.ts";
+import { checkTensor } from "../../kernels/core/tensor.ts";
 
 /** How much of data and noise is in xt = alpha x1 + sigma x0, and how fast that changes; f32[N] each. */
 export interface Coefficients {

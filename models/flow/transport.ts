@@ -1,4 +1,4 @@
-import { checkCount } from "../../kernels/core/count.ts";
+import { checkCount } from "../../kernels/core/checks.ts";
 
 /** Which data is paired with which noise, and the cost. */
 export interface Pairing {

@@ -1,5 +1,5 @@
 import { maxPool2d, relu, reshape, ShapeError, type Tensor } from "../../kernels/mod.ts";
-import { checkCount } from "../../kernels/core/count.ts";
+import { checkCount } from "../../kernels/core/checks.ts";
 import type { Initialiser } from "../nn/initialiser.ts";
 import { Conv2d, Linear } from "../nn/layers.ts";
 import { Module } from "../nn/module.ts";

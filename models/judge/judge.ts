@@ -12,7 +12,7 @@ import {
 } from "../../kernels/mod.ts";
 import { fromPixels, isNormalization, type Normalization } from "../files/normalization.ts";
 import { Classifier, type ClassifierOptions, featureCount } from "./classifier.ts";
-import { isCount } from "../../kernels/core/count.ts";
+import { isCount } from "../../kernels/core/checks.ts";
 import { decodeSafetensors, encodeSafetensors } from "../files/safetensors.ts";
 import { checkFinite, checkState, type State } from "../files/state.ts";
 import { blankInitialiser } from "../nn/initialiser.ts";

@@ -1,5 +1,5 @@
 import { concat, gelu, maxPool2d, resizeBilinear, ShapeError, type Tensor } from "../../kernels/mod.ts";
-import { checkTensor } from "../../kernels/core/check_tensor.ts";
+import { checkTensor } from "../../kernels/core/tensor.ts";
 import { Attention, Conv2d, ConvTranspose2d, Linear } from "../nn/layers.ts";
 import type { VelocityField } from "../flow/field.ts";
 import type { Initialiser } from "../nn/initialiser.ts";

@@ -10,7 +10,7 @@ import {
   ShapeError,
   type Tensor,
 } from "../../kernels/mod.ts";
-import { checkCount } from "../../kernels/core/count.ts";
+import { checkCount } from "../../kernels/core/checks.ts";
 import { defaultInitialiser, type Initialiser } from "./initialiser.ts";
 import { Module } from "./module.ts";
 

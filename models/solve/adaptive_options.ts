@@ -1,5 +1,5 @@
 import { type Tensor, UserError } from "../../kernels/mod.ts";
-import { isCount } from "../../kernels/core/count.ts";
+import { isCount } from "../../kernels/core/checks.ts";
 import { unknownName } from "../names.ts";
 import type { Snapshot } from "./sampler.ts";
 import { type AdaptiveSolverName, adaptiveSolvers } from "./solvers.ts";

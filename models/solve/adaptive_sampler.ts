@@ -1,5 +1,5 @@
 import { add, type Shape, type Tensor } from "../../kernels/mod.ts";
-import { checkTensor } from "../../kernels/core/check_tensor.ts";
+import { checkTensor } from "../../kernels/core/tensor.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { rejectUnknown } from "../names.ts";
 import {

@@ -1,5 +1,5 @@
 import { ShapeError, slice, type Tensor, tensor } from "../../kernels/mod.ts";
-import { checkCount } from "../../kernels/core/count.ts";
+import { checkCount } from "../../kernels/core/checks.ts";
 import { traitsOf, type VelocityField } from "../flow/field.ts";
 import { rowsAt } from "../train/batch_source.ts";
 import { checkBatch } from "./sampler.ts";

@@ -1,5 +1,5 @@
 import { concat, reshape, type Shape, slice, type Tensor, zeros } from "../../kernels/mod.ts";
-import { checkTensor } from "../../kernels/core/check_tensor.ts";
+import { checkTensor } from "../../kernels/core/tensor.ts";
 import { type VelocityField, velocityOf } from "../flow/field.ts";
 import { estimatedDivergence, exactDivergence } from "./divergence.ts";
 import { checkBatch } from "./sampler.ts";

@@ -13,9 +13,9 @@ import {
   tensor,
   where,
 } from "../../kernels/mod.ts";
-import { sourcesOf } from "../../kernels/autograd/sources.ts";
-import { checkTensor } from "../../kernels/core/check_tensor.ts";
-import { checkCount } from "../../kernels/core/count.ts";
+import { sourcesOf } from "../../kernels/autograd/gradients.ts";
+import { checkTensor } from "../../kernels/core/tensor.ts";
+import { checkCount } from "../../kernels/core/checks.ts";
 import { checkedSeed, streams } from "../random.ts";
 
 /** Every axis but that of the batch. */

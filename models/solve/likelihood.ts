@@ -11,8 +11,8 @@ import {
   type Tensor,
   zeros,
 } from "../../kernels/mod.ts";
-import { checkTensor } from "../../kernels/core/check_tensor.ts";
-import { checkCount } from "../../kernels/core/count.ts";
+import { checkTensor } from "../../kernels/core/tensor.ts";
+import { checkCount } from "../../kernels/core/checks.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { rejectUnknown } from "../names.ts";
 import {

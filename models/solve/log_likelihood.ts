@@ -1,5 +1,5 @@
 import { scope, slice, type Tensor } from "../../kernels/mod.ts";
-import { checkTensor } from "../../kernels/core/check_tensor.ts";
+import { checkTensor } from "../../kernels/core/tensor.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { Batches } from "./batches.ts";
 import { rademacher } from "./divergence.ts";

@@ -1,6 +1,6 @@
 import { concat, randomNormal, scope, type Shape, slice, type Tensor, tensor } from "../../kernels/mod.ts";
-import { checkTensor } from "../../kernels/core/check_tensor.ts";
-import { isCount } from "../../kernels/core/count.ts";
+import { checkTensor } from "../../kernels/core/tensor.ts";
+import { isCount } from "../../kernels/core/checks.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { rejectUnknown } from "../names.ts";
 import { checkedSeed, streams } from "../random.ts";

@@ -11,7 +11,7 @@ import {
   tensor,
   zeros,
 } from "../../kernels/mod.ts";
-import { isCount } from "../../kernels/core/count.ts";
+import { isCount } from "../../kernels/core/checks.ts";
 import { checkedSizeOf, sameShape } from "../../kernels/core/shape.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { rejectUnknown, unknownName } from "../names.ts";

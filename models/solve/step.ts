@@ -1,5 +1,5 @@
 import { add, full, multiply, reshape, type Tensor } from "../../kernels/mod.ts";
-import { checkTensor } from "../../kernels/core/check_tensor.ts";
+import { checkTensor } from "../../kernels/core/tensor.ts";
 import { type VelocityField, velocityOf } from "../flow/field.ts";
 import type { ButcherTableau } from "./tableau.ts";
 

@@ -12,8 +12,8 @@ import {
   tensor,
   zeros,
 } from "../../kernels/mod.ts";
-import { checkTensor } from "../../kernels/core/check_tensor.ts";
-import { checkCount, maxU32 } from "../../kernels/core/count.ts";
+import { checkTensor } from "../../kernels/core/tensor.ts";
+import { checkCount, maxU32 } from "../../kernels/core/checks.ts";
 import { pathOf, type VelocityField } from "../flow/field.ts";
 import { linearPath, type Path } from "../flow/path.ts";
 import { rejectUnknown } from "../names.ts";

@@ -1,4 +1,4 @@
-import { checkCount, isCount } from "../../kernels/core/count.ts";
+import { checkCount, isCount } from "../../kernels/core/checks.ts";
 
 /**
  * An explicit Runge-Kutta method: k_i = v(x + dt sum_j a_ij k_j, t + c_i dt), x + dt sum_i b_i k_i.

@@ -1,4 +1,4 @@
-import { isCount } from "../../kernels/core/count.ts";
+import { isCount } from "../../kernels/core/checks.ts";
 
 /** More would not fit in memory. */
 const mostSteps = 2 ** 24;

@@ -1,5 +1,5 @@
 import { gatherRows, reshape, type Shape, ShapeError, Tensor, UserError } from "../../kernels/mod.ts";
-import { describeValue } from "../../kernels/core/check_tensor.ts";
+import { describeValue } from "../../kernels/core/tensor.ts";
 import type { HostExamples } from "../flow/coupling.ts";
 import { rejectUnknown } from "../names.ts";
 

@@ -1,6 +1,6 @@
 import { less, randomNormal, randomUniform, type Tensor, tensor, where } from "../../kernels/mod.ts";
-import { checkCount } from "../../kernels/core/count.ts";
-import { checkTensor } from "../../kernels/core/check_tensor.ts";
+import { checkCount } from "../../kernels/core/checks.ts";
+import { checkTensor } from "../../kernels/core/tensor.ts";
 import type { Objective, Pairs } from "../flow/objective.ts";
 import type { BatchSource } from "./batch_source.ts";
 import { streams } from "../random.ts";

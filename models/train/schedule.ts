@@ -1,4 +1,4 @@
-import { checkCount } from "../../kernels/core/count.ts";
+import { checkCount } from "../../kernels/core/checks.ts";
 import { rejectUnknown, unknownName } from "../names.ts";
 
 /** Learning rate as a function of the progress of a training run. */

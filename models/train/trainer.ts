@@ -15,8 +15,8 @@ import {
   UserError,
 } from "../../kernels/mod.ts";
 import { sourcesOf } from "../../kernels/autograd/sources.ts";
-import { describeValue } from "../../kernels/core/check_tensor.ts";
-import { checkCount } from "../../kernels/core/count.ts";
+import { describeValue } from "../../kernels/core/tensor.ts";
+import { checkCount } from "../../kernels/core/checks.ts";
 import { checkState, readState, type State, writeState } from "../files/state.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { lossOf, type Objective, type Pairs } from "../flow/objective.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Passes } from "../../kernels/passes.ts";
+import { Passes } from "../../kernels/ways.ts";
 import type { CallPlan, Kernel } from "../../kernels/mod.ts";
 
 /** An op whose only output has a shape. */

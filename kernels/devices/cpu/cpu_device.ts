@@ -6,17 +6,14 @@ import {
   type KernelCall,
   type NumberArray,
 } from "../device.ts";
-import { checkCount, isCount } from "../../core/count.ts";
+import { checkCount, isCount } from "../../core/checks.ts";
 import { turn } from "../turn.ts";
 import { asDeviceError, FailedValues, unreadable } from "../failed_values.ts";
 import { Layout } from "./memory_layout.ts";
-import { hasRelaxedSimd, loadKernels } from "./load_kernels.ts";
+import { hasRelaxedSimd, loadKernels, ThreadTeam, whySingleThreaded } from "./thread_team.ts";
 import { mostThreads } from "./most_threads.ts";
-import { SharedMemory } from "./shared_memory.ts";
-import { whySingleThreaded } from "./thread_support.ts";
-import { ThreadTeam } from "./thread_team.ts";
+import { SharedMemory, Workspace } from "./shared_memory.ts";
 import { type WasmCall, writeCall } from "./wasm_call.ts";
-import { Workspace } from "./workspace.ts";
 
 class CpuBuffer implements DeviceBuffer {
   constructor(readonly address: number, readonly bytes: number) {}

@@ -1,7 +1,45 @@
+import { plain, relaxed } from "./compiled_kernels.ts";
 import { DeviceError } from "../device.ts";
 import { Layout } from "./memory_layout.ts";
 import type { SharedMemory } from "./shared_memory.ts";
 import { kernelNames } from "./wasm_call.ts";
+
+/**
+ * Why this program can have only one thread, or undefined if it can have more. Browsers share memory only within pages
+ * that are isolated from other sites, and forbid a page's main thread to block, as threads that wait for each other do.
+ */
+export function whySingleThreaded(): string | undefined {
+  if ((globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === false) {
+    return "this page is not cross-origin isolated";
+  }
+  try {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1, 0); // returns at once where blocking is allowed
+  } catch {
+    return "the main thread of a page may not block; a worker may";
+  }
+}
+
+/** The smallest module with `f32x4.relaxed_madd`: it is valid if the engine has the instruction. */
+const probe = Uint8Array.of(
+  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 8, 1, 96, 3, 123, 123, 123, 1, 123, 3, 2, 1, 0],
+  ...[10, 13, 1, 11, 0, 32, 0, 32, 1, 32, 2, 253, 133, 2, 11],
+);
+
+/** Whether this engine fuses multiply and add four at a time. */
+export function hasRelaxedSimd(): boolean {
+  return WebAssembly.validate(probe);
+}
+
+const compiled = new Map<boolean, Promise<WebAssembly.Module>>();
+
+/** The kernels, with fused multiply-add or without; each compiled once. */
+export function loadKernels(fused: boolean): Promise<WebAssembly.Module> {
+  let module = compiled.get(fused);
+  if (!module) {
+    compiled.set(fused, module = WebAssembly.compile(Uint8Array.fromBase64(fused ? relaxed : plain)));
+  }
+  return module;
+}
 
 /** What the kernels' module exports. */
 interface Exports {

@@ -1,6 +1,8 @@
 import { Layout } from "./memory_layout.ts";
 import { kernelSignatures } from "./kernel_signatures.ts";
 import type { SharedMemory } from "./shared_memory.ts";
+import type { InputNames, OutputNames } from "../../core/signature.ts";
+import type { Dims, Kernel } from "../device.ts";
 
 /** Name of a WebAssembly kernel of the CPU device. */
 export type WasmKernel = keyof typeof kernelSignatures;
@@ -68,4 +70,18 @@ export function writeCall(
     }
     memory[isReal ? "f32" : "u32"][(address + Layout.words) / 4 + i] = value;
   });
+}
+
+/** Kernel calls from the addresses of an op's buffers by name, and its dims; undefined for dims that no kernel fits. */
+export type WasmLowering<S extends string> = (
+  addresses: { readonly [name in InputNames<S>[number] | OutputNames<S>[number]]: number },
+  dims: Dims,
+) => readonly WasmCall[] | undefined;
+
+/** The lowering of an op; that of a name is one call of the kernel with buffers and dims of the same names. */
+export function loweringOf<S extends string>(
+  wasm: WasmKernel | WasmLowering<S>,
+): NonNullable<Kernel["wasm"]> {
+  if (typeof wasm !== "string") return wasm as NonNullable<Kernel["wasm"]>;
+  return (addresses, dims) => [{ kernel: wasm, args: { ...dims, ...addresses } } as WasmCall];
 }

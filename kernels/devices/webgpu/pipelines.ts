@@ -1,9 +1,34 @@
-import { isCount, maxU32 } from "../../core/count.ts";
+import { isCount, maxU32 } from "../../core/checks.ts";
 import { DeviceError, type Kernel, type KernelCall, type Tuning } from "../device.ts";
 import type { Choices } from "./choices.ts";
-import { halfWgsl } from "./half_wgsl.ts";
-import type { Outcomes } from "./outcomes.ts";
-import { UniformMemory } from "./uniform_memory.ts";
+import { shaderOf } from "./shader.ts";
+import type { Outcomes } from "../failed_values.ts";
+
+/** Bytes of a buffer. */
+const bufferBytes = 1 << 15;
+
+/** Memory for the uniforms of calls, many to a buffer: thousands of buffers are slow to make, and slower to free. */
+export class UniformMemory {
+  #buffer: GPUBuffer | undefined;
+  #end = 0;
+
+  constructor(readonly device: GPUDevice) {}
+
+  /** Bytes in memory of their own, which lives as long as something holds its buffer. */
+  place(bytes: ArrayBuffer): Required<GPUBufferBinding> {
+    const { queue, limits: { minUniformBufferOffsetAlignment: alignment } } = this.device;
+    const size = bytes.byteLength;
+    if (!this.#buffer || this.#end + size > bufferBytes) {
+      const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
+      this.#buffer = this.device.createBuffer({ label: "uniforms", size: bufferBytes, usage });
+      this.#end = 0;
+    }
+    const offset = this.#end;
+    this.#end = Math.ceil((offset + size) / alignment) * alignment;
+    queue.writeBuffer(this.#buffer, offset, bytes);
+    return { buffer: this.#buffer, offset, size };
+  }
+}
 
 /** A compiled kernel. */
 export interface Pipeline {
@@ -198,32 +223,6 @@ function refusal({ kernel: { name } }: KernelCall, { message }: { readonly messa
   return new DeviceError(`Cannot compile the kernel of ${name}: ${message.trim()}`);
 }
 
-/** The complete shader of a kernel: dims and buffers by name, the op's `fn kernel`, and the entry point. */
-export function shaderOf(call: KernelCall, tuning: Tuning): string {
-  const { kernel, dims, half = [] } = call;
-  const specialised = kernel.specialise(dims, tuning);
-  const vectors = kernel.vectors?.(specialised) ?? [];
-  const fields = Object.keys(dims).map((name) => `  ${name}: ${kernel.floats.has(name) ? "f32" : "u32"},`);
-  const elementOf = ({ name, type }: Kernel["ports"][number]) => {
-    const [number, vector] = half.includes(name) ? ["f16", "vec4h"] : [type, "vec4f"];
-    return vectors.includes(name) ? vector : number;
-  };
-  const buffers = kernel.ports.map((port, i) =>
-    `@group(0) @binding(${i + 1}) var<storage, ${
-      port.writable ? "read_write" : "read"
-    }> ${port.name}: array<${elementOf(port)}>; // [${port.axes.join(", ")}]`
-  );
-  return `${half.length > 0 ? "enable f16;\n" : ""}struct Dims {
-${fields.join("\n")}
-  runs: u32,
-}
-@group(0) @binding(0) var<uniform> dims: Dims;
-${buffers.join("\n")}
-
-${halfWgsl(kernel.wgsl(tuning, specialised), half, vectors)}
-${entry(kernel.workgroups(dims, tuning)?.lanes, tuning)}`;
-}
-
 /** @throws {DeviceError} if a shader takes vectors from a range that does not end with one */
 function checkVectors({ kernel, dims, ranges }: KernelCall, tuning: Tuning): void {
   const vectors = kernel.vectors?.(kernel.specialise(dims, tuning)) ?? [];
@@ -235,26 +234,4 @@ function checkVectors({ kernel, dims, ranges }: KernelCall, tuning: Tuning): voi
         "vectors)",
     );
   });
-}
-
-/** The entry point: of a kernel of workgroups with so many lanes, or of one of single invocations. */
-function entry(lanes: number | undefined, { workgroupSize }: Tuning): string {
-  if (lanes !== undefined) {
-    return `
-@compute @workgroup_size(${lanes})
-fn main(
-  @builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32,
-) {
-  let group = id.x + id.y * groups.x;
-  if (group < dims.runs) { kernel(group, lane); }
-}
-`;
-  }
-  return `
-@compute @workgroup_size(${workgroupSize})
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.x + id.y * groups.x * ${workgroupSize}u;
-  if (i < dims.runs) { kernel(i); }
-}
-`;
 }

@@ -1,13 +1,123 @@
-import type { ChosenBy, KernelChoice, TuneOptions } from "../choice.ts";
-import type { KernelCall } from "../device.ts";
+import type { ChosenBy, DeviceBuffer, KernelCall, KernelChoice, TuneOptions } from "../device.ts";
+import { callOfPass, GpuBuffer, type Workspace } from "./workspace.ts";
 import { type Choices, nameOfCall } from "./choices.ts";
-import type { Dispatch } from "./command_queue.ts";
-import type { Dispatches } from "./dispatches.ts";
-import { type Fastest, fastest, first, type TimeCandidates } from "./fastest.ts";
-import { type KernelTimer, kernelTimer } from "./kernel_timer.ts";
-import { onScratch } from "./scratch.ts";
-import { digestsOf, scratchBytes, type Subject, subjectsOf } from "./subjects.ts";
-import type { Workspace } from "./workspace.ts";
+import { shaderOf } from "./shader.ts";
+import type { Dispatch, Dispatches } from "./commands.ts";
+import {
+  type Fastest,
+  fastest,
+  first,
+  type KernelTimer,
+  kernelTimer,
+  type TimeCandidates,
+} from "./kernel_timer.ts";
+
+/**
+ * A digest of texts, 16 hexadecimal digits, to tell versions apart; not for secrets.
+ * Source: Fowler, Noll, Vo: FNV-1a.
+ */
+function digestOf(texts: readonly string[]): string {
+  let [low, high] = [0x811c9dc5, 0x01000193];
+  for (const text of texts) {
+    for (let i = 0; i <= text.length; i++) {
+      const code = i < text.length ? text.charCodeAt(i) : 0xffff; // the end of a text counts, too
+      low = Math.imul(low ^ code, 0x01000193);
+      high = Math.imul(high ^ code ^ low >>> 15, 0x5bd1e995);
+    }
+  }
+  return [low, high].map((half) => (half >>> 0).toString(16).padStart(8, "0")).join("");
+}
+
+/**
+ * A call on memory of its own, a buffer of zeros for each port, so that running it changes no value.
+ *
+ * @param others sizes in bytes of other buffers that must fit beside them
+ * @returns undefined if there is not enough memory
+ */
+export async function onScratch(
+  device: GPUDevice,
+  call: KernelCall,
+  others: readonly number[],
+): Promise<{ call: KernelCall; free: () => void } | undefined> {
+  const make = (size: number) =>
+    new GpuBuffer(device.createBuffer({ size, usage: GPUBufferUsage.STORAGE }), size);
+  device.pushErrorScope("out-of-memory");
+  const ranges = call.ranges.map(({ length }) => ({
+    buffer: make(Math.max(4 * length, 4)),
+    offset: 0,
+    length,
+  }));
+  const beside = others.map(make);
+  for (const { handle } of beside) handle.destroy();
+  const free = () => ranges.forEach(({ buffer }) => buffer.handle.destroy());
+  if (await device.popErrorScope()) return void free();
+  return { call: { ...call, ranges }, free };
+}
+
+/** A call with several candidates. */
+export interface Subject {
+  readonly call: KernelCall;
+  readonly candidates: readonly string[];
+  /** How often a step makes it, or would by another candidate. */
+  calls: number;
+  /** The calls with several candidates that its own candidates are made of, which are to be chosen before. */
+  readonly parts: readonly Subject[];
+}
+
+/** Where the scratch memory of passes would be: of their ranges only the lengths count here. */
+const nowhere: DeviceBuffer = { bytes: 0 };
+
+/** The different calls with a choice, in the order of the step, each after its parts. */
+export function subjectsOf(calls: readonly KernelCall[], choices: Choices): Subject[] {
+  const subjects = new Map<string, Subject>();
+  const add = (call: KernelCall): Subject[] => {
+    const candidates = call.kernel.candidates?.(call.dims, choices.table) ?? [];
+    if (candidates.length < 2) return [];
+    const parts = partsOf(call, candidates, choices).flatMap(add);
+    const name = nameOfCall(call);
+    const subject = subjects.get(name) ?? { call, candidates, calls: 0, parts };
+    subject.calls++;
+    subjects.set(name, subject);
+    return [subject];
+  };
+  calls.forEach(add);
+  return [...subjects.values()];
+}
+
+/** The passes of a call's candidates, as calls. */
+function partsOf(call: KernelCall, candidates: readonly string[], choices: Choices): KernelCall[] {
+  return candidates.flatMap((candidate) =>
+    call.kernel.passes?.(call.dims, choices.of({ ...call, candidate })) ?? []
+  ).map((pass) => callOfPass(pass, call, () => nowhere));
+}
+
+/** Sizes in bytes of the scratch memory that a call's candidates may need. */
+export function scratchBytes({ call, candidates }: Subject, choices: Choices): number[] {
+  return candidates.flatMap((candidate) =>
+    call.kernel.passes?.(call.dims, choices.of({ ...call, candidate }))?.flatMap(({ buffers }) =>
+      buffers.flatMap((buffer) => typeof buffer === "string" ? [] : [Math.max(4 * buffer.elements, 4)])
+    ) ?? []
+  );
+}
+
+/** Digests of a call's candidates: of their names and shaders. Many calls have the same shaders. */
+export function digestsOf(choices: Choices): (subject: Subject) => string {
+  const known = new Map<string, string>();
+  const digestOfShader = (call: KernelCall) => {
+    const { kernel, dims, half = [], candidate } = call;
+    const tuning = candidate === undefined ? choices.table : choices.of(call); // whatever was chosen for a part
+    const key = JSON.stringify([kernel.name, Object.keys(dims), half, kernel.specialise(dims, tuning)]);
+    const digest = known.get(key) ?? digestOf([shaderOf(call, tuning)]);
+    known.set(key, digest);
+    return digest;
+  };
+  return ({ call, candidates }) =>
+    digestOf(candidates.flatMap((candidate) => {
+      const way = { ...call, candidate };
+      const parts = partsOf(call, [candidate], choices);
+      return [candidate, ...(parts.length > 0 ? parts : [way]).map(digestOfShader)];
+    }));
+}
 
 /** What tuning uses of a device. */
 export interface TunedDevice {

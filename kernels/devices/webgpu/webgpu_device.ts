@@ -1,4 +1,3 @@
-import type { KernelChoice, TuneOptions } from "../choice.ts";
 import {
   type BufferRange,
   type CompileProgress,
@@ -6,20 +5,19 @@ import {
   type DeviceBuffer,
   DeviceError,
   type KernelCall,
+  type KernelChoice,
+  type TuneOptions,
   type Tuning,
 } from "../device.ts";
-import { unreadable } from "../failed_values.ts";
-import { checkCount } from "../../core/count.ts";
+import { Outcomes, unreadable } from "../failed_values.ts";
+import { checkCount } from "../../core/checks.ts";
 import { adapterKey, isSoftware, noAdapter } from "./adapter.ts";
-import { BufferPool, type GpuBuffer } from "./buffer_pool.ts";
+import { BufferPool, type GpuBuffer, Workspace } from "./workspace.ts";
 import { Choices } from "./choices.ts";
-import { CommandQueue, type Dispatch } from "./command_queue.ts";
-import { Dispatches } from "./dispatches.ts";
-import { Outcomes } from "./outcomes.ts";
+import { CommandQueue, type Dispatch, Dispatches } from "./commands.ts";
 import { PipelineCache } from "./pipelines.ts";
 import { readBack } from "./read_back.ts";
 import { tuneCalls } from "./tune.ts";
-import { Workspace } from "./workspace.ts";
 
 /** What the device uses where the adapter has it: values in f16, and the clock that tuning reads. */
 const features: readonly GPUFeatureName[] = ["shader-f16", "timestamp-query"];

@@ -1,8 +1,7 @@
 import type { Dims, NumberArray, Tuning } from "../../devices/device.ts";
 import { defineOp } from "../../op.ts";
-import { checkTensor } from "../../core/check_tensor.ts";
+import { checkTensor, type Tensor } from "../../core/tensor.ts";
 import { sameShape, ShapeError } from "../../core/shape.ts";
-import type { Tensor } from "../../core/tensor.ts";
 import {
   attendGroups,
   attendKeyValueGradientWgsl,

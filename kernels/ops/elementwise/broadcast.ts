@@ -1,12 +1,11 @@
 import { broadcastShapes, broadcastStrides, type Shape, ShapeError } from "../../core/shape.ts";
 import type { Dims, NumberArray } from "../../devices/device.ts";
-import { Tensor } from "../../core/tensor.ts";
+import { describeValue, Tensor } from "../../core/tensor.ts";
 import { Binary, Ternary } from "../../devices/cpu/elementwise_functions.ts";
 import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
 import { defineOp, type Op, type Sample } from "../../op.ts";
 import { sumTo } from "../reduce/reduce.ts";
 import { withDevice } from "../../core/context.ts";
-import { describeValue } from "../../core/check_tensor.ts";
 import { UserError } from "../../core/user_error.ts";
 import { full } from "../layout/fill.ts";
 

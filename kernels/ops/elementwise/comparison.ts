@@ -5,7 +5,7 @@ import { sumTo } from "../reduce/reduce.ts";
 import { binaryKernel, broadcastWalk, defineBinary, operands, scalarBeside, ternaryKernel } from "./broadcast.ts";
 import nanWgsl from "./nan.wgsl" with { type: "text" };
 import { withDevice } from "../../core/context.ts";
-import { isCount, maxU32 } from "../../core/count.ts";
+import { isCount, maxU32 } from "../../core/checks.ts";
 
 /** The part of dy that goes to a where max(a, b) was taken: all where a > b, half at a tie, nothing where a < b. */
 const largerShare: Op<"a[A...], b[B...], dy[D...] -> da[Y...]"> = defineOp({

@@ -1,7 +1,6 @@
 import type { Dims } from "../../devices/device.ts";
 import { defineOp } from "../../op.ts";
-import { refuseOthers } from "../../core/check_options.ts";
-import { isCount } from "../../core/count.ts";
+import { isCount, refuseOthers } from "../../core/checks.ts";
 import { ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { sum } from "../reduce/reduce.ts";

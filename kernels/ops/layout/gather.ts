@@ -1,6 +1,6 @@
 import { defineOp, type Op } from "../../op.ts";
 import type { Dims, NumberArray } from "../../devices/device.ts";
-import { maxU32 } from "../../core/count.ts";
+import { maxU32 } from "../../core/checks.ts";
 import { ShapeError } from "../../core/shape.ts";
 import { type Tensor, tensor } from "../../core/tensor.ts";
 import { zeros } from "./fill.ts";

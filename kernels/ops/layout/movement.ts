@@ -1,5 +1,5 @@
 import { makeHistory } from "../../autograd/history.ts";
-import { checkList } from "../../core/check_list.ts";
+import { checkList } from "../../core/checks.ts";
 import { defineOp, type Op } from "../../op.ts";
 import {
   axisOf,

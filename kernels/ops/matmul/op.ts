@@ -1,9 +1,8 @@
 import type { Dims, NumberArray } from "../../devices/device.ts";
 import { defineOp } from "../../op.ts";
-import { checkTensor } from "../../core/check_tensor.ts";
+import { checkTensor, type Tensor } from "../../core/tensor.ts";
 import { withDevice } from "../../core/context.ts";
 import { broadcastShapes, type Shape, ShapeError, sizeOf } from "../../core/shape.ts";
-import type { Tensor } from "../../core/tensor.ts";
 import { add } from "../elementwise/binary.ts";
 import { zeros } from "../layout/fill.ts";
 import { type Product, registerProductWgsl, registerTiles } from "./product.ts";

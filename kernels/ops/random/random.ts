@@ -1,5 +1,5 @@
 import { defineOp } from "../../op.ts";
-import { checkCount } from "../../core/count.ts";
+import { checkCount } from "../../core/checks.ts";
 import { checkedSizeOf, type Shape } from "../../core/shape.ts";
 import type { NumberArray } from "../../devices/device.ts";
 import type { Tensor } from "../../core/tensor.ts";

@@ -1,4 +1,4 @@
-import { checkCount, maxU32 } from "../../core/count.ts";
+import { checkCount, maxU32 } from "../../core/checks.ts";
 
 /** Rotation distances of Threefry-2x32. */
 const rotations = [13, 15, 26, 6, 17, 29, 16, 24];

@@ -1,4 +1,4 @@
-import { checkList } from "../../core/check_list.ts";
+import { checkList } from "../../core/checks.ts";
 import { axisOf, type Shape, sizeOf } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import type { Dims, Tuning } from "../../devices/device.ts";

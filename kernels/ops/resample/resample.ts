@@ -1,5 +1,5 @@
 import { defineOp, type Op } from "../../op.ts";
-import { isCount } from "../../core/count.ts";
+import { isCount } from "../../core/checks.ts";
 import { ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { zeros } from "../layout/fill.ts";

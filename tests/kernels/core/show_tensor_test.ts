@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { inspect } from "node:util";
 import { type Tensor, tensor, zeros } from "../../../kernels/mod.ts";
-import { tensorDisplay } from "../../../kernels/core/show_tensor.ts";
+import { tensorDisplay } from "../../../kernels/core/tensor.ts";
 import { testOnDevices } from "../../testing.ts";
 
 testOnDevices("console.log() prints a tensor's type, shape and device", ({ kind }) => {

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import type { Kernel, KernelCall } from "../../../kernels/mod.ts";
-import { type BufferPool, GpuBuffer } from "../../../kernels/devices/webgpu/buffer_pool.ts";
+import { type BufferPool, GpuBuffer, Workspace } from "../../../kernels/devices/webgpu/workspace.ts";
 import { Choices } from "../../../kernels/devices/webgpu/choices.ts";
-import { Workspace } from "../../../kernels/devices/webgpu/workspace.ts";
 
 /** A pool that counts the bytes taken and not given back. */
 function countingPool() {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import "../../../kernels/mod.ts";
 import type { BufferRange, Device } from "../../../kernels/devices/device.ts";
-import { halfWgsl } from "../../../kernels/devices/webgpu/half_wgsl.ts";
+import { halfWgsl } from "../../../kernels/devices/webgpu/shader.ts";
 import { type RegisteredOp, registry, type Sample } from "../../../kernels/op.ts";
 import { assertClose, testOnShaders } from "../../testing.ts";
 import { inputsOf, oracle } from "../oracle.ts";

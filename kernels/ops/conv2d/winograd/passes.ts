@@ -1,5 +1,5 @@
 import type { Dims, Pass } from "../../../devices/device.ts";
-import { Passes } from "../../../passes.ts";
+import { Passes } from "../../../ways.ts";
 import { channelProducts, tileProducts } from "./products.ts";
 import { gradientTransform, sourceTransform, weightTransform } from "./inputs.ts";
 import { addedTarget, biasedTarget, target, turnedTarget } from "./targets.ts";

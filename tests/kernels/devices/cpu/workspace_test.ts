@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { CpuDevice } from "../../../../kernels/devices/cpu/cpu_device.ts";
-import { hasRelaxedSimd, loadKernels } from "../../../../kernels/devices/cpu/load_kernels.ts";
+import { hasRelaxedSimd, loadKernels, ThreadTeam } from "../../../../kernels/devices/cpu/thread_team.ts";
 import { Layout } from "../../../../kernels/devices/cpu/memory_layout.ts";
 import { SharedMemory } from "../../../../kernels/devices/cpu/shared_memory.ts";
-import { ThreadTeam } from "../../../../kernels/devices/cpu/thread_team.ts";
 import { type WasmCall, writeCall } from "../../../../kernels/devices/cpu/wasm_call.ts";
 import "../../../../kernels/mod.ts";
 import { registry } from "../../../../kernels/op.ts";

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import type { KernelCall } from "../../../../kernels/devices/device.ts";
-import { BufferPool } from "../../../../kernels/devices/webgpu/buffer_pool.ts";
+import { BufferPool } from "../../../../kernels/devices/webgpu/workspace.ts";
 import { Choices } from "../../../../kernels/devices/webgpu/choices.ts";
-import { CommandQueue } from "../../../../kernels/devices/webgpu/command_queue.ts";
-import { Dispatches } from "../../../../kernels/devices/webgpu/dispatches.ts";
-import { Outcomes } from "../../../../kernels/devices/webgpu/outcomes.ts";
+import { CommandQueue, Dispatches } from "../../../../kernels/devices/webgpu/commands.ts";
+import { Outcomes } from "../../../../kernels/devices/failed_values.ts";
 import { PipelineCache } from "../../../../kernels/devices/webgpu/pipelines.ts";
 import { readBack } from "../../../../kernels/devices/webgpu/read_back.ts";
 import { affine } from "../../../../kernels/ops/elementwise/affine.ts";

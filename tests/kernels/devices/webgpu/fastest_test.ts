@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { fastest, first } from "../../../../kernels/devices/webgpu/fastest.ts";
+import { fastest, first } from "../../../../kernels/devices/webgpu/kernel_timer.ts";
 
 /** Runs the search with a made-up clock. */
 async function search(costs: Record<string, number>, noise: (at: number) => number = () => 0) {

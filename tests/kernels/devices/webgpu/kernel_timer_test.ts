@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Dispatch } from "../../../../kernels/devices/webgpu/command_queue.ts";
+import type { Dispatch } from "../../../../kernels/devices/webgpu/commands.ts";
 import { kernelTimer } from "../../../../kernels/devices/webgpu/kernel_timer.ts";
 import type { Pipeline } from "../../../../kernels/devices/webgpu/pipelines.ts";
 import { testTuning } from "./tuning.ts";

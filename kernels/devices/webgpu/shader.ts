@@ -1,3 +1,53 @@
+import type { Kernel, KernelCall, Tuning } from "../device.ts";
+
+/** The complete shader of a kernel: dims and buffers by name, the op's `fn kernel`, and the entry point. */
+export function shaderOf(call: KernelCall, tuning: Tuning): string {
+  const { kernel, dims, half = [] } = call;
+  const specialised = kernel.specialise(dims, tuning);
+  const vectors = kernel.vectors?.(specialised) ?? [];
+  const fields = Object.keys(dims).map((name) => `  ${name}: ${kernel.floats.has(name) ? "f32" : "u32"},`);
+  const elementOf = ({ name, type }: Kernel["ports"][number]) => {
+    const [number, vector] = half.includes(name) ? ["f16", "vec4h"] : [type, "vec4f"];
+    return vectors.includes(name) ? vector : number;
+  };
+  const buffers = kernel.ports.map((port, i) =>
+    `@group(0) @binding(${i + 1}) var<storage, ${
+      port.writable ? "read_write" : "read"
+    }> ${port.name}: array<${elementOf(port)}>; // [${port.axes.join(", ")}]`
+  );
+  return `${half.length > 0 ? "enable f16;\n" : ""}struct Dims {
+${fields.join("\n")}
+  runs: u32,
+}
+@group(0) @binding(0) var<uniform> dims: Dims;
+${buffers.join("\n")}
+
+${halfWgsl(kernel.wgsl(tuning, specialised), half, vectors)}
+${entry(kernel.workgroups(dims, tuning)?.lanes, tuning)}`;
+}
+
+/** The entry point: of a kernel of workgroups with so many lanes, or of one of single invocations. */
+function entry(lanes: number | undefined, { workgroupSize }: Tuning): string {
+  if (lanes !== undefined) {
+    return `
+@compute @workgroup_size(${lanes})
+fn main(
+  @builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32,
+) {
+  let group = id.x + id.y * groups.x;
+  if (group < dims.runs) { kernel(group, lane); }
+}
+`;
+  }
+  return `
+@compute @workgroup_size(${workgroupSize})
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.x + id.y * groups.x * ${workgroupSize}u;
+  if (i < dims.runs) { kernel(i); }
+}
+`;
+}
+
 /**
  * Rewrites WGSL so that some buffers hold f16: values become f32 when they are read and f16 when they are stored, so
  * all arithmetic stays in f32. Ops are written for f32 and need no change.

@@ -1,0 +1,48 @@
+/** Whether a value is a whole number in a range: what counts something, or is a size, an index or a seed. */
+export function isCount(value: unknown, least = 0, most: number = Number.MAX_SAFE_INTEGER): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= most;
+}
+
+/** The largest number that a u32 holds. */
+export const maxU32: number = 2 ** 32 - 1;
+
+/**
+ * Checks a number that counts something.
+ *
+ * @param task what needs it, as in `Cannot ${task}`
+ * @param name of the argument
+ * @throws {RangeError} if it is not a whole number from `least` to `most`
+ */
+export function checkCount(task: string, name: string, value: unknown, least = 1, most?: number): void {
+  if (isCount(value, least, most)) return;
+  const range = most === undefined ? `of at least ${least}` : `from ${least} to ${most}`;
+  throw new RangeError(`Cannot ${task}: ${name} is ${value} (expected a whole number ${range})`);
+}
+
+/**
+ * Checks that a caller gave a list.
+ *
+ * @param task what needs it, as in `Cannot ${task}`
+ * @param subject its name, with its verb: `axes are`
+ * @param expected what it is a list of
+ * @throws {TypeError} if it is none, such as a single one of what it should hold
+ */
+export function checkList(task: string, subject: string, given: unknown, expected: string): void {
+  if (Array.isArray(given)) return;
+  throw new TypeError(`Cannot ${task}: ${subject} ${given} (expected a list of ${expected})`);
+}
+
+/**
+ * Refuses options that a function does not have, such as those of other libraries: without effect, they would give other
+ * numbers silently.
+ *
+ * @param task what has the options, as in `Cannot ${task}`
+ * @param others what is left of the given ones
+ * @param known names of the function's own
+ * @throws {TypeError} if any is left
+ */
+export function refuseOthers(task: string, others: object, known: readonly string[]): void {
+  for (const name in others) {
+    throw new TypeError(`Cannot ${task}: unknown option ${name} (expected ${known.join(", ")})`);
+  }
+}
