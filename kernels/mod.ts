@@ -15,7 +15,7 @@ export type {
   Port,
   PortNames,
 } from "./core/signature.ts";
-export { currentDevice, withDevice } from "./core/context.ts";
+export { currentDevice, type DeviceChoice, init, withDevice } from "./core/context.ts";
 export {
   type BufferRange,
   type ChoiceKey,
@@ -38,23 +38,24 @@ export {
 } from "./devices/device.ts";
 export { kernelSignatures } from "./devices/cpu/kernel_signatures.ts";
 export type { WasmCall, WasmKernel, WasmLowering, WasmParameters } from "./devices/cpu/wasm_call.ts";
-export { type DeviceChoice, init } from "./init.ts";
 export {
-  type AttributeTypes,
-  type AttributeValues,
   type CallPlan,
   defineOp,
-  type DefineOptions,
-  type FirstName,
   type NoAttributes,
   type Op,
   type OpArguments,
-  type OpDefinition,
   type OpResult,
-  type Sample,
-  type Saved,
   type Tensors,
 } from "./op.ts";
+export type {
+  AttributeTypes,
+  AttributeValues,
+  DefineOptions,
+  FirstName,
+  OpDefinition,
+  Sample,
+  Saved,
+} from "./op_definition.ts";
 export { attend } from "./ops/attend/op.ts";
 export { conv2d } from "./ops/conv2d/op.ts";
 export { convTranspose2d } from "./ops/conv_transpose2d/op.ts";
@@ -89,10 +90,15 @@ export { mean, sum } from "./ops/reduce/reduce.ts";
 export { resizeBilinear } from "./ops/resample/resample.ts";
 export { randomBits, uniforms } from "./ops/random/threefry.ts";
 export type { MemoryPlan } from "./record/memory_plan.ts";
-export { countMultiplyAdds } from "./record/multiply_adds.ts";
-export { planMemory, record, type RecordedStep, type RecordOptions } from "./record/record.ts";
+export {
+  countMultiplyAdds,
+  planMemory,
+  record,
+  type RecordedStep,
+  type RecordOptions,
+} from "./record/record.ts";
 export { scope } from "./core/scope.ts";
 export { type Shape, ShapeError } from "./core/shape.ts";
 export { UserError } from "./core/user_error.ts";
-export type { Storage } from "./core/storage.ts";
+export type { Storage } from "./core/memory.ts";
 export { type History, Tensor, tensor } from "./core/tensor.ts";

@@ -19,20 +19,10 @@ import {
   type Port,
 } from "./core/signature.ts";
 import { type Shape, ShapeError, showShape, sizeOf } from "./core/shape.ts";
-import { allocate } from "./core/storage.ts";
+import { allocate } from "./core/memory.ts";
 import { type History, Tensor } from "./core/tensor.ts";
 import { loweringOf } from "./devices/cpu/wasm_call.ts";
 import type { Dims, Kernel } from "./devices/device.ts";
-
-export type {
-  AttributeTypes,
-  AttributeValues,
-  DefineOptions,
-  FirstName,
-  OpDefinition,
-  Sample,
-  Saved,
-} from "./op_definition.ts";
 
 /** A tensor for each name. */
 export type Tensors<Names extends readonly string[]> = { [K in keyof Names]: Tensor };

@@ -1,7 +1,5 @@
-import { nextOrder } from "../core/order.ts";
+import { nextOrder, overlap } from "../core/memory.ts";
 import type { History, Tensor } from "../core/tensor.ts";
-import { context } from "../core/context.ts";
-import { overlap } from "../core/overlap.ts";
 
 type Rules = Readonly<Record<string, (() => Tensor) | undefined>>;
 type Saved = Readonly<Record<string, Tensor>>;
@@ -58,14 +56,17 @@ export interface Rule {
   readonly moved: readonly Tensor[];
 }
 
+/** The rule that is running. */
+let current: Rule | undefined;
+
 /** Runs a part of a rule. Ops that it calls check that the saved values they read are still those of then. */
 export function runRule<T>(rule: Rule, run: () => T): T {
-  const outer = context.rule;
-  context.rule = rule;
+  const outer = current;
+  current = rule;
   try {
     return run();
   } finally {
-    context.rule = outer;
+    current = outer;
   }
 }
 
@@ -75,11 +76,11 @@ export function runRule<T>(rule: Rule, run: () => T): T {
  * @throws {Error} if a value that the rule's op read or gave was overwritten since, or its tensor moved to other memory
  */
 export function checkSaved(tensors: readonly Tensor[]): void {
-  const { rule } = context;
+  const rule = current;
   if (!rule) return;
   for (const tensor of tensors) {
     const { storage, offset, size } = tensor;
-    const moved = rule.moved.find((x) => x.storage === storage && overlap(x, tensor));
+    const moved = rule.moved.find((x) => overlap(x, tensor));
     if (moved) throw movedError(rule, moved);
     const by = storage.overwritten(offset, size, rule.order);
     if (by === undefined) continue;

@@ -1,12 +1,11 @@
 import type { Dims, Kernel } from "../devices/device.ts";
-import { context } from "./context.ts";
 import { ShapeError } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";
-import { overlap } from "./overlap.ts";
+import { type MemoryRange, overlap, owners } from "./memory.ts";
 
 /** Notes that an op overwrites tensors: for good if it runs now, else for as long as the step is being traced. */
 export function noteWrites(op: string, tensors: readonly Tensor[]): void {
-  const { recording } = context;
+  const { recording } = owners;
   for (const { storage, offset, size } of tensors) {
     if (recording) recording.noteWrite(storage, offset, size, op);
     else storage.noteWrite(offset, size, op);
@@ -29,8 +28,8 @@ export function execute(
     if (tensor.device !== device) throw strayError(kernel, tensor, device);
     if (tensor.offset % device.offsetAlignment !== 0) throw misplacedError(kernel, i, tensor, device);
   });
-  if (context.recording) {
-    context.recording.add({
+  if (owners.recording) {
+    owners.recording.calls.push({
       kernel,
       tensors: tensors.map(({ storage, offset, size }) => ({ storage, offset, size })),
       dims,
@@ -80,7 +79,7 @@ function misplacedError(
  */
 export function checkSharing(
   { name, ports }: Kernel,
-  tensors: readonly Pick<Tensor, "storage" | "offset" | "size">[],
+  tensors: readonly MemoryRange[],
 ): void {
   tensors.forEach((a, i) => {
     if (!ports[i].writable) return;

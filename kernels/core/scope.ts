@@ -1,39 +1,5 @@
-import { context } from "./context.ts";
-import type { Storage } from "./storage.ts";
+import { owners, Scope } from "./memory.ts";
 import { Tensor } from "./tensor.ts";
-
-/** The memory that was allocated while a function ran. */
-export class Scope {
-  readonly #storages = new Set<Storage>();
-  /** Values of a step being recorded, whose memory belongs to the record. */
-  readonly #planned = new WeakSet<Storage>();
-
-  constructor(readonly outer: Scope | undefined) {}
-
-  add(storage: Storage): void {
-    this.#storages.add(storage);
-  }
-
-  addPlanned(storage: Storage): void {
-    this.#planned.add(storage);
-  }
-
-  /** Frees all but `kept`, which passes to the scope around this one without the history of what is freed. */
-  end(kept: readonly Tensor[]): void {
-    for (const tensor of kept) {
-      if (this.#planned.has(tensor.storage)) {
-        tensor.detach();
-        this.outer?.addPlanned(tensor.storage);
-      } else if (this.#storages.has(tensor.storage)) tensor.detach();
-    }
-    for (const { storage } of kept) {
-      if (!this.#storages.delete(storage)) continue;
-      if (this.outer) this.outer.add(storage);
-      else storage.leaveToCollector();
-    }
-    for (const storage of this.#storages) storage.free();
-  }
-}
 
 /** All tensors in a value: a tensor, or arrays, sets, maps and the public fields of objects that hold such values. */
 export function tensorsIn(value: unknown, seen: Set<unknown> = new Set()): Tensor[] {
@@ -65,8 +31,8 @@ export function tensorsIn(value: unknown, seen: Set<unknown> = new Set()): Tenso
  * ```
  */
 export function scope<T>(run: () => T): T {
-  const inner = new Scope(context.scope);
-  context.scope = inner;
+  const inner = new Scope(owners.scope);
+  owners.scope = inner;
   let kept: Tensor[] = [];
   try {
     const result = run();
@@ -78,7 +44,7 @@ export function scope<T>(run: () => T): T {
     kept = tensorsIn(result);
     return result;
   } finally {
-    context.scope = inner.outer;
+    owners.scope = inner.outer;
     inner.end(kept);
   }
 }

@@ -3,7 +3,7 @@ import { isCount } from "./checks.ts";
 import type { Device } from "../devices/device.ts";
 import { checkedSizeOf, sameShape, type Shape, ShapeError, showShape } from "./shape.ts";
 import type { DataType } from "./signature.ts";
-import { allocateNow, type Storage } from "./storage.ts";
+import { allocateNow, type Storage } from "./memory.ts";
 
 /** The method that Deno's Jupyter kernel calls on the last value of a cell to display it. */
 export const tensorDisplay: unique symbol = Symbol.for("Jupyter.display");

@@ -1,12 +1,40 @@
 import { type CompileProgress, DeviceError, type KernelChoice, type TuneOptions } from "../devices/device.ts";
-import { forwardResults } from "./forwarding.ts";
-import { halfValues } from "./half_values.ts";
-import { assignSlots, type MemoryPlan, planOf } from "./memory_plan.ts";
-import { type Recording, trace } from "./trace.ts";
-import { writtenRanges } from "./written_ranges.ts";
+import {
+  assignSlots,
+  forwardResults,
+  halfValues,
+  type MemoryPlan,
+  planOf,
+  writtenRanges,
+} from "./memory_plan.ts";
 import { refuseOthers } from "../core/checks.ts";
 import { tensorsIn } from "../core/scope.ts";
-import { allocateNow, giveOwner, type Storage } from "../core/storage.ts";
+import { allocateNow, giveOwner, owners, Recording, type Storage } from "../core/memory.ts";
+
+/** Calls back before each run of the step that is being traced; outside of one, at once. */
+export function whenRun(callback: () => void): void {
+  if (owners.recording) owners.recording.beforeRuns.push(callback);
+  else callback();
+}
+
+/** Traces a step; if that fails, frees the memory that the record owns. @throws {TypeError} if it is asynchronous */
+export function trace<T>(step: () => T): { recording: Recording; result: T } {
+  if (owners.recording) throw new Error("Cannot record a step inside another: record the outer one alone");
+  const recording = new Recording();
+  owners.recording = recording;
+  try {
+    const result = step();
+    if (result instanceof Promise) {
+      throw new TypeError("Cannot record an asynchronous step: read values after run()");
+    }
+    return { recording, result };
+  } catch (error) {
+    recording.free();
+    throw error;
+  } finally {
+    owners.recording = undefined;
+  }
+}
 
 /** A step that was traced once and can be run many times. */
 export interface RecordedStep<T> {
@@ -187,7 +215,26 @@ function prepared<T>(layout: Layout<T>): RecordedStep<T> {
       check();
       for (const callback of beforeRuns) callback();
       replay();
-      for (const { storage, offset, length } of written) storage.noteWrite(offset, length, "a recorded step");
+      for (const { storage, offset, size } of written) storage.noteWrite(offset, size, "a recorded step");
     },
   };
+}
+
+/**
+ * Multiply-adds of a step without gradients, counted without running it: those of its convolutions, with their padding,
+ * products of matrices and attention.
+ *
+ * @throws {TypeError} if the step is asynchronous
+ *
+ * ```ts
+ * import { countMultiplyAdds, init, matmul, zeros } from "../mod.ts";
+ *
+ * await init({ device: "cpu" });
+ * console.log(countMultiplyAdds(() => matmul(zeros([2, 3]), zeros([3, 5])))); // 30
+ * ```
+ */
+export function countMultiplyAdds(step: () => unknown): number {
+  const { recording } = trace(step);
+  recording.free();
+  return recording.calls.reduce((sum, { kernel, dims }) => sum + (kernel.multiplyAdds?.(dims) ?? 0), 0);
 }

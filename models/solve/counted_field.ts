@@ -1,5 +1,5 @@
 import { record, type RecordedStep, type Tensor } from "../../kernels/mod.ts";
-import { whenRun } from "../../kernels/record/trace.ts";
+import { whenRun } from "../../kernels/record/record.ts";
 import { pathOf, type VelocityField, velocityOf } from "../flow/field.ts";
 import type { Path } from "../flow/path.ts";
 

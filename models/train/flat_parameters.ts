@@ -1,5 +1,5 @@
 import { assign, currentDevice, type Shape, type Storage, Tensor, zeros } from "../../kernels/mod.ts";
-import { context } from "../../kernels/core/context.ts";
+import { owners } from "../../kernels/core/memory.ts";
 import { sizeOf } from "../../kernels/core/shape.ts";
 
 /** A tensor for each parameter of a network by its name, see `namedParameters`: the parameters, or values for them. */
@@ -89,7 +89,7 @@ export function rangeOf(values: NamedTensors, run: readonly string[]): Tensor {
  * @throws {RangeError} if two parameters share memory
  */
 export function flatten<P extends NamedTensors>(parameters: P): P {
-  if (context.recording || runsOf(parameters.keys(), [parameters]).length < 2) return parameters;
+  if (owners.recording || runsOf(parameters.keys(), [parameters]).length < 2) return parameters;
   checkApart(parameters);
   const { views } = flatZeros(parameters);
   for (const [name, parameter] of parameters) {

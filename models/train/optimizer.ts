@@ -11,7 +11,7 @@ import {
   type UpdateRule,
   updateRules,
 } from "./update_rules.ts";
-import { whenRun } from "../../kernels/record/trace.ts";
+import { whenRun } from "../../kernels/record/record.ts";
 
 /** The state of an optimizer or average, to resume training exactly. */
 export interface OptimizerState {

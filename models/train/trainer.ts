@@ -14,7 +14,7 @@ import {
   type TuneOptions,
   UserError,
 } from "../../kernels/mod.ts";
-import { sourcesOf } from "../../kernels/autograd/sources.ts";
+import { sourcesOf } from "../../kernels/autograd/gradients.ts";
 import { describeValue } from "../../kernels/core/tensor.ts";
 import { checkCount } from "../../kernels/core/checks.ts";
 import { checkState, readState, type State, writeState } from "../files/state.ts";

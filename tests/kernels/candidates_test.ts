@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { currentDevice, record, tensor } from "../../kernels/mod.ts";
-import { type RegisteredOp, registry, type Sample } from "../../kernels/op.ts";
+import { type RegisteredOp, registry } from "../../kernels/op.ts";
+import type { Sample } from "../../kernels/op_definition.ts";
 import { assertClose } from "../testing.ts";
 import { always, onNewDevice, testTuning } from "./devices/webgpu/tuning.ts";
 import { inputsOf, oracle } from "./oracle.ts";

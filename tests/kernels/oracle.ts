@@ -1,6 +1,7 @@
 /** What ops should give: their references in f64 on the inputs of their samples. */
 
-import type { RegisteredOp, Sample } from "../../kernels/op.ts";
+import type { RegisteredOp } from "../../kernels/op.ts";
+import type { Sample } from "../../kernels/op_definition.ts";
 import { sizeOf } from "../../kernels/core/shape.ts";
 import { uniforms } from "../../kernels/ops/random/threefry.ts";
 

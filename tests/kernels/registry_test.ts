@@ -10,7 +10,8 @@ import {
   type Tensor,
   tensor,
 } from "../../kernels/mod.ts";
-import { type RegisteredOp, registry, type Sample } from "../../kernels/op.ts";
+import { type RegisteredOp, registry } from "../../kernels/op.ts";
+import type { Sample } from "../../kernels/op_definition.ts";
 import { uniforms } from "../../kernels/ops/random/threefry.ts";
 import { assertClose, testOnAllKernels } from "../testing.ts";
 import { differences, mixedDifferences } from "./differences.ts";

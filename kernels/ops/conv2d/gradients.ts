@@ -14,7 +14,8 @@ import {
 import { weightGradientWgsl, weightTiles } from "./tiles.ts";
 import { forwardCalls, inputGradientCalls, weightGradientCalls } from "./wasm.ts";
 import { forwardPasses, inputGradientPasses, weightGradientPasses } from "./winograd/passes.ts";
-import { fewestGroups, imagesPerRun, productKernels } from "../matmul/product_kernels.ts";
+import { productKernels } from "../matmul/product_kernels.ts";
+import { fewestGroups, imagesPerRun } from "../matmul/product_tiles.ts";
 import { sum } from "../reduce/reduce.ts";
 
 /**

@@ -12,7 +12,8 @@ import {
   weightGradientProduct,
   weightGradientWgsl,
 } from "./kernels.ts";
-import { fewestGroups, imagesPerRun, productKernels } from "../matmul/product_kernels.ts";
+import { productKernels } from "../matmul/product_kernels.ts";
+import { fewestGroups, imagesPerRun } from "../matmul/product_tiles.ts";
 import { correlation } from "../matmul/wasm.ts";
 import { sum } from "../reduce/reduce.ts";
 

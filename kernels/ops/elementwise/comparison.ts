@@ -2,7 +2,14 @@ import { Tensor, tensor } from "../../core/tensor.ts";
 import { defineOp, type Op } from "../../op.ts";
 import { zeros } from "../layout/fill.ts";
 import { sumTo } from "../reduce/reduce.ts";
-import { binaryKernel, broadcastWalk, defineBinary, operands, scalarBeside, ternaryKernel } from "./broadcast.ts";
+import {
+  binaryKernel,
+  broadcastWalk,
+  defineBinary,
+  operands,
+  scalarBeside,
+  ternaryKernel,
+} from "./broadcast.ts";
 import nanWgsl from "./nan.wgsl" with { type: "text" };
 import { withDevice } from "../../core/context.ts";
 import { isCount, maxU32 } from "../../core/checks.ts";

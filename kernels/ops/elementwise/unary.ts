@@ -1,4 +1,5 @@
-import { defineOp, type Sample } from "../../op.ts";
+import { defineOp } from "../../op.ts";
+import type { Sample } from "../../op_definition.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { Unary } from "../../devices/cpu/elementwise_functions.ts";
 import { add, divide, multiply, negate, subtract } from "./binary.ts";

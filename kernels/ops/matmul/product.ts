@@ -1,4 +1,4 @@
-import { lanesOf, type ProductSize, type ProductTile } from "./product_kernels.ts";
+import { lanesOf, type ProductSize, type ProductTile } from "./product_tiles.ts";
 
 /**
  * Lines of WGSL for i from 0 to n - 1: a tile in registers is written out. Chromium's software adapter compiled loops

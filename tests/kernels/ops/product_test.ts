@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { conv2d, defineOp, gradients, multiply, sum, tensor } from "../../../kernels/mod.ts";
 import { registry } from "../../../kernels/op.ts";
 import { productWgsl } from "../../../kernels/ops/matmul/product.ts";
-import { chooseTile, lanesOf, tiles } from "../../../kernels/ops/matmul/product_kernels.ts";
+import { chooseTile, lanesOf, tiles } from "../../../kernels/ops/matmul/product_tiles.ts";
 import { uniforms } from "../../../kernels/ops/random/threefry.ts";
 import { assertClose, testOnAllKernels } from "../../testing.ts";
 import { testByTransforms } from "../../winograd_devices.ts";

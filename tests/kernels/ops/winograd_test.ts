@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { conv2d, full, gradients, record, square, sum, tensor, uniforms } from "../../../kernels/mod.ts";
 import { type RegisteredOp, registry } from "../../../kernels/op.ts";
-import { bothSides, sourceMatrix, targetMatrix, weightMatrix } from "../../../kernels/ops/conv2d/winograd/transforms.ts";
+import {
+  bothSides,
+  sourceMatrix,
+  targetMatrix,
+  weightMatrix,
+} from "../../../kernels/ops/conv2d/winograd/transforms.ts";
 import { assertClose } from "../../testing.ts";
 import { testByTransforms } from "../../winograd_devices.ts";
 

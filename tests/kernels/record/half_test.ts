@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import "../../../kernels/mod.ts";
 import type { BufferRange, Device } from "../../../kernels/devices/device.ts";
 import { halfWgsl } from "../../../kernels/devices/webgpu/shader.ts";
-import { type RegisteredOp, registry, type Sample } from "../../../kernels/op.ts";
+import { type RegisteredOp, registry } from "../../../kernels/op.ts";
+import type { Sample } from "../../../kernels/op_definition.ts";
 import { assertClose, testOnShaders } from "../../testing.ts";
 import { inputsOf, oracle } from "../oracle.ts";
 

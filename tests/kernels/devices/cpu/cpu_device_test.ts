@@ -5,7 +5,7 @@ import type { Dims, Kernel } from "../../../../kernels/devices/device.ts";
 import { Layout } from "../../../../kernels/devices/cpu/memory_layout.ts";
 import { hasRelaxedSimd, loadKernels, ThreadTeam } from "../../../../kernels/devices/cpu/thread_team.ts";
 import { SharedMemory } from "../../../../kernels/devices/cpu/shared_memory.ts";
-import { trace } from "../../../../kernels/record/trace.ts";
+import { trace } from "../../../../kernels/record/record.ts";
 import { conv2d, DeviceError, full, record, scope, withDevice } from "../../../../kernels/mod.ts";
 import { createModel, type ModelOptions, optimizerKinds } from "../../../../models/mod.ts";
 import { withFolder } from "../../../folder.ts";
