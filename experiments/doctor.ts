@@ -1,5 +1,5 @@
-import { asJson, examine, type Line, lineText } from "./doctor/examine.ts";
-import { thisMachine } from "./doctor/this_machine.ts";
+import { asJson, examine, type Line, lineText } from "./doctor/checks.ts";
+import { thisMachine } from "./doctor/machine.ts";
 import { main, task } from "./program/task.ts";
 import { finite } from "./run/metrics_log.ts";
 import { number, optional, path, toggle } from "./settings/kinds.ts";
@@ -9,7 +9,7 @@ import { shared } from "./settings/shared.ts";
 import { network, training } from "./settings/training.ts";
 import { print } from "./terminal/output.ts";
 
-/** The settings of the task that examines a machine; all but the last two are those of the run that is asked about. */
+/** The settings of the task that examines a machine; all but the last two are those of the run to prepare. */
 export const examining = defineSettings({
   model: { ...network, default: "residual" },
   preset: optional({
@@ -29,6 +29,7 @@ export const examining = defineSettings({
 /** The settings of that task by name. */
 export type DoctorConfig = Values<typeof examining.rows>;
 
+/** `deno task doctor`: examines this machine; the exit code is 1 if training cannot start or would not use the GPU. */
 export const doctorTask = task({
   name: "doctor",
   about: "Say what this machine has, what training would use of it, and what to do about the rest",
@@ -40,9 +41,9 @@ export const doctorTask = task({
       if (!settings.json) print(lineText(line));
       lines.push(line);
     }
-    const { ok, findings } = asJson(lines);
-    if (settings.json) print(JSON.stringify({ ok, findings }, finite, 2));
-    return ok ? 0 : 1;
+    const answer = asJson(lines);
+    if (settings.json) print(JSON.stringify(answer, finite, 2));
+    return answer.ok ? 0 : 1;
   },
 });
 

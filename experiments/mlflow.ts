@@ -1,6 +1,5 @@
 import { main, stopSignal, task } from "./program/task.ts";
-import { PythonError } from "./python/python_environment.ts";
-import { untilEnded } from "./python/until_ended.ts";
+import { PythonError, untilEnded } from "./python/python_environment.ts";
 import { integer, path } from "./settings/kinds.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { print, say } from "./terminal/output.ts";

@@ -1,8 +1,7 @@
 import { resolve } from "node:path";
 import { main, stopSignal, task } from "./program/task.ts";
 import { executeArguments, installJupyter, notebooks, registerKernel } from "./python/jupyter.ts";
-import { PythonError } from "./python/python_environment.ts";
-import { untilEnded } from "./python/until_ended.ts";
+import { PythonError, untilEnded } from "./python/python_environment.ts";
 import { integer, toggle } from "./settings/kinds.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { print, say } from "./terminal/output.ts";

@@ -1,74 +1,35 @@
-/** What a machine shows of its GPUs, libraries, processors and a folder, read by `look.sh`. */
+/** What a machine shows of its GPUs, drivers, processors and a folder. Deno may run look.sh alone, which reads it. */
 
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { reasonOf } from "../run/atomic_write.ts";
-import { fieldsOf, type HostRecord, only, textOf } from "./host_records.ts";
-import { findVulkanDrivers, jsonFiles, unreadFolders, type VulkanDriver } from "./vulkan_drivers.ts";
 
-/** A display controller on the PCI bus. */
-export interface PciCard {
-  /** Where it sits, e.g. `0000:01:00.0`. */
-  readonly address: string;
-  /** PCI's number of the maker, e.g. 0x10de. */
-  readonly vendor: number;
-  /** The maker's number of the model. */
-  readonly model: number;
-  /** The kernel's driver that runs it; empty if none does. */
-  readonly driver: string;
-}
-
-/** A file through which programs reach a GPU. */
-export interface DeviceFile {
+/** A driver that Vulkan's loader reads of in a JSON file. */
+interface VulkanDriver {
   readonly path: string;
-  /** `denied` by its mode; `refused` though its mode would allow it, as a container or a job does. */
-  readonly state: "open" | "denied" | "refused";
-  /** Mode, user and group, e.g. `660 root render`. */
-  readonly owner: string;
+  /** A bare name or a path; empty if the file does not say. */
+  readonly library: string;
+  /** Whether a path leads to a file; a bare name is looked up among the machine's libraries. */
+  readonly exists: boolean;
 }
 
-/** Where runs would go: the folder itself, or the nearest one above it that is there. */
-export interface Folder {
-  readonly path: string;
-  readonly writable: boolean;
-  /** Room that is left; undefined where the system does not say. */
-  readonly freeBytes: number | undefined;
-}
-
-/** What a machine shows of itself. */
-export interface Host {
-  /** Why nothing could be read, if so; all else is then empty. */
+/** What a machine shows of itself; empty where it could not be read. */
+export interface Host extends ReturnType<typeof parseRecords> {
+  /** Why nothing could be read, if so. */
   readonly problem?: string;
-  readonly cards: readonly PciCard[];
-  /** NVIDIA's driver in the kernel: what it says of its version, and of the cards that it runs. */
-  readonly nvidia: { readonly version: string; readonly models: readonly string[] };
-  /** Number of instances into which MIG has split NVIDIA's cards. */
-  readonly instances: number;
-  readonly devices: readonly DeviceFile[];
-  /** Files that names of libraries lead to. */
-  readonly libraries: ReadonlyMap<string, string>;
-  /** The drivers that Vulkan's loader reads of. */
+  /** The drivers that Vulkan's loader finds, in its order. */
   readonly drivers: readonly VulkanDriver[];
-  /** JSON files of drivers in folders of container hosts that the loader does not read. */
-  readonly unread: readonly string[];
-  /** Environment variables that are set, of those that decide about GPUs. */
-  readonly variables: ReadonlyMap<string, string>;
-  /** What kind of container this is; empty if none that is known. */
-  readonly container: string;
-  readonly user: { readonly name: string; readonly groups: readonly string[] };
-  /** Processors of the machine; undefined where the system does not say. */
-  readonly processors: number | undefined;
-  /** Processors' worth of time that control groups allow; infinite without a limit. */
-  readonly quota: number;
-  /** Bytes of memory that control groups allow; infinite without a limit. */
-  readonly memoryLimit: number;
-  readonly folder: Folder;
+  /** JSON files of drivers in folders of container hosts that the loader does not search. */
+  readonly unsearched: readonly string[];
 }
+
+const script = fileURLToPath(new URL("look.sh", import.meta.url));
+
+/** Folders where container hosts put NVIDIA's driver, and where the loader does not look. */
+const unsearchedFolders = ["/usr/local/nvidia/vulkan/icd.d", "/usr/local/nvidia/share/vulkan/icd.d"];
 
 /** Version 1 of control groups states no limit as a number near 2^63. */
 const unlimitedBytes = 2 ** 62;
-
-const script = new URL("look.sh", import.meta.url);
 
 /**
  * Looks at a machine. Never fails: what cannot be read is missing, and `problem` says why.
@@ -82,59 +43,74 @@ export async function lookAt(
 ): Promise<Host> {
   const { root = "", variables } = test;
   try {
-    const { stdout, stderr, success } = await new Deno.Command(fileURLToPath(script), {
+    const { stdout, stderr, success } = await new Deno.Command(script, {
       args: [folder, root],
       stdin: "null",
       ...variables && { env: { PATH: "/usr/bin:/bin", ...variables }, clearEnv: true },
     }).output();
     const text = new TextDecoder();
-    if (!success) return { ...hostOf([]), problem: text.decode(stderr).trim().split("\n")[0] };
-    const records = fieldsOf(text.decode(stdout));
-    const host = hostOf(records);
+    if (!success) return { ...emptyHost(), problem: text.decode(stderr).trim().split("\n")[0] };
+    const host = parseRecords(text.decode(stdout));
     const inRoot = (path: string) => join(root, path);
     return {
       ...host,
       drivers: await findVulkanDrivers(host.variables, inRoot),
-      unread: await jsonFiles(unreadFolders, inRoot),
+      unsearched: await jsonFiles(unsearchedFolders, inRoot),
     };
   } catch (error) {
-    return { ...hostOf([]), problem: reasonOf(error) };
+    return { ...emptyHost(), problem: reasonOf(error) };
   }
 }
 
-function hostOf(records: readonly HostRecord[]): Host {
-  const all = (kind: string) => only(records, kind);
+/** A machine that shows nothing. */
+export function emptyHost(): Host {
+  return { ...parseRecords(""), drivers: [], unsearched: [] };
+}
+
+/** Parses what look.sh prints: a record a line, its kind and its fields between tabs. */
+function parseRecords(text: string) {
+  const records = text.split("\n").map((line) => line.split("\t"));
+  const all = (name: string) => records.filter(([kind]) => kind === name).map(([, ...fields]) => fields);
+  const first = (name: string) => all(name)[0]?.[0] ?? "";
+  // Of equal names the first counts, as for the dynamic loader.
+  const named = (name: string): ReadonlyMap<string, string> =>
+    new Map(all(name).toReversed().map(([key, value]) => [key, value]));
   const [[path = "", state = "", freeKiB = ""] = []] = all("folder");
-  const [[name = "", groups = ""] = []] = all("user");
+  const [[user = "", groups = ""] = []] = all("user");
   return {
+    /** Display controllers on the PCI bus, with PCI's numbers; `driver` is the kernel's, empty if none runs it. */
     cards: all("pci").map(([address, vendor, model, driver = ""]) => {
       return { address, vendor: Number(vendor), model: Number(model), driver };
     }),
-    nvidia: { version: textOf(records, "nvidia-driver"), models: all("nvidia-card").map(([model]) => model) },
+    /** NVIDIA's driver in the kernel: its version in a line, and the names of its cards. */
+    nvidia: { version: first("nvidia-driver"), models: all("nvidia-card").map(([model]) => model) },
+    /** Number of parts into which MIG splits NVIDIA's cards. */
     instances: all("nvidia-instance").length,
-    devices: all("device").map(([path, state, ...owner]) => {
-      return { path, state: state as DeviceFile["state"], owner: owner.join(" ") };
-    }),
-    libraries: firstOfEach(all("library")),
-    drivers: [],
-    unread: [],
-    variables: firstOfEach(all("variable")),
-    container: textOf(records, "container"),
-    user: { name, groups: groups.split(" ").filter((group) => group !== "") },
-    processors: countOf(textOf(records, "processors")),
+    /**
+     * Files through which programs reach GPUs: `open`, `denied` by their mode, or `refused` although the mode allows it, as
+     * a container or job does. `owner` is mode, user and group, e.g. `660 root render`.
+     */
+    devices: all("device").map(([path, state, ...owner]) => ({ path, state, owner: owner.join(" ") })),
+    /** Files that names of libraries lead to. */
+    libraries: named("library"),
+    /** Environment variables that are set, of those that matter to GPUs. */
+    variables: named("variable"),
+    /** Kind of this container; empty if none is known. */
+    container: first("container"),
+    user: { name: user, groups: groups.split(" ").filter((group) => group !== "") },
+    /** Processors of the machine; undefined if the system does not say. */
+    processors: countOf(first("processors")),
+    /** Processors' worth of time that control groups allow; infinite without a limit. */
     quota: Math.min(...all("quota").map(([limit]) => quotaOf(limit))),
+    /** Bytes of memory that control groups allow; infinite without a limit. */
     memoryLimit: Math.min(...all("memory").map(([limit]) => memoryLimitOf(limit))),
+    /** Where runs would go, or the nearest folder above it that exists; `freeBytes` undefined if the system does not say. */
     folder: {
       path,
       writable: state === "writable",
       freeBytes: freeKiB === "" ? undefined : 1024 * Number(freeKiB),
     },
   };
-}
-
-/** The loader takes the first library of a name. */
-function firstOfEach(pairs: readonly (readonly string[])[]): ReadonlyMap<string, string> {
-  return new Map(pairs.toReversed().map(([name, value]) => [name, value]));
 }
 
 /** Number of processors in a list such as `0-3,8`; undefined without one. */
@@ -156,4 +132,56 @@ function quotaOf(limit: string): number {
 function memoryLimitOf(limit: string): number {
   const bytes = Number(limit);
   return bytes < unlimitedBytes ? bytes : Infinity; // NaN is no limit
+}
+
+/** Files or folders in `VK_DRIVER_FILES` or its older name; if it is set, the loader reads these alone. */
+export function statedDrivers(variables: ReadonlyMap<string, string>): string[] | undefined {
+  const stated = variables.get("VK_DRIVER_FILES") ?? variables.get("VK_ICD_FILENAMES");
+  return stated?.split(":").filter((path) => path !== "");
+}
+
+/**
+ * The drivers that the loader reads of, in its order.
+ *
+ * @param inRoot where the files of system paths really lie
+ * Source: Vulkan-Loader, LoaderDriverInterface.md, "Linux Driver Discovery"
+ */
+async function findVulkanDrivers(
+  variables: ReadonlyMap<string, string>,
+  inRoot: (path: string) => string,
+): Promise<VulkanDriver[]> {
+  const listed = (name: string, otherwise = "") => (variables.get(name) ?? otherwise).split(":");
+  const inHome = (folder: string) => variables.has("HOME") ? join(variables.get("HOME")!, folder) : "";
+  const searched = [
+    ...listed("XDG_CONFIG_HOME", inHome(".config")),
+    ...listed("XDG_CONFIG_DIRS", "/etc/xdg"),
+    "/usr/local/etc",
+    "/etc",
+    ...listed("XDG_DATA_HOME", inHome(".local/share")),
+    ...listed("XDG_DATA_DIRS", "/usr/local/share:/usr/share"),
+  ].filter((folder) => folder !== "").map((folder) => join(folder, "vulkan/icd.d"));
+  const files = await jsonFiles(statedDrivers(variables) ?? searched, inRoot);
+  const drivers = await Promise.all(files.map((path) => readDriver(path, inRoot).catch(() => undefined)));
+  return drivers.filter((driver) => driver !== undefined); // the loader skips others, too
+}
+
+/** JSON files at some places: themselves, or folders; one that is missing or closed has none. */
+async function jsonFiles(places: readonly string[], inRoot: (path: string) => string): Promise<string[]> {
+  const files: string[] = [];
+  for (const place of new Set(places)) {
+    if (place.endsWith(".json")) files.push(place);
+    const names = await Array.fromAsync(Deno.readDir(inRoot(place)), ({ name }) => name).catch(() => []);
+    files.push(...names.filter((name) => name.endsWith(".json")).sort().map((name) => join(place, name)));
+  }
+  return files;
+}
+
+async function readDriver(path: string, inRoot: (path: string) => string): Promise<VulkanDriver> {
+  const { ICD } = Object(JSON.parse(await Deno.readTextFile(inRoot(path))));
+  const { library_path: stated } = Object(ICD);
+  const library = typeof stated === "string" ? stated : "";
+  // A path without a leading slash is relative to the file.
+  const file = isAbsolute(library) ? library : join(path, "..", library);
+  const exists = library.includes("/") && await Deno.stat(inRoot(file)).then(() => true, () => false);
+  return { path, library, exists };
 }

@@ -17,7 +17,9 @@ record() {
   line=$1
   shift
   for field in "$@"; do
-    field=$(printf '%s' "$field" | tr '[:cntrl:]' ' ')
+    case $field in
+      *[[:cntrl:]]*) field=$(printf '%s' "$field" | tr '[:cntrl:]' ' ') ;;
+    esac
     line="$line	$field"
   done
   printf '%s\n' "$line"

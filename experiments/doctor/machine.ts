@@ -1,48 +1,229 @@
-import type { Adapter } from "./adapters.ts";
-import type { Dataset } from "../data/dataset.ts";
-import type { Host } from "./host.ts";
-import type { Rate } from "./measure_rate.ts";
-import type { MainMemory } from "../training/main_memory.ts";
-import type { PresetName } from "../settings/training.ts";
+/** This machine as training would use it: adapters, device, memory, data, tracking server, and the rate of training. */
+
+import { CpuDevice } from "../../kernels/devices/cpu/cpu_device.ts";
+import { isSoftware } from "../../kernels/devices/webgpu/adapter.ts";
+import { type Device, DeviceError, init } from "../../kernels/mod.ts";
+import { BatchOrder } from "../../models/mod.ts";
+import { DataError, type Dataset, splitImages } from "../data/dataset.ts";
+import { ImageSource, labelsFor, normalizationTo } from "../data/image_source.ts";
+import { loadDataset } from "../data/load_dataset.ts";
+import { isGpu, presetFor, type TrainingConfig } from "../settings/training.ts";
 import type { DoctorConfig } from "../doctor.ts";
+import { trainingConfig } from "../settings/training_config.ts";
+import { yieldToSignals } from "../terminal/yield_to_signals.ts";
+import { MlflowClient } from "../tracking/client.ts";
+import { HttpServer } from "../tracking/http.ts";
+import { chooseTracking, readEnvironment } from "../tracking/settings.ts";
+import { decideConditional } from "../training/conditional.ts";
+import { fittingNetwork } from "../training/fit_memory.ts";
+import { mainMemory } from "../training/main_memory.ts";
+import { secondsPerStep } from "../training/trial.ts";
+import { ChoiceCache, choiceCacheFile } from "../tuning/choice_cache.ts";
+import { lookAt } from "./host.ts";
 
-/** The device that training would take. */
-export interface ChosenDevice {
-  readonly kind: "webgpu" | "cpu";
-  readonly description: string;
-  /** Whether it computes on processors. */
-  readonly software: boolean;
-  /** Of the CPU device. */
-  readonly threads?: number;
-}
+/** Seconds that the data may take to arrive, and that kernels may be timed before the rate. */
+const [secondsForData, secondsOfTuning] = [60, 5];
+/** One short attempt, as someone waits for the answer. */
+const patience = { maxRetries: 0, backoffFactor: 0, timeoutMs: 5000 };
 
-/** The server that a run would be sent to. */
-export interface Tracker {
-  /** As it may be shown: without credentials. */
-  readonly url: string;
-  /** Whether it has the experiment, undefined if it does not answer as one would. */
-  readonly experiment: string;
-  readonly exists: boolean;
-}
+/** What checks look at; tests make their own. */
+export type Machine = Omit<Awaited<ReturnType<typeof thisMachine>>, typeof Symbol.dispose>;
 
-/** All that checks look at; tests make their own. */
-export interface Machine {
-  readonly versions: { readonly deno: string; readonly os: string; readonly architecture: string };
-  readonly settings: DoctorConfig;
-  readonly host: Host;
-  readonly adapters: readonly Adapter[];
-  /** The device that training would take, or why none can be opened. */
-  readonly device: ChosenDevice | Error;
-  /** Why WebGPU gives no device, if it gives none. */
-  readonly noGpu?: string | undefined;
-  readonly preset: PresetName;
-  readonly memory: MainMemory;
-  /** Processors that this process may use at once. */
-  readonly parallelism: number;
+/** This machine, for a run with some settings. */
+export async function thisMachine(settings: DoctorConfig) {
+  const adapters = await findAdapters();
+  const noGpu = await whyNoGpu();
+  const device = await openDevice(settings);
+  const [host, memory] = [await lookAt(settings.root), mainMemory()];
+  const preset = settings.preset ?? (device instanceof Error ? "quick" : presetFor(device));
+  let loaded: Promise<Dataset> | undefined;
   /** Loads the data that training would use. */
-  data(): Promise<Dataset>;
-  /** Asks the server; undefined if none is named. */
-  tracker(): Promise<Tracker | undefined>;
-  /** Trains for some seconds. */
-  rate(): Promise<Rate>;
+  const data = () =>
+    loaded ??= withTimeout(secondsForData, "the data", loadDataset(settings.data ?? undefined));
+  return {
+    versions: { deno: Deno.version.deno, os: Deno.build.os, architecture: Deno.build.arch },
+    settings,
+    host,
+    adapters,
+    /** The device that training would take, or why none can be opened. */
+    device: device instanceof Error ? device : describeDevice(device),
+    /** Why WebGPU gives no device, if it gives none. */
+    noGpu,
+    preset,
+    memory: { ...memory, limit: Math.min(memory.limit, host.memoryLimit) },
+    /** Processors that this process may use at once. */
+    parallelism: navigator.hardwareConcurrency,
+    data,
+    tracker: () => askTracker(settings),
+    /** Trains for some seconds. */
+    async rate() {
+      if (device instanceof Error) throw device;
+      const config = trainingConfig({ model: settings.model }, preset);
+      // Another line says what is wrong with the data.
+      return await measureRate(device, config, await data().catch(madeUpDigits), settings.seconds);
+    },
+    [Symbol.dispose]: () => device instanceof Error || device.close(),
+  };
+}
+
+/** An adapter that WebGPU offers. */
+export type Adapter = ReturnType<typeof describeAdapter>;
+
+/** Limits that bound training. */
+const limitNames = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeWorkgroupsPerDimension",
+] as const;
+
+const requests: readonly GPURequestAdapterOptions[] = [
+  { powerPreference: "high-performance" },
+  { powerPreference: "low-power" },
+  { forceFallbackAdapter: true },
+];
+
+/** The different adapters that WebGPU offers, the one that training would take first. */
+async function findAdapters(): Promise<Adapter[]> {
+  const found = new Map<string, Adapter>();
+  for (const request of requests) {
+    const adapter = await globalThis.navigator?.gpu?.requestAdapter(request);
+    if (!adapter) continue;
+    const described = describeAdapter(adapter);
+    if (!found.has(described.name)) found.set(described.name, described);
+  }
+  return [...found.values()];
+}
+
+function describeAdapter(adapter: GPUAdapter) {
+  const { info, limits, features } = adapter;
+  const vendor = Number.parseInt(info.vendor);
+  return {
+    name: info.description || info.device || info.vendor,
+    /** PCI's number of the maker; null if WebGPU does not say. */
+    vendor: Number.isNaN(vendor) ? null : vendor,
+    software: isSoftware(adapter),
+    features: [...features].sort(),
+    limits: Object.fromEntries(limitNames.map((name) => [name, limits[name]])) as Record<
+      typeof limitNames[number],
+      number
+    >,
+  };
+}
+
+async function openDevice(
+  { device, threads }: Pick<DoctorConfig, "device" | "threads">,
+): Promise<Device | DeviceError> {
+  try {
+    return await init({ device, threads });
+  } catch (error) {
+    if (error instanceof DeviceError) return error;
+    throw error;
+  }
+}
+
+/** What WebGPU says if it gives no device: `init` falls back to the CPU device silently. */
+async function whyNoGpu(): Promise<string | undefined> {
+  const device = await openDevice({ device: "webgpu", threads: 0 });
+  if (device instanceof Error) return device.message;
+  device.close();
+  return undefined;
+}
+
+function describeDevice(device: Device) {
+  const { kind, description, tuning: { software } } = device;
+  const threads = device instanceof CpuDevice ? device.threads : undefined;
+  return { kind, description, software, threads };
+}
+
+/**
+ * Waits for something, but not for ever.
+ *
+ * @param what it is, to end a sentence with
+ * @throws {DataError} if it does not come in time
+ */
+export async function withTimeout<T>(seconds: number, what: string, coming: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const message = `Waited ${seconds} s for ${what}; connect to the network, or give --data DIR`;
+    timer = setTimeout(() => reject(new DataError(message)), 1000 * seconds);
+  });
+  try {
+    return await Promise.race([coming, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Asks the server that a run would be sent to for its experiment.
+ *
+ * @returns undefined if no server is named
+ * @throws {ConfigError} if its address cannot be used
+ * @throws {ServerError} if it does not answer soon, or not as a tracking server does
+ */
+async function askTracker(flags: Pick<DoctorConfig, "mlflow" | "experiment">) {
+  const { address, experiment } = chooseTracking(flags, readEnvironment());
+  if (address === undefined) return undefined;
+  const client = new MlflowClient(new HttpServer(address, patience));
+  return { url: address.url, experiment, exists: await client.experiment(experiment) !== undefined };
+}
+
+/** Images of the size and the classes of MNIST, to time training without data; their pixels do not change the time. */
+export function madeUpDigits(): Dataset {
+  const [count, size, classes] = [1024, 28, 10];
+  const images = Uint8Array.from({ length: count * size * size }, (_, i) => Math.imul(i, 2654435761) >>> 24);
+  const all = { images, labels: Uint8Array.from({ length: count }, (_, i) => i % classes), count };
+  return {
+    name: "made-up digits",
+    train: all,
+    test: all,
+    channels: 1,
+    height: size,
+    width: size,
+    classes,
+    digest: "",
+    source: "this program",
+  };
+}
+
+/**
+ * Trains for some seconds, after a warm-up that is not counted, and forgets the result.
+ *
+ * @param device the one in use
+ * @throws {TrainingError} if not even one image fits the device
+ * @throws {DeviceError} if the device fails
+ */
+export async function measureRate(device: Device, settings: TrainingConfig, data: Dataset, seconds: number) {
+  const wanted = decideConditional(settings, data, () => {});
+  const labels = labelsFor(wanted, data.train, data);
+  const source = new ImageSource(data.train.images, data, normalizationTo(wanted.normalize), labels);
+  /** Why batches are smaller than the preset's, if they are. */
+  let reduced: string | undefined;
+  const { config, network } = fittingNetwork(wanted, device, source, (line) => reduced = line);
+  const { trainer, size: parameters } = network;
+  const order = new BatchOrder(splitImages(data.train.count, config).train, config.batchSize, config.seed);
+  if (config.tune === "auto" ? isGpu(device) : config.tune) {
+    // As a run does, which also keeps what it finds; this may write nothing.
+    const store = await ChoiceCache.open(choiceCacheFile, () => {});
+    await trainer.tune({ store, seconds: Math.min(seconds, secondsOfTuning) });
+  }
+  await trainer.compile(() => {});
+  const train = async (steps: number) => {
+    for (let i = 0; i < steps; i++) trainer.queueStep(order.batch(trainer.step), config.lr);
+    await trainer.losses();
+    await yieldToSignals();
+  };
+  const perStep = await secondsPerStep(train, seconds, () => false, () => performance.now());
+  return {
+    imagesPerSecond: config.batchSize / perStep,
+    stepMilliseconds: 1000 * perStep,
+    batchSize: config.batchSize,
+    parameters,
+    /** Device memory of training steps. */
+    plannedBytes: trainer.plan(config.batchSize).bytes,
+    reduced,
+  };
 }

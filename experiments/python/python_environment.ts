@@ -1,8 +1,9 @@
-import { UserError } from "../../kernels/core/user_error.ts";
 import { dirname, join } from "node:path";
+import { UserError } from "../../kernels/core/user_error.ts";
 import { inTurn } from "../run/in_turn.ts";
+import { yieldToSignals } from "../terminal/yield_to_signals.ts";
 
-/** There is no usable Python, or a Python program failed; the message says what to do. */
+/** No usable Python, or a Python program failed; the message says what to do. */
 export class PythonError extends UserError {
   override readonly name = "PythonError";
 }
@@ -17,9 +18,9 @@ const advice =
   "on Debian and Ubuntu, ./denow installs it for root, and others run 'sudo apt-get install python3-venv'";
 
 /**
- * Finds or makes a private virtual environment with packages. It is built beside its place and moved there when it is
- * complete, so half an environment is never used. Of two programs that want it, the second waits for what the first
- * builds. A moved environment runs as `python -m`, not by the scripts in its `bin`.
+ * Finds or makes a private virtual environment with packages. It is built elsewhere and moved to its place when complete,
+ * so that half an environment is never used. If two programs want it, the second waits for the first. A moved environment
+ * runs as `python -m`, not by the scripts in its `bin`.
  *
  * @param folder where it is or goes
  * @param packages names for pip, with or without a version
@@ -32,10 +33,10 @@ export async function pythonEnvironment(
   { deadline = 600_000 }: { deadline?: number } = {},
 ): Promise<string | Unavailable> {
   const python = join(folder, "bin", "python");
-  if (await isThere(python)) return python;
+  if (await exists(python)) return python;
   await Deno.mkdir(dirname(folder), { recursive: true });
   return await inTurn(dirname(folder), async () => {
-    if (await isThere(python)) return python;
+    if (await exists(python)) return python;
     const problem = await build(folder, packages, deadline);
     return problem === undefined ? python : { reason: problem };
   });
@@ -63,8 +64,8 @@ async function build(
   }
 }
 
-/** Whether a file exists; a dangling link to a removed python does not count. */
-async function isThere(path: string): Promise<boolean> {
+/** Whether a file exists; false for a link to a python that was removed. */
+async function exists(path: string): Promise<boolean> {
   try {
     await Deno.stat(path);
     return true;
@@ -94,4 +95,25 @@ async function run(args: readonly string[], name: string, deadline: number): Pro
     if (error instanceof Deno.errors.NotFound) return `there is no python3 (${advice})`;
     throw error;
   }
+}
+
+/**
+ * Waits until a server that this program started ends, usually because it is stopped.
+ *
+ * @param what its name
+ * @param stopped aborted when this program stops it
+ * @param where to look for the reason if it ends by itself
+ * @throws {PythonError} if it failed
+ */
+export async function untilEnded(
+  what: string,
+  { status }: Pick<Deno.ChildProcess, "status">,
+  stopped: AbortSignal,
+  where: string,
+): Promise<void> {
+  const { success, code, signal } = await status;
+  await yieldToSignals(); // Ctrl-C reaches both programs
+  if (success || stopped.aborted) return;
+  const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
+  throw new PythonError(`Cannot go on serving: ${what} ended ${how}; see ${where}`);
 }

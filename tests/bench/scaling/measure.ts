@@ -1,7 +1,7 @@
 import type { Device } from "../../../kernels/mod.ts";
 import type { Trainer } from "../../../models/mod.ts";
 import { ImageSource, labelsFor, normalizationTo } from "../../../experiments/data/image_source.ts";
-import { madeUpDigits } from "../../../experiments/doctor/made_up_digits.ts";
+import { madeUpDigits } from "../../../experiments/doctor/machine.ts";
 import { trainingConfig } from "../../../experiments/settings/training_config.ts";
 import { decideConditional } from "../../../experiments/training/conditional.ts";
 import { fittingNetwork } from "../../../experiments/training/fit_memory.ts";

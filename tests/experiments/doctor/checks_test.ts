@@ -1,210 +1,299 @@
 import assert from "node:assert/strict";
-import { adaptersOffered } from "../../../experiments/doctor/checks/adapters.ts";
-import { denoVersion } from "../../../experiments/doctor/checks/deno.ts";
-import { diskRoom } from "../../../experiments/doctor/checks/disk.ts";
-import { gpuInUse } from "../../../experiments/doctor/checks/gpu.ts";
-import { mainMemory } from "../../../experiments/doctor/checks/memory.ts";
-import { trainingRate } from "../../../experiments/doctor/checks/rate.ts";
-import { cpuThreads } from "../../../experiments/doctor/checks/threads.ts";
-import { trackingServer } from "../../../experiments/doctor/checks/tracking_server.ts";
-import { trainingData } from "../../../experiments/doctor/checks/training_data.ts";
-import { asJson, examine, lineText } from "../../../experiments/doctor/examine.ts";
 import { DataError } from "../../../experiments/data/dataset.ts";
+import { asJson, checks, examine, type Line, lineText } from "../../../experiments/doctor/checks.ts";
+import type { Host } from "../../../experiments/doctor/host.ts";
+import { type Machine, madeUpDigits, measureRate, withTimeout } from "../../../experiments/doctor/machine.ts";
 import { TrainingError } from "../../../experiments/program/task.ts";
 import { ConfigError } from "../../../experiments/settings/setting.ts";
 import { examining } from "../../../experiments/doctor.ts";
+import { presetFor } from "../../../experiments/settings/training.ts";
+import { trainingConfig } from "../../../experiments/settings/training_config.ts";
 import { ServerError } from "../../../experiments/tracking/http.ts";
-import type { Check } from "../../../experiments/doctor/check.ts";
-import type { Finding } from "../../../experiments/doctor/finding.ts";
-import type { Host } from "../../../experiments/doctor/host.ts";
-import type { Machine } from "../../../experiments/doctor/machine.ts";
 import { DeviceError } from "../../../kernels/mod.ts";
-import { bareHost, h100, lavapipe, machine, onGpu } from "./fake_machine.ts";
+import { testOnDevices } from "../../testing.ts";
+import { testTask, type Workplace } from "../cli.ts";
+import { HostileServer } from "../tracking/hostile_server.ts";
+import { bareHost, h100, lavapipe, machine, onGpu } from "./fake_machines.ts";
 
-const card = { address: "0000:01:00.0", vendor: 0x10de, model: 0x2330, driver: "nvidia" };
-const withCard: Host = { ...bareHost, cards: [card] };
-const given = (settings: Parameters<typeof examining.resolve>[0]) => examining.resolve(settings);
-
-/** The only finding of a check. */
-async function one(check: Check, of: Partial<Machine>): Promise<Finding> {
-  const found = await check(machine(of));
-  assert.equal(found.length, 1, JSON.stringify(found));
-  return found[0];
-}
-
-/** Asserts a finding's state and what it says, with its advice. */
-async function tells(check: Check, of: Partial<Machine>, state: Finding["state"], line: RegExp) {
-  const found = await one(check, of);
-  assert.equal(found.state, state, found.says);
-  assert.match(`${found.says}; ${found.advice}`, line);
-  assert.equal(found.advice === undefined, state === "ok", "what is not well has advice");
-}
-
-Deno.test("denoVersion() tells the version, and that a machine cannot be looked at", async () => {
-  await tells(denoVersion, {}, "ok", /^Deno 2\.9\.6, linux x86_64/);
-  const [, second] = await denoVersion(machine({ host: { ...bareHost, problem: "no shell" } }));
-  assert.deepEqual([second.state, second.says], [
-    "warning",
-    "what the machine has cannot be read: no shell",
-  ]);
-});
-
-Deno.test("adaptersOffered() tells driver, limits and features of each", async () => {
-  await tells(adaptersOffered, {}, "ok", /^WebGPU offers none/);
-  const version = "NVRM version: NVIDIA UNIX Module  550.54.14  Thu";
-  const host = { ...bareHost, nvidia: { version, models: [] } };
-  const [first, second] = await adaptersOffered(machine({ adapters: [h100, lavapipe], host }));
-  assert.equal(
-    first.says,
-    "NVIDIA H100 PCIe, driver 550.54.14, values of up to 2.0 GiB, 48 KiB a workgroup, shader-f16",
-  );
-  assert.match(second.says, /^llvmpipe \(software\), .*no shader-f16/);
-  assert.deepEqual(first.values?.limits, h100.limits);
-});
-
-Deno.test("gpuInUse() is content with a GPU in use, and with none where there is none", async () => {
-  await tells(gpuInUse, { ...onGpu, host: withCard }, "ok", /^training uses NVIDIA H100 PCIe;/);
-  await tells(gpuInUse, { ...onGpu, host: { ...bareHost, cards: [card, card] } }, "ok", /one of 2 GPUs/);
-  await tells(gpuInUse, {}, "ok", /^the machine shows none/);
-  await tells(gpuInUse, { adapters: [lavapipe] }, "ok", /^the machine shows none/);
-});
-
-Deno.test("gpuInUse() takes no console of a server or virtual machine for a GPU", async () => {
-  const consoles = [0x1a03, 0x102b, 0x1234, 0x1af4, 0x15ad].map((vendor) => ({ ...card, vendor }));
-  await tells(gpuInUse, { host: { ...bareHost, cards: consoles } }, "ok", /^the machine shows none/);
-});
-
-Deno.test("gpuInUse() refuses a GPU that is hidden, and names a software adapter that hides this", async () => {
-  const [first] = await gpuInUse(machine({ host: withCard }));
-  assert.equal(first.state, "error");
-  assert.match(first.says, /^NVIDIA GPU 10de:2330 at 0000:01:00\.0: WebGPU does not see it: there is no /);
-  const [second] = await gpuInUse(machine({ host: withCard, adapters: [lavapipe] }));
-  assert.match(second.says, /: only a software adapter is found: /);
-});
-
-Deno.test("gpuInUse() refuses a small GPU in use while a large one is hidden, and not the reverse", async () => {
-  const intel = { ...h100, name: "Intel UHD", vendor: 0x8086 };
-  const cards = [{ ...card, vendor: 0x8086, driver: "i915" }, card];
-  const host = { ...bareHost, cards };
-  const [found] = await gpuInUse(machine({ ...onGpu, adapters: [intel], host }));
-  assert.equal(found.state, "error");
-  await tells(gpuInUse, { ...onGpu, host }, "ok", /^training uses NVIDIA/);
-});
-
-Deno.test("gpuInUse() refuses flags that leave a GPU idle, and a GPU that gives no device", async () => {
-  const idle = { ...onGpu, device: machine().device, host: withCard };
-  await tells(
-    gpuInUse,
-    { ...idle, settings: given({ device: "cpu" }) },
-    "error",
-    /leaves NVIDIA H100 PCIe idle/,
-  );
-  await tells(gpuInUse, { ...idle, noGpu: "out of memory" }, "error", /gives no device: out of memory;/);
-});
-
-Deno.test("gpuInUse() refuses a software adapter where the CPU device is faster", async () => {
-  const device = { kind: "webgpu", description: "llvmpipe, software", software: true } as const;
-  const software = { adapters: [lavapipe], device, settings: given({ device: "webgpu" }) };
-  await tells(gpuInUse, software, "error", /computes on processors .*leave --device out/);
-});
-
-Deno.test("mainMemory() tells what is free, and the limit of a container", async () => {
-  await tells(mainMemory, {}, "ok", /^8\.0 GiB free of 16\.0 GiB/);
-  const limited = { total: 2 ** 36, available: 2 ** 35, limit: 2 ** 33 };
-  await tells(mainMemory, { memory: limited }, "ok", /^8\.0 GiB may be used, of 64\.0 GiB: a control group/);
-  const small = { ...limited, limit: 2 ** 29 };
-  await tells(mainMemory, { memory: small }, "warning", /^512\.0 MiB may be used.*--memory/);
-  const { values } = await one(mainMemory, { memory: small });
-  assert.deepEqual(values, { totalBytes: 2 ** 36, availableBytes: 2 ** 35, limitBytes: 2 ** 29 });
-});
-
-Deno.test("cpuThreads() wants as many threads as processors may be used", async () => {
-  const threads = (threads: number) => ({ kind: "cpu", description: "", software: true, threads }) as const;
-  await tells(cpuThreads, {}, "ok", /^8 processors, 8 threads/);
-  await tells(
-    cpuThreads,
-    { device: threads(2) },
-    "error",
-    /^2 of 8 processors are used; leave --threads out/,
-  );
-  const limited = { host: { ...bareHost, processors: 64, quota: 2.5 }, parallelism: 2 };
-  await tells(cpuThreads, { ...limited, device: threads(2) }, "ok", /^2 of the machine's 64 .*allow 2\.5/);
-  await tells(cpuThreads, { ...limited, device: threads(8) }, "warning", /use --threads 2$/);
-  await tells(cpuThreads, { parallelism: 128, device: threads(64) }, "ok", /64 threads/); // its most
-  await tells(cpuThreads, onGpu, "ok", /^8 processors;/);
-});
-
-Deno.test("trainingData() tells where it comes from, or what is wrong with it", async () => {
-  await tells(trainingData, {}, "ok", /^made-up digits from this program: 2,048 images of 28 x 28/);
-  const data = () => Promise.reject(new DataError("Cannot get MNIST: no network; connect once"));
-  await tells(trainingData, { data }, "error", /^Cannot get MNIST: no network; connect once$/);
-  await assert.rejects(one(trainingData, { data: () => Promise.reject(new TypeError("a mistake")) }), {
-    name: "TypeError",
+/** What a machine is told about one thing: the lines of a check, as people read them, without its name. */
+async function linesOf(check: keyof typeof checks, of: Partial<Machine>): Promise<string[]> {
+  return [await checks[check](machine(of))].flat().map(({ state, says, advice }) => {
+    assert.equal(advice === undefined, state === "ok");
+    return `${state}: ${says}; ${advice ?? ""}`;
   });
-});
+}
 
-Deno.test("trackingServer() tells of a server that is named", async () => {
-  await tells(trackingServer, {}, "ok", /^no server is named/);
-  const found = { url: "http://127.0.0.1:5000", experiment: "UNet_FM", exists: false };
-  await tells(trackingServer, { tracker: () => Promise.resolve(found) }, "ok", /UNet_FM will be made/);
-  const silent = new ServerError("http://h cannot be reached (refused)", { passing: true });
-  await tells(
-    trackingServer,
-    { tracker: () => Promise.reject(silent) },
-    "warning",
-    /cannot be reached.*sync/,
+const given = (settings: Parameters<typeof examining.resolve>[0]) => ({
+  settings: examining.resolve(settings),
+});
+const card = { address: "0000:01:00.0", vendor: 0x10de, model: 0x2330, driver: "nvidia" };
+const host = (change: Partial<Host>) => ({ host: { ...bareHost, ...change } });
+const disk = (folder: Partial<Host["folder"]>) => host({ folder: { ...bareHost.folder, ...folder } });
+const threads = (threads: number) => ({
+  device: { kind: "cpu", description: "", software: true, threads } as const,
+});
+const memory = { total: 2 ** 36, available: 2 ** 35, limit: 2 ** 33 };
+const withCard = host({ cards: [card] });
+const fails = (error: Error) => () => Promise.reject(error);
+const withIntel = host({ cards: [{ ...card, vendor: 0x8086, driver: "i915" }, card] });
+const consoles = [0x1a03, 0x102b, 0x1234, 0x1af4, 0x15ad].map((vendor) => ({ ...card, vendor }));
+const tracker = { url: "http://127.0.0.1:5000", experiment: "UNet_FM", exists: false };
+const idle = { ...onGpu, device: machine().device, ...withCard };
+const rate = await machine().rate();
+
+/** A machine, and the first line of a check about it. */
+type Row = [Partial<Machine>, RegExp];
+
+const rows: Readonly<Record<keyof typeof checks, readonly Row[]>> = {
+  deno: [[{}, /^ok: Deno 2\.9\.6, linux x86_64; $/]],
+  adapter: [
+    [{}, /^ok: WebGPU offers none/],
+    [
+      {
+        adapters: [h100],
+        ...host({ nvidia: { version: "NVIDIA UNIX Module  550.54.14  Thu", models: [] } }),
+      },
+      /^ok: NVIDIA H100 PCIe, driver 550\.54\.14, values of up to 2\.0 GiB, 48 KiB a workgroup, shader-f16; $/,
+    ],
+    [{ adapters: [lavapipe] }, /^ok: llvmpipe \(software\), .*no shader-f16/],
+  ],
+  gpu: [
+    [{}, /^ok: no GPU found; /],
+    [{ adapters: [lavapipe] }, /^ok: no GPU found; /],
+    [host({ cards: consoles }), /^ok: no GPU found; /],
+    [{ ...onGpu, ...withCard }, /^ok: training uses NVIDIA H100 PCIe; $/],
+    [{ ...onGpu, ...host({ cards: [card, card] }) }, /^ok: .*, one of 2 GPUs; $/],
+    [
+      withCard,
+      /^error: NVIDIA GPU 10de:2330 at 0000:01:00\.0: WebGPU does not see it: there is no \/dev\/nvidia0; /,
+    ],
+    [{ ...withCard, adapters: [lavapipe] }, /^error: .*: only a software adapter is found: /],
+    // A small GPU in use while a large one is hidden, and the reverse.
+    [
+      { ...onGpu, ...withIntel, adapters: [{ ...h100, vendor: 0x8086 }] },
+      /^error: NVIDIA GPU .* does not see/,
+    ],
+    [{ ...onGpu, ...withIntel }, /^ok: training uses NVIDIA/],
+    [{ ...idle, ...given({ device: "cpu" }) }, /^error: --device cpu leaves NVIDIA H100 PCIe idle; /],
+    [{ ...idle, noGpu: "out of memory" }, /^error: NVIDIA H100 PCIe gives no device: out of memory; /],
+    [
+      {
+        adapters: [lavapipe],
+        device: { kind: "webgpu", description: "llvmpipe", software: true, threads: undefined },
+        ...given({ device: "webgpu" }),
+      },
+      /^error: --device webgpu computes on processors .*leave --device out/,
+    ],
+  ],
+  memory: [
+    [{}, /^ok: 8\.0 GiB free of 16\.0 GiB; $/],
+    [{ memory }, /^ok: 8\.0 GiB may be used, of 64\.0 GiB: a control group limits it; $/],
+    [{ memory: { ...memory, limit: 2 ** 29 } }, /^warning: 512\.0 MiB may be used.*--memory/],
+    [{ memory: { ...memory, available: 1, limit: Infinity } }, /^warning: .*end other programs/],
+  ],
+  processors: [
+    [{}, /^ok: 8 processors, 8 threads; $/],
+    [threads(7), /^error: 7 of 8 processors are used; leave --threads out$/],
+    [
+      { ...host({ processors: 64, quota: 2.5 }), parallelism: 2, ...threads(2) },
+      /^ok: 2 of the machine's 64 .*allow 2\.5/,
+    ],
+    [
+      { ...host({ processors: 64, quota: 2.5 }), parallelism: 2, ...threads(4) },
+      /^warning: .*use --threads 2$/,
+    ],
+    [{ parallelism: 128, ...threads(64) }, /^ok: .*64 threads; $/], // the most it uses
+    [onGpu, /^ok: 8 processors; $/],
+  ],
+  disk: [
+    [{}, /^ok: 64\.0 GiB are free for runs in runs; $/],
+    [disk({ freeBytes: 2 ** 31 }), /^warning: 2\.0 GiB are free.*make room/],
+    [disk({ freeBytes: 2 ** 27 }), /^error: 128\.0 MiB are free/],
+    [disk({ writable: false }), /^error: runs cannot be written to runs/],
+    [disk({ freeBytes: undefined }), /^ok: .* does not say/],
+  ],
+  data: [
+    [{}, /^ok: made-up digits from this program: 2,048 images of 28 x 28; $/],
+    [
+      { data: fails(new DataError("Cannot get\n  MNIST: no network; connect once; or not")) },
+      /^error: Cannot get MNIST: no network; connect once; or not$/,
+    ],
+    [{ data: fails(new DataError("Cannot get MNIST")) }, /^error: Cannot get MNIST; give another --data$/],
+  ],
+  tracker: [
+    [{}, /^ok: no server is named/],
+    [
+      { tracker: () => Promise.resolve(tracker) },
+      /^ok: http:\/\/127\.0\.0\.1:5000 answers; .*UNet_FM will be made/,
+    ],
+    [
+      { tracker: fails(new ServerError("http://h cannot be reached (refused)", { passing: true })) },
+      /^warning: http:\/\/h cannot be reached.*sync/,
+    ],
+    [
+      { tracker: fails(new ConfigError("Cannot use --mlflow")) },
+      /^error: Cannot use --mlflow; give the http/,
+    ],
+  ],
+  training: [
+    [
+      {},
+      /^ok: residual, preset quick, on the CPU device \(8 threads\): 400 images\/s, 80\.0 ms a step of 32, 32\.0 MiB/,
+    ],
+    [given({ seconds: 0 }), /^ok: .*not timed/],
+    [
+      { rate: () => Promise.resolve({ ...rate, reduced: "Batches of 16" }) },
+      /^warning: .*; Batches of 16; give/,
+    ],
+    [
+      { rate: fails(new TrainingError("not even one image fits; use smaller --filters")) },
+      /^error: .*: not even one image fits; use smaller --filters$/,
+    ],
+    [
+      { device: new DeviceError("No WebGPU adapter: none") },
+      /^error: No WebGPU adapter: none; see the lines above$/,
+    ],
+  ],
+};
+
+Deno.test("checks tell what a machine has, what costs something and what to do about it", async () => {
+  for (const [check, cases] of Object.entries(rows)) {
+    for (const [of, expected] of cases) {
+      assert.match((await linesOf(check as keyof typeof checks, of))[0], expected);
+    }
+  }
+  assert.match(
+    (await linesOf("deno", host({ problem: "no shell" })))[1],
+    /^warning: .* examined: no shell; /,
   );
-  const wrong = () => Promise.reject(new ConfigError("Cannot use --mlflow"));
-  await tells(trackingServer, { tracker: wrong }, "error", /^Cannot use --mlflow; give/);
+  assert.deepEqual(await linesOf("disk", host({ problem: "no shell" })), []);
+  assert.equal((await linesOf("adapter", { adapters: [h100, lavapipe] })).length, 2);
+  const mistake = { data: fails(new TypeError("a mistake")) };
+  await assert.rejects(linesOf("data", mistake), { name: "TypeError" });
 });
 
-Deno.test("diskRoom() wants a folder that can be written, with room", async () => {
-  const folder = (folder: Partial<Host["folder"]>) => {
-    return { host: { ...bareHost, folder: { ...bareHost.folder, ...folder } } };
-  };
-  await tells(diskRoom, {}, "ok", /^64\.0 GiB are free for runs in runs/);
-  await tells(diskRoom, folder({ freeBytes: 2 ** 31 }), "warning", /^2\.0 GiB are free.*make room/);
-  await tells(diskRoom, folder({ freeBytes: 2 ** 27 }), "error", /^128\.0 MiB are free/);
-  await tells(diskRoom, folder({ writable: false }), "error", /^runs cannot be written to runs/);
-  await tells(diskRoom, folder({ freeBytes: undefined }), "ok", /does not say/);
-  assert.deepEqual(await diskRoom(machine({ host: { ...bareHost, problem: "no shell" } })), []);
-});
-
-Deno.test("trainingRate() tells what would run where and how fast, or why it would not", async () => {
-  await tells(
-    trainingRate,
-    {},
-    "ok",
-    /^residual, preset quick, on the CPU device \(8 threads\): 400 images\/s/,
-  );
-  const { values } = await one(trainingRate, onGpu);
-  assert.equal(values?.imagesPerSecond, 400);
-  assert.deepEqual([values?.preset, values?.device], ["standard", "webgpu"]);
-  await tells(trainingRate, { settings: given({ seconds: 0 }) }, "ok", /not timed/);
-  const rate = await machine().rate();
-  const reduced = "Batches of 16 images instead of 32: memory";
-  await tells(
-    trainingRate,
-    { rate: () => Promise.resolve({ ...rate, reduced }) },
-    "warning",
-    /instead of 32/,
-  );
-  const fails = () => Promise.reject(new TrainingError("not even one image fits; use smaller --filters"));
-  await tells(trainingRate, { rate: fails }, "error", /not even one image fits; use smaller/);
-  const none = { device: new DeviceError("No WebGPU adapter: none"), settings: given({ device: "webgpu" }) };
-  await tells(trainingRate, none, "error", /^No WebGPU adapter/);
-});
-
-Deno.test("examine() gives a line for every check, and is ok unless one is an error", async () => {
+Deno.test("examine() gives a line for every check with its numbers, and is ok unless one is an error", async () => {
   const lines = await Array.fromAsync(examine(machine()));
   assert.equal(lineText(lines[0]), "ok       deno       Deno 2.9.6, linux x86_64");
   assert.ok(asJson(lines).ok);
-  assert.deepEqual(
-    lines.map(({ check }) => check),
-    ["deno", "adapter", "gpu", "memory", "processors", "disk", "data", "tracker", "training"],
-  );
-  const hidden = await Array.fromAsync(examine(machine({ host: withCard })));
+  assert.deepEqual(lines.map(({ check }) => check), Object.keys(rows));
+  const hidden = await Array.fromAsync(examine(machine(withCard)));
   assert.equal(asJson(hidden).ok, false);
-  const slow = await Array.fromAsync(examine(machine({ memory: { total: 1, available: 1, limit: 1 } })));
+  const slow = await Array.fromAsync(examine(machine({ memory: { ...memory, limit: 2 ** 29 } })));
   assert.deepEqual([slow.some(({ state }) => state === "warning"), asJson(slow).ok], [true, true]);
+  assert.deepEqual(asJson(slow).findings.find(({ check }) => check === "memory")?.values, {
+    totalBytes: 2 ** 36,
+    availableBytes: 2 ** 35,
+    limitBytes: 2 ** 29,
+  });
+  const onH100 = asJson(await Array.fromAsync(examine(machine(onGpu)))).findings;
+  assert.deepEqual(onH100[1].values, { ...h100, driver: null });
+  const { preset, device, imagesPerSecond } = onH100.at(-1)!.values;
+  assert.deepEqual([preset, device, imagesPerSecond], ["standard", "webgpu", 400]);
+});
+
+testOnDevices("measureRate() trains for a while, and tells rate and memory", async (device) => {
+  const config = trainingConfig({ model: "base", filters: [8, 16], tEmb: 8, batchSize: 4, tune: true });
+  const { imagesPerSecond, stepMilliseconds, batchSize, parameters, plannedBytes, reduced } =
+    await measureRate(device, config, madeUpDigits(), 0.05);
+  assert.deepEqual([batchSize, reduced], [4, undefined]);
+  assert.ok(Math.abs(imagesPerSecond * stepMilliseconds - 4000) < 1e-6);
+  assert.ok(parameters > 1000 && plannedBytes > 4 * 28 * 28 * 4);
+});
+
+Deno.test("presetFor() takes the larger network on a GPU alone", () => {
+  const on = (kind: "cpu" | "webgpu", software: boolean) =>
+    presetFor({ kind, tuning: { workgroupSize: 64, software, pieces: 1 } });
+  assert.deepEqual([on("webgpu", false), on("webgpu", true), on("cpu", true)], [
+    "standard",
+    "quick",
+    "quick",
+  ]);
+});
+
+Deno.test("withTimeout() gives what comes in time, and says what did not", async () => {
+  assert.equal(await withTimeout(60, "it", Promise.resolve(3)), 3);
+  await assert.rejects(withTimeout(60, "it", Promise.reject(new TypeError("broken"))), { name: "TypeError" });
+  await assert.rejects(withTimeout(0.001, "the data", new Promise(() => {})), {
+    name: "DataError",
+    message: /^Waited 0\.001 s for the data; /,
+  });
+});
+
+const flags = "--data data --device cpu";
+
+/** What `--json` prints, whatever the machine. */
+async function examined(
+  place: Workplace,
+  more: string,
+  env: Record<string, string> = {},
+): Promise<{ ok: boolean; findings: Line[]; of: (check: string) => Line; code: number; output: string }> {
+  const { code, stdout, stderr } = await place.run("doctor", `${flags} --json ${more}`, env);
+  assert.equal(stderr, "");
+  const { ok, findings }: { ok: boolean; findings: Line[] } = JSON.parse(stdout);
+  const of = (check: string) =>
+    findings.find((line) => line.check === check) ?? assert.fail(`no line of ${check}`);
+  return { ok, findings, of, code, output: stdout };
+}
+
+testTask("doctor prints a line for every check, and writes nothing", async (place) => {
+  const before = await place.listing();
+  const { stdout, stderr } = await place.run("doctor", `${flags} --seconds 0.1`);
+  assert.equal(stderr, "");
+  const lines = stdout.trim().split("\n");
+  for (const check of Object.keys(checks)) {
+    assert.ok(lines.some((line) => new RegExp(`^(ok|warning|error) +${check} `).test(line)), check);
+  }
+  for (const line of lines.filter((line) => !line.startsWith("ok "))) assert.ok(line.includes("; "), line);
+  assert.deepEqual(await place.listing(), before);
+});
+
+testTask("doctor --json prints numbers as numbers, and its exit code follows", async (place) => {
+  const { ok, findings, of, code } = await examined(place, "--seconds 0.1");
+  assert.equal(code, ok ? 0 : 1);
+  assert.equal(ok, findings.every(({ state }) => state !== "error"));
+  const { imagesPerSecond, batchSize, parameters } = of("training").values;
+  assert.ok(typeof imagesPerSecond === "number" && imagesPerSecond > 0);
+  assert.ok(Number.isInteger(batchSize) && Number.isInteger(parameters));
+  assert.equal(of("data").values.trainImages, 96);
+  assert.ok(of("memory").values.availableBytes as number > 0);
+});
+
+testTask(
+  "doctor fails where training would, and says in one line which flag it cannot use",
+  async (place) => {
+    const { code, stdout } = await place.run("doctor", "--device cpu --seconds 0 --data nowhere");
+    assert.equal(code, 1);
+    assert.match(stdout, /^error +data +Cannot read the data folder nowhere: it does not exist .*; /m);
+    const unknown = await place.run("doctor", "--second 3");
+    assert.deepEqual([unknown.code, unknown.stdout], [1, ""]);
+    assert.equal(unknown.stderr, "ConfigError: Unknown flag --second (did you mean --seconds?)\n");
+  },
+);
+
+testTask("doctor asks the named server once, and shows nothing secret of its address", async (place) => {
+  await using server = new HostileServer(({ path }) =>
+    path.includes("get-by-name") ? Response.json({ message: "no hunter2 here" }, { status: 500 }) : undefined
+  );
+  const address = server.url.replace("://", "://ada:hunter2@");
+  const failing = await examined(place, "--seconds 0", { MLFLOW_TRACKING_URI: `${address}/?token=hunter2` });
+  assert.equal(failing.of("tracker").state, "error"); // a query is refused
+  const refusing = await examined(place, `--seconds 0 --mlflow ${address}`);
+  const { state, says, advice } = refusing.of("tracker");
+  assert.equal(state, "warning");
+  assert.match(says, /^http:\/\/127\.0\.0\.1:\d+ answered 500/);
+  assert.match(advice ?? "", /deno task sync/);
+  assert.equal(server.seen.length, 1);
+  for (const { output } of [failing, refusing]) assert.doesNotMatch(output, /hunter2/);
+});
+
+testTask("doctor tells of a server that answers, and of one that does not exist", async (place) => {
+  await using server = new HostileServer();
+  const answering = await examined(place, "--seconds 0 --experiment mine", {
+    MLFLOW_TRACKING_URI: server.url,
+  });
+  assert.deepEqual(answering.of("tracker").values, { url: server.url, experiment: "mine", exists: true });
+  const silent = await examined(place, "--seconds 0 --mlflow http://127.0.0.1:9");
+  assert.equal(silent.of("tracker").state, "warning");
+  assert.match(silent.of("tracker").says, /^http:\/\/127\.0\.0\.1:9 cannot be reached/);
 });

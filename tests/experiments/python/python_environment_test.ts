@@ -1,7 +1,8 @@
-/** Virtual environments, made by stand-ins for python3. */
+/** Virtual environments, made by stand-ins for python3, and servers that end. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { untilEnded } from "../../../experiments/python/python_environment.ts";
 import { withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
 
@@ -87,5 +88,23 @@ esac
       );
     }
     assert.equal((await Deno.readTextFile(join(folder, "made"))).trim().split("\n").length, 1);
+  });
+});
+
+const ended = (code: number, signal: Deno.Signal | null = null) => ({
+  status: Promise.resolve({ success: code === 0, code, signal }),
+});
+
+Deno.test("untilEnded() fails if a server ends that nobody has stopped", async () => {
+  const { signal: running } = new AbortController();
+  await untilEnded("MLflow", ended(0), running, "x.log");
+  await untilEnded("MLflow", ended(143, "SIGTERM"), AbortSignal.abort(), "x.log");
+  await assert.rejects(untilEnded("MLflow", ended(1), running, "x.log"), {
+    name: "PythonError",
+    message: "Cannot go on serving: MLflow ended with exit code 1; see x.log",
+  });
+  await assert.rejects(untilEnded("JupyterLab", ended(137, "SIGKILL"), running, "above"), {
+    name: "PythonError",
+    message: "Cannot go on serving: JupyterLab ended by SIGKILL; see above",
   });
 });
