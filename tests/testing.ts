@@ -52,6 +52,11 @@ export function testOnDevices(name: string, test: (device: Device) => void | Pro
   for (const [kind, device] of devices) testOn(kind, device, name, test);
 }
 
+/** Defines a test of what no device changes, such as checks of arguments: on the CPU device alone. */
+export function testOnCpu(name: string, test: (device: Device) => void | Promise<void>): void {
+  testOn("cpu", devices.get("cpu")!, name, test);
+}
+
 /** Defines a test on one device, or reports it as ignored with the reason why there is none. */
 export function testOn(
   kind: string,

@@ -5,7 +5,7 @@ import { readLossByTime } from "../../experiments/artifacts/test_loss.ts";
 import { readLive } from "../../experiments/report/live.ts";
 import type { Payload } from "../../viz/report/payload.ts";
 import { testInFolder } from "../folder.ts";
-import { smallCheckpoint } from "../models/files/small_checkpoint.ts";
+import { smallCheckpoint } from "../models/tiny_files.ts";
 import { testTask, tinyNetwork, tinyRun, tinyRunWithPaths, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 

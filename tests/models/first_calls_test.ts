@@ -15,7 +15,7 @@ import {
   UserError,
 } from "../../kernels/mod.ts";
 import * as models from "../../models/mod.ts";
-import { assertClose, testOnDevices } from "../testing.ts";
+import { assertClose, testOnCpu, testOnDevices } from "../testing.ts";
 
 const { createModel, fit, Linear, Module } = models;
 
@@ -178,7 +178,7 @@ function untyped(call: () => (...given: never[]) => unknown, ...given: (() => un
   return () => Reflect.apply(call(), undefined, given.map((make) => make()));
 }
 
-testOnDevices("first mistakes get one line that says what is expected", async () => {
+testOnCpu("first mistakes get one line that says what is expected", async () => {
   for (const [name, [call, message]] of Object.entries(slips)) {
     await assert.rejects(async () => await call(), (error) => {
       assert.ok(error instanceof UserError, `${name}: ${error}`);

@@ -4,8 +4,7 @@ import { readLiveJudge, writeLiveJudge } from "../../../experiments/evaluation/l
 import { readLive } from "../../../experiments/report/live.ts";
 import { encodeSafetensors, saveJudge } from "../../../models/mod.ts";
 import { testInFolder } from "../../folder.ts";
-import { smallCheckpoint } from "../../models/files/small_checkpoint.ts";
-import { info } from "../../models/judge/tiny_judge.ts";
+import { info, smallCheckpoint } from "../../models/tiny_files.ts";
 
 const judge = {
   weights: saveJudge(new Map([["a", { shape: [1], data: Float32Array.of(1) }]]), info),

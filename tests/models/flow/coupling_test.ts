@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { add, gatherRows, normals, randomNormal, type Tensor, tensor } from "../../../kernels/mod.ts";
+import vectors from "../../vectors/assignments.json" with { type: "json" };
+import {
+  add,
+  gatherRows,
+  normals,
+  randomBits,
+  randomNormal,
+  type Tensor,
+  tensor,
+} from "../../../kernels/mod.ts";
 import {
   batchSource,
   classTransportPairs,
@@ -19,7 +28,7 @@ import {
 import { streams } from "../../../models/random.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 import { hostRows } from "../../../models/train/batch_source.ts";
-import { transport } from "../../../models/flow/transport.ts";
+import { assignment, transport } from "../../../models/flow/transport.ts";
 
 const [M, P, N] = [40, 12, 16];
 const values = Float32Array.from({ length: M * P }, (_, i) => Math.sin(i * i) + i % 3);
@@ -172,4 +181,42 @@ Deno.test("transport() refuses arrays that are not N rows each", () => {
     message:
       "Cannot pair noise with data: 4 and 4 values and 3 labels in 2 rows (expected as many of each, f32[N, P])",
   });
+});
+
+const totalOf = (cost: ArrayLike<number>, columns: ArrayLike<number>) =>
+  Array.from(columns).reduce((sum, column, row) => sum + cost[row * columns.length + column], 0);
+
+/** All orders of 0 .. n - 1. */
+function permutations(n: number): number[][] {
+  if (n === 0) return [[]];
+  return permutations(n - 1).flatMap((rest) => rest.concat(0).map((_, at) => rest.toSpliced(at, 0, n - 1)));
+}
+
+Deno.test("assignment() finds the least cost of all permutations, for up to 7 rows", () => {
+  for (let n = 1; n <= 7; n++) {
+    const orders = permutations(n);
+    for (let draw = 0; draw < 5; draw++) {
+      const cost = Float64Array.from(
+        randomBits(1, n, draw, n * n),
+        (bits) => bits % (draw < 2 ? 5 : 1e6) - 2,
+      );
+      const found = assignment(cost, n);
+      assert.deepEqual([...found].toSorted((a, b) => a - b), [...Array(n).keys()]);
+      assert.equal(totalOf(cost, found), Math.min(...orders.map((order) => totalOf(cost, order))));
+    }
+  }
+});
+
+for (const { kind, n, cost, total } of vectors.problems) {
+  Deno.test(`assignment() costs what scipy's linear_sum_assignment does: ${kind}, ${n} rows`, () => {
+    const found = assignment(Float64Array.from(cost), n);
+    assert.deepEqual([...found].toSorted((a, b) => a - b), [...Array(n).keys()]);
+    assert.equal(totalOf(cost, found), total);
+  });
+}
+
+Deno.test("assignment() handles no rows, and refuses what is no matrix of numbers", () => {
+  assert.deepEqual(assignment(new Float64Array(), 0), new Uint32Array());
+  assert.throws(() => assignment(Float64Array.of(1, 2), 2), /^RangeError: Cannot assign 2 rows by 2 costs/);
+  assert.throws(() => assignment(Float64Array.of(NaN), 1), RangeError);
 });

@@ -1,8 +1,25 @@
 import assert from "node:assert/strict";
 import { withDevice } from "../../../kernels/mod.ts";
-import { JudgeError, loadJudge } from "../../../models/mod.ts";
+import {
+  Classifier,
+  createModel,
+  decodeSafetensors,
+  encodeSafetensors,
+  JudgeError,
+  type JudgeInfo,
+  loadCheckpoint,
+  loadJudge,
+  randomInitialiser,
+  SafetensorsError,
+  saveCheckpoint,
+  saveJudge,
+  StateError,
+  stateOf,
+} from "../../../models/mod.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
-import { info, tinyJudge } from "./tiny_judge.ts";
+import { info, tinyJudge } from "../tiny_files.ts";
+import { UserError } from "../../../kernels/core/user_error.ts";
+import { mutateSafetensors, randomOf } from "../../experiments/mutations.ts";
 
 const P = info.channels * info.height * info.width;
 const pixelsOf = (count: number) => Float32Array.from({ length: count * P }, (_, i) => (i * 37 % 101) / 100);
@@ -66,4 +83,102 @@ testOnDevices("Judge.judge() refuses images that it cannot judge", async () => {
       new RegExp(`^Cannot judge image 1: a pixel is ${value} \\(expected finite numbers\\)`),
     );
   }
+});
+
+testOnDevices("saveJudge() and loadJudge() keep every bit", async (device) => {
+  const classifier = new Classifier(info, randomInitialiser(1));
+  const weights = await stateOf(classifier);
+  const bytes = saveJudge(weights, info);
+  const judge = withDevice(device, () => loadJudge(bytes, "a file"));
+  assert.deepEqual(judge.info, info);
+  assert.deepEqual(decodeSafetensors(bytes, "a file").tensors, weights);
+  const other = withDevice(device, () => loadJudge(saveJudge(weights, judge.info), "another file"));
+  const pixels = new Float32Array(40).fill(0.5);
+  assert.deepEqual(await other.judge(pixels), await judge.judge(pixels));
+});
+
+testOnDevices("loadJudge() refuses what is no judge, and loadCheckpoint() a judge", async (device) => {
+  const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 3 }, 1);
+  const network = await saveCheckpoint(model);
+  const judge = await tinyJudge();
+  withDevice(device, () => {
+    assert.throws(() => loadJudge(network, "a.safetensors"), {
+      name: "JudgeError",
+      message:
+        "Cannot load a.safetensors: it holds no judge (expected the network Classifier); make one with deno task judge",
+    });
+    assert.throws(() => loadCheckpoint(judge, "j.safetensors"), {
+      name: "CheckpointError",
+      message: "Cannot load j.safetensors: it does not name its network; pass its config",
+    });
+  });
+});
+
+testOnDevices(
+  "loadJudge() refuses a file whose words or weights are not those of a judge",
+  async (device) => {
+    const { tensors, metadata } = decodeSafetensors(await tinyJudge(), "a file");
+    const refuses = (bytes: Uint8Array, name: string, message: RegExp) =>
+      assert.throws(() => withDevice(device, () => loadJudge(bytes, "a file")), { name, message });
+    const told = (changes: Partial<Record<keyof JudgeInfo, unknown>>) =>
+      encodeSafetensors(tensors, { ...metadata, judge: JSON.stringify({ ...info, ...changes }) });
+    const wrong: [Partial<Record<keyof JudgeInfo, unknown>>, string][] = [
+      [{ classes: 1 }, "classes of its judge is 1 (expected a whole number from 2 to 4096)"],
+      [
+        { height: undefined },
+        "height of its judge is undefined (expected a whole number from 1 to 4096)",
+      ],
+      [
+        { normalization: { scale: 0, shift: 1 } },
+        'normalization of its judge is {"scale":0,"shift":1} (expected a scale other than 0',
+      ],
+      [{ dataDigest: "abc" }, 'dataDigest of its judge is "abc" (expected 64 hex digits)'],
+      [{ accuracy: 1.5 }, "accuracy of its judge is 1.5 (expected a number from 0 to 1)"],
+      [{ steps: "7" }, 'steps of its judge is "7" (expected a whole number of at least 1)'],
+    ];
+    for (const [changes, says] of wrong) {
+      assert.throws(() => loadJudge(told(changes), "a file"), (error: Error) => {
+        assert.equal(error.name, "JudgeError");
+        assert.ok(error.message.startsWith(`Cannot load a file: ${says}`), error.message);
+        return true;
+      });
+    }
+    refuses(encodeSafetensors(tensors, { ...metadata, judge: "{" }), "JudgeError", /is not JSON: \{$/);
+    refuses(
+      encodeSafetensors(tensors, { ...metadata, format_version: "2" }),
+      "JudgeError",
+      /its format is 2 \(expected 1\)/,
+    );
+    refuses(told({ classes: 4 }), StateError.name, /"last.weight" is f32\[3, 84\] \(expected f32\[4, 84\]\)/);
+    const weights = new Map(tensors);
+    weights.set("last.bias", { shape: [3], data: Float32Array.of(0, NaN, 0) });
+    refuses(encodeSafetensors(weights, metadata), StateError.name, /"last.bias" is NaN at index 1/);
+    refuses((await tinyJudge()).subarray(0, 5000), SafetensorsError.name, /^Cannot read a file: /);
+  },
+);
+
+testOnDevices("no damage to a judge's file ends in a trace, or takes memory", async (device) => {
+  const whole = await tinyJudge();
+  const random = randomOf(46020);
+  const before = device.allocatedBytes;
+  let refused = 0;
+  for (let i = 0; i < 300; i++) {
+    try {
+      withDevice(device, () => loadJudge(mutateSafetensors(whole, random), "a file"));
+    } catch (error) {
+      refused++;
+      assert.ok(error instanceof UserError, `${i}: ${error instanceof Error ? error.stack : error}`);
+      assert.match(error.message, /^Cannot (load|read) a file: [^\n]+$/);
+    }
+  }
+  assert.ok(refused > 50, `only ${refused} were refused`);
+  const most = (300 - refused + 1) * (whole.length + 20 * 256);
+  assert.ok(device.allocatedBytes - before <= most, "files that were refused took memory");
+});
+
+Deno.test("saveJudge() refuses what loadJudge() would not take", () => {
+  assert.throws(() => saveJudge(new Map(), { ...info, classes: 0 }), {
+    name: "JudgeError",
+    message: /^Cannot load what saveJudge\(\) would write: classes of its judge is 0 \(expected /,
+  });
 });

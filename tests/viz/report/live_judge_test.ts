@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { asBytes, loadJudge, prdc } from "../../../models/mod.ts";
 import { type LiveJudge, reportHtml } from "../../../viz/report/mod.ts";
 import { testInBrowser } from "../../browser.ts";
-import { tinyJudge } from "../../models/judge/tiny_judge.ts";
+import { tinyJudge } from "../../models/tiny_files.ts";
 import { asked, liveReport, Network } from "./live_data.ts";
 import { told, untilLive } from "./live_page.ts";
 import { size } from "./made_up.ts";

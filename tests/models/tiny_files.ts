@@ -1,4 +1,11 @@
-import { Classifier, type JudgeInfo, randomInitialiser, saveJudge, stateOf } from "../../../models/mod.ts";
+import {
+  Classifier,
+  encodeSafetensors,
+  type JudgeInfo,
+  randomInitialiser,
+  saveJudge,
+  stateOf,
+} from "../../models/mod.ts";
 
 /** What the tests say of a judge that has learned nothing. */
 export const info: JudgeInfo = {
@@ -17,3 +24,11 @@ export async function tinyJudge(changes: Partial<JudgeInfo> = {}): Promise<Uint8
   const told = { ...info, ...changes };
   return saveJudge(await stateOf(new Classifier(told, randomInitialiser(told.seed))), told);
 }
+
+const weight = { shape: [1], data: Float32Array.of(1) };
+
+/** The file of a checkpoint that `decodeCheckpoint` takes, made without a device; it holds no network. */
+export const smallCheckpoint: Uint8Array<ArrayBuffer> = encodeSafetensors(
+  new Map([["a", weight], ["b", weight]]),
+  { config: JSON.stringify({ type: "UNet_FM", filters: [2, 4], t_emb: 3 }) },
+);

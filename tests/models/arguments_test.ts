@@ -1,24 +1,33 @@
+import assert from "node:assert/strict";
 import {
   AdaptiveSampler,
   Attention,
   BatchOrder,
   batchSource,
+  constantSchedule,
   Conv2d,
   ConvTranspose2d,
+  cosineSchedule,
   countParameters,
   createModel,
   defineTableau,
   evaluations,
   fit,
+  flowGeometry,
   gridTimes,
   GroupNorm,
+  guided,
   HeldOutLoss,
   heun,
+  Likelihood,
   Linear,
   noise,
+  oneCycleSchedule,
   plateauSchedule,
+  prdc,
   progressAt,
   randomInitialiser,
+  roundTrip,
   sample,
   SampleBatches,
   Sampler,
@@ -30,10 +39,10 @@ import {
   trajectory,
   uniformTimes,
 } from "../../models/mod.ts";
-import { full, tensor, zeros } from "../../kernels/mod.ts";
-import assert from "node:assert/strict";
+import { full, multiply, type Tensor, tensor, zeros } from "../../kernels/mod.ts";
 import { assertRefuses, type Counting, notCounts } from "../refusing.ts";
-import { assertClose, testOnDevices } from "../testing.ts";
+import { assertClose, testOnCpu } from "../testing.ts";
+import { nearest, rejectUnknown, unknownName } from "../../models/names.ts";
 
 const field = { velocity: (x: ReturnType<typeof zeros>) => x };
 const made = randomInitialiser(1);
@@ -130,15 +139,13 @@ const counting: Record<string, readonly [Counting, readonly number[]]> = {
   "Initialiser.uniform() shape": [(n) => made.uniform([n, 2], 1), notCounts],
 };
 
-for (const [name, [call, values]] of Object.entries(counting)) {
-  testOnDevices(`${name} that is not a whole number in its range is refused in words`, async (device) => {
-    await assertRefuses(name, call, values);
-    assert.ok(Number.isFinite(device.allocatedBytes), `allocatedBytes is ${device.allocatedBytes}`);
-    assertClose(await full([2], 3).read(), [3, 3], 0);
-  });
-}
+testOnCpu("counts that are no whole numbers in their range are refused in words", async (device) => {
+  for (const [name, [call, values]] of Object.entries(counting)) await assertRefuses(name, call, values);
+  assert.ok(Number.isFinite(device.allocatedBytes), `allocatedBytes is ${device.allocatedBytes}`);
+  assertClose(await full([2], 3).read(), [3, 3], 0);
+});
 
-testOnDevices("empty data and empty batches are refused in words", () => {
+testOnCpu("empty data and empty batches are refused in words", () => {
   const none = zeros([0, 1, 4, 4]);
   for (
     const call of [
@@ -154,4 +161,130 @@ testOnDevices("empty data and empty batches are refused in words", () => {
     () => batchSource({ x1: data(), condition: tensor([1, 2]) }),
     /^ShapeError: Cannot use the data: .*expected 4 rows/,
   );
+});
+
+const shape = [1, 1];
+const points = { values: new Float32Array(9), rows: 9, width: 1 };
+
+/** Calls with a misspelt option, as code without types may have; it, what is meant, and whose it is. */
+const calls: Record<string, readonly [call: (x: Tensor) => unknown, misspelt: string, meant: string]> = {
+  "fit()": [
+    (x) =>
+      fit(
+        createModel({ type: "UNet_FM", filters: [2], tEmb: 2 }, 1),
+        x,
+        untyped({ steps: 1, batch_size: 1 }),
+      ),
+    "batch_size",
+    "batchSize",
+  ],
+  "sampling": [(x0) => sample(field, untyped({ x0, steps: 2, solvr: "heun" })), "solvr", "solver"],
+  "sampling, too": [(x0) => trajectory(field, untyped({ x0, steps: 2, step: 2 })), "step", "steps"],
+  "a sampler": [() => new Sampler(field, shape, untyped({ steps: 2, conditon: 1 })), "conditon", "condition"],
+  "an adaptive sampler": [() => new AdaptiveSampler(field, shape, untyped({ rTol: 1e-3 })), "rTol", "rtol"],
+  "a run": [(x) => new AdaptiveSampler(field, shape).run(x, untyped({ frm: 0.5 })), "frm", "from"],
+  "a trajectory": [
+    (x) => new Sampler(field, shape, { steps: 2 }).trajectory(x, untyped({ frist: 1 })),
+    "frist",
+    "first",
+  ],
+  "a run, too": [
+    (x) => new StochasticSampler(field, shape, { steps: 2 }).run(x, untyped({ onProgess: () => {} })),
+    "onProgess",
+    "onProgress",
+  ],
+  "schedule constant": [() => constantSchedule(1, untyped({ warmUp: 0.5 })), "warmUp", "warmup"],
+  "schedule cosine": [() => cosineSchedule(1, untyped({ finale: 0.5 })), "finale", "final"],
+  "schedule one_cycle": [
+    () => oneCycleSchedule(1, untyped({ startdivisor: 2 })),
+    "startdivisor",
+    "startDivisor",
+  ],
+  "schedule plateau": [() => plateauSchedule(1, untyped({ patient: 2 })), "patient", "patience"],
+  "prdc()": [
+    () => prdc(points, points, untyped({ resample: 2 })),
+    "resample",
+    "resamples",
+  ],
+  "a stochastic sampler": [
+    () => new StochasticSampler(field, shape, untyped({ steps: 2, grids: "uniform" })),
+    "grids",
+    "grid",
+  ],
+  "solveFlow()": [
+    (x) => solveFlow(field, x, { method: "fixed", solver: "euler", steps: 2 }, untyped({ bak: true })),
+    "bak",
+    "back",
+  ],
+  "the method fixed": [
+    (x) => solveFlow(field, x, untyped({ method: "fixed", solver: "euler", steps: 2, time: [0, 1] })),
+    "time",
+    "times",
+  ],
+  "the method adaptive": [
+    (x) => solveFlow(field, x, untyped({ method: "adaptive", solver: "dopri5", tol: 1e-3 })),
+    "tol",
+    "rtol",
+  ],
+  "the method stochastic": [
+    (x) => solveFlow(field, x, untyped({ method: "stochastic", solver: "sde", steps: 2, noises: 1 })),
+    "noises",
+    "noise",
+  ],
+  "a likelihood": [() => new Likelihood(field, shape, untyped({ toleranc: 1e-3 })), "toleranc", "tolerance"],
+  "guided()": [() => guided(field, untyped({ scale: 2, none: 1, zerostar: true })), "zerostar", "zeroStar"],
+  "flowGeometry()": [(x) => flowGeometry(field, x, untyped({ steps: 2, solve: "heun" })), "solve", "solver"],
+  "roundTrip()": [(x) => roundTrip(field, x, untyped({ steps: 2, batches: 2 })), "batches", "batch"],
+};
+
+/** Options that TypeScript does not check. */
+function untyped(given: object) {
+  return given as never;
+}
+
+testOnCpu("options that are unknown are refused, with the one that is meant", async () => {
+  for (const [of, [call, misspelt, meant]] of Object.entries(calls)) {
+    const whose = of.split(",")[0].replace("()", "\\(\\)");
+    await assert.rejects(async () => await call(tensor([1], shape)), {
+      name: "TypeError",
+      message: new RegExp(`^Unknown setting "${misspelt}" of ${whose}: .*"${meant}"`),
+    });
+  }
+});
+
+testOnCpu("solveFlow() refuses an unknown method", async () => {
+  await assert.rejects(
+    () => solveFlow(field, tensor([1], shape), untyped({ method: "adaptiv", solver: "dopri5", steps: 2 })),
+    {
+      name: "TypeError",
+      message: 'Unknown method "adaptiv": did you mean "adaptive"? (known: fixed, adaptive, stochastic)',
+    },
+  );
+});
+
+Deno.test("nearest() finds misspelt names in any case, and ignores unrelated ones", () => {
+  assert.equal(nearest("AdamW", ["sgd", "adam", "adamw"]), "adamw");
+  assert.equal(nearest("unet_fm", ["UNet_FM", "UNet_FM_Residuals"]), "UNet_FM");
+  assert.equal(nearest("warmup", ["lr", "warm-up"]), "warm-up");
+  assert.equal(nearest("dropout", ["lr", "warm-up"]), undefined);
+  assert.equal(nearest("lr", []), undefined);
+});
+
+Deno.test("unknownName() suggests a name only if one is near", () => {
+  assert.equal(
+    unknownName("solver", "huen", ["euler", "heun"]),
+    'Unknown solver "huen": did you mean "heun"? (known: euler, heun)',
+  );
+  assert.equal(
+    unknownName("solver", "dopri", ["euler", "heun"]),
+    'Unknown solver "dopri" (known: euler, heun)',
+  );
+});
+
+Deno.test("rejectUnknown() names what the setting belongs to", () => {
+  rejectUnknown({ lr: 1 }, ["lr", "beta"], "a run");
+  assert.throws(() => rejectUnknown({ lr: 1, betta: 2 }, ["lr", "beta"], "a run"), {
+    name: "TypeError",
+    message: 'Unknown setting "betta" of a run: did you mean "beta"? (known: lr, beta)',
+  });
 });
