@@ -39,7 +39,7 @@ import {
   trajectory,
   uniformTimes,
 } from "../../models/mod.ts";
-import { full, multiply, type Tensor, tensor, zeros } from "../../kernels/mod.ts";
+import { full, type Tensor, tensor, zeros } from "../../kernels/mod.ts";
 import { assertRefuses, type Counting, notCounts } from "../refusing.ts";
 import { assertClose, testOnCpu } from "../testing.ts";
 import { nearest, rejectUnknown, unknownName } from "../../models/names.ts";
