@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import { decodeSafetensors, encodeSafetensors, type SafetensorsTensor } from "../../models/mod.ts";
-import type { Examples } from "../../viz/report/mod.ts";
+import type { TestImages } from "../../viz/report/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
 import { readIfThere } from "../run/read_file.ts";
 import { type Dataset, pixelsOf } from "./dataset.ts";
 
 /** The first test images, class by class in rotation; without labels simply the first. */
-export function examplesOf({ test, classNames, ...data }: Dataset, count: number): Examples {
+export function examplesOf({ test, classNames, ...data }: Dataset, count: number): TestImages {
   const indices = inRotation(test.labels ?? new Uint8Array(test.count)).slice(0, count);
   const { channels: C, height: H, width: W } = data;
   return {
@@ -37,7 +37,7 @@ function inRotation(labels: Uint8Array): number[] {
  */
 export async function writeExamples(
   run: string,
-  { shape, image, labels, classNames }: Examples,
+  { shape, image, labels, classNames }: TestImages,
 ): Promise<void> {
   const tensors: Record<string, SafetensorsTensor> = {
     image: { shape, data: image },
@@ -56,7 +56,7 @@ export async function writeExamples(
  * @throws {RunError} if the file cannot be read or holds no test images
  * @throws {SafetensorsError} if the file is damaged
  */
-export async function readExamples(run: string): Promise<Examples | undefined> {
+export async function readExamples(run: string): Promise<TestImages | undefined> {
   const path = join(run, runFile.examples);
   const bytes = await readIfThere(path, run);
   if (bytes === undefined) return undefined;

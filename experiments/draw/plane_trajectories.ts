@@ -7,7 +7,7 @@ import {
   type Snapshot,
   snapshotToPixels,
 } from "../../models/mod.ts";
-import type { Paths } from "../../viz/report/mod.ts";
+import type { PlaneTrajectories } from "../../viz/report/mod.ts";
 import { writeAtomic } from "../run/atomic_write.ts";
 import { makeContainedFolder } from "../run/contained.ts";
 import { runFile, runFolder } from "../run/layout.ts";
@@ -46,7 +46,7 @@ export async function followInPlane(
     readonly classNames?: readonly string[];
   },
   { count: N, seed, steps, batch, conditioning }: PlaneOptions,
-): Promise<Paths> {
+): Promise<PlaneTrajectories> {
   const [C, H, W] = shape;
   const P = C * H * W;
   const M = steps + 1;
@@ -96,7 +96,8 @@ export async function followInPlane(
     ...arrays,
     ...classes && { classes },
     ...data.classNames && { classNames: data.classNames },
-    ...conditioning && { asked: { labels: conditioning.labels, guidance: conditioning.guidance.scale } },
+    ...conditioning &&
+      { conditioning: { labels: conditioning.labels, guidance: conditioning.guidance.scale } },
     real: {
       position: Float32Array.from({ length: 2 * D }, (_, i) => coordinates[(i >> 1) * K + i % 2]),
       ...labels && { classes: labels.slice(0, D) },
@@ -113,14 +114,24 @@ function dot(a: Float32Array, b: Float32Array): number {
 
 /**
  * Writes trajectories in a plane as `flow/paths.safetensors` of a run: f32 tensors named as the fields of
- * {@linkcode Paths}, and as metadata the share of variance, the classifier's score, the names of the classes, and the
+ * {@linkcode PlaneTrajectories}, and as metadata the share of variance, the classifier's score, the names of the classes, and the
  * guidance of samples of the classes `asked`. Data without labels has no `classes`, `real_classes` and classifier.
  *
  * @throws {RunError} if the file cannot be written
  */
-export async function writePlaneTrajectories(run: string, paths: Paths): Promise<void> {
-  const { t, position, velocity, speed, straightness, image, classes, asked, real, shape: [M, N, ...size] } =
-    paths;
+export async function writePlaneTrajectories(run: string, paths: PlaneTrajectories): Promise<void> {
+  const {
+    t,
+    position,
+    velocity,
+    speed,
+    straightness,
+    image,
+    classes,
+    conditioning,
+    real,
+    shape: [M, N, ...size],
+  } = paths;
   const labels = (classes: ArrayLike<number>) => ({
     shape: [classes.length],
     data: Float32Array.from(classes),
@@ -133,13 +144,13 @@ export async function writePlaneTrajectories(run: string, paths: Paths): Promise
     straightness: { shape: [M - 1, N], data: straightness },
     image: { shape: [N, ...size], data: image },
     ...classes && { classes: labels(classes) },
-    ...asked && { asked: labels(asked.labels) },
+    ...conditioning && { asked: labels(conditioning.labels) },
     real_position: { shape: [real.position.length / 2, 2], data: real.position },
     ...real.classes && { real_classes: labels(real.classes) },
   };
   const bytes = encodeSafetensors(new Map(Object.entries(tensors)), {
     share: JSON.stringify(paths.share),
-    ...asked && { guidance: JSON.stringify(asked.guidance) },
+    ...conditioning && { guidance: JSON.stringify(conditioning.guidance) },
     ...paths.classifier && { classifier: JSON.stringify(paths.classifier) },
     ...paths.classNames && { class_names: JSON.stringify(paths.classNames) },
   });
@@ -154,7 +165,7 @@ export async function writePlaneTrajectories(run: string, paths: Paths): Promise
  * @throws {RunError} if the file cannot be read or holds something else
  * @throws {SafetensorsError} if the file is damaged
  */
-export async function readPlaneTrajectories(run: string): Promise<Paths | undefined> {
+export async function readPlaneTrajectories(run: string): Promise<PlaneTrajectories | undefined> {
   const path = join(run, runFile.paths);
   const bytes = await readIfThere(path, run);
   if (bytes === undefined) return undefined;
@@ -182,19 +193,19 @@ export async function readPlaneTrajectories(run: string): Promise<Paths | undefi
     straightness: file.read("straightness", M - 1, N),
     image: file.read("image", N, ...size),
     ...file.has("asked") && {
-      asked: { labels: file.labels("asked", N), guidance: field<number>("guidance", Number.isFinite) },
+      conditioning: { labels: file.labels("asked", N), guidance: field<number>("guidance", Number.isFinite) },
     },
     real: {
       position: file.read("real_position", D, 2),
       ...file.has("real_classes") && { classes: file.labels("real_classes", D) },
     },
-    share: field<Paths["share"]>(
+    share: field<PlaneTrajectories["share"]>(
       "share",
       (value) => Array.isArray(value) && value.length === 2 && value.every(Number.isFinite),
     ),
     ...file.has("classes") && {
       classes: file.labels("classes", N),
-      classifier: field<Paths["classifier"] & object>(
+      classifier: field<PlaneTrajectories["classifier"] & object>(
         "classifier",
         (value) => [Object(value).tried, Object(value).right].every(Number.isInteger),
       ),
@@ -205,6 +216,6 @@ export async function readPlaneTrajectories(run: string): Promise<Paths | undefi
         (value) => Array.isArray(value) && value.every((name) => typeof name === "string"),
       ),
     },
-    shape: [M, N, ...size] as readonly number[] as Paths["shape"],
+    shape: [M, N, ...size] as readonly number[] as PlaneTrajectories["shape"],
   };
 }

@@ -13,15 +13,15 @@ interface Compared extends Drawable {
   readonly classes: number;
 }
 
-/** Samples, and Euler steps on their paths: the points at which models are compared. */
+/** Samples, and Euler steps of their trajectories: the points at which models are compared. */
 const samples = 5;
 const steps = 20;
 /** Of the noise that all models start from. */
 const seed = 0;
 
 /**
- * Follows samples of each model from the same noise, and asks all models for their velocities at the points they pass.
- * Those that know classes are asked for one class after the other, without guidance.
+ * Solves trajectories of each model from the same noise, and evaluates all models at their points. Models that know
+ * classes draw one class after the other, without guidance.
  *
  * @param runs folders of runs; the device in use computes
  * @returns velocities in pixels per unit of t; undefined, with a line on the standard error stream, if the runs scale
@@ -30,7 +30,7 @@ const seed = 0;
  */
 export async function compareModels(runs: readonly string[]): Promise<Comparison | undefined> {
   const models: Compared[] = [];
-  for (const run of runs) models.push(await loadRun(run)); // in turn: of two errors always the same is told
+  for (const run of runs) models.push(await loadRun(run)); // one by one: the first error is always the same
   const [{ normalization, shape: size }] = models;
   const { scale, shift } = normalization;
   const resized = models.findIndex(({ shape }) => `${shape}` !== `${size}`);
@@ -45,13 +45,13 @@ export async function compareModels(runs: readonly string[]): Promise<Comparison
     say(`No comparison of velocities: ${runs[0]} and ${runs[other]} scale pixels differently`);
     return undefined;
   }
-  const [C, H, W] = size;
-  const P = C * H * W;
+  const P = size.reduce((product, axis) => product * axis, 1);
   const shape = [samples, ...size];
   const x0 = noise(seed, shape);
   const t = new Float32Array(steps);
   const points: Float32Array[] = [];
   const velocities: Float32Array[][] = [];
+  const difference: number[][][][] = [];
   for (const p of models.keys()) {
     points.push(new Float32Array(samples * steps * P));
     velocities.push(models.map(() => new Float32Array(samples * steps * P)));
@@ -60,7 +60,7 @@ export async function compareModels(runs: readonly string[]): Promise<Comparison
     };
     let i = 0;
     for await (const { t: time, image, velocity } of samplerOf(models[p], shape).trajectory(x0)) {
-      if (!velocity) break; // the end of the path
+      if (!velocity) break; // the end
       t[i] = time;
       place(toPixels(image, normalization), i, points[p]);
       for (const [r, other] of models.entries()) {
@@ -69,15 +69,26 @@ export async function compareModels(runs: readonly string[]): Promise<Comparison
       }
       i++;
     }
+    difference.push(velocities[p].map((a) => velocities[p].map((b) => differences(a, b, [samples, steps]))));
   }
   const labels = models.map(labelsOf).find((labels) => labels !== undefined);
   return {
+    runs: [...runs.keys()],
     t,
     ...labels && { labels: [...labels] },
-    shape: C === 1 ? [samples, steps, H, W] : [samples, steps, C, H, W],
+    shape: [samples, steps, ...size],
     points,
     velocities,
+    difference,
   };
+}
+
+/** Root mean square of a - b, f32[S, T, ...], at each of the T times. */
+export function differences(a: Float32Array, b: Float32Array, [S, T]: readonly [number, number]): number[] {
+  const P = a.length / (S * T);
+  const sums = new Float64Array(T);
+  for (let i = 0; i < a.length; i++) sums[Math.floor(i / P) % T] += (a[i] - b[i]) ** 2;
+  return Array.from(sums, (sum) => Number(Math.sqrt(sum / (S * P)).toPrecision(6)));
 }
 
 function velocityOf(
@@ -97,7 +108,7 @@ function velocityOf(
   return v.read();
 }
 
-/** The class that each sample is asked to be of; undefined without classes. */
+/** The class of each sample; undefined without classes. */
 function labelsOf({ classes }: Compared): Uint32Array<ArrayBuffer> | undefined {
   return classes > 0 ? Uint32Array.from({ length: samples }, (_, s) => s % classes) : undefined;
 }

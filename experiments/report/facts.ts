@@ -1,46 +1,96 @@
-import type { Fact } from "../../viz/report/mod.ts";
+import { join } from "node:path";
+import type { Fact, ReportRun } from "../../viz/report/mod.ts";
 import { describeData } from "../data/dataset.ts";
+import { reasonOf, RunError } from "../run/atomic_write.ts";
+import { openContained } from "../run/contained.ts";
+import { runFile, weightsFile } from "../run/layout.ts";
+import { lastStep, type Metrics, readMetrics } from "../run/metrics_log.ts";
+import { readJson } from "../run/read_file.ts";
 import { asText } from "../settings/setting.ts";
-import { lastStep, type Metrics } from "../run/metrics_log.ts";
-import type { RecordedDataset } from "../tracking/record.ts";
+import { currentRecord } from "../tracking/current_record.ts";
+import type { RunRecord } from "../tracking/record.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What a report knows about a run besides its curves. */
-export interface RunRecord {
+/** What a run folder says of a run besides pictures. */
+export interface RunFacts {
   /** The contents of `config.json` and of `environment.json`. */
   readonly config: Fields;
   readonly environment: Fields;
   readonly metrics: readonly Metrics[];
   /** Number of weights. */
   readonly parameters: number | undefined;
-  /** The data, where the run recorded it. */
-  readonly dataset: RecordedDataset | null | undefined;
+  /** Its status and its data. */
+  readonly record: Pick<RunRecord, "status" | "reason" | "dataset"> | undefined;
 }
 
-/** Sums up a run in one sentence. */
-export function summaryOf(record: RunRecord): string {
-  const { parameters, minutes, rate, device, test } = measuresOf(record);
-  return [
-    `${networkOf(record.config)}${parameters ? `, ${parameters} parameters` : ""}`,
-    ...minutes
-      ? [`trained for ${minutes}${rate ? ` at ${rate} images/s` : ""}${device ? ` on ${device}` : ""}`]
-      : [],
-    ...test ? [`test loss ${test}`] : [],
-  ].join("; ") + ".";
+/**
+ * Reads what a run folder says of a run.
+ *
+ * @throws {RunError} if it is not the folder of a run, or a file in it cannot be read
+ */
+export async function readFacts(folder: string): Promise<RunFacts> {
+  const config = await readJson(join(folder, runFile.config));
+  if (config === undefined) {
+    throw new RunError(
+      `Cannot report ${folder}: there is no ${runFile.config} in it (expected the folder of a run)`,
+    );
+  }
+  return {
+    config,
+    environment: await readJson(join(folder, runFile.environment)) ?? {},
+    metrics: await readMetrics(join(folder, runFile.metrics)),
+    parameters: await countWeights(join(folder, weightsFile("last"))),
+    record: await currentRecord(folder),
+  };
+}
+
+/** The facts in words, as a report shows them. */
+export function factsInWords(
+  run: RunFacts,
+): Pick<ReportRun, "summary" | "ending" | "results" | "settings" | "environment"> {
+  const ending = endingOf(run);
+  return {
+    summary: summaryOf(run),
+    ...ending !== undefined && { ending },
+    results: resultsOf(run),
+    settings: factsOf(run.config),
+    environment: factsOf(run.environment),
+  };
+}
+
+/** How a run ended that was stopped or failed. */
+function endingOf({ record, metrics }: RunFacts): string | undefined {
+  const step = lastStep(metrics);
+  const when = step > 0 ? `after step ${step.toLocaleString("en")}` : "before its first step was logged";
+  if (record?.status === "KILLED") return `Stopped ${when}, before its end.`;
+  if (record?.status !== "FAILED") return undefined;
+  return `Failed ${when}: ${record.reason ?? "its program gave no reason"}.`;
+}
+
+function summaryOf(run: RunFacts): string {
+  const { parameters, minutes, rate, device, test } = measuresOf(run);
+  const training = minutes &&
+    `trained for ${minutes}${rate ? ` at ${rate} images/s` : ""}${device ? ` on ${device}` : ""}`;
+  const parts = [
+    `${networkOf(run.config)}${parameters ? `, ${parameters} parameters` : ""}`,
+    training,
+    test && `test loss ${test}`,
+  ];
+  return `${parts.filter(Boolean).join("; ")}.`;
 }
 
 /** The outcome of a run. */
-export function resultsOf(record: RunRecord): Fact[] {
-  const { test, val, bestVal, train, step, images, minutes, rate, parameters, device } = measuresOf(record);
+export function resultsOf(run: RunFacts): Fact[] {
+  const { test, val, bestVal, train, step, images, minutes, rate, parameters, device } = measuresOf(run);
   const facts: [string, string | undefined][] = [
     ["Test loss", test],
     ["Validation loss", val],
     ["Best validation loss", bestVal],
     ["Training loss at the end", train],
-    ["Network", networkOf(record.config)],
+    ["Network", networkOf(run.config)],
     ["Parameters", parameters],
-    ["Data", dataOf(record)],
+    ["Data", dataOf(run)],
     ["Steps", step],
     ["Images seen", images],
     ["Images/s", rate],
@@ -50,14 +100,13 @@ export function resultsOf(record: RunRecord): Fact[] {
   return facts.flatMap(([name, value]) => value === undefined ? [] : [[name, value] as const]);
 }
 
-/** Fields as lines of a table. */
-export function factsOf(fields: Fields): Fact[] {
+function factsOf(fields: Fields): Fact[] {
   return Object.entries(fields)
     .filter(([name, value]) => value !== null && name !== "note")
     .map(([name, value]) => [name, asText(value)]);
 }
 
-function measuresOf({ config, environment, metrics, parameters }: RunRecord) {
+function measuresOf({ config, environment, metrics, parameters }: RunFacts) {
   const all = (name: string) =>
     metrics.flatMap((line) => Number.isFinite(line[name]) ? [Number(line[name])] : []);
   const loss = (value: number | undefined) => value?.toFixed(4);
@@ -79,9 +128,9 @@ function measuresOf({ config, environment, metrics, parameters }: RunRecord) {
   };
 }
 
-function dataOf({ dataset }: RunRecord): string | undefined {
-  if (!dataset) return undefined;
-  const { train, validation, channels = 1, classes = 0, classNames, ...rest } = dataset;
+function dataOf({ record }: RunFacts): string | undefined {
+  if (!record?.dataset) return undefined;
+  const { train, validation, channels = 1, classes = 0, classNames, ...rest } = record.dataset;
   return describeData({
     ...rest,
     train: train + validation,
@@ -104,4 +153,40 @@ function networkOf({ model, filters, attn }: Fields): string {
 function deviceOf({ adapter }: Fields): string | undefined {
   const { description } = Object(adapter);
   return typeof description === "string" ? description : undefined;
+}
+
+/**
+ * Counts the weights in a safetensors file by its header, without reading the weights.
+ *
+ * @returns undefined where there is no such file, or it is not a safetensors file
+ * @throws {RunError} if the file cannot be read
+ */
+export async function countWeights(path: string): Promise<number | undefined> {
+  try {
+    using file = await openContained(path);
+    if (file === undefined) return undefined;
+    const length = new DataView((await readExactly(file, 8)).buffer).getBigUint64(0, true);
+    if (length > 2n ** 24n) return undefined;
+    const header = JSON.parse(new TextDecoder().decode(await readExactly(file, Number(length))));
+    return Object.entries<{ shape: number[] }>(header)
+      .filter(([name]) => name !== "__metadata__")
+      .reduce((sum, [, { shape }]) => sum + shape.reduce((product, size) => product * size, 1), 0);
+  } catch (error) {
+    // A report does without the number; loading the weights tells what is wrong with them.
+    if ([RangeError, SyntaxError, TypeError].some((kind) => error instanceof kind)) {
+      return undefined;
+    }
+    if (error instanceof RunError) throw error;
+    throw new RunError(`Cannot read ${path}: ${reasonOf(error)}`);
+  }
+}
+
+async function readExactly(file: Deno.FsFile, length: number): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(length);
+  for (let read = 0; read < length;) {
+    const count = await file.read(bytes.subarray(read));
+    if (count === null) throw new RangeError("the file is too short");
+    read += count;
+  }
+  return bytes;
 }

@@ -1,71 +1,82 @@
 import { basename, join, resolve } from "node:path";
-import { type ButcherTableau, evaluations, solvers } from "../../models/mod.ts";
+import { withDevice } from "../../kernels/mod.ts";
+import { CpuDevice } from "../../kernels/devices/cpu/cpu_device.ts";
+import {
+  asBytes,
+  type ButcherTableau,
+  decodeCheckpoint,
+  evaluations,
+  loadJudge,
+  solvers,
+} from "../../models/mod.ts";
 import { evenTimes, type ImageSize, imageSizeOf, sizeInWords, sizeWithChannels } from "../../viz/mod.ts";
-import type { Paths, ReportRun, Series } from "../../viz/report/mod.ts";
-import { RunError } from "../run/atomic_write.ts";
-import { countWeights } from "./count_weights.ts";
+import type {
+  LiveJudge,
+  LiveNetwork,
+  PlaneTrajectories,
+  Quality,
+  QualityFigure,
+  ReportRun,
+  Series,
+  SolverQuality,
+} from "../../viz/report/mod.ts";
+import { readExamples } from "../data/example_file.ts";
+import { readLossByTime } from "../artifacts/test_loss.ts";
 import { autoguidanceInWords, guidanceInWords } from "../draw/conditioning.ts";
 import { readPlaneTrajectories } from "../draw/plane_trajectories.ts";
 import { findTrajectories } from "../draw/trajectories.ts";
-import { readLossByTime } from "../artifacts/test_loss.ts";
-import { runFile, weightsFile } from "../run/layout.ts";
-import { lastStep, type Metrics, readMetrics } from "../run/metrics_log.ts";
-import { readIfThere, readJson } from "../run/read_file.ts";
-import { readRecord } from "../tracking/record.ts";
-import { endingOf } from "./ending.ts";
-import { factsOf, resultsOf, summaryOf } from "./facts.ts";
-import { readQuality, readSolverQuality } from "./quality.ts";
+import { readEvaluation } from "../evaluation/evaluation.ts";
+import { type FigureMeaning, figureMeanings, figureNames } from "../evaluation/figures.ts";
+import { readJudged } from "../evaluation/judged_file.ts";
+import { readLiveJudge } from "../evaluation/live_judge_file.ts";
+import { cheapestOfBest, readSolverCosts } from "../evaluation/solver_costs.ts";
+import { aboutEvaluation } from "../evaluation/table.ts";
+import { RunError } from "../run/atomic_write.ts";
+import { runFile } from "../run/layout.ts";
+import { lastStep, type Metrics } from "../run/metrics_log.ts";
+import { readFile, readIfThere } from "../run/read_file.ts";
+import { findEarlyWeights, findWeights } from "../run/run_weights.ts";
+import { factsInWords, readFacts } from "./facts.ts";
 
 /**
  * Reads everything that a report shows of runs from their folders.
  *
+ * @param live whether the page can sample from the networks, or why not; the page says so
  * @throws {RunError} if a folder is not that of a run, a file in it cannot be read, a run is given twice, or the images
  * of two runs differ in size
+ * @throws as `decodeCheckpoint` and `decodeJudge` if weights are damaged: the page could only say so later
  */
-export async function readReportRuns(folders: readonly string[]): Promise<ReportRun[]> {
+export async function readReportRuns(
+  folders: readonly string[],
+  live: boolean | string = false,
+): Promise<ReportRun[]> {
   const paths = folders.map((folder) => resolve(folder));
   const twice = folders.find((_, i) => paths.indexOf(paths[i]) < i);
   if (twice !== undefined) throw new RunError(`Cannot report ${twice} twice: give each run once`);
   const names = paths.map((path) => basename(path));
   const runs: ReportRun[] = [];
-  for (const [i, folder] of folders.entries()) { // in turn: of two errors always the same is told
-    // Runs of one name in different folders are told apart by the folders.
+  for (const [i, folder] of folders.entries()) { // one by one: the first error is always the same
     const shared = names.filter((name) => name === names[i]).length > 1;
-    runs.push(await readReportRun(folder, shared ? folder : names[i]));
+    runs.push(await readReportRun(folder, shared ? folder : names[i], live));
   }
   checkSizes(runs);
   return runs;
 }
 
-async function readReportRun(folder: string, name: string): Promise<ReportRun> {
-  const config = await readJson(join(folder, runFile.config));
-  if (config === undefined) {
-    throw new RunError(
-      `Cannot report ${folder}: there is no ${runFile.config} in it (expected the folder of a run)`,
-    );
-  }
-  const record = {
-    config,
-    environment: await readJson(join(folder, runFile.environment)) ?? {},
-    metrics: await readMetrics(join(folder, runFile.metrics)),
-    parameters: await countWeights(join(folder, weightsFile("last"))),
-    dataset: (await readRecord(folder))?.dataset,
-  };
-  const { environment, metrics } = record;
+async function readReportRun(folder: string, name: string, live: boolean | string): Promise<ReportRun> {
+  const facts = await readFacts(folder);
+  const { config, metrics } = facts;
   const lossByTime = await readLossByTime(folder);
   const samplesPng = await readIfThere(join(folder, runFile.samples));
-  const paths = await readPlaneTrajectories(folder);
-  const ending = await endingOf(folder, metrics);
+  const samplesText = samplesInWords(config);
+  const judge = await readLiveJudge(folder);
+  const plane = await readPlane(folder, judge);
   const quality = await readQuality(folder, lastStep(metrics));
   const solvers = await readSolverQuality(folder);
   return {
     name,
-    summary: summaryOf(record),
-    ...ending && { ending },
+    ...factsInWords(facts),
     ...typeof config.note === "string" && { note: config.note },
-    results: resultsOf(record),
-    settings: factsOf(config),
-    environment: factsOf(environment),
     trainLoss: seriesOf(metrics, "train_loss"),
     valLoss: seriesOf(metrics, "val_loss"),
     learningRate: seriesOf(metrics, "learning_rate"),
@@ -73,23 +84,24 @@ async function readReportRun(folder: string, name: string): Promise<ReportRun> {
     ...quality && { quality },
     ...solvers && { solvers },
     ...samplesPng && { samplesPng },
-    ...samplesTextOf(config),
+    ...samplesText !== undefined && { samplesText },
     ...await readTrajectories(folder),
-    ...paths && { paths },
+    ...plane && { plane },
+    live: live === true
+      ? await readNetwork(folder, config, judge)
+      : live || "the report was made with --no-live",
   };
 }
 
-/** How a run's samples were drawn, in words. */
-function samplesTextOf(
-  { conditional, guidance }: Readonly<Record<string, unknown>>,
-): Pick<ReportRun, "samplesText"> {
+/** How a run's samples were drawn. */
+function samplesInWords({ conditional, guidance }: Readonly<Record<string, unknown>>): string | undefined {
   const scale = typeof guidance === "number" ? guidance : 1;
-  if (conditional === true) return { samplesText: `one column a class, ${guidanceInWords({ scale })}` };
-  return scale === 1 ? {} : { samplesText: `${autoguidanceInWords(scale)}; flows are drawn without` };
+  if (conditional === true) return `one column a class, ${guidanceInWords({ scale })}`;
+  return scale === 1 ? undefined : `${autoguidanceInWords(scale)}; flows are drawn without`;
 }
 
 /** One of a run's metrics over the steps; numbers that are not finite cannot be drawn and are left out. */
-export function seriesOf(metrics: readonly Metrics[], name: string): Series {
+function seriesOf(metrics: readonly Metrics[], name: string): Series {
   const lines = metrics.filter((line) => Number.isFinite(line[name]));
   return { step: lines.map(({ step }) => step), value: lines.map((line) => Number(line[name])) };
 }
@@ -99,21 +111,56 @@ async function readTrajectories(folder: string): Promise<Pick<ReportRun, "trajec
   if (snapshots.length === 0) return { trajectories: [] };
   const [{ seed, solver, steps, guidance, trajectory: { t } }] = snapshots;
   const labels = snapshots.flatMap(({ label }) => label ?? []);
-  const asked = labels.length === snapshots.length ? { labels, guidance: guidance ?? 1 } : {};
-  const times = t.length === steps + 1 && !evenTimes(t) ? { times: [...t] } : {};
   const tableau: ButcherTableau | undefined = Object.hasOwn(solvers, solver) ? solvers[solver] : undefined;
-  const cost = tableau ? { evaluations: evaluations(tableau, steps) } : {};
   return {
     trajectories: snapshots.map(({ trajectory }) => trajectory),
-    solved: { seed, solver, steps, ...times, ...asked, ...cost },
+    solved: {
+      seed,
+      solver,
+      steps,
+      ...t.length === steps + 1 && !evenTimes(t) && { times: [...t] },
+      ...labels.length === snapshots.length && { labels, guidance: guidance ?? 1 },
+      ...tableau && { evaluations: evaluations(tableau, steps) },
+    },
   };
+}
+
+/** The trajectories in a plane; where there is a judge, it names their classes, as it does of all other samples. */
+async function readPlane(
+  folder: string,
+  judge: LiveJudge | undefined,
+): Promise<PlaneTrajectories | undefined> {
+  const plane = await readPlaneTrajectories(folder);
+  return plane && judge
+    ? { ...plane, ...await judged(plane.image, judge, join(folder, runFile.judge)) }
+    : plane;
+}
+
+async function judged(
+  pixels: Float32Array,
+  { weights }: LiveJudge,
+  source: string,
+): Promise<Pick<PlaneTrajectories, "classes" | "classifier">> {
+  const device = await CpuDevice.open({ threads: 1 }); // beside the one in use, if there is one
+  try {
+    const judge = withDevice(device, () => loadJudge(weights, source));
+    const { probabilities } = await judge.judge(asBytes(pixels));
+    const K = judge.info.classes;
+    const classes = Uint32Array.from({ length: probabilities.length / K }, (_, n) => {
+      const shares = probabilities.subarray(n * K, (n + 1) * K);
+      return shares.indexOf(Math.max(...shares));
+    });
+    return { classes, classifier: { judgeAccuracy: judge.info.accuracy } };
+  } finally {
+    device.close();
+  }
 }
 
 /** One slider moves all pictures: the images of a report are of one size. */
 function checkSizes(runs: readonly ReportRun[]): void {
-  const sizes = runs.flatMap(({ name, trajectories, paths }) => [
+  const sizes = runs.flatMap(({ name, trajectories, plane }) => [
     ...trajectories.map((trajectory) => ({ name, M: trajectory.shape[0], size: imageSizeOf(trajectory) })),
-    ...paths ? [{ name, M: 2, size: sizeOfPaths(paths) }] : [],
+    ...plane ? [{ name, M: 2, size: sizeOfPlane(plane) }] : [],
   ]);
   const still = sizes.find(({ M }) => M < 2);
   if (still) {
@@ -130,7 +177,98 @@ function checkSizes(runs: readonly ReportRun[]): void {
   );
 }
 
-function sizeOfPaths({ shape }: Paths): ImageSize {
-  const [, , ...size] = shape;
+function sizeOfPlane({ shape: [, , ...size] }: PlaneTrajectories): ImageSize {
   return sizeWithChannels(size);
+}
+
+/** How good the network of a run is; `step` is the run's last one, to tell an evaluation of earlier weights. */
+async function readQuality(run: string, step: number): Promise<Quality | undefined> {
+  const evaluation = await readEvaluation(run);
+  if (!evaluation) return undefined;
+  const { figures, course, weights } = evaluation;
+  const samples = await readJudged(run);
+  const old = weights.step !== undefined && weights.step !== step
+    ? ` These are the weights of step ${weights.step}; the run has gone on to step ${step}.`
+    : "";
+  return {
+    how: aboutEvaluation(evaluation).replaceAll("\n", ". ") + "." + old,
+    figures: figureNames.flatMap((name): QualityFigure[] => {
+      const figure = figures[name];
+      if (!figure) return [];
+      const { title, doc, better, share }: FigureMeaning = figureMeanings[name];
+      const { value, low, high, real, noise, evaluations, seconds } = figure;
+      return [{
+        title,
+        meaning: doc,
+        better,
+        value,
+        low,
+        high,
+        cost: `${evaluations.toLocaleString("en")} evaluations, ${seconds.toFixed(1)} s`,
+        ...share && { share },
+        ...real != null && { real },
+        ...noise != null && { noise },
+      }];
+    }),
+    ...samples && { samples },
+    ...course && { overTime: course },
+  };
+}
+
+async function readSolverQuality(run: string): Promise<SolverQuality[] | undefined> {
+  const costs = await readSolverCosts(join(run, runFile.solvers));
+  if (!costs || costs.solvers.length === 0) return undefined;
+  const chosen = cheapestOfBest(costs.solvers);
+  return costs.solvers.map((cost) => ({
+    solver: cost.spec.split(":")[0] + (cost.spec.includes("tol=") ? ", own steps" : ""),
+    words: cost.spec,
+    evaluations: cost.evaluations,
+    frechet: cost.frechet,
+    confident: cost.confident.value,
+    chosen: cost === chosen,
+  }));
+}
+
+/** Bytes of the largest checkpoint that a report holds, some two million weights; base64 adds a third. */
+const mostBytes = 8 * 2 ** 20;
+
+/**
+ * Reads what a page needs to sample from a run by itself.
+ *
+ * @returns it, or why there is none, as the end of a sentence
+ */
+export async function readNetwork(
+  run: string,
+  config: Readonly<Record<string, unknown>>,
+  judge?: LiveJudge,
+): Promise<LiveNetwork | string> {
+  const weights = findWeights(run);
+  if (!weights) return "its folder holds no weights";
+  const mebibytes = (bytes: number) => `${(Math.ceil(10 * bytes / 2 ** 20) / 10).toFixed(1)} MiB`;
+  if (weights.size > mostBytes) {
+    return `its weights take ${mebibytes(weights.size)}, and a report holds ${mebibytes(mostBytes)} at most`;
+  }
+  const checkpoint = await readCheckpoint(weights.path, run);
+  const early = await readEarly(run, config, mostBytes - checkpoint.length);
+  const tests = await readExamples(run);
+  return { checkpoint, ...early && { early }, ...tests && { tests }, ...judge && { judge } };
+}
+
+/** The early weights for autoguidance of a run without labels, if they take no more than so many bytes. */
+async function readEarly(
+  run: string,
+  { conditional, guidance }: Readonly<Record<string, unknown>>,
+  most: number,
+): Promise<LiveNetwork["early"]> {
+  if (conditional === true || typeof guidance !== "number" || guidance === 1) return undefined;
+  const early = findEarlyWeights(run);
+  if (!early || early.size > most) return undefined;
+  return { checkpoint: await readCheckpoint(early.path, run), guidance };
+}
+
+/** Reads weights, and checks that they are whole. */
+async function readCheckpoint(path: string, run: string): Promise<Uint8Array> {
+  const bytes = await readFile(path, run);
+  decodeCheckpoint(bytes, path);
+  return bytes;
 }

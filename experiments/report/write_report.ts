@@ -1,11 +1,11 @@
 import { join } from "node:path";
+import library from "../../web/flow.js" with { type: "text" };
 import { type Comparison, type ReportData, reportHtml, type StudyFindings } from "../../viz/report/mod.ts";
+import { qualityWarningOf } from "../evaluation/comparable.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
-import { qualityWarningOf } from "../evaluation/comparable.ts";
 import { lossWarning } from "../settings/loss_meaning.ts";
 import { readReportRuns } from "./read_runs.ts";
-import { readLive } from "./live.ts";
 
 /** Where the report of runs goes by default. */
 export function reportPath(runs: readonly string[]): string {
@@ -19,7 +19,7 @@ export function reportPath(runs: readonly string[]): string {
  * @param out the file
  * @param compare compares several runs after all are read; without it they are not compared
  * @param live whether the report holds weights and library, so that it draws new samples in a browser; or why not
- * @param study what a study of the runs found, which stands above them
+ * @param study what a study of the runs found; it comes first
  * @throws {RunError} if a run cannot be read or the file cannot be written; then nothing is written
  */
 export async function writeReport(
@@ -31,24 +31,24 @@ export async function writeReport(
     readonly study?: StudyFindings;
   } = {},
 ): Promise<void> {
-  const read = await readReportRuns(runs);
+  const read = await readReportRuns(runs, live);
   const warning = lossWarning(read.map(({ settings }) => Object.fromEntries(settings)));
-  const unlike = await qualityWarningOf(runs);
+  const qualityWarning = await qualityWarningOf(runs);
   const comparison = read.length > 1 ? await compare?.() : undefined;
   await writeAtomic(
     out,
-    pageOf({
+    htmlOf({
       runs: read,
       ...warning !== undefined && { lossWarning: warning },
-      ...unlike !== undefined && { qualityWarning: unlike },
+      ...qualityWarning !== undefined && { qualityWarning },
       ...comparison && { comparison },
       ...study && { study },
-      live: await readLive(runs, live),
+      library,
     }),
   );
 }
 
-function pageOf(data: ReportData): string {
+function htmlOf(data: ReportData): string {
   try {
     return reportHtml(data);
   } catch (error) {

@@ -10,7 +10,7 @@ import { drawSamples } from "../../experiments/draw/samples.ts";
 import { trajectoryGif } from "../../experiments/draw/trajectory_picture.ts";
 import { readTrajectories } from "../../experiments/draw/trajectories.ts";
 import { UserError } from "../../kernels/core/user_error.ts";
-import { readLive } from "../../experiments/report/live.ts";
+import { readNetwork } from "../../experiments/report/read_runs.ts";
 import { writeReport } from "../../experiments/report/write_report.ts";
 import { readConfig, trainingConfig } from "../../experiments/settings/training_config.ts";
 import { checkPictures } from "../../experiments/training/check_pictures.ts";
@@ -84,7 +84,7 @@ const kinds: Readonly<Record<string, Kind>> = {
       await drawSamples({ model, shape, normalization }, { count: 1, seed: 1, steps: 1, solver: "euler" });
     },
   },
-  "ema.safetensors": { times: 100, mutate: mutateSafetensors, read: (run) => readLive([run], true) },
+  "ema.safetensors": { times: 100, mutate: mutateSafetensors, read: (run) => readNetwork(run, {}) },
   "examples.safetensors": { times: 1000, mutate: mutateSafetensors, read: readExamples },
   "flow/sample_1.safetensors": {
     times: 1000,

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readPlaneTrajectories } from "../../experiments/draw/plane_trajectories.ts";
 import { readLossByTime } from "../../experiments/artifacts/test_loss.ts";
-import { readLive } from "../../experiments/report/live.ts";
-import type { Payload } from "../../viz/report/payload.ts";
+import { readNetwork } from "../../experiments/report/read_runs.ts";
+import { unpacked } from "../../viz/report/packing.ts";
+import type { PageData } from "../../viz/report/page_data.ts";
 import { testInFolder } from "../folder.ts";
 import { smallCheckpoint } from "../models/tiny_files.ts";
 import { testTask, tinyNetwork, tinyRun, tinyRunWithPaths, type Workplace } from "./cli.ts";
@@ -13,9 +14,9 @@ async function textOf(place: Workplace, ...path: string[]): Promise<string> {
   return new TextDecoder().decode(await place.read(...path));
 }
 
-async function payloadOf(place: Workplace, ...path: string[]): Promise<Payload> {
+async function dataOf(place: Workplace, ...path: string[]): Promise<PageData> {
   const page = await textOf(place, ...path);
-  return JSON.parse(/<script type="application\/json" id="payload">(.*?)<\/script>/s.exec(page)![1]);
+  return unpacked(/<script type="application\/json" id="data">(.*?)<\/script>/s.exec(page)![1]);
 }
 
 /** The checkpoints in a page. */
@@ -24,14 +25,15 @@ function weightsIn(page: string): Uint8Array[] {
     .map(([, base64]) => Uint8Array.fromBase64(base64));
 }
 
-testInFolder("readLive() leaves out weights that are too many, and says so", async (run) => {
+testInFolder("readNetwork() leaves out weights that are too many, and says so", async (run) => {
   await Deno.writeFile(join(run, "last.safetensors"), new Uint8Array(8 * 2 ** 20 + 1));
-  const { checkpoints: [large] } = await readLive([run], true);
-  assert.equal(large, "its weights take 8.1 MiB, and a report holds 8.0 MiB at most");
+  assert.equal(
+    await readNetwork(run, {}),
+    "its weights take 8.1 MiB, and a report holds 8.0 MiB at most",
+  );
   await Deno.writeFile(join(run, "ema.safetensors"), smallCheckpoint);
-  assert.deepEqual((await readLive([run], true)).checkpoints, [smallCheckpoint]);
-  const { checkpoints: [none] } = await readLive([join(run, "none")], true);
-  assert.equal(none, "its folder holds no weights");
+  assert.deepEqual(await readNetwork(run, {}), { checkpoint: smallCheckpoint });
+  assert.equal(await readNetwork(join(run, "none"), {}), "its folder holds no weights");
 });
 
 testTask("report shows what a run left, from its folder alone, and compares two", async (place) => {
@@ -53,10 +55,10 @@ testTask("report shows what a run left, from its folder alone, and compares two"
   assert.equal(stderr, "Done; see a/report.html\n");
   assert.deepEqual(await place.read("a", "report.html"), atTheEnd);
 
-  const { runs: [a] } = await payloadOf(place, "a", "report.html");
+  const { runs: [a] } = await dataOf(place, "a", "report.html");
   assert.deepEqual(a.trainLoss.step, [3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33]);
-  assert.deepEqual(a.flow!.shape, [2, 5, 1, imageSize, imageSize]);
-  assert.equal(a.lossByTime.length, 10);
+  assert.deepEqual(a.trajectories.map(({ shape }) => shape), Array(2).fill([5, 1, imageSize, imageSize]));
+  assert.equal(a.lossByTime!.length, 10);
 
   // The weights lie in it to the bit, unless they are not wanted.
   assert.deepEqual(weightsIn(await textOf(place, "a", "report.html")), [
@@ -66,11 +68,11 @@ testTask("report shows what a run left, from its folder alone, and compares two"
   const small = await textOf(place, "small.html");
   assert.deepEqual(weightsIn(small), []);
   assert.ok(
-    small.includes('"notLive":"the report was made with --no-live"') && !small.includes('id="library"'),
+    small.includes('"live":"the report was made with --no-live"') && !small.includes('id="library"'),
   );
 
   await place.succeed("report", "a b --out both.html --device cpu");
-  const { runs, comparison } = await payloadOf(place, "both.html");
+  const { runs, comparison } = await dataOf(place, "both.html");
   assert.deepEqual(runs.map(({ name }) => name), ["a", "b"]);
   assert.deepEqual(comparison!.shape, [5, 20, 1, imageSize, imageSize]);
   for (const p of [0, 1]) {

@@ -1,7 +1,6 @@
 import plotly from "npm:plotly.js-basic-dist-min@4.1.1/plotly-basic.min.js" with { type: "text" };
 import type { PlotlyFigure } from "../figure/plotly_figure.ts";
-import { inScript, Markup, markup, scriptJson } from "./markup.ts";
-import { type Passage, shownPassages } from "./passages.ts";
+import { inJsonScript, inScript, Markup, markup, paragraphs, type Passage } from "./markup.ts";
 
 /** What a page of figures shows. */
 export interface FigurePage {
@@ -53,10 +52,10 @@ export function figurePage({ title, passages = [], figures, note }: FigurePage):
 </head>
 <body>
 <h1>${title}</h1>
-${shownPassages(passages)}
+${paragraphs(passages)}
 ${figures.map((_, i) => markup`<div id="figure-${i}"></div>`)}
 ${note && markup`<p class="note">${note}</p>`}
-<script type="application/json" id="figures">${scriptJson(figures)}</script>
+<script type="application/json" id="figures">${inJsonScript(JSON.stringify(figures))}</script>
 <script>${inScript(plotly)}</script>
 <script>${inScript(program)}</script>
 </body>

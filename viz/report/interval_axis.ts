@@ -1,5 +1,5 @@
 import { type Markup, markup } from "./markup.ts";
-import type { QualityFigure } from "./quality.ts";
+import type { QualityFigure } from "./report_data.ts";
 
 const size = { width: 260, row: 14, top: 4, bottom: 16, margin: 12 } as const;
 const inWords = { real: "real images", noise: "noise" } as const;

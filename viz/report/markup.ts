@@ -1,3 +1,6 @@
+import type { Fact } from "./report_data.ts";
+import { rounded } from "./series.ts";
+
 /** Text that is already markup. */
 export class Markup {
   constructor(readonly text: string) {}
@@ -18,17 +21,72 @@ function textOf(content: Content): string {
   return escape(String(content));
 }
 
-/** Escapes text for use between tags and in a quoted attribute. */
-export function escape(text: string): string {
+function escape(text: string): string {
   return text.replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`);
 }
 
 /** JSON for a script element, which `</script>` would end and `<!--` would change. */
-export function scriptJson(value: unknown): Markup {
-  return new Markup(JSON.stringify(value).replaceAll("<", "\\u003c"));
+export function inJsonScript(json: string): Markup {
+  return new Markup(json.replaceAll("<", "\\u003c"));
 }
 
-/** A program for a script element; what is replaced occurs only in strings, where it means the same. */
+/** A program for a script element, with what would end it escaped; that occurs only in strings. */
 export function inScript(program: string): Markup {
   return new Markup(program.replace(/<(?=\/script|!--)/gi, "\\x3c"));
+}
+
+/** A paragraph, or a list below its heading. */
+export type Passage = string | { readonly heading: string; readonly items: readonly string[] };
+
+/** Passages below each other. */
+export function paragraphs(passages: readonly Passage[]): Markup[] {
+  return passages.map((passage) => {
+    if (typeof passage === "string") return markup`<p>${passage}</p>\n`;
+    const { heading, items } = passage;
+    return markup`<p>${heading}:</p>\n<ul>\n${items.map((item) => markup`<li>${item}</li>\n`)}</ul>\n`;
+  });
+}
+
+/** Stands for a number or text that is missing. */
+export const none = "\u2013";
+
+/** A table of facts, a column for each run; a fact that a run lacks is a dash. */
+export function factTable(
+  runs: readonly { readonly name: string; readonly facts: readonly Fact[] }[],
+): Markup {
+  const names = [...new Set(runs.flatMap(({ facts }) => facts.map(([name]) => name)))];
+  const heads = runs.map(({ name }, i) =>
+    markup`<th scope="col"><span class="swatch" style="background:var(--run-${i % 6})"></span>${name}</th>`
+  );
+  const rows = names.map((name) => {
+    const cells = runs.map(({ facts }) =>
+      markup`<td>${facts.find(([known]) => known === name)?.[1] ?? none}</td>`
+    );
+    return markup`<tr><th scope="row">${name}</th>${cells}</tr>`;
+  });
+  const head = runs.length > 1 ? markup`<thead><tr><td></td>${heads}</tr></thead>` : undefined;
+  return markup`<div class="scroll"><table>${head}<tbody>${rows}</tbody></table></div>`;
+}
+
+/** A table with a head. */
+export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): Markup {
+  const heads = head.map((name) => markup`<th scope="col">${name}</th>`);
+  const body = rows.map((row) => markup`<tr>${row.map((value) => markup`<td>${value}</td>`)}</tr>`);
+  return markup`<div class="scroll"><table><thead><tr>${heads}</tr></thead><tbody>${body}</tbody></table></div>`;
+}
+
+/** A part of the page that is closed at first. */
+export function details(summary: string, content: Markup): Markup {
+  return markup`<details><summary>${summary}</summary>${content}</details>`;
+}
+
+/** The place of a chart; screen readers are told of a table below with its numbers, unless it has none. */
+export function chart(id: string, label: string, height = "", { hasTable = true } = {}): Markup {
+  const numbers = hasTable ? "; numbers below" : "";
+  return markup`<div id="${id}" class="chart ${height}" role="img" aria-label="${label}${numbers}"></div>`;
+}
+
+/** A number with four digits. */
+export function digits(value: number): string {
+  return String(rounded(value, 4));
 }

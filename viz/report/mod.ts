@@ -4,22 +4,25 @@
  *
  * @module
  */
+export { type FigurePage, figurePage } from "./figure_page.ts";
+export type { Passage } from "./markup.ts";
 export type {
   Comparison,
   Fact,
-  Paths,
+  JudgedSamples,
+  LiveJudge,
+  LiveNetwork,
+  PlaneTrajectories,
+  Quality,
+  QualityFigure,
   ReportData,
   ReportRun,
   Series,
   Solved,
+  SolverQuality,
   StudyFindings,
+  TestImages,
   TimeBin,
-} from "./data.ts";
-export type { Examples, Live, LiveJudge, LiveWeaker } from "./live_data.ts";
-export { reportHtml } from "./document.ts";
-export { type FigurePage, figurePage } from "./figure_page.ts";
-export type { Passage } from "./passages.ts";
-export type { JudgedSamples, Quality, QualityFigure, SolverQuality } from "./quality.ts";
+} from "./report_data.ts";
+export { reportHtml } from "./report_html.ts";
 export type { Trajectory } from "../flow/trajectory.ts";
-export type { Features, JudgingLibrary, Share, Verdict } from "./judging_library.ts";
-export type { Library, LibrarySnapshot, PixelMap, TriedStep, Values } from "./library.ts";

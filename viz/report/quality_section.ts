@@ -1,12 +1,11 @@
 import { grid } from "../image/grid.ts";
 import { encodePng } from "../image/png.ts";
-import { checkFilled } from "./check_data.ts";
-import type { ReportData } from "./data.ts";
+import { checkFilled } from "./check_report.ts";
 import { intervalAxis } from "./interval_axis.ts";
-import { type Markup, markup } from "./markup.ts";
-import type { JudgedSamples, Quality, QualityFigure } from "./quality.ts";
-import { base64 } from "./quantise.ts";
-import { chart, details, digits, table } from "./tables.ts";
+import { chart, details, digits, type Markup, markup, none, table } from "./markup.ts";
+import { base64 } from "./packing.ts";
+import type { JudgedSamples, Quality, QualityFigure, ReportData, ReportRun } from "./report_data.ts";
+import { rounded } from "./series.ts";
 
 /** Runs with their quality and their numbers among all runs. */
 type Judged = readonly { readonly run: number; readonly name: string; readonly quality: Quality }[];
@@ -29,7 +28,7 @@ export function qualitySection(
       : []
   );
   const warning = qualityWarning === undefined ? undefined : markup`<p class="note">${qualityWarning}</p>`;
-  const course = judged.some(({ quality }) => quality.course) ? courseCharts : undefined;
+  const overTime = judged.some(({ quality }) => quality.overTime) ? chartsOverTime : undefined;
   return markup`<section id="quality" aria-labelledby="quality-title">
 <h2 id="quality-title">How good</h2>
 <p>Dots are measured, lines through them are 95 % intervals. <span class="key real">Real images</span> give what a
@@ -37,7 +36,7 @@ perfect network would; <span class="key noise">noise</span> gives what a network
 ${warning}
 ${figureTable(judged, several)}
 ${about}
-${course}
+${overTime}
 ${pictures}
 ${details("Numbers of these figures", numbersOf(judged))}
 </section>`;
@@ -65,12 +64,12 @@ function figureTable(judged: Judged, several: boolean): Markup {
   return markup`<div class="scroll"><table class="figures"><tbody>${rows}</tbody></table></div>`;
 }
 
-const courseCharts = markup`<div class="columns"><div><h3>Straightness over t</h3>
+const chartsOverTime = markup`<div class="columns"><div><h3>Straightness over t</h3>
 ${
   chart("quality-straightness", "Mean squared difference between velocity and straight line over t", "low")
 }</div>
 <div><h3>Curvature over t</h3>
-${chart("quality-curvature", "Change of the velocity along the way over t", "low")}</div></div>`;
+${chart("quality-curvature", "Change of the velocity along trajectories over t", "low")}</div></div>`;
 
 function pictureOf(
   { shape: [N, K, C, H, W], image, nearest, confidence, classes, rank }: JudgedSamples,
@@ -100,11 +99,11 @@ and its probability. A sample that equals an image below it is a copy.</p>`;
 
 function numbersOf(judged: Judged): Markup {
   return markup`${
-    judged.map(({ name, quality: { figures, course } }) => {
+    judged.map(({ name, quality: { figures, overTime } }) => {
       const rows = figures.map((figure) => {
         const shown = shownBy(figure);
         const { title, value, low, high, real, noise, cost } = figure;
-        const optional = (value: number | undefined) => value === undefined ? "\u2013" : shown(value);
+        const optional = (value: number | undefined) => value === undefined ? none : shown(value);
         return [
           title,
           shown(value),
@@ -116,12 +115,12 @@ function numbersOf(judged: Judged): Markup {
       });
       return markup`<h3>${name}</h3>${
         table(["", "value", "95 % interval", "real images", "noise", "cost"], rows)
-      }${course && courseTable(course)}`;
+      }${overTime && tableOverTime(overTime)}`;
     })
   }`;
 }
 
-function courseTable({ t, straightness, curvature }: NonNullable<Quality["course"]>): Markup {
+function tableOverTime({ t, straightness, curvature }: NonNullable<Quality["overTime"]>): Markup {
   const rows = t.map((time, i) => [time.toFixed(2), digits(straightness[i]), digits(curvature[i])]);
   return table(["t", "straightness", "curvature"], rows);
 }
@@ -129,4 +128,45 @@ function courseTable({ t, straightness, curvature }: NonNullable<Quality["course
 /** How values of a figure are written. */
 function shownBy({ share }: QualityFigure): (value: number) => string {
   return (value) => share ? `${(100 * value).toFixed(1)} %` : digits(value);
+}
+
+/** Quality of samples against what they cost, by solver. */
+export function solversSection(runs: readonly ReportRun[]): Markup | undefined {
+  const compared = runs.flatMap(({ name, solvers }) => solvers ? [{ name, solvers }] : []);
+  if (compared.length === 0) return undefined;
+  const chosen = compared.map(({ name, solvers }) => {
+    const { words, evaluations, frechet } = solvers.find(({ chosen }) => chosen)!;
+    const whose = runs.length > 1 ? markup`<b>${name}</b>: ` : undefined;
+    return markup`<p>${whose}<b>${words}</b> is the cheapest that may be as good as the best: ${
+      countOf(evaluations)
+    } evaluations, Fréchet distance ${threeDigits(frechet.value)}.</p>`;
+  });
+  const numbers = compared.map(({ name, solvers }) => {
+    const rows = solvers.toSorted((a, b) => a.evaluations - b.evaluations).map((solver) => [
+      solver.words,
+      countOf(solver.evaluations),
+      threeDigits(solver.frechet.value),
+      `${threeDigits(solver.frechet.low)} to ${threeDigits(solver.frechet.high)}`,
+      `${(100 * solver.confident).toFixed(1)} %`,
+    ]);
+    return markup`<h3>${name}</h3>
+${table(["solver", "evaluations", "Fréchet distance", "95 % interval", "recognised"], rows)}`;
+  });
+  return markup`<section id="solvers" aria-labelledby="solvers-title">
+<h2 id="solvers-title">Quality against cost</h2>
+<p>All solvers start from the same noise. An evaluation is one run of the network on one image; a step takes one or
+several. Lower and further left is better.</p>
+${chart("solvers-chart", "Fréchet distance against evaluations, by solver", "tall")}
+${chosen}
+${details("Numbers of this chart", markup`${numbers}`)}
+</section>`;
+}
+
+/** A number of evaluations: a mean if the solver chooses its steps. */
+function countOf(evaluations: number): string {
+  return String(Number(evaluations.toFixed(1)));
+}
+
+function threeDigits(value: number): string {
+  return String(rounded(value, 3));
 }

@@ -1,11 +1,26 @@
-import type { ReportData } from "./data.ts";
-import { type Markup, markup } from "./markup.ts";
-import type { Payload } from "./payload.ts";
-import { base64 } from "./quantise.ts";
-import { chart, details, factTable, trainingNumbers } from "./tables.ts";
+import { chart, details, digits, factTable, type Markup, markup, none, paragraphs, table } from "./markup.ts";
+import { base64 } from "./packing.ts";
+import type { ReportData, ReportRun, Series, StudyFindings } from "./report_data.ts";
+import { smoothed, thinned } from "./series.ts";
+
+/** What a study found: its conclusion, its figure and its tables, the first one open. */
+export function studySection({ passages, figure, tables: [first, ...others] }: StudyFindings): Markup {
+  return markup`<section class="study" aria-labelledby="study-title">
+<h2 id="study-title">The study</h2>
+${paragraphs(passages)}
+${figure && still(figure)}
+${first && markup`<h3>${first.title}</h3>${table(first.head, first.rows)}`}
+${others.map(({ title, head, rows }) => details(title, table(head, rows)))}
+</section>`;
+}
+
+function still({ svg, text }: NonNullable<StudyFindings["figure"]>): Markup {
+  const address = `data:image/svg+xml;base64,${base64(new TextEncoder().encode(svg))}`;
+  return markup`<figure><img class="wide" src="${address}" alt="${text}"><figcaption>${text}</figcaption></figure>`;
+}
 
 /** The outcome of the runs: samples, results, losses, settings. */
-export function runSection({ runs, lossWarning }: ReportData, payload: Payload): Markup {
+export function runSection({ runs, lossWarning }: ReportData): Markup {
   const several = runs.length > 1;
   const tableOf = (facts: "results" | "settings" | "environment") => {
     return factTable(runs.map((run) => ({ name: run.name, facts: run[facts] })));
@@ -24,11 +39,11 @@ ${results}
 <h3>Loss</h3>
 ${chart("loss-chart", "Training and validation loss over the steps")}
 <div class="columns">
-${payload.runs.some(({ lossByTime }) => lossByTime.length > 0) ? lossOverTime : undefined}
+${runs.some(({ lossByTime = [] }) => lossByTime.length > 0) ? lossOverTime : undefined}
 <div><h3>Learning rate</h3>
 ${chart("rate-chart", "Learning rate over the steps", "low")}</div>
 </div>
-${details("Numbers of these charts", trainingNumbers(runs, payload))}
+${details("Numbers of these charts", trainingNumbers(runs))}
 ${details("Settings", tableOf("settings"))}
 ${details("Machine and code", tableOf("environment"))}
 </section>`;
@@ -43,4 +58,35 @@ function samples(name: string, png: Uint8Array, text?: string): Markup {
   const address = `data:image/png;base64,${base64(png)}`;
   return markup`<figure><img class="samples" src="${address}" alt="Samples of ${name}">
 <figcaption>Samples of <b>${name}</b>${text && `: ${text}`}</figcaption></figure>`;
+}
+
+/** The numbers of the training charts, for readers who cannot see them. */
+function trainingNumbers(runs: readonly ReportRun[]): Markup {
+  return markup`${
+    runs.map(({ name, trainLoss, valLoss, learningRate, lossByTime = [] }) => {
+      const vals = valLoss.step.map((step, k) => [step, digits(valLoss.value[k])]);
+      const bins = lossByTime.map(({ from, to, loss, images }) => {
+        return [`${from.toFixed(1)} to ${to.toFixed(1)}`, loss === null ? none : digits(loss), images];
+      });
+      return markup`<h3>${name}</h3>
+${
+        table(
+          ["step", "training loss, smoothed", "learning rate"],
+          sparse(smoothed(thinned(trainLoss, 1000)), learningRate),
+        )
+      }
+${table(["step", "validation loss"], vals)}
+${table(["t", "test loss", "images"], bins)}`;
+    })
+  }`;
+}
+
+/** About twenty rows of a series, and what another has at the same steps. */
+function sparse({ step, value }: Series, beside: Series): (string | number)[][] {
+  const every = Math.ceil(step.length / 20);
+  const rows = step.flatMap((_, i) => i % every === every - 1 || i === step.length - 1 ? [i] : []);
+  return rows.map((i) => {
+    const second = beside.value[beside.step.indexOf(step[i])];
+    return [step[i], digits(value[i]), second === undefined ? none : digits(second)];
+  });
 }

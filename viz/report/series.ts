@@ -1,5 +1,5 @@
 import { movingAverage } from "../figure/moving_average.ts";
-import type { Series } from "./data.ts";
+import type { Series } from "./report_data.ts";
 
 /** A series of at most `most` points, each the mean of neighbours; numbers that are not finite are left out. */
 export function thinned({ step, value }: Series, most: number): Series {
@@ -9,15 +9,26 @@ export function thinned({ step, value }: Series, most: number): Series {
     { length: Math.ceil(kept.length / run) || 0 },
     (_, g) => kept.slice(g * run, (g + 1) * run),
   );
-  const mean = (of: readonly number[], group: number[]) =>
-    group.reduce((sum, i) => sum + of[i], 0) / group.length;
-  return {
-    step: groups.map((group) => step[group.at(-1)!]),
-    value: groups.map((group) => mean(value, group)),
-  };
+  const mean = (group: number[]) => group.reduce((sum, i) => sum + value[i], 0) / group.length;
+  return { step: groups.map((group) => step[group.at(-1)!]), value: groups.map(mean) };
 }
 
 /** The moving average over about a twentieth of the series. */
 export function smoothed({ step, value }: Series): Series {
   return { step, value: movingAverage(value, Math.max(1, value.length / 20)) };
+}
+
+/** The 10 %, 50 % and 90 % quantiles at each time. */
+export type Quantiles = Record<"low" | "median" | "high", readonly number[]>;
+
+/** Quantiles over N samples at each time, of f32[M, N]. */
+export function quantiles(values: Float32Array, N: number): Quantiles {
+  const times = Array.from({ length: values.length / N }, (_, m) => values.slice(m * N, (m + 1) * N).sort());
+  const at = (share: number) => times.map((sorted) => sorted[Math.round(share * (N - 1))]);
+  return { low: at(0.1), median: at(0.5), high: at(0.9) };
+}
+
+/** A number with so many digits at most, by default six: more than a reader or a chart can tell apart. */
+export function rounded(value: number, digits = 6): number {
+  return Number(value.toPrecision(digits));
 }

@@ -150,7 +150,7 @@ testInFolder("followInPlane() follows the classes asked for, and their file keep
       () => followInPlane(drawable(), data, { count, seed: 5, steps: 2, batch, conditioning }),
     );
   const paths = await follow(12);
-  assert.deepEqual(paths.asked, { labels: conditioning!.labels, guidance: 2 });
+  assert.deepEqual(paths.conditioning, { labels: conditioning!.labels, guidance: 2 });
   assertClose((await follow(5)).image, paths.image, 1e-6);
   await writePlaneTrajectories(run, paths);
   assert.deepEqual(await readPlaneTrajectories(run), paths);

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readLiveJudge, writeLiveJudge } from "../../../experiments/evaluation/live_judge_file.ts";
-import { readLive } from "../../../experiments/report/live.ts";
 import { encodeSafetensors, saveJudge } from "../../../models/mod.ts";
 import { testInFolder } from "../../folder.ts";
-import { info, smallCheckpoint } from "../../models/tiny_files.ts";
+import { info } from "../../models/tiny_files.ts";
 
 const judge = {
   weights: saveJudge(new Map([["a", { shape: [1], data: Float32Array.of(1) }]]), info),
@@ -33,14 +32,3 @@ testInFolder("readLiveJudge() refuses a file without features in one line", asyn
     );
   }
 });
-
-testInFolder(
-  "readLive() reads the judge of a run whose weights the report holds, and of no other",
-  async (run) => {
-    await writeLiveJudge(run, judge);
-    assert.deepEqual((await readLive([run], true)).judges, [undefined]);
-    await Deno.writeFile(join(run, "ema.safetensors"), smallCheckpoint);
-    assert.deepEqual((await readLive([run], true)).judges, [judge]);
-    assert.deepEqual((await readLive([run], false)).judges, [undefined]);
-  },
-);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { compareModels } from "../../../experiments/report/compare_models.ts";
+import { compareModels, differences } from "../../../experiments/report/compare_models.ts";
 import { init, tensor, withDevice } from "../../../kernels/mod.ts";
 import { createModel, loadCheckpoint, saveCheckpoint } from "../../../models/mod.ts";
 import { withFolder } from "../../folder.ts";
@@ -39,6 +39,11 @@ async function withRuns(
 }
 
 const files = { read: true, write: true } as const;
+
+Deno.test("differences() are root mean squares at each time", () => {
+  const a = Float32Array.of(1, 1, 5, 5, 3, 1, 5, 5); // two samples at two times, two pixels each
+  assert.deepEqual(differences(a, new Float32Array(8), [2, 2]), [1.73205, 5]);
+});
 
 testNeeding(
   files,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { writeTrajectories } from "../../../experiments/draw/trajectories.ts";
-import { countWeights } from "../../../experiments/report/count_weights.ts";
+import { countWeights } from "../../../experiments/report/facts.ts";
 import { readReportRuns } from "../../../experiments/report/read_runs.ts";
 import { findWeights } from "../../../experiments/run/run_weights.ts";
 import { withFolder } from "../../folder.ts";

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { reportHtml } from "../../../viz/report/mod.ts";
 import { pace } from "../../../viz/mod.ts";
 import { type Page, testInBrowser } from "../../browser.ts";
-import { hostile, one, paths, quality, run, size, two, valueAt, velocityAt } from "./made_up.ts";
+import { hostile, one, plane, quality, run, size, two, valueAt, velocityAt } from "./made_up.ts";
 import { fromFile, fromServer, moveTo, numbersIn, picture, see, text } from "./opened.ts";
 
 /** What the page says of a pixel. */
@@ -104,9 +104,9 @@ async function explore(page: Page): Promise<void> {
   assert.notEqual(await picture(page, "view-x"), before);
 
   await moveTo(page, 100);
-  await see(page, "paths-chart");
+  await see(page, "plane-chart");
   const points = await page.evaluate(() =>
-    (document.getElementById("paths-chart") as unknown as PlotData).data[3].x
+    (document.getElementById("plane-chart") as unknown as PlotData).data[3].x
   );
   assertNear(points, [0, 10].map((n) => 4 * Math.cos(n)));
   await see(page, "straightness-chart");
@@ -156,7 +156,7 @@ await testInBrowser("reportHtml() can be explored in a frame without an origin",
 
 await testInBrowser("reportHtml() compares two runs under one slider", async (browser) => {
   const [first, second] = two.runs;
-  const runs = [first, { ...second, paths: paths(6, 9) }];
+  const runs = [first, { ...second, plane: plane(6, 9) }];
   await fromFile(browser, reportHtml({ ...two, runs }), {}, async (page) => {
     await see(page, "difference-chart");
     await moveTo(page, 60);
@@ -170,18 +170,18 @@ await testInBrowser("reportHtml() compares two runs under one slider", async (br
       document.getElementById("compare-text")!.textContent!.endsWith(" 0.000")
     );
     await page.locator("#explorer-run").selectOption("1");
-    await see(page, "paths-chart");
-    assert.match(await page.locator("#paths").innerText(), /20 samples on their way/);
-    await page.locator("#paths-run").selectOption("1");
-    await page.locator("#paths").getByText("9 samples on their way").waitFor({ state: "visible" });
-    assert.doesNotMatch(await page.locator("#paths").innerText(), /20 samples on their way/);
+    await see(page, "plane-chart");
+    assert.match(await page.locator("#plane").innerText(), /20 samples on their way/);
+    await page.locator("#plane-run").selectOption("1");
+    await page.locator("#plane").getByText("9 samples on their way").waitFor({ state: "visible" });
+    assert.doesNotMatch(await page.locator("#plane").innerText(), /20 samples on their way/);
   });
 });
 
 await testInBrowser("reportHtml() is dark in the dark, and fits a phone", async (browser) => {
   const colours: string[] = [];
   const name = "residual_of_a_long_name_".repeat(5);
-  const { paths: _, ...bare } = run(name, {
+  const { plane: _, ...bare } = run(name, {
     learningRate: { step: [1, 2], value: [1e-5, 2e-4] },
     quality: quality(),
     samplesText: name,
@@ -197,7 +197,7 @@ await testInBrowser("reportHtml() is dark in the dark, and fits a phone", async 
       for (
         const id of [
           ...["loss-chart", "rate-chart", "bins-chart", "pixel-chart"],
-          ...["paths-chart", "speed-chart", "difference-chart"],
+          ...["plane-chart", "speed-chart", "difference-chart"],
         ]
       ) {
         await see(page, id);

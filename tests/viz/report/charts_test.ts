@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { reportHtml, type SolverQuality } from "../../../viz/report/mod.ts";
 import { type Page, testInBrowser } from "../../browser.ts";
-import { paths, run, two } from "./made_up.ts";
+import { plane, run, two } from "./made_up.ts";
 import { fromFile, moveTo, see, text } from "./opened.ts";
 
 /** A chart as Plotly keeps it. */
@@ -18,17 +18,17 @@ await testInBrowser(
   "a report shows paths of a run that has fewer of them than the one before",
   async (browser) => {
     const [first, second] = two.runs;
-    const report = reportHtml({ runs: [first, { ...second, paths: paths(6, 9) }] });
+    const report = reportHtml({ runs: [first, { ...second, plane: plane(6, 9) }] });
     await fromFile(browser, report, {}, async (page) => {
-      await see(page, "paths-chart");
+      await see(page, "plane-chart");
       await page.evaluate(() => {
-        const chart = document.getElementById("paths-chart") as Drawn;
+        const chart = document.getElementById("plane-chart") as Drawn;
         chart.emit("plotly_click", { points: [{ customdata: 15 }] });
       });
-      assert.equal(await text(page, "paths-text"), "sample 16, class 5");
-      await page.locator("#paths-run").selectOption("1");
+      assert.equal(await text(page, "plane-text"), "sample 16, class 5");
+      await page.locator("#plane-run").selectOption("1");
       await page.waitForFunction(() =>
-        document.getElementById("paths-text")!.textContent === "sample 1, class 0"
+        document.getElementById("plane-text")!.textContent === "sample 1, class 0"
       );
       await moveTo(page, 70);
     });

@@ -2,12 +2,13 @@
 /** Reports of images of three channels, in a real Chromium. */
 
 import assert from "node:assert/strict";
-import { type Comparison, type Paths, reportHtml } from "../../../viz/report/mod.ts";
+import type { Comparison, PlaneTrajectories } from "../../../viz/report/mod.ts";
+import { reportHtml } from "../../../viz/report/mod.ts";
 import { testInBrowser } from "../../browser.ts";
 import { assertClose } from "../../testing.ts";
 import { madeUpColourFlow } from "../flow/made_up_flow.ts";
 import { liveReport, Network, recorded } from "./live_data.ts";
-import { paths, run, size } from "./made_up.ts";
+import { plane, run, size } from "./made_up.ts";
 import { fromFile, moveTo, numbersIn, type Report, see, text } from "./opened.ts";
 
 const { H, W } = size;
@@ -15,8 +16,8 @@ const P = H * W;
 const flow = madeUpColourFlow(1, 21, [H, W]);
 
 /** Paths whose images are red, green and blue in turn. */
-function colourPaths(): Paths {
-  const { image: _, shape: [M, N], ...rest } = paths(6, 20);
+function colourPlane(): PlaneTrajectories {
+  const { image: _, shape: [M, N], ...rest } = plane(6, 20);
   const image = Float32Array.from(
     { length: N * 3 * P },
     (_, i) => Math.floor(i / P) % 3 === Math.floor(i / (3 * P)) % 3 ? 1 : 0,
@@ -29,7 +30,11 @@ function comparison(): Comparison {
   const [S, T] = [1, 2];
   const full = (...channels: number[]) =>
     Float32Array.from({ length: S * T * 3 * P }, (_, i) => channels[Math.floor(i / P) % 3]);
+  const rms = Number((0.3 / Math.sqrt(3)).toPrecision(6));
+  const between = [[Array(T).fill(0), Array(T).fill(rms)], [Array(T).fill(rms), Array(T).fill(0)]];
   return {
+    runs: [0, 1],
+    difference: [between, between],
     t: Float32Array.of(0, 0.5),
     shape: [S, T, 3, H, W],
     points: [full(1, 0, 0), full(0, 0, 1)],
@@ -61,7 +66,7 @@ const linesOf = (report: Report) =>
   );
 
 await testInBrowser("reportHtml() shows three channels in their colours", async (browser) => {
-  const all = ["a", "b"].map((name) => run(name, { trajectories: [flow], paths: colourPaths() }));
+  const all = ["a", "b"].map((name) => run(name, { trajectories: [flow], plane: colourPlane() }));
   await fromFile(browser, reportHtml({ runs: all, comparison: comparison() }), {}, async (page) => {
     await page.locator("#explorer").scrollIntoViewIfNeeded();
     await moveTo(page, 25);
@@ -94,8 +99,8 @@ await testInBrowser("reportHtml() shows three channels in their colours", async 
       );
     }
 
-    await see(page, "paths-chart");
-    assert.deepEqual(await colourOf(page, "paths-image", 0, 0), [255, 0, 0]);
+    await see(page, "plane-chart");
+    assert.deepEqual(await colourOf(page, "plane-image", 0, 0), [255, 0, 0]);
     await see(page, "difference-chart");
     assert.deepEqual(await colourOf(page, "compare-xb", 3, 3), [0, 0, 255]);
     assert.match(await text(page, "compare-text"), / 0\.173$/, "0.3 in one of three channels");
@@ -149,9 +154,9 @@ Deno.test("reportHtml() refuses other numbers of channels in one line", () => {
     name: "RangeError",
     message: "Cannot report: images have 2 channels (expected 1, grey, or 3: red, green and blue)",
   });
-  const { shape: [M, N], ...rest } = colourPaths();
+  const { shape: [M, N], ...rest } = colourPlane();
   assert.throws(
-    () => reportHtml({ runs: [run("a", { paths: { ...rest, shape: [M, N, 4, H, W] } })] }),
-    /^RangeError: Cannot report paths: images have 4 channels/,
+    () => reportHtml({ runs: [run("a", { plane: { ...rest, shape: [M, N, 4, H, W] } })] }),
+    /^RangeError: Cannot report the plane: images have 4 channels/,
   );
 });

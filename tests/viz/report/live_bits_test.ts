@@ -4,16 +4,16 @@
 import assert from "node:assert/strict";
 import { tensor } from "../../../kernels/mod.ts";
 import { asBytes, bitsPerDimension, fromPixels } from "../../../models/mod.ts";
-import { type Examples, reportHtml } from "../../../viz/report/mod.ts";
+import { reportHtml, type TestImages } from "../../../viz/report/mod.ts";
 import { testInBrowser } from "../../browser.ts";
-import { liveReport, Network, normalization, trainedReport } from "./live_data.ts";
+import { liveReport, Network, normalization, trainedReport, withLive } from "./live_data.ts";
 import { untilLive } from "./live_page.ts";
 import { size } from "./made_up.ts";
 import { fromFile, type Report, text } from "./opened.ts";
 
 const { H, W } = size;
 const [N, P] = [4, H * W];
-const examples: Examples = {
+const examples: TestImages = {
   shape: [N, 1, H, W],
   image: asBytes(Float32Array.from({ length: N * P }, (_, i) => 0.5 + 0.5 * Math.sin(i))),
   labels: [2, 0, 1, 2],
@@ -24,8 +24,8 @@ const plain = await Network.of(4);
 
 /** A report of three networks: with classes, without, and without test images. */
 async function threeNetworks(): Promise<string> {
-  const { live, ...data } = await liveReport({ labelled, plain, bare: plain });
-  return reportHtml({ ...data, live: { ...live, examples: [examples, examples, undefined] } });
+  const report = await liveReport({ labelled, plain, bare: plain });
+  return reportHtml(withLive(report, { tests: examples }, { tests: examples }));
 }
 
 /** What the library says of an image, by random signs of several seeds. */
@@ -124,9 +124,8 @@ await testInBrowser(
 );
 
 await testInBrowser("the bits per dimension of a test image can be stopped on the way", async (browser) => {
-  const { live, runs } = await trainedReport();
   const digits = { shape: [1, 1, 28, 28] as const, image: new Float32Array(784).fill(0.5) };
-  const page = reportHtml({ runs, live: { ...live, examples: [digits] } });
+  const page = reportHtml(withLive(await trainedReport(), { tests: digits }));
   await fromFile(browser, page, {}, async (report) => {
     await untilLive(report);
     await report.locator("#bits-examples button").evaluate((button: HTMLElement) => {

@@ -6,7 +6,7 @@ import { reportHtml } from "../../../viz/report/mod.ts";
 import { testInBrowser } from "../../browser.ts";
 import { assertClose } from "../../testing.ts";
 import { asked, liveReport, Network, recorded, type Solving } from "./live_data.ts";
-import { course, draw, over, rounding, told, untilLive } from "./live_page.ts";
+import { draw, over, pixel, rounding, told, untilLive } from "./live_page.ts";
 import { fromFile, type Report, text } from "./opened.ts";
 
 const classes = 3;
@@ -22,7 +22,7 @@ async function ask(report: Report, label: string, guidance: string, seed: number
   await report.locator("#live-guidance").fill(guidance);
   const words = await draw(report, seed, how.solver, how.steps);
   const flow = await network.flow(seed, expected);
-  const { value, velocity } = await course(report, 3, 2);
+  const { value, velocity } = await pixel(report, 3, 2);
   assertClose(value, over(flow.image, 3, 2), 1e-5);
   assertClose(velocity, over(flow.velocity, 3, 2), 1e-5);
   return words;
@@ -45,13 +45,13 @@ async function askForClasses(report: Report): Promise<void> {
   );
 
   // The recorded sample again, by what the report says of it.
-  const before = await course(report, 4, 7);
+  const before = await pixel(report, 4, 7);
   await report.locator("#live-class").selectOption(`${asked.label}`);
   assert.match(
     await draw(report, recorded.seed, recorded.solver, recorded.steps),
     /^Seed 7: 20 steps of euler, class 1, guidance 2, 20 evaluations with and without the class, \d{1,3}(,\d{3})* ms on CPU, 1 thread\.$/,
   );
-  assertClose((await course(report, 4, 7)).value, before.value, rounding);
+  assertClose((await pixel(report, 4, 7)).value, before.value, rounding);
 
   // One record serves all classes and scales.
   assert.match(
@@ -84,7 +84,7 @@ async function askForAll(report: Report): Promise<void> {
   await report.waitForFunction(() => document.querySelectorAll("#live-grid button:enabled").length > 32);
   await report.getByRole("button", { name: "Look at seed 12 of labelled" }).click();
   const flow = await network.flow(12, { ...how, label: 12 % classes, guidance: 2 });
-  assertClose((await course(report, 3, 2)).value, over(flow.image, 3, 2), 1e-5);
+  assertClose((await pixel(report, 3, 2)).value, over(flow.image, 3, 2), 1e-5);
   assert.match(
     await text(report, "flow-times"),
     /^Seed 12; drawn in this page by 4 steps of euler, class 0, guidance 2, 4 evaluations;/,
@@ -131,7 +131,7 @@ async function guideAway(report: Report): Promise<void> {
       words,
     );
     const flow = await plain.flow(seed, { ...how, early, guidance: scale });
-    const { value, velocity } = await course(report, 3, 2);
+    const { value, velocity } = await pixel(report, 3, 2);
     assertClose(value, over(flow.image, 3, 2), 1e-5);
     assertClose(velocity, over(flow.velocity, 3, 2), 1e-5);
   }
@@ -143,7 +143,7 @@ async function guideAway(report: Report): Promise<void> {
   );
   await report.getByRole("button", { name: "Look at seed 12 of plain" }).click();
   const flow = await plain.flow(12, { ...how, early, guidance: 3.5 });
-  assertClose((await course(report, 3, 2)).value, over(flow.image, 3, 2), 1e-5);
+  assertClose((await pixel(report, 3, 2)).value, over(flow.image, 3, 2), 1e-5);
 
   await report.locator("#explorer-run").selectOption("0");
   await report.locator("#live-condition").waitFor({ state: "hidden" });

@@ -18,7 +18,7 @@ import {
   toPixels,
 } from "../../../models/mod.ts";
 import type { Trajectory } from "../../../viz/mod.ts";
-import type { Live, ReportData } from "../../../viz/report/mod.ts";
+import type { LiveNetwork, ReportData, ReportRun } from "../../../viz/report/mod.ts";
 import library from "../../../web/flow.js" with { type: "text" };
 import { run, size } from "./made_up.ts";
 
@@ -117,11 +117,16 @@ export class Network {
   }
 }
 
+/** A report with networks. */
+export interface LiveReport extends ReportData {
+  readonly runs: readonly (ReportRun & { readonly live: LiveNetwork | string })[];
+}
+
 /** A report of networks by name; a text instead of one says why there is none. Some have an early self, and guidance 2. */
 export async function liveReport(
   networks: Record<string, Network | string>,
   early: Record<string, Network> = {},
-): Promise<ReportData & { readonly live: Live }> {
+): Promise<LiveReport> {
   const some = await Network.of(1);
   const runs = await Promise.all(
     Object.entries(networks).map(async ([name, network]) => {
@@ -132,32 +137,39 @@ export async function liveReport(
         classes > 0 ? { ...how, ...asked } : how,
       );
       const labels = classes > 0 && { labels: [asked.label], guidance: asked.guidance };
-      const { paths, ...rest } = run(name, {
+      const { plane, ...rest } = run(name, {
         trajectories: [trajectory],
         solved: { ...recorded, ...labels },
       });
-      return trajectory.shape.length === 3 ? { ...rest, ...paths && { paths } } : rest;
+      const live = typeof network === "string" ? network : {
+        checkpoint: network.checkpoint,
+        ...early[name] && { early: { checkpoint: early[name].checkpoint, guidance: asked.guidance } },
+      };
+      return { ...rest, ...plane && trajectory.shape.length === 3 && { plane }, live };
     }),
   );
-  const checkpoints = Object.values(networks).map((network) =>
-    typeof network === "string" ? network : network.checkpoint
-  );
-  const weaker = Object.keys(networks).map((name) =>
-    early[name] && { checkpoint: early[name].checkpoint, guidance: asked.guidance }
-  );
-  return { runs, live: { library, checkpoints, weaker } };
+  return { runs, library };
+}
+
+/** The report with more than the networks of its runs, by their places. */
+export function withLive(report: LiveReport, ...more: (Partial<LiveNetwork> | undefined)[]): ReportData {
+  const runs = report.runs.map((run, i) => ({
+    ...run,
+    live: typeof run.live === "string" ? run.live : { ...run.live, ...more[i] },
+  }));
+  return { ...report, runs };
 }
 
 /** The repository's own network. */
 export const trainedCheckpoint = new URL("../../../checkpoints/mnist_residual.safetensors", import.meta.url);
 
 /** A report with the repository's own network, whose recorded sample is two snapshots. */
-export async function trainedReport(): Promise<ReportData & { readonly live: Live }> {
+export async function trainedReport(): Promise<LiveReport> {
   const still = {
     t: Float32Array.of(0, 1),
     image: new Float32Array(2 * 784),
     velocity: new Float32Array(784),
   };
-  const { paths: _, ...rest } = run("mnist", { trajectories: [{ ...still, shape: [2, 28, 28] }] });
-  return { runs: [rest], live: { library, checkpoints: [await Deno.readFile(trainedCheckpoint)] } };
+  const { plane: _, ...rest } = run("mnist", { trajectories: [{ ...still, shape: [2, 28, 28] }] });
+  return { runs: [{ ...rest, live: { checkpoint: await Deno.readFile(trainedCheckpoint) } }], library };
 }

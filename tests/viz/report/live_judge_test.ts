@@ -6,7 +6,7 @@ import { asBytes, loadJudge, prdc } from "../../../models/mod.ts";
 import { type LiveJudge, reportHtml } from "../../../viz/report/mod.ts";
 import { testInBrowser } from "../../browser.ts";
 import { tinyJudge } from "../../models/tiny_files.ts";
-import { asked, liveReport, Network } from "./live_data.ts";
+import { asked, liveReport, Network, withLive } from "./live_data.ts";
 import { told, untilLive } from "./live_page.ts";
 import { size } from "./made_up.ts";
 import { fromFile, type Report } from "./opened.ts";
@@ -51,8 +51,7 @@ const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
 await testInBrowser(
   "reportHtml() judges sixteen fresh samples, and says how few they are",
   async (browser) => {
-    const { live: drawing, ...data } = await liveReport({ one: network });
-    const page = reportHtml({ ...data, live: { ...drawing, judges: [live] } });
+    const page = reportHtml(withLive(await liveReport({ one: network }), { judge: live }));
     await fromFile(browser, page, {}, async (report) => {
       await drawMany(report);
       const { probabilities, features } = await judge.judge(asBytes(await samples(network)));
@@ -88,8 +87,7 @@ await testInBrowser(
 await testInBrowser(
   "a report judges the runs that have a judge, and counts classes as asked",
   async (browser) => {
-    const { live: drawing, ...data } = await liveReport({ plain: network, labelled });
-    const page = reportHtml({ ...data, live: { ...drawing, judges: [undefined, live] } });
+    const page = reportHtml(withLive(await liveReport({ plain: network, labelled }), {}, { judge: live }));
     await fromFile(browser, page, {}, async (report) => {
       await untilLive(report);
       await report.locator("#explorer-run").selectOption("1");

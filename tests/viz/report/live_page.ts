@@ -34,7 +34,7 @@ export async function told(report: Report, words: string): Promise<void> {
 }
 
 /** Value and velocity over t of a pixel of the sample on the screen, and the times. */
-export async function course(report: Report, row: number, column: number) {
+export async function pixel(report: Report, row: number, column: number) {
   const frame = report.locator(".frame").last();
   await frame.click({ position: await positionOf(report, row, column) });
   await report.waitForFunction(
@@ -48,7 +48,7 @@ export async function course(report: Report, row: number, column: number) {
         requestAnimationFrame(() => {
           const chart = document.getElementById("pixel-chart") as unknown as PlotData;
           const [value, , velocity] = chart.data;
-          resolve({ t: value.x, value: value.y, velocity: velocity.y.slice(0, -1) });
+          resolve({ t: value.x, value: value.y, velocity: velocity.y });
         })
       )
     )

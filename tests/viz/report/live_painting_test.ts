@@ -6,7 +6,7 @@ import { reportHtml } from "../../../viz/report/mod.ts";
 import { type Page, testInBrowser } from "../../browser.ts";
 import { assertClose } from "../../testing.ts";
 import { liveReport, Network, recorded } from "./live_data.ts";
-import { course, draw, over, rounding, told, untilLive } from "./live_page.ts";
+import { draw, over, pixel, rounding, told, untilLive } from "./live_page.ts";
 import { hostile, size } from "./made_up.ts";
 import { fromFile, moveTo, text } from "./opened.ts";
 
@@ -30,13 +30,13 @@ await testInBrowser(
   async (browser) => {
     await fromFile(browser, one, {}, async (page) => {
       await untilLive(page);
-      const before = await course(page, 5, 5);
+      const before = await pixel(page, 5, 5);
       await moveTo(page, 50);
       await page.getByRole("button", { name: "Paint", exact: true }).click();
       await page.locator("#brush-size").fill("1");
       await dot(page, 5, 5);
       await told(page, "Sample 1 painted at t = 0.50: 10 steps of euler, 10 evaluations, ");
-      const painted = await course(page, 5, 5);
+      const painted = await pixel(page, 5, 5);
 
       // What the library makes of it.
       const { seed, ...how } = recorded;
@@ -48,7 +48,7 @@ await testInBrowser(
       assertClose(painted.value.slice(0, 10), before.value.slice(0, 10), rounding);
       assert.equal(painted.value[10], 1);
       assertClose(painted.value.slice(10), over(rest.image, 5, 5), rounding);
-      assertClose((await course(page, 6, 5)).value.slice(10), over(rest.image, 6, 5), rounding);
+      assertClose((await pixel(page, 6, 5)).value.slice(10), over(rest.image, 6, 5), rounding);
       assert.ok(Math.abs(painted.value[20] - before.value[20]) > 0.05, "paint changes the end");
 
       // More paint at the same t is added; at another one the flow turns there.
@@ -58,7 +58,7 @@ await testInBrowser(
       x[2 * W + 9] = 0;
       const both = await network.flowFrom(x, how, 10);
       await told(page, "Sample 1 painted at t = 0.50: ");
-      assertClose((await course(page, 2, 9)).value.slice(10), over(both.image, 2, 9), rounding);
+      assertClose((await pixel(page, 2, 9)).value.slice(10), over(both.image, 2, 9), rounding);
 
       // The space bar paints where the arrow keys point, with noise that nobody knows before.
       await page.locator("#brush input[value=noise]").check();
@@ -67,10 +67,10 @@ await testInBrowser(
       await page.keyboard.press("ArrowDown");
       await page.keyboard.press("Space");
       await told(page, "Sample 1 painted at t = 0.75: 5 steps of euler");
-      assert.notEqual((await course(page, 3, 9)).value[15], over(both.image, 3, 9)[5]);
+      assert.notEqual((await pixel(page, 3, 9)).value[15], over(both.image, 3, 9)[5]);
 
       await page.getByRole("button", { name: "Undo the painting" }).click();
-      assert.deepEqual(await course(page, 5, 5), before);
+      assert.deepEqual(await pixel(page, 5, 5), before);
       assert.equal(await page.locator("#paint-undo").isVisible(), false);
 
       // Paint at two times of one sample, and on another before that is done: all of it counts.
@@ -92,9 +92,9 @@ await testInBrowser(
       });
       await told(page, "Sample 1 painted at t = 0.50: ");
       const [, row, column] = /row (\d+), column (\d+):/.exec(await text(page, "pixel-text"))!.map(Number);
-      assert.equal((await course(page, row, column)).value[10], 1);
+      assert.equal((await pixel(page, row, column)).value[10], 1);
       await page.getByLabel("Seed 3").click();
-      const { value } = await course(page, row, column);
+      const { value } = await pixel(page, row, column);
       const drawn = (await network.flow(3, how)).image.slice(10 * H * W, 11 * H * W);
       drawn[row * W + column] = 1;
       const half = (await network.flowFrom(drawn, how, 10)).image;

@@ -1,7 +1,13 @@
 /** A report of made-up runs, whose every number is known. */
 
 import { encodePng, grid, type Trajectory } from "../../../viz/mod.ts";
-import type { Comparison, Paths, Quality, ReportData, ReportRun } from "../../../viz/report/mod.ts";
+import type {
+  Comparison,
+  PlaneTrajectories,
+  Quality,
+  ReportData,
+  ReportRun,
+} from "../../../viz/report/mod.ts";
 
 /** Height and width of the images. */
 export const size = { H: 12, W: 12 } as const;
@@ -28,8 +34,8 @@ function trajectory(s: number, M: number): Trajectory {
   };
 }
 
-/** Made-up paths: straight, of ten classes. */
-export function paths(M: number, N: number): Paths {
+/** Made-up trajectories in a plane: straight, of ten classes. */
+export function plane(M: number, N: number): PlaneTrajectories {
   const to = (n: number) => [4 * Math.cos(n), 4 * Math.sin(n)];
   return {
     t: Float32Array.from({ length: M }, (_, m) => m / (M - 1)),
@@ -66,20 +72,24 @@ export function run(name: string, more: Partial<ReportRun> = {}): ReportRun {
     lossByTime: [{ from: 0, to: 0.5, images: 3, loss: 0.5 }, { from: 0.5, to: 1, images: 0, loss: null }],
     samplesPng: encodePng(grid(new Float32Array(4 * P).fill(0.5), [4, H, W])),
     trajectories: [1, 2].map((s) => trajectory(s, 21)),
-    paths: paths(6, 20),
+    plane: plane(6, 20),
     ...more,
   };
 }
 
-/** Two models, whose velocities are 0 and 0.25 everywhere on A's way, 0 and 0.5 on B's. */
+/** Two models, whose velocities are 0 and 0.25 everywhere on A's trajectory, 0 and 0.5 on B's. */
 function comparison(): Comparison {
   const [S, T] = [2, 4];
   const full = (value: number) => new Float32Array(S * T * P).fill(value);
+  const between = (distance: number) =>
+    [0, distance].map((a) => [0, distance].map((b) => Array(T).fill(Math.abs(a - b))));
   return {
+    runs: [0, 1],
     t: Float32Array.of(0, 0.25, 0.5, 0.75),
-    shape: [S, T, H, W],
+    shape: [S, T, 1, H, W],
     points: [full(0.2), full(0.4)],
     velocities: [[full(0), full(0.25)], [full(0), full(0.5)]],
+    difference: [between(0.25), between(0.5)],
   };
 }
 
@@ -112,7 +122,7 @@ export function quality(more: Partial<Quality> = {}): Quality {
       classes: [3, 1, 4, 1],
       rank: Float32Array.of(0, 0.25, 0.5, 0.75),
     },
-    course: { t: [0, 0.5], straightness: [0.4, 0.1], curvature: [0.9, 0.2] },
+    overTime: { t: [0, 0.5], straightness: [0.4, 0.1], curvature: [0.9, 0.2] },
     ...more,
   };
 }

@@ -106,7 +106,7 @@ Deno.test("reportHtml() has the numbers below that it tells screen readers of, a
   const page = reportHtml({ runs: [run("a", { quality: quality() })] });
   const places = [...page.matchAll(/<div id="([a-z-]+)" class="chart [^>]*aria-label="([^"]*)"/g)];
   const silent = places.flatMap(([, id, label]) => label.endsWith("; numbers below") ? [] : [id]);
-  assert.deepEqual(silent, ["pixel-chart", "paths-chart"]);
+  assert.deepEqual(silent, ["pixel-chart", "plane-chart"]);
   const start = page.indexOf("Numbers of these figures");
   const rows = page.slice(start, page.indexOf("</details>", start));
   assert.ok(rows.includes("<td>0.50</td><td>0.1</td><td>0.2</td>"), "the course over t");

@@ -3,7 +3,6 @@
 
 import assert from "node:assert/strict";
 import { reportHtml } from "../../../viz/report/mod.ts";
-import { payloadOf } from "../../../viz/report/payload_of.ts";
 import { testInBrowser } from "../../browser.ts";
 import { assertClose } from "../../testing.ts";
 import { madeUpFlow } from "../flow/made_up_flow.ts";
@@ -51,8 +50,8 @@ interface PlotData {
 await testInBrowser(
   "reportHtml() goes by the snapshots' own times, also when it goes on from one",
   async (browser) => {
-    const live = { library, checkpoints: [new Uint8Array(3)] };
-    const page = reportHtml({ runs: [run("uneven", { trajectories: [flow], solved })], live });
+    const live = { checkpoint: new Uint8Array(3) };
+    const page = reportHtml({ runs: [run("uneven", { trajectories: [flow], solved, live })], library });
     await fromFile(browser, page, {}, async (page) => {
       await page.locator("#explorer").scrollIntoViewIfNeeded();
       await page.waitForFunction(() => document.documentElement.dataset.live === "ready");
@@ -83,18 +82,3 @@ await testInBrowser(
     });
   },
 );
-
-Deno.test("payloadOf() thins uneven snapshots over t, and repeats none", () => {
-  const M = 400;
-  const t = Float32Array.from({ length: M }, (_, m) => (m / (M - 1)) ** 3);
-  const { runs: [{ flow }] } = payloadOf({
-    runs: [run("a", { trajectories: [{ ...madeUpFlow(1, M, [4, 4]), t }] })],
-  });
-  const { t: kept } = flow!;
-  assert.ok(kept.length <= 101 && kept.length > 60, `${kept.length}`);
-  assert.deepEqual([kept[0], kept.at(-1)], [0, 1]);
-  kept.slice(1).forEach((time, i) => {
-    assert.ok(time > kept[i] && time - kept[i] < 0.03, `${time} follows ${kept[i]}`);
-  });
-  assert.equal(flow!.shape[1], kept.length);
-});

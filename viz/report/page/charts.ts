@@ -55,10 +55,6 @@ export function runLine(theme: Theme, run: number): { color: string; dash: strin
 }
 
 const all: Chart[] = [];
-matchMedia("(prefers-color-scheme: dark)").addEventListener(
-  "change",
-  () => all.forEach((chart) => chart.refresh()),
-);
 
 /** A Plotly chart in the colours of the page, with a line at t if it has one. */
 export class Chart {
@@ -74,7 +70,9 @@ export class Chart {
     readonly traces: (theme: Theme) => readonly Figure[],
     readonly layout: (theme: Theme) => Figure,
   ) {
-    all.push(this);
+    if (all.push(this) > 1) return;
+    const dark = matchMedia("(prefers-color-scheme: dark)");
+    dark.addEventListener("change", () => all.forEach((chart) => chart.refresh()));
   }
 
   /** Draws the chart, with a line at t if it is given. */
@@ -156,4 +154,17 @@ function merge(a: Figure, b: Figure): Figure {
     both[key] = nested ? merge(old as Figure, value as Figure) : value;
   }
   return both;
+}
+
+/** Decades within which there are two of 1, 2, 5, 10, 20 and so on, wherever they begin. */
+const enough = 0.7;
+
+/**
+ * Ticks of a logarithmic axis, in Plotly's terms: at 1, 2 and 5 times each power of ten; of values that are near each
+ * other Plotly's own, which has equal steps there.
+ */
+export function logTicks(values: readonly number[]): { readonly dtick?: "D2" } {
+  const shown = values.filter((value) => Number.isFinite(value) && value > 0);
+  const [low, high] = shown.reduce(([low, high], x) => [Math.min(low, x), Math.max(high, x)], [Infinity, 0]);
+  return Math.log10(high / low) < enough ? {} : { dtick: "D2" };
 }

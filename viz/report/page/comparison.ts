@@ -1,10 +1,11 @@
 /// <reference lib="dom" />
 import { nearestSnapshot } from "../../flow/trajectory.ts";
 import { channelMean, type ImageSize } from "../../image/image_shape.ts";
-import type { ComparisonPayload, Palettes, RunPayload } from "../payload.ts";
+import { bytesOf } from "../packing.ts";
+import type { PageRun, Palettes } from "../page_data.ts";
+import type { Comparison } from "../report_data.ts";
 import { Chart, type Figure, runLine } from "./charts.ts";
 import type { Clock } from "./clock.ts";
-import { bytesOf, decode } from "./decode.ts";
 import { byId, chooseRun, element, plain } from "./dom.ts";
 import { drawImage, reserve } from "./image_panel.ts";
 import type { Views } from "./views.ts";
@@ -12,9 +13,7 @@ import type { Views } from "./views.ts";
 /** Two models side by side from the same noise, and how their velocities differ at shared points. */
 export class ComparisonView {
   readonly #names: readonly string[];
-  readonly #data: ComparisonPayload;
-  readonly #points: readonly Float32Array[];
-  readonly #velocities: readonly (readonly Float32Array[])[];
+  readonly #data: Comparison;
   readonly #fastest: number;
   readonly #place = byId("comparison");
   readonly #chartPlace = byId("difference-chart");
@@ -27,25 +26,23 @@ export class ComparisonView {
   #drawn = "";
 
   constructor(
-    runs: readonly RunPayload[],
-    comparison: ComparisonPayload,
+    runs: readonly PageRun[],
+    comparison: Comparison,
     palettes: Palettes,
     readonly clock: Clock,
     readonly views: Views,
   ) {
     this.#names = comparison.runs.map((place) => runs[place].name);
     this.#data = comparison;
-    this.#points = comparison.points.map(decode);
-    this.#velocities = comparison.velocities.map((ofRuns) => ofRuns.map(decode));
-    this.#fastest = largest(this.#velocities.flat().map((v) => this.#mean(v)));
+    this.#fastest = largest(comparison.velocities.flat().map((v) => this.#mean(v)));
     this.#palette = bytesOf(palettes.image);
     this.#diverging = bytesOf(palettes.signed);
     this.#chart = new Chart(this.#chartPlace, (theme) => {
       const [a, b] = this.#pair;
       return [...new Set([a, b])].map((p): Figure => ({
-        x: comparison.t,
+        x: Array.from(comparison.t),
         y: comparison.difference[p][a][b],
-        name: `on the path of ${plain(this.#names[p])}`,
+        name: `on the trajectory of ${plain(this.#names[p])}`,
         mode: "lines+markers",
         line: runLine(theme, comparison.runs[p]),
         hovertemplate: "%{y:.4f}",
@@ -89,7 +86,7 @@ export class ComparisonView {
   }
 
   #draw(): void {
-    const { t, shape: [, T] } = this.#data;
+    const { t, shape: [, T], points, velocities } = this.#data;
     const i = nearestSnapshot(t, this.clock.t);
     const [a, b] = this.#pair;
     const size = this.#size;
@@ -101,16 +98,16 @@ export class ComparisonView {
     const flat = [1, H, W] as const;
     const grey = { palette: this.#palette, range: [0, 1] as const };
     const colours = { palette: this.#diverging, range: [this.#fastest, -this.#fastest] as const };
-    drawImage(byId("compare-xa"), part(this.#points[a]), size, grey);
-    drawImage(byId("compare-xb"), part(this.#points[b]), size, grey);
-    drawImage(byId("compare-va"), this.#mean(part(this.#velocities[a][a])), flat, colours);
-    drawImage(byId("compare-vb"), this.#mean(part(this.#velocities[b][b])), flat, colours);
+    drawImage(byId("compare-xa"), part(points[a]), size, grey);
+    drawImage(byId("compare-xb"), part(points[b]), size, grey);
+    drawImage(byId("compare-va"), this.#mean(part(velocities[a][a])), flat, colours);
+    drawImage(byId("compare-vb"), this.#mean(part(velocities[b][b])), flat, colours);
     const difference = (k: number) => {
-      const vb = part(this.#velocities[a][b], k);
-      return part(this.#velocities[a][a], k).map((value, j) => value - vb[j]);
+      const vb = part(velocities[a][b], k);
+      return part(velocities[a][a], k).map((value, j) => value - vb[j]);
     };
     // One scale for all times, so that they can be compared.
-    const most = largest(t.map((_, k) => this.#mean(difference(k))));
+    const most = largest(Array.from(t, (_, k) => this.#mean(difference(k))));
     const now = difference(i);
     drawImage(byId("compare-d"), this.#mean(now), flat, { palette: this.#diverging, range: [most, -most] });
     const rms = Math.sqrt(now.reduce((sum, d) => sum + d * d, 0) / now.length);

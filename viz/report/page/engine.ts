@@ -1,56 +1,62 @@
 /// <reference lib="dom" />
-import type { Library, LibrarySnapshot, PixelMap, TriedStep, Values } from "../library.ts";
-import { countOf, inWords, type Steps, timesOf } from "./course.ts";
-import { breathe, breatheWhile, unlessUnwanted } from "./breathe.ts";
-import { bytesOf } from "./decode.ts";
+import type * as models from "../../../models/mod.ts";
+import { bytesOf } from "../packing.ts";
 import { byId } from "./dom.ts";
-import type { SolverOffers } from "./solver_controls.ts";
+import type { SolverOffers } from "./live_controls.ts";
+import { countOf, inWords, type Steps, timesOf } from "./trajectory_view.ts";
+import { breathe, breatheWhile, unlessCancelled } from "./work.ts";
 
-/** A network of the library; the page only passes it on. */
-type Model = object;
-export type AnyLibrary = Library<Model, Values, string, string, string>;
+type Tensor = ReturnType<typeof models.noise>;
+
+/** What a page uses of the library that it samples with; a test checks that `web/mod.ts` offers it. */
+export type Library = typeof models & {
+  /** Opens a device and makes it the one in use; throws if there is none. */
+  init(): Promise<{ readonly kind: string; readonly description: string }>;
+  /** Numbers on the device. */
+  tensor(values: Float32Array | Uint32Array, shape: readonly number[]): Tensor;
+};
 
 /** A network ready to sample with. */
 export interface Drawable {
-  readonly model: Model;
-  /** What it was early in its training, if the page holds that. */
-  readonly early?: Model;
+  readonly model: models.VelocityField;
+  /** An early checkpoint of it, if the page holds one. */
+  readonly early?: models.VelocityField;
   readonly shape: readonly [C: number, H: number, W: number];
-  readonly normalization: PixelMap;
+  readonly normalization: models.Normalization;
   /** Number of classes, 0 without. */
   readonly classes: number;
   readonly samplers: Map<string, Conditioned>;
 }
 
-type AnySampler = InstanceType<AnyLibrary["Sampler"]> | InstanceType<AnyLibrary["AdaptiveSampler"]>;
+type AnySampler = models.Sampler | models.AdaptiveSampler;
 
-/** A sampler, and the tensors that ask it for classes. */
+/** A sampler, and the tensors with its classes and its guidance. */
 interface Conditioned {
   readonly sampler: AnySampler;
-  readonly condition?: Values;
-  readonly scale?: Values;
+  readonly condition?: Tensor;
+  readonly scale?: Tensor;
 }
 
-/** A flow on its way. */
-export interface FlowOnItsWay {
+/** Trajectories of a batch while they are solved. */
+export interface SolvingBatch {
   /** Snapshots in pixels and pixels per unit of t, as fast as the reader takes them. */
-  readonly states: AsyncGenerator<LibrarySnapshot, void, void>;
-  /** How often the network was asked for velocities so far. */
+  readonly snapshots: AsyncGenerator<models.Snapshot, void, void>;
+  /** Evaluations of the network so far. */
   evaluations(): number;
-  /** At the end the steps of each image, by a solver that chooses its own. */
-  tried(): readonly (readonly TriedStep[])[] | undefined;
+  /** At the end the steps of each image, if the solver chose its own. */
+  tried(): readonly (readonly models.TriedStep[])[] | undefined;
 }
 
-/** From where a flow is followed, what it is asked for, and whether that is still wanted. */
-export interface FollowOptions {
-  /** The step to begin with. */
+/** Where a batch starts, what it is conditioned on, and whether it is still wanted. */
+interface SolveOptions {
+  /** The first step. */
   readonly first?: number;
-  /** The class of each image, if any is asked for; by default the one that `how` names. */
+  /** The class of each image, if any; by default the one that `how` names. */
   readonly labels?: readonly number[] | undefined;
   wanted(): boolean;
 }
 
-/** Milliseconds after which a page that computes reacts to its reader. */
+/** Milliseconds that a page computes before it reacts to its reader. */
 const patienceMs = 8;
 /** Samplers that are kept for each run, each with the memory of its batch. */
 const maxSamplers = 4;
@@ -59,14 +65,14 @@ const maxSamplers = 4;
 export class Engine {
   readonly #drawables = new Map<number, Drawable>();
 
-  private constructor(readonly library: AnyLibrary, readonly device: string) {}
+  private constructor(readonly library: Library, readonly device: string) {}
 
   /** Loads the library from the page and opens a device; throws where there is none. */
   static async open(): Promise<Engine> {
     const text = byId("library").textContent!;
     const address = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
     try {
-      const library: AnyLibrary = await import(address);
+      const library: Library = await import(address);
       const { kind, description } = await library.init();
       return new Engine(library, kind === "cpu" ? `CPU, ${description.split(",")[0]}` : description);
     } finally {
@@ -77,24 +83,25 @@ export class Engine {
   /** Names of the solvers, of those that can choose their own steps, and of grids of times. */
   get offers(): SolverOffers {
     const { solvers, adaptiveSolvers, timeGrids } = this.library;
-    const gridTimes = (steps: number, grid: string) => this.library.gridTimes(steps, grid);
+    const gridTimes = (steps: number, grid: string) =>
+      this.library.gridTimes(steps, grid as models.TimeGridName);
     const [fixed, adaptive, grids] = [solvers, adaptiveSolvers, timeGrids].map(Object.keys);
     return { fixed, adaptive, grids, gridTimes };
   }
 
-  /** Number of classes that the network of a run can be asked for, 0 without. */
+  /** Number of classes that the network of a run knows, 0 without. */
   classes(run: number): number {
     return this.network(run).classes;
   }
 
-  /** What it took to solve the flow of `count` images, each `asked` in the same way, from the step `first`, in words. */
-  account(
+  /** The cost of solving `count` images, each as `each` says, from the step `first` on, in words. */
+  costInWords(
     how: Steps,
     evaluations: number,
     started: number,
-    { first = 0, count = 1, asked = how } = {},
+    { first = 0, count = 1, each = how } = {},
   ): string {
-    const cost = countOf(evaluations) + (count > 1 ? ` of ${count} images` : "") + twice(asked);
+    const cost = countOf(evaluations) + (count > 1 ? ` of ${count} images` : "") + guidanceCost(each);
     const ms = Math.round(performance.now() - started).toLocaleString("en");
     return `${inWords({ ...how, steps: how.steps - first })}, ${cost}, ${ms} ms on ${this.device}`;
   }
@@ -116,24 +123,24 @@ export class Engine {
   }
 
   /**
-   * Follows flows from a state at the step `first` to the end.
+   * Solves a batch from its state at the step `first` to the end.
    *
    * @param x in pixels, f32[N, C, H, W]
    */
-  follow(
+  solve(
     run: number,
     x: Float32Array,
     how: Steps,
-    { first = 0, labels = how.label === undefined ? undefined : [how.label], wanted }: FollowOptions,
-  ): FlowOnItsWay {
+    { first = 0, labels = how.label === undefined ? undefined : [how.label], wanted }: SolveOptions,
+  ): SolvingBatch {
     const library = this.library;
     const drawable = this.network(run);
     const { normalization } = drawable;
     const shape = [x.length / sizeOf(drawable.shape), ...drawable.shape];
     const sampler = this.#sampler(drawable, shape, how, labels);
     const before = sampler.evaluations;
-    let tried: readonly (readonly TriedStep[])[] | undefined;
-    async function* states() {
+    let tried: readonly (readonly models.TriedStep[])[] | undefined;
+    async function* snapshots() {
       const state = library.tensor(library.fromPixels(x, normalization), shape);
       const seen = "trajectory" in sampler
         ? sampler.trajectory(state, { first, ahead: 1 })
@@ -146,7 +153,7 @@ export class Engine {
         since = performance.now();
       }
     }
-    return { states: states(), evaluations: () => sampler.evaluations - before, tried: () => tried };
+    return { snapshots: snapshots(), evaluations: () => sampler.evaluations - before, tried: () => tried };
   }
 
   /** The network of a run, by its place among all runs. */
@@ -162,7 +169,7 @@ export class Engine {
     return made;
   }
 
-  /** A sampler that asks for the labels; class and guidance are in tensors, so that one record serves all of them. */
+  /** A sampler for the labels; class and guidance are in tensors, so that one recording serves all of them. */
   #sampler(
     drawable: Drawable,
     shape: readonly number[],
@@ -173,9 +180,9 @@ export class Engine {
     const { solver, steps, times, tolerance, guidance = 1 } = how;
     const kind = kindOf(labels !== undefined, guidance);
     const key = `${shape[0]} ${solver} ${tolerance ?? times ?? steps} ${tolerance === undefined} ${kind}` +
-      (kind === "away" ? ` ${guidance}` : "");
+      (kind === "autoguided" ? ` ${guidance}` : "");
     const known = samplers.get(key) ?? this.#newSampler(drawable, shape, how, kind);
-    samplers.delete(key); // so that the one used last is the last
+    samplers.delete(key); // moves it to the end: it was used last
     samplers.set(key, known);
     if (samplers.size > maxSamplers) samplers.delete(samplers.keys().next().value!);
     if (labels) known.condition?.write(Uint32Array.from(labels));
@@ -190,50 +197,59 @@ export class Engine {
     kind: Kind,
   ): Conditioned {
     const { Sampler, AdaptiveSampler, autoguided, guided, tensor } = this.library;
-    const hasLabels = kind === "asked" || kind === "guided";
+    const hasLabels = kind === "conditional" || kind === "guided";
     const condition = hasLabels ? tensor(new Uint32Array(shape[0]), [shape[0]]) : undefined;
     const scale = kind === "guided" ? tensor(new Float32Array(1), [1]) : undefined;
     const field = scale
       ? guided(model, { scale, none: classes })
-      : kind === "away"
+      : kind === "autoguided"
       ? autoguided(model, early, guidance)
       : model;
-    const asked = condition && { condition };
+    const conditioning = condition && { condition };
     const sampler = tolerance === undefined
-      ? new Sampler(field, shape, { solver, ...times ? { times } : { steps }, ...asked })
-      : new AdaptiveSampler(field, shape, { solver, rtol: tolerance, atol: tolerance, ...asked });
-    return { sampler, ...asked, ...scale && { scale } };
+      ? new Sampler(field, shape, {
+        solver: solver as models.SolverName,
+        ...times ? { times } : { steps },
+        ...conditioning,
+      })
+      : new AdaptiveSampler(field, shape, {
+        solver: solver as models.AdaptiveSolverName,
+        rtol: tolerance,
+        atol: tolerance,
+        ...conditioning,
+      });
+    return { sampler, ...conditioning, ...scale && { scale } };
   }
 }
 
-/** How a network is asked: for nothing, for a class, guided by it, or guided away from its early self. */
-type Kind = "free" | "asked" | "guided" | "away";
+/** How a network is used: without classes, for a class, guided by it, or guided away from its early self. */
+type Kind = "unconditional" | "conditional" | "guided" | "autoguided";
 
 function kindOf(labelled: boolean, guidance: number): Kind {
-  if (guidance === 1) return labelled ? "asked" : "free";
-  return labelled ? "guided" : "away";
+  if (guidance === 1) return labelled ? "conditional" : "unconditional";
+  return labelled ? "guided" : "autoguided";
 }
 
-/** What an evaluation runs twice, in words. */
-function twice({ label, guidance = 1 }: Steps): string {
+/** What guidance runs at each evaluation besides the network itself, in words. */
+function guidanceCost({ label, guidance = 1 }: Steps): string {
   const kind = kindOf(label !== undefined, guidance);
   return kind === "guided"
     ? " with and without the class"
-    : kind === "away"
+    : kind === "autoguided"
     ? " of the network and its early self"
     : "";
 }
 
-/** Snapshots of a solver that chooses its own steps: none before it has arrived, so it is asked on the way to stop. */
+/** Snapshots of a solver that chooses its own steps: they come at its end, so it checks on the way whether to stop. */
 async function* ownSteps(
-  sampler: InstanceType<AnyLibrary["AdaptiveSampler"]>,
-  x: Values,
+  sampler: models.AdaptiveSampler,
+  x: Tensor,
   times: readonly number[],
   wanted: () => boolean,
-  onSteps: (steps: readonly (readonly TriedStep[])[]) => void,
-): AsyncGenerator<LibrarySnapshot, void, void> {
+  onSteps: (steps: readonly (readonly models.TriedStep[])[]) => void,
+): AsyncGenerator<models.Snapshot, void, void> {
   const onProgress = () => breatheWhile(wanted);
-  const solved = await unlessUnwanted(sampler.run(x, { from: times[0], snapshots: times, onProgress }));
+  const solved = await unlessCancelled(sampler.run(x, { from: times[0], snapshots: times, onProgress }));
   if (!solved) return;
   onSteps(solved.steps);
   yield* solved.snapshots;

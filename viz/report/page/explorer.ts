@@ -1,18 +1,23 @@
 /// <reference lib="dom" />
-import { nearestSnapshot } from "../../flow/trajectory.ts";
+import { imageAt, nearestSnapshot } from "../../flow/trajectory.ts";
 import { quiver } from "../../flow/quiver.ts";
-import { channelMean, type ImageSize } from "../../image/image_shape.ts";
-import type { Palettes, RunPayload } from "../payload.ts";
-import { drawArrows } from "./arrows.ts";
+import { channelMean, type ImageSize, withChannels } from "../../image/image_shape.ts";
+import { bytesOf } from "../packing.ts";
+import type { PageRun, Palettes } from "../page_data.ts";
 import type { Clock } from "./clock.ts";
-import { type Course, field, recordedCourses, type Steps } from "./course.ts";
-import { bytesOf } from "./decode.ts";
 import { byId, chooseRun, signed } from "./dom.ts";
-import { channelsOf, drawImage, type Pixel, pointAtPixels, reserve } from "./image_panel.ts";
+import { channelsOf, drawArrows, drawImage, type Pixel, pointAtPixels, reserve } from "./image_panel.ts";
 import { PixelChart } from "./pixel_chart.ts";
-import { fastestOf, steepest } from "./scales.ts";
 import { StepStrip } from "./step_strip.ts";
 import { type Sample, settled, shown, Thumbnails } from "./thumbnails.ts";
+import {
+  fastestOf,
+  lastVelocity,
+  recorded,
+  steepestOf,
+  type Steps,
+  type TrajectoryView,
+} from "./trajectory_view.ts";
 import type { Views } from "./views.ts";
 
 /** A run with the samples that a reader can look at. */
@@ -40,16 +45,17 @@ export class Explorer {
   #held = false;
 
   constructor(
-    runs: readonly RunPayload[],
+    runs: readonly PageRun[],
     palettes: Palettes,
     readonly clock: Clock,
     readonly views: Views,
   ) {
-    this.#runs = runs.flatMap(({ name, flow }, run) => {
-      if (!flow) return [];
-      const courses = recordedCourses(flow);
-      const samples = courses.map((course): Sample => ({ course }));
-      return [{ run, name, samples, fastest: fastestOf(courses), chosen: samples[0] }];
+    this.#runs = runs.flatMap(({ name, trajectories, solved }, run) => {
+      if (trajectories.length === 0) return [];
+      const samples = recorded({ trajectories, ...solved && { solved } }).map((original): Sample => ({
+        original,
+      }));
+      return [{ run, name, samples, fastest: fastestOf(trajectories), chosen: samples[0] }];
     });
     this.#diverging = bytesOf(palettes.signed);
     this.#thumbnails = new Thumbnails(
@@ -85,8 +91,8 @@ export class Explorer {
     return new Map(this.#runs.map(({ run, name }) => [run, name]));
   }
 
-  /** The course on the screen. */
-  get shown(): Course {
+  /** The trajectory on the screen. */
+  get shown(): TrajectoryView {
     return shown(this.#run.chosen);
   }
 
@@ -97,7 +103,7 @@ export class Explorer {
 
   /** How the recorded samples of a run were solved, by its place among all runs. */
   recorded(run: number): Steps | undefined {
-    return this.#runs.find((other) => other.run === run)?.samples[0].course.solved;
+    return this.#runs.find((other) => other.run === run)?.samples[0].original.solved;
   }
 
   /** The pixel that is pointed at. */
@@ -107,7 +113,7 @@ export class Explorer {
 
   /** Channels, height and width of all images. */
   get size(): ImageSize {
-    const [, ...size] = this.shown.shape;
+    const [, ...size] = withChannels(this.shown.shape);
     return size;
   }
 
@@ -121,27 +127,27 @@ export class Explorer {
     this.#listeners.push(listener);
   }
 
-  /** Puts a course of a run on the screen, among the run's samples if it is new there. */
-  open(run: number, course: Course): void {
+  /** Puts a trajectory of a run on the screen, among the run's samples if it is new there. */
+  open(run: number, original: TrajectoryView): void {
     const choice = this.#runs.findIndex((other) => other.run === run);
     this.#choice.value = String(choice);
     const { samples } = this.#runs[choice];
-    let sample = samples.find((known) => known.course === course);
-    if (!sample) samples.push(sample = { course });
+    let sample = samples.find((known) => known.original === original);
+    if (!sample) samples.push(sample = { original });
     this.#choose(sample);
   }
 
-  /** Shows a painted sample as far as its new course is known. */
-  grow(sample: Sample, growing: Course): void {
+  /** Shows a painted sample as far as its new trajectory is known. */
+  grow(sample: Sample, growing: TrajectoryView): void {
     sample.growing = growing;
     this.#thumbnails.show(this.#run.samples, this.#run.chosen);
     this.views.changed(this.#place);
   }
 
-  /** Shows a painted sample with its new course; without one, with its last course again. */
-  settle(sample: Sample, painted: Course = settled(sample)): void {
+  /** Shows a painted sample with its new trajectory; without one, with its last one again. */
+  settle(sample: Sample, painted: TrajectoryView = settled(sample)): void {
     delete sample.growing;
-    if (painted === sample.course) delete sample.painted;
+    if (painted === sample.original) delete sample.painted;
     else sample.painted = painted;
     this.#changed();
   }
@@ -171,15 +177,16 @@ export class Explorer {
   }
 
   #draw(): void {
-    const course = this.shown;
+    const trajectory = this.shown;
     const { size } = this;
     const [C, H, W] = size;
-    const { t, velocityT } = course;
+    const { t, name, origin } = trajectory;
     const { fastest } = this.#run;
     const m = nearestSnapshot(t, this.clock.t);
-    const [x, v] = [field(course, "image", m), field(course, "velocity", m)];
+    const x = imageAt(trajectory, m);
+    const { velocity: v, t: velocityT } = lastVelocity(trajectory, m);
     // At the end there is nothing left to predict.
-    const end = velocityT[m] === t[m] ? x.map((value, i) => value + (1 - t[m]) * v[i]) : x;
+    const end = velocityT === t[m] ? x.map((value, i) => value + (1 - t[m]) * v[i]) : x;
     const mean = channelMean(v, size);
     const grey = { palette: this.palette, range: [0, 1] as const };
     // Red where pixels brighten, blue where they darken.
@@ -188,13 +195,12 @@ export class Explorer {
     drawImage(byId("view-v"), mean, [1, H, W], signedColours);
     drawImage(byId("view-end"), end, size, grey);
     drawImage(byId("view-quiver"), x, size, grey);
-    drawArrows(byId("view-arrows"), quiver(mean, [H, W]), [H, W], steepest(course));
+    drawArrows(byId("view-arrows"), quiver(mean, [H, W]), [H, W], steepestOf(trajectory));
     byId("view-v-scale").textContent = `\u2212${fastest.toFixed(1)} to +${fastest.toFixed(1)}`;
-    byId("flow-times").textContent = [course.name, course.origin, `snapshot at t = ${t[m].toFixed(3)}`]
+    byId("flow-times").textContent = [name, origin, `snapshot at t = ${t[m].toFixed(3)}`]
       .filter(Boolean).join("; ") +
-      (velocityT[m] === t[m] ? "" : `; velocity of the last step, t = ${velocityT[m].toFixed(3)}`);
-
-    this.#strip.show(course, t[m]);
+      (velocityT === t[m] ? "" : `; velocity of the last step, t = ${velocityT.toFixed(3)}`);
+    this.#strip.show(trajectory, t[m]);
     const { row, column } = this.#pixel;
     const words = (values: Float32Array) =>
       channelsOf(values, size, this.#pixel).map((x) => signed(x)).join(" ");
@@ -208,19 +214,22 @@ export class Explorer {
   }
 
   #drawChart(): void {
-    const course = this.shown;
-    const { id, shape: [, ...size], t, velocityT } = course;
+    const { id, t, image, velocity } = this.shown;
+    const { size } = this;
     const { row, column } = this.#pixel;
-    const over = (name: "image" | "velocity") => {
-      const all = t.map((_, m) => channelsOf(field(course, name, m), size, this.#pixel));
-      return Array.from({ length: size[0] }, (_, c) => all.map((values) => values[c]));
-    };
+    const [C, H, W] = size;
+    const over = (field: Float32Array) =>
+      Array.from(
+        { length: C },
+        (_, c) =>
+          Array.from({ length: field.length / (C * H * W) }, (_, m) =>
+            field[((m * C + c) * H + row) * W + column]),
+      );
     this.#chart.show({
       key: `${id} ${row} ${column}`,
-      t,
-      velocityT,
-      value: over("image"),
-      velocity: over("velocity"),
+      t: Array.from(t),
+      value: over(image),
+      velocity: over(velocity),
     }, this.clock.t);
   }
 }

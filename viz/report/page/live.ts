@@ -1,17 +1,15 @@
 /// <reference lib="dom" />
-import type { LivePayload } from "../payload.ts";
+import type { PageNetwork, PageRun } from "../page_data.ts";
 import type { Clock } from "./clock.ts";
-import { GrowingCourse, inWords, type Steps } from "./course.ts";
-import { byId } from "./dom.ts";
+import { byId, NumberField } from "./dom.ts";
 import type { Engine } from "./engine.ts";
 import type { Explorer } from "./explorer.ts";
-import { type Choice, guidedBy, labelsOf, LiveCondition } from "./live_condition.ts";
 import { LiveBits } from "./live_bits.ts";
+import { type Conditioning, guidedBy, labelsOf, LiveCondition, SolverControls } from "./live_controls.ts";
 import { LiveGrid } from "./live_grid.ts";
 import { LivePaint } from "./live_paint.ts";
-import { NumberField } from "./number_field.ts";
 import { SampleJudge } from "./sample_judge.ts";
-import { SolverControls } from "./solver_controls.ts";
+import { GrowingTrajectory, inWords, type Steps } from "./trajectory_view.ts";
 import { WorkQueue } from "./work.ts";
 
 /** Pictures of "16 from here". */
@@ -41,7 +39,7 @@ export class Live {
     readonly engine: Engine,
     readonly explorer: Explorer,
     readonly clock: Clock,
-    readonly live: readonly (LivePayload | undefined)[],
+    readonly live: readonly PageRun["live"][],
   ) {
     const stop = byId("live-stop");
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -73,8 +71,8 @@ export class Live {
       "draw new noise, or paint in x at any t and watch the flow go on from there.";
   }
 
-  /** What the reader has entered; undefined if it is not valid, which the reader is then told. */
-  #choices(count: number): { seeds: number[]; how: Steps; choice: Choice } | undefined {
+  /** What the reader has entered; undefined, with a message for the reader, if it is not valid. */
+  #choices(count: number): { seeds: number[]; how: Steps; choice: Conditioning } | undefined {
     const problems = [this.#seed, this.#solver, this.#condition].flatMap((field) => field.check() ?? []);
     if (problems.length > 0) return void this.#say(problems.join(" "));
     const first = this.#seed.value;
@@ -96,16 +94,16 @@ export class Live {
       const how = { ...chosen.how, ...guidedBy(choice, label, this.live[run]) };
       const x0 = await this.engine.noise(run, seeds);
       const started = performance.now();
-      const growing = new GrowingCourse(wordsOf(seeds[0], how), how, this.explorer.size);
-      const flow = this.engine.follow(run, x0, how, { wanted });
-      for await (const states of flow.states) {
+      const growing = new GrowingTrajectory(wordsOf(seeds[0], how), how, this.explorer.size);
+      const flow = this.engine.solve(run, x0, how, { wanted });
+      for await (const snapshot of flow.snapshots) {
         if (!wanted()) return;
-        growing.add(states);
+        growing.add(snapshot);
       }
       if (!wanted()) return;
       growing.finish(flow.evaluations(), flow.tried()?.[0]);
-      this.explorer.open(run, growing.course);
-      this.#say(`Seed ${seeds[0]}: ${this.engine.account(how, flow.evaluations(), started)}.`);
+      this.explorer.open(run, growing.view);
+      this.#say(`Seed ${seeds[0]}: ${this.engine.costInWords(how, flow.evaluations(), started)}.`);
     });
   }
 
@@ -113,7 +111,7 @@ export class Live {
     const chosen = this.#choices(many);
     if (!chosen) return;
     const { seeds, how, choice } = chosen;
-    const runs = [...this.explorer.names].filter(([run]) => this.live[run]?.notLive === undefined);
+    const runs = [...this.explorer.names].filter(([run]) => this.#network(run));
     const places = this.#grid.prepare(runs, seeds);
     for (const [run] of runs) {
       this.#queue.add(async (wanted) => {
@@ -122,38 +120,40 @@ export class Live {
         const labels = labelsOf(choice, this.engine.classes(run), seeds);
         const each = seeds.map((_, n) => ({ ...how, ...guidedBy(choice, labels?.[n], this.live[run]) }));
         const growing = seeds.map((seed, n) =>
-          new GrowingCourse(wordsOf(seed, each[n]), each[n], this.explorer.size)
+          new GrowingTrajectory(wordsOf(seed, each[n]), each[n], this.explorer.size)
         );
-        const flow = this.engine.follow(run, x0, each[0], { labels, wanted });
+        const flow = this.engine.solve(run, x0, each[0], { labels, wanted });
         let last = x0;
-        for await (const { t, image, velocity } of flow.states) {
+        for await (const { t, image, velocity } of flow.snapshots) {
           if (!wanted()) return;
           const size = image.length / many;
-          growing.forEach((course, n) => {
+          growing.forEach((one, n) => {
             const part = (values: Float32Array) => values.subarray(n * size, (n + 1) * size);
-            course.add({ t, image: part(image), ...velocity && { velocity: part(velocity) } });
+            one.add({ t, image: part(image), ...velocity && { velocity: part(velocity) } });
           });
           this.#grid.draw(places.get(run)!, last = image);
         }
         if (!wanted()) return;
-        growing.forEach((course, n) => course.finish(flow.evaluations(), flow.tried()?.[n]));
-        const courses = growing.map(({ course }) => course);
-        this.#grid.finish(places.get(run)!, run, courses);
-        const account = this.engine.account(how, flow.evaluations(), started, {
-          ...{ count: many, asked: each[0] },
+        growing.forEach((one, n) => one.finish(flow.evaluations(), flow.tried()?.[n]));
+        const trajectories = growing.map(({ view }) => view);
+        this.#grid.finish(places.get(run)!, run, trajectories);
+        const account = this.engine.costInWords(how, flow.evaluations(), started, {
+          count: many,
+          each: each[0],
         });
         this.#say(`Seeds ${seeds[0]} to ${seeds[many - 1]}: ${account}.`);
         const judged = await this.#judge(run)?.judge(last, many);
-        if (judged) this.#grid.judged(places.get(run)!, judged, courses);
+        if (judged) this.#grid.judged(places.get(run)!, judged, trajectories);
       });
     }
   }
 
   /** Shows the tools for the run and the sample on the screen. */
   #showTools(): void {
-    const why = this.live[this.explorer.run]?.notLive;
+    const live = this.live[this.explorer.run];
+    const why = typeof live === "string" ? live : undefined;
     byId("live").hidden = byId("paint-tools").hidden = why !== undefined;
-    this.#undo.hidden = this.explorer.shown === this.explorer.sample.course;
+    this.#undo.hidden = this.explorer.shown === this.explorer.sample.original;
     if (why !== undefined) {
       this.#paint.putDown();
       this.#say(`No samples are drawn in this page from this model: ${why}.`);
@@ -167,15 +167,20 @@ export class Live {
     if (run === this.#conditionOf) return;
     this.#conditionOf = run;
     this.#queue.add(() => {
-      const { guidance = this.live[run]?.awayFromEarly } = this.explorer.recorded(run) ?? {};
+      const { guidance = this.#network(run)?.guidance } = this.explorer.recorded(run) ?? {};
       this.#condition.show(this.engine.classes(run), guidance);
       return Promise.resolve();
     }, { needed: true });
   }
 
+  #network(run: number): PageNetwork | undefined {
+    const live = this.live[run];
+    return typeof live === "string" ? undefined : live;
+  }
+
   /** What judges fresh samples of a run, if the page holds it. */
   #judge(run: number): SampleJudge | undefined {
-    const judge = this.live[run]?.judge;
+    const judge = this.#network(run)?.judge;
     if (judge && !this.#judges.has(run)) this.#judges.set(run, new SampleJudge(this.engine.library, judge));
     return this.#judges.get(run);
   }

@@ -1,12 +1,12 @@
 /// <reference lib="dom" />
-import type { ExamplesPayload, LivePayload } from "../payload.ts";
-import { BitsMeter } from "./bits_meter.ts";
-import { bytesOf } from "./decode.ts";
+import type { PageRun } from "../page_data.ts";
+import type { TestImages } from "../report_data.ts";
 import { byId, element } from "./dom.ts";
 import type { Engine } from "./engine.ts";
 import type { Explorer } from "./explorer.ts";
 import { drawImage } from "./image_panel.ts";
-import type { WorkQueue } from "./work.ts";
+import { countOf } from "./trajectory_view.ts";
+import { breatheWhile, unlessCancelled, type WorkQueue } from "./work.ts";
 
 /** Test images of the run on the screen; the bits per dimension of one that is pressed are computed. */
 export class LiveBits {
@@ -26,7 +26,7 @@ export class LiveBits {
     readonly engine: Engine,
     readonly explorer: Explorer,
     readonly queue: WorkQueue,
-    readonly live: readonly (LivePayload | undefined)[],
+    readonly live: readonly PageRun["live"][],
     stop: () => void,
   ) {
     this.#stop.addEventListener("click", stop);
@@ -39,19 +39,19 @@ export class LiveBits {
     const { run } = this.explorer;
     if (run === this.#run) return;
     this.#run = run;
-    const examples = this.live[run]?.examples;
-    this.#place.hidden = examples === undefined;
-    this.#buttons.replaceChildren(...examples ? this.#buttonsFor(run, examples) : []);
+    const network = this.live[run];
+    const tests = typeof network === "object" ? network.tests : undefined;
+    this.#place.hidden = tests === undefined;
+    this.#buttons.replaceChildren(...tests ? this.#buttonsFor(run, tests) : []);
     this.#text.textContent = "";
     this.#working(false);
   }
 
-  #buttonsFor(run: number, { shape: [N, ...size], image, labels, classNames }: ExamplesPayload): Element[] {
-    const pixels = Float32Array.from(bytesOf(image), (byte) => byte / 255);
-    const P = pixels.length / N;
+  #buttonsFor(run: number, { shape: [N, ...size], image, labels, classNames }: TestImages): Element[] {
+    const P = image.length / N;
     const colours = { palette: this.explorer.palette, range: [0, 1] as const };
     return Array.from({ length: N }, (_, n) => {
-      const own = pixels.subarray(n * P, (n + 1) * P);
+      const own = image.subarray(n * P, (n + 1) * P);
       const label = labels?.[n];
       const name = label === undefined ? `Test image ${n + 1}` : `A test image of class ${nameOf(label)}`;
       const meter = this.#meter(`${run} ${n}`, () => new BitsMeter(this.engine, run, own, label));
@@ -102,4 +102,84 @@ export class LiveBits {
     this.#progress.value = 0;
     this.#progress.hidden = this.#stop.hidden = !working;
   }
+}
+
+/** Error allowed in a step, as in `deno task evaluate`: a smaller one changes the bits by less than the random signs do. */
+const tolerance = 1e-2;
+/** Bits of a value in the file of an image. */
+const plainBits = 8;
+
+/** Measures the bits per dimension of one image, by other random signs each time. */
+class BitsMeter {
+  readonly #found: number[] = [];
+
+  /**
+   * @param run the network, by its place among all runs
+   * @param pixels f32[C, H, W]
+   * @param label the class of the image, for a network that knows classes
+   */
+  constructor(
+    readonly engine: Engine,
+    readonly run: number,
+    readonly pixels: Float32Array,
+    readonly label: number | undefined,
+  ) {}
+
+  /** The bits, or a dash as long as they are not known. */
+  get short(): string {
+    return this.#found.length > 0 ? meanOf(this.#found).toFixed(2) : "\u2013";
+  }
+
+  /**
+   * Follows the image back to noise.
+   *
+   * @param onShare called with the share of the work that is done
+   * @returns what was found in words; undefined if it was cancelled
+   */
+  async measure(wanted: () => boolean, onShare: (share: number) => void): Promise<string | undefined> {
+    const { library, device } = this.engine;
+    const { model, shape, normalization, classes } = this.engine.network(this.run);
+    const label = classes > 0 ? this.label : undefined;
+    const x1 = library.tensor(library.fromPixels(this.pixels, normalization), [1, ...shape]);
+    const started = performance.now();
+    const found = await unlessCancelled(library.bitsPerDimension(model, x1, {
+      normalization,
+      tolerance,
+      seed: this.#found.length,
+      ...label !== undefined && { condition: library.tensor(Uint32Array.of(label), [1]) },
+      onProgress: (share) => {
+        onShare(share);
+        return breatheWhile(wanted);
+      },
+    }));
+    if (!found) return undefined;
+    this.#found.push(found.bits[0]);
+    const ms = Math.round(performance.now() - started).toLocaleString("en");
+    const condition = label === undefined ? "" : `, asked for class ${label}`;
+    return `${this.#words}. ${
+      countOf(found.evaluations)
+    }${condition}, each with a vector-Jacobian product, took ` +
+      `${ms} ms on ${device}. Press again for other random signs.`;
+  }
+
+  /** The mean over all times, and what it means. */
+  get #words(): string {
+    const found = this.#found;
+    const mean = meanOf(found);
+    const variance = found.reduce((sum, bits) => sum + (bits - mean) ** 2, 0) / (found.length - 1);
+    const error = found.length > 1 ? ` \u00b1 ${Math.sqrt(variance / found.length).toFixed(3)}` : "";
+    const tries = found.length > 1 ? ` (${found.length} draws of random signs)` : "";
+    const size = this.pixels.length.toLocaleString("en");
+    const meaning = mean < plainBits
+      ? `a code built on this network needs about ${
+        (mean * this.pixels.length / 8).toFixed(0)
+      } bytes for it, ` +
+        `where its ${size} values take ${size}`
+      : `more than the ${plainBits} of its file, so this network does not expect it at all`;
+    return `${mean.toFixed(3)}${error} bits per dimension${tries}: ${meaning}`;
+  }
+}
+
+function meanOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -1,11 +1,10 @@
 /// <reference lib="dom" />
-import type { Course } from "./course.ts";
 import { element } from "./dom.ts";
 import type { Explorer } from "./explorer.ts";
 import { drawImage } from "./image_panel.ts";
-import { judgedWords } from "./judged_words.ts";
-import type { Judged } from "./sample_judge.ts";
+import { type Judged, judgedWords } from "./sample_judge.ts";
 import { stepRows } from "./step_strip.ts";
+import type { TrajectoryView } from "./trajectory_view.ts";
 
 /** Where the samples of a run are shown. */
 export interface Place {
@@ -64,22 +63,22 @@ export class LiveGrid {
   }
 
   /** Says what a judge sees in the samples: below each picture, and of all below them. */
-  judged({ buttons, notes }: Place, judged: Judged, courses: readonly Course[]): void {
+  judged({ buttons, notes }: Place, judged: Judged, trajectories: readonly TrajectoryView[]): void {
     const { classes, confidence } = judged;
     buttons.forEach((button, n) => {
       const p = new Text(` ${confidence[n].toFixed(2)}`);
       button.append(element("span", { class: "under" }, element("b", { text: `${classes[n]}` }), p));
     });
-    notes.prepend(judgedWords(judged, courses.map(({ solved }) => solved?.label)));
+    notes.prepend(judgedWords(judged, trajectories.map(({ solved }) => solved?.label)));
   }
 
   /** Lets the reader open the samples. */
-  finish({ buttons, notes }: Place, run: number, courses: readonly Course[]): void {
-    const rows = stepRows(courses);
+  finish({ buttons, notes }: Place, run: number, trajectories: readonly TrajectoryView[]): void {
+    const rows = stepRows(trajectories);
     if (rows) notes.append(rows);
     buttons.forEach((button, n) => {
       button.disabled = false;
-      button.addEventListener("click", () => this.explorer.open(run, courses[n]));
+      button.addEventListener("click", () => this.explorer.open(run, trajectories[n]));
     });
   }
 }

@@ -1,17 +1,19 @@
 /// <reference lib="dom" />
-import type { Clock } from "./clock.ts";
 import { nearestSnapshot } from "../../flow/trajectory.ts";
-import { GrowingCourse, stateAt, timesOf } from "./course.ts";
+import type { ImageSize } from "../../image/image_shape.ts";
+import type { Clock } from "./clock.ts";
+import { byId } from "./dom.ts";
 import type { Engine } from "./engine.ts";
 import type { Explorer } from "./explorer.ts";
-import { type Brush, Painter, standardNormal } from "./painter.ts";
+import type { Pixel } from "./image_panel.ts";
 import { type Sample, settled } from "./thumbnails.ts";
+import { GrowingTrajectory, snapshotAt, timesOf } from "./trajectory_view.ts";
 import type { WorkQueue } from "./work.ts";
 
-/** Milliseconds between two pictures of a course that is not done yet. */
+/** Milliseconds between two pictures of a trajectory that is not complete yet. */
 const betweenMs = 100;
 
-/** Paint in x at a step of a sample, from which the flow is still to be followed. */
+/** Paint in x at a step of a sample, from which the flow is still to be solved. */
 interface Draft {
   readonly sample: Sample;
   readonly first: number;
@@ -41,7 +43,7 @@ export class LivePaint {
     if (this.#painter.painting) this.#painter.painting = false;
   }
 
-  /** Drops paint whose course is not complete. */
+  /** Drops paint whose trajectory is not complete. */
   stop(): void {
     for (const draft of this.#drafts) this.#drop(draft);
   }
@@ -50,7 +52,7 @@ export class LivePaint {
   undo(): void {
     const { sample } = this.explorer;
     for (const draft of this.#drafts) if (draft.sample === sample) this.#drop(draft);
-    this.explorer.settle(sample, sample.course);
+    this.explorer.settle(sample, sample.original);
     this.say("The painting is undone.");
   }
 
@@ -61,7 +63,7 @@ export class LivePaint {
 
   #paint(pixels: readonly number[], brush: Brush): void {
     const { sample, run } = this.explorer;
-    const how = sample.course.solved;
+    const how = sample.original.solved;
     if (!how) return this.say("It is not known how this sample was solved: draw new noise to paint in.");
     this.clock.stop();
     const first = nearestSnapshot(timesOf(how), this.clock.t);
@@ -84,7 +86,7 @@ export class LivePaint {
 
   /** The draft of a sample at a step, a new one if there is none; what is painted at earlier steps is followed first. */
   #draftAt(sample: Sample, first: number): Draft {
-    // The flow leaves its course here, and never gets to later paint.
+    // The trajectory turns here, and never gets to later paint.
     for (const draft of this.#drafts) {
       if (draft.sample === sample && draft.first > first) this.#drop(draft);
     }
@@ -97,34 +99,148 @@ export class LivePaint {
 
   async #follow(run: number, draft: Draft, wanted: () => boolean): Promise<void> {
     const { sample, first } = draft;
-    const how = sample.course.solved!;
+    const how = sample.original.solved!;
     const started = performance.now();
     const from = settled(sample);
     const t = timesOf(how)[first];
-    const { image } = stateAt(from, t);
+    const { image } = snapshotAt(from, t);
     for (const stroke of draft.strokes) stroke(image);
     const painted = `painted at t = ${t.toFixed(2)}`;
-    const { name, origin } = sample.course;
+    const { name, origin } = sample.original;
     const words = { name, origin: [origin, painted].filter(Boolean).join(", ") };
-    const growing = new GrowingCourse(words, how, this.explorer.size, { course: from, first });
+    const growing = new GrowingTrajectory(words, how, this.explorer.size, { trajectory: from, first });
     let drawn = -Infinity;
     try {
-      const flow = this.engine.follow(run, image, how, { first, wanted });
-      for await (const states of flow.states) {
+      const flow = this.engine.solve(run, image, how, { first, wanted });
+      for await (const snapshot of flow.snapshots) {
         if (!wanted()) return;
-        growing.add(states);
+        growing.add(snapshot);
         if (performance.now() - drawn < betweenMs) continue;
-        this.explorer.grow(sample, growing.course);
+        this.explorer.grow(sample, growing.view);
         drawn = performance.now();
       }
       if (!wanted()) return;
       growing.finish(flow.evaluations(), flow.tried()?.[0]);
       this.#drafts.delete(draft);
-      this.explorer.settle(sample, growing.course);
-      this.say(`${name} ${painted}: ${this.engine.account(how, flow.evaluations(), started, { first })}.`);
+      this.explorer.settle(sample, growing.view);
+      this.say(
+        `${name} ${painted}: ${this.engine.costInWords(how, flow.evaluations(), started, { first })}.`,
+      );
     } catch (error) {
       this.#drop(draft);
       throw error;
     }
   }
+}
+
+/** What a stroke leaves at pixels. */
+type Brush = "white" | "black" | "noise";
+
+/** Lets a reader paint in the image at t: a pointer draws strokes, the space bar a dot at the chosen pixel. */
+class Painter {
+  readonly #toggle = byId<HTMLButtonElement>("paint");
+  readonly #frame = byId("view-x").closest<HTMLElement>(".frame")!;
+  readonly #ring = byId("brush-ring");
+  readonly #width = byId<HTMLInputElement>("brush-size");
+  #last: Pixel | undefined;
+
+  /**
+   * @param onStroke called while a stroke is drawn, with the pixels that it newly covers, as indices in [0, H W)
+   */
+  constructor(
+    readonly explorer: Explorer,
+    readonly onStroke: (pixels: readonly number[], brush: Brush) => void,
+  ) {
+    this.#toggle.addEventListener("click", () => this.painting = !this.painting);
+    // Before others hear of them: a pointer that paints does not point at pixels.
+    const first = { capture: true };
+    this.#frame.addEventListener("pointerdown", (event) => {
+      if (!this.painting || event.button !== 0) return;
+      this.#frame.setPointerCapture(event.pointerId);
+      this.#last = undefined;
+      this.#strokeTo(this.#pixelAt(event));
+    }, first);
+    this.#frame.addEventListener("pointermove", (event) => {
+      if (!this.painting) return;
+      event.stopImmediatePropagation();
+      const pixel = this.#pixelAt(event);
+      this.#showRing(pixel);
+      if (event.buttons & 1 && this.#frame.hasPointerCapture(event.pointerId)) this.#strokeTo(pixel);
+    }, first);
+    this.#frame.addEventListener("click", (event) => {
+      if (this.painting) event.stopImmediatePropagation();
+    }, first);
+    this.#frame.addEventListener("pointerleave", () => this.#ring.hidden = true);
+    this.#frame.addEventListener("keydown", (event) => {
+      if (!this.painting || event.key !== " ") return;
+      event.preventDefault();
+      this.#last = undefined;
+      this.#strokeTo(this.explorer.pixel);
+    });
+  }
+
+  /** Whether a pointer in the image paints. */
+  get painting(): boolean {
+    return this.#toggle.getAttribute("aria-pressed") === "true";
+  }
+
+  set painting(painting: boolean) {
+    this.#toggle.setAttribute("aria-pressed", `${painting}`);
+    byId("brush").hidden = !painting;
+    this.#frame.classList.toggle("painting", painting);
+    this.#ring.hidden = true;
+    const keys = painting ? "arrow keys choose a pixel, space paints there" : "arrow keys choose a pixel";
+    this.#frame.setAttribute("aria-label", `x at t: ${keys}`);
+  }
+
+  #pixelAt({ clientX, clientY }: MouseEvent): Pixel {
+    const [, H, W] = this.explorer.size;
+    const { left, top, width, height } = this.#frame.getBoundingClientRect();
+    return {
+      row: Math.floor((clientY - top) / height * H),
+      column: Math.floor((clientX - left) / width * W),
+    };
+  }
+
+  #showRing({ row, column }: Pixel): void {
+    const [, H, W] = this.explorer.size;
+    const width = Number(this.#width.value);
+    this.#ring.hidden = false;
+    this.#ring.style.cssText = `left:${100 * (column + 0.5 - width / 2) / W}%;top:${
+      100 * (row + 0.5 - width / 2) / H
+    }%;width:${100 * width / W}%;height:${100 * width / H}%`;
+  }
+
+  /** Covers the discs from the last point of the stroke to a new one. */
+  #strokeTo(to: Pixel): void {
+    const from = this.#last ?? to;
+    this.#last = to;
+    const width = Number(this.#width.value);
+    const steps = Math.max(1, Math.abs(to.row - from.row), Math.abs(to.column - from.column));
+    const covered = new Set<number>();
+    for (let s = 0; s <= steps; s++) {
+      const row = Math.round(from.row + s / steps * (to.row - from.row));
+      const column = Math.round(from.column + s / steps * (to.column - from.column));
+      for (const pixel of disc(row, column, width, this.explorer.size)) covered.add(pixel);
+    }
+    const { value } = byId("brush").querySelector<HTMLInputElement>("input:checked")!;
+    if (covered.size > 0) this.onStroke([...covered], value as Brush);
+  }
+}
+
+/** The pixels of an image within a disc, by their place in it. */
+function disc(row: number, column: number, width: number, [, H, W]: ImageSize): number[] {
+  const pixels: number[] = [];
+  const reach = Math.floor(width / 2);
+  for (let y = Math.max(0, row - reach); y <= Math.min(H - 1, row + reach); y++) {
+    for (let x = Math.max(0, column - reach); x <= Math.min(W - 1, column + reach); x++) {
+      if (Math.hypot(y - row, x - column) <= width / 2) pixels.push(y * W + x);
+    }
+  }
+  return pixels;
+}
+
+/** A number from the standard normal distribution, by Box and Muller. */
+function standardNormal(): number {
+  return Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
 }

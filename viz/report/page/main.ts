@@ -1,24 +1,24 @@
 /// <reference lib="dom" />
-import type { Payload } from "../payload.ts";
+import type { PageData, PageRun } from "../page_data.ts";
+import { unpacked } from "../packing.ts";
 import { Clock } from "./clock.ts";
 import { ComparisonView } from "./comparison.ts";
 import { byId } from "./dom.ts";
+import { Engine } from "./engine.ts";
 import { Explorer } from "./explorer.ts";
-import { showSolvers } from "./solver_chart.ts";
-import { startLive } from "./start_live.ts";
-import { PathsView } from "./paths.ts";
-import { showCourse } from "./course_charts.ts";
-import { showTraining } from "./training_charts.ts";
+import { Live } from "./live.ts";
+import { PlaneView } from "./plane_view.ts";
+import { showOverTime, showSolvers, showTraining } from "./run_charts.ts";
 import { Views } from "./views.ts";
 
-const { runs, comparison, palettes, pacings }: Payload = JSON.parse(byId("payload").textContent!);
+const { runs, comparison, palettes, pacings } = unpacked<PageData>(byId("data").textContent!);
 const views = new Views();
 showTraining(runs, views);
-showCourse(runs, views);
+showOverTime(runs, views);
 showSolvers(runs, views);
 if (document.getElementById("clock")) {
   const clock = new Clock(pacings, () => views.changed());
-  if (runs.some(({ flow }) => flow)) {
+  if (runs.some(({ trajectories }) => trajectories.length > 0)) {
     const explorer = new Explorer(runs, palettes, clock, views);
     if (document.getElementById("live")) {
       views.add(
@@ -27,7 +27,7 @@ if (document.getElementById("clock")) {
       );
     }
   }
-  if (runs.some(({ paths }) => paths)) new PathsView(runs, palettes, clock, views);
+  if (runs.some(({ plane }) => plane)) new PlaneView(runs, palettes, clock, views);
   if (comparison) new ComparisonView(runs, comparison, palettes, clock, views);
   clock.position = 50; // neither noise nor a finished image
 }
@@ -40,4 +40,21 @@ function once(act: () => void): () => void {
     if (!done) act();
     done = true;
   };
+}
+
+/**
+ * Loads the library in the page, opens a device and shows the controls to sample with. Where that is impossible, a line
+ * says why, and the page stays as it is.
+ */
+async function startLive(runs: readonly PageRun[], explorer: Explorer, clock: Clock): Promise<void> {
+  const live = runs.map(({ live }) => live);
+  const say = (why: unknown) => byId("live-text").textContent = `No samples are drawn in this page: ${why}.`;
+  const [first] = explorer.names.keys();
+  if (!document.getElementById("library")) return void say(live[first]);
+  try {
+    new Live(await Engine.open(), explorer, clock, live);
+  } catch (error) {
+    say(error instanceof Error ? error.message : error);
+  }
+  document.documentElement.dataset.live = "ready"; // for tests: nothing more will come by itself
 }

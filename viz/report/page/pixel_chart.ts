@@ -3,14 +3,13 @@ import { Chart, type Figure, type Theme } from "./charts.ts";
 import { byId } from "./dom.ts";
 
 /** A pixel of a sample over time. */
-export interface PixelCourse {
-  /** Tells courses apart. */
+export interface PixelTrajectory {
+  /** Different for each trajectory and pixel. */
   readonly key: string;
   readonly t: readonly number[];
-  /** Times of the velocities. */
-  readonly velocityT: readonly number[];
-  /** One list of numbers for each channel. */
+  /** At each t, a list of numbers for each channel. */
   readonly value: readonly (readonly number[])[];
+  /** Likewise; there may be none at the last t. */
   readonly velocity: readonly (readonly number[])[];
 }
 
@@ -20,8 +19,8 @@ const channels = ["red", "green", "blue"];
 /** Value, predicted end and velocity of a pixel over time. */
 export class PixelChart {
   readonly element = byId("pixel-chart");
-  #course: PixelCourse = { key: "", t: [], velocityT: [], value: [], velocity: [] };
-  readonly #chart = new Chart(this.element, (theme) => tracesOf(this.#course, theme), ({ line }) => ({
+  #shown: PixelTrajectory = { key: "", t: [], value: [], velocity: [] };
+  readonly #chart = new Chart(this.element, (theme) => tracesOf(this.#shown, theme), ({ line }) => ({
     showlegend: true,
     xaxis: { title: { text: "t" }, range: [0, 1], anchor: "y2" },
     yaxis: { title: { text: "value" }, domain: [0.56, 1], nticks: 4 },
@@ -37,20 +36,20 @@ export class PixelChart {
     },
   }));
 
-  show(course: PixelCourse, t: number): void {
-    if (course.key === this.#course.key) return this.#chart.moveTo(t);
-    this.#course = course;
+  show(pixel: PixelTrajectory, t: number): void {
+    if (pixel.key === this.#shown.key) return this.#chart.moveTo(t);
+    this.#shown = pixel;
     this.#chart.draw(t);
   }
 }
 
 /** Value, predicted end and velocity, for each channel. */
-function tracesOf({ t, velocityT, value, velocity }: PixelCourse, theme: Theme): Figure[] {
+function tracesOf({ t, value, velocity }: PixelTrajectory, theme: Theme): Figure[] {
   const line = { mode: "lines", hovertemplate: "%{y:.3f}" };
   return value.flatMap((x, c) => {
     const v = velocity[c];
     // At the end there is nothing left to predict.
-    const end = x.map((x, m) => x + (1 - velocityT[m]) * (velocityT[m] === t[m] ? v[m] : 0));
+    const end = x.map((x, m) => x + (1 - t[m]) * (v[m] ?? 0));
     const grey = value.length === 1;
     const of = grey ? {} : { legendgroup: channels[c] };
     const name = (what: string) => grey ? what : `${what}, ${channels[c]}`;
@@ -71,7 +70,7 @@ function tracesOf({ t, velocityT, value, velocity }: PixelCourse, theme: Theme):
       {
         ...line,
         ...of,
-        x: velocityT,
+        x: t.slice(0, v.length),
         y: v,
         name: name("velocity"),
         line: { color: third, width: 2 },

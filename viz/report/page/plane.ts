@@ -1,15 +1,10 @@
-/** Paths of samples in a plane. */
-export interface PlanePaths {
-  /** Number of times and of samples; what follows is not used. */
-  readonly shape: readonly [M: number, N: number, ...size: number[]];
-  readonly t: readonly number[];
-  /** Class of each sample, `noClass` where it has none. */
-  readonly classes: readonly number[];
-  /** [M, N, 2] */
-  readonly position: Float32Array;
-  /** [M - 1, N, 2] */
-  readonly velocity: Float32Array;
-}
+import type { PlaneTrajectories } from "../report_data.ts";
+import type { Theme } from "./charts.ts";
+
+/** Trajectories in a plane whose samples all have a class: `noClass` where it is not known. */
+export type ClassedTrajectories =
+  & Pick<PlaneTrajectories, "t" | "position" | "velocity" | "shape">
+  & { readonly classes: ArrayLike<number> };
 
 /** Coordinates of points or of lines, which null ends. */
 export interface Shape {
@@ -22,10 +17,10 @@ const ahead = 0.1;
 
 /**
  * The samples of a class at time t: points where they are, arrows to where their velocity leads in a tenth of t, and
- * their paths. A step of Euler's method is a straight line, so the place between two snapshots is exact.
+ * their trajectories. A step of Euler's method is a straight line, so the place between two snapshots is exact.
  */
-export function pathsAt(paths: PlanePaths, wanted: number, t: number) {
-  const { shape: [M, N], t: times, classes, position, velocity } = paths;
+export function classAt(plane: ClassedTrajectories, wanted: number, t: number) {
+  const { shape: [M, N], t: times, classes, position, velocity } = plane;
   const points: Shape & { customdata: number[] } = { x: [], y: [], customdata: [] };
   const arrows: Shape = { x: [], y: [] };
   const trails: Shape = { x: [], y: [] };
@@ -63,4 +58,25 @@ function addArrow(to: Shape, x: number, y: number, dx: number, dy: number): void
 function add(to: Shape, x: number | null, y: number | null): void {
   to.x.push(x);
   to.y.push(y);
+}
+
+/** Stands for the class of samples that have none. */
+export const noClass = -1;
+
+/** Shapes by Plotly's names: each goes with all colours before the next one is used. */
+const symbols = ["circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon", "triangle-down"];
+
+/** Colour and shape of a class; after 80 classes they repeat, and only the legend tells them apart. */
+export function classMark(theme: Theme, c: number): { readonly color: string; readonly symbol: string } {
+  if (c === noClass) return { color: theme.classes[0], symbol: symbols[0] };
+  const colours = theme.classes.length;
+  return {
+    color: theme.classes[c % colours],
+    symbol: symbols[Math.floor(c / colours) % symbols.length],
+  };
+}
+
+/** The classes among samples of all runs, rising. */
+export function classesOf(runs: readonly ArrayLike<number>[]): number[] {
+  return [...new Set(runs.flatMap((classes) => Array.from(classes)))].sort((a, b) => a - b);
 }

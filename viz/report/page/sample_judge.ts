@@ -1,9 +1,9 @@
 /// <reference lib="dom" />
-import type { Features, Share } from "../judging_library.ts";
-import type { JudgePayload } from "../payload.ts";
-import { bytesOf, decode } from "./decode.ts";
-import { byId } from "./dom.ts";
-import type { AnyLibrary } from "./engine.ts";
+import type { Estimate, Points } from "../../../models/mod.ts";
+import { bytesOf } from "../packing.ts";
+import type { PageNetwork } from "../page_data.ts";
+import { byId, element } from "./dom.ts";
+import type { Library } from "./engine.ts";
 
 /** Sets of test images that are judged in place of samples, to tell how far so few can be trusted. */
 const mostSets = 8;
@@ -13,25 +13,25 @@ export interface Judged {
   /** The most likely class of each, and its probability. */
   readonly classes: readonly number[];
   readonly confidence: readonly number[];
-  readonly precision: Share;
-  readonly recall: Share;
+  readonly precision: Estimate;
+  readonly recall: Estimate;
   /** Precision and recall of as many test images, the mean over some sets of them; none where there are too few. */
   readonly real?: { readonly precision: number; readonly recall: number };
   /** How many test images the samples are compared with. */
   readonly references: number;
-  /** Share of test images whose class the judge tells. */
+  /** Estimate of test images whose class the judge tells. */
   readonly accuracy: number;
 }
 
 /** Judges fresh samples of a run, by a judge and what it sees in test images. */
 export class SampleJudge {
-  readonly #judge: ReturnType<AnyLibrary["loadJudge"]>;
-  readonly #reference: Features;
+  readonly #judge: ReturnType<Library["loadJudge"]>;
+  readonly #reference: Points;
   readonly #real = new Map<number, Judged["real"]>();
 
-  constructor(readonly library: AnyLibrary, { script, reference, rows, width }: JudgePayload) {
+  constructor(readonly library: Library, { script, reference }: NonNullable<PageNetwork["judge"]>) {
     this.#judge = library.loadJudge(bytesOf(byId(`judge-${script}`).textContent!), "the judge");
-    this.#reference = { values: decode(reference), rows, width };
+    this.#reference = reference;
   }
 
   /** Judges `count` samples, f32[N, C, H, W] in pixels, as a file of images would hold them. */
@@ -67,7 +67,7 @@ export class SampleJudge {
   }
 
   /** `count` test images from one on, and the others. */
-  #split(from: number, count: number): [some: Features, others: Features] {
+  #split(from: number, count: number): [some: Points, others: Points] {
     const { values, rows, width } = this.#reference;
     const [start, end] = [from * width, (from + count) * width];
     const others = new Float32Array(values.length - count * width);
@@ -78,4 +78,52 @@ export class SampleJudge {
       { values: others, rows: rows - count, width },
     ];
   }
+}
+
+/** The judge is certain of a class from this probability on, as in `deno task evaluate`. */
+const certain = 0.9;
+
+/** What a judge says of fresh samples, for a reader. */
+export function judgedWords(judged: Judged, asked: readonly (number | undefined)[]): HTMLElement {
+  const { classes, confidence, precision, recall, references, real, accuracy } = judged;
+  const N = classes.length;
+  const sure = confidence.filter((p) => p >= certain).length;
+  const right = classes.filter((label, n) => label === asked[n]).length;
+  const lines: (readonly [name: string, text: string])[] = [
+    [
+      "Recognised",
+      `${sure} of ${N} by a classifier with a probability of at least ${certain}. It is right about ` +
+      `${
+        percent(accuracy, 1)
+      } of test images; below each picture stand the class that it sees and its probability.`,
+    ],
+    ...asked[0] === undefined ? [] : [["As asked", `${right} of ${N}.`] as const],
+    [
+      "Precision",
+      `${inWords(precision)} of the samples lie within reach of one of ${references} test images.`,
+    ],
+    ["Recall", `${inWords(recall)} of these test images lie within reach of a sample.`],
+  ];
+  const about =
+    "Within reach of an image is what lies nearer to it, in the classifier\u2019s features, than the fifth " +
+    `nearest of its own set. ${N} samples are few: intervals are wide, and their reach is long.` +
+    (real
+      ? ` ${N} test images in their place get ${percent(real.precision)} and ${
+        percent(real.recall)
+      } on average.`
+      : "");
+  return element(
+    "div",
+    { class: "verdict small" },
+    ...lines.map(([name, text]) => element("p", {}, element("b", { text: name }), new Text(` ${text}`))),
+    element("p", { text: about }),
+  );
+}
+
+function inWords({ value, low, high }: Estimate): string {
+  return `${percent(value)} (95 % interval ${percent(low)} to ${percent(high)})`;
+}
+
+function percent(share: number, digits = 0): string {
+  return `${(100 * share).toFixed(digits)} %`;
 }

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
-import type { TriedStep } from "../library.ts";
-import { countOf, type Course } from "./course.ts";
+import type { TriedStep } from "../../../models/mod.ts";
 import { element } from "./dom.ts";
+import { countOf, type TrajectoryView } from "./trajectory_view.ts";
 
 /** Heights in CSS pixels: of the bars of steps taken, of the marks of rejected ones below them, and of what is between. */
 interface RowSize {
@@ -15,34 +15,35 @@ const small: RowSize = { taken: 5, rejected: 3, gap: 1 };
 
 /** The steps of the sample on the screen, if its solver chose them, with a line at the t that is looked at. */
 export class StepStrip {
-  /** Only reports that sample by themselves have courses of own steps, and a place for them. */
+  /** Only reports that sample have such steps, and a place for them. */
   readonly #place = document.getElementById("step-strip");
-  #shown: Course | undefined;
+  #shown: TrajectoryView | undefined;
   #cursor: SVGElement | undefined;
 
-  /** Shows the steps of a course, or nothing if they were chosen for the solver. */
-  show(course: Course, t: number): void {
+  /** Shows the steps of a trajectory, or nothing if the solver did not choose them. */
+  show(trajectory: TrajectoryView, t: number): void {
     if (!this.#place) return;
-    this.#place.hidden = course.tried === undefined;
-    if (course.tried === undefined) return;
-    if (course !== this.#shown) {
-      const svg = strip([course.tried], large);
+    const { tried, solved, evaluations } = trajectory;
+    this.#place.hidden = tried === undefined;
+    if (tried === undefined) return;
+    if (trajectory !== this.#shown) {
+      const svg = strip([tried], large);
       this.#cursor = svgElement("line", { y1: 0, y2: "100%", class: "cursor" });
       svg.append(this.#cursor);
-      const words = `Steps that ${course.solved?.solver} chose by its estimate of the error: ` +
-        inWords([course.tried], course.evaluations);
+      const words = `Steps that ${solved?.solver} chose by its estimate of the error: ` +
+        inWords([tried], evaluations);
       this.#place.replaceChildren(...captioned(svg, words));
-      this.#shown = course;
+      this.#shown = trajectory;
     }
     for (const x of ["x1", "x2"]) this.#cursor!.setAttribute(x, percent(t));
   }
 }
 
 /** The steps of several samples, a row each. */
-export function stepRows(courses: readonly Course[]): HTMLElement | undefined {
-  const rows = courses.flatMap(({ tried }) => tried ? [tried] : []);
+export function stepRows(trajectories: readonly TrajectoryView[]): HTMLElement | undefined {
+  const rows = trajectories.flatMap(({ tried }) => tried ? [tried] : []);
   if (rows.length === 0) return undefined;
-  const words = `Steps along t, a row for each sample: ${inWords(rows, courses[0].evaluations)}`;
+  const words = `Steps along t, a row for each sample: ${inWords(rows, trajectories[0].evaluations)}`;
   return element("div", { class: "strip" }, ...captioned(strip(rows, small), words));
 }
 
@@ -73,7 +74,10 @@ function strip(rows: readonly (readonly TriedStep[])[], { taken, rejected, gap }
       const y = i * pitch;
       const mark = accepted
         ? svgElement("rect", {
-          ...{ x: x1, width: percent(dt), y, height: taken },
+          x: x1,
+          width: percent(dt),
+          y,
+          height: taken,
           class: bars++ % 2 ? "step odd" : "step",
         })
         : svgElement("line", { x1, x2, y1: y + taken + 2, y2: y + taken + 2, class: "rejected" });

@@ -1,32 +1,34 @@
 /// <reference lib="dom" />
-import { type Course, field } from "./course.ts";
+import { imageAt } from "../../flow/trajectory.ts";
+import { withChannels } from "../../image/image_shape.ts";
 import { element } from "./dom.ts";
 import { drawImage } from "./image_panel.ts";
+import type { TrajectoryView } from "./trajectory_view.ts";
 
 /** A sample to choose. */
 export interface Sample {
-  readonly course: Course;
-  /** The course after a reader has painted in it. */
-  painted?: Course;
-  /** The first part of the course after more paint. */
-  growing?: Course;
+  readonly original: TrajectoryView;
+  /** The trajectory after a reader has painted in it. */
+  painted?: TrajectoryView;
+  /** The first part of the trajectory after more paint. */
+  growing?: TrajectoryView;
 }
 
-/** The last course of a sample that is complete. */
-export function settled({ course, painted }: Sample): Course {
-  return painted ?? course;
+/** The last trajectory of a sample that is complete. */
+export function settled({ original, painted }: Sample): TrajectoryView {
+  return painted ?? original;
 }
 
-/** The course of a sample to look at. */
-export function shown(sample: Sample): Course {
+/** The trajectory of a sample to look at. */
+export function shown(sample: Sample): TrajectoryView {
   return sample.growing ?? settled(sample);
 }
 
-/** A button, and the course that it shows. */
+/** A button, and the trajectory that it shows. */
 interface Entry {
   readonly sample: Sample;
   readonly button: HTMLButtonElement;
-  drawn?: Course;
+  drawn?: TrajectoryView;
 }
 
 /** Buttons that show where each sample ends, to choose it by. */
@@ -51,7 +53,7 @@ export class Thumbnails {
   }
 
   #button(sample: Sample): HTMLButtonElement {
-    const { name, origin } = sample.course;
+    const { name, origin } = sample.original;
     const canvas = element("canvas", { "aria-hidden": "true" });
     const button = element("button", { type: "button", title: origin, "aria-label": name }, canvas);
     button.addEventListener("click", () => this.onChoose(sample));
@@ -60,18 +62,18 @@ export class Thumbnails {
 
   #update(entry: Entry, chosen: boolean): void {
     const { sample, button } = entry;
-    const course = shown(sample);
+    const trajectory = shown(sample);
     const pressed = `${chosen}`;
     if (button.getAttribute("aria-pressed") !== pressed) {
       button.setAttribute("aria-pressed", pressed);
       if (chosen) this.place.scrollLeft = Math.max(this.#leftFor(button), 0);
     }
-    if (entry.drawn === course) return;
-    entry.drawn = course;
-    const { shape: [M, ...size] } = course;
+    if (entry.drawn === trajectory) return;
+    entry.drawn = trajectory;
+    const [M, ...size] = withChannels(trajectory.shape);
     const colours = { palette: this.palette, range: [0, 1] as const };
-    drawImage(button.querySelector("canvas")!, field(course, "image", M - 1), size, colours);
-    button.classList.toggle("painted", course !== sample.course);
+    drawImage(button.querySelector("canvas")!, imageAt(trajectory, M - 1), size, colours);
+    button.classList.toggle("painted", trajectory !== sample.original);
   }
 
   /** How far the row must be scrolled to show a button. */

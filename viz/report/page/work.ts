@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 
-/** A piece of work, which checks now and then whether it is still wanted. */
+/** A piece of work, which checks from time to time whether it is still wanted. */
 export type Work = (wanted: () => boolean) => Promise<void>;
 
 /** Does one piece of work after the other. Errors are reported, and the page goes on. */
@@ -35,5 +35,32 @@ export class WorkQueue {
   /** Stops the current work and drops what is waiting. */
   stop(): void {
     this.#from = this.#count;
+  }
+}
+
+/** Lets the page react to its reader and draw. */
+export function breathe(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => resolve();
+    port2.postMessage(undefined);
+  });
+}
+
+/** Ends work that is no longer wanted. */
+const cancelled = new Error("Cancelled");
+
+/** A {@linkcode breathe} within work of the library; cancels it once it is not wanted. */
+export async function breatheWhile(wanted: () => boolean): Promise<void> {
+  if (!wanted()) throw cancelled;
+  await breathe();
+}
+
+/** The result of work; undefined if {@linkcode breatheWhile} cancelled it. */
+export async function unlessCancelled<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error !== cancelled) throw error;
   }
 }

@@ -1,58 +1,54 @@
 /// <reference lib="dom" />
-import type { Palettes, PathsPayload, Quantiles, RunPayload } from "../payload.ts";
+import { sizeWithChannels } from "../../image/image_shape.ts";
+import { bytesOf } from "../packing.ts";
+import type { PageRun, Palettes } from "../page_data.ts";
+import type { PlaneTrajectories } from "../report_data.ts";
+import { type Quantiles, quantiles } from "../series.ts";
 import { Chart, type Figure, runLine, type Theme } from "./charts.ts";
-import { classesOf, classMark, noClass } from "./class_marks.ts";
 import type { Clock } from "./clock.ts";
-import { bytesOf, decode } from "./decode.ts";
 import { byId, chooseRun, plain } from "./dom.ts";
 import { drawImage } from "./image_panel.ts";
-import { pathsAt, type PlanePaths, type Shape } from "./plane.ts";
+import { classAt, type ClassedTrajectories, classesOf, classMark, noClass, type Shape } from "./plane.ts";
 import type { Views } from "./views.ts";
 
 /** Classes that a legend above the chart has room for; of more it stands beside it. */
 const mostAbove = 12;
 
 /** Many samples at once in the plane of two principal components. */
-export class PathsView {
+export class PlaneView {
   readonly #runs: readonly {
     /** Its place among all runs of the report. */
     readonly run: number;
     readonly name: string;
-    readonly paths: PathsPayload;
-    readonly plane: PlanePaths;
+    readonly plane: PlaneTrajectories & ClassedTrajectories;
   }[];
   /** The classes of all runs, rising; `noClass` among them where a run has none. */
   readonly #classes: readonly number[];
-  readonly #choice = byId<HTMLSelectElement>("paths-run");
-  readonly #place = byId("paths-chart");
+  readonly #choice = byId<HTMLSelectElement>("plane-run");
+  readonly #place = byId("plane-chart");
   readonly #chart: Chart;
   readonly #palette: Uint8Array;
   #drawnRun = -1;
   #sample = 0;
 
   constructor(
-    runs: readonly RunPayload[],
+    runs: readonly PageRun[],
     palettes: Pick<Palettes, "image">,
     readonly clock: Clock,
     readonly views: Views,
   ) {
     this.#palette = bytesOf(palettes.image);
-    this.#runs = runs.flatMap(({ name, paths }, run) => {
-      if (!paths) return [];
-      const { shape: [, N], position, velocity, classes = Array<number>(N).fill(noClass) } = paths;
-      return [{
-        run,
-        name,
-        paths,
-        plane: { ...paths, classes, position: decode(position), velocity: decode(velocity) },
-      }];
+    this.#runs = runs.flatMap(({ name, plane }, run) => {
+      if (!plane) return [];
+      const { shape: [, N], classes = Array<number>(N).fill(noClass) } = plane;
+      return [{ run, name, plane: { ...plane, classes } }];
     });
     this.#classes = classesOf(this.#runs.map(({ plane }) => plane.classes));
     this.#chart = new Chart(this.#place, (theme) => this.#traces(theme), () => this.#layout());
     chooseRun(this.#choice, this.#runs.map(({ name }) => name), 0, () => views.changed(this.#place));
     views.add(this.#place, () => this.#draw());
-    this.#showCourse("speed", "speed, RMS a pixel");
-    this.#showCourse("straightness", "cosine to the straight line");
+    this.#showQuantiles("speed", "speed, RMS a pixel");
+    this.#showQuantiles("straightness", "cosine to the straight line");
   }
 
   get #run() {
@@ -65,8 +61,8 @@ export class PathsView {
       this.#drawnRun = Number(this.#choice.value);
       this.#sample = 0; // this run may have fewer than the one before
       this.#chart.draw();
-      for (const words of document.querySelectorAll<HTMLElement>("[data-paths]")) {
-        words.hidden = words.dataset.paths !== this.#choice.value;
+      for (const words of document.querySelectorAll<HTMLElement>("[data-plane]")) {
+        words.hidden = words.dataset.plane !== this.#choice.value;
       }
       if (first) {
         this.#chart.onPoint(({ customdata }) => {
@@ -83,26 +79,25 @@ export class PathsView {
   }
 
   /** The samples at t, by class. */
-  #at(): readonly ReturnType<typeof pathsAt>[] {
-    return this.#classes.map((c) => pathsAt(this.#run.plane, c, this.clock.t));
+  #at(): readonly ReturnType<typeof classAt>[] {
+    return this.#classes.map((c) => classAt(this.#run.plane, c, this.clock.t));
   }
 
   /** The place of the sample whose image is shown. */
-  #chosen(at: readonly ReturnType<typeof pathsAt>[]): Shape {
+  #chosen(at: readonly ReturnType<typeof classAt>[]): Shape {
     const { points } = at[this.#classes.indexOf(this.#run.plane.classes[this.#sample])];
     const i = points.customdata.indexOf(this.#sample);
     return i < 0 ? { x: [], y: [] } : { x: [points.x[i]], y: [points.y[i]] };
   }
 
-  /** The real images; for each class its paths, arrows and points; and a ring around the chosen sample. */
+  /** The real images; for each class its trajectories, arrows and points; and a ring around the chosen sample. */
   #traces(theme: Theme): Figure[] {
-    const { paths: { real }, plane } = this.#run;
-    const place = decode(real.position);
-    const marks = real.classes?.map((c) => classMark(theme, c));
+    const { plane: { real, classes } } = this.#run;
+    const marks = real.classes && Array.from(real.classes, (c) => classMark(theme, c));
     const at = this.#at();
     const realTrace = {
-      x: place.filter((_, i) => i % 2 === 0),
-      y: place.filter((_, i) => i % 2 === 1),
+      x: real.position.filter((_, i) => i % 2 === 0),
+      y: real.position.filter((_, i) => i % 2 === 1),
       mode: "markers",
       marker: {
         size: 5,
@@ -136,7 +131,7 @@ export class PathsView {
             ...points,
             mode: "markers",
             marker: { color, symbol, size: 7, line: { color: theme.paper, width: 1 } },
-            showlegend: c !== noClass && plane.classes.includes(c),
+            showlegend: c !== noClass && Array.from(classes).includes(c),
             hoverinfo: "none",
           },
         ];
@@ -161,32 +156,33 @@ export class PathsView {
 
   /** What the run calls a class. */
   #nameOf(c: number): string {
-    return this.#run.paths.classNames?.[c] ?? `${c}`;
+    return this.#run.plane.classNames?.[c] ?? `${c}`;
   }
 
   /** Shows the finished image of a sample. */
   #showSample(n: number): void {
     this.#sample = n;
-    const { paths: { image, shape: [, , ...size], classes, asked } } = this.#run;
+    const { plane: { image, shape: [, , ...axes], classes, conditioning } } = this.#run;
+    const size = sizeWithChannels(axes);
     const [C, H, W] = size;
     const start = n * C * H * W;
-    drawImage(byId("paths-image"), decode(image).subarray(start, start + C * H * W), size, {
+    drawImage(byId("plane-image"), image.subarray(start, start + C * H * W), size, {
       palette: this.#palette,
       range: [0, 1],
     });
-    byId("paths-text").textContent = `sample ${n + 1}` +
-      (asked ? `, asked for class ${this.#nameOf(asked[n])}` : "") +
-      (classes ? `, class ${this.#nameOf(classes[n])}` : "");
+    byId("plane-text").textContent = `sample ${n + 1}` +
+      (conditioning ? `, asked for class ${this.#nameOf(conditioning.labels[n])}` : "") +
+      (classes[n] === noClass ? "" : `, class ${this.#nameOf(classes[n])}`);
   }
 
   /** The median of a quantity over t with a band from its 10 % to its 90 % quantile, for each run. */
-  #showCourse(quantity: "speed" | "straightness", title: string): void {
+  #showQuantiles(quantity: "speed" | "straightness", title: string): void {
     const place = byId(`${quantity}-chart`);
     const chart = new Chart(
       place,
       (theme) =>
-        this.#runs.flatMap(({ run, name, paths: { t, [quantity]: course } }) => {
-          return band(plain(name), t.slice(0, -1), course, runLine(theme, run));
+        this.#runs.flatMap(({ run, name, plane: { t, [quantity]: values, shape: [, N] } }) => {
+          return band(plain(name), Array.from(t.slice(0, -1)), quantiles(values, N), runLine(theme, run));
         }),
       () => ({
         xaxis: { title: { text: "t" }, range: [0, 1] },

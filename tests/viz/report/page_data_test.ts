@@ -1,0 +1,247 @@
+/** What the page of a report computes with, and how. */
+
+import assert from "node:assert/strict";
+import { type LiveJudge, type LiveNetwork, reportHtml } from "../../../viz/report/mod.ts";
+import { packed, unpacked } from "../../../viz/report/packing.ts";
+import { pageData, type PageNetwork } from "../../../viz/report/page_data.ts";
+import { logTicks, type Theme } from "../../../viz/report/page/charts.ts";
+import { classAt, classesOf, classMark, noClass } from "../../../viz/report/page/plane.ts";
+import { lineOf, lossTraces } from "../../../viz/report/page/run_charts.ts";
+import { fastestOf } from "../../../viz/report/page/trajectory_view.ts";
+import { WorkQueue } from "../../../viz/report/page/work.ts";
+import { quantiles, smoothed, thinned } from "../../../viz/report/series.ts";
+import { testNeeding } from "../../permissions.ts";
+import { madeUpFlow } from "../flow/made_up_flow.ts";
+import { run, two, valueAt } from "./made_up.ts";
+
+Deno.test("unpacked() gives what was packed(), each array as exactly as its use needs", () => {
+  const values = Float32Array.from({ length: 1000 }, (_, i) => 3 * Math.sin(i) ** 3);
+  const pixels = Float32Array.from({ length: 256 }, (_, i) => i / 255);
+  const data = {
+    runs: [{ t: values, velocity: values, plane: { image: pixels }, live: { tests: { image: pixels } } }],
+    comparison: { t: values, points: [values] },
+    still: new Float32Array(3),
+    classes: Uint32Array.of(3, 300),
+    name: "</script>",
+    nothing: null,
+  };
+  const back: typeof data = unpacked(packed(data));
+  const [own] = back.runs;
+  assert.deepEqual([own.t, back.comparison.t, back.still], [values, values, data.still]);
+  assert.deepEqual(
+    [own.plane.image, own.live.tests.image],
+    [pixels, pixels],
+    "to the level of a file of images",
+  );
+  assert.deepEqual([back.classes, back.name, back.nothing], [[3, 300], "</script>", null]);
+  for (const [packed, most] of [[own.velocity, 32_767], [back.comparison.points[0], 127]] as const) {
+    packed.forEach((value, i) => assert.ok(Math.abs(value - values[i]) <= 1.5 / most + 1e-6, `${i}`));
+  }
+  const beyond: { plane: { image: Float32Array } } = unpacked(
+    packed({ plane: { image: Float32Array.of(-2, 7) } }),
+  );
+  assert.deepEqual(beyond.plane.image, Float32Array.of(0, 1));
+});
+
+Deno.test("pageData() keeps to its budget, with all trajectories at fewer times before fewer trajectories", () => {
+  const [H, W, M, S] = [64, 64, 40, 8];
+  const trajectories = Array.from({ length: S }, () => ({
+    t: Float32Array.from({ length: M }, (_, m) => m / (M - 1)),
+    image: new Float32Array(M * H * W),
+    velocity: new Float32Array((M - 1) * H * W),
+    shape: [M, H, W] as const,
+  }));
+  for (const [runs, samples, times] of [[1, 8, 34], [4, 6, 11], [40, 1, 6]]) {
+    const { runs: [{ trajectories: kept }] } = pageData({
+      runs: Array.from({ length: runs }, (_, i) => run(`${i}`, { trajectories })),
+    });
+    assert.equal(kept.length, samples);
+    for (const { shape, t, velocity } of kept) {
+      assert.deepEqual(shape, [times, 1, H, W]);
+      assert.deepEqual([t[0], t.at(-1)], [0, 1], "the first and the last snapshot stay");
+      assert.equal(velocity.length, (times - 1) * H * W);
+    }
+    assert.ok(runs * packed(kept).length <= 6.02e6, `${runs * packed(kept).length}`);
+  }
+});
+
+Deno.test("pageData() thins snapshots without changing them", () => {
+  const { runs: [{ trajectories: [, { shape: [M, , H, W], image }] }] } = pageData(two);
+  assert.deepEqual([M, H, W], [21, 12, 12]);
+  assert.equal(image[(5 * 12 + 3) * 12 + 7], Math.fround(valueAt(2, Math.fround(0.25), 3, 7)));
+});
+
+Deno.test("pageData() thins uneven snapshots over t, and repeats none", () => {
+  const M = 400;
+  const t = Float32Array.from({ length: M }, (_, m) => (m / (M - 1)) ** 3);
+  const { runs: [{ trajectories: [kept] }] } = pageData({
+    runs: [run("a", { trajectories: [{ ...madeUpFlow(1, M, [4, 4]), t }] })],
+  });
+  const times = [...kept.t];
+  assert.ok(times.length <= 101 && times.length > 60, `${times.length}`);
+  assert.deepEqual([times[0], times.at(-1)], [0, 1]);
+  times.slice(1).forEach((time, i) => {
+    assert.ok(time > times[i] && time - times[i] < 0.03, `${time} follows ${times[i]}`);
+  });
+  assert.equal(kept.shape[0], times.length);
+});
+
+const checkpoint = Uint8Array.of(1);
+const reference = { values: Float32Array.from({ length: 12 }, (_, i) => i / 7), rows: 6, width: 2 };
+const judge: LiveJudge = { weights: Uint8Array.of(5, 6), reference };
+const tests = { shape: [2, 1, 1, 2], image: Float32Array.of(0, 1, 0.2, 0.4), labels: [3, 1] } as const;
+
+Deno.test("pageData() says what the page can do with the network of each run, or why nothing", () => {
+  const networks = (...live: (LiveNetwork | string | undefined)[]) => {
+    const runs = live.map((live, i) => run(`${i}`, live === undefined ? {} : { live }));
+    return pageData({ runs, library: "" }).runs.map(({ live }): PageNetwork | string | undefined => live);
+  };
+  assert.deepEqual(
+    networks(
+      { checkpoint, tests, judge, early: { checkpoint, guidance: 2 } },
+      { checkpoint },
+      "no",
+      undefined,
+    ),
+    [
+      { guidance: 2, tests, judge: { script: 0, reference } },
+      {},
+      "no",
+      "this report does not hold its network",
+    ],
+  );
+  assert.deepEqual(networks(undefined), [undefined]);
+  const bare = run("a", { trajectories: [], live: { checkpoint } });
+  assert.equal(
+    pageData({ runs: [bare], library: "" }).runs[0].live,
+    undefined,
+    "there is nothing to look at",
+  );
+});
+
+Deno.test("reportHtml() holds each judge once, and none for runs that are not live", () => {
+  const scripts = (...live: (LiveNetwork | string)[]) =>
+    reportHtml({ runs: live.map((live, i) => run(`${i}`, { live })), library: "" }).match(
+      /id="judge-\d+">[^<]*/g,
+    );
+  const same = { weights: judge.weights.slice(), reference };
+  const other = { weights: Uint8Array.of(7), reference };
+  assert.deepEqual(scripts({ checkpoint, judge }, { checkpoint, judge: same }), ['id="judge-0">BQY=']);
+  assert.equal(scripts({ checkpoint, judge }, { checkpoint, judge: other })?.length, 2);
+  assert.deepEqual(scripts("no", { checkpoint, judge: other }), ['id="judge-0">Bw==']);
+});
+
+testNeeding(
+  { read: true },
+  "reportHtml() grows by less than 700 kB for 24 digits, a judge and 500 test images",
+  async () => {
+    const weights = await Deno.readFile(
+      new URL("../../../checkpoints/judge_mnist.safetensors", import.meta.url),
+    );
+    const features = Float32Array.from({ length: 500 * 84 }, (_, i) => i % 9 / 7);
+    const more = {
+      tests: { shape: [24, 1, 28, 28], image: new Float32Array(24 * 784), labels: new Uint8Array(24) },
+      judge: { weights, reference: { values: features, rows: 500, width: 84 } },
+    } as const;
+    const lengthOf = (live: LiveNetwork) => reportHtml({ runs: [run("a", { live })], library: "" }).length;
+    const grown = lengthOf({ checkpoint, ...more }) - lengthOf({ checkpoint });
+    assert.ok(grown > weights.length && grown < 700_000, `${grown} bytes`);
+  },
+);
+
+Deno.test("thinned() averages neighbours and leaves out what is no number", () => {
+  const series = { step: [1, 2, 3, 4, 5], value: [1, NaN, 3, 5, 7] };
+  assert.deepEqual(thinned(series, 2), { step: [3, 5], value: [2, 6] });
+  assert.deepEqual(thinned(series, 10), { step: [1, 3, 4, 5], value: [1, 3, 5, 7] });
+  assert.deepEqual(thinned({ step: [], value: [] }, 2), { step: [], value: [] });
+});
+
+Deno.test("smoothed() keeps a constant and lags behind a jump", () => {
+  const step = Array.from({ length: 100 }, (_, i) => i);
+  assert.ok(smoothed({ step, value: step.map(() => 2) }).value.every((value) => Math.abs(value - 2) < 1e-12));
+  const { value } = smoothed({ step, value: step.map((i) => i < 50 ? 0 : 1) });
+  assert.ok(value[49] === 0 && value[50] > 0.1 && value[50] < 0.5 && value[99] > 0.99, `${value[50]}`);
+});
+
+Deno.test("quantiles() are over the samples at each time", () => {
+  const values = Float32Array.from({ length: 22 }, (_, i) => i < 11 ? 10 - i : 7); // 10 .. 0, then sevens
+  assert.deepEqual(quantiles(values, 11), { low: [1, 7], median: [5, 7], high: [9, 7] });
+});
+
+Deno.test("classAt() goes straight between snapshots", () => {
+  const plane = {
+    shape: [3, 2, 1, 1] as const,
+    t: Float32Array.of(0, 0.5, 1),
+    classes: [4, 7],
+    position: Float32Array.of(0, 0, 9, 9, 1, 2, 9, 9, 3, 2, 9, 9),
+    velocity: Float32Array.of(2, 4, 0, 0, 4, 0, 0, 0),
+  };
+  const { points, arrows, trails } = classAt(plane, 4, 0.75);
+  assert.deepEqual(points, { x: [2], y: [2], customdata: [0] });
+  assert.deepEqual([arrows.x.slice(0, 2), arrows.y.slice(0, 2)], [[2, 2.4], [2, 2]]);
+  assert.deepEqual(trails, { x: [0, 1, 3, null], y: [0, 2, 2, null] });
+  assert.deepEqual(classAt(plane, 4, 1).points.x, [3]);
+  assert.deepEqual(classAt(plane, 4, 1).arrows.x, [], "at the end there is no velocity");
+  assert.deepEqual(classAt(plane, 5, 0.5).points.x, []);
+});
+
+Deno.test("fastestOf() gives velocities that are 0 a scale", () => {
+  const still = {
+    shape: [2, 1, 1, 2] as const,
+    t: Float32Array.of(0, 1),
+    image: new Float32Array(4),
+    velocity: new Float32Array(2),
+  };
+  assert.equal(fastestOf([still]), 1);
+  assert.equal(fastestOf([still, { ...still, velocity: Float32Array.of(-3, 1) }]), 3);
+});
+
+const theme = { classes: Array.from({ length: 10 }, (_, c) => `colour ${c}`) } as unknown as Theme;
+const markOf = (c: number) => Object.values(classMark(theme, c)).join();
+
+Deno.test("classMark() tells 80 classes apart by colour and shape", () => {
+  assert.equal(new Set(Array.from({ length: 80 }, (_, c) => markOf(c))).size, 80);
+  assert.deepEqual(classMark(theme, 9), { color: "colour 9", symbol: "circle" });
+  assert.notEqual(markOf(19), markOf(9));
+  assert.equal(markOf(85), markOf(5), "after them marks repeat");
+});
+
+Deno.test("classesOf() are those of all runs", () => {
+  assert.deepEqual(classesOf([[12, 3, 12], [300, noClass]]), [noClass, 3, 12, 300]);
+});
+
+Deno.test("logTicks() are at 1, 2 and 5 where two of them are in sight, else Plotly's own", () => {
+  assert.deepEqual(logTicks([0.1, 3, NaN]), { dtick: "D2" });
+  assert.deepEqual(logTicks([0.2, 1.02]), { dtick: "D2" });
+  assert.deepEqual(logTicks([0.7, 1.6, 0]), {});
+  assert.deepEqual(logTicks([1]), {});
+  assert.deepEqual(logTicks([]), {});
+});
+
+Deno.test("lossTraces() shows a single loss as a point", () => {
+  const modes = [run("many"), run("one", { trainLoss: { step: [20], value: [0.5] } })].map((run) =>
+    lossTraces(run, true, { color: "", dash: "", width: 2 }).map(({ mode }) => mode)
+  );
+  assert.deepEqual(modes, [["lines", "lines", "markers"], ["lines", "lines+markers", "markers"]]);
+  assert.deepEqual(lineOf({ step: [20], value: [0.001] }), { x: [20], y: [0.001], mode: "lines+markers" });
+});
+
+Deno.test("WorkQueue does what is needed even if all is stopped, and drops the rest", async () => {
+  const done: string[] = [];
+  const queue = new WorkQueue(() => {}, (error) => assert.fail(`${error}`));
+  const all = new Promise<void>((resolve) => {
+    queue.add(async (wanted) => {
+      await Promise.resolve();
+      done.push(`first is ${wanted() ? "" : "no longer "}wanted`);
+    });
+    queue.add(() => Promise.resolve(void done.push("second")));
+    queue.add((wanted) => Promise.resolve(void done.push(`third is needed: ${wanted()}`)), { needed: true });
+    Promise.resolve().then(() => {
+      queue.stop();
+      queue.add(() => Promise.resolve(void done.push("fourth")));
+      queue.add(() => Promise.resolve(resolve()));
+    });
+  });
+  await all;
+  assert.deepEqual(done, ["first is no longer wanted", "third is needed: true", "fourth"]);
+});

@@ -1,0 +1,126 @@
+import { blockSize } from "../flow/quiver.ts";
+import { chart, type Markup, markup } from "./markup.ts";
+
+const tolerances = ["0.1", "0.01", "0.001", "0.0001", "0.00001"];
+
+function tolerance(value: string): Markup {
+  return markup`<option${value === "0.001" ? markup` selected` : undefined}>${value}</option>`;
+}
+
+/** The controls by which a reader chooses how flows are solved; the page fills in what the library offers. */
+const solverControls = markup`<label>Solver <select id="live-solver"></select></label>
+<label>Steps <input id="live-steps" type="number" min="1" max="1000" step="1" value="20" required></label>
+<label>Times <select id="live-times"></select></label>
+<label hidden>Tolerance <select id="live-tolerance">${tolerances.map(tolerance)}</select></label>`;
+
+/**
+ * The controls for class and guidance, hidden until the page knows a network that has classes or can be guided without.
+ */
+const conditionControls = markup`<span id="live-condition" hidden>
+<label id="live-class-label">Class <select id="live-class"></select></label>
+<label>Guidance <input id="live-guidance" type="number" min="0" max="20" step="any" value="1.5" required></label></span>`;
+
+/** The controls to sample with, hidden until the page has found a device. */
+const liveControls = markup`<div id="live" role="group" aria-label="Samples drawn in this page" hidden>
+<div class="controls"><button id="live-draw" type="button">New noise</button>
+<label>Seed <input id="live-seed" type="number" min="0" max="4294967295" step="1" value="1" required></label>
+${solverControls}
+${conditionControls}
+<button id="live-many" type="button">16 from here</button>
+<button id="live-stop" type="button" hidden>Stop</button></div>
+</div>
+<p class="small" id="live-text" aria-live="polite"></p>
+<div id="live-grid" class="columns" hidden></div>`;
+
+/** Where the steps are shown that a solver chose for the sample on the screen. */
+const stepPlace = markup`<div id="step-strip" class="strip" hidden></div>`;
+
+/** The brush, below the image that it paints in. */
+const paintTools = markup`<div id="paint-tools" class="tools" hidden>
+<button id="paint" type="button" aria-pressed="false">Paint</button>
+<div id="brush" role="radiogroup" aria-label="Brush" hidden>
+${brush("white", "White")}${brush("black", "Black")}${brush("noise", "Noise")}
+<input id="brush-size" type="range" min="1" max="9" step="2" value="3" aria-label="Width of the brush in pixels"></div>
+<button id="paint-undo" type="button" title="Undo the painting" aria-label="Undo the painting" hidden>\u21b6</button></div>`;
+
+function brush(value: string, title: string): Markup {
+  const checked = value === "white" ? markup` checked` : undefined;
+  return markup`<label title="${title}"><input type="radio" name="brush" value="${value}"${checked}>
+<span class="brush ${value}"></span><span class="unseen">${title}</span></label>`;
+}
+
+/** Test images whose bits per dimension a reader can ask for, hidden until the page knows a network and such images. */
+const bitsControls = markup`<div id="bits" role="group" aria-labelledby="bits-title" hidden>
+<h3 id="bits-title">Does the network expect a real image?</h3>
+<p class="small">Press a test image: no network learned from it. The page follows it back from t = 1 to noise and sums up how
+the flow squeezes space on the way: its likelihood, told in bits per dimension. A code that knows nothing spends 8 bits on
+each value of an image; one built on the network spends fewer on what the network expects.</p>
+<div id="bits-examples" class="thumbnails"></div>
+<div class="controls"><button id="bits-stop" type="button" hidden>Stop</button>
+<progress id="bits-progress" aria-label="Way back to noise" max="1" value="0" hidden></progress>
+<p class="small" id="bits-text" aria-live="polite"></p></div></div>`;
+
+/**
+ * One sample in four linked pictures.
+ *
+ * @param live whether there are controls to draw new samples and to paint in them
+ * @param channels of the images
+ */
+export function explorerSection(live: boolean, channels: number): Markup {
+  const ofChannels = channels === 1 ? "" : ` Mean of the ${channels} channels.`;
+  const scale = markup`<span id="view-v-scale"></span>`;
+  const ring = markup`<div id="brush-ring" class="ring" hidden></div>`;
+  const arrows = markup`<canvas id="view-arrows" aria-hidden="true"></canvas>`;
+  return markup`<section id="flow" class="${channels === 1 ? "grey" : "colour"}" aria-labelledby="flow-title">
+<h2 id="flow-title">The flow, pixel by pixel</h2>
+<p>A sample starts as noise and follows the network\u2019s velocity until t = 1. Move the slider at the bottom, play it, or
+point at a pixel to see how it changes; click to hold the pixel.</p>
+<div class="controls"><div id="explorer-samples" class="thumbnails" role="group" aria-label="Sample"></div>
+<label>Model <select id="explorer-run"></select></label></div>
+${live ? liveControls : undefined}
+<div id="explorer"><div class="panels">
+${
+    panel(
+      "view-x",
+      "x at t",
+      channels === 1
+        ? markup`The image at t: black is 0, white is 1.`
+        : markup`The image at t, in its colours.`,
+      live ? { over: ring, tools: paintTools } : {},
+    )
+  }
+${
+    panel(
+      "view-v",
+      "Velocity v(x, t)",
+      markup`Red brightens, blue darkens, ${scale} per unit of t.${ofChannels}`,
+    )
+  }
+${panel("view-end", "Predicted end", markup`x + (1 \u2212 t) v: where the current velocity leads.`)}
+${panel("view-quiver", "The study\u2019s quiver", quiverText(ofChannels), { over: arrows })}
+</div>
+<p class="readout"><span id="pixel-text" aria-live="polite"></span>
+<button id="pixel-release" type="button" hidden>Release pixel</button></p>
+<p class="small" id="flow-times"></p>${live ? stepPlace : undefined}</div>
+${chart("pixel-chart", "Value and velocity of the chosen pixel over t", "", { hasTable: false })}
+${live ? bitsControls : undefined}
+</section>`;
+}
+
+function quiverText(ofChannels: string): Markup {
+  const size = `${blockSize} x ${blockSize}`;
+  return markup`The gradient of v averaged over ${size} blocks: where velocity rises, not where anything moves.${ofChannels}`;
+}
+
+/** A picture that a reader can point at, with a mark at the pixel. */
+function panel(
+  id: string,
+  title: string,
+  text: Markup,
+  { over, tools }: { over?: Markup; tools?: Markup | undefined } = {},
+): Markup {
+  return markup`<figure>
+<div class="frame" tabindex="0" data-arrows role="group" aria-label="${title}: arrow keys choose a pixel">
+<canvas id="${id}" role="img" aria-label="${title}"></canvas>${over}<div class="mark"></div></div>
+<figcaption><b>${title}</b><br>${text}</figcaption>${tools}</figure>`;
+}

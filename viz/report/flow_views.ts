@@ -1,0 +1,160 @@
+import { pacings } from "../flow/pacing.ts";
+import { imageSizeOf } from "../flow/trajectory.ts";
+import { explorerSection } from "./explorer_section.ts";
+import { chart, details, type Markup, markup, table } from "./markup.ts";
+import type { Comparison, PlaneTrajectories, ReportData, ReportRun } from "./report_data.ts";
+import { quantiles } from "./series.ts";
+
+/** All that the slider of t moves, and the slider, which stays on the screen as long as a part of it does. */
+export function flowViews({ runs, comparison }: ReportData): Markup | undefined {
+  const first = runs.flatMap(({ trajectories }) => trajectories)[0];
+  const views = [
+    first && explorerSection(runs.some(({ live }) => live !== undefined), imageSizeOf(first)[0]),
+    runs.some(({ plane }) => plane) ? planeSection(runs) : undefined,
+    comparison && comparisonSection(runs, comparison),
+  ];
+  return views.some((view) => view) ? markup`<div>${views}${clockBar()}</div>` : undefined;
+}
+
+/** Many samples in a plane. Of the words on each run the page shows those on the chosen one. */
+function planeSection(runs: readonly ReportRun[]): Markup {
+  const all = runs.flatMap(({ name, plane }) => plane ? [{ name, plane }] : []);
+  const ofEach = (words: (plane: PlaneTrajectories) => Markup) =>
+    all.map(({ plane }, i) =>
+      markup`<div data-plane="${i}"${i > 0 ? markup` hidden` : undefined}>${words(plane)}</div>`
+    );
+  const numbers = all.map(({ name, plane: { t, speed, straightness, shape: [, N] } }) => {
+    const [speeds, cosines] = [speed, straightness].map((values) => quantiles(values, N).median);
+    const rows = speeds.map((speed, m) => [t[m].toFixed(2), speed.toFixed(3), cosines[m].toFixed(3)]);
+    return markup`<h3>${name}</h3>${table(["t", "median speed", "median straightness"], rows)}`;
+  });
+  return markup`<section id="plane" aria-labelledby="plane-title">
+<h2 id="plane-title">Trajectories through the space of images</h2>
+${ofEach(planeText)}
+<div class="controls"><label>Model <select id="plane-run"></select></label></div>
+<div class="plane">
+${chart("plane-chart", "Samples in the plane of two principal components", "tall", { hasTable: false })}
+<figure><canvas id="plane-image" aria-hidden="true"></canvas>
+<figcaption id="plane-text" aria-live="polite"></figcaption></figure></div>
+${
+    ofEach(({ classifier, classes, conditioning }) =>
+      markup`${classifier && classesText(classifier)}${
+        conditioning && conditioningText(conditioning, classes)
+      }`
+    )
+  }
+<div class="columns">
+<div><h3>Speed</h3>${chart("speed-chart", "Speed over t", "low")}</div>
+<div><h3>Straightness</h3>${chart("straightness-chart", "Straightness over t", "low")}</div>
+</div>
+<p class="small">Over all pixels, not only in the plane: the median of the samples, with a band from the 10 % to the 90 %
+quantile. Straightness is the cosine between velocity and x1 \u2212 x0: it is 1 throughout where paths are straight
+lines.</p>
+${details("Numbers of speed and straightness", markup`${numbers}`)}
+</section>`;
+}
+
+/** What is drawn. */
+function planeText({ shape: [M, N], share: [first, second], real }: PlaneTrajectories): Markup {
+  return markup`<p>${N} samples on their way (${
+    M - 1
+  } Euler steps, each one evaluation of the network), along the two
+directions in which real images differ most. This plane is a linear projection and holds ${percent(first)} +
+${
+    percent(second)
+  } of the variance of real images: samples that meet here may be far apart in the other directions. Faint
+points are ${
+    real.position.length / 2
+  } real images; arrows show the velocity in this plane, a tenth of t ahead.</p>`;
+}
+
+/** What named the classes, and how far to trust it. */
+function classesText(classifier: NonNullable<PlaneTrajectories["classifier"]>): Markup {
+  const words = "judgeAccuracy" in classifier
+    ? markup`named by the judge, a small classifier that is right on ${
+      percent(classifier.judgeAccuracy)
+    } of test images; it`
+    : markup`by a vote of the five nearest real images along 20 components. This simple classifier is right on
+${classifier.right} of ${classifier.tried} held-out images (${
+      percent(classifier.right / classifier.tried)
+    }); it`;
+  return markup`<p class="small">Colours and shapes are classes, ${words} names a class even for samples that look like none.
+Click a class in the legend to hide it.</p>`;
+}
+
+/** The classes that the samples were conditioned on, and how often the samples seem to be of them. */
+function conditioningText(
+  { labels, guidance }: NonNullable<PlaneTrajectories["conditioning"]>,
+  classes: PlaneTrajectories["classes"],
+): Markup {
+  const how = guidance === 1 ? "without guidance" : `at guidance ${guidance}`;
+  const hits = classes && Array.from(labels).filter((label, n) => label === classes[n]).length;
+  const seen = hits === undefined
+    ? undefined
+    : markup`; the classifier sees the class asked for in ${percent(hits / labels.length)} of them`;
+  return markup`<p class="small">The samples were drawn for all classes in turn, ${how}${seen}.</p>`;
+}
+
+function percent(part: number): string {
+  return `${(100 * part).toFixed(1)} %`;
+}
+
+/** Two models side by side, under the same slider. */
+function comparisonSection(
+  all: readonly ReportRun[],
+  { shape: [S, T, C], t, runs: places, labels, difference }: Comparison,
+): Markup {
+  const runs = places.map((place) => all[place]);
+  const ofChannels = C === 1 ? "" : ", mean of the channels";
+  const pairs = runs.flatMap((_, a) => runs.map((_, b) => [a, b])).filter(([a, b]) => a < b);
+  const numbers = pairs.map(([a, b]) => {
+    const rows = Array.from(t, (time, i) => {
+      return [time.toFixed(2), ...[a, b].map((p) => difference[p][a][b][i].toFixed(4))];
+    });
+    return markup`<h3>${runs[a].name} and ${runs[b].name}</h3>
+${table(["t", "on trajectories of the first", "on trajectories of the second"], rows)}`;
+  });
+  const scale =
+    markup`v<sub>A</sub> \u2212 v<sub>B</sub> where A is${ofChannels}, <span id="compare-d-scale"></span>`;
+  return markup`<section id="compare" aria-labelledby="compare-title">
+<h2 id="compare-title">Side by side</h2>
+<p>Two models start from the same noise; the slider moves both. On the right is the difference of their velocities at
+the same point, on the trajectory of A.</p>
+<div class="controls"><label>A <select id="compare-a"></select></label><label>B <select id="compare-b"></select></label>
+<label>Noise <select id="compare-sample"></select></label></div>
+<div id="comparison"><div class="panels five">
+${comparedPanel("compare-xa", "A: x at t")}
+${comparedPanel("compare-va", `A: velocity${ofChannels}`)}
+${comparedPanel("compare-xb", "B: x at t")}
+${comparedPanel("compare-vb", `B: velocity${ofChannels}`)}
+${comparedPanel("compare-d", "Difference", scale)}
+</div>
+<p class="readout" id="compare-text"></p></div>
+<h3>Difference on shared points</h3>
+${chart("difference-chart", "Difference of velocities over t", "low")}
+<p class="small">Both networks are evaluated at the same ${S} x ${T} points: those that A passes through, then those that B
+passes through. Root mean square over pixels and samples.${labels && labelsText(labels)}</p>
+${details("Numbers of the difference", markup`${numbers}`)}
+</section>`;
+}
+
+function labelsText(labels: readonly number[]): string {
+  return ` Models with classes draw class ${
+    labels.join(", ")
+  } from noise 1 to ${labels.length}, without guidance.`;
+}
+
+function comparedPanel(id: string, title: string, text?: Markup): Markup {
+  return markup`<figure><canvas id="${id}" role="img" aria-label="${title}"></canvas>
+<figcaption><b>${title}</b><br>${text}</figcaption></figure>`;
+}
+
+/** The slider of t, for all views. */
+function clockBar(): Markup {
+  const options = pacings.map((name) => markup`<option value="${name}">${name}</option>`);
+  return markup`<div id="clock" class="clock" role="group" aria-label="Time of the flow">
+<button id="play" type="button">Play</button>
+<input id="time" type="range" min="0" max="100" step="1" value="50" aria-label="Time t, 0 noise to 1 data">
+<output id="time-text" for="time">t = 0.50</output>
+<label><span>Pacing </span><select id="pacing" aria-label="Pacing">${options}</select></label></div>`;
+}

@@ -1,0 +1,134 @@
+/// <reference lib="dom" />
+import type { PageNetwork } from "../page_data.ts";
+import { byId, element, NumberField } from "./dom.ts";
+import type { Steps } from "./trajectory_view.ts";
+
+/** What a reader can choose from, by name. */
+export interface SolverOffers {
+  readonly fixed: readonly string[];
+  readonly adaptive: readonly string[];
+  /** The first is that of equal steps. */
+  readonly grids: readonly string[];
+  gridTimes(steps: number, grid: string): readonly number[];
+}
+
+/** Snapshots of a solver that chooses its own steps lie this many parts apart. */
+const parts = 20;
+/** Ends the value of an option of a solver that chooses its own steps. */
+const own = ":own";
+
+/** The controls by which a reader chooses how flows are solved: some are only there where they have an effect. */
+export class SolverControls {
+  readonly #solver = byId<HTMLSelectElement>("live-solver");
+  readonly #steps: NumberField;
+  readonly #grid = byId<HTMLSelectElement>("live-times");
+  readonly #tolerance = byId<HTMLSelectElement>("live-tolerance");
+
+  /** @param onEnter called when its reader presses Enter in a field */
+  constructor(readonly offers: SolverOffers, onEnter: () => void) {
+    this.#steps = new NumberField("live-steps", "Steps", onEnter);
+    const { fixed, adaptive, grids } = offers;
+    const add = (select: HTMLSelectElement, value: string, text = value) =>
+      select.append(element("option", { value, text }));
+    for (const name of fixed) add(this.#solver, name);
+    for (const name of adaptive) add(this.#solver, name + own, `${name}, own steps`);
+    for (const name of grids) add(this.#grid, name);
+    if (fixed.includes("heun")) this.#solver.value = "heun";
+    this.#solver.addEventListener("change", () => this.#show());
+    this.#show();
+  }
+
+  /** What is wrong with what was entered; undefined if nothing is. */
+  check(): string | undefined {
+    return this.#isOwn ? undefined : this.#steps.check();
+  }
+
+  /** What was chosen. */
+  get how(): Steps {
+    const solver = this.#solver.value;
+    if (this.#isOwn) {
+      const tolerance = Number(this.#tolerance.value);
+      return { solver: solver.slice(0, -own.length), steps: parts, tolerance };
+    }
+    const [steps, grid] = [this.#steps.value, this.#grid.value];
+    const isEven = grid === this.offers.grids[0]; // then a step is drawn again by its number alone
+    return { solver, steps, ...!isEven && { times: this.offers.gridTimes(steps, grid) } };
+  }
+
+  get #isOwn(): boolean {
+    return this.#solver.value.endsWith(own);
+  }
+
+  #show(): void {
+    for (const id of ["live-steps", "live-times"]) byId(id).closest("label")!.hidden = this.#isOwn;
+    this.#tolerance.closest("label")!.hidden = !this.#isOwn;
+  }
+}
+
+/** What a reader conditions samples on: a class, all in turn, or none; and the guidance. */
+export interface Conditioning {
+  readonly label: number | "all" | "none";
+  readonly guidance: number;
+}
+
+/** The controls for class and guidance, there for networks that know classes or are guided without. */
+export class LiveCondition {
+  readonly #class = byId<HTMLSelectElement>("live-class");
+  readonly #guidance: NumberField;
+  readonly #place = byId("live-condition");
+  readonly #classPlace = byId("live-class-label");
+
+  /** @param onEnter called when its reader presses Enter */
+  constructor(onEnter: () => void) {
+    this.#guidance = new NumberField("live-guidance", "Guidance", onEnter);
+  }
+
+  /**
+   * Shows the controls for a network of so many classes; for one without they are hidden, unless it is guided.
+   *
+   * @param guidance the first choice; 1.5 by default
+   */
+  show(classes: number, guidance: number | undefined): void {
+    this.#place.hidden = classes === 0 && guidance === undefined;
+    const labels = classes > 0
+      ? ["all", ...Array.from({ length: classes }, (_, label) => `${label}`), "none"]
+      : ["none"];
+    if (this.#place.hidden || this.#class.options.length === labels.length) return;
+    this.#classPlace.hidden = classes === 0;
+    this.#class.replaceChildren(...labels.map((value) => element("option", { value, text: value })));
+    if (guidance !== undefined) this.#guidance.value = guidance;
+  }
+
+  /** What is wrong with what was entered, or undefined. */
+  check(): string | undefined {
+    return this.#place.hidden ? undefined : this.#guidance.check();
+  }
+
+  /** What was entered. */
+  get choice(): Conditioning {
+    const { value } = this.#class;
+    const label = value === "all" || value === "none" ? value : Number(value);
+    return { label: this.#place.hidden ? "none" : label, guidance: this.#guidance.value };
+  }
+}
+
+/** The class of each seed for a network of so many classes; undefined without. */
+export function labelsOf(
+  { label }: Conditioning,
+  classes: number,
+  seeds: readonly number[],
+): number[] | undefined {
+  if (classes === 0 || label === "none") return undefined;
+  if (label === "all") return seeds.map((seed) => seed % classes);
+  return label < classes ? seeds.map(() => label) : undefined;
+}
+
+/** What a choice means for a sample: its class and classifier-free guidance, or autoguidance. */
+export function guidedBy(
+  { guidance }: Conditioning,
+  label: number | undefined,
+  network: PageNetwork | string | undefined,
+): Pick<Steps, "label" | "guidance"> {
+  if (label !== undefined) return { label, guidance };
+  return typeof network === "object" && network.guidance !== undefined ? { guidance } : {};
+}

@@ -1,0 +1,190 @@
+import type { TriedStep } from "../../../models/mod.ts";
+import { quiver } from "../../flow/quiver.ts";
+import { imageAt, type Trajectory } from "../../flow/trajectory.ts";
+import { channelMean, type ImageSize, withChannels } from "../../image/image_shape.ts";
+import type { PageRun } from "../page_data.ts";
+
+/** How a trajectory is solved: a solver by name, and its steps from t = 0 to t = 1. */
+export interface Steps {
+  readonly solver: string;
+  /** Of a solver that chooses its own steps: the parts between its snapshots. */
+  readonly steps: number;
+  /** Error allowed in each step of a solver that chooses its own. */
+  readonly tolerance?: number;
+  /** The ends of the steps, `steps` + 1 times; without them the steps are equal. */
+  readonly times?: readonly number[];
+  /** The class that it is conditioned on, if any. */
+  readonly label?: number;
+  /** Classifier-free guidance, or without a class autoguidance; 1, the default, is none. */
+  readonly guidance?: number;
+}
+
+/** The times at the ends of the steps. */
+export function timesOf({ steps, times }: Steps): readonly number[] {
+  return times ?? Array.from({ length: steps + 1 }, (_, i) => i / steps);
+}
+
+/** A trajectory as a reader sees it, or the first part of it; then its last snapshot has a velocity, too. */
+export interface TrajectoryView extends Trajectory {
+  /** Different for all of them. */
+  readonly id: number;
+  readonly name: string;
+  /** How it was made; empty if that is not known. */
+  readonly origin: string;
+  readonly solved?: Steps;
+  /** Evaluations of the network, and the steps of a solver that chose its own, if they are known. */
+  readonly evaluations?: number;
+  readonly tried?: readonly TriedStep[];
+}
+
+let made = 0;
+
+/** A trajectory that a report holds of a run. */
+export function recorded(
+  { trajectories, solved }: Pick<PageRun, "trajectories" | "solved">,
+): TrajectoryView[] {
+  return trajectories.map((trajectory, s) => {
+    const label = solved?.labels?.[s];
+    const how = solved && { ...solved, ...label !== undefined && { label } };
+    const origin = how &&
+      `noise ${s + 1} of seed ${how.seed}, ${inWords(how)}${costInWords(how.evaluations)}`;
+    return {
+      ...trajectory,
+      id: made++,
+      name: `Sample ${s + 1}`,
+      origin: origin ?? "",
+      ...how && { solved: how },
+    };
+  });
+}
+
+/** "20 steps of heun, class 3, guidance 1.5", or "dopri5 with tolerance 0.001" */
+export function inWords({ steps, solver, tolerance, label, guidance = 1 }: Steps): string {
+  const solved = tolerance === undefined
+    ? `${steps} ${steps > 1 ? "steps" : "step"} of ${solver}`
+    : `${solver} with tolerance ${tolerance}`;
+  const condition = label === undefined ? "" : `, class ${label}`;
+  const away = label === undefined ? " away from its early self" : "";
+  return solved + condition + (guidance === 1 ? "" : `, guidance ${guidance}${away}`);
+}
+
+function costInWords(evaluations: number | undefined): string {
+  return evaluations === undefined ? "" : `, ${countOf(evaluations)}`;
+}
+
+/** "40 evaluations" */
+export function countOf(evaluations: number): string {
+  return `${evaluations} evaluation${evaluations === 1 ? "" : "s"}`;
+}
+
+/** The velocity at a snapshot, f32[C, H, W], and its time; a snapshot without velocity has that of the one before. */
+export function lastVelocity(
+  { t, velocity, shape }: Trajectory,
+  m: number,
+): { t: number; velocity: Float32Array } {
+  const [, C, H, W] = withChannels(shape);
+  const P = C * H * W;
+  const known = Math.min(m, velocity.length / P - 1);
+  return { t: t[known], velocity: velocity.subarray(known * P, (known + 1) * P) };
+}
+
+/** A snapshot in pixels and pixels per unit of t, f32[C, H, W]; the last one of a trajectory has no velocity. */
+export interface ViewSnapshot {
+  readonly t: number;
+  readonly image: Float32Array;
+  readonly velocity?: Float32Array;
+}
+
+/** A trajectory that is being solved: what lies before its first step is known, the rest comes snapshot by snapshot. */
+export class GrowingTrajectory {
+  readonly #id = made++;
+  readonly #P: number;
+  readonly #image: Float32Array;
+  readonly #velocity: Float32Array;
+  readonly #t: number[] = [];
+  #velocities = 0;
+  #cost: Pick<TrajectoryView, "evaluations" | "tried"> = {};
+
+  /**
+   * @param size [C, H, W]
+   * @param before the trajectory that it leaves at the step `first`; between its snapshots x is taken to go straight
+   */
+  constructor(
+    readonly words: { readonly name: string; readonly origin: string },
+    readonly solved: Steps,
+    readonly size: ImageSize,
+    before?: { readonly trajectory: TrajectoryView; readonly first: number },
+  ) {
+    this.#P = size.reduce((product, axis) => product * axis, 1);
+    this.#image = new Float32Array((solved.steps + 1) * this.#P);
+    this.#velocity = new Float32Array((solved.steps + 1) * this.#P);
+    if (!before) return;
+    for (const t of timesOf(solved).slice(0, before.first)) this.add(snapshotAt(before.trajectory, t));
+  }
+
+  /** Takes the number of evaluations, and own steps, once they are known. */
+  finish(evaluations: number, tried?: readonly TriedStep[]): void {
+    this.#cost = { evaluations, ...tried && { tried } };
+  }
+
+  /** Adds the next snapshot. */
+  add({ t, image, velocity }: ViewSnapshot): void {
+    this.#image.set(image, this.#t.length * this.#P);
+    if (velocity) this.#velocity.set(velocity, this.#velocities++ * this.#P);
+    this.#t.push(t);
+  }
+
+  /** The trajectory as far as it is known: one snapshot at least. */
+  get view(): TrajectoryView {
+    const M = this.#t.length;
+    return {
+      id: M > this.solved.steps ? this.#id : made++,
+      name: this.words.name,
+      origin: this.words.origin + costInWords(this.#cost.evaluations),
+      solved: this.solved,
+      ...this.#cost,
+      shape: [M, ...this.size],
+      t: Float32Array.from(this.#t),
+      image: this.#image.subarray(0, M * this.#P),
+      velocity: this.#velocity.subarray(0, this.#velocities * this.#P),
+    };
+  }
+}
+
+/** Where a trajectory is at time t, and with which velocity: between snapshots x goes straight and v stays. */
+export function snapshotAt(trajectory: TrajectoryView, t: number): Required<ViewSnapshot> {
+  const { t: times } = trajectory;
+  const m = Math.max(0, times.findLastIndex((time) => time <= t + 1e-6));
+  const image = imageAt(trajectory, m);
+  const { velocity } = lastVelocity(trajectory, m);
+  const share = m + 1 < times.length ? (t - times[m]) / (times[m + 1] - times[m]) : 0;
+  if (share < 1e-3) return { t, image: image.slice(), velocity };
+  const next = imageAt(trajectory, m + 1);
+  return { t, image: image.map((x, i) => x + share * (next[i] - x)), velocity };
+}
+
+/** The largest magnitude of a velocity, or of its mean over the channels; 1 if all are 0, as a scale has a length. */
+export function fastestOf(trajectories: readonly Trajectory[]): number {
+  let most = 0;
+  for (const trajectory of trajectories) {
+    const [M, ...size] = withChannels(trajectory.shape);
+    for (let m = 0; m < M; m++) {
+      const mean = channelMean(lastVelocity(trajectory, m).velocity, size);
+      most = mean.reduce((a, b) => Math.max(a, Math.abs(b)), most);
+    }
+  }
+  return most || 1;
+}
+
+/** The largest difference between blocks over the whole trajectory, so that arrows can be compared over t. */
+export function steepestOf(trajectory: Trajectory): number {
+  const [M, ...size] = withChannels(trajectory.shape);
+  const [, H, W] = size;
+  let most = 0;
+  for (let m = 0; m < M; m += Math.max(1, Math.floor(M / 10))) {
+    for (const { dx, dy } of quiver(channelMean(lastVelocity(trajectory, m).velocity, size), [H, W])) {
+      most = Math.max(most, Math.hypot(dx, dy));
+    }
+  }
+  return most / 1.5; // the longest arrow spans one and a half blocks
+}

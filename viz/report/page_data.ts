@@ -1,0 +1,142 @@
+import type { Points } from "../../models/mod.ts";
+import { pace, pacings } from "../flow/pacing.ts";
+import { imageAt, imageSizeOf, type Trajectory, velocityAt } from "../flow/trajectory.ts";
+import { colormap, defaultMaps } from "../image/colormap.ts";
+import { base64 } from "./packing.ts";
+import type {
+  Comparison,
+  LiveJudge,
+  Quality,
+  ReportData,
+  ReportRun,
+  Series,
+  TestImages,
+} from "./report_data.ts";
+import { rounded, thinned } from "./series.ts";
+
+/** What a page computes with. */
+export interface PageData {
+  readonly runs: readonly PageRun[];
+  readonly comparison?: Comparison;
+  readonly palettes: Palettes;
+  /** For each pacing the positions of the slider, in [0, 100], that the player visits. */
+  readonly pacings: Readonly<Record<string, readonly number[]>>;
+}
+
+/** Palettes of images of one channel and of signed values, u8[256, 3] in base64. */
+export type Palettes = Readonly<Record<keyof typeof defaultMaps, string>>;
+
+/** What a page draws of a run. */
+export interface PageRun extends Pick<ReportRun, typeof drawn[number]> {
+  readonly overTime?: Quality["overTime"];
+  /** Only of runs with trajectories. */
+  readonly live?: PageNetwork | string;
+}
+
+/** What a page holds for a run that it samples from, besides the weights. */
+export interface PageNetwork {
+  /** The autoguidance that is offered first; without it, the page holds no early network. */
+  readonly guidance?: number;
+  readonly tests?: TestImages;
+  /** The judge's weights are in the script `judge-N` of this number. */
+  readonly judge?: { readonly script: number; readonly reference: Points };
+}
+
+const drawn = [
+  "name",
+  "trainLoss",
+  "valLoss",
+  "learningRate",
+  "lossByTime",
+  "solvers",
+  "trajectories",
+  "solved",
+  "plane",
+] as const;
+
+/** Bytes of base64 that the trajectories of all runs may take; the rest of a page is small beside them. */
+const mostBytes = 6e6;
+/** Bytes of base64 for a number of 16 bits. */
+const numberBytes = 2 * 4 / 3;
+/** Trajectories and snapshots of each that a page holds, and snapshots that are worth more than trajectories. */
+const most = { trajectories: 10, snapshots: 101, coarse: 11 };
+
+/** Takes from a report what its page computes with, thinned to what a page can hold. */
+export function pageData({ runs, comparison }: ReportData): PageData {
+  const judges = judgesOf(runs);
+  const isLive = runs.some(({ live }) => live !== undefined);
+  return {
+    runs: runs.map((run) => ({
+      ...Object.fromEntries(drawn.map((name) => [name, run[name]])) as Pick<ReportRun, typeof drawn[number]>,
+      trainLoss: seriesOf(thinned(run.trainLoss, 1000)),
+      valLoss: seriesOf(run.valLoss),
+      learningRate: seriesOf(thinned(run.learningRate, 1000)),
+      ...run.quality?.overTime && { overTime: run.quality.overTime },
+      trajectories: affordable(run.trajectories, mostBytes / runs.length),
+      ...isLive && run.trajectories.length > 0 && { live: networkOf(run.live, judges) },
+    })),
+    ...comparison && { comparison },
+    palettes: Object.fromEntries(
+      Object.entries(defaultMaps).map(([use, map]) => [use, base64(colormap(map))]),
+    ) as Palettes,
+    pacings: Object.fromEntries(pacings.map((name) => [name, pace(name, 101, 101)])),
+  };
+}
+
+function seriesOf({ step, value }: Series): Series {
+  return { step, value: value.map((number) => rounded(number)) };
+}
+
+/** As many trajectories and snapshots as some bytes can hold: fewer snapshots first, then fewer trajectories. */
+function affordable(trajectories: readonly Trajectory[], bytes: number): Trajectory[] {
+  if (trajectories.length === 0) return [];
+  const { t, shape: [all] } = trajectories[0];
+  const [C, H, W] = imageSizeOf(trajectories[0]);
+  const snapshots = Math.floor(bytes / (2 * numberBytes * C * H * W)); // of two fields
+  const S = Math.max(
+    1,
+    Math.min(trajectories.length, most.trajectories, Math.floor(snapshots / Math.min(all, most.coarse))),
+  );
+  const M = Math.max(2, Math.min(all, most.snapshots, Math.floor(snapshots / S)));
+  const kept = all <= M ? [...t.keys()] : [...new Set(pace("linear", t, M))]; // spread evenly over t
+  return trajectories.slice(0, S).map((trajectory) => {
+    const taken = (length: number, at: typeof velocityAt) => {
+      const values = new Float32Array(length * C * H * W);
+      for (let i = 0; i < length; i++) values.set(at(trajectory, kept[i])!, i * C * H * W);
+      return values;
+    };
+    return {
+      t: Float32Array.from(kept, (m) => t[m]),
+      image: taken(kept.length, imageAt),
+      velocity: taken(kept.length - 1, velocityAt),
+      shape: [kept.length, C, H, W],
+    };
+  });
+}
+
+function networkOf(
+  live: ReportRun["live"] = "this report does not hold its network",
+  judges: readonly Uint8Array[],
+): PageNetwork | string {
+  if (typeof live === "string") return live;
+  const { early, tests, judge } = live;
+  return {
+    ...early && { guidance: early.guidance },
+    ...tests && { tests },
+    ...judge && { judge: { script: scriptOf(judge, judges), reference: judge.reference } },
+  };
+}
+
+/** The different judges of a report, each of which the page holds once. */
+export function judgesOf(runs: readonly ReportRun[]): Uint8Array[] {
+  const all = runs.flatMap(({ live }) => typeof live === "object" ? live.judge?.weights ?? [] : []);
+  return all.filter((bytes, i) => all.findIndex((other) => sameBytes(bytes, other)) === i);
+}
+
+function scriptOf({ weights }: LiveJudge, judges: readonly Uint8Array[]): number {
+  return judges.findIndex((bytes) => sameBytes(bytes, weights));
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}

@@ -1,0 +1,91 @@
+import plotly from "npm:plotly.js-basic-dist-min@4.1.1/plotly-basic.min.js" with { type: "text" };
+import { checkReport } from "./check_report.ts";
+import { flowViews } from "./flow_views.ts";
+import { details, inJsonScript, inScript, Markup, markup } from "./markup.ts";
+import { base64, packed } from "./packing.ts";
+import page from "./page.js" with { type: "text" };
+import { judgesOf, pageData } from "./page_data.ts";
+import { qualitySection, solversSection } from "./quality_section.ts";
+import type { ReportData } from "./report_data.ts";
+import { runSection, studySection } from "./run_section.ts";
+import flowStyle from "./style/flow.css" with { type: "text" };
+import liveStyle from "./style/live_and_print.css" with { type: "text" };
+import pageStyle from "./style/page.css" with { type: "text" };
+
+const style = [pageStyle, flowStyle, liveStyle].join("");
+
+/**
+ * Makes a report of training runs: one self-contained HTML file that needs no network, storage or other file.
+ *
+ * @param data what it shows; for two runs or more also how they compare
+ * @returns text of a `.html` file
+ * @throws {RangeError} if there is no run, two have the same name, images have other than one or three channels or
+ * different sizes, arrays do not fill their shapes, trajectories of a run have different times, or a number to draw is
+ * not finite
+ */
+export function reportHtml(data: ReportData): string {
+  checkReport(data);
+  const { runs } = data;
+  const title = data.study?.title ?? runs.map(({ name }) => name).join(" and ");
+  const words = runs.map(({ name, summary, ending, note }) => {
+    const whose = runs.length > 1 ? markup`<b>${name}</b>: ` : undefined;
+    const said = note === undefined ? undefined : markup`<p class="note">${note}</p>`;
+    const ended = ending === undefined ? undefined : markup`<p class="ending">${ending}</p>`;
+    return markup`<p class="dek">${whose}${summary}</p>${ended}${said}`;
+  });
+  return markup`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${title}: flow matching report</title>
+<link rel="icon" href="data:,">
+<style>${new Markup(style)}</style>
+</head>
+<body>
+<header>
+<p class="kicker">Flow matching report</p>
+<h1>${title}</h1>
+${data.study ? details(`${runs.length} runs in words`, markup`${words}`) : words}
+</header>
+<main>
+${data.study && studySection(data.study)}
+${runSection(data)}
+${qualitySection(data)}
+${solversSection(runs)}
+${flowViews(data)}
+</main>
+<footer>${footer}</footer>
+<script type="application/json" id="data">${inJsonScript(packed(pageData(data)))}</script>
+${liveScripts(data)}
+<script>${inScript(plotly)}</script>
+<script>${inScript(page)}</script>
+</body>
+</html>
+`.text;
+}
+
+/** The library and the weights, as text that costs nothing until it is used. */
+function liveScripts({ runs, library }: ReportData): Markup | undefined {
+  const script = (id: string, bytes: Uint8Array) =>
+    markup`<script type="text/plain" id="${id}">${base64(bytes)}</script>\n`;
+  const live = runs.map((run) =>
+    run.trajectories.length > 0 && typeof run.live === "object" ? run.live : undefined
+  );
+  const weights = live.flatMap((network, i) =>
+    network
+      ? [
+        script(`checkpoint-${i}`, network.checkpoint),
+        network.early && script(`early-${i}`, network.early.checkpoint),
+      ]
+      : []
+  );
+  if (weights.length === 0 || library === undefined) return undefined;
+  const judges = judgesOf(runs).map((judge, i) => script(`judge-${i}`, judge));
+  return markup`<script type="text/plain" id="library">${inScript(library)}</script>\n${weights}${judges}`;
+}
+
+const footer =
+  `Numbers in pictures are rounded to keep this file small: images and velocities of the explorer and the plane
+to 1/32767 of their largest magnitude, those of the comparison and the final samples of the plane to 1/127. Charts and
+tables of training use the full numbers; losses of long runs are averaged to 1,000 points.`;
