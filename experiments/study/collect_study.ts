@@ -5,7 +5,8 @@ import { print } from "../terminal/output.ts";
 import { passageText } from "./results/tables.ts";
 import { resultFile, writeResults } from "./results/write_results.ts";
 import { readRecord } from "../tracking/record.ts";
-import { cellFolder, readResults, type Study } from "./study.ts";
+import { readResults } from "./cell_result.ts";
+import { cellFolder, type Study } from "./study.ts";
 import { recordStudy, type StudyTracking } from "./study_tracking.ts";
 
 /**

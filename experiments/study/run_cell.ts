@@ -1,21 +1,49 @@
 import { join } from "node:path";
-import { runFile } from "../run/layout.ts";
+import type { Device } from "../../kernels/mod.ts";
+import { loadCheckpoint } from "../../models/mod.ts";
+import { compareSolvers, type ComparisonOptions } from "../evaluation/compare_solvers.ts";
+import { evaluate } from "../evaluation/evaluate.ts";
+import { type Evaluation, hasMeasured, readEvaluation } from "../evaluation/evaluation.ts";
+import { commonOf, earlierCosts, measureSolvers, notMeasured } from "../evaluation/kept_costs.ts";
+import { planOf } from "../evaluation/plan.ts";
+import { recordEvaluation } from "../evaluation/record.ts";
+import type { SolverCost } from "../evaluation/solver_costs.ts";
+import { type Subject, subjectOfRun } from "../evaluation/subject.ts";
+import type { EvaluationOptions } from "../evaluation/trial.ts";
+import type { DataJudge } from "../judge/data_judge.ts";
+import { judgeFor } from "../judge/find_judge.ts";
+import type { Terminal } from "../program/progress.ts";
+import { reportPath, writeReport } from "../report/write_report.ts";
+import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
+import { findContained } from "../run/contained.ts";
+import { runFile, weightsAtFile } from "../run/layout.ts";
 import { type Metrics, readMetrics } from "../run/metrics_log.ts";
-import { readConfig } from "../settings/training_config.ts";
-import { sendCell } from "./study_tracking.ts";
-import { nameOf, tryLockCell } from "./cell_lock.ts";
-import { type CellMeasures, evaluateCell } from "./evaluate_cell.ts";
-import { milestonesOf } from "./milestones.ts";
-import { type CellResult, readCellResult, writeCellResult } from "./record.ts";
-import type { Cell, Study } from "./study.ts";
-import { makeCellFolder } from "./study_folders.ts";
-import { type CellOptions, trainCell } from "./train_cell.ts";
+import { readIfThere } from "../run/read_file.ts";
+import { lockRun } from "../run/run_lock.ts";
+import { evaluating } from "../evaluate.ts";
+import { readConfig, trainingConfig } from "../settings/training_config.ts";
+import { isComplete, isMeasured } from "../training/is_complete.ts";
+import { runTraining } from "../training/run_training.ts";
+import { holderInWords, tryLockCell } from "./cell_lock.ts";
+import { type CellResult, readCellResult, writeCellResult } from "./cell_result.ts";
+import type { PlannedEvaluation } from "./plan.ts";
+import { type Cell, cellFolder, configOf, makeCellFolder, type Study, trainedSettings } from "./study.ts";
+import { sendCell, type StudyTracking } from "./study_tracking.ts";
 
-/** How a cell ended: measured now or before, run by another program at this moment, or stopped. */
+/** What the run of a cell needs besides the study. */
+export interface CellOptions extends StudyTracking {
+  readonly device: Device;
+  /** Ends it early; what is done is kept. */
+  readonly signal: AbortSignal;
+  /** Shows progress. */
+  readonly terminal?: Terminal;
+}
+
+/** How a cell ended: finished now or before, run by another program at this moment, or stopped. */
 export type CellEnd = "finished" | "busy" | "stopped";
 
 /**
- * Runs a cell of a study, or what is left of it: trains the network, evaluates it, and writes its record.
+ * Runs a cell of a study, or what is left of it: trains the network, evaluates it, and writes its result.
  *
  * @throws {RunError} if a file cannot be read or written
  * @throws as `runTraining`, `evaluate` and `compareSolvers`
@@ -23,31 +51,206 @@ export type CellEnd = "finished" | "busy" | "stopped";
 export async function runCell(study: Study, cell: Cell, options: CellOptions): Promise<CellEnd> {
   const lock = await tryLockCell(study, cell);
   if ("holder" in lock) {
-    options.say(`${cell.id} is left to ${nameOf(lock.holder)}`);
+    options.say(`Skipping ${cell.id}: ${holderInWords(lock.holder)} runs it`);
     return "busy";
   }
   using _ = lock;
   const folder = await makeCellFolder(study, cell);
   if (!await readCellResult(folder)) {
-    const signal = AbortSignal.any([options.signal, lock.lost]);
-    if (!await trainCell(study, cell, { ...options, signal })) return "stopped";
-    const { evaluation } = study.plan;
-    const milestones = milestonesOf(cell.steps, evaluation.milestones);
-    const measures = await evaluateCell(folder, evaluation, milestones, { ...options, signal });
+    const watched = { ...options, signal: AbortSignal.any([options.signal, lock.lost]) };
+    if (!await trainCell(study, cell, watched)) return "stopped";
+    const measures = await measureCell(folder, study.plan.evaluation, cell, watched);
     if (!measures) return "stopped";
-    await writeCellResult(folder, await recordOf(folder, cell, measures));
+    await writeCellResult(folder, await resultOf(folder, cell, measures));
   }
   await sendCell(study, cell, options);
   return "finished";
 }
 
+/** Trains a cell, or resumes it. @returns false if it was stopped before its end */
+async function trainCell(study: Study, cell: Cell, options: CellOptions): Promise<boolean> {
+  const folder = cellFolder(study, cell);
+  const { device, signal, say, terminal, mlflow, experiment } = options;
+  const { id, seed, steps } = cell;
+  if (await isComplete(folder, steps)) return true;
+  const hasState = findContained(join(folder, runFile.state)) !== undefined;
+  if (!hasState) await removeUnsaved(folder);
+  const config = hasState ? trainingConfig({ resume: folder, ...mlflow !== null && { mlflow } }) : {
+    ...configOf(study.plan, trainedSettings(cell), { seed, steps, where: id }),
+    out: folder,
+    mlflow,
+    experiment,
+  };
+  const { interrupted } = await runTraining(config, {
+    device,
+    signal,
+    say,
+    runName: id,
+    keepAt: milestonesOf(steps, study.plan.evaluation.milestones),
+    ...terminal && { terminal },
+  });
+  return !interrupted;
+}
+
 /**
- * The record of a cell that has been measured.
+ * Removes a run that was killed before its first checkpoint.
+ *
+ * @throws {RunError} if the folder holds something else, or cannot be removed
+ */
+export async function removeUnsaved(folder: string): Promise<void> {
+  try {
+    const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+    const other = names.find((name) => name !== runFile.lock && nameOfLeftover(name) === undefined);
+    if (other !== undefined && !names.includes(runFile.record)) {
+      throw new RunError(
+        `Cannot restart ${folder}: found ${other}, but no ${runFile.record} of a run (expected a run, or an empty folder); ` +
+          "move it elsewhere",
+      );
+    }
+    await Deno.remove(folder, { recursive: true });
+  } catch (error) {
+    throw error instanceof RunError ? error : new RunError(`Cannot restart ${folder}: ${reasonOf(error)}`);
+  }
+}
+
+/**
+ * The steps after which quality is measured during training: a half, a quarter, an eighth of them and so on.
+ *
+ * @param count how many; fewer if the training is too short
+ * @returns the earliest first
+ */
+export function milestonesOf(steps: number, count = 0): number[] {
+  const shares = Array.from({ length: count }, (_, k) => Math.ceil(steps / 2 ** (k + 1)));
+  return [...new Set(shares)].filter((step) => step < steps).reverse();
+}
+
+/** The quality of a network after some steps of its training. */
+interface Milestone {
+  readonly step: number;
+  /** Fréchet distance of samples from the same noise as at the end. */
+  readonly frechet: number;
+}
+
+/** What was measured of a trained cell. */
+export interface CellMeasures {
+  readonly evaluation: Pick<Evaluation, "figures">;
+  readonly costs: readonly SolverCost[];
+  readonly milestones: readonly Milestone[];
+}
+
+/**
+ * Evaluates the run of a cell, and writes what `deno task evaluate` and `deno task solvers` write. What an earlier session
+ * measured is kept.
+ *
+ * @returns undefined if it was stopped
+ */
+async function measureCell(
+  run: string,
+  planned: PlannedEvaluation,
+  { steps }: Cell,
+  { signal, say, terminal, device }: CellOptions,
+): Promise<CellMeasures | undefined> {
+  using _ = await lockRun(run);
+  const subject = await subjectOfRun(run);
+  const judge = await judgeFor(subject.data, { say, signal, ...terminal && { terminal } });
+  if (signal.aborted) return undefined;
+  const options = evaluationOf(planned, subject);
+  const evaluation = await evaluateOnce(run, subject, judge, options, signal);
+  if (!evaluation) return undefined;
+  const { count, seed, guidance } = options;
+  const comparison = { count, seed, guidance, signal };
+  let costs: readonly SolverCost[] = [];
+  let milestones: readonly Milestone[] = [];
+  if (judge && planned.solvers.length > 0) {
+    const file = join(run, runFile.solvers);
+    const common = commonOf(subject, judge, { count, seed, guidance, device: device.description });
+    const earlier = await earlierCosts(file, common, say);
+    const left = notMeasured(earlier, planned.solvers);
+    const { solvers } = await measureSolvers(file, earlier, subject, judge, left, comparison);
+    costs = solvers.filter(({ spec }) => planned.solvers.includes(spec));
+  }
+  if (judge && !signal.aborted) {
+    const solver = planned.solver ?? subject.drawnBy!; // a run says how it draws
+    milestones = await measureMilestones(
+      run,
+      subject,
+      judge,
+      milestonesOf(steps, planned.milestones),
+      solver,
+      comparison,
+    );
+  }
+  if (signal.aborted) return undefined;
+  await writeReport([run], reportPath([run]));
+  return { evaluation, costs, milestones };
+}
+
+/** The options of the evaluate task that a plan stands for. */
+export function evaluationOf(
+  { solvers: _, milestones: __, guidance, ...planned }: PlannedEvaluation,
+  subject: Subject,
+): EvaluationOptions {
+  // A network that cannot be guided is drawn from without guidance anyway.
+  const isGuided = guidance !== undefined &&
+    (guidance !== 1 || subject.classes > 0 || subject.drawable.autoguidance);
+  const words = {
+    ...evaluating.resolve({}),
+    ...planned,
+    ...isGuided && { guidance },
+    help: false,
+    runs: [],
+  };
+  return planOf(words, subject, planned.count);
+}
+
+/** The evaluation of a run: the one that is there, if it measured and logged the same. @returns undefined if it was stopped */
+async function evaluateOnce(
+  run: string,
+  subject: Subject,
+  judge: DataJudge | undefined,
+  asked: EvaluationOptions,
+  signal: AbortSignal,
+): Promise<Evaluation | undefined> {
+  const { weights, data: { testOrder } } = subject;
+  const earlier = await readEvaluation(run);
+  const wanted = { weights: weights.sha256, judge: judge?.digest, testOrder, asked };
+  if (
+    earlier && hasMeasured(earlier, wanted) && await isMeasured(run, weights.step ?? 0, "eval/test_loss")
+  ) return earlier;
+  const found = await evaluate(subject, judge, asked, { signal });
+  if (found) await recordEvaluation(run, found);
+  return found?.evaluation;
+}
+
+/** Measures a network at milestones of its training, by the weights that were kept there, if they were. */
+async function measureMilestones(
+  run: string,
+  subject: Subject,
+  judge: DataJudge,
+  steps: readonly number[],
+  solver: string,
+  options: ComparisonOptions,
+): Promise<Milestone[]> {
+  const milestones: Milestone[] = [];
+  for (const step of steps) {
+    const path = join(run, weightsAtFile(step));
+    const bytes = await readIfThere(path, run);
+    if (!bytes) continue;
+    const then = { ...subject, drawable: { ...subject.drawable, model: loadCheckpoint(bytes, path).model } };
+    for await (const { frechet } of compareSolvers(then, judge, [solver], options)) {
+      milestones.push({ step, frechet: frechet.value });
+    }
+  }
+  return milestones;
+}
+
+/**
+ * The result of a cell that has been measured.
  *
  * @param folder of its run
  * @throws {RunError} if a file of it cannot be read
  */
-export async function recordOf(
+export async function resultOf(
   folder: string,
   { id, settings, seed, steps, parameters, multiplyAdds }: Cell,
   { evaluation: { figures }, costs, milestones }: CellMeasures,
@@ -57,12 +260,20 @@ export async function recordOf(
   const { batchSize } = readConfig(folder);
   const images = steps * batchSize;
   return {
-    ...{ cell: id, settings, seed, parameters, multiplyAdds, seconds, images },
+    cell: id,
+    settings,
+    seed,
+    parameters,
+    multiplyAdds,
+    seconds,
+    images,
     figures: Object.fromEntries(Object.entries(figures).map(([name, { value }]) => [name, value])),
     ...costs.length > 0 && {
       costs: costs.map(({ spec, evaluations, frechet, confident }) => ({
         evaluations: Number(evaluations.toPrecision(9)), // a mean over batches
-        ...{ solver: spec, frechet: frechet.value, recognised: confident.value },
+        solver: spec,
+        frechet: frechet.value,
+        recognised: confident.value,
       })),
     },
     ...milestones.length > 0 && figures.frechet && {
@@ -78,14 +289,14 @@ export async function recordOf(
   };
 }
 
-/** Seconds of training until a step, between the lines of the log before and after it: a line has the end of its burst. */
+/** Seconds of training until a step, interpolated between lines of the log: a line has the time of the end of its burst. */
 function secondsUntil(step: number, metrics: readonly Metrics[]): number {
-  const timed = metrics.flatMap((line) => {
-    return "elapsed_seconds" in line ? [{ step: line.step, seconds: Number(line.elapsed_seconds) }] : [];
-  });
+  const timed = metrics.flatMap((line) =>
+    "elapsed_seconds" in line ? [{ step: line.step, seconds: Number(line.elapsed_seconds) }] : []
+  );
   const before = timed.findLast((line) => line.step <= step) ?? { step: 0, seconds: 0 };
   const after = timed.find((line) => line.step > step && line.seconds > before.seconds);
   if (!after) return before.seconds;
-  return before.seconds +
-    (after.seconds - before.seconds) * (step - before.step) / (after.step - before.step);
+  const share = (step - before.step) / (after.step - before.step);
+  return before.seconds + (after.seconds - before.seconds) * share;
 }

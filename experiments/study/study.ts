@@ -1,34 +1,55 @@
 import { join } from "node:path";
+import { RunError, writeAtomic } from "../run/atomic_write.ts";
+import { makeContainedFolder } from "../run/contained.ts";
+import { count, type FieldCheck, fieldProblem, fieldsOf, finiteNumber, ifGiven, listOf, text } from "../run/field_checks.ts";
 import { runFolder } from "../run/layout.ts";
+import { readJson } from "../run/read_file.ts";
+import { anyOf } from "../settings/kinds.ts";
 import { ConfigError } from "../settings/setting.ts";
-import type { CellSettings, Plan } from "./plan.ts";
-import { type CellResult, readCellResult } from "./record.ts";
+import { presets, training, type TrainingConfig } from "../settings/training.ts";
+import { idleSettings, trainingConfig } from "../settings/training_config.ts";
+import { runsRoot } from "../tracking/find_run.ts";
+import { type CellSettings, ownSettings, type Plan, planFields, settingOf, settingsField } from "./plan.ts";
 
 /** A network of a study, trained with one seed. */
 export interface Cell {
-  /** Names its folder and its record, e.g. `residual-attention-off-s1`. */
+  /** Names its folder, e.g. `residual-attention-off-s1`. */
   readonly id: string;
-  /** The settings in which the plan lets cells differ, as it gives them. */
+  /** The settings that the plan varies, as it gives them. */
   readonly asked: CellSettings;
-  /** All settings that the plan names, complete; with `match`, the filters are those that were found. */
+  /** All settings that the plan names; with `match`, the filters are the matching ones. */
   readonly settings: CellSettings;
   readonly seed: number;
   readonly steps: number;
   readonly parameters: number;
   /** Of one forward pass of one image. */
   readonly multiplyAdds: number;
-  /** Of training, measured at planning time where the plan needed it. */
+  /** Of training, measured at planning time where the plan needs it. */
   readonly secondsPerStep?: number;
 }
 
-/** A study: its folder, what it compares, and the runs that this takes. */
+/** What a study compares, and the runs that this takes; the content of `study.json`. */
 export interface Study {
   readonly folder: string;
-  /** Digest of the plan, SHA-256 in hex. */
+  /** SHA-256 of the plan in hex. */
   readonly digest: string;
   readonly plan: Plan;
   readonly cells: readonly Cell[];
 }
+
+/** The file that says what a study is. */
+export const studyFile = "study.json";
+
+/** Folders of a study. */
+export const studyFolder = {
+  cells: runFolder.cells,
+  /** Output of cells. */
+  logs: "logs",
+  /** Which program runs which cell; hidden, so that no tracker gets it. */
+  locks: ".locks",
+  /** Output of the jobs of a cluster, and notes of what was submitted. */
+  slurm: "slurm",
+} as const;
 
 /** The folder of a cell, which is an ordinary run folder. */
 export function cellFolder(study: Pick<Study, "folder">, { id }: Pick<Cell, "id">): string {
@@ -41,36 +62,171 @@ export function requireCell({ folder, cells }: Pick<Study, "folder" | "cells">, 
   if (cell) return cell;
   const known = cells.map(({ id }) => id).join(", ");
   throw new ConfigError(
-    `Cannot run the cell ${id}: ${folder} has none of that id (expected one of ${known})`,
+    `Cannot run the cell ${id}: ${folder} has no cell of that id (expected one of ${known})`,
   );
 }
 
-/** What is set of the run of a cell: what the plan asks, with the widths that match. */
+/** The settings that a cell is trained with: those of the plan, with the matching widths. */
 export function trainedSettings({ asked, settings }: Pick<Cell, "asked" | "settings">): CellSettings {
   return asked.match === undefined ? asked : { ...asked, filters: settings.filters };
 }
 
-/** The results of the finished cells, in the order of the study. */
-export interface StudyResults {
-  readonly results: readonly CellResult[];
-  readonly unfinished: readonly Cell[];
-  /** A line for each damaged result, whose cell counts as finished, so that nothing overwrites it. */
-  readonly problems: readonly string[];
+/** Grids of samples over the epochs cost time, and nobody looks at those of a study; a plan may ask for them. */
+const usualSettings: CellSettings = { sampleEpochs: 0 };
+
+/**
+ * The settings of a cell's training. What the plan fixes for all cells is left out where it has no effect.
+ *
+ * @param settings of the cell alone
+ * @param where the cell's id, for errors
+ * @throws {ConfigError} if a setting is unknown, has no effect or contradicts another
+ */
+export function configOf(
+  { preset, fixed, name }: Pick<Plan, "preset" | "fixed" | "name">,
+  settings: CellSettings,
+  { seed, steps, where }: { readonly seed: number; readonly steps: number; readonly where: string },
+): TrainingConfig {
+  const typed = (some: CellSettings): Partial<TrainingConfig> =>
+    Object.fromEntries(
+      Object.entries(some).filter(([setting]) => !Object.hasOwn(ownSettings, setting))
+        .map(([setting, value]) => [setting, settingOf(setting, value, `${where} of the plan ${name}`)]),
+    );
+  const common = typed({ ...usualSettings, ...fixed });
+  const special = typed(settings);
+  const all = { ...presets[preset], ...common, ...special };
+  if (!("model" in all)) {
+    const networks = anyOf(training.rows.model.choices!.map((network) => `model=${network}`));
+    throw new ConfigError(
+      `Cannot run ${where} of the plan ${name}: it names no network (expected ${networks} in the grid or the fixed settings)`,
+    );
+  }
+  const idle: readonly string[] = idleSettings(common, all);
+  const effective = Object.entries({ ...common, ...special }).filter(([setting]) =>
+    setting in special || !idle.includes(setting)
+  );
+  try {
+    return trainingConfig({ ...Object.fromEntries(effective), seed, maxSteps: steps }, preset);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError(`${error.message} (cell ${where} of the plan ${name})`);
+  }
 }
 
-/** Reads the results of a study. */
-export async function readResults(study: Study): Promise<StudyResults> {
-  const results: CellResult[] = [];
-  const unfinished: Cell[] = [];
-  const problems: string[] = [];
-  for (const cell of study.cells) {
-    try {
-      const result = await readCellResult(cellFolder(study, cell));
-      if (result) results.push(result);
-      else unfinished.push(cell);
-    } catch (error) {
-      problems.push(error instanceof Error ? error.message : String(error));
-    }
+const cellFields = {
+  id: {
+    expected: "letters, digits, dots, hyphens and underscores",
+    accepts: (value) => typeof value === "string" && /^\w[\w.-]*$/.test(value),
+  },
+  asked: settingsField,
+  settings: settingsField,
+  seed: count,
+  steps: count,
+  parameters: count,
+  multiplyAdds: count,
+  secondsPerStep: ifGiven(finiteNumber),
+} satisfies Readonly<Record<keyof Cell, FieldCheck>>;
+
+const studyFields = {
+  version: { expected: "1", accepts: (value: unknown) => value === 1 },
+  digest: text,
+  plan: fieldsOf(planFields),
+  cells: listOf(fieldsOf(cellFields)),
+};
+
+/**
+ * Reads the study in a folder.
+ *
+ * @returns undefined if there is none
+ * @throws {RunError} if the file cannot be read or holds no study
+ */
+export async function readStudy(folder: string): Promise<Study | undefined> {
+  const path = join(folder, studyFile);
+  const json = await readJson(path);
+  if (json === undefined) return undefined;
+  const problem = fieldProblem(json, studyFields);
+  if (problem !== undefined) {
+    throw new RunError(`Cannot read ${path}: ${problem}; take the file from a backup, or start a new study`);
   }
-  return { results, unfinished, problems };
+  const { version: _, ...study } = json;
+  return { ...study, folder } as unknown as Study;
+}
+
+/**
+ * Reads the study that must be in a folder.
+ *
+ * @throws {RunError} if there is none, its file is damaged, or it has a link for a folder
+ */
+export async function requireStudy(folder: string): Promise<Study> {
+  const study = await readStudy(folder);
+  if (study) {
+    await checkFolders(study);
+    return study;
+  }
+  throw new RunError(
+    `Cannot find a study in ${folder}: there is no ${studyFile} (expected the folder of a study)`,
+  );
+}
+
+/** @throws {RunError} if the file cannot be written */
+export async function writeStudy({ folder, digest, plan, cells }: Study): Promise<void> {
+  const content = { version: 1, digest, plan, cells };
+  await writeAtomic(join(folder, studyFile), JSON.stringify(content, null, 2) + "\n");
+}
+
+/**
+ * Finds the folder of a study by its path, or by its name in the folder of runs.
+ *
+ * @returns undefined if there is no such study
+ */
+export async function findStudy(name: string, root: string = runsRoot): Promise<string | undefined> {
+  for (const folder of [name, join(root, name)]) {
+    const isFile = await Deno.stat(join(folder, studyFile)).then((info) => info.isFile, () => false);
+    if (isFile) return folder;
+  }
+  return undefined;
+}
+
+/**
+ * Checks that the folders in a study are its own. A study may come from anyone; through a link its cells would be read,
+ * written and deleted elsewhere.
+ *
+ * @throws {RunError} if one is a link or a file
+ */
+export async function checkFolders(study: Pick<Study, "folder" | "cells">): Promise<void> {
+  const own = Object.values(studyFolder).map((name) => join(study.folder, name));
+  for (const path of [...own, ...study.cells.map((cell) => cellFolder(study, cell))]) {
+    const info = await Deno.lstat(path).catch(() => undefined); // if it cannot be seen, using it says why
+    if (!info || info.isDirectory) continue;
+    const [what, more] = info.isSymlink
+      ? ["a link", "; the study's own folder may be one, and so may runs"]
+      : ["a file", ""];
+    throw new RunError(
+      `Cannot use the study ${study.folder}: ${path} is ${what} (expected a folder); remove it${more}`,
+    );
+  }
+}
+
+/**
+ * Makes a folder of a study, if there is none.
+ *
+ * @returns its path
+ * @throws {RunError} if it cannot be made, or is a link
+ */
+export async function makeStudyFolder(
+  { folder }: Pick<Study, "folder">,
+  name: keyof typeof studyFolder,
+): Promise<string> {
+  await makeContainedFolder(folder, studyFolder[name]);
+  return join(folder, studyFolder[name]);
+}
+
+/**
+ * Makes the folder of a cell, if there is none.
+ *
+ * @returns its path
+ * @throws {RunError} if it cannot be made, or is a link
+ */
+export async function makeCellFolder(study: Pick<Study, "folder">, cell: Pick<Cell, "id">): Promise<string> {
+  await makeContainedFolder(await makeStudyFolder(study, "cells"), cell.id);
+  return cellFolder(study, cell);
 }

@@ -10,10 +10,15 @@ import { sentLines } from "../tracking/sent_lines.ts";
 import { trackingOf, userName } from "../tracking/start.ts";
 import type { Ending } from "../tracking/tracker.ts";
 import { type Cell, cellFolder, type Study } from "./study.ts";
-import type { CellOptions } from "./train_cell.ts";
 
-/** Where a study is recorded, and who hears of it. */
-export type StudyTracking = Pick<CellOptions, "mlflow" | "experiment" | "say">;
+/** Where a study is recorded. */
+export interface StudyTracking {
+  /** The server and its experiment, if the command line names them. */
+  readonly mlflow: string | null;
+  readonly experiment: string | null;
+  /** Called with lines for the user. */
+  readonly say: (message: string) => void;
+}
 
 /** How long a program may be sending a study, to a server that does not answer at once. */
 const sendingMs = 300_000;

@@ -1,8 +1,8 @@
 import type { Launcher } from "./launch/launcher.ts";
 import { local } from "./launch/local.ts";
 import { slurm } from "./launch/slurm.ts";
-import { mostMilestones } from "./milestones.ts";
-import { planNames, plans } from "./plans/plans.ts";
+import { mostMilestones } from "./plan.ts";
+import { planNames, plans } from "./plans.ts";
 import { anyOf, choice, integer, number, optional, path, text, toggle } from "../settings/kinds.ts";
 import { ConfigError, flagOf, type Values } from "../settings/setting.ts";
 import { defineSettings } from "../settings/settings.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { CellResult } from "../../experiments/study/record.ts";
+import type { CellResult } from "../../experiments/study/cell_result.ts";
 import { presets } from "../../experiments/settings/training.ts";
 import { studying } from "../../experiments/study/study_words.ts";
 import { type Ended, ended, testTask, type Workplace } from "./cli.ts";
@@ -247,7 +247,7 @@ testRefusals("study refuses", {
     flags: `--grid groups=4|5 --fixed model=residual;filters=8,16;data=data;batchSize=8 ${quickly}`,
     says: [
       "ConfigError: Cannot use --groups 5 with --filters 8,16: ",
-      "so asks groups-5-s1 of the plan grid",
+      "(cell groups-5-s1 of the plan grid)",
     ],
   },
   "two budgets": {

@@ -1,8 +1,7 @@
 import { init } from "../../../kernels/mod.ts";
 import { describeError } from "../../program/task.ts";
 import { type CellEnd, runCell } from "../run_cell.ts";
-import { requireCell } from "../study.ts";
-import { requireStudy } from "../study_file.ts";
+import { requireCell, requireStudy } from "../study.ts";
 
 /** Which cell a worker runs, and how. */
 export interface CellOrder {

@@ -6,8 +6,7 @@ import { fieldProblem, listOf, text } from "../../run/field_checks.ts";
 import { readJson } from "../../run/read_file.ts";
 import { ConfigError } from "../../settings/setting.ts";
 import { type JobSettings, slurmFlags, slurmProfile } from "./slurm_flags.ts";
-import type { Study } from "../study.ts";
-import { makeStudyFolder, studyFolder } from "../study_folders.ts";
+import { makeStudyFolder, type Study, studyFolder } from "../study.ts";
 import { arrayScript, collectScript, type Submission } from "./batch_script.ts";
 import type { Launcher, LaunchOptions } from "./launcher.ts";
 

@@ -4,8 +4,8 @@ import {
   type FigureName,
   figureNames,
 } from "../../evaluation/figures.ts";
+import type { CellResult } from "../cell_result.ts";
 import type { CellSettings, Value } from "../plan.ts";
-import type { CellResult } from "../record.ts";
 import type { Cell } from "../study.ts";
 import {
   type BySeed,

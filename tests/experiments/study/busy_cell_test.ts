@@ -13,6 +13,6 @@ testTask("study --only leaves a cell to who holds it, and exits so that it is tr
   using _ = lock;
   const { code, stderr } = await place.run("study", `a --only ${cell.id} --device cpu --threads 1`);
   assert.equal(code, 75, stderr);
-  assert.match(stderr, new RegExp(`^${cell.id} is left to process ${Deno.pid} `, "m"));
+  assert.match(stderr, new RegExp(`^Skipping ${cell.id}: process ${Deno.pid} .*runs it$`, "m"));
   assert.deepEqual(await place.names("a", "cells"), []);
 });

@@ -3,14 +3,18 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { tryLockCell } from "../../../experiments/study/cell_lock.ts";
-import { completePlan } from "../../../experiments/study/complete_plan.ts";
 import { openCellLog } from "../../../experiments/study/launch/local.ts";
 import { makeSlurmFolder } from "../../../experiments/study/launch/slurm.ts";
-import { planStudy } from "../../../experiments/study/open_study.ts";
-import type { Study } from "../../../experiments/study/study.ts";
-import { requireStudy, writeStudy } from "../../../experiments/study/study_file.ts";
-import { makeCellFolder, makeStudyFolder } from "../../../experiments/study/study_folders.ts";
-import { removeBeginning } from "../../../experiments/study/train_cell.ts";
+import { completePlan } from "../../../experiments/study/plan.ts";
+import { planStudy } from "../../../experiments/study/plan_study.ts";
+import { removeUnsaved } from "../../../experiments/study/run_cell.ts";
+import {
+  makeCellFolder,
+  makeStudyFolder,
+  requireStudy,
+  type Study,
+  writeStudy,
+} from "../../../experiments/study/study.ts";
 import { nestedRuns } from "../../../experiments/tracking/files.ts";
 import { init } from "../../../kernels/mod.ts";
 import { testInFolder } from "../../folder.ts";
@@ -25,7 +29,7 @@ function testForeign(name: string, test: (study: Study, home: string) => Promise
     const home = join(root, "home");
     await Deno.mkdir(join(home, cell.id), { recursive: true });
     await Deno.writeTextFile(join(home, "kept.txt"), "kept");
-    const plan = completePlan({ name: "mine", cells: [{ model: "base" }] });
+    const plan = completePlan("mine", { cells: [{ model: "base" }] });
     const study = { folder: join(root, "study"), digest: "", plan, cells: [cell] };
     await Deno.mkdir(study.folder);
     await writeStudy(study);
@@ -120,21 +124,21 @@ testForeign("makeSlurmFolder() refuses a link that jobs would print to", async (
   });
 });
 
-testForeign("removeBeginning() removes the beginning of a run, and nothing else", async (_, home) => {
+testForeign("removeUnsaved() removes a run without checkpoint, and nothing else", async (_, home) => {
   const run = await Deno.makeTempDir({ dir: join(home, cell.id) });
   const isThere = () => Deno.stat(run).then(() => true, () => false);
   for (const names of [[], [".lock", `.run.json.${"0".repeat(32)}.tmp`], ["run.json", "metrics.jsonl"]]) {
     await Deno.mkdir(run, { recursive: true });
     for (const name of names) await Deno.writeTextFile(join(run, name), "");
-    await removeBeginning(run);
+    await removeUnsaved(run);
     assert.ok(!await isThere(), `${names}`);
   }
   await Deno.mkdir(run);
   await Deno.writeTextFile(join(run, "letter.txt"), "kept");
-  await assert.rejects(removeBeginning(run), {
+  await assert.rejects(removeUnsaved(run), {
     name: "RunError",
     message:
-      `Cannot begin ${run} anew: it holds letter.txt, and no run.json of a run (expected a run, or an empty folder); move it elsewhere`,
+      `Cannot restart ${run}: found letter.txt, but no run.json of a run (expected a run, or an empty folder); move it elsewhere`,
   });
   assert.equal(await Deno.readTextFile(join(run, "letter.txt")), "kept");
 });

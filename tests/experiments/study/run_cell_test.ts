@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { trainingConfig } from "../../../experiments/settings/training_config.ts";
-import type { CellMeasures } from "../../../experiments/study/evaluate_cell.ts";
-import { recordOf } from "../../../experiments/study/run_cell.ts";
+import { type CellMeasures, milestonesOf, resultOf } from "../../../experiments/study/run_cell.ts";
 import { testInFolder } from "../../folder.ts";
 import { cellOf } from "./tiny_study.ts";
 
-testInFolder("recordOf() knows the seconds of milestones between the lines of the log", async (folder) => {
+testInFolder("resultOf() knows the seconds of milestones between the lines of the log", async (folder) => {
   await Deno.writeTextFile(
     `${folder}/config.json`,
     JSON.stringify(trainingConfig({ model: "base", batchSize: 8 })),
@@ -20,11 +19,19 @@ testInFolder("recordOf() knows the seconds of milestones between the lines of th
   const frechet = { value: 7, low: 6, high: 8, evaluations: 0, seconds: 0 };
   const evaluation = { figures: { frechet } } as unknown as CellMeasures["evaluation"];
   const measures = { evaluation, costs: [], milestones };
-  const { seconds, course } = await recordOf(folder, { ...cellOf("base-s1"), steps: 64 }, measures);
+  const { seconds, course } = await resultOf(folder, { ...cellOf("base-s1"), steps: 64 }, measures);
   assert.equal(seconds, 10);
   assert.deepEqual(
     course?.map(({ seconds }) => seconds),
     [1, 4, 6, 8, 10],
     "none is free before the first line",
   );
+});
+
+Deno.test("milestonesOf() halves the training as often as possible, the earliest step first", () => {
+  assert.deepEqual(milestonesOf(1000, 3), [125, 250, 500]);
+  assert.deepEqual(milestonesOf(1001, 1), [501]);
+  assert.deepEqual(milestonesOf(1000), []);
+  assert.deepEqual(milestonesOf(6, 20), [1, 2, 3]);
+  assert.deepEqual(milestonesOf(1, 4), []);
 });

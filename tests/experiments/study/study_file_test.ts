@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { type CellResult, writeCellResult } from "../../../experiments/study/record.ts";
-import { cellFolder, readResults } from "../../../experiments/study/study.ts";
-import { readStudy, requireStudy, studyFile } from "../../../experiments/study/study_file.ts";
+import { type CellResult, readResults, writeCellResult } from "../../../experiments/study/cell_result.ts";
+import { cellFolder, readStudy, requireStudy, studyFile } from "../../../experiments/study/study.ts";
 import { testInFolder } from "../../folder.ts";
 import { makeStudy } from "./tiny_study.ts";
 
@@ -66,13 +65,4 @@ testInFolder("readStudy() reads what was written, and refuses what is no study",
     await Deno.writeTextFile(path, JSON.stringify({ ...json, [field]: value }));
     await assert.rejects(readStudy(study.folder), { name: "RunError", message }, field);
   }
-});
-
-testInFolder("readStudy() takes null for nothing in the evaluation, as 0.4.1 wrote it", async (folder) => {
-  const study = await makeStudy(join(folder, "study"), { grid: { model: ["base"] } });
-  const path = join(study.folder, studyFile);
-  const json = JSON.parse(await Deno.readTextFile(path));
-  const evaluation = { ...json.plan.evaluation, guidance: null, milestones: null };
-  await Deno.writeTextFile(path, JSON.stringify({ ...json, plan: { ...json.plan, evaluation } }));
-  assert.deepEqual(await requireStudy(study.folder), study);
 });

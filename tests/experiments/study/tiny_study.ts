@@ -2,22 +2,31 @@
 
 import { join } from "node:path";
 import { init } from "../../../kernels/mod.ts";
-import { completePlan, type GivenPlan } from "../../../experiments/study/complete_plan.ts";
-import { planStudy, saveStudy } from "../../../experiments/study/open_study.ts";
-import type { PlanningOptions } from "../../../experiments/study/plan_cells.ts";
+import { completePlan, type GivenPlan } from "../../../experiments/study/plan.ts";
+import { type PlanningOptions, planStudy, saveStudy } from "../../../experiments/study/plan_study.ts";
 import type { Cell, Study } from "../../../experiments/study/study.ts";
 import type { Workplace } from "../cli.ts";
 import { writeTinyIdx } from "../data/tiny_idx.ts";
 import { makeJudgedData } from "../evaluated_run.ts";
 
-/** What all tiny studies have in common. */
+/** A tiny plan. */
 export const tinyPlan = {
   name: "tiny",
   seeds: [1, 2],
   budget: { steps: 6 },
   fixed: {
-    ...{ data: "data", filters: "8,16", tEmb: 8, batchSize: 8, samples: 4, solver: "euler:steps=2" },
-    ...{ flowSamples: 1, flowSteps: 2, flowFrames: 2, pathSamples: 0, conditional: true, groups: 4 },
+    data: "data",
+    filters: "8,16",
+    tEmb: 8,
+    batchSize: 8,
+    samples: 4,
+    solver: "euler:steps=2",
+    flowSamples: 1,
+    flowSteps: 2,
+    flowFrames: 2,
+    pathSamples: 0,
+    conditional: true,
+    groups: 4,
   },
   evaluation: { count: 170, solver: "euler:steps=2", courseImages: 0 },
 } as const satisfies GivenPlan;
@@ -26,8 +35,12 @@ export const tinyPlan = {
 export const longerPlan = { budget: { steps: 60 }, fixed: { ...tinyPlan.fixed, valEpochs: 0.5 } } as const;
 
 /** How tests plan on the CPU device. */
-export const planning: Omit<PlanningOptions, "earlier"> = {
-  ...{ device: "cpu", threads: 1, signal: new AbortController().signal, timed: false, say: () => {} },
+export const planning: PlanningOptions = {
+  device: "cpu",
+  threads: 1,
+  signal: new AbortController().signal,
+  timed: false,
+  say: () => {},
 };
 
 /** Plans a study in a folder on made-up data, and writes it. */
@@ -36,7 +49,7 @@ export async function makeStudy(folder: string, given: Partial<GivenPlan>): Prom
   await writeTinyIdx(data, { train: 300, test: 360, classes: 4 });
   const device = await init({ device: "cpu", threads: 1 });
   try {
-    const plan = completePlan({ ...tinyPlan, fixed: { ...tinyPlan.fixed, data }, ...given });
+    const plan = completePlan("tiny", { ...tinyPlan, fixed: { ...tinyPlan.fixed, data }, ...given });
     const planned = await planStudy(folder, plan, planning);
     await saveStudy(planned, planning);
     return planned.study;
@@ -59,6 +72,12 @@ export async function writePlan(place: Workplace, given: Partial<GivenPlan> = {}
 
 /** A cell that nobody runs. */
 export const cellOf = (id: string, more: Partial<Cell> = {}): Cell => ({
-  ...{ id, asked: {}, settings: {}, seed: 1, steps: 10, parameters: 100, multiplyAdds: 1000 },
+  id,
+  asked: {},
+  settings: {},
+  seed: 1,
+  steps: 10,
+  parameters: 100,
+  multiplyAdds: 1000,
   ...more,
 });

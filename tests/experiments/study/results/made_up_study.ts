@@ -1,7 +1,7 @@
 /** Made-up studies: nothing was trained. */
 
+import type { CellResult } from "../../../../experiments/study/cell_result.ts";
 import type { CellSettings, Plan } from "../../../../experiments/study/plan.ts";
-import type { CellResult } from "../../../../experiments/study/record.ts";
 import { setupsOf, summarize, type Summary } from "../../../../experiments/study/results/summary.ts";
 import type { Cell } from "../../../../experiments/study/study.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { cellBytes, checkRoom, freeBytesAt, gigabytes } from "../../../experiments/study/disk.ts";
+import { cellBytes, checkRoom, freeBytesAt, gigabytes } from "../../../experiments/study/dry_run.ts";
 import { testInFolder } from "../../folder.ts";
 
 Deno.test("checkRoom() refuses cells that the disk has no room for, in one line", () => {

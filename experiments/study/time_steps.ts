@@ -9,10 +9,13 @@ import { fittingNetwork } from "../training/fit_memory.ts";
 import { PairedBatches } from "../training/paired_batches.ts";
 import { scheduleOf } from "../training/schedule_of.ts";
 
-/** Steps that are not timed, and how many stretches of at least how many milliseconds are. */
-const trial = { warmUpSteps: 2, stretches: 8, stretchMs: 80, mostSteps: 64 } as const;
+/** Steps before the timing, and how many stretches of at least how many milliseconds are timed. */
+const stretch = { warmUpSteps: 2, count: 8, ms: 80, mostSteps: 64 } as const;
 
-/** Where and how long to time. */
+/** Seconds of a training step of each of some networks on the same data. */
+export type StepTiming = (configs: readonly TrainingConfig[], data: Dataset) => Promise<number[]>;
+
+/** Where to time. */
 export interface TimingOptions {
   readonly device: "auto" | "webgpu" | "cpu";
   /** Threads of the CPU device, as many as cells will have. */
@@ -21,8 +24,8 @@ export interface TimingOptions {
 }
 
 /**
- * Seconds of a training step of each of some networks: of several stretches of steps the fastest, which other programs
- * disturbed least. The networks take turns, so that what slows the machine down for a while slows down all of them.
+ * Seconds of a training step of each of some networks, in the fastest of several stretches, which other programs disturbed
+ * least. The networks take turns, so that a slow phase of the machine affects all of them.
  *
  * @param configs once it is decided whether the networks get labels
  * @param data of all of them
@@ -33,21 +36,20 @@ export async function timeSteps(
   data: Dataset,
   { device: kind, threads, signal }: TimingOptions,
 ): Promise<number[]> {
-  // init() puts its device in use; afterwards it is the earlier one again.
+  // init() puts its device in use; withDevice() restores the earlier one.
   return await withDevice(currentDevice(), async () => {
     const device = await init({ device: kind, threads });
     using own = new DisposableStack();
     own.defer(() => device.close());
     const timed = configs.map((config) => own.use(new TimedSteps(config, data, device)));
     for (const one of timed) await one.warmUp();
-    for (let stretch = 0; stretch < trial.stretches && !signal.aborted; stretch++) {
+    for (let i = 0; i < stretch.count && !signal.aborted; i++) {
       for (const one of timed) await one.run();
     }
     return timed.map(({ fastest }) => fastest);
   });
 }
 
-/** Steps of one network. */
 class TimedSteps implements Disposable {
   /** Seconds of a step in the fastest stretch. */
   fastest = Infinity;
@@ -77,8 +79,8 @@ class TimedSteps implements Disposable {
 
   /** Runs steps until a stretch is long enough to be timed. */
   async warmUp(): Promise<void> {
-    await this.#run(trial.warmUpSteps);
-    while (await this.run() < trial.stretchMs && this.#steps < trial.mostSteps) this.#steps *= 2;
+    await this.#run(stretch.warmUpSteps);
+    while (await this.run() < stretch.ms && this.#steps < stretch.mostSteps) this.#steps *= 2;
   }
 
   /** Times a stretch. @returns its milliseconds */

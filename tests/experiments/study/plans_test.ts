@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { studyTask } from "../../../experiments/study.ts";
-import { findPlan } from "../../../experiments/study/read_plan.ts";
-import { findStudy } from "../../../experiments/study/study_file.ts";
+import { findPlan } from "../../../experiments/study/plans.ts";
+import { findStudy } from "../../../experiments/study/study.ts";
 import { testInFolder } from "../../folder.ts";
 import { makeStudy } from "./tiny_study.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { currentDevice, init } from "../../../kernels/mod.ts";
 import { loadDataset } from "../../../experiments/data/load_dataset.ts";
 import { trainingConfig } from "../../../experiments/settings/training_config.ts";
-import { timeSteps } from "../../../experiments/study/time_step.ts";
+import { timeSteps } from "../../../experiments/study/time_steps.ts";
 import { testInFolder } from "../../folder.ts";
 import { writeTinyIdx } from "../data/tiny_idx.ts";
 

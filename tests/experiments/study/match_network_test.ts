@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { matchWidths, nudged, widthsAt } from "../../../experiments/study/match_widths.ts";
+import { matchWidths, nudged, widthsAt } from "../../../experiments/study/match_network.ts";
 
 const base = { model: "base", filters: [8, 16, 32], attn: false, groups: 8 } as const;
 const weights = (filters: readonly number[]) =>

@@ -1,20 +1,27 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { init } from "../../../kernels/mod.ts";
 import type { TrainingConfig } from "../../../experiments/settings/training.ts";
-import { completePlan, type GivenPlan } from "../../../experiments/study/complete_plan.ts";
-import { planCells, type PlanningOptions } from "../../../experiments/study/plan_cells.ts";
-import type { Cell } from "../../../experiments/study/study.ts";
-import { planStudy, saveStudy } from "../../../experiments/study/open_study.ts";
-import { readStudy } from "../../../experiments/study/study_file.ts";
+import { lockPlan } from "../../../experiments/study/cell_lock.ts";
+import { completePlan, type GivenPlan, type Plan } from "../../../experiments/study/plan.ts";
+import {
+  cellId,
+  planCells,
+  type PlanningOptions,
+  planStudy,
+  saveStudy,
+  unusedId,
+} from "../../../experiments/study/plan_study.ts";
+import { type Cell, readStudy, requireStudy } from "../../../experiments/study/study.ts";
 import { testInFolder } from "../../folder.ts";
 import { writeTinyIdx } from "../data/tiny_idx.ts";
-import { planning, tinyPlan } from "./tiny_study.ts";
+import { makeStudy, planning, tinyPlan } from "./tiny_study.ts";
 
 /** A tiny plan on data in a folder. */
 async function planIn(folder: string, given: Partial<GivenPlan>) {
   await writeTinyIdx(`${folder}/data`, { train: 300, test: 360, classes: 4 });
   const { fixed, ...plan } = { ...tinyPlan, ...given };
-  return completePlan({ ...plan, fixed: { ...fixed, data: `${folder}/data` } });
+  return completePlan("tiny", { ...plan, fixed: { ...fixed, data: `${folder}/data` } });
 }
 
 /** Calls back with a device to count on. */
@@ -27,8 +34,10 @@ async function withCounting<T>(use: () => Promise<T>): Promise<T> {
   }
 }
 
-const cellsOf = async (plan: Awaited<ReturnType<typeof planIn>>, options: Partial<PlanningOptions> = {}) =>
-  (await withCounting(() => planCells(plan, { ...planning, earlier: [], ...options }))).cells;
+const cellsOf = async (
+  plan: Plan,
+  { earlier = [], ...options }: Partial<PlanningOptions> & { earlier?: readonly Cell[] } = {},
+) => (await withCounting(() => planCells(plan, earlier, { ...planning, ...options }))).cells;
 
 testInFolder(
   "planCells() gives cells seed by seed, with all settings that the plan names",
@@ -142,34 +151,35 @@ testInFolder("planCells() makes minutes steps, and a share of them", async (fold
   ]]);
 });
 
-const impossible: Record<string, [Partial<GivenPlan>, RegExp]> = {
-  "groups that do not divide": [
+const impossible: readonly [GivenPlan, RegExp][] = [
+  [
     { grid: { groups: [4, 5] }, fixed: { model: "residual", filters: "8,16", batchSize: 8 } },
-    /^Cannot use --groups 5 with --filters 8,16: 5 does not divide 8, .*; so asks groups-5-s1 of the plan tiny$/,
+    /^Cannot use --groups 5 with --filters 8,16: 5 does not divide 8, .* \(cell groups-5-s1 of the plan tiny\)$/,
   ],
-  "a setting of a cell without effect": [
+  [
     { cells: [{ model: "base", muonLr: 0.1, optimizer: "sgd" }] },
-    /^Cannot use --muon-lr here: it has an effect only with --optimizer muon .*; so asks base-muon-lr-0\.1-optimizer-sgd-s1/,
+    /^Cannot use --muon-lr here: it has an effect only with --optimizer muon .*\(cell base-muon-lr-0\.1-optimizer-sgd-s1/,
   ],
-  "a network that no cell names": [
+  [
     { cells: [{}] },
-    /^Cannot run default-s1 of the plan tiny: it names no network \(expected model=residual\|base in the grid or/,
+    /^Cannot run default-s1 of the plan tiny: it names no network \(expected model=residual or model=base in the grid or/,
   ],
-  "a coupling that needs labels": [
+  [
     { grid: { coupling: ["class_ot"] }, fixed: { model: "base", conditional: false } },
     /^Cannot use --coupling class_ot: it pairs within classes/,
   ],
-  "more samples than there are images": [
+  [
     { cells: [{ model: "base" }], evaluation: { count: 400 } },
     /^Cannot compare 400 samples: data has 360 test images/,
   ],
-};
-for (const [what, [given, message]] of Object.entries(impossible)) {
-  testInFolder(`planCells() refuses ${what} in one line`, async (folder) => {
+];
+
+testInFolder("planCells() refuses cells that cannot be trained or evaluated", async (folder) => {
+  for (const [given, message] of impossible) {
     const plan = await planIn(folder, given);
     await assert.rejects(cellsOf(plan), { name: "ConfigError", message });
-  });
-}
+  }
+});
 
 testInFolder(
   "planStudy() says what a changed plan adds and drops, and keeps what there is",
@@ -208,3 +218,92 @@ testInFolder(
     });
   },
 );
+
+/** A study of one cell, and what plans it again with other seeds. */
+async function planned(root: string) {
+  const study = await makeStudy(join(root, "study"), { grid: { model: ["base"] }, seeds: [1] });
+  const plan = async (seeds: Plan["seeds"], folder = study.folder) => {
+    const device = await init({ device: "cpu", threads: 1 });
+    return await planStudy(folder, { ...study.plan, seeds }, planning).finally(() => device.close());
+  };
+  return { study, plan };
+}
+
+testInFolder("planStudy() begins no study among other files", async (root) => {
+  const { plan } = await planned(root);
+  const folder = join(root, "run");
+  await Deno.mkdir(join(folder, ".locks"), { recursive: true });
+  await Deno.writeTextFile(join(folder, `.study.json.${"0".repeat(32)}.tmp`), ""); // of a program that was killed
+  assert.equal((await plan([1], folder)).known, undefined);
+  await Deno.writeTextFile(join(folder, "report.html"), "of a run");
+  await assert.rejects(plan([1], folder), {
+    name: "RunError",
+    message:
+      `Cannot start a study in ${folder}: it holds report.html, and no study.json (expected a new or empty folder); ` +
+      "give another one with --out DIR",
+  });
+  await assert.rejects(plan([1], join(folder, "report.html")), {
+    name: "RunError",
+    message: /^Cannot use the folder .*report\.html: not a directory/,
+  });
+});
+
+testInFolder("saveStudy() loses no cells that another program has added meanwhile", async (root) => {
+  const { study, plan } = await planned(root);
+  const [own, others] = [await plan([1, 2]), await plan([1, 3])];
+  assert.ok(await saveStudy(others, planning));
+  assert.equal(await saveStudy(own, planning), false);
+  assert.deepEqual(await requireStudy(study.folder), others.study);
+  assert.ok(await saveStudy(await plan([1, 2]), planning));
+  const { cells } = await requireStudy(study.folder);
+  assert.deepEqual(cells.map(({ id }) => id), ["base-s1", "base-s3", "base-s2"]);
+});
+
+testInFolder("saveStudy() lets one of two programs that begin a study be first", async (root) => {
+  const { plan } = await planned(root);
+  const folder = join(root, "new");
+  const both = [await plan([1], folder), await plan([2], folder)];
+  const saved = await Promise.all(both.map((planned) => saveStudy(planned, planning)));
+  assert.deepEqual(saved.toSorted(), [false, true]);
+  assert.deepEqual(await requireStudy(folder), both[saved.indexOf(true)].study);
+});
+
+testInFolder(
+  "saveStudy() says once who holds the plan, and waits no more once it is stopped",
+  async (root) => {
+    const { study, plan } = await planned(root);
+    const more = await plan([1, 2]);
+    using _ = (await lockPlan(study, planning))!;
+    const stop = new AbortController();
+    const said: string[] = [];
+    const heard = Promise.withResolvers<void>();
+    const say = (line: string) => {
+      said.push(line);
+      heard.resolve();
+    };
+    const saved = saveStudy(more, { say, signal: stop.signal });
+    saved.catch(() => {}); // it is awaited below
+    await heard.promise;
+    stop.abort();
+    assert.equal(await saved, false);
+    assert.equal(said.length, 1);
+    assert.match(
+      said[0],
+      new RegExp(`^Waiting for the plan of .*study: process ${Deno.pid}( on .+)? since .+ has it$`),
+    );
+    assert.deepEqual(await requireStudy(study.folder), study);
+  },
+);
+
+Deno.test("cellId() names a cell by the settings in which it differs", () => {
+  assert.equal(cellId({ model: "residual", attn: false }, 1), "residual-attention-off-s1");
+  assert.equal(
+    cellId({ model: "base", attn: true, match: "parameters" }, 2),
+    "base-attention-on-matched-parameters-s2",
+  );
+  assert.equal(cellId({ filters: "8,16,32", share: 0.25 }, 3), "filters-8-16-32-share-0.25-s3");
+  assert.equal(cellId({ times: "u_shaped:a=2", batchSize: 64 }, 1), "times-u_shaped-a-2-batch-size-64-s1");
+  assert.equal(cellId({}, 1), "default-s1");
+  assert.equal(unusedId("base-s1", []), "base-s1");
+  assert.equal(unusedId("base-s1", ["base-s1", "base-2-s1"]), "base-3-s1");
+});

@@ -1,0 +1,147 @@
+import { countMultiplyAdds, tensor, zeros } from "../../kernels/mod.ts";
+import { blankInitialiser, countParameters, createModel } from "../../models/mod.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { ConfigError } from "../settings/setting.ts";
+import type { TrainingConfig } from "../settings/training.ts";
+import { modelOptions } from "../training/network.ts";
+import type { Match } from "./plan.ts";
+import type { StepTiming } from "./time_steps.ts";
+
+/** What a network costs. */
+export interface NetworkSize {
+  readonly parameters: number;
+  /** Of one forward pass of one image. */
+  readonly multiplyAdds: number;
+}
+
+/** Counts a network without making it. @throws {ShapeError} if it cannot be made */
+export function networkSize(config: TrainingConfig, data: Dataset): NetworkSize {
+  const classes = config.conditional === true ? data.classes : 0;
+  const options = modelOptions(config, data.channels, classes);
+  const multiplyAdds = countMultiplyAdds(() => {
+    const x = zeros([1, data.channels, data.height, data.width]);
+    const condition = classes > 0 ? tensor(new Uint32Array(1)) : undefined;
+    createModel(options, blankInitialiser).velocity(x, tensor(new Float32Array(1)), condition);
+  });
+  return { parameters: countParameters(options), multiplyAdds };
+}
+
+/** Timings in a search: each takes a second or two. */
+const mostTimings = 9;
+
+/**
+ * The network widened, or narrowed, until it has as many parameters, as much arithmetic or as long a training step as the
+ * other one.
+ *
+ * @param time times networks in turns
+ * @returns its settings, and in words how near they come
+ * @throws {ConfigError} if no widths come near
+ */
+export async function matchNetwork(
+  config: TrainingConfig,
+  match: Match,
+  data: Dataset,
+  time: StepTiming,
+): Promise<{ config: TrainingConfig; words: string }> {
+  const other = { ...config, model: config.model === "base" ? "residual" as const : "base" as const };
+  const at = (filters: readonly number[]) => ({ ...config, filters });
+  let matched: Matched;
+  let what = "the time of a step";
+  if (match === "time") {
+    const ratio = async (filters: readonly number[]) => {
+      const [own, others] = await time([at(filters), other], data);
+      return own / others;
+    };
+    matched = await matchWidths(config, ratio, mostTimings);
+  } else {
+    const sizeOf = (config: TrainingConfig) =>
+      networkSize(config, data)[match === "arithmetic" ? "multiplyAdds" : "parameters"];
+    const target = sizeOf(other);
+    const ratio = (filters: readonly number[]) => sizeOf(at(filters)) / target;
+    matched = await nudged(config, ratio, await matchWidths(config, ratio));
+    what = `${target.toLocaleString("en")} ${match === "parameters" ? "parameters" : "multiply-adds"}`;
+  }
+  const { filters, ratio } = matched;
+  const words = `filters ${filters} have ${
+    ratio.toFixed(3)
+  } times ${what} of the ${other.model} network with ${config.filters}`;
+  return { config: at(filters), words };
+}
+
+/** Settings of a network that its widths follow from. */
+type Widths = Pick<TrainingConfig, "model" | "filters" | "attn" | "groups">;
+
+/** What a network with some widths has, relative to what it should have; it rises with the widths. */
+type Ratio = (filters: readonly number[]) => number | Promise<number>;
+
+/** Widths, and how near they come. */
+export interface Matched {
+  readonly filters: readonly number[];
+  readonly ratio: number;
+}
+
+/** Relative errors: a search stops below `near` and fails above `most`. */
+const errors = { near: 1e-3, most: 0.5 };
+
+/**
+ * Finds the widths of a ratio near 1, by bisection over a common factor of all levels, from 1/8 to 16. Levels with groups
+ * are rounded to a multiple of them.
+ *
+ * @param tries most widths to measure
+ * @throws {ConfigError} if no factor comes near
+ */
+export async function matchWidths(network: Widths, ratio: Ratio, tries = Infinity): Promise<Matched> {
+  let [low, high] = [1 / 8, 16];
+  let best: Matched | undefined;
+  const known = new Map<string, number>();
+  for (let i = 0; i < 40 && known.size < tries; i++) {
+    const factor = Math.sqrt(low * high);
+    const filters = widthsAt(network, factor);
+    const measured = known.get(`${filters}`) ?? await ratio(filters);
+    known.set(`${filters}`, measured);
+    best = nearer(best, { filters, ratio: measured });
+    if (errorOf(measured) < errors.near) break;
+    if (measured < 1) low = factor;
+    else high = factor;
+  }
+  if (best && errorOf(best.ratio) < errors.most) return best;
+  throw new ConfigError(
+    `Cannot match the ${network.model} network with filters ${network.filters}: with ${best?.filters} it has ` +
+      `${best?.ratio.toFixed(2)} times as much (expected other filters)`,
+  );
+}
+
+/** Changes single levels by up to two units and a tenth of their width, if that comes nearer. */
+export async function nudged(network: Widths, ratio: Ratio, matched: Matched): Promise<Matched> {
+  const choices = matched.filters.map((channels, level) => {
+    const unit = unitOf(network, level);
+    const most = Math.max(1, Math.min(2, Math.floor(0.1 * channels / unit)));
+    return Array.from({ length: 2 * most + 1 }, (_, i) => channels + (i - most) * unit).filter((n) => n > 0);
+  });
+  const all = choices.reduce<number[][]>(
+    (some, level) => some.flatMap((filters) => level.map((channels) => [...filters, channels])),
+    [[]],
+  );
+  let best = matched;
+  for (const filters of all) best = nearer(best, { filters, ratio: await ratio(filters) });
+  return best;
+}
+
+/** The widths of all levels times a factor. */
+export function widthsAt(network: Widths, factor: number): number[] {
+  return network.filters.map((channels, level) => {
+    const unit = unitOf(network, level);
+    return Math.max(unit, Math.round(channels * factor / unit) * unit);
+  });
+}
+
+/** What must divide the channels of a level: the groups, if it is normalised. */
+function unitOf({ model, filters, attn, groups }: Widths, level: number): number {
+  return model === "residual" || attn && level === filters.length - 1 ? groups : 1;
+}
+
+function nearer(a: Matched | undefined, b: Matched): Matched {
+  return a && errorOf(a.ratio) <= errorOf(b.ratio) ? a : b;
+}
+
+const errorOf = (ratio: number) => Math.abs(Math.log(ratio));

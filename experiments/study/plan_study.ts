@@ -1,0 +1,286 @@
+import { type Dataset, splitImages } from "../data/dataset.ts";
+import { loadDataset } from "../data/load_dataset.ts";
+import { checkCount } from "../evaluation/plan.ts";
+import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
+import { sha256 } from "../run/sha256.ts";
+import { ConfigError, flagOf } from "../settings/setting.ts";
+import type { TrainingConfig } from "../settings/training.ts";
+import { checkCoupling } from "../training/check_coupling.ts";
+import { checkPictures } from "../training/check_pictures.ts";
+import { decideConditional } from "../training/conditional.ts";
+import { lockPlan } from "./cell_lock.ts";
+import { matchNetwork, networkSize } from "./match_network.ts";
+import { type CellSettings, combinations, type Match, plainValue, type Plan, type Value } from "./plan.ts";
+import {
+  type Cell,
+  checkFolders,
+  configOf,
+  makeStudyFolder,
+  readStudy,
+  type Study,
+  studyFile,
+  studyFolder,
+  trainedSettings,
+  writeStudy,
+} from "./study.ts";
+import { type StepTiming, timeSteps, type TimingOptions } from "./time_steps.ts";
+
+/** What planning needs besides the plan. */
+export interface PlanningOptions extends TimingOptions {
+  /** Times steps; by default {@linkcode timeSteps}. */
+  readonly time?: StepTiming;
+  /** Whether the steps of all new networks are timed, not only where the plan needs it. */
+  readonly timed: boolean;
+  /** Called with lines for the user. */
+  readonly say: (message: string) => void;
+}
+
+/** A study by its present plan, and what changed. */
+export interface PlannedStudy {
+  readonly study: Study;
+  /** Cells that the earlier plan did not have. */
+  readonly added: readonly Cell[];
+  /** Cells that are no longer planned; they stay in the study. */
+  readonly dropped: readonly Cell[];
+  /** The study as it is in the folder. */
+  readonly known: Study | undefined;
+}
+
+/**
+ * Plans a new study in a folder, or continues the one that is there. Writes nothing.
+ *
+ * @throws {ConfigError} if the plan cannot be used, or its cells could not be compared with those of the study
+ * @throws {RunError} if the folder holds something else, or the study is damaged or has a link for a folder
+ */
+export async function planStudy(folder: string, plan: Plan, options: PlanningOptions): Promise<PlannedStudy> {
+  const names = await namesIn(folder); // before the study is read: another program may be starting it
+  const known = await readStudy(folder);
+  if (known) checkComparable(known, plan);
+  else checkIsNew(folder, names);
+  const earlier = known?.cells ?? [];
+  const { cells, dropped } = await planCells(plan, earlier, options);
+  const added = cells.filter(({ id }) => !earlier.some((cell) => cell.id === id));
+  const byId = new Map([...cells, ...dropped].map((cell) => [cell.id, cell]));
+  const digest = await sha256(new TextEncoder().encode(JSON.stringify(plan)));
+  const study = { folder, digest, plan, cells: [...earlier.map(({ id }) => byId.get(id)!), ...added] };
+  await checkFolders(study);
+  return { study, added, dropped, known };
+}
+
+/**
+ * Writes a planned study to its folder.
+ *
+ * @returns false, with nothing changed, if another program changed the study since it was planned, or the signal stopped it
+ * @throws {RunError} if it cannot be written
+ */
+export async function saveStudy(
+  { study, known }: Pick<PlannedStudy, "study" | "known">,
+  options: Pick<PlanningOptions, "say" | "signal">,
+): Promise<boolean> {
+  const { folder } = study;
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw new RunError(`Cannot make the folder ${folder}: ${reasonOf(error)}`);
+  }
+  using lock = await lockPlan(study, options);
+  if (!lock || JSON.stringify(await readStudy(folder)) !== JSON.stringify(known)) return false;
+  await writeStudy(study);
+  await makeStudyFolder(study, "cells");
+  return true;
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw new RunError(`Cannot use the folder ${folder}: ${reasonOf(error)}`);
+  }
+}
+
+/** Checks that a folder holds only what comes before `study.json`; results would overwrite other files. */
+function checkIsNew(folder: string, names: readonly string[]): void {
+  const other = names.find((name) => name !== studyFolder.locks && nameOfLeftover(name) !== studyFile);
+  if (other === undefined) return;
+  throw new RunError(
+    `Cannot start a study in ${folder}: it holds ${other}, and no ${studyFile} (expected a new or empty folder); give ` +
+      "another one with --out DIR",
+  );
+}
+
+function checkComparable({ folder, plan: known }: Study, plan: Plan): void {
+  const textOf = (value: object | string) =>
+    JSON.stringify(
+      typeof value === "string"
+        ? value
+        : Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1)),
+    );
+  for (const field of ["preset", "fixed", "budget", "evaluation"] as const) {
+    const [was, is] = [textOf(known[field]), textOf(plan[field])];
+    if (was === is) continue;
+    throw new ConfigError(
+      `Cannot change ${field} of the study ${folder} from ${was} to ${is}: its cells could not be compared ` +
+        "(expected --out DIR of another study)",
+    );
+  }
+}
+
+/**
+ * The cells of a plan, seed by seed. Checks each as its run would, finds matching widths, and converts minutes to steps.
+ * Needs a device, to count networks on.
+ *
+ * @param earlier cells that the study has already; they keep their ids, and what was found for them
+ * @returns the cells, and earlier ones that are no longer planned. All have the same settings, so they can be compared
+ * @throws {ConfigError} if a setting is unknown, or a cell cannot be trained or evaluated
+ * @throws {DataError} if its data cannot be loaded
+ */
+export async function planCells(
+  plan: Plan,
+  earlier: readonly Cell[],
+  options: PlanningOptions,
+): Promise<{ cells: readonly Cell[]; dropped: readonly Cell[] }> {
+  const planner = new Planner(plan, earlier, options);
+  // Combinations with the same identity would be the same runs. All are checked before any data is read.
+  const asked = Map.groupBy(combinations(plan), (settings) => planner.identityOf(settings));
+  const setups: Cell[][] = [];
+  for (const [settings] of asked.values()) setups.push(await planner.cellsOf(settings));
+  const cells = plan.seeds.flatMap((_, i) => setups.map((cells) => cells[i]));
+  const dropped: Cell[] = [];
+  for (const known of earlier) {
+    if (!cells.some(({ id }) => id === known.id)) dropped.push(await planner.updated(known, known.asked));
+  }
+  return { cells, dropped };
+}
+
+class Planner {
+  readonly #data = new Map<string | null, Promise<Dataset>>();
+  readonly #ids: string[];
+  /** The settings that some cell or the plan names. */
+  readonly #names: ReadonlySet<string>;
+
+  constructor(readonly plan: Plan, readonly earlier: readonly Cell[], readonly options: PlanningOptions) {
+    this.#ids = earlier.map(({ id }) => id);
+    const all = [...combinations(plan), ...earlier.map(({ asked }) => asked), plan.fixed];
+    const names = new Set(all.flatMap((settings) => Object.keys(settings)));
+    if (names.has("match")) names.add("filters");
+    this.#names = names;
+  }
+
+  /** A text that is the same for the same runs, whatever their seeds. @throws {ConfigError} if no run has these settings */
+  identityOf(asked: CellSettings): string {
+    const config = configOf(this.plan, asked, { seed: 0, steps: 1, where: this.#nameOf(asked) });
+    return JSON.stringify([config, asked.match ?? null, asked.share ?? 1]);
+  }
+
+  /** The cells of all seeds with some settings. */
+  async cellsOf(asked: CellSettings): Promise<Cell[]> {
+    const identity = this.identityOf(asked);
+    const known = this.earlier.filter((cell) => this.identityOf(cell.asked) === identity);
+    let found: Omit<Cell, "id" | "seed"> | undefined;
+    const cells: Cell[] = [];
+    for (const seed of this.plan.seeds) {
+      const same = known.find((cell) => cell.seed === seed);
+      if (same) {
+        cells.push(await this.updated(same, asked));
+        continue;
+      }
+      found ??= await this.#find(asked, known[0]);
+      const id = unusedId(cellId(asked, seed), this.#ids);
+      this.#ids.push(id);
+      cells.push({ id, seed, ...found });
+    }
+    return cells;
+  }
+
+  /** A known cell as the plan asks for it now, with the settings that all cells have now; matching widths stay. */
+  async updated(known: Cell, asked: CellSettings): Promise<Cell> {
+    const cell = { ...known, asked };
+    if (this.#names.symmetricDifference(new Set(Object.keys(cell.settings))).size === 0) return cell;
+    const { config } = await this.#checked(trainedSettings(cell), cell.id);
+    return { ...cell, settings: this.#settings(asked, config) };
+  }
+
+  /** What cells with some settings have in common; a known one with other seeds has the widths and the time of a step. */
+  async #find(asked: CellSettings, known: Cell | undefined): Promise<Omit<Cell, "id" | "seed">> {
+    const { plan, options } = this;
+    const { time = (configs, data) => timeSteps(configs, data, options) } = options;
+    const where = this.#nameOf(asked);
+    const checked = await this.#checked(known ? trainedSettings({ ...known, asked }) : asked, where);
+    const { data } = checked;
+    let { config } = checked;
+    if (!known && asked.match !== undefined) {
+      const matched = await matchNetwork(config, asked.match as Match, data, time);
+      config = matched.config;
+      options.say(`${where.replace(/-s\d+$/, "")}: ${matched.words}`);
+    }
+    const timed = options.timed || "minutes" in plan.budget;
+    const secondsPerStep = timed ? known?.secondsPerStep ?? (await time([config], data))[0] : undefined;
+    const steps = "steps" in plan.budget ? plan.budget.steps : plan.budget.minutes * 60 / secondsPerStep!;
+    return {
+      asked,
+      settings: this.#settings(asked, config),
+      steps: Math.max(1, Math.round(steps * Number(asked.share ?? 1))),
+      ...networkSize(config, data),
+      ...secondsPerStep !== undefined && { secondsPerStep },
+    };
+  }
+
+  /** The settings of a run, and its data, checked as its training and evaluation will check them. */
+  async #checked(asked: CellSettings, where: string): Promise<{ config: TrainingConfig; data: Dataset }> {
+    const { seeds: [seed], evaluation: { count, guidance } } = this.plan;
+    const given = configOf(this.plan, asked, { seed, steps: 1, where });
+    const loading = this.#data.get(given.data) ?? loadDataset(given.data ?? undefined);
+    this.#data.set(given.data, loading);
+    const data = await loading;
+    const config = decideConditional(given, data, () => {});
+    checkCoupling(config);
+    const classes = config.conditional === true ? data.classes : 0;
+    checkPictures(config, [data.channels, data.height, data.width], classes);
+    checkCount(count, { data, trained: splitImages(data.train.count, config).train });
+    if (guidance !== undefined && guidance !== 1 && classes === 0 && config.guidance === 1) {
+      throw new ConfigError(
+        `Cannot evaluate with guidance ${guidance}: the network is trained without classes, and keeps no early weights for ` +
+          "autoguidance (expected guidance 1, or the setting guidance above 1)",
+      );
+    }
+    return { config, data };
+  }
+
+  /** The values of all settings that some cell names. */
+  #settings(asked: CellSettings, config: TrainingConfig): CellSettings {
+    const own: CellSettings = { match: asked.match ?? "none", share: asked.share ?? 1 };
+    return Object.fromEntries(
+      this.#names.values().map((
+        name,
+      ) => [name, own[name] ?? plainValue(config[name as keyof TrainingConfig])]),
+    );
+  }
+
+  #nameOf(asked: CellSettings): string {
+    return cellId(asked, this.plan.seeds[0]);
+  }
+}
+
+/** The names of settings in ids, where their own would not be clear. */
+const idWords: Readonly<Record<string, string>> = { attn: "attention", match: "matched" };
+
+/** Names a cell by the settings in which it differs: `residual-attention-off-s1`, `default-s2`. */
+export function cellId(settings: CellSettings, seed: number): string {
+  const parts = Object.entries(settings).map(([name, value]) =>
+    name === "model" ? slug(value) : `${idWords[name] ?? flagOf(name).slice(2)}-${slug(value)}`
+  );
+  return [...parts.length > 0 ? parts : ["default"], `s${seed}`].join("-");
+}
+
+function slug(value: Value): string {
+  if (typeof value === "boolean") return value ? "on" : "off";
+  return String(value).replaceAll(/[^\w.]+/g, "-").replaceAll(/^-+|-+$/g, "");
+}
+
+/** The id itself if it is not taken, else with a number before the seed. */
+export function unusedId(id: string, taken: readonly string[]): string {
+  let candidate = id;
+  for (let n = 2; taken.includes(candidate); n++) candidate = id.replace(/(?=-s\d+$)/, `-${n}`);
+  return candidate;
+}

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { combinations, completePlan, type GivenPlan } from "../../../experiments/study/plan.ts";
+import { planNames, plans } from "../../../experiments/study/plans.ts";
+
+Deno.test("completePlan() fills in defaults, and gives settings one form", () => {
+  const plan = completePlan("mine", {
+    grid: { filters: ["8,16", "16,32"], tEmb: ["64", 32] },
+    fixed: { attn: true, batchSize: "64" },
+  });
+  assert.deepEqual(plan.grid, { filters: ["8,16", "16,32"], tEmb: [64, 32] });
+  assert.deepEqual(plan.fixed, { attn: true, batchSize: 64 });
+  assert.deepEqual([plan.seeds, plan.preset, plan.evaluation.count], [[1, 2, 3], "quick", 1000]);
+  assert.deepEqual(completePlan("mine", plan), plan);
+});
+
+const refusals: readonly [GivenPlan, RegExp][] = [
+  [{ grid: { atn: [true] } }, /^Unknown setting atn in the grid of mine \(did you mean attn\?\)$/],
+  [
+    { grid: { coupling: ["ots"] } },
+    /^Cannot use coupling "ots" in the grid of mine: expected independent, ot or class_ot \(did you mean ot\?\)$/,
+  ],
+  [
+    { fixed: { maxSteps: 4 } },
+    /^Cannot use maxSteps in the fixed settings of mine: a study sets it \(expected the budget\)$/,
+  ],
+  [{ grid: { tEmb: [8, "8"] } }, /^Cannot use the grid of mine: tEmb has 8 twice$/],
+  [{ grid: { attn: [] }, cells: [{}] }, /^Cannot use the grid of mine: attn has no values /],
+  [
+    { grid: { tEmb: [8] }, fixed: { tEmb: 8 } },
+    /^Cannot use tEmb of mine: the grid varies it, and it is fixed \(expected one of them\)$/,
+  ],
+  [{ fixed: { share: 0.5 } }, /^Cannot fix share in mine: it tells cells apart/],
+  [{ cells: [{ share: 0 }] }, /^Cannot use share 0 in cell 1 of mine: expected a number above 0 /],
+  [{ seeds: [] }, /^Cannot run the plan mine: it has no seeds \(expected at least one\)$/],
+  [{ seeds: [1, 1] }, /^Cannot use the seeds of mine: there is 1 twice$/],
+  [{ seeds: [2 ** 32] }, /^Cannot use the seed 4294967296 of mine: expected /],
+  [
+    { evaluation: { solvers: ["hein:steps=2"] } },
+    /^Cannot use the solver "hein:steps=2": expected .* \(did you mean heun\?\)$/,
+  ],
+  [
+    { evaluation: { solvers: ["heun:steps=2", "heun:steps=2"] } },
+    /^Cannot use the solvers of mine: there is heun:steps=2 twice$/,
+  ],
+  [{ evaluation: { solver: "hein:steps=2" } }, /^Cannot use /],
+  [
+    { evaluation: { milestones: 21 } },
+    /^Cannot use 21 milestones in the evaluation of mine \(expected 0 to 20\)$/,
+  ],
+  [
+    { evaluation: { count: 1 } },
+    /^Cannot use count 1 in the evaluation of mine: expected a whole number of at least 2 /,
+  ],
+  [
+    { cells: [{ match: "size" }] },
+    /^Cannot use match "size" in cell 1 of mine: expected parameters, arithmetic or time \(did you mean time\?\)$/,
+  ],
+];
+
+Deno.test("completePlan() refuses what no study can have", () => {
+  for (const [plan, message] of refusals) {
+    assert.throws(() => completePlan("mine", plan), { name: "ConfigError", message });
+  }
+});
+
+Deno.test("combinations() are those of the grid, then the cells", () => {
+  const name = "mine";
+  assert.deepEqual(combinations({ name, grid: { a: [1, 2], b: [true, false] }, cells: [{ c: "x" }] }), [
+    { a: 1, b: true },
+    { a: 1, b: false },
+    { a: 2, b: true },
+    { a: 2, b: false },
+    { c: "x" },
+  ]);
+  assert.deepEqual(combinations({ name, grid: {}, cells: [{}] }), [{}]);
+  assert.throws(() => combinations({ name, grid: {}, cells: [] }), {
+    message: "Cannot run the plan mine: it has neither a grid nor cells (expected one of them)",
+  });
+});
+
+Deno.test("plans of the repository are complete", () => {
+  for (const name of planNames) {
+    const { doc, ...plan } = plans[name];
+    assert.ok(doc.length > 0 && combinations(completePlan(name, plan)).length > 0, name);
+  }
+});
