@@ -73,7 +73,7 @@ testTask("study --launcher slurm says in one line what it cannot use, and writes
     ],
   ];
   for (const [flags, env, message] of cases) {
-    const { code, stderr } = await place.run("study", flags, env);
+    const { code, stderr } = await place.runProgram("study", flags, env);
     assert.equal(code, 1, flags);
     assert.match(stderr.trimEnd(), new RegExp(`${message.source.replace(/\$$/, "")}.*$`), flags);
     assert.equal(stderr.trimEnd().split("\n").length, 1, stderr);

@@ -60,7 +60,7 @@ testOnSlurm(
     await makePlan(place, longerPlan);
     await setPartition(cluster, "DOWN");
     const first = await place.succeed("study", `plan.json --out far ${submit}`, cluster.env);
-    assert.match(first.stderr, /^Submitted 4 cells as job 1; what they print goes to .*\/far\/slurm$/m);
+    assert.match(first.stderr, /^Submitted 4 cells as job 1; their output goes to .*\/far\/slurm$/m);
     assert.match(first.stderr, /^Submitted the collection of the results as job 2; see squeue --jobs=1,2$/m);
     const queued = await cluster.queue();
     assert.deepEqual(queued.map(({ job, index }) => [job, index]).sort(), [
