@@ -1,4 +1,13 @@
-import { count, type FieldCheck, fieldsOf, finiteNumber, ifGiven, listOf, tableOf, text } from "../run/field_checks.ts";
+import {
+  count,
+  type FieldCheck,
+  fieldsOf,
+  finiteNumber,
+  ifGiven,
+  listOf,
+  tableOf,
+  text,
+} from "../run/field_checks.ts";
 import { choice, number } from "../settings/kinds.ts";
 import { accepted, asText, ConfigError, didYouMean, type Rows, shownValue } from "../settings/setting.ts";
 import { makeSolver } from "../settings/solver.ts";

@@ -1,7 +1,16 @@
 import { join } from "node:path";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { makeContainedFolder } from "../run/contained.ts";
-import { count, type FieldCheck, fieldProblem, fieldsOf, finiteNumber, ifGiven, listOf, text } from "../run/field_checks.ts";
+import {
+  count,
+  type FieldCheck,
+  fieldProblem,
+  fieldsOf,
+  finiteNumber,
+  ifGiven,
+  listOf,
+  text,
+} from "../run/field_checks.ts";
 import { runFolder } from "../run/layout.ts";
 import { readJson } from "../run/read_file.ts";
 import { anyOf } from "../settings/kinds.ts";
