@@ -1,4 +1,6 @@
 import { join } from "node:path";
+import type { Evaluation } from "../evaluation/evaluation.ts";
+import type { SolverCost } from "../evaluation/solver_costs.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import {
   count,
@@ -11,7 +13,10 @@ import {
   tableOf,
   text,
 } from "../run/field_checks.ts";
+import { runFile } from "../run/layout.ts";
+import { type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/read_file.ts";
+import { readConfig } from "../settings/training_config.ts";
 import { type CellSettings, settingsField } from "./plan.ts";
 import { type Cell, cellFolder, type Study } from "./study.ts";
 
@@ -87,6 +92,88 @@ export async function readCellResult(folder: string): Promise<CellResult | undef
 /** @throws {RunError} if the file cannot be written */
 export async function writeCellResult(folder: string, result: CellResult): Promise<void> {
   await writeAtomic(join(folder, cellFile), JSON.stringify(result, null, 2) + "\n");
+}
+
+/** The quality of a network after some steps of its training. */
+export interface Milestone {
+  readonly step: number;
+  /** Fréchet distance of samples from the same noise as at the end. */
+  readonly frechet: number;
+}
+
+/** What was measured of a trained cell. */
+export interface CellMeasures {
+  readonly evaluation: Pick<Evaluation, "figures">;
+  readonly costs: readonly SolverCost[];
+  readonly milestones: readonly Milestone[];
+}
+
+/**
+ * The steps after which quality is measured during training: a half, a quarter, an eighth of them and so on.
+ *
+ * @param count how many; fewer if the training is too short
+ * @returns the earliest first
+ */
+export function milestonesOf(steps: number, count = 0): number[] {
+  const shares = Array.from({ length: count }, (_, k) => Math.ceil(steps / 2 ** (k + 1)));
+  return [...new Set(shares)].filter((step) => step < steps).reverse();
+}
+
+/**
+ * The result of a cell that has been measured.
+ *
+ * @param folder of its run
+ * @throws {RunError} if a file of it cannot be read
+ */
+export async function resultOf(
+  folder: string,
+  { id, settings, seed, steps, parameters, multiplyAdds }: Cell,
+  { evaluation: { figures }, costs, milestones }: CellMeasures,
+): Promise<CellResult> {
+  const metrics = await readMetrics(join(folder, runFile.metrics));
+  const seconds = secondsUntil(Infinity, metrics);
+  const { batchSize } = readConfig(folder);
+  const images = steps * batchSize;
+  return {
+    cell: id,
+    settings,
+    seed,
+    parameters,
+    multiplyAdds,
+    seconds,
+    images,
+    figures: Object.fromEntries(Object.entries(figures).map(([name, { value }]) => [name, value])),
+    ...costs.length > 0 && {
+      costs: costs.map(({ spec, evaluations, frechet, confident }) => ({
+        evaluations: Number(evaluations.toPrecision(9)), // a mean over batches
+        solver: spec,
+        frechet: frechet.value,
+        recognised: confident.value,
+      })),
+    },
+    ...milestones.length > 0 && figures.frechet && {
+      course: [
+        ...milestones.map(({ step, frechet }) => ({
+          images: step * batchSize,
+          seconds: secondsUntil(step, metrics),
+          frechet,
+        })),
+        { images, seconds, frechet: figures.frechet.value },
+      ],
+    },
+  };
+}
+
+/** Seconds of training until a step, interpolated between lines of the log: a line has the time of the end of its burst. */
+function secondsUntil(step: number, metrics: readonly Metrics[]): number {
+  const timed = metrics.flatMap((line) =>
+    "elapsed_seconds" in line ? [{ step: line.step, seconds: Number(line.elapsed_seconds) }] : []
+  );
+  const before = timed.findLast((line) => line.step <= step) ?? { step: 0, seconds: 0 };
+  const after = timed.find((line) => line.step > step && line.seconds > before.seconds);
+  if (!after) return before.seconds;
+  const share = (step - before.step) / (after.step - before.step);
+  return before.seconds + (after.seconds - before.seconds) * share;
 }
 
 /** The results of the finished cells, in the order of the study. */

@@ -17,7 +17,6 @@ import { reportPath, writeReport } from "../report/write_report.ts";
 import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
 import { findContained } from "../run/contained.ts";
 import { runFile, weightsAtFile } from "../run/layout.ts";
-import { type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { readIfThere } from "../run/read_file.ts";
 import { lockRun } from "../run/run_lock.ts";
 import { evaluating } from "../evaluate.ts";
@@ -25,7 +24,14 @@ import { readConfig, trainingConfig } from "../settings/training_config.ts";
 import { isComplete, isMeasured } from "../training/is_complete.ts";
 import { runTraining } from "../training/run_training.ts";
 import { holderInWords, tryLockCell } from "./cell_lock.ts";
-import { type CellResult, readCellResult, writeCellResult } from "./cell_result.ts";
+import {
+  type CellMeasures,
+  type Milestone,
+  milestonesOf,
+  readCellResult,
+  resultOf,
+  writeCellResult,
+} from "./cell_result.ts";
 import type { PlannedEvaluation } from "./plan.ts";
 import { type Cell, cellFolder, configOf, makeCellFolder, type Study, trainedSettings } from "./study.ts";
 import { sendCell, type StudyTracking } from "./study_tracking.ts";
@@ -111,31 +117,6 @@ export async function removeUnsaved(folder: string): Promise<void> {
   } catch (error) {
     throw error instanceof RunError ? error : new RunError(`Cannot restart ${folder}: ${reasonOf(error)}`);
   }
-}
-
-/**
- * The steps after which quality is measured during training: a half, a quarter, an eighth of them and so on.
- *
- * @param count how many; fewer if the training is too short
- * @returns the earliest first
- */
-export function milestonesOf(steps: number, count = 0): number[] {
-  const shares = Array.from({ length: count }, (_, k) => Math.ceil(steps / 2 ** (k + 1)));
-  return [...new Set(shares)].filter((step) => step < steps).reverse();
-}
-
-/** The quality of a network after some steps of its training. */
-interface Milestone {
-  readonly step: number;
-  /** Fréchet distance of samples from the same noise as at the end. */
-  readonly frechet: number;
-}
-
-/** What was measured of a trained cell. */
-export interface CellMeasures {
-  readonly evaluation: Pick<Evaluation, "figures">;
-  readonly costs: readonly SolverCost[];
-  readonly milestones: readonly Milestone[];
 }
 
 /**
@@ -242,61 +223,4 @@ async function measureMilestones(
     }
   }
   return milestones;
-}
-
-/**
- * The result of a cell that has been measured.
- *
- * @param folder of its run
- * @throws {RunError} if a file of it cannot be read
- */
-export async function resultOf(
-  folder: string,
-  { id, settings, seed, steps, parameters, multiplyAdds }: Cell,
-  { evaluation: { figures }, costs, milestones }: CellMeasures,
-): Promise<CellResult> {
-  const metrics = await readMetrics(join(folder, runFile.metrics));
-  const seconds = secondsUntil(Infinity, metrics);
-  const { batchSize } = readConfig(folder);
-  const images = steps * batchSize;
-  return {
-    cell: id,
-    settings,
-    seed,
-    parameters,
-    multiplyAdds,
-    seconds,
-    images,
-    figures: Object.fromEntries(Object.entries(figures).map(([name, { value }]) => [name, value])),
-    ...costs.length > 0 && {
-      costs: costs.map(({ spec, evaluations, frechet, confident }) => ({
-        evaluations: Number(evaluations.toPrecision(9)), // a mean over batches
-        solver: spec,
-        frechet: frechet.value,
-        recognised: confident.value,
-      })),
-    },
-    ...milestones.length > 0 && figures.frechet && {
-      course: [
-        ...milestones.map(({ step, frechet }) => ({
-          images: step * batchSize,
-          seconds: secondsUntil(step, metrics),
-          frechet,
-        })),
-        { images, seconds, frechet: figures.frechet.value },
-      ],
-    },
-  };
-}
-
-/** Seconds of training until a step, interpolated between lines of the log: a line has the time of the end of its burst. */
-function secondsUntil(step: number, metrics: readonly Metrics[]): number {
-  const timed = metrics.flatMap((line) =>
-    "elapsed_seconds" in line ? [{ step: line.step, seconds: Number(line.elapsed_seconds) }] : []
-  );
-  const before = timed.findLast((line) => line.step <= step) ?? { step: 0, seconds: 0 };
-  const after = timed.find((line) => line.step > step && line.seconds > before.seconds);
-  if (!after) return before.seconds;
-  const share = (step - before.step) / (after.step - before.step);
-  return before.seconds + (after.seconds - before.seconds) * share;
 }

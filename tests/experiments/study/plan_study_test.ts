@@ -5,12 +5,10 @@ import type { TrainingConfig } from "../../../experiments/settings/training.ts";
 import { lockPlan } from "../../../experiments/study/cell_lock.ts";
 import { completePlan, type GivenPlan, type Plan } from "../../../experiments/study/plan.ts";
 import {
-  cellId,
   planCells,
   type PlanningOptions,
   planStudy,
   saveStudy,
-  unusedId,
 } from "../../../experiments/study/plan_study.ts";
 import { type Cell, readStudy, requireStudy } from "../../../experiments/study/study.ts";
 import { testInFolder } from "../../folder.ts";
@@ -294,16 +292,3 @@ testInFolder(
     assert.deepEqual(await requireStudy(study.folder), study);
   },
 );
-
-Deno.test("cellId() names a cell by the settings in which it differs", () => {
-  assert.equal(cellId({ model: "residual", attn: false }, 1), "residual-attention-off-s1");
-  assert.equal(
-    cellId({ model: "base", attn: true, match: "parameters" }, 2),
-    "base-attention-on-matched-parameters-s2",
-  );
-  assert.equal(cellId({ filters: "8,16,32", share: 0.25 }, 3), "filters-8-16-32-share-0.25-s3");
-  assert.equal(cellId({ times: "u_shaped:a=2", batchSize: 64 }, 1), "times-u_shaped-a-2-batch-size-64-s1");
-  assert.equal(cellId({}, 1), "default-s1");
-  assert.equal(unusedId("base-s1", []), "base-s1");
-  assert.equal(unusedId("base-s1", ["base-s1", "base-2-s1"]), "base-3-s1");
-});

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { combinations, completePlan, type GivenPlan } from "../../../experiments/study/plan.ts";
+import { cellId, unusedId } from "../../../experiments/study/plan_study.ts";
 import { planNames, plans } from "../../../experiments/study/plans.ts";
 
 Deno.test("completePlan() fills in defaults, and gives settings one form", () => {
@@ -83,4 +84,17 @@ Deno.test("plans of the repository are complete", () => {
     const { doc, ...plan } = plans[name];
     assert.ok(doc.length > 0 && combinations(completePlan(name, plan)).length > 0, name);
   }
+});
+
+Deno.test("cellId() names a cell by the settings in which it differs", () => {
+  assert.equal(cellId({ model: "residual", attn: false }, 1), "residual-attention-off-s1");
+  assert.equal(
+    cellId({ model: "base", attn: true, match: "parameters" }, 2),
+    "base-attention-on-matched-parameters-s2",
+  );
+  assert.equal(cellId({ filters: "8,16,32", share: 0.25 }, 3), "filters-8-16-32-share-0.25-s3");
+  assert.equal(cellId({ times: "u_shaped:a=2", batchSize: 64 }, 1), "times-u_shaped-a-2-batch-size-64-s1");
+  assert.equal(cellId({}, 1), "default-s1");
+  assert.equal(unusedId("base-s1", []), "base-s1");
+  assert.equal(unusedId("base-s1", ["base-s1", "base-2-s1"]), "base-3-s1");
 });

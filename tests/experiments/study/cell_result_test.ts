@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { trainingConfig } from "../../../experiments/settings/training_config.ts";
-import { type CellMeasures, milestonesOf, resultOf } from "../../../experiments/study/run_cell.ts";
+import { type CellMeasures, milestonesOf, resultOf } from "../../../experiments/study/cell_result.ts";
 import { testInFolder } from "../../folder.ts";
 import { cellOf } from "./tiny_study.ts";
 
