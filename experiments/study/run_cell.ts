@@ -20,7 +20,7 @@ import { runFile, weightsAtFile } from "../run/layout.ts";
 import { readIfThere } from "../run/read_file.ts";
 import { lockRun } from "../run/run_lock.ts";
 import { evaluating } from "../evaluate.ts";
-import { readConfig, trainingConfig } from "../settings/training_config.ts";
+import { trainingConfig } from "../settings/training_config.ts";
 import { isComplete, isMeasured } from "../training/is_complete.ts";
 import { runTraining } from "../training/run_training.ts";
 import { holderInWords, tryLockCell } from "./cell_lock.ts";
