@@ -17,6 +17,7 @@ export const serving = defineSettings({
   data: { ...path("DIR", "folder for the server's database and artifacts"), default: "runs/mlflow" },
 });
 
+/** `deno task mlflow`: serves MLflow until it is stopped. */
 export const mlflowTask = task({
   name: "mlflow",
   about: "Start a local MLflow server",
@@ -29,9 +30,7 @@ export const mlflowTask = task({
     );
     const python = await installMlflow();
     if (typeof python !== "string") {
-      throw new PythonError(
-        `Cannot install MLflow: ${python.reason}; or use another server`,
-      );
+      throw new PythonError(`Cannot install MLflow: ${python.reason}; or use another server`);
     }
     const { url, process, log } = await startMlflow(python, { data, port });
     print(`${url}\n`);

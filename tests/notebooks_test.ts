@@ -7,12 +7,7 @@ import { fileURLToPath } from "node:url";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
 import settings from "../deno.json" with { type: "json" };
-import {
-  executeArguments,
-  installJupyter,
-  notebooks,
-  registerKernel,
-} from "../experiments/python/jupyter.ts";
+import { executeArguments, installJupyter, notebooks, registerKernel } from "../experiments/notebook.ts";
 import {
   type Cell,
   figureOf,

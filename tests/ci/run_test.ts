@@ -5,7 +5,7 @@ import { testNeeding, testUnless } from "../permissions.ts";
 
 const script = new URL("../../.ci/run", import.meta.url);
 
-/** What .ci/run's last line and exit status are where the test command prints `output` and exits with `status`. */
+/** The lines that .ci/run adds, and its exit status, if the test command prints `output` and exits with `status`. */
 function ci(output: string, status: number): [string, number] {
   const folder = Deno.makeTempDirSync({ prefix: "ci test " });
   try {
@@ -66,15 +66,16 @@ const cases: [string, string, number, [string, number]][] = [
     ["1 passed, 0 failed", 0],
   ],
   [
-    "an output that ends after the name of a test that runs beside others",
+    "an output that ends after the name of a test that runs in parallel",
     "------- post-test output -------\n2\n./a_test.ts => a ...----- post-test output end -----\nok | 1 passed | 0 failed (1s)",
     0,
     ["1 passed, 0 failed", 0],
   ],
 ];
 
-for (const [what, output, status, expected] of cases) {
-  const run = () => assert.deepEqual(ci(output, status), expected);
-  if (Deno.build.os === "windows") testUnless("needs bash", `.ci/run counts ${what}`, run);
-  else testNeeding({ read: true, write: true, run: true }, `.ci/run counts ${what}`, run);
-}
+const run = () => {
+  for (const [what, output, status, expected] of cases) assert.deepEqual(ci(output, status), expected, what);
+};
+const name = ".ci/run counts tests, and lists the slowest";
+if (Deno.build.os === "windows") testUnless("needs bash", name, run);
+else testNeeding({ read: true, write: true, run: true }, name, run);

@@ -1,5 +1,6 @@
 /** A machine to run `denow` on: a copy of it, a PATH of stand-ins, no network, nothing installed, the system's paths moved. */
 
+import assert from "node:assert/strict";
 import { testNeeding, testUnless } from "../permissions.ts";
 
 const script = new URL("../../denow", import.meta.url);
@@ -54,19 +55,21 @@ export class Machine {
   readonly root = `${this.folder}/root`;
 
   /**
-   * @param commands stand-ins by name; unless they say otherwise, it is a Linux machine, its user is root, and its Python
-   *   makes environments
+   * @param commands stand-ins by name or path, "" for none; unless they say otherwise, it is a Linux machine, its user is
+   *   root, and its Python makes environments
    * @param files what there is below the root folder
    */
-  constructor(commands: Record<string, string>, files: string[] = [loader, software]) {
+  constructor(commands: Readonly<Record<string, string>>, files: readonly string[] = [loader, software]) {
     for (const name of ["the project/inner", "bin", "root", "outside"]) {
       Deno.mkdirSync(`${this.folder}/${name}`, { recursive: true });
     }
     Deno.copyFileSync(script, `${this.project}/denow`);
     Deno.writeTextFileSync(this.calls, "");
-    const python3 = "deno" in commands ? ":" : undefined; // where Deno is to be installed, Python may do it
-    const system = { uname: "echo Linux x86_64", id: "echo 0", ldconfig: ":", ...python3 && { python3 } };
-    for (const [name, body] of Object.entries({ ...system, ...commands })) this.command(`bin/${name}`, body);
+    const python3 = commands.deno === "" ? "" : ":"; // Python may install Deno
+    const all = { uname: "echo Linux x86_64", id: "echo 0", ldconfig: ":", python3, ...commands };
+    for (const [name, body] of Object.entries(all)) {
+      if (body !== "") this.command(name.includes("/") ? name : `bin/${name}`, body);
+    }
     for (const name of tools) Deno.symlinkSync(which(name), `${this.folder}/bin/${name}`);
     for (const file of files) this.write(`root/${file}`, "");
   }
@@ -95,22 +98,29 @@ export class Machine {
     }
   }
 
-  /** Runs denow; `calls` are what the stand-ins were called with since the last time. */
-  denow(
-    args: string[],
-    { cwd = "the project", env = {}, program = `${this.project}/denow` }: {
-      cwd?: string;
-      env?: Record<string, string>;
-      program?: string;
-    } = {},
-  ) {
+  /** A text with the machine's folders instead of FOLDER, PROJECT and ROOT. */
+  named(text: string): string {
+    return text.replaceAll("PROJECT", this.project).replaceAll("ROOT", this.root).replaceAll(
+      "FOLDER",
+      this.folder,
+    );
+  }
+
+  /** Runs denow; `calls` are what the stand-ins were called with. */
+  denow(args: readonly string[], { cwd = "PROJECT", env = {}, program = "PROJECT/denow" }: Step) {
     Deno.writeTextFileSync(this.calls, "");
+    const given = Object.entries(env).map(([name, value]) => [name, this.named(value)]);
     // No HOME: denow must do without.
     const { code, stdout, stderr } = new Deno.Command(which("sh"), {
-      args: [program, ...args],
-      cwd: `${this.folder}/${cwd}`,
+      args: [this.named(program), ...args],
+      cwd: this.named(cwd),
       clearEnv: true,
-      env: { PATH: `${this.folder}/bin`, DENOW_ROOT: this.root, CALLS: this.calls, ...env },
+      env: {
+        PATH: `${this.folder}/bin`,
+        DENOW_ROOT: this.root,
+        CALLS: this.calls,
+        ...Object.fromEntries(given),
+      },
       stdin: "null",
     }).outputSync();
     const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trimEnd();
@@ -128,23 +138,61 @@ function which(name: string): string {
   throw new Error(`Cannot find ${name} on PATH`);
 }
 
-/** A test on a machine that is removed afterwards. */
-export function test(
-  name: string,
-  commands: Record<string, string>,
-  files: string[] | undefined,
-  fn: (machine: Machine) => void,
-) {
+/**
+ * A run of denow on a machine, and what it must do: by default it succeeds, quietly, and calls nothing. In texts FOLDER,
+ * PROJECT and ROOT stand for the machine's.
+ */
+export interface Step {
+  readonly setup?: (machine: Machine) => void;
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly program?: string;
+  readonly code?: number;
+  /** What Deno prints, by default that it ran with these arguments. */
+  readonly out?: string;
+  readonly err?: string | RegExp;
+  readonly calls?: readonly (string | RegExp)[];
+  readonly after?: (machine: Machine) => void;
+}
+
+/** The first run on a machine, with its stand-ins besides a Deno, and what there is below its root folder. */
+export interface First extends Step {
+  readonly commands?: Readonly<Record<string, string>>;
+  readonly files?: readonly string[];
+}
+
+/** Tests rows of runs, each on a machine of its own. */
+export function testRows(name: string, rows: Readonly<Record<string, readonly [First, ...Step[]]>>): void {
   const run = () => {
-    const machine = new Machine(commands, files);
-    try {
-      fn(machine);
-    } finally {
-      Deno.removeSync(machine.folder, { recursive: true });
+    for (const [what, steps] of Object.entries(rows)) {
+      const { commands, files } = steps[0];
+      const machine = new Machine({ deno: deno("2.9.6"), ...commands }, files);
+      try {
+        for (const step of steps) check(machine, what, step);
+      } finally {
+        Deno.removeSync(machine.folder, { recursive: true });
+      }
     }
   };
   if (Deno.build.os === "windows") testUnless("needs a POSIX shell", `denow ${name}`, run);
   else testNeeding({ read: true, write: true, run: true, env: true }, `denow ${name}`, run);
 }
 
-export const apart = (machine: Machine) => `in ${machine.project}, driver <>`;
+function check(machine: Machine, what: string, step: Step): void {
+  const { setup, args = ["run"], code = 0, err = "", calls = [], after } = step;
+  setup?.(machine);
+  const said = machine.denow(args, step);
+  assert.equal(said.code, code, `${what}: ${said.err}`);
+  const ran = `${args.map((arg) => `<${arg}>`).join("")} 2.9.6 in PROJECT, driver <>`;
+  assert.equal(said.out, machine.named(step.out ?? (said.out === "" && code > 0 ? "" : ran)), what);
+  matches(said.err, err, what);
+  assert.equal(said.calls.length, calls.length, `${what}: ${said.calls}`);
+  calls.forEach((call, i) => matches(said.calls[i], call, what));
+  after?.(machine);
+}
+
+function matches(text: string, expected: string | RegExp, what: string): void {
+  if (typeof expected === "string") assert.equal(text, expected, what);
+  else assert.match(text, expected, what);
+}
