@@ -10,7 +10,7 @@ import { pathToFileURL } from "node:url";
 import { decode } from "npm:fast-png@8.0.0";
 import untyped from "npm:gifenc@1.0.3";
 import { chromium, launch, type Page } from "../tests/browser.ts";
-import { Indexer } from "../viz/flow/frame_palette.ts";
+import { Indexer } from "../viz/flow/flow_gif.ts";
 import { encodeGif, type Raster } from "../viz/mod.ts";
 
 /** The part of gifenc used here; it has no types of its own. */

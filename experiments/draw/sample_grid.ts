@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { mostPixels } from "../../viz/check/pixels.ts";
+import { mostPixels } from "../../viz/check.ts";
 import { encodePng, grid, type ImageSize } from "../../viz/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { makeContainedFolder } from "../run/contained.ts";

@@ -1,7 +1,7 @@
-import { axisRanges } from "./figure_axes.ts";
-import { drawPanel } from "./figure_panel.ts";
-import type { FigureParts } from "./figure.ts";
-import { sheet } from "../image/sheet.ts";
+// @ts-types="npm:@types/d3-scale@4.0.9"
+import { scaleLinear, scaleLog } from "npm:d3-scale@4.0.3";
+import { escapeXml, sheet } from "../image/sheet.ts";
+import type { FigureLayout, FigureParts, Trace } from "./figure.ts";
 
 /** Draws a figure as SVG; of a figure with frames, up to four of them side by side. */
 export function figureSvg(parts: FigureParts): string {
@@ -30,4 +30,170 @@ export function figureSvg(parts: FigureParts): string {
     ...title !== undefined && { title },
     columns: shown.map(({ label }) => label),
   });
+}
+
+/** Ends of an axis. */
+type Range = readonly [low: number, high: number];
+
+/** How numbers are written at ticks of a logarithmic axis, in d3's terms: in full, without SI prefixes. */
+export const logTickFormat = ",";
+
+/** The ends of both axes: those that the layout gives, else those of all points, of all frames too. */
+export function axisRanges(
+  { traces, layout, frames }: FigureParts,
+): { readonly x: Range; readonly y: Range } {
+  const all = [...traces, ...frames.flatMap(({ traces }) => traces)];
+  return {
+    x: layout.xRange ?? extent(all.map(({ x }) => x), layout.xLog),
+    y: layout.yRange ?? extent(all.map(({ y }) => y), layout.yLog),
+  };
+}
+
+/** The smallest and largest finite value, with a margin; only positive values count on a logarithmic axis. */
+function extent(arrays: readonly ArrayLike<number>[], log: FigureLayout["xLog"] = false): Range {
+  let [low, high] = [Infinity, -Infinity];
+  for (const values of arrays) {
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i];
+      if (!Number.isFinite(value) || (log && value <= 0)) continue;
+      low = Math.min(low, value);
+      high = Math.max(high, value);
+    }
+  }
+  if (low > high) {
+    throw new RangeError(
+      `Cannot draw figure: an axis has no ${log ? "positive " : ""}value (expected a finite one)`,
+    );
+  }
+  if (log) return [low / 1.1, high * 1.1];
+  const room = (high - low) * 0.04 || 1;
+  return [low - room, high + room];
+}
+
+/** Pixels around a panel's axes: on the left at least, and beside the widest label of a tick. */
+const margin = { left: 52, besideLabels: 22, right: 8, top: 6, bottom: 38 };
+/** Pixels: width of a digit, and of the title of the vertical axis with the room to its left; between words in a row. */
+const letter = { digit: 6.7, title: 12, gap: 6 };
+
+/** Draws traces within axes, as SVG. */
+function drawPanel(
+  traces: readonly Trace[],
+  { xTitle = "", yTitle = "", xLog, yLog, equalAxes }: FigureLayout,
+  [width, height]: readonly [number, number],
+  xRange: Range,
+  yRange: Range,
+): string {
+  const h = height - margin.top - margin.bottom;
+  const scalesOf = (w: number) => {
+    const unit = Math.max((xRange[1] - xRange[0]) / w, (yRange[1] - yRange[0]) / h);
+    return {
+      x: scaleOf(xLog).domain(equalAxes ? around(xRange, unit * w) : xRange).range([0, w]),
+      y: scaleOf(yLog).domain(equalAxes ? around(yRange, unit * h) : yRange).range([h, 0]),
+    };
+  };
+  const yCount = Math.max(h / 50, 2);
+  const names = labelsOf(scalesOf(width - margin.left - margin.right).y, yCount, yLog);
+  const widest = letter.digit * Math.max(0, ...names.map(({ name }) => name.length));
+  const left = Math.max(margin.left, Math.ceil(widest) + margin.besideLabels);
+  const w = width - left - margin.right;
+  const { x, y } = scalesOf(w);
+  const xCount = equalAxes ? yCount * w / h : Math.max(w / 90, 2);
+  const xTicks = labelsApart(x, xCount, xLog, w + margin.right).map(({ value, name, middle }) =>
+    `<path d="M${digits(x(value))} 0v${h}" stroke="#e4e4e4"/>` +
+    `<text x="${digits(middle)}" y="${h + 14}">${name}</text>`
+  );
+  const yTicks = labelsOf(y, yCount, yLog).map(({ value, name }) => {
+    const at = digits(y(value));
+    return `<path d="M0 ${at}h${w}" stroke="#e4e4e4"/>` +
+      `<text x="-6" y="${digits(y(value) + 3.5)}" text-anchor="end">${name}</text>`;
+  });
+  const lines = traces.map((trace) =>
+    drawTrace(
+      trace,
+      (value) => xLog && value <= 0 ? NaN : x(value),
+      (value) => yLog && value <= 0 ? NaN : y(value),
+    )
+  );
+  return `<g transform="translate(${left} ${margin.top})" font-family="DejaVu Sans" font-size="10.5" ` +
+    `fill="#444" text-anchor="middle">${xTicks.join("")}${yTicks.join("")}` +
+    `<text x="${w / 2}" y="${h + 31}">${escapeXml(xTitle)}</text>` +
+    `<text transform="translate(${letter.title - left} ${h / 2}) rotate(-90)">${escapeXml(yTitle)}</text>` +
+    `<svg width="${w}" height="${h}">${lines.join("")}</svg>` +
+    `<path d="M0 0v${h}h${w}" fill="none" stroke="#444"/>${legend(traces, w)}</g>`;
+}
+
+function scaleOf(log: FigureLayout["xLog"]) {
+  return log ? scaleLog().base(log === 2 ? 2 : 10) : scaleLinear();
+}
+
+/** About so many ticks, with what is written at them. */
+function labelsOf(
+  scale: ReturnType<typeof scaleOf>,
+  count: number,
+  log: FigureLayout["xLog"],
+): { readonly value: number; readonly name: string }[] {
+  const nameOf = log ? scale.tickFormat(count, logTickFormat) : scale.tickFormat(count);
+  const labels = scale.ticks(count).map((value) => ({ value, name: nameOf(value) }))
+    .filter(({ name }) => name !== "");
+  // A short part of a logarithmic axis is read by equal steps.
+  return log && labels.length < 2 ? labelsOf(scaleLinear().domain(scale.domain()), count, false) : labels;
+}
+
+/**
+ * Labels of a horizontal axis, fewer if they would touch, and where their middles stand: at their ticks, or left of them
+ * where the edge would cut them off.
+ */
+function labelsApart(
+  scale: ReturnType<typeof scaleOf>,
+  count: number,
+  log: FigureLayout["xLog"],
+  edge: number,
+): { readonly value: number; readonly name: string; readonly middle: number }[] {
+  const halfOf = (name: string) => letter.digit * name.length / 2;
+  const labels = labelsOf(scale, count, log).map(({ value, name }) => ({
+    ...{ value, name },
+    middle: Math.min(scale(value), edge - halfOf(name)),
+  }));
+  const touch = labels.slice(1).some(({ name, middle }, i) => {
+    return middle - labels[i].middle < halfOf(labels[i].name) + halfOf(name) + letter.gap;
+  });
+  return touch && count > 1 ? labelsApart(scale, count - 1, log, edge) : labels;
+}
+
+/** A range of another length with the same middle. */
+function around([low, high]: Range, length: number): [number, number] {
+  const middle = (low + high) / 2;
+  return [middle - length / 2, middle + length / 2];
+}
+
+function drawTrace(
+  { x, y, mode = "lines", color, size }: Trace,
+  toX: (value: number) => number,
+  toY: (value: number) => number,
+): string {
+  let path = "";
+  let circles = "";
+  let broken = true;
+  for (let i = 0; i < x.length; i++) {
+    const [left, top] = [toX(x[i]), toY(y[i])];
+    const drawn = Number.isFinite(left) && Number.isFinite(top);
+    if (drawn && mode === "lines") path += `${broken ? "M" : "L"}${digits(left)} ${digits(top)}`;
+    else if (drawn) circles += `<circle cx="${digits(left)}" cy="${digits(top)}" r="${(size ?? 5) / 2}"/>`;
+    broken = !drawn;
+  }
+  return mode === "lines"
+    ? `<path d="${path}" fill="none" stroke="${escapeXml(color ?? "")}" stroke-width="${size ?? 1.5}" ` +
+      `stroke-linejoin="round"/>`
+    : `<g fill="${escapeXml(color ?? "")}">${circles}</g>`;
+}
+
+function legend(traces: readonly Trace[], width: number): string {
+  return traces.filter(({ name }) => name !== undefined).map(({ name = "", color = "" }, i) =>
+    `<text x="${width - 28}" y="${14 + 16 * i}" text-anchor="end">${escapeXml(name)}</text>` +
+    `<path d="M${width - 24} ${10 + 16 * i}h18" stroke="${escapeXml(color)}" stroke-width="3"/>`
+  ).join("");
+}
+
+function digits(value: number): string {
+  return String(Math.round(10 * value) / 10);
 }

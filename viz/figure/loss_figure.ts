@@ -1,4 +1,4 @@
-import { checkInteger } from "../check/integer.ts";
+import { checkInteger } from "../check.ts";
 import { type Figure, figure, type Trace } from "./figure.ts";
 import { movingAverage } from "./moving_average.ts";
 

@@ -1,4 +1,4 @@
-import { checkInteger } from "../check/integer.ts";
+import { checkInteger } from "../check.ts";
 import { colormap } from "../image/colormap.ts";
 import { type Figure, figure, type FigureLayout, type Trace } from "./figure.ts";
 

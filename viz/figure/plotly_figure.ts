@@ -1,4 +1,4 @@
-import { axisRanges, logTickFormat } from "./figure_axes.ts";
+import { axisRanges, logTickFormat } from "./figure_svg.ts";
 import type { FigureFrame, FigureLayout, FigureParts, Trace } from "./figure.ts";
 import type { Json } from "../image/notebook.ts";
 

@@ -1,5 +1,4 @@
-import { checkInteger } from "../check/integer.ts";
-import { checkName } from "../check/name.ts";
+import { checkInteger, checkName } from "../check.ts";
 import { checkTrajectory, imageSizeOf, type Trajectory } from "./trajectory.ts";
 import { type ColormapName, defaultMaps } from "../image/colormap.ts";
 import { sizeInWords } from "../image/image_shape.ts";

@@ -1,5 +1,7 @@
+import untyped from "npm:gifenc@1.0.3";
+import { colormap, type ColormapName, type Palette } from "../image/colormap.ts";
+import type { Picture, Raster } from "../image/picture.ts";
 import type { FlowFrames } from "./flow_frames.ts";
-import { fittedPalette, framePalette, Indexer } from "./frame_palette.ts";
 import { encodeGif, type GifOptions } from "../image/gif.ts";
 import type { ImageFile } from "../image/notebook.ts";
 import type { Rasterizer } from "../image/raster.ts";
@@ -30,4 +32,131 @@ export function flowGif(
   const indexer = new Indexer(palette);
   const pictures = frames.times.map((_, i) => indexer.index(draw(frames.svg(i)), i === last ? 0 : tolerance));
   return encodeGif(pictures, palette, options);
+}
+
+/** The part of gifenc used here; the package has no types. */
+const { quantize } = untyped as {
+  quantize(
+    rgba: Uint8Array,
+    most: number,
+    options: { format: "rgb444" },
+  ): [r: number, g: number, b: number][];
+};
+
+/** Number of colours for the map, for its mixtures with white arrows and for captions; more make larger files. */
+const counts = { map: 64, mixed: 16, greys: 12 };
+/** Shares of white in the mixtures: an arrow's inside is 0.8 opaque, its anti-aliased border less. */
+const whites = [0.2, 0.4, 0.6, 0.8];
+
+/**
+ * One palette for all frames of a flow under a colour map.
+ *
+ * @returns u8[256, 3]; unused entries at the end are black
+ */
+export function framePalette(map: ColormapName): Palette {
+  const all = colormap(map);
+  const colorOf = (i: number, count: number) => {
+    const at = Math.round(255 * i / (count - 1));
+    return all.subarray(3 * at, 3 * at + 3);
+  };
+  const colors = Array.from({ length: counts.map }, (_, i) => colorOf(i, counts.map));
+  for (const white of whites) {
+    for (let i = 0; i < counts.mixed; i++) {
+      colors.push(colorOf(i, counts.mixed).map((value) => Math.round((1 - white) * value + white * 255)));
+    }
+  }
+  return paletteOf([...colors, ...captionGreys()]);
+}
+
+/**
+ * Colours for all frames of a flow whose images have colours of their own, fitted to some of the frames.
+ *
+ * @returns u8[256, 3]; unused entries at the end are black
+ */
+export function fittedPalette(rasters: readonly Raster[]): Palette {
+  const rgba = new Uint8Array(rasters.reduce((sum, { rgba }) => sum + rgba.length, 0));
+  let start = 0;
+  for (const raster of rasters) {
+    rgba.set(raster.rgba, start);
+    start += raster.rgba.length;
+  }
+  // Black comes first: later black entries are free.
+  return paletteOf([
+    [0, 0, 0],
+    ...captionGreys(),
+    ...quantize(rgba, 254 - counts.greys, { format: "rgb444" }),
+  ]);
+}
+
+/** From the dark of letters to white. */
+function captionGreys(): Uint8Array[] {
+  return Array.from({ length: counts.greys }, (_, i) => {
+    return new Uint8Array(3).fill(Math.round(0x22 + (255 - 0x22) * i / (counts.greys - 1)));
+  });
+}
+
+function paletteOf(colors: readonly ArrayLike<number>[]): Palette {
+  const palette = new Uint8Array(256 * 3);
+  colors.forEach((color, i) => palette.set(color, 3 * i));
+  return palette;
+}
+
+/** Turns rasters into indexed pictures under one palette, one after the other. */
+export class Indexer {
+  readonly #palette: Palette;
+  readonly #nearest = new Map<number, number>();
+  #previous: Picture | undefined;
+
+  /** @param palette u8[256, 3]; black entries after its first are not used */
+  constructor(palette: Palette) {
+    this.#palette = palette;
+  }
+
+  /**
+   * Finds for each pixel the nearest colour, or keeps that of the picture before where it is near enough.
+   *
+   * Noise that changes a little from frame to frame then stays still in most of its pixels, which keeps the GIF small.
+   * No pixel is further from its true colour than the tolerance or the nearest colour.
+   *
+   * @param tolerance Euclidean distance of R, G and B up to which an old colour is kept; 0 keeps none
+   */
+  index({ width, height, rgba }: Raster, tolerance: number): Picture {
+    const words = new Uint32Array(rgba.buffer, rgba.byteOffset, width * height);
+    const pixels = new Uint8Array(words.length);
+    const before = tolerance > 0 ? this.#previous?.pixels : undefined;
+    // Neighbours are often alike: what was found for one holds for the next.
+    let color = -1;
+    let old = -1;
+    let found = 0;
+    for (let i = 0; i < words.length; i++) {
+      const nextColor = words[i] & 0xffffff;
+      const nextOld = before ? before[i] : -1;
+      if (nextColor !== color || nextOld !== old) {
+        color = nextColor;
+        old = nextOld;
+        const stays = old >= 0 && this.#distance(color, old) <= tolerance ** 2;
+        found = stays ? old : this.#indexOf(color);
+      }
+      pixels[i] = found;
+    }
+    return this.#previous = { width, height, pixels };
+  }
+
+  #indexOf(color: number): number {
+    const known = this.#nearest.get(color);
+    if (known !== undefined) return known;
+    let best = 0;
+    for (let i = 1; i < 256; i++) if (this.#distance(color, i) < this.#distance(color, best)) best = i;
+    this.#nearest.set(color, best);
+    return best;
+  }
+
+  /** Squared distance of a colour (R lowest) to a palette's entry. */
+  #distance(color: number, index: number): number {
+    const palette = this.#palette;
+    const r = (color & 255) - palette[3 * index];
+    const g = (color >> 8 & 255) - palette[3 * index + 1];
+    const b = (color >> 16) - palette[3 * index + 2];
+    return r * r + g * g + b * b;
+  }
 }

@@ -1,5 +1,4 @@
-import { checkInteger } from "../check/integer.ts";
-import { checkName } from "../check/name.ts";
+import { checkInteger, checkName } from "../check.ts";
 import { evenTimes, nearestSnapshot } from "./trajectory.ts";
 
 /** All names of pacings. */

@@ -1,4 +1,4 @@
-import { checkInteger } from "../check/integer.ts";
+import { checkInteger } from "../check.ts";
 
 /** An arrow at a point of an image, in pixels of that image: x to the right, y down. */
 export interface Arrow {

@@ -1,7 +1,6 @@
-import { checkInteger } from "../check/integer.ts";
+import { checkInteger } from "../check.ts";
 import type { ImageSize } from "./image_shape.ts";
-import { type Captions, sheet } from "./sheet.ts";
-import { svgImage } from "./svg_image.ts";
+import { type Captions, sheet, svgImage } from "./sheet.ts";
 
 /** Options of {@linkcode captionedGrid}. */
 export interface CaptionedGridOptions {

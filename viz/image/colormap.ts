@@ -2,7 +2,7 @@
 import { rgb } from "npm:d3-color@3.1.0";
 // @ts-types="npm:@types/d3-scale-chromatic@3.1.0"
 import { interpolateMagma, interpolateRdBu, interpolateViridis } from "npm:d3-scale-chromatic@3.1.0";
-import { checkName } from "../check/name.ts";
+import { checkName } from "../check.ts";
 
 /** 256 colours as R, G, B bytes, u8[256, 3]: entry i is the colour of pixel index i. */
 export type Palette = Uint8Array;

@@ -1,5 +1,5 @@
 import untyped from "npm:gifenc@1.0.3";
-import { checkInteger } from "../check/integer.ts";
+import { checkInteger } from "../check.ts";
 import { checkPalette, type Palette } from "./colormap.ts";
 import { type ImageFile, imageFile } from "./notebook.ts";
 import { checkPicture, type Picture } from "./picture.ts";

@@ -1,5 +1,4 @@
-import { checkInteger } from "../check/integer.ts";
-import { checkPixels } from "../check/pixels.ts";
+import { checkInteger, checkPixels } from "../check.ts";
 import { type Displayable, notebookDisplay, showAs } from "./notebook.ts";
 import { type ChannelsShape, checkShape, type GreyShape, type ImagesShape } from "./image_shape.ts";
 import { magnified, type Picture, type Raster } from "./picture.ts";

@@ -1,4 +1,4 @@
-import { checkInteger } from "../check/integer.ts";
+import { checkInteger } from "../check.ts";
 
 /** Number, height and width of images of one channel. */
 export type GreyShape = readonly [N: number, H: number, W: number];

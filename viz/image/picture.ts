@@ -1,4 +1,4 @@
-import { checkInteger } from "../check/integer.ts";
+import { checkInteger } from "../check.ts";
 
 /** An indexed picture: one palette index a pixel, rows from the top. */
 export interface Picture {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { colormap, colormapNames, flowFrames, flowGif, rasterizer } from "../../../viz/mod.ts";
-import { framePalette, Indexer } from "../../../viz/flow/frame_palette.ts";
+import { framePalette, Indexer } from "../../../viz/flow/flow_gif.ts";
 import { readGif } from "../image/gif_reading.ts";
 import { madeUpColourFlow, madeUpFlow } from "./made_up_flow.ts";
 

@@ -1,0 +1,27 @@
+import { closest } from "npm:fastest-levenshtein@1.0.16";
+
+/** Throws a {@linkcode RangeError} unless `value` is an integer of at least `least`. */
+export function checkInteger(task: string, name: string, value: number, least: number): void {
+  if (Number.isInteger(value) && value >= least) return;
+  throw new RangeError(`Cannot ${task}: ${name} is ${value} (expected an integer of at least ${least})`);
+}
+
+/** Throws a {@linkcode TypeError} that suggests the nearest name unless `name` is one of `names`. */
+export function checkName(task: string, kind: string, name: string, names: readonly string[]): void {
+  if (names.includes(name)) return;
+  throw new TypeError(
+    `Cannot ${task}: no ${kind} is named "${name}", did you mean "${closest(String(name), [...names])}"? ` +
+      `(expected one of ${names.join(", ")})`,
+  );
+}
+
+/** Pixels of the largest picture: several bytes for each fit the memory that draws it, 4 GiB. */
+export const mostPixels: number = 2 ** 26;
+
+/** Throws a {@linkcode RangeError} if a picture would be too large to draw; `advice` says what to choose instead. */
+export function checkPixels(task: string, width: number, height: number, advice: string): void {
+  if (width * height <= mostPixels) return;
+  throw new RangeError(
+    `Cannot ${task} of ${width} x ${height} pixels (expected at most ${mostPixels} in all): choose ${advice}`,
+  );
+}
