@@ -196,7 +196,7 @@ export function finiteImages(task: string, values: Float32Array): Float32Array {
 export function solvingError(error: unknown, source: string): unknown {
   if (error instanceof RunError) return new RunError(`${error.message} (${source})`);
   if (!(error instanceof SolverError)) return error;
-  return new RunError(`${error.message} (--rtol, --atol, --max-evaluations; nothing is written)`);
+  return new RunError(`${error.message} (--solver; nothing is written)`);
 }
 
 /** What samples cost, in words: `40 evaluations each`, or how many steps were accepted and rejected. */

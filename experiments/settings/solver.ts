@@ -9,7 +9,7 @@ import { type AdaptiveSolverName, adaptiveSolvers, type SolverName } from "../..
 import { mostNoise } from "../../models/solve/stochastic_sampler.ts";
 import { type TimeGrid, timeGrids, timesOf } from "../../models/solve/time_grids.ts";
 import { anyOf, integer, number } from "./kinds.ts";
-import { ConfigError, didYouMean, type Setting } from "./setting.ts";
+import { asText, ConfigError, didYouMean, type Setting } from "./setting.ts";
 import { makeVariant, variant } from "./variant.ts";
 
 /** The steps where none are given. */
@@ -29,6 +29,7 @@ export type FixedSteps = Omit<FixedSolver, "method">;
 
 const allNames = Object.keys(flowSolvers) as FlowSolverName[];
 const noiseless = allNames.filter((name) => !flowSolvers[name].stochastic);
+const costs = noiseless.map((name) => `${name} ${flowSolvers[name].evaluationsPerStep}`).join(", ");
 const namesFor = { fixed: noiseless, backward: noiseless, all: allNames } as const;
 const adaptive = Object.keys(adaptiveSolvers);
 const grids = variant(timeGrids, { doc: "" });
@@ -43,7 +44,7 @@ const keys: Readonly<
     expected: `${grids.expected}, or times from 0 to 1 such as 0/0.35/1`,
     fromText: (text) => text,
     accepts: (value): value is string => typeof value === "string" && gridProblem(value) === undefined,
-    problem: (value) => gridProblem(String(value)),
+    problem: (value) => gridProblem(asText(value)),
   },
   rtol: number(tolerance),
   atol: number(tolerance),
@@ -69,17 +70,17 @@ export function solverSetting(options: {
     hint: "SOLVER",
     expected: "a solver such as heun:steps=20",
     details: [
-      `evaluations a step: ${costsOf(names)}`,
+      `evaluations a step: ${costs}`,
       "NAME:steps=N,grid=quadratic or NAME:grid=0/0.35/1 spreads the steps over time",
       ...(use === "fixed"
         ? []
         : ["dopri5:rtol=1e-3 chooses its steps, as does bosh3 (atol, max-evaluations)"]),
-      ...(use === "all" ? ["sde:steps=64,noise=1 adds noise on the way"] : []),
+      ...(use === "all" ? ["sde:steps=64,noise=1 adds noise on the way (1 evaluation a step)"] : []),
     ],
     fromText: (text) => text,
     accepts: (value): value is string => typeof value === "string" && "how" in parse(value, use),
     problem: (value) => {
-      const parsed = parse(String(value), use);
+      const parsed = parse(asText(value), use);
       return "problem" in parsed ? parsed.problem : undefined;
     },
   };
@@ -110,11 +111,6 @@ function made(text: string, use: Use): ChosenSolver {
   const parsed = parse(text, use);
   if ("how" in parsed) return parsed;
   throw new ConfigError(`Cannot use the solver ${JSON.stringify(text)}: ${parsed.problem}`);
-}
-
-/** The evaluations of the network that a step of each solver takes. */
-function costsOf(names: readonly FlowSolverName[]): string {
-  return names.map((name) => `${name} ${flowSolvers[name].evaluationsPerStep}`).join(", ");
 }
 
 type Parsed = ChosenSolver | { readonly problem: string };

@@ -32,7 +32,7 @@ testTask("train validates and draws samples in parts of epochs, apart from each 
 });
 
 testTask("train leaves weights, metrics, pictures and what it ran on", async (place) => {
-  const { stderr } = await place.succeed("train:residual", `${tinyRunWithPaths} --out run`);
+  const { stderr } = await place.runProgram("train:residual", `${tinyRunWithPaths} --out run`);
   assert.match(stderr, /^residual U-Net \[8,16\], [\d,]+ parameters, .*\nrun folder run\n/);
   assert.match(
     stderr,
