@@ -8,7 +8,7 @@ import { choice, integer, integers, optional, path } from "./settings/kinds.ts";
 import { ConfigError, flagOf, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { runSource, shared } from "./settings/shared.ts";
-import { say } from "./terminal/output.ts";
+import { say } from "./program/output.ts";
 
 /** What `--help` prints above these settings. */
 export const animatingHeadings = { field: "Picture", from: "Runs" };

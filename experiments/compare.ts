@@ -7,7 +7,7 @@ import { main, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
-import { print, say } from "./terminal/output.ts";
+import { print, say } from "./program/output.ts";
 import { recordComparison } from "./tracking/comparison.ts";
 import { summarize } from "./tracking/folder_store.ts";
 import { compareTable } from "./tracking/run_tables.ts";

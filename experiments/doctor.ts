@@ -7,7 +7,7 @@ import type { Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
 import { network, training } from "./settings/training.ts";
-import { print } from "./terminal/output.ts";
+import { print } from "./program/output.ts";
 
 /** The settings of the task that examines a machine; all but the last two are those of the run to prepare. */
 export const examining = defineSettings({

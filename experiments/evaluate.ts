@@ -19,7 +19,7 @@ import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
 import { solverSetting } from "./settings/solver.ts";
 import { isGpu, training } from "./settings/training.ts";
-import { print, say } from "./terminal/output.ts";
+import { print, say } from "./program/output.ts";
 import { findRuns } from "./tracking/find_run.ts";
 import { sayingWhy } from "./tracking/saying_why.ts";
 import { sendRun } from "./tracking/send.ts";

@@ -1,5 +1,5 @@
 import { loadDataset } from "./data/load_dataset.ts";
-import { sha256 } from "./run/sha256.ts";
+import { sha256 } from "./run/contained.ts";
 import { batchSize, makeJudge, usualSteps } from "./judge/train_judge.ts";
 import { judgedData } from "./judge/data_judge.ts";
 import { init } from "../kernels/mod.ts";
@@ -12,7 +12,7 @@ import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
 import { training } from "./settings/training.ts";
 import { checkEffects } from "./settings/training_config.ts";
-import { print, say } from "./terminal/output.ts";
+import { print, say } from "./program/output.ts";
 
 /** The settings of the task that makes a judge. */
 export const judging = defineSettings({

@@ -2,7 +2,7 @@ import { main, stopSignal, task } from "./program/task.ts";
 import { PythonError, untilEnded } from "./python/python_environment.ts";
 import { integer, path } from "./settings/kinds.ts";
 import { defineSettings } from "./settings/settings.ts";
-import { print, say } from "./terminal/output.ts";
+import { print, say } from "./program/output.ts";
 import {
   checkPort,
   installMlflow,

@@ -17,7 +17,7 @@ import { defineSettings } from "./settings/settings.ts";
 import { type ChosenSolver, makeSolver, solverSetting } from "./settings/solver.ts";
 import { training } from "./settings/training.ts";
 import { checkEffects, readConfig } from "./settings/training_config.ts";
-import { say } from "./terminal/output.ts";
+import { say } from "./program/output.ts";
 
 /** Frames from one end to the other where none are asked for. */
 const usualFrames = { png: 9, gif: 30 };

@@ -4,7 +4,7 @@ import { main, stopSignal, task } from "./program/task.ts";
 import { pythonEnvironment, PythonError, type Unavailable, untilEnded } from "./python/python_environment.ts";
 import { integer, toggle } from "./settings/kinds.ts";
 import { defineSettings } from "./settings/settings.ts";
-import { print, say } from "./terminal/output.ts";
+import { print, say } from "./program/output.ts";
 import { checkPort } from "./tracking/local_server.ts";
 
 /** JupyterLab, which includes nbconvert, and what it needs to draw Plotly figures. */

@@ -20,11 +20,10 @@ import {
   heldOutOptions,
   withOptimizer,
 } from "./settings/training_config.ts";
-import { print, say } from "./terminal/output.ts";
-import { yieldToSignals } from "./terminal/yield_to_signals.ts";
-import { compileKernels } from "./training/compile_kernels.ts";
-import { loadData } from "./training/load_data.ts";
-import { makeNetwork } from "./training/network.ts";
+import { print, say } from "./program/output.ts";
+import { pause } from "../models/pause.ts";
+import { compileKernels, makeNetwork } from "./training/network.ts";
+import { loadData } from "./training/training_data.ts";
 import { saveWeights } from "./training/run_state.ts";
 
 /** Steps between reads of the loss. */
@@ -103,7 +102,7 @@ export const overfitTask = task({
     const order = new BatchOrder(train, config.batchSize, config.seed);
     const heldOut = new HeldOutLoss(model, source, heldOutOptions(config));
     const lossOf = async (images: Uint32Array) => {
-      const loss = meanLoss(await heldOut.losses(images, yieldToSignals));
+      const loss = meanLoss(await heldOut.losses(images, pause));
       checkLoss(loss, trainer.step);
       return loss.toFixed(4);
     };
@@ -120,7 +119,7 @@ export const overfitTask = task({
       const losses = await trainer.losses();
       losses.forEach((loss, i) => checkLoss(loss, trainer.step - losses.length + i));
       bar.update(trainer.step, losses.at(-1));
-      await yieldToSignals();
+      await pause();
     }
     bar.finish();
 

@@ -8,7 +8,7 @@ import { optional, path, toggle } from "./settings/kinds.ts";
 import { ConfigError, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
-import { say } from "./terminal/output.ts";
+import { say } from "./program/output.ts";
 import { findRuns } from "./tracking/find_run.ts";
 
 /** The settings of the task that reports. */

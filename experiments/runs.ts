@@ -6,7 +6,7 @@ import { toggle } from "./settings/kinds.ts";
 import { ConfigError, didYouMean } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { runSource, shared } from "./settings/shared.ts";
-import { print, say } from "./terminal/output.ts";
+import { print, say } from "./program/output.ts";
 import { findListed, findRun, nearestOf } from "./tracking/find_run.ts";
 import { FolderStore, summarize } from "./tracking/folder_store.ts";
 import { openStore } from "./tracking/open_store.ts";

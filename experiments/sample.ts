@@ -15,7 +15,7 @@ import { defineSettings } from "./settings/settings.ts";
 import { type ChosenSolver, makeSolver, solverSetting } from "./settings/solver.ts";
 import { guidanceWithoutLabels, training } from "./settings/training.ts";
 import { checkEffects } from "./settings/training_config.ts";
-import { say } from "./terminal/output.ts";
+import { say } from "./program/output.ts";
 
 /** The settings of the task that draws images from a trained network. */
 export const sampling = defineSettings({

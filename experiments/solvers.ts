@@ -20,7 +20,7 @@ import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
 import { makeSolver } from "./settings/solver.ts";
 import { training } from "./settings/training.ts";
-import { print, say } from "./terminal/output.ts";
+import { print, say } from "./program/output.ts";
 import { findRun } from "./tracking/find_run.ts";
 
 /** The solvers that are compared by default, by their evaluations of the network. */

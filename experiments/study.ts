@@ -14,7 +14,7 @@ import { findPlan } from "./study/plans.ts";
 import { runCell } from "./study/run_cell.ts";
 import { type Cell, findStudy, requireCell, requireStudy, type Study } from "./study/study.ts";
 import { recordStudy } from "./study/study_tracking.ts";
-import { print, say } from "./terminal/output.ts";
+import { print, say } from "./program/output.ts";
 
 export const studyTask = task({
   name: "study",

@@ -3,7 +3,7 @@ import { path } from "./settings/kinds.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
-import { print, printable, say } from "./terminal/output.ts";
+import { print, printable, say } from "./program/output.ts";
 import { readCursor } from "./tracking/cursor.ts";
 import { findRuns } from "./tracking/find_run.ts";
 import { runFolders } from "./tracking/folder_store.ts";

@@ -6,7 +6,7 @@ import { runFile } from "./run/layout.ts";
 import { lockRun, type RunLock } from "./run/run_lock.ts";
 import { presetFor, presets, training } from "./settings/training.ts";
 import { type GivenSettings, readConfig, trainingConfig } from "./settings/training_config.ts";
-import { say } from "./terminal/output.ts";
+import { say } from "./program/output.ts";
 import { findRun } from "./tracking/find_run.ts";
 import { runTraining, type TrainingResult } from "./training/run_training.ts";
 

@@ -4,9 +4,9 @@ import type { TimeBin } from "../../viz/report/mod.ts";
 import { ImageSource, labelsFor } from "../data/image_source.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
-import { readJson } from "../run/read_file.ts";
+import { readJson } from "../run/contained.ts";
 import { heldOutOptions } from "../settings/training_config.ts";
-import { yieldToSignals } from "../terminal/yield_to_signals.ts";
+import { pause } from "../../models/pause.ts";
 import type { NetworkArtifact } from "./artifact.ts";
 
 /** Explains `loss_by_time.json` to who opens it. */
@@ -23,7 +23,7 @@ export const testLoss: NetworkArtifact = {
     const heldOut = new HeldOutLoss(drawable.model, test, heldOutOptions(config));
     const most = config.testBatches > 0 ? config.testBatches * config.batchSize : Infinity;
     const images = Uint32Array.from({ length: Math.min(data.test.count, most) }, (_, i) => i);
-    const losses = await heldOut.losses(images, yieldToSignals);
+    const losses = await heldOut.losses(images, pause);
     const text = JSON.stringify({ what, bins: binByTime(losses) }, null, 2);
     await writeAtomic(join(run, runFile.lossByTime), `${text}\n`);
     return { test_loss: meanLoss(losses) };

@@ -2,7 +2,7 @@ import { UserError } from "../../kernels/core/user_error.ts";
 import { permutation, streams } from "../../models/random.ts";
 import { sizeInWords } from "../../viz/image/image_shape.ts";
 import { ConfigError } from "../settings/setting.ts";
-import { printable } from "../terminal/output.ts";
+import { printable } from "../program/output.ts";
 
 /** A data set cannot be found or read; the message is one line for the user. */
 export class DataError extends UserError {

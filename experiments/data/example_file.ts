@@ -3,7 +3,7 @@ import { decodeSafetensors, encodeSafetensors, type SafetensorsTensor } from "..
 import type { TestImages } from "../../viz/report/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
-import { readIfThere } from "../run/read_file.ts";
+import { readIfThere } from "../run/contained.ts";
 import { type Dataset, pixelsOf } from "./dataset.ts";
 
 /** The first test images, class by class in rotation; without labels simply the first. */

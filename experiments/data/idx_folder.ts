@@ -1,7 +1,7 @@
 /** The IDX files of a data set in a folder, gzipped or not: images, and labels if there are any. */
 
 import { join } from "node:path";
-import { sha256 } from "../run/sha256.ts";
+import { sha256 } from "../run/contained.ts";
 import { DataError, type Dataset, type LabelledImages, shuffled } from "./dataset.ts";
 import { type IdxImages, parseImages, parseLabels, readIdx } from "./idx.ts";
 

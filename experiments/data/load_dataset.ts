@@ -2,7 +2,7 @@
 
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { sha256 } from "../run/sha256.ts";
+import { sha256 } from "../run/contained.ts";
 import { anyOf } from "../settings/kinds.ts";
 import { DataError, type Dataset } from "./dataset.ts";
 import { datasetOfFiles, hasIdxFiles, type IdxFile, type IdxFiles, readIdxFolder } from "./idx_folder.ts";

@@ -10,13 +10,12 @@ import { loadDataset } from "../data/load_dataset.ts";
 import { isGpu, presetFor, type TrainingConfig } from "../settings/training.ts";
 import type { DoctorConfig } from "../doctor.ts";
 import { trainingConfig } from "../settings/training_config.ts";
-import { yieldToSignals } from "../terminal/yield_to_signals.ts";
+import { pause } from "../../models/pause.ts";
 import { MlflowClient } from "../tracking/client.ts";
 import { HttpServer } from "../tracking/http.ts";
 import { chooseTracking, readEnvironment } from "../tracking/settings.ts";
-import { decideConditional } from "../training/conditional.ts";
-import { fittingNetwork } from "../training/fit_memory.ts";
-import { mainMemory } from "../training/main_memory.ts";
+import { decideConditional } from "../training/training_data.ts";
+import { fittingNetwork, mainMemory } from "../training/fit_memory.ts";
 import { secondsPerStep } from "../training/trial.ts";
 import { ChoiceCache, choiceCacheFile } from "../tuning/choice_cache.ts";
 import { lookAt } from "./host.ts";
@@ -214,7 +213,7 @@ export async function measureRate(device: Device, settings: TrainingConfig, data
   const train = async (steps: number) => {
     for (let i = 0; i < steps; i++) trainer.queueStep(order.batch(trainer.step), config.lr);
     await trainer.losses();
-    await yieldToSignals();
+    await pause();
   };
   const perStep = await secondsPerStep(train, seconds, () => false, () => performance.now());
   return {

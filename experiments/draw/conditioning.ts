@@ -8,8 +8,8 @@ import {
   noneOf,
   type VelocityField,
 } from "../../models/mod.ts";
-import { readFile } from "../run/read_file.ts";
-import { findEarlyWeights } from "../run/run_weights.ts";
+import { readFile } from "../run/contained.ts";
+import { findEarlyWeights } from "../run/layout.ts";
 
 /** Classifier-free guidance. */
 export interface Guidance extends Pick<GuidanceOptions, "interval" | "zeroStar"> {

@@ -9,10 +9,9 @@ import {
 } from "../../models/mod.ts";
 import type { PlaneTrajectories } from "../../viz/report/mod.ts";
 import { writeAtomic } from "../run/atomic_write.ts";
-import { makeContainedFolder } from "../run/contained.ts";
+import { makeContainedFolder, readIfThere } from "../run/contained.ts";
 import { runFile, runFolder } from "../run/layout.ts";
-import { readIfThere } from "../run/read_file.ts";
-import { yieldToSignals } from "../terminal/yield_to_signals.ts";
+import { pause } from "../../models/pause.ts";
 import { conditionedField, type Conditioning } from "./conditioning.ts";
 import { NearestImages, type RealImages } from "./nearest_images.ts";
 import { project } from "./principal_components.ts";
@@ -86,7 +85,7 @@ export async function followInPlane(
     for (const { image, velocity } of snapshots) {
       for (const values of [image, velocity]) if (values) finiteImages("follow samples", values);
     }
-    await yieldToSignals();
+    await pause();
     add(snapshots.map((snapshot) => snapshotToPixels(snapshot, normalization)), from);
   }
   const classes = await nearest.classify(arrays.image);

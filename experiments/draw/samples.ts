@@ -16,7 +16,7 @@ import { objectiveFor, optionsOf } from "../../models/nets/networks.ts";
 import { streams } from "../../models/random.ts";
 import type { ImageSize } from "../../viz/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
-import { yieldToSignals } from "../terminal/yield_to_signals.ts";
+import { pause } from "../../models/pause.ts";
 import { type Autoguidance, conditionedField, type Conditioning, samplingField } from "./conditioning.ts";
 
 /** Most images to work on at once where progress is shown. */
@@ -166,7 +166,7 @@ function inBatches(options: { readonly condition?: Tensor; readonly onProgress: 
     batch,
     async onProgress(done: number) {
       await options.onProgress(done);
-      await yieldToSignals();
+      await pause();
     },
   };
 }

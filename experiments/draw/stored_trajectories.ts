@@ -3,7 +3,7 @@ import { SafetensorsError } from "../../models/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { isFlowFile } from "../run/layout.ts";
 import { ConfigError } from "../settings/setting.ts";
-import { printable, say as tellUser } from "../terminal/output.ts";
+import { printable, say as tellUser } from "../program/output.ts";
 import { findListed, findRun, nearestOf } from "../tracking/find_run.ts";
 import { openStore, type StoreChoice } from "../tracking/open_store.ts";
 import type { RunStore, RunSummary } from "../tracking/store.ts";

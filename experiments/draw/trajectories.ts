@@ -9,10 +9,9 @@ import {
 } from "../../models/mod.ts";
 import { checkTrajectory, type ImageSize, type Trajectory } from "../../viz/mod.ts";
 import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
-import { makeContainedFolder } from "../run/contained.ts";
+import { makeContainedFolder, readFile } from "../run/contained.ts";
 import { flowFile, isFlowFile, runFolder } from "../run/layout.ts";
-import { readFile } from "../run/read_file.ts";
-import { throttledYieldToSignals } from "../terminal/yield_to_signals.ts";
+import { throttledPause } from "../../models/pause.ts";
 import { conditionedField, type Conditioning } from "./conditioning.ts";
 import { type Drawable, type Drawing, finiteImages } from "./samples.ts";
 import { TensorFile } from "./tensor_file.ts";
@@ -49,13 +48,13 @@ export async function followTrajectories(
   { conditioning, columns: _, ...drawing }: Drawing,
 ): Promise<Trajectory[]> {
   const snapshots: Snapshot[] = [];
-  const yieldToSignals = throttledYieldToSignals();
+  const pause = throttledPause();
   const { field, ...condition } = conditionedField(model, conditioning);
   for await (const snapshot of trajectory(field, { ...drawing, shape, ...condition })) {
     const pixels = snapshotToPixels(snapshot, normalization);
     for (const values of [pixels.image, pixels.velocity]) if (values) finiteImages("follow samples", values);
     snapshots.push(pixels);
-    await yieldToSignals();
+    await pause();
   }
   return Array.from({ length: drawing.count }, (_, n) => trajectoryOf(snapshots, n, shape));
 }

@@ -1,5 +1,5 @@
 import { RunError } from "../run/atomic_write.ts";
-import { say } from "../terminal/output.ts";
+import { say } from "../program/output.ts";
 import { type Evaluation, readEvaluation } from "./evaluation.ts";
 
 /** What evaluations must have in common so that their figures compare, by name and in words. */

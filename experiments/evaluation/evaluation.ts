@@ -17,7 +17,7 @@ import {
   time,
 } from "../run/field_checks.ts";
 import { runFile } from "../run/layout.ts";
-import { readJson } from "../run/read_file.ts";
+import { readJson } from "../run/contained.ts";
 import { type FigureName, figureNames } from "./figures.ts";
 
 /** What a figure cost: evaluations of the network, each of one image at one time, and seconds. */

@@ -3,7 +3,7 @@ import { decodeSafetensors, encodeSafetensors } from "../../models/mod.ts";
 import type { JudgedSamples } from "../../viz/report/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
-import { readIfThere } from "../run/read_file.ts";
+import { readIfThere } from "../run/contained.ts";
 
 /**
  * Writes `judged.safetensors` of a run: f32 tensors named as the fields of {@linkcode JudgedSamples}.

@@ -3,7 +3,7 @@ import { decodeJudge, decodeSafetensors, encodeSafetensors } from "../../models/
 import type { LiveJudge } from "../../viz/report/mod.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
-import { readIfThere } from "../run/read_file.ts";
+import { readIfThere } from "../run/contained.ts";
 
 /**
  * Writes what the report's page judges fresh samples by: `judge.safetensors`, the judge's file as it is, and

@@ -2,7 +2,7 @@ import type { Estimate } from "../../models/measures/estimate.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { count, fieldProblem, fieldsOf, finiteNumber, listOf, text } from "../run/field_checks.ts";
-import { readJson } from "../run/read_file.ts";
+import { readJson } from "../run/contained.ts";
 
 /** Samples by one solver: what they cost, and how good they are. */
 export interface SolverCost {

@@ -1,4 +1,4 @@
-import { textTable } from "../terminal/table.ts";
+import { textTable } from "../program/output.ts";
 import { cheapestOfBest, type SolverCosts } from "./solver_costs.ts";
 
 /** Solvers as a table, cheapest first; a star marks the cheapest that may be as good as the best. */

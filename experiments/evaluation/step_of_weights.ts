@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { decodeSafetensors, SafetensorsError } from "../../models/mod.ts";
 import { runFile } from "../run/layout.ts";
 import { lastStep, readMetrics } from "../run/metrics_log.ts";
-import { readIfThere } from "../run/read_file.ts";
-import { decodeProgress } from "../run/run_progress.ts";
+import { readIfThere } from "../run/contained.ts";
+import { decodeProgress } from "../training/run_state.ts";
 import type { RunRecord } from "../tracking/record.ts";
 
 /**

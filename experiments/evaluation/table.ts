@@ -1,4 +1,4 @@
-import { textTable } from "../terminal/table.ts";
+import { textTable } from "../program/output.ts";
 import type { Evaluation } from "./evaluation.ts";
 import { type FigureMeaning, figureMeanings, figureNames, shownFigure } from "./figures.ts";
 

@@ -1,4 +1,4 @@
-import { yieldToSignals } from "../terminal/yield_to_signals.ts";
+import { pause } from "../../models/pause.ts";
 
 /** How work is watched and stopped. */
 export interface Watch {
@@ -29,7 +29,7 @@ export function advanceOf({ onProgress = () => {}, signal }: Watch): Advance {
   let done = 0;
   return async (evaluations) => {
     onProgress(done += evaluations);
-    await yieldToSignals();
+    await pause();
     signal?.throwIfAborted();
   };
 }

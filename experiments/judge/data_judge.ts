@@ -7,7 +7,7 @@ import {
   loadJudge,
 } from "../../models/mod.ts";
 import type { Dataset, LabelledImages } from "../data/dataset.ts";
-import { sha256 } from "../run/sha256.ts";
+import { sha256 } from "../run/contained.ts";
 import { reasonOf } from "../run/atomic_write.ts";
 
 /** Images that all have labels. */

@@ -3,7 +3,7 @@ import { UserError } from "../../kernels/core/user_error.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { ProgressBar, stderr, type Terminal } from "../program/progress.ts";
 import { reasonOf, writeAtomic } from "../run/atomic_write.ts";
-import { readIfThere } from "../run/read_file.ts";
+import { readIfThere } from "../run/contained.ts";
 import { shared } from "../settings/shared.ts";
 import { batchSize, makeJudge, usualSteps } from "./train_judge.ts";
 import {

@@ -26,7 +26,7 @@ import { streams } from "../../models/random.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { MNIST_PACKAGE } from "../data/load_dataset.ts";
 import { TrainingError } from "../program/task.ts";
-import { yieldToSignals } from "../terminal/yield_to_signals.ts";
+import { pause } from "../../models/pause.ts";
 import { digestOf, type JudgedData, type Labelled } from "./data_judge.ts";
 
 /** Training steps where none are given. */
@@ -161,7 +161,7 @@ async function trainClassifier(
       );
     }
     onProgress?.(rule.step, loss);
-    await yieldToSignals();
+    await pause();
     if (signal?.aborted) return undefined;
   }
   return model;

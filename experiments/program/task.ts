@@ -1,7 +1,7 @@
 import { DeviceError, UserError } from "../../kernels/mod.ts";
 import type { Rows, Values } from "../settings/setting.ts";
 import type { Settings } from "../settings/settings.ts";
-import { print, printable, say } from "../terminal/output.ts";
+import { print, printable, say } from "./output.ts";
 
 /** Training cannot go on; the message says at which step and what can be done. */
 export class TrainingError extends UserError {

@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import { UserError } from "../../kernels/core/user_error.ts";
-import { inTurn } from "../run/in_turn.ts";
-import { yieldToSignals } from "../terminal/yield_to_signals.ts";
+import { inTurn } from "../run/run_lock.ts";
+import { pause } from "../../models/pause.ts";
 
 /** No usable Python, or a Python program failed; the message says what to do. */
 export class PythonError extends UserError {
@@ -112,7 +112,7 @@ export async function untilEnded(
   where: string,
 ): Promise<void> {
   const { success, code, signal } = await status;
-  await yieldToSignals(); // Ctrl-C reaches both programs
+  await pause(); // Ctrl-C reaches both programs
   if (success || stopped.aborted) return;
   const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
   throw new PythonError(`Cannot go on serving: ${what} ended ${how}; see ${where}`);

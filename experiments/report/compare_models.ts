@@ -4,9 +4,9 @@ import { sizeInWords } from "../../viz/mod.ts";
 import type { Comparison } from "../../viz/report/mod.ts";
 import type { Drawable } from "../draw/samples.ts";
 import { RunError } from "../run/atomic_write.ts";
-import { readFile } from "../run/read_file.ts";
-import { findWeights, noWeights } from "../run/run_weights.ts";
-import { say } from "../terminal/output.ts";
+import { readFile } from "../run/contained.ts";
+import { findWeights, noWeights } from "../run/layout.ts";
+import { say } from "../program/output.ts";
 
 /** A network, and the classes that it knows, 0 without. */
 interface Compared extends Drawable {

@@ -32,10 +32,9 @@ import { readLiveJudge } from "../evaluation/live_judge_file.ts";
 import { cheapestOfBest, readSolverCosts } from "../evaluation/solver_costs.ts";
 import { aboutEvaluation } from "../evaluation/table.ts";
 import { RunError } from "../run/atomic_write.ts";
-import { runFile } from "../run/layout.ts";
+import { findEarlyWeights, findWeights, runFile } from "../run/layout.ts";
 import { lastStep, type Metrics } from "../run/metrics_log.ts";
-import { readFile, readIfThere } from "../run/read_file.ts";
-import { findEarlyWeights, findWeights } from "../run/run_weights.ts";
+import { readFile, readIfThere } from "../run/contained.ts";
 import { factsInWords, readFacts } from "./facts.ts";
 
 /**

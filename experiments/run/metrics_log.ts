@@ -1,6 +1,5 @@
 import { reasonOf, RunError, writeAtomic } from "./atomic_write.ts";
-import { isOther } from "./contained.ts";
-import { readIfThere } from "./read_file.ts";
+import { isOther, readIfThere } from "./contained.ts";
 
 /** The byte that ends a line. */
 export const lineBreak = 10;

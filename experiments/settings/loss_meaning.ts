@@ -16,8 +16,7 @@ export function lossWarning(runs: readonly Readonly<Record<string, unknown>>[]):
   const differing = (names: readonly string[]) =>
     names.flatMap((name) => {
       const values = new Set(runs.flatMap((run) => {
-        const value = name in run ? run[name] : olderThan(name, run);
-        return value === undefined ? [] : [asText(value)];
+        return run[name] === undefined ? [] : [asText(run[name])];
       }));
       return values.size > 1 ? [`${flagOf(name)} is ${[...values].join(" or ")}`] : [];
     });
@@ -26,9 +25,4 @@ export function lossWarning(runs: readonly Readonly<Record<string, unknown>>[]):
   if (training.length === 0) return undefined;
   return "Training losses of these runs are not comparable, those of validation and test are: " +
     training.join(", ");
-}
-
-/** The value of a setting in a run of ours that is older than the setting. */
-function olderThan(name: string, run: Readonly<Record<string, unknown>>): boolean | undefined {
-  return name === "conditional" && "normalize" in run ? false : undefined;
 }

@@ -64,7 +64,6 @@ export function solverSetting(options: {
   readonly use?: Use;
 }): Setting<string> {
   const { use = "all", ...rest } = options;
-  const names = namesFor[use];
   return {
     ...rest,
     hint: "SOLVER",

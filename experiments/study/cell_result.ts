@@ -15,7 +15,7 @@ import {
 } from "../run/field_checks.ts";
 import { runFile } from "../run/layout.ts";
 import { type Metrics, readMetrics } from "../run/metrics_log.ts";
-import { readJson } from "../run/read_file.ts";
+import { readJson } from "../run/contained.ts";
 import { readConfig } from "../settings/training_config.ts";
 import { type CellSettings, settingsField } from "./plan.ts";
 import { type Cell, cellFolder, type Study } from "./study.ts";

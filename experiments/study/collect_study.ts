@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { init } from "../../kernels/mod.ts";
 import type { LaunchFlags } from "./launch/launch_flags.ts";
-import { print } from "../terminal/output.ts";
+import { print } from "../program/output.ts";
 import { passageText } from "./results/tables.ts";
 import { resultFile, writeResults } from "./results/write_results.ts";
 import { readRecord } from "../tracking/record.ts";

@@ -1,7 +1,7 @@
 import { statfs } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { RunError } from "../run/atomic_write.ts";
-import { textTable } from "../terminal/table.ts";
+import { textTable } from "../program/output.ts";
 import { clock } from "../program/progress.ts";
 import type { PlannedStudy } from "./plan_study.ts";
 import type { Cell } from "./study.ts";

@@ -3,7 +3,7 @@ import { couplings } from "../../models/flow/coupling.ts";
 import { predictions } from "../../models/flow/prediction.ts";
 import { timeDistributions } from "../../models/flow/time_distribution.ts";
 import { fieldProblem } from "../run/field_checks.ts";
-import { readJson } from "../run/read_file.ts";
+import { readJson } from "../run/contained.ts";
 import { ConfigError, didYouMean } from "../settings/setting.ts";
 import type { PresetName } from "../settings/training.ts";
 import { usualSolvers } from "../solvers.ts";

@@ -15,14 +15,12 @@ import { judgeFor } from "../judge/find_judge.ts";
 import type { Terminal } from "../program/progress.ts";
 import { reportPath, writeReport } from "../report/write_report.ts";
 import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
-import { findContained } from "../run/contained.ts";
+import { findContained, readIfThere } from "../run/contained.ts";
 import { runFile, weightsAtFile } from "../run/layout.ts";
-import { readIfThere } from "../run/read_file.ts";
 import { lockRun } from "../run/run_lock.ts";
 import { evaluating } from "../evaluate.ts";
 import { trainingConfig } from "../settings/training_config.ts";
-import { isComplete, isMeasured } from "../training/is_complete.ts";
-import { runTraining } from "../training/run_training.ts";
+import { isComplete, isMeasured, runTraining } from "../training/run_training.ts";
 import { holderInWords, tryLockCell } from "./cell_lock.ts";
 import {
   type CellMeasures,

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
-import { makeContainedFolder } from "../run/contained.ts";
+import { makeContainedFolder, readJson } from "../run/contained.ts";
 import {
   count,
   type FieldCheck,
@@ -12,7 +12,6 @@ import {
   text,
 } from "../run/field_checks.ts";
 import { runFolder } from "../run/layout.ts";
-import { readJson } from "../run/read_file.ts";
 import { anyOf } from "../settings/kinds.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { presets, training, type TrainingConfig } from "../settings/training.ts";

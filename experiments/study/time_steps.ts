@@ -4,10 +4,10 @@ import { type Dataset, splitImages } from "../data/dataset.ts";
 import { ImageSource, labelsFor, normalizationTo } from "../data/image_source.ts";
 import { objectiveOf } from "../settings/training_config.ts";
 import type { TrainingConfig } from "../settings/training.ts";
-import { yieldToSignals } from "../terminal/yield_to_signals.ts";
+import { pause } from "../../models/pause.ts";
 import { fittingNetwork } from "../training/fit_memory.ts";
 import { PairedBatches } from "../training/paired_batches.ts";
-import { scheduleOf } from "../training/schedule_of.ts";
+import { scheduleOf } from "../training/run_training.ts";
 
 /** Steps before the timing, and how many stretches of at least how many milliseconds are timed. */
 const stretch = { warmUpSteps: 2, count: 8, ms: 80, mostSteps: 64 } as const;
@@ -69,7 +69,7 @@ class TimedSteps implements Disposable {
         trainer.queueStep(batch, learningRate, { paired: true });
       }
       await trainer.losses();
-      await yieldToSignals();
+      await pause();
     };
   }
 

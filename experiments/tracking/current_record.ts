@@ -2,7 +2,7 @@ import { basename, join, resolve } from "node:path";
 import { RunError } from "../run/atomic_write.ts";
 import { asText } from "../settings/setting.ts";
 import { readMetrics } from "../run/metrics_log.ts";
-import { readJson } from "../run/read_file.ts";
+import { readJson } from "../run/contained.ts";
 import { nestedRuns } from "./files.ts";
 import { readRecord, type RunRecord, writeRecord } from "./record.ts";
 import { isLocked } from "../run/run_lock.ts";

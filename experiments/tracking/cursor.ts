@@ -11,7 +11,7 @@ import {
   text,
 } from "../run/field_checks.ts";
 import type { RunStatus } from "./client.ts";
-import { readJson } from "../run/read_file.ts";
+import { readJson } from "../run/contained.ts";
 import { runFile } from "../run/layout.ts";
 
 /** A file as sent. */

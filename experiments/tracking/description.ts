@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { readJson } from "../run/read_file.ts";
+import { readJson } from "../run/contained.ts";
 import type { DatasetInput, ServerRun } from "./client.ts";
 import type { Cursor } from "./cursor.ts";
 import { type TextEntry, textEntry } from "./entries.ts";

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { readMetrics } from "../run/metrics_log.ts";
-import { readFile, readJson } from "../run/read_file.ts";
-import { printable, say as tellUser } from "../terminal/output.ts";
+import { readFile, readJson } from "../run/contained.ts";
+import { printable, say as tellUser } from "../program/output.ts";
 import { currentRecord, requireRecord } from "./current_record.ts";
 import { paramsOf } from "./description.ts";
 import { nestedRuns, runFiles } from "./files.ts";

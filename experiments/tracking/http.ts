@@ -3,7 +3,7 @@ import type { ServerAddress } from "./address.ts";
 import { shownAddress } from "../run/server_url.ts";
 import { BodyTooLarge, mostBytes, readBody } from "./body.ts";
 import { type Patience, Pauses, withRetries } from "./retry.ts";
-import { say } from "../terminal/output.ts";
+import { say } from "../program/output.ts";
 
 /** A server cannot be reached, or it refused or failed a request. */
 export class ServerError extends UserError {

@@ -11,7 +11,7 @@ import {
   text,
   time,
 } from "../run/field_checks.ts";
-import { readJson } from "../run/read_file.ts";
+import { readJson } from "../run/contained.ts";
 import { type RunStatus, runStatuses } from "./answers.ts";
 import { runFile } from "../run/layout.ts";
 

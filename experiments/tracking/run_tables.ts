@@ -1,6 +1,5 @@
 import { basename } from "node:path";
-import { printable } from "../terminal/output.ts";
-import { textTable } from "../terminal/table.ts";
+import { printable, textTable } from "../program/output.ts";
 import { lossWarning } from "../settings/loss_meaning.ts";
 import type { RunSummary } from "./store.ts";
 

@@ -6,8 +6,8 @@ import { roundToRows, samplingField } from "../draw/conditioning.ts";
 import { TrainingError } from "../program/task.ts";
 import { heldOutOptions } from "../settings/training_config.ts";
 import type { TrainingConfig } from "../settings/training.ts";
-import { freeMainMemory, mainMemory } from "./main_memory.ts";
 import { makeNetwork, modelOptions, type Network } from "./network.ts";
+import process from "node:process";
 
 /** Share of the free main memory that training may use on a device that computes there. */
 const shareOfMemory = 0.8;
@@ -136,4 +136,32 @@ function planRun(
 
 function megabytes(bytes: number): string {
   return `${Math.ceil(bytes / 2 ** 20)} MiB`;
+}
+
+/** Main memory, in bytes. */
+export interface MainMemory {
+  readonly total: number;
+  readonly available: number;
+  /** What a control group, as of a container or a job, allows this process; infinite without a limit. */
+  readonly limit: number;
+}
+
+/**
+ * Main memory of this machine, and the limit that Deno sees.
+ *
+ * @throws {Deno.errors.NotCapable} without `--allow-sys=systemMemoryInfo`
+ */
+export function mainMemory(): MainMemory {
+  const { total, available } = Deno.systemMemoryInfo();
+  const limit = process.constrainedMemory(); // 0, or more than there is, without one
+  return { total, available, limit: limit > 0 && limit < total ? limit : Infinity };
+}
+
+/**
+ * Memory that this process can still take.
+ *
+ * @param used what it has taken, bytes
+ */
+export function freeMainMemory({ available, limit }: MainMemory, used: number): number {
+  return Math.max(0, Math.min(available, limit - used));
 }

@@ -3,22 +3,23 @@ import { BatchOrder, progressAt, type Schedule, stateOf, Trainer } from "../../m
 import type { Measured, TrainedRun } from "../artifacts/artifact.ts";
 import { writeArtifacts } from "../artifacts/artifacts.ts";
 import { TrainingError } from "../program/task.ts";
-import { yieldToSignals } from "../terminal/yield_to_signals.ts";
+import { pause } from "../../models/pause.ts";
 import type { ProgressBar } from "../program/progress.ts";
 import { weightsFile } from "../run/layout.ts";
 import { objectiveOf } from "../settings/training_config.ts";
 import type { Tracker } from "../tracking/tracker.ts";
-import { EarlyWeights } from "./early_weights.ts";
-import { isComplete, isMeasured } from "./is_complete.ts";
-import { KeptWeights } from "./kept_weights.ts";
+import { EarlyWeights, KeptWeights, SampleGrids, Validation } from "./between_steps.ts";
+import {
+  isComplete,
+  isMeasured,
+  scheduleOf,
+  type TrainingOutcome,
+  type TrainingSession,
+} from "./run_training.ts";
 import { LossLog } from "./loss_log.ts";
 import { PairedBatches } from "./paired_batches.ts";
 import { restoreRunState, saveRun, saveWeights } from "./run_state.ts";
-import { SampleGrids } from "./sample_grids.ts";
-import { scheduleOf } from "./schedule_of.ts";
-import type { TrainingOutcome, TrainingSession } from "./session.ts";
 import { stepsWithin } from "./trial.ts";
-import { Validation } from "./validation.ts";
 
 /** Milliseconds of steps to queue before reading losses, updating the progress bar and handling signals. */
 const burstMs = 300;
@@ -147,7 +148,7 @@ export class TrainingLoop implements Disposable {
       const started = performance.now();
       const from = trainer.step;
       const losses = await this.#runSteps(burst);
-      await yieldToSignals();
+      await pause();
       bar?.update(trainer.step, losses[losses.length - 1]);
       const msPerStep = (performance.now() - started) / losses.length;
       burst = Math.min(Math.max(Math.floor(burstMs / msPerStep), 1), Trainer.maxOpenLosses / 2);
@@ -283,7 +284,7 @@ export class TrainingLoop implements Disposable {
     const { step } = this.#trainer;
     let measured: Measured = {};
     const stopped = async () => {
-      await yieldToSignals();
+      await pause();
       return signal.aborted;
     };
     if (!await stopped()) say("Measuring the test loss and drawing");

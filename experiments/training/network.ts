@@ -17,6 +17,7 @@ import { ConfigError } from "../settings/setting.ts";
 import { objectiveOf } from "../settings/training_config.ts";
 import { variantName } from "../settings/variant.ts";
 import type { TrainingConfig } from "../settings/training.ts";
+import { stageProgress, type Terminal } from "../program/progress.ts";
 
 /** The settings of a network. */
 export type NetworkConfig = Pick<
@@ -101,4 +102,20 @@ function averagedModel(options: ModelOptions, { averaged }: Trainer): Model {
     shareParameters(namedParameters(model), averaged);
   });
   return model;
+}
+
+/**
+ * Compiles the kernels of a training step. If that takes a while, as on a first start, progress is shown.
+ *
+ * @param terminal where to show progress, if anywhere
+ * @param now the time in milliseconds
+ */
+export async function compileKernels(
+  trainer: Pick<Trainer, "compile">,
+  terminal: Terminal | undefined,
+  now?: () => number,
+): Promise<void> {
+  const progress = stageProgress("compiling kernels", terminal, now);
+  await trainer.compile((done, all) => progress.update(done, all));
+  progress.end();
 }

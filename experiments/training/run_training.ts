@@ -5,25 +5,27 @@ import { ImageSource, labelsFor, normalizationTo } from "../data/image_source.ts
 import { ProgressBar, type Terminal } from "../program/progress.ts";
 import { collectEnvironment } from "../run/environment.ts";
 import { resumedEnvironmentFile, runFile } from "../run/layout.ts";
-import { removeLeftovers } from "../run/leftovers.ts";
-import { createRunFolder, writeAtomic } from "../run/run_folder.ts";
+import { createRunFolder, removeLeftovers, writeAtomic } from "../run/run_folder.ts";
 import { lockRun, type RunLock } from "../run/run_lock.ts";
 import type { TrainingConfig } from "../settings/training.ts";
 import { gauges } from "../tracking/gauges.ts";
-import type { RecordedDataset } from "../tracking/record.ts";
+import { readRecord, type RecordedDataset } from "../tracking/record.ts";
 import { startTracking, trackingOf } from "../tracking/start.ts";
 import { tracked } from "../tracking/tracker.ts";
 import { tuneKernels } from "../tuning/tune_kernels.ts";
-import { checkCoupling } from "./check_coupling.ts";
-import { checkValidation } from "./check_validation.ts";
-import { checkPictures } from "./check_pictures.ts";
-import { decideConditional } from "./conditional.ts";
-import { compileKernels } from "./compile_kernels.ts";
+import {
+  checkCoupling,
+  checkPictures,
+  checkValidation,
+  decideConditional,
+  loadData,
+} from "./training_data.ts";
+import { compileKernels, type Network } from "./network.ts";
 import { fittingNetwork } from "./fit_memory.ts";
-import { loadData } from "./load_data.ts";
 import { TrainingLoop } from "./loop.ts";
-import type { Network } from "./network.ts";
-import type { TrainingOutcome } from "./session.ts";
+import { createSchedule, type Schedule, scheduleSettings } from "../../models/mod.ts";
+import { findContained } from "../run/contained.ts";
+import { readMetrics } from "../run/metrics_log.ts";
 
 /** Options of a training run besides its settings. */
 export interface RunOptions {
@@ -178,4 +180,60 @@ function describe(
 
 async function writeJson(path: string, value: unknown): Promise<void> {
   await writeAtomic(path, JSON.stringify(value, null, 2) + "\n");
+}
+
+/** One session of a training run, which may be resumed in another. */
+export interface TrainingSession {
+  readonly config: TrainingConfig;
+  /** The run's folder. */
+  readonly run: string;
+  readonly data: Dataset;
+  readonly images: ImageSplit;
+  readonly network: Network;
+  readonly source: ImageSource;
+  /** Steps after which the averaged weights are kept. */
+  readonly keepAt: readonly number[];
+  /** Saves and ends the session early. */
+  readonly signal: AbortSignal;
+  /** Called with lines for the user. */
+  readonly say: (message: string) => void;
+}
+
+/** How a session of training ended. */
+export interface TrainingOutcome {
+  /** Steps taken in all sessions of the run. */
+  readonly step: number;
+  /** Whether it was stopped before its end. */
+  readonly interrupted: boolean;
+  readonly valLoss: number | undefined;
+  readonly testLoss: number | undefined;
+  /** Of this session. */
+  readonly imagesPerSecond: number;
+}
+
+/** Makes the learning-rate schedule of a configuration. */
+export function scheduleOf(
+  { schedule, lr, warmUp: warmup, plateauFactor: factor, plateauPatience: patience }: TrainingConfig,
+): Schedule {
+  const known = scheduleSettings(schedule);
+  const settings = Object.entries({ warmup, factor, patience }).filter(([name]) => known.includes(name));
+  return createSchedule(schedule, lr, Object.fromEntries(settings));
+}
+
+/** Whether a metric of a step is in the log of a run. */
+export async function isMeasured(run: string, step: number, name: string): Promise<boolean> {
+  const metrics = await readMetrics(join(run, runFile.metrics));
+  return metrics.some((line) => line.step === step && name in line);
+}
+
+/**
+ * Whether a run ended at a step with all artifacts written: the record of one that goes on says so no longer, whatever an
+ * earlier session has left. Version 0.1 wrote no record, and its artifacts last.
+ *
+ * @throws {RunError} if its record or its log cannot be read
+ */
+export async function isComplete(run: string, step: number): Promise<boolean> {
+  const record = await readRecord(run);
+  if ((record && record.status !== "FINISHED") || !await isMeasured(run, step, "test_loss")) return false;
+  return findContained(join(run, runFile.report)) !== undefined;
 }

@@ -1,5 +1,5 @@
 import type { Trainer } from "../../models/mod.ts";
-import { yieldToSignals } from "../terminal/yield_to_signals.ts";
+import { pause } from "../../models/pause.ts";
 
 /** Seconds of trial steps that the rate is measured over, and the most of a short run that they may take. */
 const trial = { seconds: 3, share: 0.05 } as const;
@@ -50,7 +50,7 @@ export async function stepsWithin(
     const examples = await batches(trainer.step, trainer.step + steps);
     for (const batch of examples) trainer.queueStep(batch, learningRate, { paired: true });
     await trainer.losses();
-    await yieldToSignals();
+    await pause();
   };
   let perStep = await secondsPerStep(run, Math.min(trial.seconds, trial.share * seconds), stopped, now);
   trainer.restore(before, "the state before the trial steps");

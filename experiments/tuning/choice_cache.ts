@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import type { ChoiceKey, ChoiceStore } from "../../kernels/mod.ts";
 import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
 import { fieldProblem, fieldsOf, listOf, text } from "../run/field_checks.ts";
-import { readJson } from "../run/read_file.ts";
+import { readJson } from "../run/contained.ts";
 
 /** Where the tasks keep choices of kernels: where runs are, since they may write nothing that runs later. */
 export const choiceCacheFile = "runs/.kernels.json";

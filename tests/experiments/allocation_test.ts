@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readIdxFolder } from "../../experiments/data/idx_folder.ts";
 import { readIdx } from "../../experiments/data/idx.ts";
-import { checkPictures } from "../../experiments/training/check_pictures.ts";
+import { checkPictures } from "../../experiments/training/training_data.ts";
 import { morphing } from "../../experiments/morph.ts";
 import { sampling } from "../../experiments/sample.ts";
 import { training } from "../../experiments/settings/training.ts";

@@ -13,7 +13,7 @@ import { UserError } from "../../kernels/core/user_error.ts";
 import { readNetwork } from "../../experiments/report/read_runs.ts";
 import { writeReport } from "../../experiments/report/write_report.ts";
 import { readConfig, trainingConfig } from "../../experiments/settings/training_config.ts";
-import { checkPictures } from "../../experiments/training/check_pictures.ts";
+import { checkPictures } from "../../experiments/training/training_data.ts";
 import { makeNetwork } from "../../experiments/training/network.ts";
 import { restoreRunState } from "../../experiments/training/run_state.ts";
 import { runTraining } from "../../experiments/training/run_training.ts";

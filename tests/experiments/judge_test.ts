@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { sha256 } from "../../experiments/run/sha256.ts";
+import { sha256 } from "../../experiments/run/contained.ts";
 import { init } from "../../kernels/mod.ts";
 import { loadJudge } from "../../models/mod.ts";
 import { oneThread, testTask } from "./cli.ts";

@@ -19,7 +19,10 @@ testTask("overfit lowers the loss on the images it sees, and draws", async (plac
   const { width, height } = PNG.sync.read(Buffer.from(await place.read("result", "samples.png")));
   const side = 5 * (3 * imageSize + 2) - 2;
   assert.deepEqual([width, height], [side, side]);
-  await place.succeed("sample", "--checkpoint result/last.safetensors --device cpu --count 1 --solver euler:steps=1");
+  await place.succeed(
+    "sample",
+    "--checkpoint result/last.safetensors --device cpu --count 1 --solver euler:steps=1",
+  );
 });
 
 testTask(

@@ -6,7 +6,7 @@ import { isOther } from "../../run/contained.ts";
 import { runFile } from "../../run/layout.ts";
 import { lastStep, readMetrics } from "../../run/metrics_log.ts";
 import type { LaunchFlags } from "./launch_flags.ts";
-import { printable } from "../../terminal/output.ts";
+import { printable } from "../../program/output.ts";
 import type { CellEnd } from "../run_cell.ts";
 import { type Cell, cellFolder, makeStudyFolder, type Study } from "../study.ts";
 import { StudyProgress } from "../study_progress.ts";

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { UserError } from "../../../kernels/mod.ts";
 import { reasonOf, RunError, writeAtomic } from "../../run/atomic_write.ts";
 import { fieldProblem, listOf, text } from "../../run/field_checks.ts";
-import { readJson } from "../../run/read_file.ts";
+import { readJson } from "../../run/contained.ts";
 import { ConfigError } from "../../settings/setting.ts";
 import { type JobSettings, slurmFlags, slurmProfile } from "./slurm_flags.ts";
 import { makeStudyFolder, type Study, studyFolder } from "../study.ts";

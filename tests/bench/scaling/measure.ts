@@ -3,7 +3,7 @@ import type { Trainer } from "../../../models/mod.ts";
 import { ImageSource, labelsFor, normalizationTo } from "../../../experiments/data/image_source.ts";
 import { madeUpDigits } from "../../../experiments/doctor/machine.ts";
 import { trainingConfig } from "../../../experiments/settings/training_config.ts";
-import { decideConditional } from "../../../experiments/training/conditional.ts";
+import { decideConditional } from "../../../experiments/training/training_data.ts";
 import { fittingNetwork } from "../../../experiments/training/fit_memory.ts";
 import { type Case, training } from "../networks.ts";
 import { queued, timeFor } from "../timing.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { parseImages, parseLabels } from "../../../experiments/data/idx.ts";
 import { IDX_NAMES } from "../../../experiments/data/idx_folder.ts";
 import { loadDataset } from "../../../experiments/data/load_dataset.ts";
-import { sha256 } from "../../../experiments/run/sha256.ts";
+import { sha256 } from "../../../experiments/run/contained.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
 import { countingImages, countingLabels, idxFile, imageSize, writeTinyIdx } from "./tiny_idx.ts";

@@ -9,7 +9,7 @@ import {
   loadDataset,
   mnistFolder,
 } from "../../../experiments/data/load_dataset.ts";
-import { sha256 } from "../../../experiments/run/sha256.ts";
+import { sha256 } from "../../../experiments/run/contained.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
 import { granted, testNeeding, testUnless } from "../../permissions.ts";
 

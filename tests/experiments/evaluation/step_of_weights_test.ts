@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { stepOfWeights } from "../../../experiments/evaluation/step_of_weights.ts";
 import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
-import { encodeProgress } from "../../../experiments/run/run_progress.ts";
+import { encodeProgress } from "../../../experiments/training/run_state.ts";
 import { encodeSafetensors } from "../../../models/mod.ts";
 import { testInFolder } from "../../folder.ts";
 

@@ -1,6 +1,6 @@
 import { randomBits } from "../../../kernels/mod.ts";
 import type { Dataset, LabelledImages } from "../../../experiments/data/dataset.ts";
-import { sha256 } from "../../../experiments/run/sha256.ts";
+import { sha256 } from "../../../experiments/run/contained.ts";
 import type { JudgedData } from "../../../experiments/judge/data_judge.ts";
 
 const side = 8;

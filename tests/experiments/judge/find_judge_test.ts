@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Terminal } from "../../../experiments/program/progress.ts";
-import { sha256 } from "../../../experiments/run/sha256.ts";
+import { sha256 } from "../../../experiments/run/contained.ts";
 import { judgeOf, type JudgeOptions } from "../../../experiments/judge/find_judge.ts";
 import { digestOf } from "../../../experiments/judge/data_judge.ts";
 import { makeJudge } from "../../../experiments/judge/train_judge.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { writeTrajectories } from "../../../experiments/draw/trajectories.ts";
 import { countWeights } from "../../../experiments/report/facts.ts";
 import { readReportRuns } from "../../../experiments/report/read_runs.ts";
-import { findWeights } from "../../../experiments/run/run_weights.ts";
+import { findWeights } from "../../../experiments/run/layout.ts";
 import { withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
 import { madeUpColourFlow, madeUpFlow } from "../../viz/flow/made_up_flow.ts";

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { findContained, makeContainedFolder, openContained } from "../../../experiments/run/contained.ts";
-import { readFile, readIfThere, readJson } from "../../../experiments/run/read_file.ts";
+import {
+  findContained,
+  makeContainedFolder,
+  openContained,
+  readFile,
+  readIfThere,
+  readJson,
+} from "../../../experiments/run/contained.ts";
 import { isLocked, tryLockRun } from "../../../experiments/run/run_lock.ts";
 import { withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";

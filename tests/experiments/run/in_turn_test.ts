@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { inTurn } from "../../../experiments/run/in_turn.ts";
+import { inTurn } from "../../../experiments/run/run_lock.ts";
 import { testInFolder } from "../../folder.ts";
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, 5));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { removeLeftovers } from "../../../experiments/run/leftovers.ts";
+import { removeLeftovers } from "../../../experiments/run/run_folder.ts";
 import { lockRun } from "../../../experiments/run/run_lock.ts";
 import { testInFolder } from "../../folder.ts";
 

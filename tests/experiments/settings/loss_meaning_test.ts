@@ -2,13 +2,19 @@ import assert from "node:assert/strict";
 import { lossWarning } from "../../../experiments/settings/loss_meaning.ts";
 
 Deno.test("lossWarning() names the settings that give losses another meaning", () => {
-  const run = { model: "base", normalize: "-1..1", path: "linear", times: "uniform", lr: 1 };
+  const run = {
+    model: "base",
+    normalize: "-1..1",
+    conditional: false,
+    path: "linear",
+    times: "uniform",
+    lr: 1,
+  };
   assert.equal(lossWarning([run, { ...run, model: "residual", lr: 2 }]), undefined);
   assert.equal(
-    lossWarning([run, { ...run, conditional: true }, {}]), // the first is older than labels
+    lossWarning([run, { ...run, conditional: true }, {}]),
     "Losses of these runs are not comparable: --conditional is false or true",
   );
-  assert.equal(lossWarning([run, { ...run, conditional: false }]), undefined);
   assert.equal(lossWarning([run, {}]), undefined); // a run of another program
   assert.equal(
     lossWarning([run, { ...run, normalize: "0..1", times: { name: "logit_normal" } }, run]),

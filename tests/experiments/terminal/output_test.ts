@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { printable } from "../../../experiments/terminal/output.ts";
+import { printable } from "../../../experiments/program/output.ts";
 import { filesBelow, textOf } from "../../module_graph.ts";
 import { testNeeding } from "../../permissions.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { compileKernels } from "../../../experiments/training/compile_kernels.ts";
+import { compileKernels } from "../../../experiments/training/network.ts";
 
 /** What is written while three kernels compile in `kernelMs` milliseconds each. */
 async function shown(isTerminal: boolean, kernelMs: number): Promise<string> {

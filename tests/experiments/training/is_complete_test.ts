@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
 import { type RunRecord, writeRecord } from "../../../experiments/tracking/record.ts";
-import { isComplete } from "../../../experiments/training/is_complete.ts";
+import { isComplete } from "../../../experiments/training/run_training.ts";
 import { testInFolder } from "../../folder.ts";
 
 const record: RunRecord = {

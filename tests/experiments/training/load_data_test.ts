@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { loadData } from "../../../experiments/training/load_data.ts";
+import { loadData } from "../../../experiments/training/training_data.ts";
 import { testInFolder } from "../../folder.ts";
 import { spotsOf, writeFiles } from "../data/tiny_png.ts";
 

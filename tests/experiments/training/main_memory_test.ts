@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { freeMainMemory } from "../../../experiments/training/main_memory.ts";
+import { freeMainMemory } from "../../../experiments/training/fit_memory.ts";
 
 Deno.test("freeMainMemory() is what is available, or what a control group leaves", () => {
   const memory = { total: 64, available: 40, limit: Infinity };

@@ -1,0 +1,131 @@
+import type { Dataset, ImageSplit } from "../data/dataset.ts";
+import { loadDataset } from "../data/load_dataset.ts";
+import { ProgressBar, type Terminal } from "../program/progress.ts";
+import { ConfigError, flagOf } from "../settings/setting.ts";
+import type { TrainingConfig } from "../settings/training.ts";
+import { unlabelled } from "../settings/training_config.ts";
+import type { ImageSize } from "../../viz/mod.ts";
+import { roundToRows } from "../draw/conditioning.ts";
+import { checkGrid } from "../draw/sample_grid.ts";
+import { type Coupling, couplings } from "../../models/mod.ts";
+import { makeVariant } from "../settings/variant.ts";
+
+/** Where to say and show something. */
+export interface Shown {
+  readonly say: (message: string) => void;
+  readonly terminal?: Terminal | undefined;
+  /** Milliseconds after which it is shown how far the reading is; default 1000. */
+  readonly patienceMs?: number;
+}
+
+/**
+ * Loads the data set of a task, and shows how far it is where that takes long.
+ *
+ * @param source as of `loadDataset`; null is MNIST
+ * @throws {DataError} if it cannot be loaded
+ */
+export async function loadData(
+  source: string | null,
+  { say, terminal, patienceMs = 1000 }: Shown,
+): Promise<Dataset> {
+  if (source === null) return await loadDataset();
+  const startMs = performance.now();
+  let bar: ProgressBar | undefined;
+  const onRead = (done: number, total: number) => {
+    if (!terminal || bar === undefined && performance.now() - startMs < patienceMs) return;
+    if (bar === undefined) say(`Reading images in ${source}`);
+    bar ??= new ProgressBar({ totalSteps: total, imagesPerStep: 1, startStep: done }, terminal);
+    bar.update(done);
+  };
+  try {
+    return await loadDataset(source, onRead);
+  } finally {
+    bar?.finish();
+  }
+}
+
+/**
+ * Decides whether a run gives labels to its network, now that its data is known.
+ *
+ * @param say called with a line for the user where the data leaves no choice
+ * @throws {ConfigError} if labels are asked for and the data has none
+ */
+export function decideConditional(
+  config: TrainingConfig,
+  { name, classes }: Pick<Dataset, "name" | "classes">,
+  say: (message: string) => void,
+): TrainingConfig {
+  if (classes > 0) return { ...config, conditional: config.conditional !== false };
+  if (config.conditional === true) {
+    throw new ConfigError(
+      `Cannot use --conditional: the data set ${name} has no labels (expected some, or --no-conditional)`,
+    );
+  }
+  if (config.conditional === false) return config;
+  say(`Training without labels: the data set ${name} has none`);
+  return { ...config, conditional: false, guidance: unlabelled(config.guidance) };
+}
+
+/** Most numbers that the flows, or the ends of the paths, of a run may be: 1 GiB of them. */
+const mostValues = 2 ** 28;
+/** Pixels of the widest GIF, and those between its images. */
+const gif = { width: 65_535, gap: 6 };
+
+/**
+ * Checks what a run is to draw at its end, before it begins.
+ *
+ * @param size of its images
+ * @param classes that they are asked to be of, one column each; 0 without
+ * @throws {ConfigError} naming the setting that asks for more than can be drawn
+ * @throws {RunError} if the samples do not fit in one grid
+ */
+export function checkPictures(config: TrainingConfig, size: ImageSize, classes = 0): void {
+  const { flowSteps, pathSamples } = config;
+  const [samples, flowSamples] = [config.samples, config.flowSamples].map((n) => roundToRows(n, classes));
+  const values = size.reduce((product, length) => product * length, 1);
+  if (samples > 0) checkGrid(samples, size);
+  const flowValues = 2 * values * (flowSteps + 1); // images and velocities of one sample
+  const inRow = Math.floor(gif.width / (size[2] + gif.gap));
+  atMost("flowSamples", flowSamples, Math.min(inRow, Math.floor(mostValues / flowValues)));
+  atMost("pathSamples", pathSamples, Math.floor(mostValues / values));
+}
+
+function atMost(name: "flowSamples" | "pathSamples", count: number, most: number): void {
+  if (count <= most) return;
+  throw new ConfigError(
+    `Cannot use ${
+      flagOf(name)
+    } ${count} here: there would be too much to draw at the end (expected at most ${most})`,
+  );
+}
+
+/**
+ * Checks that a run has what its coupling needs to see.
+ *
+ * @param config once it is decided whether the network gets labels
+ * @throws {ConfigError} if it gets none, and the coupling pairs within classes
+ */
+export function checkCoupling({ coupling, conditional }: TrainingConfig): void {
+  const { sees }: Coupling = makeVariant(couplings, coupling);
+  if (sees !== "labels" || conditional === true) return;
+  throw new ConfigError(
+    `Cannot use --coupling ${coupling}: it pairs within classes, and the network gets no labels ` +
+      "(expected --conditional and data with labels)",
+  );
+}
+
+/**
+ * Checks that a new run has images to validate with, if its schedule follows the validation loss.
+ *
+ * @throws {ConfigError} if its share of the training images is none
+ */
+export function checkValidation(
+  { schedule, valFraction, resume }: Pick<TrainingConfig, "schedule" | "valFraction" | "resume">,
+  { train, validation }: ImageSplit,
+): void {
+  if (schedule !== "plateau" || validation.length > 0 || resume !== null) return;
+  throw new ConfigError(
+    `Cannot use --schedule plateau with --val-fraction ${valFraction}: that is no image beside ${train.length} to train ` +
+      "(expected one at least, as it follows the validation loss)",
+  );
+}
