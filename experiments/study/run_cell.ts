@@ -20,7 +20,8 @@ import { runFile, weightsAtFile } from "../run/layout.ts";
 import { lockRun } from "../run/run_lock.ts";
 import { evaluating } from "../evaluate.ts";
 import { trainingConfig } from "../settings/training_config.ts";
-import { isComplete, isMeasured, runTraining } from "../training/run_training.ts";
+import { runTraining } from "../training/run_training.ts";
+import { isComplete, isMeasured } from "../training/session.ts";
 import { holderInWords, tryLockCell } from "./cell_lock.ts";
 import {
   type CellMeasures,

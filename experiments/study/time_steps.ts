@@ -7,7 +7,7 @@ import type { TrainingConfig } from "../settings/training.ts";
 import { pause } from "../../models/pause.ts";
 import { fittingNetwork } from "../training/fit_memory.ts";
 import { PairedBatches } from "../training/paired_batches.ts";
-import { scheduleOf } from "../training/run_training.ts";
+import { scheduleOf } from "../training/session.ts";
 
 /** Steps before the timing, and how many stretches of at least how many milliseconds are timed. */
 const stretch = { warmUpSteps: 2, count: 8, ms: 80, mostSteps: 64 } as const;

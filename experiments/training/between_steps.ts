@@ -9,7 +9,7 @@ import { type Drawable, drawableOf, drawSamples } from "../draw/samples.ts";
 import { writeSampleGrid } from "../draw/sample_grid.ts";
 import { runFolder, weightsAtFile, weightsFile } from "../run/layout.ts";
 import { saveAveraged } from "./run_state.ts";
-import type { TrainingSession } from "./run_training.ts";
+import type { TrainingSession } from "./session.ts";
 import { makeContainedFolder } from "../run/contained.ts";
 
 /** Measures the validation loss and keeps track of the lowest. */

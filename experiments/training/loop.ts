@@ -9,13 +9,7 @@ import { weightsFile } from "../run/layout.ts";
 import { objectiveOf } from "../settings/training_config.ts";
 import type { Tracker } from "../tracking/tracker.ts";
 import { EarlyWeights, KeptWeights, SampleGrids, Validation } from "./between_steps.ts";
-import {
-  isComplete,
-  isMeasured,
-  scheduleOf,
-  type TrainingOutcome,
-  type TrainingSession,
-} from "./run_training.ts";
+import { isComplete, isMeasured, scheduleOf, type TrainingOutcome, type TrainingSession } from "./session.ts";
 import { LossLog } from "./loss_log.ts";
 import { PairedBatches } from "./paired_batches.ts";
 import { restoreRunState, saveRun, saveWeights } from "./run_state.ts";

@@ -15,7 +15,7 @@ import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile, weightsFile } from "../run/layout.ts";
 import { readIfThere } from "../run/contained.ts";
 import type { Network } from "./network.ts";
-import type { TrainingSession } from "./run_training.ts";
+import type { TrainingSession } from "./session.ts";
 import {
   anyNumber,
   count,

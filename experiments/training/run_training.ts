@@ -1,3 +1,4 @@
+import type { TrainingOutcome } from "./session.ts";
 import { join } from "node:path";
 import { type Device, init, withDevice } from "../../kernels/mod.ts";
 import { type Dataset, describeData, type ImageSplit, splitImages } from "../data/dataset.ts";
@@ -9,7 +10,7 @@ import { createRunFolder, removeLeftovers, writeAtomic } from "../run/run_folder
 import { lockRun, type RunLock } from "../run/run_lock.ts";
 import type { TrainingConfig } from "../settings/training.ts";
 import { gauges } from "../tracking/gauges.ts";
-import { readRecord, type RecordedDataset } from "../tracking/record.ts";
+import type { RecordedDataset } from "../tracking/record.ts";
 import { startTracking, trackingOf } from "../tracking/start.ts";
 import { tracked } from "../tracking/tracker.ts";
 import { tuneKernels } from "../tuning/tune_kernels.ts";
@@ -23,9 +24,6 @@ import {
 import { compileKernels, type Network } from "./network.ts";
 import { fittingNetwork } from "./fit_memory.ts";
 import { TrainingLoop } from "./loop.ts";
-import { createSchedule, type Schedule, scheduleSettings } from "../../models/mod.ts";
-import { findContained } from "../run/contained.ts";
-import { readMetrics } from "../run/metrics_log.ts";
 
 /** Options of a training run besides its settings. */
 export interface RunOptions {
@@ -57,7 +55,7 @@ export interface TrainingResult extends TrainingOutcome {
  * Trains a network, and writes weights, metrics, pictures and a report to the run's folder, as `deno task train:residual`
  * does.
  *
- * @param config see `resolveConfig`; with `resume` it continues that run
+ * @param config see `trainingConfig`; with `resume` it continues that run
  * @throws {ConfigError} if the tracking server cannot be used, or labels are asked for and the data has none
  * @throws {DataError} if the data cannot be loaded
  * @throws {DeviceError} if the device is unavailable or fails
@@ -180,60 +178,4 @@ function describe(
 
 async function writeJson(path: string, value: unknown): Promise<void> {
   await writeAtomic(path, JSON.stringify(value, null, 2) + "\n");
-}
-
-/** One session of a training run, which may be resumed in another. */
-export interface TrainingSession {
-  readonly config: TrainingConfig;
-  /** The run's folder. */
-  readonly run: string;
-  readonly data: Dataset;
-  readonly images: ImageSplit;
-  readonly network: Network;
-  readonly source: ImageSource;
-  /** Steps after which the averaged weights are kept. */
-  readonly keepAt: readonly number[];
-  /** Saves and ends the session early. */
-  readonly signal: AbortSignal;
-  /** Called with lines for the user. */
-  readonly say: (message: string) => void;
-}
-
-/** How a session of training ended. */
-export interface TrainingOutcome {
-  /** Steps taken in all sessions of the run. */
-  readonly step: number;
-  /** Whether it was stopped before its end. */
-  readonly interrupted: boolean;
-  readonly valLoss: number | undefined;
-  readonly testLoss: number | undefined;
-  /** Of this session. */
-  readonly imagesPerSecond: number;
-}
-
-/** Makes the learning-rate schedule of a configuration. */
-export function scheduleOf(
-  { schedule, lr, warmUp: warmup, plateauFactor: factor, plateauPatience: patience }: TrainingConfig,
-): Schedule {
-  const known = scheduleSettings(schedule);
-  const settings = Object.entries({ warmup, factor, patience }).filter(([name]) => known.includes(name));
-  return createSchedule(schedule, lr, Object.fromEntries(settings));
-}
-
-/** Whether a metric of a step is in the log of a run. */
-export async function isMeasured(run: string, step: number, name: string): Promise<boolean> {
-  const metrics = await readMetrics(join(run, runFile.metrics));
-  return metrics.some((line) => line.step === step && name in line);
-}
-
-/**
- * Whether a run ended at a step with all artifacts written: the record of one that goes on says so no longer, whatever an
- * earlier session has left. Version 0.1 wrote no record, and its artifacts last.
- *
- * @throws {RunError} if its record or its log cannot be read
- */
-export async function isComplete(run: string, step: number): Promise<boolean> {
-  const record = await readRecord(run);
-  if ((record && record.status !== "FINISHED") || !await isMeasured(run, step, "test_loss")) return false;
-  return findContained(join(run, runFile.report)) !== undefined;
 }

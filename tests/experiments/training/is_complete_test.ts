@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
 import { type RunRecord, writeRecord } from "../../../experiments/tracking/record.ts";
-import { isComplete } from "../../../experiments/training/run_training.ts";
+import { isComplete } from "../../../experiments/training/session.ts";
 import { testInFolder } from "../../folder.ts";
 
 const record: RunRecord = {
@@ -10,12 +10,12 @@ const record: RunRecord = {
   ...{ dataset: null, standsFor: null },
 };
 
-testInFolder("isComplete() goes by the record, or by test loss and report in a run of 0.1", async (run) => {
+testInFolder("isComplete() needs a finished record, the test loss and the report", async (run) => {
   assert.equal(await isComplete(run, 7), false);
   appendMetrics(`${run}/metrics.jsonl`, { step: 7, test_loss: 1 });
   assert.equal(await isComplete(run, 7), false, "no report");
   await Deno.writeTextFile(`${run}/report.html`, "");
-  assert.equal(await isComplete(run, 7), true, "without a record");
+  assert.equal(await isComplete(run, 7), false, "without a record");
   assert.equal(await isComplete(run, 8), false, "of another step");
   await writeRecord(run, { ...record, status: "RUNNING", endedAt: null });
   assert.equal(await isComplete(run, 7), false, "it goes on");
