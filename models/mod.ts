@@ -5,15 +5,12 @@
  */
 
 export {
-  constantWeight,
   flowMatching,
   flowMatchingLoss,
   lossesOf,
   lossOf,
-  lossWeights,
   type Objective,
   type Pairs,
-  type Weight,
 } from "./flow/objective.ts";
 export type { Pairing } from "./flow/transport.ts";
 export {

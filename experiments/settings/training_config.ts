@@ -2,7 +2,6 @@ import { join } from "node:path";
 import { type Coupling, couplings, mostPaired } from "../../models/flow/coupling.ts";
 import { fewestChannels } from "../../models/train/update_rules.ts";
 import {
-  constantWeight,
   type HeldOutOptions,
   type Objective,
   paths,
@@ -274,7 +273,6 @@ export function objectiveOf(
     times: makeVariant(timeDistributions, times),
     coupling: makeVariant(couplings, coupling),
     prediction: velocityPrediction, // the network converts what it predicts
-    weight: constantWeight,
   };
 }
 

@@ -1,29 +1,10 @@
-import { mean, meanSquaredError, multiply, square, subtract, type Tensor } from "../../kernels/mod.ts";
+import { mean, meanSquaredError, square, subtract, type Tensor } from "../../kernels/mod.ts";
 import { type Coupling, independentCoupling } from "./coupling.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
 import { type VelocityField, velocityOf } from "./field.ts";
 import { linearPath, type Path } from "./path.ts";
 import { type Prediction, velocityPrediction } from "./prediction.ts";
 import { type TimeDistribution, uniformDistribution } from "./time_distribution.ts";
-
-/** The weight of the loss at t. */
-export interface Weight {
-  /**
-   * The weight of each time.
-   *
-   * @param t f32[N]
-   * @returns f32[N]; undefined if all weights are 1, which skips the multiplication
-   */
-  at(t: Tensor): Tensor | undefined;
-}
-
-/** Weight 1 at all times. */
-export const constantWeight: Weight = { at: () => undefined };
-
-/** The weights by name. */
-export const lossWeights = {
-  constant: { doc: "1 at all times", settings: {}, make: () => constantWeight },
-} as const;
 
 /** What a network learns, made of interchangeable parts. */
 export interface Objective {
@@ -35,8 +16,6 @@ export interface Objective {
   readonly coupling: Coupling;
   /** What the field gives; a network of `createModel` gives the velocity, whatever it predicts. */
   readonly prediction: Prediction;
-  /** The weight of the loss at t. */
-  readonly weight: Weight;
 }
 
 /** Flow matching as in Lipman et al. 2023: straight paths, uniform times, independent pairs. */
@@ -45,7 +24,6 @@ export const flowMatching: Objective = {
   times: uniformDistribution,
   coupling: independentCoupling,
   prediction: velocityPrediction,
-  weight: constantWeight,
 };
 
 /** Pairs of noise and data, each with its time. */
@@ -70,7 +48,7 @@ function velocities({ path, prediction }: Objective, field: VelocityField, { x0,
 }
 
 /**
- * The loss of each pair, w(t) |v - u|^2, averaged over its elements.
+ * The loss of each pair, |v - u|^2, averaged over its elements.
  *
  * @returns f32[N]
  * @throws {TypeError} if the field gives no tensor, or a promise
@@ -78,23 +56,19 @@ function velocities({ path, prediction }: Objective, field: VelocityField, { x0,
  */
 export function lossesOf(objective: Objective, field: VelocityField, pairs: Pairs): Tensor {
   const { v, u } = velocities(objective, field, pairs);
-  const losses = mean(square(subtract(v, u)), u.shape.map((_, axis) => axis).slice(1));
-  const w = objective.weight.at(pairs.t);
-  if (!w) return losses;
-  return multiply(losses, checkTensor("weight losses", "the weight is", w, losses.shape));
+  return mean(square(subtract(v, u)), u.shape.map((_, axis) => axis).slice(1));
 }
 
 /**
- * The loss of an objective, E w(t) |v - u|^2, averaged over all elements.
+ * The loss of an objective, E |v - u|^2, averaged over all elements.
  *
  * @returns f32[]
  * @throws {TypeError} if the field gives no tensor, or a promise
  * @throws {ShapeError} if the shapes do not match, such as that of the velocity
  */
 export function lossOf(objective: Objective, field: VelocityField, pairs: Pairs): Tensor {
-  if (objective.weight !== constantWeight) return mean(lossesOf(objective, field, pairs));
   const { v, u } = velocities(objective, field, pairs);
-  return meanSquaredError(v, u); // one pass over the elements
+  return meanSquaredError(v, u);
 }
 
 /**

@@ -30,7 +30,7 @@ export interface HeldOutOptions {
   readonly batchSize: number;
   /** Seed of noise and times, an integer in [0, 2^32). */
   readonly seed: number;
-  /** Its path and prediction are used; times are always uniform and unweighted, so that losses are comparable. */
+  /** Its path and prediction are used; times are always uniform, so that losses are comparable. */
   readonly objective?: Objective;
 }
 

@@ -129,7 +129,6 @@ testOnDevices("lossOf() refuses parts of an objective that give other shapes", (
     "the path: its point xt is": { path: { at: (_, x1) => ({ xt: one(), u: x1 }) } },
     "the path: its velocity u is": { path: { at: (_, x1) => ({ xt: x1, u: one() }) } },
     "the prediction: its velocity is": { prediction: { velocity: one } },
-    "weight losses: the weight is": { weight: { at: one } },
   };
   for (const [why, part] of Object.entries(parts)) {
     assert.throws(
