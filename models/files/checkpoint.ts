@@ -17,7 +17,7 @@ import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
 import { readOptions, storedOptions } from "../nets/options.ts";
 import { checkFinite, checkState, type State, StateError } from "./state.ts";
 
-/** What a program needs to know about a network to sample from it. */
+/** The facts about a network that sampling needs. */
 export interface CheckpointInfo {
   /** Which network, and its size. */
   readonly config: ModelOptions;
@@ -41,7 +41,7 @@ export interface Checkpoint {
 
 /** A file that cannot be loaded as a checkpoint. */
 export class CheckpointError extends UserError {
-  /** Told from other errors by this name. */
+  /** Name of the error. */
   override name = "CheckpointError";
 }
 
@@ -53,8 +53,8 @@ const normalizations = new WeakMap<Model, Normalization>();
 /**
  * Encodes a network as a safetensors file: weights under their PyTorch names, the rest as metadata.
  *
- * @param info by default what the model was created, trained or loaded with. What remains unknown about its images is
- * left out of the file; `loadCheckpoint` then takes its own fallback
+ * @param info by default what the model was created, trained or loaded with. The file leaves out what is unknown about
+ * its images, and `loadCheckpoint` takes its fallback
  * @param weights by default the current weights of the model
  * @throws {TypeError} if the config is invalid, contradicts that of the model, or is unknown: for a model made by
  * neither `createModel` nor `loadCheckpoint`; or if a field of `info` is unknown

@@ -8,7 +8,7 @@ export interface Normalization {
   readonly shift: number;
 }
 
-/** Whether a value, such as a field of a file, is a normalization and nothing else. */
+/** Whether a value, such as a field of a file, is a normalization. */
 export function isNormalization(value: unknown): value is Normalization {
   const { scale, shift, ...others } = Object(value);
   return Number.isFinite(scale) && scale !== 0 && Number.isFinite(shift) && Object.keys(others).length === 0;

@@ -3,7 +3,7 @@ import { UserError } from "../../kernels/core/user_error.ts";
 
 /** Bytes that are not a valid safetensors file, or tensors that cannot be written as one. */
 export class SafetensorsError extends UserError {
-  /** Told from other errors by this name. */
+  /** Name of the error. */
   override name = "SafetensorsError";
 }
 

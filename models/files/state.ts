@@ -8,7 +8,7 @@ export type State = Map<string, SafetensorsTensor>;
 
 /** A state that does not match what it is loaded into: a name is missing or unknown, or a shape differs. */
 export class StateError extends UserError {
-  /** Distinguishes it from other errors. */
+  /** Name of the error. */
   override name = "StateError";
 }
 

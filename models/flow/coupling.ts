@@ -31,7 +31,7 @@ export interface Coupling {
    * @param draw the noise of the step
    * @param data the examples, if the coupling sees them
    * @returns the same examples, reordered
-   * @throws {TypeError} if the data that it needs is not given
+   * @throws {TypeError} if it needs data and none is given
    */
   pair(examples: Uint32Array<ArrayBuffer>, draw: NoiseDraw, data?: HostExamples): Uint32Array<ArrayBuffer>;
 }
@@ -39,10 +39,10 @@ export interface Coupling {
 /** Noise and data are drawn independently. */
 export const independentCoupling: Coupling = { pair: (examples) => examples };
 
-/** Most examples of a batch that is paired by transport: more would take longer than a step. */
+/** Largest batch that transport pairs: a larger one would take longer than a training step. */
 export const mostPaired = 256;
 
-/** A batch that transport is to pair, in host memory: what a worker needs. */
+/** A batch for transport to pair, in host memory, as a worker gets it. */
 export interface TransportBatch {
   /** The noise that it is paired with. */
   readonly draw: NoiseDraw;
@@ -54,16 +54,16 @@ export interface TransportBatch {
   readonly count: number;
 }
 
-/** Exact transport between a batch and its noise, which it draws as the device does; by class or not. */
+/** Exact transport between a batch and its noise, over all examples or within each class. */
 export interface TransportCoupling extends Coupling {
-  /** The data, and for pairs within classes its labels too. */
+  /** The values; for transport within classes the labels too. */
   readonly sees: "values" | "labels";
-  /** What {@linkcode pairTransport} needs, for a worker to do it. */
+  /** The input of {@linkcode pairTransport}, so that a worker can run it. */
   batch(examples: Uint32Array, draw: NoiseDraw, data: HostExamples | undefined): TransportBatch;
 }
 
 /**
- * Pairs a batch with its noise, which it draws: equal to the device's to 1e-5.
+ * Draws the noise of a step as the device does, to 1e-5, and pairs a batch with it.
  *
  * @returns the pairs, and what they cost
  * @throws {RangeError} if `count` does not divide the number of values, one is not finite, or seed or step is not an
@@ -96,10 +96,10 @@ function transportCoupling(sees: "values" | "labels"): TransportCoupling {
   };
 }
 
-/** Exact minibatch transport: of all pairings of a batch with its noise the one with the least squared distances. */
+/** Exact minibatch transport: the pairing of a batch with its noise whose squared distances have the smallest sum. */
 export const transportPairs: TransportCoupling = transportCoupling("values");
 
-/** The same within each class, so that the noise of an example does not depend on its label. */
+/** Transport within each class, so that the noise of an example does not depend on its label. */
 export const classTransportPairs: TransportCoupling = transportCoupling("labels");
 
 /** The couplings by name. */

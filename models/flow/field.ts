@@ -10,7 +10,7 @@ export interface VelocityField {
    * @param condition one row per x, such as class labels u32[N], if the field takes one
    */
   velocity(x: Tensor, t: Tensor, condition?: Tensor): Tensor;
-  /** Whether guidance changed the velocity, so that it has no likelihood of the model's. */
+  /** Whether guidance changed the velocity: then its likelihood is not that of the model. */
   readonly guided?: boolean | undefined;
   /** The path that it is for; by default the straight one. */
   readonly path?: Path | undefined;
@@ -24,12 +24,11 @@ export function pathOf({ path }: VelocityField): Path | undefined {
   const isPath = typeof path?.at === "function" && !(Symbol.iterator in Object(path));
   if (path === undefined || isPath) return path;
   throw new TypeError(
-    "Cannot use the field: its path is none from noise to data (expected one such as linearPath; name a member that is " +
-      "something else differently)",
+    "Cannot use the field: its path is not a path from noise to data (expected one such as linearPath); rename the member",
   );
 }
 
-/** What a field says of itself, for one that evaluates it. */
+/** What a field that wraps another one takes over from it. */
 export function traitsOf(field: VelocityField): Pick<VelocityField, "guided" | "path" | "shape"> {
   const { guided, shape } = field;
   const path = pathOf(field);
@@ -37,7 +36,7 @@ export function traitsOf(field: VelocityField): Pick<VelocityField, "guided" | "
 }
 
 /**
- * The velocity of a field, checked where it enters: a wrong one that broadcasts would give wrong results silently.
+ * The velocity of a field, checked: one of another shape might broadcast and give wrong results silently.
  *
  * @throws {TypeError} if the field gives no tensor, or a promise
  * @throws {ShapeError} if the velocity does not have the shape of x

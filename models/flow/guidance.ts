@@ -29,14 +29,14 @@ export interface GuidanceOptions {
   /** The condition that stands for "none": a label, or one row u32[1, ...] or f32[1, ...]. */
   readonly none: number | Tensor;
   /**
-   * The times, both included, between which there is guidance; outside, the field is conditional. By default [0, 1].
+   * The first and the last time with guidance, by default 0 and 1; at other times the field is conditional.
    */
   readonly interval?: readonly [from: number, to: number];
-  /** CFG-Zero*: the unconditional velocity is scaled to fit, and the velocity is 0 for t below 0.04. */
+  /** CFG-Zero*: scales the unconditional velocity to fit the conditional one, and sets v = 0 for t below 0.04. */
   readonly zeroStar?: boolean;
 }
 
-/** The share of t in which CFG-Zero* stands still. */
+/** Before this t, CFG-Zero* does not move. */
 const still = 0.04;
 /** Added to the squared norm that CFG-Zero* divides by. */
 const epsilon = 1e-8;
@@ -47,7 +47,7 @@ const epsilon = 1e-8;
  * takes 2 N rows of the network; scales 0 and 1 on all times take one branch, N rows.
  *
  * @param field takes a condition, and was trained with "none", too
- * @returns a field whose velocity needs a condition; where w is 1 it is that of `field`, to the bit
+ * @returns a field that needs a condition; where w is 1, its velocity is exactly that of `field`
  * @throws {TypeError} if an option is unknown
  * @throws {RangeError} if the scale is not finite, the interval is not one of times in [0, 1], or "none" is no label
  *
@@ -149,12 +149,13 @@ function asTable(values: Tensor): Tensor {
 
 /**
  * Guides a field away from a weaker version of itself: v = v_weaker + w (v - v_weaker). Both make the same kind of
- * errors, the weaker one larger ones; w above 1 extrapolates away from them. Needs no labels; an evaluation runs both.
+ * error, but the weaker one makes it larger, and w above 1 extrapolates away from it. Needs no labels; an evaluation
+ * runs both networks.
  *
  * @param field the field to guide
  * @param weaker for example the same network after fewer steps
  * @param scale w: 0 is `weaker`, 1 the field itself, more exaggerates the difference
- * @returns a field; where w is 1 its velocity is that of `field`, to the bit
+ * @returns a field; where w is 1, its velocity is exactly that of `field`
  * @throws {RangeError} if the scale is not finite
  *
  * ```ts

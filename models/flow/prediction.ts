@@ -2,7 +2,7 @@ import { add, divide, maximum, multiply, subtract, type Tensor } from "../../ker
 import { traitsOf, type VelocityField, velocityOf } from "./field.ts";
 import { type Coefficients, type Path, perRow } from "./path.ts";
 
-/** Smallest divisor of a conversion: without one, a small error of the output would be any velocity at an end. */
+/** Smallest divisor of a conversion. Near an end, a smaller one would blow up small errors of the output. */
 const leastDivisor = 0.05;
 
 /** The meaning of a network's output. */
@@ -26,11 +26,11 @@ export const velocityPrediction: Prediction = { velocity: (output) => output };
  * The output is the data: v = (w x1 + sigma' xt) / max(sigma, 0.05) with w = alpha' sigma - sigma' alpha; on the
  * straight path (x1 - xt) / max(1 - t, 0.05).
  *
- * Loss and solvers use this same velocity, and its target is the path's own, also where the divisor is clamped: there,
- * for the last 0.05 of a straight path, the output that a network learns is xt + 0.05 u instead of x1. So its velocity
- * is right up to t = 1, and no solver needs another last step.
+ * Loss and solvers use this velocity, and its target is that of the path, also where the divisor is clamped: for the
+ * last 0.05 of a straight path, a network learns the output xt + 0.05 u instead of x1. So its velocity is right up to
+ * t = 1, and solvers need no special last step.
  *
- * Source: Li and He 2025, arXiv:2511.13720, who clamp the target too, and take the last step by Euler's method
+ * Source: Li and He 2025, arXiv:2511.13720; they clamp the target, too, and take the last step by Euler's method
  */
 export const dataPrediction: Prediction = {
   velocity(output, xt, t, path) {
@@ -42,7 +42,7 @@ export const dataPrediction: Prediction = {
 
 /**
  * The output is the noise: v = (alpha' xt - w x0) / max(alpha, 0.05) with w as in {@linkcode dataPrediction}; on the
- * straight path (xt - x0) / max(t, 0.05). What is said there of the last 0.05 holds here for the first.
+ * straight path (xt - x0) / max(t, 0.05). The note on the last 0.05 holds here for the first 0.05.
  *
  * Source: Ho et al. 2020, arXiv:2006.11239, for the prediction
  */

@@ -54,10 +54,9 @@ export function logitNormal({ mean, scale }: { mean: number; scale: number }): T
 
 /**
  * t = (n + u) / N for the n-th of N images, u ~ U[0, 1): one time in each of N equal bins, which lowers the variance of
- * the loss. Each time alone is uniform over the places of a batch.
+ * the loss.
  *
- * The bins are not shuffled: the images and the noise of a batch are in random order already, so a bin meets any of
- * them.
+ * The bins need no shuffling, since the images and the noise of a batch are in random order already.
  *
  * Source: McKay, Beckman and Conover 1979, Technometrics 21(2), stratified sampling
  */
@@ -68,7 +67,7 @@ export const stratified: TimeDistribution = {
   },
 };
 
-/** Below this a, times differ from uniform ones by less than 1e-5, and asinh(x) / a in f32 would lose as much. */
+/** Below this a, times are uniform to 1e-5, and asinh(x) / a in f32 would be off by as much. */
 const leastSteep = 0.03;
 
 /**

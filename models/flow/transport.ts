@@ -6,7 +6,7 @@ export interface Pairing {
   readonly order: Uint32Array<ArrayBuffer>;
   /** Squared distance of noise and data, the mean over pairs and elements. */
   readonly cost: number;
-  /** The same without reordering. */
+  /** The cost without reordering. */
   readonly independentCost: number;
 }
 
@@ -16,7 +16,7 @@ export interface Pairing {
  * @param x0 noise, f32[N, P]
  * @param x1 data, f32[N, P]
  * @param N examples in the batch
- * @param labels of the data, u32[N]: if given, data is exchanged within its class only, so that every label keeps its place
+ * @param labels of the data, u32[N]; with them, data moves within its class only, so that every label keeps its place
  * @throws {RangeError} if N is not a positive integer, or the arrays do not hold N rows of one length
  * Source: Tong et al. 2023, arXiv:2302.00482, section 4.2; Pooladian et al. 2023, arXiv:2304.14772; within classes Cheng
  * and Schwing 2025, arXiv:2503.10636

@@ -16,23 +16,23 @@ export interface ClassifierOptions {
   readonly width: number;
 }
 
-/** What a classifier says of images. */
+/** Output of a classifier. */
 export interface Classified {
   /** Unnormalised log-probabilities, f32[N, classes]. */
   readonly logits: Tensor;
-  /** The late layer that they are a linear function of, f32[N, 84], not negative. */
+  /** The last hidden layer, from which the logits follow, f32[N, 84], at least 0. */
   readonly features: Tensor;
 }
 
 /** Channels of the convolutions, outermost first. */
 const filters = [16, 32, 64];
 
-/** Width of the late layer, that of LeNet-5. */
+/** Width of the last hidden layer, that of LeNet-5. */
 export const featureCount = 84;
 
 /**
  * A small classifier of images: three 3x3 convolutions with ReLU and 2x2 max pooling, a layer of 84 features, and one
- * logit for each class. Images that a pooling would leave without pixels are not pooled.
+ * logit for each class. Images of one pixel along a side are not pooled.
  *
  * Source: LeCun et al. 1998, Gradient-based learning applied to document recognition, with 3x3 kernels and ReLU
  */

@@ -18,17 +18,17 @@ import { checkFinite, checkState, type State } from "../files/state.ts";
 import { blankInitialiser } from "../nn/initialiser.ts";
 import { loadState, namedParameters } from "../nn/module.ts";
 
-/** Images that cannot be judged, or a file or data set that gives no judge. */
+/** Images cannot be judged, or a file or data set holds no judge. */
 export class JudgeError extends UserError {
-  /** Told from other errors by this name. */
+  /** Name of the error. */
   override name = "JudgeError";
 }
 
-/** What a judge says of images, in host memory. */
+/** Class probabilities and features of images, in host memory. */
 export interface Judgement {
-  /** Of each class, f32[N, classes]; each row sums to 1. */
+  /** Probability of each class, f32[N, classes]; each row sums to 1. */
   readonly probabilities: Float32Array;
-  /** The late layer of the classifier, by which sets of images are compared. */
+  /** The last hidden layer of the classifier, for comparing sets of images. */
   readonly features: {
     /** f32[rows, width], not negative. */
     readonly values: Float32Array;
@@ -39,7 +39,7 @@ export interface Judgement {
   };
 }
 
-/** Most images in work at once. */
+/** Largest batch. */
 const largestBatch = 250;
 
 /** A classifier of images. It is trained separately from the networks whose images it judges. */
@@ -56,7 +56,7 @@ export class Judge {
   }
 
   /**
-   * Judges images. All memory that this takes on the device is freed, but for the results until they are collected.
+   * Judges images. Frees all device memory that it takes, except for the results until they are collected.
    *
    * @param pixels f32[N, C, H, W] with 0 black and 1 white, N at least 1; values beyond are kept
    * @throws {JudgeError} if there are no images, they have another size, or a pixel is not finite
@@ -71,7 +71,7 @@ export class Judge {
     return { probabilities: shares, features: { values, rows, width: featureCount } };
   }
 
-  /** Runs one recorded step on each batch; the last one is filled up with black images, whose results are dropped. */
+  /** Runs one recorded step on each batch; the last one is filled up with black images, and their results dropped. */
   #run(pixels: Float32Array, rows: number): Record<"probabilities" | "features", Tensor> {
     const { channels, height, width, normalization } = this.info;
     const P = channels * height * width;
@@ -115,7 +115,7 @@ export class Judge {
   }
 }
 
-/** What is known of a judge. */
+/** Facts about a judge, which its file holds. */
 export interface JudgeInfo extends ClassifierOptions {
   /** From pixels to what the network sees. */
   readonly normalization: Normalization;
@@ -131,7 +131,7 @@ export interface JudgeInfo extends ClassifierOptions {
   readonly command: string;
 }
 
-/** What a field must be: in words, and whether a value is. */
+/** The expected form of a field, in words and as a check. */
 type Rule = readonly [expected: string, fits: (value: unknown) => boolean];
 
 /** Pixels along the longest side of an image, and classes: more would not fit the memory of any device. */
@@ -157,9 +157,9 @@ const rules: Readonly<Record<keyof JudgeInfo, Rule>> = {
 };
 
 /**
- * Reads what a file says of its judge.
+ * Reads the facts about a judge from its file.
  *
- * @param text JSON; fields that are not of a judge are ignored
+ * @param text JSON; unknown fields are ignored
  * @param source name of the file, for messages
  * @throws {JudgeError} if it is not JSON, or a field is missing or not as expected
  */
@@ -169,7 +169,7 @@ export function readJudgeInfo(text: string, source: string): JudgeInfo {
     fields = Object(JSON.parse(text));
   } catch {
     throw new JudgeError(
-      `Cannot load ${source}: what it says of its judge is not JSON: ${text.slice(0, 60)}`,
+      `Cannot load ${source}: the description of its judge is not JSON: ${text.slice(0, 60)}`,
     );
   }
   const read = Object.entries(rules).map(([name, [expected, fits]]) => {
@@ -200,7 +200,7 @@ export function saveJudge(weights: State, info: JudgeInfo): Uint8Array<ArrayBuff
 export interface JudgeFile {
   /** Weights of the classifier by name. */
   readonly tensors: State;
-  /** What the file says of its judge. */
+  /** The facts about the judge. */
   readonly info: JudgeInfo;
 }
 
@@ -209,7 +209,7 @@ export interface JudgeFile {
  *
  * @param bytes the safetensors file
  * @param source name of the file, for messages
- * @throws {JudgeError} if the file holds another network, or what it says of its judge is damaged
+ * @throws {JudgeError} if the file holds another network, or the description of its judge is damaged
  * @throws {SafetensorsError} if the file is damaged
  * @throws {StateError} if weights are not finite
  */

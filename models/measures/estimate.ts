@@ -3,8 +3,8 @@ import { streams } from "../random.ts";
 import { MeasureError } from "./points.ts";
 
 /**
- * A figure and its 95 % interval: over many sets of as many samples of the same network, the interval holds the mean of
- * their figures in 95 of 100 cases.
+ * A figure and its 95 % interval. If a network draws many sets of as many samples, 95 of 100 intervals hold the mean of
+ * their figures.
  */
 export interface Estimate {
   /** The figure. */
@@ -33,12 +33,12 @@ const z = 1.959963984540054;
  * the figure moves as the mean of their influences does; the percentiles of that are the interval.
  *
  * For a mean over samples, the influences are its terms, and this is the percentile bootstrap. For another figure, this
- * is the bootstrap of its first-order approximation. It costs no second evaluation, and has none of the bias of figures
- * such as the Fréchet distance, which are larger for resamples because these hold fewer distinct samples.
+ * is the bootstrap of its first-order approximation. It costs no second evaluation, and avoids the bias of figures such
+ * as the Fréchet distance, which grow when a resample holds fewer distinct samples.
  *
  * @param value the figure
- * @param influence how much the figure would move for each sample, per share of weight that this sample gains; what is
- * the same for all samples does not matter
+ * @param influence how much the figure would move for each sample, per share of weight that this sample gains; a
+ * constant shift of all has no effect
  *
  * @throws {MeasureError} if there are no samples, or the number of resamples is not a whole number of at least 1
  * @throws {RangeError} if the seed is not a whole number below 2^32
@@ -80,7 +80,7 @@ export function meanEstimate(terms: ArrayLike<number>, resampling?: Resampling):
 /**
  * A share of samples with its 95 % interval by Wilson, which is right for shares near 0 and 1, too.
  *
- * @param successes how many samples of `trials` have what is counted
+ * @param successes number of samples, of `trials`, that are counted
  * @throws {MeasureError} if there are no trials
  *
  * Source: Wilson 1927, Probable inference, the law of succession, and statistical inference

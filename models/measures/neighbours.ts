@@ -2,14 +2,14 @@ import { checkPair, columnMeans, MeasureError, type Points, squaredDistance } fr
 import { matmulTransposedB, record, tensor } from "../../kernels/mod.ts";
 import { throttledPause } from "../pause.ts";
 
-/** Half the distance from 1 to the next number of f32: the relative error of one operation. */
+/** Half the distance from 1 to the next f32: the relative error of one operation. */
 const unit = 2 ** -24;
-/** What a product of f32 may lose if it is too small for it. */
+/** Largest error of a product that is too small for f32. */
 const lost = 2 ** -125;
 
 /** A pair of rows that are near each other, and their squared distance. */
 export type Visit = (i: number, j: number, squared: number) => void;
-/** Called with how many more pairs have been looked at; what it throws ends the work. */
+/** Called with the number of pairs compared since the last call; an error that it throws ends the work. */
 export type OnPairs = (more: number) => void;
 
 /**
@@ -165,7 +165,7 @@ export interface Neighbours {
  *
  * @param queries f32[N, F]
  * @param references f32[M, F]
- * @param onPairs of the N M pairs, how many more have been looked at; what it throws ends the search
+ * @param onPairs called with the number of pairs compared since the last call, N M in all; an error ends the search
  * @throws {MeasureError} if the points are invalid, or k is not a whole number from 1 to M
  */
 export async function nearestNeighbours(
@@ -178,7 +178,7 @@ export async function nearestNeighbours(
   checkPair(task, references, queries);
   if (!Number.isInteger(k) || k < 1 || k > references.rows) {
     throw new MeasureError(
-      `Cannot ${task}: ${k} are asked for, of ${references.rows} points (expected a whole number of at least 1, and as many points)`,
+      `Cannot ${task}: k is ${k} (expected a whole number from 1 to ${references.rows}, the number of reference points)`,
     );
   }
   const indices = new Uint32Array(queries.rows * k);

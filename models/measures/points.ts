@@ -1,11 +1,11 @@
 import { UserError } from "../../kernels/core/user_error.ts";
-/** A measure cannot be taken; the message says why and what is expected. */
+/** A measure cannot be taken. */
 export class MeasureError extends UserError {
-  /** Told from other errors by this name. */
+  /** Name of the error. */
   override name = "MeasureError";
 }
 
-/** Images or their features on the host, one a row. */
+/** Images or their features in host memory, one per row. */
 export interface Points {
   /** f32[N, F], row-major. */
   readonly values: Float32Array;
@@ -18,9 +18,9 @@ export interface Points {
 /**
  * Checks points before they are measured.
  *
- * @param task what cannot be done otherwise, for the error
+ * @param task the measure, for the error
  * @param name what the points are, for the error
- * @param least fewest points that the measure can use
+ * @param least fewest points that it needs
  * @throws {MeasureError} if there are fewer, the values do not fill the rows, or one is NaN or infinite
  */
 export function checkPoints(task: string, name: string, { values, rows, width }: Points, least = 1): void {

@@ -3,18 +3,18 @@ import { bootstrap, type Estimate, meanEstimate, proportion, type Resampling } f
 import { eachNearPair, nearestNeighbours } from "./neighbours.ts";
 import { checkPair, MeasureError, type Points } from "./points.ts";
 
-/** How good and how varied samples are, as balls around points tell it; all but density lie between 0 and 1. */
+/** Quality and variety of samples, measured by balls around points. All but density lie between 0 and 1. */
 export interface Prdc {
-  /** Share of samples in a ball around a real point: how many look real. */
+  /** Share of samples that lie in a ball around a real point: how many look real. */
   readonly precision: Estimate;
-  /** Share of real points in a ball around a sample: how much of what is real the samples reach. */
+  /** Share of real points that lie in a ball around a sample: how much of the data the samples reach. */
   readonly recall: Estimate;
   /**
-   * Mean number of real balls around a sample, divided by k: as precision, but outliers count little; 1 for real
+   * Mean number of real balls around a sample, divided by k: like precision, but outliers count little; 1 for real
    * points.
    */
   readonly density: Estimate;
-  /** Share of real balls with a sample in it: as recall, but outliers count little. */
+  /** Share of real balls that hold a sample: like recall, but outliers count little. */
   readonly coverage: Estimate;
 }
 
@@ -25,8 +25,8 @@ export interface PrdcOptions extends Resampling {
 }
 
 /**
- * Precision, recall, density and coverage with their intervals. A point lies in a ball if it is nearer than the radius,
- * not as near. Distances are exact, by products on the device in use.
+ * Precision, recall, density and coverage with their intervals. A point at the distance of the radius lies outside
+ * the ball. Distances are exact, by products on the device in use.
  *
  * Intervals are for other samples of the same network; the reference and all radii are held fixed. That of precision is
  * Wilson's, the others are bootstrapped; a sample's influence on recall and coverage is what is lost without it

@@ -60,10 +60,10 @@ export type Model = Module & VelocityField;
 /** The settings of networks that {@linkcode createModel} made. */
 const settings = new WeakMap<VelocityField, Required<ModelOptions>>();
 
-/** The shape of the data that networks were trained on, as a checkpoint or a trainer said. */
+/** Shapes of the data that networks were trained on, noted by checkpoints and trainers. */
 const shapes = new WeakMap<VelocityField, Shape>();
 
-/** Notes the shape of one example that a network is for, for `sample()` and `saveCheckpoint()`. */
+/** Notes the shape of one example of a network's data, for `sample()` and `saveCheckpoint()`. */
 export function noteShape(model: VelocityField, shape: Shape): void {
   shapes.set(model, shape);
 }
@@ -153,7 +153,7 @@ export function countParameters(options: ModelOptions): number {
   return count;
 }
 
-/** Flow matching on the path that a field is for; the straight one where it says nothing. */
+/** Flow matching on the path of a field; on the straight one if it names none. */
 export function objectiveFor(field: VelocityField): Objective {
   const path = pathOf(field);
   return path ? { ...flowMatching, path } : flowMatching;
@@ -162,7 +162,7 @@ export function objectiveFor(field: VelocityField): Objective {
 /**
  * Checks that a field is trained on the path that it is for.
  *
- * @throws {TypeError} if that is another one than the objective's, or a network's outputs would be converted twice
+ * @throws {TypeError} if the objective has another path, or the outputs of the network would be converted twice
  */
 export function checkObjective(
   field: VelocityField,

@@ -1,3 +1,4 @@
+import { isCount } from "../../kernels/core/checks.ts";
 import { type PathName, paths } from "../flow/path.ts";
 import { type PredictionName, predictions } from "../flow/prediction.ts";
 import { type TimeEmbeddingName, timeEmbeddingNames } from "../nn/embeddings.ts";
@@ -30,96 +31,68 @@ interface OptionRule {
   readonly stored: string;
   /** Its default; an option without one is required. */
   readonly default?: unknown;
-  /** Whether checkpoints leave it out at its default, so that older programs can read them. */
+  /** Whether checkpoints leave it out at its default. */
   readonly implied?: true;
-  /** What is wrong with a value and what is expected, if anything. */
-  problem(name: string, value: unknown): string | undefined;
+  /** The values that it can have, in words. */
+  readonly expected: string;
+  readonly fits: (value: unknown) => boolean;
 }
 
-const count: OptionRule["problem"] = (name, value) =>
-  Number.isInteger(value) && Number(value) > 0
-    ? undefined
-    : `${name} is ${shown(value)} (expected a positive integer)`;
-
-function oneOf(names: readonly string[]): OptionRule["problem"] {
-  return (name, value) =>
-    names.some((known) => known === value)
-      ? undefined
-      : `${name} is ${shown(value)} (expected ${names.join(" or ")})`;
+/** An option that is a whole number. */
+function count(stored: string, least: number, others: Partial<OptionRule> = {}): OptionRule {
+  const fits = (value: unknown) => isCount(value, least);
+  return { stored, expected: `a whole number of at least ${least}`, fits, ...others };
 }
 
-/** A value of any type, short. */
-function shown(value: unknown): string {
-  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
-  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
+/** An option that is one of several names, the first by default. */
+function choice(stored: string, names: readonly string[]): OptionRule {
+  const fits = (value: unknown) => names.some((name) => name === value);
+  return { stored, default: names[0], implied: true, expected: names.join(" or "), fits };
 }
 
 /** The options that all networks share. To add one, add a row here and a field to {@linkcode UNetOptions}. */
-const rules = {
+const rules: Readonly<Record<keyof UNetOptions, OptionRule>> = {
   filters: {
     stored: "filters",
-    problem(name, value) {
-      if (!Array.isArray(value) || value.length === 0) {
-        return `${name} is ${shown(value)} (expected a list of at least one)`;
-      }
-      return value.map((width, i) => count(`${name}[${i}]`, width)).find((problem) => problem !== undefined);
-    },
+    expected: "a list of whole numbers of at least 1",
+    fits: (value) => Array.isArray(value) && value.length > 0 && value.every((width) => isCount(width, 1)),
   },
-  tEmb: { stored: "t_emb", problem: count },
-  channels: { stored: "channels", default: 1, problem: count },
+  tEmb: count("t_emb", 1),
+  channels: count("channels", 1, { default: 1 }),
   attn: {
     stored: "attn",
     default: false,
-    problem: (name, value) =>
-      typeof value === "boolean" ? undefined : `${name} is ${shown(value)} (expected true or false)`,
+    expected: "true or false",
+    fits: (value) => typeof value === "boolean",
   },
-  groups: { stored: "groups", default: 8, problem: count },
-  classes: {
-    stored: "classes",
-    default: 0,
-    implied: true,
-    problem: (name, value) =>
-      Number.isInteger(value) && Number(value) >= 0
-        ? undefined
-        : `${name} is ${shown(value)} (expected an integer of at least 0)`,
-  },
-  timeEmbedding: {
-    stored: "time_embedding",
-    default: "scalar",
-    implied: true,
-    problem: oneOf(timeEmbeddingNames),
-  },
-  path: { stored: "path", default: "linear", implied: true, problem: oneOf(Object.keys(paths)) },
-  prediction: {
-    stored: "prediction",
-    default: "velocity",
-    implied: true,
-    problem: oneOf(Object.keys(predictions)),
-  },
-} as const satisfies Record<keyof UNetOptions, OptionRule>;
+  groups: count("groups", 1, { default: 8 }),
+  classes: count("classes", 0, { default: 0, implied: true }),
+  timeEmbedding: choice("time_embedding", timeEmbeddingNames),
+  path: choice("path", Object.keys(paths)),
+  prediction: choice("prediction", Object.keys(predictions)),
+};
+
+const entries = Object.entries(rules) as (readonly [keyof UNetOptions, OptionRule])[];
 
 /** Names of all options. */
 export const optionNames: readonly string[] = ["type", ...Object.keys(rules)];
-
-/** Options before they are checked. */
-type GivenOptions = Readonly<Partial<Record<keyof UNetOptions, unknown>>>;
-
-const entries: readonly (readonly [keyof UNetOptions, OptionRule])[] = Object.entries(rules) as [
-  keyof UNetOptions,
-  OptionRule,
-][];
 
 /**
  * Checks options and fills in the defaults.
  *
  * @throws {TypeError} if one is invalid
  */
-export function completeUNetOptions(options: GivenOptions): UNetOptions {
-  const complete = entries.map(([name, rule]) => {
-    const value = options[name] === undefined ? rule.default : options[name];
-    const problem = rule.problem(name, value);
-    if (problem !== undefined) throw new TypeError(`Cannot make a network: ${problem}`);
-    return [name, value];
+export function completeUNetOptions(
+  options: Readonly<Partial<Record<keyof UNetOptions, unknown>>>,
+): UNetOptions {
+  const complete = entries.map(([name, { default: byDefault, expected, fits }]) => {
+    const value = options[name] === undefined ? byDefault : options[name];
+    if (fits(value)) return [name, value];
+    const given = String(typeof value === "object" ? JSON.stringify(value) : value);
+    throw new TypeError(
+      `Cannot make a network: ${name} is ${given.length > 60 ? `${given.slice(0, 60)}...` : given} ` +
+        `(expected ${expected})`,
+    );
   });
   return Object.fromEntries(complete) as UNetOptions;
 }

@@ -21,19 +21,19 @@ import { Module } from "./module.ts";
 export interface TimeFeatures {
   /** One line of `--help`. */
   readonly doc: string;
-  /** How many features there are for an embedding of T. @throws {RangeError} if T cannot be used */
+  /** Number of features for an embedding of T. @throws {RangeError} if T does not fit */
   width(tEmb: number): number;
   /** Times f32[N] in [0, 1] -> f32[N, width], from device ops only. */
   of(t: Tensor, width: number): Tensor;
 }
 
-/** The slowest wave turns once in 2 pi times this many units of 1000 t. */
+/** Ratio of the longest wave to the shortest. */
 const longest = 10_000;
 
-/** Names of what a network can see of t. */
+/** How a network sees t. */
 export type TimeEmbeddingName = "scalar" | "sinusoidal";
 
-/** What a network sees of t, by name. */
+/** The features of t, by name. */
 export const timeFeatures: Readonly<Record<TimeEmbeddingName, TimeFeatures>> = {
   scalar: { doc: "t itself", width: () => 1, of: (t) => reshape(t, [t.size, 1]) },
   /**
@@ -76,7 +76,7 @@ export class TimeEmbedding extends Module {
   readonly 2: Linear;
   readonly #features: (t: Tensor) => Tensor;
 
-  /** With T = `tEmb` features. @throws {RangeError} if the features of t cannot be that many */
+  /** With T = `tEmb` features. @throws {RangeError} if T does not fit the time embedding */
   constructor(
     { tEmb, timeEmbedding = "scalar" }: {
       readonly tEmb: number;
@@ -136,7 +136,7 @@ export class LabelEmbedding extends Module {
 }
 
 /**
- * The embedding of a network's time with its condition.
+ * Adds the condition to the time embedding of a network.
  *
  * @param labels undefined in a network that was made without classes
  * @throws {TypeError} if a condition is given to a network without classes

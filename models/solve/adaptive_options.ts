@@ -65,7 +65,7 @@ export interface SolverProgress {
 
 /** An adaptive solver cannot go on. */
 export class SolverError extends UserError {
-  /** Told from other errors by this name. */
+  /** Name of the error. */
   override name = "SolverError";
   /** How far it got. */
   readonly reached: SolverProgress;

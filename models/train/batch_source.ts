@@ -7,7 +7,7 @@ import { rejectUnknown } from "../names.ts";
 export interface TrainingData {
   /** Data, f32[M, ...]. */
   readonly x1: Tensor;
-  /** The noise that belongs to each row of data, as for reflow; by default it is drawn anew in each step. */
+  /** The noise of each row of data, as for reflow; by default each step draws it. */
   readonly x0?: Tensor;
   /** Condition of the field, one row per example: f32[M, ...] or u32[M, ...]. */
   readonly condition?: Tensor;

@@ -54,7 +54,7 @@ export interface FitProgress {
 
 /** Training cannot start or continue. */
 export class FitError extends UserError {
-  /** Told from other errors by this name. */
+  /** Name of the error. */
   override name = "FitError";
 }
 

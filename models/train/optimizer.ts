@@ -245,16 +245,16 @@ class UpdatePart {
   }
 }
 
-/** Whether a step has begun: updates wait for that, as their settings are those of no step before. */
+/** Whether a step has begun: before the first one, an update has no settings. */
 export class BegunStep {
   #begun = false;
 
-  /** A step begins. */
+  /** Begins a step. */
   begin(): void {
     this.#begun = true;
   }
 
-  /** None has begun since a state was restored. */
+  /** Forgets the step, after a state was restored. */
   reset(): void {
     this.#begun = false;
   }

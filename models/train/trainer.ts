@@ -25,7 +25,7 @@ import { type Module, namedParameters } from "../nn/module.ts";
 import { checkedSeed, streams } from "../random.ts";
 import type { BatchSource } from "./batch_source.ts";
 import { Ema } from "./ema.ts";
-import { type NamedTensors, withParameters } from "./flat_parameters.ts";
+import type { NamedTensors } from "./flat_parameters.ts";
 import { LabelDropout, PairDraw } from "./pair_draw.ts";
 import { type Optimizer, optimizer } from "./optimizer.ts";
 import type { OptimizerKind, OptimizerOptions } from "./update_rules.ts";
@@ -211,14 +211,9 @@ export class Trainer {
     };
   }
 
-  /** The weights to sample with: the averaged ones, or the latest without averaging. */
+  /** The weights to sample with, see `withParameters`: the averaged ones, or the latest without averaging. */
   get averaged(): NamedTensors {
     return this.#ema?.values ?? this.parameters;
-  }
-
-  /** Runs a synchronous function with the averaged weights; see `withParameters`. */
-  withAveraged<T>(run: () => T): T {
-    return withParameters(this.parameters, this.averaged, run);
   }
 
   /** Copies the state to the host. Steps queued later do not affect the copy. */

@@ -26,7 +26,7 @@ import { unknownName } from "../names.ts";
 
 /** Settings of an optimizer. Each kind uses only its own. */
 export interface OptimizerOptions {
-  /** The rate of steps for which `beforeStep` is given none. */
+  /** The rate of a step whose `beforeStep` gets none. */
   readonly learningRate: number;
   /**
    * By default 0.01 for AdamW and Muon, else 0. These two decay the parameters directly; the others add it to the

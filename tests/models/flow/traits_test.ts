@@ -99,7 +99,7 @@ testOnDevices("a field whose path is something else is refused in words", async 
   const field = new Field() as unknown as Module & VelocityField;
   const refused = {
     name: "TypeError",
-    message: /^Cannot use the field: its path is none from noise to data \(expected /,
+    message: /^Cannot use the field: its path is not a path from noise to data \(expected /,
   };
   assert.throws(() => new CountedField(field).path, refused);
   assert.throws(() => new StochasticSampler(field, shape, { steps: 2 }), refused);

@@ -81,7 +81,7 @@ testOnDevices("createModel() refuses unknown and invalid settings", () => {
   refuses({ type: "UNet_FN" }, /Unknown network "UNet_FN": did you mean "UNet_FM"/);
   refuses({ filter: [1] }, /Unknown setting "filter" of a network: did you mean "filters"/);
   refuses({ filters: [] }, /filters is \[\]/);
-  refuses({ filters: [4, 1.5] }, /filters\[1\] is 1.5/);
+  refuses({ filters: [4, 1.5] }, /filters is \[4,1.5\] \(expected a list of whole numbers of at least 1\)/);
   refuses({ tEmb: 0 }, /tEmb is 0/);
   refuses({ attn: "yes" }, /attn is yes/);
   assert.throws(() => createModel({ ...tiny, groups: 3 }, 0), ShapeError);

@@ -14,6 +14,7 @@ import {
   stateOf,
   Trainer,
   type TrainerOptions,
+  withParameters,
 } from "../../../models/mod.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 import { LabelDropout } from "../../../models/train/pair_draw.ts";
@@ -123,7 +124,10 @@ testOnDevices("Trainer.averaged holds the averaged weights, which another networ
   assert.deepEqual(await twin.map.weight.read(), weight);
   assert.notDeepEqual(weight, parameters.get("map.weight")!.data);
   assert.deepEqual(await field.map.weight.read(), parameters.get("map.weight")!.data);
-  assert.deepEqual(await made.withAveraged(() => field.map.weight.read()), weight);
+  assert.deepEqual(
+    await withParameters(made.parameters, made.averaged, () => field.map.weight.read()),
+    weight,
+  );
   const plain = trainer().made;
   assert.equal(plain.averaged, plain.parameters);
 });
