@@ -2,7 +2,7 @@
  * Joins test files to one module, so that they share modules, compiled code and devices. `deno test` starts a thread for
  * each file that it is told, which loads and opens all of that again:
  *
- * `deno test tests/joined_files.ts -- tests/kernels/nan_test.ts tests/kernels/registry_test.ts`
+ * `deno test tests/joined_files.ts -- tests/kernels/arguments_test.ts tests/kernels/registry_test.ts`
  */
 
 import { context } from "../kernels/core/context.ts";

@@ -34,6 +34,13 @@ export function testOnAllKernels(name: string, test: (device: Device) => void | 
   testOnShaders(name, test);
 }
 
+/** Defines a test that runs on two devices: the processor, and the WebGPU one with the kernels for GPUs. */
+export function testOnGpuKernels(name: string, test: (device: Device) => void | Promise<void>): void {
+  testOn("cpu", devices.get("cpu")!, name, test);
+  const isSoftware = typeof webgpu !== "string" && webgpu.tuning.software;
+  testOn("webgpu, kernels for GPUs", isSoftware ? otherKernels : webgpu, name, test);
+}
+
 /** Defines a test of the CPU device, with multiply and add fused and without. */
 export function testOnCpus(name: string, test: (device: Device) => void | Promise<void>): void {
   testOn("cpu", devices.get("cpu")!, name, test);

@@ -1,9 +1,12 @@
-/** What ops should give: their references in f64 on the inputs of their samples. */
+/** What ops should give: their references in f64 on the inputs of their samples, and derivatives of those. */
 
+import { type Tensor, tensor, uniforms } from "../../kernels/mod.ts";
 import type { RegisteredOp } from "../../kernels/op.ts";
 import type { Sample } from "../../kernels/op_definition.ts";
 import { sizeOf } from "../../kernels/core/shape.ts";
-import { uniforms } from "../../kernels/ops/random/threefry.ts";
+
+/** Values of the inputs of an op. */
+export type Arrays = readonly (Float64Array | Uint32Array)[];
 
 /** Arrays of a sample's inputs in f64, exactly representable in f32. */
 export function inputsOf(op: RegisteredOp, { shapes, values }: Sample): (Float64Array | Uint32Array)[] {
@@ -16,12 +19,15 @@ export function inputsOf(op: RegisteredOp, { shapes, values }: Sample): (Float64
   });
 }
 
+/** The same as tensors. */
+export function tensorsOf(op: RegisteredOp, { shapes }: Sample, inputs: Arrays): Tensor[] {
+  return op.inputs.map(({ name, type }, i) =>
+    tensor(type === "u32" ? inputs[i] as Uint32Array : Float32Array.from(inputs[i]), shapes[name])
+  );
+}
+
 /** Runs an op's reference in f64: the final content of every buffer by name. */
-export function oracle(
-  op: RegisteredOp,
-  { shapes, attributes = {} }: Sample,
-  inputs: readonly (Float64Array | Uint32Array)[],
-) {
+export function oracle(op: RegisteredOp, { shapes, attributes = {} }: Sample, inputs: Arrays) {
   const { dims, outputs } = op.plan(op.inputs.map(({ name }) => shapes[name]), attributes);
   const arrays: Record<string, Float64Array | Uint32Array> = {};
   op.inputs.forEach(({ name }, i) => arrays[name] = inputs[i].slice());
@@ -29,4 +35,44 @@ export function oracle(
   fresh.forEach(({ name }, i) => arrays[name] = new Float64Array(sizeOf(outputs[i])));
   op.kernel.reference(arrays, dims);
   return arrays;
+}
+
+/** Derivatives of f by the elements of one input, by central differences. */
+export function differences(
+  f: (inputs: Arrays) => number,
+  inputs: Arrays,
+  at: number,
+  h = 1e-5,
+): Float64Array {
+  const moved = (i: number, by: number) => f(inputs.map((x, k) => k === at ? x.with(i, x[i] + by) : x));
+  return Float64Array.from(inputs[at], (_, i) => (moved(i, h) - moved(i, -h)) / (2 * h));
+}
+
+/**
+ * Derivatives, by the elements of one input, of the derivative of f along a direction.
+ *
+ * @param along the inputs that the direction has a part for
+ * @param directions its parts
+ */
+export function mixedDifferences(
+  f: (inputs: Arrays) => number,
+  inputs: Arrays,
+  at: number,
+  along: readonly number[],
+  directions: readonly Float64Array[],
+  h = 1e-4,
+): Float64Array {
+  const [ahead, behind] = [h, -h].map((by) => {
+    const moved = inputs.map((x, k) => {
+      const part = directions[along.indexOf(k)];
+      return part && x instanceof Float64Array ? x.map((value, i) => value + by * part[i]) : x;
+    });
+    return differences(f, moved, at, h);
+  });
+  return ahead.map((slope, i) => (slope - behind[i]) / (2 * h));
+}
+
+/** A tensor of uniform numbers between -1 and 1: the same for each stream at every run. */
+export function randomTensor(stream: number, shape: readonly number[]): Tensor {
+  return tensor(uniforms(5, stream, 0, sizeOf(shape)).map((u) => 2 * u - 1), shape);
 }

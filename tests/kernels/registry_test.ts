@@ -1,8 +1,12 @@
+/** Every declared op, on every device: forward, gradient, second derivative, NaN and axes of length 0. */
+
 import assert from "node:assert/strict";
 import {
   add,
+  type Device,
   full,
   gradients,
+  maxPool2d,
   multiply,
   ShapeError,
   square,
@@ -13,20 +17,11 @@ import {
 import { type RegisteredOp, registry } from "../../kernels/op.ts";
 import type { Sample } from "../../kernels/op_definition.ts";
 import { uniforms } from "../../kernels/ops/random/threefry.ts";
-import { assertClose, testOnAllKernels } from "../testing.ts";
-import { differences, mixedDifferences } from "./differences.ts";
-import { inputsOf, oracle } from "./oracle.ts";
+import { assertClose, testOnAllKernels, testOnGpuKernels } from "../testing.ts";
+import { type Arrays, differences, inputsOf, mixedDifferences, oracle, tensorsOf } from "./oracle.ts";
 
 /** Allowed error of f32 kernels, relative to the largest value. */
 const tolerance = 2e-5;
-
-type Arrays = readonly (Float64Array | Uint32Array)[];
-
-function tensorsOf(op: RegisteredOp, { shapes }: Sample, inputs: Arrays) {
-  return op.inputs.map(({ name, type }, i) =>
-    tensor(type === "u32" ? inputs[i] as Uint32Array : Float32Array.from(inputs[i]), shapes[name])
-  );
-}
 
 /** Random numbers that f32 holds, in [-1, 1). */
 const weightsOf = (stream: number, count: number) =>
@@ -36,13 +31,11 @@ const asTensor = (values: Float64Array, { shape }: Tensor) => tensor(Float32Arra
 
 /** The outputs of a call by name, those updated in place too. */
 function outputsOf(op: RegisteredOp, tensors: readonly Tensor[], attributes: Sample["attributes"] = {}) {
-  const results = op.run(tensors, attributes);
-  const fresh = op.outputs.filter(({ name }) => !op.inputs.some((input) => input.name === name));
-  const all = [
-    ...op.inputs.map(({ name }, i) => [name, tensors[i]] as const),
-    ...fresh.map(({ name }, i) => [name, results[i]] as const),
-  ];
-  return new Map(all.filter(([name]) => op.outputs.some((output) => output.name === name)));
+  const fresh = op.run(tensors, attributes);
+  return op.outputs.map(({ name }) => {
+    const updated = op.inputs.findIndex((input) => input.name === name);
+    return [name, updated >= 0 ? tensors[updated] : fresh.shift()!] as const;
+  });
 }
 
 /** Sum of weighted squares of the first output: no derivative of it is zero because the op is linear. */
@@ -64,111 +57,164 @@ function exactLoss(op: RegisteredOp, sample: Sample, weights: Float64Array) {
   };
 }
 
+/** What gradients of a sample are compared with; computed once for all devices. */
+function gradientCase(op: RegisteredOp, sample: Sample, k: number) {
+  const inputs = inputsOf(op, sample);
+  const wanted = op.inputs.flatMap(({ type }, i) => type === "f32" ? [i] : []);
+  const weights = weightsOf(k, oracle(op, sample, inputs)[op.outputs[0].name].length);
+  const loss = exactLoss(op, sample, weights);
+  const directions = wanted.map((i) => weightsOf(100 + i, inputs[i].length));
+  let slopes: Float64Array[] | undefined, curvatures: Float64Array[] | undefined;
+  return {
+    /** The inputs as tensors, those to differentiate by, and their gradients. */
+    run() {
+      const tensors = tensorsOf(op, sample, inputs);
+      const by = wanted.map((i) => tensors[i]);
+      return { by, found: gradients(lossOf(op, tensors, sample, weights), by) };
+    },
+    directions,
+    nameOf: (at: number) => `gradient of ${op.inputs[wanted[at]].name}, sample ${k}`,
+    slopes: () => slopes ??= wanted.map((i) => differences(loss, inputs, i)),
+    curvatures: () => curvatures ??= wanted.map((i) => mixedDifferences(loss, inputs, i, wanted, directions)),
+  };
+}
+
 /** Ops that refuse second derivatives. */
 const refusing = new Set<string>();
 
 for (const op of registry.values()) {
-  op.samples.forEach((sample, k) => {
-    const inputs = inputsOf(op, sample);
-    testOnAllKernels(`${op.name}() equals its f64 reference, sample ${k}`, async () => {
+  testOnAllKernels(`${op.name}() equals its f64 reference`, async () => {
+    for (const [k, sample] of op.samples.entries()) {
+      const inputs = inputsOf(op, sample);
       const expected = oracle(op, sample, inputs);
       for (const [name, y] of outputsOf(op, tensorsOf(op, sample, inputs), sample.attributes)) {
-        assertClose(await y.read(), expected[name], tolerance, name);
+        assertClose(await y.read(), expected[name], tolerance, `${name} of sample ${k}`);
       }
-    });
-
-    if (!op.differentiable || sample.smooth === false) return;
-    const differentiable = op.inputs.flatMap(({ type }, i) => type === "f32" ? [i] : []);
-    const size = oracle(op, sample, inputs)[op.outputs[0].name].length;
-    const weights = weightsOf(k, size);
-    const loss = exactLoss(op, sample, weights);
-    const directions = differentiable.map((i) => weightsOf(100 + i, inputs[i].length));
-    let slopes: Float64Array[] | undefined;
-    let curvatures: Float64Array[] | undefined;
-
-    testOnAllKernels(`${op.name}() has the gradient of its f64 reference, sample ${k}`, async () => {
-      slopes ??= differentiable.map((i) => differences(loss, inputs, i));
-      const tensors = tensorsOf(op, sample, inputs);
-      const wanted = differentiable.map((i) => tensors[i]);
-      const found = gradients(lossOf(op, tensors, sample, weights), wanted);
-      for (const [at, i] of differentiable.entries()) {
-        assert.deepEqual(found[at].shape, wanted[at].shape);
-        assertClose(await found[at].read(), slopes[at], 5 * tolerance, `gradient of ${op.inputs[i].name}`);
-      }
-    });
-
-    testOnAllKernels(
-      `${op.name}() has the second derivatives of its reference or refuses, sample ${k}`,
-      async () => {
-        const tensors = tensorsOf(op, sample, inputs);
-        const wanted = differentiable.map((i) => tensors[i]);
-        const first = gradients(lossOf(op, tensors, sample, weights), wanted);
-        let found: Tensor[];
-        try {
-          const slope = first.map((dx, at) => sum(multiply(dx, asTensor(directions[at], dx))));
-          found = gradients(slope.reduce((total, part) => add(total, part)), wanted);
-        } catch (error) {
-          assert.match(
-            (error as Error).message,
-            /^Cannot take gradients through \w+: no rule leads from its output/,
-          );
-          refusing.add(op.name);
-          return;
-        }
-        curvatures ??= differentiable.map((i) =>
-          mixedDifferences(loss, inputs, i, differentiable, directions)
-        );
-        for (const [at, i] of differentiable.entries()) {
-          assertClose(await found[at].read(), curvatures[at], 10 * tolerance, `of ${op.inputs[i].name}`);
-        }
-      },
-    );
+    }
   });
 
-  const [sample] = op.samples;
-  if (!sample) continue;
-  for (const { what, shapes } of emptied(op, sample)) {
-    testOnAllKernels(`${op.name}() takes ${what} of length 0, or refuses it in words`, async () => {
-      const inputs = op.inputs.map(({ name, type }) => {
-        const count = shapes[name].reduce((n, length) => n * length, 1);
-        const values = Array.from({ length: count }, (_, i) => sample.values?.[name]?.[i] ?? 0.5);
-        return type === "u32" ? Uint32Array.from(values) : Float64Array.from(values);
-      });
-      const tensors = tensorsOf(op, { shapes }, inputs);
-      let outputs: Map<string, Tensor> | undefined;
+  const [first] = op.samples;
+  if (!first) continue;
+  const smooth = op.differentiable ? op.samples.filter((sample) => sample.smooth !== false) : [];
+  const cases = smooth.map((sample, k) => gradientCase(op, sample, k));
+  if (cases.length > 0) {
+    testOnAllKernels(`${op.name}() has the gradient of its f64 reference`, async () => {
+      for (const { run, slopes, nameOf } of cases) {
+        const { by, found } = run();
+        for (const [at, dx] of found.entries()) {
+          assert.deepEqual(dx.shape, by[at].shape);
+          assertClose(await dx.read(), slopes()[at], 5 * tolerance, nameOf(at));
+        }
+      }
+    });
+
+    testOnGpuKernels(`${op.name}() has the second derivatives of its reference, or refuses`, async () => {
+      const { run, directions, curvatures, nameOf } = cases[0];
+      const { by, found } = run();
+      const slope = found.map((dx, at) => sum(multiply(dx, asTensor(directions[at], dx))));
+      let second: Tensor[];
       try {
-        outputs = outputsOf(op, tensors, sample.attributes);
+        second = gradients(slope.reduce((total, part) => add(total, part)), by);
       } catch (error) {
-        assert.ok(error instanceof ShapeError, `${error}`);
-        assert.match(error.message, /^Cannot /);
+        assert.match(`${error}`, /Cannot take gradients through \w+: no rule leads from its output/);
+        return void refusing.add(op.name);
       }
-      if (outputs) {
-        const expected = oracle(
-          op,
-          { shapes, ...sample.attributes && { attributes: sample.attributes } },
-          inputs,
-        );
-        for (const [name, y] of outputs) assertClose(await y.read(), expected[name], tolerance, name);
+      for (const [at, d2] of second.entries()) {
+        assertClose(await d2.read(), curvatures()[at], 10 * tolerance, nameOf(at));
       }
-      assertClose(await full([2], 3).read(), [3, 3], 0); // the device still works
     });
   }
+
+  testOnGpuKernels(`${op.name}() keeps NaN as its reference does`, async (device) => {
+    const inputs = inputsOf(op, first);
+    for (const [at, { name, type }] of op.inputs.entries()) {
+      if (type !== "f32") continue;
+      const spread = isSpread(device, op.name, name);
+      for (const place of new Set([0, inputs[at].length >> 1, inputs[at].length - 1])) {
+        const given = inputs.with(at, inputs[at].with(place, NaN));
+        const expected = oracle(op, first, given);
+        for (const [output, y] of outputsOf(op, tensorsOf(op, first, given), first.attributes)) {
+          const plane = spread ? y.shape.slice(-2).reduce((a, b) => a * b, 1) : 1;
+          assertSame(await y.read(), expected[output], plane, `${output} for NaN in ${name} at ${place}`);
+        }
+      }
+    }
+  });
+
+  testOnGpuKernels(`${op.name}() takes axes of length 0, or refuses them in words`, async () => {
+    for (const { axis, shapes } of emptied(op, first)) {
+      const inputs = op.inputs.map(({ name, type }) => {
+        const count = shapes[name].reduce((n, length) => n * length, 1);
+        const values = Array.from({ length: count }, (_, i) => first.values?.[name]?.[i] ?? 0.5);
+        return type === "u32" ? Uint32Array.from(values) : Float64Array.from(values);
+      });
+      const sample = { ...first, shapes };
+      try {
+        for (const [name, y] of outputsOf(op, tensorsOf(op, sample, inputs), first.attributes)) {
+          assertClose(await y.read(), oracle(op, sample, inputs)[name], tolerance, `${name} without ${axis}`);
+        }
+      } catch (error) {
+        assert.ok(error instanceof ShapeError, `${axis}: ${error}`);
+        assert.match(error.message, /^Cannot /);
+      }
+      assertClose(await full([2], 3).read(), [3, 3], 0); // the device still works
+    }
+  });
+}
+
+/**
+ * Whether shaders multiply an input with the zeros around an image, so that NaN in it may reach all of a plane; references
+ * and CPU kernels leave these products out.
+ */
+function isSpread({ kind }: Device, op: string, input: string): boolean {
+  return kind === "webgpu" &&
+    (op === "conv2dWeightGradient" || (op.startsWith("conv2d") && input === "w"));
+}
+
+/** Asserts that values are equal, NaN where NaN is expected, and besides at most in planes where some is expected. */
+function assertSame(actual: Float32Array, expected: ArrayLike<number>, plane: number, what: string): void {
+  assert.equal(actual.length, expected.length, what);
+  const planeOf = (i: number) => Math.floor(i / plane);
+  const lost = new Set(Array.from(expected, (value, i) => Number.isNaN(value) ? planeOf(i) : -1));
+  const isFree = Array.from(actual, (value, i) => plane > 1 && Number.isNaN(value) && lost.has(planeOf(i)));
+  const numbers = (values: ArrayLike<number>) =>
+    Array.from(values, (value, i) => isFree[i] || Number.isNaN(value) ? 0 : value);
+  const where = (values: ArrayLike<number>) =>
+    Array.from(values, (value, i) => isFree[i] || Number.isNaN(value) ? "NaN" : "-").join(" ");
+  assert.equal(where(actual), where(expected), what);
+  assertClose(numbers(actual), numbers(expected), 5e-5, what);
 }
 
 /** Shapes of a sample with one axis of the signature, or the first of an `S...` axis, of length 0. */
 function emptied(op: RegisteredOp, { shapes }: Sample) {
   const named = op.inputs.flatMap(({ axes }) => axes.filter(({ length }) => length === undefined));
-  const names = new Set(named.map(({ name }) => name));
-  return [...names].map((axis) => ({
-    what: `axis ${axis}`,
+  return [...new Set(named.map(({ name }) => name))].map((axis) => ({
+    axis,
     shapes: Object.fromEntries(op.inputs.map(({ name, axes }) => {
       const at = axes.findIndex((other) => other.name === axis);
-      const shape = [...shapes[name]];
-      if (at >= 0 && shape.length > at) shape[at] = 0;
-      return [name, shape];
+      return [name, shapes[name].map((length, i) => i === at ? 0 : length)];
     })),
   }));
 }
+
+testOnAllKernels("maxPool2d() and its gradients take the first NaN of a window for its maximum", async () => {
+  const windows = Array.from({ length: 81 }, (_, code) => {
+    const digits = [code % 3, Math.floor(code / 3) % 3, Math.floor(code / 9) % 3, Math.floor(code / 27)];
+    return digits.map((digit) => digit === 2 ? NaN : digit);
+  });
+  const rowOf = (from: number) => windows.flatMap((values) => values.slice(from, from + 2));
+  const x = tensor([...rowOf(0), ...rowOf(2)], [1, 1, 2, 162]);
+  const y = maxPool2d(x);
+  const slopes = await gradients(sum(y), [x])[0].read();
+  for (const [i, value] of (await y.read()).entries()) {
+    const values = windows[i];
+    const first = values.findIndex(Number.isNaN);
+    const top = first >= 0 ? first : values.indexOf(Math.max(...values));
+    assert.equal(value, values[top], `window ${values}`);
+    const given = [0, 1, 162, 163].map((at) => slopes[2 * i + at]);
+    assert.deepEqual(given, values.map((_, k) => k === top ? 1 : 0), `window ${values}`);
+  }
+});
 
 Deno.test("registry holds every op that its gradients need, and few ops refuse second derivatives", () => {
   assert.ok(registry.size > 40, `only ${registry.size} ops`);

@@ -14,7 +14,7 @@ import {
   tensor,
 } from "../../../kernels/mod.ts";
 import { testOnAllKernels, testOnDevices } from "../../testing.ts";
-import { randomTensor } from "../random_tensor.ts";
+import { randomTensor } from "../oracle.ts";
 
 /** x^3, whose gradient is `slope` x^2. */
 function cubeWith(name: string, slope: number) {

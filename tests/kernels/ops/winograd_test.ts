@@ -1,5 +1,16 @@
 import assert from "node:assert/strict";
-import { conv2d, full, gradients, record, square, sum, tensor, uniforms } from "../../../kernels/mod.ts";
+import {
+  conv2d,
+  full,
+  gradients,
+  multiply,
+  record,
+  type Shape,
+  square,
+  sum,
+  tensor,
+  uniforms,
+} from "../../../kernels/mod.ts";
 import { type RegisteredOp, registry } from "../../../kernels/op.ts";
 import {
   bothSides,
@@ -7,14 +18,10 @@ import {
   targetMatrix,
   weightMatrix,
 } from "../../../kernels/ops/conv2d/winograd/transforms.ts";
-import { assertClose } from "../../testing.ts";
+import { assertClose, testOnCpus } from "../../testing.ts";
 import { testByTransforms } from "../../winograd_devices.ts";
-
-const drawn = (stream: number, shape: readonly number[]) =>
-  tensor(
-    Float32Array.from(uniforms(5, stream, 0, shape.reduce((a, b) => a * b)), (u) => 2 * u - 1),
-    shape,
-  );
+import { sizeOf } from "../../../kernels/core/shape.ts";
+import { oracle, randomTensor } from "../oracle.ts";
 
 Deno.test("Winograd's matrices make a 4x4 correlation of a 6x6 tile", () => {
   const d = Array.from({ length: 36 }, (_, i) => Math.sin(3 * i)), g = [2, -1, 0.5, 3, 1, -2, 0.25, 4, -3];
@@ -45,7 +52,9 @@ Deno.test("conv2d() goes by transforms where there are 3x3 taps and many channel
 
 /** y, dx and dw of a convolution from C to K channels. */
 function step(C: number, K: number, size: number) {
-  const x = drawn(1, [3, C, size, size]), w = drawn(2, [K, C, 3, 3]), bias = drawn(3, [K]);
+  const x = randomTensor(1, [3, C, size, size]),
+    w = randomTensor(2, [K, C, 3, 3]),
+    bias = randomTensor(3, [K]);
   return () => {
     const y = conv2d(x, w, bias, { padding: 1 });
     return [y, ...gradients(sum(square(y)), [x, w])];
@@ -69,11 +78,134 @@ testByTransforms(
 
 testByTransforms("a step that keeps values in f16 does not keep transformed tiles in it", async (device) => {
   if (!device.halfStorage) return;
-  const x = drawn(1, [2, 24, 20, 20]), w = drawn(2, [24, 24, 3, 3]), bias = drawn(3, [24]);
+  const x = randomTensor(1, [2, 24, 20, 20]),
+    w = randomTensor(2, [24, 24, 3, 3]),
+    bias = randomTensor(3, [24]);
   const convolve = () => conv2d(conv2d(x, w, bias, { padding: 1 }), w, bias, { padding: 1 });
   const [whole, half] = [record(convolve), record(convolve, { precision: "f16" })];
   assert.ok(half.plan.bytes < whole.plan.bytes);
   whole.run();
   half.run();
   assertClose(await half.result.read(), await whole.result.read(), 1e-3);
+});
+
+const drawn = (stream: number, shape: Shape, scale = 1) =>
+  Float64Array.from(uniforms(3, stream, 0, sizeOf(shape)), (u) => Math.fround((2 * u - 1) * scale));
+
+/** What the references gave in f64, the same for every device. */
+const known = new Map<string, Record<"y" | "dx" | "dw", ArrayLike<number>>>();
+
+/** y, dx and dw of a 3x3 convolution on the device in use, and what they should be; `name` says which convolution it is. */
+async function results(
+  name: string,
+  x: Float64Array,
+  w: Float64Array,
+  dy: Float64Array,
+  size: readonly number[],
+) {
+  const [N, C, K, H, W] = size;
+  const shapes = { x: [N, C, H, W], w: [K, C, 3, 3], dy: [N, K, H, W] };
+  const on = (values: Float64Array, shape: Shape) => tensor(Float32Array.from(values), shape);
+  const [tx, tw] = [on(x, shapes.x), on(w, shapes.w)];
+  const y = conv2d(tx, tw, tensor(new Float32Array(K)), { padding: 1 });
+  const [dx, dw] = gradients(sum(multiply(y, on(dy, shapes.dy))), [tx, tw]);
+  const reference = (op: string, names: readonly ("x" | "w" | "dy")[], attributes: Record<string, number>) =>
+    oracle(
+      registry.get(op)!,
+      { shapes: Object.fromEntries(names.map((name) => [name, shapes[name]])), attributes },
+      names.map((name) => ({ x, w, dy })[name]),
+    );
+  const key = `${name} of ${size}`;
+  const exact = known.get(key) ?? {
+    y: reference("conv2dUnbiased", ["x", "w"], { padding: 1 }).y,
+    dx: reference("conv2dInputGradient", ["dy", "w"], { padding: 1, H, W }).dx,
+    dw: reference("conv2dWeightGradient", ["x", "dy"], { R: 3, S: 3, padding: 1, run: N }).dw,
+  };
+  known.set(key, exact);
+  return {
+    y: [await y.read(), exact.y],
+    dx: [await dx.read(), exact.dx],
+    dw: [await dw.read(), exact.dw],
+  } as const;
+}
+
+/** Asserts that results are exact to `share` of the typical one, or of themselves if they are larger. */
+function assertNear(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  share: number,
+  what: string,
+): void {
+  const sizes = Array.from(expected, Math.abs).sort((a, b) => a - b);
+  const typical = sizes[sizes.length >> 1];
+  for (let i = 0; i < expected.length; i++) {
+    const error = Math.abs(actual[i] - expected[i]);
+    assert.ok(
+      error <= share * Math.max(typical, Math.abs(expected[i])),
+      `${what} ${i} is ${actual[i]}, not ${expected[i]}; ${typical} is typical`,
+    );
+  }
+}
+
+/** A test of all convolutions by Winograd's transforms. Direct ones have no trouble with outliers. */
+function testTransforms(name: string, test: () => Promise<void>): void {
+  testOnCpus(name, test);
+  testByTransforms(name, test);
+}
+
+/** What conv2d documents: errors by what is typical. */
+const share = 2e-2;
+const sizes = [[2, 16, 6, 13, 14], [2, 1, 5, 28, 28], [1, 48, 4, 7, 7], [1, 1, 3, 8, 8]] as const;
+const largest = [10, 100, 1e3, 1e4, 3e4, 6e4, 1e5, 1e6, 1e10, 1e20, 1e30, 1e37];
+
+for (const size of sizes) {
+  const [N, C, K, H, W] = size;
+  const w = drawn(2, [K, C, 3, 3], 0.1);
+  testTransforms(`conv2d() of ${C} channels and an outlier leaves its neighbours as they are`, async () => {
+    const x = drawn(1, [N, C, H, W]), dy = drawn(3, [N, K, H, W]);
+    for (const outlier of largest) {
+      for (const place of [0, 5 * W + 6, 6 * W + 3, H * W - 1]) {
+        const at = (C >> 1) * H * W + place;
+        const name = `x ${outlier} at ${at}`;
+        const { y, dw } = await results(name, x.with(at, Math.fround(outlier)), w, dy, size);
+        assertNear(...y, share, `y with ${name}`);
+        assertNear(...dw, share, `dw with ${name}`);
+        const other = `dy ${outlier} at ${place}`;
+        const { dx } = await results(other, x, w, dy.with(place, Math.fround(outlier)), size);
+        assertNear(...dx, share, `dx with ${other}`);
+      }
+    }
+  });
+
+  testTransforms(
+    `conv2d() of ${C} channels is as exact for small and large values as for usual ones`,
+    async () => {
+      for (const scale of [1e-15, 1e-6, 1, 1e4, 1e12, 1e17]) {
+        const x = drawn(1, [N, C, H, W], scale), dy = drawn(3, [N, K, H, W], scale);
+        const { y, dx, dw } = await results(`scale ${scale}`, x, w, dy, size);
+        for (const [what, pair] of Object.entries({ y, dx, dw })) {
+          assertNear(...pair, 2e-4, `${what} of ${scale}`);
+        }
+      }
+    },
+  );
+}
+
+testTransforms("conv2d() with large weights overflows no earlier than its result", async () => {
+  const size = [1, 2, 3, 6, 5] as const;
+  const x = drawn(1, [1, 2, 6, 5]), w = drawn(2, [3, 2, 3, 3], 1e37), dy = drawn(3, [1, 3, 6, 5]);
+  const { y, dx } = await results("large weights", x, w, dy, size);
+  assertNear(...y, 1e-4, "y");
+  assertNear(...dx, 1e-4, "dx");
+});
+
+testTransforms("conv2d() of Infinity leaves what it does not reach finite", async () => {
+  const size = [1, 3, 2, 9, 9] as const;
+  const [x, w, dy] = [drawn(1, [1, 3, 9, 9]), drawn(2, [2, 3, 3, 3]), drawn(3, [1, 2, 9, 9])];
+  for (const value of [Infinity, NaN]) {
+    const { y, dw } = await results(`${value}`, x.with(4 * 9 + 4, value), w, dy, size);
+    for (const [actual, expected] of [y, dw]) {
+      assert.deepEqual(Array.from(actual, Number.isFinite), Array.from(expected, Number.isFinite));
+    }
+  }
 });

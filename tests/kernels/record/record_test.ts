@@ -2,9 +2,14 @@ import assert from "node:assert/strict";
 import {
   add,
   assign,
+  attend,
+  conv2d,
+  convTranspose2d,
+  countMultiplyAdds,
   currentDevice,
   full,
   gradients,
+  matmul,
   multiply,
   planMemory,
   put,
@@ -15,6 +20,7 @@ import {
   sum,
   Tensor,
   tensor,
+  zeros,
 } from "../../../kernels/mod.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
@@ -181,4 +187,20 @@ testOnDevices("a recorded step does not grow in memory over a thousand runs", as
   assertClose(await x.read(), [1000], 0);
   assertClose(await log.read(), [993, 994, 995, 996, 997, 998, 999, 1000], 0);
   assert.ok(currentDevice().allocatedBytes <= before);
+});
+
+testOnDevices("countMultiplyAdds() counts the products of a step, padding included", () => {
+  const count = (step: () => unknown) => countMultiplyAdds(step);
+  assert.equal(count(() => matmul(zeros([7, 2, 3]), zeros([3, 5]))), 7 * 2 * 3 * 5);
+  const image = () => zeros([2, 3, 8, 6]);
+  assert.equal(
+    count(() => conv2d(image(), zeros([4, 3, 3, 3]), zeros([4]), { padding: 1 })),
+    2 * 4 * 8 * 6 * 3 * 9,
+  );
+  assert.equal(
+    count(() => convTranspose2d(image(), zeros([3, 4, 2, 2]), zeros([4]))),
+    2 * 4 * 16 * 12 * 3,
+  );
+  const points = () => zeros([2, 5, 9]);
+  assert.equal(count(() => attend(points(), points(), points(), { scale: 1 })), 2 * 2 * 5 * 9 * 9);
 });

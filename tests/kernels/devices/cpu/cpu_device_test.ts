@@ -60,26 +60,22 @@ Deno.test("CpuDevice holds no more memory after many steps, recorded or not", as
   device.close();
 });
 
-Deno.test("CpuDevice refuses an invalid number of threads, and work after close()", async () => {
-  for (const threads of [-1, 1.5, 65, NaN]) {
-    await assert.rejects(CpuDevice.open({ threads }), {
-      name: "DeviceError",
-      message: `Cannot open the CPU device with ${threads} threads (expected 1 to 64, or 0 for one per core)`,
-    });
-  }
+Deno.test("CpuDevice refuses work after close()", async () => {
   const device = await CpuDevice.open();
   device.close();
   assert.throws(() => withDevice(device, () => full([1], 0)), DeviceError);
 });
 
-Deno.test("CpuDevice reports when its memory is full, and continues to work", async () => {
+Deno.test("CpuDevice says how to free memory where there is no more, and continues to work", async () => {
   const device = await CpuDevice.open({ threads: 1 });
   const held = device.allocatedBytes;
-  assert.throws(() => device.allocate(2 ** 32), {
+  assert.throws(() => device.allocate(2 ** 33), {
     name: "DeviceError",
     message:
-      /^Cannot allocate 4096 MiB: the CPU device holds \d+ MiB already \(expected at most 4 GiB in all\)/,
+      "Cannot allocate 8192 MiB: the CPU device holds 1 MiB already (expected at most 4 GiB in all); use a " +
+      "smaller batch or network, or free values of a loop with scope()",
   });
+  assert.throws(() => device.allocate(2 ** 32), /^DeviceError: Cannot allocate 4096 MiB/);
   assert.equal(device.allocatedBytes, held);
   device.release(device.allocate(2 ** 20));
   device.close();
@@ -198,17 +194,6 @@ Deno.test("CpuDevice.read() lets finalizers run once much was allocated, and els
       scope(() => void full([1 << 25], 1));
       assert.equal(await waits(), false, "what is freed, or was there before");
     }
-  });
-  device.close();
-});
-
-Deno.test("CpuDevice.allocate() says how to free memory where there is no more", async () => {
-  const device = await CpuDevice.open({ threads: 1 });
-  assert.throws(() => device.allocate(2 ** 33), {
-    name: "DeviceError",
-    message:
-      "Cannot allocate 8192 MiB: the CPU device holds 1 MiB already (expected at most 4 GiB in all); use a " +
-      "smaller batch or network, or free values of a loop with scope()",
   });
   device.close();
 });

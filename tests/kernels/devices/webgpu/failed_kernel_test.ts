@@ -12,9 +12,9 @@ import {
   type Tensor,
   tensor,
   withDevice,
-} from "../../../kernels/mod.ts";
-import { registry } from "../../../kernels/op.ts";
-import { assertClose, testOnDevices } from "../../testing.ts";
+} from "../../../../kernels/mod.ts";
+import { registry } from "../../../../kernels/op.ts";
+import { assertClose, testOnDevices } from "../../../testing.ts";
 
 /** Declares an op that doubles, with kernels that work or do not. */
 function declare(works: boolean): (x: Tensor) => Tensor {

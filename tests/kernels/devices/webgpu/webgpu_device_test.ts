@@ -6,6 +6,8 @@ import {
   emaUpdate,
   full,
   init,
+  type Kernel,
+  type KernelCall,
   multiply,
   record,
   sgdUpdate,
@@ -14,8 +16,16 @@ import {
   Tensor,
   tensor,
   withDevice,
-} from "../../../kernels/mod.ts";
-import { assertClose, testOnDevices } from "../../testing.ts";
+} from "../../../../kernels/mod.ts";
+import { assertClose, testOnDevices } from "../../../testing.ts";
+import { BufferPool, GpuBuffer, Workspace } from "../../../../kernels/devices/webgpu/workspace.ts";
+import { Choices } from "../../../../kernels/devices/webgpu/choices.ts";
+import { CommandQueue, Dispatches } from "../../../../kernels/devices/webgpu/commands.ts";
+import { Outcomes } from "../../../../kernels/devices/failed_values.ts";
+import { PipelineCache } from "../../../../kernels/devices/webgpu/pipelines.ts";
+import { readBack } from "../../../../kernels/devices/webgpu/read_back.ts";
+import { affine } from "../../../../kernels/ops/elementwise/affine.ts";
+import { testTuning } from "./tuning.ts";
 
 /** Runs a test on its own WebGPU device, which it may break. */
 function testOnWebGpu(name: string, test: (device: Awaited<ReturnType<typeof init>>) => Promise<void>): void {
@@ -146,4 +156,100 @@ testOnWebGpu("a view that WebGPU cannot bind is refused by name, and the device 
   assertClose(await view.read(), [65, 66], 0);
   view.write(Float32Array.of(7, 8));
   assertClose(await add(slice(flat, 0, 65, 2), x).read(), [8, 9], 0);
+});
+
+testTuning("Dispatches.of() keeps few uniforms, however many numbers calls are given", async () => {
+  const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
+  const choices = new Choices({ workgroupSize: 64, software: true, pieces: 1 });
+  const pipelines = new PipelineCache(device, choices, new Outcomes());
+  const dispatches = new Dispatches(device, pipelines, 8);
+  const pool = new BufferPool(device);
+  const [x, y] = [pool.take(4), pool.take(4)];
+  const ranges = [x, y].map((buffer) => ({ buffer, offset: 0, length: 1 }));
+  const call = (shift: number): KernelCall => ({
+    kernel: affine.kernel,
+    ranges,
+    dims: { S: 1, scale: 1, shift },
+  });
+  const { uniforms } = pipelines.of(call(0));
+  const first = dispatches.of(call(7));
+  assert.equal(dispatches.of(call(7)), first);
+  for (let shift = 0; shift < 100; shift++) {
+    const made = dispatches.of(call(shift));
+    assert.equal(dispatches.of(call(shift)), made, "the next call on the same memory");
+    assert.ok(uniforms.size <= 8, `${uniforms.size} uniforms`);
+  }
+  const queue = new CommandQueue(device);
+  queue.write(x.handle, 0, Float32Array.of(35));
+  queue.dispatch(first); // as a recorded step does, which holds it
+  const bytes = await readBack(device, 4, (to) => {
+    queue.copy(y.handle, 0, to, 0, 4);
+    queue.submit();
+  });
+  assert.deepEqual(new Float32Array(bytes), Float32Array.of(42));
+  device.destroy();
+});
+
+/** A pool that counts the bytes taken and not given back. */
+function countingPool() {
+  const held = new Set<GpuBuffer>();
+  const take = (bytes: number) => {
+    const buffer = new GpuBuffer({} as GPUBuffer, bytes);
+    held.add(buffer);
+    return buffer;
+  };
+  const give = (buffer: GpuBuffer) => void held.delete(buffer);
+  const bytes = () => [...held].reduce((sum, { bytes }) => sum + bytes, 0);
+  return { pool: { take, give } as unknown as BufferPool, bytes };
+}
+
+const ports = (...names: string[]) => names.map((name) => ({ name })) as unknown as Kernel["ports"];
+const inner = { name: "inner", ports: ports("a", "b") } as Kernel;
+const outer = {
+  name: "outer",
+  ports: ports("x", "y"),
+  passes: ({ elements }) => [
+    { kernel: inner, dims: {}, buffers: ["x", { scratch: 0, elements }] },
+    { kernel: inner, dims: {}, buffers: [{ scratch: 0, elements }, "y"] },
+  ],
+} as Partial<Kernel> as Kernel;
+
+const call = (elements: number): KernelCall => {
+  const range = { buffer: { bytes: 8 }, offset: 0, length: 2 };
+  return { kernel: outer, dims: { elements }, ranges: [range, { ...range, offset: 64 }], half: ["y"] };
+};
+
+const table = { workgroupSize: 64, software: true, pieces: 1 };
+
+Deno.test("Workspace.expand() puts passes in the place of calls, on the same scratch memory", () => {
+  const { pool, bytes } = countingPool();
+  const workspace = new Workspace(pool, new Choices(table), 1000);
+  const [first, second, third] = workspace.expand([call(10), call(7)]);
+  assert.equal(first.kernel, inner);
+  assert.equal(first.ranges[0].offset, 0);
+  assert.equal(first.ranges[1].length, 10);
+  assert.equal(second.ranges[0].buffer, first.ranges[1].buffer);
+  assert.equal(second.ranges[1].offset, 64);
+  assert.deepEqual([first.half, second.half], [[], ["b"]]);
+  assert.equal(third.ranges[1].buffer, first.ranges[1].buffer);
+  assert.equal(bytes(), 40);
+});
+
+Deno.test("Workspace.version changes when scratch memory grows, and the smaller buffer is given back", () => {
+  const { pool, bytes } = countingPool();
+  const workspace = new Workspace(pool, new Choices(table), 1000);
+  workspace.expand([call(10)]);
+  const before = workspace.version;
+  workspace.expand([call(5)]);
+  assert.equal(workspace.version, before);
+  workspace.expand([call(11)]);
+  assert.notEqual(workspace.version, before);
+  assert.equal(bytes(), 44);
+});
+
+Deno.test("Workspace.expand() leaves calls whose scratch memory no kernel could bind", () => {
+  const { pool, bytes } = countingPool();
+  const large = call(251);
+  assert.deepEqual(new Workspace(pool, new Choices(table), 1000).expand([large]), [large]);
+  assert.equal(bytes(), 0);
 });

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import {
   argmax,
+  crossEntropy,
+  exp,
   gatherRows,
   gradients,
+  logSoftmax,
   max,
   min,
   multiply,
@@ -12,7 +15,7 @@ import {
   zeros,
 } from "../../../kernels/mod.ts";
 import { assertClose, testOnAllKernels, testOnDevices } from "../../testing.ts";
-import { randomTensor } from "../random_tensor.ts";
+import { randomTensor } from "../oracle.ts";
 
 testOnAllKernels("max() and min() reduce any axes, and keep them if asked", async () => {
   const x = tensor([3, -1, 4, 1, -5, 9, 2, 6, 5, 3, 5, -8], [2, 3, 2]);
@@ -59,33 +62,12 @@ testOnAllKernels("max() and argmax() of long runs, which are cut into parts", as
   assert.equal(slopes.filter((slope) => slope !== 0).length, 4);
 });
 
-testOnAllKernels("max() has second derivatives where it was taken", async () => {
-  const x = tensor([1, 3, 2, 5, 4, 0], [2, 3]);
-  const [slope] = gradients(sum(square(square(max(x, [1])))), [x]); // y^4
-  const [second] = gradients(sum(slope), [x]);
-  assertClose(await second.read(), [0, 12 * 9, 0, 12 * 25, 0, 0], 0);
-});
-
 testOnAllKernels("gradients() end at argmax()", async () => {
   const x = randomTensor(1, [3, 4]), table = randomTensor(2, [4, 2]);
   const rows = gatherRows(table, argmax(x, 1));
   const [dx] = gradients(sum(multiply(sum(rows), x)), [x]);
   const [total] = await sum(rows).read();
   assertClose(await dx.read(), new Array(12).fill(total), 1e-6);
-});
-
-testOnDevices("max() and argmax() refuse axes that are not there, or empty", () => {
-  assert.throws(() => max(zeros([2, 3]), [2]), /Cannot run max: axis 2 is outside a tensor of rank 2/);
-  assert.throws(() => argmax(zeros([]), 0), /Cannot run argmax: axis 0 is outside a tensor of rank 0/);
-  assert.throws(() => min(zeros([2, 0]), [1]), {
-    name: "ShapeError",
-    message: "Cannot run min: x f32[2, 0] has no element along the axes (expected at least one)",
-  });
-  assert.throws(() => argmax(zeros([2, 0]), 1), {
-    name: "ShapeError",
-    message: "Cannot run argmax: x f32[2, 0] has no element along axis 1 (expected at least one)",
-  });
-  assert.deepEqual([max(zeros([0, 3]), [1]).shape, argmax(zeros([0, 3]), 1).shape], [[0], [0]]);
 });
 
 testOnDevices("sum() and max() over axes of length 1 are views, as they say", async () => {
@@ -98,3 +80,48 @@ testOnDevices("sum() and max() over axes of length 1 are views, as they say", as
     assert.deepEqual(await copy.read(), before);
   }
 });
+
+const wild = [1000, 0, -1000, 88, -200, 3];
+
+testOnAllKernels("logSoftmax() is finite for logits whose softmax is 0 in f32", async () => {
+  const x = tensor(wild, [2, 3]);
+  assertClose(await logSoftmax(x).read(), [0, -1000, -2000, 0, -288, -85], 1e-6);
+  assertClose(await sum(exp(logSoftmax(x)), [1]).read(), [1, 1], 1e-6);
+  const [dx] = gradients(sum(logSoftmax(x)), [x]);
+  assertClose(await dx.read(), [-2, 1, 1, -2, 1, 1], 1e-5);
+});
+
+testOnAllKernels("logSoftmax() masks by -infinity, and a row with NaN is NaN, no other", async () => {
+  const x = tensor([-Infinity, 1, 1, 0, NaN, 0, 2, 2, 2, 2, 2, 2], [4, 3]);
+  const third = -Math.log(3);
+  const expected = [-Infinity, -Math.log(2), -Math.log(2), NaN, NaN, NaN, ...new Array(6).fill(third)];
+  assert.deepEqual([...await logSoftmax(x).read()].map(rounded), expected.map(rounded));
+});
+
+const rounded = (x: number) => Number.isFinite(x) ? Math.round(x * 1e5) / 1e5 : x;
+
+testOnAllKernels(
+  "crossEntropy() of wild logits is finite, with gradient (softmax - one-hot) / N",
+  async () => {
+    const logits = tensor(wild, [2, 3]), labels = tensor(Uint32Array.of(2, 0));
+    const loss = crossEntropy(logits, labels);
+    assert.deepEqual(loss.shape, []);
+    assertClose(await loss.read(), [1000], 1e-6);
+    const [found] = gradients(loss, [logits]);
+    assertClose(await found.read(), [0.5, 0, -0.5, 0, 0, 0], 1e-6);
+  },
+);
+
+testOnAllKernels(
+  "crossEntropy() is NaN for a label that is no class, and so is the gradient of its row",
+  async () => {
+    const logits = zeros([3, 2]);
+    for (const label of [2, 0xffffffff]) {
+      const loss = crossEntropy(logits, tensor(Uint32Array.of(0, label, 1)));
+      assert.deepEqual([...await loss.read()], [NaN]);
+      const [found] = gradients(loss, [logits]);
+      const slopes = [...await found.read()].map((value) => Math.round(value * 600) / 600);
+      assert.deepEqual(slopes, [-1 / 6, 1 / 6, NaN, NaN, 1 / 6, -1 / 6]);
+    }
+  },
+);

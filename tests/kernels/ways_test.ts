@@ -1,10 +1,55 @@
 import assert from "node:assert/strict";
-import { currentDevice, record, tensor } from "../../kernels/mod.ts";
+import { Passes } from "../../kernels/ways.ts";
+import { type CallPlan, currentDevice, defineOp, type Kernel, record, tensor } from "../../kernels/mod.ts";
+import { assertClose, devices, testOn, testOnDevices } from "../testing.ts";
 import { type RegisteredOp, registry } from "../../kernels/op.ts";
 import type { Sample } from "../../kernels/op_definition.ts";
-import { assertClose } from "../testing.ts";
 import { always, onNewDevice, testTuning } from "./devices/webgpu/tuning.ts";
 import { inputsOf, oracle } from "./oracle.ts";
+
+/** An op whose only output has a shape. */
+const gives = (shape: readonly number[]) => ({
+  kernel: { name: `${shape}` } as Kernel,
+  plan: (): CallPlan => ({ dims: { M: 1 }, outputs: [shape], hasEmptyInput: false }),
+});
+
+Deno.test("Passes.list hands buffers on, and numbers scratch memory from the largest on", () => {
+  const passes = new Passes();
+  const x = passes.buffer("x", [2]);
+  const small = passes.run(gives([3]), [x], {});
+  const large = passes.run(gives([5, 4]), [x, small], {});
+  passes.run(gives([2]), [large, small], {}, "y");
+  const smaller = { scratch: 1, elements: 3 }, larger = { scratch: 0, elements: 20 };
+  assert.deepEqual(passes.list.map(({ buffers }) => buffers), [
+    ["x", smaller],
+    ["x", smaller, larger],
+    [larger, smaller, "y"],
+  ]);
+});
+
+const doubled = defineOp({
+  name: "doubledVectors",
+  signature: "x[N] -> y[N]",
+  wgsl: "fn kernel(i: u32) { y[i] = 2.0 * x[i]; }",
+  vectors: () => ["x", "y"],
+  invocations: ({ N }) => N / 4,
+  reference({ x, y }) {
+    for (let i = 0; i < y.length; i++) y[i] = 2 * x[i];
+  },
+  samples: [],
+});
+
+testOnDevices("an op takes buffers as vectors", async () => {
+  assert.deepEqual([...await doubled(tensor([1, 2, 3, 4, 5, 6, 7, 8])).read()], [2, 4, 6, 8, 10, 12, 14, 16]);
+});
+
+testOn("webgpu", devices.get("webgpu")!, "a buffer that does not end with a vector is refused", () => {
+  assert.throws(() => doubled(tensor([1, 2, 3, 4, 5])), {
+    name: "DeviceError",
+    message:
+      "Cannot run doubledVectors: x has 5 elements (expected a multiple of 4, as its kernel takes vectors)",
+  });
+});
 
 /** Allowed error of f32 kernels, relative to the largest value. */
 const tolerance = 2e-5;

@@ -1,0 +1,249 @@
+/** What public functions refuse, each in one line: numbers, options, lists and shapes that do not fit. */
+
+import assert from "node:assert/strict";
+import {
+  add,
+  argmax,
+  attend,
+  checkGradients,
+  concat,
+  conv2d,
+  convTranspose2d,
+  crossEntropy,
+  full,
+  gatherImages,
+  gatherRows,
+  gradients,
+  greater,
+  groupNorm,
+  init,
+  linear,
+  matmul,
+  max,
+  mean,
+  min,
+  permute,
+  planMemory,
+  randomBits,
+  randomNormal,
+  randomNormalRows,
+  randomUniform,
+  record,
+  type RecordOptions,
+  reshape,
+  resizeBilinear,
+  scope,
+  slice,
+  softmax,
+  square,
+  sum,
+  Tensor,
+  tensor,
+  transpose,
+  uniforms,
+  where,
+  zeros,
+} from "../../kernels/mod.ts";
+import { registry } from "../../kernels/op.ts";
+import { assertRefuses, type Counting, notCounts } from "../refusing.ts";
+import { assertClose, devices, testOn } from "../testing.ts";
+
+const testOnCpu = testOn.bind(undefined, "cpu", devices.get("cpu")!);
+
+const image = () => full([1, 2, 4, 4], 1);
+const key = () => tensor(Uint32Array.of(1, 2, 3));
+const words = (...values: number[]) => tensor(Uint32Array.from(values));
+/** Values that are neither axes nor indices of small tensors. */
+const notAxes = [1.5, NaN, -7, Infinity, 2 ** 60];
+/** Values that no u32 holds. */
+const notWords = [1.5, NaN, -2, Infinity, 2 ** 32, "2" as unknown as number];
+
+/** Each public function of the kernels that counts something, by the argument. */
+const counting: Record<string, Counting | [Counting, readonly number[]]> = {
+  "tensor() shape": (n) => tensor([1, 2], [n, 1]),
+  "full() shape": (n) => full([n, 2], 1),
+  "zeros() shape": (n) => zeros([2, n]),
+  "reshape() shape": (n) => reshape(image(), [n, 16]),
+  "randomNormal() shape": (n) => randomNormal(key(), [n]),
+  "randomNormalRows() shape": (n) => randomNormalRows(key(), words(1, 2), [2, n]),
+  "randomUniform() shape": (n) => randomUniform(key(), [n, 2]),
+  "slice() axis": [(n) => slice(image(), n, 0, 1), notAxes],
+  "slice() start": (n) => slice(image(), 1, n, 1),
+  "slice() length": (n) => slice(image(), 3, 0, n),
+  "concat() axis": [(n) => concat([image(), image()], n), notAxes],
+  "permute() order": [(n) => permute(zeros([2, 2]), [n, 0]), notAxes],
+  "sum() axis": [(n) => sum(image(), [n]), notAxes],
+  "mean() axis": [(n) => mean(image(), [0, n]), notAxes],
+  "resizeBilinear() height": [(n) => resizeBilinear(image(), n, 4), [...notCounts, 0]],
+  "resizeBilinear() width": [(n) => resizeBilinear(image(), 4, n), [...notCounts, 0]],
+  "conv2d() padding": (n) => conv2d(image(), zeros([1, 2, 3, 3]), zeros([1]), { padding: n }),
+  "groupNorm() groups": [(n) => groupNorm(image(), zeros([2]), zeros([2]), { groups: n }), [...notCounts, 0]],
+  "groupNorm() epsilon": [
+    (n) => groupNorm(image(), zeros([2]), zeros([2]), { groups: 1, epsilon: n }),
+    [NaN, -1, Infinity],
+  ],
+  "gatherImages() pixels": (n) => gatherImages(key(), words(0), { pixels: n, scale: 1, shift: 0 }),
+  "randomBits() seed": [(n) => randomBits(n, 0, 0, 1), notWords],
+  "randomBits() stream": [(n) => randomBits(0, n, 0, 1), notWords],
+  "randomBits() counter": [(n) => randomBits(0, 0, n, 1), notWords],
+  "randomBits() count": [(n) => randomBits(0, 0, 0, n), [1.5, NaN, -2, Infinity]],
+  "uniforms() count": [(n) => uniforms(0, 0, 0, n), [1.5, NaN, -2, Infinity]],
+  "checkGradients() tolerance": [
+    (n) => checkGradients((x) => sum(x), [tensor([1])], { tolerance: n }),
+    [NaN, -1, 0],
+  ],
+  "checkGradients() step": [
+    (n) => checkGradients((x) => sum(x), [tensor([1])], { step: n }),
+    [NaN, -1, 0, Infinity],
+  ],
+  "Tensor() shape": (n) => new Tensor(image().storage, [n]),
+  "Tensor() offset": [(n) => new Tensor(image().storage, [16], "f32", n), [...notCounts, 17]],
+  "record() precision": [
+    () => record(() => zeros([1]), { precision: "f64" as RecordOptions["precision"] & string }),
+    [0],
+  ],
+  "Device.allocate()": (bytes) => image().device.allocate(bytes),
+};
+
+testOnCpu(
+  "numbers that are not in their range are refused in words, and the device goes on",
+  async (device) => {
+    for (const [name, given] of Object.entries(counting)) {
+      const [call, values] = Array.isArray(given) ? given : [given, notCounts];
+      await assertRefuses(name, call, values);
+      assert.ok(
+        Number.isFinite(device.allocatedBytes),
+        `${name}: allocatedBytes is ${device.allocatedBytes}`,
+      );
+    }
+    assertClose(await full([2], 3).read(), [3, 3], 0);
+  },
+);
+
+Deno.test("init() refuses threads that are not a whole number from 0 to 64, and devices that there are not", async () => {
+  for (const device of ["cpu", "webgpu", "auto"] as const) {
+    await assertRefuses("init()", (threads) => init({ device, threads }), [1.5, NaN, -1, 65, Infinity]);
+  }
+  await assert.rejects(() => init({ device: "gpu" as "cpu" }), /Unknown device "gpu"/);
+});
+
+/** Something that TypeScript would not let through. */
+const any = (given: unknown) => given as never;
+const x = () => tensor([1, 2]);
+const matrix = () => zeros([2, 3]);
+const weights = () => zeros([4, 2, 3, 3]);
+const label = "labels:u32[N] -> y[N]";
+const convolution = "x[N, C, H, W], w[K, C, R, S], bias[B, K]";
+
+/** Calls by what is said of them, with the kind of error if it is no ShapeError. */
+const refused: Readonly<Record<string, () => unknown>> = {
+  // options
+  "TypeError: Cannot run conv2d: unknown option stride (expected padding, residual)": () =>
+    conv2d(image(), weights(), zeros([4]), any({ padding: 0, stride: 2 })),
+  "TypeError: Cannot run groupNorm: unknown option eps (expected groups, epsilon, activation)": () =>
+    groupNorm(image(), zeros([2]), zeros([2]), any({ groups: 1, eps: 1e-3 })),
+  "TypeError: Cannot run groupNorm: unknown activation relu (known: none, gelu)": () =>
+    groupNorm(image(), zeros([2]), zeros([2]), any({ groups: 1, activation: "relu" })),
+  "TypeError: Cannot record a step: unknown option dtype (expected precision)": () =>
+    record(() => square(x()), any({ dtype: "f16" })),
+  "TypeError: Cannot record a step: unknown option precison (expected precision)": () =>
+    planMemory(() => square(x()), any({ precison: "f16" })),
+  "TypeError: Cannot check gradients: unknown option atol (expected tolerance, step)": () =>
+    checkGradients(square, [x()], any({ atol: 1e-3 })),
+  // lists
+  "TypeError: Cannot run sum: axes are 1 (expected a list of axes, such as [0, 1])": () =>
+    mean(matrix(), any(1)),
+  "TypeError: Cannot run max: axes are 1 (expected a list of axes, such as [0, 1])": () =>
+    max(matrix(), any(1)),
+  "TypeError: Cannot run permute: order is 1 (expected a list of axes, such as [1, 0])": () =>
+    permute(matrix(), any(1)),
+  "TypeError: Cannot run concat: tensors are f32[2, 3] (expected a list of tensors)": () =>
+    concat(any(matrix()), 0),
+  "TypeError: Cannot take gradients: parameters are f32[2, 3] (expected a list of tensors)": () =>
+    gradients(sum(x()), any(matrix())),
+  // values that are no numbers
+  "TypeError: Cannot make a tensor: value 0 is a list (expected a number; flatten nested lists, and give the shape as the second argument)":
+    () => tensor(any([[1, 2], [3, 4]])),
+  'TypeError: Cannot make a tensor: value 1 is "2" (expected a number)': () => tensor(any([1, "2"])),
+  "TypeError: Cannot make a tensor: value 0 is undefined (expected a number)": () => tensor(any([undefined])),
+  "TypeError: Cannot make a tensor: value 0 is 1 (expected a number)": () =>
+    tensor(any(BigInt64Array.of(1n))),
+  "TypeError: Cannot make a tensor from 12 (expected a list of numbers)": () => tensor(any("12")),
+  "TypeError: Cannot make a tensor from undefined (expected a list of numbers)": () => tensor(any(undefined)),
+  "Cannot make a tensor of shape 3 (expected a list of lengths, such as [2, 3])": () => zeros(any(3)),
+  "TypeError: Cannot write to a tensor f32[2]: the values are of type Int32Array (expected a Float32Array)":
+    () => x().write(any(Int32Array.of(2))),
+  "TypeError: Cannot write to a tensor f32[2]: the values are of type Array (expected a Float32Array)": () =>
+    x().write(any([1, 2])),
+  "TypeError: Cannot write to a tensor u32[1]: the values are of type Float32Array (expected a Uint32Array)":
+    () => words(1).write(Float32Array.of(1)),
+  // types
+  [`TypeError: Cannot run crossEntropy: labels is f32[3] (expected u32 in logits[N, C], ${label})`]: () =>
+    crossEntropy(zeros([3, 2]), zeros([3])),
+  "TypeError: Cannot run where: condition is f32[2] (expected u32 in condition:u32[C...], a[A...], b[B...] -> y[Y...])":
+    () => where(x(), x(), 0),
+  "TypeError: Cannot run where: b is 0.5 beside a u32 tensor (expected a whole number from 0 to 4294967295)":
+    () => where(words(1, 0), words(7, 8), 0.5),
+  "TypeError: Cannot run where: a is 4294967296 beside a u32 tensor (expected a whole number from 0 to 4294967295)":
+    () => where(words(1, 0), 2 ** 32, words(7, 8)),
+  "TypeError: Cannot concat u32[0] with f32[2] (expected one type)": () =>
+    concat([tensor(new Uint32Array(0), [0]), zeros([2])], 0),
+  // shapes
+  "Cannot run matmul: K is 3 in a but 4 in b: a f32[1, 2, 3], b f32[1, 4, 2] (expected a[A, M, K], b[B, K, N] -> y[Y, M, N])":
+    () => matmul(matrix(), zeros([4, 2])),
+  "Cannot broadcast f32[2, 3] with f32[4, 2]: lengths 2 and 4 meet (expected equal lengths or 1)": () =>
+    add(matrix(), zeros([4, 2])),
+  "Cannot broadcast [2, 1, 2, 1, 2] with [1, 2, 1, 2, 1]: they stretch in 5 groups of axes (expected at most 4, neighbours that stretch alike being one); permute axes so that such are neighbours":
+    () => add(zeros([2, 1, 2, 1, 2]), zeros([1, 2, 1, 2, 1])),
+  "Cannot broadcast f32[2] with f32[3]: lengths 2 and 3 meet (expected equal lengths or 1)": () =>
+    where(greater(x(), 0), x(), zeros([3])),
+  "Cannot reshape f32[2, 3] to f32[5]: 6 elements": () => reshape(matrix(), [5]),
+  "Cannot run sum: axis 2 is outside a tensor of rank 2": () => sum(matrix(), [2]),
+  "Cannot run max: axis 2 is outside a tensor of rank 2": () => max(matrix(), [2]),
+  "Cannot run argmax: axis 0 is outside a tensor of rank 0": () => argmax(zeros([]), 0),
+  "Cannot run convTranspose2d: axis 2 of w is 3, not 2: x f32[1, 2, 4, 4], w f32[2, 3, 3, 2], bias f32[3] (expected x[N, C, H, W], w[C, K, 2, 2], bias[K] -> y[N, K, P, Q])":
+    () => convTranspose2d(image(), zeros([2, 3, 3, 2]), zeros([3])),
+  "Cannot transpose f32[2] (expected at least two axes)": () => transpose(x()),
+  "Cannot run softmax: x f32[] has no axis (expected at least one)": () => softmax(zeros([])),
+  "Cannot run attend: q f32[2, 3, 4], k f32[2, 3, 5], v f32[2, 3, 5] (expected one shape [N, C, L])": () =>
+    attend(zeros([2, 3, 4]), zeros([2, 3, 5]), zeros([2, 3, 5])),
+  "Cannot run gatherRows: table is f32[2, 2, 2] (expected one or two axes)": () =>
+    gatherRows(zeros([2, 2, 2]), words(0)),
+  [`Cannot run crossEntropy: N is 3 in logits but 1 in labels: logits f32[3, 2], labels u32[1] (expected logits[N, C], ${label})`]:
+    () => crossEntropy(zeros([3, 2]), words(0)),
+  [`Cannot run conv2dAdd: P is 5 in residual f32[1, 4, 5, 5] (expected 4 in ${convolution}, residual[N, K, P, Q] -> y[N, K, P, Q])`]:
+    () => conv2d(image(), weights(), zeros([4]), { padding: 1, residual: zeros([1, 4, 5, 5]) }),
+  "Cannot run linear: bias is f32[7] for w f32[1, 3] (expected f32[1])": () =>
+    linear(matrix(), zeros([1, 3]), zeros([7])),
+  [`Cannot run conv2d: 2 shapes (expected 3, ${convolution} -> y[N, K, P, Q])`]: () =>
+    registry.get("conv2d")!.plan([[1, 2, 3, 3], [4, 2, 3, 3]], { padding: 1 }),
+  // nothing to take
+  "Cannot run min: x f32[2, 0] has no element along the axes (expected at least one)": () =>
+    min(zeros([2, 0]), [1]),
+  "Cannot run argmax: x f32[2, 0] has no element along axis 1 (expected at least one)": () =>
+    argmax(zeros([2, 0]), 1),
+  "Cannot run crossEntropy: logits f32[1, 0] is empty (expected at least one element)": () =>
+    crossEntropy(zeros([1, 0]), words(0)),
+  "Cannot run conv2d: x f32[1, 0, 4, 4] is empty (expected at least one element)": () =>
+    conv2d(zeros([1, 0, 4, 4]), zeros([2, 0, 3, 3]), zeros([2]), { padding: 1 }),
+  // gradients
+  "Cannot take gradients of f32[2] (expected a single number: sum or mean it)": () => gradients(x(), [x()]),
+  "Error: Cannot take gradients: the loss does not depend on parameter 0, f32[2]": () =>
+    gradients(sum(x()), [x()]),
+  "TypeError: Cannot run an asynchronous function in a scope: await what it reads after the scope": () =>
+    scope(() => Promise.resolve()),
+};
+
+testOnCpu("calls that cannot be right are refused in one line", async () => {
+  for (const [said, call] of Object.entries(refused)) {
+    const [, name = "ShapeError", message] = /^(?:(\w*Error): )?(.*)$/.exec(said)!;
+    await assert.rejects(async () => await call(), { name, message }, said);
+  }
+});
+
+testOnCpu("tensor() takes any numbers, NaN too", async () => {
+  assertClose(await tensor(Float64Array.of(1, 2)).read(), [1, 2], 0);
+  assertClose(await tensor(Int8Array.of(-1)).read(), [-1], 0);
+  assert.deepEqual([...await tensor([NaN, -Infinity]).read()], [NaN, -Infinity]);
+  assert.deepEqual(tensor([], [0, 3]).shape, [0, 3]);
+});

@@ -1,0 +1,150 @@
+import assert from "node:assert/strict";
+import {
+  abs,
+  add,
+  cos,
+  divide,
+  full,
+  gradients,
+  greater,
+  less,
+  log,
+  maximum,
+  minimum,
+  multiply,
+  sin,
+  square,
+  sum,
+  tensor,
+  where,
+} from "../../../kernels/mod.ts";
+import { assertClose, testOnAllKernels, testOnCpus, testOnDevices } from "../../testing.ts";
+
+// WGSL leaves quotients by numbers beyond 2^126 open.
+testOnCpus("divide() by a number whose inverse f32 does not hold divides", async () => {
+  const x = tensor([3e38, 1, -2, 0]);
+  assertClose(await divide(x, 3e38).read(), [1, 0, 0, 0], 1e-37);
+  assert.deepEqual([...await divide(x, 0).read()], [Infinity, Infinity, -Infinity, NaN]);
+  assert.deepEqual([...await divide(x, Infinity).read()].map(Math.abs), [0, 0, 0, 0]);
+  assertClose(await divide(tensor([1e-39, 0]), 1e-39).read(), [1, 0], 1e-6);
+  const y = divide(x, -3e38);
+  const [dx] = gradients(sum(multiply(y, tensor([3e38, 0, 0, 0]))), [x]);
+  assertClose(await dx.read(), [-1, 0, 0, 0], 0);
+});
+
+testOnDevices("add() takes shapes that stretch in four groups of axes", async () => {
+  const four = add(full([2, 2, 1, 2, 1], 1), full([1, 1, 2, 1, 2], 2));
+  assertClose(await four.read(), new Float32Array(32).fill(3), 0);
+});
+
+testOnAllKernels("sin() and cos() are within 1e-6 for |x| up to 10,000, slopes too", async () => {
+  const values = Float32Array.from({ length: 4001 }, (_, i) => (i - 2000) * 5 + Math.sin(i));
+  const x = tensor(values);
+  const exact = (f: (x: number) => number) => Float64Array.from(values, f);
+  assertClose(await sin(x).read(), exact(Math.sin), 1e-6);
+  assertClose(await cos(x).read(), exact(Math.cos), 1e-6);
+  assertClose(await gradients(sum(sin(x)), [x])[0].read(), exact(Math.cos), 1e-6);
+  assertClose(await gradients(sum(cos(x)), [x])[0].read(), exact((x) => -Math.sin(x)), 1e-6);
+});
+
+testOnAllKernels(
+  "sin() and cos() lie in [-1, 1] for any number, and are NaN for NaN and infinities",
+  async () => {
+    const x = tensor([1e5, -1e7, 4e9, -3e20, 3.4e38, 1e-40, 0]);
+    for (const f of [sin, cos]) {
+      assert.ok((await f(x).read()).every((y) => Math.abs(y) <= 1.0000001));
+      const [y] = [f(tensor([NaN, Infinity, -Infinity]))];
+      assert.deepEqual([...await y.read()], [NaN, NaN, NaN]);
+    }
+    assertClose((await sin(x).read()).slice(0, 1), [Math.sin(1e5)], 1e-2);
+  },
+);
+
+const values = [1, NaN, 2, -Infinity, 3, NaN, 0.5];
+const others = [NaN, 1, 2, Infinity, -4, NaN, 0.25];
+
+testOnAllKernels("maximum() and minimum() are NaN where either is", async () => {
+  const [a, b] = [tensor(values), tensor(others)];
+  assert.deepEqual([...await maximum(a, b).read()], [NaN, NaN, 2, Infinity, 3, NaN, 0.5]);
+  assert.deepEqual([...await minimum(a, b).read()], [NaN, NaN, 2, -Infinity, -4, NaN, 0.25]);
+  const column = tensor([NaN, 1], [2, 1]); // broadcast, another kernel of the CPU device
+  assert.deepEqual([...await maximum(column, tensor([0, NaN])).read()], [NaN, NaN, 1, NaN]);
+  assert.deepEqual([...await minimum(tensor([NaN, -1, 5]), 0).read()], [NaN, -1, 0]);
+});
+
+testOnAllKernels(
+  "maximum() and minimum() split the gradient at a tie, and give it to both at NaN",
+  async () => {
+    const [a, b] = [tensor(values), tensor(others)];
+    const dy = tensor([1, 2, 4, 8, 16, 32, 64]);
+    const ofMaximum = gradients(sum(multiply(maximum(a, b), dy)), [a, b]);
+    assertClose(await ofMaximum[0].read(), [1, 2, 2, 0, 16, 32, 64], 0);
+    assertClose(await ofMaximum[1].read(), [1, 2, 2, 8, 0, 32, 0], 0);
+    const ofMinimum = gradients(sum(multiply(minimum(a, b), dy)), [a, b]);
+    assertClose(await ofMinimum[0].read(), [1, 2, 2, 8, 0, 32, 0], 0);
+    assertClose(await ofMinimum[1].read(), [1, 2, 2, 0, 16, 32, 64], 0);
+  },
+);
+
+testOnAllKernels("maximum() with a number has a gradient for the tensor", async () => {
+  const x = tensor([-1, 0, 2]);
+  const [dx] = gradients(sum(multiply(maximum(x, 0), tensor([3, 4, 5]))), [x]);
+  assertClose(await dx.read(), [0, 2, 5], 0);
+});
+
+testOnDevices("maximum() of rows longer than a task of threads is that of each element", async () => {
+  const x = Float32Array.from({ length: 3 * 20001 }, (_, i) => (i * 7919) % 1000 - 500);
+  const row = Float32Array.from({ length: 20001 }, (_, i) => (i * 104729) % 1000 - 500);
+  const a = tensor(x, [3, 20001]), b = tensor(row);
+  assert.deepEqual(await maximum(a, b).read(), x.map((value, i) => Math.max(value, row[i % 20001])));
+  const [da] = gradients(sum(maximum(a, b)), [a]);
+  const share = (a: number, b: number) => a > b ? 1 : a === b ? 0.5 : 0;
+  assert.deepEqual(await da.read(), x.map((value, i) => share(value, row[i % 20001])));
+});
+
+testOnAllKernels("abs() of NaN is NaN, with slope NaN, and its slope at 0 is 0", async () => {
+  const x = tensor([NaN, 0, -Infinity, -1e-30, 2]);
+  assert.deepEqual([...await abs(x).read()], [NaN, 0, Infinity, Math.fround(1e-30), 2]);
+  const [dx] = gradients(sum(abs(x)), [x]);
+  assert.deepEqual([...await dx.read()], [NaN, 0, -1, -1, 1]);
+});
+
+testOnAllKernels("greater() and less() are u32, broadcast, and are false for NaN and ties", async () => {
+  const a = tensor([1, 2, NaN], [3, 1]), b = tensor([1, NaN, -3, 2]);
+  const found = greater(a, b);
+  assert.deepEqual([found.type, found.shape], ["u32", [3, 4]]);
+  assert.deepEqual([...await found.readWords()], [0, 0, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0]);
+  assert.deepEqual([...await less(a, b).readWords()], [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+  assert.deepEqual([...await less(b, 1.5).readWords()], [1, 0, 1, 0]);
+});
+
+testOnAllKernels("where() takes what is chosen, and what is not has gradient 0, even NaN", async () => {
+  const x = tensor([-1, 0, 2]);
+  const y = where(greater(x, 0), log(x), multiply(x, 10)); // log(-1) is NaN, log(0) infinite
+  assertClose(await y.read(), [-10, 0, Math.log(2)], 1e-6);
+  const [ofChosen] = gradients(sum(where(greater(x, 0), x, 5)), [x]);
+  assertClose(await ofChosen.read(), [0, 0, 1], 0);
+
+  const [a, b] = [tensor([NaN, 1]), tensor([2, NaN])];
+  const chosen = where(tensor(Uint32Array.of(0, 0xffffffff)), a, b);
+  assertClose(await chosen.read(), [2, 1], 0);
+  const [da, db] = gradients(sum(square(chosen)), [a, b]);
+  assertClose(await da.read(), [0, 2], 0);
+  assertClose(await db.read(), [4, 0], 0);
+});
+
+testOnAllKernels("gradients() pass a condition that was computed from the parameter", async () => {
+  const x = tensor([-2, 3]);
+  const leaky = where(greater(x, 0), x, multiply(x, 0.1));
+  const [dx] = gradients(sum(square(leaky)), [x]);
+  assertClose(await dx.read(), [-0.04, 6], 1e-6);
+  const [second] = gradients(sum(dx), [x]);
+  assertClose(await second.read(), [0.02, 2], 1e-6);
+  assert.throws(() => gradients(sum(where(greater(x, 0), 1, 0)), [x]), /does not depend on parameter 0/);
+});
+
+testOnDevices("where() takes whole numbers beside words", async () => {
+  const [condition, words] = [tensor(Uint32Array.of(1, 0)), tensor(Uint32Array.of(7, 8))];
+  assert.deepEqual([...await where(condition, words, 2 ** 32 - 1).readWords()], [7, 2 ** 32 - 1]);
+  assert.deepEqual([...await where(condition, 0, words).readWords()], [0, 8]);
+});
