@@ -14,6 +14,6 @@ const field = new RingField();
 const angles = Array.from({ length: 512 }, (_, i) => i * Math.PI / 256);
 const ring = flow.tensor(angles.flatMap((angle) => [Math.cos(angle), Math.sin(angle)]), [512, 2]);
 await flow.fit(field, ring, { steps: 2000, learningRate: flow.oneCycleSchedule(0.03) });
-const points = await flow.sample(field, { count: 512, shape: [2], seed: 0, steps: 50 }).read();
+const points = await flow.sample(field, { count: 512, shape: [2] }).read();
 const away = angles.map((_, i) => Math.abs(1 - Math.hypot(points[2 * i], points[2 * i + 1])));
 console.log("mean distance from the ring", away.reduce((sum, distance) => sum + distance) / 512);

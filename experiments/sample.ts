@@ -114,7 +114,7 @@ export const sampleTask = task({
         autoguidance,
       },
       { count, seed, conditioning },
-      chosen.how.method === "stochastic" ? { ...chosen.how, seed } : chosen.how,
+      chosen.how.solver === "sde" ? { ...chosen.how, seed } : chosen.how,
       (done) => bar.update(done),
     ).catch((error) => {
       throw solvingError(error, path);

@@ -26,7 +26,7 @@ export {
   type TransportCoupling,
   transportPairs,
 } from "./flow/coupling.ts";
-export type { VelocityField } from "./flow/field.ts";
+export { CountedField, type VelocityField } from "./flow/field.ts";
 export { autoguided, type GuidanceOptions, guided } from "./flow/guidance.ts";
 export { type Coefficients, cosinePath, linearPath, type Path, type PathName, paths } from "./flow/path.ts";
 export {
@@ -120,7 +120,8 @@ export {
   toPixels,
   velocityToPixels,
 } from "./files/normalization.ts";
-export type { BackwardOptions, OnShare } from "./solve/backward_solver.ts";
+export { noise, slerp } from "./random.ts";
+export { type AdaptiveRunOptions, AdaptiveSampler, type AdaptiveSolution } from "./solve/adaptive_sampler.ts";
 export {
   bitsOf,
   type BitsOptions,
@@ -128,72 +129,63 @@ export {
   bitsPerDimension,
   dequantized,
 } from "./solve/bits_per_dimension.ts";
-export { DensityField } from "./solve/density_field.ts";
-export { estimatedDivergence, exactDivergence, rademacher } from "./solve/divergence.ts";
-export { type FlowGeometry, flowGeometry, type FollowOptions } from "./solve/geometry.ts";
-export { type BatchLikelihood, Likelihood, type LikelihoodOptions } from "./solve/likelihood.ts";
-export { logLikelihood, type LogLikelihoodOptions } from "./solve/log_likelihood.ts";
-export { type RoundTrip, roundTrip } from "./solve/round_trip.ts";
+export { DensityField, estimatedDivergence, exactDivergence, rademacher } from "./solve/density_field.ts";
 export {
-  type AdaptiveSolver,
-  type FixedSolver,
-  type FlowSolver,
-  type FlowSolverName,
-  flowSolvers,
-  type SolverFacts,
-  type StochasticSolver,
-} from "./solve/flow_solvers.ts";
-export { noise, sample, type Start, trajectory } from "./solve/sample.ts";
-export { slerp } from "./solve/slerp.ts";
-export type { SampleBatch } from "./solve/batches.ts";
-export { SampleBatches } from "./solve/sample_batches.ts";
-export { Sampler, type SamplerOptions, type Snapshot, type TrajectoryOptions } from "./solve/sampler.ts";
+  type FlowGeometry,
+  flowGeometry,
+  type FollowOptions,
+  type RoundTrip,
+  roundTrip,
+} from "./solve/geometry.ts";
+export { type LikelihoodOptions, type LogLikelihood, logLikelihood } from "./solve/likelihood.ts";
+export { sample, type SampleOptions, trajectory } from "./solve/sample.ts";
+export {
+  type OnShare,
+  type RunOptions,
+  Sampler,
+  type SamplerOptions,
+  type Snapshot,
+  type Solution,
+  type TrajectoryOptions,
+} from "./solve/sampler.ts";
+export { type SolvedFlow, solveFlow, type SolveFlowOptions } from "./solve/solve_flow.ts";
 export {
   type AdaptiveSolverName,
   adaptiveSolvers,
   bosh3,
   dopri5,
   euler,
+  evaluationsOf,
+  type FlowSolverName,
+  flowSolvers,
   heun,
   midpoint,
   rk4,
+  type SolverFacts,
   type SolverName,
+  type SolverOptions,
   solvers,
 } from "./solve/solvers.ts";
-export {
-  type AdaptiveOptions,
-  type AdaptiveRunOptions,
-  type AdaptiveSolution,
-  SolverError,
-  type SolverProgress,
-  type Span,
-} from "./solve/adaptive_options.ts";
-export { AdaptiveSampler } from "./solve/adaptive_sampler.ts";
-export { CountedField } from "./solve/counted_field.ts";
-export { type SolvedFlow, solveFlow, type SolveFlowOptions } from "./solve/solve_flow.ts";
-export {
-  type StochasticOptions,
-  type StochasticRunOptions,
-  StochasticSampler,
-} from "./solve/stochastic_sampler.ts";
-export type { StepControlOptions, TriedStep } from "./solve/step_control.ts";
-export { step, type StepOptions, type StepResult } from "./solve/step.ts";
+export { SolverError, type SolverProgress, type TriedStep } from "./solve/step_control.ts";
 export {
   type ButcherTableau,
   defineTableau,
   type EmbeddedTableau,
-  evaluations,
   evaluationsPerStep,
+  solverStep,
+  type StepOptions,
+  type StepResult,
   type Tableau,
 } from "./solve/tableau.ts";
 export {
   gridTimes,
+  type Span,
   type TimeGrid,
   type TimeGridName,
   timeGrids,
   type TimesOptions,
+  uniformTimes,
 } from "./solve/time_grids.ts";
-export { uniformTimes } from "./solve/times.ts";
 export {
   constantSchedule,
   cosineSchedule,

@@ -47,6 +47,8 @@ export function rejectUnknown(settings: object, known: readonly string[], of: st
         `(expected an object with ${known.join(", ")})`,
     );
   }
-  const unknown = Object.keys(settings).find((name) => !known.includes(name));
-  if (unknown !== undefined) throw new TypeError(unknownName("setting", unknown, known, of));
+  const unknown = Object.entries(settings).find(([name, value]) =>
+    value !== undefined && !known.includes(name)
+  );
+  if (unknown) throw new TypeError(unknownName("setting", unknown[0], known, of));
 }

@@ -1,4 +1,4 @@
-import { randomBits } from "../kernels/mod.ts";
+import { randomBits, randomNormal, type Shape, type Tensor, tensor } from "../kernels/mod.ts";
 
 /** Streams of random numbers, one per use, so that no two uses of a seed draw the same numbers. */
 export const streams = {
@@ -45,4 +45,79 @@ export function permutation(seed: number, stream: number, counter: number, n: nu
     [order[i], order[j]] = [order[j], order[i]];
   }
   return order;
+}
+
+/**
+ * Noise to sample from. A seed gives the same noise on every device, and row n does not depend on N.
+ *
+ * @param seed integer in [0, 2^32)
+ * @param shape [N, C, H, W]
+ * @throws {RangeError} if the seed is not an integer in [0, 2^32)
+ */
+export function noise(seed: number, shape: Shape): Tensor {
+  return randomNormal(tensor(Uint32Array.of(checkedSeed(seed), streams.samples, 0)), shape);
+}
+
+/**
+ * Below this sine of the angle between two vectors, the chord stands for the arc: they differ by less than f32 can
+ * tell.
+ */
+const least = 1e-6;
+
+/**
+ * Interpolates between two noises along the arc from one to the other:
+ * (sin((1 - s) a) x + sin(s a) y) / sin(a), with a the angle between x and y.
+ *
+ * Noise of many elements lies near a sphere. The arc stays there, where the network was trained; the straight line
+ * passes through vectors too short to be noise. Nearly parallel vectors are interpolated along the straight line.
+ *
+ * @param x one noise
+ * @param y another one, of as many elements
+ * @param share s, in [0, 1]; at 0 it is x and at 1 it is y, to the bit
+ * @throws {RangeError} if the share is outside [0, 1], the lengths differ, or the noises are opposite, so that no arc
+ * is the shortest
+ *
+ * ```ts
+ * import { slerp } from "./mod.ts";
+ *
+ * console.log(slerp(Float32Array.of(1, 0), Float32Array.of(0, 1), 0.5)); // [ 0.7071, 0.7071 ]
+ * ```
+ * Source: White 2016, arXiv:1609.04468
+ */
+export function slerp(x: Float32Array, y: Float32Array, share: number): Float32Array<ArrayBuffer> {
+  if (!(share >= 0 && share <= 1)) {
+    throw new RangeError(`Cannot interpolate noise at share ${share} (expected a number in [0, 1])`);
+  }
+  if (x.length !== y.length) {
+    throw new RangeError(
+      `Cannot interpolate between noises of ${x.length} and ${y.length} elements (expected as many)`,
+    );
+  }
+  if (share === 0) return Float32Array.from(x);
+  if (share === 1) return Float32Array.from(y);
+  const [ofX, ofY] = weights(angleOf(x, y), share);
+  return Float32Array.from(x, (value, i) => ofX * value + ofY * y[i]);
+}
+
+/** The weights of both vectors. */
+function weights(angle: number, share: number): readonly [ofX: number, ofY: number] {
+  const sine = Math.sin(angle);
+  if (sine >= least) return [Math.sin((1 - share) * angle) / sine, Math.sin(share * angle) / sine];
+  if (angle < 1) return [1 - share, share];
+  throw new RangeError(
+    "Cannot interpolate between opposite noises: no arc is the shortest (expected other noise)",
+  );
+}
+
+/** The angle between two vectors in [0, pi], also where it is small; 0 if one has no length. Source: Kahan 2006 */
+function angleOf(x: Float32Array, y: Float32Array): number {
+  const norm = (vector: Float32Array) => Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0));
+  const [ofX, ofY] = [norm(x), norm(y)];
+  if (ofX === 0 || ofY === 0) return 0;
+  let [difference, sum] = [0, 0];
+  x.forEach((value, i) => {
+    difference += (value / ofX - y[i] / ofY) ** 2;
+    sum += (value / ofX + y[i] / ofY) ** 2;
+  });
+  return 2 * Math.atan2(Math.sqrt(difference), Math.sqrt(sum));
 }

@@ -3,10 +3,11 @@ import {
   encodeSafetensors,
   noise,
   type SafetensorsTensor,
-  SampleBatches,
+  Sampler,
   type Snapshot,
   snapshotToPixels,
 } from "../../models/mod.ts";
+import { SampleBatches } from "../../models/solve/solve_flow.ts";
 import type { PlaneTrajectories } from "../../viz/report/mod.ts";
 import { writeAtomic } from "../run/atomic_write.ts";
 import { makeContainedFolder, readIfThere } from "../run/contained.ts";
@@ -78,15 +79,16 @@ export async function followInPlane(
       }
     });
   };
-  const { field, ...condition } = conditionedField(model, conditioning);
-  const batches = new SampleBatches(field, noise(seed, [N, ...shape]), { steps, batch, ...condition });
-  for (const { from, x0 } of batches) {
-    const snapshots = await Array.fromAsync(batches.sampler.trajectory(x0));
+  const { field, condition } = conditionedField(model, conditioning);
+  const batches = new SampleBatches(noise(seed, [N, ...shape]), batch, condition);
+  const sampler = new Sampler(batches.field(field), batches.shape, { solver: "euler", steps });
+  for (const { first, x0 } of batches) {
+    const snapshots = await Array.fromAsync(sampler.trajectory(x0));
     for (const { image, velocity } of snapshots) {
       for (const values of [image, velocity]) if (values) finiteImages("follow samples", values);
     }
     await pause();
-    add(snapshots.map((snapshot) => snapshotToPixels(snapshot, normalization)), from);
+    add(snapshots.map((snapshot) => snapshotToPixels(snapshot, normalization)), first);
   }
   const classes = await nearest.classify(arrays.image);
   const classifier = await nearest.tryOn(data.test, P);

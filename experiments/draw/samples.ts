@@ -1,7 +1,6 @@
 import type { FixedSteps } from "../settings/solver.ts";
 import { full, randomNormal, type Tensor, tensor } from "../../kernels/mod.ts";
 import {
-  type FlowSolver,
   fromPixels,
   type Model,
   noise,
@@ -10,6 +9,7 @@ import {
   type SolvedFlow,
   solveFlow,
   SolverError,
+  type SolverOptions,
   toPixels,
 } from "../../models/mod.ts";
 import { objectiveFor, optionsOf } from "../../models/nets/networks.ts";
@@ -83,7 +83,7 @@ export type OnSamples = (done: number) => void | Promise<void>;
 export function drawSamplesInBatches(
   drawable: Drawable,
   { count, seed, conditioning }: Pick<Drawing, "count" | "seed" | "conditioning">,
-  how: FlowSolver,
+  how: SolverOptions,
   onProgress: OnSamples,
 ): Promise<DrawnSamples> {
   return drawFromNoise(drawable, noise(seed, [count, ...drawable.shape]), conditioning, how, onProgress);
@@ -98,17 +98,20 @@ export async function drawFromNoise(
   drawable: Drawable,
   x0: Tensor,
   conditioning: Conditioning | undefined,
-  how: FlowSolver,
+  how: SolverOptions,
   onProgress: OnSamples,
 ): Promise<DrawnSamples> {
   const { path = "linear" } = optionsOf(drawable.model) ?? {};
-  if (how.method === "stochastic" && path !== "linear") {
+  if (how.solver === "sde" && path !== "linear") {
     throw new RunError(
       `Cannot draw samples by ${how.solver}: the network is for the ${path} path (expected another solver)`,
     );
   }
   const { field, ...condition } = samplingField(drawable, conditioning);
-  const { samples, ...cost } = await solveFlow(field, x0, how, inBatches({ ...condition, onProgress }));
+  const { samples, ...cost } = await solveFlow(field, x0, {
+    ...how,
+    ...inBatches({ ...condition, onProgress }),
+  });
   return { pixels: finiteImages("draw samples", toPixels(samples, drawable.normalization)), ...cost };
 }
 
@@ -122,7 +125,7 @@ export interface FoundNoise extends Omit<SolvedFlow, "samples"> {
 export interface ToNoise {
   /** Their classes, if the network takes any. */
   readonly conditioning: Conditioning | undefined;
-  readonly how: FlowSolver;
+  readonly how: SolverOptions;
   /**
    * The time in (0, 1] at which they enter the flow, as points of its path there, mixed with some noise. At 1 an image lies
    * on the edge of what the network knows: pixels that are black in all images could come from any noise, and get too little.
@@ -151,10 +154,11 @@ export async function noiseOfImages(
   const x1 = tensor(fromPixels(pixels, normalization), [N, C, H, W]);
   const x0 = randomNormal(tensor(Uint32Array.of(seed, streams.entries, 0)), x1.shape);
   const { xt } = objectiveFor(model).path.at(x0, x1, full([N], entry));
-  const { samples, ...cost } = await solveFlow(field, entry === 1 ? x1 : xt, how, {
+  const { samples, ...cost } = await solveFlow(field, entry === 1 ? x1 : xt, {
+    ...how,
     ...inBatches({ ...condition, onProgress }),
-    back: true,
-    start: entry,
+    from: entry,
+    to: 0,
   });
   return { noise: finiteImages("lead images back to noise", samples), ...cost };
 }

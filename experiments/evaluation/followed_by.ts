@@ -1,9 +1,10 @@
-import { evaluations, type FlowSolver, type SolverName, solvers, uniformTimes } from "../../models/mod.ts";
+import { evaluationsOf, type SolverOptions, uniformTimes } from "../../models/mod.ts";
+import { isAdaptive } from "../../models/solve/solvers.ts";
 import { timesOf } from "../../models/solve/time_grids.ts";
 
 /** A solver with the same steps for all samples. */
 export interface FixedSteps {
-  readonly solver: SolverName;
+  readonly solver: NonNullable<SolverOptions["solver"]>;
   readonly times: readonly number[];
 }
 
@@ -11,12 +12,12 @@ export interface FixedSteps {
  * The steps of measurements that follow all samples at the same times: those that draw the samples, or 20 of Heun's
  * where samples choose their own steps or noise comes in on the way.
  */
-export function followedBy(how: FlowSolver): FixedSteps {
-  if (how.method === "fixed") return { solver: how.solver, times: timesOf(how) };
-  return { solver: "heun", times: uniformTimes(20) };
+export function followedBy(how: SolverOptions): FixedSteps {
+  if (isAdaptive(how) || how.solver === "sde") return { solver: "heun", times: uniformTimes(20) };
+  return { solver: how.solver ?? "heun", times: timesOf(how) };
 }
 
 /** Evaluations of the network for one image on its whole way. */
-export function evaluationsOnWay({ solver, times }: FixedSteps): number {
-  return evaluations(solvers[solver], times.length - 1);
+export function evaluationsOnWay(steps: FixedSteps): number {
+  return evaluationsOf(steps)!;
 }

@@ -1,5 +1,4 @@
-import { asBytes, type FlowSolver, flowSolvers, noise, toPixels } from "../../models/mod.ts";
-import { timesOf } from "../../models/solve/time_grids.ts";
+import { asBytes, evaluationsOf, noise, toPixels } from "../../models/mod.ts";
 import {
   autoguidanceInWords,
   type Conditioning,
@@ -25,13 +24,7 @@ export function samplingEvaluations(
   subject: Subject,
   { count, how, guidance }: Pick<EvaluationOptions, "count" | "how" | "guidance">,
 ): number {
-  return count * evaluationsEach(how) * runsOf(subject, guidance);
-}
-
-function evaluationsEach(how: FlowSolver): number {
-  if (how.method === "adaptive") return guess;
-  const { evaluationsPerStep, evaluationsAtStart } = flowSolvers[how.solver];
-  return evaluationsAtStart + evaluationsPerStep * (timesOf(how).length - 1);
+  return count * (evaluationsOf(how) ?? guess) * runsOf(subject, guidance);
 }
 
 /** Samples as a file of images would hold them, and what they cost. */
@@ -61,12 +54,12 @@ export async function drawFor(
   const conditioning = conditioningOf(subject.classes, count, guidance);
   const drawable = guidedBy(subject.drawable, guidance);
   const runs = runsOf(subject, guidance);
-  const each = evaluationsEach(how) * runs;
+  const each = (evaluationsOf(how) ?? guess) * runs;
   let counted = 0;
   const { pixels, ...cost } = await drawSamplesInBatches(
     drawable,
     { count, seed, conditioning },
-    how.method === "stochastic" ? { ...how, seed } : how,
+    how.solver === "sde" ? { ...how, seed } : how,
     (done) => {
       const more = (done - counted) * each;
       counted = done;

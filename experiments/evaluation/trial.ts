@@ -1,4 +1,4 @@
-import type { FlowSolver, VelocityField } from "../../models/mod.ts";
+import type { SolverOptions, VelocityField } from "../../models/mod.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import type { Points } from "../../models/measures/points.ts";
 import type { JudgedSamples } from "../../viz/report/mod.ts";
@@ -9,7 +9,7 @@ import type { Advance, Compared } from "./watch.ts";
 
 /** What is measured, on how much, and how it is drawn. */
 export interface EvaluationOptions extends Asked {
-  readonly how: FlowSolver;
+  readonly how: SolverOptions;
 }
 
 /** Images, and what the judge says of them. */

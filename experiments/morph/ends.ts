@@ -1,5 +1,5 @@
 import { tensor } from "../../kernels/mod.ts";
-import { type FlowSolver, noise, slerp, type SolvedFlow } from "../../models/mod.ts";
+import { noise, slerp, type SolvedFlow, type SolverOptions } from "../../models/mod.ts";
 import { type LabelledImages, pixelsOf } from "../data/dataset.ts";
 import type { Guidance } from "../draw/conditioning.ts";
 import { type Drawable, drawFromNoise, noiseOfImages, type OnSamples } from "../draw/samples.ts";
@@ -30,7 +30,7 @@ export interface MorphOptions {
   readonly seed: number;
   /** The time at which test images enter the flow, in (0, 1]. */
   readonly entry: number;
-  readonly how: FlowSolver;
+  readonly how: SolverOptions;
   /** Of a network with classes, there and back. */
   readonly guidance: Guidance;
 }

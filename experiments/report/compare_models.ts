@@ -119,7 +119,7 @@ function conditionOf(compared: Compared): { readonly condition?: Tensor } {
 }
 
 function samplerOf(compared: Compared, shape: number[]): Sampler {
-  return new Sampler(compared.model, shape, { steps, ...conditionOf(compared) });
+  return new Sampler(compared.model, shape, { solver: "euler", steps, ...conditionOf(compared) });
 }
 
 async function loadRun(run: string): Promise<Compared> {

@@ -3,10 +3,10 @@ import { withDevice } from "../../kernels/mod.ts";
 import { CpuDevice } from "../../kernels/devices/cpu/cpu_device.ts";
 import {
   asBytes,
-  type ButcherTableau,
   decodeCheckpoint,
-  evaluations,
+  evaluationsOf,
   loadJudge,
+  type SolverName,
   solvers,
 } from "../../models/mod.ts";
 import { evenTimes, type ImageSize, imageSizeOf, sizeInWords, sizeWithChannels } from "../../viz/mod.ts";
@@ -110,7 +110,7 @@ async function readTrajectories(folder: string): Promise<Pick<ReportRun, "trajec
   if (snapshots.length === 0) return { trajectories: [] };
   const [{ seed, solver, steps, guidance, trajectory: { t } }] = snapshots;
   const labels = snapshots.flatMap(({ label }) => label ?? []);
-  const tableau: ButcherTableau | undefined = Object.hasOwn(solvers, solver) ? solvers[solver] : undefined;
+  const isKnown = (name: string): name is SolverName => Object.hasOwn(solvers, name);
   return {
     trajectories: snapshots.map(({ trajectory }) => trajectory),
     solved: {
@@ -119,7 +119,7 @@ async function readTrajectories(folder: string): Promise<Pick<ReportRun, "trajec
       steps,
       ...t.length === steps + 1 && !evenTimes(t) && { times: [...t] },
       ...labels.length === snapshots.length && { labels, guidance: guidance ?? 1 },
-      ...tableau && { evaluations: evaluations(tableau, steps) },
+      ...isKnown(solver) && { evaluations: evaluationsOf({ solver, steps })! },
     },
   };
 }

@@ -1,13 +1,13 @@
-import { adaptiveDefaults } from "../../models/solve/adaptive_options.ts";
+import { mostNoise } from "../../models/solve/batch_steps.ts";
 import {
-  type FixedSolver,
-  type FlowSolver,
+  adaptiveSolvers,
+  defaultMaxEvaluations,
   type FlowSolverName,
   flowSolvers,
-} from "../../models/solve/flow_solvers.ts";
-import { type AdaptiveSolverName, adaptiveSolvers, type SolverName } from "../../models/solve/solvers.ts";
-import { mostNoise } from "../../models/solve/stochastic_sampler.ts";
-import { type TimeGrid, timeGrids, timesOf } from "../../models/solve/time_grids.ts";
+  type SolverName,
+  type SolverOptions,
+} from "../../models/solve/solvers.ts";
+import { type TimeGrid, timeGrids, timesOf, type TimesOptions } from "../../models/solve/time_grids.ts";
 import { anyOf, integer, number } from "./kinds.ts";
 import { asText, ConfigError, didYouMean, type Setting } from "./setting.ts";
 import { makeVariant, variant } from "./variant.ts";
@@ -20,12 +20,15 @@ type Use = "fixed" | "backward" | "all";
 
 /** A solver, and how it is described: `heun, 20 steps`. */
 export interface ChosenSolver {
-  readonly how: FlowSolver;
+  readonly how: SolverOptions;
   readonly description: string;
 }
 
 /** A solver with fixed steps, as the options of `sample()`. */
-export type FixedSteps = Omit<FixedSolver, "method">;
+export interface FixedSteps extends TimesOptions {
+  /** Its name. */
+  readonly solver: SolverName;
+}
 
 const allNames = Object.keys(flowSolvers) as FlowSolverName[];
 const noiseless = allNames.filter((name) => !flowSolvers[name].stochastic);
@@ -100,10 +103,7 @@ export function makeSolver(text: string): ChosenSolver {
  * @throws {ConfigError} as {@linkcode makeSolver}, and for other solvers
  */
 export function makeFixedSteps(text: string): FixedSteps {
-  const { how } = made(text, "fixed");
-  if (how.method !== "fixed") throw new RangeError(`${text} has no fixed steps`);
-  const { method: _, ...steps } = how;
-  return steps;
+  return made(text, "fixed").how as FixedSteps; // other solvers are refused
 }
 
 function made(text: string, use: Use): ChosenSolver {
@@ -169,10 +169,10 @@ function solverOf(name: FlowSolverName, given: ReadonlyMap<string, string>, use:
     const limits = {
       rtol: rtol ?? atol!,
       atol: atol ?? rtol!,
-      maxEvaluations: numberOf("max-evaluations") ?? adaptiveDefaults.maxEvaluations,
+      maxEvaluations: numberOf("max-evaluations") ?? defaultMaxEvaluations,
     };
     return {
-      how: { method: "adaptive", solver: name as AdaptiveSolverName, ...limits },
+      how: { solver: name, ...limits },
       description: `${name}, rtol ${limits.rtol}, atol ${limits.atol}`,
     };
   }
@@ -187,7 +187,7 @@ function solverOf(name: FlowSolverName, given: ReadonlyMap<string, string>, use:
     `${steps} step${steps > 1 ? "s" : ""}`,
     ...(grid === "uniform" ? [] : [`times ${grid}`]),
   ].join(", ");
-  if (name !== "sde") return { how: { method: "fixed", solver: name as SolverName, ...when }, description };
+  if (name !== "sde") return { how: { solver: name, ...when }, description };
   const noise = numberOf("noise") ?? 1;
   const most = mostNoise(timesOf(when));
   if (noise > most) {
@@ -195,7 +195,7 @@ function solverOf(name: FlowSolverName, given: ReadonlyMap<string, string>, use:
     return { problem: `noise ${noise} is too strong for ${steps} steps (${expected})` };
   }
   return {
-    how: { method: "stochastic", solver: "sde", noise, ...when },
+    how: { solver: name, noise, ...when },
     description: `${description}, noise ${noise}`,
   };
 }

@@ -1,5 +1,6 @@
 import type { Shape, Tensor } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
+import { whenRun } from "../../kernels/record/record.ts";
 import type { Path } from "./path.ts";
 
 /** A velocity field v(x, t), or v(x, t, c) with a condition: x f32[N, ...], t f32[N] in [0, 1] -> the shape of x. */
@@ -29,8 +30,8 @@ export function pathOf({ path }: VelocityField): Path | undefined {
 }
 
 /** What a field that wraps another one takes over from it. */
-export function traitsOf(field: VelocityField): Pick<VelocityField, "guided" | "path" | "shape"> {
-  const { guided, shape } = field;
+export function traitsOf(field: VelocityField): Omit<VelocityField, "velocity"> {
+  const { guided, shape } = checkedField(field);
   const path = pathOf(field);
   return { ...guided && { guided }, ...path && { path }, ...shape && { shape } };
 }
@@ -42,9 +43,69 @@ export function traitsOf(field: VelocityField): Pick<VelocityField, "guided" | "
  * @throws {ShapeError} if the velocity does not have the shape of x
  */
 export function velocityOf(field: VelocityField, x: Tensor, t: Tensor, condition?: Tensor): Tensor {
-  if (typeof field?.velocity !== "function") {
-    throw new TypeError("Cannot use the field: it has no velocity (expected an object with velocity(x, t))");
-  }
-  const v: unknown = field.velocity(x, t, condition);
+  const v: unknown = checkedField(field).velocity(x, t, condition);
   return checkTensor("use the field", `velocity() of x ${x} returned`, v, x.shape);
+}
+
+function checkedField(field: VelocityField): VelocityField {
+  if (typeof field?.velocity === "function") return field;
+  throw new TypeError("Cannot use the field: it has no velocity (expected an object with velocity(x, t))");
+}
+
+/**
+ * A velocity field that counts how often it is evaluated. Each evaluation is of a whole batch.
+ *
+ * A recorded step counts when it runs, not when it is traced: tracing computes nothing.
+ *
+ * ```ts
+ * import { init, multiply, record, tensor } from "../../kernels/mod.ts";
+ * import { CountedField } from "../mod.ts";
+ *
+ * await init({ device: "cpu" });
+ * const field = new CountedField({ velocity: (x) => multiply(x, 2) });
+ * const x = tensor([1]), t = tensor([0]);
+ * const step = record(() => field.velocity(field.velocity(x, t), t));
+ * for (let i = 0; i < 10; i++) step.run();
+ * console.log(field.evaluations); // 20
+ * ```
+ */
+export class CountedField implements VelocityField {
+  readonly #field: VelocityField;
+  #evaluations = 0;
+
+  /** Counts the evaluations of a field. */
+  constructor(field: VelocityField) {
+    this.#field = field;
+  }
+
+  /** Whether the field is guided. */
+  get guided(): boolean | undefined {
+    return this.#field.guided;
+  }
+
+  /** The path that the field is for, where it says so. */
+  get path(): Path | undefined {
+    return pathOf(this.#field);
+  }
+
+  /** Shape of one sample, where the field knows it. */
+  get shape(): Shape | undefined {
+    return this.#field.shape;
+  }
+
+  /** Evaluations so far. */
+  get evaluations(): number {
+    return this.#evaluations;
+  }
+
+  /**
+   * The field's velocity.
+   *
+   * @throws {TypeError} if the field gives no tensor, or a promise
+   * @throws {ShapeError} if the velocity does not have the shape of x
+   */
+  velocity(x: Tensor, t: Tensor, condition?: Tensor): Tensor {
+    whenRun(() => this.#evaluations++);
+    return velocityOf(this.#field, x, t, condition);
+  }
 }

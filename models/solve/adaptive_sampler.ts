@@ -1,25 +1,50 @@
 import { add, type Shape, type Tensor } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
-import type { VelocityField } from "../flow/field.ts";
+import { CountedField, type VelocityField } from "../flow/field.ts";
 import { rejectUnknown } from "../names.ts";
+import { AdaptiveSteps, interpolation } from "./adaptive_steps.ts";
 import {
-  adaptiveDefaults,
-  type AdaptiveOptions,
-  type AdaptiveRunOptions,
-  type AdaptiveSolution,
+  checkBatch,
+  type OnShare,
+  type RunOptions,
+  Sampler,
+  type SamplerOptions,
+  type Snapshot,
+  type Solution,
+} from "./sampler.ts";
+import { adaptiveOptions, defaultMaxEvaluations, embeddedTableauOf, isAdaptive } from "./solvers.ts";
+import {
   checkLimits,
-  checkSnapshots,
-  checkSpan,
-  embeddedTableau,
+  guessedStep,
+  refinedStep,
+  SampleClock,
   SolverError,
-  type Span,
-} from "./adaptive_options.ts";
-import { AdaptiveSteps } from "./adaptive_steps.ts";
-import { AskedSnapshots } from "./asked_snapshots.ts";
-import { OneRun } from "./one_run.ts";
-import { checkBatch } from "./sampler.ts";
-import { guessedStep, refinedStep, SampleClock } from "./step_control.ts";
+  type TriedStep,
+} from "./step_control.ts";
 import { type EmbeddedTableau, evaluationsPerStep } from "./tableau.ts";
+import { checkedSpan, type Span } from "./time_grids.ts";
+
+/** Options of one solve in adaptive steps. */
+export interface AdaptiveRunOptions extends RunOptions {
+  /**
+   * Times of the states to return, in order from start to end, both allowed. The steps do not depend on them: each
+   * sample is interpolated within its own steps.
+   */
+  readonly snapshots?: readonly number[];
+  /** Called after every try, with the least share of all samples. If it throws, the solver stops. */
+  readonly onProgress?: OnShare | undefined;
+}
+
+/** What an adaptive solver found. */
+export interface AdaptiveSolution extends Solution {
+  /** The steps of each sample, accepted and rejected. */
+  readonly steps: readonly (readonly TriedStep[])[];
+  /**
+   * The states at the times of `snapshots`, each with a velocity: the slope of the interpolation, which is v(x, t) within
+   * its error.
+   */
+  readonly snapshots: readonly Required<Snapshot>[];
+}
 
 /**
  * Solves with adaptive steps, as long as the estimated error allows. Every sample has its own steps, chosen by its own
@@ -31,80 +56,91 @@ import { type EmbeddedTableau, evaluationsPerStep } from "./tableau.ts";
  */
 export class AdaptiveSampler {
   readonly #tableau: EmbeddedTableau;
-  readonly #span: Required<Span>;
   readonly #maxEvaluations: number;
+  readonly #field: CountedField;
   readonly #steps: AdaptiveSteps;
-  readonly #oneRun = new OneRun();
+  #isRunning = false;
 
   /**
    * Records the steps.
    *
    * @param shape [N, C, H, W] of a batch
-   * @throws {RangeError} if a tolerance is outside (0, 1], times lie outside [0, 1] or are the same, or the limit of
-   * evaluations is not a positive integer
+   * @param options the tolerance is 1e-5 by default
+   * @throws {RangeError} if a tolerance is outside (0, 1], or `maxEvaluations` is not a positive integer
    * @throws {TypeError} if an option or the solver is unknown, the solver has no error estimate, or the field gives no tensor
    * @throws {ShapeError} if the batch is empty, or a velocity does not have its shape
    */
-  constructor(model: VelocityField, shape: Shape, options: AdaptiveOptions = {}) {
-    const { condition, solver = "dopri5", ...given } = options;
-    rejectUnknown(options, ["condition", "solver", ...Object.keys(adaptiveDefaults)], "an adaptive sampler");
-    const { rtol, atol, from, to, maxEvaluations } = { ...adaptiveDefaults, ...given };
-    this.#tableau = embeddedTableau(solver);
+  constructor(model: VelocityField, shape: Shape, options: SamplerOptions = {}) {
+    rejectUnknown(options, ["solver", ...adaptiveOptions, "condition"], "a sampler with adaptive steps");
+    const { solver, condition, maxEvaluations = defaultMaxEvaluations } = options;
+    const { rtol = options.atol ?? 1e-5, atol = rtol } = options;
     checkLimits({ rtol, atol, maxEvaluations });
-    checkSpan({ from, to });
     checkBatch(shape);
-    this.#span = { from, to };
+    this.#tableau = embeddedTableauOf(solver);
     this.#maxEvaluations = maxEvaluations;
-    this.#steps = new AdaptiveSteps(this.#tableau, model, shape, { rtol, atol, condition });
+    this.#field = new CountedField(model);
+    this.#steps = new AdaptiveSteps(this.#tableau, this.#field, shape, { rtol, atol, condition });
   }
 
   /** How often the field was evaluated in all runs so far, each time on a whole batch. */
   get evaluations(): number {
-    return this.#steps.field.evaluations;
+    return this.#field.evaluations;
   }
 
   /**
-   * Follows the flow of a batch. One run at a time: it works on the sampler's own state.
+   * Solves a batch, from noise to data unless the options say otherwise. One run at a time: it works on the sampler's
+   * own state.
    *
-   * @param x state to begin with, f32[N, C, H, W]: noise, if the flow is followed from 0
-   * @param options times of this run instead of the sampler's, snapshots, and a progress callback
+   * @param x state to begin with, f32[N, C, H, W]
    * @throws {ShapeError} if x does not have the shape of the sampler
    * @throws {RangeError} if times lie outside [0, 1] or are the same, or snapshots are not in order between them
    * @throws {SolverError} if a step gets too short to go on, or the evaluations are used up
    * @throws {Error} if a run is in progress
    */
-  run(x: Tensor, options: AdaptiveRunOptions = {}): Promise<AdaptiveSolution> {
-    return this.#oneRun.take(() => this.#run(x, options));
+  async solve(x: Tensor, options: AdaptiveRunOptions = {}): Promise<AdaptiveSolution> {
+    if (this.#isRunning) {
+      throw new Error(
+        "Cannot run: a run of this sampler is in progress (expected one at a time); await it first, or make " +
+          "another sampler",
+      );
+    }
+    this.#isRunning = true;
+    try {
+      return await this.#solve(x, options);
+    } finally {
+      this.#isRunning = false;
+    }
   }
 
-  async #run(x: Tensor, options: AdaptiveRunOptions): Promise<AdaptiveSolution> {
-    const { snapshots = [], onProgress, ...given } = options;
+  async #solve(
+    x: Tensor,
+    { snapshots = [], onProgress, row: _, ...given }: AdaptiveRunOptions,
+  ): Promise<AdaptiveSolution> {
     rejectUnknown(given, ["from", "to"], "a run");
-    const span = { ...this.#span, ...given };
-    checkSpan(span);
+    const span = checkedSpan(given);
     checkSnapshots(snapshots, span);
     const steps = this.#steps;
     const [N] = steps.x.shape;
     checkTensor("solve", "x is", x, steps.x.shape);
     const before = this.evaluations;
-    const clocks = Array.from({ length: N }, () => new SampleClock(span.from, span.to, this.#tableau.order));
-    const asked = new AskedSnapshots(snapshots, N, steps.x.size / N);
+    const clocks = Array.from({ length: N }, () => new SampleClock(span, this.#tableau.order));
+    const states = new SnapshotsWithinSteps(snapshots, steps);
     await this.#begin(clocks, x, span);
     while (!clocks.every(({ done }) => done)) {
-      this.#check(clocks, this.evaluations - before, span);
-      const own = clocks.map(({ t, dt }) => ({ t, dt }));
-      const ratios = await steps.attempt(own.map(({ t }) => t), own.map(({ dt }) => dt));
-      const accepted = clocks.map((clock, i) => clock.take(ratios[i]));
-      asked.take(own.map((step, i) => ({ ...step, accepted: accepted[i] })), (each) => steps.within(each));
+      this.#check(clocks, this.evaluations - before);
+      const [t, dt] = [clocks.map(({ t }) => t), clocks.map(({ dt }) => dt)];
+      const ratios = await steps.attempt(t, dt);
+      const accepted = clocks.map((clock, n) => clock.take(ratios[n]));
+      states.take(t, dt, accepted);
       steps.accept(accepted);
-      const left = Math.max(...clocks.map(({ t }) => Math.abs(span.to - t)));
+      const left = Math.max(...clocks.map(({ left }) => Math.abs(left)));
       await onProgress?.(1 - left / Math.abs(span.to - span.from));
     }
     return {
       x: add(steps.x, 0),
       evaluations: this.evaluations - before,
       steps: clocks.map(({ steps }) => steps),
-      snapshots: await asked.all(),
+      snapshots: await states.all(),
     };
   }
 
@@ -113,36 +149,123 @@ export class AdaptiveSampler {
     const N = clocks.length;
     const times = clocks.map(() => from);
     const norms = await this.#steps.start(x, times);
-    const guesses = clocks.map((_, i) => Math.min(guessedStep(norms[i], norms[N + i]), Math.abs(to - from)));
+    const guesses = clocks.map((_, n) => Math.min(guessedStep(norms[n], norms[N + n]), Math.abs(to - from)));
     const changes = await this.#steps.probe(times, guesses.map((guess) => Math.sign(to - from) * guess));
-    clocks.forEach((clock, i) =>
-      clock.begin(refinedStep(guesses[i], norms[N + i], changes[i] / guesses[i], this.#tableau.order))
+    clocks.forEach((clock, n) =>
+      clock.begin(refinedStep(guesses[n], norms[N + n], changes[n] / guesses[n], this.#tableau.order))
     );
   }
 
   /** @throws {SolverError} if a sample cannot go on, or another try would take too many evaluations */
-  #check(clocks: readonly SampleClock[], evaluations: number, { to }: Required<Span>): void {
-    const reached = () => ({
-      t: clocks.map(({ t }) => t),
-      evaluations,
-      steps: clocks.map(({ steps }) => steps),
-    });
+  #check(clocks: readonly SampleClock[], evaluations: number): void {
+    const fail = (message: string): never => {
+      throw new SolverError(message, {
+        t: clocks.map(({ t }) => t),
+        evaluations,
+        steps: clocks.map(({ steps }) => steps),
+      });
+    };
     const stuck = clocks.findIndex((clock) => clock.stuck);
     if (stuck >= 0) {
-      throw new SolverError(
+      fail(
         `Cannot solve sample ${stuck} beyond t = ${clocks[stuck].t.toFixed(4)}: its steps get too short; ` +
           "use a larger tolerance, and check that the velocity is finite",
-        reached(),
       );
     }
     // A try takes as many as a step: the first velocity is known, and that at the end is needed.
     if (evaluations + evaluationsPerStep(this.#tableau) <= this.#maxEvaluations) return;
-    const last = clocks.reduce((a, b) => Math.abs(to - b.t) > Math.abs(to - a.t) ? b : a);
-    throw new SolverError(
-      `Cannot solve in ${this.#maxEvaluations} evaluations: the slowest sample is at t = ${
-        last.t.toFixed(4)
-      }; use a larger tolerance or maxEvaluations`,
-      reached(),
+    const { t } = clocks.reduce((a, b) => Math.abs(b.left) > Math.abs(a.left) ? b : a);
+    fail(
+      `Cannot solve in ${this.#maxEvaluations} evaluations: the slowest sample is at t = ${t.toFixed(4)}; ` +
+        "use a larger tolerance or maxEvaluations",
     );
   }
+}
+
+/**
+ * Records what solves batches of one size: in adaptive steps where options name a tolerance, otherwise in given ones.
+ *
+ * @throws as the constructors of {@linkcode Sampler} and {@linkcode AdaptiveSampler}
+ */
+export function samplerFor(
+  field: VelocityField,
+  shape: Shape,
+  options: SamplerOptions,
+): Sampler | AdaptiveSampler {
+  return isAdaptive(options)
+    ? new AdaptiveSampler(field, shape, options)
+    : new Sampler(field, shape, options);
+}
+
+/** For a sample that needs no state of a step; what is read for it is dropped. */
+const unused = interpolation(0, 1);
+
+/** States at given times, collected while every sample of a batch takes its own steps. */
+class SnapshotsWithinSteps {
+  readonly #steps: AdaptiveSteps;
+  readonly #snapshots: readonly Required<Snapshot>[];
+  /** For each sample, how many of its snapshots are taken. */
+  readonly #taken: number[];
+  readonly #reads: Promise<void>[] = [];
+
+  /** @param times in the order in which they are passed */
+  constructor(times: readonly number[], steps: AdaptiveSteps) {
+    this.#steps = steps;
+    const { size, shape: [N] } = steps.x;
+    this.#taken = Array(N).fill(0);
+    this.#snapshots = times.map((t) => ({
+      t,
+      image: new Float32Array(size),
+      velocity: new Float32Array(size),
+    }));
+  }
+
+  /** Takes all snapshots that lie within the accepted steps from t[n] to t[n] + dt[n] of each sample n. */
+  take(t: readonly number[], dt: readonly number[], accepted: readonly boolean[]): void {
+    for (;;) {
+      const shares = this.#taken.map((i, n) => {
+        const share = accepted[n] && i < this.#snapshots.length ? (this.#snapshots[i].t - t[n]) / dt[n] : NaN;
+        return share <= 1 ? share : undefined;
+      });
+      if (shares.every((share) => share === undefined)) return;
+      const taken = [...this.#taken];
+      const kept = this.#steps.within(
+        shares.map((share, n) => share === undefined ? unused : interpolation(share, dt[n])),
+      ).then(([x, slope]) =>
+        shares.forEach((share, n) => {
+          if (share !== undefined) this.#keep(taken[n], n, x, slope);
+        })
+      );
+      kept.catch(() => {}); // `all` throws it, unless the solver fails first
+      this.#reads.push(kept);
+      shares.forEach((share, n) => this.#taken[n] += share === undefined ? 0 : 1);
+    }
+  }
+
+  /** All snapshots, once every sample has passed all times. */
+  async all(): Promise<readonly Required<Snapshot>[]> {
+    await Promise.all(this.#reads);
+    return this.#snapshots;
+  }
+
+  #keep(i: number, n: number, x: Float32Array, slope: Float32Array): void {
+    const P = x.length / this.#taken.length;
+    const { image, velocity } = this.#snapshots[i];
+    image.set(x.subarray(n * P, (n + 1) * P), n * P);
+    velocity.set(slope.subarray(n * P, (n + 1) * P), n * P);
+  }
+}
+
+/** @throws {RangeError} naming the first time that is not between the ends of a span, or is not in order */
+function checkSnapshots(times: readonly number[], { from, to }: Required<Span>): void {
+  const direction = Math.sign(to - from);
+  const bad = times.findIndex((t, i) =>
+    !(direction * (t - (times[i - 1] ?? from)) >= (i > 0 ? Number.MIN_VALUE : 0) && direction * (to - t) >= 0)
+  );
+  if (bad < 0) return;
+  throw new RangeError(
+    `Cannot solve: snapshot ${bad} is at t = ${
+      times[bad]
+    } (expected different times in order, from ${from} to ${to})`,
+  );
 }

@@ -21,16 +21,39 @@ import {
   zeros,
 } from "../../kernels/mod.ts";
 import type { VelocityField } from "../flow/field.ts";
-import { CountedField } from "./counted_field.ts";
-import type { InterpolationWeights } from "./interpolation.ts";
-import { step } from "./step.ts";
-import type { EmbeddedTableau } from "./tableau.ts";
+import { perRow } from "../flow/path.ts";
+import { type EmbeddedTableau, solverStep } from "./tableau.ts";
 
-/** The device's part of an adaptive solver: the state of a batch, and recorded steps on it. */
+/** Weights of what is known of a step, in x and in its slope at a time within the step. */
+export interface InterpolationWeights {
+  /** Of x at the start and at the end, of v at the start and at the end, and of the correction. */
+  readonly x: readonly [x0: number, x1: number, v0: number, v1: number, dense: number];
+  /** Of the same, in dx/dt. */
+  readonly slope: readonly [x0: number, x1: number, v0: number, v1: number, dense: number];
+}
+
+/**
+ * A solver's own interpolation within a step: the cubic through x and v at both ends (Hermite), plus the correction
+ * s^2 (1 - s)^2 dt sum_i dense_i k_i of solvers that have one. The cubic has error O(dt^4), enough for a solver of
+ * order 3; with its correction, that of dopri5 has O(dt^5).
+ *
+ * @param share of the step, in [0, 1]; at both ends the values are those of the step, to the bit
+ * @param dt length of the step, not 0; the correction already contains it
+ * Source: Hairer, Nørsett and Wanner 1993, Solving Ordinary Differential Equations I, section II.6
+ */
+export function interpolation(share: number, dt: number): InterpolationWeights {
+  const [s, r] = [share, 1 - share];
+  const fall = s * s * (3 - 2 * s);
+  const change = 6 * s * r / dt;
+  return {
+    x: [1 - fall, fall, dt * s * r * r, -dt * s * s * r, s * s * r * r],
+    slope: [-change, change, r * (1 - 3 * s), s * (3 * s - 2), 2 * s * r * (r - s) / dt],
+  };
+}
+
+/** The state of a batch on the device, and recorded steps on it whose lengths the host chooses. */
 export class AdaptiveSteps {
-  /** The field, which counts its evaluations. */
-  readonly field: CountedField;
-  /** Where the batch is, f32[N, C, H, W]. */
+  /** x, f32[N, C, H, W]. */
   readonly x: Tensor;
   readonly #t: Tensor;
   readonly #dt: Tensor;
@@ -51,34 +74,30 @@ export class AdaptiveSteps {
   /** Records the steps. @throws as the constructor of `AdaptiveSampler` */
   constructor(
     tableau: EmbeddedTableau,
-    model: VelocityField,
+    field: VelocityField,
     shape: Shape,
     { rtol, atol, condition }: { rtol: number; atol: number; condition: Tensor | undefined },
   ) {
     const N = shape[0];
-    const P = shape.reduce((product, length) => product * length, 1) / N;
-    const field = this.field = new CountedField(model);
-    const x = this.x = zeros(shape);
-    const v = zeros(shape);
-    const t = this.#t = tensor(new Float32Array(N));
-    const dt = this.#dt = tensor(new Float32Array(N));
-    const rows = this.#rows = tensor(new Uint32Array(N));
-    const weights = this.#weights = tensor(new Float32Array(10 * N), [10, N]);
+    const [x, v] = [zeros(shape), zeros(shape)];
+    const [t, dt] = [tensor(new Float32Array(N)), tensor(new Float32Array(N))];
+    const rows = tensor(new Uint32Array(N));
+    const weights = tensor(new Float32Array(10 * N), [10, N]);
+    [this.x, this.#t, this.#dt, this.#rows, this.#weights] = [x, t, dt, rows, weights];
     const axes = shape.map((_, axis) => axis).slice(1);
     const norm = (x: Tensor, allowed: Tensor) => sqrt(mean(square(divide(x, allowed)), axes));
     const allowedAt = (x: Tensor) => add(multiply(abs(x), rtol), atol);
-    const each = (t: Tensor) => reshape(t, shape.map((_, axis) => axis === 0 ? N : 1));
     this.#start = record(() => {
       assign(v, field.velocity(x, t, condition));
       return concat([norm(x, allowedAt(x)), norm(v, allowedAt(x))], 0);
     });
     this.#probe = record(() => {
-      const ahead = add(x, multiply(v, each(dt)));
+      const ahead = add(x, multiply(v, perRow(dt, x)));
       return norm(subtract(field.velocity(ahead, add(t, dt), condition), v), allowedAt(x));
     });
     const tried = { x: zeros(shape), v: zeros(shape), dense: tableau.dense && zeros(shape) };
     this.#try = record(() => {
-      const next = step(tableau, field, x, t, dt, { ...condition && { condition }, first: v, dense: true });
+      const next = solverStep(tableau, field, x, t, dt, { condition, first: v, dense: true });
       assign(tried.x, next.x);
       assign(tried.v, tableau.firstSameAsLast ? next.last : field.velocity(next.x, add(t, dt), condition));
       if (tried.dense) assign(tried.dense, next.dense!);
@@ -87,14 +106,17 @@ export class AdaptiveSteps {
     this.#accept = record(() => {
       // Picked, not blended: a rejected step may hold NaN.
       const pick = (kept: Tensor, tried: Tensor) =>
-        assign(kept, reshape(gatherRows(reshape(concat([kept, tried], 0), [2 * N, P]), rows), shape));
+        assign(
+          kept,
+          reshape(gatherRows(reshape(concat([kept, tried], 0), [2 * N, x.size / N]), rows), shape),
+        );
       pick(v, tried.v);
       return pick(x, tried.x);
     });
     const known = [x, tried.x, v, tried.v, ...tried.dense ? [tried.dense] : []];
     this.#within = record(() => {
       const weighted = (first: number) =>
-        known.map((value, i) => multiply(value, each(reshape(slice(weights, 0, first + i, 1), [N]))))
+        known.map((value, i) => multiply(value, perRow(slice(weights, 0, first + i, 1), x)))
           .reduce((a, b) => add(a, b));
       return { x: weighted(0), slope: weighted(5) };
     });
@@ -103,23 +125,17 @@ export class AdaptiveSteps {
   /** Begins at x; reads its norm and that of its velocity, by the error allowed, f32[2 N]. One evaluation. */
   start(x: Tensor, t: readonly number[]): Promise<Float32Array> {
     assign(this.x, x);
-    this.#write(t, t.map(() => 0));
-    this.#start.run();
-    return this.#start.result.read();
+    return this.#read(this.#start, t, t.map(() => 0));
   }
 
   /** Reads the norm of the change of velocity over a step of Euler's, f32[N]. One evaluation. */
   probe(t: readonly number[], dt: readonly number[]): Promise<Float32Array> {
-    this.#write(t, dt);
-    this.#probe.run();
-    return this.#probe.result.read();
+    return this.#read(this.#probe, t, dt);
   }
 
   /** Tries a step; reads its error by the error allowed, f32[N]. */
   attempt(t: readonly number[], dt: readonly number[]): Promise<Float32Array> {
-    this.#write(t, dt);
-    this.#try.run();
-    return this.#try.result.read();
+    return this.#read(this.#try, t, dt);
   }
 
   /** Reads x and its slope within the step that was tried, before it is accepted, f32[N, C, H, W] each. */
@@ -139,8 +155,10 @@ export class AdaptiveSteps {
     this.#accept.run();
   }
 
-  #write(t: readonly number[], dt: readonly number[]): void {
+  #read(step: RecordedStep<Tensor>, t: readonly number[], dt: readonly number[]): Promise<Float32Array> {
     this.#t.write(Float32Array.from(t));
     this.#dt.write(Float32Array.from(dt));
+    step.run();
+    return step.result.read();
   }
 }

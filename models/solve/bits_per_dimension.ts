@@ -1,18 +1,18 @@
 import { add, multiply, randomUniform, type Tensor, tensor } from "../../kernels/mod.ts";
-import type { VelocityField } from "../flow/field.ts";
 import type { Normalization } from "../files/normalization.ts";
+import type { VelocityField } from "../flow/field.ts";
 import { checkedSeed, streams } from "../random.ts";
-import { logLikelihood, type LogLikelihoodOptions } from "./log_likelihood.ts";
+import { type LikelihoodOptions, logLikelihood } from "./likelihood.ts";
 
 /** Levels of a byte. */
 const levels = 256;
 
 /** How bits per dimension are measured. */
-export interface BitsOptions extends LogLikelihoodOptions {
+export interface BitsOptions extends LikelihoodOptions {
   /** From pixels in [0, 1] to what the network sees. */
   readonly normalization: Normalization;
-  /** Seed of the dequantisation, and of the random signs unless the divergence is exact. */
-  readonly seed: number;
+  /** Seed of the dequantisation, and of the random signs unless the divergence is exact; by default 0. */
+  readonly seed?: number;
 }
 
 /** Bits per dimension of images. */
@@ -80,11 +80,11 @@ export async function bitsPerDimension(
   x1: Tensor,
   { normalization, ...options }: BitsOptions,
 ): Promise<BitsPerDimension> {
-  const { seed, ...exact } = options;
+  const { seed = 0, ...withoutSeed } = options;
   const found = await logLikelihood(
     field,
     dequantized(x1, normalization, seed),
-    options.exact ? exact : options,
+    options.exact ? withoutSeed : { ...withoutSeed, seed },
   );
   const [N, P] = found.perProbe.shape;
   const logp = await found.perProbe.read();

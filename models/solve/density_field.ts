@@ -1,8 +1,98 @@
-import { concat, reshape, type Shape, slice, type Tensor, zeros } from "../../kernels/mod.ts";
+import {
+  add,
+  concat,
+  gradients,
+  less,
+  multiply,
+  randomUniform,
+  reshape,
+  type Shape,
+  slice,
+  sum,
+  type Tensor,
+  tensor,
+  where,
+  zeros,
+} from "../../kernels/mod.ts";
+import { sourcesOf } from "../../kernels/autograd/gradients.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
+import { checkCount } from "../../kernels/core/checks.ts";
 import { type VelocityField, velocityOf } from "../flow/field.ts";
-import { estimatedDivergence, exactDivergence } from "./divergence.ts";
+import { checkedSeed, streams } from "../random.ts";
 import { checkBatch } from "./sampler.ts";
+
+/** Every axis but that of the batch. */
+export function inner(shape: Shape): number[] {
+  return shape.map((_, axis) => axis).slice(1);
+}
+
+/**
+ * Vectors of random signs for Hutchinson's estimator. A seed gives the same ones on every device, and row n of a vector
+ * does not depend on N.
+ *
+ * @param count number of vectors for each sample
+ * @param shape [N, ...] of the samples
+ * @returns -1 or 1 with probability 1/2, f32[count, N, ...]
+ * @throws {RangeError} if the seed is not an integer in [0, 2^32), or the count not a positive one
+ */
+export function rademacher(seed: number, count: number, shape: Shape): Tensor {
+  checkCount("draw random signs", "count", count);
+  const draw = (i: number) => {
+    const uniform = randomUniform(tensor(Uint32Array.of(checkedSeed(seed), streams.probes, i)), shape);
+    return reshape(where(less(uniform, 0.5), -1, 1), [1, ...shape]);
+  };
+  return concat(Array.from({ length: count }, (_, i) => draw(i)), 0);
+}
+
+/**
+ * Hutchinson's estimate of the divergence, epsilon^T (dv/dx) epsilon, by one vector-Jacobian product. Its mean over
+ * vectors of random signs is the divergence; its variance, 2 times the sum of squares off the diagonal of the symmetric
+ * part of dv/dx.
+ *
+ * @param v f32[N, ...], computed from x, each row from its own row of x
+ * @param x same shape
+ * @param epsilon random signs, same shape
+ * @returns f32[N]
+ * @throws {Error} if v does not depend on x, or an op between them has no gradient
+ * @throws {ShapeError} if the shapes differ
+ * Source: Hutchinson 1990; Grathwohl et al. 2019, arXiv:1810.01367, equation 7
+ */
+export function estimatedDivergence(v: Tensor, x: Tensor, epsilon: Tensor): Tensor {
+  checkTensor("take the divergence", "epsilon is", epsilon, x.shape);
+  checkDepends(v, x);
+  const [product] = gradients(sum(multiply(v, epsilon)), [x]);
+  return sum(multiply(product, epsilon), inner(x.shape));
+}
+
+/**
+ * The divergence itself, the trace of dv/dx, by a vector-Jacobian product for each dimension.
+ *
+ * @param v f32[N, ...], computed from x, each row from its own row of x
+ * @param x same shape
+ * @returns f32[N]
+ * @throws {Error} if v does not depend on x, or an op between them has no gradient
+ * @throws {ShapeError} if the shapes differ
+ */
+export function exactDivergence(v: Tensor, x: Tensor): Tensor {
+  checkDepends(v, x);
+  const [N, D] = [x.shape[0], x.size / x.shape[0]];
+  const rows = reshape(v, [N, D]);
+  const parts = Array.from({ length: D }, (_, d) => {
+    const [gradient] = gradients(sum(slice(rows, 1, d, 1)), [x]);
+    return slice(reshape(gradient, [N, D]), 1, d, 1);
+  });
+  return reshape(parts.reduce((a, b) => add(a, b)), [N]);
+}
+
+/** A velocity whose gradients end before x cannot be told from a constant one. @throws {Error} if v does not depend on x */
+function checkDepends(v: Tensor, x: Tensor): void {
+  checkTensor("take the divergence", "the velocity is", v, x.shape);
+  if (sourcesOf(v).has(x)) return;
+  throw new Error(
+    "Cannot take the divergence: the velocity does not depend on x (expected one computed from x, outside of scope() " +
+      "and without detach()); add multiply(x, 0) to a velocity that is constant",
+  );
+}
 
 /** Elements of a sample up to which its exact divergence is taken: it costs as many vector-Jacobian products. */
 export const mostExact = 64;
@@ -20,7 +110,7 @@ export const mostExact = 64;
  */
 export class DensityField implements VelocityField {
   /** [N, D + P]: the D elements of a sample, then l by each of the P vectors of random signs. */
-  readonly shape: Shape;
+  readonly stateShape: Shape;
   /** Vector-Jacobian products that an evaluation takes. */
   readonly products: number;
   readonly #field: VelocityField;
@@ -57,20 +147,20 @@ export class DensityField implements VelocityField {
     this.#field = field;
     this.#sample = sample;
     this.#epsilon = epsilon;
-    this.shape = [N, D + P];
+    this.stateShape = [N, D + P];
     this.products = epsilon ? P : D;
   }
 
   /** The state at x with l = 0. @throws {ShapeError} if x does not have the shape of the samples */
   start(x: Tensor): Tensor {
-    const [N, width] = this.shape;
+    const [N, width] = this.stateShape;
     const rows = reshape(checkTensor("take the likelihood", "x1 is", x, this.#sample), [N, x.size / N]);
     return concat([rows, zeros([N, width - x.size / N])], 1);
   }
 
   /** The parts of a state: x, f32[N, ...], and l, f32[N, P]. */
   parts(state: Tensor): { readonly x: Tensor; readonly l: Tensor } {
-    const [N, width] = this.shape;
+    const [N, width] = this.stateShape;
     const D = this.#sample.reduce((product, length) => product * length, 1) / N;
     return { x: reshape(slice(state, 1, 0, D), this.#sample), l: slice(state, 1, D, width - D) };
   }
@@ -80,7 +170,7 @@ export class DensityField implements VelocityField {
     const { x } = this.parts(state);
     x.detach(); // the graph of v begins here, not at the start of the step
     const v = velocityOf(this.#field, x, t, condition);
-    const [N, width] = this.shape;
+    const [N, width] = this.stateShape;
     const divergences = this.#epsilon
       ? rowsOf(this.#epsilon).map((epsilon) => estimatedDivergence(v, x, epsilon))
       : [exactDivergence(v, x)];

@@ -1,16 +1,32 @@
-import { scope, type Tensor } from "../../kernels/mod.ts";
+import {
+  assign,
+  concat,
+  divide,
+  maximum,
+  mean,
+  multiply,
+  reshape,
+  scope,
+  sqrt,
+  square,
+  subtract,
+  sum,
+  type Tensor,
+} from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
-import type { VelocityField } from "../flow/field.ts";
+import { CountedField, type VelocityField } from "../flow/field.ts";
+import { perRow } from "../flow/path.ts";
 import { rejectUnknown } from "../names.ts";
-import { Batches } from "./batches.ts";
-import { CountedField } from "./counted_field.ts";
-import { flowFollower } from "./follow_flow.ts";
-import { freshRows, joined } from "./joined.ts";
-import { type SamplerOptions, samplerOptions, tableauOf } from "./sampler.ts";
-import { timesOf } from "./time_grids.ts";
+import { copyOf, RungeKuttaSteps } from "./batch_steps.ts";
+import { inner } from "./density_field.ts";
+import { Sampler, type SamplerOptions } from "./sampler.ts";
+import { SampleBatches } from "./solve_flow.ts";
+import { tableauOf } from "./solvers.ts";
+import { timesOf, timesOptions } from "./time_grids.ts";
 
-/** How flows are followed in batches. */
-export interface FollowOptions extends SamplerOptions {
+/** How flows are followed in batches, in given steps without noise. */
+export interface FollowOptions
+  extends Omit<SamplerOptions, "rtol" | "atol" | "maxEvaluations" | "noise" | "seed"> {
   /** Largest batch; by default 64. */
   readonly batch?: number;
 }
@@ -24,7 +40,7 @@ export interface FlowGeometry {
   readonly times: readonly number[];
   /** |x(t_K) - x(t_0)| of each sample. */
   readonly distance: Float64Array;
-  /** Length of the path, the sum over i of |x(t_i+1) - x(t_i)|; it is the distance if the path is straight. */
+  /** Length of the trajectory, the sum over i of |x(t_i+1) - x(t_i)|; the distance if it is straight. */
   readonly length: Float64Array;
   /**
    * The integral over t of |u - v(x(t), t)|^2 by the trapezoidal rule, where u = (x(t_K) - x(t_0)) / (t_K - t_0) is the
@@ -33,22 +49,23 @@ export interface FlowGeometry {
    * Source: Liu et al. 2022, arXiv:2209.03003, equation 3, whose mean over samples it is
    */
   readonly straightness: Float64Array;
-  /**
-   * Angle by which the velocity turns in all, in radians: the sum of those between v_i and v_i+1; none from or to rest.
-   */
+  /** Angle by which the velocity turns in all, in radians: the sum of those between v_i and v_i+1; none from or to rest. */
   readonly turning: Float64Array;
   /** |v_i| of each sample, for each of the K + 1 times. */
   readonly speed: readonly Float64Array[];
   /** |u - v_i|^2 of each sample, for each of the K + 1 times. */
   readonly deviation: readonly Float64Array[];
   /**
-   * Curvature of the path of each sample, for each of the K steps: the angle between v_i and v_i+1 by the length of the
-   * step, |x(t_i+1) - x(t_i)|; 1 / radius on a circle.
+   * Curvature of each trajectory, for each of the K steps: the angle between v_i and v_i+1 by the length of the step,
+   * |x(t_i+1) - x(t_i)|; 1 / radius on a circle.
    */
   readonly curvature: readonly Float64Array[];
   /** Evaluations of the field for each sample. */
   readonly evaluations: number;
 }
+
+/** Norm below which a velocity has no direction. */
+const smallest = 1e-18;
 
 /**
  * Follows flows once, and measures their geometry on the device: of each sample and step, a handful of numbers come to
@@ -62,47 +79,134 @@ export interface FlowGeometry {
 export async function flowGeometry(
   field: VelocityField,
   x0: Tensor,
-  options: FollowOptions,
+  options: FollowOptions = {},
 ): Promise<FlowGeometry> {
-  checkTensor("follow the flow", "x0 is", x0);
-  rejectUnknown(options, [...samplerOptions, "batch"], "flowGeometry()");
-  const { batch = 64, condition } = options;
-  const [tableau, times] = [tableauOf(options), timesOf(options)];
-  const batches = new Batches(x0, batch, condition);
+  const { tableau, times, batches } = followed("flowGeometry()", x0, options);
   const counted = new CountedField(batches.field(field));
   let evaluations = 0;
   const tensors = scope(() => {
-    const follow = flowFollower(counted, batches.shape, tableau, times);
-    return joined(Array.from(batches, (part) => {
+    const steps = new RungeKuttaSteps(tableau, counted, batches.shape, {
+      observe: ({ x, v, nextX, nextV }) => ({
+        moved: squaredNorm(subtract(nextX, x)),
+        turned: squaredNorm(subtract(direction(nextV), direction(v))),
+      }),
+    });
+    return batches.join(Array.from(batches, (part) => {
       const before = counted.evaluations;
-      const { distance, moved, speed, deviation, turned } = follow(part.x0);
+      const found = follow(steps, part.x0, times);
       evaluations = counted.evaluations - before;
-      return [distance, moved, speed, deviation, turned].map((x) => freshRows(x, part));
+      return found;
     }));
   });
-  const [distance, moved, speed, deviation, turned] = await Promise.all(tensors.map(columnsOf));
+  const [[distance], moved, speed, deviation, turned] = await Promise.all(tensors.map(columnsOf));
   const lengths = moved.map(rooted);
-  const moving = (i: number, n: number) => speed[i][n] > 0 && speed[i + 1][n] > 0;
   // A chord of unit vectors, 2 sin(angle / 2), keeps the digits of small angles, which a cosine does not.
   const angleOf = (chord: number) => 2 * Math.asin(Math.min(1, chord / 2));
   const angles = turned.map((column, i) =>
-    column.map((square, n) => moving(i, n) ? angleOf(Math.sqrt(square)) : 0)
+    column.map((square, n) => speed[i][n] > 0 && speed[i + 1][n] > 0 ? angleOf(Math.sqrt(square)) : 0)
+  );
+  const areas = angles.map((_, i) =>
+    deviation[i].map((value, n) => Math.abs(times[i + 1] - times[i]) * (value + deviation[i + 1][n]) / 2)
   );
   return {
     times,
-    distance: rooted(distance[0]),
+    distance: rooted(distance),
     length: totalOf(lengths),
-    straightness: totalOf(
-      angles.map((_, i) =>
-        deviation[i].map((value, n) => Math.abs(times[i + 1] - times[i]) * (value + deviation[i + 1][n]) / 2)
-      ),
-    ),
+    straightness: totalOf(areas),
     turning: totalOf(angles),
     speed: speed.map(rooted),
     deviation,
     curvature: angles.map((column, i) => column.map((angle, n) => angle === 0 ? 0 : angle / lengths[i][n])),
     evaluations,
   };
+}
+
+/** What is observed of a step, f32[N, 1] each: |x(t_i+1) - x(t_i)|^2 and |v_i+1 / |v_i+1| - v_i / |v_i||^2. */
+type Observed = Readonly<Record<"moved" | "turned", Tensor>>;
+
+/**
+ * Follows a batch; needs memory for K + 1 velocities.
+ *
+ * @returns |x(t_K) - x(t_0)|^2, f32[N, 1], and columns for each step or time: |x(t_i+1) - x(t_i)|^2, |v_i|^2,
+ * |u - v_i|^2 and |v_i+1 / |v_i+1| - v_i / |v_i||^2
+ */
+function follow(steps: RungeKuttaSteps<Observed>, start: Tensor, times: readonly number[]): Tensor[] {
+  return scope(() => {
+    const [velocities, moved, turned]: Tensor[][] = [[], [], []];
+    const [x, v] = steps.state;
+    assign(x, start);
+    for (let i = 0; i + 1 < times.length; i++) {
+      velocities.push(copyOf(steps.take(times, i, i === 0)));
+      moved.push(copyOf(steps.seen.moved));
+      turned.push(copyOf(steps.seen.turned));
+    }
+    velocities.push(copyOf(v));
+    const way = subtract(x, start);
+    const straight = multiply(way, 1 / (times[times.length - 1] - times[0]));
+    return [
+      squaredNorm(way),
+      concat(moved, 1),
+      concat(velocities.map(squaredNorm), 1),
+      concat(velocities.map((velocity) => squaredNorm(subtract(straight, velocity))), 1),
+      concat(turned, 1),
+    ];
+  });
+}
+
+/** Round-trip error of a solver. */
+export interface RoundTrip {
+  /** Error of each sample, data -> noise -> data: the root mean square over its elements. */
+  readonly error: Float32Array;
+  /** Evaluations of the field for each sample, there and back. */
+  readonly evaluations: number;
+}
+
+/**
+ * Maps data to noise and back, and measures the error: sqrt(mean (x - x1)^2) of each sample. The flow itself loses
+ * nothing, so this is the error of the solver and of f32.
+ *
+ * @param x1 data, f32[N, ...]
+ * @param options times from noise to data; the reverse pass runs first
+ * @throws as {@linkcode flowGeometry}
+ */
+export async function roundTrip(
+  field: VelocityField,
+  x1: Tensor,
+  options: FollowOptions = {},
+): Promise<RoundTrip> {
+  const { tableau, times, batches } = followed("roundTrip()", x1, options);
+  let evaluations = 0;
+  const [error] = scope(() => {
+    const sampler = new Sampler(batches.field(field), batches.shape, { times, solver: tableau });
+    return batches.join(Array.from(batches, ({ x0: data }) => {
+      const before = sampler.evaluations;
+      const lost = subtract(sampler.run(sampler.run(data, { from: 1, to: 0 })), data);
+      evaluations = sampler.evaluations - before;
+      return [sqrt(mean(square(lost), inner(lost.shape)))];
+    }));
+  });
+  return { error: await error.read(), evaluations };
+}
+
+/** Checked arguments of what follows flows. */
+function followed(who: string, x: Tensor, options: FollowOptions) {
+  rejectUnknown(options, ["solver", ...timesOptions, "condition", "batch"], who);
+  const { batch = 64, condition, solver } = options;
+  return {
+    tableau: tableauOf(solver),
+    times: timesOf(options),
+    batches: new SampleBatches(checkTensor("follow the flow", "x is", x), batch, condition),
+  };
+}
+
+/** |x|^2 of each row, f32[N, 1]. */
+function squaredNorm(x: Tensor): Tensor {
+  return reshape(sum(square(x), inner(x.shape)), [x.shape[0], 1]);
+}
+
+/** v / |v| of each row; 0 of no velocity. */
+function direction(v: Tensor): Tensor {
+  return divide(v, perRow(maximum(sqrt(squaredNorm(v)), smallest), v));
 }
 
 /** The columns of f32[N, K]. */

@@ -5,123 +5,148 @@ import {
   multiply,
   reshape,
   scope,
-  type Shape,
+  slice,
   square,
   sum,
   type Tensor,
   zeros,
 } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
-import { checkCount } from "../../kernels/core/checks.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { rejectUnknown } from "../names.ts";
-import {
-  type BackwardOptions,
-  type BackwardSolver,
-  backwardSolver,
-  type OnShare,
-} from "./backward_solver.ts";
-import { DensityField } from "./density_field.ts";
-import { inner } from "./divergence.ts";
-import { OneRun } from "./one_run.ts";
-import { samplerOptions } from "./sampler.ts";
+import { samplerFor } from "./adaptive_sampler.ts";
+import { DensityField, inner, rademacher } from "./density_field.ts";
+import type { SamplerOptions } from "./sampler.ts";
+import { SampleBatches } from "./solve_flow.ts";
+import { isAdaptive, solverOptions } from "./solvers.ts";
+import { timesOf } from "./time_grids.ts";
 
-/** How a likelihood is taken. */
-export interface LikelihoodOptions extends BackwardOptions {
-  /** Vectors of random signs for each sample, each with an estimate of its own; 1 by default. */
-  readonly probes?: number;
+/** How a likelihood is taken. The flow is solved from data, t = 1, back to noise; by default with `rtol: 1e-3`. */
+export interface LikelihoodOptions extends Omit<SamplerOptions, "noise"> {
   /** Whether the divergence is exact, at as many vector-Jacobian products as a sample has elements; at most 64. */
   readonly exact?: boolean;
+  /** Vectors of random signs for each sample, each with an estimate of its own; by default 1. */
+  readonly probes?: number;
+  /** Seed of the random signs, an integer in [0, 2^32); by default 0. */
+  readonly seed?: number;
+  /** The random signs themselves, f32[P, N, ...], instead of `probes` and `seed`. */
+  readonly epsilon?: Tensor;
+  /** Largest batch; by default 64. */
+  readonly batch?: number;
+  /**
+   * Called with the number of samples done; a batch counts by its share of the time. A promise is waited for, and an error
+   * ends the solve.
+   */
+  readonly onProgress?: (done: number) => void | Promise<void>;
 }
 
-/** The likelihood of a batch. */
-export interface BatchLikelihood {
+/** The log-likelihood of samples, and what it cost. */
+export interface LogLikelihood {
   /** log p of each sample in nats, the mean over its vectors of random signs, f32[N]. */
   readonly logp: Tensor;
   /** log p by each vector of random signs, f32[N, P]; f32[N, 1] if it is exact. */
   readonly perProbe: Tensor;
   /** The noise that the flow leads to each sample, same shape as the samples. */
   readonly z: Tensor;
-  /** How often the field was evaluated, each time on the whole batch. */
+  /** Evaluations of the field that a sample takes part in: the mean over samples, where batches differ. */
   readonly evaluations: number;
-  /** How many vector-Jacobian products that took. */
+  /** Vector-Jacobian products likewise. */
   readonly products: number;
 }
 
 /**
- * log p of data under a flow, by the instantaneous change of variables:
+ * log p of data under a flow, in nats, by the instantaneous change of variables:
  *
  *     log p(x1) = log N(z; 0, I) - integral of div v(xt, t) from t = 0 to 1
  *
- * A step of the solver is recorded and replayed from data, t = 1, back to noise z, t = 0. The vectors of random signs
- * are held for the whole solve, so that each estimate is the solution of one ordinary differential equation.
+ * The flow is solved from data, t = 1, back to noise z, t = 0. The vectors of random signs are held for the whole solve,
+ * so that each estimate is the solution of one ordinary differential equation. That of a sample depends on its row and
+ * the seed, not on the others or the batch.
  *
+ * @param x1 data, f32[N, ...]
+ * @throws {TypeError} if an option is unknown, options contradict each other, the field is guided or gives no tensor, or
+ * the solver adds noise
+ * @throws {RangeError} if a count, a tolerance or the seed is outside its range, `times` do not lead from 0 to 1, or the
+ * samples are too large for their exact divergence
+ * @throws {ShapeError} if there are no samples, or condition, random signs or a velocity do not have their shape
+ * @throws {SolverError} if adaptive steps get too short, or too many
+ *
+ * ```ts
+ * import { init, multiply, type Tensor, tensor } from "../../kernels/mod.ts";
+ * import { logLikelihood } from "../mod.ts";
+ *
+ * await init({ device: "cpu" });
+ * const doubling = { velocity: (x: Tensor) => multiply(x, Math.LN2) }; // N(0, 1) becomes N(0, 4)
+ * const { logp } = await logLikelihood(doubling, tensor([0], [1, 1]), { exact: true });
+ * console.log(await logp.read()); // -0.9189 - 0.6931 = -1.6121
+ * ```
  * Source: Chen et al. 2018, arXiv:1806.07366; Grathwohl et al. 2019, arXiv:1810.01367, section 3
  */
-export class Likelihood {
-  readonly #field: DensityField;
-  readonly #epsilon: Tensor | undefined;
-  readonly #solve: BackwardSolver;
-  readonly #oneRun = new OneRun();
-
-  /**
-   * Records the steps.
-   *
-   * @param shape [N, ...] of a batch
-   * @throws {TypeError} if an option is unknown, the field is guided, or gives no tensor, the solver is unknown, or both `exact` and `probes`
-   * or more than one of `steps`, `times` and `tolerance` are given
-   * @throws {RangeError} if `steps`, `times`, `tolerance` or `probes` is outside its range, or the samples are too
-   * large for their exact divergence
-   * @throws {ShapeError} if the batch is empty, or a velocity does not have its shape
-   */
-  constructor(field: VelocityField, shape: Shape, { exact = false, probes, ...how }: LikelihoodOptions = {}) {
-    rejectUnknown(how, [...samplerOptions, "tolerance", "exact", "probes"], "a likelihood");
-    if (exact && probes !== undefined) {
-      throw new TypeError("Cannot take the likelihood: both exact and probes given (expected one of them)");
-    }
-    checkCount("take the likelihood", "probes", probes ?? 1);
-    this.#epsilon = exact ? undefined : zeros([probes ?? 1, ...shape]);
-    this.#field = new DensityField(field, shape, this.#epsilon);
-    this.#solve = backwardSolver(this.#field, this.#field.shape, how);
+export async function logLikelihood(
+  field: VelocityField,
+  x1: Tensor,
+  options: LikelihoodOptions = {},
+): Promise<LogLikelihood> {
+  const { exact = false, probes, seed, epsilon: given, batch = 64, onProgress, condition, ...how } = options;
+  rejectUnknown(options, known, "logLikelihood()");
+  checkTensor("take the likelihood", "x1 is", x1);
+  const extra = ([["exact", ["epsilon", "probes", "seed"]], ["epsilon", ["probes", "seed"]]] as const)
+    .flatMap(([name, others]) => options[name] ? others.map((other) => [name, other] as const) : [])
+    .find(([, other]) => options[other] !== undefined);
+  if (extra) {
+    throw new TypeError(
+      `Cannot take the likelihood: both ${extra.join(" and ")} given (expected one of them)`,
+    );
   }
-
-  /**
-   * The likelihood of a batch. One run at a time: it works on the solver's own state.
-   *
-   * @param x1 data, of the shape of a batch
-   * @param epsilon random signs, f32[P, N, ...], as {@linkcode rademacher} draws them; none if it is exact
-   * @param onShare called after each trial step with the share of the solve that is done; a promise is waited
-   * for, and an error ends the run
-   * @throws {ShapeError} if x1 or the random signs do not have their shape
-   * @throws {TypeError} if random signs are missing, or given for an exact likelihood
-   * @throws {SolverError} if adaptive steps get too short, or too many
-   * @throws {Error} if a run is in progress
-   */
-  run(x1: Tensor, epsilon?: Tensor, onShare?: OnShare): Promise<BatchLikelihood> {
-    return this.#oneRun.take(() => this.#run(x1, epsilon, onShare));
-  }
-
-  async #run(x1: Tensor, epsilon: Tensor | undefined, onShare?: OnShare): Promise<BatchLikelihood> {
-    if (this.#epsilon) {
-      assign(this.#epsilon, checkTensor("take the likelihood", "epsilon is", epsilon, this.#epsilon.shape));
-    } else if (epsilon) {
-      throw new TypeError(`Cannot take an exact likelihood by random signs ${epsilon} (expected none)`);
-    }
-    const { x: end, evaluations } = await this.#solve(scope(() => this.#field.start(x1)), onShare);
-    return scope(() => {
-      const { x: z, l } = this.#field.parts(end);
-      const perProbe = add(l, reshape(standardNormal(z), [z.shape[0], 1]));
-      const products = evaluations * this.#field.products;
-      return { logp: mean(perProbe, [1]), perProbe, z, evaluations, products };
+  const batches = new SampleBatches(x1, batch, condition);
+  const epsilon = exact ? undefined : given ?? rademacher(seed ?? 0, probes ?? 1, x1.shape);
+  if (given) checkTensor("take the likelihood", "epsilon is", given, [given.shape[0], ...x1.shape]);
+  const signs = epsilon && zeros([epsilon.shape[0], ...batches.shape]);
+  const density = new DensityField(batches.field(field), batches.shape, signs);
+  const sampler = samplerFor(density, density.stateShape, backwardOptions(how));
+  const parts: Tensor[][] = [];
+  let evaluations = 0;
+  for (const { x0: data, first, fresh, count } of batches) {
+    const start = scope(() => {
+      if (signs && epsilon) assign(signs, slice(epsilon, 1, first, batches.length));
+      return density.start(data);
     });
+    const solved = await sampler.solve(start, {
+      from: 1,
+      to: 0,
+      onProgress: (share) => onProgress?.(fresh + count * share),
+    });
+    evaluations += count * solved.evaluations;
+    parts.push(scope(() => {
+      const { x: z, l } = density.parts(solved.x);
+      const perProbe = add(l, reshape(standardNormal(z), [z.shape[0], 1]));
+      return [mean(perProbe, [1]), perProbe, z];
+    }));
   }
+  const [logp, perProbe, z] = batches.join(parts);
+  const N = x1.shape[0];
+  return { logp, perProbe, z, evaluations: evaluations / N, products: evaluations * density.products / N };
 }
 
-/**
- * log N(z; 0, I) of each row, f32[N].
- *
- * @param z f32[N, ...]
- */
+/** Names of the options. */
+const known = [...solverOptions, "condition", "exact", "probes", "epsilon", "batch", "onProgress"];
+
+/** How to solve from data to noise: with `rtol: 1e-3` by default. @throws {RangeError} if times do not lead from 0 to 1 */
+function backwardOptions(how: SamplerOptions): SamplerOptions {
+  if (isAdaptive(how)) return how;
+  if (how.steps === undefined && how.grid === undefined && how.times === undefined) {
+    return { ...how, rtol: 1e-3 };
+  }
+  const times = timesOf(how);
+  if (times[0] === 0 && times[times.length - 1] === 1) return how;
+  throw new RangeError(
+    `Cannot take the likelihood at times from ${times[0]} to ${
+      times.at(-1)
+    } (expected from 0 to 1, as for sampling)`,
+  );
+}
+
+/** log N(z; 0, I) of each row of f32[N, ...], f32[N]. */
 function standardNormal(z: Tensor): Tensor {
   const D = z.size / z.shape[0];
   return add(multiply(sum(square(z), inner(z.shape)), -1 / 2), -D / 2 * Math.log(2 * Math.PI));

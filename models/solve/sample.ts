@@ -1,46 +1,30 @@
-import { concat, randomNormal, scope, type Shape, slice, type Tensor, tensor } from "../../kernels/mod.ts";
+import { scope, type Shape, type Tensor, tensor } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
 import { isCount } from "../../kernels/core/checks.ts";
-import type { VelocityField } from "../flow/field.ts";
+import { traitsOf, type VelocityField } from "../flow/field.ts";
 import { rejectUnknown } from "../names.ts";
-import { checkedSeed, streams } from "../random.ts";
-import { SampleBatches } from "./sample_batches.ts";
-import { Sampler, type SamplerOptions, samplerOptions, type Snapshot } from "./sampler.ts";
+import { noise } from "../random.ts";
+import { Sampler, type SamplerOptions, type Snapshot } from "./sampler.ts";
+import { SampleBatches, solveFlow } from "./solve_flow.ts";
+import { isAdaptive, solverOptions } from "./solvers.ts";
 
-/** Where sampling starts: given noise, or noise from a seed. */
-export type Start =
-  | { /** Noise, f32[N, C, H, W]. */ readonly x0: Tensor }
-  | {
-    /** Number of samples. */
-    readonly count: number;
-    /** [C, H, W] of a sample. */
-    readonly shape: Shape;
-    /** Integer in [0, 2^32). */
-    readonly seed: number;
-  };
-
-/**
- * Noise to sample from. A seed gives the same noise on every device, and row n does not depend on N.
- *
- * @param seed integer in [0, 2^32)
- * @param shape [N, C, H, W]
- * @throws {RangeError} if the seed is not an integer in [0, 2^32)
- */
-export function noise(seed: number, shape: Shape): Tensor {
-  return randomNormal(tensor(Uint32Array.of(checkedSeed(seed), streams.samples, 0)), shape);
+/** Where samples start, and how they are solved. Only `count` is needed where the model knows the shape of a sample. */
+export interface SampleOptions extends SamplerOptions {
+  /** Number of samples. */
+  readonly count?: number;
+  /** [C, H, W] of a sample; by default the one that the model knows. */
+  readonly shape?: Shape;
+  /** Seed of the noise to start from, and of that which `sde` adds, an integer in [0, 2^32); by default 0. */
+  readonly seed?: number;
+  /** Noise to start from, f32[N, C, H, W], instead of `count`, `shape` and `seed`. */
+  readonly x0?: Tensor;
+  /** Largest batch; by default 256. */
+  readonly batch?: number;
 }
 
 /**
- * Samples from a model by solving dx/dt = v(x, t) from noise at t = 0 to data at t = 1, in steps that are given.
- * `solveFlow` takes every solver, also those that choose their own steps or add noise, and tells what the samples cost.
- *
- * @param batch largest batch; by default 256
- * @returns f32[N, C, H, W]
- * @throws {RangeError} if `steps`, `count` or `batch` is not a positive integer, or the seed not one in [0, 2^32)
- * @throws {ShapeError} if there are no samples, the condition does not have one row per sample, or a velocity does not
- * have the shape of its batch
- * @throws {TypeError} if an option or the solver is unknown, not exactly one of `steps` and `times` is given, `x0` is given with
- * what a seed needs, or the field gives no tensor
+ * Samples from a model by solving dx/dt = v(x, t) from noise at t = 0 to data at t = 1: by default in 20 steps of Heun's
+ * method. With a tolerance the steps are adaptive, and samples come as a promise. `solveFlow` also tells what they cost.
  *
  * ```ts
  * import { init } from "../../kernels/mod.ts";
@@ -48,30 +32,46 @@ export function noise(seed: number, shape: Shape): Tensor {
  *
  * await init({ device: "cpu" });
  * const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 46020);
- * const x1 = sample(model, { count: 3, shape: [1, 4, 4], seed: 1, steps: 2, solver: "heun" });
+ * const x1 = sample(model, { count: 3, shape: [1, 4, 4], steps: 2 });
  * console.log(x1.shape); // [3, 1, 4, 4]
+ * console.log((await sample(model, { x0: x1, solver: "dopri5", rtol: 1e-2 })).shape); // the same
  * ```
+ *
+ * @returns f32[N, C, H, W]
+ * @throws {RangeError} if `steps`, `count` or `batch` is not a positive integer, or the seed not one in [0, 2^32)
+ * @throws {ShapeError} if there are no samples, the condition does not have one row per sample, or a velocity does not
+ * have the shape of its batch
+ * @throws {TypeError} if an option or the solver is unknown, options contradict each other, the shape of a sample is not
+ * known, or the field gives no tensor
+ * @throws {SolverError} in adaptive steps, by the promise, if a sample cannot go on
  * Source: Lipman et al. 2023, arXiv:2210.02747, equation 1
  */
 export function sample(
   model: VelocityField,
-  { batch = 256, ...options }: Start & SamplerOptions & { readonly batch?: number },
-): Tensor {
-  checkCount(batch, "in batches of");
+  options: SampleOptions & ({ readonly rtol: number } | { readonly atol: number }),
+): Promise<Tensor>;
+/** Samples in given steps, at once. @throws as the other */
+export function sample(
+  model: VelocityField,
+  options?: SampleOptions & { readonly rtol?: undefined; readonly atol?: undefined },
+): Tensor;
+export function sample(model: VelocityField, options: SampleOptions = {}): Tensor | Promise<Tensor> {
+  rejectUnknown(options, [...startOptions, ...solverOptions, "condition", "batch"], "sampling");
+  const { batch = 256, condition, ...how } = samplerOptionsOf(options);
+  if (isAdaptive(how)) {
+    const x0 = startOf(model, options);
+    return solveFlow(model, x0, { ...how, batch, condition })
+      .then(({ samples }) => tensor(samples, x0.shape));
+  }
   return scope(() => {
-    const x0 = startOf(options);
-    const batches = new SampleBatches(model, x0, { ...wayOf(options), batch });
-    const { sampler, length } = batches;
-    const parts = Array.from(
-      batches,
-      ({ from, fresh, x0 }) => slice(sampler.run(x0), 0, fresh - from, from + length - fresh),
-    );
-    return concat(parts, 0);
+    const batches = new SampleBatches(startOf(model, options), batch, condition);
+    const sampler = new Sampler(batches.field(model), batches.shape, how);
+    return batches.join(Array.from(batches, ({ x0, first }) => [sampler.run(x0, { row: first })]))[0];
   });
 }
 
 /**
- * Samples from a model with a snapshot at each time of the solver.
+ * Samples from a model with a snapshot at each time of the solver, in given steps.
  *
  * @example
  * ```ts
@@ -80,50 +80,54 @@ export function sample(
  *
  * await init({ device: "cpu" });
  * const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 46020);
- * for await (const { t, image } of trajectory(model, { count: 3, shape: [1, 4, 4], seed: 1, steps: 2 })) {
+ * for await (const { t, image } of trajectory(model, { count: 3, shape: [1, 4, 4], steps: 2 })) {
  *   console.log(t, image.length); // 0 48, then 0.5 48 and 1 48
  * }
  * ```
  *
- * @param options noise, or a seed with count and shape; the solver and its times; a condition, one row per sample
  * @returns snapshots in host memory, in order; the last one is the data, without velocity
- * @throws {RangeError} if `steps` or `count` is not a positive integer, or the seed not one in [0, 2^32)
- * @throws {ShapeError} if there are no samples, or a velocity does not have their shape
- * @throws {TypeError} if an option or the solver is unknown, not exactly one of `steps` and `times` is given, `x0` is given with
- * what a seed needs, or the field gives no tensor
+ * @throws as {@linkcode sample}; a tolerance is refused, since `AdaptiveSampler` gives snapshots at any times
  */
 export function trajectory(
   model: VelocityField,
-  options: Start & SamplerOptions,
+  options: Omit<SampleOptions, "batch" | "rtol" | "atol" | "maxEvaluations"> = {},
 ): AsyncGenerator<Snapshot, void, void> {
-  const x0 = startOf(options);
-  return new Sampler(model, x0.shape, wayOf(options)).trajectory(x0);
+  rejectUnknown(options, [...startOptions, ...solverOptions, "condition"], "sampling");
+  const x0 = startOf(model, options);
+  return new Sampler(model, x0.shape, samplerOptionsOf(options)).trajectory(x0);
 }
 
-/** The options of the sampler alone. @throws {TypeError} if one is unknown */
-function wayOf(options: Start & SamplerOptions): SamplerOptions {
-  rejectUnknown(options, ["x0", ...ofSeed, ...samplerOptions], "sampling");
-  return Object.fromEntries(Object.entries(options).filter(([name]) => samplerOptions.includes(name)));
+/** Options that say where samples start. */
+const startOptions = ["count", "shape", "seed", "x0"] as const;
+
+/** The options without those of the start. */
+function samplerOptionsOf({ x0: _, count: _count, shape: _shape, seed, ...how }: SampleOptions) {
+  return { ...how, ...how.solver === "sde" && seed !== undefined && { seed } };
 }
 
-/** What noise from a seed needs. */
-const ofSeed = ["count", "shape", "seed"] as const;
-
-function startOf(start: Start): Tensor {
-  const given: { readonly x0?: Tensor } & { readonly [name in typeof ofSeed[number]]?: unknown } = start;
-  if (given.x0 === undefined) {
-    const { count, shape, seed } = start as Exclude<Start, { readonly x0: Tensor }>;
-    checkCount(count, "as many as");
-    return noise(seed, [count, ...shape]);
+function startOf(model: VelocityField, options: SampleOptions): Tensor {
+  const { x0, count, seed = 0 } = options;
+  if (x0 !== undefined) {
+    const others = options.solver === "sde"
+      ? ["count", "shape"] as const
+      : ["count", "shape", "seed"] as const;
+    const extra = others.find((name) => options[name] !== undefined);
+    if (extra === undefined) return checkTensor("sample", "x0 is", x0);
+    throw new TypeError(
+      `Cannot sample: both x0 and ${extra} given (expected noise, or a seed with count and shape)`,
+    );
   }
-  const extra = ofSeed.find((name) => given[name] !== undefined);
-  if (extra === undefined) return checkTensor("sample", "x0 is", given.x0);
+  if (!isCount(count, 1)) {
+    throw new RangeError(
+      `Cannot sample: count is ${count} (expected a whole number of at least 1, as in sample(model, { count: 16 }))`,
+    );
+  }
+  const shape = options.shape ?? traitsOf(model).shape;
+  if (Array.isArray(shape)) return noise(seed, [count, ...shape]);
   throw new TypeError(
-    `Cannot sample: both x0 and ${extra} given (expected noise, or a seed with count and shape)`,
+    shape === undefined
+      ? "Cannot sample: the model does not know the shape of a sample (expected it as in " +
+        "sample(model, { count: 16, shape: [1, 28, 28] }))"
+      : `Cannot sample: shape is ${shape} (expected that of a sample, such as [1, 28, 28])`,
   );
-}
-
-function checkCount(count: number, what: string): void {
-  if (isCount(count, 1)) return;
-  throw new RangeError(`Cannot sample ${what} ${count} (expected a positive integer)`);
 }

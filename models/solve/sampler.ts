@@ -2,8 +2,6 @@ import {
   assign,
   type MemoryPlan,
   planMemory,
-  record,
-  type RecordedStep,
   type Shape,
   ShapeError,
   slice,
@@ -11,26 +9,41 @@ import {
   tensor,
   zeros,
 } from "../../kernels/mod.ts";
-import { isCount } from "../../kernels/core/checks.ts";
-import { checkedSizeOf, sameShape } from "../../kernels/core/shape.ts";
-import type { VelocityField } from "../flow/field.ts";
-import { rejectUnknown, unknownName } from "../names.ts";
-import { CountedField } from "./counted_field.ts";
-import { type SolverName, solvers } from "./solvers.ts";
-import { step } from "./step.ts";
-import type { ButcherTableau } from "./tableau.ts";
-import { timesOf, type TimesOptions, timesOptions } from "./time_grids.ts";
+import { checkTensor } from "../../kernels/core/tensor.ts";
+import { checkCount, isCount, maxU32 } from "../../kernels/core/checks.ts";
+import { checkedSizeOf } from "../../kernels/core/shape.ts";
+import { CountedField, type VelocityField } from "../flow/field.ts";
+import { rejectUnknown } from "../names.ts";
+import { type BatchSteps, copyOf, RungeKuttaSteps, StochasticSteps } from "./batch_steps.ts";
+import { isAdaptive, type SolverOptions, tableauOf } from "./solvers.ts";
+import type { TriedStep } from "./step_control.ts";
+import { solverStep } from "./tableau.ts";
+import { type Span, timesOf, timesOptions, timesWithin } from "./time_grids.ts";
 
-/** Options of the solver. */
-export interface SamplerOptions extends TimesOptions {
-  /** Name of a solver, or a tableau; by default `euler`. */
-  readonly solver?: SolverName | ButcherTableau;
+/** How a sampler solves. */
+export interface SamplerOptions extends SolverOptions {
   /** Condition of the field, one row per sample. It may be overwritten between runs. */
-  readonly condition?: Tensor;
+  readonly condition?: Tensor | undefined;
 }
 
-/** Names of the options of a solver. */
-export const samplerOptions: readonly string[] = [...timesOptions, "solver", "condition"];
+/** Options of one run. */
+export interface RunOptions extends Span {
+  /** Number of the batch's first sample: `sde` gives sample n the same noise in any batch. By default 0. */
+  readonly row?: number;
+}
+
+/** Called with the share of the time that is solved. If it gives a promise, the solver waits for it. */
+export type OnShare = (share: number) => void | Promise<void>;
+
+/** What solving a batch found, and what it cost. */
+export interface Solution {
+  /** x at the end, f32[N, ...]. */
+  readonly x: Tensor;
+  /** How often the field was evaluated, each time on the whole batch. */
+  readonly evaluations: number;
+  /** The steps of each sample, accepted and rejected, if it chose them. */
+  readonly steps?: readonly (readonly TriedStep[])[];
+}
 
 /** The state of samples at a time, in host memory. */
 export interface Snapshot {
@@ -53,66 +66,56 @@ export interface TrajectoryOptions {
   readonly ahead?: number;
 }
 
-/** The state of a trajectory, saved while the sampler works on another one. */
-interface Trajectory {
-  readonly x: Tensor;
-  /** v(x, t), if the solver is first-same-as-last. */
-  readonly v: Tensor | undefined;
+/** A run in progress, which may wait while the sampler works on others. */
+interface Run {
+  readonly times: readonly number[];
+  readonly first: number;
+  readonly row: number;
+  /** What the state of the sampler was when it turned to another run. */
+  readonly state: readonly Tensor[];
 }
 
 /**
- * Samples in batches of one size. One step of the solver is recorded, then replayed at any times. It follows the
- * tensors that are the model's parameters when the sampler is made, so it sees later training.
+ * Solves batches of one size in given steps, with noise or without. One step is recorded, then replayed at any times. It
+ * uses the tensors that are the model's parameters when the sampler is made, so it sees later training.
+ *
+ * ```ts
+ * import { init } from "../../kernels/mod.ts";
+ * import { createModel, noise, Sampler } from "../mod.ts";
+ *
+ * await init({ device: "cpu" });
+ * const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 46020);
+ * const sampler = new Sampler(model, [3, 1, 4, 4], { solver: "heun", steps: 2 });
+ * for (const seed of [1, 2]) console.log(await sampler.run(noise(seed, [3, 1, 4, 4])).read());
+ * console.log(sampler.evaluations); // 8
+ * ```
  */
 export class Sampler {
-  /** The times of the solver. */
+  /** The times at the ends of the steps. */
   readonly times: readonly number[];
-  readonly #x: Tensor;
-  readonly #v: Tensor | undefined;
-  readonly #t: Tensor;
-  readonly #dt: Tensor;
-  readonly #step: RecordedStep<Tensor>;
-  /** Computes the first velocity of a trajectory, if the solver is first-same-as-last. */
-  readonly #first: RecordedStep<Tensor> | undefined;
   readonly #field: CountedField;
-  /** The trajectory whose state the recorded steps hold. */
-  #current: Trajectory | undefined;
+  readonly #steps: BatchSteps;
+  /** The run whose state the recorded steps hold. */
+  #current: Run | undefined;
 
   /**
    * Records one step of the solver.
    *
    * @param shape [N, C, H, W] of a batch
-   * @throws {RangeError} if `steps` is not a positive integer, or `times` are not monotonic in [0, 1]
-   * @throws {TypeError} if an option, the solver or the grid is unknown, not exactly one of `steps` and `times` is given, a grid is
-   * given with `times`, or the field gives no tensor
+   * @throws {RangeError} if `steps` is not a positive integer, `times` are not monotonic in [0, 1], or the noise is too strong
+   * @throws {TypeError} if an option, the solver or the grid is unknown, options contradict each other, or the field gives
+   * no tensor
    * @throws {ShapeError} if the batch is empty, or a velocity does not have its shape
    */
-  constructor(model: VelocityField, shape: Shape, options: SamplerOptions) {
-    rejectUnknown(options, samplerOptions, "a sampler");
-    const { condition } = options;
-    const tableau = tableauOf(options);
+  constructor(model: VelocityField, shape: Shape, options: SamplerOptions = {}) {
+    const { solver = "heun", condition } = checkedOptions(options);
     this.times = timesOf(options);
     checkBatch(shape);
-    const field = this.#field = new CountedField(model);
-    const x = this.#x = zeros(shape);
-    const t = this.#t = tensor(new Float32Array(shape[0]));
-    const dt = this.#dt = tensor(new Float32Array(shape[0]));
-    if (!tableau.firstSameAsLast) {
-      this.#step = record(() => {
-        const next = step(tableau, field, x, t, dt, { ...condition && { condition } });
-        const v = next.v.storage === x.storage ? copyOf(next.v) : next.v; // x itself, or a view of it, changes
-        assign(x, next.x);
-        return v;
-      });
-      return;
-    }
-    const v = this.#v = zeros(shape);
-    this.#first = record(() => assign(v, field.velocity(x, t, condition)));
-    this.#step = record(() => {
-      const next = step(tableau, field, x, t, dt, { ...condition && { condition }, first: v });
-      assign(x, next.x);
-      return assign(v, next.last);
-    });
+    this.#field = new CountedField(model);
+    this.#steps = solver === "sde"
+      ? new StochasticSteps(this.#field, shape, options)
+      : new RungeKuttaSteps(tableauOf(solver), this.#field, shape, { condition });
+    this.#steps.check?.(this.times);
   }
 
   /** How often the field was evaluated so far, each time on a whole batch. */
@@ -120,39 +123,73 @@ export class Sampler {
     return this.#field.evaluations;
   }
 
-  /** The memory of sampling in batches of a shape, without running it. */
-  static plan(model: VelocityField, shape: Shape, options: SamplerOptions): MemoryPlan {
-    const tableau = tableauOf(options);
+  /** The memory of sampling in batches of a shape, without running it. @throws as the constructor */
+  static plan(model: VelocityField, shape: Shape, options: SamplerOptions = {}): MemoryPlan {
+    const { solver, condition } = checkedOptions(options);
+    const tableau = tableauOf(solver === "sde" ? "euler" : solver);
     checkBatch(shape);
     return planMemory(() => {
       const [t, dt] = [shape[0], shape[0]].map((length) => tensor(new Float32Array(length)));
-      return step(tableau, model, zeros(shape), t, dt, options).x;
+      return solverStep(tableau, model, zeros(shape), t, dt, { condition }).x;
     });
   }
 
   /**
-   * Integrates the flow from noise to data.
+   * Solves a batch, from noise to data unless the options say otherwise.
    *
-   * @param x0 noise, f32[N, C, H, W]
-   * @returns data of the same shape
-   * @throws {ShapeError} if x0 does not have the shape of the sampler
+   * @param x state to begin with, f32[N, C, H, W]
+   * @returns the state at the end, same shape
+   * @throws {ShapeError} if x does not have the shape of the sampler
+   * @throws {RangeError} if times lie outside [0, 1] or are the same
+   * @throws {TypeError} if an option is unknown, or noise is to go back in time
    */
-  run(x0: Tensor): Tensor {
-    checkShape(x0, this.#x);
-    this.#save(this.#current);
-    this.#current = undefined;
-    assign(this.#x, x0);
-    for (let i = 0; i + 1 < this.times.length; i++) {
-      this.#setTime(i);
-      if (i === 0) this.#first?.run();
-      this.#step.run();
+  run(x: Tensor, options: RunOptions = {}): Tensor {
+    const run = { ...this.#begin(x, options), state: [x] };
+    try {
+      for (let i = 0; i + 1 < run.times.length; i++) this.#take(run, i);
+      return copyOf(this.#steps.state[0]);
+    } finally {
+      this.#current = undefined;
     }
-    return copyOf(this.#x);
   }
 
   /**
-   * Integrates the flow with a snapshot at each time from `first` on, from noise or from any state, even one that the
-   * flow would not reach. A sampler can have several trajectories in progress.
+   * The same as `run`, but waits for the device and tells how far it is. A sampler can have several runs and
+   * trajectories in progress.
+   *
+   * @throws as {@linkcode run}
+   */
+  async solve(
+    x: Tensor,
+    { onProgress, ...options }: RunOptions & { readonly onProgress?: OnShare | undefined } = {},
+  ): Promise<Solution> {
+    const run = { ...this.#begin(x, options), state: this.#copies(x) };
+    const steps = run.times.length - 1;
+    let evaluations = 0;
+    let reached: Promise<unknown> | undefined;
+    try {
+      for (let i = 0; i < steps; i++) {
+        const before = this.evaluations;
+        const velocity = this.#take(run, i);
+        evaluations += this.evaluations - before;
+        // The device is one step ahead of what it is waited for, so that it has no gap between steps.
+        const queued = slice(velocity, 0, 0, 1).read();
+        await reached;
+        if (i > 0) await onProgress?.(i / steps);
+        reached = queued;
+      }
+      await reached;
+      await onProgress?.(1);
+      this.#load(run);
+      return { x: copyOf(this.#steps.state[0]), evaluations };
+    } finally {
+      if (this.#current === run) this.#current = undefined;
+    }
+  }
+
+  /**
+   * Solves with a snapshot at each time from `first` on, from noise or from any state, even one that the flow would not
+   * reach. A sampler can have several trajectories in progress.
    *
    * @param x the initial state, f32[N, C, H, W]; noise if `first` is 0
    * @returns snapshots in host memory, in order; the last one is the data, without velocity
@@ -172,64 +209,75 @@ export class Sampler {
     if (!isCount(ahead, 1)) {
       throw new RangeError(`Cannot sample with ${ahead} snapshots ahead (expected a positive integer)`);
     }
-    checkShape(x, this.#x);
-    const trajectory = { x: copyOf(x), v: this.#v && copyOf(this.#v) };
-    return this.#follow(trajectory, first, ahead);
+    const run = this.#begin(x, {});
+    return this.#follow({ ...run, first, state: this.#copies(x) }, ahead);
   }
 
-  async *#follow(trajectory: Trajectory, first: number, ahead: number): AsyncGenerator<Snapshot, void, void> {
+  async *#follow(run: Run, ahead: number): AsyncGenerator<Snapshot, void, void> {
     const last = this.times.length - 1;
+    const x = this.#steps.state[0];
     try {
       let open: Promise<Snapshot>[] = [];
-      for (let i = first; i < last; i++) {
-        this.#load(trajectory);
-        this.#setTime(i);
-        if (i === first) this.#first?.run();
-        const image = this.#x.read();
-        const velocity = this.#v?.read();
-        this.#step.run();
-        open.push(snapshot(this.times[i], image, velocity ?? this.#step.result.read()));
+      for (let i = run.first; i < last; i++) {
+        this.#load(run);
+        const image = x.read();
+        const velocity = this.#take(run, i).read();
+        open.push(
+          Promise.all([image, velocity]).then(([image, velocity]) => ({ t: this.times[i], image, velocity })),
+        );
         if (open.length < ahead) continue;
         yield* await Promise.all(open);
         open = [];
       }
       yield* await Promise.all(open);
-      this.#load(trajectory);
-      yield { t: this.times[last], image: await this.#x.read() };
+      this.#load(run);
+      yield { t: this.times[last], image: await x.read() };
     } finally {
-      if (this.#current === trajectory) this.#current = undefined;
+      if (this.#current === run) this.#current = undefined;
     }
   }
 
-  /** Loads the state of a trajectory into the recorded steps. */
-  #load(trajectory: Trajectory): void {
-    if (this.#current === trajectory) return;
-    this.#save(this.#current);
-    this.#current = trajectory;
-    assign(this.#x, trajectory.x);
-    if (trajectory.v) assign(this.#v!, trajectory.v);
+  #begin(x: Tensor, { row = 0, ...span }: RunOptions): Omit<Run, "state"> {
+    rejectUnknown(span, ["from", "to", "row"], "a run");
+    checkTensor("sample", "x is", x, this.#steps.state[0].shape);
+    checkCount("sample", "row", row, 0, maxU32);
+    const times = timesWithin(this.times, span);
+    this.#steps.check?.(times);
+    return { times, first: 0, row };
   }
 
-  /** Saves the state of a trajectory. */
-  #save(trajectory: Trajectory | undefined): void {
-    if (!trajectory) return;
-    assign(trajectory.x, this.#x);
-    if (trajectory.v) assign(trajectory.v, this.#v!);
+  /** Where a run that may wait keeps its state: x, and what the steps need besides. */
+  #copies(x: Tensor): Tensor[] {
+    return [x, ...this.#steps.state.slice(1)].map(copyOf);
   }
 
-  /** Writes the start and length of step i. */
-  #setTime(i: number): void {
-    const [t, next] = this.times.slice(i, i + 2);
-    this.#t.write(new Float32Array(this.#t.size).fill(t));
-    this.#dt.write(new Float32Array(this.#dt.size).fill(next - t));
+  /** Takes step i of a run; returns the velocity at its start. */
+  #take(run: Run, i: number): Tensor {
+    this.#load(run);
+    return this.#steps.take(run.times, i, i === run.first, run.row);
+  }
+
+  /** Turns to a run, and saves the state of the one before. */
+  #load(run: Run): void {
+    if (this.#current === run) return;
+    const { state } = this.#steps;
+    this.#current?.state.forEach((saved, i) => assign(saved, state[i]));
+    this.#current = run;
+    run.state.forEach((saved, i) => assign(state[i], saved));
   }
 }
 
-/** The solver that options mean. @throws {TypeError} if it is unknown */
-export function tableauOf({ solver = "euler" }: Pick<SamplerOptions, "solver">): ButcherTableau {
-  if (typeof solver === "object") return solver;
-  if (Object.hasOwn(solvers, solver)) return solvers[solver];
-  throw new TypeError(unknownName("solver", solver, Object.keys(solvers)));
+/** The options of a sampler. @throws {TypeError} if one is unknown or has no effect with the others */
+function checkedOptions(options: SamplerOptions): SamplerOptions {
+  const ofNoise = options.solver === "sde" ? ["noise", "seed"] : [];
+  if (isAdaptive(options)) {
+    throw new TypeError(
+      "Cannot use a tolerance with given steps (expected no rtol and atol, or AdaptiveSampler, which chooses its steps)",
+    );
+  }
+  const of = ofNoise.length > 0 ? "a sampler with noise" : "a sampler without noise";
+  rejectUnknown(options, ["solver", ...timesOptions, ...ofNoise, "condition"], of);
+  return options;
 }
 
 /** @throws {ShapeError} if a shape is not that of at least one sample */
@@ -237,22 +285,4 @@ export function checkBatch(shape: Shape): void {
   checkedSizeOf(shape);
   if (shape.length > 0 && shape[0] > 0) return;
   throw new ShapeError(`Cannot sample a batch of shape [${shape.join(", ")}] (expected at least one sample)`);
-}
-
-function checkShape(x: Tensor, own: Tensor): void {
-  if (sameShape(x.shape, own.shape)) return;
-  throw new ShapeError(`Cannot sample from ${x} (expected ${own}, the shape of the sampler)`);
-}
-
-function copyOf(x: Tensor): Tensor {
-  return slice(x, 0, 0, x.shape[0]);
-}
-
-async function snapshot(
-  t: number,
-  image: Promise<Float32Array>,
-  velocity: Promise<Float32Array>,
-): Promise<Snapshot> {
-  const [x, v] = await Promise.all([image, velocity]);
-  return { t, image: x, velocity: v };
 }

@@ -1,27 +1,19 @@
-import type { Tensor } from "../../kernels/mod.ts";
-import type { VelocityField } from "../flow/field.ts";
-import type { Path } from "../flow/path.ts";
-import { rejectUnknown, unknownName } from "../names.ts";
-import { AdaptiveSampler } from "./adaptive_sampler.ts";
-import { Batches, type SampleBatch } from "./batches.ts";
-import type { FlowSolver } from "./flow_solvers.ts";
-import { Sampler } from "./sampler.ts";
+import { concat, scope, ShapeError, slice, type Tensor, tensor } from "../../kernels/mod.ts";
+import { checkTensor } from "../../kernels/core/tensor.ts";
+import { checkCount } from "../../kernels/core/checks.ts";
+import { traitsOf, type VelocityField } from "../flow/field.ts";
+import { rejectUnknown } from "../names.ts";
+import { rowsAt } from "../train/batch_source.ts";
+import { samplerFor } from "./adaptive_sampler.ts";
+import { checkBatch, type SamplerOptions } from "./sampler.ts";
+import { isAdaptive, solverOptions } from "./solvers.ts";
 import type { TriedStep } from "./step_control.ts";
-import { StochasticSampler } from "./stochastic_sampler.ts";
-import { timesOf, timesOptions } from "./time_grids.ts";
+import type { Span } from "./time_grids.ts";
 
 /** Options of {@linkcode solveFlow}. */
-export interface SolveFlowOptions {
+export interface SolveFlowOptions extends SamplerOptions, Span {
   /** Largest batch; by default 256. */
   readonly batch?: number;
-  /** Condition of the field, one row per sample. */
-  readonly condition?: Tensor;
-  /** Whether to go back, from data to noise; by default from noise to data. */
-  readonly back?: boolean;
-  /** The time at which samples that go back start, in (0, 1]; by default 1. Given times and grids shrink to it. */
-  readonly start?: number;
-  /** The path that the field was trained on, which a stochastic solver must know; see `StochasticOptions`. */
-  readonly path?: Path;
   /** Called with the number of samples done; a batch counts by its share of the time. A promise is waited for. */
   readonly onProgress?: (done: number) => void | Promise<void>;
 }
@@ -34,143 +26,142 @@ export interface SolvedFlow {
   readonly evaluations: number;
   /** Evaluations of each batch. */
   readonly batches: readonly number[];
-  /** The steps of each sample, where it chose them itself. */
+  /** The steps of each sample, if it chose them. */
   readonly steps?: readonly (readonly TriedStep[])[];
-}
-
-/** A batch at the end of its way. */
-interface SolvedBatch {
-  readonly x: Float32Array;
-  readonly steps?: readonly (readonly TriedStep[])[];
-}
-
-/** Something that follows batches of one size. */
-interface BatchSolver {
-  /** The sampler, which counts its evaluations. */
-  readonly sampler: { readonly evaluations: number };
-  solve(batch: SampleBatch, onShare: (share: number) => void | Promise<void>): Promise<SolvedBatch>;
 }
 
 /**
- * Follows the flow of samples from noise to data or back, in batches, by any solver.
+ * Follows the flow of samples, in batches, by any solver: from noise to data, or between any two times.
  *
  * ```ts
- * import { init } from "../../kernels/mod.ts";
+ * import { init, tensor } from "../../kernels/mod.ts";
  * import { createModel, noise, solveFlow } from "../mod.ts";
  *
  * await init({ device: "cpu" });
  * const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 46020);
  * const x0 = noise(0, [3, 1, 4, 4]);
- * const how = { method: "adaptive", solver: "dopri5", rtol: 1e-3, atol: 1e-3, maxEvaluations: 500 } as const;
- * const { samples, evaluations } = await solveFlow(model, x0, how);
+ * const { samples, evaluations } = await solveFlow(model, x0, { solver: "dopri5", rtol: 1e-3 });
  * console.log(samples.length, evaluations);
+ * const back = await solveFlow(model, tensor(samples, x0.shape), { from: 1, to: 0, steps: 10 });
+ * console.log(back.evaluations); // 20
  * ```
  *
- * @param x noise, or data if the flow goes back, f32[N, C, H, W]
+ * @param x state at the time `from`, f32[N, C, H, W]: noise, unless the options say otherwise
+ * @param options given times and grids are scaled to the span from `from` to `to`, and reversed if it goes back
  * @throws {SolverError} if an adaptive solver cannot go on
- * @throws {TypeError} if an option, the method or one of its settings is unknown, a stochastic solver is to go back, or the
- * path is not the linear one
- * @throws {RangeError} if the batch is not a positive integer, or the start is outside (0, 1] or given without `back`
- * @throws as the constructors of {@linkcode Sampler}, {@linkcode AdaptiveSampler} and {@linkcode StochasticSampler}
+ * @throws {TypeError} if an option is unknown, or noise is to go back in time or is for another path than the linear one
+ * @throws {RangeError} if the batch is not a positive integer, or times lie outside [0, 1]
+ * @throws {ShapeError} if there are no samples, or the condition does not have one row for each
+ * @throws as the constructors of {@linkcode Sampler} and {@linkcode AdaptiveSampler}
  */
 export async function solveFlow(
   model: VelocityField,
   x: Tensor,
-  how: FlowSolver,
   options: SolveFlowOptions = {},
 ): Promise<SolvedFlow> {
-  rejectUnknown(options, ["batch", "condition", "back", "start", "path", "onProgress"], "solveFlow()");
-  const { batch = 256, condition, back = false, start = 1, path, onProgress } = options;
-  checkStart(start, back);
-  checkMethod(how);
-  const batches = new Batches(x, batch, condition);
-  const { length } = batches;
-  const solver = solverOf(batches.field(model), batches.shape, how, { back, start, ...path && { path } });
+  rejectUnknown(options, [...solverOptions, "condition", "from", "to", "batch", "onProgress"], "solveFlow()");
+  const { batch = 256, condition, from = 0, to = 1, onProgress, ...how } = options;
+  const batches = new SampleBatches(checkTensor("solve", "x is", x), batch, condition);
+  const sampler = samplerFor(batches.field(model), batches.shape, how);
   const [N] = x.shape;
-  const P = x.size / N;
   const samples = new Float32Array(x.size);
   const each: number[] = [];
   const steps: (readonly TriedStep[])[] = [];
   let evaluations = 0;
-  for (const part of batches) {
-    const { from, fresh } = part;
-    const own = from + length - fresh;
-    const before = solver.sampler.evaluations;
-    const solved = await solver.solve(part, (share) => onProgress?.(Math.floor(fresh + own * share)));
-    samples.set(solved.x, from * P);
-    solved.steps?.forEach((all, n) => steps[from + n] = all);
-    each.push(solver.sampler.evaluations - before);
-    evaluations += each.at(-1)! * own / N;
+  for (const { first, fresh, count, x0 } of batches) {
+    const solved = await sampler.solve(x0, {
+      from,
+      to,
+      row: first,
+      onProgress: (share) => onProgress?.(Math.floor(fresh + count * share)),
+    });
+    samples.set(await solved.x.read(), first * x.size / N);
+    solved.steps?.forEach((own, n) => steps[first + n] = own);
+    each.push(solved.evaluations);
+    evaluations += solved.evaluations * count / N;
   }
-  return { samples, evaluations, batches: each, ...how.method === "adaptive" && { steps } };
+  return { samples, evaluations, batches: each, ...isAdaptive(how) && { steps } };
 }
 
-/** The settings of each method besides its name. */
-const settingsOf: Readonly<Record<FlowSolver["method"], readonly string[]>> = {
-  fixed: ["solver", ...timesOptions],
-  adaptive: ["solver", "rtol", "atol", "maxEvaluations"],
-  stochastic: ["solver", "noise", "seed", ...timesOptions],
-};
-
-/** @throws {TypeError} if the method, or a setting of it, is unknown */
-function checkMethod({ method, ...settings }: FlowSolver): void {
-  if (!Object.hasOwn(settingsOf, method)) {
-    throw new TypeError(unknownName("method", String(method), Object.keys(settingsOf)));
-  }
-  rejectUnknown(settings, settingsOf[method], `the method ${method}`);
+/** Part of the samples. All parts have the same size. */
+export interface SampleBatch {
+  /** Its first sample. */
+  readonly first: number;
+  /** Its first sample that is not in an earlier batch. */
+  readonly fresh: number;
+  /** How many are not. */
+  readonly count: number;
+  /** State of the batch, f32[length, C, H, W]. */
+  readonly x0: Tensor;
 }
 
-function solverOf(
-  field: VelocityField,
-  shape: readonly number[],
-  how: FlowSolver,
-  { back, start, path }: { readonly back: boolean; readonly start: number; readonly path?: Path },
-): BatchSolver {
-  if (how.method === "adaptive") {
-    const { method: _, ...control } = how;
-    const span = back ? { from: start, to: 0 } : { from: 0, to: 1 };
-    const sampler = new AdaptiveSampler(field, shape, { ...control, ...span });
+/** Covers samples with batches of one size, so that one record serves all. The last batch overlaps the one before. */
+export class SampleBatches {
+  /** Samples in each batch. */
+  readonly length: number;
+  readonly #x0: Tensor;
+  readonly #condition: Tensor | undefined;
+  /** The samples of the current batch, which pick the rows of the condition. */
+  readonly #rows: Tensor;
+
+  /**
+   * @param x0 state of all samples, f32[N, C, H, W]
+   * @param batch most samples in a batch
+   * @throws {RangeError} if the batch is not a positive integer
+   * @throws {ShapeError} if there are no samples, or there is a condition, but not one row for each sample
+   */
+  constructor(x0: Tensor, batch: number, condition?: Tensor) {
+    checkBatch(x0.shape);
+    checkCount("sample", "batch", batch);
+    const N = x0.shape[0];
+    if (condition && checkTensor("sample", "the condition is", condition).shape[0] !== N) {
+      throw new ShapeError(`Cannot sample ${N} images with the condition ${condition} (expected ${N} rows)`);
+    }
+    this.length = Math.ceil(N / Math.ceil(N / batch));
+    this.#x0 = x0;
+    this.#condition = condition;
+    this.#rows = tensor(new Uint32Array(this.length));
+  }
+
+  /** [length, C, H, W] of a batch. */
+  get shape(): readonly number[] {
+    return [this.length, ...this.#x0.shape.slice(1)];
+  }
+
+  /** The field, with the condition of the current batch. */
+  field(model: VelocityField): VelocityField {
+    const condition = this.#condition;
+    if (!condition) return model;
     return {
-      sampler,
-      async solve({ x0 }, onProgress) {
-        const { x, steps } = await sampler.run(x0, { onProgress });
-        return { x: await x.read(), steps };
-      },
+      ...traitsOf(model),
+      velocity: (x, t) => model.velocity(x, t, rowsAt(condition, this.#rows)),
     };
   }
-  if (how.method === "stochastic") {
-    if (back) throw new TypeError("Cannot go back by a stochastic solver (expected another solver)");
-    const { method: _, solver: _name, ...noise } = how;
-    const sampler = new StochasticSampler(field, shape, { ...noise, ...path && { path } });
-    return {
-      sampler,
-      async solve({ x0, from }, onProgress) {
-        return { x: await (await sampler.run(x0, { from, onProgress })).read() };
-      },
-    };
-  }
-  const times = timesOf(how);
-  const sampler = new Sampler(field, shape, {
-    solver: how.solver,
-    times: back ? times.map((t) => start * t).toReversed() : times,
-  });
-  return {
-    sampler,
-    async solve({ x0 }, onProgress) {
-      let done = 0;
-      for await (const { image, velocity } of sampler.trajectory(x0)) {
-        if (!velocity) return { x: image };
-        await onProgress(++done / (times.length - 1));
-      }
-      throw new Error("Cannot reach the end of a flow: it has no last snapshot"); // a trajectory always has one
-    },
-  };
-}
 
-function checkStart(start: number, back: boolean): void {
-  if (back ? start > 0 && start <= 1 : start === 1) return;
-  throw new RangeError(
-    `Cannot follow a flow from t = ${start} ${back ? "back to 0" : "to data"} ` +
-      `(expected ${back ? "a time in (0, 1]" : "a start on a way back only"})`,
-  );
+  /** The batches in order. The condition is that of the latest one. */
+  *[Symbol.iterator](): Generator<SampleBatch, void, void> {
+    const { length } = this;
+    const N = this.#x0.shape[0];
+    for (let fresh = 0; fresh < N; fresh += length) {
+      const first = Math.min(fresh, N - length);
+      this.#rows.write(Uint32Array.from({ length }, (_, i) => first + i));
+      yield { first, fresh, count: first + length - fresh, x0: slice(this.#x0, 0, first, length) };
+    }
+  }
+
+  /** Joins what the batches gave, in order: of each tensor the rows that are not in an earlier batch. */
+  join(parts: readonly (readonly Tensor[])[]): Tensor[] {
+    const N = this.#x0.shape[0];
+    return scope(() =>
+      parts[0].map((_, k) =>
+        concat(
+          parts.map(({ [k]: x }, i) => {
+            const known = Math.max(0, (i + 1) * this.length - N);
+            return slice(x, 0, known, this.length - known);
+          }),
+          0,
+        )
+      )
+    );
+  }
 }

@@ -1,4 +1,6 @@
-import { type ButcherTableau, defineTableau, type EmbeddedTableau } from "./tableau.ts";
+import { unknownName } from "../names.ts";
+import { type ButcherTableau, defineTableau, type EmbeddedTableau, evaluationsPerStep } from "./tableau.ts";
+import { timesOf, type TimesOptions, timesOptions } from "./time_grids.ts";
 
 /** Euler 1768: one evaluation per step. */
 export const euler: ButcherTableau = defineTableau({ order: 1, a: [[]], b: [1], c: [0] });
@@ -62,6 +64,7 @@ export const dopri5: EmbeddedTableau = defineTableau({
 
 /** The solvers by name. */
 export const solvers = { euler, midpoint, heun, bosh3, rk4, dopri5 } as const;
+
 /** Name of a solver. */
 export type SolverName = keyof typeof solvers;
 
@@ -74,3 +77,110 @@ export type AdaptiveSolverName = {
 export const adaptiveSolvers = Object.fromEntries(
   Object.entries(solvers).filter(([, { error }]: [string, ButcherTableau]) => error !== undefined),
 ) as Readonly<Record<AdaptiveSolverName, EmbeddedTableau>>;
+
+/** Name of a solver, or `sde` for the stochastic one. */
+export type FlowSolverName = SolverName | "sde";
+
+/** Cost and abilities of a solver. */
+export interface SolverFacts {
+  /** Evaluations of the field in each step. */
+  readonly evaluationsPerStep: number;
+  /** Evaluations before the first step. */
+  readonly evaluationsAtStart: number;
+  /** Whether it can choose its own steps. */
+  readonly adaptive: boolean;
+  /** Whether it adds noise between the steps. */
+  readonly stochastic: boolean;
+}
+
+function factsOf(tableau: ButcherTableau): SolverFacts {
+  return {
+    evaluationsPerStep: evaluationsPerStep(tableau),
+    evaluationsAtStart: tableau.firstSameAsLast ? 1 : 0,
+    adaptive: tableau.error !== undefined,
+    stochastic: false,
+  };
+}
+
+/** All solvers by name, the stochastic one among them, with their costs. */
+export const flowSolvers = {
+  ...Object.fromEntries(Object.entries(solvers).map(([name, tableau]) => [name, factsOf(tableau)])),
+  sde: { evaluationsPerStep: 1, evaluationsAtStart: 0, adaptive: false, stochastic: true },
+} as Readonly<Record<FlowSolverName, SolverFacts>>;
+
+/**
+ * How a flow is solved, in one of three ways:
+ * - in given steps: `{ solver: "heun", steps: 20 }`, the default;
+ * - in steps that each sample chooses: `{ solver: "dopri5", rtol: 1e-3 }`;
+ * - with noise: `{ solver: "sde", steps: 100, noise: 1 }`.
+ */
+export interface SolverOptions extends TimesOptions {
+  /** Name or tableau of the solver; by default `heun`, with a tolerance `dopri5`. */
+  readonly solver?: FlowSolverName | ButcherTableau;
+  /** Error allowed per step relative to the state, in (0, 1]; by default `atol`. A tolerance makes the steps adaptive. */
+  readonly rtol?: number;
+  /** Error allowed per step in any case, in units of the state, in (0, 1]; by default `rtol`. */
+  readonly atol?: number;
+  /** Most evaluations of a batch in adaptive steps; by default 1,000. */
+  readonly maxEvaluations?: number;
+  /** Strength of the noise that `sde` adds: its variance grows by noise (1 - t) dt. By default 1. */
+  readonly noise?: number;
+  /** Seed of the noise that `sde` adds, an integer in [0, 2^32); by default 0. */
+  readonly seed?: number;
+}
+
+/** Options of steps that each sample chooses. */
+export const adaptiveOptions = ["rtol", "atol", "maxEvaluations"] as const;
+
+/** Names of all options of solvers. */
+export const solverOptions: readonly string[] = [
+  "solver",
+  ...timesOptions,
+  ...adaptiveOptions,
+  "noise",
+  "seed",
+];
+
+/** Most evaluations of a batch in adaptive steps, by default. */
+export const defaultMaxEvaluations = 1000;
+
+/** Whether options ask for steps that each sample chooses. */
+export function isAdaptive({ rtol, atol }: SolverOptions): boolean {
+  return rtol !== undefined || atol !== undefined;
+}
+
+/** The solver that a name or tableau means. @throws {TypeError} if it is unknown */
+export function tableauOf(solver: SolverOptions["solver"] = "heun"): ButcherTableau {
+  if (typeof solver === "object") return solver;
+  if (Object.hasOwn(solvers, solver)) return solvers[solver as SolverName];
+  throw new TypeError(unknownName("solver", String(solver), Object.keys(flowSolvers)));
+}
+
+/**
+ * The tableau of a solver that can choose its own steps.
+ *
+ * @throws {TypeError} if the solver is unknown, or has no error estimate
+ */
+export function embeddedTableauOf(solver: SolverOptions["solver"] = "dopri5"): EmbeddedTableau {
+  const { error, ...tableau } = solver === "sde" ? euler : tableauOf(solver);
+  if (error) return { ...tableau, error };
+  const name = typeof solver === "string" ? `the solver ${solver}` : "this solver";
+  throw new TypeError(
+    `Cannot choose the steps of ${name}: it has no error estimate (expected ${
+      Object.keys(adaptiveSolvers).join(" or ")
+    }, or a tableau with \`error\`)`,
+  );
+}
+
+/**
+ * Evaluations of the field that each sample takes in given steps; undefined for adaptive steps, which are known
+ * afterwards.
+ *
+ * @throws {TypeError} if the solver is unknown
+ * @throws {RangeError} if the steps are invalid
+ */
+export function evaluationsOf(options: SolverOptions): number | undefined {
+  if (isAdaptive(options)) return undefined;
+  const facts = options.solver === "sde" ? flowSolvers.sde : factsOf(tableauOf(options.solver));
+  return facts.evaluationsAtStart + facts.evaluationsPerStep * (timesOf(options).length - 1);
+}

@@ -1,10 +1,6 @@
-/** How adaptive steps are chosen. Likelihoods have a `tolerance` instead, by default 1e-3. */
-export interface StepControlOptions {
-  /** Error that is allowed per step, relative to the state; by default 1e-5. */
-  readonly rtol?: number;
-  /** Error that is allowed per step in any case, in units of the state; by default 1e-5. */
-  readonly atol?: number;
-}
+import { UserError } from "../../kernels/mod.ts";
+import { isCount } from "../../kernels/core/checks.ts";
+import type { Span } from "./time_grids.ts";
 
 /** A step that a solver tried. */
 export interface TriedStep {
@@ -18,13 +14,49 @@ export interface TriedStep {
   readonly accepted: boolean;
 }
 
+/** How far a solver got before it failed. */
+export interface SolverProgress {
+  /** Where each sample is. */
+  readonly t: readonly number[];
+  /** How often the field was evaluated. */
+  readonly evaluations: number;
+  /** The steps of each sample until then. */
+  readonly steps: readonly (readonly TriedStep[])[];
+}
+
+/** An adaptive solver cannot go on. */
+export class SolverError extends UserError {
+  /** The name of the class, also in minified code. */
+  override name = "SolverError";
+  /** How far it got. */
+  readonly reached: SolverProgress;
+
+  /** With a message for the user, and how far the solver got. */
+  constructor(message: string, reached: SolverProgress) {
+    super(message);
+    this.reached = reached;
+  }
+}
+
+/** @throws {RangeError} if a tolerance is outside (0, 1], or the most evaluations are not a positive integer */
+export function checkLimits(limits: { rtol: number; atol: number; maxEvaluations: number }): void {
+  const { maxEvaluations, ...tolerances } = limits;
+  for (const [name, value] of Object.entries(tolerances)) {
+    if (value > 0 && value <= 1) continue;
+    throw new RangeError(`Cannot solve: ${name} is ${value} (expected a number above 0, at most 1)`);
+  }
+  if (isCount(maxEvaluations, 1)) return;
+  throw new RangeError(`Cannot solve: maxEvaluations is ${maxEvaluations} (expected a positive integer)`);
+}
+
 /** The next step aims at a little less than the error allowed. */
 const safety = 0.9;
 /** Bounds of how much longer or shorter the next step may be. */
 const [shortest, longest] = [0.2, 10];
 
 /**
- * The length of the next step, as a multiple of the last one.
+ * The length of the next step, as a multiple of the last one. The error of one step grows as dt^order, since the
+ * estimate's method has an order one less than the solver's.
  *
  * @param ratio estimated error by error allowed; a step of ratio 1 or less is accepted, NaN is not
  * @param order of the solver
@@ -59,34 +91,43 @@ export function refinedStep(guess: number, d1: number, d2: number, order: number
   return Math.min(100 * guess, refined);
 }
 
-/** One sample's way through time, in f64. */
+/** The time of one sample, in f64, and the steps that it tried. */
 export class SampleClock {
   /** Where it is. */
   t: number;
   /** Every step that was tried. */
   readonly steps: TriedStep[] = [];
+  readonly #to: number;
+  readonly #direction: number;
   readonly #order: number;
   #dt = 0;
 
-  constructor(readonly from: number, readonly to: number, order: number) {
+  /** At the start of a span. */
+  constructor({ from, to }: Required<Span>, order: number) {
     this.t = from;
+    this.#to = to;
+    this.#direction = Math.sign(to - from);
     this.#order = order;
   }
 
   /** Whether it has arrived. */
   get done(): boolean {
-    return this.t === this.to;
+    return this.t === this.#to;
+  }
+
+  /** Time that is left, in the direction of the end. */
+  get left(): number {
+    return this.#to - this.t;
   }
 
   /** Length of the next step, none beyond the end; 0 at the end. */
   get dt(): number {
-    const left = this.to - this.t;
-    return Math.abs(this.#dt) >= Math.abs(left) ? left : this.#dt;
+    return Math.abs(this.#dt) >= Math.abs(this.left) ? this.left : this.#dt;
   }
 
-  /** Sets the length of the first step, in the direction of the end. */
+  /** Sets the length of the first step. */
   begin(length: number): void {
-    this.#dt = Math.sign(this.to - this.from) * length;
+    this.#dt = this.#direction * length;
   }
 
   /**
@@ -99,14 +140,14 @@ export class SampleClock {
     const { t, dt } = this;
     const accepted = ratio <= 1;
     this.steps.push({ t, dt, ratio, accepted });
-    if (accepted) this.t = dt === this.to - t ? this.to : t + dt;
+    if (accepted) this.t = dt === this.left ? this.#to : t + dt;
     this.#dt = dt * stepFactor(ratio, this.#order);
     return accepted;
   }
 
   /** Whether the next step is too short to get anywhere; one to the end never is. */
   get stuck(): boolean {
-    const { dt } = this;
-    return !this.done && dt !== this.to - this.t && !(Math.abs(dt) > 1e-7);
+    const { dt, left } = this;
+    return !this.done && dt !== left && !(Math.abs(dt) > 1e-7);
   }
 }

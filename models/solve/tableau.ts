@@ -1,4 +1,8 @@
-import { checkCount, isCount } from "../../kernels/core/checks.ts";
+import { add, full, multiply, type Tensor } from "../../kernels/mod.ts";
+import { checkTensor } from "../../kernels/core/tensor.ts";
+import { isCount } from "../../kernels/core/checks.ts";
+import { type VelocityField, velocityOf } from "../flow/field.ts";
+import { perRow } from "../flow/path.ts";
 
 /**
  * An explicit Runge-Kutta method: k_i = v(x + dt sum_j a_ij k_j, t + c_i dt), x + dt sum_i b_i k_i.
@@ -16,20 +20,17 @@ export interface Tableau {
   readonly c: readonly number[];
   /** Weights of the stages in the error estimate, dt sum_i error_i k_i; they sum to 0. */
   readonly error?: readonly number[];
-  /**
-   * Weights of the stages in the correction of the solver's own interpolation, which is cubic without them; they sum to
-   * 0. See `interpolation`.
-   */
+  /** Weights of the stages in the correction to the cubic interpolation within a step; they sum to 0. */
   readonly dense?: readonly number[];
 }
 
-/** A checked tableau and its derived properties. */
+/** A checked tableau. */
 export interface ButcherTableau extends Tableau {
   /** Whether the last stage is the velocity at the end of the step, so that the next step can reuse it. */
   readonly firstSameAsLast: boolean;
 }
 
-/** A tableau with an error estimate, by which a solver can choose its own steps. */
+/** A tableau with an error estimate, so that a solver can choose its own steps. */
 export interface EmbeddedTableau extends ButcherTableau {
   /** Weights of the stages in the error estimate. */
   readonly error: readonly number[];
@@ -82,19 +83,89 @@ export function defineTableau(tableau: Tableau): ButcherTableau {
   return { ...tableau, firstSameAsLast };
 }
 
-/**
- * Evaluations of the field that each step takes; a solver that is first-same-as-last takes one more at the start.
- */
+/** Evaluations of the field in each step; a first-same-as-last solver takes one more at the start. */
 export function evaluationsPerStep({ b, firstSameAsLast }: ButcherTableau): number {
   return firstSameAsLast ? b.length - 1 : b.length;
 }
 
+/** Options of a step. */
+export interface StepOptions {
+  /** Condition of the field, one row per x. */
+  readonly condition?: Tensor | undefined;
+  /** v(x, t) if already known: the `last` of the previous step of a first-same-as-last solver. */
+  readonly first?: Tensor;
+  /** Whether to compute the correction to the cubic interpolation, if the solver has one; by default false. */
+  readonly dense?: boolean;
+}
+
+/** Result of a step. */
+export interface StepResult {
+  /** x at t + dt. */
+  readonly x: Tensor;
+  /** v(x, t) at the start of the step. */
+  readonly v: Tensor;
+  /** The velocity of the last stage: v(x, t) at the end of the step if the solver is first-same-as-last. */
+  readonly last: Tensor;
+  /** Error estimate, same shape as x, if the solver has one. */
+  readonly error?: Tensor;
+  /** Correction to the cubic interpolation, same shape as x, if it was asked for. */
+  readonly dense?: Tensor;
+}
+
 /**
- * Number of evaluations of the field in some steps of a solver.
+ * One step of dx/dt = v(x, t), from device ops only, so that it can be recorded. With t and dt in tensors, one record
+ * serves any times.
  *
- * @throws {RangeError} if `steps` is not a whole number
+ * @param x f32[N, ...]
+ * @param t f32[N], the time of each x
+ * @param dt length of the step, a number or f32[N]; negative goes back in time. A recorded step fixes a number
+ * @throws {TypeError} if the field gives no tensor, or a promise
+ * @throws {ShapeError} if the shapes do not match, such as that of a velocity
+ * @throws {RangeError} if dt is not finite
  */
-export function evaluations(tableau: ButcherTableau, steps: number): number {
-  checkCount("count evaluations", "steps", steps, 0);
-  return steps * evaluationsPerStep(tableau) + (tableau.firstSameAsLast ? 1 : 0);
+export function solverStep(
+  { a, b, c, error, dense }: ButcherTableau,
+  field: VelocityField,
+  x: Tensor,
+  t: Tensor,
+  dt: number | Tensor,
+  { condition, first, dense: wantsDense = false }: StepOptions = {},
+): StepResult {
+  const N = x.shape.slice(0, 1);
+  checkTensor("take a step", "t is", t, N);
+  if (first) checkTensor("take a step", "the first velocity is", first, x.shape);
+  if (typeof dt !== "number") checkTensor("take a step", "dt is", dt, N);
+  else if (!Number.isFinite(dt)) {
+    throw new RangeError(`Cannot take a step: dt is ${dt} (expected a finite number)`);
+  }
+  const h = typeof dt === "number" ? full(N, dt) : dt;
+  const each = perRow(h, x);
+  const k: Tensor[] = first ? [first] : [];
+  for (let i = k.length; i < c.length; i++) {
+    const y = plus(x, weightedSum(k, a[i], each));
+    k.push(velocityOf(field, y, c[i] === 0 ? t : add(t, scaled(h, c[i])), condition));
+  }
+  const estimate = error && weightedSum(k, error, each);
+  const correction = wantsDense && dense ? weightedSum(k, dense, each) : undefined;
+  return {
+    x: plus(x, weightedSum(k, b, each)),
+    v: k[0],
+    last: k[k.length - 1],
+    ...estimate && { error: estimate },
+    ...correction && { dense: correction },
+  };
+}
+
+/** dt sum_i weights_i k_i; undefined if all weights are 0. */
+function weightedSum(k: readonly Tensor[], weights: readonly number[], dt: Tensor): Tensor | undefined {
+  const parts = weights.flatMap((weight, i) => weight === 0 ? [] : [multiply(k[i], scaled(dt, weight))]);
+  return parts.length > 0 ? parts.reduce((a, b) => add(a, b)) : undefined;
+}
+
+function plus(x: Tensor, y: Tensor | undefined): Tensor {
+  return y ? add(x, y) : x;
+}
+
+function scaled(x: Tensor, factor: number): Tensor {
+  return factor === 1 ? x : multiply(x, factor);
 }

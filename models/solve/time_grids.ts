@@ -1,5 +1,5 @@
+import { isCount } from "../../kernels/core/checks.ts";
 import { unknownName } from "../names.ts";
-import { checkedTimes, uniformTimes } from "./times.ts";
 
 /** How the steps of a solver are spread over time. */
 export interface TimeGrid {
@@ -12,7 +12,7 @@ export interface TimeGrid {
 }
 
 /** Equal steps. */
-export const uniformGrid: TimeGrid = { at: (s) => s };
+const uniformGrid: TimeGrid = { at: (s) => s };
 
 /**
  * Steps whose length changes linearly: t = s + bend s (1 - s).
@@ -21,7 +21,7 @@ export const uniformGrid: TimeGrid = { at: (s) => s };
  * noise, t = s^2
  * Source: Song et al. 2021, Denoising diffusion implicit models, arXiv:2010.02502, appendix D.2
  */
-export function quadraticGrid(bend: number): TimeGrid {
+function quadraticGrid(bend: number): TimeGrid {
   return { at: (s) => s + bend * s * (1 - s) };
 }
 
@@ -29,9 +29,9 @@ export function quadraticGrid(bend: number): TimeGrid {
  * Steps whose lengths form a geometric series, so that the logarithm of a step's length falls evenly.
  *
  * @param ratio how much faster time goes at noise than at data: above 1 the steps are finest near data, where strokes
- * get their edges and solvers that choose their own steps take short ones; below 1 near noise
+ * get their edges and adaptive solvers take short steps; below 1 near noise
  */
-export function logarithmicGrid(ratio: number): TimeGrid {
+function logarithmicGrid(ratio: number): TimeGrid {
   if (ratio === 1) return uniformGrid;
   const rate = -Math.log(ratio);
   return { at: (s) => Math.expm1(rate * s) / Math.expm1(rate) }; // (1 - ratio^-s) / (1 - 1 / ratio), precise near 1
@@ -64,9 +64,9 @@ export const timeGrids = {
 /** Name of a grid of times. */
 export type TimeGridName = keyof typeof timeGrids;
 
-/** Times of a solver: equal steps, steps on a grid, or any times. */
+/** The steps of a solver: equal ones, steps on a grid, or any times. */
 export interface TimesOptions {
-  /** Number of steps from t = 0 to t = 1. Give either this or `times`. */
+  /** Number of steps from t = 0 to t = 1; by default 20. Give either this or `times`. */
   readonly steps?: number;
   /** How `steps` are spread over time, by name or as a grid; by default `uniform`. */
   readonly grid?: TimeGridName | TimeGrid;
@@ -77,22 +77,34 @@ export interface TimesOptions {
 /** Names of these options. */
 export const timesOptions = ["steps", "grid", "times"] as const satisfies readonly (keyof TimesOptions)[];
 
+/** From which time to which a flow is followed. */
+export interface Span {
+  /** Time to begin at, in [0, 1]; by default 0, noise. */
+  readonly from?: number;
+  /** Time to end at, in [0, 1]; by default 1, data. Less than `from` goes back. */
+  readonly to?: number;
+}
+
+/** More steps would not fit in memory. */
+const mostSteps = 2 ** 24;
+
 /**
  * The times at the ends of the steps.
  *
- * @throws {TypeError} if not exactly one of `steps` and `times` is given, a grid is given with `times`, or is unknown
+ * @throws {TypeError} if both `steps` and `times` are given, a grid is given with `times`, or is unknown
  * @throws {RangeError} if `steps` is not a positive integer, or the times are not monotonic in [0, 1]
  */
 export function timesOf({ steps, grid, times }: TimesOptions): readonly number[] {
-  if ((steps === undefined) === (times === undefined)) {
-    const which = steps === undefined ? "neither" : "both";
-    throw new TypeError(`Cannot sample: ${which} of steps and times given (expected one of them)`);
-  }
-  if (steps !== undefined) return grid === undefined ? uniformTimes(steps) : gridTimes(steps, grid);
-  if (grid !== undefined) {
-    throw new TypeError("Cannot sample: both times and a grid given (expected a grid with steps only)");
-  }
-  return checkedTimes(times!);
+  if (times === undefined) return gridTimes(steps === undefined ? 20 : steps, grid ?? "uniform");
+  if (steps === undefined && grid === undefined) return checkedTimes(times);
+  const other = steps === undefined ? "grid" : "steps";
+  throw new TypeError(`Cannot sample: both times and ${other} given (expected one of them)`);
+}
+
+/** Equal steps from noise to data: 0, 1 / steps, ..., 1. @throws {RangeError} if `steps` is not a positive integer */
+export function uniformTimes(steps: number): number[] {
+  if (isCount(steps, 1, mostSteps)) return Array.from({ length: steps + 1 }, (_, i) => i / steps);
+  throw new RangeError(`Cannot sample in ${steps} steps (expected a positive integer, at most ${mostSteps})`);
 }
 
 /**
@@ -104,8 +116,31 @@ export function timesOf({ steps, grid, times }: TimesOptions): readonly number[]
  */
 export function gridTimes(steps: number, grid: TimeGridName | TimeGrid): readonly number[] {
   const even = uniformTimes(steps);
-  const made = gridOf(grid);
-  return checkedTimes(even.map((s, i) => i === 0 ? 0 : i === steps ? 1 : made.at(s)));
+  const spread = gridOf(grid);
+  return checkedTimes(even.map((s, i) => i === 0 ? 0 : i === steps ? 1 : spread.at(s)));
+}
+
+/**
+ * The times of a solver, scaled to a span of time, and reversed if it goes back.
+ *
+ * @param times from 0 to 1
+ * @throws as {@linkcode checkedSpan}
+ */
+export function timesWithin(times: readonly number[], span: Span): readonly number[] {
+  const { from, to } = checkedSpan(span);
+  if (from < to) return from === 0 && to === 1 ? times : times.map((t) => from + (to - from) * t);
+  return times.map((t) => to + (from - to) * t).toReversed();
+}
+
+/** A span with its defaults. @throws {RangeError} if its times lie outside [0, 1] or are the same */
+export function checkedSpan({ from = 0, to = 1 }: Span): Required<Span> {
+  for (const [name, t] of Object.entries({ from, to })) {
+    if (!(t >= 0 && t <= 1)) {
+      throw new RangeError(`Cannot solve: ${name} is ${t} (expected a time in [0, 1])`);
+    }
+  }
+  if (from === to) throw new RangeError(`Cannot solve: to is ${to} (expected another time than \`from\`)`);
+  return { from, to };
 }
 
 function gridOf(grid: TimeGridName | TimeGrid): TimeGrid {
@@ -118,4 +153,20 @@ function gridOf(grid: TimeGridName | TimeGrid): TimeGrid {
     [name, setting.default] as const
   );
   return make(Object.fromEntries(defaults));
+}
+
+/** @throws {RangeError} naming the first time that is outside [0, 1], or neither increases nor decreases */
+function checkedTimes(times: readonly number[]): readonly number[] {
+  if (!(times?.length >= 2)) {
+    throw new RangeError(`Cannot sample at the times ${times} (expected two or more, such as [0, 0.5, 1])`);
+  }
+  const direction = Math.sign(times[1] - times[0]);
+  const bad = times.findIndex((t, i) =>
+    !(t >= 0 && t <= 1) || (i > 0 && !(Math.sign(t - times[i - 1]) === direction && direction !== 0))
+  );
+  if (bad < 0) return times;
+  throw new RangeError(
+    `Cannot sample at t = ${times[bad]}, time ${bad} of ${times.length} ` +
+      "(expected increasing or decreasing times in [0, 1])",
+  );
 }

@@ -230,7 +230,7 @@ testOnDevices("drawSamplesInBatches() draws as drawSamples(), and tells of every
     const { pixels, evaluations } = await drawSamplesInBatches(
       drawable,
       { count, seed: 3 },
-      { method: "fixed", ...solver },
+      solver,
       (done) => void told.push(done),
     );
     assert.deepEqual(pixels, await drawSamples(drawable, { count, seed: 3, ...solver }));

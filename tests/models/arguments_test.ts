@@ -11,7 +11,6 @@ import {
   countParameters,
   createModel,
   defineTableau,
-  evaluations,
   fit,
   flowGeometry,
   gridTimes,
@@ -19,8 +18,8 @@ import {
   guided,
   HeldOutLoss,
   heun,
-  Likelihood,
   Linear,
+  logLikelihood,
   noise,
   oneCycleSchedule,
   plateauSchedule,
@@ -29,11 +28,9 @@ import {
   randomInitialiser,
   roundTrip,
   sample,
-  SampleBatches,
   Sampler,
   solveFlow,
-  step,
-  StochasticSampler,
+  solverStep,
   TimeEmbedding,
   Trainer,
   trajectory,
@@ -51,7 +48,7 @@ const model = (filters = [2, 4]) => createModel({ type: "UNet_FM", filters, tEmb
 const options = { batchSize: 2, seed: 1, learningRate: 0.1 };
 const start = { count: 2, shape: [1, 4, 4], seed: 1, steps: 2 };
 const x = () => zeros([2, 3]), t = () => zeros([2]);
-const euler = { method: "fixed", solver: "euler", steps: 1 } as const;
+const sde = { solver: "sde", steps: 1 } as const;
 const withZero = [...notCounts, 0];
 const seeds = [1.5, NaN, -2, Infinity, 2 ** 32];
 
@@ -68,7 +65,6 @@ const counting: Record<string, readonly [Counting, readonly number[]]> = {
     (n) => sample(field, { count: 1, shape: [1], seed: 1, times: [0, n] }),
     [NaN, -1, Infinity, 2],
   ],
-  "SampleBatches() batch": [(n) => new SampleBatches(field, x(), { steps: 1, batch: n }), withZero],
   "Sampler() shape": [(n) => new Sampler(field, [n, 2], { steps: 1 }), withZero],
   "Sampler.plan() shape": [(n) => Sampler.plan(field, [n, 2], { steps: 1 }), withZero],
   "Sampler.trajectory() first": [
@@ -84,20 +80,14 @@ const counting: Record<string, readonly [Counting, readonly number[]]> = {
     (n) => new AdaptiveSampler(field, [2, 2], { maxEvaluations: n }),
     withZero,
   ],
-  "StochasticSampler() shape": [(n) => new StochasticSampler(field, [n, 2], { steps: 1 }), withZero],
-  "StochasticSampler() steps": [(n) => new StochasticSampler(field, [2, 2], { steps: n }), withZero],
-  "StochasticSampler() seed": [(n) => new StochasticSampler(field, [2, 2], { steps: 1, seed: n }), seeds],
-  "StochasticSampler.run() from": [
-    (n) => new StochasticSampler(field, [2, 3], { steps: 1 }).run(x(), { from: n }),
-    notCounts,
-  ],
-  "solveFlow() batch": [(n) => solveFlow(field, x(), euler, { batch: n }), withZero],
-  "solveFlow() steps": [(n) => solveFlow(field, x(), { ...euler, steps: n }), withZero],
+  "Sampler() seed": [(n) => new Sampler(field, [2, 2], { ...sde, seed: n }), seeds],
+  "Sampler.run() row": [(n) => new Sampler(field, [2, 3], sde).run(x(), { row: n }), notCounts],
+  "solveFlow() batch": [(n) => solveFlow(field, x(), { batch: n }), withZero],
+  "solveFlow() steps": [(n) => solveFlow(field, x(), { steps: n }), withZero],
   "gridTimes() steps": [(n) => gridTimes(n, "quadratic"), withZero],
   "trajectory() count": [(n) => trajectory(field, { ...start, count: n }), withZero],
-  "step() dt": [(n) => step(heun, field, x(), t(), n), [NaN, Infinity]],
+  "solverStep() dt": [(n) => solverStep(heun, field, x(), t(), n), [NaN, Infinity]],
   "uniformTimes() steps": [(n) => uniformTimes(n), withZero],
-  "evaluations() steps": [(n) => evaluations(heun, n), notCounts],
   "defineTableau() order": [(n) => defineTableau({ order: n, a: [[]], b: [1], c: [0] }), withZero],
   "defineTableau() weights": [(n) => defineTableau({ order: 1, a: [[]], b: [n], c: [0] }), [NaN, 0.5]],
   "progressAt() step": [(n) => progressAt(n, 3), notCounts],
@@ -151,7 +141,6 @@ testOnCpu("empty data and empty batches are refused in words", () => {
     const call of [
       () => sample(field, { x0: none, steps: 1 }),
       () => trajectory(field, { x0: none, steps: 1 }),
-      () => new SampleBatches(field, none, { steps: 1, batch: 2 }),
       () => new Sampler(field, [], { steps: 1 }),
       () => batchSource(none),
       () => new BatchOrder(new Uint32Array(0), 1, 1),
@@ -180,18 +169,21 @@ const calls: Record<string, readonly [call: (x: Tensor) => unknown, misspelt: st
   ],
   "sampling": [(x0) => sample(field, untyped({ x0, steps: 2, solvr: "heun" })), "solvr", "solver"],
   "sampling, too": [(x0) => trajectory(field, untyped({ x0, steps: 2, step: 2 })), "step", "steps"],
-  "a sampler": [() => new Sampler(field, shape, untyped({ steps: 2, conditon: 1 })), "conditon", "condition"],
-  "an adaptive sampler": [() => new AdaptiveSampler(field, shape, untyped({ rTol: 1e-3 })), "rTol", "rtol"],
-  "a run": [(x) => new AdaptiveSampler(field, shape).run(x, untyped({ frm: 0.5 })), "frm", "from"],
+  "a sampler with adaptive steps": [
+    () => new AdaptiveSampler(field, shape, untyped({ conditon: 1 })),
+    "conditon",
+    "condition",
+  ],
+  "a run": [(x) => new AdaptiveSampler(field, shape).solve(x, untyped({ frm: 0.5 })), "frm", "from"],
   "a trajectory": [
     (x) => new Sampler(field, shape, { steps: 2 }).trajectory(x, untyped({ frist: 1 })),
     "frist",
     "first",
   ],
   "a run, too": [
-    (x) => new StochasticSampler(field, shape, { steps: 2 }).run(x, untyped({ onProgess: () => {} })),
-    "onProgess",
-    "onProgress",
+    (x) => new Sampler(field, shape, { steps: 2 }).run(x, untyped({ form: 1 })),
+    "form",
+    "from",
   ],
   "schedule constant": [() => constantSchedule(1, untyped({ warmUp: 0.5 })), "warmUp", "warmup"],
   "schedule cosine": [() => cosineSchedule(1, untyped({ finale: 0.5 })), "finale", "final"],
@@ -206,32 +198,14 @@ const calls: Record<string, readonly [call: (x: Tensor) => unknown, misspelt: st
     "resample",
     "resamples",
   ],
-  "a stochastic sampler": [
-    () => new StochasticSampler(field, shape, untyped({ steps: 2, grids: "uniform" })),
-    "grids",
-    "grid",
-  ],
-  "solveFlow()": [
-    (x) => solveFlow(field, x, { method: "fixed", solver: "euler", steps: 2 }, untyped({ bak: true })),
-    "bak",
-    "back",
-  ],
-  "the method fixed": [
-    (x) => solveFlow(field, x, untyped({ method: "fixed", solver: "euler", steps: 2, time: [0, 1] })),
-    "time",
-    "times",
-  ],
-  "the method adaptive": [
-    (x) => solveFlow(field, x, untyped({ method: "adaptive", solver: "dopri5", tol: 1e-3 })),
-    "tol",
-    "rtol",
-  ],
-  "the method stochastic": [
-    (x) => solveFlow(field, x, untyped({ method: "stochastic", solver: "sde", steps: 2, noises: 1 })),
-    "noises",
+  "a sampler without noise": [() => new Sampler(field, shape, untyped({ gird: "uniform" })), "gird", "grid"],
+  "a sampler with noise": [
+    () => new Sampler(field, shape, untyped({ solver: "sde", nois: 1 })),
+    "nois",
     "noise",
   ],
-  "a likelihood": [() => new Likelihood(field, shape, untyped({ toleranc: 1e-3 })), "toleranc", "tolerance"],
+  "solveFlow()": [(x) => solveFlow(field, x, untyped({ form: 1 })), "form", "from"],
+  "logLikelihood()": [(x) => logLikelihood(field, x, untyped({ rTol: 1e-3 })), "rTol", "rtol"],
   "guided()": [() => guided(field, untyped({ scale: 2, none: 1, zerostar: true })), "zerostar", "zeroStar"],
   "flowGeometry()": [(x) => flowGeometry(field, x, untyped({ steps: 2, solve: "heun" })), "solve", "solver"],
   "roundTrip()": [(x) => roundTrip(field, x, untyped({ steps: 2, batches: 2 })), "batches", "batch"],
@@ -252,14 +226,20 @@ testOnCpu("options that are unknown are refused, with the one that is meant", as
   }
 });
 
-testOnCpu("solveFlow() refuses an unknown method", async () => {
-  await assert.rejects(
-    () => solveFlow(field, tensor([1], shape), untyped({ method: "adaptiv", solver: "dopri5", steps: 2 })),
-    {
+testOnCpu("options without effect on a solver are refused", async () => {
+  const sets: [given: object, refused: string][] = [
+    [{ solver: "heun", noise: 1 }, "noise"],
+    [{ solver: "heun", maxEvaluations: 9 }, "maxEvaluations"],
+    [{ rtol: 1e-3, steps: 5 }, "steps"],
+    [{ rtol: 1e-3, noise: 1 }, "noise"],
+    [{ solver: "sde", maxEvaluations: 9 }, "maxEvaluations"],
+  ];
+  for (const [given, refused] of sets) {
+    await assert.rejects(() => solveFlow(field, tensor([1], shape), given), {
       name: "TypeError",
-      message: 'Unknown method "adaptiv": did you mean "adaptive"? (known: fixed, adaptive, stochastic)',
-    },
-  );
+      message: new RegExp(`^Unknown setting "${refused}" of a sampler with`),
+    });
+  }
 });
 
 Deno.test("nearest() finds misspelt names in any case, and ignores unrelated ones", () => {

@@ -160,6 +160,10 @@ const slips: Record<string, readonly [call: () => unknown, message: RegExp]> = {
     untyped(() => models.guided, tiny),
     /^Cannot use the settings of guided\(\): they are undefined \(expected an object with scale, none/,
   ],
+  "sample(model, 16)": [
+    untyped(() => models.sample, tiny, () => 16),
+    /^Cannot use the settings of sampling: they are 16 \(expected an object with count, shape/,
+  ],
   "optimizer(kind)": [
     untyped(() => models.optimizer, () => "adamw"),
     /^Cannot use the settings of an optimizer: they are undefined/,
@@ -190,6 +194,34 @@ testOnCpu("first mistakes get one line that says what is expected", async () => 
     [
       untyped(() => matmul, () => [[1]], images),
       /^Cannot multiply matrices: a is an array \(expected a tensor\)/,
+    ],
+    [
+      untyped(() => models.sample),
+      /^Cannot sample: count is undefined .* as in sample\(model, { count: 16 }\)/,
+    ],
+    [
+      untyped(() => models.sample, () => undefined, () => ({ count: 1 })),
+      /^Cannot use the field: it has no velocity \(expected an object with velocity\(x, t\)\)/,
+    ],
+    [
+      untyped(() => models.sample, () => new Field(), () => ({ count: 3 })),
+      /^Cannot sample: the model does not know the shape of a sample \(expected it as in sample\(model, /,
+    ],
+    [
+      untyped(() => models.sample, tiny, () => ({ count: 3, shape: 28 })),
+      /^Cannot sample: shape is 28 \(expected that of a sample, such as \[1, 28, 28\]\)/,
+    ],
+    [
+      untyped(() => models.sample, tiny, () => ({ x0: [1] })),
+      /^Cannot sample: x0 is an array \(expected a tensor\)/,
+    ],
+    [
+      untyped(() => models.sample, tiny, () => ({ count: 3, condition: [1] })),
+      /^Cannot sample: the condition is an array \(expected a tensor\)/,
+    ],
+    [
+      untyped(() => models.sample, tiny, () => ({ count: 3, times: 5 })),
+      /^Cannot sample at the times 5 \(expected two or more, such as \[0, 0.5, 1\]\)/,
     ],
     [untyped(() => attend, images), /^Cannot run attend: k is undefined \(expected a tensor\)/],
     [() => Reflect.apply(tiny().velocity, tiny(), [[1], [1]]), /^Cannot run a U-Net: x is an array/],

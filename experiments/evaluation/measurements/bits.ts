@@ -8,7 +8,7 @@ import type { Measurement } from "../trial.ts";
 /** Images that are followed at once. */
 const batch = 64;
 /** Error allowed in a step; a smaller one would change the figure by less than its interval. */
-const tolerance = 1e-2;
+const rtol = 1e-2;
 /** Evaluations of an image by adaptive steps, for a first guess. */
 const guess = 50;
 
@@ -29,7 +29,7 @@ export const bits: Measurement = {
         model,
         tensor(fromPixels(values, normalization), [rows, ...shape]),
         {
-          ...{ normalization, tolerance, batch: rows, seed: (options.seed + from) % 2 ** 32 },
+          ...{ normalization, rtol, batch: rows, seed: (options.seed + from) % 2 ** 32 },
           ...condition && { condition },
         },
       );

@@ -71,7 +71,7 @@ Deno.test("drawSamples() draws the classes asked for, in one batch or several, o
     const drawing = { seed: 5, steps: 3, solver: "heun" } as const;
     const many = classColumns(72, classes, { scale: 2 });
     const pixels = await drawSamples(drawable(), { ...drawing, ...many });
-    const how = { method: "fixed", solver: "heun", steps: 3 } as const;
+    const how = { solver: "heun", steps: 3 } as const;
     const inBatches = await drawSamplesInBatches(drawable(), { seed: 5, ...many }, how, () => {});
     assert.deepEqual(inBatches.pixels, pixels);
     const condition = tensor(many.conditioning!.labels);

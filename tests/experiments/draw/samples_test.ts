@@ -10,7 +10,7 @@ Deno.test("drawSamplesInBatches() draws by sde on the linear path, and refuses i
     withDevice(device, () => {
       const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4, path }, 3);
       const drawable = { model, normalization: { scale: 2, shift: -1 }, shape: [1, 4, 4] as const };
-      const how = { method: "stochastic", solver: "sde", noise: 1, steps: 8 } as const;
+      const how = { solver: "sde", noise: 1, steps: 8 } as const;
       return drawSamplesInBatches(drawable, { count: 2, seed: 0 }, how, () => {});
     });
   assert.equal((await draw("linear")).evaluations, 8);

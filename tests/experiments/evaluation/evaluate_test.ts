@@ -3,8 +3,7 @@ import { evaluate, evaluationsOf } from "../../../experiments/evaluation/evaluat
 import type { Subject } from "../../../experiments/evaluation/subject.ts";
 import { makeSolver } from "../../../experiments/settings/solver.ts";
 import { init, multiply, tanh, type Tensor, withDevice } from "../../../kernels/mod.ts";
-import type { Model, VelocityField } from "../../../models/mod.ts";
-import { CountedField } from "../../../models/solve/counted_field.ts";
+import { CountedField, type Model, type VelocityField } from "../../../models/mod.ts";
 
 const asked = { count: 4, seed: 0, guidance: 1, courseImages: 0, bitsImages: 4 };
 const { how, description: words } = makeSolver("euler:steps=3");

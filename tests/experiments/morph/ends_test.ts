@@ -10,7 +10,7 @@ const options = {
   seed: 7,
   entry: 1,
   guidance: { scale: 1.5 },
-  how: { method: "fixed", solver: "rk4", steps: 16 },
+  how: { solver: "rk4", steps: 16 },
 } as const;
 const test = {
   images: Uint8Array.from({ length: 3 * P }, (_, i) => i * 37 % 256),

@@ -4,17 +4,17 @@ import { makeFixedSteps, makeSolver, solverSetting } from "../../../experiments/
 import { gridTimes } from "../../../models/mod.ts";
 import { assertClose } from "../../testing.ts";
 
-const adaptive = { method: "adaptive", solver: "dopri5", maxEvaluations: 1000 } as const;
+const adaptive = { solver: "dopri5", maxEvaluations: 1000 } as const;
 
 Deno.test("makeSolver() reads solvers, and describes them", () => {
   for (
     const [text, how, description] of [
-      ["heun", { method: "fixed", solver: "heun", steps: 20 }, "heun, 20 steps"],
-      ["euler:steps=1", { method: "fixed", solver: "euler", steps: 1 }, "euler, 1 step"],
-      ["dopri5:steps=4", { method: "fixed", solver: "dopri5", steps: 4 }, "dopri5, 4 steps"],
+      ["heun", { solver: "heun", steps: 20 }, "heun, 20 steps"],
+      ["euler:steps=1", { solver: "euler", steps: 1 }, "euler, 1 step"],
+      ["dopri5:steps=4", { solver: "dopri5", steps: 4 }, "dopri5, 4 steps"],
       [
         "euler:grid=0/0.1/1",
-        { method: "fixed", solver: "euler", times: [0, 0.1, 1] },
+        { solver: "euler", times: [0, 0.1, 1] },
         "euler, 2 steps, times 0/0.1/1",
       ],
       ["dopri5:rtol=1e-3", { ...adaptive, rtol: 1e-3, atol: 1e-3 }, "dopri5, rtol 0.001, atol 0.001"],
@@ -25,7 +25,7 @@ Deno.test("makeSolver() reads solvers, and describes them", () => {
       ],
       [
         "sde:noise=0.5,steps=9",
-        { method: "stochastic", solver: "sde", noise: 0.5, steps: 9 },
+        { solver: "sde", noise: 0.5, steps: 9 },
         "sde, 9 steps, noise 0.5",
       ],
     ] as const
@@ -33,8 +33,7 @@ Deno.test("makeSolver() reads solvers, and describes them", () => {
 
   const { how, description } = makeSolver("heun:steps=5,grid=quadratic:bend=-1");
   assert.equal(description, "heun, 5 steps, times quadratic:bend=-1");
-  assert.ok(how.method === "fixed" && how.grid);
-  assertClose(gridTimes(5, how.grid), [0, 0.04, 0.16, 0.36, 0.64, 1], 1e-12);
+  assertClose(gridTimes(5, how.grid!), [0, 0.04, 0.16, 0.36, 0.64, 1], 1e-12);
 });
 
 Deno.test("makeSolver() refuses what has no effect or no meaning, in one line", () => {

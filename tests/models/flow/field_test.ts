@@ -23,7 +23,6 @@ import {
   flowMatchingLoss,
   HeldOutLoss,
   heun,
-  Likelihood,
   logLikelihood,
   lossesOf,
   lossOf,
@@ -32,8 +31,7 @@ import {
   sample,
   Sampler,
   solveFlow,
-  step,
-  StochasticSampler,
+  solverStep,
   Trainer,
   trajectory,
   type VelocityField,
@@ -62,15 +60,14 @@ const uses: Record<string, (field: VelocityField) => unknown> = {
   "Sampler() of a solver whose first stage is the last": (field) =>
     new Sampler(field, shape, { steps: 2, solver: firstSameAsLast }),
   "AdaptiveSampler()": (field) => new AdaptiveSampler(field, shape),
-  "Likelihood()": (field) => new Likelihood(field, shape, { steps: 2 }),
   "logLikelihood()": (field) => logLikelihood(field, zeros(shape), { steps: 2, exact: true }),
   "flowGeometry()": (field) => flowGeometry(field, zeros(shape), { steps: 2 }),
   "roundTrip()": (field) => roundTrip(field, zeros(shape), { steps: 2 }),
-  "StochasticSampler()": (field) => new StochasticSampler(field, shape, { steps: 2 }),
-  "solveFlow()": (field) => solveFlow(field, zeros(shape), { method: "fixed", solver: "euler", steps: 2 }),
+  "Sampler() with noise": (field) => new Sampler(field, shape, { solver: "sde", steps: 2 }),
+  "solveFlow()": (field) => solveFlow(field, zeros(shape), { steps: 2 }),
   "Sampler.plan()": (field) => Sampler.plan(field, shape, { steps: 2 }),
   "trajectory()": (field) => trajectory(field, { x0: zeros(shape), steps: 2 }),
-  "step()": (field) => step(heun, field, zeros(shape), zeros([2]), 0.5),
+  "solverStep()": (field) => solverStep(heun, field, zeros(shape), zeros([2]), 0.5),
   "lossOf()": (field) => lossOf(flowMatching, field, pairs()),
   "lossesOf()": (field) => lossesOf(flowMatching, field, pairs()),
   "flowMatchingLoss()": (field) => flowMatchingLoss(field, zeros(shape), zeros(shape), zeros([2])),
@@ -109,15 +106,18 @@ for (const [use, run] of Object.entries(uses)) {
   });
 }
 
-testOnDevices("step() refuses times, lengths and a first velocity of other shapes", () => {
+testOnDevices("solverStep() refuses times, lengths and a first velocity of other shapes", () => {
   const x = zeros([2, 3]), t = zeros([2]), field = { velocity: (x: Tensor) => x };
   assert.throws(
-    () => step(heun, field, x, zeros([1]), 0.5),
+    () => solverStep(heun, field, x, zeros([1]), 0.5),
     /^ShapeError: Cannot take a step: t is f32\[1\]/,
   );
-  assert.throws(() => step(heun, field, x, t, zeros([3])), /^ShapeError: Cannot take a step: dt is f32\[3\]/);
   assert.throws(
-    () => step(heun, field, x, t, 0.5, { first: zeros([1, 3]) }),
+    () => solverStep(heun, field, x, t, zeros([3])),
+    /^ShapeError: Cannot take a step: dt is f32\[3\]/,
+  );
+  assert.throws(
+    () => solverStep(heun, field, x, t, 0.5, { first: zeros([1, 3]) }),
     /^ShapeError: Cannot take a step: the first velocity is f32\[1, 3\]/,
   );
 });

@@ -13,8 +13,8 @@ import {
   logLikelihood,
   Module,
   predicting,
+  Sampler,
   solveFlow,
-  StochasticSampler,
   type VelocityField,
   velocityPrediction,
 } from "../../../models/mod.ts";
@@ -45,12 +45,13 @@ for (const [name, wrapped] of Object.entries(wrappers)) {
       );
       const field = wrapped({ ...plain, path: cosinePath });
       const options = { steps: 2, condition: condition() };
-      assert.throws(() => new StochasticSampler(field, shape, options), /stochastic solver on this path/);
+      assert.throws(
+        () => new Sampler(field, shape, { solver: "sde", ...options }),
+        /with noise: .* another path/,
+      );
       await assert.rejects(
-        solveFlow(field, x1, { method: "stochastic", solver: "sde", noise: 1, steps: 2 }, {
-          condition: condition(),
-        }),
-        /stochastic solver on this path/,
+        solveFlow(field, x1, { solver: "sde", ...options }),
+        /with noise: .* another path/,
       );
     },
   );
@@ -61,17 +62,16 @@ testOnDevices("predicting() says that the network is guided, and takes the path 
   assert.deepEqual([field.guided, field.path], [true, cosinePath]);
 });
 
-testOnDevices("StochasticSampler refuses networks of another path, whatever path it is told", async () => {
+testOnDevices("Sampler with noise takes networks of the linear path only", () => {
   const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4, path: "cosine" }, 1);
   const images = [2, 1, 4, 4];
-  for (const path of [{}, { path: flowMatching.path }, { path: cosinePath }]) {
-    assert.throws(() => new StochasticSampler(model, images, { steps: 2, ...path }), {
-      name: "TypeError",
-      message: /stochastic solver on this path.*expected the linear path/,
-    });
-  }
+  const options = { solver: "sde", steps: 2 } as const;
+  assert.throws(() => new Sampler(model, images, options), {
+    name: "TypeError",
+    message: /^Cannot sample with noise: the field is for another path.*expected the linear path/,
+  });
   const linear = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 1);
-  await new StochasticSampler(linear, images, { steps: 2 }).run(zeros(images));
+  new Sampler(linear, images, options).run(zeros(images));
 });
 
 testOnDevices("HeldOutLoss measures a field on the path that it says it is for", async () => {
@@ -102,6 +102,6 @@ testOnDevices("a field whose path is something else is refused in words", async 
     message: /^Cannot use the field: its path is not a path from noise to data \(expected /,
   };
   assert.throws(() => new CountedField(field).path, refused);
-  assert.throws(() => new StochasticSampler(field, shape, { steps: 2 }), refused);
+  assert.throws(() => new Sampler(field, shape, { solver: "sde", steps: 2 }), refused);
   await assert.rejects(() => fit(field, tensor([1, 2, 3, 4, 5, 6], shape), { steps: 1 }), refused);
 });

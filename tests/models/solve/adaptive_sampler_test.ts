@@ -1,147 +1,290 @@
 import assert from "node:assert/strict";
-import { add, multiply, reshape, subtract, type Tensor, tensor } from "../../../kernels/mod.ts";
+import {
+  add,
+  concat,
+  multiply,
+  reshape,
+  slice,
+  subtract,
+  type Tensor,
+  tensor,
+} from "../../../kernels/mod.ts";
 import {
   AdaptiveSampler,
   type AdaptiveSolverName,
   adaptiveSolvers,
   createModel,
-  heun,
+  defineTableau,
+  evaluationsPerStep,
   noise,
-  sample,
+  SolverError,
+  trajectory,
 } from "../../../models/mod.ts";
-import { assertClose, testOnDevices } from "../../testing.ts";
+import { assertClose, largestDifference, testOnDevices } from "../../testing.ts";
 
 const each = (t: Tensor) => reshape(t, [t.size, 1]);
+const names = Object.keys(adaptiveSolvers) as AdaptiveSolverName[];
 
-/** Fields with known solutions x(t) of x(0). */
-const problems: Record<
-  string,
-  { field: (x: Tensor, t: Tensor) => Tensor; at: (x0: number, t: number) => number }
-> = {
-  constant: { field: (x) => add(multiply(x, 0), 3), at: (x0, t) => x0 + 3 * t },
-  linear: { field: (x, t) => add(multiply(x, 0), multiply(each(t), 2)), at: (x0, t) => x0 + t * t },
-  exponential: { field: (x) => multiply(x, -3), at: (x0, t) => x0 * Math.exp(-3 * t) },
-  driven: {
-    field: (x, t) => multiply(subtract(each(t), x), 2),
-    at: (x0, t) => (x0 + 0.5) * Math.exp(-2 * t) + t - 0.5,
+/** A field in the plane with a known solution. */
+interface Problem {
+  readonly field: (x: Tensor, t: Tensor) => Tensor;
+  readonly at: (t: number) => readonly [number, number];
+  /** Whether every step is exact, whatever the tolerance. */
+  readonly exact?: boolean;
+}
+
+const [speed, rate] = [6, 2];
+const problems: Readonly<Record<string, Problem>> = {
+  constant: {
+    field: (x) => add(multiply(x, 0), tensor([3, -1], [1, 2])),
+    at: (t) => [3 * t, -t],
+    exact: true,
+  },
+  linear: {
+    field: (x, t) => add(multiply(x, 0), multiply(each(t), tensor([2, 4], [1, 2]))),
+    at: (t) => [t * t, 2 * t * t],
+    exact: true,
+  },
+  sine: {
+    field: (x) => multiply(concat([slice(x, 1, 1, 1), multiply(slice(x, 1, 0, 1), -1)], 1), speed),
+    at: (t) => [Math.sin(speed * t), Math.cos(speed * t)],
+  },
+  exponential: {
+    field: (x) => multiply(x, -rate),
+    at: (t) => [Math.exp(-rate * t), 2 * Math.exp(-rate * t)],
   },
 };
-const starts = [1, -2, 0.25];
+const tolerances = [1e-2, 1e-3, 1e-4];
 
-for (const solver of Object.keys(adaptiveSolvers) as AdaptiveSolverName[]) {
-  for (const [name, { field, at }] of Object.entries(problems)) {
-    testOnDevices(`AdaptiveSampler by ${solver} solves the ${name} field, there and back`, async () => {
-      let asked = 0;
-      const counting = {
-        velocity(x: Tensor, t: Tensor) {
-          asked++;
-          return field(x, t);
-        },
-      };
-      const tolerance = { solver, rtol: 1e-4, atol: 1e-4 };
-      const { b, firstSameAsLast } = adaptiveSolvers[solver];
-      const perTry = firstSameAsLast ? b.length - 1 : b.length;
-      const there = new AdaptiveSampler(counting, [3, 1], tolerance);
-      assert.equal(asked, 2 + perTry); // as often as they are recorded
-      const solution = await there.run(tensor(starts, [3, 1]));
-      const x1 = await solution.x.read();
-      assertClose(x1, starts.map((x0) => at(x0, 1)), 1e-3);
-      const tries = Math.max(...solution.steps.map((steps) => steps.length));
-      assert.equal(solution.evaluations, 2 + perTry * tries);
-      for (const steps of solution.steps) {
-        const end = steps.filter(({ accepted }) => accepted).reduce((t, { dt }) => t + dt, 0);
-        assert.ok(Math.abs(end - 1) < 1e-12, `${end}`);
-      }
-      const back = new AdaptiveSampler({ velocity: field }, [3, 1], { ...tolerance, from: 1, to: 0 });
-      assertClose(await (await back.run(tensor(x1, [3, 1]))).x.read(), starts, 0.02); // errors grow on the way back, up to e^3 times
-    });
+for (const solver of names) {
+  for (const [name, { field, at, exact = false }] of Object.entries(problems)) {
+    testOnDevices(
+      `the error of AdaptiveSampler by ${solver} follows its tolerance: ${name} field`,
+      async () => {
+        const samplers = tolerances.map((rtol) =>
+          new AdaptiveSampler({ velocity: field }, [1, 2], { solver, rtol, maxEvaluations: 10_000 })
+        );
+        for (const [from, to] of [[0, 1], [1, 0]]) {
+          const errors: number[] = [];
+          for (const sampler of samplers) {
+            const before = sampler.evaluations;
+            const { x, evaluations, steps: [steps] } = await sampler.solve(tensor(at(from), [1, 2]), {
+              from,
+              to,
+            });
+            errors.push(largestDifference(await x.read(), at(to)));
+            assert.equal(evaluations, 2 + evaluationsPerStep(adaptiveSolvers[solver]) * steps.length);
+            assert.equal(sampler.evaluations, before + evaluations);
+            assert.ok(steps.every(({ ratio, accepted }) => accepted === ratio <= 1));
+            const end = steps.filter(({ accepted }) => accepted).reduce((t, { dt }) => t + dt, from);
+            assert.ok(Math.abs(end - to) < 1e-12, `${end}`);
+          }
+          if (exact) {
+            assert.ok(errors.every((error) => error < 1e-5), `${errors}`);
+            continue;
+          }
+          errors.forEach((error, i) => assert.ok(error < 20 * tolerances[i], `${errors}`));
+          const order = Math.log10(errors[0] / errors[2]) / 2;
+          assert.ok(order > 0.6 && order < 1.4, `the error is O(tolerance^${order}): ${errors}`);
+        }
+      },
+    );
   }
-
-  testOnDevices(`the error of AdaptiveSampler by ${solver} follows its tolerance`, async () => {
-    const { field, at } = problems.driven;
-    const errors: number[] = [];
-    const evaluations: number[] = [];
-    for (const tolerance of [1e-2, 1e-3, 1e-4]) {
-      const sampler = new AdaptiveSampler({ velocity: field }, [1, 1], {
-        solver,
-        rtol: tolerance,
-        atol: tolerance,
-      });
-      const solution = await sampler.run(tensor([1], [1, 1]));
-      errors.push(Math.abs((await solution.x.read())[0] - at(1, 1)));
-      evaluations.push(solution.evaluations);
-      assert.ok(errors.at(-1)! < 5 * tolerance, `${errors}`);
-    }
-    assert.ok(evaluations[0] < evaluations[2], `${evaluations}`);
-  });
 }
+
+/** Heun's method with the error of Euler's: not first-same-as-last, and interpolated by the cubic. */
+const heunEuler = defineTableau({
+  order: 2,
+  a: [[], [1]],
+  b: [1 / 2, 1 / 2],
+  c: [0, 1],
+  error: [-1 / 2, 1 / 2],
+});
+
+testOnDevices(
+  "AdaptiveSampler takes the root mean square over each sample of error by error allowed",
+  async () => {
+    // v = 2 a t, so x = a t^2, which Heun's method finds; from 0, Euler's error is a dt^2.
+    const a = [3, 4, 0, 1, 1, 1];
+    const field = {
+      velocity: (x: Tensor, t: Tensor) =>
+        add(multiply(x, 0), multiply(each(t), tensor(a.map((a) => 2 * a), [2, 3]))),
+    };
+    const [rtol, atol] = [0.5, 0.25];
+    const sampler = new AdaptiveSampler(field, [2, 3], { solver: heunEuler, rtol, atol });
+    const { steps } = await sampler.solve(tensor(Array(6).fill(0), [2, 3]));
+    for (const [n, [{ t, dt, ratio }]] of steps.entries()) {
+      assert.equal(t, 0);
+      const squares = a.slice(3 * n, 3 * n + 3).map((a) => (a * dt ** 2 / (atol + rtol * a * dt ** 2)) ** 2);
+      assertClose([ratio], [Math.sqrt(squares.reduce((sum, square) => sum + square) / 3)], 1e-6);
+    }
+  },
+);
+
+testOnDevices(
+  "AdaptiveSampler begins with the step of Hairer, Nørsett and Wanner, there and back",
+  async () => {
+    // v = -x on x = 2: |v| = |x|, and over a step h of Euler's v changes by h |x|.
+    const field = { velocity: (x: Tensor) => multiply(x, -1) };
+    for (
+      const [rtol, expected] of [[1e-2, (0.01 / (2 / 0.03)) ** (1 / 5)], [
+        1e-5,
+        (0.01 / (2 / 3e-5)) ** (1 / 5),
+      ]]
+    ) {
+      const sampler = new AdaptiveSampler(field, [1, 1], { rtol });
+      for (const [from, to] of [[0, 1], [1, 0]]) {
+        const { steps: [[{ t, dt }]] } = await sampler.solve(tensor([2], [1, 1]), { from, to });
+        assertClose([t, dt], [from, Math.sign(to - from) * expected], 1e-4);
+      }
+    }
+  },
+);
 
 testOnDevices("a sample of AdaptiveSampler does not depend on the others", async () => {
   // Fast where x is large: the samples need steps of very different length.
   const field = { velocity: (x: Tensor) => multiply(multiply(x, x), -1) };
   const x0 = [0.1, 40, 3];
-  const together = await new AdaptiveSampler(field, [3, 1]).run(tensor(x0, [3, 1]));
+  const together = await new AdaptiveSampler(field, [3, 1]).solve(tensor(x0, [3, 1]));
   const values = await together.x.read();
   assertClose(values, x0.map((x) => x / (1 + x)), 1e-4);
   assert.ok(together.steps[1].length > 2 * together.steps[0].length);
+  assert.ok(together.steps[1].some(({ accepted }) => !accepted), "which rejects steps");
   for (const [i, x] of x0.entries()) {
-    const alone = await new AdaptiveSampler(field, [1, 1]).run(tensor([x], [1, 1]));
+    const alone = await new AdaptiveSampler(field, [1, 1]).solve(tensor([x], [1, 1]));
     assertClose(await alone.x.read(), [values[i]], 1e-6);
     assert.equal(alone.steps[0].length, together.steps[i].length);
   }
 });
 
-testOnDevices(
-  "AdaptiveSampler draws what many small steps draw, and rejects steps where it must",
-  async () => {
-    const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 46020);
-    const shape = [2, 1, 5, 4];
-    const { x } = await new AdaptiveSampler(model, shape).run(noise(3, shape));
-    const fine = sample(model, { x0: noise(3, shape), steps: 200, solver: "rk4" });
-    assertClose(await x.read(), await fine.read(), 1e-3);
-    const sudden = {
-      velocity: (x: Tensor, t: Tensor) =>
-        add(multiply(x, 0), each(multiply(add(multiply(t, 0), 1), multiply(t, t)))),
-    };
-    const { steps } = await new AdaptiveSampler(sudden, [1, 1]).run(tensor([0], [1, 1]));
-    assert.ok(steps[0].every(({ ratio, accepted }) => accepted === ratio <= 1));
-  },
-);
-
-testOnDevices("AdaptiveSampler says where it cannot go on", async () => {
-  const stiff = { velocity: (x: Tensor) => multiply(x, -1e4) };
-  await assert.rejects(
-    new AdaptiveSampler(stiff, [1, 1], { maxEvaluations: 100 }).run(tensor([1], [1, 1])),
+testOnDevices("AdaptiveSampler says where each sample is when it cannot go on", async () => {
+  const failure = (velocity: (x: Tensor) => Tensor, maxEvaluations: number, x0: number[]) =>
+    new AdaptiveSampler({ velocity }, [x0.length, 1], { maxEvaluations }).solve(tensor(x0, [x0.length, 1]))
+      .then(() => assert.fail("it goes on"), (error) => error);
+  const slow = await failure((x) => multiply(x, -1e4), 100, [1]);
+  assert.match(
+    `${slow}`,
     /^SolverError: Cannot solve in 100 evaluations: the slowest sample is at t = 0\.\d{4}; use a larger tolerance/,
   );
-  const none = { velocity: (x: Tensor) => multiply(x, NaN) };
-  await assert.rejects(
-    new AdaptiveSampler(none, [1, 1]).run(tensor([1], [1, 1])),
-    /^SolverError: Cannot solve sample 0 beyond t = 0\.0000: its steps get too short/,
-  );
-});
-
-testOnDevices("AdaptiveSampler refuses what makes no sense", () => {
-  const field = { velocity: problems.constant.field };
-  const refuse = (options: ConstructorParameters<typeof AdaptiveSampler>[2], message: RegExp) =>
-    assert.throws(() => new AdaptiveSampler(field, [1, 1], options), message);
-  refuse({ rtol: 0 }, /RangeError: Cannot solve: rtol is 0 \(expected a number above 0, at most 1\)/);
-  refuse({ atol: 2 }, /atol is 2/);
-  refuse({ from: -1 }, /from is -1 \(expected a time in \[0, 1\]\)/);
-  refuse({ to: 0 }, /to is 0 \(expected another time than `from`\)/);
-  refuse({ maxEvaluations: 1.5 }, /maxEvaluations is 1.5 \(expected a positive integer\)/);
-  refuse(
-    { solver: "dopri" as AdaptiveSolverName },
-    /Unknown adaptive solver "dopri": did you mean "dopri5"\?/,
-  );
-  refuse({ solver: heun }, /TypeError: Cannot adapt the steps of a solver without an error estimate/);
+  const stuck = await failure((x) => multiply(x, NaN), 1000, [1]);
+  assert.match(`${stuck}`, /^SolverError: Cannot solve sample 0 beyond t = 0\.0000: its steps get too short/);
+  const error = await failure((x) => multiply(x, -5), 30, [1, -2, 30]);
+  assert.ok(error instanceof SolverError);
+  const { t, evaluations, steps } = error.reached;
+  assert.equal(evaluations, 26, "one try more would be 32");
+  const ends = steps.map((own) => own.findLast(({ accepted }) => accepted)!).map(({ t, dt }) => t + dt);
+  assert.deepEqual(t, ends);
+  assert.match(error.message, new RegExp(`the slowest sample is at t = ${Math.min(...t).toFixed(4)};`));
 });
 
 testOnDevices("AdaptiveSampler takes a last step of any length", async () => {
   const sampler = new AdaptiveSampler({ velocity: (x: Tensor) => multiply(x, -3) }, [1, 1]);
   for (const [from, to] of [[0.5, 0.5 + 5e-8], [0.5, 0.5 - 5e-8], [0.5, 0.5 + 1e-12]]) {
-    const { x, steps } = await sampler.run(tensor([2], [1, 1]), { from, to });
+    const { x, steps } = await sampler.solve(tensor([2], [1, 1]), { from, to });
     assert.equal(steps[0].at(-1)!.dt, to - from);
     assertClose(await x.read(), [2], 1e-6);
   }
+});
+
+/** dx/dt = 2 (t - x) and its solution. */
+const driven = { velocity: (x: Tensor, t: Tensor) => multiply(subtract(each(t), x), 2) };
+const at = (x0: number, t: number) => (x0 + 0.5) * Math.exp(-2 * t) + t - 0.5;
+const starts = [1, -2, 30];
+
+for (const solver of [...names, heunEuler]) {
+  const name = typeof solver === "string" ? solver : "a solver that is not first-same-as-last";
+  testOnDevices(`AdaptiveSampler by ${name} gives snapshots at any times, there and back`, async () => {
+    const allowed = solver === heunEuler ? 1e-3 : 1e-4;
+    const sampler = new AdaptiveSampler(driven, [3, 1], { solver, rtol: allowed });
+    const times = [0, 0.01, 0.02, 0.3, 0.5, 0.999, 1];
+    const plain = await sampler.solve(tensor(starts, [3, 1]));
+    assert.deepEqual(plain.snapshots, []);
+    const there = await sampler.solve(tensor(starts, [3, 1]), { snapshots: times });
+    assert.equal(there.evaluations, plain.evaluations, "snapshots cost no evaluation");
+    assert.deepEqual(there.steps, plain.steps, "nor do they change the steps");
+    assert.deepEqual(there.snapshots.map(({ t }) => t), times);
+    for (const { t, image, velocity } of there.snapshots) {
+      assertClose(image, starts.map((x0) => at(x0, t)), 10 * allowed);
+      assertClose(velocity, starts.map((x0) => 2 * (t - at(x0, t))), 100 * allowed);
+    }
+    assertClose(there.snapshots[0].image, starts, 0);
+    assert.deepEqual(there.snapshots[6].image, await there.x.read());
+
+    const back = await sampler.solve(there.x, { from: 1, to: 0, snapshots: times.toReversed() });
+    for (const { t, image } of back.snapshots) {
+      assertClose(
+        image,
+        starts.map((x0) => at(x0, t)),
+        30 * allowed,
+      );
+    }
+    const part = await sampler.solve(tensor([0, 0, 0], [3, 1]), { from: 0.25, to: 0.5, snapshots: [0.4] });
+    assertClose(part.snapshots[0].image, Array(3).fill(0.4 - 0.5 + 0.25 * Math.exp(-2 * 0.15)), 10 * allowed);
+  });
+}
+
+testOnDevices(
+  "AdaptiveSampler solves a network as many small steps do, and so are its snapshots",
+  async () => {
+    const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 46020);
+    const shape = [3, 1, 5, 4];
+    const { x, snapshots } = await new AdaptiveSampler(model, shape)
+      .solve(noise(3, shape), { snapshots: [0.25, 0.5, 0.75] });
+    const fine = await Array.fromAsync(trajectory(model, { x0: noise(3, shape), steps: 100, solver: "rk4" }));
+    assertClose(await x.read(), fine[100].image, 1e-3);
+    for (const { t, image, velocity } of snapshots) {
+      const expected = fine[Math.round(100 * t)];
+      assertClose(image, expected.image, 1e-3);
+      assertClose(velocity, expected.velocity!, 2e-3);
+    }
+  },
+);
+
+testOnDevices(
+  "AdaptiveSampler tells how far it is, waits for who listens, and stops if that throws",
+  async () => {
+    const sampler = new AdaptiveSampler(driven, [3, 1], { rtol: 1e-3 });
+    const shares: number[] = [];
+    const x = tensor(starts, [3, 1]);
+    const { steps } = await sampler.solve(x, { onProgress: (share) => void shares.push(share) });
+    assert.equal(shares.length, Math.max(...steps.map((own) => own.length)));
+    assert.deepEqual(shares.toSorted((a, b) => a - b), shares);
+    assert.equal(shares.at(-1), 1);
+    const stop = sampler.solve(x, { onProgress: () => Promise.reject(new Error("enough")) });
+    await assert.rejects(() => sampler.solve(x), {
+      name: "Error",
+      message:
+        "Cannot run: a run of this sampler is in progress (expected one at a time); await it first, or make " +
+        "another sampler",
+    });
+    await assert.rejects(stop, /^Error: enough$/);
+    assert.deepEqual((await sampler.solve(x)).steps, steps, "the next run starts from scratch");
+  },
+);
+
+testOnDevices("AdaptiveSampler refuses what makes no sense", async () => {
+  const refuse = (options: object, message: RegExp) =>
+    assert.throws(() => new AdaptiveSampler(driven, [3, 1], options), message);
+  refuse({ rtol: 0 }, /^RangeError: Cannot solve: rtol is 0 \(expected a number above 0, at most 1\)/);
+  refuse({ solver: "dopri" }, /^TypeError: Unknown solver "dopri": did you mean "dopri5"\?/);
+  for (const solver of ["heun", "sde"]) {
+    refuse(
+      { solver },
+      new RegExp(`^TypeError: Cannot choose the steps of the solver ${solver}: it has no error`),
+    );
+  }
+  const sampler = new AdaptiveSampler(driven, [3, 1]);
+  const refused = (options: Parameters<typeof sampler.solve>[1], message: string) =>
+    assert.rejects(sampler.solve(tensor(starts, [3, 1]), options), { name: "RangeError", message });
+  const from = (a: number, b: number) => `(expected different times in order, from ${a} to ${b})`;
+  await refused({ snapshots: [0, 1.5] }, `Cannot solve: snapshot 1 is at t = 1.5 ${from(0, 1)}`);
+  await refused({ snapshots: [0.5, 0.5] }, `Cannot solve: snapshot 1 is at t = 0.5 ${from(0, 1)}`);
+  await refused({ snapshots: [NaN] }, `Cannot solve: snapshot 0 is at t = NaN ${from(0, 1)}`);
+  await refused({ snapshots: [0.3], from: 0.5 }, `Cannot solve: snapshot 0 is at t = 0.3 ${from(0.5, 1)}`);
+  await refused(
+    { from: 1, to: 0, snapshots: [0.3, 0.4] },
+    `Cannot solve: snapshot 1 is at t = 0.4 ${from(1, 0)}`,
+  );
+  await refused({ from: 1 }, "Cannot solve: to is 1 (expected another time than `from`)");
+  await refused({ from: -1 }, "Cannot solve: from is -1 (expected a time in [0, 1])");
 });

@@ -134,7 +134,7 @@ testOnDevices("flowGeometry() and roundTrip() refuse what makes no sense", async
     const refuse = (options: object, message: RegExp, start = x) =>
       assert.rejects(measure(straight, start, options), message);
     await refuse({ steps: 0 }, /^RangeError: Cannot sample in 0 steps/);
-    await refuse({}, /^TypeError: Cannot sample: neither of steps and times/);
+    await refuse({ rtol: 1e-3 }, /^TypeError: Unknown setting "rtol"/);
     await refuse({ steps: 1, solver: "huen" }, /^TypeError: Unknown solver "huen": did you mean "heun"\?/);
     await refuse({ steps: 1, batch: 0 }, /^RangeError: Cannot .*batch is 0/);
     await refuse({ steps: 1, condition: tensor([1]) }, /^ShapeError: .*\(expected 2 rows\)/);

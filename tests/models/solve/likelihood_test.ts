@@ -3,13 +3,13 @@ import { concat, multiply, reshape, slice, sum, type Tensor, tensor } from "../.
 import {
   createModel,
   DensityField,
-  Likelihood,
   logLikelihood,
   noise,
   rademacher,
   type SolverName,
   solvers,
 } from "../../../models/mod.ts";
+import { upTo } from "../../counting.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 import { GaussianFlow, logpOf } from "./gaussian_flow.ts";
 
@@ -65,8 +65,8 @@ testOnDevices("its standard error covers the exact value at the stated rate, ove
   const x1 = points(each);
   const many = concat(Array.from({ length: seeds }, () => x1), 0);
   const signs = concat(Array.from({ length: seeds }, (_, seed) => rademacher(seed, 1, [each, 4])), 1);
-  const likelihood = new Likelihood(flow, [seeds * each, 4], { solver: "rk4", steps: 20 });
-  const logp = await (await likelihood.run(many, signs)).logp.read();
+  const options = { solver: "rk4", steps: 20, epsilon: signs, batch: seeds * each } as const;
+  const logp = await (await logLikelihood(flow, many, options)).logp.read();
   const expected = logpOf(flow, await x1.read());
   let covered = 0;
   for (let seed = 0; seed < seeds; seed++) {
@@ -86,8 +86,8 @@ testOnDevices(
     const x1 = points(3);
     const epsilon = tensor(signs.flatMap((sign) => [sign, sign, sign].flat()), [16, 3, 4]);
     const options = { solver: "heun", steps: 8 } as const;
-    const all = await new Likelihood(new GaussianFlow(), [3, 4], { ...options, probes: 16 }).run(x1, epsilon);
-    const exact = await new Likelihood(new GaussianFlow(), [3, 4], { ...options, exact: true }).run(x1);
+    const all = await logLikelihood(new GaussianFlow(), x1, { ...options, epsilon });
+    const exact = await logLikelihood(new GaussianFlow(), x1, { ...options, exact: true });
     assertClose(await all.logp.read(), await exact.logp.read(), 1e-5);
     assert.deepEqual(all.perProbe.shape, [3, 16]);
     assertClose(await all.z.read(), await exact.z.read(), 1e-6);
@@ -98,7 +98,7 @@ testOnDevices(
   "logLikelihood() tells of its adaptive steps on the way, and can be stopped there",
   async () => {
     const told: number[] = [];
-    const options = { tolerance: 1e-2, seed: 1, batch: 2 };
+    const options = { rtol: 1e-2, seed: 1, batch: 2 };
     await logLikelihood(new GaussianFlow(), points(3), {
       ...options,
       onProgress: (done) => void told.push(done),
@@ -141,7 +141,7 @@ testOnDevices("the likelihood of a sample does not depend on the batch or its ne
     const done: number[] = [];
     const onProgress = (samples: number) => void done.push(samples);
     const parts = await logLikelihood(model, x1, { ...options, batch, onProgress });
-    assert.deepEqual([done.length, done.at(-1)], [Math.ceil(5 / batch), 5]);
+    assert.deepEqual([done.length, done.at(-1)], [3 * Math.ceil(5 / batch), 5], "after each of three steps");
     assertClose(await parts.perProbe.read(), perProbe, 1e-5);
     assertClose(await parts.z.read(), await whole.z.read(), 1e-5);
   }
@@ -166,22 +166,22 @@ testOnDevices("a condition reaches the field by rows", async () => {
   assertClose(await logp.read(), expected, 1e-5);
 });
 
-testOnDevices("logLikelihood() takes adaptive steps unless told otherwise, sample by sample", async () => {
+testOnDevices("logLikelihood() takes adaptive steps by default, sample by sample", async () => {
   const x1 = points(5);
   const expected = logpOf(new GaussianFlow(), await x1.read());
   const errors: number[] = [];
   const calls: number[] = [];
-  for (const tolerance of [1e-2, 1e-3, 1e-4]) {
+  for (const rtol of [1e-2, 1e-3, 1e-4]) {
     const { logp, evaluations, products } = await logLikelihood(new GaussianFlow(), x1, {
-      tolerance,
+      rtol,
       exact: true,
     });
     const values = await logp.read();
     errors.push(Math.max(...expected.map((value, n) => Math.abs(values[n] - value))));
-    assert.ok(errors.at(-1)! < 30 * tolerance, `${errors}`);
+    assert.ok(errors.at(-1)! < 30 * rtol, `${errors}`);
     calls.push(evaluations);
     assert.equal(products, 4 * evaluations);
-    const parts = await logLikelihood(new GaussianFlow(), x1, { tolerance, exact: true, batch: 2 });
+    const parts = await logLikelihood(new GaussianFlow(), x1, { rtol, exact: true, batch: 2 });
     assertClose(await parts.logp.read(), values, 1e-5);
     assert.ok(parts.evaluations <= evaluations);
   }
@@ -189,96 +189,77 @@ testOnDevices("logLikelihood() takes adaptive steps unless told otherwise, sampl
   const { evaluations } = await logLikelihood(new GaussianFlow(), x1, { exact: true });
   assert.equal(evaluations, calls[1]);
   const bosh3 = await logLikelihood(new GaussianFlow(), x1, {
-    tolerance: 1e-4,
+    rtol: 1e-4,
     exact: true,
     solver: "bosh3",
   });
   assertClose(await bosh3.logp.read(), expected, 1e-3);
 });
 
-testOnDevices(
-  "rademacher() draws signs; row n does not depend on N, and vectors and seeds differ",
-  async () => {
-    const signs = await rademacher(3, 2, [400, 5]).read();
-    assert.ok(signs.every((sign) => sign === 1 || sign === -1));
-    const mean = signs.reduce((a, b) => a + b) / signs.length;
-    assert.ok(Math.abs(mean) < 4 / Math.sqrt(signs.length), `${mean}`);
-    const few = await rademacher(3, 2, [3, 5]).read();
-    assert.deepEqual(few.slice(0, 15), signs.slice(0, 15));
-    assert.deepEqual(few.slice(15), signs.slice(2000, 2015));
-    assert.notDeepEqual(few.slice(0, 15), few.slice(15));
-    assert.notDeepEqual(few, await rademacher(4, 2, [3, 5]).read());
-  },
-);
+testOnDevices("logLikelihood() holds its random signs for the whole solve, those of the seed", async () => {
+  // Of a linear field v = A x, the estimate with epsilon is its constant epsilon^T A epsilon.
+  const A = [[0.3, 2, -1], [-0.5, 0.1, 0.7], [1.5, 0, -0.8]];
+  const field = {
+    velocity: (x: Tensor) => concat(A.map((row) => sum(multiply(x, tensor(row, [1, 3])), [1], true)), 1),
+  };
+  const [N, P, x1] = [5, 2, noise(1, [5, 3])];
+  for (const how of [{ solver: "rk4", steps: 10 }, { rtol: 1e-4 }] as const) {
+    const { z, perProbe } = await logLikelihood(field, x1, { ...how, seed: 3, probes: P, batch: 2 });
+    const [noises, signs] = await Promise.all([z.read(), rademacher(3, P, [N, 3]).read()]);
+    const expected = upTo(N * P).map((i) => {
+      const [n, p] = [Math.floor(i / P), i % P];
+      const epsilon = signs.subarray(3 * (p * N + n), 3 * (p * N + n) + 3);
+      const estimate = A.reduce(
+        (sum, row, i) => sum + row.reduce((sum, a, j) => sum + a * epsilon[i] * epsilon[j], 0),
+        0,
+      );
+      const squares = noises.subarray(3 * n, 3 * n + 3).reduce((sum, z) => sum + z * z, 0);
+      return -squares / 2 - 1.5 * Math.log(2 * Math.PI) - estimate;
+    });
+    assertClose(await perProbe.read(), expected, 1e-4);
+  }
+});
 
-testOnDevices("likelihoods refuse what makes no sense", async () => {
+testOnDevices("logLikelihood() refuses what makes no sense", async () => {
   const flow = new GaussianFlow();
   const x1 = points(2);
-  const refuse = (
-    options: object,
-    message: RegExp,
-    [field, x]: [object, Tensor] = [flow, x1],
-  ) =>
-    assert.rejects(
-      () => logLikelihood(field as GaussianFlow, x, { steps: 2, seed: 1, ...options }),
-      message,
-    );
-  await refuse(
-    {},
-    /^TypeError: Cannot take the likelihood of a guided field: .* \(expected the field without guidance\)$/,
+  const exact = { exact: true, steps: 2 };
+  const epsilon = rademacher(1, 1, [2, 4]);
+  const cases: [options: object, message: RegExp][] = [
+    [{ ...exact, probes: 2 }, /^TypeError: .*: both exact and probes given/],
+    [{ ...exact, seed: 1 }, /^TypeError: .*: both exact and seed given/],
+    [{ ...exact, epsilon }, /^TypeError: .*: both exact and epsilon given/],
+    [{ epsilon, seed: 1 }, /^TypeError: .*: both epsilon and seed given/],
     [
-      { velocity: (x: Tensor) => x, guided: true },
-      x1,
+      { epsilon: rademacher(1, 2, [3, 4]) },
+      /^ShapeError: .*epsilon is f32\[2, 3, 4\] \(expected f32\[2, 2, 4\]\)/,
     ],
-  );
-  await refuse({ condition: tensor([1, 1]) }, /^TypeError: Cannot take the likelihood of a guided field/, [
-    { velocity: (x: Tensor) => x, guided: true },
-    x1,
-  ]);
-  const adaptive = (options: object) => ({ steps: undefined, ...options });
-  const exact = { exact: true, seed: undefined };
-  await refuse(
-    exact,
+    [{ seed: -1 }, /^RangeError: Cannot draw from the seed -1/],
+    [{ probes: 0 }, /^RangeError: Cannot draw random signs: count is 0/],
+    [{ batch: 0 }, /^RangeError: Cannot .*batch is 0/],
+    [{ steps: 0 }, /^RangeError: Cannot sample in 0 steps/],
+    [{ steps: 2, rtol: 1e-3 }, /^TypeError: Unknown setting "steps" of a sampler with adaptive steps/],
+    [{ rtol: 0 }, /^RangeError: Cannot solve: rtol is 0/],
+    [{ solver: "heun" }, /^TypeError: Cannot choose the steps of the solver heun: it has no error estimate/],
+    [{ solver: "sde", steps: 2 }, /^TypeError: Cannot go from t = 1 to 0 with noise/],
+    [{ steps: 2, times: [0, 1] }, /^TypeError: .*both times and steps/],
+    [
+      { times: [0.1, 1] },
+      /^RangeError: .* at times from 0\.1 to 1 \(expected from 0 to 1, as for sampling\)$/,
+    ],
+    [{ times: [1, 0] }, /^RangeError: .* at times from 1 to 0/],
+    [{ condition: tensor([1]) }, /^ShapeError: .*f32\[1\] \(expected 2 rows\)/],
+  ];
+  for (const [options, message] of cases) await assert.rejects(logLikelihood(flow, x1, options), message);
+  await assert.rejects(
+    logLikelihood(flow, noise(1, [2, 65]), exact),
     /^RangeError: Cannot take the exact divergence of 65 elements \(expected at most 64; use probes\)$/,
-    [flow, noise(1, [2, 65])],
   );
-  await refuse({ ...exact, probes: 2 }, /^TypeError: .*: both exact and probes given/);
-  await refuse({ exact: true }, /^TypeError: .*: both exact and seed given/);
-  await refuse({ seed: undefined }, /^TypeError: .* without a seed/);
-  await refuse({ seed: -1 }, /^RangeError: Cannot draw from the seed -1/);
-  await refuse({ probes: 0 }, /^RangeError: Cannot take the likelihood: probes is 0/);
-  await refuse({ batch: 0 }, /^RangeError: Cannot .*batch is 0/);
-  await refuse({ steps: 0 }, /^RangeError: Cannot sample in 0 steps/);
-  await refuse({ tolerance: 1e-3 }, /^TypeError: Cannot solve: both steps and tolerance given/);
-  await refuse(adaptive({ tolerance: 0 }), /^RangeError: Cannot solve: rtol is 0/);
-  await refuse(
-    adaptive({ solver: "heun" }),
-    /^TypeError: Cannot adapt the steps of a solver without an error estimate/,
-  );
-  await refuse({ times: [0, 1] }, /^TypeError: .*both of steps and times/);
-  await refuse(
-    adaptive({ times: [0.1, 1] }),
-    /^RangeError: .* at times from 0\.1 to 1 \(expected from 0 to 1, as for sampling\)$/,
-  );
-  await refuse(adaptive({ times: [1, 0] }), /^RangeError: .* at times from 1 to 0/);
-  await refuse({ condition: tensor([1]) }, /^ShapeError: .*f32\[1\] \(expected 2 rows\)/);
-  const likelihood = new Likelihood(flow, [2, 4], { steps: 2 });
-  await assert.rejects(() => likelihood.run(points(3), rademacher(1, 1, [2, 4])), {
-    name: "ShapeError",
-    message: "Cannot take the likelihood: x1 is f32[3, 4] (expected f32[2, 4])",
-  });
-  await assert.rejects(() => likelihood.run(x1), {
-    name: "TypeError",
-    message: "Cannot take the likelihood: epsilon is undefined (expected f32[1, 2, 4])",
-  });
-  await assert.rejects(
-    () => likelihood.run(x1, rademacher(1, 2, [2, 4])),
-    /^ShapeError: .*epsilon is f32\[2, 2, 4\]/,
-  );
-  const trace = new Likelihood(flow, [2, 4], { steps: 2, exact: true });
-  await assert.rejects(
-    () => trace.run(x1, rademacher(1, 1, [2, 4])),
-    /^TypeError: .* exact likelihood by random signs/,
-  );
+  for (const condition of [{}, { condition: tensor([1, 1]) }]) {
+    await assert.rejects(
+      logLikelihood({ velocity: (x: Tensor) => x, guided: true }, x1, condition),
+      /^TypeError: Cannot take the likelihood of a guided field: .* \(expected the field without guidance\)$/,
+    );
+  }
   assert.throws(() => new DensityField(flow, [0, 4]), /^ShapeError: Cannot sample a batch/);
 });

@@ -1,41 +1,65 @@
 import assert from "node:assert/strict";
-import { add, multiply, type Tensor, tensor, withDevice } from "../../../kernels/mod.ts";
+import { add, multiply, reshape, type Tensor, tensor } from "../../../kernels/mod.ts";
 import {
   createModel,
-  namedParameters,
   noise,
   sample,
   Sampler,
+  solveFlow,
   type SolverName,
   solvers,
-  step,
+  solverStep,
   trajectory,
-  withParameters,
 } from "../../../models/mod.ts";
-import { assertClose, testOnDevices } from "../../testing.ts";
+import { assertClose, largestDifference, testOnDevices } from "../../testing.ts";
 
 const tiny = { type: "UNet_FM", filters: [2, 4], tEmb: 4 } as const;
 const shape = [1, 5, 4];
-
-testOnDevices("noise() is standard normal, and row n does not depend on N", async () => {
-  const [many, few] = [400, 3].map((N) => noise(7, [N, ...shape]));
-  const values = await many.read();
-  assert.deepEqual(await few.read(), values.slice(0, 60));
-  const mean = values.reduce((sum, x) => sum + x, 0) / values.length;
-  const variance = values.reduce((sum, x) => sum + x * x, 0) / values.length;
-  assert.ok(Math.abs(mean) < 4 / Math.sqrt(8000), `mean ${mean}`);
-  assert.ok(Math.abs(variance - 1) < 4 * Math.sqrt(2 / 8000), `variance ${variance}`);
-});
 
 for (const solver of Object.keys(solvers) as SolverName[]) {
   testOnDevices(`sample() with ${solver} replays one recorded step, equal to calling each step`, async () => {
     const model = createModel(tiny, 46020);
     const x1 = sample(model, { count: 2, shape, seed: 3, steps: 4, solver });
     let x = noise(3, [2, ...shape]);
-    for (let i = 0; i < 4; i++) x = step(solvers[solver], model, x, tensor([i / 4, i / 4]), 1 / 4).x;
+    for (let i = 0; i < 4; i++) {
+      x = solverStep(solvers[solver], model, x, tensor([i / 4, i / 4]), 1 / 4).x;
+    }
     assert.deepEqual(await x1.read(), await x.read());
   });
 }
+
+testOnDevices(
+  "sample() needs a count alone: seed 0 and 20 steps of heun, of the model's own shape",
+  async () => {
+    const field = { velocity: (x: Tensor) => multiply(x, -1), shape: [2] };
+    const expected = sample(field, { count: 3, shape: [2], seed: 0, steps: 20, solver: "heun" });
+    assert.deepEqual(await sample(field, { count: 3 }).read(), await expected.read());
+    assert.deepEqual(sample(createModel(tiny, 1), { count: 2, steps: 1 }).shape, [2, 1, 28, 28]);
+    const snapshots = await Array.fromAsync(trajectory(field, { count: 3 }));
+    assert.deepEqual([snapshots.length, snapshots[20].image], [21, await expected.read()]);
+  },
+);
+
+testOnDevices("sample() takes adaptive steps and noise, as solveFlow() does", async () => {
+  const model = createModel(tiny, 46020);
+  const x0 = noise(3, [3, ...shape]);
+  for (
+    const how of [{ solver: "dopri5", rtol: 1e-3 }, { atol: 1e-2 }, {
+      solver: "bosh3",
+      rtol: 0.1,
+      atol: 1e-3,
+    }] as const
+  ) {
+    const x1 = await sample(model, { count: 3, shape, seed: 3, batch: 2, ...how });
+    assert.deepEqual(x1.shape, x0.shape);
+    assert.deepEqual(await x1.read(), (await solveFlow(model, x0, { ...how, batch: 2 })).samples);
+  }
+  const how = { solver: "sde", steps: 5, seed: 4 } as const;
+  const noisy = await sample(model, { x0, ...how, batch: 2 }).read();
+  assert.deepEqual(noisy, (await solveFlow(model, x0, { ...how, batch: 2 })).samples);
+  const other = await sample(model, { x0, ...how, seed: 5 }).read();
+  assert.ok(largestDifference(noisy, other) > 0.1);
+});
 
 testOnDevices("sample() gives the same samples in batches", async () => {
   const model = createModel(tiny, 46020);
@@ -54,98 +78,75 @@ testOnDevices("sample() gives the same samples in batches", async () => {
 testOnDevices("sample() starts from given noise", async () => {
   const x0 = tensor([1, 2], [2, 1, 1, 1]);
   const twice = { velocity: (x: Tensor) => multiply(x, 1) };
-  assertClose(await sample(twice, { x0, steps: 2 }).read(), [2.25, 4.5], 1e-6);
+  assertClose(await sample(twice, { x0, steps: 2, solver: "euler" }).read(), [2.25, 4.5], 1e-6);
   assertClose(await x0.read(), [1, 2], 0);
+});
+
+testOnDevices("sample() hands a condition to the field, row by row, in batches too", async () => {
+  const field = {
+    velocity: (x: Tensor, _: Tensor, condition?: Tensor) =>
+      add(multiply(x, 0), reshape(condition!, [x.shape[0], 1])),
+  };
+  const x0 = tensor([0, 0, 0, 0, 0], [5, 1]);
+  const condition = tensor([3, 1, 4, 1, 5]);
+  for (const batch of [5, 2, 1]) {
+    assertClose(await sample(field, { x0, steps: 3, condition, batch }).read(), [3, 1, 4, 1, 5], 1e-6);
+  }
+  assert.throws(() => sample(field, { x0, steps: 1, condition: tensor([1]) }), {
+    name: "ShapeError",
+    message: "Cannot sample 5 images with the condition f32[1] (expected 5 rows)",
+  });
 });
 
 testOnDevices(
   "trajectory() has steps + 1 snapshots, with the velocity between each and the next",
   async () => {
     const model = createModel(tiny, 46020);
-    const steps = 70; // more than are read ahead
-    const x1 = sample(model, { count: 2, shape, seed: 3, steps });
-    const snapshots = await Array.fromAsync(trajectory(model, { count: 2, shape, seed: 3, steps }));
-    assert.equal(snapshots.length, steps + 1);
+    const options = { count: 2, shape, seed: 3, steps: 70, solver: "euler" } as const; // more than are read ahead
+    const x1 = sample(model, options);
+    const snapshots = await Array.fromAsync(trajectory(model, options));
+    assert.equal(snapshots.length, 71);
     snapshots.forEach(({ t, image, velocity }, i) => {
-      assert.equal(t, i / steps);
+      assert.equal(t, i / 70);
       assert.equal(image.length, 40);
-      if (i === steps) return assert.equal(velocity, undefined);
-      assertClose(snapshots[i + 1].image, image.map((x, j) => x + velocity![j] / steps), 1e-6);
+      if (i === 70) return assert.equal(velocity, undefined);
+      assertClose(snapshots[i + 1].image, image.map((x, j) => x + velocity![j] / 70), 1e-6);
     });
-    assert.deepEqual(snapshots[steps].image, await x1.read());
+    assert.deepEqual(snapshots[70].image, await x1.read());
   },
 );
 
-testOnDevices("Sampler.trajectory() continues from any step", async () => {
-  const model = createModel(tiny, 46020);
-  const [steps, solver] = [5, "heun"] as const;
-  const sampler = new Sampler(model, [2, ...shape], { steps, solver });
-  const whole = await Array.fromAsync(sampler.trajectory(noise(3, [2, ...shape])));
-  const x = tensor(whole[3].image, [2, ...shape]);
-  for (const ahead of [1, 64]) {
-    const rest = await Array.fromAsync(sampler.trajectory(x, { first: 3, ahead }));
-    assert.deepEqual(rest, whole.slice(3));
-  }
-  const other = await Array.fromAsync(sampler.trajectory(add(x, 1), { first: 3 }));
-  assert.deepEqual(other[0].image, whole[3].image.map((value) => Math.fround(value + 1)));
-  assert.notDeepEqual(other[2].image, whole[5].image);
-  for (const first of [-1, 0.5, 5]) {
-    assert.throws(() => sampler.trajectory(x, { first }), {
-      name: "RangeError",
-      message: `Cannot sample from step ${first} (expected 0 to 4)`,
-    });
-  }
-  assert.throws(
-    () => sampler.trajectory(x, { ahead: 0 }),
-    /with 0 snapshots ahead \(expected a positive integer\)/,
-  );
-});
-
-testOnDevices("Sampler keeps the weights of withParameters() that it was made with", async (device) => {
-  const model = createModel(tiny, 1);
-  const parameters = namedParameters(model);
-  const other = namedParameters(createModel(tiny, 2));
-  const sampler = withParameters(parameters, other, () => new Sampler(model, [1, ...shape], { steps: 2 }));
-  const x0 = noise(3, [1, ...shape]);
-  const [own, swapped, expected] = [
-    sample(model, { x0, steps: 2 }),
-    add(sampler.run(x0), 0),
-    sample(createModel(tiny, 2), { x0, steps: 2 }),
-  ];
-  assert.deepEqual(await swapped.read(), await expected.read());
-  assert.notDeepEqual(await own.read(), await expected.read());
-  const again = withDevice(device, () => sampler.run(x0));
-  assert.deepEqual(await again.read(), await expected.read());
-});
-
-testOnDevices("sample() refuses invalid options", () => {
+testOnDevices("Sampler, sample() and trajectory() refuse invalid options", () => {
   const model = createModel(tiny, 0);
   const start = { count: 1, shape, seed: 0 };
-  assert.throws(() => sample(model, { ...start, steps: 0 }), /0 steps \(expected a positive integer,/);
-  assert.throws(() => sample(model, { ...start, steps: 1, batch: 0 }), /batches of 0/);
-  assert.throws(() => sample(model, { ...start, steps: 1, count: 0 }), /as many as 0/);
   const x0 = noise(1, [1, ...shape]);
-  for (const [name, value] of Object.entries(start)) {
-    assert.throws(() => sample(model, { x0, steps: 1, [name]: value }), {
-      name: "TypeError",
-      message: `Cannot sample: both x0 and ${name} given (expected noise, or a seed with count and shape)`,
-    });
+  for (const draw of [sample, trajectory]) {
+    const refused = (given: object, message: RegExp) => assert.throws(() => draw(model, given), message);
+    refused({ ...start, steps: 0 }, /0 steps \(expected a positive integer,/);
+    refused(
+      { ...start, count: 0 },
+      /^RangeError: Cannot sample: count is 0 \(expected a whole number of at least 1/,
+    );
+    for (const [name, value] of Object.entries(start)) {
+      refused(
+        { x0, [name]: value },
+        new RegExp(`^TypeError: Cannot sample: both x0 and ${name} given \\(expected`),
+      );
+    }
+    for (const seed of [-1, 0.5, NaN, 2 ** 32]) {
+      refused({ ...start, seed }, /^RangeError: Cannot draw from the seed /);
+    }
+    refused({ ...start, solver: "rk5" }, /^TypeError: Unknown solver "rk5": did you mean "rk4"/);
+    refused({ ...start, solver: "toString" }, /^TypeError: Unknown solver "toString"/);
   }
-  const given = { x0: undefined as never, ...start, steps: 1 };
-  assert.deepEqual(sample(model, given).shape, [1, ...shape]);
-  for (const seed of [-1, 0.5, NaN, 2 ** 32]) {
-    const refused = { name: "RangeError", message: /^Cannot draw from the seed / };
-    assert.throws(() => sample(model, { ...start, steps: 1, seed }), refused);
-    assert.throws(() => createModel(tiny, seed), refused);
-  }
-  for (
-    const [given, said] of [["rk5", /"rk5": did you mean "rk4"/], [
-      "toString",
-      /^Unknown solver "toString"/,
-    ]] as const
-  ) {
-    assert.throws(() => sample(model, { ...start, steps: 1, solver: given as SolverName }), {
-      message: said,
-    });
-  }
+  assert.throws(() => sample(model, { ...start, batch: 0 }), /batch is 0/);
+  assert.deepEqual(sample(model, { x0: undefined as never, ...start, steps: 1 }).shape, [1, ...shape]);
+  assert.throws(
+    () => trajectory(model, Object.assign({ rtol: 1e-3 }, start)),
+    /^TypeError: Cannot use a tolerance/,
+  );
+  assert.throws(
+    () => new Sampler(model, [], { steps: 1 }),
+    /^ShapeError: Cannot sample a batch of shape \[\]/,
+  );
 });

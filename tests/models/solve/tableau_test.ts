@@ -1,5 +1,16 @@
 import assert from "node:assert/strict";
-import { defineTableau, evaluations, type SolverName, solvers } from "../../../models/mod.ts";
+import { multiply, reshape, subtract, type Tensor, tensor } from "../../../kernels/mod.ts";
+import {
+  bosh3,
+  defineTableau,
+  evaluationsOf,
+  flowSolvers,
+  type SolverName,
+  solvers,
+  solverStep,
+  type VelocityField,
+} from "../../../models/mod.ts";
+import { assertClose, testOnDevices } from "../../testing.ts";
 
 const order2 = { order: 2, a: [[], [1]], b: [1 / 2, 1 / 2], c: [0, 1] };
 
@@ -17,14 +28,89 @@ Deno.test("defineTableau() refuses tableaus that are not explicit or consistent,
 
 Deno.test("defineTableau() detects first-same-as-last methods", () => {
   assert.equal(defineTableau(order2).firstSameAsLast, false);
-  const handsOn = defineTableau({
-    order: 1,
-    a: [[], [1 / 2], [1 / 2, 1 / 2]],
-    b: [1 / 2, 1 / 2, 0],
-    c: [0, 1 / 2, 1],
+  const a = [[], [1 / 2], [1 / 2, 1 / 2]];
+  const reusing = defineTableau({ order: 1, a, b: [1 / 2, 1 / 2, 0], c: [0, 1 / 2, 1] });
+  assert.equal(reusing.firstSameAsLast, true);
+  assert.equal(evaluationsOf({ solver: reusing, steps: 4 }), 9);
+});
+
+Deno.test("flowSolvers and evaluationsOf() know what solvers cost and can do", () => {
+  assert.deepEqual(Object.keys(flowSolvers), [...Object.keys(solvers), "sde"]);
+  const facts = Object.values(flowSolvers);
+  assert.deepEqual(facts.map(({ evaluationsPerStep }) => evaluationsPerStep), [1, 2, 2, 3, 4, 6, 1]);
+  assert.deepEqual(facts.map(({ adaptive }) => adaptive), [false, false, false, true, false, true, false]);
+  assert.deepEqual(facts.map(({ stochastic }) => stochastic), [...Array(6).fill(false), true]);
+  assert.equal(evaluationsOf({}), 40);
+  assert.equal(evaluationsOf({ solver: "dopri5", times: [0, 0.5, 1] }), 13);
+  assert.equal(evaluationsOf({ solver: "sde", steps: 9 }), 9);
+  assert.equal(evaluationsOf({ rtol: 1e-3 }), undefined);
+});
+
+/** Solves from t = 0 to 1. */
+function solve(name: SolverName, field: VelocityField, x0: Tensor, steps: number): Tensor {
+  let x = x0;
+  for (let i = 0; i < steps; i++) {
+    const t = tensor(new Float32Array(x0.shape[0]).fill(i / steps));
+    x = solverStep(solvers[name], field, x, t, 1 / steps).x;
+  }
+  return x;
+}
+
+/** dx/dt = 2 (t - x), so x(t) = (x(0) + 1/2) exp(-2 t) + t - 1/2. */
+const linear: VelocityField = { velocity: (x, t) => multiply(subtract(reshape(t, [t.size, 1]), x), 2) };
+const start = [1, -2, 0.5];
+const end = start.map((x) => (x + 0.5) * Math.exp(-2) + 0.5);
+const column = (values: readonly number[]) => tensor(values, [values.length, 1]);
+
+for (const name of Object.keys(solvers) as SolverName[]) {
+  const { order } = solvers[name];
+
+  testOnDevices(`solverStep() of ${name} converges with order ${order}`, async () => {
+    const counts = order > 4 ? [4, 8] : [4, 8, 16]; // at more, f32 hides the error
+    const errors = await Promise.all(counts.map(async (steps) => {
+      const solution = await solve(name, linear, column(start), steps).read();
+      return Math.hypot(...solution.map((x, i) => x - end[i]));
+    }));
+    // Slope of log error against log dt.
+    const fitted = Math.log(errors[0] / errors.at(-1)!) / Math.log(counts.at(-1)! / counts[0]);
+    assert.ok(Math.abs(fitted - order) < 0.35, `order ${fitted} from errors ${errors}`);
   });
-  assert.equal(handsOn.firstSameAsLast, true);
-  assert.equal(evaluations(handsOn, 4), 9);
-  assert.equal(evaluations(solvers.rk4, 4), 16);
-  for (const name of Object.keys(solvers) as SolverName[]) defineTableau(solvers[name]);
+
+  testOnDevices(`solverStep() of ${name} goes back where it came from`, async () => {
+    const times = [0.5, 0.5, 0.5];
+    const there = solverStep(solvers[name], linear, column(start), tensor(times), 1 / 64);
+    const later = tensor(times.map((t) => t + 1 / 64));
+    const back = solverStep(solvers[name], linear, there.x, later, -1 / 64);
+    assertClose(await back.x.read(), start, 4 * (2 / 64) ** (order + 1));
+    assertClose(await there.v.read(), start.map((x) => 2 * (0.5 - x)), 1e-6);
+  });
+}
+
+testOnDevices("solverStep() of euler is exact for a straight field", async () => {
+  const u = column([1, -3, 2.5]);
+  for (const steps of [1, 8]) {
+    const solution = await solve("euler", { velocity: () => u }, column(start), steps).read();
+    assert.deepEqual([...solution], [2, -5, 3]);
+  }
+});
+
+testOnDevices("solverStep() estimates its error if the solver has error weights", async () => {
+  const [x, t] = [column([1, -2]), tensor([0.2, 0.2])];
+  const errors = [];
+  for (const dt of [0.1, 0.05]) {
+    const { error } = solverStep(bosh3, linear, x, t, tensor([dt, dt]));
+    errors.push(Math.abs((await error!.read())[0]));
+  }
+  // The estimate is of order 2, so a step's error falls as dt^3.
+  assert.ok(Math.abs(Math.log2(errors[0] / errors[1]) - 3) < 0.35, `${errors}`);
+  assert.equal(solverStep(solvers.heun, linear, x, t, 0.1).error, undefined);
+});
+
+testOnDevices("solverStep() takes a step length per sample from a tensor", async () => {
+  const [t, dt] = [[0.2, 0.5], [0.1, -0.3]];
+  const both = await solverStep(solvers.rk4, linear, column([1, -2]), tensor(t), tensor(dt)).x.read();
+  for (const [n, x] of [1, -2].entries()) {
+    const alone = solverStep(solvers.rk4, linear, column([x]), tensor([t[n]]), dt[n]);
+    assertClose(await alone.x.read(), [both[n]], 1e-6);
+  }
 });

@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { multiply, type Tensor, tensor } from "../../../kernels/mod.ts";
-import { gridTimes, sample, Sampler, type TimeGridName, timeGrids } from "../../../models/mod.ts";
+import {
+  gridTimes,
+  sample,
+  Sampler,
+  type TimeGridName,
+  timeGrids,
+  type TimesOptions,
+} from "../../../models/mod.ts";
+import { timesWithin } from "../../../models/solve/time_grids.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 
 const names = Object.keys(timeGrids) as TimeGridName[];
@@ -32,14 +40,14 @@ Deno.test("gridTimes() have the lengths that the grids promise", () => {
 testOnDevices("Sampler and sample() take a grid by name, as a grid and as times", async () => {
   const field = { velocity: (x: Tensor) => multiply(x, -2) };
   const x0 = tensor([1, 3], [2, 1]);
-  const by = (how: ConstructorParameters<typeof Sampler>[2]) => sample(field, { x0, ...how }).read();
+  const by = (how: TimesOptions) => sample(field, { x0, ...how }).read();
   const expected = await by({ times: [0, 7 / 16, 12 / 16, 15 / 16, 1] });
   assertClose(await by({ steps: 4, grid: "quadratic" }), expected, 1e-6);
   assertClose(await by({ steps: 4, grid: { at: (s) => 1 - (1 - s) ** 2 } }), expected, 1e-6);
   assert.deepEqual(await by({ steps: 4, grid: "uniform" }), await by({ steps: 4 }));
   assert.throws(() => new Sampler(field, [2, 1], { times: [0, 1], grid: "quadratic" }), {
     name: "TypeError",
-    message: "Cannot sample: both times and a grid given (expected a grid with steps only)",
+    message: "Cannot sample: both times and grid given (expected one of them)",
   });
   assert.throws(() => new Sampler(field, [2, 1], { steps: 2, grid: "quadratik" as TimeGridName }), {
     name: "TypeError",
@@ -49,4 +57,30 @@ testOnDevices("Sampler and sample() take a grid by name, as a grid and as times"
     name: "RangeError",
     message: "Cannot sample at t = 0.5, time 2 of 4 (expected increasing or decreasing times in [0, 1])",
   });
+});
+
+testOnDevices("Sampler refuses times that are not monotonic in [0, 1]", () => {
+  const velocity = (x: Tensor) => x;
+  const at = (times: number[]) => () => new Sampler({ velocity }, [2, 1], { times });
+  const expected = "(expected increasing or decreasing times in [0, 1])";
+  assert.throws(at([0]), {
+    message: "Cannot sample at the times 0 (expected two or more, such as [0, 0.5, 1])",
+  });
+  assert.throws(at([0, 0.5, 0.5]), { message: `Cannot sample at t = 0.5, time 2 of 3 ${expected}` });
+  assert.throws(at([0, 0]), { message: `Cannot sample at t = 0, time 1 of 2 ${expected}` });
+  assert.throws(at([0, 1.5]), { message: `Cannot sample at t = 1.5, time 1 of 2 ${expected}` });
+  assert.throws(at([1, 0.5, 0.7]), { message: `Cannot sample at t = 0.7, time 2 of 3 ${expected}` });
+  assert.throws(at([NaN, 1]), { message: `Cannot sample at t = NaN, time 0 of 2 ${expected}` });
+  assert.throws(
+    () => new Sampler({ velocity }, [2, 1], { steps: 1, times: [0, 1] }),
+    /^TypeError: Cannot sample: both times and steps given/,
+  );
+});
+
+Deno.test("timesWithin() scales times to a span, and reverses them on the way back", () => {
+  const times = [0, 0.25, 1];
+  assert.deepEqual(timesWithin(times, {}), times);
+  assert.deepEqual(timesWithin(times, { from: 1, to: 0 }), [1, 0.25, 0]);
+  assert.deepEqual(timesWithin(times, { from: 0.5 }), [0.5, 0.625, 1]);
+  assert.deepEqual(timesWithin(times, { from: 0.75, to: 0.25 }), [0.75, 0.375, 0.25]);
 });

@@ -34,7 +34,7 @@ async function expected({ model, classes }: Network, n: number, seeds: number): 
   const condition = classes > 0 && { condition: tensor(Uint32Array.of(examples.labels![n])) };
   const bits: number[] = [];
   for (let seed = 0; seed < seeds; seed++) {
-    const found = await bitsPerDimension(model, x1, { normalization, tolerance: 1e-2, seed, ...condition });
+    const found = await bitsPerDimension(model, x1, { normalization, rtol: 1e-2, seed, ...condition });
     bits.push(found.bits[0]);
   }
   return bits;

@@ -75,7 +75,7 @@ export class Network {
       rtol: tolerance,
       atol: tolerance,
     });
-    const { evaluations, steps: [tried], snapshots } = await sampler.run(
+    const { evaluations, steps: [tried], snapshots } = await sampler.solve(
       noise(seed, [1, this.channels, H, W]),
       {
         snapshots: Array.from({ length: 21 }, (_, i) => i / 20),

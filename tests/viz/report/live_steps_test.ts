@@ -29,7 +29,7 @@ function marks(report: Report, place: string, kind: "step" | "rejected"): Promis
 async function trainedSteps(seed: number, tolerance: number) {
   const { model, shape } = await openCheckpoint(trainedCheckpoint);
   const sampler = new AdaptiveSampler(model, [1, ...shape], { rtol: tolerance, atol: tolerance });
-  const { steps: [tried], evaluations } = await sampler.run(noise(seed, [1, ...shape]));
+  const { steps: [tried], evaluations } = await sampler.solve(noise(seed, [1, ...shape]));
   return { tried, evaluations };
 }
 

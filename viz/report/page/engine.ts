@@ -215,7 +215,6 @@ export class Engine {
       : new AdaptiveSampler(field, shape, {
         solver: solver as models.AdaptiveSolverName,
         rtol: tolerance,
-        atol: tolerance,
         ...conditioning,
       });
     return { sampler, ...conditioning, ...scale && { scale } };
@@ -249,7 +248,7 @@ async function* ownSteps(
   onSteps: (steps: readonly (readonly models.TriedStep[])[]) => void,
 ): AsyncGenerator<models.Snapshot, void, void> {
   const onProgress = () => breatheWhile(wanted);
-  const solved = await unlessCancelled(sampler.run(x, { from: times[0], snapshots: times, onProgress }));
+  const solved = await unlessCancelled(sampler.solve(x, { from: times[0], snapshots: times, onProgress }));
   if (!solved) return;
   onSteps(solved.steps);
   yield* solved.snapshots;

@@ -105,7 +105,7 @@ export class LiveBits {
 }
 
 /** Error allowed in a step, as in `deno task evaluate`: a smaller one changes the bits by less than the random signs do. */
-const tolerance = 1e-2;
+const rtol = 1e-2;
 /** Bits of a value in the file of an image. */
 const plainBits = 8;
 
@@ -144,7 +144,7 @@ class BitsMeter {
     const started = performance.now();
     const found = await unlessCancelled(library.bitsPerDimension(model, x1, {
       normalization,
-      tolerance,
+      rtol,
       seed: this.#found.length,
       ...label !== undefined && { condition: library.tensor(Uint32Array.of(label), [1]) },
       onProgress: (share) => {

@@ -1,10 +1,20 @@
 import assert from "node:assert/strict";
-import { multiply, tensor } from "../../../kernels/mod.ts";
-import { noise, slerp, solveFlow, type VelocityField } from "../../../models/mod.ts";
-import { assertClose, testOnDevices } from "../../testing.ts";
+import { multiply, tensor } from "../../kernels/mod.ts";
+import { noise, slerp, solveFlow, type VelocityField } from "../../models/mod.ts";
+import { assertClose, testOnDevices } from "../testing.ts";
 
 const shares = [0, 0.1, 0.25, 0.5, 0.9, 1];
 const norm = (x: Float32Array) => Math.hypot(...x);
+
+testOnDevices("noise() is standard normal, and row n does not depend on N", async () => {
+  const [many, few] = [400, 3].map((N) => noise(7, [N, 1, 5, 4]));
+  const values = await many.read();
+  assert.deepEqual(await few.read(), values.slice(0, 60));
+  const mean = values.reduce((sum, x) => sum + x, 0) / values.length;
+  const variance = values.reduce((sum, x) => sum + x * x, 0) / values.length;
+  assert.ok(Math.abs(mean) < 4 / Math.sqrt(8000), `mean ${mean}`);
+  assert.ok(Math.abs(variance - 1) < 4 * Math.sqrt(2 / 8000), `variance ${variance}`);
+});
 
 Deno.test("slerp() turns one vector into another at an even pace", () => {
   for (const angle of [0.01, 1, Math.PI / 2, 3]) {
@@ -79,14 +89,14 @@ testOnDevices(
   "slerp() between the noises of two images leads a linear flow along the arc between these",
   async () => {
     const field: VelocityField = { velocity: (x) => multiply(x, 0.7) };
-    const how = { method: "fixed", solver: "rk4", steps: 20 } as const;
+    const how = { solver: "rk4", steps: 20 } as const;
     const P = 48;
     const data = await noise(9, [2, 3, 4, 4]).read();
-    const back = await solveFlow(field, tensor(data, [2, 3, 4, 4]), how, { back: true });
+    const back = await solveFlow(field, tensor(data, [2, 3, 4, 4]), { ...how, from: 1, to: 0 });
     assertClose(back.samples, data.map((value) => value * Math.exp(-0.7)), 1e-5);
     const part = (values: Float32Array, n: number) => values.subarray(n * P, (n + 1) * P);
-    const ways = shares.map((share) => slerp(part(back.samples, 0), part(back.samples, 1), share));
-    const x0 = Float32Array.from(ways.flatMap((way) => [...way]));
+    const arcs = shares.map((share) => slerp(part(back.samples, 0), part(back.samples, 1), share));
+    const x0 = Float32Array.from(arcs.flatMap((arc) => [...arc]));
     const { samples } = await solveFlow(field, tensor(x0, [shares.length, 3, 4, 4]), how);
     shares.forEach((share, k) => {
       assertClose(part(samples, k), slerp(part(data, 0), part(data, 1), share), 1e-5);
