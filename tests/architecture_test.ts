@@ -18,7 +18,8 @@ const arrows: Record<string, readonly string[]> = {
 
 /** The folders with the code of library and tasks; all others show, test or build it. */
 const product = ["kernels", "models", "viz", "web", "experiments"];
-const maxLines = 300;
+/** About 300 lines are read at one sitting; a little more is better than a cut in the wrong place. */
+const maxLines = 360;
 
 /** What draws reports may use the types of `models/`, which leave nothing to load. */
 const isOfTypes = ({ from, to, runtime }: Import) =>

@@ -9,7 +9,6 @@ import { posix } from "node:path";
 import { fileURLToPath } from "node:url";
 import configuration from "../deno.json" with { type: "json" };
 import { filesBelow } from "./module_graph.ts";
-import { shownLines, type Totals, totalsIn } from "./test_output.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const lock = "--lock=tests/deno.lock";
@@ -22,9 +21,14 @@ const waits = (folder: string) => /^tests(\/(ci|denow|experiments|viz\/report|we
 /** A program to run. */
 interface Job {
   readonly args: readonly string[];
-  /** What stands before its tests; by default the file that Deno names. */
-  readonly place?: string;
   readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Numbers of tests. */
+interface Totals {
+  readonly passed: number;
+  readonly failed: number;
+  readonly ignored: number;
 }
 
 /** How a program ended. */
@@ -42,29 +46,30 @@ async function documented(): Promise<string[]> {
   }).map(({ name }) => name);
 }
 
-/** Runs Deno in the root of the repository, and shows what it says line by line. */
-async function run({ args, place, env = {} }: Job): Promise<Ended> {
-  const process = new Deno.Command(Deno.execPath(), {
+/** Runs Deno in the root of the repository, and prints its output when it ends. */
+async function run({ args, env = {} }: Job): Promise<Ended> {
+  const { code, signal, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [...args],
     cwd: root,
     env,
     stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  let [passed, failed, ignored] = [0, 0, 0];
-  const show = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>) => {
-    for await (const text of shownLines(stream.pipeThrough(new TextDecoderStream()), place)) {
-      console.log(text);
-      const totals = totalsIn(text);
-      passed += totals.passed, failed += totals.failed, ignored += totals.ignored;
-    }
-  };
-  await Promise.all([show(process.stdout), show(process.stderr)]);
-  const { code, signal } = await process.status;
-  const crashed = signal !== null || code !== 0 && failed === 0;
+  }).output();
+  const decoder = new TextDecoder();
+  const output = decoder.decode(stdout) + decoder.decode(stderr);
+  console.log(output.trimEnd());
+  const totals = totalsIn(output);
+  const crashed = signal !== null || code !== 0 && totals.failed === 0;
   if (crashed) console.log(`Ended by ${signal ?? `exit code ${code}`}: deno ${args.join(" ").slice(0, 300)}`);
-  return { code, totals: { passed, failed, ignored } };
+  return { code, totals };
+}
+
+/** The totals of the summary that `deno test` ends with: `ok | 12 passed (3 steps) | 0 failed | 1 ignored (2s)`. */
+function totalsIn(output: string): Totals {
+  // deno-lint-ignore no-control-regex
+  const plain = output.replaceAll(/\x1b\[[0-9;]*m/g, "");
+  const [summary = ""] = plain.match(/^(ok|FAILED) \| \d+ passed.*$/gm)?.slice(-1) ?? [];
+  const count = (word: string) => Number(new RegExp(`(\\d+) ${word}`).exec(summary)?.[1] ?? 0);
+  return { passed: count("passed"), failed: count("failed"), ignored: count("ignored") };
 }
 
 /** Programs that test files: first those that wait, so that others fill the gaps; of the others, a folder as one module. */
@@ -82,7 +87,6 @@ function testsOf(files: readonly string[]): Job[] {
         ...joined ? ["tests/joined_files.ts", "--"] : [],
         ...files.slice(most * i, most * (i + 1)),
       ],
-      ...joined && { place: folder },
       env,
     }));
   });

