@@ -8,9 +8,15 @@ import {
   truncateAfterStep,
 } from "../../../experiments/run/metrics_log.ts";
 import { checkFolderOf } from "../../../experiments/run/atomic_write.ts";
-import { createRunFolder, RunError, writeAtomic } from "../../../experiments/run/run_folder.ts";
+import {
+  createRunFolder,
+  removeLeftovers,
+  RunError,
+  writeAtomic,
+} from "../../../experiments/run/run_folder.ts";
 import { testInFolder } from "../../folder.ts";
 import { granted } from "../../permissions.ts";
+import { inTurn, lockRun } from "../../../experiments/run/run_lock.ts";
 
 const startedAt = new Date(2024, 0, 2, 3, 4, 5);
 
@@ -53,6 +59,27 @@ testInFolder("writeAtomic() replaces text and bytes and leaves no other file", a
   await writeAtomic(path, "");
   assert.equal(await Deno.readTextFile(path), "");
   assert.deepEqual(await namesIn(folder), ["file"]);
+});
+
+testInFolder("writeAtomic() flushes the content to disk before the file takes its name", async (folder) => {
+  const events: string[] = [];
+  const { sync } = Deno.FsFile.prototype;
+  const { rename } = Deno;
+  Deno.FsFile.prototype.sync = function () {
+    events.push("sync");
+    return sync.call(this);
+  };
+  Deno.rename = (from, to) => {
+    events.push("rename");
+    return rename(from, to);
+  };
+  try {
+    await writeAtomic(join(folder, "file"), "content");
+  } finally {
+    Deno.FsFile.prototype.sync = sync;
+    Deno.rename = rename;
+  }
+  assert.deepEqual(events, ["sync", "rename"]);
 });
 
 testInFolder("writeAtomic() leaves a link alone that lies where it might write first", async (folder) => {
@@ -203,4 +230,57 @@ Deno.test("collectEnvironment() tells what it may and null for the rest", async 
   assert.equal(environment.memoryTotalBytes !== null, sys);
   assert.equal(environment.gitCommit === null || /^[0-9a-f]{40,64}$/.test(environment.gitCommit), true);
   if (!granted("run")) assert.equal(environment.gitDirty, null);
+});
+
+testInFolder("removeLeftovers() removes what was killed half-written, and nothing else", async (folder) => {
+  using lock = await lockRun(folder);
+  const end = `${"0f".repeat(16)}.tmp`;
+  const kept = [`.report.html.${end}`, "a.tmp", ".last.safetensors.0.tmp", "last.safetensors"];
+  for (const name of [...kept, `.last.safetensors.${end}`, `.run.json.${end}`]) {
+    await Deno.writeTextFile(join(folder, name), "");
+  }
+  await removeLeftovers(lock);
+  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  assert.deepEqual(names.sort(), [".lock", ...kept].sort());
+});
+
+testInFolder("removeLeftovers() looks into the run's own folders, and through no link", async (folder) => {
+  const [run, elsewhere] = [join(folder, "run"), join(folder, "elsewhere")];
+  const leftover = `.step_000500.safetensors.${"0f".repeat(16)}.tmp`;
+  for (const place of [join(run, "weights"), join(run, "flow"), elsewhere]) {
+    await Deno.mkdir(place, { recursive: true });
+    for (const name of [leftover, "step_000250.safetensors"]) await Deno.writeTextFile(join(place, name), "");
+  }
+  using lock = await lockRun(run);
+  await removeLeftovers(lock);
+  for (const name of ["weights", "flow"]) {
+    assert.deepEqual(await namesIn(join(run, name)), ["step_000250.safetensors"], name);
+    await Deno.remove(join(run, name), { recursive: true });
+    await Deno.symlink(elsewhere, join(run, name));
+  }
+  await removeLeftovers(lock);
+  assert.deepEqual(await namesIn(elsewhere), [leftover, "step_000250.safetensors"]);
+});
+
+const pause = () => new Promise((resolve) => setTimeout(resolve, 5));
+
+testInFolder("inTurn() does one work at a time, and goes on after one that fails", async (folder) => {
+  let [at, most] = [0, 0];
+  const work = (n: number) =>
+    inTurn(folder, async () => {
+      most = Math.max(most, ++at);
+      await pause();
+      at--;
+      if (n === 1) throw new Error("fails");
+      return n;
+    });
+  const ended = await Promise.allSettled([0, 1, 2, 3].map(work));
+  assert.deepEqual(ended.map(({ status }) => status), ["fulfilled", "rejected", "fulfilled", "fulfilled"]);
+  assert.equal(most, 1);
+  assert.deepEqual(await Array.fromAsync(Deno.readDir(folder)), [], "it leaves nothing behind");
+});
+
+testInFolder("inTurn() lets work for other folders go on", async (folder) => {
+  const other = await Deno.makeTempDir({ dir: folder });
+  assert.equal(await inTurn(folder, () => inTurn(other, () => Promise.resolve(7))), 7);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { ImageSource } from "../../../experiments/data/image_source.ts";
 import { trainingConfig } from "../../../experiments/settings/training_config.ts";
-import { fitBatch, fittingNetwork } from "../../../experiments/training/fit_memory.ts";
+import { fitBatch, fittingNetwork, freeMainMemory } from "../../../experiments/training/fit_memory.ts";
 import { makeNetwork } from "../../../experiments/training/network.ts";
 import type { MemoryPlan } from "../../../kernels/mod.ts";
 import { testUnless } from "../../permissions.ts";
@@ -108,4 +108,12 @@ testOnDevices("fittingNetwork() keeps the memory of one network, whether the bat
     const kept = grown(() => fittingNetwork(config, { ...limits, maxBytes }, source, () => {}));
     assert.ok(kept <= 1.2 * one, `${kept} bytes instead of ${one}`);
   }
+});
+
+Deno.test("freeMainMemory() is what is available, or what a control group leaves", () => {
+  const memory = { total: 64, available: 40, limit: Infinity };
+  assert.equal(freeMainMemory(memory, 10), 40);
+  assert.equal(freeMainMemory({ ...memory, limit: 30 }, 10), 20);
+  assert.equal(freeMainMemory({ ...memory, limit: 60 }, 10), 40);
+  assert.equal(freeMainMemory({ ...memory, limit: 8 }, 10), 0);
 });

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { LossLog } from "../../../experiments/training/loss_log.ts";
 import { BatchOrder } from "../../../models/mod.ts";
+import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
+import { type RunRecord, writeRecord } from "../../../experiments/tracking/record.ts";
+import { isComplete } from "../../../experiments/training/session.ts";
+import { testInFolder } from "../../folder.ts";
 
 const order = new BatchOrder(Uint32Array.from({ length: 8 }, (_, i) => i), 4, 1);
 const logOf = (every: number) => new LossLog(order, every, () => "advice");
@@ -46,4 +50,23 @@ Deno.test("LossLog goes on in the middle of a line, also of a version that kept 
   const untrained = logOf(4);
   untrained.restore({ losses: [4, 5], gradientNorms: [], open: 2 });
   assert.deepEqual(untrained.end(6, 0.5), { step: 6, epoch: 3, train_loss: 4.5, learning_rate: 0.5 });
+});
+
+const record: RunRecord = {
+  ...{ id: "an id", name: "a run", experiment: "x", status: "FINISHED", startedAt: 1, endedAt: 2 },
+  ...{ reason: null, user: null, source: "a test", gitBranch: null, parameterCount: null },
+  ...{ dataset: null, standsFor: null },
+};
+
+testInFolder("isComplete() needs a finished record, the test loss and the report", async (run) => {
+  assert.equal(await isComplete(run, 7), false);
+  appendMetrics(`${run}/metrics.jsonl`, { step: 7, test_loss: 1 });
+  assert.equal(await isComplete(run, 7), false, "no report");
+  await Deno.writeTextFile(`${run}/report.html`, "");
+  assert.equal(await isComplete(run, 7), false, "without a record");
+  assert.equal(await isComplete(run, 8), false, "of another step");
+  await writeRecord(run, { ...record, status: "RUNNING", endedAt: null });
+  assert.equal(await isComplete(run, 7), false, "it goes on");
+  await writeRecord(run, record);
+  assert.equal(await isComplete(run, 7), true);
 });
