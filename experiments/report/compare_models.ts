@@ -1,21 +1,21 @@
-import { scope, type Tensor, tensor } from "../../kernels/mod.ts";
-import { loadCheckpoint, noise, Sampler, toPixels, velocityToPixels } from "../../models/mod.ts";
+import { scope, tensor } from "../../kernels/mod.ts";
+import {
+  type Checkpoint,
+  loadCheckpoint,
+  noise,
+  Sampler,
+  toPixels,
+  velocityToPixels,
+} from "../../models/mod.ts";
 import { sizeInWords } from "../../viz/mod.ts";
 import type { Comparison } from "../../viz/report/mod.ts";
-import type { Drawable } from "../draw/samples.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { readFile } from "../run/contained.ts";
 import { findWeights, noWeights } from "../run/layout.ts";
 import { say } from "../program/output.ts";
 
-/** A network, and the classes that it knows, 0 without. */
-interface Compared extends Drawable {
-  readonly classes: number;
-}
-
 /** Samples, and Euler steps of their trajectories: the points at which models are compared. */
-const samples = 5;
-const steps = 20;
+const [samples, steps] = [5, 20];
 /** Of the noise that all models start from. */
 const seed = 0;
 
@@ -29,10 +29,9 @@ const seed = 0;
  * @throws {RunError} if a run has no weights, or the images of two runs differ in size
  */
 export async function compareModels(runs: readonly string[]): Promise<Comparison | undefined> {
-  const models: Compared[] = [];
+  const models: Checkpoint[] = [];
   for (const run of runs) models.push(await loadRun(run)); // one by one: the first error is always the same
-  const [{ normalization, shape: size }] = models;
-  const { scale, shift } = normalization;
+  const [{ shape: size, info: { normalization } }] = models;
   const resized = models.findIndex(({ shape }) => `${shape}` !== `${size}`);
   if (resized >= 0) {
     throw new RunError(
@@ -40,7 +39,9 @@ export async function compareModels(runs: readonly string[]): Promise<Comparison
         `${sizeInWords(models[resized].shape)} (expected one size)`,
     );
   }
-  const other = models.findIndex(({ normalization: n }) => n.scale !== scale || n.shift !== shift);
+  const other = models.findIndex(({ info: { normalization: { scale, shift } } }) =>
+    scale !== normalization.scale || shift !== normalization.shift
+  );
   if (other >= 0) {
     say(`No comparison of velocities: ${runs[0]} and ${runs[other]} scale pixels differently`);
     return undefined;
@@ -48,28 +49,26 @@ export async function compareModels(runs: readonly string[]): Promise<Comparison
   const P = size.reduce((product, axis) => product * axis, 1);
   const shape = [samples, ...size];
   const x0 = noise(seed, shape);
+  const all = () => new Float32Array(samples * steps * P);
+  const points = models.map(all);
+  const velocities = models.map(() => models.map(all));
   const t = new Float32Array(steps);
-  const points: Float32Array[] = [];
-  const velocities: Float32Array[][] = [];
-  const difference: number[][][][] = [];
-  for (const p of models.keys()) {
-    points.push(new Float32Array(samples * steps * P));
-    velocities.push(models.map(() => new Float32Array(samples * steps * P)));
-    const place = (values: Float32Array, i: number, into: Float32Array) => {
+  for (const [p, { model }] of models.entries()) {
+    let i = 0;
+    const place = (values: Float32Array, into: Float32Array) => {
       for (let s = 0; s < samples; s++) into.set(values.subarray(s * P, (s + 1) * P), (s * steps + i) * P);
     };
-    let i = 0;
-    for await (const { t: time, image, velocity } of samplerOf(models[p], shape).trajectory(x0)) {
+    const sampler = new Sampler(model, shape, { solver: "euler", steps, ...conditionOf(models[p]) });
+    for await (const { t: time, image, velocity } of sampler.trajectory(x0)) {
       if (!velocity) break; // the end
       t[i] = time;
-      place(toPixels(image, normalization), i, points[p]);
+      place(toPixels(image, normalization), points[p]);
       for (const [r, other] of models.entries()) {
         const v = r === p ? velocity : await velocityOf(other, image, shape, time);
-        place(velocityToPixels(v, normalization), i, velocities[p][r]);
+        place(velocityToPixels(v, normalization), velocities[p][r]);
       }
       i++;
     }
-    difference.push(velocities[p].map((a) => velocities[p].map((b) => differences(a, b, [samples, steps]))));
   }
   const labels = models.map(labelsOf).find((labels) => labels !== undefined);
   return {
@@ -79,7 +78,7 @@ export async function compareModels(runs: readonly string[]): Promise<Comparison
     shape: [samples, steps, ...size],
     points,
     velocities,
-    difference,
+    difference: velocities.map((own) => own.map((a) => own.map((b) => differences(a, b, [samples, steps])))),
   };
 }
 
@@ -92,42 +91,31 @@ export function differences(a: Float32Array, b: Float32Array, [S, T]: readonly [
 }
 
 function velocityOf(
-  compared: Compared,
+  checkpoint: Checkpoint,
   image: Float32Array,
   shape: number[],
-  t: number,
+  time: number,
 ): Promise<Float32Array> {
   const v = scope(() => {
-    const { condition } = conditionOf(compared);
-    return compared.model.velocity(
-      tensor(image, shape),
-      tensor(new Float32Array(shape[0]).fill(t)),
-      condition,
-    );
+    const { condition } = conditionOf(checkpoint);
+    const t = tensor(new Float32Array(samples).fill(time));
+    return checkpoint.model.velocity(tensor(image, shape), t, condition);
   });
   return v.read();
 }
 
 /** The class of each sample; undefined without classes. */
-function labelsOf({ classes }: Compared): Uint32Array<ArrayBuffer> | undefined {
+function labelsOf({ info: { config: { classes = 0 } } }: Checkpoint): Uint32Array<ArrayBuffer> | undefined {
   return classes > 0 ? Uint32Array.from({ length: samples }, (_, s) => s % classes) : undefined;
 }
 
-function conditionOf(compared: Compared): { readonly condition?: Tensor } {
-  const labels = labelsOf(compared);
+function conditionOf(checkpoint: Checkpoint) {
+  const labels = labelsOf(checkpoint);
   return labels ? { condition: tensor(labels) } : {};
 }
 
-function samplerOf(compared: Compared, shape: number[]): Sampler {
-  return new Sampler(compared.model, shape, { solver: "euler", steps, ...conditionOf(compared) });
-}
-
-async function loadRun(run: string): Promise<Compared> {
+async function loadRun(run: string): Promise<Checkpoint> {
   const weights = findWeights(run);
   if (!weights) throw new RunError(`Cannot compare ${run}: ${noWeights} (expected the weights of a run)`);
-  const { model, info: { normalization, config }, shape } = loadCheckpoint(
-    await readFile(weights.path),
-    weights.path,
-  );
-  return { model, normalization, shape, classes: config.classes ?? 0 };
+  return loadCheckpoint(await readFile(weights.path), weights.path);
 }

@@ -1,10 +1,11 @@
 import { join } from "node:path";
+import { decodeSafetensors, SafetensorsError } from "../../models/mod.ts";
 import type { Fact, ReportRun } from "../../viz/report/mod.ts";
 import { describeData } from "../data/dataset.ts";
-import { reasonOf, RunError } from "../run/atomic_write.ts";
-import { openContained, readJson } from "../run/contained.ts";
+import { RunError } from "../run/atomic_write.ts";
 import { runFile, weightsFile } from "../run/layout.ts";
 import { lastStep, type Metrics, readMetrics } from "../run/metrics_log.ts";
+import { readIfThere, readJson } from "../run/contained.ts";
 import { asText } from "../settings/setting.ts";
 import { currentRecord } from "../tracking/current_record.ts";
 import type { RunRecord } from "../tracking/record.ts";
@@ -18,9 +19,9 @@ export interface RunFacts {
   readonly environment: Fields;
   readonly metrics: readonly Metrics[];
   /** Number of weights. */
-  readonly parameters: number | undefined;
+  readonly parameters?: number | undefined;
   /** Its status and its data. */
-  readonly record: Pick<RunRecord, "status" | "reason" | "dataset"> | undefined;
+  readonly record?: Pick<RunRecord, "status" | "reason" | "dataset"> | undefined;
 }
 
 /**
@@ -44,17 +45,35 @@ export async function readFacts(folder: string): Promise<RunFacts> {
   };
 }
 
+/**
+ * Counts the weights in a safetensors file.
+ *
+ * @returns undefined if there is none, or it is damaged: a report does without the number
+ * @throws {RunError} if the file cannot be read
+ */
+export async function countWeights(path: string): Promise<number | undefined> {
+  const bytes = await readIfThere(path);
+  try {
+    return bytes &&
+      decodeSafetensors(bytes, path).tensors.values().reduce((sum, { data }) => sum + data.length, 0);
+  } catch (error) {
+    if (error instanceof SafetensorsError) return undefined;
+    throw error;
+  }
+}
+
 /** The facts in words, as a report shows them. */
 export function factsInWords(
-  run: RunFacts,
+  facts: RunFacts,
 ): Pick<ReportRun, "summary" | "ending" | "results" | "settings" | "environment"> {
-  const ending = endingOf(run);
+  const results = resultsOf(facts);
+  const ending = endingOf(facts);
   return {
-    summary: summaryOf(run),
+    summary: summaryOf(new Map(results)),
     ...ending !== undefined && { ending },
-    results: resultsOf(run),
-    settings: factsOf(run.config),
-    environment: factsOf(run.environment),
+    results,
+    settings: factsOf(facts.config),
+    environment: factsOf(facts.environment),
   };
 }
 
@@ -67,34 +86,39 @@ function endingOf({ record, metrics }: RunFacts): string | undefined {
   return `Failed ${when}: ${record.reason ?? "its program gave no reason"}.`;
 }
 
-function summaryOf(run: RunFacts): string {
-  const { parameters, minutes, rate, device, test } = measuresOf(run);
-  const training = minutes &&
-    `trained for ${minutes}${rate ? ` at ${rate} images/s` : ""}${device ? ` on ${device}` : ""}`;
-  const parts = [
-    `${networkOf(run.config)}${parameters ? `, ${parameters} parameters` : ""}`,
-    training,
-    test && `test loss ${test}`,
-  ];
-  return `${parts.filter(Boolean).join("; ")}.`;
+function summaryOf(results: ReadonlyMap<string, string>): string {
+  const part = (before: string, name: string, after = "") =>
+    results.has(name) ? `${before}${results.get(name)}${after}` : "";
+  const training = part("; trained for ", "Training time") &&
+    part("; trained for ", "Training time") + part(" at ", "Images/s", " images/s") + part(" on ", "Device");
+  const network = part("", "Network") + part(", ", "Parameters", " parameters");
+  return `${network}${training}${part("; test loss ", "Test loss")}.`;
 }
 
 /** The outcome of a run. */
-export function resultsOf(run: RunFacts): Fact[] {
-  const { test, val, bestVal, train, step, images, minutes, rate, parameters, device } = measuresOf(run);
+export function resultsOf({ config, environment, metrics, parameters, record }: RunFacts): Fact[] {
+  const all = (name: string) =>
+    metrics.flatMap((line) => Number.isFinite(line[name]) ? [Number(line[name])] : []);
+  const loss = (value: number | undefined) => value?.toFixed(4);
+  const count = (value: number) => value > 0 ? value.toLocaleString("en") : undefined;
+  const step = lastStep(metrics);
+  const seconds = all("elapsed_seconds").at(-1);
+  const images = typeof config.batchSize === "number" ? step * config.batchSize : 0;
+  const losses = all("val_loss");
+  const { description } = Object(environment.adapter);
   const facts: [string, string | undefined][] = [
-    ["Test loss", test],
-    ["Validation loss", val],
-    ["Best validation loss", bestVal],
-    ["Training loss at the end", train],
-    ["Network", networkOf(run.config)],
-    ["Parameters", parameters],
-    ["Data", dataOf(run)],
-    ["Steps", step],
-    ["Images seen", images],
-    ["Images/s", rate],
-    ["Training time", minutes],
-    ["Device", device],
+    ["Test loss", loss(all("test_loss").at(-1))],
+    ["Validation loss", loss(losses.at(-1))],
+    ["Best validation loss", losses.length > 0 ? loss(losses.reduce((a, b) => Math.min(a, b))) : undefined],
+    ["Training loss at the end", loss(all("train_loss").at(-1))], // as `runs`, `compare` and MLflow show it
+    ["Network", networkOf(config)],
+    ["Parameters", parameters?.toLocaleString("en")],
+    ["Data", dataOf(record)],
+    ["Steps", count(step)],
+    ["Images seen", count(images)],
+    ["Images/s", seconds && images > 0 ? (images / seconds).toFixed(1) : undefined],
+    ["Training time", seconds === undefined ? undefined : durationOf(seconds)],
+    ["Device", typeof description === "string" ? description : undefined],
   ];
   return facts.flatMap(([name, value]) => value === undefined ? [] : [[name, value] as const]);
 }
@@ -105,29 +129,7 @@ function factsOf(fields: Fields): Fact[] {
     .map(([name, value]) => [name, asText(value)]);
 }
 
-function measuresOf({ config, environment, metrics, parameters }: RunFacts) {
-  const all = (name: string) =>
-    metrics.flatMap((line) => Number.isFinite(line[name]) ? [Number(line[name])] : []);
-  const loss = (value: number | undefined) => value?.toFixed(4);
-  const step = lastStep(metrics);
-  const seconds = all("elapsed_seconds").at(-1);
-  const images = typeof config.batchSize === "number" ? step * config.batchSize : 0;
-  const vals = all("val_loss");
-  return {
-    test: loss(all("test_loss").at(-1)),
-    val: loss(vals.at(-1)),
-    bestVal: vals.length > 0 ? loss(vals.reduce((least, value) => Math.min(least, value))) : undefined,
-    train: loss(all("train_loss").at(-1)), // as `runs`, `compare` and MLflow show it
-    step: step > 0 ? step.toLocaleString("en") : undefined,
-    images: images > 0 ? images.toLocaleString("en") : undefined,
-    rate: seconds && images > 0 ? (images / seconds).toFixed(1) : undefined,
-    minutes: seconds === undefined ? undefined : durationOf(seconds),
-    parameters: parameters?.toLocaleString("en"),
-    device: deviceOf(environment),
-  };
-}
-
-function dataOf({ record }: RunFacts): string | undefined {
+function dataOf(record: RunFacts["record"]): string | undefined {
   if (!record?.dataset) return undefined;
   const { train, validation, channels = 1, classes = 0, classNames, ...rest } = record.dataset;
   return describeData({
@@ -135,7 +137,7 @@ function dataOf({ record }: RunFacts): string | undefined {
     train: train + validation,
     channels,
     classes,
-    classNames: classNames ?? [],
+    classNames: classNames ?? undefined,
   });
 }
 
@@ -147,45 +149,4 @@ function durationOf(seconds: number): string {
 function networkOf({ model, filters, attn }: Fields): string {
   const channels = Array.isArray(filters) ? filters.map(asText) : asText(filters);
   return `${asText(model)} U-Net [${channels}]${attn ? " with attention" : ""}`;
-}
-
-function deviceOf({ adapter }: Fields): string | undefined {
-  const { description } = Object(adapter);
-  return typeof description === "string" ? description : undefined;
-}
-
-/**
- * Counts the weights in a safetensors file by its header, without reading the weights.
- *
- * @returns undefined where there is no such file, or it is not a safetensors file
- * @throws {RunError} if the file cannot be read
- */
-export async function countWeights(path: string): Promise<number | undefined> {
-  try {
-    using file = await openContained(path);
-    if (file === undefined) return undefined;
-    const length = new DataView((await readExactly(file, 8)).buffer).getBigUint64(0, true);
-    if (length > 2n ** 24n) return undefined;
-    const header = JSON.parse(new TextDecoder().decode(await readExactly(file, Number(length))));
-    return Object.entries<{ shape: number[] }>(header)
-      .filter(([name]) => name !== "__metadata__")
-      .reduce((sum, [, { shape }]) => sum + shape.reduce((product, size) => product * size, 1), 0);
-  } catch (error) {
-    // A report does without the number; loading the weights tells what is wrong with them.
-    if ([RangeError, SyntaxError, TypeError].some((kind) => error instanceof kind)) {
-      return undefined;
-    }
-    if (error instanceof RunError) throw error;
-    throw new RunError(`Cannot read ${path}: ${reasonOf(error)}`);
-  }
-}
-
-async function readExactly(file: Deno.FsFile, length: number): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(length);
-  for (let read = 0; read < length;) {
-    const count = await file.read(bytes.subarray(read));
-    if (count === null) throw new RangeError("the file is too short");
-    read += count;
-  }
-  return bytes;
 }

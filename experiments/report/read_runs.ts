@@ -9,7 +9,7 @@ import {
   type SolverName,
   solvers,
 } from "../../models/mod.ts";
-import { evenTimes, type ImageSize, imageSizeOf, sizeInWords, sizeWithChannels } from "../../viz/mod.ts";
+import { evenTimes } from "../../viz/mod.ts";
 import type {
   LiveJudge,
   LiveNetwork,
@@ -41,8 +41,7 @@ import { factsInWords, readFacts } from "./facts.ts";
  * Reads everything that a report shows of runs from their folders.
  *
  * @param live whether the page can sample from the networks, or why not; the page says so
- * @throws {RunError} if a folder is not that of a run, a file in it cannot be read, a run is given twice, or the images
- * of two runs differ in size
+ * @throws {RunError} if a folder is not that of a run, a file in it cannot be read, or a run is given twice
  * @throws as `decodeCheckpoint` and `decodeJudge` if weights are damaged: the page could only say so later
  */
 export async function readReportRuns(
@@ -58,7 +57,6 @@ export async function readReportRuns(
     const shared = names.filter((name) => name === names[i]).length > 1;
     runs.push(await readReportRun(folder, shared ? folder : names[i], live));
   }
-  checkSizes(runs);
   return runs;
 }
 
@@ -153,31 +151,6 @@ async function judged(
   } finally {
     device.close();
   }
-}
-
-/** One slider moves all pictures: the images of a report are of one size. */
-function checkSizes(runs: readonly ReportRun[]): void {
-  const sizes = runs.flatMap(({ name, trajectories, plane }) => [
-    ...trajectories.map((trajectory) => ({ name, M: trajectory.shape[0], size: imageSizeOf(trajectory) })),
-    ...plane ? [{ name, M: 2, size: sizeOfPlane(plane) }] : [],
-  ]);
-  const still = sizes.find(({ M }) => M < 2);
-  if (still) {
-    throw new RunError(
-      `Cannot report ${still.name}: one of its trajectories has one snapshot (expected 2 or more)`,
-    );
-  }
-  const other = sizes.find(({ size }) => `${size}` !== `${sizes[0].size}`);
-  if (!other) return;
-  const [{ name, size }] = sizes;
-  throw new RunError(
-    `Cannot report ${name} and ${other.name} together: their images are ${sizeInWords(size)} and ` +
-      `${sizeInWords(other.size)} (expected one size)`,
-  );
-}
-
-function sizeOfPlane({ shape: [, , ...size] }: PlaneTrajectories): ImageSize {
-  return sizeWithChannels(size);
 }
 
 /** How good the network of a run is; `step` is the run's last one, to tell an evaluation of earlier weights. */

@@ -1,5 +1,5 @@
 import { checkTrajectory, imageSizeOf } from "../flow/trajectory.ts";
-import { checkShape, sizeInWords, sizeWithChannels } from "../image/image_shape.ts";
+import { checkShape, type ImageSize, sizeInWords, sizeWithChannels } from "../image/image_shape.ts";
 import type { Comparison, LiveNetwork, PlaneTrajectories, ReportData, ReportRun } from "./report_data.ts";
 
 /**
@@ -40,15 +40,16 @@ export function checkFilled(name: string, shape: readonly number[], length: numb
   throw new RangeError(`Cannot report: ${name} are ${length} values (expected [${shape.join(", ")}])`);
 }
 
-/** One slider moves the trajectories of all runs in one place. */
+/** One slider moves the trajectories of all runs. */
 function checkTrajectories(runs: readonly ReportRun[]): void {
-  const all = runs.flatMap(({ name, trajectories }) =>
-    trajectories.map((trajectory) => {
+  const all = runs.flatMap(({ name, trajectories, plane }) => [
+    ...trajectories.map((trajectory) => {
       checkTrajectory("report", trajectory);
       checkTimes(name, trajectories[0].t, trajectory.t);
       return { name, size: imageSizeOf(trajectory) };
-    })
-  );
+    }),
+    ...plane ? [{ name, size: sizeOfPlane(plane) }] : [],
+  ]);
   const other = all.find(({ size }) => `${size}` !== `${all[0].size}`);
   if (!other) return;
   throw new RangeError(
@@ -57,7 +58,15 @@ function checkTrajectories(runs: readonly ReportRun[]): void {
   );
 }
 
+function sizeOfPlane({ shape: [, N, ...axes] }: PlaneTrajectories): ImageSize {
+  const [, ...size] = checkShape("report the plane", [N, ...sizeWithChannels(axes)]);
+  return size;
+}
+
 function checkTimes(name: string, first: Float32Array, t: Float32Array): void {
+  if (t.length < 2) {
+    throw new RangeError(`Cannot report ${name}: a trajectory has one snapshot (expected 2 or more)`);
+  }
   if (first.length === t.length && first.every((time, m) => time === t[m])) return;
   throw new RangeError(
     `Cannot report: trajectories of ${JSON.stringify(name)} have different times, ` +
@@ -65,10 +74,9 @@ function checkTimes(name: string, first: Float32Array, t: Float32Array): void {
   );
 }
 
-function checkPlane(
-  { shape: [M, N, ...axes], real, classes, conditioning, ...plane }: PlaneTrajectories,
-): void {
-  const [, ...size] = checkShape("report the plane", [N, ...sizeWithChannels(axes)]);
+function checkPlane(plane: PlaneTrajectories): void {
+  const { shape: [M, N], real, classes, conditioning } = plane;
+  const size = sizeOfPlane(plane);
   const D = real.classes?.length ?? Math.floor(real.position.length / 2);
   const arrays: [name: string, shape: readonly number[], length: number | undefined][] = [
     ["times", [M], plane.t.length],

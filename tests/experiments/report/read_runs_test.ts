@@ -1,95 +1,133 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { writePlaneTrajectories } from "../../../experiments/draw/plane_trajectories.ts";
 import { writeTrajectories } from "../../../experiments/draw/trajectories.ts";
-import { countWeights } from "../../../experiments/report/facts.ts";
+import { writeLiveJudge } from "../../../experiments/evaluation/live_judge_file.ts";
+import { countWeights, resultsOf } from "../../../experiments/report/facts.ts";
 import { readReportRuns } from "../../../experiments/report/read_runs.ts";
+import { writeReport } from "../../../experiments/report/write_report.ts";
 import { findWeights } from "../../../experiments/run/layout.ts";
+import { init, withDevice } from "../../../kernels/mod.ts";
+import { asBytes, loadJudge } from "../../../models/mod.ts";
 import { withFolder } from "../../folder.ts";
+import { smallCheckpoint, tinyJudge } from "../../models/tiny_files.ts";
 import { testNeeding } from "../../permissions.ts";
 import { madeUpColourFlow, madeUpFlow } from "../../viz/flow/made_up_flow.ts";
+import { plane, size } from "../../viz/report/made_up.ts";
 
-const files = { read: true, write: true } as const;
 const source = { modelType: "UNet_FM", seed: 7, solver: "heun", steps: 4 } as const;
 
-/** Calls back with the folders of runs that hold settings alone. */
-async function withRuns(names: string[], test: (...runs: string[]) => Promise<void>): Promise<void> {
-  await withFolder(async (folder) => {
-    const runs = names.map((name) => join(folder, name));
-    for (const run of runs) {
-      await Deno.mkdir(run);
-      await Deno.writeTextFile(join(run, "config.json"), "{}");
-    }
-    await test(...runs);
-  });
+/** Defines a test that is given the folders of runs, which hold settings alone. */
+function testRuns(name: string, runs: readonly string[], test: (...runs: string[]) => Promise<void>): void {
+  testNeeding({ read: true, write: true }, name, () =>
+    withFolder(async (folder) => {
+      const folders = runs.map((run) => join(folder, run));
+      for (const run of folders) {
+        await Deno.mkdir(run);
+        await Deno.writeTextFile(join(run, "config.json"), "{}");
+      }
+      await test(...folders);
+    }));
 }
 
 /** A file that is there and cannot be read, not even by root. */
 const unreadable = (run: string, name: string) => Deno.symlink(name, join(run, name));
 
-testNeeding(
-  files,
+testRuns(
   "readReportRuns() says how flows were solved, with times where steps are not equal",
-  () =>
-    withRuns(["run"], async (run) => {
-      const even = madeUpFlow(1, 5, [4, 4]);
-      await writeTrajectories(run, [even], source);
-      assert.deepEqual((await readReportRuns([run]))[0].solved, {
-        seed: 7,
-        solver: "heun",
-        steps: 4,
-        evaluations: 8,
-      });
-      const t = Float32Array.of(0, 0.1, 0.3, 0.6, 1);
-      await writeTrajectories(run, [{ ...even, t }], source);
-      const [{ solved, trajectories }] = await readReportRuns([run]);
-      assert.deepEqual(solved, { seed: 7, solver: "heun", steps: 4, times: [...t], evaluations: 8 });
-      assert.deepEqual(trajectories[0].t, t);
-    }),
+  ["run"],
+  async (run) => {
+    const even = madeUpFlow(1, 5, [4, 4]);
+    await writeTrajectories(run, [even], source);
+    assert.deepEqual((await readReportRuns([run]))[0].solved, {
+      seed: 7,
+      solver: "heun",
+      steps: 4,
+      evaluations: 8,
+    });
+    const t = Float32Array.of(0, 0.1, 0.3, 0.6, 1);
+    await writeTrajectories(run, [{ ...even, t }], source);
+    const [{ solved, trajectories }] = await readReportRuns([run]);
+    assert.deepEqual(solved, { seed: 7, solver: "heun", steps: 4, times: [...t], evaluations: 8 });
+    assert.deepEqual(trajectories[0].t, t);
+  },
 );
 
-testNeeding(
-  files,
-  "readReportRuns() takes only missing files for none stored",
-  () =>
-    withRuns(["run"], async (run) => {
-      assert.deepEqual((await readReportRuns([run]))[0].trajectories, []);
-      await Deno.mkdir(join(run, "flow"));
-      await unreadable(join(run, "flow"), "sample_1.safetensors");
-      const message = /^Cannot read .*sample_1.safetensors: /;
-      await assert.rejects(readReportRuns([run]), { name: "RunError", message });
-    }),
+testRuns("readReportRuns() takes only missing files for none stored", ["run"], async (run) => {
+  assert.deepEqual((await readReportRuns([run]))[0].trajectories, []);
+  await Deno.mkdir(join(run, "flow"));
+  await unreadable(join(run, "flow"), "sample_1.safetensors");
+  const message = /^Cannot read .*sample_1.safetensors: /;
+  await assert.rejects(readReportRuns([run]), { name: "RunError", message });
+});
+
+testRuns("findWeights() and countWeights() take only missing files for none", ["run"], async (run) => {
+  assert.equal(findWeights(run), undefined);
+  assert.equal(await countWeights(join(run, "last.safetensors")), undefined);
+  await unreadable(run, "last.safetensors");
+  assert.throws(() => findWeights(run), {
+    name: "RunError",
+    message: /^Cannot read .*last.safetensors: /,
+  });
+  await assert.rejects(countWeights(join(run, "last.safetensors")), { name: "RunError" });
+  await Deno.writeTextFile(join(run, "ema.safetensors"), "damaged");
+  assert.equal(await countWeights(join(run, "ema.safetensors")), undefined);
+});
+
+testRuns("writeReport() refuses grey and colour in one report", ["grey", "colour"], async (grey, colour) => {
+  await writeTrajectories(grey, [madeUpFlow(1, 5, [4, 4])], source);
+  await writeTrajectories(colour, [madeUpColourFlow(1, 5, [4, 4])], source);
+  assert.equal((await readReportRuns([colour]))[0].trajectories[0].shape.length, 4);
+  await assert.rejects(writeReport([grey, colour], join(grey, "report.html")), {
+    name: "RunError",
+    message: 'Cannot report: images of "grey" are 4 x 4, those of "colour" 3 x 4 x 4 (expected one size)',
+  });
+});
+
+testRuns(
+  "readReportRuns() takes the classes in the plane from the judge, if there is one",
+  ["run"],
+  async (run) => {
+    const { H, W } = size;
+    const { image, classes } = plane(3, 12);
+    const kept = async () => (await readReportRuns([run]))[0].plane!;
+    await writePlaneTrajectories(run, plane(3, 12));
+    assert.deepEqual(Array.from((await kept()).classes!), Array.from(classes!));
+    assert.deepEqual((await kept()).classifier, { right: 9, tried: 10 });
+
+    const device = await init({ device: "cpu" });
+    const weights = await withDevice(
+      device,
+      () => tinyJudge({ classes: 3, channels: 1, height: H, width: W }),
+    );
+    const judge = { weights, reference: { values: Float32Array.of(0, 1, 2, 3, 4, 5), rows: 3, width: 2 } };
+    await writeLiveJudge(run, judge);
+    const { probabilities } = await withDevice(
+      device,
+      () => loadJudge(weights, "the judge").judge(asBytes(image)),
+    );
+    const likeliest = Array.from({ length: 12 }, (_, n) => {
+      const shares = [...probabilities.subarray(3 * n, 3 * n + 3)];
+      return shares.indexOf(Math.max(...shares));
+    });
+    assert.deepEqual(Array.from((await kept()).classes!), likeliest);
+    assert.deepEqual((await kept()).classifier, { judgeAccuracy: 0.25 });
+    assert.equal((await readReportRuns([run], true))[0].live, "its folder holds no weights");
+    await writeReport([run], join(run, "report.html"));
+    assert.match(
+      await Deno.readTextFile(join(run, "report.html")),
+      /named by the judge, .* right on 25\.0 % of test images/,
+    );
+
+    await Deno.writeFile(join(run, "ema.safetensors"), smallCheckpoint);
+    assert.deepEqual((await readReportRuns([run], true))[0].live, { checkpoint: smallCheckpoint, judge });
+    assert.equal((await readReportRuns([run], "none"))[0].live, "none");
+  },
 );
 
-testNeeding(
-  files,
-  "findWeights() and countWeights() take only missing files for none",
-  () =>
-    withRuns(["run"], async (run) => {
-      assert.equal(findWeights(run), undefined);
-      assert.equal(await countWeights(join(run, "last.safetensors")), undefined);
-      await unreadable(run, "last.safetensors");
-      assert.throws(() => findWeights(run), {
-        name: "RunError",
-        message: /^Cannot read .*last.safetensors: /,
-      });
-      await assert.rejects(countWeights(join(run, "last.safetensors")), { name: "RunError" });
-      await Deno.writeTextFile(join(run, "ema.safetensors"), "damaged");
-      assert.equal(await countWeights(join(run, "ema.safetensors")), undefined);
-    }),
-);
-
-testNeeding(
-  files,
-  "readReportRuns() refuses grey and colour in one report",
-  () =>
-    withRuns(["grey", "colour"], async (grey, colour) => {
-      await writeTrajectories(grey, [madeUpFlow(1, 5, [4, 4])], source);
-      await writeTrajectories(colour, [madeUpColourFlow(1, 5, [4, 4])], source);
-      assert.equal((await readReportRuns([colour]))[0].trajectories[0].shape.length, 4);
-      await assert.rejects(readReportRuns([grey, colour]), {
-        name: "RunError",
-        message:
-          "Cannot report grey and colour together: their images are 4 x 4 and 3 x 4 x 4 (expected one size)",
-      });
-    }),
-);
+Deno.test("resultsOf() finds the best of more validation losses than a function takes arguments", () => {
+  const metrics = Array.from({ length: 200_000 }, (_, n) => ({ step: n, val_loss: 1 + (n - 1000) ** 2 }));
+  const run = { config: {}, environment: {}, metrics };
+  const facts = new Map(resultsOf(run));
+  assert.equal(facts.get("Best validation loss"), "1.0000");
+});
