@@ -75,7 +75,7 @@ Deno.test("checkPictures() refuses what could not be drawn after the training", 
   assert.throws(check({ pathSamples: 3_000_000 }), { name: "ConfigError" });
 });
 
-testRefusals("train refuses before it allocates", {
+testRefusals("train refuses what cannot work before it allocates, in one line", {
   "a network that no device holds": {
     flags: tinyNetwork.replace("--filters 8,16", "--filters 100000,200000") + " --out run",
     says: ["TrainingError: Cannot train this network here: its ", "parameters and their gradients take "],

@@ -73,7 +73,7 @@ function withFilters(filters: readonly number[]) {
   return withMetadata("config", { type: "UNet_FM", filters, t_emb: 8, channels: 1, attn: false, groups: 4 });
 }
 
-testRefusals("train --resume refuses", {
+testRefusals("train --resume refuses what cannot work, in one line", {
   "an unknown field of config.json": {
     flags: "--resume run --epochs 3",
     prepare: reconfigured({ batchSise: 3 }),
@@ -136,7 +136,7 @@ const drawn = (
 const unreadable = "SafetensorsError: Cannot read run/last.safetensors: ";
 const someTensor = (header: Header) => header[Object.keys(header).find((name) => name !== "__metadata__")!];
 
-testRefusals("sample refuses", {
+testRefusals("sample refuses what cannot work, in one line", {
   "a header longer than the file": drawn(
     (bytes) => bytes.with(2, 1), // 65536 more
     unreadable,
@@ -215,7 +215,7 @@ const reported = (
   says: [says],
 });
 
-testRefusals("report refuses", {
+testRefusals("report refuses what cannot work, in one line", {
   "last weights that are cut short": reported(
     "last.safetensors",
     (bytes) => bytes.subarray(0, bytes.length - 4),

@@ -19,7 +19,7 @@ function changed(name: string, change: (bytes: Uint8Array) => Uint8Array) {
 const newRun = `${tinyRun} --out run`;
 const { trainImages, testLabels } = IDX_NAMES;
 
-testRefusals("train refuses", {
+testRefusals("train refuses what cannot work, in one line", {
   "an IDX file that is cut short": {
     flags: newRun,
     prepare: changed(trainImages, (bytes) => bytes.subarray(0, 1000)),
@@ -97,7 +97,7 @@ testRefusals("train refuses", {
   },
 });
 
-testRefusals("sample refuses", {
+testRefusals("sample refuses what cannot work, in one line", {
   "more images than a picture can hold, before it draws any": {
     task: "sample",
     flags: `--checkpoint ${
@@ -142,7 +142,7 @@ testTask("tasks refuse a file that has no folder to go to before they work", asy
   }
 });
 
-testRefusals("overfit refuses", {
+testRefusals("overfit refuses what cannot work, in one line", {
   "more images in a batch than there are": {
     task: "overfit",
     flags: `${tinyNetwork} --images 7 --out result`,

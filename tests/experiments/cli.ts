@@ -10,6 +10,7 @@ import { context } from "../../kernels/core/context.ts";
 import { DeviceError, init } from "../../kernels/mod.ts";
 import { decodeSafetensors } from "../../models/mod.ts";
 import { testNeeding, testUnless } from "../permissions.ts";
+import { cp } from "node:fs/promises";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
 
 /** The tasks of `deno.json` that a test can run. */
@@ -263,6 +264,13 @@ export async function ended(process: Deno.ChildProcess): Promise<Ended> {
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
+/** A new folder with the made-up data set. */
+export async function makePlace(): Promise<Workplace> {
+  const place = new Workplace(await Deno.makeTempDir({ prefix: "flow-" }));
+  await writeTinyIdx(place.file("data"));
+  return place;
+}
+
 /**
  * Defines a test in a workplace of its own, which is removed after it.
  *
@@ -274,10 +282,45 @@ export function testTask(
   reason?: string,
 ): void {
   const run = async () => {
-    await using place = new Workplace(await Deno.makeTempDir({ prefix: "flow-" }));
-    await writeTinyIdx(place.file("data"));
+    await using place = await makePlace();
     await test(place);
   };
   if (reason !== undefined) testUnless(reason, name, run);
   else testNeeding({ read: true, write: true, run: true }, name, run);
+}
+
+/** What several tests of a file start from, a trained run say: made once, then copied. */
+const made = new Map<string, Promise<Workplace>>();
+
+Deno.test.afterAll(async () => {
+  for (const place of await Promise.allSettled(made.values())) {
+    if (place.status === "fulfilled") await place.value[Symbol.asyncDispose]();
+  }
+});
+
+/**
+ * Gives a folder what `make` leaves in another that has the same made-up data set.
+ *
+ * @param key the same for calls that make the same; of these only the first one makes it
+ */
+export async function madeOnce(
+  place: Workplace,
+  key: string,
+  make: (place: Workplace) => Promise<unknown>,
+): Promise<void> {
+  if (!made.has(key)) made.set(key, makeElsewhere(make));
+  const { path } = await made.get(key)!;
+  await Deno.remove(place.file("data"), { recursive: true });
+  await cp(path, place.path, { recursive: true });
+}
+
+async function makeElsewhere(make: (place: Workplace) => Promise<unknown>): Promise<Workplace> {
+  const place = await makePlace();
+  try {
+    await make(place);
+    return place;
+  } catch (error) {
+    await place[Symbol.asyncDispose]();
+    throw error;
+  }
 }

@@ -138,7 +138,7 @@ testTask("evaluate stopped by Ctrl-C writes nothing", async (place) => {
   assert.ok(![...after.keys()].some((path) => path.endsWith("evaluation.json")));
 });
 
-testRefusals("evaluate refuses", {
+testRefusals("evaluate refuses what cannot work, in one line", {
   "no run": { task: "evaluate", flags: "--device cpu", says: ["ConfigError: Missing RUN"] },
   "a run that is not there": {
     task: "evaluate",

@@ -3,9 +3,8 @@
 import { join } from "node:path";
 import { loadDataset } from "../../experiments/data/load_dataset.ts";
 import { digestOf, judgedData } from "../../experiments/judge/data_judge.ts";
-import { oneThread, tinyRun, type Workplace } from "./cli.ts";
+import { madeOnce, oneThread, tinyRun, type Workplace } from "./cli.ts";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
-import { madeOnce } from "./made_once.ts";
 
 /** Flags of a quick evaluation on the CPU device. */
 export const quickly = `--count 170 ${oneThread} --solver euler:steps=2 --course-images 6 --bits-images 3`;

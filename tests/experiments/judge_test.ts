@@ -48,7 +48,7 @@ const remove = (...names: string[]) => ({
   prepare: (place: { file(...names: string[]): string }) =>
     Promise.all(names.map((name) => Deno.remove(place.file("data", name)))),
 });
-testRefusals("judge refuses", {
+testRefusals("judge refuses what cannot work, in one line", {
   "an unknown flag": {
     task: "judge",
     flags: "--step 3",

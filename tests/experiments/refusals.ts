@@ -1,8 +1,15 @@
 /** Commands that cannot work: each ends in one line that says why, and changes no file. */
 
 import assert from "node:assert/strict";
-import { oneThread, type TaskName, testTask, tinyNetwork, type Workplace } from "./cli.ts";
-import { madeOnce } from "./made_once.ts";
+import {
+  madeOnce,
+  makePlace,
+  oneThread,
+  type TaskName,
+  testTask,
+  tinyNetwork,
+  type Workplace,
+} from "./cli.ts";
 
 /** A command that cannot work. */
 export interface BadCommand {
@@ -31,11 +38,16 @@ export async function assertRefused(
   assert.deepEqual(await place.listing(), before);
 }
 
-/** Defines a test for each command: it is refused. */
-export function testRefusals(what: string, commands: Readonly<Record<string, BadCommand>>): void {
-  for (const [name, command] of Object.entries(commands)) {
-    testTask(`${what} ${name}`, (place) => assertRefused(place, command));
-  }
+/** Defines a test: each command is refused, in a folder of its own. */
+export function testRefusals(name: string, commands: Readonly<Record<string, BadCommand>>): void {
+  testTask(name, async () => {
+    for (const [mistake, command] of Object.entries(commands)) {
+      await using place = await makePlace();
+      await assertRefused(place, command).catch((error) => {
+        throw new Error(`${mistake}: ${error.message}`, { cause: error });
+      });
+    }
+  });
 }
 
 /** Flags of a run of two steps. */

@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
-import { decodeSafetensors, encodeSafetensors } from "../../models/mod.ts";
-import { type Ended, ended, testTask, tinyRun, type Workplace } from "./cli.ts";
+import { type Ended, ended, madeOnce, testTask, tinyRun, type Workplace } from "./cli.ts";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
-import { madeOnce } from "./made_once.ts";
 
 const pictures = ["samples.png", "flow_linear.gif", "flow/sample_1.safetensors", "flow/sample_2.safetensors"];
 const weights = ["last.safetensors", "best.safetensors"];
@@ -100,22 +98,6 @@ testTask("train goes on where nobody reads what it says, and saves as the termin
   await process.stdout.cancel();
   assert.equal(JSON.parse(await Deno.readTextFile(place.file("cut", "run.json"))).status, "KILLED");
   await place.succeed("train:base", "--resume cut");
-});
-
-testTask("train --resume goes on from the state of version 0.1", async (place) => {
-  await makeWhole(place, longRun);
-  await interrupt(place, "", "SIGTERM");
-  const bytes = await place.read("cut", "state.safetensors");
-  const { tensors, metadata } = decodeSafetensors(bytes, "state");
-  const { recentSteps: { losses, open }, ...progress } = JSON.parse(metadata.progress);
-  const openLosses = losses.slice(losses.length - open);
-  const old = encodeSafetensors(tensors, { progress: JSON.stringify({ ...progress, openLosses }) });
-  await Deno.writeFile(place.file("cut", "state.safetensors"), old);
-  await place.succeed("train:base", "--resume cut");
-  const losses01 = async (run: string) =>
-    (await place.metrics(run)).map(({ gradient_norm: _, ...line }) => line);
-  assert.deepEqual(await losses01("cut"), await losses01("whole"));
-  assert.deepEqual((await place.state("cut")).tensors, (await place.state("whole")).tensors);
 });
 
 /** Waits for words on the error stream of a process. */

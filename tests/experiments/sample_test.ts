@@ -12,9 +12,8 @@ import {
   saveCheckpoint,
 } from "../../models/mod.ts";
 import { assertClose, testOnDevices } from "../testing.ts";
-import { oneThread, type TaskName, testTask, tinyNetwork, type Workplace } from "./cli.ts";
+import { madeOnce, oneThread, type TaskName, testTask, tinyNetwork, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
-import { madeOnce } from "./made_once.ts";
 
 const training =
   `${tinyNetwork} --max-minutes 0 --max-steps 3 --samples 0 --flow-samples 0 --path-samples 0 --no-conditional --out run`;

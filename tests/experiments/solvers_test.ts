@@ -62,7 +62,7 @@ Deno.test("cheapestOfBest() is the cheapest whose distance lies in the interval 
   assert.equal(cheapestOfBest(costs.slice(2)).spec, "c");
 });
 
-testRefusals("solvers refuses", {
+testRefusals("solvers refuses what cannot work, in one line", {
   "no run": {
     task: "solvers",
     flags: "--device cpu",

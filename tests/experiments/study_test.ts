@@ -214,7 +214,7 @@ testTask("study --help lists every flag and plan", async (place) => {
 const planned = (plan: Record<string, unknown>) => (place: Workplace) =>
   Deno.writeTextFile(place.file("plan.json"), JSON.stringify(plan));
 
-testRefusals("study refuses", {
+testRefusals("study refuses what cannot work, in one line", {
   "a plan that there is not": {
     task: "study",
     flags: "netwroks",
