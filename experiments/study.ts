@@ -1,56 +1,209 @@
-import { launchers, plansHelp, resolveStudy, studying, type StudyWords } from "./study/study_words.ts";
-import { type Launcher, tryAgain } from "./study/launch/launcher.ts";
-import { runInTurn, threadsOf } from "./study/launch/local.ts";
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
 import { stderr } from "./program/progress.ts";
 import { main, type Stop, stopSignal, task, TrainingError } from "./program/task.ts";
-import { collectStudy, failedCells, recordEnd } from "./study/collect_study.ts";
+import { anyOf, choice, integer, number, optional, path, text, toggle } from "./settings/kinds.ts";
+import { ConfigError, flagOf, type Setting, type Values } from "./settings/setting.ts";
+import { defineSettings } from "./settings/settings.ts";
+import { training } from "./settings/training.ts";
 import { readResults, type StudyResults } from "./study/cell_result.ts";
+import { collectStudy, failedCells, recordEnd } from "./study/collect_study.ts";
 import { checkRoom, dryRun, freeBytesAt } from "./study/dry_run.ts";
-import type { Plan } from "./study/plan.ts";
+import { launching } from "./study/launch/launch_flags.ts";
+import { type Launcher, tryAgain } from "./study/launch/launcher.ts";
+import { local, runInTurn, threadsOf } from "./study/launch/local.ts";
+import { slurm } from "./study/launch/slurm.ts";
+import { type GivenPlan, type Plan, planEvaluation, type Value } from "./study/plan.ts";
 import { type PlannedStudy, planStudy, saveStudy } from "./study/plan_study.ts";
-import { findPlan } from "./study/plans.ts";
+import { findPlan, planNames, plans } from "./study/plans.ts";
 import { runCell } from "./study/run_cell.ts";
-import { type Cell, findStudy, requireCell, requireStudy, type Study } from "./study/study.ts";
+import { findStudy, requireCell, requireStudy, type Study } from "./study/study.ts";
 import { recordStudy } from "./study/study_tracking.ts";
 import { print, say } from "./program/output.ts";
 
+/** The launchers by name. */
+const launchers = { local, slurm } as const satisfies Readonly<Record<string, Launcher>>;
+const launcherNames = Object.keys(launchers) as (keyof typeof launchers)[];
+
+/** Settings by name, such as `filters=8,16,32;batchSize=64`. */
+function settingsByName<T>(
+  hint: string,
+  doc: string,
+  valueOf: (text: string) => T,
+): Setting<Readonly<Record<string, T>> | null> {
+  const pairsOf = (text: string) => text.split(";").map((pair) => /^\s*([^=]+?)\s*=\s*(.+?)\s*$/.exec(pair));
+  return {
+    doc,
+    hint,
+    default: null,
+    expected: `settings such as ${hint}, each once`,
+    fromText: (text) => {
+      const pairs = pairsOf(text).map((match) => [match?.[1], valueOf(match?.[2] ?? "")] as const);
+      const names = new Set(pairs.map(([name]) => name));
+      return names.has(undefined) || names.size < pairs.length ? text : Object.fromEntries(pairs);
+    },
+    accepts: (value): value is Readonly<Record<string, T>> => typeof value === "object" && value !== null,
+  };
+}
+
+const valueOf = (text: string): Value => text === "true" ? true : text === "false" ? false : text;
+const { count, guidance, milestones } = planEvaluation.rows;
+
+const studying = defineSettings({
+  preset: optional({ ...training.rows.preset, doc: "preset of all cells (else the plan's, else quick)" }),
+  grid: settingsByName(
+    "model=base|residual;attn=true|false",
+    "settings to vary, in all combinations, named as in config.json",
+    (text) => text.split("|").map(valueOf),
+  ),
+  fixed: settingsByName("filters=8,16,32;batchSize=64", "settings of all cells, likewise", valueOf),
+  seeds: optional(integer({ doc: "number of seeds: 1 to N (else the plan's, else 3)", min: 1, max: 1000 })),
+  steps: optional(integer({ doc: "training steps of each cell (else the plan's, else 1000)", min: 1 })),
+  minutes: optional(number({
+    doc: "minutes of training of each cell instead, converted to steps by timing some",
+    above: 0,
+  })),
+  count: optional({ ...count, doc: "samples of an evaluation (else the plan's, else 1000)" }),
+  guidance: { ...guidance, doc: "guidance of evaluations, 1 = none (else the plan's, else the preset's)" },
+  milestones: optional({ ...milestones, doc: `${milestones.doc} (else the plan's, else 0)` }),
+  solvers: optional(text({
+    doc: "more solvers to sample each network with (else the plan's)",
+    hint: "SOLVER;...",
+    pattern: /[^;\s]/,
+    expected: "solvers such as heun:steps=8;dopri5:rtol=1e-2",
+  })),
+
+  out: optional(path("DIR", "folder of the study (else runs/study-NAME)")),
+  launcher: choice(launcherNames, {
+    doc: launcherNames.map((name) => `${name}: ${launchers[name].doc}`).join("; "),
+    default: "local",
+  }),
+  dryRun: toggle({ doc: "print what would be run, and run nothing", default: false }),
+  only: optional(text({
+    doc: "run only these cells of the study in a folder",
+    hint: "ID,ID,...",
+    pattern: /^[\w.-]+(,[\w.-]+)*$/,
+    expected: "ids of cells, such as base-s1,base-s2",
+  })),
+  collect: toggle({
+    doc: "write table and report of the study in a folder, and run nothing",
+    default: false,
+  }),
+  ...launching,
+}, { preset: "Plan", out: "Run", profile: "On a Slurm cluster" });
+
+type StudyFlags = Values<typeof studying.rows>;
+
+/** What a command line asks for. */
+interface StudyOptions extends StudyFlags {
+  /** Name of a plan, path of one, or the folder of a study; undefined for a plan made of flags. */
+  readonly plan: string | undefined;
+  /** What the flags change in the plan. */
+  readonly changes: GivenPlan;
+}
+
+function resolveStudy(values: Partial<StudyFlags>, words: readonly string[]): StudyOptions {
+  const flags = studying.resolve(values);
+  const [plan] = words;
+  if (words.length > 1) {
+    throw new ConfigError(`Cannot run ${words.length} plans: ${words.join(", ")} (expected one)`);
+  }
+  if (plan === undefined && flags.grid === null) {
+    throw new ConfigError(
+      `Missing PLAN: name one (${anyOf(planNames)}), the path of one, the folder of a study, or give --grid`,
+    );
+  }
+  if (flags.steps !== null && flags.minutes !== null) {
+    throw new ConfigError("Cannot use --minutes with --steps: each is a budget (expected one of them)");
+  }
+  if (flags.only !== null && flags.collect) {
+    throw new ConfigError("Cannot use --collect with --only: it runs no cell (expected one of them)");
+  }
+  const other = launcherNames.find((name) =>
+    name !== flags.launcher && launchers[name].flags.some((flag) => flag in values)
+  );
+  if (other !== undefined) {
+    const flag = flagOf(launchers[other].flags.find((flag) => flag in values)!);
+    throw new ConfigError(
+      `Cannot use ${flag} with --launcher ${flags.launcher}: it has no effect there (expected --launcher ${other})`,
+    );
+  }
+  const alone = flags.only !== null ? "only" : flags.collect ? "collect" : undefined;
+  const kept: readonly string[] = ["only", "collect", "device", "threads", "mlflow", "experiment"];
+  const idle = alone && Object.keys(values).find((name) => !kept.includes(name));
+  if (idle) {
+    throw new ConfigError(
+      `Cannot use ${flagOf(idle)} with ${flagOf(alone)}: the study keeps its plan (leave it out)`,
+    );
+  }
+  return { ...flags, plan, changes: changesOf(flags) };
+}
+
+function changesOf(flags: StudyFlags): GivenPlan {
+  const { preset, grid, fixed, seeds, steps, minutes, count, guidance, milestones, solvers } = flags;
+  return {
+    ...preset !== null && { preset },
+    ...grid !== null && { grid },
+    ...fixed !== null && { fixed },
+    ...seeds !== null && { seeds: Array.from({ length: seeds }, (_, i) => i + 1) },
+    ...steps !== null && { budget: { steps } },
+    ...minutes !== null && { budget: { minutes } },
+    evaluation: {
+      ...count !== null && { count },
+      ...guidance !== null && { guidance },
+      ...milestones !== null && { milestones },
+      ...solvers !== null &&
+        { solvers: solvers.split(";").map((spec) => spec.trim()).filter((spec) => spec !== "") },
+    },
+  };
+}
+
+/** Trains and evaluates networks by a plan, and says what can be concluded. */
 export const studyTask = task({
   name: "study",
   about: "Run a study: train and evaluate every cell of a plan, and compare them",
   words: "PLAN",
   settings: studying,
-  epilogue: plansHelp(),
+  epilogue: `Plans\n${
+    Object.entries(plans).map(([name, { doc }]) => `  ${name.padEnd(30)}${doc}`).join("\n")
+  }`,
   resolve: resolveStudy,
-  async run(words) {
+  async run(options) {
     using stop = stopSignal((signal) => say(`\n${signal}: saving and stopping; press again to quit at once`));
-    if (words.only !== null) return await runOnly(words.only.split(","), words, stop);
-    else if (words.collect) await collectStudy(await studyOf(words), { ...words, say });
-    else await run(words, stop);
+    if (options.only !== null) return await runOnly(options.only.split(","), options, stop);
+    if (options.collect) await collectStudy(await studyOf(options), { ...options, say });
+    else await runStudy(options, stop);
     if (stop.signal.aborted) return stop.exitCode;
   },
 });
 
-/** Plans the study, has its unfinished cells run, and collects what they measured. */
-async function run(words: StudyWords, { signal }: Stop): Promise<void> {
-  const launcher: Launcher = launchers[words.launcher];
-  const options = { flags: words, signal, say, terminal: stderr };
-  if (!words.dryRun) await launcher.check?.(options);
-  const { plan, folder = words.out ?? join("runs", `study-${plan.name}`) } = await findPlan(words);
-  const threads = threadsOf(words);
+/** Plans the study, runs its unfinished cells, and collects what they measured. */
+async function runStudy(options: StudyOptions, { signal }: Stop): Promise<void> {
+  const launcher: Launcher = launchers[options.launcher];
+  const launch = { flags: options, signal, say, terminal: stderr };
+  if (!options.dryRun) await launcher.check?.(launch);
+  const { plan, folder = options.out ?? join("runs", `study-${plan.name}`) } = await findPlan(
+    options.plan,
+    options.changes,
+  );
   // A machine that only hands cells over need not have the device that they run on.
-  const kind = launcher.collects ? words.device : "auto";
+  const kind = launcher.collects ? options.device : "auto";
+  const threads = threadsOf(options);
   const device = await init({ device: kind, threads });
-  const timed = words.dryRun && launcher.collects;
-  const planned = await open(folder, plan, { device: kind, threads, signal, say, timed }, words);
+  const timed = options.dryRun && launcher.collects;
+  const planned = await planAndSave(
+    folder,
+    plan,
+    { device: kind, threads, signal, say, timed },
+    options.dryRun,
+  );
   device.close();
   if (!planned) return;
   const { study, added, dropped, known, unfinished, problems } = planned;
   problems.forEach((problem) => say(problem));
-  if (words.dryRun) {
-    print(dryRun(planned, unfinished, words.jobs));
-    const script = unfinished.length > 0 ? launcher.describe?.(study, unfinished, options) : undefined;
+  if (options.dryRun) {
+    print(dryRun(planned, unfinished, options.jobs));
+    const script = unfinished.length > 0 ? launcher.describe?.(study, unfinished, launch) : undefined;
     if (script !== undefined) print(`\n${script}`);
     return;
   }
@@ -59,74 +212,63 @@ async function run(words: StudyWords, { signal }: Stop): Promise<void> {
     say(`${study.folder} has ${done} of ${study.cells.length} cells finished`);
     if (added.length > 0) say(`The plan adds ${added.map(({ id }) => id).join(", ")}`);
   }
-  if (dropped.length > 0) {
-    say(`Not in the plan any more, and kept: ${dropped.map(({ id }) => id).join(", ")}`);
-  }
-  const tracking = { ...words, say };
+  if (dropped.length > 0) say(`Kept, no longer planned: ${dropped.map(({ id }) => id).join(", ")}`);
+  const tracking = { ...options, say };
   await recordStudy(study, "RUNNING", tracking);
   // Found once: looking for a GPU in several threads at the same time can crash the Vulkan loader (its issue 2018).
-  const flags = launcher.collects ? { ...words, device: device.kind } : words;
-  let failed: TrainingError | undefined;
+  const flags = launcher.collects ? { ...options, device: device.kind } : options;
+  let failure: string | undefined;
   try {
-    const ids = unfinished.length > 0 ? await launcher.launch(study, unfinished, { ...options, flags }) : [];
-    failed = failure(ids, unfinished.length);
+    const failed = unfinished.length === 0
+      ? []
+      : await launcher.launch(study, unfinished, { ...launch, flags });
+    failure = failed.length === 0 ? undefined : failedCells(failed, unfinished.length);
     if (signal.aborted) {
       await recordEnd(study, tracking);
       say("Stopped; the same command goes on from here");
-    } else if (launcher.collects) await collectStudy(study, tracking, failed?.message);
+    } else if (launcher.collects) await collectStudy(study, tracking, failure);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     await recordStudy(study, "FAILED", tracking, reason).catch(() => {}); // the first error is the one to report
     throw error;
   }
-  if (failed && !signal.aborted) throw failed;
+  if (failure !== undefined && !signal.aborted) throw new TrainingError(failure);
 }
 
-/** Plans a study and saves it, but for a dry run; undefined if that was stopped. */
-async function open(
+/** Plans a study and saves it, except for a dry run; undefined if it was stopped. */
+async function planAndSave(
   folder: string,
   plan: Plan,
   options: Parameters<typeof planStudy>[2],
-  { dryRun }: Pick<StudyWords, "dryRun">,
+  isDry: boolean,
 ): Promise<PlannedStudy & StudyResults | undefined> {
   for (;;) {
     const planned = await planStudy(folder, plan, options);
     if (options.signal.aborted) return undefined;
     const results = await readResults(planned.study);
     checkRoom(folder, results.unfinished, await freeBytesAt(folder), plan.evaluation.milestones);
-    if (dryRun || await saveStudy(planned, options)) return { ...planned, ...results };
+    if (isDry || await saveStudy(planned, options)) return { ...planned, ...results };
     if (options.signal.aborted) return undefined;
-    say(`Another program has changed ${folder} meanwhile; planning it again`);
+    say(`Another program changed ${folder}; planning it again`);
   }
 }
 
-/** What to say of cells that failed; undefined if none did. */
-function failure(ids: readonly string[], of: number): TrainingError | undefined {
-  return ids.length === 0 ? undefined : new TrainingError(failedCells(ids, of));
-}
-
-/** Runs cells of a study in this process, as the tasks of an array do; a cell that is held gives the exit code `tryAgain`. */
-async function runOnly(
-  ids: readonly string[],
-  words: StudyWords,
-  stop: Stop,
-): Promise<number> {
+/** Runs cells of a study in this process, as a task of a scheduler does. @returns the exit code */
+async function runOnly(ids: readonly string[], options: StudyOptions, stop: Stop): Promise<number> {
   const { signal } = stop;
-  const study = await studyOf(words);
+  const study = await studyOf(options);
   const cells = ids.map((id) => requireCell(study, id));
-  const device = await init({ device: words.device, threads: words.threads ?? 0 });
-  const options = { ...words, device, signal, say, terminal: stderr };
-  const run = (cell: Cell) => runCell(study, cell, options);
-  const { failed, busy } = await runInTurn(cells, run, options);
+  const device = await init({ device: options.device, threads: options.threads ?? 0 });
+  const cellOptions = { ...options, device, signal, say, terminal: stderr };
+  const { failed, busy } = await runInTurn(cells, (cell) => runCell(study, cell, cellOptions), cellOptions);
   device.close();
   if (signal.aborted) return stop.exitCode;
-  const error = failure(failed, cells.length);
-  if (error) throw error;
+  if (failed.length > 0) throw new TrainingError(failedCells(failed, cells.length));
   return busy.length > 0 ? tryAgain : 0;
 }
 
-/** The study that is named by its folder. */
-async function studyOf({ plan }: StudyWords): Promise<Study> {
+/** The study in the folder that the command line names. */
+async function studyOf({ plan }: StudyOptions): Promise<Study> {
   return await requireStudy(await findStudy(plan!) ?? plan!);
 }
 

@@ -17,8 +17,8 @@ import { runFile } from "../run/layout.ts";
 import { type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/contained.ts";
 import { readConfig } from "../settings/training_config.ts";
-import { type CellSettings, settingsField } from "./plan.ts";
-import { type Cell, cellFolder, type Study } from "./study.ts";
+import type { CellSettings } from "./plan.ts";
+import { type Cell, cellFolder, settingsField, type Study } from "./study.ts";
 
 /** The file of a cell's folder with its result. */
 const cellFile = "cell.json";

@@ -1,19 +1,18 @@
+import { choice, integer, number, optional, text } from "../settings/kinds.ts";
 import {
-  count,
-  type FieldCheck,
-  fieldsOf,
-  finiteNumber,
-  ifGiven,
-  listOf,
-  tableOf,
-  text,
-} from "../run/field_checks.ts";
-import { choice, number } from "../settings/kinds.ts";
-import { accepted, asText, ConfigError, didYouMean, type Rows, shownValue } from "../settings/setting.ts";
-import { makeSolver } from "../settings/solver.ts";
-import { evaluating } from "../evaluate.ts";
-import { type PresetName, presetNames, training } from "../settings/training.ts";
+  accepted,
+  asText,
+  ConfigError,
+  didYouMean,
+  type Rows,
+  type Setting,
+  shownValue,
+  type Values,
+} from "../settings/setting.ts";
+import { defineSettings } from "../settings/settings.ts";
 import { shared } from "../settings/shared.ts";
+import { makeSolver } from "../settings/solver.ts";
+import { training } from "../settings/training.ts";
 
 /** A value of a setting in a plan; a list is text, as on a command line: `16,32,64`. */
 export type Value = string | number | boolean;
@@ -25,130 +24,136 @@ export type Value = string | number | boolean;
  */
 export type CellSettings = Readonly<Record<string, Value>>;
 
-/** How each network is evaluated. */
-export interface PlannedEvaluation {
-  /** Samples, and real images to compare them with. */
-  readonly count: number;
-  /** Seed of the noise. */
-  readonly seed: number;
-  /** Solver of the samples, as `makeSolver` reads it; by default the run's. */
-  readonly solver?: string;
-  /** By default the run's. */
-  readonly guidance?: number;
-  /** Images for trajectory and round-trip metrics. */
-  readonly courseImages: number;
-  /** Test images whose bits per dimension are measured. */
-  readonly bitsImages: number;
-  /** How often quality is measured during training: after 1/2, 1/4, ... of it. */
-  readonly milestones?: number;
-  /** More solvers to sample each network with, as `makeSolver` reads them. */
-  readonly solvers: readonly string[];
+/** A field that no flag gives. */
+function field<T>(
+  doc: string,
+  expected: string,
+  accepts: (value: unknown) => boolean,
+  fallback: T,
+): Setting<T> {
+  return {
+    doc,
+    expected,
+    default: fallback,
+    fromText: (text) => text,
+    accepts: (value): value is T => accepts(value),
+  };
 }
 
-/** What a study compares: all combinations of the grid, and the cells, each trained with each of the seeds. */
-export interface Plan {
-  readonly name: string;
-  readonly preset: PresetName;
-  /** Values by setting. */
-  readonly grid: Readonly<Record<string, readonly Value[]>>;
-  /** Settings that are trained besides the grid. */
-  readonly cells: readonly CellSettings[];
-  /** Settings of all cells. */
-  readonly fixed: CellSettings;
-  readonly seeds: readonly number[];
-  /** How long each network is trained. */
-  readonly budget: { readonly steps: number } | { readonly minutes: number };
-  readonly evaluation: PlannedEvaluation;
-}
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** A plan as someone writes it; the rest has defaults. */
-export type GivenPlan = Partial<Omit<Plan, "evaluation">> & {
-  readonly evaluation?: Partial<PlannedEvaluation>;
-};
+const isValue = (value: unknown) =>
+  ["string", "boolean"].includes(typeof value) || Number.isFinite(value) ||
+  Array.isArray(value) && value.every(Number.isFinite);
 
-const defaults = {
-  preset: "quick",
-  grid: {},
-  cells: [],
-  fixed: {},
-  seeds: [1, 2, 3],
-  budget: { steps: 1000 },
-} as const satisfies GivenPlan;
+/** Whether a value of a file is a table of settings. */
+export const isSettings = (value: unknown) => isObject(value) && Object.values(value).every(isValue);
 
-const defaultEvaluation = { count: 1000, seed: 0, courseImages: 64, bitsImages: 0, solvers: [] };
+const isTexts = (value: unknown) => Array.isArray(value) && value.every((one) => typeof one === "string");
 
-/** With more, the first would come before training has begun. */
-export const mostMilestones = 20;
+const settingsInWords = "an object of settings by name, each text, a number, a list of numbers or a switch";
 
-const value: FieldCheck = {
-  expected: "text, a number, a list of numbers or a switch",
-  accepts: (value) =>
-    ["string", "boolean"].includes(typeof value) || Number.isFinite(value) ||
-    Array.isArray(value) && value.every(Number.isFinite),
-};
+/** How each network of a study is evaluated; the solver and the guidance are by default those of its run. */
+export const planEvaluation = defineSettings({
+  count: integer({
+    doc: "samples, and real images to compare them with",
+    min: 2,
+    max: 100_000,
+    default: 1000,
+  }),
+  seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
+  solver: optional(
+    text({ doc: "solver of the samples", hint: "SOLVER", pattern: /./, expected: "a solver" }),
+  ),
+  guidance: optional(number({ doc: "guidance of the samples", min: 0 })),
+  courseImages: integer({ doc: "images for trajectory and round-trip metrics", default: 64 }),
+  bitsImages: integer({ doc: "test images whose bits per dimension are measured", default: 0 }),
+  milestones: integer({
+    doc: "how often quality is measured in training: after 1/2, 1/4, ... of it",
+    max: 20, // with more, the first would come before training has begun
+    default: 0,
+  }),
+  solvers: field<readonly string[]>(
+    "more solvers to sample each network with",
+    "a list of solvers",
+    isTexts,
+    [],
+  ),
+});
 
-/** Settings by name, as a file holds them. */
-export const settingsField: FieldCheck = tableOf(value);
-
-const evaluationFields: Readonly<Record<keyof PlannedEvaluation, FieldCheck>> = {
-  count,
-  seed: count,
-  solver: ifGiven(text),
-  guidance: ifGiven(finiteNumber),
-  courseImages: count,
-  bitsImages: count,
-  milestones: ifGiven(count),
-  solvers: listOf(text),
-};
-
-/** The fields of a complete plan. */
-export const planFields: Readonly<Record<keyof Plan, FieldCheck>> = {
-  name: {
+const planFields = defineSettings({
+  name: text({
+    doc: "name of the study",
+    hint: "NAME",
+    pattern: /^\w[\w.-]*$/,
     expected: "letters, digits, dots, hyphens and underscores",
-    accepts: (value) => typeof value === "string" && /^\w[\w.-]*$/.test(value),
-  },
-  preset: {
-    expected: presetNames.join(", "),
-    accepts: (value) => presetNames.some((name) => name === value),
-  },
-  grid: tableOf(listOf(value)),
-  cells: listOf(settingsField),
-  fixed: settingsField,
-  seeds: listOf(count),
-  budget: {
-    expected: "steps, a whole number of at least 1, or minutes, above 0",
-    accepts: (value) => {
+  }),
+  preset: { ...training.rows.preset, default: "quick" },
+  grid: field<Readonly<Record<string, readonly Value[]>>>(
+    "values by setting; all combinations are trained",
+    "an object of lists of values by setting",
+    (value) =>
+      isObject(value) &&
+      Object.values(value).every((values) => Array.isArray(values) && values.every(isValue)),
+    {},
+  ),
+  cells: field<readonly CellSettings[]>(
+    "settings that are trained besides the grid",
+    `a list, each ${settingsInWords}`,
+    (value) => Array.isArray(value) && value.every(isSettings),
+    [],
+  ),
+  fixed: field<CellSettings>("settings of all cells", settingsInWords, isSettings, {}),
+  seeds: field<readonly number[]>(
+    "each cell is trained with each of the seeds",
+    "a list of at least one seed, each a whole number from 0 to 4294967295",
+    (value) => Array.isArray(value) && value.length > 0 && value.every(shared.seed.accepts),
+    [1, 2, 3],
+  ),
+  budget: field<{ readonly steps: number } | { readonly minutes: number }>(
+    "how long each network is trained",
+    "steps, a whole number of at least 1, or minutes, above 0",
+    (value) => {
       const { steps, minutes, ...rest } = Object(value);
       if (Object.keys(rest).length > 0) return false;
       if (minutes === undefined) return Number.isSafeInteger(steps) && steps > 0;
       return steps === undefined && Number.isFinite(minutes) && minutes > 0;
     },
-  },
-  evaluation: fieldsOf(evaluationFields),
-};
-
-/** The fields of a plan as someone writes it: all are optional, and null is no value of any. */
-export const givenPlanFields: Readonly<Record<string, FieldCheck>> = partially({
-  ...planFields,
-  evaluation: {
-    expected: `an object with some of ${Object.keys(evaluationFields).join(", ")}`,
-    accepts: (value) =>
-      fieldsOf(partially(evaluationFields)).accepts(value) &&
-      Object.keys(Object(value)).every((name) => Object.hasOwn(evaluationFields, name)),
-  },
+    { steps: 1000 },
+  ),
+  evaluation: field<object>("how each network is evaluated", "an object", isObject, {}),
 });
 
-function partially(checks: Readonly<Record<string, FieldCheck>>): Readonly<Record<string, FieldCheck>> {
-  return Object.fromEntries(Object.entries(checks).map(([name, check]) => [name, ifGiven(check)]));
+type PlanFields = Omit<Values<typeof planFields.rows>, "evaluation">;
+
+/** How each network is evaluated. */
+export type PlannedEvaluation = Values<typeof planEvaluation.rows>;
+
+/** What a study compares: all combinations of the grid, and the cells, each trained with each of the seeds. */
+export type Plan = PlanFields & { readonly evaluation: PlannedEvaluation };
+
+/** A plan as someone writes it; the rest has defaults. */
+export type GivenPlan = Partial<PlanFields> & { readonly evaluation?: Partial<PlannedEvaluation> };
+
+/**
+ * Reads the fields of a plan, and fills in defaults.
+ *
+ * @param source for errors
+ * @throws {ConfigError} if a field is unknown, or not what it must be
+ */
+export function readPlan(json: unknown, source: string): Plan {
+  const { evaluation, ...plan } = planFields.read(json, source);
+  return { ...plan, evaluation: planEvaluation.read(evaluation, `the evaluation of ${source}`) };
 }
 
 /**
- * Fills in the defaults of a plan, and checks each of its settings; equal plans have the same form afterwards.
+ * Checks the settings of a plan one by one, and gives them their plain form, so that equal plans are the same text.
  *
  * @throws {ConfigError} if a setting is unknown or a value cannot be used
  */
-export function completePlan(name: string, { evaluation, ...given }: GivenPlan): Plan {
-  const plan: Plan = { ...defaults, ...given, name, evaluation: { ...defaultEvaluation, ...evaluation } };
+export function completePlan(plan: Plan): Plan {
+  const { name } = plan;
   const grid = Object.entries(plan.grid).map(([setting, values]) => {
     const plain = values.map((value) => plainValue(settingOf(setting, value, `the grid of ${name}`)));
     if (plain.length === 0) {
@@ -166,13 +171,10 @@ export function completePlan(name: string, { evaluation, ...given }: GivenPlan):
   if (own !== undefined) {
     throw new ConfigError(`Cannot fix ${own} in ${name}: it tells cells apart (expected it in them)`);
   }
-  const { seeds } = plan;
-  for (const seed of seeds) accepted(shared.seed, seed, `the seed ${JSON.stringify(seed)} of ${name}`);
-  refuseRepeated(seeds, `the seeds of ${name}: there is`);
-  if (seeds.length === 0) {
-    throw new ConfigError(`Cannot run the plan ${name}: it has no seeds (expected at least one)`);
-  }
-  checkEvaluation(plan.evaluation, name);
+  refuseRepeated(plan.seeds, `the seeds of ${name}: there is`);
+  const { solver, solvers } = plan.evaluation;
+  for (const text of [...solvers, ...solver === null ? [] : [solver]]) makeSolver(text);
+  refuseRepeated(solvers, `the solvers of ${name}: there is`);
   const plainSettings = (settings: CellSettings, where: string) =>
     Object.fromEntries(
       Object.entries(settings).map(([name, value]) => [name, plainValue(settingOf(name, value, where))]),
@@ -188,21 +190,6 @@ export function completePlan(name: string, { evaluation, ...given }: GivenPlan):
 function refuseRepeated(values: readonly Value[], where: string): void {
   const twice = values.find((value, i) => values.indexOf(value) < i);
   if (twice !== undefined) throw new ConfigError(`Cannot use ${where} ${twice} twice`);
-}
-
-function checkEvaluation({ solvers, milestones = 0, ...rest }: PlannedEvaluation, name: string): void {
-  if (milestones > mostMilestones) {
-    throw new ConfigError(
-      `Cannot use ${milestones} milestones in the evaluation of ${name} (expected 0 to ${mostMilestones})`,
-    );
-  }
-  for (const [setting, value] of Object.entries(rest)) {
-    const row = evaluating.rows[setting as keyof typeof rest];
-    accepted<unknown>(row, value, `${setting} ${shownValue(row, value)} in the evaluation of ${name}`);
-  }
-  if (rest.solver !== undefined) makeSolver(rest.solver);
-  solvers.forEach(makeSolver);
-  refuseRepeated(solvers, `the solvers of ${name}: there is`);
 }
 
 /** The settings that a plan asks for: all combinations of its grid, then its cells. @throws {ConfigError} if none */

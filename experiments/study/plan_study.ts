@@ -236,7 +236,7 @@ class Planner {
     const classes = config.conditional === true ? data.classes : 0;
     checkPictures(config, [data.channels, data.height, data.width], classes);
     checkCount(count, { data, trained: splitImages(data.train.count, config).train });
-    if (guidance !== undefined && guidance !== 1 && classes === 0 && config.guidance === 1) {
+    if (guidance !== null && guidance !== 1 && classes === 0 && config.guidance === 1) {
       throw new ConfigError(
         `Cannot evaluate with guidance ${guidance}: the network is trained without classes, and keeps no early weights for ` +
           "autoguidance (expected guidance 1, or the setting guidance above 1)",

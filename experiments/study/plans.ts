@@ -2,20 +2,11 @@ import { basename } from "node:path";
 import { couplings } from "../../models/flow/coupling.ts";
 import { predictions } from "../../models/flow/prediction.ts";
 import { timeDistributions } from "../../models/flow/time_distribution.ts";
-import { fieldProblem } from "../run/field_checks.ts";
 import { readJson } from "../run/contained.ts";
-import { ConfigError, didYouMean } from "../settings/setting.ts";
-import type { PresetName } from "../settings/training.ts";
+import { ConfigError } from "../settings/setting.ts";
 import { usualSolvers } from "../solvers.ts";
 import { nearestOf } from "../tracking/find_run.ts";
-import {
-  type CellSettings,
-  completePlan,
-  type GivenPlan,
-  givenPlanFields,
-  type Plan,
-  type Value,
-} from "./plan.ts";
+import { type CellSettings, completePlan, type GivenPlan, type Plan, readPlan } from "./plan.ts";
 import { findStudy, requireStudy } from "./study.ts";
 
 /** A plan of the repository. */
@@ -78,117 +69,43 @@ export const plans: Readonly<Record<string, BuiltInPlan>> = {
 /** Names of the plans of the repository. */
 export const planNames: readonly string[] = Object.keys(plans);
 
-/** What a command line changes in a plan; null is no change. */
-export interface PlanFlags {
-  /** A plan of the repository, the path of a JSON file, or the folder of a study; undefined for an empty plan. */
-  readonly plan: string | undefined;
-  readonly preset: PresetName | null;
-  /** Such as `model=base|residual;attn=true|false`. */
-  readonly grid: string | null;
-  /** Such as `filters=8,16,32;batchSize=64`. */
-  readonly fixed: string | null;
-  readonly seeds: number | null;
-  readonly steps: number | null;
-  readonly minutes: number | null;
-  readonly count: number | null;
-  readonly guidance: number | null;
-  readonly milestones: number | null;
-  /** With `;` between them. */
-  readonly solvers: string | null;
-}
-
 /**
- * Finds the plan that a command line names, and changes it by the flags.
+ * Finds a plan, and changes it.
  *
+ * @param named a plan of the repository, the path of a JSON file, or the folder of a study; undefined for an empty plan
+ * @param changes what stands in place of its fields; settings and evaluation are merged
+ * @param root the folder of runs
  * @returns the plan, and the folder of its study if a study is named
  * @throws {ConfigError} if there is no such plan, or it cannot be used
  * @throws {RunError} if its file cannot be read
  */
-export async function findPlan(flags: PlanFlags, root?: string): Promise<{ plan: Plan; folder?: string }> {
-  const { plan: named } = flags;
-  const complete = (name: string, given: GivenPlan) => completePlan(name, changed(given, flags));
-  if (named === undefined) return { plan: complete("grid", {}) };
+export async function findPlan(
+  named: string | undefined,
+  changes: GivenPlan = {},
+  root?: string,
+): Promise<{ plan: Plan; folder?: string }> {
+  const complete = (plan: Plan) =>
+    completePlan({
+      ...plan,
+      ...changes,
+      grid: { ...plan.grid, ...changes.grid },
+      fixed: { ...plan.fixed, ...changes.fixed },
+      evaluation: { ...plan.evaluation, ...changes.evaluation },
+    });
+  if (named === undefined) return { plan: complete(readPlan({ name: "grid" }, "the flags")) };
   if (Object.hasOwn(plans, named)) {
     const { doc: _, ...plan } = plans[named];
-    return { plan: complete(named, plan) };
+    return { plan: complete(readPlan({ name: named, ...plan }, `the plan ${named}`)) };
   }
   const folder = await findStudy(named, root);
-  if (folder !== undefined) {
-    const { plan } = await requireStudy(folder);
-    return { plan: complete(plan.name, plan), folder };
-  }
+  if (folder !== undefined) return { plan: complete((await requireStudy(folder)).plan), folder };
   if (await Deno.stat(named).then(({ isFile }) => isFile, () => false)) {
-    const { name, ...plan } = await readPlan(named);
-    return { plan: complete(name, plan) };
+    const name = basename(named).replace(/\.json$/, "");
+    return { plan: complete(readPlan({ name, ...await readJson(named) }, named)) };
   }
   throw new ConfigError(
     `Cannot find the plan ${named}: there is no such plan, file or folder of a study${
       nearestOf(named, planNames)
     }`,
   );
-}
-
-/**
- * Reads a plan from a JSON file.
- *
- * @throws {ConfigError} if a field is unknown, or not what it must be
- * @throws {RunError} if the file cannot be read
- */
-async function readPlan(path: string): Promise<GivenPlan & { name: string }> {
-  const json = await readJson(path) ?? {};
-  const unknown = Object.keys(json).find((field) => !Object.hasOwn(givenPlanFields, field));
-  if (unknown !== undefined) {
-    throw new ConfigError(
-      `Unknown field ${unknown} in ${path}${didYouMean(unknown, Object.keys(givenPlanFields))}`,
-    );
-  }
-  const plan = { name: basename(path).replace(/\.json$/, ""), ...json };
-  const problem = fieldProblem(plan, givenPlanFields);
-  if (problem === undefined) return plan;
-  throw new ConfigError(`Cannot use the plan ${path}: ${problem}`);
-}
-
-function changed(plan: GivenPlan, flags: PlanFlags): GivenPlan {
-  const { preset, grid, fixed, seeds, steps, minutes, count, guidance, milestones, solvers } = flags;
-  return {
-    ...plan,
-    ...preset !== null && { preset },
-    ...grid !== null && { grid: { ...plan.grid, ...gridOf(grid) } },
-    ...fixed !== null && { fixed: { ...plan.fixed, ...fixedOf(fixed) } },
-    ...seeds !== null && { seeds: Array.from({ length: seeds }, (_, i) => i + 1) },
-    ...steps !== null && { budget: { steps } },
-    ...minutes !== null && { budget: { minutes } },
-    evaluation: {
-      ...plan.evaluation,
-      ...count !== null && { count },
-      ...guidance !== null && { guidance },
-      ...milestones !== null && { milestones },
-      ...solvers !== null &&
-        { solvers: solvers.split(";").map((spec) => spec.trim()).filter((spec) => spec !== "") },
-    },
-  };
-}
-
-function gridOf(text: string): Plan["grid"] {
-  const pairs = pairsOf(text, "--grid");
-  return Object.fromEntries(pairs.map(([name, values]) => [name, values.split("|").map(valueOf)]));
-}
-
-function fixedOf(text: string): CellSettings {
-  return Object.fromEntries(pairsOf(text, "--fixed").map(([name, value]) => [name, valueOf(value)]));
-}
-
-function pairsOf(text: string, flag: string): [name: string, value: string][] {
-  const pairs = text.split(";").map((pair): [string, string] => {
-    const at = pair.indexOf("=");
-    return [pair.slice(0, at).trim(), pair.slice(at + 1).trim()];
-  });
-  const names = pairs.map(([name]) => name);
-  const twice = names.find((name, i) => names.indexOf(name) < i);
-  if (twice === undefined) return pairs;
-  throw new ConfigError(`Cannot use ${flag} ${text}: ${twice} is given twice (expected each setting once)`);
-}
-
-function valueOf(text: string): Value {
-  return text === "true" ? true : text === "false" ? false : text;
 }

@@ -171,7 +171,7 @@ export function evaluationOf(
   subject: Subject,
 ): EvaluationOptions {
   // A network that cannot be guided is drawn from without guidance anyway.
-  const isGuided = guidance !== undefined &&
+  const isGuided = guidance !== null &&
     (guidance !== 1 || subject.classes > 0 || subject.drawable.autoguidance);
   const words = {
     ...evaluating.resolve({}),

@@ -17,7 +17,7 @@ import { ConfigError } from "../settings/setting.ts";
 import { presets, training, type TrainingConfig } from "../settings/training.ts";
 import { idleSettings, trainingConfig } from "../settings/training_config.ts";
 import { runsRoot } from "../tracking/find_run.ts";
-import { type CellSettings, ownSettings, type Plan, planFields, settingOf, settingsField } from "./plan.ts";
+import { type CellSettings, isSettings, ownSettings, type Plan, readPlan, settingOf } from "./plan.ts";
 
 /** A network of a study, trained with one seed. */
 export interface Cell {
@@ -120,6 +120,9 @@ export function configOf(
   }
 }
 
+/** Settings in a file. */
+export const settingsField: FieldCheck = { expected: "settings by name", accepts: isSettings };
+
 const cellFields = {
   id: {
     expected: "letters, digits, dots, hyphens and underscores",
@@ -137,7 +140,6 @@ const cellFields = {
 const studyFields = {
   version: { expected: "1", accepts: (value: unknown) => value === 1 },
   digest: text,
-  plan: fieldsOf(planFields),
   cells: listOf(fieldsOf(cellFields)),
 };
 
@@ -155,8 +157,8 @@ export async function readStudy(folder: string): Promise<Study | undefined> {
   if (problem !== undefined) {
     throw new RunError(`Cannot read ${path}: ${problem}; take the file from a backup, or start a new study`);
   }
-  const { version: _, ...study } = json;
-  return { ...study, folder } as unknown as Study;
+  const { version: _, plan, ...study } = json;
+  return { ...study, folder, plan: readPlan(plan, path) } as unknown as Study;
 }
 
 /**

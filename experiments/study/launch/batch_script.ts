@@ -1,5 +1,5 @@
 import { mostThreads } from "../../../kernels/devices/cpu/most_threads.ts";
-import { graceSeconds, type JobSettings } from "./slurm_flags.ts";
+import { graceSeconds, type JobSettings } from "./launch_flags.ts";
 import { ConfigError } from "../../settings/setting.ts";
 import { tryAgain } from "./launcher.ts";
 

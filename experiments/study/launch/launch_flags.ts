@@ -1,8 +1,90 @@
 import { mostThreads } from "../../../kernels/devices/cpu/most_threads.ts";
-import { integer, optional } from "../../settings/kinds.ts";
-import type { Values } from "../../settings/setting.ts";
+import { integer, line, optional, path, text } from "../../settings/kinds.ts";
+import type { Setting, Values } from "../../settings/setting.ts";
+import { defineSettings } from "../../settings/settings.ts";
 import { shared } from "../../settings/shared.ts";
-import { slurmFlags } from "./slurm_flags.ts";
+
+/** Seconds before its time limit at which a job is asked to save. */
+export const graceSeconds = 120;
+
+/** A limit below leaves too little between the start of a job and its end. */
+const leastSeconds = 300;
+
+const name = (hint: string, doc: string, pattern = /^\w[\w.-]*$/) =>
+  optional(
+    text({ doc, hint, pattern, expected: `a ${hint} such as those of your cluster: letters, digits, . _ -` }),
+  );
+
+/** Settings of the jobs of a study on a Slurm cluster, as flags; Slurm knows what is not given. */
+export const slurmFlags = {
+  profile: optional(
+    path("FILE", 'settings of Slurm jobs as JSON, with shell lines for their start in "setup"'),
+  ),
+  partition: name("PARTITION", "partition of the jobs", /^\w[\w.-]*(,\w[\w.-]*)*$/),
+  account: name("ACCOUNT", "account that the jobs are charged to"),
+  qos: name("QOS", "quality of service of the jobs"),
+  time: optional(timeLimit("time limit of a job; 2 minutes before it the cell is saved and queued again")),
+  gpus: optional(text({
+    doc: "GPUs of a cell",
+    hint: "[TYPE:]N",
+    pattern: /^([A-Za-z][\w.-]*:)?[1-9]\d{0,2}$/,
+    expected: "a number such as 1, or a type with a number such as a100:1",
+  })),
+  cpus: optional(integer({ doc: "processors of a job", min: 1, max: 4096 })),
+  memory: optional(text({
+    doc: "memory of a job",
+    hint: "SIZE",
+    pattern: /^[1-9]\d{0,8}[KMGT]?$/,
+    expected: "a size such as 8G or 500M; without unit it is in MB",
+  })),
+  constraint: optional(text({
+    doc: "features that a node must have",
+    hint: "FEATURES",
+    pattern: /^[\w.,:&|*()[\]-]+$/,
+    expected: "features such as a100 or a100|h100",
+  })),
+  maxTasks: optional(integer({ doc: "cells that Slurm runs at once", min: 1, max: 100_000 })),
+} as const;
+
+const { profile: _, ...jobRows } = slurmFlags;
+
+/** The content of a profile file: the flags but `--profile`, and lines of shell that only the file can give. */
+export const slurmProfile = defineSettings({ ...jobRows, setup: shellLines() });
+
+/** Settings of jobs; what is null is left to Slurm. */
+export type JobSettings = Values<typeof slurmProfile.rows>;
+
+/** Seconds of a time limit as Slurm reads it; undefined if it is none. */
+export function secondsOfLimit(text: string): number | undefined {
+  const match = /^(?:(\d{1,3})-)?(\d{1,5})(?::(\d{1,2}))?(?::(\d{1,2}))?$/.exec(text);
+  if (!match) return undefined;
+  const [, days, ...rest] = match;
+  const [first, second = 0, third] = rest.flatMap((part) => part === undefined ? [] : [Number(part)]);
+  if (days !== undefined) return ((Number(days) * 24 + first) * 60 + second) * 60 + (third ?? 0);
+  return third === undefined ? first * 60 + second : (first * 60 + second) * 60 + third;
+}
+
+function timeLimit(doc: string): Setting<string> {
+  const expected =
+    "at least 5 minutes as MINUTES, HOURS:MINUTES:SECONDS or DAYS-HOURS, such as 30, 4:00:00 or 2-12";
+  return {
+    ...text({ doc, hint: "TIME", pattern: /./, expected }),
+    accepts: (value): value is string =>
+      typeof value === "string" && (secondsOfLimit(value) ?? 0) >= leastSeconds,
+  };
+}
+
+function shellLines(): Setting<readonly string[]> {
+  const { accepts } = line("LINE", "");
+  return {
+    doc: "lines of shell that a job starts with, such as module load",
+    hint: "LINES",
+    expected: "an array of lines of text",
+    default: [],
+    fromText: (text) => text.split("\n"),
+    accepts: (value): value is readonly string[] => Array.isArray(value) && value.every(accepts),
+  };
+}
 
 /** Settings that say how the cells of a study are run, whichever launcher does it. */
 export const launching = {

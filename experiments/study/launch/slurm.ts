@@ -5,7 +5,7 @@ import { reasonOf, RunError, writeAtomic } from "../../run/atomic_write.ts";
 import { fieldProblem, listOf, text } from "../../run/field_checks.ts";
 import { readJson } from "../../run/contained.ts";
 import { ConfigError } from "../../settings/setting.ts";
-import { type JobSettings, slurmFlags, slurmProfile } from "./slurm_flags.ts";
+import { type JobSettings, slurmFlags, slurmProfile } from "./launch_flags.ts";
 import { makeStudyFolder, type Study, studyFolder } from "../study.ts";
 import { arrayScript, collectScript, type Submission } from "./batch_script.ts";
 import type { Launcher, LaunchOptions } from "./launcher.ts";

@@ -83,8 +83,8 @@ function heldFixed({ preset, fixed, budget, evaluation }: Plan, { setups }: Summ
   const length = "steps" in budget ? counted(budget.steps, "step") : counted(budget.minutes, "minute");
   const samples = [
     `${whole(evaluation.count)} samples`,
-    ...evaluation.solver === undefined ? [] : [`by ${evaluation.solver}`],
-    ...evaluation.guidance === undefined ? [] : [`at guidance ${evaluation.guidance}`],
+    ...evaluation.solver === null ? [] : [`by ${evaluation.solver}`],
+    ...evaluation.guidance === null ? [] : [`at guidance ${evaluation.guidance}`],
   ];
   const parts = [
     `preset ${preset}`,

@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { tryLockCell } from "../../../experiments/study/cell_lock.ts";
 import { openCellLog } from "../../../experiments/study/launch/local.ts";
 import { makeSlurmFolder } from "../../../experiments/study/launch/slurm.ts";
-import { completePlan } from "../../../experiments/study/plan.ts";
 import { planStudy } from "../../../experiments/study/plan_study.ts";
 import { removeUnsaved } from "../../../experiments/study/run_cell.ts";
 import {
@@ -18,7 +17,7 @@ import {
 import { nestedRuns } from "../../../experiments/tracking/files.ts";
 import { init } from "../../../kernels/mod.ts";
 import { testInFolder } from "../../folder.ts";
-import { cellOf, makeStudy, planning } from "./tiny_study.ts";
+import { cellOf, makeStudy, planning, planOf } from "./tiny_study.ts";
 
 const cell = cellOf("base-s1");
 const folders = ["cells", "logs", ".locks", "slurm", join("cells", cell.id)];
@@ -29,7 +28,7 @@ function testForeign(name: string, test: (study: Study, home: string) => Promise
     const home = join(root, "home");
     await Deno.mkdir(join(home, cell.id), { recursive: true });
     await Deno.writeTextFile(join(home, "kept.txt"), "kept");
-    const plan = completePlan("mine", { cells: [{ model: "base" }] });
+    const plan = planOf({ cells: [{ model: "base" }] });
     const study = { folder: join(root, "study"), digest: "", plan, cells: [cell] };
     await Deno.mkdir(study.folder);
     await writeStudy(study);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { init } from "../../../kernels/mod.ts";
 import type { TrainingConfig } from "../../../experiments/settings/training.ts";
 import { lockPlan } from "../../../experiments/study/cell_lock.ts";
-import { completePlan, type GivenPlan, type Plan } from "../../../experiments/study/plan.ts";
+import type { GivenPlan, Plan } from "../../../experiments/study/plan.ts";
 import {
   planCells,
   type PlanningOptions,
@@ -13,13 +13,13 @@ import {
 import { type Cell, readStudy, requireStudy } from "../../../experiments/study/study.ts";
 import { testInFolder } from "../../folder.ts";
 import { writeTinyIdx } from "../data/tiny_idx.ts";
-import { makeStudy, planning, tinyPlan } from "./tiny_study.ts";
+import { makeStudy, planning, planOf, tinyPlan } from "./tiny_study.ts";
 
 /** A tiny plan on data in a folder. */
 async function planIn(folder: string, given: Partial<GivenPlan>) {
   await writeTinyIdx(`${folder}/data`, { train: 300, test: 360, classes: 4 });
   const { fixed, ...plan } = { ...tinyPlan, ...given };
-  return completePlan("tiny", { ...plan, fixed: { ...fixed, data: `${folder}/data` } });
+  return planOf({ ...plan, fixed: { ...fixed, data: `${folder}/data` } });
 }
 
 /** Calls back with a device to count on. */

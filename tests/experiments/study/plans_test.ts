@@ -6,7 +6,10 @@ import { findStudy } from "../../../experiments/study/study.ts";
 import { testInFolder } from "../../folder.ts";
 import { makeStudy } from "./tiny_study.ts";
 
-const found = (argv: readonly string[], root?: string) => findPlan(studyTask.parse(argv), root);
+const found = (argv: readonly string[], root?: string) => {
+  const { plan, changes } = studyTask.parse(argv);
+  return findPlan(plan, changes, root);
+};
 
 Deno.test("findPlan() takes a plan of the repository, and changes it by the flags", async () => {
   const { plan, folder } = await found([
@@ -45,43 +48,57 @@ testInFolder("findPlan() reads a file, whose name is the plan's, with lists as l
   assert.deepEqual([plan.name, plan.grid], ["mine", { filters: ["8,16", "16,32"] }]);
 });
 
-testInFolder("findPlan() refuses null, for which a plan leaves a field out", async (folder) => {
+testInFolder("findPlan() refuses fields that no plan has, and null", async (folder) => {
   const path = join(folder, "mine.json");
-  for (const field of ["name", "preset", "grid", "cells", "fixed", "seeds", "budget", "evaluation"]) {
-    await Deno.writeTextFile(path, JSON.stringify({ grid: { model: ["base"] }, [field]: null }));
-    const message = new RegExp(`^Cannot use the plan .*mine\\.json: ${field} is null \\(expected `);
-    await assert.rejects(found([path]), { name: "ConfigError", message });
-  }
-  const settings = [
-    "count",
-    "seed",
-    "courseImages",
-    "bitsImages",
-    "solvers",
-    "solver",
-    "guidance",
-    "milestones",
+  const cases: readonly [plan: unknown, message: RegExp][] = [
+    ...["name", "preset", "grid", "cells", "fixed", "seeds", "budget", "evaluation"].map((
+      field,
+    ): [unknown, RegExp] => [
+      { grid: { model: ["base"] }, [field]: null },
+      new RegExp(`^Cannot use ${field} null in .*mine\\.json: expected `),
+    ]),
+    ...["count", "seed", "courseImages", "bitsImages", "solvers", "milestones"].map((
+      setting,
+    ): [unknown, RegExp] => [
+      { evaluation: { [setting]: null } },
+      new RegExp(`^Cannot use ${setting} null in the evaluation of .*mine\\.json: expected `),
+    ]),
+    [{ gird: {} }, /^Unknown field gird in .*mine\.json \(did you mean grid\?\)$/],
+    [{ budget: { steps: 0 } }, /^Cannot use budget \{"steps":0\} in .*: expected steps, /],
+    [{ budget: { steps: 1, minutes: 1 } }, /^Cannot use budget /],
+    [{ seeds: [] }, /^Cannot use seeds \[\] in .*: expected a list of at least one seed/],
+    [{ seeds: [2 ** 32] }, /^Cannot use seeds \[4294967296\] in /],
+    [{ evaluation: { milestones: 21 } }, /^Cannot use milestones 21 in the evaluation of .* of at most 20$/],
+    [
+      { evaluation: { count: 1 } },
+      /^Cannot use count 1 in the evaluation of .*: expected a whole number of at least 2 /,
+    ],
+    [{ evaluation: { cuont: 1 } }, /^Unknown field cuont in the evaluation of .* \(did you mean count\?\)$/],
+    [[], /it holds no JSON object/],
   ];
-  for (const setting of settings) {
-    await Deno.writeTextFile(path, JSON.stringify({ cells: [{}], evaluation: { [setting]: null } }));
-    const message =
-      /^Cannot use the plan .*: evaluation is .*null.* \(expected an object with some of count, /;
-    await assert.rejects(found([path]), { name: "ConfigError", message });
+  for (const [plan, message] of cases) {
+    await Deno.writeTextFile(path, JSON.stringify(plan));
+    await assert.rejects(found([path]), { message });
   }
   await Deno.writeTextFile(path, '{"cells": [{}], "toString": 1}');
   await assert.rejects(found([path]), { name: "ConfigError", message: /^Unknown field toString in / });
 });
 
-Deno.test("findPlan() refuses a setting that a flag gives twice", async () => {
-  await assert.rejects(found(["--grid", "model=base;attn=true|false;model=residual"]), {
-    name: "ConfigError",
-    message: "Cannot use --grid model=base;attn=true|false;model=residual: model is given twice " +
-      "(expected each setting once)",
-  });
-  await assert.rejects(found(["networks", "--fixed", "tEmb=8; tEmb = 16"]), {
-    name: "ConfigError",
-    message: /^Cannot use --fixed tEmb=8; tEmb = 16: tEmb is given twice /,
-  });
+Deno.test("study refuses settings that a flag gives twice, or not as NAME=VALUE", () => {
+  for (
+    const [flag, value] of [
+      ["--grid", "model=base;attn=true|false;model=residual"],
+      ["--fixed", "tEmb=8; tEmb = 16"],
+      ["--fixed", "tEmb"],
+      ["--fixed", "tEmb="],
+      ["--grid", ""],
+    ]
+  ) {
+    assert.throws(() => studyTask.parse(["networks", flag, value]), {
+      name: "ConfigError",
+      message: /^Cannot use --(grid|fixed) .*: expected settings such as .*, each once$/,
+    });
+  }
 });
 
 testInFolder("findPlan() finds a study by its folder, and by its name among the runs", async (folder) => {

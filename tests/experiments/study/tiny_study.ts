@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { init } from "../../../kernels/mod.ts";
-import { completePlan, type GivenPlan } from "../../../experiments/study/plan.ts";
+import { completePlan, type GivenPlan, type Plan, readPlan } from "../../../experiments/study/plan.ts";
 import { type PlanningOptions, planStudy, saveStudy } from "../../../experiments/study/plan_study.ts";
 import type { Cell, Study } from "../../../experiments/study/study.ts";
 import type { Workplace } from "../cli.ts";
@@ -34,6 +34,9 @@ export const tinyPlan = {
 /** Runs with several checkpoints, between which they can be ended. */
 export const longerPlan = { budget: { steps: 60 }, fixed: { ...tinyPlan.fixed, valEpochs: 0.5 } } as const;
 
+/** A complete plan. */
+export const planOf = (given: GivenPlan): Plan => completePlan(readPlan({ name: "mine", ...given }, "mine"));
+
 /** How tests plan on the CPU device. */
 export const planning: PlanningOptions = {
   device: "cpu",
@@ -49,7 +52,7 @@ export async function makeStudy(folder: string, given: Partial<GivenPlan>): Prom
   await writeTinyIdx(data, { train: 300, test: 360, classes: 4 });
   const device = await init({ device: "cpu", threads: 1 });
   try {
-    const plan = completePlan("tiny", { ...tinyPlan, fixed: { ...tinyPlan.fixed, data }, ...given });
+    const plan = planOf({ ...tinyPlan, fixed: { ...tinyPlan.fixed, data }, ...given });
     const planned = await planStudy(folder, plan, planning);
     await saveStudy(planned, planning);
     return planned.study;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { slurmProfile } from "../../../../experiments/study/launch/slurm_flags.ts";
+import { slurmProfile } from "../../../../experiments/study/launch/launch_flags.ts";
 import {
   arrayScript,
   collectScript,

@@ -2,11 +2,10 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { TrainingError } from "../../../../experiments/program/task.ts";
 import { local, runInTurn } from "../../../../experiments/study/launch/local.ts";
-import { completePlan } from "../../../../experiments/study/plan.ts";
 import { launching } from "../../../../experiments/study/launch/launch_flags.ts";
 import { defineSettings } from "../../../../experiments/settings/settings.ts";
 import { testInFolder } from "../../../folder.ts";
-import { cellOf } from "../tiny_study.ts";
+import { cellOf, planOf } from "../tiny_study.ts";
 
 const cells = ["a-s1", "b-s1", "c-s1"].map((id) => cellOf(id));
 
@@ -21,7 +20,7 @@ testInFolder("local.launch() names the cells that failed, each of which it says 
   for (const { id } of cells) await Deno.mkdir(join(folder, "logs", `${id}.log`), { recursive: true });
   const { said, ...rest } = options();
   const flags = { ...defineSettings(launching).resolve({}), threads: 1 };
-  const study = { folder, digest: "", plan: completePlan("mine", { cells: [{}] }), cells };
+  const study = { folder, digest: "", plan: planOf({ cells: [{}] }), cells };
   assert.deepEqual(await local.launch(study, cells, { ...rest, flags }), ["a-s1", "b-s1", "c-s1"]);
   assert.match(said[0], /^a-s1: RunError: Cannot write .*a-s1\.log: it is not a file; remove it$/);
   assert.equal(said.length, 3);
@@ -31,7 +30,7 @@ testInFolder("local.launch() says why a cell failed also where its log cannot be
   const { said, ...rest } = options();
   const flags = { ...defineSettings(launching).resolve({}), threads: 1 };
   const long = [cellOf("x".repeat(253))]; // no file may have a name as long as that of its log
-  const study = { folder, digest: "", plan: completePlan("mine", { cells: [{}] }), cells: long };
+  const study = { folder, digest: "", plan: planOf({ cells: [{}] }), cells: long };
   assert.deepEqual(await local.launch(study, long, { ...rest, flags }), [long[0].id]);
   assert.match(
     said.join("\n"),

@@ -1,60 +1,166 @@
+/** Slurm's programs are scripts here, which note how they are called; the batch scripts themselves are run by bash. */
+
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { submit } from "../../../../experiments/study/launch/slurm.ts";
 import { withFolder } from "../../../folder.ts";
 import { testNeeding } from "../../../permissions.ts";
+import { testTask, type Workplace } from "../../cli.ts";
+import { writeTinyIdx } from "../../data/tiny_idx.ts";
+import { assertRefused } from "../../refusals.ts";
+import { makePlan, writePlan } from "../tiny_study.ts";
 
-/** Defines a test with a program called sbatch, and the environment that finds it. */
-function testWithSbatch(
-  name: string,
-  body: string | undefined,
-  test: (env: Record<string, string>, folder: string) => Promise<void>,
-): void {
-  testNeeding({ read: true, write: true, run: true }, name, () =>
-    withFolder(async (folder) => {
-      if (body !== undefined) {
-        await Deno.writeTextFile(join(folder, "sbatch"), `#!/bin/sh\n${body}\n`, { mode: 0o755 });
-      }
-      await test({ PATH: folder, FOLDER: folder }, folder);
-    }));
+async function writeProgram(folder: string, name: string, body: string): Promise<void> {
+  await Deno.writeTextFile(join(folder, name), `#!/bin/bash\n${body}\n`, { mode: 0o755 });
 }
 
-for (const answer of ["1234", "1234;cluster"]) {
-  testWithSbatch(
-    `submit() gives sbatch the script and reads the id from ${answer}`,
-    `echo "$@" >"$FOLDER/words"; while read -r line; do echo "$line" >>"$FOLDER/script"; done; echo "${answer}"`,
-    async (env, folder) => {
-      assert.equal(await submit("#!/bin/bash\nhostname\n", env), "1234");
-      assert.equal(await Deno.readTextFile(join(folder, "words")), "--parsable\n");
-      assert.equal(await Deno.readTextFile(join(folder, "script")), "#!/bin/bash\nhostname\n");
-    },
-  );
-}
-
+const noted = `echo "$@" >"$FOLDER/words"; while read -r line; do echo "$line" >>"$FOLDER/script"; done`;
 const refusal =
   `echo "sbatch: error: Invalid account" >&2; echo "sbatch: error: Batch job submission failed" >&2; exit 1`;
+const answers: readonly [body: string | undefined, id: string | undefined, problem?: string][] = [
+  [`${noted}; echo 1234`, "1234"],
+  [`${noted}; echo "1234;cluster"`, "1234"],
+  [
+    "echo Submitted batch job 12",
+    undefined,
+    'Cannot submit the study: sbatch answers "Submitted batch job 12" (expected the id of a job)',
+  ],
+  // It refuses what it has not read to its end.
+  [
+    refusal,
+    undefined,
+    "Cannot submit the study: sbatch refuses: Invalid account; Batch job submission failed",
+  ],
+  [
+    undefined,
+    undefined,
+    "Cannot submit the study: there is no sbatch here (expected the login node of a Slurm cluster; --launcher " +
+    "local runs the study on this machine, --dry-run prints the batch script)",
+  ],
+];
 
-testWithSbatch(
-  "submit() says in one line why sbatch refuses, also what it does not read",
-  refusal,
-  async (env) => {
-    await assert.rejects(submit("#!/bin/bash\n" + "# long\n".repeat(100_000), env), {
-      name: "SlurmError",
-      message: "Cannot submit the study: sbatch refuses: Invalid account; Batch job submission failed",
-    });
+testNeeding(
+  { read: true, write: true, run: true },
+  "submit() hands sbatch a script and reads its answer",
+  async () => {
+    for (const [body, id, message] of answers) {
+      await withFolder(async (folder) => {
+        if (body !== undefined) await writeProgram(folder, "sbatch", body);
+        const env = { PATH: folder, FOLDER: folder };
+        if (id === undefined) {
+          await assert.rejects(submit("#!/bin/bash\n" + "# long\n".repeat(100_000), env), {
+            name: "SlurmError",
+            message,
+          });
+          return;
+        }
+        assert.equal(await submit("#!/bin/bash\nhostname\n", env), id);
+        assert.equal(await Deno.readTextFile(join(folder, "words")), "--parsable\n");
+        assert.equal(await Deno.readTextFile(join(folder, "script")), "#!/bin/bash\nhostname\n");
+      });
+    }
   },
 );
 
-testWithSbatch("submit() takes no answer that is not an id", "echo Submitted batch job 12", async (env) => {
-  await assert.rejects(submit("#!/bin/bash\n", env), {
-    message: 'Cannot submit the study: sbatch answers "Submitted batch job 12" (expected the id of a job)',
-  });
-});
+/** Runs a task of a submitted script, as a node does. */
+async function runTask(place: Workplace, job: string, index?: number): Promise<void> {
+  const script = await Deno.readTextFile(place.file("bin", `script-${job}`));
+  const { code, stderr } = await new Deno.Command("bash", {
+    args: ["-c", script],
+    env: {
+      SLURM_ARRAY_JOB_ID: job,
+      SLURM_CPUS_ON_NODE: "1",
+      MLFLOW_TRACKING_URI: "",
+      ...index !== undefined && { SLURM_ARRAY_TASK_ID: `${index}` },
+    },
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  assert.equal(code, 0, new TextDecoder().decode(stderr));
+}
 
-testWithSbatch("submit() says what to do where there is no sbatch", undefined, async (env) => {
-  await assert.rejects(submit("#!/bin/bash\n", env), {
-    message:
-      "Cannot submit the study: there is no sbatch here (expected the login node of a Slurm cluster; " +
-      "--launcher local runs the study on this machine, --dry-run prints the batch script)",
-  });
+testTask(
+  "study --launcher slurm submits what is unfinished and not queued, and its scripts finish the study",
+  async (place) => {
+    await makePlan(place, { seeds: [1] });
+    await Deno.mkdir(place.file("bin"));
+    await writeProgram(
+      place.file("bin"),
+      "sbatch",
+      `[ "$1" = --version ] && exit; cd "$\{0%/*}"; n=$(($(ls script-* 2>/dev/null | wc -l) + 1)); cat >script-$n; echo $n`,
+    );
+    await writeProgram(place.file("bin"), "squeue", `cat "$\{0%/*}/queue"`);
+    const env = { PATH: `${place.file("bin")}:${Deno.env.get("PATH")}` };
+    const flags = "plan.json --out far --launcher slurm --device cpu --threads 1";
+    const first = await place.succeed("study", flags, env);
+    assert.match(first.stderr, /^Submitted 2 cells as job 1; their output goes to .*\/far\/slurm$/m);
+    assert.match(first.stderr, /^Submitted the collection of the results as job 2; see squeue --jobs=1,2$/m);
+    const note = JSON.parse(await Deno.readTextFile(place.file("far", "slurm", "submission-1.json")));
+    assert.deepEqual([note.job, note.cells], ["1", ["base-s1", "residual-s1"]]);
+
+    await runTask(place, "1", 0);
+    await Deno.writeTextFile(place.file("bin", "queue"), "1 1 PD\n1 N/A R\n");
+    const queued = await place.succeed("study", flags, env);
+    assert.match(queued.stderr, /^far has 1 of 2 cells finished$/m);
+    assert.match(queued.stderr, /^All 1 unfinished cells are queued \(see squeue --name=far\)$/m);
+    await Deno.writeTextFile(place.file("bin", "queue"), "1 1 CG\n"); // completing
+    const again = await place.succeed("study", flags, env);
+    assert.match(again.stderr, /^Submitted 1 cell as job 3; /m);
+    await runTask(place, "3", 0);
+    await runTask(place, "4");
+    const { unfinished, problems } = JSON.parse(await Deno.readTextFile(place.file("far", "results.json")));
+    assert.deepEqual([unfinished, problems], [[], []]);
+    await Deno.writeTextFile(place.file("far", "slurm", "submission-9.json"), "{}");
+    await writePlan(place, { seeds: [1, 2] });
+    const damaged = await place.run("study", flags, env);
+    assert.match(damaged.stderr, /^RunError: Cannot read far\/slurm\/submission-9\.json: job is missing /m);
+  },
+);
+
+const slurm = "plan.json --launcher slurm";
+const noSlurm = { PATH: "/nowhere" };
+
+testTask(
+  "study --launcher slurm --dry-run prints the batch scripts, and neither writes nor needs Slurm",
+  async (place) => {
+    await writeTinyIdx(place.file("data"), { train: 300, test: 360, classes: 4 });
+    await writePlan(place);
+    const profile = { partition: "gpu", gpus: "1", time: "30", maxTasks: 2, setup: ["module load vulkan"] };
+    await Deno.writeTextFile(place.file("slurm.json"), JSON.stringify(profile));
+    const flags =
+      `${slurm} --out a --profile slurm.json --partition long --experiment my$(id) --device cpu --dry-run`;
+    const { stdout } = await place.succeed("study", flags, noSlurm);
+    const [, array, collection] = stdout.split(/^#!\/bin\/bash$/m);
+    assert.match(array, /^#SBATCH --partition=long$/m); // flags go before the profile
+    assert.match(array, /^#SBATCH --array=0-3%2$/m);
+    assert.match(array, /^#SBATCH --gpus=1$/m);
+    assert.match(array, /^module load vulkan$/m);
+    assert.match(array, /^cells=\(base-s1 residual-s1 base-s2 residual-s2\)$/m);
+    assert.match(array, / --experiment 'my\$\(id\)' --device cpu --threads "\$threads" --only /);
+    assert.match(collection, /^#SBATCH --dependency=afterany:ID_OF_THE_ARRAY,singleton$/m);
+    assert.match(collection, / --collect$/m);
+    assert.deepEqual(await place.names(), ["data", "plan.json", "slurm.json"]);
+  },
+);
+
+testTask("study --launcher slurm says in one line what it cannot use, and writes nothing", async (place) => {
+  await writePlan(place);
+  await Deno.writeTextFile(place.file("odd.json"), '{"partition":"a b"}');
+  await Deno.writeTextFile(place.file("text.json"), "partition=gpu");
+  const cases: readonly [flags: string, message: string][] = [
+    [slurm, "SlurmError: Cannot submit the study: there is no sbatch here (expected the login node "],
+    [`${slurm} --profile none.json`, "ConfigError: Cannot read the profile none.json: there is no such file"],
+    [`${slurm} --profile text.json`, "ConfigError: Cannot read the profile text.json: it holds no JSON"],
+    [`${slurm} --profile odd.json`, 'ConfigError: Cannot use partition "a b" in odd.json: expected '],
+    [`${slurm} --jobs 2`, "ConfigError: Cannot use --jobs with --launcher slurm: it has no effect there "],
+    ["plan.json --gpus 1", "ConfigError: Cannot use --gpus with --launcher local: it has no effect there "],
+  ];
+  for (const [flags, message] of cases) {
+    await assertRefused(place, { task: "study", flags, says: [message], env: noSlurm });
+  }
+  // Deno's permissions are those of a program.
+  const { code, stderr } = await place.runProgram("study", slurm, { LD_LIBRARY_PATH: "/opt/lib" });
+  assert.equal(code, 1);
+  assert.match(stderr, /^SlurmError: Cannot submit the study: (there is no|Deno starts no) sbatch .*\n$/);
 });

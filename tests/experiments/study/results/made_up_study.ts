@@ -14,7 +14,16 @@ export const plan: Plan = {
   fixed: { filters: "8,16" },
   seeds: [1, 2, 3],
   budget: { steps: 1000 },
-  evaluation: { count: 500, seed: 7, courseImages: 0, bitsImages: 0, solvers: [] },
+  evaluation: {
+    count: 500,
+    seed: 7,
+    solver: null,
+    guidance: null,
+    courseImages: 0,
+    bitsImages: 0,
+    milestones: 0,
+    solvers: [],
+  },
 };
 
 /** A setup and the Fréchet distance of each finished seed, counted from 1; undefined is a run that is not finished. */

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { writeResults } from "../../../../experiments/study/results/write_results.ts";
 import { init, withDevice } from "../../../../kernels/mod.ts";
+import { unpacked } from "../../../../viz/report/packing.ts";
+import type { PageData } from "../../../../viz/report/page_data.ts";
 import { withFolder } from "../../../folder.ts";
 import { testNeeding } from "../../../permissions.ts";
 import { readGif } from "../../../viz/image/gif_reading.ts";
@@ -53,12 +55,12 @@ testStudy("writeResults() writes all that comes out of a study", twoNetworks, as
   assert.equal(frames.length, 40);
   assert.match(await textIn(folder, "figure.svg"), /^<svg .*residual.*<\/svg>$/s);
   const report = await textIn(folder, "report.html");
-  const payload = JSON.parse(
-    /<script type="application\/json" id="payload">(.*?)<\/script>/s.exec(report)![1],
+  const payload: PageData = unpacked(
+    /<script type="application\/json" id="data">(.*?)<\/script>/s.exec(report)![1],
   );
   assert.equal(payload.runs.length, 6);
-  assert.deepEqual(payload.comparison.runs, [0, 3], "one run of each setup, both of one seed");
-  assert.equal(payload.comparison.points.length, 2);
+  assert.deepEqual(payload.comparison!.runs, [0, 3], "one run of each setup, both of one seed");
+  assert.equal(payload.comparison!.points.length, 2);
   assert.match(report, /<h1>Study networks<\/h1>/);
 });
 

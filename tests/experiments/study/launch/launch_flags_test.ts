@@ -4,7 +4,7 @@ import {
   secondsOfLimit,
   slurmFlags,
   slurmProfile,
-} from "../../../../experiments/study/launch/slurm_flags.ts";
+} from "../../../../experiments/study/launch/launch_flags.ts";
 
 Deno.test("secondsOfLimit() reads the formats of Slurm", () => {
   const limits = {
