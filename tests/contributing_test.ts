@@ -73,7 +73,9 @@ testNeeding(
         }
         const said = await succeed(...args);
         if (args[0] === "test") assert.match(said, /ok \| [1-9]\d* passed.* \| 0 failed/);
-        if (args[1] === "straightness") assert.match(said, /^The way is 1\.\d+ times the straight line\n$/);
+        if (args[1] === "straightness") {
+          assert.match(said, /^Trajectories are 1\.\d+ times as long as a straight line\n$/);
+        }
       }
       assert.ok(commands.length >= 10 && commands.includes("task straightness"), `${commands}`);
       await succeed("fmt", "--check");
