@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   add,
   concat,
+  maximum,
   multiply,
   reshape,
   slice,
@@ -18,6 +19,7 @@ import {
   evaluationsPerStep,
   noise,
   SolverError,
+  type Span,
   trajectory,
 } from "../../../models/mod.ts";
 import { assertClose, largestDifference, testOnDevices } from "../../testing.ts";
@@ -102,21 +104,21 @@ const heunEuler = defineTableau({
 });
 
 testOnDevices(
-  "AdaptiveSampler takes the root mean square over each sample of error by error allowed",
+  "AdaptiveSampler compares the root mean square over each sample with the error allowed",
   async () => {
-    // v = 2 a t, so x = a t^2, which Heun's method finds; from 0, Euler's error is a dt^2.
-    const a = [3, 4, 0, 1, 1, 1];
+    // v = 2 a t, so x = 1 + a (t^2 - 1/4) from t = 1/2, which Heun's method finds; the error of Euler's step is a dt^2.
+    const [a, rtol, atol] = [[3, 4, 0, 1, 1, 1], 0.5, 0.25];
     const field = {
       velocity: (x: Tensor, t: Tensor) =>
         add(multiply(x, 0), multiply(each(t), tensor(a.map((a) => 2 * a), [2, 3]))),
     };
-    const [rtol, atol] = [0.5, 0.25];
     const sampler = new AdaptiveSampler(field, [2, 3], { solver: heunEuler, rtol, atol });
-    const { steps } = await sampler.solve(tensor(Array(6).fill(0), [2, 3]));
+    const { steps } = await sampler.solve(tensor(Array(6).fill(1), [2, 3]), { from: 0.5 });
     for (const [n, [{ t, dt, ratio }]] of steps.entries()) {
-      assert.equal(t, 0);
-      const squares = a.slice(3 * n, 3 * n + 3).map((a) => (a * dt ** 2 / (atol + rtol * a * dt ** 2)) ** 2);
-      assertClose([ratio], [Math.sqrt(squares.reduce((sum, square) => sum + square) / 3)], 1e-6);
+      const squares = a.slice(3 * n, 3 * n + 3)
+        .map((a) => a * dt ** 2 / (atol + rtol * (1 + a * ((t + dt) ** 2 - 1 / 4))))
+        .map((ratio) => ratio ** 2);
+      assertClose([t, ratio], [0.5, Math.sqrt(squares.reduce((sum, square) => sum + square) / 3)], 1e-4);
     }
   },
 );
@@ -124,20 +126,23 @@ testOnDevices(
 testOnDevices(
   "AdaptiveSampler begins with the step of Hairer, Nørsett and Wanner, there and back",
   async () => {
-    // v = -x on x = 2: |v| = |x|, and over a step h of Euler's v changes by h |x|.
-    const field = { velocity: (x: Tensor) => multiply(x, -1) };
-    for (
-      const [rtol, expected] of [[1e-2, (0.01 / (2 / 0.03)) ** (1 / 5)], [
-        1e-5,
-        (0.01 / (2 / 3e-5)) ** (1 / 5),
-      ]]
-    ) {
-      const sampler = new AdaptiveSampler(field, [1, 1], { rtol });
-      for (const [from, to] of [[0, 1], [1, 0]]) {
-        const { steps: [[{ t, dt }]] } = await sampler.solve(tensor([2], [1, 1]), { from, to });
-        assertClose([t, dt], [from, Math.sign(to - from) * expected], 1e-4);
-      }
+    const first = async (velocity: (x: Tensor, t: Tensor) => Tensor, x: number, rtol: number, span: Span) => {
+      const { steps: [[{ dt }]] } = await new AdaptiveSampler({ velocity }, [1, 1], { rtol })
+        .solve(tensor([x], [1, 1]), span);
+      return dt;
+    };
+    const expected = (largest: number) => (0.01 / largest) ** (1 / 5);
+    // At x = 2 the error allowed is 3 rtol. |v| = |x|, and over a step h of Euler's v changes by h |x|.
+    const decay = (x: Tensor) => multiply(x, -1);
+    for (const rtol of [1e-2, 1e-5]) {
+      assertClose([await first(decay, 2, rtol, {})], [expected(2 / (3 * rtol))], 1e-4);
+      assertClose([await first(decay, 2, rtol, { from: 1, to: 0 })], [-expected(2 / (3 * rtol))], 1e-4);
     }
+    // v = 1 before t = 1/2, and grows by 100 per unit of time from there on. At x = 1 the error allowed is 0.02.
+    const growing = (x: Tensor, t: Tensor) =>
+      add(multiply(x, 0), each(add(multiply(maximum(subtract(t, 0.5), 0), 100), 1)));
+    assertClose([await first(growing, 1, 0.01, { from: 0.5 })], [expected(100 / 0.02)], 1e-4);
+    assertClose([await first(growing, 1, 0.01, { from: 0.5, to: 0 })], [-expected(1 / 0.02)], 1e-4);
   },
 );
 

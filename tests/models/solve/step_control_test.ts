@@ -78,6 +78,13 @@ for (const [from, to] of [[0, 1], [1, 0.25]]) {
   });
 }
 
+Deno.test("SampleClock ends at its end, to the bit", () => {
+  const clock = new SampleClock({ from: 0.03, to: 0.33 }, 5); // 0.03 + (0.33 - 0.03) is a little more
+  clock.begin(1);
+  clock.take(0);
+  assert.deepEqual([clock.t, clock.done], [0.33, true]);
+});
+
 Deno.test("SampleClock is stuck where steps get too short, but not on a last step of any length", () => {
   const clock = new SampleClock({ from: 0, to: 1 }, 5);
   clock.begin(1e-3);
