@@ -2,7 +2,7 @@ import { drawTrajectories, pictureName, trajectoryRows } from "./draw/trajectory
 import { loadTrajectories, type RunTrajectories } from "./draw/stored_trajectories.ts";
 import { join } from "node:path";
 import { animating, animatingHeadings, resolveAnimation } from "./animate.ts";
-import { qualityWarningOf } from "./evaluation/comparable.ts";
+import { qualityWarningOf } from "./evaluation/evaluation_table.ts";
 import { main, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { ConfigError } from "./settings/setting.ts";

@@ -1,13 +1,11 @@
 import { judgeFor } from "./judge/find_judge.ts";
-import { planOf } from "./evaluation/plan.ts";
+import { evaluationOptions, type Subject, subjectOfCheckpoint, subjectOfRun } from "./evaluation/subject.ts";
 import { reportPath, writeReport } from "./report/write_report.ts";
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
-import { evaluate, evaluationsOf } from "./evaluation/evaluate.ts";
-import { writeEvaluation } from "./evaluation/evaluation.ts";
-import { recordEvaluation } from "./evaluation/record.ts";
-import { type Subject, subjectOfCheckpoint, subjectOfRun } from "./evaluation/subject.ts";
-import { aboutEvaluation, evaluationTable } from "./evaluation/table.ts";
+import { evaluateNetwork, expectedEvaluations } from "./evaluation/evaluate_network.ts";
+import { recordEvaluation, writeEvaluation } from "./evaluation/evaluation.ts";
+import { aboutEvaluation, evaluationTable } from "./evaluation/evaluation_table.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
 import { checkFolderOf } from "./run/atomic_write.ts";
@@ -97,13 +95,13 @@ export const evaluateTask = task({
     const device = await init({ device: words.device, threads: words.threads });
     using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
     const measure = async (subject: Subject) => {
-      const options = planOf(words, subject, isGpu(device) ? 10_000 : 2000);
+      const options = evaluationOptions(words, subject, isGpu(device) ? 10_000 : 2000);
       const judge = await judgeFor(subject.data, { say, signal: stop.signal, terminal: stderr });
       if (stop.signal.aborted) return undefined;
-      const totalSteps = evaluationsOf(subject, judge, options);
+      const totalSteps = expectedEvaluations(subject, judge, options);
       const bar = new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "evaluations" }, stderr);
       let comparing: ProgressBar | undefined;
-      const found = await evaluate(subject, judge, options, {
+      const found = await evaluateNetwork(subject, judge, options, {
         onProgress(done) {
           comparing?.clear();
           bar.update(done);

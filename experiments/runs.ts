@@ -1,4 +1,4 @@
-import { qualityWarningOf } from "./evaluation/comparable.ts";
+import { qualityWarningOf } from "./evaluation/evaluation_table.ts";
 import { main, task } from "./program/task.ts";
 import { finite } from "./run/metrics_log.ts";
 import { shownWord } from "./run/server_url.ts";

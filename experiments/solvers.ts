@@ -3,12 +3,8 @@ import { reportPath, writeReport } from "./report/write_report.ts";
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
 import { evaluating } from "./evaluate.ts";
-import { comparisonEvaluations } from "./evaluation/compare_solvers.ts";
-import { commonOf, earlierCosts, measureSolvers, notMeasured } from "./evaluation/kept_costs.ts";
-import { checkCount, guidanceFor } from "./evaluation/plan.ts";
-import { cheapestOfBest } from "./evaluation/solver_costs.ts";
-import { solverTable } from "./evaluation/solver_table.ts";
-import { subjectOfCheckpoint, subjectOfRun } from "./evaluation/subject.ts";
+import { cheapestOfBest, measureSolvers, solverTable } from "./evaluation/solver_comparison.ts";
+import { checkCount, guidanceFor, subjectOfCheckpoint, subjectOfRun } from "./evaluation/subject.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
 import { checkFolderOf } from "./run/atomic_write.ts";
@@ -115,20 +111,19 @@ export const solversTask = task({
     const guidance = guidanceFor(words.guidance, subject);
     const judge = await judgeOf(subject.data, { say, signal: stop.signal, terminal: stderr });
     if (!judge) return stop.exitCode;
-    const common = commonOf(subject, judge, { count, seed, guidance, device: device.description });
-    const earlier = await earlierCosts(file, common, say);
-    const left = notMeasured(earlier, specs);
-    const totalSteps = comparisonEvaluations(subject, left, { count, guidance });
-    const bar = new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "evaluations" }, stderr);
-    const options = {
+    let bar: ProgressBar | undefined;
+    const costs = await measureSolvers(file, subject, judge, specs, {
       count,
       seed,
       guidance,
-      onProgress: (done: number) => bar.update(done),
+      device: device.description,
+      say,
+      onStart: (totalSteps) => {
+        bar = new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "evaluations" }, stderr);
+      },
+      onProgress: (done) => bar?.update(done),
       signal: stop.signal,
-    };
-    const costs = await measureSolvers(file, earlier, subject, judge, left, options)
-      .finally(() => bar.clear());
+    }).finally(() => bar?.clear());
     if (costs.solvers.length > 0) print(solverTable(costs));
     if (stop.signal.aborted) {
       say("Stopped; the same command goes on from here");

@@ -1,7 +1,11 @@
+import { type Tensor, tensor } from "../../kernels/mod.ts";
 import { asBytes, evaluationsOf, noise, toPixels } from "../../models/mod.ts";
+import type { Points } from "../../models/measures/points.ts";
+import { permutation, streams } from "../../models/random.ts";
+import { type LabelledImages, pixelsOf } from "../data/dataset.ts";
 import {
   autoguidanceInWords,
-  type Conditioning,
+  balancedClasses,
   guidanceInWords,
   guidedCostSuffix,
   runsTwice,
@@ -9,52 +13,64 @@ import {
 } from "../draw/conditioning.ts";
 import { costInWords, type Drawable, drawSamplesInBatches } from "../draw/samples.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
-import type { Points } from "../../models/measures/points.ts";
-import type { Cost } from "./evaluation.ts";
-import { drawImages, imagesOf } from "./real_images.ts";
+import type { Cost, EvaluationOptions } from "./evaluation.ts";
+import type { JudgedImages, MeasurementInput, Monitor } from "./measurement.ts";
 import type { Subject } from "./subject.ts";
-import type { EvaluationOptions, JudgedImages, Trial } from "./trial.ts";
-import type { Advance } from "./watch.ts";
 
-/** Evaluations of a sample by a solver that chooses its own steps, for a first guess. */
-const guess = 60;
+/** Expected evaluations of a sample by a solver that chooses its own steps. */
+const adaptiveEvaluations = 60;
 
-/** Evaluations of the network that drawing the samples takes; a guess where they choose their own steps. */
+/** Expected evaluations of the network for drawing the samples. */
 export function samplingEvaluations(
   subject: Subject,
   { count, how, guidance }: Pick<EvaluationOptions, "count" | "how" | "guidance">,
 ): number {
-  return count * (evaluationsOf(how) ?? guess) * runsOf(subject, guidance);
+  return count * (evaluationsOf(how) ?? adaptiveEvaluations) * runsPerEvaluation(subject, guidance);
+}
+
+/** How often the network runs in an evaluation of the field: twice if that is guided. */
+export function runsPerEvaluation(
+  { classes, drawable }: Pick<Subject, "classes" | "drawable">,
+  guidance: number,
+): number {
+  const isGuided = classes > 0
+    ? runsTwice({ scale: guidance })
+    : autoguided(drawable, guidance).autoguidance !== undefined;
+  return isGuided ? 2 : 1;
+}
+
+/** The same network with so much autoguidance, if it has early weights. */
+function autoguided({ autoguidance, ...drawable }: Drawable, scale: number): Drawable {
+  return autoguidance && scale !== 1 ? { ...drawable, autoguidance: { ...autoguidance, scale } } : drawable;
 }
 
 /** Samples as a file of images would hold them, and what they cost. */
-export interface DrawnImages extends Pick<Trial, "field" | "asked"> {
+export interface DrawnImages extends Pick<MeasurementInput, "field" | "labels"> {
   readonly pixels: Points;
-  /** Evaluations of the field for a sample; the mean where samples differ. */
+  /** Evaluations of the network for a sample; the mean where samples differ. */
   readonly evaluations: number;
-  /** How often the network runs in each of them. */
-  readonly runs: number;
   readonly seconds: number;
   /** The cost in words. */
   readonly words: string;
 }
 
 /**
- * Draws the samples of an evaluation.
+ * Draws the samples of an evaluation, equally many of each class.
  *
  * @throws {RunError} if one is not finite
  * @throws {SolverError} if a solver cannot go on
  */
-export async function drawFor(
+export async function drawForEvaluation(
   subject: Subject,
   { count, seed, how, guidance }: Pick<EvaluationOptions, "count" | "seed" | "how" | "guidance">,
-  advance: Advance,
+  monitor: Monitor,
 ): Promise<DrawnImages> {
   const started = performance.now();
-  const conditioning = conditioningOf(subject.classes, count, guidance);
-  const drawable = guidedBy(subject.drawable, guidance);
-  const runs = runsOf(subject, guidance);
-  const each = (evaluationsOf(how) ?? guess) * runs;
+  const { classes } = subject;
+  const conditioning = classes > 0 ? balancedClasses(count, classes, { scale: guidance }) : undefined;
+  const drawable = autoguided(subject.drawable, guidance);
+  const runs = runsPerEvaluation(subject, guidance);
+  const each = (evaluationsOf(how) ?? adaptiveEvaluations) * runs;
   let counted = 0;
   const { pixels, ...cost } = await drawSamplesInBatches(
     drawable,
@@ -63,15 +79,14 @@ export async function drawFor(
     (done) => {
       const more = (done - counted) * each;
       counted = done;
-      return advance(more);
+      return monitor.advance(more);
     },
   );
   return {
     field: samplingField(drawable, conditioning).field,
-    ...conditioning && { asked: conditioning.labels },
+    labels: conditioning?.labels,
     pixels: { values: asBytes(pixels), rows: count, width: pixels.length / count },
-    evaluations: cost.evaluations,
-    runs,
+    evaluations: cost.evaluations * runs,
     seconds: (performance.now() - started) / 1000,
     words: [
       costInWords(cost) + (runs > 1 ? guidedCostSuffix(conditioning) : ""),
@@ -81,33 +96,8 @@ export async function drawFor(
   };
 }
 
-/** How often a network runs in an evaluation of the field: guided, with and without the class, or now and early on. */
-export function runsOf(
-  { classes, drawable }: Pick<Subject, "classes" | "drawable">,
-  guidance: number,
-): number {
-  const twice = classes > 0
-    ? runsTwice({ scale: guidance })
-    : guidedBy(drawable, guidance).autoguidance !== undefined;
-  return twice ? 2 : 1;
-}
-
-/** A network that is guided so much away from what it was, if that is known of it. */
-function guidedBy({ autoguidance, ...drawable }: Drawable, scale: number): Drawable {
-  return autoguidance && scale !== 1 ? { ...drawable, autoguidance: { ...autoguidance, scale } } : drawable;
-}
-
-/** Equally many samples of each class, in turn; of a network without classes there is nothing to ask. */
-function conditioningOf(classes: number, count: number, guidance: number): Conditioning | undefined {
-  if (classes === 0) return undefined;
-  return {
-    labels: Uint32Array.from({ length: count }, (_, n) => n % classes),
-    guidance: { scale: guidance },
-  };
-}
-
 /** The sets of images that an evaluation compares, all of one size. */
-export interface DrawnSets extends Pick<Trial, "sets" | "field" | "asked"> {
+export interface DrawnSets extends Pick<MeasurementInput, "sets" | "field" | "labels"> {
   /** Of the samples. */
   readonly cost: Cost;
   /** How they were drawn, in words. */
@@ -123,13 +113,13 @@ export async function imageSets(
   subject: Subject,
   judge: DataJudge | undefined,
   options: EvaluationOptions,
-  advance: Advance,
+  monitor: Monitor,
 ): Promise<DrawnSets> {
   const { drawable, data, trained } = subject;
   const { count, seed } = options;
-  const drawn = await drawFor(subject, options, advance);
+  const { field, labels, pixels, ...drawn } = await drawForEvaluation(subject, options, monitor);
   const x0 = await noise(seed, [count, ...drawable.shape]).read();
-  const all = (images: { count: number }) => Uint32Array.from({ length: images.count }, (_, i) => i);
+  const noisy = asBytes(toPixels(x0, drawable.normalization));
   const judged = async (pixels: Points): Promise<JudgedImages> => {
     if (!judge) {
       return {
@@ -139,20 +129,43 @@ export async function imageSets(
       };
     }
     const judgement = await judge.judge(pixels.values);
-    await advance(0);
+    await monitor.advance(0);
     return { pixels, ...judgement };
   };
-  const rowsOf = (values: Float32Array): Points => ({ values, rows: count, width: values.length / count });
+  // Drawn without replacement.
+  const learned = permutation(seed, streams.split, 1, trained.length).slice(0, count).map((n) => trained[n]);
   return {
     sets: {
-      samples: await judged(drawn.pixels),
-      test: await judged(imagesOf(data.test, all(data.test).slice(0, count))),
-      train: await judged(imagesOf(data.train, drawImages(trained, count, seed))),
-      noise: await judged(rowsOf(asBytes(toPixels(x0, drawable.normalization)))),
+      samples: await judged(pixels),
+      test: await judged(imagesAt(data.test, firstIndices(Math.min(count, data.test.count)))),
+      train: await judged(imagesAt(data.train, learned)),
+      noise: await judged({ values: noisy, rows: count, width: noisy.length / count }),
     },
-    cost: { evaluations: Math.round(count * drawn.evaluations * drawn.runs), seconds: drawn.seconds },
+    cost: { evaluations: Math.round(count * drawn.evaluations), seconds: drawn.seconds },
     how: `${options.words}, ${drawn.words}`,
-    field: drawn.field,
-    asked: drawn.asked,
+    field,
+    labels,
   };
+}
+
+/** 0, 1, 2 and so on. */
+export function firstIndices(count: number): Uint32Array {
+  return Uint32Array.from({ length: count }, (_, i) => i);
+}
+
+/** Some images of a data set, as pixels from 0 black to 1 white. */
+export function imagesAt({ images, count }: LabelledImages, indices: Uint32Array): Points {
+  const width = images.length / count;
+  return { values: pixelsOf(images, indices, width), rows: indices.length, width };
+}
+
+/** The labels of some test images as the condition of a network that takes one, u32[count]. */
+export function conditionOf(
+  { classes, data: { test } }: Subject,
+  from: number,
+  count: number,
+): Tensor | undefined {
+  return classes > 0 && test.labels
+    ? tensor(Uint32Array.from(test.labels.subarray(from, from + count)))
+    : undefined;
 }

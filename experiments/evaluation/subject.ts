@@ -1,28 +1,34 @@
-import { relative } from "node:path";
-import { loadCheckpoint } from "../../models/mod.ts";
+import { join, relative } from "node:path";
+import { decodeSafetensors, loadCheckpoint, SafetensorsError } from "../../models/mod.ts";
+import { featureCount } from "../../models/judge/classifier.ts";
 import { type Dataset, splitImages } from "../data/dataset.ts";
 import { loadDataset } from "../data/load_dataset.ts";
 import { readAutoguidance } from "../draw/conditioning.ts";
 import { checkFit, readCheckpoint } from "../draw/load_network.ts";
 import type { Drawable } from "../draw/samples.ts";
-import { readFile, sha256 } from "../run/contained.ts";
-import { findWeights, noWeights } from "../run/layout.ts";
 import { RunError } from "../run/atomic_write.ts";
+import { findWeights, noWeights, runFile, weightsFile } from "../run/layout.ts";
+import { lastStep, readMetrics } from "../run/metrics_log.ts";
+import { readFile, readIfThere, sha256 } from "../run/contained.ts";
+import { decodeProgress } from "../training/run_state.ts";
+import { ConfigError } from "../settings/setting.ts";
+import { makeSolver } from "../settings/solver.ts";
+import type { EvaluateWords } from "../evaluate.ts";
 import { readConfig } from "../settings/training_config.ts";
 import { requireRecord } from "../tracking/current_record.ts";
-import type { Evaluation } from "./evaluation.ts";
-import { stepOfWeights } from "./step_of_weights.ts";
+import type { RunRecord } from "../tracking/record.ts";
+import type { Evaluation, EvaluationOptions } from "./evaluation.ts";
 
-/** A network to evaluate, and the data that it should be like. */
+/** A network to evaluate, and the data that it learned from. */
 export interface Subject {
   readonly drawable: Drawable;
   readonly data: Dataset;
   /** The training images that it learned from, as indices. */
   readonly trained: Uint32Array;
   readonly weights: Evaluation["weights"];
-  /** Number of classes that the network can be asked for; 0 without. */
+  /** Number of the network's classes; 0 without. */
   readonly classes: number;
-  /** Guidance with which its run draws samples: by the class, or away from what the network was. */
+  /** Guidance with which its run draws samples. */
   readonly guidance?: number;
   /** How its run draws samples, as `makeSolver` reads it. */
   readonly drawnBy?: string;
@@ -86,4 +92,88 @@ function subjectOf(
   const { classes = 0 } = config;
   checkFit("evaluate", path, { shape, classes }, data);
   return { drawable: { model, normalization, shape }, data, classes };
+}
+
+/**
+ * The step of the weights that a run keeps. A run that was killed has logged later steps; killed between the writes of its
+ * weights and of its state, it gets the step of the checkpoint before.
+ *
+ * @throws {RunError} if a file cannot be read
+ */
+export async function stepOfWeights(run: string, { status }: Pick<RunRecord, "status">): Promise<number> {
+  const saved = status === "FINISHED" ? undefined : await savedStep(run);
+  return saved ?? lastStep(await readMetrics(join(run, runFile.metrics)));
+}
+
+/** The step that a run would resume from; undefined if its state is missing or damaged. */
+async function savedStep(run: string): Promise<number | undefined> {
+  const path = join(run, runFile.state);
+  const bytes = await readIfThere(path);
+  if (bytes === undefined) return undefined;
+  try {
+    const progress = decodeProgress(decodeSafetensors(bytes, path).metadata.progress);
+    return typeof progress === "string" ? undefined : progress.step;
+  } catch (error) {
+    if (error instanceof SafetensorsError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * How a network is evaluated: by flags, else as its run draws samples, with at most as many samples as there are images.
+ *
+ * @param usual number of samples without a flag
+ * @throws {ConfigError} if the flags request more images than there are, or guidance that the network cannot have
+ */
+export function evaluationOptions(words: EvaluateWords, subject: Subject, usual: number): EvaluationOptions {
+  const { seed, solver } = words;
+  const count = words.count ?? Math.min(usual, mostImages(subject));
+  checkCount(count, subject);
+  const [courseImages, bitsImages] = [words.courseImages, words.bitsImages].map((n) => Math.min(n, count));
+  const guidance = guidanceFor(words.guidance, subject);
+  const { how, description } = makeSolver(solver ?? subject.drawnBy ?? "heun:steps=20");
+  return { count, seed, courseImages, bitsImages, guidance, how, words: description };
+}
+
+/** How many samples can be compared with as many test and training images. */
+function mostImages({ data, trained }: Pick<Subject, "data" | "trained">): number {
+  return Math.min(data.test.count, trained.length);
+}
+
+/** @throws {ConfigError} if there are fewer real images, or too few samples for the covariance of their features */
+export function checkCount(count: number, subject: Pick<Subject, "data" | "trained">): void {
+  const { data, trained } = subject;
+  const most = mostImages(subject);
+  if (count > most) {
+    throw new ConfigError(
+      `Cannot compare ${count} samples: ${data.name} has ${data.test.count} test images, and the network learned from ` +
+        `${trained.length} (expected --count ${most} at most, so that equally many are compared)`,
+    );
+  }
+  const least = 2 * featureCount;
+  if (count >= least || data.classes < 2) return;
+  throw new ConfigError(
+    `Cannot judge ${count} samples: the covariance of the judge's ${featureCount} features needs more ` +
+      `(expected at least ${least}, and as many test images)`,
+  );
+}
+
+/**
+ * The guidance with which samples are drawn.
+ *
+ * @param given null for that of the run
+ * @throws {ConfigError} if it is given for a network without classes and early weights
+ */
+export function guidanceFor(
+  given: number | null,
+  { classes, drawable, guidance = 1 }: Pick<Subject, "classes" | "guidance"> & {
+    readonly drawable: { readonly autoguidance?: unknown };
+  },
+): number {
+  if (classes > 0 || drawable.autoguidance !== undefined) return given ?? guidance;
+  if (given === null) return 1;
+  throw new ConfigError(
+    `Cannot use --guidance ${given}: the network was trained without classes, and there is no ` +
+      `${weightsFile("early")} to guide it away from (leave it out)`,
+  );
 }

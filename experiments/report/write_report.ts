@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import library from "../../web/flow.js" with { type: "text" };
 import { type Comparison, type ReportData, reportHtml, type StudyFindings } from "../../viz/report/mod.ts";
-import { qualityWarningOf } from "../evaluation/comparable.ts";
+import { qualityWarningOf } from "../evaluation/evaluation_table.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile } from "../run/layout.ts";
 import { lossWarning } from "../settings/loss_meaning.ts";

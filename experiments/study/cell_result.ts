@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Evaluation } from "../evaluation/evaluation.ts";
-import type { SolverCost } from "../evaluation/solver_costs.ts";
+import type { SolverCost } from "../evaluation/solver_comparison.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import {
   count,

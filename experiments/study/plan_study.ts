@@ -1,6 +1,6 @@
 import { type Dataset, splitImages } from "../data/dataset.ts";
 import { loadDataset } from "../data/load_dataset.ts";
-import { checkCount } from "../evaluation/plan.ts";
+import { checkCount } from "../evaluation/subject.ts";
 import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
 import { sha256 } from "../run/contained.ts";
 import { ConfigError, flagOf } from "../settings/setting.ts";

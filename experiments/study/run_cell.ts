@@ -1,15 +1,21 @@
 import { join } from "node:path";
 import type { Device } from "../../kernels/mod.ts";
 import { loadCheckpoint } from "../../models/mod.ts";
-import { compareSolvers, type ComparisonOptions } from "../evaluation/compare_solvers.ts";
-import { evaluate } from "../evaluation/evaluate.ts";
-import { type Evaluation, hasMeasured, readEvaluation } from "../evaluation/evaluation.ts";
-import { commonOf, earlierCosts, measureSolvers, notMeasured } from "../evaluation/kept_costs.ts";
-import { planOf } from "../evaluation/plan.ts";
-import { recordEvaluation } from "../evaluation/record.ts";
-import type { SolverCost } from "../evaluation/solver_costs.ts";
-import { type Subject, subjectOfRun } from "../evaluation/subject.ts";
-import type { EvaluationOptions } from "../evaluation/trial.ts";
+import {
+  compareSolvers,
+  type ComparisonOptions,
+  measureSolvers,
+  type SolverCost,
+} from "../evaluation/solver_comparison.ts";
+import { evaluateNetwork } from "../evaluation/evaluate_network.ts";
+import {
+  type Evaluation,
+  type EvaluationOptions,
+  hasMeasured,
+  readEvaluation,
+  recordEvaluation,
+} from "../evaluation/evaluation.ts";
+import { evaluationOptions, type Subject, subjectOfRun } from "../evaluation/subject.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import { judgeFor } from "../judge/find_judge.ts";
 import type { Terminal } from "../program/progress.ts";
@@ -51,7 +57,7 @@ export type CellEnd = "finished" | "busy" | "stopped";
  * Runs a cell of a study, or what is left of it: trains the network, evaluates it, and writes its result.
  *
  * @throws {RunError} if a file cannot be read or written
- * @throws as `runTraining`, `evaluate` and `compareSolvers`
+ * @throws as `runTraining`, `evaluateNetwork` and `compareSolvers`
  */
 export async function runCell(study: Study, cell: Cell, options: CellOptions): Promise<CellEnd> {
   const lock = await tryLockCell(study, cell);
@@ -143,10 +149,8 @@ async function measureCell(
   let milestones: readonly Milestone[] = [];
   if (judge && planned.solvers.length > 0) {
     const file = join(run, runFile.solvers);
-    const common = commonOf(subject, judge, { count, seed, guidance, device: device.description });
-    const earlier = await earlierCosts(file, common, say);
-    const left = notMeasured(earlier, planned.solvers);
-    const { solvers } = await measureSolvers(file, earlier, subject, judge, left, comparison);
+    const how = { ...comparison, device: device.description, say };
+    const { solvers } = await measureSolvers(file, subject, judge, planned.solvers, how);
     costs = solvers.filter(({ spec }) => planned.solvers.includes(spec));
   }
   if (judge && !signal.aborted) {
@@ -180,7 +184,7 @@ export function evaluationOf(
     help: false,
     runs: [],
   };
-  return planOf(words, subject, planned.count);
+  return evaluationOptions(words, subject, planned.count);
 }
 
 /** The evaluation of a run: the one that is there, if it measured and logged the same. @returns undefined if it was stopped */
@@ -191,13 +195,13 @@ async function evaluateOnce(
   asked: EvaluationOptions,
   signal: AbortSignal,
 ): Promise<Evaluation | undefined> {
-  const { weights, data: { testOrder } } = subject;
+  const { weights } = subject;
   const earlier = await readEvaluation(run);
-  const wanted = { weights: weights.sha256, judge: judge?.digest, testOrder, asked };
+  const wanted = { weights: weights.sha256, judge: judge?.digest, asked };
   if (
     earlier && hasMeasured(earlier, wanted) && await isMeasured(run, weights.step ?? 0, "eval/test_loss")
   ) return earlier;
-  const found = await evaluate(subject, judge, asked, { signal });
+  const found = await evaluateNetwork(subject, judge, asked, { signal });
   if (found) await recordEvaluation(run, found);
   return found?.evaluation;
 }

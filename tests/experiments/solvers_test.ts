@@ -3,7 +3,7 @@ import {
   cheapestOfBest,
   readSolverCosts,
   type SolverCost,
-} from "../../experiments/evaluation/solver_costs.ts";
+} from "../../experiments/evaluation/solver_comparison.ts";
 import { testTask } from "./cli.ts";
 import { makeRun } from "./evaluated_run.ts";
 import { testRefusals } from "./refusals.ts";
@@ -35,7 +35,7 @@ testTask("solvers compares solvers from the same noise, and keeps what it has me
     "solvers",
     "a --count 170 --device cpu --threads 1 --seed 1 --solvers euler:steps=1",
   );
-  assert.match(other.stderr, /Measuring anew: /);
+  assert.match(other.stderr, /Remeasuring: seed changed/);
   assert.equal((await readSolverCosts(place.file("a", "solvers.json")))!.solvers.length, 1);
 });
 

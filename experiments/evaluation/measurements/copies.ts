@@ -1,34 +1,31 @@
-import type { JudgedSamples } from "../../../viz/report/mod.ts";
-import { memorisation, mostPairs } from "../../measures/memorisation.ts";
 import type { Neighbours } from "../../../models/measures/neighbours.ts";
 import { pickPoints, type Points } from "../../../models/measures/points.ts";
-import { imagesOf } from "../real_images.ts";
-import type { Measurement, Trial } from "../trial.ts";
+import type { JudgedSamples } from "../../../viz/report/mod.ts";
 import { verdicts } from "../../judge/train_judge.ts";
+import { memorisation, mostPairs } from "../../measures/memorisation.ts";
+import { firstIndices, imagesAt } from "../image_sets.ts";
+import type { Measurement, MeasurementInput } from "../measurement.ts";
 
 /** Training images that are shown beside a sample. */
 const neighbours = 3;
 /** Samples that are shown: the least certain, and some of all others. */
 const shown = { least: 32, others: 16 } as const;
 
-/** Whether samples repeat training images, by distances of pixels. */
+/** Whether samples repeat training images, by distances between pixels. */
 export const copies: Measurement = {
   judged: false,
   sampled: true,
-  evaluations: () => 0,
-  async measure(trial) {
-    const { subject: { data, trained }, sets: { samples, test } } = trial;
-    const train = imagesOf(data.train, trained);
-    // What images give that cannot be copies: other test images, if there are any.
-    const rest = Uint32Array.from({ length: data.test.count }, (_, n) => n).slice(
-      test.pixels.rows,
-      2 * test.pixels.rows,
-    );
-    const others = rest.length > 0 ? imagesOf(data.test, rest) : undefined;
+  async measure(input) {
+    const { subject: { data, trained }, sets: { samples, test }, monitor } = input;
+    const train = imagesAt(data.train, trained);
+    const { rows } = test.pixels;
+    // Images that cannot be copies, for comparison: other test images, if there are any.
+    const rest = firstIndices(data.test.count).slice(rows, 2 * rows);
+    const others = rest.length > 0 ? imagesAt(data.test, rest) : undefined;
     const most = mostPairs(train, test.pixels, samples.pixels) +
       (others ? mostPairs(train, test.pixels, others) : 0);
     let done = 0;
-    const onPairs = (more: number) => trial.compared(done += more, most);
+    const onPairs = (more: number) => monitor.compared(done += more, most);
     const found = await memorisation(train, test.pixels, samples.pixels, { k: neighbours, onPairs });
     const real = others && await memorisation(train, test.pixels, others, { onPairs });
     return {
@@ -36,23 +33,22 @@ export const copies: Measurement = {
         authentic: { ...found.authentic, ...real && { real: real.authentic.value } },
         copying: { ...found.copying, ...real && { real: real.copying.value } },
       },
-      judged: trial.judge && judgedSamples(trial, train, found.nearest),
+      judged: input.judge && judgedSamples(input, train, found.nearest),
     };
   },
 };
 
 /** The samples that a report shows, least certain first. */
 function judgedSamples(
-  { subject, sets: { samples }, judge }: Trial,
+  { subject, sets: { samples }, judge }: MeasurementInput,
   train: Points,
   nearest: Neighbours,
 ): JudgedSamples {
   const { confidence, classes } = verdicts(samples.probabilities, judge!.classes);
   const order = Array.from(confidence.keys()).sort((a, b) => confidence[a] - confidence[b]);
-  const least = order.slice(0, shown.least);
   const others = order.slice(shown.least);
   const chosen = [
-    ...least,
+    ...order.slice(0, shown.least),
     ...others.filter((_, i) => i % Math.ceil(others.length / shown.others) === 0),
   ];
   const near = chosen.flatMap((n) => [...nearest.indices.subarray(n * neighbours, (n + 1) * neighbours)]);

@@ -1,18 +1,21 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import {
-  type Asked,
-  type Evaluation,
-  hasMeasured,
-  readEvaluation,
-  writeEvaluation,
-} from "../../../experiments/evaluation/evaluation.ts";
+import { type Evaluation, type EvaluationRequest, hasMeasured, readEvaluation, writeEvaluation } from "../../../experiments/evaluation/evaluation.ts";
 import { figureMeanings, figureNames, shownFigure } from "../../../experiments/evaluation/figures.ts";
-import { aboutEvaluation, evaluationTable } from "../../../experiments/evaluation/table.ts";
+import {
+  aboutEvaluation,
+  evaluationTable,
+  qualityWarning,
+} from "../../../experiments/evaluation/evaluation_table.ts";
 import { withFolder } from "../../folder.ts";
 
-const asked: Asked = {
-  ...{ count: 2000, seed: 0, guidance: 1, words: "heun, 10 steps", courseImages: 64, bitsImages: 0 },
+const asked: EvaluationRequest = {
+  count: 2000,
+  seed: 0,
+  guidance: 1,
+  words: "heun, 10 steps",
+  courseImages: 64,
+  bitsImages: 0,
 };
 const evaluation: Evaluation = {
   version: 1,
@@ -20,7 +23,7 @@ const evaluation: Evaluation = {
   seconds: 12,
   weights: { file: "ema.safetensors", sha256: "ab".repeat(32), step: 400 },
   device: "a device",
-  dataset: { name: "made-up", digest: "cd".repeat(32), testOrder: "random" },
+  dataset: { name: "made-up", digest: "cd".repeat(32) },
   judge: { sha256: "ef".repeat(32), accuracy: 0.9912, source: "stored" },
   asked,
   samples: { count: 2000, seed: 0, how: "heun", evaluations: 80_000, seconds: 61.25, classes: [1200, 800] },
@@ -45,47 +48,36 @@ Deno.test("writeEvaluation() and readEvaluation() keep an evaluation", () =>
     assert.deepEqual(await readEvaluation(folder), evaluation);
   }));
 
-const damages: Record<string, [change: object, message: RegExp]> = {
-  "another version": [{ version: 2 }, /version is 2 \(expected 1; evaluate the run again\)/],
-  "a figure without value": [{ figures: { frechet: { low: 1 } } }, /figures is /],
-  "a figure that is unknown": [
-    { figures: { frechett: evaluation.figures.frechet } },
-    /figures has an unknown "frechett"/,
-  ],
-  "an order of its own": [
-    { dataset: { ...evaluation.dataset, testOrder: "sorted" } },
-    /dataset is .* \(expected an object with name, digest, testOrder/,
-  ],
-  "no samples": [{ samples: null }, /samples is null/],
-  "a course of text": [{ course: { t: "x", straightness: [], curvature: [] } }, /course is /],
-};
-
-for (const [name, [change, message]] of Object.entries(damages)) {
-  Deno.test(`readEvaluation() refuses ${name} in one line that says what to do`, () =>
-    withFolder(async (folder) => {
-      await Deno.writeTextFile(join(folder, "evaluation.json"), JSON.stringify({ ...evaluation, ...change }));
-      await assert.rejects(() => readEvaluation(folder), (error: Error) => {
+Deno.test("readEvaluation() refuses damage in one line that says what to do", () =>
+  withFolder(async (folder) => {
+    const damages: [change: object, message: string][] = [
+      [{ version: 2 }, "version is 2 (expected 1; evaluate the run again)"],
+      [{ figures: { frechet: { low: 1 } } }, "figures is "],
+      [{ figures: { frechett: evaluation.figures.frechet } }, 'figures has an unknown "frechett"'],
+      [{ samples: null }, "samples is null"],
+      [{ course: { t: "x", straightness: [], curvature: [] } }, "course is "],
+    ];
+    const path = join(folder, "evaluation.json");
+    for (const [change, message] of damages) {
+      await Deno.writeTextFile(path, JSON.stringify({ ...evaluation, ...change }));
+      await assert.rejects(readEvaluation(folder), (error: Error) => {
         assert.equal(error.name, "RunError");
-        assert.match(error.message, message);
-        assert.match(
-          error.message,
-          /^Cannot read .*evaluation\.json: .*delete the file, or evaluate the run again$/,
-        );
+        assert.ok(error.message.startsWith(`Cannot read ${path}: ${message}`), error.message);
+        assert.match(error.message, /; delete the file, or evaluate the run again$/);
         return true;
       });
-    }));
-}
+    }
+  }));
 
-Deno.test("hasMeasured() compares weights, judge, test images and all options, and takes none that are not noted", () => {
-  const wanted = {
-    weights: evaluation.weights.sha256,
-    judge: evaluation.judge?.sha256,
-    testOrder: evaluation.dataset.testOrder,
-    asked,
-  };
+Deno.test("hasMeasured() compares weights, judge and every field of the request", () => {
+  const wanted = { weights: evaluation.weights.sha256, judge: evaluation.judge?.sha256, asked };
   assert.ok(hasMeasured(evaluation, wanted));
-  const others: Partial<Asked>[] = [
-    ...[{ count: 1000 }, { seed: 1 }, { guidance: 2 }, { courseImages: 0 }, { bitsImages: 8 }],
+  const others: Partial<EvaluationRequest>[] = [
+    { count: 1000 },
+    { seed: 1 },
+    { guidance: 2 },
+    { courseImages: 0 },
+    { bitsImages: 8 },
     { words: "heun, 10 steps, times quadratic" },
   ];
   for (const other of others) {
@@ -93,12 +85,10 @@ Deno.test("hasMeasured() compares weights, judge, test images and all options, a
     assert.ok(!hasMeasured(changed, wanted), JSON.stringify(other));
   }
   assert.ok(!hasMeasured({ ...evaluation, asked: undefined }, wanted));
-  assert.ok(!hasMeasured({ ...evaluation, judge: undefined }, wanted));
-  assert.ok(!hasMeasured(evaluation, { ...wanted, judge: undefined }));
   assert.ok(!hasMeasured(evaluation, { ...wanted, weights: "" }));
-  assert.ok(!hasMeasured(evaluation, { ...wanted, testOrder: undefined }));
-  const unlabelled = { ...evaluation, judge: undefined };
-  assert.ok(hasMeasured(unlabelled, { ...wanted, judge: undefined }));
+  const unjudged = { ...evaluation, judge: undefined };
+  assert.ok(!hasMeasured(unjudged, wanted) && !hasMeasured(evaluation, { ...wanted, judge: undefined }));
+  assert.ok(hasMeasured(unjudged, { ...wanted, judge: undefined }));
 });
 
 Deno.test("evaluationTable() has a line for each figure, with interval, real images, noise and cost", () => {
@@ -128,4 +118,27 @@ Deno.test("figureMeanings explain every figure in one sentence, and shownFigure(
   }
   assert.equal(shownFigure("recall", 0.12345), "12.3 %");
   assert.equal(shownFigure("kernel", 0.000123456), "0.0001235");
+});
+
+Deno.test("qualityWarning() names what evaluations do not have in common", () => {
+  const { dataset, judge, samples } = evaluation;
+  const cases: readonly [change: Partial<Evaluation>, what: string | undefined][] = [
+    [{ time: 0, device: "other", samples: { ...samples, seed: 1, how: "euler" } }, undefined],
+    [
+      { dataset: { ...dataset, name: "other" } },
+      "data: made-up (cdcdcdcdcdcd) or other (cdcdcdcdcdcd)",
+    ],
+    [
+      { judge: { ...judge!, sha256: "01".repeat(32) }, samples: { ...samples, count: 500 } },
+      "judge: efefefefefef or 010101010101; samples: 2,000 or 500",
+    ],
+    [{ judge: undefined }, "judge: efefefefefef or none"],
+  ];
+  for (const [change, what] of cases) {
+    const found = qualityWarning([evaluation, { ...evaluation, ...change }, evaluation]);
+    const expected = what && `Figures of quality of these runs are not comparable (${what})`;
+    assert.equal(found, expected, JSON.stringify(change));
+  }
+  assert.equal(qualityWarning([evaluation]), undefined);
+  assert.equal(qualityWarning([]), undefined);
 });

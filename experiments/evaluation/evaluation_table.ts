@@ -1,8 +1,9 @@
-import { textTable } from "../program/output.ts";
-import type { Evaluation } from "./evaluation.ts";
+import { RunError } from "../run/atomic_write.ts";
+import { say, textTable } from "../program/output.ts";
+import { type Evaluation, readEvaluation } from "./evaluation.ts";
 import { type FigureMeaning, figureMeanings, figureNames, shownFigure } from "./figures.ts";
 
-/** Evaluations of a number as a reader sees it, e.g. 80,000. */
+/** A whole number for readers, e.g. 80,000. */
 const whole = (value: number) => value.toLocaleString("en");
 
 /** Says what was drawn and judged, in a few lines. */
@@ -37,4 +38,40 @@ export function evaluationTable({ figures }: Evaluation): string {
     ]];
   });
   return textTable([head, ...rows], (column) => column > 0);
+}
+
+/** What evaluations must share to be comparable, by name and in words. */
+const conditions: Readonly<Record<string, (evaluation: Evaluation) => string>> = {
+  "data": ({ dataset: { name, digest } }) => `${name} (${digest.slice(0, 12)})`,
+  "judge": ({ judge }) => judge ? judge.sha256.slice(0, 12) : "none",
+  "samples": ({ samples: { count } }) => count.toLocaleString("en"),
+};
+
+/**
+ * Says why figures of quality cannot be compared.
+ *
+ * @returns e.g. `Figures of quality of these runs are not comparable (samples: 2,000 or 500)`; undefined if they are
+ */
+export function qualityWarning(evaluations: readonly Evaluation[]): string | undefined {
+  const differing = Object.entries(conditions).flatMap(([name, valueOf]) => {
+    const values = new Set(evaluations.map(valueOf));
+    return values.size > 1 ? [`${name}: ${[...values].join(" or ")}`] : [];
+  });
+  if (differing.length === 0) return undefined;
+  return `Figures of quality of these runs are not comparable (${differing.join("; ")})`;
+}
+
+/** The same for run folders. If an evaluation cannot be read, a line says why. */
+export async function qualityWarningOf(runs: readonly string[]): Promise<string | undefined> {
+  const evaluations: Evaluation[] = [];
+  for (const run of runs) {
+    try {
+      const evaluation = await readEvaluation(run);
+      if (evaluation) evaluations.push(evaluation);
+    } catch (error) {
+      if (!(error instanceof RunError)) throw error;
+      say(error.message);
+    }
+  }
+  return qualityWarning(evaluations);
 }

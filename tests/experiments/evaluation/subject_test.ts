@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
 import { judgeFor } from "../../../experiments/judge/find_judge.ts";
-import { planOf } from "../../../experiments/evaluation/plan.ts";
-import type { Subject } from "../../../experiments/evaluation/subject.ts";
+import { evaluationOptions, stepOfWeights, type Subject } from "../../../experiments/evaluation/subject.ts";
 import { evaluating } from "../../../experiments/evaluate.ts";
+import { join } from "node:path";
+import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
+import { encodeProgress } from "../../../experiments/training/run_state.ts";
+import { encodeSafetensors } from "../../../models/mod.ts";
+import { testInFolder } from "../../folder.ts";
 
-Deno.test("planOf() follows no more images than there are samples, and measures no more", () => {
+Deno.test("evaluationOptions() follows no more images than there are samples, and measures no more", () => {
   const test = { images: new Uint8Array(20), labels: new Uint8Array(20), count: 20 };
   const data = { name: "made-up", train: test, test, channels: 1, height: 1, width: 1, classes: 1 };
   const subject: Subject = {
@@ -17,7 +21,7 @@ Deno.test("planOf() follows no more images than there are samples, and measures 
   };
   const plan = (flags: object) => {
     const words = { ...evaluating.resolve(flags), help: false, runs: [] };
-    const { count, courseImages, bitsImages } = planOf(words, subject, 2000);
+    const { count, courseImages, bitsImages } = evaluationOptions(words, subject, 2000);
     return [count, courseImages, bitsImages];
   };
   assert.deepEqual(plan({}), [20, 20, 20]);
@@ -36,4 +40,25 @@ Deno.test("judgeFor() says why there is no judge", async () => {
   const rest = "figures that need one are left out";
   assert.deepEqual(await said(0), [`No judge for made-up, which has no labels: ${rest}`]);
   assert.deepEqual(await said(1), [`No judge for made-up, which has one class alone: ${rest}`]);
+});
+
+testInFolder("stepOfWeights() is that of the checkpoint of a killed run, which logged more", async (run) => {
+  const state = join(run, "state.safetensors");
+  assert.equal(await stepOfWeights(run, { status: "KILLED" }), 0);
+  for (const step of [10, 20, 30]) appendMetrics(join(run, "metrics.jsonl"), { step, train_loss: 1 });
+  assert.equal(await stepOfWeights(run, { status: "KILLED" }), 30, "without a state");
+  await Deno.writeTextFile(state, "damaged");
+  assert.equal(await stepOfWeights(run, { status: "KILLED" }), 30, "with a damaged one");
+  const progress = encodeProgress({
+    step: 20,
+    elapsedSeconds: 1,
+    bestValLoss: null,
+    validatedStep: 0,
+    schedule: {},
+    recentSteps: { losses: [], gradientNorms: [], open: 0 },
+    dataDigest: "",
+  });
+  await Deno.writeFile(state, encodeSafetensors(new Map(), { progress }));
+  assert.equal(await stepOfWeights(run, { status: "KILLED" }), 20);
+  assert.equal(await stepOfWeights(run, { status: "FINISHED" }), 30, "all that is logged is in the weights");
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { evaluate, evaluationsOf } from "../../../experiments/evaluation/evaluate.ts";
+import { evaluateNetwork, expectedEvaluations } from "../../../experiments/evaluation/evaluate_network.ts";
 import type { Subject } from "../../../experiments/evaluation/subject.ts";
 import { makeSolver } from "../../../experiments/settings/solver.ts";
 import { init, multiply, tanh, type Tensor, withDevice } from "../../../kernels/mod.ts";
@@ -25,34 +25,38 @@ function subjectOf(field: VelocityField): Subject {
 
 const steep = { velocity: (x: Tensor) => tanh(multiply(x, 3)) };
 
-Deno.test("evaluate() says what each figure cost, also where a solver chooses its own steps", async () => {
+Deno.test("evaluateNetwork() says what each figure cost, also where a solver chooses its own steps", async () => {
   const { count } = asked;
   const device = await init({ device: "cpu", threads: 1 });
   const field = new CountedField(steep);
   const subject = subjectOf(field);
-  const { evaluation } = (await withDevice(device, () => evaluate(subject, undefined, options)))!;
+  const { evaluation } = (await withDevice(device, () => evaluateNetwork(subject, undefined, options)))!;
   device.close();
   const { authentic, test_loss, bits_per_dimension } = evaluation.figures;
   assert.deepEqual([authentic!.evaluations, test_loss!.evaluations], [3 * count, count]);
   const ofBits = field.evaluations - 3 - 1; // all four images are followed at once
   assert.equal(bits_per_dimension!.evaluations, ofBits * count);
-  assert.notEqual(evaluationsOf(subject, undefined, options), field.evaluations * count, "which was a guess");
+  assert.notEqual(
+    expectedEvaluations(subject, undefined, options),
+    field.evaluations * count,
+    "which was a guess",
+  );
 });
 
-Deno.test("evaluate() tells of the pairs of images that it compares, and ends between them", async () => {
+Deno.test("evaluateNetwork() tells of the pairs of images that it compares, and ends between them", async () => {
   const device = await init({ device: "cpu", threads: 1 });
   const subject = subjectOf(steep);
   const told: [done: number, most: number][] = [];
   const stop = new AbortController();
   const onCompared = (...pairs: [number, number]) => void told.push(pairs);
-  await withDevice(device, () => evaluate(subject, undefined, options, { onCompared }));
+  await withDevice(device, () => evaluateNetwork(subject, undefined, options, { onCompared }));
   assert.ok(told.length >= 3, "samples, what is nearest to them, and test images");
   assert.deepEqual(told.map(([done]) => done), told.map(([done]) => done).toSorted((a, b) => a - b));
   assert.ok(told.every(([done, most]) => done <= most && most === 48), `${told.at(-1)}`);
   told.length = 0;
   const stopping = { signal: stop.signal, onCompared: () => (told.push([0, 0]), stop.abort()) };
   assert.equal(
-    await withDevice(device, () => evaluate(subject, undefined, options, stopping)),
+    await withDevice(device, () => evaluateNetwork(subject, undefined, options, stopping)),
     undefined,
   );
   assert.equal(told.length, 1);

@@ -1,0 +1,165 @@
+import { slice, type Tensor, tensor } from "../../../kernels/mod.ts";
+import {
+  bitsPerDimension,
+  evaluationsOf,
+  flowGeometry,
+  fromPixels,
+  HeldOutLoss,
+  meanLoss,
+  noise,
+  roundTrip,
+  type SolverOptions,
+  uniformTimes,
+} from "../../../models/mod.ts";
+import { bootstrap, type Estimate, meanEstimate } from "../../../models/measures/estimate.ts";
+import { pickPoints } from "../../../models/measures/points.ts";
+import { isAdaptive } from "../../../models/solve/solvers.ts";
+import { timesOf } from "../../../models/solve/time_grids.ts";
+import { binByTime } from "../../artifacts/test_loss.ts";
+import { ImageSource, labelsFor } from "../../data/image_source.ts";
+import { conditionOf, firstIndices, runsPerEvaluation } from "../image_sets.ts";
+import type { Findings, Measurement, MeasurementInput } from "../measurement.ts";
+
+/** Images to work on at once. */
+const batch = 64;
+/** Most test images for the loss: more would not change the figure. */
+const mostLosses = 10_000;
+/** Error allowed in a step of a likelihood; a smaller one would change bits by less than their interval. */
+const rtol = 1e-2;
+/** Expected evaluations of a likelihood, whose steps are adaptive. */
+const likelihoodEvaluations = 50;
+
+/** The loss on test images, overall and by t. */
+export const losses: Measurement = {
+  judged: false,
+  sampled: false,
+  evaluations: ({ data }) => Math.min(data.test.count, mostLosses),
+  async measure({ subject: { data, drawable, classes }, options: { seed }, monitor }) {
+    const labels = labelsFor({ conditional: classes > 0 }, data.test, data);
+    const test = new ImageSource(data.test.images, data, drawable.normalization, labels);
+    const heldOut = new HeldOutLoss(drawable.model, test, { batchSize: batch, seed });
+    const images = firstIndices(Math.min(data.test.count, mostLosses));
+    let counted = 0;
+    const measured = await heldOut.losses(images, async () => {
+      const done = Math.min(counted + 16 * batch, images.length);
+      await monitor.advance(done - counted);
+      counted = done;
+    });
+    return {
+      figures: { test_loss: bootstrap(meanLoss(measured), measured.loss) },
+      lossByTime: binByTime(measured),
+    };
+  },
+};
+
+/** The way from noise to sample: how long and how straight it is, and whether the solver finds back. */
+export const geometry: Measurement = {
+  judged: false,
+  sampled: false,
+  evaluations(subject, { courseImages, how, guidance }) {
+    return (runsPerEvaluation(subject, guidance) + 2) * courseImages * evaluationsOf(sharedSteps(how))!;
+  },
+  async measure(input) {
+    const { courseImages: count } = input.options;
+    if (count === 0) return { figures: {} };
+    const { figures, course } = await straightness(input, count);
+    return { course, figures: { ...figures, round_trip: await roundTrips(input, count) } };
+  },
+};
+
+/**
+ * Steps for measurements that follow all samples at the same times: those that draw the samples, or 20 of Heun's if samples
+ * choose their own steps or noise is added on the way.
+ */
+function sharedSteps(how: SolverOptions) {
+  if (isAdaptive(how) || how.solver === "sde") return { solver: "heun", times: uniformTimes(20) } as const;
+  return { solver: how.solver ?? "heun", times: timesOf(how) };
+}
+
+/** How straight the trajectories of the first samples are. */
+async function straightness(
+  { subject, options, field, labels, monitor }: MeasurementInput,
+  count: number,
+): Promise<Findings> {
+  const { shape } = subject.drawable;
+  const size = shape.reduce((product, length) => product * length, 1);
+  const steps = sharedSteps(options.how);
+  const x0 = noise(options.seed, [count, ...shape]);
+  const ratio: number[] = [];
+  const straight: number[] = [];
+  const course = {
+    t: steps.times.slice(0, -1),
+    straightness: steps.times.slice(1).fill(0),
+    curvature: steps.times.slice(1).fill(0),
+  };
+  for (let from = 0; from < count; from += batch) {
+    const rows = Math.min(batch, count - from);
+    const found = await flowGeometry(field, slice(x0, 0, from, rows), {
+      ...steps,
+      batch: rows,
+      ...labels && { condition: tensor(labels.slice(from, from + rows)) },
+    });
+    found.distance.forEach((distance, n) => {
+      ratio.push(found.length[n] / distance);
+      straight.push(found.straightness[n] / size);
+      course.t.forEach((_, i) => {
+        course.straightness[i] += found.deviation[i][n] / size / count;
+        course.curvature[i] += found.curvature[i][n] * distance / count;
+      });
+    });
+    await monitor.advance(rows * found.evaluations * runsPerEvaluation(subject, options.guidance));
+  }
+  return { figures: { path_ratio: meanEstimate(ratio), straightness: meanEstimate(straight) }, course };
+}
+
+/** Root mean square errors of test images that went to noise and back, in pixels from 0 to 1. */
+async function roundTrips(input: MeasurementInput, count: number): Promise<Estimate> {
+  const { drawable: { model, normalization } } = input.subject;
+  const lost: number[] = [];
+  for (const { x1, rows, ...condition } of testBatches(input, count)) {
+    const steps = sharedSteps(input.options.how);
+    const trip = await roundTrip(model, x1, { ...steps, batch: rows, ...condition });
+    lost.push(...trip.error.map((error) => error / Math.abs(normalization.scale)));
+    await input.monitor.advance(rows * trip.evaluations);
+  }
+  return meanEstimate(lost);
+}
+
+/** Bits per dimension of test images: their likelihood under the network, without guidance. */
+export const bits: Measurement = {
+  judged: false,
+  sampled: false,
+  evaluations: (_, { bitsImages }) => bitsImages * likelihoodEvaluations,
+  async measure(input) {
+    const { subject: { drawable: { model, normalization } }, options, monitor } = input;
+    const found: number[] = [];
+    let from = 0;
+    for (const { x1, rows, ...condition } of testBatches(input, options.bitsImages)) {
+      const seed = (options.seed + from) % 2 ** 32;
+      const how = { normalization, rtol, batch: rows, seed, ...condition };
+      const { bits, evaluations } = await bitsPerDimension(model, x1, how);
+      found.push(...bits);
+      from += rows;
+      await monitor.advance(rows * evaluations);
+    }
+    return { figures: found.length > 0 ? { bits_per_dimension: meanEstimate(found) } : {} };
+  },
+};
+
+/** Batches of the first test images as the network sees them, with their classes if it takes any. */
+function* testBatches(
+  { subject, sets: { test } }: MeasurementInput,
+  count: number,
+): Generator<{ readonly x1: Tensor; readonly rows: number; readonly condition?: Tensor }> {
+  const { shape, normalization } = subject.drawable;
+  for (let from = 0; from < count; from += batch) {
+    const rows = Math.min(batch, count - from);
+    const { values } = pickPoints(test.pixels, Array.from({ length: rows }, (_, n) => from + n));
+    const condition = conditionOf(subject, from, rows);
+    yield {
+      x1: tensor(fromPixels(values, normalization), [rows, ...shape]),
+      rows,
+      ...condition && { condition },
+    };
+  }
+}

@@ -1,0 +1,198 @@
+import type { Estimate } from "../../models/measures/estimate.ts";
+import type { DataJudge } from "../judge/data_judge.ts";
+import { verdicts } from "../judge/train_judge.ts";
+import { frechetDistance } from "../measures/feature_distances.ts";
+import { RunError, writeAtomic } from "../run/atomic_write.ts";
+import { count, fieldProblem, fieldsOf, finiteNumber, listOf, text } from "../run/field_checks.ts";
+import { readJson } from "../run/contained.ts";
+import { makeSolver } from "../settings/solver.ts";
+import { textTable } from "../program/output.ts";
+import { drawForEvaluation, firstIndices, imagesAt, samplingEvaluations } from "./image_sets.ts";
+import { Monitor, type Watch } from "./measurement.ts";
+import { certainShare } from "./measurements/judged.ts";
+import type { Subject } from "./subject.ts";
+
+/** Samples by one solver: what they cost, and how good they are. */
+export interface SolverCost {
+  /** As `makeSolver` reads it. */
+  readonly spec: string;
+  /** Evaluations of the network for a sample, guided ones counted twice; the mean where samples differ. */
+  readonly evaluations: number;
+  /** For all samples. */
+  readonly seconds: number;
+  readonly frechet: Estimate;
+  /** Share of samples of which the judge is certain. */
+  readonly confident: Estimate;
+}
+
+/** Quality against cost for each solver, the content of `solvers.json`. */
+export interface SolverCosts {
+  readonly version: 1;
+  /** What all solvers have in common; a result under other conditions is not kept. */
+  readonly common: {
+    /** SHA-256 of the weights, and of the judge's, in hex. */
+    readonly weights: string;
+    readonly judge: string;
+    readonly device: string;
+    readonly count: number;
+    readonly seed: number;
+    /** 1 is none. */
+    readonly guidance: number;
+  };
+  readonly solvers: readonly SolverCost[];
+}
+
+const estimate = fieldsOf({ value: finiteNumber, low: finiteNumber, high: finiteNumber });
+
+const checks = {
+  version: { expected: "1; measure the solvers again", accepts: (value: unknown) => value === 1 },
+  common: fieldsOf({ weights: text, judge: text, device: text, count, seed: count, guidance: finiteNumber }),
+  solvers: listOf(
+    fieldsOf({
+      spec: text,
+      evaluations: finiteNumber,
+      seconds: finiteNumber,
+      frechet: estimate,
+      confident: estimate,
+    }),
+  ),
+};
+
+/**
+ * Reads a comparison of solvers.
+ *
+ * @returns undefined if they were not measured
+ * @throws {RunError} if the file cannot be read or holds something else
+ */
+export async function readSolverCosts(path: string): Promise<SolverCosts | undefined> {
+  const json = await readJson(path);
+  if (json === undefined) return undefined;
+  const problem = fieldProblem(json, checks);
+  if (problem === undefined) return json as unknown as SolverCosts;
+  throw new RunError(`Cannot read ${path}: ${problem}; delete the file, or measure the solvers again`);
+}
+
+/** What solvers are compared on. */
+export interface ComparisonOptions extends Watch {
+  /** Samples by each solver. */
+  readonly count: number;
+  /** Seed of their noise. */
+  readonly seed: number;
+  /** 1 is none. */
+  readonly guidance: number;
+}
+
+/**
+ * Draws samples from the same noise by each solver, and judges them. Each result is yielded as soon as it is known; a stopped
+ * comparison ends without the one in work.
+ *
+ * @param specs as `makeSolver` reads them
+ * @throws {MeasureError} if there are too few samples for the Fréchet distance
+ * @throws {RunError} if a sample is not finite
+ * @throws {SolverError} if a solver cannot go on
+ */
+export async function* compareSolvers(
+  subject: Subject,
+  judge: DataJudge,
+  specs: readonly string[],
+  { count, seed, guidance, ...watch }: ComparisonOptions,
+): AsyncGenerator<SolverCost, void, void> {
+  const { features: reference } = await judge.judge(imagesAt(subject.data.test, firstIndices(count)).values);
+  const monitor = new Monitor(watch);
+  for (const spec of specs) {
+    const drawing = { count, seed, guidance, how: makeSolver(spec).how };
+    const drawn = await monitor.unlessStopped(() => drawForEvaluation(subject, drawing, monitor));
+    if (!drawn) return;
+    const { pixels, evaluations, seconds } = drawn;
+    const { features, probabilities } = await judge.judge(pixels.values);
+    yield {
+      spec,
+      evaluations,
+      seconds,
+      frechet: frechetDistance(reference, features),
+      confident: certainShare(verdicts(probabilities, judge.classes)),
+    };
+  }
+}
+
+/**
+ * Compares solvers, and keeps each result in a file as soon as it is known. Results there under the same conditions are not
+ * measured again.
+ *
+ * @param file null to keep results in no file
+ * @param device for the file: its description
+ * @param say called with a line if earlier results are of no use
+ * @param onStart called with the expected evaluations of the network
+ * @returns earlier and new results; if stopped, those so far
+ * @throws as {@linkcode compareSolvers}
+ * @throws {RunError} if the file cannot be read or written
+ */
+export async function measureSolvers(
+  file: string | null,
+  subject: Subject,
+  judge: DataJudge,
+  specs: readonly string[],
+  { device, say, onStart, ...options }: ComparisonOptions & {
+    readonly device: string;
+    readonly say: (line: string) => void;
+    readonly onStart?: (evaluations: number) => void;
+  },
+): Promise<SolverCosts> {
+  const { count, seed, guidance } = options;
+  const common = {
+    weights: subject.weights.sha256,
+    judge: judge.digest,
+    device,
+    count,
+    seed,
+    guidance,
+  };
+  const earlier = file === null ? undefined : await readSolverCosts(file);
+  const changed = earlier &&
+    Object.keys(common).filter((name) =>
+      common[name as keyof typeof common] !== earlier.common[name as keyof typeof common]
+    );
+  if (changed && changed.length > 0) say(`Remeasuring: ${changed.join(", ")} changed`);
+  let costs: SolverCosts = earlier && changed?.length === 0 ? earlier : { version: 1, common, solvers: [] };
+  const left = specs.filter((spec) => !costs.solvers.some((known) => known.spec === spec));
+  const expected = left.map((spec) =>
+    samplingEvaluations(subject, { ...options, how: makeSolver(spec).how })
+  );
+  onStart?.(expected.reduce((sum, evaluations) => sum + evaluations, 0));
+  for await (const cost of compareSolvers(subject, judge, left, options)) {
+    costs = { ...costs, solvers: [...costs.solvers, cost] };
+    if (file !== null) await writeAtomic(file, JSON.stringify(costs, null, 2) + "\n");
+  }
+  return costs;
+}
+
+/**
+ * The cheapest solver that may be as good as the best: its Fréchet distance lies in the interval of the lowest.
+ *
+ * @param solvers at least one
+ */
+export function cheapestOfBest(solvers: readonly SolverCost[]): SolverCost {
+  const best = solvers.reduce((a, b) => b.frechet.value < a.frechet.value ? b : a);
+  return solvers.filter(({ frechet }) => frechet.value <= best.frechet.high)
+    .reduce((a, b) => b.evaluations < a.evaluations ? b : a);
+}
+
+/** Solvers as a table, cheapest first; a star marks {@linkcode cheapestOfBest}. */
+export function solverTable({ solvers, common: { count, seed } }: SolverCosts): string {
+  const chosen = cheapestOfBest(solvers);
+  const head = ["", "solver", "evaluations", "Fréchet", "95 % interval", "recognised", "seconds"];
+  const rows = solvers.toSorted((a, b) => a.evaluations - b.evaluations).map((cost) => {
+    const { spec, evaluations, frechet: { value, low, high }, confident, seconds } = cost;
+    return [
+      cost === chosen ? "*" : "",
+      spec,
+      String(Number(evaluations.toFixed(1))),
+      value.toFixed(2),
+      `${low.toFixed(2)} to ${high.toFixed(2)}`,
+      `${(100 * confident.value).toFixed(1)} %`,
+      seconds.toFixed(1),
+    ];
+  });
+  const about = `${count.toLocaleString("en")} samples each, all from the noise of seed ${seed}`;
+  return `${about}\n${textTable([head, ...rows], (column) => column > 1)}`;
+}
