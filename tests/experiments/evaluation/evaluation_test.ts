@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { type Evaluation, type EvaluationRequest, hasMeasured, readEvaluation, writeEvaluation } from "../../../experiments/evaluation/evaluation.ts";
+import {
+  type Evaluation,
+  type EvaluationRequest,
+  hasMeasured,
+  readEvaluation,
+  writeEvaluation,
+} from "../../../experiments/evaluation/evaluation.ts";
 import { figureMeanings, figureNames, shownFigure } from "../../../experiments/evaluation/figures.ts";
 import {
   aboutEvaluation,
