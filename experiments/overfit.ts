@@ -62,7 +62,7 @@ function resolve(values: Partial<OverfitConfig>): OverfitConfig {
 }
 
 /**
- * The training that overfits: one learning rate throughout, weights that are not averaged.
+ * The training that overfits: a constant learning rate, no averaging.
  *
  * @throws {ConfigError} if settings contradict each other
  */
@@ -141,7 +141,7 @@ export const overfitTask = task({
   },
 });
 
-/** @throws {TrainingError} if the loss after a step says that training has diverged */
+/** @throws {TrainingError} if training has diverged */
 function checkLoss(loss: number, step: number): void {
   if (Number.isFinite(loss)) return;
   throw new TrainingError(`The loss is ${loss} after step ${step}: training diverges; try a smaller --lr`);

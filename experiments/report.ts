@@ -60,7 +60,7 @@ export const reportTask = task({
   },
 });
 
-/** Makes missing artifacts, unless the settings in the folder are those of another version. */
+/** Makes missing artifacts, unless another version wrote the settings. */
 async function complete(run: string): Promise<void> {
   try {
     await completeArtifacts(run);

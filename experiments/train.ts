@@ -10,7 +10,7 @@ import { say } from "./program/output.ts";
 import { findRun } from "./tracking/find_run.ts";
 import { runTraining, type TrainingResult } from "./training/run_training.ts";
 
-/** Trains a network, or goes on with an earlier run. */
+/** Trains a network, or continues an earlier run. */
 export const trainTask = task({
   name: "train",
   about: "Train a U-Net by flow matching",

@@ -26,7 +26,7 @@ export const tuning = defineSettings({
   channels: integer({ doc: "channels of the images", min: 1, default: 1 }),
   precision: rows.precision,
   seconds: number({ doc: "about how long to measure", above: 0, default: 60 }),
-  anew: toggle({ doc: "measure again what is known from earlier starts", default: false }),
+  remeasure: toggle({ doc: "measure again, ignoring earlier starts", default: false }),
   json: toggle({ doc: "print JSON", default: false }),
 });
 
@@ -55,7 +55,7 @@ export const tuneTask = task({
   about: "Choose the fastest kernels for a training step on this GPU, and print what was tried",
   settings: tuning,
   async run(settings) {
-    const { size, channels, seconds, anew, json } = settings;
+    const { size, channels, seconds, remeasure, json } = settings;
     const device = await init({ device: "webgpu" });
     const config = trainingConfigOf(settings, presetFor(device));
     const pixels = new Uint8Array(config.batchSize * channels * size * size);
@@ -68,9 +68,9 @@ export const tuneTask = task({
     const step = `a training step of ${model} [${filters}], batch ${batchSize}, ${channels}x${size}x${size}`;
     using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
     say(`Tuning ${step} on ${device.description}`);
-    const more = `${anew ? "without --anew it" : "the same command"} goes on from here`;
+    const more = `${remeasure ? "without --remeasure it" : "the same command"} goes on from here`;
     const cache = await ChoiceCache.open(choiceCacheFile, say);
-    const store: ChoiceStore = anew
+    const store: ChoiceStore = remeasure
       ? { get: () => undefined, set: (key, chosen) => cache.set(key, chosen) }
       : cache;
     const progress = stageProgress("tuning kernels", stderr);
@@ -107,10 +107,10 @@ export const tuneTask = task({
 
 const shownMs = (ms: number) => ms.toFixed(3);
 
-/** How much of a step a call takes, as far as it was measured. */
+/** Measured share of a step, in milliseconds. */
 const costOf = ({ calls, chosen, milliseconds }: KernelChoice) => calls * (milliseconds[chosen] ?? 0);
 
-/** What was tried for each call, first the most expensive ones, with the milliseconds of a run, and what was chosen. */
+/** A table of the candidates of each call with their times, most expensive calls first. */
 export function choiceTable(choices: readonly KernelChoice[]): string {
   const heading = ["calls", "kernel and sizes", "chosen", "ms", "others, ms"];
   const known = choices.filter(({ by }) => by !== "table").sort((a, b) => costOf(b) - costOf(a));
@@ -124,7 +124,7 @@ export function choiceTable(choices: readonly KernelChoice[]): string {
   return textTable([heading, ...rows], (column) => column === 0 || column === 3);
 }
 
-/** What the choices win: milliseconds a step of the measured calls, with the table's candidates and with the chosen ones. */
+/** Milliseconds a step of the measured calls, by the default candidates and by the chosen ones. */
 export function winOf(choices: readonly KernelChoice[]): { table: number; chosen: number } | undefined {
   const measured = choices.filter(({ by }) => by === "measurement");
   if (measured.length === 0) return undefined;

@@ -1,9 +1,9 @@
-/** What tasks print. Names, settings and answers come from files and servers, so nothing else writes to a terminal. */
+/** What tasks print. Names and answers come from files and servers, so everything is escaped here. */
 
 const controls = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
 /**
- * Text that a terminal shows and does not obey: control characters, and those that turn the direction of writing, become
+ * Text that is safe to show on a terminal: control characters, and those that change the direction of writing, become
  * escapes as in JSON.
  */
 export function printable(text: string): string {

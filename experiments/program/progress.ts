@@ -1,6 +1,6 @@
-/** Where progress is shown. */
+/** A terminal, or what stands in for one. */
 export interface Terminal {
-  /** Whether a line can be rewritten; if not, lines are added, only now and then. */
+  /** Whether a line can be rewritten; if not, lines are added now and then. */
   readonly isTerminal: boolean;
   /** Width in characters. */
   columns(): number;
@@ -139,7 +139,7 @@ export class ProgressBar {
   }
 }
 
-/** Milliseconds before progress is shown; what takes less needs none. */
+/** Shorter stages show no progress. */
 const quietMs = 1000;
 
 /** The progress of a stage before a task's main work. */
@@ -176,7 +176,7 @@ export function stageProgress(
   };
 }
 
-/** How far a task has come. */
+/** Progress of a task. */
 export interface Progress {
   /** Steps done. */
   readonly step: number;

@@ -105,14 +105,14 @@ export async function main(task: { run(argv: readonly string[]): Promise<number>
 export function describeError(error: unknown): string {
   if (!(error instanceof UserError)) return Deno.inspect(error, { colors: false });
   const line = `${error.name}: ${error.message}`;
-  // What a compiler of kernels says has several lines; a line break in anything else comes from a file or a server.
+  // Compiler messages have several lines; a line break in any other message comes from a file or a server.
   return error instanceof DeviceError ? line : printable(line);
 }
 
 /** Exit codes of a program that a signal ended: 128 and the signal's number. */
 const exitCodes: Partial<Record<Deno.Signal, number>> = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
 
-/** Whether and how a user asked a task to stop. */
+/** A user's request to stop a task. */
 export interface Stop extends Disposable {
   /** Aborted at the first signal. */
   readonly signal: AbortSignal;

@@ -4,7 +4,7 @@ import { network, presets, training } from "./training.ts";
 
 const { filters, tEmb, attn, groups, timeEmbedding, path, prediction, normalize } = training.rows;
 
-/** Settings that say of a network what its file does not say. */
+/** Settings that describe a network whose file does not. */
 export const describing = {
   model: optional({ ...network, doc: "the network" }),
   filters: optional(filters),
@@ -28,18 +28,18 @@ export const describing = {
   normalize: optional({ ...normalize, doc: `${normalize.doc} that the network was trained on` }),
 } as const;
 
-/** The line of `--help` above these settings. */
-export const describingHeading = "Network, where the file does not say it, such as a PyTorch state dict";
+/** Heading of these settings in `--help`. */
+export const describingHeading = "Network, for files without a description, such as a PyTorch state dict";
 
-/** What the user says of a network whose file does not say it; null where nothing is said. */
+/** A user's description of a network; null where not given. */
 export type NetworkFlags = Values<typeof describing>;
 
-/** The guidance where none is given: that of training's own pictures. */
+/** Default guidance: that of a run's own pictures. */
 export const usualGuidance = presets.quick.guidance;
 
-/** Settings that say how a network is guided by the class. */
+/** Settings of classifier-free guidance. */
 export const guiding = {
-  guidance: optional(number({ doc: `guidance by the class, 1 = none (else ${usualGuidance})`, min: 0 })),
+  guidance: optional(number({ doc: `classifier-free guidance, 1 = none (else ${usualGuidance})`, min: 0 })),
   guidanceInterval: interval("times between which there is guidance (else 0,1)"),
   cfgZero: toggle({ doc: "guide by CFG-Zero*", default: false }),
 } as const;
@@ -47,7 +47,7 @@ export const guiding = {
 /** The settings of guidance by name. */
 export type GuidingConfig = Values<typeof guiding>;
 
-/** The flag of guidance that is given, if any. */
+/** The first guidance flag given, if any. */
 export function givenGuidance(config: GuidingConfig): string | undefined {
   return config.guidance !== null ? flagOf("guidance") : refinement(config);
 }
@@ -61,7 +61,7 @@ export function checkGuidance(config: GuidingConfig): void {
   );
 }
 
-/** The flag that says where or how there is guidance. */
+/** The flag that refines guidance, if any. */
 function refinement({ guidanceInterval, cfgZero }: GuidingConfig): string | undefined {
   if (guidanceInterval !== null) return flagOf("guidanceInterval");
   return cfgZero ? flagOf("cfgZero") : undefined;

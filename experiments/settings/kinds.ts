@@ -123,7 +123,7 @@ export function optional<Value>(setting: Setting<Value>): Setting<Value | null> 
 /** Some of the classes, or all of them. */
 export type Classes = readonly number[] | "all";
 
-/** Which classes to draw: some of them, all of them, or as if there were none. */
+/** Which classes to draw; `none` draws unconditionally. */
 export type ClassChoice = Classes | "none";
 
 /** A choice of classes, written `3,1,4`, `all` or `none`. */

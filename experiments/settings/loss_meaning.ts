@@ -1,15 +1,15 @@
 import { asText, flagOf } from "./setting.ts";
 
-/** The settings that decide what every loss measures: its scale, and the best that a network can reach. */
+/** Settings that change the meaning of every loss: its scale, or the lowest value within reach. */
 const meaning = ["normalize", "conditional", "path", "coupling", "prediction"] as const;
 
-/** Those that decide it for training alone: held-out losses are measured at uniform times. */
+/** Settings that change the training loss alone; held-out losses use uniform times. */
 const ofTraining = ["times"] as const;
 
 /**
- * Says why losses that stand side by side cannot be compared.
+ * Explains why the losses of several runs cannot be compared.
  *
- * @param runs settings of each run by name, as in `config.json` or as text; those that a run does not have are left out
+ * @param runs settings of each run by name; missing ones are ignored
  * @returns e.g. `Losses of these runs are not comparable: --normalize is -1..1 or 0..1`; undefined if they are
  */
 export function lossWarning(runs: readonly Readonly<Record<string, unknown>>[]): string | undefined {

@@ -2,7 +2,7 @@ import { UserError } from "../../kernels/core/user_error.ts";
 import { nearest } from "../../models/names.ts";
 import { shownWord } from "../run/server_url.ts";
 
-/** A flag, an environment variable or a field of `config.json` cannot be used as given. */
+/** A flag, an environment variable or a field of `config.json` is invalid. */
 export class ConfigError extends UserError {
   override readonly name = "ConfigError";
 }
@@ -23,18 +23,18 @@ export interface Setting<Value> {
   readonly default?: Value;
   /** The part of a value that an error may show; without it, all of it. */
   shown?(value: unknown): string;
-  /** The value that a text on the command line stands for, accepted or not. */
+  /** Parses the text of a flag; the result may still be refused. */
   fromText(text: string): unknown;
-  /** Whether the setting accepts a value, wherever it comes from. */
+  /** Whether a value is valid. */
   accepts(value: unknown): value is Value;
-  /** What is wrong with a value that is not accepted, where `expected` does not say enough. */
+  /** Explains an invalid value where `expected` is not enough. */
   problem?(value: unknown): string | undefined;
 }
 
 /** A table of settings by their names in `config.json`. */
 export type Rows = Readonly<Record<string, Setting<unknown>>>;
 
-/** The values that a table describes: a field for every row, of its row's type. */
+/** The values of a table of settings, by name. */
 export type Values<Table extends Rows> = {
   readonly [Name in keyof Table]: Table[Name] extends Setting<infer Value> ? Value : never;
 };
@@ -57,7 +57,7 @@ export function accepted<Value>(setting: Setting<Value>, value: unknown, where: 
   throw new ConfigError(`Cannot use ${where}: ${problem}`);
 }
 
-/** A value as an error shows it: without credentials, even where an address was given by mistake. */
+/** A value as errors show it, without credentials that an address may hold. */
 export function shownValue(setting: Setting<unknown>, value: unknown): string {
   const plain = typeof value === "string" ? shownWord(value) : value;
   return JSON.stringify(setting.shown ? setting.shown(value) : plain);

@@ -65,7 +65,7 @@ export function defineSettings<const Table extends Rows>(
       const fields = fieldsOf(json, Object.keys(rows), source);
       return everyValue(rows, (name) => {
         if (!fields.has(name)) {
-          // The file may be older than the setting; its default is what was done before it existed.
+          // In a file older than the setting, its default applies.
           if (rows[name].default !== undefined) return rows[name].default;
           throw new ConfigError(`Missing field ${name} in ${source}: expected ${rows[name].expected}`);
         }

@@ -29,10 +29,10 @@ import { shared } from "./shared.ts";
 /** The presets by name. */
 export const presetNames = ["quick", "standard", "paper"] as const;
 
-/** The guidance of networks without labels where a preset guides: away from what they were early in their training. */
+/** Autoguidance of unlabelled networks, where a preset guides at all. */
 export const guidanceWithoutLabels = 2;
 
-/** How many images are drawn of a requested number. */
+/** Note on a number of images, for `--help`. */
 const inRowsOfClasses = "with labels the nearest multiple of the number of classes";
 
 /** The network of a task that takes any. */
@@ -104,8 +104,8 @@ export const training = defineSettings({
   guidance: {
     ...number({ doc: "guidance of the samples, 1 = none", min: 0, default: 1 }),
     details: [
-      "a network with labels is guided towards the label of a sample, one without",
-      `away from its own early weights (default there: ${guidanceWithoutLabels}, in paper 1)`,
+      "labelled networks: classifier-free guidance",
+      `unlabelled networks: autoguidance (default ${guidanceWithoutLabels}; paper 1)`,
     ],
   },
   solver: solverSetting({ doc: "ODE solver of the samples", use: "fixed" }),
@@ -127,7 +127,7 @@ export const training = defineSettings({
   },
 
   name: optional(text({
-    doc: "end of the run folder's name (else the model)",
+    doc: "run folder suffix (default: model)",
     hint: "NAME",
     pattern: /^\w[\w.-]*$/,
     expected: "letters, digits, dots, hyphens and underscores",

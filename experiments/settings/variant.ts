@@ -63,7 +63,7 @@ function helpLines([name, { doc, settings }]: [string, Variant<unknown>]): strin
 }
 
 /**
- * Makes what a value of {@linkcode variant} stands for.
+ * Makes the value that a text of {@linkcode variant} names.
  *
  * @throws {RangeError} if the text names no entry or gives it impossible settings; {@linkcode variant} refuses such text
  */
@@ -74,7 +74,7 @@ export function makeVariant<T>(registry: VariantRegistry<T>, text: string): T {
 }
 
 /**
- * The name of the entry that a value of {@linkcode variant} stands for.
+ * The registry entry named by a value of {@linkcode variant}.
  *
  * @throws {RangeError} as {@linkcode makeVariant}
  */

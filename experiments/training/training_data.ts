@@ -19,7 +19,7 @@ export interface Shown {
 }
 
 /**
- * Loads the data set of a task, and shows how far it is where that takes long.
+ * Loads the data set of a task, with progress where it takes long.
  *
  * @param source as of `loadDataset`; null is MNIST
  * @throws {DataError} if it cannot be loaded
@@ -45,7 +45,7 @@ export async function loadData(
 }
 
 /**
- * Decides whether a run gives labels to its network, now that its data is known.
+ * Decides whether a run is conditional, now that its data is known.
  *
  * @param say called with a line for the user where the data leaves no choice
  * @throws {ConfigError} if labels are asked for and the data has none
@@ -72,7 +72,7 @@ const mostValues = 2 ** 28;
 const gif = { width: 65_535, gap: 6 };
 
 /**
- * Checks what a run is to draw at its end, before it begins.
+ * Checks the pictures of a run before it begins.
  *
  * @param size of its images
  * @param classes that they are asked to be of, one column each; 0 without
@@ -100,7 +100,7 @@ function atMost(name: "flowSamples" | "pathSamples", count: number, most: number
 }
 
 /**
- * Checks that a run has what its coupling needs to see.
+ * Checks that a run has the labels that its coupling needs.
  *
  * @param config once it is decided whether the network gets labels
  * @throws {ConfigError} if it gets none, and the coupling pairs within classes
@@ -115,7 +115,7 @@ export function checkCoupling({ coupling, conditional }: TrainingConfig): void {
 }
 
 /**
- * Checks that a new run has images to validate with, if its schedule follows the validation loss.
+ * Checks that there are validation images where the schedule follows their loss.
  *
  * @throws {ConfigError} if its share of the training images is none
  */

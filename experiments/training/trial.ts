@@ -32,8 +32,8 @@ export interface Trial {
 type TrialTrainer = Pick<Trainer, "step" | "state" | "restore" | "queueStep" | "losses">;
 
 /**
- * How many steps fit in some time. Runs a few seconds of steps and each interlude once, then restores the trainer, so
- * that the run itself depends on the number of steps alone.
+ * Estimates how many steps fit in some time: runs a few seconds of steps and each interlude once, then restores the
+ * trainer, so that the run depends on the number of steps alone.
  *
  * @param now the time in milliseconds
  * @returns at least 1; undefined if the trial was stopped

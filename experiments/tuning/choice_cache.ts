@@ -4,13 +4,13 @@ import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
 import { fieldProblem, fieldsOf, listOf, text } from "../run/field_checks.ts";
 import { readJson } from "../run/contained.ts";
 
-/** Where the tasks keep choices of kernels: where runs are, since they may write nothing that runs later. */
+/** File of the choices, among the runs: tasks may write nowhere else. */
 export const choiceCacheFile = "runs/.kernels.json";
 
 /** Most choices kept; the oldest go first. */
 const mostChoices = 10_000;
 
-/** A choice as the file holds it. */
+/** A choice in the file. */
 interface Entry extends ChoiceKey {
   readonly chosen: string;
 }
@@ -21,7 +21,7 @@ const checks = {
 
 const placeOf = ({ adapter, call }: ChoiceKey) => JSON.stringify([adapter, call]);
 
-/** Choices of kernels in a file, by adapter, kernel and sizes. Who has other candidates measures anew. */
+/** Choices of kernels in a file, by adapter, kernel and sizes. New candidates invalidate a choice. */
 export class ChoiceCache implements ChoiceStore {
   readonly #entries: Map<string, Entry>;
   readonly #measured = new Map<string, Entry>();
@@ -51,10 +51,10 @@ export class ChoiceCache implements ChoiceStore {
   }
 
   /**
-   * Adds what was measured to the file, beside what other programs have added since. If that is not possible, the next
-   * start measures again.
+   * Adds the measurements to the file, keeping what other programs have added since. Where the file cannot be written, the
+   * next start measures again.
    *
-   * @param say called with a line for the user if it is not
+   * @param say called with a line for the user if it cannot be written
    */
   async save(say: (message: string) => void): Promise<void> {
     if (this.#measured.size === 0) return;
@@ -85,7 +85,7 @@ async function readEntries(path: string, say: (message: string) => void): Promis
     return new Map((json.choices as Entry[]).map((entry) => [placeOf(entry), entry]));
   } catch (error) {
     if (!(error instanceof RunError)) throw error;
-    say(`Choosing kernels anew: ${error.message}`);
+    say(`Choosing kernels again: ${error.message}`);
     return new Map();
   }
 }

@@ -9,10 +9,10 @@ import { fieldProblem, tableOf, text } from "../run/field_checks.ts";
 import { runFile } from "../run/layout.ts";
 import { readJson } from "../run/contained.ts";
 
-/** Seconds that a start may spend on measuring; the next one goes on from there. */
+/** Seconds of measuring per start; the next start goes on from there. */
 const secondsPerStart = 5;
 
-/** What choosing needs to know. */
+/** What a choice of kernels depends on. */
 export interface Choosing {
   readonly device: Pick<Device, "kind" | "tuning">;
   /** Whether to measure; `auto` is on GPUs. */
@@ -38,7 +38,7 @@ export async function tuneKernels(trainer: Pick<Trainer, "tune">, choosing: Choo
   if (before.length === 0) return;
   const { adapter } = before[0].key;
   if (noted?.adapter === adapter) return;
-  if (noted) say(`Choosing kernels anew: those of the run are for ${noted.adapter}, and this is ${adapter}`);
+  if (noted) say(`Choosing kernels again: those of the run are for ${noted.adapter}, and this is ${adapter}`);
   const isOld = resumed && !noted; // it has trained with those of the table
   const measures = !isOld && (choosing.tune === "auto" ? isGpu(device) : choosing.tune);
   await writeRunKernels(run, measures ? await measured(trainer, choosing) : before);
@@ -62,7 +62,7 @@ async function measured(
 
 /** The kernels that a run trains with. */
 export interface RunKernels {
-  /** The adapter that they were chosen on. */
+  /** Adapter of the choice. */
   readonly adapter: string;
   /** The candidate of each call, by kernel and sizes. */
   readonly calls: Readonly<Record<string, string>>;
@@ -81,7 +81,7 @@ export async function writeRunKernels(run: string, choices: readonly KernelChoic
 /**
  * Reads the kernels of a run.
  *
- * @returns undefined if it has none, as a run on the CPU device, or one that is older than choices
+ * @returns undefined if it has none, as on the CPU device
  * @throws {RunError} if the file is damaged
  */
 export async function readRunKernels(run: string): Promise<RunKernels | undefined> {

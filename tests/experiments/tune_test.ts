@@ -31,10 +31,10 @@ testTask(
     const second = await choices(place, "--seconds 3600");
     assert.deepEqual(second.map(({ by }) => by), second.map(() => "store"));
     assert.deepEqual(second.map(({ chosen }) => chosen), first.map(({ chosen }) => chosen));
-    const anew = await choices(place, "--seconds 0.001 --anew");
-    assert.deepEqual(anew.map(({ by }) => by), anew.map(() => "table")); // as far as the time goes
-    const short = await place.succeed("tune", `${smallest} --seconds 0.001 --anew`);
-    assert.match(short.stderr, /\nNot measured, .*: \d+; without --anew it goes on from here\n$/);
+    const again = await choices(place, "--seconds 0.001 --remeasure");
+    assert.deepEqual(again.map(({ by }) => by), again.map(() => "table")); // as far as the time goes
+    const short = await place.succeed("tune", `${smallest} --seconds 0.001 --remeasure`);
+    assert.match(short.stderr, /\nNot measured, .*: \d+; without --remeasure it goes on from here\n$/);
     const { stdout, stderr } = await place.succeed(
       "tune",
       smallest,
@@ -47,7 +47,7 @@ testTask(
 
 /** Tunes for long, and presses Ctrl-C once it says so; again, if the signal is late. */
 async function interrupted(place: Workplace): Promise<Ended> {
-  const process = place.start("tune", "--model base --filters 8,16 --batch-size 8 --seconds 3600 --anew");
+  const process = place.start("tune", "--model base --filters 8,16 --batch-size 8 --seconds 3600 --remeasure");
   const [heard, kept] = process.stderr.tee();
   const reader = heard.pipeThrough(new TextDecoderStream()).getReader();
   for (let said = ""; !said.includes("Tuning ");) { // a driver may have its say before
@@ -72,7 +72,7 @@ testTask("tune stopped by Ctrl-C can go on, and exits with the code of the signa
   const { code, stdout, stderr } = await interrupted(place);
   assert.deepEqual([code, stdout], [130, ""], stderr);
   assert.match(stderr, /\nSIGINT: stopping; press again to quit at once\n/);
-  assert.match(stderr, /\nStopped; without --anew it goes on from here\n$/);
+  assert.match(stderr, /\nStopped; without --remeasure it goes on from here\n$/);
 }, noAdapter);
 
 testTask("tune refuses a network that cannot be built", async (place) => {

@@ -107,7 +107,7 @@ testHere("tuneKernels() chooses anew where a run is resumed on another adapter, 
   await start(new OneCall(), { tune: false });
   const moved = new OneCall("GPU of B");
   assert.deepEqual(await start(moved, { resumed: true }), [
-    "Choosing kernels anew: those of the run are for GPU of A, and this is GPU of B",
+    "Choosing kernels again: those of the run are for GPU of A, and this is GPU of B",
   ]);
   assert.deepEqual([moved.measured, moved.runs, (await noted()).adapter], [1, "workgroups", "GPU of B"]);
 });
