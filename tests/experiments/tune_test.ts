@@ -47,7 +47,10 @@ testTask(
 
 /** Tunes for long, and presses Ctrl-C once it says so; again, if the signal is late. */
 async function interrupted(place: Workplace): Promise<Ended> {
-  const process = place.start("tune", "--model base --filters 8,16 --batch-size 8 --seconds 3600 --remeasure");
+  const process = place.start(
+    "tune",
+    "--model base --filters 8,16 --batch-size 8 --seconds 3600 --remeasure",
+  );
   const [heard, kept] = process.stderr.tee();
   const reader = heard.pipeThrough(new TextDecoderStream()).getReader();
   for (let said = ""; !said.includes("Tuning ");) { // a driver may have its say before
