@@ -1,9 +1,33 @@
 import assert from "node:assert/strict";
-import { decodeSafetensors, encodeSafetensors } from "../../../models/files/safetensors.ts";
+import { decodeSafetensors, encodeSafetensors, SafetensorsError } from "../../../models/files/safetensors.ts";
 import { withFolder } from "../../folder.ts";
 import { testNeeding, testUnless } from "../../permissions.ts";
 import { askPython, pythonWith } from "../../python.ts";
-import { dataFile, file, tensor } from "./safetensors_file.ts";
+
+/** A tensor of a shape and its values. */
+const tensor = (shape: number[], ...values: number[]) => ({ shape, data: Float32Array.from(values) });
+/** A tensor's entry in the header, well formed or not. */
+const entry = (shape: unknown, data_offsets: unknown, dtype: unknown = "F32") => ({
+  dtype,
+  shape,
+  data_offsets,
+});
+
+/** A file with any header text and data, well formed or not. */
+function file(header: unknown, data = 0, headerBytes?: bigint): Uint8Array {
+  const text = new TextEncoder().encode(typeof header === "string" ? header : JSON.stringify(header));
+  const bytes = new Uint8Array(8 + text.length + data);
+  new DataView(bytes.buffer).setBigUint64(0, headerBytes ?? BigInt(text.length), true);
+  bytes.set(text, 8);
+  return bytes;
+}
+
+/** A file of one tensor, `a`, of any type. */
+function dataFile(dtype: string, bytes: Uint8Array, length: number): Uint8Array {
+  const result = file({ a: entry([length], [0, bytes.length], dtype) }, bytes.length);
+  result.set(bytes, result.length - bytes.length);
+  return result;
+}
 
 const bits = (data: Float32Array) => new Uint32Array(data.buffer, data.byteOffset, data.length);
 
@@ -42,30 +66,25 @@ Deno.test("encodeSafetensors() writes a part of a larger buffer", () => {
   assert.deepEqual([...tensors.get("a")!.data], [1, 2]);
 });
 
-Deno.test("encodeSafetensors() refuses a reserved name and a shape that does not match its data", () => {
-  assert.throws(() => encodeSafetensors(new Map([["__metadata__", tensor([1], 1)]])), {
-    name: "SafetensorsError",
-    message: 'Cannot encode tensor "__metadata__": the name is reserved; rename the tensor',
-  });
-  for (const shape of [[3], [-1, -2], [0.5, 4]]) {
-    assert.throws(() => encodeSafetensors(new Map([["a", tensor(shape, 1, 2)]])), {
-      name: "SafetensorsError",
-      message: `Cannot encode tensor "a": shape [${shape.join(", ")}] does not match 2 values`,
-    });
+Deno.test("encodeSafetensors() refuses what would make a file that nobody can read", () => {
+  const shapes = [[3], [-1, -2], [0.5, 4]];
+  const cases: readonly (readonly [name: string, given: unknown, message: string])[] = [
+    ["__metadata__", tensor([1], 1), 'tensor "__metadata__": the name is reserved; rename the tensor'],
+    ...shapes.map((shape) =>
+      ["a", tensor(shape, 1, 2), `tensor "a": shape [${shape.join(", ")}] does not match 2 values`] as const
+    ),
+    ["a", { shape: [1], data: new Float64Array(1) }, 'tensor "a": its values are no Float32Array'],
+    ["a", { shape: [1], data: [1] }, 'tensor "a": its values are no Float32Array'],
+  ];
+  const error = (message: string) => ({ name: "SafetensorsError", message: `Cannot encode ${message}` });
+  for (const [name, given, message] of cases) {
+    assert.throws(() => encodeSafetensors(new Map([[name, given as never]])), error(message));
   }
-});
-
-Deno.test("encodeSafetensors() refuses values and metadata that would make a file nobody can read", () => {
-  for (const data of [new Float64Array(1), [1]]) {
-    assert.throws(() => encodeSafetensors(new Map([["a", { shape: [1], data: data as never }]])), {
-      name: "SafetensorsError",
-      message: 'Cannot encode tensor "a": its values are no Float32Array',
-    });
-  }
-  assert.throws(() => encodeSafetensors(new Map(), { step: 3 as never }), {
-    name: "SafetensorsError",
-    message: 'Cannot encode metadata "step": it is 3 (expected a string)',
-  });
+  const metadata = { step: 3 as never };
+  assert.throws(
+    () => encodeSafetensors(new Map(), metadata),
+    error('metadata "step": it is 3 (expected a string)'),
+  );
 });
 
 Deno.test("decodeSafetensors() reads a file without tensors, and bytes at any alignment", () => {
@@ -137,3 +156,143 @@ with safe_open(sys.argv[1], framework="numpy") as file:
       assert.deepEqual(read, { metadata: { note: "café" }, tensors: Object.fromEntries(expected) });
     }),
 );
+
+const a = entry([2], [0, 8]);
+const one = JSON.stringify(entry([1], [0, 4]));
+const notUtf8 = file("{ }");
+notUtf8[9] = 0xff;
+
+const notJson = "the header is not JSON in UTF-8; the file is damaged or not a safetensors file";
+const noObject = "the header is not a JSON object (expected it to begin with {)";
+const shortFile = "(expected a header length in the first 8); is it a safetensors file?";
+const longHeader = "(expected at most 100000000); is it a safetensors file?";
+const deep = "the header nests deeper than 3 levels (expected a flat table)";
+const twice = "occurs twice in the header (expected every name once)";
+const notExact = "is not exact in f32; store it as F32 or F64";
+const noEntry = "(expected dtype, shape and data_offsets)";
+const unknownType = "is not supported (expected F32, F64, F16, BF16, I64, I32); convert it to F32";
+const badShape = 'tensor "a": shape is not a list of non-negative integers';
+const badOffsets = 'tensor "a": data_offsets are not two non-negative integers';
+const tooMany = 'tensor "a": shape has too many elements';
+const overlaps = "it overlaps the tensor before it (expected 8)";
+
+/** Files that are no safetensors, or damaged ones, and the line that each is refused with. */
+const refused: readonly (readonly [bytes: Uint8Array, message: string])[] = [
+  [new Uint8Array(0), `the file has 0 bytes ${shortFile}`],
+  [new Uint8Array(7), `the file has 7 bytes ${shortFile}`],
+  [file({}, 0, 3n), "header length is 3 but only 2 bytes follow it; the file is truncated"],
+  [file({}, 0, 2n ** 64n - 1n), `header length is 18446744073709552000 ${longHeader}`],
+  [file({}, 0, 100_000_001n), `header length is 100000001 ${longHeader}`],
+  [
+    Uint8Array.of(0x50, 0x4b, 3, 4, 0, 0, 8, 8, 0, 0),
+    "it is a zip archive, as torch.save() writes (expected a safetensors file, as safetensors.torch.save_file() does)",
+  ],
+  ...[file("{"), file('{"a'), file('{"\\x":1}'), notUtf8].map((bytes) => [bytes, notJson] as const),
+  ...["", "[]", "1", "null", '"a"', " {}", "\ufeff{}"].map((text) => [file(text), noObject] as const),
+  [file(`{"a":${one},"a":${one}}`, 4), `"a" ${twice}`],
+  [file(`{"a":${one},"\\u0061" :${one}}`, 4), `"a" ${twice}`],
+  [file('{"a":{"dtype":"F32","dtype":"F16","shape":[1],"data_offsets":[0,4]}}', 4), `"dtype" ${twice}`],
+  [file("{" + '"a":{'.repeat(1_000_000)), deep],
+  [file('{"a":' + "[".repeat(1_000_000)), deep],
+  [file({ __metadata__: [] }), "__metadata__ is a list (expected an object of strings)"],
+  [file({ __metadata__: null }), "__metadata__ is null (expected an object of strings)"],
+  [file({ __metadata__: { epoch: 3 } }), '__metadata__ has 3 under "epoch" (expected a string)'],
+  [file({ a: 1 }), `tensor "a": its entry is 1 ${noEntry}`],
+  [file({ a: [] }), `tensor "a": its entry is a list ${noEntry}`],
+  [file({ a: null }), `tensor "a": its entry is null ${noEntry}`],
+  [file({ a: {} }), `tensor "a": dtype undefined ${unknownType}`],
+  [file({ a: entry([1], [0, 4], ["F32"]) }, 4), `tensor "a": dtype a list ${unknownType}`],
+  ...["F8_E4M3", "f32", "__proto__", "constructor"].map((dtype) =>
+    [file({ a: entry([1], [0, 4], dtype) }, 4), `tensor "a": dtype "${dtype}" ${unknownType}`] as const
+  ),
+  ...[1, "1", null, { length: 1 }, [-1], [1.5], ["1"], [null], [2 ** 53]].map((shape) =>
+    [file({ a: entry(shape, [0, 4]) }, 4), badShape] as const
+  ),
+  ...[[2 ** 31, 2 ** 31], Array(1000).fill(65536), [2 ** 52, 2 ** 52, 0]].map((shape) =>
+    [file({ a: entry(shape, [0, 4]) }, 4), tooMany] as const
+  ),
+  ...[4, null, [], [0], [0, 4, 8], [-4, 0], [0, 4.5], ["0", "4"], [0, 2 ** 60]].map((offsets) =>
+    [file({ a: entry([1], offsets) }, 4), badOffsets] as const
+  ),
+  [file({ a: entry([1], [4, 0]) }, 4), 'tensor "a": data_offsets begin at 4 but end at 0'],
+  [
+    file({ a: entry([2, 3], [0, 20]) }, 20),
+    'tensor "a": data_offsets span 20 bytes, shape and dtype F32 need 24',
+  ],
+  [file({ a, b: entry([2], [4, 12]) }, 12), `tensor "b": its data begin at 4, ${overlaps}`],
+  [file({ a, b: a }, 8), `tensor "b": its data begin at 0, ${overlaps}`],
+  [file({ a, b: entry([0], [4, 4]) }, 8), `tensor "b": its data begin at 4, ${overlaps}`],
+  [
+    file({ a, b: entry([1], [12, 16]) }, 16),
+    'tensor "b": its data begin at 12, there is a gap before it (expected 8)',
+  ],
+  [
+    file({ a }, 7),
+    'tensor "a": its data end at 8 but the file holds 7 bytes of data; the file is truncated',
+  ],
+  [
+    file({ a: entry([2 ** 50], [0, 2 ** 52]) }, 8),
+    `tensor "a": its data end at ${2 ** 52} but the file holds 8 bytes of data; the file is truncated`,
+  ],
+  [file({ a }, 9), "the tensors end at 8 but the file holds 9 bytes of data"],
+  [file({}, 1), "the tensors end at 0 but the file holds 1 bytes of data"],
+  [
+    dataFile("I32", new Uint8Array(new Int32Array([1, 16777217]).buffer), 2),
+    `tensor "a": integer 16777217 at index 1 ${notExact}`,
+  ],
+  [
+    dataFile("I64", new Uint8Array(new BigInt64Array([(1n << 63n) - 1n]).buffer), 1),
+    `tensor "a": integer 9223372036854775807 at index 0 ${notExact}`,
+  ],
+  [
+    file({ ["x\n".repeat(1000)]: 1 }),
+    `tensor ${JSON.stringify("x\n".repeat(30) + "...")}: its entry is 1 ${noEntry}`,
+  ],
+];
+
+Deno.test("decodeSafetensors() refuses damaged files in one line", () => {
+  for (const [bytes, message] of refused) {
+    assert.throws(() => decodeSafetensors(bytes, "a.safetensors"), (error) => {
+      assert.ok(error instanceof SafetensorsError);
+      assert.equal(error.message, `Cannot read a.safetensors: ${message}`);
+      assert.ok(!message.includes("\n"));
+      return true;
+    });
+  }
+});
+
+Deno.test("decodeSafetensors() takes names that occur on different levels, and braces in text", () => {
+  const harmless = file(
+    `{"a":${one},"dtype":${JSON.stringify(entry([0], [4, 4]))},"__metadata__":{"a":"a:{["}}`,
+    4,
+  );
+  assert.deepEqual([...decodeSafetensors(harmless, "memory").tensors.keys()], ["a", "dtype"]);
+});
+
+Deno.test("decodeSafetensors() throws only SafetensorsError on damaged files", () => {
+  let state = 1;
+  const random = (below: number) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor(state / 2 ** 32 * below);
+  };
+  const intact = encodeSafetensors(
+    new Map([["conv.weight", tensor([2, 2], 1, 2, 3, 4)], ["bias", tensor([2], 5, 6)], ["t", tensor([], 7)]]),
+    { type: "UNet_FM" },
+  );
+  const likely = new TextEncoder().encode('{}[]":,-.0123456789eE\\u FI');
+  let refused = 0;
+  for (let i = 0; i < 20_000; i++) {
+    let bytes = intact.slice();
+    for (let flips = random(4); flips >= 0; flips--) {
+      bytes[random(bytes.length)] = random(2) === 0 ? random(256) : likely[random(likely.length)];
+    }
+    if (random(4) === 0) bytes = bytes.subarray(0, random(bytes.length));
+    try {
+      decodeSafetensors(bytes, "damaged");
+    } catch (error) {
+      assert.ok(error instanceof SafetensorsError, `${error}`);
+      refused++;
+    }
+  }
+  assert.ok(refused > 10_000, `only ${refused} of 20,000 damaged files were refused`);
+});

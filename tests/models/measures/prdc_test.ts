@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { bootstrap, meanEstimate, proportion } from "../../../models/measures/estimate.ts";
-import { uniforms } from "../../../kernels/mod.ts";
+import { randomBits, uniforms } from "../../../kernels/mod.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 import { assertRelative, cases, normalPoints, vectors } from "./measured.ts";
 import { prdc } from "../../../models/measures/prdc.ts";
@@ -20,6 +20,22 @@ Deno.test("bootstrap() depends on its seed alone, and not on what influences hav
   assert.notDeepEqual(bootstrap(1, terms, { seed: 4 }), bootstrap(1, terms, { seed: 5 }));
   const [a, b] = [bootstrap(1, terms), bootstrap(1, terms.map((term) => term + 8))];
   assertClose([a.value, a.low, a.high], [b.value, b.low, b.high], 1e-6);
+});
+
+Deno.test("bootstrap() gives the percentiles of its resamples, to the place", () => {
+  const terms = Float64Array.from(uniforms(3, 0, 1, 30));
+  const mean = terms.reduce((sum, term) => sum + term, 0) / 30;
+  const meansOf = (resamples: number) =>
+    Float64Array.from({ length: resamples }, (_, r) => {
+      const bits = randomBits(7, 20, r, 30); // the stream of resamples
+      return bits.reduce((sum, word) => sum + terms[Math.floor(word / 2 ** 32 * 30)], 0) / 30;
+    }).sort();
+  const [many, few] = [meansOf(41), meansOf(21)];
+  // 2.5 % of the way through 41 numbers is the second one; through 21, halfway from the first to the second.
+  const whole = bootstrap(mean, terms, { seed: 7, resamples: 41 });
+  assertClose([whole.low, whole.high], [many[1], many[39]], 1e-12);
+  const between = bootstrap(mean, terms, { seed: 7, resamples: 21 });
+  assertClose([between.low, between.high], [(few[0] + few[1]) / 2, (few[19] + few[20]) / 2], 1e-12);
 });
 
 Deno.test("bootstrap() of one sample, or of equal ones, has no width", () => {

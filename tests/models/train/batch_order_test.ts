@@ -1,10 +1,30 @@
 import assert from "node:assert/strict";
 import { BatchOrder } from "../../../models/train/batch_order.ts";
-import { permutation } from "../../../models/random.ts";
+import { permutation, streams } from "../../../models/random.ts";
 import { sorted, upTo } from "../../counting.ts";
 
 /** Examples 100, 103, ... */
 const examples = (n: number) => Uint32Array.from({ length: n }, (_, i) => 100 + 3 * i);
+
+Deno.test("streams are distinct, and keep their numbers so that a seed means the same in every version", () => {
+  assert.deepEqual(streams, {
+    weights: 0,
+    order: 1,
+    noise: 2,
+    time: 3,
+    heldOutNoise: 4,
+    heldOutTime: 5,
+    samples: 6,
+    split: 7,
+    labelDropout: 8,
+    shifts: 16,
+    probes: 17,
+    dequantization: 18,
+    diffusion: 19,
+    resamples: 20,
+    entries: 21,
+  });
+});
 
 Deno.test("permutation() is a permutation that seed, stream and counter change", () => {
   const first = permutation(46020, 1, 0, 50);

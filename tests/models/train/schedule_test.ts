@@ -59,6 +59,16 @@ Deno.test("plateauSchedule() cools down, and stays at its minimum", () => {
   assert.deepEqual(rates, [1, 0.5, 0.5, 0.5, 0.4, 0.4, 0.4, 0.4]);
 });
 
+Deno.test("plateauSchedule() counts a NaN loss as bad, and never as the best", () => {
+  const schedule = plateauSchedule(1, { factor: 0.5, patience: 1 });
+  const rates = [1, NaN, NaN, 0.9, NaN, 0.95, 0.8].map((loss) => {
+    schedule.observe(loss);
+    return schedule.learningRate(0);
+  });
+  assert.deepEqual(rates, [1, 1, 0.5, 0.5, 0.5, 0.25, 0.25]);
+  assert.equal(schedule.state().best, 0.8);
+});
+
 Deno.test("constantSchedule(), cosineSchedule() and plateauSchedule() warm up linearly", () => {
   for (
     const { learningRate } of [

@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { concat, reshape, type Tensor, tensor, zeros } from "../../../kernels/mod.ts";
+import {
+  concat,
+  randomNormal,
+  randomUniform,
+  reshape,
+  type Tensor,
+  tensor,
+  uniforms,
+  zeros,
+} from "../../../kernels/mod.ts";
 import {
   batchSource,
   createModel,
@@ -7,6 +16,7 @@ import {
   FitError,
   flowMatching,
   Linear,
+  lossOf,
   Module,
   namedParameters,
   randomInitialiser,
@@ -132,6 +142,30 @@ testOnDevices("Trainer.averaged holds the averaged weights, which another networ
   assert.equal(plain.averaged, plain.parameters);
 });
 
+testOnDevices(
+  "Trainer draws noise and times of a step by its own streams, and averages once a step",
+  async () => {
+    const { field, made } = trainer({ ema: 0.5, optimizer: "sgd", momentum: 0 });
+    const x1 = [3, 4, 5];
+    const values = async () => [...await field.map.weight.read(), ...await field.map.bias.read()];
+    let average = await values();
+    for (let step = 0; step < 3; step++) {
+      const key = (stream: number) => tensor(Uint32Array.of(1, stream, step));
+      const pairs = {
+        x0: randomNormal(key(2), [2, 1]),
+        x1: tensor([...batch(step)].map((n) => x1[n]), [2, 1]),
+        t: randomUniform(key(3), [2]),
+      };
+      const expected = await lossOf(flowMatching, field, pairs).read();
+      assertClose(await train(made, 1), expected, 1e-6);
+      const [now, decay] = [await values(), Math.min(0.5, (1 + step) / (10 + step))];
+      average = average.map((value, i) => decay * value + (1 - decay) * now[i]);
+      const found = await Promise.all(made.averaged.values().map((each) => each.read()));
+      assertClose(found.flatMap((each) => [...each]), average, 1e-6);
+    }
+  },
+);
+
 testOnDevices("Trainer uses the coupling and the times of the objective", async () => {
   const asked: unknown[] = [];
   const objective = {
@@ -192,6 +226,8 @@ testOnDevices("LabelDropout.apply() drops a tenth of the labels, the same for th
   const dropped = first.filter((label) => label === none).length;
   const deviation = Math.sqrt(0.1 * 0.9 * N);
   assert.ok(Math.abs(dropped - 0.1 * N) < 4 * deviation, `${dropped} of ${N} dropped`);
+  const drawn = uniforms(46020, 8, 7, N); // the stream of label dropout
+  assert.deepEqual(first, [...labels].map((label, i) => drawn[i] < Math.fround(0.1) ? none : label));
   assert.deepEqual(await at(46020, 7), first);
   assert.notDeepEqual(await at(46020, 8), first);
   assert.notDeepEqual(await at(46021, 7), first);
