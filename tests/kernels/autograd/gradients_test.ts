@@ -24,6 +24,7 @@ import {
   sum,
   type Tensor,
   tensor,
+  zeros,
 } from "../../../kernels/mod.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
 import { registry } from "../../../kernels/op.ts";
@@ -177,5 +178,34 @@ testOnDevices("conv2d() has a gradient of the bias's shape, whatever that is", (
     const bias = randomTensor(5, shape);
     const [found] = gradients(sum(square(conv2d(x, w, bias, { padding: 1 }))), [bias]);
     assert.deepEqual(found.shape, shape);
+  }
+});
+
+testOnDevices("gradients() refuses losses, parameters and gradients of ops that do not fit", () => {
+  const x = tensor([1, 2]);
+  const of = (loss: unknown, parameters: unknown[]) => () =>
+    gradients(loss as Tensor, parameters as Tensor[]);
+  assert.throws(of(undefined, [x]), /^TypeError: Cannot take gradients: the loss is undefined/);
+  assert.throws(of(Promise.resolve(x), [x]), /^TypeError: Cannot take gradients: the loss is a promise/);
+  assert.throws(
+    of(sum(x), [x, 3]),
+    /^TypeError: Cannot take gradients: parameter 1 is 3 \(expected a tensor\)/,
+  );
+  for (
+    const [dx, why] of [[zeros([1]), /^ShapeError: .* gives f32\[1\]/], [
+      undefined,
+      /^TypeError: .*undefined/,
+    ]] as const
+  ) {
+    const op = defineOp({
+      name: "gradientForTest",
+      signature: "x[n] -> y[n]",
+      wgsl: "fn kernel(i: u32) { y[i] = x[i]; }",
+      backward: () => ({ x: () => dx as Tensor }),
+      reference: ({ x, y }) => y.set(x),
+      samples: [],
+    }, { replace: true });
+    registry.delete("gradientForTest");
+    assert.throws(() => gradients(sum(add(op(x), 1)), [x]), why);
   }
 });

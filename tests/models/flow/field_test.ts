@@ -1,32 +1,25 @@
 import assert from "node:assert/strict";
-import {
-  add,
-  checkGradients,
-  defineOp,
-  gradients,
-  mean,
-  ShapeError,
-  slice,
-  sum,
-  Tensor,
-  tensor,
-  zeros,
-} from "../../../kernels/mod.ts";
-import { registry } from "../../../kernels/op.ts";
+import { mean, multiply, ShapeError, slice, Tensor, tensor, zeros } from "../../../kernels/mod.ts";
 import {
   AdaptiveSampler,
+  autoguided,
   batchSource,
+  cosinePath,
+  CountedField,
   createModel,
   fit,
   flowGeometry,
   flowMatching,
   flowMatchingLoss,
+  guided,
   HeldOutLoss,
   heun,
   logLikelihood,
   lossesOf,
   lossOf,
+  Module,
   type Objective,
+  predicting,
   roundTrip,
   sample,
   Sampler,
@@ -35,8 +28,9 @@ import {
   Trainer,
   trajectory,
   type VelocityField,
+  velocityPrediction,
 } from "../../../models/mod.ts";
-import { testOnDevices } from "../../testing.ts";
+import { testOnCpu, testOnDevices } from "../../testing.ts";
 
 const shape = [2, 1, 4, 4];
 
@@ -88,39 +82,22 @@ function trained(field: VelocityField) {
   });
 }
 
-for (const [use, run] of Object.entries(uses)) {
-  testOnDevices(`${use} refuses a velocity that is not a tensor of the shape of x`, async () => {
-    for (const [velocity, given] of Object.values(wrong)) {
-      const field = { velocity } as unknown as VelocityField;
-      const late = given === "a promise" ? ", at once: it may not be asynchronous" : "";
-      await assert.rejects(async () => await run(field), {
-        name: given.includes("[") ? "ShapeError" : "TypeError",
-        message: `Cannot use the field: velocity() of x f32[2, 1, 4, 4] returned ${given} ` +
-          `(expected f32[2, 1, 4, 4]${late})`,
-      }, given);
+testOnCpu(
+  "a velocity that is not a tensor of the shape of x is refused wherever a field is used",
+  async () => {
+    for (const [use, run] of Object.entries(uses)) {
+      for (const [velocity, given] of Object.values(wrong)) {
+        const late = given === "a promise" ? ", at once: it may not be asynchronous" : "";
+        await assert.rejects(async () => await run({ velocity } as unknown as VelocityField), {
+          name: given.includes("[") ? "ShapeError" : "TypeError",
+          message: `Cannot use the field: velocity() of x f32[2, 1, 4, 4] returned ${given} ` +
+            `(expected f32[2, 1, 4, 4]${late})`,
+        }, `${use}: ${given}`);
+      }
+      await assert.rejects(async () => await run({} as VelocityField), { name: "TypeError" }, use);
     }
-    await assert.rejects(
-      async () => await run({} as VelocityField),
-      (error: Error) => error instanceof TypeError,
-    );
-  });
-}
-
-testOnDevices("solverStep() refuses times, lengths and a first velocity of other shapes", () => {
-  const x = zeros([2, 3]), t = zeros([2]), field = { velocity: (x: Tensor) => x };
-  assert.throws(
-    () => solverStep(heun, field, x, zeros([1]), 0.5),
-    /^ShapeError: Cannot take a step: t is f32\[1\]/,
-  );
-  assert.throws(
-    () => solverStep(heun, field, x, t, zeros([3])),
-    /^ShapeError: Cannot take a step: dt is f32\[3\]/,
-  );
-  assert.throws(
-    () => solverStep(heun, field, x, t, 0.5, { first: zeros([1, 3]) }),
-    /^ShapeError: Cannot take a step: the first velocity is f32\[1, 3\]/,
-  );
-});
+  },
+);
 
 testOnDevices("lossOf() refuses parts of an objective that give other shapes", () => {
   const field = { velocity: (x: Tensor) => x };
@@ -150,49 +127,88 @@ testOnDevices("lossOf() refuses parts of an objective that give other shapes", (
   );
 });
 
-testOnDevices("checkGradients() refuses what is not a tensor", async () => {
-  const given = (result: unknown) => checkGradients(() => result as Tensor, [tensor([1])]);
-  await assert.rejects(
-    given(undefined),
-    /^TypeError: Cannot check gradients: the function returned undefined/,
+const points = [2, 3];
+const condition = () => tensor(Uint32Array.of(0, 1));
+const plain: VelocityField = { velocity: (x: Tensor) => multiply(x, 2) };
+
+/** Every field that evaluates another one. */
+const wrappers: Record<string, (field: VelocityField) => VelocityField> = {
+  counted: (field) => new CountedField(field),
+  "guided at scale 0": (field) => guided(field, { scale: 0, none: 2 }),
+  "guided at scale 1": (field) => guided(field, { scale: 1, none: 2 }),
+  "guided at scale 2": (field) => guided(field, { scale: 2, none: 2 }),
+  "autoguided at scale 1": (field) => autoguided(field, plain, 1),
+  "autoguided at scale 2": (field) => autoguided(field, plain, 2),
+};
+
+for (const [name, wrapped] of Object.entries(wrappers)) {
+  testOnDevices(
+    `a field that is ${name} says that what it evaluates is guided, and for which path`,
+    async () => {
+      const x1 = zeros(points);
+      await assert.rejects(
+        logLikelihood(wrapped({ ...plain, guided: true }), x1, { exact: true, condition: condition() }),
+        /Cannot take the likelihood of a guided field/,
+      );
+      const field = wrapped({ ...plain, path: cosinePath });
+      const options = { steps: 2, condition: condition() };
+      assert.throws(
+        () => new Sampler(field, points, { solver: "sde", ...options }),
+        /with noise: .* another path/,
+      );
+      await assert.rejects(
+        solveFlow(field, x1, { solver: "sde", ...options }),
+        /with noise: .* another path/,
+      );
+    },
   );
-  await assert.rejects(given(Promise.resolve(tensor([1]))), /^TypeError: Cannot .*asynchronous/);
-  await assert.rejects(
-    checkGradients((x) => x, [[1] as unknown as Tensor]),
-    /^TypeError: Cannot check gradients: input 0 is an array/,
-  );
-  let calls = 0;
-  await assert.rejects(
-    checkGradients((x) => calls++ === 0 ? x : sum(x), [tensor([1])]),
-    /^ShapeError: Cannot check gradients: a second call returned f32\[\] \(expected f32\[1\]\)/,
+}
+
+testOnDevices("predicting() says that the network is guided, and takes the path that it is given", () => {
+  const field = predicting({ ...plain, guided: true }, velocityPrediction, cosinePath);
+  assert.deepEqual([field.guided, field.path], [true, cosinePath]);
+});
+
+testOnDevices("Sampler with noise takes networks of the linear path only", () => {
+  const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4, path: "cosine" }, 1);
+  const images = [2, 1, 4, 4];
+  const options = { solver: "sde", steps: 2 } as const;
+  assert.throws(() => new Sampler(model, images, options), {
+    name: "TypeError",
+    message: /^Cannot sample with noise: the field is for another path.*expected the linear path/,
+  });
+  const linear = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 1);
+  new Sampler(linear, images, options).run(zeros(images));
+});
+
+testOnDevices("HeldOutLoss measures a field on the path that it says it is for", async () => {
+  const source = batchSource(tensor([1, 2, 3, 4, 5, 6], points));
+  const loss = async (field: VelocityField, objective = {}) =>
+    (await new HeldOutLoss(field, source, { batchSize: 2, seed: 1, ...objective }).losses(
+      Uint32Array.of(0, 1),
+    ))
+      .loss;
+  const named = { ...plain, path: cosinePath };
+  const expected = await loss(plain, { objective: { ...flowMatching, path: cosinePath } });
+  assert.deepEqual(await loss(new CountedField(named)), expected);
+  assert.throws(
+    () => new HeldOutLoss(named, source, { batchSize: 2, seed: 1, objective: flowMatching }),
+    /created for the path cosine \(expected it as objective.path\)/,
   );
 });
 
-testOnDevices("gradients() refuses losses, parameters and gradients of ops that do not fit", () => {
-  const x = tensor([1, 2]);
-  const of = (loss: unknown, parameters: unknown[]) => () =>
-    gradients(loss as Tensor, parameters as Tensor[]);
-  assert.throws(of(undefined, [x]), /^TypeError: Cannot take gradients: the loss is undefined/);
-  assert.throws(of(Promise.resolve(x), [x]), /^TypeError: Cannot take gradients: the loss is a promise/);
-  assert.throws(
-    of(sum(x), [x, 3]),
-    /^TypeError: Cannot take gradients: parameter 1 is 3 \(expected a tensor\)/,
-  );
-  for (
-    const [dx, why] of [[zeros([1]), /^ShapeError: .* gives f32\[1\]/], [
-      undefined,
-      /^TypeError: .*undefined/,
-    ]] as const
-  ) {
-    const op = defineOp({
-      name: "gradientForTest",
-      signature: "x[n] -> y[n]",
-      wgsl: "fn kernel(i: u32) { y[i] = x[i]; }",
-      backward: () => ({ x: () => dx as Tensor }),
-      reference: ({ x, y }) => y.set(x),
-      samples: [],
-    }, { replace: true });
-    registry.delete("gradientForTest");
-    assert.throws(() => gradients(sum(add(op(x), 1)), [x]), why);
+testOnDevices("a field whose path is something else is refused in words", async () => {
+  class Field extends Module {
+    readonly path = "downs";
+    readonly weight = tensor([1]);
+    readonly velocity = plain.velocity;
   }
+  const field = new Field() as unknown as Module & VelocityField;
+  const refused = {
+    name: "TypeError",
+    message: /^Cannot use the field: its path is not a path from noise to data \(expected /,
+  };
+  assert.throws(() => new CountedField(field).path, refused);
+  assert.throws(() => new Sampler(field, points, { solver: "sde", steps: 2 }), refused);
+  await assert.rejects(() => fit(field, tensor([1, 2, 3, 4, 5, 6], points), { steps: 1 }), refused);
 });
