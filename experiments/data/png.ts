@@ -16,28 +16,21 @@ const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const headerEnd = 8 + 8 + 13;
 
 /** Values of a pixel and their possible bits, by colour type. */
-const colourTypes: Readonly<Record<number, { readonly values: number; readonly depths: readonly number[] }>> =
-  {
-    0: { values: 1, depths: [1, 2, 4, 8, 16] }, // grey
-    2: { values: 3, depths: [8, 16] }, // red, green, blue
-    3: { values: 1, depths: [1, 2, 4, 8] }, // an index into the palette
-    4: { values: 2, depths: [8, 16] }, // grey, alpha
-    6: { values: 4, depths: [8, 16] }, // red, green, blue, alpha
-  };
-
-/** First column and row of each pass over an image, and the steps between its columns and rows. */
-const passes = {
-  plain: [[0, 0, 1, 1]],
-  interlaced: [
-    [0, 0, 8, 8],
-    [4, 0, 8, 8],
-    [0, 4, 4, 8],
-    [2, 0, 4, 4],
-    [0, 2, 2, 4],
-    [1, 0, 2, 2],
-    [0, 1, 1, 2],
-  ],
+const colourTypes: Readonly<Record<number, { values: number; depths: readonly number[] }>> = {
+  0: { values: 1, depths: [1, 2, 4, 8, 16] }, // grey
+  2: { values: 3, depths: [8, 16] }, // red, green, blue
+  3: { values: 1, depths: [1, 2, 4, 8] }, // an index into the palette
+  4: { values: 2, depths: [8, 16] }, // grey, alpha
+  6: { values: 4, depths: [8, 16] }, // red, green, blue, alpha
 };
+
+/** First column and row of each pass over an interlaced image, and the steps between its columns and rows. */
+const adam7 = [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [
+  0,
+  1,
+  1,
+  2,
+]];
 
 /** A decoded image. */
 export interface Pixels {
@@ -136,7 +129,7 @@ function readChunks(bytes: Uint8Array): Chunks {
 
 /** The passes that hold pixels, with their sizes. */
 function passesOf({ width, height, depth, colourType, interlaced }: Header) {
-  return passes[interlaced ? "interlaced" : "plain"].map(([x, y, dx, dy]) => {
+  return (interlaced ? adam7 : [[0, 0, 1, 1]]).map(([x, y, dx, dy]) => {
     const [columns, rows] = [Math.ceil((width - x) / dx), Math.ceil((height - y) / dy)];
     const lineBytes = Math.ceil(columns * colourTypes[colourType].values * depth / 8);
     return { x, y, dx, dy, columns, rows, lineBytes };

@@ -24,49 +24,52 @@ Deno.test("parseImages() gives channels in planes", () => {
 });
 
 Deno.test("parseImages() and parseLabels() refuse what is no IDX file of theirs", () => {
-  const cases: [() => unknown, string][] = [
+  const most = 2 ** 32 - 1;
+  const cases: [parse: typeof parseImages | typeof parseLabels, bytes: Uint8Array, message: RegExp][] = [
     [
-      () => parseImages(new Uint8Array(15), "a"),
-      "it has 15 bytes (expected a header of 16); download it again",
+      parseImages,
+      new Uint8Array(15),
+      /^Cannot read a: it has 15 bytes \(expected a header of 16\); download it again$/,
+    ],
+    [parseLabels, new Uint8Array(0), /it has 0 bytes \(expected a header of 8\)/],
+    [parseImages, idxFile([1, 2, 2, 3]).subarray(0, 16), /it has 16 bytes \(expected a header of 20\)/],
+    [
+      parseImages,
+      countingLabels(100),
+      /it begins with 0x00000801 \(expected 0x00000803 or 0x00000804, IDX images in bytes/,
     ],
     [
-      () => parseImages(idxFile([1, 2, 2, 3]).subarray(0, 16), "a"),
-      "it has 16 bytes (expected a header of 20); download it again",
+      parseLabels,
+      countingImages(1, 2, 2),
+      /it begins with 0x00000803 \(expected 0x00000801, .*; put the labels file there$/,
     ],
-    [() => parseLabels(new Uint8Array(0), "a"), "it has 0 bytes (expected a header of 8); download it again"],
+    [parseImages, countingImages(0, 28, 28), /it holds no images, \[0, 28, 28\] \(expected some\)$/],
+    [parseImages, countingImages(5, 0, 28), /it holds no images, \[5, 0, 28\]/],
+    [parseLabels, countingLabels(0), /it holds no labels, \[0\]/],
     [
-      () => parseImages(countingLabels(100), "a"),
-      "it begins with 0x00000801 (expected 0x00000803 or 0x00000804, IDX images in bytes); put the images file there",
-    ],
-    [
-      () => parseLabels(countingImages(1, 2, 2), "a"),
-      "it begins with 0x00000803 (expected 0x00000801, IDX labels in bytes); put the labels file there",
-    ],
-    [() => parseImages(countingImages(0, 28, 28), "a"), "it holds no images, [0, 28, 28] (expected some)"],
-    [() => parseImages(countingImages(5, 0, 28), "a"), "it holds no images, [5, 0, 28] (expected some)"],
-    [() => parseLabels(countingLabels(0), "a"), "it holds no labels, [0] (expected some)"],
-    [
-      () => parseImages(idxFile([2, 3, 3], (i) => i, 17), "a"),
-      "it has 33 bytes, too few (expected 34 for images [2, 3, 3]); download it again",
+      parseImages,
+      idxFile([2, 3, 3], (i) => i, 17),
+      /it has 33 bytes, too few \(expected 34 for images \[2, 3, 3\]\)/,
     ],
     [
-      () => parseImages(idxFile([2 ** 32 - 1, 2 ** 32 - 1, 2 ** 32 - 1], (i) => i, 4), "a"),
-      `it has 20 bytes, too few (expected ${(2 ** 32 - 1) ** 3} for images ` +
-      "[4294967295, 4294967295, 4294967295]); download it again",
+      parseImages,
+      idxFile([most, most, most], (i) => i, 4),
+      /it has 20 bytes, too few \(expected 7\.\d+e\+28 for/,
     ],
     [
-      () => parseLabels(idxFile([2], (i) => i, 3), "a"),
-      "it has too many bytes (expected 10 for labels [2]); download it again",
+      parseLabels,
+      idxFile([2], (i) => i, 3),
+      /it has too many bytes \(expected 10 for labels \[2\]\); download it again$/,
     ],
+    [
+      parseImages,
+      idxFile([1, 2, 2, 2]),
+      /^Cannot use a: its images have 2 channels \(expected 1 or 3, as \[N, H, W, C\]\)$/,
+    ],
+    [parseImages, idxFile([1, 2, 2, 4]), /its images have 4 channels/],
   ];
-  for (const [parse, message] of cases) {
-    assert.throws(parse, { name: "DataError", message: `Cannot read a: ${message}` });
-  }
-  for (const channels of [2, 4]) {
-    assert.throws(() => parseImages(idxFile([1, 2, 2, channels]), "a"), {
-      name: "DataError",
-      message: `Cannot use a: its images have ${channels} channels (expected 1 or 3, as [N, H, W, C])`,
-    });
+  for (const [parse, bytes, message] of cases) {
+    assert.throws(() => parse(bytes, "a"), { name: "DataError", message });
   }
 });
 
@@ -130,14 +133,14 @@ testNeeding(
 );
 
 testInFolder("loadDataset() reads three channels and any labels", async (folder) => {
-  await writeTinyIdx(folder, { train: 30, test: 4, channels: 3, classes: 26 });
+  await writeTinyIdx(folder, { train: 20, test: 26, channels: 3, classes: 26 }); // the last ones tested alone
   const rename = (name: string) =>
     Deno.rename(join(folder, name), join(folder, name.replace("idx3", "idx4")));
   await Promise.all([IDX_NAMES.trainImages, IDX_NAMES.testImages].map(rename));
   const { train, test, channels, height, width, classes } = await loadDataset(folder);
   assert.deepEqual([channels, height, width, classes], [3, imageSize, imageSize, 26]);
   const plane = imageSize ** 2;
-  assert.deepEqual([train.images.length, test.images.length], [30 * 3 * plane, 4 * 3 * plane]);
+  assert.deepEqual([train.images.length, test.images.length], [20 * 3 * plane, 26 * 3 * plane]);
   const brightest = [0, 1, 2].map((c) => Math.max(...train.images.subarray(c * plane, (c + 1) * plane)));
   assert.deepEqual(brightest, [255, 128, 85]);
 });
@@ -168,49 +171,46 @@ testNeeding(readWrite, "loadDataset() reads test images in random order, always 
 });
 
 type Change = (files: Map<string, Uint8Array>) => unknown;
-const { trainImages, trainLabels, testImages, testLabels } = IDX_NAMES;
-const spellings = (name: string) =>
-  [name, `${name}.gz`, name.replace("-idx", ".idx"), `${name.replace("-idx", ".idx")}.gz`].join(", ");
+const { trainLabels, testImages, testLabels } = IDX_NAMES;
 const gzipped = (bytes: Uint8Array): Change => (files) => {
   files.delete(testLabels);
   files.set(`${testLabels}.gz`, bytes);
 };
 const notUnpacked =
-  "Cannot unpack DIR/t10k-labels-idx1-ubyte.gz: it is damaged or no gzip file (expected gzip, as its name " +
-  "says); download it again, or remove .gz from its name if it is not packed";
+  /^Cannot unpack DIR\/t10k-labels-idx1-ubyte\.gz: it is damaged or no gzip file .*, or remove \.gz from its name/;
 
 testNeeding(
   readWrite,
   "loadDataset() refuses files that are missing, damaged or of another data set",
   async () => {
-    const cases: [Change, string][] = [
+    const cases: [Change, RegExp][] = [
       [
         (files) => files.delete(testLabels),
-        `Cannot find ${testLabels} in DIR (expected as ${spellings(testLabels)}); put the IDX files there`,
+        /^Cannot find t10k-labels-idx1-ubyte in DIR \(expected as t10k-labels-idx1-ubyte, t10k-labels-idx1-ubyte\.gz, t10k-labels\.idx1-ubyte, t10k-labels\.idx1-ubyte\.gz\); put the IDX files there$/,
       ],
       [
         (files) => (files.delete(trainLabels), files.delete(testImages)),
-        `Cannot find ${trainLabels}, ${testImages} in DIR (expected as ${spellings(trainLabels)}); ` +
-        "put the IDX files there",
+        /^Cannot find train-labels-idx1-ubyte, t10k-images-idx3-ubyte in DIR \(expected as train-labels-idx1-ubyte, /,
       ],
       [
         (files) => files.set(trainLabels, countingLabels(2)),
-        `Cannot use DIR/${trainLabels}: it holds 2 labels (expected 3, one for each image in DIR/${trainImages}); ` +
-        "take both from one data set",
+        /holds 2 labels \(expected 3, one for each image in DIR\/train-/,
+      ],
+      [
+        (files) => files.set(trainLabels, countingLabels(4)),
+        /holds 4 labels \(expected 3,.*; take both from one data set$/,
       ],
       [
         (files) => files.set(testImages, countingImages(2, 5, 4)),
-        `Cannot use DIR/${testImages}: its images are 5x4 (expected 4x5 as in DIR/${trainImages}); ` +
-        "take all files from one data set",
+        /its images are 5x4 \(expected 4x5 as in DIR\/train-/,
       ],
       [
         (files) => files.set(testImages, idxFile([2, 4, 5, 3])),
-        `Cannot use DIR/${testImages}: its images are 4x5 with 3 channels (expected 4x5 as in DIR/${trainImages}); ` +
-        "take all files from one data set",
+        /its images are 4x5 with 3 channels \(expected 4x5 as in/,
       ],
       [
         (files) => files.set(testLabels, new Uint8Array(0)),
-        `Cannot read DIR/${testLabels}: it has 0 bytes (expected a header of 8); download it again`,
+        /^Cannot read DIR\/t10k-labels-idx1-ubyte: it has 0 bytes/,
       ],
       [gzipped(countingLabels(2)), notUnpacked],
       [gzipped((await gzip(countingLabels(2))).subarray(0, -9)), notUnpacked],
@@ -220,8 +220,10 @@ testNeeding(
       const files = tiny();
       change(files);
       await withFiles(files, async (folder) => {
-        const expected = { name: "DataError", message: message.replaceAll("DIR", folder) };
-        await assert.rejects(loadDataset(folder), expected);
+        await assert.rejects(loadDataset(folder), (error: Error) => {
+          assert.match(error.message.replaceAll(folder, "DIR"), message);
+          return error.name === "DataError";
+        });
       });
     }
   },

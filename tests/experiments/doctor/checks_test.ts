@@ -74,6 +74,7 @@ const rows: Readonly<Record<keyof typeof checks, readonly Row[]>> = {
       /^error: NVIDIA GPU .* does not see/,
     ],
     [{ ...onGpu, ...withIntel }, /^ok: training uses NVIDIA/],
+    [{ ...onGpu, ...withCard, adapters: [{ ...h100, vendor: null }] }, /^ok: training uses NVIDIA/],
     [{ ...idle, ...given({ device: "cpu" }) }, /^error: --device cpu leaves NVIDIA H100 PCIe idle; /],
     [{ ...idle, noGpu: "out of memory" }, /^error: NVIDIA H100 PCIe gives no device: out of memory; /],
     [
