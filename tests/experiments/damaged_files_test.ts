@@ -61,12 +61,12 @@ interface Kind {
 
 const json = ofText(mutateText);
 const kinds: Readonly<Record<string, Kind>> = {
-  "run.json": { times: 2000, mutate: json, read: show },
-  "mlflow.json": { times: 2000, mutate: json, read: show },
-  "environment.json": { times: 1000, mutate: json, read: show },
-  "metrics.jsonl": { times: 1000, mutate: ofText(mutateLines), read: show },
+  "run.json": { times: 500, mutate: json, read: show },
+  "mlflow.json": { times: 500, mutate: json, read: show },
+  "environment.json": { times: 250, mutate: json, read: show },
+  "metrics.jsonl": { times: 250, mutate: ofText(mutateLines), read: show },
   "config.json": {
-    times: 2000,
+    times: 500,
     mutate: json,
     async read(run) {
       await show(run);
@@ -75,7 +75,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   },
   "loss_by_time.json": { times: 100, mutate: json, read: report },
   "last.safetensors": {
-    times: 1500,
+    times: 375,
     mutate: mutateSafetensors,
     async read(run) {
       const path = join(run, "last.safetensors");
@@ -85,9 +85,9 @@ const kinds: Readonly<Record<string, Kind>> = {
     },
   },
   "ema.safetensors": { times: 100, mutate: mutateSafetensors, read: (run) => readNetwork(run, {}) },
-  "examples.safetensors": { times: 1000, mutate: mutateSafetensors, read: readExamples },
+  "examples.safetensors": { times: 250, mutate: mutateSafetensors, read: readExamples },
   "flow/sample_1.safetensors": {
-    times: 1000,
+    times: 250,
     mutate: mutateSafetensors,
     async read(run) {
       const samples = await readTrajectories(run);
@@ -102,7 +102,7 @@ const reported: Readonly<Record<string, Kind>> = Object.fromEntries(
     .map((name) => [
       name,
       {
-        times: 60,
+        times: 30,
         mutate: name.endsWith(".safetensors")
           ? mutateSafetensors
           : name.endsWith(".jsonl")
@@ -180,13 +180,13 @@ testNeeding(
         const source = new ImageSource(train.images, dataset, normalizationTo(config.normalize), labels);
         const { trainer } = makeNetwork(config, source);
         await tryKind(run, "state.safetensors", {
-          times: 1500,
+          times: 375,
           mutate: mutateSafetensors,
           read: () => restoreRunState(run, trainer, dataset),
         });
       });
       await tryKind(data, "train-images-idx3-ubyte", {
-        times: 1500,
+        times: 375,
         mutate: mutateBytes,
         read: () => Promise.all([readIdxFolder(data), loadDataset(data)]),
       });
