@@ -1,68 +1,61 @@
 import { qualityWarningOf } from "./evaluation/evaluation_table.ts";
 import { main, task } from "./program/task.ts";
 import { finite } from "./run/metrics_log.ts";
-import { shownWord } from "./run/server_url.ts";
 import { toggle } from "./settings/kinds.ts";
 import { ConfigError, didYouMean } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { runSource, shared } from "./settings/shared.ts";
 import { print, say } from "./program/output.ts";
-import { findListed, findRun, nearestOf } from "./tracking/find_run.ts";
-import { FolderStore, summarize } from "./tracking/folder_store.ts";
-import { openStore } from "./tracking/open_store.ts";
-import { runJson } from "./tracking/run_json.ts";
+import { findListed, findRun, listRuns, nearestOf, type RunSummary, summarize } from "./tracking/find_run.ts";
+import { runFiles } from "./tracking/run_files.ts";
 import { compareTable, listTable, showTable } from "./tracking/run_tables.ts";
-import type { RunStore, RunSummary } from "./tracking/store.ts";
 
-const usage = "deno task runs [list | show RUN | compare RUN RUN ...]";
+const words = "[list | show RUN | compare RUN RUN ...]";
 const actions = ["list", "show", "compare"];
 
 /** The settings of the task that lists, shows and compares runs. */
 export const listing = defineSettings({
-  ...runSource,
-  experiment: {
-    ...shared.experiment,
-    doc: "only its runs (else all folders; on a server MLFLOW_EXPERIMENT_NAME, UNet_FM)",
-  },
+  root: runSource.root,
+  experiment: { ...shared.experiment, doc: "only its runs" },
   json: toggle({ doc: "print JSON, not a table", default: false }),
 });
 
+/** Lists, shows and compares run folders. */
 export const runsTask = task({
   name: "runs",
-  about: "List, show and compare runs, from their folders or a server",
-  words: "[list | show RUN | compare RUN RUN ...]",
+  about: "List, show and compare runs from their folders",
+  words,
   settings: listing,
-  resolve: (given, words) => ({ given, words }),
-  async run({ given, words: [action = "list", ...names] }) {
+  resolve(given, [action = "list", ...names]) {
     check(action, names);
-    const settings = listing.resolve(given);
-    const store = openStore(settings);
-    const experiment = settings.experiment ?? undefined;
+    return { ...listing.resolve(given), action, names };
+  },
+  async run({ root, experiment, json, action, names }) {
+    const all = await listRuns(root, experiment);
     if (action === "list") {
-      const runs = await store.list(experiment);
-      if (settings.json) printJson(runs.map(runJson));
-      else if (runs.length > 0) print(listTable(runs));
-      if (runs.length === 0) (settings.json ? say : print)(await nothingIn(store, experiment));
+      if (json) printJson(all);
+      else if (all.length > 0) print(listTable(all));
+      if (all.length === 0) (json ? say : print)(await nothingIn(root, experiment));
       return;
     }
-    const all = await store.list(experiment);
     const runs: RunSummary[] = [];
-    for (const name of names) runs.push(await find(store, all, name, settings.root));
-    if (action === "compare") {
-      if (settings.json) printJson(runs.map(runJson));
-      else {
-        print(compareTable(runs));
-        const warning = store instanceof FolderStore && await qualityWarningOf(runs.map(({ key }) => key));
-        if (warning) print(warning);
-      }
-      return;
+    for (const name of names) {
+      runs.push(findListed(all, name, root) ?? await summarize(await findRun(name, root)));
     }
-    const files = await store.files(runs[0]);
-    if (settings.json) printJson({ ...runJson(runs[0]), files });
-    else print(showTable(runs[0], files));
+    if (action === "show") {
+      const files = (await runFiles(runs[0].key)).map(({ path }) => path);
+      if (json) printJson({ ...runs[0], files });
+      else print(showTable(runs[0], files));
+    } else if (json) printJson(runs);
+    else {
+      print(compareTable(runs));
+      const warning = await qualityWarningOf(runs.map(({ key }) => key));
+      if (warning) print(warning);
+    }
   },
 });
 
+/** @throws {ConfigError} if there is no such action, or it takes another number of runs */
 function check(action: string, names: readonly string[]): void {
   if (!actions.includes(action)) {
     const hint = didYouMean(action, actions) || " (expected list, show or compare)";
@@ -70,29 +63,14 @@ function check(action: string, names: readonly string[]): void {
   }
   const [least, most] = action === "list" ? [0, 0] : action === "show" ? [1, 1] : [2, Infinity];
   if (names.length >= least && names.length <= most) return;
-  throw new ConfigError(`Cannot ${action} ${names.length} runs: expected ${usage}`);
+  throw new ConfigError(`Cannot ${action} ${names.length} runs: expected deno task runs ${words}`);
 }
 
-/** Says that there are no runs, and what kept them out. */
-async function nothingIn(store: RunStore, experiment: string | undefined): Promise<string> {
-  if (experiment === undefined || !(store instanceof FolderStore)) return `No runs in ${store.description}`;
-  const known = new Set((await store.list()).map((run) => run.experiment));
-  return `No runs of experiment ${experiment} in ${store.description}${nearestOf(experiment, [...known])}`;
-}
-
-async function find(
-  store: RunStore,
-  runs: readonly RunSummary[],
-  name: string,
-  root: string,
-): Promise<RunSummary> {
-  const found = findListed(runs, name, root);
-  if (found !== undefined) return found;
-  if (store instanceof FolderStore) return await summarize(await findRun(name, root));
-  const known = runs.map((run) => run.name);
-  throw new ConfigError(
-    `Cannot find the run ${shownWord(name)} in ${store.description}${nearestOf(name, known)}`,
-  );
+/** Says that there are no runs, and which experiments there are. */
+async function nothingIn(root: string, experiment: string | null): Promise<string> {
+  if (experiment === null) return `No runs in ${root}`;
+  const known = new Set((await listRuns(root)).map((run) => run.experiment));
+  return `No runs of experiment ${experiment} in ${root}${nearestOf(experiment, [...known])}`;
 }
 
 /** Prints JSON, with NaN, Infinity and -Infinity as strings. */

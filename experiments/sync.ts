@@ -4,13 +4,10 @@ import { ConfigError } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
 import { print, printable, say } from "./program/output.ts";
-import { readCursor } from "./tracking/cursor.ts";
-import { findRuns } from "./tracking/find_run.ts";
-import { runFolders } from "./tracking/folder_store.ts";
-import { ServerError } from "./tracking/http.ts";
-import { isOfRun, sendRun } from "./tracking/send.ts";
-import { sentLines } from "./tracking/sent_lines.ts";
-import { chooseTracking, readEnvironment } from "./tracking/settings.ts";
+import { trackingOf } from "./tracking/choose_tracking.ts";
+import { findRuns, runFolders } from "./tracking/find_run.ts";
+import { ServerError } from "./tracking/http_server.ts";
+import { isOfRun, sendRun, sentLines } from "./tracking/send_run.ts";
 
 /** The settings of the task that sends run folders to a server. */
 export const syncing = defineSettings({
@@ -18,6 +15,7 @@ export const syncing = defineSettings({
   root: { ...path("DIR", "folder whose runs are sent if none is named"), default: "runs" },
 });
 
+/** Sends run folders to a server. */
 export const syncTask = task({
   name: "sync",
   about: "Send run folders to an MLflow server: what it lacks, exactly once",
@@ -32,8 +30,7 @@ export const syncTask = task({
     for (const run of runs) {
       let url = "";
       try {
-        const known = (await readCursor(run))?.server;
-        const { address, patience } = chooseTracking({ mlflow }, readEnvironment(), known);
+        const { address, patience } = await trackingOf({ mlflow }, run);
         if (address === undefined) continue;
         targets++;
         url = address.url;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import settings from "../deno.json" with { type: "json" };
 import { MNIST_PACKAGE } from "../experiments/data/load_dataset.ts";
-import { variables } from "../experiments/tracking/settings.ts";
+import { variables } from "../experiments/tracking/choose_tracking.ts";
 import { importsFrom, textOf } from "./module_graph.ts";
 import { testNeeding } from "./permissions.ts";
 

@@ -11,9 +11,9 @@ import { isGpu, presetFor, type TrainingConfig } from "../settings/training.ts";
 import type { DoctorConfig } from "../doctor.ts";
 import { trainingConfig } from "../settings/training_config.ts";
 import { pause } from "../../models/pause.ts";
-import { MlflowClient } from "../tracking/client.ts";
-import { HttpServer } from "../tracking/http.ts";
-import { chooseTracking, readEnvironment } from "../tracking/settings.ts";
+import { chooseTracking } from "../tracking/choose_tracking.ts";
+import { HttpServer } from "../tracking/http_server.ts";
+import { MlflowClient } from "../tracking/mlflow_client.ts";
 import { decideConditional } from "../training/training_data.ts";
 import { fittingNetwork, mainMemory } from "../training/fit_memory.ts";
 import { secondsPerStep } from "../training/trial.ts";
@@ -164,7 +164,7 @@ export async function withTimeout<T>(seconds: number, what: string, coming: Prom
  * @throws {ServerError} if it does not answer soon, or not as a tracking server does
  */
 async function askTracker(flags: Pick<DoctorConfig, "mlflow" | "experiment">) {
-  const { address, experiment } = chooseTracking(flags, readEnvironment());
+  const { address, experiment } = chooseTracking(flags);
   if (address === undefined) return undefined;
   const client = new MlflowClient(new HttpServer(address, patience));
   return { url: address.url, experiment, exists: await client.experiment(experiment) !== undefined };

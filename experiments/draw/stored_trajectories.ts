@@ -4,9 +4,8 @@ import { RunError } from "../run/atomic_write.ts";
 import { isFlowFile } from "../run/layout.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { printable, say as tellUser } from "../program/output.ts";
-import { findListed, findRun, nearestOf } from "../tracking/find_run.ts";
-import { openStore, type StoreChoice } from "../tracking/open_store.ts";
-import type { RunStore, RunSummary } from "../tracking/store.ts";
+import { findListed, findRun, nearestOf, type RunSummary } from "../tracking/find_run.ts";
+import { type StoreChoice, type StoredRun, storedRuns } from "../tracking/stored_runs.ts";
 import { decodeTrajectory, readTrajectories, type StoredTrajectory } from "./trajectories.ts";
 
 /** A run and the trajectories it stores. */
@@ -45,11 +44,11 @@ export async function loadTrajectories(
 }
 
 async function fromStore(runs: readonly string[], where: StoreChoice): Promise<RunTrajectories[]> {
-  const store = openStore(where);
-  const all = await loadStoreTrajectories(store, where.experiment ?? undefined);
+  const store = await storedRuns(where);
+  const all = await loadStoredTrajectories(store.runs);
   if (all.length === 0) {
     const experiment = where.experiment === null ? "" : ` of experiment ${where.experiment}`;
-    throw new RunError(`Cannot find trajectories: no run${experiment} in ${store.description} stores any`);
+    throw new RunError(`Cannot find trajectories: no run${experiment} in ${store.where} stores any`);
   }
   if (runs.length === 0) return all;
   return runs.map((run) => {
@@ -57,32 +56,28 @@ async function fromStore(runs: readonly string[], where: StoreChoice): Promise<R
     if (found) return found;
     const known = all.map(({ name }) => name);
     throw new ConfigError(
-      `Cannot find a run ${run} with trajectories in ${store.description}${nearestOf(run, known)}`,
+      `Cannot find a run ${run} with trajectories in ${store.where}${nearestOf(run, known)}`,
     );
   });
 }
 
 /**
- * Loads the trajectories of all runs of an experiment that store any.
+ * Loads the trajectories of the runs that store any.
  *
- * @param store run folders or a server
- * @param experiment its name; without, all runs of a folder, or the server store's own experiment
  * @param say called with a line for each run that is skipped because a file of it is damaged
- * @throws {RunError} if the folder of the runs cannot be read
- * @throws {ServerError} if the server cannot be reached
+ * @throws {ServerError} if the server of the runs cannot be reached
  */
-export async function loadStoreTrajectories(
-  store: RunStore,
-  experiment?: string,
+export async function loadStoredTrajectories(
+  runs: readonly StoredRun[],
   say: (message: string) => void = tellUser,
 ): Promise<RunTrajectories[]> {
   const found: RunTrajectories[] = [];
-  for (const summary of await store.list(experiment)) {
+  for (const { summary, ...run } of runs) {
     const { name, key } = summary;
     try {
-      const paths = (await store.files(summary)).filter(isFlowFile);
+      const paths = (await run.files()).filter(isFlowFile);
       const samples = await Promise.all(paths.map(async (path) => {
-        return decodeTrajectory(await store.read(summary, path), `${key}/${path}`);
+        return decodeTrajectory(await run.read(path), `${key}/${path}`);
       }));
       if (samples.length > 0) found.push({ name, key, samples: samples.sort((a, b) => a.k - b.k), summary });
     } catch (error) {

@@ -15,8 +15,7 @@ import { ConfigError } from "../settings/setting.ts";
 import { makeSolver } from "../settings/solver.ts";
 import type { EvaluateWords } from "../evaluate.ts";
 import { readConfig } from "../settings/training_config.ts";
-import { requireRecord } from "../tracking/current_record.ts";
-import type { RunRecord } from "../tracking/record.ts";
+import { requireRecord, type RunRecord } from "../tracking/record.ts";
 import type { Evaluation, EvaluationOptions } from "./evaluation.ts";
 
 /** A network to evaluate, and the data that it learned from. */

@@ -7,8 +7,7 @@ import { runFile, weightsFile } from "../run/layout.ts";
 import { lastStep, type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { readIfThere, readJson } from "../run/contained.ts";
 import { asText } from "../settings/setting.ts";
-import { currentRecord } from "../tracking/current_record.ts";
-import type { RunRecord } from "../tracking/record.ts";
+import { currentRecord, type RunRecord } from "../tracking/record.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 

@@ -1,54 +1,90 @@
-/** What a field of a JSON file must be: in words, and whether a value is that. */
-export interface FieldCheck {
+/** What a field of a JSON file or answer must be: in words, and whether a value is that. */
+export interface FieldCheck<Value = unknown> {
   readonly expected: string;
   readonly accepts: (value: unknown) => boolean;
+  /** Never set: it tells TypeScript the type of what is accepted. */
+  readonly type?: Value;
 }
 
-const check = (expected: string, accepts: FieldCheck["accepts"]): FieldCheck => ({ expected, accepts });
+/** The type of what a check accepts. */
+export type Checked<Check> = Check extends FieldCheck<infer Value> ? Value : never;
+
+/** The type of an object whose fields pass these checks; what may be missing is optional. */
+type Fields<Checks> =
+  & {
+    readonly [Name in keyof Checks as undefined extends Checked<Checks[Name]> ? never : Name]: Checked<
+      Checks[Name]
+    >;
+  }
+  & {
+    readonly [Name in keyof Checks as undefined extends Checked<Checks[Name]> ? Name : never]?: Checked<
+      Checks[Name]
+    >;
+  };
+
+function check<Value>(expected: string, accepts: FieldCheck["accepts"]): FieldCheck<Value> {
+  return { expected, accepts };
+}
 
 /** A text. */
-export const text = check("text", (value) => typeof value === "string");
+export const text = check<string>("text", (value) => typeof value === "string");
+
+/** A text that is not empty and has a spelling in UTF-8, as names and paths do. */
+export const word = check<string>(
+  "text that is not empty",
+  (value) => typeof value === "string" && value !== "" && value.isWellFormed(),
+);
 
 /** A finite number. */
-export const finiteNumber = check("a number", Number.isFinite);
+export const finiteNumber = check<number>("a number", Number.isFinite);
 
 /** A number, also one that is not finite. */
-export const anyNumber = check("a number", (value) => typeof value === "number");
+export const anyNumber = check<number>("a number", (value) => typeof value === "number");
+
+/** True or false. */
+export const flag = check<boolean>("true or false", (value) => typeof value === "boolean");
 
 /** A whole number of at least 0. */
-export const count = check(
+export const count = check<number>(
   "a whole number of at least 0",
   (value) => Number.isSafeInteger(value) && Number(value) >= 0,
 );
 
 /** Milliseconds since 1970 that a calendar can show. */
-export const time = check(
+export const time = check<number>(
   "milliseconds since 1970",
   (value) => Number.isFinite(value) && Math.abs(Number(value)) <= 8.64e15,
 );
 
 /** One of some words. */
-export function oneOf(words: readonly string[]): FieldCheck {
+export function oneOf<Word extends string>(words: readonly Word[]): FieldCheck<Word> {
   return check(words.join(", "), (value) => words.some((word) => word === value));
 }
 
 /** What a check accepts, or null, or no such field. */
-export function optional({ expected, accepts }: FieldCheck): FieldCheck {
+export function optional<Value>(
+  { expected, accepts }: FieldCheck<Value>,
+): FieldCheck<Value | null | undefined> {
   return check(`${expected} or null`, (value) => value === null || value === undefined || accepts(value));
 }
 
+/** What a check accepts, or null. */
+export function orNull<Value>({ expected, accepts }: FieldCheck<Value>): FieldCheck<Value | null> {
+  return check(`${expected} or null`, (value) => value === null || accepts(value));
+}
+
 /** What a check accepts, or no such field; null is none of them. */
-export function ifGiven({ expected, accepts }: FieldCheck): FieldCheck {
+export function ifGiven<Value>({ expected, accepts }: FieldCheck<Value>): FieldCheck<Value | undefined> {
   return check(expected, (value) => value === undefined || accepts(value));
 }
 
 /** A list. */
-export function listOf({ expected, accepts }: FieldCheck): FieldCheck {
+export function listOf<Value>({ expected, accepts }: FieldCheck<Value>): FieldCheck<readonly Value[]> {
   return check(`a list, each ${expected}`, (value) => Array.isArray(value) && value.every(accepts));
 }
 
 /** An object whose fields are all alike. */
-export function tableOf({ expected, accepts }: FieldCheck): FieldCheck {
+export function tableOf<Value>({ expected, accepts }: FieldCheck<Value>): FieldCheck<Record<string, Value>> {
   return check(
     `an object, each field ${expected}`,
     (value) => isObject(value) && Object.values(value).every(accepts),
@@ -56,7 +92,9 @@ export function tableOf({ expected, accepts }: FieldCheck): FieldCheck {
 }
 
 /** An object with these fields. */
-export function fieldsOf(checks: Readonly<Record<string, FieldCheck>>): FieldCheck {
+export function fieldsOf<Checks extends Readonly<Record<string, FieldCheck>>>(
+  checks: Checks,
+): FieldCheck<Fields<Checks>> {
   return check(
     `an object with ${Object.keys(checks).join(", ")}`,
     (value) => isObject(value) && fieldProblem(value, checks) === undefined,

@@ -1,14 +1,9 @@
 import { basename, resolve } from "node:path";
 import { tryLockRun } from "../run/run_lock.ts";
-import { MlflowClient } from "../tracking/client.ts";
-import { awaitedServer } from "../tracking/http.ts";
-import { Mirror } from "../tracking/mirror.ts";
-import { readRecord, writeRecord } from "../tracking/record.ts";
-import { sayingWhy } from "../tracking/saying_why.ts";
-import { sendRun } from "../tracking/send.ts";
-import { sentLines } from "../tracking/sent_lines.ts";
-import { trackingOf, userName } from "../tracking/start.ts";
-import type { Ending } from "../tracking/tracker.ts";
+import { trackingOf } from "../tracking/choose_tracking.ts";
+import { newRecord, readRecord, writeRecord } from "../tracking/record.ts";
+import type { Ending } from "../tracking/run_tracker.ts";
+import { sendLocked, trySending, trySendingRun } from "../tracking/send_run.ts";
 import { type Cell, cellFolder, type Study } from "./study.ts";
 
 /** Where a study is recorded. */
@@ -45,29 +40,22 @@ export async function recordStudy(
     say(`Not recorded that ${folder} is ${status}: another program sends it`);
   }
   if (!lock) return;
-  const known = await readRecord(folder);
   await writeRecord(folder, {
-    id: crypto.randomUUID(),
-    name: basename(resolve(folder)),
-    experiment: choice.experiment,
-    startedAt: Date.now(),
-    user: userName(),
-    source: `deno task study ${plan.name}`,
-    ...{ gitBranch: null, parameterCount: null, dataset: null, standsFor: null },
-    ...known,
+    ...await readRecord(folder) ?? newRecord({
+      name: basename(resolve(folder)),
+      experiment: choice.experiment,
+      source: `deno task study ${plan.name}`,
+      startedAt: Date.now(),
+    }),
     status,
-    ...{ endedAt: status === "RUNNING" ? null : Date.now(), reason },
+    endedAt: status === "RUNNING" ? null : Date.now(),
+    reason,
   });
   const { address, patience } = choice;
   if (!address) return;
-  await sayingWhy(say, async () => {
-    let shown = false;
-    const client = new MlflowClient(awaitedServer(address, patience));
-    const onFound = (page: string) => {
-      if (!shown) say(`MLflow shows the study at ${page}`);
-      shown = true;
-    };
-    await new Mirror(folder, client, { onFound }).pass();
+  await trySending(say, async () => {
+    const { page } = await sendLocked(folder, { address, patience });
+    say(`MLflow shows the study at ${page}`);
   });
 }
 
@@ -79,10 +67,5 @@ export async function sendCell(
 ): Promise<void> {
   const run = cellFolder(study, cell);
   const { address, patience } = await trackingOf({ mlflow, experiment }, run);
-  if (!address) return;
-  await sayingWhy(say, async () => {
-    for await (const sent of sendRun(run, { address, patience })) {
-      sentLines(sent).forEach((line) => say(line));
-    }
-  });
+  if (address) await trySendingRun(run, { address, patience }, say);
 }

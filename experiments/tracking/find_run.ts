@@ -1,19 +1,122 @@
+/** Runs in folders: listing them, finding one by its name, and what each is in short. */
+
 import { join } from "node:path";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
+import { runFile } from "../run/layout.ts";
+import { readMetrics } from "../run/metrics_log.ts";
+import { readJson } from "../run/contained.ts";
 import { shownWord } from "../run/server_url.ts";
 import { ConfigError, didYouMean } from "../settings/setting.ts";
-import { FolderStore } from "./folder_store.ts";
-import type { RunSummary } from "./store.ts";
+import { printable, say as tellUser } from "../program/output.ts";
+import { settingsOf } from "./describe_run.ts";
+import { currentRecord, requireRecord } from "./record.ts";
+import { nestedRuns } from "./run_files.ts";
 
-/** What tells listed runs apart. */
-type Listed = Pick<RunSummary, "key" | "name"> & Partial<Pick<RunSummary, "startedAt" | "standsFor">>;
-
-/** The folder of all runs, where tasks look if nothing else is said. */
+/** The folder of all runs, where tasks look by default. */
 export const runsRoot = "runs";
+
+/** Summary of a run. Times are milliseconds since 1970. */
+export interface RunSummary {
+  /** Its folder, or its id on a server. */
+  readonly key: string;
+  readonly name: string;
+  readonly experiment: string;
+  /** In MLflow's words. */
+  readonly status: string;
+  /** In a comparison: our id of the run that this one represents. */
+  readonly standsFor?: string;
+  readonly startedAt: number | null;
+  readonly endedAt: number | null;
+  /** Settings by name; from a server as text. */
+  readonly params: Readonly<Record<string, unknown>>;
+  /** Latest value of every metric. */
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/**
+ * The run folders in a folder, sorted by name, and so by time; none if the folder does not exist. Damaged ones are among
+ * them: whoever reads them says what is wrong.
+ *
+ * @throws {RunError} if it cannot be read
+ */
+export async function runFolders(root: string): Promise<string[]> {
+  const folders: string[] = [];
+  try {
+    for await (const { name, isDirectory } of Deno.readDir(root)) {
+      if (isDirectory) folders.push(join(root, name));
+    }
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw new RunError(`Cannot read ${root}: ${reasonOf(error)}`);
+  }
+  const isRun = (folder: string) =>
+    currentRecord(folder).then((record) => record !== undefined, (error) => {
+      if (error instanceof RunError) return true;
+      throw error;
+    });
+  const areRuns = await Promise.all(folders.sort().map(isRun));
+  return folders.filter((_, i) => areRuns[i]);
+}
+
+/**
+ * Summarises the runs in a folder and those nested in them.
+ *
+ * @param experiment lists its runs only
+ * @param say called with a line for each run that is left out because it is damaged
+ * @throws {RunError} if the folder cannot be read
+ */
+export async function listRuns(
+  root: string,
+  experiment?: string | null,
+  say: (message: string) => void = tellUser,
+): Promise<RunSummary[]> {
+  const unlessDamaged = async <T>(read: () => Promise<readonly T[]>): Promise<readonly T[]> => {
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof RunError)) throw error;
+      say(printable(`Left out: ${error.message}`));
+      return [];
+    }
+  };
+  const summaries = async (run: string): Promise<readonly RunSummary[]> => {
+    const nested = await unlessDamaged(() => nestedRuns(run));
+    const runs = [run, ...nested].map((folder) => unlessDamaged(async () => [await summarize(folder)]));
+    return (await Promise.all(runs)).flat();
+  };
+  const runs = (await Promise.all((await runFolders(root)).map(summaries))).flat();
+  return runs.filter((run) => !experiment || run.experiment === experiment);
+}
+
+/**
+ * Summarises a run from its folder.
+ *
+ * @throws {RunError} if the folder holds no run, or cannot be read
+ */
+export async function summarize(folder: string): Promise<RunSummary> {
+  const record = await requireRecord(folder, "read");
+  const metrics: Record<string, number> = {};
+  for (const { step: _, time: __, ...values } of await readMetrics(join(folder, runFile.metrics))) {
+    for (const [key, value] of Object.entries(values)) if (typeof value === "number") metrics[key] = value;
+  }
+  const { name, experiment, status, standsFor, startedAt, endedAt } = record;
+  const params = settingsOf(record, await readJson(join(folder, runFile.config)) ?? {});
+  return {
+    key: folder,
+    name,
+    experiment,
+    status,
+    ...standsFor !== null && { standsFor },
+    startedAt,
+    endedAt,
+    params,
+    metrics,
+  };
+}
 
 /**
  * Finds the folder of a run, by the same names in every task: its path, its name in the folder of runs, or the name that
- * it was given, of several runs that of the latest.
+ * it was given; of several runs of that name, the latest.
  *
  * @param name what the user calls it
  * @param root the folder of runs
@@ -21,36 +124,31 @@ export const runsRoot = "runs";
  * @throws {RunError} if a folder cannot be looked at
  */
 export async function findRun(name: string, root: string = runsRoot): Promise<string> {
-  const folders = name === "" ? [] : [name, join(root, name)];
-  for (const folder of folders) if (await isFolder(folder)) return folder;
-  const runs = await new FolderStore(root).list();
+  for (const folder of name === "" ? [] : [name, join(root, name)]) {
+    if ((await infoOf(folder))?.isDirectory) return folder;
+  }
+  const runs = await listRuns(root);
   const found = latestNamed(runs, name);
   if (found) return found.key;
-  if (await isFile(name)) {
-    throw new ConfigError(
-      `Cannot find the run ${
-        shownWord(name)
-      }: it is a file (expected the folder of a run; tasks that take weights ` +
-        "alone take them as --checkpoint FILE)",
-    );
-  }
-  throw new ConfigError(
-    `Cannot find the run ${shownWord(name)}: there is no such folder${
-      nearestOf(name, runs.map(({ key }) => key))
-    }`,
-  );
+  const why = (await infoOf(name))?.isFile
+    ? "it is a file (expected the folder of a run; tasks that take weights alone take them as --checkpoint FILE)"
+    : `there is no such folder${nearestOf(name, runs.map(({ key }) => key))}`;
+  throw new ConfigError(`Cannot find the run ${shownWord(name)}: ${why}`);
 }
 
 /** As {@linkcode findRun}, for several names. */
 export async function findRuns(names: readonly string[], root?: string): Promise<string[]> {
   const found: string[] = [];
-  for (const name of names) found.push(await findRun(name, root)); // in turn: of two errors always the same is told
+  for (const name of names) found.push(await findRun(name, root)); // of two errors, the first is thrown
   return found;
 }
 
+/** What tells listed runs apart. */
+type Listed = Pick<RunSummary, "key" | "name"> & Partial<Pick<RunSummary, "startedAt" | "standsFor">>;
+
 /**
  * Finds one of listed runs: by its folder or its id on a server, its name in the folder of runs, or the name that it was
- * given, of several runs that of the latest.
+ * given; of several runs of that name, the latest.
  */
 export function findListed<Run extends Listed>(
   runs: readonly Run[],
@@ -76,15 +174,11 @@ export function nearestOf(name: string, known: readonly string[]): string {
   return known.length <= 10 ? ` (there are ${known.join(", ")})` : " (see deno task runs)";
 }
 
-async function isFile(path: string): Promise<boolean> {
-  return await Deno.stat(path).then((found) => found.isFile, () => false);
-}
-
-async function isFolder(path: string): Promise<boolean> {
+async function infoOf(path: string): Promise<Deno.FileInfo | undefined> {
   try {
-    return (await Deno.stat(path)).isDirectory;
+    return await Deno.stat(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return undefined;
     throw new RunError(`Cannot look for the run ${path}: ${reasonOf(error)}`);
   }
 }

@@ -2,7 +2,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { pythonEnvironment, type Unavailable } from "../python/python_environment.ts";
-import { ServerError } from "./http.ts";
+import { ServerError } from "./http_server.ts";
 
 /** The version of MLflow to install. */
 export const mlflowVersion = "3.17.2";
@@ -87,9 +87,7 @@ export async function startMlflow(
   await Promise.all([ended, ...logged]);
   const said = new TextDecoder().decode((await Deno.readFile(log)).subarray(earlier));
   const last = said.trim().split("\n").at(-1);
-  throw new ServerError(`Cannot start MLflow at ${url}: ${last} (the whole log: ${log})`, {
-    passing: false,
-  });
+  throw new ServerError(`Cannot start MLflow at ${url}: ${last} (the whole log: ${log})`);
 }
 
 async function answers(url: string): Promise<boolean> {
@@ -111,8 +109,6 @@ export function checkPort(port: number): void {
   try {
     Deno.listen({ hostname: "127.0.0.1", port }).close();
   } catch (error) {
-    throw new ServerError(`Cannot use port ${port}: ${reasonOf(error)}; give another --port`, {
-      passing: false,
-    });
+    throw new ServerError(`Cannot use port ${port}: ${reasonOf(error)}; give another --port`);
   }
 }

@@ -1,18 +1,12 @@
 import { createHash } from "node:crypto";
-import { join } from "node:path";
 import { RunError } from "../run/atomic_write.ts";
-import { parseMetrics } from "../run/metrics_log.ts";
-import { type MlflowClient, rejectsFile, type ServerRun } from "./client.ts";
-import { type Cursor, newCursor, readCursor, type SentFile, writeCursor } from "./cursor.ts";
-import { describe, idTag, isRunOf } from "./description.ts";
-import { keyOf, type MetricEntry, metricEntry } from "./entries.ts";
-import { folderAround, isOwn, OpenFile, runFiles } from "./files.ts";
-import { ServerError } from "./http.ts";
-import { linesFrom } from "./lines.ts";
-import { pageOf } from "./page_of.ts";
-import { readRecord, type RunRecord } from "./record.ts";
-import { withRetries } from "./retry.ts";
 import { runFile } from "../run/layout.ts";
+import { type Cursor, newCursor, readCursor, type SentFile, writeCursor } from "./cursor.ts";
+import { describeRun, idTag, keyOf, type MetricEntry, metricEntry } from "./describe_run.ts";
+import { ServerError } from "./http_server.ts";
+import { type MlflowClient, rejectsFile, type ServerRun } from "./mlflow_client.ts";
+import { readRecord, type RunRecord } from "./record.ts";
+import { folderAround, isOwn, metricsFrom, type OpenFile, openFile, runFiles } from "./run_files.ts";
 
 /** Whether a file changes with every step or checkpoint: such files are sent when the run is over. */
 const changes = (path: string) => path === runFile.metrics || path.endsWith(".safetensors");
@@ -27,24 +21,20 @@ export class Mirror {
   #cursor: Cursor | undefined;
   /** Whether this program has seen the run on the server. */
   #claimed = false;
-  /** Files that the server rejected: they are not sent again by this program, unless they change. */
+  /** Files that the server rejected: this program sends them again only if they change. */
   readonly #refusedFiles = new Map<string, SentFile>();
-  readonly #onFound: (page: string) => void;
+  #page: string | undefined;
 
-  /**
-   * @param onFound called with the run's page once the server has the run
-   */
-  constructor(
-    readonly run: string,
-    readonly client: MlflowClient,
-    { onFound = () => {} }: { onFound?: (page: string) => void } = {},
-  ) {
-    this.#onFound = onFound;
-  }
+  constructor(readonly run: string, readonly client: MlflowClient) {}
 
   /** What the server rejected for good, and why. */
   get refused(): Readonly<Record<string, string>> {
     return this.#cursor?.refused ?? {};
+  }
+
+  /** The run's page; undefined until the server has shown that it has the run. */
+  get page(): string | undefined {
+    return this.#page;
   }
 
   /**
@@ -59,13 +49,13 @@ export class Mirror {
     if (record === undefined) throw new RunError(`Cannot send ${this.run}: it is not a run folder`);
     try {
       const cursor = await this.#claim(record);
-      const over = record.status !== "RUNNING";
-      if (cursor.status !== "RUNNING" && !over) await this.#sendStatus(record, cursor);
+      const isOver = record.status !== "RUNNING";
+      if (cursor.status !== "RUNNING" && !isOver) await this.#sendStatus(record, cursor);
       await this.#describe(record, cursor);
-      const points = await this.#sendMetrics(record, cursor, over);
-      const files = await this.#sendFiles(cursor, over);
-      await this.#describe(record, cursor);
-      if (over && cursor.status !== record.status) await this.#sendStatus(record, cursor);
+      const points = await this.#sendMetrics(record, cursor, isOver);
+      const files = await this.#sendFiles(cursor, isOver);
+      await this.#describe(record, cursor); // with the results and pictures that are there now
+      if (isOver && cursor.status !== record.status) await this.#sendStatus(record, cursor);
       return { points, files };
     } catch (error) {
       this.#claimed = false;
@@ -73,6 +63,7 @@ export class Mirror {
     }
   }
 
+  /** Finds the run on the server or creates it. */
   async #claim(record: RunRecord): Promise<Cursor> {
     this.#cursor ??= await readCursor(this.run, this.client.url) ?? newCursor(this.client.url);
     if (this.#claimed) return this.#cursor;
@@ -80,20 +71,21 @@ export class Mirror {
     const experimentId = (known && this.#cursor.experimentId) ??
       await this.client.ensureExperiment(record.experiment);
     const { info } = known ?? await this.#find(experimentId, record);
-    if (info.lifecycle_stage === "deleted") {
+    if (!isActive({ info })) {
       throw new ServerError(`${this.client.url} has deleted the run ${info.run_id}; restore it there`, {
-        passing: false,
         code: "DELETED",
       });
     }
     if (this.#cursor.runId !== info.run_id) {
-      this.#cursor = { ...newCursor(this.client.url), runId: info.run_id, status: info.status };
+      this.#cursor = { ...newCursor(this.client.url), runId: info.run_id, status: info.status ?? null };
     }
     this.#cursor.experimentId = experimentId;
-    this.#cursor.artifactUri = info.artifact_uri;
+    this.#cursor.artifactUri = info.artifact_uri ?? "";
     await writeCursor(this.run, this.#cursor);
     this.#claimed = true;
-    this.#onFound(pageOf(this.client.url, this.#cursor));
+    const [experiment, id] = [experimentId, info.run_id].map(encodeURIComponent);
+    // Without the query, the page opens in another mode.
+    this.#page = `${this.client.url}/#/experiments/${experiment}/runs/${id}?workflowType=machine_learning`;
     return this.#cursor;
   }
 
@@ -101,7 +93,7 @@ export class Mirror {
   async #known({ id }: RunRecord): Promise<ServerRun | undefined> {
     const runId = this.#cursor?.runId;
     const run = runId ? await this.client.findRun(runId) : undefined;
-    return run?.info.lifecycle_stage === "active" && isRunOf(run, id) ? run : undefined;
+    return run && isActive(run) && hasId(run, id) ? run : undefined;
   }
 
   /** The run on the server, created if missing. Lost answers can leave several; all but one are deleted. */
@@ -109,54 +101,43 @@ export class Mirror {
     const filter = `tags.\`${idTag}\` = '${record.id.replaceAll("'", "")}'`;
     // What else the server finds is not ours to write or delete.
     const search = async () =>
-      (await this.client.searchRuns(experimentId, filter, "ALL")).filter((run) => isRunOf(run, record.id));
+      (await this.client.searchRuns(experimentId, filter, "ALL")).filter((run) => hasId(run, record.id));
     let unsure = false;
-    const found = await withRetries(
-      async () => {
-        unsure = false;
-        const runs = await search();
-        if (runs.length > 0) return runs;
-        unsure = true; // from here on, the run may exist in spite of an error
-        return [await this.#create(experimentId, record)];
-      },
-      (error) => unsure && error instanceof ServerError && error.details.passing ? 0 : undefined,
-      {
-        pauses: this.client.http.pauses,
-        patience: this.client.http.patience,
-        signal: this.client.signal,
-      },
-    );
-    const again = unsure ? await search() : [];
-    const runs = again.length > 0 ? again : found;
-    const active = runs.filter(({ info }) => info.lifecycle_stage === "active");
-    const known = active.find(({ info }) => info.run_id === this.#cursor?.runId);
-    const kept = known ?? active.sort((a, b) => a.info.run_id < b.info.run_id ? -1 : 1)[0] ?? runs[0];
-    for (const { info } of active) if (info !== kept.info) await this.client.deleteRun(info.run_id);
+    let runs = await this.client.http.retry(async () => {
+      unsure = false;
+      const found = await search();
+      if (found.length > 0) return found;
+      unsure = true; // from here on, the run may exist in spite of an error
+      return [await this.#create(experimentId, record)];
+    }, ({ details }) => unsure && details.passing ? 0 : undefined);
+    if (unsure) {
+      const again = await search();
+      if (again.length > 0) runs = again;
+    }
+    const active = runs.filter(isActive).sort((a, b) => a.info.run_id < b.info.run_id ? -1 : 1);
+    const kept = active.find(({ info }) => info.run_id === this.#cursor?.runId) ?? active[0] ?? runs[0];
+    for (const run of active) if (run !== kept) await this.client.deleteRun(run.info.run_id);
     return kept;
   }
 
   async #create(experimentId: string, record: RunRecord): Promise<ServerRun> {
-    const parent = await this.#parent();
+    const tags = [{ key: idTag, value: record.id }];
+    const folder = folderAround(this.run);
+    if (await readRecord(folder)) { // the run is nested in one there
+      const parent = (await readCursor(folder, this.client.url))?.runId;
+      if (!parent) {
+        throw new RunError(
+          `Cannot send ${this.run}: the run that it is nested in, ${folder}, has to be sent first`,
+        );
+      }
+      tags.push({ key: "mlflow.parentRunId", value: parent });
+    }
     return await this.client.createRun({
       experiment_id: experimentId,
       run_name: record.name,
       start_time: record.startedAt,
-      tags: [
-        { key: idTag, value: record.id },
-        ...parent === undefined ? [] : [{ key: "mlflow.parentRunId", value: parent }],
-      ],
+      tags,
     });
-  }
-
-  /** The server's id of the run whose folder contains this one. */
-  async #parent(): Promise<string | undefined> {
-    const folder = folderAround(this.run);
-    if (await readRecord(folder) === undefined) return undefined;
-    const runId = (await readCursor(folder, this.client.url))?.runId;
-    if (runId) return runId;
-    throw new RunError(
-      `Cannot send ${this.run}: the run that it is nested in, ${folder}, has to be sent first`,
-    );
   }
 
   async #sendStatus({ status, endedAt }: RunRecord, cursor: Cursor): Promise<void> {
@@ -166,54 +147,47 @@ export class Mirror {
   }
 
   async #describe(record: RunRecord, cursor: Cursor): Promise<void> {
-    const { params, tags, inputs } = await describe(this.run, record, cursor);
+    const { params, tags, inputs } = await describeRun(this.run, record, cursor);
+    const runId = cursor.runId!;
     // A param can be set only once; values that a resumed run changed become tags.
-    const changed = params.flatMap(({ key, value }) =>
-      key in cursor.params && cursor.params[key] !== value ? [{ key: `resumed.${key}`, value }] : []
-    );
-    const newParams = params.filter(({ key }) => !(key in cursor.params));
-    const allTags = [...tags, ...changed];
-    const newTags = allTags.filter(({ key, value }) => cursor.tags[key] !== value);
+    const changed = params.filter(({ key, value }) => key in cursor.params && cursor.params[key] !== value);
+    const allTags = [...tags, ...changed.map(({ key, value }) => ({ key: `resumed.${key}`, value }))];
+    const news = {
+      params: params.filter(({ key }) => !(key in cursor.params)),
+      tags: allTags.filter(({ key, value }) => cursor.tags[key] !== value),
+    };
     // Why an earlier session failed, say.
-    const goneTags = Object.keys(cursor.tags).filter((gone) => !allTags.some(({ key }) => key === gone));
-    const newInputs = JSON.stringify(inputs);
-    const sendInputs = inputs.length > 0 && newInputs !== cursor.inputs;
-    if (newParams.length + newTags.length + goneTags.length === 0 && !sendInputs) return;
-    for (const [kind, entries] of [["params", newParams], ["tags", newTags]] as const) {
-      await this.client.logAll(cursor.runId!, kind, entries, ({ key }, reason) => {
+    const gone = Object.keys(cursor.tags).filter((key) => !allTags.some((tag) => tag.key === key));
+    const newInputs = inputs.length > 0 ? JSON.stringify(inputs) : cursor.inputs;
+    const isNew = newInputs !== cursor.inputs;
+    if (news.params.length + news.tags.length + gone.length === 0 && !isNew) return;
+    for (const kind of ["params", "tags"] as const) {
+      await this.client.logAll(runId, kind, news[kind], ({ key }, reason) => {
         cursor.refused[`${kind}/${key}`] = reason;
       });
-      for (const { key, value } of entries) cursor[kind][key] = value;
+      for (const { key, value } of news[kind]) cursor[kind][key] = value;
     }
-    for (const key of goneTags) {
-      await this.client.deleteTag(cursor.runId!, key);
+    for (const key of gone) {
+      await this.client.deleteTag(runId, key);
       delete cursor.tags[key];
     }
-    if (sendInputs) {
-      await this.client.logInputs(cursor.runId!, inputs);
-      cursor.inputs = newInputs;
-    }
+    if (isNew) await this.client.logInputs(runId, inputs);
+    cursor.inputs = newInputs;
     await writeCursor(this.run, cursor);
   }
 
-  async #sendMetrics(record: RunRecord, cursor: Cursor, over: boolean): Promise<number> {
-    const path = join(this.run, runFile.metrics);
+  async #sendMetrics(record: RunRecord, cursor: Cursor, isOver: boolean): Promise<number> {
     let points = 0;
-    // The incomplete last line of a run that was killed is cut where somebody adds to the file: it is not counted.
-    const isWhole = (line: string) => over && parseMetrics(line) !== undefined;
-    for await (const { lines, end } of linesFrom(path, cursor.metricsBytes, isWhole)) {
+    for await (const { lines, end } of metricsFrom(this.run, cursor.metricsBytes, isOver)) {
       const entries: MetricEntry[] = [];
-      for (const text of lines) {
-        const line = parseMetrics(text);
-        if (line === undefined) continue; // whoever reads the run says so
-        const { step, time, ...values } = line;
+      for (const { step, time, ...values } of lines) {
         const at = typeof time === "number" ? time : record.startedAt;
         for (const [key, value] of Object.entries(values)) {
           if (typeof value === "number") {
             entries.push(metricEntry(key, value, at, step));
             cursor.latest[key] = { value, step };
           } else if (key.startsWith("image/")) {
-            await this.#sendImage(cursor, key.slice("image/".length), value, step, at);
+            await this.#sendImage(cursor, value, `${keyOf(key.slice("image/".length))}`, step, at);
           }
         }
       }
@@ -228,27 +202,21 @@ export class Mirror {
   }
 
   /** Sends a picture under the name of key, step and time by which MLflow's page finds images over steps. */
-  async #sendImage(cursor: Cursor, key: string, path: string, step: number, time: number): Promise<void> {
+  async #sendImage(cursor: Cursor, path: string, key: string, step: number, time: number): Promise<void> {
     using file = await this.#openImage(cursor, path);
     if (file === undefined) return;
     // A fixed name, so that a picture that is sent again replaces itself.
     const id = createHash("sha256").update(`${cursor.runId}/${path}`).digest("hex");
-    const uuid = [id.slice(0, 8), id.slice(8, 12), id.slice(12, 16), id.slice(16, 20), id.slice(20, 32)].join(
-      "-",
-    );
-    const stem = `images/${keyOf(key).replaceAll("/", "~")}+step+${step}+timestamp+${
-      Math.trunc(time)
-    }+${uuid}`;
-    for (const name of [`${stem}.png`, `${stem}+compressed.webp`]) {
-      await this.#put(cursor, name, file);
-    }
+    const uuid = id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, "$1-$2-$3-$4-$5");
+    const stem = `images/${key.replaceAll("/", "~")}+step+${step}+timestamp+${Math.trunc(time)}+${uuid}`;
+    for (const name of [`${stem}.png`, `${stem}+compressed.webp`]) await this.#put(cursor, name, file);
     cursor.images++;
   }
 
   /** Opens a picture that `metrics.jsonl` names, which may be anything: only a file that is also sent by itself. */
   async #openImage(cursor: Cursor, path: string): Promise<OpenFile | undefined> {
     try {
-      const file = isOwn(path) ? undefined : await OpenFile.open(this.run, path);
+      const file = isOwn(path) ? undefined : await openFile(this.run, path);
       if (file === undefined) cursor.refused[`images/${path}`] = "the file is gone";
       return file;
     } catch (error) {
@@ -258,15 +226,15 @@ export class Mirror {
     }
   }
 
-  async #sendFiles(cursor: Cursor, over: boolean): Promise<number> {
+  async #sendFiles(cursor: Cursor, isOver: boolean): Promise<number> {
     let count = 0;
     for (const { path, size, modified } of await runFiles(this.run)) {
       const sent = cursor.files[path];
       const isKnown = [sent, this.#refusedFiles.get(path)].some((known) =>
         known?.size === size && known.modified === modified
       );
-      if (isKnown || (!over && changes(path))) continue;
-      using file = await OpenFile.open(this.run, path);
+      if (isKnown || (!isOver && changes(path))) continue;
+      using file = await openFile(this.run, path);
       if (file === undefined) continue; // deleted since it was listed
       if (sent?.sha256 !== file.sent.sha256) {
         if (!await this.#put(cursor, path, file)) {
@@ -294,4 +262,13 @@ export class Mirror {
       return false;
     }
   }
+}
+
+function isActive({ info }: Pick<ServerRun, "info">): boolean {
+  return info.lifecycle_stage !== "deleted";
+}
+
+/** Whether a run on a server is that of a folder, by our own id. */
+function hasId({ data }: ServerRun, id: string): boolean {
+  return data?.tags?.some(({ key, value }) => key === idTag && value === id) ?? false;
 }

@@ -1,77 +1,103 @@
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import {
+  type Checked,
   count,
-  type FieldCheck,
   fieldProblem,
   fieldsOf,
   listOf,
   oneOf,
   optional,
+  orNull,
   text,
   time,
 } from "../run/field_checks.ts";
-import { readJson } from "../run/contained.ts";
-import { type RunStatus, runStatuses } from "./answers.ts";
 import { runFile } from "../run/layout.ts";
+import { readMetrics } from "../run/metrics_log.ts";
+import { readJson } from "../run/contained.ts";
+import { isLocked } from "../run/run_lock.ts";
+import { nestedRuns } from "./run_files.ts";
 
 /** The data that a run trains on. */
-export interface RecordedDataset {
-  readonly name: string;
-  /** SHA-256 of the training images, in hex. */
-  readonly digest: string;
-  readonly source: string;
-  /** Not in records of version 0.1, whose images have one channel. */
-  readonly channels?: number;
-  readonly height: number;
-  readonly width: number;
-  /** Number of classes, 0 for data without labels; not in records of version 0.1. */
-  readonly classes?: number;
-  /** What the classes are called, by label; only where they have names. */
-  readonly classNames?: readonly string[] | null;
-  /** Images that the network learns from. */
-  readonly train: number;
-  readonly validation: number;
-  readonly test: number;
-}
-
-/** Identity and status of a run, the content of `run.json`. Times are milliseconds since 1970. */
-export interface RunRecord {
-  /** Our own id, the same on every server. */
-  readonly id: string;
-  readonly name: string;
-  readonly experiment: string;
-  readonly status: RunStatus;
-  readonly startedAt: number;
-  /** null while the run is running. */
-  readonly endedAt: number | null;
-  /** Why it failed. */
-  readonly reason: string | null;
-  readonly user: string | null;
-  /** The task that made it. */
-  readonly source: string;
-  readonly gitBranch: string | null;
-  readonly parameterCount: number | null;
-  readonly dataset: RecordedDataset | null;
-  /** In a comparison: the id of the run that this one represents. */
-  readonly standsFor: string | null;
-}
-
-const orText = optional(text);
-
 const dataset = fieldsOf({
-  ...{ name: text, digest: text, source: text },
-  ...{ height: count, width: count, train: count, validation: count, test: count },
-  ...{ channels: optional(count), classes: optional(count), classNames: optional(listOf(text)) },
+  name: text,
+  /** SHA-256 of the training images, in hex. */
+  digest: text,
+  source: text,
+  channels: count,
+  height: count,
+  width: count,
+  /** Number of classes, 0 for data without labels. */
+  classes: count,
+  /** What the classes are called, by label; only where they have names. */
+  classNames: optional(listOf(text)),
+  /** Images that the network learns from. */
+  train: count,
+  validation: count,
+  test: count,
 });
 
-/** Fields that a record must have; the others are null where they are missing. */
-const checks: Readonly<Record<keyof RunRecord, FieldCheck>> = {
-  ...{ id: text, name: text, experiment: text, source: text },
-  ...{ status: oneOf(runStatuses), startedAt: time, endedAt: optional(time) },
-  ...{ reason: orText, user: orText, gitBranch: orText, standsFor: orText },
-  ...{ parameterCount: optional(count), dataset: optional(dataset) },
+/** Identity and status of a run, the content of `run.json`. Times are milliseconds since 1970. */
+const checks = {
+  /** Our own id, the same on every server. */
+  id: text,
+  name: text,
+  experiment: text,
+  /** In MLflow's words. */
+  status: oneOf(["RUNNING", "FINISHED", "FAILED", "KILLED"]),
+  startedAt: time,
+  /** null while the run is running. */
+  endedAt: orNull(time),
+  /** Why it failed. */
+  reason: orNull(text),
+  user: orNull(text),
+  /** The task that made it. */
+  source: text,
+  gitBranch: orNull(text),
+  parameterCount: orNull(count),
+  dataset: orNull(dataset),
+  /** In a comparison: the id of the run that this one represents. */
+  standsFor: orNull(text),
 };
+const record = fieldsOf(checks);
+
+/** The data that a run trains on. */
+export type RecordedDataset = Checked<typeof dataset>;
+
+/** Identity and status of a run, the content of `run.json`. Times are milliseconds since 1970. */
+export type RunRecord = Checked<typeof record>;
+
+/** Status of a run, in MLflow's words. */
+export type RunStatus = RunRecord["status"];
+
+const unknown = {
+  endedAt: null,
+  reason: null,
+  gitBranch: null,
+  parameterCount: null,
+  dataset: null,
+  standsFor: null,
+};
+
+/** The record of a new run; what is not given is unknown. */
+export function newRecord(
+  about: Pick<RunRecord, "name" | "experiment" | "source" | "startedAt"> & Partial<RunRecord>,
+): RunRecord {
+  return { id: crypto.randomUUID(), status: "RUNNING", user: userName(), ...unknown, ...about };
+}
+
+/** The name of the user; null without permission to ask. */
+function userName(): string | null {
+  // Deno requires all three, and its types lack the first.
+  const kinds = ["userInfo", "uid", "gid"] as NonNullable<Deno.SysPermissionDescriptor["kind"]>[];
+  const may = kinds.every((kind) => Deno.permissions.querySync({ name: "sys", kind }).state === "granted");
+  try {
+    return may ? userInfo().username : null;
+  } catch {
+    return null; // a user without a name
+  }
+}
 
 /**
  * Reads the record of a run.
@@ -83,16 +109,62 @@ export async function readRecord(folder: string): Promise<RunRecord | undefined>
   const path = join(folder, runFile.record);
   const json = await readJson(path);
   if (json === undefined) return undefined;
-  const optional = { endedAt: null, reason: null, user: null, gitBranch: null, standsFor: null };
-  const record = { ...optional, parameterCount: null, dataset: null, ...json };
-  const problem = fieldProblem(record, checks);
-  if (problem === undefined) return record as unknown as RunRecord;
-  throw new RunError(
-    `Cannot read ${path}: ${problem}; correct it, or delete the file: the run is then described by its others`,
-  );
+  const found = { ...unknown, user: null, ...json };
+  const problem = fieldProblem(found, checks);
+  if (problem === undefined) return found as unknown as RunRecord;
+  throw new RunError(`Cannot read ${path}: ${problem}; correct it, or take the file from a backup`);
 }
 
-/** @throws {RunError} if the folder cannot be written */
+/** Writes the record of a run. @throws {RunError} if the folder cannot be written */
 export async function writeRecord(folder: string, record: RunRecord): Promise<void> {
   await writeAtomic(join(folder, runFile.record), JSON.stringify(record, null, 2) + "\n");
+}
+
+/**
+ * The record of a run as of now: a run that is marked as running but has no program, nor has a run nested in it, was killed.
+ *
+ * @returns undefined if the folder holds no run
+ * @throws {RunError} if a file cannot be read
+ */
+export async function currentRecord(folder: string): Promise<RunRecord | undefined> {
+  const record = await readRecord(folder);
+  return record === undefined || await isLocked(folder) ? record : await settled(folder, record);
+}
+
+/**
+ * As `currentRecord`, for a folder that must hold a run.
+ *
+ * @param action what is tried, for the error, e.g. `send`
+ * @throws {RunError} if the folder holds no run, or a file cannot be read
+ */
+export async function requireRecord(folder: string, action: string): Promise<RunRecord> {
+  const record = await currentRecord(folder);
+  if (record !== undefined) return record;
+  throw new RunError(`Cannot ${action} ${folder}: it is not a run folder (expected ${runFile.record} in it)`);
+}
+
+/**
+ * Writes the record of a run as of now, for instance that it was killed; the caller holds its lock.
+ *
+ * @throws {RunError} if the folder holds no run, or cannot be read or written
+ */
+export async function settleRecord(folder: string): Promise<RunRecord> {
+  const written = await readRecord(folder) ?? await requireRecord(folder, "send");
+  const current = await settled(folder, written);
+  if (current !== written) await writeRecord(folder, current);
+  return current;
+}
+
+/** The record of a run that no program works on. Nobody locks a study while its cells are trained. */
+async function settled(folder: string, record: RunRecord): Promise<RunRecord> {
+  if (record.status !== "RUNNING") return record;
+  for (const nested of await nestedRuns(folder)) if (await isLocked(nested)) return record;
+  return { ...record, status: "KILLED", endedAt: await lastActivity(folder, record) };
+}
+
+/** When a run last wrote something, in milliseconds since 1970. */
+async function lastActivity(folder: string, { startedAt }: RunRecord): Promise<number> {
+  const lines = await readMetrics(join(folder, runFile.metrics));
+  const times = lines.map(({ time }) => typeof time === "number" ? time : startedAt);
+  return Math.trunc(times.reduce((latest, time) => Math.max(latest, time), startedAt));
 }

@@ -1,36 +1,30 @@
 import { basename } from "node:path";
-import { printable, textTable } from "../program/output.ts";
 import { lossWarning } from "../settings/loss_meaning.ts";
-import type { RunSummary } from "./store.ts";
+import { asText } from "../settings/setting.ts";
+import { printable } from "../program/output.ts";
+import { textTable } from "../program/output.ts";
+import type { RunSummary } from "./find_run.ts";
 
 /** Metrics with a column in the list. */
-const columns = ["train_loss", "val_loss", "test_loss"];
+const losses = ["train_loss", "val_loss", "test_loss"];
 
 /** A table of runs, one per line. */
 export function listTable(runs: readonly RunSummary[]): string {
-  // A folder names its run; a server's id does not.
-  const named = runs.some(({ key, name }) => basename(key) !== name);
-  const head = [
-    "run",
-    ...named ? ["name"] : [],
-    "status",
-    "started (UTC)",
-    "minutes",
-    "model",
-    "filters",
-    ...columns,
-  ];
+  // Most folders are named like their run.
+  const isNamed = runs.some(({ key, name }) => basename(key) !== name);
+  const head = ["run", "name", "status", "started (UTC)", "minutes", "model", "filters", ...losses];
   const rows = runs.map((run) => [
     run.key,
-    ...named ? [run.name] : [],
+    run.name,
     run.status,
     date(run.startedAt),
     minutes(run),
-    run.params.model ?? "",
-    run.params.filters ?? "",
-    ...columns.map((name) => shown(own(run.metrics, name))),
+    setting(run, "model"),
+    setting(run, "filters"),
+    ...losses.map((name) => metric(run, name)),
   ]);
-  return withLossWarning(textTable([head, ...rows]), runs);
+  const table = [head, ...rows].map((row) => row.filter((_, column) => isNamed || column !== 1));
+  return withLossWarning(textTable(table), runs);
 }
 
 /** Everything that is known about a run. */
@@ -43,56 +37,53 @@ export function showTable(run: RunSummary, files: readonly string[]): string {
     ["started (UTC)", date(run.startedAt)],
     ["minutes", minutes(run)],
   ];
-  const metrics = Object.entries(run.metrics).map(([name, value]) => [name, shown(value)]);
+  const metrics = Object.keys(run.metrics).map((name) => [name, metric(run, name)]);
+  const settings = Object.keys(run.params).map((name) => [name, setting(run, name)]);
   return [
     textTable(about),
     ["Latest metrics", textTable(metrics)].join("\n"),
-    ["Settings", textTable(Object.entries(run.params))].join("\n"),
+    ["Settings", textTable(settings)].join("\n"),
     ["Files", ...files.map(printable)].join("\n  "),
   ].join("\n\n");
 }
 
 /** Runs side by side: metrics, and the settings in which they differ. */
 export function compareTable(runs: readonly RunSummary[]): string {
-  const names = (values: readonly Readonly<Record<string, unknown>>[]) => [
-    ...new Set(values.flatMap((value) => Object.keys(value))),
-  ];
-  const metrics = names(runs.map((run) => run.metrics)).map((name) => [
-    name,
-    ...runs.map((run) => shown(own(run.metrics, name))),
-  ]);
-  const settings = names(runs.map(({ params }) => params))
-    .map((name) => [name, ...runs.map(({ params }) => own(params, name) ?? "")])
-    .filter(([, first, ...others]) => others.some((value) => value !== first));
-  const areNamed = new Set(runs.map(({ name }) => name)).size === runs.length;
+  const isNamed = new Set(runs.map(({ name }) => name)).size === runs.length;
+  const row = (name: string, cell: (run: RunSummary) => string) => [name, ...runs.map(cell)];
+  const names = (all: readonly object[]) => [...new Set(all.flatMap((values) => Object.keys(values)))];
+  const metrics = names(runs.map(({ metrics }) => metrics)).map((name) =>
+    row(name, (run) => metric(run, name))
+  );
+  const settings = names(runs.map(({ params }) => params)).map((name) =>
+    row(name, (run) => setting(run, name))
+  );
   const rows = [
-    ["", ...runs.map(({ key, name }) => areNamed ? name : key)],
-    ["status", ...runs.map((run) => run.status)],
-    ["minutes", ...runs.map(minutes)],
+    row("", ({ key, name }) => isNamed ? name : key),
+    row("status", ({ status }) => status),
+    row("minutes", minutes),
     ...metrics,
-    ...settings,
+    ...settings.filter(([, first, ...others]) => others.some((value) => value !== first)),
   ];
   return withLossWarning(textTable(rows), runs);
 }
 
 /** A table of losses, and below it what keeps them from being compared. */
-function withLossWarning(text: string, runs: readonly RunSummary[]): string {
-  const warning = lossWarning(runs.filter(hasLoss).map(({ params }) => params));
-  return warning === undefined ? text : `${text}\n${warning}`;
+function withLossWarning(table: string, runs: readonly RunSummary[]): string {
+  const measured = runs.filter((run) => losses.some((name) => metric(run, name) !== ""));
+  const warning = lossWarning(measured.map(({ params }) => params));
+  return warning === undefined ? table : `${table}\n${warning}`;
 }
 
-function hasLoss({ metrics }: RunSummary): boolean {
-  return columns.some((name) => metrics[name] !== undefined);
+/** A setting by a name that may be any word, such as `constructor`. */
+function setting({ params }: RunSummary, name: string): string {
+  return Object.hasOwn(params, name) ? asText(params[name]) : "";
 }
 
-/** A field by a name that may be any word, such as `constructor`. */
-function own<T>(fields: Readonly<Record<string, T>>, name: string): T | undefined {
-  return Object.hasOwn(fields, name) ? fields[name] : undefined;
-}
-
-/** Four digits, or all that stand before the point. */
-function shown(value: number | undefined): string {
-  if (value === undefined) return "";
+/** A metric: four digits, or all before the point. */
+function metric({ metrics }: RunSummary, name: string): string {
+  if (!Object.hasOwn(metrics, name)) return "";
+  const value = metrics[name];
   return String(Math.abs(value) >= 1000 ? Math.round(value) : Number(value.toPrecision(4)));
 }
 
@@ -102,7 +93,7 @@ function date(ms: number | null): string {
     : new Date(ms).toISOString().slice(0, 16).replace("T", " ");
 }
 
-/** Minutes of training, in all sessions of a run; of a run that tells no such thing those between start and end. */
+/** Minutes of training, in all sessions of a run; without such a metric those between start and end. */
 function minutes({ startedAt, endedAt, metrics: { elapsed_seconds: trained } }: RunSummary): string {
   if (trained >= 0) return (trained / 60).toFixed(1);
   if (startedAt === null || endedAt === null || endedAt < startedAt) return "";

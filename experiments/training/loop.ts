@@ -7,7 +7,7 @@ import { pause } from "../../models/pause.ts";
 import type { ProgressBar } from "../program/progress.ts";
 import { weightsFile } from "../run/layout.ts";
 import { objectiveOf } from "../settings/training_config.ts";
-import type { Tracker } from "../tracking/tracker.ts";
+import type { RunTracker } from "../tracking/run_tracker.ts";
 import { EarlyWeights, KeptWeights, SampleGrids, Validation } from "./between_steps.ts";
 import { isComplete, isMeasured, scheduleOf, type TrainingOutcome, type TrainingSession } from "./session.ts";
 import { LossLog } from "./loss_log.ts";
@@ -30,7 +30,7 @@ export class TrainingLoop implements Disposable {
   readonly #early: EarlyWeights;
   readonly #kept: KeptWeights;
   #totalSteps: number;
-  #tracker!: Tracker;
+  #tracker!: RunTracker;
   #elapsedBefore = 0;
   #startedMs = 0;
   #savedMs = 0;
@@ -131,7 +131,7 @@ export class TrainingLoop implements Disposable {
    * @param bar shows progress
    * @throws {TrainingError} if a loss or weight becomes NaN or infinite
    */
-  async run(tracker: Tracker, bar?: ProgressBar): Promise<TrainingOutcome> {
+  async run(tracker: RunTracker, bar?: ProgressBar): Promise<TrainingOutcome> {
     const { config, signal, source, ...session } = this.#session;
     const trainer = this.#trainer;
     this.#tracker = tracker;

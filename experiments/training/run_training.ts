@@ -9,10 +9,9 @@ import { resumedEnvironmentFile, runFile } from "../run/layout.ts";
 import { createRunFolder, removeLeftovers, writeAtomic } from "../run/run_folder.ts";
 import { lockRun, type RunLock } from "../run/run_lock.ts";
 import type { TrainingConfig } from "../settings/training.ts";
-import { gauges } from "../tracking/gauges.ts";
+import { trackingOf } from "../tracking/choose_tracking.ts";
 import type { RecordedDataset } from "../tracking/record.ts";
-import { startTracking, trackingOf } from "../tracking/start.ts";
-import { tracked } from "../tracking/tracker.ts";
+import { machineGauges, RunTracker } from "../tracking/run_tracker.ts";
 import { tuneKernels } from "../tuning/tune_kernels.ts";
 import {
   checkCoupling,
@@ -105,7 +104,7 @@ async function trainOn(device: Device, given: TrainingConfig, options: RunOption
   const resumedAt = resumed ? await loop.resume() : undefined;
   if (resumed) await removeLeftovers(resumed);
   let bar: ProgressBar | undefined;
-  await using tracker = await startTracking(lock, {
+  await using tracker = await RunTracker.start(lock, {
     choice,
     startedAt,
     ...resumedAt !== undefined && { resumedAt },
@@ -114,13 +113,13 @@ async function trainOn(device: Device, given: TrainingConfig, options: RunOption
       parameterCount: network.size,
       dataset: recordOf(data, images),
     },
-    gauges: gauges(device, () => network.trainer.step * config.batchSize),
+    gauges: machineGauges(device, () => network.trainer.step * config.batchSize),
     say(message) {
       bar?.clear();
       say(message);
     },
   });
-  const outcome = await tracked(tracker, async () => {
+  const outcome = await tracker.during(async () => {
     const adapter = { kind: device.kind, description: device.description };
     await writeJson(
       join(run, resumed ? resumedEnvironmentFile(startedAt.getTime()) : runFile.environment),

@@ -18,8 +18,8 @@ import { makeNetwork } from "../../experiments/training/network.ts";
 import { restoreRunState } from "../../experiments/training/run_state.ts";
 import { runTraining } from "../../experiments/training/run_training.ts";
 import { newCursor, readCursor } from "../../experiments/tracking/cursor.ts";
-import { describe } from "../../experiments/tracking/description.ts";
-import { summarize } from "../../experiments/tracking/folder_store.ts";
+import { describeRun } from "../../experiments/tracking/describe_run.ts";
+import { summarize } from "../../experiments/tracking/find_run.ts";
 import { readRecord } from "../../experiments/tracking/record.ts";
 import { compareTable, listTable, showTable } from "../../experiments/tracking/run_tables.ts";
 import { init, withDevice } from "../../kernels/mod.ts";
@@ -43,7 +43,7 @@ async function show(run: string): Promise<void> {
     assert.ok(!text.includes("undefined"), text);
   }
   const record = await readRecord(run);
-  if (record) await describe(run, record, await readCursor(run) ?? newCursor("http://127.0.0.1:9"));
+  if (record) await describeRun(run, record, await readCursor(run) ?? newCursor("http://127.0.0.1:9"));
 }
 
 const report = (run: string) => writeReport([run], join(run, "again.html"), { live: false });

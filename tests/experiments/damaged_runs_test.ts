@@ -2,13 +2,10 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { loadStoreTrajectories } from "../../experiments/draw/stored_trajectories.ts";
+import { loadStoredTrajectories } from "../../experiments/draw/stored_trajectories.ts";
 import { writeTrajectories } from "../../experiments/draw/trajectories.ts";
-import { FolderStore, summarize } from "../../experiments/tracking/folder_store.ts";
-import { type Cursor, newCursor } from "../../experiments/tracking/cursor.ts";
-import { describe } from "../../experiments/tracking/description.ts";
-import { readRecord } from "../../experiments/tracking/record.ts";
-import { compareTable, listTable } from "../../experiments/tracking/run_tables.ts";
+import { listRuns } from "../../experiments/tracking/find_run.ts";
+import { storedRuns } from "../../experiments/tracking/stored_runs.ts";
 import { testInFolder } from "../folder.ts";
 import { madeUpFlow } from "../viz/flow/made_up_flow.ts";
 import { testTask } from "./cli.ts";
@@ -45,7 +42,7 @@ const damaged: Readonly<Record<string, readonly [files: Record<string, unknown>,
   a_text: [{ "run.json": "text" }, "run.json: it holds no JSON object; take the file from a backup"],
   b_name: [
     { "run.json": { ...record, name: 5 } },
-    "run.json: name is 5 (expected text); correct it, or delete",
+    "run.json: name is 5 (expected text); correct it, or take",
   ],
   c_time: [{ "run.json": { ...record, startedAt: 1e300 } }, "run.json: startedAt is 1e+300 (expected milli"],
   d_status: [{ "run.json": { ...record, status: "DONE" } }, 'run.json: status is "DONE" (expected RUNNING, '],
@@ -60,7 +57,7 @@ const damaged: Readonly<Record<string, readonly [files: Record<string, unknown>,
   g_config: [{ "run.json": record, "config.json": "[]" }, "config.json: it holds no JSON object"],
 };
 
-testInFolder("FolderStore.list() leaves out damaged runs, says why, and lists the others", async (root) => {
+testInFolder("listRuns() leaves out damaged runs, says why, and lists the others", async (root) => {
   for (const [name, [files]] of Object.entries(damaged)) await writeRun(root, name, files);
   await Deno.mkdir(join(root, "h_link"));
   await Deno.symlink("run.json", join(root, "h_link", "run.json"));
@@ -68,7 +65,7 @@ testInFolder("FolderStore.list() leaves out damaged runs, says why, and lists th
   await writeRun(whole, "broken", { "run.json": "[]" });
   const nested = await writeRun(whole, "nested", { "run.json": record });
   const said: string[] = [];
-  const runs = await new FolderStore(root, (line) => said.push(line)).list();
+  const runs = await listRuns(root, null, (line) => said.push(line));
   assert.deepEqual(runs.map(({ key }) => key), [whole, nested]);
   for (const [name, [, says]] of Object.entries(damaged)) {
     const line = said.find((line) => line.startsWith(`Left out: Cannot read ${join(root, name)}`)) ?? "";
@@ -77,17 +74,23 @@ testInFolder("FolderStore.list() leaves out damaged runs, says why, and lists th
   assert.equal(said.length, Object.keys(damaged).length + 2, said.join("\n"));
 });
 
-testInFolder("loadStoreTrajectories() leaves out runs whose flows are damaged, and says so", async (root) => {
-  const source = { modelType: "UNet_FM", seed: 7, solver: "euler", steps: 4 } as const;
-  const folders = await Promise.all(["a", "b"].map((name) => writeRun(root, name, { "run.json": record })));
-  for (const folder of folders) await writeTrajectories(folder, [madeUpFlow(1, 5, [4, 4])], source);
-  await Deno.truncate(join(folders[0], "flow", "sample_1.safetensors"), 100);
-  const said: string[] = [];
-  const flows = await loadStoreTrajectories(new FolderStore(root), undefined, (line) => said.push(line));
-  assert.deepEqual(flows.map(({ key }) => key), [folders[1]]);
-  assert.equal(said.length, 1);
-  assert.match(said[0], /^Left out: Cannot read .*a\/flow\/sample_1.safetensors: /);
-});
+testInFolder(
+  "loadStoredTrajectories() leaves out runs whose flows are damaged, and says so",
+  async (root) => {
+    const source = { modelType: "UNet_FM", seed: 7, solver: "euler", steps: 4 } as const;
+    const folders = await Promise.all(["a", "b"].map((name) => writeRun(root, name, { "run.json": record })));
+    for (const folder of folders) await writeTrajectories(folder, [madeUpFlow(1, 5, [4, 4])], source);
+    await Deno.truncate(join(folders[0], "flow", "sample_1.safetensors"), 100);
+    const said: string[] = [];
+    const flows = await loadStoredTrajectories(
+      (await storedRuns({ from: "folders", mlflow: null, root, experiment: null })).runs,
+      (line) => said.push(line),
+    );
+    assert.deepEqual(flows.map(({ key }) => key), [folders[1]]);
+    assert.equal(said.length, 1);
+    assert.match(said[0], /^Left out: Cannot read .*a\/flow\/sample_1.safetensors: /);
+  },
+);
 
 testTask("runs list and sync go on beyond damaged runs", async (place) => {
   await writeRun(place.file("runs"), "a", { "run.json": { ...record, startedAt: null } });
@@ -111,33 +114,3 @@ testTask("runs list and sync go on beyond damaged runs", async (place) => {
   assert.match(sent.stderr, /\nServerError: http:\/\/127.0.0.1:9 cannot be reached [^\n]+\n$/);
   assert.equal(sent.code, 1);
 });
-
-testInFolder(
-  "listTable() and compareTable() count the minutes of training, not those of a clock",
-  async (root) => {
-    const day = 24 * 3600e3;
-    const metrics = (seconds: number) => `{"step":1,"train_loss":1,"elapsed_seconds":${seconds}}\n`;
-    const resumed = { ...record, endedAt: record.startedAt + day };
-    const jumped = { ...record, endedAt: record.startedAt - day };
-    const folders = [
-      await writeRun(root, "resumed", { "run.json": resumed, "metrics.jsonl": metrics(90) }),
-      await writeRun(root, "jumped", { "run.json": jumped, "metrics.jsonl": metrics(150) }),
-      await writeRun(root, "untrained", { "run.json": jumped }),
-    ];
-    const runs = await Promise.all(folders.map(summarize));
-    const minutes = compareTable(runs).split("\n").find((line) => line.includes("minutes"));
-    assert.deepEqual(minutes!.trim().split(/ +/), ["minutes", "1.5", "2.5"]);
-    assert.doesNotMatch(listTable(runs), /-1440|1440/);
-
-    const cursor = {
-      ...newCursor("http://127.0.0.1:9"),
-      latest: { elapsed_seconds: { value: 90, step: 1 } },
-    };
-    const noted = async (folder: string, cursor: Cursor) => {
-      const { tags } = await describe(folder, (await readRecord(folder))!, cursor);
-      return tags.find(({ key }) => key === "mlflow.note.content")!.value;
-    };
-    assert.match(await noted(folders[0], cursor), /finished after 1.5 minutes/);
-    assert.match(await noted(folders[2], newCursor(cursor.server)), /finished after 0.0 minutes/);
-  },
-);

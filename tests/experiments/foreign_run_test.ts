@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { ended, type TaskName, testTask, tinyNetwork } from "./cli.ts";
 import { assertRefused, smallRun, trained } from "./refusals.ts";
 import { storeRun } from "./stored_run.ts";
-import { HostileServer } from "./tracking/hostile_server.ts";
+import { FakeMlflow } from "./tracking/fake_mlflow.ts";
 
 const secret = "s3cret";
 
@@ -23,8 +23,8 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   ],
   "animate run": ["flow/sample_1.safetensors"],
   "compare run other": ["flow/sample_1.safetensors", "metrics.jsonl"],
-  "runs show run": ["config.json", "metrics.jsonl"],
-  "sync run --mlflow http://127.0.0.1:9": ["config.json", "mlflow.json"],
+  "runs show run": ["run.json", "config.json", "metrics.jsonl"],
+  "sync run --mlflow http://127.0.0.1:9": ["run.json", "mlflow.json"],
 };
 const tasks = "report, animate, compare, runs and sync";
 testTask(`${tasks} read no file that leads out of the folder`, async (place) => {
@@ -60,7 +60,7 @@ testTask("train --resume reads no file that leads out of the folder", async (pla
 testTask(
   "sync and train send credentials of the environment to no server that a folder names",
   async (place) => {
-    await using server = new HostileServer();
+    await using server = await FakeMlflow.start();
     await trained(place);
     await Deno.writeTextFile(place.file("run", "mlflow.json"), JSON.stringify({ server: server.url }));
     const config = JSON.parse(await Deno.readTextFile(place.file("run", "config.json")));
@@ -76,14 +76,14 @@ testTask(
     await place.succeed("sync", "run", env);
     await place.succeed("train:base", "--resume run --max-steps 4", env);
     assert.ok(server.seen.length > 0);
-    assert.deepEqual(server.seen.filter(({ authorization }) => authorization !== null), []);
+    assert.deepEqual(server.seen.filter(({ authorization }) => authorization !== undefined), []);
     await place.succeed("sync", `run --mlflow ${server.url}`, env);
     assert.equal(server.seen.at(-1)?.authorization, `Basic ${btoa(`me:${secret}`)}`);
   },
 );
 
 testTask("train keeps credentials in an address out of files, messages and what it sends", async (place) => {
-  await using server = new HostileServer(({ authorization }, count) => {
+  await using server = await FakeMlflow.start(({ authorization }, count) => {
     // Servers repeat what they are sent, in their own spelling.
     const spelled = `${encodeURIComponent("s3cret/")} s3cret%2f ${authorization} http://me:s3cret%2F@host`;
     return count % 2 === 0 ? new Response(spelled, { status: 403 }) : undefined;
@@ -105,11 +105,11 @@ testTask(
   "runs, sync and report write no control characters of files and servers to the terminal",
   async (place) => {
     const nasty = "a\x1b[2J\x07\r\n\x9b31m\u202e";
-    const run = HostileServer.run({ run_name: nasty, run_id: nasty }, {
+    const run = FakeMlflow.run({ run_name: nasty, run_id: nasty }, {
       params: [{ key: nasty, value: nasty }],
       metrics: [{ key: nasty, value: 1 }],
     });
-    await using server = new HostileServer(({ path }) => {
+    await using server = await FakeMlflow.start(({ path }) => {
       if (path.endsWith("runs/search")) return Response.json({ runs: [run] });
       if (path.includes("artifacts/list")) return Response.json({ files: [{ path: nasty }] });
       if (path.endsWith("runs/create")) return Response.json({ run });
@@ -125,9 +125,9 @@ testTask(
     await storeRun(place, nasty);
     await Deno.writeTextFile(place.file(nasty, "config.json"), `${nasty}{`);
     const commands: [TaskName, string][] = [
-      ["runs", `list --mlflow ${server.url}`],
-      ["runs", `list --json --mlflow ${server.url}`],
-      ["runs", `show a --mlflow ${server.url}`],
+      ["runs", "list --root ."],
+      ["runs", "list --root . --json"],
+      ["animate", `a --from server --mlflow ${server.url}`],
       ["runs", "show run"],
       ["runs", "show run --json"],
       ["sync", `run --mlflow ${server.url}`],
@@ -146,21 +146,19 @@ testTask(
 
 testTask("sync ends at once on Ctrl-C, whatever the server does", async (place) => {
   const asked = Promise.withResolvers<void>();
-  const hang = Promise.withResolvers<Response>();
-  await using server = new HostileServer(() => {
+  await using server = await FakeMlflow.start(() => {
     asked.resolve();
-    return hang.promise;
+    return "hang";
   });
   await storeRun(place, "run");
   const process = place.start("sync", `run --mlflow ${server.url}`);
   await asked.promise;
   process.kill("SIGINT");
   assert.notEqual((await ended(process)).code, 0);
-  hang.resolve(new Response());
 });
 
 testTask("train and sync write only where they run and in /tmp, and say so", async (place) => {
-  const { code, stderr } = await place.run("train:base", `${tinyNetwork} --out /flow-outside`);
+  const { code, stderr } = await place.runProgram("train:base", `${tinyNetwork} --out /flow-outside`);
   assert.equal(code, 1);
   const refused =
     /^RunError: Cannot create the run folder .*: requires write access to .* \(docs\/security\.md /;
@@ -168,15 +166,16 @@ testTask("train and sync write only where they run and in /tmp, and say so", asy
   await storeRun(place, "run");
   const elsewhere = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "flow-" });
   try {
-    await Deno.copyFile(place.file("run", "config.json"), `${elsewhere}/config.json`);
-    const sync = await place.run("sync", `${elsewhere} --mlflow http://127.0.0.1:9`);
+    await Deno.copyFile(place.file("run", "run.json"), `${elsewhere}/run.json`);
+    const sync = await place.runProgram("sync", `${elsewhere} --mlflow http://127.0.0.1:9`);
     assert.match(sync.stderr, /: Cannot lock .*: requires write access to .*docs\/security\.md[^\n]*\n$/);
     assert.equal(sync.code, 1);
     // A larger disk: runs may be a link.
     await Deno.symlink(elsewhere, place.file("runs"));
-    await place.succeed("train:base", smallRun);
+    const trained = await place.runProgram("train:base", smallRun);
+    assert.equal(trained.code, 0, trained.stderr);
     assert.equal((await place.names("runs")).length, 2);
-    const sent = await place.run("sync", "--mlflow http://127.0.0.1:9", { // a port that is blocked
+    const sent = await place.runProgram("sync", "--mlflow http://127.0.0.1:9", { // a port that is blocked
       MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0",
     });
     assert.match(sent.stderr, /^ServerError: http:\/\/127\.0\.0\.1:9 cannot be reached [^\n]+\n$/);

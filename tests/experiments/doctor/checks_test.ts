@@ -8,11 +8,11 @@ import { ConfigError } from "../../../experiments/settings/setting.ts";
 import { examining } from "../../../experiments/doctor.ts";
 import { presetFor } from "../../../experiments/settings/training.ts";
 import { trainingConfig } from "../../../experiments/settings/training_config.ts";
-import { ServerError } from "../../../experiments/tracking/http.ts";
+import { ServerError } from "../../../experiments/tracking/http_server.ts";
 import { DeviceError } from "../../../kernels/mod.ts";
 import { testOnDevices } from "../../testing.ts";
 import { testTask, type Workplace } from "../cli.ts";
-import { HostileServer } from "../tracking/hostile_server.ts";
+import { FakeMlflow } from "../tracking/fake_mlflow.ts";
 import { bareHost, h100, lavapipe, machine, onGpu } from "./fake_machines.ts";
 
 /** What a machine is told about one thing: the lines of a check, as people read them, without its name. */
@@ -273,7 +273,7 @@ testTask(
 );
 
 testTask("doctor asks the named server once, and shows nothing secret of its address", async (place) => {
-  await using server = new HostileServer(({ path }) =>
+  await using server = await FakeMlflow.start(({ path }) =>
     path.includes("get-by-name") ? Response.json({ message: "no hunter2 here" }, { status: 500 }) : undefined
   );
   const address = server.url.replace("://", "://ada:hunter2@");
@@ -289,7 +289,7 @@ testTask("doctor asks the named server once, and shows nothing secret of its add
 });
 
 testTask("doctor tells of a server that answers, and of one that does not exist", async (place) => {
-  await using server = new HostileServer();
+  await using server = await FakeMlflow.start(() => Response.json({ experiment: { experiment_id: "1" } }));
   const answering = await examined(place, "--seconds 0 --experiment mine", {
     MLFLOW_TRACKING_URI: server.url,
   });

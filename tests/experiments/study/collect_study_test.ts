@@ -3,7 +3,7 @@ import { collectStudy } from "../../../experiments/study/collect_study.ts";
 import { cellFolder, type Study } from "../../../experiments/study/study.ts";
 import { readRecord, type RunRecord, writeRecord } from "../../../experiments/tracking/record.ts";
 import { withFolder } from "../../folder.ts";
-import { type HostileServer, testHostile } from "../tracking/hostile_server.ts";
+import { type FakeMlflow, testOnFake } from "../tracking/fake_mlflow.ts";
 import { makeStudy } from "./tiny_study.ts";
 
 /** The record of a run that ended. */
@@ -14,7 +14,7 @@ const ended = (status: RunRecord["status"], reason: string | null = null): RunRe
 
 /** A study of two cells, neither of which is finished, and how it stands once it is collected. */
 async function withStudy(
-  server: HostileServer,
+  server: FakeMlflow,
   use: (study: Study, standing: () => Promise<unknown[]>) => Promise<void>,
 ): Promise<void> {
   await withFolder(async (folder) => {
@@ -28,7 +28,7 @@ async function withStudy(
   });
 }
 
-testHostile(
+testOnFake(
   "collectStudy() marks a study as failed where cells are that ran elsewhere",
   () => undefined,
   (server) =>
@@ -43,7 +43,7 @@ testHostile(
     }),
 );
 
-testHostile(
+testOnFake(
   "collectStudy() leaves a study failed that has failed before",
   () => undefined,
   (server) =>

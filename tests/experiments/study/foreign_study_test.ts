@@ -14,7 +14,7 @@ import {
   type Study,
   writeStudy,
 } from "../../../experiments/study/study.ts";
-import { nestedRuns } from "../../../experiments/tracking/files.ts";
+import { nestedRuns } from "../../../experiments/tracking/run_files.ts";
 import { init } from "../../../kernels/mod.ts";
 import { testInFolder } from "../../folder.ts";
 import { cellOf, makeStudy, planning, planOf } from "./tiny_study.ts";

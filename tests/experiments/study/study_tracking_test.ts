@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { exists, newExperiment, quick, testMirrored } from "../tracking/shared_server.ts";
+import { quick, testMirrored } from "../tracking/fake_mlflow.ts";
 import { makePlan } from "./tiny_study.ts";
 
 testMirrored(
   "study is a parent run on a server, its cells are its children, and each is sent once",
   async (place, server) => {
     await makePlan(place, { seeds: [1] });
-    const experiment = newExperiment();
+    const experiment = "nested";
     const flags =
       `plan.json --out study --device cpu --threads 1 --jobs 2 --experiment ${experiment} --mlflow ${server.url}`;
     const { stderr } = await place.succeed("study", flags, quick);
@@ -22,7 +22,7 @@ testMirrored(
       assert.equal(info.status, "FINISHED");
       assert.ok(data.metrics?.some(({ key }) => key === "eval/frechet"), info.run_name);
     }
-    assert.ok(await exists(place.file("study", "cells", "base-s1", "mlflow.json")));
+    assert.ok((await Deno.stat(place.file("study", "cells", "base-s1", "mlflow.json"))).isFile);
     await place.succeed("study", flags, quick);
     const synced = await place.succeed("sync", `study --mlflow ${server.url}`, quick);
     assert.equal(synced.stdout.match(/already complete/g)?.length, 3, synced.stdout);

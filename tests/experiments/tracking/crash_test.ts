@@ -1,40 +1,57 @@
+/** Programs that are killed, and servers that go away: what is in a folder arrives once. */
+
 import assert from "node:assert/strict";
 import { readMetrics } from "../../../experiments/run/metrics_log.ts";
 import { ended, type Workplace } from "../cli.ts";
+import { type FakeMlflow, mirroredRun, pause, quick, testMirrored, until } from "./fake_mlflow.ts";
 import { assertMirrored } from "./mirrored.ts";
-import { exists, mirroredRun, newExperiment, pause, quick, testMirrored, until } from "./shared_server.ts";
 
 /** How often a trainer is killed, and how many seconds a server stays away: FLOW_KILLS=20 FLOW_OUTAGE=20 take minutes. */
-const [kills, outageSeconds] = ["FLOW_KILLS", "FLOW_OUTAGE"].map((variable) => {
+const [kills, outageSeconds] = (["FLOW_KILLS", "FLOW_OUTAGE"] as const).map((variable) => {
   const { state } = Deno.permissions.querySync({ name: "env", variable });
-  return Number(state === "granted" ? Deno.env.get(variable) ?? 4 : 4);
+  return Number(state === "granted" ? Deno.env.get(variable) ?? 3 : 3);
 });
 
+const envOf = ({ url }: FakeMlflow) => ({
+  ...quick,
+  MLFLOW_TRACKING_URI: url,
+  MLFLOW_EXPERIMENT_NAME: "crash",
+});
+
+const linesOf = (place: Workplace, run: string) => readMetrics(place.file(run, "metrics.jsonl"));
+
+/** Whether a file is there. */
+const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
+
 testMirrored(
-  "train goes on while its server is dead, and sends the rest when that is back",
+  "train goes on while its server is away, and sends the rest when that is back",
   async (place, server) => {
-    const experiment = newExperiment();
-    const env = { ...quick, MLFLOW_TRACKING_URI: server.url, MLFLOW_EXPERIMENT_NAME: experiment };
-    // So many epochs that it is still at work when the server is back, and so few lines and grids that that keeps up.
+    // So many epochs that it is still at work when the server is back, and so few lines and grids that the mirror keeps up.
     const endless = mirroredRun.replace("--epochs 3", "--epochs 100000")
       .replace("--log-every 3", "--log-every 60").replace("--val-epochs 1", "--val-epochs 20")
       .replace("--sample-epochs 2", "--sample-epochs 1000");
-    const process = place.start("train:base", endless, env);
+    const process = place.start("train:base", endless, envOf(server));
     const end = ended(process);
     const size = async () => (await Deno.stat(place.file("run", "metrics.jsonl"))).size;
-    await until(async () => await sentBytes(place) > 0, "nothing is sent");
-    await server.kill();
+    /** Bytes of the metrics that the run folder says are on the server. */
+    const sent = async () => {
+      const path = place.file("run", "mlflow.json");
+      return await exists(path) ? JSON.parse(await Deno.readTextFile(path)).metricsBytes : 0;
+    };
+    await until(async () => await sent() > 0, "nothing is sent");
+    server.answer = () => "refuse";
     const before = await size();
     await pause(outageSeconds * 1000);
     await until(async () => await size() > before, "training stands still");
     const then = await size();
-    await server.restart();
-    await until(async () => await sentBytes(place) > then, "the rest is not sent");
+    server.answer = () => undefined;
+    await until(async () => await sent() > then, "the rest is not sent");
     process.kill("SIGINT");
     const { code, stderr } = await end;
     assert.equal(code, 130, stderr);
-    await assertMirrored(server, experiment, place.file("run"));
-    const { stdout } = await place.succeed("sync", "run", env);
+    const { info } = await assertMirrored(server, "crash", place.file("run"));
+    assert.equal(info.status, "KILLED");
+    const { stdout } = await place.succeed("sync", "run", envOf(server));
     assert.match(stdout, /^run: already complete/);
   },
 );
@@ -42,24 +59,18 @@ testMirrored(
 testMirrored(
   `train killed at ${kills} random moments leaves a folder that sync mirrors exactly`,
   async (place, server) => {
-    const experiment = newExperiment();
-    const env = { ...quick, MLFLOW_TRACKING_URI: server.url, MLFLOW_EXPERIMENT_NAME: experiment };
-    const linesOf = async (run: string) => (await readMetrics(place.file(run, "metrics.jsonl"))).length;
     let [cut, whole] = [0, 0];
-    await place.succeed("train:base", mirroredRun.replace("--out run", "--out whole"), env);
-    const lines = (await linesOf("whole")) + 1;
+    await place.succeed("train:base", mirroredRun.replace("--out run", "--out whole"), envOf(server));
+    const lines = (await linesOf(place, "whole")).length + 1;
     for (let i = 0; i < kills; i++) {
       const run = `run${i}`;
-      const process = place.start(
-        "train:base",
-        `${mirroredRun} --checkpoint-minutes 0`.replace("--out run", `--out ${run}`),
-        env,
-      );
+      const flags = `${mirroredRun} --checkpoint-minutes 0`.replace("--out run", `--out ${run}`);
+      const process = place.start("train:base", flags, envOf(server));
       const end = ended(process);
       await until(() => exists(place.file(run, "run.json")), "no run begins");
       // After a random line, so that a slow machine does not always come too late, and a random moment later.
       const line = Math.floor(Math.random() * lines);
-      await until(async () => await linesOf(run) >= line, `${run} writes no line ${line}`);
+      await until(async () => (await linesOf(place, run)).length >= line, `${run} writes no line ${line}`);
       await pause(Math.random() * 300);
       try {
         process.kill("SIGKILL");
@@ -73,8 +84,8 @@ testMirrored(
       const { status } = JSON.parse(await Deno.readTextFile(place.file(run, "run.json")));
       // A run killed before its first line has no metrics.jsonl yet, and nothing to compare.
       await Deno.writeTextFile(place.file(run, "metrics.jsonl"), "", { append: true });
-      await place.succeed("sync", run, env);
-      const { info } = await assertMirrored(server, experiment, place.file(run));
+      await place.succeed("sync", run, envOf(server));
+      const { info } = await assertMirrored(server, "crash", place.file(run));
       assert.equal(info.status, status === "RUNNING" ? "KILLED" : status);
       if (code === 0) assert.equal(info.status, "FINISHED");
     }
@@ -83,40 +94,32 @@ testMirrored(
 );
 
 testMirrored("train --resume after a kill and a sync leaves every point once", async (place, server) => {
-  const experiment = newExperiment();
-  const env = { ...quick, MLFLOW_TRACKING_URI: server.url, MLFLOW_EXPERIMENT_NAME: experiment };
-  // Checkpoints are those of the epochs, of 11 steps: what comes after one is measured anew.
+  // Checkpoints are those of the epochs, of 11 steps: what comes after one is measured again.
   const longer = mirroredRun.replace("--epochs 3", "--epochs 24").replace("--log-every 3", "--log-every 1");
-  const process = place.start("train:base", longer, env);
+  const process = place.start("train:base", longer, envOf(server));
   const end = ended(process);
   let last = 0;
   await until(async () => {
     process.kill("SIGSTOP"); // so that it stays where it is seen
     await pause(20); // until all its threads have stopped
-    last = (await readMetrics(place.file("run", "metrics.jsonl"))).at(-1)?.step ?? 0;
+    last = (await linesOf(place, "run")).at(-1)?.step ?? 0;
     if (last > 11 && last % 11 >= 2) return true;
     process.kill("SIGCONT");
     return false;
   }, "it never is within an epoch");
   process.kill("SIGKILL");
   await end;
-  await place.succeed("sync", "run", env);
-  const { info } = await assertMirrored(server, experiment, place.file("run"));
+  await place.succeed("sync", "run", envOf(server));
+  const { info } = await assertMirrored(server, "crash", place.file("run"));
   assert.equal(info.status, "KILLED");
-  const cut = await readMetrics(place.file("run", "metrics.jsonl"));
+  const cut = await linesOf(place, "run");
   assert.ok(cut.at(-1)!.step % 11 > 0);
 
-  await place.succeed("train:base", "--resume run", env);
-  const again = await assertMirrored(server, experiment, place.file("run"));
+  // The server is known from the run folder.
+  await place.succeed("train:base", "--resume run", quick);
+  const again = await assertMirrored(server, "crash", place.file("run"));
   assert.deepEqual([again.info.run_id, again.info.status], [info.run_id, "FINISHED"]);
-  const names = await place.names("run");
-  const replaced = names.filter((name) => name.startsWith("metrics-replaced-"));
-  assert.equal(replaced.length, 1, `nothing was measured anew: ${names}`);
-  assert.deepEqual((await readMetrics(place.file("run", "metrics.jsonl"))).slice(0, cut.length), cut);
+  const replaced = (await place.names("run")).filter((name) => name.startsWith("metrics-replaced-"));
+  assert.equal(replaced.length, 1, "nothing was measured again");
+  assert.deepEqual((await linesOf(place, "run")).slice(0, cut.length), cut);
 });
-
-/** Bytes of the metrics that the run folder says are on the server. */
-async function sentBytes(place: Workplace): Promise<number> {
-  const path = place.file("run", "mlflow.json");
-  return await exists(path) ? JSON.parse(await Deno.readTextFile(path)).metricsBytes : 0;
-}

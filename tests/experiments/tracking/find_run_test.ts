@@ -1,34 +1,39 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { recordComparison } from "../../../experiments/tracking/comparison.ts";
-import { findListed, findRun } from "../../../experiments/tracking/find_run.ts";
-import { FolderStore } from "../../../experiments/tracking/folder_store.ts";
-import { ServerStore } from "../../../experiments/tracking/server_store.ts";
-import { chooseTracking } from "../../../experiments/tracking/settings.ts";
+import {
+  findListed,
+  findRun,
+  listRuns,
+  nearestOf,
+  type RunSummary,
+  summarize,
+} from "../../../experiments/tracking/find_run.ts";
+import { newRecord, writeRecord } from "../../../experiments/tracking/record.ts";
+import { recordComparison } from "../../../experiments/tracking/record_comparison.ts";
+import { compareTable, listTable, showTable } from "../../../experiments/tracking/run_tables.ts";
+import { storedRuns } from "../../../experiments/tracking/stored_runs.ts";
 import { testInFolder } from "../../folder.ts";
-import { HostileServer, testHostile } from "./hostile_server.ts";
+import { FakeMlflow, testOnFake } from "./fake_mlflow.ts";
 
 /** Makes the folder of a run of a name. */
 async function makeRun(folder: string, name: string, startedAt: number): Promise<void> {
   await Deno.mkdir(folder);
-  const record = { id: folder, name, experiment: "x", status: "FINISHED", source: "a test" };
-  await Deno.writeTextFile(
-    join(folder, "run.json"),
-    JSON.stringify({ ...record, startedAt, endedAt: startedAt }),
-  );
+  const record = newRecord({ name, experiment: "x", source: "a test", startedAt });
+  await writeRecord(folder, { ...record, status: "FINISHED", endedAt: startedAt });
 }
 
 testInFolder(
   "findRun() finds the latest run of a name, whatever its folder is called, and no copy in a comparison",
   async (root) => {
     const found = async () => {
-      const listed = findListed(await new FolderStore(root).list(), "given", root)?.key;
+      const listed = findListed(await listRuns(root), "given", root)?.key;
       assert.equal(listed, await findRun("given", root));
       return listed;
     };
     await makeRun(join(root, "z"), "given", 1);
     await makeRun(join(root, "a"), "given", 2);
     assert.equal(await found(), join(root, "a"));
+    for (const name of ["z", join(root, "z")]) assert.equal(await findRun(name, root), join(root, "z"));
     const comparison = await recordComparison([join(root, "a")], { root, startedAt: new Date() });
     assert.equal(await found(), join(root, "a"));
     await Deno.remove(join(root, "a"), { recursive: true });
@@ -37,33 +42,152 @@ testInFolder(
   },
 );
 
-const tags = [{ key: "flow.stands_for", value: "its id" }];
-testHostile(
-  "findListed() finds no copy in a comparison on a server",
-  ({ path }) =>
-    path.endsWith("runs/search")
-      ? Response.json({
-        runs: [
-          HostileServer.run({ run_name: "given", start_time: 1 }),
-          HostileServer.run({ run_id: "r2", run_name: "given", start_time: 2 }, { tags }),
-        ],
-      })
-      : undefined,
+testInFolder("findRun() says what a name is instead, and which names there are", async (root) => {
+  const file = join(root, "net.safetensors");
+  await Deno.writeTextFile(file, "");
+  await makeRun(join(root, "a"), "given", 1);
+  const cases = {
+    [file]:
+      "it is a file (expected the folder of a run; tasks that take weights alone take them as --checkpoint FILE)",
+    other: `there is no such folder (there are ${join(root, "a")})`,
+    "": `there is no such folder (there are ${join(root, "a")})`,
+  };
+  for (const [name, why] of Object.entries(cases)) {
+    await assert.rejects(findRun(name, root), {
+      name: "ConfigError",
+      message: `Cannot find the run ${name}: ${why}`,
+    });
+  }
+  assert.equal(nearestOf("runs/b", Array.from({ length: 11 }, (_, i) => `${i}`)), " (see deno task runs)");
+  assert.equal(nearestOf("runs/b", ["runs/bb", "other"]), " (did you mean runs/bb?)");
+});
+
+testOnFake(
+  "storedRuns() reads the runs of an experiment on a server, and their files",
+  () => undefined,
   async (server) => {
-    const { address, ...choice } = chooseTracking({ mlflow: server.url }, {});
-    const runs = await new ServerStore({ address: address!, ...choice }).list();
-    assert.deepEqual(runs.map(({ key }) => key), ["r1", "r2"]);
-    assert.equal(findListed(runs, "given")?.key, "r1");
+    const choice = { from: "server", mlflow: server.url, root: "runs", experiment: "mine" } as const;
+    await assert.rejects(storedRuns(choice), {
+      name: "ServerError",
+      message: `${server.url} has no experiment mine`,
+    });
+    const tags = [{ key: "flow.stands_for", value: "its id" }];
+    const params = [{ key: "lr", value: "0.5" }, { key: "empty" }];
+    const metrics = [{ key: "loss", value: "NaN" }, { key: "rate", value: 2 }];
+    server.answer = ({ path, body }) => {
+      if (path.includes("get-by-name?experiment_name=mine")) {
+        return Response.json({
+          experiment: { experiment_id: "5" },
+        });
+      }
+      if (path.endsWith("runs/search") && JSON.parse(body).experiment_ids[0] === "5") {
+        return Response.json({
+          runs: [
+            FakeMlflow.run({ run_name: "given", start_time: 1 }, { params, metrics }),
+            FakeMlflow.run({ run_id: "r2", run_name: "given", start_time: 2 }, { tags }),
+          ],
+        });
+      }
+      if (path.includes("artifacts/list?run_id=r1")) {
+        return Response.json({
+          files: [{ path: "b" }, { path: "a" }],
+        });
+      }
+      return path.endsWith("/artifacts/1/r1/artifacts/a") ? new Response("content") : undefined;
+    };
+    const { runs, where } = await storedRuns(choice);
+    assert.equal(where, `experiment mine of ${server.url}`);
+    const summaries = runs.map(({ summary }) => summary);
+    assert.deepEqual(summaries[0], {
+      key: "r1",
+      name: "given",
+      experiment: "mine",
+      status: "RUNNING",
+      startedAt: 1,
+      endedAt: null,
+      params: { lr: "0.5", empty: "" },
+      metrics: { loss: NaN, rate: 2 },
+    });
+    assert.equal(findListed(summaries, "given")?.key, "r1", "the other is a copy in a comparison");
+    assert.equal(findListed(summaries, "r2")?.key, "r2");
+    assert.deepEqual(await runs[0].files(), ["a", "b"]);
+    assert.equal(new TextDecoder().decode(await runs[0].read("a")), "content");
   },
 );
 
-testInFolder("findRun() says of a file that weights go to --checkpoint", async (folder) => {
-  const file = join(folder, "net.safetensors");
-  await Deno.writeTextFile(file, "");
-  await assert.rejects(() => findRun(file, folder), {
-    name: "ConfigError",
-    message:
-      `Cannot find the run ${file}: it is a file (expected the folder of a run; tasks that take weights ` +
-      "alone take them as --checkpoint FILE)",
-  });
+testInFolder(
+  "listTable() and compareTable() count the minutes of training, not those of a clock",
+  async (root) => {
+    const day = 24 * 3600e3;
+    const cases = { resumed: [day, 90], jumped: [-day, 150], untrained: [-day, undefined] } as const;
+    const folders: string[] = [];
+    for (const [name, [after, seconds]] of Object.entries(cases)) {
+      const folder = join(root, name);
+      await makeRun(folder, "a run", day);
+      const record = newRecord({ name, experiment: "x", source: "a test", startedAt: day });
+      await writeRecord(folder, { ...record, status: "FINISHED", endedAt: day + after });
+      const line = { step: 1, train_loss: 1, elapsed_seconds: seconds };
+      if (seconds) await Deno.writeTextFile(join(folder, "metrics.jsonl"), `${JSON.stringify(line)}\n`);
+      folders.push(folder);
+    }
+    const runs = await Promise.all(folders.map(summarize));
+    const minutes = compareTable(runs).split("\n").find((line) => line.includes("minutes"));
+    assert.deepEqual(minutes!.trim().split(/ +/), ["minutes", "1.5", "2.5"]);
+    assert.doesNotMatch(listTable(runs), /1440/);
+  },
+);
+
+const run = (key: string, name: string, metrics: Record<string, number> = {}, params = {}): RunSummary => ({
+  key,
+  name,
+  experiment: "x",
+  status: "FINISHED",
+  startedAt: 0,
+  endedAt: 60_000,
+  params,
+  metrics,
+});
+
+Deno.test("showTable() rounds fractions, and nothing before the point", () => {
+  const metrics = {
+    images: 1_234_567,
+    rate: 12_345.6,
+    loss: 0.123456,
+    small: 1.23456e-7,
+    none: NaN,
+    less: -98_765.4,
+  };
+  const [, shown] = showTable(run("runs/a", "a", metrics), []).split("Latest metrics\n");
+  const rows = shown.split("\n\n")[0].split("\n");
+  assert.deepEqual(rows.map((row) => row.trim().split(/ +/)), [
+    ["images", "1234567"],
+    ["rate", "12346"],
+    ["loss", "0.1235"],
+    ["small", "1.235e-7"],
+    ["none", "NaN"],
+    ["less", "-98765"],
+  ]);
+});
+
+Deno.test("compareTable() tells runs of one name apart, and shows the settings in which they differ", () => {
+  const rowsOf = (...runs: RunSummary[]) =>
+    compareTable(runs).split("\n").map((row) => row.trim().split(/ +/));
+  assert.deepEqual(rowsOf(run("runs/a", "given"), run("runs/b", "other"))[0], ["given", "other"]);
+  const rows = rowsOf(
+    run("runs/a", "given", { train_loss: 1, constructor: 2 }, { lr: 1, filters: [4, 8], normalize: "0..1" }),
+    run("runs/b", "given", { train_loss: 2 }, { lr: 2, filters: [4, 8], normalize: "-1..1" }),
+  );
+  assert.deepEqual(rows.slice(0, 7), [
+    ["runs/a", "runs/b"],
+    ["status", "FINISHED", "FINISHED"],
+    ["minutes", "1.0", "1.0"],
+    ["train_loss", "1", "2"],
+    ["constructor", "2"],
+    ["lr", "1", "2"],
+    ["normalize", "0..1", "-1..1"],
+  ]);
+  assert.match(
+    rows[7].join(" "),
+    /^Losses of these runs are not comparable: --normalize is 0\.\.1 or -1\.\.1/,
+  );
 });

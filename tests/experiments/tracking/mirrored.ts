@@ -1,8 +1,77 @@
+/** What a server holds of a run, read without the code that is tested, and compared with the run's folder. */
+
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { type StoredRun, type TestServer, valuesOf } from "./mlflow_server.ts";
 
-const largest = Number.MAX_VALUE;
+/** A run as a server's search returns it. */
+export interface StoredRun {
+  readonly info: {
+    readonly run_id: string;
+    readonly run_name: string;
+    readonly status: string;
+    readonly start_time: number;
+    readonly end_time?: number;
+  };
+  readonly data: {
+    readonly metrics?: readonly { readonly key: string }[];
+    readonly params?: readonly { readonly key: string; readonly value: string }[];
+    readonly tags?: readonly { readonly key: string; readonly value: string }[];
+  };
+  readonly inputs?: {
+    readonly dataset_inputs?: readonly {
+      readonly dataset: { readonly name: string; readonly digest: string; readonly profile: string };
+      readonly tags: readonly { readonly key: string; readonly value: string }[];
+    }[];
+  };
+}
+
+/** Reads a server's REST interface. */
+export abstract class MlflowReader {
+  abstract readonly url: string;
+
+  async #bytes(path: string, init: RequestInit = {}): Promise<Uint8Array> {
+    const response = await fetch(`${this.url}/${path}`, { ...init, headers: { "x-reader": "a test" } });
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    return await response.bytes();
+  }
+
+  async get<Answer>(path: string, query: Record<string, string> = {}): Promise<Answer> {
+    const bytes = await this.#bytes(`api/2.0/mlflow/${path}?${new URLSearchParams(query)}`);
+    return JSON.parse(new TextDecoder().decode(bytes));
+  }
+
+  /** The runs of an experiment that are not deleted. */
+  async runs(experiment: string): Promise<StoredRun[]> {
+    const { experiment: { experiment_id } } = await this.get<{ experiment: { experiment_id: string } }>(
+      "experiments/get-by-name",
+      { experiment_name: experiment },
+    );
+    const body = JSON.stringify({ experiment_ids: [experiment_id], max_results: 1000 });
+    const bytes = await this.#bytes("api/2.0/mlflow/runs/search", { method: "POST", body });
+    return JSON.parse(new TextDecoder().decode(bytes)).runs ?? [];
+  }
+
+  /** Paths of a run's artifacts, sorted. */
+  async artifacts(runId: string, path?: string): Promise<string[]> {
+    const { files = [] } = await this.get<{ files?: { path: string; is_dir: boolean }[] }>(
+      "artifacts/list",
+      { run_id: runId, ...path !== undefined && { path } },
+    );
+    const all = await Promise.all(
+      files.map((file) => file.is_dir ? this.artifacts(runId, file.path) : [file.path]),
+    );
+    return all.flat().sort();
+  }
+
+  artifact(runId: string, path: string): Promise<Uint8Array> {
+    return this.#bytes(`get-artifact?${new URLSearchParams({ run_uuid: runId, path })}`);
+  }
+}
+
+/** A list of keys and values as an object. */
+export function valuesOf(entries: readonly { key: string; value: string }[] = []): Record<string, string> {
+  return Object.fromEntries(entries.map(({ key, value }) => [key, value]));
+}
 
 /**
  * Asserts that a server holds a run once, and of it exactly what the run folder holds: every point of every metric,
@@ -11,7 +80,7 @@ const largest = Number.MAX_VALUE;
  * @returns the run as the server holds it
  */
 export async function assertMirrored(
-  server: TestServer,
+  server: MlflowReader,
   experiment: string,
   folder: string,
 ): Promise<StoredRun> {
@@ -28,12 +97,25 @@ export async function assertMirrored(
     record.endedAt,
   ]);
   await assertMetrics(server, run, await Deno.readTextFile(join(folder, "metrics.jsonl")));
-  await assertParams(run, folder);
-  await assertFiles(server, run.info.run_id, folder);
+  await assertParams(run, folder, record);
+  const files = await filesOf(folder);
+  const artifacts = await server.artifacts(run.info.run_id);
+  assert.deepEqual(artifacts.filter((path) => !path.startsWith("images/")), files);
+  for (const path of files) {
+    const [stored, kept] = [
+      await server.artifact(run.info.run_id, path),
+      await Deno.readFile(join(folder, path)),
+    ];
+    assert.ok(stored.length === kept.length && stored.every((byte, i) => byte === kept[i]), path);
+  }
   return run;
 }
 
-async function assertMetrics(server: TestServer, { info, data }: StoredRun, text: string): Promise<void> {
+async function assertMetrics(
+  server: MlflowReader,
+  { info, data }: StoredRun,
+  text: string,
+): Promise<void> {
   const expected = new Map<string, Set<string>>();
   let pictures = 0;
   for (const line of text.split("\n").filter((line) => line !== "")) {
@@ -64,58 +146,51 @@ async function assertMetrics(server: TestServer, { info, data }: StoredRun, text
 
 /** A point as text. The server keeps an infinite value as the largest number. */
 function point(step: number, time: number, value: unknown): string {
-  const number = Number(value);
-  const kept = number === Infinity ? largest : number === -Infinity ? -largest : number;
-  return `${String(step).padStart(9)} ${time} ${kept}`;
+  const number = Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, Number(value)));
+  return `${String(step).padStart(9)} ${time} ${number}`;
 }
 
 /** Every setting of the network, the data and the training is a param; those of the run's place are not. */
-async function assertParams({ data }: StoredRun, folder: string): Promise<void> {
+async function assertParams(
+  { data }: StoredRun,
+  folder: string,
+  { parameterCount, dataset }: Record<string, unknown>,
+): Promise<void> {
   // A run that was killed at once may have no settings yet.
   const config = await json(folder, "config.json").catch((error) => {
     if (error instanceof Deno.errors.NotFound) return {};
     throw error;
   });
-  const record = await json(folder, "run.json");
-  const expected: Record<string, string> = {};
-  for (const [name, value] of Object.entries(config)) {
-    const where = ["name", "out", "resume", "mlflow", "experiment", "runName"].includes(name);
-    if (value !== null && !where) expected[name] = typeof value === "string" ? value : JSON.stringify(value);
-  }
-  expected.parameters = String(record.parameterCount);
-  const { name, train, validation } = record.dataset as Record<string, unknown>;
-  Object.assign(expected, {
+  const { name, train, validation } = dataset as Record<string, unknown>;
+  const values = {
+    ...config,
+    parameters: parameterCount,
     dataset: name,
-    trainImages: String(train),
-    validationImages: String(validation),
-  });
+    trainImages: train,
+    validationImages: validation,
+  };
+  const expected: Record<string, string> = {};
+  for (const [name, value] of Object.entries(values)) {
+    const isPlace = ["name", "out", "resume", "mlflow", "experiment", "runName"].includes(name);
+    if (value !== null && !isPlace) {
+      expected[name] = typeof value === "string" ? value : JSON.stringify(value);
+    }
+  }
   assert.deepEqual(valuesOf(data.params), expected);
 }
 
-async function assertFiles(server: TestServer, runId: string, folder: string): Promise<void> {
-  const files = await filesOf(folder);
-  const artifacts = (await server.artifacts(runId)).filter((path) => !path.startsWith("images/"));
-  assert.deepEqual(artifacts, files);
-  for (const path of files) {
-    const [stored, kept] = [await server.artifact(runId, path), await Deno.readFile(join(folder, path))];
-    assert.ok(stored.length === kept.length && stored.every((byte, i) => byte === kept[i]), path);
-  }
-}
-
 /** Files of a run folder, but for what says how it was sent; sorted. */
-export async function filesOf(folder: string, below = ""): Promise<string[]> {
+async function filesOf(folder: string, below = ""): Promise<string[]> {
   const files: string[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(join(folder, below))) {
+  const entries = await Array.fromAsync(Deno.readDir(join(folder, below)));
+  if (below !== "" && entries.some(({ name }) => name === "run.json")) return []; // a nested run
+  for (const { name, isDirectory } of entries) {
     const path = below === "" ? name : `${below}/${name}`;
     if (name === ".lock" || path === "mlflow.json" || name.endsWith(".tmp")) continue;
-    if (!isDirectory) files.push(path);
-    else if (!(await hasRecord(join(folder, path)))) files.push(...await filesOf(folder, path));
+    if (isDirectory) files.push(...await filesOf(folder, path));
+    else files.push(path);
   }
   return files.sort();
-}
-
-async function hasRecord(folder: string): Promise<boolean> {
-  return (await Array.fromAsync(Deno.readDir(folder))).some(({ name }) => name === "run.json");
 }
 
 async function json(folder: string, name: string): Promise<Record<string, unknown>> {

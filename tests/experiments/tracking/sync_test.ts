@@ -1,59 +1,142 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import { idTag } from "../../../experiments/tracking/description.ts";
+import { idTag } from "../../../experiments/tracking/describe_run.ts";
+import { newRecord } from "../../../experiments/tracking/record.ts";
 import { freePort } from "../../free_port.ts";
-import { testTask, type Workplace } from "../cli.ts";
-import { type Answer, HostileServer } from "./hostile_server.ts";
+import { type TaskName, testTask, tinyNetwork, type Workplace } from "../cli.ts";
+import { type Answer, FakeMlflow } from "./fake_mlflow.ts";
 
 const env = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0" };
 
-/** Makes the folder of a run that is over, and that a server has if one is named. */
-async function makeRun(place: Workplace, path: string, server?: string): Promise<void> {
+/** Makes the folder of a run that is over, with other files. */
+async function makeRun(place: Workplace, path: string, files: Record<string, unknown> = {}): Promise<void> {
   await Deno.mkdir(place.file(path), { recursive: true });
-  const record = { id: path, name: path, experiment: "x", status: "FINISHED", source: "a test" };
-  const files = {
-    "run.json": { ...record, startedAt: 1, endedAt: 2 },
+  const record = newRecord({ name: path, experiment: "x", source: "a test", startedAt: 1, endedAt: 60_001 });
+  const all = {
+    "run.json": { ...record, id: path, status: "FINISHED" },
     "config.json": { model: "base" },
-    ...server !== undefined && { "mlflow.json": { server } },
+    ...files,
   };
-  for (const [name, json] of Object.entries(files)) {
-    await Deno.writeTextFile(join(place.file(path), name), JSON.stringify(json));
+  for (const [name, content] of Object.entries(all)) {
+    const text = typeof content === "string" ? content : JSON.stringify(content);
+    await Deno.writeTextFile(place.file(path, name), text);
   }
 }
 
-/** A server that has deleted the runs of some ids. */
-const without = (...ids: string[]): Answer => ({ path, body }) => {
-  const id = path.endsWith("runs/search") && ids.find((id) => JSON.parse(body).filter.includes(`'${id}'`));
-  if (!id) return undefined;
-  const run = HostileServer.run({ lifecycle_stage: "deleted" }, { tags: [{ key: idTag, value: id }] });
-  return Response.json({ runs: [run] });
-};
-
 /** Ids of the runs that a server created. */
-const createdOn = ({ seen }: HostileServer): string[] =>
-  seen.filter(({ path }) => path.endsWith("runs/create")).map(({ body }) => JSON.parse(body).tags[0].value);
+const createdOn = (server: FakeMlflow): string[] =>
+  server.sent("runs/create").map(({ tags }) => tags[0].value);
 
-testTask("sync goes on after a run that the server has deleted, also within a study", async (place) => {
-  await using server = new HostileServer(without("runs/a", "runs/b/cells/1"));
-  for (const path of ["a", "b", "b/cells/1", "b/cells/2", "c"]) await makeRun(place, `runs/${path}`);
-  const { code, stdout, stderr } = await place.run("sync", `--mlflow ${server.url}`, env);
-  assert.equal(code, 1);
-  assert.deepEqual(createdOn(server), ["runs/b", "runs/b/cells/2", "runs/c"]);
-  assert.equal(stdout.trim().split("\n").length, 3, stdout);
-  assert.deepEqual(stderr.trim().split("\n"), [
-    `runs/a: ${server.url} has deleted the run r1; restore it there`,
-    `runs/b: ${server.url} has deleted the run r1; restore it there`,
-  ]);
-});
+testTask(
+  "sync sends nested runs with their parent, and goes on after one that the server has deleted",
+  async (place) => {
+    const gone: Answer = ({ path, body }) => {
+      const ids = ["runs/a", "runs/b/cells/1"];
+      const id = path.endsWith("runs/search") &&
+        ids.find((id) => JSON.parse(body).filter.includes(`'${id}'`));
+      if (!id) return undefined;
+      const run = FakeMlflow.run({ lifecycle_stage: "deleted" }, { tags: [{ key: idTag, value: id }] });
+      return Response.json({ runs: [run] });
+    };
+    await using server = await FakeMlflow.start(gone);
+    for (const path of ["a", "b", "b/cells/1", "b/cells/2", "c"]) await makeRun(place, `runs/${path}`);
+    const { code, stdout, stderr } = await place.run("sync", `--mlflow ${server.url}`, env);
+    assert.equal(code, 1);
+    assert.deepEqual(createdOn(server), ["runs/b", "runs/b/cells/2", "runs/c"]);
+    assert.equal(stdout.trim().split("\n").length, 3, stdout);
+    assert.deepEqual(stderr.trim().split("\n"), [
+      `runs/a: ${server.url} has deleted the run r1; restore it there`,
+      `runs/b: ${server.url} has deleted the run r1; restore it there`,
+    ]);
+  },
+);
 
 testTask("sync goes on with runs of other servers after one that does not answer", async (place) => {
-  await using server = new HostileServer();
+  await using server = await FakeMlflow.start();
   const gone = `http://127.0.0.1:${freePort()}`;
-  await makeRun(place, "runs/a", gone);
-  await makeRun(place, "runs/b", server.url);
-  await makeRun(place, "runs/c", gone);
+  for (const [name, url] of Object.entries({ a: gone, b: server.url, c: gone })) {
+    await makeRun(place, `runs/${name}`, { "mlflow.json": { server: url } });
+  }
   const { code, stderr } = await place.run("sync", "--root runs", env);
   assert.equal(code, 1);
   assert.deepEqual(createdOn(server), ["runs/b"], stderr);
   assert.match(stderr, /^ServerError: http:\S+ cannot be reached .*\n$/);
+});
+
+testTask("sync says that a server does not answer before it tries again", async (place) => {
+  await makeRun(place, "runs/one");
+  const url = `http://127.0.0.1:${freePort()}`; // nobody listens there
+  const retries = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: "2", MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR: "0.01" };
+  const { code, stderr } = await place.run("sync", `--mlflow ${url}`, retries);
+  assert.equal(code, 1);
+  const lines = stderr.trim().split("\n");
+  assert.equal(lines.length, 2, stderr);
+  assert.match(lines[0], /cannot be reached \(.*\): retrying up to 2 times \(MLFLOW_HTTP_REQUEST_MAX/);
+  assert.match(lines[1], /^ServerError: http:.* cannot be reached/);
+});
+
+testTask("sync, runs and mlflow say what they cannot do, in one line", async (place) => {
+  await makeRun(place, "runs/one");
+  const nowhere = "ConfigError: Cannot find the run nowhere: there is no such folder (there are runs/one)";
+  const cases: [TaskName, string, string][] = [
+    [
+      "sync",
+      "--root runs",
+      "ConfigError: Cannot send: no server given, and no run was sent to one before " +
+      "(expected --mlflow URI or MLFLOW_TRACKING_URI)",
+    ],
+    ["sync", "nowhere --mlflow http://127.0.0.1:9", nowhere],
+    ["sync", "runs/one --mlflow mlruns", "ConfigError: Cannot use --mlflow: it names a folder, "],
+    ["runs", "lst", 'ConfigError: Unknown action "lst" (did you mean list?)'],
+    ["runs", "show", "ConfigError: Cannot show 0 runs: expected deno task runs "],
+    ["runs", "compare runs/one", "ConfigError: Cannot compare 1 runs: expected deno task runs "],
+    ["runs", "show nowhere", nowhere],
+    [
+      "train:base",
+      `${tinyNetwork} --out run --mlflow sqlite:///me:secret@db`,
+      'ConfigError: Cannot use --mlflow "sqlite:": it names a sqlite store, ',
+    ],
+  ];
+  for (const [task, flags, start] of cases) {
+    const { code, stderr, stdout } = await place.run(task, flags);
+    assert.deepEqual([code, stdout], [1, ""], flags);
+    assert.ok(stderr.startsWith(start) && stderr.trim().split("\n").length === 1, `${flags}: ${stderr}`);
+  }
+  const port = freePort();
+  const elsewhere = await place.runProgram("mlflow", `--data elsewhere --port ${port}`);
+  const refused = "RunError: Cannot keep the data of a server in elsewhere: requires write access to ";
+  assert.ok(elsewhere.stderr.startsWith(refused), elsewhere.stderr);
+  assert.deepEqual(await place.names(), ["data", "runs"]);
+});
+
+testTask("runs lists, shows and compares run folders, as tables and as JSON", async (place) => {
+  assert.equal((await place.succeed("runs", "list")).stdout, "No runs in runs\n");
+  for (const [name, loss] of [["a", 0.25], ["b", NaN]] as const) {
+    await makeRun(place, `runs/${name}`, {
+      "config.json": { model: "base", lr: loss || 1, filters: [4, 8], name: "not a setting", data: null },
+      "metrics.jsonl": `{"step":1,"train_loss":9}\n{"step":2,"train_loss":${
+        loss || '"NaN"'
+      },"elapsed_seconds":90}\n`,
+    });
+  }
+  const { stdout: list } = await place.succeed("runs", "list");
+  assert.match(list, /^ {2}run +name +status .*\n {2}runs\/a .* FINISHED .* 1\.5 +base +\[4,8\] +0\.25\n/);
+  assert.match(list, /\n {2}runs\/b .* NaN\n$/);
+  const { stdout: shown } = await place.succeed("runs", "show runs/a");
+  assert.match(shown, /\n {2}train_loss +0\.25\n[\s\S]*\n {2}lr +0\.25\n[\s\S]*\nFiles\n {2}config.json\n/);
+  const { stdout: compared } = await place.succeed("runs", "compare a b");
+  assert.match(
+    compared,
+    /^ +runs\/a +runs\/b\n[\s\S]*\n {2}train_loss +0\.25 +NaN\n[\s\S]*\n {2}lr +0\.25 +1\n$/,
+  );
+  const listed = JSON.parse((await place.succeed("runs", "list --json --experiment x")).stdout);
+  const [a, b] = listed;
+  assert.deepEqual([b.name, b.metrics.train_loss], ["runs/b", "NaN"]);
+  assert.deepEqual(a.params, { model: "base", lr: 0.25, filters: [4, 8] });
+  assert.deepEqual(JSON.parse((await place.succeed("runs", "compare runs/a b --json")).stdout), listed);
+  const { files, ...summary } = JSON.parse((await place.succeed("runs", "show a --json")).stdout);
+  assert.deepEqual([summary, files], [a, ["config.json", "metrics.jsonl", "run.json"]]);
+  const none = "No runs of experiment X in runs (did you mean x?)\n";
+  assert.equal((await place.succeed("runs", "list --experiment X")).stdout, none);
+  const { stdout, stderr } = await place.succeed("runs", "list --experiment X --json");
+  assert.deepEqual([stdout, stderr], ["[]\n", none]);
 });

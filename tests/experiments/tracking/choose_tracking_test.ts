@@ -1,16 +1,20 @@
 import assert from "node:assert/strict";
 import { inspect } from "node:util";
 import { shownAddress, shownWord, shownWords } from "../../../experiments/run/server_url.ts";
-import { parseAddress } from "../../../experiments/tracking/address.ts";
+import { chooseTracking, parseAddress } from "../../../experiments/tracking/choose_tracking.ts";
+import { animating } from "../../../experiments/animate.ts";
 import { listing } from "../../../experiments/runs.ts";
 import { training } from "../../../experiments/settings/training.ts";
-import { chooseTracking } from "../../../experiments/tracking/settings.ts";
 import { granted, testUnless } from "../../permissions.ts";
 
 const secret = "s3cret";
 
 Deno.test("parseAddress() takes servers, and credentials from the address before the environment's", () => {
-  const environment = { username: "me", password: secret, token: "token" };
+  const environment = {
+    MLFLOW_TRACKING_USERNAME: "me",
+    MLFLOW_TRACKING_PASSWORD: secret,
+    MLFLOW_TRACKING_TOKEN: "token",
+  };
   const basic = (text: string) => ({ authorization: `Basic ${btoa(text)}` });
   const cases: [string, Parameters<typeof parseAddress>[2], string, Record<string, string>][] = [
     ["http://127.0.0.1:5000", {}, "http://127.0.0.1:5000", {}],
@@ -18,8 +22,8 @@ Deno.test("parseAddress() takes servers, and credentials from the address before
     ["HTTP://Host:80/", {}, "http://host", {}],
     ["http://you:pass%20word@host", environment, "http://host", basic("you:pass word")],
     ["http://host", environment, "http://host", basic(`me:${secret}`)],
-    ["http://host", { username: "me" }, "http://host", basic("me:")],
-    ["http://host", { token: "token" }, "http://host", { authorization: "Bearer token" }],
+    ["http://host", { MLFLOW_TRACKING_USERNAME: "me" }, "http://host", basic("me:")],
+    ["http://host", { MLFLOW_TRACKING_TOKEN: "token" }, "http://host", { authorization: "Bearer token" }],
   ];
   for (const [uri, credentials, url, headers] of cases) {
     const address = parseAddress(uri, "--mlflow", credentials);
@@ -64,15 +68,21 @@ Deno.test("parseAddress() tells folders and other stores apart, and shows no cre
       message: `Cannot use --mlflow${shown && ` "${shown}"`}: ${why}`,
     });
   }
-  assert.throws(() => parseAddress("http://host", "--mlflow", { token: `${secret}\n` }), (error: Error) => {
-    assert.match(error.message, /^Cannot use MLFLOW_TRACKING_TOKEN: /);
-    return !error.message.includes(secret);
-  });
+  assert.throws(
+    () => parseAddress("http://host", "--mlflow", { MLFLOW_TRACKING_TOKEN: `${secret}\n` }),
+    (error: Error) => {
+      assert.match(error.message, /^Cannot use MLFLOW_TRACKING_TOKEN: /);
+      return !error.message.includes(secret);
+    },
+  );
 });
 
 Deno.test("ServerAddress keeps its secrets out of logs, JSON and answers that repeat them", () => {
   for (const uri of [`http://me:${secret}@host`, "http://host"]) {
-    const address = parseAddress(uri, "--mlflow", { username: "me", password: secret });
+    const address = parseAddress(uri, "--mlflow", {
+      MLFLOW_TRACKING_USERNAME: "me",
+      MLFLOW_TRACKING_PASSWORD: secret,
+    });
     const encoded = btoa(`me:${secret}`);
     const text = [
       inspect(address, { depth: 9, showHidden: true }),
@@ -86,7 +96,10 @@ Deno.test("ServerAddress keeps its secrets out of logs, JSON and answers that re
 
 Deno.test("ServerAddress.hide() knows secrets in every spelling that a server may repeat", () => {
   const password = "p/ä<w 'd&\"";
-  const { hide } = parseAddress("http://host", "--mlflow", { username: "me", password });
+  const { hide } = parseAddress("http://host", "--mlflow", {
+    MLFLOW_TRACKING_USERNAME: "me",
+    MLFLOW_TRACKING_PASSWORD: password,
+  });
   const json = JSON.stringify(password).slice(1, -1);
   const spellings = {
     plain: password,
@@ -159,15 +172,15 @@ Deno.test("flags with an address that cannot be used show no credentials", () =>
     ["--mlfow", uri],
     [uri],
     [`me:${secret}@host:5000`],
-    ["--json", uri],
-    [`--json=${uri}`],
     ["--from", uri],
   ];
-  for (const argv of refused) {
-    assert.throws(() => listing.parse(argv), ({ name, message }: Error) => {
-      assert.ok(name === "ConfigError" && !message.includes(secret), message);
-      return true;
-    });
+  const assertHidden = ({ name, message }: Error) => {
+    assert.ok(name === "ConfigError" && !message.includes(secret), message);
+    return true;
+  };
+  for (const argv of refused) assert.throws(() => animating.parse(argv), assertHidden);
+  for (const argv of [["--json", uri], [`--json=${uri}`]]) {
+    assert.throws(() => listing.parse(argv), assertHidden);
   }
   assert.throws(() => training.read({ mlflow: `${uri}\n` }, "config.json"), ({ message }: Error) => {
     return !message.includes(secret);

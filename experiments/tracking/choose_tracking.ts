@@ -1,0 +1,223 @@
+import { isFolderPath, serverUrl, shownAddress, storeOf } from "../run/server_url.ts";
+import { ConfigError } from "../settings/setting.ts";
+import { readCursor } from "./cursor.ts";
+
+/** The environment variables that tracking reads, all of them MLflow's. */
+export const variables = [
+  "MLFLOW_TRACKING_URI",
+  "MLFLOW_EXPERIMENT_NAME",
+  "MLFLOW_RUN_NAME",
+  "MLFLOW_TRACKING_USERNAME",
+  "MLFLOW_TRACKING_PASSWORD",
+  "MLFLOW_TRACKING_TOKEN",
+  "MLFLOW_HTTP_REQUEST_MAX_RETRIES",
+  "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR",
+  "MLFLOW_HTTP_REQUEST_TIMEOUT",
+] as const;
+
+/** Values of the variables that are set. */
+export type Environment = Readonly<Partial<Record<typeof variables[number], string>>>;
+
+/** The experiment of runs that name none: the original study's. */
+export const defaultExperiment = "UNet_FM";
+
+/** How often a request is retried, and how long an attempt may take. */
+export interface Patience {
+  /** Attempts after the first one. */
+  readonly maxRetries: number;
+  /** Seconds before the second retry, doubled for each further one; the first retry comes at once. */
+  readonly backoffFactor: number;
+  /** Milliseconds without an answer, or without progress of an upload, after which an attempt has failed. */
+  readonly timeoutMs: number;
+}
+
+/** Where a run is recorded besides its folder. */
+export interface TrackingChoice {
+  /** The server; without one the run is recorded in its folder alone. */
+  readonly address?: ServerAddress;
+  readonly patience: Patience;
+  readonly experiment: string;
+  /** Default: the folder's name. */
+  readonly runName?: string;
+}
+
+/** A server that runs are sent to. */
+export type Target = Required<Pick<TrackingChoice, "address" | "patience">>;
+
+/** The flags that choose where a run is recorded; null is not given. */
+export interface TrackingFlags {
+  readonly mlflow?: string | null;
+  readonly experiment?: string | null;
+  readonly runName?: string | null;
+}
+
+/**
+ * Chooses where a run is recorded: by flags, else by MLflow's environment, else on the server that already has the run.
+ *
+ * @param run folder of the run, if there is one already
+ * @throws {ConfigError} if the server's address or a number cannot be used, or the program may not reach the server
+ * @throws {RunError} if the run's `mlflow.json` cannot be read
+ */
+export async function trackingOf(flags: TrackingFlags, run: string | null): Promise<TrackingChoice> {
+  const known = run === null ? undefined : (await readCursor(run))?.server;
+  return chooseTracking(flags, readEnvironment(), known);
+}
+
+/**
+ * Chooses where a run is recorded. Credentials of the environment go only to a server that a flag or the environment names,
+ * never to one that a run folder names.
+ *
+ * @param known the server that has the run, used if neither flags nor environment name one
+ * @throws {ConfigError} if the server's address or a number cannot be used, or the program may not reach the server
+ */
+export function chooseTracking(
+  flags: TrackingFlags,
+  environment: Environment = readEnvironment(),
+  known?: string,
+): TrackingChoice {
+  const named = flags.mlflow || environment.MLFLOW_TRACKING_URI;
+  const source = flags.mlflow ? "--mlflow" : named ? "MLFLOW_TRACKING_URI" : "the run's server";
+  const uri = named || known;
+  const address = uri === undefined ? undefined : parseAddress(uri, source, named ? environment : {});
+  if (address) checkNetwork(address);
+  const runName = flags.runName ?? environment.MLFLOW_RUN_NAME;
+  // The defaults are those of MLflow's own client. A longer timer than 24 days would end at once.
+  const seconds = numberOf(environment, "MLFLOW_HTTP_REQUEST_TIMEOUT", 120);
+  return {
+    ...address && { address },
+    patience: {
+      maxRetries: numberOf(environment, "MLFLOW_HTTP_REQUEST_MAX_RETRIES", 7),
+      backoffFactor: numberOf(environment, "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", 2),
+      timeoutMs: Math.min(1000 * seconds, 2 ** 31 - 1),
+    },
+    experiment: flags.experiment ?? environment.MLFLOW_EXPERIMENT_NAME ?? defaultExperiment,
+    ...runName && { runName },
+  };
+}
+
+/** Reads the variables; one without permission counts as not set. Never prompts. */
+function readEnvironment(): Environment {
+  const set = variables.flatMap((variable) => {
+    const { state } = Deno.permissions.querySync({ name: "env", variable });
+    const value = state === "granted" ? Deno.env.get(variable) : undefined;
+    return value ? [[variable, value]] : [];
+  });
+  return Object.fromEntries(set);
+}
+
+function numberOf(environment: Environment, name: keyof Environment, otherwise: number): number {
+  const text = environment[name];
+  if (text === undefined) return otherwise;
+  const value = Number(text);
+  if (text.trim() !== "" && value >= 0 && Number.isFinite(value)) return value;
+  throw new ConfigError(`Cannot use ${name} ${JSON.stringify(text)}: expected a number of at least 0`);
+}
+
+function checkNetwork({ url }: ServerAddress): void {
+  const { host } = new URL(url);
+  if (Deno.permissions.querySync({ name: "net", host }).state === "granted") return;
+  throw new ConfigError(
+    `Cannot send runs to ${url}: the program may not use the network (--allow-net=${host})`,
+  );
+}
+
+/** The address of an MLflow server, with private credentials: no log, error or JSON of it contains them. */
+export class ServerAddress {
+  /** Without credentials and without a trailing slash. */
+  readonly url: string;
+  /** Replaces the secrets in a text, however they are encoded. */
+  readonly hide: (text: string) => string;
+  readonly #authorization: string | undefined;
+
+  constructor(url: string, authorization?: string, secrets: readonly string[] = []) {
+    this.url = url;
+    this.#authorization = authorization;
+    this.hide = hideSecrets(secrets);
+  }
+
+  /** The headers that authorise a request. */
+  get headers(): Record<string, string> {
+    return this.#authorization === undefined ? {} : { authorization: this.#authorization };
+  }
+}
+
+/**
+ * Parses the address of an MLflow server. As in MLflow, credentials in it take precedence over user and password of the
+ * environment, and these over a token.
+ *
+ * @param uri e.g. `http://127.0.0.1:5000` or `https://user:password@host/mlflow`
+ * @param source the flag or variable that gave it, for errors
+ * @throws {ConfigError} if it is no HTTP address; the message contains no credentials
+ */
+export function parseAddress(uri: string, source: string, environment: Environment = {}): ServerAddress {
+  const safe = shownAddress(uri);
+  const shown = safe === "" ? source : `${source} ${JSON.stringify(safe)}`;
+  const store = storeOf(uri);
+  if (store !== undefined || isFolderPath(uri) || !/[:@]/.test(uri)) {
+    const why = store === undefined
+      ? "it names a folder, but runs are sent only to servers (the run folder itself needs no setting)"
+      : `it names a ${store} store, but runs are sent only over HTTP`;
+    throw new ConfigError(
+      `Cannot use ${shown}: ${why}; start a server, with deno task mlflow or mlflow server, and give its http:// address`,
+    );
+  }
+  const url = serverUrl(uri);
+  if (url === undefined || url.search !== "" || url.hash !== "") {
+    throw new ConfigError(`Cannot use ${shown}: expected an address such as http://127.0.0.1:5000`);
+  }
+  const { MLFLOW_TRACKING_USERNAME: user, MLFLOW_TRACKING_PASSWORD: password, MLFLOW_TRACKING_TOKEN: token } =
+    environment;
+  if (url.username !== "" || url.password !== "") {
+    return withPassword(safe, decoded(url.username, shown), decoded(url.password, shown));
+  }
+  if (user) return withPassword(safe, user, password ?? "");
+  if (!token) return new ServerAddress(safe);
+  if (/^[\x21-\x7e]+$/.test(token)) return new ServerAddress(safe, `Bearer ${token}`, [token]);
+  // Deno's own error would show the token.
+  throw new ConfigError("Cannot use MLFLOW_TRACKING_TOKEN: it contains characters that no token has");
+}
+
+function withPassword(url: string, user: string, password: string): ServerAddress {
+  const encoded = new TextEncoder().encode(`${user}:${password}`).toBase64();
+  // A user without a password is a token, as some servers want it.
+  return new ServerAddress(url, `Basic ${encoded}`, [password || user, encoded.replace(/=+$/, "")]);
+}
+
+function decoded(text: string, shown: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new ConfigError(`Cannot use ${shown}: the user or password before @ is not percent-encoded`);
+  }
+}
+
+/** Replaces secrets in texts: as they are, percent-encoded once or more, or escaped as in JSON or HTML. */
+function hideSecrets(secrets: readonly string[]): (text: string) => string {
+  const longestFirst = secrets.filter((secret) => secret !== "").sort((a, b) => b.length - a.length);
+  if (longestFirst.length === 0) return (text) => text;
+  const spelled = longestFirst.map((secret) => Array.from(secret, spellings).join(""));
+  const pattern = new RegExp(spelled.join("|"), "gu");
+  return (text) => text.replaceAll(pattern, "***");
+}
+
+const htmlNames: ReadonlyMap<string, string> = new Map(
+  Object.entries({ "&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos" }),
+);
+
+/** A pattern for all spellings of a character. */
+function spellings(character: string): string {
+  const anyCase = (hex: string) => hex.replaceAll(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`);
+  const bytes = Array.from(new TextEncoder().encode(character), (byte) => byte.toString(16).padStart(2, "0"));
+  const units = Array.from({ length: character.length }, (_, i) => character.charCodeAt(i).toString(16));
+  const code = character.codePointAt(0)!;
+  const spelled = [
+    `\\\\*${RegExp.escape(character)}`,
+    bytes.map((byte) => `%(?:25)*${anyCase(byte)}`).join(""),
+    units.map((unit) => `\\\\+u${anyCase(unit.padStart(4, "0"))}`).join(""),
+    `&#(?:0*${code}|[xX]0*${anyCase(code.toString(16))});`,
+  ];
+  const name = htmlNames.get(character);
+  if (name) spelled.push(`&${name};`);
+  if (character === " ") spelled.push("\\+");
+  return `(?:${spelled.join("|")})`;
+}

@@ -1,0 +1,217 @@
+/** What MLflow is told about a run besides its metrics and files: params, tags, data sets and a note in Markdown. */
+
+import { join } from "node:path";
+import { runFile } from "../run/layout.ts";
+import { readJson } from "../run/contained.ts";
+import { asText } from "../settings/setting.ts";
+import type { Cursor } from "./cursor.ts";
+import type { RunRecord } from "./record.ts";
+
+/** A value at a step and a time. */
+export interface MetricEntry {
+  readonly key: string;
+  /** NaN, Infinity and -Infinity are strings. */
+  readonly value: number | string;
+  /** Whole milliseconds since 1970. */
+  readonly timestamp: number;
+  readonly step: number;
+}
+
+/** A param or a tag. */
+export interface TextEntry {
+  readonly key: string;
+  readonly value: string;
+}
+
+/** A run's data set, as MLflow keeps it. */
+export interface DatasetInput {
+  readonly tags: readonly TextEntry[];
+  readonly dataset: Readonly<
+    Record<"name" | "digest" | "source_type" | "source" | "schema" | "profile", string>
+  >;
+}
+
+/** The tag that identifies a run on any server. */
+export const idTag = "flow.run_id";
+
+/** The tag of a run in a comparison: the id of the run that it represents. */
+export const standsForTag = "flow.stands_for";
+
+/** Most characters of a value; MLflow silently cuts longer ones. */
+const valueLengths = { param: 6000, tag: 8000 } as const;
+
+/** Settings that say where a run is stored and shown, not what it trains. */
+const notParams = ["name", "out", "resume", "mlflow", "experiment", "runName"];
+
+/**
+ * A name that MLflow accepts: letters, digits and `_ - . : / space`, and a normalised path.
+ *
+ * @returns e.g. `lr_` for `lr%`; `_` if nothing is left
+ */
+export function keyOf(name: string): string {
+  const spelled = name.replace(/[^\p{L}\p{N}_\-.:/ ]/gu, "_");
+  const parts = spelled.split("/").map((part) => part.replace(/^\.+$/, "_").replaceAll("..", "._"));
+  return parts.filter((part) => part !== "").join("/").slice(0, 250).replace(/\/$/, "") || "_";
+}
+
+/** A metric that a server accepts. Steps and times are whole: at a fraction the server would drop all that follows. */
+export function metricEntry(key: string, value: number, timestamp: number, step: number): MetricEntry {
+  return {
+    key: keyOf(key),
+    value: Number.isFinite(value) ? value : String(value),
+    timestamp: Math.trunc(timestamp),
+    step: Math.trunc(step),
+  };
+}
+
+/** A param or tag that a server accepts: always text, ending in `...` if it had to be cut. */
+export function textEntry(kind: keyof typeof valueLengths, key: string, value: unknown): TextEntry {
+  const text = asText(value);
+  const most = valueLengths[kind];
+  return { key: keyOf(key), value: text.length > most ? text.slice(0, most - 3) + "..." : text };
+}
+
+/**
+ * Describes a run by its `run.json`, `config.json` and `environment.json`.
+ *
+ * @param cursor what the server has: latest metrics, and pictures for the note
+ * @throws {RunError} if one of the files cannot be read
+ */
+export async function describeRun(run: string, record: RunRecord, cursor: Cursor): Promise<{
+  readonly params: readonly TextEntry[];
+  readonly tags: readonly TextEntry[];
+  readonly inputs: readonly DatasetInput[];
+}> {
+  const config = await readJson(join(run, runFile.config)) ?? {};
+  const environment = await readJson(join(run, runFile.environment)) ?? {};
+  const tags = {
+    [idTag]: record.id,
+    "mlflow.runName": record.name,
+    "mlflow.user": record.user,
+    "mlflow.source.name": record.source,
+    "mlflow.source.type": "LOCAL",
+    "mlflow.source.git.commit": environment.gitCommit,
+    "mlflow.source.git.branch": record.gitBranch,
+    "mlflow.note.content": noteOf(run, { record, config, environment, cursor }),
+    "mlflow.loggedImages": cursor.images > 0 ? "True" : null,
+    problem: record.dataset && `flow matching on ${record.dataset.name}`,
+    git_dirty: environment.gitDirty,
+    [standsForTag]: record.standsFor,
+    "flow.failure": record.reason,
+  };
+  const entries = (kind: "param" | "tag", values: Readonly<Record<string, unknown>>) =>
+    Object.entries(given(values)).map(([key, value]) => textEntry(kind, key, value));
+  return {
+    params: entries("param", settingsOf(record, config)),
+    tags: entries("tag", tags),
+    inputs: inputsOf(record),
+  };
+}
+
+/**
+ * The settings of a run's model, training and data, by name.
+ *
+ * @param config the content of its `config.json`
+ */
+export function settingsOf(
+  { dataset, parameterCount }: RunRecord,
+  config: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  return given({
+    ...Object.fromEntries(Object.entries(config).filter(([name]) => !notParams.includes(name))),
+    parameters: parameterCount,
+    ...dataset && { dataset: dataset.name, trainImages: dataset.train, validationImages: dataset.validation },
+  });
+}
+
+function given(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(values).filter(([, value]) => value !== null && value !== undefined),
+  );
+}
+
+function inputsOf({ dataset }: RunRecord): DatasetInput[] {
+  if (dataset === null) return [];
+  const { name, digest, source, channels, height, width, classes, classNames, train, validation, test } =
+    dataset;
+  const tensor = (shape: readonly number[]) =>
+    JSON.stringify([{ type: "tensor", "tensor-spec": { dtype: "uint8", shape } }]);
+  const shape = channels === 1 ? [-1, height, width] : [-1, channels, height, width];
+  return [{
+    tags: [{ key: "mlflow.data.context", value: "training" }],
+    dataset: {
+      name: name.slice(0, 500),
+      digest: digest.slice(0, 36), // MLflow keeps no more
+      source_type: source.includes(":") ? "http" : "local",
+      source: JSON.stringify({ uri: source }),
+      schema: JSON.stringify({
+        mlflow_tensorspec: { features: tensor(shape), ...classes > 0 && { targets: tensor([-1]) } },
+      }),
+      profile: JSON.stringify({
+        train,
+        validation,
+        test,
+        channels,
+        ...classes > 0 && { classes },
+        ...classNames && { classNames },
+        sha256: digest,
+      }),
+    },
+  }];
+}
+
+const results = {
+  test_loss: "test loss",
+  val_loss: "validation loss",
+  train_loss: "training loss",
+  "system/images_per_second": "images a second",
+};
+
+const endings = { RUNNING: "is running", FINISHED: "finished", FAILED: "failed", KILLED: "was stopped" };
+
+/** Describes a run in Markdown: network, data, results and folder. MLflow shows the first lines unless unfolded. */
+function noteOf(folder: string, { record, config, environment, cursor }: {
+  readonly record: RunRecord;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly environment: Readonly<Record<string, unknown>>;
+  readonly cursor: Cursor;
+}): string {
+  const { dataset, parameterCount, status, startedAt, endedAt, reason } = record;
+  const adapter = environment.adapter as { description?: unknown } | undefined;
+  const facts = [
+    config.model === undefined ? `**${plain(record.name)}**` : `**${plain(config.model)} U-Net**`,
+  ];
+  if (Array.isArray(config.filters)) facts.push(`channels ${config.filters.map(asText).join(", ")}`);
+  if (parameterCount !== null) facts.push(`${parameterCount.toLocaleString("en")} parameters`);
+  if (dataset) {
+    facts.push(`trained on ${dataset.train.toLocaleString("en")} images of ${plain(dataset.name)}`);
+  }
+  if (adapter?.description !== undefined) facts.push(`computed by ${plain(adapter.description)}`);
+  const seconds = cursor.latest.elapsed_seconds?.value ?? Math.max((endedAt ?? 0) - startedAt, 0) / 1000;
+  const minutes = endedAt === null ? "" : ` after ${(seconds / 60).toFixed(1)} minutes`;
+  const measured = Object.entries(results).filter(([key]) => key in cursor.latest).map(([key, name]) => {
+    const { value, step } = cursor.latest[key];
+    // JSON has no NaN.
+    return { name, value: typeof value === "number" ? Number(value.toPrecision(4)) : "not a number", step };
+  });
+  const outcome = reason === null
+    ? measured.map(({ name, value }) => `${name} ${value}`).join(", ")
+    : plain(reason);
+  const parts = [facts.join(", "), `The run ${endings[status]}${minutes}${outcome && `: ${outcome}`}.`];
+  if (measured.length > 0) {
+    const rows = measured.map(({ name, value, step }) => `| ${name} | ${value} | ${step} |`);
+    parts.push(["| result | value | step |", "| --- | --- | --- |", ...rows].join("\n"));
+  }
+  // Relative to the run's page.
+  const samples = `![samples](get-artifact?path=${runFile.samples}&run_uuid=${cursor.runId})`;
+  if (runFile.samples in cursor.files) parts.push(samples);
+  const commit = typeof environment.gitCommit === "string"
+    ? `, code of commit ${environment.gitCommit.slice(0, 10)}${environment.gitDirty ? " with changes" : ""}`
+    : "";
+  return [...parts, `Run folder \`${folder.replaceAll("`", "'")}\`${commit}`].join("\n\n");
+}
+
+/** A text with the characters escaped that mean something in Markdown. */
+function plain(text: unknown): string {
+  return asText(text).replaceAll(/[\\`*_[\]<>|~#]/g, (mark) => `\\${mark}`).replaceAll(/\s+/g, " ");
+}

@@ -1,0 +1,276 @@
+import { UserError } from "../../kernels/core/user_error.ts";
+import { shownAddress } from "../run/server_url.ts";
+import { say } from "../program/output.ts";
+import type { Patience, ServerAddress, Target } from "./choose_tracking.ts";
+
+/** A server cannot be reached, or it refused or failed a request. */
+export class ServerError extends UserError {
+  override readonly name = "ServerError";
+
+  constructor(
+    message: string,
+    readonly details: {
+      /** HTTP status; undefined if there was no answer. */
+      readonly status?: number;
+      /** MLflow's name of the error, e.g. `RESOURCE_DOES_NOT_EXIST`, or our own where a server lacks something. */
+      readonly code?: string | undefined;
+      /** Whether the request certainly had no effect: no connection, or the server asked to retry later. */
+      readonly untouched?: boolean;
+      /** Whether a retry may work. */
+      readonly passing?: boolean;
+      /** Milliseconds that the server asks to wait before a retry. */
+      readonly waitMs?: number;
+    } = {},
+  ) {
+    super(message);
+  }
+}
+
+/** Options of a request. */
+interface RequestOptions {
+  /** What to send; the body is made again for every attempt. */
+  readonly content?: { readonly type: string; readonly body: () => BodyInit };
+  /** For requests that must not run twice: retry only if the request certainly had no effect. */
+  readonly once?: boolean;
+  /** For files: an answer may be large, and takes the time it needs as long as more of it arrives. */
+  readonly download?: boolean;
+}
+
+const passingStatuses = [408, 429, 500, 502, 503, 504];
+
+/** Most bytes of an answer: of JSON, of a file, and of the text of an error, which is cut there. */
+const mostBytes = { json: 64 << 20, file: 512 << 20, error: 64 << 10 } as const;
+
+/** Fewer bytes are no progress of a download. */
+const progressBytes = 1 << 10;
+
+/** The longest pause before a retry, in milliseconds. */
+const longestMs = 120_000;
+
+/** A server reached over HTTP, with the retries of MLflow's own client. */
+export class HttpServer {
+  /** The pauses between retries, which can be cut short. */
+  readonly pauses = new Pauses();
+  /** Called whenever the server answers or accepts bytes. */
+  onProgress: () => void = () => {};
+  /** Called with what went wrong, before a retry. */
+  onRetry: (error: ServerError) => void = () => {};
+
+  constructor(readonly address: ServerAddress, readonly patience: Patience, readonly signal?: AbortSignal) {}
+
+  /**
+   * Sends a request.
+   *
+   * @param path relative to the address, with a leading slash
+   * @returns the body of the answer
+   * @throws {ServerError} after the last retry
+   */
+  request(method: "GET" | "POST" | "PUT", path: string, options: RequestOptions = {}): Promise<Uint8Array> {
+    return this.retry(() => this.#attempt(method, path, options), ({ details }) => {
+      return details.passing && (!options.once || details.untouched) ? details.waitMs ?? 0 : undefined;
+    });
+  }
+
+  /**
+   * Repeats an attempt until it succeeds, the retries are used up, or the error is permanent.
+   *
+   * @param waitFor milliseconds to wait at least after an error; undefined if a retry is pointless
+   */
+  async retry<T>(attempt: () => Promise<T>, waitFor: (error: ServerError) => number | undefined): Promise<T> {
+    const { maxRetries, backoffFactor, timeoutMs } = this.patience;
+    for (let retry = 1;; retry++) {
+      try {
+        return await attempt();
+      } catch (error) {
+        const waitMs = error instanceof ServerError && retry <= maxRetries ? waitFor(error) : undefined;
+        if (waitMs === undefined) throw error;
+        this.onRetry(error as ServerError);
+        // A server may ask to wait, but not for longer than an attempt may take.
+        const ms = Math.max(Math.min(waitMs, timeoutMs), backoffMs(retry, backoffFactor, Math.random()));
+        await this.pauses.pause(Math.min(ms, longestMs), this.signal);
+      }
+    }
+  }
+
+  async #attempt(
+    method: string,
+    path: string,
+    { content, download = false }: RequestOptions,
+  ): Promise<Uint8Array> {
+    const timeout = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const alive = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => timeout.abort(), this.patience.timeoutMs);
+    };
+    alive();
+    try {
+      const body = content?.body();
+      const onPiece = () => {
+        alive();
+        this.onProgress();
+      };
+      const response = await fetch(this.address.url + path, {
+        method,
+        headers: { ...this.address.headers, ...content && { "content-type": content.type } },
+        ...body !== undefined && { body: body instanceof ReadableStream ? watched(body, onPiece) : body },
+        redirect: "manual",
+        signal: this.signal ? AbortSignal.any([timeout.signal, this.signal]) : timeout.signal,
+      });
+      if (!response.ok) throw this.#refusal(response, await readBody(response.body, mostBytes.error), path);
+      const most = download ? mostBytes.file : mostBytes.json;
+      const bytes = await readBody(response.body, most + 1, download ? alive : undefined);
+      if (bytes.length > most) {
+        throw new ServerError(`${this.address.url} answers with more than ${most / 2 ** 20} MiB`);
+      }
+      this.onProgress();
+      return bytes;
+    } catch (error) {
+      if (error instanceof ServerError) throw error;
+      this.signal?.throwIfAborted();
+      throw this.#unreachable(error, timeout.signal.aborted);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #refusal({ status, headers }: Response, bytes: Uint8Array, path: string): ServerError {
+    const { url } = this.address;
+    const text = new TextDecoder().decode(bytes);
+    const { code, message = text } = errorOf(text);
+    const reason = this.address.hide(message).replaceAll(/\s+/g, " ").trim().slice(0, 300);
+    const what = status === 401 || (status === 403 && !/host header/i.test(reason))
+      ? `refuses these credentials (${status}; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or ` +
+        "MLFLOW_TRACKING_TOKEN; they go only to a server that --mlflow or MLFLOW_TRACKING_URI names)"
+      : status >= 300 && status < 400
+      ? this.#redirection(status, headers.get("location") ?? "", path)
+      : `answered ${status}${reason === "" ? "" : `: ${reason}`}`;
+    return new ServerError(`${url} ${what}`, {
+      status,
+      code,
+      passing: passingStatuses.includes(status),
+      untouched: status === 408 || status === 429,
+      waitMs: 1000 * (Number(headers.get("retry-after")) || 0),
+    });
+  }
+
+  /** Says where a redirect leads: a server that has moved expects the same path there. */
+  #redirection(status: number, location: string, path: string): string {
+    const target = shownAddress(URL.parse(location, this.address.url + path)?.href ?? "");
+    const [bare] = path.split("?");
+    return target.endsWith(bare)
+      ? `is elsewhere (${status}); give the address ${this.address.hide(target.slice(0, -bare.length))}`
+      : `leads to ${this.address.hide(target) || "another page"} (${status}), which is no MLflow server; ` +
+        "it may ask for credentials";
+  }
+
+  #unreachable(error: unknown, timedOut: boolean): ServerError {
+    const { url } = this.address;
+    if (timedOut) {
+      const seconds = this.patience.timeoutMs / 1000;
+      return new ServerError(`${url} did not answer within ${seconds} s`, { passing: true });
+    }
+    const cause = error instanceof Error ? (error.cause ?? error) : error;
+    const reason = this.address.hide(cause instanceof Error ? cause.message : String(cause));
+    const untouched = /connect error|\(Connect\)|refused|dns error/i.test(reason);
+    // The innermost reason comes last.
+    const shown = reason.split(": ").at(-1)?.replace(/ \(os error \d+\)$/, "");
+    return new ServerError(`${url} cannot be reached (${shown})`, { passing: true, untouched });
+  }
+}
+
+/** A server that the user waits for: stderr says once that requests are retried. */
+export function awaitedServer({ address, patience }: Target): HttpServer {
+  const server = new HttpServer(address, patience);
+  server.onRetry = ({ message }) => {
+    server.onRetry = () => {};
+    say(`${message}: retrying up to ${patience.maxRetries} times (MLFLOW_HTTP_REQUEST_MAX_RETRIES)`);
+  };
+  return server;
+}
+
+/** Pauses that can be cut short. */
+export class Pauses {
+  #wake: () => void = () => {};
+  #hurried = false;
+
+  /** Ends the current pause, or the next one if there is none. */
+  wake(): void {
+    this.#hurried = true;
+    this.#wake();
+  }
+
+  /** Waits. @throws {unknown} the signal's reason, once it is aborted */
+  async pause(ms: number, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    if (!this.#hurried) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, ms);
+      this.#wake = resolve;
+      signal?.addEventListener("abort", this.#wake, { once: true });
+      await promise;
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", this.#wake);
+    }
+    this.#hurried = false;
+    signal?.throwIfAborted();
+  }
+}
+
+/**
+ * Milliseconds before a retry, with jitter, so that many clients do not all return at once to a server that is back.
+ *
+ * @param retry 1 for the first
+ * @param random in [0, 1)
+ * Source: urllib3's Retry as MLflow configures it, with up to a second of jitter, here at most the wait itself
+ */
+export function backoffMs(retry: number, factor: number, random: number): number {
+  const seconds = retry <= 1 ? 0 : factor * 2 ** (retry - 1);
+  return Math.min(longestMs, 1000 * (seconds + Math.min(1, factor) * random));
+}
+
+/** Reads the body of an answer up to a size, whatever the server announces. */
+async function readBody(
+  body: ReadableStream<Uint8Array> | null,
+  most: number,
+  onProgress: () => void = () => {},
+): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let [size, seen] = [0, 0];
+  for await (const part of body ?? []) {
+    parts.push(part.subarray(0, most - size));
+    size += part.length;
+    if (size >= most) break;
+    if (size - seen < progressBytes) continue;
+    seen = size;
+    onProgress();
+  }
+  const bytes = new Uint8Array(Math.min(size, most));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+/** Passes a stream through and reports every chunk. */
+function watched(stream: ReadableStream<Uint8Array>, onPiece: () => void): ReadableStream<Uint8Array> {
+  return stream.pipeThrough(
+    new TransformStream({
+      transform(chunk, controller) {
+        onPiece();
+        controller.enqueue(chunk);
+      },
+    }),
+  );
+}
+
+function errorOf(text: string): { code?: string; message?: string } {
+  try {
+    const { error_code: code, message } = JSON.parse(text);
+    return { ...typeof code === "string" && { code }, ...typeof message === "string" && { message } };
+  } catch {
+    return {}; // plain text or a page
+  }
+}

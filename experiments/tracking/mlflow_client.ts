@@ -1,0 +1,320 @@
+import {
+  anyNumber,
+  type Checked,
+  type FieldCheck,
+  fieldsOf,
+  flag,
+  ifGiven,
+  listOf,
+  text,
+  word,
+} from "../run/field_checks.ts";
+import type { DatasetInput, MetricEntry, TextEntry } from "./describe_run.ts";
+import { type HttpServer, ServerError } from "./http_server.ts";
+import type { RunStatus } from "./record.ts";
+
+/** What an MLflow server may answer: a server is as little trusted as a file. MLflow leaves out what is empty. */
+const entries = ifGiven(listOf(fieldsOf({ key: word, value: ifGiven(text) })));
+/** NaN and Infinity come as text. */
+const number = {
+  expected: "a number",
+  accepts: (value: unknown) => anyNumber.accepts(value) || text.accepts(value),
+};
+const run = fieldsOf({
+  info: fieldsOf({
+    run_id: word,
+    run_name: ifGiven(text),
+    status: ifGiven(text),
+    start_time: ifGiven(anyNumber),
+    end_time: ifGiven(anyNumber),
+    artifact_uri: ifGiven(text),
+    lifecycle_stage: ifGiven(text),
+  }),
+  data: ifGiven(fieldsOf({
+    metrics: ifGiven(listOf(fieldsOf({ key: word, value: number }))),
+    params: entries,
+    tags: entries,
+  })),
+});
+const answers = {
+  experiment: fieldsOf({ experiment: fieldsOf({ experiment_id: word, lifecycle_stage: ifGiven(text) }) }),
+  createdExperiment: fieldsOf({ experiment_id: word }),
+  run: fieldsOf({ run }),
+  runs: fieldsOf({ runs: ifGiven(listOf(run)), next_page_token: ifGiven(text) }),
+  files: fieldsOf({ files: ifGiven(listOf(fieldsOf({ path: word, is_dir: ifGiven(flag) }))) }),
+};
+
+/** A run as a server returns it. */
+export type ServerRun = Checked<typeof run>;
+
+/** Most pages of a list, and folders, files and depth of a run's artifacts. */
+const most = { pages: 200, folders: 500, files: 100_000, depth: 20 } as const;
+
+/** The part of MLflow's REST interface that tracking needs. Every method throws `ServerError`. */
+export class MlflowClient {
+  constructor(readonly http: HttpServer) {}
+
+  /** Address of the server. */
+  get url(): string {
+    return this.http.address.url;
+  }
+
+  /** An experiment by name; undefined if there is none. */
+  async experiment(name: string): Promise<{ id: string; deleted: boolean } | undefined> {
+    const query = `experiments/get-by-name?experiment_name=${encodeURIComponent(name)}`;
+    const found = await ifThere(this.#get(query, answers.experiment));
+    if (found === undefined) return undefined;
+    const { experiment_id: id, lifecycle_stage: stage } = found.experiment;
+    return { id, deleted: stage === "deleted" };
+  }
+
+  /** The id of an experiment, which is created if there is none. */
+  async ensureExperiment(name: string): Promise<string> {
+    let found = await this.experiment(name);
+    if (!found) {
+      try {
+        return (await this.#post("experiments/create", { name }, answers.createdExperiment)).experiment_id;
+      } catch (error) {
+        // Another program, or an earlier attempt whose answer was lost, has created it.
+        if (!hasCode(error, "RESOURCE_ALREADY_EXISTS")) throw error;
+        found = await this.experiment(name);
+      }
+    }
+    if (found && !found.deleted) return found.id;
+    throw new ServerError(
+      `${this.url} has deleted the experiment ${name}; restore it there, or give another --experiment`,
+      { code: "DELETED" },
+    );
+  }
+
+  /**
+   * The runs of an experiment that match a filter, oldest first; by default without deleted ones. The list ends, whatever
+   * the server says: at a token that was there before, after 200 pages, or when it has taken as long as one request with all
+   * its retries may take.
+   */
+  async searchRuns(
+    experimentId: string,
+    filter = "",
+    view: "ACTIVE_ONLY" | "ALL" = "ACTIVE_ONLY",
+  ): Promise<ServerRun[]> {
+    const { timeoutMs, maxRetries } = this.http.patience;
+    const until = performance.now() + timeoutMs * (maxRetries + 1);
+    const endless = (why: string) => new ServerError(`${this.url} gives a list without end: ${why}`);
+    const found: ServerRun[] = [];
+    const tokens = new Set<string>();
+    for (let token: string | undefined;;) {
+      const page = await this.#post("runs/search", {
+        experiment_ids: [experimentId],
+        filter,
+        run_view_type: view,
+        max_results: 1000,
+        order_by: ["attributes.start_time ASC"],
+        ...token && { page_token: token },
+      }, answers.runs);
+      for (const one of page.runs ?? []) found.push(one);
+      token = page.next_page_token || undefined;
+      if (token === undefined) return found;
+      if (tokens.has(token)) throw endless("a page comes twice");
+      tokens.add(token);
+      if (tokens.size >= most.pages) throw endless(`there are more than ${most.pages} pages`);
+      if (performance.now() > until) throw endless("the pages take too long (MLFLOW_HTTP_REQUEST_TIMEOUT)");
+    }
+  }
+
+  /** Creates a run. Never retried blindly: two calls create two runs. */
+  async createRun(
+    content: { experiment_id: string; run_name: string; start_time: number; tags: TextEntry[] },
+  ): Promise<ServerRun> {
+    return (await this.#post("runs/create", content, answers.run, { once: true })).run;
+  }
+
+  /** A run by its id; undefined if there is none. */
+  async findRun(runId: string): Promise<ServerRun | undefined> {
+    return (await ifThere(this.#get(`runs/get?run_id=${encodeURIComponent(runId)}`, answers.run)))?.run;
+  }
+
+  /** Deletes a run. */
+  async deleteRun(runId: string): Promise<void> {
+    await this.#post("runs/delete", { run_id: runId });
+  }
+
+  /** Sets how a run stands, and when it ended. */
+  async updateRun(runId: string, change: { status: RunStatus; end_time?: number }): Promise<void> {
+    await this.#post("runs/update", { run_id: runId, ...change });
+  }
+
+  /** Deletes a tag of a run, if it is there. */
+  async deleteTag(runId: string, key: string): Promise<void> {
+    await ifThere(this.#post("runs/delete-tag", { run_id: runId, key }));
+  }
+
+  /** Tells the data sets of a run. */
+  async logInputs(runId: string, datasets: readonly DatasetInput[]): Promise<void> {
+    await this.#post("runs/log-inputs", { run_id: runId, datasets });
+  }
+
+  /**
+   * Logs entries of one kind, in as many requests as the server's limits require. Entries that the server rejects for good
+   * are skipped; after twenty of a request one by one, the others at once, since a server that rejects everything would get
+   * two requests for each.
+   *
+   * @param onRefused called with every skipped entry
+   */
+  async logAll<Entry extends MetricEntry | TextEntry>(
+    runId: string,
+    kind: "metrics" | "params" | "tags",
+    entries: readonly Entry[],
+    onRefused: (entry: Entry, reason: string) => void,
+  ): Promise<void> {
+    let left = 20;
+    const log = async (batch: readonly Entry[]): Promise<void> => {
+      try {
+        await this.#post("runs/log-batch", { run_id: runId, [kind]: batch });
+      } catch (error) {
+        const invalid = hasCode(error, "INVALID_PARAMETER_VALUE") || hasCode(error, "BAD_REQUEST");
+        // A run that was deleted takes nothing ("must be in the 'active' state").
+        if (!invalid || /active/.test((error as Error).message)) throw error;
+        if (batch.length === 1 || left <= 0) {
+          left -= batch.length;
+          for (const entry of batch) onRefused(entry, (error as Error).message);
+          return;
+        }
+        const half = Math.ceil(batch.length / 2);
+        await log(batch.slice(0, half));
+        await log(batch.slice(half));
+      }
+    };
+    for (const batch of batches(entries, kind === "metrics" ? 1000 : 100)) {
+      left = 20;
+      await log(batch);
+    }
+  }
+
+  /**
+   * Paths of all artifacts of a run, in no order. A list that contains itself or grows without end is refused: entries lie
+   * directly in the folder that was listed, and their number is limited.
+   */
+  async artifacts(runId: string): Promise<string[]> {
+    const folders = new Set([""]);
+    const paths: string[] = [];
+    for (const folder of folders) { // grows meanwhile
+      const query = new URLSearchParams({ run_id: runId, ...folder && { path: folder } });
+      const { files } = await this.#get(`artifacts/list?${query}`, answers.files);
+      for (const { path, is_dir: isFolder } of files ?? []) {
+        const name = folder === ""
+          ? path
+          : path.startsWith(`${folder}/`)
+          ? path.slice(folder.length + 1)
+          : "";
+        if (["", ".", ".."].includes(name) || name.includes("/")) {
+          throw this.#noServer(`lists ${JSON.stringify(path)} in the folder ${JSON.stringify(folder)}`);
+        }
+        if (isFolder) folders.add(path);
+        else paths.push(path);
+      }
+      const tooMany = folders.size > most.folders || paths.length > most.files;
+      if (tooMany || folder.split("/").length > most.depth) throw this.#noServer("lists files without end");
+    }
+    return paths;
+  }
+
+  /** Stores an artifact; one with the same path is replaced. */
+  async putArtifact(artifactUri: string, path: string, body: () => BodyInit): Promise<void> {
+    const content = { type: "application/octet-stream", body };
+    await this.http.request("PUT", this.#artifactPath(artifactUri, path), { content });
+  }
+
+  /** The content of an artifact. */
+  async artifact(artifactUri: string, path: string): Promise<Uint8Array> {
+    return await this.http.request("GET", this.#artifactPath(artifactUri, path), { download: true });
+  }
+
+  /** The path of an artifact in the server's API, which it cannot leave. */
+  #artifactPath(artifactUri: string, path: string): string {
+    const rest = /^mlflow-artifacts:(?:\/\/[^/]*)?\/(.*)$/s.exec(artifactUri)?.[1];
+    if (rest === undefined) {
+      const scheme = /^[a-z][a-z0-9+-]{0,20}:/i.exec(artifactUri)?.[0] ?? "elsewhere";
+      throw new ServerError(
+        `${this.url} keeps artifacts elsewhere (${scheme}) and takes none itself; start it with --serve-artifacts`,
+        { code: "NO_ARTIFACTS" },
+      );
+    }
+    const segments = [...rest.split("/"), ...path.split("/")].filter((segment) => segment !== "");
+    if (segments.some((segment) => segment === "." || segment === "..")) {
+      throw this.#noServer(
+        `names an artifact outside its artifacts: ${JSON.stringify(`${artifactUri}/${path}`)}`,
+      );
+    }
+    const encoded = segments.map((segment) => encodeURIComponent(segment.toWellFormed()));
+    return `/api/2.0/mlflow-artifacts/artifacts/${encoded.join("/")}`;
+  }
+
+  async #get<Answer>(path: string, check: FieldCheck<Answer>): Promise<Answer> {
+    return this.#read(await this.http.request("GET", `/api/2.0/mlflow/${path}`), check);
+  }
+
+  async #post<Answer>(
+    path: string,
+    json: unknown,
+    check?: FieldCheck<Answer>,
+    { once = false } = {},
+  ): Promise<Answer> {
+    const text = JSON.stringify(json);
+    const content = { type: "application/json", body: () => text };
+    return this.#read(await this.http.request("POST", `/api/2.0/mlflow/${path}`, { content, once }), check);
+  }
+
+  /** @param check what the answer must be; not given where nothing in it is needed */
+  #read<Answer>(bytes: Uint8Array, check: FieldCheck<Answer> = fieldsOf({}) as FieldCheck<Answer>): Answer {
+    let answer: unknown;
+    try {
+      answer = JSON.parse(new TextDecoder().decode(bytes));
+    } catch {
+      throw this.#noServer("does not answer with JSON");
+    }
+    if (!check.accepts(answer)) throw this.#noServer(`does not answer with ${check.expected}`);
+    return answer as Answer;
+  }
+
+  #noServer(why: string): ServerError {
+    return new ServerError(`${this.url} is not an MLflow server: it ${why.slice(0, 300)}`);
+  }
+}
+
+/** Whether an error says that a server will never take a file. */
+export function rejectsFile(error: unknown): boolean {
+  // 413 is what a proxy before a server answers to a file above its limit, often 1 MB.
+  return hasCode(error, "INVALID_PARAMETER_VALUE") || hasCode(error, "NO_ARTIFACTS") ||
+    (error instanceof ServerError && error.details.status === 413);
+}
+
+/** Splits entries into requests within the server's limits on number and bytes. */
+export function batches<Entry>(entries: readonly Entry[], most: number, mostBytes = 900_000): Entry[][] {
+  const all: Entry[][] = [];
+  let bytes = Infinity;
+  for (const entry of entries) {
+    const size = new TextEncoder().encode(JSON.stringify(entry)).length + 1;
+    if (bytes + size > mostBytes || all[all.length - 1].length >= most) {
+      all.push([]);
+      bytes = 0;
+    }
+    all[all.length - 1].push(entry);
+    bytes += size;
+  }
+  return all;
+}
+
+/** Whether a server gave an error this name. */
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof ServerError && error.details.code === code;
+}
+
+/** The answer about a thing; undefined if the server has no such thing. */
+async function ifThere<Answer>(answer: Promise<Answer>): Promise<Answer | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (hasCode(error, "RESOURCE_DOES_NOT_EXIST")) return undefined;
+    throw error;
+  }
+}

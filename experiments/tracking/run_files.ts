@@ -1,0 +1,161 @@
+import { createHash } from "node:crypto";
+import { basename, dirname, join, resolve } from "node:path";
+import { reasonOf, RunError } from "../run/atomic_write.ts";
+import { openContained } from "../run/contained.ts";
+import { runFile, runFolder } from "../run/layout.ts";
+import { lineBreak, type Metrics, parseMetrics } from "../run/metrics_log.ts";
+import type { SentFile } from "./cursor.ts";
+
+/** A file of a run folder. */
+export interface RunFile {
+  /** Relative to the folder, with `/`. */
+  readonly path: string;
+  readonly size: number;
+  readonly modified: number;
+}
+
+/** Bytes up to which a file is read into memory. */
+const inMemory = 32 << 20;
+const pieceBytes = 1 << 18;
+
+/** Whether a file is for this program only and never sent: the cursor, hidden and unfinished files. */
+export function isOwn(path: string): boolean {
+  return path === runFile.cursor || path.endsWith(".tmp") ||
+    path.split("/").some((name) => name.startsWith("."));
+}
+
+/** The files of a run to send, sorted: without the cursor, hidden or unfinished files, and nested runs. */
+export async function runFiles(run: string, below = ""): Promise<RunFile[]> {
+  const files: RunFile[] = [];
+  for await (const { name, isFile, isDirectory } of Deno.readDir(join(run, below))) {
+    const path = below === "" ? name : `${below}/${name}`;
+    if (isOwn(path) || path === runFolder.cells) continue;
+    if (isDirectory && !(await infoOf(join(run, path, runFile.record)))) {
+      for (const file of await runFiles(run, path)) files.push(file);
+    }
+    const info = isFile ? await infoOf(join(run, path)) : undefined;
+    if (info) files.push({ path, size: info.size, modified: info.mtime?.getTime() ?? 0 });
+  }
+  return files.sort((a, b) => a.path < b.path ? -1 : 1);
+}
+
+/** The runs nested in a run, such as the models of a comparison and the cells of a study, sorted by name. */
+export async function nestedRuns(run: string): Promise<string[]> {
+  const cells = join(run, runFolder.cells);
+  // Through a link, runs that are not nested would be sent.
+  const hasCells = await Deno.lstat(cells).then((info) => info.isDirectory, () => false);
+  return [...await runsIn(run), ...hasCells ? await runsIn(cells) : []];
+}
+
+async function runsIn(folder: string): Promise<string[]> {
+  const runs: string[] = [];
+  try {
+    for await (const { name, isDirectory } of Deno.readDir(folder)) {
+      if (isDirectory && await infoOf(join(folder, name, runFile.record))) runs.push(join(folder, name));
+    }
+  } catch (error) {
+    throw new RunError(`Cannot read ${folder}: ${reasonOf(error)}`);
+  }
+  return runs.sort();
+}
+
+/** The folder whose runs a run may be nested in: that of a study lies beside its cells' folder. */
+export function folderAround(run: string): string {
+  const folder = dirname(resolve(run));
+  return basename(folder) === runFolder.cells ? dirname(folder) : folder;
+}
+
+/** A file to send; its content stays as opened, even if another file replaces it. */
+export interface OpenFile extends Disposable {
+  readonly sent: SentFile;
+  /** Its content, for one attempt to send it. */
+  body(): BodyInit;
+}
+
+/**
+ * Opens a file to send.
+ *
+ * @param run the folder that the file must lie in
+ * @param path relative to it
+ * @returns undefined if there is no such file
+ * @throws {RunError} if it leads out of the folder, or cannot be read
+ */
+export async function openFile(run: string, path: string): Promise<OpenFile | undefined> {
+  const file = await openContained(join(run, path), run);
+  if (file === undefined) return undefined;
+  const { size, mtime } = await file.stat();
+  async function* pieces() {
+    await file!.seek(0, Deno.SeekMode.Start);
+    for (let left = size; left > 0;) {
+      const piece = new Uint8Array(Math.min(pieceBytes, left));
+      const count = await file!.read(piece);
+      if (count === null) return;
+      left -= count;
+      yield piece.subarray(0, count);
+    }
+  }
+  const hash = createHash("sha256");
+  const kept: Uint8Array<ArrayBuffer>[] = [];
+  let read = 0;
+  for await (const piece of pieces()) {
+    hash.update(piece);
+    read += piece.length;
+    if (size <= inMemory) kept.push(piece);
+  }
+  return {
+    sent: { size: read, modified: mtime?.getTime() ?? 0, sha256: hash.digest("hex") },
+    body: () => size <= inMemory ? new Blob(kept) : ReadableStream.from(pieces()),
+    [Symbol.dispose]: () => file.close(),
+  };
+}
+
+/** Some lines of `metrics.jsonl`. */
+export interface MetricLines {
+  readonly lines: readonly Metrics[];
+  /** Offset in the file of the end of the last one, in bytes. */
+  readonly end: number;
+}
+
+/**
+ * Reads the lines of a run's `metrics.jsonl`, which may still be written, from an offset to its current end, in pieces of
+ * limited size. Lines that hold no metrics are left out: whoever reads the run says so.
+ *
+ * @param offset end of a line; where the file is shorter, it is read from its start
+ * @param isOver whether the run has ended: a last line that only lacks its line break then counts. One that was cut counts
+ *   never, since whoever adds to the file replaces it
+ * @throws {RunError} if the file cannot be read
+ */
+export async function* metricsFrom(
+  run: string,
+  offset: number,
+  isOver: boolean,
+): AsyncGenerator<MetricLines> {
+  using file = await openContained(join(run, runFile.metrics));
+  if (file === undefined) return;
+  if ((await file.stat()).size < offset) offset = 0;
+  await file.seek(offset, Deno.SeekMode.Start);
+  let open = new Uint8Array(0);
+  for (;;) {
+    const piece = new Uint8Array(pieceBytes);
+    const read = await file.read(piece);
+    const bytes = new Uint8Array(open.length + (read ?? 0));
+    bytes.set(open);
+    bytes.set(piece.subarray(0, read ?? 0), open.length);
+    const isLast = read === null && isOver && parseMetrics(new TextDecoder().decode(bytes)) !== undefined;
+    const length = isLast ? bytes.length : bytes.lastIndexOf(lineBreak) + 1;
+    offset += length;
+    const lines = new TextDecoder().decode(bytes.subarray(0, length)).split("\n").map(parseMetrics);
+    if (length > 0) yield { lines: lines.filter((line) => line !== undefined), end: offset };
+    if (read === null) return;
+    open = bytes.slice(length);
+  }
+}
+
+async function infoOf(path: string): Promise<Deno.FileInfo | undefined> {
+  try {
+    return await Deno.stat(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,285 @@
+import { basename, join, resolve } from "node:path";
+import type { Device } from "../../kernels/mod.ts";
+import { RunError, writeAtomic } from "../run/atomic_write.ts";
+import { runGit } from "../run/environment.ts";
+import { isReplacedMetricsFile, replacedMetricsFile, runFile } from "../run/layout.ts";
+import { appendMetrics, lineOf, type Metrics, readMetrics, truncateAfterStep } from "../run/metrics_log.ts";
+import type { RunLock } from "../run/run_lock.ts";
+import type { Target, TrackingChoice } from "./choose_tracking.ts";
+import { rewindCursor } from "./cursor.ts";
+import { HttpServer, Pauses } from "./http_server.ts";
+import { Mirror } from "./mirror.ts";
+import { MlflowClient } from "./mlflow_client.ts";
+import { newRecord, readRecord, type RunRecord, type RunStatus, writeRecord } from "./record.ts";
+
+/** How a run can end. */
+export type Ending = Exclude<RunStatus, "RUNNING">;
+
+/** What is known about a run at its start. */
+export interface TrackingStart {
+  readonly choice: TrackingChoice;
+  readonly about: Pick<RunRecord, "source" | "parameterCount" | "dataset">;
+  readonly startedAt: Date;
+  /** The step of the checkpoint that the run continues from; not given for a new run. */
+  readonly resumedAt?: number;
+  /** Measures the machine, every 10 seconds of training. */
+  readonly gauges?: () => Readonly<Record<string, number>>;
+  /** Shows a line to the user. */
+  readonly say: (message: string) => void;
+  readonly waiting?: Waiting;
+}
+
+/** How long the mirror of a run in progress waits, in milliseconds. */
+export interface Waiting {
+  /** Between checks of the run folder. */
+  readonly lookMs: number;
+  /** At most, before the next attempt after all retries failed: pauses double from `lookMs` on. */
+  readonly outageMs: number;
+  /** For progress, at the end of a run. */
+  readonly patienceMs: number;
+}
+
+const usual: Waiting = { lookMs: 2_000, outageMs: 30_000, patienceMs: 30_000 };
+
+/** Milliseconds between measurements of the machine. */
+const gaugeMs = 10_000;
+
+/**
+ * Records a run in its folder, as `run.json` and `metrics.jsonl`, and mirrors the folder to a server if one was chosen.
+ * The caller holds the run's lock, so nobody else writes there. Disposing of it before `end` means that the run failed.
+ */
+export class RunTracker implements AsyncDisposable {
+  readonly #run: string;
+  readonly #path: string;
+  readonly #gauges: () => Readonly<Record<string, number>>;
+  #record: RunRecord;
+  #mirror: LiveMirror | undefined;
+  #gaugedMs = -Infinity;
+  /** Lines that earlier sessions wrote after their checkpoints, by what they measure. */
+  readonly #replaced = new Map<string, Metrics>();
+
+  private constructor(run: string, record: RunRecord, gauges: TrackingStart["gauges"]) {
+    this.#run = run;
+    this.#path = join(run, runFile.metrics);
+    this.#record = record;
+    this.#gauges = gauges ?? (() => ({}));
+  }
+
+  /**
+   * Starts to record a run, or continues one.
+   *
+   * @param lock the run's lock, which the caller releases after disposing of the tracker
+   * @throws {RunError} if the folder cannot be written, or a new run would begin where there is one
+   */
+  static async start(
+    { run }: RunLock,
+    { choice, about, startedAt, resumedAt, gauges, say, waiting }: TrackingStart,
+  ): Promise<RunTracker> {
+    const earlier = await readRecord(run);
+    if (earlier !== undefined && resumedAt === undefined) {
+      throw new RunError(
+        `Cannot start a run in ${run}: another program has just started one there (expected a new or empty folder)`,
+      );
+    }
+    const record: RunRecord = {
+      ...earlier ?? newRecord({
+        ...about,
+        name: choice.runName ?? basename(resolve(run)),
+        experiment: choice.experiment,
+        gitBranch: await runGit("rev-parse", "--abbrev-ref", "HEAD") ?? null,
+        startedAt: startedAt.getTime(),
+      }),
+      status: "RUNNING",
+      endedAt: null,
+      reason: null,
+    };
+    const tracker = new RunTracker(run, record, gauges);
+    if (resumedAt !== undefined) await rewindCursor(run); // before a line goes that a server may have
+    await writeRecord(run, record);
+    if (resumedAt !== undefined) await tracker.#rewind(resumedAt);
+    const { address, patience } = choice;
+    if (address) tracker.#mirror = new LiveMirror(run, { address, patience }, say, waiting);
+    return tracker;
+  }
+
+  /**
+   * Records what was measured at a step. Returns at once: training never waits for a server.
+   *
+   * @throws {RunError} if the run folder cannot be written
+   */
+  log(metrics: Metrics): void {
+    const now = performance.now(); // the calendar may jump
+    // Only with a training loss: everything else that is logged interrupts the training and lowers its rate.
+    const isDue = "train_loss" in metrics && now - this.#gaugedMs >= gaugeMs;
+    if (isDue) this.#gaugedMs = now;
+    const line = { ...metrics, time: Date.now(), ...isDue && this.#gauges() };
+    // A server may have the earlier line. It stores an identical line once, but would keep a different one beside it.
+    appendMetrics(this.#path, this.#replaced.get(measured(line)) ?? line);
+  }
+
+  /**
+   * Ends the run; a second call does nothing.
+   *
+   * @param reason why the run failed
+   */
+  async end(status: Ending, reason: string | null = null): Promise<void> {
+    try {
+      if (this.#record.status !== "RUNNING") return;
+      const endedAt = Math.max(Date.now(), this.#record.startedAt); // the calendar may have gone back
+      this.#record = { ...this.#record, status, endedAt, reason };
+      await writeRecord(this.#run, this.#record);
+    } finally {
+      await this.#mirror?.finish();
+    }
+  }
+
+  /** Does the work of the run; an error ends the run as failed, with the error's message as reason. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      // The error may be that the folder cannot be written, so this may fail, too; the first error is the one to report.
+      await this.end("FAILED", messageOf(error)).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** A run that has not ended has failed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end("FAILED");
+  }
+
+  /** Goes back to a step; later lines are moved to a separate file. */
+  async #rewind(step: number): Promise<void> {
+    // What earlier resumed sessions cut may be measured again before this session gets to where they ended.
+    const names = (await Array.fromAsync(Deno.readDir(this.#run))).map(({ name }) => name);
+    const files = names.filter(isReplacedMetricsFile).sort();
+    const before = await Promise.all(files.map((name) => readMetrics(join(this.#run, name))));
+    const cut = await truncateAfterStep(this.#path, step);
+    for (const line of [...before.flat(), ...cut]) this.#replaced.set(measured(line), line);
+    if (cut.length === 0) return;
+    await writeAtomic(join(this.#run, replacedMetricsFile(Date.now())), cut.map(lineOf).join(""));
+  }
+}
+
+/** A line without its time and the state of the machine. */
+function measured(line: Metrics): string {
+  const kept = Object.entries(line).filter(([key]) =>
+    key !== "time" && key !== "elapsed_seconds" && !key.startsWith("system/")
+  );
+  return JSON.stringify(kept.map(([key, value]) => [key, String(value)]).sort());
+}
+
+/**
+ * Mirrors the folder of a run in progress. It reads what to send from the folder, so nothing queues up in memory however
+ * long the server is down.
+ */
+class LiveMirror {
+  readonly #run: string;
+  readonly #http: HttpServer;
+  readonly #mirror: Mirror;
+  readonly #say: (message: string) => void;
+  readonly #waiting: Waiting;
+  readonly #giveUp = new AbortController();
+  readonly #pauses = new Pauses();
+  readonly #mirroring: Promise<void>;
+  #isEnding = false;
+  #finished: Promise<void> | undefined;
+
+  constructor(run: string, { address, patience }: Target, say: (message: string) => void, waiting = usual) {
+    this.#run = run;
+    this.#http = new HttpServer(address, patience, this.#giveUp.signal);
+    this.#mirror = new Mirror(run, new MlflowClient(this.#http));
+    this.#say = say;
+    this.#waiting = waiting;
+    this.#mirroring = this.#mirrorUntilEnd();
+  }
+
+  /** Sends the rest, as long as the server accepts something. */
+  async finish(): Promise<void> {
+    await (this.#finished ??= this.#sendRest());
+  }
+
+  async #mirrorUntilEnd(): Promise<void> {
+    const { lookMs, outageMs } = this.#waiting;
+    let failed = 0; // attempts in a row
+    while (!this.#isEnding) {
+      try {
+        await this.#pass();
+        if (failed > 0) this.#say("MLflow is back");
+        failed = 0;
+      } catch (error) {
+        // Once per outage, not every minute.
+        if (failed === 0 && !this.#isEnding) {
+          this.#say(`MLflow: ${messageOf(error)}; training continues; what is missing there is sent later`);
+        }
+        failed++;
+      }
+      if (!this.#isEnding) await this.#pauses.pause(Math.min(lookMs * 2 ** failed, outageMs));
+    }
+  }
+
+  async #pass(): Promise<void> {
+    const before = this.#mirror.page;
+    try {
+      await this.#mirror.pass();
+    } finally {
+      const { page } = this.#mirror;
+      if (before === undefined && page) this.#say(`MLflow shows the run at ${page}`);
+    }
+  }
+
+  async #sendRest(): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const alive = () => {
+      clearTimeout(timer);
+      timer = setTimeout(
+        () => this.#giveUp.abort(new Error(`${this.#http.address.url} accepts nothing any more`)),
+        this.#waiting.patienceMs,
+      );
+    };
+    this.#http.onProgress = alive;
+    alive();
+    this.#isEnding = true;
+    this.#pauses.wake();
+    this.#http.pauses.wake();
+    try {
+      await this.#mirroring;
+      await this.#pass();
+      for (const [what, why] of Object.entries(this.#mirror.refused)) {
+        this.#say(`MLflow rejects ${what}: ${why}`);
+      }
+    } catch (error) {
+      this.#say(
+        `MLflow: ${messageOf(error)}; not everything was sent; deno task sync ${this.#run} sends the rest`,
+      );
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/**
+ * Measures of the machine, under names that MLflow groups as system metrics. A megabyte is 1e6 bytes; the rate is the mean
+ * since the last call, and missing while nothing is trained.
+ *
+ * @param device the device whose memory is measured
+ * @param images number of images trained on so far
+ */
+export function machineGauges(device: Device, images: () => number): () => Record<string, number> {
+  let [ms, seen] = [performance.now(), images()];
+  return () => {
+    const [nowMs, now] = [performance.now(), images()];
+    const rate = nowMs > ms ? 1000 * (now - seen) / (nowMs - ms) : 0;
+    [ms, seen] = [nowMs, now];
+    return {
+      ...rate > 0 && { "system/images_per_second": rate },
+      "system/process_memory_megabytes": Deno.memoryUsage().rss / 1e6,
+      "system/device_memory_megabytes": device.allocatedBytes / 1e6,
+    };
+  };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,95 @@
+import { RunError } from "../run/atomic_write.ts";
+import { tryLockRun } from "../run/run_lock.ts";
+import type { Target } from "./choose_tracking.ts";
+import { awaitedServer, ServerError } from "./http_server.ts";
+import { Mirror } from "./mirror.ts";
+import { MlflowClient } from "./mlflow_client.ts";
+import { requireRecord, settleRecord } from "./record.ts";
+import { nestedRuns } from "./run_files.ts";
+
+/** The outcome of sending a run. */
+export interface Sent {
+  readonly run: string;
+  /** "busy": another program is working on it. */
+  readonly state: "sent" | "busy";
+  /** Number of metric points, and of files, that the server lacked. */
+  readonly points: number;
+  readonly files: number;
+  /** What the server rejected for good, and why. */
+  readonly refused: Readonly<Record<string, string>>;
+  /** The run's page. */
+  readonly page: string | undefined;
+}
+
+/** Sends a server what it lacks of one run, without those nested in it. The caller holds the run's lock. */
+export async function sendLocked(run: string, target: Target): Promise<Sent> {
+  const mirror = new Mirror(run, new MlflowClient(awaitedServer(target)));
+  const counts = await mirror.pass();
+  return { run, state: "sent", ...counts, refused: mirror.refused, page: mirror.page };
+}
+
+/**
+ * Sends a server what it lacks of a run folder, then of the runs nested in it. A run without a program is marked as killed.
+ * Errors of nested runs are thrown after the others were sent.
+ *
+ * @throws {ServerError} if the server cannot be reached or refuses
+ * @throws {RunError} if a folder holds no run, or cannot be read or written
+ */
+export async function* sendRun(run: string, target: Target): AsyncGenerator<Sent> {
+  await requireRecord(run, "send"); // before a lock is left in a folder that holds no run
+  {
+    using lock = await tryLockRun(run);
+    if (lock === undefined) {
+      yield { run, state: "busy", points: 0, files: 0, refused: {}, page: undefined };
+      return;
+    }
+    await settleRecord(run);
+    yield await sendLocked(run, target);
+  }
+  const errors: (RunError | ServerError)[] = [];
+  for (const nested of await nestedRuns(run)) {
+    try {
+      yield* sendRun(nested, target);
+    } catch (error) {
+      if (!isOfRun(error)) throw error;
+      errors.push(error);
+    }
+  }
+  if (errors.length === 1) throw errors[0];
+  if (errors.length > 1) throw new RunError(errors.map(({ message }) => message).join("; "));
+}
+
+/** Whether an error is about one run: as far as anybody knows, its server takes others. */
+export function isOfRun(error: unknown): error is RunError | ServerError {
+  if (!(error instanceof ServerError)) return error instanceof RunError;
+  return error.details.status !== undefined || error.details.code !== undefined;
+}
+
+/** What was sent of a run: a line for the user, and one for each thing that the server rejected. */
+export function sentLines({ run, state, points, files, refused, page }: Sent): string[] {
+  if (state === "busy") {
+    return [`${run}: nothing sent, as another program works on it; sync again when it has ended`];
+  }
+  const news = points + files === 0 ? "already complete" : `${points} points and ${files} files sent`;
+  return [
+    `${run}: ${news}, ${page}`,
+    ...Object.entries(refused).map(([what, why]) => `  rejected: ${what}: ${why}`),
+  ];
+}
+
+/** Sends to a server, or says why it cannot: that ends no work, since the rest can be sent later. */
+export async function trySending(say: (line: string) => void, send: () => Promise<void>): Promise<void> {
+  try {
+    await send();
+  } catch (error) {
+    if (!(error instanceof ServerError || error instanceof RunError)) throw error;
+    say(`MLflow: ${error.message}; deno task sync sends the rest`);
+  }
+}
+
+/** Sends a run as `sendRun` does, and says what was sent, or why nothing could be. */
+export async function trySendingRun(run: string, target: Target, say: (line: string) => void): Promise<void> {
+  await trySending(say, async () => {
+    for await (const sent of sendRun(run, target)) sentLines(sent).forEach((line) => say(line));
+  });
+}

@@ -1,0 +1,90 @@
+import { join } from "node:path";
+import { readFile } from "../run/contained.ts";
+import { ConfigError } from "../settings/setting.ts";
+import { chooseTracking, type TrackingChoice } from "./choose_tracking.ts";
+import { standsForTag } from "./describe_run.ts";
+import { listRuns, type RunSummary } from "./find_run.ts";
+import { awaitedServer, ServerError } from "./http_server.ts";
+import { MlflowClient, type ServerRun } from "./mlflow_client.ts";
+import { runFiles } from "./run_files.ts";
+
+/** A run and its files, in a folder or on a server. */
+export interface StoredRun {
+  readonly summary: RunSummary;
+  /** Paths of its files. */
+  files(): Promise<string[]>;
+  /** The content of a file. */
+  read(path: string): Promise<Uint8Array>;
+}
+
+/** Where to look for runs. */
+export interface StoreChoice {
+  readonly from: "folders" | "server";
+  readonly mlflow: string | null;
+  /** The folder that holds the runs. */
+  readonly root: string;
+  readonly experiment: string | null;
+}
+
+/**
+ * The runs in folders, or those of an experiment on a server, oldest first.
+ *
+ * @param say called with a line for each folder that is left out because it is damaged
+ * @returns the runs, and where they are in words
+ * @throws {ConfigError} if a server is wanted but none is named, or it cannot be used
+ * @throws {RunError} if the folder cannot be read
+ * @throws {ServerError} if the server cannot be reached, or has no such experiment
+ */
+export async function storedRuns(
+  { from, mlflow, root, experiment }: StoreChoice,
+  say?: (message: string) => void,
+): Promise<{ runs: StoredRun[]; where: string }> {
+  if (from === "folders" && mlflow === null) {
+    const runs = (await listRuns(root, experiment, say)).map((summary) => ({
+      summary,
+      files: async () => (await runFiles(summary.key)).map(({ path }) => path),
+      read: (path: string) => readFile(join(summary.key, path), summary.key),
+    }));
+    return { runs, where: root };
+  }
+  const { address, ...choice } = chooseTracking({ mlflow, experiment });
+  if (address === undefined) {
+    throw new ConfigError(
+      "Cannot look on a server: none is named (expected --mlflow URI or MLFLOW_TRACKING_URI)",
+    );
+  }
+  return {
+    runs: await serverRuns({ address, ...choice }),
+    where: `experiment ${choice.experiment} of ${address.url}`,
+  };
+}
+
+/** The runs of an experiment on an MLflow server, ours and those of other programs. */
+export async function serverRuns(
+  { experiment, ...target }: Required<Omit<TrackingChoice, "runName">>,
+): Promise<StoredRun[]> {
+  const client = new MlflowClient(awaitedServer(target));
+  const found = await client.experiment(experiment);
+  if (found === undefined) throw new ServerError(`${client.url} has no experiment ${experiment}`);
+  return (await client.searchRuns(found.id)).map((run) => ({
+    summary: summaryOf(run, experiment),
+    files: async () => (await client.artifacts(run.info.run_id)).sort(),
+    read: (path) => client.artifact(run.info.artifact_uri ?? "", path),
+  }));
+}
+
+function summaryOf({ info, data }: ServerRun, experiment: string): RunSummary {
+  const { metrics = [], params = [], tags = [] } = data ?? {};
+  const standsFor = tags?.find(({ key }) => key === standsForTag)?.value;
+  return {
+    key: info.run_id,
+    name: info.run_name ?? info.run_id,
+    experiment,
+    status: info.status ?? "RUNNING",
+    ...standsFor && { standsFor },
+    startedAt: info.start_time ?? null,
+    endedAt: info.end_time ?? null,
+    params: Object.fromEntries(params.map(({ key, value }) => [key, value ?? ""])),
+    metrics: Object.fromEntries(metrics.map(({ key, value }) => [key, Number(value)])),
+  };
+}

@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { newCursor } from "../../../experiments/tracking/cursor.ts";
+import { describeRun, keyOf, metricEntry, textEntry } from "../../../experiments/tracking/describe_run.ts";
+import { newRecord, type RecordedDataset } from "../../../experiments/tracking/record.ts";
+import { testInFolder } from "../../folder.ts";
+import { valuesOf } from "./mirrored.ts";
+
+const record = newRecord({ name: "a *run*", experiment: "x", source: "a test", startedAt: 0 });
+
+Deno.test("keyOf() spells names as MLflow takes them", () => {
+  const cases = {
+    "train_loss": "train_loss",
+    "system/gpu 0:used.bytes-1": "system/gpu 0:used.bytes-1",
+    "größe": "größe",
+    "lr%": "lr_",
+    "a#b+c": "a_b_c",
+    "/a//b/": "a/b",
+    "a/../b": "a/_/b",
+    "a..b": "a._b",
+    "..": "_",
+    "": "_",
+    [`${"a".repeat(249)}/b`]: "a".repeat(249),
+  };
+  for (const [name, key] of Object.entries(cases)) assert.equal(keyOf(name), key, name);
+});
+
+Deno.test("metricEntry() sends whole steps and times, and words for what JSON lacks", () => {
+  assert.deepEqual(metricEntry("loss", 0.5, 17.9, 3.5), { key: "loss", value: 0.5, timestamp: 17, step: 3 });
+  for (const value of [NaN, Infinity, -Infinity]) {
+    assert.equal(metricEntry("loss", value, 0, 0).value, String(value));
+  }
+});
+
+Deno.test("textEntry() is always text, and shows that it was cut", () => {
+  const values = [["text", "text"], [1, "1"], [false, "false"], [[4, 8], "[4,8]"]];
+  for (const [value, text] of values) assert.equal(textEntry("param", "key", value).value, text);
+  const long = textEntry("tag", "key", "x".repeat(9000)).value;
+  assert.deepEqual([long.length, long.slice(-4)], [8000, "x..."]);
+  assert.equal(textEntry("param", "key", "x".repeat(6000)).value.length, 6000);
+});
+
+testInFolder("describeRun() gives shape, channels and classes of a data set", async (run) => {
+  const counts = { train: 3, validation: 2, test: 1 };
+  const data = {
+    ...counts,
+    name: "d",
+    digest: "ab",
+    source: "d",
+    channels: 1,
+    height: 4,
+    width: 5,
+    classes: 0,
+  };
+  const cases: [Partial<RecordedDataset>, number[], object][] = [
+    [{}, [-1, 4, 5], { channels: 1 }],
+    [{ classes: 10 }, [-1, 4, 5], { channels: 1, classes: 10 }],
+    [{ channels: 3, classes: 26 }, [-1, 3, 4, 5], { channels: 3, classes: 26 }],
+    [{ classes: 2, classNames: ["cat", "owl"] }, [-1, 4, 5], {
+      channels: 1,
+      classes: 2,
+      classNames: ["cat", "owl"],
+    }],
+  ];
+  for (const [change, shape, facts] of cases) {
+    const dataset = { ...data, ...change };
+    const { inputs: [input] } = await describeRun(run, { ...record, dataset }, newCursor("http://host"));
+    assert.deepEqual(JSON.parse(input.dataset.profile), { ...counts, ...facts, sha256: "ab" });
+    const { features, targets } = JSON.parse(input.dataset.schema).mlflow_tensorspec;
+    assert.deepEqual(JSON.parse(features)[0]["tensor-spec"].shape, shape);
+    assert.equal(targets !== undefined, dataset.classes > 0, "only data with classes has targets");
+  }
+});
+
+testInFolder("describeRun() tells settings, code and results, and escapes names in the note", async (run) => {
+  const config = { model: "base", filters: [4, 8], lr: 0.5, name: "x", out: "y", mlflow: "z", data: null };
+  await Deno.writeTextFile(`${run}/config.json`, JSON.stringify(config));
+  const gitCommit = "0123456789abcdef";
+  await Deno.writeTextFile(`${run}/environment.json`, JSON.stringify({ gitCommit, gitDirty: true }));
+  const cursor = {
+    ...newCursor("http://host"),
+    images: 1,
+    latest: {
+      elapsed_seconds: { value: 90, step: 7 },
+      test_loss: { value: 0.123456, step: 7 },
+      val_loss: { value: null, step: 6 },
+    },
+  };
+  const { params, tags } = await describeRun(run, {
+    ...record,
+    status: "FINISHED",
+    endedAt: 24 * 3600e3, // of which the run may have been stopped for most
+    parameterCount: 1234,
+  }, cursor);
+  assert.deepEqual(valuesOf([...params]), { model: "base", filters: "[4,8]", lr: "0.5", parameters: "1234" });
+  const { "mlflow.note.content": note, ...others } = valuesOf([...tags]);
+  assert.deepEqual(note.split("\n\n"), [
+    "**base U-Net**, channels 4, 8, 1,234 parameters",
+    "The run finished after 1.5 minutes: test loss 0.1235, validation loss not a number.",
+    "| result | value | step |\n| --- | --- | --- |\n| test loss | 0.1235 | 7 |\n" +
+    "| validation loss | not a number | 6 |",
+    `Run folder \`${run}\`, code of commit 0123456789 with changes`,
+  ]);
+  assert.deepEqual([others["mlflow.source.git.commit"], others["mlflow.loggedImages"]], [gitCommit, "True"]);
+  assert.equal("flow.failure" in others, false);
+  await Deno.remove(`${run}/config.json`);
+  const failed = { ...record, status: "FAILED", endedAt: 60_000, reason: "no <b>" } as const;
+  const { tags: failure } = await describeRun(run, failed, newCursor("http://host"));
+  const why = valuesOf([...failure]);
+  assert.equal(why["flow.failure"], "no <b>");
+  assert.match(
+    why["mlflow.note.content"],
+    /^\*\*a \\\*run\\\*\*\*\n\nThe run failed after 1.0 minutes: no \\<b\\>\.\n/,
+  );
+});

@@ -1,0 +1,300 @@
+/** A server in this program that keeps runs as MLflow does, and that a test can make fail, lie or hang. */
+
+import { Buffer } from "node:buffer";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { testNeeding } from "../../permissions.ts";
+import { testTask, tinyRun, type Workplace } from "../cli.ts";
+import { MlflowReader } from "./mirrored.ts";
+
+/** A request as a test sees it. */
+export interface Seen {
+  readonly method: string;
+  /** With its query, as it came over the wire. */
+  readonly path: string;
+  readonly authorization: string | undefined;
+  readonly body: string;
+}
+
+/** What can happen to a request: `cut` does the work and drops the connection before the answer. */
+export type Fault = "refuse" | "hang" | "cut";
+
+/** What a test makes of a request: an answer or a fault; undefined is MLflow's answer. */
+export type Answer = (request: Seen, count: number) => Response | Promise<Response> | Fault | undefined;
+
+interface Entry {
+  readonly key: string;
+  readonly value: unknown;
+}
+
+interface Point extends Entry {
+  readonly step: number;
+  readonly timestamp: number;
+}
+
+interface FakeRun {
+  readonly experiment: string;
+  readonly info: Record<string, unknown> & { readonly run_id: string };
+  readonly points: Point[];
+  readonly params: Map<string, unknown>;
+  readonly tags: Map<string, unknown>;
+  inputs: unknown[];
+  readonly files: Map<string, Uint8Array>;
+}
+
+const wrong = (code: string, message: string, status = 400) =>
+  Response.json({ error_code: code, message }, { status });
+
+/** A server on this machine that keeps runs in memory. */
+export class FakeMlflow extends MlflowReader implements AsyncDisposable {
+  /** The requests so far. */
+  readonly seen: Seen[] = [];
+  /** Decides what happens to each request. */
+  answer: Answer;
+  readonly #server: Server;
+  readonly #experiments: string[] = [];
+  readonly #runs: FakeRun[] = [];
+
+  private constructor(server: Server, answer: Answer) {
+    super();
+    this.#server = server;
+    this.answer = answer;
+  }
+
+  static async start(answer: Answer = () => undefined): Promise<FakeMlflow> {
+    const server = createServer((request, response) => void fake.#handle(request, response));
+    const fake = new FakeMlflow(server, answer);
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    return fake;
+  }
+
+  get url(): string {
+    const address = this.#server.address();
+    return `http://127.0.0.1:${typeof address === "object" && address ? address.port : 0}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  /** The content of all requests to an endpoint, e.g. `runs/create`. */
+  // deno-lint-ignore no-explicit-any -- what a request holds is what is tested
+  sent(endpoint: string): any[] {
+    return this.seen.filter(({ path }) => path.endsWith(`/${endpoint}`)).map(({ body }) => JSON.parse(body));
+  }
+
+  /** A run for made-up lists. */
+  static run(info: Record<string, unknown> = {}, data: Record<string, unknown> = {}): unknown {
+    const usual = { run_id: "r1", run_name: "theirs", status: "RUNNING", lifecycle_stage: "active" };
+    return { info: { ...usual, artifact_uri: "mlflow-artifacts:/1/r1/artifacts", ...info }, data };
+  }
+
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const bytes = Buffer.concat(await Array.fromAsync(request as AsyncIterable<Uint8Array>));
+      const { method = "GET", url: path = "/", headers } = request;
+      const isReader = "x-reader" in headers;
+      const seen = { method, path, authorization: headers.authorization, body: bytes.toString() };
+      const what = isReader ? undefined : await this.answer(seen, this.seen.push(seen) - 1);
+      if (what === "hang") return;
+      if (what === "refuse") return void request.socket.destroy();
+      const answer = what instanceof Response ? what : this.#work(method, path, bytes);
+      if (what === "cut") return void request.socket.destroy();
+      // A connection for each request, as a client sends again by itself what it lost on an old one.
+      response.writeHead(answer.status, { ...Object.fromEntries(answer.headers), connection: "close" });
+      for await (const piece of answer.body ?? []) {
+        if (response.destroyed) break;
+        await new Promise<void>((resolve) => response.write(piece, () => resolve()));
+      }
+      response.end();
+    } catch {
+      request.socket.destroy(); // the other side is gone
+    }
+  }
+
+  #work(method: string, path: string, bytes: Uint8Array): Response {
+    const { pathname, searchParams: query } = new URL(path, this.url);
+    const file = /^\/api\/2\.0\/mlflow-artifacts\/artifacts\/1\/(r\d+)\/artifacts\/(.+)$/.exec(pathname);
+    if (file) {
+      const files = this.#run(file[1])?.files ?? new Map<string, Uint8Array>();
+      const name = file[2].split("/").map(decodeURIComponent).join("/");
+      if (method === "PUT") files.set(name, bytes);
+      return method === "PUT" ? Response.json({}) : new Response(new Uint8Array(files.get(name)!));
+    }
+    if (pathname === "/get-artifact") {
+      const found = this.#run(query.get("run_uuid"))?.files.get(query.get("path")!);
+      return found ? new Response(new Uint8Array(found)) : new Response("no such file", { status: 404 });
+    }
+    const json = method === "POST" ? JSON.parse(new TextDecoder().decode(bytes)) : Object.fromEntries(query);
+    const run = this.#run(json.run_id);
+    if (json.run_id !== undefined && run === undefined) { // a test has made the run up
+      if (!pathname.endsWith("runs/get")) return Response.json({});
+      return wrong("RESOURCE_DOES_NOT_EXIST", `Run ${json.run_id} not found`, 404);
+    }
+    return this.#answer(pathname.replace("/api/2.0/mlflow/", ""), json, run!);
+  }
+
+  // deno-lint-ignore no-explicit-any -- any JSON may come
+  #answer(endpoint: string, json: any, run: FakeRun): Response {
+    switch (endpoint) {
+      case "experiments/get-by-name": {
+        const id = this.#experiments.indexOf(json.experiment_name) + 1;
+        return id > 0
+          ? Response.json({ experiment: { experiment_id: `${id}`, lifecycle_stage: "active" } })
+          : wrong("RESOURCE_DOES_NOT_EXIST", "no such experiment", 404);
+      }
+      case "experiments/create":
+        if (this.#experiments.includes(json.name)) return wrong("RESOURCE_ALREADY_EXISTS", "it is there");
+        return Response.json({ experiment_id: `${this.#experiments.push(json.name)}` });
+      case "runs/create": {
+        const id = `r${this.#runs.length + 1}`;
+        const { run_name, start_time = 0, experiment_id: experiment, tags } = json;
+        const info = { run_id: id, run_name, start_time, status: "RUNNING", lifecycle_stage: "active" };
+        this.#runs.push({
+          experiment,
+          info: { ...info, artifact_uri: `mlflow-artifacts:/1/${id}/artifacts` },
+          points: [],
+          params: new Map(),
+          tags: new Map(tags.map(({ key, value }: Entry) => [key, value])),
+          inputs: [],
+          files: new Map(),
+        });
+        return Response.json({ run: stored(this.#runs.at(-1)!) });
+      }
+      case "runs/search": {
+        const [, key, value] = /^tags\.`(.*)` = '(.*)'$/.exec(json.filter ?? "") ?? [];
+        const found = this.#runs.filter(({ experiment, info, tags }) =>
+          json.experiment_ids.includes(experiment) && (key === undefined || tags.get(key) === value) &&
+          (json.run_view_type === "ALL" || info.lifecycle_stage === "active")
+        );
+        return Response.json(found.length === 0 ? {} : { runs: found.map(stored) });
+      }
+      case "runs/get":
+        return Response.json({ run: stored(run) });
+      case "runs/update":
+        if (json.status) run.info.status = json.status;
+        if (json.end_time) run.info.end_time = json.end_time;
+        return Response.json({});
+      case "runs/delete":
+        run.info.lifecycle_stage = "deleted";
+        return Response.json({});
+      case "runs/delete-tag":
+        return run.tags.delete(json.key)
+          ? Response.json({})
+          : wrong("RESOURCE_DOES_NOT_EXIST", "no tag", 404);
+      case "runs/log-inputs":
+        run.inputs = json.datasets;
+        return Response.json({});
+      case "runs/log-batch":
+        return logBatch(run, json);
+      case "metrics/get-history":
+        return Response.json({ metrics: run.points.filter(({ key }) => key === json.metric_key) });
+      case "artifacts/list": {
+        const below = json.path ? `${json.path}/` : "";
+        const inside = [...run.files.keys()].filter((name) => name.startsWith(below));
+        const names = new Set(inside.map((name) => name.slice(below.length).split("/")[0]));
+        const files = [...names].map((name) => ({
+          path: below + name,
+          is_dir: !run.files.has(below + name),
+        }));
+        return Response.json(files.length === 0 ? {} : { files });
+      }
+      default:
+        return wrong("ENDPOINT_NOT_FOUND", endpoint, 404);
+    }
+  }
+
+  #run(id: unknown): FakeRun | undefined {
+    return this.#runs.find(({ info }) => info.run_id === id);
+  }
+}
+
+/** A run as MLflow returns it. */
+function stored({ info, points, params, tags, inputs }: FakeRun) {
+  const entries = (values: Map<string, unknown>) => [...values].map(([key, value]) => ({ key, value }));
+  const latest = new Map(points.map((point) => [point.key, point]));
+  return {
+    info,
+    data: { metrics: [...latest.values()], params: entries(params), tags: entries(tags) },
+    inputs: { dataset_inputs: inputs },
+  };
+}
+
+/** Logs as MLflow does: all or nothing, an identical point once, and nothing at all where a type is wrong. */
+function logBatch(run: FakeRun, json: Record<string, readonly Entry[]>): Response {
+  const { metrics = [], params = [], tags = [] } = json as Record<string, readonly Point[]>;
+  const all = [...metrics, ...params, ...tags];
+  const invalid = (message: string) => wrong("INVALID_PARAMETER_VALUE", message);
+  if (run.info.lifecycle_stage !== "active") return invalid("The run must be in the 'active' state");
+  if (metrics.length > 1000 || params.length > 100 || tags.length > 100) return invalid("too many entries");
+  if (all.some(({ key }) => !/^[\p{L}\p{N}_\-.:/ ]{1,250}$/u.test(key))) return invalid("a bad name");
+  const areWhole = metrics.every(({ step, timestamp }) => [step, timestamp].every(Number.isInteger));
+  const areTexts = [...params, ...tags].every(({ value }) => typeof value === "string");
+  if (!areWhole || !areTexts) return Response.json({});
+  if (params.some(({ key, value }) => run.params.has(key) && run.params.get(key) !== value)) {
+    return invalid("a param has another value");
+  }
+  const pointOf = ({ key, value, step, timestamp }: Point) => `${key} ${value} ${step} ${timestamp}`;
+  const known = new Set(run.points.map(pointOf));
+  for (const point of metrics) if (!known.has(pointOf(point))) run.points.push(point);
+  for (const { key, value } of params) run.params.set(key, value);
+  for (const { key, value } of tags) run.tags.set(key, value);
+  return Response.json({});
+}
+
+/** Defines a test with a fake server. */
+export function testOnFake(name: string, answer: Answer, test: (server: FakeMlflow) => Promise<void>): void {
+  testNeeding({ net: true, read: true, write: true }, name, async () => {
+    await using server = await FakeMlflow.start(answer);
+    await test(server);
+  });
+}
+
+/** Defines a test in a workplace of its own, with a fake server. */
+export function testMirrored(
+  name: string,
+  test: (place: Workplace, server: FakeMlflow) => Promise<void>,
+): void {
+  testTask(name, async (place) => {
+    await using server = await FakeMlflow.start();
+    await test(place, server);
+  });
+}
+
+/** Flags of a run that also draws samples while it trains. */
+export const mirroredRun = `${tinyRun} --out run`.replace("--sample-epochs 0", "--sample-epochs 2");
+
+/** Environment of a program that tries again soon, and has patience with a server on a busy machine. */
+export const quick = { MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR: "0.05", MLFLOW_HTTP_REQUEST_TIMEOUT: "60" };
+
+/** A body of any length, which is made only as far as it is read. */
+export function endless(piece: string, { bytes, ms = 0 }: { bytes: number; ms?: number }): Response {
+  const part = new TextEncoder().encode(piece);
+  let sent = 0;
+  return new Response(
+    new ReadableStream({
+      async pull(controller) {
+        if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
+        if (sent >= bytes) return controller.close();
+        sent += part.length;
+        controller.enqueue(part);
+      },
+    }),
+  );
+}
+
+/** Waits. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Waits until something holds; fails where it does not for so long that no busy machine explains it. */
+export async function until(condition: () => Promise<boolean>, complaint: string): Promise<void> {
+  const deadline = performance.now() + 300_000;
+  while (!await condition()) {
+    if (performance.now() > deadline) throw new Error(complaint);
+    await pause(20);
+  }
+}

@@ -1,0 +1,289 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
+import { lockRun } from "../../../experiments/run/run_lock.ts";
+import { parseAddress } from "../../../experiments/tracking/choose_tracking.ts";
+import { idTag } from "../../../experiments/tracking/describe_run.ts";
+import { newRecord, readRecord, type RunRecord, writeRecord } from "../../../experiments/tracking/record.ts";
+import { recordComparison } from "../../../experiments/tracking/record_comparison.ts";
+import { RunTracker } from "../../../experiments/tracking/run_tracker.ts";
+import { sendRun, sentLines } from "../../../experiments/tracking/send_run.ts";
+import { withFolder } from "../../folder.ts";
+import { type Answer, FakeMlflow, pause, testOnFake } from "./fake_mlflow.ts";
+import { valuesOf } from "./mirrored.ts";
+
+const patience = { maxRetries: 1, backoffFactor: 0.01, timeoutMs: 60_000 };
+
+const send = (run: string, { url }: { readonly url: string }) =>
+  Array.fromAsync(sendRun(run, { address: parseAddress(url, "--mlflow"), patience }));
+
+/** Losses by step, and how the session ended. */
+interface Session {
+  readonly resumedAt?: number;
+  readonly losses: readonly (readonly [step: number, loss: number])[];
+  readonly ending: "FINISHED" | "FAILED" | "KILLED";
+  readonly reason?: string;
+}
+
+/** A session of a run that is not sent to any server. */
+async function session(run: string, { losses, ending, reason, ...resumed }: Session): Promise<void> {
+  using lock = await lockRun(run);
+  await using tracker = await RunTracker.start(lock, {
+    choice: { patience, experiment: "x" },
+    about: { source: "a test", parameterCount: null, dataset: null },
+    startedAt: new Date(),
+    ...resumed,
+    say: () => {},
+  });
+  for (const [step, loss] of losses) tracker.log({ step, loss });
+  await pause(2); // the next session has other times
+  await tracker.end(ending, reason);
+}
+
+/** Sends what a server lacks; the points, tags and changes of status in the requests that it took. */
+async function newsOf(run: string, server: FakeMlflow) {
+  server.seen.length = 0;
+  await send(run, server);
+  const logged = server.sent("runs/log-batch");
+  return {
+    points: logged.flatMap(({ metrics = [] }) => metrics),
+    tags: logged.flatMap(({ tags = [] }) => tags) as { key: string; value: string }[],
+    deleted: server.sent("runs/delete-tag").map(({ key }) => key),
+    ends: server.sent("runs/update"),
+  };
+}
+
+/** Defines a test with an empty folder for a run, and a fake server. */
+function testSending(
+  name: string,
+  test: (run: string, server: FakeMlflow) => Promise<void>,
+  answer: Answer = () => undefined,
+): void {
+  testOnFake(name, answer, (server) =>
+    withFolder(async (folder) => {
+      const run = join(folder, "run");
+      await Deno.mkdir(run);
+      await test(run, server);
+    }));
+}
+
+/** Writes the record and settings of a run that has ended. */
+async function writeRun(run: string, about: Partial<RunRecord> = {}): Promise<void> {
+  await Deno.mkdir(run, { recursive: true });
+  const record = newRecord({ name: "run", experiment: "x", source: "a test", startedAt: 1 });
+  await writeRecord(run, { ...record, id: "an id", status: "FINISHED", endedAt: 2, ...about });
+  await Deno.writeTextFile(join(run, "config.json"), '{"model":"base"}');
+}
+
+testSending(
+  "sendRun() sends what a resumed session measured, also over points of a killed one",
+  async (run, server) => {
+    await session(run, { losses: [[1, 0.1], [2, 0.2], [3, 0.3]], ending: "KILLED" });
+    const earlier = await newsOf(run, server);
+    await session(run, { resumedAt: 1, losses: [[2, 0.2], [3, 0.35], [4, 0.45]], ending: "KILLED" });
+    const { points, ends } = await newsOf(run, server);
+    const expected = [[1, 0.1], [2, 0.2], [3, 0.35], [4, 0.45]];
+    assert.deepEqual(points.map(({ step, value }) => [step, value]), expected);
+    // A server stores an identical point once.
+    assert.deepEqual(points.slice(0, 2), earlier.points.slice(0, 2));
+    const { endedAt } = (await readRecord(run))!;
+    assert.deepEqual(ends, [{ run_id: "r1", status: "KILLED", end_time: endedAt }]);
+    assert.ok(endedAt! > earlier.ends[0].end_time, "the server keeps the end of the first session");
+    assert.deepEqual(await newsOf(run, server), { points: [], tags: [], deleted: [], ends: [] });
+  },
+);
+
+testSending("sendRun() sends a point once that is measured a third time", async (run, server) => {
+  const losses = [[1, 0.1], [2, 0.2], [3, 0.3]] as const;
+  await session(run, { losses, ending: "KILLED" });
+  const { points } = await newsOf(run, server);
+  await session(run, { resumedAt: 1, losses: losses.slice(1, 2), ending: "KILLED" });
+  await session(run, { resumedAt: 1, losses: losses.slice(1), ending: "FINISHED" });
+  assert.deepEqual((await newsOf(run, server)).points, points);
+});
+
+testSending(
+  "sendRun() takes back why a run failed, and a setting that was changed back",
+  async (run, server) => {
+    const configure = (lr: number) => Deno.writeTextFile(join(run, "config.json"), JSON.stringify({ lr }));
+    await configure(1);
+    await session(run, { losses: [[1, 0.1]], ending: "FAILED", reason: "the memory is full" });
+    const { tags } = await newsOf(run, server);
+    assert.equal(valuesOf(tags)["flow.failure"], "the memory is full");
+    await configure(2);
+    await session(run, { resumedAt: 1, losses: [[2, 0.2]], ending: "KILLED" });
+    const second = await newsOf(run, server);
+    assert.deepEqual(second.deleted, ["flow.failure"]);
+    assert.equal(valuesOf(second.tags)["resumed.lr"], "2");
+    await configure(1);
+    await session(run, { resumedAt: 2, losses: [[3, 0.3]], ending: "FINISHED" });
+    assert.deepEqual((await newsOf(run, server)).deleted, ["resumed.lr"]);
+    const [{ data }] = await server.runs("x");
+    assert.deepEqual([valuesOf(data.params).lr, valuesOf(data.tags)["resumed.lr"]], ["1", undefined]);
+  },
+);
+
+testSending("sendRun() goes on with a run whose experiment has another name now", async (run, server) => {
+  await session(run, { losses: [[1, 0.1]], ending: "KILLED" });
+  await send(run, server);
+  server.answer = ({ path }) =>
+    path.includes("get-by-name")
+      ? Response.json({ error_code: "RESOURCE_DOES_NOT_EXIST", message: "no" }, { status: 404 })
+      : undefined;
+  await session(run, { resumedAt: 1, losses: [[2, 0.2]], ending: "FINISHED" });
+  const { ends } = await newsOf(run, server);
+  assert.deepEqual([server.sent("runs/create"), ends.at(-1).status], [[], "FINISHED"]);
+});
+
+testSending("sendRun() sends to another server all that it lacks", async (run, server) => {
+  await session(run, { losses: [[1, 0.1], [2, 0.2]], ending: "FINISHED" });
+  await send(run, server);
+  await using other = await FakeMlflow.start();
+  assert.equal((await newsOf(run, other)).points.length, 2);
+  assert.equal((await newsOf(run, server)).points.length, 2, "a cursor is about one server only");
+});
+
+testSending(
+  "sendRun() looks for a run by its id before it creates one, and leaves one of several",
+  async (run, server) => {
+    await session(run, { losses: [[1, 0.1]], ending: "FINISHED" });
+    await send(run, server);
+    await Deno.remove(join(run, "mlflow.json"));
+    await send(run, server);
+    assert.deepEqual(server.sent("runs/create").length, 1);
+    await Deno.remove(join(run, "mlflow.json"));
+    const { experiment_id } = server.sent("runs/create")[0];
+    await fetch(`${server.url}/api/2.0/mlflow/runs/create`, {
+      method: "POST",
+      body: JSON.stringify({ experiment_id, tags: [{ key: idTag, value: (await readRecord(run))!.id }] }),
+    });
+    assert.equal((await server.runs("x")).length, 2);
+    await send(run, server);
+    assert.deepEqual((await server.runs("x")).map(({ info }) => info.run_id), ["r1"]);
+  },
+);
+
+testSending(
+  "sendRun() writes to and deletes no run that has not its id, whatever a search finds",
+  async (run, server) => {
+    await writeRun(run);
+    await send(run, server);
+    assert.equal(server.sent("runs/create").length, 1);
+    assert.deepEqual(server.sent("runs/delete"), []);
+  },
+  ({ path }) =>
+    path.endsWith("runs/search")
+      ? Response.json({ runs: [FakeMlflow.run(), FakeMlflow.run({ run_id: "r2" })] })
+      : undefined,
+);
+
+testSending(
+  "sendRun() sends no file from outside the run folder, and waits for no pipe",
+  async (run, server) => {
+    await writeRun(run);
+    const outside = ["../secret.txt", "../run/../secret.txt", "link.png", "linked/secret.txt"];
+    const pictures = [...outside, "pipe", "mlflow.json", ".hidden"];
+    const lines = pictures.map((path, step) => `${JSON.stringify({ step, "image/x": path })}\n`);
+    await Deno.writeTextFile(join(run, "metrics.jsonl"), lines.join(""));
+    await Deno.writeTextFile(join(run, "..", "secret.txt"), "s3cret");
+    await Deno.writeTextFile(join(run, ".hidden"), "s3cret");
+    await Deno.symlink("../secret.txt", join(run, "link.png"));
+    await Deno.symlink("..", join(run, "linked"));
+    const mayRun = Deno.permissions.querySync({ name: "run", command: "mkfifo" }).state === "granted";
+    if (mayRun) await new Deno.Command("mkfifo", { args: [join(run, "pipe")] }).output();
+    const [{ refused }] = await send(run, server);
+    assert.deepEqual(Object.keys(refused).sort(), pictures.map((path) => `images/${path}`).sort());
+    assert.ok(!server.seen.some(({ body }) => body.includes("s3cret")));
+    const sent = server.seen.filter(({ method }) => method === "PUT").map(({ path }) =>
+      path.split("/").at(-1)
+    );
+    assert.deepEqual(sent.sort(), ["config.json", "metrics.jsonl", "run.json"]);
+  },
+);
+
+testSending("sendRun() sends what is added to a run whose last line was cut", async (run, server) => {
+  await writeRun(run);
+  await Deno.writeTextFile(join(run, "metrics.jsonl"), '{"step":6,"train_loss":0.5}\n{"step":7,"train_lo');
+  const keys = async () => (await newsOf(run, server)).points.map(({ key, step }) => [key, step]);
+  assert.deepEqual(await keys(), [["train_loss", 6]]);
+  appendMetrics(join(run, "metrics.jsonl"), { step: 7, "eval/frechet": 3 });
+  assert.deepEqual(await keys(), [["eval/frechet", 7]]);
+});
+
+testSending(
+  "sendRun() sends all but a file that is too large for the server, and how the run ended",
+  async (run, server) => {
+    await writeRun(run);
+    const [{ refused, files }] = await send(run, server);
+    assert.deepEqual([Object.keys(refused), files], [["artifacts/config.json"], 1]);
+    assert.match(refused["artifacts/config.json"], /answered 413/);
+    const [{ info }] = await server.runs("x");
+    assert.deepEqual([info.status, info.end_time], ["FINISHED", 2]);
+    assert.deepEqual(await server.artifacts("r1"), ["run.json"]);
+  },
+  ({ path }) => path.endsWith("config.json") ? new Response("<html>413</html>", { status: 413 }) : undefined,
+);
+
+testSending(
+  "sendRun() skips a param that the server has with another value, and sends the others",
+  async (run, server) => {
+    await writeRun(run);
+    await send(run, server);
+    await Deno.remove(join(run, "mlflow.json")); // so that it is not known what the server has
+    await Deno.writeTextFile(join(run, "config.json"), '{"seed":1,"model":"other","lr":2}');
+    const [{ refused }] = await send(run, server);
+    assert.deepEqual(Object.keys(refused), ["params/model"]);
+    assert.deepEqual(valuesOf((await server.runs("x"))[0].data.params), {
+      model: "base",
+      seed: "1",
+      lr: "2",
+    });
+  },
+);
+
+testSending(
+  "sendRun() sends nested runs as children, and those of a folder that has not been sent not at all",
+  async (run, server) => {
+    for (const name of ["a", "b"]) {
+      await writeRun(join(run, name), { id: name, name });
+      await Deno.writeTextFile(join(run, name, "samples.png"), name);
+      await Deno.writeTextFile(join(run, name, "last.safetensors"), "not copied");
+    }
+    const folders = ["a", "b", "a"].map((name) => join(run, name));
+    const comparison = await recordComparison(folders, { root: run, startedAt: new Date() });
+    await assert.rejects(
+      send(join(comparison, "a"), server),
+      /the run that it is nested in, .* to be sent first$/,
+    );
+    const sent = await send(comparison, server);
+    assert.deepEqual(sent.map(({ state }) => state), ["sent", "sent", "sent", "sent"]);
+    const [parent, ...children] = await server.runs("x");
+    assert.match(parent.info.run_name, /-comparison$/);
+    assert.deepEqual(children.map(({ info }) => info.run_name), ["a", "a", "b"]);
+    for (const { info, data } of children) {
+      const tags = valuesOf(data.tags);
+      assert.equal(tags["mlflow.parentRunId"], parent.info.run_id);
+      assert.equal(tags["flow.stands_for"], info.run_name);
+      assert.deepEqual(await server.artifacts(info.run_id), ["config.json", "run.json", "samples.png"]);
+    }
+  },
+);
+
+testSending("sendRun() marks a killed run, and sends none that a program works on", async (run, server) => {
+  await writeRun(run, { status: "RUNNING", endedAt: null });
+  {
+    using _ = await lockRun(run);
+    const [sent] = await send(run, server);
+    assert.deepEqual(sentLines(sent), [
+      `${run}: nothing sent, as another program works on it; sync again when it has ended`,
+    ]);
+    assert.deepEqual(server.seen, []);
+  }
+  const [sent] = await send(run, server);
+  assert.match(sentLines(sent).join("\n"), /^\S+: 0 points and 2 files sent, http:\S+\/runs\/r1\?workflow/);
+  assert.equal((await server.runs("x"))[0].info.status, "KILLED");
+  await assert.rejects(send(join(run, ".."), server), {
+    name: "RunError",
+    message: /^Cannot send .*: it is not a run folder \(expected run\.json in it\)$/,
+  });
+});

@@ -1,0 +1,192 @@
+import assert from "node:assert/strict";
+import { parseAddress } from "../../../experiments/tracking/choose_tracking.ts";
+import { HttpServer, ServerError } from "../../../experiments/tracking/http_server.ts";
+import { batches, MlflowClient } from "../../../experiments/tracking/mlflow_client.ts";
+import { FakeMlflow, testOnFake } from "./fake_mlflow.ts";
+
+function clientOf({ url }: FakeMlflow): MlflowClient {
+  const patience = { maxRetries: 1, backoffFactor: 0.01, timeoutMs: 60_000 };
+  return new MlflowClient(new HttpServer(parseAddress(url, "--mlflow"), patience));
+}
+
+/** Asserts that something is refused as an error of the server, in one line. */
+async function assertEnds(promise: Promise<unknown>, says: RegExp): Promise<void> {
+  await assert.rejects(promise, (error: Error) => {
+    assert.ok(error instanceof ServerError, `${error.stack}`);
+    assert.match(error.message, says);
+    assert.doesNotMatch(error.message, /\n/);
+    return true;
+  });
+}
+
+testOnFake(
+  "MlflowClient.searchRuns() ends, whatever pages a server gives",
+  () => undefined,
+  async (server) => {
+    const { now } = performance;
+    let skippedMs = 0; // by which the clock goes ahead: nobody waits for them
+    using _ = { [Symbol.dispose]: () => void (performance.now = now) };
+    performance.now = () => now.call(performance) + skippedMs;
+    // What a server does, what is said of it, and the most requests it gets.
+    const cases: [FakeMlflow["answer"], RegExp, number][] = [
+      [() => Response.json({ next_page_token: "again" }), /a page comes twice/, 2],
+      [(_, page) => Response.json({ next_page_token: `${page}` }), /more than 200 pages/, 200],
+      [
+        (_, page) => {
+          skippedMs += 20_000;
+          return Response.json({ next_page_token: `${page}` });
+        },
+        /take too long/,
+        8,
+      ],
+    ];
+    for (const [answer, says, most] of cases) {
+      server.answer = answer;
+      server.seen.length = 0;
+      await assertEnds(clientOf(server).searchRuns("1"), says);
+      assert.ok(server.seen.length <= most, `${says}: ${server.seen.length} requests`);
+    }
+    const pages = [{ runs: [FakeMlflow.run()], next_page_token: "2" }, {
+      runs: [FakeMlflow.run({ run_id: "r2" })],
+    }];
+    server.answer = ({ body }) => Response.json(pages[JSON.parse(body).page_token === "2" ? 1 : 0]);
+    assert.deepEqual((await clientOf(server).searchRuns("1")).map(({ info }) => info.run_id), ["r1", "r2"]);
+  },
+);
+
+testOnFake(
+  "MlflowClient.artifacts() ends, whatever lists a server gives",
+  () => undefined,
+  async (server) => {
+    const folder = (path: string) => ({ path, is_dir: true });
+    const cases: [(path: string) => unknown, RegExp, number][] = [
+      [() => [folder("a")], /is not an MLflow server: it lists "a" in the folder "a"/, 2],
+      [(path) => [folder(path === "" ? "a" : "..")], /lists ".." in the folder "a"/, 2],
+      [(path) => [folder(path === "" ? "a" : "ab/c")], /lists "ab\/c" in the folder "a"/, 2],
+      [() => [{ path: "../secret" }], /lists "..\/secret" in the folder ""/, 1],
+      [() => [folder("..")], /lists ".." in the folder ""/, 1],
+      [(path) => [folder(path === "" ? "a" : `${path}/a`)], /without end/, 25],
+      [
+        (path) => Array.from({ length: 9 }, (_, i) => folder(`${path && `${path}/`}${i}`)),
+        /without end/,
+        500,
+      ],
+    ];
+    for (const [list, says, most] of cases) {
+      server.seen.length = 0;
+      server.answer = ({ path }) =>
+        Response.json({ files: list(new URLSearchParams(path.split("?")[1]).get("path") ?? "") });
+      await assertEnds(clientOf(server).artifacts("r1"), says);
+      assert.ok(server.seen.length <= most, `${says}: ${server.seen.length} requests`);
+    }
+  },
+);
+
+testOnFake(
+  "MlflowClient.artifact() stays below the API of artifacts, wherever the server says they are",
+  () => new Response("file"),
+  async (server) => {
+    const client = clientOf(server);
+    for (
+      const uri of ["mlflow-artifacts:/../../../secret", "mlflow-artifacts:/1/./x", "mlflow-artifacts:/.."]
+    ) {
+      await assertEnds(client.artifact(uri, "x"), /names an artifact outside its artifacts/);
+      await assertEnds(client.putArtifact(uri, "x", () => "body"), /names an artifact outside its artifacts/);
+    }
+    await assertEnds(client.artifact("mlflow-artifacts:/1", "a/../../x"), /outside its artifacts/);
+    assert.equal(server.seen.length, 0);
+    await client.artifact("mlflow-artifacts:/1", "a%2e%2e/\ud800 \\..\\ b?c#d\n");
+    assert.ok(server.seen[0].path.startsWith("/api/2.0/mlflow-artifacts/artifacts/1/a%252e%252e/"));
+    await assertEnds(client.artifact("s3://\x1b[2J/x", "x"), /keeps artifacts elsewhere \(s3:\)/);
+  },
+);
+
+testOnFake(
+  "MlflowClient takes nothing for an answer that lacks what it needs",
+  () => undefined,
+  async (server) => {
+    const client = clientOf(server);
+    const says = /^http:\S+ is not an MLflow server: it does not answer with (JSON|an object with \w+)/;
+    const calls = {
+      experiment: () => client.experiment("x"),
+      ensureExperiment: () => client.ensureExperiment("x"),
+      findRun: () => client.findRun("r1"),
+      createRun: () => client.createRun({ experiment_id: "1", run_name: "x", start_time: 1, tags: [] }),
+      searchRuns: () => client.searchRuns("1"),
+      artifacts: () => client.artifacts("r1"),
+    };
+    const bad: unknown[] = ["null", "[]", '"text"', "7", "<html>", "", "{}"];
+    const badRuns = [
+      null,
+      [],
+      {},
+      FakeMlflow.run({ run_id: 7 }),
+      FakeMlflow.run({ run_id: "" }),
+      FakeMlflow.run({ run_id: "\ud800" }),
+      FakeMlflow.run({ start_time: "soon" }),
+      FakeMlflow.run({ status: [] }),
+      FakeMlflow.run({}, { metrics: {} }),
+      FakeMlflow.run({}, { params: [null] }),
+      FakeMlflow.run({}, { tags: [{ key: 1 }] }),
+    ];
+    for (
+      const text of [...bad, ...badRuns.map((run) => JSON.stringify({ run, runs: [run], files: [run] }))]
+    ) {
+      server.answer = () => new Response(`${text}`);
+      for (const [name, call] of Object.entries(calls)) {
+        if (text === "{}" && ["searchRuns", "artifacts"].includes(name)) assert.deepEqual(await call(), []);
+        else await assertEnds(call(), says).catch((error) => assert.fail(`${name}, ${text}: ${error}`));
+      }
+    }
+  },
+);
+
+testOnFake("MlflowClient.ensureExperiment() uses one that another program has just created", (_, count) => {
+  if (count > 0) return undefined;
+  return Response.json({ error_code: "RESOURCE_DOES_NOT_EXIST" }, { status: 404 });
+}, async (server) => {
+  const body = JSON.stringify({ name: "x" });
+  server.seen.length = 1; // not the first request
+  await (await fetch(`${server.url}/api/2.0/mlflow/experiments/create`, { method: "POST", body })).text();
+  server.seen.length = 0;
+  assert.equal(await clientOf(server).ensureExperiment("x"), "1");
+  server.answer = () => Response.json({ experiment: { experiment_id: "1", lifecycle_stage: "deleted" } });
+  await assertEnds(clientOf(server).ensureExperiment("x"), /has deleted the experiment x; restore it there/);
+});
+
+testOnFake(
+  "MlflowClient.logAll() skips what a server rejects, and soon gives up where that is everything",
+  () => Response.json({ error_code: "INVALID_PARAMETER_VALUE", message: "no" }, { status: 400 }),
+  async (server) => {
+    const entries = Array.from({ length: 1000 }, (_, step) => ({ key: "x", value: 1, timestamp: 1, step }));
+    const refused = new Set<unknown>();
+    await clientOf(server).logAll("r1", "metrics", entries, (entry) => refused.add(entry));
+    assert.equal(refused.size, 1000);
+    assert.ok(server.seen.length < 100, `${server.seen.length} requests`);
+
+    refused.clear();
+    const answer = server.answer;
+    server.answer = (seen, count) =>
+      JSON.parse(seen.body).metrics.includes(7) ? answer(seen, count) : Response.json({});
+    await clientOf(server).logAll("r1", "metrics", [5, 6, 7, 8] as never[], (entry) => refused.add(entry));
+    assert.deepEqual([...refused], [7]);
+    assert.deepEqual(server.sent("runs/log-batch").slice(-3).map(({ metrics }) => metrics), [[7, 8], [7], [
+      8,
+    ]]);
+  },
+);
+
+Deno.test("batches() keeps order, and both limits", () => {
+  const entries = Array.from({ length: 2500 }, (_, i) => ({ key: `k${i}`, value: "v" }));
+  const all = batches(entries, 1000);
+  assert.deepEqual(all.map(({ length }) => length), [1000, 1000, 500]);
+  assert.deepEqual(all.flat(), entries);
+  const long = Array.from({ length: 10 }, (_, i) => ({ key: `k${i}`, value: "ü".repeat(200) }));
+  const short = batches(long, 100, 1000);
+  assert.deepEqual(short.flat(), long);
+  for (const batch of short) {
+    assert.ok(new TextEncoder().encode(JSON.stringify(batch)).length <= 1000 + 2);
+  }
+  assert.deepEqual(batches([], 100), []);
+  assert.deepEqual(batches(["too long for any request"], 100, 5), [["too long for any request"]]);
+});

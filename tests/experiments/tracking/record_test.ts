@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { isLocked, lockRun, tryLockRun } from "../../../experiments/run/run_lock.ts";
+import {
+  currentRecord,
+  newRecord,
+  readRecord,
+  settleRecord,
+  writeRecord,
+} from "../../../experiments/tracking/record.ts";
+import { testInFolder } from "../../folder.ts";
+
+const record = newRecord({ name: "a run", experiment: "x", source: "a test", startedAt: 1 });
+
+testInFolder("currentRecord() and settleRecord() take a run that nobody works on for killed", async (run) => {
+  assert.equal(await currentRecord(run), undefined);
+  await writeRecord(run, record);
+  await Deno.writeTextFile(join(run, "metrics.jsonl"), '{"step":1,"time":7}\n{"step":2,"time":5}\n');
+  {
+    using _ = await lockRun(run);
+    assert.deepEqual(await currentRecord(run), record);
+  }
+  const killed = { ...record, status: "KILLED", endedAt: 7 };
+  assert.deepEqual(await currentRecord(run), killed);
+  assert.deepEqual(await readRecord(run), record, "only who holds the lock writes");
+  assert.deepEqual(await settleRecord(run), killed);
+  assert.deepEqual(await readRecord(run), killed);
+});
+
+testInFolder(
+  "currentRecord() and settleRecord() take a study for running while a cell of it is",
+  async (study) => {
+    const cell = join(study, "cells", "base-0");
+    await Deno.mkdir(cell, { recursive: true });
+    for (const folder of [study, cell]) await writeRecord(folder, record);
+    {
+      using _ = await lockRun(cell);
+      assert.equal((await currentRecord(study))?.status, "RUNNING");
+      using __ = await lockRun(study);
+      assert.equal((await settleRecord(study)).status, "RUNNING");
+    }
+    assert.equal((await currentRecord(study))?.status, "KILLED");
+    assert.equal((await settleRecord(study)).status, "KILLED");
+  },
+);
+
+testInFolder("lockRun() gives a run to one program at a time", async (run) => {
+  assert.equal(await isLocked(run), false);
+  {
+    using lock = await lockRun(run);
+    assert.equal(await isLocked(run), true);
+    assert.equal(await tryLockRun(run), undefined);
+    await assert.rejects(lockRun(run), {
+      name: "RunError",
+      message: `Cannot write ${run}: another program trains or sends this run; wait until it ends`,
+    });
+    lock[Symbol.dispose](); // and once more at the end of this block
+  }
+  assert.equal(await isLocked(run), false);
+});

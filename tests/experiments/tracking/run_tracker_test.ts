@@ -1,0 +1,316 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { type Metrics, readMetrics } from "../../../experiments/run/metrics_log.ts";
+import { lockRun } from "../../../experiments/run/run_lock.ts";
+import { chooseTracking } from "../../../experiments/tracking/choose_tracking.ts";
+import { readRecord } from "../../../experiments/tracking/record.ts";
+import { RunTracker, type TrackingStart, type Waiting } from "../../../experiments/tracking/run_tracker.ts";
+import { sendRun } from "../../../experiments/tracking/send_run.ts";
+import { testInFolder, withFolder } from "../../folder.ts";
+import { FakeMlflow, type Fault, pause, type Seen, testOnFake } from "./fake_mlflow.ts";
+import { assertMirrored, valuesOf } from "./mirrored.ts";
+
+const patience = { maxRetries: 4, backoffFactor: 0.02, timeoutMs: 5_000 };
+const usual: TrackingStart = {
+  choice: { patience, experiment: "x" },
+  about: { source: "a test", parameterCount: null, dataset: null },
+  startedAt: new Date(2024, 0, 2),
+  say: () => {},
+};
+
+/** Records a session of a run, and ends it. */
+async function session(
+  run: string,
+  lines: readonly Metrics[],
+  options: Partial<TrackingStart> & { ending?: "KILLED" } = {},
+): Promise<void> {
+  using lock = await lockRun(run);
+  await using tracker = await RunTracker.start(lock, { ...usual, ...options });
+  for (const line of lines) tracker.log(line);
+  await tracker.end(options.ending ?? "FINISHED");
+}
+
+const metricsOf = (run: string) => readMetrics(join(run, "metrics.jsonl"));
+
+testInFolder(
+  "RunTracker records lines with their time, the machine now and then, and the end",
+  async (run) => {
+    const gauges = () => ({ "system/process_memory_megabytes": 5 });
+    const before = Date.now();
+    using lock = await lockRun(run);
+    const tracker = await RunTracker.start(lock, { ...usual, gauges });
+    assert.equal((await readRecord(run))?.status, "RUNNING");
+    tracker.log({ step: 0, loss: 2 });
+    tracker.log({ step: 1, train_loss: NaN });
+    tracker.log({ step: 2, train_loss: 1 });
+    await tracker.end("FINISHED");
+    await tracker.end("KILLED");
+    const [untrained, first, second] = await metricsOf(run);
+    assert.deepEqual(Object.keys(untrained), ["step", "loss", "time"]);
+    assert.ok(before <= Number(first.time) && Number(first.time) <= Date.now());
+    assert.deepEqual(first, { step: 1, train_loss: NaN, time: first.time, ...gauges() });
+    assert.deepEqual(second, { step: 2, train_loss: 1, time: second.time });
+    const record = (await readRecord(run))!;
+    assert.deepEqual([record.status, record.startedAt], ["FINISHED", usual.startedAt.getTime()]);
+    assert.ok(record.endedAt! >= before);
+    await assert.rejects(RunTracker.start(lock, usual), {
+      name: "RunError",
+      message: /^Cannot start a run in .*: another program has just started one there/,
+    });
+    assert.equal((await readRecord(run))?.status, "FINISHED");
+  },
+);
+
+testInFolder("RunTracker measures and ends as before where the clock goes back a day", async (run) => {
+  const { now } = Date;
+  const monotonic = performance.now;
+  using _ = {
+    [Symbol.dispose]() {
+      Date.now = now;
+      performance.now = monotonic;
+    },
+  };
+  let measured = 0;
+  const gauges = () => ({ "system/process_memory_megabytes": ++measured });
+  using lock = await lockRun(run);
+  const tracker = await RunTracker.start(lock, { ...usual, startedAt: new Date(), gauges });
+  tracker.log({ step: 1, train_loss: 1 });
+  const before = performance.now();
+  Date.now = () => now() - 24 * 3600e3;
+  performance.now = () => before + 11_000;
+  tracker.log({ step: 2, train_loss: 1 });
+  Date.now = () => now() + 24 * 3600e3;
+  tracker.log({ step: 3, train_loss: 1 });
+  assert.equal(measured, 2);
+  Date.now = () => now() - 24 * 3600e3;
+  await tracker.end("FINISHED");
+  const { startedAt, endedAt } = (await readRecord(run))!;
+  assert.equal(endedAt, startedAt);
+});
+
+testInFolder("RunTracker.during() gives an error as the reason of a failure", async (run) => {
+  using lock = await lockRun(run);
+  {
+    await using tracker = await RunTracker.start(lock, usual);
+    await assert.rejects(
+      tracker.during(() => Promise.reject(new Error("the loss is NaN"))),
+      /the loss is NaN/,
+    );
+  }
+  const { status, reason } = (await readRecord(run))!;
+  assert.deepEqual([status, reason], ["FAILED", "the loss is NaN"]);
+});
+
+testInFolder(
+  "RunTracker repeats a line to the letter if a resumed session measures the same",
+  async (run) => {
+    const path = join(run, "metrics.jsonl");
+    const losses = [1, NaN, 3, 4];
+    await session(run, losses.map((loss, i) => ({ step: i + 1, loss, elapsed_seconds: i })), {
+      ending: "KILLED",
+    });
+    const before = (await Deno.readTextFile(path)).split("\n");
+    const { id } = (await readRecord(run))!;
+    await pause(5); // so that the times differ
+    await session(run, [
+      { step: 2, loss: NaN, elapsed_seconds: 20 },
+      { step: 3, loss: 3, elapsed_seconds: 30 },
+      { step: 4, loss: 5, elapsed_seconds: 40 },
+    ], { startedAt: new Date(), resumedAt: 1 });
+    const after = (await Deno.readTextFile(path)).split("\n");
+    assert.deepEqual(after.slice(0, 3), before.slice(0, 3));
+    assert.match(after[3], /"loss":5,"elapsed_seconds":40/);
+    const record = (await readRecord(run))!;
+    assert.deepEqual([record.id, record.startedAt, record.status], [
+      id,
+      usual.startedAt.getTime(),
+      "FINISHED",
+    ]);
+    const names = (await Array.fromAsync(Deno.readDir(run))).map(({ name }) => name);
+    const replaced = names.find((name) => name.startsWith("metrics-replaced-"))!;
+    assert.equal(await Deno.readTextFile(join(run, replaced)), before.slice(1).join("\n"));
+  },
+);
+
+/**
+ * A run of 60 lines and a few files in a second, mirrored meanwhile: what training does, without training.
+ *
+ * @returns what the tracker said
+ */
+async function shortRun(
+  run: string,
+  choice: TrackingStart["choice"],
+  waiting: Waiting = { lookMs: 20, outageMs: 50, patienceMs: 3_000 },
+): Promise<string[]> {
+  const said: string[] = [];
+  const sizes = { channels: 1, height: 2, width: 2, classes: 0, train: 3, validation: 2, test: 1 };
+  using lock = await lockRun(run);
+  const config = { model: "base", filters: [4, 8], lr: 1e-3, name: null, resume: null, mlflow: null };
+  await Deno.writeTextFile(join(run, "config.json"), JSON.stringify(config));
+  await using tracker = await RunTracker.start(lock, {
+    startedAt: new Date(),
+    choice,
+    about: {
+      source: "a test",
+      parameterCount: 12,
+      dataset: { name: "data", digest: "0123456789abcdef", source: "somewhere", ...sizes },
+    },
+    say: (message) => said.push(message),
+    waiting,
+  });
+  await Deno.mkdir(join(run, "samples"));
+  for (let step = 1; step <= 60; step++) {
+    const odd = step === 7 ? NaN : step === 8 ? Infinity : step === 9 ? -Infinity : 1 / step;
+    tracker.log({ step, train_loss: odd, learning_rate: step === 10 ? 1e-40 : 1e-3 });
+    if (step % 20 === 0) {
+      await Deno.writeFile(join(run, "samples", `${step}.png`), Uint8Array.of(step, 1, 2));
+      tracker.log({ step, "image/samples": `samples/${step}.png` });
+    }
+    if (step % 15 === 0) {
+      await Deno.writeFile(join(run, "last.safetensors"), new Uint8Array(20_000).fill(step));
+    }
+    await pause(8);
+  }
+  await Deno.writeFile(join(run, "a name with ümläut & spaces.bin"), new Uint8Array(300_000).fill(7));
+  await tracker.end("FINISHED");
+  return said;
+}
+
+const addressOf = ({ url }: FakeMlflow) => chooseTracking({ mlflow: url }, {}).address!;
+
+testOnFake(
+  "RunTracker mirrors a run while it goes on, and all of it at its end",
+  () => undefined,
+  (server) =>
+    withFolder(async (run) => {
+      const address = addressOf(server);
+      const said = await shortRun(run, { address, patience, experiment: "x", runName: "a name" });
+      const { info, data } = await assertMirrored(server, "x", run);
+      assert.deepEqual(said, [
+        `MLflow shows the run at ${server.url}/#/experiments/1/runs/r1?workflowType=machine_learning`,
+      ]);
+      assert.equal(info.run_name, "a name");
+      const { "mlflow.note.content": note, ...tags } = valuesOf(data.tags);
+      assert.match(note, /^\*\*base U-Net\*\*, channels 4, 8, 12 parameters, trained on 3 images of data/);
+      assert.deepEqual([tags["mlflow.source.name"], tags["mlflow.loggedImages"]], ["a test", "True"]);
+      const order = server.seen.map(({ path }) => path.split("/").at(-1)!.split("?")[0]);
+      assert.equal(order.filter((name) => name === "create").length, 2, "an experiment and a run");
+      assert.ok(order.filter((name) => name === "log-batch").length > 5, "nothing is sent before the end");
+      assert.deepEqual(server.sent("runs/update").map(({ status }) => status), ["FINISHED"]);
+      assert.equal(order.at(-1), "update", "the end comes before what belongs to the run");
+      // Weights change with every checkpoint.
+      assert.equal(server.seen.filter(({ path }) => path.endsWith("last.safetensors")).length, 1);
+      const points = server.sent("runs/log-batch").flatMap(({ metrics = [] }) => metrics);
+      assert.equal(points.length, 120, "a point is sent twice");
+    }),
+);
+
+const full = { error_code: "INTERNAL_ERROR", message: "database or disk is full" };
+const faults: Record<string, { fault: () => Fault | Response; timeoutMs?: number }> = {
+  "answers 500": { fault: () => new Response("oops", { status: 500 }) },
+  "answers 429": { fault: () => new Response("", { status: 429, headers: { "retry-after": "0.05" } }) },
+  "hangs": { fault: () => "hang", timeoutMs: 200 },
+  "drops the connection": { fault: () => "refuse" },
+  "drops the connection after it has done the work": { fault: () => "cut" },
+  "has no space left": { fault: () => Response.json(full, { status: 500 }) },
+};
+for (const [what, { fault, timeoutMs = patience.timeoutMs }] of Object.entries(faults)) {
+  // Every run meets the fault at its creation, and then at every third request.
+  const nowAndThen = ({ path }: Seen, count: number) =>
+    count % 3 === 1 || (path.endsWith("runs/create") && count < 8) ? fault() : undefined;
+  for (const [often, answer] of [["now and then", nowAndThen], ["all the time", fault]] as const) {
+    testOnFake(
+      `RunTracker and sync lose and double nothing if a server ${what} ${often}`,
+      answer,
+      (server) =>
+        withFolder(async (run) => {
+          const address = addressOf(server);
+          const said = await shortRun(run, {
+            address,
+            patience: { ...patience, timeoutMs },
+            experiment: "x",
+          });
+          if (often === "all the time") {
+            assert.match(
+              said.at(-1)!,
+              /^MLflow: .*; not everything was sent; deno task sync .* sends the rest$/,
+            );
+          }
+          server.answer = () => undefined;
+          for await (const { state } of sendRun(run, { address, patience })) assert.equal(state, "sent");
+          await assertMirrored(server, "x", run);
+        }),
+    );
+  }
+}
+
+testOnFake(
+  "RunTracker tries again soon after a server is gone, then ever less often, and says so once",
+  () => new Response("", { status: 503 }),
+  (server) =>
+    withFolder(async (run) => {
+      const once = { ...patience, maxRetries: 0 };
+      const waiting = { lookMs: 10, outageMs: 60_000, patienceMs: 1_000 };
+      const said = await shortRun(
+        run,
+        { address: addressOf(server), patience: once, experiment: "x" },
+        waiting,
+      );
+      assert.match(said.at(-1)!, /^MLflow: .* not everything was sent; /);
+      assert.equal(said.filter((line) => line.includes("training continues")).length, 1, said.join("\n"));
+      // In that half second, a server asked every 10 ms would have seen 50 attempts.
+      const attempts = server.seen.length;
+      assert.ok(attempts >= 4 && attempts <= 15, `${attempts} attempts`);
+    }),
+);
+
+testOnFake(
+  "RunTracker says once that credentials are refused, and never what they are",
+  () => undefined,
+  (server) =>
+    withFolder(async (run) => {
+      const right = `Basic ${btoa("me:right")}`;
+      const secret = "a password of mine";
+      // Some servers repeat what they were sent.
+      server.answer = ({ authorization }) =>
+        authorization === right
+          ? undefined
+          : new Response(`no such user: ${authorization} ${secret}`, { status: 401 });
+      const addressWith = (password: string) =>
+        chooseTracking({ mlflow: server.url }, {
+          MLFLOW_TRACKING_USERNAME: "me",
+          MLFLOW_TRACKING_PASSWORD: password,
+          MLFLOW_TRACKING_TOKEN: "not used",
+        }).address!;
+      const said = await shortRun(run, { address: addressWith(secret), patience, experiment: "x" });
+      assert.equal(said.length, 2, said.join("\n"));
+      assert.match(said[0], /refuses these credentials \(401; set MLFLOW_TRACKING_USERNAME and/);
+      const files = (await Array.fromAsync(Deno.readDir(run))).filter(({ isFile }) => isFile);
+      const texts = await Promise.all(files.map(({ name }) => Deno.readTextFile(join(run, name))));
+      for (const text of [...said, ...texts, ...server.seen.map(({ path, body }) => path + body)]) {
+        assert.ok(!text.includes(secret) && !text.includes(btoa(`me:${secret}`)), text);
+      }
+      await Array.fromAsync(sendRun(run, { address: addressWith("right"), patience }));
+      await assertMirrored(server, "x", run);
+    }),
+);
+
+testOnFake(
+  "RunTracker tells a server that a killed run goes on",
+  () => undefined,
+  (server) =>
+    withFolder(async (run) => {
+      const choice = { ...usual.choice, address: addressOf(server) };
+      await session(run, [{ step: 1, loss: 1 }], { choice, ending: "KILLED" });
+      using lock = await lockRun(run);
+      const waiting = { lookMs: 5, outageMs: 5, patienceMs: 3_000 };
+      const tracker = await RunTracker.start(lock, { ...usual, choice, resumedAt: 1, waiting });
+      while ((await server.runs("x"))[0].info.status !== "RUNNING") await pause(5);
+      await tracker.end("FINISHED");
+      assert.deepEqual(server.sent("runs/update").map(({ status }) => status), [
+        "KILLED",
+        "RUNNING",
+        "FINISHED",
+      ]);
+    }),
+);
