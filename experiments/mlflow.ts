@@ -3,7 +3,13 @@ import { PythonError, untilEnded } from "./python/python_environment.ts";
 import { integer, path } from "./settings/kinds.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { print, say } from "./program/output.ts";
-import { checkPort, installMlflow, makeDataFolder, mlflowVersion, startMlflow } from "./tracking/local_server.ts";
+import {
+  checkPort,
+  installMlflow,
+  makeDataFolder,
+  mlflowVersion,
+  startMlflow,
+} from "./tracking/local_server.ts";
 
 /** The settings of the task that starts a local MLflow server. */
 export const serving = defineSettings({

@@ -102,7 +102,8 @@ export class MlflowClient {
     const endless = (why: string) => new ServerError(`${this.url} gives a list without end: ${why}`);
     const found: ServerRun[] = [];
     const tokens = new Set<string>();
-    for (let token: string | undefined;;) {
+    let token: string | undefined;
+    for (;;) {
       const page = await this.#post("runs/search", {
         experiment_ids: [experimentId],
         filter,

@@ -7,7 +7,7 @@ import { readRecord } from "../../../experiments/tracking/record.ts";
 import { RunTracker, type TrackingStart, type Waiting } from "../../../experiments/tracking/run_tracker.ts";
 import { sendRun } from "../../../experiments/tracking/send_run.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
-import { FakeMlflow, type Fault, pause, type Seen, testOnFake } from "./fake_mlflow.ts";
+import { type FakeMlflow, type Fault, pause, type Seen, testOnFake } from "./fake_mlflow.ts";
 import { assertMirrored, valuesOf } from "./mirrored.ts";
 
 const patience = { maxRetries: 4, backoffFactor: 0.02, timeoutMs: 5_000 };
