@@ -23,8 +23,6 @@ export interface Dataset {
   train: LabelledImages;
   /** In random order, always the same: the first ones can stand for all. */
   test: LabelledImages;
-  /** `random` if test images of an IDX file are shuffled. */
-  testOrder?: "random";
   /** The number of each test image in its IDX file. */
   testNumbers?: Uint32Array;
   /** 1 for grey images, 3 for red, green and blue. */

@@ -85,7 +85,6 @@ export async function datasetOfFiles(
   return {
     train: { images, ...labels && { labels }, count },
     test: reordered(test, testNumbers),
-    testOrder: "random",
     testNumbers,
     channels,
     height,

@@ -111,7 +111,6 @@ testNeeding(
       digest: await sha256(countingImages(3, 4, 5)),
       labelDigest: await sha256(countingLabels(3)),
       source: rest.source,
-      testOrder: "random",
     });
     assert.deepEqual([train.count, train.images.length, [...train.labels!]], [3, 60, [0, 1, 2]]);
     assert.deepEqual([test.count, test.images.length, [...test.labels!]], [2, 40, [...testNumbers!]]);

