@@ -22,12 +22,12 @@ export interface IdxImages {
 }
 
 /**
- * Reads an IDX file from a stream, and stops one byte after the end that its header tells: a packed file may unpack to a
+ * Reads an IDX file from a stream, one byte beyond the length in its header at most: a packed file may unpack to a
  * thousand times its size. Memory grows with what is read, not with what the header promises.
  *
  * @param path of the file, for messages
  * @returns all bytes; of a file that is too long one byte too many, of one without an IDX header only its beginning
- * @throws {DataError} if the header tells more bytes than an array holds
+ * @throws {DataError} if the header declares more bytes than an array holds
  * @throws {unknown} the error of the stream
  */
 export async function readIdx(

@@ -1,4 +1,4 @@
-/** Folders of PNG images: which files are images, of which class and for which part, and their pixels. */
+/** Reads folders of PNG images: finds the files, their classes and parts, and decodes them. */
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";

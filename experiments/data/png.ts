@@ -60,9 +60,9 @@ interface Chunks {
 
 /**
  * Decodes a PNG file that eight bits a channel hold without loss: opaque, grey or in colour, with or without a palette,
- * interlaced or not. A palette of which only greys are used counts as grey. Gamma and colour profiles are ignored.
+ * interlaced or not. An image that uses only the greys of its palette counts as grey. Gamma and colour profiles are ignored.
  *
- * @param bytes the whole file; no more is unpacked than its header tells
+ * @param bytes the whole file; no more is unpacked than its header declares
  * @param path its name, for messages
  * @throws {DataError} if the file is damaged or no PNG, or the image too large, not opaque, or finer than eight bits
  */

@@ -14,9 +14,9 @@ const mesa = {
 };
 
 /**
- * Makers of GPUs that training can use, by PCI's number; all other display controllers, such as those of virtual machines
- * and of a server's console, cannot train. Their drivers in the kernel, device files of which one of each kind must open,
- * names of JSON files for Vulkan; how to get all that, alone and in containers; and which cards to prefer, by rank.
+ * Makers of GPUs that training can use, by PCI's number. Other display controllers, as in virtual machines and servers,
+ * cannot train. What Vulkan needs of each: a driver in the kernel, one open device file of each kind, and a JSON file; how
+ * to get them, with and without containers. Cards of a higher rank are better to train on.
  */
 const makers = [
   {

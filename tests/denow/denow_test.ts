@@ -1,12 +1,12 @@
 /** `denow` finds Deno, or installs it, and hands everything on. */
 
 import assert from "node:assert/strict";
-import { deno, type First, npm, python, type Step, tells, testRows } from "./machine.ts";
+import { deno, type First, logs, npm, python, type Step, testRows } from "./machine.ts";
 
 const takes = (version: string, step: First = {}): First => {
   return { out: `<run> ${version} in PROJECT, driver <>`, ...step };
 };
-/** Puts a Deno somewhere, whose version tells which one it is. */
+/** Puts a Deno somewhere, identified by its version. */
 const finds = (place: string, version: string, env: Record<string, string> = {}): Step =>
   takes(version, { env, setup: (machine) => machine.command(`${place}/deno`, deno(version)) });
 const home = { HOME: "FOLDER/home" };
@@ -99,7 +99,7 @@ testRows("installs Deno if it must", {
     calls: [/^python3/, /^python3 -m pip install .*deno==2\.9\.6 --target .*the project\/\.cache\/deno/],
   }],
   "with pip3 if Python lacks pip": [{
-    commands: { deno: "", python3: tells("python3", "exit 1"), pip3: python.replaceAll("python3", "pip3") },
+    commands: { deno: "", python3: logs("python3", "exit 1"), pip3: python.replaceAll("python3", "pip3") },
     err: /with pip$/,
     calls: [/^python3/, /^pip3 install/],
   }],

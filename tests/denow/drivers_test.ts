@@ -5,11 +5,11 @@ import {
   apt,
   type First,
   loader,
+  logs,
   nvidia,
   nvidiaElsewhere,
   software,
   type Step,
-  tells,
   testRows,
 } from "./machine.ts";
 
@@ -20,7 +20,7 @@ const installsBoth: Step = {
 };
 /** A machine with apt-get and no driver, where tests are run. */
 const bare: First = { commands: { "apt-get": apt }, files: [], args: ["test"] };
-const failing = tells("apt-get", "echo cannot resolve >&2; exit 100");
+const failing = logs("apt-get", "echo cannot resolve >&2; exit 100");
 const byRoot =
   /^denow: .* as root run 'apt-get install mesa-vulkan-drivers libvulkan1'\. Going on with the CPU/;
 
@@ -44,7 +44,7 @@ testRows("installs a software driver for tests and who wants it", {
   })) as [First],
   "with a sudo that asks nothing": [{
     ...bare,
-    commands: { id: "echo 1000", sudo: tells("sudo", 'shift; "$@"'), "apt-get": apt },
+    commands: { id: "echo 1000", sudo: logs("sudo", 'shift; "$@"'), "apt-get": apt },
     err: installsBoth.err!,
     calls: [/^sudo /, /^sudo /, /^apt-get /],
     after: (machine) => assert.ok(machine.exists(`root/${software}`)),
@@ -167,7 +167,7 @@ testRows("looks for the loader and drivers", {
 
 /** Python without Debian's python3-venv, until it is installed. */
 const python3 = `[ -e "$DENOW_ROOT/ensurepip" ]`;
-const aptVenv = tells("apt-get", `case "$*" in *python3-venv) : >"$DENOW_ROOT/ensurepip" ;; esac`);
+const aptVenv = logs("apt-get", `case "$*" in *python3-venv) : >"$DENOW_ROOT/ensurepip" ;; esac`);
 const withoutVenv: First = { commands: { python3, "apt-get": aptVenv } };
 const once = (...args: string[]): [First, Step] => [
   {

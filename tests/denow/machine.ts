@@ -1,17 +1,17 @@
-/** A machine to run `denow` on: a copy of it, a PATH of stand-ins, no network, nothing installed, the system's paths moved. */
+/** A machine to run `denow` on: a copy of it, stand-ins on PATH, no network, nothing installed, another root folder. */
 
 import assert from "node:assert/strict";
 import { testNeeding, testUnless } from "../permissions.ts";
 
 const script = new URL("../../denow", import.meta.url);
 
-/** What denow uses of the system; all else on its PATH is a stand-in. */
+/** What denow uses of the system; everything else on its PATH is a stand-in. */
 const tools = ["sh", "ls", "mkdir", "mktemp", "rm", "mv", "chmod", "find", "tail", "readlink", "cat", "env"];
 
-/** Stand-in for a program, which tells its arguments. */
-export const tells = (name: string, then = "") => `echo "${name} $*" >>"$CALLS"\n${then}`;
+/** Stand-in for a program that logs its arguments. */
+export const logs = (name: string, then = "") => `echo "${name} $*" >>"$CALLS"\n${then}`;
 
-/** Stand-in for Deno that prints its arguments, the folder it runs in and the driver it was given. */
+/** Stand-in for Deno that prints its arguments, its folder and its driver. */
 export const deno = (version: string) =>
   `if [ "$1" = --version ]; then echo "deno ${version} (stable, release)"; exit 0; fi
 for argument in "$@"; do printf '<%s>' "$argument"; done
@@ -22,17 +22,17 @@ const writeDeno = (version: string) =>
   `write() { mkdir -p "\${1%/*}"; cat >"$1" <<'STANDIN'\n#!/bin/sh\n${deno(version)}\nSTANDIN\n}`;
 
 export const npm = (version = "2.9.6") =>
-  tells("npm", `${writeDeno(version)}\nwrite "$3/node_modules/@deno/linux-x64-glibc/deno"`);
+  logs("npm", `${writeDeno(version)}\nwrite "$3/node_modules/@deno/linux-x64-glibc/deno"`);
 
 /** Python whose pip writes below the folder after --target. */
-export const python = tells(
+export const python = logs(
   "python3",
   `${writeDeno("2.9.6")}
 case "$*" in *--target*) while [ "$1" != --target ]; do shift; done; write "$2/bin/deno" ;; esac`,
 );
 
-/** apt-get that brings the loader and Mesa's driver, as far as denow looks. */
-export const apt = tells(
+/** apt-get that installs the loader and Mesa's driver, as far as denow looks. */
+export const apt = logs(
   "apt-get",
   `case "$*" in
   *libvulkan1*) mkdir -p "$DENOW_ROOT/usr/lib" && : >"$DENOW_ROOT/usr/lib/libvulkan.so.1" ;;

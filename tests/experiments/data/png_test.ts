@@ -143,7 +143,7 @@ Deno.test("decodePng() decodes or refuses damaged files in one line", () => {
   assert.ok(refused > 500, `${refused}`);
 });
 
-/** Tries to decode files, and tells by how many bytes memory grew: a program of its own, as nothing else runs there. */
+/** Tries to decode files, and prints by how many bytes memory grew; in a process of its own, where nothing else runs. */
 const decoding = `
   import { decodePng } from ${JSON.stringify(import.meta.resolve("../../../experiments/data/png.ts"))};
   const before = Deno.memoryUsage().rss;
@@ -159,7 +159,7 @@ const decoding = `
 
 testNeeding(
   { read: true, write: true, run: true },
-  "decodePng() unpacks no more than the header tells",
+  "decodePng() unpacks no more than the header declares",
   () =>
     withFolder(async (folder) => {
       const bomb: Chunk = ["IDAT", deflateSync(new Uint8Array(2 ** 27))]; // 128 MiB in 128 KiB

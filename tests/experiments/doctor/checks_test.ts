@@ -15,7 +15,7 @@ import { testTask, type Workplace } from "../cli.ts";
 import { FakeMlflow } from "../tracking/fake_mlflow.ts";
 import { bareHost, h100, lavapipe, machine, onGpu } from "./fake_machines.ts";
 
-/** What a machine is told about one thing: the lines of a check, as people read them, without its name. */
+/** The lines of a check about a machine, as people read them, without its name. */
 async function linesOf(check: keyof typeof checks, of: Partial<Machine>): Promise<string[]> {
   return [await checks[check](machine(of))].flat().map(({ state, says, advice }) => {
     assert.equal(advice === undefined, state === "ok");
@@ -157,7 +157,7 @@ const rows: Readonly<Record<keyof typeof checks, readonly Row[]>> = {
   ],
 };
 
-Deno.test("checks tell what a machine has, what costs something and what to do about it", async () => {
+Deno.test("checks report what a machine has, what is wrong and what to do about it", async () => {
   for (const [check, cases] of Object.entries(rows)) {
     for (const [of, expected] of cases) {
       assert.match((await linesOf(check as keyof typeof checks, of))[0], expected);
@@ -193,7 +193,7 @@ Deno.test("examine() gives a line for every check with its numbers, and is ok un
   assert.deepEqual([preset, device, imagesPerSecond], ["standard", "webgpu", 400]);
 });
 
-testOnDevices("measureRate() trains for a while, and tells rate and memory", async (device) => {
+testOnDevices("measureRate() trains for a while, and measures rate and memory", async (device) => {
   const config = trainingConfig({ model: "base", filters: [8, 16], tEmb: 8, batchSize: 4, tune: true });
   const { imagesPerSecond, stepMilliseconds, batchSize, parameters, plannedBytes, reduced } =
     await measureRate(device, config, madeUpDigits(), 0.05);
@@ -288,7 +288,7 @@ testTask("doctor asks the named server once, and shows nothing secret of its add
   for (const { output } of [failing, refusing]) assert.doesNotMatch(output, /hunter2/);
 });
 
-testTask("doctor tells of a server that answers, and of one that does not exist", async (place) => {
+testTask("doctor reports whether a server answers", async (place) => {
   await using server = await FakeMlflow.start(() => Response.json({ experiment: { experiment_id: "1" } }));
   const answering = await examined(place, "--seconds 0 --experiment mine", {
     MLFLOW_TRACKING_URI: server.url,

@@ -1,4 +1,4 @@
-/** Machines that do not exist: what `look.sh` reads below `/`, as files, folders and links, and what checks look at. */
+/** Made-up machines: their file systems, as `look.sh` reads them, and what checks look at. */
 
 import { dirname, join } from "node:path";
 import { emptyHost, type Host, lookAt } from "../../../experiments/doctor/host.ts";
@@ -6,7 +6,7 @@ import { type Adapter, type Machine, madeUpDigits } from "../../../experiments/d
 import { examining } from "../../../experiments/doctor.ts";
 import { withFolder } from "../../folder.ts";
 
-/** A folder; as a device, one that does not open, whoever the user is. */
+/** A folder; in place of a device it does not open, even for root. */
 export const folder = Symbol("folder");
 
 /** The text of a file, a folder, or where a link leads, by paths without the leading slash. */
@@ -44,7 +44,7 @@ export const amdMachine: Tree = {
   "usr/share/vulkan/icd.d/radeon_icd.x86_64.json": icd("/usr/lib/libvulkan_radeon.so"),
 };
 
-/** The JSON that tells Vulkan's loader of a driver. */
+/** The JSON file of a driver for Vulkan's loader. */
 export function icd(library: string): string {
   return JSON.stringify({
     file_format_version: "1.0.1",
@@ -97,7 +97,7 @@ export const bareHost: Host = {
   folder: { path: ".", writable: true, freeBytes: 2 ** 36 },
 };
 
-/** A machine of eight processors and no GPU on which all is well, with some changes. */
+/** A healthy machine with eight processors and no GPU, with some changes. */
 export function machine(given: Partial<Machine> = {}): Machine {
   const rate = {
     imagesPerSecond: 400,
@@ -124,7 +124,7 @@ export function machine(given: Partial<Machine> = {}): Machine {
   };
 }
 
-/** What a GPU's owner has: training on it. */
+/** Training on a GPU. */
 export const onGpu: Partial<Machine> = {
   adapters: [h100],
   device: { kind: "webgpu", description: h100.name, software: false, threads: undefined },

@@ -31,7 +31,7 @@ testNeeding(needs, "lookAt() reads cards, driver, devices and libraries", async 
 
 testNeeding(
   needs,
-  "lookAt() looks for drivers where Vulkan's loader does, and nowhere else if told so",
+  "lookAt() searches for drivers where Vulkan's loader does",
   async () => {
     const tree: Tree = {
       "etc/vulkan/icd.d/a_icd.json": icd("liba.so"),
@@ -102,7 +102,7 @@ testNeeding(needs, "lookAt() counts processors", async () => {
   assert.equal((await hostOf({})).processors, undefined);
 });
 
-testNeeding(needs, "lookAt() says of a folder that is yet to be made whether it can be", async () => {
+testNeeding(needs, "lookAt() says whether a missing folder can be made", async () => {
   await withFolder(async (place) => {
     const { folder: { path, writable, freeBytes } } = await lookAt(join(place, "a", "b"));
     assert.deepEqual([path, writable], [place, true]);
@@ -113,7 +113,7 @@ testNeeding(needs, "lookAt() says of a folder that is yet to be made whether it 
   });
 });
 
-testNeeding(needs, "lookAt() keeps fields apart, whatever is in them", async () => {
+testNeeding(needs, "lookAt() keeps fields apart, even with tabs and line breaks in them", async () => {
   const { variables, nvidia } = await hostOf(
     { "proc/driver/nvidia/version": "a\tb\u001b[31m" },
     { NVIDIA_VISIBLE_DEVICES: "x\ndevice\t/dev/nvidia0\topen", PASSWORD: "secret" },

@@ -10,7 +10,7 @@ const module = JSON.stringify(
   new URL("../../../experiments/python/python_environment.ts", import.meta.url).href,
 );
 
-/** What pythonEnvironment() returns where `python3` is this script, or where there is none. */
+/** What pythonEnvironment() returns if `python3` is this script, or missing. */
 async function environmentWith(python3?: string): Promise<unknown> {
   return await withFolder(async (folder) => {
     const bin = join(folder, "bin");
@@ -34,7 +34,7 @@ const needed = { read: true, write: true, run: true } as const;
 const advice =
   "on Debian and Ubuntu, ./denow installs it for root, and others run 'sudo apt-get install python3-venv'";
 
-testNeeding(needed, "pythonEnvironment() says what brings venv where Debian has split it off", async () => {
+testNeeding(needed, "pythonEnvironment() says how to install venv, which Debian packages apart", async () => {
   const debian = `echo "The virtual environment was not created successfully because ensurepip is not
 available.  On Debian/Ubuntu systems, you need to install the python3-venv
 package using the following command.
@@ -48,7 +48,7 @@ Failing command: /some/bin/python3"; exit 1`;
   assert.deepEqual(await environmentWith(), { reason: `there is no python3 (${advice})` });
 });
 
-testNeeding(needed, "pythonEnvironment() gives Python's reason, wherever Python says it", async () => {
+testNeeding(needed, "pythonEnvironment() gives Python's reason, from stdout or stderr", async () => {
   for (const redirection of ["", " >&2"]) {
     assert.deepEqual(await environmentWith(`{ echo first; echo the disk is full; }${redirection}; exit 1`), {
       reason: "python3 -m venv failed: the disk is full",
@@ -58,38 +58,42 @@ testNeeding(needed, "pythonEnvironment() gives Python's reason, wherever Python 
   assert.deepEqual(await environmentWith(pip), { reason: "pip install failed: no network" });
 });
 
-testNeeding(needed, "pythonEnvironment() is built once where several programs want it at once", async () => {
-  await withFolder(async (folder) => {
-    const bin = join(folder, "bin");
-    await Deno.mkdir(bin);
-    // Its third argument is the environment to make; pip is told by -c, and has nothing to do.
-    const python3 = `#!/bin/sh
+testNeeding(
+  needed,
+  "pythonEnvironment() is built once if several programs want it at the same time",
+  async () => {
+    await withFolder(async (folder) => {
+      const bin = join(folder, "bin");
+      await Deno.mkdir(bin);
+      // Its third argument is the environment to make; pip has nothing to do.
+      const python3 = `#!/bin/sh
 case "$*" in
   *pip*) ;;
   *) echo "$3" >>"${folder}/made"; /bin/sleep 0.3; /bin/mkdir -p "$3/bin"; : >"$3/bin/python" ;;
 esac
 `;
-    await Deno.writeTextFile(join(bin, "python3"), python3, { mode: 0o755 });
-    const place = join(folder, "places", "one");
-    const program = `import { pythonEnvironment } from ${module};
+      await Deno.writeTextFile(join(bin, "python3"), python3, { mode: 0o755 });
+      const place = join(folder, "places", "one");
+      const program = `import { pythonEnvironment } from ${module};
       console.log(JSON.stringify(await pythonEnvironment(${JSON.stringify(place)}, ["some==1"])));`;
-    const outputs = await Promise.all([1, 2, 3].map(() =>
-      new Deno.Command(Deno.execPath(), {
-        args: ["eval", program],
-        env: { PATH: bin, NO_COLOR: "1" },
-      }).output()
-    ));
-    for (const { stdout, stderr } of outputs) {
-      const said = new TextDecoder().decode(stdout);
-      assert.equal(
-        said,
-        `${JSON.stringify(join(place, "bin", "python"))}\n`,
-        new TextDecoder().decode(stderr),
-      );
-    }
-    assert.equal((await Deno.readTextFile(join(folder, "made"))).trim().split("\n").length, 1);
-  });
-});
+      const outputs = await Promise.all([1, 2, 3].map(() =>
+        new Deno.Command(Deno.execPath(), {
+          args: ["eval", program],
+          env: { PATH: bin, NO_COLOR: "1" },
+        }).output()
+      ));
+      for (const { stdout, stderr } of outputs) {
+        const said = new TextDecoder().decode(stdout);
+        assert.equal(
+          said,
+          `${JSON.stringify(join(place, "bin", "python"))}\n`,
+          new TextDecoder().decode(stderr),
+        );
+      }
+      assert.equal((await Deno.readTextFile(join(folder, "made"))).trim().split("\n").length, 1);
+    });
+  },
+);
 
 const ended = (code: number, signal: Deno.Signal | null = null) => ({
   status: Promise.resolve({ success: code === 0, code, signal }),
