@@ -58,7 +58,7 @@ export type {
 } from "./op_definition.ts";
 export { attend } from "./ops/attend/op.ts";
 export { conv2d } from "./ops/conv2d/op.ts";
-export { convTranspose2d } from "./ops/conv_transpose2d/op.ts";
+export { convTranspose2d } from "./ops/conv_transpose2d.ts";
 export {
   abs,
   cos,

@@ -4,8 +4,8 @@ import type { Product } from "../matmul/product.ts";
 import type { PassesWay } from "../../ways.ts";
 import { productKernels } from "../matmul/product_kernels.ts";
 
-/** The convolution itself, without bias. */
-export const forwardConvolution = ({ R, S }: Dims): Convolution => ({
+/** The convolution with bias[B, K], and with `addend`, WGSL of what is added to the target's element `to`. */
+export const forwardConvolution = ({ R, S }: Dims, addend?: string): Convolution => ({
   R,
   S,
   source: "x",
@@ -13,14 +13,6 @@ export const forwardConvolution = ({ R, S }: Dims): Convolution => ({
   lengths: { C: "dims.C", H: "dims.H", W: "dims.W", K: "dims.K", P: "dims.P", Q: "dims.Q" },
   padding: "dims.padding",
   weight: (k, c, tap) => `w[(${k} * dims.C + ${c}) * ${R * S}u + ${tap}]`,
-});
-
-/** Of a convolution, padding counted. */
-export const multiplyAdds = ({ N, K, C, R, S, P, Q }: Dims): number => N * K * P * Q * C * R * S;
-
-/** With bias[B, K], and with `addend`, WGSL of what is added to the target's element `to`. */
-export const biasedConvolution = (dims: Dims, addend?: string): Convolution => ({
-  ...forwardConvolution(dims),
   bias: (n, k) => `bias[${n} % dims.B * dims.K + ${k}]`,
   ...addend && { addend },
 });
@@ -36,15 +28,6 @@ export const turnedConvolution = ({ R, S }: Dims): Convolution => ({
   weight: (k, c, tap) => `w[(${c} * dims.C + ${k}) * ${R * S}u + ${R * S - 1}u - ${tap}]`,
 });
 
-/** Lengths of source[N, C, H, W] and of the target's P x Q pixels, as WGSL expressions. */
-interface Lengths {
-  readonly C: string;
-  readonly H: string;
-  readonly W: string;
-  readonly P: string;
-  readonly Q: string;
-}
-
 /**
  * The source as a matrix of taps (c, r, s) by pixels (n, p, q), which is never stored: element (tap, pixel) is
  * source[n, c, p + r - padding, q + s - padding], zero outside. Negative differences wrap to large numbers, which fail
@@ -52,7 +35,7 @@ interface Lengths {
  */
 function patches(
   source: string,
-  { C, H, W, P, Q }: Lengths,
+  { C, H, W, P, Q }: Omit<Convolution["lengths"], "K">,
   { R, S, padding }: { R: number; S: number; padding: string },
 ): string {
   return `struct Pixel { origin: u32, h: u32, w: u32, image: u32, at: u32 }
@@ -147,7 +130,6 @@ export function convolutionKernels(
     },
     wgsl: (dims: Dims) => convolutionWgsl(form(dims), tile),
   });
-  const [large, ...smaller] = pixelTiles;
   return productKernels({
     specialise: ["R", "S"],
     size: (dims) => {
@@ -155,7 +137,7 @@ export function convolutionKernels(
       return { rows: K, columns: N * P * Q, batches: 1 };
     },
     product: (dims) => convolutionProduct(form(dims)),
-    registers: [inRegisters(large), ...smaller.map(inRegisters)],
+    registers: () => pixelTiles.map(inRegisters),
     other: winograd(passes),
   });
 }

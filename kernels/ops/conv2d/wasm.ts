@@ -1,6 +1,30 @@
 import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
 import type { Dims } from "../../devices/device.ts";
-import { correlation, partsOf } from "../matmul/wasm.ts";
+
+/**
+ * Parts of a sum over images that run in parallel: as many as threads are useful, on every machine, so that results
+ * agree.
+ */
+function partsOf(run: number): number {
+  return Math.min(8, run);
+}
+
+/**
+ * Sums over images and pixels of a[n][m][pixel] b[n][k][pixel] for groups of `run` images each, to y[group][m][k].
+ *
+ * @param folded whether the channels of b are the four taps of planes twice as high and wide
+ */
+export function correlation(
+  [a, b, y]: readonly [a: number, b: number, y: number],
+  dims: Readonly<Record<"N" | "M" | "H" | "W" | "K" | "groups" | "run" | "folded", number>>,
+): readonly WasmCall[] {
+  const { groups, run, M, K } = dims;
+  const parts = partsOf(run);
+  return [
+    { kernel: "correlateParts", args: { a, b, ...dims, parts } },
+    { kernel: "sumParts", args: { y, groups, parts, n: M * K } },
+  ];
+}
 
 /** Addresses of a convolution's buffers; 0 where there is none. */
 interface Buffers {

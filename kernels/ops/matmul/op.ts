@@ -1,3 +1,4 @@
+import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
 import type { Dims, NumberArray } from "../../devices/device.ts";
 import { defineOp } from "../../op.ts";
 import { checkTensor, type Tensor } from "../../core/tensor.ts";
@@ -5,11 +6,10 @@ import { withDevice } from "../../core/context.ts";
 import { broadcastShapes, type Shape, ShapeError, sizeOf } from "../../core/shape.ts";
 import { add } from "../elementwise/binary.ts";
 import { zeros } from "../layout/fill.ts";
-import { type Product, registerProductWgsl, registerTiles } from "./product.ts";
+import type { Product } from "./product.ts";
 import { permute, reshape } from "../layout/movement.ts";
 import { productKernels } from "./product_kernels.ts";
 import { sumTo } from "../reduce/reduce.ts";
-import { product as productCalls } from "./wasm.ts";
 
 /** Something for each buffer of a product y = a b. */
 type Buffers<T> = Readonly<Record<"a" | "b" | "y", T>>;
@@ -70,17 +70,14 @@ function productFields(name: keyof typeof layouts) {
       if (A !== B && A !== 1 && B !== 1) throw new ShapeError(`Cannot run ${name}: batches of ${A} and ${B}`);
       return { Y: A === 1 ? B : A };
     },
-    ...productKernels({
-      size,
-      product: () => product,
-      registers: [{
-        invocations: (dims) => registerTiles(size(dims)),
-        wgsl: () => registerProductWgsl(product),
-      }],
-    }),
+    ...productKernels({ size, product: () => product }),
     multiplyAdds: ({ Y, M, N, K }: Dims) => Y * M * N * K,
     reference: (arrays: Buffers<NumberArray>, dims: Dims) => multiplyLoops(arrays, dims, strides(dims)),
-    wasm: (addresses: Buffers<number>, dims: Dims) => productCalls(addresses, dims, strides(dims)),
+    wasm({ a, b, y }: Buffers<number>, dims: Dims): readonly WasmCall[] {
+      const { A, B, Y, M, N, K } = dims;
+      const [am, ak, bk, bn] = strides(dims).map((stride) => 4 * stride);
+      return [{ kernel: "matmul", args: { a, b, y, A, B, Y, M, N, K, am, ak, bk, bn } }];
+    },
   };
 }
 

@@ -1,8 +1,9 @@
 import type { Dims, Tuning } from "../../devices/device.ts";
 import { inWays, type PassesWay, type Way } from "../../ways.ts";
-import { type Product, productWgsl } from "./product.ts";
+import { type Product, productWgsl, registerProductWgsl, registerTiles } from "./product.ts";
 import {
   chooseTile,
+  fewestGroups,
   isWorthTiming,
   nameOfTile,
   productGroups,
@@ -26,14 +27,20 @@ interface ProductOptions {
   readonly specialise?: readonly string[];
   readonly size: (dims: Dims) => ProductSize;
   readonly product: (specialised: Dims) => Product;
-  /** Software adapters run the first that fits a call. */
-  readonly registers: readonly [RegisterKernel, ...RegisterKernel[]];
+  /** Kernels in registers, given that of any product: software adapters run the first that fits a call. */
+  readonly registers?: (generic: RegisterKernel) => readonly RegisterKernel[];
   /** Calls of other ops that can do its work. */
   readonly other?: PassesWay;
 }
 
 /** WebGPU kernels of an op that is a product of matrices: fields of its declaration. */
-export function productKernels({ specialise = [], size, product, registers, other }: ProductOptions) {
+export function productKernels(
+  { specialise = [], size, product, registers: registersOf = (generic) => [generic], other }: ProductOptions,
+) {
+  const registers = registersOf({
+    invocations: (dims) => registerTiles(size(dims)),
+    wgsl: (dims) => registerProductWgsl(product(dims)),
+  });
   const specialised = (dims: Dims): Dims => Object.fromEntries(specialise.map((name) => [name, dims[name]]));
   const ways: Way[] = [
     ...registers.map(({ tile, invocations, ...way }): Way => ({
@@ -55,4 +62,23 @@ export function productKernels({ specialise = [], size, product, registers, othe
       ? registers.findIndex(({ fits }) => fits?.(dims) ?? true)
       : registers.length + chooseTile(size(dims));
   return inWays(ways, table, other);
+}
+
+/**
+ * Images whose weight gradients one piece of work sums: few enough to leave pieces that keep the device busy, many
+ * enough to keep the partial sums small.
+ *
+ * @param N images
+ * @param size of the weight as a matrix
+ * @param inRegisters pieces of work for one run of images in registers, if the op has a kernel of its own
+ */
+export function imagesPerRun(
+  N: number,
+  size: { readonly rows: number; readonly columns: number },
+  { software, pieces }: Tuning,
+  inRegisters?: number,
+): number {
+  const whole = { ...size, batches: 1 };
+  const tiles = software ? inRegisters ?? registerTiles(whole) : fewestGroups(whole);
+  return Math.ceil(Math.max(N, 1) / Math.min(Math.max(N, 1), Math.ceil(pieces / tiles)));
 }

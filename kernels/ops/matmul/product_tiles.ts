@@ -1,4 +1,4 @@
-import type { Tuning, Workgroups } from "../../devices/device.ts";
+import type { Workgroups } from "../../devices/device.ts";
 
 /**
  * How a workgroup shares a product of matrices: each computes rows x columns of it, `depth` terms of every sum at a
@@ -90,15 +90,4 @@ export function nameOfTile({ rows, columns, depth }: ProductTile): string {
 export function isWorthTiming(size: ProductSize, tile: ProductTile): boolean {
   if (tile.flat && size.rows > tile.rows) return false;
   return computedWith(size, tile) <= 2 * Math.min(...tiles.map((other) => computedWith(size, other)));
-}
-
-/**
- * Images whose weight gradients one piece of work sums: few enough to leave pieces that keep the device busy, many
- * enough to keep the partial sums small.
- *
- * @param N images
- * @param tiles pieces of work for one run of images
- */
-export function imagesPerRun(N: number, tiles: number, { pieces }: Tuning): number {
-  return Math.ceil(Math.max(N, 1) / Math.min(Math.max(N, 1), Math.ceil(pieces / tiles)));
 }

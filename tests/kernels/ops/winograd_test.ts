@@ -104,20 +104,25 @@ async function results(
   size: readonly number[],
 ) {
   const [N, C, K, H, W] = size;
-  const shapes = { x: [N, C, H, W], w: [K, C, 3, 3], dy: [N, K, H, W] };
+  const shapes = { x: [N, C, H, W], w: [K, C, 3, 3], dy: [N, K, H, W], bias: [1, K] };
+  const arrays = { x, w, dy, bias: new Float64Array(K) };
   const on = (values: Float64Array, shape: Shape) => tensor(Float32Array.from(values), shape);
   const [tx, tw] = [on(x, shapes.x), on(w, shapes.w)];
   const y = conv2d(tx, tw, tensor(new Float32Array(K)), { padding: 1 });
   const [dx, dw] = gradients(sum(multiply(y, on(dy, shapes.dy))), [tx, tw]);
-  const reference = (op: string, names: readonly ("x" | "w" | "dy")[], attributes: Record<string, number>) =>
+  const reference = (
+    op: string,
+    names: readonly (keyof typeof shapes)[],
+    attributes: Record<string, number>,
+  ) =>
     oracle(
       registry.get(op)!,
       { shapes: Object.fromEntries(names.map((name) => [name, shapes[name]])), attributes },
-      names.map((name) => ({ x, w, dy })[name]),
+      names.map((name) => arrays[name]),
     );
   const key = `${name} of ${size}`;
   const exact = known.get(key) ?? {
-    y: reference("conv2dUnbiased", ["x", "w"], { padding: 1 }).y,
+    y: reference("conv2d", ["x", "w", "bias"], { padding: 1 }).y,
     dx: reference("conv2dInputGradient", ["dy", "w"], { padding: 1, H, W }).dx,
     dw: reference("conv2dWeightGradient", ["x", "dy"], { R: 3, S: 3, padding: 1, run: N }).dw,
   };

@@ -2,30 +2,27 @@ import type { Dims, Pass } from "../../../devices/device.ts";
 import { Passes } from "../../../ways.ts";
 import { channelProducts, tileProducts } from "./products.ts";
 import { gradientTransform, sourceTransform, weightTransform } from "./inputs.ts";
-import { addedTarget, biasedTarget, target, turnedTarget } from "./targets.ts";
+import { addedTarget, biasedTarget, turnedTarget } from "./targets.ts";
 import { findUneven } from "./uneven.ts";
 import { weightTarget } from "./weight_target.ts";
 
-/** The passes of y = x * w, with the bias and the residual that the op has. */
+/** The passes of y = x * w + bias, and of what adds a residual. */
 export function forwardPasses(
   { N, B, C, H, W, K, P, Q, padding }: Dims,
-  adds: { bias?: boolean; residual?: boolean } = {},
+  { hasResidual }: { hasResidual: boolean },
 ): readonly Pass[] {
   const passes = new Passes();
   const x = passes.buffer("x", [N, C, H, W]);
   const w = passes.buffer("w", [K, C, 3, 3]);
+  const bias = passes.buffer("bias", [B, K]);
   const u = passes.run(weightTransform, [w], { turned: 0 });
   const v = passes.run(sourceTransform, [x], { padding, run: N });
   const uneven = passes.run(findUneven, [v], { N, run: N });
   const m = passes.run(channelProducts, [u, v], {});
-  const attributes = { padding, run: N };
-  if (!adds.bias) passes.run(target, [m, x, w, uneven], attributes, "y");
-  else {
-    const bias = passes.buffer("bias", [B, K]);
+  if (hasResidual) {
     const residual = passes.buffer("residual", [N, K, P, Q]);
-    if (adds.residual) passes.run(addedTarget, [m, x, w, bias, residual, uneven], attributes, "y");
-    else passes.run(biasedTarget, [m, x, w, bias, uneven], attributes, "y");
-  }
+    passes.run(addedTarget, [m, x, w, bias, residual, uneven], { padding, run: N }, "y");
+  } else passes.run(biasedTarget, [m, x, w, bias, uneven], { padding, run: N }, "y");
   return passes.list;
 }
 

@@ -18,10 +18,7 @@ function productsFor(
   return productKernels({
     size: sizeOf,
     product: () => product,
-    registers: [
-      { ...first, invocations: (dims) => registerTiles(sizeOf(dims), rows) },
-      { invocations: (dims) => registerTiles(sizeOf(dims)), wgsl: () => registerProductWgsl(product) },
-    ],
+    registers: (generic) => [{ ...first, invocations: (dims) => registerTiles(sizeOf(dims), rows) }, generic],
   });
 }
 

@@ -3,7 +3,7 @@ import type { Convolution } from "../tiles.ts";
 import { repeatLines } from "../../matmul/product.ts";
 import { bothSides, inTwoDimensions, pixelOf, stepsInWgsl, targetMatrix } from "./transforms.ts";
 import { defineOp, type Op } from "../../../op.ts";
-import { biasedConvolution, forwardConvolution, turnedConvolution } from "../convolution_kernels.ts";
+import { forwardConvolution, turnedConvolution } from "../convolution_kernels.ts";
 import { tilesOf } from "./inputs.ts";
 
 /**
@@ -124,20 +124,6 @@ const forward = {
 const shapes = { m: [2, 36, 3, 4], x: [3, 2, 5, 3], w: [3, 2, 3, 3], uneven: [3] };
 const sample = { attributes: { padding: 1, run: 2 }, values: { uneven: [0, 1, 0] } };
 
-/** y = A' m A. */
-export const target: Op<
-  "m[G, 36, K, T], x[N, C, H, W], w[K, C, 3, 3], uneven:u32[N] -> y[N, K, P, Q]",
-  typeof attributes
-> = defineOp({
-  ...forward,
-  name: "winogradTarget",
-  signature: "m[G, 36, K, T], x[N, C, H, W], w[K, C, 3, 3], uneven:u32[N] -> y[N, K, P, Q]",
-  wgsl: targetWgsl(forwardConvolution(taps)),
-  reference: ({ m, x, w, uneven, y }, dims) =>
-    makeTarget({ m, source: x, target: y, uneven, weight: plain(w, dims), offset: () => 0 }, dims),
-  samples: [{ ...sample, shapes }],
-});
-
 /** y = A' m A + bias. */
 export const biasedTarget: Op<
   "m[G, 36, K, T], x[N, C, H, W], w[K, C, 3, 3], bias[B, K], uneven:u32[N] -> y[N, K, P, Q]",
@@ -146,7 +132,7 @@ export const biasedTarget: Op<
   ...forward,
   name: "winogradBiasedTarget",
   signature: "m[G, 36, K, T], x[N, C, H, W], w[K, C, 3, 3], bias[B, K], uneven:u32[N] -> y[N, K, P, Q]",
-  wgsl: targetWgsl(biasedConvolution(taps)),
+  wgsl: targetWgsl(forwardConvolution(taps)),
   reference({ m, x, w, bias, uneven, y }, dims) {
     const offset = (n: number, k: number) => bias[n % dims.B * dims.K + k];
     makeTarget({ m, source: x, target: y, uneven, weight: plain(w, dims), offset }, dims);
@@ -163,7 +149,7 @@ export const addedTarget: Op<
   name: "winogradAddedTarget",
   signature:
     "m[G, 36, K, T], x[N, C, H, W], w[K, C, 3, 3], bias[B, K], residual[N, K, P, Q], uneven:u32[N] -> y[N, K, P, Q]",
-  wgsl: targetWgsl(biasedConvolution(taps, "residual[to]")),
+  wgsl: targetWgsl(forwardConvolution(taps, "residual[to]")),
   reference({ m, x, w, bias, residual, uneven, y }, dims) {
     const offset = (n: number, k: number, to: number) => bias[n % dims.B * dims.K + k] + residual[to];
     makeTarget({ m, source: x, target: y, uneven, weight: plain(w, dims), offset }, dims);

@@ -1,21 +1,75 @@
-import { defineOp, type Op } from "../../op.ts";
-import { makeHistory } from "../../autograd/history.ts";
-import { ShapeError } from "../../core/shape.ts";
-import { Tensor } from "../../core/tensor.ts";
-import { zeros } from "../layout/fill.ts";
-import {
-  forwardProduct,
-  forwardWgsl,
-  inputGradientProduct,
-  inputGradientWgsl,
-  tilesOf,
-  weightGradientProduct,
-  weightGradientWgsl,
-} from "./kernels.ts";
-import { productKernels } from "../matmul/product_kernels.ts";
-import { fewestGroups, imagesPerRun } from "../matmul/product_tiles.ts";
-import { correlation } from "../matmul/wasm.ts";
-import { sum } from "../reduce/reduce.ts";
+import { defineOp, type Op } from "../op.ts";
+import { makeHistory } from "../autograd/history.ts";
+import { ShapeError } from "../core/shape.ts";
+import { Tensor } from "../core/tensor.ts";
+import { zeros } from "./layout/fill.ts";
+import { correlation } from "./conv2d/wasm.ts";
+import { sum } from "./reduce/reduce.ts";
+import type { Product } from "./matmul/product.ts";
+import { imagesPerRun, productKernels } from "./matmul/product_kernels.ts";
+
+/**
+ * A kernel of 2 x 2 with stride 2 covers each pixel of y exactly once, so all three passes are plain products between
+ * x[c, pixel] and y[tap, pixel], tap = (k, a, b): no taps overlap, no edges.
+ */
+const declarations = `struct Pixel { x: u32, y: u32 } // index in x[n, 0, h, w] and in y[n, 0, 2 h, 2 w]
+fn pixelOf(i: u32) -> Pixel {
+  let pixels = dims.H * dims.W;
+  let image = i / pixels;
+  let at = i % pixels;
+  return Pixel(
+    image * dims.C * pixels + at,
+    (image * dims.K * dims.P + at / dims.W * 2u) * dims.Q + at % dims.W * 2u,
+  );
+}
+fn tapOf(i: u32) -> u32 { return (i / 4u * dims.P + i / 2u % 2u) * dims.Q + i % 2u; }`;
+
+/** y[tap, pixel] = sum over c of w[c, tap] x[c, pixel] + bias. */
+const forwardProduct: Product = {
+  declarations,
+  rows: "4u * dims.K",
+  columns: "dims.N * dims.H * dims.W",
+  depth: "dims.C",
+  position: "k",
+  a: { along: "edge", edge: (tap) => tap, element: (tap) => `w[d * 4u * dims.K + ${tap}]` },
+  b: {
+    along: "edge",
+    edge: (i) => `pixelOf(${i}).x`,
+    element: (pixel) => `x[${pixel} + d * dims.H * dims.W]`,
+  },
+  columnTarget: "pixelOf(column).y",
+  rowTarget: "tapOf(row)",
+  target: "y",
+  stored: "value + bias[row / 4u]",
+};
+
+/** dx[c, pixel] = sum over taps of w[c, tap] dy[tap, pixel]. */
+const inputGradientProduct: Product = {
+  declarations,
+  rows: "dims.C",
+  columns: "dims.N * dims.H * dims.W",
+  depth: "4u * dims.K",
+  position: "k",
+  a: { along: "depth", edge: (c) => c, element: (c) => `w[${c} * 4u * dims.K + d]` },
+  b: { along: "edge", edge: (i) => `pixelOf(${i}).y`, element: (pixel) => `dy[${pixel} + tapOf(d)]` },
+  columnTarget: "pixelOf(column).x",
+  rowTarget: "row * dims.H * dims.W",
+  target: "dx",
+};
+
+/** dw[c, tap] = sum over the pixels of a run of images of x[c, pixel] dy[tap, pixel]. */
+const weightGradientProduct: Product = {
+  declarations,
+  rows: "dims.C",
+  columns: "4u * dims.K",
+  depth: "min(dims.run, dims.N - batch * dims.run) * dims.H * dims.W",
+  position: "pixelOf(batch * dims.run * dims.H * dims.W + k)",
+  a: { along: "depth", edge: (c) => `${c} * dims.H * dims.W`, element: (c) => `x[d.x + ${c}]` },
+  b: { along: "depth", edge: (i) => `tapOf(${i})`, element: (tap) => `dy[d.y + ${tap}]` },
+  columnTarget: "batch * rows * columns + column",
+  rowTarget: "row * columns",
+  target: "dw",
+};
 
 /** Every input pixel becomes 2 x 2 output pixels. */
 const transposed: Op<"x[N, C, H, W], w[C, K, 2, 2], bias[K] -> y[N, K, P, Q]"> = defineOp({
@@ -25,10 +79,6 @@ const transposed: Op<"x[N, C, H, W], w[C, K, 2, 2], bias[K] -> y[N, K, P, Q]"> =
   ...productKernels({
     size: ({ N, K, H, W }) => ({ rows: 4 * K, columns: N * H * W, batches: 1 }),
     product: () => forwardProduct,
-    registers: [{
-      invocations: ({ N, K, H, W }) => N * tilesOf.forward(K, H * W),
-      wgsl: () => forwardWgsl,
-    }],
   }),
   backward: ({ x, w, dy }) => ({
     x: () => inputGradient(dy, w),
@@ -66,10 +116,6 @@ const inputGradient: Op<"dy[N, K, P, Q], w[C, K, 2, 2] -> dx[N, C, H, W]"> = def
   ...productKernels({
     size: ({ N, C, H, W }) => ({ rows: C, columns: N * H * W, batches: 1 }),
     product: () => inputGradientProduct,
-    registers: [{
-      invocations: ({ N, C, H, W }) => N * tilesOf.input(C, H * W),
-      wgsl: () => inputGradientWgsl,
-    }],
   }),
   empty: zeros,
   backward: ({ dy, w, ddx }) => ({ dy: () => unbiased(ddx, w), w: () => weightGradient(ddx, dy, w) }),
@@ -113,10 +159,6 @@ const weightGradientRuns = defineOp({
   ...productKernels({
     size: ({ G, C, K }) => ({ rows: C, columns: 4 * K, batches: G }),
     product: () => weightGradientProduct,
-    registers: [{
-      invocations: ({ G, C, K }) => G * tilesOf.weight(C, K),
-      wgsl: () => weightGradientWgsl,
-    }],
   }),
   empty: zeros,
   reference({ x, dy, dw }, { N, C, H, W, K, P, Q, run }) {
@@ -154,9 +196,8 @@ function unbiased(x: Tensor, w: Tensor): Tensor {
 /** The runs are an implementation detail, so the gradients of the whole have rules of their own. */
 function weightGradient(x: Tensor, dy: Tensor, w: Tensor): Tensor {
   const [C, K] = w.shape;
-  const { software } = x.device.tuning;
-  const tiles = software ? tilesOf.weight(C, K) : fewestGroups({ rows: C, columns: 4 * K, batches: 1 });
-  const dw = sum(weightGradientRuns(x, dy, { run: imagesPerRun(x.shape[0], tiles, x.device.tuning) }), [0]);
+  const run = imagesPerRun(x.shape[0], { rows: C, columns: 4 * K }, x.device.tuning);
+  const dw = sum(weightGradientRuns(x, dy, { run }), [0]);
   const history = makeHistory({
     op: "convTranspose2dWeightGradient",
     output: "dw",
