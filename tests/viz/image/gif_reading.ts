@@ -1,6 +1,7 @@
 // @ts-types="npm:@types/omggif@1.0.5"
 import { GifReader } from "npm:omggif@1.0.10";
 import type { Buffer } from "node:buffer";
+import type { Picture } from "../../../viz/mod.ts";
 
 /** What an independent decoder finds in a GIF. */
 export interface Gif {
@@ -42,4 +43,10 @@ function composed(reader: GifReader, count: number): Uint8Array[] {
 /** Colours of indices under a palette, u8[n, 4], opaque. */
 export function rgba(pixels: Uint8Array, palette: Uint8Array): number[] {
   return [...pixels].flatMap((index) => [...palette.subarray(3 * index, 3 * index + 3), 255]);
+}
+
+/** A picture whose pixels are scattered over the palette, otherwise for each seed. */
+export function scatter(width: number, height: number, seed = 0): Picture {
+  const pixels = Uint8Array.from({ length: width * height }, (_, i) => ((i + seed) * 2_654_435_761) >>> 13);
+  return { width, height, pixels };
 }

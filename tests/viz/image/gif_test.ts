@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { colormap, colormapNames, encodeGif, type GifOptions } from "../../../viz/mod.ts";
-import { readGif, rgba } from "./gif_reading.ts";
-import { scatter } from "./scatter.ts";
+import { readGif, rgba, scatter } from "./gif_reading.ts";
 
 const magma = colormap("magma");
 

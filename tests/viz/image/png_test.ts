@@ -2,8 +2,20 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
-import { colormap, encodePng, grid, type Palette, type Picture } from "../../../viz/mod.ts";
-import { scatter } from "./scatter.ts";
+import {
+  colormap,
+  encodeApng,
+  encodePng,
+  encodeRasterPng,
+  grid,
+  type Palette,
+  type Picture,
+  type Raster,
+  rasterizer,
+} from "../../../viz/mod.ts";
+import { scatter } from "./gif_reading.ts";
+import { testNeeding, testUnless } from "../../permissions.ts";
+import { pythonWith } from "../../python.ts";
 
 const sizes = [[1, 1], [1, 7], [13, 1], [16, 16], [61, 35]];
 
@@ -62,5 +74,123 @@ Deno.test("encodePng() writes a grid of three channels as 8-bit RGB, pixel-exact
   assert.throws(
     () => encodePng({ ...picture, height: 1 }),
     /^RangeError: Cannot encode PNG: picture holds \d+ pixels but is/,
+  );
+});
+
+const draw = await rasterizer();
+
+function svg(content: string, width = 60, height = 20): string {
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${content}</svg>`;
+}
+
+Deno.test("rasterizer() sets text in its own font, crisp at any scale", () => {
+  const ink = (words: string, zoom = 1) => {
+    const { rgba } = draw(
+      svg(`<text x="2" y="15" font-size="14" font-family="DejaVu Sans">${words}</text>`),
+      zoom,
+    );
+    return rgba.reduce((sum, value, i) => i % 4 === 3 ? sum + value : sum, 0) / 255;
+  };
+  const shapes = new Set([..."abcdefgmwxyzABCDEF0123456789=.,−–×’"].map((letter) => ink(letter)));
+  assert.ok(!shapes.has(0) && shapes.size > 25, `${shapes.size} shapes`);
+  assert.ok(Math.abs(ink("t = 0.37", 4) / ink("t = 0.37") / 16 - 1) < 0.05);
+  assert.deepEqual([draw(svg(""), 3).width, draw(svg(""), 3).height], [180, 60]);
+});
+
+Deno.test("rasterizer() throws where there is no SVG", () => {
+  assert.throws(() => draw("no picture"));
+});
+
+Deno.test("encodeRasterPng() is pixel-exact, opaque or not", () => {
+  for (const opacity of [1, 0.5]) {
+    const raster = draw(svg(
+      `<circle cx="9" cy="9" r="8" fill="#a05" opacity="${opacity}"/>` +
+        (opacity === 1 ? `<path d="M0 0h60v20h-60z" fill="#123" style="mix-blend-mode:darken"/>` : ""),
+    ));
+    const decoded = PNG.sync.read(Buffer.from(encodeRasterPng(raster)));
+    assert.deepEqual([decoded.width, decoded.height], [raster.width, raster.height]);
+    assert.deepEqual([...decoded.data], [...raster.rgba]);
+  }
+});
+
+testNeeding({ read: true, env: true }, "viz/image/font.ts is what make_font.ts makes", async () => {
+  const { fontModule } = await import("./make_font.ts");
+  assert.equal(
+    await Deno.readTextFile(new URL("../../../viz/image/font.ts", import.meta.url)),
+    await fontModule(),
+  );
+});
+
+/** Reads an APNG from standard input; prints its sizes, times and colours. */
+const reader = `
+import io, json, sys
+from PIL import Image
+image = Image.open(io.BytesIO(sys.stdin.buffer.read()))
+frames, delays = [], []
+for i in range(getattr(image, "n_frames", 1)):
+    image.seek(i)
+    delays.append(image.info.get("duration"))
+    frames.append(list(image.convert("RGBA").tobytes()))
+print(json.dumps({"size": image.size, "loop": image.info.get("loop"), "delays": delays, "frames": frames}))
+`;
+
+/** Scattered colours, and a part that is the same in all frames. */
+function scatterRaster(seed: number, width: number, height: number, opaque = true): Raster {
+  const rgba = Uint8Array.from({ length: 4 * width * height }, (_, i) => {
+    if (i % 4 === 3 && (opaque || i % 3 > 0)) return 255;
+    return (Math.imul(i + (i % 5 === 0 ? seed : 0), 0x9e3779b1) >>> 20) & 255;
+  });
+  return { width, height, rgba };
+}
+
+const python = await pythonWith(["pillow==13.0.0"]);
+
+testUnless(
+  typeof python === "string" ? undefined : python.reason,
+  "encodeApng() is pixel-exact in full colour, and stores delays and hold, for pillow",
+  async () => {
+    for (
+      const [width, height, opaque] of [[1, 1, true], [40, 30, true], [37, 23, false], [
+        2,
+        300,
+        true,
+      ]] as const
+    ) {
+      const frames = [0, 1, 1, 2, 300].map((seed) => scatterRaster(seed, width, height, opaque));
+      const process = new Deno.Command(python as string, {
+        args: ["-c", reader],
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+      const writer = process.stdin.getWriter();
+      await writer.write(encodeApng(frames, { delay: 40, hold: 900 }));
+      await writer.close();
+      const { success, stdout, stderr } = await process.output();
+      assert.ok(success, new TextDecoder().decode(stderr));
+      const read = JSON.parse(new TextDecoder().decode(stdout));
+      assert.deepEqual([read.size, read.loop], [[width, height], 0]);
+      assert.deepEqual(read.delays, [40, 40, 40, 40, 900]);
+      frames.forEach(({ rgba }, i) => assert.deepEqual(read.frames[i], [...rgba], `frame ${i}`));
+    }
+  },
+);
+
+Deno.test("encodeApng() rejects no frames, frames of other sizes, and durations out of range", () => {
+  assert.throws(() => encodeApng([]), {
+    name: "RangeError",
+    message: "Cannot encode APNG: no frames given (expected at least 1)",
+  });
+  assert.throws(
+    () => encodeApng([scatterRaster(0, 2, 3), scatterRaster(0, 3, 2)]),
+    /frame 1 is 3 wide and 2 high/,
+  );
+  assert.throws(
+    () => encodeApng([scatterRaster(0, 1, 1)], { delay: 1 }),
+    /delay is 1 ms \(expected 20 to 65535 ms\)/,
+  );
+  assert.throws(
+    () => encodeApng([scatterRaster(0, 1, 1)], { hold: 70_000 }),
+    /hold is 70000 ms \(expected 20 to 65535 ms\)/,
   );
 });

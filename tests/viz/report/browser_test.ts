@@ -1,12 +1,25 @@
 /// <reference lib="dom" />
-/** Reports in a real Chromium: from a file, and in a frame without an origin, as MLflow shows them. */
+/** Reports in a real Chromium: in a frame without an origin, as MLflow shows them, and on a phone. */
 
 import assert from "node:assert/strict";
 import { reportHtml } from "../../../viz/report/mod.ts";
 import { pace } from "../../../viz/mod.ts";
 import { type Page, testInBrowser } from "../../browser.ts";
-import { hostile, one, plane, quality, run, size, two, valueAt, velocityAt } from "./made_up.ts";
-import { fromFile, fromServer, moveTo, numbersIn, picture, see, text } from "./opened.ts";
+import { hostile, one, quality, run, size, two, valueAt, velocityAt } from "./made_up.ts";
+import { fromServer, moveTo, numbersIn, picture, see, testReport, text, tracesOf } from "./opened.ts";
+
+const charts = "loss rate bins pixel plane speed difference".split(" ").map((name) => `${name}-chart`);
+
+/** Three runs, the first without a plane and with a name that is too long for a phone. */
+function phoneReport(): string {
+  const name = "residual_of_a_long_name_".repeat(5);
+  const { plane: _, ...bare } = run(name, {
+    learningRate: { step: [1, 2], value: [1e-5, 2e-4] },
+    quality: quality(),
+    samplesText: name,
+  });
+  return reportHtml({ runs: [bare, ...two.runs], comparison: { ...two.comparison!, runs: [1, 2] } });
+}
 
 /** What the page says of a pixel. */
 const told = (s: number, t: number, row: number, column: number) => {
@@ -55,9 +68,7 @@ async function explore(page: Page): Promise<void> {
   );
   assertNear(numbersIn(await text(page, "pixel-text")), told(2, 0.75, 4, 7));
   await see(page, "pixel-chart");
-  const curve = await page.evaluate(() =>
-    (document.getElementById("pixel-chart") as unknown as PlotData).data[0].y
-  );
+  const [{ y: curve }] = await tracesOf(page, "pixel-chart");
   assertNear(curve, Array.from({ length: 21 }, (_, m) => valueAt(2, m / 20, 4, 7)));
 
   // Keys move t, where they mean nothing else.
@@ -105,9 +116,7 @@ async function explore(page: Page): Promise<void> {
 
   await moveTo(page, 100);
   await see(page, "plane-chart");
-  const points = await page.evaluate(() =>
-    (document.getElementById("plane-chart") as unknown as PlotData).data[3].x
-  );
+  const { x: points } = (await tracesOf(page, "plane-chart"))[3];
   assertNear(points, [0, 10].map((n) => 4 * Math.cos(n)));
   await see(page, "straightness-chart");
 }
@@ -140,101 +149,49 @@ function playInTwoPacings(page: Page): Promise<(string | null)[]> {
   });
 }
 
-/** What Plotly keeps on the element of a chart. */
-interface PlotData {
-  readonly data: { x: number[]; y: number[]; name?: string; line?: { color?: string } }[];
-  readonly layout: { hoverlabel: { namelength: number } };
-}
-
-await testInBrowser("reportHtml() can be explored from a file", async (browser) => {
-  await fromFile(browser, reportHtml(one), {}, explore);
-});
-
 await testInBrowser("reportHtml() can be explored in a frame without an origin", async (browser) => {
   await fromServer(browser, reportHtml(one), explore);
 });
 
-await testInBrowser("reportHtml() compares two runs under one slider", async (browser) => {
-  const [first, second] = two.runs;
-  const runs = [first, { ...second, plane: plane(6, 9) }];
-  await fromFile(browser, reportHtml({ ...two, runs }), {}, async (page) => {
-    await see(page, "difference-chart");
-    await moveTo(page, 60);
-    assert.match(await text(page, "compare-text"), /^points at t = 0.50; .* 0.250$/);
-    const curves = await page.evaluate(() =>
-      (document.getElementById("difference-chart") as unknown as PlotData).data.map(({ y }) => y)
-    );
-    assert.deepEqual(curves, [Array(4).fill(0.25), Array(4).fill(0.5)]);
-    await page.locator("#compare-a").selectOption("1");
-    await page.waitForFunction(() =>
-      document.getElementById("compare-text")!.textContent!.endsWith(" 0.000")
-    );
-    await page.locator("#explorer-run").selectOption("1");
-    await see(page, "plane-chart");
-    assert.match(await page.locator("#plane").innerText(), /20 samples on their way/);
-    await page.locator("#plane-run").selectOption("1");
-    await page.locator("#plane").getByText("9 samples on their way").waitFor({ state: "visible" });
-    assert.doesNotMatch(await page.locator("#plane").innerText(), /20 samples on their way/);
-  });
-});
-
-await testInBrowser("reportHtml() is dark in the dark, and fits a phone", async (browser) => {
-  const colours: string[] = [];
-  const name = "residual_of_a_long_name_".repeat(5);
-  const { plane: _, ...bare } = run(name, {
-    learningRate: { step: [1, 2], value: [1e-5, 2e-4] },
-    quality: quality(),
-    samplesText: name,
-  });
-  const report = reportHtml({
-    runs: [bare, ...two.runs],
-    comparison: { ...two.comparison!, runs: [1, 2] },
-  });
+await testReport("reportHtml() is dark in the dark, and fits a phone", phoneReport(), async (page) => {
+  const backgrounds: number[] = [];
   for (const colorScheme of ["light", "dark"] as const) {
-    const phone = { colorScheme, viewport: { width: 375, height: 700 }, reducedMotion: "reduce" as const };
-    await fromFile(browser, report, phone, async (page) => {
-      colours.push(await page.evaluate(() => getComputedStyle(document.body).backgroundColor));
-      for (
-        const id of [
-          ...["loss-chart", "rate-chart", "bins-chart", "pixel-chart"],
-          ...["plane-chart", "speed-chart", "difference-chart"],
-        ]
-      ) {
-        await see(page, id);
-      }
-      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 375);
-      const rates = await page.locator("#rate-chart .ytick").allTextContents();
-      assert.ok(rates.includes("0.0002"), `${rates}`);
-      // A run has one colour everywhere, also after one without paths; and a label tells it by its whole name.
-      const [losses, speeds] = await page.evaluate(() =>
-        ["loss-chart", "speed-chart"].map((id) =>
-          (document.getElementById(id) as unknown as PlotData).data
-            .flatMap(({ name, line }) => name && line?.color ? [[name.split(" ")[0], line.color]] : [])
-        )
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    const colour = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    backgrounds.push(Number(/\d+/.exec(colour)![0]));
+    for (const id of charts) await see(page, id);
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 375);
+    const rates = await page.locator("#rate-chart .ytick").allTextContents();
+    assert.ok(rates.includes("0.0002"), `${rates}`);
+    // A run has one colour everywhere, also after one without a plane; and a label tells it by its whole name.
+    const coloursOf = async (id: string) =>
+      (await tracesOf(page, id)).flatMap(({ name, line }) =>
+        name && line?.color ? [[name.split(" ")[0], line.color] as const] : []
       );
-      assert.deepEqual(speeds.map(([name]) => name), ["residual", "base"]);
-      for (const [name, color] of speeds) {
-        assert.equal(new Map(losses as [string, string][]).get(name), color);
-      }
-      const { hoverlabel } = await page.evaluate(() =>
-        (document.getElementById("loss-chart") as unknown as PlotData).layout
-      );
-      assert.equal(hoverlabel.namelength, -1);
-      // With motion reduced the player shows ten stills and nothing between them.
-      const [seen] = await Promise.all([
-        page.evaluate(() =>
-          new Promise<string[]>((resolve) => {
-            const [output, texts] = [document.getElementById("time-text")!, [] as string[]];
-            new MutationObserver(() => {
-              if (texts.push(output.textContent!) === 3) resolve(texts);
-            }).observe(output, { childList: true });
-          })
-        ),
-        page.locator("#play").click(),
-      ]);
-      assert.ok(seen.every((text) => /^t = [01]\.\d0$/.test(text)), `${seen}`);
-    });
+    const [losses, speeds] = [new Map(await coloursOf("loss-chart")), await coloursOf("speed-chart")];
+    assert.deepEqual(speeds.map(([name]) => name), ["residual", "base"]);
+    for (const [name, color] of speeds) assert.equal(losses.get(name), color);
+    // With motion reduced the player shows ten stills and nothing between them.
+    const [seen] = await Promise.all([
+      page.evaluate(() =>
+        new Promise<string[]>((resolve) => {
+          const [output, texts] = [document.getElementById("time-text")!, [] as string[]];
+          new MutationObserver((_, observer) => {
+            if (texts.push(output.textContent!) < 3) return;
+            observer.disconnect();
+            resolve(texts);
+          }).observe(output, { childList: true });
+        })
+      ),
+      page.locator("#play").click(),
+    ]);
+    assert.ok(seen.every((text) => /^t = [01]\.\d0$/.test(text)), `${seen}`);
+    await page.locator("#play").click();
   }
-  const [light, dark] = colours.map((colour) => Number(/\d+/.exec(colour)![0]));
-  assert.ok(light > 200 && dark < 60, `${colours}`);
-});
+  assert.ok(backgrounds[0] > 200 && backgrounds[1] < 60, `${backgrounds}`);
+  const length = await page.evaluate(() =>
+    (document.getElementById("loss-chart") as unknown as { layout: { hoverlabel: { namelength: number } } })
+      .layout.hoverlabel.namelength
+  );
+  assert.equal(length, -1, "names in full");
+}, { viewport: { width: 375, height: 700 } });

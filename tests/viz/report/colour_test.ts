@@ -2,20 +2,29 @@
 /** Reports of images of three channels, in a real Chromium. */
 
 import assert from "node:assert/strict";
-import type { Comparison, PlaneTrajectories } from "../../../viz/report/mod.ts";
-import { reportHtml } from "../../../viz/report/mod.ts";
-import { testInBrowser } from "../../browser.ts";
+import { type Comparison, type PlaneTrajectories, reportHtml } from "../../../viz/report/mod.ts";
 import { assertClose } from "../../testing.ts";
 import { madeUpColourFlow } from "../flow/made_up_flow.ts";
 import { liveReport, Network, recorded } from "./live_data.ts";
 import { plane, run, size } from "./made_up.ts";
-import { fromFile, moveTo, numbersIn, type Report, see, text } from "./opened.ts";
+import {
+  draw,
+  moveTo,
+  numbersIn,
+  type Report,
+  see,
+  testReport,
+  text,
+  told,
+  tracesOf,
+  untilLive,
+} from "./opened.ts";
 
 const { H, W } = size;
 const P = H * W;
 const flow = madeUpColourFlow(1, 21, [H, W]);
 
-/** Paths whose images are red, green and blue in turn. */
+/** Trajectories whose images are red, green and blue in turn. */
 function colourPlane(): PlaneTrajectories {
   const { image: _, shape: [M, N], ...rest } = plane(6, 20);
   const image = Float32Array.from(
@@ -56,18 +65,13 @@ const channelsAt = (values: Float32Array, m: number, row: number, column: number
 
 const level = (value: number) => Math.round(255 * Math.min(1, Math.max(0, value)));
 
-interface PlotData {
-  readonly data: { x: number[]; y: number[]; name: string }[];
-}
-
-const linesOf = (report: Report) =>
-  report.evaluate(() =>
-    (document.getElementById("pixel-chart") as unknown as PlotData).data.map(({ name, y }) => ({ name, y }))
-  );
-
-await testInBrowser("reportHtml() shows three channels in their colours", async (browser) => {
-  const all = ["a", "b"].map((name) => run(name, { trajectories: [flow], plane: colourPlane() }));
-  await fromFile(browser, reportHtml({ runs: all, comparison: comparison() }), {}, async (page) => {
+await testReport(
+  "reportHtml() shows three channels in their colours",
+  reportHtml({
+    runs: ["a", "b"].map((name) => run(name, { trajectories: [flow], plane: colourPlane() })),
+    comparison: comparison(),
+  }),
+  async (page) => {
     await page.locator("#explorer").scrollIntoViewIfNeeded();
     await moveTo(page, 25);
     const [row, column, m] = [6, 6, 5];
@@ -84,7 +88,7 @@ await testInBrowser("reportHtml() shows three channels in their colours", async 
     assert.match(await page.locator("#flow").innerText(), /Mean of the 3 channels\./);
 
     await see(page, "pixel-chart");
-    const lines = await linesOf(page);
+    const lines = await tracesOf(page, "pixel-chart");
     assert.deepEqual(
       lines.map(({ name }) => name),
       ["red", "green", "blue"].flatMap((name) =>
@@ -105,29 +109,22 @@ await testInBrowser("reportHtml() shows three channels in their colours", async 
     assert.deepEqual(await colourOf(page, "compare-xb", 3, 3), [0, 0, 255]);
     assert.match(await text(page, "compare-text"), / 0\.173$/, "0.3 in one of three channels");
     assert.match(await text(page, "compare-d-scale"), /^\u22120\.10 to \+0\.10$/, "the mean of the channels");
-  });
-});
+  },
+);
 
-await testInBrowser("reportHtml() draws and paints three channels", async (browser) => {
-  const network = await Network.of(3, 3);
-  await fromFile(browser, reportHtml(await liveReport({ colour: network })), {}, async (page) => {
-    await page.locator("#explorer").scrollIntoViewIfNeeded();
-    await page.waitForFunction(() => document.documentElement.dataset.live === "ready");
-    await page.locator("#live-seed").fill("9");
-    await page.locator("#live-solver").selectOption("heun");
-    await page.locator("#live-steps").fill("4");
-    await page.locator("#live-draw").click();
-    const says = (words: string) =>
-      page.waitForFunction(
-        (words) => document.getElementById("live-text")!.textContent!.startsWith(words),
-        words,
-      );
-    await says("Seed 9:");
+const network = await Network.of(3, 3);
+
+await testReport(
+  "reportHtml() draws and paints three channels",
+  reportHtml(await liveReport({ colour: network })),
+  async (page) => {
+    await untilLive(page);
+    await draw(page, 9, "heun", 4);
     const other = await network.flow(9, { solver: "heun", steps: 4 });
     await see(page, "pixel-chart");
     const over = (flow: { image: Float32Array }, M: number, c: number) =>
       Array.from({ length: M }, (_, m) => channelsAt(flow.image, m, 6, 6)[c]);
-    const lines = await linesOf(page);
+    const lines = await tracesOf(page, "pixel-chart");
     for (const c of [0, 1, 2]) assertClose(lines[3 * c].y, over(other, 5, c), 1e-5);
 
     // White paint is white in all channels, and the flow goes on as the library's.
@@ -137,16 +134,16 @@ await testInBrowser("reportHtml() draws and paints three channels", async (brows
     await page.locator("#brush-size").fill("1");
     await page.locator(".frame").first().focus();
     await page.keyboard.press("Space");
-    await says("Sample 1 painted at t = 0.50: 10 steps of euler");
+    await told(page, "Sample 1 painted at t = 0.50: 10 steps of euler");
     const { seed, ...how } = recorded;
     const x = (await network.flow(seed, how)).image.slice(10 * 3 * P, 11 * 3 * P);
     for (const c of [0, 1, 2]) x[(c * H + 6) * W + 6] = 1;
     const rest = await network.flowFrom(x, how, 10);
     await see(page, "pixel-chart");
-    const painted = await linesOf(page);
+    const painted = await tracesOf(page, "pixel-chart");
     for (const c of [0, 1, 2]) assertClose(painted[3 * c].y.slice(10), over(rest, 11, c), 1e-3);
-  });
-});
+  },
+);
 
 Deno.test("reportHtml() refuses other numbers of channels in one line", () => {
   const two = { ...flow, shape: [flow.shape[0], 2, H, W] as const };

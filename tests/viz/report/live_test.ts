@@ -2,15 +2,28 @@
 /** What a reader can do with the networks in a report. */
 
 import assert from "node:assert/strict";
+import { openCheckpoint, sample } from "../../../models/mod.ts";
 import { reportHtml } from "../../../viz/report/mod.ts";
 import type { Library } from "../../../viz/report/page/engine.ts";
 import * as web from "../../../web/mod.ts";
-import { testInBrowser, withoutDevices } from "../../browser.ts";
+import { type Page, testInBrowser, withoutDevices } from "../../browser.ts";
 import { assertClose } from "../../testing.ts";
-import { liveReport, Network, recorded, withLive } from "./live_data.ts";
-import { controls, draw, over, pixel, rounding, told, untilLive } from "./live_page.ts";
+import { liveReport, Network, recorded, trainedCheckpoint, trainedReport, withLive } from "./live_data.ts";
 import { hostile } from "./made_up.ts";
-import { fromFile, inFrame, type Report, text } from "./opened.ts";
+import {
+  controls,
+  draw,
+  inFrame,
+  moveTo,
+  over,
+  pixel,
+  type Report,
+  rounding,
+  testReport,
+  text,
+  told,
+  untilLive,
+} from "./opened.ts";
 
 /** The library offers what pages use of it: this is checked when it is compiled. */
 const offered: Library = web;
@@ -56,51 +69,46 @@ async function drawOtherwise(report: Report): Promise<void> {
   );
 }
 
-await testInBrowser("reportHtml() samples live from a file", async (browser) => {
-  await fromFile(browser, one, {}, drawAgain);
-});
+await testReport("reportHtml() samples live from a file", one, drawAgain);
 
-await testInBrowser(
+await testReport(
   "reportHtml() lets a solver choose its own steps, and shows its true cost",
-  async (browser) => {
-    await fromFile(browser, one, {}, async (page) => {
-      await untilLive(page);
-      const fields = () =>
-        Promise.all(["steps", "times", "tolerance"].map((id) => page.locator(`#live-${id}`).isVisible()));
-      assert.deepEqual(await fields(), [true, true, false]);
-      await page.locator("#live-solver").selectOption({ label: "dopri5, own steps" });
-      assert.deepEqual(await fields(), [false, false, true]);
-      await page.locator("#live-tolerance").selectOption("0.0001");
-      await page.locator("#live-seed").fill("7");
-      await page.locator("#live-draw").click();
-      await told(page, "Seed 7:");
+  one,
+  async (page) => {
+    await untilLive(page);
+    const fields = () =>
+      Promise.all(["steps", "times", "tolerance"].map((id) => page.locator(`#live-${id}`).isVisible()));
+    assert.deepEqual(await fields(), [true, true, false]);
+    await page.locator("#live-solver").selectOption({ label: "dopri5, own steps" });
+    assert.deepEqual(await fields(), [false, false, true]);
+    await page.locator("#live-tolerance").selectOption("0.0001");
+    await page.locator("#live-seed").fill("7");
+    await page.locator("#live-draw").click();
+    await told(page, "Seed 7:");
 
-      const expected = await network.ownSteps(7, 1e-4);
-      const said = `Seed 7: dopri5 with tolerance 0.0001, ${expected.evaluations} evaluations, `;
-      assert.ok((await text(page, "live-text")).startsWith(said), await text(page, "live-text"));
-      const words =
-        `^Seed 7; drawn in this page by dopri5 with tolerance 0.0001, ${expected.evaluations} evaluations; `;
-      assert.match(await text(page, "flow-times"), new RegExp(words));
-      const { t, value, velocity } = await pixel(page, 4, 7);
-      assertClose(t, Array.from({ length: 21 }, (_, i) => i / 20), 1e-6);
-      assertClose(value, over(expected.image, 4, 7), 1e-4);
-      assertClose(velocity, over(expected.velocity, 4, 7), 1e-2);
+    const expected = await network.ownSteps(7, 1e-4);
+    const said = `Seed 7: dopri5 with tolerance 0.0001, ${expected.evaluations} evaluations, `;
+    assert.ok((await text(page, "live-text")).startsWith(said), await text(page, "live-text"));
+    const words =
+      `^Seed 7; drawn in this page by dopri5 with tolerance 0.0001, ${expected.evaluations} evaluations; `;
+    assert.match(await text(page, "flow-times"), new RegExp(words));
+    const { t, value, velocity } = await pixel(page, 4, 7);
+    assertClose(t, Array.from({ length: 21 }, (_, i) => i / 20), 1e-6);
+    assertClose(value, over(expected.image, 4, 7), 1e-4);
+    assertClose(velocity, over(expected.velocity, 4, 7), 1e-2);
 
-      await page.locator("#live-tolerance").selectOption("0.1");
-      await page.locator("#live-many").click();
-      await told(page, "Seeds 8 to 23: dopri5 with tolerance 0.1, ");
-      assert.match(await text(page, "live-text"), /, \d+ evaluations of 16 images, /);
-    });
+    await page.locator("#live-tolerance").selectOption("0.1");
+    await page.locator("#live-many").click();
+    await told(page, "Seeds 8 to 23: dopri5 with tolerance 0.1, ");
+    assert.match(await text(page, "live-text"), /, \d+ evaluations of 16 images, /);
   },
 );
 
-await testInBrowser("reportHtml() solves at other times than equal ones", async (browser) => {
-  await fromFile(browser, one, {}, async (page) => {
-    await untilLive(page);
-    await page.locator("#live-times").selectOption("quadratic");
-    assert.match(await draw(page, 7, "bosh3", 4), /^Seed 7: 4 steps of bosh3, 13 evaluations, /);
-    assertClose((await pixel(page, 4, 7)).t, web.gridTimes(4, "quadratic"), 1e-6);
-  });
+await testReport("reportHtml() solves at other times than equal ones", one, async (page) => {
+  await untilLive(page);
+  await page.locator("#live-times").selectOption("quadratic");
+  assert.match(await draw(page, 7, "bosh3", 4), /^Seed 7: 4 steps of bosh3, 13 evaluations, /);
+  assertClose((await pixel(page, 4, 7)).t, web.gridTimes(4, "quadratic"), 1e-6);
 });
 
 await testInBrowser("reportHtml() samples live in a sandboxed frame", async (browser) => {
@@ -110,65 +118,164 @@ await testInBrowser("reportHtml() samples live in a sandboxed frame", async (bro
   });
 });
 
-await testInBrowser(
-  "reportHtml() draws the same noise through several runs, as far as they are live",
-  async (browser) => {
-    const other = await Network.of(4);
-    const report = reportHtml(await liveReport({ a: network, b: other, bare: "its weights are too large" }));
-    await fromFile(browser, report, {}, async (page) => {
-      await untilLive(page);
-      await page.locator("#live-steps").fill("3");
-      await page.locator("#live-seed").fill("20");
-      await page.locator("#live-many").click();
-      const last = page.getByRole("button", { name: "Look at seed 35 of b" });
-      await last.click(); // waits until it can be clicked
-      assert.equal(await page.locator("#live-grid button:not([disabled]) canvas").count(), 32);
-      assert.equal(await page.locator("#explorer-run").inputValue(), "1");
-      const { image } = await other.flow(35, { solver: "heun", steps: 3 });
-      assertClose((await pixel(page, 8, 1)).value, over(image, 8, 1), 1e-5);
-      await page.getByRole("button", { name: "Look at seed 35 of a" }).click();
-      const a = await network.flow(35, { solver: "heun", steps: 3 });
-      assert.equal(a.image[0], image[0], "the same noise");
-      assertClose((await pixel(page, 8, 1)).value, over(a.image, 8, 1), 1e-5);
+const other = await Network.of(4);
 
-      await page.locator("#explorer-run").selectOption("2");
-      assert.equal(
-        await text(page, "live-text"),
-        "No samples are drawn in this page from this model: its weights are too large.",
-      );
-      assert.equal(await controls(page), false);
-      await page.locator("#explorer-run").selectOption("0");
-      assert.ok(await controls(page));
-    });
+await testReport(
+  "reportHtml() draws the same noise through several runs, as far as they are live",
+  reportHtml(await liveReport({ a: network, b: other, bare: "its weights are too large" })),
+  async (page) => {
+    await untilLive(page);
+    await page.locator("#live-steps").fill("3");
+    await page.locator("#live-seed").fill("20");
+    await page.locator("#live-many").click();
+    const last = page.getByRole("button", { name: "Look at seed 35 of b" });
+    await last.click(); // waits until it can be clicked
+    assert.equal(await page.locator("#live-grid button:not([disabled]) canvas").count(), 32);
+    assert.equal(await page.locator("#explorer-run").inputValue(), "1");
+    const { image } = await other.flow(35, { solver: "heun", steps: 3 });
+    assertClose((await pixel(page, 8, 1)).value, over(image, 8, 1), 1e-5);
+    await page.getByRole("button", { name: "Look at seed 35 of a" }).click();
+    const a = await network.flow(35, { solver: "heun", steps: 3 });
+    assert.equal(a.image[0], image[0], "the same noise");
+    assertClose((await pixel(page, 8, 1)).value, over(a.image, 8, 1), 1e-5);
+
+    await page.locator("#explorer-run").selectOption("2");
+    assert.equal(
+      await text(page, "live-text"),
+      "No samples are drawn in this page from this model: its weights are too large.",
+    );
+    assert.equal(await controls(page), false);
+    await page.locator("#explorer-run").selectOption("0");
+    assert.ok(await controls(page));
   },
 );
 
-await testInBrowser("reportHtml() says why nothing is live, and shows what is recorded", async (browser) => {
-  await fromFile(browser, reportHtml(await liveReport({ a: "it was told so" })), {}, async (page) => {
-    await page.locator("#explorer").scrollIntoViewIfNeeded();
-    await page.waitForFunction(() => document.getElementById("live-text")!.textContent !== "");
-    assert.equal(await text(page, "live-text"), "No samples are drawn in this page: it was told so.");
-    assert.equal(await controls(page), false);
-    assert.equal((await pixel(page, 4, 7)).value.length, 21);
-  });
-  await fromFile(browser, one, { before: withoutDevices }, async (page) => {
-    await untilLive(page);
-    assert.match(
-      await text(page, "live-text"),
-      /^No samples are drawn in this page: Cannot open the CPU device: TypeError: no shared memory; nor is there a GPU: .*\.$/,
-    );
-    assert.equal(await controls(page), false);
-    assert.equal(await page.locator("#paint").isVisible(), false);
-    assert.equal((await pixel(page, 4, 7)).value.length, 21);
-  });
-});
+/** What is recorded is shown, and no more. */
+async function assertRecorded(page: Report, words: RegExp): Promise<void> {
+  await page.locator("#explorer").scrollIntoViewIfNeeded();
+  await page.waitForFunction(() => document.getElementById("live-text")!.textContent !== "");
+  assert.match(await text(page, "live-text"), words);
+  assert.equal(await controls(page), false);
+  assert.equal(await page.locator("#paint").isVisible(), false);
+  assert.equal((await pixel(page, 4, 7)).value.length, 21);
+}
 
-await testInBrowser("reportHtml() goes on when live work fails", async (browser) => {
-  const damaged = withLive(await liveReport({ a: network }), { checkpoint: new Uint8Array(4) });
-  await fromFile(browser, reportHtml(damaged), {}, async (page) => {
+await testReport(
+  "reportHtml() says why a report has no network, and shows what is recorded",
+  reportHtml(await liveReport({ a: "it was told so" })),
+  (page) => assertRecorded(page, /^No samples are drawn in this page: it was told so\.$/),
+);
+
+await testReport(
+  "reportHtml() says why a page has no device, and shows what is recorded",
+  one,
+  (page) =>
+    assertRecorded(
+      page,
+      /^No samples are drawn in this page: Cannot open the CPU device: TypeError: no shared memory; nor is there a GPU: .*\.$/,
+    ),
+  { before: withoutDevices },
+);
+
+await testReport(
+  "reportHtml() goes on when live work fails",
+  reportHtml(withLive(await liveReport({ a: network }), { checkpoint: new Uint8Array(4) })),
+  async (page) => {
     await untilLive(page);
     await page.locator("#live-draw").click();
     await told(page, "This went wrong: Cannot read the weights: ");
     assert.equal((await pixel(page, 4, 7)).value.length, 21);
-  });
-});
+  },
+);
+
+await testReport(
+  "reportHtml() draws nothing from empty or wrong fields, and draws on Enter",
+  one,
+  async (page) => {
+    await untilLive(page);
+    const [seed, steps] = [page.locator("#live-seed"), page.locator("#live-steps")];
+    const expected = (name: string, is: string, range: string) =>
+      `${name} ${is} (expected a whole number from ${range}).`;
+    const said = async (button = "#live-draw") => {
+      await page.locator(button).click();
+      return await text(page, "live-text");
+    };
+    await seed.fill("");
+    assert.equal(await said(), expected("Seed", "is empty", "0 to 4294967295"));
+    assert.equal(await said("#live-many"), expected("Seed", "is empty", "0 to 4294967295"));
+    assert.equal(await seed.getAttribute("aria-invalid"), "true");
+    await seed.pressSequentially("-e");
+    assert.equal(await said(), expected("Seed", "is not a number", "0 to 4294967295"));
+    await seed.fill("-1");
+    await steps.fill("2.5");
+    assert.equal(
+      await said(),
+      `${expected("Seed", "is -1", "0 to 4294967295")} ${expected("Steps", "is 2.5", "1 to 1000")}`,
+    );
+    assert.equal(await page.locator("#explorer-samples button").count(), 1);
+    await seed.fill("5");
+    await steps.fill("2");
+    await seed.press("Enter");
+    await told(page, "Seed 5:");
+    assert.equal(await seed.getAttribute("aria-invalid"), "false");
+    await steps.press("Enter");
+    await told(page, "Seed 6:");
+
+    // The largest number that a field takes can be read.
+    const cut = await page.evaluate(() =>
+      [...document.querySelectorAll<HTMLInputElement>("input[type=number]")].filter((field) => {
+        field.value = field.max;
+        return field.scrollWidth > field.clientWidth;
+      }).map(({ id }) => id)
+    );
+    assert.deepEqual(cut, []);
+  },
+);
+
+/** Draws a digit, and compares a line of pixels with what the library draws outside the page. */
+async function drawDigit(page: Page, steps: number, tolerance: number): Promise<string> {
+  const { model, shape } = await openCheckpoint(trainedCheckpoint);
+  const x1 = await sample(model, { count: 1, shape, seed: 5, steps, solver: "heun" }).read();
+  await untilLive(page);
+  const words = await draw(page, 5, "heun", steps);
+  await moveTo(page, 100);
+  const values: number[] = [];
+  await page.locator(".frame").first().focus();
+  for (let column = 14; column < 24; column++) {
+    await page.keyboard.press("ArrowRight");
+    await page.waitForFunction(
+      (start) => document.getElementById("pixel-text")!.textContent!.startsWith(start),
+      `row 14, column ${column + 1}:`,
+    );
+    const [, sign, value] = /value ([+\u2212])(\d+\.\d+)/.exec(await text(page, "pixel-text"))!;
+    values.push(sign === "+" ? Number(value) : -value);
+  }
+  const expected = [...x1.subarray(14 * 28 + 15, 14 * 28 + 25)].map((x) => (x + 1) / 2);
+  assertClose(values, expected, tolerance);
+  assert.ok(Math.max(...expected) > 0.5, "the line crosses the digit");
+  return words;
+}
+
+await testReport(
+  "reportHtml() draws what the library draws, from a trained network",
+  reportHtml(await trainedReport()),
+  async (page) => {
+    assert.match(await drawDigit(page, 20, 1e-3), /^Seed 5: 20 steps of heun, 40 evaluations, .* on CPU, 1/);
+  },
+);
+
+await testReport(
+  "a solver that chooses its own steps can be stopped on its way",
+  reportHtml(await trainedReport()),
+  async (page) => {
+    await untilLive(page);
+    await page.locator("#live-solver").selectOption({ label: "bosh3, own steps" });
+    await page.locator("#live-tolerance").selectOption("0.00001");
+    await page.locator("#live-many").click();
+    await page.locator("#live-stop").click(); // waits until it is there
+    assert.equal(await text(page, "live-text"), "Stopped");
+    await page.locator("#live-stop").waitFor({ state: "hidden" });
+    assert.equal(await page.locator("#live-grid button:not([disabled]) canvas").count(), 0);
+    assert.match(await draw(page, 5, "heun", 2), /^Seed 5: 2 steps of heun, 4 evaluations, /);
+  },
+);

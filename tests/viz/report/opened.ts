@@ -2,8 +2,11 @@
 /** Reports as a reader opens them. */
 
 import assert from "node:assert/strict";
-import type { Browser, Frame, Page } from "../../browser.ts";
+import { type Browser, type Frame, type Page, testInBrowser } from "../../browser.ts";
 import { withFolder } from "../../folder.ts";
+import { size } from "./made_up.ts";
+
+const { H, W } = size;
 
 type Options = NonNullable<Parameters<Browser["newContext"]>[0]> & {
   /** Runs in the page before all else. */
@@ -57,6 +60,21 @@ export async function fromFile(
   await withFolder(async (folder) => {
     await Deno.writeTextFile(`${folder}/report.html`, report);
     await open(browser, `file://${folder}/report.html`, options, visit);
+  });
+}
+
+/** Defines a test that visits reports from files, one after the other. */
+export function testReport(
+  name: string,
+  report: string | Readonly<Record<string, string>>,
+  visit: (page: Page, name: string) => Promise<void>,
+  options: Options = {},
+): Promise<void> {
+  const reports = Object.entries(typeof report === "string" ? { report } : report);
+  return testInBrowser(name, async (browser) => {
+    for (const [name, report] of reports) {
+      await fromFile(browser, report, options, (page) => visit(page, name));
+    }
   });
 }
 
@@ -122,10 +140,47 @@ export function picture(page: Report, id: string): Promise<string> {
 /** Moves the slider of t to a position in [0, 100]. */
 export const moveTo = async (page: Report, position: number) => {
   await page.locator("#time").fill(String(position));
-  await page.evaluate(() =>
-    new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))
-  );
+  await twoFrames(page);
 };
+
+/** Waits until what has changed is drawn. */
+const twoFrames = (page: Report) =>
+  page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+
+/** A trace of a chart. */
+export interface Drawn {
+  readonly x: number[];
+  readonly y: number[];
+  readonly name: string;
+  readonly showlegend: boolean;
+  /** Whether its reader has hidden it. */
+  readonly hidden: boolean;
+  readonly mode?: string;
+  readonly customdata?: number[];
+  readonly line?: { readonly color: string };
+  readonly marker?: { readonly color: string; readonly symbol: string };
+}
+
+/** The traces of a chart, as Plotly keeps them. */
+export function tracesOf(page: Report, id: string): Promise<Drawn[]> {
+  return page.evaluate((id) => {
+    const { data, _fullData: full } = document.getElementById(id) as unknown as {
+      readonly data: Drawn[];
+      readonly _fullData: { readonly visible: boolean | string }[];
+    };
+    return data.map(({ x, y, name, showlegend, mode, customdata, line, marker }, i) => ({
+      x: [...x],
+      y: [...y],
+      name,
+      showlegend,
+      hidden: full[i].visible === "legendonly",
+      ...mode && { mode },
+      ...customdata && { customdata: [...customdata] },
+      ...line && { line },
+      ...marker && { marker },
+    }));
+  }, id);
+}
 
 /** What an element says. */
 export const text = (page: Report, id: string) => page.locator(`#${id}`).innerText();
@@ -133,3 +188,52 @@ export const text = (page: Report, id: string) => page.locator(`#${id}`).innerTe
 /** The numbers with a sign among some words. */
 export const numbersIn = (words: string) =>
   [...words.matchAll(/[+\u2212]\d+\.\d+/g)].map(([number]) => Number(number.replace("\u2212", "-")));
+
+/** The page's numbers of recorded samples are rounded. */
+export const rounding = 1e-3;
+
+/** Waits until the controls to sample with are there, or a line says why not. */
+export async function untilLive(report: Report): Promise<void> {
+  await report.locator("#explorer").scrollIntoViewIfNeeded();
+  await report.waitForFunction(() => document.documentElement.dataset.live === "ready");
+}
+
+/** Draws the noise of a seed and follows it; waits for the words on it. */
+export async function draw(report: Report, seed: number, solver: string, steps: number): Promise<string> {
+  await report.locator("#live-seed").fill(String(seed));
+  await report.locator("#live-solver").selectOption(solver);
+  await report.locator("#live-steps").fill(String(steps));
+  await report.locator("#live-draw").click();
+  await told(report, `Seed ${seed}:`);
+  return await text(report, "live-text");
+}
+
+/** Waits until the line under the controls begins with some words. */
+export async function told(report: Report, words: string): Promise<void> {
+  await report.waitForFunction(
+    (words) => document.getElementById("live-text")!.textContent!.startsWith(words),
+    words,
+  );
+}
+
+/** Value and velocity over t of a pixel of the sample on the screen, and the times. */
+export async function pixel(report: Report, row: number, column: number) {
+  const frame = report.locator(".frame").last();
+  const { width, height } = (await frame.boundingBox())!;
+  await frame.click({ position: { x: (column + 0.5) / W * width, y: (row + 0.5) / H * height } });
+  await report.waitForFunction(
+    (start) => document.getElementById("pixel-text")!.textContent!.startsWith(start),
+    `row ${row}, column ${column}:`,
+  );
+  await see(report, "pixel-chart");
+  await twoFrames(report);
+  const [value, , velocity] = await tracesOf(report, "pixel-chart");
+  return { t: value.x, value: value.y, velocity: velocity.y };
+}
+
+/** A pixel over the snapshots of a field, f32[M, H, W]. */
+export const over = (field: Float32Array, row: number, column: number) =>
+  [...field].filter((_, i) => i % (H * W) === row * W + column);
+
+/** Whether there are controls to sample with. */
+export const controls = (report: Report) => report.locator("#live-draw").isVisible();

@@ -4,9 +4,8 @@
 import assert from "node:assert/strict";
 import { reportHtml } from "../../../viz/report/mod.ts";
 import { intervalAxis } from "../../../viz/report/interval_axis.ts";
-import { testInBrowser } from "../../browser.ts";
 import { hostile, quality, run } from "./made_up.ts";
-import { fromFile, see, text } from "./opened.ts";
+import { see, testReport, text, tracesOf } from "./opened.ts";
 
 const shown = (value: number) => String(value);
 const [share, distance] = quality().figures;
@@ -75,20 +74,17 @@ Deno.test("reportHtml() shows how good runs are, each figure once with the runs 
   assert.ok(!reportHtml({ runs: [run("a")] }).includes('id="quality"'), "no run was evaluated");
 });
 
-await testInBrowser("a report shows figures of quality and the course over t", async (browser) => {
-  const page = reportHtml({ runs: [run("a", { quality: quality() }), run("b")] });
-  await fromFile(browser, page, {}, async (page) => {
+await testReport(
+  "reportHtml() shows figures of quality, and straightness and curvature over t",
+  reportHtml({ runs: [run("a", { quality: quality() }), run("b")] }),
+  async (page) => {
     await see(page, "quality-straightness");
     await see(page, "quality-curvature");
     assert.match(await text(page, "quality"), /Fréchet distance[\s\S]*low is good[\s\S]*6\.2/);
-    const drawn = await page.evaluate(() =>
-      (document.getElementById("quality-curvature") as unknown as { data: { y: number[] }[] }).data.map(
-        ({ y }) => [...y],
-      )
-    );
+    const drawn = (await tracesOf(page, "quality-curvature")).map(({ y }) => y);
     assert.deepEqual(drawn, [[0.9, 0.2], []]);
-  });
-});
+  },
+);
 
 Deno.test("reportHtml() counts evaluations of solvers to the last one", () => {
   const frechet = { value: 6.218, low: 5.1, high: 7.9 };

@@ -12,6 +12,7 @@ import {
   encodeRasterPng,
   type Figure,
   figure,
+  figureRow,
   flowFrames,
   flowGif,
   grid,
@@ -109,12 +110,8 @@ Deno.test("figure() gives Plotly its traces, and other viewers a still", async (
   );
   assert.deepEqual(valuesOf(made, 0, "y"), [1, NaN, 9]);
   const [line, points] = made.plotly.data;
-  assert.deepEqual([line.mode, line.name, points.mode, points.showlegend], [
-    "lines",
-    "a < b",
-    "markers",
-    false,
-  ]);
+  assert.deepEqual([line.mode, line.name], ["lines", "a < b"]);
+  assert.deepEqual([points.mode, points.showlegend], ["markers", false]);
   assert.deepEqual(points.marker, { color: "#123456", size: 9 });
   assert.deepEqual(Object(made.plotly.layout.yaxis).range, [0, 2], "Plotly wants logarithms");
   const bundle = await shown(made);
@@ -147,10 +144,8 @@ Deno.test("figure() writes numbers at ticks in full, and their axis' title besid
   const log = figure([{ x: [1e-5, 2e-4], y: [0.01, 30_000] }], { xLog: true, yLog: true, yTitle: "y" });
   assert.deepEqual(ticksOf(log).x, ["0.00001", "0.00002", "0.00003", "0.00004", "0.0001", "0.0002"]);
   assert.deepEqual(ticksOf(log).y, ["0.01", "0.1", "1", "10", "100", "1,000", "10,000"]);
-  assert.deepEqual(ticksOf(figure([{ x: [0, 1], y: [0.7, 1.6] }], { yLog: true })).y.slice(0, 2), [
-    "0.8",
-    "1.0",
-  ]);
+  const near = figure([{ x: [0, 1], y: [0.7, 1.6] }], { yLog: true });
+  assert.deepEqual(ticksOf(near).y.slice(0, 2), ["0.8", "1.0"]);
   for (const axis of ["xaxis", "yaxis"]) {
     const { tickformat, exponentformat, separatethousands, automargin } = Object(log.plotly.layout[axis]);
     assert.deepEqual([tickformat, exponentformat, separatethousands, automargin], [",", "none", true, true]);
@@ -212,21 +207,14 @@ Deno.test("lossFigure() smooths without lagging at the start, and thins long run
   const expected = [4, (4 * 0.5 + 2) / 1.5, (4 * 0.25 + 3) / 1.75, (4 * 0.125 + 3.5) / 1.875];
   assert.deepEqual(valuesOf(one, 1, "y"), [...Float32Array.from(expected)]);
   assert.deepEqual(valuesOf(lossFigure(new Float32Array(4001).fill(1)), 0, "x").slice(0, 3), [1, 4, 7]);
-  assert.deepEqual(lossFigure({ adam: [2, 1], sgd: [3, 2] }).plotly.data.map(({ name }) => name), [
-    "adam",
-    "sgd",
-  ]);
+  const several = lossFigure({ adam: [2, 1], sgd: [3, 2] }).plotly.data;
+  assert.deepEqual(several.map(({ name }) => name), ["adam", "sgd"]);
 });
 
 Deno.test("lossFigure() goes on after a loss that is not a number, and shows a single one", () => {
   const broken = lossFigure([4, NaN, 2, Infinity, 2], { smoothing: 2 });
-  assert.deepEqual(valuesOf(broken, 1, "y").map((y) => y.toFixed(3)), [
-    "4.000",
-    "NaN",
-    "2.667",
-    "NaN",
-    "2.286",
-  ]);
+  const shown = valuesOf(broken, 1, "y").map((y) => y.toFixed(3));
+  assert.deepEqual(shown, ["4.000", "NaN", "2.667", "NaN", "2.286"]);
   assert.deepEqual(lossFigure([2]).plotly.data.map(({ mode }) => mode), ["markers", "markers"]);
 });
 
@@ -268,4 +256,34 @@ Deno.test("arrowsFigure() draws all times to one scale, and leaves out what has 
   assert.ok(tips[0][1] > 0 && tips[0][0] === 0);
   assert.equal(tips[1][0], tips[0][1] / 2);
   assert.throws(() => arrowsFigure([{ t: 1, image }]), /no snapshot has a velocity/);
+});
+
+const box = (color: string, width: number, height: number) =>
+  figure([{ x: [0, 1], y: [0, 1], color, size: 40 }], { width, height });
+
+/** The colour of a pixel. */
+async function colourAt(svg: string, x: number, y: number): Promise<number[]> {
+  const { width, rgba } = (await rasterizer())(svg);
+  return [...rgba.subarray(4 * (y * width + x), 4 * (y * width + x) + 3)];
+}
+
+Deno.test("figureRow() puts stills side by side, with a legend in lines below", async () => {
+  const figures = [box("#ff0000", 300, 200), box("#0000ff", 200, 150)];
+  const bare = figureRow(figures);
+  assert.match(bare, /^<svg [^>]*width="500" height="200"/);
+  assert.deepEqual(await colourAt(bare, 170, 90), [255, 0, 0]);
+  assert.deepEqual(await colourAt(bare, 425, 60), [0, 0, 255]);
+
+  const entries = Array.from({ length: 9 }, (_, i) => ({ name: `setup ${i} <b>`, color: "#00ff00" }));
+  const svg = figureRow(figures, entries);
+  const [, height] = /height="(\d+)"/.exec(svg)!;
+  assert.ok(Number(height) >= 200 + 3 * 18, "nine names take three lines");
+  assert.ok(svg.includes("setup 8 &lt;b&gt;"));
+  assert.deepEqual(await colourAt(svg, 20, 211), [0, 255, 0]);
+  const places = [...svg.matchAll(/<path d="M([\d.]+) ([\d.]+)h18"/g)].map(([, x]) => Number(x));
+  assert.ok(places.every((x) => x < 500));
+  assert.throws(() => figureRow([]), {
+    name: "RangeError",
+    message: /none is given \(expected at least 1\)/,
+  });
 });

@@ -3,11 +3,9 @@
 
 import assert from "node:assert/strict";
 import { reportHtml } from "../../../viz/report/mod.ts";
-import { testInBrowser } from "../../browser.ts";
 import { assertClose } from "../../testing.ts";
 import { asked, liveReport, Network, recorded, type Solving } from "./live_data.ts";
-import { draw, over, pixel, rounding, told, untilLive } from "./live_page.ts";
-import { fromFile, type Report, text } from "./opened.ts";
+import { draw, over, pixel, type Report, rounding, testReport, text, told, untilLive } from "./opened.ts";
 
 const classes = 3;
 const network = await Network.of(3, 1, classes);
@@ -150,20 +148,16 @@ async function guideAway(report: Report): Promise<void> {
   assert.match(await draw(report, 5, how.solver, how.steps), /^Seed 5: 4 steps of euler, 4 evaluations, /);
 }
 
-await testInBrowser(
+await testReport(
   "reportHtml() guides a network without classes away from its early self",
-  async (browser) => {
-    await fromFile(browser, awayPage, {}, guideAway);
-  },
+  awayPage,
+  guideAway,
 );
 
-await testInBrowser(
+await testReport(
   "reportHtml() draws the class and by the guidance that a reader chooses",
-  async (browser) => {
-    await fromFile(browser, page, {}, askForClasses);
-  },
+  page,
+  askForClasses,
 );
 
-await testInBrowser("reportHtml() draws all classes, and none where a network has none", async (browser) => {
-  await fromFile(browser, page, {}, askForAll);
-});
+await testReport("reportHtml() draws all classes, and none where a network has none", page, askForAll);

@@ -1,0 +1,229 @@
+/// <reference lib="dom" />
+/** What a report says of test images and of fresh samples: bits per dimension, and what a judge sees. */
+
+import assert from "node:assert/strict";
+import { tensor } from "../../../kernels/mod.ts";
+import { asBytes, bitsPerDimension, fromPixels, loadJudge, prdc } from "../../../models/mod.ts";
+import { type LiveJudge, reportHtml, type TestImages } from "../../../viz/report/mod.ts";
+import { tinyJudge } from "../../models/tiny_files.ts";
+import { asked, liveReport, Network, normalization, trainedReport, withLive } from "./live_data.ts";
+import { size } from "./made_up.ts";
+import { type Report, testReport, text, told, untilLive } from "./opened.ts";
+
+const { H, W } = size;
+const [N, P] = [4, H * W];
+const examples: TestImages = {
+  shape: [N, 1, H, W],
+  image: asBytes(Float32Array.from({ length: N * P }, (_, i) => 0.5 + 0.5 * Math.sin(i))),
+  labels: [2, 0, 1, 2],
+  classNames: ["nought", "one", "two"],
+};
+const labelled = await Network.of(3, 1, 3);
+const plain = await Network.of(4);
+
+/** A report of three networks: with classes, without, and without test images. */
+async function threeNetworks(): Promise<string> {
+  const report = await liveReport({ labelled, plain, bare: plain });
+  return reportHtml(withLive(report, { tests: examples }, { tests: examples }));
+}
+
+/** What the library says of an image, by random signs of several seeds. */
+async function expected({ model, classes }: Network, n: number, seeds: number): Promise<number[]> {
+  const x1 = tensor(fromPixels(examples.image.slice(n * P, (n + 1) * P), normalization), [1, 1, H, W]);
+  const condition = classes > 0 && { condition: tensor(Uint32Array.of(examples.labels![n])) };
+  const bits: number[] = [];
+  for (let seed = 0; seed < seeds; seed++) {
+    const found = await bitsPerDimension(model, x1, { normalization, rtol: 1e-2, seed, ...condition });
+    bits.push(found.bits[0]);
+  }
+  return bits;
+}
+
+/** Presses a test image and waits for what is said of it. */
+async function press(report: Report, n: number, words: RegExp): Promise<string> {
+  await report.locator("#bits-examples button").nth(n).click();
+  await report.waitForFunction(
+    (source) => new RegExp(source).test(document.getElementById("bits-text")!.textContent!),
+    words.source,
+  );
+  return await text(report, "bits-text");
+}
+
+await testReport(
+  "reportHtml() computes bits per dimension of the test image that is pressed",
+  await threeNetworks(),
+  async (report) => {
+    await untilLive(report);
+    await report.locator("#bits").waitFor({ state: "visible" });
+    const values = () => report.locator("#bits-examples button").allInnerTexts();
+    assert.deepEqual(await values(), Array(N).fill("–"));
+    assert.equal(
+      await report.locator("#bits-examples button").first().getAttribute("title"),
+      "A test image of class two",
+    );
+
+    const [first, second] = await expected(labelled, 1, 2);
+    const said = await press(report, 1, /A test image of class nought: [\d.]+ bits/);
+    assert.ok(
+      said.startsWith(`A test image of class nought: ${first.toFixed(3)} bits per dimension: `),
+      said,
+    );
+    assert.match(
+      said,
+      /\d+ evaluations, asked for class 0, each with a vector-Jacobian product, took \d{1,3}(,\d{3})* ms on CPU/,
+    );
+    assert.deepEqual(await values(), ["–", first.toFixed(2), "–", "–"]);
+
+    const both = (first + second) / 2;
+    const error = Math.abs(first - second) / 2;
+    assert.ok(error > 0, "other random signs");
+    assert.ok(
+      (await press(report, 1, / \u00b1 /)).includes(
+        `${both.toFixed(3)} \u00b1 ${error.toFixed(3)} bits per dimension (2 draws of random signs): `,
+      ),
+      await text(report, "bits-text"),
+    );
+
+    // A network without classes is asked for none, and has values of its own.
+    await report.locator("#explorer-run").selectOption("1");
+    assert.deepEqual(await values(), Array(N).fill("–"));
+    const [other] = await expected(plain, 1, 1);
+    const words = await press(report, 1, /evaluations/);
+    assert.ok(words.includes(`: ${other.toFixed(3)} bits`) && !words.includes("asked for"), words);
+
+    // What is on its way when its reader turns to another run is not told of that one.
+    await report.locator("#explorer-run").selectOption("0");
+    await report.evaluate(() => {
+      const [words, run] = ["bits-text", "explorer-run"].map((id) =>
+        document.getElementById(id) as HTMLSelectElement
+      );
+      words.dataset.told = "";
+      new MutationObserver(() => {
+        words.dataset.told += `${words.textContent}\n`;
+        if (run.value === "1" || !words.textContent!.includes("class two: on its way")) return;
+        run.value = "1";
+        run.dispatchEvent(new Event("change"));
+      }).observe(words, { childList: true });
+      document.querySelector<HTMLElement>("#bits-examples button")!.click();
+    });
+    await report.waitForFunction(() =>
+      document.querySelector<HTMLSelectElement>("#explorer-run")!.value === "1"
+    );
+    await press(report, 1, /of class nought: .*evaluations/);
+    const told = await report.locator("#bits-text").getAttribute("data-told");
+    assert.match(told!, /class two: on its way/);
+    assert.doesNotMatch(told!, /class two: \d|Stopped/);
+
+    await report.locator("#explorer-run").selectOption("2");
+    await report.locator("#bits").waitFor({ state: "hidden" });
+    await report.locator("#explorer-run").selectOption("0");
+    assert.deepEqual(await values(), ["–", both.toFixed(2), "–", "–"]);
+  },
+);
+
+const digits = { shape: [1, 1, 28, 28] as const, image: new Float32Array(784).fill(0.5) };
+await testReport(
+  "the bits per dimension of a test image can be stopped on the way",
+  reportHtml(withLive(await trainedReport(), { tests: digits })),
+  async (report) => {
+    await untilLive(report);
+    await report.locator("#bits-examples button").evaluate((button: HTMLElement) => {
+      for (let i = 0; i < 20; i++) button.click(); // some seconds of work
+    });
+    await report.locator("#bits-progress").waitFor({ state: "visible" });
+    await report.locator("#bits-stop").click();
+    await report.waitForFunction(() => document.getElementById("bits-text")!.textContent === "Stopped");
+    await report.locator("#bits-stop").waitFor({ state: "hidden" });
+    assert.ok(!await report.locator("#bits-progress").isVisible());
+    assert.equal(await text(report, "live-text"), "Stopped");
+  },
+);
+
+const [many, first, steps] = [16, 20, 4];
+const [unlabelled, other] = [await Network.of(3), await Network.of(5, 1, 3)];
+
+const weights = await tinyJudge({ classes: 3, channels: 1, height: H, width: W });
+const judge = loadJudge(weights, "the judge");
+const real = await judge.judge(Float32Array.from({ length: 60 * P }, (_, i) => 0.5 + 0.5 * Math.sin(i * i)));
+const live: LiveJudge = { weights, reference: real.features };
+
+/** Samples of a network at the end of their flows, in pixels. */
+async function samples(network: Network): Promise<Float32Array> {
+  const all = new Float32Array(many * P);
+  for (let n = 0; n < many; n++) {
+    const how = {
+      solver: "euler",
+      steps,
+      ...network.classes > 0 && { label: (first + n) % 3, guidance: asked.guidance },
+    } as const;
+    all.set((await network.flow(first + n, how)).image.slice(-P), n * P);
+  }
+  return all;
+}
+
+/** Draws sixteen samples of each run. */
+async function drawMany(report: Report): Promise<void> {
+  await untilLive(report);
+  await report.locator("#live-seed").fill(`${first}`);
+  await report.locator("#live-solver").selectOption("euler");
+  await report.locator("#live-steps").fill(`${steps}`);
+  await report.locator("#live-many").click();
+  await told(report, `Seeds ${first} to ${first + many - 1}: `);
+}
+
+const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
+
+await testReport(
+  "reportHtml() judges sixteen fresh samples, and says how few they are",
+  reportHtml(withLive(await liveReport({ one: unlabelled }), { judge: live })),
+  async (report) => {
+    await drawMany(report);
+    const { probabilities, features } = await judge.judge(asBytes(await samples(unlabelled)));
+    const each = Array.from({ length: many }, (_, n) => [...probabilities.subarray(3 * n, 3 * n + 3)]);
+    const verdict = report.locator("#live-grid .verdict");
+    await verdict.waitFor();
+    assert.deepEqual(
+      await report.locator("#live-grid .under").allInnerTexts(),
+      each.map((shares) => `${shares.indexOf(Math.max(...shares))} ${Math.max(...shares).toFixed(2)}`),
+    );
+    const words = (await verdict.innerText()).replaceAll(/\s+/g, " ");
+    const sure = each.filter((shares) => Math.max(...shares) >= 0.9).length;
+    assert.match(words, new RegExp(`^Recognised ${sure} of 16 .* right about 25.0 % of test images`));
+    assert.ok(!words.includes("As asked"), "no class was asked for");
+    const found = await prdc(real.features, features);
+    for (
+      const [name, { value, low, high }] of [["Precision", found.precision], [
+        "Recall",
+        found.recall,
+      ]] as const
+    ) {
+      const share = `${name} ${percent(value)} (95 % interval ${percent(low)} to ${percent(high)}) of `;
+      assert.ok(words.includes(share), `${words} (expected ${share})`);
+    }
+    assert.match(
+      words,
+      /16 samples are few: .* 16 test images in their place get \d+ % and \d+ % on average\.$/,
+    );
+  },
+);
+
+await testReport(
+  "a report judges the runs that have a judge, and counts classes as asked",
+  reportHtml(withLive(await liveReport({ plain: unlabelled, labelled: other }), {}, { judge: live })),
+  async (report) => {
+    await untilLive(report);
+    await report.locator("#explorer-run").selectOption("1");
+    await report.locator("#live-condition").waitFor({ state: "visible" });
+    await drawMany(report);
+    const verdict = report.locator("#live-grid .verdict");
+    await verdict.waitFor();
+    const { probabilities } = await judge.judge(asBytes(await samples(other)));
+    const right = Array.from({ length: many }, (_, n) => {
+      const shares = [...probabilities.subarray(3 * n, 3 * n + 3)];
+      return shares.indexOf(Math.max(...shares)) === (first + n) % 3;
+    }).filter(Boolean).length;
+    assert.equal(await verdict.count(), 1);
+    assert.match(await verdict.innerText(), new RegExp(`As asked ${right} of 16\\.`));
+    assert.equal(await report.locator("#live-grid .under").count(), many);
+  },
+);
