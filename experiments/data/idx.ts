@@ -7,7 +7,9 @@ import { DataError } from "./dataset.ts";
 
 /** Most lengths in a header: images, rows, columns, channels. */
 const maxRank = 4;
-const maxHeaderBytes = startOf(maxRank);
+const maxHeaderBytes = 4 + 4 * maxRank;
+/** First number of a file without lengths; 8 stands for unsigned bytes. */
+const magic = 0x0800;
 
 /** Largest file in bytes: what one array holds. */
 const mostBytes = 2 ** 32;
@@ -41,8 +43,10 @@ export async function readIdx(
     pieces.push(piece);
     size += piece.length;
     if (expected === undefined && size >= maxHeaderBytes) {
-      expected = lengthByHeader(joined(pieces, size));
-      if (expected === undefined) break;
+      const start = joined(pieces, size);
+      const rank = u32(start, 0) - magic;
+      if (rank < 1 || rank > maxRank) break;
+      expected = readHeader(start).end;
       if (expected > mostBytes) {
         throw new DataError(
           `Cannot read ${path}: its header declares ${expected} bytes (expected at most ${mostBytes}); ` +
@@ -87,43 +91,41 @@ export function parseLabels(bytes: Uint8Array, file: string): Uint8Array {
 
 /** @param ranks how many lengths the header may have */
 function parse(bytes: Uint8Array, file: string, what: string, ranks: readonly number[]) {
-  checkHeaderLength(bytes, file, ranks[0]);
-  const magic = u32(bytes, 0);
-  const rank = ranks.find((rank) => magic === magicOf(rank));
-  if (rank === undefined) {
-    const expected = ranks.map((rank) => hex(magicOf(rank))).join(" or ");
+  const checkHeader = (length: number) => {
+    if (bytes.length >= length) return;
     throw new DataError(
-      `Cannot read ${file}: it begins with ${hex(magic)} (expected ${expected}, IDX ${what} in bytes); ` +
+      `Cannot read ${file}: it has ${bytes.length} bytes (expected a header of ${length}); download it again`,
+    );
+  };
+  checkHeader(4 + 4 * ranks[0]);
+  const first = u32(bytes, 0);
+  if (!ranks.includes(first - magic)) {
+    const expected = ranks.map((rank) => hex(magic + rank)).join(" or ");
+    throw new DataError(
+      `Cannot read ${file}: it begins with ${hex(first)} (expected ${expected}, IDX ${what} in bytes); ` +
         `put the ${what} file there`,
     );
   }
-  checkHeaderLength(bytes, file, rank);
-  const lengths = lengthsOf(bytes, rank);
+  checkHeader(4 + 4 * (first - magic));
+  const { lengths, start, end } = readHeader(bytes);
   const shape = `[${lengths.join(", ")}]`;
-  const size = product(lengths);
-  if (size === 0) throw new DataError(`Cannot read ${file}: it holds no ${what}, ${shape} (expected some)`);
-  const expected = startOf(rank) + size;
-  if (bytes.length !== expected) {
-    const problem = bytes.length < expected ? `${bytes.length} bytes, too few` : "too many bytes";
+  if (start === end) {
+    throw new DataError(`Cannot read ${file}: it holds no ${what}, ${shape} (expected some)`);
+  }
+  if (bytes.length !== end) {
+    const problem = bytes.length < end ? `${bytes.length} bytes, too few` : "too many bytes";
     throw new DataError(
-      `Cannot read ${file}: it has ${problem} (expected ${expected} for ${what} ${shape}); download it again`,
+      `Cannot read ${file}: it has ${problem} (expected ${end} for ${what} ${shape}); download it again`,
     );
   }
-  return { data: bytes.subarray(startOf(rank)), lengths };
+  return { data: bytes.subarray(start), lengths };
 }
 
-function checkHeaderLength({ length }: Uint8Array, file: string, rank: number): void {
-  if (length >= startOf(rank)) return;
-  throw new DataError(
-    `Cannot read ${file}: it has ${length} bytes (expected a header of ${startOf(rank)}); download it again`,
-  );
-}
-
-/** Bytes of a file by its header; undefined if the bytes do not begin with one. */
-function lengthByHeader(bytes: Uint8Array): number | undefined {
-  const rank = u32(bytes, 0) - magicOf(0);
-  if (rank < 1 || rank > maxRank) return undefined;
-  return startOf(rank) + product(lengthsOf(bytes, rank));
+/** The lengths of a file, and where its values start and end; of bytes that begin with a header. */
+function readHeader(bytes: Uint8Array) {
+  const lengths = Array.from({ length: u32(bytes, 0) - magic }, (_, i) => u32(bytes, 4 + 4 * i));
+  const start = 4 + 4 * lengths.length;
+  return { lengths, start, end: start + lengths.reduce((product, length) => product * length, 1) };
 }
 
 /** From [N, pixels, C] to [N, C, pixels]. */
@@ -153,24 +155,6 @@ function u32(bytes: Uint8Array, at: number): number {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(at);
 }
 
-function lengthsOf(bytes: Uint8Array, rank: number): number[] {
-  return Array.from({ length: rank }, (_, i) => u32(bytes, 4 + 4 * i));
-}
-
-function product(lengths: readonly number[]): number {
-  return lengths.reduce((product, length) => product * length, 1);
-}
-
-/** Bytes of a header. */
-function startOf(rank: number): number {
-  return 4 + 4 * rank;
-}
-
-/** 8 stands for unsigned bytes. */
-function magicOf(rank: number): number {
-  return 0x0800 + rank;
-}
-
-function hex(magic: number): string {
-  return `0x${magic.toString(16).padStart(8, "0")}`;
+function hex(value: number): string {
+  return `0x${value.toString(16).padStart(8, "0")}`;
 }

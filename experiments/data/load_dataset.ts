@@ -54,8 +54,15 @@ const namedData: Readonly<Record<string, NamedData>> = {
  */
 export async function loadDataset(source?: string, onRead?: OnRead): Promise<Dataset> {
   if (source === undefined) return await loadNamed("mnist");
-  if (Object.hasOwn(namedData, source) && !await isFolder(source)) return await loadNamed(source);
-  await checkExists(source);
+  const found = await Deno.stat(source).catch((error: unknown) => error);
+  const isFolder = Object(found).isDirectory === true;
+  if (Object.hasOwn(namedData, source) && !isFolder) return await loadNamed(source);
+  if (found instanceof Deno.errors.NotFound) {
+    const names = anyOf(Object.keys(namedData));
+    throw new DataError(
+      `Cannot read the data folder ${source}: it does not exist (expected a folder of PNG images or IDX files, or ${names})`,
+    );
+  }
   const data = await hasIdxFiles(source)
     ? await datasetOfFiles(await readIdxFolder(source))
     : await readPictures(source, onRead);
@@ -115,26 +122,10 @@ export async function mnistFolder(): Promise<string> {
  * @throws {DataError} if Debian's package is not installed
  */
 export async function fashionFolder(folder = FASHION_FOLDER): Promise<string> {
-  if (await isFolder(folder)) return folder;
+  const installed = await Deno.stat(folder).then(({ isDirectory }) => isDirectory, () => false);
+  if (installed) return folder;
   throw new DataError(
     `Cannot find Fashion-MNIST in ${folder}: Debian's package ${FASHION_PACKAGE} is not installed; ` +
       `run apt-get install ${FASHION_PACKAGE}, or pass --data DIR with its IDX files`,
   );
-}
-
-/** Refuses a folder that does not exist, which may be meant as a name. */
-async function checkExists(source: string): Promise<void> {
-  try {
-    await Deno.stat(source);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) return; // reading it gives the reason
-    const names = anyOf(Object.keys(namedData));
-    throw new DataError(
-      `Cannot read the data folder ${source}: it does not exist (expected a folder of PNG images or IDX files, or ${names})`,
-    );
-  }
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
 }

@@ -24,13 +24,8 @@ const colourTypes: Readonly<Record<number, { values: number; depths: readonly nu
   6: { values: 4, depths: [8, 16] }, // red, green, blue, alpha
 };
 
-/** First column and row of each pass over an interlaced image, and the steps between its columns and rows. */
-const adam7 = [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [
-  0,
-  1,
-  1,
-  2,
-]];
+/** Passes over an interlaced image: first column and row, and the steps between columns and rows, a digit each. */
+const adam7 = ["0088", "4088", "0448", "2044", "0224", "1022", "0112"];
 
 /** A decoded image. */
 export interface Pixels {
@@ -42,21 +37,8 @@ export interface Pixels {
   readonly pixels: Uint8Array;
 }
 
-interface Header {
-  readonly width: number;
-  readonly height: number;
-  /** Bits of a value. */
-  readonly depth: number;
-  readonly colourType: number;
-  readonly interlaced: boolean;
-}
-
-interface Chunks {
-  readonly image: readonly Uint8Array[];
-  readonly palette: Uint8Array;
-  /** Alpha of the palette's colours, or the one colour that is transparent. */
-  readonly transparency: Uint8Array;
-}
+type Header = ReturnType<typeof readHeader>;
+type Chunks = ReturnType<typeof readChunks>;
 
 /**
  * Decodes a PNG file that eight bits a channel hold without loss: opaque, grey or in colour, with or without a palette,
@@ -67,10 +49,9 @@ interface Chunks {
  * @throws {DataError} if the file is damaged or no PNG, or the image too large, not opaque, or finer than eight bits
  */
 export function decodePng(bytes: Uint8Array, path: string): Pixels {
-  checkSize(bytes, path);
   const cannotUse = (what: string) => new DataError(`Cannot use ${path}: it has ${what}`);
   try {
-    const header = readHeader(bytes);
+    const header = readHeader(bytes, path);
     const chunks = readChunks(bytes);
     const samples = readSamples(header, unpack(header, chunks.image));
     if (!samples) throw cannotUse("16 bits a channel (expected 8); save it with 8");
@@ -86,7 +67,8 @@ export function decodePng(bytes: Uint8Array, path: string): Pixels {
   }
 }
 
-function checkSize(bytes: Uint8Array, path: string): void {
+/** Reads the header, and checks the size that it declares. */
+function readHeader(bytes: Uint8Array, path: string) {
   if (bytes.length < headerEnd || signature.some((byte, i) => bytes[i] !== byte)) {
     throw new DataError(
       `Cannot read ${path}: it is damaged or not a PNG file (expected PNG, as its name says); save it again as PNG`,
@@ -99,18 +81,15 @@ function checkSize(bytes: Uint8Array, path: string): void {
         "save it smaller",
     );
   }
-}
-
-function readHeader(bytes: Uint8Array): Header {
   const [depth, colourType, compression, filter, interlace] = bytes.subarray(24, headerEnd);
   if (!colourTypes[colourType]?.depths.includes(depth) || compression + filter > 0 || interlace > 1) {
     throw new RangeError("unknown format");
   }
-  return { width: u32(bytes, 16), height: u32(bytes, 20), depth, colourType, interlaced: interlace === 1 };
+  return { width, height, depth, colourType, interlaced: interlace === 1 };
 }
 
 /** Checks all chunks, and collects the data of those that make the image. */
-function readChunks(bytes: Uint8Array): Chunks {
+function readChunks(bytes: Uint8Array) {
   const found: Record<string, Uint8Array[]> = { IHDR: [], PLTE: [], IDAT: [], IEND: [], tRNS: [] };
   for (let at = signature.length; at < bytes.length || found.IEND.length === 0;) {
     const end = at + 8 + u32(bytes, at);
@@ -123,13 +102,17 @@ function readChunks(bytes: Uint8Array): Chunks {
   }
   const { IHDR, PLTE: [palette = new Uint8Array()], IDAT: image, tRNS: [transparency = new Uint8Array()] } =
     found;
-  if (IHDR.length !== 1 || IHDR[0].byteOffset !== bytes.byteOffset + 16) throw new RangeError("two headers");
+  if (IHDR.length !== 1 || IHDR[0].byteOffset !== bytes.byteOffset + 16) {
+    throw new RangeError("no single header");
+  }
+  /** `transparency`: alpha of the palette's colours, or the one colour that is transparent. */
   return { image, palette, transparency };
 }
 
 /** The passes that hold pixels, with their sizes. */
 function passesOf({ width, height, depth, colourType, interlaced }: Header) {
-  return (interlaced ? adam7 : [[0, 0, 1, 1]]).map(([x, y, dx, dy]) => {
+  return (interlaced ? adam7 : ["0011"]).map((pass) => {
+    const [x, y, dx, dy] = Array.from(pass, Number);
     const [columns, rows] = [Math.ceil((width - x) / dx), Math.ceil((height - y) / dy)];
     const lineBytes = Math.ceil(columns * colourTypes[colourType].values * depth / 8);
     return { x, y, dx, dy, columns, rows, lineBytes };

@@ -179,12 +179,9 @@ testNeeding(
 type Chunk = readonly [name: string, data: Uint8Array];
 
 /** First column and row of each pass of an interlaced image, and the steps between its columns and rows. */
-const adam7 = [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [
-  0,
-  1,
-  1,
-  2,
-]];
+const adam7 = ["0088", "4088", "0448", "2044", "0224", "1022", "0112"].map((pass) =>
+  Array.from(pass, Number)
+);
 
 function header(width: number, height: number, depth: number, type: number, interlaced: number): Chunk {
   const data = new Uint8Array(13);
