@@ -3,7 +3,7 @@ import { requestedImages } from "./draw/requested_images.ts";
 import { loadNetwork, readWeights } from "./draw/load_network.ts";
 import { costInWords, drawSamplesInBatches, solvingError } from "./draw/samples.ts";
 import { init } from "../kernels/mod.ts";
-import { encodeNpy } from "../models/files/npy.ts";
+import { encodeNpy } from "../models/mod.ts";
 import { checkGrid, samplesPng } from "./draw/sample_grid.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { main, task } from "./program/task.ts";

@@ -55,6 +55,7 @@ export {
   SafetensorsError,
   type SafetensorsTensor,
 } from "./files/safetensors.ts";
+export { encodeNpy } from "./files/npy.ts";
 export { checkFinite, type State, StateError } from "./files/state.ts";
 export { type Classified, Classifier, type ClassifierOptions, featureCount } from "./judge/classifier.ts";
 export { bootstrap, type Estimate, meanEstimate, proportion, type Resampling } from "./measures/estimate.ts";
@@ -120,7 +121,7 @@ export {
   toPixels,
   velocityToPixels,
 } from "./files/normalization.ts";
-export { noise, slerp } from "./random.ts";
+export { noise, permutation, slerp, streams } from "./random.ts";
 export { type AdaptiveRunOptions, AdaptiveSampler, type AdaptiveSolution } from "./solve/adaptive_sampler.ts";
 export {
   bitsOf,
@@ -148,17 +149,19 @@ export {
   type Solution,
   type TrajectoryOptions,
 } from "./solve/sampler.ts";
-export { type SolvedFlow, solveFlow, type SolveFlowOptions } from "./solve/solve_flow.ts";
+export { SampleBatches, type SolvedFlow, solveFlow, type SolveFlowOptions } from "./solve/solve_flow.ts";
 export {
   type AdaptiveSolverName,
   adaptiveSolvers,
   bosh3,
+  defaultMaxEvaluations,
   dopri5,
   euler,
   evaluationsOf,
   type FlowSolverName,
   flowSolvers,
   heun,
+  isAdaptive,
   midpoint,
   rk4,
   type SolverFacts,
@@ -167,6 +170,7 @@ export {
   solvers,
 } from "./solve/solvers.ts";
 export { SolverError, type SolverProgress, type TriedStep } from "./solve/step_control.ts";
+export { mostNoise } from "./solve/batch_steps.ts";
 export {
   type ButcherTableau,
   defineTableau,
@@ -183,6 +187,7 @@ export {
   type TimeGrid,
   type TimeGridName,
   timeGrids,
+  timesOf,
   type TimesOptions,
   uniformTimes,
 } from "./solve/time_grids.ts";
@@ -213,6 +218,3 @@ export {
 } from "./train/update_rules.ts";
 export { Optimizer, optimizer, type OptimizerState } from "./train/optimizer.ts";
 export { type StepMeasures, Trainer, type TrainerOptions, type TrainerState } from "./train/trainer.ts";
-export { nearest } from "./names.ts";
-export { pause, throttledPause } from "./pause.ts";
-export { permutation, streams } from "./random.ts";

@@ -1,6 +1,5 @@
 import { closest, distance } from "npm:fastest-levenshtein@1.0.16";
-import { describeValue } from "../kernels/core/tensor.ts";
-import { Tensor, UserError } from "../kernels/mod.ts";
+import { UserError } from "../kernels/core/user_error.ts"; // programs without kernels use this file, too
 
 /**
  * The known name that a misspelt one most likely means.
@@ -40,11 +39,11 @@ export function unknownName(what: string, name: string, known: readonly string[]
  * @throws {TypeError} naming the unknown setting, the nearest known one, if any, and all known ones
  */
 export function rejectUnknown(settings: object, known: readonly string[], of: string): void {
-  const isObject = typeof settings === "object" && settings !== null;
-  if (!isObject || Array.isArray(settings) || settings instanceof Tensor) {
+  const isObject = typeof settings === "object" && settings !== null && !Array.isArray(settings);
+  if (!isObject || "storage" in settings) { // such as a tensor
+    const given = Array.isArray(settings) ? "an array" : String(settings);
     throw new UserError(
-      `Cannot use the settings of ${of}: they are ${describeValue(settings)} ` +
-        `(expected an object with ${known.join(", ")})`,
+      `Cannot use the settings of ${of}: they are ${given} (expected an object with ${known.join(", ")})`,
     );
   }
   const unknown = Object.entries(settings).find(([name, value]) =>

@@ -1,5 +1,5 @@
 import { UserError } from "../../kernels/core/user_error.ts";
-import { permutation, streams } from "../../models/random.ts";
+import { permutation, streams } from "../../models/mod.ts";
 import { sizeInWords } from "../../viz/image/image_shape.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { printable } from "../program/output.ts";

@@ -1,6 +1,5 @@
-import { nearestNeighbours } from "../../models/measures/neighbours.ts";
+import { nearestNeighbours, type Points } from "../../models/mod.ts";
 import { pixelsOf, subsetOrder } from "../data/dataset.ts";
-import type { Points } from "../../models/measures/points.ts";
 import { type PrincipalComponents, principalComponents, project } from "./principal_components.ts";
 
 /** Images that span the components and vote; images the classifier is tried on. */

@@ -3,11 +3,11 @@ import {
   encodeSafetensors,
   noise,
   type SafetensorsTensor,
+  SampleBatches,
   Sampler,
   type Snapshot,
   snapshotToPixels,
 } from "../../models/mod.ts";
-import { SampleBatches } from "../../models/solve/solve_flow.ts";
 import type { PlaneTrajectories } from "../../viz/report/mod.ts";
 import { writeAtomic } from "../run/atomic_write.ts";
 import { makeContainedFolder, readIfThere } from "../run/contained.ts";

@@ -5,15 +5,16 @@ import {
   type Model,
   noise,
   type Normalization,
+  objectiveFor,
+  optionsOf,
   sample,
   type SolvedFlow,
   solveFlow,
   SolverError,
   type SolverOptions,
+  streams,
   toPixels,
 } from "../../models/mod.ts";
-import { objectiveFor, optionsOf } from "../../models/nets/networks.ts";
-import { streams } from "../../models/random.ts";
 import type { ImageSize } from "../../viz/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { pause } from "../../models/pause.ts";

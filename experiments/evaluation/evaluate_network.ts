@@ -1,5 +1,5 @@
 import { currentDevice } from "../../kernels/mod.ts";
-import { pickPoints, type Points } from "../../models/measures/points.ts";
+import { pickPoints, type Points } from "../../models/mod.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import type { Evaluated, EvaluationOptions, Figure } from "./evaluation.ts";
 import type { FigureName } from "./figures.ts";

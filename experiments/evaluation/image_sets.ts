@@ -1,7 +1,13 @@
 import { type Tensor, tensor } from "../../kernels/mod.ts";
-import { asBytes, evaluationsOf, noise, toPixels } from "../../models/mod.ts";
-import type { Points } from "../../models/measures/points.ts";
-import { permutation, streams } from "../../models/random.ts";
+import {
+  asBytes,
+  evaluationsOf,
+  noise,
+  permutation,
+  type Points,
+  streams,
+  toPixels,
+} from "../../models/mod.ts";
 import { type LabelledImages, pixelsOf } from "../data/dataset.ts";
 import {
   autoguidanceInWords,

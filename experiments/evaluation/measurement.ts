@@ -1,5 +1,4 @@
-import type { VelocityField } from "../../models/mod.ts";
-import type { Points } from "../../models/measures/points.ts";
+import type { Points, VelocityField } from "../../models/mod.ts";
 import type { JudgedSamples } from "../../viz/report/mod.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import { pause } from "../../models/pause.ts";

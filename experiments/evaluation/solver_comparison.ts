@@ -1,4 +1,4 @@
-import type { Estimate } from "../../models/measures/estimate.ts";
+import type { Estimate } from "../../models/mod.ts";
 import type { DataJudge } from "../judge/data_judge.ts";
 import { verdicts } from "../judge/train_judge.ts";
 import { frechetDistance } from "../measures/feature_distances.ts";

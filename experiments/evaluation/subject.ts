@@ -1,6 +1,5 @@
 import { join, relative } from "node:path";
-import { decodeSafetensors, loadCheckpoint, SafetensorsError } from "../../models/mod.ts";
-import { featureCount } from "../../models/judge/classifier.ts";
+import { decodeSafetensors, featureCount, loadCheckpoint, SafetensorsError } from "../../models/mod.ts";
 import { type Dataset, splitImages } from "../data/dataset.ts";
 import { loadDataset } from "../data/load_dataset.ts";
 import { readAutoguidance } from "../draw/conditioning.ts";

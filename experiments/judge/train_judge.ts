@@ -21,8 +21,8 @@ import {
   randomInitialiser,
   saveJudge,
   stateOf,
+  streams,
 } from "../../models/mod.ts";
-import { streams } from "../../models/random.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { MNIST_PACKAGE } from "../data/load_dataset.ts";
 import { TrainingError } from "../program/task.ts";

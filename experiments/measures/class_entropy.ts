@@ -1,5 +1,4 @@
-import { type Estimate, meanEstimate, type Resampling } from "../../models/measures/estimate.ts";
-import { MeasureError } from "../../models/measures/points.ts";
+import { type Estimate, meanEstimate, MeasureError, type Resampling } from "../../models/mod.ts";
 
 /**
  * Number of samples in each class, u32[classes].

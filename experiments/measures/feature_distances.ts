@@ -1,7 +1,13 @@
 import { EigenvalueDecomposition, Matrix } from "npm:ml-matrix@6.15.1";
-import { bootstrap, type Estimate, type Resampling } from "../../models/measures/estimate.ts";
-import { checkPair, columnMeans, type Points } from "../../models/measures/points.ts";
-import { productBlocks } from "../../models/measures/neighbours.ts";
+import {
+  bootstrap,
+  checkPair,
+  columnMeans,
+  type Estimate,
+  type Points,
+  productBlocks,
+  type Resampling,
+} from "../../models/mod.ts";
 
 /**
  * Fréchet distance between two sets of features, taken as normal distributions, with its interval:

@@ -1,6 +1,16 @@
-import { type Estimate, meanEstimate, proportion, type Resampling } from "../../models/measures/estimate.ts";
-import { nearestNeighbours, type Neighbours, type OnPairs } from "../../models/measures/neighbours.ts";
-import { checkPair, checkPoints, pickPoints, type Points } from "../../models/measures/points.ts";
+import {
+  checkPair,
+  checkPoints,
+  type Estimate,
+  meanEstimate,
+  nearestNeighbours,
+  type Neighbours,
+  type OnPairs,
+  pickPoints,
+  type Points,
+  proportion,
+  type Resampling,
+} from "../../models/mod.ts";
 
 /** Whether samples repeat training images. */
 export interface Memorisation {

@@ -1,13 +1,16 @@
-import { mostNoise } from "../../models/solve/batch_steps.ts";
 import {
   adaptiveSolvers,
   defaultMaxEvaluations,
   type FlowSolverName,
   flowSolvers,
+  mostNoise,
   type SolverName,
   type SolverOptions,
-} from "../../models/solve/solvers.ts";
-import { type TimeGrid, timeGrids, timesOf, type TimesOptions } from "../../models/solve/time_grids.ts";
+  type TimeGrid,
+  timeGrids,
+  timesOf,
+  type TimesOptions,
+} from "../../models/mod.ts";
 import { anyOf, integer, number } from "./kinds.ts";
 import { asText, ConfigError, didYouMean, type Setting } from "./setting.ts";
 import { makeVariant, variant } from "./variant.ts";

@@ -1,10 +1,14 @@
 import type { Device } from "../../kernels/mod.ts";
-import { couplings } from "../../models/flow/coupling.ts";
-import { paths } from "../../models/flow/path.ts";
-import { predictions } from "../../models/flow/prediction.ts";
-import { timeDistributions } from "../../models/flow/time_distribution.ts";
-import { optimizerKinds } from "../../models/train/update_rules.ts";
-import { scheduleNames } from "../../models/train/schedule.ts";
+import {
+  couplings,
+  modelNames,
+  optimizerKinds,
+  paths,
+  predictions,
+  scheduleNames,
+  timeDistributions,
+  timeEmbeddingNames,
+} from "../../models/mod.ts";
 import { pacings } from "../../viz/flow/pacing.ts";
 import {
   autoToggle,
@@ -22,8 +26,6 @@ import type { Values } from "./setting.ts";
 import { defineSettings } from "./settings.ts";
 import { solverSetting } from "./solver.ts";
 import { variant } from "./variant.ts";
-import { modelNames } from "../../models/nets/networks.ts";
-import { timeEmbeddingNames } from "../../models/nn/embeddings.ts";
 import { shared } from "./shared.ts";
 
 /** The presets by name. */

@@ -1,8 +1,10 @@
 import { join } from "node:path";
-import { type Coupling, couplings, mostPaired } from "../../models/flow/coupling.ts";
-import { fewestChannels } from "../../models/train/update_rules.ts";
 import {
+  type Coupling,
+  couplings,
+  fewestChannels,
   type HeldOutOptions,
+  mostPaired,
   type Objective,
   paths,
   timeDistributions,

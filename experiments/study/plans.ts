@@ -1,7 +1,5 @@
 import { basename } from "node:path";
-import { couplings } from "../../models/flow/coupling.ts";
-import { predictions } from "../../models/flow/prediction.ts";
-import { timeDistributions } from "../../models/flow/time_distribution.ts";
+import { couplings, predictions, timeDistributions } from "../../models/mod.ts";
 import { readJson } from "../run/contained.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { usualSolvers } from "../solvers.ts";

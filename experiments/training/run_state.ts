@@ -1,14 +1,14 @@
 import { join } from "node:path";
 import {
+  checkFinite,
   decodeSafetensors,
   encodeSafetensors,
   saveCheckpoint,
   type State,
   StateError,
+  stateOf,
   type Trainer,
 } from "../../models/mod.ts";
-import { checkFinite } from "../../models/files/state.ts";
-import { stateOf } from "../../models/nn/module.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";

@@ -1,5 +1,4 @@
-import type { Neighbours } from "../../../models/measures/neighbours.ts";
-import { pickPoints, type Points } from "../../../models/measures/points.ts";
+import { type Neighbours, pickPoints, type Points } from "../../../models/mod.ts";
 import type { JudgedSamples } from "../../../viz/report/mod.ts";
 import { verdicts } from "../../judge/train_judge.ts";
 import { memorisation, mostPairs } from "../../measures/memorisation.ts";

@@ -1,20 +1,22 @@
 import { slice, type Tensor, tensor } from "../../../kernels/mod.ts";
 import {
   bitsPerDimension,
+  bootstrap,
+  type Estimate,
   evaluationsOf,
   flowGeometry,
   fromPixels,
   HeldOutLoss,
+  isAdaptive,
+  meanEstimate,
   meanLoss,
   noise,
+  pickPoints,
   roundTrip,
   type SolverOptions,
+  timesOf,
   uniformTimes,
 } from "../../../models/mod.ts";
-import { bootstrap, type Estimate, meanEstimate } from "../../../models/measures/estimate.ts";
-import { pickPoints } from "../../../models/measures/points.ts";
-import { isAdaptive } from "../../../models/solve/solvers.ts";
-import { timesOf } from "../../../models/solve/time_grids.ts";
 import { binByTime } from "../../artifacts/test_loss.ts";
 import { ImageSource, labelsFor } from "../../data/image_source.ts";
 import { conditionOf, firstIndices, runsPerEvaluation } from "../image_sets.ts";

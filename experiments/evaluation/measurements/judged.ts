@@ -1,5 +1,4 @@
-import { proportion } from "../../../models/measures/estimate.ts";
-import { prdc } from "../../../models/measures/prdc.ts";
+import { prdc, proportion } from "../../../models/mod.ts";
 import { type Verdicts, verdicts } from "../../judge/train_judge.ts";
 import { classEntropy, classHistogram } from "../../measures/class_entropy.ts";
 import { frechetDistance, kernelDistance } from "../../measures/feature_distances.ts";

@@ -1,4 +1,4 @@
-import { meanEstimate } from "../../../models/measures/estimate.ts";
+import { meanEstimate } from "../../../models/mod.ts";
 
 /** A value for each seed. */
 export type BySeed = ReadonlyMap<number, number>;

@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
 import { classEntropy } from "../../../experiments/measures/class_entropy.ts";
-import type { Estimate } from "../../../models/measures/estimate.ts";
+import { type Estimate, type Points, prdc } from "../../../models/mod.ts";
 import { frechetDistance, kernelDistance } from "../../../experiments/measures/feature_distances.ts";
 import { memorisation } from "../../../experiments/measures/memorisation.ts";
-import type { Points } from "../../../models/measures/points.ts";
-import { prdc } from "../../../models/measures/prdc.ts";
 import { init, withDevice } from "../../../kernels/mod.ts";
 import { normalPoints } from "../../models/measures/measured.ts";
 

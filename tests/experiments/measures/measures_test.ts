@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { frechetDistance, kernelDistance } from "../../../experiments/measures/feature_distances.ts";
-import { MeasureError, pickPoints } from "../../../models/measures/points.ts";
+import { MeasureError, pickPoints } from "../../../models/mod.ts";
 import { assertRelative, cases, joined, normalPoints, vectors } from "../../models/measures/measured.ts";
 import { testOnDevices } from "../../testing.ts";
 import { mannWhitney, memorisation } from "../../../experiments/measures/memorisation.ts";

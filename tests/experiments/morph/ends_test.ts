@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { drawStarts, findEnds, rootMeanSquare } from "../../../experiments/morph/ends.ts";
 import { randomNormal, tensor } from "../../../kernels/mod.ts";
-import { createModel, guided, namedParameters, noise, Sampler } from "../../../models/mod.ts";
-import { streams } from "../../../models/random.ts";
+import { createModel, guided, namedParameters, noise, Sampler, streams } from "../../../models/mod.ts";
 import { assertClose, largestDifference, testOnDevices } from "../../testing.ts";
 
 const P = 16;

@@ -9,8 +9,7 @@ import {
   type Tensor,
   tensor,
 } from "../../../kernels/mod.ts";
-import { HeldOutLoss, loadState, meanLoss } from "../../../models/mod.ts";
-import { streams } from "../../../models/random.ts";
+import { HeldOutLoss, loadState, meanLoss, streams } from "../../../models/mod.ts";
 import { assertClose, largestDifference, testOnDevices } from "../../testing.ts";
 import { trainingConfig } from "../../../experiments/settings/training_config.ts";
 import { makeNetwork } from "../../../experiments/training/network.ts";
