@@ -1,27 +1,37 @@
 import assert from "node:assert/strict";
-import type { CellResult } from "../../experiments/study/cell_result.ts";
 import { presets } from "../../experiments/settings/training.ts";
+import { tryLockCell } from "../../experiments/study/cell_lock.ts";
+import type { CellResult } from "../../experiments/study/cell_result.ts";
 import { type Ended, ended, testTask, type Workplace } from "./cli.ts";
 import { testRefusals } from "./refusals.ts";
-import { makePlan, tinyPlan, writePlan } from "./study/tiny_study.ts";
+import { makePlan, makeStudy, tinyPlan, writePlan } from "./study/tiny_study.ts";
 
-const cells = ["base-s1", "residual-s1", "base-s2", "residual-s2"];
+const cells = ["base-s1", "residual-s1"];
 const quickly = "--device cpu --threads 1";
+const oneSeed = { seeds: [1] };
 
-/** Records without what depends on the clock. */
-async function recordsOf(place: Workplace, study: string) {
-  return await Promise.all(cells.map(async (cell) => {
-    const text = await Deno.readTextFile(place.file(study, "cells", cell, "cell.json"));
-    const { seconds, course = [], ...record }: CellResult = JSON.parse(text);
-    assert.ok(seconds > 0);
-    assert.ok(course.every((point) => point.seconds >= 0 && point.seconds <= seconds));
-    return { ...record, course: course.map(({ images, frechet }) => ({ images, frechet })) };
-  }));
-}
+const jsonIn = async (place: Workplace, ...names: string[]) =>
+  JSON.parse(await Deno.readTextFile(place.file(...names)));
 
 /** Whether a file of a study is there. */
 const isThere = (place: Workplace, ...names: string[]) =>
   Deno.stat(place.file(...names)).then(() => true, () => false);
+
+/** Results without what depends on the clock. */
+async function resultsOf(place: Workplace, study: string) {
+  return await Promise.all(cells.map(async (cell) => {
+    const { seconds, course = [], ...result }: CellResult = await jsonIn(
+      place,
+      study,
+      "cells",
+      cell,
+      "cell.json",
+    );
+    assert.ok(seconds > 0);
+    assert.ok(course.every((point) => point.seconds >= 0 && point.seconds <= seconds));
+    return { ...result, course: course.map(({ images, frechet }) => ({ images, frechet })) };
+  }));
+}
 
 /** Starts a study and ends it by a signal once a file is there. */
 async function interrupt(
@@ -43,57 +53,59 @@ testTask(
   "study trains and evaluates every cell, whatever jobs and threads, and repeats none",
   async (place) => {
     await makePlan(place, {
+      ...oneSeed,
       evaluation: { ...tinyPlan.evaluation, milestones: 1, solvers: ["euler:steps=2", "heun:steps=1"] },
     });
-    const { stderr } = await place.succeed("study", `plan.json --out one ${quickly} --jobs 2`);
-    assert.match(stderr, /4\/4 cells .* elapsed/);
+    const env = { MLFLOW_RUN_NAME: "mine" };
+    const { stderr } = await place.succeed("study", `plan.json --out one ${quickly} --jobs 2`, env);
+    assert.match(stderr, /2\/2 cells .* elapsed/);
     await place.succeed("study", "plan.json --out two --device cpu --threads 2");
-    const records = await recordsOf(place, "one");
-    for (const { course, images, figures } of records) {
+    const results = await resultsOf(place, "one");
+    for (const { course, images, figures } of results) {
       assert.deepEqual(course.map(({ images }) => images), [24, 48]);
       assert.equal(course[1].frechet, figures.frechet);
       assert.ok(course[0].frechet > 0 && course[0].frechet !== course[1].frechet && images === 48);
     }
-    assert.deepEqual(records, await recordsOf(place, "two"));
+    assert.deepEqual(results, await resultsOf(place, "two"));
 
-    const { settings, seed, images, figures, costs, parameters } = JSON.parse(JSON.stringify(records[3]));
-    assert.deepEqual([settings.model, settings.filters, seed, images], ["residual", "8,16", 2, 48]);
+    const [, { settings, seed, figures, costs = [], parameters }] = results;
+    assert.deepEqual([settings.model, settings.filters, seed], ["residual", "8,16", 1]);
     assert.ok(figures.frechet > 0 && figures.test_loss > 0);
-    assert.deepEqual(costs.map(({ solver }: { solver: string }) => solver), [
-      "euler:steps=2",
-      "heun:steps=1",
-    ]);
-    const run = JSON.parse(await Deno.readTextFile(place.file("one", "cells", "residual-s2", "run.json")));
-    assert.deepEqual(
-      [run.parameterCount, run.status],
-      [parameters, "FINISHED"],
-      "the run is what was planned",
-    );
-
-    const evaluation = await Deno.readTextFile(place.file("one", "cells", "residual-s2", "evaluation.json"));
-    assert.deepEqual(JSON.parse(evaluation).asked, {
-      ...{ count: 170, seed: 0, courseImages: 0, bitsImages: 0, words: "euler, 2 steps" },
-      guidance: presets.quick.guidance,
-    }, "what the plan asks for, so that it is not measured again");
+    assert.deepEqual(costs.map(({ solver }) => solver), ["euler:steps=2", "heun:steps=1"]);
+    const run = await jsonIn(place, "one", "cells", "residual-s1", "run.json");
+    assert.deepEqual([run.parameterCount, run.status, run.name], [parameters, "FINISHED", "residual-s1"]);
+    const { asked } = await jsonIn(place, "one", "cells", "residual-s1", "evaluation.json");
+    assert.deepEqual([asked.count, asked.seed, asked.guidance], [170, 0, presets.quick.guidance]);
 
     const before = await place.listing(place.file("one", "cells"));
     const again = await place.succeed("study", `plan.json --out one ${quickly}`);
-    assert.match(again.stderr, /one has 4 of 4 cells finished/);
+    assert.match(again.stderr, /one has 2 of 2 cells finished/);
     assert.deepEqual(await place.listing(place.file("one", "cells")), before, "nothing is written again");
-    for (const name of ["table.md", "report.html"]) {
-      assert.ok(
-        (await place.read("one", name)).length > 0,
-        name,
-      );
-    }
+    for (const name of ["table.md", "report.html"]) assert.ok(await isThere(place, "one", name), name);
     const { stdout: shown } = await place.succeed("runs", "list --root .");
     for (const cell of cells) assert.ok(shown.includes(cell), `${cell} is nested in ${shown}`);
 
+    // Without its result a cell is measured again, but for what measured the same.
+    const [kept, changed] = cells.map((cell) => ["one", "cells", cell] as const);
+    for (const folder of [kept, changed]) await Deno.remove(place.file(...folder, "cell.json"));
+    const evaluation = await jsonIn(place, ...changed, "evaluation.json");
+    const other = { ...evaluation, asked: { ...asked, seed: 5 }, figures: {} };
+    await Deno.writeTextFile(place.file(...changed, "evaluation.json"), JSON.stringify(other));
+    const solvers = await jsonIn(place, ...changed, "solvers.json");
+    await Deno.writeTextFile(
+      place.file(...changed, "solvers.json"),
+      JSON.stringify({ ...solvers, common: { ...solvers.common, count: 9 } }),
+    );
+    const unchanged = await place.read(...kept, "evaluation.json");
+    const remeasured = await place.succeed("study", `plan.json --out one ${quickly}`);
+    assert.match(remeasured.stderr, /one has 0 of 2 cells finished/);
+    assert.deepEqual(await place.read(...kept, "evaluation.json"), unchanged);
+    assert.deepEqual(await resultsOf(place, "one"), results);
+
     await writePlan(place, { grid: { model: ["base"] }, seeds: [1, 3] });
-    await place.run("study", `plan.json --out one ${quickly}`).then(({ code, stderr }) => {
-      assert.equal(code, 1, "another evaluation");
-      assert.match(stderr, /^ConfigError: Cannot change evaluation of the study one from /);
-    });
+    const refused = await place.run("study", `plan.json --out one ${quickly}`);
+    assert.equal(refused.code, 1, "another evaluation");
+    assert.match(refused.stderr, /^ConfigError: Cannot change evaluation of the study one from /);
   },
 );
 
@@ -101,33 +113,23 @@ testTask(
   "study that was killed goes on from its checkpoints, and ends as if it had never stopped",
   async (place) => {
     const fixed = { ...tinyPlan.fixed, valEpochs: 0.2 };
-    await makePlan(place, { budget: { steps: 60 }, fixed });
-    const flags = `plan.json ${quickly} --jobs 2`;
+    await makePlan(place, { ...oneSeed, budget: { steps: 60 }, fixed });
+    const flags = `plan.json ${quickly}`;
     const [killed] = await Promise.all([
-      interrupt(place, `${flags} --out cut`, ["cut", "cells", "residual-s1", "best.safetensors"], "SIGKILL"),
+      interrupt(place, `${flags} --out cut`, ["cut", "cells", "base-s1", "best.safetensors"], "SIGKILL"),
       place.succeed("study", `${flags} --out whole`),
     ]);
     assert.notEqual(killed.code, 0);
-    const stopped = await interrupt(
-      place,
-      `${flags} --out cut`,
-      ["cut", "cells", "base-s2", "config.json"],
-      "SIGINT",
-    );
+    assert.ok(!await isThere(place, "cut", "cells", "base-s1", "cell.json"), "it was killed before its end");
+    const second = ["cut", "cells", "residual-s1", "config.json"];
+    const stopped = await interrupt(place, `${flags} --out cut`, second, "SIGINT");
     assert.equal(stopped.code, 130, stopped.stderr);
     assert.match(stopped.stderr, /SIGINT: saving and stopping; press again to quit at once/);
     assert.match(stopped.stderr, /Stopped; the same command goes on from here\n$/);
-    const finished = [];
-    for (const cell of cells) {
-      if (await isThere(place, "cut", "cells", cell, "cell.json")) {
-        finished.push(cell);
-      }
-    }
-    assert.ok(finished.length < cells.length, "it was stopped before its end");
-    const before = await Promise.all(finished.map((cell) => place.listing(place.file("cut", "cells", cell))));
-
+    assert.ok(!await isThere(place, "cut", "cells", "residual-s1", "cell.json"));
+    const finished = await place.listing(place.file("cut", "cells", "base-s1"));
     await place.succeed("study", `${flags} --out cut`);
-    assert.deepEqual(await recordsOf(place, "cut"), await recordsOf(place, "whole"));
+    assert.deepEqual(await resultsOf(place, "cut"), await resultsOf(place, "whole"));
     for (const cell of cells) {
       assert.deepEqual(
         await place.metrics(`cut/cells/${cell}`),
@@ -135,74 +137,66 @@ testTask(
         cell,
       );
     }
-    const after = await Promise.all(finished.map((cell) => place.listing(place.file("cut", "cells", cell))));
-    assert.deepEqual(after, before, "what was finished is as it was");
+    assert.deepEqual(await place.listing(place.file("cut", "cells", "base-s1")), finished);
   },
 );
 
-testTask("study: two launchers on one folder share its cells, and none runs twice", async (place) => {
-  await makePlan(place);
+testTask("study: two programs on one folder share its cells, and none runs twice", async (place) => {
+  await makePlan(place, oneSeed);
   const flags = `plan.json --out shared ${quickly} --jobs 2`;
-  const ends = await Promise.all([place.run("study", flags), place.run("study", flags)]);
+  const ends = await Promise.all([place.runProgram("study", flags), place.runProgram("study", flags)]);
   for (const { code, stderr } of ends) assert.equal(code, 0, stderr);
-  await recordsOf(place, "shared");
   for (const cell of cells) {
     const log = await Deno.readTextFile(place.file("shared", "logs", `${cell}.log`));
     assert.equal(log.match(/run folder/g)?.length, 1, log);
-    const steps = (await place.metrics(`shared/cells/${cell}`)).flatMap((line) =>
-      "test_loss" in line ? [line.step] : []
-    );
-    assert.deepEqual(steps, [6], cell);
+    const tested = (await place.metrics(`shared/cells/${cell}`)).filter((line) => "test_loss" in line);
+    assert.deepEqual(tested.map(({ step }) => step), [6], cell);
   }
 });
 
 testTask(
   "study --only runs what it names, --collect what there is, and a folder is a plan",
   async (place) => {
-    await makePlan(place, { seeds: [1], budget: { steps: 300 } });
-    await place.succeed("study", `plan.json --out a ${quickly} --dry-run`).then(({ stdout }) => {
-      assert.match(stdout, /base-s1 +8,16 +[\d,]+ +[\d,]+ +300 +\d+:\d\d +\d+ MiB/);
-      assert.match(
-        stdout,
-        /2 of 2 cells to run in a: \d+:\d\d of training by 1 at once, then evaluations; about \d+ MiB/,
-      );
-    });
+    await makePlan(place, oneSeed);
+    const { stdout } = await place.succeed("study", `plan.json --out a ${quickly} --dry-run`);
+    assert.match(stdout, /base-s1 +8,16 +[\d,]+ +[\d,]+ +6 +\d+:\d\d +\d+ MiB/);
+    assert.match(
+      stdout,
+      /2 of 2 cells to run in a: \d+:\d\d of training by 1 at once, then evaluations; about \d+ MiB/,
+    );
     assert.ok(!await isThere(place, "a"), "a dry run writes nothing");
-    await interrupt(place, `plan.json --out a ${quickly}`, ["a", "study.json"], "SIGKILL");
+    await makeStudy(place.file("a"), { ...oneSeed, grid: { model: ["base", "residual"] } });
     await place.succeed("study", `a --only residual-s1 ${quickly}`);
     assert.ok(await isThere(place, "a", "cells", "residual-s1", "cell.json"));
     assert.ok(!await isThere(place, "a", "cells", "base-s1", "cell.json"));
     const { stderr } = await place.succeed("study", `a --collect ${quickly}`);
     assert.match(stderr, /1 of 2 cells are finished in a\n/);
+    const lock = await tryLockCell({ folder: place.file("a") }, { id: "base-s1" });
+    assert.ok("lost" in lock);
+    const busy = await place.run("study", `a --only base-s1 ${quickly}`);
+    assert.equal(busy.code, 75, busy.stderr);
+    assert.match(busy.stderr, new RegExp(`^Skipping base-s1: process ${Deno.pid} .*runs it$`, "m"));
+    assert.deepEqual(await place.names("a", "cells"), ["residual-s1"]);
+    lock[Symbol.dispose]();
     assert.match((await place.succeed("study", `a ${quickly}`)).stderr, /2 of 2 cells are finished in a\n/);
   },
 );
 
 testTask("study keeps on where a cell fails, and says which and why", async (place) => {
-  await makePlan(place, {
-    grid: {},
-    cells: [{ model: "base" }, { model: "base", optimizer: "sgd", lr: 1e30, clip: 0 }],
-  });
+  const cells = [{ model: "base", optimizer: "sgd", lr: 1e30, clip: 0 }, { model: "base" }];
+  await makePlan(place, { ...oneSeed, grid: {}, cells });
   const { code, stderr } = await place.run("study", `plan.json --out a ${quickly}`);
   assert.equal(code, 1);
-  assert.match(
-    stderr,
-    /base-optimizer-sgd-lr-1e-30-clip-0-s1: TrainingError: .*; more in a\/logs\/base-optimizer/,
-  );
-  assert.match(
-    stderr,
-    /\nTrainingError: 2 of 4 cells failed: base-optimizer-\S+-s1, base-optimizer-\S+-s2\n$/,
-  );
-  assert.ok(await isThere(place, "a", "cells", "base-s2", "cell.json"));
-  assert.match(stderr, /^2 of 4 cells are finished in a$/m);
-  for (const name of ["table.md", "report.html"]) assert.ok(await isThere(place, "a", name), name);
-  const { status, reason } = JSON.parse(await Deno.readTextFile(place.file("a", "run.json")));
-  assert.equal(status, "FAILED");
-  assert.match(reason, /^2 of 4 cells failed: /);
+  const failed = "base-optimizer-sgd-lr-1e-30-clip-0-s1";
+  assert.match(stderr, new RegExp(`${failed}: TrainingError: .*; more in a/logs/${failed}`));
+  assert.match(stderr, new RegExp(`\nTrainingError: 1 of 2 cells failed: ${failed}\n$`));
+  assert.match(stderr, /^1 of 2 cells are finished in a$/m);
+  for (const name of ["cells/base-s1/cell.json", "table.md", "report.html"]) {
+    assert.ok(await isThere(place, "a", name), name);
+  }
+  const { status, reason } = await jsonIn(place, "a", "run.json");
+  assert.deepEqual([status, reason], ["FAILED", `1 of 2 cells failed: ${failed}`]);
 });
-
-const planned = (plan: Record<string, unknown>) => (place: Workplace) =>
-  Deno.writeTextFile(place.file("plan.json"), JSON.stringify(plan));
 
 testRefusals("study refuses what cannot work, in one line", {
   "a plan that there is not": {
@@ -215,18 +209,6 @@ testRefusals("study refuses what cannot work, in one line", {
     flags: "--device cpu",
     says: ["ConfigError: Missing PLAN: name one (networks, "],
   },
-  "an unknown field": {
-    task: "study",
-    flags: `plan.json ${quickly}`,
-    prepare: planned({ gird: {} }),
-    says: ["ConfigError: Unknown field gird in plan.json (did you mean grid?)"],
-  },
-  "a field that is not what it must be": {
-    task: "study",
-    flags: `plan.json ${quickly}`,
-    prepare: planned({ budget: { steps: 0 } }),
-    says: ['ConfigError: Cannot use budget {"steps":0} in plan.json: expected steps, '],
-  },
   "an unknown setting": {
     task: "study",
     flags: `--grid atn=true|false ${quickly}`,
@@ -235,15 +217,17 @@ testRefusals("study refuses what cannot work, in one line", {
   "an impossible grid": {
     task: "study",
     flags: `--grid groups=4|5 --fixed model=residual;filters=8,16;data=data;batchSize=8 ${quickly}`,
-    says: [
-      "ConfigError: Cannot use --groups 5 with --filters 8,16: ",
-      "(cell groups-5-s1 of the plan grid)",
-    ],
+    says: ["ConfigError: Cannot use --groups 5 with --filters 8,16: ", "(cell groups-5-s1 of the plan grid)"],
   },
   "two budgets": {
     task: "study",
     flags: "networks --steps 3 --minutes 1",
     says: ["ConfigError: Cannot use --minutes with --steps: "],
+  },
+  "two plans": {
+    task: "study",
+    flags: "networks widths",
+    says: ["ConfigError: Cannot run 2 plans: networks, widths "],
   },
   "a plan for some cells": {
     task: "study",

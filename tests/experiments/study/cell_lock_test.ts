@@ -1,29 +1,40 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type CellLock, tryLockCell } from "../../../experiments/study/cell_lock.ts";
-import { withFolder } from "../../folder.ts";
+import { testInFolder, withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
 
-const needs = { read: true, write: true, run: true } as const;
 const cell = { id: "base-s1" };
+const minuteMs = 60_000;
 
 function isLock(answer: Awaited<ReturnType<typeof tryLockCell>>): answer is CellLock {
   return !("holder" in answer);
 }
 
-/** A program that locks a cell, says so, and waits. */
-function holderProgram(folder: string): string {
+async function names(folder: string): Promise<string[]> {
+  const all = await Array.fromAsync(Deno.readDir(join(folder, ".locks")), ({ name }) => name);
+  return all.sort();
+}
+
+/** A lock of a program on another machine, with its last sign of life. */
+async function lockElsewhere(folder: string, minutesAgo: number): Promise<void> {
+  const path = join(folder, ".locks", "base-s1.1");
+  await Deno.mkdir(join(folder, ".locks"), { recursive: true });
+  const holder = { host: "elsewhere", pid: 7, since: "2026-01-01T00:00:00Z" };
+  await Deno.writeTextFile(path, JSON.stringify(holder));
+  const time = new Date(Date.now() - minutesAgo * minuteMs);
+  await Deno.utime(path, time, time);
+}
+
+/** Starts a program that locks the cell, and waits until it holds it. */
+async function startHolder(folder: string): Promise<Deno.ChildProcess> {
   const module = new URL("../../../experiments/study/cell_lock.ts", import.meta.url);
-  return `import { tryLockCell } from ${JSON.stringify(module.href)};
+  const program = `import { tryLockCell } from ${JSON.stringify(module.href)};
     const lock = await tryLockCell({ folder: ${JSON.stringify(folder)} }, { id: "base-s1" });
     console.log("holder" in lock ? "busy" : "held");
     setInterval(() => {}, 1000);`;
-}
-
-/** Starts it, and waits until it holds the lock. */
-async function startHolder(folder: string): Promise<Deno.ChildProcess> {
   const process = new Deno.Command(Deno.execPath(), {
-    args: ["eval", holderProgram(folder)],
+    args: ["eval", program],
     stdout: "piped",
     stderr: "inherit",
   }).spawn();
@@ -34,79 +45,84 @@ async function startHolder(folder: string): Promise<Deno.ChildProcess> {
   return process;
 }
 
-testNeeding(needs, "tryLockCell() gives a cell to one program at a time, and says who has it", async () => {
-  await withFolder(async (folder) => {
-    const process = await startHolder(folder);
-    const answer = await tryLockCell({ folder }, cell);
-    assert.ok(!isLock(answer));
-    assert.equal(answer.holder?.pid, process.pid);
-    assert.ok(Math.abs(Date.parse(answer.holder!.since) - Date.now()) < 60_000);
-    const other = await tryLockCell({ folder }, { id: "base-s2" });
-    assert.ok(isLock(other), "another cell is free");
-    other[Symbol.dispose]();
-    process.kill("SIGKILL");
-    await process.status;
-    const taken = await tryLockCell({ folder }, cell);
-    assert.ok(isLock(taken), "a dead holder of this machine has lost it at once");
-    assert.deepEqual((await names(folder)).sort(), ["base-s1.2"], "the next generation, and nothing else");
-    taken[Symbol.dispose]();
-    assert.deepEqual(await names(folder), []);
-  });
-});
-
-testNeeding(needs, "tryLockCell() lets exactly one of many take a lock over", async () => {
-  await withFolder(async (folder) => {
-    const process = await startHolder(folder);
-    process.kill("SIGKILL");
-    await process.status;
-    const answers = await Promise.all(Array.from({ length: 20 }, () => tryLockCell({ folder }, cell)));
-    assert.ok(answers.filter(isLock).length <= 1);
-    for (const answer of answers) if (isLock(answer)) answer[Symbol.dispose]();
-    const last = await tryLockCell({ folder }, cell);
-    assert.ok(isLock(last), "it is free afterwards");
-    last[Symbol.dispose]();
-  });
-});
-
 testNeeding(
-  needs,
-  "tryLockCell() takes the lock of another machine after minutes without a sign of life",
+  { read: true, write: true, run: true },
+  "tryLockCell() gives a cell to one program at a time, and takes over from one that was killed",
   async () => {
     await withFolder(async (folder) => {
-      const path = join(folder, ".locks", "base-s1.1");
-      await Deno.mkdir(join(folder, ".locks"));
-      await Deno.writeTextFile(
-        path,
-        JSON.stringify({ host: "elsewhere", pid: 7, since: "2026-01-01T00:00:00Z" }),
-      );
-      const sign = async (secondsAgo: number) => {
-        const time = new Date(Date.now() - 1000 * secondsAgo);
-        await Deno.utime(path, time, time);
-      };
-      await sign(240);
-      const busy = await tryLockCell({ folder }, cell);
-      assert.ok(!isLock(busy));
-      assert.deepEqual([busy.holder?.host, busy.holder?.pid], ["elsewhere", 7]);
-      await sign(360);
+      const process = await startHolder(folder);
+      const answer = await tryLockCell({ folder }, cell);
+      assert.ok(!isLock(answer));
+      assert.equal(answer.holder?.pid, process.pid);
+      const other = await tryLockCell({ folder }, { id: "base-s10" });
+      assert.ok(isLock(other), "another cell is free");
+      other[Symbol.dispose]();
+      process.kill("SIGKILL");
+      await process.status;
       const taken = await tryLockCell({ folder }, cell);
-      assert.ok(isLock(taken));
+      assert.ok(isLock(taken), "a dead holder of this machine has lost it at once");
+      assert.deepEqual(await names(folder), ["base-s1.2"], "the next generation, and nothing else");
+      assert.ok(!isLock(await tryLockCell({ folder }, cell)), "it is held, also within one program");
       taken[Symbol.dispose]();
+      taken[Symbol.dispose]();
+      assert.deepEqual(await names(folder), []);
     });
   },
 );
 
-testNeeding(
-  needs,
-  "tryLockCell() leaves a lock that has no content yet to who has just made it",
-  async () => {
-    await withFolder(async (folder) => {
-      await Deno.mkdir(join(folder, ".locks"));
-      await Deno.writeTextFile(join(folder, ".locks", "base-s1.1"), "");
-      assert.deepEqual(await tryLockCell({ folder }, cell), { holder: undefined });
-    });
+testInFolder(
+  "tryLockCell() takes the lock of another machine after five minutes without sign of life",
+  async (folder) => {
+    await lockElsewhere(folder, 4);
+    const busy = await tryLockCell({ folder }, cell);
+    assert.ok(!isLock(busy));
+    assert.deepEqual([busy.holder?.host, busy.holder?.pid], ["elsewhere", 7]);
+    await lockElsewhere(folder, 6);
+    const taken = await tryLockCell({ folder }, cell);
+    assert.ok(isLock(taken));
+    taken[Symbol.dispose]();
   },
 );
 
-async function names(folder: string): Promise<string[]> {
-  return await Array.fromAsync(Deno.readDir(join(folder, ".locks")), ({ name }) => name);
-}
+testInFolder("tryLockCell() lets exactly one of many take a lock over", async (folder) => {
+  await lockElsewhere(folder, 6);
+  const answers = await Promise.all(Array.from({ length: 20 }, () => tryLockCell({ folder }, cell)));
+  assert.equal(answers.filter(isLock).length, 1);
+  for (const answer of answers) if (isLock(answer)) answer[Symbol.dispose]();
+  const last = await tryLockCell({ folder }, cell);
+  assert.ok(isLock(last), "it is free afterwards");
+  last[Symbol.dispose]();
+});
+
+testInFolder(
+  "tryLockCell() leaves a lock without content to the program that is writing it",
+  async (folder) => {
+    await Deno.mkdir(join(folder, ".locks"));
+    await Deno.writeTextFile(join(folder, ".locks", "base-s1.1"), "");
+    assert.deepEqual(await tryLockCell({ folder }, cell), { holder: undefined });
+  },
+);
+
+testInFolder("CellLock shows signs of life, and hears when it is lost", async (folder) => {
+  const { setInterval } = globalThis;
+  const beats: { beat: () => Promise<void>; ms: number }[] = [];
+  const fake = (beat: () => Promise<void>, ms: number) => {
+    beats.push({ beat, ms });
+    return setInterval(() => {}, 10 * minuteMs);
+  };
+  globalThis.setInterval = fake as typeof setInterval;
+  const lock = await tryLockCell({ folder }, cell).finally(() => globalThis.setInterval = setInterval);
+  assert.ok(isLock(lock));
+  using _ = lock;
+  const [{ beat, ms }] = beats;
+  assert.ok(ms <= minuteMs, "several signs before it is taken for dead");
+  const path = join(folder, ".locks", "base-s1.1");
+  const old = new Date(Date.now() - 6 * minuteMs);
+  await Deno.utime(path, old, old);
+  await beat();
+  assert.ok(Date.now() - (await Deno.stat(path)).mtime!.getTime() < 5 * minuteMs);
+  assert.ok(!lock.lost.aborted);
+  await Deno.writeTextFile(join(folder, ".locks", "base-s1.2"), "");
+  await beat();
+  assert.ok(lock.lost.aborted, "another program has taken it over");
+});

@@ -14,7 +14,7 @@ import { figureRow } from "../../../viz/mod.ts";
 import { testInFolder } from "../../folder.ts";
 import { mutateText, randomOf } from "../mutations.ts";
 import { twoNetworks } from "./results/made_up_study.ts";
-import { writeMadeUpStudy } from "./results/study_folder.ts";
+import { writeMadeUpStudy } from "./results/made_up_study.ts";
 
 /** All that comes out of a study but what needs its weights. */
 async function resultsOf(folder: string): Promise<unknown> {

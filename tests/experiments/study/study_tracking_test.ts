@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
-import { quick, testMirrored } from "../tracking/fake_mlflow.ts";
-import { makePlan } from "./tiny_study.ts";
+import { lockRun } from "../../../experiments/run/run_lock.ts";
+import { collectStudy } from "../../../experiments/study/collect_study.ts";
+import { cellFolder, type Study } from "../../../experiments/study/study.ts";
+import { recordStudy } from "../../../experiments/study/study_tracking.ts";
+import { readRecord, type RunRecord, writeRecord } from "../../../experiments/tracking/record.ts";
+import { testInFolder, withFolder } from "../../folder.ts";
+import { type FakeMlflow, quick, testMirrored, testOnFake } from "../tracking/fake_mlflow.ts";
+import { makePlan, makeStudy } from "./tiny_study.ts";
 
 testMirrored(
   "study is a parent run on a server, its cells are its children, and each is sent once",
@@ -29,4 +35,66 @@ testMirrored(
     const again = await server.runs(experiment);
     assert.deepEqual(again.map(({ info }) => info.run_id).sort(), runs.map(({ info }) => info.run_id).sort());
   },
+);
+
+testInFolder("recordStudy() records the end of a study that another program is sending", async (folder) => {
+  const study = { folder, plan: { name: "a plan" }, cells: [] } as unknown as Study;
+  const tracking = { mlflow: null, experiment: null, say: () => {} };
+  await recordStudy(study, "RUNNING", tracking);
+  const lock = await lockRun(folder); // as sync does
+  const recorded = recordStudy(study, "FINISHED", tracking);
+  await new Promise((resolve) => setTimeout(resolve, 1_000)); // longer than somebody who only looks takes
+  lock[Symbol.dispose]();
+  await recorded;
+  assert.equal((await readRecord(folder))?.status, "FINISHED");
+});
+
+/** The record of a run that ended. */
+const ended = (status: RunRecord["status"], reason: string | null = null): RunRecord => ({
+  id: "an id",
+  name: "a run",
+  experiment: "x",
+  status,
+  startedAt: 1,
+  endedAt: 2,
+  reason,
+  user: null,
+  source: "a test",
+  gitBranch: null,
+  parameterCount: null,
+  dataset: null,
+  standsFor: null,
+});
+
+/** A study of two cells, neither of which is finished, and how it stands once it is collected. */
+async function withStudy(
+  server: FakeMlflow,
+  use: (study: Study, standing: () => Promise<unknown[]>) => Promise<void>,
+): Promise<void> {
+  await withFolder(async (folder) => {
+    const study = await makeStudy(`${folder}/study`, { grid: { model: ["base", "residual"] }, seeds: [1] });
+    const tracking = { mlflow: server.url, experiment: null, say: () => {} };
+    await use(study, async () => {
+      await collectStudy(study, { device: "cpu", threads: 1, ...tracking });
+      const { status, reason } = (await readRecord(study.folder))!;
+      return [status, reason];
+    });
+  });
+}
+
+testOnFake(
+  "collectStudy() marks a study as failed where cells are that ran elsewhere",
+  () => undefined,
+  (server) =>
+    withStudy(server, async (study, standing) => {
+      const [base, residual] = study.cells.map((cell) => cellFolder(study, cell));
+      for (const folder of [base, residual]) await Deno.mkdir(folder);
+      await writeRecord(base, ended("KILLED"));
+      assert.deepEqual(await standing(), ["KILLED", null]);
+      await Deno.writeTextFile(`${base}/run.json`, "damaged");
+      await writeRecord(residual, ended("FAILED", "the loss is NaN"));
+      assert.deepEqual(await standing(), ["FAILED", "1 of 2 cells failed: residual-s1"]);
+      await writeRecord(study.folder, ended("FAILED", "another reason"));
+      assert.deepEqual(await standing(), ["FAILED", "another reason"], "it has failed before");
+    }),
 );

@@ -1,9 +1,17 @@
 /** Made-up studies: nothing was trained. */
 
-import type { CellResult } from "../../../../experiments/study/cell_result.ts";
+import { join } from "node:path";
+import { writeExamples } from "../../../../experiments/data/example_file.ts";
+import { writeTrajectories } from "../../../../experiments/draw/trajectories.ts";
+import { type CellResult, writeCellResult } from "../../../../experiments/study/cell_result.ts";
 import type { CellSettings, Plan } from "../../../../experiments/study/plan.ts";
 import { setupsOf, summarize, type Summary } from "../../../../experiments/study/results/summary.ts";
-import type { Cell } from "../../../../experiments/study/study.ts";
+import { writeResults } from "../../../../experiments/study/results/write_results.ts";
+import { type Cell, cellFolder, writeStudy } from "../../../../experiments/study/study.ts";
+import { init } from "../../../../kernels/mod.ts";
+import { createModel, type ModelName, modelTypeOf, saveCheckpoint } from "../../../../models/mod.ts";
+import { withFolder } from "../../../folder.ts";
+import { madeUpFlow } from "../../../viz/flow/made_up_flow.ts";
 
 /** A plan of two networks. */
 export const plan: Plan = {
@@ -75,4 +83,44 @@ export function madeUp(setups: readonly MadeUpSetup[]): { cells: Cell[]; results
 export function summaryOf(setups: readonly MadeUpSetup[]): Summary {
   const { cells, results } = madeUp(setups);
   return summarize(setupsOf(cells, results));
+}
+
+/** The stored table of {@linkcode twoNetworks}. */
+export const goldenTable = new URL("./golden_table.txt", import.meta.url);
+
+const imageSize = [8, 8] as const;
+
+/** Writes a study of made-up setups; the device in use makes their networks. */
+export async function writeMadeUpStudy(folder: string, setups: readonly MadeUpSetup[]): Promise<void> {
+  const { cells, results } = madeUp(setups);
+  const study = { folder, digest: "0".repeat(64), plan, cells };
+  await Deno.mkdir(folder, { recursive: true });
+  await writeStudy(study);
+  for (const result of results) {
+    const run = cellFolder(study, { id: result.cell });
+    const { seed, settings } = result;
+    const type = modelTypeOf(settings.model as ModelName);
+    const config = { type, filters: [8, 16], tEmb: 8 };
+    const info = { config, normalization: { scale: 2, shift: -1 }, imageSize };
+    await Deno.mkdir(run, { recursive: true });
+    await Deno.writeTextFile(
+      join(run, "config.json"),
+      JSON.stringify({ ...settings, seed, filters: [8, 16] }),
+    );
+    await Deno.writeFile(join(run, "ema.safetensors"), await saveCheckpoint(createModel(config, seed), info));
+    const flows = [0, 1].map((k) => madeUpFlow(seed + k, 5, imageSize));
+    await writeTrajectories(run, flows, { modelType: type, seed, solver: "euler", steps: 4 });
+    const image = Float32Array.from({ length: 3 * 64 }, (_, i) => (i % 11) / 10);
+    await writeExamples(run, { shape: [3, 1, ...imageSize], image });
+    await writeCellResult(run, result);
+  }
+}
+
+if (import.meta.main) {
+  await init({ device: "cpu" });
+  await withFolder(async (folder) => {
+    await writeMadeUpStudy(folder, twoNetworks);
+    await writeResults(folder);
+    await Deno.copyFile(join(folder, "table.md"), goldenTable);
+  });
 }

@@ -8,7 +8,7 @@ import { withFolder } from "../../../folder.ts";
 import { testNeeding } from "../../../permissions.ts";
 import { readGif } from "../../../viz/image/gif_reading.ts";
 import { type MadeUpSetup, twoNetworks } from "./made_up_study.ts";
-import { goldenTable, writeMadeUpStudy } from "./study_folder.ts";
+import { goldenTable, writeMadeUpStudy } from "./made_up_study.ts";
 
 const device = await init({ device: "cpu" });
 const files = { read: true, write: true } as const;

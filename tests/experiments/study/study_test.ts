@@ -1,23 +1,94 @@
-/** Studies of others, with links for their folders and files: nothing is read, written or deleted elsewhere. */
-
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { trainingConfig } from "../../../experiments/settings/training_config.ts";
 import { tryLockCell } from "../../../experiments/study/cell_lock.ts";
+import {
+  type CellMeasures,
+  type CellResult,
+  milestonesOf,
+  readResults,
+  resultOf,
+  writeCellResult,
+} from "../../../experiments/study/cell_result.ts";
 import { openCellLog } from "../../../experiments/study/launch/local.ts";
 import { makeSlurmFolder } from "../../../experiments/study/launch/slurm.ts";
 import { planStudy } from "../../../experiments/study/plan_study.ts";
 import { removeUnsaved } from "../../../experiments/study/run_cell.ts";
 import {
+  cellFolder,
   makeCellFolder,
   makeStudyFolder,
+  readStudy,
   requireStudy,
   type Study,
+  studyFile,
   writeStudy,
 } from "../../../experiments/study/study.ts";
 import { nestedRuns } from "../../../experiments/tracking/run_files.ts";
 import { init } from "../../../kernels/mod.ts";
 import { testInFolder } from "../../folder.ts";
 import { cellOf, makeStudy, planning, planOf } from "./tiny_study.ts";
+
+const recordOf = (cell: string): CellResult => ({
+  ...{ cell, settings: { model: "base", attn: false, tEmb: 8 }, seed: 1, parameters: 10, multiplyAdds: 100 },
+  ...{ images: 48, seconds: 1.5, figures: { frechet: 12.5 } },
+  costs: [{ evaluations: 4, solver: "euler:steps=2", frechet: 20, recognised: 0.5 }],
+  course: [{ images: 24, seconds: 0.7, frechet: 30 }],
+});
+
+testInFolder("readResults() reads all results, and reports damaged ones", async (folder) => {
+  const study = await makeStudy(join(folder, "study"), {
+    grid: { model: ["base", "residual"] },
+    seeds: [1, 2],
+  });
+  const folders = study.cells.map((cell) => cellFolder(study, cell));
+  for (const folder of folders) await Deno.mkdir(folder);
+  await writeCellResult(folders[0], recordOf("base-s1"));
+  await Deno.writeTextFile(join(folders[1], "cell.json"), '{"cell": "residual-s1"}');
+  await Deno.writeTextFile(
+    join(folders[2], "cell.json"),
+    JSON.stringify({ ...recordOf("base-s2"), costs: null }),
+  );
+  const { results, unfinished, problems } = await readResults(study);
+  assert.deepEqual(results, [recordOf("base-s1")]);
+  assert.deepEqual(unfinished.map(({ id }) => id), ["residual-s2"]);
+  assert.equal(problems.length, 2);
+  assert.match(
+    problems[0],
+    /^Cannot read .*residual-s1.cell\.json: settings is missing \(expected .*; delete the file/,
+  );
+  assert.match(problems[1], /^Cannot read .*base-s2.cell\.json: costs is null \(expected a list, /);
+  await Deno.writeTextFile(join(folders[2], "cell.json"), '{"cell": "base-s');
+  assert.match((await readResults(study)).problems[1], /base-s2.cell\.json: it holds no JSON object/);
+});
+
+testInFolder("readStudy() reads what was written, and refuses what is no study", async (folder) => {
+  assert.equal(await readStudy(folder), undefined);
+  await assert.rejects(requireStudy(folder), {
+    name: "RunError",
+    message: `Cannot find a study in ${folder}: there is no ${studyFile} (expected the folder of a study)`,
+  });
+  const study = await makeStudy(join(folder, "study"), { grid: { model: ["base"] } });
+  assert.deepEqual(await requireStudy(study.folder), study);
+  const path = join(study.folder, studyFile);
+  const json = JSON.parse(await Deno.readTextFile(path));
+  const spoilt: [string, unknown, RegExp][] = [
+    ["version", 2, /version is 2 \(expected 1\)/],
+    ["plan", { ...json.plan, seeds: ["1"] }, /^Cannot use seeds \["1"\] in .*study\.json: expected /],
+    [
+      "plan",
+      { ...json.plan, evaluation: { count: null } },
+      /^Cannot use count null in the evaluation of .*study\.json/,
+    ],
+    ["plan", null, /^Cannot read .*study\.json: expected an object/],
+    ["cells", [{ ...json.cells[0], id: "../elsewhere" }], /cells is /],
+    ["cells", [{ ...json.cells[0], secondsPerStep: null }], /cells is /],
+  ];
+  for (const [field, value, message] of spoilt) {
+    await Deno.writeTextFile(path, JSON.stringify({ ...json, [field]: value }));
+    await assert.rejects(readStudy(study.folder), { message }, field);
+  }
+});
 
 const cell = cellOf("base-s1");
 const folders = ["cells", "logs", ".locks", "slurm", join("cells", cell.id)];
@@ -156,3 +227,35 @@ async function opened(): Promise<Disposable> {
   const device = await init({ device: "cpu", threads: 1 });
   return { [Symbol.dispose]: () => device.close() };
 }
+
+testInFolder("resultOf() knows the seconds of milestones between the lines of the log", async (folder) => {
+  await Deno.writeTextFile(
+    `${folder}/config.json`,
+    JSON.stringify(trainingConfig({ model: "base", batchSize: 8 })),
+  );
+  const lines = [[20, 4], [40, 8], [60, 8], [64, 10]].map(([step, elapsed_seconds]) => ({
+    step,
+    elapsed_seconds,
+  }));
+  const log = [...lines, { step: 64, "eval/frechet": 3 }].map((line) => JSON.stringify(line) + "\n");
+  await Deno.writeTextFile(`${folder}/metrics.jsonl`, log.join(""));
+  const milestones = [5, 20, 30, 60].map((step) => ({ step, frechet: 9 }));
+  const frechet = { value: 7, low: 6, high: 8, evaluations: 0, seconds: 0 };
+  const evaluation = { figures: { frechet } } as unknown as CellMeasures["evaluation"];
+  const measures = { evaluation, costs: [], milestones };
+  const { seconds, course } = await resultOf(folder, { ...cellOf("base-s1"), steps: 64 }, measures);
+  assert.equal(seconds, 10);
+  assert.deepEqual(
+    course?.map(({ seconds }) => seconds),
+    [1, 4, 6, 8, 10],
+    "none is free before the first line",
+  );
+});
+
+Deno.test("milestonesOf() halves the training as often as possible, the earliest step first", () => {
+  assert.deepEqual(milestonesOf(1000, 3), [125, 250, 500]);
+  assert.deepEqual(milestonesOf(1001, 1), [501]);
+  assert.deepEqual(milestonesOf(1000), []);
+  assert.deepEqual(milestonesOf(6, 20), [1, 2, 3]);
+  assert.deepEqual(milestonesOf(1, 4), []);
+});
