@@ -24,54 +24,31 @@ Deno.test("parseImages() gives channels in planes", () => {
 });
 
 Deno.test("parseImages() and parseLabels() refuse what is no IDX file of theirs", () => {
+  const [images, labels] = [(b: Uint8Array) => parseImages(b, "a"), (b: Uint8Array) => parseLabels(b, "a")];
   const most = 2 ** 32 - 1;
-  const cases: [parse: typeof parseImages | typeof parseLabels, bytes: Uint8Array, message: RegExp][] = [
-    [
-      parseImages,
-      new Uint8Array(15),
-      /^Cannot read a: it has 15 bytes \(expected a header of 16\); download it again$/,
-    ],
-    [parseLabels, new Uint8Array(0), /it has 0 bytes \(expected a header of 8\)/],
-    [parseImages, idxFile([1, 2, 2, 3]).subarray(0, 16), /it has 16 bytes \(expected a header of 20\)/],
-    [
-      parseImages,
-      countingLabels(100),
-      /it begins with 0x00000801 \(expected 0x00000803 or 0x00000804, IDX images in bytes/,
-    ],
-    [
-      parseLabels,
-      countingImages(1, 2, 2),
-      /it begins with 0x00000803 \(expected 0x00000801, .*; put the labels file there$/,
-    ],
-    [parseImages, countingImages(0, 28, 28), /it holds no images, \[0, 28, 28\] \(expected some\)$/],
-    [parseImages, countingImages(5, 0, 28), /it holds no images, \[5, 0, 28\]/],
-    [parseLabels, countingLabels(0), /it holds no labels, \[0\]/],
-    [
-      parseImages,
-      idxFile([2, 3, 3], (i) => i, 17),
-      /it has 33 bytes, too few \(expected 34 for images \[2, 3, 3\]\)/,
-    ],
-    [
-      parseImages,
-      idxFile([most, most, most], (i) => i, 4),
-      /it has 20 bytes, too few \(expected 7\.\d+e\+28 for/,
-    ],
-    [
-      parseLabels,
-      idxFile([2], (i) => i, 3),
-      /it has too many bytes \(expected 10 for labels \[2\]\); download it again$/,
-    ],
-    [
-      parseImages,
-      idxFile([1, 2, 2, 2]),
-      /^Cannot use a: its images have 2 channels \(expected 1 or 3, as \[N, H, W, C\]\)$/,
-    ],
-    [parseImages, idxFile([1, 2, 2, 4]), /its images have 4 channels/],
-  ];
-  for (const [parse, bytes, message] of cases) {
-    assert.throws(() => parse(bytes, "a"), { name: "DataError", message });
-  }
+  const cases: Record<string, () => unknown> = {
+    "Cannot read a: it has 15 bytes (expected a header of 16); download it": () => images(new Uint8Array(15)),
+    "it has 0 bytes (expected a header of 8)": () => labels(new Uint8Array(0)),
+    "it has 16 bytes (expected a header of 20)": () => images(idxFile([1, 2, 2, 3]).subarray(0, 16)),
+    "it begins with 0x00000801 (expected 0x00000803 or 0x00000804, IDX": () => images(countingLabels(100)),
+    "it begins with 0x00000803 (expected 0x00000801, IDX labels": () => labels(countingImages(1, 2, 2)),
+    "it holds no images, [0, 28, 28] (expected some)": () => images(countingImages(0, 28, 28)),
+    "it holds no images, [5, 0, 28]": () => images(countingImages(5, 0, 28)),
+    "it holds no labels, [0]": () => labels(countingLabels(0)),
+    "it has 33 bytes, too few (expected 34 for images [2, 3, 3])": () =>
+      images(idxFile([2, 3, 3], undefined, 17)),
+    "it has 20 bytes, too few (expected 7.9": () => images(idxFile([most, most, most], undefined, 4)),
+    "it has too many bytes (expected 10 for labels [2]); download it again": () =>
+      labels(idxFile([2], undefined, 3)),
+    "Cannot use a: its images have 2 channels (expected 1 or 3": () => images(idxFile([1, 2, 2, 2])),
+    "its images have 4 channels": () => images(idxFile([1, 2, 2, 4])),
+  };
+  for (const [message, parse] of Object.entries(cases)) assert.throws(parse, refusal(message));
 });
+
+/** Whether an error is about data and its message holds a text; DIR stands for a folder. */
+const refusal = (text: string, folder = "DIR") => (error: Error) =>
+  error.name === "DataError" && error.message.replaceAll(folder, "DIR").includes(text);
 
 /** The files of a data set of 3 training and 2 test images, 4x5. */
 const tiny = () =>
@@ -169,60 +146,38 @@ testNeeding(readWrite, "loadDataset() reads test images in random order, always 
   });
 });
 
-type Change = (files: Map<string, Uint8Array>) => unknown;
-const { trainLabels, testImages, testLabels } = IDX_NAMES;
-const gzipped = (bytes: Uint8Array): Change => (files) => {
-  files.delete(testLabels);
-  files.set(`${testLabels}.gz`, bytes);
-};
-const notUnpacked =
-  /^Cannot unpack DIR\/t10k-labels-idx1-ubyte\.gz: it is damaged or no gzip file .*, or remove \.gz from its name/;
-
 testNeeding(
   readWrite,
   "loadDataset() refuses files that are missing, damaged or of another data set",
   async () => {
-    const cases: [Change, RegExp][] = [
+    const { trainLabels, testImages, testLabels } = IDX_NAMES;
+    const packed = (bytes: Uint8Array) => ({ [testLabels]: undefined, [`${testLabels}.gz`]: bytes });
+    const cases: [string, Record<string, Uint8Array | undefined>][] = [
+      ["Cannot find t10k-labels-idx1-ubyte in DIR (expected as t10k-labels-idx1-ubyte, ", {
+        [testLabels]: undefined,
+      }],
+      ["find train-labels-idx1-ubyte, t10k-images-idx3", {
+        [trainLabels]: undefined,
+        [testImages]: undefined,
+      }],
+      ["holds 2 labels (expected 3, one for each image in DIR/train-", { [trainLabels]: countingLabels(2) }],
+      ["holds 4 labels (expected 3", { [trainLabels]: countingLabels(4) }],
+      ["its images are 5x4 (expected 4x5 as in DIR/train-", { [testImages]: countingImages(2, 5, 4) }],
+      ["its images are 4x5 with 3 channels (expected 4x5 as", { [testImages]: idxFile([2, 4, 5, 3]) }],
+      ["Cannot read DIR/t10k-labels-idx1-ubyte: it has 0 bytes", { [testLabels]: new Uint8Array(0) }],
       [
-        (files) => files.delete(testLabels),
-        /^Cannot find t10k-labels-idx1-ubyte in DIR \(expected as t10k-labels-idx1-ubyte, t10k-labels-idx1-ubyte\.gz, t10k-labels\.idx1-ubyte, t10k-labels\.idx1-ubyte\.gz\); put the IDX files there$/,
+        "Cannot unpack DIR/t10k-labels-idx1-ubyte.gz: it is damaged or no gzip file",
+        packed(countingLabels(2)),
       ],
-      [
-        (files) => (files.delete(trainLabels), files.delete(testImages)),
-        /^Cannot find train-labels-idx1-ubyte, t10k-images-idx3-ubyte in DIR \(expected as train-labels-idx1-ubyte, /,
-      ],
-      [
-        (files) => files.set(trainLabels, countingLabels(2)),
-        /holds 2 labels \(expected 3, one for each image in DIR\/train-/,
-      ],
-      [
-        (files) => files.set(trainLabels, countingLabels(4)),
-        /holds 4 labels \(expected 3,.*; take both from one data set$/,
-      ],
-      [
-        (files) => files.set(testImages, countingImages(2, 5, 4)),
-        /its images are 5x4 \(expected 4x5 as in DIR\/train-/,
-      ],
-      [
-        (files) => files.set(testImages, idxFile([2, 4, 5, 3])),
-        /its images are 4x5 with 3 channels \(expected 4x5 as in/,
-      ],
-      [
-        (files) => files.set(testLabels, new Uint8Array(0)),
-        /^Cannot read DIR\/t10k-labels-idx1-ubyte: it has 0 bytes/,
-      ],
-      [gzipped(countingLabels(2)), notUnpacked],
-      [gzipped((await gzip(countingLabels(2))).subarray(0, -9)), notUnpacked],
-      [gzipped(new Uint8Array(0)), notUnpacked],
+      ["Cannot unpack", packed((await gzip(countingLabels(2))).subarray(0, -9))],
+      ["Cannot unpack", packed(new Uint8Array(0))],
     ];
-    for (const [change, message] of cases) {
-      const files = tiny();
-      change(files);
-      await withFiles(files, async (folder) => {
-        await assert.rejects(loadDataset(folder), (error: Error) => {
-          assert.match(error.message.replaceAll(folder, "DIR"), message);
-          return error.name === "DataError";
-        });
+    for (const [message, changes] of cases) {
+      const files = Object.entries({ ...Object.fromEntries(tiny()), ...changes }).filter(([, bytes]) =>
+        bytes
+      );
+      await withFiles(new Map(files as [string, Uint8Array][]), async (folder) => {
+        await assert.rejects(loadDataset(folder), refusal(message, folder), message);
       });
     }
   },
@@ -233,7 +188,7 @@ testNeeding(
   "loadDataset() refuses pipes instead of waiting for them",
   async () => {
     await withFiles(tiny(), async (folder) => {
-      const path = join(folder, testImages);
+      const path = join(folder, IDX_NAMES.testImages);
       await Deno.remove(path);
       await new Deno.Command("mkfifo", { args: [path] }).output();
       await assert.rejects(loadDataset(folder), {
