@@ -17,6 +17,7 @@ import {
   outputShape,
   parseSignature,
   type Port,
+  showInputs,
 } from "./core/signature.ts";
 import { type Shape, ShapeError, showShape, sizeOf } from "./core/shape.ts";
 import { allocate } from "./core/memory.ts";
@@ -66,17 +67,13 @@ export interface Op<S extends string, A extends AttributeTypes = Record<never, n
 export const registry: Map<string, RegisteredOp> = new Map();
 
 /** An op as the registry holds it, whatever its signature. */
-export interface RegisteredOp {
+export interface RegisteredOp extends Pick<Op<string>, "kernel" | "plan"> {
   readonly name: string;
-  readonly signature: string;
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
   readonly samples: readonly Sample[];
   readonly differentiable: boolean;
-  readonly kernel: Kernel;
   readonly run: (inputs: readonly Tensor[], attributes: Readonly<Record<string, number>>) => Tensor[];
-  /** Dims and output shapes of a call, without running it. */
-  readonly plan: (shapes: readonly Shape[], attributes: Readonly<Record<string, number>>) => CallPlan;
 }
 
 /** What is known of a call before it runs. */
@@ -191,11 +188,10 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     const outputs = fresh.map((port) => outputShape(port, axes));
     outputs.forEach((shape, i) => {
       if (shape.every((length) => Number.isInteger(length) && length >= 0)) return;
-      const given = signature.inputs.map((port, k) => `${port.name} ${showShape(shapes[k], port.type)}`);
+      const made = showShape(shape, fresh[i].type);
       throw new ShapeError(
-        `Cannot run ${name}: ${fresh[i].name} would be ${showShape(shape, fresh[i].type)} for ${
-          given.join(", ")
-        } (expected ${signature.text})`,
+        `Cannot run ${name}: ${fresh[i].name} would be ${made} for ${showInputs(signature, shapes)} ` +
+          `(expected ${signature.text})`,
       );
     });
     return { dims: axes.dims, outputs, hasEmptyInput };
@@ -208,12 +204,12 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     bound: number | undefined,
     shapes: readonly Shape[],
   ): void {
-    if (bound === undefined || bound === length) return;
-    const port = signature.inputs.find(({ axes }) => axes.some(({ name }) => name === axis));
-    if (port === undefined) return;
-    const shape = showShape(shapes[signature.inputs.indexOf(port)], port.type);
+    const at = signature.inputs.findIndex(({ axes }) => axes.some(({ name }) => name === axis));
+    if (bound === undefined || bound === length || at < 0) return;
+    const { name: port, type } = signature.inputs[at];
     throw new ShapeError(
-      `Cannot run ${name}: ${axis} is ${bound} in ${port.name} ${shape} (expected ${length} in ${signature.text})`,
+      `Cannot run ${name}: ${axis} is ${bound} in ${port} ${showShape(shapes[at], type)} ` +
+        `(expected ${length} in ${signature.text})`,
     );
   }
 
@@ -281,7 +277,6 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
 
   registry.set(name, {
     name,
-    signature: signature.text,
     inputs: signature.inputs,
     outputs: signature.outputs,
     samples: definition.samples,

@@ -11,7 +11,7 @@ export type AttributeTypes = Readonly<Record<string, "u32" | "f32">>;
 export type AttributeValues<A extends AttributeTypes> = { readonly [K in keyof A]: number };
 
 /** Copies the attributes of a call to its dims, in the order of their declaration, whatever the order of the call. */
-export type AttributeCheck = (given: Readonly<Record<string, unknown>>, dims: Record<string, number>) => void;
+type AttributeCheck = (given: Readonly<Record<string, unknown>>, dims: Record<string, number>) => void;
 
 /**
  * Makes the check of an op's attributes.
@@ -95,10 +95,7 @@ export interface OpDefinition<S extends string, A extends AttributeTypes> {
    * function may add choices that follow from dims and tuning, such as a tile.
    */
   readonly specialise?: readonly string[] | ((dims: Dims, tuning: Tuning) => Dims);
-  /**
-   * Names of the ways in which a call can run, first the one that runs if none is chosen; see `inWays`, which gives
-   * this and the other fields that depend on the way.
-   */
+  /** Names of the ways to run a call, first the default; `inWays` gives this and the fields that depend on it. */
   readonly candidates?: (dims: Dims, tuning: Tuning) => readonly string[];
   /** How often `kernel` runs: by default, once for each element of the first output. */
   readonly invocations?: (dims: Dims, tuning: Tuning) => number;
@@ -145,8 +142,6 @@ export interface OpDefinition<S extends string, A extends AttributeTypes> {
 
 /** How an op is declared. */
 export interface DefineOptions {
-  /**
-   * Whether it may take the place of an op of the same name, as in a notebook cell that runs again; by default false.
-   */
+  /** Whether it may replace an op of the same name, as in a notebook cell that runs again; by default false. */
   readonly replace?: boolean;
 }

@@ -102,9 +102,7 @@ export class Passes {
   readonly #passes: Pass[] = [];
   readonly #scratches: number[] = [];
 
-  /**
-   * The calls. Scratch memory is numbered from the largest on, so that what ops share is not larger than it need be.
-   */
+  /** The calls. Scratch memory is numbered from the largest on, so that ops share as much as they can. */
   get list(): readonly Pass[] {
     const order = [...this.#scratches.keys()].sort((a, b) => this.#scratches[b] - this.#scratches[a]);
     const numbered = (buffer: PassBuffer): PassBuffer =>
@@ -117,11 +115,7 @@ export class Passes {
     return { buffer: name, shape };
   }
 
-  /**
-   * Adds a call of an op with a single output.
-   *
-   * @param into the buffer of the op whose work it is that gets the output; by default, scratch memory does
-   */
+  /** Adds a call of an op with one output: in the buffer `into` of the whole op, or by default in scratch memory. */
   run(
     { kernel, plan }: PlannedOp,
     inputs: readonly PassValue[],

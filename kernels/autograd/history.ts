@@ -60,7 +60,7 @@ export interface Rule {
 let current: Rule | undefined;
 
 /** Runs a part of a rule. Ops that it calls check that the saved values they read are still those of then. */
-export function runRule<T>(rule: Rule, run: () => T): T {
+function runRule<T>(rule: Rule, run: () => T): T {
   const outer = current;
   current = rule;
   try {

@@ -84,10 +84,7 @@ export class Storage {
     (this.#writes ??= new Writes()).add(offset, length, by);
   }
 
-  /**
-   * What has overwritten any part of a range after the event `since`, if anything did; ops of a step being traced
-   * count.
-   */
+  /** What overwrote a part of a range after the event `since`, if anything did; a step being traced counts. */
   overwritten(offset: number, length: number, since: number): string | undefined {
     return this.#writes?.find(offset, length, since) ??
       owners.recording?.writes.get(this)?.find(offset, length, since);

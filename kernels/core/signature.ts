@@ -122,9 +122,7 @@ export function bindAxes(op: string, signature: Signature, shapes: readonly Shap
     );
   }
   const fail = (why: string): never => {
-    const given = signature.inputs.map((port, i) => `${port.name} ${showShape(shapes[i], port.type)}`).join(
-      ", ",
-    );
+    const given = showInputs(signature, shapes);
     throw new ShapeError(`Cannot run ${op}: ${why}: ${given} (expected ${signature.text})`);
   };
   signature.inputs.forEach((port, i) => {
@@ -141,11 +139,8 @@ export function bindAxes(op: string, signature: Signature, shapes: readonly Shap
         const part = shape.slice(at, at + extra + 1);
         at += extra + 1;
         if (name in variadic && !sameShape(variadic[name], part)) {
-          fail(
-            `${name} is [${variadic[name].join(", ")}] in ${firstSeen[name]} but [${
-              part.join(", ")
-            }] in ${port.name}`,
-          );
+          const [before, here] = [variadic[name], part].map((shape) => shape.join(", "));
+          fail(`${name} is [${before}] in ${firstSeen[name]} but [${here}] in ${port.name}`);
         }
         variadic[name] = part;
         dims[name] = sizeOf(part);
@@ -166,6 +161,11 @@ export function bindAxes(op: string, signature: Signature, shapes: readonly Shap
     }
   });
   return { dims, shapes: variadic };
+}
+
+/** The inputs of a call, `a f32[2, 3], b f32[3, 4]`. */
+export function showInputs({ inputs }: Signature, shapes: readonly Shape[]): string {
+  return inputs.map(({ name, type }, i) => `${name} ${showShape(shapes[i], type)}`).join(", ");
 }
 
 /** Shape of one output, once all its axes are bound. */

@@ -223,18 +223,14 @@ export function describeValue(value: unknown): string {
 }
 
 /** Type, shape and device, `f32[2, 3] on cpu`. */
-export function describeTensor(tensor: Tensor): string {
+function describeTensor(tensor: Tensor): string {
   return `${tensor} on ${tensor.device.kind}`;
 }
 
 const [mostRows, mostColumns] = [6, 8];
 
-/**
- * What a notebook shows of a tensor: type, shape, device and the corner of its first matrix. Reads only what it shows.
- *
- * @throws {DeviceError} if an earlier op failed on the device
- */
-export async function showTensor(tensor: Tensor): Promise<{ "text/plain": string; "text/html": string }> {
+/** What a notebook shows: type, shape, device and the corner of the first matrix, the only values that it reads. */
+async function showTensor(tensor: Tensor): Promise<{ "text/plain": string; "text/html": string }> {
   const [rows, columns] = [tensor.shape.at(-2) ?? 1, tensor.shape.at(-1) ?? 1];
   const corner = tensor.size === 0 ? [] : await Promise.all(
     Array.from(

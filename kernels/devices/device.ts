@@ -39,9 +39,7 @@ export interface Kernel {
   readonly ports: readonly (Port & { readonly writable: boolean; readonly reads: boolean })[];
   /** Which of the dims are f32 in the kernel's uniform; all others are u32. */
   readonly floats: ReadonlySet<string>;
-  /**
-   * Names of the ways in which a call can run, first the one that runs if none is chosen; absent if there is only one.
-   */
+  /** Names of the ways to run a call, first the default; absent if there is only one. */
   readonly candidates?: (dims: Dims, tuning: Tuning) => readonly string[];
   /** Dims that are compiled into the shader of a call: each set of values is a pipeline. */
   readonly specialise: (dims: Dims, tuning: Tuning) => Dims;

@@ -19,10 +19,7 @@ class CpuBuffer implements DeviceBuffer {
   constructor(readonly address: number, readonly bytes: number) {}
 }
 
-/**
- * Ops that touch fewer elements run on one thread: an image of a small network is one task, and waiting takes time,
- * too.
- */
+/** Ops that touch fewer elements run on one thread: sharing them would take longer. */
 const sharedElements = 1 << 16;
 /** Kernel calls that an op may consist of if it is not recorded. */
 const maxEagerCalls = 8;

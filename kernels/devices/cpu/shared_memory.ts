@@ -122,12 +122,7 @@ export class Workspace {
 
   constructor(readonly memory: SharedMemory) {}
 
-  /**
-   * Makes it large enough.
-   *
-   * @param needed bytes
-   * @throws {DeviceError} if there is no memory left; it is then as large as before
-   */
+  /** Makes it `needed` bytes large. @throws {DeviceError} if there is no memory left; it is then as large as before */
   reserve(needed: number): void {
     const bytes = this.#bytes;
     if (needed <= bytes) return;

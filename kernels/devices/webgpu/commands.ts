@@ -50,12 +50,7 @@ export class CommandQueue {
     if (++this.#dispatches >= dispatchesPerSubmit) this.submit();
   }
 
-  /**
-   * Submits dispatches by themselves, since their pipelines may not be valid: one that is not spoils all that is
-   * submitted with it.
-   *
-   * @returns the error, if any
-   */
+  /** Submits dispatches by themselves, as an invalid pipeline spoils all that is submitted with it; gives the error. */
   isolate(dispatches: readonly Dispatch[]): Promise<GPUError | null> {
     this.submit();
     this.#device.pushErrorScope("validation");

@@ -158,9 +158,7 @@ export interface Fastest {
   readonly milliseconds: Readonly<Record<string, number>>;
 }
 
-/**
- * Candidates that are this many times slower than the fastest are not timed again: after one run, and after several.
- */
+/** Candidates this many times slower than the fastest are dropped: after one run, and after several. */
 const hopeless = { once: 3, often: 1.5 } as const;
 /** Milliseconds in which all candidates are run more than once to find the hopeless ones, and how often at most. */
 const sifting = { milliseconds: 30, rounds: 3 } as const;
@@ -168,10 +166,7 @@ const sifting = { milliseconds: 30, rounds: 3 } as const;
 const timing = { milliseconds: 500, rounds: 7 } as const;
 /** Most runs in a row. */
 const mostRepeats = 256;
-/**
- * How much faster than the best time of the first candidate half the times of another must be for it to be taken
- * instead.
- */
+/** How much faster half the times of another must be than the best time of the first candidate. */
 const gain = 0.02;
 
 /** How often something that takes so long is done. */

@@ -8,7 +8,7 @@ import type { Outcomes } from "../failed_values.ts";
 const bufferBytes = 1 << 15;
 
 /** Memory for the uniforms of calls, many to a buffer: thousands of buffers are slow to make, and slower to free. */
-export class UniformMemory {
+class UniformMemory {
   #buffer: GPUBuffer | undefined;
   #end = 0;
 
@@ -67,11 +67,7 @@ export class PipelineCache {
     this.#memory = new UniformMemory(device);
   }
 
-  /**
-   * The pipeline of a call, which may turn out later not to be valid.
-   *
-   * @throws {DeviceError} if it is known not to be
-   */
+  /** The pipeline of a call, which may turn out invalid later. @throws {DeviceError} if it is known to be */
   of(call: KernelCall): Pipeline {
     const key = this.#keyOf(call);
     const known = this.#pipelines.get(key);
@@ -95,11 +91,7 @@ export class PipelineCache {
     return [...first].filter(([key]) => !this.#pipelines.has(key)).map(([, call]) => call).toReversed();
   }
 
-  /**
-   * Compiles a kernel, concurrently with other work if the platform can.
-   *
-   * @returns why it does not compile, if it does not
-   */
+  /** Compiles a kernel, concurrently with other work if the platform can; gives the reason if it does not compile. */
   async compile(call: KernelCall): Promise<DeviceError | undefined> {
     const { made: { layout, made }, error } = this.#scoped(() => {
       const { descriptor, layout } = this.#describe(call);

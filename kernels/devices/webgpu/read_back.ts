@@ -1,8 +1,6 @@
 import { turn } from "../turn.ts";
 
-/**
- * Bytes up to which memory is made ready to be read at once; for more, filling it with zeros takes longer than waiting.
- */
+/** Up to so many bytes are made ready to be read at once; zeroing more takes longer than waiting. */
 const readyBytes = 1 << 22;
 
 /**

@@ -12,10 +12,7 @@ import {
   type TimeCandidates,
 } from "./kernel_timer.ts";
 
-/**
- * A digest of texts, 16 hexadecimal digits, to tell versions apart; not for secrets.
- * Source: Fowler, Noll, Vo: FNV-1a.
- */
+/** A digest of texts, 16 hexadecimal digits; not for secrets. Source: Fowler, Noll, Vo: FNV-1a */
 function digestOf(texts: readonly string[]): string {
   let [low, high] = [0x811c9dc5, 0x01000193];
   for (const text of texts) {
@@ -34,7 +31,7 @@ function digestOf(texts: readonly string[]): string {
  * @param others sizes in bytes of other buffers that must fit beside them
  * @returns undefined if there is not enough memory
  */
-export async function onScratch(
+async function onScratch(
   device: GPUDevice,
   call: KernelCall,
   others: readonly number[],
@@ -68,7 +65,7 @@ export interface Subject {
 const nowhere: DeviceBuffer = { bytes: 0 };
 
 /** The different calls with a choice, in the order of the step, each after its parts. */
-export function subjectsOf(calls: readonly KernelCall[], choices: Choices): Subject[] {
+function subjectsOf(calls: readonly KernelCall[], choices: Choices): Subject[] {
   const subjects = new Map<string, Subject>();
   const add = (call: KernelCall): Subject[] => {
     const candidates = call.kernel.candidates?.(call.dims, choices.table) ?? [];
@@ -92,7 +89,7 @@ function partsOf(call: KernelCall, candidates: readonly string[], choices: Choic
 }
 
 /** Sizes in bytes of the scratch memory that a call's candidates may need. */
-export function scratchBytes({ call, candidates }: Subject, choices: Choices): number[] {
+function scratchBytes({ call, candidates }: Subject, choices: Choices): number[] {
   return candidates.flatMap((candidate) =>
     call.kernel.passes?.(call.dims, choices.of({ ...call, candidate }))?.flatMap(({ buffers }) =>
       buffers.flatMap((buffer) => typeof buffer === "string" ? [] : [Math.max(4 * buffer.elements, 4)])
@@ -101,7 +98,7 @@ export function scratchBytes({ call, candidates }: Subject, choices: Choices): n
 }
 
 /** Digests of a call's candidates: of their names and shaders. Many calls have the same shaders. */
-export function digestsOf(choices: Choices): (subject: Subject) => string {
+function digestsOf(choices: Choices): (subject: Subject) => string {
   const known = new Map<string, string>();
   const digestOfShader = (call: KernelCall) => {
     const { kernel, dims, half = [], candidate } = call;
@@ -120,7 +117,7 @@ export function digestsOf(choices: Choices): (subject: Subject) => string {
 }
 
 /** What tuning uses of a device. */
-export interface TunedDevice {
+interface TunedDevice {
   readonly device: GPUDevice;
   /** Identifies the device; see `ChoiceKey`. */
   readonly adapter: string;
@@ -164,9 +161,7 @@ export async function tuneCalls(
   return [...found.values()];
 }
 
-/**
- * Share of the time of all calls below which one is not worth more than a look: with a hundred of them a few are 1 %.
- */
+/** A call that takes a smaller share of the step is looked at once: a hundred of them are 2 %. */
 const negligible = 0.0002;
 
 /** Measures calls, first those that take most of the step, each after its parts, until it is over. */

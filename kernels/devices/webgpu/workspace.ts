@@ -54,10 +54,7 @@ export class Workspace {
 
   constructor(readonly pool: BufferPool, readonly choices: Choices, readonly maxRangeBytes: number) {}
 
-  /**
-   * Changes whenever a choice does, or a buffer is replaced by a larger one: what was expanded before is then out of
-   * date.
-   */
+  /** Changes when a choice does or a buffer grows: what was expanded before is then out of date. */
   get version(): string {
     return `${this.choices.version},${this.#replaced}`;
   }

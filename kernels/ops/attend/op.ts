@@ -49,7 +49,7 @@ function addColumn(
 }
 
 /** y and the maximum and sum of each query's softmax. */
-export function attendReference(arrays: Arrays<"q" | "k" | "v" | "y" | "stats">, dims: Dims): void {
+function attendReference(arrays: Arrays<"q" | "k" | "v" | "y" | "stats">, dims: Dims): void {
   const { N, L, scale } = dims;
   const { q, k, v, y, stats } = arrays;
   for (let n = 0; n < N; n++) {
@@ -64,7 +64,7 @@ export function attendReference(arrays: Arrays<"q" | "k" | "v" | "y" | "stats">,
 }
 
 /** dq, and for each query dot = sum over c of dy y. */
-export function queryGradientReference(
+function queryGradientReference(
   arrays: Arrays<"q" | "k" | "v" | "y" | "stats" | "dy" | "dq" | "dots">,
   dims: Dims,
 ): void {
@@ -81,7 +81,7 @@ export function queryGradientReference(
 }
 
 /** dk and dv. */
-export function keyValueGradientReference(
+function keyValueGradientReference(
   arrays: Arrays<"q" | "k" | "v" | "stats" | "dots" | "dy" | "dk" | "dv">,
   dims: Dims,
 ): void {

@@ -61,7 +61,7 @@ fn sourceAt(pixel: Pixel, tap: Tap) -> f32 {
 }
 
 /** The convolution as a product, weights[k, tap] times patches[tap, pixel]. */
-export function convolutionProduct(conv: Convolution): Product {
+function convolutionProduct(conv: Convolution): Product {
   const { R, S, source, target, lengths, padding, weight, bias, addend } = conv;
   const { C, K, P, Q } = lengths;
   const terms = ["value", bias?.("image", "row"), addend];

@@ -19,10 +19,7 @@ import { isCount, refuseOthers } from "../../core/checks.ts";
 import { ShapeError } from "../../core/shape.ts";
 import { reshape } from "../layout/movement.ts";
 
-/**
- * Target[n, k, p, q] = sum over c, r, s of source[n, c, p + r - padding, q + s - padding] w(k, c, r, s)
- * + start(n, k, at).
- */
+/** Target = the sum over c, r, s of source[n, c, p + r - padding, q + s - padding] w(k, c, r, s), + start(n, k, at). */
 function convolve(
   source: NumberArray,
   target: NumberArray,
@@ -53,9 +50,7 @@ function convolve(
   }
 }
 
-/**
- * dx is a convolution of dy, padded by R - 1 - padding, with the weights rotated by 180 degrees, in and out swapped.
- */
+/** dx: dy, padded by R - 1 - padding, convolved with the weights rotated by 180 degrees, in and out swapped. */
 const inputGradient: Op<
   "dy[N, K, P, Q], w[K, C, R, S] -> dx[N, C, H, W]",
   { padding: "u32"; H: "u32"; W: "u32" }
@@ -157,9 +152,7 @@ function weightGradient(x: Tensor, dy: Tensor, w: Tensor, padding: number): Tens
   return new Tensor(dw.storage, dw.shape, dw.type, dw.offset, history);
 }
 
-/**
- * What the convolutions with and without a residual share; `addend` is WGSL of the residual at the target's index `to`.
- */
+/** What convolutions with and without a residual share; `addend` is WGSL of the residual at the index `to`. */
 function convolutionFields(name: string, addend?: string) {
   return {
     attributes: { padding: "u32" },

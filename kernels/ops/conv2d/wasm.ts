@@ -1,10 +1,7 @@
 import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
 import type { Dims } from "../../devices/device.ts";
 
-/**
- * Parts of a sum over images that run in parallel: as many as threads are useful, on every machine, so that results
- * agree.
- */
+/** Parts of a sum over images that run in parallel: as many on every machine, so that results agree. */
 function partsOf(run: number): number {
   return Math.min(8, run);
 }
@@ -35,9 +32,7 @@ interface Buffers {
   readonly addend: number;
 }
 
-/**
- * Where the weight of target channel k and source channel c is, in elements, and whether its taps are read backwards.
- */
+/** Strides of the weights in elements, and whether their taps are read backwards. */
 interface WeightLayout {
   readonly strideC: number;
   readonly strideK: number;

@@ -57,7 +57,7 @@ export function broadcastWalk(operands: Readonly<Record<string, Shape>>): Record
  * @param result name of the buffer for the results
  * @param value expression of a result, in `a_` for the element of operand `a`
  */
-export function broadcastWgsl(operands: readonly string[], result: string, value: string): string {
+function broadcastWgsl(operands: readonly string[], result: string, value: string): string {
   const step = (name: string) =>
     `at_${name} = ${[0, 1, 2, 3].map((k) => `i${k} * dims.${name}${k}`).join(" + ")};`;
   return `fn kernel(i: u32) {
@@ -74,7 +74,7 @@ ${operands.map((name) => `  let ${name}_ = ${name}[at_${name}];`).join("\n")}
 }
 
 /** Where each operand is read for result i. */
-export function placesOf(operands: readonly string[], i: number, dims: Dims): number[] {
+function placesOf(operands: readonly string[], i: number, dims: Dims): number[] {
   const places = operands.map(() => 0);
   for (let k = 3, rest = i; k >= 0; k--) {
     const length = dims[`n${k}`], at = rest % length;

@@ -108,14 +108,17 @@ export function less(a: Tensor | number, b: Tensor | number): Tensor {
   return greaterOp(right, left);
 }
 
+/** The kernels that choose between numbers, and those that choose between words. */
+const choosing = ternaryKernel("where", ["condition", "a", "b"], "y", {
+  value: "select(b_, a_, condition_ != 0u)",
+  apply: (condition, a, b) => condition !== 0 ? a : b,
+});
+
 const whereOp: Op<"condition:u32[C...], a[A...], b[B...] -> y[Y...]"> = defineOp({
   name: "where",
   signature: "condition:u32[C...], a[A...], b[B...] -> y[Y...]",
   derive: (_, { C, A, B }) => broadcastWalk({ condition: C, a: A, b: B }),
-  ...ternaryKernel("where", ["condition", "a", "b"], "y", {
-    value: "select(b_, a_, condition_ != 0u)",
-    apply: (condition, a, b) => condition !== 0 ? a : b,
-  }),
+  ...choosing,
   backward: ({ condition, a, b, dy }) => ({
     a: () => sumTo(where(condition, dy, 0), a.shape),
     b: () => sumTo(where(condition, 0, dy), b.shape),
@@ -137,10 +140,7 @@ const whereWords = defineOp({
   name: "whereWords",
   signature: "condition:u32[C...], a:u32[A...], b:u32[B...] -> y:u32[Y...]",
   derive: (_, { C, A, B }) => broadcastWalk({ condition: C, a: A, b: B }),
-  ...ternaryKernel("where", ["condition", "a", "b"], "y", {
-    value: "select(b_, a_, condition_ != 0u)",
-    apply: (condition, a, b) => condition !== 0 ? a : b,
-  }),
+  ...choosing,
   samples: [{
     shapes: { condition: [4], a: [4], b: [1] },
     values: {

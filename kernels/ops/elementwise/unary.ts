@@ -43,7 +43,7 @@ const spread: Sample = {
 };
 
 /** Declares f and the op of its gradient, dx = f'(x) dy, whose own gradients are f''(x) dy ddx and f'(x) ddx. */
-export function defineUnary(
+function defineUnary(
   name: string,
   {
     value,

@@ -26,9 +26,7 @@ function channelWidth(pixels: number, lanes: number): number {
   return Math.min(lanes, 2 ** Math.ceil(Math.log2(Math.max(1, pixels / 4))));
 }
 
-/**
- * WebGPU kernels that compute a group of an image each: in one invocation on software adapters, in a workgroup on GPUs.
- */
+/** WebGPU kernels of a group of an image each: an invocation on software adapters, a workgroup on GPUs. */
 function groupNormKernels(invocationWgsl: string, workgroupWgsl: string) {
   const activation = (at: number) => {
     const { value, slope } = activations[at];

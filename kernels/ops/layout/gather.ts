@@ -94,9 +94,7 @@ const gatherWords = defineOp({
   }],
 });
 
-/**
- * Gradient of `gatherRows`: each row of the table sums the rows of dy that were read from it, always in the same order.
- */
+/** Gradient of `gatherRows`: each row of the table sums its rows of dy, always in the same order. */
 const scatterRows: Op<"dy[N, P], indices:u32[N] -> dtable[M, P]", { M: "u32" }> = defineOp({
   name: "scatterRows",
   signature: "dy[N, P], indices:u32[N] -> dtable[M, P]",

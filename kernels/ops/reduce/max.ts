@@ -6,28 +6,27 @@ import nanWgsl from "../elementwise/nan.wgsl" with { type: "text" };
 import { reshape } from "../layout/movement.ts";
 import { overAxes, runLength } from "./reduce.ts";
 
-const pickWgsl = `fn kernel(i: u32) {
+/** The kernels that pick numbers, and those that pick words. */
+const picking = {
+  wgsl: `fn kernel(i: u32) {
   let b = i % dims.B;
   let a = i / (dims.B * dims.S);
   y[i] = x[(a * dims.R + index[i]) * dims.B + b];
-}`;
-
-type Arrays = Readonly<Record<"x" | "index" | "y", NumberArray>>;
-
-function pickReference({ x, index, y }: Arrays, { R, B, S }: Dims): void {
-  for (let i = 0; i < y.length; i++) y[i] = x[(Math.floor(i / (B * S)) * R + index[i]) * B + i % B];
-}
+}`,
+  reference({ x, index, y }: Readonly<Record<"x" | "index" | "y", NumberArray>>, { R, B, S }: Dims) {
+    for (let i = 0; i < y.length; i++) y[i] = x[(Math.floor(i / (B * S)) * R + index[i]) * B + i % B];
+  },
+};
 
 const index = Uint32Array.of(1, 0, 3, 2, 1, 0, 3, 2); // two runs of two in two planes
 
 /** y[a, s, b] = x[a, index[a, s, b], b], with indices of run s, which are from s `chunk` on. */
-export const pick: Op<"x[A, R, B], index:u32[A, S, B] -> y[A, S, B]", { chunk: "u32" }> = defineOp({
+const pick: Op<"x[A, R, B], index:u32[A, S, B] -> y[A, S, B]", { chunk: "u32" }> = defineOp({
   name: "pick",
   signature: "x[A, R, B], index:u32[A, S, B] -> y[A, S, B]",
   attributes: { chunk: "u32" },
-  wgsl: pickWgsl,
+  ...picking,
   backward: ({ x, index, dy }, { chunk }) => ({ x: () => place(dy, index, { chunk, R: x.shape[1] }) }),
-  reference: pickReference,
   samples: [
     {
       shapes: { x: [2, 3, 2], index: [2, 1, 2] },
@@ -40,11 +39,10 @@ export const pick: Op<"x[A, R, B], index:u32[A, S, B] -> y[A, S, B]", { chunk: "
 });
 
 /** `pick` for words. */
-export const pickWords: Op<"x:u32[A, R, B], index:u32[A, S, B] -> y:u32[A, S, B]"> = defineOp({
+const pickWords = defineOp({
   name: "pickWords",
   signature: "x:u32[A, R, B], index:u32[A, S, B] -> y:u32[A, S, B]",
-  wgsl: pickWgsl,
-  reference: pickReference,
+  ...picking,
   samples: [{
     shapes: { x: [1, 4, 2], index: [1, 1, 2] },
     values: { x: Uint32Array.of(8, 7, 6, 5, 4, 3, 2, 1), index: Uint32Array.of(3, 0) },

@@ -96,11 +96,14 @@ export const softmaxGradient: Op<"y[R, C], dy[R, C] -> dx[R, C]"> = defineOp({
 
 /** Softmax over the last axis: exp(x) / sum(exp(x)). @throws {ShapeError} if x has no axis */
 export function softmax(x: Tensor): Tensor {
-  if (x.shape.length === 0) {
-    throw new ShapeError(`Cannot run softmax: x ${x} has no axis (expected at least one)`);
-  }
-  const [C] = x.shape.slice(-1);
-  return reshape(softmaxRows(reshape(x, [sizeOf(x.shape.slice(0, -1)), C])), x.shape);
+  return alongRows("softmax", softmaxRows, x);
+}
+
+/** Runs an op of rows [R, C] along the last axis. @throws {ShapeError} if x has none */
+function alongRows(name: string, op: (x: Tensor) => Tensor, x: Tensor): Tensor {
+  const C = x.shape.at(-1);
+  if (C === undefined) throw new ShapeError(`Cannot run ${name}: x ${x} has no axis (expected at least one)`);
+  return reshape(op(reshape(x, [sizeOf(x.shape.slice(0, -1)), C])), x.shape);
 }
 
 const logSoftmaxRows = defineOp({
@@ -166,9 +169,5 @@ const logSoftmaxGradient: Op<"y[R, C], dy[R, C] -> dx[R, C]"> = defineOp({
  * @throws {ShapeError} if x has no axis
  */
 export function logSoftmax(x: Tensor): Tensor {
-  if (x.shape.length === 0) {
-    throw new ShapeError(`Cannot run logSoftmax: x ${x} has no axis (expected at least one)`);
-  }
-  const [C] = x.shape.slice(-1);
-  return reshape(logSoftmaxRows(reshape(x, [sizeOf(x.shape.slice(0, -1)), C])), x.shape);
+  return alongRows("logSoftmax", logSoftmaxRows, x);
 }

@@ -1,4 +1,4 @@
-import { defineOp, type Op } from "../../../op.ts";
+import { defineOp } from "../../../op.ts";
 import { zeros } from "../../layout/fill.ts";
 import { repeatLines } from "../../matmul/product.ts";
 import {
@@ -18,7 +18,7 @@ import type { NumberArray } from "../../../devices/device.ts";
  *
  * @param turned 1 for the input gradient: the weights rotated by 180 degrees, in and out swapped
  */
-export const weightTransform: Op<"w[K, C, 3, 3] -> u[36, I, J]", { turned: "u32" }> = defineOp({
+export const weightTransform = defineOp({
   name: "winogradWeights",
   signature: "w[K, C, 3, 3] -> u[36, I, J]",
   attributes: { turned: "u32" },
@@ -70,9 +70,7 @@ interface Tiles {
   readonly step: "sourceStep" | "gradientStep";
 }
 
-/**
- * An invocation transforms a tile of a channel; neighbours take neighbouring tiles. Images beyond the last are zeros.
- */
+/** An invocation transforms a tile of a channel. Images beyond the last are zeros. */
 function transformWgsl({ image, tiles, C, H, W, side, before, step }: Tiles): string {
   return `${stepsInWgsl}
 fn kernel(i: u32) {
@@ -129,39 +127,36 @@ function transformTiles(
  *
  * @param padding pixels of zeros on each side
  */
-export const sourceTransform: Op<"x[N, C, H, W] -> v[G, 36, C, T]", { padding: "u32"; run: "u32" }> =
-  defineOp(
-    {
-      name: "winogradSource",
-      signature: "x[N, C, H, W] -> v[G, 36, C, T]",
-      attributes: { padding: "u32", run: "u32" },
-      derive({ N, H, W, padding, run }) {
-        const { down, across } = tilesOf(H + 2 * padding - 2, W + 2 * padding - 2);
-        return { G: Math.ceil(N / run), T: run * down * across, down, across };
-      },
-      invocations: ({ G, C, T }) => G * C * T,
-      wgsl: transformWgsl({
-        image: "x",
-        tiles: "v",
-        C: "C",
-        H: "H",
-        W: "W",
-        side: 6,
-        before: "dims.padding",
-        step: "sourceStep",
-      }),
-      empty: zeros,
-      reference: ({ x, v }, dims) => transformTiles(x, v, dims, sourceMatrix, dims.padding),
-      samples: [
-        { shapes: { x: [3, 2, 5, 9] }, attributes: { padding: 1, run: 2 } },
-        { shapes: { x: [1, 3, 7, 6] }, attributes: { padding: 0, run: 1 } },
-        { shapes: { x: [2, 1, 1, 1] }, attributes: { padding: 2, run: 2 } },
-      ],
-    },
-  );
+export const sourceTransform = defineOp({
+  name: "winogradSource",
+  signature: "x[N, C, H, W] -> v[G, 36, C, T]",
+  attributes: { padding: "u32", run: "u32" },
+  derive({ N, H, W, padding, run }) {
+    const { down, across } = tilesOf(H + 2 * padding - 2, W + 2 * padding - 2);
+    return { G: Math.ceil(N / run), T: run * down * across, down, across };
+  },
+  invocations: ({ G, C, T }) => G * C * T,
+  wgsl: transformWgsl({
+    image: "x",
+    tiles: "v",
+    C: "C",
+    H: "H",
+    W: "W",
+    side: 6,
+    before: "dims.padding",
+    step: "sourceStep",
+  }),
+  empty: zeros,
+  reference: ({ x, v }, dims) => transformTiles(x, v, dims, sourceMatrix, dims.padding),
+  samples: [
+    { shapes: { x: [3, 2, 5, 9] }, attributes: { padding: 1, run: 2 } },
+    { shapes: { x: [1, 3, 7, 6] }, attributes: { padding: 0, run: 1 } },
+    { shapes: { x: [2, 1, 1, 1] }, attributes: { padding: 2, run: 2 } },
+  ],
+});
 
 /** z[g, e] = A dy A' of the 4x4 tiles of a gradient, for the weight gradient. */
-export const gradientTransform: Op<"dy[N, K, P, Q] -> z[G, 36, K, T]", { run: "u32" }> = defineOp({
+export const gradientTransform = defineOp({
   name: "winogradGradient",
   signature: "dy[N, K, P, Q] -> z[G, 36, K, T]",
   attributes: { run: "u32" },

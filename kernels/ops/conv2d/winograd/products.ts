@@ -1,5 +1,5 @@
 import type { Dims } from "../../../devices/device.ts";
-import { defineOp, type Op } from "../../../op.ts";
+import { defineOp } from "../../../op.ts";
 import { zeros } from "../../layout/fill.ts";
 import { type Product, registerProductWgsl, registerTiles, vectorProductWgsl } from "../../matmul/product.ts";
 import { productKernels, type RegisterKernel } from "../../matmul/product_kernels.ts";
@@ -44,7 +44,7 @@ const channelProduct: Product = {
 };
 
 /** m[g, e] = u[e] v[g, e]: sums over the source's channels. */
-export const channelProducts: Op<"u[36, K, C], v[G, 36, C, T] -> m[G, 36, K, T]"> = defineOp({
+export const channelProducts = defineOp({
   name: "winogradProducts",
   signature: "u[36, K, C], v[G, 36, C, T] -> m[G, 36, K, T]",
   ...productsFor(channelProduct, ({ K, T }) => ({ rows: K, columns: T }), {
@@ -94,7 +94,7 @@ const tileProduct: Product = {
 };
 
 /** du[g, e] = z[g, e] v[g, e]': sums over the tiles of a group. */
-export const tileProducts: Op<"z[G, 36, K, T], v[G, 36, C, T] -> du[G, 36, K, C]"> = defineOp({
+export const tileProducts = defineOp({
   name: "winogradGradientProducts",
   signature: "z[G, 36, K, T], v[G, 36, C, T] -> du[G, 36, K, C]",
   ...productsFor(tileProduct, ({ K, C }) => ({ rows: K, columns: C }), {

@@ -2,7 +2,7 @@ import type { Dims, NumberArray } from "../../../devices/device.ts";
 import type { Convolution } from "../tiles.ts";
 import { repeatLines } from "../../matmul/product.ts";
 import { bothSides, inTwoDimensions, pixelOf, stepsInWgsl, targetMatrix } from "./transforms.ts";
-import { defineOp, type Op } from "../../../op.ts";
+import { defineOp } from "../../../op.ts";
 import { forwardConvolution, turnedConvolution } from "../convolution_kernels.ts";
 import { tilesOf } from "./inputs.ts";
 
@@ -10,7 +10,7 @@ import { tilesOf } from "./inputs.ts";
  * An invocation makes a tile of 4x4 pixels of a channel, from m[G, 36, channels, T]. Where the image is uneven, or a
  * result is not finite, it computes them tap by tap instead: an overflow may be one of the transform alone.
  */
-export function targetWgsl({ source, target, lengths, padding, weight, bias, addend }: Convolution): string {
+function targetWgsl({ source, target, lengths, padding, weight, bias, addend }: Convolution): string {
   const { C, H, W, K, P, Q } = lengths;
   const plus = `${bias ? " + offset" : ""}${addend ? ` + ${addend}` : ""}`;
   const pixels = (line: (i: number, j: number) => string) =>
@@ -69,7 +69,7 @@ interface Arrays {
 }
 
 /** The reference of `targetWgsl`. */
-export function makeTarget(
+function makeTarget(
   { m, source, target, uneven, weight, offset }: Arrays,
   { N, C, H, W, K, P, Q, T, padding, run, down, across }: Dims,
 ): void {
@@ -102,10 +102,10 @@ export function makeTarget(
 }
 
 /** Weights of w[K, C, 3, 3] as a convolution reads them. */
-export const plain = (w: NumberArray, { C }: Dims) => (k: number, c: number, r: number, s: number) =>
+const plain = (w: NumberArray, { C }: Dims) => (k: number, c: number, r: number, s: number) =>
   w[(k * C + c) * 9 + 3 * r + s];
 /** The same for its input gradient: `C` stays that of w. */
-export const turned = (w: NumberArray, { C }: Dims) => (k: number, c: number, r: number, s: number) =>
+const turned = (w: NumberArray, { C }: Dims) => (k: number, c: number, r: number, s: number) =>
   w[(c * C + k) * 9 + 8 - 3 * r - s];
 
 const taps = { R: 3, S: 3 };
@@ -125,10 +125,7 @@ const shapes = { m: [2, 36, 3, 4], x: [3, 2, 5, 3], w: [3, 2, 3, 3], uneven: [3]
 const sample = { attributes: { padding: 1, run: 2 }, values: { uneven: [0, 1, 0] } };
 
 /** y = A' m A + bias. */
-export const biasedTarget: Op<
-  "m[G, 36, K, T], x[N, C, H, W], w[K, C, 3, 3], bias[B, K], uneven:u32[N] -> y[N, K, P, Q]",
-  typeof attributes
-> = defineOp({
+export const biasedTarget = defineOp({
   ...forward,
   name: "winogradBiasedTarget",
   signature: "m[G, 36, K, T], x[N, C, H, W], w[K, C, 3, 3], bias[B, K], uneven:u32[N] -> y[N, K, P, Q]",
@@ -141,10 +138,7 @@ export const biasedTarget: Op<
 });
 
 /** y = A' m A + bias + residual. */
-export const addedTarget: Op<
-  "m[G, 36, K, T], x[N, C, H, W], w[K, C, 3, 3], bias[B, K], residual[N, K, P, Q], uneven:u32[N] -> y[N, K, P, Q]",
-  typeof attributes
-> = defineOp({
+export const addedTarget = defineOp({
   ...forward,
   name: "winogradAddedTarget",
   signature:
@@ -158,10 +152,7 @@ export const addedTarget: Op<
 });
 
 /** dx = A' m A, where m are products of dy's tiles with turned weights. */
-export const turnedTarget: Op<
-  "m[G, 36, C, T], dy[N, K, P, Q], w[K, C, 3, 3], uneven:u32[N] -> dx[N, C, H, W]",
-  { padding: "u32"; run: "u32"; H: "u32"; W: "u32" }
-> = defineOp({
+export const turnedTarget = defineOp({
   name: "winogradTurnedTarget",
   signature: "m[G, 36, C, T], dy[N, K, P, Q], w[K, C, 3, 3], uneven:u32[N] -> dx[N, C, H, W]",
   attributes: { ...attributes, H: "u32", W: "u32" },

@@ -1,5 +1,5 @@
 import type { Dims } from "../../../devices/device.ts";
-import { defineOp, type Op } from "../../../op.ts";
+import { defineOp } from "../../../op.ts";
 import { summingKernels } from "../../reduce/workgroup_sum.ts";
 
 const unevenWgsl = `// Of tiles of an image: x the largest size, y the sum of fourth roots.
@@ -69,7 +69,7 @@ fn kernel(group: u32, lane: u32) {
  * What is typical is the fourth power of the mean fourth root, which a few outliers do not move much. Even one value
  * among zeros is no more than count^4 times as large, so that of few tiles less is allowed.
  */
-export const findUneven: Op<"v[G, 36, C, T] -> uneven:u32[N]", { N: "u32"; run: "u32" }> = defineOp({
+export const findUneven = defineOp({
   name: "winogradUneven",
   signature: "v[G, 36, C, T] -> uneven:u32[N]",
   attributes: { N: "u32", run: "u32" },

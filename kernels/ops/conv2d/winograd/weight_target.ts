@@ -1,4 +1,4 @@
-import { defineOp, type Op } from "../../../op.ts";
+import { defineOp } from "../../../op.ts";
 import { repeatLines } from "../../matmul/product.ts";
 import { bothSides, inTwoDimensions, pixelOf, stepsInWgsl, transposed, weightMatrix } from "./transforms.ts";
 
@@ -6,10 +6,7 @@ import { bothSides, inTwoDimensions, pixelOf, stepsInWgsl, transposed, weightMat
  * dw[g] = G' du[g] G, the weight gradient of a group of images. Where x or dy of one of them is uneven, or a result is
  * not finite, it is computed tap by tap instead: an overflow may be one of the transforms alone.
  */
-export const weightTarget: Op<
-  "du[G, 36, K, C], x[N, C, H, W], dy[N, K, P, Q], unevenX:u32[N], unevenDy:u32[N] -> dw[G, K, C, 3, 3]",
-  { padding: "u32"; run: "u32" }
-> = defineOp({
+export const weightTarget = defineOp({
   name: "winogradWeightTarget",
   signature:
     "du[G, 36, K, C], x[N, C, H, W], dy[N, K, P, Q], unevenX:u32[N], unevenDy:u32[N] -> dw[G, K, C, 3, 3]",
