@@ -2,19 +2,19 @@
 /** What a reader can do with the networks in a report. */
 
 import assert from "node:assert/strict";
-import { openCheckpoint, sample } from "../../../models/mod.ts";
 import { reportHtml } from "../../../viz/report/mod.ts";
 import type { Library } from "../../../viz/report/page/engine.ts";
 import * as web from "../../../web/mod.ts";
 import { type Page, testInBrowser, withoutDevices } from "../../browser.ts";
 import { assertClose } from "../../testing.ts";
-import { liveReport, Network, recorded, trainedCheckpoint, trainedReport, withLive } from "./live_data.ts";
+import { liveReport, Network, recorded, withLive } from "./live_data.ts";
 import { hostile } from "./made_up.ts";
 import {
   controls,
   draw,
+  drawSeed,
   inFrame,
-  moveTo,
+  marks,
   over,
   pixel,
   type Report,
@@ -69,46 +69,122 @@ async function drawOtherwise(report: Report): Promise<void> {
   );
 }
 
-await testReport("reportHtml() samples live from a file", one, drawAgain);
+/** A solver chooses its own steps, and its true cost is shown. */
+async function letSolverChoose(page: Page): Promise<void> {
+  await untilLive(page);
+  const fields = () =>
+    Promise.all(["steps", "times", "tolerance"].map((id) => page.locator(`#live-${id}`).isVisible()));
+  assert.deepEqual(await fields(), [true, true, false]);
+  await page.locator("#live-solver").selectOption({ label: "dopri5, own steps" });
+  assert.deepEqual(await fields(), [false, false, true]);
+  await page.locator("#live-tolerance").selectOption("0.0001");
+  await drawSeed(page, 7);
 
-await testReport(
-  "reportHtml() lets a solver choose its own steps, and shows its true cost",
-  one,
-  async (page) => {
-    await untilLive(page);
-    const fields = () =>
-      Promise.all(["steps", "times", "tolerance"].map((id) => page.locator(`#live-${id}`).isVisible()));
-    assert.deepEqual(await fields(), [true, true, false]);
-    await page.locator("#live-solver").selectOption({ label: "dopri5, own steps" });
-    assert.deepEqual(await fields(), [false, false, true]);
-    await page.locator("#live-tolerance").selectOption("0.0001");
-    await page.locator("#live-seed").fill("7");
-    await page.locator("#live-draw").click();
-    await told(page, "Seed 7:");
+  const expected = await network.ownSteps(7, 1e-4);
+  const said = `Seed 7: dopri5 with tolerance 0.0001, ${expected.evaluations} evaluations, `;
+  assert.ok((await text(page, "live-text")).startsWith(said), await text(page, "live-text"));
+  const words =
+    `^Seed 7; drawn in this page by dopri5 with tolerance 0.0001, ${expected.evaluations} evaluations; `;
+  assert.match(await text(page, "flow-times"), new RegExp(words));
+  const { t, value, velocity } = await pixel(page, 4, 7);
+  assertClose(t, Array.from({ length: 21 }, (_, i) => i / 20), 1e-6);
+  assertClose(value, over(expected.image, 4, 7), 1e-4);
+  assertClose(velocity, over(expected.velocity, 4, 7), 1e-2);
 
-    const expected = await network.ownSteps(7, 1e-4);
-    const said = `Seed 7: dopri5 with tolerance 0.0001, ${expected.evaluations} evaluations, `;
-    assert.ok((await text(page, "live-text")).startsWith(said), await text(page, "live-text"));
-    const words =
-      `^Seed 7; drawn in this page by dopri5 with tolerance 0.0001, ${expected.evaluations} evaluations; `;
-    assert.match(await text(page, "flow-times"), new RegExp(words));
-    const { t, value, velocity } = await pixel(page, 4, 7);
-    assertClose(t, Array.from({ length: 21 }, (_, i) => i / 20), 1e-6);
-    assertClose(value, over(expected.image, 4, 7), 1e-4);
-    assertClose(velocity, over(expected.velocity, 4, 7), 1e-2);
+  await page.locator("#live-tolerance").selectOption("0.1");
+  await page.locator("#live-many").click();
+  await told(page, "Seeds 8 to 23: dopri5 with tolerance 0.1, ");
+  assert.match(await text(page, "live-text"), /, \d+ evaluations of 16 images, /);
+}
 
-    await page.locator("#live-tolerance").selectOption("0.1");
-    await page.locator("#live-many").click();
-    await told(page, "Seeds 8 to 23: dopri5 with tolerance 0.1, ");
-    assert.match(await text(page, "live-text"), /, \d+ evaluations of 16 images, /);
-  },
-);
-
-await testReport("reportHtml() solves at other times than equal ones", one, async (page) => {
+/** Steps end at other times than equal ones. */
+async function drawAtOtherTimes(page: Page): Promise<void> {
   await untilLive(page);
   await page.locator("#live-times").selectOption("quadratic");
   assert.match(await draw(page, 7, "bosh3", 4), /^Seed 7: 4 steps of bosh3, 13 evaluations, /);
   assertClose((await pixel(page, 4, 7)).t, web.gridTimes(4, "quadratic"), 1e-6);
+}
+
+const tolerance = 1e-4;
+
+/** Each of sixteen samples has a row of the steps that its solver chose. */
+async function seeStepRows(report: Page): Promise<void> {
+  await untilLive(report);
+  await report.locator("#live-solver").selectOption({ label: "dopri5, own steps" });
+  await report.locator("#live-tolerance").selectOption(`${tolerance}`);
+  await report.locator("#live-seed").fill("7");
+  await report.locator("#live-many").click();
+  await report.locator("#live-grid .strip").waitFor();
+  await told(report, "Seeds 7 to 22:");
+  const found = await marks(report, "#live-grid", "step");
+  assert.equal(found.filter(([from]) => from === 0).length, 16, "each row begins with noise");
+  assert.equal(found.filter(([, to]) => Math.abs(to - 100) < 1e-2).length, 16, "and ends with an image");
+  const { tried } = await network.ownSteps(7, tolerance);
+  const taken = tried.filter(({ accepted }) => accepted);
+  assertClose(
+    found.slice(0, taken.length).flat(),
+    taken.flatMap(({ t, dt }) => [100 * t, 100 * (t + dt)]),
+    2e-2, // its neighbours change nothing
+  );
+
+  await report.getByRole("button", { name: "Look at seed 7", exact: true }).click();
+  await report.locator("#step-strip").waitFor({ state: "visible" });
+  assert.equal((await marks(report, "#step-strip", "step")).length, taken.length);
+
+  await report.locator("#live-solver").selectOption("heun");
+  await report.locator("#live-many").click();
+  await told(report, "Seeds 23 to 38:");
+  assert.equal(await report.locator("#live-grid .strip").count(), 0);
+}
+
+/** Empty and wrong fields draw nothing, and Enter draws. */
+async function enterNumbers(page: Page): Promise<void> {
+  await untilLive(page);
+  const [seed, steps] = [page.locator("#live-seed"), page.locator("#live-steps")];
+  const before = await page.locator("#explorer-samples button").count();
+  const expected = (name: string, is: string, range: string) =>
+    `${name} ${is} (expected a whole number from ${range}).`;
+  const said = async (button = "#live-draw") => {
+    await page.locator(button).click();
+    return await text(page, "live-text");
+  };
+  await seed.fill("");
+  assert.equal(await said(), expected("Seed", "is empty", "0 to 4294967295"));
+  assert.equal(await said("#live-many"), expected("Seed", "is empty", "0 to 4294967295"));
+  assert.equal(await seed.getAttribute("aria-invalid"), "true");
+  await seed.pressSequentially("-e");
+  assert.equal(await said(), expected("Seed", "is not a number", "0 to 4294967295"));
+  await seed.fill("-1");
+  await steps.fill("2.5");
+  assert.equal(
+    await said(),
+    `${expected("Seed", "is -1", "0 to 4294967295")} ${expected("Steps", "is 2.5", "1 to 1000")}`,
+  );
+  assert.equal(await page.locator("#explorer-samples button").count(), before);
+  await seed.fill("5");
+  await steps.fill("2");
+  await seed.press("Enter");
+  await told(page, "Seed 5:");
+  assert.equal(await seed.getAttribute("aria-invalid"), "false");
+  await steps.press("Enter");
+  await told(page, "Seed 6:");
+
+  // The largest number that a field takes can be read.
+  const cut = await page.evaluate(() =>
+    [...document.querySelectorAll<HTMLInputElement>("input[type=number]")].filter((field) => {
+      field.value = field.max;
+      return field.scrollWidth > field.clientWidth;
+    }).map(({ id }) => id)
+  );
+  assert.deepEqual(cut, []);
+}
+
+await testReport("reportHtml() samples live from a file", one, {
+  drawAgain,
+  drawAtOtherTimes,
+  letSolverChoose,
+  seeStepRows,
+  enterNumbers,
 });
 
 await testInBrowser("reportHtml() samples live in a sandboxed frame", async (browser) => {
@@ -147,6 +223,16 @@ await testReport(
     assert.equal(await controls(page), false);
     await page.locator("#explorer-run").selectOption("0");
     assert.ok(await controls(page));
+
+    // The brush is taken away from a run without a network: there a click holds a pixel.
+    await page.getByRole("button", { name: "Paint", exact: true }).click();
+    await page.locator("#explorer-run").selectOption("2");
+    const before = await text(page, "live-text");
+    await pixel(page, 5, 4);
+    await page.locator(".frame").first().click();
+    assert.equal(await text(page, "live-text"), before);
+    await page.locator("#explorer-run").selectOption("0");
+    await page.locator("#paint[aria-pressed=false]").waitFor();
   },
 );
 
@@ -185,97 +271,5 @@ await testReport(
     await page.locator("#live-draw").click();
     await told(page, "This went wrong: Cannot read the weights: ");
     assert.equal((await pixel(page, 4, 7)).value.length, 21);
-  },
-);
-
-await testReport(
-  "reportHtml() draws nothing from empty or wrong fields, and draws on Enter",
-  one,
-  async (page) => {
-    await untilLive(page);
-    const [seed, steps] = [page.locator("#live-seed"), page.locator("#live-steps")];
-    const expected = (name: string, is: string, range: string) =>
-      `${name} ${is} (expected a whole number from ${range}).`;
-    const said = async (button = "#live-draw") => {
-      await page.locator(button).click();
-      return await text(page, "live-text");
-    };
-    await seed.fill("");
-    assert.equal(await said(), expected("Seed", "is empty", "0 to 4294967295"));
-    assert.equal(await said("#live-many"), expected("Seed", "is empty", "0 to 4294967295"));
-    assert.equal(await seed.getAttribute("aria-invalid"), "true");
-    await seed.pressSequentially("-e");
-    assert.equal(await said(), expected("Seed", "is not a number", "0 to 4294967295"));
-    await seed.fill("-1");
-    await steps.fill("2.5");
-    assert.equal(
-      await said(),
-      `${expected("Seed", "is -1", "0 to 4294967295")} ${expected("Steps", "is 2.5", "1 to 1000")}`,
-    );
-    assert.equal(await page.locator("#explorer-samples button").count(), 1);
-    await seed.fill("5");
-    await steps.fill("2");
-    await seed.press("Enter");
-    await told(page, "Seed 5:");
-    assert.equal(await seed.getAttribute("aria-invalid"), "false");
-    await steps.press("Enter");
-    await told(page, "Seed 6:");
-
-    // The largest number that a field takes can be read.
-    const cut = await page.evaluate(() =>
-      [...document.querySelectorAll<HTMLInputElement>("input[type=number]")].filter((field) => {
-        field.value = field.max;
-        return field.scrollWidth > field.clientWidth;
-      }).map(({ id }) => id)
-    );
-    assert.deepEqual(cut, []);
-  },
-);
-
-/** Draws a digit, and compares a line of pixels with what the library draws outside the page. */
-async function drawDigit(page: Page, steps: number, tolerance: number): Promise<string> {
-  const { model, shape } = await openCheckpoint(trainedCheckpoint);
-  const x1 = await sample(model, { count: 1, shape, seed: 5, steps, solver: "heun" }).read();
-  await untilLive(page);
-  const words = await draw(page, 5, "heun", steps);
-  await moveTo(page, 100);
-  const values: number[] = [];
-  await page.locator(".frame").first().focus();
-  for (let column = 14; column < 24; column++) {
-    await page.keyboard.press("ArrowRight");
-    await page.waitForFunction(
-      (start) => document.getElementById("pixel-text")!.textContent!.startsWith(start),
-      `row 14, column ${column + 1}:`,
-    );
-    const [, sign, value] = /value ([+\u2212])(\d+\.\d+)/.exec(await text(page, "pixel-text"))!;
-    values.push(sign === "+" ? Number(value) : -value);
-  }
-  const expected = [...x1.subarray(14 * 28 + 15, 14 * 28 + 25)].map((x) => (x + 1) / 2);
-  assertClose(values, expected, tolerance);
-  assert.ok(Math.max(...expected) > 0.5, "the line crosses the digit");
-  return words;
-}
-
-await testReport(
-  "reportHtml() draws what the library draws, from a trained network",
-  reportHtml(await trainedReport()),
-  async (page) => {
-    assert.match(await drawDigit(page, 20, 1e-3), /^Seed 5: 20 steps of heun, 40 evaluations, .* on CPU, 1/);
-  },
-);
-
-await testReport(
-  "a solver that chooses its own steps can be stopped on its way",
-  reportHtml(await trainedReport()),
-  async (page) => {
-    await untilLive(page);
-    await page.locator("#live-solver").selectOption({ label: "bosh3, own steps" });
-    await page.locator("#live-tolerance").selectOption("0.00001");
-    await page.locator("#live-many").click();
-    await page.locator("#live-stop").click(); // waits until it is there
-    assert.equal(await text(page, "live-text"), "Stopped");
-    await page.locator("#live-stop").waitFor({ state: "hidden" });
-    assert.equal(await page.locator("#live-grid button:not([disabled]) canvas").count(), 0);
-    assert.match(await draw(page, 5, "heun", 2), /^Seed 5: 2 steps of heun, 4 evaluations, /);
   },
 );

@@ -63,19 +63,27 @@ export async function fromFile(
   });
 }
 
-/** Defines a test that visits reports from files, one after the other. */
+/** What a test does in a report, or several things by name, one after the other. */
+type Visits = ((page: Page) => Promise<void>) | Readonly<Record<string, (page: Page) => Promise<void>>>;
+
+/** Defines a test that opens a report from a file once. */
 export function testReport(
   name: string,
-  report: string | Readonly<Record<string, string>>,
-  visit: (page: Page, name: string) => Promise<void>,
+  report: string,
+  visits: Visits,
   options: Options = {},
 ): Promise<void> {
-  const reports = Object.entries(typeof report === "string" ? { report } : report);
-  return testInBrowser(name, async (browser) => {
-    for (const [name, report] of reports) {
-      await fromFile(browser, report, options, (page) => visit(page, name));
-    }
-  });
+  return testInBrowser(name, (browser) =>
+    fromFile(browser, report, options, async (page) => {
+      if (typeof visits === "function") return await visits(page);
+      for (const [what, visit] of Object.entries(visits)) {
+        try {
+          await visit(page);
+        } catch (cause) {
+          throw new Error(`${what}: ${cause}`, { cause });
+        }
+      }
+    }));
 }
 
 /** Serves a report as MLflow does: its programs may run, but have no origin, so no storage and no other file. */
@@ -198,11 +206,17 @@ export async function untilLive(report: Report): Promise<void> {
   await report.waitForFunction(() => document.documentElement.dataset.live === "ready");
 }
 
-/** Draws the noise of a seed and follows it; waits for the words on it. */
+/** Draws the noise of a seed by a solver and its steps; waits for the words on it. */
 export async function draw(report: Report, seed: number, solver: string, steps: number): Promise<string> {
-  await report.locator("#live-seed").fill(String(seed));
   await report.locator("#live-solver").selectOption(solver);
   await report.locator("#live-steps").fill(String(steps));
+  return await drawSeed(report, seed);
+}
+
+/** Draws the noise of a seed as the controls say; waits for the words on it. */
+export async function drawSeed(report: Report, seed: number): Promise<string> {
+  await report.locator("#live-seed").fill(String(seed));
+  await report.evaluate(() => document.getElementById("live-text")!.textContent = "");
   await report.locator("#live-draw").click();
   await told(report, `Seed ${seed}:`);
   return await text(report, "live-text");
@@ -237,3 +251,15 @@ export const over = (field: Float32Array, row: number, column: number) =>
 
 /** Whether there are controls to sample with. */
 export const controls = (report: Report) => report.locator("#live-draw").isVisible();
+
+/** The marks of a kind in a strip: from where to where, in per cent of t. */
+export function marks(report: Report, place: string, kind: "step" | "rejected"): Promise<[number, number][]> {
+  return report.locator(`${place} .${kind}`).evaluateAll((all) =>
+    all.map((mark) => {
+      const [x, end, width] = ["x", "x2", "width"].map((name) =>
+        parseFloat(mark.getAttribute(name) ?? "NaN")
+      );
+      return mark.localName === "rect" ? [x, x + width] : [parseFloat(mark.getAttribute("x1")!), end];
+    })
+  );
+}

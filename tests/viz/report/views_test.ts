@@ -3,7 +3,13 @@
 
 import assert from "node:assert/strict";
 import { encodePng, figure, grid } from "../../../viz/mod.ts";
-import { figurePage, type Passage, reportHtml, type SolverQuality } from "../../../viz/report/mod.ts";
+import {
+  figurePage,
+  type Passage,
+  reportHtml,
+  type ReportRun,
+  type SolverQuality,
+} from "../../../viz/report/mod.ts";
 import { madeUpFlow } from "../flow/made_up_flow.ts";
 import { hostile, plane, run, two } from "./made_up.ts";
 import { moveTo, see, testReport, text, tracesOf } from "./opened.ts";
@@ -43,56 +49,58 @@ await testReport(
   },
 );
 
-const { classes: _, classifier: __, ...unclassed } = plane(4, 60);
-const classed = (classes: readonly number[], classNames?: readonly string[]) => {
+/** A run whose samples in the plane are of some classes. */
+const classed = (name: string, classes: readonly number[], classNames?: readonly string[]) => {
   const { real, ...rest } = plane(4, classes.length);
   const ofReal = Array.from({ length: 30 }, (_, n) => classes[n % classes.length]);
   const samples = { ...rest, classes, ...classNames && { classNames } };
-  return reportHtml({ runs: [run("many", { plane: { ...samples, real: { ...real, classes: ofReal } } })] });
+  return run(name, { plane: { ...samples, real: { ...real, classes: ofReal } } });
 };
 const many = Array.from({ length: 60 }, (_, n) => n % 26);
-/** Names and numbers of points of each class, and what is said of the first sample. */
-const classCases: Readonly<Record<string, readonly [string, [name: string, count: number][], said: string]>> =
-  {
-    many: [
-      classed(many),
-      Array.from({ length: 26 }, (_, c) => [`${c}`, many.filter((other) => other === c).length]),
-      "sample 1, class 0",
-    ],
-    named: [
-      classed([0, 1, 1, 2], ["cat", "<b>owl</b>"]),
-      [["cat", 1], ["&lt;b&gt;owl&lt;/b&gt;", 2], ["2", 1]],
-      "sample 1, class cat",
-    ],
-    "beyond all marks": [
-      classed([100, 500, 4, 500]),
-      [["4", 1], ["100", 1], ["500", 2]],
-      "sample 1, class 100",
-    ],
-    none: [
-      reportHtml({
-        runs: [run("bare", { plane: { ...unclassed, real: { position: unclassed.real.position } } })],
-      }),
-      [["samples", 60]],
-      "sample 1",
-    ],
-  };
+const { classes: _, classifier: __, real: { position }, ...unclassed } = plane(4, 9);
+/** Runs, the names and numbers of their points by class, and what is said of the first sample. */
+const classCases: readonly (readonly [ReportRun, [name: string, count: number][], said: string])[] = [
+  [
+    classed("26 classes", many),
+    Array.from({ length: 26 }, (_, c) => [`${c}`, many.filter((other) => other === c).length]),
+    "sample 1, class 0",
+  ],
+  [
+    classed("named", [0, 1, 1, 2], ["cat", "<b>owl</b>"]),
+    [["cat", 1], ["&lt;b&gt;owl&lt;/b&gt;", 2], ["2", 1]],
+    "sample 1, class cat",
+  ],
+  [
+    classed("beyond all marks", [100, 500, 4, 500]),
+    [["4", 1], ["100", 1], ["500", 2]],
+    "sample 1, class 100",
+  ],
+  [run("none", { plane: { ...unclassed, real: { position } } }), [["samples", 9]], "sample 1"],
+];
 
 await testReport(
   "reportHtml() shows each sample in the plane with the mark and the name of its class",
-  Object.fromEntries(Object.entries(classCases).map(([name, [report]]) => [name, report])),
-  async (page, name) => {
-    const [, expected, said] = classCases[name];
+  reportHtml({ runs: classCases.map(([run]) => run) }),
+  async (page) => {
     await see(page, "plane-chart");
     await moveTo(page, 100);
-    const points = (await tracesOf(page, "plane-chart")).filter(({ customdata }) => customdata);
-    assert.deepEqual(points.map(({ name, x }) => [name, x.length]), expected);
-    assert.equal(await text(page, "plane-text"), said);
-    const isClassed = name !== "none";
-    assert.ok(points.every(({ showlegend }) => showlegend === isClassed));
-    assert.equal(/Colours and shapes are classes/.test(await page.locator("#plane").innerText()), isClassed);
-    if (name !== "many") return;
-    assert.equal(new Set(points.map(({ marker }) => `${marker!.color} ${marker!.symbol}`)).size, 26);
+    for (const [place, [{ name }, expected, said]] of classCases.entries()) {
+      await page.locator("#plane-run").selectOption(`${place}`);
+      await page.waitForFunction((said) => document.getElementById("plane-text")!.textContent === said, said);
+      await moveTo(page, 100);
+      const points = (await tracesOf(page, "plane-chart")).filter(({ customdata, x }) =>
+        customdata && x.length > 0
+      );
+      assert.deepEqual(points.map(({ name, x }) => [name, x.length]), expected, name);
+      const isClassed = name !== "none";
+      assert.ok(points.every(({ showlegend }) => showlegend === isClassed), name);
+      assert.equal(
+        /Colours and shapes are classes/.test(await page.locator("#plane").innerText()),
+        isClassed,
+      );
+      if (place > 0) continue;
+      assert.equal(new Set(points.map(({ marker }) => `${marker!.color} ${marker!.symbol}`)).size, 26);
+    }
   },
 );
 
