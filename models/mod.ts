@@ -147,7 +147,6 @@ export {
   type SamplerOptions,
   type Snapshot,
   type Solution,
-  type TrajectoryOptions,
 } from "./solve/sampler.ts";
 export { SampleBatches, type SolvedFlow, solveFlow, type SolveFlowOptions } from "./solve/solve_flow.ts";
 export {
@@ -159,12 +158,10 @@ export {
   euler,
   evaluationsOf,
   type FlowSolverName,
-  flowSolvers,
   heun,
   isAdaptive,
   midpoint,
   rk4,
-  type SolverFacts,
   type SolverName,
   type SolverOptions,
   solvers,

@@ -1,11 +1,12 @@
 import {
   adaptiveSolvers,
   defaultMaxEvaluations,
+  evaluationsPerStep,
   type FlowSolverName,
-  flowSolvers,
   mostNoise,
   type SolverName,
   type SolverOptions,
+  solvers,
   type TimeGrid,
   timeGrids,
   timesOf,
@@ -33,11 +34,15 @@ export interface FixedSteps extends TimesOptions {
   readonly solver: SolverName;
 }
 
-const allNames = Object.keys(flowSolvers) as FlowSolverName[];
-const noiseless = allNames.filter((name) => !flowSolvers[name].stochastic);
-const costs = noiseless.map((name) => `${name} ${flowSolvers[name].evaluationsPerStep}`).join(", ");
-const namesFor = { fixed: noiseless, backward: noiseless, all: allNames } as const;
-const adaptive = Object.keys(adaptiveSolvers);
+const noiseless = Object.keys(solvers) as SolverName[];
+const allNames: readonly FlowSolverName[] = [...noiseless, "sde"];
+const costs = noiseless.map((name) => `${name} ${evaluationsPerStep(solvers[name])}`).join(", ");
+const namesFor: Readonly<Record<Use, readonly FlowSolverName[]>> = {
+  fixed: noiseless,
+  backward: noiseless,
+  all: allNames,
+};
+const adaptive: readonly string[] = Object.keys(adaptiveSolvers);
 const grids = variant(timeGrids, { doc: "" });
 const tolerance = { doc: "", above: 0, max: 1 };
 
@@ -157,7 +162,7 @@ function solverOf(name: FlowSolverName, given: ReadonlyMap<string, string>, use:
   for (const key of ["rtol", "atol", "max-evaluations"]) {
     if (!given.has(key)) continue;
     if (use === "fixed") return { problem: `${key} needs adaptive steps, and here the steps are fixed` };
-    if (!flowSolvers[name].adaptive) {
+    if (!adaptive.includes(name)) {
       return { problem: `${name} has no ${key}: its steps are fixed (adaptive are ${anyOf(adaptive)})` };
     }
     if (!adapts) return { problem: `${key} has an effect only with rtol or atol` };

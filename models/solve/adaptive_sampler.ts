@@ -2,7 +2,7 @@ import { add, type Shape, type Tensor } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
 import { CountedField, type VelocityField } from "../flow/field.ts";
 import { rejectUnknown } from "../names.ts";
-import { AdaptiveSteps, interpolation } from "./adaptive_steps.ts";
+import { type AdaptiveSteps, adaptiveSteps, interpolation } from "./adaptive_steps.ts";
 import {
   checkBatch,
   type OnShare,
@@ -79,7 +79,7 @@ export class AdaptiveSampler {
     this.#tableau = embeddedTableauOf(solver);
     this.#maxEvaluations = maxEvaluations;
     this.#field = new CountedField(model);
-    this.#steps = new AdaptiveSteps(this.#tableau, this.#field, shape, { rtol, atol, condition });
+    this.#steps = adaptiveSteps(this.#tableau, this.#field, shape, { rtol, atol, condition });
   }
 
   /** How often the field was evaluated in all runs so far, each time on a whole batch. */
@@ -124,7 +124,7 @@ export class AdaptiveSampler {
     checkTensor("solve", "x is", x, steps.x.shape);
     const before = this.evaluations;
     const clocks = Array.from({ length: N }, () => new SampleClock(span, this.#tableau.order));
-    const states = new SnapshotsWithinSteps(snapshots, steps);
+    const states = snapshotsWithin(steps, snapshots);
     await this.#begin(clocks, x, span);
     while (!clocks.every(({ done }) => done)) {
       this.#check(clocks, this.evaluations - before);
@@ -200,60 +200,45 @@ export function samplerFor(
 /** For a sample that needs no state of a step; what is read for it is dropped. */
 const unused = interpolation(0, 1);
 
-/** States at given times, collected while every sample of a batch takes its own steps. */
-class SnapshotsWithinSteps {
-  readonly #steps: AdaptiveSteps;
-  readonly #snapshots: readonly Required<Snapshot>[];
+/** Collects states at given times, in order, while every sample of a batch takes its own steps. */
+function snapshotsWithin(steps: AdaptiveSteps, times: readonly number[]) {
+  const { size, shape: [N] } = steps.x;
+  const P = size / N;
+  const snapshots = times.map((t) => ({
+    t,
+    image: new Float32Array(size),
+    velocity: new Float32Array(size),
+  }));
   /** For each sample, how many of its snapshots are taken. */
-  readonly #taken: number[];
-  readonly #reads: Promise<void>[] = [];
-
-  /** @param times in the order in which they are passed */
-  constructor(times: readonly number[], steps: AdaptiveSteps) {
-    this.#steps = steps;
-    const { size, shape: [N] } = steps.x;
-    this.#taken = Array(N).fill(0);
-    this.#snapshots = times.map((t) => ({
-      t,
-      image: new Float32Array(size),
-      velocity: new Float32Array(size),
-    }));
-  }
-
-  /** Takes all snapshots that lie within the accepted steps from t[n] to t[n] + dt[n] of each sample n. */
-  take(t: readonly number[], dt: readonly number[], accepted: readonly boolean[]): void {
-    for (;;) {
-      const shares = this.#taken.map((i, n) => {
-        const share = accepted[n] && i < this.#snapshots.length ? (this.#snapshots[i].t - t[n]) / dt[n] : NaN;
-        return share <= 1 ? share : undefined;
-      });
-      if (shares.every((share) => share === undefined)) return;
-      const taken = [...this.#taken];
-      const kept = this.#steps.within(
-        shares.map((share, n) => share === undefined ? unused : interpolation(share, dt[n])),
-      ).then(([x, slope]) =>
-        shares.forEach((share, n) => {
-          if (share !== undefined) this.#keep(taken[n], n, x, slope);
-        })
-      );
-      kept.catch(() => {}); // `all` throws it, unless the solver fails first
-      this.#reads.push(kept);
-      shares.forEach((share, n) => this.#taken[n] += share === undefined ? 0 : 1);
-    }
-  }
-
-  /** All snapshots, once every sample has passed all times. */
-  async all(): Promise<readonly Required<Snapshot>[]> {
-    await Promise.all(this.#reads);
-    return this.#snapshots;
-  }
-
-  #keep(i: number, n: number, x: Float32Array, slope: Float32Array): void {
-    const P = x.length / this.#taken.length;
-    const { image, velocity } = this.#snapshots[i];
-    image.set(x.subarray(n * P, (n + 1) * P), n * P);
-    velocity.set(slope.subarray(n * P, (n + 1) * P), n * P);
-  }
+  const taken: number[] = Array(N).fill(0);
+  const reads: Promise<void>[] = [];
+  return {
+    /** Takes all snapshots that lie within the accepted steps from t[n] to t[n] + dt[n] of each sample n. */
+    take(t: readonly number[], dt: readonly number[], accepted: readonly boolean[]): void {
+      for (;;) {
+        const shares = taken.map((i, n) => {
+          const share = accepted[n] && i < times.length ? (times[i] - t[n]) / dt[n] : NaN;
+          return share <= 1 ? share : undefined;
+        });
+        if (shares.every((share) => share === undefined)) return;
+        const found = shares.map((share, n) => share === undefined ? undefined : snapshots[taken[n]++]);
+        const weights = shares.map((share, n) => share === undefined ? unused : interpolation(share, dt[n]));
+        const kept = steps.within(weights).then(([x, slope]) =>
+          found.forEach((snapshot, n) => {
+            snapshot?.image.set(x.subarray(n * P, (n + 1) * P), n * P);
+            snapshot?.velocity.set(slope.subarray(n * P, (n + 1) * P), n * P);
+          })
+        );
+        kept.catch(() => {}); // `all` throws it, unless the solver fails first
+        reads.push(kept);
+      }
+    },
+    /** All snapshots, once every sample has passed all times. */
+    async all(): Promise<readonly Required<Snapshot>[]> {
+      await Promise.all(reads);
+      return snapshots;
+    },
+  };
 }
 
 /** @throws {RangeError} naming the first time that is not between the ends of a span, or is not in order */

@@ -52,113 +52,91 @@ export function interpolation(share: number, dt: number): InterpolationWeights {
 }
 
 /** The state of a batch on the device, and recorded steps on it whose lengths the host chooses. */
-export class AdaptiveSteps {
+export interface AdaptiveSteps {
   /** x, f32[N, C, H, W]. */
   readonly x: Tensor;
-  readonly #t: Tensor;
-  readonly #dt: Tensor;
-  readonly #rows: Tensor;
-  /** Weights of the interpolation, f32[10, N]. */
-  readonly #weights: Tensor;
-  /** Velocity at x, and the norms of both, f32[2 N]. */
-  readonly #start: RecordedStep<Tensor>;
-  /** Norm of the change of velocity over a step of Euler's, f32[N]. */
-  readonly #probe: RecordedStep<Tensor>;
-  /** Tries a step: error by error allowed, f32[N]. */
-  readonly #try: RecordedStep<Tensor>;
-  /** Goes on with the rows of what was tried. */
-  readonly #accept: RecordedStep<Tensor>;
-  /** x within the step that was tried, and its slope. */
-  readonly #within: RecordedStep<{ x: Tensor; slope: Tensor }>;
-
-  /** Records the steps. @throws as the constructor of `AdaptiveSampler` */
-  constructor(
-    tableau: EmbeddedTableau,
-    field: VelocityField,
-    shape: Shape,
-    { rtol, atol, condition }: { rtol: number; atol: number; condition: Tensor | undefined },
-  ) {
-    const N = shape[0];
-    const [x, v] = [zeros(shape), zeros(shape)];
-    const [t, dt] = [tensor(new Float32Array(N)), tensor(new Float32Array(N))];
-    const rows = tensor(new Uint32Array(N));
-    const weights = tensor(new Float32Array(10 * N), [10, N]);
-    [this.x, this.#t, this.#dt, this.#rows, this.#weights] = [x, t, dt, rows, weights];
-    const axes = shape.map((_, axis) => axis).slice(1);
-    const norm = (x: Tensor, allowed: Tensor) => sqrt(mean(square(divide(x, allowed)), axes));
-    const allowedAt = (x: Tensor) => add(multiply(abs(x), rtol), atol);
-    this.#start = record(() => {
-      assign(v, field.velocity(x, t, condition));
-      return concat([norm(x, allowedAt(x)), norm(v, allowedAt(x))], 0);
-    });
-    this.#probe = record(() => {
-      const ahead = add(x, multiply(v, perRow(dt, x)));
-      return norm(subtract(field.velocity(ahead, add(t, dt), condition), v), allowedAt(x));
-    });
-    const tried = { x: zeros(shape), v: zeros(shape), dense: tableau.dense && zeros(shape) };
-    this.#try = record(() => {
-      const next = solverStep(tableau, field, x, t, dt, { condition, first: v, dense: true });
-      assign(tried.x, next.x);
-      assign(tried.v, tableau.firstSameAsLast ? next.last : field.velocity(next.x, add(t, dt), condition));
-      if (tried.dense) assign(tried.dense, next.dense!);
-      return norm(next.error!, add(multiply(maximum(abs(x), abs(next.x)), rtol), atol));
-    });
-    this.#accept = record(() => {
-      // Picked, not blended: a rejected step may hold NaN.
-      const pick = (kept: Tensor, tried: Tensor) =>
-        assign(
-          kept,
-          reshape(gatherRows(reshape(concat([kept, tried], 0), [2 * N, x.size / N]), rows), shape),
-        );
-      pick(v, tried.v);
-      return pick(x, tried.x);
-    });
-    const known = [x, tried.x, v, tried.v, ...tried.dense ? [tried.dense] : []];
-    this.#within = record(() => {
-      const weighted = (first: number) =>
-        known.map((value, i) => multiply(value, perRow(slice(weights, 0, first + i, 1), x)))
-          .reduce((a, b) => add(a, b));
-      return { x: weighted(0), slope: weighted(5) };
-    });
-  }
-
   /** Begins at x; reads its norm and that of its velocity, by the error allowed, f32[2 N]. One evaluation. */
-  start(x: Tensor, t: readonly number[]): Promise<Float32Array> {
-    assign(this.x, x);
-    return this.#read(this.#start, t, t.map(() => 0));
-  }
-
+  start(x: Tensor, t: readonly number[]): Promise<Float32Array>;
   /** Reads the norm of the change of velocity over a step of Euler's, f32[N]. One evaluation. */
-  probe(t: readonly number[], dt: readonly number[]): Promise<Float32Array> {
-    return this.#read(this.#probe, t, dt);
-  }
-
+  probe(t: readonly number[], dt: readonly number[]): Promise<Float32Array>;
   /** Tries a step; reads its error by the error allowed, f32[N]. */
-  attempt(t: readonly number[], dt: readonly number[]): Promise<Float32Array> {
-    return this.#read(this.#try, t, dt);
-  }
-
+  attempt(t: readonly number[], dt: readonly number[]): Promise<Float32Array>;
   /** Reads x and its slope within the step that was tried, before it is accepted, f32[N, C, H, W] each. */
-  within(each: readonly InterpolationWeights[]): Promise<[x: Float32Array, slope: Float32Array]> {
-    const N = each.length;
-    const values = new Float32Array(10 * N);
-    each.forEach(({ x, slope }, n) => [...x, ...slope].forEach((weight, i) => values[i * N + n] = weight));
-    this.#weights.write(values);
-    this.#within.run();
-    return Promise.all([this.#within.result.x.read(), this.#within.result.slope.read()]);
-  }
-
+  within(each: readonly InterpolationWeights[]): Promise<[x: Float32Array, slope: Float32Array]>;
   /** Goes on with what was tried, for the samples that accept it. */
-  accept(accepted: readonly boolean[]): void {
-    const N = accepted.length;
-    this.#rows.write(Uint32Array.from(accepted, (accepted, i) => accepted ? N + i : i));
-    this.#accept.run();
-  }
+  accept(accepted: readonly boolean[]): void;
+}
 
-  #read(step: RecordedStep<Tensor>, t: readonly number[], dt: readonly number[]): Promise<Float32Array> {
-    this.#t.write(Float32Array.from(t));
-    this.#dt.write(Float32Array.from(dt));
+/** Records adaptive steps. @throws as the constructor of `AdaptiveSampler` */
+export function adaptiveSteps(
+  tableau: EmbeddedTableau,
+  field: VelocityField,
+  shape: Shape,
+  { rtol, atol, condition }: { rtol: number; atol: number; condition: Tensor | undefined },
+): AdaptiveSteps {
+  const N = shape[0];
+  const [x, v, triedX, triedV] = [0, 0, 0, 0].map(() => zeros(shape));
+  const triedDense = tableau.dense && zeros(shape);
+  const [t, dt] = [0, 0].map(() => tensor(new Float32Array(N)));
+  const rows = tensor(new Uint32Array(N));
+  const weights = tensor(new Float32Array(10 * N), [10, N]);
+  const axes = shape.map((_, axis) => axis).slice(1);
+  const norm = (x: Tensor, allowed: Tensor) => sqrt(mean(square(divide(x, allowed)), axes));
+  const allowedAt = (x: Tensor) => add(multiply(abs(x), rtol), atol);
+  const start = record(() => {
+    assign(v, field.velocity(x, t, condition));
+    return concat([norm(x, allowedAt(x)), norm(v, allowedAt(x))], 0);
+  });
+  const probe = record(() => {
+    const ahead = add(x, multiply(v, perRow(dt, x)));
+    return norm(subtract(field.velocity(ahead, add(t, dt), condition), v), allowedAt(x));
+  });
+  const attempt = record(() => {
+    const next = solverStep(tableau, field, x, t, dt, { condition, first: v, dense: true });
+    assign(triedX, next.x);
+    assign(triedV, tableau.firstSameAsLast ? next.last : field.velocity(next.x, add(t, dt), condition));
+    if (triedDense) assign(triedDense, next.dense!);
+    return norm(next.error!, add(multiply(maximum(abs(x), abs(next.x)), rtol), atol));
+  });
+  const accept = record(() => {
+    // Picked, not blended: a rejected step may hold NaN.
+    const pick = (kept: Tensor, tried: Tensor) =>
+      assign(kept, reshape(gatherRows(reshape(concat([kept, tried], 0), [2 * N, x.size / N]), rows), shape));
+    pick(v, triedV);
+    return pick(x, triedX);
+  });
+  const known = [x, triedX, v, triedV, ...triedDense ? [triedDense] : []];
+  const within = record(() => {
+    const weighted = (first: number) =>
+      known.map((value, i) => multiply(value, perRow(slice(weights, 0, first + i, 1), x)))
+        .reduce((a, b) => add(a, b));
+    return [weighted(0), weighted(5)] as const;
+  });
+  const read = (step: RecordedStep<Tensor>, from: readonly number[], lengths: readonly number[]) => {
+    t.write(Float32Array.from(from));
+    dt.write(Float32Array.from(lengths));
     step.run();
     return step.result.read();
-  }
+  };
+  return {
+    x,
+    start(from, times) {
+      assign(x, from);
+      return read(start, times, times.map(() => 0));
+    },
+    probe: (t, dt) => read(probe, t, dt),
+    attempt: (t, dt) => read(attempt, t, dt),
+    within(each) {
+      const values = new Float32Array(10 * N);
+      each.forEach(({ x, slope }, n) => [...x, ...slope].forEach((weight, i) => values[i * N + n] = weight));
+      weights.write(values);
+      within.run();
+      const [state, slope] = within.result;
+      return Promise.all([state.read(), slope.read()]);
+    },
+    accept(accepted) {
+      rows.write(Uint32Array.from(accepted, (accepted, n) => accepted ? N + n : n));
+      accept.run();
+    },
+  };
 }

@@ -4,7 +4,6 @@ import {
   multiply,
   randomNormalRows,
   record,
-  type RecordedStep,
   type Shape,
   slice,
   subtract,
@@ -21,9 +20,7 @@ import { type ButcherTableau, solverStep } from "./tableau.ts";
 export interface BatchSteps {
   /** x, then what else the next step needs. */
   readonly state: readonly Tensor[];
-  /**
-   * Checks the times of a run. @throws {TypeError | RangeError} if the steps cannot follow them
-   */
+  /** Checks the times of a run. @throws {TypeError | RangeError} if the steps cannot follow them */
   check?(times: readonly number[]): void;
   /**
    * Takes step i.
@@ -32,7 +29,7 @@ export interface BatchSteps {
    * @param row number of the first sample
    * @returns v(x, t) at the start of the step; the next step overwrites it
    */
-  take(times: readonly number[], i: number, first: boolean, row: number): Tensor;
+  take(times: readonly number[], i: number, first: boolean, row?: number): Tensor;
 }
 
 /** A step that was taken, before its end becomes the new state. */
@@ -43,69 +40,48 @@ interface TakenStep {
   readonly nextV: Tensor;
 }
 
-/** Recorded steps of a Runge-Kutta method, and what is observed of each. */
-export class RungeKuttaSteps<T = undefined> implements BatchSteps {
-  /** x, and v(x, t) if the solver reuses it or steps are observed. */
-  readonly state: readonly Tensor[];
-  readonly #t: Tensor;
-  readonly #dt: Tensor;
-  /** Computes the first velocity, if it is part of the state. */
-  readonly #first: RecordedStep<Tensor> | undefined;
-  readonly #step: RecordedStep<{ readonly velocity: Tensor; readonly seen: T | undefined }>;
-
-  /**
-   * Records the steps.
-   *
-   * @param observe what to compute of each step on the device; the velocity at its end is computed, too, then
-   */
-  constructor(
-    tableau: ButcherTableau,
-    field: VelocityField,
-    shape: Shape,
-    { condition, observe }: {
-      readonly condition?: Tensor | undefined;
-      readonly observe?: (step: TakenStep) => T;
-    } = {},
-  ) {
-    const t = this.#t = tensor(new Float32Array(shape[0]));
-    const dt = this.#dt = tensor(new Float32Array(shape[0]));
-    const x = zeros(shape);
-    if (!tableau.firstSameAsLast && !observe) {
-      this.state = [x];
-      this.#step = record(() => {
-        const next = solverStep(tableau, field, x, t, dt, { condition });
-        const velocity = next.v.storage === x.storage ? copyOf(next.v) : next.v; // x itself, or a view of it, changes
-        assign(x, next.x);
-        return { velocity, seen: undefined };
-      });
-      return;
-    }
-    const v = zeros(shape);
-    this.state = [x, v];
-    this.#first = record(() => assign(v, field.velocity(x, t, condition)));
-    this.#step = record(() => {
-      const next = solverStep(tableau, field, x, t, dt, { condition, first: v });
-      const nextV = tableau.firstSameAsLast ? next.last : field.velocity(next.x, add(t, dt), condition);
-      const velocity = copyOf(v);
-      const seen = observe?.({ x, v, nextX: next.x, nextV });
+/**
+ * Records steps of a Runge-Kutta method.
+ *
+ * @param observe what to compute of each step on the device; the velocity at its end is then computed, too
+ * @returns the steps, and what was observed of the last one
+ */
+export function rungeKuttaSteps<T = undefined>(
+  tableau: ButcherTableau,
+  field: VelocityField,
+  shape: Shape,
+  condition?: Tensor,
+  observe?: (step: TakenStep) => T,
+): BatchSteps & { readonly seen: () => T } {
+  const [t, dt] = [0, 0].map(() => tensor(new Float32Array(shape[0])));
+  const keepsVelocity = tableau.firstSameAsLast || observe !== undefined;
+  const x = zeros(shape);
+  const v = keepsVelocity ? zeros(shape) : x;
+  const start = keepsVelocity ? record(() => assign(v, field.velocity(x, t, condition))) : undefined;
+  const step = record(() => {
+    const next = solverStep(tableau, field, x, t, dt, { condition, ...keepsVelocity && { first: v } });
+    const velocity = keptVelocity(next.v, v);
+    if (!keepsVelocity) {
       assign(x, next.x);
-      assign(v, nextV);
-      return { velocity, seen };
-    });
-  }
-
-  /** What was observed of the last step; the next one overwrites it. */
-  get seen(): T {
-    return this.#step.result.seen!;
-  }
-
-  take(times: readonly number[], i: number, first: boolean): Tensor {
-    fill(this.#t, times[i]);
-    fill(this.#dt, times[i + 1] - times[i]);
-    if (first) this.#first?.run();
-    this.#step.run();
-    return this.#step.result.velocity;
-  }
+      return { velocity, seen: undefined };
+    }
+    const nextV = tableau.firstSameAsLast ? next.last : field.velocity(next.x, add(t, dt), condition);
+    const seen = observe?.({ x, v, nextX: next.x, nextV });
+    assign(x, next.x);
+    assign(v, nextV);
+    return { velocity, seen };
+  });
+  return {
+    state: keepsVelocity ? [x, v] : [x],
+    take(times, i, first) {
+      fill(t, times[i]);
+      fill(dt, times[i + 1] - times[i]);
+      if (first) start?.run();
+      step.run();
+      return step.result.velocity;
+    },
+    seen: () => step.result.seen!,
+  };
 }
 
 /** How noise is added. */
@@ -119,7 +95,7 @@ export interface NoiseOptions {
 }
 
 /**
- * Recorded steps of a stochastic differential equation with the marginals of the flow, from the same velocity.
+ * Records steps of a stochastic differential equation with the marginals of the flow, from the same velocity.
  *
  * On the linear path the velocity implies both ends, E[x0 | x] = x - t v and E[x1 | x] = x + (1 - t) v, and the score
  * -E[x0 | x] / (1 - t). With g(t)^2 = noise (1 - t),
@@ -131,78 +107,66 @@ export interface NoiseOptions {
  *
  * It holds for the linear path from standard normal noise. Time runs from noise to data; there is no way back.
  *
+ * @throws {TypeError} if the field is for another path than the linear one
  * Source: Ma et al. 2024, SiT, arXiv:2401.08740, with the diffusion coefficient w = noise sigma
  */
-export class StochasticSteps implements BatchSteps {
-  readonly state: readonly [x: Tensor];
-  readonly #noise: number;
-  readonly #seed: number;
-  readonly #t: Tensor;
-  readonly #dt: Tensor;
-  readonly #strength: Tensor;
-  readonly #key = tensor(new Uint32Array(3));
-  readonly #rows: Tensor;
-  readonly #step: RecordedStep<Tensor>;
-  readonly #last: RecordedStep<Tensor>;
-
-  /** Records a step, and the last one. @throws {TypeError} if the field is for another path than the linear one */
-  constructor(field: VelocityField, shape: Shape, { noise = 1, seed = 0, condition }: NoiseOptions) {
-    if ((pathOf(field) ?? linearPath) !== linearPath) {
-      throw new TypeError(
-        "Cannot sample with noise: the field is for another path, on which a velocity implies another score " +
-          "(expected the linear path)",
-      );
-    }
-    this.#noise = noise;
-    this.#seed = checkedSeed(seed);
-    const [t, dt, strength] = [0, 0, 0].map(() => tensor(new Float32Array(shape[0])));
-    [this.#t, this.#dt, this.#strength] = [t, dt, strength];
-    const [x, key, rows] = [zeros(shape), this.#key, tensor(new Uint32Array(shape[0]))];
-    [this.state, this.#rows] = [[x], rows];
-    this.#step = record(() => {
+export function stochasticSteps(
+  field: VelocityField,
+  shape: Shape,
+  { noise = 1, seed = 0, condition }: NoiseOptions,
+): BatchSteps {
+  if ((pathOf(field) ?? linearPath) !== linearPath) {
+    throw new TypeError(
+      "Cannot sample with noise: the field is for another path, on which a velocity implies another score " +
+        "(expected the linear path)",
+    );
+  }
+  checkedSeed(seed);
+  const [t, dt, strength] = [0, 0, 0].map(() => tensor(new Float32Array(shape[0])));
+  const [x, key, rows] = [zeros(shape), tensor(new Uint32Array(3)), tensor(new Uint32Array(shape[0]))];
+  const [step, last] = [false, true].map((isLast) =>
+    record(() => {
       const v = field.velocity(x, t, condition);
-      const velocity = v.storage === x.storage ? copyOf(v) : v;
+      const velocity = keptVelocity(v, x);
+      if (isLast) {
+        assign(x, add(x, multiply(v, perRow(dt, x))));
+        return velocity;
+      }
       const x0 = subtract(x, multiply(v, perRow(t, x)));
       const drift = subtract(v, multiply(x0, noise / 2));
       const dW = multiply(randomNormalRows(key, rows, shape), perRow(strength, x));
       assign(x, add(add(x, multiply(drift, perRow(dt, x))), dW));
       return velocity;
-    });
-    this.#last = record(() => {
-      const v = field.velocity(x, t, condition);
-      const velocity = v.storage === x.storage ? copyOf(v) : v;
-      assign(x, add(x, multiply(v, perRow(dt, x))));
-      return velocity;
-    });
-  }
-
-  check(times: readonly number[]): void {
-    if (times[0] > times[1]) {
-      throw new TypeError(
-        `Cannot go from t = ${times[0]} to ${
-          times.at(-1)
-        } with noise (expected increasing times, or another solver)`,
+    })
+  );
+  return {
+    state: [x],
+    check(times) {
+      const [from, to] = [times[0], times[times.length - 1]];
+      if (from > to) {
+        throw new TypeError(
+          `Cannot go from t = ${from} to ${to} with noise (expected increasing times, or another solver)`,
+        );
+      }
+      const most = mostNoise(times);
+      if (noise >= 0 && noise <= most) return;
+      throw new RangeError(
+        `Cannot sample with noise ${noise} in ${times.length - 1} steps ` +
+          `(expected 0 to ${Number(most.toPrecision(3))}, 2 by the longest step, or more steps)`,
       );
-    }
-    const most = mostNoise(times);
-    if (this.#noise >= 0 && this.#noise <= most) return;
-    throw new RangeError(
-      `Cannot sample with noise ${this.#noise} in ${times.length - 1} steps ` +
-        `(expected 0 to ${Number(most.toPrecision(3))}, 2 by the longest step, or more steps)`,
-    );
-  }
-
-  take(times: readonly number[], i: number, _first: boolean, row: number): Tensor {
-    const [t, dt] = [times[i], times[i + 1] - times[i]];
-    fill(this.#t, t);
-    fill(this.#dt, dt);
-    fill(this.#strength, Math.sqrt(this.#noise * (1 - t) * dt));
-    this.#key.write(Uint32Array.of(this.#seed, streams.diffusion, i));
-    this.#rows.write(Uint32Array.from({ length: this.#rows.size }, (_, n) => row + n));
-    const step = i + 2 < times.length ? this.#step : this.#last;
-    step.run();
-    return step.result;
-  }
+    },
+    take(times, i, _, row = 0) {
+      const length = times[i + 1] - times[i];
+      fill(t, times[i]);
+      fill(dt, length);
+      fill(strength, Math.sqrt(noise * (1 - times[i]) * length));
+      key.write(Uint32Array.of(seed, streams.diffusion, i));
+      rows.write(Uint32Array.from({ length: rows.size }, (_, n) => row + n));
+      const taken = i + 2 < times.length ? step : last;
+      taken.run();
+      return taken.result;
+    },
+  };
 }
 
 /**
@@ -217,6 +181,11 @@ export function mostNoise(times: readonly number[]): number {
 /** Writes one number everywhere. */
 function fill(x: Tensor, value: number): void {
   x.write(new Float32Array(x.size).fill(value));
+}
+
+/** A velocity, or a copy if it is in the memory of a state that the step overwrites. */
+function keptVelocity(v: Tensor, state: Tensor): Tensor {
+  return v.storage === state.storage ? copyOf(v) : v;
 }
 
 /** A copy that later steps do not overwrite. */

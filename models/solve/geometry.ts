@@ -17,7 +17,7 @@ import { checkTensor } from "../../kernels/core/tensor.ts";
 import { CountedField, type VelocityField } from "../flow/field.ts";
 import { perRow } from "../flow/path.ts";
 import { rejectUnknown } from "../names.ts";
-import { copyOf, RungeKuttaSteps } from "./batch_steps.ts";
+import { copyOf, rungeKuttaSteps } from "./batch_steps.ts";
 import { inner } from "./density_field.ts";
 import { Sampler, type SamplerOptions } from "./sampler.ts";
 import { SampleBatches } from "./solve_flow.ts";
@@ -85,12 +85,10 @@ export async function flowGeometry(
   const counted = new CountedField(batches.field(field));
   let evaluations = 0;
   const tensors = scope(() => {
-    const steps = new RungeKuttaSteps(tableau, counted, batches.shape, {
-      observe: ({ x, v, nextX, nextV }) => ({
-        moved: squaredNorm(subtract(nextX, x)),
-        turned: squaredNorm(subtract(direction(nextV), direction(v))),
-      }),
-    });
+    const steps = rungeKuttaSteps(tableau, counted, batches.shape, undefined, ({ x, v, nextX, nextV }) => ({
+      moved: squaredNorm(subtract(nextX, x)),
+      turned: squaredNorm(subtract(direction(nextV), direction(v))),
+    }));
     return batches.join(Array.from(batches, (part) => {
       const before = counted.evaluations;
       const found = follow(steps, part.x0, times);
@@ -130,15 +128,19 @@ type Observed = Readonly<Record<"moved" | "turned", Tensor>>;
  * @returns |x(t_K) - x(t_0)|^2, f32[N, 1], and columns for each step or time: |x(t_i+1) - x(t_i)|^2, |v_i|^2,
  * |u - v_i|^2 and |v_i+1 / |v_i+1| - v_i / |v_i||^2
  */
-function follow(steps: RungeKuttaSteps<Observed>, start: Tensor, times: readonly number[]): Tensor[] {
+function follow(
+  steps: ReturnType<typeof rungeKuttaSteps<Observed>>,
+  start: Tensor,
+  times: readonly number[],
+): Tensor[] {
   return scope(() => {
     const [velocities, moved, turned]: Tensor[][] = [[], [], []];
     const [x, v] = steps.state;
     assign(x, start);
     for (let i = 0; i + 1 < times.length; i++) {
       velocities.push(copyOf(steps.take(times, i, i === 0)));
-      moved.push(copyOf(steps.seen.moved));
-      turned.push(copyOf(steps.seen.turned));
+      moved.push(copyOf(steps.seen().moved));
+      turned.push(copyOf(steps.seen().turned));
     }
     velocities.push(copyOf(v));
     const way = subtract(x, start);

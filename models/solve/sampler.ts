@@ -14,7 +14,7 @@ import { checkCount, isCount, maxU32 } from "../../kernels/core/checks.ts";
 import { checkedSizeOf } from "../../kernels/core/shape.ts";
 import { CountedField, type VelocityField } from "../flow/field.ts";
 import { rejectUnknown } from "../names.ts";
-import { type BatchSteps, copyOf, RungeKuttaSteps, StochasticSteps } from "./batch_steps.ts";
+import { type BatchSteps, copyOf, rungeKuttaSteps, stochasticSteps } from "./batch_steps.ts";
 import { isAdaptive, type SolverOptions, tableauOf } from "./solvers.ts";
 import type { TriedStep } from "./step_control.ts";
 import { solverStep } from "./tableau.ts";
@@ -53,17 +53,6 @@ export interface Snapshot {
   readonly image: Float32Array;
   /** v(x, t), [N, C, H, W]; absent in the last snapshot. */
   readonly velocity?: Float32Array;
-}
-
-/** Options of a trajectory. */
-export interface TrajectoryOptions {
-  /** The first step; x is the state at `times[first]`. By default 0. */
-  readonly first?: number;
-  /**
-   * Snapshots in flight to the host at once; by default 64, which keeps a GPU busy. With 1, each is yielded as soon as
-   * it is computed.
-   */
-  readonly ahead?: number;
 }
 
 /** A run in progress, which may wait while the sampler works on others. */
@@ -113,8 +102,8 @@ export class Sampler {
     checkBatch(shape);
     this.#field = new CountedField(model);
     this.#steps = solver === "sde"
-      ? new StochasticSteps(this.#field, shape, options)
-      : new RungeKuttaSteps(tableauOf(solver), this.#field, shape, { condition });
+      ? stochasticSteps(this.#field, shape, options)
+      : rungeKuttaSteps(tableauOf(solver), this.#field, shape, condition);
     this.#steps.check?.(this.times);
   }
 
@@ -188,10 +177,12 @@ export class Sampler {
   }
 
   /**
-   * Solves with a snapshot at each time from `first` on, from noise or from any state, even one that the flow would not
-   * reach. A sampler can have several trajectories in progress.
+   * Solves with a snapshot at each time from step `first` on, from noise or from any state, even one that the flow would
+   * not reach.
    *
-   * @param x the initial state, f32[N, C, H, W]; noise if `first` is 0
+   * @param x the state at `times[first]`, f32[N, C, H, W]; noise if `first` is 0, the default
+   * @param ahead snapshots in flight to the host at once; by default 64, which keeps a GPU busy. With 1, each is yielded as
+   * soon as it is computed
    * @returns snapshots in host memory, in order; the last one is the data, without velocity
    * @throws {RangeError} if `first` is not a step, or `ahead` is not a positive integer
    * @throws {TypeError} if an option is unknown
@@ -199,7 +190,7 @@ export class Sampler {
    */
   trajectory(
     x: Tensor,
-    { first = 0, ahead = 64, ...others }: TrajectoryOptions = {},
+    { first = 0, ahead = 64, ...others }: { readonly first?: number; readonly ahead?: number } = {},
   ): AsyncGenerator<Snapshot, void, void> {
     rejectUnknown(others, ["first", "ahead"], "a trajectory");
     const steps = this.times.length - 1;

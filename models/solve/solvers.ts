@@ -81,33 +81,6 @@ export const adaptiveSolvers = Object.fromEntries(
 /** Name of a solver, or `sde` for the stochastic one. */
 export type FlowSolverName = SolverName | "sde";
 
-/** Cost and abilities of a solver. */
-export interface SolverFacts {
-  /** Evaluations of the field in each step. */
-  readonly evaluationsPerStep: number;
-  /** Evaluations before the first step. */
-  readonly evaluationsAtStart: number;
-  /** Whether it can choose its own steps. */
-  readonly adaptive: boolean;
-  /** Whether it adds noise between the steps. */
-  readonly stochastic: boolean;
-}
-
-function factsOf(tableau: ButcherTableau): SolverFacts {
-  return {
-    evaluationsPerStep: evaluationsPerStep(tableau),
-    evaluationsAtStart: tableau.firstSameAsLast ? 1 : 0,
-    adaptive: tableau.error !== undefined,
-    stochastic: false,
-  };
-}
-
-/** All solvers by name, the stochastic one among them, with their costs. */
-export const flowSolvers = {
-  ...Object.fromEntries(Object.entries(solvers).map(([name, tableau]) => [name, factsOf(tableau)])),
-  sde: { evaluationsPerStep: 1, evaluationsAtStart: 0, adaptive: false, stochastic: true },
-} as Readonly<Record<FlowSolverName, SolverFacts>>;
-
 /**
  * How a flow is solved, in one of three ways:
  * - in given steps: `{ solver: "heun", steps: 20 }`, the default;
@@ -153,7 +126,7 @@ export function isAdaptive({ rtol, atol }: SolverOptions): boolean {
 export function tableauOf(solver: SolverOptions["solver"] = "heun"): ButcherTableau {
   if (typeof solver === "object") return solver;
   if (Object.hasOwn(solvers, solver)) return solvers[solver as SolverName];
-  throw new TypeError(unknownName("solver", String(solver), Object.keys(flowSolvers)));
+  throw new TypeError(unknownName("solver", String(solver), [...Object.keys(solvers), "sde"]));
 }
 
 /**
@@ -173,14 +146,13 @@ export function embeddedTableauOf(solver: SolverOptions["solver"] = "dopri5"): E
 }
 
 /**
- * Evaluations of the field that each sample takes in given steps; undefined for adaptive steps, which are known
- * afterwards.
+ * Evaluations of the field that each sample takes in given steps; undefined for adaptive steps.
  *
  * @throws {TypeError} if the solver is unknown
  * @throws {RangeError} if the steps are invalid
  */
 export function evaluationsOf(options: SolverOptions): number | undefined {
   if (isAdaptive(options)) return undefined;
-  const facts = options.solver === "sde" ? flowSolvers.sde : factsOf(tableauOf(options.solver));
-  return facts.evaluationsAtStart + facts.evaluationsPerStep * (timesOf(options).length - 1);
+  const tableau = options.solver === "sde" ? euler : tableauOf(options.solver);
+  return evaluationsPerStep(tableau) * (timesOf(options).length - 1) + (tableau.firstSameAsLast ? 1 : 0);
 }

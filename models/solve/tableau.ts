@@ -45,10 +45,7 @@ const tolerance = 1e-12;
  * @throws {RangeError} if it is not explicit, or rows of a do not sum to c, b to 1, or the weights of error or
  * interpolation to 0
  */
-export function defineTableau(tableau: Tableau & Pick<EmbeddedTableau, "error">): EmbeddedTableau;
-/** Checks a tableau that may have no error estimate. @throws as the other */
-export function defineTableau(tableau: Tableau): ButcherTableau;
-export function defineTableau(tableau: Tableau): ButcherTableau {
+export function defineTableau<T extends Tableau>(tableau: T): T & ButcherTableau {
   const { order, a, b, c } = tableau;
   const stages = b.length;
   const fail = (why: string): never => {

@@ -11,42 +11,18 @@ export interface TimeGrid {
   at(s: number): number;
 }
 
-/** Equal steps. */
-const uniformGrid: TimeGrid = { at: (s) => s };
-
-/**
- * Steps whose length changes linearly: t = s + bend s (1 - s).
- *
- * @param bend in [-1, 1]. With 1 the steps get shorter towards data, t = 1 - (1 - s)^2, as in DDIM; with -1 towards
- * noise, t = s^2
- * Source: Song et al. 2021, Denoising diffusion implicit models, arXiv:2010.02502, appendix D.2
- */
-function quadraticGrid(bend: number): TimeGrid {
-  return { at: (s) => s + bend * s * (1 - s) };
-}
-
-/**
- * Steps whose lengths form a geometric series, so that the logarithm of a step's length falls evenly.
- *
- * @param ratio how much faster time goes at noise than at data: above 1 the steps are finest near data, where strokes
- * get their edges and adaptive solvers take short steps; below 1 near noise
- */
-function logarithmicGrid(ratio: number): TimeGrid {
-  if (ratio === 1) return uniformGrid;
-  const rate = -Math.log(ratio);
-  return { at: (s) => Math.expm1(rate * s) / Math.expm1(rate) }; // (1 - ratio^-s) / (1 - 1 / ratio), precise near 1
-}
-
 /** The grids of times by name. */
 export const timeGrids = {
-  uniform: { doc: "equal steps", settings: {}, make: () => uniformGrid },
+  uniform: { doc: "equal steps", settings: {}, make: (): TimeGrid => ({ at: (s) => s }) },
+  /** Steps whose length changes linearly. Source: Song et al. 2021, arXiv:2010.02502, appendix D.2, for bend 1 */
   quadratic: {
     doc: "shorter steps at one end",
     settings: {
       bend: { doc: "1 = at data, -1 = at noise", min: -1, max: 1, default: 1 },
     },
-    make: ({ bend }: Readonly<Record<string, number>>): TimeGrid => quadraticGrid(bend),
+    make: ({ bend }: Readonly<Record<string, number>>): TimeGrid => ({ at: (s) => s + bend * s * (1 - s) }),
   },
+  /** Steps whose lengths form a geometric series: finest near data, where strokes get their edges, with a ratio above 1. */
   logarithmic: {
     doc: "lengths of steps in a geometric series",
     settings: {
@@ -57,7 +33,11 @@ export const timeGrids = {
         default: 4,
       },
     },
-    make: ({ ratio }: Readonly<Record<string, number>>): TimeGrid => logarithmicGrid(ratio),
+    make({ ratio }: Readonly<Record<string, number>>): TimeGrid {
+      const rate = -Math.log(ratio);
+      // (1 - ratio^-s) / (1 - 1 / ratio), precise near 1
+      return { at: (s) => rate === 0 ? s : Math.expm1(rate * s) / Math.expm1(rate) };
+    },
   },
 } as const;
 
