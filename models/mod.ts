@@ -148,7 +148,14 @@ export {
   type Snapshot,
   type Solution,
 } from "./solve/sampler.ts";
-export { SampleBatches, type SolvedFlow, solveFlow, type SolveFlowOptions } from "./solve/solve_flow.ts";
+export {
+  type BatchOptions,
+  type SampleBatch,
+  SampleBatches,
+  type SolvedFlow,
+  solveFlow,
+  type SolveFlowOptions,
+} from "./solve/solve_flow.ts";
 export {
   type AdaptiveSolverName,
   adaptiveSolvers,

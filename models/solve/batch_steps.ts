@@ -14,6 +14,7 @@ import {
 import { pathOf, type VelocityField } from "../flow/field.ts";
 import { linearPath, perRow } from "../flow/path.ts";
 import { checkedSeed, streams } from "../random.ts";
+import type { SolverOptions } from "./solvers.ts";
 import { type ButcherTableau, solverStep } from "./tableau.ts";
 
 /** The state of a batch on the device, and recorded steps that change it. */
@@ -32,14 +33,6 @@ export interface BatchSteps {
   take(times: readonly number[], i: number, first: boolean, row?: number): Tensor;
 }
 
-/** A step that was taken, before its end becomes the new state. */
-interface TakenStep {
-  readonly x: Tensor;
-  readonly v: Tensor;
-  readonly nextX: Tensor;
-  readonly nextV: Tensor;
-}
-
 /**
  * Records steps of a Runge-Kutta method.
  *
@@ -51,7 +44,7 @@ export function rungeKuttaSteps<T = undefined>(
   field: VelocityField,
   shape: Shape,
   condition?: Tensor,
-  observe?: (step: TakenStep) => T,
+  observe?: (step: Readonly<Record<"x" | "v" | "nextX" | "nextV", Tensor>>) => T,
 ): BatchSteps & { readonly seen: () => T } {
   const [t, dt] = [0, 0].map(() => tensor(new Float32Array(shape[0])));
   const keepsVelocity = tableau.firstSameAsLast || observe !== undefined;
@@ -84,16 +77,6 @@ export function rungeKuttaSteps<T = undefined>(
   };
 }
 
-/** How noise is added. */
-export interface NoiseOptions {
-  /** Strength of the diffusion: g(t)^2 = noise (1 - t). By default 1; with 0 the steps are Euler's. */
-  readonly noise?: number | undefined;
-  /** Seed of the noise, an integer in [0, 2^32); by default 0. */
-  readonly seed?: number | undefined;
-  /** Condition of the field, one row per sample. */
-  readonly condition?: Tensor | undefined;
-}
-
 /**
  * Records steps of a stochastic differential equation with the marginals of the flow, from the same velocity.
  *
@@ -113,7 +96,8 @@ export interface NoiseOptions {
 export function stochasticSteps(
   field: VelocityField,
   shape: Shape,
-  { noise = 1, seed = 0, condition }: NoiseOptions,
+  { noise = 1, seed = 0 }: SolverOptions,
+  condition?: Tensor,
 ): BatchSteps {
   if ((pathOf(field) ?? linearPath) !== linearPath) {
     throw new TypeError(

@@ -17,12 +17,12 @@ import { rejectUnknown } from "../names.ts";
 import { samplerFor } from "./adaptive_sampler.ts";
 import { DensityField, inner, rademacher } from "./density_field.ts";
 import type { SamplerOptions } from "./sampler.ts";
-import { SampleBatches } from "./solve_flow.ts";
+import { type BatchOptions, SampleBatches } from "./solve_flow.ts";
 import { isAdaptive, solverOptions } from "./solvers.ts";
 import { timesOf } from "./time_grids.ts";
 
 /** How a likelihood is taken. The flow is solved from data, t = 1, back to noise; by default with `rtol: 1e-3`. */
-export interface LikelihoodOptions extends Omit<SamplerOptions, "noise"> {
+export interface LikelihoodOptions extends Omit<SamplerOptions, "noise">, BatchOptions {
   /** Whether the divergence is exact, at as many vector-Jacobian products as a sample has elements; at most 64. */
   readonly exact?: boolean;
   /** Vectors of random signs for each sample, each with an estimate of its own; by default 1. */
@@ -31,13 +31,6 @@ export interface LikelihoodOptions extends Omit<SamplerOptions, "noise"> {
   readonly seed?: number;
   /** The random signs themselves, f32[P, N, ...], instead of `probes` and `seed`. */
   readonly epsilon?: Tensor;
-  /** Largest batch; by default 64. */
-  readonly batch?: number;
-  /**
-   * Called with the number of samples done; a batch counts by its share of the time. A promise is waited for, and an error
-   * ends the solve.
-   */
-  readonly onProgress?: (done: number) => void | Promise<void>;
 }
 
 /** The log-likelihood of samples, and what it cost. */

@@ -102,7 +102,7 @@ export class Sampler {
     checkBatch(shape);
     this.#field = new CountedField(model);
     this.#steps = solver === "sde"
-      ? stochasticSteps(this.#field, shape, options)
+      ? stochasticSteps(this.#field, shape, options, condition)
       : rungeKuttaSteps(tableauOf(solver), this.#field, shape, condition);
     this.#steps.check?.(this.times);
   }

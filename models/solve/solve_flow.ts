@@ -5,29 +5,33 @@ import { traitsOf, type VelocityField } from "../flow/field.ts";
 import { rejectUnknown } from "../names.ts";
 import { rowsAt } from "../train/batch_source.ts";
 import { samplerFor } from "./adaptive_sampler.ts";
-import { checkBatch, type SamplerOptions } from "./sampler.ts";
+import { checkBatch, type SamplerOptions, type Solution } from "./sampler.ts";
 import { isAdaptive, solverOptions } from "./solvers.ts";
 import type { TriedStep } from "./step_control.ts";
 import type { Span } from "./time_grids.ts";
 
-/** Options of {@linkcode solveFlow}. */
-export interface SolveFlowOptions extends SamplerOptions, Span {
-  /** Largest batch; by default 256. */
+/** Options of what works in batches. */
+export interface BatchOptions {
+  /** Largest batch; by default 256, for likelihoods 64. */
   readonly batch?: number;
-  /** Called with the number of samples done; a batch counts by its share of the time. A promise is waited for. */
+  /**
+   * Called with the number of samples done; a batch counts by its share of the time. A promise is waited for, and an error
+   * ends the solve.
+   */
   readonly onProgress?: (done: number) => void | Promise<void>;
 }
 
+/** Options of {@linkcode solveFlow}. */
+export interface SolveFlowOptions extends SamplerOptions, Span, BatchOptions {}
+
 /** Samples, and what they cost. */
-export interface SolvedFlow {
+export interface SolvedFlow extends Pick<Solution, "steps"> {
   /** f32[N, C, H, W] on the host. */
   readonly samples: Float32Array;
   /** Evaluations of the field that a sample takes part in: the mean over samples, where batches differ. */
   readonly evaluations: number;
   /** Evaluations of each batch. */
   readonly batches: readonly number[];
-  /** The steps of each sample, if it chose them. */
-  readonly steps?: readonly (readonly TriedStep[])[];
 }
 
 /**
