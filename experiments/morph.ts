@@ -1,8 +1,7 @@
 import type { Dataset } from "./data/dataset.ts";
 import { loadDataset } from "./data/load_dataset.ts";
-import { guidanceInWords, runsTwice } from "./draw/conditioning.ts";
+import { checkNoClass, chosenClasses, guidanceInWords, guidanceOf, runsTwice } from "./draw/conditioning.ts";
 import { checkFit, loadNetwork, readWeights } from "./draw/load_network.ts";
-import { checkNoClass, chosenClasses, guidanceOf } from "./draw/requested_images.ts";
 import { costInWords, solvingError } from "./draw/samples.ts";
 import { drawStarts, findEnds, lossInWords } from "./morph/ends.ts";
 import { planMorph } from "./morph/plan_morph.ts";

@@ -1,21 +1,33 @@
-import { guidedCostSuffix, readAutoguidance } from "./draw/conditioning.ts";
-import { requestedImages } from "./draw/requested_images.ts";
-import { loadNetwork, readWeights } from "./draw/load_network.ts";
-import { costInWords, drawSamplesInBatches, solvingError } from "./draw/samples.ts";
 import { init } from "../kernels/mod.ts";
 import { encodeNpy } from "../models/mod.ts";
+import {
+  type Autoguidance,
+  autoguidanceInWords,
+  checkNoClass,
+  chosenClasses,
+  type Conditioning,
+  guidanceInWords,
+  guidanceOf,
+  guidedCostSuffix,
+  readAutoguidance,
+  roundToRows,
+  runsTwice,
+} from "./draw/conditioning.ts";
+import { loadNetwork, readWeights } from "./draw/load_network.ts";
 import { checkGrid, samplesPng } from "./draw/sample_grid.ts";
+import { costInWords, drawSamplesInBatches, solvingError } from "./draw/samples.ts";
+import { say } from "./program/output.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { main, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
+import { weightsFile } from "./run/layout.ts";
 import { checkGuidance, describing, describingHeading, givenGuidance, guiding } from "./settings/drawing.ts";
 import { choice, classChoice, integer, path, text } from "./settings/kinds.ts";
 import { ConfigError, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
-import { type ChosenSolver, makeSolver, solverSetting } from "./settings/solver.ts";
+import { makeSolver, solverSetting } from "./settings/solver.ts";
 import { guidanceWithoutLabels, training } from "./settings/training.ts";
 import { checkEffects } from "./settings/training_config.ts";
-import { say } from "./program/output.ts";
 
 /** The settings of the task that draws images from a trained network. */
 export const sampling = defineSettings({
@@ -27,7 +39,7 @@ export const sampling = defineSettings({
   ...guiding,
   guidance: {
     ...guiding.guidance,
-    details: [`without classes away from the run's early weights (else ${guidanceWithoutLabels})`],
+    details: [`unlabelled networks: away from the run's early weights (else ${guidanceWithoutLabels})`],
   },
   columns: integer({ doc: "columns of the grid, 0 = one a class, or nearly square", default: 0 }),
   out: text({
@@ -51,11 +63,9 @@ export const sampling = defineSettings({
   model: describingHeading,
 });
 
-/** The settings of the sampling task by name. */
-export type SampleConfig = Values<typeof sampling.rows> & {
-  /** Whether the number of images may become that of full rows, as nobody asked for another. */
+type SampleConfig = Values<typeof sampling.rows> & {
+  /** Whether the number of images may be rounded to full rows, as the user gave none. */
   readonly inFullRows: boolean;
-  readonly chosen: ChosenSolver;
 };
 
 /** @throws {ConfigError} if a setting is missing or has no effect */
@@ -78,56 +88,105 @@ function resolve(values: Partial<Values<typeof sampling.rows>>): SampleConfig {
       `Cannot use --values with --out ${out}: a picture shows pixels (expected an .npy, or no --values)`,
     );
   }
-  return { ...config, inFullRows: !("count" in values), chosen: makeSolver(config.solver) };
+  return { ...config, inFullRows: !("count" in values) };
 }
 
+/** The images that a command line requests. */
+interface RequestedImages {
+  readonly count: number;
+  /** Of a grid; 0 for one that is nearly square. */
+  readonly columns: number;
+  readonly conditioning?: Conditioning;
+  /** Whether each evaluation runs two networks. */
+  readonly guided: boolean;
+  /** Follows `64 samples`. */
+  readonly words: string;
+}
+
+/**
+ * The images that a command line requests of a network.
+ *
+ * @param classes 0 without
+ * @param source name of the network's file, for errors
+ * @throws {ConfigError} if the network lacks a class, or cannot be guided
+ */
+function requestedImages(
+  config: SampleConfig,
+  classes: number,
+  autoguidance: Autoguidance | undefined,
+  source: string,
+): RequestedImages {
+  const { count, columns, class: choice } = config;
+  if (classes === 0) {
+    checkNoClass({ ...config, guidance: null }, source);
+    if (config.guidance !== null && !autoguidance) {
+      throw new ConfigError(
+        `Cannot use --guidance with ${source}: its network was trained without classes, and there is no ` +
+          `${weightsFile("early")} to guide it away from ` +
+          "(expected the folder of a run that has one, or leave it out)",
+      );
+    }
+    const { scale = 1 } = autoguidance ?? {};
+    const words = autoguidance ? `, ${autoguidanceInWords(scale)}` : "";
+    return { count, columns, guided: scale !== 1, words };
+  }
+  if (choice === "none") return { count, columns, guided: false, words: " without a class" };
+  const chosen = chosenClasses(choice ?? "all", classes, source);
+  const N = config.inFullRows ? roundToRows(count, chosen.length) : count;
+  const guidance = guidanceOf(config);
+  const which = chosen.length === classes ? `all ${classes} classes` : `class ${chosen.join(", ")}`;
+  return {
+    count: N,
+    columns: columns || (chosen.length > 1 ? chosen.length : 0),
+    conditioning: { labels: Uint32Array.from({ length: N }, (_, i) => chosen[i % chosen.length]), guidance },
+    guided: runsTwice(guidance),
+    words: ` of ${which}, ${guidanceInWords(guidance)}`,
+  };
+}
+
+/** Draws images from a checkpoint or a run. */
 export const sampleTask = task({
   name: "sample",
   about: "Draw images from a checkpoint",
   settings: sampling,
   resolve,
   async run(config) {
-    const { seed, chosen, out, device: choice, threads } = config;
+    const { seed, out, threads } = config;
+    const { how, description } = makeSolver(config.solver);
     await checkFolderOf(out);
     const { path, bytes, run } = await readWeights(config.checkpoint);
-    const device = await init({ device: choice, threads });
+    const device = await init({ device: config.device, threads });
     const { model, info, shape } = loadNetwork(bytes, path, config);
     const classes = info.config.classes ?? 0;
     const autoguidance = classes === 0 && run !== undefined
       ? await readAutoguidance(run, config.guidance ?? guidanceWithoutLabels)
       : undefined;
-    const { count, columns, conditioning, guided, words } = requestedImages(config, {
+    const { count, columns, conditioning, guided, words } = requestedImages(
+      config,
       classes,
       autoguidance,
-      source: path,
-    });
+      path,
+    );
     const isArray = out.endsWith(".npy");
     if (!isArray) checkGrid(count, shape);
     const started = performance.now();
     const bar = new ProgressBar({ totalSteps: count, imagesPerStep: 1 });
     const asSeen = isArray && config.values === "network";
+    const normalization = asSeen ? { scale: 1, shift: 0 } : info.normalization;
     const { pixels: values, ...cost } = await drawSamplesInBatches(
-      {
-        model,
-        shape,
-        normalization: asSeen ? { scale: 1, shift: 0 } : info.normalization,
-        autoguidance,
-      },
+      { model, shape, normalization, autoguidance },
       { count, seed, conditioning },
-      chosen.how.solver === "sde" ? { ...chosen.how, seed } : chosen.how,
+      how.solver === "sde" ? { ...how, seed } : how,
       (done) => bar.update(done),
     ).catch((error) => {
       throw solvingError(error, path);
     }).finally(() => bar.clear());
-    const seconds = (performance.now() - started) / 1000;
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
     const file = isArray ? encodeNpy([count, ...shape], values) : samplesPng(values, count, shape, columns);
     await writeAtomic(out, file);
-    const twice = guided ? guidedCostSuffix(conditioning) : "";
+    const costs = costInWords(cost) + (guided ? guidedCostSuffix(conditioning) : "");
     say(
-      `${count} samples${words}, ${chosen.description}, ${costInWords(cost)}${twice}, in ${
-        seconds.toFixed(1)
-      } s on ` +
-        `${device.description}: ${out}`,
+      `${count} samples${words}, ${description}, ${costs}, in ${seconds} s on ${device.description}: ${out}`,
     );
     device.close();
   },

@@ -10,6 +10,9 @@ import {
 } from "../../models/mod.ts";
 import { readFile } from "../run/contained.ts";
 import { findEarlyWeights } from "../run/layout.ts";
+import { givenGuidance, type GuidingConfig, usualGuidance } from "../settings/drawing.ts";
+import type { Classes } from "../settings/kinds.ts";
+import { ConfigError } from "../settings/setting.ts";
 
 /** Classifier-free guidance. */
 export interface Guidance extends Pick<GuidanceOptions, "interval" | "zeroStar"> {
@@ -115,4 +118,39 @@ export function guidedCostSuffix(conditioning: Conditioning | undefined): string
 /** Whether an evaluation under this guidance runs the network with and without the class. */
 export function runsTwice({ scale, interval, zeroStar }: Guidance): boolean {
   return scale !== 1 && (scale !== 0 || interval !== undefined || zeroStar === true);
+}
+
+/**
+ * The numbers of the chosen classes.
+ *
+ * @param classes of the network, at least 1
+ * @param source name of its file, for errors
+ * @throws {ConfigError} if the network lacks one of them
+ */
+export function chosenClasses(choice: Classes, classes: number, source: string): readonly number[] {
+  if (choice === "all") return Array.from({ length: classes }, (_, c) => c);
+  const unknown = choice.find((label) => label >= classes);
+  if (unknown === undefined) return choice;
+  throw new ConfigError(
+    `Cannot draw class ${unknown} from ${source}: it has the classes 0 to ${classes - 1}`,
+  );
+}
+
+/** How a command line guides a network with classes. */
+export function guidanceOf({ guidance, guidanceInterval: interval, cfgZero }: GuidingConfig): Guidance {
+  return { scale: guidance ?? usualGuidance, ...interval && { interval }, ...cfgZero && { zeroStar: true } };
+}
+
+/**
+ * Refuses flags that need a network with classes.
+ *
+ * @param source name of the network's file, for errors
+ * @throws {ConfigError} if a class or guidance is given
+ */
+export function checkNoClass(config: GuidingConfig & { readonly class: unknown }, source: string): void {
+  const given = config.class !== null ? "--class" : givenGuidance(config);
+  if (given === undefined) return;
+  throw new ConfigError(
+    `Cannot use ${given} with ${source}: its network was trained without classes (leave it out)`,
+  );
 }

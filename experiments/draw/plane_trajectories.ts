@@ -14,7 +14,7 @@ import { makeContainedFolder, readIfThere } from "../run/contained.ts";
 import { runFile, runFolder } from "../run/layout.ts";
 import { pause } from "../../models/pause.ts";
 import { conditionedField, type Conditioning } from "./conditioning.ts";
-import { NearestImages, type RealImages } from "./nearest_images.ts";
+import { NearestImages, type RealImages, type Score } from "./nearest_images.ts";
 import { project } from "./principal_components.ts";
 import { type Drawable, finiteImages } from "./samples.ts";
 import { TensorFile } from "./tensor_file.ts";
@@ -113,47 +113,39 @@ function dot(a: Float32Array, b: Float32Array): number {
   return a.reduce((sum, value, i) => sum + value * b[i], 0);
 }
 
+/** The arrays of the file that every run has, and their shapes. */
+const shapesOf = (M: number, N: number, size: readonly number[]) => ({
+  t: [M],
+  position: [M, N, 2],
+  velocity: [M - 1, N, 2],
+  speed: [M - 1, N],
+  straightness: [M - 1, N],
+  image: [N, ...size],
+});
+
 /**
  * Writes trajectories in a plane as `flow/paths.safetensors` of a run: f32 tensors named as the fields of
- * {@linkcode PlaneTrajectories}, and as metadata the share of variance, the classifier's score, the names of the classes, and the
- * guidance of samples of the classes `asked`. Data without labels has no `classes`, `real_classes` and classifier.
+ * {@linkcode PlaneTrajectories}, and as metadata the share of variance, the classifier's score, the names of the classes,
+ * and the guidance of samples of the classes `asked`. Data without labels has no `classes`, `real_classes` and classifier.
  *
  * @throws {RunError} if the file cannot be written
  */
-export async function writePlaneTrajectories(run: string, paths: PlaneTrajectories): Promise<void> {
-  const {
-    t,
-    position,
-    velocity,
-    speed,
-    straightness,
-    image,
-    classes,
-    conditioning,
-    real,
-    shape: [M, N, ...size],
-  } = paths;
-  const labels = (classes: ArrayLike<number>) => ({
-    shape: [classes.length],
-    data: Float32Array.from(classes),
-  });
-  const tensors: Record<string, SafetensorsTensor> = {
-    t: { shape: [M], data: t },
-    position: { shape: [M, N, 2], data: position },
-    velocity: { shape: [M - 1, N, 2], data: velocity },
-    speed: { shape: [M - 1, N], data: speed },
-    straightness: { shape: [M - 1, N], data: straightness },
-    image: { shape: [N, ...size], data: image },
-    ...classes && { classes: labels(classes) },
-    ...conditioning && { asked: labels(conditioning.labels) },
-    real_position: { shape: [real.position.length / 2, 2], data: real.position },
-    ...real.classes && { real_classes: labels(real.classes) },
-  };
-  const bytes = encodeSafetensors(new Map(Object.entries(tensors)), {
-    share: JSON.stringify(paths.share),
+export async function writePlaneTrajectories(run: string, trajectories: PlaneTrajectories): Promise<void> {
+  const { classes, conditioning, real, share, classifier, classNames, shape: [M, N, ...size] } = trajectories;
+  const tensors = new Map<string, SafetensorsTensor>();
+  for (const [name, shape] of Object.entries(shapesOf(M, N, size))) {
+    tensors.set(name, { shape, data: trajectories[name as keyof ReturnType<typeof shapesOf>] });
+  }
+  tensors.set("real_position", { shape: [real.position.length / 2, 2], data: real.position });
+  const labels = { classes, asked: conditioning?.labels, real_classes: real.classes };
+  for (const [name, values] of Object.entries(labels)) {
+    if (values) tensors.set(name, { shape: [values.length], data: Float32Array.from(values) });
+  }
+  const bytes = encodeSafetensors(tensors, {
+    share: JSON.stringify(share),
     ...conditioning && { guidance: JSON.stringify(conditioning.guidance) },
-    ...paths.classifier && { classifier: JSON.stringify(paths.classifier) },
-    ...paths.classNames && { class_names: JSON.stringify(paths.classNames) },
+    ...classifier && { classifier: JSON.stringify(classifier) },
+    ...classNames && { class_names: JSON.stringify(classNames) },
   });
   await makeContainedFolder(run, runFolder.flow);
   await writeAtomic(join(run, runFile.paths), bytes);
@@ -177,6 +169,9 @@ export async function readPlaneTrajectories(run: string): Promise<PlaneTrajector
   if (size.length !== 2 && size.length !== 3) {
     throw file.mismatch("image", "f32[N, H, W] or f32[N, C, H, W]");
   }
+  const arrays = Object.entries(shapesOf(M, N, size)).map((
+    [name, shape],
+  ) => [name, file.read(name, ...shape)]);
   const field = <T>(name: string, fits: (value: T) => boolean): T => {
     try {
       const value = JSON.parse(file.metadata[name]);
@@ -186,15 +181,15 @@ export async function readPlaneTrajectories(run: string): Promise<PlaneTrajector
       "its metadata lack the share of variance, the guidance, the classifier's score or the names of the classes",
     );
   };
+  const isListOf = (value: unknown, fits: (entry: unknown) => boolean) =>
+    Array.isArray(value) && value.every(fits);
   return {
-    t: file.read("t", M),
-    position: file.read("position", M, N, 2),
-    velocity: file.read("velocity", M - 1, N, 2),
-    speed: file.read("speed", M - 1, N),
-    straightness: file.read("straightness", M - 1, N),
-    image: file.read("image", N, ...size),
+    ...Object.fromEntries(arrays) as Record<keyof ReturnType<typeof shapesOf>, Float32Array>,
     ...file.has("asked") && {
-      conditioning: { labels: file.labels("asked", N), guidance: field<number>("guidance", Number.isFinite) },
+      conditioning: {
+        labels: file.labels("asked", N),
+        guidance: field<number>("guidance", Number.isFinite),
+      },
     },
     real: {
       position: file.read("real_position", D, 2),
@@ -202,19 +197,19 @@ export async function readPlaneTrajectories(run: string): Promise<PlaneTrajector
     },
     share: field<PlaneTrajectories["share"]>(
       "share",
-      (value) => Array.isArray(value) && value.length === 2 && value.every(Number.isFinite),
+      (value) => value.length === 2 && isListOf(value, Number.isFinite),
     ),
     ...file.has("classes") && {
       classes: file.labels("classes", N),
-      classifier: field<PlaneTrajectories["classifier"] & object>(
+      classifier: field<Score>(
         "classifier",
-        (value) => [Object(value).tried, Object(value).right].every(Number.isInteger),
+        ({ tried, right }) => isListOf([tried, right], Number.isInteger),
       ),
     },
     ...file.metadata.class_names !== undefined && {
       classNames: field<readonly string[]>(
         "class_names",
-        (value) => Array.isArray(value) && value.every((name) => typeof name === "string"),
+        (value) => isListOf(value, (name) => typeof name === "string"),
       ),
     },
     shape: [M, N, ...size] as readonly number[] as PlaneTrajectories["shape"],

@@ -1,24 +1,40 @@
 import { modelNameOf } from "../../models/mod.ts";
 import {
+  type ColormapName,
   encodeApng,
   encodeRasterPng,
   filmstrip,
+  type FlowField,
   type FlowFrames,
   flowFrames,
   type FlowFramesOptions,
   flowGif,
   type FlowRow,
   imageSizeOf,
+  type Pacing,
   rasterizer,
   sizeInWords,
 } from "../../viz/mod.ts";
 import { RunError } from "../run/atomic_write.ts";
-import type { AnimateConfig } from "../animate.ts";
 import type { RunTrajectories } from "./stored_trajectories.ts";
 import type { StoredTrajectory } from "./trajectories.ts";
 
 /** Most samples of one run that are shown in one row. */
 const mostInRow = 6;
+
+/** What a picture of trajectories shows, and how; null for what suits the format. */
+export interface PictureOptions {
+  readonly format: "gif" | "apng" | "png";
+  readonly field: FlowField;
+  readonly map: ColormapName | null;
+  readonly pacing: Pacing;
+  readonly frames: number | null;
+  readonly scale: number | null;
+  /** Milliseconds of a frame. */
+  readonly delay: number;
+  /** Milliseconds of the last frame. */
+  readonly hold: number;
+}
 
 /** What to write beside the samples of a picture. */
 interface PictureTexts {
@@ -116,7 +132,7 @@ function numbered(samples: readonly StoredTrajectory[]): string[] {
 
 /** The file name of a picture where none is given. */
 export function pictureName(
-  { field, pacing, format }: Pick<AnimateConfig, "field" | "pacing" | "format">,
+  { field, pacing, format }: Pick<PictureOptions, "field" | "pacing" | "format">,
 ): string {
   return `flow_${field}_${pacing}.${format === "gif" ? "gif" : "png"}`;
 }
@@ -129,7 +145,7 @@ export function pictureName(
  */
 export async function drawTrajectories(
   picture: TrajectoryRows,
-  { format, field, map, pacing, frames, scale, delay, hold }: AnimateConfig,
+  { format, field, map, pacing, frames, scale, delay, hold }: PictureOptions,
 ): Promise<{ readonly bytes: Uint8Array; readonly holds: string }> {
   const draw = await rasterizer();
   const options: FlowFramesOptions = {

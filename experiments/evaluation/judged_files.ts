@@ -8,21 +8,25 @@ import { readIfThere } from "../run/contained.ts";
 
 const advice = "delete the file, or evaluate the run again";
 
+/** The arrays of `judged.safetensors`, and their shapes. */
+const shapesOf = ([N, K, ...size]: readonly number[]) => ({
+  image: [N, ...size],
+  nearest: [N, K, ...size],
+  confidence: [N],
+  classes: [N],
+  rank: [N],
+});
+
 /**
  * Writes `judged.safetensors` of a run: f32 tensors named as the fields of {@linkcode JudgedSamples}.
  *
  * @throws {RunError} if the file cannot be written
  */
 export async function writeJudged(run: string, samples: JudgedSamples): Promise<void> {
-  const { shape: [N, K, ...size], image, nearest, confidence, classes, rank } = samples;
-  const tensors = {
-    image: { shape: [N, ...size], data: image },
-    nearest: { shape: [N, K, ...size], data: nearest },
-    confidence: { shape: [N], data: confidence },
-    classes: { shape: [N], data: Float32Array.from(classes) },
-    rank: { shape: [N], data: rank },
-  };
-  await writeAtomic(join(run, runFile.judged), encodeSafetensors(new Map(Object.entries(tensors))));
+  const tensors = Object.entries(shapesOf(samples.shape)).map(([name, shape]) =>
+    [name, { shape, data: Float32Array.from(samples[name as keyof JudgedSamples]) }] as const
+  );
+  await writeAtomic(join(run, runFile.judged), encodeSafetensors(new Map(tensors)));
 }
 
 /**
@@ -37,16 +41,12 @@ export async function readJudged(run: string): Promise<JudgedSamples | undefined
   const bytes = await readIfThere(path, run);
   if (bytes === undefined) return undefined;
   const file = new TensorFile(bytes, path, advice);
-  const shape = file.shapeOf("nearest");
+  const shape = file.shapeOf("nearest") as JudgedSamples["shape"];
   if (shape.length !== 5) throw file.mismatch("nearest", "f32[N, K, C, H, W]");
-  const [N, K, C, H, W] = shape;
+  const arrays = Object.entries(shapesOf(shape)).map(([name, shape]) => [name, file.read(name, ...shape)]);
   return {
-    shape: [N, K, C, H, W],
-    image: file.read("image", N, C, H, W),
-    nearest: file.read("nearest", N, K, C, H, W),
-    confidence: file.read("confidence", N),
-    classes: file.read("classes", N),
-    rank: file.read("rank", N),
+    shape,
+    ...Object.fromEntries(arrays) as Record<keyof ReturnType<typeof shapesOf>, Float32Array>,
   };
 }
 

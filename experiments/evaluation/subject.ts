@@ -12,7 +12,6 @@ import { readFile, readIfThere, sha256 } from "../run/contained.ts";
 import { decodeProgress } from "../training/run_state.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { makeSolver } from "../settings/solver.ts";
-import type { EvaluateWords } from "../evaluate.ts";
 import { readConfig } from "../settings/training_config.ts";
 import { requireRecord, type RunRecord } from "../tracking/record.ts";
 import type { Evaluation, EvaluationOptions } from "./evaluation.ts";
@@ -117,13 +116,28 @@ async function savedStep(run: string): Promise<number | undefined> {
   }
 }
 
+/** What an evaluation is to measure; null for the usual. */
+export interface EvaluationWords {
+  readonly count: number | null;
+  readonly seed: number;
+  readonly guidance: number | null;
+  /** As `makeSolver` reads it. */
+  readonly solver: string | null;
+  readonly courseImages: number;
+  readonly bitsImages: number;
+}
+
 /**
  * How a network is evaluated: by flags, else as its run draws samples, with at most as many samples as there are images.
  *
  * @param usual number of samples without a flag
  * @throws {ConfigError} if the flags request more images than there are, or guidance that the network cannot have
  */
-export function evaluationOptions(words: EvaluateWords, subject: Subject, usual: number): EvaluationOptions {
+export function evaluationOptions(
+  words: EvaluationWords,
+  subject: Subject,
+  usual: number,
+): EvaluationOptions {
   const { seed, solver } = words;
   const count = words.count ?? Math.min(usual, mostImages(subject));
   checkCount(count, subject);

@@ -1,12 +1,4 @@
-import {
-  crossEntropy,
-  currentDevice,
-  gradients,
-  randomBits,
-  record,
-  type Tensor,
-  tensor,
-} from "../../kernels/mod.ts";
+import { crossEntropy, currentDevice, gradients, randomBits, record, tensor } from "../../kernels/mod.ts";
 import {
   BatchOrder,
   Classifier,
@@ -23,7 +15,6 @@ import {
   stateOf,
   streams,
 } from "../../models/mod.ts";
-import type { Dataset } from "../data/dataset.ts";
 import { MNIST_PACKAGE } from "../data/load_dataset.ts";
 import { TrainingError } from "../program/task.ts";
 import { pause } from "../../models/pause.ts";
@@ -140,7 +131,7 @@ async function trainClassifier(
   const model = new Classifier(data, randomInitialiser(seed));
   const parameters = namedParameters(model);
   const rule = optimizer("adamw", flatten(parameters), { learningRate });
-  const batches = new ClassifierBatches(data, { batchSize, seed, normalization });
+  const batches = classifierBatches(data, batchSize, seed);
   const training = record(() => {
     const loss = crossEntropy(model.forward(batches.x).logits, batches.labels);
     rule.update(gradients(loss, [...parameters.values()]));
@@ -167,67 +158,43 @@ async function trainClassifier(
   return model;
 }
 
-/** Labelled training images. */
-export type LabelledData = Pick<Dataset, "channels" | "height" | "width"> & { readonly train: Labelled };
-
-/** Batches of training images in random order, each image shifted by up to a pixel; black comes in from the border. */
-export class ClassifierBatches {
-  /** What the network sees of the images, f32[N, C, H, W] on the device. */
-  readonly x: Tensor;
-  /** Their classes, u32[N] on the device. */
-  readonly labels: Tensor;
-  readonly #data: LabelledData;
-  readonly #order: BatchOrder;
-  readonly #values: Float32Array<ArrayBuffer>;
-  readonly #seen: Float32Array;
-  readonly #black: number;
-
-  /**
-   * Allocates a batch.
-   *
-   * @param seed of order and shifts, an integer in [0, 2^32)
-   */
-  constructor(
-    data: LabelledData,
-    { batchSize, seed, normalization: { scale, shift } }: {
-      readonly batchSize: number;
-      readonly seed: number;
-      readonly normalization: Normalization;
-    },
-  ) {
-    const { channels, height, width, train } = data;
-    this.#data = data;
-    this.#order = new BatchOrder(Uint32Array.from({ length: train.count }, (_, i) => i), batchSize, seed);
-    this.#values = new Float32Array(batchSize * channels * height * width);
-    this.#seen = Float32Array.from({ length: 256 }, (_, byte) => scale * byte / 255 + shift);
-    this.#black = shift;
-    this.x = tensor(this.#values, [batchSize, channels, height, width]);
-    this.labels = tensor(new Uint32Array(batchSize));
-  }
-
-  /** Loads the batch of step 0, 1, ..., a function of seed and step. */
-  load(step: number): void {
-    const { seed, batchSize: N } = this.#order;
-    const images = this.#order.batch(step);
-    const bits = randomBits(seed, streams.shifts, step, 2 * N);
-    const shiftOf = (i: number) => Math.floor(bits[i] * 2 ** -32 * (2 * largestShift + 1)) - largestShift;
-    this.#values.fill(this.#black);
-    images.forEach((image, n) => this.#place(image, n, shiftOf(2 * n), shiftOf(2 * n + 1)));
-    this.x.write(this.#values);
-    this.labels.write(Uint32Array.from(images, (image) => this.#data.train.labels[image]));
-  }
-
+/**
+ * Batches of training images in random order, each image shifted by up to a pixel; black comes in from the border.
+ *
+ * @param seed of order and shifts, an integer in [0, 2^32)
+ * @returns a batch on the device, x f32[N, C, H, W] and labels u32[N], and what loads it: that of step 0, 1, ... is a
+ * function of seed and step
+ */
+export function classifierBatches(
+  { channels: C, height: H, width: W, train }: Pick<JudgedData, "channels" | "height" | "width" | "train">,
+  N: number,
+  seed: number,
+) {
+  const { scale, shift: black } = normalization;
+  const order = new BatchOrder(Uint32Array.from({ length: train.count }, (_, i) => i), N, seed);
+  const seen = Float32Array.from({ length: 256 }, (_, byte) => scale * byte / 255 + black);
+  const values = new Float32Array(N * C * H * W);
+  const [x, labels] = [tensor(values, [N, C, H, W]), tensor(new Uint32Array(N))];
   /** Writes an image to row n of the batch, shifted by `down` and `right`. */
-  #place(image: number, n: number, down: number, right: number): void {
-    const { channels: C, height: H, width: W, train: { images } } = this.#data;
+  const place = (image: number, n: number, down: number, right: number) => {
     const [top, bottom] = [Math.max(0, -down), Math.min(H, H - down)];
     const [left, end] = [Math.max(0, -right), Math.min(W, W - right)];
     for (let c = 0; c < C; c++) {
       for (let h = top; h < bottom; h++) {
         const from = ((image * C + c) * H + h) * W;
         const to = ((n * C + c) * H + h + down) * W + right;
-        for (let w = left; w < end; w++) this.#values[to + w] = this.#seen[images[from + w]];
+        for (let w = left; w < end; w++) values[to + w] = seen[train.images[from + w]];
       }
     }
-  }
+  };
+  const load = (step: number) => {
+    const images = order.batch(step);
+    const bits = randomBits(seed, streams.shifts, step, 2 * N);
+    const shiftOf = (i: number) => Math.floor(bits[i] * 2 ** -32 * (2 * largestShift + 1)) - largestShift;
+    values.fill(black);
+    images.forEach((image, n) => place(image, n, shiftOf(2 * n), shiftOf(2 * n + 1)));
+    x.write(values);
+    labels.write(Uint32Array.from(images, (image) => train.labels[image]));
+  };
+  return { x, labels, load };
 }

@@ -2,7 +2,6 @@ import { captionedGrid, encodeRasterPng, flowGif, type ImageSize, rasterizer } f
 import type { Dataset } from "../data/dataset.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { ConfigError, flagOf } from "../settings/setting.ts";
-import type { MorphConfig } from "../morph.ts";
 import { between, type End, type FoundEnd, type Returned, shares, type Start } from "./ends.ts";
 
 /** Milliseconds of a frame of an animation, and on both ends. */
@@ -22,6 +21,18 @@ export interface Morph {
   returned(found: readonly FoundEnd[], drawn: readonly Float32Array[]): Returned[];
   /** The bytes of the picture. */
   picture(found: readonly FoundEnd[], drawn: readonly Float32Array[]): Promise<Uint8Array>;
+}
+
+/** What a command line requests of a morph. */
+export interface MorphRequest {
+  /** Test images to begin with; null for drawn noise. */
+  readonly from: readonly number[] | null;
+  readonly to: readonly number[] | null;
+  /** Rows if all noise is drawn. */
+  readonly count: number;
+  readonly frames: number;
+  /** The picture's file; a `.gif` is an animation. */
+  readonly out: string;
 }
 
 /** What is known of the network and its images before anything is computed. */
@@ -53,8 +64,8 @@ interface Look {
  * @throws {ConfigError} if there is no such test image
  * @throws {RunError} if the picture cannot be drawn: it would be too large, or the images have other than 1 or 3 channels
  */
-export function planMorph(config: MorphConfig, { classes, ofNetwork, data, ...rest }: MorphFacts): Morph {
-  for (const name of ["from", "to"] as const) checkImages(name, config[name], data);
+export function planMorph(request: MorphRequest, { classes, ofNetwork, data, ...rest }: MorphFacts): Morph {
+  for (const name of ["from", "to"] as const) checkImages(name, request[name], data);
   if (rest.size[0] !== 1 && rest.size[0] !== 3) {
     throw new RunError(`Cannot draw images of ${rest.size[0]} channels as a picture (expected 1 or 3)`);
   }
@@ -71,7 +82,7 @@ export function planMorph(config: MorphConfig, { classes, ofNetwork, data, ...re
       return labels ? className(labels[end.image]) : `image ${numbers?.[end.image] ?? end.image}`;
     },
   };
-  const { from, to, count, frames, out } = config;
+  const { from, to, count, frames, out } = request;
   const rows = Array.from({ length: (from ?? to)?.length ?? count }, (_, row) => row);
   const end = (images: readonly number[] | null, row: number, drawn: number): End =>
     images ? { image: numbers ? numbers.indexOf(images[row]) : images[row] } : { drawn };

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { accuracyOf, ClassifierBatches, makeJudge } from "../../../experiments/judge/train_judge.ts";
+import { accuracyOf, classifierBatches, makeJudge } from "../../../experiments/judge/train_judge.ts";
 import { digestOf, type Labelled } from "../../../experiments/judge/data_judge.ts";
 import { withDevice } from "../../../kernels/mod.ts";
 import { loadJudge } from "../../../models/mod.ts";
@@ -63,26 +63,27 @@ testOnDevices("makeJudge() stops when asked to", async () => {
   assert.deepEqual(steps, [20, 40]);
 });
 
-const batching = { batchSize: 40, seed: 3, normalization: { scale: 2, shift: -1 } };
+const batchSize = 40;
 
 testOnDevices(
-  "ClassifierBatches moves each image by at most one pixel, and keeps its label",
+  "classifierBatches() moves each image by at most one pixel, and keeps its label",
   async (device) => {
     const [H, W, C, count] = [7, 6, 2, 5];
     // Image n is black but for a pixel in the middle of channel n % 2, of brightness 51 (n + 1).
     const images = new Uint8Array(count * C * H * W);
     for (let n = 0; n < count; n++) images[((n * C + n % 2) * H + 3) * W + 3] = 51 * (n + 1);
     const labels = Uint8Array.from({ length: count }, (_, n) => 10 + n);
-    const batches = new ClassifierBatches(
+    const batches = classifierBatches(
       { channels: C, height: H, width: W, train: { images, labels, count } },
-      batching,
+      batchSize,
+      3,
     );
     assert.equal(batches.x.device, device);
     const moves = new Set<string>();
     for (const step of [0, 1]) {
       batches.load(step);
       const [x, classes] = await Promise.all([batches.x.read(), batches.labels.read()]);
-      for (let n = 0; n < batching.batchSize; n++) {
+      for (let n = 0; n < batchSize; n++) {
         const image = x.subarray(n * C * H * W, (n + 1) * C * H * W);
         const bright = [...image.keys()].filter((i) => image[i] !== -1);
         assert.equal(bright.length, 1);
@@ -98,10 +99,10 @@ testOnDevices(
   },
 );
 
-testOnDevices("ClassifierBatches.load() gives a batch by seed and step alone", async () => {
+testOnDevices("classifierBatches() gives a batch by seed and step alone", async () => {
   const data = await bars();
   const batch = async (seed: number, ...steps: number[]) => {
-    const batches = new ClassifierBatches(data, { ...batching, seed });
+    const batches = classifierBatches(data, batchSize, seed);
     for (const step of steps) batches.load(step);
     return await Promise.all([batches.x.read(), batches.labels.read()]);
   };
