@@ -1,19 +1,19 @@
-import { drawTrajectories, pictureName, trajectoryRows } from "./draw/trajectory_picture.ts";
-import { loadTrajectories } from "./draw/stored_trajectories.ts";
 import { mostMs as mostOfApng } from "../viz/image/apng.ts";
 import { colormapNames, flowFields, pacings } from "../viz/mod.ts";
+import { loadTrajectories } from "./draw/stored_trajectories.ts";
+import { drawTrajectories, pictureName, trajectoryRows } from "./draw/trajectory_picture.ts";
+import { say } from "./program/output.ts";
 import { main, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { choice, integer, integers, optional, path } from "./settings/kinds.ts";
 import { ConfigError, flagOf, type Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { runSource, shared } from "./settings/shared.ts";
-import { say } from "./program/output.ts";
 
 /** What `--help` prints above these settings. */
 export const animatingHeadings = { field: "Picture", from: "Runs" };
 
-/** The settings of the tasks that draw stored flows. */
+/** The settings of the tasks that draw stored trajectories. */
 export const animating = defineSettings({
   field: choice(flowFields, {
     doc: "arrows, the velocity in colour, the predicted end point, or the image alone",
@@ -40,8 +40,7 @@ export const animating = defineSettings({
   root: runSource.root,
 }, animatingHeadings);
 
-/** What to draw and how. */
-export type AnimateConfig = Values<typeof animating.rows> & {
+type AnimateConfig = Values<typeof animating.rows> & {
   readonly runs: readonly string[];
 };
 
@@ -82,6 +81,7 @@ export function resolveAnimation(
   return { ...config, runs };
 }
 
+/** Draws the stored trajectories of runs. */
 export const animateTask = task({
   name: "animate",
   about: "Draw the stored flows of runs as GIF, APNG or a strip of stills",

@@ -1,15 +1,15 @@
-import { drawTrajectories, pictureName, trajectoryRows } from "./draw/trajectory_picture.ts";
-import { loadTrajectories, type RunTrajectories } from "./draw/stored_trajectories.ts";
 import { join } from "node:path";
 import { animating, animatingHeadings, resolveAnimation } from "./animate.ts";
+import { loadTrajectories, type RunTrajectories } from "./draw/stored_trajectories.ts";
+import { drawTrajectories, pictureName, trajectoryRows } from "./draw/trajectory_picture.ts";
 import { qualityWarningOf } from "./evaluation/evaluation_table.ts";
+import { print, say } from "./program/output.ts";
 import { main, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
-import { print, say } from "./program/output.ts";
-import { summarize } from "./tracking/find_run.ts";
-import { recordComparison } from "./tracking/record_comparison.ts";
+import { recordComparison } from "./tracking/comparison.ts";
+import { summarize } from "./tracking/folder_store.ts";
 import { compareTable } from "./tracking/run_tables.ts";
 
 /** The settings of `animate`, with another place for the picture. */

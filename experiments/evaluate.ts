@@ -1,13 +1,14 @@
-import { judgeFor } from "./judge/find_judge.ts";
-import { evaluationOptions, type Subject, subjectOfCheckpoint, subjectOfRun } from "./evaluation/subject.ts";
-import { reportPath, writeReport } from "./report/write_report.ts";
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
 import { evaluateNetwork, expectedEvaluations } from "./evaluation/evaluate_network.ts";
 import { recordEvaluation, writeEvaluation } from "./evaluation/evaluation.ts";
 import { aboutEvaluation, evaluationTable } from "./evaluation/evaluation_table.ts";
+import { evaluationOptions, type Subject, subjectOfCheckpoint, subjectOfRun } from "./evaluation/subject.ts";
+import { judgeFor } from "./judge/find_judge.ts";
+import { print, say } from "./program/output.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
+import { reportPath, writeReport } from "./report/write_report.ts";
 import { checkFolderOf } from "./run/atomic_write.ts";
 import { runFile } from "./run/layout.ts";
 import { lockRun } from "./run/run_lock.ts";
@@ -17,14 +18,15 @@ import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
 import { solverSetting } from "./settings/solver.ts";
 import { isGpu, training } from "./settings/training.ts";
-import { print, say } from "./program/output.ts";
-import { trackingOf } from "./tracking/choose_tracking.ts";
 import { findRuns } from "./tracking/find_run.ts";
-import { trySendingRun } from "./tracking/send_run.ts";
+import { sayingWhy } from "./tracking/saying_why.ts";
+import { sendRun } from "./tracking/send.ts";
+import { sentLines } from "./tracking/sent_lines.ts";
+import { trackingOf } from "./tracking/start.ts";
 
 /** The settings of the task that measures how good networks are. */
 export const evaluating = defineSettings({
-  checkpoint: optional(path("FILE", "weights to evaluate, where they are not those of a run")),
+  checkpoint: optional(path("FILE", "weights to evaluate, instead of those of a run")),
   data: optional({ ...training.rows.data, doc: `data of the checkpoint; ${training.rows.data.doc}` }),
   count: optional(integer({
     doc: "samples, and real images to compare them with (else 2,000 on a CPU, 10,000 on a GPU)",
@@ -43,7 +45,7 @@ export const evaluating = defineSettings({
     doc: "images for trajectory and round-trip metrics, 0 = none",
     default: 128,
   }),
-  bitsImages: integer({ doc: "test images whose bits per dimension are measured, 0 = none", default: 128 }),
+  bitsImages: integer({ doc: "test images for bits per dimension, 0 = none", default: 128 }),
   out: optional(
     path("FILE", "the evaluation of a checkpoint as JSON; of a run it is evaluation.json in its folder"),
   ),
@@ -55,8 +57,7 @@ export const evaluating = defineSettings({
   },
 }, { checkpoint: "What", count: "How", out: "Where" });
 
-/** What the command line of the task says. */
-export type EvaluateWords = Values<typeof evaluating.rows> & {
+type EvaluateWords = Values<typeof evaluating.rows> & {
   readonly runs: readonly string[];
 };
 
@@ -80,6 +81,7 @@ function resolve(values: Partial<Values<typeof evaluating.rows>>, runs: readonly
   return { ...config, runs };
 }
 
+/** Measures networks, one after the other. */
 export const evaluateTask = task({
   name: "evaluate",
   about:
@@ -134,7 +136,12 @@ export const evaluateTask = task({
         await writeReport([run], reportPath([run]));
         say(`Done; see ${join(run, runFile.report)}`);
       }
-      if (address) await trySendingRun(run, { address, patience }, say);
+      if (!address) continue;
+      await sayingWhy(say, async () => {
+        for await (const sent of sendRun(run, { address, patience })) {
+          sentLines(sent).forEach((line) => say(line));
+        }
+      });
     }
     device.close();
     if (stop.signal.aborted) return stop.exitCode;

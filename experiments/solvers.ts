@@ -1,12 +1,13 @@
-import { judgeOf } from "./judge/find_judge.ts";
-import { reportPath, writeReport } from "./report/write_report.ts";
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
 import { evaluating } from "./evaluate.ts";
 import { cheapestOfBest, measureSolvers, solverTable } from "./evaluation/solver_comparison.ts";
 import { checkCount, guidanceFor, subjectOfCheckpoint, subjectOfRun } from "./evaluation/subject.ts";
+import { judgeOf } from "./judge/find_judge.ts";
+import { print, say } from "./program/output.ts";
 import { ProgressBar, stderr } from "./program/progress.ts";
 import { main, stopSignal, task } from "./program/task.ts";
+import { reportPath, writeReport } from "./report/write_report.ts";
 import { checkFolderOf } from "./run/atomic_write.ts";
 import { runFile } from "./run/layout.ts";
 import { lockRun } from "./run/run_lock.ts";
@@ -16,7 +17,6 @@ import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
 import { makeSolver } from "./settings/solver.ts";
 import { training } from "./settings/training.ts";
-import { print, say } from "./program/output.ts";
 import { findRun } from "./tracking/find_run.ts";
 
 /** The solvers that are compared by default, by their evaluations of the network. */
@@ -31,7 +31,7 @@ export const usualSolvers: readonly string[] = [
 ];
 
 /** The settings of the task that compares solvers. */
-export const comparingSolvers = defineSettings({
+const comparingSolvers = defineSettings({
   solvers: optional(text({
     doc:
       `solvers to compare, such as "heun:steps=8;dopri5:rtol=1e-2" (else all, with ${usualSolvers.length} settings)`,
@@ -39,7 +39,7 @@ export const comparingSolvers = defineSettings({
     pattern: /[^;\s]/,
     expected: "solvers such as heun:steps=8;dopri5:rtol=1e-2",
   })),
-  checkpoint: optional(path("FILE", "weights to draw from, where they are not those of a run")),
+  checkpoint: optional(path("FILE", "weights to draw from, instead of those of a run")),
   data: optional({ ...training.rows.data, doc: `data of the checkpoint; ${training.rows.data.doc}` }),
   count: integer({
     doc: "samples by each solver, all from the same noise",
@@ -56,9 +56,8 @@ export const comparingSolvers = defineSettings({
   threads: shared.threads,
 });
 
-/** What the command line of the task says. */
-export type SolversWords = Values<typeof comparingSolvers.rows> & {
-  /** Its folder; none where a checkpoint is named. */
+type SolversWords = Values<typeof comparingSolvers.rows> & {
+  /** Its folder; undefined for a checkpoint. */
   readonly run: string | undefined;
   /** The solvers, one by one. */
   readonly specs: readonly string[];
@@ -91,6 +90,7 @@ function resolve(
   return { ...config, run: words[0], specs };
 }
 
+/** Compares solvers: quality against cost. */
 export const solversTask = task({
   name: "solvers",
   about: "Compare solvers on a run: quality of samples against evaluations of the network",
@@ -126,7 +126,7 @@ export const solversTask = task({
     }).finally(() => bar?.clear());
     if (costs.solvers.length > 0) print(solverTable(costs));
     if (stop.signal.aborted) {
-      say("Stopped; the same command goes on from here");
+      say("Stopped; run the same command to resume");
       return stop.exitCode;
     }
     say(`The cheapest that may be as good as the best: ${cheapestOfBest(costs.solvers).spec}`);

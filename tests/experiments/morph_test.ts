@@ -194,10 +194,10 @@ testTask("morph refuses in one line what cannot be done, and writes nothing", as
     "--from 1 --to 2 --entry 1 --seed 3":
       "ConfigError: Cannot use --seed 3: no noise is drawn, as there is an image at each end and --entry is 1 (see --help)",
     "--entry 0.9":
-      "ConfigError: Cannot use --entry 0.9: no test image is asked for (expected --from or --to with it) (see --help)",
+      "ConfigError: Cannot use --entry 0.9: there is no test image (expected --from or --to with it) (see --help)",
     "--from 1 --entry 0": 'ConfigError: Cannot use --entry "0": expected a number above 0 and of at most 1',
     "--data data":
-      "ConfigError: Cannot use --data data: no test image is asked for (expected --from or --to with it) (see --help)",
+      "ConfigError: Cannot use --data data: there is no test image (expected --from or --to with it) (see --help)",
     "--from 1 --out x.npy":
       'ConfigError: Cannot use --out "x.npy": expected a path that ends with .png or .gif',
     "--from 1 --out none/x.png": "RunError: Cannot write none/x.png: there is no folder none; make it first",
