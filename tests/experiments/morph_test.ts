@@ -215,9 +215,10 @@ testTask("morph refuses in one line what cannot be done, and writes nothing", as
   for (const [given, says] of Object.entries(refused)) {
     const checkpoint = given.includes("--checkpoint") ? "" : "--checkpoint net.safetensors";
     const data = /--from|--to/.test(given) && !given.includes("--data") ? "--data data" : "";
+    const solver = given.includes("--solver") ? "" : "--solver heun:steps=2";
     await assertRefused(place, {
       task: "morph",
-      flags: `--device cpu --solver heun:steps=2 ${checkpoint} ${data} ${given}`,
+      flags: `--device cpu ${solver} ${checkpoint} ${data} ${given}`,
       says: [says],
     });
   }

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { NearestImages } from "../../../experiments/draw/nearest_images.ts";
 import { uniforms } from "../../../kernels/mod.ts";
-import { testOnDevices } from "../../testing.ts";
+import { assertClose, testOnDevices } from "../../testing.ts";
+import { EigenvalueDecomposition, Matrix } from "npm:ml-matrix@6.15.1";
+import { principalComponents, project } from "../../../experiments/draw/principal_components.ts";
 
 testOnDevices("NearestImages tells apart what is apart, and says how often it is right", async () => {
   const P = 16;
@@ -49,4 +51,69 @@ testOnDevices("NearestImages knows all classes of images that stand class by cla
   const nearest = new NearestImages({ images, labels, count }, P);
   assert.equal(nearest.count, 2000);
   assert.deepEqual([...(await nearest.classify(Float32Array.of(0, 0, 1, 0, 1, 0)))!], [2, 1]);
+});
+
+/** N images of P pixels that vary along every direction, less and less. */
+function images(N: number, P: number): Float32Array {
+  const bits = uniforms(7, 0, 0, N * P);
+  return bits.map((value, i) => (value - 0.5) / (1 + i % P) + (i % P) / P);
+}
+
+Deno.test("principalComponents() are the eigenvectors of the covariance", () => {
+  const [N, P, K] = [200, 30, 4];
+  const x = images(N, P);
+  const { mean, components, share } = principalComponents(x, P, K);
+  const rows = Matrix.from1DArray(N, P, x);
+  const means = rows.mean("column");
+  assertClose(mean, means, 1e-6);
+  const centred = rows.subRowVector(means);
+  const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(
+    centred.transpose().mmul(centred),
+    { assumeSymmetric: true },
+  );
+  const order = realEigenvalues.map((_, i) => i).sort((a, b) => realEigenvalues[b] - realEigenvalues[a]);
+  const total = realEigenvalues.reduce((sum, value) => sum + value);
+  assertClose(share, order.slice(0, K).map((i) => realEigenvalues[i] / total), 1e-6);
+  for (let k = 0; k < K; k++) {
+    const mine = [...components.subarray(k * P, (k + 1) * P)];
+    const theirs = eigenvectorMatrix.getColumn(order[k]);
+    const largest = mine.reduce((best, value) => Math.abs(value) > Math.abs(best) ? value : best, 0);
+    assert.ok(largest > 0, "the sign is fixed");
+    const sign = Math.sign(mine.reduce((sum, value, p) => sum + value * theirs[p], 0));
+    assertClose(mine, theirs.map((value) => sign * value), 1e-4);
+  }
+});
+
+Deno.test("principalComponents() of images of one value are that value, and nothing", () => {
+  const pca = principalComponents(Float32Array.of(1, 3), 1, 2);
+  assert.deepEqual([...pca.components, ...pca.share], [1, 0, 1, 0]);
+  assert.deepEqual([...project(Float32Array.of(1, 3), pca, 2)], [-1, 0, 1, 0]);
+});
+
+Deno.test("principalComponents() of fewer images than components are finite", () => {
+  const { components, share } = principalComponents(images(3, 10), 10, 8);
+  assert.ok(components.every(Number.isFinite));
+  assert.ok(Math.abs(share[0] + share[1] - 1) < 1e-5 && share[2] < 1e-6, `${share}`);
+  assert.ok(principalComponents(new Float32Array(20).fill(0.3), 10, 2).share.every((value) => value === 0));
+});
+
+Deno.test("project() gives coordinates that put images together again", () => {
+  const [N, P] = [20, 6];
+  const x = images(N, P);
+  const pca = principalComponents(x, P, P);
+  const y = project(x, pca, P);
+  const again = x.map((_, i) => {
+    const [n, p] = [Math.floor(i / P), i % P];
+    return pca.mean[p] +
+      pca.components.filter((_, j) => j % P === p).reduce((sum, c, k) => sum + c * y[n * P + k], 0);
+  });
+  assertClose(again, x, 1e-5);
+  assertClose(project(x, pca, 2, false), project(x.map((value, i) => value + pca.mean[i % P]), pca, 2), 1e-5);
+});
+
+Deno.test("principalComponents() take images of more values than a function takes arguments", () => {
+  const P = 140_000;
+  const x = Float32Array.from({ length: 2 * P }, (_, i) => i % P === 7 ? i / P : 0);
+  const { components, share } = principalComponents(x, P, 1);
+  assertClose([components[7], components[8], share[0]], [1, 0, 1], 1e-6);
 });

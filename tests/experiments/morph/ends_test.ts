@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { drawStarts, findEnds, rootMeanSquare } from "../../../experiments/morph/ends.ts";
+import { between, drawStarts, findEnds, rootMeanSquare, shares } from "../../../experiments/morph/ends.ts";
 import { randomNormal, tensor } from "../../../kernels/mod.ts";
-import { createModel, guided, namedParameters, noise, Sampler, streams } from "../../../models/mod.ts";
+import { createModel, guided, namedParameters, noise, Sampler, slerp } from "../../../models/mod.ts";
+import { streams } from "../../../models/random.ts";
 import { assertClose, largestDifference, testOnDevices } from "../../testing.ts";
 
 const P = 16;
@@ -113,4 +114,20 @@ testOnDevices("findEnds() leads images back from the time at which they enter th
   assert.ok(largestDifference(found[0].noise, others[0].noise) > 0.1);
   const expected = await randomNormal(tensor(Uint32Array.of(7, streams.entries, 0)), [2, P]).read();
   assertClose(mixed, expected, 1e-2);
+});
+
+const from = { noise: Float32Array.of(1, 0), label: 3 };
+const to = { noise: Float32Array.of(0, 2), label: 8 };
+
+Deno.test("between() leads along the arc, under the class of the nearer end", () => {
+  const starts = between(from, to, 5);
+  assert.deepEqual(starts.map(({ label }) => label), [3, 3, 3, 8, 8]);
+  assert.deepEqual(starts.map(({ noise }) => noise), shares(5).map((s) => slerp(from.noise, to.noise, s)));
+  assert.deepEqual([starts[0], starts[4]], [from, to]);
+});
+
+Deno.test("between() asks for no class where its ends have none", () => {
+  for (const start of between({ noise: from.noise }, { noise: to.noise }, 2)) {
+    assert.deepEqual(Object.keys(start), ["noise"]);
+  }
 });

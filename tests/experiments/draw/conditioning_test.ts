@@ -1,0 +1,155 @@
+/** Samples of classes: what is drawn, and what files and pictures keep of it. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import {
+  classColumns,
+  conditionedField,
+  guidanceInWords,
+  roundToRows,
+  runsTwice,
+} from "../../../experiments/draw/conditioning.ts";
+import {
+  followInPlane,
+  readPlaneTrajectories,
+  writePlaneTrajectories,
+} from "../../../experiments/draw/plane_trajectories.ts";
+import { drawSamples, drawSamplesInBatches } from "../../../experiments/draw/samples.ts";
+import {
+  followTrajectories,
+  readTrajectories,
+  writeTrajectories,
+} from "../../../experiments/draw/trajectories.ts";
+import { trajectoryRows } from "../../../experiments/draw/trajectory_picture.ts";
+import { readReportRuns } from "../../../experiments/report/read_runs.ts";
+import { init, tensor, withDevice } from "../../../kernels/mod.ts";
+import { createModel, guided, sample, toPixels } from "../../../models/mod.ts";
+import { testInFolder } from "../../folder.ts";
+import { assertClose } from "../../testing.ts";
+import { madeUpFlow } from "../../viz/flow/made_up_flow.ts";
+
+const how = { seed: 7, solver: "euler", steps: 4 } as const;
+const source = { modelType: "UNet_FM", ...how } as const;
+const device = await init({ device: "cpu" });
+const classes = 12;
+const shape = [3, 4, 4] as const;
+const normalization = { scale: 2, shift: -1 };
+const drawable = () => ({
+  model: createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4, channels: 3, classes }, 3),
+  normalization,
+  shape,
+});
+const { count, conditioning } = classColumns(13, classes, { scale: 2 });
+
+Deno.test("classColumns() fills rows of one of each class, at least one", () => {
+  assert.deepEqual([64, 66, 16, 1, 0].map((count) => roundToRows(count, 10)), [60, 70, 20, 10, 0]);
+  assert.deepEqual([64, 0].map((count) => roundToRows(count, 0)), [64, 0]);
+  assert.deepEqual(classColumns(64, 0, { scale: 2 }), { count: 64, columns: 0 });
+  assert.deepEqual(classColumns(7, 3, { scale: 2 }), {
+    count: 6,
+    columns: 3,
+    conditioning: { labels: Uint32Array.of(0, 1, 2, 0, 1, 2), guidance: { scale: 2 } },
+  });
+});
+
+Deno.test("guidanceInWords() says where and how, runsTwice() whether two networks run", () => {
+  const cases = [
+    [{ scale: 1 }, "no guidance", false],
+    [{ scale: 0 }, "guidance 0", false],
+    [{ scale: 1.5 }, "guidance 1.5", true],
+    [{ scale: 0, interval: [0.5, 1] }, "guidance 0 for t in [0.5, 1]", true],
+    [{ scale: 2, interval: [0.1, 1], zeroStar: true }, "guidance 2 for t in [0.1, 1] by CFG-Zero*", true],
+  ] as const;
+  for (const [guidance, words, twice] of cases) {
+    assert.deepEqual([guidanceInWords(guidance), runsTwice(guidance)], [words, twice]);
+  }
+});
+
+Deno.test("drawSamples() draws the requested classes, in one batch or several, of three channels", async () => {
+  await withDevice(device, async () => {
+    const { model } = drawable();
+    const drawing = { seed: 5, steps: 3, solver: "heun" } as const;
+    const many = classColumns(72, classes, { scale: 2 });
+    const pixels = await drawSamples(drawable(), { ...drawing, ...many });
+    const how = { solver: "heun", steps: 3 } as const;
+    const inBatches = await drawSamplesInBatches(drawable(), { seed: 5, ...many }, how, () => {});
+    assert.deepEqual(inBatches.pixels, pixels);
+    const condition = tensor(many.conditioning!.labels);
+    const field = guided(model, { scale: 2, none: classes });
+    const x1 = sample(field, { ...drawing, count: many.count, shape, condition });
+    assertClose(pixels, toPixels(await x1.read(), normalization), 1e-6);
+    assert.deepEqual(conditionedField(model, undefined), { field: model });
+  });
+});
+
+Deno.test("drawSamplesInBatches() draws by sde on the linear path, and refuses it on another", async () => {
+  const draw = (path: "linear" | "cosine") =>
+    withDevice(device, () => {
+      const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4, path }, 3);
+      const how = { solver: "sde", noise: 1, steps: 8 } as const;
+      const drawable = { model, normalization, shape: [1, 4, 4] as const };
+      return drawSamplesInBatches(drawable, { count: 2, seed: 0 }, how, () => {});
+    });
+  assert.equal((await draw("linear")).evaluations, 8);
+  await assert.rejects(
+    () => draw("cosine"),
+    /^RunError: Cannot draw samples by sde: the network is for the cosine path \(expected another solver\)$/,
+  );
+});
+
+testInFolder("trajectories keep the class and the guidance that they were drawn with", async (run) => {
+  const trajectories = await withDevice(
+    device,
+    () => followTrajectories(drawable(), { ...how, count, conditioning }),
+  );
+  await writeTrajectories(run, trajectories, source, conditioning);
+  const labels = Array.from({ length: 12 }, (_, c) => c);
+  const stored = await readTrajectories(run);
+  assert.deepEqual(stored.map(({ label, guidance }) => [label, guidance]), labels.map((c) => [c, 2]));
+  await Deno.writeTextFile(join(run, "config.json"), JSON.stringify({ conditional: true, guidance: 2 }));
+  const [{ solved }] = await readReportRuns([run]);
+  assert.deepEqual(solved, { ...how, evaluations: 4, labels, guidance: 2 });
+});
+
+Deno.test("trajectoryRows() titles columns by class if all runs share classes and guidance", () => {
+  const run = (name: string, labelled: boolean, guidance = 1.5) => ({
+    name,
+    key: name,
+    samples: [0, 1, 2, 3].map((n) => ({
+      ...source,
+      k: n + 1,
+      trajectory: madeUpFlow(n, 5, [4, 4]),
+      ...labelled && { label: n % 2, guidance },
+    })),
+  });
+  const texts = (...runs: ReturnType<typeof run>[]) => {
+    const { rows: _, ...texts } = trajectoryRows(runs, []);
+    return texts;
+  };
+  const plain = { columnTitles: ["Sample 1", "Sample 2", "Sample 3", "Sample 4"] };
+  const byClass = { columnTitles: ["0", "1", "0", "1"], columns: 2 };
+  assert.deepEqual(texts(run("a", false)), plain);
+  assert.deepEqual(texts(run("a", true, 1)), byClass);
+  assert.deepEqual(texts(run("a", true), run("b", true)), { ...byClass, remark: "guidance 1.5" });
+  assert.deepEqual(texts(run("a", true), run("b", false)), plain);
+  assert.deepEqual(texts(run("a", true), run("b", true, 3)), plain);
+});
+
+testInFolder("followInPlane() follows the requested classes, whatever the batch", async (run) => {
+  const split = (count: number) => ({
+    count,
+    labels: Uint8Array.from({ length: count }, (_, n) => n % classes),
+    images: Uint8Array.from({ length: count * 48 }, (_, i) => i * 37 % 256),
+  });
+  const data = { train: split(40), test: split(20) };
+  const follow = (batch: number) =>
+    withDevice(
+      device,
+      () => followInPlane(drawable(), data, { count, seed: 5, steps: 2, batch, conditioning }),
+    );
+  const found = await follow(12);
+  assert.deepEqual(found.conditioning, { labels: conditioning!.labels, guidance: 2 });
+  assertClose((await follow(5)).image, found.image, 1e-6);
+  await writePlaneTrajectories(run, found);
+  assert.deepEqual(await readPlaneTrajectories(run), found);
+});

@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import {
+  encodeTrajectory,
+  findTrajectories,
+  followTrajectories,
+  readTrajectories,
+  type TrajectorySource,
+  writeTrajectories,
+} from "../../../experiments/draw/trajectories.ts";
+import { multiply, type Tensor } from "../../../kernels/mod.ts";
+import { createModel, decodeSafetensors, encodeSafetensors, type Model } from "../../../models/mod.ts";
+import type { Trajectory } from "../../../viz/mod.ts";
+import { testInFolder } from "../../folder.ts";
+import { assertClose, testOnDevices } from "../../testing.ts";
+
+const source: TrajectorySource = { modelType: "UNet_FM", seed: 7, solver: "euler", steps: 2 };
+
+const trajectory = (from: number): Trajectory => ({
+  t: Float32Array.of(0, 0.5, 1),
+  image: Float32Array.from({ length: 6 }, (_, i) => Math.sin(from + i)),
+  velocity: Float32Array.from({ length: 4 }, (_, i) => Math.cos(from + i)),
+  shape: [3, 2, 1],
+});
+/** Of three channels, at times of any spacing. */
+const colour: Trajectory = {
+  t: Float32Array.of(0, 0.1, 1),
+  image: Float32Array.from({ length: 18 }, (_, i) => i),
+  velocity: Float32Array.from({ length: 12 }, (_, i) => -i),
+  shape: [3, 3, 2, 1],
+};
+
+testInFolder("readTrajectories() reads what writeTrajectories() wrote, in order", async (run) => {
+  assert.deepEqual(await writeTrajectories(run, [], source), []);
+  assert.deepEqual(await Array.fromAsync(Deno.readDir(run)), [], "no folder for no trajectories");
+  const trajectories = [...Array.from({ length: 10 }, (_, n) => trajectory(n)), colour];
+  const paths = await writeTrajectories(run, trajectories, source);
+  assert.equal(paths[10], join(run, "flow", "sample_11.safetensors"));
+  assert.deepEqual(
+    await readTrajectories(run),
+    trajectories.map((trajectory, n) => ({ ...source, k: n + 1, trajectory })),
+  );
+  const { tensors } = decodeSafetensors(await Deno.readFile(paths[10]), "a file");
+  assert.deepEqual(tensors.get("image")!.shape, [3, 3, 2, 1]);
+  assert.deepEqual(tensors.get("velocity")!.shape, [2, 3, 2, 1]);
+});
+
+testInFolder("readTrajectories() says in one line what is missing or damaged", async (run) => {
+  assert.deepEqual(await findTrajectories(run), []);
+  await assert.rejects(readTrajectories(run), {
+    name: "RunError",
+    message: /^Cannot find trajectories of .*: there is no .*sample_<k>.safetensors \(a training run writes/,
+  });
+  const [file] = await writeTrajectories(run, [trajectory(0)], source);
+  const bytes = await Deno.readFile(file);
+  const { tensors, metadata } = decodeSafetensors(bytes, file);
+  const refused = async (content: Uint8Array, problem: string | RegExp, name = "RunError") => {
+    await Deno.writeFile(file, content);
+    await assert.rejects(readTrajectories(run), (error: Error) => {
+      assert.equal(error.name, name);
+      assert.ok(error.message.startsWith(`Cannot read ${file}: `), error.message);
+      assert.match(error.message, typeof problem === "string" ? RegExp(RegExp.escape(problem)) : problem);
+      return true;
+    });
+  };
+  await refused(bytes.subarray(0, -1), /./, "SafetensorsError");
+  await refused(
+    encodeSafetensors(tensors, { solver: "euler" }),
+    /its metadata are {"solver":"euler"} \(expected/,
+  );
+  for (const label of ["-1", "1.5", "one"]) {
+    const labelled = { ...metadata, label, guidance: "2" };
+    await refused(
+      encodeSafetensors(tensors, labelled),
+      `its label is ${label} at guidance 2 (expected a class`,
+    );
+  }
+  const without = (name: string) => new Map([...tensors].filter(([known]) => known !== name));
+  for (const name of ["t", "image", "velocity"]) {
+    await refused(encodeSafetensors(without(name), metadata), `${name} is missing (expected f32[`);
+  }
+  const still = new Map(tensors).set("t", { shape: [3], data: Float32Array.of(0, 0.5, 0.5) });
+  await refused(encodeSafetensors(still, metadata), "t of snapshot 2 is 0.5 after 0.5");
+  const bad = new Map(tensors).set("t", { shape: [3], data: Float32Array.of(0, 0.5, NaN) });
+  await refused(encodeSafetensors(bad, metadata), "t holds NaN or infinities; delete it");
+  await Deno.remove(file);
+  await Deno.symlink("sample_1.safetensors", file);
+  await assert.rejects(findTrajectories(run), { name: "RunError", message: /^Cannot read .*sample_1/ });
+});
+
+Deno.test("encodeTrajectory() refuses arrays that do not fit", () => {
+  const cases: [change: Partial<Trajectory>, problem: string][] = [
+    [
+      { velocity: new Float32Array(6) },
+      "velocity holds 6 values (expected 4 for [M, H, W] = [3,2,1])",
+    ],
+    [{ t: Float32Array.of(0, 0.5, 0.5) }, "t of snapshot 2 is 0.5 after 0.5"],
+    [{ shape: [3, 2, 1, 1] }, "images have 2 channels (expected 1, grey, or 3: red, green and blue)"],
+  ];
+  for (const [change, problem] of cases) {
+    const wrong = { ...trajectory(0), ...change };
+    assert.throws(() => encodeTrajectory({ ...source, k: 1, trajectory: wrong }), (error: Error) => {
+      assert.ok(error.message.startsWith(`Cannot store trajectory: ${problem}`), error.message);
+      return error instanceof RangeError;
+    });
+  }
+});
+
+/** v(x, t) = -x: stands in for a network. */
+const decay = { velocity: (x: Tensor) => multiply(x, -1) } as unknown as Model;
+
+testOnDevices("followTrajectories() is the flow in pixels, with the velocity at each t", async () => {
+  const how = { count: 2, seed: 5, steps: 4, solver: "euler" } as const;
+  for (const shape of [[1, 3, 2], [3, 2, 2]] as const) {
+    const P = shape[0] * shape[1] * shape[2];
+    const drawable = { model: decay, normalization: { scale: 2, shift: -1 }, shape };
+    const both = await followTrajectories(drawable, how);
+    for (const { t, image, velocity, shape: [M, ...size] } of both) {
+      assert.deepEqual([M, ...size], shape[0] === 1 ? [5, 3, 2] : [5, 3, 2, 2]);
+      assert.deepEqual([...t], [0, 0.25, 0.5, 0.75, 1]);
+      // In pixels p the network's x is 2 p - 1, so dp/dt = -(2 p - 1) / 2.
+      assertClose(velocity, image.subarray(0, 4 * P).map((p) => -(2 * p - 1) / 2), 1e-6);
+      assertClose(image.subarray(P), image.subarray(0, 4 * P).map((p, i) => p + velocity[i] / 4), 1e-6);
+    }
+    assert.notDeepEqual(both[0].image, both[1].image);
+  }
+});
+
+testOnDevices(
+  "followTrajectories() starts from the same noise whatever the model and the count",
+  async () => {
+    const noiseOf = async (model: Model, count: number) => {
+      const drawable = { model, normalization: { scale: 1, shift: 0 }, shape: [1, 8, 8] as const };
+      const all = await followTrajectories(drawable, { count, seed: 46020, steps: 1, solver: "euler" });
+      return all.map(({ image }) => image.subarray(0, 64));
+    };
+    const network = createModel({ type: "UNet_FM", filters: [4, 8], tEmb: 8 }, 1);
+    const [a, b] = [await noiseOf(decay, 1), await noiseOf(network, 3)];
+    assert.deepEqual(a[0], b[0]);
+    assert.equal(b.length, 3);
+  },
+);
