@@ -8,8 +8,8 @@ import { main, task } from "./program/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
-import { recordComparison } from "./tracking/comparison.ts";
-import { summarize } from "./tracking/folder_store.ts";
+import { summarize } from "./tracking/find_run.ts";
+import { recordComparison } from "./tracking/record_comparison.ts";
 import { compareTable } from "./tracking/run_tables.ts";
 
 /** The settings of `animate`, with another place for the picture. */

@@ -18,11 +18,9 @@ import { defineSettings } from "./settings/settings.ts";
 import { shared } from "./settings/shared.ts";
 import { solverSetting } from "./settings/solver.ts";
 import { isGpu, training } from "./settings/training.ts";
+import { trackingOf } from "./tracking/choose_tracking.ts";
 import { findRuns } from "./tracking/find_run.ts";
-import { sayingWhy } from "./tracking/saying_why.ts";
-import { sendRun } from "./tracking/send.ts";
-import { sentLines } from "./tracking/sent_lines.ts";
-import { trackingOf } from "./tracking/start.ts";
+import { trySendingRun } from "./tracking/send_run.ts";
 
 /** The settings of the task that measures how good networks are. */
 export const evaluating = defineSettings({
@@ -136,12 +134,7 @@ export const evaluateTask = task({
         await writeReport([run], reportPath([run]));
         say(`Done; see ${join(run, runFile.report)}`);
       }
-      if (!address) continue;
-      await sayingWhy(say, async () => {
-        for await (const sent of sendRun(run, { address, patience })) {
-          sentLines(sent).forEach((line) => say(line));
-        }
-      });
+      if (address) await trySendingRun(run, { address, patience }, say);
     }
     device.close();
     if (stop.signal.aborted) return stop.exitCode;
