@@ -11,17 +11,14 @@ import {
   startMlflow,
 } from "./tracking/local_server.ts";
 
-/** The settings of the task that starts a local MLflow server. */
-export const serving = defineSettings({
-  port: integer({ doc: "port on this machine", min: 1, max: 65535, default: 5000 }),
-  data: { ...path("DIR", "folder for the server's database and artifacts"), default: "runs/mlflow" },
-});
-
 /** `deno task mlflow`: serves MLflow until it is stopped. */
 export const mlflowTask = task({
   name: "mlflow",
   about: "Start a local MLflow server",
-  settings: serving,
+  settings: defineSettings({
+    port: integer({ doc: "port on this machine", min: 1, max: 65535, default: 5000 }),
+    data: { ...path("DIR", "folder for the server's database and artifacts"), default: "runs/mlflow" },
+  }),
   async run({ port, data }) {
     checkPort(port);
     await makeDataFolder(data); // before anything is installed

@@ -15,20 +15,17 @@ const inRepository = (path: string) => fileURLToPath(new URL(`../${path}`, impor
 /** The notebooks of this repository, in reading order. */
 export const notebooks: readonly string[] = ["notebooks/tiny_flow.ipynb", "notebooks/digits.ipynb"];
 
-/** The settings of the task that opens the notebooks. */
-export const notebookSettings = defineSettings({
-  port: integer({ doc: "port on this machine", min: 1, max: 65535, default: 8888 }),
-  execute: toggle({
-    doc: "run all cells of the notebooks instead, and save their outputs",
-    default: false,
-  }),
-});
-
 /** `deno task notebook`: opens JupyterLab, or runs the notebooks. */
 export const notebookTask = task({
   name: "notebook",
   about: "Open the notebooks in JupyterLab, or run their cells",
-  settings: notebookSettings,
+  settings: defineSettings({
+    port: integer({ doc: "port on this machine", min: 1, max: 65535, default: 8888 }),
+    execute: toggle({
+      doc: "run all cells of the notebooks instead, and save their outputs",
+      default: false,
+    }),
+  }),
   async run({ port, execute }) {
     if (!execute) checkPort(port);
     say("Starting JupyterLab; the first start installs it in .cache, which takes about a minute");

@@ -41,7 +41,7 @@ interface PictureFiles {
 export type OnRead = (done: number, total: number) => void;
 
 /**
- * Reads a folder of PNG images, laid out as images, or a folder of images for each class, or `train` and `test` with either. Without
+ * Reads a folder of PNG images, laid out as images, a folder of images for each class, or `train` and `test` with either. Without
  * a part `test`, a tenth of each class is the test, always the same images. Links are followed; hidden files and those that
  * are no pictures are ignored.
  *

@@ -1,4 +1,4 @@
-/** What doctor checks: each check answers in lines, with advice unless all is well. */
+/** The checks of doctor: each answers in lines, with advice unless all is well. */
 
 import { UserError } from "../../kernels/core/user_error.ts";
 import { mostThreads } from "../../kernels/devices/cpu/most_threads.ts";
@@ -10,9 +10,9 @@ import type { Adapter, Machine } from "./machine.ts";
 export interface Finding {
   /** `warning` costs something, `error` keeps training from what the machine has. */
   readonly state: "ok" | "warning" | "error";
-  /** What is so, e.g. `nobody answers at http://127.0.0.1:5000`. */
+  /** e.g. `http://127.0.0.1:5000 cannot be reached`. */
   readonly says: string;
-  /** What to do about it; every warning and error has it. */
+  /** What to do; every warning and error has it. */
   readonly advice?: string;
   /** What was measured, by name with its unit. */
   readonly values: Values;
@@ -22,16 +22,14 @@ type Values = Readonly<Record<string, unknown>>;
 type Check = (machine: Machine) => Finding | readonly Finding[] | Promise<Finding>;
 
 const ok = (says: string, values: Values = {}): Finding => ({ state: "ok", says, values });
-const warning = (says: string, advice: string, values: Values = {}): Finding => {
-  return { state: "warning", says, advice, values };
+const bad = (state: "warning" | "error") => (says: string, advice: string, values: Values = {}): Finding => {
+  return { state, says, advice, values };
 };
-const error = (says: string, advice: string, values: Values = {}): Finding => {
-  return { state: "error", says, advice, values };
-};
+const [warning, error] = [bad("warning"), bad("error")];
 
-/** Less memory holds little besides the data set. */
+/** With less memory, little fits besides the data set. */
 const leastMemory = 2 ** 30;
-/** Less room does not hold a run of the preset `quick` with its pictures; or not more than a few runs. */
+/** Room for a run of the preset `quick` with its pictures, and for more than a few runs. */
 const [leastRoom, enoughRoom] = [2 ** 28, 2 ** 32];
 
 /** All checks by the name that starts their lines, in order; the slowest comes last. */
@@ -43,7 +41,7 @@ export const checks = {
     return [version, warning(`this machine cannot be examined: ${problem}`, advice)];
   },
 
-  /** Whether they are enough is for the next check to say. */
+  /** The next check says whether they are enough. */
   adapter({ adapters, host }) {
     if (adapters.length === 0) return ok("WebGPU offers none");
     return adapters.map((adapter) => {

@@ -1,4 +1,4 @@
-/** What a machine shows of its GPUs, drivers, processors and a folder. Deno may run look.sh alone, which reads it. */
+/** What a machine shows of its GPUs, drivers, processors and a folder, read by look.sh, the one program Deno may run. */
 
 import { isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -13,7 +13,7 @@ interface VulkanDriver {
   readonly exists: boolean;
 }
 
-/** What a machine shows of itself; empty where it could not be read. */
+/** What a machine shows; empty if it could not be read. */
 export interface Host extends ReturnType<typeof parseRecords> {
   /** Why nothing could be read, if so. */
   readonly problem?: string;
