@@ -109,12 +109,13 @@ export class SampleBatches {
   readonly #rows: Tensor;
 
   /**
+   * Splits samples into batches.
+   *
    * @param x0 state of all samples, f32[N, C, H, W]
    * @param batch most samples in a batch
    * @throws {RangeError} if the batch is not a positive integer
    * @throws {ShapeError} if there are no samples, or there is a condition, but not one row for each sample
    */
-  /** Splits x0 f32[N, ...] and its condition, one row per sample, into batches. */
   constructor(x0: Tensor, batch: number, condition?: Tensor) {
     checkBatch(x0.shape);
     checkCount("sample", "batch", batch);

@@ -20,7 +20,7 @@ import {
   StateError,
 } from "../../../models/mod.ts";
 import { readState, writeState } from "../../../models/files/state.ts";
-import { assertClose, testOnDevices } from "../../testing.ts";
+import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 import { testWithVectors, type Vectors } from "../vectors.ts";
 
 /** Settings of PyTorch under our names. */
@@ -155,14 +155,23 @@ testOnDevices("restore() refuses the state of another optimizer", async () => {
   );
 });
 
-testOnDevices("optimizer() refuses parameters that share memory, and none", () => {
+testOnCpu("optimizer() refuses parameters that share memory, none, and for muon those of AdamW alone", () => {
   const a = tensor([1, 2]);
-  const make = (parameters: Map<string, Tensor>) => () => optimizer("sgd", parameters, { learningRate: 1 });
-  assert.throws(make(new Map([["x.weight", a], ["y.weight", reshape(a, [2, 1])]])), {
-    name: "RangeError",
-    message: /Cannot train "x.weight" and "y.weight": they share memory/,
-  });
-  assert.throws(make(new Map()), /there are no parameters/);
+  const refused = (
+    parameters: [string, Tensor][],
+    name: string,
+    message: RegExp,
+    kind: OptimizerKind = "sgd",
+  ) => assert.throws(() => optimizer(kind, new Map(parameters), { learningRate: 1 }), { name, message });
+  const shared: [string, Tensor][] = [["x.weight", a], ["y.weight", reshape(a, [2, 1])]];
+  refused(shared, "RangeError", /Cannot train "x.weight" and "y.weight": they share memory/);
+  refused([], "RangeError", /there are no parameters/);
+  refused(
+    [["a", a]],
+    "TypeError",
+    /^Cannot make the optimizer muon: no parameter is the weight of a/,
+    "muon",
+  );
 });
 
 testOnDevices("Ema warms up: 0.1, then 2/11, then the given decay", async () => {
@@ -183,7 +192,7 @@ testOnDevices("Ema warms up: 0.1, then 2/11, then the given decay", async () => 
   assert.throws(() => new Ema(parameters, { decay: 1 }), /decay is 1 \(expected 0 <= decay < 1\)/);
 });
 
-testOnDevices("optimizer() refuses unknown and invalid settings", () => {
+testOnCpu("optimizer() refuses unknown and invalid settings", () => {
   const parameters = new Map([["x", tensor([0])]]);
   const make = (kind: string, options: object) =>
     optimizer(kind as OptimizerKind, parameters, { learningRate: 1, ...options });
