@@ -111,9 +111,12 @@ Deno.test("transportPairs refuses data that it cannot see, and large batches", (
 
 testOnDevices("Trainer takes pairs of a coupling made ahead of time, bit for bit", async () => {
   const source = () => batchSource(tensor(values.slice(0, 32 * P), [32, 1, 3, 4]), hostRows(values, P));
-  const make = (coupling = transportPairs) =>
+  const make = (coupling: Coupling = transportPairs) =>
     new Trainer(createModel({ type: "UNet_FM", filters: [4], tEmb: 4 }, 1), source(), {
-      ...{ batchSize: 8, seed: 5, learningRate: 0.01, objective: { ...flowMatching, coupling } },
+      batchSize: 8,
+      seed: 5,
+      learningRate: 0.01,
+      objective: { ...flowMatching, coupling },
     });
   const examples = Uint32Array.from({ length: 8 }, (_, n) => n * 3);
   const [inside, ahead] = [make(), make()];
@@ -125,14 +128,7 @@ testOnDevices("Trainer takes pairs of a coupling made ahead of time, bit for bit
   }
   const losses = await inside.losses();
   assert.deepEqual(await ahead.losses(), losses);
-  const plain = new Trainer(createModel({ type: "UNet_FM", filters: [4], tEmb: 4 }, 1), source(), {
-    ...{
-      batchSize: 8,
-      seed: 5,
-      learningRate: 0.01,
-      objective: { ...flowMatching, coupling: independentCoupling },
-    },
-  });
+  const plain = make(independentCoupling);
   for (let step = 0; step < 3; step++) plain.queueStep(examples, 0.01);
   assert.notDeepEqual(await plain.losses(), losses);
 });

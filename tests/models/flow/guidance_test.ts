@@ -12,7 +12,7 @@ import {
   Sampler,
   type VelocityField,
 } from "../../../models/mod.ts";
-import { assertClose, testOnDevices } from "../../testing.ts";
+import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 
 const classes = 3;
 const shape = [4, 1, 8, 8];
@@ -136,36 +136,29 @@ testOnDevices(
   },
 );
 
-testOnDevices("guided() says whether it changed the velocity, and refuses what it cannot do", () => {
+testOnCpu("guided() says whether it changed the velocity, and refuses what it cannot do", () => {
   const field: VelocityField = { velocity: (x) => x };
-  const options = (scale: number, more: Partial<GuidanceOptions> = {}) => ({ scale, none: 3, ...more });
-  assert.equal(guided(field, options(1)).guided, undefined);
-  assert.equal(guided(field, options(0)).guided, undefined);
-  assert.equal(guided(field, options(0, { interval: [0, 0.5] })).guided, true);
-  assert.equal(guided(field, options(2)).guided, true);
-  for (const scale of [NaN, undefined as never, "2" as never]) {
-    assert.throws(() => guided(field, options(scale)), {
-      name: "RangeError",
-      message: `Cannot guide with scale ${scale} (expected a finite number)`,
-    });
-  }
-  for (const interval of [[0.5, 0.2], [-1, 1], [0, 2], [NaN, 1]] as const) {
-    assert.throws(() => guided(field, options(2, { interval })), {
-      name: "RangeError",
-      message: `Cannot guide in the interval ${interval[0]} to ${
-        interval[1]
-      } (expected times 0 <= from <= to <= 1)`,
-    });
-  }
-  for (const none of [-1, 1.5, NaN, 2 ** 32, undefined as never, "3" as never]) {
-    assert.throws(() => guided(field, options(2, { none })), {
-      name: "RangeError",
-      message: `Cannot guide: none is ${none} (expected a whole number from 0 to 4294967295)`,
-    });
+  const made = (given: object) => guided(field, { scale: 2, none: 3, ...given });
+  assert.deepEqual([made({ scale: 1 }).guided, made({ scale: 0 }).guided], [undefined, undefined]);
+  assert.deepEqual([made({ scale: 0, interval: [0, 0.5] }).guided, made({}).guided], [true, true]);
+  const scales = [NaN, undefined, "2"].map((scale) =>
+    [{ scale }, `Cannot guide with scale ${scale} (expected a finite number)`] as const
+  );
+  const intervals = [[0.5, 0.2], [-1, 1], [0, 2], [NaN, 1]].map((interval) =>
+    [
+      { interval },
+      `Cannot guide in the interval ${interval.join(" to ")} (expected times 0 <= from <= to <= 1)`,
+    ] as const
+  );
+  const nones = [-1, 1.5, NaN, 2 ** 32, undefined, "3"].map((none) =>
+    [{ none }, `Cannot guide: none is ${none} (expected a whole number from 0 to 4294967295)`] as const
+  );
+  for (const [given, message] of [...scales, ...intervals, ...nones]) {
+    assert.throws(() => made(given), { name: "RangeError", message });
   }
 });
 
-testOnDevices("guided() needs a condition", () => {
+testOnCpu("guided() needs a condition", () => {
   const { model, x, t } = networkOf("UNet_FM");
   for (const scale of [0, 1, 2]) {
     assert.throws(() => guided(model, { scale, none: classes }).velocity(x, t), {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { tensor } from "../../../kernels/mod.ts";
 import { type TimeDistribution, timeDistributions } from "../../../models/mod.ts";
-import { assertClose, testOnDevices } from "../../testing.ts";
+import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 
 /** Times that a distribution of the registry draws. */
 function drawn(
@@ -86,23 +86,20 @@ testOnDevices("timeDistributions: u_shaped stays in [0, 1] where it is steepest"
   assert.ok(t.filter((t) => t > 0.9 || t < 0.1).length > 3800);
 });
 
-for (const a of [1e-9, 1e-4, 0.0299, 0.03, 0.1]) {
-  testOnDevices(
-    `timeDistributions: u_shaped with a = ${a} is nearly uniform, and loses no digits`,
-    async () => {
-      const key = tensor(Uint32Array.of(46020, 3, 1));
-      const [t, u] = await Promise.all(
-        [timeDistributions.u_shaped.make({ a }), timeDistributions.uniform.make()].map((times) =>
-          times.draw(key, 1000).read()
-        ),
-      );
+testOnDevices(
+  "timeDistributions: u_shaped with a small a is nearly uniform, and loses no digits",
+  async () => {
+    const key = tensor(Uint32Array.of(46020, 3, 1));
+    const u = await timeDistributions.uniform.make().draw(key, 1000).read();
+    for (const a of [1e-9, 1e-4, 0.0299, 0.03, 0.1]) {
+      const t = await timeDistributions.u_shaped.make({ a }).draw(key, 1000).read();
       assertClose(t, u.map((u) => 0.5 + Math.asinh((2 * u - 1) * Math.sinh(a / 2)) / a), 1e-5);
       assert.ok(new Set(t).size > 900, "times differ");
-    },
-  );
-}
+    }
+  },
+);
 
-testOnDevices("timeDistributions refuse settings outside their ranges", () => {
+testOnCpu("timeDistributions refuse settings outside their ranges", () => {
   const { u_shaped, logit_normal } = timeDistributions;
   for (const a of [0, -1, 41, NaN, Infinity]) {
     assert.throws(() => u_shaped.make({ a }), {
