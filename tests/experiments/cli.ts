@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import process from "node:process";
 import { fileURLToPath } from "node:url";
 import settings from "../../deno.json" with { type: "json" };
 import { type Metrics, readMetrics } from "../../experiments/run/metrics_log.ts";
@@ -227,12 +228,12 @@ async function callTask(
   );
   using __ = withEnvironment({ NO_COLOR: "1", MLFLOW_TRACKING_URI: "", ...env });
   const earlier = Deno.cwd();
-  Deno.chdir(folder);
+  process.chdir(folder); // not Deno's: a module of the browser keeps the folder until it hears of another
   try {
     const code = await called.run([...own, ...flags.trim().split(/ +/)]);
     return { code, stdout: stdout.join(""), stderr: stderr.join("") };
   } finally {
-    Deno.chdir(earlier);
+    process.chdir(earlier);
     context.device?.close(); // of a task that an error ended
     context.device = undefined;
   }

@@ -100,7 +100,12 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
       const what = isReader ? undefined : await this.answer(seen, this.seen.push(seen) - 1);
       if (what === "hang") return;
       if (what === "refuse") return void request.socket.destroy();
-      const answer = what instanceof Response ? what : this.#work(method, path, bytes);
+      const isJson = method !== "POST" || headers["content-type"] === "application/json";
+      const answer = what instanceof Response
+        ? what
+        : isJson
+        ? this.#work(method, path, bytes)
+        : wrong("INVALID_PARAMETER_VALUE", "Content-Type must be one of ['application/json'].");
       if (what === "cut") return void request.socket.destroy();
       // A connection for each request, as a client sends again by itself what it lost on an old one.
       response.writeHead(answer.status, { ...Object.fromEntries(answer.headers), connection: "close" });

@@ -155,6 +155,7 @@ testSending(
     const { experiment_id } = server.sent("runs/create")[0];
     await fetch(`${server.url}/api/2.0/mlflow/runs/create`, {
       method: "POST",
+      headers: { "content-type": "application/json" },
       body: JSON.stringify({ experiment_id, tags: [{ key: idTag, value: (await readRecord(run))!.id }] }),
     });
     assert.equal((await server.runs("x")).length, 2);

@@ -30,7 +30,10 @@ export abstract class MlflowReader {
   abstract readonly url: string;
 
   async #bytes(path: string, init: RequestInit = {}): Promise<Uint8Array> {
-    const response = await fetch(`${this.url}/${path}`, { ...init, headers: { "x-reader": "a test" } });
+    const response = await fetch(`${this.url}/${path}`, {
+      ...init,
+      headers: { "x-reader": "a test", "content-type": "application/json" },
+    });
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
     return await response.bytes();
   }

@@ -147,7 +147,11 @@ testOnFake("MlflowClient.ensureExperiment() uses one that another program has ju
 }, async (server) => {
   const body = JSON.stringify({ name: "x" });
   server.seen.length = 1; // not the first request
-  await (await fetch(`${server.url}/api/2.0/mlflow/experiments/create`, { method: "POST", body })).text();
+  await (await fetch(`${server.url}/api/2.0/mlflow/experiments/create`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body,
+  })).text();
   server.seen.length = 0;
   assert.equal(await clientOf(server).ensureExperiment("x"), "1");
   server.answer = () => Response.json({ experiment: { experiment_id: "1", lifecycle_stage: "deleted" } });

@@ -14,9 +14,9 @@ import { type Browser, testInBrowser } from "../../browser.ts";
 import { withFolder } from "../../folder.ts";
 import { freePort } from "../../free_port.ts";
 import { granted, type PermissionName, testNeeding } from "../../permissions.ts";
-import { ended, testTask, Workplace } from "../cli.ts";
+import { testTask, Workplace } from "../cli.ts";
 import { writeTinyIdx } from "../data/tiny_idx.ts";
-import { mirroredRun, quick, until } from "./fake_mlflow.ts";
+import { mirroredRun, quick } from "./fake_mlflow.ts";
 import { assertMirrored, MlflowReader, valuesOf } from "./mirrored.ts";
 
 const needed: PermissionName[] = ["read", "write", "run", "net", "env"];
@@ -117,41 +117,6 @@ testTask("train mirrors all that it logs to a real MLflow server", async (place)
   assert.match(again.stdout, /^run: already complete, http/);
   await assertMirrored(server, "all", place.file("run"));
 }, noServer);
-
-testTask(
-  "train ends a run as KILLED on Ctrl-C and as FAILED on an error, and goes on with the same run",
-  async (place) => {
-    const server = await theServer();
-    const env = { ...quick, MLFLOW_TRACKING_URI: server.url, MLFLOW_EXPERIMENT_NAME: "ends" };
-    const process = place.start("train:base", mirroredRun.replace("--epochs 3", "--epochs 1000"), env);
-    const end = ended(process);
-    const lines = () => readMetrics(place.file("run", "metrics.jsonl"));
-    await until(async () => (await lines()).some(({ step }) => step >= 12), "no step 12 comes");
-    process.kill("SIGINT");
-    assert.equal((await end).code, 130);
-    const killed = await assertMirrored(server, "ends", place.file("run"));
-    assert.equal(killed.info.status, "KILLED");
-
-    // The server is known from the run folder.
-    const epochs = Math.floor(Number((await lines()).at(-1)!.epoch)) + 1;
-    await place.succeed("train:base", `--resume run --epochs ${epochs}`, { ...quick });
-    const [finished, ...others] = await server.runs("ends");
-    assert.equal(others.length, 0);
-    assert.deepEqual([finished.info.run_id, finished.info.status], [killed.info.run_id, "FINISHED"]);
-    // A param stays what it was; the new value stands beside it.
-    assert.equal(valuesOf(finished.data.params).epochs, "1000");
-    assert.equal(valuesOf(finished.data.tags)["resumed.epochs"], `${epochs}`);
-
-    const diverging =
-      "--out failed --clip 0 --optimizer sgd --lr 1e30 --warm-up 0 --ema 0 --schedule constant";
-    assert.equal((await place.run("train:base", mirroredRun.replace("--out run", diverging), env)).code, 1);
-    const failed = (await server.runs("ends")).find(({ info }) => info.run_name === "failed")!;
-    assert.equal(failed.info.status, "FAILED");
-    const note = valuesOf(failed.data.tags)["mlflow.note.content"];
-    assert.match(note, /The run failed after .*: The loss is NaN at step 2/);
-  },
-  noServer,
-);
 
 testTask("compare draws runs of a server as those of folders, and sync sends a comparison", async (place) => {
   const server = await theServer();
