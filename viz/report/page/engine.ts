@@ -2,7 +2,6 @@
 import type * as models from "../../../models/mod.ts";
 import { bytesOf } from "../packing.ts";
 import { byId } from "./dom.ts";
-import type { SolverOffers } from "./live_controls.ts";
 import { countOf, inWords, type Steps, timesOf } from "./trajectory_view.ts";
 import { breathe, breatheWhile, unlessCancelled } from "./work.ts";
 
@@ -78,20 +77,6 @@ export class Engine {
     } finally {
       URL.revokeObjectURL(address);
     }
-  }
-
-  /** Names of the solvers, of those that can choose their own steps, and of grids of times. */
-  get offers(): SolverOffers {
-    const { solvers, adaptiveSolvers, timeGrids } = this.library;
-    const gridTimes = (steps: number, grid: string) =>
-      this.library.gridTimes(steps, grid as models.TimeGridName);
-    const [fixed, adaptive, grids] = [solvers, adaptiveSolvers, timeGrids].map(Object.keys);
-    return { fixed, adaptive, grids, gridTimes };
-  }
-
-  /** Number of classes that the network of a run knows, 0 without. */
-  classes(run: number): number {
-    return this.network(run).classes;
   }
 
   /** The cost of solving `count` images, each as `each` says, from the step `first` on, in words. */

@@ -55,7 +55,7 @@ export class Live {
     };
     stop.addEventListener("click", stopAll);
     this.#grid = new LiveGrid(byId("live-grid"), explorer);
-    this.#solver = new SolverControls(engine.offers, () => this.#draw());
+    this.#solver = new SolverControls(engine.library, () => this.#draw());
     byId("live-draw").addEventListener("click", () => this.#draw());
     byId("live-many").addEventListener("click", () => this.#drawMany());
     this.#paint = new LivePaint(engine, explorer, clock, this.#queue, (words) => this.#say(words));
@@ -90,7 +90,7 @@ export class Live {
     const { seeds, choice } = chosen;
     const { run } = this.explorer;
     this.#queue.add(async (wanted) => {
-      const [label] = labelsOf(choice, this.engine.classes(run), seeds) ?? [];
+      const [label] = labelsOf(choice, this.engine.network(run).classes, seeds) ?? [];
       const how = { ...chosen.how, ...guidedBy(choice, label, this.live[run]) };
       const x0 = await this.engine.noise(run, seeds);
       const started = performance.now();
@@ -117,7 +117,7 @@ export class Live {
       this.#queue.add(async (wanted) => {
         const x0 = await this.engine.noise(run, seeds);
         const started = performance.now();
-        const labels = labelsOf(choice, this.engine.classes(run), seeds);
+        const labels = labelsOf(choice, this.engine.network(run).classes, seeds);
         const each = seeds.map((_, n) => ({ ...how, ...guidedBy(choice, labels?.[n], this.live[run]) }));
         const growing = seeds.map((seed, n) =>
           new GrowingTrajectory(wordsOf(seed, each[n]), each[n], this.explorer.size)
@@ -168,7 +168,7 @@ export class Live {
     this.#conditionOf = run;
     this.#queue.add(() => {
       const { guidance = this.#network(run)?.guidance } = this.explorer.recorded(run) ?? {};
-      this.#condition.show(this.engine.classes(run), guidance);
+      this.#condition.show(this.engine.network(run).classes, guidance);
       return Promise.resolve();
     }, { needed: true });
   }

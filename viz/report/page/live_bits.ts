@@ -15,7 +15,8 @@ export class LiveBits {
   readonly #progress = byId<HTMLProgressElement>("bits-progress");
   readonly #stop = byId("bits-stop");
   readonly #text = byId("bits-text");
-  readonly #meters = new Map<string, BitsMeter>();
+  /** Bits found so far, by run and image. */
+  readonly #found = new Map<string, number[]>();
   #run: number | undefined;
 
   /**
@@ -49,47 +50,37 @@ export class LiveBits {
 
   #buttonsFor(run: number, { shape: [N, ...size], image, labels, classNames }: TestImages): Element[] {
     const P = image.length / N;
-    const colours = { palette: this.explorer.palette, range: [0, 1] as const };
     return Array.from({ length: N }, (_, n) => {
-      const own = image.subarray(n * P, (n + 1) * P);
+      const pixels = image.subarray(n * P, (n + 1) * P);
       const label = labels?.[n];
-      const name = label === undefined ? `Test image ${n + 1}` : `A test image of class ${nameOf(label)}`;
-      const meter = this.#meter(`${run} ${n}`, () => new BitsMeter(this.engine, run, own, label));
+      const name = label === undefined
+        ? `Test image ${n + 1}`
+        : `A test image of class ${classNames?.[label] ?? label}`;
+      const key = `${run} ${n}`;
+      if (!this.#found.has(key)) this.#found.set(key, []);
+      const found = this.#found.get(key)!;
       const canvas = element("canvas", { "aria-hidden": "true" });
-      drawImage(canvas, own, size, colours);
-      const value = element("span", { class: "under", text: meter.short });
+      drawImage(canvas, pixels, size, { palette: this.explorer.palette, range: [0, 1] });
+      const value = element("span", { class: "under", text: shortly(found) });
       const button = element("button", { type: "button", title: name, "aria-label": name }, canvas, value);
-      button.addEventListener("click", () => this.#measure(meter, name, value));
+      button.addEventListener("click", () => this.#add({ run, pixels, label, name, found }, value));
       return button;
     });
-
-    function nameOf(label: number): string {
-      return classNames?.[label] ?? `${label}`;
-    }
-  }
-
-  #meter(key: string, make: () => BitsMeter): BitsMeter {
-    const meter = this.#meters.get(key) ?? make();
-    this.#meters.set(key, meter);
-    return meter;
   }
 
   /** Measures the bits of an image whose button shows them, as long as that is on the screen. */
-  #measure(meter: BitsMeter, name: string, value: HTMLElement): void {
+  #add(image: Image, value: HTMLElement): void {
     const tell = (words: string) => {
       if (value.isConnected) this.#text.textContent = words;
     };
     this.queue.add(async (wanted) => {
       if (!value.isConnected) return;
       this.#working(true);
-      tell(`${name}: on its way to noise`);
+      tell(`${image.name}: on its way to noise`);
       try {
-        const words = await meter.measure(
-          () => wanted() && value.isConnected,
-          (share) => this.#progress.value = share,
-        );
-        value.textContent = meter.short;
-        tell(words === undefined ? "Stopped" : `${name}: ${words}`);
+        const words = await this.#measure(image, () => wanted() && value.isConnected);
+        value.textContent = shortly(image.found);
+        tell(words === undefined ? "Stopped" : `${image.name}: ${words}`);
       } catch (error) {
         tell(`This went wrong: ${error instanceof Error ? error.message : error}`);
       } finally {
@@ -98,10 +89,46 @@ export class LiveBits {
     });
   }
 
+  /** Solves the image back to noise; returns the result in words, undefined if it was cancelled. */
+  async #measure({ run, pixels, label, found }: Image, wanted: () => boolean): Promise<string | undefined> {
+    const { library, device } = this.engine;
+    const { model, shape, normalization, classes } = this.engine.network(run);
+    const known = classes > 0 ? label : undefined;
+    const x1 = library.tensor(library.fromPixels(pixels, normalization), [1, ...shape]);
+    const started = performance.now();
+    const result = await unlessCancelled(library.bitsPerDimension(model, x1, {
+      normalization,
+      rtol,
+      seed: found.length,
+      ...known !== undefined && { condition: library.tensor(Uint32Array.of(known), [1]) },
+      onProgress: (share) => {
+        this.#progress.value = share;
+        return breatheWhile(wanted);
+      },
+    }));
+    if (!result) return undefined;
+    found.push(result.bits[0]);
+    const ms = Math.round(performance.now() - started).toLocaleString("en");
+    const condition = known === undefined ? "" : `, asked for class ${known}`;
+    return `${inWords(found, pixels.length)}. ${countOf(result.evaluations)}${condition}, each with a ` +
+      `vector-Jacobian product, took ${ms} ms on ${device}. Press again for other random signs.`;
+  }
+
   #working(working: boolean): void {
     this.#progress.value = 0;
     this.#progress.hidden = this.#stop.hidden = !working;
   }
+}
+
+/** A test image of a run, and its bits per dimension by random signs of several seeds. */
+interface Image {
+  /** The run's place among all. */
+  readonly run: number;
+  /** f32[C, H, W] */
+  readonly pixels: Float32Array;
+  readonly label: number | undefined;
+  readonly name: string;
+  readonly found: number[];
 }
 
 /** Error allowed in a step, as in `deno task evaluate`: a smaller one changes the bits by less than the random signs do. */
@@ -109,75 +136,23 @@ const rtol = 1e-2;
 /** Bits of a value in the file of an image. */
 const plainBits = 8;
 
-/** Measures the bits per dimension of one image, by other random signs each time. */
-class BitsMeter {
-  readonly #found: number[] = [];
+/** The bits, or a dash as long as they are not known. */
+function shortly(found: readonly number[]): string {
+  return found.length > 0 ? meanOf(found).toFixed(2) : "\u2013";
+}
 
-  /**
-   * @param run the network, by its place among all runs
-   * @param pixels f32[C, H, W]
-   * @param label the class of the image, for a network that knows classes
-   */
-  constructor(
-    readonly engine: Engine,
-    readonly run: number,
-    readonly pixels: Float32Array,
-    readonly label: number | undefined,
-  ) {}
-
-  /** The bits, or a dash as long as they are not known. */
-  get short(): string {
-    return this.#found.length > 0 ? meanOf(this.#found).toFixed(2) : "\u2013";
-  }
-
-  /**
-   * Follows the image back to noise.
-   *
-   * @param onShare called with the share of the work that is done
-   * @returns what was found in words; undefined if it was cancelled
-   */
-  async measure(wanted: () => boolean, onShare: (share: number) => void): Promise<string | undefined> {
-    const { library, device } = this.engine;
-    const { model, shape, normalization, classes } = this.engine.network(this.run);
-    const label = classes > 0 ? this.label : undefined;
-    const x1 = library.tensor(library.fromPixels(this.pixels, normalization), [1, ...shape]);
-    const started = performance.now();
-    const found = await unlessCancelled(library.bitsPerDimension(model, x1, {
-      normalization,
-      rtol,
-      seed: this.#found.length,
-      ...label !== undefined && { condition: library.tensor(Uint32Array.of(label), [1]) },
-      onProgress: (share) => {
-        onShare(share);
-        return breatheWhile(wanted);
-      },
-    }));
-    if (!found) return undefined;
-    this.#found.push(found.bits[0]);
-    const ms = Math.round(performance.now() - started).toLocaleString("en");
-    const condition = label === undefined ? "" : `, asked for class ${label}`;
-    return `${this.#words}. ${
-      countOf(found.evaluations)
-    }${condition}, each with a vector-Jacobian product, took ` +
-      `${ms} ms on ${device}. Press again for other random signs.`;
-  }
-
-  /** The mean over all times, and what it means. */
-  get #words(): string {
-    const found = this.#found;
-    const mean = meanOf(found);
-    const variance = found.reduce((sum, bits) => sum + (bits - mean) ** 2, 0) / (found.length - 1);
-    const error = found.length > 1 ? ` \u00b1 ${Math.sqrt(variance / found.length).toFixed(3)}` : "";
-    const tries = found.length > 1 ? ` (${found.length} draws of random signs)` : "";
-    const size = this.pixels.length.toLocaleString("en");
-    const meaning = mean < plainBits
-      ? `a code built on this network needs about ${
-        (mean * this.pixels.length / 8).toFixed(0)
-      } bytes for it, ` +
-        `where its ${size} values take ${size}`
-      : `more than the ${plainBits} of its file, so this network does not expect it at all`;
-    return `${mean.toFixed(3)}${error} bits per dimension${tries}: ${meaning}`;
-  }
+/** The mean over the draws of random signs, and what it means for an image of so many values. */
+function inWords(found: readonly number[], length: number): string {
+  const mean = meanOf(found);
+  const variance = found.reduce((sum, bits) => sum + (bits - mean) ** 2, 0) / (found.length - 1);
+  const error = found.length > 1 ? ` \u00b1 ${Math.sqrt(variance / found.length).toFixed(3)}` : "";
+  const draws = found.length > 1 ? ` (${found.length} draws of random signs)` : "";
+  const size = length.toLocaleString("en");
+  const meaning = mean < plainBits
+    ? `a code built on this network needs about ${(mean * length / 8).toFixed(0)} bytes for it, ` +
+      `where its ${size} values take ${size}`
+    : `more than the ${plainBits} of its file, so this network does not expect it at all`;
+  return `${mean.toFixed(3)}${error} bits per dimension${draws}: ${meaning}`;
 }
 
 function meanOf(values: readonly number[]): number {

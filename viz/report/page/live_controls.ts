@@ -1,23 +1,16 @@
 /// <reference lib="dom" />
+import type { TimeGridName } from "../../../models/mod.ts";
 import type { PageNetwork } from "../page_data.ts";
 import { byId, element, NumberField } from "./dom.ts";
+import type { Library } from "./engine.ts";
 import type { Steps } from "./trajectory_view.ts";
-
-/** What a reader can choose from, by name. */
-export interface SolverOffers {
-  readonly fixed: readonly string[];
-  readonly adaptive: readonly string[];
-  /** The first is that of equal steps. */
-  readonly grids: readonly string[];
-  gridTimes(steps: number, grid: string): readonly number[];
-}
 
 /** Snapshots of a solver that chooses its own steps lie this many parts apart. */
 const parts = 20;
 /** Ends the value of an option of a solver that chooses its own steps. */
 const own = ":own";
 
-/** The controls by which a reader chooses how flows are solved: some are only there where they have an effect. */
+/** The controls of the solver: some are only there where they have an effect. */
 export class SolverControls {
   readonly #solver = byId<HTMLSelectElement>("live-solver");
   readonly #steps: NumberField;
@@ -25,15 +18,15 @@ export class SolverControls {
   readonly #tolerance = byId<HTMLSelectElement>("live-tolerance");
 
   /** @param onEnter called when its reader presses Enter in a field */
-  constructor(readonly offers: SolverOffers, onEnter: () => void) {
+  constructor(readonly library: Library, onEnter: () => void) {
     this.#steps = new NumberField("live-steps", "Steps", onEnter);
-    const { fixed, adaptive, grids } = offers;
+    const { solvers, adaptiveSolvers, timeGrids } = library;
     const add = (select: HTMLSelectElement, value: string, text = value) =>
       select.append(element("option", { value, text }));
-    for (const name of fixed) add(this.#solver, name);
-    for (const name of adaptive) add(this.#solver, name + own, `${name}, own steps`);
-    for (const name of grids) add(this.#grid, name);
-    if (fixed.includes("heun")) this.#solver.value = "heun";
+    for (const name of Object.keys(solvers)) add(this.#solver, name);
+    for (const name of Object.keys(adaptiveSolvers)) add(this.#solver, name + own, `${name}, own steps`);
+    for (const name of Object.keys(timeGrids)) add(this.#grid, name);
+    if ("heun" in solvers) this.#solver.value = "heun";
     this.#solver.addEventListener("change", () => this.#show());
     this.#show();
   }
@@ -50,9 +43,8 @@ export class SolverControls {
       const tolerance = Number(this.#tolerance.value);
       return { solver: solver.slice(0, -own.length), steps: parts, tolerance };
     }
-    const [steps, grid] = [this.#steps.value, this.#grid.value];
-    const isEven = grid === this.offers.grids[0]; // then a step is drawn again by its number alone
-    return { solver, steps, ...!isEven && { times: this.offers.gridTimes(steps, grid) } };
+    const [steps, grid] = [this.#steps.value, this.#grid.value as TimeGridName];
+    return { solver, steps, ...grid !== "uniform" && { times: this.library.gridTimes(steps, grid) } };
   }
 
   get #isOwn(): boolean {

@@ -8,14 +8,12 @@ import { Engine } from "./engine.ts";
 import { Explorer } from "./explorer.ts";
 import { Live } from "./live.ts";
 import { PlaneView } from "./plane_view.ts";
-import { showOverTime, showSolvers, showTraining } from "./run_charts.ts";
+import { showRuns } from "./run_charts.ts";
 import { Views } from "./views.ts";
 
 const { runs, comparison, palettes, pacings } = unpacked<PageData>(byId("data").textContent!);
 const views = new Views();
-showTraining(runs, views);
-showOverTime(runs, views);
-showSolvers(runs, views);
+showRuns(runs, views);
 if (document.getElementById("clock")) {
   const clock = new Clock(pacings, () => views.changed());
   if (runs.some(({ trajectories }) => trajectories.length > 0)) {

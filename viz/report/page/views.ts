@@ -1,4 +1,5 @@
 /// <reference lib="dom" />
+import { Chart, type Figure, type Theme } from "./charts.ts";
 
 /** Draws views at most once a frame, and only those on or near the screen; others when they get there. */
 export class Views {
@@ -20,6 +21,14 @@ export class Views {
   add(element: Element, draw: () => void): void {
     this.#views.set(element, { draw, near: false, stale: true });
     this.#observer.observe(element);
+  }
+
+  /** Adds a chart that stays as it is, if the page has the place of this id. */
+  addChart(id: string, traces: (theme: Theme) => readonly Figure[], layout: Figure): void {
+    const place = document.getElementById(id);
+    if (!place) return;
+    const chart = new Chart(place, traces, () => layout);
+    this.add(place, () => chart.draw());
   }
 
   /** Marks all views, or that of an element, to be drawn again. */
