@@ -46,7 +46,7 @@ export const checks = {
     if (adapters.length === 0) return ok("WebGPU offers none");
     return adapters.map((adapter) => {
       const driver = adapter.vendor === nvidia ? nvidiaVersion(host) : undefined;
-      return ok(describeAdapter(adapter, driver), { ...adapter, driver: driver ?? null });
+      return ok(adapterInWords(adapter, driver), { ...adapter, driver: driver ?? null });
     });
   },
 
@@ -57,7 +57,7 @@ export const checks = {
     const used = onWebgpu && !device.software;
     const values = { gpus: gpus.flatMap(({ names }) => names), used };
     const seen = adapters.find(({ software }) => !software);
-    const hidden = (gpus: readonly Gpus[]) => gpus.flatMap((found) => describeHidden(found, machine, values));
+    const hidden = (gpus: readonly Gpus[]) => gpus.flatMap((found) => hiddenGpus(found, machine, values));
     if (used) {
       const better = gpus.filter(({ maker }) => maker.rank > rankOf(seen?.vendor));
       if (better.length > 0) return hidden(better);
@@ -224,7 +224,7 @@ export function asJson(lines: readonly Line[]) {
   };
 }
 
-function describeAdapter({ name, software, features, limits }: Adapter, driver: string | undefined): string {
+function adapterInWords({ name, software, features, limits }: Adapter, driver: string | undefined): string {
   const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = limits;
   return [
     name + (software ? " (software)" : ""),
@@ -235,7 +235,7 @@ function describeAdapter({ name, software, features, limits }: Adapter, driver: 
   ].join(", ");
 }
 
-function describeHidden(gpus: Gpus, { adapters, host }: Machine, values: Values): Finding[] {
+function hiddenGpus(gpus: Gpus, { adapters, host }: Machine, values: Values): Finding[] {
   const [name] = gpus.names;
   const count = gpus.names.length > 1 ? `${gpus.names.length} GPUs (${name})` : name;
   const only = adapters.length > 0 && adapters.every(({ software }) => software)

@@ -119,41 +119,28 @@ export const reasons: Readonly<Record<string, Reason>> = {
     const { maker, devices } = gpus;
     const missing = devices.findIndex((files) => files.length === 0);
     if (missing < 0 || reasons.kernelDriver(gpus, host)) return undefined;
-    const visible = host.variables.get("NVIDIA_VISIBLE_DEVICES") ?? "";
-    const advice = maker.vendor === nvidia && /^(none|void)$/.test(visible)
-      ? `NVIDIA_VISIBLE_DEVICES=${visible} keeps the cards from this container: set it to all`
-      : host.container === "Apptainer"
-      ? `start the container with ${maker.flags.apptainer}`
-      : host.container === "Kubernetes"
-      ? `ask for one in the pod's resource limits (${maker.resource}: 1)`
-      : host.container !== ""
-      ? `start the container with ${maker.flags.container}`
-      : host.variables.has("SLURM_JOB_ID")
-      ? "ask Slurm for a GPU: --gres=gpu:1"
-      : maker.makeDevices;
-    return [`there is no ${maker.devices[missing].example}`, advice];
+    return [`there is no ${maker.devices[missing].example}`, howToGet(gpus, host, maker.makeDevices)];
   },
 
   /** The files exist, but this user, container or job may not open any of a kind. Of several cards a job has only some. */
-  permissions({ devices }, { user, container, variables }) {
+  permissions(gpus, host) {
+    const { devices } = gpus;
     const closed = devices.find((files) => files.length > 0 && !files.some(({ state }) => state === "open"));
     if (closed === undefined) return undefined;
     const [{ path, state, owner }] = closed;
     if (state !== "denied") {
-      const advice = variables.has("SLURM_JOB_ID")
-        ? "the job has no GPU: ask Slurm for one, --gres=gpu:1"
-        : container !== ""
-        ? "the container may not use it: give it the device, --gpus all or --device"
-        : "a control group or the driver refuses it: dmesg says more, and so does nvidia-smi for NVIDIA's cards";
-      return [`${path} exists but cannot be opened`, advice];
+      const otherwise =
+        "a control group or the driver refuses it: dmesg says more, and so does nvidia-smi for NVIDIA's cards";
+      return [`${path} exists but cannot be opened`, howToGet(gpus, host, otherwise)];
     }
+    const { name, groups } = host.user;
     const [mode, , group] = owner.split(" ");
     const groupMayWrite = (Number.parseInt(mode, 8) & 0o060) === 0o060;
-    const joinable = groupMayWrite && group !== undefined && group !== "root" && !user.groups.includes(group);
+    const joinable = groupMayWrite && group !== undefined && group !== "root" && !groups.includes(group);
     const advice = joinable
-      ? `join its group, as root: usermod -aG ${group} ${user.name}, then log in again (in a container: --group-add ${group})`
+      ? `join its group, as root: usermod -aG ${group} ${name}, then log in again (in a container: --group-add ${group})`
       : `let it be opened, as root: chmod a+rw ${path}`;
-    return [`${user.name} may not open ${path} (mode ${owner})`, advice];
+    return [`${name} may not open ${path} (mode ${owner})`, advice];
   },
 
   /**
@@ -258,6 +245,18 @@ export const reasons: Readonly<Record<string, Reason>> = {
     return [`NVIDIA's driver is ${kernel} in the kernel and ${library} in ${file}`, advice];
   },
 };
+
+/** How to get a GPU from what started this program: a container or a job. */
+function howToGet({ maker }: Gpus, { container, variables }: Host, otherwise: string): string {
+  const visible = variables.get("NVIDIA_VISIBLE_DEVICES") ?? "";
+  if (maker.vendor === nvidia && /^(none|void)$/.test(visible)) {
+    return `NVIDIA_VISIBLE_DEVICES=${visible} keeps the cards from this container: set it to all`;
+  }
+  if (container === "Apptainer") return `start the container with ${maker.flags.apptainer}`;
+  if (container === "Kubernetes") return `ask for one in the pod's resource limits (${maker.resource}: 1)`;
+  if (container !== "") return `start the container with ${maker.flags.container}`;
+  return variables.has("SLURM_JOB_ID") ? "ask Slurm for a GPU: --gres=gpu:1" : otherwise;
+}
 
 const graphicsInContainer = "start the container with NVIDIA_DRIVER_CAPABILITIES=all";
 

@@ -28,7 +28,7 @@ const script = fileURLToPath(new URL("look.sh", import.meta.url));
 /** Folders where container hosts put NVIDIA's driver, and where the loader does not look. */
 const unsearchedFolders = ["/usr/local/nvidia/vulkan/icd.d", "/usr/local/nvidia/share/vulkan/icd.d"];
 
-/** Version 1 of control groups states no limit as a number near 2^63. */
+/** Control groups state no limit as `max`, those of version 1 as a number near 2^63. */
 const unlimitedBytes = 2 ** 62;
 
 /**
@@ -103,7 +103,7 @@ function parseRecords(text: string) {
     /** Processors' worth of time that control groups allow; infinite without a limit. */
     quota: Math.min(...all("quota").map(([limit]) => quotaOf(limit))),
     /** Bytes of memory that control groups allow; infinite without a limit. */
-    memoryLimit: Math.min(...all("memory").map(([limit]) => memoryLimitOf(limit))),
+    memoryLimit: Math.min(...all("memory").map(([limit]) => Number(limit)).filter((n) => n < unlimitedBytes)),
     /** Where runs would go, or the nearest folder above it that exists; `freeBytes` undefined if the system does not say. */
     folder: {
       path,
@@ -126,12 +126,6 @@ function countOf(list: string): number | undefined {
 function quotaOf(limit: string): number {
   const [time, period] = limit.split(" ").map(Number);
   return time > 0 && period > 0 ? time / period : Infinity;
-}
-
-/** Bytes of a limit; `max`, and version 1's number for it, are none. */
-function memoryLimitOf(limit: string): number {
-  const bytes = Number(limit);
-  return bytes < unlimitedBytes ? bytes : Infinity; // NaN is no limit
 }
 
 /** Files or folders in `VK_DRIVER_FILES` or its older name; if it is set, the loader reads these alone. */

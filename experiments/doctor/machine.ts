@@ -37,15 +37,19 @@ export async function thisMachine(settings: DoctorConfig) {
   const preset = settings.preset ?? (device instanceof Error ? "quick" : presetFor(device));
   let loaded: Promise<Dataset> | undefined;
   /** Loads the data that training would use. */
-  const data = () =>
-    loaded ??= withTimeout(secondsForData, "the data", loadDataset(settings.data ?? undefined));
+  const data = () => loaded ??= withTimeout(secondsForData, loadDataset(settings.data ?? undefined));
   return {
     versions: { deno: Deno.version.deno, os: Deno.build.os, architecture: Deno.build.arch },
     settings,
     host,
     adapters,
     /** The device that training would take, or why none can be opened. */
-    device: device instanceof Error ? device : describeDevice(device),
+    device: device instanceof Error ? device : {
+      kind: device.kind,
+      description: device.description,
+      software: device.tuning.software,
+      threads: device instanceof CpuDevice ? device.threads : undefined,
+    },
     /** Why WebGPU gives no device, if it gives none. */
     noGpu,
     preset,
@@ -131,26 +135,15 @@ async function whyNoGpu(): Promise<string | undefined> {
   return undefined;
 }
 
-function describeDevice(device: Device) {
-  const { kind, description, tuning: { software } } = device;
-  const threads = device instanceof CpuDevice ? device.threads : undefined;
-  return { kind, description, software, threads };
-}
-
-/**
- * Waits for something, but not for ever.
- *
- * @param what it is, to end a sentence with
- * @throws {DataError} if it does not come in time
- */
-export async function withTimeout<T>(seconds: number, what: string, coming: Promise<T>): Promise<T> {
+/** Waits for data, but not for ever. @throws {DataError} if it does not arrive in time */
+export async function withTimeout<T>(seconds: number, data: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    const message = `Waited ${seconds} s for ${what}; connect to the network, or give --data DIR`;
+    const message = `Waited ${seconds} s for the data; connect to the network, or give --data DIR`;
     timer = setTimeout(() => reject(new DataError(message)), 1000 * seconds);
   });
   try {
-    return await Promise.race([coming, late]);
+    return await Promise.race([data, late]);
   } finally {
     clearTimeout(timer);
   }

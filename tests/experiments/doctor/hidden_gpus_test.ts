@@ -83,7 +83,7 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
     ],
     [
       "/dev/nvidiactl exists but cannot be opened",
-      /^the container may not use it/,
+      /^start the container with --gpus all$/,
       { ...nvidiaMachine, "dev/nvidiactl": folder, ...docker },
     ],
   ],
