@@ -13,7 +13,7 @@ import { findContained } from "../run/contained.ts";
 import { flowAnimationFile, flowFile, runFile } from "../run/layout.ts";
 import { readConfig } from "../settings/training_config.ts";
 import type { Artifact, FolderArtifact, Measured, NetworkArtifact, TrainedRun } from "./artifact.ts";
-import { testLoss } from "./test_loss.ts";
+import { testLoss } from "../measures/loss_by_time.ts";
 
 /** Euler steps of a trajectory in the plane: enough for a smooth line. */
 const planeSteps = 20;

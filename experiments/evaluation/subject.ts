@@ -9,7 +9,7 @@ import { RunError } from "../run/atomic_write.ts";
 import { findWeights, noWeights, runFile, weightsFile } from "../run/layout.ts";
 import { lastStep, readMetrics } from "../run/metrics_log.ts";
 import { readFile, readIfThere, sha256 } from "../run/contained.ts";
-import { decodeProgress } from "../training/run_state.ts";
+import { decodeProgress } from "../run/run_progress.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { makeSolver } from "../settings/solver.ts";
 import { readConfig } from "../settings/training_config.ts";

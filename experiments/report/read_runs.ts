@@ -21,7 +21,7 @@ import type {
   SolverQuality,
 } from "../../viz/report/mod.ts";
 import { readExamples } from "../data/example_file.ts";
-import { readLossByTime } from "../artifacts/test_loss.ts";
+import { readLossByTime } from "../measures/loss_by_time.ts";
 import { autoguidanceInWords, guidanceInWords } from "../draw/conditioning.ts";
 import { readPlaneTrajectories } from "../draw/plane_trajectories.ts";
 import { findTrajectories } from "../draw/trajectories.ts";

@@ -1,7 +1,7 @@
 import type { BatchOrder } from "../../models/mod.ts";
 import { TrainingError } from "../program/task.ts";
 import type { Metrics } from "../run/metrics_log.ts";
-import type { RecentSteps } from "./run_state.ts";
+import type { RecentSteps } from "../run/run_progress.ts";
 
 /** What was measured of a step. */
 export interface MeasuredStep {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readPlaneTrajectories } from "../../experiments/draw/plane_trajectories.ts";
-import { readLossByTime } from "../../experiments/artifacts/test_loss.ts";
+import { readLossByTime } from "../../experiments/measures/loss_by_time.ts";
 import { readNetwork } from "../../experiments/report/read_runs.ts";
 import { unpacked } from "../../viz/report/packing.ts";
 import type { PageData } from "../../viz/report/page_data.ts";

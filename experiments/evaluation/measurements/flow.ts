@@ -17,7 +17,7 @@ import {
   timesOf,
   uniformTimes,
 } from "../../../models/mod.ts";
-import { binByTime } from "../../artifacts/test_loss.ts";
+import { binByTime } from "../../measures/loss_by_time.ts";
 import { ImageSource, labelsFor } from "../../data/image_source.ts";
 import { conditionOf, firstIndices, runsPerEvaluation } from "../image_sets.ts";
 import type { Findings, Measurement, MeasurementInput } from "../measurement.ts";

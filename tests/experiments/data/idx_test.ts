@@ -1,7 +1,7 @@
+import { parseImages, parseLabels, readIdx } from "../../../experiments/data/idx.ts";
+import { IDX_NAMES, readIdxFolder } from "../../../experiments/data/idx_folder.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { parseImages, parseLabels } from "../../../experiments/data/idx.ts";
-import { IDX_NAMES } from "../../../experiments/data/idx_folder.ts";
 import { loadDataset } from "../../../experiments/data/load_dataset.ts";
 import { sha256 } from "../../../experiments/run/contained.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
@@ -198,3 +198,50 @@ testNeeding(
     });
   },
 );
+
+/** The header of an IDX file of bytes. */
+function header(...lengths: number[]): Uint8Array<ArrayBuffer> {
+  const bytes = new DataView(new ArrayBuffer(4 + 4 * lengths.length));
+  [0x0800 + lengths.length, ...lengths].forEach((value, i) => bytes.setUint32(4 * i, value));
+  return new Uint8Array(bytes.buffer);
+}
+
+/** A file without end that begins with some bytes. */
+function endless(start: Uint8Array<ArrayBuffer>) {
+  let read = 0;
+  const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    pull(controller) {
+      controller.enqueue(read === 0 ? start : new Uint8Array(1000));
+      read++;
+    },
+  });
+  return { stream, read: () => read };
+}
+
+Deno.test("readIdx() stops a byte after the end that the header tells", async () => {
+  const { stream, read } = endless(header(3, 10, 100));
+  const bytes = await readIdx(stream, "file");
+  assert.equal(bytes.length, 16 + 3000 + 1);
+  assert.ok(read() < 10);
+});
+
+Deno.test("readIdx() reads no more than the start of another file, nor what no array holds", async () => {
+  const other = endless(new Uint8Array(50).fill(1));
+  assert.ok((await readIdx(other.stream, "file")).length < 5000);
+  const huge = endless(header(1 << 30, 28, 28));
+  await assert.rejects(() => readIdx(huge.stream, "file"), {
+    name: "DataError",
+    message: /^Cannot read file: its header declares 841813590032 bytes \(expected at most 4294967296\); /,
+  });
+  assert.ok(huge.read() < 10);
+});
+
+testInFolder("readIdxFolder() ends a gzip bomb at what its header says", async (folder) => {
+  await writeTinyIdx(folder);
+  const path = join(folder, "train-images-idx3-ubyte");
+  await Deno.remove(path);
+  const zeros = new Uint8Array(1 << 20);
+  const source = ReadableStream.from([header(10, 4, 4), ...Array.from({ length: 256 }, () => zeros)]);
+  await Deno.writeFile(`${path}.gz`, source.pipeThrough(new CompressionStream("gzip")));
+  assert.equal((await readIdxFolder(folder)).trainImages.bytes.length, 16 + 160 + 1);
+});

@@ -4,7 +4,7 @@ import { evaluationOptions, stepOfWeights, type Subject } from "../../../experim
 import { evaluating } from "../../../experiments/evaluate.ts";
 import { join } from "node:path";
 import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
-import { encodeProgress } from "../../../experiments/training/run_state.ts";
+import { encodeProgress } from "../../../experiments/run/run_progress.ts";
 import { encodeSafetensors } from "../../../models/mod.ts";
 import { testInFolder } from "../../folder.ts";
 

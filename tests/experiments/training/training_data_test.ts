@@ -1,5 +1,6 @@
+import { checkPictures, loadData } from "../../../experiments/training/training_data.ts";
+import { trainingConfig } from "../../../experiments/settings/training_config.ts";
 import assert from "node:assert/strict";
-import { loadData } from "../../../experiments/training/training_data.ts";
 import { testInFolder } from "../../folder.ts";
 import { spotsOf, writeFiles } from "../data/tiny_png.ts";
 
@@ -22,3 +23,17 @@ testInFolder(
     assert.match(written, /16\/40 .*40\/40 .*\n$/s);
   },
 );
+
+Deno.test("checkPictures() refuses what could not be drawn after the training", () => {
+  const size = [1, 28, 28] as const;
+  const values = { model: "base", filters: [4, 8], flowSteps: 100 } as const;
+  const check = (pictures: object) => () => checkPictures(trainingConfig({ ...values, ...pictures }), size);
+  check({ samples: 1000, flowSamples: 50, pathSamples: 5000 })();
+  assert.throws(check({ samples: 1_000_000 }), { name: "RunError", message: /^Cannot draw 1000000 images / });
+  assert.throws(check({ flowSamples: 100_000 }), {
+    name: "ConfigError",
+    message:
+      "Cannot use --flow-samples 100000 here: there would be too much to draw at the end (expected at most 1695)",
+  });
+  assert.throws(check({ pathSamples: 3_000_000 }), { name: "ConfigError" });
+});

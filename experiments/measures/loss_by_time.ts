@@ -7,7 +7,7 @@ import { runFile } from "../run/layout.ts";
 import { readJson } from "../run/contained.ts";
 import { heldOutOptions } from "../settings/training_config.ts";
 import { pause } from "../../models/pause.ts";
-import type { NetworkArtifact } from "./artifact.ts";
+import type { NetworkArtifact } from "../artifacts/artifact.ts";
 
 /** Explains `loss_by_time.json` to who opens it. */
 const what =

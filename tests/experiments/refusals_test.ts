@@ -1,0 +1,345 @@
+/** What a user can get wrong, and files that are damaged: each ends in one line that says so, and changes no file. */
+
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { IDX_NAMES } from "../../experiments/data/idx_folder.ts";
+import { anyOf } from "../../experiments/settings/kinds.ts";
+import { solvers } from "../../models/mod.ts";
+import { oneThread, type TaskName, testTask, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
+import { assertRefused, type BadCommand, drawing, testRefusals, trained } from "./refusals.ts";
+
+type Change = (bytes: Uint8Array<ArrayBuffer>) => Uint8Array;
+type Says = readonly [string, ...string[]];
+
+/** Rewrites a file. */
+async function rewrite(place: Workplace, path: string, change: Change): Promise<void> {
+  await Deno.writeFile(place.file(path), change(await place.read(path)));
+}
+
+const newRun = `${tinyRun} --out run`;
+const { trainImages, testLabels } = IDX_NAMES;
+const training = (flags: string, says: Says, prepare?: BadCommand["prepare"]): BadCommand => ({
+  flags,
+  says,
+  ...(prepare && { prepare }),
+});
+const withData = (name: string, change: Change, says: Says) =>
+  training(newRun, says, (place) => rewrite(place, join("data", name), change));
+
+testRefusals("train refuses what cannot work, in one line", {
+  "an IDX file that is cut short": withData(trainImages, (bytes) => bytes.subarray(0, 1000), [
+    "DataError: Cannot read ",
+    trainImages,
+    "it has 1000 bytes, too few",
+  ]),
+  "an IDX file of another kind": withData(trainImages, (bytes) => bytes.with(3, 1), [
+    "DataError: Cannot read ",
+    "it begins with 0x00000801 (expected 0x00000803",
+  ]),
+  "a folder that misses an IDX file": training(
+    newRun,
+    ["DataError: Cannot find ", testLabels, "in data"],
+    (place) => Deno.remove(place.file("data", testLabels)),
+  ),
+  "a data folder that does not exist": training(newRun.replace("--data data", "--data nowhere"), [
+    "DataError: Cannot read the data folder nowhere: it does not exist",
+  ]),
+  "an unknown preset": training(`${newRun} --preset papr`, [
+    "ConfigError: Cannot use --preset",
+    "did you mean paper?",
+  ]),
+  "an unknown flag": training(`${newRun} --bach-size 3`, [
+    "ConfigError: Unknown flag --bach-size (did you mean --batch-size?)",
+  ]),
+  "an unknown solver": training(newRun.replace("--solver euler", "--solver eular"), [
+    "ConfigError: Cannot use --solver",
+    anyOf(Object.keys(solvers)),
+    "did you mean euler?",
+  ]),
+  "a batch larger than the data set": training(newRun.replace("--batch-size 8", "--batch-size 87"), [
+    "ConfigError: Cannot take batches of 87 images from 86",
+    "--batch-size",
+  ]),
+  "groups that do not divide the channels": {
+    task: "train:residual",
+    flags: `${newRun} --groups 3`,
+    says: ["ConfigError: Cannot use --groups 3 with --filters 8,16", "3 does not divide 8", "level 1"],
+  },
+  "muon for a network without a convolution that it updates": {
+    task: "train:residual",
+    flags: `${newRun.replace("--filters 8,16", "--filters 4")} --groups 4 --optimizer muon`,
+    says: [
+      "ConfigError: Cannot use --optimizer muon with --filters 4: ",
+      "at least 8 channels",
+      "(use adamw)",
+    ],
+  },
+  "a network that no device holds": training(
+    tinyNetwork.replace("--filters 8,16", "--filters 100000,200000") + " --out run",
+    ["TrainingError: Cannot train this network here: its ", "parameters and their gradients take "],
+  ),
+  "a run folder that holds something": training(
+    newRun,
+    ["RunError: Cannot use run as run folder: it holds notes.txt", "--resume run"],
+    async (place) => {
+      await Deno.mkdir(place.file("run"));
+      await Deno.writeTextFile(place.file("run", "notes.txt"), "mine");
+    },
+  ),
+  "a run folder that cannot be made": training(
+    `${tinyRun} --out file/run`,
+    ["RunError: Cannot create the run folder file/run: "],
+    (place) => Deno.writeTextFile(place.file("file"), ""),
+  ),
+  "f16 on a device without it": training(`${newRun} --precision f16`, [
+    "DeviceError: Cannot keep values in f16 on ",
+    "it has no shader-f16 (expected precision f32)",
+  ]),
+  "to resume a folder that is no run": training("--resume data", [
+    "ConfigError: Cannot read data/config.json: there is no such file",
+  ]),
+});
+
+testTask("train refuses WebGPU where there is no adapter", async (place) => {
+  // What this system lacks; Deno reads the variable once, so it takes a program of its own.
+  const env = { DENO_WEBGPU_BACKEND: Deno.build.os === "windows" ? "metal" : "dx12" };
+  const { code, stderr } = await place.runProgram(
+    "train:base",
+    newRun.replace(oneThread, "--device webgpu"),
+    env,
+  );
+  if (code !== 1 || !/^DeviceError: No WebGPU adapter: .*--device cpu/.test(stderr)) throw new Error(stderr);
+});
+
+const stored = fileURLToPath(new URL("../../checkpoints/mnist_residual.safetensors", import.meta.url));
+const command = (task: TaskName, flags: string, ...says: Says): BadCommand => ({
+  task,
+  flags,
+  says,
+});
+
+testRefusals("sample and overfit refuse what cannot work, in one line", {
+  "more images than a picture can hold": command(
+    "sample",
+    `--checkpoint ${stored} --count 1000000 --device cpu`,
+    "RunError: Cannot draw 1000000 images of 28 x 28 in one grid (expected at most 9073, or a file",
+    ".npy",
+  ),
+  "a checkpoint that does not exist": command(
+    "sample",
+    "--checkpoint nowhere.safetensors --device cpu",
+    "RunError: Cannot read the checkpoint nowhere.safetensors: ",
+  ),
+  "an output of another kind": command(
+    "sample",
+    `${drawing} --out grid.jpg`,
+    'ConfigError: Cannot use --out "grid.jpg": expected a path that ends with .png or .npy',
+  ),
+  "a number of images that no memory holds": command(
+    "sample",
+    "--checkpoint none --count 5000000000",
+    'ConfigError: Cannot use --count "5000000000": expected ',
+  ),
+  "more rows than a picture can hold": command(
+    "morph",
+    "--checkpoint none --count 5000000000",
+    'ConfigError: Cannot use --count "5000000000": expected ',
+  ),
+  "more images in a batch than there are": command(
+    "overfit",
+    `${tinyNetwork} --images 7 --out result`,
+    "ConfigError: Cannot take batches of 8 images from 7 training images",
+    "--batch-size",
+  ),
+  "a result folder that holds something": command(
+    "overfit",
+    `${tinyNetwork} --images 8 --out data`,
+    "RunError: Cannot use data as run folder",
+  ),
+});
+
+/** Flags by task: the file has no folder to go to, and its source does not exist either. */
+const nowhere = {
+  sample: "--checkpoint none --out nowhere/x.png",
+  evaluate: "--checkpoint none --out nowhere/x.json",
+  solvers: "--checkpoint none --out nowhere/x.json",
+  animate: "none --out nowhere/x.gif",
+  compare: "none none --out nowhere/x.gif",
+  report: "none --out nowhere/x.html",
+} as const;
+testTask("tasks refuse a file that has no folder to go to before they work", async (place) => {
+  for (const [task, flags] of Object.entries(nowhere) as [keyof typeof nowhere, string][]) {
+    const file = flags.split(" ").at(-1);
+    const says = [`RunError: Cannot write ${file}: there is no folder nowhere; make it first\n`] as const;
+    await assertRefused(place, { task, flags, says });
+  }
+});
+
+/** Changes a field of a run's `config.json`. */
+const configured = (change: Record<string, unknown>) => async (place: Workplace) => {
+  await trained(place);
+  const text = await Deno.readTextFile(place.file("run", "config.json"));
+  await Deno.writeTextFile(
+    place.file("run", "config.json"),
+    JSON.stringify({ ...JSON.parse(text), ...change }),
+  );
+};
+
+type Header = Record<string, Record<string, string>>;
+
+/** Changes the header of safetensors, with its length. */
+function withHeader(change: (header: Header) => unknown): Change {
+  return (bytes) => {
+    const start = 8 + Number(new DataView(bytes.buffer).getBigUint64(0, true));
+    const header: Header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, start)));
+    change(header);
+    const text = new TextEncoder().encode(JSON.stringify(header));
+    const length = new Uint8Array(8);
+    new DataView(length.buffer).setBigUint64(0, BigInt(text.length), true);
+    return Uint8Array.from([...length, ...text, ...bytes.subarray(start)]);
+  };
+}
+
+/** Sets weights of a file, from the last one back. */
+function withWeights(value: number, count = 1): Change {
+  return (bytes) => {
+    const view = new DataView(bytes.buffer);
+    const start = 8 + Number(view.getBigUint64(0, true));
+    for (let at = bytes.length - 4; at >= start && count > 0; at -= 4, count--) {
+      view.setFloat32(at, value, true);
+    }
+    return bytes;
+  };
+}
+
+const withMetadata = (name: string, value: unknown) =>
+  withHeader((header) => header.__metadata__[name] = JSON.stringify(value));
+const withProgress = (change: Record<string, unknown>) =>
+  withHeader(({ __metadata__: metadata }) => {
+    metadata.progress = JSON.stringify({ ...JSON.parse(metadata.progress), ...change });
+  });
+const cut: Change = (bytes) => bytes.subarray(0, bytes.length - 4);
+const unknownNetwork = withMetadata("config", { type: "UNet_MF", filters: [8, 16], t_emb: 8 });
+
+const resuming = (change: Change | Record<string, unknown>, ...says: Says): BadCommand => ({
+  flags: "--resume run --max-steps 3",
+  says,
+  prepare: typeof change === "function"
+    ? async (place: Workplace) => {
+      await trained(place);
+      await rewrite(place, "run/state.safetensors", change);
+    }
+    : configured(change),
+});
+
+testRefusals("train --resume refuses a damaged run, in one line", {
+  "an unknown field of config.json": resuming(
+    { batchSise: 3 },
+    "ConfigError: Unknown field batchSise in run/config.json (did you mean batchSize?)",
+  ),
+  "the state of another network": resuming({ filters: [8, 24] }, "StateError: ", "run/state.safetensors"),
+  "the state of another optimizer": resuming(
+    { optimizer: "sgd" },
+    "StateError: ",
+    "state.safetensors",
+    "sgd",
+  ),
+  "a state that is cut short": resuming(
+    cut,
+    "SafetensorsError: Cannot read run/state.safetensors: ",
+    "truncated",
+  ),
+  "a state without progress": resuming(
+    withHeader((header) => header.__metadata__.progress = "{"),
+    "StateError: Cannot resume run: run/state.safetensors has no progress",
+  ),
+  "a number that is not finite": resuming(
+    withWeights(NaN),
+    "StateError: Cannot load run/state.safetensors: ",
+    "is NaN at index",
+    "from a backup",
+  ),
+  "progress of another type": resuming(
+    withProgress({ step: "2" }),
+    'StateError: Cannot resume run: run/state.safetensors has no progress of a run: step is "2"',
+  ),
+  "losses of another type": resuming(
+    withProgress({ recentSteps: { losses: 5 } }),
+    "StateError: Cannot resume run: ",
+    'recentSteps is {"losses":5} (expected an object with losses',
+  ),
+  "a run that saved no state": {
+    flags: "--resume run --max-steps 3",
+    says: ["RunError: Cannot resume run: cannot read run/state.safetensors", "no checkpoint yet"],
+    prepare: async (place) => {
+      await trained(place);
+      await Deno.remove(place.file("run", "state.safetensors"));
+    },
+  },
+});
+
+const drawn = (change: Change, ...says: Says): BadCommand => ({
+  task: "sample",
+  flags: drawing,
+  says,
+  prepare: async (place) => {
+    await trained(place);
+    await rewrite(place, "run/last.safetensors", change);
+  },
+});
+const reported = (name: string, change: Change, ...says: Says): BadCommand => ({
+  task: "report",
+  flags: "run --out page.html",
+  says,
+  async prepare(place) {
+    // A run with autoguidance that has this file besides its last weights.
+    await configured({ conditional: false, guidance: 2 })(place);
+    const last = await place.read("run", "last.safetensors");
+    await Deno.remove(place.file("run", "ema.safetensors"));
+    await Deno.writeFile(place.file("run", name), change(last));
+  },
+});
+const unloadable = "StateError: Cannot load run/last.safetensors: ";
+
+testRefusals("sample and report refuse damaged weights, in one line", {
+  "a header longer than the file": drawn(
+    (bytes) => bytes.fill(255, 0, 8),
+    "SafetensorsError: Cannot read run/last.safetensors: ",
+    "header length is",
+  ),
+  "the weights of another network": drawn(
+    withMetadata("config", { type: "UNet_FM", filters: Array(1000).fill(4), t_emb: 8, channels: 1 }),
+    unloadable,
+  ),
+  "an unknown network": drawn(
+    unknownNetwork,
+    "CheckpointError: Cannot load run/last.safetensors: ",
+    "UNet_FM",
+  ),
+  "weights that are not finite": drawn(withWeights(-Infinity), unloadable, "is -Infinity at index"),
+  "finite weights that give no images": drawn(
+    withWeights(1e30, Infinity),
+    "RunError: Cannot draw samples: the network gives ",
+    "(expected finite numbers); its weights are damaged",
+    "(run/last.safetensors)",
+  ),
+  "images of no size": drawn(
+    withMetadata("image_size", [0, 12]),
+    "CheckpointError: Cannot load run/last.safetensors: its image_size is",
+  ),
+  "last weights that are cut short": reported(
+    "last.safetensors",
+    cut,
+    "SafetensorsError: Cannot read run/last.safetensors: ",
+  ),
+  "averaged weights that are not finite": reported(
+    "ema.safetensors",
+    withWeights(NaN),
+    "StateError: Cannot load run/ema.safetensors: ",
+  ),
+  "early weights of an unknown network": reported(
+    "early.safetensors",
+    unknownNetwork,
+    "CheckpointError: Cannot load run/early.safetensors: ",
+  ),
+});
